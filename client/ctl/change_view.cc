@@ -1,0 +1,41 @@
+#include "client/ctl/change_view.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+
+namespace tranche::ctl {
+namespace {
+
+nlohmann::json ToJson(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.always_print_primitive_fields = true;
+  options.preserve_proto_field_names = true;
+  std::string text;
+  // Our own messages hold nothing that JSON cannot say (no Any).
+  if (!google::protobuf::util::MessageToJsonString(message, &text, options).ok()) return nullptr;
+  return nlohmann::json::parse(text);
+}
+
+}  // namespace
+
+std::string Arrow(const std::string& before, const std::string& after) {
+  return before == after ? before : absl::StrCat(before, " -> ", after);
+}
+
+std::string Arrow(int64_t before, int64_t after) { return Arrow(absl::StrCat(before), absl::StrCat(after)); }
+
+void PrintChangeJson(Session& session, const google::protobuf::Message& before, const google::protobuf::Message& after,
+                     bool preview) {
+  const nlohmann::ordered_json change = {{"preview", preview}, {"before", ToJson(before)}, {"after", ToJson(after)}};
+  session.out() << change.dump(1) << "\n";
+}
+
+void SayHowToApply(Session& session, const std::string& more_flags) {
+  session.err() << "Nothing has changed. Run again with --yes" << (more_flags.empty() ? "" : " ") << more_flags
+                << " to apply.\n";
+}
+
+}  // namespace tranche::ctl

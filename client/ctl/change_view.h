@@ -1,0 +1,21 @@
+// Before and after of a change, the same way for every command that previews.
+#pragma once
+
+#include <string>
+
+#include "client/ctl/session.h"
+
+namespace tranche::ctl {
+
+// "1000 -> 1500", or "1000" when nothing changes.
+std::string Arrow(const std::string& before, const std::string& after);
+std::string Arrow(int64_t before, int64_t after);
+
+// One JSON object {"preview": ..., "before": ..., "after": ...}.
+void PrintChangeJson(Session& session, const google::protobuf::Message& before, const google::protobuf::Message& after,
+                     bool preview);
+
+// On stderr; `more_flags` goes behind --yes.
+void SayHowToApply(Session& session, const std::string& more_flags = "");
+
+}  // namespace tranche::ctl

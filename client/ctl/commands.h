@@ -1,0 +1,25 @@
+// One function per noun: adds its commands to the command line. `session` must outlive `app`.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "client/ctl/session.h"
+
+namespace tranche::ctl {
+
+void AddSkuCommands(CLI::App& app, Session& session);
+void AddStockCommands(CLI::App& app, Session& session);
+void AddQuotaCommands(CLI::App& app, Session& session);
+void AddNodeCommands(CLI::App& app, Session& session);
+void AddVerifyCommand(CLI::App& app, Session& session);
+void AddZkCommands(CLI::App& app, Session& session);
+void AddReservationCommands(CLI::App& app, Session& session);
+// Knows the commands added before it.
+void AddCompletionCommand(CLI::App& app, Session& session);
+
+// The flag of commands that change stock or quota.
+inline void AddYesFlag(CLI::App* command, bool& yes) {
+  command->add_flag("-y,--yes", yes, "Do it; without this flag, only show what would change");
+}
+
+}  // namespace tranche::ctl

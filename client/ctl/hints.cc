@@ -1,0 +1,65 @@
+#include "client/ctl/hints.h"
+
+#include "absl/strings/str_cat.h"
+#include "tranche/error.h"
+
+namespace tranche::ctl {
+namespace {
+
+std::string NextStepForTransport(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+      return "is a front node running there? Set --endpoint or TRANCHE_ENDPOINT to host:port of one";
+    case absl::StatusCode::kDeadlineExceeded:
+      return "whether it was done is not known: look (sku show, quota show) before you repeat it; --timeout waits "
+             "longer";
+    case absl::StatusCode::kUnimplemented:
+      return "the node is of another version, or no Tranche node";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
+std::string NextStepFor(const absl::Status& status) {
+  switch (ReasonOf(status)) {
+    case Reason::kUnspecified:
+      return ReasonNameOf(status).empty() ? NextStepForTransport(status) : "";
+    case Reason::kSkuNotFound:
+      return "`tranchectl sku list` shows the SKUs there are";
+    case Reason::kSkuAlreadyExists:
+      return "`tranchectl sku show` shows it; `tranchectl stock add` adds units to it";
+    case Reason::kNodeNotFound:
+      return "`tranchectl node list` shows the live nodes";
+    case Reason::kReservationNotFound:
+      return "it was never committed, or the id is mistyped";
+    case Reason::kQuotaVersionChanged:
+      return "somebody else moved units meanwhile: preview again without --yes";
+    case Reason::kInsufficientUnits:
+      return absl::StrCat("ask for fewer",
+                          ErrorMetadata(status, "available").has_value()
+                              ? absl::StrCat(": ", *ErrorMetadata(status, "available"), " are available")
+                              : "");
+    case Reason::kFieldInvalid:
+      return ErrorMetadata(status, "field").has_value() ? absl::StrCat("correct ", *ErrorMetadata(status, "field"))
+                                                        : "";
+    case Reason::kSaleClosed:
+      return "a closed SKU stays closed: create another one";
+    case Reason::kLedgerUnavailable:
+      return "check PostgreSQL; nothing was changed";
+    case Reason::kCommitUnknown:
+      return "look (sku show, quota show) whether it was done before you repeat it";
+    case Reason::kCoordinationUnavailable:
+      return "check ZooKeeper; the nodes keep selling what they hold meanwhile";
+    case Reason::kOverloaded:
+    case Reason::kDraining:
+      return "try again, or at another node with --endpoint";
+    case Reason::kInternal:
+      return "the node's log says more";
+    default:
+      return "";
+  }
+}
+
+}  // namespace tranche::ctl

@@ -1,0 +1,13 @@
+// What to do about an error, in one line.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace tranche::ctl {
+
+// Empty when there is nothing sensible to say.
+std::string NextStepFor(const absl::Status& status);
+
+}  // namespace tranche::ctl

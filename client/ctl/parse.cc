@@ -1,0 +1,76 @@
+#include "client/ctl/parse.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace tranche::ctl {
+namespace {
+
+// Decimals of the minor unit by ISO 4217; 2 for those not listed.
+int DecimalsOf(const std::string& currency) {
+  constexpr std::array<const char*, 16> kNone = {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW",
+                                                 "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF"};
+  constexpr std::array<const char*, 7> kThree = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"};
+  if (std::find(kNone.begin(), kNone.end(), currency) != kNone.end()) return 0;
+  if (std::find(kThree.begin(), kThree.end(), currency) != kThree.end()) return 3;
+  return 2;
+}
+
+bool AllDigits(const std::string& text) {
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
+}  // namespace
+
+absl::StatusOr<absl::Duration> ParseDuration(const std::string& text) {
+  absl::Duration duration;
+  if (!absl::ParseDuration(text, &duration) || duration <= absl::ZeroDuration() ||
+      duration == absl::InfiniteDuration()) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not a duration such as 90s, 15m or 1h30m"));
+  }
+  return duration;
+}
+
+absl::StatusOr<absl::Time> ParseTime(const std::string& text) {
+  absl::Time time;
+  std::string error;
+  if (!absl::ParseTime(absl::RFC3339_full, text, &time, &error)) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not a time such as 2026-11-27T09:00:00Z"));
+  }
+  return time;
+}
+
+absl::StatusOr<int64_t> ParsePriceMinor(const std::string& text, const std::string& currency) {
+  const size_t dot = text.find('.');
+  const std::string whole = text.substr(0, dot);
+  std::string fraction = dot == std::string::npos ? "" : text.substr(dot + 1);
+  const size_t decimals = static_cast<size_t>(DecimalsOf(currency));
+  const bool form_ok =
+      !whole.empty() && AllDigits(whole) && AllDigits(fraction) && (dot == std::string::npos || !fraction.empty());
+  if (!form_ok || fraction.size() > decimals) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", text, "\" is not a price in ", currency, ", which has ", decimals, " decimals"));
+  }
+  fraction.resize(decimals, '0');
+  int64_t minor = 0;
+  if (!absl::SimpleAtoi(whole + fraction, &minor)) {
+    return absl::InvalidArgumentError(absl::StrCat("the price ", text, " is too large"));
+  }
+  return minor;
+}
+
+std::string FormatPrice(int64_t minor, const std::string& currency) {
+  const int decimals = DecimalsOf(currency);
+  if (decimals == 0) return absl::StrCat(minor, " ", currency);
+  const int64_t unit = decimals == 2 ? 100 : 1000;
+  return absl::StrFormat("%d.%0*d %s", minor / unit, decimals, minor % unit, currency);
+}
+
+std::string FormatHold(absl::Duration hold) { return absl::FormatDuration(absl::Trunc(hold, absl::Seconds(1))); }
+
+}  // namespace tranche::ctl

@@ -1,0 +1,68 @@
+#include "client/ctl/run.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "client/ctl/commands.h"
+#include "client/ctl/parse.h"
+
+namespace tranche::ctl {
+namespace {
+
+constexpr char kFooter[] =
+    "Examples:\n"
+    "  export TRANCHE_ENDPOINT=127.0.0.1:7400\n"
+    "  tranchectl sku create tv --stock 1000 --price 499.00 --currency EUR\n"
+    "  tranchectl quota show tv --watch\n"
+    "  tranchectl stock add tv 500            shows what would change\n"
+    "  tranchectl stock add tv 500 --yes      does it\n"
+    "  tranchectl verify && echo all well\n"
+    "\n"
+    "Exit status: 0 done; 1 wrong usage; 2 the cluster refused, did not answer, or verify found a broken rule.";
+
+void AddGlobalFlags(CLI::App& app, Session& session) {
+  app.add_option("--endpoint", session.endpoints,
+                 "Front nodes, host:port, comma between; the first that answers is used")
+      ->envname("TRANCHE_ENDPOINT")
+      ->capture_default_str();
+  app.add_option("--timeout", session.timeout, "For one call, such as 30s; default: 10s, and 5m for verify")
+      ->envname("TRANCHE_TIMEOUT")
+      ->check([](const std::string& text) {
+        const auto duration = ParseDuration(text);
+        return duration.ok() ? std::string() : std::string(duration.status().message());
+      });
+  app.add_option("-o,--output", session.output, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  app.set_config("--config", "", "Read flags from this file, lines such as endpoint=127.0.0.1:7400");
+}
+
+}  // namespace
+
+int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err, bool color) {
+  Session session(out, err);
+  session.color = color;
+  CLI::App app("Operates a Tranche sale.", "tranchectl");
+  app.fallthrough();
+  app.require_subcommand(1);
+  app.footer(kFooter);
+  AddGlobalFlags(app, session);
+  AddSkuCommands(app, session);
+  AddStockCommands(app, session);
+  AddQuotaCommands(app, session);
+  AddNodeCommands(app, session);
+  AddVerifyCommand(app, session);
+  AddZkCommands(app, session);
+  AddReservationCommands(app, session);
+  AddCompletionCommand(app, session);
+
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
+  try {
+    app.parse(std::move(arguments));
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error, out, err) == 0 ? kExitOk : kExitLocal;
+  }
+  return session.exit_code;
+}
+
+}  // namespace tranche::ctl

@@ -1,0 +1,13 @@
+// tranchectl without its process: what tests call.
+#pragma once
+
+#include <ostream>
+#include <string>
+#include <vector>
+
+namespace tranche::ctl {
+
+// `arguments` without the program's name. Data goes to `out`, everything else to `err`. Returns the exit status.
+int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err, bool color);
+
+}  // namespace tranche::ctl

@@ -1,0 +1,157 @@
+// tranchectl sku create|list|show|close
+
+#include <memory>
+
+#include "client/ctl/commands.h"
+#include "client/ctl/parse.h"
+#include "client/ctl/sku_view.h"
+
+namespace tranche::ctl {
+namespace {
+
+using tranche::v1::AdminService;
+
+struct CreateFlags {
+  std::string sku_id;
+  std::string title;
+  std::string price = "0";
+  std::string currency = "EUR";
+  int64_t stock = 0;
+  int per_user_limit = 1;
+  std::string hold = "15m";
+  std::string opens_at;
+  std::string closes_at;
+  int slots_per_slice = 1;
+};
+
+absl::Status SetTime(const char* flag, const std::string& text,
+                     google::protobuf::Timestamp* (tranche::v1::Sku::*field)(), tranche::v1::Sku& sku) {
+  if (text.empty()) return absl::OkStatus();
+  const absl::StatusOr<absl::Time> time = ParseTime(text);
+  if (!time.ok()) return absl::InvalidArgumentError(absl::StrCat(flag, ": ", time.status().message()));
+  const int64_t micros = absl::ToUnixMicros(*time);
+  (sku.*field)()->set_seconds(micros / 1'000'000);
+  (sku.*field)()->set_nanos(static_cast<int32_t>(micros % 1'000'000 * 1000));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<tranche::v1::Sku> ToSku(const CreateFlags& flags) {
+  tranche::v1::Sku sku;
+  sku.set_sku_id(flags.sku_id);
+  sku.set_title(flags.title.empty() ? flags.sku_id : flags.title);
+  sku.set_currency(flags.currency);
+  sku.set_stock(flags.stock);
+  sku.set_per_user_limit(flags.per_user_limit);
+  sku.set_slots_per_slice(flags.slots_per_slice);
+  const absl::StatusOr<int64_t> price = ParsePriceMinor(flags.price, flags.currency);
+  if (!price.ok()) return absl::InvalidArgumentError(absl::StrCat("--price: ", price.status().message()));
+  sku.set_price_minor(*price);
+  const absl::StatusOr<absl::Duration> hold = ParseDuration(flags.hold);
+  if (!hold.ok()) return absl::InvalidArgumentError(absl::StrCat("--hold: ", hold.status().message()));
+  sku.mutable_hold()->set_seconds(absl::ToInt64Seconds(*hold));
+  if (absl::Status s = SetTime("--opens-at", flags.opens_at, &tranche::v1::Sku::mutable_open_time, sku); !s.ok()) {
+    return s;
+  }
+  if (absl::Status s = SetTime("--closes-at", flags.closes_at, &tranche::v1::Sku::mutable_close_time, sku); !s.ok()) {
+    return s;
+  }
+  return sku;
+}
+
+void Create(Session& session, const CreateFlags& flags) {
+  const absl::StatusOr<tranche::v1::Sku> sku = ToSku(flags);
+  if (!sku.ok()) return session.FailLocally(sku.status().message());
+  tranche::v1::CreateSkuRequest request;
+  *request.mutable_sku() = *sku;
+  const auto response = session.Admin(&AdminService::Stub::CreateSku, request);
+  if (!response.ok()) return session.FailRemotely(response.status());
+  PrintSku(session, response->sku());
+}
+
+void List(Session& session) {
+  tranche::v1::ListSkusRequest request;
+  request.set_page_size(1000);
+  tranche::v1::ListSkusResponse all;
+  do {
+    const auto page = session.Admin(&AdminService::Stub::ListSkus, request);
+    if (!page.ok()) return session.FailRemotely(page.status());
+    all.mutable_skus()->MergeFrom(page->skus());
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  if (session.json()) {
+    session.PrintJson(all);
+  } else {
+    PrintSkus(session, {all.skus().begin(), all.skus().end()});
+  }
+}
+
+void Show(Session& session, const std::string& sku_id) {
+  tranche::v1::GetSkuRequest request;
+  request.set_sku_id(sku_id);
+  const auto response = session.Admin(&AdminService::Stub::GetSku, request);
+  if (!response.ok()) return session.FailRemotely(response.status());
+  PrintSku(session, response->sku());
+}
+
+void Close(Session& session, const std::string& sku_id, bool yes) {
+  tranche::v1::GetSkuRequest get;
+  get.set_sku_id(sku_id);
+  const auto before = session.Admin(&AdminService::Stub::GetSku, get);
+  if (!before.ok()) return session.FailRemotely(before.status());
+  tranche::v1::CloseSkuRequest request;
+  request.set_sku_id(sku_id);
+  request.set_preview(!yes);
+  const auto response = session.Admin(&AdminService::Stub::CloseSku, request);
+  if (!response.ok()) return session.FailRemotely(response.status());
+  PrintSkuChange(session, before->sku(), response->sku(), !yes);
+}
+
+void AddCreate(CLI::App* sku, Session& session) {
+  CLI::App* command = sku->add_subcommand("create", "Create a SKU and open its sale");
+  auto flags = std::make_shared<CreateFlags>();
+  command->add_option("SKU", flags->sku_id, "1 to 64 characters of A-Z a-z 0-9 . _ -")->required();
+  command->add_option("--stock", flags->stock, "Units for sale")->required()->check(CLI::Range(0, 1000000000));
+  command->add_option("--title", flags->title, "For people; default: the SKU");
+  command->add_option("--price", flags->price, "Per unit, such as 19.99")->capture_default_str();
+  command->add_option("--currency", flags->currency, "ISO 4217")->capture_default_str();
+  command->add_option("--per-user-limit", flags->per_user_limit, "Units that one buyer may have")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->add_option("--hold", flags->hold, "How long a unit is held unpaid")->capture_default_str();
+  command->add_option("--opens-at", flags->opens_at, "RFC 3339; default: now");
+  command->add_option("--closes-at", flags->closes_at, "RFC 3339; default: never");
+  command->add_option("--slots", flags->slots_per_slice, "Rows behind one node's slice; more for a very hot SKU")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->footer(
+      "Example:\n"
+      "  tranchectl sku create tv --stock 1000 --price 499.00 --currency EUR --hold 15m \\\n"
+      "    --opens-at 2026-11-27T09:00:00Z");
+  command->callback([&session, flags] { Create(session, *flags); });
+}
+
+}  // namespace
+
+void AddSkuCommands(CLI::App& app, Session& session) {
+  CLI::App* sku = app.add_subcommand("sku", "What is for sale");
+  sku->require_subcommand(1);
+  AddCreate(sku, session);
+
+  sku->add_subcommand("list", "All SKUs with stock, reserved and unsold units")->callback([&session] {
+    List(session);
+  });
+
+  auto show_id = std::make_shared<std::string>();
+  CLI::App* show = sku->add_subcommand("show", "One SKU");
+  show->add_option("SKU", *show_id)->required();
+  show->callback([&session, show_id] { Show(session, *show_id); });
+
+  auto close_id = std::make_shared<std::string>();
+  auto yes = std::make_shared<bool>(false);
+  CLI::App* close = sku->add_subcommand("close", "End the sale of a SKU for good; reservations stay");
+  close->add_option("SKU", *close_id)->required();
+  AddYesFlag(close, *yes);
+  close->callback([&session, close_id, yes] { Close(session, *close_id, *yes); });
+}
+
+}  // namespace tranche::ctl

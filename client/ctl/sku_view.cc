@@ -1,0 +1,60 @@
+#include "client/ctl/sku_view.h"
+
+#include "absl/strings/str_cat.h"
+#include "client/ctl/change_view.h"
+#include "client/ctl/parse.h"
+
+namespace tranche::ctl {
+namespace {
+
+std::string State(const tranche::v1::Sku& sku) {
+  switch (sku.state()) {
+    case tranche::v1::SKU_STATE_OPEN:
+      return "OPEN";
+    case tranche::v1::SKU_STATE_CLOSED:
+      return "CLOSED";
+    default:
+      return "?";
+  }
+}
+
+std::string Time(bool present, const google::protobuf::Timestamp& time) {
+  if (!present) return "-";
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(time.seconds()), absl::UTCTimeZone());
+}
+
+}  // namespace
+
+void PrintSkus(Session& session, const std::vector<tranche::v1::Sku>& skus) {
+  Table table({"SKU", "STATE", "STOCK", "RESERVED", "UNSOLD", "PRICE", "PER USER", "HOLD", "OPENS", "CLOSES", "TITLE"});
+  for (const tranche::v1::Sku& sku : skus) {
+    table.AddRow({sku.sku_id(), State(sku), absl::StrCat(sku.stock()), absl::StrCat(sku.reserved()),
+                  absl::StrCat(sku.unsold()), FormatPrice(sku.price_minor(), sku.currency()),
+                  absl::StrCat(sku.per_user_limit()), FormatHold(absl::Seconds(sku.hold().seconds())),
+                  Time(sku.has_open_time(), sku.open_time()), Time(sku.has_close_time(), sku.close_time()),
+                  sku.title()});
+  }
+  session.Print(table);
+}
+
+void PrintSku(Session& session, const tranche::v1::Sku& sku) {
+  if (session.json()) {
+    session.PrintJson(sku);
+  } else {
+    PrintSkus(session, {sku});
+  }
+}
+
+void PrintSkuChange(Session& session, const tranche::v1::Sku& before, const tranche::v1::Sku& after, bool preview) {
+  if (session.json()) {
+    PrintChangeJson(session, before, after, preview);
+  } else {
+    Table table({"SKU", "STATE", "STOCK", "UNSOLD", "RESERVED"});
+    table.AddRow({after.sku_id(), Arrow(State(before), State(after)), Arrow(before.stock(), after.stock()),
+                  Arrow(before.unsold(), after.unsold()), Arrow(before.reserved(), after.reserved())});
+    session.Print(table);
+  }
+  if (preview) SayHowToApply(session);
+}
+
+}  // namespace tranche::ctl

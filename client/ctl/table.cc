@@ -1,0 +1,58 @@
+#include "client/ctl/table.h"
+
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <cctype>
+#include <utility>
+
+namespace tranche::ctl {
+namespace {
+
+bool IsNumber(const std::string& cell) {
+  return !cell.empty() && std::all_of(cell.begin(), cell.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
+std::string Padded(const std::string& cell, size_t width, bool right) {
+  const std::string space(width - cell.size(), ' ');
+  return right ? space + cell : cell + space;
+}
+
+}  // namespace
+
+void Table::AddRow(std::vector<std::string> cells) {
+  CHECK_EQ(cells.size(), headers_.size());
+  // What comes from elsewhere (a title, say) must not move the terminal's cursor.
+  for (std::string& cell : cells) {
+    for (char& c : cell) {
+      if (std::iscntrl(static_cast<unsigned char>(c)) != 0) c = '?';
+    }
+    if (cell.empty()) cell.push_back('-');
+  }
+  rows_.push_back(std::move(cells));
+}
+
+void Table::Print(std::ostream& out, bool bold_header) const {
+  std::vector<size_t> widths(headers_.size());
+  std::vector<bool> right(headers_.size(), !rows_.empty());
+  for (size_t column = 0; column < headers_.size(); ++column) {
+    widths[column] = headers_[column].size();
+    for (const auto& row : rows_) {
+      widths[column] = std::max(widths[column], row[column].size());
+      if (!IsNumber(row[column])) right[column] = false;
+    }
+  }
+  const auto line = [&](const std::vector<std::string>& cells) {
+    std::string text;
+    for (size_t column = 0; column < cells.size(); ++column) {
+      if (column > 0) text += "  ";
+      text += Padded(cells[column], widths[column], right[column]);
+    }
+    text.erase(text.find_last_not_of(' ') + 1);
+    return text;
+  };
+  out << (bold_header ? "\x1b[1m" : "") << line(headers_) << (bold_header ? "\x1b[0m" : "") << "\n";
+  for (const auto& row : rows_) out << line(row) << "\n";
+}
+
+}  // namespace tranche::ctl

@@ -1,0 +1,78 @@
+// Reading the errors of the client. Every error is an absl::Status; what a program decides by is its Reason.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+namespace tranche {
+
+// The machine-readable reasons; numbers and meanings are those of tranche.v1.ErrorReason.
+enum class Reason {
+  kUnspecified = 0,  // the error does not come from Tranche (the connection failed, say)
+
+  kReservationIdRequired = 1,
+  kReservationIdMalformed = 2,
+  kSkuIdRequired = 3,
+  kSkuIdMalformed = 4,
+  kUserIdRequired = 5,
+  kUserIdMalformed = 6,
+  kQuantityInvalid = 7,
+  kDeadlineRequired = 8,
+  kMessageTooLarge = 9,
+  kFieldInvalid = 10,
+
+  kSkuNotFound = 20,
+  kReservationNotFound = 21,
+  kNodeNotFound = 22,
+
+  kReservationIdReused = 30,
+  kSkuAlreadyExists = 31,
+
+  kQuantityAboveUserLimit = 40,
+  kUserLimitReached = 41,
+  kSaleNotOpen = 42,
+  kSaleClosed = 43,
+  kQuotaVersionChanged = 44,
+  kInsufficientUnits = 45,
+
+  kSoldOut = 60,
+
+  kExhaustedHere = 80,
+  kOverloaded = 81,
+  kLedgerUnavailable = 82,
+  kCommitUnknown = 83,
+  kDraining = 84,
+  kCoordinationUnavailable = 85,
+
+  kDeadlinePassed = 90,
+
+  kInternal = 100,
+};
+
+// kUnspecified for OK, for errors of other origin and for reasons newer than this library.
+Reason ReasonOf(const absl::Status& status);
+
+// As on the wire, such as "SOLD_OUT"; also right for reasons newer than this library. Empty when there is none.
+std::string ReasonNameOf(const absl::Status& status);
+std::string ReasonName(Reason reason);
+
+// The details of the error, such as {"per_user_limit", "2"}. Empty when there are none.
+std::map<std::string, std::string> ErrorMetadata(const absl::Status& status);
+std::optional<std::string> ErrorMetadata(const absl::Status& status, const std::string& key);
+
+// How long the server asks to wait before the next try; nothing when it does not say.
+std::optional<absl::Duration> RetryDelayOf(const absl::Status& status);
+
+// No unsold unit exists anywhere.
+bool IsSoldOut(const absl::Status& status);
+// As IsSoldOut, and unpaid holds may still return units.
+bool IsSoldOutForNow(const absl::Status& status);
+// The claim may or may not have been committed. Metadata "reservation_id" names it: send it again with
+// CreateReservation::retry_of_unknown, or ask with Get.
+bool IsOutcomeUnknown(const absl::Status& status);
+
+}  // namespace tranche

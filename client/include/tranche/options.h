@@ -1,0 +1,42 @@
+// How a Client behaves. The defaults suit a backend in the same data centre.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+namespace tranche {
+
+struct RetryPolicy {
+  // Attempts of one call, the first included.
+  int max_attempts = 12;
+  // Waits grow from the first to the second by doubling, each shortened at random by up to half.
+  absl::Duration initial_backoff = absl::Milliseconds(10);
+  absl::Duration max_backoff = absl::Milliseconds(500);
+  // Retries draw tokens from a bucket that all calls of the client share, so that an outage does not multiply the load.
+  // The bucket starts full; every answered call puts `budget_refill` back. Trying another node because one has no unit
+  // left is free.
+  double budget_tokens = 1000;
+  double budget_refill = 0.2;
+};
+
+struct ClientOptions {
+  // "host:port" of one to 64 front nodes. Calls go round them in turn.
+  std::vector<std::string> endpoints;
+  // For a whole call: attempts and waits together. Always sent as the deadline.
+  absl::Duration request_timeout = absl::Seconds(2);
+  // For one attempt, so that a node that hangs leaves time to ask another.
+  absl::Duration attempt_timeout = absl::Seconds(1);
+  RetryPolicy retry;
+  // False: a call stays with the node it started at.
+  bool failover = true;
+  // Connections per node; more than one only helps callers with thousands of requests in flight.
+  int channels_per_endpoint = 1;
+};
+
+// INVALID_ARGUMENT that names the first option out of range.
+absl::Status Validate(const ClientOptions& options);
+
+}  // namespace tranche

@@ -1,0 +1,50 @@
+// Many reservations over one call: cheaper per request than Client::CreateAsync.
+#pragma once
+
+#include <memory>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "tranche/reservation.h"
+
+namespace tranche {
+
+namespace internal {
+class StreamSession;
+}
+
+struct StreamOptions {
+  // Requests sent and not yet answered, at most.
+  int max_outstanding = 1024;
+};
+
+// Requests that the stream's node cannot answer, and those outstanding when the stream breaks, continue as single calls
+// with the client's retries and failover, with the same reservation ids. The next Create then opens a stream to another
+// node. Thread-safe.
+class ReservationStream {
+ public:
+  using Callback = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;
+
+  // From Client::OpenStream.
+  explicit ReservationStream(std::shared_ptr<internal::StreamSession> session);
+  // As Close(). Must not run in a callback.
+  ~ReservationStream();
+  ReservationStream(const ReservationStream&) = delete;
+  ReservationStream& operator=(const ReservationStream&) = delete;
+
+  // Waits while `max_outstanding` requests are outstanding. Must not run in a callback; the callback gets what
+  // Client::Create would return, on a thread of the library, and must not block.
+  void Create(CreateReservation request, Callback callback);
+
+  // As Create, but returns false at once, `request` and `callback` untouched, instead of waiting.
+  bool TryCreate(CreateReservation& request, Callback& callback);
+
+  // Sends nothing more and waits for the answers due, at most until their deadlines.
+  void Close();
+
+ private:
+  std::shared_ptr<internal::StreamSession> session_;
+};
+
+}  // namespace tranche

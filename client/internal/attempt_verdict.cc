@@ -1,0 +1,84 @@
+#include "client/internal/attempt_verdict.h"
+
+#include "absl/strings/match.h"
+#include "tranche/error.h"
+
+namespace tranche::internal {
+namespace {
+
+using Next = AttemptVerdict::Next;
+
+// Errors that gRPC made, not the node.
+AttemptVerdict JudgeTransport(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+      // Not sent at all when no connection came about. Should gRPC ever word this differently, the outcome counts as
+      // unknown: slower, never wrong.
+      return {.next = Next::kAnotherNow,
+              .outcome_unknown = !absl::StartsWith(status.message(), "failed to connect"),
+              .costs_budget = true,
+              .avoid_node = true,
+              .retry_delay = {}};
+    case absl::StatusCode::kDeadlineExceeded:
+    // We never cancel an attempt ourselves: a server that shuts down cancels what it has not begun to serve.
+    case absl::StatusCode::kCancelled:
+      return {.next = Next::kAnotherNow,
+              .outcome_unknown = true,
+              .costs_budget = true,
+              .avoid_node = true,
+              .retry_delay = {}};
+    case absl::StatusCode::kUnknown:
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kDataLoss:
+      return {
+          .next = Next::kDone, .outcome_unknown = true, .costs_budget = false, .avoid_node = false, .retry_delay = {}};
+    default:
+      return {};
+  }
+}
+
+}  // namespace
+
+AttemptVerdict Judge(const absl::Status& status) {
+  if (status.ok()) return {};
+  AttemptVerdict verdict;
+  verdict.retry_delay = RetryDelayOf(status).value_or(absl::ZeroDuration());
+  switch (ReasonOf(status)) {
+    case Reason::kExhaustedHere:
+      verdict.next = Next::kAnotherNow;
+      return verdict;
+    case Reason::kDraining:
+      verdict.next = Next::kAnotherNow;
+      verdict.costs_budget = true;
+      verdict.avoid_node = true;
+      return verdict;
+    case Reason::kOverloaded:
+    case Reason::kLedgerUnavailable:
+    case Reason::kDeadlinePassed:
+      verdict.next = Next::kAnotherLater;
+      verdict.costs_budget = true;
+      return verdict;
+    case Reason::kCommitUnknown:
+      verdict.next = Next::kAnotherLater;
+      verdict.outcome_unknown = true;
+      verdict.costs_budget = true;
+      return verdict;
+    case Reason::kInternal:
+      verdict.outcome_unknown = true;
+      return verdict;
+    case Reason::kUnspecified:
+      if (ReasonNameOf(status).empty()) return JudgeTransport(status);
+      // A reason newer than this library: the code alone decides.
+      if (status.code() == absl::StatusCode::kUnavailable) {
+        verdict.next = Next::kAnotherLater;
+        verdict.outcome_unknown = true;
+        verdict.costs_budget = true;
+      }
+      return verdict;
+    default:
+      return verdict;
+  }
+}
+
+}  // namespace tranche::internal

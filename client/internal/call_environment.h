@@ -1,0 +1,53 @@
+// What all calls of one client share.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "client/internal/node_set.h"
+#include "client/internal/retry_budget.h"
+#include "client/internal/scheduler.h"
+#include "tranche/options.h"
+
+namespace tranche::internal {
+
+struct CallEnvironment {
+  CallEnvironment(const ClientOptions& options, std::vector<std::shared_ptr<Stub>> stubs,
+                  std::shared_ptr<Scheduler> scheduler)
+      : options(options),
+        nodes(std::move(stubs)),
+        budget(options.retry.budget_tokens, options.retry.budget_refill),
+        scheduler(std::move(scheduler)) {}
+
+  // Calls begin and end through these, so that the client can wait for the last of them.
+  void CallBegins() {
+    absl::MutexLock lock(&mutex);
+    ++outstanding;
+  }
+  void CallEnds() {
+    absl::MutexLock lock(&mutex);
+    --outstanding;
+  }
+  void AwaitCalls() {
+    absl::MutexLock lock(&mutex);
+    mutex.Await(absl::Condition(
+        +[](int64_t* count) { return *count == 0; }, &outstanding));
+  }
+
+  const ClientOptions options;
+  NodeSet nodes;
+  RetryBudget budget;
+  const std::shared_ptr<Scheduler> scheduler;
+  // Set once: no further attempts.
+  std::atomic<bool> closing{false};
+
+  absl::Mutex mutex;
+  int64_t outstanding ABSL_GUARDED_BY(mutex) = 0;
+};
+
+}  // namespace tranche::internal

@@ -1,0 +1,41 @@
+// Turns the client's calls into attempts at nodes. All retries and all failover are below this interface.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "client/internal/call_environment.h"
+#include "tranche/options.h"
+#include "tranche/reservation.h"
+
+namespace tranche::internal {
+
+// Thread-safe.
+class Connection {
+ public:
+  using Callback = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;
+
+  // One stub per endpoint of `options`.
+  Connection(const ClientOptions& options, std::vector<std::shared_ptr<Stub>> stubs,
+             std::shared_ptr<Scheduler> scheduler);
+  // Waits for the calls outstanding.
+  ~Connection();
+
+  void Create(CreateReservation request, Callback callback);
+  // With a deadline of the caller's, for a request that began elsewhere (on a stream).
+  void CreateBefore(absl::Time deadline, CreateReservation request, Callback callback);
+  void Get(std::string reservation_id, Callback callback);
+
+  CallEnvironment& environment() { return environment_; }
+
+ private:
+  CallEnvironment environment_;
+};
+
+// Over gRPC, with the real clock.
+std::shared_ptr<Connection> MakeGrpcConnection(const ClientOptions& options);
+
+}  // namespace tranche::internal

@@ -1,0 +1,74 @@
+#include "client/internal/grpc_stub.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include "absl/time/clock.h"
+#include "client/internal/status_translation.h"
+
+namespace tranche::internal {
+namespace {
+
+constexpr int kMaxReceiveBytes = 1 << 20;
+
+grpc::ChannelArguments ArgumentsOfChannel(int index) {
+  grpc::ChannelArguments arguments;
+  // Channels with equal arguments would share one connection.
+  arguments.SetInt("tranche.channel_index", index);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  // Retries and failover are the connection's, which knows the other nodes.
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+  // A restarted node is found again within a second.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  // Only while calls are in flight, so that the server's ping limits are not met.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 0);
+  arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
+  return arguments;
+}
+
+// Also translates the status, so that no grpc::Status gets further than this file.
+auto Reporting(AttemptObserver* observer) {
+  return [observer](const grpc::Status& status) { observer->OnAttemptDone(ToAbslStatus(status)); };
+}
+
+}  // namespace
+
+GrpcStub::GrpcStub(const std::string& endpoint, int channels) {
+  for (int i = 0; i < channels; ++i) {
+    stubs_.push_back(tranche::v1::ReservationService::NewStub(
+        grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(), ArgumentsOfChannel(i))));
+  }
+}
+
+tranche::v1::ReservationService::Stub::async_interface* GrpcStub::Next() {
+  if (stubs_.size() == 1) return stubs_[0]->async();
+  return stubs_[next_.fetch_add(1, std::memory_order_relaxed) % stubs_.size()]->async();
+}
+
+void GrpcStub::CreateReservation(Context& context, absl::Time deadline,
+                                 const tranche::v1::CreateReservationRequest& request,
+                                 tranche::v1::CreateReservationResponse* response, AttemptObserver* observer) {
+  context.emplace();
+  context->set_deadline(absl::ToChronoTime(deadline));
+  Next()->CreateReservation(&*context, &request, response, Reporting(observer));
+}
+
+void GrpcStub::GetReservation(Context& context, absl::Time deadline, const tranche::v1::GetReservationRequest& request,
+                              tranche::v1::GetReservationResponse* response, AttemptObserver* observer) {
+  context.emplace();
+  context->set_deadline(absl::ToChronoTime(deadline));
+  Next()->GetReservation(&*context, &request, response, Reporting(observer));
+}
+
+void GrpcStub::StreamReservations(Context& context, StreamReactor* reactor) {
+  context.emplace();
+  Next()->StreamReservations(&*context, reactor);
+}
+
+}  // namespace tranche::internal

@@ -1,0 +1,53 @@
+// The front nodes of a connection: whose turn it is, and who is best left alone for a while.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "client/internal/stub.h"
+
+namespace tranche::internal {
+
+// Thread-safe, lock-free. At most 64 nodes.
+class NodeSet {
+ public:
+  // Bit i set: node i was tried in this round.
+  using Tried = uint64_t;
+
+  explicit NodeSet(std::vector<std::shared_ptr<Stub>> stubs);
+
+  int size() const { return static_cast<int>(nodes_.size()); }
+  Stub& stub(int node) { return *nodes_[node].stub; }
+
+  // The next untried node in turn, one in good health if there is one. -1: all were tried.
+  int Pick(Tried tried, absl::Time now);
+  // True when an untried node in good health exists.
+  bool HasHealthy(Tried tried, absl::Time now) const;
+
+  // The node failed: it is avoided for a time that doubles with each failure in a row, at most `kMaxAvoid`. An avoided
+  // node is still tried when no other is left.
+  void Avoid(int node, absl::Time now);
+  void MarkHealthy(int node);
+
+  static constexpr absl::Duration kMinAvoid = absl::Milliseconds(200);
+  static constexpr absl::Duration kMaxAvoid = absl::Seconds(3);
+
+ private:
+  struct alignas(64) Node {
+    std::shared_ptr<Stub> stub;
+    std::atomic<int64_t> avoid_until_ns{0};
+    std::atomic<int> failures{0};
+  };
+
+  bool Healthy(const Node& node, int64_t now_ns) const {
+    return node.avoid_until_ns.load(std::memory_order_relaxed) <= now_ns;
+  }
+
+  std::vector<Node> nodes_;
+  std::atomic<uint32_t> turn_{0};
+};
+
+}  // namespace tranche::internal

@@ -1,0 +1,83 @@
+#include "client/internal/retrying_call.h"
+
+#include <algorithm>
+
+#include "absl/random/random.h"
+
+namespace tranche::internal {
+
+RetryingCall::RetryingCall(CallEnvironment& environment, absl::Time deadline)
+    : environment_(environment), deadline_(deadline) {
+  environment_.CallBegins();
+}
+
+RetryingCall::~RetryingCall() {
+  // The context holds its channel. Once the call has ended the client may be gone, and a channel whose last owner is one
+  // of gRPC's own threads would wait for that very thread.
+  context_.reset();
+  environment_.CallEnds();
+}
+
+void RetryingCall::StartAttempt() {
+  const absl::Time now = environment_.scheduler->Now();
+  if (node_ < 0 || environment_.options.failover) node_ = environment_.nodes.Pick(tried_, now);
+  tried_ |= NodeSet::Tried{1} << node_;
+  ++attempts_;
+  Send(environment_.nodes.stub(node_), std::min(deadline_, now + environment_.options.attempt_timeout));
+}
+
+void RetryingCall::OnAttemptDone(const absl::Status& status) {
+  const AttemptVerdict verdict = Judge(status);
+  outcome_unknown_ |= verdict.outcome_unknown;
+  if (verdict.avoid_node) {
+    environment_.nodes.Avoid(node_, environment_.scheduler->Now());
+  } else {
+    environment_.nodes.MarkHealthy(node_);
+  }
+  if (!verdict.costs_budget) environment_.budget.OnAnswered();
+  if (verdict.next == AttemptVerdict::Next::kDone) {
+    Finish(status);
+    return;
+  }
+  RetryOrFinish(status, verdict, environment_.scheduler->Now());
+}
+
+void RetryingCall::RetryOrFinish(const absl::Status& status, const AttemptVerdict& verdict, absl::Time now) {
+  const absl::Duration delay = NextDelay(verdict, now);
+  if (attempts_ >= environment_.options.retry.max_attempts || now + delay >= deadline_ ||
+      environment_.closing.load(std::memory_order_relaxed) ||
+      (verdict.costs_budget && !environment_.budget.TrySpend())) {
+    Finish(status);
+    return;
+  }
+  if (delay == absl::ZeroDuration()) {
+    StartAttempt();
+    return;
+  }
+  environment_.scheduler->RunAt(now + delay, [this, status] {
+    if (environment_.closing.load(std::memory_order_relaxed)) {
+      Finish(status);
+    } else {
+      StartAttempt();
+    }
+  });
+}
+
+absl::Duration RetryingCall::NextDelay(const AttemptVerdict& verdict, absl::Time now) {
+  const bool another = environment_.options.failover && environment_.nodes.HasHealthy(tried_, now);
+  if (another) {
+    return verdict.next == AttemptVerdict::Next::kAnotherNow ? absl::ZeroDuration() : NextBackoff();
+  }
+  // Every node was asked: a new round, not before the server wants it.
+  tried_ = 0;
+  return std::max(verdict.retry_delay, NextBackoff());
+}
+
+absl::Duration RetryingCall::NextBackoff() {
+  const RetryPolicy& policy = environment_.options.retry;
+  const absl::Duration full = std::min(policy.max_backoff, policy.initial_backoff * (1 << std::min(backoffs_++, 20)));
+  thread_local absl::BitGen random;
+  return full * absl::Uniform(random, 0.5, 1.0);
+}
+
+}  // namespace tranche::internal

@@ -1,0 +1,56 @@
+// One call as its caller sees it: attempts at one node after the other until there is an answer or a bound is met.
+#pragma once
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "client/internal/attempt_verdict.h"
+#include "client/internal/call_environment.h"
+#include "client/internal/stub.h"
+
+namespace tranche::internal {
+
+// Deleted by its Finish(). Used by one thread at a time: the one that starts it, then the one that brings the attempt's
+// answer or runs the timer.
+class RetryingCall : private AttemptObserver {
+ public:
+  RetryingCall(const RetryingCall&) = delete;
+  RetryingCall& operator=(const RetryingCall&) = delete;
+
+  void Start() { StartAttempt(); }
+
+ protected:
+  RetryingCall(CallEnvironment& environment, absl::Time deadline);
+  virtual ~RetryingCall();
+
+  // Sends the request once, to be reported to observer().
+  virtual void Send(Stub& stub, absl::Time deadline) = 0;
+  // The end. Must delete this.
+  virtual void Finish(const absl::Status& status) = 0;
+
+  AttemptObserver* observer() { return this; }
+
+  // An attempt may have succeeded without our hearing of it.
+  bool outcome_unknown() const { return outcome_unknown_; }
+  void set_outcome_unknown() { outcome_unknown_ = true; }
+  absl::Time deadline() const { return deadline_; }
+  CallEnvironment& environment() { return environment_; }
+  Stub::Context& context() { return context_; }
+
+ private:
+  void OnAttemptDone(const absl::Status& status) final;
+  void StartAttempt();
+  void RetryOrFinish(const absl::Status& status, const AttemptVerdict& verdict, absl::Time now);
+  absl::Duration NextDelay(const AttemptVerdict& verdict, absl::Time now);
+  absl::Duration NextBackoff();
+
+  CallEnvironment& environment_;
+  const absl::Time deadline_;
+  Stub::Context context_;
+  NodeSet::Tried tried_ = 0;
+  int node_ = -1;
+  int attempts_ = 0;
+  int backoffs_ = 0;
+  bool outcome_unknown_ = false;
+};
+
+}  // namespace tranche::internal

@@ -1,0 +1,155 @@
+#include "client/internal/stream_session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "client/internal/attempt_verdict.h"
+#include "tranche/uuid.h"
+
+namespace tranche::internal {
+namespace {
+
+constexpr absl::Duration kWatchInterval = absl::Milliseconds(250);
+// How long the node may take to end a stream that has nothing left to answer.
+constexpr absl::Duration kEndGrace = absl::Seconds(1);
+
+}  // namespace
+
+StreamSession::StreamSession(Connection& connection, const StreamOptions& options)
+    : connection_(connection), max_outstanding_(std::max(1, options.max_outstanding)) {}
+
+void StreamSession::Create(CreateReservation request, Callback callback) {
+  {
+    absl::MutexLock lock(&mutex_);
+    auto window_open = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return WindowOpen(); };
+    mutex_.Await(absl::Condition(&window_open));
+    ++outstanding_;
+  }
+  Send(std::move(request), std::move(callback));
+}
+
+bool StreamSession::TryCreate(CreateReservation& request, Callback& callback) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!WindowOpen()) return false;
+    ++outstanding_;
+  }
+  Send(std::move(request), std::move(callback));
+  return true;
+}
+
+void StreamSession::Send(CreateReservation request, Callback callback) {
+  CallEnvironment& environment = connection_.environment();
+  const absl::Time now = environment.scheduler->Now();
+  if (request.reservation_id.empty()) request.reservation_id = MakeUuidV7();
+  StreamItem item{std::move(request), std::move(callback),
+                  now + std::min(environment.options.attempt_timeout, environment.options.request_timeout),
+                  now + environment.options.request_timeout};
+  // A refusal of it must be checked against the ledger, which is a call of its own.
+  if (item.request.retry_of_unknown) {
+    ContinueAsCall(std::move(item), /*outcome_unknown=*/true);
+    return;
+  }
+  std::shared_ptr<NodeStream> stream = StreamInsteadOf(nullptr);
+  if (stream != nullptr && stream->Send(item, now)) return;
+  stream = StreamInsteadOf(stream);
+  if (stream != nullptr && stream->Send(item, now)) return;
+  ContinueAsCall(std::move(item), /*outcome_unknown=*/false);
+}
+
+std::shared_ptr<NodeStream> StreamSession::StreamInsteadOf(const std::shared_ptr<NodeStream>& failed) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (closed_) return nullptr;
+    if (stream_ != nullptr && stream_ != failed) return stream_;
+  }
+  absl::MutexLock open_lock(&open_mutex_);
+  CallEnvironment& environment = connection_.environment();
+  const int node = environment.nodes.Pick(/*tried=*/0, environment.scheduler->Now());
+  bool watch = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (closed_) return nullptr;
+    if (stream_ != nullptr && stream_ != failed) return stream_;
+    ++streams_;
+    watch = !std::exchange(watching_, true);
+  }
+  if (watch) Watch();
+  // Without the lock: a stream may end before Start() returns, and its end is reported to us.
+  std::shared_ptr<NodeStream> stream = NodeStream::Start(environment.nodes.stub(node), node, this);
+  absl::MutexLock lock(&mutex_);
+  stream_ = stream;
+  return stream;
+}
+
+void StreamSession::OnAnswer(StreamItem item, absl::StatusOr<Reservation> answer) {
+  const AttemptVerdict verdict = Judge(answer.status());
+  if (verdict.next == AttemptVerdict::Next::kDone && !verdict.outcome_unknown) {
+    Deliver(item.callback, std::move(answer));
+  } else {
+    ContinueAsCall(std::move(item), verdict.outcome_unknown);
+  }
+}
+
+void StreamSession::OnEnded(int node, std::vector<StreamItem> unanswered) {
+  CallEnvironment& environment = connection_.environment();
+  if (!unanswered.empty()) environment.nodes.Avoid(node, environment.scheduler->Now());
+  for (StreamItem& item : unanswered) ContinueAsCall(std::move(item), /*outcome_unknown=*/true);
+  absl::MutexLock lock(&mutex_);
+  --streams_;
+}
+
+void StreamSession::ContinueAsCall(StreamItem item, bool outcome_unknown) {
+  item.request.retry_of_unknown |= outcome_unknown;
+  connection_.CreateBefore(item.deadline, std::move(item.request),
+                           [this, callback = std::move(item.callback)](absl::StatusOr<Reservation> answer) mutable {
+                             Deliver(callback, std::move(answer));
+                           });
+}
+
+void StreamSession::Deliver(Callback& callback, absl::StatusOr<Reservation> answer) {
+  callback(std::move(answer));
+  absl::MutexLock lock(&mutex_);
+  --outstanding_;
+}
+
+void StreamSession::Watch() {
+  CallEnvironment& environment = connection_.environment();
+  // Weak: a session that is gone needs no watching.
+  environment.scheduler->RunAt(environment.scheduler->Now() + kWatchInterval, [weak = weak_from_this(), &environment] {
+    const std::shared_ptr<StreamSession> self = weak.lock();
+    if (self == nullptr || environment.closing) return;
+    std::shared_ptr<NodeStream> stream;
+    {
+      absl::MutexLock lock(&self->mutex_);
+      stream = self->stream_;
+      if (self->closed_ && self->outstanding_ == 0) return;
+    }
+    if (stream != nullptr) stream->CancelIfOverdue(environment.scheduler->Now());
+    self->Watch();
+  });
+}
+
+void StreamSession::Close() {
+  std::shared_ptr<NodeStream> stream;
+  auto answered = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return outstanding_ == 0; };
+  auto ended = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return streams_ == 0; };
+  {
+    absl::MutexLock open_lock(&open_mutex_);
+    absl::MutexLock lock(&mutex_);
+    closed_ = true;
+    mutex_.Await(absl::Condition(&answered));
+    stream = stream_;
+  }
+  if (stream == nullptr) return;
+  stream->FinishSending();
+  {
+    absl::MutexLock lock(&mutex_);
+    if (mutex_.AwaitWithTimeout(absl::Condition(&ended), kEndGrace)) return;
+  }
+  stream->Cancel();
+  absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(&ended));
+}
+
+}  // namespace tranche::internal

@@ -1,0 +1,53 @@
+// What a ReservationStream does: keeps the window, opens streams, and continues as single calls what a stream could not
+// answer.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "client/internal/connection.h"
+#include "client/internal/node_stream.h"
+#include "tranche/reservation_stream.h"
+
+namespace tranche::internal {
+
+// Thread-safe. The connection must outlive it; Close() must have returned before the last reference goes.
+class StreamSession : public std::enable_shared_from_this<StreamSession>, private NodeStream::Owner {
+ public:
+  using Callback = ReservationStream::Callback;
+
+  StreamSession(Connection& connection, const StreamOptions& options);
+
+  void Create(CreateReservation request, Callback callback);
+  bool TryCreate(CreateReservation& request, Callback& callback);
+  void Close();
+
+ private:
+  void OnAnswer(StreamItem item, absl::StatusOr<Reservation> answer) override;
+  void OnEnded(int node, std::vector<StreamItem> unanswered) override;
+
+  bool WindowOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return outstanding_ < max_outstanding_; }
+  // A slot of the window is taken.
+  void Send(CreateReservation request, Callback callback);
+  // The stream to send on; opens one when there is none but `failed`.
+  std::shared_ptr<NodeStream> StreamInsteadOf(const std::shared_ptr<NodeStream>& failed);
+  void ContinueAsCall(StreamItem item, bool outcome_unknown);
+  // Runs the callback and frees the slot of the window.
+  void Deliver(Callback& callback, absl::StatusOr<Reservation> answer);
+  void Watch();
+
+  Connection& connection_;
+  const int max_outstanding_;
+
+  absl::Mutex open_mutex_;  // one opens, the others wait; never taken in a callback of a stream
+  absl::Mutex mutex_ ABSL_ACQUIRED_AFTER(open_mutex_);
+  int outstanding_ ABSL_GUARDED_BY(mutex_) = 0;
+  int streams_ ABSL_GUARDED_BY(mutex_) = 0;  // started and not yet ended
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool watching_ ABSL_GUARDED_BY(mutex_) = false;
+  std::shared_ptr<NodeStream> stream_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace tranche::internal

@@ -1,0 +1,132 @@
+#include "client/load/generator.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/random/random.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/blocking_counter.h"
+#include "absl/time/clock.h"
+
+namespace tranche::load {
+
+Generator::Generator(const LoadOptions& options, Client& client, Outcomes& outcomes)
+    : options_(options), client_(client), outcomes_(outcomes), started_(absl::Now()) {
+  for (int i = 0; i < options_.streams; ++i) {
+    streams_.push_back(client_.OpenStream({.max_outstanding = options_.in_flight}));
+  }
+}
+
+absl::Duration Generator::elapsed() const { return std::min(absl::Now(), ended_) - started_; }
+
+void Generator::Run() {
+  started_ = absl::Now();
+  if (options_.rate_per_second > 0) {
+    RunOpenLoop();
+  } else {
+    RunClosedLoop();
+  }
+  AwaitFewerThan(1);
+  ended_ = absl::Now();
+}
+
+bool Generator::TakeNext(int64_t* number) {
+  if (stop_.load(std::memory_order_relaxed)) return false;
+  if (absl::Now() - started_ >= options_.duration) return false;
+  *number = next_.fetch_add(1, std::memory_order_relaxed);
+  return options_.requests == 0 || *number < options_.requests;
+}
+
+// Each answer sends the next request, on the thread that brought it: no thread of ours stands in between.
+void Generator::RunClosedLoop() {
+  for (int i = 0; i < options_.in_flight; ++i) {
+    int64_t number = 0;
+    if (!TakeNext(&number)) return;
+    {
+      absl::MutexLock lock(&mutex_);
+      ++in_flight_;
+    }
+    Send(number, absl::Now());
+  }
+}
+
+void Generator::RunOpenLoop() {
+  absl::BitGen random;
+  absl::Time arrival = started_;
+  int64_t number = 0;
+  while (TakeNext(&number)) {
+    arrival += absl::Seconds(absl::Exponential<double>(random, options_.rate_per_second));
+    // Short sleeps, so that Stop() and the end of the duration are seen.
+    while (arrival > absl::Now() && !interrupted() && absl::Now() - started_ < options_.duration) {
+      absl::SleepFor(std::min(arrival - absl::Now(), absl::Milliseconds(50)));
+    }
+    if (interrupted() || absl::Now() - started_ >= options_.duration) return;
+    AwaitFewerThan(options_.in_flight);
+    {
+      absl::MutexLock lock(&mutex_);
+      ++in_flight_;
+    }
+    // From the intended arrival: a slow system must not slow the clock that measures it.
+    Send(number, arrival);
+  }
+}
+
+void Generator::Send(int64_t number, absl::Time intended_start) {
+  const int sku = static_cast<int>(number % static_cast<int64_t>(options_.skus.size()));
+  CreateReservation request{.sku = options_.skus[sku],
+                            .user = absl::StrCat(options_.user_prefix, "-", number),
+                            .quantity = options_.quantity,
+                            .reservation_id = MakeUuidV7()};
+  Client::Callback record = [this, sku, request, intended_start](absl::StatusOr<Reservation> answer) {
+    const int64_t latency_us = absl::ToInt64Microseconds(absl::Now() - intended_start);
+    outcomes_.Record(sku, request, answer, static_cast<uint64_t>(std::max<int64_t>(0, latency_us)));
+    OnAnswer();
+  };
+  if (!streams_.empty()) {
+    ReservationStream& stream = *streams_[static_cast<size_t>(number) % streams_.size()];
+    if (stream.TryCreate(request, record)) return;
+  }
+  client_.CreateAsync(std::move(request), std::move(record));
+}
+
+void Generator::OnAnswer() {
+  int64_t number = 0;
+  if (options_.rate_per_second <= 0 && TakeNext(&number)) {
+    Send(number, absl::Now());
+    return;
+  }
+  absl::MutexLock lock(&mutex_);
+  --in_flight_;
+}
+
+void Generator::AwaitFewerThan(int64_t limit) {
+  auto fewer = [this, limit]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return in_flight_ < limit; };
+  absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(&fewer));
+}
+
+void ResolveUnknown(Client& client, Outcomes& outcomes, int rounds) {
+  constexpr size_t kAtOnce = 64;
+  for (int round = 0; round < rounds; ++round) {
+    std::vector<UnknownRequest> unknown = outcomes.TakeUnknown();
+    if (unknown.empty()) return;
+    // What hindered the first time may need a moment: a database that recovers, a node that restarts.
+    if (round > 0) absl::SleepFor(absl::Seconds(1));
+    for (size_t first = 0; first < unknown.size(); first += kAtOnce) {
+      const size_t last = std::min(unknown.size(), first + kAtOnce);
+      absl::BlockingCounter answers(static_cast<int>(last - first));
+      for (size_t i = first; i < last; ++i) {
+        CreateReservation again = unknown[i].request;
+        again.retry_of_unknown = true;
+        client.CreateAsync(std::move(again), [&, i](absl::StatusOr<Reservation> answer) {
+          outcomes.Resolve(unknown[i], answer);
+          answers.DecrementCount();
+        });
+      }
+      answers.Wait();
+    }
+  }
+}
+
+}  // namespace tranche::load

@@ -1,0 +1,58 @@
+// Sends the requests: a window that is kept full (closed loop) or arrivals at random times (open loop).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "client/load/load_options.h"
+#include "client/load/outcomes.h"
+#include "tranche/client.h"
+
+namespace tranche::load {
+
+// One run. Stop() may be called from any thread, also from a signal handler.
+class Generator {
+ public:
+  Generator(const LoadOptions& options, Client& client, Outcomes& outcomes);
+
+  // Returns when every request is answered, or after Stop() or the duration when those in flight are.
+  void Run();
+  void Stop() { stop_.store(true, std::memory_order_relaxed); }
+
+  bool interrupted() const { return stop_.load(std::memory_order_relaxed); }
+  absl::Duration elapsed() const;
+
+ private:
+  void RunClosedLoop();
+  void RunOpenLoop();
+  // Takes the number of the next request; false when there is none.
+  bool TakeNext(int64_t* number);
+  void Send(int64_t number, absl::Time intended_start);
+  void OnAnswer();
+  // Waits until fewer than `limit` requests are in flight.
+  void AwaitFewerThan(int64_t limit);
+
+  const LoadOptions& options_;
+  Client& client_;
+  Outcomes& outcomes_;
+  absl::Time started_;
+  absl::Time ended_ = absl::InfiniteFuture();
+  std::atomic<bool> stop_{false};
+  std::atomic<int64_t> next_{0};
+  // Empty when every request is a call of its own.
+  std::vector<std::unique_ptr<ReservationStream>> streams_;
+
+  absl::Mutex mutex_;
+  int64_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+// Sends the requests of unknown outcome again, with their ids, until each has an answer or `rounds` are over. What
+// stays unknown stays in `outcomes`.
+void ResolveUnknown(Client& client, Outcomes& outcomes, int rounds);
+
+}  // namespace tranche::load

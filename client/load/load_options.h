@@ -1,0 +1,30 @@
+// What tranche-load was asked to do.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace tranche::load {
+
+struct LoadOptions {
+  std::vector<std::string> endpoints;
+  std::vector<std::string> skus;
+  int64_t requests = 0;  // 0: until `duration` is over
+  absl::Duration duration = absl::InfiniteDuration();
+  int in_flight = 512;
+  double rate_per_second = 0;  // 0: closed loop
+  int quantity = 1;
+  absl::Duration timeout = absl::Seconds(2);
+  int channels_per_endpoint = 1;
+  int streams = 0;          // 0: one call per request
+  std::string user_prefix;  // distinct per run
+  std::string summary_file;
+  std::string acknowledged_file;
+  std::string unknown_file;
+  bool progress = false;
+};
+
+}  // namespace tranche::load

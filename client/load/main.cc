@@ -1,0 +1,182 @@
+// tranche-load: buyers in any number, through the SDK.
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <fstream>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/synchronization/mutex.h"
+#include "client/load/generator.h"
+#include "client/load/load_options.h"
+#include "client/load/outcomes.h"
+#include "client/load/progress.h"
+#include "client/load/summary.h"
+#include "tranche/client.h"
+
+namespace tranche::load {
+namespace {
+
+constexpr int kResolveRounds = 10;
+
+Generator* running_generator = nullptr;
+
+// The second signal ends the program at once.
+void StopOnSignal(int signal) {
+  if (running_generator != nullptr) running_generator->Stop();
+  std::signal(signal, SIG_DFL);
+}
+
+int Fail(absl::string_view message) {
+  std::cerr << "tranche-load: " << message << "\n";
+  return 1;
+}
+
+struct Flags {
+  std::string endpoints;
+  std::string duration;
+  int64_t timeout_ms = 2000;
+  int in_flight = 0;
+  bool progress = false;
+};
+
+void AddFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
+  app.add_option("--endpoints,--endpoint", flags.endpoints, "Front nodes, host:port, comma between")
+      ->required()
+      ->envname("TRANCHE_ENDPOINT");
+  app.add_option("--sku", options.skus, "SKU to buy; repeat it to spread the requests evenly over several")->required();
+  app.add_option("--requests", options.requests, "Requests in all; 0: until --duration is over")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--duration", flags.duration, "Stop after this time, such as 30s or 5m");
+  app.add_option("--in-flight", flags.in_flight,
+                 "Requests in flight at most: the window of the closed loop (default 512), the bound of the open one "
+                 "(default 16384)")
+      ->check(CLI::Range(1, 1'000'000));
+  app.add_option("--rate", options.rate_per_second,
+                 "Arrivals per second at random (Poisson) times, latency measured from the intended arrival; 0: as "
+                 "many as the window lets through")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--quantity", options.quantity, "Units per request")->capture_default_str();
+  app.add_option("--timeout-ms", flags.timeout_ms, "Deadline of a request, retries included")
+      ->check(CLI::Range(1, 3'600'000))
+      ->capture_default_str();
+  app.add_option("--users", options.user_prefix, "Prefix of the buyers' ids; default: one of its own for every run");
+  app.add_option("--channels", options.channels_per_endpoint, "Connections per front node")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  app.add_option("--streams", options.streams, "Send over this many streams; 0: each request is a call of its own")
+      ->check(CLI::Range(0, 64))
+      ->capture_default_str();
+  app.add_option("--summary", options.summary_file, "Write the figures as JSON to this file");
+  app.add_option("--acknowledged", options.acknowledged_file,
+                 "Write \"reservation_id sku_id\" of every acknowledged reservation to this file");
+  app.add_option("--unknown", options.unknown_file,
+                 "Write \"reservation_id sku_id\" of every request whose outcome stayed unknown to this file");
+  app.add_flag("--progress,!--no-progress", flags.progress, "A live line on stderr; default: on a terminal");
+}
+
+// What the flags say beyond their own ranges.
+absl::Status Complete(const CLI::App& app, const Flags& flags, LoadOptions& options) {
+  options.endpoints = absl::StrSplit(flags.endpoints, ',', absl::SkipEmpty());
+  if (!flags.duration.empty() &&
+      (!absl::ParseDuration(flags.duration, &options.duration) || options.duration <= absl::ZeroDuration())) {
+    return absl::InvalidArgumentError(absl::StrCat("--duration: \"", flags.duration, "\" is not a time such as 30s"));
+  }
+  if (options.requests == 0 && flags.duration.empty()) {
+    return absl::InvalidArgumentError("give --requests or --duration, or the run would never end");
+  }
+  options.timeout = absl::Milliseconds(flags.timeout_ms);
+  options.in_flight = flags.in_flight > 0 ? flags.in_flight : options.rate_per_second > 0 ? 16384 : 512;
+  if (options.user_prefix.empty()) options.user_prefix = absl::StrCat("buyer-", MakeUuidV7().substr(0, 23));
+  options.progress = app.count("--progress") > 0 ? flags.progress : isatty(STDERR_FILENO) != 0;
+  return absl::OkStatus();
+}
+
+bool WriteFile(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::trunc);
+  file << text;
+  file.close();
+  return !file.fail();
+}
+
+// Files that could not be written are an error, but only after everything else has been told.
+int Report(const LoadOptions& options, Outcomes& outcomes, absl::Duration wall, bool interrupted) {
+  std::cout << SummaryTable(options, outcomes, wall);
+  if (!outcomes.CloseAcknowledged()) return Fail(absl::StrCat("cannot write ", options.acknowledged_file));
+  if (!options.unknown_file.empty()) {
+    std::string lines;
+    for (const UnknownRequest& unknown : outcomes.TakeUnknown()) {
+      absl::StrAppend(&lines, unknown.request.reservation_id, " ", unknown.request.sku, "\n");
+    }
+    if (!WriteFile(options.unknown_file, lines)) return Fail(absl::StrCat("cannot write ", options.unknown_file));
+  }
+  if (!options.summary_file.empty() &&
+      !WriteFile(options.summary_file, SummaryJson(options, outcomes, wall, interrupted))) {
+    return Fail(absl::StrCat("cannot write ", options.summary_file));
+  }
+  // Nothing at all was answered by a front node: wrong address, or nobody there.
+  const SkuTotals totals = outcomes.Totals();
+  const auto unavailable = totals.refused.find("UNAVAILABLE");
+  if (unavailable != totals.refused.end() && unavailable->second == totals.attempts) {
+    Fail("no front node answered; check --endpoints");
+    return 2;
+  }
+  return 0;
+}
+
+int Main(int argc, char** argv) {
+  // Debian builds Abseil with its deadlock detector on, which gRPC then pays for at every lock.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  CLI::App app("Buys from a Tranche cluster as fast as asked and reports what came back.", "tranche-load");
+  app.footer(
+      "Examples:\n"
+      "  tranche-load --endpoints 127.0.0.1:7400,127.0.0.1:7401 --sku tv --sku phone --requests 1000000\n"
+      "  tranche-load --endpoints 127.0.0.1:7400 --sku tv --rate 5000 --duration 30s --summary run.json\n\n"
+      "Requests of unknown outcome are sent again at the end with the same ids. Exit status: 0 done, 1 wrong usage or\n"
+      "a file that cannot be written, 2 no front node answered.");
+  LoadOptions options;
+  Flags flags;
+  AddFlags(app, options, flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 1;
+  }
+  if (absl::Status status = Complete(app, flags, options); !status.ok()) return Fail(status.message());
+
+  ClientOptions client_options;
+  client_options.endpoints = options.endpoints;
+  client_options.request_timeout = options.timeout;
+  client_options.channels_per_endpoint = options.channels_per_endpoint;
+  absl::StatusOr<std::unique_ptr<Client>> client = Client::Open(client_options);
+  if (!client.ok()) return Fail(client.status().message());
+  Outcomes outcomes(options.skus.size());
+  if (!options.acknowledged_file.empty()) {
+    if (absl::Status status = outcomes.RecordAcknowledged(options.acknowledged_file); !status.ok()) {
+      return Fail(status.message());
+    }
+  }
+
+  Generator generator(options, **client, outcomes);
+  running_generator = &generator;
+  std::signal(SIGINT, StopOnSignal);
+  std::signal(SIGTERM, StopOnSignal);
+  {
+    std::unique_ptr<Progress> progress;
+    if (options.progress) progress = std::make_unique<Progress>(options, generator, outcomes);
+    generator.Run();
+  }
+  const absl::Duration wall = generator.elapsed();
+  ResolveUnknown(**client, outcomes, kResolveRounds);
+  return Report(options, outcomes, wall, generator.interrupted());
+}
+
+}  // namespace
+}  // namespace tranche::load
+
+int main(int argc, char** argv) { return tranche::load::Main(argc, argv); }

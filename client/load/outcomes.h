@@ -1,0 +1,94 @@
+// Counts what became of the requests, per SKU.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "client/load/histogram.h"
+#include "tranche/reservation.h"
+
+namespace tranche::load {
+
+// A request whose outcome stayed unknown.
+struct UnknownRequest {
+  CreateReservation request;
+  int sku = 0;
+};
+
+struct SkuTotals {
+  uint64_t attempts = 0;  // requests answered, in whatever way
+  uint64_t created = 0;
+  uint64_t replayed = 0;
+  uint64_t units = 0;  // of created and replayed
+  uint64_t unknown = 0;
+  std::map<std::string, uint64_t> refused;  // by reason; by status code when there is none
+
+  uint64_t Refused() const;
+  SkuTotals& operator+=(const SkuTotals& other);
+};
+
+// Thread-safe.
+class Outcomes {
+ public:
+  explicit Outcomes(size_t skus);
+
+  // Every reservation acknowledged from now on becomes a line "reservation_id sku_id".
+  absl::Status RecordAcknowledged(const std::string& path);
+  // False: not everything could be written.
+  bool CloseAcknowledged();
+
+  // The first answer to `request`.
+  void Record(int sku, const CreateReservation& request, const absl::StatusOr<Reservation>& answer,
+              uint64_t latency_us);
+  // The answer to an unknown request that was sent again; counts in place of "unknown".
+  void Resolve(const UnknownRequest& unknown, const absl::StatusOr<Reservation>& answer);
+
+  std::vector<UnknownRequest> TakeUnknown();
+  // Consistent when nobody records.
+  SkuTotals TotalsOf(int sku) const;
+  SkuTotals Totals() const;
+  uint64_t done() const { return done_.load(std::memory_order_relaxed); }
+  uint64_t acknowledged() const { return acknowledged_count_.load(std::memory_order_relaxed); }
+  uint64_t sold_out() const { return sold_out_.load(std::memory_order_relaxed); }
+
+  const Histogram& latency_all() const { return latency_all_; }
+  const Histogram& latency_created() const { return latency_created_; }
+
+ private:
+  // Reasons are numbers up to 100; status codes without a reason follow.
+  static constexpr int kReasons = 128;
+  static constexpr int kOutcomes = kReasons + 32;
+  struct alignas(64) Sku {
+    std::atomic<uint64_t> created{0};
+    std::atomic<uint64_t> replayed{0};
+    std::atomic<uint64_t> units{0};
+    std::atomic<uint64_t> unknown{0};
+    std::array<std::atomic<uint64_t>, kOutcomes> refused{};
+  };
+
+  // False: the outcome is unknown.
+  bool Count(Sku& sku, const absl::StatusOr<Reservation>& answer);
+  static std::string NameOf(int outcome);
+
+  std::vector<Sku> skus_;
+  Histogram latency_all_;
+  Histogram latency_created_;
+  std::atomic<uint64_t> done_{0};
+  std::atomic<uint64_t> acknowledged_count_{0};
+  std::atomic<uint64_t> sold_out_{0};
+
+  mutable absl::Mutex mutex_;
+  std::ofstream acknowledged_ ABSL_GUARDED_BY(mutex_);
+  std::vector<UnknownRequest> unknown_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace tranche::load

@@ -1,0 +1,15 @@
+// The result of a run, as JSON for programs and as a table for people.
+#pragma once
+
+#include <string>
+
+#include "client/load/generator.h"
+#include "client/load/load_options.h"
+#include "client/load/outcomes.h"
+
+namespace tranche::load {
+
+std::string SummaryJson(const LoadOptions& options, const Outcomes& outcomes, absl::Duration wall, bool interrupted);
+std::string SummaryTable(const LoadOptions& options, const Outcomes& outcomes, absl::Duration wall);
+
+}  // namespace tranche::load

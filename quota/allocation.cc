@@ -1,0 +1,161 @@
+#include "quota/allocation.h"
+
+#include <algorithm>
+#include <iterator>
+#include <numeric>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/numeric/int128.h"
+#include "glog/logging.h"
+
+namespace tranche::quota {
+namespace {
+
+using storage::IncarnationId;
+using storage::QuotaDelta;
+using storage::QuotaSnapshot;
+
+int64_t TotalRemaining(const QuotaSnapshot& quota) {
+  int64_t total = 0;
+  for (const storage::Slice& slice : quota.slices) total += slice.remaining;
+  return total;
+}
+
+absl::flat_hash_map<IncarnationId, int64_t> RemainingByHolder(const QuotaSnapshot& quota) {
+  absl::flat_hash_map<IncarnationId, int64_t> remaining;
+  for (const storage::Slice& slice : quota.slices) remaining[slice.holder] = slice.remaining;
+  return remaining;
+}
+
+}  // namespace
+
+std::vector<int64_t> ShareByWeight(int64_t units, absl::Span<const int64_t> weights) {
+  absl::int128 total_weight = 0;
+  for (const int64_t weight : weights) {
+    CHECK_GE(weight, 0);
+    total_weight += weight;
+  }
+  CHECK_GE(units, 0);
+  CHECK(total_weight > 0);
+  std::vector<int64_t> shares(weights.size());
+  std::vector<absl::int128> remainders(weights.size());
+  int64_t left = units;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const absl::int128 exact = absl::int128(units) * weights[i];
+    shares[i] = static_cast<int64_t>(exact / total_weight);
+    remainders[i] = exact % total_weight;
+    left -= shares[i];
+  }
+  std::vector<size_t> order(weights.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return remainders[a] > remainders[b]; });
+  for (size_t i = 0; left > 0; ++i, --left) ++shares[order[i]];
+  return shares;
+}
+
+std::vector<QuotaDelta> EqualShares(const QuotaSnapshot& quota, absl::Span<const IncarnationId> live,
+                                    const std::set<IncarnationId>& dry, int64_t lot) {
+  CHECK_GE(lot, 1);
+  if (live.empty()) return {};
+  const auto remaining = RemainingByHolder(quota);
+  const auto has = [&](IncarnationId holder) {
+    const auto found = remaining.find(holder);
+    return found == remaining.end() ? int64_t{0} : found->second;
+  };
+  // Who comes first gets an odd unit. The dry, since a last unit must find the buyer; then those with most, so that a
+  // second run finds nothing to move.
+  std::vector<IncarnationId> receivers(live.begin(), live.end());
+  std::sort(receivers.begin(), receivers.end(), [&](IncarnationId a, IncarnationId b) {
+    if (dry.contains(a) != dry.contains(b)) return dry.contains(a);
+    return has(a) != has(b) ? has(a) > has(b) : a < b;
+  });
+  const std::vector<int64_t> weights(receivers.size(), 1);
+  const int64_t total = TotalRemaining(quota);
+  std::vector<int64_t> targets = ShareByWeight(total / lot, weights);
+  for (int64_t& target : targets) target *= lot;
+  targets.front() += total % lot;
+
+  std::vector<QuotaDelta> deltas;
+  for (size_t i = 0; i < receivers.size(); ++i) {
+    const int64_t delta = targets[i] - has(receivers[i]);
+    if (delta != 0) deltas.push_back({receivers[i], delta});
+  }
+  for (const storage::Slice& slice : quota.slices) {
+    const bool stays =
+        slice.holder == storage::kPool || std::find(live.begin(), live.end(), slice.holder) != live.end();
+    if (!stays && slice.remaining > 0) deltas.push_back({slice.holder, -slice.remaining});
+  }
+  return deltas;
+}
+
+std::vector<QuotaDelta> SharePool(const QuotaSnapshot& quota, absl::Span<const IncarnationId> live) {
+  const auto remaining = RemainingByHolder(quota);
+  const auto pool = remaining.find(storage::kPool);
+  int64_t units = pool == remaining.end() ? 0 : pool->second;
+  if (live.empty() || units == 0) return {};
+
+  struct Receiver {
+    IncarnationId holder;
+    int64_t has;
+  };
+  std::vector<Receiver> receivers;
+  for (const IncarnationId holder : live) {
+    const auto found = remaining.find(holder);
+    receivers.push_back({holder, found == remaining.end() ? 0 : found->second});
+  }
+  std::sort(receivers.begin(), receivers.end(),
+            [](const Receiver& a, const Receiver& b) { return a.has != b.has ? a.has < b.has : a.holder < b.holder; });
+  // Water filling: the poorest `filled` receivers are raised to a common level that the units just reach.
+  size_t filled = 1;
+  int64_t sum = receivers[0].has;
+  while (filled < receivers.size() && receivers[filled].has * static_cast<int64_t>(filled) - sum < units) {
+    sum += receivers[filled].has;
+    ++filled;
+  }
+  const int64_t level = (sum + units) / static_cast<int64_t>(filled);
+  int64_t odd = (sum + units) % static_cast<int64_t>(filled);
+  std::vector<QuotaDelta> deltas;
+  for (size_t i = 0; i < filled; ++i) {
+    const int64_t target = level + (odd > 0 ? 1 : 0);
+    odd -= odd > 0 ? 1 : 0;
+    if (target > receivers[i].has) deltas.push_back({receivers[i].holder, target - receivers[i].has});
+  }
+  return deltas;
+}
+
+std::optional<std::vector<QuotaDelta>> SetRemaining(const QuotaSnapshot& quota, absl::Span<const IncarnationId> live,
+                                                    IncarnationId holder, int64_t remaining) {
+  CHECK_GE(remaining, 0);
+  auto units_of = RemainingByHolder(quota);
+  const int64_t delta = remaining - units_of[holder];
+  if (delta == 0) return std::vector<QuotaDelta>{};
+  std::vector<IncarnationId> others;
+  std::copy_if(live.begin(), live.end(), std::back_inserter(others), [&](IncarnationId id) { return id != holder; });
+
+  std::vector<QuotaDelta> deltas = {{holder, delta}};
+  if (delta < 0) {
+    QuotaSnapshot given_up{.sku_id = quota.sku_id, .quota_version = quota.quota_version, .closed = false, .slices = {}};
+    for (const storage::Slice& slice : quota.slices) {
+      if (slice.holder != storage::kPool && slice.holder != holder) given_up.slices.push_back(slice);
+    }
+    given_up.slices.push_back({.holder = storage::kPool, .allotted = -delta, .remaining = -delta, .version = 0});
+    for (const QuotaDelta& gain : SharePool(given_up, others)) deltas.push_back(gain);
+    return deltas;
+  }
+  const int64_t missing = delta - units_of[storage::kPool];
+  if (missing <= 0) return deltas;
+  std::vector<int64_t> weights;
+  int64_t available = 0;
+  for (const IncarnationId other : others) {
+    weights.push_back(units_of[other]);
+    available += units_of[other];
+  }
+  if (missing > available) return std::nullopt;
+  const std::vector<int64_t> taken = ShareByWeight(missing, weights);
+  for (size_t i = 0; i < others.size(); ++i) {
+    if (taken[i] > 0) deltas.push_back({others[i], -taken[i]});
+  }
+  return deltas;
+}
+
+}  // namespace tranche::quota

@@ -1,0 +1,47 @@
+// Writes announcements: conditional on the znode's version and ordered by the ledger's, so that an older one never
+// replaces a newer one, whoever writes and however late.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "quota/coordination.h"
+#include "storage/ledger.h"
+
+namespace tranche::quota {
+
+// Gives the current session; null while there is none. Thread-safe.
+class SessionSource {
+ public:
+  virtual ~SessionSource() = default;
+  virtual std::shared_ptr<Coordination> Session() = 0;
+};
+
+struct SliceToAnnounce {
+  storage::IncarnationId incarnation = storage::kPool;
+  std::string sku_id;
+  int64_t allotted = 0;
+  int64_t version = 0;
+};
+
+// Thread-safe.
+class Announcer {
+ public:
+  explicit Announcer(SessionSource* sessions) : sessions_(sessions) {}
+
+  // Announces those of the slices whose announcement is missing or older. A slice of an incarnation that is gone is
+  // skipped. kUnavailable when some could not be written; repeating is harmless.
+  absl::Status AnnounceSlices(absl::Span<const SliceToAnnounce> slices);
+
+  // Announces SKUs as read from the ledger. Equal content is not written again.
+  absl::Status AnnounceSkus(absl::Span<const storage::Sku> skus);
+
+ private:
+  SessionSource* const sessions_;
+};
+
+}  // namespace tranche::quota

@@ -1,0 +1,29 @@
+// Moves units and announces the moves: the one way by which the balancer and the admin calls change quota.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "quota/announcer.h"
+#include "storage/ledger.h"
+
+namespace tranche::quota {
+
+// Thread-safe. Outlived by its dependencies.
+class QuotaMover {
+ public:
+  QuotaMover(storage::StockLedger* ledger, Announcer* announcer) : ledger_(ledger), announcer_(announcer) {}
+
+  // One ledger transaction, then the announcements of every slice of the SKU that it changed and of the SKU itself. The
+  // ledger's errors are returned; a failed announcement is only logged, since the balancer repairs it.
+  absl::StatusOr<storage::QuotaSnapshot> Move(const std::string& sku_id, absl::Span<const storage::QuotaDelta> deltas,
+                                              std::optional<int64_t> expected_quota_version, const std::string& actor);
+
+ private:
+  storage::StockLedger* const ledger_;
+  Announcer* const announcer_;
+};
+
+}  // namespace tranche::quota

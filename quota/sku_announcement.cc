@@ -1,0 +1,46 @@
+#include "quota/sku_announcement.h"
+
+namespace tranche::quota {
+namespace {
+
+using internal::v1::SkuAnnouncement;
+
+// 0 stands for "none" in the payload.
+int64_t MicrosOrZero(absl::Time time) {
+  if (time == absl::InfinitePast() || time == absl::InfiniteFuture()) return 0;
+  return absl::ToUnixMicros(time);
+}
+
+}  // namespace
+
+SkuAnnouncement ToAnnouncement(const storage::Sku& sku) {
+  SkuAnnouncement announcement;
+  announcement.set_sku_id(sku.sku_id);
+  announcement.set_state(sku.closed ? SkuAnnouncement::STATE_CLOSED : SkuAnnouncement::STATE_OPEN);
+  announcement.set_per_user_limit(sku.per_user_limit);
+  announcement.set_opens_at_us(MicrosOrZero(sku.opens_at));
+  announcement.set_closes_at_us(MicrosOrZero(sku.closes_at));
+  announcement.set_version(sku.quota_version);
+  announcement.set_unsold(sku.unsold);
+  announcement.set_holds_may_lapse(sku.holds_may_lapse);
+  return announcement;
+}
+
+SkuTerms TermsOf(const SkuAnnouncement& announcement) {
+  SkuTerms terms;
+  terms.per_user_limit = announcement.per_user_limit();
+  if (announcement.opens_at_us() != 0) terms.opens_at = absl::FromUnixMicros(announcement.opens_at_us());
+  if (announcement.closes_at_us() != 0) terms.closes_at = absl::FromUnixMicros(announcement.closes_at_us());
+  terms.closed = announcement.state() == SkuAnnouncement::STATE_CLOSED;
+  terms.sold_out = announcement.unsold() == 0;
+  terms.holds_may_lapse = announcement.holds_may_lapse();
+  return terms;
+}
+
+bool Supersedes(const SkuAnnouncement& fresh, const SkuAnnouncement& present) {
+  if (fresh.version() != present.version()) return fresh.version() > present.version();
+  return (fresh.unsold() == 0) != (present.unsold() == 0) ||
+         (fresh.unsold() == 0 && fresh.holds_may_lapse() != present.holds_may_lapse());
+}
+
+}  // namespace tranche::quota

@@ -1,0 +1,59 @@
+// What a node knows of SKUs of which it holds no slice: asked of the ledger, kept for a moment, bounded.
+//
+// A SKU that is not sold here is unknown, closed, sold out, or about to be sold: each is another answer to the caller.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "quota/sku_terms.h"
+#include "storage/bounded_executor.h"
+#include "storage/clock.h"
+#include "storage/ledger.h"
+
+namespace tranche::quota {
+
+// Thread-safe. Outlived by its dependencies.
+class SkuDirectory {
+ public:
+  // nullopt: there is no such SKU. Errors: kUnavailable (the ledger), kResourceExhausted (too many lookups wait).
+  using Found = absl::StatusOr<std::optional<SkuTerms>>;
+  using LookupDone = absl::AnyInvocable<void(const Found&)>;
+
+  SkuDirectory(storage::StockLedger* ledger, storage::BoundedExecutor* executor, storage::Clock* clock)
+      : ledger_(ledger), executor_(executor), clock_(clock) {}
+
+  // Calls `done` exactly once: inline from what is known, else on a thread of the executor. Lookups of one SKU that
+  // come together are one read of the ledger.
+  void Lookup(const std::string& sku_id, LookupDone done);
+
+ private:
+  // Long enough that a flood of requests for one SKU reads it once a second, short enough that a new SKU is seen soon.
+  static constexpr absl::Duration kFreshFor = absl::Seconds(1);
+  static constexpr size_t kMaxKnown = 10000;
+  static constexpr size_t kMaxWaiters = 10000;
+
+  struct Entry {
+    Found found;
+    absl::Time read_at;
+  };
+
+  void Read(const std::string& sku_id);
+
+  storage::StockLedger* const ledger_;
+  storage::BoundedExecutor* const executor_;
+  storage::Clock* const clock_;
+  absl::Mutex mutex_;
+  absl::flat_hash_map<std::string, Entry> known_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, std::vector<LookupDone>> waiting_ ABSL_GUARDED_BY(mutex_);
+  size_t waiters_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace tranche::quota

@@ -1,0 +1,55 @@
+// The local counter: how many units of its slice a node may still grant.
+//
+//   free = allotted (announced) - spent (granted here and not given back, in flight included)
+//
+// kept as one atomic number, so that a grant or a refusal costs one atomic operation, no lock and no I/O. Announcements
+// are cumulative: applying one twice, or none of several in between, changes nothing.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+
+namespace tranche::quota {
+
+// Thread-safe.
+class SliceCounter {
+ public:
+  // Takes `units` (>= 1) if that many are free. A refusal only reads, so that a sold-out SKU's cache line stays shared.
+  bool TryTake(int64_t units) {
+    int64_t free = free_.load(std::memory_order_relaxed);
+    while (free >= units) {
+      if (free_.compare_exchange_weak(free, free - units, std::memory_order_relaxed)) return true;
+    }
+    return false;
+  }
+
+  // Returns units that TryTake took and the ledger did not.
+  void GiveBack(int64_t units) { free_.fetch_add(units, std::memory_order_relaxed); }
+
+  // Applies an announcement. False, changing nothing, if one of the same or a newer version was applied before.
+  bool Apply(int64_t allotted, int64_t version) {
+    absl::MutexLock lock(&mutex_);
+    if (version <= version_.load(std::memory_order_relaxed)) return false;
+    // Below zero while units are withdrawn that are in flight: nothing is granted until that is made up.
+    free_.fetch_add(allotted - allotted_, std::memory_order_relaxed);
+    allotted_ = allotted;
+    version_.store(version, std::memory_order_relaxed);
+    return true;
+  }
+
+  // May be negative, see Apply.
+  int64_t free() const { return free_.load(std::memory_order_relaxed); }
+  // Of the last announcement applied; 0 before the first.
+  int64_t version() const { return version_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<int64_t> free_{0};
+  std::atomic<int64_t> version_{0};
+  absl::Mutex mutex_;
+  int64_t allotted_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace tranche::quota

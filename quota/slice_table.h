@@ -1,0 +1,101 @@
+// The slices that a node holds, by SKU. The agent writes it, the seller reads it.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "quota/sku_terms.h"
+#include "quota/slice_counter.h"
+#include "storage/ledger.h"
+
+namespace tranche::quota {
+
+// What one incarnation holds of one SKU. Stays alive while a claim is in flight, also after the table forgot it.
+// Thread-safe.
+class Slice {
+ public:
+  explicit Slice(storage::IncarnationId incarnation) : incarnation_(incarnation) {}
+
+  storage::IncarnationId incarnation() const { return incarnation_; }
+  SliceCounter& counter() { return counter_; }
+  const SliceCounter& counter() const { return counter_; }
+
+  // Null until the SKU's announcement has been read.
+  std::shared_ptr<const SkuTerms> terms() const {
+    absl::ReaderMutexLock lock(&mutex_);
+    return terms_;
+  }
+  void SetTerms(SkuTerms terms) {
+    auto fresh = std::make_shared<const SkuTerms>(std::move(terms));
+    absl::MutexLock lock(&mutex_);
+    terms_.swap(fresh);
+  }
+
+  // Demand, for the report to the balancer.
+  void CountGranted() { granted_.fetch_add(1, std::memory_order_relaxed); }
+  void CountDenied() { denied_.fetch_add(1, std::memory_order_relaxed); }
+  uint64_t granted() const { return granted_.load(std::memory_order_relaxed); }
+  uint64_t denied() const { return denied_.load(std::memory_order_relaxed); }
+
+  // Remembers the smallest quantity that was refused for want of units. True if it is news.
+  bool MarkWanted(int64_t quantity) {
+    int64_t wanted = wanted_.load(std::memory_order_relaxed);
+    while (wanted == 0 || quantity < wanted) {
+      if (wanted_.compare_exchange_weak(wanted, quantity, std::memory_order_relaxed)) return true;
+    }
+    return false;
+  }
+  // Forgets it when so many units have arrived.
+  void ClearWantedIfMet() {
+    if (counter_.free() >= wanted()) wanted_.store(0, std::memory_order_relaxed);
+  }
+  // 0: nothing was refused since units last arrived.
+  int64_t wanted() const { return wanted_.load(std::memory_order_relaxed); }
+
+ private:
+  const storage::IncarnationId incarnation_;
+  SliceCounter counter_;
+  std::atomic<uint64_t> granted_{0};
+  std::atomic<uint64_t> denied_{0};
+  std::atomic<int64_t> wanted_{0};
+  mutable absl::Mutex mutex_;
+  std::shared_ptr<const SkuTerms> terms_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Thread-safe.
+class SliceTable {
+ public:
+  // What the agent wants to hear at once. Called on the seller's threads: must only take note.
+  struct Listener {
+    std::function<void()> exhausted;  // a slice has run dry
+    // The ledger says that this incarnation holds nothing any more.
+    std::function<void(storage::IncarnationId)> incarnation_ended;
+  };
+  void SetListener(Listener listener);
+
+  // Null if the node holds nothing of the SKU.
+  std::shared_ptr<Slice> Find(absl::string_view sku_id) const;
+  // The slice of this incarnation, made if need be; one of an earlier incarnation is replaced.
+  std::shared_ptr<Slice> FindOrAdd(const std::string& sku_id, storage::IncarnationId incarnation);
+  void Remove(absl::string_view sku_id);
+  void Clear();
+  std::vector<std::pair<std::string, std::shared_ptr<Slice>>> All() const;
+
+  void NoteExhausted() const;
+  void NoteIncarnationEnded(storage::IncarnationId incarnation) const;
+
+ private:
+  mutable absl::Mutex mutex_;
+  absl::flat_hash_map<std::string, std::shared_ptr<Slice>> slices_ ABSL_GUARDED_BY(mutex_);
+  Listener listener_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace tranche::quota

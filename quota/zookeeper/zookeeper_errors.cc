@@ -1,0 +1,50 @@
+#include "quota/zookeeper/zookeeper_errors.h"
+
+#include <zookeeper/zookeeper.h>
+
+#include "absl/strings/str_cat.h"
+
+namespace tranche::quota {
+namespace {
+
+absl::StatusCode Code(int rc) {
+  switch (rc) {
+    case ZOK:
+      return absl::StatusCode::kOk;
+    case ZNONODE:
+      return absl::StatusCode::kNotFound;
+    case ZNODEEXISTS:
+      return absl::StatusCode::kAlreadyExists;
+    case ZBADVERSION:
+      return absl::StatusCode::kAborted;
+    case ZNOTEMPTY:
+      return absl::StatusCode::kFailedPrecondition;
+    case ZBADARGUMENTS:
+    case ZNOCHILDRENFOREPHEMERALS:
+      return absl::StatusCode::kInvalidArgument;
+    case ZNOAUTH:
+      return absl::StatusCode::kPermissionDenied;
+    // The handle refuses with ZINVALIDSTATE once its session is over.
+    case ZSESSIONEXPIRED:
+    case ZAUTHFAILED:
+    case ZINVALIDSTATE:
+      return absl::StatusCode::kUnauthenticated;
+    case ZCONNECTIONLOSS:
+    case ZOPERATIONTIMEOUT:
+    case ZSESSIONMOVED:
+    case ZTHROTTLEDOP:
+    case ZCLOSING:
+      return absl::StatusCode::kUnavailable;
+    default:
+      return absl::StatusCode::kInternal;
+  }
+}
+
+}  // namespace
+
+absl::Status ZookeeperStatus(int rc, absl::string_view what) {
+  if (rc == ZOK) return absl::OkStatus();
+  return absl::Status(Code(rc), absl::StrCat("ZooKeeper: ", what, ": ", zerror(rc)));
+}
+
+}  // namespace tranche::quota

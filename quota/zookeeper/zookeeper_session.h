@@ -1,0 +1,84 @@
+// One ZooKeeper session as a Coordination. Made by ZookeeperConnector.
+//
+// Built on the client's asynchronous calls: each call sends its requests at once and waits for the replies with a bound
+// (reply_batch.h). All watches use the client's global watcher, so there is no context per watch to own.
+//
+// The client runs watchers and completions one at a time on a thread of its own, which zookeeper_close joins. Hence no
+// lock is held when an observer is called or the client is closed, and calling back into the session from an observer,
+// which would wait for itself, stops the program.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/synchronization/mutex.h"
+#include "quota/coordination.h"
+#include "quota/zookeeper/reply_batch.h"
+#include "quota/zookeeper/zookeeper_coordination.h"
+
+// The client's handle, declared here to keep its header out of ours.
+struct _zhandle;
+
+namespace tranche::quota {
+
+class ZookeeperSession : public Coordination {
+ public:
+  static absl::StatusOr<std::unique_ptr<ZookeeperSession>> Open(const ZookeeperOptions& options,
+                                                                CoordinationObserver* observer);
+  // Ends the session. The caller holds no lock that the observer takes.
+  ~ZookeeperSession() override;
+
+  absl::StatusOr<Znode> Get(const std::string& path, Watch watch) override;
+  absl::StatusOr<std::vector<std::string>> List(const std::string& path, Watch watch) override;
+  absl::Status Create(const std::string& path, const std::string& data, CreateMode mode) override;
+  absl::Status Set(const std::string& path, const std::string& data, int32_t version) override;
+  absl::Status Delete(const std::string& path, int32_t version) override;
+  std::vector<absl::StatusOr<Znode>> GetMany(absl::Span<const std::string> paths, Watch watch) override;
+  std::vector<absl::Status> Apply(absl::Span<const WriteOp> ops) override;
+  int64_t SessionId() const override { return session_id_; }
+
+  // With the id, what another client needs to attach to this session.
+  const std::string& password() const { return password_; }
+
+ private:
+  enum class State { kConnecting, kConnected, kDisconnected, kExpired, kClosing };
+
+  ZookeeperSession(const ZookeeperOptions& options, CoordinationObserver* observer);
+
+  absl::Status Start(const ZookeeperOptions& options);
+  absl::Status CreateTree();
+
+  // The client's global watcher.
+  static void OnEvent(struct _zhandle* handle, int type, int state, const char* path, void* context) noexcept;
+  void OnSessionState(int state);
+  void OnNodeEvent(const char* path);
+  State Enter(State state);
+
+  // Sends requests 0..count-1 and waits for their replies, given in order. `send` starts one, with `token` as the data
+  // of its completion, and returns the client's code.
+  using Send = absl::FunctionRef<int(size_t index, const void* token)>;
+  std::vector<ZookeeperReply> Run(size_t count, Send send);
+  int NotConnectedCode();
+  std::vector<ZookeeperReply> SendGets(absl::Span<const std::string> paths, bool watch);
+  // Sets watches for the creation of those of `paths` whose reply says that there is no such node.
+  void WatchMissing(absl::Span<const std::string> paths, std::vector<ZookeeperReply>& replies);
+
+  std::string FullPath(const std::string& path) const;
+
+  const std::string root_;  // empty for "/"
+  const absl::Duration call_timeout_;
+  CoordinationObserver* const observer_;
+  PendingCalls pending_;
+  struct _zhandle* handle_ = nullptr;
+  int64_t session_id_ = 0;
+  std::string password_;
+
+  absl::Mutex mutex_;
+  State state_ ABSL_GUARDED_BY(mutex_) = State::kConnecting;
+};
+
+}  // namespace tranche::quota

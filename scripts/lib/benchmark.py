@@ -1,0 +1,140 @@
+"""Measures what the README promises. Called by scripts/benchmark."""
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import cluster
+
+IN_FLIGHT_FOR_MEMORY = 2000
+
+
+@contextlib.contextmanager
+def running_cluster(nodes, balancers=1):
+    """A cluster for one figure: its endpoints, its state and a folder for files."""
+    folder = cluster.make_scratch_folder("benchmark")
+    process, state = cluster.start(folder, folder / "state.json", nodes, balancers, keep=False)
+    try:
+        yield [node["endpoint"] for node in state["nodes"]], state, folder
+    finally:
+        cluster.stop(process.pid, process)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(binary, *args, show=True):
+    """Runs one of our binaries; its output goes to the person who looks on."""
+    output = None if show else subprocess.DEVNULL
+    subprocess.run([str(cluster.BIN / binary), *map(str, args)], check=True, stdout=output, stderr=output)
+
+
+def load(folder, endpoints, sku, *args):
+    """Runs the load generator and returns its figures."""
+    summary = folder / "load.json"
+    run("tranche-load", "--endpoints", ",".join(endpoints), "--sku", sku, "--no-progress", "--summary", summary, *args,
+        show=False)
+    return json.loads(summary.read_text())
+
+
+def open_sale(endpoint, sku, stock):
+    run("tranchectl", "--endpoint", endpoint, "sku", "create", sku, "--stock", stock, "--price", "1.00", "--currency",
+        "EUR", show=False)
+
+
+def resident_mib(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"no VmRSS of process {pid}")
+
+
+def sold_out(options):
+    with running_cluster(nodes=1) as (endpoints, _, folder):
+        open_sale(endpoints[0], "tv", 100)
+        load(folder, endpoints, "tv", "--requests", 2000, "--in-flight", 64)
+        report = folder / "sold_out.json"
+        run("bench_sold_out", "--endpoint", endpoints[0], "--sku", "tv", "--rounds", 5, "--seconds", 3, "--json", report)
+        return json.loads(report.read_text())
+
+
+def durable(options):
+    figures = {}
+    with running_cluster(nodes=1) as (endpoints, _, folder):
+        for name, more in (("unary", []), ("stream", ["--streams", 2])):
+            sku = f"hot-{name}"
+            open_sale(endpoints[0], sku, 100_000_000)
+            load(folder, endpoints, sku, "--requests", 20_000, "--in-flight", 512, *more)
+            result = load(folder, endpoints, sku, "--duration", "15s", "--in-flight", 1024, *more)
+            figures[name] = {
+                "created_per_second": result["created_per_second"],
+                "p50_ms": result["latency_ms"]["created"]["p50"],
+                "p99_ms": result["latency_ms"]["created"]["p99"],
+            }
+            print(f"{name:8}{figures[name]['created_per_second']:10,.0f} durable reservations/s   "
+                  f"p50 {figures[name]['p50_ms']:.1f} ms   p99 {figures[name]['p99_ms']:.1f} ms", flush=True)
+        run("tranchectl", "--endpoint", endpoints[0], "verify")
+    return figures
+
+
+def quota(options):
+    # Without a balancer: it would hand out at once what the benchmark puts into the pool.
+    with running_cluster(nodes=8, balancers=0) as (endpoints, _, folder):
+        open_sale(endpoints[0], "push", 0)
+        report = folder / "quota.json"
+        run("quota_push", "--endpoints", ",".join(endpoints), "--sku", "push", "--rounds", 200, "--summary", report)
+        return json.loads(report.read_text())
+
+
+def memory(options):
+    with running_cluster(nodes=1) as (endpoints, state, folder):
+        pid = state["nodes"][0]["pid"]
+        figures = {"idle_mib": resident_mib(pid)}
+        open_sale(endpoints[0], "tv", 100_000_000)
+        load(folder, endpoints, "tv", "--duration", "10s", "--in-flight", IN_FLIGHT_FOR_MEMORY)
+        figures["after_10_s_mib"] = resident_mib(pid)
+        load(folder, endpoints, "tv", "--duration", f"{options.soak}s", "--in-flight", IN_FLIGHT_FOR_MEMORY)
+        figures[f"after_{options.soak}_s_mib"] = resident_mib(pid)
+        print("  ".join(f"{name} {value:.0f}" for name, value in figures.items()), flush=True)
+        return figures
+
+
+def counter(options):
+    run("slice_counter_benchmark", "--benchmark_min_time=0.2")
+    return None
+
+
+FIGURES = {"sold-out": sold_out, "durable": durable, "quota": quota, "memory": memory, "counter": counter}
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(prog="scripts/benchmark")
+    parser.add_argument("--soak", type=int, default=60)
+    parser.add_argument("--summary", type=pathlib.Path)
+    parser.add_argument("--parse-only", action="store_true")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(FIGURES))
+    options = parser.parse_args(arguments)
+    for name in options.names:
+        if name not in FIGURES:
+            parser.error(f"no figure {name}; there are {', '.join(FIGURES)}")
+    return options
+
+
+def main(arguments):
+    options = parse(arguments)
+    if options.parse_only:
+        return 0
+    results = {}
+    for name in options.names or FIGURES:
+        print(f"== {name} (load average {os.getloadavg()[0]:.1f})", flush=True)
+        results[name] = FIGURES[name](options)
+    if options.summary:
+        options.summary.write_text(json.dumps(results, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

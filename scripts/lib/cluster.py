@@ -1,0 +1,127 @@
+"""Starts, finds and stops a private cluster (the binary tranche-cluster)."""
+
+import ctypes
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("TRANCHE_BIN", ROOT / "build" / "release" / "bin"))
+START_TIMEOUT_S = 120
+STOP_TIMEOUT_S = 60
+PR_SET_PDEATHSIG = 1
+
+
+class ClusterError(Exception):
+    """Says in one line what went wrong with the cluster."""
+
+
+def terminate_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def make_scratch_folder(name):
+    """A new folder that other users may enter: PostgreSQL runs as its own user when we are root."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=f"tranche-{name}-"))
+    folder.chmod(0o755)
+    return folder
+
+
+def read_state(path):
+    """What a running cluster wrote about itself, or None."""
+    try:
+        return json.loads(pathlib.Path(path).read_text())
+    except FileNotFoundError:
+        return None
+
+
+def alive(pid):
+    """Whether the process runs; a zombie does not."""
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def is_cluster(pid):
+    """Whether the pid still is a tranche-cluster: a pid in an old file may by now be somebody else's."""
+    try:
+        command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
+    except OSError:
+        return False
+    return alive(pid) and command.endswith(b"tranche-cluster")
+
+
+def log_tail(path, lines=15):
+    try:
+        return "\n".join(pathlib.Path(path).read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""
+
+
+def _wait_until_ready(process, state_file, log_file, progress):
+    started = time.monotonic()
+    while (state := read_state(state_file)) is None:
+        if process.poll() is not None:
+            raise ClusterError(f"the cluster did not start:\n{log_tail(log_file)}")
+        if time.monotonic() - started > START_TIMEOUT_S:
+            raise ClusterError(f"the cluster is not up after {START_TIMEOUT_S} s:\n{log_tail(log_file)}")
+        progress(time.monotonic() - started)
+        time.sleep(0.05)
+    return state
+
+
+def start(folder, state_file, nodes, balancers, keep, progress=lambda seconds: None):
+    """Starts a cluster whose files go into `folder` and returns its process and its state when it is ready.
+
+    The cluster ends with this process unless `keep`.
+    """
+    log_file = folder / "cluster.log"
+    command = [BIN / "tranche-cluster", "--nodes", nodes, "--balancers", balancers, "--dir", folder]
+    with open(log_file, "wb") as log:
+        process = subprocess.Popen(
+            [str(part) for part in command + ["--state", state_file]],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=None if keep else terminate_with_parent,
+        )
+    try:
+        return process, _wait_until_ready(process, state_file, log_file, progress)
+    except BaseException:
+        stop(process.pid, process)
+        raise
+
+
+def stop(pid, process=None):
+    """Stops the cluster and waits for its end."""
+    poll = process.poll if process else lambda: None if is_cluster(pid) else 0
+    if poll() is not None:
+        return
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while poll() is None:
+        if time.monotonic() > deadline:
+            # Its children die with it.
+            os.kill(pid, signal.SIGKILL)
+            deadline = time.monotonic() + STOP_TIMEOUT_S
+        time.sleep(0.02)
+
+
+def save_logs(state, folder):
+    """Copies the logs of a running cluster into `folder`: its own are gone when it stops."""
+    folder.mkdir(exist_ok=True)
+    for process in state["nodes"] + state["balancers"] + [state["postgres"], state["zookeeper"]]:
+        if pathlib.Path(process["log_file"]).exists():
+            shutil.copy(process["log_file"], folder)
+
+
+def remove(folder):
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,27 @@
+# shellcheck shell=bash
+# Shared by the scripts: sourced, not run. Sets -euo pipefail and moves to the repository's top.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+say() { printf '%s\n' "$*" >&2; }
+die() {
+  say "$(basename "$0"): $*"
+  exit 1
+}
+
+# build_preset PRESET [NINJA TARGET...]: configures if need be and builds; ninja's own counter is the progress line.
+build_preset() {
+  local preset=$1
+  shift
+  local dir=build/$preset
+  if [[ ! -f $dir/build.ninja ]]; then
+    say "configuring $dir"
+    mkdir -p "$dir"
+    if ! cmake --preset "$preset" >"$dir/configure.log" 2>&1; then
+      cat "$dir/configure.log" >&2
+      die "cmake --preset $preset failed"
+    fi
+  fi
+  say "building $dir"
+  NINJA_STATUS='[%f/%t, %es] ' ninja -C "$dir" "$@" >&2
+}

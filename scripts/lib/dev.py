@@ -1,0 +1,151 @@
+"""Keeps one cluster in the background; scripts/dev is its front."""
+
+import argparse
+import os
+import pathlib
+import signal
+import sys
+
+import cluster
+import tranchectl
+from cluster import ClusterError
+from options import at_least_one, sku_and_stock
+
+# Where the one background cluster is written down.
+STATE_FILE = cluster.ROOT / ".scratch" / "dev" / "state.json"
+DEMO_PRICE_MINOR = 1000
+DEMO_CURRENCY = "EUR"
+
+
+def parse_options(argv):
+    parser = argparse.ArgumentParser(
+        prog="scripts/dev", usage="see scripts/dev --help", add_help=False, allow_abbrev=False
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", add_help=False, allow_abbrev=False)
+    up.add_argument("--nodes", type=at_least_one, default=3)
+    up.add_argument("--balancers", type=at_least_one, default=1)
+    up.add_argument("--sku", type=sku_and_stock, action="append", dest="skus", default=[])
+    up.add_argument("--parse-only", action="store_true")
+    commands.add_parser("down", add_help=False)
+    commands.add_parser("status", add_help=False)
+    logs = commands.add_parser("logs", add_help=False, allow_abbrev=False)
+    logs.add_argument("-f", "--follow", action="store_true")
+    logs.add_argument("processes", nargs="*")
+    return parser.parse_args(argv)
+
+
+def running_state():
+    """The state of the background cluster, or None when it is not up."""
+    state = cluster.read_state(STATE_FILE)
+    return state if state and cluster.is_cluster(state["pid"]) else None
+
+
+def up(options):
+    if options.parse_only:
+        return 0
+    state = running_state()
+    if state:
+        print("the cluster is up already")
+        tell(state)
+        return 0
+    STATE_FILE.parent.mkdir(parents=True, exist_ok=True)
+    clear()
+    folder = cluster.make_scratch_folder("dev")
+    print(f"starting PostgreSQL, ZooKeeper, {options.nodes} front nodes, {options.balancers} balancer(s)", flush=True)
+    try:
+        process, state = cluster.start(folder, STATE_FILE, options.nodes, options.balancers, keep=True)
+    except ClusterError:
+        cluster.remove(folder)
+        raise
+    try:
+        for name, stock in options.skus:
+            tranchectl.create_sku(state, name, stock, DEMO_PRICE_MINOR, DEMO_CURRENCY)
+        tranchectl.wait_until_announced(state, [name for name, stock in options.skus if stock > 0])
+    except BaseException:
+        cluster.stop(process.pid, process)
+        clear()
+        raise
+    tell(state)
+    return 0
+
+
+def clear():
+    """Forgets a cluster that has ended, and removes what it left."""
+    state = cluster.read_state(STATE_FILE)
+    if state:
+        cluster.remove(state["dir"])
+        STATE_FILE.unlink(missing_ok=True)
+
+
+def down():
+    state = running_state()
+    if state:
+        cluster.stop(state["pid"])
+    clear()
+    print("the cluster is stopped" if state else "the cluster was not up")
+    return 0
+
+
+def status():
+    state = running_state()
+    if not state:
+        print("the cluster is not up; start it with scripts/dev up")
+        return 1
+    dead = 0
+    for process in state["balancers"] + state["nodes"]:
+        runs = cluster.alive(process["pid"])
+        dead += not runs
+        print(f"{process['name']:<14} pid {process['pid']:<8} {'runs' if runs else 'ENDED':<6} {process['log_file']}")
+    tell(state)
+    return 1 if dead else 0
+
+
+def tell(state):
+    ctl = f"{os.path.relpath(cluster.BIN / 'tranchectl')} --endpoint {state['nodes'][0]['endpoint']}"
+    load = os.path.relpath(cluster.BIN / "tranche-load")
+    endpoints = ",".join(node["endpoint"] for node in state["nodes"])
+    print(f"\nfront nodes  {endpoints}")
+    print(f"postgres     {state['postgres']['superuser']}")
+    print(f"zookeeper    {state['zookeeper']['address']}, root {state['zookeeper']['root']}")
+    print("\nTo try:")
+    print(f"  {ctl} sku create lamp --stock 100 --price 19.90 --currency EUR")
+    print(f"  {ctl} quota show lamp")
+    print(f"  {load} --endpoints {endpoints} --sku lamp --requests 1000 --progress")
+    print(f"  {ctl} sku list\n  {ctl} verify\n  scripts/dev down")
+
+
+def logs(options):
+    state = cluster.read_state(STATE_FILE)
+    if not state:
+        print("the cluster is not up; start it with scripts/dev up")
+        return 1
+    files = {name: state[name]["log_file"] for name in ("postgres", "zookeeper")}
+    files |= {process["name"]: process["log_file"] for process in state["balancers"] + state["nodes"]}
+    files["cluster"] = str(pathlib.Path(state["dir"]) / "cluster.log")
+    unknown = [name for name in options.processes if name not in files]
+    if unknown:
+        raise ClusterError(f"no process {', '.join(unknown)}; there are {', '.join(files)}")
+    chosen = [files[name] for name in options.processes or files]
+    os.execvp("tail", ["tail", *(["-F"] if options.follow else []), "-n", "50", *chosen])
+
+
+def main(argv):
+    options = parse_options(argv)
+    # A reader that has seen enough, such as head, is no error.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        if options.command == "up":
+            return up(options)
+        if options.command == "logs":
+            return logs(options)
+        return {"down": down, "status": status}[options.command]()
+    except ClusterError as error:
+        print(f"scripts/dev: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,44 @@
+#include "server/dsn.h"
+
+#include <libpq-fe.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+
+namespace tranche::server {
+namespace {
+
+struct FreeOptions {
+  void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
+};
+
+// The first that is set of: the string's own value, the environment variable of libpq, `fallback`.
+std::string ValueOf(const PQconninfoOption* options, const char* keyword, const std::string& fallback) {
+  for (const PQconninfoOption* option = options; option->keyword != nullptr; ++option) {
+    if (std::strcmp(option->keyword, keyword) != 0) continue;
+    if (option->val != nullptr && *option->val != '\0') return option->val;
+    const char* environment = option->envvar == nullptr ? nullptr : std::getenv(option->envvar);
+    if (environment != nullptr && *environment != '\0') return environment;
+  }
+  return fallback;
+}
+
+}  // namespace
+
+std::optional<std::string> DescribeDsn(const std::string& dsn) {
+  // No keyword and no URI would be taken as nothing at all.
+  if (dsn.find('=') == std::string::npos && dsn.find("://") == std::string::npos) return std::nullopt;
+  char* message = nullptr;
+  const std::unique_ptr<PQconninfoOption, FreeOptions> options(PQconninfoParse(dsn.c_str(), &message));
+  PQfreemem(message);
+  if (options == nullptr) return std::nullopt;
+  const std::string user = ValueOf(options.get(), "user", "");
+  return absl::StrCat(ValueOf(options.get(), "host", ValueOf(options.get(), "hostaddr", "localhost")), ":",
+                      ValueOf(options.get(), "port", "5432"), "/",
+                      ValueOf(options.get(), "dbname", user.empty() ? "(default)" : user));
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,257 @@
+#include "server/errors.h"
+
+#include <array>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "glog/logging.h"
+#include "google/rpc/error_details.pb.h"
+#include "storage/ledger_error.h"
+
+namespace tranche::server {
+namespace {
+
+using quota::Refusal;
+
+// The payload that holds the serialized google.rpc.Status.
+constexpr char kDetailsUrl[] = "tranche/details";
+// The payload that holds the retry delay in milliseconds, as decimal digits: spares parsing the details.
+constexpr char kRetryDelayUrl[] = "tranche/retry-delay-ms";
+
+constexpr auto kExhaustedHereDelay = absl::Milliseconds(50);
+constexpr auto kOverloadedDelay = absl::Milliseconds(100);
+constexpr auto kDrainingDelay = absl::Milliseconds(50);
+constexpr auto kUnavailableDelay = absl::Milliseconds(500);
+
+absl::StatusCode CodeOf(v1::ErrorReason reason) {
+  const int number = static_cast<int>(reason);
+  // The ranges of error_reason.proto.
+  if (number >= 1 && number <= 19) return absl::StatusCode::kInvalidArgument;
+  if (number >= 20 && number <= 29) return absl::StatusCode::kNotFound;
+  if (number >= 30 && number <= 39) return absl::StatusCode::kAlreadyExists;
+  if (number >= 40 && number <= 59) return absl::StatusCode::kFailedPrecondition;
+  if (number >= 60 && number <= 79) return absl::StatusCode::kResourceExhausted;
+  if (number >= 80 && number <= 89) return absl::StatusCode::kUnavailable;
+  if (number >= 90 && number <= 99) return absl::StatusCode::kDeadlineExceeded;
+  return absl::StatusCode::kInternal;
+}
+
+absl::Duration DelayOf(v1::ErrorReason reason) {
+  switch (reason) {
+    case v1::ERROR_REASON_EXHAUSTED_HERE:
+      return kExhaustedHereDelay;
+    case v1::ERROR_REASON_OVERLOADED:
+      return kOverloadedDelay;
+    case v1::ERROR_REASON_DRAINING:
+      return kDrainingDelay;
+    default:
+      return kUnavailableDelay;
+  }
+}
+
+google::rpc::Status RpcStatus(absl::StatusCode code, v1::ErrorReason reason, absl::string_view message,
+                              const ErrorMetadata& metadata) {
+  google::rpc::Status status;
+  status.set_code(static_cast<int>(code));
+  status.set_message(std::string(message));
+  google::rpc::ErrorInfo info;
+  info.set_domain(kErrorDomain);
+  info.set_reason(std::string(absl::StripPrefix(v1::ErrorReason_Name(reason), "ERROR_REASON_")));
+  for (const auto& [key, value] : metadata) (*info.mutable_metadata())[key] = value;
+  status.add_details()->PackFrom(info);
+  if (code == absl::StatusCode::kUnavailable) {
+    google::rpc::RetryInfo retry;
+    retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(DelayOf(reason))));
+    status.add_details()->PackFrom(retry);
+  }
+  return status;
+}
+
+absl::Status Sealed(const google::rpc::Status& rpc) {
+  absl::Status status(static_cast<absl::StatusCode>(rpc.code()), rpc.message());
+  status.SetPayload(kDetailsUrl, absl::Cord(rpc.SerializeAsString()));
+  return status;
+}
+
+absl::Status SealedWithDelay(const google::rpc::Status& rpc, absl::Duration retry_delay) {
+  absl::Status status = Sealed(rpc);
+  status.SetPayload(kRetryDelayUrl, absl::Cord(absl::StrCat(absl::ToInt64Milliseconds(retry_delay))));
+  return status;
+}
+
+// The refusals without variables, by their enum.
+absl::Status FixedRefusal(Refusal refusal) {
+  switch (refusal) {
+    case Refusal::kSkuNotFound:
+      return MakeError(v1::ERROR_REASON_SKU_NOT_FOUND, "There is no such SKU.");
+    case Refusal::kClosed:
+      return MakeError(v1::ERROR_REASON_SALE_CLOSED, "The sale of this SKU is over.");
+    case Refusal::kReservationIdReused:
+      return MakeError(v1::ERROR_REASON_RESERVATION_ID_REUSED,
+                       "This reservation id was used before with another payload; choose a new one.");
+    case Refusal::kExhaustedHere:
+      return MakeError(v1::ERROR_REASON_EXHAUSTED_HERE,
+                       "This node has no unit left; try another one, or shortly again.");
+    case Refusal::kOverloaded:
+      return MakeError(v1::ERROR_REASON_OVERLOADED, "Too many requests wait here; try another node, or shortly again.");
+    case Refusal::kLedgerUnavailable:
+      return MakeError(v1::ERROR_REASON_LEDGER_UNAVAILABLE, "The ledger does not answer; nothing was reserved.");
+    case Refusal::kCommitUnknown:
+      return MakeError(v1::ERROR_REASON_COMMIT_UNKNOWN,
+                       "The ledger's answer was lost; repeat with the same reservation id to learn the outcome.");
+    case Refusal::kDraining:
+      return MakeError(v1::ERROR_REASON_DRAINING, "This node is shutting down; try another one.");
+    case Refusal::kDeadlinePassed:
+      return MakeError(v1::ERROR_REASON_DEADLINE_PASSED,
+                       "The deadline passed before the claim was sent to the ledger; nothing was reserved.");
+    default:
+      return MakeError(v1::ERROR_REASON_INTERNAL, "An internal error; the node's log says more.");
+  }
+}
+
+absl::Status BuildSoldOut(bool holds_may_lapse) {
+  return MakeError(v1::ERROR_REASON_SOLD_OUT, "Every unit is sold or held.",
+                   {{"holds_may_lapse", holds_may_lapse ? "true" : "false"}});
+}
+
+const absl::Status& SoldOut(bool holds_may_lapse) {
+  static const auto& may_lapse = *new absl::Status(BuildSoldOut(true));
+  static const auto& final = *new absl::Status(BuildSoldOut(false));
+  return holds_may_lapse ? may_lapse : final;
+}
+
+// Callers who wait for the opening all ask for the same few SKUs: the last answer mostly fits again.
+absl::Status NotOpen(absl::Time opens_at) {
+  thread_local absl::Time last_opens_at;
+  thread_local absl::Status last;
+  if (last.ok() || last_opens_at != opens_at) {
+    const std::string text = absl::FormatTime(absl::RFC3339_full, opens_at, absl::UTCTimeZone());
+    last = MakeError(v1::ERROR_REASON_SALE_NOT_OPEN, absl::StrCat("The sale of this SKU opens at ", text, "."),
+                     {{"opens_at", text}});
+    last_opens_at = opens_at;
+  }
+  return last;
+}
+
+constexpr size_t kRefusals = static_cast<size_t>(Refusal::kInternal) + 1;
+
+std::array<absl::Status, kRefusals> BuildFixedRefusals() {
+  std::array<absl::Status, kRefusals> statuses;
+  for (size_t i = 0; i < kRefusals; ++i) statuses[i] = FixedRefusal(static_cast<Refusal>(i));
+  return statuses;
+}
+
+ErrorMetadata SkuMetadata(const std::string& sku_id) {
+  return sku_id.empty() ? ErrorMetadata{} : ErrorMetadata{{"sku_id", sku_id}};
+}
+
+absl::Status UnknownOutcome(const std::string& sku_id, Repeatable repeatable) {
+  if (repeatable == Repeatable::kYes) {
+    return MakeError(v1::ERROR_REASON_COMMIT_UNKNOWN, "The ledger's answer was lost; repeat the call.",
+                     SkuMetadata(sku_id));
+  }
+  return Sealed(RpcStatus(absl::StatusCode::kUnknown, v1::ERROR_REASON_COMMIT_UNKNOWN,
+                          "The ledger's answer was lost: the change may or may not have been made. Look before "
+                          "repeating it.",
+                          SkuMetadata(sku_id)));
+}
+
+}  // namespace
+
+absl::Status MakeError(v1::ErrorReason reason, absl::string_view message, const ErrorMetadata& metadata) {
+  const absl::StatusCode code = CodeOf(reason);
+  const google::rpc::Status rpc = RpcStatus(code, reason, message, metadata);
+  return code == absl::StatusCode::kUnavailable ? SealedWithDelay(rpc, DelayOf(reason)) : Sealed(rpc);
+}
+
+absl::Status FieldError(v1::ErrorReason reason, absl::string_view field, absl::string_view description) {
+  google::rpc::Status rpc = RpcStatus(absl::StatusCode::kInvalidArgument, reason, absl::StrCat(field, " ", description),
+                                      {{"field", std::string(field)}});
+  google::rpc::BadRequest bad_request;
+  auto* violation = bad_request.add_field_violations();
+  violation->set_field(std::string(field));
+  violation->set_description(std::string(description));
+  rpc.add_details()->PackFrom(bad_request);
+  return Sealed(rpc);
+}
+
+absl::Status RefusalError(const quota::Refused& refused) {
+  static const auto& fixed = *new std::array<absl::Status, kRefusals>(BuildFixedRefusals());
+  switch (refused.refusal) {
+    case Refusal::kSoldOut:
+      return SoldOut(refused.holds_may_lapse);
+    case Refusal::kNotOpen:
+      return NotOpen(refused.opens_at);
+    case Refusal::kQuantityAboveUserLimit:
+      return MakeError(v1::ERROR_REASON_QUANTITY_ABOVE_USER_LIMIT,
+                       absl::StrCat("One buyer may have at most ", refused.per_user_limit, " of this SKU."),
+                       {{"per_user_limit", absl::StrCat(refused.per_user_limit)}});
+    case Refusal::kUserLimitReached:
+      return MakeError(v1::ERROR_REASON_USER_LIMIT_REACHED,
+                       absl::StrCat("This buyer's reservations leave no room: at most ", refused.per_user_limit,
+                                    " of this SKU per buyer."),
+                       {{"per_user_limit", absl::StrCat(refused.per_user_limit)}});
+    default:
+      return fixed[static_cast<size_t>(refused.refusal)];
+  }
+}
+
+absl::Status LedgerError(const absl::Status& status, const std::string& sku_id, Repeatable repeatable) {
+  if (storage::IsUnknownCommit(status)) return UnknownOutcome(sku_id, repeatable);
+  if (storage::IsRetryTransaction(status)) {
+    return MakeError(v1::ERROR_REASON_OVERLOADED, "Other changes were in the way; nothing changed. Try again.",
+                     SkuMetadata(sku_id));
+  }
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+      return MakeError(v1::ERROR_REASON_LEDGER_UNAVAILABLE, "The ledger does not answer; nothing changed.",
+                       SkuMetadata(sku_id));
+    case absl::StatusCode::kResourceExhausted:
+      return MakeError(v1::ERROR_REASON_OVERLOADED, "Too many requests wait for the ledger; try again shortly.",
+                       SkuMetadata(sku_id));
+    case absl::StatusCode::kNotFound:
+      return MakeError(v1::ERROR_REASON_SKU_NOT_FOUND, "There is no such SKU.", SkuMetadata(sku_id));
+    case absl::StatusCode::kAlreadyExists:
+      return MakeError(v1::ERROR_REASON_SKU_ALREADY_EXISTS, "A SKU with this id exists.", SkuMetadata(sku_id));
+    case absl::StatusCode::kInvalidArgument:
+      return FieldError(v1::ERROR_REASON_FIELD_INVALID, "request", "has a value that the ledger refuses");
+    case absl::StatusCode::kAborted:
+      return MakeError(v1::ERROR_REASON_QUOTA_VERSION_CHANGED, "The quota changed meanwhile; look again.",
+                       SkuMetadata(sku_id));
+    default:
+      LOG(ERROR) << "ledger: unexpected error for SKU '" << sku_id << "': " << status;
+      return MakeError(v1::ERROR_REASON_INTERNAL, "An internal error; the node's log says more.");
+  }
+}
+
+absl::Status CoordinationError(const absl::Status& status) {
+  LOG(WARNING) << "coordination: " << status;
+  return MakeError(v1::ERROR_REASON_COORDINATION_UNAVAILABLE, "The coordination service does not answer.");
+}
+
+google::rpc::Status ToRpcStatus(const absl::Status& error) {
+  google::rpc::Status rpc;
+  if (!rpc.ParseFromString(SerializedDetails(error)) || rpc.details_size() == 0) {
+    LOG(ERROR) << "an error without details: " << error;
+    return RpcStatus(absl::StatusCode::kInternal, v1::ERROR_REASON_INTERNAL,
+                     "An internal error; the node's log says more.", {});
+  }
+  return rpc;
+}
+
+std::string SerializedDetails(const absl::Status& error) {
+  const absl::optional<absl::Cord> details = error.GetPayload(kDetailsUrl);
+  return details.has_value() ? std::string(*details) : std::string();
+}
+
+absl::Duration RetryDelay(const absl::Status& error) {
+  const absl::optional<absl::Cord> text = error.GetPayload(kRetryDelayUrl);
+  int64_t milliseconds = 0;
+  if (!text.has_value() || !absl::SimpleAtoi(std::string(*text), &milliseconds)) return absl::ZeroDuration();
+  return absl::Milliseconds(milliseconds);
+}
+
+}  // namespace tranche::server

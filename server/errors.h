@@ -1,0 +1,56 @@
+// Errors as the API promises them: each answer that is not OK carries a serialized google.rpc.Status with exactly one
+// google.rpc.ErrorInfo (domain "tranche", the reason from ErrorReason, every variable of the message in its metadata),
+// a RetryInfo on every UNAVAILABLE, and a BadRequest on every INVALID_ARGUMENT.
+//
+// Inside the server such an error is an absl::Status that holds the serialized details as its payload, so that an
+// answer that is given a million times is serialized once. services/grpc_status.h puts it on the wire.
+//
+// All functions are thread-safe.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "google/rpc/status.pb.h"
+#include "quota/seller.h"
+#include "tranche/v1/error_reason.pb.h"
+
+namespace tranche::server {
+
+inline constexpr char kErrorDomain[] = "tranche";
+
+using ErrorMetadata = std::vector<std::pair<std::string, std::string>>;
+
+// The status code, and for UNAVAILABLE the delay before a retry, follow from the reason.
+absl::Status MakeError(v1::ErrorReason reason, absl::string_view message, const ErrorMetadata& metadata = {});
+
+// INVALID_ARGUMENT about one field, named as in the proto; `description` says what it must be.
+absl::Status FieldError(v1::ErrorReason reason, absl::string_view field, absl::string_view description);
+
+// Why nothing was sold. Built once per kind wherever it has no variables.
+absl::Status RefusalError(const quota::Refused& refused);
+
+// Whether the caller of a ledger call may simply repeat it when its outcome is unknown.
+enum class Repeatable { kYes, kNo };
+
+// An error of the ledger met while serving a call about `sku_id` ("" for none). An unknown outcome of a call that is
+// not repeatable is answered with the code UNKNOWN, so that nobody retries it without looking.
+absl::Status LedgerError(const absl::Status& status, const std::string& sku_id, Repeatable repeatable);
+
+// An error of the coordination service.
+absl::Status CoordinationError(const absl::Status& status);
+
+// The google.rpc.Status of an error; one without details of ours becomes INTERNAL.
+google::rpc::Status ToRpcStatus(const absl::Status& error);
+
+// The serialized google.rpc.Status within an error; empty if it has none.
+std::string SerializedDetails(const absl::Status& error);
+
+// How long the caller should wait before it tries again; zero if it should not.
+absl::Duration RetryDelay(const absl::Status& error);
+
+}  // namespace tranche::server

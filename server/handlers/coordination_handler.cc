@@ -1,0 +1,153 @@
+#include "server/handlers/coordination_handler.h"
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "google/protobuf/util/json_util.h"
+#include "quota/coordination_paths.h"
+#include "server/errors.h"
+#include "server/handlers/field_checks.h"
+#include "server/handlers/node_handler.h"
+#include "tranche/internal/v1/coordination.pb.h"
+
+namespace tranche::server {
+namespace {
+
+constexpr int kLargestPage = 1000;
+constexpr size_t kLargestPageBytes = 1024 * 1024;
+
+using Components = std::vector<std::string>;
+
+Components Split(const std::string& path) { return absl::StrSplit(path, '/', absl::SkipEmpty()); }
+
+bool IsPath(const std::string& path) {
+  if (path.empty() || path == "/") return true;
+  if (path.front() != '/' || path.back() == '/' || absl::StrContains(path, "//")) return false;
+  for (const std::string& component : Split(path)) {
+    if (component == "." || component == "..") return false;
+  }
+  return IsPlainUtf8(path);
+}
+
+std::unique_ptr<google::protobuf::Message> PayloadType(const Components& path) {
+  if (path.size() < 2) return nullptr;
+  const std::string top = absl::StrCat("/", path[0]);
+  if (top == quota::kNodesPath) return std::make_unique<internal::v1::NodeRegistration>();
+  if (top == quota::kDemandPath) return std::make_unique<internal::v1::DemandReport>();
+  if (top == quota::kDrainPath) return std::make_unique<internal::v1::DrainRequest>();
+  if (path.size() < 3) return nullptr;
+  if (top == quota::kSlicesPath) return std::make_unique<internal::v1::SliceAnnouncement>();
+  if (top == quota::kSkusPath) return std::make_unique<internal::v1::SkuAnnouncement>();
+  return nullptr;
+}
+
+// One walk, resumed after the path in `after`.
+class Walk {
+ public:
+  Walk(quota::Coordination* session, const Components& after, int page_size)
+      : session_(session), after_(after), page_size_(page_size) {}
+
+  // Adds the node and what is below it, as far as it comes after `after` and the page has room.
+  absl::Status Visit(const std::string& path) {
+    if (full_) return absl::OkStatus();
+    const Components components = Split(path);
+    if (!path.empty() && components > after_) {
+      if (absl::Status added = Add(path); !added.ok() || full_) return added;
+    }
+    const absl::StatusOr<Components> children = Children(path);
+    if (!children.ok()) return children.status();
+    for (const std::string& child : *children) {
+      if (IsBefore(components, child)) continue;
+      if (absl::Status below = Visit(absl::StrCat(path, "/", child)); !below.ok() || full_) return below;
+    }
+    return absl::OkStatus();
+  }
+
+  v1::DumpCoordinationResponse Finish() && { return std::move(response_); }
+
+ private:
+  absl::Status Add(const std::string& path) {
+    const absl::StatusOr<quota::Znode> znode = session_->Get(path, quota::Watch::kNo);
+    if (absl::IsNotFound(znode.status())) return absl::OkStatus();  // gone since it was listed
+    if (!znode.ok()) return znode.status();
+    if (response_.znodes_size() == page_size_ || bytes_ > kLargestPageBytes) {
+      full_ = true;
+      response_.set_next_page_token(EncodePageToken(response_.znodes(response_.znodes_size() - 1).path()));
+      return absl::OkStatus();
+    }
+    v1::DumpCoordinationResponse::Znode* added = response_.add_znodes();
+    added->set_path(path);
+    added->set_version(znode->version);
+    added->set_ephemeral(znode->ephemeral_owner != 0);
+    added->set_payload(RenderPayload(path, znode->data));
+    bytes_ += added->ByteSizeLong();
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<Components> Children(const std::string& path) {
+    if (path.empty()) {
+      // The root's children are fixed; what else may lie there is not ours.
+      Components fixed;
+      for (const char* top : quota::kFixedPaths) fixed.emplace_back(top + 1);
+      std::sort(fixed.begin(), fixed.end());
+      return fixed;
+    }
+    absl::StatusOr<Components> children = session_->List(path, quota::Watch::kNo);
+    if (absl::IsNotFound(children.status())) return Components{};
+    return children;
+  }
+
+  // Whether the child of `parent` and all that is below it were on an earlier page.
+  bool IsBefore(const Components& parent, const std::string& child) const {
+    if (after_.size() <= parent.size()) return false;
+    for (size_t i = 0; i < parent.size(); ++i) {
+      if (parent[i] != after_[i]) return false;
+    }
+    return child < after_[parent.size()];
+  }
+
+  quota::Coordination* const session_;
+  const Components after_;
+  const int page_size_;
+  v1::DumpCoordinationResponse response_;
+  size_t bytes_ = 0;
+  bool full_ = false;
+};
+
+}  // namespace
+
+std::string RenderPayload(const std::string& path, const std::string& data) {
+  if (data.empty()) return "";
+  const std::unique_ptr<google::protobuf::Message> message = PayloadType(Split(path));
+  std::string json;
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  if (message != nullptr && message->ParseFromString(data) &&
+      google::protobuf::util::MessageToJsonString(*message, &json, options).ok()) {
+    return json;
+  }
+  return absl::Base64Escape(data);
+}
+
+absl::StatusOr<v1::DumpCoordinationResponse> CoordinationHandler::Dump(const v1::DumpCoordinationRequest& request) {
+  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size(), kLargestPage, kLargestPage);
+  if (!page_size.ok()) return page_size.status();
+  const absl::StatusOr<std::string> after = DecodePageToken(request.page_token());
+  if (!after.ok()) return after.status();
+  if (!IsPath(request.path())) {
+    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "path", "must be empty or a path such as /slices/17");
+  }
+  const auto session = RequireSession(*sessions_);
+  if (!session.ok()) return session.status();
+  Walk walk(session->get(), Split(*after), *page_size);
+  const absl::Status walked = walk.Visit(request.path() == "/" ? "" : request.path());
+  if (!walked.ok()) return CoordinationError(walked);
+  return std::move(walk).Finish();
+}
+
+}  // namespace tranche::server

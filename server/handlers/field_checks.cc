@@ -1,0 +1,106 @@
+#include "server/handlers/field_checks.h"
+
+#include <algorithm>
+#include <array>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "server/errors.h"
+
+namespace tranche::server {
+namespace {
+
+// In front of every key, so that an arbitrary base64 text is not taken for a token.
+constexpr char kTokenPrefix[] = "t1:";
+
+constexpr std::array<bool, 256> SkuIdCharacters() {
+  std::array<bool, 256> allowed{};
+  for (int c = '0'; c <= '9'; ++c) allowed[c] = true;
+  for (int c = 'A'; c <= 'Z'; ++c) allowed[c] = true;
+  for (int c = 'a'; c <= 'z'; ++c) allowed[c] = true;
+  allowed['.'] = allowed['_'] = allowed['-'] = true;
+  return allowed;
+}
+constexpr std::array<bool, 256> kSkuIdCharacters = SkuIdCharacters();
+
+// Reads one character of more than one byte at the front of `text`; 0 if it is malformed, else its code point.
+uint32_t DecodeMultibyte(absl::string_view text, size_t* length) {
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
+  const uint8_t lead = byte(0);
+  uint32_t least = 0;
+  uint32_t code_point = 0;
+  if (lead >= 0xC2 && lead <= 0xDF) {
+    *length = 2, least = 0x80, code_point = lead & 0x1F;
+  } else if (lead >= 0xE0 && lead <= 0xEF) {
+    *length = 3, least = 0x800, code_point = lead & 0x0F;
+  } else if (lead >= 0xF0 && lead <= 0xF4) {
+    *length = 4, least = 0x10000, code_point = lead & 0x07;
+  } else {
+    return 0;
+  }
+  if (text.size() < *length) return 0;
+  for (size_t i = 1; i < *length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+    code_point = code_point << 6 | (byte(i) & 0x3F);
+  }
+  const bool surrogate = code_point >= 0xD800 && code_point <= 0xDFFF;
+  return code_point < least || code_point > 0x10FFFF || surrogate ? 0 : code_point;
+}
+
+}  // namespace
+
+bool IsSkuId(absl::string_view text) {
+  // "." and ".." are no names of znodes.
+  return !text.empty() && text.size() <= 64 && text != "." && text != ".." &&
+         std::all_of(text.begin(), text.end(), [](char c) { return kSkuIdCharacters[static_cast<uint8_t>(c)]; });
+}
+
+bool IsUserId(absl::string_view text) { return !text.empty() && text.size() <= 128 && IsPlainUtf8(text); }
+
+bool IsPlainUtf8(absl::string_view text) {
+  while (!text.empty()) {
+    const uint8_t first = static_cast<uint8_t>(text.front());
+    if (first < 0x80) {
+      if (first < 0x20 || first == 0x7F) return false;
+      text.remove_prefix(1);
+      continue;
+    }
+    size_t length = 0;
+    // U+0080 to U+009F are control characters too.
+    if (DecodeMultibyte(text, &length) < 0xA0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+absl::Status CheckSkuId(absl::string_view sku_id, absl::string_view field) {
+  if (sku_id.empty()) return FieldError(v1::ERROR_REASON_SKU_ID_REQUIRED, field, "is missing");
+  if (!IsSkuId(sku_id)) {
+    return FieldError(v1::ERROR_REASON_SKU_ID_MALFORMED, field, "must be 1 to 64 characters of [A-Za-z0-9._-]");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int> CheckPageSize(int32_t page_size, int fallback, int most) {
+  if (page_size < 0) return FieldError(v1::ERROR_REASON_FIELD_INVALID, "page_size", "must not be negative");
+  return page_size == 0 ? fallback : std::min(page_size, most);
+}
+
+std::string EncodePageToken(absl::string_view last_key) {
+  std::string token;
+  absl::WebSafeBase64Escape(absl::StrCat(kTokenPrefix, last_key), &token);
+  return token;
+}
+
+absl::StatusOr<std::string> DecodePageToken(absl::string_view token) {
+  if (token.empty()) return std::string();
+  std::string key;
+  if (!absl::WebSafeBase64Unescape(token, &key) || !absl::StartsWith(key, kTokenPrefix) || !IsPlainUtf8(key)) {
+    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "page_token", "must be the next_page_token of the page before");
+  }
+  return key.substr(sizeof(kTokenPrefix) - 1);
+}
+
+}  // namespace tranche::server

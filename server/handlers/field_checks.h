@@ -1,0 +1,34 @@
+// The shapes of the API's fields, as its .proto files state them. Pure functions.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace tranche::server {
+
+inline constexpr int64_t kMaxStock = 1'000'000'000;
+
+// 1 to 64 characters of [A-Za-z0-9._-].
+bool IsSkuId(absl::string_view text);
+// 1 to 128 bytes of UTF-8 without control characters.
+bool IsUserId(absl::string_view text);
+// UTF-8 (no overlong forms, no surrogates) without control characters (C0, DEL, C1).
+bool IsPlainUtf8(absl::string_view text);
+
+// OK, or SKU_ID_REQUIRED / SKU_ID_MALFORMED about the field of this name.
+absl::Status CheckSkuId(absl::string_view sku_id, absl::string_view field = "sku_id");
+
+// The page size to use: `fallback` for 0, at most `most`. FIELD_INVALID when negative.
+absl::StatusOr<int> CheckPageSize(int32_t page_size, int fallback, int most);
+
+// Page tokens: the key of the last item, opaque to callers. "" stands for the first page.
+std::string EncodePageToken(absl::string_view last_key);
+// FIELD_INVALID when it is none of ours.
+absl::StatusOr<std::string> DecodePageToken(absl::string_view token);
+
+}  // namespace tranche::server

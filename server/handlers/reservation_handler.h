@@ -1,0 +1,67 @@
+// CreateReservation and GetReservation, without gRPC: checks a request against the API's limits, passes it on and puts
+// the outcome into the API's words.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <optional>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "quota/seller.h"
+#include "storage/bounded_executor.h"
+#include "storage/clock.h"
+#include "storage/ledger.h"
+#include "tranche/v1/reservation_service.pb.h"
+
+namespace tranche::server {
+
+// A request's serialized size may be at most this.
+inline constexpr size_t kMaxCreateBytes = 4096;
+
+struct ReservationHandlerOptions {
+  absl::Duration default_deadline = absl::ZeroDuration();  // for calls that carry none; zero: refuse those
+  absl::Duration max_deadline = absl::Seconds(30);         // longer ones are lowered
+};
+
+// Thread-safe. Outlived by its dependencies.
+class ReservationHandler {
+ public:
+  // quota::Seller::Sell, or a stand-in for it.
+  using Sell = std::function<void(storage::ReservationClaim, absl::Time deadline, bool may_exist, quota::SaleDone)>;
+  // Called exactly once, inline or on another thread; must not block.
+  using CreateDone = absl::AnyInvocable<void(absl::StatusOr<quota::Sold>)>;
+  using GetDone = absl::AnyInvocable<void(absl::StatusOr<storage::Reservation>)>;
+
+  ReservationHandler(Sell sell, storage::ReservationLedger* ledger, storage::BoundedExecutor* executor,
+                     storage::Clock* clock, ReservationHandlerOptions options);
+
+  // `deadline` is the caller's, nullopt if he gave none. `request` is not used after Create returns.
+  void Create(const v1::CreateReservationRequest& request, std::optional<absl::Time> deadline, CreateDone done);
+  void Get(const v1::GetReservationRequest& request, std::optional<absl::Time> deadline, GetDone done);
+
+  // Until this is called every Create is answered as by a node without units: callers go elsewhere.
+  void StartServing() { serving_.store(true, std::memory_order_release); }
+
+  // A claim as a message, with the time that is left of its hold.
+  void Fill(const storage::Reservation& reservation, v1::Reservation* message) const;
+
+  const ReservationHandlerOptions& options() const { return options_; }
+  absl::Time Now() const { return clock_->Now(); }
+
+ private:
+  absl::StatusOr<storage::Reservation> Find(const storage::Uuid& id, absl::Time deadline);
+  absl::StatusOr<absl::Time> EffectiveDeadline(std::optional<absl::Time> deadline) const;
+
+  const Sell sell_;
+  storage::ReservationLedger* const ledger_;
+  storage::BoundedExecutor* const executor_;
+  storage::Clock* const clock_;
+  const ReservationHandlerOptions options_;
+  std::atomic<bool> serving_{false};
+};
+
+}  // namespace tranche::server

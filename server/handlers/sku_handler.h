@@ -1,0 +1,30 @@
+// Admin calls about SKUs. Blocking: not on gRPC's threads. Thread-safe.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "quota/announcer.h"
+#include "storage/ledger.h"
+#include "tranche/v1/admin_service.pb.h"
+
+namespace tranche::server {
+
+class SkuHandler {
+ public:
+  SkuHandler(storage::StockLedger* ledger, quota::Announcer* announcer) : ledger_(ledger), announcer_(announcer) {}
+
+  absl::StatusOr<v1::CreateSkuResponse> Create(const v1::CreateSkuRequest& request, const std::string& actor);
+  absl::StatusOr<v1::ListSkusResponse> List(const v1::ListSkusRequest& request);
+  absl::StatusOr<v1::GetSkuResponse> Get(const v1::GetSkuRequest& request);
+  absl::StatusOr<v1::CloseSkuResponse> Close(const v1::CloseSkuRequest& request, const std::string& actor);
+
+ private:
+  storage::StockLedger* const ledger_;
+  quota::Announcer* const announcer_;
+};
+
+// Announces what the ledger now says of a SKU. A failure is only logged: the balancer repairs it.
+void AnnounceSku(quota::Announcer& announcer, const storage::Sku& sku);
+
+}  // namespace tranche::server

@@ -1,0 +1,107 @@
+#include "server/handlers/sku_messages.h"
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "server/errors.h"
+#include "server/handlers/field_checks.h"
+#include "server/proto_time.h"
+
+namespace tranche::server {
+namespace {
+
+constexpr size_t kMaxTitleBytes = 256;
+constexpr int64_t kMaxPriceMinor = 1'000'000'000'000;
+constexpr int32_t kMaxPerUser = 1000;
+constexpr int32_t kMaxSlots = 64;
+constexpr absl::Duration kMaxHold = absl::Hours(7 * 24);
+
+absl::Status Invalid(absl::string_view field, absl::string_view description) {
+  return FieldError(v1::ERROR_REASON_FIELD_INVALID, field, description);
+}
+
+bool IsCurrency(const std::string& text) {
+  return text.size() == 3 && std::all_of(text.begin(), text.end(), [](char c) { return absl::ascii_isupper(c); });
+}
+
+absl::Status CheckNumbers(const storage::Sku& sku) {
+  if (sku.price_minor < 0 || sku.price_minor > kMaxPriceMinor) {
+    return Invalid("sku.price_minor", absl::StrCat("must be 0 to ", kMaxPriceMinor));
+  }
+  if (sku.stock < 0 || sku.stock > kMaxStock) return Invalid("sku.stock", absl::StrCat("must be 0 to ", kMaxStock));
+  if (sku.per_user_limit < 1 || sku.per_user_limit > kMaxPerUser) {
+    return Invalid("sku.per_user_limit", absl::StrCat("must be 1 to ", kMaxPerUser, ", or absent for 1"));
+  }
+  if (sku.slots_per_slice < 1 || sku.slots_per_slice > kMaxSlots) {
+    return Invalid("sku.slots_per_slice", absl::StrCat("must be 1 to ", kMaxSlots, ", or absent for 1"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadTimes(const v1::Sku& message, storage::Sku* sku) {
+  if (message.has_hold()) {
+    const auto hold = FromDuration(message.hold());
+    // The ledger keeps whole seconds.
+    if (!hold.has_value() || *hold < absl::Seconds(1) || *hold > kMaxHold || message.hold().nanos() != 0) {
+      return Invalid("sku.hold", "must be 1 s to 7 days in whole seconds, or absent for 15 minutes");
+    }
+    sku->hold = *hold;
+  }
+  if (message.has_open_time()) {
+    const auto opens_at = FromTimestamp(message.open_time());
+    if (!opens_at.has_value()) return Invalid("sku.open_time", "is not a valid timestamp");
+    sku->opens_at = *opens_at;
+  }
+  if (message.has_close_time()) {
+    const auto closes_at = FromTimestamp(message.close_time());
+    if (!closes_at.has_value()) return Invalid("sku.close_time", "is not a valid timestamp");
+    sku->closes_at = *closes_at;
+  }
+  if (sku->opens_at >= sku->closes_at) return Invalid("sku.close_time", "must be after open_time");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+v1::Sku ToMessage(const storage::Sku& sku) {
+  v1::Sku message;
+  message.set_sku_id(sku.sku_id);
+  message.set_title(sku.title);
+  message.set_price_minor(sku.price_minor);
+  message.set_currency(sku.currency);
+  message.set_stock(sku.stock);
+  message.set_per_user_limit(sku.per_user_limit);
+  *message.mutable_hold() = ToDuration(sku.hold);
+  if (sku.opens_at > absl::InfinitePast()) *message.mutable_open_time() = ToTimestamp(sku.opens_at);
+  if (sku.closes_at < absl::InfiniteFuture()) *message.mutable_close_time() = ToTimestamp(sku.closes_at);
+  message.set_state(sku.closed ? v1::SKU_STATE_CLOSED : v1::SKU_STATE_OPEN);
+  message.set_slots_per_slice(sku.slots_per_slice);
+  message.set_unsold(sku.unsold);
+  // Conservation: what is not in a slot is in a live reservation.
+  message.set_reserved(sku.stock - sku.unsold);
+  message.set_quota_version(sku.quota_version);
+  return message;
+}
+
+absl::StatusOr<storage::Sku> FromMessage(const v1::Sku& message) {
+  if (absl::Status id = CheckSkuId(message.sku_id(), "sku.sku_id"); !id.ok()) return id;
+  if (message.title().size() > kMaxTitleBytes || !IsPlainUtf8(message.title())) {
+    return Invalid("sku.title", absl::StrCat("must be at most ", kMaxTitleBytes, " bytes without control characters"));
+  }
+  if (!IsCurrency(message.currency())) return Invalid("sku.currency", "must be three capital letters, such as EUR");
+  storage::Sku sku;
+  sku.sku_id = message.sku_id();
+  sku.title = message.title();
+  sku.price_minor = message.price_minor();
+  sku.currency = message.currency();
+  sku.stock = message.stock();
+  sku.per_user_limit = message.per_user_limit() == 0 ? 1 : message.per_user_limit();
+  sku.slots_per_slice = message.slots_per_slice() == 0 ? 1 : message.slots_per_slice();
+  if (absl::Status numbers = CheckNumbers(sku); !numbers.ok()) return numbers;
+  if (absl::Status times = ReadTimes(message, &sku); !times.ok()) return times;
+  return sku;
+}
+
+}  // namespace tranche::server

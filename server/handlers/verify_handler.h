@@ -1,0 +1,20 @@
+// The admin call that recomputes the ledger's invariants. Blocking: not on gRPC's threads. Thread-safe.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "storage/ledger.h"
+#include "tranche/v1/admin_service.pb.h"
+
+namespace tranche::server {
+
+class VerifyHandler {
+ public:
+  explicit VerifyHandler(storage::StockLedger* ledger) : ledger_(ledger) {}
+
+  absl::StatusOr<v1::VerifyLedgerResponse> Verify(const v1::VerifyLedgerRequest& request);
+
+ private:
+  storage::StockLedger* const ledger_;
+};
+
+}  // namespace tranche::server

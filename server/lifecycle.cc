@@ -1,0 +1,200 @@
+#include "server/lifecycle.h"
+
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "glog/logging.h"
+#include "quota/node_agent.h"
+#include "quota/seller.h"
+#include "server/address.h"
+#include "server/backends.h"
+#include "server/dsn.h"
+#include "server/grpc_server.h"
+#include "server/services/admin_service.h"
+#include "server/services/reservation_service.h"
+#include "storage/bounded_executor.h"
+#include "storage/commit_pipeline.h"
+#include "storage/postgres/postgres_ledger.h"
+
+namespace tranche::server {
+namespace {
+
+// Admin calls are few and may be slow; they share nothing with sales but the database.
+constexpr int kAdminThreads = 2;
+constexpr int kAdminQueue = 64;
+
+storage::PipelineOptions ToPipelineOptions(const ServerOptions& options) {
+  storage::PipelineOptions pipeline;
+  pipeline.lanes = options.lanes;
+  pipeline.max_batch = options.max_batch;
+  pipeline.max_queue = options.max_queue;
+  return pipeline;
+}
+
+ReservationHandlerOptions ToHandlerOptions(const ServerOptions& options) {
+  ReservationHandlerOptions handler;
+  handler.default_deadline = absl::Milliseconds(options.default_deadline_ms);
+  handler.max_deadline = absl::Milliseconds(options.max_deadline_ms);
+  return handler;
+}
+
+quota::NodeAgentOptions ToAgentOptions(const ServerOptions& options, int port) {
+  quota::NodeAgentOptions agent;
+  const std::string listen_host = ParseAddress(options.listen)->host;
+  agent.node_name = options.node_name.empty() ? absl::StrCat(HostName(), ":", port) : options.node_name;
+  agent.address = options.advertise;
+  if (agent.address.empty())
+    agent.address = absl::StrCat(IsWildcard(listen_host) ? HostName() : listen_host, ":", port);
+  return agent;
+}
+
+}  // namespace
+
+// In the order in which they depend on each other, so that they are destroyed in the opposite one.
+class FrontNode::Parts : public quota::SessionSource {
+ public:
+  explicit Parts(const ServerOptions& options)
+      : commit_pool_(ToPoolOptions(options.backends, "tranched-commit", options.lanes)),
+        call_pool_(ToPoolOptions(options.backends, "tranched", options.blocking_threads + kAdminThreads + 1)),
+        commit_ledger_(&commit_pool_),
+        ledger_(&call_pool_),
+        stock_ledger_(&call_pool_),
+        connector_(ToZookeeperOptions(options.backends)),
+        pipeline_(&commit_ledger_, storage::Clock::Real(), ToPipelineOptions(options)),
+        executor_(std::make_unique<storage::BoundedExecutor>(options.blocking_threads, options.blocking_queue)),
+        admin_executor_(std::make_unique<storage::BoundedExecutor>(kAdminThreads, kAdminQueue)),
+        directory_(&stock_ledger_, executor_.get(), storage::Clock::Real()),
+        seller_(&slices_, &directory_, &pipeline_, &ledger_, executor_.get(), storage::Clock::Real()),
+        announcer_(this),
+        mover_(&stock_ledger_, &announcer_),
+        reservation_handler_(
+            [this](storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done) {
+              seller_.Sell(std::move(claim), deadline, may_exist, std::move(done));
+            },
+            &ledger_, executor_.get(), storage::Clock::Real(), ToHandlerOptions(options)),
+        sku_handler_(&stock_ledger_, &announcer_),
+        stock_handler_(&stock_ledger_, &announcer_),
+        quota_handler_(&stock_ledger_, &mover_, this),
+        node_handler_(this, storage::Clock::Real()),
+        verify_handler_(&stock_ledger_),
+        coordination_handler_(this),
+        reservation_service_(&reservation_handler_, ReservationStreamOptions{options.max_stream_outstanding}),
+        admin_service_(
+            {&sku_handler_, &stock_handler_, &quota_handler_, &node_handler_, &verify_handler_, &coordination_handler_},
+            admin_executor_.get()) {}
+
+  ~Parts() override {
+    if (grpc_.server != nullptr) EndCalls(absl::ZeroDuration());
+  }
+
+  absl::Status Start(const ServerOptions& options, const std::function<void()>& drain_requested) {
+    if (absl::Status ledger = WaitForLedger(stock_ledger_, options.backends); !ledger.ok()) return ledger;
+    std::vector<grpc::Service*> services = {&reservation_service_};
+    if (options.admin) services.push_back(&admin_service_);
+    absl::StatusOr<GrpcServer> grpc = StartGrpcServer(options, services);
+    if (!grpc.ok()) return grpc.status();
+    grpc_ = *std::move(grpc);
+
+    auto agent = std::make_unique<quota::NodeAgent>(&connector_, &stock_ledger_, &slices_,
+                                                    ToAgentOptions(options, grpc_.port), drain_requested);
+    if (absl::Status started = agent->Start(); !started.ok()) return ZookeeperStartError(started, options.backends);
+    {
+      absl::MutexLock lock(&agent_mutex_);
+      agent_ = std::move(agent);
+    }
+    reservation_handler_.StartServing();
+    grpc_.SetServing(true);
+    return absl::OkStatus();
+  }
+
+  void Drain(absl::Duration timeout) {
+    const absl::Time deadline = absl::Now() + timeout;
+    grpc_.SetServing(false);
+    seller_.StopAccepting();
+    reservation_service_.StopStreams();
+    if (!pipeline_.Drain(timeout)) LOG(WARNING) << "some claims are not decided after " << timeout;
+    EndCalls(std::max(absl::ZeroDuration(), deadline - absl::Now()));
+    quota::NodeAgent* agent = Agent();
+    const absl::Status released = agent->Release();
+    if (!released.ok()) LOG(WARNING) << "units not returned, left to the balancer: " << released;
+  }
+
+  int port() const { return grpc_.port; }
+
+  // SessionSource: for admin calls, which may come before the agent is there.
+  std::shared_ptr<quota::Coordination> Session() override {
+    quota::NodeAgent* agent = Agent();
+    return agent == nullptr ? nullptr : agent->Session();
+  }
+
+ private:
+  // Lets running calls go on for `timeout`, then cancels them. Afterwards no task uses the handlers.
+  void EndCalls(absl::Duration timeout) {
+    grpc_.server->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
+    grpc_.server.reset();
+    admin_executor_.reset();
+    executor_.reset();
+  }
+
+  quota::NodeAgent* Agent() {
+    absl::MutexLock lock(&agent_mutex_);
+    return agent_.get();
+  }
+
+  storage::ConnectionPool commit_pool_;
+  storage::ConnectionPool call_pool_;
+  storage::PostgresLedger commit_ledger_;
+  storage::PostgresLedger ledger_;
+  storage::PostgresStockLedger stock_ledger_;
+  quota::ZookeeperConnector connector_;
+  quota::SliceTable slices_;
+  storage::CommitPipeline pipeline_;
+  std::unique_ptr<storage::BoundedExecutor> executor_;
+  std::unique_ptr<storage::BoundedExecutor> admin_executor_;
+  quota::SkuDirectory directory_;
+  quota::Seller seller_;
+  quota::Announcer announcer_;
+  quota::QuotaMover mover_;
+
+  ReservationHandler reservation_handler_;
+  SkuHandler sku_handler_;
+  StockHandler stock_handler_;
+  QuotaHandler quota_handler_;
+  NodeHandler node_handler_;
+  VerifyHandler verify_handler_;
+  CoordinationHandler coordination_handler_;
+  ReservationServiceImpl reservation_service_;
+  AdminServiceImpl admin_service_;
+
+  absl::Mutex agent_mutex_;
+  // Set once, before the node serves.
+  std::unique_ptr<quota::NodeAgent> agent_ ABSL_GUARDED_BY(agent_mutex_);
+  GrpcServer grpc_;
+};
+
+FrontNode::FrontNode(const ServerOptions& options, std::function<void()> drain_requested)
+    : options_(options), drain_requested_(std::move(drain_requested)) {}
+
+FrontNode::~FrontNode() = default;
+
+absl::Status FrontNode::Start() {
+  parts_ = std::make_unique<Parts>(options_);
+  if (absl::Status started = parts_->Start(options_, drain_requested_); !started.ok()) return started;
+  LOG(INFO) << "serving at port " << parts_->port() << ", PostgreSQL at "
+            << DescribeDsn(options_.backends.postgres).value_or("(unreadable)") << ", ZooKeeper at "
+            << options_.backends.zookeeper << options_.backends.zookeeper_root;
+  return absl::OkStatus();
+}
+
+void FrontNode::Drain() {
+  parts_->Drain(absl::Milliseconds(options_.drain_timeout_ms));
+  LOG(INFO) << "drained";
+}
+
+int FrontNode::port() const { return parts_->port(); }
+
+}  // namespace tranche::server

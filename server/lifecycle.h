@@ -1,0 +1,39 @@
+// A front node from start to end: makes its parts, puts them together and takes them apart in the right order.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "server/options.h"
+
+namespace tranche::server {
+
+class FrontNode {
+ public:
+  // `drain_requested` is called when an operator asks the node to drain, on a thread that must not be kept.
+  FrontNode(const ServerOptions& options, std::function<void()> drain_requested);
+  // Without Drain: ends everything at once; the balancer reclaims the units.
+  ~FrontNode();
+  FrontNode(const FrontNode&) = delete;
+  FrontNode& operator=(const FrontNode&) = delete;
+
+  // Returns once the node sells. An error's message is one line for operators.
+  absl::Status Start();
+
+  // Refuses new claims, answers the accepted ones, ends the calls, hands the units back. Blocks, for about the drain
+  // timeout at most unless the database hangs. Not from a gRPC thread; after a Start that succeeded.
+  void Drain();
+
+  // The port that it listens at.
+  int port() const;
+
+ private:
+  class Parts;
+
+  const ServerOptions options_;
+  const std::function<void()> drain_requested_;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace tranche::server

@@ -1,0 +1,40 @@
+// tranched: a front node.
+#include <iostream>
+#include <optional>
+
+#include "server/lifecycle.h"
+#include "server/options.h"
+#include "server/port_file.h"
+#include "server/process_setup.h"
+#include "server/stop_request.h"
+
+namespace {
+
+constexpr int kCannotStart = 2;
+
+int Fail(const absl::Status& status) {
+  std::cerr << "tranched: " << std::string(status.message()) << std::endl;
+  return kCannotStart;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace tranche::server;
+  ServerOptions options;
+  if (const std::optional<int> done = ParseServerOptions(argc, argv, &options, std::cout, std::cerr)) return *done;
+  SetUpProcess("tranched");
+  StopRequest stop;
+  FrontNode node(options, [&stop] { stop.Request("an operator asks this node to drain"); });
+  if (absl::Status started = node.Start(); !started.ok()) return Fail(started);
+  stop.Graceful();
+  if (!options.port_file.empty()) {
+    if (absl::Status written = WritePortFile(options.port_file, node.port()); !written.ok()) {
+      node.Drain();
+      return Fail(written);
+    }
+  }
+  stop.Wait();
+  node.Drain();
+  return 0;
+}

@@ -1,0 +1,27 @@
+// tranche-migrate: brings a database to this version's schema.
+#include <iostream>
+#include <optional>
+
+#include "server/dsn.h"
+#include "server/options.h"
+#include "storage/postgres/migrator.h"
+
+int main(int argc, char** argv) {
+  using namespace tranche;
+  server::MigrateOptions options;
+  if (const std::optional<int> done = server::ParseMigrateOptions(argc, argv, &options, std::cout, std::cerr)) {
+    return *done;
+  }
+  const std::string server = server::DescribeDsn(options.postgres).value_or("(unreadable)");
+  const absl::StatusOr<std::vector<std::string>> applied = storage::Migrate(options.postgres);
+  if (!applied.ok()) {
+    const bool unreachable = absl::IsUnavailable(applied.status());
+    std::cerr << "tranche-migrate: the database at " << server << " was not changed ("
+              << std::string(applied.status().message()) << ")"
+              << (unreachable ? ": start it, or correct --postgres" : "") << std::endl;
+    return 2;
+  }
+  for (const std::string& name : *applied) std::cout << "applied " << name << "\n";
+  if (applied->empty()) std::cout << server << " is up to date\n";
+  return 0;
+}

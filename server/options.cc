@@ -1,0 +1,248 @@
+#include "server/options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "server/address.h"
+#include "server/dsn.h"
+
+#ifndef TRANCHE_VERSION
+#error "TRANCHE_VERSION comes from server/CMakeLists.txt"
+#endif
+
+namespace tranche::server {
+namespace {
+
+std::string EnvironmentName(const std::string& flag) {
+  return absl::StrCat("TRANCHE_", absl::AsciiStrToUpper(absl::StrReplaceAll(flag, {{"-", "_"}})));
+}
+
+// CLI11 lets the file win over the environment; dropping what the environment has turns that around.
+class FileBelowEnvironment : public CLI::ConfigTOML {
+ public:
+  std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
+    std::vector<CLI::ConfigItem> items = CLI::ConfigTOML::from_config(input);
+    const auto in_environment = [](const CLI::ConfigItem& item) {
+      const char* value = std::getenv(EnvironmentName(item.name).c_str());
+      return value != nullptr && *value != '\0';
+    };
+    items.erase(std::remove_if(items.begin(), items.end(), in_environment), items.end());
+    return items;
+  }
+};
+
+std::string CheckAddress(const std::string& text) {
+  return ParseAddress(text).has_value() ? "" : "must be HOST:PORT, such as 127.0.0.1:7400 or [::]:7400";
+}
+
+std::string CheckAddressWithPort(const std::string& text) {
+  const auto address = ParseAddress(text);
+  return address.has_value() && address->port > 0 ? "" : "must be HOST:PORT with a port of 1 to 65535";
+}
+
+std::string CheckServers(const std::string& text) {
+  const std::vector<std::string> servers = absl::StrSplit(text, ',');
+  for (const std::string& server : servers) {
+    if (!CheckAddressWithPort(server).empty()) return "must be HOST:PORT,HOST:PORT, such as 127.0.0.1:2181";
+  }
+  return "";
+}
+
+std::string CheckRoot(const std::string& text) {
+  const bool good =
+      text.size() > 1 && text.front() == '/' && text.back() != '/' && text.find("//") == std::string::npos;
+  return good ? "" : "must be a path below /, such as /tranche";
+}
+
+std::string CheckDsn(const std::string& text) {
+  // Says nothing of the text: it may hold a password.
+  return DescribeDsn(text).has_value() ? ""
+                                       : "must be a PostgreSQL connection string, such as "
+                                         "postgresql://user@host:5432/database or \"host=... dbname=...\"";
+}
+
+// 1 to 128 printable characters.
+std::string CheckName(const std::string& text) {
+  const bool good = !text.empty() && text.size() <= 128 &&
+                    std::all_of(text.begin(), text.end(), [](char c) { return absl::ascii_isgraph(c); });
+  return good ? "" : "must be 1 to 128 printable characters without spaces";
+}
+
+// CLI11 with what all our binaries share.
+class Parser {
+ public:
+  Parser(const std::string& program, const std::string& description) : program_(program), app_(description, program) {
+    app_.set_version_flag("--version", absl::StrCat(program, " " TRANCHE_VERSION));
+    app_.get_formatter()->column_width(44);
+    app_.footer(
+        "Each flag can also be set as the environment variable shown as Env:, or as a key (without dashes) of "
+        "the --config file.\nThe command line wins over the environment, and that over the file.");
+    const char* file = std::getenv(EnvironmentName("config").c_str());
+    const bool named = file != nullptr && *file != '\0';
+    app_.set_config("--config", named ? file : "", "File with flags, as TOML: max-batch = 256 (Env:TRANCHE_CONFIG)",
+                    /*config_required=*/named)
+        ->type_name("FILE");
+    app_.config_formatter(std::make_shared<FileBelowEnvironment>());
+    app_.allow_config_extras(CLI::config_extras_mode::error);
+  }
+
+  void Group(const std::string& group) { group_ = group; }
+
+  template <typename T>
+  CLI::Option* Add(const std::string& flag, T* value, const std::string& type, const std::string& help) {
+    return app_.add_option("--" + flag, *value, help)
+        ->type_name(type)
+        ->envname(EnvironmentName(flag))
+        ->group(group_)
+        ->capture_default_str();
+  }
+
+  CLI::Option* AddNumber(const std::string& flag, int* value, int least, int most, const std::string& type,
+                         const std::string& help) {
+    return Add(flag, value, type, help)
+        ->check(CLI::Range(least, most).description(absl::StrCat("[", least, "-", most, "]")));
+  }
+
+  CLI::Option* AddSwitch(const std::string& flag, bool* value, const std::string& help) {
+    CLI::Option* option = Add(flag, value, "on|off", help);
+    // CLI11 would show 1 and 0.
+    return option->default_str(*value ? "on" : "off");
+  }
+
+  std::optional<int> Parse(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
+    try {
+      app_.parse(argc, argv);
+      return std::nullopt;
+    } catch (const CLI::Success& request) {
+      app_.exit(request, out, out);
+      return 0;
+    } catch (const CLI::ParseError& error) {
+      std::string what =
+          absl::StrReplaceAll(error.what(), {{"INI was not able to parse", "the --config file has an unknown key:"}});
+      std::replace(what.begin(), what.end(), '\n', ' ');
+      err << program_ << ": " << absl::StripAsciiWhitespace(what) << ". See '" << program_ << " --help'.\n";
+      return 1;
+    }
+  }
+
+ private:
+  const std::string program_;
+  CLI::App app_;
+  std::string group_;
+};
+
+void AddPostgres(Parser& parser, std::string* dsn) {
+  parser
+      .Add("postgres", dsn, "DSN",
+           "PostgreSQL connection string or URI, such as postgresql://tranche@db:5432/tranche. Keep a password out of "
+           "the process list: put it into the environment variable or ~/.pgpass")
+      ->check(CheckDsn, "")
+      ->required();
+}
+
+void AddBackends(Parser& parser, BackendOptions* options) {
+  parser.Group("Servers behind");
+  AddPostgres(parser, &options->postgres);
+  parser.Add("zookeeper", &options->zookeeper, "HOST:PORT,...", "ZooKeeper servers of one ensemble")
+      ->check(CheckServers, "")
+      ->required();
+  parser.Add("zookeeper-root", &options->zookeeper_root, "PATH", "Where this installation's znodes are")
+      ->check(CheckRoot, "");
+  parser.AddNumber("zookeeper-session-timeout-ms", &options->zookeeper_session_timeout_ms, 500, 120000, "MS",
+                   "How long this process may be silent before ZooKeeper declares it gone and its units go to others");
+  parser.AddNumber("statement-timeout-ms", &options->statement_timeout_ms, 100, 600000, "MS",
+                   "Longest time for one call of the database");
+  parser.AddNumber("startup-timeout-ms", &options->startup_timeout_ms, 100, 600000, "MS",
+                   "How long to wait at start for PostgreSQL and ZooKeeper before giving up");
+}
+
+void AddListening(Parser& parser, ServerOptions* options) {
+  parser.Group("Listening");
+  parser.Add("listen", &options->listen, "HOST:PORT", "Where to serve gRPC; port 0 takes a free one")
+      ->check(CheckAddress, "");
+  parser
+      .Add("advertise", &options->advertise, "HOST:PORT",
+           "The address that callers reach, as shown to operators [default: from --listen]")
+      ->check(CheckAddressWithPort, "");
+  parser.Add("node-name", &options->node_name, "NAME", "This node's name [default: host name and port]")
+      ->check(CheckName, "");
+  parser.Add("port-file", &options->port_file, "FILE", "Write the port into this file once the node serves");
+  parser.AddSwitch("admin", &options->admin, "Serve the admin API (tranchectl) on this port too");
+  parser.AddSwitch("reflection", &options->reflection, "Serve gRPC reflection");
+}
+
+void AddSelling(Parser& parser, ServerOptions* options) {
+  parser.Group("Selling");
+  parser.AddNumber("lanes", &options->lanes, 1, 64, "N", "Database connections that commit batches side by side");
+  parser.AddNumber("max-batch", &options->max_batch, 1, 1024, "N", "Most claims in one transaction");
+  parser.AddNumber("max-queue", &options->max_queue, 1, 1000000, "N",
+                   "Most claims waiting for the database; more are refused with OVERLOADED");
+  parser.AddNumber("default-deadline-ms", &options->default_deadline_ms, 0, 600000, "MS",
+                   "Deadline of calls that carry none; 0 refuses them with DEADLINE_REQUIRED");
+  parser.AddNumber("max-deadline-ms", &options->max_deadline_ms, 1, 600000, "MS",
+                   "Longer deadlines are lowered to this");
+  parser.AddNumber("max-stream-outstanding", &options->max_stream_outstanding, 1, 65536, "N",
+                   "Most unanswered requests of one stream; at that the node stops reading from it");
+  parser.AddNumber("blocking-threads", &options->blocking_threads, 1, 256, "N",
+                   "Threads (and database connections) for reads and admin calls");
+  parser.AddNumber("blocking-queue", &options->blocking_queue, 1, 100000, "N",
+                   "Most reads and admin calls waiting for a thread; more are refused with OVERLOADED");
+}
+
+void AddLimits(Parser& parser, ServerOptions* options) {
+  parser.Group("Limits");
+  parser.AddNumber("max-message-bytes", &options->max_message_bytes, 4096, 4 * 1024 * 1024, "BYTES",
+                   "Largest message that is received at all");
+  parser.AddNumber("max-concurrent-streams", &options->max_concurrent_streams, 1, 1000000, "N",
+                   "Most calls at once on one connection");
+  parser.AddNumber("grpc-memory-mib", &options->grpc_memory_mib, 16, 65536, "MIB",
+                   "Memory that gRPC may use for its buffers");
+  parser.AddNumber("max-connection-age-ms", &options->max_connection_age_ms, 0, 86400000, "MS",
+                   "Ask clients to reconnect after this long, to spread them over new nodes; 0: never");
+  parser.AddNumber("drain-timeout-ms", &options->drain_timeout_ms, 0, 600000, "MS",
+                   "How long accepted calls may take to finish after SIGTERM");
+}
+
+}  // namespace
+
+std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerOptions* options, std::ostream& out,
+                                      std::ostream& err) {
+  Parser parser("tranched",
+                "A front node of Tranche: sells limited stock over gRPC.\n\n"
+                "SIGTERM drains it: it finishes what it has accepted, returns its unsold units and exits 0.");
+  AddBackends(parser, &options->backends);
+  AddListening(parser, options);
+  AddSelling(parser, options);
+  AddLimits(parser, options);
+  return parser.Parse(argc, argv, out, err);
+}
+
+std::optional<int> ParseBalancerOptions(int argc, const char* const* argv, BalancerProcessOptions* options,
+                                        std::ostream& out, std::ostream& err) {
+  Parser parser("tranche-balancer",
+                "Moves units between the front nodes of Tranche. Run two or more: one leads, the others wait.");
+  AddBackends(parser, &options->backends);
+  parser.Group("Balancing");
+  parser.Add("name", &options->name, "NAME", "This process's name [default: host name and process id]")
+      ->check(CheckName, "");
+  return parser.Parse(argc, argv, out, err);
+}
+
+std::optional<int> ParseMigrateOptions(int argc, const char* const* argv, MigrateOptions* options, std::ostream& out,
+                                       std::ostream& err) {
+  Parser parser("tranche-migrate",
+                "Brings a PostgreSQL database to this version's schema. Run it before starting or upgrading nodes; "
+                "repeating it is harmless.");
+  parser.Group("Servers behind");
+  AddPostgres(parser, &options->postgres);
+  return parser.Parse(argc, argv, out, err);
+}
+
+}  // namespace tranche::server

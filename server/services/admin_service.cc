@@ -1,0 +1,139 @@
+#include "server/services/admin_service.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "server/errors.h"
+#include "server/handlers/field_checks.h"
+#include "server/services/grpc_status.h"
+
+namespace tranche::server {
+namespace {
+
+constexpr char kActorKey[] = "tranche-actor";
+constexpr size_t kMaxActorBytes = 128;
+
+// Who is asking, for the audit log: what he calls himself, else where he calls from.
+std::string ActorOf(const grpc::CallbackServerContext& context) {
+  const auto found = context.client_metadata().find(kActorKey);
+  if (found != context.client_metadata().end()) {
+    const std::string actor(found->second.data(), found->second.size());
+    if (!actor.empty() && actor.size() <= kMaxActorBytes && IsPlainUtf8(actor)) return actor;
+  }
+  return context.peer();
+}
+
+void FinishWith(grpc::CallbackServerContext* context, grpc::ServerUnaryReactor* reactor, const absl::Status& status) {
+  AddPushback(status, context);
+  reactor->Finish(ToGrpcStatus(status));
+}
+
+}  // namespace
+
+template <typename Response, typename Call>
+grpc::ServerUnaryReactor* AdminServiceImpl::Run(grpc::CallbackServerContext* context, Response* response, Call call) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  absl::AnyInvocable<void()> task = [context, reactor, response, call = std::move(call)] {
+    if (absl::Now() >= DeadlineOf(*context).value_or(absl::InfiniteFuture())) {
+      return FinishWith(context, reactor,
+                        MakeError(v1::ERROR_REASON_DEADLINE_PASSED, "The deadline passed before the call began."));
+    }
+    absl::StatusOr<Response> result = call();
+    if (!result.ok()) return FinishWith(context, reactor, result.status());
+    *response = *std::move(result);
+    reactor->Finish(grpc::Status::OK);
+  };
+  if (!executor_->TryRun(task)) {
+    FinishWith(context, reactor,
+               MakeError(v1::ERROR_REASON_OVERLOADED, "Too many calls wait here; try again shortly."));
+  }
+  return reactor;
+}
+
+// A call's context and request live until its Finish, so the tasks may use them.
+
+grpc::ServerUnaryReactor* AdminServiceImpl::CreateSku(grpc::CallbackServerContext* context,
+                                                      const v1::CreateSkuRequest* request,
+                                                      v1::CreateSkuResponse* response) {
+  return Run(context, response,
+             [this, context, request] { return handlers_.sku->Create(*request, ActorOf(*context)); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::ListSkus(grpc::CallbackServerContext* context,
+                                                     const v1::ListSkusRequest* request,
+                                                     v1::ListSkusResponse* response) {
+  return Run(context, response, [this, request] { return handlers_.sku->List(*request); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::GetSku(grpc::CallbackServerContext* context,
+                                                   const v1::GetSkuRequest* request, v1::GetSkuResponse* response) {
+  return Run(context, response, [this, request] { return handlers_.sku->Get(*request); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::CloseSku(grpc::CallbackServerContext* context,
+                                                     const v1::CloseSkuRequest* request,
+                                                     v1::CloseSkuResponse* response) {
+  return Run(context, response, [this, context, request] { return handlers_.sku->Close(*request, ActorOf(*context)); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::AddStock(grpc::CallbackServerContext* context,
+                                                     const v1::AddStockRequest* request,
+                                                     v1::AddStockResponse* response) {
+  return Run(context, response, [this, context, request] { return handlers_.stock->Add(*request, ActorOf(*context)); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::ReduceStock(grpc::CallbackServerContext* context,
+                                                        const v1::ReduceStockRequest* request,
+                                                        v1::ReduceStockResponse* response) {
+  return Run(context, response,
+             [this, context, request] { return handlers_.stock->Reduce(*request, ActorOf(*context)); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::GetQuota(grpc::CallbackServerContext* context,
+                                                     const v1::GetQuotaRequest* request,
+                                                     v1::GetQuotaResponse* response) {
+  return Run(context, response, [this, request] { return handlers_.quota->Get(*request); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::SetQuota(grpc::CallbackServerContext* context,
+                                                     const v1::SetQuotaRequest* request,
+                                                     v1::SetQuotaResponse* response) {
+  return Run(context, response, [this, context, request] { return handlers_.quota->Set(*request, ActorOf(*context)); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::RebalanceQuota(grpc::CallbackServerContext* context,
+                                                           const v1::RebalanceQuotaRequest* request,
+                                                           v1::RebalanceQuotaResponse* response) {
+  return Run(context, response,
+             [this, context, request] { return handlers_.quota->Rebalance(*request, ActorOf(*context)); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::ListNodes(grpc::CallbackServerContext* context,
+                                                      const v1::ListNodesRequest* request,
+                                                      v1::ListNodesResponse* response) {
+  return Run(context, response, [this, request] { return handlers_.node->List(*request); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::DrainNode(grpc::CallbackServerContext* context,
+                                                      const v1::DrainNodeRequest* request,
+                                                      v1::DrainNodeResponse* response) {
+  return Run(context, response,
+             [this, context, request] { return handlers_.node->Drain(*request, ActorOf(*context)); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::VerifyLedger(grpc::CallbackServerContext* context,
+                                                         const v1::VerifyLedgerRequest* request,
+                                                         v1::VerifyLedgerResponse* response) {
+  return Run(context, response, [this, request] { return handlers_.verify->Verify(*request); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::DumpCoordination(grpc::CallbackServerContext* context,
+                                                             const v1::DumpCoordinationRequest* request,
+                                                             v1::DumpCoordinationResponse* response) {
+  return Run(context, response, [this, request] { return handlers_.coordination->Dump(*request); });
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,68 @@
+// AdminService on gRPC's callback API: only translates between gRPC and the handlers, which run on the executor because
+// they block.
+#pragma once
+
+#include "server/handlers/coordination_handler.h"
+#include "server/handlers/node_handler.h"
+#include "server/handlers/quota_handler.h"
+#include "server/handlers/sku_handler.h"
+#include "server/handlers/stock_handler.h"
+#include "server/handlers/verify_handler.h"
+#include "storage/bounded_executor.h"
+#include "tranche/v1/admin_service.grpc.pb.h"
+
+namespace tranche::server {
+
+struct AdminHandlers {
+  SkuHandler* sku;
+  StockHandler* stock;
+  QuotaHandler* quota;
+  NodeHandler* node;
+  VerifyHandler* verify;
+  CoordinationHandler* coordination;
+};
+
+class AdminServiceImpl final : public v1::AdminService::CallbackService {
+ public:
+  AdminServiceImpl(AdminHandlers handlers, storage::BoundedExecutor* executor)
+      : handlers_(handlers), executor_(executor) {}
+
+  grpc::ServerUnaryReactor* CreateSku(grpc::CallbackServerContext* context, const v1::CreateSkuRequest* request,
+                                      v1::CreateSkuResponse* response) override;
+  grpc::ServerUnaryReactor* ListSkus(grpc::CallbackServerContext* context, const v1::ListSkusRequest* request,
+                                     v1::ListSkusResponse* response) override;
+  grpc::ServerUnaryReactor* GetSku(grpc::CallbackServerContext* context, const v1::GetSkuRequest* request,
+                                   v1::GetSkuResponse* response) override;
+  grpc::ServerUnaryReactor* CloseSku(grpc::CallbackServerContext* context, const v1::CloseSkuRequest* request,
+                                     v1::CloseSkuResponse* response) override;
+  grpc::ServerUnaryReactor* AddStock(grpc::CallbackServerContext* context, const v1::AddStockRequest* request,
+                                     v1::AddStockResponse* response) override;
+  grpc::ServerUnaryReactor* ReduceStock(grpc::CallbackServerContext* context, const v1::ReduceStockRequest* request,
+                                        v1::ReduceStockResponse* response) override;
+  grpc::ServerUnaryReactor* GetQuota(grpc::CallbackServerContext* context, const v1::GetQuotaRequest* request,
+                                     v1::GetQuotaResponse* response) override;
+  grpc::ServerUnaryReactor* SetQuota(grpc::CallbackServerContext* context, const v1::SetQuotaRequest* request,
+                                     v1::SetQuotaResponse* response) override;
+  grpc::ServerUnaryReactor* RebalanceQuota(grpc::CallbackServerContext* context,
+                                           const v1::RebalanceQuotaRequest* request,
+                                           v1::RebalanceQuotaResponse* response) override;
+  grpc::ServerUnaryReactor* ListNodes(grpc::CallbackServerContext* context, const v1::ListNodesRequest* request,
+                                      v1::ListNodesResponse* response) override;
+  grpc::ServerUnaryReactor* DrainNode(grpc::CallbackServerContext* context, const v1::DrainNodeRequest* request,
+                                      v1::DrainNodeResponse* response) override;
+  grpc::ServerUnaryReactor* VerifyLedger(grpc::CallbackServerContext* context, const v1::VerifyLedgerRequest* request,
+                                         v1::VerifyLedgerResponse* response) override;
+  grpc::ServerUnaryReactor* DumpCoordination(grpc::CallbackServerContext* context,
+                                             const v1::DumpCoordinationRequest* request,
+                                             v1::DumpCoordinationResponse* response) override;
+
+ private:
+  // Runs `call`, which returns StatusOr<Response>, on the executor and finishes the call with its outcome.
+  template <typename Response, typename Call>
+  grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* context, Response* response, Call call);
+
+  const AdminHandlers handlers_;
+  storage::BoundedExecutor* const executor_;
+};
+
+}  // namespace tranche::server

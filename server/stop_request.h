@@ -1,0 +1,39 @@
+// The request to end the process: SIGTERM, SIGINT or a call of Request. Signals are taken by a thread of their own, so
+// that what they cause runs as ordinary code.
+#pragma once
+
+#include <string>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+
+namespace tranche::server {
+
+// One per process, made in main before any other thread: every thread inherits its signal mask. Thread-safe.
+//
+// Before Graceful is called, a signal ends the process at once. After that the first one only makes Wait return, and
+// the second ends the process at once.
+class StopRequest {
+ public:
+  StopRequest();
+  ~StopRequest();
+  StopRequest(const StopRequest&) = delete;
+  StopRequest& operator=(const StopRequest&) = delete;
+
+  void Graceful();
+  // `reason` is logged.
+  void Request(const std::string& reason);
+  void Wait();
+
+ private:
+  void TakeSignals();
+
+  absl::Mutex mutex_;
+  bool graceful_ ABSL_GUARDED_BY(mutex_) = false;
+  bool requested_ ABSL_GUARDED_BY(mutex_) = false;
+  bool signalled_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace tranche::server

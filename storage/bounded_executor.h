@@ -1,0 +1,35 @@
+// A few threads for calls that block, behind a bounded queue: gRPC's and ZooKeeper's own threads must never wait.
+#pragma once
+
+#include <deque>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/synchronization/mutex.h"
+
+namespace tranche::storage {
+
+// Thread-safe. The destructor runs what is queued, then returns.
+class BoundedExecutor {
+ public:
+  BoundedExecutor(int threads, int max_queue);
+  ~BoundedExecutor();
+  BoundedExecutor(const BoundedExecutor&) = delete;
+  BoundedExecutor& operator=(const BoundedExecutor&) = delete;
+
+  // False when the queue is full: the task will not run and is left as it was.
+  bool TryRun(absl::AnyInvocable<void()>& task);
+
+ private:
+  void Work();
+
+  const size_t max_queue_;
+  absl::Mutex mutex_;
+  std::deque<absl::AnyInvocable<void()>> queue_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace tranche::storage

@@ -1,0 +1,20 @@
+// How a Status of the ledger says more than its code.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace tranche::storage {
+
+// The connection was lost after the statement was sent: it may or may not have been committed. Every call of the ledger
+// is safe to repeat, so the caller repeats it or looks the result up; it must not answer either way.
+absl::Status UnknownCommitError(absl::string_view detail);
+bool IsUnknownCommit(const absl::Status& status);
+
+// The database asks to run the transaction again (deadlock or serialization failure); nothing was changed.
+absl::Status RetryTransactionError(absl::string_view detail);
+bool IsRetryTransaction(const absl::Status& status);
+
+}  // namespace tranche::storage

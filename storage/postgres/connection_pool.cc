@@ -1,0 +1,132 @@
+#include "storage/postgres/connection_pool.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "glog/logging.h"
+#include "storage/postgres/postgres_error.h"
+
+namespace tranche::storage {
+namespace {
+
+constexpr absl::Duration kWatchInterval = absl::Milliseconds(250);
+// What the server may take to report its own timeout.
+constexpr absl::Duration kStatementGrace = absl::Seconds(2);
+
+// libpq takes either a URI, whose parameters follow "?", or "key=value key=value".
+std::string WithParameters(const std::string& dsn, const PoolOptions& options) {
+  const std::vector<std::pair<std::string, std::string>> parameters = {
+      {"connect_timeout", absl::StrCat(std::max<int64_t>(2, absl::ToInt64Seconds(options.connect_timeout)))},
+      {"application_name", options.application_name},
+      {"tcp_user_timeout", absl::StrCat(absl::ToInt64Milliseconds(options.tcp_user_timeout))},
+      {"keepalives_idle", "5"},
+      {"keepalives_interval", "2"},
+      {"keepalives_count", "3"},
+  };
+  const bool uri = absl::StartsWith(dsn, "postgresql://") || absl::StartsWith(dsn, "postgres://");
+  std::string full = dsn;
+  for (const auto& [key, value] : parameters) {
+    // What the operator wrote himself stands.
+    if (absl::StrContains(dsn, absl::StrCat(key, "="))) continue;
+    const char* separator = !uri ? " " : absl::StrContains(full, "?") ? "&" : "?";
+    absl::StrAppend(&full, separator, key, "=", value);
+  }
+  return full;
+}
+
+}  // namespace
+
+ConnectionPool::ConnectionPool(PoolOptions options) : options_(std::move(options)), watchdog_([this] { Watch(); }) {}
+
+ConnectionPool::~ConnectionPool() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  watchdog_.join();
+}
+
+void ConnectionPool::Watch() {
+  absl::MutexLock lock(&mutex_);
+  while (!mutex_.AwaitWithTimeout(absl::Condition(&stopping_), kWatchInterval)) ShutOverdue(absl::Now());
+}
+
+// Under the lock, which Return takes before a connection is closed: the socket is still this connection's.
+void ConnectionPool::ShutOverdue(absl::Time now) {
+  for (auto& [connection, due] : due_) {
+    if (now < due) continue;
+    LOG(WARNING) << "PostgreSQL does not answer: a connection is given up";
+    shutdown(connection->pq.sock(), SHUT_RDWR);
+    due = absl::InfiniteFuture();
+  }
+}
+
+ConnectionPool::Lease::~Lease() {
+  if (connection_ != nullptr) pool_->Return(std::move(connection_), broken_);
+}
+
+absl::StatusOr<ConnectionPool::Lease> ConnectionPool::Acquire() {
+  std::unique_ptr<Connection> connection;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto may_lend = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return lent_ < options_.max_connections; };
+    if (!mutex_.AwaitWithTimeout(absl::Condition(&may_lend), options_.acquire_timeout)) {
+      return absl::ResourceExhaustedError("all database connections are in use");
+    }
+    ++lent_;
+    if (!idle_.empty()) {
+      connection = std::move(idle_.back());
+      idle_.pop_back();
+    }
+  }
+  if (connection == nullptr) {
+    auto opened = Open();
+    if (!opened.ok()) {
+      absl::MutexLock lock(&mutex_);
+      --lent_;
+      return opened.status();
+    }
+    connection = *std::move(opened);
+  }
+  absl::MutexLock lock(&mutex_);
+  due_[connection.get()] = absl::Now() + options_.statement_timeout + kStatementGrace;
+  return Lease(this, std::move(connection));
+}
+
+absl::StatusOr<std::unique_ptr<ConnectionPool::Connection>> ConnectionPool::Open() const {
+  try {
+    auto connection = std::make_unique<Connection>(WithParameters(options_.dsn, options_));
+// Deprecated because its successor never reactivates; in this version it is the only way to say so.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    connection->pq.inhibit_reactivation(true);
+#pragma GCC diagnostic pop
+    connection->pq.set_variable("statement_timeout",
+                                absl::StrCat(absl::ToInt64Milliseconds(options_.statement_timeout)));
+    // The guarantee is ours to give: an operator's or a role's default must not weaken it.
+    connection->pq.set_variable("synchronous_commit", "on");
+    connection->pq.set_variable("default_transaction_isolation", "'read committed'");
+    return connection;
+  } catch (const std::exception& error) {
+    return TranslatePostgresError(error, /*sent=*/false);
+  }
+}
+
+void ConnectionPool::Return(std::unique_ptr<Connection> connection, bool broken) {
+  absl::MutexLock lock(&mutex_);
+  --lent_;
+  due_.erase(connection.get());
+  if (broken) {
+    // Its peers were probably opened to the same server that is gone: make everybody connect anew.
+    idle_.clear();
+    return;
+  }
+  idle_.push_back(std::move(connection));
+}
+
+}  // namespace tranche::storage

@@ -1,0 +1,92 @@
+// A bounded pool of PostgreSQL connections.
+//
+// A connection that broke is thrown away, and the next caller opens a new one: reconnecting needs no thread of its own.
+// Every connection gets the session settings below when it is opened; libpqxx's silent reactivation is switched off, so
+// that none ever runs without them.
+//
+// A server that hangs without breaking its connections (a frozen disk, a stopped process) would hold its callers for
+// ever: libpq waits without a limit, and statement_timeout is the server's to keep. So a watchdog shuts the socket of a
+// connection that was lent for longer than any statement may take; the caller then sees a broken connection.
+#pragma once
+
+#include <memory>
+#include <pqxx/pqxx>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+
+namespace tranche::storage {
+
+struct PoolOptions {
+  // libpq's connection string or URI. May hold a password: never logged.
+  std::string dsn;
+  int max_connections = 8;
+  absl::Duration acquire_timeout = absl::Seconds(2);  // waiting for a free connection
+  absl::Duration connect_timeout = absl::Seconds(2);  // opening one (whole seconds, at least 2: libpq's granularity)
+  absl::Duration statement_timeout = absl::Seconds(10);
+  // Unacknowledged sent data for this long breaks the connection: a host that vanished without a word.
+  absl::Duration tcp_user_timeout = absl::Seconds(5);
+  std::string application_name = "tranche";
+};
+
+// Thread-safe. Outlives what it lent.
+class ConnectionPool {
+ public:
+  explicit ConnectionPool(PoolOptions options);
+  ~ConnectionPool();
+  ConnectionPool(const ConnectionPool&) = delete;
+  ConnectionPool& operator=(const ConnectionPool&) = delete;
+
+  // One connection with the names of what it has prepared. Used by one thread at a time.
+  struct Connection {
+    explicit Connection(const std::string& dsn) : pq(dsn) {}
+    pqxx::connection pq;
+    absl::flat_hash_set<std::string> prepared;
+  };
+
+  // Lends a connection for the lifetime of this object; returns it to the pool unless it was marked broken.
+  class Lease {
+   public:
+    Lease(ConnectionPool* pool, std::unique_ptr<Connection> connection)
+        : pool_(pool), connection_(std::move(connection)) {}
+    Lease(Lease&&) = default;
+    Lease& operator=(Lease&&) = delete;
+    ~Lease();
+    Connection& operator*() { return *connection_; }
+    Connection* operator->() { return connection_.get(); }
+    void MarkBroken() { broken_ = true; }
+
+   private:
+    ConnectionPool* pool_;
+    std::unique_ptr<Connection> connection_;
+    bool broken_ = false;
+  };
+
+  // kUnavailable when the database does not accept a connection; kResourceExhausted when all are lent for too long.
+  absl::StatusOr<Lease> Acquire();
+
+ private:
+  void Return(std::unique_ptr<Connection> connection, bool broken);
+  absl::StatusOr<std::unique_ptr<Connection>> Open() const;
+  void Watch();
+  void ShutOverdue(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const PoolOptions options_;
+  absl::Mutex mutex_;
+  std::vector<std::unique_ptr<Connection>> idle_ ABSL_GUARDED_BY(mutex_);
+  int lent_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Until when each lent connection must be back.
+  absl::flat_hash_map<Connection*, absl::Time> due_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread watchdog_;
+};
+
+}  // namespace tranche::storage

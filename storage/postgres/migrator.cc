@@ -1,0 +1,53 @@
+#include "storage/postgres/migrator.h"
+
+#include <pqxx/pqxx>
+
+#include "absl/strings/str_cat.h"
+#include "storage/postgres/call.h"
+#include "storage/postgres/embedded_sql.h"
+#include "storage/postgres/postgres_error.h"
+
+namespace tranche::storage {
+namespace {
+
+constexpr char kRecord[] = "record_migration";
+// Grants cover every function that exists when they run, so they follow any procedure that was replaced.
+constexpr char kGrants[] = "zz_grants";
+
+absl::Status ApplyFile(pqxx::work& transaction, const SqlFile& file, const char* kind,
+                       std::vector<std::string>* applied) {
+  const std::string verdict = transaction.exec_prepared1(kRecord, file.name, kind, file.text)[0].c_str();
+  if (verdict == "CHANGED") {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "migration ", file.name, " was applied with another text: migrations are immutable, add a new one"));
+  }
+  const bool grants_due = file.name == absl::string_view(kGrants) && !applied->empty();
+  if (verdict == "SKIP" && !grants_due) return absl::OkStatus();
+  transaction.exec(file.text);
+  applied->emplace_back(file.name);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> Migrate(const std::string& dsn) {
+  try {
+    pqxx::connection connection(dsn);
+    pqxx::work transaction(connection);
+    transaction.exec(EmbeddedBookkeeping().text);
+    connection.prepare(kRecord, CallText(kRecord, 3));
+    std::vector<std::string> applied;
+    for (const SqlFile& file : EmbeddedMigrations()) {
+      if (absl::Status status = ApplyFile(transaction, file, "migration", &applied); !status.ok()) return status;
+    }
+    for (const SqlFile& file : EmbeddedProcedures()) {
+      if (absl::Status status = ApplyFile(transaction, file, "procedure", &applied); !status.ok()) return status;
+    }
+    transaction.commit();
+    return applied;
+  } catch (const std::exception& error) {
+    return TranslatePostgresError(error, /*sent=*/false);
+  }
+}
+
+}  // namespace tranche::storage

@@ -1,0 +1,18 @@
+// Brings a database to this build's schema: the numbered migrations that it lacks, then the procedures.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace tranche::storage {
+
+// Applies what is missing in one transaction, under an advisory lock, so that several may be started at once and a
+// failure changes nothing. Returns the names of what was applied: none when the database is up to date. Migrations are
+// immutable: an applied one whose text has changed is kFailedPrecondition. Procedures are replaced when their text has.
+// The connection's role must own the schema or be allowed to create it, and the first time be allowed to create roles.
+absl::StatusOr<std::vector<std::string>> Migrate(const std::string& dsn);
+
+}  // namespace tranche::storage

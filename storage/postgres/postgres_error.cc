@@ -1,0 +1,57 @@
+#include "storage/postgres/postgres_error.h"
+
+#include <pqxx/except>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "storage/ledger_error.h"
+
+namespace tranche::storage {
+namespace {
+
+// A server's message is several lines; a log line and an operator want one.
+std::string OneLine(const std::string& text) {
+  std::string line;
+  for (const char c : text) line.push_back(c == '\n' || c == '\t' ? ' ' : c);
+  return std::string(absl::StripSuffix(line, " "));
+}
+
+absl::Status FromSqlState(const std::string& state, const std::string& message) {
+  if (state == "40001" || state == "40P01") return RetryTransactionError(message);
+  // Classes: 22 data exception, 23 constraint, 42 syntax or access, 3D/3F catalog or schema missing.
+  if (absl::StartsWith(state, "22") || absl::StartsWith(state, "23")) return absl::InvalidArgumentError(message);
+  if (state == "42883" || state == "42P01" || state == "3F000") {
+    return absl::FailedPreconditionError(
+        absl::StrCat(message, "; the database has not been migrated: run tranche-migrate"));
+  }
+  if (state == "42501") return absl::PermissionDeniedError(message);
+  // 53 insufficient resources (disk full, too many connections), 57 operator intervention (shutdown, statement
+  // timeout), 58 system error: rolled back, and may work later.
+  // 25006: a server that became a read-only standby.
+  if (state == "25006" || absl::StartsWith(state, "53") || absl::StartsWith(state, "57") ||
+      absl::StartsWith(state, "58")) {
+    return absl::UnavailableError(message);
+  }
+  return absl::InternalError(absl::StrCat("SQLSTATE ", state, ": ", message));
+}
+
+// The server tells its clients so when it goes down in the middle: the statement was rolled back or never finished, but
+// one that was committing may have been committed. Only these leave doubt among the errors that carry a SQLSTATE.
+bool LeavesDoubt(const std::string& state) { return state == "57P01" || state == "57P02" || state == "57P03"; }
+
+}  // namespace
+
+absl::Status TranslatePostgresError(const std::exception& error, bool sent) {
+  const std::string message = OneLine(error.what());
+  if (const auto* sql = dynamic_cast<const pqxx::sql_error*>(&error); sql != nullptr && !sql->sqlstate().empty()) {
+    if (sent && LeavesDoubt(sql->sqlstate())) return UnknownCommitError(message);
+    return FromSqlState(sql->sqlstate(), message);
+  }
+  // No SQLSTATE: the connection broke, or an answer that libpq could not use.
+  if (!sent) return absl::UnavailableError(message);
+  return UnknownCommitError(message);
+}
+
+}  // namespace tranche::storage

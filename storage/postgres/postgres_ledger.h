@@ -1,0 +1,55 @@
+// The ledger on PostgreSQL: calls the procedures of storage/sql and turns their rows into values.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "storage/ledger.h"
+#include "storage/postgres/connection_pool.h"
+
+namespace tranche::storage {
+
+// Thread-safe. Outlived by the pool.
+class PostgresLedger : public ReservationLedger {
+ public:
+  explicit PostgresLedger(ConnectionPool* pool) : pool_(pool) {}
+
+  absl::StatusOr<std::vector<CommitResult>> CommitReservations(IncarnationId incarnation, LockMode mode,
+                                                               absl::Span<const ReservationClaim> claims) override;
+  absl::StatusOr<CommitResult> FindReservation(const Uuid& reservation_id) override;
+  absl::StatusOr<std::vector<Uuid>> FindExisting(absl::Span<const Uuid> reservation_ids) override;
+
+ private:
+  ConnectionPool* const pool_;
+};
+
+// Thread-safe. Outlived by the pool.
+class PostgresStockLedger : public StockLedger {
+ public:
+  explicit PostgresStockLedger(ConnectionPool* pool) : pool_(pool) {}
+
+  absl::StatusOr<Sku> CreateSku(const Sku& sku, const std::string& actor) override;
+  absl::StatusOr<Sku> GetSku(const std::string& sku_id) override;
+  absl::StatusOr<std::vector<Sku>> ListSkus(const std::string& after, int limit) override;
+  absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const std::string& actor) override;
+  absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, const std::string& actor) override;
+  absl::StatusOr<ReducedStock> ReduceStock(const std::string& sku_id, int64_t units, const std::string& actor) override;
+  absl::StatusOr<QuotaSnapshot> ReadQuota(const std::string& sku_id) override;
+  absl::StatusOr<QuotaSnapshot> MoveUnits(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,
+                                          std::optional<int64_t> expected_quota_version,
+                                          const std::string& actor) override;
+  absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) override;
+  absl::StatusOr<std::vector<std::pair<std::string, Slice>>> ListSlices(IncarnationId incarnation) override;
+  absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address) override;
+  absl::StatusOr<std::vector<Incarnation>> ListLiveIncarnations() override;
+  absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) override;
+  absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
+
+ private:
+  absl::StatusOr<Sku> ReadChanged(const std::string& sku_id);
+
+  ConnectionPool* const pool_;
+};
+
+}  // namespace tranche::storage

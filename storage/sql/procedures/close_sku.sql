@@ -1,0 +1,23 @@
+-- Ends the sale of a SKU. Its slots stay as they are: what is unsold simply is not sold. False if there is no such SKU.
+CREATE OR REPLACE FUNCTION tranche.close_sku(p_sku_id text, p_actor text)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+AS $$
+DECLARE
+  v_before sku%ROWTYPE;
+BEGIN
+  SELECT * INTO v_before FROM sku WHERE sku_id = p_sku_id FOR UPDATE;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  IF v_before.state = 'CLOSED' THEN
+    RETURN true;
+  END IF;
+  UPDATE sku SET state = 'CLOSED', quota_version = quota_version + 1 WHERE sku_id = p_sku_id;
+  INSERT INTO audit_log (actor, action, sku_id, before, after)
+  VALUES (p_actor, 'close_sku', p_sku_id, jsonb_build_object('state', v_before.state),
+          jsonb_build_object('state', 'CLOSED'));
+  RETURN true;
+END
+$$;

@@ -1,0 +1,44 @@
+// The cost of a local grant and of a local refusal, alone and with contention.
+#include <benchmark/benchmark.h>
+
+#include "quota/slice_counter.h"
+#include "quota/slice_table.h"
+
+namespace tranche::quota {
+namespace {
+
+SliceCounter& SharedCounter() {
+  static SliceCounter* counter = [] {
+    auto* fresh = new SliceCounter;
+    fresh->Apply(int64_t{1} << 60, 1);
+    return fresh;
+  }();
+  return *counter;
+}
+
+void Grant(benchmark::State& state) {
+  SliceCounter& counter = SharedCounter();
+  for (auto _ : state) benchmark::DoNotOptimize(counter.TryTake(1));
+}
+BENCHMARK(Grant)->ThreadRange(1, 4);
+
+void Refuse(benchmark::State& state) {
+  static SliceCounter* empty = new SliceCounter;
+  for (auto _ : state) benchmark::DoNotOptimize(empty->TryTake(1));
+}
+BENCHMARK(Refuse)->ThreadRange(1, 4);
+
+void FindSliceAndGrant(benchmark::State& state) {
+  static SliceTable* table = [] {
+    auto* fresh = new SliceTable;
+    for (int i = 0; i < 1000; ++i) {
+      fresh->FindOrAdd("sku-" + std::to_string(i), 1)->counter().Apply(int64_t{1} << 60, 1);
+    }
+    return fresh;
+  }();
+  for (auto _ : state) benchmark::DoNotOptimize(table->Find("sku-500")->counter().TryTake(1));
+}
+BENCHMARK(FindSliceAndGrant)->ThreadRange(1, 4);
+
+}  // namespace
+}  // namespace tranche::quota

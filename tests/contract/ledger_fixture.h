@@ -1,0 +1,112 @@
+// What the suites of the ledger's contract share.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/contract/ledger_backend.h"
+#include "tests/support/claims.h"
+
+namespace tranche::storage {
+
+// Every test ends with a check of the ledger's own rules.
+class LedgerContractTest : public ::testing::TestWithParam<LedgerKind> {
+ protected:
+  void TearDown() override { ExpectConserved(); }
+
+  ReservationLedger& reservations() { return backend_->reservations(); }
+  StockLedger& stock() { return backend_->stock(); }
+
+  void ExpectConserved() {
+    const auto report = stock().Verify("");
+    ASSERT_TRUE(report.ok()) << report.status();
+    for (const LedgerViolation& violation : report->violations) {
+      ADD_FAILURE() << violation.rule << " of " << violation.sku_id << ": " << violation.detail;
+    }
+  }
+
+  static Sku SkuOf(const std::string& sku_id, int64_t units, int32_t per_user_limit = 1, int32_t slots = 1) {
+    Sku sku;
+    sku.sku_id = sku_id;
+    sku.title = "A thing";
+    sku.price_minor = 1999;
+    sku.currency = "EUR";
+    sku.stock = units;
+    sku.per_user_limit = per_user_limit;
+    sku.slots_per_slice = slots;
+    return sku;
+  }
+
+  void Create(const Sku& sku) {
+    const auto created = stock().CreateSku(sku, "test");
+    ASSERT_TRUE(created.ok()) << created.status();
+  }
+
+  IncarnationId Register(const std::string& name = "node") {
+    const auto id = stock().RegisterIncarnation(name, "127.0.0.1:1");
+    EXPECT_TRUE(id.ok()) << id.status();
+    return id.value_or(kPool);
+  }
+
+  QuotaSnapshot Move(const std::string& sku_id, std::vector<QuotaDelta> deltas) {
+    const auto quota = stock().MoveUnits(sku_id, deltas, std::nullopt, "test");
+    EXPECT_TRUE(quota.ok()) << quota.status();
+    return quota.value_or(QuotaSnapshot{});
+  }
+
+  // An incarnation that holds `units` of the SKU.
+  IncarnationId HolderOf(const std::string& sku_id, int64_t units) {
+    const IncarnationId id = Register();
+    Move(sku_id, {{id, units}});
+    return id;
+  }
+
+  std::vector<CommitResult> Commit(IncarnationId incarnation, const std::vector<ReservationClaim>& claims,
+                                   LockMode mode = LockMode::kWait) {
+    const auto results = reservations().CommitReservations(incarnation, mode, claims);
+    EXPECT_TRUE(results.ok()) << results.status();
+    if (!results.ok() || results->size() != claims.size()) {
+      ADD_FAILURE() << "not one result per claim";
+      return std::vector<CommitResult>(claims.size());
+    }
+    return *results;
+  }
+
+  std::vector<CommitOutcome> Outcomes(IncarnationId incarnation, const std::vector<ReservationClaim>& claims,
+                                      LockMode mode = LockMode::kWait) {
+    std::vector<CommitOutcome> outcomes;
+    for (const CommitResult& result : Commit(incarnation, claims, mode)) outcomes.push_back(result.outcome);
+    return outcomes;
+  }
+
+  CommitOutcome Outcome(IncarnationId incarnation, const ReservationClaim& claim, LockMode mode = LockMode::kWait) {
+    return Outcomes(incarnation, {claim}, mode).front();
+  }
+
+  // Remaining units by holder, the pool as 0.
+  std::map<IncarnationId, int64_t> Remaining(const std::string& sku_id) {
+    const auto quota = stock().ReadQuota(sku_id);
+    EXPECT_TRUE(quota.ok()) << quota.status();
+    std::map<IncarnationId, int64_t> remaining;
+    if (!quota.ok()) return remaining;
+    for (const Slice& slice : quota->slices) remaining[slice.holder] = slice.remaining;
+    return remaining;
+  }
+
+ private:
+  std::unique_ptr<LedgerBackend> backend_ = GetParam().make();
+};
+
+inline std::string LedgerName(const ::testing::TestParamInfo<LedgerKind>& info) { return info.param.name; }
+
+inline auto BothLedgers() {
+  return ::testing::Values(LedgerKind{"Fake", &LedgerBackend::Fake}, LedgerKind{"Postgres", &LedgerBackend::Postgres});
+}
+
+}  // namespace tranche::storage

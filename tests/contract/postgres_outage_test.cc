@@ -1,0 +1,158 @@
+// PostgreSQL killed and restarted under the ledger: errors are told as what they are, and nothing acknowledged is lost.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <atomic>
+#include <memory>
+#include <pqxx/pqxx>
+#include <thread>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "storage/ledger_error.h"
+#include "storage/postgres/connection_pool.h"
+#include "storage/postgres/migrator.h"
+#include "storage/postgres/postgres_ledger.h"
+#include "tests/support/claims.h"
+#include "tests/support/mini_postgres.h"
+
+namespace tranche::storage {
+namespace {
+
+using testing::Claim;
+
+class PostgresOutageTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(postgres_.Start().ok());
+    const auto migrated = Migrate(postgres_.dsn());
+    ASSERT_TRUE(migrated.ok()) << migrated.status();
+    PoolOptions options;
+    options.dsn = postgres_.node_dsn();
+    pool_ = std::make_unique<ConnectionPool>(options);
+    ledger_ = std::make_unique<PostgresLedger>(pool_.get());
+    stock_ = std::make_unique<PostgresStockLedger>(pool_.get());
+    Sku sku;
+    sku.sku_id = "tv";
+    sku.title = "A television";
+    sku.currency = "EUR";
+    sku.stock = kStock;
+    ASSERT_TRUE(stock_->CreateSku(sku, "test").ok());
+    node_ = *stock_->RegisterIncarnation("node", "host:1");
+    ASSERT_TRUE(stock_->MoveUnits("tv", {{node_, kStock}}, std::nullopt, "test").ok());
+  }
+
+  // Tries until the ledger answers again.
+  Sku ReadWhenBack() {
+    const absl::Time deadline = absl::Now() + absl::Seconds(30);
+    while (true) {
+      const auto sku = stock_->GetSku("tv");
+      if (sku.ok()) return *sku;
+      EXPECT_EQ(sku.status().code(), absl::StatusCode::kUnavailable) << sku.status();
+      if (absl::Now() > deadline) {
+        ADD_FAILURE() << "the ledger does not come back: " << sku.status();
+        return {};
+      }
+      absl::SleepFor(absl::Milliseconds(20));
+    }
+  }
+
+  static constexpr int64_t kStock = 1'000'000;
+  testing::MiniPostgres postgres_;
+  std::unique_ptr<ConnectionPool> pool_;
+  std::unique_ptr<PostgresLedger> ledger_;
+  std::unique_ptr<PostgresStockLedger> stock_;
+  IncarnationId node_ = kPool;
+};
+
+TEST_F(PostgresOutageTest, StoppedServerIsUnavailableAndComesBack) {
+  ASSERT_TRUE(postgres_.Stop().ok());
+  // The first call may still find a connection that it takes for alive.
+  (void)stock_->GetSku("tv");
+  const auto down = ledger_->CommitReservations(node_, LockMode::kWait, {Claim("tv", "alice")});
+  EXPECT_EQ(down.status().code(), absl::StatusCode::kUnavailable) << down.status();
+  EXPECT_FALSE(IsUnknownCommit(down.status())) << "no connection: nothing happened";
+  EXPECT_EQ(stock_->RegisterIncarnation("n", "h:1").status().code(), absl::StatusCode::kUnavailable);
+  ASSERT_TRUE(postgres_.Start().ok());
+  EXPECT_EQ(ReadWhenBack().unsold, kStock);
+  const auto up = ledger_->CommitReservations(node_, LockMode::kWait, {Claim("tv", "alice")});
+  ASSERT_TRUE(up.ok()) << up.status();
+  EXPECT_EQ(up->front().outcome, CommitOutcome::kCreated);
+}
+
+TEST_F(PostgresOutageTest, KilledServerLosesNothingAcknowledged) {
+  absl::Mutex mutex;
+  absl::flat_hash_set<Uuid> acknowledged;
+  std::vector<ReservationClaim> unknown;
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> sellers;
+  for (int seller = 0; seller < 3; ++seller) {
+    sellers.emplace_back([&, seller] {
+      for (int round = 0; !stop; ++round) {
+        const auto batch = testing::ClaimsOf("tv", absl::StrCat("u", seller, "-", round, "-"), 20);
+        const auto results = ledger_->CommitReservations(node_, LockMode::kWait, batch);
+        absl::MutexLock lock(&mutex);
+        if (results.ok()) {
+          for (const ReservationClaim& claim : batch) acknowledged.insert(claim.reservation_id);
+        } else if (IsUnknownCommit(results.status())) {
+          unknown.insert(unknown.end(), batch.begin(), batch.end());
+        } else {
+          EXPECT_EQ(results.status().code(), absl::StatusCode::kUnavailable) << results.status();
+        }
+      }
+    });
+  }
+  for (int kills = 1; kills <= 3; ++kills) {
+    const size_t enough = static_cast<size_t>(kills) * 400;
+    const auto progressed = [&] { return acknowledged.size() >= enough; };
+    mutex.LockWhenWithTimeout(absl::Condition(&progressed), absl::Seconds(30));
+    EXPECT_TRUE(progressed()) << "sales go on between the kills";
+    mutex.Unlock();
+    EXPECT_TRUE(postgres_.KillAndRestart().ok());
+  }
+  stop = true;
+  for (std::thread& seller : sellers) seller.join();
+
+  ReadWhenBack();
+  for (const Uuid& id : acknowledged) ASSERT_TRUE(ledger_->FindReservation(id).ok()) << id.ToString();
+  // Sent again under the same ids, the unknown ones become known, and nothing is doubled.
+  for (const ReservationClaim& claim : unknown) {
+    const auto settled = ledger_->CommitReservations(node_, LockMode::kWait, {claim});
+    ASSERT_TRUE(settled.ok()) << settled.status();
+    EXPECT_TRUE(settled->front().outcome == CommitOutcome::kCreated ||
+                settled->front().outcome == CommitOutcome::kReplayed);
+  }
+  EXPECT_EQ(stock_->GetSku("tv")->unsold, kStock - static_cast<int64_t>(acknowledged.size() + unknown.size()));
+  const auto report = stock_->Verify("");
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_TRUE(report->violations.empty());
+}
+
+// A server that hangs without breaking its connections must not hold its callers for ever.
+TEST_F(PostgresOutageTest, AFrozenBackendIsGivenUp) {
+  PoolOptions options;
+  options.dsn = postgres_.node_dsn();
+  options.application_name = "frozen";
+  options.statement_timeout = absl::Seconds(1);
+  ConnectionPool pool(options);
+  PostgresLedger ledger(&pool);
+  ASSERT_TRUE(ledger.CommitReservations(node_, LockMode::kWait, {Claim("tv", "alice")}).ok());
+  pqxx::connection connection(postgres_.dsn());
+  pqxx::work transaction(connection);
+  const pid_t backend =
+      transaction.exec1("SELECT pid FROM pg_stat_activity WHERE application_name = 'frozen'")[0].as<pid_t>();
+  ASSERT_EQ(kill(backend, SIGSTOP), 0);
+  const absl::Time start = absl::Now();
+  const auto frozen = ledger.CommitReservations(node_, LockMode::kWait, {Claim("tv", "bob")});
+  EXPECT_EQ(kill(backend, SIGCONT), 0);
+  EXPECT_TRUE(IsUnknownCommit(frozen.status())) << frozen.status();
+  EXPECT_LT(absl::Now() - start, absl::Seconds(15));
+  const auto after = ledger.CommitReservations(node_, LockMode::kWait, {Claim("tv", "carol")});
+  EXPECT_TRUE(after.ok()) << after.status();
+}
+
+}  // namespace
+}  // namespace tranche::storage

@@ -1,0 +1,107 @@
+// A front node of a few lines, over real gRPC on a free port: for tests of the client against the wire.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "tranche/v1/reservation_service.grpc.pb.h"
+
+namespace tranche {
+
+inline google::rpc::Status ErrorDetails(grpc::StatusCode code, const std::string& reason) {
+  google::rpc::Status details;
+  details.set_code(code);
+  details.set_message("fake: " + reason);
+  google::rpc::ErrorInfo info;
+  info.set_reason(reason);
+  info.set_domain("tranche");
+  details.add_details()->PackFrom(info);
+  return details;
+}
+
+inline grpc::Status ToGrpc(const google::rpc::Status& details) {
+  return {static_cast<grpc::StatusCode>(details.code()), details.message(), details.SerializeAsString()};
+}
+
+inline void Grant(const tranche::v1::CreateReservationRequest& request,
+                  tranche::v1::CreateReservationResponse* response) {
+  response->mutable_reservation()->set_reservation_id(request.reservation_id());
+  response->mutable_reservation()->set_sku_id(request.sku_id());
+  response->mutable_reservation()->set_user_id(request.user_id());
+  response->mutable_reservation()->set_quantity(request.quantity());
+}
+
+// Sells without end, or answers every call with `refusal`.
+class FakeFrontNode final : public tranche::v1::ReservationService::Service {
+ public:
+  using StreamHandler = std::function<void(
+      grpc::ServerReaderWriter<tranche::v1::StreamReservationsResponse, tranche::v1::StreamReservationsRequest>*)>;
+
+  explicit FakeFrontNode(StreamHandler on_stream = {}, google::rpc::Status refusal = {})
+      : refusal_(std::move(refusal)), on_stream_(std::move(on_stream)) {
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+    address_ = absl::StrCat("127.0.0.1:", port);
+  }
+  // Cancels what is in progress.
+  ~FakeFrontNode() override { server_->Shutdown(std::chrono::system_clock::now()); }
+
+  const std::string& address() const { return address_; }
+  int unary_calls() const { return unary_calls_; }
+  int streams() const { return streams_; }
+
+  grpc::Status CreateReservation(grpc::ServerContext* context, const tranche::v1::CreateReservationRequest* request,
+                                 tranche::v1::CreateReservationResponse* response) override {
+    ++unary_calls_;
+    if (refusal_.code() != 0) return ToGrpc(refusal_);
+    Grant(*request, response);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetReservation(grpc::ServerContext* context, const tranche::v1::GetReservationRequest* request,
+                              tranche::v1::GetReservationResponse* response) override {
+    return ToGrpc(ErrorDetails(grpc::StatusCode::NOT_FOUND, "RESERVATION_NOT_FOUND"));
+  }
+
+  grpc::Status StreamReservations(grpc::ServerContext* context,
+                                  grpc::ServerReaderWriter<tranche::v1::StreamReservationsResponse,
+                                                           tranche::v1::StreamReservationsRequest>* stream) override {
+    ++streams_;
+    if (on_stream_) {
+      on_stream_(stream);
+      return grpc::Status::OK;
+    }
+    tranche::v1::StreamReservationsRequest request;
+    while (stream->Read(&request)) {
+      tranche::v1::StreamReservationsResponse response;
+      response.set_sequence(request.sequence());
+      if (refusal_.code() != 0) {
+        *response.mutable_error() = refusal_;
+      } else {
+        Grant(request.create(), response.mutable_created());
+      }
+      stream->Write(response);
+    }
+    return grpc::Status::OK;
+  }
+
+ private:
+  const google::rpc::Status refusal_;
+  const StreamHandler on_stream_;
+  std::atomic<int> unary_calls_{0};
+  std::atomic<int> streams_{0};
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+};
+
+}  // namespace tranche

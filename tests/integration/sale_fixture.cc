@@ -1,0 +1,111 @@
+#include "tests/integration/sale_fixture.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <pqxx/pqxx>
+#include <thread>
+
+#include "storage/postgres/connection_pool.h"
+#include "storage/postgres/postgres_ledger.h"
+
+namespace tranche::testing {
+
+void SaleTest::StartCluster(const MiniClusterOptions& options) {
+  auto cluster = MiniCluster::Start(options);
+  ASSERT_TRUE(cluster.ok()) << cluster.status();
+  cluster_ = *std::move(cluster);
+  client_ = ClientOf(cluster_->endpoints());
+}
+
+std::unique_ptr<Client> SaleTest::ClientOf(std::vector<std::string> endpoints) {
+  ClientOptions options;
+  options.endpoints = std::move(endpoints);
+  options.request_timeout = absl::Seconds(5);
+  auto client = Client::Open(options);
+  EXPECT_TRUE(client.ok()) << client.status();
+  return *std::move(client);
+}
+
+std::unique_ptr<grpc::ClientContext> SaleTest::Context() {
+  auto context = std::make_unique<grpc::ClientContext>();
+  context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+  return context;
+}
+
+std::unique_ptr<v1::AdminService::Stub> SaleTest::Admin() {
+  return v1::AdminService::NewStub(
+      grpc::CreateChannel(cluster_->endpoints().back(), grpc::InsecureChannelCredentials()));
+}
+
+void SaleTest::OpenSale(const std::string& sku, int64_t stock) {
+  v1::CreateSkuRequest request;
+  request.mutable_sku()->set_sku_id(sku);
+  request.mutable_sku()->set_title(sku);
+  request.mutable_sku()->set_price_minor(49900);
+  request.mutable_sku()->set_currency("EUR");
+  request.mutable_sku()->set_stock(stock);
+  request.mutable_sku()->set_per_user_limit(1);
+  request.mutable_sku()->mutable_hold()->set_seconds(900);
+  v1::CreateSkuResponse response;
+  const grpc::Status status = Admin()->CreateSku(Context().get(), request, &response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  WaitUntilAnnounced(sku, stock);
+}
+
+v1::Quota SaleTest::QuotaOf(const std::string& sku) {
+  v1::GetQuotaRequest request;
+  request.set_sku_id(sku);
+  v1::GetQuotaResponse response;
+  const grpc::Status status = Admin()->GetQuota(Context().get(), request, &response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return response.quota();
+}
+
+void SaleTest::WaitUntilAnnounced(const std::string& sku, int64_t remaining) {
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  v1::Quota quota;
+  while (absl::Now() < give_up) {
+    quota = QuotaOf(sku);
+    int64_t announced = 0;
+    for (const v1::Slice& slice : quota.slices()) {
+      if (slice.incarnation() != 0 && slice.announced_version() == slice.version()) announced += slice.remaining();
+    }
+    if (announced == remaining) return;
+    std::this_thread::yield();
+  }
+  FAIL() << "not all " << remaining << " units of " << sku << " are announced: " << quota.DebugString();
+}
+
+std::set<std::string> SaleTest::RowsOf(const std::string& sku) {
+  pqxx::connection connection(cluster_->postgres().dsn());
+  pqxx::work transaction(connection);
+  std::set<std::string> ids;
+  for (const auto& row :
+       transaction.exec_params("SELECT reservation_id FROM tranche.reservation WHERE sku_id = $1", sku)) {
+    ids.insert(row[0].c_str());
+  }
+  return ids;
+}
+
+void SaleTest::CheckBooks(Shoppers& shoppers, const std::vector<std::string>& skus) {
+  std::set<std::string> rows;
+  for (const std::string& sku : skus) rows.merge(RowsOf(sku));
+  const std::set<std::string> acknowledged = shoppers.acknowledged();
+  const std::map<std::string, std::string> unknown = shoppers.unknown();
+  for (const std::string& id : acknowledged) EXPECT_TRUE(rows.contains(id)) << id << " was acknowledged and is lost";
+  for (const std::string& id : rows) {
+    EXPECT_TRUE(acknowledged.contains(id) || unknown.contains(id)) << id << " is booked and nobody was told";
+  }
+  CheckLedger();
+}
+
+void SaleTest::CheckLedger() {
+  storage::ConnectionPool pool({.dsn = cluster_->postgres().dsn()});
+  const auto report = storage::PostgresStockLedger(&pool).Verify("");
+  ASSERT_TRUE(report.ok()) << report.status();
+  for (const auto& violation : report->violations) {
+    ADD_FAILURE() << violation.rule << " " << violation.sku_id << ": " << violation.detail;
+  }
+}
+
+}  // namespace tranche::testing

@@ -1,0 +1,44 @@
+// A cluster of real servers with an SDK client and the admin calls, and the check of the books at the end.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tests/integration/shoppers.h"
+#include "tests/support/mini_cluster.h"
+#include "tranche/client.h"
+#include "tranche/v1/admin_service.grpc.pb.h"
+
+namespace tranche::testing {
+
+class SaleTest : public ::testing::Test {
+ protected:
+  // Starts the cluster and a client that knows all its nodes.
+  void StartCluster(const MiniClusterOptions& options);
+  std::unique_ptr<Client> ClientOf(std::vector<std::string> endpoints);
+
+  // Creates the SKU and waits until all its units are announced to the nodes.
+  void OpenSale(const std::string& sku, int64_t stock);
+  // Waits until the node's slices of the SKU are announced and hold `remaining` units in all.
+  void WaitUntilAnnounced(const std::string& sku, int64_t remaining);
+  v1::Quota QuotaOf(const std::string& sku);
+
+  // A context with a deadline.
+  static std::unique_ptr<grpc::ClientContext> Context();
+  // An admin stub for a node that is up.
+  std::unique_ptr<v1::AdminService::Stub> Admin();
+
+  std::set<std::string> RowsOf(const std::string& sku);
+  // Every acknowledged reservation has its row, every row was acknowledged or its outcome was told to be unknown, and
+  // the ledger's invariants hold.
+  void CheckBooks(Shoppers& shoppers, const std::vector<std::string>& skus);
+  void CheckLedger();
+
+  std::unique_ptr<MiniCluster> cluster_;
+  std::unique_ptr<Client> client_;
+};
+
+}  // namespace tranche::testing

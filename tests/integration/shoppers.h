@@ -1,0 +1,50 @@
+// Buyers for tests: threads that reserve through the SDK, each buyer once, and remember what they were told.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "tranche/client.h"
+
+namespace tranche::testing {
+
+// Start, then Stop; then read the results.
+class Shoppers {
+ public:
+  // `client` outlives this.
+  Shoppers(Client* client, std::vector<std::string> skus, int threads);
+  ~Shoppers() { Stop(); }
+
+  void Stop();
+
+  // Waits until that many more reservations were acknowledged; false after `timeout`.
+  bool WaitForMore(int acknowledged, absl::Duration timeout);
+  // Waits until `refusals` answers with this reason have come in from now on.
+  bool WaitForReason(Reason reason, int refusals, absl::Duration timeout);
+
+  std::set<std::string> acknowledged();
+  // Reservation ids whose outcome the client could not tell, with what it said.
+  std::map<std::string, std::string> unknown();
+  std::map<std::string, int> refused();
+
+ private:
+  void Shop(int thread);
+
+  Client* const client_;
+  const std::vector<std::string> skus_;
+  std::atomic<bool> stopping_{false};
+  absl::Mutex mutex_;
+  std::set<std::string> acknowledged_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> unknown_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, int> refused_ ABSL_GUARDED_BY(mutex_);  // by reason
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace tranche::testing

@@ -1,0 +1,279 @@
+// tranchectl against a fake admin service: what it sends, prints and returns.
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/ctl/run.h"
+#include "tests/integration/fake_front_node.h"
+#include "tranche/v1/admin_service.grpc.pb.h"
+
+namespace tranche::ctl {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+// Knows one SKU, "tv", with 100 units on one node and 20 in the pool.
+class FakeAdmin final : public tranche::v1::AdminService::Service {
+ public:
+  FakeAdmin() {
+    tv_.set_sku_id("tv");
+    tv_.set_stock(1000);
+    tv_.set_unsold(120);
+    tv_.set_reserved(880);
+    tv_.set_currency("EUR");
+    tv_.set_state(tranche::v1::SKU_STATE_OPEN);
+    quota_.set_sku_id("tv");
+    quota_.set_quota_version(7);
+    quota_.add_slices()->set_remaining(20);
+    tranche::v1::Slice* slice = quota_.add_slices();
+    slice->set_incarnation(3);
+    slice->set_node_name("node-1");
+    slice->set_allotted(980);
+    slice->set_remaining(100);
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+    address_ = absl::StrCat("127.0.0.1:", port);
+  }
+  ~FakeAdmin() override { server_->Shutdown(std::chrono::system_clock::now()); }
+
+  const std::string& address() const { return address_; }
+
+  grpc::Status CreateSku(grpc::ServerContext* context, const tranche::v1::CreateSkuRequest* request,
+                         tranche::v1::CreateSkuResponse* response) override {
+    created = request->sku();
+    *response->mutable_sku() = request->sku();
+    return grpc::Status::OK;
+  }
+  grpc::Status ListSkus(grpc::ServerContext* context, const tranche::v1::ListSkusRequest* request,
+                        tranche::v1::ListSkusResponse* response) override {
+    *response->add_skus() = tv_;
+    response->mutable_skus(0)->set_sku_id(request->page_token().empty() ? "tv" : "phone");
+    if (request->page_token().empty()) response->set_next_page_token("more");
+    return grpc::Status::OK;
+  }
+  grpc::Status GetSku(grpc::ServerContext* context, const tranche::v1::GetSkuRequest* request,
+                      tranche::v1::GetSkuResponse* response) override {
+    const auto actor = context->client_metadata().find("tranche-actor");
+    if (actor != context->client_metadata().end()) actor_seen = {actor->second.data(), actor->second.size()};
+    if (request->sku_id() != "tv") return ToGrpc(ErrorDetails(grpc::StatusCode::NOT_FOUND, "SKU_NOT_FOUND"));
+    *response->mutable_sku() = tv_;
+    return grpc::Status::OK;
+  }
+  grpc::Status AddStock(grpc::ServerContext* context, const tranche::v1::AddStockRequest* request,
+                        tranche::v1::AddStockResponse* response) override {
+    tranche::v1::Sku after = tv_;
+    after.set_stock(after.stock() + request->units());
+    after.set_unsold(after.unsold() + request->units());
+    if (!request->preview()) tv_ = after;
+    *response->mutable_sku() = after;
+    return grpc::Status::OK;
+  }
+  grpc::Status GetQuota(grpc::ServerContext* context, const tranche::v1::GetQuotaRequest* request,
+                        tranche::v1::GetQuotaResponse* response) override {
+    *response->mutable_quota() = quota_;
+    return grpc::Status::OK;
+  }
+  grpc::Status SetQuota(grpc::ServerContext* context, const tranche::v1::SetQuotaRequest* request,
+                        tranche::v1::SetQuotaResponse* response) override {
+    set_quota_requests.push_back(*request);
+    if (request->expected_quota_version() != 0 && request->expected_quota_version() != quota_.quota_version()) {
+      return ToGrpc(ErrorDetails(grpc::StatusCode::FAILED_PRECONDITION, "QUOTA_VERSION_CHANGED"));
+    }
+    *response->mutable_before() = quota_;
+    tranche::v1::Quota after = quota_;
+    after.set_quota_version(8);
+    after.mutable_slices(0)->set_remaining(120 - request->remaining());
+    after.mutable_slices(1)->set_remaining(request->remaining());
+    *response->mutable_after() = after;
+    if (!request->preview()) quota_ = after;
+    return grpc::Status::OK;
+  }
+  grpc::Status VerifyLedger(grpc::ServerContext* context, const tranche::v1::VerifyLedgerRequest* request,
+                            tranche::v1::VerifyLedgerResponse* response) override {
+    response->set_skus_checked(1);
+    if (broken) {
+      response->add_violations()->set_rule("conservation");
+      response->mutable_violations(0)->set_sku_id("tv");
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status DrainNode(grpc::ServerContext* context, const tranche::v1::DrainNodeRequest* request,
+                         tranche::v1::DrainNodeResponse* response) override {
+    drained |= !request->preview();
+    response->mutable_node()->set_name(request->node());
+    response->mutable_node()->set_draining(!request->preview());
+    return grpc::Status::OK;
+  }
+
+  tranche::v1::Sku created;
+  std::string actor_seen;
+  std::vector<tranche::v1::SetQuotaRequest> set_quota_requests;
+  bool broken = false;
+  bool drained = false;
+
+ private:
+  tranche::v1::Sku tv_;
+  tranche::v1::Quota quota_;
+  std::unique_ptr<grpc::Server> server_;
+  std::string address_;
+};
+
+class TranchectlTest : public testing::Test {
+ protected:
+  int Ctl(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"--endpoint", admin_.address()});
+    return CtlBare(std::move(arguments));
+  }
+  int CtlBare(std::vector<std::string> arguments) {
+    std::ostringstream out;
+    std::ostringstream err;
+    const int code = ctl::Run(std::move(arguments), out, err, /*color=*/false);
+    out_ = out.str();
+    err_ = err.str();
+    return code;
+  }
+
+  FakeAdmin admin_;
+  std::string out_;
+  std::string err_;
+};
+
+TEST_F(TranchectlTest, CreatesASkuFromHumanInput) {
+  ASSERT_EQ(Ctl({"sku", "create", "tv", "--stock", "1000", "--price", "19.99", "--currency", "EUR", "--hold", "15m",
+                 "--opens-at", "2026-11-27T09:00:00Z", "--per-user-limit", "2"}),
+            0)
+      << err_;
+  EXPECT_EQ(admin_.created.price_minor(), 1999);
+  EXPECT_EQ(admin_.created.hold().seconds(), 900);
+  EXPECT_EQ(admin_.created.open_time().seconds(), 1795770000);
+  EXPECT_EQ(admin_.created.per_user_limit(), 2);
+  EXPECT_FALSE(admin_.created.has_close_time());
+  EXPECT_THAT(out_, HasSubstr("19.99 EUR"));
+}
+
+TEST_F(TranchectlTest, ListReadsEveryPage) {
+  ASSERT_EQ(Ctl({"sku", "list"}), 0);
+  EXPECT_THAT(out_, HasSubstr("tv"));
+  EXPECT_THAT(out_, HasSubstr("phone"));
+  ASSERT_EQ(Ctl({"sku", "list", "-o", "json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out_)["skus"].size(), 2u);
+}
+
+TEST_F(TranchectlTest, StockIsPreviewedAndChangedOnlyWithYes) {
+  ASSERT_EQ(Ctl({"stock", "add", "tv", "500"}), 0);
+  EXPECT_THAT(out_, HasSubstr("1000 -> 1500"));
+  EXPECT_THAT(err_, HasSubstr("--yes"));
+  ASSERT_EQ(Ctl({"stock", "add", "tv", "500", "--yes"}), 0);
+  EXPECT_THAT(out_, HasSubstr("1000 -> 1500"));
+  EXPECT_EQ(err_, "");
+  ASSERT_EQ(Ctl({"sku", "show", "tv"}), 0);
+  EXPECT_THAT(out_, HasSubstr("1500"));
+}
+
+TEST_F(TranchectlTest, QuotaIsChangedOnlyAsPreviewed) {
+  ASSERT_EQ(Ctl({"quota", "set", "tv", "node-1", "50"}), 0);
+  EXPECT_THAT(out_, HasSubstr("100 -> 50"));
+  EXPECT_THAT(out_, HasSubstr("20 -> 70"));
+  EXPECT_THAT(err_, HasSubstr("--yes --expect-version 7"));
+  ASSERT_EQ(admin_.set_quota_requests.size(), 1u);
+  EXPECT_TRUE(admin_.set_quota_requests[0].preview());
+
+  ASSERT_EQ(Ctl({"quota", "set", "tv", "node-1", "50", "--yes", "--expect-version", "7"}), 0);
+  ASSERT_EQ(admin_.set_quota_requests.size(), 3u);
+  EXPECT_FALSE(admin_.set_quota_requests[2].preview());
+  EXPECT_EQ(admin_.set_quota_requests[2].expected_quota_version(), 7);
+
+  EXPECT_EQ(Ctl({"quota", "set", "tv", "node-1", "60", "--yes", "--expect-version", "7"}), 2);
+  EXPECT_THAT(err_, HasSubstr("QUOTA_VERSION_CHANGED"));
+  EXPECT_THAT(err_, HasSubstr("preview again"));
+}
+
+TEST_F(TranchectlTest, QuotaShowsPoolAndNodes) {
+  ASSERT_EQ(Ctl({"quota", "show", "tv"}), 0);
+  EXPECT_THAT(out_, HasSubstr("(pool)"));
+  EXPECT_THAT(out_, HasSubstr("120 unsold"));
+  EXPECT_THAT(out_, HasSubstr("880"));  // spent by node-1
+}
+
+TEST_F(TranchectlTest, DrainNeedsYes) {
+  ASSERT_EQ(Ctl({"node", "drain", "node-1"}), 0);
+  EXPECT_FALSE(admin_.drained);
+  ASSERT_EQ(Ctl({"node", "drain", "node-1", "-y"}), 0);
+  EXPECT_TRUE(admin_.drained);
+}
+
+TEST_F(TranchectlTest, VerifyReturnsTwoWhenARuleIsBroken) {
+  EXPECT_EQ(Ctl({"verify"}), 0);
+  EXPECT_THAT(out_, HasSubstr("ok: 1 SKUs"));
+  admin_.broken = true;
+  EXPECT_EQ(Ctl({"verify"}), 2);
+  EXPECT_THAT(out_, HasSubstr("conservation"));
+}
+
+TEST_F(TranchectlTest, ErrorsNameReasonAndNextStepAndLeaveStdoutEmpty) {
+  EXPECT_EQ(Ctl({"sku", "show", "radio"}), 2);
+  EXPECT_EQ(out_, "");
+  EXPECT_THAT(err_, HasSubstr("SKU_NOT_FOUND"));
+  EXPECT_THAT(err_, HasSubstr("tranchectl sku list"));
+}
+
+TEST_F(TranchectlTest, TellsWhoActs) {
+  ASSERT_EQ(Ctl({"sku", "show", "tv"}), 0);
+  EXPECT_THAT(admin_.actor_seen, HasSubstr("@"));
+}
+
+TEST_F(TranchectlTest, UsesTheFirstEndpointThatAnswers) {
+  EXPECT_EQ(CtlBare({"--endpoint", absl::StrCat("127.0.0.1:1, ", admin_.address()), "sku", "show", "tv"}), 0) << err_;
+}
+
+TEST_F(TranchectlTest, SaysSoWhenNobodyAnswers) {
+  EXPECT_EQ(CtlBare({"--endpoint", "127.0.0.1:1", "sku", "list"}), 2);
+  EXPECT_THAT(err_, HasSubstr("--endpoint"));
+}
+
+TEST_F(TranchectlTest, WrongUsageReturnsOne) {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{},
+                                             {"sku"},
+                                             {"sku", "show"},
+                                             {"sku", "create", "tv", "--stock", "-1"},
+                                             {"sku", "create", "tv", "--stock", "1", "--price", "1.999"},
+                                             {"sku", "create", "tv", "--stock", "1", "--hold", "soon"},
+                                             {"stock", "add", "tv", "0"},
+                                             {"sku", "list", "-o", "yaml"},
+                                             {"sku", "list", "--timeout", "soon"}}) {
+    EXPECT_EQ(Ctl(arguments), 1) << testing::PrintToString(arguments);
+    EXPECT_EQ(out_, "");
+    EXPECT_NE(err_, "");
+  }
+}
+
+TEST_F(TranchectlTest, HelpTeachesAndReturnsZero) {
+  EXPECT_EQ(CtlBare({"--help"}), 0);
+  EXPECT_THAT(out_, HasSubstr("Examples"));
+  EXPECT_EQ(CtlBare({"quota", "set", "--help"}), 0);
+  EXPECT_THAT(out_, HasSubstr("tranchectl quota set tv node-3 200"));
+}
+
+TEST_F(TranchectlTest, CompletionKnowsEveryCommand) {
+  ASSERT_EQ(CtlBare({"completion", "bash"}), 0);
+  for (const char* word : {"'quota'", "rebalance", "'sku create'", "--opens-at", "drain", "reservation"}) {
+    EXPECT_THAT(out_, HasSubstr(word));
+  }
+  EXPECT_THAT(out_, Not(HasSubstr("\x1b")));
+}
+
+}  // namespace
+}  // namespace tranche::ctl

@@ -1,0 +1,69 @@
+-- Who may do what, and what is true of every function.
+\ir helpers.psql
+SELECT no_plan();
+
+SELECT has_table('tranche', t, 'table ' || t)
+FROM unnest(ARRAY['sku', 'incarnation', 'stock_slot', 'reservation', 'audit_log']::name[]) AS t;
+
+-- The role of the servers.
+SELECT schema_privs_are('tranche', 'tranche_app', ARRAY['USAGE']);
+SELECT schema_privs_are('tranche', 'tranche_node', ARRAY['USAGE']);
+SELECT is_empty($$
+  SELECT c.relname, p FROM pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES',
+                                                    'TRIGGER']) AS p
+  WHERE c.relnamespace = 'tranche'::regnamespace AND c.relkind IN ('r', 'v', 'm')
+    AND (has_table_privilege('tranche_node', c.oid, p) OR has_table_privilege('tranche_app', c.oid, p)) $$,
+  'the servers'' role touches no table');
+SELECT is_empty($$
+  SELECT c.relname FROM pg_class c
+  WHERE c.relnamespace = 'tranche'::regnamespace AND c.relkind = 'S'
+    AND (has_sequence_privilege('tranche_node', c.oid, 'USAGE') OR has_sequence_privilege('tranche_node', c.oid, 'UPDATE')) $$,
+  'the servers'' role touches no sequence');
+SELECT is_empty($$
+  SELECT p.proname FROM pg_proc p
+  WHERE p.pronamespace = 'tranche'::regnamespace AND p.proname <> 'record_migration'
+    AND NOT has_function_privilege('tranche_node', p.oid, 'EXECUTE') $$,
+  'the servers'' role may call every procedure');
+SELECT ok(NOT has_function_privilege('tranche_node', 'tranche.record_migration(text, text, text)', 'EXECUTE'),
+          '... but not the migrator''s');
+SELECT is_empty($$
+  SELECT p.proname FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
+  WHERE p.pronamespace = 'tranche'::regnamespace AND a.grantee = 0 $$,
+  'the public may call none');
+
+-- Calls that reach tables do so as the owner, by this schema's names only.
+SELECT is_empty($$
+  SELECT p.proname FROM pg_proc p
+  WHERE p.pronamespace = 'tranche'::regnamespace AND has_function_privilege('tranche_node', p.oid, 'EXECUTE')
+    AND (NOT p.prosecdef OR NOT 'search_path=tranche, pg_temp' = ANY (coalesce(p.proconfig, '{}'))) $$,
+  'every procedure is SECURITY DEFINER with a fixed search_path');
+SELECT is_empty($$
+  SELECT p.proname, c.lineno, c.level, c.message, c.detail
+  FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang AND l.lanname = 'plpgsql',
+       plpgsql_check_function_tb(p.oid, all_warnings => true) AS c
+  WHERE p.pronamespace = 'tranche'::regnamespace AND p.prorettype <> 'trigger'::regtype $$,
+  'plpgsql_check has nothing to say');
+
+-- In practice, as that role.
+SET ROLE tranche_node;
+SELECT throws_ok('SELECT * FROM tranche.sku', '42501', NULL, 'reading a table is refused');
+SELECT throws_ok('UPDATE tranche.stock_slot SET remaining = 1', '42501', NULL, 'writing a table is refused');
+SELECT throws_ok('CREATE TABLE tranche.mine (i integer)', '42501', NULL, 'making a table is refused');
+SELECT lives_ok($$ SELECT tranche.create_sku('tv', 't', 1, 'EUR', 5, 1, 60, NULL, NULL, 1, 'test') $$);
+SELECT lives_ok($$ SELECT * FROM tranche.verify_ledger('') $$);
+RESET ROLE;
+
+-- Keys compare by bytes.
+SELECT is_empty($$
+  SELECT a.attrelid::regclass, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+  WHERE c.relnamespace = 'tranche'::regnamespace AND c.relkind = 'r' AND a.attname IN ('sku_id', 'user_id')
+    AND a.attcollation <> 'pg_catalog."C"'::regcollation $$,
+  'SKU and user ids are COLLATE "C" in every table');
+
+-- Sales stay on their page: no index holds a column that they change.
+SELECT is_empty($$
+  SELECT i.indexrelid::regclass FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+  WHERE i.indrelid = 'tranche.stock_slot'::regclass AND a.attname IN ('allotted', 'remaining', 'version') $$,
+  'slots are updated in place (HOT)');
+
+SELECT * FROM finish();

@@ -1,0 +1,107 @@
+// tranche-cluster: a whole cluster on this machine until it is told to stop. scripts/run and scripts/dev use it.
+#include <glog/logging.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "tests/support/mini_cluster.h"
+
+namespace tranche::testing {
+namespace {
+
+using nlohmann::json;
+
+struct Options {
+  MiniClusterOptions cluster;
+  std::string dir;
+  std::string state_file;
+};
+
+// Both are blocked in every thread, so that sigwait is the one place where they arrive. Children unblock them.
+sigset_t BlockStopSignals() {
+  sigset_t stop;
+  sigemptyset(&stop);
+  sigaddset(&stop, SIGTERM);
+  sigaddset(&stop, SIGINT);
+  PCHECK(sigprocmask(SIG_BLOCK, &stop, nullptr) == 0);
+  return stop;
+}
+
+json Process(ServerProcess& process) {
+  return {{"name", process.name()}, {"pid", process.process().pid()}, {"log_file", process.log_file().string()}};
+}
+
+json State(MiniCluster& cluster, const Options& options) {
+  json state = {
+      {"pid", getpid()},
+      {"dir", options.dir},
+      {"postgres",
+       {{"superuser", cluster.postgres().dsn()},
+        {"app", cluster.app_dsn()},
+        {"log_file", cluster.postgres().log_file()}}},
+      {"zookeeper",
+       {{"address", cluster.zookeeper().connect_string()},
+        {"root", cluster.zookeeper_root()},
+        {"log_file", cluster.zookeeper().log_file()}}},
+  };
+  for (int i = 0; i < cluster.nodes(); ++i) {
+    json node = Process(cluster.node(i));
+    node["endpoint"] = cluster.endpoint(i);
+    state["nodes"].push_back(node);
+  }
+  for (int i = 0; i < cluster.balancers(); ++i) state["balancers"].push_back(Process(cluster.balancer(i)));
+  return state;
+}
+
+// Whole or not at all: readers poll for the file.
+void WriteAtomically(const std::string& path, const std::string& text) {
+  const std::string unfinished = path + ".unfinished";
+  std::ofstream file(unfinished);
+  file << text << std::endl;
+  file.close();
+  CHECK(file.good()) << "cannot write " << unfinished;
+  std::filesystem::rename(unfinished, path);
+}
+
+int Run(const Options& options) {
+  const sigset_t stop = BlockStopSignals();
+  // Everything that the servers write goes below it.
+  PCHECK(setenv("TMPDIR", options.dir.c_str(), 1) == 0);
+  auto cluster = MiniCluster::Start(options.cluster);
+  if (!cluster.ok()) {
+    LOG(ERROR) << cluster.status().message();
+    return 1;
+  }
+  WriteAtomically(options.state_file, State(**cluster, options).dump(2));
+  int signal = 0;
+  CHECK_EQ(sigwait(&stop, &signal), 0);
+  LOG(INFO) << "stopping";
+  const absl::Status stopped = (*cluster)->Stop();
+  LOG_IF(ERROR, !stopped.ok()) << stopped.message();
+  return stopped.ok() ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace tranche::testing
+
+int main(int argc, char** argv) {
+  FLAGS_logtostderr = true;
+  google::InitGoogleLogging(argv[0]);
+  tranche::testing::Options options;
+  options.cluster.nodes = 8;
+  CLI::App app("Runs PostgreSQL, ZooKeeper, balancers and front nodes on free ports of this machine until SIGTERM.");
+  app.add_option("--nodes", options.cluster.nodes, "Front nodes")->check(CLI::Range(1, 256))->capture_default_str();
+  app.add_option("--balancers", options.cluster.balancers, "Balancers")
+      ->check(CLI::Range(0, 16))
+      ->capture_default_str();
+  app.add_option("--dir", options.dir, "Folder for data and logs")->required()->check(CLI::ExistingDirectory);
+  app.add_option("--state", options.state_file, "JSON file to write when everything is up")->required();
+  CLI11_PARSE(app, argc, argv);
+  return tranche::testing::Run(options);
+}

@@ -1,0 +1,165 @@
+#include "tests/support/mini_cluster.h"
+
+#include <glog/logging.h>
+#include <signal.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace tranche::testing {
+namespace {
+
+constexpr absl::Duration kStartTimeout = absl::Seconds(60);
+constexpr absl::Duration kStopTimeout = absl::Seconds(30);
+
+// Asks the process to end, if it runs. Once only: a second SIGTERM would end it at once, without its own good-byes.
+absl::Status AskToEnd(ServerProcess& process) {
+  if (!process.Running()) return absl::OkStatus();
+  // A suspended process would not hear SIGTERM.
+  if (absl::Status resumed = process.process().Signal(SIGCONT); !resumed.ok()) return resumed;
+  return process.process().Signal(SIGTERM);
+}
+
+// Waits for a process that was asked to end, and forces it if need be; non-OK when it did not end with status 0.
+absl::Status WaitForEnd(ServerProcess& process) {
+  const absl::StatusOr<int> status = process.process().Wait(kStopTimeout);
+  if (absl::IsDeadlineExceeded(status.status())) {
+    if (absl::Status killed = process.Kill(); !killed.ok()) return killed;
+    return absl::DeadlineExceededError(absl::StrCat(process.name(), " had to be killed"));
+  }
+  if (!status.ok()) return status.status();
+  if (*status == 0) return absl::OkStatus();
+  return absl::UnknownError(absl::StrCat(process.name(), " ended with status ", *status, ":\n", process.LogTail()));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<MiniCluster>> MiniCluster::Start(const MiniClusterOptions& options) {
+  auto cluster = std::unique_ptr<MiniCluster>(new MiniCluster(options));
+  if (absl::Status started = cluster->StartServers(); !started.ok()) return started;
+  if (absl::Status migrated = cluster->Migrate(); !migrated.ok()) return migrated;
+  for (int i = 0; i < options.balancers; ++i) {
+    if (absl::StatusOr<int> balancer = cluster->StartBalancer(); !balancer.ok()) return balancer.status();
+  }
+  // All at once, then wait for all: a start is mostly waiting.
+  for (int i = 0; i < options.nodes; ++i) {
+    if (absl::Status launched = cluster->LaunchNode(); !launched.ok()) return launched;
+  }
+  for (FrontNode& node : cluster->nodes_) {
+    if (absl::Status serving = cluster->WaitForNode(node); !serving.ok()) return serving;
+  }
+  return cluster;
+}
+
+MiniCluster::~MiniCluster() {
+  const absl::Status stopped = Stop();
+  LOG_IF(WARNING, !stopped.ok()) << stopped;
+}
+
+std::vector<std::string> MiniCluster::endpoints() const {
+  std::vector<std::string> result;
+  for (const FrontNode& node : nodes_) {
+    if (!node.endpoint.empty()) result.push_back(node.endpoint);
+  }
+  return result;
+}
+
+absl::StatusOr<int> MiniCluster::StartNode() {
+  if (absl::Status launched = LaunchNode(); !launched.ok()) return launched;
+  if (absl::Status serving = WaitForNode(nodes_.back()); !serving.ok()) return serving;
+  return nodes() - 1;
+}
+
+absl::Status MiniCluster::KillNode(int node) {
+  Node(node).endpoint.clear();
+  return Node(node).process->Kill();
+}
+
+absl::StatusOr<int> MiniCluster::StopNode(int node) {
+  Node(node).endpoint.clear();
+  return Node(node).process->Terminate(kStopTimeout);
+}
+
+absl::Status MiniCluster::SuspendNode(int node) { return Node(node).process->process().Signal(SIGSTOP); }
+
+absl::Status MiniCluster::ResumeNode(int node) { return Node(node).process->process().Signal(SIGCONT); }
+
+absl::StatusOr<int> MiniCluster::StartBalancer() {
+  const int number = balancers();
+  const std::string name = absl::StrCat("balancer-", number + 1);
+  std::vector<std::string> args = CommonArgs();
+  args.insert(args.end(), {"--name", name});
+  args.insert(args.end(), options_.balancer_args.begin(), options_.balancer_args.end());
+  auto process = ServerProcess::Start(name, "tranche-balancer", args, dir());
+  if (!process.ok()) return process.status();
+  balancers_.push_back(*std::move(process));
+  return number;
+}
+
+absl::Status MiniCluster::Stop() {
+  absl::Status result;
+  // All nodes are asked before the first is waited for, so that they end side by side.
+  for (FrontNode& node : nodes_) {
+    node.endpoint.clear();
+    result.Update(AskToEnd(*node.process));
+  }
+  for (FrontNode& node : nodes_) result.Update(WaitForEnd(*node.process));
+  for (const auto& balancer : balancers_) result.Update(AskToEnd(*balancer));
+  for (const auto& balancer : balancers_) result.Update(WaitForEnd(*balancer));
+  nodes_.clear();
+  balancers_.clear();
+  zookeeper_.reset();
+  postgres_.reset();
+  return result;
+}
+
+absl::Status MiniCluster::StartServers() {
+  postgres_ = std::make_unique<MiniPostgres>();
+  if (absl::Status started = postgres_->Start(); !started.ok()) return started;
+  zookeeper_ = std::make_unique<MiniZookeeper>();
+  return zookeeper_->Start();
+}
+
+absl::Status MiniCluster::Migrate() {
+  auto migrate = ServerProcess::Start("migrate", "tranche-migrate", {"--postgres", postgres_->dsn()}, dir());
+  if (!migrate.ok()) return migrate.status();
+  const absl::StatusOr<int> status = (*migrate)->process().Wait(kStartTimeout);
+  if (!status.ok()) return status.status();
+  if (*status == 0) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("tranche-migrate failed:\n", (*migrate)->LogTail()));
+}
+
+absl::Status MiniCluster::LaunchNode() {
+  const std::string name = absl::StrCat("node-", nodes() + 1);
+  FrontNode node;
+  node.port_file = dir() / (name + ".port");
+  std::vector<std::string> args = CommonArgs();
+  args.insert(args.end(), {"--node-name", name, "--listen", "127.0.0.1:0", "--port-file", node.port_file.string()});
+  args.insert(args.end(), options_.node_args.begin(), options_.node_args.end());
+  auto process = ServerProcess::Start(name, "tranched", args, dir());
+  if (!process.ok()) return process.status();
+  node.process = *std::move(process);
+  nodes_.push_back(std::move(node));
+  return absl::OkStatus();
+}
+
+absl::Status MiniCluster::WaitForNode(FrontNode& node) {
+  const absl::StatusOr<int> port = node.process->WaitForPort(node.port_file, kStartTimeout);
+  if (!port.ok()) return port.status();
+  node.endpoint = absl::StrCat("127.0.0.1:", *port);
+  return absl::OkStatus();
+}
+
+std::vector<std::string> MiniCluster::CommonArgs() const {
+  return {"--postgres",
+          app_dsn(),
+          "--zookeeper",
+          zookeeper_->connect_string(),
+          "--zookeeper-root",
+          zookeeper_root_,
+          "--zookeeper-session-timeout-ms",
+          absl::StrCat(absl::ToInt64Milliseconds(options_.zookeeper_session_timeout))};
+}
+
+}  // namespace tranche::testing

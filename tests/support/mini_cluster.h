@@ -1,0 +1,97 @@
+// A whole Tranche on this machine: PostgreSQL, ZooKeeper, balancers and front nodes as child processes on free ports of
+// 127.0.0.1. Tests of several processes use it, and the binary tranche-cluster.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "tests/support/mini_postgres.h"
+#include "tests/support/mini_zookeeper.h"
+#include "tests/support/scratch_dir.h"
+#include "tests/support/server_process.h"
+
+namespace tranche::testing {
+
+struct MiniClusterOptions {
+  int nodes = 2;
+  int balancers = 1;
+  // How soon a dead process's ephemerals vanish.
+  absl::Duration zookeeper_session_timeout = absl::Seconds(4);
+  // More flags for every node and every balancer.
+  std::vector<std::string> node_args;
+  std::vector<std::string> balancer_args;
+};
+
+// Not thread-safe. Everything dies with the thread that called Start, and with this object.
+class MiniCluster {
+ public:
+  // Returns when every node serves. On failure nothing is left running.
+  static absl::StatusOr<std::unique_ptr<MiniCluster>> Start(const MiniClusterOptions& options);
+
+  ~MiniCluster();
+  MiniCluster(const MiniCluster&) = delete;
+  MiniCluster& operator=(const MiniCluster&) = delete;
+
+  // host:port of the nodes that were not killed or stopped, in the order in which they were started.
+  std::vector<std::string> endpoints() const;
+  std::string endpoint(int node) const { return Node(node).endpoint; }
+  ServerProcess& node(int node) { return *Node(node).process; }
+  int nodes() const { return static_cast<int>(nodes_.size()); }
+
+  // One more node, serving; returns its number. Numbers are never given again.
+  absl::StatusOr<int> StartNode();
+  // The kernel's way: nothing is handed back.
+  absl::Status KillNode(int node);
+  // The polite way; returns the exit status.
+  absl::StatusOr<int> StopNode(int node);
+  // A hang: SIGSTOP and SIGCONT.
+  absl::Status SuspendNode(int node);
+  absl::Status ResumeNode(int node);
+
+  ServerProcess& balancer(int balancer) { return *balancers_.at(static_cast<size_t>(balancer)); }
+  int balancers() const { return static_cast<int>(balancers_.size()); }
+  // One more balancer, running; returns its number.
+  absl::StatusOr<int> StartBalancer();
+
+  MiniPostgres& postgres() { return *postgres_; }
+  MiniZookeeper& zookeeper() { return *zookeeper_; }
+  // What the nodes use: a role that may only call the procedures.
+  std::string app_dsn() const { return postgres_->node_dsn(); }
+  const std::string& zookeeper_root() const { return zookeeper_root_; }
+  // Holds <name>.log of every process that this class starts itself.
+  const std::filesystem::path& dir() const { return scratch_.path(); }
+
+  // Stops the nodes, then the rest, politely at first; kills what does not end in time. Says what did not end well.
+  absl::Status Stop();
+
+ private:
+  struct FrontNode {
+    std::unique_ptr<ServerProcess> process;
+    std::filesystem::path port_file;
+    std::string endpoint;  // empty: not serving (yet or any more)
+  };
+
+  explicit MiniCluster(const MiniClusterOptions& options) : options_(options) {}
+  absl::Status StartServers();
+  absl::Status Migrate();
+  absl::Status LaunchNode();
+  absl::Status WaitForNode(FrontNode& node);
+  std::vector<std::string> CommonArgs() const;
+  FrontNode& Node(int node) { return nodes_.at(static_cast<size_t>(node)); }
+  const FrontNode& Node(int node) const { return nodes_.at(static_cast<size_t>(node)); }
+
+  const MiniClusterOptions options_;
+  const ScratchDir scratch_{"cluster"};
+  std::string zookeeper_root_ = "/tranche";
+  std::unique_ptr<MiniPostgres> postgres_;
+  std::unique_ptr<MiniZookeeper> zookeeper_;
+  std::vector<std::unique_ptr<ServerProcess>> balancers_;
+  std::vector<FrontNode> nodes_;
+};
+
+}  // namespace tranche::testing

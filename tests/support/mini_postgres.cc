@@ -1,0 +1,229 @@
+#include "tests/support/mini_postgres.h"
+
+#include <glog/logging.h>
+#include <libpq-fe.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "tests/support/free_port.h"
+
+namespace tranche::testing {
+namespace {
+
+constexpr absl::Duration kInitTimeout = absl::Seconds(60);
+constexpr absl::Duration kStartTimeout = absl::Seconds(60);
+constexpr absl::Duration kStopTimeout = absl::Seconds(30);
+// The server refuses to run as root; this user comes with the package.
+constexpr char kSystemUser[] = "postgres";
+
+// Where Debian keeps the server's programs, the newest version's.
+std::filesystem::path ProgramDir() {
+  std::filesystem::path newest;
+  int newest_version = 0;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator("/usr/lib/postgresql", none)) {
+    int version = 0;
+    if (!absl::SimpleAtoi(entry.path().filename().string(), &version) || version <= newest_version) continue;
+    if (!std::filesystem::exists(entry.path() / "bin" / "postgres")) continue;
+    newest_version = version;
+    newest = entry.path() / "bin";
+  }
+  return newest;
+}
+
+std::string Contents(const std::string& file) {
+  std::ostringstream text;
+  text << std::ifstream(file).rdbuf();
+  return text.str();
+}
+
+// The parent of a process; 0 when it is gone.
+pid_t ParentOf(const std::string& pid) {
+  // "pid (name) state ppid ...": the name may hold anything, so look behind the last bracket.
+  const std::string stat = Contents(absl::StrCat("/proc/", pid, "/stat"));
+  const size_t bracket = stat.rfind(')');
+  if (bracket == std::string::npos) return 0;
+  std::istringstream rest(stat.substr(bracket + 1));
+  char state = 0;
+  pid_t parent = 0;
+  rest >> state >> parent;
+  return parent;
+}
+
+std::vector<pid_t> ChildrenOf(pid_t parent) {
+  std::vector<pid_t> children;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", none)) {
+    const std::string name = entry.path().filename().string();
+    pid_t pid = 0;
+    if (absl::SimpleAtoi(name, &pid) && ParentOf(name) == parent) children.push_back(pid);
+  }
+  return children;
+}
+
+bool Gone(pid_t pid) { return kill(pid, 0) != 0 && errno == ESRCH; }
+
+}  // namespace
+
+absl::Status ExecuteSql(const std::string& dsn, const std::string& sql) {
+  const std::unique_ptr<PGconn, decltype(&PQfinish)> connection(PQconnectdb(dsn.c_str()), &PQfinish);
+  if (PQstatus(connection.get()) != CONNECTION_OK) return absl::UnavailableError(PQerrorMessage(connection.get()));
+  const std::unique_ptr<PGresult, decltype(&PQclear)> result(PQexec(connection.get(), sql.c_str()), &PQclear);
+  const ExecStatusType status = PQresultStatus(result.get());
+  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return absl::OkStatus();
+  return absl::InternalError(PQresultErrorMessage(result.get()));
+}
+
+absl::Status EnsureRoles(const std::string& superuser_dsn) {
+  // One lock for all who share a server: roles are the server's, not the database's.
+  return ExecuteSql(superuser_dsn, R"(
+    SELECT pg_advisory_lock(7264001);
+    DO $$
+    BEGIN
+      IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'tranche_app') THEN
+        CREATE ROLE tranche_app NOLOGIN;
+      END IF;
+      IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'tranche_node') THEN
+        CREATE ROLE tranche_node LOGIN PASSWORD 'tranche_node' IN ROLE tranche_app;
+      END IF;
+    END
+    $$)");
+}
+
+MiniPostgres::MiniPostgres() = default;
+
+MiniPostgres::~MiniPostgres() {
+  // Not by ChildProcess alone: the server's own children would go on writing into the folder that is removed next.
+  if (running()) LOG_IF(ERROR, !Kill().ok()) << "PostgreSQL on port " << port_ << " outlives its kill";
+}
+
+std::string MiniPostgres::Dsn(const std::string& database, const std::string& user) const {
+  return absl::StrCat("host=127.0.0.1 port=", port_, " user=", user, " dbname=", database, " connect_timeout=5");
+}
+
+absl::Status MiniPostgres::CreateDatabase(const std::string& name) {
+  return ExecuteSql(Dsn("postgres"), absl::StrCat("CREATE DATABASE \"", name, "\""));
+}
+
+absl::Status MiniPostgres::InitData() {
+  const std::filesystem::path programs = ProgramDir();
+  if (programs.empty())
+    return absl::NotFoundError("no PostgreSQL server under /usr/lib/postgresql: install postgresql");
+  data_dir_ = scratch_.MakeSubdir("data", kSystemUser).string();
+  absl::StatusOr<std::unique_ptr<ChildProcess>> initdb = ChildProcess::Start({
+      .args = {(programs / "initdb").string(), "--no-sync", "--no-instructions", "-A", "trust", "-U", kSuperuser, "-E",
+               "UTF8", "--locale=C.UTF-8", "-D", data_dir_},
+      .env = {},
+      .working_dir = data_dir_,
+      .log_file = log_file(),
+      .user = kSystemUser,
+  });
+  if (!initdb.ok()) return initdb.status();
+  const absl::StatusOr<int> exit_status = (*initdb)->Wait(kInitTimeout);
+  if (!exit_status.ok()) return exit_status.status();
+  if (*exit_status == 0) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("initdb failed:\n", Contents(log_file())));
+}
+
+absl::Status MiniPostgres::Start() {
+  CHECK(!running()) << "already started";
+  if (port_ != 0) return StartOnPort();
+  if (data_dir_.empty()) {
+    if (absl::Status made = InitData(); !made.ok()) return made;
+  }
+  // A free port may be taken by another process before the server binds it.
+  absl::Status started;
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    port_ = PickFreePort();
+    started = StartOnPort();
+    if (!started.ok()) continue;
+    if (absl::Status roles = EnsureRoles(Dsn("postgres")); !roles.ok()) return roles;
+    return CreateDatabase("tranche");
+  }
+  port_ = 0;
+  return started;
+}
+
+absl::Status MiniPostgres::StartOnPort() {
+  std::vector<std::string> args = {(ProgramDir() / "postgres").string(), "-D", data_dir_};
+  for (const std::string& setting :
+       {absl::StrCat("port=", port_), std::string("listen_addresses=127.0.0.1"),
+        std::string("unix_socket_directories="), std::string("shared_buffers=256MB"),
+        std::string("max_connections=200"), std::string("max_wal_size=2GB"), std::string("deadlock_timeout=100ms"),
+        std::string("jit=off"), std::string("log_line_prefix=%m [%p] %u@%d ")}) {
+    args.push_back("-c");
+    args.push_back(setting);
+  }
+  absl::StatusOr<std::unique_ptr<ChildProcess>> process = ChildProcess::Start({
+      .args = args,
+      .env = {},
+      .working_dir = data_dir_,
+      .log_file = log_file(),
+      .user = kSystemUser,
+  });
+  if (!process.ok()) return process.status();
+  process_ = *std::move(process);
+  const absl::Status serving = WaitUntilServing();
+  if (!serving.ok()) LOG_IF(ERROR, !Kill().ok()) << "PostgreSQL on port " << port_ << " outlives its kill";
+  return serving;
+}
+
+absl::Status MiniPostgres::WaitUntilServing() {
+  const absl::Time deadline = absl::Now() + kStartTimeout;
+  const std::string dsn = Dsn("postgres");
+  while (absl::Now() < deadline) {
+    if (!process_->Running()) {
+      return absl::UnavailableError(absl::StrCat("PostgreSQL ended at its start:\n", Contents(log_file())));
+    }
+    if (PQping(dsn.c_str()) == PQPING_OK) return absl::OkStatus();
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  return absl::DeadlineExceededError(absl::StrCat("PostgreSQL does not serve:\n", Contents(log_file())));
+}
+
+absl::Status MiniPostgres::Stop() {
+  CHECK(running()) << "not started";
+  if (absl::Status sent = process_->Signal(SIGINT); !sent.ok()) return sent;
+  const absl::Status ended = process_->Wait(kStopTimeout).status();
+  if (!ended.ok()) return ended;
+  process_.reset();
+  return absl::OkStatus();
+}
+
+absl::Status MiniPostgres::Kill() {
+  CHECK(running()) << "not started";
+  // Every backend has a process group of its own, so the group does not reach them. The stopped postmaster starts no
+  // more while they are counted. It may have ended already: then they are orphans that end by themselves.
+  std::vector<pid_t> children;
+  if (process_->Running() && process_->Signal(SIGSTOP).ok()) {
+    children = ChildrenOf(process_->pid());
+    for (const pid_t child : children) kill(child, SIGKILL);
+    if (absl::Status sent = process_->Signal(SIGKILL); !sent.ok()) return sent;
+  }
+  const absl::Time deadline = absl::Now() + kStopTimeout;
+  if (absl::Status ended = process_->Wait(kStopTimeout).status(); !ended.ok()) return ended;
+  process_.reset();
+  // A new server cannot start while one of them is attached to the old one's memory.
+  while (!std::all_of(children.begin(), children.end(), Gone)) {
+    if (absl::Now() > deadline) return absl::DeadlineExceededError("a process of PostgreSQL outlives its kill");
+    absl::SleepFor(absl::Milliseconds(2));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MiniPostgres::KillAndRestart() {
+  if (absl::Status killed = Kill(); !killed.ok()) return killed;
+  return Start();
+}
+
+}  // namespace tranche::testing

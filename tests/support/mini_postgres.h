@@ -1,0 +1,71 @@
+// A private PostgreSQL server for a test.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "tests/support/child_process.h"
+#include "tests/support/scratch_dir.h"
+
+namespace tranche::testing {
+
+// One server from the distribution's package, on a free port of 127.0.0.1, with its data in a scratch folder. Durable
+// as in production: fsync and synchronous_commit are on. It trusts every connection. It dies with the thread that
+// started it, at the latest. Not thread-safe.
+class MiniPostgres {
+ public:
+  // A role that may log in and may do what the application role tranche_app may: call the procedures.
+  static constexpr char kNodeRole[] = "tranche_node";
+  static constexpr char kSuperuser[] = "postgres";
+
+  MiniPostgres();
+  // Stops the server at once; its data goes.
+  ~MiniPostgres();
+  MiniPostgres(const MiniPostgres&) = delete;
+  MiniPostgres& operator=(const MiniPostgres&) = delete;
+
+  // Starts the server and returns when it accepts connections. The first time it makes the data and the roles; after
+  // Stop or Kill it comes back with the same port and data.
+  absl::Status Start();
+
+  // Ends it in an orderly way (a fast shutdown: sessions are cut off), and waits until it is gone.
+  absl::Status Stop();
+
+  // Ends it and every one of its processes by SIGKILL, as if the machine had lost power for a moment.
+  absl::Status Kill();
+
+  // Kill, and Start again: recovery from the write-ahead log included.
+  absl::Status KillAndRestart();
+
+  absl::Status CreateDatabase(const std::string& name);
+
+  // The database "tranche", which is there from the start and empty: as its owner, and as the servers connect.
+  std::string dsn() const { return Dsn("tranche"); }
+  std::string node_dsn() const { return Dsn("tranche", kNodeRole); }
+
+  bool running() const { return process_ != nullptr; }
+  // A libpq connection string.
+  std::string Dsn(const std::string& database, const std::string& user = kSuperuser) const;
+  int port() const { return port_; }
+  // What the server logged: to show when a test fails.
+  std::string log_file() const { return (scratch_.path() / "postgres.log").string(); }
+
+ private:
+  absl::Status InitData();
+  absl::Status StartOnPort();
+  absl::Status WaitUntilServing();
+
+  ScratchDir scratch_{"postgres"};
+  std::string data_dir_;  // empty before the first Start
+  int port_ = 0;          // chosen by the first Start
+  std::unique_ptr<ChildProcess> process_;
+};
+
+// Makes the roles tranche_app and tranche_node where they are missing. For a server that is not ours, too.
+absl::Status EnsureRoles(const std::string& superuser_dsn);
+
+// Runs one statement on a connection of its own.
+absl::Status ExecuteSql(const std::string& dsn, const std::string& sql);
+
+}  // namespace tranche::testing

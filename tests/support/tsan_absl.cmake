@@ -1,0 +1,12 @@
+# tranche_tsan_absl: see tsan_absl.cc. The symbols to wrap are read from there.
+file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/tsan_absl.cc lines REGEX "\"_Z")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/tsan_absl.cc)
+set(wraps "")
+foreach(line ${lines})
+  string(REGEX MATCH "_Z[A-Za-z0-9_]+" symbol "${line}")
+  list(APPEND wraps "LINKER:--wrap=${symbol}")
+endforeach()
+list(REMOVE_DUPLICATES wraps)
+add_library(tranche_tsan_absl OBJECT ${CMAKE_CURRENT_LIST_DIR}/tsan_absl.cc)
+target_link_libraries(tranche_tsan_absl PUBLIC absl::synchronization absl::time)
+target_link_options(tranche_tsan_absl INTERFACE ${wraps})

@@ -1,0 +1,44 @@
+#include <gtest/gtest.h>
+
+#include "client/ctl/parse.h"
+
+namespace tranche::ctl {
+namespace {
+
+TEST(ParsePriceTest, KnowsTheCurrencysDecimals) {
+  EXPECT_EQ(*ParsePriceMinor("19.99", "EUR"), 1999);
+  EXPECT_EQ(*ParsePriceMinor("19.9", "EUR"), 1990);
+  EXPECT_EQ(*ParsePriceMinor("19", "EUR"), 1900);
+  EXPECT_EQ(*ParsePriceMinor("0", "EUR"), 0);
+  EXPECT_EQ(*ParsePriceMinor("500", "JPY"), 500);
+  EXPECT_EQ(*ParsePriceMinor("1.234", "KWD"), 1234);
+}
+
+TEST(ParsePriceTest, RefusesWhatIsNoPrice) {
+  for (const char* text : {"", ".", ".5", "5.", "19.999", "-1", "1e3", "1,50", "12 ", "abc", "99999999999999999999"}) {
+    EXPECT_FALSE(ParsePriceMinor(text, "EUR").ok()) << text;
+  }
+  EXPECT_FALSE(ParsePriceMinor("5.0", "JPY").ok());
+}
+
+TEST(FormatPriceTest, IsTheReverse) {
+  EXPECT_EQ(FormatPrice(1999, "EUR"), "19.99 EUR");
+  EXPECT_EQ(FormatPrice(5, "EUR"), "0.05 EUR");
+  EXPECT_EQ(FormatPrice(500, "JPY"), "500 JPY");
+  EXPECT_EQ(FormatPrice(1234, "KWD"), "1.234 KWD");
+}
+
+TEST(ParseDurationTest, NeedsAUnitAndAPositiveValue) {
+  EXPECT_EQ(*ParseDuration("15m"), absl::Minutes(15));
+  EXPECT_EQ(*ParseDuration("1h30m"), absl::Minutes(90));
+  for (const char* text : {"", "15", "0s", "-5m", "inf", "soon"}) EXPECT_FALSE(ParseDuration(text).ok()) << text;
+}
+
+TEST(ParseTimeTest, NeedsAZone) {
+  EXPECT_EQ(*ParseTime("1970-01-01T01:00:01+01:00"), absl::FromUnixSeconds(1));
+  EXPECT_FALSE(ParseTime("2026-11-27").ok());
+  EXPECT_FALSE(ParseTime("2026-11-27T09:00:00").ok());
+}
+
+}  // namespace
+}  // namespace tranche::ctl

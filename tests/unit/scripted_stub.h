@@ -1,0 +1,144 @@
+// A front node that answers what the test wrote down, and a clock that moves only when told: for tests of the client.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/cord.h"
+#include "client/internal/scheduler.h"
+#include "client/internal/status_translation.h"
+#include "client/internal/stub.h"
+#include "google/rpc/error_details.pb.h"
+
+namespace tranche::internal {
+
+// Runs tasks when the test moves the time. One thread only.
+class ManualScheduler : public Scheduler {
+ public:
+  absl::Time Now() const override { return now_; }
+  void RunAt(absl::Time when, Task task) override {
+    if (stopped_) return task();
+    tasks_.push_back({when, std::move(task)});
+  }
+  void Shutdown() override {
+    stopped_ = true;
+    while (!tasks_.empty()) RunNext();
+  }
+
+  // Time passes while an attempt runs.
+  void Pass(absl::Duration duration) { now_ += duration; }
+  // Moves to the next task and runs it. False: there was none.
+  bool RunNext() {
+    if (tasks_.empty()) return false;
+    size_t next = 0;
+    for (size_t i = 1; i < tasks_.size(); ++i) {
+      if (tasks_[i].first < tasks_[next].first) next = i;
+    }
+    auto [when, task] = std::move(tasks_[next]);
+    tasks_.erase(tasks_.begin() + static_cast<std::ptrdiff_t>(next));
+    if (when > now_) {
+      waits_.push_back(when - now_);
+      now_ = when;
+    }
+    task();
+    return true;
+  }
+  void RunAll() {
+    while (RunNext()) {
+    }
+  }
+  // How long each task had to be waited for.
+  const std::vector<absl::Duration>& waits() const { return waits_; }
+  size_t waiting() const { return tasks_.size(); }
+
+ private:
+  absl::Time now_ = absl::FromUnixSeconds(1'800'000'000);
+  bool stopped_ = false;
+  std::vector<std::pair<absl::Time, Task>> tasks_;
+  std::vector<absl::Duration> waits_;
+};
+
+// What one node was asked.
+struct SeenCreate {
+  int node;
+  tranche::v1::CreateReservationRequest request;
+  absl::Time deadline;
+};
+
+// Shared by the stubs of one test: the answers are given in the order of the calls, whichever node is called.
+struct Script {
+  std::deque<absl::Status> create;  // empty: OK
+  std::deque<absl::StatusOr<tranche::v1::Reservation>> get;
+  std::function<void()> during_create = [] {};
+  std::vector<SeenCreate> creates;
+  std::vector<std::string> gets;
+};
+
+class ScriptedStub : public Stub {
+ public:
+  ScriptedStub(int node, Script& script) : node_(node), script_(script) {}
+
+  void CreateReservation(Context& context, absl::Time deadline, const tranche::v1::CreateReservationRequest& request,
+                         tranche::v1::CreateReservationResponse* response, AttemptObserver* observer) override {
+    script_.creates.push_back({node_, request, deadline});
+    script_.during_create();
+    absl::Status status;
+    if (!script_.create.empty()) {
+      status = std::move(script_.create.front());
+      script_.create.pop_front();
+    }
+    if (status.ok()) *response->mutable_reservation() = Claim(request);
+    observer->OnAttemptDone(status);
+  }
+
+  void GetReservation(Context& context, absl::Time deadline, const tranche::v1::GetReservationRequest& request,
+                      tranche::v1::GetReservationResponse* response, AttemptObserver* observer) override {
+    script_.gets.push_back(request.reservation_id());
+    absl::StatusOr<tranche::v1::Reservation> answer = absl::UnimplementedError("the test has no answer to Get");
+    if (!script_.get.empty()) {
+      answer = std::move(script_.get.front());
+      script_.get.pop_front();
+    }
+    if (answer.ok()) *response->mutable_reservation() = *answer;
+    observer->OnAttemptDone(answer.status());
+  }
+
+  void StreamReservations(Context& context, StreamReactor* reactor) override {}
+
+  static tranche::v1::Reservation Claim(const tranche::v1::CreateReservationRequest& request) {
+    tranche::v1::Reservation claim;
+    claim.set_reservation_id(request.reservation_id());
+    claim.set_sku_id(request.sku_id());
+    claim.set_user_id(request.user_id());
+    claim.set_quantity(request.quantity());
+    claim.set_state(tranche::v1::RESERVATION_STATE_PENDING);
+    return claim;
+  }
+
+ private:
+  const int node_;
+  Script& script_;
+};
+
+// An error as a front node makes it.
+inline absl::Status NodeError(absl::StatusCode code, const std::string& reason,
+                              absl::Duration retry_delay = absl::ZeroDuration()) {
+  absl::Status status(code, "scripted " + reason);
+  google::rpc::ErrorInfo info;
+  info.set_reason(reason);
+  info.set_domain(kErrorDomain);
+  status.SetPayload(kErrorInfoUrl, absl::Cord(info.SerializeAsString()));
+  if (retry_delay > absl::ZeroDuration()) {
+    google::rpc::RetryInfo retry;
+    retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(retry_delay)));
+    status.SetPayload(kRetryInfoUrl, absl::Cord(retry.SerializeAsString()));
+  }
+  return status;
+}
+
+}  // namespace tranche::internal

@@ -1,0 +1,129 @@
+#include "server/errors.h"
+
+#include <gtest/gtest.h>
+
+#include "storage/ledger_error.h"
+#include "tests/unit/server/error_matchers.h"
+
+namespace tranche::server {
+namespace {
+
+using quota::Refusal;
+using quota::Refused;
+
+struct ExpectedRefusal {
+  Refusal refusal;
+  absl::StatusCode code;
+  const char* reason;
+};
+
+class RefusalTest : public ::testing::TestWithParam<ExpectedRefusal> {};
+
+TEST_P(RefusalTest, HasItsCodeAndReason) {
+  const absl::Status error = RefusalError(Refused{.refusal = GetParam().refusal});
+  EXPECT_EQ(error.code(), GetParam().code);
+  EXPECT_EQ(ReasonOf(error), GetParam().reason);
+}
+
+TEST_P(RefusalTest, CarriesRetryInfoExactlyWhenUnavailable) {
+  const absl::Status error = RefusalError(Refused{.refusal = GetParam().refusal});
+  const auto retries = DetailsOf<google::rpc::RetryInfo>(error);
+  if (GetParam().code == absl::StatusCode::kUnavailable) {
+    ASSERT_EQ(retries.size(), 1u);
+    EXPECT_GT(RetryDelay(error), absl::ZeroDuration());
+    EXPECT_EQ(absl::Nanoseconds(retries[0].retry_delay().nanos()), RetryDelay(error));
+  } else {
+    EXPECT_TRUE(retries.empty());
+    EXPECT_EQ(RetryDelay(error), absl::ZeroDuration());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, RefusalTest,
+    ::testing::Values(
+        ExpectedRefusal{Refusal::kSkuNotFound, absl::StatusCode::kNotFound, "SKU_NOT_FOUND"},
+        ExpectedRefusal{Refusal::kNotOpen, absl::StatusCode::kFailedPrecondition, "SALE_NOT_OPEN"},
+        ExpectedRefusal{Refusal::kClosed, absl::StatusCode::kFailedPrecondition, "SALE_CLOSED"},
+        ExpectedRefusal{Refusal::kQuantityAboveUserLimit, absl::StatusCode::kFailedPrecondition,
+                        "QUANTITY_ABOVE_USER_LIMIT"},
+        ExpectedRefusal{Refusal::kUserLimitReached, absl::StatusCode::kFailedPrecondition, "USER_LIMIT_REACHED"},
+        ExpectedRefusal{Refusal::kReservationIdReused, absl::StatusCode::kAlreadyExists, "RESERVATION_ID_REUSED"},
+        ExpectedRefusal{Refusal::kSoldOut, absl::StatusCode::kResourceExhausted, "SOLD_OUT"},
+        ExpectedRefusal{Refusal::kExhaustedHere, absl::StatusCode::kUnavailable, "EXHAUSTED_HERE"},
+        ExpectedRefusal{Refusal::kOverloaded, absl::StatusCode::kUnavailable, "OVERLOADED"},
+        ExpectedRefusal{Refusal::kLedgerUnavailable, absl::StatusCode::kUnavailable, "LEDGER_UNAVAILABLE"},
+        ExpectedRefusal{Refusal::kCommitUnknown, absl::StatusCode::kUnavailable, "COMMIT_UNKNOWN"},
+        ExpectedRefusal{Refusal::kDraining, absl::StatusCode::kUnavailable, "DRAINING"},
+        ExpectedRefusal{Refusal::kDeadlinePassed, absl::StatusCode::kDeadlineExceeded, "DEADLINE_PASSED"},
+        ExpectedRefusal{Refusal::kInternal, absl::StatusCode::kInternal, "INTERNAL"}));
+
+TEST(ErrorsTest, VariablesAreInTheMetadata) {
+  EXPECT_EQ(MetadataOf(RefusalError({.refusal = Refusal::kSoldOut, .holds_may_lapse = true}), "holds_may_lapse"),
+            "true");
+  EXPECT_EQ(MetadataOf(RefusalError({.refusal = Refusal::kSoldOut}), "holds_may_lapse"), "false");
+  EXPECT_EQ(MetadataOf(RefusalError({.refusal = Refusal::kUserLimitReached, .per_user_limit = 3}), "per_user_limit"),
+            "3");
+  EXPECT_EQ(
+      MetadataOf(RefusalError({.refusal = Refusal::kQuantityAboveUserLimit, .per_user_limit = 4}), "per_user_limit"),
+      "4");
+}
+
+TEST(ErrorsTest, NotOpenTellsTheTimeOfTheSkuAskedFor) {
+  const absl::Time noon = absl::FromUnixSeconds(1800000000);
+  const absl::Status first = RefusalError({.refusal = Refusal::kNotOpen, .opens_at = noon});
+  EXPECT_EQ(MetadataOf(first, "opens_at"), "2027-01-15T08:00:00+00:00");
+  // The last answer is kept; it must not be given for another time.
+  const absl::Status later = RefusalError({.refusal = Refusal::kNotOpen, .opens_at = noon + absl::Hours(1)});
+  EXPECT_EQ(MetadataOf(later, "opens_at"), "2027-01-15T09:00:00+00:00");
+  EXPECT_EQ(RefusalError({.refusal = Refusal::kNotOpen, .opens_at = noon}), first);
+}
+
+TEST(ErrorsTest, FieldErrorsNameTheFieldTwice) {
+  const absl::Status error = FieldError(v1::ERROR_REASON_QUANTITY_INVALID, "quantity", "must be at least 1");
+  EXPECT_EQ(error.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(MetadataOf(error, "field"), "quantity");
+  const auto requests = DetailsOf<google::rpc::BadRequest>(error);
+  ASSERT_EQ(requests.size(), 1u);
+  ASSERT_EQ(requests[0].field_violations_size(), 1);
+  EXPECT_EQ(requests[0].field_violations(0).field(), "quantity");
+}
+
+TEST(ErrorsTest, DetailsRepeatCodeAndMessage) {
+  const absl::Status error = RefusalError({.refusal = Refusal::kSoldOut});
+  const google::rpc::Status rpc = ToRpcStatus(error);
+  EXPECT_EQ(rpc.code(), static_cast<int>(error.code()));
+  EXPECT_EQ(rpc.message(), std::string(error.message()));
+}
+
+TEST(ErrorsTest, AnErrorWithoutDetailsIsInternal) {
+  const google::rpc::Status rpc = ToRpcStatus(absl::NotFoundError("not one of ours"));
+  EXPECT_EQ(rpc.code(), static_cast<int>(absl::StatusCode::kInternal));
+  EXPECT_EQ(rpc.details_size(), 1);
+}
+
+TEST(ErrorsTest, LedgerErrorsKeepTheirMeaning) {
+  const auto reason = [](const absl::Status& status) { return ReasonOf(LedgerError(status, "tv", Repeatable::kYes)); };
+  EXPECT_EQ(reason(absl::UnavailableError("")), "LEDGER_UNAVAILABLE");
+  EXPECT_EQ(reason(absl::ResourceExhaustedError("")), "OVERLOADED");
+  EXPECT_EQ(reason(absl::NotFoundError("")), "SKU_NOT_FOUND");
+  EXPECT_EQ(reason(absl::AlreadyExistsError("")), "SKU_ALREADY_EXISTS");
+  EXPECT_EQ(reason(absl::InvalidArgumentError("")), "FIELD_INVALID");
+  EXPECT_EQ(reason(absl::AbortedError("")), "QUOTA_VERSION_CHANGED");
+  EXPECT_EQ(reason(storage::RetryTransactionError("")), "OVERLOADED");
+  EXPECT_EQ(reason(absl::InternalError("")), "INTERNAL");
+  EXPECT_EQ(MetadataOf(LedgerError(absl::NotFoundError(""), "tv", Repeatable::kYes), "sku_id"), "tv");
+}
+
+TEST(ErrorsTest, AnUnknownOutcomeIsUnavailableOnlyWhereRepeatingIsSafe) {
+  const absl::Status lost = storage::UnknownCommitError("connection lost");
+  const absl::Status repeatable = LedgerError(lost, "tv", Repeatable::kYes);
+  EXPECT_EQ(repeatable.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ReasonOf(repeatable), "COMMIT_UNKNOWN");
+  const absl::Status once = LedgerError(lost, "tv", Repeatable::kNo);
+  EXPECT_EQ(once.code(), absl::StatusCode::kUnknown);
+  EXPECT_EQ(ReasonOf(once), "COMMIT_UNKNOWN");
+  EXPECT_TRUE(DetailsOf<google::rpc::RetryInfo>(once).empty());
+}
+
+}  // namespace
+}  // namespace tranche::server

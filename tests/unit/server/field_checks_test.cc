@@ -1,0 +1,62 @@
+#include "server/handlers/field_checks.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/server/error_matchers.h"
+
+namespace tranche::server {
+namespace {
+
+TEST(FieldChecksTest, SkuIds) {
+  EXPECT_TRUE(IsSkuId("tv"));
+  EXPECT_TRUE(IsSkuId("A-z_0.9"));
+  EXPECT_TRUE(IsSkuId(std::string(64, 'x')));
+  EXPECT_FALSE(IsSkuId(""));
+  EXPECT_FALSE(IsSkuId(std::string(65, 'x')));
+  for (const char* bad : {"a/b", "a b", "a\n", "\xc3\xa4", "a:b", ".", ".."}) EXPECT_FALSE(IsSkuId(bad)) << bad;
+  EXPECT_FALSE(IsSkuId(absl::string_view("a\0b", 3)));
+}
+
+TEST(FieldChecksTest, UserIdsAreUtf8WithoutControlCharacters) {
+  EXPECT_TRUE(IsUserId("user 1@example.com"));
+  EXPECT_TRUE(IsUserId("J\xc3\xbcrgen"));
+  EXPECT_TRUE(IsUserId("\xe6\xbc\xa2\xf0\x9f\x98\x80"));
+  EXPECT_TRUE(IsUserId(std::string(128, 'u')));
+  EXPECT_FALSE(IsUserId(""));
+  EXPECT_FALSE(IsUserId(std::string(129, 'u')));
+  EXPECT_FALSE(IsUserId("a\tb"));
+  EXPECT_FALSE(IsUserId("a\x7f"));
+  EXPECT_FALSE(IsUserId(absl::string_view("a\0b", 3)));
+}
+
+TEST(FieldChecksTest, MalformedUtf8IsRefused) {
+  EXPECT_FALSE(IsPlainUtf8("\x80"));              // a continuation byte alone
+  EXPECT_FALSE(IsPlainUtf8("\xc3"));              // cut off
+  EXPECT_FALSE(IsPlainUtf8("\xe2\x82"));          // cut off
+  EXPECT_FALSE(IsPlainUtf8("\xc0\xaf"));          // overlong
+  EXPECT_FALSE(IsPlainUtf8("\xe0\x80\xaf"));      // overlong
+  EXPECT_FALSE(IsPlainUtf8("\xed\xa0\x80"));      // surrogate
+  EXPECT_FALSE(IsPlainUtf8("\xf4\x90\x80\x80"));  // past U+10FFFF
+  EXPECT_FALSE(IsPlainUtf8("\xc2\x85"));          // U+0085, a control character
+  EXPECT_TRUE(IsPlainUtf8("\xc2\xa0"));           // U+00A0, the first that is none
+  EXPECT_TRUE(IsPlainUtf8("\xf4\x8f\xbf\xbf"));   // U+10FFFF
+}
+
+TEST(FieldChecksTest, PageSizesAreLoweredAndNeverNegative) {
+  EXPECT_EQ(*CheckPageSize(0, 100, 1000), 100);
+  EXPECT_EQ(*CheckPageSize(1, 100, 1000), 1);
+  EXPECT_EQ(*CheckPageSize(100000, 100, 1000), 1000);
+  EXPECT_EQ(ReasonOf(CheckPageSize(-1, 100, 1000).status()), "FIELD_INVALID");
+}
+
+TEST(FieldChecksTest, PageTokensComeBackAndNothingElseIsOne) {
+  EXPECT_EQ(*DecodePageToken(""), "");
+  EXPECT_EQ(*DecodePageToken(EncodePageToken("sku-17")), "sku-17");
+  EXPECT_EQ(*DecodePageToken(EncodePageToken("/slices/4/tv")), "/slices/4/tv");
+  EXPECT_EQ(ReasonOf(DecodePageToken("sku-17").status()), "FIELD_INVALID");
+  EXPECT_EQ(ReasonOf(DecodePageToken("!!").status()), "FIELD_INVALID");
+  EXPECT_EQ(MetadataOf(DecodePageToken("!!").status(), "field"), "page_token");
+}
+
+}  // namespace
+}  // namespace tranche::server

@@ -1,0 +1,143 @@
+#include "server/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/address.h"
+#include "server/dsn.h"
+
+namespace tranche::server {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class OptionsTest : public ::testing::Test {
+ protected:
+  ~OptionsTest() override {
+    for (const std::string& name : environment_) unsetenv(name.c_str());
+    std::filesystem::remove(file_);
+  }
+
+  void SetEnvironment(const std::string& name, const std::string& value) {
+    environment_.push_back(name);
+    setenv(name.c_str(), value.c_str(), 1);
+  }
+
+  std::string WriteFile(const std::string& text) {
+    file_ = std::filesystem::temp_directory_path() / absl::StrCat("tranche_options_test.", getpid());
+    std::ofstream(file_) << text;
+    return file_.string();
+  }
+
+  std::optional<int> Parse(std::vector<std::string> args, bool with_servers = true) {
+    args.insert(args.begin(), "tranched");
+    if (with_servers) args.insert(args.end(), {"--postgres", "host=db", "--zookeeper", "zk:2181"});
+    std::vector<const char*> argv;
+    for (const std::string& arg : args) argv.push_back(arg.c_str());
+    out_.str("");
+    err_.str("");
+    return ParseServerOptions(static_cast<int>(argv.size()), argv.data(), &options_, out_, err_);
+  }
+
+  // The one line of complaint about these arguments; "" if it is not one line or the exit status is not 1.
+  std::string Complaint(const std::vector<std::string>& args, bool with_servers = true) {
+    if (Parse(args, with_servers) != 1) return "";
+    const std::string line = err_.str();
+    return line.find('\n') == line.size() - 1 ? line : "";
+  }
+
+  ServerOptions options_;
+  std::ostringstream out_;
+  std::ostringstream err_;
+
+ private:
+  std::vector<std::string> environment_;
+  std::filesystem::path file_;
+};
+
+TEST_F(OptionsTest, FlagsAreRead) {
+  ASSERT_EQ(Parse({"--lanes", "3", "--listen", "[::1]:0", "--reflection", "off", "--admin=off"}), std::nullopt);
+  EXPECT_EQ(options_.lanes, 3);
+  EXPECT_EQ(options_.listen, "[::1]:0");
+  EXPECT_FALSE(options_.reflection);
+  EXPECT_FALSE(options_.admin);
+  EXPECT_EQ(options_.backends.postgres, "host=db");
+}
+
+TEST_F(OptionsTest, CommandLineWinsOverEnvironmentAndThatOverFile) {
+  const std::string file = WriteFile("lanes = 5\nmax-batch = 55\nmax-queue = 555\nreflection = false\n");
+  SetEnvironment("TRANCHE_MAX_BATCH", "66");
+  SetEnvironment("TRANCHE_MAX_QUEUE", "666");
+  ASSERT_EQ(Parse({"--config", file, "--max-queue", "777"}), std::nullopt) << err_.str();
+  EXPECT_EQ(options_.lanes, 5);
+  EXPECT_EQ(options_.max_batch, 66);
+  EXPECT_EQ(options_.max_queue, 777);
+  EXPECT_FALSE(options_.reflection);
+}
+
+TEST_F(OptionsTest, EverythingMayComeFromTheEnvironment) {
+  SetEnvironment("TRANCHE_CONFIG", WriteFile("lanes = 7\n"));
+  SetEnvironment("TRANCHE_POSTGRES", "postgresql://u:secret@db/tranche");
+  SetEnvironment("TRANCHE_ZOOKEEPER", "zk1:2181,zk2:2181");
+  ASSERT_EQ(Parse({}, /*with_servers=*/false), std::nullopt) << err_.str();
+  EXPECT_EQ(options_.lanes, 7);
+  EXPECT_EQ(options_.backends.zookeeper, "zk1:2181,zk2:2181");
+}
+
+TEST_F(OptionsTest, WrongValuesAreOneLineThatNamesTheFlag) {
+  EXPECT_THAT(Complaint({"--lanes", "0"}), HasSubstr("--lanes"));
+  EXPECT_THAT(Complaint({"--lanes", "many"}), HasSubstr("--lanes"));
+  EXPECT_THAT(Complaint({"--listen", "7400"}), HasSubstr("HOST:PORT"));
+  EXPECT_THAT(Complaint({"--advertise", "host:0"}), HasSubstr("--advertise"));
+  EXPECT_THAT(Complaint({"--zookeeper-root", "tranche"}), HasSubstr("--zookeeper-root"));
+  EXPECT_THAT(Complaint({"--node-name", "a b"}), HasSubstr("--node-name"));
+  EXPECT_THAT(Complaint({"--reflection", "perhaps"}), HasSubstr("--reflection"));
+  EXPECT_THAT(Complaint({"--no-such-flag"}), HasSubstr("--no-such-flag"));
+  EXPECT_THAT(Complaint({}, /*with_servers=*/false), HasSubstr("--postgres is required"));
+  EXPECT_THAT(Complaint({"--config", "/no/such/file"}), HasSubstr("/no/such/file"));
+  EXPECT_THAT(Complaint({"--config", WriteFile("lames = 3\n")}), HasSubstr("lames"));
+}
+
+TEST_F(OptionsTest, ABadDsnIsNotRepeated) {
+  const std::string line = Complaint({"--postgres", "host=db hunter2", "--zookeeper", "zk:1"}, /*with_servers=*/false);
+  EXPECT_THAT(line, HasSubstr("--postgres"));
+  EXPECT_THAT(line, Not(HasSubstr("hunter2")));
+}
+
+TEST_F(OptionsTest, HelpTeachesAndVersionTells) {
+  ASSERT_EQ(Parse({"--help"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("TRANCHE_MAX_BATCH"));
+  EXPECT_THAT(out_.str(), HasSubstr("=512"));
+  EXPECT_EQ(err_.str(), "");
+  ASSERT_EQ(Parse({"--version"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("tranched "));
+}
+
+TEST(DsnTest, TellsServerAndDatabaseAndNothingElse) {
+  EXPECT_EQ(DescribeDsn("host=db port=6543 dbname=shop user=me password=hunter2"), "db:6543/shop");
+  EXPECT_EQ(DescribeDsn("postgresql://me:hunter2@db:6543/shop?sslmode=require"), "db:6543/shop");
+  EXPECT_EQ(DescribeDsn("hunter2"), std::nullopt);
+  EXPECT_EQ(DescribeDsn("host=db password='hunter2"), std::nullopt);
+}
+
+TEST(AddressTest, ReadsHostAndPort) {
+  EXPECT_EQ(ParseAddress("127.0.0.1:0")->port, 0);
+  EXPECT_EQ(ParseAddress("[::1]:7400")->host, "[::1]");
+  EXPECT_EQ(ParseAddress("node-1.shop:65535")->ToString(), "node-1.shop:65535");
+  for (const char* bad : {"", ":1", "host", "host:", "host:x", "host:-1", "host:65536", "::1:7400", "a,b:1", "a b:1"}) {
+    EXPECT_FALSE(ParseAddress(bad).has_value()) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace tranche::server

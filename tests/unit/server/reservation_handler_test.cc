@@ -1,0 +1,243 @@
+#include "server/handlers/reservation_handler.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/synchronization/notification.h"
+#include "storage/bounded_executor.h"
+#include "storage/fake_ledger.h"
+#include "tests/unit/server/error_matchers.h"
+
+namespace tranche::server {
+namespace {
+
+constexpr char kId[] = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+// A handler whose seller answers as told and remembers what it was asked.
+class ReservationHandlerTest : public ::testing::Test {
+ protected:
+  ReservationHandlerTest() { Build({}); }
+
+  void Build(ReservationHandlerOptions options, int queue = 16) {
+    executor_ = std::make_unique<storage::BoundedExecutor>(1, queue);
+    handler_ = std::make_unique<ReservationHandler>(
+        [this](storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done) {
+          claim_ = std::move(claim);
+          deadline_ = deadline;
+          may_exist_ = may_exist;
+          done(answer_);
+        },
+        &ledger_, executor_.get(), &clock_, options);
+    handler_->StartServing();
+  }
+
+  static v1::CreateReservationRequest GoodRequest() {
+    v1::CreateReservationRequest request;
+    request.set_reservation_id(kId);
+    request.set_sku_id("tv");
+    request.set_user_id("u1");
+    request.set_quantity(1);
+    return request;
+  }
+
+  absl::StatusOr<quota::Sold> Create(const v1::CreateReservationRequest& request, std::optional<absl::Time> deadline) {
+    std::optional<absl::StatusOr<quota::Sold>> result;
+    handler_->Create(request, deadline, [&](absl::StatusOr<quota::Sold> sold) {
+      EXPECT_FALSE(result.has_value()) << "answered twice";
+      result = std::move(sold);
+    });
+    if (!result.has_value()) return absl::InternalError("not answered");
+    return *std::move(result);
+  }
+  absl::Status CreateError(const v1::CreateReservationRequest& request) {
+    return Create(request, clock_.Now() + absl::Seconds(2)).status();
+  }
+
+  absl::StatusOr<storage::Reservation> Get(const std::string& id, std::optional<absl::Time> deadline) {
+    v1::GetReservationRequest request;
+    request.set_reservation_id(id);
+    absl::StatusOr<storage::Reservation> result;
+    absl::Notification answered;
+    handler_->Get(request, deadline, [&](absl::StatusOr<storage::Reservation> found) {
+      result = std::move(found);
+      answered.Notify();
+    });
+    answered.WaitForNotification();
+    return result;
+  }
+
+  storage::FakeClock clock_;
+  storage::FakeLedger ledger_{&clock_};
+  std::unique_ptr<storage::BoundedExecutor> executor_;
+  std::unique_ptr<ReservationHandler> handler_;
+  quota::SaleResult answer_ = quota::Sold{};
+  std::optional<storage::ReservationClaim> claim_;
+  absl::Time deadline_;
+  bool may_exist_ = false;
+};
+
+TEST_F(ReservationHandlerTest, PassesAGoodRequestOn) {
+  v1::CreateReservationRequest request = GoodRequest();
+  request.set_may_exist(true);
+  const absl::Time deadline = clock_.Now() + absl::Seconds(2);
+  EXPECT_TRUE(Create(request, deadline).ok());
+  ASSERT_TRUE(claim_.has_value());
+  EXPECT_EQ(claim_->reservation_id.ToString(), kId);
+  EXPECT_EQ(claim_->sku_id, "tv");
+  EXPECT_EQ(claim_->user_id, "u1");
+  EXPECT_EQ(claim_->quantity, 1);
+  EXPECT_EQ(deadline_, deadline);
+  EXPECT_TRUE(may_exist_);
+}
+
+TEST_F(ReservationHandlerTest, EveryBadFieldHasItsOwnReason) {
+  struct Case {
+    const char* reason;
+    const char* field;
+    void (*spoil)(v1::CreateReservationRequest&);
+  };
+  const Case cases[] = {
+      {"RESERVATION_ID_REQUIRED", "reservation_id", [](auto& r) { r.clear_reservation_id(); }},
+      {"RESERVATION_ID_MALFORMED", "reservation_id", [](auto& r) { r.set_reservation_id("17"); }},
+      {"RESERVATION_ID_MALFORMED", "reservation_id", [](auto& r) { r.mutable_reservation_id()->append("0"); }},
+      {"SKU_ID_REQUIRED", "sku_id", [](auto& r) { r.clear_sku_id(); }},
+      {"SKU_ID_MALFORMED", "sku_id", [](auto& r) { r.set_sku_id("a/b"); }},
+      {"SKU_ID_MALFORMED", "sku_id", [](auto& r) { r.set_sku_id(std::string(65, 'x')); }},
+      {"USER_ID_REQUIRED", "user_id", [](auto& r) { r.clear_user_id(); }},
+      {"USER_ID_MALFORMED", "user_id", [](auto& r) { r.set_user_id("a\nb"); }},
+      {"USER_ID_MALFORMED", "user_id", [](auto& r) { r.set_user_id(std::string(129, 'u')); }},
+      {"QUANTITY_INVALID", "quantity", [](auto& r) { r.set_quantity(0); }},
+      {"QUANTITY_INVALID", "quantity", [](auto& r) { r.set_quantity(-1); }},
+      {"MESSAGE_TOO_LARGE", "request", [](auto& r) { r.set_user_id(std::string(5000, 'u')); }},
+  };
+  for (const Case& bad : cases) {
+    v1::CreateReservationRequest request = GoodRequest();
+    bad.spoil(request);
+    const absl::Status error = CreateError(request);
+    EXPECT_EQ(error.code(), absl::StatusCode::kInvalidArgument) << bad.reason;
+    EXPECT_EQ(ReasonOf(error), bad.reason);
+    EXPECT_EQ(MetadataOf(error, "field"), bad.field) << bad.reason;
+    EXPECT_EQ(DetailsOf<google::rpc::BadRequest>(error).size(), 1u) << bad.reason;
+  }
+  EXPECT_FALSE(claim_.has_value()) << "a bad request reached the seller";
+}
+
+TEST_F(ReservationHandlerTest, ADeadlineIsRequiredUnlessThereIsADefault) {
+  EXPECT_EQ(ReasonOf(Create(GoodRequest(), std::nullopt).status()), "DEADLINE_REQUIRED");
+  EXPECT_EQ(ReasonOf(Get(kId, std::nullopt).status()), "DEADLINE_REQUIRED");
+  EXPECT_FALSE(claim_.has_value());
+
+  ReservationHandlerOptions options;
+  options.default_deadline = absl::Seconds(3);
+  Build(options);
+  EXPECT_TRUE(Create(GoodRequest(), std::nullopt).ok());
+  EXPECT_EQ(deadline_, clock_.Now() + absl::Seconds(3));
+}
+
+TEST_F(ReservationHandlerTest, LongDeadlinesAreLowered) {
+  EXPECT_TRUE(Create(GoodRequest(), clock_.Now() + absl::Hours(1)).ok());
+  EXPECT_EQ(deadline_, clock_.Now() + absl::Seconds(30));
+}
+
+TEST_F(ReservationHandlerTest, RefusalsOfTheSellerBecomeErrors) {
+  const std::pair<quota::Refusal, const char*> refusals[] = {
+      {quota::Refusal::kSkuNotFound, "SKU_NOT_FOUND"},
+      {quota::Refusal::kNotOpen, "SALE_NOT_OPEN"},
+      {quota::Refusal::kClosed, "SALE_CLOSED"},
+      {quota::Refusal::kQuantityAboveUserLimit, "QUANTITY_ABOVE_USER_LIMIT"},
+      {quota::Refusal::kUserLimitReached, "USER_LIMIT_REACHED"},
+      {quota::Refusal::kReservationIdReused, "RESERVATION_ID_REUSED"},
+      {quota::Refusal::kSoldOut, "SOLD_OUT"},
+      {quota::Refusal::kExhaustedHere, "EXHAUSTED_HERE"},
+      {quota::Refusal::kOverloaded, "OVERLOADED"},
+      {quota::Refusal::kLedgerUnavailable, "LEDGER_UNAVAILABLE"},
+      {quota::Refusal::kCommitUnknown, "COMMIT_UNKNOWN"},
+      {quota::Refusal::kDraining, "DRAINING"},
+      {quota::Refusal::kDeadlinePassed, "DEADLINE_PASSED"},
+      {quota::Refusal::kInternal, "INTERNAL"},
+  };
+  for (const auto& [refusal, reason] : refusals) {
+    answer_ = quota::Refused{.refusal = refusal};
+    EXPECT_EQ(ReasonOf(CreateError(GoodRequest())), reason);
+  }
+}
+
+TEST_F(ReservationHandlerTest, ANodeThatIsNotReadySendsCallersElsewhere) {
+  ReservationHandler starting([](auto, auto, auto, auto) { FAIL() << "sold before it was ready"; }, &ledger_,
+                              executor_.get(), &clock_, {});
+  absl::Status error;
+  starting.Create(GoodRequest(), clock_.Now() + absl::Seconds(1),
+                  [&](absl::StatusOr<quota::Sold> sold) { error = sold.status(); });
+  EXPECT_EQ(ReasonOf(error), "EXHAUSTED_HERE");
+}
+
+TEST_F(ReservationHandlerTest, GetAnswersFromTheLedger) {
+  const absl::Time soon = clock_.Now() + absl::Seconds(2);
+  EXPECT_EQ(ReasonOf(Get("", soon).status()), "RESERVATION_ID_REQUIRED");
+  EXPECT_EQ(ReasonOf(Get("x", soon).status()), "RESERVATION_ID_MALFORMED");
+  EXPECT_EQ(ReasonOf(Get(kId, soon).status()), "RESERVATION_NOT_FOUND");
+  EXPECT_EQ(MetadataOf(Get(kId, soon).status(), "reservation_id"), kId);
+  EXPECT_EQ(ReasonOf(Get(kId, clock_.Now()).status()), "DEADLINE_PASSED");
+  ledger_.FailNext(1);
+  EXPECT_EQ(ReasonOf(Get(kId, soon).status()), "LEDGER_UNAVAILABLE");
+
+  storage::Sku sku;
+  sku.sku_id = "tv";
+  sku.currency = "EUR";
+  sku.stock = 1;
+  ASSERT_TRUE(ledger_.CreateSku(sku, "test").ok());
+  const auto incarnation = ledger_.RegisterIncarnation("n", "a:1");
+  ASSERT_TRUE(incarnation.ok());
+  ASSERT_TRUE(ledger_.MoveUnits("tv", {{*incarnation, 1}}, std::nullopt, "test").ok());
+  const storage::ReservationClaim claim{*storage::Uuid::Parse(kId), "tv", "u1", 1};
+  ASSERT_TRUE(ledger_.CommitReservations(*incarnation, storage::LockMode::kWait, {&claim, 1}).ok());
+  const auto found = Get(kId, soon);
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(found->user_id, "u1");
+}
+
+TEST_F(ReservationHandlerTest, GetIsRefusedWhenTooManyWait) {
+  Build({}, /*queue=*/1);
+  ledger_.BlockCalls();
+  v1::GetReservationRequest request;
+  request.set_reservation_id(kId);
+  const absl::Time soon = clock_.Now() + absl::Seconds(2);
+  absl::Notification first, second;
+  handler_->Get(request, soon, [&](auto) { first.Notify(); });
+  ledger_.AwaitBlocked(1);
+  handler_->Get(request, soon, [&](auto) { second.Notify(); });  // waits in the queue
+  absl::Status third;
+  handler_->Get(request, soon, [&](absl::StatusOr<storage::Reservation> found) { third = found.status(); });
+  EXPECT_EQ(ReasonOf(third), "OVERLOADED");
+  ledger_.ReleaseCalls();
+  first.WaitForNotification();
+  second.WaitForNotification();
+}
+
+TEST_F(ReservationHandlerTest, MessagesTellTheTimeLeft) {
+  storage::Reservation reservation;
+  reservation.reservation_id = *storage::Uuid::Parse(kId);
+  reservation.created_at = clock_.Now();
+  reservation.expires_at = clock_.Now() + absl::Minutes(15);
+  clock_.AdvanceBy(absl::Minutes(5));
+  v1::Reservation message;
+  handler_->Fill(reservation, &message);
+  EXPECT_EQ(message.remaining_hold().seconds(), 600);
+  EXPECT_EQ(message.state(), v1::RESERVATION_STATE_PENDING);
+
+  clock_.AdvanceBy(absl::Hours(1));
+  message.Clear();
+  handler_->Fill(reservation, &message);
+  EXPECT_EQ(message.remaining_hold().seconds(), 0) << "never negative";
+
+  reservation.state = storage::ReservationState::kConfirmed;
+  message.Clear();
+  handler_->Fill(reservation, &message);
+  EXPECT_FALSE(message.has_remaining_hold()) << "a paid reservation does not lapse";
+}
+
+}  // namespace
+}  // namespace tranche::server

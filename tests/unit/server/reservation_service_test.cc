@@ -1,0 +1,297 @@
+// The gRPC adapters on a real server and channel, with a seller that answers when the test says so.
+#include "server/services/reservation_service.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "storage/bounded_executor.h"
+#include "storage/fake_ledger.h"
+#include "tests/unit/server/error_matchers.h"
+
+namespace tranche::server {
+namespace {
+
+constexpr auto kLong = absl::Seconds(20);
+
+// Keeps the claims that arrive until the test decides them.
+class HeldSales {
+ public:
+  void Sell(storage::ReservationClaim claim, absl::Time deadline, quota::SaleDone done) {
+    absl::MutexLock lock(&mutex_);
+    ++arrived_;
+    held_.push_back({std::move(claim), deadline, std::move(done)});
+    most_held_ = std::max(most_held_, held_.size());
+  }
+
+  bool AwaitArrived(int count) {
+    absl::MutexLock lock(&mutex_);
+    const auto enough = [&] { return arrived_ >= count; };
+    return mutex_.AwaitWithTimeout(absl::Condition(&enough), kLong);
+  }
+
+  // Sells to the holder of the claim that came last or first.
+  void DecideLast() { Decide(/*last=*/true); }
+  void DecideFirst() { Decide(/*last=*/false); }
+
+  absl::Time last_deadline() {
+    absl::MutexLock lock(&mutex_);
+    return held_.back().deadline;
+  }
+  size_t most_held() {
+    absl::MutexLock lock(&mutex_);
+    return most_held_;
+  }
+
+ private:
+  struct Held {
+    storage::ReservationClaim claim;
+    absl::Time deadline;
+    quota::SaleDone done;
+  };
+
+  void Decide(bool last) {
+    Held held;
+    {
+      absl::MutexLock lock(&mutex_);
+      const auto which = last ? held_.end() - 1 : held_.begin();
+      held = std::move(*which);
+      held_.erase(which);
+    }
+    quota::Sold sold;
+    sold.reservation.reservation_id = held.claim.reservation_id;
+    sold.reservation.sku_id = held.claim.sku_id;
+    sold.reservation.user_id = held.claim.user_id;
+    held.done(std::move(sold));
+  }
+
+  absl::Mutex mutex_;
+  std::vector<Held> held_ ABSL_GUARDED_BY(mutex_);
+  int arrived_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t most_held_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+class ReservationServiceTest : public ::testing::Test {
+ protected:
+  void StartServer(int max_outstanding) {
+    handler_.StartServing();
+    service_ = std::make_unique<ReservationServiceImpl>(&handler_, ReservationStreamOptions{max_outstanding});
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(service_.get());
+    server_ = builder.BuildAndStart();
+    ASSERT_NE(server_, nullptr);
+    stub_ = v1::ReservationService::NewStub(
+        grpc::CreateChannel(absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials()));
+  }
+
+  static v1::CreateReservationRequest Request(const std::string& user = "u1") {
+    v1::CreateReservationRequest request;
+    request.set_reservation_id("01890a5d-ac96-774b-bcce-b302099a8057");
+    request.set_sku_id("tv");
+    request.set_user_id(user);
+    request.set_quantity(1);
+    return request;
+  }
+
+  static v1::StreamReservationsRequest Item(uint64_t sequence) {
+    v1::StreamReservationsRequest item;
+    item.set_sequence(sequence);
+    *item.mutable_create() = Request(absl::StrCat("u", sequence));
+    item.mutable_timeout()->set_seconds(5);
+    return item;
+  }
+
+  static std::unique_ptr<grpc::ClientContext> Context() {
+    auto context = std::make_unique<grpc::ClientContext>();
+    context->set_deadline(absl::ToChronoTime(absl::Now() + kLong));
+    return context;
+  }
+
+  static std::string WireReason(const grpc::Status& status) {
+    google::rpc::Status rpc;
+    google::rpc::ErrorInfo info;
+    if (!rpc.ParseFromString(status.error_details()) || rpc.details_size() == 0) return "";
+    return rpc.details(0).UnpackTo(&info) ? info.reason() : "";
+  }
+
+  HeldSales sales_;
+  storage::FakeClock clock_;
+  storage::FakeLedger ledger_{&clock_};
+  storage::BoundedExecutor executor_{1, 4};
+  ReservationHandler handler_{[this](storage::ReservationClaim claim, absl::Time deadline, bool, quota::SaleDone done) {
+                                if (claim.sku_id == "dry")
+                                  return done(quota::Refused{.refusal = quota::Refusal::kExhaustedHere});
+                                sales_.Sell(std::move(claim), deadline, std::move(done));
+                              },
+                              &ledger_,
+                              &executor_,
+                              storage::Clock::Real(),
+                              {}};
+  std::unique_ptr<ReservationServiceImpl> service_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<v1::ReservationService::Stub> stub_;
+};
+
+TEST_F(ReservationServiceTest, ErrorsCarryDetailsAndPushback) {
+  StartServer(8);
+  auto context = Context();
+  v1::CreateReservationRequest request = Request();
+  request.set_sku_id("dry");
+  v1::CreateReservationResponse response;
+  const grpc::Status status = stub_->CreateReservation(context.get(), request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(WireReason(status), "EXHAUSTED_HERE");
+  const auto pushback = context->GetServerTrailingMetadata().find("grpc-retry-pushback-ms");
+  ASSERT_NE(pushback, context->GetServerTrailingMetadata().end());
+  EXPECT_EQ(std::string(pushback->second.data(), pushback->second.size()), "50");
+}
+
+TEST_F(ReservationServiceTest, ACallWithoutDeadlineIsRefused) {
+  StartServer(8);
+  grpc::ClientContext context;
+  v1::CreateReservationResponse response;
+  const grpc::Status status = stub_->CreateReservation(&context, Request(), &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(WireReason(status), "DEADLINE_REQUIRED");
+}
+
+TEST_F(ReservationServiceTest, AClaimIsDecidedAlsoWhenItsCallerHasGone) {
+  StartServer(8);
+  auto context = Context();
+  v1::CreateReservationResponse response;
+  std::thread caller([&] {
+    const grpc::Status status = stub_->CreateReservation(context.get(), Request(), &response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);
+  });
+  ASSERT_TRUE(sales_.AwaitArrived(1));
+  context->TryCancel();
+  caller.join();
+  sales_.DecideFirst();
+  server_->Shutdown();  // would hang if the call had not been finished
+}
+
+TEST_F(ReservationServiceTest, StreamAnswersInTheOrderOfDecisionAndAfterHalfClose) {
+  StartServer(8);
+  auto context = Context();
+  auto stream = stub_->StreamReservations(context.get());
+  for (uint64_t i = 1; i <= 3; ++i) ASSERT_TRUE(stream->Write(Item(i)));
+  ASSERT_TRUE(stream->WritesDone());
+  ASSERT_TRUE(sales_.AwaitArrived(3));
+  for (uint64_t i = 3; i >= 1; --i) {
+    sales_.DecideLast();
+    v1::StreamReservationsResponse response;
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_EQ(response.sequence(), i);
+    EXPECT_EQ(response.created().reservation().user_id(), absl::StrCat("u", i));
+  }
+  v1::StreamReservationsResponse none;
+  EXPECT_FALSE(stream->Read(&none));
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(ReservationServiceTest, StreamItemsFailOneByOne) {
+  StartServer(8);
+  auto context = Context();
+  auto stream = stub_->StreamReservations(context.get());
+  v1::StreamReservationsRequest bad = Item(7);
+  bad.mutable_create()->set_quantity(0);
+  v1::StreamReservationsRequest hurried = Item(8);
+  hurried.mutable_timeout()->set_seconds(-1);
+  std::map<uint64_t, std::string> reasons;
+  for (const auto& item : {bad, hurried}) {
+    ASSERT_TRUE(stream->Write(item));
+    v1::StreamReservationsResponse response;
+    ASSERT_TRUE(stream->Read(&response));
+    google::rpc::ErrorInfo info;
+    ASSERT_TRUE(response.error().details(0).UnpackTo(&info));
+    reasons[response.sequence()] = info.reason();
+  }
+  EXPECT_EQ(reasons, (std::map<uint64_t, std::string>{{7, "QUANTITY_INVALID"}, {8, "FIELD_INVALID"}}));
+  ASSERT_TRUE(stream->WritesDone());
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(ReservationServiceTest, StreamItemsHaveTheirOwnTimeout) {
+  StartServer(8);
+  auto context = Context();
+  auto stream = stub_->StreamReservations(context.get());
+  const absl::Time before = absl::Now();
+  ASSERT_TRUE(stream->Write(Item(1)));
+  ASSERT_TRUE(sales_.AwaitArrived(1));
+  EXPECT_GE(sales_.last_deadline(), before + absl::Seconds(5));
+  EXPECT_LE(sales_.last_deadline(), absl::Now() + absl::Seconds(5));
+  sales_.DecideFirst();
+  stream->WritesDone();
+  v1::StreamReservationsResponse response;
+  EXPECT_TRUE(stream->Read(&response));
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(ReservationServiceTest, StreamStopsReadingAtItsBound) {
+  StartServer(/*max_outstanding=*/2);
+  auto context = Context();
+  auto stream = stub_->StreamReservations(context.get());
+  constexpr int kItems = 50;
+  for (int i = 1; i <= kItems; ++i) ASSERT_TRUE(stream->Write(Item(i)));
+  ASSERT_TRUE(stream->WritesDone());
+  for (int i = 1; i <= kItems; ++i) {
+    // The server may hold two: it never waits for more before it is answered.
+    ASSERT_TRUE(sales_.AwaitArrived(std::min(i + 1, kItems)));
+    sales_.DecideFirst();
+    v1::StreamReservationsResponse response;
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_EQ(response.sequence(), static_cast<uint64_t>(i));
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(sales_.most_held(), 2u);
+}
+
+TEST_F(ReservationServiceTest, ACancelledStreamEndsOnceItsClaimsAreDecided) {
+  StartServer(8);
+  auto context = Context();
+  auto stream = stub_->StreamReservations(context.get());
+  ASSERT_TRUE(stream->Write(Item(1)));
+  ASSERT_TRUE(stream->Write(Item(2)));
+  ASSERT_TRUE(sales_.AwaitArrived(2));
+  context->TryCancel();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  sales_.DecideFirst();
+  sales_.DecideFirst();
+  server_->Shutdown();  // would hang if the stream had not been finished
+}
+
+TEST_F(ReservationServiceTest, StoppingEndsIdleStreamsAndLaterOnes) {
+  StartServer(8);
+  auto context = Context();
+  auto idle = stub_->StreamReservations(context.get());
+  ASSERT_TRUE(idle->Write(Item(1)));
+  ASSERT_TRUE(sales_.AwaitArrived(1));
+  service_->StopStreams();
+  sales_.DecideFirst();
+  v1::StreamReservationsResponse response;
+  EXPECT_TRUE(idle->Read(&response)) << "what was accepted is answered";
+  EXPECT_FALSE(idle->Read(&response));
+  EXPECT_EQ(WireReason(idle->Finish()), "DRAINING");
+
+  auto later_context = Context();
+  auto later = stub_->StreamReservations(later_context.get());
+  EXPECT_FALSE(later->Read(&response));
+  EXPECT_EQ(WireReason(later->Finish()), "DRAINING");
+}
+
+}  // namespace
+}  // namespace tranche::server
