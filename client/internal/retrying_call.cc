@@ -12,8 +12,8 @@ RetryingCall::RetryingCall(CallEnvironment& environment, absl::Time deadline)
 }
 
 RetryingCall::~RetryingCall() {
-  // The context holds its channel. Once the call has ended the client may be gone, and a channel whose last owner is one
-  // of gRPC's own threads would wait for that very thread.
+  // The context holds its channel. Once the call has ended the client may be gone, and a channel whose last owner is
+  // one of gRPC's own threads would wait for that very thread.
   context_.reset();
   environment_.CallEnds();
 }
