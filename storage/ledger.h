@@ -120,6 +120,11 @@ struct Sku {
   absl::Time closes_at = absl::InfiniteFuture();
   bool closed = false;
   int32_t slots_per_slice = 1;
+  // Split over all live nodes before anybody asks. Otherwise the units wait in the pool until a node's first request
+  // makes demand: for a long tail of SKUs, which would be one slot row and one znode per node and SKU.
+  bool presplit = true;
+  // The balancer leaves the units where they are. What a dead node held goes to the pool all the same, and stays there.
+  bool quota_frozen = false;
   // Read from the slots and, for `holds_may_lapse`, the reservations; ignored by CreateSku.
   int64_t unsold = 0;
   int64_t quota_version = 0;
@@ -143,6 +148,12 @@ struct QuotaSnapshot {
   std::vector<Slice> slices;
 };
 
+// A SKU and its quota, read in one snapshot.
+struct SkuQuota {
+  Sku sku;
+  QuotaSnapshot quota;
+};
+
 // Changes what a holder has left: negative withdraws into the pool (at most what remains), positive deposits out of the
 // pool (at most what the pool then has, served in the order given).
 struct QuotaDelta {
@@ -150,11 +161,36 @@ struct QuotaDelta {
   int64_t units = 0;
 };
 
+// The deltas of one SKU; holders are distinct.
+struct QuotaMove {
+  std::string sku_id;
+  std::vector<QuotaDelta> deltas;
+  // When given, the SKU's quota version must still be this one.
+  std::optional<int64_t> expected_quota_version;
+};
+
+// SKUs per call of ReadQuotas and MoveUnitsBatch: a bound on how long one transaction holds its locks.
+inline constexpr int kMaxQuotaBatch = 64;
+
 struct Incarnation {
   IncarnationId id = kPool;
   std::string node_name;
   std::string address;
   absl::Time started_at;
+  // An operator asked it to hand back its units and to get no more.
+  bool draining = false;
+};
+
+// Who changed stock, quota or a node's part in the sale, when, from what to what.
+struct AuditEntry {
+  int64_t id = 0;
+  absl::Time at;
+  std::string actor;
+  std::string action;
+  std::string sku_id;                 // "" for what concerns no SKU
+  IncarnationId incarnation = kPool;  // kPool for what concerns no single node
+  std::string before;                 // JSON
+  std::string after;                  // JSON
 };
 
 struct LedgerViolation {
@@ -184,29 +220,48 @@ class StockLedger {
   // Ascending by id, those after `after` ("" = from the start), at most `limit`.
   virtual absl::StatusOr<std::vector<Sku>> ListSkus(const std::string& after, int limit) = 0;
   virtual absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const std::string& actor) = 0;
-  virtual absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, const std::string& actor) = 0;
-  // Takes up to `units` unsold units away: from the pool, then from the slices with the most.
+  // Adds units, into the pool. With `expected_stock`, kAborted when the SKU's stock is another: only operators change
+  // it, so that this tells two of them apart, and makes a call whose answer was lost safe to repeat.
+  virtual absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
+                                       const std::string& actor) = 0;
+  // Takes up to `units` unsold units away: from the pool, then from the slices with the most. `expected_stock` as
+  // above.
   virtual absl::StatusOr<ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
-                                                   const std::string& actor) = 0;
+                                                   std::optional<int64_t> expected_stock, const std::string& actor) = 0;
+  // Freezes or thaws the SKU's quota. Repeating it changes and audits nothing.
+  virtual absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) = 0;
 
-  virtual absl::StatusOr<QuotaSnapshot> ReadQuota(const std::string& sku_id) = 0;
-  // Applies the deltas in one transaction, withdrawals first, and returns the SKU's quota after it. Holders are
-  // distinct. A deposit to an incarnation that is not live stays in the pool. With `expected_quota_version`, kAborted
-  // when the SKU has another.
-  virtual absl::StatusOr<QuotaSnapshot> MoveUnits(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,
-                                                  std::optional<int64_t> expected_quota_version,
-                                                  const std::string& actor) = 0;
-  // SKUs that are not closed and have units in the pool; ascending by id, those after `after`, at most `limit`.
+  // Those of the SKUs that exist, ascending by id, all in one snapshot. At most kMaxQuotaBatch distinct ids.
+  virtual absl::StatusOr<std::vector<SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) = 0;
+  // Applies the moves in one transaction; each SKU, with withdrawals before deposits, is moved or refused by itself:
+  // kNotFound, or kAborted when its version is not the expected one. Results are in the order of `moves`, with the SKU
+  // as it is after its move. A deposit to an incarnation that is not live stays in the pool. At most kMaxQuotaBatch
+  // moves of distinct SKUs.
+  virtual absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> MoveUnitsBatch(absl::Span<const QuotaMove> moves,
+                                                                               const std::string& actor) = 0;
+  // The same for one SKU.
+  absl::StatusOr<QuotaSnapshot> ReadQuota(const std::string& sku_id);
+  absl::StatusOr<QuotaSnapshot> MoveUnits(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,
+                                          std::optional<int64_t> expected_quota_version, const std::string& actor);
+  // SKUs whose units are to be handed out: presplit, neither closed nor frozen, with units in the pool; ascending by
+  // id, those after `after`, at most `limit`. Costs in proportion to what it returns, however many SKUs there are.
   virtual absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) = 0;
   // Every slice of one incarnation, keyed by SKU; for (re)announcing.
   virtual absl::StatusOr<std::vector<std::pair<std::string, Slice>>> ListSlices(IncarnationId incarnation) = 0;
 
-  virtual absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name,
-                                                            const std::string& address) = 0;
+  // A new incarnation; `draining` when its node was draining already.
+  virtual absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
+                                                            bool draining = false) = 0;
   virtual absl::StatusOr<std::vector<Incarnation>> ListLiveIncarnations() = 0;
+  // kNotFound when the incarnation is not live. Repeating it changes and audits nothing.
+  virtual absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining,
+                                                  const std::string& actor) = 0;
   // Moves everything the incarnation holds into the pool and ends it: no later commit of it succeeds. Returns the SKUs
   // whose quota changed. Repeating it is harmless.
   virtual absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) = 0;
+
+  // The newest first: those of the SKU ("" = of all) with an id below `before` (0 = from the newest), at most `limit`.
+  virtual absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) = 0;
 
   virtual absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) = 0;
 };
