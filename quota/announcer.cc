@@ -83,7 +83,7 @@ absl::Status Round(Coordination& session, std::vector<Target>* targets) {
   return last;
 }
 
-absl::Status Announce(SessionSource& sessions, std::vector<Target> targets) {
+absl::Status AnnounceTargets(SessionSource& sessions, std::vector<Target> targets) {
   absl::Status result;
   for (size_t begin = 0; begin < targets.size(); begin += kChunk) {
     const size_t end = std::min(begin + kChunk, targets.size());
@@ -100,40 +100,46 @@ absl::Status Announce(SessionSource& sessions, std::vector<Target> targets) {
   return result;
 }
 
+Target TargetOf(const SkuToAnnounce& sku) {
+  const SkuAnnouncement fresh = ToAnnouncement(sku.sku);
+  return Target{.path = SkuPath(sku.sku.sku_id),
+                .data = fresh.SerializeAsString(),
+                .parent = SkuBucketPath(sku.sku.sku_id),
+                .make_parent = true,
+                .supersedes = [fresh, always = sku.always](const std::string& data) {
+                  SkuAnnouncement present;
+                  return !present.ParseFromString(data) || Supersedes(fresh, present, always);
+                }};
+}
+
+Target TargetOf(const SliceToAnnounce& slice) {
+  SliceAnnouncement announcement;
+  announcement.set_allotted(slice.allotted);
+  announcement.set_version(slice.version);
+  return Target{.path = SlicePath(slice.incarnation, slice.sku_id),
+                .data = announcement.SerializeAsString(),
+                .parent = SlicesPath(slice.incarnation),
+                .make_parent = false,
+                .supersedes = [version = slice.version](const std::string& data) {
+                  SliceAnnouncement present;
+                  return !present.ParseFromString(data) || version > present.version();
+                }};
+}
+
 }  // namespace
 
-absl::Status Announcer::AnnounceSlices(absl::Span<const SliceToAnnounce> slices) {
+absl::Status Announcer::Announce(absl::Span<const SkuToAnnounce> skus, absl::Span<const SliceToAnnounce> slices) {
   std::vector<Target> targets;
-  for (const SliceToAnnounce& slice : slices) {
-    SliceAnnouncement announcement;
-    announcement.set_allotted(slice.allotted);
-    announcement.set_version(slice.version);
-    targets.push_back(Target{.path = SlicePath(slice.incarnation, slice.sku_id),
-                             .data = announcement.SerializeAsString(),
-                             .parent = SlicesPath(slice.incarnation),
-                             .make_parent = false,
-                             .supersedes = [version = slice.version](const std::string& data) {
-                               SliceAnnouncement present;
-                               return !present.ParseFromString(data) || version > present.version();
-                             }});
-  }
-  return Announce(*sessions_, std::move(targets));
+  targets.reserve(skus.size() + slices.size());
+  for (const SkuToAnnounce& sku : skus) targets.push_back(TargetOf(sku));
+  for (const SliceToAnnounce& slice : slices) targets.push_back(TargetOf(slice));
+  return AnnounceTargets(*sessions_, std::move(targets));
 }
 
 absl::Status Announcer::AnnounceSkus(absl::Span<const storage::Sku> skus) {
-  std::vector<Target> targets;
-  for (const storage::Sku& sku : skus) {
-    const SkuAnnouncement fresh = ToAnnouncement(sku);
-    targets.push_back(Target{.path = SkuPath(sku.sku_id),
-                             .data = fresh.SerializeAsString(),
-                             .parent = SkuBucketPath(sku.sku_id),
-                             .make_parent = true,
-                             .supersedes = [fresh](const std::string& data) {
-                               SkuAnnouncement present;
-                               return !present.ParseFromString(data) || Supersedes(fresh, present);
-                             }});
-  }
-  return Announce(*sessions_, std::move(targets));
+  std::vector<SkuToAnnounce> targets;
+  for (const storage::Sku& sku : skus) targets.push_back({sku, /*always=*/false});
+  return Announce(targets, {});
 }
 
 }  // namespace tranche::quota

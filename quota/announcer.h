@@ -28,16 +28,25 @@ struct SliceToAnnounce {
   int64_t version = 0;
 };
 
+// A SKU as read from the ledger.
+struct SkuToAnnounce {
+  storage::Sku sku;
+  // Written also when only its version is newer. For changes after which units may be unsold again: a "sold out" that
+  // was read before and is written late must find a newer version there.
+  bool always = false;
+};
+
 // Thread-safe.
 class Announcer {
  public:
   explicit Announcer(SessionSource* sessions) : sessions_(sessions) {}
 
-  // Announces those of the slices whose announcement is missing or older. A slice of an incarnation that is gone is
+  // Announces those of the SKUs whose terms changed and those of the slices whose announcement is missing or older, the
+  // SKUs first: a node cannot sell a slice whose terms it does not find. A slice of an incarnation that is gone is
   // skipped. kUnavailable when some could not be written; repeating is harmless.
-  absl::Status AnnounceSlices(absl::Span<const SliceToAnnounce> slices);
+  absl::Status Announce(absl::Span<const SkuToAnnounce> skus, absl::Span<const SliceToAnnounce> slices);
 
-  // Announces SKUs as read from the ledger. Equal content is not written again.
+  absl::Status AnnounceSlices(absl::Span<const SliceToAnnounce> slices) { return Announce({}, slices); }
   absl::Status AnnounceSkus(absl::Span<const storage::Sku> skus);
 
  private:

@@ -81,6 +81,9 @@ class Coordination {
   virtual std::vector<absl::StatusOr<Znode>> GetMany(absl::Span<const std::string> paths, Watch watch) = 0;
   virtual std::vector<absl::Status> Apply(absl::Span<const WriteOp> ops) = 0;
 
+  // Makes the root and the fixed first level again where they are missing: somebody deleted the tree.
+  virtual absl::Status EnsureFixedPaths() = 0;
+
   // To compare with Znode::ephemeral_owner.
   virtual int64_t SessionId() const = 0;
 };

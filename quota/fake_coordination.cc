@@ -64,6 +64,8 @@ class FakeSession : public Coordination {
     return results;
   }
 
+  absl::Status EnsureFixedPaths() override { return zookeeper_->EnsureFixedPaths(id_); }
+
   int64_t SessionId() const override { return id_; }
 
  private:
@@ -195,13 +197,27 @@ absl::StatusOr<int64_t> FakeZookeeper::AddSession(CoordinationObserver* observer
   const int64_t id = next_session_id_++;
   sessions_[id].observer = observer;
   Queue(id, EventKind::kConnected);
+  CreateFixedPaths();
+  return id;
+}
+
+void FakeZookeeper::CreateFixedPaths() {
   for (const char* const path : kFixedPaths) {
     const absl::Status created =
         Perform({.kind = WriteOp::Kind::kCreatePersistent, .path = path, .data = "", .version = kAnyVersion},
                 /*ephemeral_owner=*/0);
     CHECK(created.ok() || absl::IsAlreadyExists(created)) << created;
   }
-  return id;
+}
+
+absl::Status FakeZookeeper::EnsureFixedPaths(int64_t session_id) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (absl::Status usable = CheckSession(session_id); !usable.ok()) return usable;
+    CreateFixedPaths();
+  }
+  DeliverIfImmediate();
+  return absl::OkStatus();
 }
 
 void FakeZookeeper::RemoveSession(int64_t session_id) {

@@ -83,12 +83,14 @@ class FakeZookeeper {
 
   absl::StatusOr<int64_t> AddSession(CoordinationObserver* observer);
   void RemoveSession(int64_t session_id);
+  absl::Status EnsureFixedPaths(int64_t session_id);
 
   absl::StatusOr<Znode> Get(int64_t session_id, const std::string& path, Watch watch);
   absl::StatusOr<std::vector<std::string>> List(int64_t session_id, const std::string& path, Watch watch);
   absl::Status Write(int64_t session_id, const WriteOp& op, CreateMode mode);
 
   absl::Status CheckSession(int64_t session_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CreateFixedPaths() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Perform(const WriteOp& op, int64_t ephemeral_owner) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status PerformCreate(const WriteOp& op, int64_t ephemeral_owner) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status PerformDelete(const WriteOp& op) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

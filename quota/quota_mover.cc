@@ -1,32 +1,65 @@
 #include "quota/quota_mover.h"
 
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "glog/logging.h"
 
 namespace tranche::quota {
 
-absl::StatusOr<storage::QuotaSnapshot> QuotaMover::Move(const std::string& sku_id,
-                                                        absl::Span<const storage::QuotaDelta> deltas,
+namespace {
+
+using storage::QuotaDelta;
+using storage::QuotaMove;
+using storage::SkuQuota;
+
+void AddSlices(const QuotaMove& move, const storage::QuotaSnapshot& quota, std::vector<SliceToAnnounce>* slices) {
+  std::map<storage::IncarnationId, const storage::Slice*> by_holder;
+  for (const storage::Slice& slice : quota.slices) by_holder[slice.holder] = &slice;
+  for (const QuotaDelta& delta : move.deltas) {
+    const auto found = by_holder.find(delta.holder);
+    if (found == by_holder.end()) continue;  // an incarnation that has ended
+    const storage::Slice& slice = *found->second;
+    slices->push_back({slice.holder, move.sku_id, slice.allotted, slice.version});
+  }
+}
+
+bool TakesFromPool(const QuotaMove& move) {
+  int64_t sum = 0;
+  for (const QuotaDelta& delta : move.deltas) sum += delta.units;
+  return sum > 0;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> QuotaMover::MoveBatch(absl::Span<const QuotaMove> moves,
+                                                                            const std::string& actor) {
+  absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> moved = ledger_->MoveUnitsBatch(moves, actor);
+  if (!moved.ok()) return moved;
+  std::vector<SkuToAnnounce> skus;
+  std::vector<SliceToAnnounce> slices;
+  for (size_t i = 0; i < moves.size(); ++i) {
+    const absl::StatusOr<SkuQuota>& after = (*moved)[i];
+    if (!after.ok()) continue;
+    skus.push_back({after->sku, /*always=*/TakesFromPool(moves[i])});
+    AddSlices(moves[i], after->quota, &slices);
+  }
+  const absl::Status announced = announcer_->Announce(skus, slices);
+  LOG_IF(WARNING, !announced.ok()) << "quota of " << skus.size() << " SKUs moved (" << actor
+                                   << ") but not announced, left to the balancer's repair: " << announced.message();
+  return moved;
+}
+
+absl::StatusOr<storage::QuotaSnapshot> QuotaMover::Move(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,
                                                         std::optional<int64_t> expected_quota_version,
                                                         const std::string& actor) {
-  absl::StatusOr<storage::QuotaSnapshot> quota = ledger_->MoveUnits(sku_id, deltas, expected_quota_version, actor);
-  if (!quota.ok()) return quota;
-
-  std::vector<SliceToAnnounce> slices;
-  for (const storage::QuotaDelta& delta : deltas) {
-    for (const storage::Slice& slice : quota->slices) {
-      if (slice.holder == delta.holder) slices.push_back({slice.holder, sku_id, slice.allotted, slice.version});
-    }
-  }
-  // The terms first: a node cannot sell a slice whose terms it does not find. They are there but for a new SKU's
-  // moment.
-  const absl::StatusOr<storage::Sku> sku = ledger_->GetSku(sku_id);
-  absl::Status announced = sku.ok() ? announcer_->AnnounceSkus({*sku}) : sku.status();
-  announced.Update(announcer_->AnnounceSlices(slices));
-  LOG_IF(WARNING, !announced.ok()) << "quota of " << sku_id << " moved (" << actor
-                                   << ") but not announced, left to the balancer's repair: " << announced.message();
-  return quota;
+  const QuotaMove move{sku_id, {deltas.begin(), deltas.end()}, expected_quota_version};
+  auto moved = MoveBatch({&move, 1}, actor);
+  if (!moved.ok()) return moved.status();
+  absl::StatusOr<SkuQuota>& after = moved->front();
+  if (!after.ok()) return after.status();
+  return std::move(after->quota);
 }
 
 }  // namespace tranche::quota

@@ -37,10 +37,18 @@ SkuTerms TermsOf(const SkuAnnouncement& announcement) {
   return terms;
 }
 
-bool Supersedes(const SkuAnnouncement& fresh, const SkuAnnouncement& present) {
-  if (fresh.version() != present.version()) return fresh.version() > present.version();
-  return (fresh.unsold() == 0) != (present.unsold() == 0) ||
-         (fresh.unsold() == 0 && fresh.holds_may_lapse() != present.holds_may_lapse());
+bool SameTerms(const SkuAnnouncement& a, const SkuAnnouncement& b) {
+  const bool a_sold_out = a.unsold() == 0;
+  return a_sold_out == (b.unsold() == 0) && (!a_sold_out || a.holds_may_lapse() == b.holds_may_lapse()) &&
+         a.state() == b.state() && a.per_user_limit() == b.per_user_limit() && a.opens_at_us() == b.opens_at_us() &&
+         a.closes_at_us() == b.closes_at_us();
+}
+
+bool Supersedes(const SkuAnnouncement& fresh, const SkuAnnouncement& present, bool always) {
+  if (fresh.version() < present.version()) return false;
+  // Between two versions units are only sold: what says otherwise was read earlier.
+  if (fresh.version() == present.version() && fresh.unsold() > 0 && present.unsold() == 0) return false;
+  return (always && fresh.version() > present.version()) || !SameTerms(fresh, present);
 }
 
 }  // namespace tranche::quota

@@ -11,7 +11,7 @@ internal::v1::SkuAnnouncement ToAnnouncement(const storage::Sku& sku);
 SkuTerms TermsOf(const internal::v1::SkuAnnouncement& announcement);
 
 // Is it worth writing `fresh` over `present`? Not when it is older, nor when a node would do the same on both: the
-// exact number of unsold units matters to nobody, that there are none does.
-bool Supersedes(const internal::v1::SkuAnnouncement& fresh, const internal::v1::SkuAnnouncement& present);
+// exact number of unsold units matters to nobody, that there are none does. With `always`, whenever it is newer.
+bool Supersedes(const internal::v1::SkuAnnouncement& fresh, const internal::v1::SkuAnnouncement& present, bool always);
 
 }  // namespace tranche::quota

@@ -3,8 +3,19 @@
 namespace tranche::quota {
 
 void SliceTable::SetListener(Listener listener) {
-  absl::MutexLock lock(&mutex_);
+  absl::MutexLock lock(&listener_mutex_);
   listener_ = std::move(listener);
+}
+
+void SliceTable::SetChangeListener(std::function<void(const std::string& sku_id)> changed) {
+  absl::MutexLock lock(&listener_mutex_);
+  changed_ = std::move(changed);
+}
+
+void SliceTable::Begin(storage::IncarnationId incarnation) {
+  absl::MutexLock lock(&mutex_);
+  incarnation_ = incarnation;
+  slices_.clear();
 }
 
 std::shared_ptr<Slice> SliceTable::Find(absl::string_view sku_id) const {
@@ -13,10 +24,11 @@ std::shared_ptr<Slice> SliceTable::Find(absl::string_view sku_id) const {
   return found == slices_.end() ? nullptr : found->second;
 }
 
-std::shared_ptr<Slice> SliceTable::FindOrAdd(const std::string& sku_id, storage::IncarnationId incarnation) {
+std::shared_ptr<Slice> SliceTable::FindOrAdd(const std::string& sku_id) {
   absl::MutexLock lock(&mutex_);
+  if (incarnation_ == storage::kPool) return nullptr;
   std::shared_ptr<Slice>& slice = slices_[sku_id];
-  if (slice == nullptr || slice->incarnation() != incarnation) slice = std::make_shared<Slice>(incarnation);
+  if (slice == nullptr) slice = std::make_shared<Slice>(incarnation_);
   return slice;
 }
 
@@ -25,24 +37,29 @@ void SliceTable::Remove(absl::string_view sku_id) {
   slices_.erase(sku_id);
 }
 
-void SliceTable::Clear() {
-  absl::MutexLock lock(&mutex_);
-  slices_.clear();
-}
-
 std::vector<std::pair<std::string, std::shared_ptr<Slice>>> SliceTable::All() const {
   absl::ReaderMutexLock lock(&mutex_);
   return {slices_.begin(), slices_.end()};
 }
 
 void SliceTable::NoteExhausted() const {
-  absl::ReaderMutexLock lock(&mutex_);
+  absl::ReaderMutexLock lock(&listener_mutex_);
   if (listener_.exhausted) listener_.exhausted();
 }
 
 void SliceTable::NoteIncarnationEnded(storage::IncarnationId incarnation) const {
-  absl::ReaderMutexLock lock(&mutex_);
+  absl::ReaderMutexLock lock(&listener_mutex_);
   if (listener_.incarnation_ended) listener_.incarnation_ended(incarnation);
+}
+
+void SliceTable::NoteChanged(const std::string& sku_id) const {
+  // Called without the lock: it goes deep, and may come back here.
+  std::function<void(const std::string&)> changed;
+  {
+    absl::ReaderMutexLock lock(&listener_mutex_);
+    changed = changed_;
+  }
+  if (changed) changed(sku_id);
 }
 
 }  // namespace tranche::quota

@@ -39,11 +39,14 @@ class Slice {
     terms_.swap(fresh);
   }
 
-  // Demand, for the report to the balancer.
-  void CountGranted() { granted_.fetch_add(1, std::memory_order_relaxed); }
-  void CountDenied() { denied_.fetch_add(1, std::memory_order_relaxed); }
-  uint64_t granted() const { return granted_.load(std::memory_order_relaxed); }
-  uint64_t denied() const { return denied_.load(std::memory_order_relaxed); }
+  // Demand in units, for the report to the balancer.
+  void CountGranted(int64_t units) { granted_.fetch_add(units, std::memory_order_relaxed); }
+  void CountDenied(int64_t units) { denied_.fetch_add(units, std::memory_order_relaxed); }
+  int64_t granted() const { return granted_.load(std::memory_order_relaxed); }
+  int64_t denied() const { return denied_.load(std::memory_order_relaxed); }
+  // Units that were granted and are not settled yet.
+  void CountInFlight(int64_t units) { in_flight_.fetch_add(units, std::memory_order_relaxed); }
+  int64_t in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
 
   // Remembers the smallest quantity that was refused for want of units. True if it is news.
   bool MarkWanted(int64_t quantity) {
@@ -63,8 +66,9 @@ class Slice {
  private:
   const storage::IncarnationId incarnation_;
   SliceCounter counter_;
-  std::atomic<uint64_t> granted_{0};
-  std::atomic<uint64_t> denied_{0};
+  std::atomic<int64_t> granted_{0};
+  std::atomic<int64_t> denied_{0};
+  std::atomic<int64_t> in_flight_{0};
   std::atomic<int64_t> wanted_{0};
   mutable absl::Mutex mutex_;
   std::shared_ptr<const SkuTerms> terms_ ABSL_GUARDED_BY(mutex_);
@@ -80,22 +84,33 @@ class SliceTable {
     std::function<void(storage::IncarnationId)> incarnation_ended;
   };
   void SetListener(Listener listener);
+  // Called on the agent's thread when a SKU's slice got units or other terms: those who wait for it may go on.
+  void SetChangeListener(std::function<void(const std::string& sku_id)> changed);
 
-  // Null if the node holds nothing of the SKU.
+  // Forgets all slices: from now on the node sells as this incarnation.
+  void Begin(storage::IncarnationId incarnation);
+
+  // Null if the node knows nothing of the SKU.
   std::shared_ptr<Slice> Find(absl::string_view sku_id) const;
-  // The slice of this incarnation, made if need be; one of an earlier incarnation is replaced.
-  std::shared_ptr<Slice> FindOrAdd(const std::string& sku_id, storage::IncarnationId incarnation);
+  // The present incarnation's slice, made if need be. An empty one makes demand for a SKU of which nothing is held.
+  // Null before the first incarnation.
+  std::shared_ptr<Slice> FindOrAdd(const std::string& sku_id);
   void Remove(absl::string_view sku_id);
-  void Clear();
   std::vector<std::pair<std::string, std::shared_ptr<Slice>>> All() const;
 
   void NoteExhausted() const;
   void NoteIncarnationEnded(storage::IncarnationId incarnation) const;
+  void NoteChanged(const std::string& sku_id) const;
 
  private:
   mutable absl::Mutex mutex_;
+  storage::IncarnationId incarnation_ ABSL_GUARDED_BY(mutex_) = storage::kPool;
   absl::flat_hash_map<std::string, std::shared_ptr<Slice>> slices_ ABSL_GUARDED_BY(mutex_);
-  Listener listener_ ABSL_GUARDED_BY(mutex_);
+
+  // Apart, since listeners call back.
+  mutable absl::Mutex listener_mutex_;
+  Listener listener_ ABSL_GUARDED_BY(listener_mutex_);
+  std::function<void(const std::string&)> changed_ ABSL_GUARDED_BY(listener_mutex_);
 };
 
 }  // namespace tranche::quota

@@ -39,6 +39,7 @@ class ZookeeperSession : public Coordination {
   absl::Status Delete(const std::string& path, int32_t version) override;
   std::vector<absl::StatusOr<Znode>> GetMany(absl::Span<const std::string> paths, Watch watch) override;
   std::vector<absl::Status> Apply(absl::Span<const WriteOp> ops) override;
+  absl::Status EnsureFixedPaths() override { return CreateTree(); }
   int64_t SessionId() const override { return session_id_; }
 
   // With the id, what another client needs to attach to this session.

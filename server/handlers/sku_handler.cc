@@ -17,7 +17,7 @@ constexpr int kLargestPage = 1000;
 }  // namespace
 
 void AnnounceSku(quota::Announcer& announcer, const storage::Sku& sku) {
-  const absl::Status announced = announcer.AnnounceSkus({&sku, 1});
+  const absl::Status announced = announcer.Announce({{sku, /*always=*/true}}, {});
   if (!announced.ok()) LOG(WARNING) << "SKU " << sku.sku_id << " is changed but not yet announced: " << announced;
 }
 
