@@ -10,9 +10,9 @@
 #include "absl/time/time.h"
 #include "quota/sku_directory.h"
 #include "quota/slice_table.h"
-#include "storage/bounded_executor.h"
 #include "storage/clock.h"
 #include "storage/commit_pipeline.h"
+#include "storage/executor.h"
 #include "storage/ledger.h"
 
 namespace tranche::quota {
@@ -56,7 +56,7 @@ using SaleDone = absl::AnyInvocable<void(SaleResult)>;
 class Seller {
  public:
   Seller(SliceTable* slices, SkuDirectory* directory, storage::CommitPipeline* pipeline,
-         storage::ReservationLedger* ledger, storage::BoundedExecutor* executor, storage::Clock* clock)
+         storage::ReservationLedger* ledger, storage::Executor* executor, storage::Clock* clock)
       : slices_(slices),
         directory_(directory),
         pipeline_(pipeline),
@@ -82,7 +82,7 @@ class Seller {
   SkuDirectory* const directory_;
   storage::CommitPipeline* const pipeline_;
   storage::ReservationLedger* const ledger_;
-  storage::BoundedExecutor* const executor_;
+  storage::Executor* const executor_;
   storage::Clock* const clock_;
   std::atomic<bool> accepting_{true};
 };

@@ -14,8 +14,8 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "quota/sku_terms.h"
-#include "storage/bounded_executor.h"
 #include "storage/clock.h"
+#include "storage/executor.h"
 #include "storage/ledger.h"
 
 namespace tranche::quota {
@@ -27,7 +27,7 @@ class SkuDirectory {
   using Found = absl::StatusOr<std::optional<SkuTerms>>;
   using LookupDone = absl::AnyInvocable<void(const Found&)>;
 
-  SkuDirectory(storage::StockLedger* ledger, storage::BoundedExecutor* executor, storage::Clock* clock)
+  SkuDirectory(storage::StockLedger* ledger, storage::Executor* executor, storage::Clock* clock)
       : ledger_(ledger), executor_(executor), clock_(clock) {}
 
   // Calls `done` exactly once: inline from what is known, else on a thread of the executor. Lookups of one SKU that
@@ -48,7 +48,7 @@ class SkuDirectory {
   void Read(const std::string& sku_id);
 
   storage::StockLedger* const ledger_;
-  storage::BoundedExecutor* const executor_;
+  storage::Executor* const executor_;
   storage::Clock* const clock_;
   absl::Mutex mutex_;
   absl::flat_hash_map<std::string, Entry> known_ ABSL_GUARDED_BY(mutex_);

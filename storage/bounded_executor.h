@@ -8,19 +8,20 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/synchronization/mutex.h"
+#include "storage/executor.h"
 
 namespace tranche::storage {
 
 // Thread-safe. The destructor runs what is queued, then returns.
-class BoundedExecutor {
+class BoundedExecutor : public Executor {
  public:
   BoundedExecutor(int threads, int max_queue);
-  ~BoundedExecutor();
+  ~BoundedExecutor() override;
   BoundedExecutor(const BoundedExecutor&) = delete;
   BoundedExecutor& operator=(const BoundedExecutor&) = delete;
 
-  // False when the queue is full: the task will not run and is left as it was.
-  bool TryRun(absl::AnyInvocable<void()>& task);
+  // False when the queue is full.
+  bool TryRun(absl::AnyInvocable<void()>& task) override;
 
  private:
   void Work();

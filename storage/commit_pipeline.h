@@ -1,7 +1,7 @@
 // Group commit: turns single claims into batches for the ledger.
 //
-// A few lanes (threads) share one bounded queue. A lane takes what is waiting, up to max_batch, and sends it at once:
-// it never waits to fill a batch. While its batch is in flight, the next one forms.
+// A few lanes (storage/commit_lane.h), each run by a thread, share one bounded queue. A lane takes what is waiting, up
+// to max_batch, and sends it at once: it never waits to fill a batch. While its batch is in flight, the next one forms.
 //
 //   Submit -> queue -> lane: one incarnation, distinct ids -> CommitReservations -> done(result) per claim
 //
@@ -26,7 +26,7 @@
 namespace tranche::storage {
 
 struct PipelineOptions {
-  int lanes = 2;                                           // connections that commit side by side
+  int lanes = 2;                                           // threads that commit side by side; 0: see CommitLane
   int max_batch = 512;                                     // claims per transaction; at most kMaxBatch
   int max_queue = 16384;                                   // claims waiting; more are refused
   LockMode first_lock_mode = LockMode::kWait;              // kSkipLocked pays with several slots per slice
@@ -41,6 +41,16 @@ struct PipelineOptions {
 //   kCancelled          the pipeline is shutting down; nothing happened
 //   kInternal           the ledger refused the batch; nothing happened
 using CommitDone = absl::AnyInvocable<void(absl::StatusOr<CommitResult>)>;
+
+// A claim that was accepted and is not yet answered.
+struct PendingCommit {
+  IncarnationId incarnation = kPool;
+  ReservationClaim claim;
+  absl::Time deadline;
+  CommitDone done;
+  // The slots that were free had too few units: next time wait for the locked ones.
+  bool must_wait = false;
+};
 
 struct PipelineStats {
   int64_t queued = 0;
@@ -66,9 +76,12 @@ class CommitPipeline {
   PipelineStats Stats() const;
 
  private:
-  struct Pending;
-  using Batch = std::vector<Pending>;
-  class Lane;
+  friend class CommitLane;
+  using Batch = std::vector<PendingCommit>;
+
+  void RunLane();
+  void AwaitWork();
+  void PauseBeforeRetry();
 
   Batch TakeBatch();
   void Requeue(Batch batch);
@@ -81,7 +94,7 @@ class CommitPipeline {
   const PipelineOptions options_;
 
   mutable absl::Mutex mutex_;
-  std::deque<Pending> queue_ ABSL_GUARDED_BY(mutex_);
+  std::deque<PendingCommit> queue_ ABSL_GUARDED_BY(mutex_);
   int64_t unanswered_ ABSL_GUARDED_BY(mutex_) = 0;  // accepted and not yet answered
   bool accepting_ ABSL_GUARDED_BY(mutex_) = true;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

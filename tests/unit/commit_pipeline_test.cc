@@ -6,6 +6,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
+#include "storage/commit_lane.h"
 #include "storage/ledger_error.h"
 
 namespace tranche::storage {
@@ -293,6 +294,33 @@ TEST(CommitPipelineTest, DestructionAnswersEverything) {
     for (uint8_t id = 0; id < 100; ++id) pipeline.Submit(1, ClaimOf(id), kNoHurry, answers.Expect());
   }
   EXPECT_EQ(answers.Wait(100).size(), 100u);
+}
+
+// A lane without a thread: each step is one call of the ledger, and says what to wait for.
+TEST(CommitLaneTest, StepsThroughALostAnswerAndAnOutage) {
+  ScriptedLedger ledger;
+  Answers answers;
+  PipelineOptions options = OneLane();
+  options.lanes = 0;
+  FakeClock clock;
+  CommitPipeline pipeline(&ledger, &clock, options);
+  CommitLane lane(&pipeline);
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kAwaitWork);
+
+  pipeline.Submit(1, ClaimOf(1), clock.Now() + absl::Seconds(1), answers.Expect());
+  for (int i = 0; i < 2; ++i) ledger.Then([](auto, auto, auto) -> Results { return UnknownCommitError("lost"); });
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kPause) << "to be asked for again";
+  EXPECT_FALSE(pipeline.Stats().ledger_answers);
+  clock.AdvanceBy(absl::Seconds(1));
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kStep);
+  EXPECT_TRUE(IsUnknownCommit(answers.Wait(1)[0].status())) << "out of time";
+
+  ledger.SetDown(true);
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kPause) << "asks whether the ledger is back";
+  ledger.SetDown(false);
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kStep);
+  EXPECT_TRUE(pipeline.Stats().ledger_answers);
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kAwaitWork);
 }
 
 }  // namespace
