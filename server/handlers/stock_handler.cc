@@ -34,7 +34,7 @@ absl::StatusOr<v1::AddStockResponse> StockHandler::Add(const v1::AddStockRequest
     sku->unsold += request.units();
     ++sku->quota_version;
   } else {
-    sku = ledger_->AddStock(request.sku_id(), request.units(), actor);
+    sku = ledger_->AddStock(request.sku_id(), request.units(), std::nullopt, actor);
     if (!sku.ok()) return LedgerError(sku.status(), request.sku_id(), Repeatable::kNo);
     AnnounceSku(*announcer_, *sku);
   }
@@ -48,7 +48,8 @@ absl::StatusOr<v1::ReduceStockResponse> StockHandler::Reduce(const v1::ReduceSto
   if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
   if (absl::Status units = CheckUnits(request.units()); !units.ok()) return units;
   const absl::StatusOr<storage::ReducedStock> reduced =
-      request.preview() ? PreviewReduce(request) : ledger_->ReduceStock(request.sku_id(), request.units(), actor);
+      request.preview() ? PreviewReduce(request)
+                        : ledger_->ReduceStock(request.sku_id(), request.units(), std::nullopt, actor);
   if (!reduced.ok()) {
     return LedgerError(reduced.status(), request.sku_id(), request.preview() ? Repeatable::kYes : Repeatable::kNo);
   }
