@@ -154,5 +154,29 @@ TEST_F(PostgresOutageTest, AFrozenBackendIsGivenUp) {
   EXPECT_TRUE(after.ok()) << after.status();
 }
 
+// A move is not repeated when its answer is lost: nobody knows whether it was made.
+TEST_F(PostgresOutageTest, AMoveWhoseAnswerIsLostIsUnknown) {
+  PoolOptions options;
+  options.dsn = postgres_.node_dsn();
+  options.application_name = "frozen";
+  options.statement_timeout = absl::Seconds(1);
+  ConnectionPool pool(options);
+  PostgresStockLedger stock(&pool);
+  const int64_t version = stock.GetSku("tv")->quota_version;
+  pqxx::connection connection(postgres_.dsn());
+  pqxx::work transaction(connection);
+  const pid_t backend =
+      transaction.exec1("SELECT pid FROM pg_stat_activity WHERE application_name = 'frozen'")[0].as<pid_t>();
+  ASSERT_EQ(kill(backend, SIGSTOP), 0);
+  const auto lost = stock.MoveUnitsBatch({QuotaMove{"tv", {{node_, -1}}, std::nullopt}}, "test");
+  EXPECT_EQ(kill(backend, SIGCONT), 0);
+  EXPECT_TRUE(IsUnknownCommit(lost.status())) << lost.status();
+  const auto known = stock.MoveUnitsBatch({QuotaMove{"tv", {{node_, -1}}, std::nullopt}}, "test");
+  ASSERT_TRUE(known.ok()) << known.status();
+  // Taken together at most two moves were made, and this one for certain.
+  EXPECT_GE((*known)[0]->quota.quota_version, version + 1);
+  EXPECT_LE((*known)[0]->quota.quota_version, version + 2);
+}
+
 }  // namespace
 }  // namespace tranche::storage
