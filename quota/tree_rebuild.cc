@@ -1,5 +1,6 @@
 #include "quota/tree_rebuild.h"
 
+#include <iterator>
 #include <memory>
 #include <set>
 #include <string>
@@ -20,7 +21,8 @@ enum class Found { kMissing, kOutdated, kCurrent };
 Found FoundSku(const absl::StatusOr<Znode>& znode, const storage::Sku& sku) {
   internal::v1::SkuAnnouncement present;
   if (!znode.ok()) return Found::kMissing;
-  const bool current = present.ParseFromString(znode->data) && !Supersedes(ToAnnouncement(sku), present);
+  const bool current =
+      present.ParseFromString(znode->data) && !Supersedes(ToAnnouncement(sku), present, /*always=*/false);
   return current ? Found::kCurrent : Found::kOutdated;
 }
 
@@ -81,9 +83,13 @@ class Rebuild {
   }
 
   absl::Status FixedFolders() {
-    std::vector<PersistentNode> folders;
-    for (const char* path : kFixedPaths) folders.push_back({path, "", &report_.fixed_folders});
-    return EnsurePersistent(folders);
+    const std::vector<std::string> paths(std::begin(kFixedPaths), std::end(kFixedPaths));
+    const auto present = Read(paths);
+    if (!present.ok()) return present.status();
+    for (const auto& folder : *present) Add(folder.ok() ? Found::kCurrent : Found::kMissing, &report_.fixed_folders);
+    const std::shared_ptr<Coordination> session = sessions_.Session();
+    if (session == nullptr) return absl::UnavailableError("no session with ZooKeeper");
+    return write_ ? session->EnsureFixedPaths() : absl::OkStatus();
   }
 
   // Before the SKUs: a slice can be written only where its incarnation's folder is.

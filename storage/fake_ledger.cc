@@ -1,4 +1,4 @@
-// The commit of reservations; fake_stock_ledger.cc has the rest.
+// The commit of reservations and the faults; fake_stock_ledger.cc and fake_quota_ledger.cc have the rest.
 #include "storage/fake_ledger.h"
 
 #include <algorithm>
@@ -91,11 +91,9 @@ FakeLedger::LockedSlots FakeLedger::LockSlots(IncarnationId incarnation, LockMod
   for (const ReservationClaim& claim : claims) {
     const auto found = skus_.find(claim.sku_id);
     if (found == skus_.end() || locked.contains(claim.sku_id)) continue;
-    std::vector<Slot*> held;
-    for (auto& [number, slot] : found->second.slots) {
-      if (number != 0 && slot.holder == incarnation) held.push_back(&slot);
-    }
-    if (held.empty()) continue;
+    const auto slice = found->second.slices.find(incarnation);
+    if (slice == found->second.slices.end()) continue;
+    std::vector<Slot*> held = slice->second;
     if (mode == LockMode::kSkipLocked) {
       held = {*std::max_element(held.begin(), held.end(),
                                 [](const Slot* a, const Slot* b) { return a->remaining < b->remaining; })};

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,17 +33,22 @@ class FakeLedger : public ReservationLedger, public StockLedger {
   absl::StatusOr<Sku> GetSku(const std::string& sku_id) override;
   absl::StatusOr<std::vector<Sku>> ListSkus(const std::string& after, int limit) override;
   absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const std::string& actor) override;
-  absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, const std::string& actor) override;
-  absl::StatusOr<ReducedStock> ReduceStock(const std::string& sku_id, int64_t units, const std::string& actor) override;
-  absl::StatusOr<QuotaSnapshot> ReadQuota(const std::string& sku_id) override;
-  absl::StatusOr<QuotaSnapshot> MoveUnits(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,
-                                          std::optional<int64_t> expected_quota_version,
-                                          const std::string& actor) override;
+  absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
+                               const std::string& actor) override;
+  absl::StatusOr<ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
+                                           std::optional<int64_t> expected_stock, const std::string& actor) override;
+  absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) override;
+  absl::StatusOr<std::vector<SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) override;
+  absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> MoveUnitsBatch(absl::Span<const QuotaMove> moves,
+                                                                       const std::string& actor) override;
   absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) override;
   absl::StatusOr<std::vector<std::pair<std::string, Slice>>> ListSlices(IncarnationId incarnation) override;
-  absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address) override;
+  absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
+                                                    bool draining = false) override;
   absl::StatusOr<std::vector<Incarnation>> ListLiveIncarnations() override;
+  absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining, const std::string& actor) override;
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) override;
+  absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
 
   // Faults. They meet calls in the order of arrival.
@@ -60,6 +67,7 @@ class FakeLedger : public ReservationLedger, public StockLedger {
 
  private:
   struct Slot {
+    int number = 0;
     IncarnationId holder = kPool;
     int64_t allotted = 0;
     int64_t remaining = 0;
@@ -74,7 +82,12 @@ class FakeLedger : public ReservationLedger, public StockLedger {
   struct SkuState {
     Sku sku;                    // without what is read from the slots
     std::map<int, Slot> slots;  // by slot number; 0 is the pool
-    int64_t pending = 0;        // reservations that wait for their payment
+    // The slots of each slice, ascending by number: a SKU may have a thousand slices, and a call looks at a few.
+    std::map<IncarnationId, std::vector<Slot*>> slices;
+    int64_t pending = 0;  // reservations that wait for their payment
+
+    Slot& pool() { return slots.begin()->second; }
+    const Slot& pool() const { return slots.begin()->second; }
   };
   struct StoredReservation {
     Reservation reservation;
@@ -106,10 +119,31 @@ class FakeLedger : public ReservationLedger, public StockLedger {
   bool IsLive(IncarnationId incarnation) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<SkuState*> Find(const std::string& sku_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static Sku Read(const SkuState& state);
+  static Slice SumOf(IncarnationId holder, absl::Span<Slot* const> slots);
   static QuotaSnapshot Quota(const SkuState& state);
+  // Keeps `pooled_` exact; after every change of a pool or of what else decides.
+  void ListIfPooled(const SkuState& state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static bool IsPooled(const SkuState& state);
+
+  // move_units, by its steps.
+  absl::StatusOr<SkuQuota> Move(const QuotaMove& move, const std::string& actor) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void Withdraw(SkuState& state, const QuotaDelta& delta);
+  void AddSlots(SkuState& state, absl::Span<const QuotaDelta> deltas) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void Deposit(SkuState& state, const QuotaDelta& delta);
-  void VerifySku(const SkuState& state, VerifyReport& report) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What the pool and the deltas' holders have left, as the audit log has it.
+  static std::string Holdings(const SkuState& state, absl::Span<const QuotaDelta> deltas);
+
+  // Values as the text of jsonb, so that entries compare with the database's.
+  void Audit(const std::string& actor, const char* action, const std::string& sku_id, IncarnationId incarnation,
+             std::string before, std::string after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  struct SoldUnits {
+    int64_t reservations = 0;
+    int64_t units = 0;
+    std::map<IncarnationId, int64_t> by_incarnation;
+    std::map<std::string, int64_t> by_user;
+  };
+  void VerifySku(const SkuState& state, const SoldUnits& sold, VerifyReport& report) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Clock* const clock_;
   mutable absl::Mutex mutex_;
@@ -118,6 +152,10 @@ class FakeLedger : public ReservationLedger, public StockLedger {
   // Units of live reservations by (SKU, buyer).
   absl::flat_hash_map<std::pair<std::string, std::string>, int64_t> live_units_ ABSL_GUARDED_BY(mutex_);
   std::map<IncarnationId, StoredIncarnation> incarnations_ ABSL_GUARDED_BY(mutex_);
+  // Indexes, so that a call costs what it returns: what ListPooledSkus lists, and the SKUs of each holder's slices.
+  std::set<std::string> pooled_ ABSL_GUARDED_BY(mutex_);
+  std::map<IncarnationId, std::set<std::string>> held_skus_ ABSL_GUARDED_BY(mutex_);
+  std::vector<AuditEntry> audit_ ABSL_GUARDED_BY(mutex_);  // by id, from 1
 
   int fail_next_ ABSL_GUARDED_BY(mutex_) = 0;
   enum class LostCommit { kNone, kPerformed, kNotPerformed };

@@ -1,5 +1,8 @@
-// FakeLedger's side of stock and quota.
+// FakeLedger's side of SKUs, their stock, the audit log and verification.
 #include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -40,25 +43,20 @@ absl::Status CheckSku(const Sku& sku) {
   return absl::OkStatus();
 }
 
-absl::Status CheckDeltas(absl::Span<const QuotaDelta> deltas) {
-  std::vector<IncarnationId> holders;
-  for (const QuotaDelta& delta : deltas) holders.push_back(delta.holder);
-  std::sort(holders.begin(), holders.end());
-  const bool distinct = std::adjacent_find(holders.begin(), holders.end()) == holders.end();
-  if (distinct && (holders.empty() || holders.front() > 0)) return absl::OkStatus();
-  return absl::InvalidArgumentError("holders must be distinct incarnations");
-}
-
 absl::Status CheckUnits(int64_t units) {
   return units >= 1 ? absl::OkStatus() : absl::InvalidArgumentError("units must be at least 1");
 }
 
-}  // namespace
-
-bool FakeLedger::IsLive(IncarnationId incarnation) const {
-  const auto found = incarnations_.find(incarnation);
-  return found != incarnations_.end() && !found->second.reclaimed;
+absl::Status CheckExpected(const Sku& sku, std::optional<int64_t> expected_stock) {
+  if (!expected_stock.has_value() || *expected_stock == sku.stock) return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat("the stock of ", sku.sku_id, " is ", sku.stock, ", not ", *expected_stock));
 }
+
+std::string StockJson(int64_t stock) { return absl::StrCat("{\"stock\": ", stock, "}"); }
+
+const char* BoolText(bool value) { return value ? "true" : "false"; }
+
+}  // namespace
 
 absl::StatusOr<FakeLedger::SkuState*> FakeLedger::Find(const std::string& sku_id) {
   const auto found = skus_.find(sku_id);
@@ -73,20 +71,6 @@ Sku FakeLedger::Read(const SkuState& state) {
   return sku;
 }
 
-QuotaSnapshot FakeLedger::Quota(const SkuState& state) {
-  std::map<IncarnationId, Slice> slices;
-  for (const auto& [number, slot] : state.slots) {
-    Slice& slice = slices[slot.holder];
-    slice.holder = slot.holder;
-    slice.allotted += slot.allotted;
-    slice.remaining += slot.remaining;
-    slice.version = std::max(slice.version, slot.version);
-  }
-  QuotaSnapshot quota{state.sku.sku_id, state.sku.quota_version, state.sku.closed, {}};
-  for (const auto& [holder, slice] : slices) quota.slices.push_back(slice);
-  return quota;
-}
-
 absl::StatusOr<Sku> FakeLedger::CreateSku(const Sku& sku, const std::string& actor) {
   absl::MutexLock lock(&mutex_);
   if (absl::Status entered = Enter(); !entered.ok()) return entered;
@@ -97,10 +81,15 @@ absl::StatusOr<Sku> FakeLedger::CreateSku(const Sku& sku, const std::string& act
   state.sku = sku;
   state.sku.hold = absl::Seconds(absl::ToInt64Seconds(sku.hold));
   state.sku.closed = false;
+  state.sku.quota_frozen = false;
   state.sku.unsold = 0;
   state.sku.quota_version = 1;
   state.sku.holds_may_lapse = false;
   state.slots[0].Move(sku.stock, 1);
+  ListIfPooled(state);
+  Audit(actor, "create_sku", sku.sku_id, kPool, "{}",
+        absl::StrCat("{\"stock\": ", sku.stock, ", \"presplit\": ", BoolText(sku.presplit),
+                     ", \"price_minor\": ", sku.price_minor, "}"));
   return Read(state);
 }
 
@@ -131,32 +120,39 @@ absl::StatusOr<Sku> FakeLedger::CloseSku(const std::string& sku_id, const std::s
   if (!sku.closed) {
     sku.closed = true;
     ++sku.quota_version;
+    ListIfPooled(**state);
+    Audit(actor, "close_sku", sku_id, kPool, "{\"state\": \"OPEN\"}", "{\"state\": \"CLOSED\"}");
   }
   return Read(**state);
 }
 
-absl::StatusOr<Sku> FakeLedger::AddStock(const std::string& sku_id, int64_t units, const std::string& actor) {
+absl::StatusOr<Sku> FakeLedger::AddStock(const std::string& sku_id, int64_t units,
+                                         std::optional<int64_t> expected_stock, const std::string& actor) {
   absl::MutexLock lock(&mutex_);
   if (absl::Status entered = Enter(); !entered.ok()) return entered;
   if (absl::Status valid = CheckUnits(units); !valid.ok()) return valid;
   const auto state = Find(sku_id);
   if (!state.ok()) return state.status();
   Sku& sku = (*state)->sku;
+  if (absl::Status expected = CheckExpected(sku, expected_stock); !expected.ok()) return expected;
   if (units > kMaxStock - sku.stock) return absl::InvalidArgumentError("more stock than a SKU may have");
   sku.stock += units;
   ++sku.quota_version;
-  (*state)->slots[0].Move(units, sku.quota_version);
+  (*state)->pool().Move(units, sku.quota_version);
+  ListIfPooled(**state);
+  Audit(actor, "add_stock", sku_id, kPool, StockJson(sku.stock - units), StockJson(sku.stock));
   return Read(**state);
 }
 
 absl::StatusOr<ReducedStock> FakeLedger::ReduceStock(const std::string& sku_id, int64_t units,
-                                                     const std::string& actor) {
+                                                     std::optional<int64_t> expected_stock, const std::string& actor) {
   absl::MutexLock lock(&mutex_);
   if (absl::Status entered = Enter(); !entered.ok()) return entered;
   if (absl::Status valid = CheckUnits(units); !valid.ok()) return valid;
   const auto state = Find(sku_id);
   if (!state.ok()) return state.status();
   Sku& sku = (*state)->sku;
+  if (absl::Status expected = CheckExpected(sku, expected_stock); !expected.ok()) return expected;
   ++sku.quota_version;
   std::vector<std::pair<int, Slot*>> order;
   for (auto& [number, slot] : (*state)->slots) order.emplace_back(number, &slot);
@@ -171,184 +167,98 @@ absl::StatusOr<ReducedStock> FakeLedger::ReduceStock(const std::string& sku_id, 
     taken += from_slot;
   }
   sku.stock -= taken;
+  ListIfPooled(**state);
+  Audit(actor, "reduce_stock", sku_id, kPool, StockJson(sku.stock + taken),
+        absl::StrCat("{\"asked\": ", units, ", \"stock\": ", sku.stock, "}"));
   return ReducedStock{Read(**state), taken};
 }
 
-absl::StatusOr<QuotaSnapshot> FakeLedger::ReadQuota(const std::string& sku_id) {
+absl::StatusOr<Sku> FakeLedger::SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) {
   absl::MutexLock lock(&mutex_);
   if (absl::Status entered = Enter(); !entered.ok()) return entered;
-  const auto state = Find(sku_id);
-  if (!state.ok()) return state.status();
-  return Quota(**state);
-}
-
-void FakeLedger::Withdraw(SkuState& state, const QuotaDelta& delta) {
-  std::vector<Slot*> held;
-  for (auto& [number, slot] : state.slots) {
-    if (number != 0 && slot.holder == delta.holder) held.push_back(&slot);
-  }
-  std::stable_sort(held.begin(), held.end(), [](const Slot* a, const Slot* b) { return a->remaining > b->remaining; });
-  int64_t wanted = -delta.units;
-  for (Slot* slot : held) {
-    const int64_t units = std::min(wanted, slot->remaining);
-    if (units == 0) continue;
-    slot->Move(-units, state.sku.quota_version);
-    state.slots[0].Move(units, state.sku.quota_version);
-    wanted -= units;
-  }
-}
-
-void FakeLedger::Deposit(SkuState& state, const QuotaDelta& delta) {
-  std::vector<Slot*> held;
-  for (auto& [number, slot] : state.slots) {
-    if (number != 0 && slot.holder == delta.holder) held.push_back(&slot);
-  }
-  // A slice gets all its slots at its first deposit.
-  const bool first = held.empty();
-  for (int i = 0; first && i < state.sku.slots_per_slice; ++i) {
-    Slot& slot = state.slots[state.slots.rbegin()->first + 1];
-    slot = Slot{delta.holder, 0, 0, state.sku.quota_version};
-    held.push_back(&slot);
-  }
-  const int64_t units = std::min(delta.units, state.slots[0].remaining);
-  if (units == 0) return;
-  std::stable_sort(held.begin(), held.end(), [](const Slot* a, const Slot* b) { return a->remaining < b->remaining; });
-  const int64_t count = static_cast<int64_t>(held.size());
-  for (int64_t i = 0; i < count; ++i) {
-    held[static_cast<size_t>(i)]->Move(units / count + (i < units % count ? 1 : 0), state.sku.quota_version);
-  }
-  state.slots[0].Move(-units, state.sku.quota_version);
-}
-
-absl::StatusOr<QuotaSnapshot> FakeLedger::MoveUnits(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,
-                                                    std::optional<int64_t> expected_quota_version,
-                                                    const std::string& actor) {
-  absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
-  if (absl::Status valid = CheckDeltas(deltas); !valid.ok()) return valid;
   const auto state = Find(sku_id);
   if (!state.ok()) return state.status();
   Sku& sku = (*state)->sku;
-  if (expected_quota_version.has_value() && *expected_quota_version != sku.quota_version) {
-    return absl::AbortedError(absl::StrCat("the quota of ", sku_id, " has changed meanwhile"));
+  if (sku.quota_frozen != frozen) {
+    sku.quota_frozen = frozen;
+    ++sku.quota_version;
+    ListIfPooled(**state);
+    Audit(actor, frozen ? "freeze_quota" : "thaw_quota", sku_id, kPool,
+          absl::StrCat("{\"quota_frozen\": ", BoolText(!frozen), "}"),
+          absl::StrCat("{\"quota_frozen\": ", BoolText(frozen), "}"));
   }
-  ++sku.quota_version;
-  (*state)->slots[0].version = sku.quota_version;
-  for (const QuotaDelta& delta : deltas) {
-    if (delta.units < 0) Withdraw(**state, delta);
-  }
-  for (const QuotaDelta& delta : deltas) {
-    if (delta.units > 0 && IsLive(delta.holder)) Deposit(**state, delta);
-  }
-  return Quota(**state);
+  return Read(**state);
 }
 
-absl::StatusOr<std::vector<std::string>> FakeLedger::ListPooledSkus(const std::string& after, int limit) {
+void FakeLedger::Audit(const std::string& actor, const char* action, const std::string& sku_id,
+                       IncarnationId incarnation, std::string before, std::string after) {
+  audit_.push_back({.id = static_cast<int64_t>(audit_.size()) + 1,
+                    .at = absl::FromUnixMicros(absl::ToUnixMicros(clock_->Now())),
+                    .actor = actor,
+                    .action = action,
+                    .sku_id = sku_id,
+                    .incarnation = incarnation,
+                    .before = std::move(before),
+                    .after = std::move(after)});
+}
+
+absl::StatusOr<std::vector<AuditEntry>> FakeLedger::ListAudit(const std::string& sku_id, int64_t before, int limit) {
   absl::MutexLock lock(&mutex_);
   if (absl::Status entered = Enter(); !entered.ok()) return entered;
-  std::vector<std::string> pooled;
-  for (auto it = skus_.upper_bound(after); it != skus_.end() && static_cast<int>(pooled.size()) < limit; ++it) {
-    const SkuState& state = it->second;
-    if (!state.sku.closed && state.slots.at(0).remaining > 0) pooled.push_back(it->first);
+  std::vector<AuditEntry> entries;
+  for (auto entry = audit_.rbegin(); entry != audit_.rend() && static_cast<int>(entries.size()) < limit; ++entry) {
+    if (before > 0 && entry->id >= before) continue;
+    if (sku_id.empty() || entry->sku_id == sku_id) entries.push_back(*entry);
   }
-  return pooled;
+  return entries;
 }
 
-absl::StatusOr<std::vector<std::pair<std::string, Slice>>> FakeLedger::ListSlices(IncarnationId incarnation) {
-  absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
-  std::vector<std::pair<std::string, Slice>> slices;
-  for (const auto& [sku_id, state] : skus_) {
-    for (const Slice& slice : Quota(state).slices) {
-      if (slice.holder == incarnation && slice.holder != kPool) slices.emplace_back(sku_id, slice);
-    }
-  }
-  return slices;
-}
-
-absl::StatusOr<IncarnationId> FakeLedger::RegisterIncarnation(const std::string& node_name,
-                                                              const std::string& address) {
-  absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
-  if (node_name.empty() || node_name.size() > 128) return absl::InvalidArgumentError("malformed node name");
-  if (address.empty() || address.size() > 256) return absl::InvalidArgumentError("malformed address");
-  const IncarnationId id = static_cast<IncarnationId>(incarnations_.size()) + 1;
-  incarnations_[id].incarnation =
-      Incarnation{id, node_name, address, absl::FromUnixMicros(absl::ToUnixMicros(clock_->Now()))};
-  return id;
-}
-
-absl::StatusOr<std::vector<Incarnation>> FakeLedger::ListLiveIncarnations() {
-  absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
-  std::vector<Incarnation> live;
-  for (const auto& [id, stored] : incarnations_) {
-    if (!stored.reclaimed) live.push_back(stored.incarnation);
-  }
-  return live;
-}
-
-absl::StatusOr<std::vector<std::string>> FakeLedger::ReclaimIncarnation(IncarnationId incarnation) {
-  absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
-  if (const auto found = incarnations_.find(incarnation); found != incarnations_.end()) found->second.reclaimed = true;
-  std::vector<std::string> changed;
-  for (auto& [sku_id, state] : skus_) {
-    int64_t freed = 0;
-    const size_t erased = std::erase_if(state.slots, [incarnation, &freed](const auto& entry) {
-      if (entry.first == 0 || entry.second.holder != incarnation) return false;
-      freed += entry.second.remaining;
-      return true;
-    });
-    if (erased == 0) continue;
-    ++state.sku.quota_version;
-    state.slots[0].Move(freed, state.sku.quota_version);
-    changed.push_back(sku_id);
-  }
-  return changed;
-}
-
-void FakeLedger::VerifySku(const SkuState& state, VerifyReport& report) const {
+void FakeLedger::VerifySku(const SkuState& state, const SoldUnits& sold, VerifyReport& report) const {
+  const Sku& sku = state.sku;
   const auto violated = [&](const char* rule, const std::string& detail) {
-    if (report.violations.size() < kMaxViolations) report.violations.push_back({rule, state.sku.sku_id, detail});
+    if (report.violations.size() < kMaxViolations) report.violations.push_back({rule, sku.sku_id, detail});
   };
-  int64_t live = 0;
-  std::map<IncarnationId, int64_t> sold;
-  std::map<std::string, int64_t> per_user;
-  for (const auto& [id, stored] : reservations_) {
-    const Reservation& reservation = stored.reservation;
-    if (reservation.sku_id != state.sku.sku_id) continue;
-    ++report.reservations_checked;
-    sold[stored.incarnation] += reservation.quantity;
-    live += reservation.quantity;
-    per_user[reservation.user_id] += reservation.quantity;
-  }
+  ++report.skus_checked;
+  report.reservations_checked += sold.reservations;
   int64_t unsold = 0;
   for (const Slice& slice : Quota(state).slices) {
     unsold += slice.remaining;
     if (slice.remaining < 0) violated("remaining", absl::StrCat("incarnation ", slice.holder, " has less than 0"));
     if (slice.holder == kPool) continue;
     if (!IsLive(slice.holder)) violated("live_holder", absl::StrCat("incarnation ", slice.holder, " has ended"));
-    if (slice.allotted - slice.remaining != sold[slice.holder]) {
-      violated("slice_spent", absl::StrCat("incarnation ", slice.holder, " sold ", sold[slice.holder]));
+    const auto spent = sold.by_incarnation.find(slice.holder);
+    const int64_t units = spent == sold.by_incarnation.end() ? 0 : spent->second;
+    if (slice.allotted - slice.remaining != units) {
+      violated("slice_spent", absl::StrCat("incarnation ", slice.holder, " sold ", units));
     }
   }
-  if (state.sku.stock != unsold + live) {
-    violated("conservation", absl::StrCat("stock ", state.sku.stock, " <> unsold ", unsold, " + reserved ", live));
+  if (sku.stock != unsold + sold.units) {
+    violated("conservation", absl::StrCat("stock ", sku.stock, " <> unsold ", unsold, " + reserved ", sold.units));
   }
-  for (const auto& [user, units] : per_user) {
-    if (units > state.sku.per_user_limit) violated("user_limit", absl::StrCat("user ", user, " has ", units));
+  if (pooled_.contains(sku.sku_id) != IsPooled(state)) {
+    violated("pool_waiting", absl::StrCat("the pool has ", state.pool().remaining));
+  }
+  for (const auto& [user, units] : sold.by_user) {
+    if (units > sku.per_user_limit) violated("user_limit", absl::StrCat("user ", user, " has ", units));
   }
 }
 
 absl::StatusOr<VerifyReport> FakeLedger::Verify(const std::string& sku_id) {
   absl::MutexLock lock(&mutex_);
   if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  std::map<std::string, SoldUnits> sold;
+  for (const auto& [id, stored] : reservations_) {
+    const Reservation& reservation = stored.reservation;
+    if (!sku_id.empty() && reservation.sku_id != sku_id) continue;
+    SoldUnits& of_sku = sold[reservation.sku_id];
+    ++of_sku.reservations;
+    of_sku.units += reservation.quantity;
+    of_sku.by_incarnation[stored.incarnation] += reservation.quantity;
+    of_sku.by_user[reservation.user_id] += reservation.quantity;
+  }
   VerifyReport report;
   for (const auto& [id, state] : skus_) {
-    if (!sku_id.empty() && sku_id != id) continue;
-    ++report.skus_checked;
-    VerifySku(state, report);
+    if (sku_id.empty() || sku_id == id) VerifySku(state, sold[id], report);
   }
   return report;
 }

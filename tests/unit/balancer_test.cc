@@ -191,7 +191,7 @@ TEST_F(BalancerTest, ADrainingNodeKeepsWhatItHasAndGetsNoMore) {
   const Node a = AddNode(), b = AddNode();
   ASSERT_TRUE(balancer_.RunOnce().ok());
   ASSERT_TRUE(operator_->Create(DrainPath(a.id), "", CreateMode::kPersistent).ok());
-  ASSERT_TRUE(ledger_.AddStock("tv", 4, "test").ok());
+  ASSERT_TRUE(ledger_.AddStock("tv", 4, std::nullopt, "test").ok());
   ASSERT_TRUE(balancer_.RunOnce().ok());
   EXPECT_EQ((Units{Left(a.id), Left(b.id), Left(kPool)}), (Units{5, 9, 0}));
 }
@@ -263,7 +263,7 @@ TEST_F(BalancerTest, AMoveWhoseAnnouncementWasLostIsRepaired) {
   CreateSku(10);
   const Node a = AddNode();
   ASSERT_TRUE(balancer_.RunOnce().ok());
-  ASSERT_TRUE(ledger_.AddStock("tv", 5, "test").ok());
+  ASSERT_TRUE(ledger_.AddStock("tv", 5, std::nullopt, "test").ok());
   zookeeper_.FailNextWrite(FakeZookeeper::UnknownOutcome::kNotPerformed);  // the campaign: the round is given up
   EXPECT_FALSE(balancer_.RunOnce().ok());
   // A move by a balancer that crashed before it announced.
