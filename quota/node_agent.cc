@@ -1,14 +1,14 @@
 #include "quota/node_agent.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/strip.h"
-#include "absl/time/clock.h"
 #include "glog/logging.h"
 #include "quota/coordination_paths.h"
 #include "quota/incarnation_znodes.h"
+#include "quota/quota_mover.h"
 #include "quota/sku_announcement.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
@@ -16,14 +16,14 @@ namespace tranche::quota {
 namespace {
 
 using internal::v1::DemandReport;
+using internal::v1::DrainRequest;
 using internal::v1::NodeRegistration;
 using internal::v1::SkuAnnouncement;
 using internal::v1::SliceAnnouncement;
+using storage::IncarnationId;
+using storage::kPool;
 
-// Least time between two tries to begin an incarnation while ZooKeeper or the ledger does not answer.
-constexpr absl::Duration kRestartPause = absl::Milliseconds(200);
-// With ids of 64 characters well within kMaxZnodeBytes.
-constexpr int kMaxReportedSkus = 500;
+constexpr char kActor[] = "drain";
 
 // Creates a node that an earlier run of the same incarnation, or a try whose answer was lost, may have left.
 absl::Status CreateIfMissing(Coordination& session, const std::string& path, const std::string& data, CreateMode mode) {
@@ -34,25 +34,36 @@ absl::Status CreateIfMissing(Coordination& session, const std::string& path, con
 // The last component of a path.
 std::string LastName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
+const storage::Incarnation* Find(const std::vector<storage::Incarnation>& incarnations, IncarnationId id) {
+  const auto found =
+      std::find_if(incarnations.begin(), incarnations.end(), [id](const auto& entry) { return entry.id == id; });
+  return found == incarnations.end() ? nullptr : &*found;
+}
+
 }  // namespace
 
-NodeAgent::NodeAgent(CoordinationConnector* connector, storage::StockLedger* ledger, SliceTable* slices,
-                     NodeAgentOptions options, std::function<void()> drain_requested)
+NodeAgent::NodeAgent(CoordinationConnector* connector, storage::StockLedger* ledger, SliceTable* slices, NodeHost* host,
+                     storage::Clock* clock, DemandReporter::WaitingCount waiting, NodeAgentOptions options)
     : connector_(connector),
       ledger_(ledger),
       slices_(slices),
+      host_(host),
+      clock_(clock),
       options_(std::move(options)),
-      drain_requested_(std::move(drain_requested)) {
+      announcer_(this),
+      reporter_(slices, std::move(waiting), options_.demand) {
   slices_->SetListener(
       {.exhausted = [this] { Wake([](Work&) {}); },
        // The latest one counts: a late note of an earlier incarnation must not hide that the present one has ended.
-       .incarnation_ended =
-           [this](storage::IncarnationId id) { Wake([id](Work& work) { work.ended = std::max(work.ended, id); }); }});
+       .incarnation_ended = [this](IncarnationId id) { Wake([id](Work& work) { work.ended = std::max(work.ended, id); }); }});
 }
 
 NodeAgent::~NodeAgent() {
   slices_->SetListener({});
-  Wake([](Work& work) { work.stop = true; });
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
   if (thread_.joinable()) thread_.join();
   // Closed while everything that its callbacks touch is still there, and outside of the lock that they want.
   std::shared_ptr<Coordination> session;
@@ -63,22 +74,24 @@ NodeAgent::~NodeAgent() {
 }
 
 absl::Status NodeAgent::Start() {
-  auto session = connector_->Connect(this);
-  if (!session.ok()) return session.status();
-  {
-    absl::MutexLock lock(&mutex_);
-    session_ = *std::move(session);
-  }
-  if (absl::Status status = BeginIncarnation(); !status.ok()) return status;
+  if (absl::Status begun = Begin(); !begun.ok()) return begun;
   thread_ = std::thread([this] { Run(); });
   return absl::OkStatus();
 }
 
+absl::Status NodeAgent::Begin() {
+  if (absl::Status session = NewSession(); !session.ok()) return session;
+  return BeginIncarnation();
+}
+
 absl::Status NodeAgent::Release() {
-  Wake([](Work& work) { work.stop = true; });
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
   if (thread_.joinable()) thread_.join();
-  const storage::IncarnationId incarnation = incarnation_.load();
-  slices_->Clear();
+  const IncarnationId incarnation = incarnation_.load();
+  slices_->Begin(kPool);
   const absl::Status reclaimed = ledger_->ReclaimIncarnation(incarnation).status();
   const std::shared_ptr<Coordination> session = Session();
   if (session == nullptr) return reclaimed;
@@ -115,92 +128,105 @@ void NodeAgent::OnSessionExpired() {
   Wake([](Work& work) { work.expired = true; });
 }
 
-NodeAgent::Work NodeAgent::WaitForWork() {
+bool NodeAgent::HasWork() const {
   absl::MutexLock lock(&mutex_);
-  mutex_.AwaitWithTimeout(absl::Condition(&work_to_do_), options_.resync_interval);
+  return work_to_do_;
+}
+
+absl::Duration NodeAgent::TurnInterval() const {
+  if (!begun_) return options_.restart_pause;
+  const bool draining = drain_ == Drain::kWaitingForIdle;
+  return draining ? absl::Milliseconds(10) : std::min(options_.resync_interval, options_.demand.interval);
+}
+
+void NodeAgent::Run() {
+  while (true) {
+    {
+      absl::MutexLock lock(&mutex_);
+      const auto wanted = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        return stopping_ || (work_to_do_ && begun_);
+      };
+      mutex_.AwaitWithTimeout(absl::Condition(&wanted), TurnInterval());
+      if (stopping_) return;
+    }
+    RunOnce();
+  }
+}
+
+NodeAgent::Work NodeAgent::TakeWork() {
+  absl::MutexLock lock(&mutex_);
   work_to_do_ = false;
   return std::exchange(work_, Work{});
 }
 
-void NodeAgent::Run() {
-  absl::Time last_full_sync = absl::InfinitePast();
-  while (true) {
-    Work work = WaitForWork();
-    if (work.stop) return;
-    // Claims of an earlier incarnation may still be answered, and say that it is over: that is no news.
-    const bool ended = work.ended != storage::kPool && work.ended == incarnation_.load();
-    if (work.expired || ended) {
-      Restart(/*new_session=*/work.expired);
-      last_full_sync = absl::InfinitePast();
-      continue;
-    }
-    // A failed sync is made good by a full one; so is what was never heard of, however busy the events are.
-    if (absl::Now() - last_full_sync >= options_.resync_interval) work.everything = true;
-    const absl::Status synced = Sync(work);
-    if (!synced.ok()) {
-      VLOG(1) << "sync: " << synced;
-      last_full_sync = absl::InfinitePast();
-    } else if (work.everything) {
-      last_full_sync = absl::Now();
-    }
-    if (absl::Status status = ReportDemand(); !status.ok()) {
-      VLOG(1) << "demand report: " << status;
-    }
+void NodeAgent::RunOnce() {
+  Work work = TakeWork();
+  // Claims of an earlier incarnation may still be answered, and say that it is over: that is no news.
+  const bool ended = work.ended != kPool && work.ended == incarnation_.load();
+  if (begun_ && (work.expired || ended)) {
+    LOG(WARNING) << "incarnation " << incarnation_.load() << " is over: "
+                 << (work.expired ? "the ZooKeeper session expired" : "it was reclaimed") << "; beginning a new one";
+    EndIncarnation();
   }
+  if (!begun_) {
+    absl::Status status = work.expired || Session() == nullptr ? NewSession() : absl::OkStatus();
+    if (status.ok()) status = BeginIncarnation();
+    LOG_IF_EVERY_N(WARNING, !status.ok(), 25) << "cannot begin an incarnation yet: " << status.message();
+    return;
+  }
+  // A failed sync is made good by a full one; so is what was never heard of, however busy the events are.
+  const absl::Time now = clock_->Now();
+  if (now - last_full_sync_ >= options_.resync_interval) work.everything = true;
+  if (const absl::Status synced = Sync(work); !synced.ok()) {
+    VLOG(1) << "sync: " << synced;
+    last_full_sync_ = absl::InfinitePast();
+  } else if (work.everything) {
+    last_full_sync_ = now;
+  }
+  if (drain_ != Drain::kServing) ReturnUnits().IgnoreError();
+  if (absl::Status status = ReportDemand(); !status.ok()) VLOG(1) << "demand report: " << status;
 }
 
-// Forgets what was held and begins a new incarnation, however often that has to be tried. What the old one held is
-// reclaimed: by us if the ledger answers, else by the balancer.
-void NodeAgent::Restart(bool new_session) {
-  const storage::IncarnationId old = incarnation_.load();
-  LOG(WARNING) << "incarnation " << old << " is over"
-               << (new_session ? ": the ZooKeeper session expired" : ": it was reclaimed") << "; beginning a new one";
-  slices_->Clear();
+// Forgets what was held. What the old incarnation held is reclaimed: by us if the ledger answers, else by the balancer.
+void NodeAgent::EndIncarnation() {
+  begun_ = false;
+  const IncarnationId old = incarnation_.load();
+  slices_->Begin(kPool);
   ledger_->ReclaimIncarnation(old).IgnoreError();
-  std::shared_ptr<Coordination> dead;
-  if (!new_session) {
-    // The session lives on, and so would the old registration.
-    if (const auto session = Session(); session != nullptr) RemoveIncarnationZnodes(*session, old);
-  }
-  while (true) {
-    if (new_session) {
-      {
-        absl::MutexLock lock(&mutex_);
-        dead = std::move(session_);
-        session_.reset();
-        work_.expired = false;
-      }
-      dead.reset();  // closes it, outside of the lock that its callbacks want
-      auto session = connector_->Connect(this);
-      if (session.ok()) {
-        absl::MutexLock lock(&mutex_);
-        session_ = *std::move(session);
-        new_session = false;
-      }
-    }
-    if (!new_session) {
-      const absl::Status status = BeginIncarnation();
-      if (status.ok()) return;
-      LOG_EVERY_N(WARNING, 25) << "cannot begin an incarnation yet: " << status.message();
-      new_session = absl::IsUnauthenticated(status);
-    }
+  // If the session lives on, so would the old registration.
+  if (const auto session = Session(); session != nullptr) RemoveIncarnationZnodes(*session, old);
+}
+
+absl::Status NodeAgent::NewSession() {
+  std::shared_ptr<Coordination> old;
+  {
     absl::MutexLock lock(&mutex_);
-    const auto stop = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return work_.stop; };
-    if (mutex_.AwaitWithTimeout(absl::Condition(&stop), kRestartPause)) return;
+    old = std::move(session_);
+    session_.reset();
   }
+  old.reset();  // closes it, outside of the lock that its callbacks want
+  {
+    absl::MutexLock lock(&mutex_);
+    work_.expired = false;  // what it said last
+  }
+  auto session = connector_->Connect(this);
+  if (!session.ok()) return session.status();
+  absl::MutexLock lock(&mutex_);
+  session_ = *std::move(session);
+  return absl::OkStatus();
 }
 
 // A registration in the ledger that did not make it into ZooKeeper is taken up again, so that a long outage does not
 // leave a trail of them; unless the balancer has ended it meanwhile.
-absl::StatusOr<storage::IncarnationId> NodeAgent::RegisterInLedger() {
-  if (beginning_ != storage::kPool) {
+absl::StatusOr<IncarnationId> NodeAgent::RegisterInLedger() {
+  if (beginning_ != kPool) {
     const auto live = ledger_->ListLiveIncarnations();
     if (!live.ok()) return live.status();
-    const bool still_live =
-        std::any_of(live->begin(), live->end(), [&](const auto& incarnation) { return incarnation.id == beginning_; });
-    if (still_live) return beginning_;
+    if (Find(*live, beginning_) != nullptr) return beginning_;
   }
-  const auto registered = ledger_->RegisterIncarnation(options_.node_name, options_.address);
+  // A drained node stays drained, as whatever incarnation.
+  const auto registered =
+      ledger_->RegisterIncarnation(options_.node_name, options_.address, drain_ != Drain::kServing);
   if (registered.ok()) beginning_ = *registered;
   return registered;
 }
@@ -210,25 +236,42 @@ absl::Status NodeAgent::BeginIncarnation() {
   if (session == nullptr) return absl::UnauthenticatedError("no session with ZooKeeper");
   const auto incarnation = RegisterInLedger();
   if (!incarnation.ok()) return incarnation.status();
-  if (absl::Status status = Register(*session, *incarnation); !status.ok()) return status;
-  beginning_ = storage::kPool;
+  absl::Status registered = Register(*session, *incarnation);
+  if (absl::IsUnauthenticated(registered)) {
+    absl::MutexLock lock(&mutex_);
+    work_.expired = true;
+  }
+  if (!registered.ok()) return registered;
+  beginning_ = kPool;
+  slices_->Begin(*incarnation);
   incarnation_.store(*incarnation, std::memory_order_release);
-  report_sequence_ = 0;
-  last_report_.clear();
-  drain_seen_ = false;
+  reporter_.Reset();
+  begun_ = true;
+  last_full_sync_ = absl::InfinitePast();
   LOG(INFO) << "node " << options_.node_name << " at " << options_.address << " is incarnation " << *incarnation;
   Wake([](Work& work) { work.everything = true; });
   return absl::OkStatus();
 }
 
 // The folder for slices comes first: once the registration is there, the balancer writes into it.
-absl::Status NodeAgent::Register(Coordination& session, storage::IncarnationId incarnation) {
+absl::Status NodeAgent::Register(Coordination& session, IncarnationId incarnation) {
   absl::Status status = CreateIfMissing(session, SlicesPath(incarnation), "", CreateMode::kPersistent);
+  if (absl::IsNotFound(status)) {
+    // Somebody deleted the tree.
+    status = session.EnsureFixedPaths();
+    if (status.ok()) status = CreateIfMissing(session, SlicesPath(incarnation), "", CreateMode::kPersistent);
+  }
+  if (status.ok() && drain_ != Drain::kServing) {
+    DrainRequest request;
+    request.set_requested_at_us(absl::ToUnixMicros(drain_since_));
+    request.set_exit(exit_wanted_);
+    status = CreateIfMissing(session, DrainPath(incarnation), request.SerializeAsString(), CreateMode::kPersistent);
+  }
   if (!status.ok()) return status;
   NodeRegistration registration;
   registration.set_name(options_.node_name);
   registration.set_address(options_.address);
-  registration.set_started_at_us(absl::ToUnixMicros(absl::Now()));
+  registration.set_started_at_us(absl::ToUnixMicros(clock_->Now()));
   return CreateIfMissing(session, NodePath(incarnation), registration.SerializeAsString(), CreateMode::kEphemeral);
 }
 
@@ -239,20 +282,40 @@ absl::Status NodeAgent::Sync(const Work& work) {
 }
 
 absl::Status NodeAgent::SyncAll(Coordination& session) {
-  const storage::IncarnationId incarnation = incarnation_.load();
+  const IncarnationId incarnation = incarnation_.load();
   const auto registration = session.Get(NodePath(incarnation), Watch::kYes);
-  const bool foreign = registration.ok() && registration->ephemeral_owner != session.SessionId();
-  if (absl::IsNotFound(registration.status()) || foreign) {
-    // Somebody removed it: the balancer counts us out and reclaims, so this incarnation is over.
+  if (registration.ok() && registration->ephemeral_owner != session.SessionId()) {
+    // It will vanish with a session that is not ours.
     Wake([incarnation](Work& work) { work.ended = incarnation; });
     return absl::OkStatus();
   }
+  if (absl::IsNotFound(registration.status())) return RegisterAgain(session);
   const auto skus = session.List(SlicesPath(incarnation), Watch::kYes);
+  if (absl::IsNotFound(skus.status())) return RegisterAgain(session);
   if (!skus.ok()) return skus.status();
-  absl::Status status = ReadSkus(session, *skus);
-  status.Update(ReadSlices(session, *skus));
+  absl::Status status = ReadSkusAndSlices(session, *skus, *skus);
   status.Update(ReadDrain(session));
   return status;
+}
+
+// The registration or the folder has gone. If the ledger has ended the incarnation, that is why, and a new one begins.
+// Otherwise somebody deleted the tree: what the ledger says we hold is still ours to sell, and we only say again that
+// we are here.
+absl::Status NodeAgent::RegisterAgain(Coordination& session) {
+  const IncarnationId incarnation = incarnation_.load();
+  const auto live = ledger_->ListLiveIncarnations();
+  if (!live.ok()) return live.status();
+  const storage::Incarnation* const present = Find(*live, incarnation);
+  if (present == nullptr) {
+    Wake([incarnation](Work& work) { work.ended = incarnation; });
+    return absl::OkStatus();
+  }
+  LOG(WARNING) << "the registration of incarnation " << incarnation << " has gone from ZooKeeper; registering again";
+  FollowDrain(present->draining, exit_wanted_);
+  const absl::Status registered = Register(session, incarnation);
+  reporter_.Reset();
+  Wake([](Work& work) { work.everything = true; });
+  return registered;
 }
 
 absl::Status NodeAgent::SyncChanged(Coordination& session, const absl::flat_hash_set<std::string>& changed) {
@@ -268,92 +331,121 @@ absl::Status NodeAgent::SyncChanged(Coordination& session, const absl::flat_hash
       return SyncAll(session);
     }
   }
-  absl::Status status = ReadSkus(session, skus);
-  status.Update(ReadSlices(session, slices));
-  return status;
+  return ReadSkusAndSlices(session, skus, slices);
 }
 
-absl::Status NodeAgent::ReadSlices(Coordination& session, const std::vector<std::string>& skus) {
-  const storage::IncarnationId incarnation = incarnation_.load();
-  std::vector<std::string> paths;
-  for (const std::string& sku : skus) paths.push_back(SlicePath(incarnation, sku));
-  const auto read = session.GetMany(paths, Watch::kYes);
-  absl::Status status;
-  for (size_t i = 0; i < read.size(); ++i) {
-    if (absl::IsNotFound(read[i].status())) {
-      slices_->Remove(skus[i]);
-      continue;
-    }
-    SliceAnnouncement announcement;
-    if (!read[i].ok()) {
-      status = read[i].status();
-    } else if (!announcement.ParseFromString(read[i]->data)) {
-      LOG(ERROR) << paths[i] << " is not a slice announcement";
-    } else {
-      const std::shared_ptr<Slice> slice = slices_->FindOrAdd(skus[i], incarnation);
-      slice->counter().Apply(announcement.allotted(), announcement.version());
-      slice->ClearWantedIfMet();
-    }
-  }
-  return status;
-}
-
-absl::Status NodeAgent::ReadSkus(Coordination& session, const std::vector<std::string>& skus) {
+// The terms first: units without terms cannot be sold.
+absl::Status NodeAgent::ReadSkusAndSlices(Coordination& session, const std::vector<std::string>& skus,
+                                          const std::vector<std::string>& slices) {
+  const IncarnationId incarnation = incarnation_.load();
   std::vector<std::string> paths;
   for (const std::string& sku : skus) paths.push_back(SkuPath(sku));
+  for (const std::string& sku : slices) paths.push_back(SlicePath(incarnation, sku));
   const auto read = session.GetMany(paths, Watch::kYes);
   absl::Status status;
-  for (size_t i = 0; i < read.size(); ++i) {
-    SkuAnnouncement announcement;
-    if (absl::IsNotFound(read[i].status())) continue;  // not announced yet; the next resync finds it
-    if (!read[i].ok()) {
-      status = read[i].status();
-    } else if (!announcement.ParseFromString(read[i]->data)) {
-      LOG(ERROR) << paths[i] << " is not a SKU announcement";
-    } else {
-      slices_->FindOrAdd(skus[i], incarnation_.load())->SetTerms(TermsOf(announcement));
-    }
+  absl::flat_hash_set<std::string> touched(skus.begin(), skus.end());
+  for (size_t i = 0; i < skus.size(); ++i) status.Update(ApplySku(skus[i], read[i]));
+  for (size_t i = 0; i < slices.size(); ++i) {
+    status.Update(ApplySlice(slices[i], read[skus.size() + i]));
+    touched.insert(slices[i]);
   }
+  for (const std::string& sku : touched) slices_->NoteChanged(sku);
   return status;
+}
+
+absl::Status NodeAgent::ApplySku(const std::string& sku_id, const absl::StatusOr<Znode>& read) {
+  if (absl::IsNotFound(read.status())) return absl::OkStatus();  // not announced yet; the next resync finds it
+  if (!read.ok()) return read.status();
+  SkuAnnouncement announcement;
+  if (!announcement.ParseFromString(read->data)) {
+    LOG(ERROR) << SkuPath(sku_id) << " is not a SKU announcement";
+    return absl::OkStatus();
+  }
+  if (const auto slice = slices_->FindOrAdd(sku_id); slice != nullptr) slice->SetTerms(TermsOf(announcement));
+  return absl::OkStatus();
+}
+
+absl::Status NodeAgent::ApplySlice(const std::string& sku_id, const absl::StatusOr<Znode>& read) {
+  // Gone: the incarnation has ended, which we hear otherwise; or the tree was deleted, and the units are still ours.
+  if (absl::IsNotFound(read.status())) return absl::OkStatus();
+  if (!read.ok()) return read.status();
+  SliceAnnouncement announcement;
+  if (!announcement.ParseFromString(read->data)) {
+    LOG(ERROR) << SlicePath(incarnation_.load(), sku_id) << " is not a slice announcement";
+    return absl::OkStatus();
+  }
+  const std::shared_ptr<Slice> slice = slices_->FindOrAdd(sku_id);
+  if (slice == nullptr) return absl::OkStatus();
+  slice->counter().Apply(announcement.allotted(), announcement.version());
+  slice->ClearWantedIfMet();
+  return absl::OkStatus();
 }
 
 absl::Status NodeAgent::ReadDrain(Coordination& session) {
   const auto requests = session.List(kDrainPath, Watch::kYes);
+  if (absl::IsNotFound(requests.status())) return RegisterAgain(session);
   if (!requests.ok()) return requests.status();
-  const std::string own = LastName(DrainPath(incarnation_.load()));
-  if (drain_seen_ || std::find(requests->begin(), requests->end(), own) == requests->end()) return absl::OkStatus();
-  drain_seen_ = true;
-  LOG(INFO) << "an operator asks this node to drain";
-  if (drain_requested_) drain_requested_();
+  const std::string path = DrainPath(incarnation_.load());
+  if (std::find(requests->begin(), requests->end(), LastName(path)) == requests->end()) {
+    FollowDrain(/*requested=*/false, /*exit=*/false);
+    return absl::OkStatus();
+  }
+  const auto znode = session.Get(path, Watch::kYes);
+  if (!znode.ok()) return absl::IsNotFound(znode.status()) ? absl::OkStatus() : znode.status();
+  DrainRequest request;
+  const bool readable = request.ParseFromString(znode->data);
+  FollowDrain(/*requested=*/true, readable && request.exit());
   return absl::OkStatus();
 }
 
-// Says of which SKUs the node has run dry. Nothing is written while that stays the same.
-absl::Status NodeAgent::ReportDemand() {
-  DemandReport report;
-  auto slices = slices_->All();
-  std::sort(slices.begin(), slices.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  for (const auto& [sku, slice] : slices) {
-    const auto terms = slice->terms();
-    // What is sold out or over is nobody's demand; when stock is added, the terms say so first.
-    if (slice->wanted() == 0 || terms == nullptr || terms->sold_out || terms->closed) continue;
-    if (report.skus_size() >= kMaxReportedSkus) break;
-    DemandReport::SkuDemand* demand = report.add_skus();
-    demand->set_sku_id(sku);
-    demand->set_wanted(slice->wanted());
-    demand->set_free(slice->counter().free());
-    // A slice that got units and is dry again is a new demand.
-    demand->set_slice_version(slice->counter().version());
+void NodeAgent::FollowDrain(bool requested, bool exit) {
+  exit_wanted_ = requested && exit;
+  if (requested == (drain_ != Drain::kServing)) return;
+  LOG(INFO) << "an operator asks this node to " << (requested ? "drain" : "serve again");
+  drain_ = requested ? Drain::kWaitingForIdle : Drain::kServing;
+  drain_since_ = clock_->Now();
+  host_->SetDraining(requested);
+}
+
+// Hands back what the ledger says we hold, also what was announced to us since the last time.
+absl::Status NodeAgent::ReturnUnits() {
+  if (drain_ == Drain::kWaitingForIdle && !host_->Idle() && clock_->Now() - drain_since_ < options_.drain_patience) {
+    return absl::OkStatus();
   }
-  const std::string content = report.SerializeAsString();
-  if (content == last_report_) return absl::OkStatus();
+  const IncarnationId incarnation = incarnation_.load();
+  const auto slices = ledger_->ListSlices(incarnation);
+  if (!slices.ok()) return slices.status();
+  std::vector<storage::QuotaMove> moves;
+  QuotaMover mover(ledger_, &announcer_);
+  absl::Status status;
+  const auto flush = [&] {
+    if (!moves.empty()) status.Update(mover.MoveBatch(moves, kActor).status());
+    moves.clear();
+  };
+  for (const auto& [sku_id, slice] : *slices) {
+    if (slice.remaining == 0) continue;
+    moves.push_back({sku_id, {storage::QuotaDelta{incarnation, -slice.remaining}}, std::nullopt});
+    if (moves.size() == static_cast<size_t>(storage::kMaxQuotaBatch)) flush();
+  }
+  flush();
+  if (!status.ok()) return status;
+  LOG_IF(INFO, drain_ == Drain::kWaitingForIdle) << "drained: all units are handed back";
+  drain_ = Drain::kReturned;
+  if (exit_wanted_) host_->ExitAfterDrain();
+  return absl::OkStatus();
+}
+
+absl::Status NodeAgent::ReportDemand() {
+  const absl::Time now = clock_->Now();
+  const std::optional<DemandReport> report = reporter_.Due(now, host_->LedgerAnswers());
+  if (!report.has_value()) return absl::OkStatus();
   const std::shared_ptr<Coordination> session = Session();
   if (session == nullptr) return absl::UnauthenticatedError("no session with ZooKeeper");
-  report.set_sequence(++report_sequence_);
   const std::string path = DemandPath(incarnation_.load());
-  absl::Status status = session->Set(path, report.SerializeAsString(), kAnyVersion);
-  if (absl::IsNotFound(status)) status = session->Create(path, report.SerializeAsString(), CreateMode::kEphemeral);
-  if (status.ok()) last_report_ = content;
+  const std::string data = report->SerializeAsString();
+  absl::Status status = session->Set(path, data, kAnyVersion);
+  if (absl::IsNotFound(status)) status = session->Create(path, data, CreateMode::kEphemeral);
+  if (status.ok()) reporter_.Written(*report, now);
   return status;
 }
 

@@ -1,12 +1,12 @@
-// A front node's side of the coordination: registers its incarnation, follows its slices, reports what it runs out of,
-// starts over with a new incarnation when its session expires, and hands its units back at the end.
+// A front node's side of the coordination: registers its incarnation, follows its slices, reports what it sells and runs
+// out of, starts over with a new incarnation when its session expires, and hands its units back when it is drained.
 //
-// Level-triggered: every event only wakes the agent's thread, which then reads what is there (Sync) and applies it.
-// Reading the same announcement twice changes nothing.
+// Level-triggered: every event only wakes the agent, which then reads what is there and applies it. Reading the same
+// announcement twice changes nothing. All work is done in turns (RunOnce), by a thread of the agent's or by whoever
+// drives it, as the simulation does.
 #pragma once
 
 #include <atomic>
-#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -17,9 +17,13 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "quota/announcer.h"
 #include "quota/coordination.h"
+#include "quota/demand_reporter.h"
+#include "quota/node_host.h"
 #include "quota/slice_table.h"
+#include "storage/clock.h"
 #include "storage/ledger.h"
 
 namespace tranche::quota {
@@ -28,17 +32,30 @@ struct NodeAgentOptions {
   std::string node_name;
   std::string address;                                // host:port that callers reach
   absl::Duration resync_interval = absl::Seconds(2);  // full re-read, whatever was or was not heard
+  // Between two tries to begin an incarnation while ZooKeeper or the ledger does not answer.
+  absl::Duration restart_pause = absl::Milliseconds(200);
+  // A drained node returns its units after this long at the latest, whatever is still undecided: the ledger refuses it.
+  absl::Duration drain_patience = absl::Seconds(5);
+  DemandReporterOptions demand;
 };
 
 class NodeAgent : public CoordinationObserver, public SessionSource {
  public:
-  // `drain_requested` is called once, on the agent's thread, when an operator asks this node to drain.
-  NodeAgent(CoordinationConnector* connector, storage::StockLedger* ledger, SliceTable* slices,
-            NodeAgentOptions options, std::function<void()> drain_requested);
+  // Dependencies outlive the agent. `waiting` says how many requests wait for units of a SKU.
+  NodeAgent(CoordinationConnector* connector, storage::StockLedger* ledger, SliceTable* slices, NodeHost* host,
+            storage::Clock* clock, DemandReporter::WaitingCount waiting, NodeAgentOptions options);
   ~NodeAgent() override;
 
-  // Connects, registers the first incarnation and starts following. Fails if ZooKeeper or the ledger does not answer.
+  // Begin, then turns on a thread of its own.
   absl::Status Start();
+
+  // Connects and registers the first incarnation. Fails if ZooKeeper or the ledger does not answer.
+  absl::Status Begin();
+  // One turn: does what there is to do and returns without waiting for more.
+  void RunOnce();
+  // Has something been heard since the last turn began? If not, the next turn is due after TurnInterval.
+  bool HasWork() const;
+  absl::Duration TurnInterval() const;
 
   // Stops following, returns all units to the pool and removes the node's registration. Call it when the pipeline is
   // drained. Failing is harmless: the balancer reclaims what is left.
@@ -57,47 +74,61 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
 
  private:
   struct Work {
-    bool stop = false;
     bool expired = false;                           // the session is over
     storage::IncarnationId ended = storage::kPool;  // the ledger or the tree says that this one is over
     bool everything = false;                        // re-read all
     absl::flat_hash_set<std::string> changed;       // else only these paths
   };
+  enum class Drain { kServing, kWaitingForIdle, kReturned };
 
   void Run();
-  Work WaitForWork();
-  void Restart(bool new_session);
+  Work TakeWork();
+  void EndIncarnation();
+  absl::Status NewSession();
   absl::Status BeginIncarnation();
   absl::StatusOr<storage::IncarnationId> RegisterInLedger();
   absl::Status Register(Coordination& session, storage::IncarnationId incarnation);
+
   absl::Status Sync(const Work& work);
   absl::Status SyncAll(Coordination& session);
   absl::Status SyncChanged(Coordination& session, const absl::flat_hash_set<std::string>& changed);
-  absl::Status ReadSlices(Coordination& session, const std::vector<std::string>& skus);
-  absl::Status ReadSkus(Coordination& session, const std::vector<std::string>& skus);
+  absl::Status RegisterAgain(Coordination& session);
+  absl::Status ReadSkusAndSlices(Coordination& session, const std::vector<std::string>& skus,
+                                 const std::vector<std::string>& slices);
+  absl::Status ApplySku(const std::string& sku_id, const absl::StatusOr<Znode>& read);
+  absl::Status ApplySlice(const std::string& sku_id, const absl::StatusOr<Znode>& read);
+
   absl::Status ReadDrain(Coordination& session);
+  void FollowDrain(bool requested, bool exit);
+  absl::Status ReturnUnits();
   absl::Status ReportDemand();
   void Wake(absl::FunctionRef<void(Work&)> note);
 
   CoordinationConnector* const connector_;
   storage::StockLedger* const ledger_;
   SliceTable* const slices_;
+  NodeHost* const host_;
+  storage::Clock* const clock_;
   const NodeAgentOptions options_;
-  const std::function<void()> drain_requested_;
+  Announcer announcer_;
 
   std::atomic<storage::IncarnationId> incarnation_{storage::kPool};
 
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   std::shared_ptr<Coordination> session_ ABSL_GUARDED_BY(mutex_);
   Work work_ ABSL_GUARDED_BY(mutex_);
   bool work_to_do_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
-  // Only on the agent's thread.
+  // Only in turns.
+  bool begun_ = false;  // the present incarnation is registered
   // Registered in the ledger, not yet in ZooKeeper.
   storage::IncarnationId beginning_ = storage::kPool;
-  int64_t report_sequence_ = 0;
-  std::string last_report_;
-  bool drain_seen_ = false;
+  absl::Time last_full_sync_ = absl::InfinitePast();
+  DemandReporter reporter_;
+  Drain drain_ = Drain::kServing;
+  absl::Time drain_since_ = absl::InfinitePast();
+  bool exit_wanted_ = false;
 
   std::thread thread_;
 };

@@ -1,7 +1,9 @@
 #include "quota/seller.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "glog/logging.h"
 #include "storage/ledger_error.h"
@@ -70,18 +72,55 @@ Refusal RefusalOf(CommitOutcome outcome) {
   LOG(FATAL) << "outcome " << static_cast<int>(outcome) << " is no refusal";
 }
 
-// Units taken from a slice's counter.
-struct Grant {
-  std::shared_ptr<Slice> slice;
-  int64_t units = 0;
-  // The announcement by which they were granted, or an older one.
-  int64_t version = 0;
-};
+}  // namespace
+
+Seller::Seller(SliceTable* slices, SkuDirectory* directory, storage::CommitPipeline* pipeline,
+               storage::ReservationLedger* ledger, storage::Executor* executor, storage::Clock* clock,
+               SellerOptions options)
+    : slices_(slices),
+      directory_(directory),
+      pipeline_(pipeline),
+      ledger_(ledger),
+      executor_(executor),
+      clock_(clock),
+      options_(options),
+      room_(options.max_waiting) {
+  slices_->SetChangeListener([this](const std::string& sku_id) { ServeWaiting(sku_id); });
+}
+
+Seller::~Seller() {
+  slices_->SetChangeListener({});
+  SetAccepting(false);
+}
+
+void Seller::Sell(ReservationClaim claim, absl::Time deadline, bool may_exist, SaleDone done) {
+  SaleRequest request{std::move(claim), deadline, may_exist, std::move(done)};
+  if (!accepting_.load(std::memory_order_relaxed)) return request.done(Refused{.refusal = Refusal::kDraining});
+  const std::shared_ptr<Slice> slice = slices_->Find(request.claim.sku_id);
+  const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
+  // Without an announcement the terms are those of the last look, if any.
+  if (terms == nullptr || slice->counter().version() == 0) return SellWithoutSlice(std::move(request));
+  if (const auto refused = RefuseByTerms(*terms, request.claim.quantity, clock_->Now())) {
+    return Refuse(std::move(request), *refused);
+  }
+  Grant grant;
+  if (TryGrant(slice, request.claim.quantity, &grant)) return Commit(std::move(grant), std::move(request));
+  WaitForUnits(*slice, *terms, std::move(request));
+}
+
+bool Seller::TryGrant(const std::shared_ptr<Slice>& slice, int64_t units, Grant* grant) {
+  const int64_t version = slice->counter().version();  // before the units are taken: see Settle
+  if (!slice->counter().TryTake(units)) return false;
+  slice->CountInFlight(units);
+  *grant = Grant{slice, units, version};
+  return true;
+}
 
 // Brings the counter in line with what the ledger decided about the units.
-void Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<CommitResult>& result) {
+void Seller::Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<CommitResult>& result) {
   Slice& slice = *grant.slice;
-  if (result.ok() && result->outcome == CommitOutcome::kCreated) return slice.CountGranted();
+  slice.CountInFlight(-grant.units);
+  if (result.ok() && result->outcome == CommitOutcome::kCreated) return slice.CountGranted(grant.units);
   // Granted by the very announcement that the ledger went by, so no move explains why they are missing: the counter was
   // too high (a lost answer that was committed after all), and these units never were there. The version at the time of
   // the grant decides: one that has been announced since is already in the counter.
@@ -94,48 +133,101 @@ void Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<Co
   if (result.ok() && result->outcome == CommitOutcome::kNotHeld) table.NoteIncarnationEnded(slice.incarnation());
 }
 
-}  // namespace
-
-void Seller::Sell(ReservationClaim claim, absl::Time deadline, bool may_exist, SaleDone done) {
-  const auto refuse = [&](Refused refused) {
-    if (may_exist) return AnswerFromLedger(std::move(claim), refused, std::move(done));
-    done(refused);
-  };
-  if (!accepting_.load(std::memory_order_relaxed)) return done(Refused{.refusal = Refusal::kDraining});
-  std::shared_ptr<Slice> slice = slices_->Find(claim.sku_id);
-  const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
-  if (terms == nullptr) return SellWithoutSlice(std::move(claim), may_exist, std::move(done));
-  if (const auto refused = RefuseByTerms(*terms, claim.quantity, clock_->Now())) return refuse(*refused);
-  const int64_t version = slice->counter().version();  // before the units are taken: see Settle
-  if (!slice->counter().TryTake(claim.quantity)) {
-    slice->CountDenied();
-    if (slice->MarkWanted(claim.quantity)) slices_->NoteExhausted();
-    return refuse(OutOfUnits(*terms));
-  }
-  Commit(std::move(slice), version, std::move(claim), deadline, std::move(done));
-}
-
-void Seller::SellWithoutSlice(ReservationClaim claim, bool may_exist, SaleDone done) {
-  const std::string sku_id = claim.sku_id;
-  directory_->Lookup(sku_id, [this, claim = std::move(claim), may_exist,
-                              done = std::move(done)](const SkuDirectory::Found& found) mutable {
-    Refused refused;
-    if (!found.ok()) {
-      refused.refusal = RefusalOf(found.status());
-      return done(refused);
-    }
-    if (!found->has_value()) return done(Refused{.refusal = Refusal::kSkuNotFound});
+// Of a SKU of which the node holds nothing: the ledger knows whether it exists and on what terms. If it has unsold
+// units, asking for them is demand.
+void Seller::SellWithoutSlice(SaleRequest request) {
+  const std::string sku_id = request.claim.sku_id;
+  directory_->Lookup(sku_id, [this, request = std::move(request)](const SkuDirectory::Found& found) mutable {
+    if (!found.ok()) return request.done(Refused{.refusal = RefusalOf(found.status())});
+    if (!found->has_value()) return request.done(Refused{.refusal = Refusal::kSkuNotFound});
     const SkuTerms& terms = **found;
-    refused = RefuseByTerms(terms, claim.quantity, clock_->Now()).value_or(OutOfUnits(terms));
-    if (may_exist) return AnswerFromLedger(std::move(claim), refused, std::move(done));
-    done(refused);
+    if (const auto refused = RefuseByTerms(terms, request.claim.quantity, clock_->Now())) {
+      return Refuse(std::move(request), *refused);
+    }
+    const std::shared_ptr<Slice> slice = slices_->FindOrAdd(request.claim.sku_id);
+    if (slice == nullptr) return Refuse(std::move(request), OutOfUnits(terms));
+    if (slice->counter().version() == 0) slice->SetTerms(terms);
+    WaitForUnits(*slice, terms, std::move(request));
   });
 }
 
-void Seller::AnswerFromLedger(ReservationClaim claim, Refused otherwise, SaleDone done) {
+// The slice is dry. If units exist elsewhere, that is demand, and they may be on their way.
+void Seller::WaitForUnits(Slice& slice, const SkuTerms& terms, SaleRequest request) {
+  if (terms.sold_out) return Refuse(std::move(request), OutOfUnits(terms));
+  slice.CountDenied(request.claim.quantity);
+  if (slice.MarkWanted(request.claim.quantity)) slices_->NoteExhausted();
+  const absl::Time now = clock_->Now();
+  request.wait_until = std::min(now + options_.exhausted_wait, request.deadline);
+  if (request.wait_until <= now) return Refuse(std::move(request), OutOfUnits(terms));
+  const std::string sku_id = request.claim.sku_id;
+  const int64_t units = request.claim.quantity;
+  if (!room_.TryEnter(request)) return Refuse(std::move(request), OutOfUnits(terms));
+  // Units that came before it entered have woken nobody.
+  if (slice.counter().free() >= units) ServeWaiting(sku_id);
+}
+
+// Units or other terms have come: who fits goes on, in the order of their coming.
+void Seller::ServeWaiting(const std::string& sku_id) {
+  if (room_.empty()) return;
+  const std::shared_ptr<Slice> slice = slices_->Find(sku_id);
+  const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
+  if (terms == nullptr) return;
+  const absl::Time now = clock_->Now();
+  std::vector<std::optional<Grant>> grants;
+  int64_t still_wanted = 0;
+  std::vector<SaleRequest> leaving = room_.Leave(sku_id, [&](const SaleRequest& request) {
+    const int64_t units = request.claim.quantity;
+    Grant grant;
+    const bool allowed = accepting_.load(std::memory_order_relaxed) &&
+                         !RefuseByTerms(*terms, request.claim.quantity, now).has_value();
+    if (allowed && TryGrant(slice, units, &grant)) {
+      grants.emplace_back(std::move(grant));
+      return true;
+    }
+    if (allowed && !terms->sold_out) {
+      still_wanted = still_wanted == 0 ? units : std::min(still_wanted, units);
+      return false;
+    }
+    grants.emplace_back(std::nullopt);
+    return true;
+  });
+  for (size_t i = 0; i < leaving.size(); ++i) {
+    SaleRequest& request = leaving[i];
+    if (grants[i].has_value()) {
+      Commit(*std::move(grants[i]), std::move(request));
+    } else {
+      Refuse(std::move(request), RefuseByTerms(*terms, request.claim.quantity, now).value_or(OutOfUnits(*terms)));
+    }
+  }
+  if (still_wanted > 0 && slice->MarkWanted(still_wanted)) slices_->NoteExhausted();
+}
+
+void Seller::AnswerOverdue() {
+  if (room_.empty()) return;
+  for (SaleRequest& request : room_.LeaveOverdue(clock_->Now())) {
+    const std::shared_ptr<Slice> slice = slices_->Find(request.claim.sku_id);
+    const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
+    Refuse(std::move(request), terms == nullptr ? Refused{.refusal = Refusal::kExhaustedHere} : OutOfUnits(*terms));
+  }
+}
+
+void Seller::SetAccepting(bool accepting) {
+  accepting_.store(accepting, std::memory_order_relaxed);
+  if (accepting) return;
+  for (SaleRequest& request : room_.LeaveOverdue(absl::InfiniteFuture())) {
+    request.done(Refused{.refusal = Refusal::kDraining});
+  }
+}
+
+void Seller::Refuse(SaleRequest request, Refused refused) {
+  if (request.may_exist) return AnswerFromLedger(std::move(request), refused);
+  request.done(refused);
+}
+
+void Seller::AnswerFromLedger(SaleRequest request, Refused otherwise) {
   // Shared, so that it can still be answered when the executor has no room.
-  auto answer = std::make_shared<SaleDone>(std::move(done));
-  absl::AnyInvocable<void()> look_up = [this, claim = std::move(claim), otherwise, answer] {
+  auto answer = std::make_shared<SaleDone>(std::move(request.done));
+  absl::AnyInvocable<void()> look_up = [this, claim = std::move(request.claim), otherwise, answer] {
     const absl::StatusOr<CommitResult> found = ledger_->FindReservation(claim.reservation_id);
     if (absl::IsNotFound(found.status())) return (*answer)(otherwise);
     if (!found.ok()) return (*answer)(Refused{.refusal = Refusal::kCommitUnknown});
@@ -148,24 +240,26 @@ void Seller::AnswerFromLedger(ReservationClaim claim, Refused otherwise, SaleDon
   if (!executor_->TryRun(look_up)) (*answer)(Refused{.refusal = Refusal::kOverloaded});
 }
 
-void Seller::Commit(std::shared_ptr<Slice> slice, int64_t granted_version, ReservationClaim claim, absl::Time deadline,
-                    SaleDone done) {
-  Grant grant{.slice = std::move(slice), .units = claim.quantity, .version = granted_version};
+void Seller::Commit(Grant grant, SaleRequest request) {
   const storage::IncarnationId incarnation = grant.slice->incarnation();
   pipeline_->Submit(
-      incarnation, std::move(claim), deadline,
-      [this, grant = std::move(grant), done = std::move(done)](absl::StatusOr<CommitResult> result) mutable {
+      incarnation, std::move(request.claim), request.deadline,
+      [this, grant = std::move(grant), done = std::move(request.done)](absl::StatusOr<CommitResult> result) mutable {
         Settle(grant, *slices_, result);
         if (!result.ok()) return done(Refused{.refusal = RefusalOf(result.status())});
-        if (result->outcome == CommitOutcome::kCreated || result->outcome == CommitOutcome::kReplayed) {
-          return done(Sold{std::move(result->reservation), result->outcome == CommitOutcome::kReplayed});
+        // Units given back are somebody's chance. Not after an error: that would refuse the whole line one by one.
+        const bool gave_back = result->outcome != CommitOutcome::kCreated && !room_.empty();
+                if (result->outcome == CommitOutcome::kCreated || result->outcome == CommitOutcome::kReplayed) {
+          done(Sold{std::move(result->reservation), result->outcome == CommitOutcome::kReplayed});
+        } else {
+          Refused refused{.refusal = RefusalOf(result->outcome)};
+          if (const auto terms = grant.slice->terms(); terms != nullptr) {
+            refused.per_user_limit = terms->per_user_limit;
+            refused.opens_at = terms->opens_at;
+          }
+          done(refused);
         }
-        Refused refused{.refusal = RefusalOf(result->outcome)};
-        if (const auto terms = grant.slice->terms(); terms != nullptr) {
-          refused.per_user_limit = terms->per_user_limit;
-          refused.opens_at = terms->opens_at;
-        }
-        done(refused);
+        if (gave_back) ServeWaiting(grant.slice->sku_id());
       });
 }
 

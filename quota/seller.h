@@ -1,15 +1,18 @@
 // Sells: takes units from the node's slice, commits the claim through the pipeline, and settles the slice with what the
 // ledger decided. All of a front node's logic between "a well-formed request" and "an answer", without gRPC.
+//
+// While the slice is dry and units may still come, a request waits for them a bounded moment (quota/waiting_room.h).
 #pragma once
 
 #include <atomic>
 #include <memory>
-#include <variant>
+#include <string>
 
-#include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
+#include "quota/sale_result.h"
 #include "quota/sku_directory.h"
 #include "quota/slice_table.h"
+#include "quota/waiting_room.h"
 #include "storage/clock.h"
 #include "storage/commit_pipeline.h"
 #include "storage/executor.h"
@@ -17,66 +20,53 @@
 
 namespace tranche::quota {
 
-// Why nothing was sold. The server maps each to one machine-readable reason.
-enum class Refusal {
-  kSkuNotFound,
-  kNotOpen,
-  kClosed,
-  kQuantityAboveUserLimit,
-  kUserLimitReached,
-  kReservationIdReused,
-  kSoldOut,
-  kExhaustedHere,
-  kOverloaded,
-  kLedgerUnavailable,
-  kCommitUnknown,
-  kDraining,
-  kDeadlinePassed,
-  kInternal,
+struct SellerOptions {
+  // How long a request waits at most for units on their way to this node; 0: not at all.
+  absl::Duration exhausted_wait = absl::Milliseconds(100);
+  // Requests that wait at once, over all SKUs; more are told "exhausted here" at once.
+  size_t max_waiting = 1000;
 };
-
-struct Sold {
-  storage::Reservation reservation;
-  bool replayed = false;
-};
-
-struct Refused {
-  Refusal refusal = Refusal::kInternal;
-  bool holds_may_lapse = false;                // kSoldOut
-  absl::Time opens_at = absl::InfinitePast();  // kNotOpen
-  int32_t per_user_limit = 0;                  // kQuantityAboveUserLimit, kUserLimitReached
-};
-
-using SaleResult = std::variant<Sold, Refused>;
-// Called exactly once: inline for what the node decides itself, else on a thread of the pipeline or the directory. It
-// must not block.
-using SaleDone = absl::AnyInvocable<void(SaleResult)>;
 
 // Thread-safe. Outlived by its dependencies.
 class Seller {
  public:
   Seller(SliceTable* slices, SkuDirectory* directory, storage::CommitPipeline* pipeline,
-         storage::ReservationLedger* ledger, storage::Executor* executor, storage::Clock* clock)
-      : slices_(slices),
-        directory_(directory),
-        pipeline_(pipeline),
-        ledger_(ledger),
-        executor_(executor),
-        clock_(clock) {}
+         storage::ReservationLedger* ledger, storage::Executor* executor, storage::Clock* clock,
+         SellerOptions options = {});
+  ~Seller();
 
   // `deadline` bounds how long the claim may wait before it is sent to the ledger, and how long a lost answer of the
   // ledger is looked for. `may_exist` says that an earlier try with this id may have been committed: what would be
   // refused from memory is then looked up in the ledger first, so that nobody is told "sold out" who has a reservation.
   void Sell(storage::ReservationClaim claim, absl::Time deadline, bool may_exist, SaleDone done);
 
-  // From now on every Sell is refused with kDraining. What was accepted goes on.
-  void StopAccepting() { accepting_.store(false, std::memory_order_relaxed); }
+  // While not accepting, every Sell is refused with kDraining, and so is who waits. What was granted goes on.
+  void SetAccepting(bool accepting);
+
+  // Answers those who have waited long enough. To be called every few milliseconds; costs nothing when nobody waits.
+  void AnswerOverdue();
+
+  // Requests that wait for units of the SKU.
+  size_t waiting(const std::string& sku_id) const { return room_.size(sku_id); }
 
  private:
-  void SellWithoutSlice(storage::ReservationClaim claim, bool may_exist, SaleDone done);
-  void AnswerFromLedger(storage::ReservationClaim claim, Refused otherwise, SaleDone done);
-  void Commit(std::shared_ptr<Slice> slice, int64_t granted_version, storage::ReservationClaim claim,
-              absl::Time deadline, SaleDone done);
+  // Units taken from a slice's counter.
+  struct Grant {
+    std::shared_ptr<Slice> slice;
+    int64_t units = 0;
+    // The announcement by which they were granted, or an older one.
+    int64_t version = 0;
+  };
+
+  static bool TryGrant(const std::shared_ptr<Slice>& slice, int64_t units, Grant* grant);
+  static void Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<storage::CommitResult>& result);
+
+  void SellWithoutSlice(SaleRequest request);
+  void WaitForUnits(Slice& slice, const SkuTerms& terms, SaleRequest request);
+  void ServeWaiting(const std::string& sku_id);
+  void Refuse(SaleRequest request, Refused refused);
+  void AnswerFromLedger(SaleRequest request, Refused otherwise);
+  void Commit(Grant grant, SaleRequest request);
 
   SliceTable* const slices_;
   SkuDirectory* const directory_;
@@ -84,6 +74,8 @@ class Seller {
   storage::ReservationLedger* const ledger_;
   storage::Executor* const executor_;
   storage::Clock* const clock_;
+  const SellerOptions options_;
+  WaitingRoom room_;
   std::atomic<bool> accepting_{true};
 };
 

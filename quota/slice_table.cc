@@ -28,7 +28,7 @@ std::shared_ptr<Slice> SliceTable::FindOrAdd(const std::string& sku_id) {
   absl::MutexLock lock(&mutex_);
   if (incarnation_ == storage::kPool) return nullptr;
   std::shared_ptr<Slice>& slice = slices_[sku_id];
-  if (slice == nullptr) slice = std::make_shared<Slice>(incarnation_);
+  if (slice == nullptr) slice = std::make_shared<Slice>(sku_id, incarnation_);
   return slice;
 }
 

@@ -22,8 +22,10 @@ namespace tranche::quota {
 // Thread-safe.
 class Slice {
  public:
-  explicit Slice(storage::IncarnationId incarnation) : incarnation_(incarnation) {}
+  Slice(std::string sku_id, storage::IncarnationId incarnation)
+      : sku_id_(std::move(sku_id)), incarnation_(incarnation) {}
 
+  const std::string& sku_id() const { return sku_id_; }
   storage::IncarnationId incarnation() const { return incarnation_; }
   SliceCounter& counter() { return counter_; }
   const SliceCounter& counter() const { return counter_; }
@@ -64,6 +66,7 @@ class Slice {
   int64_t wanted() const { return wanted_.load(std::memory_order_relaxed); }
 
  private:
+  const std::string sku_id_;
   const storage::IncarnationId incarnation_;
   SliceCounter counter_;
   std::atomic<int64_t> granted_{0};

@@ -150,7 +150,7 @@ bool CommitPipeline::Drain(absl::Duration timeout) {
 
 PipelineStats CommitPipeline::Stats() const {
   absl::MutexLock lock(&mutex_);
-  return PipelineStats{static_cast<int64_t>(queue_.size()), batches_, claims_, ledger_answers_};
+  return PipelineStats{static_cast<int64_t>(queue_.size()), unanswered_, batches_, claims_, ledger_answers_};
 }
 
 }  // namespace tranche::storage

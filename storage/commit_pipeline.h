@@ -54,6 +54,7 @@ struct PendingCommit {
 
 struct PipelineStats {
   int64_t queued = 0;
+  int64_t unanswered = 0;  // queued and in flight
   uint64_t batches = 0;
   uint64_t claims = 0;
   bool ledger_answers = true;

@@ -19,6 +19,8 @@ std::string OneLine(const std::string& text) {
 }
 
 absl::Status FromSqlState(const std::string& state, const std::string& message) {
+  // Our own: a value is not the one that the caller expected.
+  if (state == "TR001") return absl::AbortedError(message);
   if (state == "40001" || state == "40P01") return RetryTransactionError(message);
   // Classes: 22 data exception, 23 constraint, 42 syntax or access, 3D/3F catalog or schema missing.
   if (absl::StartsWith(state, "22") || absl::StartsWith(state, "23")) return absl::InvalidArgumentError(message);

@@ -33,17 +33,22 @@ class PostgresStockLedger : public StockLedger {
   absl::StatusOr<Sku> GetSku(const std::string& sku_id) override;
   absl::StatusOr<std::vector<Sku>> ListSkus(const std::string& after, int limit) override;
   absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const std::string& actor) override;
-  absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, const std::string& actor) override;
-  absl::StatusOr<ReducedStock> ReduceStock(const std::string& sku_id, int64_t units, const std::string& actor) override;
-  absl::StatusOr<QuotaSnapshot> ReadQuota(const std::string& sku_id) override;
-  absl::StatusOr<QuotaSnapshot> MoveUnits(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,
-                                          std::optional<int64_t> expected_quota_version,
-                                          const std::string& actor) override;
+  absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
+                               const std::string& actor) override;
+  absl::StatusOr<ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
+                                           std::optional<int64_t> expected_stock, const std::string& actor) override;
+  absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) override;
+  absl::StatusOr<std::vector<SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) override;
+  absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> MoveUnitsBatch(absl::Span<const QuotaMove> moves,
+                                                                       const std::string& actor) override;
   absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) override;
   absl::StatusOr<std::vector<std::pair<std::string, Slice>>> ListSlices(IncarnationId incarnation) override;
-  absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address) override;
+  absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
+                                                    bool draining = false) override;
   absl::StatusOr<std::vector<Incarnation>> ListLiveIncarnations() override;
+  absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining, const std::string& actor) override;
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) override;
+  absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
 
  private:

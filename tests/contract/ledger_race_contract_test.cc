@@ -198,10 +198,10 @@ class RandomHistory {
         }
         break;
       case 2:
-        EXPECT_TRUE(stock_->AddStock(AnySku(), 1 + Pick(20), "test").ok());
+        EXPECT_TRUE(stock_->AddStock(AnySku(), 1 + Pick(20), std::nullopt, "test").ok());
         break;
       case 3:
-        EXPECT_TRUE(stock_->ReduceStock(AnySku(), 1 + Pick(10), "test").ok());
+        EXPECT_TRUE(stock_->ReduceStock(AnySku(), 1 + Pick(10), std::nullopt, "test").ok());
         break;
       case 4:
       case 5:
@@ -330,8 +330,8 @@ TEST_P(LedgerRaceContract, BothLedgersGiveTheSameAnswers) {
       EXPECT_EQ(*stock().ReclaimIncarnation(nodes[0]), *fake->stock().ReclaimIncarnation(nodes[0]));
       nodes[0] = Register();
       ASSERT_EQ(*fake->stock().RegisterIncarnation("node", "a:1"), nodes[0]);
-      ASSERT_TRUE(stock().AddStock("tv", 20, "test").ok());
-      ASSERT_TRUE(fake->stock().AddStock("tv", 20, "test").ok());
+      ASSERT_TRUE(stock().AddStock("tv", 20, std::nullopt, "test").ok());
+      ASSERT_TRUE(fake->stock().AddStock("tv", 20, std::nullopt, "test").ok());
     }
   }
 }

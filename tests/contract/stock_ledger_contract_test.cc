@@ -111,8 +111,8 @@ TEST_P(StockLedgerContract, UnknownSkuIsNotFound) {
   const auto not_found = absl::StatusCode::kNotFound;
   EXPECT_EQ(stock().GetSku("none").status().code(), not_found);
   EXPECT_EQ(stock().CloseSku("none", "test").status().code(), not_found);
-  EXPECT_EQ(stock().AddStock("none", 1, "test").status().code(), not_found);
-  EXPECT_EQ(stock().ReduceStock("none", 1, "test").status().code(), not_found);
+  EXPECT_EQ(stock().AddStock("none", 1, std::nullopt, "test").status().code(), not_found);
+  EXPECT_EQ(stock().ReduceStock("none", 1, std::nullopt, "test").status().code(), not_found);
   EXPECT_EQ(stock().ReadQuota("none").status().code(), not_found);
   EXPECT_EQ(stock().MoveUnits("none", {}, std::nullopt, "test").status().code(), not_found);
 }
@@ -168,13 +168,14 @@ TEST_P(StockLedgerContract, AddedStockLandsInThePool) {
   Create(SkuOf("tv", 10));
   const IncarnationId node = HolderOf("tv", 10);
   const int64_t version = Version("tv");
-  const Sku sku = *stock().AddStock("tv", 500, "test");
+  const Sku sku = *stock().AddStock("tv", 500, std::nullopt, "test");
   EXPECT_EQ(sku.stock, 510);
   EXPECT_EQ(sku.unsold, 510);
   EXPECT_EQ(sku.quota_version, version + 1);
   EXPECT_THAT(Remaining("tv"), ElementsAre(Pair(kPool, 500), Pair(node, 10)));
-  EXPECT_EQ(stock().AddStock("tv", 0, "test").status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(stock().AddStock("tv", 1'000'000'000, "test").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(stock().AddStock("tv", 0, std::nullopt, "test").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(stock().AddStock("tv", 1'000'000'000, std::nullopt, "test").status().code(),
+            absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(stock().GetSku("tv")->stock, 510);
 }
 
@@ -182,11 +183,11 @@ TEST_P(StockLedgerContract, ReducedStockComesFromThePoolFirst) {
   Create(SkuOf("tv", 100));
   const IncarnationId rich = HolderOf("tv", 50);
   const IncarnationId poor = HolderOf("tv", 20);
-  ReducedStock reduced = *stock().ReduceStock("tv", 25, "test");
+  ReducedStock reduced = *stock().ReduceStock("tv", 25, std::nullopt, "test");
   EXPECT_EQ(reduced.units_taken, 25);
   EXPECT_EQ(reduced.sku.stock, 75);
   EXPECT_THAT(Remaining("tv"), ElementsAre(Pair(kPool, 5), Pair(rich, 50), Pair(poor, 20)));
-  reduced = *stock().ReduceStock("tv", 35, "test");
+  reduced = *stock().ReduceStock("tv", 35, std::nullopt, "test");
   EXPECT_EQ(reduced.units_taken, 35);
   EXPECT_THAT(Remaining("tv"), ElementsAre(Pair(kPool, 0), Pair(rich, 20), Pair(poor, 20)));
   EXPECT_EQ(SliceOf("tv", rich).allotted, 20);
@@ -197,12 +198,12 @@ TEST_P(StockLedgerContract, ReducesNoMoreThanIsUnsold) {
   Create(SkuOf("tv", 10));
   const IncarnationId node = HolderOf("tv", 6);
   Commit(node, ClaimsOf("tv", "u", 3));
-  const ReducedStock reduced = *stock().ReduceStock("tv", 1'000'000, "test");
+  const ReducedStock reduced = *stock().ReduceStock("tv", 1'000'000, std::nullopt, "test");
   EXPECT_EQ(reduced.units_taken, 7);
   EXPECT_EQ(reduced.sku.stock, 3);
   EXPECT_EQ(reduced.sku.unsold, 0);
-  EXPECT_EQ(stock().ReduceStock("tv", 1, "test")->units_taken, 0);
-  EXPECT_EQ(stock().ReduceStock("tv", 0, "test").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(stock().ReduceStock("tv", 1, std::nullopt, "test")->units_taken, 0);
+  EXPECT_EQ(stock().ReduceStock("tv", 0, std::nullopt, "test").status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_P(StockLedgerContract, MovesBetweenPoolAndSlices) {

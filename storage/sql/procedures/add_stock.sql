@@ -1,5 +1,7 @@
--- Adds units to a SKU, into the pool. False if there is no such SKU.
-CREATE OR REPLACE FUNCTION tranche.add_stock(p_sku_id text, p_units bigint, p_actor text)
+-- Adds units to a SKU, into the pool. False if there is no such SKU; error TR001 if p_expected_stock is given and is not
+-- the SKU's stock.
+CREATE OR REPLACE FUNCTION tranche.add_stock(p_sku_id text, p_units bigint, p_actor text,
+                                             p_expected_stock bigint DEFAULT NULL)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -11,16 +13,19 @@ BEGIN
   IF p_units < 1 THEN
     RAISE EXCEPTION 'units must be at least 1' USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  UPDATE sku SET stock = stock + p_units, quota_version = quota_version + 1
-  WHERE sku_id = p_sku_id RETURNING stock, quota_version INTO v_stock, v_version;
+  SELECT stock, quota_version + 1 INTO v_stock, v_version FROM sku WHERE sku_id = p_sku_id FOR UPDATE;
   IF NOT FOUND THEN
     RETURN false;
   END IF;
+  IF v_stock <> p_expected_stock THEN
+    RAISE EXCEPTION 'the stock of % is %, not %', p_sku_id, v_stock, p_expected_stock USING ERRCODE = 'TR001';
+  END IF;
+  UPDATE sku SET stock = v_stock + p_units, quota_version = v_version, pool_waiting = true WHERE sku_id = p_sku_id;
   UPDATE stock_slot SET allotted = allotted + p_units, remaining = remaining + p_units, version = v_version
   WHERE sku_id = p_sku_id AND slot_no = 0;
   INSERT INTO audit_log (actor, action, sku_id, before, after)
-  VALUES (p_actor, 'add_stock', p_sku_id, jsonb_build_object('stock', v_stock - p_units),
-          jsonb_build_object('stock', v_stock));
+  VALUES (p_actor, 'add_stock', p_sku_id, jsonb_build_object('stock', v_stock),
+          jsonb_build_object('stock', v_stock + p_units));
   RETURN true;
 END
 $$;

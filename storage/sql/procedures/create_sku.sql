@@ -1,7 +1,8 @@
 -- Creates a SKU, all its stock in the pool. False if the id is taken.
 CREATE OR REPLACE FUNCTION tranche.create_sku(
   p_sku_id text, p_title text, p_price_minor bigint, p_currency text, p_stock bigint, p_per_user_limit integer,
-  p_hold_seconds integer, p_opens_us bigint, p_closes_us bigint, p_slots_per_slice integer, p_actor text
+  p_hold_seconds integer, p_opens_us bigint, p_closes_us bigint, p_slots_per_slice integer, p_actor text,
+  p_presplit boolean DEFAULT true
 )
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -9,10 +10,11 @@ SET search_path = tranche, pg_temp
 AS $$
 BEGIN
   INSERT INTO sku (sku_id, title, price_minor, currency, stock, per_user_limit, hold_seconds, opens_at, closes_at,
-                   slots_per_slice)
+                   slots_per_slice, presplit, pool_waiting)
   VALUES (p_sku_id, p_title, p_price_minor, p_currency, p_stock, p_per_user_limit, p_hold_seconds,
           coalesce(to_timestamp(p_opens_us / 1000000.0), '-infinity'),
-          coalesce(to_timestamp(p_closes_us / 1000000.0), 'infinity'), p_slots_per_slice)
+          coalesce(to_timestamp(p_closes_us / 1000000.0), 'infinity'), p_slots_per_slice, p_presplit,
+          p_stock > 0)
   ON CONFLICT DO NOTHING;
   IF NOT FOUND THEN
     RETURN false;
@@ -20,7 +22,8 @@ BEGIN
   INSERT INTO stock_slot (sku_id, slot_no, holder, allotted, remaining, version)
   VALUES (p_sku_id, 0, NULL, p_stock, p_stock, 1);
   INSERT INTO audit_log (actor, action, sku_id, before, after)
-  VALUES (p_actor, 'create_sku', p_sku_id, '{}', jsonb_build_object('stock', p_stock, 'price_minor', p_price_minor));
+  VALUES (p_actor, 'create_sku', p_sku_id, '{}',
+          jsonb_build_object('stock', p_stock, 'price_minor', p_price_minor, 'presplit', p_presplit));
   RETURN true;
 END
 $$;

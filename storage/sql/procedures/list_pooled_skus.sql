@@ -1,12 +1,14 @@
--- SKUs on sale with units in the pool.
+-- SKUs whose units are to be handed out. The index sku_pool_waiting holds these and no others, so that the call costs
+-- what it returns, however many SKUs there are.
 CREATE OR REPLACE FUNCTION tranche.list_pooled_skus(p_after text, p_limit integer)
 RETURNS TABLE (sku_id text)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
+SET enable_seqscan = off
 AS $$
   SELECT s.sku_id
-  FROM sku s JOIN stock_slot sl ON sl.sku_id = s.sku_id AND sl.slot_no = 0
-  WHERE s.sku_id > p_after AND s.state = 'OPEN' AND sl.remaining > 0
+  FROM sku s
+  WHERE s.sku_id > p_after AND s.presplit AND s.state = 'OPEN' AND NOT s.quota_frozen AND s.pool_waiting
   ORDER BY s.sku_id
   LIMIT p_limit
 $$;

@@ -96,7 +96,7 @@ BEGIN
 
   UPDATE stock_slot SET allotted = v_pool, remaining = v_pool, version = v_version
   WHERE sku_id = p_sku_id AND slot_no = 0;
-  UPDATE sku SET quota_version = v_version WHERE sku_id = p_sku_id;
+  UPDATE sku SET quota_version = v_version, pool_waiting = v_pool > 0 WHERE sku_id = p_sku_id;
   INSERT INTO audit_log (actor, action, sku_id, before, after)
   SELECT p_actor, 'move_units', p_sku_id, v_before, jsonb_object_agg(coalesce(q.holder, 0), q.remaining)
   FROM (SELECT holder, sum(remaining) AS remaining FROM stock_slot

@@ -24,17 +24,19 @@ BEGIN
   ), per_sku AS (
     SELECT f.sku_id, sum(f.remaining) AS units FROM freed f GROUP BY f.sku_id
   ), versions AS (
-    UPDATE sku s SET quota_version = s.quota_version + 1 FROM per_sku p WHERE s.sku_id = p.sku_id
+    UPDATE sku s SET quota_version = s.quota_version + 1, pool_waiting = s.pool_waiting OR p.units > 0
+    FROM per_sku p WHERE s.sku_id = p.sku_id
     RETURNING s.sku_id, s.quota_version
   ), pools AS (
     UPDATE stock_slot sl
     SET allotted = sl.allotted + p.units, remaining = sl.remaining + p.units, version = v.quota_version
     FROM per_sku p JOIN versions v ON v.sku_id = p.sku_id
     WHERE sl.sku_id = p.sku_id AND sl.slot_no = 0
-    RETURNING sl.sku_id, p.units
+    RETURNING sl.sku_id, sl.remaining AS pool, p.units
   ), audited AS (
-    INSERT INTO audit_log (actor, action, sku_id, before, after)
-    SELECT 'reclaim', 'reclaim_incarnation', p.sku_id, jsonb_build_object(p_incarnation::text, p.units), '{}'
+    INSERT INTO audit_log (actor, action, sku_id, incarnation_id, before, after)
+    SELECT 'reclaim', 'reclaim_incarnation', p.sku_id, p_incarnation,
+           jsonb_build_object('0', p.pool - p.units, p_incarnation::text, p.units), jsonb_build_object('0', p.pool)
     FROM pools p
   )
   SELECT p.sku_id FROM pools p ORDER BY p.sku_id;

@@ -1,6 +1,7 @@
 -- Takes up to p_units unsold units away: from the pool, then from the fullest slots. Returns how many, or NULL if there
--- is no such SKU.
-CREATE OR REPLACE FUNCTION tranche.reduce_stock(p_sku_id text, p_units bigint, p_actor text)
+-- is no such SKU; error TR001 if p_expected_stock is given and is not the SKU's stock.
+CREATE OR REPLACE FUNCTION tranche.reduce_stock(p_sku_id text, p_units bigint, p_actor text,
+                                                p_expected_stock bigint DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -17,6 +18,9 @@ BEGIN
   IF NOT FOUND THEN
     RETURN NULL;
   END IF;
+  IF v_stock <> p_expected_stock THEN
+    RAISE EXCEPTION 'the stock of % is %, not %', p_sku_id, v_stock, p_expected_stock USING ERRCODE = 'TR001';
+  END IF;
   PERFORM FROM stock_slot WHERE sku_id = p_sku_id ORDER BY slot_no FOR UPDATE;
 
   WITH ranked AS (
@@ -32,7 +36,10 @@ BEGIN
   )
   SELECT coalesce(sum(units), 0)::bigint INTO v_taken FROM taken;
 
-  UPDATE sku SET stock = stock - v_taken, quota_version = v_version WHERE sku_id = p_sku_id;
+  UPDATE sku
+  SET stock = stock - v_taken, quota_version = v_version,
+      pool_waiting = (SELECT sl.remaining > 0 FROM stock_slot sl WHERE sl.sku_id = p_sku_id AND sl.slot_no = 0)
+  WHERE sku_id = p_sku_id;
   INSERT INTO audit_log (actor, action, sku_id, before, after)
   VALUES (p_actor, 'reduce_stock', p_sku_id, jsonb_build_object('stock', v_stock),
           jsonb_build_object('stock', v_stock - v_taken, 'asked', p_units));

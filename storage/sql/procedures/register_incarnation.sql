@@ -1,8 +1,20 @@
--- A new incarnation of a front node. It holds nothing yet.
-CREATE OR REPLACE FUNCTION tranche.register_incarnation(p_node_name text, p_address text)
+-- A new incarnation of a front node. It holds nothing yet. p_draining: its node was draining already; audited in the
+-- name of the node, which carries its operator's word on.
+CREATE OR REPLACE FUNCTION tranche.register_incarnation(p_node_name text, p_address text,
+                                                        p_draining boolean DEFAULT false)
 RETURNS bigint
-LANGUAGE sql VOLATILE SECURITY DEFINER
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 AS $$
-  INSERT INTO incarnation (node_name, address) VALUES (p_node_name, p_address) RETURNING incarnation_id
+DECLARE
+  v_id bigint;
+BEGIN
+  INSERT INTO incarnation (node_name, address, draining) VALUES (p_node_name, p_address, p_draining)
+  RETURNING incarnation_id INTO v_id;
+  IF p_draining THEN
+    INSERT INTO audit_log (actor, action, incarnation_id, before, after)
+    VALUES (p_node_name, 'register_incarnation', v_id, '{}', jsonb_build_object('draining', true));
+  END IF;
+  RETURN v_id;
+END
 $$;

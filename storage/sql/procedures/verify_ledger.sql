@@ -34,6 +34,9 @@ AS $$
     SELECT 'pool_slot', s.sku_id, 'no pool slot' FROM skus s
     WHERE NOT EXISTS (SELECT FROM slots sl WHERE sl.sku_id = s.sku_id AND sl.slot_no = 0)
     UNION ALL
+    SELECT 'pool_waiting', s.sku_id, format('the flag says %s, the pool has %s', s.pool_waiting, sl.remaining)
+    FROM skus s JOIN slots sl ON sl.sku_id = s.sku_id AND sl.slot_no = 0 WHERE s.pool_waiting <> (sl.remaining > 0)
+    UNION ALL
     SELECT 'slot_sku', sl.sku_id, format('slot %s of no SKU', sl.slot_no) FROM slots sl
     WHERE NOT EXISTS (SELECT FROM sku s WHERE s.sku_id = sl.sku_id)
     UNION ALL

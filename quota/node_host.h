@@ -1,0 +1,21 @@
+// What a node's agent asks of, and tells, the process that it runs in.
+#pragma once
+
+namespace tranche::quota {
+
+// Called on the agent's thread; must not block for long, nor call the agent.
+class NodeHost {
+ public:
+  virtual ~NodeHost() = default;
+
+  // An operator drains or undrains the node: while draining it refuses new requests.
+  virtual void SetDraining(bool draining) = 0;
+  // Is every request that was granted units decided? Only asked while draining.
+  virtual bool Idle() = 0;
+  // The operator wants the process to end, and its units are handed back.
+  virtual void ExitAfterDrain() = 0;
+  // Does the node's commit path reach the ledger?
+  virtual bool LedgerAnswers() = 0;
+};
+
+}  // namespace tranche::quota

@@ -1,0 +1,171 @@
+// PostgresStockLedger's side of quota and incarnations; postgres_stock_ledger.cc has the rest.
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "glog/logging.h"
+#include "storage/postgres/array_literal.h"
+#include "storage/postgres/call.h"
+#include "storage/postgres/postgres_ledger.h"
+#include "storage/postgres/sku_row.h"
+
+namespace tranche::storage {
+namespace {
+
+// A bigint[] without NULLs: "{1,2}".
+std::vector<int64_t> ToNumbers(const pqxx::field& field) {
+  absl::string_view text(field.c_str(), field.size());
+  text = text.substr(1, text.size() - 2);
+  std::vector<int64_t> numbers;
+  for (const absl::string_view part : absl::StrSplit(text, ',', absl::SkipEmpty())) {
+    CHECK(absl::SimpleAtoi(part, &numbers.emplace_back())) << "no number in an array of the ledger: " << part;
+  }
+  return numbers;
+}
+
+// The columns of read_quotas, from column `first` on.
+SkuQuota ToSkuQuota(const pqxx::row& row, int first) {
+  constexpr int kSkuColumns = 16;
+  const auto numbers = [&row, first](int nth) {
+    return ToNumbers(row[static_cast<pqxx::row::size_type>(first + kSkuColumns + nth)]);
+  };
+  SkuQuota result{ToSku(row, first), {}};
+  const std::vector<int64_t> holders = numbers(0), allotted = numbers(1), remaining = numbers(2), versions = numbers(3);
+  const size_t count = holders.size();
+  CHECK(allotted.size() == count && remaining.size() == count && versions.size() == count) << "arrays are parallel";
+  result.quota = {result.sku.sku_id, result.sku.quota_version, result.sku.closed, {}};
+  result.quota.slices.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    result.quota.slices.push_back({holders[i], allotted[i], remaining[i], versions[i]});
+  }
+  return result;
+}
+
+// A row of move_units_batch.
+absl::StatusOr<SkuQuota> ToMoved(const pqxx::row& row, const std::string& sku_id) {
+  const absl::string_view outcome(row[0].c_str(), row[0].size());
+  if (outcome == "NOT_FOUND") return NoSuchSku(sku_id);
+  if (outcome == "VERSION") return absl::AbortedError(absl::StrCat("the quota of ", sku_id, " has changed meanwhile"));
+  CHECK_EQ(outcome, "MOVED") << "move_units_batch answered with an unknown outcome";
+  return ToSkuQuota(row, 1);
+}
+
+Incarnation ToIncarnation(const pqxx::row& row) {
+  return Incarnation{.id = row[0].as<int64_t>(),
+                     .node_name = row[1].c_str(),
+                     .address = row[2].c_str(),
+                     .started_at = absl::FromUnixMicros(row[3].as<int64_t>()),
+                     .draining = row[4].as<bool>()};
+}
+
+struct MoveLiterals {
+  std::string skus, expected_versions, delta_skus, holders, units;
+};
+
+MoveLiterals ToLiterals(absl::Span<const QuotaMove> moves) {
+  ArrayLiteral skus, expected_versions, delta_skus, holders, units;
+  int64_t nth = 0;
+  for (const QuotaMove& move : moves) {
+    ++nth;
+    skus.AddText(move.sku_id);
+    if (move.expected_quota_version.has_value()) {
+      expected_versions.AddInt(*move.expected_quota_version);
+    } else {
+      expected_versions.AddPlain("NULL");
+    }
+    for (const QuotaDelta& delta : move.deltas) {
+      delta_skus.AddInt(nth);
+      holders.AddInt(delta.holder);
+      units.AddInt(delta.units);
+    }
+  }
+  return {std::move(skus).Finish(), std::move(expected_versions).Finish(), std::move(delta_skus).Finish(),
+          std::move(holders).Finish(), std::move(units).Finish()};
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<SkuQuota>> PostgresStockLedger::ReadQuotas(absl::Span<const std::string> sku_ids) {
+  CHECK_LE(sku_ids.size(), static_cast<size_t>(kMaxQuotaBatch));
+  ArrayLiteral ids;
+  for (const std::string& sku_id : sku_ids) ids.AddText(sku_id);
+  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "read_quotas", std::move(ids).Finish());
+  if (!rows.ok()) return rows.status();
+  std::vector<SkuQuota> quotas;
+  for (const pqxx::row& row : *rows) quotas.push_back(ToSkuQuota(row, 0));
+  return quotas;
+}
+
+absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> PostgresStockLedger::MoveUnitsBatch(
+    absl::Span<const QuotaMove> moves, const std::string& actor) {
+  CHECK_LE(moves.size(), static_cast<size_t>(kMaxQuotaBatch));
+  const MoveLiterals literals = ToLiterals(moves);
+  const auto rows = Call(*pool_, Repeat::kNever, "move_units_batch", literals.skus, literals.expected_versions,
+                         literals.delta_skus, literals.holders, literals.units, actor);
+  if (!rows.ok()) return rows.status();
+  CHECK_EQ(rows->size(), moves.size()) << "move_units_batch answers every move";
+  absl::flat_hash_map<std::string, size_t> positions;
+  for (size_t i = 0; i < moves.size(); ++i) positions[moves[i].sku_id] = i;
+  std::vector<absl::StatusOr<SkuQuota>> results(moves.size());
+  for (const pqxx::row& row : *rows) {
+    const size_t i = positions.at(row[1].c_str());
+    results[i] = ToMoved(row, moves[i].sku_id);
+  }
+  return results;
+}
+
+absl::StatusOr<std::vector<std::string>> PostgresStockLedger::ListPooledSkus(const std::string& after, int limit) {
+  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "list_pooled_skus", after, limit);
+  if (!rows.ok()) return rows.status();
+  std::vector<std::string> skus;
+  for (const pqxx::row& row : *rows) skus.emplace_back(row[0].c_str());
+  return skus;
+}
+
+absl::StatusOr<std::vector<std::pair<std::string, Slice>>> PostgresStockLedger::ListSlices(IncarnationId incarnation) {
+  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "list_slices", incarnation);
+  if (!rows.ok()) return rows.status();
+  std::vector<std::pair<std::string, Slice>> slices;
+  for (const pqxx::row& row : *rows) {
+    slices.emplace_back(row[0].c_str(), Slice{.holder = incarnation,
+                                              .allotted = row[1].as<int64_t>(),
+                                              .remaining = row[2].as<int64_t>(),
+                                              .version = row[3].as<int64_t>()});
+  }
+  return slices;
+}
+
+absl::StatusOr<IncarnationId> PostgresStockLedger::RegisterIncarnation(const std::string& node_name,
+                                                                       const std::string& address, bool draining) {
+  // A repeated registration leaves an incarnation that never held anything; the balancer ends it.
+  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "register_incarnation", node_name, address, draining);
+  if (!rows.ok()) return rows.status();
+  return rows->front()[0].as<int64_t>();
+}
+
+absl::StatusOr<std::vector<Incarnation>> PostgresStockLedger::ListLiveIncarnations() {
+  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "list_live_incarnations");
+  if (!rows.ok()) return rows.status();
+  std::vector<Incarnation> live;
+  for (const pqxx::row& row : *rows) live.push_back(ToIncarnation(row));
+  return live;
+}
+
+absl::StatusOr<Incarnation> PostgresStockLedger::SetDraining(IncarnationId incarnation, bool draining,
+                                                             const std::string& actor) {
+  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "set_draining", incarnation, draining, actor);
+  if (!rows.ok()) return rows.status();
+  if (rows->empty()) return absl::NotFoundError(absl::StrCat("no live incarnation ", incarnation));
+  return ToIncarnation(rows->front());
+}
+
+absl::StatusOr<std::vector<std::string>> PostgresStockLedger::ReclaimIncarnation(IncarnationId incarnation) {
+  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "reclaim_incarnation", incarnation);
+  if (!rows.ok()) return rows.status();
+  std::vector<std::string> skus;
+  for (const pqxx::row& row : *rows) skus.emplace_back(row[0].c_str());
+  return skus;
+}
+
+}  // namespace tranche::storage

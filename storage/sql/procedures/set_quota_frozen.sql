@@ -1,0 +1,26 @@
+-- Freezes or thaws the quota of a SKU. Repeating it changes and audits nothing. False if there is no such SKU.
+--
+-- The version grows, so that a move which was planned before and expects the version of then is refused: once this has
+-- returned, no automatic move follows.
+CREATE OR REPLACE FUNCTION tranche.set_quota_frozen(p_sku_id text, p_frozen boolean, p_actor text)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+AS $$
+DECLARE
+  v_frozen boolean;
+BEGIN
+  SELECT quota_frozen INTO v_frozen FROM sku WHERE sku_id = p_sku_id FOR UPDATE;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  IF v_frozen = p_frozen THEN
+    RETURN true;
+  END IF;
+  UPDATE sku SET quota_frozen = p_frozen, quota_version = quota_version + 1 WHERE sku_id = p_sku_id;
+  INSERT INTO audit_log (actor, action, sku_id, before, after)
+  VALUES (p_actor, CASE WHEN p_frozen THEN 'freeze_quota' ELSE 'thaw_quota' END, p_sku_id,
+          jsonb_build_object('quota_frozen', v_frozen), jsonb_build_object('quota_frozen', p_frozen));
+  RETURN true;
+END
+$$;
