@@ -1,7 +1,6 @@
 #include "quota/allocation.h"
 
 #include <algorithm>
-#include <iterator>
 #include <numeric>
 #include <utility>
 
@@ -146,41 +145,6 @@ std::vector<QuotaDelta> SharePool(const QuotaSnapshot& quota, absl::Span<const I
     const int64_t target = level + (odd > 0 ? 1 : 0);
     odd -= odd > 0 ? 1 : 0;
     if (target > receivers[i].has) deltas.push_back({receivers[i].holder, target - receivers[i].has});
-  }
-  return deltas;
-}
-
-std::optional<std::vector<QuotaDelta>> SetRemaining(const QuotaSnapshot& quota, absl::Span<const IncarnationId> live,
-                                                    IncarnationId holder, int64_t remaining) {
-  CHECK_GE(remaining, 0);
-  auto units_of = RemainingByHolder(quota);
-  const int64_t delta = remaining - units_of[holder];
-  if (delta == 0) return std::vector<QuotaDelta>{};
-  std::vector<IncarnationId> others;
-  std::copy_if(live.begin(), live.end(), std::back_inserter(others), [&](IncarnationId id) { return id != holder; });
-
-  std::vector<QuotaDelta> deltas = {{holder, delta}};
-  if (delta < 0) {
-    QuotaSnapshot given_up{.sku_id = quota.sku_id, .quota_version = quota.quota_version, .closed = false, .slices = {}};
-    for (const storage::Slice& slice : quota.slices) {
-      if (slice.holder != storage::kPool && slice.holder != holder) given_up.slices.push_back(slice);
-    }
-    given_up.slices.push_back({.holder = storage::kPool, .allotted = -delta, .remaining = -delta, .version = 0});
-    for (const QuotaDelta& gain : SharePool(given_up, others)) deltas.push_back(gain);
-    return deltas;
-  }
-  const int64_t missing = delta - units_of[storage::kPool];
-  if (missing <= 0) return deltas;
-  std::vector<int64_t> weights;
-  int64_t available = 0;
-  for (const IncarnationId other : others) {
-    weights.push_back(units_of[other]);
-    available += units_of[other];
-  }
-  if (missing > available) return std::nullopt;
-  const std::vector<int64_t> taken = ShareByWeight(missing, weights);
-  for (size_t i = 0; i < others.size(); ++i) {
-    if (taken[i] > 0) deltas.push_back({others[i], -taken[i]});
   }
   return deltas;
 }

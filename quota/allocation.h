@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <set>
 #include <vector>
 
@@ -32,12 +31,5 @@ std::vector<storage::QuotaDelta> ShareWithNewcomers(const storage::QuotaSnapshot
 // all have the same). Withdraws nothing.
 std::vector<storage::QuotaDelta> SharePool(const storage::QuotaSnapshot& quota,
                                            absl::Span<const storage::IncarnationId> live);
-
-// The deltas after which `holder` has exactly `remaining` units left. What it gives up goes to the others of `live`,
-// the poorest first, and not to the pool, from which the balancer would hand it back. What it gets comes from the pool,
-// then from the others in proportion to what they have. Nothing if there are not that many units.
-std::optional<std::vector<storage::QuotaDelta>> SetRemaining(const storage::QuotaSnapshot& quota,
-                                                             absl::Span<const storage::IncarnationId> live,
-                                                             storage::IncarnationId holder, int64_t remaining);
 
 }  // namespace tranche::quota

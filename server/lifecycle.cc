@@ -92,14 +92,15 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
             &ledger_, executor_.get(), storage::Clock::Real(), ToHandlerOptions(options)),
         sku_handler_(&stock_ledger_, &announcer_),
         stock_handler_(&stock_ledger_, &announcer_),
-        quota_handler_(&stock_ledger_, &mover_, this),
-        node_handler_(this, storage::Clock::Real()),
+        quota_handler_(&stock_ledger_, &mover_, this, storage::Clock::Real()),
+        node_handler_(&stock_ledger_, this, storage::Clock::Real()),
         verify_handler_(&stock_ledger_),
-        coordination_handler_(this),
+        coordination_handler_(this, &stock_ledger_, storage::Clock::Real()),
+        audit_handler_(&stock_ledger_),
         reservation_service_(&reservation_handler_, ReservationStreamOptions{options.max_stream_outstanding}),
-        admin_service_(
-            {&sku_handler_, &stock_handler_, &quota_handler_, &node_handler_, &verify_handler_, &coordination_handler_},
-            admin_executor_.get()) {}
+        admin_service_({&sku_handler_, &stock_handler_, &quota_handler_, &node_handler_, &verify_handler_,
+                        &coordination_handler_, &audit_handler_},
+                       admin_executor_.get()) {}
 
   ~Parts() override {
     if (grpc_.server != nullptr) EndCalls(absl::ZeroDuration());
@@ -201,6 +202,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   NodeHandler node_handler_;
   VerifyHandler verify_handler_;
   CoordinationHandler coordination_handler_;
+  AuditHandler audit_handler_;
   ReservationServiceImpl reservation_service_;
   AdminServiceImpl admin_service_;
 

@@ -2,24 +2,19 @@
 
 #include <google/protobuf/util/json_util.h>
 
-#include <nlohmann/json.hpp>
-
 #include "absl/strings/str_cat.h"
 
 namespace tranche::ctl {
-namespace {
 
-nlohmann::json ToJson(const google::protobuf::Message& message) {
+nlohmann::ordered_json ToJson(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.always_print_primitive_fields = true;
   options.preserve_proto_field_names = true;
   std::string text;
   // Our own messages hold nothing that JSON cannot say (no Any).
   if (!google::protobuf::util::MessageToJsonString(message, &text, options).ok()) return nullptr;
-  return nlohmann::json::parse(text);
+  return nlohmann::ordered_json::parse(text);
 }
-
-}  // namespace
 
 std::string Arrow(const std::string& before, const std::string& after) {
   return before == after ? before : absl::StrCat(before, " -> ", after);
@@ -28,8 +23,9 @@ std::string Arrow(const std::string& before, const std::string& after) {
 std::string Arrow(int64_t before, int64_t after) { return Arrow(absl::StrCat(before), absl::StrCat(after)); }
 
 void PrintChangeJson(Session& session, const google::protobuf::Message& before, const google::protobuf::Message& after,
-                     bool preview) {
-  const nlohmann::ordered_json change = {{"preview", preview}, {"before", ToJson(before)}, {"after", ToJson(after)}};
+                     bool preview, const nlohmann::ordered_json& more) {
+  nlohmann::ordered_json change = {{"preview", preview}, {"before", ToJson(before)}, {"after", ToJson(after)}};
+  change.update(more);
   session.out() << change.dump(1) << "\n";
 }
 

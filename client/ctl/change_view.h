@@ -1,6 +1,7 @@
 // Before and after of a change, the same way for every command that previews.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "client/ctl/session.h"
@@ -11,9 +12,12 @@ namespace tranche::ctl {
 std::string Arrow(const std::string& before, const std::string& after);
 std::string Arrow(int64_t before, int64_t after);
 
-// One JSON object {"preview": ..., "before": ..., "after": ...}.
+// By protobuf's mapping: 64-bit numbers are strings.
+nlohmann::ordered_json ToJson(const google::protobuf::Message& message);
+
+// One JSON object {"preview": ..., "before": ..., "after": ...}, and what is in `more`.
 void PrintChangeJson(Session& session, const google::protobuf::Message& before, const google::protobuf::Message& after,
-                     bool preview);
+                     bool preview, const nlohmann::ordered_json& more = nlohmann::ordered_json::object());
 
 // On stderr; `more_flags` goes behind --yes.
 void SayHowToApply(Session& session, const std::string& more_flags = "");

@@ -36,6 +36,10 @@ std::string NextStepFor(const absl::Status& status) {
       return "it was never committed, or the id is mistyped";
     case Reason::kQuotaVersionChanged:
       return "somebody else moved units meanwhile: preview again without --yes";
+    case Reason::kStockChanged:
+      return "somebody else changed the stock meanwhile: preview again without --yes";
+    case Reason::kNodeDraining:
+      return "`tranchectl node undrain` lets it serve again; or choose another node";
     case Reason::kInsufficientUnits:
       return absl::StrCat("ask for fewer",
                           ErrorMetadata(status, "available").has_value()

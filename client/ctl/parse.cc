@@ -64,6 +64,18 @@ absl::StatusOr<int64_t> ParsePriceMinor(const std::string& text, const std::stri
   return minor;
 }
 
+absl::StatusOr<NodeWeight> ParseNodeWeight(const std::string& text) {
+  // The last one: a name may contain the sign.
+  const size_t equals = text.rfind('=');
+  NodeWeight parsed;
+  if (equals == std::string::npos || equals == 0 || !absl::SimpleAtoi(text.substr(equals + 1), &parsed.weight) ||
+      parsed.weight < 0) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not NODE=WEIGHT, such as node-1=3"));
+  }
+  parsed.node = text.substr(0, equals);
+  return parsed;
+}
+
 std::string FormatPrice(int64_t minor, const std::string& currency) {
   const int decimals = DecimalsOf(currency);
   if (decimals == 0) return absl::StrCat(minor, " ", currency);
@@ -72,5 +84,11 @@ std::string FormatPrice(int64_t minor, const std::string& currency) {
 }
 
 std::string FormatHold(absl::Duration hold) { return absl::FormatDuration(absl::Trunc(hold, absl::Seconds(1))); }
+
+std::string FormatAge(absl::Duration age) {
+  if (age < absl::Minutes(1))
+    return absl::StrFormat("%.1fs", absl::ToDoubleSeconds(absl::Trunc(age, absl::Milliseconds(100))));
+  return FormatHold(age);
+}
 
 }  // namespace tranche::ctl

@@ -16,9 +16,18 @@ absl::StatusOr<absl::Time> ParseTime(const std::string& text);
 // "19.99" of EUR is 1999; "500" of JPY is 500. No more decimals than the currency has.
 absl::StatusOr<int64_t> ParsePriceMinor(const std::string& text, const std::string& currency);
 
-// The reverse: "19.99 EUR".
+// "node-1=3": a node's name or incarnation and its weight.
+struct NodeWeight {
+  std::string node;
+  int64_t weight = 0;
+};
+absl::StatusOr<NodeWeight> ParseNodeWeight(const std::string& text);
+
+// The reverse of ParsePriceMinor: "19.99 EUR".
 std::string FormatPrice(int64_t minor, const std::string& currency);
 // "15m", in whole seconds.
 std::string FormatHold(absl::Duration hold);
+// "0.4s", "1m30s": how long ago something was, to a tenth of a second below a minute.
+std::string FormatAge(absl::Duration age);
 
 }  // namespace tranche::ctl

@@ -1,13 +1,17 @@
-// tranchectl quota show|set|rebalance
+// tranchectl quota show|set|move|rebalance|freeze|thaw
 
 #include <unistd.h>
 
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/parse.h"
 #include "client/ctl/quota_view.h"
+#include "client/ctl/sku_view.h"
 
 namespace tranche::ctl {
 namespace {
@@ -16,13 +20,11 @@ using tranche::v1::AdminService;
 
 struct ChangeFlags {
   std::string sku_id;
-  std::string node;
-  int64_t remaining = 0;
   int64_t expected_version = 0;
   bool yes = false;
 };
 
-bool ShowOnce(Session& session, const std::string& sku_id) {
+bool ShowOnce(Session& session, const std::string& sku_id, JsonForm form, bool redraw) {
   tranche::v1::GetQuotaRequest request;
   request.set_sku_id(sku_id);
   const auto response = session.Admin(&AdminService::Stub::GetQuota, request);
@@ -30,7 +32,8 @@ bool ShowOnce(Session& session, const std::string& sku_id) {
     session.FailRemotely(response.status());
     return false;
   }
-  PrintQuota(session, response->quota());
+  if (redraw) session.out() << "\x1b[H\x1b[2J";
+  PrintQuota(session, response->quota(), form);
   session.out().flush();
   return true;
 }
@@ -41,10 +44,20 @@ void Watch(Session& session, const std::string& sku_id, const std::string& inter
   if (!interval.ok()) return session.FailLocally(absl::StrCat("--interval: ", interval.status().message()));
   const bool redraw = !session.json() && isatty(STDOUT_FILENO) != 0;
   while (true) {
-    if (redraw) session.out() << "\x1b[H\x1b[2J";
-    if (!ShowOnce(session, sku_id) || !session.out()) return;
+    if (!ShowOnce(session, sku_id, JsonForm::kOneLine, redraw) || !session.out()) return;
     absl::SleepFor(*interval);
   }
+}
+
+template <typename Response>
+void PrintChange(Session& session, const Response& response, bool preview) {
+  nlohmann::ordered_json more = nlohmann::ordered_json::object();
+  if constexpr (requires { response.units_moved(); }) more["units_moved"] = absl::StrCat(response.units_moved());
+  if constexpr (requires { response.warnings(); }) {
+    more["warnings"] = std::vector<std::string>(response.warnings().begin(), response.warnings().end());
+    for (const std::string& warning : response.warnings()) session.err() << "warning: " << warning << "\n";
+  }
+  PrintQuotaChange(session, response.before(), response.after(), preview, more);
 }
 
 // A change is always previewed first: when it is carried out, only if the quota is still the one previewed.
@@ -56,12 +69,22 @@ void Change(Session& session, Request request, const ChangeFlags& flags,
   request.set_expected_quota_version(flags.expected_version);
   const auto preview = session.Admin(method, request);
   if (!preview.ok()) return session.FailRemotely(preview.status());
-  if (!flags.yes) return PrintQuotaChange(session, preview->before(), preview->after(), /*preview=*/true);
+  if (!flags.yes) return PrintChange(session, *preview, /*preview=*/true);
   request.set_preview(false);
   request.set_expected_quota_version(preview->before().quota_version());
   const auto done = session.Admin(method, request);
   if (!done.ok()) return session.FailRemotely(done.status());
-  PrintQuotaChange(session, done->before(), done->after(), /*preview=*/false);
+  PrintChange(session, *done, /*preview=*/false);
+}
+
+void SetFrozen(Session& session, const std::string& sku_id, bool frozen, bool yes) {
+  tranche::v1::SetQuotaFrozenRequest request;
+  request.set_sku_id(sku_id);
+  request.set_frozen(frozen);
+  request.set_preview(!yes);
+  const auto response = session.Admin(&AdminService::Stub::SetQuotaFrozen, request);
+  if (!response.ok()) return session.FailRemotely(response.status());
+  PrintSkuChange(session, response->before(), response->sku(), {.preview = !yes});
 }
 
 void AddChangeFlags(CLI::App* command, ChangeFlags& flags) {
@@ -81,13 +104,137 @@ void AddShow(CLI::App* quota, Session& session) {
   show->add_option("SKU", flags->sku_id)->required();
   show->add_flag("-w,--watch", flags->watch, "Show again and again");
   show->add_option("--interval", flags->interval, "Time between two looks of --watch")->capture_default_str();
+  show->footer(
+      "ALLOTTED, SPENT and REMAINING are the ledger's; FREE, IN FLIGHT, WAITING and the rates are the node's own, as "
+      "of\n"
+      "its last report. LAGS marks a node that has not been told the ledger's VERSION yet.\n"
+      "Examples:\n"
+      "  tranchectl quota show tv --watch\n"
+      "  tranchectl quota show tv --watch -o json    one JSON object per line");
   show->callback([&session, flags] {
     if (flags->watch) {
       Watch(session, flags->sku_id, flags->interval);
     } else {
-      ShowOnce(session, flags->sku_id);
+      ShowOnce(session, flags->sku_id, JsonForm::kIndented, /*redraw=*/false);
     }
   });
+}
+
+void AddSet(CLI::App* quota, Session& session) {
+  struct Flags : ChangeFlags {
+    std::string node;
+    int64_t remaining = 0;
+  };
+  auto flags = std::make_shared<Flags>();
+  CLI::App* set =
+      quota->add_subcommand("set", "Set what one node may still sell; the other nodes give or get the difference");
+  set->add_option("SKU", flags->sku_id)->required();
+  set->add_option("NODE", flags->node, "Its name or incarnation, as in `tranchectl node list`")->required();
+  set->add_option("UNITS", flags->remaining, "Units it shall have left")->required()->check(CLI::Range(0, 1000000000));
+  AddChangeFlags(set, *flags);
+  set->footer("Examples:\n  tranchectl quota set tv node-3 200\n  tranchectl quota set tv node-3 200 --yes");
+  set->callback([&session, flags] {
+    tranche::v1::SetQuotaRequest request;
+    request.set_node(flags->node);
+    request.set_remaining(flags->remaining);
+    Change(session, request, *flags, &AdminService::Stub::SetQuota);
+  });
+}
+
+void AddMove(CLI::App* quota, Session& session) {
+  struct Flags : ChangeFlags {
+    std::string from;
+    std::string to;
+    int64_t units = 0;
+  };
+  auto flags = std::make_shared<Flags>();
+  CLI::App* move = quota->add_subcommand("move", "Move units from one node, or the pool, to another");
+  move->add_option("SKU", flags->sku_id)->required();
+  move->add_option("UNITS", flags->units, "How many; never more than remain at the source")
+      ->required()
+      ->check(CLI::Range(1, 1000000000));
+  move->add_option("--from", flags->from, "A node's name or incarnation, or pool")->required();
+  move->add_option("--to", flags->to, "A node's name or incarnation, or pool")->required();
+  AddChangeFlags(move, *flags);
+  move->footer(
+      "The balancer hands units in the pool out again, unless the quota is frozen.\n"
+      "Examples:\n"
+      "  tranchectl quota move tv --from node-1 --to node-2 100\n"
+      "  tranchectl quota freeze tv --yes && tranchectl quota move tv --from node-1 --to pool 100 --yes");
+  move->callback([&session, flags] {
+    tranche::v1::MoveQuotaRequest request;
+    request.set_from(flags->from);
+    request.set_to(flags->to);
+    request.set_units(flags->units);
+    Change(session, request, *flags, &AdminService::Stub::MoveQuota);
+  });
+}
+
+void Rebalance(Session& session, const ChangeFlags& flags, const std::string& policy,
+               const std::vector<std::string>& weights) {
+  tranche::v1::RebalanceQuotaRequest request;
+  request.set_policy(policy == "demand"    ? tranche::v1::REBALANCE_POLICY_DEMAND
+                     : policy == "weights" ? tranche::v1::REBALANCE_POLICY_WEIGHTS
+                                           : tranche::v1::REBALANCE_POLICY_EQUAL);
+  if (policy == "weights" && weights.empty()) return session.FailLocally("--policy weights needs --weight NODE=WEIGHT");
+  if (policy != "weights" && !weights.empty()) return session.FailLocally("--weight goes with --policy weights");
+  for (const std::string& text : weights) {
+    const absl::StatusOr<NodeWeight> weight = ParseNodeWeight(text);
+    if (!weight.ok()) return session.FailLocally(absl::StrCat("--weight: ", weight.status().message()));
+    tranche::v1::NodeWeight* added = request.add_weights();
+    added->set_node(weight->node);
+    added->set_weight(weight->weight);
+  }
+  Change(session, request, flags, &AdminService::Stub::RebalanceQuota);
+}
+
+void AddRebalance(CLI::App* quota, Session& session) {
+  struct Flags : ChangeFlags {
+    std::string policy = "equal";
+    std::vector<std::string> weights;
+  };
+  auto flags = std::make_shared<Flags>();
+  CLI::App* rebalance = quota->add_subcommand("rebalance", "Spread the unsold units over the nodes that serve");
+  rebalance->add_option("SKU", flags->sku_id)->required();
+  rebalance
+      ->add_option("--policy", flags->policy,
+                   "equal; demand: in proportion to what the nodes are asked for per second; weights: to --weight")
+      ->check(CLI::IsMember({"equal", "demand", "weights"}))
+      ->capture_default_str();
+  // One value per flag, or the SKU behind it would be taken for another.
+  rebalance
+      ->add_option("--weight", flags->weights,
+                   "NODE=WEIGHT, once for each node; nodes without one are left with nothing")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->allow_extra_args(false);
+  AddChangeFlags(rebalance, *flags);
+  rebalance->footer(
+      "Examples:\n"
+      "  tranchectl quota rebalance tv --yes\n"
+      "  tranchectl quota rebalance tv --policy demand\n"
+      "  tranchectl quota rebalance tv --policy weights --weight node-1=3 --weight node-2=1");
+  rebalance->callback([&session, flags] { Rebalance(session, *flags, flags->policy, flags->weights); });
+}
+
+void AddFreezeAndThaw(CLI::App* quota, Session& session) {
+  struct Kind {
+    const char* name;
+    bool frozen;
+    const char* description;
+  };
+  for (const Kind& kind :
+       {Kind{"freeze", true, "The balancer leaves the units where they are; operators may still move them"},
+        Kind{"thaw", false, "The balancer moves units again"}}) {
+    auto sku_id = std::make_shared<std::string>();
+    auto yes = std::make_shared<bool>(false);
+    CLI::App* command = quota->add_subcommand(kind.name, kind.description);
+    command->add_option("SKU", *sku_id)->required();
+    AddYesFlag(command, *yes);
+    command->footer(absl::StrCat("What a node held when it died goes to the pool all the same.\nExample:\n",
+                                 "  tranchectl quota ", kind.name, " tv --yes"));
+    command->callback([&session, sku_id, yes, frozen = kind.frozen] { SetFrozen(session, *sku_id, frozen, *yes); });
+  }
 }
 
 }  // namespace
@@ -96,32 +243,10 @@ void AddQuotaCommands(CLI::App& app, Session& session) {
   CLI::App* quota = app.add_subcommand("quota", "How a SKU's unsold units are divided among the nodes");
   quota->require_subcommand(1);
   AddShow(quota, session);
-
-  auto set_flags = std::make_shared<ChangeFlags>();
-  CLI::App* set =
-      quota->add_subcommand("set", "Set what one node may still sell; the other nodes give or get the difference");
-  set->add_option("SKU", set_flags->sku_id)->required();
-  set->add_option("NODE", set_flags->node, "Its name or incarnation, as in `tranchectl node list`")->required();
-  set->add_option("UNITS", set_flags->remaining, "Units it shall have left")
-      ->required()
-      ->check(CLI::Range(0, 1000000000));
-  AddChangeFlags(set, *set_flags);
-  set->footer("Example:\n  tranchectl quota set tv node-3 200\n  tranchectl quota set tv node-3 200 --yes");
-  set->callback([&session, set_flags] {
-    tranche::v1::SetQuotaRequest request;
-    request.set_node(set_flags->node);
-    request.set_remaining(set_flags->remaining);
-    Change(session, request, *set_flags, &AdminService::Stub::SetQuota);
-  });
-
-  auto rebalance_flags = std::make_shared<ChangeFlags>();
-  CLI::App* rebalance = quota->add_subcommand("rebalance", "Spread the unsold units evenly over the live nodes");
-  rebalance->add_option("SKU", rebalance_flags->sku_id)->required();
-  AddChangeFlags(rebalance, *rebalance_flags);
-  rebalance->footer("Example:\n  tranchectl quota rebalance tv --yes");
-  rebalance->callback([&session, rebalance_flags] {
-    Change(session, tranche::v1::RebalanceQuotaRequest(), *rebalance_flags, &AdminService::Stub::RebalanceQuota);
-  });
+  AddSet(quota, session);
+  AddMove(quota, session);
+  AddRebalance(quota, session);
+  AddFreezeAndThaw(quota, session);
 }
 
 }  // namespace tranche::ctl

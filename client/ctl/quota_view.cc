@@ -1,9 +1,13 @@
 #include "client/ctl/quota_view.h"
 
 #include <map>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "client/ctl/change_view.h"
+#include "client/ctl/parse.h"
 
 namespace tranche::ctl {
 namespace {
@@ -12,28 +16,67 @@ std::string Holder(const tranche::v1::Slice& slice) { return slice.incarnation()
 
 std::string Incarnation(int64_t incarnation) { return incarnation == 0 ? "-" : absl::StrCat(incarnation); }
 
+// A node that has not been told yet goes by an older version.
+std::string Announced(const tranche::v1::Slice& slice) {
+  if (slice.announced_version() >= slice.version()) return absl::StrCat(slice.announced_version());
+  return slice.announced_version() == 0 ? "none LAGS" : absl::StrCat(slice.announced_version(), " LAGS");
+}
+
+std::string ReportAge(const tranche::v1::NodeReport& report) {
+  const absl::Duration age = absl::Seconds(report.age().seconds()) + absl::Nanoseconds(report.age().nanos());
+  return absl::StrCat(FormatAge(age), report.cannot_commit() ? " NO LEDGER" : "");
+}
+
+std::string Rate(double per_s) { return absl::StrFormat("%.1f", per_s); }
+
+std::vector<std::string> Row(const tranche::v1::Slice& slice) {
+  std::vector<std::string> row = {Holder(slice), Incarnation(slice.incarnation())};
+  if (slice.incarnation() == 0) {
+    // The pool sells nothing and is told nothing.
+    row.insert(row.end(), {"-", "-", absl::StrCat(slice.remaining()), "-", "-", "-", "-", "-",
+                           absl::StrCat(slice.version()), "-", "-"});
+    return row;
+  }
+  row.insert(row.end(), {absl::StrCat(slice.allotted()), absl::StrCat(slice.allotted() - slice.remaining()),
+                         absl::StrCat(slice.remaining())});
+  if (slice.report().has_activity()) {
+    const tranche::v1::NodeReport::Activity& activity = slice.report().activity();
+    row.insert(row.end(),
+               {absl::StrCat(activity.free()), absl::StrCat(activity.in_flight()), absl::StrCat(activity.waiting()),
+                Rate(activity.grants_per_s()), Rate(activity.denials_per_s())});
+  } else {
+    row.insert(row.end(), 5, "-");
+  }
+  row.insert(row.end(),
+             {absl::StrCat(slice.version()), Announced(slice), slice.has_report() ? ReportAge(slice.report()) : "-"});
+  return row;
+}
+
 }  // namespace
 
-void PrintQuota(Session& session, const tranche::v1::Quota& quota) {
-  if (session.json()) return session.PrintJson(quota);
-  Table table({"HOLDER", "INCARNATION", "REMAINING", "ALLOTTED", "SPENT", "VERSION", "ANNOUNCED"});
+void PrintQuota(Session& session, const tranche::v1::Quota& quota, JsonForm form) {
+  if (session.json()) {
+    if (form == JsonForm::kIndented) return session.PrintJson(quota);
+    session.out() << ToJson(quota).dump() << "\n";
+    return;
+  }
+  Table table({"HOLDER", "INCARNATION", "ALLOTTED", "SPENT", "REMAINING", "FREE", "IN FLIGHT", "WAITING", "GRANTS/S",
+               "DENIALS/S", "VERSION", "ANNOUNCED", "REPORT"});
   int64_t unsold = 0;
   for (const tranche::v1::Slice& slice : quota.slices()) {
-    const bool pool = slice.incarnation() == 0;
     unsold += slice.remaining();
-    table.AddRow({Holder(slice), Incarnation(slice.incarnation()), absl::StrCat(slice.remaining()),
-                  pool ? "-" : absl::StrCat(slice.allotted()),
-                  pool ? "-" : absl::StrCat(slice.allotted() - slice.remaining()), absl::StrCat(slice.version()),
-                  pool ? "-" : absl::StrCat(slice.announced_version())});
+    table.AddRow(Row(slice));
   }
-  session.out() << quota.sku_id() << ": " << unsold << " unsold, quota version " << quota.quota_version() << "\n";
+  session.out() << quota.sku_id() << ": " << unsold << " unsold, quota version " << quota.quota_version()
+                << (quota.on_demand() ? ", on demand" : ", presplit") << (quota.quota_frozen() ? ", FROZEN" : "")
+                << "\n";
   session.Print(table);
 }
 
-void PrintQuotaChange(Session& session, const tranche::v1::Quota& before, const tranche::v1::Quota& after,
-                      bool preview) {
+void PrintQuotaChange(Session& session, const tranche::v1::Quota& before, const tranche::v1::Quota& after, bool preview,
+                      const nlohmann::ordered_json& more) {
   if (session.json()) {
-    PrintChangeJson(session, before, after, preview);
+    PrintChangeJson(session, before, after, preview, more);
   } else {
     // A holder may be on one side only.
     struct Row {

@@ -1,10 +1,8 @@
 #include "client/ctl/run.h"
 
-#include <algorithm>
-#include <utility>
-
 #include "client/ctl/commands.h"
 #include "client/ctl/parse.h"
+#include "client/ctl/suggest.h"
 
 namespace tranche::ctl {
 namespace {
@@ -16,8 +14,13 @@ constexpr char kFooter[] =
     "  tranchectl quota show tv --watch\n"
     "  tranchectl stock add tv 500            shows what would change\n"
     "  tranchectl stock add tv 500 --yes      does it\n"
+    "  tranchectl quota move tv --from node-1 --to node-2 100\n"
+    "  tranchectl node drain node-3 --yes     takes it out of the sale; undrain takes it back in\n"
+    "  tranchectl audit --sku tv              who changed what\n"
     "  tranchectl verify && echo all well\n"
     "\n"
+    "What changes something shows it first and does it with --yes; every change is in the audit log.\n"
+    "JSON output follows protobuf's mapping: 64-bit numbers are strings, so that no reader rounds them.\n"
     "Exit status: 0 done; 1 wrong usage; 2 the cluster refused, did not answer, or verify found a broken rule.";
 
 void AddGlobalFlags(CLI::App& app, Session& session) {
@@ -25,7 +28,8 @@ void AddGlobalFlags(CLI::App& app, Session& session) {
                  "Front nodes, host:port, comma between; the first that answers is used")
       ->envname("TRANCHE_ENDPOINT")
       ->capture_default_str();
-  app.add_option("--timeout", session.timeout, "For one call, such as 30s; default: 10s, and 5m for verify")
+  app.add_option("--timeout", session.timeout,
+                 "For one call, such as 30s; default: 10s, and 5m for verify and zk rebuild")
       ->envname("TRANCHE_TIMEOUT")
       ->check([](const std::string& text) {
         const auto duration = ParseDuration(text);
@@ -51,15 +55,20 @@ int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err
   AddStockCommands(app, session);
   AddQuotaCommands(app, session);
   AddNodeCommands(app, session);
+  AddAuditCommand(app, session);
   AddVerifyCommand(app, session);
   AddZkCommands(app, session);
   AddReservationCommands(app, session);
   AddCompletionCommand(app, session);
 
-  std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
   try {
-    app.parse(std::move(arguments));
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // as CLI11 wants them
   } catch (const CLI::ParseError& error) {
+    const std::string mistyped = ExplainMistypedCommand(app, arguments);
+    if (error.get_exit_code() != 0 && !mistyped.empty()) {
+      session.FailLocally(mistyped);
+      return session.exit_code;
+    }
     return app.exit(error, out, err) == 0 ? kExitOk : kExitLocal;
   }
   return session.exit_code;

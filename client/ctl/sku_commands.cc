@@ -22,6 +22,7 @@ struct CreateFlags {
   std::string opens_at;
   std::string closes_at;
   int slots_per_slice = 1;
+  bool no_presplit = false;
 };
 
 absl::Status SetTime(const char* flag, const std::string& text,
@@ -43,6 +44,7 @@ absl::StatusOr<tranche::v1::Sku> ToSku(const CreateFlags& flags) {
   sku.set_stock(flags.stock);
   sku.set_per_user_limit(flags.per_user_limit);
   sku.set_slots_per_slice(flags.slots_per_slice);
+  sku.set_on_demand(flags.no_presplit);
   const absl::StatusOr<int64_t> price = ParsePriceMinor(flags.price, flags.currency);
   if (!price.ok()) return absl::InvalidArgumentError(absl::StrCat("--price: ", price.status().message()));
   sku.set_price_minor(*price);
@@ -103,7 +105,7 @@ void Close(Session& session, const std::string& sku_id, bool yes) {
   request.set_preview(!yes);
   const auto response = session.Admin(&AdminService::Stub::CloseSku, request);
   if (!response.ok()) return session.FailRemotely(response.status());
-  PrintSkuChange(session, before->sku(), response->sku(), !yes);
+  PrintSkuChange(session, before->sku(), response->sku(), {.preview = !yes});
 }
 
 void AddCreate(CLI::App* sku, Session& session) {
@@ -123,10 +125,14 @@ void AddCreate(CLI::App* sku, Session& session) {
   command->add_option("--slots", flags->slots_per_slice, "Rows behind one node's slice; more for a very hot SKU")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  command->add_flag("--no-presplit", flags->no_presplit,
+                    "Keep the units in the pool until a node has buyers for them, instead of splitting them over all "
+                    "nodes before the sale; for the long tail");
   command->footer(
-      "Example:\n"
+      "Examples:\n"
       "  tranchectl sku create tv --stock 1000 --price 499.00 --currency EUR --hold 15m \\\n"
-      "    --opens-at 2026-11-27T09:00:00Z");
+      "    --opens-at 2026-11-27T09:00:00Z\n"
+      "  tranchectl sku create spare-part-4711 --stock 12 --no-presplit");
   command->callback([&session, flags] { Create(session, *flags); });
 }
 

@@ -18,6 +18,11 @@ std::string State(const tranche::v1::Sku& sku) {
   }
 }
 
+// How its units are divided.
+std::string QuotaMode(const tranche::v1::Sku& sku) {
+  return absl::StrCat(sku.on_demand() ? "ON DEMAND" : "PRESPLIT", sku.quota_frozen() ? ", FROZEN" : "");
+}
+
 std::string Time(bool present, const google::protobuf::Timestamp& time) {
   if (!present) return "-";
   return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(time.seconds()), absl::UTCTimeZone());
@@ -26,10 +31,11 @@ std::string Time(bool present, const google::protobuf::Timestamp& time) {
 }  // namespace
 
 void PrintSkus(Session& session, const std::vector<tranche::v1::Sku>& skus) {
-  Table table({"SKU", "STATE", "STOCK", "RESERVED", "UNSOLD", "PRICE", "PER USER", "HOLD", "OPENS", "CLOSES", "TITLE"});
+  Table table({"SKU", "STATE", "STOCK", "RESERVED", "UNSOLD", "QUOTA", "PRICE", "PER USER", "HOLD", "OPENS", "CLOSES",
+               "TITLE"});
   for (const tranche::v1::Sku& sku : skus) {
     table.AddRow({sku.sku_id(), State(sku), absl::StrCat(sku.stock()), absl::StrCat(sku.reserved()),
-                  absl::StrCat(sku.unsold()), FormatPrice(sku.price_minor(), sku.currency()),
+                  absl::StrCat(sku.unsold()), QuotaMode(sku), FormatPrice(sku.price_minor(), sku.currency()),
                   absl::StrCat(sku.per_user_limit()), FormatHold(absl::Seconds(sku.hold().seconds())),
                   Time(sku.has_open_time(), sku.open_time()), Time(sku.has_close_time(), sku.close_time()),
                   sku.title()});
@@ -45,16 +51,18 @@ void PrintSku(Session& session, const tranche::v1::Sku& sku) {
   }
 }
 
-void PrintSkuChange(Session& session, const tranche::v1::Sku& before, const tranche::v1::Sku& after, bool preview) {
+void PrintSkuChange(Session& session, const tranche::v1::Sku& before, const tranche::v1::Sku& after,
+                    const SkuChangeNotes& notes) {
   if (session.json()) {
-    PrintChangeJson(session, before, after, preview);
+    PrintChangeJson(session, before, after, notes.preview, notes.more);
   } else {
-    Table table({"SKU", "STATE", "STOCK", "UNSOLD", "RESERVED"});
+    Table table({"SKU", "STATE", "STOCK", "UNSOLD", "RESERVED", "QUOTA"});
     table.AddRow({after.sku_id(), Arrow(State(before), State(after)), Arrow(before.stock(), after.stock()),
-                  Arrow(before.unsold(), after.unsold()), Arrow(before.reserved(), after.reserved())});
+                  Arrow(before.unsold(), after.unsold()), Arrow(before.reserved(), after.reserved()),
+                  Arrow(QuotaMode(before), QuotaMode(after))});
     session.Print(table);
   }
-  if (preview) SayHowToApply(session);
+  if (notes.preview) SayHowToApply(session, notes.more_flags);
 }
 
 }  // namespace tranche::ctl

@@ -1,7 +1,9 @@
 // tranchectl stock add|reduce
 
 #include <memory>
+#include <nlohmann/json.hpp>
 
+#include "absl/strings/str_cat.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/sku_view.h"
 
@@ -13,28 +15,41 @@ using tranche::v1::AdminService;
 struct StockFlags {
   std::string sku_id;
   int64_t units = 0;
+  int64_t expected_stock = -1;  // -1: whatever it is
   bool yes = false;
 };
 
+template <typename Response>
+void PrintChange(Session& session, const StockFlags& flags, const Response& response) {
+  nlohmann::ordered_json more = nlohmann::ordered_json::object();
+  if constexpr (requires { response.units_taken(); }) {
+    // A string, as in protobuf's JSON.
+    more["units_taken"] = absl::StrCat(response.units_taken());
+    if (response.units_taken() < flags.units) {
+      session.err() << "Only " << response.units_taken() << " of " << flags.units << " units are unsold.\n";
+    }
+  }
+  const std::string expectation = absl::StrCat("--expect-stock ", response.before().stock());
+  PrintSkuChange(session, response.before(), response.sku(), {!flags.yes, expectation, more});
+}
+
+// A change is always previewed first: when it is carried out, only if the stock is still the one previewed.
 template <typename Request, typename Response>
 void Change(Session& session, const StockFlags& flags,
             grpc::Status (AdminService::Stub::*method)(grpc::ClientContext*, const Request&, Response*)) {
-  tranche::v1::GetSkuRequest get;
-  get.set_sku_id(flags.sku_id);
-  const auto before = session.Admin(&AdminService::Stub::GetSku, get);
-  if (!before.ok()) return session.FailRemotely(before.status());
   Request request;
   request.set_sku_id(flags.sku_id);
   request.set_units(flags.units);
-  request.set_preview(!flags.yes);
-  const auto response = session.Admin(method, request);
-  if (!response.ok()) return session.FailRemotely(response.status());
-  PrintSkuChange(session, before->sku(), response->sku(), !flags.yes);
-  if constexpr (requires { response->units_taken(); }) {
-    if (response->units_taken() < flags.units) {
-      session.err() << "Only " << response->units_taken() << " of " << flags.units << " units are unsold.\n";
-    }
-  }
+  request.set_preview(true);
+  if (flags.expected_stock >= 0) request.set_expected_stock(flags.expected_stock);
+  const auto preview = session.Admin(method, request);
+  if (!preview.ok()) return session.FailRemotely(preview.status());
+  if (!flags.yes) return PrintChange(session, flags, *preview);
+  request.set_preview(false);
+  request.set_expected_stock(preview->before().stock());
+  const auto done = session.Admin(method, request);
+  if (!done.ok()) return session.FailRemotely(done.status());
+  PrintChange(session, flags, *done);
 }
 
 template <typename Request, typename Response>
@@ -47,6 +62,10 @@ void AddChange(CLI::App* stock, Session& session, const char* name, const char* 
       ->required()
       ->check(CLI::Range(1, 1000000000));
   AddYesFlag(command, flags->yes);
+  command
+      ->add_option("--expect-stock", flags->expected_stock,
+                   "Refuse unless the stock is still this one, as printed by the preview")
+      ->check(CLI::Range(0, 1000000000));
   command->footer(example);
   command->callback([&session, flags, method] { Change(session, *flags, method); });
 }
@@ -57,10 +76,15 @@ void AddStockCommands(CLI::App& app, Session& session) {
   CLI::App* stock = app.add_subcommand("stock", "Units that may ever be sold; changes are possible during the sale");
   stock->require_subcommand(1);
   AddChange(stock, session, "add", "Add units; the balancer hands them to the nodes",
-            "Example: the warehouse found 500 more\n  tranchectl stock add tv 500\n  tranchectl stock add tv 500 --yes",
+            "Examples: the warehouse found 500 more\n"
+            "  tranchectl stock add tv 500                            shows what would change\n"
+            "  tranchectl stock add tv 500 --yes --expect-stock 1000  does that, and nothing else",
             &AdminService::Stub::AddStock);
   AddChange(stock, session, "reduce", "Take unsold units away, never sold ones",
-            "Example:\n  tranchectl stock reduce tv 20 --yes", &AdminService::Stub::ReduceStock);
+            "Examples:\n"
+            "  tranchectl stock reduce tv 20\n"
+            "  tranchectl stock reduce tv 20 --yes -o json | jq -r .units_taken",
+            &AdminService::Stub::ReduceStock);
 }
 
 }  // namespace tranche::ctl

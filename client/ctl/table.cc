@@ -9,8 +9,11 @@
 namespace tranche::ctl {
 namespace {
 
+// "12", "-3", "0.5", or "-" where there is none.
 bool IsNumber(const std::string& cell) {
-  return !cell.empty() && std::all_of(cell.begin(), cell.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+  const size_t sign = cell.front() == '-' ? 1 : 0;
+  return std::all_of(cell.begin() + static_cast<std::ptrdiff_t>(sign), cell.end(),
+                     [](unsigned char c) { return std::isdigit(c) != 0 || c == '.'; });
 }
 
 std::string Padded(const std::string& cell, size_t width, bool right) {

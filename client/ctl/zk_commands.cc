@@ -1,8 +1,10 @@
-// tranchectl zk dump
+// tranchectl zk dump|rebuild
 
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "client/ctl/change_view.h"
 #include "client/ctl/commands.h"
 
 namespace tranche::ctl {
@@ -27,6 +29,47 @@ void Dump(Session& session, const std::string& path) {
   session.Print(table);
 }
 
+void Rebuild(Session& session, bool yes) {
+  tranche::v1::RebuildCoordinationRequest request;
+  request.set_preview(!yes);
+  // Reads every SKU and its announcements.
+  const auto response = session.Admin(&tranche::v1::AdminService::Stub::RebuildCoordination, request,
+                                      /*default_timeout=*/absl::Minutes(5));
+  if (!response.ok()) return session.FailRemotely(response.status());
+  if (session.json()) {
+    nlohmann::ordered_json json = {{"preview", !yes}};
+    json.update(ToJson(*response));
+    session.out() << json.dump(1) << "\n";
+  } else {
+    Table table({"WHAT", "EXPECTED", "MISSING", "OUTDATED"});
+    const auto add = [&](const char* what, const tranche::v1::RebuildCoordinationResponse::Count& count) {
+      table.AddRow(
+          {what, absl::StrCat(count.expected()), absl::StrCat(count.missing()), absl::StrCat(count.outdated())});
+    };
+    add("fixed folders", response->fixed_folders());
+    add("SKUs", response->skus());
+    add("slice folders", response->slice_folders());
+    add("slices", response->slices());
+    add("requests to drain", response->drain_requests());
+    session.Print(table);
+    if (yes) session.err() << "What was missing or outdated is written.\n";
+  }
+  if (!yes) SayHowToApply(session);
+}
+
+void AddRebuild(CLI::App* zk, Session& session) {
+  auto yes = std::make_shared<bool>(false);
+  CLI::App* rebuild = zk->add_subcommand("rebuild", "Restore the tree from the ledger, whatever was lost of it");
+  AddYesFlag(rebuild, *yes);
+  rebuild->footer(
+      "Safe at any time, also during the sale: nothing newer is replaced. Registrations, reports and the balancer's\n"
+      "leader are written by their owners, within moments.\n"
+      "Examples:\n"
+      "  tranchectl zk rebuild          what is missing or outdated\n"
+      "  tranchectl zk rebuild --yes    writes it");
+  rebuild->callback([&session, yes] { Rebuild(session, *yes); });
+}
+
 }  // namespace
 
 void AddZkCommands(CLI::App& app, Session& session) {
@@ -36,6 +79,7 @@ void AddZkCommands(CLI::App& app, Session& session) {
   CLI::App* dump = zk->add_subcommand("dump", "All znodes with their payloads as JSON");
   dump->add_option("PATH", *path, "Only below this path, such as /slices; default: everything");
   dump->callback([&session, path] { Dump(session, *path); });
+  AddRebuild(zk, session);
 }
 
 }  // namespace tranche::ctl

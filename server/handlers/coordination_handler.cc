@@ -8,11 +8,13 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "glog/logging.h"
 #include "google/protobuf/util/json_util.h"
 #include "quota/coordination_paths.h"
+#include "quota/tree_rebuild.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
-#include "server/handlers/node_handler.h"
+#include "server/handlers/node_directory.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::server {
@@ -44,6 +46,12 @@ std::unique_ptr<google::protobuf::Message> PayloadType(const Components& path) {
   if (top == quota::kSlicesPath) return std::make_unique<internal::v1::SliceAnnouncement>();
   if (top == quota::kSkusPath) return std::make_unique<internal::v1::SkuAnnouncement>();
   return nullptr;
+}
+
+void Fill(const quota::RebuildCount& count, v1::RebuildCoordinationResponse::Count* message) {
+  message->set_expected(count.expected);
+  message->set_missing(count.missing);
+  message->set_outdated(count.outdated);
 }
 
 // One walk, resumed after the path in `after`.
@@ -123,6 +131,7 @@ class Walk {
 
 std::string RenderPayload(const std::string& path, const std::string& data) {
   if (data.empty()) return "";
+  if (path == quota::LeaderPath() && IsPlainUtf8(data)) return data;
   const std::unique_ptr<google::protobuf::Message> message = PayloadType(Split(path));
   std::string json;
   google::protobuf::util::JsonPrintOptions options;
@@ -148,6 +157,31 @@ absl::StatusOr<v1::DumpCoordinationResponse> CoordinationHandler::Dump(const v1:
   const absl::Status walked = walk.Visit(request.path() == "/" ? "" : request.path());
   if (!walked.ok()) return CoordinationError(walked);
   return std::move(walk).Finish();
+}
+
+absl::StatusOr<v1::RebuildCoordinationResponse> CoordinationHandler::Rebuild(
+    const v1::RebuildCoordinationRequest& request, const std::string& actor) {
+  if (const auto session = RequireSession(*sessions_); !session.ok()) return session.status();
+  const auto mode = request.preview() ? quota::RebuildMode::kCount : quota::RebuildMode::kWrite;
+  const auto report = quota::RebuildTree(*sessions_, *ledger_, *clock_, mode);
+  if (!report.ok()) {
+    // Whose error it is does not show; the ledger says it again if it is the ledger's.
+    if (const auto live = ledger_->ListLiveIncarnations(); !live.ok()) {
+      return LedgerError(live.status(), "", Repeatable::kYes);
+    }
+    return MakeError(v1::ERROR_REASON_COORDINATION_UNAVAILABLE,
+                     absl::StrCat("The tree was not restored to its end; repeat the call, which goes on from there: ",
+                                  std::string(report.status().message())));
+  }
+  LOG_IF(INFO, !request.preview()) << actor << " had the coordination tree rebuilt: " << report->skus.missing
+                                   << " SKUs and " << report->slices.missing << " slices were missing";
+  v1::RebuildCoordinationResponse response;
+  Fill(report->fixed_folders, response.mutable_fixed_folders());
+  Fill(report->skus, response.mutable_skus());
+  Fill(report->slice_folders, response.mutable_slice_folders());
+  Fill(report->slices, response.mutable_slices());
+  Fill(report->drain_requests, response.mutable_drain_requests());
+  return response;
 }
 
 }  // namespace tranche::server

@@ -1,26 +1,36 @@
-// The admin call that shows the coordination tree. Blocking: not on gRPC's threads. Thread-safe.
+// Admin calls that show the coordination tree and restore it from the ledger. Blocking: not on gRPC's threads.
+// Thread-safe.
 #pragma once
 
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "quota/announcer.h"
+#include "storage/clock.h"
+#include "storage/ledger.h"
 #include "tranche/v1/admin_service.pb.h"
 
 namespace tranche::server {
 
 class CoordinationHandler {
  public:
-  explicit CoordinationHandler(quota::SessionSource* sessions) : sessions_(sessions) {}
+  CoordinationHandler(quota::SessionSource* sessions, storage::StockLedger* ledger, storage::Clock* clock)
+      : sessions_(sessions), ledger_(ledger), clock_(clock) {}
 
   // Depth first, children sorted. A page also ends when its payloads grow past 1 MiB.
   absl::StatusOr<v1::DumpCoordinationResponse> Dump(const v1::DumpCoordinationRequest& request);
+  // Takes as long as reading every SKU and its announcements does.
+  absl::StatusOr<v1::RebuildCoordinationResponse> Rebuild(const v1::RebuildCoordinationRequest& request,
+                                                          const std::string& actor);
 
  private:
   quota::SessionSource* const sessions_;
+  storage::StockLedger* const ledger_;
+  storage::Clock* const clock_;
 };
 
-// A znode's payload as protobuf JSON, by where it lies; base64 where it is none of ours, "" where it is empty.
+// A znode's payload as protobuf JSON, by where it lies; the leader's is its name, as text. Base64 where it is none of
+// ours, "" where it is empty.
 std::string RenderPayload(const std::string& path, const std::string& data);
 
 }  // namespace tranche::server

@@ -9,6 +9,7 @@
 #include "quota/coordination_paths.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
+#include "server/handlers/node_directory.h"
 #include "server/proto_time.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
@@ -17,42 +18,15 @@ namespace {
 
 constexpr int kLargestPage = 1000;
 
-v1::Node ToMessage(const quota::LiveNode& node) {
-  v1::Node message;
-  message.set_incarnation(node.incarnation);
-  message.set_name(node.name);
-  message.set_address(node.address);
-  *message.mutable_start_time() = ToTimestamp(node.started_at);
-  message.set_draining(node.draining);
-  return message;
+absl::Status NotTold(const quota::LiveNode& node, const char* what, const absl::Status& status) {
+  LOG(WARNING) << "coordination: " << status;
+  return MakeError(v1::ERROR_REASON_COORDINATION_UNAVAILABLE,
+                   absl::StrCat("The ledger has it that node ", node.name, " ", what,
+                                ", but the node could not be told; repeat the call."),
+                   {{"node", node.name}});
 }
 
 }  // namespace
-
-absl::StatusOr<std::shared_ptr<quota::Coordination>> RequireSession(quota::SessionSource& sessions) {
-  std::shared_ptr<quota::Coordination> session = sessions.Session();
-  if (session == nullptr) return CoordinationError(absl::UnavailableError("no session"));
-  return session;
-}
-
-absl::StatusOr<std::vector<quota::LiveNode>> RequireLiveNodes(quota::SessionSource& sessions) {
-  const auto session = RequireSession(sessions);
-  if (!session.ok()) return session.status();
-  absl::StatusOr<std::vector<quota::LiveNode>> nodes = quota::ListLiveNodes(**session);
-  if (!nodes.ok()) return CoordinationError(nodes.status());
-  return nodes;
-}
-
-absl::StatusOr<quota::LiveNode> ResolveNode(absl::Span<const quota::LiveNode> nodes, const std::string& node) {
-  if (node.empty()) return FieldError(v1::ERROR_REASON_FIELD_INVALID, "node", "is missing: a name or an incarnation");
-  storage::IncarnationId incarnation = storage::kPool;
-  const bool digits = absl::SimpleAtoi(node, &incarnation);
-  for (auto it = nodes.rbegin(); it != nodes.rend(); ++it) {
-    if (it->name == node || (digits && it->incarnation == incarnation)) return *it;
-  }
-  return MakeError(v1::ERROR_REASON_NODE_NOT_FOUND, "There is no live node of this name or incarnation.",
-                   {{"node", node}});
-}
 
 absl::StatusOr<v1::ListNodesResponse> NodeHandler::List(const v1::ListNodesRequest& request) {
   const absl::StatusOr<int> page_size = CheckPageSize(request.page_size(), kLargestPage, kLargestPage);
@@ -63,7 +37,7 @@ absl::StatusOr<v1::ListNodesResponse> NodeHandler::List(const v1::ListNodesReque
   if (!token->empty() && !absl::SimpleAtoi(*token, &after)) {
     return FieldError(v1::ERROR_REASON_FIELD_INVALID, "page_token", "must be the next_page_token of the page before");
   }
-  const auto nodes = RequireLiveNodes(*sessions_);
+  const auto nodes = RequireLiveNodes(*sessions_, *ledger_);
   if (!nodes.ok()) return nodes.status();
 
   v1::ListNodesResponse response;
@@ -80,24 +54,84 @@ absl::StatusOr<v1::ListNodesResponse> NodeHandler::List(const v1::ListNodesReque
 
 absl::StatusOr<v1::DrainNodeResponse> NodeHandler::Drain(const v1::DrainNodeRequest& request,
                                                          const std::string& actor) {
-  const auto nodes = RequireLiveNodes(*sessions_);
-  if (!nodes.ok()) return nodes.status();
-  absl::StatusOr<quota::LiveNode> node = ResolveNode(*nodes, request.node());
-  if (!node.ok()) return node.status();
-  if (!request.preview()) {
-    const auto session = RequireSession(*sessions_);
-    if (!session.ok()) return session.status();
-    internal::v1::DrainRequest drain;
-    drain.set_requested_at_us(absl::ToUnixMicros(clock_->Now()));
-    const absl::Status created = (*session)->Create(quota::DrainPath(node->incarnation), drain.SerializeAsString(),
-                                                    quota::CreateMode::kPersistent);
-    if (!created.ok() && created.code() != absl::StatusCode::kAlreadyExists) return CoordinationError(created);
-    LOG(INFO) << "node " << node->name << " (incarnation " << node->incarnation << ") is asked to drain by " << actor;
-  }
-  node->draining = true;
+  absl::StatusOr<Change> change = SetDraining(request.node(), /*draining=*/true, request.preview(), actor,
+                                              [&](quota::Coordination& session, storage::IncarnationId incarnation) {
+                                                return AskToDrain(session, incarnation, /*exit=*/!request.stay());
+                                              });
+  if (!change.ok()) return change.status();
   v1::DrainNodeResponse response;
-  *response.mutable_node() = ToMessage(*node);
+  *response.mutable_before() = std::move(change->before);
+  *response.mutable_node() = std::move(change->after);
   return response;
+}
+
+absl::StatusOr<v1::UndrainNodeResponse> NodeHandler::Undrain(const v1::UndrainNodeRequest& request,
+                                                             const std::string& actor) {
+  absl::StatusOr<Change> change = SetDraining(request.node(), /*draining=*/false, request.preview(), actor,
+                                              [](quota::Coordination& session, storage::IncarnationId incarnation) {
+                                                const absl::Status deleted =
+                                                    session.Delete(quota::DrainPath(incarnation), quota::kAnyVersion);
+                                                return absl::IsNotFound(deleted) ? absl::OkStatus() : deleted;
+                                              });
+  if (!change.ok()) return change.status();
+  v1::UndrainNodeResponse response;
+  *response.mutable_before() = std::move(change->before);
+  *response.mutable_node() = std::move(change->after);
+  return response;
+}
+
+template <typename Tell>
+absl::StatusOr<NodeHandler::Change> NodeHandler::SetDraining(const std::string& name, bool draining, bool preview,
+                                                             const std::string& actor, const Tell& tell) {
+  const auto nodes = RequireLiveNodes(*sessions_, *ledger_);
+  if (!nodes.ok()) return nodes.status();
+  absl::StatusOr<quota::LiveNode> node = ResolveNode(*nodes, name);
+  if (!node.ok()) return node.status();
+  Change change;
+  change.before = ToMessage(*node);
+  if (!preview) {
+    const auto set = ledger_->SetDraining(node->incarnation, draining, actor);
+    if (absl::IsNotFound(set.status())) return NodeNotFound(name);  // it ended since it was listed
+    if (!set.ok()) return LedgerError(set.status(), "", Repeatable::kYes);
+    const std::shared_ptr<quota::Coordination> session = sessions_->Session();
+    const absl::Status told =
+        session == nullptr ? absl::UnavailableError("no session") : tell(*session, node->incarnation);
+    if (!told.ok()) return NotTold(*node, draining ? "drains" : "serves", told);
+    LOG(INFO) << "node " << node->name << " (incarnation " << node->incarnation << ") is asked to "
+              << (draining ? "drain" : "serve again") << " by " << actor;
+  }
+  node->draining = draining;
+  change.after = ToMessage(*node);
+  return change;
+}
+
+// Whatever was asked before, the last request counts.
+absl::Status NodeHandler::AskToDrain(quota::Coordination& session, storage::IncarnationId incarnation, bool exit) {
+  internal::v1::DrainRequest drain;
+  drain.set_requested_at_us(absl::ToUnixMicros(clock_->Now()));
+  drain.set_exit(exit);
+  const std::string path = quota::DrainPath(incarnation);
+  const absl::Status created = session.Create(path, drain.SerializeAsString(), quota::CreateMode::kPersistent);
+  if (!absl::IsAlreadyExists(created)) return created;
+  return session.Set(path, drain.SerializeAsString(), quota::kAnyVersion);
+}
+
+v1::Node NodeHandler::ToMessage(const quota::LiveNode& node) {
+  v1::Node message;
+  message.set_incarnation(node.incarnation);
+  message.set_name(node.name);
+  message.set_address(node.address);
+  *message.mutable_start_time() = ToTimestamp(node.started_at);
+  message.set_draining(node.draining);
+  message.set_state(node.draining ? v1::NODE_STATE_DRAINING : v1::NODE_STATE_SERVING);
+  if (!node.draining) return message;
+  const auto slices = ledger_->ListSlices(node.incarnation);
+  if (!slices.ok()) return message;  // then it is not known to be done
+  int64_t held = 0;
+  for (const auto& [_, slice] : *slices) held += slice.remaining;
+  message.set_units_held(held);
+  if (held == 0) message.set_state(v1::NODE_STATE_DRAINED);
+  return message;
 }
 
 }  // namespace tranche::server

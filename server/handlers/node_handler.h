@@ -1,37 +1,43 @@
 // Admin calls about front nodes. Blocking: not on gRPC's threads. Thread-safe.
 #pragma once
 
-#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "quota/announcer.h"
 #include "quota/live_nodes.h"
 #include "storage/clock.h"
+#include "storage/ledger.h"
 #include "tranche/v1/admin_service.pb.h"
 
 namespace tranche::server {
 
 class NodeHandler {
  public:
-  NodeHandler(quota::SessionSource* sessions, storage::Clock* clock) : sessions_(sessions), clock_(clock) {}
+  NodeHandler(storage::StockLedger* ledger, quota::SessionSource* sessions, storage::Clock* clock)
+      : ledger_(ledger), sessions_(sessions), clock_(clock) {}
 
   absl::StatusOr<v1::ListNodesResponse> List(const v1::ListNodesRequest& request);
+  // The ledger first, which is what counts and what is audited; then the announcement that tells the node.
   absl::StatusOr<v1::DrainNodeResponse> Drain(const v1::DrainNodeRequest& request, const std::string& actor);
+  absl::StatusOr<v1::UndrainNodeResponse> Undrain(const v1::UndrainNodeRequest& request, const std::string& actor);
 
  private:
+  struct Change {
+    v1::Node before;
+    v1::Node after;
+  };
+
+  // `tell` changes the announcement.
+  template <typename Tell>
+  absl::StatusOr<Change> SetDraining(const std::string& name, bool draining, bool preview, const std::string& actor,
+                                     const Tell& tell);
+  absl::Status AskToDrain(quota::Coordination& session, storage::IncarnationId incarnation, bool exit);
+  v1::Node ToMessage(const quota::LiveNode& node);
+
+  storage::StockLedger* const ledger_;
   quota::SessionSource* const sessions_;
   storage::Clock* const clock_;
 };
-
-// The current session, or COORDINATION_UNAVAILABLE.
-absl::StatusOr<std::shared_ptr<quota::Coordination>> RequireSession(quota::SessionSource& sessions);
-
-// The live nodes by ascending incarnation, or COORDINATION_UNAVAILABLE.
-absl::StatusOr<std::vector<quota::LiveNode>> RequireLiveNodes(quota::SessionSource& sessions);
-
-// The live node that `node` means: its name (the newest incarnation of it) or its incarnation in decimal digits.
-// NODE_NOT_FOUND if there is none.
-absl::StatusOr<quota::LiveNode> ResolveNode(absl::Span<const quota::LiveNode> nodes, const std::string& node);
 
 }  // namespace tranche::server

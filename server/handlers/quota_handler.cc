@@ -3,15 +3,16 @@
 #include <optional>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "quota/allocation.h"
-#include "quota/coordination_paths.h"
+#include "quota/operator_plans.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
-#include "server/handlers/node_handler.h"
+#include "server/handlers/node_directory.h"
+#include "server/handlers/outdated_view.h"
+#include "server/handlers/quota_messages.h"
 #include "server/handlers/quota_preview.h"
-#include "tranche/internal/v1/coordination.pb.h"
+#include "server/handlers/rebalance_plan.h"
+#include "server/handlers/sku_messages.h"
 
 namespace tranche::server {
 namespace {
@@ -19,17 +20,17 @@ namespace {
 // Other moves of the SKU come between only now and then.
 constexpr int kTries = 5;
 
-absl::Status CheckExpectedVersion(const storage::QuotaSnapshot& quota, int64_t expected) {
-  if (expected == 0 || expected == quota.quota_version) return absl::OkStatus();
-  return MakeError(v1::ERROR_REASON_QUOTA_VERSION_CHANGED,
-                   absl::StrCat("The quota of SKU ", quota.sku_id, " is now at version ", quota.quota_version,
-                                "; look again before changing it."),
-                   {{"sku_id", quota.sku_id}, {"quota_version", absl::StrCat(quota.quota_version)}});
-}
+constexpr char kPoolName[] = "pool";
 
 absl::Status CheckExpectedField(int64_t expected) {
   if (expected >= 0) return absl::OkStatus();
   return FieldError(v1::ERROR_REASON_FIELD_INVALID, "expected_quota_version", "must not be negative");
+}
+
+absl::Status InsufficientUnits(const std::string& message, const std::string& sku_id, int64_t available,
+                               int64_t needed) {
+  return MakeError(v1::ERROR_REASON_INSUFFICIENT_UNITS, message,
+                   {{"sku_id", sku_id}, {"available", absl::StrCat(available)}, {"needed", absl::StrCat(needed)}});
 }
 
 absl::StatusOr<std::vector<storage::QuotaDelta>> PlanSet(const storage::QuotaSnapshot& quota,
@@ -41,28 +42,49 @@ absl::StatusOr<std::vector<storage::QuotaDelta>> PlanSet(const storage::QuotaSna
   for (const storage::IncarnationId other : receivers) {
     if (other != holder) available += SliceOf(quota, other).remaining;
   }
-  return MakeError(
-      v1::ERROR_REASON_INSUFFICIENT_UNITS,
-      absl::StrCat("Only ", available, " units are unsold, ", wanted, " were asked for."),
-      {{"sku_id", quota.sku_id}, {"available", absl::StrCat(available)}, {"needed", absl::StrCat(wanted)}});
+  return InsufficientUnits(absl::StrCat("Only ", available, " units are unsold, ", wanted, " were asked for."),
+                           quota.sku_id, available, wanted);
 }
 
-std::vector<storage::IncarnationId> Receivers(const std::vector<quota::LiveNode>& nodes) {
-  std::vector<storage::IncarnationId> receivers;
-  for (const quota::LiveNode& node : nodes) {
-    if (!node.draining) receivers.push_back(node.incarnation);
+absl::Status CheckMove(const v1::MoveQuotaRequest& request) {
+  if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
+  if (request.units() < 1 || request.units() > kMaxStock) {
+    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "units", absl::StrCat("must be 1 to ", kMaxStock));
   }
-  return receivers;
+  return CheckExpectedField(request.expected_quota_version());
+}
+
+// One end of a move.
+absl::StatusOr<quota::LiveNode> ResolveHolder(absl::Span<const quota::LiveNode> nodes, const std::string& holder,
+                                              absl::string_view field) {
+  if (holder != kPoolName) return ResolveNode(nodes, holder, field);
+  quota::LiveNode pool;
+  pool.name = "the pool";
+  return pool;
+}
+
+// Sales between reading and moving change neither version nor allotted: so the difference is what was moved.
+int64_t UnitsThatLeft(const storage::QuotaSnapshot& before, const storage::QuotaSnapshot& after,
+                      storage::IncarnationId from, storage::IncarnationId to) {
+  if (from != storage::kPool) return SliceOf(before, from).allotted - SliceOf(after, from).allotted;
+  return SliceOf(after, to).allotted - SliceOf(before, to).allotted;
 }
 
 }  // namespace
 
 absl::StatusOr<v1::GetQuotaResponse> QuotaHandler::Get(const v1::GetQuotaRequest& request) {
   if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
-  const absl::StatusOr<storage::QuotaSnapshot> quota = ledger_->ReadQuota(request.sku_id());
-  if (!quota.ok()) return LedgerError(quota.status(), request.sku_id(), Repeatable::kYes);
+  const absl::StatusOr<storage::SkuQuota> read = Read(request.sku_id());
+  if (!read.ok()) return read.status();
   v1::GetQuotaResponse response;
-  *response.mutable_quota() = ToMessage(*quota);
+  v1::Quota* quota = response.mutable_quota();
+  *quota = ToMessage(read->sku, read->quota);
+  if (const std::shared_ptr<quota::Coordination> session = sessions_->Session(); session != nullptr) {
+    AddAnnouncedVersions(*session, quota);
+    const absl::StatusOr<NodeReports> reports = ReadNodeReports(*session, request.sku_id());
+    if (reports.ok()) AddReports(*reports, clock_->Now(), quota);
+  }
+  AddNames(*ledger_, quota);
   return response;
 }
 
@@ -72,20 +94,66 @@ absl::StatusOr<v1::SetQuotaResponse> QuotaHandler::Set(const v1::SetQuotaRequest
     return FieldError(v1::ERROR_REASON_FIELD_INVALID, "remaining", absl::StrCat("must be 0 to ", kMaxStock));
   }
   if (absl::Status expected = CheckExpectedField(request.expected_quota_version()); !expected.ok()) return expected;
-  const auto nodes = RequireLiveNodes(*sessions_);
+  const auto nodes = RequireLiveNodes(*sessions_, *ledger_);
   if (!nodes.ok()) return nodes.status();
   const absl::StatusOr<quota::LiveNode> node = ResolveNode(*nodes, request.node());
   if (!node.ok()) return node.status();
+  if (node->draining && request.remaining() > 0) return NodeDraining(*node);
 
   const absl::StatusOr<Change> change =
-      Execute(request.sku_id(), request.preview(), request.expected_quota_version(), actor,
+      Execute(request.sku_id(), {request.preview(), request.expected_quota_version()}, actor,
               [&](const storage::QuotaSnapshot& quota) {
                 return PlanSet(quota, Receivers(*nodes), node->incarnation, request.remaining());
               });
   if (!change.ok()) return change.status();
   v1::SetQuotaResponse response;
-  *response.mutable_before() = ToMessage(change->before);
-  *response.mutable_after() = ToMessage(change->after);
+  *response.mutable_before() = Describe(change->sku, change->before);
+  *response.mutable_after() = Describe(change->sku, change->after);
+  return response;
+}
+
+absl::StatusOr<v1::MoveQuotaResponse> QuotaHandler::Move(const v1::MoveQuotaRequest& request,
+                                                         const std::string& actor) {
+  if (absl::Status valid = CheckMove(request); !valid.ok()) return valid;
+  const auto nodes = RequireLiveNodes(*sessions_, *ledger_);
+  if (!nodes.ok()) return nodes.status();
+  const absl::StatusOr<quota::LiveNode> from = ResolveHolder(*nodes, request.from(), "from");
+  if (!from.ok()) return from.status();
+  const absl::StatusOr<quota::LiveNode> to = ResolveHolder(*nodes, request.to(), "to");
+  if (!to.ok()) return to.status();
+  if (from->incarnation == to->incarnation) {
+    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "to", "must be another holder than from");
+  }
+  if (to->draining) return NodeDraining(*to);
+
+  const auto plan = [&](const storage::QuotaSnapshot& quota) -> absl::StatusOr<std::vector<storage::QuotaDelta>> {
+    auto deltas = quota::MoveBetween(quota, from->incarnation, to->incarnation, request.units());
+    if (deltas.has_value()) return *std::move(deltas);
+    const int64_t remaining = SliceOf(quota, from->incarnation).remaining;
+    return InsufficientUnits(
+        absl::StrCat("Only ", remaining, " units remain at ", from->name, ", ", request.units(), " were asked for."),
+        quota.sku_id, remaining, request.units());
+  };
+  const Repeatable repeatable = request.expected_quota_version() != 0 ? Repeatable::kYes : Repeatable::kNo;
+  const absl::StatusOr<Change> change =
+      Execute(request.sku_id(), {request.preview(), request.expected_quota_version(), repeatable}, actor, plan);
+  if (!change.ok()) return change.status();
+
+  v1::MoveQuotaResponse response;
+  *response.mutable_before() = Describe(change->sku, change->before);
+  *response.mutable_after() = Describe(change->sku, change->after);
+  const int64_t moved = UnitsThatLeft(change->before, change->after, from->incarnation, to->incarnation);
+  response.set_units_moved(moved);
+  if (moved < request.units()) {
+    response.add_warnings(absl::StrCat("only ", moved, " of ", request.units(), " units left ", from->name,
+                                       ": it sold the others in the same moment"));
+  }
+  if (to->incarnation == storage::kPool && !change->sku.quota_frozen && !change->sku.closed) {
+    response.add_warnings(
+        absl::StrCat("the balancer will hand these units out again: freeze first (`tranchectl quota "
+                     "freeze ",
+                     request.sku_id(), "`) if they shall stay in the pool"));
+  }
   return response;
 }
 
@@ -93,87 +161,87 @@ absl::StatusOr<v1::RebalanceQuotaResponse> QuotaHandler::Rebalance(const v1::Reb
                                                                    const std::string& actor) {
   if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
   if (absl::Status expected = CheckExpectedField(request.expected_quota_version()); !expected.ok()) return expected;
-  const auto nodes = RequireLiveNodes(*sessions_);
+  const auto nodes = RequireLiveNodes(*sessions_, *ledger_);
   if (!nodes.ok()) return nodes.status();
+  NodeReports reports;
+  if (request.policy() == v1::REBALANCE_POLICY_DEMAND) {
+    const auto session = RequireSession(*sessions_);
+    if (!session.ok()) return session.status();
+    absl::StatusOr<NodeReports> read = ReadNodeReports(**session, request.sku_id());
+    if (!read.ok()) return CoordinationError(read.status());
+    reports = *std::move(read);
+  }
+  const absl::StatusOr<RebalancePlan> plan = PlanRebalance(request, *nodes, reports);
+  if (!plan.ok()) return plan.status();
   const std::vector<storage::IncarnationId> receivers = Receivers(*nodes);
   const absl::StatusOr<Change> change =
-      Execute(request.sku_id(), request.preview(), request.expected_quota_version(), actor,
+      Execute(request.sku_id(), {request.preview(), request.expected_quota_version()}, actor,
               [&](const storage::QuotaSnapshot& quota) -> absl::StatusOr<std::vector<storage::QuotaDelta>> {
-                return quota::EqualShares(quota, receivers);
+                return SharesOf(*plan, quota, receivers);
               });
   if (!change.ok()) return change.status();
   v1::RebalanceQuotaResponse response;
-  *response.mutable_before() = ToMessage(change->before);
-  *response.mutable_after() = ToMessage(change->after);
+  *response.mutable_before() = Describe(change->sku, change->before);
+  *response.mutable_after() = Describe(change->sku, change->after);
+  for (const std::string& warning : plan->warnings) response.add_warnings(warning);
+  return response;
+}
+
+absl::StatusOr<v1::SetQuotaFrozenResponse> QuotaHandler::SetFrozen(const v1::SetQuotaFrozenRequest& request,
+                                                                   const std::string& actor) {
+  if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
+  const absl::StatusOr<storage::Sku> before = ledger_->GetSku(request.sku_id());
+  if (!before.ok()) return LedgerError(before.status(), request.sku_id(), Repeatable::kYes);
+  absl::StatusOr<storage::Sku> after = *before;
+  if (request.preview()) {
+    after->quota_frozen = request.frozen();
+  } else {
+    after = ledger_->SetQuotaFrozen(request.sku_id(), request.frozen(), actor);
+    if (!after.ok()) return LedgerError(after.status(), request.sku_id(), Repeatable::kYes);
+  }
+  v1::SetQuotaFrozenResponse response;
+  *response.mutable_before() = ToMessage(*before);
+  *response.mutable_sku() = ToMessage(*after);
   return response;
 }
 
 // Reads, plans and moves against the very version that was read. A move that came between makes it start over, unless
 // the caller insists on a version.
-absl::StatusOr<QuotaHandler::Change> QuotaHandler::Execute(const std::string& sku_id, bool preview,
-                                                           int64_t expected_quota_version, const std::string& actor,
-                                                           const Plan& plan) {
+absl::StatusOr<QuotaHandler::Change> QuotaHandler::Execute(const std::string& sku_id, const Terms& terms,
+                                                           const std::string& actor, const Plan& plan) {
   for (int attempt = 1;; ++attempt) {
-    absl::StatusOr<storage::QuotaSnapshot> before = ledger_->ReadQuota(sku_id);
-    if (!before.ok()) return LedgerError(before.status(), sku_id, Repeatable::kYes);
-    if (absl::Status same = CheckExpectedVersion(*before, expected_quota_version); !same.ok()) return same;
-    const absl::StatusOr<std::vector<storage::QuotaDelta>> deltas = plan(*before);
+    absl::StatusOr<storage::SkuQuota> read = Read(sku_id);
+    if (!read.ok()) return read.status();
+    const storage::QuotaSnapshot& before = read->quota;
+    if (terms.expected_quota_version != 0 && terms.expected_quota_version != before.quota_version) {
+      return QuotaVersionChanged(*ledger_, sku_id, before.quota_version);
+    }
+    const absl::StatusOr<std::vector<storage::QuotaDelta>> deltas = plan(before);
     if (!deltas.ok()) return deltas.status();
-    if (preview || deltas->empty()) return Change{*before, QuotaAfter(*before, *deltas)};
+    if (terms.preview || deltas->empty()) return Change{read->sku, before, QuotaAfter(before, *deltas)};
 
-    absl::StatusOr<storage::QuotaSnapshot> after = mover_->Move(sku_id, *deltas, before->quota_version, actor);
-    if (after.ok()) return Change{*std::move(before), *std::move(after)};
+    absl::StatusOr<storage::QuotaSnapshot> after = mover_->Move(sku_id, *deltas, before.quota_version, actor);
+    if (after.ok()) return Change{read->sku, before, *std::move(after)};
     if (!absl::IsAborted(after.status()) || attempt == kTries) {
-      return LedgerError(after.status(), sku_id, Repeatable::kYes);
+      return LedgerError(after.status(), sku_id, terms.repeatable);
     }
   }
 }
 
-v1::Quota QuotaHandler::ToMessage(const storage::QuotaSnapshot& quota) {
-  v1::Quota message;
-  message.set_sku_id(quota.sku_id);
-  message.set_quota_version(quota.quota_version);
-  for (const storage::Slice& slice : quota.slices) {
-    v1::Slice* added = message.add_slices();
-    added->set_incarnation(slice.holder);
-    added->set_allotted(slice.allotted);
-    added->set_remaining(slice.remaining);
-    added->set_version(slice.version);
+absl::StatusOr<storage::SkuQuota> QuotaHandler::Read(const std::string& sku_id) {
+  absl::StatusOr<std::vector<storage::SkuQuota>> read = ledger_->ReadQuotas({&sku_id, 1});
+  if (read.ok() && read->empty()) read = absl::NotFoundError("no such SKU");
+  if (!read.ok()) return LedgerError(read.status(), sku_id, Repeatable::kYes);
+  return std::move(read->front());
+}
+
+v1::Quota QuotaHandler::Describe(const storage::Sku& sku, const storage::QuotaSnapshot& quota) {
+  v1::Quota message = ToMessage(sku, quota);
+  AddNames(*ledger_, &message);
+  if (const std::shared_ptr<quota::Coordination> session = sessions_->Session(); session != nullptr) {
+    AddAnnouncedVersions(*session, &message);
   }
-  AddNames(&message);
-  AddAnnouncedVersions(&message);
   return message;
-}
-
-// By the ledger, which knows also those that lost their session and still hold units.
-void QuotaHandler::AddNames(v1::Quota* message) {
-  const absl::StatusOr<std::vector<storage::Incarnation>> live = ledger_->ListLiveIncarnations();
-  if (!live.ok()) return;
-  absl::flat_hash_map<storage::IncarnationId, std::string> names;
-  for (const storage::Incarnation& incarnation : *live) names[incarnation.id] = incarnation.node_name;
-  for (v1::Slice& slice : *message->mutable_slices()) {
-    const auto name = names.find(slice.incarnation());
-    if (name != names.end()) slice.set_node_name(name->second);
-  }
-}
-
-void QuotaHandler::AddAnnouncedVersions(v1::Quota* message) {
-  const std::shared_ptr<quota::Coordination> session = sessions_->Session();
-  if (session == nullptr) return;
-  std::vector<v1::Slice*> slices;
-  std::vector<std::string> paths;
-  for (v1::Slice& slice : *message->mutable_slices()) {
-    if (slice.incarnation() == storage::kPool) continue;
-    slices.push_back(&slice);
-    paths.push_back(quota::SlicePath(slice.incarnation(), message->sku_id()));
-  }
-  const auto znodes = session->GetMany(paths, quota::Watch::kNo);
-  for (size_t i = 0; i < znodes.size(); ++i) {
-    internal::v1::SliceAnnouncement announcement;
-    if (znodes[i].ok() && announcement.ParseFromString(znodes[i]->data)) {
-      slices[i]->set_announced_version(announcement.version());
-    }
-  }
 }
 
 }  // namespace tranche::server

@@ -7,8 +7,9 @@
 
 #include "absl/status/statusor.h"
 #include "quota/announcer.h"
-#include "quota/live_nodes.h"
 #include "quota/quota_mover.h"
+#include "server/errors.h"
+#include "storage/clock.h"
 #include "storage/ledger.h"
 #include "tranche/v1/admin_service.pb.h"
 
@@ -16,32 +17,45 @@ namespace tranche::server {
 
 class QuotaHandler {
  public:
-  QuotaHandler(storage::StockLedger* ledger, quota::QuotaMover* mover, quota::SessionSource* sessions)
-      : ledger_(ledger), mover_(mover), sessions_(sessions) {}
+  // `clock` tells the age of the nodes' reports.
+  QuotaHandler(storage::StockLedger* ledger, quota::QuotaMover* mover, quota::SessionSource* sessions,
+               storage::Clock* clock)
+      : ledger_(ledger), mover_(mover), sessions_(sessions), clock_(clock) {}
 
-  // Answers from the ledger alone, without announced versions, while there is no coordination.
+  // Answers from the ledger alone, without announced versions and reports, while there is no coordination.
   absl::StatusOr<v1::GetQuotaResponse> Get(const v1::GetQuotaRequest& request);
   absl::StatusOr<v1::SetQuotaResponse> Set(const v1::SetQuotaRequest& request, const std::string& actor);
+  absl::StatusOr<v1::MoveQuotaResponse> Move(const v1::MoveQuotaRequest& request, const std::string& actor);
   absl::StatusOr<v1::RebalanceQuotaResponse> Rebalance(const v1::RebalanceQuotaRequest& request,
+                                                       const std::string& actor);
+  absl::StatusOr<v1::SetQuotaFrozenResponse> SetFrozen(const v1::SetQuotaFrozenRequest& request,
                                                        const std::string& actor);
 
  private:
   struct Change {
+    storage::Sku sku;
     storage::QuotaSnapshot before;
     storage::QuotaSnapshot after;
   };
   // Decides on deltas from what is; an error refuses.
   using Plan = std::function<absl::StatusOr<std::vector<storage::QuotaDelta>>(const storage::QuotaSnapshot&)>;
 
-  absl::StatusOr<Change> Execute(const std::string& sku_id, bool preview, int64_t expected_quota_version,
-                                 const std::string& actor, const Plan& plan);
-  v1::Quota ToMessage(const storage::QuotaSnapshot& quota);
-  void AddNames(v1::Quota* message);
-  void AddAnnouncedVersions(v1::Quota* message);
+  struct Terms {
+    bool preview = false;
+    int64_t expected_quota_version = 0;  // 0: whatever it is
+    // After a lost answer: absolute targets may be asked for again, relative ones only against a version.
+    Repeatable repeatable = Repeatable::kYes;
+  };
+
+  absl::StatusOr<Change> Execute(const std::string& sku_id, const Terms& terms, const std::string& actor,
+                                 const Plan& plan);
+  absl::StatusOr<storage::SkuQuota> Read(const std::string& sku_id);
+  v1::Quota Describe(const storage::Sku& sku, const storage::QuotaSnapshot& quota);
 
   storage::StockLedger* const ledger_;
   quota::QuotaMover* const mover_;
   quota::SessionSource* const sessions_;
+  storage::Clock* const clock_;
 };
 
 }  // namespace tranche::server

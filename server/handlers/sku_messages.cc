@@ -82,6 +82,8 @@ v1::Sku ToMessage(const storage::Sku& sku) {
   // Conservation: what is not in a slot is in a live reservation.
   message.set_reserved(sku.stock - sku.unsold);
   message.set_quota_version(sku.quota_version);
+  message.set_on_demand(!sku.presplit);
+  message.set_quota_frozen(sku.quota_frozen);
   return message;
 }
 
@@ -99,6 +101,7 @@ absl::StatusOr<storage::Sku> FromMessage(const v1::Sku& message) {
   sku.stock = message.stock();
   sku.per_user_limit = message.per_user_limit() == 0 ? 1 : message.per_user_limit();
   sku.slots_per_slice = message.slots_per_slice() == 0 ? 1 : message.slots_per_slice();
+  sku.presplit = !message.on_demand();
   if (absl::Status numbers = CheckNumbers(sku); !numbers.ok()) return numbers;
   if (absl::Status times = ReadTimes(message, &sku); !times.ok()) return times;
   return sku;

@@ -1,57 +1,93 @@
 #include "server/handlers/stock_handler.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
+#include "server/handlers/outdated_view.h"
 #include "server/handlers/sku_handler.h"
 #include "server/handlers/sku_messages.h"
 
 namespace tranche::server {
 namespace {
 
-absl::Status CheckUnits(int64_t units) {
-  if (units >= 1 && units <= kMaxStock) return absl::OkStatus();
-  return FieldError(v1::ERROR_REASON_FIELD_INVALID, "units", absl::StrCat("must be 1 to ", kMaxStock));
+template <typename Request>
+absl::Status CheckRequest(const Request& request) {
+  if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
+  if (request.units() < 1 || request.units() > kMaxStock) {
+    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "units", absl::StrCat("must be 1 to ", kMaxStock));
+  }
+  if (request.has_expected_stock() && (request.expected_stock() < 0 || request.expected_stock() > kMaxStock)) {
+    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "expected_stock", absl::StrCat("must be 0 to ", kMaxStock));
+  }
+  return absl::OkStatus();
+}
+
+template <typename Request>
+std::optional<int64_t> ExpectedStock(const Request& request) {
+  return request.has_expected_stock() ? std::optional<int64_t>(request.expected_stock()) : std::nullopt;
+}
+
+// As the ledger refuses it.
+template <typename Request>
+absl::Status CheckExpectation(const Request& request, const storage::Sku& sku) {
+  if (!request.has_expected_stock() || request.expected_stock() == sku.stock) return absl::OkStatus();
+  return absl::AbortedError("the stock is another one");
+}
+
+// The SKU with `units` more or fewer, as one change of stock makes it.
+storage::Sku Changed(storage::Sku sku, int64_t units) {
+  sku.stock += units;
+  sku.unsold += units;
+  sku.quota_version += 1;
+  return sku;
+}
+
+// The reverse: exact, where a SKU read beforehand might differ by a sale.
+v1::Sku Before(storage::Sku after, int64_t units) {
+  after = Changed(std::move(after), -units);
+  after.quota_version -= 2;
+  return ToMessage(after);
 }
 
 }  // namespace
 
 absl::StatusOr<v1::AddStockResponse> StockHandler::Add(const v1::AddStockRequest& request, const std::string& actor) {
-  if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
-  if (absl::Status units = CheckUnits(request.units()); !units.ok()) return units;
+  if (absl::Status valid = CheckRequest(request); !valid.ok()) return valid;
   absl::StatusOr<storage::Sku> sku = ledger_->GetSku(request.sku_id());
   if (!sku.ok()) return LedgerError(sku.status(), request.sku_id(), Repeatable::kYes);
+  if (absl::Status as_expected = CheckExpectation(request, *sku); !as_expected.ok()) {
+    return StockChanged(*ledger_, request.sku_id(), sku->stock);
+  }
   // The ledger refuses it too, in a race; this is to say it well.
   if (sku->stock + request.units() > kMaxStock) {
     return FieldError(v1::ERROR_REASON_FIELD_INVALID, "units", absl::StrCat("would bring the stock above ", kMaxStock));
   }
   if (request.preview()) {
-    sku->stock += request.units();
-    sku->unsold += request.units();
-    ++sku->quota_version;
+    sku = Changed(*std::move(sku), request.units());
   } else {
-    sku = ledger_->AddStock(request.sku_id(), request.units(), std::nullopt, actor);
-    if (!sku.ok()) return LedgerError(sku.status(), request.sku_id(), Repeatable::kNo);
+    sku = ledger_->AddStock(request.sku_id(), request.units(), ExpectedStock(request), actor);
+    if (!sku.ok()) return Refusal(sku.status(), request.sku_id(), request.has_expected_stock());
     AnnounceSku(*announcer_, *sku);
   }
   v1::AddStockResponse response;
   *response.mutable_sku() = ToMessage(*sku);
+  *response.mutable_before() = Before(*std::move(sku), request.units());
   return response;
 }
 
 absl::StatusOr<v1::ReduceStockResponse> StockHandler::Reduce(const v1::ReduceStockRequest& request,
                                                              const std::string& actor) {
-  if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
-  if (absl::Status units = CheckUnits(request.units()); !units.ok()) return units;
-  const absl::StatusOr<storage::ReducedStock> reduced =
+  if (absl::Status valid = CheckRequest(request); !valid.ok()) return valid;
+  absl::StatusOr<storage::ReducedStock> reduced =
       request.preview() ? PreviewReduce(request)
-                        : ledger_->ReduceStock(request.sku_id(), request.units(), std::nullopt, actor);
+                        : ledger_->ReduceStock(request.sku_id(), request.units(), ExpectedStock(request), actor);
   if (!reduced.ok()) {
-    return LedgerError(reduced.status(), request.sku_id(), request.preview() ? Repeatable::kYes : Repeatable::kNo);
+    return Refusal(reduced.status(), request.sku_id(), request.preview() || request.has_expected_stock());
   }
   if (!request.preview()) {
     AnnounceSlices(request.sku_id());
@@ -60,17 +96,23 @@ absl::StatusOr<v1::ReduceStockResponse> StockHandler::Reduce(const v1::ReduceSto
   v1::ReduceStockResponse response;
   *response.mutable_sku() = ToMessage(reduced->sku);
   response.set_units_taken(reduced->units_taken);
+  *response.mutable_before() = Before(std::move(reduced->sku), -reduced->units_taken);
   return response;
 }
 
 absl::StatusOr<storage::ReducedStock> StockHandler::PreviewReduce(const v1::ReduceStockRequest& request) {
   absl::StatusOr<storage::Sku> sku = ledger_->GetSku(request.sku_id());
   if (!sku.ok()) return sku.status();
+  if (absl::Status as_expected = CheckExpectation(request, *sku); !as_expected.ok()) return as_expected;
   const int64_t taken = std::min(request.units(), sku->unsold);
-  sku->stock -= taken;
-  sku->unsold -= taken;
-  ++sku->quota_version;
-  return storage::ReducedStock{*std::move(sku), taken};
+  return storage::ReducedStock{Changed(*std::move(sku), -taken), taken};
+}
+
+absl::Status StockHandler::Refusal(const absl::Status& status, const std::string& sku_id, bool repeatable) {
+  if (absl::IsAborted(status)) {
+    if (const auto sku = ledger_->GetSku(sku_id); sku.ok()) return StockChanged(*ledger_, sku_id, sku->stock);
+  }
+  return LedgerError(status, sku_id, repeatable ? Repeatable::kYes : Repeatable::kNo);
 }
 
 // Slices may have shrunk: their nodes should know before they try to sell what is gone.

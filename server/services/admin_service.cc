@@ -104,11 +104,25 @@ grpc::ServerUnaryReactor* AdminServiceImpl::SetQuota(grpc::CallbackServerContext
   return Run(context, response, [this, context, request] { return handlers_.quota->Set(*request, ActorOf(*context)); });
 }
 
+grpc::ServerUnaryReactor* AdminServiceImpl::MoveQuota(grpc::CallbackServerContext* context,
+                                                      const v1::MoveQuotaRequest* request,
+                                                      v1::MoveQuotaResponse* response) {
+  return Run(context, response,
+             [this, context, request] { return handlers_.quota->Move(*request, ActorOf(*context)); });
+}
+
 grpc::ServerUnaryReactor* AdminServiceImpl::RebalanceQuota(grpc::CallbackServerContext* context,
                                                            const v1::RebalanceQuotaRequest* request,
                                                            v1::RebalanceQuotaResponse* response) {
   return Run(context, response,
              [this, context, request] { return handlers_.quota->Rebalance(*request, ActorOf(*context)); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::SetQuotaFrozen(grpc::CallbackServerContext* context,
+                                                           const v1::SetQuotaFrozenRequest* request,
+                                                           v1::SetQuotaFrozenResponse* response) {
+  return Run(context, response,
+             [this, context, request] { return handlers_.quota->SetFrozen(*request, ActorOf(*context)); });
 }
 
 grpc::ServerUnaryReactor* AdminServiceImpl::ListNodes(grpc::CallbackServerContext* context,
@@ -124,6 +138,19 @@ grpc::ServerUnaryReactor* AdminServiceImpl::DrainNode(grpc::CallbackServerContex
              [this, context, request] { return handlers_.node->Drain(*request, ActorOf(*context)); });
 }
 
+grpc::ServerUnaryReactor* AdminServiceImpl::UndrainNode(grpc::CallbackServerContext* context,
+                                                        const v1::UndrainNodeRequest* request,
+                                                        v1::UndrainNodeResponse* response) {
+  return Run(context, response,
+             [this, context, request] { return handlers_.node->Undrain(*request, ActorOf(*context)); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::ListAudit(grpc::CallbackServerContext* context,
+                                                      const v1::ListAuditRequest* request,
+                                                      v1::ListAuditResponse* response) {
+  return Run(context, response, [this, request] { return handlers_.audit->List(*request); });
+}
+
 grpc::ServerUnaryReactor* AdminServiceImpl::VerifyLedger(grpc::CallbackServerContext* context,
                                                          const v1::VerifyLedgerRequest* request,
                                                          v1::VerifyLedgerResponse* response) {
@@ -134,6 +161,13 @@ grpc::ServerUnaryReactor* AdminServiceImpl::DumpCoordination(grpc::CallbackServe
                                                              const v1::DumpCoordinationRequest* request,
                                                              v1::DumpCoordinationResponse* response) {
   return Run(context, response, [this, request] { return handlers_.coordination->Dump(*request); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::RebuildCoordination(grpc::CallbackServerContext* context,
+                                                                const v1::RebuildCoordinationRequest* request,
+                                                                v1::RebuildCoordinationResponse* response) {
+  return Run(context, response,
+             [this, context, request] { return handlers_.coordination->Rebuild(*request, ActorOf(*context)); });
 }
 
 }  // namespace tranche::server

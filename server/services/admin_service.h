@@ -2,6 +2,7 @@
 // they block.
 #pragma once
 
+#include "server/handlers/audit_handler.h"
 #include "server/handlers/coordination_handler.h"
 #include "server/handlers/node_handler.h"
 #include "server/handlers/quota_handler.h"
@@ -20,6 +21,7 @@ struct AdminHandlers {
   NodeHandler* node;
   VerifyHandler* verify;
   CoordinationHandler* coordination;
+  AuditHandler* audit;
 };
 
 class AdminServiceImpl final : public v1::AdminService::CallbackService {
@@ -43,18 +45,30 @@ class AdminServiceImpl final : public v1::AdminService::CallbackService {
                                      v1::GetQuotaResponse* response) override;
   grpc::ServerUnaryReactor* SetQuota(grpc::CallbackServerContext* context, const v1::SetQuotaRequest* request,
                                      v1::SetQuotaResponse* response) override;
+  grpc::ServerUnaryReactor* MoveQuota(grpc::CallbackServerContext* context, const v1::MoveQuotaRequest* request,
+                                      v1::MoveQuotaResponse* response) override;
   grpc::ServerUnaryReactor* RebalanceQuota(grpc::CallbackServerContext* context,
                                            const v1::RebalanceQuotaRequest* request,
                                            v1::RebalanceQuotaResponse* response) override;
+  grpc::ServerUnaryReactor* SetQuotaFrozen(grpc::CallbackServerContext* context,
+                                           const v1::SetQuotaFrozenRequest* request,
+                                           v1::SetQuotaFrozenResponse* response) override;
   grpc::ServerUnaryReactor* ListNodes(grpc::CallbackServerContext* context, const v1::ListNodesRequest* request,
                                       v1::ListNodesResponse* response) override;
   grpc::ServerUnaryReactor* DrainNode(grpc::CallbackServerContext* context, const v1::DrainNodeRequest* request,
                                       v1::DrainNodeResponse* response) override;
+  grpc::ServerUnaryReactor* UndrainNode(grpc::CallbackServerContext* context, const v1::UndrainNodeRequest* request,
+                                        v1::UndrainNodeResponse* response) override;
+  grpc::ServerUnaryReactor* ListAudit(grpc::CallbackServerContext* context, const v1::ListAuditRequest* request,
+                                      v1::ListAuditResponse* response) override;
   grpc::ServerUnaryReactor* VerifyLedger(grpc::CallbackServerContext* context, const v1::VerifyLedgerRequest* request,
                                          v1::VerifyLedgerResponse* response) override;
   grpc::ServerUnaryReactor* DumpCoordination(grpc::CallbackServerContext* context,
                                              const v1::DumpCoordinationRequest* request,
                                              v1::DumpCoordinationResponse* response) override;
+  grpc::ServerUnaryReactor* RebuildCoordination(grpc::CallbackServerContext* context,
+                                                const v1::RebuildCoordinationRequest* request,
+                                                v1::RebuildCoordinationResponse* response) override;
 
  private:
   // Runs `call`, which returns StatusOr<Response>, on the executor and finishes the call with its outcome.

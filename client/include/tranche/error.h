@@ -38,6 +38,8 @@ enum class Reason {
   kSaleClosed = 43,
   kQuotaVersionChanged = 44,
   kInsufficientUnits = 45,
+  kStockChanged = 46,
+  kNodeDraining = 47,
 
   kSoldOut = 60,
 

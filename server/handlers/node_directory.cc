@@ -1,0 +1,65 @@
+#include "server/handlers/node_directory.h"
+
+#include <algorithm>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "server/errors.h"
+
+namespace tranche::server {
+
+absl::StatusOr<std::shared_ptr<quota::Coordination>> RequireSession(quota::SessionSource& sessions) {
+  std::shared_ptr<quota::Coordination> session = sessions.Session();
+  if (session == nullptr) return CoordinationError(absl::UnavailableError("no session"));
+  return session;
+}
+
+absl::StatusOr<std::vector<quota::LiveNode>> RequireLiveNodes(quota::SessionSource& sessions,
+                                                              storage::StockLedger& ledger) {
+  const auto session = RequireSession(sessions);
+  if (!session.ok()) return session.status();
+  absl::StatusOr<std::vector<quota::LiveNode>> nodes = quota::ListLiveNodes(**session);
+  if (!nodes.ok()) return CoordinationError(nodes.status());
+  const auto incarnations = ledger.ListLiveIncarnations();
+  if (!incarnations.ok()) return LedgerError(incarnations.status(), "", Repeatable::kYes);
+  absl::flat_hash_map<storage::IncarnationId, bool> draining;
+  for (const storage::Incarnation& incarnation : *incarnations) draining[incarnation.id] = incarnation.draining;
+
+  // One that the ledger has ended is about to begin anew; until then nothing can be given to it or asked of it.
+  std::erase_if(*nodes, [&](const quota::LiveNode& node) { return !draining.contains(node.incarnation); });
+  for (quota::LiveNode& node : *nodes) node.draining |= draining[node.incarnation];
+  return nodes;
+}
+
+std::vector<storage::IncarnationId> Receivers(absl::Span<const quota::LiveNode> nodes) {
+  std::vector<storage::IncarnationId> receivers;
+  for (const quota::LiveNode& node : nodes) {
+    if (!node.draining) receivers.push_back(node.incarnation);
+  }
+  return receivers;
+}
+
+absl::StatusOr<quota::LiveNode> ResolveNode(absl::Span<const quota::LiveNode> nodes, const std::string& node,
+                                            absl::string_view field) {
+  if (node.empty()) return FieldError(v1::ERROR_REASON_FIELD_INVALID, field, "is missing: a name or an incarnation");
+  storage::IncarnationId incarnation = storage::kPool;
+  const bool digits = absl::SimpleAtoi(node, &incarnation);
+  for (auto it = nodes.rbegin(); it != nodes.rend(); ++it) {
+    if (it->name == node || (digits && it->incarnation == incarnation)) return *it;
+  }
+  return NodeNotFound(node);
+}
+
+absl::Status NodeNotFound(const std::string& node) {
+  return MakeError(v1::ERROR_REASON_NODE_NOT_FOUND,
+                   absl::StrCat("There is no live node of the name or incarnation ", node, "."), {{"node", node}});
+}
+
+absl::Status NodeDraining(const quota::LiveNode& node) {
+  return MakeError(v1::ERROR_REASON_NODE_DRAINING,
+                   absl::StrCat("Node ", node.name, " is asked to drain and can be given no units."),
+                   {{"node", node.name}});
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,48 @@
+#include "server/handlers/node_reports.h"
+
+#include <vector>
+
+#include "quota/coordination_paths.h"
+
+namespace tranche::server {
+namespace {
+
+constexpr size_t kChunk = 64;
+
+NodeReportOf Extract(const internal::v1::DemandReport& report, const std::string& sku_id) {
+  NodeReportOf extracted;
+  extracted.reported_at = absl::FromUnixMicros(report.reported_at_us());
+  extracted.cannot_commit = report.cannot_commit();
+  for (const auto& demand : report.skus()) {
+    if (demand.sku_id() == sku_id) extracted.demand = demand;
+  }
+  return extracted;
+}
+
+}  // namespace
+
+absl::StatusOr<NodeReports> ReadNodeReports(quota::Coordination& session, const std::string& sku_id) {
+  const auto names = session.List(quota::kDemandPath, quota::Watch::kNo);
+  if (!names.ok()) return names.status();
+  std::vector<storage::IncarnationId> incarnations;
+  std::vector<std::string> paths;
+  for (const std::string& name : *names) {
+    const storage::IncarnationId incarnation = quota::ParseIncarnation(name);
+    if (incarnation == storage::kPool) continue;
+    incarnations.push_back(incarnation);
+    paths.push_back(quota::DemandPath(incarnation));
+  }
+  NodeReports reports;
+  for (size_t begin = 0; begin < paths.size(); begin += kChunk) {
+    const auto znodes = session.GetMany(absl::MakeSpan(paths).subspan(begin, kChunk), quota::Watch::kNo);
+    for (size_t i = 0; i < znodes.size(); ++i) {
+      if (absl::IsNotFound(znodes[i].status())) continue;  // its node left meanwhile
+      if (!znodes[i].ok()) return znodes[i].status();
+      internal::v1::DemandReport report;
+      if (report.ParseFromString(znodes[i]->data)) reports[incarnations[begin + i]] = Extract(report, sku_id);
+    }
+  }
+  return reports;
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,31 @@
+// Among whom a rebalance shares a SKU's unsold units, and by what weights. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "quota/live_nodes.h"
+#include "quota/operator_plans.h"
+#include "server/handlers/node_reports.h"
+#include "tranche/v1/admin_service.pb.h"
+
+namespace tranche::server {
+
+struct RebalancePlan {
+  // Empty: equal shares for all that receive.
+  std::vector<quota::WeightedReceiver> weights;
+  std::vector<std::string> warnings;
+};
+
+// FIELD_INVALID, NODE_NOT_FOUND or NODE_DRAINING when the request's policy and weights cannot be followed. `nodes`
+// ascending by incarnation. `reports` count with the policy DEMAND only.
+absl::StatusOr<RebalancePlan> PlanRebalance(const v1::RebalanceQuotaRequest& request,
+                                            absl::Span<const quota::LiveNode> nodes, const NodeReports& reports);
+
+// Its deltas.
+std::vector<storage::QuotaDelta> SharesOf(const RebalancePlan& plan, const storage::QuotaSnapshot& quota,
+                                          absl::Span<const storage::IncarnationId> receivers);
+
+}  // namespace tranche::server
