@@ -312,7 +312,8 @@ absl::Status NodeAgent::RegisterAgain(Coordination& session) {
   }
   LOG(WARNING) << "the registration of incarnation " << incarnation << " has gone from ZooKeeper; registering again";
   FollowDrain(present->draining, exit_wanted_);
-  const absl::Status registered = Register(session, incarnation);
+  absl::Status registered = session.EnsureFixedPaths();
+  if (registered.ok()) registered = Register(session, incarnation);
   reporter_.Reset();
   Wake([](Work& work) { work.everything = true; });
   return registered;

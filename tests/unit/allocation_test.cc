@@ -73,18 +73,6 @@ TEST(EqualSharesTest, ASecondRunMovesNothing) {
   EXPECT_TRUE(EqualShares(QuotaOf(after), {1, 2, 3}).empty());
 }
 
-TEST(EqualSharesTest, TheLastUnitGoesToTheDryNode) {
-  const std::map<IncarnationId, int64_t> before = {{kPool, 0}, {1, 1}, {2, 0}, {3, 0}};
-  EXPECT_EQ(After(before, EqualShares(QuotaOf(before), {1, 2, 3}, {3})),
-            (std::map<IncarnationId, int64_t>{{kPool, 0}, {1, 0}, {2, 0}, {3, 1}}));
-}
-
-TEST(EqualSharesTest, ScatteredUnitsAreGatheredIntoLots) {
-  const std::map<IncarnationId, int64_t> before = {{kPool, 0}, {1, 1}, {2, 1}, {3, 1}, {4, 2}};
-  EXPECT_EQ(After(before, EqualShares(QuotaOf(before), {1, 2, 3, 4}, {2, 3}, /*lot=*/2)),
-            (std::map<IncarnationId, int64_t>{{kPool, 0}, {1, 0}, {2, 3}, {3, 2}, {4, 0}}));
-}
-
 TEST(EqualSharesTest, WithdrawsFromThoseThatAreNoLongerLive) {
   const std::map<IncarnationId, int64_t> before = {{kPool, 0}, {1, 3}, {2, 3}};
   EXPECT_EQ(After(before, EqualShares(QuotaOf(before), {2})),
@@ -92,28 +80,6 @@ TEST(EqualSharesTest, WithdrawsFromThoseThatAreNoLongerLive) {
 }
 
 TEST(EqualSharesTest, NobodyLiveMovesNothing) { EXPECT_TRUE(EqualShares(QuotaOf({{kPool, 5}}), {}).empty()); }
-
-TEST(SetRemainingTest, WhatANodeGivesUpGoesToThePoorestOfTheOthers) {
-  const std::map<IncarnationId, int64_t> before = {{kPool, 0}, {1, 10}, {2, 0}, {3, 4}};
-  EXPECT_EQ(After(before, *SetRemaining(QuotaOf(before), {1, 2, 3}, 1, 2)),
-            (std::map<IncarnationId, int64_t>{{kPool, 0}, {1, 2}, {2, 6}, {3, 6}}));
-}
-
-TEST(SetRemainingTest, WhatANodeGetsComesFromThePoolThenFromTheOthersInProportion) {
-  const std::map<IncarnationId, int64_t> before = {{kPool, 5}, {1, 0}, {2, 9}, {3, 3}};
-  EXPECT_EQ(After(before, *SetRemaining(QuotaOf(before), {1, 2, 3}, 1, 4)),
-            (std::map<IncarnationId, int64_t>{{kPool, 1}, {1, 4}, {2, 9}, {3, 3}}));
-  EXPECT_EQ(After(before, *SetRemaining(QuotaOf(before), {1, 2, 3}, 1, 9)),
-            (std::map<IncarnationId, int64_t>{{kPool, 0}, {1, 9}, {2, 6}, {3, 2}}));
-  EXPECT_FALSE(SetRemaining(QuotaOf(before), {1, 2, 3}, 1, 18).has_value());
-  EXPECT_TRUE(SetRemaining(QuotaOf(before), {1, 2, 3}, 2, 9)->empty());
-}
-
-TEST(SetRemainingTest, AloneItGivesUpIntoThePool) {
-  const std::map<IncarnationId, int64_t> before = {{kPool, 0}, {1, 10}};
-  EXPECT_EQ(After(before, *SetRemaining(QuotaOf(before), {1}, 1, 4)),
-            (std::map<IncarnationId, int64_t>{{kPool, 6}, {1, 4}}));
-}
 
 TEST(SharePoolTest, RaisesThePoorestFirstAndWithdrawsNothing) {
   const std::map<IncarnationId, int64_t> before = {{kPool, 5}, {1, 10}, {2, 0}, {3, 2}};
