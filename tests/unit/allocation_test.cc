@@ -93,28 +93,6 @@ TEST(EqualSharesTest, WithdrawsFromThoseThatAreNoLongerLive) {
 
 TEST(EqualSharesTest, NobodyLiveMovesNothing) { EXPECT_TRUE(EqualShares(QuotaOf({{kPool, 5}}), {}).empty()); }
 
-TEST(SetRemainingTest, WhatANodeGivesUpGoesToThePoorestOfTheOthers) {
-  const std::map<IncarnationId, int64_t> before = {{kPool, 0}, {1, 10}, {2, 0}, {3, 4}};
-  EXPECT_EQ(After(before, *SetRemaining(QuotaOf(before), {1, 2, 3}, 1, 2)),
-            (std::map<IncarnationId, int64_t>{{kPool, 0}, {1, 2}, {2, 6}, {3, 6}}));
-}
-
-TEST(SetRemainingTest, WhatANodeGetsComesFromThePoolThenFromTheOthersInProportion) {
-  const std::map<IncarnationId, int64_t> before = {{kPool, 5}, {1, 0}, {2, 9}, {3, 3}};
-  EXPECT_EQ(After(before, *SetRemaining(QuotaOf(before), {1, 2, 3}, 1, 4)),
-            (std::map<IncarnationId, int64_t>{{kPool, 1}, {1, 4}, {2, 9}, {3, 3}}));
-  EXPECT_EQ(After(before, *SetRemaining(QuotaOf(before), {1, 2, 3}, 1, 9)),
-            (std::map<IncarnationId, int64_t>{{kPool, 0}, {1, 9}, {2, 6}, {3, 2}}));
-  EXPECT_FALSE(SetRemaining(QuotaOf(before), {1, 2, 3}, 1, 18).has_value());
-  EXPECT_TRUE(SetRemaining(QuotaOf(before), {1, 2, 3}, 2, 9)->empty());
-}
-
-TEST(SetRemainingTest, AloneItGivesUpIntoThePool) {
-  const std::map<IncarnationId, int64_t> before = {{kPool, 0}, {1, 10}};
-  EXPECT_EQ(After(before, *SetRemaining(QuotaOf(before), {1}, 1, 4)),
-            (std::map<IncarnationId, int64_t>{{kPool, 6}, {1, 4}}));
-}
-
 TEST(SharePoolTest, RaisesThePoorestFirstAndWithdrawsNothing) {
   const std::map<IncarnationId, int64_t> before = {{kPool, 5}, {1, 10}, {2, 0}, {3, 2}};
   EXPECT_EQ(After(before, SharePool(QuotaOf(before), {1, 2, 3})),
