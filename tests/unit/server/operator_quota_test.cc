@@ -101,6 +101,18 @@ TEST_F(OperatorQuotaTest, WhatTheSourceSellsMeanwhileIsNotMovedAndSaid) {
   EXPECT_EQ(ledger_.Verify("tv")->violations.size(), 0u);
 }
 
+TEST_F(OperatorQuotaTest, ThePoolStandsInForWhatTheSourceSoldMeanwhileAndItIsSaid) {
+  ASSERT_TRUE(quota_.Move(MoveRequest("pool", "a", 90), kActor).ok());
+  ledger_.before_next_change = [this] { Sell(a_, 85); };
+  const auto moved = quota_.Move(MoveRequest("a", "b", 12), kActor);
+  ASSERT_TRUE(moved.ok());
+  EXPECT_EQ(moved->units_moved(), 5);
+  EXPECT_EQ(Remaining(moved->after(), b_), 12);
+  EXPECT_EQ(Remaining(moved->after(), storage::kPool), 3);
+  ASSERT_EQ(moved->warnings_size(), 1);
+  EXPECT_THAT(moved->warnings(0), HasSubstr("7 came from the pool"));
+}
+
 TEST_F(OperatorQuotaTest, MoveRefusesWhatCannotBeMeant) {
   const auto reason = [this](const v1::MoveQuotaRequest& request) {
     return ReasonOf(quota_.Move(request, kActor).status());

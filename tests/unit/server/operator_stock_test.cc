@@ -1,4 +1,5 @@
 // Stock changed by two operators at once.
+#include "server/handlers/field_checks.h"
 #include "tests/unit/server/admin_fixture.h"
 
 namespace tranche::server {
@@ -16,7 +17,6 @@ Request StockRequest(int64_t units, bool preview) {
 using OperatorStockTest = AdminHandlersTest;
 
 TEST_F(OperatorStockTest, AnswersWithBeforeAndAfter) {
-  Sell(a_, 0);
   const auto added = stock_.Add(StockRequest<v1::AddStockRequest>(7, false), kActor);
   ASSERT_TRUE(added.ok());
   EXPECT_EQ(added->before().stock(), 100);
@@ -77,15 +77,25 @@ TEST_F(OperatorStockTest, AChangeBetweenTheLookAndTheDeedIsCaughtByTheLedger) {
   EXPECT_EQ(ledger_.GetSku("tv")->stock, 102);
 }
 
+TEST_F(OperatorStockTest, ExpectationsAreCheckedAtTheEdge) {
+  auto add = StockRequest<v1::AddStockRequest>(5, false);
+  add.set_expected_stock(-1);
+  EXPECT_EQ(ReasonOf(stock_.Add(add, kActor).status()), "FIELD_INVALID");
+  auto reduce = StockRequest<v1::ReduceStockRequest>(5, false);
+  reduce.set_expected_stock(kMaxStock + 1);
+  EXPECT_EQ(ReasonOf(stock_.Reduce(reduce, kActor).status()), "FIELD_INVALID");
+  reduce.clear_expected_stock();
+  EXPECT_EQ(stock_.Reduce(reduce, kActor)->sku().stock(), 95);
+}
+
 TEST_F(OperatorStockTest, WithoutTheAuditLogItSaysLess) {
-  // The look at the stock answers, the look at the log does not.
   auto reduce = StockRequest<v1::ReduceStockRequest>(5, false);
   reduce.set_expected_stock(1);
-  ledger_.before_next_change = [] {};
+  ledger_.audit_fails = true;
   const absl::Status refused = stock_.Reduce(reduce, kActor).status();
   EXPECT_EQ(ReasonOf(refused), "STOCK_CHANGED");
-  reduce.set_expected_stock(-1);
-  EXPECT_EQ(ReasonOf(stock_.Reduce(reduce, kActor).status()), "FIELD_INVALID");
+  EXPECT_EQ(MetadataOf(refused, "stock"), "100");
+  EXPECT_EQ(MetadataOf(refused, "changed_by"), "");
 }
 
 }  // namespace
