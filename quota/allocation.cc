@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/numeric/int128.h"
 #include "glog/logging.h"
 
@@ -52,37 +54,62 @@ std::vector<int64_t> ShareByWeight(int64_t units, absl::Span<const int64_t> weig
   return shares;
 }
 
-std::vector<QuotaDelta> EqualShares(const QuotaSnapshot& quota, absl::Span<const IncarnationId> live,
-                                    const std::set<IncarnationId>& dry, int64_t lot) {
-  CHECK_GE(lot, 1);
+std::vector<QuotaDelta> EqualShares(const QuotaSnapshot& quota, absl::Span<const IncarnationId> live) {
   if (live.empty()) return {};
-  const auto remaining = RemainingByHolder(quota);
-  const auto has = [&](IncarnationId holder) {
-    const auto found = remaining.find(holder);
-    return found == remaining.end() ? int64_t{0} : found->second;
-  };
-  // Who comes first gets an odd unit. The dry, since a last unit must find the buyer; then those with most, so that a
-  // second run finds nothing to move.
+  auto remaining = RemainingByHolder(quota);
+  // Who comes first gets an odd unit: those with most, so that a second run finds nothing to move.
   std::vector<IncarnationId> receivers(live.begin(), live.end());
   std::sort(receivers.begin(), receivers.end(), [&](IncarnationId a, IncarnationId b) {
-    if (dry.contains(a) != dry.contains(b)) return dry.contains(a);
-    return has(a) != has(b) ? has(a) > has(b) : a < b;
+    return remaining[a] != remaining[b] ? remaining[a] > remaining[b] : a < b;
   });
   const std::vector<int64_t> weights(receivers.size(), 1);
-  const int64_t total = TotalRemaining(quota);
-  std::vector<int64_t> targets = ShareByWeight(total / lot, weights);
-  for (int64_t& target : targets) target *= lot;
-  targets.front() += total % lot;
+  const std::vector<int64_t> targets = ShareByWeight(TotalRemaining(quota), weights);
 
   std::vector<QuotaDelta> deltas;
   for (size_t i = 0; i < receivers.size(); ++i) {
-    const int64_t delta = targets[i] - has(receivers[i]);
+    const int64_t delta = targets[i] - remaining[receivers[i]];
     if (delta != 0) deltas.push_back({receivers[i], delta});
   }
+  const absl::flat_hash_set<IncarnationId> staying(live.begin(), live.end());
   for (const storage::Slice& slice : quota.slices) {
-    const bool stays =
-        slice.holder == storage::kPool || std::find(live.begin(), live.end(), slice.holder) != live.end();
+    const bool stays = slice.holder == storage::kPool || staying.contains(slice.holder);
     if (!stays && slice.remaining > 0) deltas.push_back({slice.holder, -slice.remaining});
+  }
+  return deltas;
+}
+
+std::vector<QuotaDelta> ShareWithNewcomers(const QuotaSnapshot& quota, absl::Span<const IncarnationId> live,
+                                           const std::set<IncarnationId>& newcomers) {
+  if (live.empty()) return {};
+  auto remaining = RemainingByHolder(quota);
+  const int64_t share = TotalRemaining(quota) / static_cast<int64_t>(live.size());
+  std::vector<QuotaDelta> deltas;
+  std::vector<std::pair<int64_t, IncarnationId>> donors;
+  int64_t needed = -remaining[storage::kPool];
+  for (const IncarnationId holder : live) {
+    const int64_t missing = share - remaining[holder];
+    if (newcomers.contains(holder) && missing > 0) {
+      deltas.push_back({holder, missing});
+      needed += missing;
+    } else if (remaining[holder] > share) {
+      donors.emplace_back(remaining[holder], holder);
+    }
+  }
+  // The richest `lowered` donors are brought down to the level of the next one, until they have given what is needed.
+  std::sort(donors.begin(), donors.end(),
+            [](const auto& a, const auto& b) { return a.first != b.first ? a.first > b.first : a.second < b.second; });
+  int64_t sum = 0;
+  for (size_t lowered = 1; needed > 0 && lowered <= donors.size(); ++lowered) {
+    const auto count = static_cast<int64_t>(lowered);
+    sum += donors[lowered - 1].first;
+    const int64_t next = lowered < donors.size() ? donors[lowered].first : 0;
+    if (sum - next * count < needed) continue;
+    const int64_t left = sum - needed;
+    for (size_t i = 0; i < lowered; ++i) {
+      const int64_t keeps = left / count + (static_cast<int64_t>(i) < left % count ? 1 : 0);
+      if (keeps < donors[i].first) deltas.push_back({donors[i].second, keeps - donors[i].first});
+    }
+    break;
   }
   return deltas;
 }

@@ -16,14 +16,16 @@ namespace tranche::quota {
 std::vector<int64_t> ShareByWeight(int64_t units, absl::Span<const int64_t> weights);
 
 // The deltas that give every live incarnation an equal share of all unsold units of the SKU (pool and slices). Odd
-// units go to the `dry` first (those of `live` that have nothing and buyers before them), then to those that have most
-// already, so that without dry ones a second run changes nothing. Slices of incarnations that are not in `live` are
-// withdrawn. No live incarnation: no deltas.
-// Units are handed out in whole lots (buyers who want two units each are not served by nodes that have one each); what
-// is left of the last lot goes to whom comes first.
+// units go to those that have most already, so that a second run changes nothing. Slices of incarnations that are not
+// in `live` are withdrawn. No live incarnation: no deltas.
 std::vector<storage::QuotaDelta> EqualShares(const storage::QuotaSnapshot& quota,
-                                             absl::Span<const storage::IncarnationId> live,
-                                             const std::set<storage::IncarnationId>& dry = {}, int64_t lot = 1);
+                                             absl::Span<const storage::IncarnationId> live);
+
+// The deltas that bring each of `newcomers` up to an equal share, out of the pool and then of those of `live` that have
+// the most, which are lowered to a common level. Nothing else moves.
+std::vector<storage::QuotaDelta> ShareWithNewcomers(const storage::QuotaSnapshot& quota,
+                                                    absl::Span<const storage::IncarnationId> live,
+                                                    const std::set<storage::IncarnationId>& newcomers);
 
 // The deltas that hand out only what the pool has, bringing the poorest of `live` up first (so equal shares where they
 // all have the same). Withdraws nothing.

@@ -1,43 +1,31 @@
 #include "quota/balancer.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "glog/logging.h"
 #include "quota/allocation.h"
 #include "quota/coordination_paths.h"
 #include "quota/incarnation_znodes.h"
-#include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::quota {
 namespace {
 
 using storage::IncarnationId;
+using storage::kMaxQuotaBatch;
+using storage::QuotaDelta;
+using storage::QuotaMove;
+using storage::SkuQuota;
 
 constexpr char kActor[] = "balancer";
-constexpr int kPage = 500;
 
-// Calls `visit` with page after page of the ledger's SKUs.
-template <typename Visit>
-absl::Status ForEachPage(storage::StockLedger& ledger, const Visit& visit) {
-  absl::Status status;
-  std::string after;
-  while (true) {
-    const auto page = ledger.ListSkus(after, kPage);
-    if (!page.ok()) return page.status();
-    // A page that fails does not hold up the others.
-    status.Update(visit(*page));
-    if (page->size() < static_cast<size_t>(kPage)) return status;
-    after = page->back().sku_id;
-  }
-}
-
-int64_t RemainingOf(const storage::QuotaSnapshot& quota, IncarnationId holder) {
-  for (const storage::Slice& slice : quota.slices) {
-    if (slice.holder == holder) return slice.remaining;
-  }
-  return 0;
-}
+// Pieces of work per round: batches of SKUs whose demand is looked at, whose pools are shared, and the length of the
+// page of SKUs that is looked through for newcomers.
+constexpr int kDemandBatches = 4;
+constexpr int kPoolBatches = 4;
+constexpr int kWelcomePage = 256;
 
 }  // namespace
 
@@ -48,7 +36,9 @@ Balancer::Balancer(CoordinationConnector* connector, storage::StockLedger* ledge
       clock_(clock),
       options_(std::move(options)),
       announcer_(this),
-      mover_(ledger, &announcer_) {}
+      mover_(ledger, &announcer_),
+      board_(options_.demand_retry),
+      repair_(ledger, &announcer_) {}
 
 Balancer::~Balancer() { Stop(); }
 
@@ -79,19 +69,41 @@ bool Balancer::leading() const {
   return leading_;
 }
 
+bool Balancer::HasWork() const {
+  absl::MutexLock lock(&mutex_);
+  return woken_;
+}
+
 std::shared_ptr<Coordination> Balancer::Session() {
   absl::MutexLock lock(&mutex_);
   return session_;
 }
 
-void Balancer::Wake() {
+void Balancer::Wake(absl::FunctionRef<void(News&)> note) {
   absl::MutexLock lock(&mutex_);
+  note(news_);
   woken_ = true;
 }
 
-void Balancer::OnChanged(const std::string& path) { Wake(); }
-void Balancer::OnConnected() { Wake(); }
+void Balancer::OnChanged(const std::string& path) {
+  Wake([&](News& news) {
+    if (absl::StartsWith(path, kBalancerPath)) {
+      news.leader = true;
+    } else if (absl::StartsWith(path, kDemandPath)) {
+      news.demand = true;
+      news.reports.insert(ParseIncarnation(path.substr(path.rfind('/') + 1)));
+    } else {
+      news.nodes = true;
+    }
+  });
+}
+
+void Balancer::OnConnected() {
+  Wake([](News& news) { news.everything = true; });
+}
+
 void Balancer::OnDisconnected() { LOG(WARNING) << "ZooKeeper does not answer: no units are moved until it does"; }
+
 void Balancer::OnSessionExpired() {
   absl::MutexLock lock(&mutex_);
   expired_ = true;
@@ -112,97 +124,231 @@ absl::Status Balancer::Connect() {
   if (!session.ok()) return session.status();
   absl::MutexLock lock(&mutex_);
   session_ = *std::move(session);
+  news_.everything = true;
   return absl::OkStatus();
 }
 
 void Balancer::Run() {
   while (true) {
-    bool expired = false;
     {
       absl::MutexLock lock(&mutex_);
       const auto wanted = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || woken_; };
       mutex_.AwaitWithTimeout(absl::Condition(&wanted), options_.poll_interval);
       if (stopping_) return;
-      woken_ = false;
-      expired = expired_ || session_ == nullptr;
     }
-    absl::Status status = expired ? Connect() : absl::OkStatus();
-    if (status.ok()) status = RunOnce();
+    const absl::Status status = RunOnce();
     LOG_IF_EVERY_N(WARNING, !status.ok(), 50) << "balancing is held up: " << status.message();
   }
 }
 
+Balancer::News Balancer::TakeNews() {
+  absl::MutexLock lock(&mutex_);
+  woken_ = false;
+  return std::exchange(news_, News::Nothing());
+}
+
 absl::Status Balancer::RunOnce() {
-  const std::shared_ptr<Coordination> session = Session();
-  if (session == nullptr) return absl::UnauthenticatedError("no session with ZooKeeper");
-  const absl::StatusOr<bool> leader = Campaign(*session);
-  if (!leader.ok()) return leader.status();
-  bool newly = false;
+  bool must_connect = false;
   {
     absl::MutexLock lock(&mutex_);
-    newly = *leader && !leading_;
+    must_connect = expired_ || session_ == nullptr;
+  }
+  if (must_connect) {
+    if (absl::Status connected = Connect(); !connected.ok()) {
+      TakeNews();
+      return connected;
+    }
+  }
+  const std::shared_ptr<Coordination> session = Session();
+  // What could not be looked at in earlier rounds is still news.
+  const News fresh = TakeNews();
+  pending_.everything =
+      pending_.everything || fresh.everything || clock_->Now() - refreshed_at_ >= options_.refresh_interval;
+  pending_.leader = pending_.leader || fresh.leader;
+  pending_.nodes = pending_.nodes || fresh.nodes;
+  pending_.demand = pending_.demand || fresh.demand;
+  pending_.reports.insert(fresh.reports.begin(), fresh.reports.end());
+  if (absl::Status checked = CheckLeadership(*session); !checked.ok()) return checked;
+  if (!leading()) {
+    if (pending_.everything) refreshed_at_ = clock_->Now();
+    pending_ = News::Nothing();
+    return absl::OkStatus();
+  }
+  const absl::Status led = Lead(*session);
+  if (clock_->Now() - ledger_failing_since_ >= options_.resign_after) Resign(*session);
+  return led;
+}
+
+// Leads, if nobody does, and only who reaches the ledger.
+absl::Status Balancer::CheckLeadership(Coordination& session) {
+  if (abstaining_) {
+    if (absl::Status ledger = ledger_->ListLiveIncarnations().status(); !ledger.ok()) return ledger;
+    abstaining_ = false;
+    pending_.leader = true;
+  }
+  if (!pending_.leader && !pending_.everything) return absl::OkStatus();
+  const absl::StatusOr<bool> leader = Campaign(session);
+  if (absl::IsNotFound(leader.status())) return RestoreTree(session);
+  if (!leader.ok()) return leader.status();
+  pending_.leader = false;
+  const bool before = leading();
+  {
+    absl::MutexLock lock(&mutex_);
     leading_ = *leader;
   }
-  if (!*leader) return absl::OkStatus();
-  if (newly) {
+  if (!before && *leader) {
     LOG(INFO) << options_.name << " leads";
-    welcomed_.clear();
-    last_repair_ = absl::InfinitePast();
+    ForgetAll();
+    pending_.everything = true;
   }
-  return Lead(*session);
+  return absl::OkStatus();
 }
 
 // Is this session the leader, now or after trying? Whoever creates the node leads; it goes with the session.
 absl::StatusOr<bool> Balancer::Campaign(Coordination& session) {
-  const absl::Status created = session.Create(LeaderPath(), options_.name, CreateMode::kEphemeral);
-  if (!created.ok() && !absl::IsAlreadyExists(created)) return created;
-  const auto leader = session.Get(LeaderPath(), Watch::kYes);
-  if (absl::IsNotFound(leader.status())) return false;  // it has just gone; the next round tries again
+  auto leader = session.Get(LeaderPath(), Watch::kYes);
+  if (absl::IsNotFound(leader.status())) {
+    const absl::Status created = session.Create(LeaderPath(), options_.name, CreateMode::kEphemeral);
+    if (!created.ok() && !absl::IsAlreadyExists(created)) return created;
+    leader = session.Get(LeaderPath(), Watch::kYes);
+    if (absl::IsNotFound(leader.status())) return false;  // it has just gone; its watch tells
+  }
   if (!leader.ok()) return leader.status();
   return leader->ephemeral_owner == session.SessionId();
 }
 
+// Forgets what only a leader who has led all the time may believe.
+void Balancer::ForgetAll() {
+  took_over_ = false;
+  welcomed_.clear();
+  welcome_.reset();
+  seen_registered_.clear();
+  first_seen_unregistered_.clear();
+  unable_since_.clear();
+  evacuated_.clear();
+  board_.Clear();
+  pool_cursor_.clear();
+  last_repair_ = absl::InfinitePast();
+  ledger_failing_since_ = absl::InfiniteFuture();
+}
+
+// Another may reach the ledger. We stand again when we do.
+void Balancer::Resign(Coordination& session) {
+  LOG(WARNING) << options_.name << " does not reach the ledger and gives up leadership";
+  abstaining_ = true;
+  ledger_failing_since_ = absl::InfiniteFuture();
+  {
+    absl::MutexLock lock(&mutex_);
+    leading_ = false;
+  }
+  session.Delete(LeaderPath(), kAnyVersion).IgnoreError();
+}
+
 absl::Status Balancer::Lead(Coordination& session) {
-  const auto nodes = ListLiveNodes(session, Watch::kYes);
-  if (!nodes.ok()) return nodes.status();
-  const auto incarnations = ledger_->ListLiveIncarnations();
-  if (!incarnations.ok()) return incarnations.status();
-  std::set<IncarnationId> live;
-  for (const storage::Incarnation& incarnation : *incarnations) live.insert(incarnation.id);
-  receivers_.clear();
-  for (const LiveNode& node : *nodes) {
-    seen_registered_.insert(node.incarnation);
-    // One that the ledger has ended can be given nothing, whatever is still registered.
-    if (!node.draining && live.contains(node.incarnation)) receivers_.push_back(node.incarnation);
+  if (pending_.everything || pending_.nodes) {
+    const absl::Status looked = LookAround(session);
+    if (absl::IsNotFound(looked)) return RestoreTree(session);
+    if (!looked.ok()) return looked;
+    pending_.nodes = false;
+  }
+  if (!took_over_) {
+    if (absl::Status taken = TakeOver(); !taken.ok()) return taken;
+  }
+  if (pending_.everything || pending_.demand) {
+    const absl::Status read = board_.Read(session, pending_.everything, pending_.reports);
+    if (absl::IsNotFound(read)) return RestoreTree(session);
+    if (read.ok()) {
+      if (pending_.everything) refreshed_at_ = clock_->Now();
+      pending_ = News::Nothing();
+    }
   }
   // Each step stands alone: a failing one is tried again in the next round and does not hold up the others.
-  absl::Status status = ReclaimDead(session, *nodes, live);
-  status.Update(WelcomeNewNodes());
+  absl::Status status = ReclaimDead(session);
+  status.Update(EvacuateUnable());
+  status.Update(MeetDemand());
   status.Update(SharePools());
-  status.Update(MeetDemand(session));
-  if (clock_->Now() - last_repair_ >= options_.repair_interval) {
-    const absl::Status repaired = Repair(session, live);
-    if (repaired.ok()) last_repair_ = clock_->Now();
-    status.Update(repaired);
-  }
+  status.Update(WelcomeNewcomers());
+  status.Update(Repair(session));
   return status;
 }
 
-absl::Status Balancer::ReclaimDead(Coordination& session, const std::vector<LiveNode>& nodes,
-                                   const std::set<IncarnationId>& live) {
+// Who is live by the ledger, who is registered in ZooKeeper, and so who may receive.
+absl::Status Balancer::LookAround(Coordination& session) {
+  const auto nodes = ListLiveNodes(session, Watch::kYes);
+  if (!nodes.ok()) return nodes.status();
+  const absl::Time asked_at = clock_->Now();
+  const auto incarnations = ledger_->ListLiveIncarnations();
+  if (!incarnations.ok()) {
+    ledger_failing_since_ = std::min(ledger_failing_since_, asked_at);
+    unable_since_.clear();  // nobody is unable alone
+    return incarnations.status();
+  }
+  ledger_failing_since_ = absl::InfiniteFuture();
+  live_.clear();
+  std::set<IncarnationId> draining;
+  for (const storage::Incarnation& incarnation : *incarnations) {
+    live_.insert(incarnation.id);
+    if (incarnation.draining) draining.insert(incarnation.id);
+  }
+  MeetNewNodes(*nodes);
+  receivers_.clear();
+  for (const LiveNode& node : *nodes) {
+    // One that the ledger has ended can be given nothing, whatever is still registered.
+    const bool receives = !node.draining && !draining.contains(node.incarnation) && live_.contains(node.incarnation);
+    if (receives && !evacuated_.contains(node.incarnation)) receivers_.push_back(node.incarnation);
+  }
+  return absl::OkStatus();
+}
+
+// Whoever registers hears at once what it holds: nothing, if it is new; all of its slices, if the tree was deleted.
+void Balancer::MeetNewNodes(const std::vector<LiveNode>& nodes) {
   std::set<IncarnationId> registered;
-  for (const LiveNode& node : nodes) registered.insert(node.incarnation);
+  for (const LiveNode& node : nodes) {
+    registered.insert(node.incarnation);
+    if (took_over_ && !registered_.contains(node.incarnation)) {
+      if (!repair_.AnnounceSlicesOf(node.incarnation).ok()) last_repair_ = absl::InfinitePast();
+    }
+  }
+  seen_registered_.insert(registered.begin(), registered.end());
+  registered_ = std::move(registered);
+}
+
+// A new leader's first look: who holds something has been welcomed by an earlier one.
+absl::Status Balancer::TakeOver() {
+  for (const IncarnationId incarnation : receivers_) {
+    const auto slices = ledger_->ListSlices(incarnation);
+    if (!slices.ok()) return slices.status();
+    if (!slices->empty()) welcomed_.insert(incarnation);
+  }
+  took_over_ = true;
+  return absl::OkStatus();
+}
+
+// Somebody deleted the tree, or a part of it. The nodes are still there, and register again; until then nobody is
+// taken for dead.
+absl::Status Balancer::RestoreTree(Coordination& session) {
+  LOG(WARNING) << "the coordination tree has gone; restoring it";
+  seen_registered_.clear();
+  first_seen_unregistered_.clear();
+  registered_.clear();
+  last_repair_ = absl::InfinitePast();
+  Wake([](News& news) { news.everything = true; });
+  return session.EnsureFixedPaths();
+}
+
+absl::Status Balancer::ReclaimDead(Coordination& session) {
   absl::Status status;
+  const std::set<IncarnationId> live = live_;
   for (const IncarnationId incarnation : live) {
-    if (registered.contains(incarnation)) continue;
+    if (registered_.contains(incarnation)) continue;
     const absl::Time first = first_seen_unregistered_.try_emplace(incarnation, clock_->Now()).first->second;
     // One that we saw registered is gone. One that we did not may be just starting.
     const bool gone = seen_registered_.contains(incarnation) || clock_->Now() - first >= options_.unregistered_grace;
     if (gone) status.Update(Reclaim(session, incarnation));
   }
   // What is over need not be remembered.
-  std::erase_if(first_seen_unregistered_, [&](const auto& entry) { return !live.contains(entry.first); });
-  std::erase_if(seen_registered_, [&](IncarnationId id) { return !live.contains(id) && !registered.contains(id); });
+  std::erase_if(first_seen_unregistered_, [&](const auto& entry) { return !live_.contains(entry.first); });
+  std::erase_if(seen_registered_, [&](IncarnationId id) { return !live_.contains(id) && !registered_.contains(id); });
   return status;
 }
 
@@ -210,145 +356,162 @@ absl::Status Balancer::Reclaim(Coordination& session, IncarnationId incarnation)
   const auto skus = ledger_->ReclaimIncarnation(incarnation);
   if (!skus.ok()) return skus.status();
   LOG(INFO) << "reclaimed incarnation " << incarnation << ": " << skus->size() << " slices back in the pool";
+  live_.erase(incarnation);
   RemoveIncarnationZnodes(session, incarnation);
   return absl::OkStatus();
 }
 
-// A node that joins gets its equal share of every open SKU at once, in mid-sale too.
-absl::Status Balancer::WelcomeNewNodes() {
-  const std::set<IncarnationId> now(receivers_.begin(), receivers_.end());
-  const bool someone_new =
-      std::any_of(now.begin(), now.end(), [&](IncarnationId id) { return !welcomed_.contains(id); });
-  if (!someone_new) {
-    welcomed_ = now;
-    return absl::OkStatus();
-  }
-  const absl::Status status = ForEachPage(*ledger_, [&](const std::vector<storage::Sku>& skus) {
-    absl::Status page_status;
-    for (const storage::Sku& sku : skus) {
-      if (!sku.closed && sku.unsold > 0) page_status.Update(ShareEqually(sku.sku_id, {}, /*lot=*/1));
+// Nodes that do not reach the ledger, while we do, cannot sell what they hold: it goes to the others.
+absl::Status Balancer::EvacuateUnable() {
+  const std::set<IncarnationId> unable = board_.CannotCommit();
+  std::erase_if(unable_since_, [&](const auto& entry) { return !unable.contains(entry.first); });
+  const size_t evacuated_before = evacuated_.size();
+  std::erase_if(evacuated_, [&](IncarnationId id) { return !unable.contains(id); });
+  if (evacuated_.size() != evacuated_before) Wake([](News& news) { news.nodes = true; });
+  absl::Status status;
+  for (const IncarnationId incarnation : unable) {
+    const absl::Time since = unable_since_.try_emplace(incarnation, clock_->Now()).first->second;
+    if (clock_->Now() - since < options_.cannot_commit_grace || evacuated_.contains(incarnation)) continue;
+    const auto slices = ledger_->ListSlices(incarnation);
+    if (!slices.ok()) return slices.status();
+    LOG(WARNING) << "incarnation " << incarnation << " does not reach the ledger: its units go to the others";
+    std::erase(receivers_, incarnation);
+    evacuated_.insert(incarnation);
+    welcomed_.erase(incarnation);
+    std::vector<QuotaMove> moves;
+    for (const auto& [sku_id, slice] : *slices) {
+      if (slice.remaining > 0) moves.push_back({sku_id, {QuotaDelta{incarnation, -slice.remaining}}, std::nullopt});
     }
-    return page_status;
-  });
-  if (status.ok()) welcomed_ = now;
+    status.Update(Move(moves));
+  }
   return status;
 }
 
-// Evens out one SKU. A quota that changed between reading and moving is left to the next round.
-absl::Status Balancer::ShareEqually(const std::string& sku_id, const std::set<IncarnationId>& dry, int64_t lot) {
-  const auto quota = ledger_->ReadQuota(sku_id);
-  if (!quota.ok()) return quota.status();
-  const auto deltas = EqualShares(*quota, receivers_, dry, lot);
-  if (deltas.empty()) return absl::OkStatus();
-  const auto moved = mover_.Move(sku_id, deltas, quota->quota_version, kActor);
-  return absl::IsAborted(moved.status()) ? absl::OkStatus() : moved.status();
-}
-
-absl::Status Balancer::SharePools() {
+absl::Status Balancer::MeetDemand() {
   if (receivers_.empty()) return absl::OkStatus();
   absl::Status status;
-  std::string after;
-  while (true) {
-    const auto skus = ledger_->ListPooledSkus(after, kPage);
-    if (!skus.ok()) return skus.status();
-    for (const std::string& sku_id : *skus) status.Update(SharePoolOf(sku_id));
-    if (skus->size() < static_cast<size_t>(kPage)) return status;
-    after = skus->back();
+  for (int batch = 0; batch < kDemandBatches; ++batch) {
+    const std::vector<std::string> due = board_.TakeDue(clock_->Now(), kMaxQuotaBatch);
+    if (due.empty()) return status;
+    status.Update(MeetDemandFor(due));
   }
-}
-
-absl::Status Balancer::SharePoolOf(const std::string& sku_id) {
-  const auto quota = ledger_->ReadQuota(sku_id);
-  if (!quota.ok()) return quota.status();
-  const auto deltas = SharePool(*quota, receivers_);
-  if (deltas.empty()) return absl::OkStatus();
-  const auto moved = mover_.Move(sku_id, deltas, quota->quota_version, kActor);
-  return absl::IsAborted(moved.status()) ? absl::OkStatus() : moved.status();
-}
-
-absl::Status Balancer::MeetDemand(Coordination& session) {
-  const auto reporters = session.List(kDemandPath, Watch::kYes);
-  if (!reporters.ok()) return reporters.status();
-  std::vector<std::string> paths;
-  std::vector<IncarnationId> incarnations;
-  for (const std::string& name : *reporters) {
-    incarnations.push_back(ParseIncarnation(name));
-    paths.push_back(DemandPath(incarnations.back()));
-  }
-  const auto reports = session.GetMany(paths, Watch::kYes);
-  std::map<std::string, Demand> wanted;
-  for (size_t i = 0; i < reports.size(); ++i) {
-    internal::v1::DemandReport report;
-    if (!reports[i].ok() || !report.ParseFromString(reports[i]->data)) continue;
-    const auto receives = std::find(receivers_.begin(), receivers_.end(), incarnations[i]);
-    if (receives == receivers_.end()) continue;
-    for (const auto& demand : report.skus()) {
-      if (demand.wanted() > 0) wanted[demand.sku_id()][incarnations[i]] = demand.wanted();
-    }
-  }
-  absl::Status status;
-  for (const auto& [sku_id, demand] : wanted) status.Update(MeetDemandFor(sku_id, demand));
+  if (board_.HasDue()) Wake([](News&) {});
   return status;
 }
 
 // Some nodes are dry: either nobody has a unit, then everybody shall know (and nobody reports it any more); or others
 // have, then they share.
-absl::Status Balancer::MeetDemandFor(const std::string& sku_id, const Demand& demand) {
-  const auto quota = ledger_->ReadQuota(sku_id);
-  if (absl::IsNotFound(quota.status())) return absl::OkStatus();
-  if (!quota.ok()) return quota.status();
-  if (quota->closed) return absl::OkStatus();
-  int64_t unsold = 0;
-  for (const storage::Slice& slice : quota->slices) unsold += slice.remaining;
-  if (unsold == 0) {
-    const auto sku = ledger_->GetSku(sku_id);
-    return sku.ok() ? announcer_.AnnounceSkus({*sku}) : sku.status();
-  }
-  std::set<IncarnationId> dry;
-  int64_t lot = 0;
-  for (const auto& [incarnation, wanted] : demand) {
-    // One that has enough by the ledger will hear of it: the units are on their way. One that wants more than there is
-    // gets nothing that way.
-    if (RemainingOf(*quota, incarnation) >= wanted || wanted > unsold) continue;
-    dry.insert(incarnation);
-    // Whole lots, or each node would be left with too few for anybody.
-    lot = std::max(lot, wanted);
-  }
-  return dry.empty() ? absl::OkStatus() : ShareEqually(sku_id, dry, lot);
-}
-
-// Announces everything that the ledger says. What is announced already costs a read and no write.
-absl::Status Balancer::Repair(Coordination& session, const std::set<IncarnationId>& live) {
-  absl::Status status =
-      ForEachPage(*ledger_, [&](const std::vector<storage::Sku>& skus) { return announcer_.AnnounceSkus(skus); });
-  for (const IncarnationId incarnation : receivers_) {
-    const auto slices = ledger_->ListSlices(incarnation);
-    if (!slices.ok()) return slices.status();
-    std::vector<SliceToAnnounce> announcements;
-    for (const auto& [sku_id, slice] : *slices) {
-      announcements.push_back({incarnation, sku_id, slice.allotted, slice.version});
+absl::Status Balancer::MeetDemandFor(const std::vector<std::string>& sku_ids) {
+  std::vector<SkuToAnnounce> sold_out;
+  std::vector<SliceToAnnounce> unheard;
+  absl::Status status = MoveUnitsOf(sku_ids, [&](const SkuQuota& now) -> std::vector<QuotaDelta> {
+    const DemandByNode demand = board_.DemandOf(now.sku.sku_id);
+    if (now.sku.unsold == 0 && board_.Wanted(now.sku.sku_id)) sold_out.push_back({now.sku, /*always=*/false});
+    if (now.sku.unsold == 0 || now.sku.closed) return {};
+    for (const storage::Slice& slice : now.quota.slices) {
+      // It asks for what it has: perhaps it has not heard of it.
+      const auto asks = demand.find(slice.holder);
+      if (asks != demand.end() && asks->second.wanted > 0 && slice.remaining >= asks->second.wanted) {
+        unheard.push_back({slice.holder, now.sku.sku_id, slice.allotted, slice.version});
+      }
     }
-    status.Update(announcer_.AnnounceSlices(announcements));
-  }
-  status.Update(RemoveLeftovers(session, live));
+    if (now.sku.quota_frozen) return {};
+    return PlanForDemand(now.quota, receivers_, demand, /*pool_feeds=*/!now.sku.presplit, options_.demand);
+  });
+  status.Update(announcer_.Announce(sold_out, unheard));
   return status;
 }
 
-// Slices and requests to drain of incarnations that ended while ZooKeeper or the balancer was away.
-absl::Status Balancer::RemoveLeftovers(Coordination& session, const std::set<IncarnationId>& live) {
-  for (const char* folder : {kSlicesPath, kDrainPath}) {
-    const auto names = session.List(folder, Watch::kNo);
-    if (!names.ok()) return names.status();
-    for (const std::string& name : *names) {
-      const IncarnationId incarnation = ParseIncarnation(name);
-      // A higher number than we know of is one that has just begun.
-      const bool known = !live.empty() && incarnation <= *live.rbegin();
-      if (incarnation != storage::kPool && known && !live.contains(incarnation)) {
-        RemoveIncarnationZnodes(session, incarnation);
-      }
-    }
+absl::Status Balancer::SharePools() {
+  if (receivers_.empty()) return absl::OkStatus();
+  absl::Status status;
+  for (int batch = 0; batch < kPoolBatches; ++batch) {
+    const auto skus = ledger_->ListPooledSkus(pool_cursor_, kMaxQuotaBatch);
+    if (!skus.ok()) return skus.status();
+    status.Update(MoveUnitsOf(*skus, [&](const SkuQuota& now) -> std::vector<QuotaDelta> {
+      if (now.sku.closed || now.sku.quota_frozen || !now.sku.presplit) return {};
+      return SharePool(now.quota, receivers_);
+    }));
+    pool_cursor_ = skus->size() < static_cast<size_t>(kMaxQuotaBatch) ? "" : skus->back();
+    if (pool_cursor_.empty()) return status;
+  }
+  Wake([](News&) {});
+  return status;
+}
+
+// A node that joins gets its equal share of every open SKU, in mid-sale too.
+absl::Status Balancer::WelcomeNewcomers() {
+  const std::set<IncarnationId> now(receivers_.begin(), receivers_.end());
+  std::erase_if(welcomed_, [&](IncarnationId id) { return !now.contains(id); });
+  std::set<IncarnationId> newcomers;
+  std::set_difference(now.begin(), now.end(), welcomed_.begin(), welcomed_.end(),
+                      std::inserter(newcomers, newcomers.end()));
+  if (newcomers.empty()) {
+    welcome_.reset();
+    return absl::OkStatus();
+  }
+  const bool included = welcome_.has_value() && std::includes(welcome_->newcomers.begin(), welcome_->newcomers.end(),
+                                                              newcomers.begin(), newcomers.end());
+  if (!included) welcome_ = Welcome{newcomers, ""};
+
+  const auto page = ledger_->ListSkus(welcome_->after_sku, kWelcomePage);
+  if (!page.ok()) return page.status();
+  std::vector<std::string> open;
+  for (const storage::Sku& sku : *page) {
+    if (!sku.closed && sku.presplit && !sku.quota_frozen && sku.unsold > 0) open.push_back(sku.sku_id);
+  }
+  const absl::Status shared = MoveUnitsOf(
+      open, [&](const SkuQuota& now) { return ShareWithNewcomers(now.quota, receivers_, welcome_->newcomers); });
+  if (!shared.ok()) return shared;
+  if (page->size() < static_cast<size_t>(kWelcomePage)) {
+    welcomed_ = now;
+    welcome_.reset();
+  } else {
+    welcome_->after_sku = page->back().sku_id;
+    Wake([](News&) {});
   }
   return absl::OkStatus();
+}
+
+absl::Status Balancer::Repair(Coordination& session) {
+  const absl::Time now = clock_->Now();
+  if (!repair_.running()) {
+    if (now - last_repair_ < options_.repair_interval) return absl::OkStatus();
+    repair_.Begin();
+    last_repair_ = now;
+  }
+  return repair_.Step(session);
+}
+
+// Reads the SKUs, plans each, and moves. A quota that changed between reading and moving is left to the next look.
+absl::Status Balancer::MoveUnitsOf(absl::Span<const std::string> sku_ids, PlanMove plan) {
+  absl::Status status;
+  for (size_t begin = 0; begin < sku_ids.size(); begin += kMaxQuotaBatch) {
+    const auto quotas = ledger_->ReadQuotas(sku_ids.subspan(begin, kMaxQuotaBatch));
+    if (!quotas.ok()) return quotas.status();
+    std::vector<QuotaMove> moves;
+    for (const SkuQuota& now : *quotas) {
+      std::vector<QuotaDelta> deltas = plan(now);
+      if (!deltas.empty()) moves.push_back({now.sku.sku_id, std::move(deltas), now.quota.quota_version});
+    }
+    status.Update(Move(moves));
+  }
+  return status;
+}
+
+absl::Status Balancer::Move(const std::vector<QuotaMove>& moves) {
+  absl::Status status;
+  for (size_t begin = 0; begin < moves.size(); begin += kMaxQuotaBatch) {
+    const auto moved = mover_.MoveBatch(absl::MakeConstSpan(moves).subspan(begin, kMaxQuotaBatch), kActor);
+    if (!moved.ok()) return moved.status();
+    for (const auto& sku : moved->skus) {
+      if (!sku.ok() && !absl::IsAborted(sku.status()) && !absl::IsNotFound(sku.status())) status.Update(sku.status());
+    }
+    // Moved and not announced: repair it as soon as ZooKeeper answers.
+    if (!moved->announced.ok()) last_repair_ = absl::InfinitePast();
+    status.Update(moved->announced);
+  }
+  return status;
 }
 
 }  // namespace tranche::quota

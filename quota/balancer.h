@@ -1,24 +1,30 @@
-// The balancer: leader-elected, so that several may run. Splits what comes into the pool over the live nodes, evens out
-// when nodes join, reclaims what dead incarnations held, moves units to nodes that run dry, tells when a SKU is sold
-// out, and repairs announcements that a crash left out.
+// The balancer: leader-elected, so that several may run. Splits what comes into the pool over the live nodes, gives
+// newcomers their share, reclaims what dead incarnations held, moves units to where the demand is, tells when a SKU is
+// sold out, and repairs announcements that a crash left out.
 //
 // Every step reads what is there and is safe to repeat; leadership only saves work. Two leaders at once, or none, cost
-// efficiency and never a unit, since the ledger decides each move by itself.
+// efficiency and never a unit, since the ledger decides each move by itself. Each round does a bounded piece of every
+// kind of work, the urgent first, so that a hundred thousand SKUs do not hold up one dry node.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "quota/announcement_repair.h"
 #include "quota/announcer.h"
 #include "quota/coordination.h"
+#include "quota/demand_board.h"
+#include "quota/demand_plan.h"
 #include "quota/live_nodes.h"
 #include "quota/quota_mover.h"
 #include "storage/clock.h"
@@ -29,9 +35,17 @@ namespace tranche::quota {
 struct BalancerOptions {
   std::string name = "balancer";                           // written into the leader's znode, for operators
   absl::Duration poll_interval = absl::Milliseconds(100);  // what no event tells: units that come into a pool
-  absl::Duration repair_interval = absl::Seconds(10);      // full comparison of ledger and announcements
+  // Everything that events tell is read again this often, since events can be lost.
+  absl::Duration refresh_interval = absl::Seconds(1);
+  absl::Duration repair_interval = absl::Seconds(10);  // between comparisons of ledger and announcements
+  absl::Duration demand_retry = absl::Seconds(1);      // of a demand that could not be met
   // An incarnation that never registered in ZooKeeper (it died while starting) is reclaimed after this long.
   absl::Duration unregistered_grace = absl::Seconds(30);
+  // A node that cannot reach the ledger while we can loses its units after this long.
+  absl::Duration cannot_commit_grace = absl::Seconds(2);
+  // A leader that cannot reach the ledger for so long gives up leadership: another may reach it.
+  absl::Duration resign_after = absl::Seconds(3);
+  DemandPlanOptions demand;
 };
 
 class Balancer : public CoordinationObserver, public SessionSource {
@@ -50,6 +64,8 @@ class Balancer : public CoordinationObserver, public SessionSource {
   // simulation, which call it instead of Start's thread, after Connect.
   absl::Status Connect();
   absl::Status RunOnce();
+  // Is there more to do at once? If not, the next round is due after the poll interval.
+  bool HasWork() const;
 
   bool leading() const;
 
@@ -60,24 +76,50 @@ class Balancer : public CoordinationObserver, public SessionSource {
   void OnSessionExpired() override;
 
  private:
-  // Of one SKU: who is dry, and for want of how many units.
-  using Demand = std::map<storage::IncarnationId, int64_t>;
+  // What has been heard since the last round.
+  struct News {
+    bool everything = true;  // at first, and after a reconnect
+    bool leader = false;
+    bool nodes = false;
+    bool demand = false;
+    std::set<storage::IncarnationId> reports;
 
-  absl::StatusOr<bool> Campaign(Coordination& session);
-  absl::Status Lead(Coordination& session);
-  absl::Status ReclaimDead(Coordination& session, const std::vector<LiveNode>& nodes,
-                           const std::set<storage::IncarnationId>& live);
-  absl::Status Reclaim(Coordination& session, storage::IncarnationId incarnation);
-  absl::Status WelcomeNewNodes();
-  absl::Status SharePools();
-  absl::Status SharePoolOf(const std::string& sku_id);
-  absl::Status MeetDemand(Coordination& session);
-  absl::Status MeetDemandFor(const std::string& sku_id, const Demand& demand);
-  absl::Status ShareEqually(const std::string& sku_id, const std::set<storage::IncarnationId>& dry, int64_t lot);
-  absl::Status Repair(Coordination& session, const std::set<storage::IncarnationId>& live);
-  absl::Status RemoveLeftovers(Coordination& session, const std::set<storage::IncarnationId>& live);
+    static News Nothing() {
+      News nothing;
+      nothing.everything = false;
+      return nothing;
+    }
+  };
+  // Plans the move of one SKU; none: nothing to move.
+  using PlanMove = absl::FunctionRef<std::vector<storage::QuotaDelta>(const storage::SkuQuota&)>;
+
   void Run();
-  void Wake();
+  void Wake(absl::FunctionRef<void(News&)> note);
+  News TakeNews();
+
+  // Leadership.
+  absl::StatusOr<bool> Campaign(Coordination& session);
+  absl::Status CheckLeadership(Coordination& session);
+  void ForgetAll();
+  void Resign(Coordination& session);
+
+  // A leader's round.
+  absl::Status Lead(Coordination& session);
+  absl::Status LookAround(Coordination& session);
+  absl::Status TakeOver();
+  void MeetNewNodes(const std::vector<LiveNode>& nodes);
+  absl::Status ReclaimDead(Coordination& session);
+  absl::Status Reclaim(Coordination& session, storage::IncarnationId incarnation);
+  absl::Status EvacuateUnable();
+  absl::Status MeetDemand();
+  absl::Status MeetDemandFor(const std::vector<std::string>& sku_ids);
+  absl::Status SharePools();
+  absl::Status WelcomeNewcomers();
+  absl::Status Repair(Coordination& session);
+  absl::Status RestoreTree(Coordination& session);
+
+  absl::Status MoveUnitsOf(absl::Span<const std::string> sku_ids, PlanMove plan);
+  absl::Status Move(const std::vector<storage::QuotaMove>& moves);
 
   CoordinationConnector* const connector_;
   storage::StockLedger* const ledger_;
@@ -88,16 +130,37 @@ class Balancer : public CoordinationObserver, public SessionSource {
 
   mutable absl::Mutex mutex_;
   std::shared_ptr<Coordination> session_ ABSL_GUARDED_BY(mutex_);
+  News news_ ABSL_GUARDED_BY(mutex_);
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
   bool expired_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool leading_ ABSL_GUARDED_BY(mutex_) = false;
 
   // Only on the thread that runs the rounds.
-  std::vector<storage::IncarnationId> receivers_;  // live and not draining, ascending
-  std::set<storage::IncarnationId> welcomed_;      // have had their share since we lead
-  std::set<storage::IncarnationId> seen_registered_;
+  News pending_;  // heard, and not yet successfully looked at
+  absl::Time refreshed_at_ = absl::InfinitePast();
+  absl::Time ledger_failing_since_ = absl::InfiniteFuture();
+  bool abstaining_ = false;  // we resigned for want of the ledger
+  bool took_over_ = false;   // what earlier leaders did is known
+
+  std::vector<storage::IncarnationId> receivers_;     // live, neither draining nor unable; ascending
+  std::set<storage::IncarnationId> live_;             // by the ledger
+  std::set<storage::IncarnationId> registered_;       // in ZooKeeper, as last read
+  std::set<storage::IncarnationId> seen_registered_;  // at some time since we lead
   std::map<storage::IncarnationId, absl::Time> first_seen_unregistered_;
+  std::map<storage::IncarnationId, absl::Time> unable_since_;
+  std::set<storage::IncarnationId> evacuated_;
+
+  DemandBoard board_;
+  std::string pool_cursor_;
+  std::set<storage::IncarnationId> welcomed_;  // have had their share
+  // A pass over all SKUs on behalf of newcomers.
+  struct Welcome {
+    std::set<storage::IncarnationId> newcomers;
+    std::string after_sku;
+  };
+  std::optional<Welcome> welcome_;
+  AnnouncementRepair repair_;
   absl::Time last_repair_ = absl::InfinitePast();
 
   std::thread thread_;

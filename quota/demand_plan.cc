@@ -80,8 +80,7 @@ class Plan {
   bool SomebodyNeeds() {
     bool needs = false;
     for (Party& party : parties_) {
-      party.low = party.receives && party.milli_rate > 0 && !party.dry() &&
-                  party.has < party.milli_rate * options_.low_water_ms / 1'000'000;
+      party.low = party.receives && !party.dry() && IsLow(party.has, party.milli_rate, options_);
       const bool can_be_served = party.dry() && party.wanted <= total_;
       if (can_be_served) lot_ = std::max(lot_, party.wanted);
       needs = needs || can_be_served || party.low;
@@ -105,8 +104,8 @@ class Plan {
       Party& party = parties_[i];
       party.target = shares[i] * lot_;
       if (pool_feeds_) {
-        party.target = std::min(
-            party.target, std::max(kLeastLots * lot_, WeightOf(party) * kSecondsOfDemand / 1000 / lot_ * lot_));
+        party.target = std::min(party.target,
+                                std::max(kLeastLots * lot_, WeightOf(party) * kSecondsOfDemand / 1000 / lot_ * lot_));
       }
     }
   }
@@ -224,6 +223,10 @@ class Plan {
 };
 
 }  // namespace
+
+bool IsLow(int64_t units, int64_t milli_rate, const DemandPlanOptions& options) {
+  return units < milli_rate * options.low_water_ms / 1'000'000;
+}
 
 std::vector<QuotaDelta> PlanForDemand(const QuotaSnapshot& quota, absl::Span<const IncarnationId> receivers,
                                       const DemandByNode& demand, bool pool_feeds, const DemandPlanOptions& options) {

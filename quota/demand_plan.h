@@ -41,9 +41,12 @@ struct DemandPlanOptions {
   int64_t even_divisor = 20;
 };
 
-// The deltas that meet the demand, or none. `receivers` are ascending and may be given units; slices of others are taken
-// first. `pool_feeds` says that the SKU's units live in the pool (it is not presplit): then a node gets what it sells in
-// a few seconds instead of its whole share.
+// Is a node with so many units about to run dry?
+bool IsLow(int64_t units, int64_t milli_rate, const DemandPlanOptions& options = {});
+
+// The deltas that meet the demand, or none. `receivers` are ascending and may be given units; slices of others are
+// taken first. `pool_feeds` says that the SKU's units live in the pool (it is not presplit): then a node gets what it
+// sells in a few seconds instead of its whole share.
 std::vector<storage::QuotaDelta> PlanForDemand(const storage::QuotaSnapshot& quota,
                                                absl::Span<const storage::IncarnationId> receivers,
                                                const DemandByNode& demand, bool pool_feeds = false,

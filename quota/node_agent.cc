@@ -55,7 +55,8 @@ NodeAgent::NodeAgent(CoordinationConnector* connector, storage::StockLedger* led
   slices_->SetListener(
       {.exhausted = [this] { Wake([](Work&) {}); },
        // The latest one counts: a late note of an earlier incarnation must not hide that the present one has ended.
-       .incarnation_ended = [this](IncarnationId id) { Wake([id](Work& work) { work.ended = std::max(work.ended, id); }); }});
+       .incarnation_ended =
+           [this](IncarnationId id) { Wake([id](Work& work) { work.ended = std::max(work.ended, id); }); }});
 }
 
 NodeAgent::~NodeAgent() {
@@ -143,9 +144,8 @@ void NodeAgent::Run() {
   while (true) {
     {
       absl::MutexLock lock(&mutex_);
-      const auto wanted = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-        return stopping_ || (work_to_do_ && begun_);
-      };
+      const auto wanted = [this]()
+                              ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || (work_to_do_ && begun_); };
       mutex_.AwaitWithTimeout(absl::Condition(&wanted), TurnInterval());
       if (stopping_) return;
     }
@@ -164,8 +164,9 @@ void NodeAgent::RunOnce() {
   // Claims of an earlier incarnation may still be answered, and say that it is over: that is no news.
   const bool ended = work.ended != kPool && work.ended == incarnation_.load();
   if (begun_ && (work.expired || ended)) {
-    LOG(WARNING) << "incarnation " << incarnation_.load() << " is over: "
-                 << (work.expired ? "the ZooKeeper session expired" : "it was reclaimed") << "; beginning a new one";
+    LOG(WARNING) << "incarnation " << incarnation_.load()
+                 << " is over: " << (work.expired ? "the ZooKeeper session expired" : "it was reclaimed")
+                 << "; beginning a new one";
     EndIncarnation();
   }
   if (!begun_) {
@@ -225,8 +226,7 @@ absl::StatusOr<IncarnationId> NodeAgent::RegisterInLedger() {
     if (Find(*live, beginning_) != nullptr) return beginning_;
   }
   // A drained node stays drained, as whatever incarnation.
-  const auto registered =
-      ledger_->RegisterIncarnation(options_.node_name, options_.address, drain_ != Drain::kServing);
+  const auto registered = ledger_->RegisterIncarnation(options_.node_name, options_.address, drain_ != Drain::kServing);
   if (registered.ok()) beginning_ = *registered;
   return registered;
 }

@@ -1,5 +1,6 @@
-// A front node's side of the coordination: registers its incarnation, follows its slices, reports what it sells and runs
-// out of, starts over with a new incarnation when its session expires, and hands its units back when it is drained.
+// A front node's side of the coordination: registers its incarnation, follows its slices, reports what it sells and
+// runs out of, starts over with a new incarnation when its session expires, and hands its units back when it is
+// drained.
 //
 // Level-triggered: every event only wakes the agent, which then reads what is there and applies it. Reading the same
 // announcement twice changes nothing. All work is done in turns (RunOnce), by a thread of the agent's or by whoever

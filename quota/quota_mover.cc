@@ -33,10 +33,9 @@ bool TakesFromPool(const QuotaMove& move) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> QuotaMover::MoveBatch(absl::Span<const QuotaMove> moves,
-                                                                            const std::string& actor) {
+absl::StatusOr<QuotaMover::Moved> QuotaMover::MoveBatch(absl::Span<const QuotaMove> moves, const std::string& actor) {
   absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> moved = ledger_->MoveUnitsBatch(moves, actor);
-  if (!moved.ok()) return moved;
+  if (!moved.ok()) return moved.status();
   std::vector<SkuToAnnounce> skus;
   std::vector<SliceToAnnounce> slices;
   for (size_t i = 0; i < moves.size(); ++i) {
@@ -48,7 +47,7 @@ absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> QuotaMover::MoveBatch(absl
   const absl::Status announced = announcer_->Announce(skus, slices);
   LOG_IF(WARNING, !announced.ok()) << "quota of " << skus.size() << " SKUs moved (" << actor
                                    << ") but not announced, left to the balancer's repair: " << announced.message();
-  return moved;
+  return Moved{*std::move(moved), announced};
 }
 
 absl::StatusOr<storage::QuotaSnapshot> QuotaMover::Move(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,
@@ -57,7 +56,7 @@ absl::StatusOr<storage::QuotaSnapshot> QuotaMover::Move(const std::string& sku_i
   const QuotaMove move{sku_id, {deltas.begin(), deltas.end()}, expected_quota_version};
   auto moved = MoveBatch({&move, 1}, actor);
   if (!moved.ok()) return moved.status();
-  absl::StatusOr<SkuQuota>& after = moved->front();
+  absl::StatusOr<SkuQuota>& after = moved->skus.front();
   if (!after.ok()) return after.status();
   return std::move(after->quota);
 }

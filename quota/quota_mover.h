@@ -17,11 +17,14 @@ class QuotaMover {
  public:
   QuotaMover(storage::StockLedger* ledger, Announcer* announcer) : ledger_(ledger), announcer_(announcer) {}
 
+  struct Moved {
+    std::vector<absl::StatusOr<storage::SkuQuota>> skus;  // in the order of the moves
+    absl::Status announced;
+  };
   // One ledger transaction, then the announcements of every slice that it changed and of the SKUs whose terms changed.
-  // The ledger's errors are returned; a failed announcement is only logged, since the balancer repairs it. At most
-  // storage::kMaxQuotaBatch moves of distinct SKUs; each succeeds or fails by itself, in the order given.
-  absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> MoveBatch(absl::Span<const storage::QuotaMove> moves,
-                                                                           const std::string& actor);
+  // The ledger's errors are returned; a failed announcement is only told, since the balancer repairs it. At most
+  // storage::kMaxQuotaBatch moves of distinct SKUs; each succeeds or fails by itself.
+  absl::StatusOr<Moved> MoveBatch(absl::Span<const storage::QuotaMove> moves, const std::string& actor);
   // The same for one SKU.
   absl::StatusOr<storage::QuotaSnapshot> Move(const std::string& sku_id, absl::Span<const storage::QuotaDelta> deltas,
                                               std::optional<int64_t> expected_quota_version, const std::string& actor);

@@ -178,8 +178,8 @@ void Seller::ServeWaiting(const std::string& sku_id) {
   std::vector<SaleRequest> leaving = room_.Leave(sku_id, [&](const SaleRequest& request) {
     const int64_t units = request.claim.quantity;
     Grant grant;
-    const bool allowed = accepting_.load(std::memory_order_relaxed) &&
-                         !RefuseByTerms(*terms, request.claim.quantity, now).has_value();
+    const bool allowed =
+        accepting_.load(std::memory_order_relaxed) && !RefuseByTerms(*terms, request.claim.quantity, now).has_value();
     if (allowed && TryGrant(slice, units, &grant)) {
       grants.emplace_back(std::move(grant));
       return true;
@@ -249,7 +249,7 @@ void Seller::Commit(Grant grant, SaleRequest request) {
         if (!result.ok()) return done(Refused{.refusal = RefusalOf(result.status())});
         // Units given back are somebody's chance. Not after an error: that would refuse the whole line one by one.
         const bool gave_back = result->outcome != CommitOutcome::kCreated && !room_.empty();
-                if (result->outcome == CommitOutcome::kCreated || result->outcome == CommitOutcome::kReplayed) {
+        if (result->outcome == CommitOutcome::kCreated || result->outcome == CommitOutcome::kReplayed) {
           done(Sold{std::move(result->reservation), result->outcome == CommitOutcome::kReplayed});
         } else {
           Refused refused{.refusal = RefusalOf(result->outcome)};

@@ -29,7 +29,8 @@ std::vector<SaleRequest> WaitingRoom::LeaveOverdue(absl::Time now) {
   absl::MutexLock lock(&mutex_);
   std::vector<SaleRequest> leaving;
   for (auto line = by_sku_.begin(); line != by_sku_.end();) {
-    LeaveLine(line->second, [now](const SaleRequest& request) { return request.wait_until <= now; }, &leaving);
+    LeaveLine(
+        line->second, [now](const SaleRequest& request) { return request.wait_until <= now; }, &leaving);
     const auto next = std::next(line);
     if (line->second.empty()) by_sku_.erase(line);
     line = next;

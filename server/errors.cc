@@ -102,7 +102,7 @@ absl::Status FixedRefusal(Refusal refusal) {
       return MakeError(v1::ERROR_REASON_COMMIT_UNKNOWN,
                        "The ledger's answer was lost; repeat with the same reservation id to learn the outcome.");
     case Refusal::kDraining:
-      return MakeError(v1::ERROR_REASON_DRAINING, "This node is shutting down; try another one.");
+      return MakeError(v1::ERROR_REASON_DRAINING, "This node is draining; try another one.");
     case Refusal::kDeadlinePassed:
       return MakeError(v1::ERROR_REASON_DEADLINE_PASSED,
                        "The deadline passed before the claim was sent to the ledger; nothing was reserved.");

@@ -9,11 +9,13 @@
 #include "absl/time/clock.h"
 #include "glog/logging.h"
 #include "quota/node_agent.h"
+#include "quota/node_host.h"
 #include "quota/seller.h"
 #include "server/address.h"
 #include "server/backends.h"
 #include "server/dsn.h"
 #include "server/grpc_server.h"
+#include "server/periodic_task.h"
 #include "server/services/admin_service.h"
 #include "server/services/reservation_service.h"
 #include "storage/bounded_executor.h"
@@ -26,6 +28,8 @@ namespace {
 // Admin calls are few and may be slow; they share nothing with sales but the database.
 constexpr int kAdminThreads = 2;
 constexpr int kAdminQueue = 64;
+// How exactly the end of a wait for units is met.
+constexpr absl::Duration kWaitGranularity = absl::Milliseconds(10);
 
 storage::PipelineOptions ToPipelineOptions(const ServerOptions& options) {
   storage::PipelineOptions pipeline;
@@ -33,6 +37,13 @@ storage::PipelineOptions ToPipelineOptions(const ServerOptions& options) {
   pipeline.max_batch = options.max_batch;
   pipeline.max_queue = options.max_queue;
   return pipeline;
+}
+
+quota::SellerOptions ToSellerOptions(const ServerOptions& options) {
+  quota::SellerOptions seller;
+  seller.exhausted_wait = absl::Milliseconds(options.exhausted_wait_ms);
+  seller.max_waiting = options.max_waiting;
+  return seller;
 }
 
 ReservationHandlerOptions ToHandlerOptions(const ServerOptions& options) {
@@ -55,10 +66,11 @@ quota::NodeAgentOptions ToAgentOptions(const ServerOptions& options, int port) {
 }  // namespace
 
 // In the order in which they depend on each other, so that they are destroyed in the opposite one.
-class FrontNode::Parts : public quota::SessionSource {
+class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
  public:
-  explicit Parts(const ServerOptions& options)
-      : commit_pool_(ToPoolOptions(options.backends, "tranched-commit", options.lanes)),
+  Parts(const ServerOptions& options, std::function<void()> exit_requested)
+      : exit_requested_(std::move(exit_requested)),
+        commit_pool_(ToPoolOptions(options.backends, "tranched-commit", options.lanes)),
         call_pool_(ToPoolOptions(options.backends, "tranched", options.blocking_threads + kAdminThreads + 1)),
         commit_ledger_(&commit_pool_),
         ledger_(&call_pool_),
@@ -68,7 +80,9 @@ class FrontNode::Parts : public quota::SessionSource {
         executor_(std::make_unique<storage::BoundedExecutor>(options.blocking_threads, options.blocking_queue)),
         admin_executor_(std::make_unique<storage::BoundedExecutor>(kAdminThreads, kAdminQueue)),
         directory_(&stock_ledger_, executor_.get(), storage::Clock::Real()),
-        seller_(&slices_, &directory_, &pipeline_, &ledger_, executor_.get(), storage::Clock::Real()),
+        seller_(&slices_, &directory_, &pipeline_, &ledger_, executor_.get(), storage::Clock::Real(),
+                ToSellerOptions(options)),
+        overdue_task_(std::make_unique<PeriodicTask>(kWaitGranularity, [this] { seller_.AnswerOverdue(); })),
         announcer_(this),
         mover_(&stock_ledger_, &announcer_),
         reservation_handler_(
@@ -92,7 +106,7 @@ class FrontNode::Parts : public quota::SessionSource {
     if (grpc_.server != nullptr) EndCalls(absl::ZeroDuration());
   }
 
-  absl::Status Start(const ServerOptions& options, const std::function<void()>& drain_requested) {
+  absl::Status Start(const ServerOptions& options) {
     if (absl::Status ledger = WaitForLedger(stock_ledger_, options.backends); !ledger.ok()) return ledger;
     std::vector<grpc::Service*> services = {&reservation_service_};
     if (options.admin) services.push_back(&admin_service_);
@@ -100,22 +114,26 @@ class FrontNode::Parts : public quota::SessionSource {
     if (!grpc.ok()) return grpc.status();
     grpc_ = *std::move(grpc);
 
-    auto agent = std::make_unique<quota::NodeAgent>(&connector_, &stock_ledger_, &slices_,
-                                                    ToAgentOptions(options, grpc_.port), drain_requested);
+    auto agent = std::make_unique<quota::NodeAgent>(
+        &connector_, &stock_ledger_, &slices_, this, storage::Clock::Real(),
+        [this](const std::string& sku_id) { return static_cast<int64_t>(seller_.waiting(sku_id)); },
+        ToAgentOptions(options, grpc_.port));
     if (absl::Status started = agent->Start(); !started.ok()) return ZookeeperStartError(started, options.backends);
     {
       absl::MutexLock lock(&agent_mutex_);
       agent_ = std::move(agent);
     }
     reservation_handler_.StartServing();
-    grpc_.SetServing(true);
+    absl::MutexLock lock(&agent_mutex_);
+    serving_ = true;
+    grpc_.SetServing(!draining_);
     return absl::OkStatus();
   }
 
   void Drain(absl::Duration timeout) {
     const absl::Time deadline = absl::Now() + timeout;
     grpc_.SetServing(false);
-    seller_.StopAccepting();
+    seller_.SetAccepting(false);
     reservation_service_.StopStreams();
     if (!pipeline_.Drain(timeout)) LOG(WARNING) << "some claims are not decided after " << timeout;
     EndCalls(std::max(absl::ZeroDuration(), deadline - absl::Now()));
@@ -125,6 +143,17 @@ class FrontNode::Parts : public quota::SessionSource {
   }
 
   int port() const { return grpc_.port; }
+
+  // NodeHost.
+  void SetDraining(bool draining) override {
+    seller_.SetAccepting(!draining);
+    absl::MutexLock lock(&agent_mutex_);
+    draining_ = draining;
+    if (serving_) grpc_.SetServing(!draining);
+  }
+  bool Idle() override { return pipeline_.Stats().unanswered == 0; }
+  void ExitAfterDrain() override { exit_requested_(); }
+  bool LedgerAnswers() override { return pipeline_.Stats().ledger_answers; }
 
   // SessionSource: for admin calls, which may come before the agent is there.
   std::shared_ptr<quota::Coordination> Session() override {
@@ -137,6 +166,9 @@ class FrontNode::Parts : public quota::SessionSource {
   void EndCalls(absl::Duration timeout) {
     grpc_.server->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
     grpc_.server.reset();
+    // Nobody waits any more, so nothing below uses the executors.
+    overdue_task_.reset();
+    seller_.SetAccepting(false);
     admin_executor_.reset();
     executor_.reset();
   }
@@ -146,6 +178,7 @@ class FrontNode::Parts : public quota::SessionSource {
     return agent_.get();
   }
 
+  const std::function<void()> exit_requested_;
   storage::ConnectionPool commit_pool_;
   storage::ConnectionPool call_pool_;
   storage::PostgresLedger commit_ledger_;
@@ -158,6 +191,7 @@ class FrontNode::Parts : public quota::SessionSource {
   std::unique_ptr<storage::BoundedExecutor> admin_executor_;
   quota::SkuDirectory directory_;
   quota::Seller seller_;
+  std::unique_ptr<PeriodicTask> overdue_task_;
   quota::Announcer announcer_;
   quota::QuotaMover mover_;
 
@@ -175,17 +209,19 @@ class FrontNode::Parts : public quota::SessionSource {
   absl::Mutex agent_mutex_;
   // Set once, before the node serves.
   std::unique_ptr<quota::NodeAgent> agent_ ABSL_GUARDED_BY(agent_mutex_);
+  bool serving_ ABSL_GUARDED_BY(agent_mutex_) = false;
+  bool draining_ ABSL_GUARDED_BY(agent_mutex_) = false;
   GrpcServer grpc_;
 };
 
-FrontNode::FrontNode(const ServerOptions& options, std::function<void()> drain_requested)
-    : options_(options), drain_requested_(std::move(drain_requested)) {}
+FrontNode::FrontNode(const ServerOptions& options, std::function<void()> exit_requested)
+    : options_(options), exit_requested_(std::move(exit_requested)) {}
 
 FrontNode::~FrontNode() = default;
 
 absl::Status FrontNode::Start() {
-  parts_ = std::make_unique<Parts>(options_);
-  if (absl::Status started = parts_->Start(options_, drain_requested_); !started.ok()) return started;
+  parts_ = std::make_unique<Parts>(options_, exit_requested_);
+  if (absl::Status started = parts_->Start(options_); !started.ok()) return started;
   LOG(INFO) << "serving at port " << parts_->port() << ", PostgreSQL at "
             << DescribeDsn(options_.backends.postgres).value_or("(unreadable)") << ", ZooKeeper at "
             << options_.backends.zookeeper << options_.backends.zookeeper_root;

@@ -11,8 +11,9 @@ namespace tranche::server {
 
 class FrontNode {
  public:
-  // `drain_requested` is called when an operator asks the node to drain, on a thread that must not be kept.
-  FrontNode(const ServerOptions& options, std::function<void()> drain_requested);
+  // `exit_requested` is called when an operator has drained the node and wants the process to end, on a thread that
+  // must not be kept; perhaps more than once.
+  FrontNode(const ServerOptions& options, std::function<void()> exit_requested);
   // Without Drain: ends everything at once; the balancer reclaims the units.
   ~FrontNode();
   FrontNode(const FrontNode&) = delete;
@@ -32,7 +33,7 @@ class FrontNode {
   class Parts;
 
   const ServerOptions options_;
-  const std::function<void()> drain_requested_;
+  const std::function<void()> exit_requested_;
   std::unique_ptr<Parts> parts_;
 };
 

@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
   if (const std::optional<int> done = ParseServerOptions(argc, argv, &options, std::cout, std::cerr)) return *done;
   SetUpProcess("tranched");
   StopRequest stop;
-  FrontNode node(options, [&stop] { stop.Request("an operator asks this node to drain"); });
+  FrontNode node(options, [&stop] { stop.Request("an operator has drained this node and wants it to end"); });
   if (absl::Status started = node.Start(); !started.ok()) return Fail(started);
   stop.Graceful();
   if (!options.port_file.empty()) {

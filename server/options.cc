@@ -184,6 +184,10 @@ void AddSelling(Parser& parser, ServerOptions* options) {
   parser.AddNumber("max-batch", &options->max_batch, 1, 1024, "N", "Most claims in one transaction");
   parser.AddNumber("max-queue", &options->max_queue, 1, 1000000, "N",
                    "Most claims waiting for the database; more are refused with OVERLOADED");
+  parser.AddNumber("exhausted-wait-ms", &options->exhausted_wait_ms, 0, 5000, "MS",
+                   "How long a request waits at most for units on their way to this node; 0: not at all");
+  parser.AddNumber("max-waiting", &options->max_waiting, 0, 100000, "N",
+                   "Most requests that wait so at once; more are refused with EXHAUSTED_HERE");
   parser.AddNumber("default-deadline-ms", &options->default_deadline_ms, 0, 600000, "MS",
                    "Deadline of calls that carry none; 0 refuses them with DEADLINE_REQUIRED");
   parser.AddNumber("max-deadline-ms", &options->max_deadline_ms, 1, 600000, "MS",

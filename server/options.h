@@ -34,6 +34,8 @@ struct ServerOptions {
   int lanes = 2;
   int max_batch = 512;
   int max_queue = 16384;
+  int exhausted_wait_ms = 100;
+  int max_waiting = 1000;
   int default_deadline_ms = 0;  // 0: refuse calls without a deadline
   int max_deadline_ms = 30000;
   int max_stream_outstanding = 1024;

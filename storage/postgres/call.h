@@ -36,13 +36,12 @@ absl::StatusOr<pqxx::result> CallOnce(ConnectionPool& pool, const char* function
     }
     pqxx::nontransaction transaction(connection.pq);
     return transaction.exec_prepared(function, args...);
-  } catch (const pqxx::sql_error& error) {
-    absl::Status status = TranslatePostgresError(error, /*sent=*/true);
-    if (status.code() == absl::StatusCode::kUnavailable) lease->MarkBroken();
-    return status;
   } catch (const std::exception& error) {
-    lease->MarkBroken();
-    return TranslatePostgresError(error, /*sent=*/true);
+    absl::Status status = TranslatePostgresError(error, /*sent=*/true);
+    // A server that says what it refused is there, and so is the connection.
+    const bool refused = dynamic_cast<const pqxx::sql_error*>(&error) != nullptr || IsRetryTransaction(status);
+    if (!refused || status.code() == absl::StatusCode::kUnavailable) lease->MarkBroken();
+    return status;
   }
 }
 

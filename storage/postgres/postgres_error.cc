@@ -21,7 +21,6 @@ std::string OneLine(const std::string& text) {
 absl::Status FromSqlState(const std::string& state, const std::string& message) {
   // Our own: a value is not the one that the caller expected.
   if (state == "TR001") return absl::AbortedError(message);
-  if (state == "40001" || state == "40P01") return RetryTransactionError(message);
   // Classes: 22 data exception, 23 constraint, 42 syntax or access, 3D/3F catalog or schema missing.
   if (absl::StartsWith(state, "22") || absl::StartsWith(state, "23")) return absl::InvalidArgumentError(message);
   if (state == "42883" || state == "42P01" || state == "3F000") {
@@ -51,6 +50,11 @@ absl::Status TranslatePostgresError(const std::exception& error, bool sent) {
     if (sent && LeavesDoubt(sql->sqlstate())) return UnknownCommitError(message);
     return FromSqlState(sql->sqlstate(), message);
   }
+  // libpqxx tells class 40 by types that carry no SQLSTATE. 40003, of unknown outcome, is the one that is not rolled
+  // back.
+  const bool rolled_back = dynamic_cast<const pqxx::transaction_rollback*>(&error) != nullptr &&
+                           dynamic_cast<const pqxx::statement_completion_unknown*>(&error) == nullptr;
+  if (rolled_back) return RetryTransactionError(message);
   // No SQLSTATE: the connection broke, or an answer that libpq could not use.
   if (!sent) return absl::UnavailableError(message);
   return UnknownCommitError(message);

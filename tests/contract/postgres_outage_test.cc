@@ -154,5 +154,78 @@ TEST_F(PostgresOutageTest, AFrozenBackendIsGivenUp) {
   EXPECT_TRUE(after.ok()) << after.status();
 }
 
+// A move is not repeated when its answer is lost: nobody knows whether it was made.
+TEST_F(PostgresOutageTest, AMoveWhoseAnswerIsLostIsUnknown) {
+  PoolOptions options;
+  options.dsn = postgres_.node_dsn();
+  options.application_name = "frozen";
+  options.statement_timeout = absl::Seconds(1);
+  ConnectionPool pool(options);
+  PostgresStockLedger stock(&pool);
+  const int64_t version = stock.GetSku("tv")->quota_version;
+  pqxx::connection connection(postgres_.dsn());
+  pqxx::work transaction(connection);
+  const pid_t backend =
+      transaction.exec1("SELECT pid FROM pg_stat_activity WHERE application_name = 'frozen'")[0].as<pid_t>();
+  ASSERT_EQ(kill(backend, SIGSTOP), 0);
+  const auto lost = stock.MoveUnitsBatch({QuotaMove{"tv", {{node_, -1}}, std::nullopt}}, "test");
+  EXPECT_EQ(kill(backend, SIGCONT), 0);
+  EXPECT_TRUE(IsUnknownCommit(lost.status())) << lost.status();
+  const auto known = stock.MoveUnitsBatch({QuotaMove{"tv", {{node_, -1}}, std::nullopt}}, "test");
+  ASSERT_TRUE(known.ok()) << known.status();
+  // Taken together at most two moves were made, and this one for certain.
+  EXPECT_GE((*known)[0]->quota.quota_version, version + 1);
+  EXPECT_LE((*known)[0]->quota.quota_version, version + 2);
+}
+
+// The victim of a deadlock was rolled back, and is run again without its caller's noticing.
+TEST_F(PostgresOutageTest, ADeadlockIsRunAgain) {
+  std::vector<QuotaMove> moves;
+  for (const char* sku_id : {"a", "b", "c"}) {
+    Sku sku;
+    sku.sku_id = sku_id;
+    sku.currency = "EUR";
+    sku.stock = 10;
+    ASSERT_TRUE(stock_->CreateSku(sku, "test").ok());
+    moves.push_back({sku_id, {{node_, 1}}, std::nullopt});
+  }
+  const auto lock = [](pqxx::work& transaction, const char* sku_id) {
+    transaction.exec(absl::StrCat("SELECT FROM tranche.sku WHERE sku_id = '", sku_id, "' FOR UPDATE"));
+  };
+  pqxx::connection gate_connection(postgres_.dsn()), rival_connection(postgres_.dsn()), observer(postgres_.dsn());
+  const auto await_waiting = [&observer](int sessions) {
+    for (int i = 0; i < 2000; ++i) {
+      pqxx::nontransaction query(observer);
+      const auto row =
+          query.exec1("SELECT count(*) FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0");
+      if (row[0].as<int>() == sessions) return true;
+      absl::SleepFor(absl::Milliseconds(5));
+    }
+    return false;
+  };
+  // The batch holds a and waits at the gate, b; its rival holds c and wants a. Opening the gate closes the cycle, and
+  // the batch, whose wait begins last, is the one to find it.
+  pqxx::work gate(gate_connection), rival(rival_connection);
+  rival.exec("SET LOCAL deadlock_timeout = '60s'");
+  lock(gate, "b");
+  lock(rival, "c");
+  absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> moved;
+  std::thread batch([&] { moved = stock_->MoveUnitsBatch(moves, "test"); });
+  EXPECT_TRUE(await_waiting(1));
+  std::thread wait([&] {
+    lock(rival, "a");
+    rival.abort();
+  });
+  EXPECT_TRUE(await_waiting(2));
+  gate.abort();
+  wait.join();
+  batch.join();
+  ASSERT_TRUE(moved.ok()) << moved.status();
+  for (const auto& result : *moved) {
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->quota.quota_version, 2) << "made once";
+  }
+}
+
 }  // namespace
 }  // namespace tranche::storage

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "storage/ledger_error.h"
 #include "tests/contract/ledger_fixture.h"
 
 namespace tranche::storage {
@@ -42,6 +43,7 @@ TEST_P(StockLedgerContract, CreatedSkuIsReadBack) {
   Sku sku = SkuOf("tv-55.OLED_x", 1000, /*per_user_limit=*/4, /*slots=*/8);
   sku.title = "A television, 55\" 'OLED' ä€";
   sku.hold = absl::Seconds(77);
+  sku.presplit = false;
   sku.opens_at = absl::FromUnixMicros(1'700'000'000'123'456);
   sku.closes_at = absl::FromUnixMicros(2'700'000'000'654'321);
   const auto created = stock().CreateSku(sku, "test");
@@ -49,6 +51,8 @@ TEST_P(StockLedgerContract, CreatedSkuIsReadBack) {
   const auto read = stock().GetSku("tv-55.OLED_x");
   ASSERT_TRUE(read.ok()) << read.status();
   for (const Sku* got : {&*created, &*read}) {
+    EXPECT_FALSE(got->presplit);
+    EXPECT_FALSE(got->quota_frozen);
     EXPECT_EQ(got->sku_id, sku.sku_id);
     EXPECT_EQ(got->title, sku.title);
     EXPECT_EQ(got->price_minor, 1999);
@@ -177,6 +181,23 @@ TEST_P(StockLedgerContract, AddedStockLandsInThePool) {
   EXPECT_EQ(stock().AddStock("tv", 1'000'000'000, std::nullopt, "test").status().code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(stock().GetSku("tv")->stock, 510);
+}
+
+TEST_P(StockLedgerContract, StockChangesOnlyFromTheExpectedOne) {
+  Create(SkuOf("tv", 10));
+  const auto aborted = absl::StatusCode::kAborted;
+  EXPECT_EQ(stock().AddStock("tv", 5, 9, "test").status().code(), aborted);
+  EXPECT_EQ(stock().AddStock("tv", 5, 10, "test")->stock, 15);
+  const absl::Status again = stock().AddStock("tv", 5, 10, "test").status();
+  EXPECT_EQ(again.code(), aborted) << "the same call repeated adds nothing";
+  EXPECT_FALSE(IsRetryTransaction(again)) << "to run it once more would not help";
+  EXPECT_EQ(stock().ReduceStock("tv", 5, 10, "test").status().code(), aborted);
+  EXPECT_EQ(stock().ReduceStock("tv", 5, 15, "test")->units_taken, 5);
+  EXPECT_EQ(stock().ReduceStock("tv", 5, 15, "test").status().code(), aborted);
+  EXPECT_EQ(stock().GetSku("tv")->stock, 10);
+  EXPECT_EQ(stock().GetSku("tv")->quota_version, 3) << "a refused change leaves no trace";
+  EXPECT_EQ(stock().AddStock("none", 1, 0, "test").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(stock().AddStock("tv", 0, 9, "test").status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_P(StockLedgerContract, ReducedStockComesFromThePoolFirst) {

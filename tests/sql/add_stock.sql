@@ -1,5 +1,5 @@
 \ir helpers.psql
-SELECT plan(9);
+SELECT no_plan();
 
 SELECT sku('tv', 10);
 SELECT holder('tv', 10) AS node \gset
@@ -12,5 +12,29 @@ SELECT results_eq($$ SELECT actor, before->>'stock', after->>'stock' FROM tranch
 SELECT is(tranche.add_stock('none', 1, 'alice'), false, 'no such SKU');
 SELECT throws_ok($$ SELECT tranche.add_stock('tv', 0, 'alice') $$, '22023', NULL, 'at least one unit');
 SELECT throws_ok($$ SELECT tranche.add_stock('tv', 1000000000, 'alice') $$, '23514', NULL, 'stock is bounded');
+
+-- The expected stock.
+SELECT throws_ok($$ SELECT tranche.add_stock('tv', 1, 'alice', 509) $$, 'TR001', 'the stock of tv is 510, not 509');
+SELECT is(tranche.add_stock('tv', 1, 'alice', 510), true);
+SELECT throws_ok($$ SELECT tranche.add_stock('tv', 1, 'alice', 510) $$, 'TR001', NULL, 'the same once more adds nothing');
+SELECT is((SELECT stock FROM tranche.sku), 511::bigint);
+SELECT is(tranche.add_stock('none', 1, 'alice', 0), false);
+
+-- The flag of the pool.
+SELECT sku('empty', 0);
+SELECT is(waiting('empty'), false);
+SELECT tranche.add_stock('empty', 3, 'test');
+SELECT is(waiting('empty'), true);
+
+-- Two operators from the same stock: one adds.
+SELECT open_session('s'), open_session('t');
+SELECT ask('t', 'SELECT pg_backend_pid()::text') AS t_pid \gset
+SELECT dblink_exec('s', 'BEGIN');
+SELECT is(ask('s', $$SELECT tranche.add_stock('empty', 10, 's', 3)::text$$), 'true');
+SELECT send('t', $$SELECT tranche.add_stock('empty', 10, 't', 3)::text$$);
+SELECT is(blocks(:'t_pid'), true);
+SELECT dblink_exec('s', 'COMMIT');
+SELECT throws_ok($$ SELECT receive('t') $$, 'TR001', 'the stock of empty is 13, not 3');
+SELECT is(slices('empty'), '0:13');
 SELECT conserved();
 SELECT * FROM finish();

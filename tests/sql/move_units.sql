@@ -110,5 +110,15 @@ SELECT dblink_exec('s', 'COMMIT');
 SELECT is(receive('t'), 'false', 'the second expected the version before the first');
 SELECT is(slices('tv'), format('0:39 %s:60', :c));
 
+
+-- The flag of the pool.
+SELECT sku('flag', 5);
+SELECT holder('flag', 5) AS e \gset
+SELECT is(waiting('flag'), false, 'the pool is empty');
+SELECT tranche.move_units('flag', ARRAY[:e], ARRAY[-1], NULL, 'test');
+SELECT is(waiting('flag'), true);
+SELECT tranche.move_units('flag', ARRAY[:e], ARRAY[1], 0, 'test');
+SELECT is(waiting('flag'), true, 'a refused move changes nothing');
+
 SELECT conserved();
 SELECT * FROM finish();

@@ -37,6 +37,7 @@ SELECT is(found($$UPDATE tranche.reservation SET quantity = 2$$), '{conservation
 SELECT is(found($$DELETE FROM tranche.stock_slot WHERE slot_no = 0 AND sku_id = 'radio'$$),
           '{conservation radio,pool_slot radio}');
 SELECT is(found($$INSERT INTO tranche.stock_slot VALUES ('ghost', 0, NULL, 1, 1, 1)$$), '{slot_sku ghost}');
+SELECT is(found($$UPDATE tranche.sku SET pool_waiting = NOT pool_waiting WHERE sku_id = 'tv'$$), '{pool_waiting tv}');
 SELECT is(found($$UPDATE tranche.incarnation SET reclaimed_at = now()$$), '{live_holder tv}');
 SELECT is(found($$DELETE FROM tranche.incarnation$$), '{live_holder tv}');
 SELECT is(found($$UPDATE tranche.stock_slot SET version = 99 WHERE slot_no > 0$$), '{slot_version tv}');

@@ -52,7 +52,7 @@ bool Eventually(const std::function<bool()>& condition) {
 }
 
 // The agent runs on its own thread. It resyncs too rarely to help: what the tests see, it did by an event.
-class NodeAgentTest : public ::testing::Test {
+class NodeAgentTest : public ::testing::Test, public NodeHost {
  protected:
   NodeAgentTest() {
     EXPECT_TRUE(
@@ -111,10 +111,13 @@ class NodeAgentTest : public ::testing::Test {
   }
 
   // On the agent's thread.
-  void OnDrain() {
-    drains_.fetch_add(1);
+  void SetDraining(bool draining) override {
+    draining_ = draining;
     if (hold_drain_) let_drain_go_.WaitForNotificationWithTimeout(absl::Seconds(20));
   }
+  bool Idle() override { return idle_; }
+  void ExitAfterDrain() override { exits_.fetch_add(1); }
+  bool LedgerAnswers() override { return true; }
 
   FakeClock clock_;
   FakeLedger ledger_{&clock_};
@@ -124,12 +127,20 @@ class NodeAgentTest : public ::testing::Test {
   Announcer announcer_{&other_};
   QuotaMover mover_{&ledger_, &announcer_};
   SliceTable slices_;
-  std::atomic<int> drains_{0};
+  std::atomic<bool> draining_{false};
+  std::atomic<bool> idle_{true};
+  std::atomic<int> exits_{0};
   std::atomic<bool> hold_drain_{false};
   absl::Notification let_drain_go_;
-  NodeAgent agent_{&connector_, &ledger_, &slices_,
-                   NodeAgentOptions{.node_name = "n1", .address = "host:7", .resync_interval = absl::Hours(1)},
-                   [this] { OnDrain(); }};
+  NodeAgent agent_{&connector_, &ledger_, &slices_, this, &clock_, [](const std::string&) { return 0; }, Options()};
+
+  static NodeAgentOptions Options() {
+    NodeAgentOptions options;
+    options.node_name = "n1";
+    options.address = "host:7";
+    options.resync_interval = absl::Hours(1);
+    return options;
+  }
 };
 
 TEST_F(NodeAgentTest, RegistersWithNameAndAddressForAsLongAsItsSessionLives) {

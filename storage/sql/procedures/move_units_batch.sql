@@ -32,8 +32,8 @@ SET search_path = tranche, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-  v_skus     text[] := '{}';
-  v_outcomes text[] := '{}';
+  v_skus     text[] := '{}'::text[];
+  v_outcomes text[] := '{}'::text[];
   v_moved    boolean;
   v_move     record;
 BEGIN

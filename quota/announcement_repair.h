@@ -1,0 +1,44 @@
+// Compares the ledger with all announcements and writes what is missing or old, a bounded piece at a time: so that
+// hundreds of thousands of SKUs cost a steady trickle of reads and never hold up the balancer's other work.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "absl/status/status.h"
+#include "quota/announcer.h"
+#include "quota/coordination.h"
+#include "storage/ledger.h"
+
+namespace tranche::quota {
+
+// One thread.
+class AnnouncementRepair {
+ public:
+  // Dependencies outlive it.
+  AnnouncementRepair(storage::StockLedger* ledger, Announcer* announcer) : ledger_(ledger), announcer_(announcer) {}
+
+  // Begins a pass, from the start.
+  void Begin();
+  bool running() const { return phase_ != Phase::kIdle; }
+  // The next piece of the pass. A piece that failed is passed over: the next pass comes soon.
+  absl::Status Step(Coordination& session);
+
+  // Announces all that one incarnation holds, at once.
+  absl::Status AnnounceSlicesOf(storage::IncarnationId incarnation, size_t* announced = nullptr);
+
+ private:
+  enum class Phase { kIdle, kSkus, kSlices, kLeftovers };
+
+  absl::Status StepSkus();
+  absl::Status StepSlices();
+  absl::Status RemoveLeftovers(Coordination& session);
+
+  storage::StockLedger* const ledger_;
+  Announcer* const announcer_;
+  Phase phase_ = Phase::kIdle;
+  std::string after_sku_;
+  storage::IncarnationId after_incarnation_ = storage::kPool;
+};
+
+}  // namespace tranche::quota

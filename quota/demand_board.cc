@@ -1,0 +1,127 @@
+#include "quota/demand_board.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "quota/coordination_paths.h"
+#include "tranche/internal/v1/coordination.pb.h"
+
+namespace tranche::quota {
+
+using internal::v1::DemandReport;
+using storage::IncarnationId;
+using storage::kPool;
+
+absl::Status DemandBoard::Read(Coordination& session, bool everything, const std::set<IncarnationId>& changed) {
+  const auto names = session.List(kDemandPath, Watch::kYes);
+  if (!names.ok()) return names.status();
+  std::set<IncarnationId> present;
+  std::vector<IncarnationId> to_read;
+  for (const std::string& name : *names) {
+    const IncarnationId incarnation = ParseIncarnation(name);
+    if (incarnation == kPool) continue;
+    present.insert(incarnation);
+    if (everything || changed.contains(incarnation) || !reports_.contains(incarnation)) to_read.push_back(incarnation);
+  }
+  std::vector<IncarnationId> gone;
+  for (const auto& [incarnation, _] : reports_) {
+    if (!present.contains(incarnation)) gone.push_back(incarnation);
+  }
+  for (const IncarnationId incarnation : gone) Forget(incarnation);
+  std::vector<std::string> paths;
+  for (const IncarnationId incarnation : to_read) paths.push_back(DemandPath(incarnation));
+  const auto read = session.GetMany(paths, Watch::kYes);
+  absl::Status status;
+  for (size_t i = 0; i < to_read.size(); ++i) {
+    if (absl::IsNotFound(read[i].status())) {
+      Forget(to_read[i]);
+    } else if (!read[i].ok()) {
+      status = read[i].status();
+    } else {
+      Learn(to_read[i], read[i]->data);
+    }
+  }
+  return status;
+}
+
+void DemandBoard::Forget(IncarnationId incarnation) {
+  const auto report = reports_.find(incarnation);
+  if (report == reports_.end()) return;
+  for (const std::string& sku_id : report->second.skus) {
+    DemandByNode& demand = by_sku_[sku_id];
+    demand.erase(incarnation);
+    if (demand.empty()) by_sku_.erase(sku_id);
+    // Who sold has become somebody who can give.
+    if (Wanted(sku_id)) due_.insert(sku_id);
+  }
+  reports_.erase(report);
+}
+
+void DemandBoard::Learn(IncarnationId incarnation, const std::string& data) {
+  DemandReport message;
+  if (!message.ParseFromString(data)) return;
+  Forget(incarnation);
+  Report& report = reports_[incarnation];
+  report.cannot_commit = message.cannot_commit();
+  for (const auto& sku : message.skus()) {
+    const double rate = std::clamp(sku.grants_per_s() + sku.denials_per_s(), 0.0, 1e9);
+    const NodeDemand demand{.wanted = std::max<int64_t>(0, sku.wanted()), .milli_rate = std::llround(rate * 1000)};
+    report.skus.push_back(sku.sku_id());
+    by_sku_[sku.sku_id()][incarnation] = demand;
+    if (demand.wanted > 0) looked_at_.try_emplace(sku.sku_id(), absl::InfinitePast());
+    if (Wanted(sku.sku_id()) || IsLow(sku.free(), demand.milli_rate)) due_.insert(sku.sku_id());
+  }
+}
+
+std::vector<std::string> DemandBoard::TakeDue(absl::Time now, size_t limit) {
+  for (auto it = looked_at_.begin(); it != looked_at_.end();) {
+    const auto entry = it++;
+    if (!Wanted(entry->first)) {
+      looked_at_.erase(entry);
+    } else if (now - entry->second >= retry_interval_) {
+      due_.insert(entry->first);
+    }
+  }
+  std::vector<std::string> taken;
+  // Those that somebody wants first; the others are about balance.
+  for (const bool wanted : {true, false}) {
+    for (auto it = due_.begin(); it != due_.end() && taken.size() < limit;) {
+      const auto entry = it++;
+      if (Wanted(*entry) != wanted) continue;
+      if (wanted) looked_at_[*entry] = now;
+      taken.push_back(*entry);
+      due_.erase(entry);
+    }
+  }
+  return taken;
+}
+
+DemandByNode DemandBoard::DemandOf(const std::string& sku_id) const {
+  const auto found = by_sku_.find(sku_id);
+  return found == by_sku_.end() ? DemandByNode() : found->second;
+}
+
+bool DemandBoard::Wanted(const std::string& sku_id) const {
+  const auto found = by_sku_.find(sku_id);
+  if (found == by_sku_.end()) return false;
+  return std::any_of(found->second.begin(), found->second.end(),
+                     [](const auto& node) { return node.second.wanted > 0; });
+}
+
+std::set<IncarnationId> DemandBoard::CannotCommit() const {
+  std::set<IncarnationId> unable;
+  for (const auto& [incarnation, report] : reports_) {
+    if (report.cannot_commit) unable.insert(incarnation);
+  }
+  return unable;
+}
+
+void DemandBoard::Clear() {
+  reports_.clear();
+  by_sku_.clear();
+  due_.clear();
+  looked_at_.clear();
+}
+
+}  // namespace tranche::quota

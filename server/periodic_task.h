@@ -1,0 +1,46 @@
+// Does something every so often, on a thread of its own.
+#pragma once
+
+#include <functional>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+
+namespace tranche::server {
+
+class PeriodicTask {
+ public:
+  // `task` should be short: the next run starts `interval` after it has ended.
+  PeriodicTask(absl::Duration interval, std::function<void()> task)
+      : task_(std::move(task)), thread_([this, interval] { Run(interval); }) {}
+  // Waits for a run that has begun.
+  ~PeriodicTask() {
+    {
+      absl::MutexLock lock(&mutex_);
+      stopping_ = true;
+    }
+    thread_.join();
+  }
+  PeriodicTask(const PeriodicTask&) = delete;
+  PeriodicTask& operator=(const PeriodicTask&) = delete;
+
+ private:
+  void Run(absl::Duration interval) {
+    while (true) {
+      {
+        absl::MutexLock lock(&mutex_);
+        if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), interval)) return;
+      }
+      task_();
+    }
+  }
+
+  const std::function<void()> task_;
+  absl::Mutex mutex_;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;  // last: it uses the others
+};
+
+}  // namespace tranche::server

@@ -1,0 +1,207 @@
+// Units find their buyers on real servers: wherever the demand is, and whatever operators do meanwhile. Each test ends
+// with the books.
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "quota/zookeeper/zookeeper_coordination.h"
+#include "tests/integration/sale_fixture.h"
+
+namespace tranche::testing {
+namespace {
+
+constexpr absl::Duration kPatience = absl::Seconds(60);
+
+class DeafObserver : public quota::CoordinationObserver {
+ public:
+  void OnChanged(const std::string&) override {}
+  void OnConnected() override {}
+  void OnDisconnected() override {}
+  void OnSessionExpired() override {}
+};
+
+class QuotaTest : public SaleTest {
+ protected:
+  void StartCluster(int nodes) {
+    MiniClusterOptions options;
+    options.nodes = nodes;
+    options.zookeeper_session_timeout = absl::Seconds(3);
+    SaleTest::StartCluster(options);
+  }
+
+  std::unique_ptr<Client> ClientOfNode(int node) { return ClientOf({cluster_->endpoint(node)}); }
+
+  // Buyers of this client come until the SKU is sold out; then exactly its stock is booked.
+  void SellOutThrough(Client& client, const std::string& sku, int64_t stock) {
+    Shoppers shoppers(&client, {sku}, 4);
+    EXPECT_TRUE(shoppers.WaitForReason(Reason::kSoldOut, 20, kPatience))
+        << "never sold out: " << QuotaOf(sku).ShortDebugString();
+    shoppers.Stop();
+    CheckBooks(shoppers, {sku});
+    EXPECT_EQ(static_cast<int64_t>(RowsOf(sku).size()), stock) << "units are stranded, or sold twice";
+  }
+
+  bool Reserve(Client& client, const std::string& sku, const std::string& user) {
+    return client.Create({.sku = sku, .user = user, .reservation_id = ""}).ok();
+  }
+
+  int64_t Remaining(const std::string& sku, int64_t incarnation) {
+    for (const v1::Slice& slice : QuotaOf(sku).slices()) {
+      if (slice.incarnation() == incarnation) return slice.remaining();
+    }
+    return 0;
+  }
+  // All of Tranche's znodes, as an operator's slip does it, while everybody goes on writing.
+  void DeleteTree() {
+    DeafObserver observer;
+    quota::ZookeeperConnector connector({.servers = cluster_->zookeeper().connect_string(), .root = "/"});
+    const auto session = connector.Connect(&observer);
+    ASSERT_TRUE(session.ok()) << session.status();
+    DeleteAll(**session, cluster_->zookeeper_root());
+  }
+  static void DeleteAll(quota::Coordination& session, const std::string& path) {
+    const auto children = session.List(path, quota::Watch::kNo);
+    if (!children.ok()) return;
+    for (const std::string& child : *children) DeleteAll(session, path + "/" + child);
+    session.Delete(path, quota::kAnyVersion).IgnoreError();  // somebody may have put something into it again
+  }
+  std::vector<int64_t> Holders(const std::string& sku) {
+    std::vector<int64_t> holders;
+    for (const v1::Slice& slice : QuotaOf(sku).slices()) {
+      if (slice.incarnation() != 0) holders.push_back(slice.incarnation());
+    }
+    return holders;
+  }
+};
+
+TEST_F(QuotaTest, AllBuyersAtOneNodeOfEightGetAllUnits) {
+  StartCluster(8);
+  OpenSale("tv", 400);
+  SellOutThrough(*ClientOfNode(3), "tv", 400);
+}
+
+TEST_F(QuotaTest, TheLastUnitsFindBuyersThatJumpFromNodeToNode) {
+  StartCluster(4);
+  OpenSale("tv", 12);
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int node = 0; node < 4; ++node) clients.push_back(ClientOfNode(node));
+  // Each buyer comes to another node than the one before, and three in a row to the same at the end.
+  const std::vector<int> nodes = {0, 1, 2, 3, 3, 2, 1, 0, 0, 2, 2, 2};
+  for (size_t buyer = 0; buyer < nodes.size(); ++buyer) {
+    EXPECT_TRUE(Reserve(*clients[static_cast<size_t>(nodes[buyer])], "tv", "buyer-" + std::to_string(buyer)))
+        << "buyer " << buyer << " at node " << nodes[buyer] << ": " << QuotaOf("tv").ShortDebugString();
+  }
+  EXPECT_EQ(RowsOf("tv").size(), 12u);
+  EXPECT_FALSE(Reserve(*clients[1], "tv", "too-late"));
+  CheckLedger();
+}
+
+TEST_F(QuotaTest, WhatIsNotPresplitIsSoldFromThePool) {
+  StartCluster(2);
+  v1::CreateSkuRequest request;
+  request.mutable_sku()->set_sku_id("book");
+  request.mutable_sku()->set_title("book");
+  request.mutable_sku()->set_price_minor(900);
+  request.mutable_sku()->set_currency("EUR");
+  request.mutable_sku()->set_stock(50);
+  request.mutable_sku()->set_per_user_limit(1);
+  request.mutable_sku()->mutable_hold()->set_seconds(900);
+  request.mutable_sku()->set_on_demand(true);
+  v1::CreateSkuResponse response;
+  ASSERT_TRUE(Admin()->CreateSku(Context().get(), request, &response).ok());
+  EXPECT_EQ(Remaining("book", 0), 50);
+  const auto client = ClientOfNode(1);
+  EXPECT_TRUE(Reserve(*client, "book", "first"));
+  EXPECT_GT(Remaining("book", 0), 0) << "one node's first buyer is no reason to give it everything";
+  SellOutThrough(*client_, "book", 50);
+}
+
+TEST_F(QuotaTest, FrozenUnitsStayUntilTheyAreThawed) {
+  StartCluster(2);
+  OpenSale("tv", 20);
+  v1::SetQuotaFrozenRequest freeze;
+  freeze.set_sku_id("tv");
+  freeze.set_frozen(true);
+  v1::SetQuotaFrozenResponse answer;
+  ASSERT_TRUE(Admin()->SetQuotaFrozen(Context().get(), freeze, &answer).ok());
+  const auto client = ClientOfNode(0);
+  for (int buyer = 0; buyer < 10; ++buyer) EXPECT_TRUE(Reserve(*client, "tv", "b" + std::to_string(buyer)));
+  EXPECT_FALSE(Reserve(*client, "tv", "b10")) << "the others' ten stay with them";
+  freeze.set_frozen(false);
+  ASSERT_TRUE(Admin()->SetQuotaFrozen(Context().get(), freeze, &answer).ok());
+  SellOutThrough(*client, "tv", 20);
+}
+
+TEST_F(QuotaTest, ADrainedNodeHandsItsUnitsBackAndServesAgainWhenUndrained) {
+  StartCluster(2);
+  OpenSale("tv", 10000);
+  Shoppers shoppers(client_.get(), {"tv"}, 4);
+  ASSERT_TRUE(shoppers.WaitForMore(50, kPatience));
+  const int64_t first = Holders("tv").front();
+  v1::DrainNodeRequest drain;
+  drain.set_node(std::to_string(first));
+  drain.set_stay(true);
+  v1::DrainNodeResponse drained;
+  ASSERT_TRUE(Admin()->DrainNode(Context().get(), drain, &drained).ok());
+  const absl::Time give_up = absl::Now() + kPatience;
+  while (Remaining("tv", first) > 0 && absl::Now() < give_up) std::this_thread::yield();
+  EXPECT_EQ(Remaining("tv", first), 0);
+  ASSERT_TRUE(shoppers.WaitForMore(50, kPatience));
+  v1::UndrainNodeRequest undrain;
+  undrain.set_node(std::to_string(first));
+  v1::UndrainNodeResponse undrained;
+  ASSERT_TRUE(Admin()->UndrainNode(Context().get(), undrain, &undrained).ok());
+  while (Remaining("tv", first) == 0 && absl::Now() < give_up) std::this_thread::yield();
+  EXPECT_GT(Remaining("tv", first), 0) << "it has its share again";
+  ASSERT_TRUE(shoppers.WaitForMore(50, kPatience));
+  shoppers.Stop();
+  EXPECT_TRUE(shoppers.refused().empty()) << shoppers.refused().begin()->first;
+  EXPECT_TRUE(shoppers.unknown().empty());
+  CheckBooks(shoppers, {"tv"});
+}
+
+TEST_F(QuotaTest, ADeletedTreeDoesNotStopTheSaleAndComesBack) {
+  StartCluster(2);
+  OpenSale("tv", 3000);
+  Shoppers shoppers(client_.get(), {"tv"}, 4);
+  ASSERT_TRUE(shoppers.WaitForMore(50, kPatience));
+  DeleteTree();
+  ASSERT_TRUE(shoppers.WaitForMore(50, kPatience));
+  // Everything is announced again, to whoever holds it then.
+  v1::RebuildCoordinationRequest rebuild;
+  v1::RebuildCoordinationResponse rebuilt;
+  const grpc::Status status = Admin()->RebuildCoordination(Context().get(), rebuild, &rebuilt);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_TRUE(shoppers.WaitForReason(Reason::kSoldOut, 20, kPatience)) << QuotaOf("tv").ShortDebugString();
+  shoppers.Stop();
+  CheckBooks(shoppers, {"tv"});
+  EXPECT_EQ(RowsOf("tv").size(), 3000u);
+}
+
+TEST_F(QuotaTest, ARollingRestartInMidSaleLosesNothing) {
+  StartCluster(3);
+  OpenSale("tv", 6000);
+  Shoppers shoppers(client_.get(), {"tv"}, 4);
+  ASSERT_TRUE(shoppers.WaitForMore(50, kPatience));
+  for (int node = 0; node < 3; ++node) {
+    const auto exit_status = cluster_->StopNode(node);
+    ASSERT_TRUE(exit_status.ok()) << exit_status.status();
+    EXPECT_EQ(*exit_status, 0);
+    ASSERT_TRUE(cluster_->StartNode().ok());
+  }
+  shoppers.Stop();
+  CheckBooks(shoppers, {"tv"});
+  for (const auto& [id, told] : shoppers.unknown()) ADD_FAILURE() << id << ": " << told;
+  // The clients of the old addresses find nobody; those of the new ones buy what is left.
+  const auto client = ClientOf(cluster_->endpoints());
+  Shoppers latecomers(client.get(), {"tv"}, 4);
+  EXPECT_TRUE(latecomers.WaitForReason(Reason::kSoldOut, 20, kPatience)) << QuotaOf("tv").ShortDebugString();
+  latecomers.Stop();
+  EXPECT_EQ(RowsOf("tv").size(), 6000u);
+  CheckLedger();
+}
+
+}  // namespace
+}  // namespace tranche::testing
