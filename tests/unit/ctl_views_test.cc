@@ -25,7 +25,10 @@ TEST(SuggestTest, FindsWhatWasMeant) {
   EXPECT_EQ(ClosestWord("rebalnce", words), "rebalance");
   EXPECT_EQ(ClosestWord("re", words), "rebalance") << "the beginning of only one";
   EXPECT_EQ(ClosestWord("freez", words), "freeze");
+  EXPECT_EQ(ClosestWord("mvoe", words), "move");
   EXPECT_EQ(ClosestWord("delete", words), "");
+  EXPECT_EQ(ClosestWord("get", words), "set");
+  EXPECT_EQ(ClosestWord("add", words), "") << "two slips are too many for three letters";
   EXPECT_EQ(ClosestWord("s", words), "") << "show or set";
   EXPECT_EQ(ClosestWord("", words), "");
 }
