@@ -46,7 +46,7 @@ std::vector<std::string> CommandsOf(const CLI::App* command) {
 
 std::string ClosestWord(const std::string& typed, const std::vector<std::string>& words) {
   std::string closest;
-  size_t fewest = std::max<size_t>(typed.size() / 3, 1) + 1;
+  size_t fewest = (typed.size() > 3 ? 2 : 1) + 1;
   for (const std::string& word : words) {
     const size_t slips = Slips(typed, word);
     if (slips < fewest) fewest = slips, closest = word;

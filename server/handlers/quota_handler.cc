@@ -145,8 +145,14 @@ absl::StatusOr<v1::MoveQuotaResponse> QuotaHandler::Move(const v1::MoveQuotaRequ
   const int64_t moved = UnitsThatLeft(change->before, change->after, from->incarnation, to->incarnation);
   response.set_units_moved(moved);
   if (moved < request.units()) {
+    // The deposit is of what was asked for, so a pool with units stands in.
+    const int64_t arrived =
+        SliceOf(change->after, to->incarnation).allotted - SliceOf(change->before, to->incarnation).allotted;
+    const std::string stand_in = to->incarnation != storage::kPool && arrived > moved
+                                     ? absl::StrCat("; ", arrived - moved, " came from the pool in their stead")
+                                     : "";
     response.add_warnings(absl::StrCat("only ", moved, " of ", request.units(), " units left ", from->name,
-                                       ": it sold the others in the same moment"));
+                                       ": it sold the others in the same moment", stand_in));
   }
   if (to->incarnation == storage::kPool && !change->sku.quota_frozen && !change->sku.closed) {
     response.add_warnings(

@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -39,6 +40,14 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
     slice->set_node_name("node-1");
     slice->set_allotted(980);
     slice->set_remaining(100);
+    slice->set_version(7);
+    slice->set_announced_version(6);
+    slice->mutable_report()->mutable_age()->set_nanos(400'000'000);
+    slice->mutable_report()->mutable_activity()->set_in_flight(5);
+    slice->mutable_report()->mutable_activity()->set_grants_per_s(12.25);
+    slice = quota_.add_slices();
+    slice->set_incarnation(4);
+    slice->set_node_name("node-2");
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
@@ -73,16 +82,54 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
   }
   grpc::Status AddStock(grpc::ServerContext* context, const tranche::v1::AddStockRequest* request,
                         tranche::v1::AddStockResponse* response) override {
+    add_stock_requests.push_back(*request);
+    if (request->has_expected_stock() && request->expected_stock() != tv_.stock()) {
+      return ToGrpc(ErrorDetails(grpc::StatusCode::FAILED_PRECONDITION, "STOCK_CHANGED"));
+    }
+    *response->mutable_before() = tv_;
     tranche::v1::Sku after = tv_;
     after.set_stock(after.stock() + request->units());
     after.set_unsold(after.unsold() + request->units());
     if (!request->preview()) tv_ = after;
     *response->mutable_sku() = after;
+    // Another operator comes between the preview and the deed.
+    if (request->preview() && meddle) tv_.set_stock(tv_.stock() + 1);
+    return grpc::Status::OK;
+  }
+  grpc::Status ReduceStock(grpc::ServerContext* context, const tranche::v1::ReduceStockRequest* request,
+                           tranche::v1::ReduceStockResponse* response) override {
+    *response->mutable_before() = tv_;
+    tranche::v1::Sku after = tv_;
+    const int64_t taken = std::min(request->units(), tv_.unsold());
+    after.set_stock(after.stock() - taken);
+    after.set_unsold(after.unsold() - taken);
+    if (!request->preview()) tv_ = after;
+    *response->mutable_sku() = after;
+    response->set_units_taken(taken);
     return grpc::Status::OK;
   }
   grpc::Status GetQuota(grpc::ServerContext* context, const tranche::v1::GetQuotaRequest* request,
                         tranche::v1::GetQuotaResponse* response) override {
+    if (looks_left >= 0 && looks_left-- == 0) {
+      return ToGrpc(ErrorDetails(grpc::StatusCode::UNAVAILABLE, "LEDGER_UNAVAILABLE"));
+    }
     *response->mutable_quota() = quota_;
+    return grpc::Status::OK;
+  }
+  grpc::Status MoveQuota(grpc::ServerContext* context, const tranche::v1::MoveQuotaRequest* request,
+                         tranche::v1::MoveQuotaResponse* response) override {
+    move_requests.push_back(*request);
+    *response->mutable_before() = quota_;
+    *response->mutable_after() = quota_;
+    response->set_units_moved(request->units());
+    response->add_warnings("mind the pool");
+    return grpc::Status::OK;
+  }
+  grpc::Status RebalanceQuota(grpc::ServerContext* context, const tranche::v1::RebalanceQuotaRequest* request,
+                              tranche::v1::RebalanceQuotaResponse* response) override {
+    rebalance_requests.push_back(*request);
+    *response->mutable_before() = quota_;
+    *response->mutable_after() = quota_;
     return grpc::Status::OK;
   }
   grpc::Status SetQuota(grpc::ServerContext* context, const tranche::v1::SetQuotaRequest* request,
@@ -112,16 +159,39 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
   grpc::Status DrainNode(grpc::ServerContext* context, const tranche::v1::DrainNodeRequest* request,
                          tranche::v1::DrainNodeResponse* response) override {
     drained |= !request->preview();
+    stays = request->stay();
+    response->mutable_before()->set_name(request->node());
+    response->mutable_before()->set_state(tranche::v1::NODE_STATE_SERVING);
     response->mutable_node()->set_name(request->node());
-    response->mutable_node()->set_draining(!request->preview());
+    response->mutable_node()->set_state(tranche::v1::NODE_STATE_DRAINING);
+    return grpc::Status::OK;
+  }
+  grpc::Status ListAudit(grpc::ServerContext* context, const tranche::v1::ListAuditRequest* request,
+                         tranche::v1::ListAuditResponse* response) override {
+    // Endless: page after page.
+    for (int i = 0; i < std::min(request->page_size(), 3); ++i) {
+      tranche::v1::AuditEntry* entry = response->add_entries();
+      entry->set_actor("alice");
+      entry->set_action("add_stock");
+      entry->set_sku_id(request->sku_id());
+      entry->set_before(R"({"stock": 1000})");
+      entry->set_after(R"({"stock": 1500})");
+    }
+    response->set_next_page_token("more");
     return grpc::Status::OK;
   }
 
   tranche::v1::Sku created;
   std::string actor_seen;
   std::vector<tranche::v1::SetQuotaRequest> set_quota_requests;
+  std::vector<tranche::v1::AddStockRequest> add_stock_requests;
+  std::vector<tranche::v1::MoveQuotaRequest> move_requests;
+  std::vector<tranche::v1::RebalanceQuotaRequest> rebalance_requests;
+  bool meddle = false;
+  int looks_left = -1;  // calls of GetQuota that are answered; -1: all
   bool broken = false;
   bool drained = false;
+  bool stays = false;
 
  private:
   tranche::v1::Sku tv_;
@@ -182,6 +252,31 @@ TEST_F(TranchectlTest, StockIsPreviewedAndChangedOnlyWithYes) {
   EXPECT_THAT(out_, HasSubstr("1500"));
 }
 
+TEST_F(TranchectlTest, StockIsChangedOnlyAsPreviewed) {
+  ASSERT_EQ(Ctl({"stock", "add", "tv", "500"}), 0);
+  EXPECT_THAT(err_, HasSubstr("--yes --expect-stock 1000"));
+  EXPECT_FALSE(admin_.add_stock_requests[0].has_expected_stock());
+
+  admin_.meddle = true;
+  EXPECT_EQ(Ctl({"stock", "add", "tv", "500", "--yes"}), 2);
+  EXPECT_EQ(admin_.add_stock_requests.back().expected_stock(), 1000);
+  EXPECT_THAT(err_, HasSubstr("STOCK_CHANGED"));
+  EXPECT_THAT(err_, HasSubstr("preview again"));
+
+  admin_.meddle = false;
+  EXPECT_EQ(Ctl({"stock", "add", "tv", "500", "--yes", "--expect-stock", "1000"}), 2) << "it is 1001 by now";
+  EXPECT_EQ(Ctl({"stock", "add", "tv", "500", "--yes", "--expect-stock", "1001"}), 0) << err_;
+}
+
+TEST_F(TranchectlTest, ReduceSaysHowManyItCouldTake) {
+  ASSERT_EQ(Ctl({"stock", "reduce", "tv", "500", "-o", "json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out_)["units_taken"], "120");
+  EXPECT_THAT(err_, HasSubstr("Only 120 of 500"));
+  ASSERT_EQ(Ctl({"stock", "reduce", "tv", "20", "--yes"}), 0);
+  EXPECT_THAT(out_, HasSubstr("1000 -> 980"));
+  EXPECT_EQ(err_, "");
+}
+
 TEST_F(TranchectlTest, QuotaIsChangedOnlyAsPreviewed) {
   ASSERT_EQ(Ctl({"quota", "set", "tv", "node-1", "50"}), 0);
   EXPECT_THAT(out_, HasSubstr("100 -> 50"));
@@ -207,11 +302,84 @@ TEST_F(TranchectlTest, QuotaShowsPoolAndNodes) {
   EXPECT_THAT(out_, HasSubstr("880"));  // spent by node-1
 }
 
-TEST_F(TranchectlTest, DrainNeedsYes) {
+TEST_F(TranchectlTest, QuotaShowMarksWhoLagsAndWhatIsNotReported) {
+  ASSERT_EQ(Ctl({"quota", "show", "tv"}), 0);
+  EXPECT_THAT(out_, HasSubstr("6 LAGS"));
+  EXPECT_THAT(out_, HasSubstr("12.2"));
+  EXPECT_THAT(out_, HasSubstr("0.4s"));
+  EXPECT_THAT(out_, testing::ContainsRegex("node-2 +4 +0 +0 +0 +- +- +- +- +- +0 +0 +-\n"));
+}
+
+TEST_F(TranchectlTest, WatchAsJsonPrintsOneObjectPerLineUntilTheClusterFails) {
+  admin_.looks_left = 3;
+  EXPECT_EQ(Ctl({"quota", "show", "tv", "--watch", "--interval", "1ms", "-o", "json"}), 2);
+  EXPECT_THAT(err_, HasSubstr("LEDGER_UNAVAILABLE"));
+  std::istringstream lines(out_);
+  int objects = 0;
+  for (std::string line; std::getline(lines, line); ++objects) {
+    EXPECT_EQ(nlohmann::json::parse(line)["slices"].size(), 3u);
+  }
+  EXPECT_EQ(objects, 3);
+}
+
+TEST_F(TranchectlTest, MoveSendsBothEndsAndPrintsWarnings) {
+  ASSERT_EQ(Ctl({"quota", "move", "tv", "--from", "node-1", "--to", "pool", "25"}), 0) << err_;
+  ASSERT_EQ(admin_.move_requests.size(), 1u);
+  EXPECT_TRUE(admin_.move_requests[0].preview());
+  EXPECT_EQ(admin_.move_requests[0].from(), "node-1");
+  EXPECT_EQ(admin_.move_requests[0].to(), "pool");
+  EXPECT_EQ(admin_.move_requests[0].units(), 25);
+  EXPECT_THAT(err_, HasSubstr("warning: mind the pool"));
+  ASSERT_EQ(Ctl({"quota", "move", "tv", "25", "--from", "node-1", "--to", "pool", "--yes", "-o", "json"}), 0);
+  EXPECT_EQ(admin_.move_requests.back().expected_quota_version(), 7);
+  EXPECT_EQ(nlohmann::json::parse(out_)["units_moved"], "25");
+  EXPECT_EQ(nlohmann::json::parse(out_)["warnings"][0], "mind the pool");
+}
+
+TEST_F(TranchectlTest, RebalanceSendsPolicyAndWeights) {
+  ASSERT_EQ(Ctl({"quota", "rebalance", "--policy", "weights", "--weight", "node-1=3", "--weight", "node-2=1", "tv"}), 0)
+      << err_;
+  const tranche::v1::RebalanceQuotaRequest& request = admin_.rebalance_requests[0];
+  EXPECT_EQ(request.sku_id(), "tv");
+  EXPECT_EQ(request.policy(), tranche::v1::REBALANCE_POLICY_WEIGHTS);
+  ASSERT_EQ(request.weights_size(), 2);
+  EXPECT_EQ(request.weights(1).node(), "node-2");
+  EXPECT_EQ(request.weights(1).weight(), 1);
+  ASSERT_EQ(Ctl({"quota", "rebalance", "tv"}), 0);
+  EXPECT_EQ(admin_.rebalance_requests[1].policy(), tranche::v1::REBALANCE_POLICY_EQUAL);
+  EXPECT_EQ(Ctl({"quota", "rebalance", "tv", "--weight", "node-1=3"}), 1) << "weights without their policy";
+  EXPECT_EQ(Ctl({"quota", "rebalance", "tv", "--policy", "weights"}), 1);
+  EXPECT_EQ(Ctl({"quota", "rebalance", "tv", "--policy", "weights", "--weight", "node-1"}), 1);
+  EXPECT_EQ(Ctl({"quota", "rebalance", "tv", "--policy", "even"}), 1);
+}
+
+TEST_F(TranchectlTest, DrainNeedsYesAndWaitsUnlessToldToExit) {
   ASSERT_EQ(Ctl({"node", "drain", "node-1"}), 0);
   EXPECT_FALSE(admin_.drained);
   ASSERT_EQ(Ctl({"node", "drain", "node-1", "-y"}), 0);
   EXPECT_TRUE(admin_.drained);
+  EXPECT_TRUE(admin_.stays);
+  EXPECT_THAT(out_, HasSubstr("SERVING -> DRAINING"));
+  ASSERT_EQ(Ctl({"node", "drain", "node-1", "-y", "--exit"}), 0);
+  EXPECT_FALSE(admin_.stays);
+}
+
+TEST_F(TranchectlTest, AuditStopsAtItsLimit) {
+  ASSERT_EQ(Ctl({"audit", "--sku", "tv", "--limit", "7", "-o", "json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out_)["entries"].size(), 7u);
+  ASSERT_EQ(Ctl({"audit", "--sku", "tv", "--limit", "1"}), 0);
+  EXPECT_THAT(out_, HasSubstr("stock 1000 -> 1500"));
+}
+
+TEST_F(TranchectlTest, AMistypedCommandIsMetWithASuggestion) {
+  EXPECT_EQ(Ctl({"sku", "shwo", "tv"}), 1);
+  EXPECT_THAT(err_, HasSubstr("did you mean \"show\"?"));
+  EXPECT_EQ(Ctl({"-o", "json", "quto", "show", "tv"}), 1);
+  EXPECT_THAT(err_, HasSubstr("did you mean \"quota\"?"));
+  EXPECT_EQ(Ctl({"stock", "delete", "tv", "5"}), 1);
+  EXPECT_THAT(err_, HasSubstr("there are: add, reduce"));
+  EXPECT_EQ(Ctl({"stock", "add", "tv"}), 1);
+  EXPECT_THAT(err_, Not(HasSubstr("did you mean"))) << "what is missing is an argument";
 }
 
 TEST_F(TranchectlTest, VerifyReturnsTwoWhenARuleIsBroken) {
@@ -265,11 +433,26 @@ TEST_F(TranchectlTest, HelpTeachesAndReturnsZero) {
   EXPECT_THAT(out_, HasSubstr("Examples"));
   EXPECT_EQ(CtlBare({"quota", "set", "--help"}), 0);
   EXPECT_THAT(out_, HasSubstr("tranchectl quota set tv node-3 200"));
+  for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{{"quota", "move"},
+                                                                                       {"quota", "rebalance"},
+                                                                                       {"quota", "freeze"},
+                                                                                       {"quota", "show"},
+                                                                                       {"stock", "reduce"},
+                                                                                       {"node", "drain"},
+                                                                                       {"node", "undrain"},
+                                                                                       {"audit"},
+                                                                                       {"zk", "rebuild"}}) {
+    std::vector<std::string> arguments = command;
+    arguments.push_back("--help");
+    EXPECT_EQ(CtlBare(arguments), 0);
+    EXPECT_THAT(out_, HasSubstr("Example")) << testing::PrintToString(command);
+  }
 }
 
 TEST_F(TranchectlTest, CompletionKnowsEveryCommand) {
   ASSERT_EQ(CtlBare({"completion", "bash"}), 0);
-  for (const char* word : {"'quota'", "rebalance", "'sku create'", "--opens-at", "drain", "reservation"}) {
+  for (const char* word :
+       {"'quota'", "rebalance", "'sku create'", "--opens-at", "drain", "undrain", "freeze", "audit", "reservation"}) {
     EXPECT_THAT(out_, HasSubstr(word));
   }
   EXPECT_THAT(out_, Not(HasSubstr("\x1b")));

@@ -1,128 +1,15 @@
 #include <gtest/gtest.h>
 
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "quota/coordination_paths.h"
-#include "quota/fake_coordination.h"
-#include "quota/quota_mover.h"
-#include "server/handlers/coordination_handler.h"
 #include "server/handlers/field_checks.h"
-#include "server/handlers/node_handler.h"
-#include "server/handlers/quota_handler.h"
+#include "server/handlers/node_directory.h"
 #include "server/handlers/quota_preview.h"
-#include "server/handlers/sku_handler.h"
-#include "server/handlers/stock_handler.h"
-#include "server/handlers/verify_handler.h"
-#include "storage/fake_ledger.h"
-#include "tests/unit/server/error_matchers.h"
-#include "tranche/internal/v1/coordination.pb.h"
+#include "tests/unit/server/admin_fixture.h"
 
 namespace tranche::server {
 namespace {
-
-constexpr char kActor[] = "tester";
-
-class QuietObserver : public quota::CoordinationObserver {
- public:
-  void OnChanged(const std::string&) override {}
-  void OnConnected() override {}
-  void OnDisconnected() override {}
-  void OnSessionExpired() override {}
-};
-
-class FixedSession : public quota::SessionSource {
- public:
-  std::shared_ptr<quota::Coordination> Session() override { return session; }
-  std::shared_ptr<quota::Coordination> session;
-};
-
-// Two registered nodes, "a" and "b", and the SKU "tv" with 100 units.
-class AdminHandlersTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    auto session = connector_.Connect(&observer_);
-    ASSERT_TRUE(session.ok());
-    sessions_.session = *std::move(session);
-    a_ = Register("a");
-    b_ = Register("b");
-    v1::CreateSkuRequest request;
-    *request.mutable_sku() = Tv();
-    ASSERT_TRUE(sku_.Create(request, kActor).ok());
-  }
-
-  static v1::Sku Tv() {
-    v1::Sku sku;
-    sku.set_sku_id("tv");
-    sku.set_title("A television");
-    sku.set_price_minor(19900);
-    sku.set_currency("EUR");
-    sku.set_stock(100);
-    return sku;
-  }
-
-  storage::IncarnationId Register(const std::string& name) {
-    const auto incarnation = ledger_.RegisterIncarnation(name, name + ":1");
-    EXPECT_TRUE(incarnation.ok());
-    internal::v1::NodeRegistration registration;
-    registration.set_name(name);
-    registration.set_address(name + ":1");
-    quota::Coordination& session = *sessions_.session;
-    EXPECT_TRUE(session.Create(quota::SlicesPath(*incarnation), "", quota::CreateMode::kPersistent).ok());
-    EXPECT_TRUE(
-        session.Create(quota::NodePath(*incarnation), registration.SerializeAsString(), quota::CreateMode::kEphemeral)
-            .ok());
-    return *incarnation;
-  }
-
-  v1::SetQuotaRequest SetRequest(const std::string& node, int64_t remaining, bool preview) {
-    v1::SetQuotaRequest request;
-    request.set_sku_id("tv");
-    request.set_node(node);
-    request.set_remaining(remaining);
-    request.set_preview(preview);
-    return request;
-  }
-
-  v1::Quota Quota() {
-    v1::GetQuotaRequest request;
-    request.set_sku_id("tv");
-    const auto response = quota_.Get(request);
-    EXPECT_TRUE(response.ok());
-    return response->quota();
-  }
-
-  static v1::Slice SliceIn(const v1::Quota& quota, storage::IncarnationId holder) {
-    for (const v1::Slice& slice : quota.slices()) {
-      if (slice.incarnation() == holder) return slice;
-    }
-    return v1::Slice();
-  }
-
-  // What the preview said and what came of it, but for the announcements.
-  static std::string WithoutAnnouncements(v1::Quota quota) {
-    for (v1::Slice& slice : *quota.mutable_slices()) slice.clear_announced_version();
-    return quota.DebugString();
-  }
-
-  storage::FakeClock clock_;
-  storage::FakeLedger ledger_{&clock_};
-  quota::FakeZookeeper zookeeper_;
-  quota::FakeConnector connector_{&zookeeper_};
-  QuietObserver observer_;
-  FixedSession sessions_;
-  quota::Announcer announcer_{&sessions_};
-  quota::QuotaMover mover_{&ledger_, &announcer_};
-  SkuHandler sku_{&ledger_, &announcer_};
-  StockHandler stock_{&ledger_, &announcer_};
-  QuotaHandler quota_{&ledger_, &mover_, &sessions_};
-  NodeHandler node_{&sessions_, &clock_};
-  VerifyHandler verify_{&ledger_};
-  CoordinationHandler coordination_{&sessions_};
-  storage::IncarnationId a_ = 0;
-  storage::IncarnationId b_ = 0;
-};
 
 TEST_F(AdminHandlersTest, CreateSkuFillsInDefaultsAndAnnounces) {
   v1::GetSkuRequest request;
@@ -333,41 +220,6 @@ TEST(QuotaPreviewTest, WithdrawsFirstAndNeverMoreThanThereIs) {
   EXPECT_EQ(SliceOf(after, 0).remaining, 0);
 }
 
-TEST_F(AdminHandlersTest, NodesAreListedDrainedAndFoundByNameOrIncarnation) {
-  v1::ListNodesRequest list;
-  list.set_page_size(1);
-  const auto first = node_.List(list);
-  ASSERT_TRUE(first.ok());
-  ASSERT_EQ(first->nodes_size(), 1);
-  EXPECT_EQ(first->nodes(0).name(), "a");
-  EXPECT_EQ(first->nodes(0).address(), "a:1");
-  list.set_page_token(first->next_page_token());
-  const auto second = node_.List(list);
-  ASSERT_EQ(second->nodes_size(), 1);
-  EXPECT_EQ(second->nodes(0).name(), "b");
-  EXPECT_EQ(second->next_page_token(), "");
-
-  v1::DrainNodeRequest drain;
-  drain.set_node(std::to_string(b_));
-  drain.set_preview(true);
-  ASSERT_TRUE(node_.Drain(drain, kActor).ok());
-  EXPECT_FALSE(sessions_.session->Get(quota::DrainPath(b_), quota::Watch::kNo).ok()) << "a preview changes nothing";
-  drain.set_preview(false);
-  EXPECT_TRUE(node_.Drain(drain, kActor)->node().draining());
-  EXPECT_TRUE(node_.Drain(drain, kActor).ok()) << "asking twice is harmless";
-  EXPECT_TRUE(sessions_.session->Get(quota::DrainPath(b_), quota::Watch::kNo).ok());
-  drain.set_node("nobody");
-  EXPECT_EQ(ReasonOf(node_.Drain(drain, kActor).status()), "NODE_NOT_FOUND");
-}
-
-TEST_F(AdminHandlersTest, ANameMeansItsNewestIncarnation) {
-  const storage::IncarnationId newer = Register("a");
-  const auto nodes = RequireLiveNodes(sessions_);
-  ASSERT_TRUE(nodes.ok());
-  EXPECT_EQ(ResolveNode(*nodes, "a")->incarnation, newer);
-  EXPECT_EQ(ResolveNode(*nodes, std::to_string(a_))->incarnation, a_);
-}
-
 TEST_F(AdminHandlersTest, WithoutCoordinationOnlyWhatNeedsItFails) {
   sessions_.session = nullptr;
   EXPECT_EQ(ReasonOf(node_.List({}).status()), "COORDINATION_UNAVAILABLE");
@@ -437,7 +289,9 @@ TEST_F(AdminHandlersTest, DumpShowsPayloadsAsJson) {
   EXPECT_FALSE(dump->znodes(1).ephemeral());
   request.set_path("slices");
   EXPECT_EQ(ReasonOf(coordination_.Dump(request).status()), "FIELD_INVALID");
-  EXPECT_EQ(RenderPayload("/balancer/leader", "x"), "eA==") << "not ours: base64";
+  EXPECT_EQ(RenderPayload("/balancer/leader", "balancer-1"), "balancer-1");
+  EXPECT_EQ(RenderPayload("/balancer/leader", "\n"), "Cg==") << "what would disturb a terminal is not shown as text";
+  EXPECT_EQ(RenderPayload("/balancer/x", "x"), "eA==") << "not ours: base64";
   EXPECT_EQ(RenderPayload("/nodes/1", "\xff"), "/w==") << "no message: base64";
 }
 

@@ -1,0 +1,318 @@
+// tranchectl against a real cluster: every command, as a table and as JSON.
+#include <gmock/gmock.h>
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/ctl/run.h"
+#include "quota/zookeeper/zookeeper_coordination.h"
+#include "tests/integration/sale_fixture.h"
+
+namespace tranche::testing {
+namespace {
+
+using nlohmann::json;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+
+constexpr absl::Duration kPatience = absl::Seconds(30);
+
+class DeafObserver : public quota::CoordinationObserver {
+ public:
+  void OnChanged(const std::string&) override {}
+  void OnConnected() override {}
+  void OnDisconnected() override {}
+  void OnSessionExpired() override {}
+};
+
+// Breaks like a pipe whose reader has seen enough lines.
+class PipeOfLines : public std::stringbuf {
+ public:
+  explicit PipeOfLines(int lines) : lines_(lines) {}
+
+ protected:
+  std::streamsize xsputn(const char* text, std::streamsize size) override {
+    if (lines_ <= 0) return 0;
+    for (std::streamsize i = 0; i < size; ++i) lines_ -= text[i] == '\n' ? 1 : 0;
+    return std::stringbuf::xsputn(text, size);
+  }
+
+ private:
+  int lines_;
+};
+
+class TranchectlClusterTest : public SaleTest {
+ protected:
+  void SetUp() override {
+    MiniClusterOptions options;
+    options.nodes = 2;
+    options.zookeeper_session_timeout = absl::Seconds(3);
+    StartCluster(options);
+  }
+
+  int Run(std::vector<std::string> arguments) {
+    // The second node answers: the first one is drained here and there.
+    arguments.insert(arguments.begin(), {"--endpoint", cluster_->endpoint(1)});
+    std::ostringstream out;
+    std::ostringstream err;
+    const int code = ctl::Run(std::move(arguments), out, err, /*color=*/false);
+    out_ = out.str();
+    err_ = err.str();
+    return code;
+  }
+  // What the command prints as a table.
+  std::string Table(const std::vector<std::string>& arguments) {
+    EXPECT_EQ(Run(arguments), 0) << ::testing::PrintToString(arguments) << ": " << err_;
+    return out_;
+  }
+  json Json(std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"-o", "json"});
+    EXPECT_EQ(Run(arguments), 0) << ::testing::PrintToString(arguments) << ": " << err_;
+    return json::parse(out_, nullptr, /*allow_exceptions=*/false);
+  }
+  // Asks again until it is so: what the balancer and the nodes do takes a moment.
+  void AwaitTrue(const char* what, const std::function<bool()>& is_so) {
+    const absl::Time give_up = absl::Now() + kPatience;
+    while (!is_so()) {
+      ASSERT_LT(absl::Now(), give_up) << "never: " << what << "; the last answer: " << out_ << err_;
+      std::this_thread::yield();
+    }
+  }
+
+  void CreateTv() {
+    ASSERT_EQ(Run({"sku", "create", "tv", "--stock", "100", "--price", "499.00"}), 0) << err_;
+    WaitUntilAnnounced("tv", 100);
+  }
+  // A frozen SKU stays as a command leaves it, for the next line of the test to look at.
+  void CreateFrozenTv() {
+    CreateTv();
+    ASSERT_EQ(Run({"quota", "freeze", "tv", "--yes"}), 0) << err_;
+  }
+  // By its place in the cluster; node names are addresses here.
+  std::string NameOf(int node) {
+    for (const json& listed : Json({"node", "list"})["nodes"]) {
+      if (listed["address"] == cluster_->endpoint(node)) return listed["name"];
+    }
+    ADD_FAILURE() << "node " << node << " is not listed: " << out_;
+    return "";
+  }
+  std::string StateOf(int node) {
+    for (const json& listed : Json({"node", "list"})["nodes"]) {
+      if (listed["address"] == cluster_->endpoint(node)) return listed["state"];
+    }
+    return "";
+  }
+  // Units that remain at a node, or in the pool.
+  int64_t Remaining(const std::string& name, const std::string& sku = "tv") {
+    for (const json& slice : Json({"quota", "show", sku})["slices"]) {
+      const bool pool = slice["incarnation"] == "0";
+      if (name == (pool ? "pool" : slice["node_name"])) return std::stoll(slice["remaining"].get<std::string>());
+    }
+    return 0;
+  }
+  // What `zk rebuild` still finds missing.
+  int64_t Missing() {
+    int64_t missing = 0;
+    for (const auto& [kind, count] : Json({"zk", "rebuild"}).items()) {
+      if (count.is_object()) missing += std::stoll(count["missing"].get<std::string>());
+    }
+    return missing;
+  }
+
+  std::string out_;
+  std::string err_;
+};
+
+TEST_F(TranchectlClusterTest, SkusAndStock) {
+  CreateTv();
+  ASSERT_EQ(Run({"sku", "create", "spare", "--stock", "12", "--no-presplit"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("ON DEMAND"));
+  EXPECT_THAT(Table({"sku", "list"}), ContainsRegex("tv +OPEN +100 .*PRESPLIT"));
+  EXPECT_EQ(Json({"sku", "list"})["skus"].size(), 2u);
+  EXPECT_EQ(Json({"sku", "show", "spare"})["on_demand"], true);
+  // The balancer has gone round: what came after is announced. And this one's units are still in the pool.
+  OpenSale("phone", 10);
+  EXPECT_EQ(Remaining("pool", "spare"), 12);
+
+  EXPECT_THAT(Table({"stock", "add", "tv", "50"}), HasSubstr("100 -> 150"));
+  EXPECT_THAT(err_, HasSubstr("--yes --expect-stock 100"));
+  EXPECT_EQ(Json({"sku", "show", "tv"})["stock"], "100") << "a preview changes nothing";
+  EXPECT_EQ(Json({"stock", "add", "tv", "50", "--yes", "--expect-stock", "100"})["after"]["stock"], "150");
+  EXPECT_EQ(Run({"stock", "add", "tv", "50", "--yes", "--expect-stock", "100"}), 2);
+  EXPECT_THAT(err_, HasSubstr("STOCK_CHANGED"));
+  EXPECT_THAT(err_, ContainsRegex("now 150, last changed by .*@.* at 20.*add_stock"));
+  EXPECT_EQ(Json({"stock", "reduce", "tv", "500"})["units_taken"], "150");
+  const json reduced = Json({"stock", "reduce", "tv", "30", "-y"});
+  EXPECT_EQ(reduced["units_taken"], "30");
+  EXPECT_EQ(reduced["before"]["stock"], "150");
+  EXPECT_EQ(reduced["after"]["stock"], "120");
+  EXPECT_THAT(Table({"stock", "reduce", "tv", "500", "--yes"}), HasSubstr("120 -> 0"));
+  EXPECT_THAT(err_, HasSubstr("Only 120 of 500"));
+
+  EXPECT_THAT(Table({"sku", "close", "tv", "--yes"}), HasSubstr("OPEN -> CLOSED"));
+  EXPECT_EQ(Run({"sku", "show", "radio"}), 2);
+  EXPECT_THAT(err_, HasSubstr("SKU_NOT_FOUND"));
+  CheckLedger();
+}
+
+TEST_F(TranchectlClusterTest, QuotaIsMovedRebalancedFrozenAndThawed) {
+  CreateTv();
+  const std::string first = NameOf(0);
+  const std::string second = NameOf(1);
+  EXPECT_THAT(Table({"quota", "freeze", "tv"}), HasSubstr("PRESPLIT -> PRESPLIT, FROZEN"));
+  EXPECT_EQ(Json({"sku", "show", "tv"})["quota_frozen"], false) << "a preview changes nothing";
+  EXPECT_EQ(Json({"quota", "freeze", "tv", "--yes"})["after"]["quota_frozen"], true);
+  EXPECT_THAT(Table({"sku", "show", "tv"}), HasSubstr("FROZEN"));
+
+  ASSERT_EQ(Run({"quota", "set", "tv", first, "10", "--yes"}), 0) << err_;
+  EXPECT_EQ(Remaining(second), 90);
+  EXPECT_THAT(Table({"quota", "move", "tv", "--from", second, "--to", first, "20"}), HasSubstr("10 -> 30"));
+  EXPECT_EQ(Remaining(first), 10) << "a preview changes nothing";
+  const json moved = Json({"quota", "move", "tv", "--from", second, "--to", first, "20", "--yes"});
+  EXPECT_EQ(moved["units_moved"], "20");
+  EXPECT_EQ(moved["warnings"].size(), 0u);
+  EXPECT_EQ(Run({"quota", "move", "tv", "--from", first, "--to", "pool", "31", "--yes"}), 2);
+  EXPECT_THAT(err_, HasSubstr("INSUFFICIENT_UNITS"));
+  EXPECT_THAT(err_, HasSubstr("Only 30 units remain"));
+  ASSERT_EQ(Run({"quota", "move", "tv", "--from", first, "--to", "pool", "30", "--yes"}), 0) << err_;
+  OpenSale("phone", 10);  // the balancer goes round
+  EXPECT_EQ(Remaining("pool"), 30) << "frozen";
+
+  EXPECT_THAT(Table({"quota", "rebalance", "tv", "--policy", "weights", "--weight", first + "=1"}),
+              HasSubstr("70 -> 0"));
+  EXPECT_THAT(err_, HasSubstr("left with nothing: " + second));
+  ASSERT_EQ(Run({"quota", "rebalance", "tv", "--policy", "weights", "--weight", first + "=3", "--weight", second + "=1",
+                 "--yes"}),
+            0)
+      << err_;
+  EXPECT_EQ(Remaining(first), 75);
+  ASSERT_EQ(Run({"quota", "rebalance", "tv", "--yes"}), 0) << err_;
+  EXPECT_EQ(Remaining(first), 50);
+  EXPECT_EQ(Json({"quota", "rebalance", "tv", "--policy", "demand", "--yes"})["warnings"].size(), 1u)
+      << "nobody asks for it";
+  EXPECT_EQ(Run({"quota", "rebalance", "tv", "--policy", "weights", "--weight", "nobody=1"}), 2);
+  EXPECT_THAT(err_, HasSubstr("NODE_NOT_FOUND"));
+
+  ASSERT_EQ(Run({"quota", "move", "tv", "--from", first, "--to", "pool", "30", "--yes"}), 0) << err_;
+  EXPECT_EQ(Json({"quota", "thaw", "tv", "--yes"})["after"]["quota_frozen"], false);
+  WaitUntilAnnounced("tv", 100);
+  EXPECT_THAT(Table({"quota", "move", "tv", "--from", first, "--to", "pool", "1"}), HasSubstr("0 -> 1"));
+  EXPECT_THAT(err_, HasSubstr("quota freeze tv")) << "what is thawed does not stay in the pool";
+  CheckLedger();
+}
+
+TEST_F(TranchectlClusterTest, AnOutdatedVersionIsRefusedWithWhoWasQuicker) {
+  CreateFrozenTv();
+  const std::string first = NameOf(0);
+  const std::string seen = Json({"quota", "show", "tv"})["quota_version"];
+  ASSERT_EQ(Run({"quota", "set", "tv", first, "10", "--yes", "--expect-version", seen}), 0) << err_;
+  EXPECT_EQ(Run({"quota", "set", "tv", first, "20", "--yes", "--expect-version", seen}), 2);
+  EXPECT_THAT(err_, HasSubstr("QUOTA_VERSION_CHANGED"));
+  EXPECT_THAT(err_, ContainsRegex("last changed by .*@.* at 20.*move_units"));
+  EXPECT_EQ(Remaining(first), 10);
+
+  const json audit = Json({"audit", "--sku", "tv", "--limit", "2"});
+  ASSERT_EQ(audit["entries"].size(), 2u);
+  EXPECT_EQ(audit["entries"][0]["action"], "move_units");
+  EXPECT_THAT(audit["entries"][0]["actor"], HasSubstr("@"));
+  EXPECT_EQ(audit["entries"][1]["action"], "freeze_quota");
+  EXPECT_THAT(Table({"audit", "--sku", "tv", "--limit", "1"}), ContainsRegex("move_units +tv .*50 -> 10"));
+  EXPECT_EQ(Run({"audit", "--sku", "radio"}), 2);
+}
+
+TEST_F(TranchectlClusterTest, QuotaShowTellsWhatTheNodesReport) {
+  CreateTv();
+  const auto client = ClientOf({cluster_->endpoint(0)});
+  ASSERT_TRUE(client->Create({.sku = "tv", .user = "alice", .reservation_id = ""}).ok());
+  const std::string first = NameOf(0);
+  // Its report follows, and names the SKU while there are requests.
+  AwaitTrue("a report names the SKU", [&] {
+    const auto again =
+        client->Create({.sku = "tv", .user = absl::StrCat("b", absl::GetCurrentTimeNanos()), .reservation_id = ""});
+    for (const json& slice : Json({"quota", "show", "tv"})["slices"]) {
+      if (slice.contains("node_name") && slice["node_name"] == first && slice.contains("report") &&
+          slice["report"].contains("activity")) {
+        return slice["report"]["activity"]["grants_per_s"].get<double>() > 0;
+      }
+    }
+    return false;
+  });
+  EXPECT_THAT(Table({"quota", "show", "tv"}), ContainsRegex("[0-9.]+s"));
+  EXPECT_THAT(out_, HasSubstr("presplit"));
+
+  PipeOfLines pipe(3);
+  std::ostream out(&pipe);
+  std::ostringstream err;
+  EXPECT_EQ(ctl::Run({"--endpoint", cluster_->endpoint(1), "quota", "show", "tv", "--watch", "--interval", "10ms", "-o",
+                      "json"},
+                     out, err, /*color=*/false),
+            0)
+      << err.str();
+  std::istringstream lines(pipe.str());
+  int objects = 0;
+  for (std::string line; std::getline(lines, line); ++objects) EXPECT_EQ(json::parse(line)["sku_id"], "tv");
+  EXPECT_EQ(objects, 3);
+}
+
+TEST_F(TranchectlClusterTest, NodesAreDrainedUndrainedAndEnded) {
+  CreateTv();
+  const std::string first = NameOf(0);
+  EXPECT_THAT(Table({"node", "list"}), ContainsRegex("SERVING.*SERVING"));
+  EXPECT_THAT(Table({"node", "drain", first}), HasSubstr("SERVING -> DRAINING"));
+  EXPECT_EQ(StateOf(0), "NODE_STATE_SERVING") << "a preview changes nothing";
+  EXPECT_EQ(Json({"node", "drain", first, "--yes"})["before"]["state"], "NODE_STATE_SERVING");
+  AwaitTrue("DRAINED", [&] { return StateOf(0) == "NODE_STATE_DRAINED"; });
+  EXPECT_THAT(Table({"node", "list"}), HasSubstr("DRAINED"));
+  EXPECT_EQ(Remaining(first), 0);
+  EXPECT_EQ(Run({"quota", "set", "tv", first, "10", "--yes"}), 2);
+  EXPECT_THAT(err_, HasSubstr("NODE_DRAINING"));
+  EXPECT_THAT(err_, HasSubstr("undrain"));
+
+  EXPECT_THAT(Table({"node", "undrain", first, "--yes"}), HasSubstr("DRAINED -> SERVING"));
+  AwaitTrue("units again", [&] { return Remaining(first) > 0; });
+  EXPECT_THAT(Table({"audit", "--limit", "200"}), HasSubstr("undrain_incarnation"));
+
+  ASSERT_EQ(Run({"node", "drain", first, "--exit", "--yes"}), 0) << err_;
+  const auto status = cluster_->node(0).process().Wait(kPatience);
+  ASSERT_TRUE(status.ok()) << status.status();
+  EXPECT_EQ(*status, 0);
+  WaitUntilAnnounced("tv", 100);
+  EXPECT_EQ(Run({"node", "undrain", first, "--yes"}), 2);
+  EXPECT_THAT(err_, HasSubstr("NODE_NOT_FOUND"));
+  EXPECT_THAT(Table({"verify"}), HasSubstr("ok:"));
+}
+
+TEST_F(TranchectlClusterTest, TheTreeIsShownAndRestored) {
+  CreateTv();
+  EXPECT_EQ(Json({"zk", "rebuild"})["preview"], true);
+  EXPECT_EQ(Missing(), 0);
+  EXPECT_THAT(Table({"zk", "dump"}), ContainsRegex("/balancer/leader +[0-9]+ +ephemeral +[a-z]")) << "as text";
+  EXPECT_GT(Json({"zk", "dump", "/slices"})["znodes"].size(), 2u);
+
+  // Without the balancer, which would mend it as well.
+  ASSERT_TRUE(cluster_->balancer(0).Kill().ok());
+  DeafObserver observer;
+  quota::ZookeeperConnector connector(
+      {.servers = cluster_->zookeeper().connect_string(), .root = cluster_->zookeeper_root()});
+  const auto session = connector.Connect(&observer);
+  ASSERT_TRUE(session.ok()) << session.status();
+  std::vector<std::string> slices;
+  for (const json& znode : Json({"zk", "dump", "/slices"})["znodes"]) {
+    if (znode["path"].get<std::string>().ends_with("/tv")) slices.push_back(znode["path"]);
+  }
+  ASSERT_EQ(slices.size(), 2u);
+  for (const std::string& path : slices) ASSERT_TRUE((*session)->Delete(path, quota::kAnyVersion).ok());
+  EXPECT_EQ(Missing(), 2);
+  EXPECT_THAT(err_, HasSubstr("--yes"));
+  EXPECT_THAT(Table({"zk", "rebuild", "--yes"}), ContainsRegex("slices +2 +2 +0"));
+  EXPECT_EQ(Missing(), 0);
+  WaitUntilAnnounced("tv", 100);
+}
+
+}  // namespace
+}  // namespace tranche::testing
