@@ -64,14 +64,20 @@ class Tally:
         answers = sum(counts.values())
         return answers >= ENOUGH_ANSWERS * self._rate * BUCKET_S and counts.get("success", 0) >= WELL_SHARE * answers
 
-    def well_since(self, began):
-        """When the callers were well again after `began`, at the end of a bucket; None: not yet, or not known yet."""
-        run = 0
+    def well_since(self, began, until):
+        """Since when, not before `began`, the callers have been well without a break up to `until` and a little longer.
+
+        None: they are not well yet, or nobody knows yet.
+        """
+        since, run = began, 0
         # The newest bucket may still grow.
-        for bucket in range(bucket_of(began) + 1, self._newest):
-            run = run + 1 if self._well(bucket) else 0
-            if run == WELL_BUCKETS:
-                return max(began, (bucket + 1 - WELL_BUCKETS) * BUCKET_S)
+        for bucket in range(bucket_of(began), self._newest):
+            if not self._well(bucket):
+                since, run = (bucket + 1) * BUCKET_S, 0
+                continue
+            run += 1
+            if run >= WELL_BUCKETS and (bucket + 1) * BUCKET_S >= until:
+                return max(began, since)
         return None
 
     def failed_between(self, began, ended):
@@ -101,9 +107,9 @@ class AnswersTail:
         self._stop.set()
         self._thread.join()
 
-    def well_since(self, began):
+    def well_since(self, began, until):
         with self.lock:
-            return self.tally.well_since(began)
+            return self.tally.well_since(began, until)
 
     def failed_between(self, began, ended):
         with self.lock:

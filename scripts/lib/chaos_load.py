@@ -16,6 +16,8 @@ CALL_TIMEOUT_S = 120
 LOW_S, FULL_S = 1.0, 2.5
 # What is delivered to see whether units get out of the pool, in seconds of demand.
 DELIVERY_S = 0.2
+# Of a request; generous, so that a busy machine is not taken for a broken cluster.
+TIMEOUT_MS = 5000
 PRICE = "9.99"
 CURRENCY = "EUR"
 
@@ -54,7 +56,7 @@ class Buyers:
         self.answers_file = cluster.folder / "answers"
         self.summary_file = cluster.folder / "load-summary.json"
         command = [BIN / "tranche-load", "--endpoints", ",".join(cluster.node_addresses()), "--rate", rate]
-        command += ["--requests", 0, "--duration", "100h", "--timeout-ms", 3000, "--no-progress"]
+        command += ["--requests", 0, "--duration", "100h", "--timeout-ms", TIMEOUT_MS, "--no-progress"]
         for sku in skus:
             command += ["--sku", sku]
         command += ["--answers", self.answers_file, "--summary", self.summary_file]

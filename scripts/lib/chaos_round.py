@@ -60,7 +60,7 @@ class Rounds:
         """Waits until there is something to lose: units with the nodes, and callers who get them."""
         self._warehouse.open()
         began, deadline = time.time(), time.monotonic() + SUPPLY_TIMEOUT_S
-        while self._buyers.answers.well_since(began) is None:
+        while self._buyers.answers.well_since(began, began) is None:
             if time.monotonic() > deadline:
                 raise ClusterError(f"the sale does not get going within {SUPPLY_TIMEOUT_S} s: {self._whereabouts()}")
             time.sleep(INTERVAL_S)
@@ -88,7 +88,8 @@ class Rounds:
         deadline = time.monotonic() + RECOVERY_TIMEOUT_S
         well = None
         while recovery.done() is None or well is None:
-            well = self._buyers.answers.well_since(recovery.began)
+            if recovery.done() is not None:
+                well = self._buyers.answers.well_since(recovery.began, max(recovery.done(), healed))
             if time.monotonic() > deadline:
                 missing = recovery.waits_for() if recovery.done() is None else ["the callers"]
                 result.violations.append(f"not well {time.time() - healed:.0f} s after the end of the fault: "
