@@ -35,9 +35,15 @@ def fault_names(text):
     return names
 
 
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """Wrong usage is 1, as everywhere in Tranche; 2 is kept for "not possible here"."""
+        self.exit(1, f"{self.prog}: {message}\n")
+
+
 def parse_options(argv):
-    parser = argparse.ArgumentParser(prog="scripts/chaos", usage="see scripts/chaos --help", add_help=False,
-                                     allow_abbrev=False)
+    parser = Parser(prog="scripts/chaos", usage="see scripts/chaos --help", add_help=False,
+                    allow_abbrev=False)
     parser.add_argument("--duration", type=at_least_one, default=300)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--nodes", type=at_least_one, default=5)

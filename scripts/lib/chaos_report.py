@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 KILLS = ("node-kill", "node-stop")
 
@@ -9,12 +10,16 @@ KILLS = ("node-kill", "node-stop")
 def quantile(values, share):
     """The nearest rank."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def _seconds(values):
     known = [value for value in values if value is not None]
-    return f"{quantile(known, 0.5):.1f} / {max(known):.1f}" if known else "-"
+    if not values:
+        return "-"
+    times = f"{quantile(known, 0.5):.1f} / {max(known):.1f}" if known else ""
+    never = len(values) - len(known)
+    return f"{times} {never} never".strip() if never else times
 
 
 def by_fault(rounds):

@@ -37,6 +37,12 @@ class Round:
     violations: list = dataclasses.field(default_factory=list)
 
 
+def unforgivable(failed):
+    """Failures that a fault in good order has no right to cause; being out of units for a moment is no failure of it."""
+    return [f"{count} requests failed with {outcome}" for outcome, count in sorted(failed.items())
+            if outcome != "EXHAUSTED_HERE"]
+
+
 class Rounds:
     def __init__(self, cluster, victims, buyers, warehouse, watch):
         self._cluster, self._victims = cluster, victims
@@ -102,6 +108,8 @@ class Rounds:
             setattr(result, field, None if at is None else max(0.0, at - recovery.began))
         result.stuck_units = recovery.stuck_units or 0
         result.failed = dict(self._buyers.answers.failed_between(recovery.began, result.ended))
+        if FAULTS[result.fault].graceful:
+            result.violations += unforgivable(result.failed)
 
     def _sell_out(self, result):
         """No more supply: the demand must find every unit that is left."""
