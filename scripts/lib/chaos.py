@@ -87,7 +87,7 @@ def run_rounds(options, servers, watch):
     try:
         warehouse.create_skus()
         buyers = Buyers(servers, SKUS, options.rate)
-        victims = Victims(servers, operator, watch, random.Random(options.seed), options.session_timeout_ms / 1000)
+        victims = Victims(servers, operator, watch, random.Random(options.seed))
         runner = Rounds(servers, victims, buyers, warehouse, watch)
         rounds, began = [], time.monotonic()
         for name in schedule(options):
@@ -147,7 +147,7 @@ def run(options, folder):
         servers.start()
         say(f"{options.nodes} front nodes, {options.balancers} balancers, 3 ZooKeeper servers, PostgreSQL: up after "
             f"{time.monotonic() - started:.1f} s")
-        watch = UnitsWatch(servers.ledger)
+        watch = UnitsWatch(servers.ledger, folder / "units.log")
         rounds, load, verify = run_rounds(options, servers, watch)
         result = judge(options, servers, watch, rounds, load, verify)
     finally:

@@ -8,7 +8,6 @@ import dataclasses
 import time
 
 from chaos_cluster import CLIENT, POSTGRES, ROOT_ZNODE, wait_until
-from chaos_zookeeper import ZookeeperError
 from cluster import ClusterError
 
 JOIN_TIMEOUT_S = 60
@@ -30,6 +29,8 @@ class Blow:
     # Incarnations that cannot sell because of it.
     unable: set
     hold_s: float = 0
+    # What the hit ones hold is idle, not lost: others fetch it only when they need it. So there is no supply meanwhile.
+    starve: bool = False
     notes: list = dataclasses.field(default_factory=list)
 
 
@@ -47,9 +48,10 @@ def fault(name, text, graceful=False):
 class Victims:
     """Chooses whom to hit, by the seed, and keeps the books on who is hit."""
 
-    def __init__(self, cluster, operator, watch, random, session_s):
-        self.cluster, self.operator, self.watch = cluster, operator, watch
-        self.random, self.session_s = random, session_s
+    def __init__(self, cluster, operator, watch, random):
+        self.cluster, self.operator, self.watch, self.random = cluster, operator, watch, random
+        self.session_s = cluster.options.session_timeout_ms / 1000
+        self.statement_s = cluster.options.statement_timeout_ms / 1000
 
     def node(self):
         return self.random.choice(self.cluster.able_nodes())
@@ -60,6 +62,10 @@ class Victims:
 
     def moment(self):
         return self.random.uniform(0.2, 1.5)
+
+    def past_statement(self):
+        """Long enough to give up a database that does not answer, and for others to take over."""
+        return self.past_session() + 2 * self.statement_s
 
     def around_session(self):
         """Sometimes shorter than a session, more often longer."""
@@ -121,10 +127,11 @@ def node_stop(victims):
     victims.able_again(node)
 
 
-def _cut_node(victims, hosts, way, hold_s):
+def _cut_node(victims, hosts, way, hold_s, starve=False):
     node = victims.node()
     words = {"both": "", "out": ", what it sends", "in": ", what it is sent"}
     blow = victims.blow(node.name + words[way], [node], hold_s)
+    blow.starve = starve
     victims.part([node.host], hosts, way)
     yield blow
     victims.cluster.network.carry_all()
@@ -147,22 +154,22 @@ def node_oneway_zookeeper(victims):
 
 @fault("node-cut-postgres", "a front node is cut off from PostgreSQL only")
 def node_cut_postgres(victims):
-    return _cut_node(victims, [POSTGRES], "both", victims.around_session())
+    return _cut_node(victims, [POSTGRES], "both", victims.past_statement(), starve=True)
 
 
 @fault("node-oneway-postgres", "the same, in one direction only")
 def node_oneway_postgres(victims):
-    return _cut_node(victims, [POSTGRES], _one_way(victims), victims.past_session())
+    return _cut_node(victims, [POSTGRES], _one_way(victims), victims.past_statement(), starve=True)
 
 
 @fault("node-cut-clients", "a front node is cut off from the callers only")
 def node_cut_clients(victims):
-    return _cut_node(victims, [CLIENT], "both", victims.around_session())
+    return _cut_node(victims, [CLIENT], "both", victims.past_session(), starve=True)
 
 
 @fault("node-oneway-clients", "the same, in one direction only")
 def node_oneway_clients(victims):
-    return _cut_node(victims, [CLIENT], _one_way(victims), victims.past_session())
+    return _cut_node(victims, [CLIENT], _one_way(victims), victims.past_session(), starve=True)
 
 
 @fault("rolling-restart", "every front node is restarted, one after the other (SIGTERM)", graceful=True)
@@ -239,9 +246,9 @@ def leader_stop(victims):
     leader.resume()
 
 
-def _cut_leader(victims, hosts):
+def _cut_leader(victims, hosts, hold_s):
     leader = victims.cluster.leading_balancer()
-    blow = victims.blow(leader.name, hold_s=victims.past_session())
+    blow = victims.blow(leader.name, hold_s=hold_s)
     victims.part([leader.host], hosts)
     yield blow
     victims.cluster.network.carry_all()
@@ -249,12 +256,12 @@ def _cut_leader(victims, hosts):
 
 @fault("leader-cut-postgres", "the leading balancer is cut off from PostgreSQL only")
 def leader_cut_postgres(victims):
-    return _cut_leader(victims, [POSTGRES])
+    return _cut_leader(victims, [POSTGRES], victims.past_statement())
 
 
 @fault("leader-cut-zookeeper", "the leading balancer is cut off from ZooKeeper only")
 def leader_cut_zookeeper(victims):
-    return _cut_leader(victims, zookeeper_hosts(victims.cluster))
+    return _cut_leader(victims, zookeeper_hosts(victims.cluster), victims.past_session())
 
 
 # ZooKeeper
@@ -298,14 +305,8 @@ def _delete_tree(victims):
     """Everybody goes on with what it holds and must find its way back into the tree."""
     blow = victims.blow(ROOT_ZNODE, victims.cluster.able_nodes())
     victims.able_again(*victims.cluster.nodes)
-    for last_try in (False, False, True):
-        try:
-            with victims.cluster.session() as session:
-                blow.notes.append(f"{session.delete_tree(ROOT_ZNODE)} znodes")
-            return blow
-        except ZookeeperError:
-            if last_try:
-                raise
+    with victims.cluster.session() as session:
+        blow.notes.append(f"{session.delete_tree(ROOT_ZNODE)} znodes")
     return blow
 
 

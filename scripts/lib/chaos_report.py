@@ -33,14 +33,27 @@ def by_fault(rounds):
             str(len(ones)),
             _seconds([one["healed_s"] for one in ones]),
             _seconds([one["holders_s"] for one in ones if one["stuck_units"]]),
-            _seconds([one["units_s"] for one in ones]),
+            _seconds([one["pool_s"] for one in ones]),
             _seconds([one["callers_s"] for one in ones]),
+            _seconds([one["recovered_s"] for one in ones]),
             f"{sum(sum(one['failed'].values()) for one in ones):,}",
             _seconds([one["empty_s"] for one in ones]),
         ]
 
 
-HEADER = ["fault", "times", "lasted", "units freed", "all sellable", "callers well", "failed", "sold to zero"]
+HEADER = ["fault", "times", "lasted", "units freed", "pool out", "callers well", "recovered", "failed", "sold to zero"]
+
+
+MEANING = [
+    "Seconds since the fault began, p50 / max, until:",
+    "- units freed: nothing was left with those who could not sell, or they sold again;",
+    "- pool out: stock that was added during the fault had left the pool;",
+    "- callers well: requests were answered with reservations as before;",
+    "- recovered: all three; all units are sellable.",
+    "Failed: requests meanwhile that got neither a reservation nor \"sold out\". Sold to zero: seconds from the last",
+    "supply until the demand had found every unit.",
+    "",
+]
 
 
 def table(rounds):
@@ -62,7 +75,7 @@ def lines(result):
     yield ""
     yield from table(result["rounds"])
     yield ""
-    yield "Seconds since the fault began, p50 / max; \"sold to zero\" since the last unit was added."
+    yield from MEANING
     goal = result["session_s"] + 1
     freed = [one["holders_s"] for one in result["rounds"]
              if one["fault"] in KILLS and one["stuck_units"] and one["holders_s"] is not None]
@@ -90,7 +103,7 @@ def round_line(since_start_s, one):
     failed = ", ".join(f"{count} {outcome}" for outcome, count in sorted(one.failed.items())) or "none"
     notes = f" ({'; '.join(one.notes)})" if one.notes else ""
     return (f"{since_start_s:6.1f} s  {one.fault} {one.target}: {one.stuck_units} units stuck, freed {known(one.holders_s)}, "
-            f"all sellable {known(one.units_s)}, callers well {known(one.callers_s)}, failed: {failed}, "
+            f"pool out {known(one.pool_s)}, callers well {known(one.callers_s)}, failed: {failed}, "
             f"sold to zero {known(one.empty_s)}{notes}")
 
 

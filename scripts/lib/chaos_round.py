@@ -25,12 +25,12 @@ class Round:
     ended: float = 0  # when everything was well again
     healed_s: float = 0
     stuck_units: int = 0
-    # Until nothing was left with those that could not sell, until the pool gave out units again, and both.
+    # Until nothing was left with those that could not sell; until new stock got out of the pool; until the callers were
+    # as well as before; and all of these.
     holders_s: float = None
     pool_s: float = None
-    units_s: float = None
-    # Until the callers were as well as before.
     callers_s: float = None
+    recovered_s: float = None
     failed: dict = dataclasses.field(default_factory=dict)
     empty_s: float = None
     notes: list = dataclasses.field(default_factory=list)
@@ -80,15 +80,23 @@ class Rounds:
         for sample in self._watch.samples():
             recovery.see(sample)
         self._watch.follow(recovery)
+        if blow.starve:
+            self._warehouse.close()
+            self._hold(blow, lambda: recovery.holders_done is not None)
         self._warehouse.open(blow.unable)
         self._warehouse.deliver(recovery)
-        time.sleep(max(0.0, blow.began + blow.hold_s - time.time()))
+        self._hold(blow, lambda: False)
         next(steps, None)
         healed = time.time()
         recovery.heal(healed)
         result.healed_s = healed - blow.began
         self._await_recovery(recovery, healed, result)
         result.notes = blow.notes
+
+    @staticmethod
+    def _hold(blow, enough):
+        while time.time() < blow.began + blow.hold_s and not enough():
+            time.sleep(INTERVAL_S)
 
     def _await_recovery(self, recovery, healed, result):
         deadline = time.monotonic() + RECOVERY_TIMEOUT_S
@@ -104,8 +112,10 @@ class Rounds:
             time.sleep(INTERVAL_S)
         result.ended = max(recovery.done() or time.time(), well or time.time())
         for field, at in (("holders_s", recovery.holders_done), ("pool_s", recovery.pool_done),
-                          ("units_s", recovery.done()), ("callers_s", well)):
+                          ("callers_s", well)):
             setattr(result, field, None if at is None else max(0.0, at - recovery.began))
+        parts = (result.holders_s, result.pool_s, result.callers_s)
+        result.recovered_s = None if None in parts else max(parts)
         result.stuck_units = recovery.stuck_units or 0
         result.failed = dict(self._buyers.answers.failed_between(recovery.began, result.ended))
         if FAULTS[result.fault].graceful:

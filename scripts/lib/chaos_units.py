@@ -96,8 +96,9 @@ class Recovery:
 class UnitsWatch:
     """A thread that samples the ledger, also while PostgreSQL comes and goes."""
 
-    def __init__(self, ledger):
-        self._ledger = ledger
+    def __init__(self, ledger, log_file):
+        """Also writes what it sees to `log_file`, a line per change, for people who look for a reason."""
+        self._ledger, self._log = ledger, open(log_file, "w", buffering=1)
         self._lock = threading.Lock()
         self._samples = collections.deque(maxlen=MOST_SAMPLES)
         self._recoveries = []
@@ -108,6 +109,7 @@ class UnitsWatch:
     def stop(self):
         self._stop.set()
         self._thread.join()
+        self._log.close()
 
     def samples(self):
         with self._lock:
@@ -145,6 +147,9 @@ class UnitsWatch:
 
     def _add(self, sample):
         with self._lock:
+            if not self._samples or self._samples[-1].held != sample.held:
+                held = " ".join(f"{sku}@{holder}={units}" for (holder, sku), units in sorted(sample.held.items()))
+                self._log.write(f"{sample.at:.3f} {held}\n")
             self._samples.append(sample)
             for recovery in self._recoveries:
                 recovery.see(sample)

@@ -6,9 +6,11 @@ import struct
 
 PORT = 2181
 TIMEOUT_S = 2
-DELETE, GET_DATA, GET_CHILDREN, CLOSE = 2, 4, 8, -11
-NO_NODE, NOT_EMPTY = -101, -111
+DELETE, GET_DATA, GET_CHILDREN, MULTI, CLOSE = 2, 4, 8, 14, -11
+NO_NODE = -101
 ANY_VERSION = -1
+# The tree changes with every move of units.
+DELETE_TRIES = 200
 
 
 class ZookeeperError(Exception):
@@ -78,17 +80,27 @@ class Session:
         return names
 
     def delete_tree(self, path):
-        """Deletes the znode and all below it, also what others add meanwhile, and returns how many there were."""
-        deleted = 0
-        while True:
-            for child in self.children(path):
-                deleted += self.delete_tree(f"{path}/{child}")
-            error, _ = self._call(DELETE, _string(path) + struct.pack(">i", ANY_VERSION))
-            if error == NO_NODE:
-                return deleted
-            if error != NOT_EMPTY:
-                _check(error, path)
-                return deleted + 1
+        """Deletes the znode and all below it at one stroke, and returns how many there were."""
+        for _ in range(DELETE_TRIES):
+            paths = self._tree(path)
+            if self._delete_all(reversed(paths)):
+                return len(paths)
+        raise ZookeeperError(f"{path}: it changes faster than it can be deleted")
+
+    def _tree(self, path):
+        """The path and all below it, parents first; empty when there is none."""
+        paths = [path] if self.get(path) is not None else []
+        for parent in paths:
+            paths += [f"{parent}/{child}" for child in self.children(parent)]
+        return paths
+
+    def _delete_all(self, paths):
+        """One transaction; False: somebody changed something meanwhile, and nothing was deleted."""
+        operations = b"".join(struct.pack(">i?i", DELETE, False, -1) + _string(path) + struct.pack(">i", ANY_VERSION)
+                              for path in paths)
+        error, reply = self._call(MULTI, operations + struct.pack(">i?i", -1, True, -1))
+        _check(error, "multi")
+        return struct.unpack_from(">i", reply)[0] == DELETE
 
     def _call(self, operation, body):
         self._xid += 1
