@@ -109,6 +109,10 @@ class Warehouse:
         self._stuck, self._delivery = frozenset(stuck), None
         self._open.set()
 
+    def free(self):
+        """Nobody is stuck any more."""
+        self._stuck = frozenset()
+
     def deliver(self, recovery):
         """Adds a little to every SKU, as soon as the cluster lets it, and tells `recovery` when that is done."""
         self._delivery = (recovery, list(self._skus))

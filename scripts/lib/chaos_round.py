@@ -83,10 +83,12 @@ class Rounds:
         if blow.starve:
             self._warehouse.close()
             self._hold(blow, lambda: recovery.holders_done is not None)
-        self._warehouse.open(blow.unable)
+        # When nobody can be told from the others, all are supplied by what all of them hold.
+        self._warehouse.open(blow.unable if self._cluster.unable else ())
         self._warehouse.deliver(recovery)
         self._hold(blow, lambda: False)
         next(steps, None)
+        self._warehouse.free()
         healed = time.time()
         recovery.heal(healed)
         result.healed_s = healed - blow.began
