@@ -174,8 +174,9 @@ absl::Status Balancer::RunOnce() {
     pending_ = News::Nothing();
     return absl::OkStatus();
   }
+  const absl::Time began_at = clock_->Now();
   const absl::Status led = Lead(*session);
-  if (clock_->Now() - ledger_failing_since_ >= options_.resign_after) Resign(*session);
+  MindTheLedger(*session, led, began_at);
   return led;
 }
 
@@ -232,6 +233,17 @@ void Balancer::ForgetAll() {
   ledger_failing_since_ = absl::InfiniteFuture();
 }
 
+// After a failed round: was it the ledger, and since when?
+void Balancer::MindTheLedger(Coordination& session, const absl::Status& led, absl::Time began_at) {
+  if (led.ok() || ledger_->ListLiveIncarnations().ok()) {
+    ledger_failing_since_ = absl::InfiniteFuture();
+    return;
+  }
+  ledger_failing_since_ = std::min(ledger_failing_since_, began_at);
+  unable_since_.clear();  // nobody is unable alone
+  if (clock_->Now() - ledger_failing_since_ >= options_.resign_after) Resign(session);
+}
+
 // Another may reach the ledger. We stand again when we do.
 void Balancer::Resign(Coordination& session) {
   LOG(WARNING) << options_.name << " does not reach the ledger and gives up leadership";
@@ -276,14 +288,8 @@ absl::Status Balancer::Lead(Coordination& session) {
 absl::Status Balancer::LookAround(Coordination& session) {
   const auto nodes = ListLiveNodes(session, Watch::kYes);
   if (!nodes.ok()) return nodes.status();
-  const absl::Time asked_at = clock_->Now();
   const auto incarnations = ledger_->ListLiveIncarnations();
-  if (!incarnations.ok()) {
-    ledger_failing_since_ = std::min(ledger_failing_since_, asked_at);
-    unable_since_.clear();  // nobody is unable alone
-    return incarnations.status();
-  }
-  ledger_failing_since_ = absl::InfiniteFuture();
+  if (!incarnations.ok()) return incarnations.status();
   live_.clear();
   std::set<IncarnationId> draining;
   for (const storage::Incarnation& incarnation : *incarnations) {

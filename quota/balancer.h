@@ -101,6 +101,7 @@ class Balancer : public CoordinationObserver, public SessionSource {
   absl::StatusOr<bool> Campaign(Coordination& session);
   absl::Status CheckLeadership(Coordination& session);
   void ForgetAll();
+  void MindTheLedger(Coordination& session, const absl::Status& led, absl::Time began_at);
   void Resign(Coordination& session);
 
   // A leader's round.

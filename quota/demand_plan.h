@@ -25,6 +25,9 @@ struct NodeDemand {
   int64_t wanted = 0;
   // Units asked for per second, granted or not, times 1000.
   int64_t milli_rate = 0;
+  // What it could still grant, by the announcement of `slice_version`. The ledger says more while claims are in flight.
+  int64_t free = 0;
+  int64_t slice_version = -1;  // not known
 };
 
 // Nodes that are not in it have no activity.

@@ -148,6 +148,7 @@ class BegunNodeAgentTest : public NodeAgentTest {
     const std::shared_ptr<Slice> slice = slices_.Find("tv");
     ASSERT_NE(slice, nullptr);
     ASSERT_TRUE(slice->counter().TryTake(slice->counter().free()));
+    slice->CountDenied(wanted);
     ASSERT_TRUE(slice->MarkWanted(wanted));
     slices_.NoteExhausted();
     EXPECT_TRUE(agent_.HasWork());
