@@ -14,8 +14,8 @@ namespace tranche::simulation {
 class BalancerRun {
  public:
   // `ended` is called once, when the process has ended and nothing of it runs any more.
-  BalancerRun(World* world, const std::string& name, std::function<void()> ended)
-      : process_(world, name), name_(name), ended_(std::move(ended)), ledger_(&process_), connector_(&process_) {}
+  BalancerRun(World* world, ActorId actor, const std::string& name, std::function<void()> ended)
+      : process_(world, actor), name_(name), ended_(std::move(ended)), ledger_(&process_), connector_(&process_) {}
 
   void Launch();
 

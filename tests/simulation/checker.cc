@@ -123,8 +123,7 @@ void Checker::CheckCreated(SkuBooks& books, const storage::ReservationClaim& cla
   if (units > books.per_user_limit) violated("user limit", absl::StrCat("the buyer has ", units));
 }
 
-void Checker::CheckSpent(const SkuBooks& books, const QuotaSnapshot& before, IncarnationId incarnation,
-                         int64_t units) {
+void Checker::CheckSpent(const SkuBooks& books, const QuotaSnapshot& before, IncarnationId incarnation, int64_t units) {
   if (!live_.contains(incarnation)) {
     Violated("ownership", absl::StrCat(before.sku_id, ": created for the ended incarnation ", incarnation));
   }
@@ -157,8 +156,7 @@ void Checker::OnMoved(ActorId actor, absl::Span<const storage::QuotaMove> moves,
       moved += std::max<int64_t>(0, is.remaining - (was == nullptr ? 0 : was->remaining));
     }
     moves_ += moved > 0 ? 1 : 0;
-    trace_->Add(scheduler_->Now(), actor, "moved: sku, units, version", books.number, moved,
-                books.quota.quota_version);
+    trace_->Add(scheduler_->Now(), actor, "moved: sku, units, version", books.number, moved, books.quota.quota_version);
   }
 }
 
@@ -166,7 +164,7 @@ void Checker::OnStock(ActorId actor, const storage::Sku& sku, int64_t units) {
   SkuBooks& books = books_.at(sku.sku_id);
   trace_->Add(scheduler_->Now(), actor, "stock: sku, change", books.number, units);
   books.stock += units;
-  books.closed = sku.closed;
+  books.frozen = sku.quota_frozen;
   Update(books);
 }
 
@@ -191,7 +189,7 @@ void Checker::OnCommitUnknown(IncarnationId incarnation, absl::Span<const storag
   }
 }
 
-void Checker::OnTryBegun(const storage::ReservationClaim& claim, bool may_exist) { ++tries_[claim.reservation_id].open; }
+void Checker::OnTryBegun(const storage::ReservationClaim& claim) { ++tries_[claim.reservation_id].open; }
 
 void Checker::OnTryLost(const storage::Uuid& reservation_id) {
   Tries& tries = tries_[reservation_id];
@@ -297,8 +295,8 @@ void Checker::CheckCounter(const quota::SliceTable& slices, const std::string& s
                                      slice->remaining, "; lost answers explain ", excess));
   }
   if (settled && free < slice->remaining) {
-    Violated("stranded", absl::StrCat(sku_id, ": ", free, " free at incarnation ", slice->holder, " that has ",
-                                      slice->remaining));
+    Violated("stranded",
+             absl::StrCat(sku_id, ": ", free, " free at incarnation ", slice->holder, " that has ", slice->remaining));
   }
 }
 
@@ -308,6 +306,11 @@ void Checker::VerifyLedger() {
   if (report->violations.empty()) return;
   const storage::LedgerViolation& first = report->violations.front();
   Violated(first.rule, absl::StrCat(first.sku_id, ": ", first.detail));
+}
+
+bool Checker::Frozen(const std::string& sku_id) const {
+  const auto books = books_.find(sku_id);
+  return books != books_.end() && books->second.frozen;
 }
 
 int64_t Checker::Unsold(const std::string& sku_id) const {

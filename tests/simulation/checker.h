@@ -53,7 +53,7 @@ class Checker {
   void OnCommitUnknown(storage::IncarnationId incarnation, absl::Span<const storage::ReservationClaim> claims);
 
   // A try of a buyer: begun, and ended by an answer, or by the death of who should have answered.
-  void OnTryBegun(const storage::ReservationClaim& claim, bool may_exist);
+  void OnTryBegun(const storage::ReservationClaim& claim);
   void OnAnswer(ActorId actor, const storage::ReservationClaim& claim, bool may_exist, bool existed_before,
                 const quota::SaleResult& result);
   void OnTryLost(const storage::Uuid& reservation_id);
@@ -67,6 +67,7 @@ class Checker {
   void ExpectFreshSoldOut(absl::Duration staleness) { sold_out_staleness_ = staleness; }
 
   int64_t Unsold(const std::string& sku_id) const;
+  bool Frozen(const std::string& sku_id) const;
   // Units that moves have carried from one holder to another so far.
   int64_t moves() const { return moves_; }
   int64_t reservations() const { return static_cast<int64_t>(reservations_.size()); }
@@ -81,7 +82,7 @@ class Checker {
     int64_t stock = 0;
     int64_t reserved = 0;
     int32_t per_user_limit = 0;
-    bool closed = false;
+    bool frozen = false;
     // When there last was no unsold unit; while there is none: the future.
     absl::Time last_none_unsold = absl::InfinitePast();
     std::map<std::string, int64_t> units_by_user;

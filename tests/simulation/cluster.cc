@@ -16,7 +16,12 @@ constexpr absl::Duration kLongestRestart = absl::Seconds(3);
 Cluster::Cluster(World* world)
     : world_(world),
       nodes_(static_cast<size_t>(world->scenario.nodes)),
-      balancers_(static_cast<size_t>(world->scenario.balancers)) {}
+      balancers_(static_cast<size_t>(world->scenario.balancers)) {
+  for (size_t i = 0; i < nodes_.size(); ++i) node_names_.push_back(absl::StrCat("node-", i));
+  for (size_t i = 0; i < balancers_.size(); ++i) balancer_names_.push_back(absl::StrCat("balancer-", i));
+  for (const std::string& name : node_names_) node_actors_.push_back(world->trace.AddActor(name));
+  for (const std::string& name : balancer_names_) balancer_actors_.push_back(world->trace.AddActor(name));
+}
 
 Cluster::~Cluster() = default;
 
@@ -26,7 +31,7 @@ void Cluster::Launch() {
 }
 
 void Cluster::LaunchNode(size_t number) {
-  nodes_[number] = std::make_shared<FrontNode>(world_, absl::StrCat("node-", number), [this, number] {
+  nodes_[number] = std::make_shared<FrontNode>(world_, node_actors_[number], node_names_[number], [this, number] {
     Again([this, number] {
       nodes_[number].reset();
       Again([this, number] { LaunchNode(number); });
@@ -36,9 +41,9 @@ void Cluster::LaunchNode(size_t number) {
 }
 
 void Cluster::LaunchBalancer(size_t number) {
-  balancers_[number] = std::make_shared<BalancerRun>(world_, absl::StrCat("balancer-", number), [this, number] {
-    Again([this, number] { LaunchBalancer(number); });
-  });
+  balancers_[number] =
+      std::make_shared<BalancerRun>(world_, balancer_actors_[number], balancer_names_[number],
+                                    [this, number] { Again([this, number] { LaunchBalancer(number); }); });
   balancers_[number]->Launch();
 }
 

@@ -42,6 +42,8 @@ class Cluster {
   void Again(std::function<void()> launch);
 
   World* const world_;
+  std::vector<std::string> node_names_, balancer_names_;
+  std::vector<ActorId> node_actors_, balancer_actors_;
   std::vector<std::shared_ptr<FrontNode>> nodes_;
   std::vector<std::shared_ptr<BalancerRun>> balancers_;
 };

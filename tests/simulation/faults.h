@@ -8,19 +8,19 @@ namespace tranche::simulation {
 
 enum class Fault {
   // Of one call of the ledger.
-  kLedgerCallFails,           // nothing happened
-  kLedgerAnswerLost,          // it happened, and the caller does not learn it
-  kLedgerCallLost,            // it did not happen, and the caller does not learn it
-  kLedgerDeadlock,            // to be tried again
+  kLedgerCallFails,   // nothing happened
+  kLedgerAnswerLost,  // it happened, and the caller does not learn it
+  kLedgerCallLost,    // it did not happen, and the caller does not learn it
+  kLedgerDeadlock,    // to be tried again
   // Of one call of the coordination.
   kCoordinationReadFails,
-  kCoordinationAnswerLost,    // written, and the writer does not learn it
-  kCoordinationWriteLost,     // not written, and the writer does not learn it
+  kCoordinationAnswerLost,  // written, and the writer does not learn it
+  kCoordinationWriteLost,   // not written, and the writer does not learn it
   kWatchEventLost,
   // Of a process.
   kCrash,
   kPause,
-  kRestart,                   // drains and stops in order; another run follows
+  kRestart,  // drains and stops in order; another run follows
   // Of a session.
   kSessionExpires,
   kSessionCutOff,

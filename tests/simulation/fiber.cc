@@ -113,9 +113,9 @@ void Fiber::Resume() {
     boost::context::stack_context stack;
     stack.size = kStackBytes;
     stack.sp = static_cast<char*>(stack_bottom_) + kStackBytes;
-    self_ =
-        boost::context::fiber(std::allocator_arg, boost::context::preallocated(stack.sp, stack.size, stack),
-                              NoAllocator{}, [this](boost::context::fiber&& resumer) { return Run(std::move(resumer)); });
+    self_ = boost::context::fiber(std::allocator_arg, boost::context::preallocated(stack.sp, stack.size, stack),
+                                  NoAllocator{},
+                                  [this](boost::context::fiber&& resumer) { return Run(std::move(resumer)); });
   }
   current = this;
   void* fake_stack = nullptr;

@@ -34,14 +34,14 @@ quota::NodeAgentOptions ToAgentOptions(const std::string& name) {
 
 }  // namespace
 
-FrontNode::FrontNode(World* world, const std::string& name, std::function<void()> ended)
-    : process_(world, name),
+FrontNode::FrontNode(World* world, ActorId actor, const std::string& name, std::function<void()> ended)
+    : process_(world, actor),
       ended_(std::move(ended)),
       ledger_(&process_),
       connector_(&process_),
       executor_(&process_, world->scenario.executor_queue),
-      pipeline_(std::make_unique<storage::CommitPipeline>(&ledger_, &world->scheduler,
-                                                          ToPipelineOptions(world->scenario))),
+      pipeline_(
+          std::make_unique<storage::CommitPipeline>(&ledger_, &world->scheduler, ToPipelineOptions(world->scenario))),
       directory_(&ledger_, &executor_, &world->scheduler),
       seller_(std::make_unique<quota::Seller>(&slices_, &directory_, pipeline_.get(), &ledger_, &executor_,
                                               &world->scheduler, ToSellerOptions(world->scenario))),

@@ -24,7 +24,7 @@ namespace tranche::simulation {
 class FrontNode : public quota::NodeHost {
  public:
   // `ended` is called once, when the process has ended and nothing of it runs any more.
-  FrontNode(World* world, const std::string& name, std::function<void()> ended);
+  FrontNode(World* world, ActorId actor, const std::string& name, std::function<void()> ended);
   ~FrontNode() override;
 
   void Launch();

@@ -1,8 +1,6 @@
 // One run of one process, as far as faults concern it.
 #pragma once
 
-#include <string>
-
 #include "absl/time/time.h"
 #include "tests/simulation/world.h"
 
@@ -10,8 +8,7 @@ namespace tranche::simulation {
 
 class Process {
  public:
-  Process(World* world, const std::string& name)
-      : world_(world), actor_(world->trace.AddActor(name)), changed_(&world->scheduler) {}
+  Process(World* world, ActorId actor) : world_(world), actor_(actor), changed_(&world->scheduler) {}
 
   World& world() const { return *world_; }
   ActorId actor() const { return actor_; }

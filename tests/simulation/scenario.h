@@ -17,8 +17,8 @@ namespace tranche::simulation {
 // How buyers choose their node.
 enum class DemandShape {
   kEven,
-  kOneNode,   // 95 % of them the same one
-  kJumping,   // all of them one node, and every few seconds another
+  kOneNode,  // 95 % of them the same one
+  kJumping,  // all of them one node, and every few seconds another
 };
 
 struct Scenario {

@@ -22,6 +22,9 @@ class Signal;
 
 class Scheduler : public storage::Clock {
  public:
+  // Where virtual time begins, in seconds since the Unix epoch.
+  static constexpr int64_t kStart = 1'900'000'000;
+
   explicit Scheduler(Random random);
   // Every fiber has finished: see Finish.
   ~Scheduler() override;
@@ -70,7 +73,7 @@ class Scheduler : public storage::Clock {
   void WakeSoon(Task* task, uint64_t wait);
 
   Random random_;
-  absl::Time now_ = absl::FromUnixSeconds(1'900'000'000);
+  absl::Time now_ = absl::FromUnixSeconds(kStart);
   uint64_t sequence_ = 0;
   uint64_t steps_ = 0;
   bool stopping_ = false;

@@ -18,7 +18,8 @@ void DelayedObserver::Later(Event event) {
 void DelayedObserver::DeliverNext() {
   if (observer_ == nullptr || process_->crashed()) return;
   if (process_->paused()) {
-    return process_->world().scheduler.After(process_->paused_for(), [self = shared_from_this()] { self->DeliverNext(); });
+    return process_->world().scheduler.After(process_->paused_for(),
+                                             [self = shared_from_this()] { self->DeliverNext(); });
   }
   Event event = std::move(events_.front());
   events_.pop_front();

@@ -25,7 +25,8 @@ void Trace::Add(absl::Time at, ActorId actor, const char* what, int64_t a, int64
   const Line line{absl::ToUnixMicros(at) % 1'000'000'000'000, actor, what, a, b, c};
   hash_ = Mix(hash_, static_cast<uint64_t>(line.at_us));
   hash_ = Mix(hash_, static_cast<uint64_t>(actor));
-  for (const char* character = what; *character != 0; ++character) hash_ = (hash_ ^ static_cast<uint8_t>(*character)) * 31;
+  for (const char* character = what; *character != 0; ++character)
+    hash_ = (hash_ ^ static_cast<uint8_t>(*character)) * 31;
   hash_ = Mix(hash_, static_cast<uint64_t>(a));
   hash_ = Mix(hash_, static_cast<uint64_t>(b));
   hash_ = Mix(hash_, static_cast<uint64_t>(c));

@@ -51,6 +51,7 @@ struct World {
   // Faults are injected. Not so in the second phase, in which every unit must find its buyer.
   bool faulty = true;
   bool ledger_down = false;
+  bool zookeeper_down = false;
   FaultCounts fault_counts{};
   // The server notices when their time is out.
   std::vector<Orphan> orphans;
