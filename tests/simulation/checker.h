@@ -91,6 +91,7 @@ class Checker {
     int open = 0;
     bool lost = false;     // an earlier one may still be under way
     bool unknown = false;  // an answer said that it may have happened
+    bool sold = false;     // an answer said that it has
   };
 
   // Reads what the ledger has now, checks what no change may do, and makes it the books' state.

@@ -53,7 +53,7 @@ void Scheduler::AwaitSignal(Signal* signal, absl::FunctionRef<bool()> ready, abs
   CHECK(running_ != nullptr) << "only a fiber may wait";
   if (stopping_ || ready()) return;
   Task* const task = running_;
-  signal->waiters_.push_back({task, task->wait, ready});
+  signal->waiters_.push_back({task, task->wait, &ready});
   if (timeout != absl::InfiniteDuration()) {
     Push(Event{.at = now_ + timeout, .tie = 0, .task = task, .wait = task->wait, .callback = {}});
   }
@@ -113,7 +113,7 @@ void Scheduler::WakeSoon(Task* task, uint64_t wait) {
 
 void Signal::Notify() {
   for (size_t i = 0; i < waiters_.size();) {
-    if (!waiters_[i].ready()) {
+    if (!(*waiters_[i].ready)()) {
       ++i;
       continue;
     }

@@ -96,7 +96,7 @@ class Signal {
   struct Waiter {
     Scheduler::Task* task;
     uint64_t wait;
-    absl::FunctionRef<bool()> ready;
+    const absl::FunctionRef<bool()>* ready;  // lives while its fiber waits
   };
   Scheduler* const scheduler_;
   std::vector<Waiter> waiters_;
