@@ -12,7 +12,7 @@ using quota::Refusal;
 
 constexpr absl::Duration kShortestWay = absl::Microseconds(50);
 constexpr absl::Duration kLongestWay = absl::Milliseconds(3);
-constexpr absl::Duration kJumpEvery = absl::Seconds(2);
+constexpr absl::Duration kJumpEvery = absl::Seconds(5);
 
 storage::Uuid NumberedId(int64_t number) {
   storage::Uuid id;
@@ -41,6 +41,8 @@ class Buyers::Try {
   Try(Buyers* buyers, std::shared_ptr<FrontNode> node, std::shared_ptr<Purchase> purchase)
       : buyers_(buyers), node_(node.get()), purchase_(std::move(purchase)), may_exist_(purchase_->may_exist) {
     Checker& checker = buyers_->world_->checker;
+    sent_before_ = checker.TimesSent(purchase_->claim.reservation_id);
+    begun_at_ = buyers_->world_->scheduler.Now();
     existed_ = checker.Exists(purchase_->claim.reservation_id);
     checker.OnTryBegun(purchase_->claim);
     ++buyers_->open_tries_;
@@ -58,11 +60,27 @@ class Buyers::Try {
     Checker& checker = buyers_->world_->checker;
     checker.OnAnswer(node_->process().actor(), purchase_->claim, may_exist_, existed_, result);
     checker.CheckCounter(node_->slices(), purchase_->claim.sku_id, /*settled=*/false);
+    CheckWaiting(result);
     --buyers_->open_tries_;
     buyers_->Ended(std::exchange(purchase_, nullptr), &result);
   }
 
  private:
+  // Who has waited for units in vain is told so only when there are none: by nothing but a move can they come, and a
+  // move wakes who waits.
+  void CheckWaiting(const quota::SaleResult& result) {
+    const auto* refused = std::get_if<quota::Refused>(&result);
+    World& world = *buyers_->world_;
+    const absl::Duration wait = world.scenario.exhausted_wait;
+    const bool waited = wait > absl::ZeroDuration() && world.scheduler.Now() - begun_at_ >= wait && !may_exist_ &&
+                        world.checker.TimesSent(purchase_->claim.reservation_id) == sent_before_;
+    if (refused == nullptr || refused->refusal != Refusal::kExhaustedHere || !waited) return;
+    const auto slice = node_->slices().Find(purchase_->claim.sku_id);
+    if (slice != nullptr && slice->counter().version() > 0 && slice->counter().free() >= purchase_->claim.quantity) {
+      world.checker.Violated("waiting", "a request that waited was refused although its units had come");
+    }
+  }
+
   void Lose() {
     if (!node_->process().crashed()) buyers_->world_->checker.Violated("one answer", "a request was never answered");
     buyers_->world_->checker.OnTryLost(purchase_->claim.reservation_id);
@@ -75,6 +93,8 @@ class Buyers::Try {
   std::shared_ptr<Purchase> purchase_;
   const bool may_exist_;
   bool existed_ = false;
+  int64_t sent_before_ = 0;
+  absl::Time begun_at_;
 };
 
 void Buyers::Start(absl::Duration between_requests, bool everybody_new, bool all_to_one_node) {

@@ -91,6 +91,7 @@ void Checker::OnCommit(ActorId actor, IncarnationId incarnation, absl::Span<cons
   for (size_t i = 0; i < claims.size(); ++i) {
     const auto books = books_.find(claims[i].sku_id);
     if (books == books_.end()) continue;
+    ++tries_[claims[i].reservation_id].sent;
     trace_->Add(scheduler_->Now(), actor, "commit: sku, units, outcome", books->second.number, claims[i].quantity,
                 static_cast<int64_t>(results[i].outcome));
     if (results[i].outcome == CommitOutcome::kReplayed) CheckReplay(results[i].reservation);
@@ -112,10 +113,8 @@ void Checker::CheckCreated(SkuBooks& books, const storage::ReservationClaim& cla
     Violated(rule, absl::StrCat(claim.reservation_id.ToString(), " of ", claim.sku_id, ": ", detail));
   };
   if (!reservations_.emplace(claim.reservation_id, result.reservation).second) violated("replay", "inserted twice");
-  const auto tries = tries_.find(claim.reservation_id);
-  if (tries == tries_.end()) {
-    violated("harness", "nobody asked for it");
-  } else if (tries->second.open == 0 && !tries->second.lost && !tries->second.unknown) {
+  const Tries& tries = tries_[claim.reservation_id];
+  if (tries.open == 0 && !tries.lost && !tries.unknown) {
     violated("one answer", "created after every try was answered with 'nothing happened'");
   }
   int64_t& units = books.units_by_user[claim.user_id];
@@ -137,7 +136,7 @@ void Checker::CheckSpent(const SkuBooks& books, const QuotaSnapshot& before, Inc
   }
 }
 
-void Checker::OnMoved(ActorId actor, absl::Span<const storage::QuotaMove> moves,
+void Checker::OnMoved(ActorId actor, bool planned, absl::Span<const storage::QuotaMove> moves,
                       absl::Span<const absl::StatusOr<storage::SkuQuota>> results) {
   for (size_t i = 0; i < moves.size(); ++i) {
     if (!results[i].ok()) continue;
@@ -146,6 +145,7 @@ void Checker::OnMoved(ActorId actor, absl::Span<const storage::QuotaMove> moves,
     if (moves[i].expected_quota_version.value_or(before.quota_version) != before.quota_version) {
       Violated("expected version", absl::StrCat(before.sku_id, ": moved on old information"));
     }
+    if (planned) CheckPlan(moves[i], before);
     int64_t moved = 0;
     for (const Slice& is : books.quota.slices) {
       const Slice* const was = Find(before, is.holder);
@@ -158,6 +158,21 @@ void Checker::OnMoved(ActorId actor, absl::Span<const storage::QuotaMove> moves,
     moves_ += moved > 0 ? 1 : 0;
     trace_->Add(scheduler_->Now(), actor, "moved: sku, units, version", books.number, moved, books.quota.quota_version);
   }
+}
+
+void Checker::CheckPlan(const storage::QuotaMove& move, const QuotaSnapshot& before) {
+  int64_t asked = 0;
+  for (const storage::QuotaDelta& delta : move.deltas) asked += delta.units;
+  const Slice* const pool = Find(before, storage::kPool);
+  if (pool == nullptr || asked <= pool->remaining) return;
+  Violated("exact plans",
+           absl::StrCat(before.sku_id, ": ", asked, " units planned out of a pool of ", pool->remaining));
+}
+
+void Checker::OnAnnounced(ActorId actor, const std::string& path, int64_t version) {
+  int64_t& announced = announced_[path];
+  if (version < announced) Violated("versions", absl::StrCat(path, ": ", version, " was written over ", announced));
+  announced = version;
 }
 
 void Checker::OnStock(ActorId actor, const storage::Sku& sku, int64_t units) {
@@ -286,9 +301,15 @@ void Checker::CheckCounter(const quota::SliceTable& slices, const std::string& s
   const auto books = books_.find(sku_id);
   const std::shared_ptr<quota::Slice> local = slices.Find(sku_id);
   if (local == nullptr || books == books_.end()) return;
+  int64_t& applied = applied_[{local->incarnation(), sku_id}];
+  const int64_t version = local->counter().version();
+  if (version < applied) {
+    Violated("versions", absl::StrCat(sku_id, ": announcement ", version, " was applied over ", applied));
+  }
+  applied = version;
   const Slice* const slice = Find(books->second.quota, local->incarnation());
   // By another announcement than the ledger's latest, the node cannot know better.
-  if (slice == nullptr || slice->version != local->counter().version()) return;
+  if (slice == nullptr || slice->version != version) return;
   const auto lost = lost_units_.find({local->incarnation(), sku_id});
   const int64_t excess = lost == lost_units_.end() ? 0 : lost->second;
   const int64_t free = local->counter().free();

@@ -7,6 +7,8 @@
 //   replay          the same id gives the first answer again
 //   user limit      no buyer has more than the limit
 //   sold out        said only if no unsold unit existed, at some moment since the SKU exists; without faults: lately
+//   versions        an older announcement never replaces a newer one: not in ZooKeeper, not in a node's counter
+//   exact plans     the balancer never hands out more than the pool and its withdrawals have
 //   counter         without a lost answer a node's free units never exceed what the ledger has for it
 //
 // It keeps its own books from the calls' arguments and results, and does not trust the fake ledger's.
@@ -43,7 +45,8 @@ class Checker {
   void OnSkuCreated(const storage::Sku& sku);
   void OnCommit(ActorId actor, storage::IncarnationId incarnation, absl::Span<const storage::ReservationClaim> claims,
                 absl::Span<const storage::CommitResult> results);
-  void OnMoved(ActorId actor, absl::Span<const storage::QuotaMove> moves,
+  // `planned`: by the balancer, which knows what there is.
+  void OnMoved(ActorId actor, bool planned, absl::Span<const storage::QuotaMove> moves,
                absl::Span<const absl::StatusOr<storage::SkuQuota>> results);
   // Stock changed by `units`, or the SKU was closed, frozen or thawed.
   void OnStock(ActorId actor, const storage::Sku& sku, int64_t units);
@@ -57,10 +60,16 @@ class Checker {
   void OnAnswer(ActorId actor, const storage::ReservationClaim& claim, bool may_exist, bool existed_before,
                 const quota::SaleResult& result);
   void OnTryLost(const storage::Uuid& reservation_id);
+  // How often a commit of it came to the ledger.
+  int64_t TimesSent(const storage::Uuid& reservation_id) { return tries_[reservation_id].sent; }
   bool Exists(const storage::Uuid& reservation_id) const { return reservations_.contains(reservation_id); }
 
   // A node's counter of one SKU, at any moment. `settled`: nothing is under way, so that nothing may be missing either.
   void CheckCounter(const quota::SliceTable& slices, const std::string& sku_id, bool settled);
+  // A slice's announcement was written, or its znode is gone.
+  void OnAnnounced(ActorId actor, const std::string& path, int64_t version);
+  void OnAnnouncementGone(const std::string& path) { announced_.erase(path); }
+  void OnTreeDeleted() { announced_.clear(); }
   // The ledger's own verification.
   void VerifyLedger();
   // SOLD_OUT must have been true within the last `staleness` from now on.
@@ -92,6 +101,7 @@ class Checker {
     bool lost = false;     // an earlier one may still be under way
     bool unknown = false;  // an answer said that it may have happened
     bool sold = false;     // an answer said that it has
+    int64_t sent = 0;      // how often it came to the ledger
   };
 
   // Reads what the ledger has now, checks what no change may do, and makes it the books' state.
@@ -99,6 +109,7 @@ class Checker {
   void CheckCreated(SkuBooks& books, const storage::ReservationClaim& claim, const storage::CommitResult& result);
   void CheckSpent(const SkuBooks& books, const storage::QuotaSnapshot& before, storage::IncarnationId incarnation,
                   int64_t units);
+  void CheckPlan(const storage::QuotaMove& move, const storage::QuotaSnapshot& before);
   void CheckSold(const storage::ReservationClaim& claim, const quota::Sold& sold);
   void CheckRefused(const storage::ReservationClaim& claim, const Tries& tries, bool may_exist, bool existed_before,
                     const quota::Refused& refused);
@@ -114,6 +125,9 @@ class Checker {
   absl::flat_hash_map<storage::Uuid, Tries> tries_;
   // Units of commits whose answer was lost, by incarnation and SKU.
   std::map<std::pair<storage::IncarnationId, std::string>, int64_t> lost_units_;
+  // The version last announced, by path, and last applied, by incarnation and SKU.
+  std::map<std::string, int64_t> announced_;
+  std::map<std::pair<storage::IncarnationId, std::string>, int64_t> applied_;
   absl::Duration sold_out_staleness_ = absl::InfiniteDuration();
   int64_t moves_ = 0;
   std::optional<Violation> violation_;

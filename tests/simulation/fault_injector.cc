@@ -32,6 +32,7 @@ void FaultInjector::Inject(Fault fault) {
       break;
     case Fault::kTreeDeleted:
       world_->zookeeper.DeleteTree();
+      world_->checker.OnTreeDeleted();
       break;
     case Fault::kLedgerDown:
       world_->ledger_down = true;

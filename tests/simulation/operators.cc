@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include "quota/allocation.h"
 #include "quota/coordination_paths.h"
+#include "quota/operator_plans.h"
 #include "storage/ledger_error.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
@@ -14,6 +14,7 @@ namespace {
 
 constexpr char kName[] = "operator";
 constexpr absl::Duration kPause = absl::Milliseconds(200);
+constexpr absl::Duration kLook = absl::Seconds(2);
 
 }  // namespace
 
@@ -165,22 +166,27 @@ void Operators::Settle() {
   for (const storage::Sku& sku : world_->scenario.skus) {
     if (frozen_.contains(sku.sku_id) && random_.Chance(0.7)) frozen_.erase(sku.sku_id);
   }
-  bool done = false;
-  while (!done && !world_->scheduler.stopping()) {
-    Console console(world_, actor_);
-    done = true;
-    for (const storage::Sku& sku : world_->scenario.skus) {
-      done &= console.ledger().SetQuotaFrozen(sku.sku_id, frozen_.contains(sku.sku_id), kName).ok();
-    }
-    const auto live = console.ledger().ListLiveIncarnations();
-    done &= live.ok();
-    for (size_t i = 0; done && i < live->size(); ++i) {
-      if ((*live)[i].draining) done &= console.SetDraining((*live)[i].id, false);
-    }
-    if (!done) world_->scheduler.Sleep(kPause);
+  while (!world_->scheduler.stopping()) {
+    const bool done = SettleOnce();
+    if (done && !settled_) world_->trace.Add(world_->scheduler.Now(), actor_, "everything is as it should be");
+    settled_ = settled_ || done;
+    // A node that was drained stays so in its next incarnation, which may come later.
+    world_->scheduler.Sleep(settled_ ? kLook : kPause);
   }
-  world_->trace.Add(world_->scheduler.Now(), actor_, "everything is as it should be");
-  settled_ = true;
+}
+
+bool Operators::SettleOnce() {
+  Console console(world_, actor_);
+  bool done = true;
+  for (const storage::Sku& sku : world_->scenario.skus) {
+    done &= console.ledger().SetQuotaFrozen(sku.sku_id, frozen_.contains(sku.sku_id), kName).ok();
+  }
+  const auto live = console.ledger().ListLiveIncarnations();
+  if (!live.ok()) return false;
+  for (const storage::Incarnation& incarnation : *live) {
+    if (incarnation.draining) done &= console.SetDraining(incarnation.id, false);
+  }
+  return done;
 }
 
 }  // namespace tranche::simulation

@@ -24,11 +24,11 @@ class Operators {
         actor_(world->trace.AddActor("operator")),
         random_(world->demand_random.Fork()) {}
 
-  // The body of a fiber: creates the first SKUs, then operates until the world is no longer faulty; leaves every node
-  // undrained.
+  // The body of a fiber: creates the first SKUs, then operates until the world is no longer faulty; from then on sees
+  // to it that every node serves.
   void Run();
 
-  // Creates the late SKUs, thaws every quota but a few, undrains every node. True once that has been done.
+  // Every quota but a few is thawed and no node is drained.
   bool settled() const { return settled_; }
 
  private:
@@ -39,6 +39,7 @@ class Operators {
   void ChangeStock(Console& console, const std::string& sku_id);
   void Drain(Console& console);
   void Settle();
+  bool SettleOnce();
 
   World* const world_;
   Cluster* const cluster_;

@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "quota/coordination_paths.h"
+#include "tranche/internal/v1/coordination.pb.h"
+
 namespace tranche::simulation {
 
 using quota::Znode;
@@ -110,6 +114,17 @@ absl::Status SimSession::Write(Perform perform) {
   return absl::UnavailableError("connection lost");
 }
 
+void SimSession::Performed(const std::string& path, const std::string& data, bool gone) {
+  if (!absl::StartsWith(path, quota::kSlicesPath)) return;
+  Checker& checker = process_->world().checker;
+  internal::v1::SliceAnnouncement announcement;
+  if (gone) {
+    checker.OnAnnouncementGone(path);
+  } else if (!data.empty() && announcement.ParseFromString(data)) {
+    checker.OnAnnounced(process_->actor(), path, announcement.version());
+  }
+}
+
 absl::Status SimSession::Create(const std::string& path, const std::string& data, quota::CreateMode mode) {
   if (!Wait()) return absl::UnavailableError("crashed");
   const absl::Status status = Write([&] { return inner_->Create(path, data, mode); });
@@ -124,7 +139,11 @@ absl::Status SimSession::Set(const std::string& path, const std::string& data, i
 
 absl::Status SimSession::Delete(const std::string& path, int32_t version) {
   if (!Wait()) return absl::UnavailableError("crashed");
-  const absl::Status status = Write([&] { return inner_->Delete(path, version); });
+  const absl::Status status = Write([&] {
+    const absl::Status deleted = inner_->Delete(path, version);
+    if (deleted.ok()) Performed(path, "", /*gone=*/true);
+    return deleted;
+  });
   return Wait() ? status : absl::UnavailableError("crashed");
 }
 
@@ -140,7 +159,11 @@ std::vector<absl::Status> SimSession::Apply(absl::Span<const quota::WriteOp> ops
   if (ops.empty() || !Wait()) return statuses;
   for (size_t i = 0; i < ops.size(); ++i) {
     if (i > 0 && process_->world().call_random.Chance(0.25) && !Wait()) return statuses;
-    statuses[i] = Write([&] { return inner_->Apply({&ops[i], 1}).front(); });
+    statuses[i] = Write([&] {
+      const absl::Status performed = inner_->Apply({&ops[i], 1}).front();
+      if (performed.ok()) Performed(ops[i].path, ops[i].data, ops[i].kind == quota::WriteOp::Kind::kDelete);
+      return performed;
+    });
   }
   if (!Wait()) statuses.assign(ops.size(), absl::UnavailableError("crashed"));
   return statuses;

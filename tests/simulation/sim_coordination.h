@@ -58,6 +58,8 @@ class SimSession : public quota::Coordination {
  private:
   bool Wait();
   bool ReadFails();
+  // For the checker: what has just become of a znode.
+  void Performed(const std::string& path, const std::string& data, bool gone);
   template <typename Perform>
   absl::Status Write(Perform perform);
 

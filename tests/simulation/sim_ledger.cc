@@ -136,7 +136,7 @@ absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> SimLedger::MoveUn
     absl::Span<const storage::QuotaMove> moves, const std::string& actor) {
   return Call(Kind::kChange, [&]() -> absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> {
     auto moved = process_->world().ledger.MoveUnitsBatch(moves, actor);
-    if (moved.ok()) process_->world().checker.OnMoved(process_->actor(), moves, *moved);
+    if (moved.ok()) process_->world().checker.OnMoved(process_->actor(), actor == "balancer", moves, *moved);
     return moved;
   });
 }

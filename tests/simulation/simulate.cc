@@ -31,10 +31,12 @@ struct Arguments {
 };
 
 int RunOneSeed(const Arguments& arguments) {
+  const absl::Time start = absl::Now();
   const SimulationResult result =
       Simulate({.seed = *arguments.seed, .scenario = arguments.scenario, .print_trace = arguments.trace});
   CampaignSummary summary;
   summary.Add(result);
+  summary.real_time = absl::Now() - start;
   std::printf("scenario %s, trace hash %016llx\n%s", result.scenario.c_str(),
               static_cast<unsigned long long>(result.trace_hash), Describe(summary).c_str());
   if (!result.violation.has_value()) return 0;
