@@ -9,6 +9,7 @@
 #include "quota/allocation.h"
 #include "quota/coordination_paths.h"
 #include "quota/incarnation_znodes.h"
+#include "storage/mutation.h"
 
 namespace tranche::quota {
 namespace {
@@ -350,6 +351,7 @@ absl::Status Balancer::ReclaimDead(Coordination& session) {
     const absl::Time first = first_seen_unregistered_.try_emplace(incarnation, clock_->Now()).first->second;
     // One that we saw registered is gone. One that we did not may be just starting.
     const bool gone = seen_registered_.contains(incarnation) || clock_->Now() - first >= options_.unregistered_grace;
+    if (storage::Mutated(storage::Mutation::kBalancerDoesNotReclaim)) continue;
     if (gone) status.Update(Reclaim(session, incarnation));
   }
   // What is over need not be remembered.
@@ -394,7 +396,7 @@ absl::Status Balancer::EvacuateUnable() {
 }
 
 absl::Status Balancer::MeetDemand() {
-  if (receivers_.empty()) return absl::OkStatus();
+  if (receivers_.empty() || storage::Mutated(storage::Mutation::kBalancerIgnoresDemand)) return absl::OkStatus();
   absl::Status status;
   for (int batch = 0; batch < kDemandBatches; ++batch) {
     const std::vector<std::string> due = board_.TakeDue(clock_->Now(), kMaxQuotaBatch);
@@ -480,6 +482,7 @@ absl::Status Balancer::WelcomeNewcomers() {
 }
 
 absl::Status Balancer::Repair(Coordination& session) {
+  if (storage::Mutated(storage::Mutation::kBalancerNeverRepairs)) return absl::OkStatus();
   const absl::Time now = clock_->Now();
   if (!repair_.running()) {
     if (now - last_repair_ < options_.repair_interval) return absl::OkStatus();
