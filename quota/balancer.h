@@ -37,8 +37,8 @@ struct BalancerOptions {
   absl::Duration poll_interval = absl::Milliseconds(100);  // what no event tells: units that come into a pool
   // Everything that events tell is read again this often, since events can be lost.
   absl::Duration refresh_interval = absl::Seconds(1);
-  absl::Duration repair_interval = absl::Seconds(10);  // between comparisons of ledger and announcements
-  absl::Duration demand_retry = absl::Seconds(1);      // of a demand that could not be met
+  absl::Duration repair_interval = absl::Seconds(10);     // between comparisons of ledger and announcements
+  absl::Duration demand_retry = absl::Milliseconds(250);  // of a demand that could not be met
   // An incarnation that never registered in ZooKeeper (it died while starting) is reclaimed after this long.
   absl::Duration unregistered_grace = absl::Seconds(30);
   // A node that cannot reach the ledger while we can loses its units after this long.

@@ -37,7 +37,7 @@ struct DemandPlanOptions {
   // A node with less than this much of its demand left receives before it is dry.
   int64_t low_water_ms = 250;
   // A node that sells all it has within this time keeps it, whoever else is dry.
-  int64_t keep_ms = 1000;
+  int64_t keep_ms = 200;
   // A node that sells gives only what it has above its target and this much more, as a part of the target: 1/4.
   int64_t hysteresis_divisor = 4;
   // One unit in so many is spread evenly.
