@@ -210,10 +210,18 @@ void Seller::ServeWaiting(const std::string& sku_id) {
 
 void Seller::AnswerOverdue() {
   if (room_.empty() || storage::Mutated(storage::Mutation::kWaitersForgotten)) return;
-  for (SaleRequest& request : room_.LeaveOverdue(clock_->Now())) {
+  const absl::Time now = clock_->Now();
+  for (SaleRequest& request : room_.LeaveOverdue(now)) {
     const std::shared_ptr<Slice> slice = slices_->Find(request.claim.sku_id);
     const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
-    Refuse(std::move(request), terms == nullptr ? Refused{.refusal = Refusal::kExhaustedHere} : OutOfUnits(*terms));
+    const bool allowed = terms != nullptr && !RefuseByTerms(*terms, request.claim.quantity, now).has_value();
+    // Units that were given back after an error have woken nobody.
+    Grant grant;
+    if (allowed && TryGrant(slice, request.claim.quantity, &grant)) {
+      Commit(std::move(grant), std::move(request));
+    } else {
+      Refuse(std::move(request), terms == nullptr ? Refused{.refusal = Refusal::kExhaustedHere} : OutOfUnits(*terms));
+    }
   }
 }
 

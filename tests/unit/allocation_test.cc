@@ -81,6 +81,13 @@ TEST(EqualSharesTest, WithdrawsFromThoseThatAreNoLongerLive) {
 
 TEST(EqualSharesTest, NobodyLiveMovesNothing) { EXPECT_TRUE(EqualShares(QuotaOf({{kPool, 5}}), {}).empty()); }
 
+TEST(ShareWithNewcomersTest, WhatOthersHoldIsNotToBeHad) {
+  const std::map<IncarnationId, int64_t> before = {{kPool, 4}, {1, 10}};
+  EXPECT_EQ(After(before, ShareWithNewcomers(QuotaOf(before), {2, 3}, {2, 3})),
+            (std::map<IncarnationId, int64_t>{{kPool, 0}, {1, 10}, {2, 2}, {3, 2}}));
+  EXPECT_TRUE(ShareWithNewcomers(QuotaOf({{kPool, 0}, {1, 10}}), {2, 3}, {2, 3}).empty());
+}
+
 TEST(SharePoolTest, RaisesThePoorestFirstAndWithdrawsNothing) {
   const std::map<IncarnationId, int64_t> before = {{kPool, 5}, {1, 10}, {2, 0}, {3, 2}};
   EXPECT_EQ(After(before, SharePool(QuotaOf(before), {1, 2, 3})),

@@ -295,6 +295,18 @@ TEST_F(BalancerTest, LeftoversOfEndedIncarnationsAreRemoved) {
   ExpectAnnounced(b);
 }
 
+// An operator's call changes the ledger and dies before it has told the node.
+TEST_F(BalancerTest, ADrainAndItsEndThatWereNotToldAreRepaired) {
+  const Node a = AddNode();
+  ASSERT_TRUE(balancer_.RunOnce().ok());
+  for (const bool draining : {true, false}) {
+    ASSERT_TRUE(ledger_.SetDraining(a.id, draining, "test").ok());
+    clock_.AdvanceBy(options_.repair_interval);
+    ASSERT_TRUE(balancer_.RunOnce().ok());
+    EXPECT_EQ(Exists(DrainPath(a.id)), draining);
+  }
+}
+
 TEST_F(BalancerTest, OneLeadsAndTheOtherTakesOver) {
   const Node a = AddNode();
   Balancer other(&connector_, &ledger_, &clock_, options_);
