@@ -153,6 +153,9 @@ void Seller::SellWithoutSlice(SaleRequest request) {
     const std::shared_ptr<Slice> slice = slices_->FindOrAdd(request.claim.sku_id);
     if (slice == nullptr) return Refuse(std::move(request), OutOfUnits(terms));
     if (slice->counter().version() == 0) slice->SetTerms(terms);
+    // Units may have come while the ledger was asked.
+    Grant grant;
+    if (TryGrant(slice, request.claim.quantity, &grant)) return Commit(std::move(grant), std::move(request));
     WaitForUnits(*slice, terms, std::move(request));
   });
 }

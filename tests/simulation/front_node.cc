@@ -89,11 +89,24 @@ void FrontNode::RunAgent() {
   process_.Note("serves as incarnation", agent_->incarnation());
   while (!process_.crashed() && !stop_requested_) {
     agent_->RunOnce();
+    CheckWaiting();
     process_.NoteChange();
     process_.AwaitChange([this] { return stop_requested_ || agent_->HasWork(); }, agent_->TurnInterval());
   }
   if (!process_.crashed()) ReleaseInOrder();
   process_.End();
+}
+
+// Whoever waits does so for want of units: when units come, they wake him, and he serves or wants more. Without faults
+// only, since a new incarnation knows at first of nothing that anybody waits for.
+void FrontNode::CheckWaiting() {
+  World& world = process_.world();
+  if (world.scenario.name != "calm" || process_.crashed()) return;
+  for (const storage::Sku& sku : world.scenario.skus) {
+    const auto slice = slices_.Find(sku.sku_id);
+    if (slice == nullptr || slice->wanted() > 0 || seller_->waiting(sku.sku_id) == 0) continue;
+    world.checker.Violated("waiting", sku.sku_id + ": units came, and who waits for them was not woken");
+  }
 }
 
 void FrontNode::ReleaseInOrder() {

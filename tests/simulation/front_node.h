@@ -56,6 +56,7 @@ class FrontNode : public quota::NodeHost {
   void AnswerOverdue();
   int64_t Waiting() const;
   void ReleaseInOrder();
+  void CheckWaiting();
 
   Process process_;
   const std::function<void()> ended_;
