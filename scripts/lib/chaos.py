@@ -16,7 +16,7 @@ import chaos_report
 import cluster
 from chaos_answers import UNKNOWN, read
 from chaos_cluster import Cluster
-from chaos_faults import FAULTS, Victims
+from chaos_faults import FAULTS, Victims, may_join
 from chaos_load import Buyers, Operator, Warehouse
 from chaos_round import Rounds
 from chaos_units import UnitsWatch
@@ -24,14 +24,20 @@ from cluster import ClusterError
 from options import at_least_one
 
 IMPOSSIBLE = 2
+# After so many single faults, two strike together.
+PAIR_EVERY = 3
 SKUS = ["tv", "phone", "clothes"]
 
 
 def fault_names(text):
     names = [name for name in text.split(",") if name]
     for name in names:
-        if name not in FAULTS:
-            raise argparse.ArgumentTypeError(f"no fault {name}; see --list-faults")
+        ones = name.split("+")
+        for one in ones:
+            if one not in FAULTS:
+                raise argparse.ArgumentTypeError(f"no fault {one}; see --list-faults")
+            if len(ones) > 1 and not may_join(one):
+                raise argparse.ArgumentTypeError(f"{one} strikes alone only")
     return names
 
 
@@ -70,13 +76,20 @@ def say(text):
 
 
 def schedule(options):
-    """The faults' names, without end or each once: every kind comes before any comes again."""
+    """The faults' names, without end or each once.
+
+    Every kind comes before any comes again; in between, now and then two at a time.
+    """
     chance = random.Random(options.seed)
     if options.once:
         yield from options.faults
         return
+    joining = [name for name in options.faults if "+" not in name and may_join(name)]
     while True:
-        yield from chance.sample(options.faults, len(options.faults))
+        for nth, name in enumerate(chance.sample(options.faults, len(options.faults)), start=1):
+            yield name
+            if nth % PAIR_EVERY == 0 and len(joining) > 1:
+                yield "+".join(chance.sample(joining, 2))
 
 
 def run_rounds(options, servers, watch):

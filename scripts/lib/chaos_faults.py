@@ -36,6 +36,37 @@ class Blow:
 
 FAULTS = {}
 
+# Which may strike together, by the first word of their names, and in which order they strike: whoever needs ZooKeeper to
+# choose a victim comes before ZooKeeper itself. They are undone the other way round.
+TOGETHER = ("leader", "node", "tree", "zookeeper")
+
+
+def may_join(name):
+    """Whether the fault may strike together with another."""
+    return name.split("-")[0] in TOGETHER and not FAULTS[name].graceful and name != "tree-rebuild"
+
+
+def parts(name):
+    """The faults of "one+other", in the order in which they strike."""
+    names = name.split("+")
+    return [FAULTS[one] for one in sorted(names, key=lambda one: TOGETHER.index(one.split("-")[0]) if names[1:] else 0)]
+
+
+def strike(faults, victims):
+    """Begins them all; returns what to resume to undo each, last first, and the one blow that they are."""
+    steps, blows = [], []
+    for fault_ in faults:
+        steps.insert(0, fault_.run(victims))
+        blows.append(next(steps[0]))
+    return steps, Blow(
+        target=" + ".join(blow.target for blow in blows),
+        began=blows[0].began,
+        unable=set().union(*(blow.unable for blow in blows)),
+        hold_s=max(blow.began + blow.hold_s for blow in blows) - blows[0].began,
+        starve=any(blow.starve for blow in blows),
+        notes=[note for blow in blows for note in blow.notes],
+    )
+
 
 def fault(name, text, graceful=False):
     def add(run):

@@ -3,7 +3,7 @@
 import dataclasses
 import time
 
-from chaos_faults import FAULTS
+from chaos_faults import parts, strike
 from chaos_ledger import LedgerError
 from chaos_units import INTERVAL_S, POOL, Recovery
 from chaos_zookeeper import ZookeeperError
@@ -52,7 +52,7 @@ class Rounds:
         result = Round(name)
         try:
             self._supply()
-            self._strike(FAULTS[name], result)
+            self._strike(parts(name), result)
             self._sell_out(result)
         except (ClusterError, LedgerError, ZookeeperError) as error:
             result.violations.append(str(error))
@@ -71,9 +71,8 @@ class Rounds:
                 raise ClusterError(f"the sale does not get going within {SUPPLY_TIMEOUT_S} s: {self._whereabouts()}")
             time.sleep(INTERVAL_S)
 
-    def _strike(self, fault, result):
-        steps = fault.run(self._victims)
-        blow = next(steps)
+    def _strike(self, faults, result):
+        steps, blow = strike(faults, self._victims)
         result.target, result.began = blow.target, blow.began
         recovery = Recovery(blow.unable, blow.began)
         # What a graceful fault took out is back, or gone for good, when the blow is told: see it all the same.
@@ -87,13 +86,16 @@ class Rounds:
         self._warehouse.open(blow.unable if self._cluster.unable else ())
         self._warehouse.deliver(recovery)
         self._hold(blow, lambda: False)
-        next(steps, None)
+        for step in steps:
+            next(step, None)
         self._warehouse.free()
         healed = time.time()
         recovery.heal(healed)
         result.healed_s = healed - blow.began
         self._await_recovery(recovery, healed, result)
         result.notes = blow.notes
+        if any(fault.graceful for fault in faults):
+            result.violations += unforgivable(result.failed)
 
     @staticmethod
     def _hold(blow, enough):
@@ -120,8 +122,6 @@ class Rounds:
         result.recovered_s = None if None in parts else max(parts)
         result.stuck_units = recovery.stuck_units or 0
         result.failed = dict(self._buyers.answers.failed_between(recovery.began, result.ended))
-        if FAULTS[result.fault].graceful:
-            result.violations += unforgivable(result.failed)
 
     def _sell_out(self, result):
         """No more supply: the demand must find every unit that is left."""
