@@ -128,8 +128,6 @@ void FakeZookeeper::ExpireSession(int64_t session_id) {
     SessionState& session = sessions_.at(session_id);
     if (session.expired) return;
     session.expired = true;
-    session.node_watches.clear();
-    session.child_watches.clear();
     RemoveEphemerals(session_id);
     if (session.connected) {
       // As the real one: the connection goes first, and reconnecting finds the session gone.
@@ -231,8 +229,9 @@ void FakeZookeeper::RemoveSession(int64_t session_id) {
     mutex_.Await(absl::Condition(&not_in_its_observer));
     const auto is_its_own = [session_id](const Event& event) { return event.session_id == session_id; };
     events_.erase(std::remove_if(events_.begin(), events_.end(), is_its_own), events_.end());
-    sessions_.erase(session_id);
+    sessions_.at(session_id).expired = true;  // hears of nothing any more
     RemoveEphemerals(session_id);
+    sessions_.erase(session_id);
   }
   DeliverIfImmediate();
 }
@@ -249,7 +248,7 @@ absl::StatusOr<Znode> FakeZookeeper::Get(int64_t session_id, const std::string& 
   if (absl::Status checked = CheckPath(path); !checked.ok()) return checked;
   absl::MutexLock lock(&mutex_);
   if (absl::Status usable = CheckSession(session_id); !usable.ok()) return usable;
-  if (watch == Watch::kYes) sessions_.at(session_id).node_watches.insert(path);
+  if (watch == Watch::kYes) node_watchers_[path].insert(session_id);
   const auto found = nodes_.find(path);
   if (found == nodes_.end()) return NoNode(path);
   return found->second.znode;
@@ -261,7 +260,7 @@ absl::StatusOr<std::vector<std::string>> FakeZookeeper::List(int64_t session_id,
   if (absl::Status usable = CheckSession(session_id); !usable.ok()) return usable;
   const auto found = nodes_.find(path);
   if (found == nodes_.end()) return NoNode(path);
-  if (watch == Watch::kYes) sessions_.at(session_id).child_watches.insert(path);
+  if (watch == Watch::kYes) child_watchers_[path].insert(session_id);
   return std::vector<std::string>(found->second.children.begin(), found->second.children.end());
 }
 
@@ -306,6 +305,7 @@ absl::Status FakeZookeeper::PerformCreate(const WriteOp& op, int64_t ephemeral_o
   }
   found->second.children.insert(NameOf(op.path));
   nodes_[op.path].znode = {.data = op.data, .version = 0, .ephemeral_owner = ephemeral_owner};
+  if (ephemeral_owner != 0) sessions_.at(ephemeral_owner).ephemerals.insert(op.path);
   FireNodeWatches(op.path);
   FireChildWatches(parent);
   return absl::OkStatus();
@@ -317,6 +317,9 @@ absl::Status FakeZookeeper::PerformDelete(const WriteOp& op) {
     return absl::FailedPreconditionError(absl::StrCat(op.path, " has children"));
   }
   const std::string parent = ParentOf(op.path);
+  if (const int64_t owner = found->second.znode.ephemeral_owner; owner != 0) {
+    sessions_.at(owner).ephemerals.erase(op.path);
+  }
   nodes_.erase(found);
   nodes_.at(parent).children.erase(NameOf(op.path));
   FireNodeWatches(op.path);
@@ -326,10 +329,7 @@ absl::Status FakeZookeeper::PerformDelete(const WriteOp& op) {
 }
 
 void FakeZookeeper::RemoveEphemerals(int64_t session_id) {
-  std::vector<std::string> owned;
-  for (const auto& [path, node] : nodes_) {
-    if (node.znode.ephemeral_owner == session_id) owned.push_back(path);
-  }
+  const std::set<std::string> owned = sessions_.at(session_id).ephemerals;
   for (const std::string& path : owned) {
     const absl::Status deleted =
         PerformDelete({.kind = WriteOp::Kind::kDelete, .path = path, .data = "", .version = kAnyVersion});
@@ -337,20 +337,20 @@ void FakeZookeeper::RemoveEphemerals(int64_t session_id) {
   }
 }
 
-void FakeZookeeper::FireNodeWatches(const std::string& path) {
-  for (auto& [id, session] : sessions_) {
-    if (session.node_watches.erase(path) > 0) FireWatch(id, path);
-  }
-}
+void FakeZookeeper::FireNodeWatches(const std::string& path) { FireWatches(node_watchers_, path); }
 
-void FakeZookeeper::FireChildWatches(const std::string& path) {
-  for (auto& [id, session] : sessions_) {
-    if (session.child_watches.erase(path) > 0) FireWatch(id, path);
-  }
+void FakeZookeeper::FireChildWatches(const std::string& path) { FireWatches(child_watchers_, path); }
+
+void FakeZookeeper::FireWatches(Watchers& watchers, const std::string& path) {
+  const auto found = watchers.find(path);
+  if (found == watchers.end()) return;
+  for (const int64_t id : found->second) FireWatch(id, path);
+  watchers.erase(found);
 }
 
 void FakeZookeeper::FireWatch(int64_t session_id, const std::string& path) {
-  if (!sessions_.at(session_id).connected) return;
+  const auto session = sessions_.find(session_id);
+  if (session == sessions_.end() || session->second.expired || !session->second.connected) return;
   if (watch_events_to_drop_ > 0) {
     --watch_events_to_drop_;
     return;

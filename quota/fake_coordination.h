@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "quota/coordination.h"
 
@@ -73,9 +74,10 @@ class FakeZookeeper {
     bool connected = true;
     bool expired = false;                // the server has forgotten it
     bool knows_it_expired = false;       // and it has been told
-    std::set<std::string> node_watches;  // of data, and of nodes to come
-    std::set<std::string> child_watches;
+    std::set<std::string> ephemerals;
   };
+  // By path: who watches. A session that has ended may still be in it; ids are never given again.
+  using Watchers = absl::flat_hash_map<std::string, std::set<int64_t>>;
   struct Node {
     Znode znode;
     std::set<std::string> children;  // names
@@ -97,6 +99,7 @@ class FakeZookeeper {
   void RemoveEphemerals(int64_t session_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FireNodeWatches(const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FireChildWatches(const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FireWatches(Watchers& watchers, const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FireWatch(int64_t session_id, const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetConnected(int64_t session_id, bool connected) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Queue(int64_t session_id, EventKind kind, std::string path = "") ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -107,6 +110,8 @@ class FakeZookeeper {
   absl::Mutex mutex_;
   std::map<std::string, Node> nodes_ ABSL_GUARDED_BY(mutex_) = {{"/", {}}};
   std::map<int64_t, SessionState> sessions_ ABSL_GUARDED_BY(mutex_);
+  Watchers node_watchers_ ABSL_GUARDED_BY(mutex_);  // of data, and of nodes to come
+  Watchers child_watchers_ ABSL_GUARDED_BY(mutex_);
   std::deque<Event> events_ ABSL_GUARDED_BY(mutex_);
   int64_t next_session_id_ ABSL_GUARDED_BY(mutex_) = 1;
   bool delivering_ ABSL_GUARDED_BY(mutex_) = false;
