@@ -128,6 +128,8 @@ void FakeZookeeper::ExpireSession(int64_t session_id) {
     SessionState& session = sessions_.at(session_id);
     if (session.expired) return;
     session.expired = true;
+    session.node_watches.clear();
+    session.child_watches.clear();
     RemoveEphemerals(session_id);
     if (session.connected) {
       // As the real one: the connection goes first, and reconnecting finds the session gone.
@@ -229,9 +231,8 @@ void FakeZookeeper::RemoveSession(int64_t session_id) {
     mutex_.Await(absl::Condition(&not_in_its_observer));
     const auto is_its_own = [session_id](const Event& event) { return event.session_id == session_id; };
     events_.erase(std::remove_if(events_.begin(), events_.end(), is_its_own), events_.end());
-    sessions_.at(session_id).expired = true;  // hears of nothing any more
-    RemoveEphemerals(session_id);
     sessions_.erase(session_id);
+    RemoveEphemerals(session_id);
   }
   DeliverIfImmediate();
 }
@@ -248,7 +249,10 @@ absl::StatusOr<Znode> FakeZookeeper::Get(int64_t session_id, const std::string& 
   if (absl::Status checked = CheckPath(path); !checked.ok()) return checked;
   absl::MutexLock lock(&mutex_);
   if (absl::Status usable = CheckSession(session_id); !usable.ok()) return usable;
-  if (watch == Watch::kYes) node_watchers_[path].insert(session_id);
+  if (watch == Watch::kYes) {
+    sessions_.at(session_id).node_watches.insert(path);
+    watchers_[path].insert(session_id);
+  }
   const auto found = nodes_.find(path);
   if (found == nodes_.end()) return NoNode(path);
   return found->second.znode;
@@ -260,7 +264,10 @@ absl::StatusOr<std::vector<std::string>> FakeZookeeper::List(int64_t session_id,
   if (absl::Status usable = CheckSession(session_id); !usable.ok()) return usable;
   const auto found = nodes_.find(path);
   if (found == nodes_.end()) return NoNode(path);
-  if (watch == Watch::kYes) child_watchers_[path].insert(session_id);
+  if (watch == Watch::kYes) {
+    sessions_.at(session_id).child_watches.insert(path);
+    watchers_[path].insert(session_id);
+  }
   return std::vector<std::string>(found->second.children.begin(), found->second.children.end());
 }
 
@@ -305,7 +312,7 @@ absl::Status FakeZookeeper::PerformCreate(const WriteOp& op, int64_t ephemeral_o
   }
   found->second.children.insert(NameOf(op.path));
   nodes_[op.path].znode = {.data = op.data, .version = 0, .ephemeral_owner = ephemeral_owner};
-  if (ephemeral_owner != 0) sessions_.at(ephemeral_owner).ephemerals.insert(op.path);
+  if (ephemeral_owner != 0) ephemerals_[ephemeral_owner].insert(op.path);
   FireNodeWatches(op.path);
   FireChildWatches(parent);
   return absl::OkStatus();
@@ -317,9 +324,7 @@ absl::Status FakeZookeeper::PerformDelete(const WriteOp& op) {
     return absl::FailedPreconditionError(absl::StrCat(op.path, " has children"));
   }
   const std::string parent = ParentOf(op.path);
-  if (const int64_t owner = found->second.znode.ephemeral_owner; owner != 0) {
-    sessions_.at(owner).ephemerals.erase(op.path);
-  }
+  if (const int64_t owner = found->second.znode.ephemeral_owner; owner != 0) ephemerals_[owner].erase(op.path);
   nodes_.erase(found);
   nodes_.at(parent).children.erase(NameOf(op.path));
   FireNodeWatches(op.path);
@@ -329,28 +334,34 @@ absl::Status FakeZookeeper::PerformDelete(const WriteOp& op) {
 }
 
 void FakeZookeeper::RemoveEphemerals(int64_t session_id) {
-  const std::set<std::string> owned = sessions_.at(session_id).ephemerals;
+  const std::set<std::string> owned = ephemerals_[session_id];
   for (const std::string& path : owned) {
     const absl::Status deleted =
         PerformDelete({.kind = WriteOp::Kind::kDelete, .path = path, .data = "", .version = kAnyVersion});
     CHECK(deleted.ok()) << deleted;
   }
+  ephemerals_.erase(session_id);
 }
 
-void FakeZookeeper::FireNodeWatches(const std::string& path) { FireWatches(node_watchers_, path); }
+void FakeZookeeper::FireNodeWatches(const std::string& path) { FireWatches(path, &SessionState::node_watches); }
 
-void FakeZookeeper::FireChildWatches(const std::string& path) { FireWatches(child_watchers_, path); }
+void FakeZookeeper::FireChildWatches(const std::string& path) { FireWatches(path, &SessionState::child_watches); }
 
-void FakeZookeeper::FireWatches(Watchers& watchers, const std::string& path) {
-  const auto found = watchers.find(path);
-  if (found == watchers.end()) return;
-  for (const int64_t id : found->second) FireWatch(id, path);
-  watchers.erase(found);
+void FakeZookeeper::FireWatches(const std::string& path, std::set<std::string> SessionState::*watches) {
+  const auto watchers = watchers_.find(path);
+  if (watchers == watchers_.end()) return;
+  std::erase_if(watchers->second, [&](int64_t id) {
+    const auto found = sessions_.find(id);
+    if (found == sessions_.end()) return true;
+    SessionState& session = found->second;
+    if ((session.*watches).erase(path) > 0) FireWatch(id, path);
+    return !session.node_watches.contains(path) && !session.child_watches.contains(path);
+  });
+  if (watchers->second.empty()) watchers_.erase(watchers);
 }
 
 void FakeZookeeper::FireWatch(int64_t session_id, const std::string& path) {
-  const auto session = sessions_.find(session_id);
-  if (session == sessions_.end() || session->second.expired || !session->second.connected) return;
+  if (!sessions_.at(session_id).connected) return;
   if (watch_events_to_drop_ > 0) {
     --watch_events_to_drop_;
     return;

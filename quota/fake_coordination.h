@@ -74,10 +74,9 @@ class FakeZookeeper {
     bool connected = true;
     bool expired = false;                // the server has forgotten it
     bool knows_it_expired = false;       // and it has been told
-    std::set<std::string> ephemerals;
+    std::set<std::string> node_watches;  // of data, and of nodes to come
+    std::set<std::string> child_watches;
   };
-  // By path: who watches. A session that has ended may still be in it; ids are never given again.
-  using Watchers = absl::flat_hash_map<std::string, std::set<int64_t>>;
   struct Node {
     Znode znode;
     std::set<std::string> children;  // names
@@ -99,7 +98,8 @@ class FakeZookeeper {
   void RemoveEphemerals(int64_t session_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FireNodeWatches(const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FireChildWatches(const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void FireWatches(Watchers& watchers, const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FireWatches(const std::string& path, std::set<std::string> SessionState::*watches)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FireWatch(int64_t session_id, const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetConnected(int64_t session_id, bool connected) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Queue(int64_t session_id, EventKind kind, std::string path = "") ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -110,8 +110,10 @@ class FakeZookeeper {
   absl::Mutex mutex_;
   std::map<std::string, Node> nodes_ ABSL_GUARDED_BY(mutex_) = {{"/", {}}};
   std::map<int64_t, SessionState> sessions_ ABSL_GUARDED_BY(mutex_);
-  Watchers node_watchers_ ABSL_GUARDED_BY(mutex_);  // of data, and of nodes to come
-  Watchers child_watchers_ ABSL_GUARDED_BY(mutex_);
+  // Indexes, so that a write costs the same however many sessions there are: who may watch a path (a session that has
+  // ended may still be in it; ids are never given again), and what is whose.
+  absl::flat_hash_map<std::string, std::set<int64_t>> watchers_ ABSL_GUARDED_BY(mutex_);
+  std::map<int64_t, std::set<std::string>> ephemerals_ ABSL_GUARDED_BY(mutex_);
   std::deque<Event> events_ ABSL_GUARDED_BY(mutex_);
   int64_t next_session_id_ ABSL_GUARDED_BY(mutex_) = 1;
   bool delivering_ ABSL_GUARDED_BY(mutex_) = false;
