@@ -326,7 +326,10 @@ absl::StatusOr<Znode> FakeZookeeper::Get(int64_t session_id, const std::string& 
   if (absl::Status checked = CheckPath(path); !checked.ok()) return checked;
   absl::MutexLock lock(&mutex_);
   if (absl::Status usable = CheckSession(session_id); !usable.ok()) return usable;
-  if (watch == Watch::kYes) sessions_.at(session_id).node_watches.insert(path);
+  if (watch == Watch::kYes) {
+    sessions_.at(session_id).node_watches.insert(path);
+    watchers_[path].insert(session_id);
+  }
   const Tree& tree = TreeOf(sessions_.at(session_id));
   const auto found = tree.find(path);
   if (found == tree.end()) return NoNode(path);
@@ -340,7 +343,10 @@ absl::StatusOr<std::vector<std::string>> FakeZookeeper::List(int64_t session_id,
   const Tree& tree = TreeOf(sessions_.at(session_id));
   const auto found = tree.find(path);
   if (found == tree.end()) return NoNode(path);
-  if (watch == Watch::kYes) sessions_.at(session_id).child_watches.insert(path);
+  if (watch == Watch::kYes) {
+    sessions_.at(session_id).child_watches.insert(path);
+    watchers_[path].insert(session_id);
+  }
   return std::vector<std::string>(found->second.children.begin(), found->second.children.end());
 }
 
@@ -389,6 +395,7 @@ absl::Status FakeZookeeper::PerformCreate(const WriteOp& op, int64_t ephemeral_o
   Node& node = nodes_[op.path];
   node.znode = {.data = op.data, .version = 0, .ephemeral_owner = ephemeral_owner};
   node.changed_at = node.children_changed_at = changes_;
+  if (ephemeral_owner != 0) ephemerals_[ephemeral_owner].insert(op.path);
   FireNodeWatches(op.path);
   FireChildWatches(parent);
   return absl::OkStatus();
@@ -400,6 +407,7 @@ absl::Status FakeZookeeper::PerformDelete(const WriteOp& op) {
     return absl::FailedPreconditionError(absl::StrCat(op.path, " has children"));
   }
   const std::string parent = ParentOf(op.path);
+  if (const int64_t owner = found->second.znode.ephemeral_owner; owner != 0) ephemerals_[owner].erase(op.path);
   nodes_.erase(found);
   Node& parent_node = nodes_.at(parent);
   parent_node.children.erase(NameOf(op.path));
@@ -411,27 +419,30 @@ absl::Status FakeZookeeper::PerformDelete(const WriteOp& op) {
 }
 
 void FakeZookeeper::RemoveEphemerals(int64_t session_id) {
-  std::vector<std::string> owned;
-  for (const auto& [path, node] : nodes_) {
-    if (node.znode.ephemeral_owner == session_id) owned.push_back(path);
-  }
+  const std::set<std::string> owned = ephemerals_[session_id];
   for (const std::string& path : owned) {
     const absl::Status deleted =
         PerformDelete({.kind = WriteOp::Kind::kDelete, .path = path, .data = "", .version = kAnyVersion});
     CHECK(deleted.ok()) << deleted;
   }
+  ephemerals_.erase(session_id);
 }
 
-void FakeZookeeper::FireNodeWatches(const std::string& path) {
-  for (auto& [id, session] : sessions_) {
-    if (session.isolated_tree == nullptr && session.node_watches.erase(path) > 0) FireWatch(id, path);
-  }
-}
+void FakeZookeeper::FireNodeWatches(const std::string& path) { FireWatches(path, &SessionState::node_watches); }
 
-void FakeZookeeper::FireChildWatches(const std::string& path) {
-  for (auto& [id, session] : sessions_) {
-    if (session.isolated_tree == nullptr && session.child_watches.erase(path) > 0) FireWatch(id, path);
-  }
+void FakeZookeeper::FireChildWatches(const std::string& path) { FireWatches(path, &SessionState::child_watches); }
+
+void FakeZookeeper::FireWatches(const std::string& path, std::set<std::string> SessionState::*watches) {
+  const auto watchers = watchers_.find(path);
+  if (watchers == watchers_.end()) return;
+  std::erase_if(watchers->second, [&](int64_t id) {
+    const auto found = sessions_.find(id);
+    if (found == sessions_.end()) return true;
+    SessionState& session = found->second;
+    if (session.isolated_tree == nullptr && (session.*watches).erase(path) > 0) FireWatch(id, path);
+    return !session.node_watches.contains(path) && !session.child_watches.contains(path);
+  });
+  if (watchers->second.empty()) watchers_.erase(watchers);
 }
 
 void FakeZookeeper::FireWatch(int64_t session_id, const std::string& path) {

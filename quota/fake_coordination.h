@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "quota/coordination.h"
 
@@ -117,6 +118,8 @@ class FakeZookeeper {
   void RemoveEphemerals(int64_t session_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FireNodeWatches(const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FireChildWatches(const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FireWatches(const std::string& path, std::set<std::string> SessionState::*watches)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FireWatch(int64_t session_id, const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetConnected(int64_t session_id, bool connected) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Queue(int64_t session_id, EventKind kind, std::string path = "") ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -130,6 +133,10 @@ class FakeZookeeper {
   Tree nodes_ ABSL_GUARDED_BY(mutex_) = {{"/", {}}};
   int64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<int64_t, SessionState> sessions_ ABSL_GUARDED_BY(mutex_);
+  // Indexes, so that a write costs the same however many sessions there are: who may watch a path (a session that has
+  // ended may still be in it; ids are never given again), and what is whose.
+  absl::flat_hash_map<std::string, std::set<int64_t>> watchers_ ABSL_GUARDED_BY(mutex_);
+  std::map<int64_t, std::set<std::string>> ephemerals_ ABSL_GUARDED_BY(mutex_);
   std::deque<Event> events_ ABSL_GUARDED_BY(mutex_);
   int64_t next_session_id_ ABSL_GUARDED_BY(mutex_) = 1;
   bool delivering_ ABSL_GUARDED_BY(mutex_) = false;
