@@ -335,8 +335,7 @@ absl::Status Balancer::TakeOver() {
 // taken for dead.
 absl::Status Balancer::RestoreTree(Coordination& session) {
   LOG(WARNING) << "the coordination tree has gone; restoring it";
-  seen_registered_.clear();
-  first_seen_unregistered_.clear();
+  nobody_dead_before_ = clock_->Now() + options_.restore_grace;
   registered_.clear();
   last_repair_ = absl::InfinitePast();
   Wake([](News& news) { news.everything = true; });
@@ -344,6 +343,7 @@ absl::Status Balancer::RestoreTree(Coordination& session) {
 }
 
 absl::Status Balancer::ReclaimDead(Coordination& session) {
+  if (clock_->Now() < nobody_dead_before_) return absl::OkStatus();
   absl::Status status;
   const std::set<IncarnationId> live = live_;
   for (const IncarnationId incarnation : live) {

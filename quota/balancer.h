@@ -41,6 +41,9 @@ struct BalancerOptions {
   absl::Duration demand_retry = absl::Milliseconds(250);  // of a demand that could not be met
   // An incarnation that never registered in ZooKeeper (it died while starting) is reclaimed after this long.
   absl::Duration unregistered_grace = absl::Seconds(30);
+  // When the tree was deleted, nodes have this long to register again before the missing are taken for dead. They read
+  // everything every two seconds.
+  absl::Duration restore_grace = absl::Seconds(5);
   // A node that cannot reach the ledger while we can loses its units after this long.
   absl::Duration cannot_commit_grace = absl::Seconds(2);
   // A leader that cannot reach the ledger for so long gives up leadership: another may reach it.
@@ -149,6 +152,7 @@ class Balancer : public CoordinationObserver, public SessionSource {
   std::set<storage::IncarnationId> registered_;       // in ZooKeeper, as last read
   std::set<storage::IncarnationId> seen_registered_;  // at some time since we lead
   std::map<storage::IncarnationId, absl::Time> first_seen_unregistered_;
+  absl::Time nobody_dead_before_ = absl::InfinitePast();
   std::map<storage::IncarnationId, absl::Time> unable_since_;
   std::set<storage::IncarnationId> evacuated_;
 

@@ -15,7 +15,8 @@ using quota::Znode;
 
 class CountingSession : public Coordination {
  public:
-  CountingSession(std::unique_ptr<Coordination> inner, Traffic* traffic) : inner_(std::move(inner)), traffic_(traffic) {}
+  CountingSession(std::unique_ptr<Coordination> inner, Traffic* traffic)
+      : inner_(std::move(inner)), traffic_(traffic) {}
 
   absl::StatusOr<Znode> Get(const std::string& path, Watch watch) override {
     const InsideTimer timer(traffic_);

@@ -66,8 +66,7 @@ int ScaleCluster::AddNode() {
   nodes_.push_back(std::make_unique<ScaleNode>(&node_connector_, &node_ledger_, &ledger_, &clock_, number));
   CHECK(nodes_.back()->agent().Begin().ok());
   // Their turns are spread, as by processes that were started at different times.
-  nodes_.back()->set_next_turn(clock_.Now() +
-                               absl::Milliseconds(std::uniform_int_distribution<int>(0, 999)(random_)));
+  nodes_.back()->set_next_turn(clock_.Now() + absl::Milliseconds(std::uniform_int_distribution<int>(0, 999)(random_)));
   return number;
 }
 
@@ -79,8 +78,7 @@ storage::IncarnationId ScaleCluster::KillNode(int number) {
 }
 
 void ScaleCluster::AddBalancer() {
-  balancers_.push_back(
-      std::make_unique<quota::Balancer>(&balancer_connector_, &balancer_ledger_, &clock_, kBalancer));
+  balancers_.push_back(std::make_unique<quota::Balancer>(&balancer_connector_, &balancer_ledger_, &clock_, kBalancer));
   CHECK(balancers_.back()->Connect().ok());
 }
 

@@ -32,8 +32,7 @@ ScaleNode::ScaleNode(quota::CoordinationConnector* connector, storage::StockLedg
     : sales_(sales),
       number_(number),
       agent_(
-          connector, stock, &slices_, &host_, clock, [](const std::string&) { return 0; },
-          OptionsOf(number)) {}
+          connector, stock, &slices_, &host_, clock, [](const std::string&) { return 0; }, OptionsOf(number)) {}
 
 void ScaleNode::Ask(const storage::Sku& sku, int32_t units) {
   const auto slice = slices_.FindOrAdd(sku.sku_id);

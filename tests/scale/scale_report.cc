@@ -25,11 +25,16 @@ const Phase* Find(const ScaleResult& result, const std::string& name) {
 }
 
 nlohmann::json ToJson(const Traffic& traffic) {
-  return {{"ledger_calls", traffic.ledger_calls},   {"ledger_rows", traffic.ledger_rows},
-          {"moves", traffic.moves},                 {"slots_changed", traffic.slots_changed},
-          {"zk_reads", traffic.zk_reads},           {"zk_lists", traffic.zk_lists},
-          {"zk_writes", traffic.zk_writes},         {"zk_waits", traffic.zk_waits},
-          {"bytes_read", traffic.bytes_read},       {"bytes_written", traffic.bytes_written}};
+  return {{"ledger_calls", traffic.ledger_calls},
+          {"ledger_rows", traffic.ledger_rows},
+          {"moves", traffic.moves},
+          {"slots_changed", traffic.slots_changed},
+          {"zk_reads", traffic.zk_reads},
+          {"zk_lists", traffic.zk_lists},
+          {"zk_writes", traffic.zk_writes},
+          {"zk_waits", traffic.zk_waits},
+          {"bytes_read", traffic.bytes_read},
+          {"bytes_written", traffic.bytes_written}};
 }
 
 nlohmann::json ToJson(const Phase& phase) {
@@ -92,14 +97,14 @@ std::vector<Limit> LimitsOf(const ScaleResult& result) {
     limits.push_back({absl::StrFormat("the largest znode below %s", folder), static_cast<double>(size.largest_znode),
                       static_cast<double>(quota::kMaxZnodeBytes), "bytes", "kMaxZnodeBytes"});
   }
-  std::sort(limits.begin(), limits.end(),
-            [](const Limit& a, const Limit& b) { return a.headroom() < b.headroom(); });
+  std::sort(limits.begin(), limits.end(), [](const Limit& a, const Limit& b) { return a.headroom() < b.headroom(); });
   return limits;
 }
 
 void PrintPhaseHeader() {
   std::printf(
-      "Of the balancer; \"most\" is in a single round. est: estimated real time, by assumed costs. cpu: measured, without "
+      "Of the balancer; \"most\" is in a single round. est: estimated real time, by assumed costs. cpu: measured, "
+      "without "
       "the fakes.\n\n%-28s %6s %9s %9s %9s %7s %7s %7s %8s %8s %8s %9s %9s\n",
       "", "rounds", "simul. s", "est most", "cpu most", "calls", "most", "moves", "slots", "zk read", "zk write",
       "write most", "nodes read");
@@ -121,9 +126,8 @@ void PrintSummary(const ScaleResult& result) {
   std::printf("\n%-10s %9s %9s %9s  %s\n", "folder", "znodes", "MiB", "largest", "longest list of children");
   for (const auto& [folder, size] : result.tree) {
     std::printf("%-10s %9d %9.1f %9d  %s: %d names, %d bytes\n", folder.c_str(), static_cast<int>(size.znodes),
-                static_cast<double>(size.bytes) / kMib, static_cast<int>(size.largest_znode),
-                size.longest_list.c_str(), static_cast<int>(size.longest_list_names),
-                static_cast<int>(size.longest_list_bytes));
+                static_cast<double>(size.bytes) / kMib, static_cast<int>(size.largest_znode), size.longest_list.c_str(),
+                static_cast<int>(size.longest_list_names), static_cast<int>(size.longest_list_bytes));
   }
   std::printf("\nin steady traffic, per simulated second:\n");
   if (const Phase* const steady = Find(result, "steady traffic"); steady != nullptr) {

@@ -69,8 +69,8 @@ struct CostModel {
 
   absl::Duration Of(const Traffic& traffic) const {
     return traffic.ledger_calls * ledger_call + traffic.ledger_rows * ledger_row + traffic.slots_changed * slot_change +
-           traffic.zk_waits * zk_wait + (traffic.zk_reads + traffic.zk_lists) * zk_read +
-           traffic.zk_writes * zk_write + traffic.bytes_read * zk_list_byte;
+           traffic.zk_waits * zk_wait + (traffic.zk_reads + traffic.zk_lists) * zk_read + traffic.zk_writes * zk_write +
+           traffic.bytes_read * zk_list_byte;
   }
 };
 
