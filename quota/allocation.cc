@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/numeric/int128.h"
 #include "glog/logging.h"
+#include "storage/mutation.h"
 
 namespace tranche::quota {
 namespace {
@@ -50,6 +51,8 @@ std::vector<int64_t> ShareByWeight(int64_t units, absl::Span<const int64_t> weig
   std::vector<size_t> order(weights.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return remainders[a] > remainders[b]; });
+  if (storage::Mutated(storage::Mutation::kSharesLoseOddUnits)) left = 0;
+  if (storage::Mutated(storage::Mutation::kSharesInventUnits)) left = static_cast<int64_t>(order.size());
   for (size_t i = 0; left > 0; ++i, --left) ++shares[order[i]];
   return shares;
 }
@@ -82,7 +85,10 @@ std::vector<QuotaDelta> ShareWithNewcomers(const QuotaSnapshot& quota, absl::Spa
                                            const std::set<IncarnationId>& newcomers) {
   if (live.empty()) return {};
   auto remaining = RemainingByHolder(quota);
-  const int64_t share = TotalRemaining(quota) / static_cast<int64_t>(live.size());
+  // What others hold is not to be had: a share of that would be asked for in vain.
+  int64_t total = remaining[storage::kPool];
+  for (const IncarnationId holder : live) total += remaining[holder];
+  const int64_t share = total / static_cast<int64_t>(live.size());
   std::vector<QuotaDelta> deltas;
   std::vector<std::pair<int64_t, IncarnationId>> donors;
   int64_t needed = -remaining[storage::kPool];

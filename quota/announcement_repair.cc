@@ -27,8 +27,8 @@ absl::Status AnnouncementRepair::Step(Coordination& session) {
   absl::Status status;
   if (phase_ == Phase::kSkus) status.Update(StepSkus());
   if (phase_ == Phase::kSlices) status.Update(StepSlices());
-  if (phase_ == Phase::kLeftovers) {
-    status.Update(RemoveLeftovers(session));
+  if (phase_ == Phase::kIncarnations) {
+    status.Update(RepairIncarnations(session));
     phase_ = Phase::kIdle;
   }
   return status;
@@ -58,7 +58,7 @@ absl::Status AnnouncementRepair::StepSlices() {
     looked_at += announced + 1;
     after_incarnation_ = incarnation.id;
   }
-  phase_ = Phase::kLeftovers;
+  phase_ = Phase::kIncarnations;
   return status;
 }
 
@@ -74,21 +74,33 @@ absl::Status AnnouncementRepair::AnnounceSlicesOf(IncarnationId incarnation, siz
   return announcer_->AnnounceSlices(announcements);
 }
 
-// Slices and requests to drain of incarnations that ended while ZooKeeper or the balancer was away. The tree is read
-// first: who is in it was registered in the ledger before.
-absl::Status AnnouncementRepair::RemoveLeftovers(Coordination& session) {
-  std::set<IncarnationId> mentioned;
+// Slices and requests to drain of incarnations that ended while ZooKeeper or the balancer was away, and requests to
+// drain or serve again that an operator's call did not get through. The tree is read first: who is in it was registered
+// in the ledger before, and is drained there first.
+absl::Status AnnouncementRepair::RepairIncarnations(Coordination& session) {
+  std::set<IncarnationId> mentioned, asked_to_drain;
   for (const char* folder : {kSlicesPath, kDrainPath}) {
     const auto names = session.List(folder, Watch::kNo);
     if (!names.ok()) return names.status();
-    for (const std::string& name : *names) mentioned.insert(ParseIncarnation(name));
+    for (const std::string& name : *names) {
+      mentioned.insert(ParseIncarnation(name));
+      if (folder == kDrainPath) asked_to_drain.insert(ParseIncarnation(name));
+    }
   }
   mentioned.erase(storage::kPool);
   const auto incarnations = ledger_->ListLiveIncarnations();
   if (!incarnations.ok()) return incarnations.status();
-  for (const storage::Incarnation& incarnation : *incarnations) mentioned.erase(incarnation.id);
+  absl::Status status;
+  for (const storage::Incarnation& incarnation : *incarnations) {
+    mentioned.erase(incarnation.id);
+    if (incarnation.draining == asked_to_drain.contains(incarnation.id)) continue;
+    const std::string path = DrainPath(incarnation.id);
+    const absl::Status told =
+        incarnation.draining ? session.Create(path, "", CreateMode::kPersistent) : session.Delete(path, kAnyVersion);
+    if (!absl::IsAlreadyExists(told) && !absl::IsNotFound(told)) status.Update(told);
+  }
   for (const IncarnationId ended : mentioned) RemoveIncarnationZnodes(session, ended);
-  return absl::OkStatus();
+  return status;
 }
 
 }  // namespace tranche::quota

@@ -28,11 +28,11 @@ class AnnouncementRepair {
   absl::Status AnnounceSlicesOf(storage::IncarnationId incarnation, size_t* announced = nullptr);
 
  private:
-  enum class Phase { kIdle, kSkus, kSlices, kLeftovers };
+  enum class Phase { kIdle, kSkus, kSlices, kIncarnations };
 
   absl::Status StepSkus();
   absl::Status StepSlices();
-  absl::Status RemoveLeftovers(Coordination& session);
+  absl::Status RepairIncarnations(Coordination& session);
 
   storage::StockLedger* const ledger_;
   Announcer* const announcer_;

@@ -6,6 +6,7 @@
 #include "glog/logging.h"
 #include "quota/coordination_paths.h"
 #include "quota/sku_announcement.h"
+#include "storage/mutation.h"
 
 namespace tranche::quota {
 namespace {
@@ -122,7 +123,8 @@ Target TargetOf(const SliceToAnnounce& slice) {
                 .make_parent = false,
                 .supersedes = [version = slice.version](const std::string& data) {
                   SliceAnnouncement present;
-                  return !present.ParseFromString(data) || version > present.version();
+                  const bool overwrites = storage::Mutated(storage::Mutation::kAnnouncerOverwritesNewer);
+                  return !present.ParseFromString(data) || version > present.version() || overwrites;
                 }};
 }
 

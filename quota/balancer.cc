@@ -9,6 +9,7 @@
 #include "quota/allocation.h"
 #include "quota/coordination_paths.h"
 #include "quota/incarnation_znodes.h"
+#include "storage/mutation.h"
 
 namespace tranche::quota {
 namespace {
@@ -174,8 +175,9 @@ absl::Status Balancer::RunOnce() {
     pending_ = News::Nothing();
     return absl::OkStatus();
   }
+  const absl::Time began_at = clock_->Now();
   const absl::Status led = Lead(*session);
-  if (clock_->Now() - ledger_failing_since_ >= options_.resign_after) Resign(*session);
+  MindTheLedger(*session, led, began_at);
   return led;
 }
 
@@ -232,6 +234,17 @@ void Balancer::ForgetAll() {
   ledger_failing_since_ = absl::InfiniteFuture();
 }
 
+// After a failed round: was it the ledger, and since when?
+void Balancer::MindTheLedger(Coordination& session, const absl::Status& led, absl::Time began_at) {
+  if (led.ok() || ledger_->ListLiveIncarnations().ok()) {
+    ledger_failing_since_ = absl::InfiniteFuture();
+    return;
+  }
+  ledger_failing_since_ = std::min(ledger_failing_since_, began_at);
+  unable_since_.clear();  // nobody is unable alone
+  if (clock_->Now() - ledger_failing_since_ >= options_.resign_after) Resign(session);
+}
+
 // Another may reach the ledger. We stand again when we do.
 void Balancer::Resign(Coordination& session) {
   LOG(WARNING) << options_.name << " does not reach the ledger and gives up leadership";
@@ -276,14 +289,8 @@ absl::Status Balancer::Lead(Coordination& session) {
 absl::Status Balancer::LookAround(Coordination& session) {
   const auto nodes = ListLiveNodes(session, Watch::kYes);
   if (!nodes.ok()) return nodes.status();
-  const absl::Time asked_at = clock_->Now();
   const auto incarnations = ledger_->ListLiveIncarnations();
-  if (!incarnations.ok()) {
-    ledger_failing_since_ = std::min(ledger_failing_since_, asked_at);
-    unable_since_.clear();  // nobody is unable alone
-    return incarnations.status();
-  }
-  ledger_failing_since_ = absl::InfiniteFuture();
+  if (!incarnations.ok()) return incarnations.status();
   live_.clear();
   std::set<IncarnationId> draining;
   for (const storage::Incarnation& incarnation : *incarnations) {
@@ -328,8 +335,7 @@ absl::Status Balancer::TakeOver() {
 // taken for dead.
 absl::Status Balancer::RestoreTree(Coordination& session) {
   LOG(WARNING) << "the coordination tree has gone; restoring it";
-  seen_registered_.clear();
-  first_seen_unregistered_.clear();
+  nobody_dead_before_ = clock_->Now() + options_.restore_grace;
   registered_.clear();
   last_repair_ = absl::InfinitePast();
   Wake([](News& news) { news.everything = true; });
@@ -337,6 +343,7 @@ absl::Status Balancer::RestoreTree(Coordination& session) {
 }
 
 absl::Status Balancer::ReclaimDead(Coordination& session) {
+  if (clock_->Now() < nobody_dead_before_) return absl::OkStatus();
   absl::Status status;
   const std::set<IncarnationId> live = live_;
   for (const IncarnationId incarnation : live) {
@@ -344,6 +351,7 @@ absl::Status Balancer::ReclaimDead(Coordination& session) {
     const absl::Time first = first_seen_unregistered_.try_emplace(incarnation, clock_->Now()).first->second;
     // One that we saw registered is gone. One that we did not may be just starting.
     const bool gone = seen_registered_.contains(incarnation) || clock_->Now() - first >= options_.unregistered_grace;
+    if (storage::Mutated(storage::Mutation::kBalancerDoesNotReclaim)) continue;
     if (gone) status.Update(Reclaim(session, incarnation));
   }
   // What is over need not be remembered.
@@ -388,7 +396,7 @@ absl::Status Balancer::EvacuateUnable() {
 }
 
 absl::Status Balancer::MeetDemand() {
-  if (receivers_.empty()) return absl::OkStatus();
+  if (receivers_.empty() || storage::Mutated(storage::Mutation::kBalancerIgnoresDemand)) return absl::OkStatus();
   absl::Status status;
   for (int batch = 0; batch < kDemandBatches; ++batch) {
     const std::vector<std::string> due = board_.TakeDue(clock_->Now(), kMaxQuotaBatch);
@@ -474,6 +482,7 @@ absl::Status Balancer::WelcomeNewcomers() {
 }
 
 absl::Status Balancer::Repair(Coordination& session) {
+  if (storage::Mutated(storage::Mutation::kBalancerNeverRepairs)) return absl::OkStatus();
   const absl::Time now = clock_->Now();
   if (!repair_.running()) {
     if (now - last_repair_ < options_.repair_interval) return absl::OkStatus();

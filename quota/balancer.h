@@ -37,10 +37,13 @@ struct BalancerOptions {
   absl::Duration poll_interval = absl::Milliseconds(100);  // what no event tells: units that come into a pool
   // Everything that events tell is read again this often, since events can be lost.
   absl::Duration refresh_interval = absl::Seconds(1);
-  absl::Duration repair_interval = absl::Seconds(10);  // between comparisons of ledger and announcements
-  absl::Duration demand_retry = absl::Seconds(1);      // of a demand that could not be met
+  absl::Duration repair_interval = absl::Seconds(10);     // between comparisons of ledger and announcements
+  absl::Duration demand_retry = absl::Milliseconds(250);  // of a demand that could not be met
   // An incarnation that never registered in ZooKeeper (it died while starting) is reclaimed after this long.
   absl::Duration unregistered_grace = absl::Seconds(30);
+  // When the tree was deleted, nodes have this long to register again before the missing are taken for dead. They read
+  // everything every two seconds.
+  absl::Duration restore_grace = absl::Seconds(5);
   // A node that cannot reach the ledger while we can loses its units after this long.
   absl::Duration cannot_commit_grace = absl::Seconds(2);
   // A leader that cannot reach the ledger for so long gives up leadership: another may reach it.
@@ -101,6 +104,7 @@ class Balancer : public CoordinationObserver, public SessionSource {
   absl::StatusOr<bool> Campaign(Coordination& session);
   absl::Status CheckLeadership(Coordination& session);
   void ForgetAll();
+  void MindTheLedger(Coordination& session, const absl::Status& led, absl::Time began_at);
   void Resign(Coordination& session);
 
   // A leader's round.
@@ -148,6 +152,7 @@ class Balancer : public CoordinationObserver, public SessionSource {
   std::set<storage::IncarnationId> registered_;       // in ZooKeeper, as last read
   std::set<storage::IncarnationId> seen_registered_;  // at some time since we lead
   std::map<storage::IncarnationId, absl::Time> first_seen_unregistered_;
+  absl::Time nobody_dead_before_ = absl::InfinitePast();
   std::map<storage::IncarnationId, absl::Time> unable_since_;
   std::set<storage::IncarnationId> evacuated_;
 

@@ -66,7 +66,10 @@ void DemandBoard::Learn(IncarnationId incarnation, const std::string& data) {
   report.cannot_commit = message.cannot_commit();
   for (const auto& sku : message.skus()) {
     const double rate = std::clamp(sku.grants_per_s() + sku.denials_per_s(), 0.0, 1e9);
-    const NodeDemand demand{.wanted = std::max<int64_t>(0, sku.wanted()), .milli_rate = std::llround(rate * 1000)};
+    const NodeDemand demand{.wanted = std::max<int64_t>(0, sku.wanted()),
+                            .milli_rate = std::llround(rate * 1000),
+                            .free = sku.free(),
+                            .slice_version = sku.slice_version()};
     report.skus.push_back(sku.sku_id());
     by_sku_[sku.sku_id()][incarnation] = demand;
     if (demand.wanted > 0) looked_at_.try_emplace(sku.sku_id(), absl::InfinitePast());

@@ -53,13 +53,16 @@ class Plan {
  private:
   void AddParties(const QuotaSnapshot& quota, absl::Span<const IncarnationId> receivers, const DemandByNode& demand) {
     auto receiver = receivers.begin();
-    const auto add = [&](IncarnationId holder, int64_t has, bool receives) {
-      Party party{.holder = holder, .has = has, .receives = receives};
+    const auto add = [&](IncarnationId holder, int64_t remaining, int64_t version, bool receives) {
+      Party party{.holder = holder, .has = remaining, .receives = receives};
       if (const auto found = demand.find(holder); receives && found != demand.end()) {
-        party.wanted = found->second.wanted;
-        party.milli_rate = found->second.milli_rate;
+        const NodeDemand& says = found->second;
+        party.wanted = says.wanted;
+        party.milli_rate = says.milli_rate;
+        // Units in flight are as good as sold: neither can it grant them, nor should they be taken from it.
+        if (says.slice_version == version) party.has = std::clamp<int64_t>(says.free, 0, remaining);
       }
-      total_ += has;
+      total_ += party.has;
       parties_.push_back(party);
     };
     // Both ascend by id.
@@ -69,12 +72,12 @@ class Plan {
         total_ += pool_;
         continue;
       }
-      for (; receiver != receivers.end() && *receiver < slice.holder; ++receiver) add(*receiver, 0, true);
+      for (; receiver != receivers.end() && *receiver < slice.holder; ++receiver) add(*receiver, 0, 0, true);
       const bool receives = receiver != receivers.end() && *receiver == slice.holder;
       if (receives) ++receiver;
-      add(slice.holder, slice.remaining, receives);
+      add(slice.holder, slice.remaining, slice.version, receives);
     }
-    for (; receiver != receivers.end(); ++receiver) add(*receiver, 0, true);
+    for (; receiver != receivers.end(); ++receiver) add(*receiver, 0, 0, true);
   }
 
   bool SomebodyNeeds() {

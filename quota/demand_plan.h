@@ -25,6 +25,9 @@ struct NodeDemand {
   int64_t wanted = 0;
   // Units asked for per second, granted or not, times 1000.
   int64_t milli_rate = 0;
+  // What it could still grant, by the announcement of `slice_version`. The ledger says more while claims are in flight.
+  int64_t free = 0;
+  int64_t slice_version = -1;  // not known
 };
 
 // Nodes that are not in it have no activity.
@@ -34,7 +37,7 @@ struct DemandPlanOptions {
   // A node with less than this much of its demand left receives before it is dry.
   int64_t low_water_ms = 250;
   // A node that sells all it has within this time keeps it, whoever else is dry.
-  int64_t keep_ms = 1000;
+  int64_t keep_ms = 200;
   // A node that sells gives only what it has above its target and this much more, as a part of the target: 1/4.
   int64_t hysteresis_divisor = 4;
   // One unit in so many is spread evenly.

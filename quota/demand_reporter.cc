@@ -16,12 +16,11 @@ constexpr int kMaxReportedSkus = 400;
 // Weight of the latest interval in the smoothed rate: traffic that jumps to another node is followed within two or
 // three.
 constexpr double kSmoothing = 0.6;
-// Units per second below which a SKU counts as idle.
-constexpr double kIdleRate = 0.05;
 
+// Nobody for a whole interval is nobody: what such a node holds is wanted elsewhere sooner than an average forgets.
 double Smooth(double before, int64_t units, double seconds) {
-  const double rate = before * (1 - kSmoothing) + kSmoothing * static_cast<double>(units) / seconds;
-  return rate < kIdleRate ? 0 : rate;
+  if (units == 0) return 0;
+  return before * (1 - kSmoothing) + kSmoothing * static_cast<double>(units) / seconds;
 }
 
 // The part of a report that the balancer should see at once: who is dry, by which announcement.
@@ -80,6 +79,8 @@ void DemandReporter::Measure(absl::Time now) {
     if (granted != traffic.granted || denied != traffic.denied || traffic.last_request == absl::InfinitePast()) {
       traffic.last_request = now;
     }
+    // Who asked in vain has gone: the next one is news again.
+    if (denied == traffic.denied && waiting_(sku_id) == 0) slice->ForgetWanted();
     traffic.grants_per_s = Smooth(traffic.grants_per_s, std::max<int64_t>(0, granted - traffic.granted), seconds);
     traffic.denials_per_s = Smooth(traffic.denials_per_s, denied - traffic.denied, seconds);
     traffic.granted = granted;

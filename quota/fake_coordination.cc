@@ -131,7 +131,8 @@ void FakeZookeeper::ExpireSession(int64_t session_id) {
     session.node_watches.clear();
     session.child_watches.clear();
     RemoveEphemerals(session_id);
-    if (session.connected) {
+    // An isolated follower does not know.
+    if (session.connected && session.isolated_tree == nullptr) {
       // As the real one: the connection goes first, and reconnecting finds the session gone.
       SetConnected(session_id, false);
       SetConnected(session_id, true);
@@ -153,6 +154,73 @@ void FakeZookeeper::Reconnect(int64_t session_id) {
     absl::MutexLock lock(&mutex_);
     CHECK(!down_) << "the fake server is down";
     SetConnected(session_id, true);
+  }
+  DeliverIfImmediate();
+}
+
+void FakeZookeeper::Isolate(int64_t session_id, bool can_write) {
+  absl::MutexLock lock(&mutex_);
+  SessionState& session = sessions_.at(session_id);
+  if (session.isolated_tree == nullptr) session.isolated_tree = std::make_unique<Tree>(nodes_);
+  session.isolated_can_write = can_write;
+}
+
+void FakeZookeeper::Rejoin(int64_t session_id) {
+  {
+    absl::MutexLock lock(&mutex_);
+    CatchUp(session_id);
+    SessionState& session = sessions_.at(session_id);
+    if (session.expired && session.connected) {
+      SetConnected(session_id, false);
+      SetConnected(session_id, true);
+    }
+  }
+  DeliverIfImmediate();
+}
+
+bool FakeZookeeper::HasSession(int64_t session_id) {
+  absl::MutexLock lock(&mutex_);
+  return sessions_.contains(session_id);
+}
+
+const FakeZookeeper::Tree& FakeZookeeper::TreeOf(const SessionState& session) const {
+  return session.isolated_tree == nullptr ? nodes_ : *session.isolated_tree;
+}
+
+void FakeZookeeper::CatchUp(int64_t session_id) {
+  SessionState& session = sessions_.at(session_id);
+  const std::unique_ptr<Tree> before = std::move(session.isolated_tree);
+  if (before == nullptr) return;
+  const auto changed = [&](const std::string& path, int64_t Node::*stamp) {
+    const auto was = before->find(path);
+    const auto is = nodes_.find(path);
+    if (was == before->end() || is == nodes_.end()) return (was == before->end()) != (is == nodes_.end());
+    return was->second.*stamp != is->second.*stamp;
+  };
+  const auto fire = [&](std::set<std::string>& watches, int64_t Node::*stamp) {
+    std::vector<std::string> fired;
+    for (const std::string& path : watches) {
+      if (changed(path, stamp)) fired.push_back(path);
+    }
+    for (const std::string& path : fired) {
+      watches.erase(path);
+      FireWatch(session_id, path);
+    }
+  };
+  fire(session.node_watches, &Node::changed_at);
+  fire(session.child_watches, &Node::children_changed_at);
+}
+
+void FakeZookeeper::DeleteTree() {
+  {
+    absl::MutexLock lock(&mutex_);
+    // Children come after their parents in the map.
+    while (nodes_.size() > 1) {
+      const std::string last = std::prev(nodes_.end())->first;
+      const absl::Status deleted =
+          PerformDelete({.kind = WriteOp::Kind::kDelete, .path = last, .data = "", .version = kAnyVersion});
+      CHECK(deleted.ok()) << deleted;
+    }
   }
   DeliverIfImmediate();
 }
@@ -213,7 +281,7 @@ void FakeZookeeper::CreateFixedPaths() {
 absl::Status FakeZookeeper::EnsureFixedPaths(int64_t session_id) {
   {
     absl::MutexLock lock(&mutex_);
-    if (absl::Status usable = CheckSession(session_id); !usable.ok()) return usable;
+    if (absl::Status usable = CheckWritable(session_id); !usable.ok()) return usable;
     CreateFixedPaths();
   }
   DeliverIfImmediate();
@@ -245,13 +313,26 @@ absl::Status FakeZookeeper::CheckSession(int64_t session_id) const {
   return absl::OkStatus();
 }
 
+absl::Status FakeZookeeper::CheckWritable(int64_t session_id) {
+  if (absl::Status usable = CheckSession(session_id); !usable.ok()) return usable;
+  const SessionState& session = sessions_.at(session_id);
+  if (session.isolated_tree == nullptr) return absl::OkStatus();
+  if (!session.isolated_can_write) return absl::UnavailableError("the follower does not reach the leader");
+  CatchUp(session_id);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Znode> FakeZookeeper::Get(int64_t session_id, const std::string& path, Watch watch) {
   if (absl::Status checked = CheckPath(path); !checked.ok()) return checked;
   absl::MutexLock lock(&mutex_);
   if (absl::Status usable = CheckSession(session_id); !usable.ok()) return usable;
-  if (watch == Watch::kYes) sessions_.at(session_id).node_watches.insert(path);
-  const auto found = nodes_.find(path);
-  if (found == nodes_.end()) return NoNode(path);
+  if (watch == Watch::kYes) {
+    sessions_.at(session_id).node_watches.insert(path);
+    watchers_[path].insert(session_id);
+  }
+  const Tree& tree = TreeOf(sessions_.at(session_id));
+  const auto found = tree.find(path);
+  if (found == tree.end()) return NoNode(path);
   return found->second.znode;
 }
 
@@ -259,9 +340,13 @@ absl::StatusOr<std::vector<std::string>> FakeZookeeper::List(int64_t session_id,
   if (absl::Status checked = CheckPath(path); !checked.ok()) return checked;
   absl::MutexLock lock(&mutex_);
   if (absl::Status usable = CheckSession(session_id); !usable.ok()) return usable;
-  const auto found = nodes_.find(path);
-  if (found == nodes_.end()) return NoNode(path);
-  if (watch == Watch::kYes) sessions_.at(session_id).child_watches.insert(path);
+  const Tree& tree = TreeOf(sessions_.at(session_id));
+  const auto found = tree.find(path);
+  if (found == tree.end()) return NoNode(path);
+  if (watch == Watch::kYes) {
+    sessions_.at(session_id).child_watches.insert(path);
+    watchers_[path].insert(session_id);
+  }
   return std::vector<std::string>(found->second.children.begin(), found->second.children.end());
 }
 
@@ -270,7 +355,7 @@ absl::Status FakeZookeeper::Write(int64_t session_id, const WriteOp& op, CreateM
   absl::Status result;
   {
     absl::MutexLock lock(&mutex_);
-    if (absl::Status usable = CheckSession(session_id); !usable.ok()) return usable;
+    if (absl::Status usable = CheckWritable(session_id); !usable.ok()) return usable;
     const std::optional<UnknownOutcome> outcome = std::exchange(next_write_outcome_, std::nullopt);
     if (outcome != UnknownOutcome::kNotPerformed) {
       result = Perform(op, mode == CreateMode::kEphemeral ? session_id : 0);
@@ -292,6 +377,7 @@ absl::Status FakeZookeeper::Perform(const WriteOp& op, int64_t ephemeral_owner) 
   if (op.kind == WriteOp::Kind::kDelete) return PerformDelete(op);
   znode.data = op.data;
   ++znode.version;
+  found->second.changed_at = ++changes_;
   FireNodeWatches(op.path);
   return absl::OkStatus();
 }
@@ -305,7 +391,11 @@ absl::Status FakeZookeeper::PerformCreate(const WriteOp& op, int64_t ephemeral_o
     return absl::InvalidArgumentError(absl::StrCat(parent, " is ephemeral and cannot have children"));
   }
   found->second.children.insert(NameOf(op.path));
-  nodes_[op.path].znode = {.data = op.data, .version = 0, .ephemeral_owner = ephemeral_owner};
+  found->second.children_changed_at = ++changes_;
+  Node& node = nodes_[op.path];
+  node.znode = {.data = op.data, .version = 0, .ephemeral_owner = ephemeral_owner};
+  node.changed_at = node.children_changed_at = changes_;
+  if (ephemeral_owner != 0) ephemerals_[ephemeral_owner].insert(op.path);
   FireNodeWatches(op.path);
   FireChildWatches(parent);
   return absl::OkStatus();
@@ -317,8 +407,11 @@ absl::Status FakeZookeeper::PerformDelete(const WriteOp& op) {
     return absl::FailedPreconditionError(absl::StrCat(op.path, " has children"));
   }
   const std::string parent = ParentOf(op.path);
+  if (const int64_t owner = found->second.znode.ephemeral_owner; owner != 0) ephemerals_[owner].erase(op.path);
   nodes_.erase(found);
-  nodes_.at(parent).children.erase(NameOf(op.path));
+  Node& parent_node = nodes_.at(parent);
+  parent_node.children.erase(NameOf(op.path));
+  parent_node.children_changed_at = ++changes_;
   FireNodeWatches(op.path);
   FireChildWatches(op.path);
   FireChildWatches(parent);
@@ -326,27 +419,30 @@ absl::Status FakeZookeeper::PerformDelete(const WriteOp& op) {
 }
 
 void FakeZookeeper::RemoveEphemerals(int64_t session_id) {
-  std::vector<std::string> owned;
-  for (const auto& [path, node] : nodes_) {
-    if (node.znode.ephemeral_owner == session_id) owned.push_back(path);
-  }
+  const std::set<std::string> owned = ephemerals_[session_id];
   for (const std::string& path : owned) {
     const absl::Status deleted =
         PerformDelete({.kind = WriteOp::Kind::kDelete, .path = path, .data = "", .version = kAnyVersion});
     CHECK(deleted.ok()) << deleted;
   }
+  ephemerals_.erase(session_id);
 }
 
-void FakeZookeeper::FireNodeWatches(const std::string& path) {
-  for (auto& [id, session] : sessions_) {
-    if (session.node_watches.erase(path) > 0) FireWatch(id, path);
-  }
-}
+void FakeZookeeper::FireNodeWatches(const std::string& path) { FireWatches(path, &SessionState::node_watches); }
 
-void FakeZookeeper::FireChildWatches(const std::string& path) {
-  for (auto& [id, session] : sessions_) {
-    if (session.child_watches.erase(path) > 0) FireWatch(id, path);
-  }
+void FakeZookeeper::FireChildWatches(const std::string& path) { FireWatches(path, &SessionState::child_watches); }
+
+void FakeZookeeper::FireWatches(const std::string& path, std::set<std::string> SessionState::*watches) {
+  const auto watchers = watchers_.find(path);
+  if (watchers == watchers_.end()) return;
+  std::erase_if(watchers->second, [&](int64_t id) {
+    const auto found = sessions_.find(id);
+    if (found == sessions_.end()) return true;
+    SessionState& session = found->second;
+    if (session.isolated_tree == nullptr && (session.*watches).erase(path) > 0) FireWatch(id, path);
+    return !session.node_watches.contains(path) && !session.child_watches.contains(path);
+  });
+  if (watchers->second.empty()) watchers_.erase(watchers);
 }
 
 void FakeZookeeper::FireWatch(int64_t session_id, const std::string& path) {

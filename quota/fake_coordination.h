@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "quota/coordination.h"
 
@@ -49,6 +50,18 @@ class FakeZookeeper {
   void Disconnect(int64_t session_id);
   void Reconnect(int64_t session_id);
 
+  // Puts the session on a follower that hears nothing of the leader: it reads the tree as it is now, its watches do not
+  // fire, its writes fail. `can_write` makes it a follower that only lags: a write makes it catch up, since it is
+  // answered when the follower has applied it.
+  void Isolate(int64_t session_id, bool can_write);
+  // The follower catches up: watches of what has changed meanwhile fire, and the session learns if it has expired.
+  void Rejoin(int64_t session_id);
+  // False once the session is destroyed.
+  bool HasSession(int64_t session_id);
+
+  // Deletes everything below the root, ephemeral nodes too, as an operator by mistake.
+  void DeleteTree();
+
   // Down: every session is cut off and Connect fails. Up: every session reconnects. Nothing is forgotten.
   void SetDown(bool down);
 
@@ -68,6 +81,14 @@ class FakeZookeeper {
     EventKind kind;
     std::string path;
   };
+  struct Node {
+    Znode znode;
+    std::set<std::string> children;  // names
+    // When its data and its children last changed, by the number of the change.
+    int64_t changed_at = 0;
+    int64_t children_changed_at = 0;
+  };
+  using Tree = std::map<std::string, Node>;
   struct SessionState {
     CoordinationObserver* observer = nullptr;
     bool connected = true;
@@ -75,10 +96,8 @@ class FakeZookeeper {
     bool knows_it_expired = false;       // and it has been told
     std::set<std::string> node_watches;  // of data, and of nodes to come
     std::set<std::string> child_watches;
-  };
-  struct Node {
-    Znode znode;
-    std::set<std::string> children;  // names
+    std::unique_ptr<Tree> isolated_tree;  // what an isolated session reads
+    bool isolated_can_write = false;
   };
 
   absl::StatusOr<int64_t> AddSession(CoordinationObserver* observer);
@@ -90,6 +109,8 @@ class FakeZookeeper {
   absl::Status Write(int64_t session_id, const WriteOp& op, CreateMode mode);
 
   absl::Status CheckSession(int64_t session_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The same for writes; a follower that only lags catches up.
+  absl::Status CheckWritable(int64_t session_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CreateFixedPaths() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Perform(const WriteOp& op, int64_t ephemeral_owner) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status PerformCreate(const WriteOp& op, int64_t ephemeral_owner) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -97,16 +118,25 @@ class FakeZookeeper {
   void RemoveEphemerals(int64_t session_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FireNodeWatches(const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FireChildWatches(const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FireWatches(const std::string& path, std::set<std::string> SessionState::*watches)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FireWatch(int64_t session_id, const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetConnected(int64_t session_id, bool connected) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Queue(int64_t session_id, EventKind kind, std::string path = "") ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CatchUp(int64_t session_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  const Tree& TreeOf(const SessionState& session) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DeliverIfImmediate();
 
   const Delivery delivery_;
 
   absl::Mutex mutex_;
-  std::map<std::string, Node> nodes_ ABSL_GUARDED_BY(mutex_) = {{"/", {}}};
+  Tree nodes_ ABSL_GUARDED_BY(mutex_) = {{"/", {}}};
+  int64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<int64_t, SessionState> sessions_ ABSL_GUARDED_BY(mutex_);
+  // Indexes, so that a write costs the same however many sessions there are: who may watch a path (a session that has
+  // ended may still be in it; ids are never given again), and what is whose.
+  absl::flat_hash_map<std::string, std::set<int64_t>> watchers_ ABSL_GUARDED_BY(mutex_);
+  std::map<int64_t, std::set<std::string>> ephemerals_ ABSL_GUARDED_BY(mutex_);
   std::deque<Event> events_ ABSL_GUARDED_BY(mutex_);
   int64_t next_session_id_ ABSL_GUARDED_BY(mutex_) = 1;
   bool delivering_ ABSL_GUARDED_BY(mutex_) = false;

@@ -10,6 +10,7 @@
 #include "quota/incarnation_znodes.h"
 #include "quota/quota_mover.h"
 #include "quota/sku_announcement.h"
+#include "storage/mutation.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::quota {
@@ -120,7 +121,7 @@ void NodeAgent::OnChanged(const std::string& path) {
 }
 
 void NodeAgent::OnConnected() {
-  Wake([](Work& work) { work.everything = true; });
+  Wake([](Work& work) { work.everything = !storage::Mutated(storage::Mutation::kNoReread); });
 }
 
 void NodeAgent::OnDisconnected() { LOG(WARNING) << "ZooKeeper does not answer: selling goes on with the units held"; }
@@ -163,7 +164,8 @@ void NodeAgent::RunOnce() {
   Work work = TakeWork();
   // Claims of an earlier incarnation may still be answered, and say that it is over: that is no news.
   const bool ended = work.ended != kPool && work.ended == incarnation_.load();
-  if (begun_ && (work.expired || ended)) {
+  const bool keeps = storage::Mutated(storage::Mutation::kKeepsDeadIncarnation);
+  if (begun_ && (work.expired || ended) && !keeps) {
     LOG(WARNING) << "incarnation " << incarnation_.load()
                  << " is over: " << (work.expired ? "the ZooKeeper session expired" : "it was reclaimed")
                  << "; beginning a new one";
@@ -178,6 +180,8 @@ void NodeAgent::RunOnce() {
   // A failed sync is made good by a full one; so is what was never heard of, however busy the events are.
   const absl::Time now = clock_->Now();
   if (now - last_full_sync_ >= options_.resync_interval) work.everything = true;
+  if (storage::Mutated(storage::Mutation::kNoReread) && last_full_sync_ != absl::InfinitePast())
+    work.everything = false;
   if (const absl::Status synced = Sync(work); !synced.ok()) {
     VLOG(1) << "sync: " << synced;
     last_full_sync_ = absl::InfinitePast();
@@ -312,7 +316,8 @@ absl::Status NodeAgent::RegisterAgain(Coordination& session) {
   }
   LOG(WARNING) << "the registration of incarnation " << incarnation << " has gone from ZooKeeper; registering again";
   FollowDrain(present->draining, exit_wanted_);
-  const absl::Status registered = Register(session, incarnation);
+  absl::Status registered = session.EnsureFixedPaths();
+  if (registered.ok()) registered = Register(session, incarnation);
   reporter_.Reset();
   Wake([](Work& work) { work.everything = true; });
   return registered;
@@ -436,6 +441,7 @@ absl::Status NodeAgent::ReturnUnits() {
 }
 
 absl::Status NodeAgent::ReportDemand() {
+  if (storage::Mutated(storage::Mutation::kDemandNotReported)) return absl::OkStatus();
   const absl::Time now = clock_->Now();
   const std::optional<DemandReport> report = reporter_.Due(now, host_->LedgerAnswers());
   if (!report.has_value()) return absl::OkStatus();

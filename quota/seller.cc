@@ -7,6 +7,7 @@
 
 #include "glog/logging.h"
 #include "storage/ledger_error.h"
+#include "storage/mutation.h"
 
 namespace tranche::quota {
 namespace {
@@ -26,7 +27,8 @@ std::optional<Refused> RefuseByTerms(const SkuTerms& terms, int32_t quantity, ab
 }
 
 Refused OutOfUnits(const SkuTerms& terms) {
-  if (terms.sold_out) return Refused{.refusal = Refusal::kSoldOut, .holds_may_lapse = terms.holds_may_lapse};
+  const bool sold_out = terms.sold_out || storage::Mutated(storage::Mutation::kSoldOutFromOwnSlice);
+  if (sold_out) return Refused{.refusal = Refusal::kSoldOut, .holds_may_lapse = terms.holds_may_lapse};
   return Refused{.refusal = Refusal::kExhaustedHere};
 }
 
@@ -122,14 +124,18 @@ void Seller::Settle(const Grant& grant, const SliceTable& table, const absl::Sta
   slice.CountInFlight(-grant.units);
   if (result.ok() && result->outcome == CommitOutcome::kCreated) return slice.CountGranted(grant.units);
   // Granted by the very announcement that the ledger went by, so no move explains why they are missing: the counter was
-  // too high (a lost answer that was committed after all), and these units never were there. The version at the time of
-  // the grant decides: one that has been announced since is already in the counter.
-  const bool never_were_there =
+  // too high (a lost answer that was committed after all), by one unit at least, which never was there. No more than
+  // one is known to be missing, and a counter that is too low would strand the rest for good: should more be missing,
+  // the next refusal tells. The version at the time of the grant decides: one announced since is already in the
+  // counter.
+  const bool one_never_was_there =
       result.ok() && result->outcome == CommitOutcome::kShort && result->slice_version == grant.version;
-  if (never_were_there) return;
   // After an unknown commit as well, and after a replay that may be our own lost try: if the units were spent, the
   // count is too high now, and the case above mends it. Too low would strand them.
-  slice.counter().GiveBack(grant.units);
+  if (!storage::Mutated(storage::Mutation::kNoGiveBack)) {
+    slice.counter().GiveBack(grant.units - (one_never_was_there ? 1 : 0));
+  }
+  if (storage::Mutated(storage::Mutation::kGiveBackTwice)) slice.counter().GiveBack(grant.units);
   if (result.ok() && result->outcome == CommitOutcome::kNotHeld) table.NoteIncarnationEnded(slice.incarnation());
 }
 
@@ -147,6 +153,9 @@ void Seller::SellWithoutSlice(SaleRequest request) {
     const std::shared_ptr<Slice> slice = slices_->FindOrAdd(request.claim.sku_id);
     if (slice == nullptr) return Refuse(std::move(request), OutOfUnits(terms));
     if (slice->counter().version() == 0) slice->SetTerms(terms);
+    // Units may have come while the ledger was asked.
+    Grant grant;
+    if (TryGrant(slice, request.claim.quantity, &grant)) return Commit(std::move(grant), std::move(request));
     WaitForUnits(*slice, terms, std::move(request));
   });
 }
@@ -168,7 +177,7 @@ void Seller::WaitForUnits(Slice& slice, const SkuTerms& terms, SaleRequest reque
 
 // Units or other terms have come: who fits goes on, in the order of their coming.
 void Seller::ServeWaiting(const std::string& sku_id) {
-  if (room_.empty()) return;
+  if (room_.empty() || storage::Mutated(storage::Mutation::kWaitersNeverWoken)) return;
   const std::shared_ptr<Slice> slice = slices_->Find(sku_id);
   const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
   if (terms == nullptr) return;
@@ -203,11 +212,19 @@ void Seller::ServeWaiting(const std::string& sku_id) {
 }
 
 void Seller::AnswerOverdue() {
-  if (room_.empty()) return;
-  for (SaleRequest& request : room_.LeaveOverdue(clock_->Now())) {
+  if (room_.empty() || storage::Mutated(storage::Mutation::kWaitersForgotten)) return;
+  const absl::Time now = clock_->Now();
+  for (SaleRequest& request : room_.LeaveOverdue(now)) {
     const std::shared_ptr<Slice> slice = slices_->Find(request.claim.sku_id);
     const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
-    Refuse(std::move(request), terms == nullptr ? Refused{.refusal = Refusal::kExhaustedHere} : OutOfUnits(*terms));
+    const bool allowed = terms != nullptr && !RefuseByTerms(*terms, request.claim.quantity, now).has_value();
+    // Units that were given back after an error have woken nobody.
+    Grant grant;
+    if (allowed && TryGrant(slice, request.claim.quantity, &grant)) {
+      Commit(std::move(grant), std::move(request));
+    } else {
+      Refuse(std::move(request), terms == nullptr ? Refused{.refusal = Refusal::kExhaustedHere} : OutOfUnits(*terms));
+    }
   }
 }
 
@@ -220,7 +237,8 @@ void Seller::SetAccepting(bool accepting) {
 }
 
 void Seller::Refuse(SaleRequest request, Refused refused) {
-  if (request.may_exist) return AnswerFromLedger(std::move(request), refused);
+  if (request.may_exist && !storage::Mutated(storage::Mutation::kMayExistIgnored))
+    return AnswerFromLedger(std::move(request), refused);
   request.done(refused);
 }
 
@@ -242,6 +260,7 @@ void Seller::AnswerFromLedger(SaleRequest request, Refused otherwise) {
 
 void Seller::Commit(Grant grant, SaleRequest request) {
   const storage::IncarnationId incarnation = grant.slice->incarnation();
+  if (storage::Mutated(storage::Mutation::kAcknowledgeBeforeCommit)) return request.done(Sold{});
   pipeline_->Submit(
       incarnation, std::move(request.claim), request.deadline,
       [this, grant = std::move(grant), done = std::move(request.done)](absl::StatusOr<CommitResult> result) mutable {

@@ -11,6 +11,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "storage/mutation.h"
 
 namespace tranche::quota {
 
@@ -32,9 +33,11 @@ class SliceCounter {
   // Applies an announcement. False, changing nothing, if one of the same or a newer version was applied before.
   bool Apply(int64_t allotted, int64_t version) {
     absl::MutexLock lock(&mutex_);
-    if (version <= version_.load(std::memory_order_relaxed)) return false;
+    const bool older = version <= version_.load(std::memory_order_relaxed);
+    if (older && !storage::Mutated(storage::Mutation::kUnorderedAnnouncements)) return false;
     // Below zero while units are withdrawn that are in flight: nothing is granted until that is made up.
     free_.fetch_add(allotted - allotted_, std::memory_order_relaxed);
+    if (storage::Mutated(storage::Mutation::kInFlightNotCounted)) free_.store(allotted);
     allotted_ = allotted;
     version_.store(version, std::memory_order_relaxed);
     return true;

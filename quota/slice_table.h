@@ -62,6 +62,7 @@ class Slice {
   void ClearWantedIfMet() {
     if (counter_.free() >= wanted()) wanted_.store(0, std::memory_order_relaxed);
   }
+  void ForgetWanted() { wanted_.store(0, std::memory_order_relaxed); }
   // 0: nothing was refused since units last arrived.
   int64_t wanted() const { return wanted_.load(std::memory_order_relaxed); }
 

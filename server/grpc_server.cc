@@ -18,8 +18,8 @@ namespace {
 constexpr const char* kServices[] = {"", "tranche.v1.ReservationService", "tranche.v1.AdminService"};
 
 // A client is dropped when it answers no ping for this long.
-constexpr int kKeepaliveTimeMs = 60 * 1000;
-constexpr int kKeepaliveTimeoutMs = 20 * 1000;
+constexpr int kKeepaliveTimeMs = 30 * 1000;
+constexpr int kKeepaliveTimeoutMs = 5 * 1000;
 // Clients may ping this often; gRPC's default of 5 minutes sends those away that watch their connections well.
 constexpr int kLeastPingIntervalMs = 10 * 1000;
 

@@ -50,6 +50,9 @@ struct ServerOptions {
 };
 
 struct BalancerProcessOptions {
+  // Its statements are short, and a leader that hangs on one keeps others from leading.
+  BalancerProcessOptions() { backends.statement_timeout_ms = 3000; }
+
   BackendOptions backends;
   std::string name;  // "": host name and process id
 };

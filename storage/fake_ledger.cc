@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "glog/logging.h"
 #include "storage/ledger_error.h"
+#include "storage/mutation.h"
 
 namespace tranche::storage {
 namespace {
@@ -91,7 +92,8 @@ FakeLedger::LockedSlots FakeLedger::LockSlots(IncarnationId incarnation, LockMod
   for (const ReservationClaim& claim : claims) {
     const auto found = skus_.find(claim.sku_id);
     if (found == skus_.end() || locked.contains(claim.sku_id)) continue;
-    const auto slice = found->second.slices.find(incarnation);
+    auto slice = found->second.slices.find(incarnation);
+    if (slice == found->second.slices.end() && Mutated(Mutation::kNoHolderCheck)) slice = found->second.slices.begin();
     if (slice == found->second.slices.end()) continue;
     std::vector<Slot*> held = slice->second;
     if (mode == LockMode::kSkipLocked) {
@@ -105,11 +107,13 @@ FakeLedger::LockedSlots FakeLedger::LockSlots(IncarnationId incarnation, LockMod
 
 bool FakeLedger::Fits(const ReservationClaim& claim, const LockedSlots& locked) const {
   const auto slots = locked.find(claim.sku_id);
-  if (slots == locked.end() || reservations_.contains(claim.reservation_id)) return false;
+  if (slots == locked.end()) return false;
+  if (reservations_.contains(claim.reservation_id) && !Mutated(Mutation::kNoReplay)) return false;
   const Sku& sku = skus_.at(claim.sku_id).sku;
   if (!IsOpen(sku, Micros(clock_->Now()))) return false;
   if (claim.quantity < 1 || claim.quantity > sku.per_user_limit) return false;
-  if (LiveUnits(claim.sku_id, claim.user_id) + claim.quantity > sku.per_user_limit) return false;
+  const int64_t live_units = Mutated(Mutation::kNoUserLimit) ? 0 : LiveUnits(claim.sku_id, claim.user_id);
+  if (live_units + claim.quantity > sku.per_user_limit) return false;
   int64_t remaining = 0;
   for (const Slot* slot : slots->second) remaining += slot->remaining;
   return claim.quantity <= remaining;

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "storage/fake_ledger.h"
+#include "storage/mutation.h"
 
 namespace tranche::storage {
 namespace {
@@ -125,7 +126,7 @@ void FakeLedger::Deposit(SkuState& state, const QuotaDelta& delta) {
   for (int64_t i = 0; i < count; ++i) {
     held[static_cast<size_t>(i)]->Move(units / count + (i < units % count ? 1 : 0), state.sku.quota_version);
   }
-  state.pool().Move(-units, state.sku.quota_version);
+  state.pool().Move(Mutated(Mutation::kMoveLosesUnits) ? -units - 1 : -units, state.sku.quota_version);
 }
 
 std::string FakeLedger::Holdings(const SkuState& state, absl::Span<const QuotaDelta> deltas) {
@@ -146,7 +147,8 @@ absl::StatusOr<SkuQuota> FakeLedger::Move(const QuotaMove& move, const std::stri
   const auto found = Find(move.sku_id);
   if (!found.ok()) return found.status();
   SkuState& state = **found;
-  if (move.expected_quota_version.has_value() && *move.expected_quota_version != state.sku.quota_version) {
+  const bool checked = move.expected_quota_version.has_value() && !Mutated(Mutation::kNoExpectedVersion);
+  if (checked && *move.expected_quota_version != state.sku.quota_version) {
     return absl::AbortedError(absl::StrCat("the quota of ", move.sku_id, " has changed meanwhile"));
   }
   std::string before = Holdings(state, move.deltas);
@@ -241,7 +243,9 @@ absl::StatusOr<Incarnation> FakeLedger::SetDraining(IncarnationId incarnation, b
 absl::StatusOr<std::vector<std::string>> FakeLedger::ReclaimIncarnation(IncarnationId incarnation) {
   absl::MutexLock lock(&mutex_);
   if (absl::Status entered = Enter(); !entered.ok()) return entered;
-  if (const auto found = incarnations_.find(incarnation); found != incarnations_.end()) found->second.reclaimed = true;
+  if (const auto found = incarnations_.find(incarnation); found != incarnations_.end()) {
+    found->second.reclaimed = !Mutated(Mutation::kReclaimLeavesLive);
+  }
   const auto held = held_skus_.extract(incarnation);
   if (held.empty()) return std::vector<std::string>();
   for (const std::string& sku_id : held.mapped()) {

@@ -10,37 +10,39 @@ namespace tranche::storage {
 enum class Mutation {
   kNone,
   // The ledger, as the fake has it.
-  kNoHolderCheck,      // commits spend slots of whoever holds them
-  kReclaimLeavesLive,  // a reclaimed incarnation can still be given units
+  kNoHolderCheck,      // a commit takes units of somebody else
+  kReclaimLeavesLive,  // a reclaimed incarnation can be given units
   kNoReplay,           // the same reservation id is inserted again
-  kNoUserLimit,        // units of one buyer are not added up
+  kNoUserLimit,        // what a buyer has already does not count
   kMoveLosesUnits,     // a deposit takes one unit more from the pool than it hands out
   kNoExpectedVersion,  // a move does not look whether the quota has changed meanwhile
   // The commit pipeline.
-  kAcknowledgeBeforeCommit,  // answers before the ledger does
-  kUnknownIsFailure,         // a lost answer is told as "nothing happened"
-  kResendDropsClaims,        // claims in doubt are forgotten when the batch goes again
+  kUnknownIsFailure,  // a lost answer is told as "nothing happened"
+  kBatchMixesNodes,   // claims granted to one incarnation are committed as another
   // The counter and the seller.
+  kAcknowledgeBeforeCommit,
   kUnorderedAnnouncements,  // an older announcement is applied over a newer one
-  kInFlightNotCounted,      // an announcement overwrites what is free, as if nothing were in flight
+  kInFlightNotCounted,      // an announcement is taken for what is free
   kNoGiveBack,              // units of refused claims are lost to the counter
   kGiveBackTwice,
+  kMayExistIgnored,      // a refusal from memory although an earlier try may have been committed
   kSoldOutFromOwnSlice,  // a dry node says that the SKU is sold out
+  kWaitersNeverWoken,    // units come, and who waits for them does not learn it
+  kWaitersForgotten,     // who waits in vain is never answered
   // The announcements.
   kAnnouncerOverwritesNewer,
-  kSoldOutNeverLifted,  // terms that say "sold out" are never replaced
+  kSoldOutNeverLifted,  // terms that say "sold out" stay
   // The node's agent.
-  kNoRereadAfterReconnect,
-  kKeepsDeadIncarnation,  // does not begin a new one when its session has expired
+  kNoReread,              // neither after a reconnect nor from time to time
+  kKeepsDeadIncarnation,  // goes on as an incarnation that is over
   kDemandNotReported,
-  kWaitersNeverWoken,
   // Allocation and balancer.
   kSharesLoseOddUnits,
   kSharesInventUnits,
   kBalancerDoesNotReclaim,
   kBalancerNeverRepairs,
   kBalancerIgnoresDemand,
-  kBalancerNoHysteresis,
+  kCount,
 };
 
 #ifdef TRANCHE_MUTATIONS

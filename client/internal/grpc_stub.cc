@@ -24,9 +24,11 @@ grpc::ChannelArguments ArgumentsOfChannel(int index) {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  // Only while calls are in flight, so that the server's ping limits are not met.
+  // Only while calls are in flight, so that the server's ping limits are not met. The timeout is also the connection's
+  // TCP_USER_TIMEOUT: when a host is gone without a word, gRPC ends no call past its deadline while a write to it is
+  // stuck, so this bounds how late an attempt is given up.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 1'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 0);
   arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
   return arguments;

@@ -119,8 +119,9 @@ void ResolveUnknown(Client& client, Outcomes& outcomes, int rounds) {
       for (size_t i = first; i < last; ++i) {
         CreateReservation again = unknown[i].request;
         again.retry_of_unknown = true;
-        client.CreateAsync(std::move(again), [&, i](absl::StatusOr<Reservation> answer) {
-          outcomes.Resolve(unknown[i], answer);
+        const absl::Time started = absl::Now();
+        client.CreateAsync(std::move(again), [&, i, started](absl::StatusOr<Reservation> answer) {
+          outcomes.Resolve(unknown[i], answer, absl::Now() - started);
           answers.DecrementCount();
         });
       }

@@ -24,6 +24,7 @@ struct LoadOptions {
   std::string summary_file;
   std::string acknowledged_file;
   std::string unknown_file;
+  std::string answers_file;
   bool progress = false;
 };
 

@@ -77,6 +77,9 @@ void AddFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
                  "Write \"reservation_id sku_id\" of every acknowledged reservation to this file");
   app.add_option("--unknown", options.unknown_file,
                  "Write \"reservation_id sku_id\" of every request whose outcome stayed unknown to this file");
+  app.add_option("--answers", options.answers_file,
+                 "Write a line for every answer to this file: \"reservation_id sku user quantity outcome amount_minor "
+                 "began_us ended_us\" with tabs between; of several lines of an id the last counts");
   app.add_flag("--progress,!--no-progress", flags.progress, "A live line on stderr; default: on a terminal");
 }
 
@@ -108,6 +111,7 @@ bool WriteFile(const std::string& path, const std::string& text) {
 int Report(const LoadOptions& options, Outcomes& outcomes, absl::Duration wall, bool interrupted) {
   std::cout << SummaryTable(options, outcomes, wall);
   if (!outcomes.CloseAcknowledged()) return Fail(absl::StrCat("cannot write ", options.acknowledged_file));
+  if (!outcomes.CloseAnswers()) return Fail(absl::StrCat("cannot write ", options.answers_file));
   if (!options.unknown_file.empty()) {
     std::string lines;
     for (const UnknownRequest& unknown : outcomes.TakeUnknown()) {
@@ -160,6 +164,10 @@ int Main(int argc, char** argv) {
     if (absl::Status status = outcomes.RecordAcknowledged(options.acknowledged_file); !status.ok()) {
       return Fail(status.message());
     }
+  }
+
+  if (!options.answers_file.empty()) {
+    if (absl::Status status = outcomes.RecordAnswers(options.answers_file); !status.ok()) return Fail(status.message());
   }
 
   Generator generator(options, **client, outcomes);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "tranche/error.h"
 
 namespace tranche::load {
@@ -62,15 +63,29 @@ bool Outcomes::Count(Sku& sku, const absl::StatusOr<Reservation>& answer) {
     sku.unknown.fetch_add(1, std::memory_order_relaxed);
     return false;
   }
-  const int reason = static_cast<int>(ReasonOf(answer.status()));
-  const int outcome = reason != 0 ? reason : kReasons + answer.status().raw_code() % 32;
-  if (reason == static_cast<int>(Reason::kSoldOut)) sold_out_.fetch_add(1, std::memory_order_relaxed);
+  const int outcome = OutcomeOf(answer.status());
+  if (outcome == static_cast<int>(Reason::kSoldOut)) sold_out_.fetch_add(1, std::memory_order_relaxed);
   sku.refused[outcome].fetch_add(1, std::memory_order_relaxed);
   return true;
 }
 
+int Outcomes::OutcomeOf(const absl::Status& refused) {
+  const int reason = static_cast<int>(ReasonOf(refused));
+  return reason != 0 ? reason : kReasons + refused.raw_code() % 32;
+}
+
+void Outcomes::Log(const CreateReservation& request, const absl::StatusOr<Reservation>& answer,
+                   absl::Duration latency) {
+  const absl::Time now = absl::Now();
+  if (answer.ok())
+    return answers_.Add(request, answer->replayed ? "replayed" : "created", answer->amount_minor, now, latency);
+  const std::string outcome = MayExist(answer.status()) ? "UNKNOWN" : NameOf(OutcomeOf(answer.status()));
+  answers_.Add(request, outcome, 0, now, latency);
+}
+
 void Outcomes::Record(int sku, const CreateReservation& request, const absl::StatusOr<Reservation>& answer,
                       uint64_t latency_us) {
+  Log(request, answer, absl::Microseconds(latency_us));
   latency_all_.Record(latency_us);
   if (answer.ok() && !answer->replayed) latency_created_.Record(latency_us);
   if (!Count(skus_[sku], answer)) {
@@ -80,7 +95,9 @@ void Outcomes::Record(int sku, const CreateReservation& request, const absl::Sta
   done_.fetch_add(1, std::memory_order_relaxed);
 }
 
-void Outcomes::Resolve(const UnknownRequest& unknown, const absl::StatusOr<Reservation>& answer) {
+void Outcomes::Resolve(const UnknownRequest& unknown, const absl::StatusOr<Reservation>& answer,
+                       absl::Duration latency) {
+  Log(unknown.request, answer, latency);
   skus_[unknown.sku].unknown.fetch_sub(1, std::memory_order_relaxed);
   if (Count(skus_[unknown.sku], answer)) return;
   absl::MutexLock lock(&mutex_);

@@ -13,6 +13,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "client/load/answer_log.h"
 #include "client/load/histogram.h"
 #include "tranche/reservation.h"
 
@@ -46,11 +47,16 @@ class Outcomes {
   // False: not everything could be written.
   bool CloseAcknowledged();
 
+  // Every answer from now on becomes a line of that file (see AnswerLog).
+  absl::Status RecordAnswers(const std::string& path) { return answers_.Open(path); }
+  // False: not everything could be written.
+  bool CloseAnswers() { return answers_.Close(); }
+
   // The first answer to `request`.
   void Record(int sku, const CreateReservation& request, const absl::StatusOr<Reservation>& answer,
               uint64_t latency_us);
   // The answer to an unknown request that was sent again; counts in place of "unknown".
-  void Resolve(const UnknownRequest& unknown, const absl::StatusOr<Reservation>& answer);
+  void Resolve(const UnknownRequest& unknown, const absl::StatusOr<Reservation>& answer, absl::Duration latency);
 
   std::vector<UnknownRequest> TakeUnknown();
   // Consistent when nobody records.
@@ -77,6 +83,8 @@ class Outcomes {
 
   // False: the outcome is unknown.
   bool Count(Sku& sku, const absl::StatusOr<Reservation>& answer);
+  void Log(const CreateReservation& request, const absl::StatusOr<Reservation>& answer, absl::Duration latency);
+  static int OutcomeOf(const absl::Status& refused);
   static std::string NameOf(int outcome);
 
   std::vector<Sku> skus_;
@@ -85,6 +93,7 @@ class Outcomes {
   std::atomic<uint64_t> done_{0};
   std::atomic<uint64_t> acknowledged_count_{0};
   std::atomic<uint64_t> sold_out_{0};
+  AnswerLog answers_;
 
   mutable absl::Mutex mutex_;
   std::ofstream acknowledged_ ABSL_GUARDED_BY(mutex_);

@@ -31,8 +31,9 @@ BENCHMARK(Refuse)->ThreadRange(1, 4);
 void FindSliceAndGrant(benchmark::State& state) {
   static SliceTable* table = [] {
     auto* fresh = new SliceTable;
+    fresh->Begin(1);
     for (int i = 0; i < 1000; ++i) {
-      fresh->FindOrAdd("sku-" + std::to_string(i), 1)->counter().Apply(int64_t{1} << 60, 1);
+      fresh->FindOrAdd("sku-" + std::to_string(i))->counter().Apply(int64_t{1} << 60, 1);
     }
     return fresh;
   }();

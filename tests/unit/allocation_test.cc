@@ -73,18 +73,6 @@ TEST(EqualSharesTest, ASecondRunMovesNothing) {
   EXPECT_TRUE(EqualShares(QuotaOf(after), {1, 2, 3}).empty());
 }
 
-TEST(EqualSharesTest, TheLastUnitGoesToTheDryNode) {
-  const std::map<IncarnationId, int64_t> before = {{kPool, 0}, {1, 1}, {2, 0}, {3, 0}};
-  EXPECT_EQ(After(before, EqualShares(QuotaOf(before), {1, 2, 3}, {3})),
-            (std::map<IncarnationId, int64_t>{{kPool, 0}, {1, 0}, {2, 0}, {3, 1}}));
-}
-
-TEST(EqualSharesTest, ScatteredUnitsAreGatheredIntoLots) {
-  const std::map<IncarnationId, int64_t> before = {{kPool, 0}, {1, 1}, {2, 1}, {3, 1}, {4, 2}};
-  EXPECT_EQ(After(before, EqualShares(QuotaOf(before), {1, 2, 3, 4}, {2, 3}, /*lot=*/2)),
-            (std::map<IncarnationId, int64_t>{{kPool, 0}, {1, 0}, {2, 3}, {3, 2}, {4, 0}}));
-}
-
 TEST(EqualSharesTest, WithdrawsFromThoseThatAreNoLongerLive) {
   const std::map<IncarnationId, int64_t> before = {{kPool, 0}, {1, 3}, {2, 3}};
   EXPECT_EQ(After(before, EqualShares(QuotaOf(before), {2})),
@@ -92,6 +80,13 @@ TEST(EqualSharesTest, WithdrawsFromThoseThatAreNoLongerLive) {
 }
 
 TEST(EqualSharesTest, NobodyLiveMovesNothing) { EXPECT_TRUE(EqualShares(QuotaOf({{kPool, 5}}), {}).empty()); }
+
+TEST(ShareWithNewcomersTest, WhatOthersHoldIsNotToBeHad) {
+  const std::map<IncarnationId, int64_t> before = {{kPool, 4}, {1, 10}};
+  EXPECT_EQ(After(before, ShareWithNewcomers(QuotaOf(before), {2, 3}, {2, 3})),
+            (std::map<IncarnationId, int64_t>{{kPool, 0}, {1, 10}, {2, 2}, {3, 2}}));
+  EXPECT_TRUE(ShareWithNewcomers(QuotaOf({{kPool, 0}, {1, 10}}), {2, 3}, {2, 3}).empty());
+}
 
 TEST(SharePoolTest, RaisesThePoorestFirstAndWithdrawsNothing) {
   const std::map<IncarnationId, int64_t> before = {{kPool, 5}, {1, 10}, {2, 0}, {3, 2}};

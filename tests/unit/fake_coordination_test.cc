@@ -104,6 +104,57 @@ TEST_F(FakeCoordinationTest, ServerDownCutsEverybodyOffAndForgetsNothing) {
   EXPECT_THAT(observer_.Events(), ElementsAre("connected", "disconnected", "connected"));
 }
 
+TEST_F(FakeCoordinationTest, AnIsolatedFollowerReadsThePastAndCatchesUp) {
+  const auto session = Connect(observer_);
+  const auto other = Connect(other_observer_);
+  ASSERT_TRUE(session->List("/nodes", Watch::kYes).ok());
+  zookeeper_.Isolate(session->SessionId(), /*can_write=*/false);
+  ASSERT_TRUE(other->Create("/nodes/1", "", CreateMode::kPersistent).ok());
+  EXPECT_THAT(*session->List("/nodes", Watch::kYes), IsEmpty());
+  EXPECT_TRUE(absl::IsUnavailable(session->Create("/nodes/2", "", CreateMode::kPersistent)));
+  EXPECT_TRUE(absl::IsNotFound(session->Get("/nodes/1", Watch::kYes).status()));
+  zookeeper_.DeliverEvents();
+  EXPECT_THAT(observer_.Events(), ElementsAre("connected"));
+  zookeeper_.Rejoin(session->SessionId());
+  zookeeper_.DeliverEvents();
+  EXPECT_THAT(observer_.Events(), ElementsAre("connected", "/nodes/1", "/nodes"));
+  EXPECT_THAT(*session->List("/nodes", Watch::kNo), ElementsAre("1"));
+}
+
+TEST_F(FakeCoordinationTest, AFollowerThatOnlyLagsCatchesUpWithAWrite) {
+  const auto session = Connect(observer_);
+  const auto other = Connect(other_observer_);
+  zookeeper_.Isolate(session->SessionId(), /*can_write=*/true);
+  ASSERT_TRUE(other->Create("/nodes/1", "", CreateMode::kPersistent).ok());
+  EXPECT_THAT(*session->List("/nodes", Watch::kNo), IsEmpty());
+  EXPECT_TRUE(absl::IsAlreadyExists(session->Create("/nodes/1", "", CreateMode::kPersistent)));
+  EXPECT_THAT(*session->List("/nodes", Watch::kNo), ElementsAre("1"));
+}
+
+TEST_F(FakeCoordinationTest, AnIsolatedSessionThatExpiresLearnsItWhenItCatchesUp) {
+  const auto session = Connect(observer_);
+  const auto other = Connect(other_observer_);
+  ASSERT_TRUE(session->Create("/nodes/1", "", CreateMode::kEphemeral).ok());
+  zookeeper_.Isolate(session->SessionId(), /*can_write=*/false);
+  zookeeper_.ExpireSession(session->SessionId());
+  EXPECT_TRUE(absl::IsNotFound(other->Get("/nodes/1", Watch::kNo).status()));
+  EXPECT_EQ(session->Get("/nodes/1", Watch::kNo)->ephemeral_owner, session->SessionId());
+  zookeeper_.Rejoin(session->SessionId());
+  EXPECT_TRUE(absl::IsUnauthenticated(session->Get("/nodes/1", Watch::kNo).status()));
+}
+
+TEST_F(FakeCoordinationTest, TheWholeTreeCanGo) {
+  const auto session = Connect(observer_);
+  ASSERT_TRUE(session->Create("/nodes/1", "", CreateMode::kEphemeral).ok());
+  ASSERT_TRUE(session->Get("/nodes/1", Watch::kYes).ok());
+  zookeeper_.DeleteTree();
+  zookeeper_.DeliverEvents();
+  EXPECT_THAT(observer_.Events(), ElementsAre("connected", "/nodes/1"));
+  EXPECT_TRUE(absl::IsNotFound(session->List("/nodes", Watch::kNo).status()));
+  ASSERT_TRUE(session->EnsureFixedPaths().ok());
+  EXPECT_THAT(*session->List("/nodes", Watch::kNo), IsEmpty());
+}
+
 TEST_F(FakeCoordinationTest, NoEventReachesADestroyedSession) {
   auto session = Connect(observer_);
   session.reset();

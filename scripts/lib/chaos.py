@@ -1,0 +1,233 @@
+"""Breaks a cluster under load, again and again, and checks every promise; scripts/chaos is its front."""
+
+import argparse
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import sys
+import time
+
+import chaos_check
+import chaos_network
+import chaos_report
+import cluster
+from chaos_answers import UNKNOWN, read
+from chaos_cluster import Cluster
+from chaos_faults import FAULTS, Victims, may_join
+from chaos_load import Buyers, Operator, Warehouse
+from chaos_round import Rounds
+from chaos_units import UnitsWatch
+from cluster import ClusterError
+from options import at_least_one
+
+IMPOSSIBLE = 2
+# After so many single faults, two strike together.
+PAIR_EVERY = 3
+SKUS = ["tv", "phone", "clothes"]
+
+
+def fault_names(text):
+    names = [name for name in text.split(",") if name]
+    for name in names:
+        ones = name.split("+")
+        for one in ones:
+            if one not in FAULTS:
+                raise argparse.ArgumentTypeError(f"no fault {one}; see --list-faults")
+            if len(ones) > 1 and not may_join(one):
+                raise argparse.ArgumentTypeError(f"{one} strikes alone only")
+    return names
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        """Wrong usage is 1, as everywhere in Tranche; 2 is kept for "not possible here"."""
+        self.exit(1, f"{self.prog}: {message}\n")
+
+
+def parse_options(argv):
+    parser = Parser(prog="scripts/chaos", usage="see scripts/chaos --help", add_help=False,
+                    allow_abbrev=False)
+    parser.add_argument("--duration", type=at_least_one, default=300)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--nodes", type=at_least_one, default=5)
+    parser.add_argument("--balancers", type=at_least_one, default=2)
+    parser.add_argument("--rate", type=at_least_one, default=600)
+    parser.add_argument("--session-timeout-ms", type=at_least_one, default=4000)
+    parser.add_argument("--statement-timeout-ms", type=at_least_one, default=2000)
+    parser.add_argument("--faults", type=fault_names, default=list(FAULTS))
+    parser.add_argument("--once", action="store_true")
+    parser.add_argument("--keep-logs", type=pathlib.Path)
+    parser.add_argument("--report", type=pathlib.Path)
+    parser.add_argument("--parse-only", action="store_true")
+    options = parser.parse_args(argv)
+    options.seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
+    if options.nodes < 2:
+        parser.error("--nodes: at least 2, or a fault would leave nobody to sell")
+    if options.report and not options.report.absolute().parent.is_dir():
+        parser.error(f"no folder for --report {options.report}")
+    return options
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def schedule(options):
+    """The faults' names, without end or each once.
+
+    Every kind comes before any comes again; in between, now and then two at a time.
+    """
+    chance = random.Random(options.seed)
+    if options.once:
+        yield from options.faults
+        return
+    joining = [name for name in options.faults if "+" not in name and may_join(name)]
+    while True:
+        for nth, name in enumerate(chance.sample(options.faults, len(options.faults)), start=1):
+            yield name
+            if nth % PAIR_EVERY == 0 and len(joining) > 1:
+                yield "+".join(chance.sample(joining, 2))
+
+
+def run_rounds(options, servers, watch):
+    """Runs faults until the time is over; returns the rounds and what the callers and the operator had to do with it."""
+    operator = Operator(servers)
+    warehouse = Warehouse(operator, watch, SKUS, options.rate)
+    buyers = None
+    try:
+        warehouse.create_skus()
+        buyers = Buyers(servers, SKUS, options.rate)
+        victims = Victims(servers, operator, watch, random.Random(options.seed))
+        runner = Rounds(servers, victims, buyers, warehouse, watch)
+        rounds, began = [], time.monotonic()
+        for name in schedule(options):
+            if not options.once and time.monotonic() - began > options.duration:
+                break
+            rounds.append(runner.run(name))
+            say(chaos_report.round_line(time.monotonic() - began, rounds[-1]))
+            for violation in rounds[-1].violations:
+                say(f"          VIOLATION {violation}")
+        load = buyers.stop()
+        return rounds, load, operator.verify()
+    finally:
+        warehouse.stop()
+        if buyers:
+            buyers.kill()
+
+
+def judge(options, servers, watch, rounds, load, verify):
+    """The result of the run: figures and violations."""
+    answers_file = servers.folder / "answers"
+    told = chaos_check.collect(read(answers_file))
+    rows = [chaos_check.to_row(columns) for columns in servers.ledger.execute_file("chaos_rows.sql")]
+    limits = {sku: int(limit) for sku, limit in servers.ledger.execute_file("chaos_limits.sql")}
+    last, samples = watch.await_fresh(), watch.samples()
+    if last is None:
+        raise ClusterError("the ledger does not answer at the end")
+    stale = chaos_check.stale_sold_outs(read(answers_file), samples, chaos_check.quiet_times(rounds))
+    violations = [f"{one.fault} {one.target}: {text}" for one in rounds for text in one.violations]
+    violations += chaos_check.check_answers(told) + chaos_check.check_rows(told, rows)
+    violations += chaos_check.check_limits(rows, limits) + chaos_check.check_stock(rows, last.stock, last.unsold)
+    violations += chaos_check.check_sold_out(stale) + chaos_check.check_verify(verify)
+    return {
+        "seed": options.seed,
+        "nodes": options.nodes,
+        "balancers": options.balancers,
+        "rate": options.rate,
+        "session_s": options.session_timeout_ms / 1000,
+        "rounds": [chaos_report.as_dict(one) for one in rounds],
+        "requests": len(told),
+        "outcomes": chaos_check.outcomes(told),
+        "in_doubt": sum(one.outcomes[0] == UNKNOWN for one in told.values()),
+        "latency_ms": load["latency_ms"],
+        "stock": last.stock,
+        "unsold": last.unsold,
+        "stale_sold_out": len(stale),
+        "stale_sold_out_max_s": max((behind for _, behind in stale), default=0),
+        "violations": violations,
+    }
+
+
+def run(options, folder):
+    say(f"seed {options.seed}; logs in {folder}")
+    started = time.monotonic()
+    servers = Cluster(folder, options)
+    watch = None
+    try:
+        servers.start()
+        say(f"{options.nodes} front nodes, {options.balancers} balancers, 3 ZooKeeper servers, PostgreSQL: up after "
+            f"{time.monotonic() - started:.1f} s")
+        watch = UnitsWatch(servers.ledger, folder / "units.log")
+        rounds, load, verify = run_rounds(options, servers, watch)
+        result = judge(options, servers, watch, rounds, load, verify)
+    finally:
+        if watch:
+            watch.stop()
+        servers.stop()
+    result["duration_s"] = time.monotonic() - started
+    say("")
+    for line in chaos_report.lines(result):
+        say(line)
+    if options.report:
+        chaos_report.write(result, options.report)
+    return 1 if result["violations"] else 0
+
+
+def remove_stale():
+    """What runs that were killed themselves left behind; those that still run are left alone."""
+    chaos_network.remove_stale()
+    for folder in pathlib.Path("/tmp").glob("tranche-chaos-*"):
+        pid = re.match(r"tranche-chaos-(\d+)-", folder.name)
+        if pid and not cluster.alive(int(pid.group(1))):
+            cluster.remove(folder)
+
+
+def keep_logs(folder, destination):
+    destination.mkdir(parents=True, exist_ok=True)
+    for file in [*folder.glob("*.log"), folder / "answers", folder / "load-summary.json"]:
+        if file.exists():
+            shutil.copy(file, destination)
+
+
+def interrupt(number, frame):
+    """Once: cleaning up is not to be disturbed by an impatient second."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def main(argv):
+    if "--list-faults" in argv:
+        for fault in FAULTS.values():
+            print(f"{fault.name:24}{fault.text}")
+        return 0
+    options = parse_options(argv)
+    if options.parse_only:
+        return 0
+    if reason := chaos_network.why_impossible():
+        print(f"scripts/chaos: {reason}", file=sys.stderr)
+        return IMPOSSIBLE
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+    remove_stale()
+    folder = cluster.make_scratch_folder(f"chaos-{os.getpid()}")
+    status = 1
+    try:
+        status = run(options, folder)
+    except KeyboardInterrupt:
+        say("interrupted; everything is stopped and removed")
+        status = 130
+    except (ClusterError, chaos_network.NetworkError) as error:
+        print(f"scripts/chaos: {error}", file=sys.stderr)
+    finally:
+        if options.keep_logs:
+            keep_logs(folder, options.keep_logs)
+        cluster.remove(folder)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,185 @@
+"""Judges a finished run: what every caller was told, against what the ledger holds. Pure, so that it can be tested."""
+
+import bisect
+import collections
+import dataclasses
+import typing
+
+from chaos_answers import SOLD_OUT, UNKNOWN
+
+# How long "sold out" may be said after units have come (back) while nothing is at fault: the news has to get round.
+STALE_SOLD_OUT_S = 2.0
+SHOWN = 5
+
+
+class Row(typing.NamedTuple):
+    """A reservation in the ledger."""
+
+    reservation_id: str
+    sku: str
+    user: str
+    quantity: int
+    amount_minor: int
+    state: str
+    incarnation: int
+
+
+def to_row(columns):
+    reservation_id, sku, user, quantity, amount, state, incarnation = columns
+    return Row(reservation_id, sku, user, int(quantity), int(amount), state, int(incarnation))
+
+
+@dataclasses.dataclass
+class Told:
+    """Everything that was said about one id."""
+
+    last: object
+    outcomes: list
+
+
+def collect(answers):
+    """Told by reservation id."""
+    told = {}
+    for answer in answers:
+        before = told.get(answer.reservation_id)
+        if before is None:
+            told[answer.reservation_id] = Told(answer, [answer.outcome])
+        else:
+            before.last = answer
+            before.outcomes.append(answer.outcome)
+    return told
+
+
+def outcomes(told):
+    """Requests by their last answer."""
+    return dict(collections.Counter(one.last.outcome for one in told.values()))
+
+
+def _such_as(what, broken):
+    """One violation for all that are broken in the same way."""
+    if not broken:
+        return []
+    examples = ", ".join(str(one) for one in list(broken)[:SHOWN])
+    return [f"{len(broken):,} {what}, such as {examples}"]
+
+
+def check_answers(told):
+    """A request has one answer; only "unknown" may be followed by another, and only one of them is "created"."""
+    again = [key for key, one in told.items() if any(outcome != UNKNOWN for outcome in one.outcomes[:-1])]
+    return _such_as("requests were answered twice", again)
+
+
+def check_rows(told, rows):
+    """Every success has its row, every row its request, and both say the same."""
+    by_id = {row.reservation_id: row for row in rows}
+    lost, altered, refused = [], [], []
+    for key, one in told.items():
+        row, last = by_id.get(key), one.last
+        if row is None:
+            if last.success():
+                lost.append(key)
+            continue
+        if (row.sku, row.user, row.quantity) != (last.sku, last.user, last.quantity):
+            altered.append(key)
+        elif last.success() and row.amount_minor != last.amount_minor:
+            altered.append(key)
+        if not last.success() and last.outcome != UNKNOWN:
+            refused.append(f"{key} ({last.outcome})")
+    return (
+        _such_as("acknowledged reservations have no row", lost)
+        + _such_as("rows differ from what was asked for or answered", altered)
+        + _such_as("requests were refused and yet are in the ledger", refused)
+        + _such_as("rows were asked for by nobody", [key for key in by_id if key not in told])
+        + _such_as("rows have the same id", [key for key, count in _counted(rows).items() if count > 1])
+    )
+
+
+def _counted(rows):
+    return collections.Counter(row.reservation_id for row in rows)
+
+
+def check_limits(rows, limits):
+    """Nobody has more than the SKU's limit. `limits`: by SKU."""
+    bought = collections.Counter()
+    for row in rows:
+        if row.state in ("PENDING", "CONFIRMED"):
+            bought[row.sku, row.user] += row.quantity
+    return _such_as("buyers have more than their limit", [buyer for buyer, units in bought.items()
+                                                          if units > limits[buyer[0]]])
+
+
+def check_stock(rows, stock, unsold):
+    """Sold and unsold units are the stock, and nothing is unsold: there was demand to the end."""
+    sold = collections.Counter()
+    for row in rows:
+        if row.state in ("PENDING", "CONFIRMED"):
+            sold[row.sku] += row.quantity
+    violations = []
+    for sku, units in sorted(stock.items()):
+        if sold[sku] + unsold[sku] != units:
+            violations.append(f"{sku}: {sold[sku]} sold + {unsold[sku]} unsold is not the stock, {units}")
+        if sold[sku] > units:
+            violations.append(f"{sku}: {sold[sku] - units} units sold twice")
+        if unsold[sku] > 0:
+            violations.append(f"{sku}: {unsold[sku]} units stranded")
+    return violations
+
+
+def available_spans(samples, sku):
+    """(begin, end) of every span of samples in a row in all of which the SKU had unsold units."""
+    spans, begin, last = [], None, None
+    for sample in samples:
+        if sample.unsold.get(sku, 0) > 0:
+            begin = sample.at if begin is None else begin
+            last = sample.at
+        elif begin is not None:
+            spans.append((begin, last))
+            begin = None
+    return spans + ([(begin, last)] if begin is not None else [])
+
+
+def stale_sold_outs(answers, samples, quiet_from):
+    """How long each wrong "sold out" was behind: [(answer, seconds)].
+
+    Wrong is one that was asked for and answered while units were unsold all the time; behind, by the time since the
+    units had come. `quiet_from(at)`: since when nothing has been at fault at that time, or None; spans before that do
+    not count.
+    """
+    spans, found = {}, []
+    for answer in answers:
+        if answer.outcome != SOLD_OUT:
+            continue
+        of_sku = spans.setdefault(answer.sku, available_spans(samples, answer.sku))
+        nth = bisect.bisect_right(of_sku, (answer.began, float("inf"))) - 1
+        if nth < 0 or answer.ended > of_sku[nth][1]:
+            continue
+        quiet = quiet_from(answer.began)
+        if quiet is not None:
+            found.append((answer, answer.began - max(of_sku[nth][0], quiet)))
+    return found
+
+
+def quiet_times(rounds):
+    """A function for stale_sold_outs: nothing is at fault but from a fault's beginning to its recovery."""
+    faults = sorted((one.began, one.ended) for one in rounds)
+
+    def quiet_from(at):
+        nth = bisect.bisect_right(faults, (at, float("inf"))) - 1
+        if nth < 0:
+            return 0
+        ended = max(end for _, end in faults[: nth + 1])
+        return None if at <= ended else ended
+
+    return quiet_from
+
+
+def check_sold_out(stale):
+    """`stale`: what stale_sold_outs found."""
+    late = [f"{answer.reservation_id} ({behind:.1f} s)" for answer, behind in stale if behind > STALE_SOLD_OUT_S]
+    return _such_as(f"requests were told \"sold out\" more than {STALE_SOLD_OUT_S:.0f} s after units had come", late)
+
+
+def check_verify(verify):
+    """What `tranchectl verify -o json` found."""
+    return [f"verify: {one.get('rule')} {one.get('sku_id', '')}: {one.get('detail', '')}"
+            for one in verify.get("violations", [])]

@@ -1,0 +1,370 @@
+"""The faults: what each does to the cluster, and how it is undone.
+
+A fault is a generator. It does its worst, yields the blow (who was hit, for how long), and undoes itself when it is
+resumed.
+"""
+
+import dataclasses
+import time
+
+from chaos_cluster import CLIENT, POSTGRES, ROOT_ZNODE, wait_until
+from cluster import ClusterError
+
+JOIN_TIMEOUT_S = 60
+
+
+@dataclasses.dataclass
+class Fault:
+    name: str
+    text: str
+    run: object
+    # A fault that callers of the SDK must not notice at all.
+    graceful: bool = False
+
+
+@dataclasses.dataclass
+class Blow:
+    target: str
+    began: float
+    # Incarnations that cannot sell because of it.
+    unable: set
+    hold_s: float = 0
+    # What the hit ones hold is idle, not lost: others fetch it only when they need it. So there is no supply meanwhile.
+    starve: bool = False
+    notes: list = dataclasses.field(default_factory=list)
+
+
+FAULTS = {}
+
+# Which may strike together, by the first word of their names, and in which order they strike: whoever needs ZooKeeper to
+# choose a victim comes before ZooKeeper itself. They are undone the other way round.
+TOGETHER = ("leader", "node", "tree", "zookeeper")
+
+
+def may_join(name):
+    """Whether the fault may strike together with another."""
+    return name.split("-")[0] in TOGETHER and not FAULTS[name].graceful and name != "tree-rebuild"
+
+
+def parts(name):
+    """The faults of "one+other", in the order in which they strike."""
+    names = name.split("+")
+    return [FAULTS[one] for one in sorted(names, key=lambda one: TOGETHER.index(one.split("-")[0]) if names[1:] else 0)]
+
+
+def strike(faults, victims):
+    """Begins them all; returns what to resume to undo each, last first, and the one blow that they are."""
+    steps, blows = [], []
+    for fault_ in faults:
+        steps.insert(0, fault_.run(victims))
+        blows.append(next(steps[0]))
+    return steps, Blow(
+        target=" + ".join(blow.target for blow in blows),
+        began=blows[0].began,
+        unable=set().union(*(blow.unable for blow in blows)),
+        hold_s=max(blow.began + blow.hold_s for blow in blows) - blows[0].began,
+        starve=any(blow.starve for blow in blows),
+        notes=[note for blow in blows for note in blow.notes],
+    )
+
+
+def fault(name, text, graceful=False):
+    def add(run):
+        FAULTS[name] = Fault(name, text, run, graceful)
+        return run
+
+    return add
+
+
+class Victims:
+    """Chooses whom to hit, by the seed, and keeps the books on who is hit."""
+
+    def __init__(self, cluster, operator, watch, random):
+        self.cluster, self.operator, self.watch, self.random = cluster, operator, watch, random
+        self.session_s = cluster.options.session_timeout_ms / 1000
+        self.statement_s = cluster.options.statement_timeout_ms / 1000
+
+    def node(self):
+        return self.random.choice(self.cluster.able_nodes())
+
+    def past_session(self):
+        """Long enough for ZooKeeper to declare the silent one gone: it looks once per tick."""
+        return self.session_s * 1.5 + 1
+
+    def moment(self):
+        return self.random.uniform(0.2, 1.5)
+
+    def past_statement(self):
+        """Long enough to give up a database that does not answer, and for others to take over."""
+        return self.past_session() + 2 * self.statement_s
+
+    def around_session(self):
+        """Sometimes shorter than a session, more often longer."""
+        return self.random.choice([self.session_s * 0.5, self.past_session(), self.past_session()])
+
+    def blow(self, target, nodes=(), hold_s=0.0):
+        unable = set()
+        for node in nodes:
+            unable |= self.cluster.ledger.incarnations_of(node.name)
+            self.cluster.unable.add(node)
+        return Blow(target, time.time(), unable, hold_s)
+
+    def able_again(self, *nodes):
+        self.cluster.unable.difference_update(nodes)
+
+    def part(self, these, those, way="both"):
+        for one in these:
+            for other in those:
+                if way in ("both", "out"):
+                    self.cluster.network.drop(one, other)
+                if way in ("both", "in"):
+                    self.cluster.network.drop(other, one)
+
+
+def zookeeper_hosts(cluster):
+    return [server.host for server in cluster.zookeepers]
+
+
+# Front nodes
+
+
+def _kill_node(victims, hold_s):
+    node = victims.node()
+    blow = victims.blow(node.name, [node], hold_s)
+    node.kill()
+    yield blow
+    node.start()
+    victims.cluster.await_serving(node)
+    victims.able_again(node)
+
+
+@fault("node-kill", "a front node is killed, and stays away for longer than its session")
+def node_kill(victims):
+    return _kill_node(victims, victims.past_session())
+
+
+@fault("node-crash", "a front node is killed, and started again a moment later")
+def node_crash(victims):
+    return _kill_node(victims, victims.moment())
+
+
+@fault("node-stop", "a front node stands still (SIGSTOP) for longer than its session, and goes on")
+def node_stop(victims):
+    node = victims.node()
+    blow = victims.blow(node.name, [node], victims.past_session())
+    node.pause()
+    yield blow
+    node.resume()
+    victims.able_again(node)
+
+
+def _cut_node(victims, hosts, way, hold_s, starve=False):
+    node = victims.node()
+    words = {"both": "", "out": ", what it sends", "in": ", what it is sent"}
+    blow = victims.blow(node.name + words[way], [node], hold_s)
+    blow.starve = starve
+    victims.part([node.host], hosts, way)
+    yield blow
+    victims.cluster.network.carry_all()
+    victims.able_again(node)
+
+
+def _one_way(victims):
+    return victims.random.choice(["out", "in"])
+
+
+@fault("node-cut-zookeeper", "a front node is cut off from ZooKeeper only")
+def node_cut_zookeeper(victims):
+    return _cut_node(victims, zookeeper_hosts(victims.cluster), "both", victims.around_session())
+
+
+@fault("node-oneway-zookeeper", "the same, in one direction only")
+def node_oneway_zookeeper(victims):
+    return _cut_node(victims, zookeeper_hosts(victims.cluster), _one_way(victims), victims.past_session())
+
+
+@fault("node-cut-postgres", "a front node is cut off from PostgreSQL only")
+def node_cut_postgres(victims):
+    return _cut_node(victims, [POSTGRES], "both", victims.past_statement(), starve=True)
+
+
+@fault("node-oneway-postgres", "the same, in one direction only")
+def node_oneway_postgres(victims):
+    return _cut_node(victims, [POSTGRES], _one_way(victims), victims.past_statement(), starve=True)
+
+
+@fault("node-cut-clients", "a front node is cut off from the callers only")
+def node_cut_clients(victims):
+    return _cut_node(victims, [CLIENT], "both", victims.past_session(), starve=True)
+
+
+@fault("node-oneway-clients", "the same, in one direction only")
+def node_oneway_clients(victims):
+    return _cut_node(victims, [CLIENT], _one_way(victims), victims.past_session(), starve=True)
+
+
+@fault("rolling-restart", "every front node is restarted, one after the other (SIGTERM)", graceful=True)
+def rolling_restart(victims):
+    nodes = victims.cluster.able_nodes()
+    blow = victims.blow(f"{len(nodes)} nodes", nodes)
+    victims.able_again(*nodes)
+    slowest = 0
+    for node in nodes:
+        asked = time.monotonic()
+        status = node.terminate()
+        slowest = max(slowest, time.monotonic() - asked)
+        if status != 0:
+            raise ClusterError(f"{node.name} ended with status {status} after SIGTERM")
+        node.start()
+        victims.cluster.await_serving(node)
+    blow.notes.append(f"slowest good-bye {slowest:.2f} s")
+    yield blow
+
+
+@fault("node-add", "a front node joins, and leaves again in good order", graceful=True)
+def node_add(victims):
+    node = victims.random.choice(victims.cluster.spare_nodes())
+    blow = victims.blow(node.name)
+    node.start()
+    victims.cluster.await_serving(node)
+    served = time.time()
+
+    def has_units():
+        sample = victims.watch.await_fresh()
+        return sample and any(sample.units_of(one) for one in victims.cluster.ledger.incarnations_of(node.name))
+
+    wait_until(has_units, f"{node.name} to be given units", JOIN_TIMEOUT_S)
+    blow.notes.append(f"units {time.time() - served:.2f} s after it serves")
+    yield blow
+    if (status := node.terminate()) != 0:
+        raise ClusterError(f"{node.name} ended with status {status} after SIGTERM")
+
+
+@fault("node-drain", "an operator drains a front node, and takes it into service again", graceful=True)
+def node_drain(victims):
+    node = victims.node()
+    blow = victims.blow(node.name, [node], victims.moment())
+    victims.operator.do("node", "drain", node.name, "--yes")
+    yield blow
+    if victims.operator.knows("node", "undrain") and node.running():
+        victims.operator.do("node", "undrain", node.name, "--yes")
+    else:
+        # The older kind of drain ends the process.
+        node.wait(60)
+        node.start()
+        victims.cluster.await_serving(node)
+    victims.able_again(node)
+
+
+# Balancers
+
+
+@fault("leader-kill", "the leading balancer is killed, and started again a moment later")
+def leader_kill(victims):
+    leader = victims.cluster.leading_balancer()
+    blow = victims.blow(leader.name, hold_s=victims.moment())
+    leader.kill()
+    yield blow
+    leader.start()
+
+
+@fault("leader-stop", "the leading balancer stands still for longer than its session, and goes on")
+def leader_stop(victims):
+    leader = victims.cluster.leading_balancer()
+    blow = victims.blow(leader.name, hold_s=victims.past_session())
+    leader.pause()
+    yield blow
+    leader.resume()
+
+
+def _cut_leader(victims, hosts, hold_s):
+    leader = victims.cluster.leading_balancer()
+    blow = victims.blow(leader.name, hold_s=hold_s)
+    victims.part([leader.host], hosts)
+    yield blow
+    victims.cluster.network.carry_all()
+
+
+@fault("leader-cut-postgres", "the leading balancer is cut off from PostgreSQL only")
+def leader_cut_postgres(victims):
+    return _cut_leader(victims, [POSTGRES], victims.past_statement())
+
+
+@fault("leader-cut-zookeeper", "the leading balancer is cut off from ZooKeeper only")
+def leader_cut_zookeeper(victims):
+    return _cut_leader(victims, zookeeper_hosts(victims.cluster), victims.past_session())
+
+
+# ZooKeeper
+
+
+def _restart_zookeepers(victims, servers, target):
+    blow = victims.blow(target, hold_s=victims.moment())
+    for server in servers:
+        server.kill()
+    yield blow
+    for server in servers:
+        server.start()
+    victims.cluster.await_zookeepers()
+
+
+@fault("zookeeper-kill", "one ZooKeeper server is killed, and started again a moment later")
+def zookeeper_kill(victims):
+    server = victims.random.choice(victims.cluster.zookeepers)
+    mode = "the leader" if server is victims.cluster.zookeeper_leader() else "a follower"
+    return _restart_zookeepers(victims, [server], f"{server.name}, {mode}")
+
+
+@fault("zookeeper-restart", "all three ZooKeeper servers are killed at once, and started again")
+def zookeeper_restart(victims):
+    return _restart_zookeepers(victims, victims.cluster.zookeepers, "all three")
+
+
+@fault("zookeeper-isolate", "the ensemble's leader is cut off from the other two, but not from its clients")
+def zookeeper_isolate(victims):
+    leader = victims.cluster.zookeeper_leader()
+    if leader is None:
+        raise ClusterError("the ensemble has no leader")
+    blow = victims.blow(leader.name, hold_s=victims.past_session())
+    victims.part([leader.host], [host for host in zookeeper_hosts(victims.cluster) if host != leader.host])
+    yield blow
+    victims.cluster.network.carry_all()
+    victims.cluster.await_zookeepers()
+
+
+def _delete_tree(victims):
+    """Everybody goes on with what it holds and must find its way back into the tree."""
+    blow = victims.blow(ROOT_ZNODE, victims.cluster.able_nodes())
+    victims.able_again(*victims.cluster.nodes)
+    with victims.cluster.session() as session:
+        blow.notes.append(f"{session.delete_tree(ROOT_ZNODE)} znodes")
+    return blow
+
+
+@fault("tree-delete", "ZooKeeper's whole tree is deleted, and nobody repairs it")
+def tree_delete(victims):
+    yield _delete_tree(victims)
+
+
+@fault("tree-rebuild", "ZooKeeper's whole tree is deleted, and an operator rebuilds it from the ledger")
+def tree_rebuild(victims):
+    blow = _delete_tree(victims)
+    if victims.operator.knows("zk", "rebuild"):
+        victims.operator.do("zk", "rebuild", "--yes")
+    else:
+        blow.notes.append("no zk rebuild")
+    yield blow
+
+
+# PostgreSQL
+
+
+@fault("postgres-kill", "PostgreSQL crashes with all its processes, and is started again a moment later")
+def postgres_kill(victims):
+    cluster = victims.cluster
+    blow = victims.blow(POSTGRES, cluster.able_nodes(), victims.moment())
+    victims.able_again(*cluster.nodes)
+    cluster.postgres.kill_with_children()
+    yield blow
+    cluster.postgres.start()
+    cluster.await_postgres()

@@ -1,0 +1,166 @@
+"""The buyers, and the warehouse that keeps them supplied."""
+
+import json
+import subprocess
+import threading
+import time
+
+import chaos_cluster
+from chaos_answers import AnswersTail
+from chaos_process import Process, on_host
+from cluster import BIN, ClusterError, log_tail
+
+STOP_TIMEOUT_S = 180
+CALL_TIMEOUT_S = 120
+# How long the stock must last at the offered rate: below the first, the warehouse finds more, up to the second.
+LOW_S, FULL_S = 1.0, 2.5
+# What is delivered to see whether units get out of the pool, in seconds of demand.
+DELIVERY_S = 0.2
+# Of a request; generous, so that a busy machine is not taken for a broken cluster.
+TIMEOUT_MS = 5000
+PRICE = "9.99"
+CURRENCY = "EUR"
+
+
+class Operator:
+    """tranchectl, on the callers' host."""
+
+    def __init__(self, cluster):
+        self._cluster = cluster
+
+    def run(self, *args):
+        nodes = self._cluster.able_nodes() or self._cluster.nodes
+        endpoints = ",".join(f"{self._cluster.network.address(node.host)}:{chaos_cluster.NODE_PORT}" for node in nodes)
+        command = [BIN / "tranchectl", "--endpoint", endpoints, *args]
+        line = on_host(self._cluster.network, chaos_cluster.CLIENT, command)
+        return subprocess.run(line, capture_output=True, text=True, timeout=CALL_TIMEOUT_S)
+
+    def do(self, *args):
+        done = self.run(*args)
+        if done.returncode != 0:
+            raise ClusterError(f"tranchectl {' '.join(map(str, args))}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def knows(self, *words):
+        """Whether this tranchectl has the command: older ones do without."""
+        return self.run(*words, "--help").returncode == 0
+
+    def verify(self):
+        return json.loads(self.run("verify", "-o", "json").stdout)
+
+
+class Buyers:
+    """tranche-load at an open-loop rate, each request from another buyer, until told to stop."""
+
+    def __init__(self, cluster, skus, rate):
+        self.answers_file = cluster.folder / "answers"
+        self.summary_file = cluster.folder / "load-summary.json"
+        command = [BIN / "tranche-load", "--endpoints", ",".join(cluster.node_addresses()), "--rate", rate]
+        command += ["--requests", 0, "--duration", "100h", "--timeout-ms", TIMEOUT_MS, "--no-progress"]
+        for sku in skus:
+            command += ["--sku", sku]
+        command += ["--answers", self.answers_file, "--summary", self.summary_file]
+        self._process = Process(cluster.network, chaos_cluster.CLIENT, "tranche-load", command,
+                                cluster.folder / "load.log")
+        self._process.start()
+        self.answers = AnswersTail(self.answers_file, rate)
+
+    def running(self):
+        return self._process.running()
+
+    def stop(self):
+        """Ends the demand, settles what is in doubt, and returns the generator's own figures."""
+        if self._process.terminate(STOP_TIMEOUT_S) != 0:
+            raise ClusterError(f"tranche-load failed:\n{log_tail(self._process.log_file)}")
+        self.answers.stop()
+        return json.loads(self.summary_file.read_text())
+
+    def kill(self):
+        self._process.kill()
+        self.answers.stop()
+
+
+class Warehouse:
+    """A thread that adds stock whenever what is sellable gets low, as long as it is open."""
+
+    INTERVAL_S = 0.1
+
+    def __init__(self, operator, watch, skus, rate):
+        self._operator, self._watch, self._skus = operator, watch, skus
+        self._rate = rate / len(skus)
+        self._open = threading.Event()
+        self._idle = threading.Event()
+        self._idle.set()
+        self._stop = threading.Event()
+        self._stuck = frozenset()
+        self._delivery = None
+        self.added = 0
+        self.refused = 0
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def create_skus(self):
+        for sku in self._skus:
+            self._operator.do("sku", "create", sku, "--stock", 0, "--price", PRICE, "--currency", CURRENCY,
+                              "--hold", "24h")
+
+    def open(self, stuck=()):
+        """`stuck`: holders that cannot sell; what they hold does not count."""
+        self._stuck, self._delivery = frozenset(stuck), None
+        self._open.set()
+
+    def free(self):
+        """Nobody is stuck any more."""
+        self._stuck = frozenset()
+
+    def deliver(self, recovery):
+        """Adds a little to every SKU, as soon as the cluster lets it, and tells `recovery` when that is done."""
+        self._delivery = (recovery, list(self._skus))
+
+    def close(self):
+        """Returns when nothing is added any more."""
+        self._open.clear()
+        self._idle.wait()
+
+    def stop(self):
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self):
+        while not self._stop.wait(self.INTERVAL_S):
+            self._idle.clear()
+            if self._open.is_set():
+                self._work_on_delivery()
+                for sku in self._skus:
+                    self._supply(sku)
+            self._idle.set()
+
+    def _work_on_delivery(self):
+        if self._delivery is None:
+            return
+        recovery, skus = self._delivery
+        while skus and self._add(skus[-1], max(1, int(DELIVERY_S * self._rate))):
+            skus.pop()
+        if not skus:
+            recovery.deliver(time.time())
+            self._delivery = None
+
+    def _add(self, sku, units):
+        if self._operator.run("--timeout", "5s", "stock", "add", sku, units, "--yes").returncode != 0:
+            self.refused += 1
+            return False
+        self.added += units
+        return True
+
+    def _supply(self, sku):
+        sample = self._watch.last()
+        # An old sample does not know what was added meanwhile.
+        if sample is None or time.time() - sample.at > 0.5:
+            return
+        sellable = sum(units for (holder, name), units in sample.held.items()
+                       if name == sku and holder not in self._stuck)
+        if sellable >= LOW_S * self._rate:
+            return
+        units = int(FULL_S * self._rate) - sellable
+        if self._add(sku, units):
+            self._watch.await_fresh()

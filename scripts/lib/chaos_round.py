@@ -1,0 +1,158 @@
+"""One round: a fault under load, its recovery, and then the sale of every unit that is left."""
+
+import dataclasses
+import time
+
+from chaos_faults import parts, strike
+from chaos_ledger import LedgerError
+from chaos_units import INTERVAL_S, POOL, Recovery
+from chaos_zookeeper import ZookeeperError
+from cluster import ClusterError, log_tail
+
+# Far beyond every goal: what takes longer is broken, not slow.
+RECOVERY_TIMEOUT_S = 90
+EMPTY_TIMEOUT_S = 90
+SUPPLY_TIMEOUT_S = 90
+
+
+@dataclasses.dataclass
+class Round:
+    """What one fault did. Times are seconds since it began, but `empty_s`, which is since the last unit was added."""
+
+    fault: str
+    target: str = ""
+    began: float = 0
+    ended: float = 0  # when everything was well again
+    healed_s: float = 0
+    stuck_units: int = 0
+    # Until nothing was left with those that could not sell; until new stock got out of the pool; until the callers were
+    # as well as before; and all of these.
+    holders_s: float = None
+    pool_s: float = None
+    callers_s: float = None
+    recovered_s: float = None
+    failed: dict = dataclasses.field(default_factory=dict)
+    empty_s: float = None
+    notes: list = dataclasses.field(default_factory=list)
+    violations: list = dataclasses.field(default_factory=list)
+
+
+def unforgivable(failed):
+    """Failures that a fault in good order has no right to cause; being out of units for a moment is no failure of it."""
+    return [f"{count} requests failed with {outcome}" for outcome, count in sorted(failed.items())
+            if outcome != "EXHAUSTED_HERE"]
+
+
+class Rounds:
+    def __init__(self, cluster, victims, buyers, warehouse, watch):
+        self._cluster, self._victims = cluster, victims
+        self._buyers, self._warehouse, self._watch = buyers, warehouse, watch
+
+    def run(self, name):
+        result = Round(name)
+        try:
+            self._supply()
+            self._strike(parts(name), result)
+            self._sell_out(result)
+        except (ClusterError, LedgerError, ZookeeperError) as error:
+            result.violations.append(str(error))
+            self._repair()
+        result.violations += self._unasked_ends()
+        if not self._buyers.running():
+            result.violations.append("tranche-load has ended")
+        return result
+
+    def _supply(self):
+        """Waits until there is something to lose: units with the nodes, and callers who get them."""
+        self._warehouse.open()
+        began, deadline = time.time(), time.monotonic() + SUPPLY_TIMEOUT_S
+        while self._buyers.answers.well_since(began, began) is None:
+            if time.monotonic() > deadline:
+                raise ClusterError(f"the sale does not get going within {SUPPLY_TIMEOUT_S} s: {self._whereabouts()}")
+            time.sleep(INTERVAL_S)
+
+    def _strike(self, faults, result):
+        steps, blow = strike(faults, self._victims)
+        result.target, result.began = blow.target, blow.began
+        recovery = Recovery(blow.unable, blow.began)
+        # What a graceful fault took out is back, or gone for good, when the blow is told: see it all the same.
+        for sample in self._watch.samples():
+            recovery.see(sample)
+        self._watch.follow(recovery)
+        if blow.starve:
+            self._warehouse.close()
+            self._hold(blow, lambda: recovery.holders_done is not None)
+        # When nobody can be told from the others, all are supplied by what all of them hold.
+        self._warehouse.open(blow.unable if self._cluster.unable else ())
+        self._warehouse.deliver(recovery)
+        self._hold(blow, lambda: False)
+        for step in steps:
+            next(step, None)
+        self._warehouse.free()
+        healed = time.time()
+        recovery.heal(healed)
+        result.healed_s = healed - blow.began
+        self._await_recovery(recovery, healed, result)
+        result.notes = blow.notes
+        if any(fault.graceful for fault in faults):
+            result.violations += unforgivable(result.failed)
+
+    @staticmethod
+    def _hold(blow, enough):
+        while time.time() < blow.began + blow.hold_s and not enough():
+            time.sleep(INTERVAL_S)
+
+    def _await_recovery(self, recovery, healed, result):
+        deadline = time.monotonic() + RECOVERY_TIMEOUT_S
+        well = None
+        while recovery.done() is None or well is None:
+            if recovery.done() is not None:
+                well = self._buyers.answers.well_since(recovery.began, max(recovery.done(), healed))
+            if time.monotonic() > deadline:
+                missing = recovery.waits_for() if recovery.done() is None else ["the callers"]
+                result.violations.append(f"not well {time.time() - healed:.0f} s after the end of the fault: "
+                                         f"{', '.join(missing)}; {self._whereabouts()}")
+                break
+            time.sleep(INTERVAL_S)
+        result.ended = max(recovery.done() or time.time(), well or time.time())
+        for field, at in (("holders_s", recovery.holders_done), ("pool_s", recovery.pool_done),
+                          ("callers_s", well)):
+            setattr(result, field, None if at is None else max(0.0, at - recovery.began))
+        parts = (result.holders_s, result.pool_s, result.callers_s)
+        result.recovered_s = None if None in parts else max(parts)
+        result.stuck_units = recovery.stuck_units or 0
+        result.failed = dict(self._buyers.answers.failed_between(recovery.began, result.ended))
+
+    def _sell_out(self, result):
+        """No more supply: the demand must find every unit that is left."""
+        self._warehouse.close()
+        closed, deadline = time.monotonic(), time.monotonic() + EMPTY_TIMEOUT_S
+        while (sample := self._watch.await_fresh()) is None or sample.total() > 0:
+            if time.monotonic() > deadline:
+                result.violations.append(f"units are stranded after {EMPTY_TIMEOUT_S} s of demand: "
+                                         f"{self._whereabouts()}")
+                return
+        result.empty_s = time.monotonic() - closed
+
+    def _whereabouts(self):
+        """Who holds what, in words."""
+        sample = self._watch.last()
+        if sample is None:
+            return "the ledger was never read"
+        held = sorted((sku, holder, units) for (holder, sku), units in sample.held.items() if units > 0)
+        where = [f"{units} of {sku} with {'the pool' if holder == POOL else holder}" for sku, holder, units in held]
+        return "; ".join(where) or "no unsold unit anywhere"
+
+    def _unasked_ends(self):
+        """Processes that ended although nobody had asked them to; they are started again."""
+        found = []
+        for process in self._cluster.processes():
+            if (status := process.ended_with()) is not None:
+                found.append(f"{process.name} ended by itself with status {status}:\n{log_tail(process.log_file)}")
+                process.start()
+        return found
+
+    def _repair(self):
+        """After a round that went wrong: the next one begins with a whole cluster."""
+        self._warehouse.close()
+        self._cluster.make_whole()

@@ -1,0 +1,63 @@
+// A front node without its server: the real agent, slices and demand reports, and buyers of which only the outcome is
+// modelled.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "quota/node_agent.h"
+#include "quota/node_host.h"
+#include "quota/slice_table.h"
+#include "storage/clock.h"
+#include "storage/ledger.h"
+
+namespace tranche::testing {
+
+class ScaleNode {
+ public:
+  // Dependencies outlive the node. Destroying it is its sudden death.
+  ScaleNode(quota::CoordinationConnector* connector, storage::StockLedger* stock, storage::ReservationLedger* sales,
+            storage::Clock* clock, int number);
+
+  quota::NodeAgent& agent() { return agent_; }
+  quota::SliceTable& slices() { return slices_; }
+  absl::Time next_turn() const { return next_turn_; }
+  void set_next_turn(absl::Time turn) { next_turn_ = turn; }
+
+  // A buyer comes and waits until the units are here.
+  void Ask(const storage::Sku& sku, int32_t units);
+  // Sells to the buyers who wait, as far as units have come.
+  void ServeWaiting();
+  size_t waiting() const { return waiting_.size(); }
+
+  // Sells all that is here of a SKU. How many units that was.
+  int64_t SellAll(const std::string& sku_id);
+  // Traffic that the report to the balancer tells of, without a commit for each unit.
+  void CountTraffic(const std::string& sku_id, int64_t units);
+
+ private:
+  struct Asked {
+    std::string sku_id;
+    int32_t units = 0;
+  };
+  class Host : public quota::NodeHost {
+   public:
+    void SetDraining(bool) override {}
+    bool Idle() override { return true; }
+    void ExitAfterDrain() override {}
+    bool LedgerAnswers() override { return true; }
+  };
+
+  bool TrySell(const std::string& sku_id, int32_t units);
+
+  storage::ReservationLedger* const sales_;
+  const int number_;
+  Host host_;
+  quota::SliceTable slices_;
+  quota::NodeAgent agent_;
+  absl::Time next_turn_;
+  std::vector<Asked> waiting_;
+  int64_t sales_made_ = 0;
+};
+
+}  // namespace tranche::testing

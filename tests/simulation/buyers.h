@@ -1,0 +1,60 @@
+// The buyers, each with a client as the SDK is: it tries again elsewhere with the same reservation id, and says so when
+// an earlier try may have been committed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/time/time.h"
+#include "tests/simulation/cluster.h"
+#include "tests/simulation/world.h"
+
+namespace tranche::simulation {
+
+class Buyers {
+ public:
+  Buyers(World* world, Cluster* cluster) : world_(world), cluster_(cluster), random_(world->demand_random.Fork()) {}
+
+  // From now until Stop, buyers come. `everybody_new`: nobody has bought before, so that no limit per user holds up the
+  // sale.
+  void Start(absl::Duration between_requests, bool everybody_new, bool all_to_one_node);
+  void Stop() { coming_ = false; }
+
+  // Tries under way.
+  int64_t open_tries() const { return open_tries_; }
+  int64_t requests() const { return requests_; }
+
+ private:
+  // One buyer's wish, over all its tries.
+  struct Purchase {
+    storage::ReservationClaim claim;
+    int node = 0;
+    int tries_left = 0;
+    bool may_exist = false;
+    Random random;  // its own: what others do changes nothing for it
+  };
+  // One try. Whoever has to answer holds it; destroyed unanswered, it is lost.
+  class Try;
+
+  void Come(uint64_t generation);
+  std::shared_ptr<Purchase> NewPurchase();
+  int ChooseNode();
+  void Send(std::shared_ptr<Purchase> purchase);
+  void Arrive(std::shared_ptr<Purchase> purchase);
+  void Ended(const std::shared_ptr<Purchase>& purchase, const quota::SaleResult* result);
+  void TryAgain(std::shared_ptr<Purchase> purchase, absl::Duration pause);
+
+  World* const world_;
+  Cluster* const cluster_;
+  Random random_;
+  bool coming_ = false;
+  uint64_t generation_ = 0;
+  absl::Duration between_requests_;
+  bool everybody_new_ = false;
+  bool all_to_one_node_ = false;
+  absl::Time started_at_;
+  int64_t open_tries_ = 0;
+  int64_t requests_ = 0;
+};
+
+}  // namespace tranche::simulation

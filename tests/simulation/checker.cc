@@ -1,0 +1,344 @@
+#include "tests/simulation/checker.h"
+
+#include <algorithm>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+
+namespace tranche::simulation {
+namespace {
+
+using quota::Refusal;
+using storage::CommitOutcome;
+using storage::IncarnationId;
+using storage::QuotaSnapshot;
+using storage::Slice;
+
+const Slice* Find(const QuotaSnapshot& quota, IncarnationId holder) {
+  for (const Slice& slice : quota.slices) {
+    if (slice.holder == holder) return &slice;
+  }
+  return nullptr;
+}
+
+int64_t Total(const QuotaSnapshot& quota) {
+  int64_t total = 0;
+  for (const Slice& slice : quota.slices) total += slice.remaining;
+  return total;
+}
+
+bool SameReservation(const storage::Reservation& a, const storage::Reservation& b) {
+  return a.reservation_id == b.reservation_id && a.sku_id == b.sku_id && a.user_id == b.user_id &&
+         a.quantity == b.quantity && a.amount_minor == b.amount_minor && a.currency == b.currency &&
+         a.created_at == b.created_at && a.expires_at == b.expires_at;
+}
+
+}  // namespace
+
+Checker::Checker(storage::FakeLedger* ledger, Scheduler* scheduler, Trace* trace)
+    : ledger_(ledger), scheduler_(scheduler), trace_(trace) {}
+
+void Checker::Violated(std::string rule, std::string detail) {
+  if (violation_.has_value()) return;
+  violation_ = Violation{std::move(rule), std::move(detail)};
+  scheduler_->Stop();
+}
+
+QuotaSnapshot Checker::Update(SkuBooks& books) {
+  QuotaSnapshot before = books.quota;
+  auto read = ledger_->ReadQuota(before.sku_id);
+  if (!read.ok()) {
+    Violated("harness", absl::StrCat("cannot read the quota: ", read.status().message()));
+    return before;
+  }
+  books.quota = *std::move(read);
+  const int64_t total = Total(books.quota);
+  if (total + books.reserved != books.stock) {
+    Violated("conservation", absl::StrCat(before.sku_id, ": unsold ", total, " + reserved ", books.reserved,
+                                          " is not the stock ", books.stock));
+  }
+  for (const Slice& slice : books.quota.slices) {
+    if (slice.remaining < 0) Violated("conservation", absl::StrCat(before.sku_id, ": a slice has less than nothing"));
+    const Slice* const was = Find(before, slice.holder);
+    const int64_t more = slice.remaining - (was == nullptr ? 0 : was->remaining);
+    if (more > 0 && slice.holder != storage::kPool && !live_.contains(slice.holder)) {
+      Violated("ownership", absl::StrCat(before.sku_id, ": units for the ended incarnation ", slice.holder));
+    }
+    if (was != nullptr && was->allotted != slice.allotted && slice.version <= was->version) {
+      Violated("versions", absl::StrCat(before.sku_id, ": a slice changed and its version did not grow"));
+    }
+  }
+  if (total == 0) {
+    books.last_none_unsold = absl::InfiniteFuture();
+  } else if (books.last_none_unsold == absl::InfiniteFuture()) {
+    books.last_none_unsold = scheduler_->Now();
+  }
+  return before;
+}
+
+void Checker::OnSkuCreated(const storage::Sku& sku) {
+  SkuBooks& books = books_[sku.sku_id];
+  books.number = static_cast<int64_t>(books_.size()) - 1;
+  books.stock = sku.stock;
+  books.per_user_limit = sku.per_user_limit;
+  books.quota.sku_id = sku.sku_id;
+  Update(books);
+}
+
+void Checker::OnCommit(ActorId actor, IncarnationId incarnation, absl::Span<const storage::ReservationClaim> claims,
+                       absl::Span<const storage::CommitResult> results) {
+  std::map<std::string, int64_t> created;
+  for (size_t i = 0; i < claims.size(); ++i) {
+    const auto books = books_.find(claims[i].sku_id);
+    if (books == books_.end()) continue;
+    ++tries_[claims[i].reservation_id].sent;
+    trace_->Add(scheduler_->Now(), actor, "commit: sku, units, outcome", books->second.number, claims[i].quantity,
+                static_cast<int64_t>(results[i].outcome));
+    if (results[i].outcome == CommitOutcome::kReplayed) CheckReplay(results[i].reservation);
+    if (results[i].outcome != CommitOutcome::kCreated) continue;
+    CheckCreated(books->second, claims[i], results[i]);
+    created[claims[i].sku_id] += claims[i].quantity;
+  }
+  for (const auto& [sku_id, units] : created) {
+    SkuBooks& books = books_.at(sku_id);
+    books.reserved += units;
+    const QuotaSnapshot before = Update(books);
+    CheckSpent(books, before, incarnation, units);
+  }
+}
+
+void Checker::CheckCreated(SkuBooks& books, const storage::ReservationClaim& claim,
+                           const storage::CommitResult& result) {
+  const auto violated = [&](const char* rule, absl::string_view detail) {
+    Violated(rule, absl::StrCat(claim.reservation_id.ToString(), " of ", claim.sku_id, ": ", detail));
+  };
+  if (!reservations_.emplace(claim.reservation_id, result.reservation).second) violated("replay", "inserted twice");
+  const Tries& tries = tries_[claim.reservation_id];
+  if (tries.open == 0 && !tries.lost && !tries.unknown) {
+    violated("one answer", "created after every try was answered with 'nothing happened'");
+  }
+  int64_t& units = books.units_by_user[claim.user_id];
+  units += claim.quantity;
+  if (units > books.per_user_limit) violated("user limit", absl::StrCat("the buyer has ", units));
+}
+
+void Checker::CheckSpent(const SkuBooks& books, const QuotaSnapshot& before, IncarnationId incarnation, int64_t units) {
+  if (!live_.contains(incarnation)) {
+    Violated("ownership", absl::StrCat(before.sku_id, ": created for the ended incarnation ", incarnation));
+  }
+  for (const Slice& was : before.slices) {
+    const Slice* const is = Find(books.quota, was.holder);
+    const int64_t spent = was.remaining - (is == nullptr ? 0 : is->remaining);
+    const int64_t expected = was.holder == incarnation ? units : 0;
+    if (spent == expected && is != nullptr && is->allotted == was.allotted) continue;
+    Violated("ownership", absl::StrCat(before.sku_id, ": a commit of incarnation ", incarnation, " over ", units,
+                                       " units took ", spent, " from ", was.holder));
+  }
+}
+
+void Checker::OnMoved(ActorId actor, bool planned, absl::Span<const storage::QuotaMove> moves,
+                      absl::Span<const absl::StatusOr<storage::SkuQuota>> results) {
+  for (size_t i = 0; i < moves.size(); ++i) {
+    if (!results[i].ok()) continue;
+    SkuBooks& books = books_.at(moves[i].sku_id);
+    const QuotaSnapshot before = Update(books);
+    if (moves[i].expected_quota_version.value_or(before.quota_version) != before.quota_version) {
+      Violated("expected version", absl::StrCat(before.sku_id, ": moved on old information"));
+    }
+    if (planned) CheckPlan(moves[i], before);
+    int64_t moved = 0;
+    for (const Slice& is : books.quota.slices) {
+      const Slice* const was = Find(before, is.holder);
+      const int64_t spent_before = was == nullptr ? 0 : was->allotted - was->remaining;
+      if (is.allotted - is.remaining != spent_before) {
+        Violated("conservation", absl::StrCat(before.sku_id, ": a move changed what ", is.holder, " has spent"));
+      }
+      moved += std::max<int64_t>(0, is.remaining - (was == nullptr ? 0 : was->remaining));
+    }
+    moves_ += moved > 0 ? 1 : 0;
+    trace_->Add(scheduler_->Now(), actor, "moved: sku, units, version", books.number, moved, books.quota.quota_version);
+  }
+}
+
+void Checker::CheckPlan(const storage::QuotaMove& move, const QuotaSnapshot& before) {
+  int64_t asked = 0;
+  for (const storage::QuotaDelta& delta : move.deltas) asked += delta.units;
+  const Slice* const pool = Find(before, storage::kPool);
+  if (pool == nullptr || asked <= pool->remaining) return;
+  Violated("exact plans",
+           absl::StrCat(before.sku_id, ": ", asked, " units planned out of a pool of ", pool->remaining));
+}
+
+void Checker::OnAnnounced(ActorId actor, const std::string& path, int64_t version) {
+  int64_t& announced = announced_[path];
+  if (version < announced) Violated("versions", absl::StrCat(path, ": ", version, " was written over ", announced));
+  announced = version;
+}
+
+void Checker::OnStock(ActorId actor, const storage::Sku& sku, int64_t units) {
+  SkuBooks& books = books_.at(sku.sku_id);
+  trace_->Add(scheduler_->Now(), actor, "stock: sku, change", books.number, units);
+  books.stock += units;
+  books.frozen = sku.quota_frozen;
+  Update(books);
+}
+
+void Checker::OnRegistered(ActorId actor, IncarnationId incarnation) {
+  trace_->Add(scheduler_->Now(), actor, "registered", incarnation);
+  if (!live_.insert(incarnation).second) Violated("ownership", "an incarnation's number was given twice");
+}
+
+void Checker::OnReclaimed(ActorId actor, IncarnationId incarnation) {
+  if (live_.erase(incarnation) == 0) return;
+  trace_->Add(scheduler_->Now(), actor, "reclaimed", incarnation);
+  for (auto& [sku_id, books] : books_) {
+    if (Find(books.quota, incarnation) == nullptr) continue;
+    Update(books);
+    if (Find(books.quota, incarnation) != nullptr) Violated("ownership", "a reclaimed incarnation still holds a slot");
+  }
+}
+
+void Checker::OnCommitUnknown(IncarnationId incarnation, absl::Span<const storage::ReservationClaim> claims) {
+  for (const storage::ReservationClaim& claim : claims) {
+    if (Exists(claim.reservation_id)) lost_units_[{incarnation, claim.sku_id}] += claim.quantity;
+  }
+}
+
+void Checker::OnTryBegun(const storage::ReservationClaim& claim) { ++tries_[claim.reservation_id].open; }
+
+void Checker::OnTryLost(const storage::Uuid& reservation_id) {
+  Tries& tries = tries_[reservation_id];
+  --tries.open;
+  tries.lost = true;
+}
+
+void Checker::OnAnswer(ActorId actor, const storage::ReservationClaim& claim, bool may_exist, bool existed_before,
+                       const quota::SaleResult& result) {
+  Tries& tries = tries_[claim.reservation_id];
+  if (--tries.open < 0) Violated("one answer", "answered twice");
+  if (const auto* sold = std::get_if<quota::Sold>(&result)) {
+    trace_->Add(scheduler_->Now(), actor, "answer: sold", claim.quantity, sold->replayed ? 1 : 0);
+    tries.sold = true;
+    return CheckSold(claim, *sold);
+  }
+  const quota::Refused& refused = std::get<quota::Refused>(result);
+  trace_->Add(scheduler_->Now(), actor, "answer: refused", claim.quantity, static_cast<int64_t>(refused.refusal));
+  if (refused.refusal == Refusal::kCommitUnknown) {
+    tries.unknown = true;
+  } else {
+    CheckRefused(claim, tries, may_exist, existed_before, refused);
+  }
+}
+
+void Checker::CheckSold(const storage::ReservationClaim& claim, const quota::Sold& sold) {
+  const std::string id = claim.reservation_id.ToString();
+  const storage::Reservation& told = sold.reservation;
+  if (told.sku_id != claim.sku_id || told.user_id != claim.user_id || told.quantity != claim.quantity) {
+    return Violated("acknowledged", absl::StrCat(id, ": another reservation than the one asked for"));
+  }
+  const auto found = ledger_->FindReservation(claim.reservation_id);
+  if (!found.ok()) return Violated("acknowledged", absl::StrCat(id, ": the buyer was told 'sold' and has no row"));
+  if (!SameReservation(found->reservation, told)) return Violated("acknowledged", absl::StrCat(id, ": not as told"));
+  CheckReplay(told);
+}
+
+void Checker::CheckReplay(const storage::Reservation& again) {
+  const auto first = reservations_.find(again.reservation_id);
+  if (first == reservations_.end() || !SameReservation(first->second, again)) {
+    Violated("replay", absl::StrCat(again.reservation_id.ToString(), ": not the first answer"));
+  }
+}
+
+void Checker::CheckRefused(const storage::ReservationClaim& claim, const Tries& tries, bool may_exist,
+                           bool existed_before, const quota::Refused& refused) {
+  const auto violated = [&](const char* rule, absl::string_view detail) {
+    Violated(rule, absl::StrCat(claim.reservation_id.ToString(), " of ", claim.sku_id, ": ", detail));
+  };
+  // Of two tries with one id, one may be refused where the other was sold to.
+  const bool nothing_else = tries.open == 0 && !tries.lost && !tries.unknown && !tries.sold;
+  if (nothing_else && Exists(claim.reservation_id)) {
+    violated("one answer", absl::StrCat("refused as ", static_cast<int>(refused.refusal), " and yet committed"));
+  }
+  switch (refused.refusal) {
+    case Refusal::kSoldOut:
+    case Refusal::kExhaustedHere:
+    case Refusal::kNotOpen:
+    case Refusal::kClosed:
+    case Refusal::kUserLimitReached:
+    case Refusal::kQuantityAboveUserLimit:
+      // Before the sale is opened for this node's clock, or after an answer that a later one overtook: not here.
+      if (may_exist && existed_before) violated("replay", "refused although the caller has his reservation");
+      break;
+    case Refusal::kReservationIdReused:
+      violated("replay", "nobody uses an id for two purposes here");
+      break;
+    default:
+      break;
+  }
+  const auto found = books_.find(claim.sku_id);
+  if (found == books_.end()) return;
+  const SkuBooks& books = found->second;
+  if (refused.refusal == Refusal::kSoldOut) CheckSoldOut(books);
+  if (refused.refusal == Refusal::kUserLimitReached) {
+    const auto units = books.units_by_user.find(claim.user_id);
+    if (units == books.units_by_user.end() || units->second + claim.quantity <= books.per_user_limit) {
+      violated("user limit", "refused although the limit leaves room");
+    }
+  }
+}
+
+void Checker::CheckSoldOut(const SkuBooks& books) {
+  if (books.last_none_unsold == absl::InfinitePast()) {
+    return Violated("sold out", absl::StrCat(books.quota.sku_id, ": said although there always was an unsold unit"));
+  }
+  if (books.last_none_unsold < scheduler_->Now() - sold_out_staleness_) {
+    Violated("sold out", absl::StrCat(books.quota.sku_id, ": said although there has been an unsold unit for ",
+                                      absl::FormatDuration(scheduler_->Now() - books.last_none_unsold)));
+  }
+}
+
+void Checker::CheckCounter(const quota::SliceTable& slices, const std::string& sku_id, bool settled) {
+  const auto books = books_.find(sku_id);
+  const std::shared_ptr<quota::Slice> local = slices.Find(sku_id);
+  if (local == nullptr || books == books_.end()) return;
+  int64_t& applied = applied_[{local->incarnation(), sku_id}];
+  const int64_t version = local->counter().version();
+  if (version < applied) {
+    Violated("versions", absl::StrCat(sku_id, ": announcement ", version, " was applied over ", applied));
+  }
+  applied = version;
+  const Slice* const slice = Find(books->second.quota, local->incarnation());
+  // By another announcement than the ledger's latest, the node cannot know better.
+  if (slice == nullptr || slice->version != version) return;
+  const auto lost = lost_units_.find({local->incarnation(), sku_id});
+  const int64_t excess = lost == lost_units_.end() ? 0 : lost->second;
+  const int64_t free = local->counter().free();
+  if (free > slice->remaining + excess) {
+    Violated("counter", absl::StrCat(sku_id, ": ", free, " free at incarnation ", slice->holder, " that has ",
+                                     slice->remaining, "; lost answers explain ", excess));
+  }
+  if (settled && free < slice->remaining) {
+    Violated("stranded",
+             absl::StrCat(sku_id, ": ", free, " free at incarnation ", slice->holder, " that has ", slice->remaining));
+  }
+}
+
+void Checker::VerifyLedger() {
+  const auto report = ledger_->Verify("");
+  if (!report.ok()) return Violated("harness", "the ledger cannot be verified");
+  if (report->violations.empty()) return;
+  const storage::LedgerViolation& first = report->violations.front();
+  Violated(first.rule, absl::StrCat(first.sku_id, ": ", first.detail));
+}
+
+bool Checker::Frozen(const std::string& sku_id) const {
+  const auto books = books_.find(sku_id);
+  return books != books_.end() && books->second.frozen;
+}
+
+int64_t Checker::Unsold(const std::string& sku_id) const {
+  const auto books = books_.find(sku_id);
+  return books == books_.end() ? 0 : Total(books->second.quota);
+}
+
+}  // namespace tranche::simulation

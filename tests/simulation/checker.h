@@ -1,0 +1,136 @@
+// Holds what happens against the rules of the design, in the moment in which it happens.
+//
+//   ownership       a commit takes units only from slots that its incarnation holds, and only while that is live
+//   conservation    unsold + reserved = stock, after every change of the ledger
+//   acknowledged    a buyer who is told "sold" has his row at that very moment, with what he was told in it
+//   one answer      every try is answered at most once; a refusal that says "nothing happened" is true for ever
+//   replay          the same id gives the first answer again
+//   user limit      no buyer has more than the limit
+//   sold out        said only if no unsold unit existed, at some moment since the SKU exists; without faults: lately
+//   versions        an older announcement never replaces a newer one: not in ZooKeeper, not in a node's counter
+//   exact plans     the balancer never hands out more than the pool and its withdrawals have
+//   counter         without a lost answer a node's free units never exceed what the ledger has for it
+//
+// It keeps its own books from the calls' arguments and results, and does not trust the fake ledger's.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
+#include "quota/sale_result.h"
+#include "quota/slice_table.h"
+#include "storage/fake_ledger.h"
+#include "tests/simulation/scheduler.h"
+#include "tests/simulation/trace.h"
+
+namespace tranche::simulation {
+
+struct Violation {
+  std::string rule;
+  std::string detail;
+};
+
+class Checker {
+ public:
+  Checker(storage::FakeLedger* ledger, Scheduler* scheduler, Trace* trace);
+
+  // The ledger changed.
+  void OnSkuCreated(const storage::Sku& sku);
+  void OnCommit(ActorId actor, storage::IncarnationId incarnation, absl::Span<const storage::ReservationClaim> claims,
+                absl::Span<const storage::CommitResult> results);
+  // `planned`: by the balancer, which knows what there is.
+  void OnMoved(ActorId actor, bool planned, absl::Span<const storage::QuotaMove> moves,
+               absl::Span<const absl::StatusOr<storage::SkuQuota>> results);
+  // Stock changed by `units`, or the SKU was closed, frozen or thawed.
+  void OnStock(ActorId actor, const storage::Sku& sku, int64_t units);
+  void OnRegistered(ActorId actor, storage::IncarnationId incarnation);
+  void OnReclaimed(ActorId actor, storage::IncarnationId incarnation);
+  // A commit whose answer is lost: the counter may be too high by its units from now on.
+  void OnCommitUnknown(storage::IncarnationId incarnation, absl::Span<const storage::ReservationClaim> claims);
+
+  // A try of a buyer: begun, and ended by an answer, or by the death of who should have answered.
+  void OnTryBegun(const storage::ReservationClaim& claim);
+  void OnAnswer(ActorId actor, const storage::ReservationClaim& claim, bool may_exist, bool existed_before,
+                const quota::SaleResult& result);
+  void OnTryLost(const storage::Uuid& reservation_id);
+  // How often a commit of it came to the ledger.
+  int64_t TimesSent(const storage::Uuid& reservation_id) { return tries_[reservation_id].sent; }
+  bool Exists(const storage::Uuid& reservation_id) const { return reservations_.contains(reservation_id); }
+
+  // A node's counter of one SKU, at any moment. `settled`: nothing is under way, so that nothing may be missing either.
+  void CheckCounter(const quota::SliceTable& slices, const std::string& sku_id, bool settled);
+  // A slice's announcement was written, or its znode is gone.
+  void OnAnnounced(ActorId actor, const std::string& path, int64_t version);
+  void OnAnnouncementGone(const std::string& path) { announced_.erase(path); }
+  void OnTreeDeleted() { announced_.clear(); }
+  // The ledger's own verification.
+  void VerifyLedger();
+  // SOLD_OUT must have been true within the last `staleness` from now on.
+  void ExpectFreshSoldOut(absl::Duration staleness) { sold_out_staleness_ = staleness; }
+
+  int64_t Unsold(const std::string& sku_id) const;
+  bool Frozen(const std::string& sku_id) const;
+  // Units that moves have carried from one holder to another so far.
+  int64_t moves() const { return moves_; }
+  int64_t reservations() const { return static_cast<int64_t>(reservations_.size()); }
+
+  void Violated(std::string rule, std::string detail);
+  const std::optional<Violation>& violation() const { return violation_; }
+
+ private:
+  struct SkuBooks {
+    storage::QuotaSnapshot quota;
+    int64_t number = 0;  // for the trace
+    int64_t stock = 0;
+    int64_t reserved = 0;
+    int32_t per_user_limit = 0;
+    bool frozen = false;
+    // When there last was no unsold unit; while there is none: the future.
+    absl::Time last_none_unsold = absl::InfinitePast();
+    std::map<std::string, int64_t> units_by_user;
+  };
+  struct Tries {
+    int open = 0;
+    bool lost = false;     // an earlier one may still be under way
+    bool unknown = false;  // an answer said that it may have happened
+    bool sold = false;     // an answer said that it has
+    int64_t sent = 0;      // how often it came to the ledger
+  };
+
+  // Reads what the ledger has now, checks what no change may do, and makes it the books' state.
+  storage::QuotaSnapshot Update(SkuBooks& books);
+  void CheckCreated(SkuBooks& books, const storage::ReservationClaim& claim, const storage::CommitResult& result);
+  void CheckSpent(const SkuBooks& books, const storage::QuotaSnapshot& before, storage::IncarnationId incarnation,
+                  int64_t units);
+  void CheckPlan(const storage::QuotaMove& move, const storage::QuotaSnapshot& before);
+  void CheckSold(const storage::ReservationClaim& claim, const quota::Sold& sold);
+  void CheckRefused(const storage::ReservationClaim& claim, const Tries& tries, bool may_exist, bool existed_before,
+                    const quota::Refused& refused);
+  void CheckSoldOut(const SkuBooks& books);
+  void CheckReplay(const storage::Reservation& again);
+
+  storage::FakeLedger* const ledger_;
+  Scheduler* const scheduler_;
+  Trace* const trace_;
+  std::map<std::string, SkuBooks> books_;
+  std::set<storage::IncarnationId> live_;
+  absl::flat_hash_map<storage::Uuid, storage::Reservation> reservations_;
+  absl::flat_hash_map<storage::Uuid, Tries> tries_;
+  // Units of commits whose answer was lost, by incarnation and SKU.
+  std::map<std::pair<storage::IncarnationId, std::string>, int64_t> lost_units_;
+  // The version last announced, by path, and last applied, by incarnation and SKU.
+  std::map<std::string, int64_t> announced_;
+  std::map<std::pair<storage::IncarnationId, std::string>, int64_t> applied_;
+  absl::Duration sold_out_staleness_ = absl::InfiniteDuration();
+  int64_t moves_ = 0;
+  std::optional<Violation> violation_;
+};
+
+}  // namespace tranche::simulation

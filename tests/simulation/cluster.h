@@ -1,0 +1,51 @@
+// All processes of one simulated run, each started again when it has ended.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/balancer_run.h"
+#include "tests/simulation/front_node.h"
+#include "tests/simulation/world.h"
+
+namespace tranche::simulation {
+
+// A process that faults can be aimed at.
+struct Target {
+  Process* process = nullptr;
+  const SimConnector* connector = nullptr;
+  FrontNode* node = nullptr;  // null: a balancer
+};
+
+class Cluster {
+ public:
+  explicit Cluster(World* world);
+  ~Cluster();
+
+  void Launch();
+
+  int nodes() const { return static_cast<int>(nodes_.size()); }
+  // The node's present run; null while it is being started again. Shared, so that a request on its way finds the run
+  // that it was sent to.
+  std::shared_ptr<FrontNode> node(int number) const { return nodes_[static_cast<size_t>(number)]; }
+  // What lives now.
+  std::vector<Target> Targets() const;
+  // The target's process, if it still lives.
+  bool Lives(const Process* process) const;
+
+ private:
+  void LaunchNode(size_t number);
+  void LaunchBalancer(size_t number);
+  // Runs `launch` after a while, as a supervisor does.
+  void Again(std::function<void()> launch);
+
+  World* const world_;
+  std::vector<std::string> node_names_, balancer_names_;
+  std::vector<ActorId> node_actors_, balancer_actors_;
+  std::vector<std::shared_ptr<FrontNode>> nodes_;
+  std::vector<std::shared_ptr<BalancerRun>> balancers_;
+};
+
+}  // namespace tranche::simulation

@@ -1,0 +1,29 @@
+#include "tests/simulation/faults.h"
+
+namespace tranche::simulation {
+
+const char* NameOf(Fault fault) {
+  static constexpr const char* kNames[kFaultKinds] = {"ledger call fails",
+                                                      "ledger answer lost",
+                                                      "ledger call lost",
+                                                      "ledger deadlock",
+                                                      "coordination read fails",
+                                                      "coordination answer lost",
+                                                      "coordination write lost",
+                                                      "watch event lost",
+                                                      "crash",
+                                                      "pause",
+                                                      "restart",
+                                                      "session expires",
+                                                      "session cut off",
+                                                      "follower isolated",
+                                                      "follower lags",
+                                                      "ZooKeeper down",
+                                                      "tree deleted",
+                                                      "ledger down",
+                                                      "ledger cut off from one",
+                                                      "request duplicated"};
+  return kNames[static_cast<int>(fault)];
+}
+
+}  // namespace tranche::simulation

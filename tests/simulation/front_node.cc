@@ -1,0 +1,177 @@
+#include "tests/simulation/front_node.h"
+
+#include <utility>
+
+namespace tranche::simulation {
+namespace {
+
+constexpr absl::Duration kOverdueInterval = absl::Milliseconds(10);
+constexpr absl::Duration kDrainPoll = absl::Milliseconds(5);
+constexpr absl::Duration kDrainTimeout = absl::Seconds(5);
+
+storage::PipelineOptions ToPipelineOptions(const Scenario& scenario) {
+  storage::PipelineOptions options;
+  options.lanes = 0;  // stepped by fibers
+  options.max_batch = scenario.max_batch;
+  options.max_queue = scenario.max_queue;
+  options.first_lock_mode = scenario.first_lock_mode;
+  return options;
+}
+
+quota::SellerOptions ToSellerOptions(const Scenario& scenario) {
+  quota::SellerOptions options;
+  options.exhausted_wait = scenario.exhausted_wait;
+  options.max_waiting = scenario.max_waiting;
+  return options;
+}
+
+quota::NodeAgentOptions ToAgentOptions(const std::string& name) {
+  quota::NodeAgentOptions options;
+  options.node_name = name;
+  options.address = name + ":1";
+  return options;
+}
+
+}  // namespace
+
+FrontNode::FrontNode(World* world, ActorId actor, const std::string& name, std::function<void()> ended)
+    : process_(world, actor),
+      ended_(std::move(ended)),
+      ledger_(&process_),
+      connector_(&process_),
+      executor_(&process_, world->scenario.executor_queue),
+      pipeline_(
+          std::make_unique<storage::CommitPipeline>(&ledger_, &world->scheduler, ToPipelineOptions(world->scenario))),
+      directory_(&ledger_, &executor_, &world->scheduler),
+      seller_(std::make_unique<quota::Seller>(&slices_, &directory_, pipeline_.get(), &ledger_, &executor_,
+                                              &world->scheduler, ToSellerOptions(world->scenario))),
+      agent_(std::make_unique<quota::NodeAgent>(
+          &connector_, &ledger_, &slices_, this, &world->scheduler,
+          [this](const std::string& sku_id) { return static_cast<int64_t>(seller_->waiting(sku_id)); },
+          ToAgentOptions(name))) {
+  for (int i = 0; i < world->scenario.lanes; ++i) {
+    lanes_.push_back(std::make_unique<storage::CommitLane>(pipeline_.get()));
+  }
+}
+
+FrontNode::~FrontNode() {
+  process_.End();
+  agent_.reset();
+  lanes_.clear();
+  pipeline_.reset();
+}
+
+void FrontNode::Spawn(std::function<void()> body) {
+  ++fibers_;
+  process_.world().scheduler.Spawn([this, body = std::move(body)] {
+    body();
+    if (--fibers_ == 0) ended_();
+  });
+}
+
+void FrontNode::Launch() {
+  Spawn([this] { RunAgent(); });
+  for (const auto& lane : lanes_) {
+    Spawn([this, &lane = *lane] { RunLane(lane); });
+  }
+  for (int i = 0; i < process_.world().scenario.executor_fibers; ++i) {
+    Spawn([this] { executor_.Work(); });
+  }
+  Spawn([this] { AnswerOverdue(); });
+}
+
+void FrontNode::RunAgent() {
+  if (!agent_->Begin().ok()) {
+    process_.Note("cannot start");
+    return process_.End();
+  }
+  serving_ = true;
+  process_.Note("serves as incarnation", agent_->incarnation());
+  while (!process_.crashed() && !stop_requested_) {
+    agent_->RunOnce();
+    CheckWaiting();
+    process_.NoteChange();
+    process_.AwaitChange([this] { return stop_requested_ || agent_->HasWork(); }, agent_->TurnInterval());
+  }
+  if (!process_.crashed()) ReleaseInOrder();
+  process_.End();
+}
+
+// Whoever waits does so for want of units: when units come, they wake him, and he serves or wants more. Without faults
+// only, since a new incarnation knows at first of nothing that anybody waits for.
+void FrontNode::CheckWaiting() {
+  World& world = process_.world();
+  if (world.scenario.name != "calm" || process_.crashed()) return;
+  for (const storage::Sku& sku : world.scenario.skus) {
+    const auto slice = slices_.Find(sku.sku_id);
+    if (slice == nullptr || slice->wanted() > 0 || seller_->waiting(sku.sku_id) == 0) continue;
+    world.checker.Violated("waiting", sku.sku_id + ": units came, and who waits for them was not woken");
+  }
+}
+
+void FrontNode::ReleaseInOrder() {
+  Scheduler& scheduler = process_.world().scheduler;
+  serving_ = false;
+  seller_->SetAccepting(false);
+  const absl::Time deadline = scheduler.Now() + kDrainTimeout;
+  while (!pipeline_->Drain(absl::ZeroDuration()) && scheduler.Now() < deadline && !process_.crashed()) {
+    scheduler.Sleep(kDrainPoll);
+  }
+  if (process_.crashed()) return;
+  process_.Note("stops in order");
+  agent_->Release().IgnoreError();
+}
+
+void FrontNode::RunLane(storage::CommitLane& lane) {
+  const storage::PipelineOptions options = ToPipelineOptions(process_.world().scenario);
+  while (!process_.crashed()) {
+    switch (lane.Step()) {
+      case storage::CommitLane::Next::kStep:
+        process_.NoteChange();
+        break;
+      case storage::CommitLane::Next::kAwaitWork:
+        process_.AwaitChange([this] { return pipeline_->Stats().queued > 0; }, absl::InfiniteDuration());
+        break;
+      case storage::CommitLane::Next::kPause:
+        process_.NoteChange();
+        process_.AwaitChange([] { return false; }, options.retry_interval);
+        break;
+      case storage::CommitLane::Next::kEnd:
+        return;
+    }
+  }
+}
+
+void FrontNode::AnswerOverdue() {
+  while (!process_.crashed()) {
+    process_.AwaitChange([this] { return Waiting() > 0; }, absl::InfiniteDuration());
+    process_.AwaitChange([] { return false; }, kOverdueInterval);
+    if (!process_.crashed()) seller_->AnswerOverdue();
+  }
+}
+
+int64_t FrontNode::Waiting() const {
+  int64_t waiting = 0;
+  for (const storage::Sku& sku : process_.world().scenario.skus) {
+    waiting += static_cast<int64_t>(seller_->waiting(sku.sku_id));
+  }
+  return waiting;
+}
+
+void FrontNode::Sell(storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done) {
+  seller_->Sell(std::move(claim), deadline, may_exist, std::move(done));
+  process_.NoteChange();
+}
+
+void FrontNode::StopInOrder() {
+  stop_requested_ = true;
+  process_.NoteChange();
+}
+
+void FrontNode::SetDraining(bool draining) {
+  if (draining != draining_) process_.Note("draining", draining ? 1 : 0);
+  draining_ = draining;
+  seller_->SetAccepting(!draining);
+}
+
+}  // namespace tranche::simulation

@@ -1,0 +1,80 @@
+// One run of a front node's process: the real seller, pipeline lanes, directory and agent, each on fibers.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "quota/node_agent.h"
+#include "quota/node_host.h"
+#include "quota/seller.h"
+#include "quota/sku_directory.h"
+#include "quota/slice_table.h"
+#include "storage/commit_lane.h"
+#include "storage/commit_pipeline.h"
+#include "tests/simulation/process.h"
+#include "tests/simulation/sim_coordination.h"
+#include "tests/simulation/sim_executor.h"
+#include "tests/simulation/sim_ledger.h"
+
+namespace tranche::simulation {
+
+class FrontNode : public quota::NodeHost {
+ public:
+  // `ended` is called once, when the process has ended and nothing of it runs any more.
+  FrontNode(World* world, ActorId actor, const std::string& name, std::function<void()> ended);
+  ~FrontNode() override;
+
+  void Launch();
+
+  // As a request arrives. When the process dies, `done` is destroyed unanswered.
+  void Sell(storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done);
+  // Drains and ends, as on SIGTERM.
+  void StopInOrder();
+
+  bool serving() const { return serving_ && !process_.crashed(); }
+  Process& process() { return process_; }
+  const SimConnector& connector() const { return connector_; }
+  const quota::SliceTable& slices() const { return slices_; }
+  storage::IncarnationId incarnation() const { return agent_->incarnation(); }
+  bool draining() const { return draining_; }
+  // Claims that were granted units and are not decided.
+  bool busy() const { return pipeline_->Stats().unanswered > 0; }
+
+  // NodeHost.
+  void SetDraining(bool draining) override;
+  bool Idle() override { return !busy(); }
+  void ExitAfterDrain() override { StopInOrder(); }
+  bool LedgerAnswers() override { return pipeline_->Stats().ledger_answers; }
+
+ private:
+  void Spawn(std::function<void()> body);
+  void RunAgent();
+  void RunLane(storage::CommitLane& lane);
+  void AnswerOverdue();
+  int64_t Waiting() const;
+  void ReleaseInOrder();
+  void CheckWaiting();
+
+  Process process_;
+  const std::function<void()> ended_;
+  int fibers_ = 0;
+  bool serving_ = false;
+  bool draining_ = false;
+  bool stop_requested_ = false;
+
+  SimLedger ledger_;
+  SimConnector connector_;
+  quota::SliceTable slices_;
+  SimExecutor executor_;
+  // Torn down one by one, see the destructor.
+  std::unique_ptr<storage::CommitPipeline> pipeline_;
+  std::vector<std::unique_ptr<storage::CommitLane>> lanes_;
+  quota::SkuDirectory directory_;
+  std::unique_ptr<quota::Seller> seller_;
+  std::unique_ptr<quota::NodeAgent> agent_;
+};
+
+}  // namespace tranche::simulation

@@ -1,0 +1,192 @@
+#include "tests/simulation/operators.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "quota/coordination_paths.h"
+#include "quota/operator_plans.h"
+#include "storage/ledger_error.h"
+#include "tranche/internal/v1/coordination.pb.h"
+
+namespace tranche::simulation {
+namespace {
+
+constexpr char kName[] = "operator";
+constexpr absl::Duration kPause = absl::Milliseconds(200);
+constexpr absl::Duration kLook = absl::Seconds(2);
+
+}  // namespace
+
+// One operator's process, for one operation: it may crash in the middle.
+class Operators::Console : public quota::SessionSource, public quota::CoordinationObserver {
+ public:
+  Console(World* world, ActorId actor)
+      : process_(world, actor),
+        ledger_(&process_),
+        connector_(&process_),
+        announcer_(this),
+        mover_(&ledger_, &announcer_) {
+    auto session = connector_.Connect(this);
+    if (session.ok()) session_ = *std::move(session);
+  }
+
+  std::shared_ptr<quota::Coordination> Session() override { return session_; }
+  void OnChanged(const std::string&) override {}
+  void OnConnected() override {}
+  void OnDisconnected() override {}
+  void OnSessionExpired() override {}
+
+  Process& process() { return process_; }
+  SimLedger& ledger() { return ledger_; }
+  quota::QuotaMover& mover() { return mover_; }
+
+  void Announce(const storage::Sku& sku) { announcer_.Announce({{{sku, /*always=*/true}}}, {}).IgnoreError(); }
+  void AnnounceSlices(const std::string& sku_id) {
+    const auto quota = ledger_.ReadQuota(sku_id);
+    if (!quota.ok()) return;
+    std::vector<quota::SliceToAnnounce> slices;
+    for (const storage::Slice& slice : quota->slices) {
+      if (slice.holder != storage::kPool) slices.push_back({slice.holder, sku_id, slice.allotted, slice.version});
+    }
+    announcer_.AnnounceSlices(slices).IgnoreError();
+  }
+  bool SetDraining(storage::IncarnationId incarnation, bool draining) {
+    if (!ledger_.SetDraining(incarnation, draining, kName).ok() || session_ == nullptr) return false;
+    const std::string path = quota::DrainPath(incarnation);
+    internal::v1::DrainRequest request;
+    const absl::Status status =
+        draining ? session_->Create(path, request.SerializeAsString(), quota::CreateMode::kPersistent)
+                 : session_->Delete(path, quota::kAnyVersion);
+    return status.ok() || absl::IsNotFound(status) || absl::IsAlreadyExists(status);
+  }
+
+ private:
+  Process process_;
+  SimLedger ledger_;
+  SimConnector connector_;
+  quota::Announcer announcer_;
+  quota::QuotaMover mover_;
+  std::shared_ptr<quota::Coordination> session_;
+};
+
+void Operators::Run() {
+  CreateSkus(/*late=*/false);
+  bool late = false;
+  const absl::Time midway = world_->scheduler.Now() + world_->scenario.faulty_phase / 2;
+  while (world_->faulty && !world_->scheduler.stopping()) {
+    const absl::Duration pause = std::min(world_->scenario.between_operations, world_->scenario.faulty_phase / 4);
+    world_->scheduler.Sleep(random_.Between(absl::ZeroDuration(), pause * 2));
+    if (!late && world_->scheduler.Now() >= midway) {
+      CreateSkus(/*late=*/true);
+      late = true;
+    }
+    if (world_->scenario.between_operations == absl::InfiniteDuration() || !world_->faulty) continue;
+    Console console(world_, actor_);
+    Operate(console);
+  }
+  if (!late) CreateSkus(/*late=*/true);
+  Settle();
+}
+
+void Operators::CreateSkus(bool late) {
+  for (size_t i = 0; i < world_->scenario.skus.size(); ++i) {
+    if (world_->scenario.created_late[i] != late) continue;
+    while (!world_->scheduler.stopping()) {
+      Console console(world_, actor_);
+      const auto created = console.ledger().CreateSku(world_->scenario.skus[i], kName);
+      if (created.ok()) console.Announce(*created);
+      if (created.ok() || absl::IsAlreadyExists(created.status())) break;
+      world_->scheduler.Sleep(kPause);
+    }
+  }
+}
+
+void Operators::Operate(Console& console) {
+  const std::string sku_id = random_.Pick(world_->scenario.skus).sku_id;
+  const auto choice = random_.Below(8);
+  if (choice < 2) return ChangeStock(console, sku_id);
+  if (choice == 2) return Drain(console);
+  if (choice == 3) {
+    const bool freeze = !frozen_.contains(sku_id);
+    if (!console.ledger().SetQuotaFrozen(sku_id, freeze, kName).ok()) return;
+    freeze ? (void)frozen_.insert(sku_id) : (void)frozen_.erase(sku_id);
+    return console.process().Note(freeze ? "freezes" : "thaws");
+  }
+  const auto quota = console.ledger().ReadQuota(sku_id);
+  const auto incarnations = console.ledger().ListLiveIncarnations();
+  if (!quota.ok() || !incarnations.ok() || incarnations->empty()) return;
+  std::vector<storage::IncarnationId> live;
+  for (const storage::Incarnation& incarnation : *incarnations) live.push_back(incarnation.id);
+  std::vector<storage::QuotaDelta> deltas;
+  if (choice < 6) {
+    deltas = quota::SetRemaining(*quota, live, random_.Pick(live), random_.Between(0, 10)).value_or(deltas);
+  } else {
+    // More than anybody has, as an operator may type it.
+    deltas = {{random_.Pick(live), random_.Between(-30, 30)}};
+  }
+  console.process().Note("moves quota", static_cast<int64_t>(deltas.size()));
+  if (!deltas.empty()) console.mover().Move(sku_id, deltas, quota->quota_version, kName).IgnoreError();
+}
+
+// The expected stock makes it safe to repeat when the answer was lost.
+void Operators::ChangeStock(Console& console, const std::string& sku_id) {
+  const auto sku = console.ledger().GetSku(sku_id);
+  if (!sku.ok()) return;
+  const bool add = random_.Chance(0.6);
+  const int64_t units = random_.Between(1, 10);
+  for (int i = 0; i < 3; ++i) {
+    absl::Status status;
+    if (add) {
+      const auto added = console.ledger().AddStock(sku_id, units, sku->stock, kName);
+      if (added.ok()) return console.Announce(*added);
+      status = added.status();
+    } else {
+      const auto reduced = console.ledger().ReduceStock(sku_id, units, sku->stock, kName);
+      if (reduced.ok()) {
+        console.AnnounceSlices(sku_id);
+        return console.Announce(reduced->sku);
+      }
+      status = reduced.status();
+    }
+    if (!storage::IsUnknownCommit(status)) return;
+  }
+}
+
+void Operators::Drain(Console& console) {
+  const std::shared_ptr<FrontNode> node = cluster_->node(static_cast<int>(random_.Below(cluster_->nodes())));
+  if (node == nullptr || !node->serving()) return;
+  const bool drain = !node->draining();
+  console.process().Note(drain ? "drains" : "undrains", node->incarnation());
+  console.SetDraining(node->incarnation(), drain);
+}
+
+void Operators::Settle() {
+  // Some quotas stay frozen: whatever lies there may stay.
+  for (const storage::Sku& sku : world_->scenario.skus) {
+    if (frozen_.contains(sku.sku_id) && random_.Chance(0.7)) frozen_.erase(sku.sku_id);
+  }
+  while (!world_->scheduler.stopping()) {
+    const bool done = SettleOnce();
+    if (done && !settled_) world_->trace.Add(world_->scheduler.Now(), actor_, "everything is as it should be");
+    settled_ = settled_ || done;
+    // A node that was drained stays so in its next incarnation, which may come later.
+    world_->scheduler.Sleep(settled_ ? kLook : kPause);
+  }
+}
+
+bool Operators::SettleOnce() {
+  Console console(world_, actor_);
+  bool done = true;
+  for (const storage::Sku& sku : world_->scenario.skus) {
+    done &= console.ledger().SetQuotaFrozen(sku.sku_id, frozen_.contains(sku.sku_id), kName).ok();
+  }
+  const auto live = console.ledger().ListLiveIncarnations();
+  if (!live.ok()) return false;
+  for (const storage::Incarnation& incarnation : *live) {
+    if (incarnation.draining) done &= console.SetDraining(incarnation.id, false);
+  }
+  return done;
+}
+
+}  // namespace tranche::simulation

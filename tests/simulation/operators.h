@@ -1,0 +1,52 @@
+// Operators, who change quota and stock while the sale runs, with what the admin calls use: ledger first, announcements
+// after it, and a crash in between now and then.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+
+#include "quota/announcer.h"
+#include "quota/quota_mover.h"
+#include "tests/simulation/cluster.h"
+#include "tests/simulation/process.h"
+#include "tests/simulation/sim_coordination.h"
+#include "tests/simulation/sim_ledger.h"
+#include "tests/simulation/world.h"
+
+namespace tranche::simulation {
+
+class Operators {
+ public:
+  Operators(World* world, Cluster* cluster)
+      : world_(world),
+        cluster_(cluster),
+        actor_(world->trace.AddActor("operator")),
+        random_(world->demand_random.Fork()) {}
+
+  // The body of a fiber: creates the first SKUs, then operates until the world is no longer faulty; from then on sees
+  // to it that every node serves.
+  void Run();
+
+  // Every quota but a few is thawed and no node is drained.
+  bool settled() const { return settled_; }
+
+ private:
+  class Console;
+
+  void CreateSkus(bool late);
+  void Operate(Console& console);
+  void ChangeStock(Console& console, const std::string& sku_id);
+  void Drain(Console& console);
+  void Settle();
+  bool SettleOnce();
+
+  World* const world_;
+  Cluster* const cluster_;
+  const ActorId actor_;
+  Random random_;
+  std::set<std::string> frozen_;
+  bool settled_ = false;
+};
+
+}  // namespace tranche::simulation

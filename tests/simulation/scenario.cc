@@ -1,0 +1,137 @@
+#include "tests/simulation/scenario.h"
+
+#include <glog/logging.h>
+
+#include "absl/strings/str_cat.h"
+
+namespace tranche::simulation {
+namespace {
+
+using Faults = std::vector<Fault>;
+
+struct Kind {
+  const char* name;
+  int weight;
+  Faults staged;
+  bool call_faults;
+};
+
+const std::vector<Kind>& Kinds() {
+  static const auto* kinds = new std::vector<Kind>{
+      // Nothing fails: what must hold then is stricter.
+      {"calm", 3, {}, false},
+      {"crashes", 3, {Fault::kCrash, Fault::kRestart, Fault::kPause}, false},
+      {"coordination",
+       4,
+       {Fault::kSessionExpires, Fault::kSessionCutOff, Fault::kFollowerIsolated, Fault::kFollowerLags,
+        Fault::kZookeeperDown, Fault::kTreeDeleted},
+       true},
+      {"ledger", 3, {Fault::kLedgerDown, Fault::kLedgerCutOffFromOne}, true},
+      {"everything",
+       7,
+       {Fault::kCrash, Fault::kRestart, Fault::kPause, Fault::kSessionExpires, Fault::kSessionCutOff,
+        Fault::kFollowerIsolated, Fault::kFollowerLags, Fault::kZookeeperDown, Fault::kTreeDeleted, Fault::kLedgerDown,
+        Fault::kLedgerCutOffFromOne},
+       true}};
+  return *kinds;
+}
+
+const Kind& ChooseKind(Random& random, absl::string_view name) {
+  int64_t weights = 0;
+  for (const Kind& kind : Kinds()) weights += kind.weight;
+  int64_t chosen = random.Below(weights);
+  for (const Kind& kind : Kinds()) {
+    if (name.empty() ? (chosen -= kind.weight) < 0 : kind.name == name) return kind;
+  }
+  LOG(FATAL) << "no scenario " << name;
+}
+
+storage::Sku ChooseSku(Random& random, int number, absl::Time start) {
+  storage::Sku sku;
+  sku.sku_id = absl::StrCat("sku-", number);
+  sku.price_minor = 100;
+  sku.currency = "EUR";
+  // One unit, a few, or more than a few batches take.
+  const int64_t kind = random.Below(8);
+  sku.stock = kind == 0 ? 1 : kind < 5 ? random.Between(2, 20) : random.Between(20, 80);
+  sku.per_user_limit = static_cast<int32_t>(random.Between(1, 4));
+  sku.hold = absl::Hours(24);
+  sku.slots_per_slice = random.Chance(0.3) ? 3 : 1;
+  sku.presplit = random.Chance(0.7);
+  if (random.Chance(0.15)) sku.opens_at = start + absl::Seconds(random.Between(1, 5));
+  return sku;
+}
+
+void ChooseLimits(Random& random, Scenario* scenario) {
+  scenario->lanes = static_cast<int>(random.Between(1, 2));
+  scenario->max_batch = static_cast<int>(random.Between(1, 4));
+  scenario->max_queue = static_cast<int>(random.Between(2, 16));
+  scenario->first_lock_mode = random.Chance(0.3) ? storage::LockMode::kSkipLocked : storage::LockMode::kWait;
+  scenario->executor_fibers = static_cast<int>(random.Between(1, 2));
+  scenario->executor_queue = static_cast<size_t>(random.Between(1, 8));
+  scenario->max_waiting = static_cast<size_t>(random.Between(1, 8));
+  scenario->exhausted_wait = random.Chance(0.2) ? absl::ZeroDuration() : absl::Milliseconds(random.Between(20, 300));
+  scenario->request_deadline = absl::Milliseconds(random.Between(200, 3000));
+  scenario->most_tries = static_cast<int>(random.Between(1, 8));
+}
+
+void ChooseDelays(Random& random, Scenario* scenario) {
+  const auto choose = [&](absl::Duration* min, absl::Duration* max, absl::Duration slow) {
+    *min = absl::Microseconds(random.Between(20, 200));
+    *max = *min + (random.Chance(0.2) ? slow : absl::Microseconds(random.Between(100, 2000)));
+  };
+  choose(&scenario->ledger_delay_min, &scenario->ledger_delay_max, absl::Milliseconds(40));
+  choose(&scenario->coordination_delay_min, &scenario->coordination_delay_max, absl::Milliseconds(20));
+  choose(&scenario->event_delay_min, &scenario->event_delay_max, absl::Milliseconds(200));
+  scenario->session_timeout = absl::Milliseconds(random.Between(500, 4000));
+}
+
+void ChooseFaults(Random& random, const Kind& kind, Scenario* scenario) {
+  if (kind.call_faults) {
+    const double often = random.Chance(0.2) ? 0.05 : 0.005;
+    scenario->call_faults.ledger = random.Chance(0.8) ? often : 0;
+    scenario->call_faults.coordination = random.Chance(0.8) ? often : 0;
+    scenario->call_faults.watch_event_lost = random.Chance(0.5) ? 0.1 : 0;
+    scenario->call_faults.request_duplicated = random.Chance(0.5) ? 0.1 : 0;
+  }
+  const bool crashes = !kind.staged.empty() && kind.staged.front() == Fault::kCrash;
+  if (crashes) scenario->call_faults.crash = random.Chance(0.3) ? 0.002 : 0.0003;
+  for (const Fault fault : kind.staged) {
+    if (random.Chance(0.7)) scenario->staged_faults.push_back(fault);
+  }
+  scenario->between_faults = absl::Milliseconds(random.Between(300, 4000));
+}
+
+}  // namespace
+
+std::vector<std::string> ScenarioNames() {
+  std::vector<std::string> names;
+  for (const Kind& kind : Kinds()) names.push_back(kind.name);
+  return names;
+}
+
+Scenario ScenarioFor(Random& random, absl::string_view name, absl::Time start) {
+  const Kind& kind = ChooseKind(random, name);
+  Scenario scenario;
+  scenario.name = kind.name;
+  scenario.nodes = static_cast<int>(random.Between(1, 5));
+  scenario.balancers = random.Chance(0.4) ? 2 : 1;
+  const int skus = static_cast<int>(random.Between(1, 4));
+  for (int i = 0; i < skus; ++i) {
+    scenario.skus.push_back(ChooseSku(random, i, start));
+    scenario.created_late.push_back(i > 0 && random.Chance(0.2));
+  }
+  scenario.shape = static_cast<DemandShape>(random.Below(3));
+  scenario.between_requests = absl::Milliseconds(random.Chance(0.3) ? random.Between(5, 20) : random.Between(30, 200));
+  scenario.users = random.Between(3, 60);
+  ChooseLimits(random, &scenario);
+  ChooseDelays(random, &scenario);
+  ChooseFaults(random, kind, &scenario);
+  scenario.between_operations =
+      random.Chance(0.5) ? absl::Milliseconds(random.Between(500, 5000)) : absl::InfiniteDuration();
+  scenario.faulty_phase = absl::Seconds(random.Between(3, 20));
+  scenario.one_buyer_node_at_the_end = random.Chance(0.4);
+  return scenario;
+}
+
+}  // namespace tranche::simulation

@@ -1,0 +1,70 @@
+// What one simulated run is like: everything that the seed decides before it begins.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "storage/ledger.h"
+#include "tests/simulation/faults.h"
+#include "tests/simulation/random.h"
+
+namespace tranche::simulation {
+
+// How buyers choose their node.
+enum class DemandShape {
+  kEven,
+  kOneNode,  // 95 % of them the same one
+  kJumping,  // all of them one node, and every few seconds another
+};
+
+struct Scenario {
+  std::string name;
+
+  int nodes = 3;
+  int balancers = 1;
+  std::vector<storage::Sku> skus;
+  std::vector<bool> created_late;  // by SKU: in mid-sale
+  DemandShape shape = DemandShape::kEven;
+  absl::Duration between_requests;  // on average
+  int64_t users = 10;
+
+  // The processes' limits, small ones too.
+  int lanes = 1;
+  int max_batch = 4;
+  int max_queue = 16;
+  storage::LockMode first_lock_mode = storage::LockMode::kWait;
+  int executor_fibers = 1;
+  size_t executor_queue = 16;
+  size_t max_waiting = 16;
+  absl::Duration exhausted_wait;
+  absl::Duration request_deadline;
+  int most_tries = 5;
+
+  absl::Duration session_timeout;
+  absl::Duration ledger_delay_min, ledger_delay_max;              // one way
+  absl::Duration coordination_delay_min, coordination_delay_max;  // one way
+  absl::Duration event_delay_min, event_delay_max;
+
+  // The phases.
+  absl::Duration faulty_phase;
+  bool one_buyer_node_at_the_end = false;  // all who come in the second phase come to one node
+
+  CallFaults call_faults;
+  // What the injector chooses from, and how often on average. Empty: nothing.
+  std::vector<Fault> staged_faults;
+  absl::Duration between_faults;
+  // Operators change quota and stock, freeze, drain; on average so often. Infinite: never.
+  absl::Duration between_operations;
+};
+
+// The names that ScenarioFor knows.
+std::vector<std::string> ScenarioNames();
+
+// The scenario of a seed: of the given name, or of one that the seed chooses.
+Scenario ScenarioFor(Random& random, absl::string_view name, absl::Time start);
+
+}  // namespace tranche::simulation

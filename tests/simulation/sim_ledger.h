@@ -1,0 +1,69 @@
+// The ledger as one process sees it: every call waits, on its way there and on its way back, and may fail, be lost or
+// be the last thing that the process does. What happens in between is the fake ledger's, in one moment, and the checker
+// looks at it in that moment.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "storage/ledger.h"
+#include "tests/simulation/process.h"
+
+namespace tranche::simulation {
+
+class SimLedger : public storage::ReservationLedger, public storage::StockLedger {
+ public:
+  explicit SimLedger(Process* process) : process_(process) {}
+
+  absl::StatusOr<std::vector<storage::CommitResult>> CommitReservations(
+      storage::IncarnationId incarnation, storage::LockMode mode,
+      absl::Span<const storage::ReservationClaim> claims) override;
+  absl::StatusOr<storage::CommitResult> FindReservation(const storage::Uuid& reservation_id) override;
+  absl::StatusOr<std::vector<storage::Uuid>> FindExisting(absl::Span<const storage::Uuid> reservation_ids) override;
+
+  absl::StatusOr<storage::Sku> CreateSku(const storage::Sku& sku, const std::string& actor) override;
+  absl::StatusOr<storage::Sku> GetSku(const std::string& sku_id) override;
+  absl::StatusOr<std::vector<storage::Sku>> ListSkus(const std::string& after, int limit) override;
+  absl::StatusOr<storage::Sku> CloseSku(const std::string& sku_id, const std::string& actor) override;
+  absl::StatusOr<storage::Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
+                                        const std::string& actor) override;
+  absl::StatusOr<storage::ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
+                                                    std::optional<int64_t> expected_stock,
+                                                    const std::string& actor) override;
+  absl::StatusOr<storage::Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen,
+                                              const std::string& actor) override;
+  absl::StatusOr<std::vector<storage::SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) override;
+  absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> MoveUnitsBatch(
+      absl::Span<const storage::QuotaMove> moves, const std::string& actor) override;
+  absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) override;
+  absl::StatusOr<std::vector<std::pair<std::string, storage::Slice>>> ListSlices(
+      storage::IncarnationId incarnation) override;
+  absl::StatusOr<storage::IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
+                                                             bool draining) override;
+  absl::StatusOr<std::vector<storage::Incarnation>> ListLiveIncarnations() override;
+  absl::StatusOr<storage::Incarnation> SetDraining(storage::IncarnationId incarnation, bool draining,
+                                                   const std::string& actor) override;
+  absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(storage::IncarnationId incarnation) override;
+  absl::StatusOr<std::vector<storage::AuditEntry>> ListAudit(const std::string& sku_id, int64_t before,
+                                                             int limit) override;
+  absl::StatusOr<storage::VerifyReport> Verify(const std::string& sku_id) override;
+
+ private:
+  enum class Kind { kRead, kChange, kCommit };
+  enum class Fate { kAnswered, kFails, kAnswerLost, kCallLost, kDeadlock };
+
+  Fate ChooseFate(Kind kind);
+  // The wait before the call; an error when it does not come to the call.
+  absl::Status Begin(Fate fate);
+  // The wait after the call; an error when its answer does not come.
+  absl::Status End(Kind kind, Fate fate);
+
+  template <typename Perform>
+  auto Call(Kind kind, Perform perform) -> decltype(perform());
+
+  Process* const process_;
+};
+
+}  // namespace tranche::simulation

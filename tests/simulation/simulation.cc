@@ -1,0 +1,176 @@
+#include "tests/simulation/simulation.h"
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "tests/simulation/buyers.h"
+#include "tests/simulation/cluster.h"
+#include "tests/simulation/fault_injector.h"
+#include "tests/simulation/operators.h"
+#include "tests/simulation/world.h"
+
+namespace tranche::simulation {
+namespace {
+
+constexpr size_t kPrintedLines = 60;
+constexpr absl::Duration kVerifyEvery = absl::Seconds(5);
+// Longer than the slowest of what mends things by itself: the balancer's repair every 10 s, its grace of 30 s for an
+// incarnation that never registered, a process' restart.
+constexpr absl::Duration kLongestSettling = absl::Seconds(60);
+constexpr absl::Duration kQuiet = absl::Seconds(12);
+constexpr absl::Duration kLongestSale = absl::Seconds(60);
+constexpr absl::Duration kLongestAnswering = absl::Seconds(15);
+constexpr absl::Duration kSoldOutStaleness = absl::Seconds(20);
+constexpr absl::Duration kStep = absl::Milliseconds(500);
+
+class Simulation {
+ public:
+  explicit Simulation(const SimulationOptions& options)
+      : random_(options.seed),
+        world_(Choose(random_, options.scenario), random_, options.print_trace),
+        world_actor_(world_.trace.AddActor("world")),
+        cluster_(&world_),
+        buyers_(&world_, &cluster_),
+        operators_(&world_, &cluster_),
+        injector_(&world_, &cluster_) {}
+
+  void Run() {
+    if (world_.scenario.name == "calm") world_.checker.ExpectFreshSoldOut(kSoldOutStaleness);
+    cluster_.Launch();
+    world_.scheduler.Spawn([this] { operators_.Run(); });
+    world_.scheduler.Spawn([this] { injector_.Run(); });
+    buyers_.Start(world_.scenario.between_requests, /*everybody_new=*/false, /*all_to_one_node=*/false);
+    RunFor(world_.scenario.faulty_phase);
+    Settle();
+    SellOut();
+    End();
+  }
+
+  // Ends every fiber.
+  void Finish() {
+    world_.scheduler.Stop();
+    world_.scheduler.Finish();
+  }
+
+  World& world() { return world_; }
+  const Buyers& buyers() const { return buyers_; }
+
+ private:
+  static Scenario Choose(Random& random, const std::string& name) {
+    return ScenarioFor(random, name, absl::FromUnixSeconds(Scheduler::kStart));
+  }
+
+  void RunFor(absl::Duration duration) {
+    const absl::Time end = world_.scheduler.Now() + duration;
+    while (world_.scheduler.Now() < end && !world_.scheduler.stopping()) {
+      world_.scheduler.RunUntil(std::min(end, world_.scheduler.Now() + kVerifyEvery));
+      world_.checker.VerifyLedger();
+    }
+  }
+
+  // Runs until `done`, or complains.
+  template <typename Done>
+  void RunUntil(absl::Duration longest, const Done& done, const char* rule, const char* complaint) {
+    const absl::Time end = world_.scheduler.Now() + longest;
+    while (!world_.scheduler.stopping() && !done()) {
+      if (world_.scheduler.Now() >= end) return world_.checker.Violated(rule, complaint);
+      world_.scheduler.RunUntil(world_.scheduler.Now() + kStep);
+    }
+  }
+
+  bool AllServe() const {
+    for (int i = 0; i < cluster_.nodes(); ++i) {
+      const auto node = cluster_.node(i);
+      if (node == nullptr || !node->serving() || node->draining()) return false;
+    }
+    return true;
+  }
+
+  void Settle() {
+    Note("the faults end");
+    buyers_.Stop();
+    injector_.Heal();
+    const auto everything_is_up = [&] { return operators_.settled() && AllServe() && buyers_.open_tries() == 0; };
+    RunUntil(kLongestSettling, everything_is_up, "recovery", "not everything is up again in time");
+    Note("everything serves");
+    // Until no unit has moved for a while.
+    int64_t moves = -1;
+    absl::Time quiet_since = world_.scheduler.Now();
+    const auto quiet = [&] {
+      if (moves != world_.checker.moves()) quiet_since = world_.scheduler.Now();
+      moves = world_.checker.moves();
+      return world_.scheduler.Now() - quiet_since >= kQuiet;
+    };
+    RunUntil(kLongestSettling, quiet, "quiet", "units still move although nobody asks for any");
+    CheckCounters();
+  }
+
+  void CheckCounters() {
+    for (int i = 0; i < cluster_.nodes(); ++i) {
+      const auto node = cluster_.node(i);
+      if (node == nullptr) continue;
+      for (const storage::Sku& sku : world_.scenario.skus) {
+        world_.checker.CheckCounter(node->slices(), sku.sku_id, /*settled=*/true);
+      }
+    }
+  }
+
+  bool SoldOut() const {
+    for (const storage::Sku& sku : world_.scenario.skus) {
+      if (!world_.checker.Frozen(sku.sku_id) && world_.checker.Unsold(sku.sku_id) > 0) return false;
+    }
+    return true;
+  }
+
+  void SellOut() {
+    Note("buyers come for what is left");
+    world_.checker.ExpectFreshSoldOut(kSoldOutStaleness);
+    buyers_.Start(absl::Milliseconds(20), /*everybody_new=*/true, world_.scenario.one_buyer_node_at_the_end);
+    RunUntil(
+        kLongestSale, [this] { return SoldOut(); }, "stranded", "buyers come and units stay unsold");
+    buyers_.Stop();
+  }
+
+  void End() {
+    Note("the sale is over");
+    RunUntil(
+        kLongestAnswering, [this] { return buyers_.open_tries() == 0; }, "one answer", "a request is not answered");
+    world_.checker.VerifyLedger();
+  }
+
+  void Note(const char* what) { world_.trace.Add(world_.scheduler.Now(), world_actor_, what); }
+
+  Random random_;
+  World world_;
+  const ActorId world_actor_;
+  Cluster cluster_;
+  Buyers buyers_;
+  Operators operators_;
+  FaultInjector injector_;
+};
+
+}  // namespace
+
+SimulationResult Simulate(const SimulationOptions& options) {
+  Simulation simulation(options);
+  World& world = simulation.world();
+  const absl::Time start = world.scheduler.Now();
+  simulation.Run();
+  SimulationResult result;
+  result.seed = options.seed;
+  result.scenario = world.scenario.name;
+  result.violation = world.checker.violation();
+  if (result.violation.has_value()) result.last_lines = world.trace.LastLines(kPrintedLines);
+  result.trace_hash = world.trace.hash();
+  result.steps = world.scheduler.steps();
+  result.virtual_time = world.scheduler.Now() - start;
+  result.requests = simulation.buyers().requests();
+  result.reservations = world.checker.reservations();
+  result.moves = world.checker.moves();
+  result.faults = world.fault_counts;
+  simulation.Finish();
+  return result;
+}
+
+}  // namespace tranche::simulation

@@ -1,0 +1,60 @@
+// What all actors of one simulated run share: time, chance, the servers, the trace, the checker.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "quota/coordination.h"
+#include "quota/fake_coordination.h"
+#include "storage/fake_ledger.h"
+#include "tests/simulation/checker.h"
+#include "tests/simulation/faults.h"
+#include "tests/simulation/random.h"
+#include "tests/simulation/scenario.h"
+#include "tests/simulation/scheduler.h"
+#include "tests/simulation/trace.h"
+
+namespace tranche::simulation {
+
+// A session whose process died. Its observer is destroyed after it.
+struct Orphan {
+  std::shared_ptr<void> observer;
+  std::unique_ptr<quota::Coordination> session;
+};
+
+struct World {
+  World(const Scenario& chosen, Random random, bool print_trace)
+      : scenario(chosen),
+        trace(print_trace),
+        scheduler(random.Fork()),
+        ledger(&scheduler),
+        checker(&ledger, &scheduler, &trace),
+        call_random(random.Fork()),
+        demand_random(random.Fork()),
+        fault_random(random.Fork()) {}
+
+  void Count(Fault fault) { ++fault_counts[static_cast<size_t>(fault)]; }
+
+  const Scenario scenario;
+  Trace trace;
+  Scheduler scheduler;
+  storage::FakeLedger ledger;
+  quota::FakeZookeeper zookeeper;
+  Checker checker;
+
+  Random call_random;  // delays and faults of single calls
+  Random demand_random;
+  Random fault_random;
+
+  // Faults are injected. Not so in the second phase, in which every unit must find its buyer.
+  bool faulty = true;
+  bool ledger_down = false;
+  bool zookeeper_down = false;
+  FaultCounts fault_counts{};
+  // The server notices when their time is out.
+  std::vector<Orphan> orphans;
+};
+
+}  // namespace tranche::simulation
