@@ -95,21 +95,24 @@ class TranchectlClusterTest : public SaleTest {
   }
   // By its place in the cluster; node names are addresses here.
   std::string NameOf(int node) {
-    for (const json& listed : Json({"node", "list"})["nodes"]) {
+    const json nodes = Json({"node", "list"});
+    for (const json& listed : nodes["nodes"]) {
       if (listed["address"] == cluster_->endpoint(node)) return listed["name"];
     }
     ADD_FAILURE() << "node " << node << " is not listed: " << out_;
     return "";
   }
   std::string StateOf(int node) {
-    for (const json& listed : Json({"node", "list"})["nodes"]) {
+    const json nodes = Json({"node", "list"});
+    for (const json& listed : nodes["nodes"]) {
       if (listed["address"] == cluster_->endpoint(node)) return listed["state"];
     }
     return "";
   }
   // Units that remain at a node, or in the pool.
   int64_t Remaining(const std::string& name, const std::string& sku = "tv") {
-    for (const json& slice : Json({"quota", "show", sku})["slices"]) {
+    const json quota = Json({"quota", "show", sku});
+    for (const json& slice : quota["slices"]) {
       const bool pool = slice["incarnation"] == "0";
       if (name == (pool ? "pool" : slice["node_name"])) return std::stoll(slice["remaining"].get<std::string>());
     }
@@ -118,7 +121,8 @@ class TranchectlClusterTest : public SaleTest {
   // What `zk rebuild` still finds missing.
   int64_t Missing() {
     int64_t missing = 0;
-    for (const auto& [kind, count] : Json({"zk", "rebuild"}).items()) {
+    const json counts = Json({"zk", "rebuild"});
+    for (const auto& [kind, count] : counts.items()) {
       if (count.is_object()) missing += std::stoll(count["missing"].get<std::string>());
     }
     return missing;
@@ -234,7 +238,8 @@ TEST_F(TranchectlClusterTest, QuotaShowTellsWhatTheNodesReport) {
   AwaitTrue("a report names the SKU", [&] {
     const auto again =
         client->Create({.sku = "tv", .user = absl::StrCat("b", absl::GetCurrentTimeNanos()), .reservation_id = ""});
-    for (const json& slice : Json({"quota", "show", "tv"})["slices"]) {
+    const json quota = Json({"quota", "show", "tv"});
+    for (const json& slice : quota["slices"]) {
       if (slice.contains("node_name") && slice["node_name"] == first && slice.contains("report") &&
           slice["report"].contains("activity")) {
         return slice["report"]["activity"]["grants_per_s"].get<double>() > 0;
@@ -302,7 +307,8 @@ TEST_F(TranchectlClusterTest, TheTreeIsShownAndRestored) {
   const auto session = connector.Connect(&observer);
   ASSERT_TRUE(session.ok()) << session.status();
   std::vector<std::string> slices;
-  for (const json& znode : Json({"zk", "dump", "/slices"})["znodes"]) {
+  const json dump = Json({"zk", "dump", "/slices"});
+  for (const json& znode : dump["znodes"]) {
     if (znode["path"].get<std::string>().ends_with("/tv")) slices.push_back(znode["path"]);
   }
   ASSERT_EQ(slices.size(), 2u);
