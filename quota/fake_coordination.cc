@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "quota/coordination_check.h"
 #include "quota/coordination_paths.h"
@@ -220,6 +221,28 @@ void FakeZookeeper::DeleteTree() {
       const absl::Status deleted =
           PerformDelete({.kind = WriteOp::Kind::kDelete, .path = last, .data = "", .version = kAnyVersion});
       CHECK(deleted.ok()) << deleted;
+    }
+  }
+  DeliverIfImmediate();
+}
+
+std::map<std::string, std::string> FakeZookeeper::Backup(const std::string& path) {
+  absl::MutexLock lock(&mutex_);
+  std::map<std::string, std::string> backup;
+  for (const auto& [node_path, node] : nodes_) {
+    const bool below = absl::StartsWith(node_path, path + "/");
+    if (below && node.znode.ephemeral_owner == 0) backup[node_path] = node.znode.data;
+  }
+  return backup;
+}
+
+void FakeZookeeper::Restore(const std::map<std::string, std::string>& backup) {
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [path, data] : backup) {
+      const absl::Status restored =
+          Perform({.kind = WriteOp::Kind::kSet, .path = path, .data = data, .version = kAnyVersion}, 0);
+      CHECK(restored.ok() || absl::IsNotFound(restored)) << restored;
     }
   }
   DeliverIfImmediate();

@@ -62,6 +62,11 @@ class FakeZookeeper {
   // Deletes everything below the root, ephemeral nodes too, as an operator by mistake.
   void DeleteTree();
 
+  // What the persistent nodes below `path` hold, and puts it back as it was, where those nodes still are: a backup from
+  // before.
+  std::map<std::string, std::string> Backup(const std::string& path);
+  void Restore(const std::map<std::string, std::string>& backup);
+
   // Down: every session is cut off and Connect fails. Up: every session reconnects. Nothing is forgotten.
   void SetDown(bool down);
 

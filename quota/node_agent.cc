@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -323,7 +324,7 @@ absl::Status NodeAgent::RegisterAgain(Coordination& session) {
   return registered;
 }
 
-absl::Status NodeAgent::SyncChanged(Coordination& session, const absl::flat_hash_set<std::string>& changed) {
+absl::Status NodeAgent::SyncChanged(Coordination& session, const std::set<std::string>& changed) {
   const std::string own_slices = SlicesPath(incarnation_.load());
   std::vector<std::string> slices, skus;
   for (const std::string& path : changed) {
@@ -348,7 +349,7 @@ absl::Status NodeAgent::ReadSkusAndSlices(Coordination& session, const std::vect
   for (const std::string& sku : slices) paths.push_back(SlicePath(incarnation, sku));
   const auto read = session.GetMany(paths, Watch::kYes);
   absl::Status status;
-  absl::flat_hash_set<std::string> touched(skus.begin(), skus.end());
+  std::set<std::string> touched(skus.begin(), skus.end());
   for (size_t i = 0; i < skus.size(); ++i) status.Update(ApplySku(skus[i], read[i]));
   for (size_t i = 0; i < slices.size(); ++i) {
     status.Update(ApplySlice(slices[i], read[skus.size() + i]));

@@ -9,12 +9,12 @@
 
 #include <atomic>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
@@ -78,7 +78,7 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
     bool expired = false;                           // the session is over
     storage::IncarnationId ended = storage::kPool;  // the ledger or the tree says that this one is over
     bool everything = false;                        // re-read all
-    absl::flat_hash_set<std::string> changed;       // else only these paths
+    std::set<std::string> changed;                  // else only these paths
   };
   enum class Drain { kServing, kWaitingForIdle, kReturned };
 
@@ -92,7 +92,7 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
 
   absl::Status Sync(const Work& work);
   absl::Status SyncAll(Coordination& session);
-  absl::Status SyncChanged(Coordination& session, const absl::flat_hash_set<std::string>& changed);
+  absl::Status SyncChanged(Coordination& session, const std::set<std::string>& changed);
   absl::Status RegisterAgain(Coordination& session);
   absl::Status ReadSkusAndSlices(Coordination& session, const std::vector<std::string>& skus,
                                  const std::vector<std::string>& slices);

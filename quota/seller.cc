@@ -33,7 +33,8 @@ Refused OutOfUnits(const SkuTerms& terms) {
 }
 
 Refusal RefusalOf(const absl::Status& status) {
-  if (storage::IsUnknownCommit(status)) return Refusal::kCommitUnknown;
+  const bool forgets_doubt = storage::Mutated(storage::Mutation::kUnknownIsFailure);
+  if (storage::IsUnknownCommit(status) && !forgets_doubt) return Refusal::kCommitUnknown;
   switch (status.code()) {
     case absl::StatusCode::kResourceExhausted:
       return Refusal::kOverloaded;

@@ -7,11 +7,11 @@
 #include <atomic>
 #include <cstddef>
 #include <deque>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
@@ -45,7 +45,8 @@ class WaitingRoom {
 
   const size_t max_waiting_;
   mutable absl::Mutex mutex_;
-  absl::flat_hash_map<std::string, Line> by_sku_ ABSL_GUARDED_BY(mutex_);
+  // Ordered, so that answers do not depend on hashes: the simulation replays them.
+  std::map<std::string, Line> by_sku_ ABSL_GUARDED_BY(mutex_);
   std::atomic<size_t> size_{0};  // written with mutex_ held
 };
 

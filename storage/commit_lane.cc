@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "storage/ledger_error.h"
-#include "storage/mutation.h"
 
 namespace tranche::storage {
 
@@ -32,7 +31,7 @@ CommitLane::Next CommitLane::Commit() {
   if (IsRetryTransaction(status) && ++transaction_retries_ <= pipeline_->options_.max_transaction_retries) {
     return Next::kStep;
   }
-  in_doubt_ = in_doubt_ || (IsUnknownCommit(status) && !Mutated(Mutation::kUnknownIsFailure));
+  in_doubt_ = in_doubt_ || IsUnknownCommit(status);
   if (!in_doubt_) {
     ledger_is_down_ = absl::IsUnavailable(status);
     if (ledger_is_down_) pipeline_->SetLedgerAnswers(false);

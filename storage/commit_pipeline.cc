@@ -7,7 +7,6 @@
 #include "absl/container/flat_hash_set.h"
 #include "glog/logging.h"
 #include "storage/commit_lane.h"
-#include "storage/mutation.h"
 
 namespace tranche::storage {
 
@@ -92,8 +91,7 @@ CommitPipeline::Batch CommitPipeline::TakeBatch() {
       PendingCommit& next = queue_.front();
       if (next.deadline <= now) {
         expired.push_back(std::move(next));
-      } else if (!batch.empty() && next.incarnation != batch.front().incarnation &&
-                 !Mutated(Mutation::kBatchMixesNodes)) {
+      } else if (!batch.empty() && next.incarnation != batch.front().incarnation) {
         break;
       } else if (!ids.insert(next.claim.reservation_id).second) {
         break;  // the same id again: it is a replay of the one before it, once that is decided

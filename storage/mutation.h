@@ -16,10 +16,8 @@ enum class Mutation {
   kNoUserLimit,        // what a buyer has already does not count
   kMoveLosesUnits,     // a deposit takes one unit more from the pool than it hands out
   kNoExpectedVersion,  // a move does not look whether the quota has changed meanwhile
-  // The commit pipeline.
-  kUnknownIsFailure,  // a lost answer is told as "nothing happened"
-  kBatchMixesNodes,   // claims granted to one incarnation are committed as another
   // The counter and the seller.
+  kUnknownIsFailure,  // a lost answer is told as "nothing happened"
   kAcknowledgeBeforeCommit,
   kUnorderedAnnouncements,  // an older announcement is applied over a newer one
   kInFlightNotCounted,      // an announcement is taken for what is free

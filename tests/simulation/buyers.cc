@@ -77,7 +77,10 @@ class Buyers::Try {
     if (refused == nullptr || refused->refusal != Refusal::kExhaustedHere || !waited) return;
     const auto slice = node_->slices().Find(purchase_->claim.sku_id);
     if (slice != nullptr && slice->counter().version() > 0 && slice->counter().free() >= purchase_->claim.quantity) {
-      world.checker.Violated("waiting", "a request that waited was refused although its units had come");
+      world.checker.Violated("waiting",
+                             absl::StrCat("a request for ", purchase_->claim.quantity, " of ", purchase_->claim.sku_id,
+                                          " waited for ", absl::FormatDuration(world.scheduler.Now() - begun_at_),
+                                          " and was refused with ", slice->counter().free(), " free"));
     }
   }
 

@@ -331,6 +331,16 @@ void Checker::VerifyLedger() {
   Violated(first.rule, absl::StrCat(first.sku_id, ": ", first.detail));
 }
 
+bool Checker::AnyHeldByOthersThan(const std::set<IncarnationId>& incarnations) const {
+  for (const auto& [sku_id, books] : books_) {
+    for (const Slice& slice : books.quota.slices) {
+      const bool known = slice.holder == storage::kPool || incarnations.contains(slice.holder);
+      if (!known && slice.remaining > 0) return true;
+    }
+  }
+  return false;
+}
+
 bool Checker::Frozen(const std::string& sku_id) const {
   const auto books = books_.find(sku_id);
   return books != books_.end() && books->second.frozen;

@@ -76,6 +76,8 @@ class Checker {
   void ExpectFreshSoldOut(absl::Duration staleness) { sold_out_staleness_ = staleness; }
 
   int64_t Unsold(const std::string& sku_id) const;
+  // Does an incarnation that is not one of these have units?
+  bool AnyHeldByOthersThan(const std::set<storage::IncarnationId>& incarnations) const;
   bool Frozen(const std::string& sku_id) const;
   // Units that moves have carried from one holder to another so far.
   int64_t moves() const { return moves_; }

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "quota/coordination_paths.h"
+
 namespace tranche::simulation {
 
 void FaultInjector::Run() {
@@ -33,6 +35,13 @@ void FaultInjector::Inject(Fault fault) {
     case Fault::kTreeDeleted:
       world_->zookeeper.DeleteTree();
       world_->checker.OnTreeDeleted();
+      break;
+    case Fault::kTreeRestored:
+      Later(duration, [this, backup = world_->zookeeper.Backup(quota::kSlicesPath)] {
+        if (!world_->faulty) return;
+        world_->checker.OnTreeDeleted();
+        world_->zookeeper.Restore(backup);
+      });
       break;
     case Fault::kLedgerDown:
       world_->ledger_down = true;

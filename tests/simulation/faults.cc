@@ -20,6 +20,7 @@ const char* NameOf(Fault fault) {
                                                       "follower lags",
                                                       "ZooKeeper down",
                                                       "tree deleted",
+                                                      "tree restored",
                                                       "ledger down",
                                                       "ledger cut off from one",
                                                       "request duplicated"};

@@ -29,6 +29,7 @@ enum class Fault {
   // Of the servers.
   kZookeeperDown,
   kTreeDeleted,
+  kTreeRestored,  // from a backup: announcements become older
   kLedgerDown,
   kLedgerCutOffFromOne,
   // Of a request.

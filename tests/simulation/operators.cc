@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "quota/coordination_paths.h"
 #include "quota/operator_plans.h"
 #include "storage/ledger_error.h"
@@ -104,7 +105,7 @@ void Operators::CreateSkus(bool late) {
 
 void Operators::Operate(Console& console) {
   const std::string sku_id = random_.Pick(world_->scenario.skus).sku_id;
-  const auto choice = random_.Below(8);
+  const auto choice = random_.Below(9);
   if (choice < 2) return ChangeStock(console, sku_id);
   if (choice == 2) return Drain(console);
   if (choice == 3) {
@@ -119,7 +120,9 @@ void Operators::Operate(Console& console) {
   std::vector<storage::IncarnationId> live;
   for (const storage::Incarnation& incarnation : *incarnations) live.push_back(incarnation.id);
   std::vector<storage::QuotaDelta> deltas;
-  if (choice < 6) {
+  if (choice == 7) {
+    deltas = Rebalance(*quota, live);
+  } else if (choice < 6) {
     deltas = quota::SetRemaining(*quota, live, random_.Pick(live), random_.Between(0, 10)).value_or(deltas);
   } else {
     // More than anybody has, as an operator may type it.
@@ -127,6 +130,18 @@ void Operators::Operate(Console& console) {
   }
   console.process().Note("moves quota", static_cast<int64_t>(deltas.size()));
   if (!deltas.empty()) console.mover().Move(sku_id, deltas, quota->quota_version, kName).IgnoreError();
+}
+
+std::vector<storage::QuotaDelta> Operators::Rebalance(const storage::QuotaSnapshot& quota,
+                                                      const std::vector<storage::IncarnationId>& live) {
+  std::vector<quota::WeightedReceiver> receivers;
+  for (const storage::IncarnationId incarnation : live) receivers.push_back({incarnation, random_.Between(1, 9)});
+  const std::vector<storage::QuotaDelta> deltas = quota::WeightedShares(quota, receivers);
+  // Everything is handed out, to the last unit.
+  int64_t left = quota.slices.front().remaining;
+  for (const storage::QuotaDelta& delta : deltas) left -= delta.units;
+  if (left != 0) world_->checker.Violated("exact plans", absl::StrCat("a rebalancing leaves ", left, " in the pool"));
+  return deltas;
 }
 
 // The expected stock makes it safe to repeat when the answer was lost.

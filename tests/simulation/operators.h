@@ -5,6 +5,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "quota/announcer.h"
 #include "quota/quota_mover.h"
@@ -36,6 +37,8 @@ class Operators {
 
   void CreateSkus(bool late);
   void Operate(Console& console);
+  std::vector<storage::QuotaDelta> Rebalance(const storage::QuotaSnapshot& quota,
+                                             const std::vector<storage::IncarnationId>& live);
   void ChangeStock(Console& console, const std::string& sku_id);
   void Drain(Console& console);
   void Settle();

@@ -24,14 +24,14 @@ const std::vector<Kind>& Kinds() {
       {"coordination",
        4,
        {Fault::kSessionExpires, Fault::kSessionCutOff, Fault::kFollowerIsolated, Fault::kFollowerLags,
-        Fault::kZookeeperDown, Fault::kTreeDeleted},
+        Fault::kZookeeperDown, Fault::kTreeDeleted, Fault::kTreeRestored},
        true},
       {"ledger", 3, {Fault::kLedgerDown, Fault::kLedgerCutOffFromOne}, true},
       {"everything",
        7,
        {Fault::kCrash, Fault::kRestart, Fault::kPause, Fault::kSessionExpires, Fault::kSessionCutOff,
-        Fault::kFollowerIsolated, Fault::kFollowerLags, Fault::kZookeeperDown, Fault::kTreeDeleted, Fault::kLedgerDown,
-        Fault::kLedgerCutOffFromOne},
+        Fault::kFollowerIsolated, Fault::kFollowerLags, Fault::kZookeeperDown, Fault::kTreeDeleted,
+        Fault::kTreeRestored, Fault::kLedgerDown, Fault::kLedgerCutOffFromOne},
        true}};
   return *kinds;
 }

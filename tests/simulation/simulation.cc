@@ -1,6 +1,7 @@
 #include "tests/simulation/simulation.h"
 
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -94,6 +95,8 @@ class Simulation {
     const auto everything_is_up = [&] { return operators_.settled() && AllServe() && buyers_.open_tries() == 0; };
     RunUntil(kLongestSettling, everything_is_up, "recovery", "not everything is up again in time");
     Note("everything serves");
+    const auto dead_hold_nothing = [&] { return !world_.checker.AnyHeldByOthersThan(Incarnations()); };
+    RunUntil(kLongestSettling, dead_hold_nothing, "stranded", "an incarnation that is gone still holds units");
     // Until no unit has moved for a while.
     int64_t moves = -1;
     absl::Time quiet_since = world_.scheduler.Now();
@@ -104,6 +107,14 @@ class Simulation {
     };
     RunUntil(kLongestSettling, quiet, "quiet", "units still move although nobody asks for any");
     CheckCounters();
+  }
+
+  std::set<storage::IncarnationId> Incarnations() const {
+    std::set<storage::IncarnationId> incarnations;
+    for (int i = 0; i < cluster_.nodes(); ++i) {
+      if (const auto node = cluster_.node(i); node != nullptr) incarnations.insert(node->incarnation());
+    }
+    return incarnations;
   }
 
   void CheckCounters() {
