@@ -47,6 +47,13 @@ Fate FateOf(const absl::Status& status, const Target& target) {
   }
 }
 
+// Whatever fails is tried again in the next round.
+void MakeParent(Coordination& session, const std::string& path) {
+  const absl::Status made = session.Create(path, "", CreateMode::kPersistent);
+  // Somebody deleted the fixed level, too.
+  if (absl::IsNotFound(made)) session.EnsureFixedPaths().IgnoreError();
+}
+
 // One round: reads what is there, writes what supersedes it, keeps in `targets` what has to be tried again.
 absl::Status Round(Coordination& session, std::vector<Target>* targets) {
   std::vector<std::string> paths;
@@ -76,7 +83,7 @@ absl::Status Round(Coordination& session, std::vector<Target>* targets) {
     const Target& target = (*targets)[positions[i]];
     const Fate fate = FateOf(written[i], target);
     if (fate == Fate::kDone) continue;
-    if (fate == Fate::kMakeParent) session.Create(target.parent, "", CreateMode::kPersistent).IgnoreError();
+    if (fate == Fate::kMakeParent) MakeParent(session, target.parent);
     last = written[i];
     again.push_back(target);
   }

@@ -270,10 +270,10 @@ absl::Status Balancer::Lead(Coordination& session) {
   if (pending_.everything || pending_.demand) {
     const absl::Status read = board_.Read(session, pending_.everything, pending_.reports);
     if (absl::IsNotFound(read)) return RestoreTree(session);
-    if (read.ok()) {
-      if (pending_.everything) refreshed_at_ = clock_->Now();
-      pending_ = News::Nothing();
-    }
+    // Without ZooKeeper no move would be heard of.
+    if (!read.ok()) return read;
+    if (pending_.everything) refreshed_at_ = clock_->Now();
+    pending_ = News::Nothing();
   }
   // Each step stands alone: a failing one is tried again in the next round and does not hold up the others.
   absl::Status status = ReclaimDead(session);
@@ -417,9 +417,9 @@ absl::Status Balancer::MeetDemandFor(const std::vector<std::string>& sku_ids) {
     if (now.sku.unsold == 0 && board_.Wanted(now.sku.sku_id)) sold_out.push_back({now.sku, /*always=*/false});
     if (now.sku.unsold == 0 || now.sku.closed) return {};
     for (const storage::Slice& slice : now.quota.slices) {
-      // It asks for what it has: perhaps it has not heard of it.
+      // It asks and has not heard of its last move: perhaps the announcement was lost.
       const auto asks = demand.find(slice.holder);
-      if (asks != demand.end() && asks->second.wanted > 0 && slice.remaining >= asks->second.wanted) {
+      if (asks != demand.end() && asks->second.wanted > 0 && slice.version > asks->second.slice_version) {
         unheard.push_back({slice.holder, now.sku.sku_id, slice.allotted, slice.version});
       }
     }
@@ -450,7 +450,10 @@ absl::Status Balancer::SharePools() {
 // A node that joins gets its equal share of every open SKU, in mid-sale too.
 absl::Status Balancer::WelcomeNewcomers() {
   const std::set<IncarnationId> now(receivers_.begin(), receivers_.end());
-  std::erase_if(welcomed_, [&](IncarnationId id) { return !now.contains(id); });
+  // One that only lost its registration still has its share when it registers again.
+  std::erase_if(welcomed_, [&](IncarnationId id) {
+    return !now.contains(id) && (registered_.contains(id) || !live_.contains(id));
+  });
   std::set<IncarnationId> newcomers;
   std::set_difference(now.begin(), now.end(), welcomed_.begin(), welcomed_.end(),
                       std::inserter(newcomers, newcomers.end()));

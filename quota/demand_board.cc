@@ -1,10 +1,10 @@
 #include "quota/demand_board.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "quota/coordination_paths.h"
+#include "quota/operator_plans.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::quota {
@@ -65,9 +65,8 @@ void DemandBoard::Learn(IncarnationId incarnation, const std::string& data) {
   Report& report = reports_[incarnation];
   report.cannot_commit = message.cannot_commit();
   for (const auto& sku : message.skus()) {
-    const double rate = std::clamp(sku.grants_per_s() + sku.denials_per_s(), 0.0, 1e9);
     const NodeDemand demand{.wanted = std::max<int64_t>(0, sku.wanted()),
-                            .milli_rate = std::llround(rate * 1000),
+                            .milli_rate = WeightOfRate(sku.grants_per_s() + sku.denials_per_s()),
                             .free = sku.free(),
                             .slice_version = sku.slice_version()};
     report.skus.push_back(sku.sku_id());

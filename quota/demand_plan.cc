@@ -21,7 +21,7 @@ constexpr int64_t kLeastLots = 8;
 // One holder other than the pool.
 struct Party {
   IncarnationId holder = storage::kPool;
-  int64_t has = 0;
+  int64_t has = 0;  // without what is in flight
   int64_t wanted = 0;
   int64_t milli_rate = 0;
   bool receives = false;
@@ -32,6 +32,7 @@ struct Party {
 
   bool dry() const { return receives && wanted > 0 && has < wanted; }
   int64_t missing() const { return wanted - has; }
+  bool idle() const { return milli_rate == 0 && wanted == 0; }
 };
 
 class Plan {
@@ -84,9 +85,10 @@ class Plan {
     bool needs = false;
     for (Party& party : parties_) {
       party.low = party.receives && !party.dry() && IsLow(party.has, party.milli_rate, options_);
-      const bool can_be_served = party.dry() && party.wanted <= total_;
-      if (can_be_served) lot_ = std::max(lot_, party.wanted);
-      needs = needs || can_be_served || party.low;
+      if (party.wanted > total_) continue;
+      // Also of those who have been served and have not heard of it: else the targets would change with every look.
+      lot_ = std::max(lot_, party.wanted);
+      needs = needs || party.dry() || party.low;
     }
     return needs && total_ > 0;
   }
@@ -114,21 +116,24 @@ class Plan {
   }
 
   static int64_t WeightOf(const Party& party) {
-    return party.dry() ? std::max(party.milli_rate, kLeastMilliRate) : party.milli_rate;
+    return party.wanted > 0 ? std::max(party.milli_rate, kLeastMilliRate) : party.milli_rate;
   }
 
   // What a party that is not dry can do without.
   int64_t Surplus(const Party& party) const {
-    if (!party.receives || party.milli_rate == 0) return party.has;
-    // It is about to sell these.
-    if (party.low || party.has * 1'000'000 < party.milli_rate * options_.keep_ms) return 0;
-    const int64_t above = party.has - party.target;
+    if (!party.receives || party.idle()) return party.has;
+    if (AboutToSell(party)) return 0;
+    const int64_t above = party.has - std::max(party.target, party.wanted);
     return above > party.target / options_.hysteresis_divisor ? above : 0;
   }
 
   // What a seller could do without when otherwise somebody's buyers got nothing at all.
   int64_t LastResort(const Party& party) const {
-    return party.low || party.has * 1'000'000 < party.milli_rate * options_.keep_ms ? 0 : party.has;
+    return AboutToSell(party) ? 0 : party.has - party.wanted;  // those were given to its own buyers
+  }
+
+  bool AboutToSell(const Party& party) const {
+    return party.low || party.has * 1'000'000 < party.milli_rate * options_.keep_ms;
   }
 
   // Gives as many dry nodes as possible what their buyers ask for, those who ask for little first. Those who cannot be
@@ -206,7 +211,7 @@ class Plan {
     return deltas;
   }
 
-  static int RankOf(const Party& party) { return !party.receives ? 0 : party.milli_rate == 0 ? 1 : 2; }
+  static int RankOf(const Party& party) { return !party.receives ? 0 : party.idle() ? 1 : 2; }
 
   static void TakeFrom(Party& donor, int64_t at_most, int64_t* needed) {
     const int64_t taken = std::clamp<int64_t>(at_most - donor.gives, 0, std::max<int64_t>(0, *needed));

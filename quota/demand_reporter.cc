@@ -59,10 +59,14 @@ void DemandReporter::Written(const DemandReport& report, absl::Time now) {
 void DemandReporter::Reset() {
   traffic_.clear();
   measured_at_ = absl::InfinitePast();
+  sequence_ = 0;
+  Repeat();
+}
+
+void DemandReporter::Repeat() {
   written_at_ = absl::InfinitePast();
   urgent_written_.clear();
   content_written_.clear();
-  sequence_ = 0;
 }
 
 void DemandReporter::Measure(absl::Time now) {

@@ -35,8 +35,10 @@ class DemandReporter {
   std::optional<internal::v1::DemandReport> Due(absl::Time now, bool ledger_answers);
   // It was written. Not called: it is due again.
   void Written(const internal::v1::DemandReport& report, absl::Time now);
-  // A new incarnation, or nobody knows what is there: the next report is due at once.
+  // A new incarnation: starts over, and the first report is due at once.
   void Reset();
+  // What was written is lost: the next report is due at once.
+  void Repeat();
 
  private:
   // What is known of one SKU's traffic.

@@ -319,7 +319,7 @@ absl::Status NodeAgent::RegisterAgain(Coordination& session) {
   FollowDrain(present->draining, exit_wanted_);
   absl::Status registered = session.EnsureFixedPaths();
   if (registered.ok()) registered = Register(session, incarnation);
-  reporter_.Reset();
+  reporter_.Repeat();
   Wake([](Work& work) { work.everything = true; });
   return registered;
 }

@@ -20,13 +20,23 @@ void Grant(benchmark::State& state) {
   SliceCounter& counter = SharedCounter();
   for (auto _ : state) benchmark::DoNotOptimize(counter.TryTake(1));
 }
-BENCHMARK(Grant)->ThreadRange(1, 4);
+BENCHMARK(Grant)->ThreadRange(1, 8)->UseRealTime();
 
 void Refuse(benchmark::State& state) {
   static SliceCounter* empty = new SliceCounter;
   for (auto _ : state) benchmark::DoNotOptimize(empty->TryTake(1));
 }
-BENCHMARK(Refuse)->ThreadRange(1, 4);
+BENCHMARK(Refuse)->ThreadRange(1, 8)->UseRealTime();
+
+// A claim's whole way through the counter: granted, then given back.
+void GrantAndGiveBack(benchmark::State& state) {
+  SliceCounter& counter = SharedCounter();
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(counter.TryTake(1));
+    counter.GiveBack(1);
+  }
+}
+BENCHMARK(GrantAndGiveBack)->ThreadRange(1, 8)->UseRealTime();
 
 void FindSliceAndGrant(benchmark::State& state) {
   static SliceTable* table = [] {
@@ -39,7 +49,7 @@ void FindSliceAndGrant(benchmark::State& state) {
   }();
   for (auto _ : state) benchmark::DoNotOptimize(table->Find("sku-500")->counter().TryTake(1));
 }
-BENCHMARK(FindSliceAndGrant)->ThreadRange(1, 4);
+BENCHMARK(FindSliceAndGrant)->ThreadRange(1, 8)->UseRealTime();
 
 }  // namespace
 }  // namespace tranche::quota

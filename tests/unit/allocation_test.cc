@@ -3,6 +3,7 @@
 #include <map>
 #include <numeric>
 #include <random>
+#include <set>
 
 #include "gtest/gtest.h"
 
@@ -86,6 +87,38 @@ TEST(ShareWithNewcomersTest, WhatOthersHoldIsNotToBeHad) {
   EXPECT_EQ(After(before, ShareWithNewcomers(QuotaOf(before), {2, 3}, {2, 3})),
             (std::map<IncarnationId, int64_t>{{kPool, 0}, {1, 10}, {2, 2}, {3, 2}}));
   EXPECT_TRUE(ShareWithNewcomers(QuotaOf({{kPool, 0}, {1, 10}}), {2, 3}, {2, 3}).empty());
+}
+
+TEST(ShareWithNewcomersTest, TheRichestAreLoweredToACommonLevelAndTheOthersKeepWhatTheyHave) {
+  const std::map<IncarnationId, int64_t> before = {{kPool, 1}, {1, 2}, {2, 20}, {3, 17}};
+  EXPECT_EQ(After(before, ShareWithNewcomers(QuotaOf(before), {1, 2, 3, 4}, {4})),
+            (std::map<IncarnationId, int64_t>{{kPool, 0}, {1, 2}, {2, 14}, {3, 14}, {4, 10}}));
+}
+
+TEST(ShareWithNewcomersTest, NobodyFallsBelowTheShareAndNewcomersReachIt) {
+  std::mt19937_64 random(11);
+  for (int round = 0; round < 5000; ++round) {
+    std::map<IncarnationId, int64_t> before = {{kPool, static_cast<int64_t>(random() % 50)}};
+    std::vector<IncarnationId> live;
+    std::set<IncarnationId> newcomers;
+    for (IncarnationId id = 1; id <= static_cast<IncarnationId>(1 + random() % 9); ++id) {
+      if (random() % 3 != 0) before[id] = static_cast<int64_t>(random() % 100);
+      if (random() % 6 == 0) continue;
+      live.push_back(id);
+      if (random() % 3 == 0) newcomers.insert(id);
+    }
+    if (live.empty()) continue;
+    int64_t units = before[kPool];
+    for (const IncarnationId id : live) units += before[id];
+    const int64_t share = units / static_cast<int64_t>(live.size());
+    auto after = After(before, ShareWithNewcomers(QuotaOf(before), live, newcomers));
+    EXPECT_GE(after[kPool], 0);
+    for (const IncarnationId id : live) {
+      EXPECT_GE(after[id], newcomers.contains(id) ? share : std::min(before[id], share)) << "round " << round;
+      EXPECT_LE(after[id], newcomers.contains(id) ? std::max(before[id], share) : before[id]) << "round " << round;
+    }
+    EXPECT_TRUE(ShareWithNewcomers(QuotaOf(after), live, newcomers).empty()) << "round " << round;
+  }
 }
 
 TEST(SharePoolTest, RaisesThePoorestFirstAndWithdrawsNothing) {

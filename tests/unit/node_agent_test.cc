@@ -341,6 +341,7 @@ TEST_F(BegunNodeAgentTest, ADeletedTreeIsRestoredAroundTheSameIncarnation) {
   Give(4);
   RunDry(/*wanted=*/2);
   const IncarnationId id = agent_.incarnation();
+  const int64_t sequence = Demand()->sequence();
   other_.DeleteTree();
   Turns();
   EXPECT_EQ(agent_.incarnation(), id);
@@ -350,6 +351,7 @@ TEST_F(BegunNodeAgentTest, ADeletedTreeIsRestoredAroundTheSameIncarnation) {
   ASSERT_TRUE(Demand().has_value()) << "the report is there again";
   ASSERT_EQ(Demand()->skus_size(), 1);
   EXPECT_EQ(Demand()->skus(0).wanted(), 2);
+  EXPECT_GT(Demand()->sequence(), sequence);
   Give(3);
   EXPECT_EQ(Free(), 3) << "what is announced from now on is followed";
   ASSERT_EQ(Demand()->skus_size(), 1) << "there was traffic";
