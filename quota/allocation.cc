@@ -17,6 +17,9 @@ using storage::IncarnationId;
 using storage::QuotaDelta;
 using storage::QuotaSnapshot;
 
+// Every donor costs a changed slice and its announcement.
+constexpr int64_t kMostDonors = 64;
+
 int64_t TotalRemaining(const QuotaSnapshot& quota) {
   int64_t total = 0;
   for (const storage::Slice& slice : quota.slices) total += slice.remaining;
@@ -109,7 +112,10 @@ std::vector<QuotaDelta> ShareWithNewcomers(const QuotaSnapshot& quota, absl::Spa
     const auto count = static_cast<int64_t>(lowered);
     sum += donors[lowered - 1].first;
     const int64_t next = lowered < donors.size() ? donors[lowered].first : 0;
-    if (sum - next * count < needed) continue;
+    const bool enough = sum - next * count >= needed;
+    // Among very many donors, some give more than their part instead of all giving a unit each.
+    const bool few_give_more = count >= kMostDonors && (sum - needed) / count >= share - share / 4;
+    if (!enough && !few_give_more) continue;
     const int64_t left = sum - needed;
     for (size_t i = 0; i < lowered; ++i) {
       const int64_t keeps = left / count + (static_cast<int64_t>(i) < left % count ? 1 : 0);

@@ -22,7 +22,7 @@ std::vector<storage::QuotaDelta> EqualShares(const storage::QuotaSnapshot& quota
                                              absl::Span<const storage::IncarnationId> live);
 
 // The deltas that bring each of `newcomers` up to an equal share, out of the pool and then of those of `live` that have
-// the most, which are lowered to a common level. Nothing else moves.
+// the most, which are lowered to a common level: not all of them, when they are very many. Nothing else moves.
 std::vector<storage::QuotaDelta> ShareWithNewcomers(const storage::QuotaSnapshot& quota,
                                                     absl::Span<const storage::IncarnationId> live,
                                                     const std::set<storage::IncarnationId>& newcomers);

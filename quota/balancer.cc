@@ -22,11 +22,15 @@ using storage::SkuQuota;
 
 constexpr char kActor[] = "balancer";
 
-// Pieces of work per round: batches of SKUs whose demand is looked at, whose pools are shared, and the length of the
-// page of SKUs that is looked through for newcomers.
-constexpr int kDemandBatches = 4;
-constexpr int kPoolBatches = 4;
+// Pieces of work per round. With many nodes, a SKU has many slices to be read and changed: they count, not the SKUs.
+// SKUs whose demand is looked at, or whose pools are shared, and the slices that this may read or change.
+constexpr size_t kSkusPerRound = 256;
+constexpr size_t kSlicesReadPerRound = 16384;
+constexpr size_t kSlicesChangedPerRound = 2048;
+// The page of SKUs that is looked through for newcomers.
 constexpr int kWelcomePage = 256;
+// Nodes that are told, or asked about, what they hold.
+constexpr int kNodesPerRound = 32;
 
 }  // namespace
 
@@ -221,7 +225,9 @@ absl::StatusOr<bool> Balancer::Campaign(Coordination& session) {
 
 // Forgets what only a leader who has led all the time may believe.
 void Balancer::ForgetAll() {
-  took_over_ = false;
+  looked_around_ = false;
+  taking_over_after_ = storage::kPool;
+  new_nodes_.clear();
   welcomed_.clear();
   welcome_.reset();
   seen_registered_.clear();
@@ -264,9 +270,6 @@ absl::Status Balancer::Lead(Coordination& session) {
     if (!looked.ok()) return looked;
     pending_.nodes = false;
   }
-  if (!took_over_) {
-    if (absl::Status taken = TakeOver(); !taken.ok()) return taken;
-  }
   if (pending_.everything || pending_.demand) {
     const absl::Status read = board_.Read(session, pending_.everything, pending_.reports);
     if (absl::IsNotFound(read)) return RestoreTree(session);
@@ -276,7 +279,9 @@ absl::Status Balancer::Lead(Coordination& session) {
     pending_ = News::Nothing();
   }
   // Each step stands alone: a failing one is tried again in the next round and does not hold up the others.
-  absl::Status status = ReclaimDead(session);
+  AnnounceToNewNodes();
+  absl::Status status = TakeOver();
+  status.Update(ReclaimDead(session));
   status.Update(EvacuateUnable());
   status.Update(MeetDemand());
   status.Update(SharePools());
@@ -307,28 +312,49 @@ absl::Status Balancer::LookAround(Coordination& session) {
   return absl::OkStatus();
 }
 
-// Whoever registers hears at once what it holds: nothing, if it is new; all of its slices, if the tree was deleted.
 void Balancer::MeetNewNodes(const std::vector<LiveNode>& nodes) {
   std::set<IncarnationId> registered;
   for (const LiveNode& node : nodes) {
     registered.insert(node.incarnation);
-    if (took_over_ && !registered_.contains(node.incarnation)) {
-      if (!repair_.AnnounceSlicesOf(node.incarnation).ok()) last_repair_ = absl::InfinitePast();
-    }
+    if (looked_around_ && !registered_.contains(node.incarnation)) new_nodes_.insert(node.incarnation);
   }
+  looked_around_ = true;
   seen_registered_.insert(registered.begin(), registered.end());
   registered_ = std::move(registered);
 }
 
-// A new leader's first look: who holds something has been welcomed by an earlier one.
+// Whoever registers hears soon what it holds: nothing, if it is new; all of its slices, if the tree was deleted.
+void Balancer::AnnounceToNewNodes() {
+  for (int told = 0; told < kNodesPerRound && !new_nodes_.empty(); ++told) {
+    const IncarnationId incarnation = *new_nodes_.begin();
+    new_nodes_.erase(new_nodes_.begin());
+    if (!repair_.AnnounceSlicesOf(incarnation).ok()) last_repair_ = absl::InfinitePast();
+  }
+  if (!new_nodes_.empty()) Wake([](News&) {});
+}
+
+// Whoever holds something has been welcomed by an earlier leader.
 absl::Status Balancer::TakeOver() {
+  if (!taking_over_after_.has_value()) return absl::OkStatus();
+  int asked = 0;
   for (const IncarnationId incarnation : receivers_) {
+    if (incarnation <= *taking_over_after_) continue;
+    if (++asked > kNodesPerRound) {
+      Wake([](News&) {});
+      return absl::OkStatus();
+    }
     const auto slices = ledger_->ListSlices(incarnation);
     if (!slices.ok()) return slices.status();
     if (!slices->empty()) welcomed_.insert(incarnation);
+    taking_over_after_ = incarnation;
   }
-  took_over_ = true;
+  taking_over_after_.reset();
   return absl::OkStatus();
+}
+
+// How many SKUs may be worked on when each has so many slices to be read or changed, at least one.
+size_t Balancer::SkusPerRound(size_t slices) const {
+  return std::clamp<size_t>(slices / std::max<size_t>(1, receivers_.size()), 1, kSkusPerRound);
 }
 
 // Somebody deleted the tree, or a part of it. The nodes are still there, and register again; until then nobody is
@@ -345,14 +371,22 @@ absl::Status Balancer::RestoreTree(Coordination& session) {
 absl::Status Balancer::ReclaimDead(Coordination& session) {
   if (clock_->Now() < nobody_dead_before_) return absl::OkStatus();
   absl::Status status;
+  size_t slices = 0;
   const std::set<IncarnationId> live = live_;
   for (const IncarnationId incarnation : live) {
     if (registered_.contains(incarnation)) continue;
     const absl::Time first = first_seen_unregistered_.try_emplace(incarnation, clock_->Now()).first->second;
     // One that we saw registered is gone. One that we did not may be just starting.
     const bool gone = seen_registered_.contains(incarnation) || clock_->Now() - first >= options_.unregistered_grace;
-    if (storage::Mutated(storage::Mutation::kBalancerDoesNotReclaim)) continue;
-    if (gone) status.Update(Reclaim(session, incarnation));
+    if (!gone || storage::Mutated(storage::Mutation::kBalancerDoesNotReclaim)) continue;
+    // When many die at once, those who run dry need not wait for all of them.
+    if (slices >= kSlicesChangedPerRound) {
+      Wake([](News&) {});
+      break;
+    }
+    const absl::StatusOr<size_t> reclaimed = Reclaim(session, incarnation);
+    status.Update(reclaimed.status());
+    if (reclaimed.ok()) slices += *reclaimed;
   }
   // What is over need not be remembered.
   std::erase_if(first_seen_unregistered_, [&](const auto& entry) { return !live_.contains(entry.first); });
@@ -360,13 +394,13 @@ absl::Status Balancer::ReclaimDead(Coordination& session) {
   return status;
 }
 
-absl::Status Balancer::Reclaim(Coordination& session, IncarnationId incarnation) {
+absl::StatusOr<size_t> Balancer::Reclaim(Coordination& session, IncarnationId incarnation) {
   const auto skus = ledger_->ReclaimIncarnation(incarnation);
   if (!skus.ok()) return skus.status();
   LOG(INFO) << "reclaimed incarnation " << incarnation << ": " << skus->size() << " slices back in the pool";
   live_.erase(incarnation);
   RemoveIncarnationZnodes(session, incarnation);
-  return absl::OkStatus();
+  return skus->size();
 }
 
 // Nodes that do not reach the ledger, while we do, cannot sell what they hold: it goes to the others.
@@ -398,9 +432,11 @@ absl::Status Balancer::EvacuateUnable() {
 absl::Status Balancer::MeetDemand() {
   if (receivers_.empty() || storage::Mutated(storage::Mutation::kBalancerIgnoresDemand)) return absl::OkStatus();
   absl::Status status;
-  for (int batch = 0; batch < kDemandBatches; ++batch) {
-    const std::vector<std::string> due = board_.TakeDue(clock_->Now(), kMaxQuotaBatch);
+  size_t left = SkusPerRound(kSlicesReadPerRound);
+  while (left > 0) {
+    const std::vector<std::string> due = board_.TakeDue(clock_->Now(), std::min<size_t>(left, kMaxQuotaBatch));
     if (due.empty()) return status;
+    left -= due.size();
     status.Update(MeetDemandFor(due));
   }
   if (board_.HasDue()) Wake([](News&) {});
@@ -433,22 +469,27 @@ absl::Status Balancer::MeetDemandFor(const std::vector<std::string>& sku_ids) {
 absl::Status Balancer::SharePools() {
   if (receivers_.empty()) return absl::OkStatus();
   absl::Status status;
-  for (int batch = 0; batch < kPoolBatches; ++batch) {
-    const auto skus = ledger_->ListPooledSkus(pool_cursor_, kMaxQuotaBatch);
+  size_t left = SkusPerRound(kSlicesChangedPerRound);
+  while (left > 0) {
+    const size_t limit = std::min<size_t>(left, kMaxQuotaBatch);
+    const auto skus = ledger_->ListPooledSkus(pool_cursor_, static_cast<int>(limit));
     if (!skus.ok()) return skus.status();
+    left -= skus->size();
     status.Update(MoveUnitsOf(*skus, [&](const SkuQuota& now) -> std::vector<QuotaDelta> {
       if (now.sku.closed || now.sku.quota_frozen || !now.sku.presplit) return {};
       return SharePool(now.quota, receivers_);
     }));
-    pool_cursor_ = skus->size() < static_cast<size_t>(kMaxQuotaBatch) ? "" : skus->back();
+    pool_cursor_ = skus->size() < limit ? "" : skus->back();
     if (pool_cursor_.empty()) return status;
   }
   Wake([](News&) {});
   return status;
 }
 
-// A node that joins gets its equal share of every open SKU, in mid-sale too.
+// A node that joins gets its equal share of every open SKU, in mid-sale too. Who joins during a pass over the SKUs
+// waits for the next one: if each began the pass anew, a long restart of all nodes would never reach the last SKUs.
 absl::Status Balancer::WelcomeNewcomers() {
+  if (taking_over_after_.has_value()) return absl::OkStatus();
   const std::set<IncarnationId> now(receivers_.begin(), receivers_.end());
   // One that only lost its registration still has its share when it registers again.
   std::erase_if(welcomed_, [&](IncarnationId id) {
@@ -461,24 +502,28 @@ absl::Status Balancer::WelcomeNewcomers() {
     welcome_.reset();
     return absl::OkStatus();
   }
-  const bool included = welcome_.has_value() && std::includes(welcome_->newcomers.begin(), welcome_->newcomers.end(),
-                                                              newcomers.begin(), newcomers.end());
-  if (!included) welcome_ = Welcome{newcomers, ""};
+  if (!welcome_.has_value()) welcome_ = Welcome{std::move(newcomers), ""};
+  std::erase_if(welcome_->newcomers, [&](IncarnationId id) { return !now.contains(id); });
 
   const auto page = ledger_->ListSkus(welcome_->after_sku, kWelcomePage);
   if (!page.ok()) return page.status();
   std::vector<std::string> open;
+  std::string last;
   for (const storage::Sku& sku : *page) {
+    if (open.size() >= SkusPerRound(kSlicesReadPerRound)) break;
+    last = sku.sku_id;
     if (!sku.closed && sku.presplit && !sku.quota_frozen && sku.unsold > 0) open.push_back(sku.sku_id);
   }
   const absl::Status shared = MoveUnitsOf(
       open, [&](const SkuQuota& now) { return ShareWithNewcomers(now.quota, receivers_, welcome_->newcomers); });
   if (!shared.ok()) return shared;
-  if (page->size() < static_cast<size_t>(kWelcomePage)) {
-    welcomed_ = now;
+  const bool looked_at_all = page->empty() || last == page->back().sku_id;
+  if (page->size() < static_cast<size_t>(kWelcomePage) && looked_at_all) {
+    welcomed_.insert(welcome_->newcomers.begin(), welcome_->newcomers.end());
     welcome_.reset();
+    if (!std::includes(welcomed_.begin(), welcomed_.end(), now.begin(), now.end())) Wake([](News&) {});
   } else {
-    welcome_->after_sku = page->back().sku_id;
+    welcome_->after_sku = last;
     Wake([](News&) {});
   }
   return absl::OkStatus();
@@ -491,7 +536,10 @@ absl::Status Balancer::Repair(Coordination& session) {
     if (now - last_repair_ < options_.repair_interval) return absl::OkStatus();
     repair_.Begin();
     last_repair_ = now;
+  } else if (now - last_repair_step_ < options_.poll_interval) {
+    return absl::OkStatus();  // no hurry: rounds that follow each other are about something else
   }
+  last_repair_step_ = now;
   return repair_.Step(session);
 }
 

@@ -111,9 +111,12 @@ class Balancer : public CoordinationObserver, public SessionSource {
   absl::Status Lead(Coordination& session);
   absl::Status LookAround(Coordination& session);
   absl::Status TakeOver();
+  void AnnounceToNewNodes();
+  size_t SkusPerRound(size_t slices_per_sku) const;
   void MeetNewNodes(const std::vector<LiveNode>& nodes);
   absl::Status ReclaimDead(Coordination& session);
-  absl::Status Reclaim(Coordination& session, storage::IncarnationId incarnation);
+  // Returns how many slices it held.
+  absl::StatusOr<size_t> Reclaim(Coordination& session, storage::IncarnationId incarnation);
   absl::Status EvacuateUnable();
   absl::Status MeetDemand();
   absl::Status MeetDemandFor(const std::vector<std::string>& sku_ids);
@@ -144,13 +147,16 @@ class Balancer : public CoordinationObserver, public SessionSource {
   News pending_;  // heard, and not yet successfully looked at
   absl::Time refreshed_at_ = absl::InfinitePast();
   absl::Time ledger_failing_since_ = absl::InfiniteFuture();
-  bool abstaining_ = false;  // we resigned for want of the ledger
-  bool took_over_ = false;   // what earlier leaders did is known
+  bool abstaining_ = false;     // we resigned for want of the ledger
+  bool looked_around_ = false;  // since we lead
+  // Whom earlier leaders have welcomed is found out a few nodes at a time; so far, up to this one.
+  std::optional<storage::IncarnationId> taking_over_after_;
 
   std::vector<storage::IncarnationId> receivers_;     // live, neither draining nor unable; ascending
   std::set<storage::IncarnationId> live_;             // by the ledger
   std::set<storage::IncarnationId> registered_;       // in ZooKeeper, as last read
   std::set<storage::IncarnationId> seen_registered_;  // at some time since we lead
+  std::set<storage::IncarnationId> new_nodes_;        // have not been told yet what they hold
   std::map<storage::IncarnationId, absl::Time> first_seen_unregistered_;
   absl::Time nobody_dead_before_ = absl::InfinitePast();
   std::map<storage::IncarnationId, absl::Time> unable_since_;
@@ -167,6 +173,7 @@ class Balancer : public CoordinationObserver, public SessionSource {
   std::optional<Welcome> welcome_;
   AnnouncementRepair repair_;
   absl::Time last_repair_ = absl::InfinitePast();
+  absl::Time last_repair_step_ = absl::InfinitePast();
 
   std::thread thread_;
 };

@@ -49,9 +49,11 @@ void DemandBoard::Forget(IncarnationId incarnation) {
   const auto report = reports_.find(incarnation);
   if (report == reports_.end()) return;
   for (const std::string& sku_id : report->second.skus) {
-    DemandByNode& demand = by_sku_[sku_id];
-    demand.erase(incarnation);
-    if (demand.empty()) by_sku_.erase(sku_id);
+    const auto demand = by_sku_.find(sku_id);
+    const auto node = demand->second.by_node.find(incarnation);
+    if (node->second.wanted > 0) --demand->second.wanting;
+    demand->second.by_node.erase(node);
+    if (demand->second.by_node.empty()) by_sku_.erase(demand);
     // Who sold has become somebody who can give.
     if (Wanted(sku_id)) due_.insert(sku_id);
   }
@@ -59,18 +61,23 @@ void DemandBoard::Forget(IncarnationId incarnation) {
 }
 
 void DemandBoard::Learn(IncarnationId incarnation, const std::string& data) {
+  // Most reports that are read again from time to time say nothing new; what could not be met comes up by itself.
+  if (const auto known = reports_.find(incarnation); known != reports_.end() && known->second.data == data) return;
   DemandReport message;
   if (!message.ParseFromString(data)) return;
   Forget(incarnation);
   Report& report = reports_[incarnation];
+  report.data = data;
   report.cannot_commit = message.cannot_commit();
   for (const auto& sku : message.skus()) {
     const NodeDemand demand{.wanted = std::max<int64_t>(0, sku.wanted()),
                             .milli_rate = WeightOfRate(sku.grants_per_s() + sku.denials_per_s()),
                             .free = sku.free(),
                             .slice_version = sku.slice_version()};
+    SkuDemand& of_sku = by_sku_[sku.sku_id()];
+    if (!of_sku.by_node.try_emplace(incarnation, demand).second) continue;  // named twice
     report.skus.push_back(sku.sku_id());
-    by_sku_[sku.sku_id()][incarnation] = demand;
+    if (demand.wanted > 0) ++of_sku.wanting;
     if (demand.wanted > 0) looked_at_.try_emplace(sku.sku_id(), absl::InfinitePast());
     if (Wanted(sku.sku_id()) || IsLow(sku.free(), demand.milli_rate)) due_.insert(sku.sku_id());
   }
@@ -101,14 +108,12 @@ std::vector<std::string> DemandBoard::TakeDue(absl::Time now, size_t limit) {
 
 DemandByNode DemandBoard::DemandOf(const std::string& sku_id) const {
   const auto found = by_sku_.find(sku_id);
-  return found == by_sku_.end() ? DemandByNode() : found->second;
+  return found == by_sku_.end() ? DemandByNode() : found->second.by_node;
 }
 
 bool DemandBoard::Wanted(const std::string& sku_id) const {
   const auto found = by_sku_.find(sku_id);
-  if (found == by_sku_.end()) return false;
-  return std::any_of(found->second.begin(), found->second.end(),
-                     [](const auto& node) { return node.second.wanted > 0; });
+  return found != by_sku_.end() && found->second.wanting > 0;
 }
 
 std::set<IncarnationId> DemandBoard::CannotCommit() const {

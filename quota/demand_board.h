@@ -39,8 +39,13 @@ class DemandBoard {
 
  private:
   struct Report {
+    std::string data;  // as read
     bool cannot_commit = false;
     std::vector<std::string> skus;
+  };
+  struct SkuDemand {
+    DemandByNode by_node;
+    int wanting = 0;  // nodes that want some: counted, since a thousand nodes may report the SKU
   };
 
   void Forget(storage::IncarnationId incarnation);
@@ -48,7 +53,7 @@ class DemandBoard {
 
   const absl::Duration retry_interval_;
   std::map<storage::IncarnationId, Report> reports_;
-  absl::flat_hash_map<std::string, DemandByNode> by_sku_;
+  absl::flat_hash_map<std::string, SkuDemand> by_sku_;
   std::set<std::string> due_;
   // SKUs that some node wants, by the time of the last look.
   absl::flat_hash_map<std::string, absl::Time> looked_at_;

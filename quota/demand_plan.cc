@@ -17,6 +17,9 @@ constexpr int64_t kLeastMilliRate = 1000;
 // Of a SKU whose units live in the pool, a node gets this many seconds of its demand, and at least this many lots.
 constexpr int64_t kSecondsOfDemand = 2;
 constexpr int64_t kLeastLots = 8;
+// Every donor costs a changed slice and its announcement. Beyond what their buyers ask for, the dry share what so many
+// donors have; when they run low again, the next ones give.
+constexpr size_t kMostDonors = 64;
 
 // One holder other than the pool.
 struct Party {
@@ -170,6 +173,7 @@ class Plan {
 
   // What is left brings those who need units towards their targets, in whole lots.
   void RaiseTowardsTargets() {
+    if (!force_) supply_ -= SurplusOfMoreDonors();
     if (force_ || supply_ < lot_) return;
     std::vector<int64_t> needs;
     int64_t total_need = 0;
@@ -186,10 +190,17 @@ class Plan {
     for (size_t i = 0; i < parties_.size(); ++i) parties_[i].gets += raised[i] * lot_;
   }
 
-  // Takes what is given from as few slices as possible, in the order of who misses it least.
-  std::vector<QuotaDelta> Deltas() {
-    int64_t needed = -pool_;
-    for (const Party& party : parties_) needed += party.gets;
+  // What only those have who come after the first kMostDonors.
+  int64_t SurplusOfMoreDonors() {
+    std::vector<Party*> donors = Donors();
+    std::erase_if(donors, [this](const Party* party) { return Surplus(*party) == 0; });
+    int64_t surplus = 0;
+    for (size_t i = kMostDonors; i < donors.size(); ++i) surplus += Surplus(*donors[i]);
+    return surplus;
+  }
+
+  // In the order of who misses it least.
+  std::vector<Party*> Donors() {
     std::vector<Party*> donors;
     for (Party& party : parties_) {
       if (!party.dry() && party.gets == 0) donors.push_back(&party);
@@ -198,6 +209,14 @@ class Plan {
       if (RankOf(*a) != RankOf(*b)) return RankOf(*a) < RankOf(*b);
       return Surplus(*a) != Surplus(*b) ? Surplus(*a) > Surplus(*b) : a->holder < b->holder;
     });
+    return donors;
+  }
+
+  // Takes what is given from as few slices as possible.
+  std::vector<QuotaDelta> Deltas() {
+    int64_t needed = -pool_;
+    for (const Party& party : parties_) needed += party.gets;
+    std::vector<Party*> donors = Donors();
     for (Party* donor : donors) TakeFrom(*donor, Surplus(*donor), &needed);
     for (Party* party : unserved_) TakeFrom(*party, party->has, &needed);
     if (force_) {

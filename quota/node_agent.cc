@@ -27,6 +27,9 @@ using storage::kPool;
 
 constexpr char kActor[] = "drain";
 
+// Slices that are read again at each resync, though nothing was heard of them.
+constexpr int kRereadInTurn = 32;
+
 // Creates a node that an earlier run of the same incarnation, or a try whose answer was lost, may have left.
 absl::Status CreateIfMissing(Coordination& session, const std::string& path, const std::string& data, CreateMode mode) {
   const absl::Status status = session.Create(path, data, mode);
@@ -180,13 +183,15 @@ void NodeAgent::RunOnce() {
   }
   // A failed sync is made good by a full one; so is what was never heard of, however busy the events are.
   const absl::Time now = clock_->Now();
-  if (now - last_full_sync_ >= options_.resync_interval) work.everything = true;
-  if (storage::Mutated(storage::Mutation::kNoReread) && last_full_sync_ != absl::InfinitePast())
-    work.everything = false;
+  if (last_full_sync_ == absl::InfinitePast()) work.everything = true;
+  work.resync = now - last_full_sync_ >= options_.resync_interval;
+  if (storage::Mutated(storage::Mutation::kNoReread) && last_full_sync_ != absl::InfinitePast()) {
+    work.everything = work.resync = false;
+  }
   if (const absl::Status synced = Sync(work); !synced.ok()) {
     VLOG(1) << "sync: " << synced;
     last_full_sync_ = absl::InfinitePast();
-  } else if (work.everything) {
+  } else if (work.everything || work.resync) {
     last_full_sync_ = now;
   }
   if (drain_ != Drain::kServing) ReturnUnits().IgnoreError();
@@ -283,10 +288,13 @@ absl::Status NodeAgent::Register(Coordination& session, IncarnationId incarnatio
 absl::Status NodeAgent::Sync(const Work& work) {
   const std::shared_ptr<Coordination> session = Session();
   if (session == nullptr) return absl::UnauthenticatedError("no session with ZooKeeper");
-  return work.everything ? SyncAll(*session) : SyncChanged(*session, work.changed);
+  if (work.everything) return SyncAll(*session, Reread::kAll);
+  absl::Status status = SyncChanged(*session, work.changed);
+  if (status.ok() && work.resync) status = SyncAll(*session, Reread::kInTurn);
+  return status;
 }
 
-absl::Status NodeAgent::SyncAll(Coordination& session) {
+absl::Status NodeAgent::SyncAll(Coordination& session, Reread reread) {
   const IncarnationId incarnation = incarnation_.load();
   const auto registration = session.Get(NodePath(incarnation), Watch::kYes);
   if (registration.ok() && registration->ephemeral_owner != session.SessionId()) {
@@ -298,9 +306,40 @@ absl::Status NodeAgent::SyncAll(Coordination& session) {
   const auto skus = session.List(SlicesPath(incarnation), Watch::kYes);
   if (absl::IsNotFound(skus.status())) return RegisterAgain(session);
   if (!skus.ok()) return skus.status();
-  absl::Status status = ReadSkusAndSlices(session, *skus, *skus);
+  const std::vector<std::string> to_read = ChooseToRead(*skus, reread);
+  absl::Status status = ReadSkusAndSlices(session, to_read, to_read);
+  for (const std::string& sku : to_read) {
+    const std::shared_ptr<Slice> slice = slices_->Find(sku);
+    const bool found = slice != nullptr && slice->terms() != nullptr && slice->counter().version() > 0;
+    if (status.ok() && found) followed_.insert(sku);
+  }
   status.Update(ReadDrain(session));
   return status;
+}
+
+// What is not followed yet. For the case that an event was lost, now and then a part of the others as well, above all
+// what is dry: reading a thousand slices again and again, at a thousand nodes, would be more than ZooKeeper can bear.
+std::vector<std::string> NodeAgent::ChooseToRead(const std::vector<std::string>& held, Reread reread) {
+  if (reread == Reread::kAll) {
+    followed_.clear();
+    return held;
+  }
+  std::vector<std::string> chosen;
+  int in_turn = reread == Reread::kInTurn ? kRereadInTurn : 0;
+  std::string last;
+  for (const std::string& sku : held) {  // sorted
+    const bool its_turn = in_turn > 0 && sku > reread_after_;
+    if (its_turn) {
+      --in_turn;
+      last = sku;
+    }
+    const std::shared_ptr<Slice> slice = reread == Reread::kInTurn ? slices_->Find(sku) : nullptr;
+    const bool dry = slice != nullptr && slice->wanted() > 0;
+    if (its_turn || dry || !followed_.contains(sku)) chosen.push_back(sku);
+  }
+  // From the start again at the end.
+  if (reread == Reread::kInTurn) reread_after_ = in_turn > 0 ? "" : last;
+  return chosen;
 }
 
 // The registration or the folder has gone. If the ledger has ended the incarnation, that is why, and a new one begins.
@@ -334,7 +373,7 @@ absl::Status NodeAgent::SyncChanged(Coordination& session, const std::set<std::s
     } else if (absl::StartsWith(path, std::string(kSkusPath) + "/")) {
       skus.push_back(LastName(path));
     } else {
-      return SyncAll(session);
+      return SyncAll(session, Reread::kNew);
     }
   }
   return ReadSkusAndSlices(session, skus, slices);

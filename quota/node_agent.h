@@ -31,8 +31,9 @@ namespace tranche::quota {
 
 struct NodeAgentOptions {
   std::string node_name;
-  std::string address;                                // host:port that callers reach
-  absl::Duration resync_interval = absl::Seconds(2);  // full re-read, whatever was or was not heard
+  std::string address;  // host:port that callers reach
+  // Between looks at what is there, whatever was or was not heard: all of few slices, many in turn.
+  absl::Duration resync_interval = absl::Seconds(2);
   // Between two tries to begin an incarnation while ZooKeeper or the ledger does not answer.
   absl::Duration restart_pause = absl::Milliseconds(200);
   // A drained node returns its units after this long at the latest, whatever is still undecided: the ledger refuses it.
@@ -78,6 +79,7 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
     bool expired = false;                           // the session is over
     storage::IncarnationId ended = storage::kPool;  // the ledger or the tree says that this one is over
     bool everything = false;                        // re-read all
+    bool resync = false;                            // re-read a part of it, in turn
     std::set<std::string> changed;                  // else only these paths
   };
   enum class Drain { kServing, kWaitingForIdle, kReturned };
@@ -91,7 +93,9 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
   absl::Status Register(Coordination& session, storage::IncarnationId incarnation);
 
   absl::Status Sync(const Work& work);
-  absl::Status SyncAll(Coordination& session);
+  enum class Reread { kAll, kInTurn, kNew };
+  absl::Status SyncAll(Coordination& session, Reread reread);
+  std::vector<std::string> ChooseToRead(const std::vector<std::string>& held, Reread reread);
   absl::Status SyncChanged(Coordination& session, const std::set<std::string>& changed);
   absl::Status RegisterAgain(Coordination& session);
   absl::Status ReadSkusAndSlices(Coordination& session, const std::vector<std::string>& skus,
@@ -126,6 +130,8 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
   // Registered in the ledger, not yet in ZooKeeper.
   storage::IncarnationId beginning_ = storage::kPool;
   absl::Time last_full_sync_ = absl::InfinitePast();
+  absl::flat_hash_set<std::string> followed_;  // SKUs that were read, and whose watches tell of what is new
+  std::string reread_after_;                   // how far the re-reading in turn is
   DemandReporter reporter_;
   Drain drain_ = Drain::kServing;
   absl::Time drain_since_ = absl::InfinitePast();

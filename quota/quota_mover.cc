@@ -1,6 +1,6 @@
 #include "quota/quota_mover.h"
 
-#include <map>
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -15,13 +15,12 @@ using storage::QuotaMove;
 using storage::SkuQuota;
 
 void AddSlices(const QuotaMove& move, const storage::QuotaSnapshot& quota, std::vector<SliceToAnnounce>* slices) {
-  std::map<storage::IncarnationId, const storage::Slice*> by_holder;
-  for (const storage::Slice& slice : quota.slices) by_holder[slice.holder] = &slice;
   for (const QuotaDelta& delta : move.deltas) {
-    const auto found = by_holder.find(delta.holder);
-    if (found == by_holder.end()) continue;  // an incarnation that has ended
-    const storage::Slice& slice = *found->second;
-    slices->push_back({slice.holder, move.sku_id, slice.allotted, slice.version});
+    // They ascend by holder; there may be a thousand, and a few deltas.
+    const auto slice = std::lower_bound(quota.slices.begin(), quota.slices.end(), delta.holder,
+                                        [](const storage::Slice& a, auto holder) { return a.holder < holder; });
+    if (slice == quota.slices.end() || slice->holder != delta.holder) continue;  // an incarnation that has ended
+    slices->push_back({slice->holder, move.sku_id, slice->allotted, slice->version});
   }
 }
 
