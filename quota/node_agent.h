@@ -130,7 +130,7 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
   // Registered in the ledger, not yet in ZooKeeper.
   storage::IncarnationId beginning_ = storage::kPool;
   absl::Time last_full_sync_ = absl::InfinitePast();
-  absl::flat_hash_set<std::string> followed_;  // SKUs that were read, and whose watches tell of what is new
+  std::set<std::string> followed_;  // SKUs that were read, and whose watches tell of what is new
   std::string reread_after_;                   // how far the re-reading in turn is
   DemandReporter reporter_;
   Drain drain_ = Drain::kServing;
