@@ -153,7 +153,8 @@ void Seller::SellWithoutSlice(SaleRequest request) {
     }
     const std::shared_ptr<Slice> slice = slices_->FindOrAdd(request.claim.sku_id);
     if (slice == nullptr) return Refuse(std::move(request), OutOfUnits(terms));
-    if (slice->counter().version() == 0) slice->SetTerms(terms);
+    // Until the SKU's own announcement is read; that of the slice may come first.
+    if (slice->counter().version() == 0 || slice->terms() == nullptr) slice->SetTerms(terms);
     // Units may have come while the ledger was asked.
     Grant grant;
     if (TryGrant(slice, request.claim.quantity, &grant)) return Commit(std::move(grant), std::move(request));
