@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 
+DRAIN_GOAL_S = 1
 KILLS = ("node-kill", "node-stop")
 
 
@@ -82,6 +83,10 @@ def lines(result):
     if freed:
         met = sum(value <= goal for value in freed)
         yield f"Units of a dead or stopped node sellable elsewhere within session timeout + 1 s: {met} of {len(freed)} times."
+    drained = [one for one in result["rounds"] if one["fault"] == "node-drain" and one["holders_s"] is not None]
+    if drained:
+        met = sum(one["holders_s"] < DRAIN_GOAL_S and not one["failed"] for one in drained)
+        yield f"Drained within {DRAIN_GOAL_S} s and without a failed request: {met} of {len(drained)} times."
     yield ""
     for outcome, count in sorted(result["outcomes"].items(), key=lambda item: -item[1]):
         yield f"- {outcome}: {count:,} requests"

@@ -155,6 +155,11 @@ class Report(unittest.TestCase):
                       "0 violations"):
             self.assertIn(shown, text)
 
+    def test_counts_good_drains(self):
+        rounds = [chaos_report.as_dict(Round("node-drain", holders_s=seconds, failed=failed))
+                  for seconds, failed in ((0.2, {}), (1.5, {}), (0.2, {"UNKNOWN": 1}))]
+        self.assertIn("without a failed request: 1 of 3 times", "\n".join(chaos_report.lines(self.result(rounds=rounds))))
+
     def test_shows_what_never_recovered(self):
         never = chaos_report.as_dict(Round("node-kill", stuck_units=1))
         text = "\n".join(chaos_report.lines(self.result(rounds=[never], violations=["units are stranded"])))
