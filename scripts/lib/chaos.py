@@ -93,7 +93,7 @@ def schedule(options):
 
 
 def run_rounds(options, servers, watch):
-    """Runs faults until the time is over; returns the rounds and what the callers and the operator had to do with it."""
+    """Runs faults until the time is over; returns the rounds, the generator's figures and what verify says."""
     operator = Operator(servers)
     warehouse = Warehouse(operator, watch, SKUS, options.rate)
     buyers = None

@@ -36,8 +36,8 @@ class Blow:
 
 FAULTS = {}
 
-# Which may strike together, by the first word of their names, and in which order they strike: whoever needs ZooKeeper to
-# choose a victim comes before ZooKeeper itself. They are undone the other way round.
+# Which may strike together, by the first word of their names, and in which order they strike: whoever needs ZooKeeper
+# to choose a victim comes before ZooKeeper itself. They are undone the other way round.
 TOGETHER = ("leader", "node", "tree", "zookeeper")
 
 
@@ -304,7 +304,9 @@ def _restart_zookeepers(victims, servers, target):
         server.kill()
     yield blow
     for server in servers:
-        server.start()
+        # Another fault at the same time may have brought it back already.
+        if not server.running():
+            server.start()
     victims.cluster.await_zookeepers()
 
 

@@ -66,7 +66,7 @@ def table(rounds):
         cells = [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
         return "| " + " | ".join(cells) + " |"
 
-    rule = "|" + "|".join("-" * (width + 1) + ("-" if column == 0 else ":") for column, width in enumerate(widths)) + "|"
+    rule = "|" + "-" * (widths[0] + 2) + "|" + "".join("-" * (width + 1) + ":|" for width in widths[1:])
     return [line(rows[0]), rule, *map(line, rows[1:])]
 
 
@@ -82,7 +82,12 @@ def lines(result):
              if one["fault"] in KILLS and one["stuck_units"] and one["holders_s"] is not None]
     if freed:
         met = sum(value <= goal for value in freed)
+<<<<<<< HEAD
         yield f"Units of a dead or stopped node sellable elsewhere within session timeout + 1 s: {met} of {len(freed)} times."
+=======
+        yield f"Units of a dead or stopped node sellable elsewhere within session timeout + 1 s: {met} of {len(freed)} " \
+              "times."
+>>>>>>> chaos
     drained = [one for one in result["rounds"] if one["fault"] == "node-drain" and one["holders_s"] is not None]
     if drained:
         met = sum(one["holders_s"] < DRAIN_GOAL_S and not one["failed"] for one in drained)
@@ -107,8 +112,8 @@ def round_line(since_start_s, one):
 
     failed = ", ".join(f"{count} {outcome}" for outcome, count in sorted(one.failed.items())) or "none"
     notes = f" ({'; '.join(one.notes)})" if one.notes else ""
-    return (f"{since_start_s:6.1f} s  {one.fault} {one.target}: {one.stuck_units} units stuck, freed {known(one.holders_s)}, "
-            f"pool out {known(one.pool_s)}, callers well {known(one.callers_s)}, failed: {failed}, "
+    return (f"{since_start_s:6.1f} s  {one.fault} {one.target}: {one.stuck_units} units stuck, "
+            f"freed {known(one.holders_s)}, pool out {known(one.pool_s)}, callers well {known(one.callers_s)}, failed: {failed}, "
             f"sold to zero {known(one.empty_s)}{notes}")
 
 

@@ -38,7 +38,7 @@ class Round:
 
 
 def unforgivable(failed):
-    """Failures that a fault in good order has no right to cause; being out of units for a moment is no failure of it."""
+    """Failures that a fault in good order must not cause; being out of units for a moment is not its fault."""
     return [f"{count} requests failed with {outcome}" for outcome, count in sorted(failed.items())
             if outcome != "EXHAUSTED_HERE"]
 

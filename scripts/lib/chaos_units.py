@@ -41,9 +41,9 @@ def to_sample(at, rows):
 class Recovery:
     """Decides when all units are sellable again after some holders became unable to sell.
 
-    Two things must be seen. Each of the unable holders has nothing left (its units are elsewhere) or, once the fault is
-    over, sells again. And units delivered into the pool after the fault began have left it: whoever hands units out does
-    so. Feed it the samples in their order.
+    Two things must be seen. Each of the unable holders has nothing left (its units are elsewhere) or, once the fault
+    is over, sells again. And units delivered into the pool after the fault began have left it: whoever hands units out
+    does so. Feed it the samples in their order.
     """
 
     def __init__(self, unable, began):

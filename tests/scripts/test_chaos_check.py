@@ -71,7 +71,7 @@ class Rows(Finds):
         self.assert_found(self.check([answer()], [row(), row("b")]), "asked for by nobody, such as b")
 
     def test_a_refusal_with_a_row(self):
-        self.assert_found(self.check([refusal("SOLD_OUT")], [row()]), "refused and yet are in the ledger, such as a (SOLD")
+        self.assert_found(self.check([refusal("SOLD_OUT")], [row()]), "refused and yet are in the ledger, such as a")
 
     def test_each_column_counts(self):
         for changed in (row(sku="radio"), row(user="bob"), row(quantity=2), row(amount=998)):
@@ -103,7 +103,8 @@ class Stock(Finds):
         self.assertEqual(chaos_check.check_stock([row(), row("b")], {"tv": 2}, {"tv": 0}), [])
 
     def test_a_unit_that_is_nowhere(self):
-        self.assert_found(chaos_check.check_stock([row()], {"tv": 2}, {"tv": 0}), "1 sold + 0 unsold is not the stock, 2")
+        violations = chaos_check.check_stock([row()], {"tv": 2}, {"tv": 0})
+        self.assert_found(violations, "1 sold + 0 unsold is not the stock, 2")
 
     def test_a_unit_sold_twice(self):
         violations = chaos_check.check_stock([row(), row("b")], {"tv": 1}, {"tv": 0})
@@ -119,7 +120,8 @@ class Stock(Finds):
 class Verify(unittest.TestCase):
     def test_passes_on_what_the_ledger_itself_finds(self):
         self.assertEqual(chaos_check.check_verify({"skus_checked": 1}), [])
-        found = chaos_check.check_verify({"violations": [{"rule": "conservation", "sku_id": "tv", "detail": "1 missing"}]})
+        violation = {"rule": "conservation", "sku_id": "tv", "detail": "1 missing"}
+        found = chaos_check.check_verify({"violations": [violation]})
         self.assertEqual(found, ["verify: conservation tv: 1 missing"])
 
 

@@ -141,9 +141,10 @@ class Schedule(unittest.TestCase):
 
 class Report(unittest.TestCase):
     def result(self, **changed):
-        kill = Round("node-kill", "node-1", stuck_units=9, holders_s=4.2, pool_s=1.3, recovered_s=4.3, callers_s=0.1, empty_s=2.0,
-                     failed={"UNKNOWN": 3})
-        slow = Round("node-kill", "node-2", stuck_units=9, holders_s=7.7, pool_s=1.4, recovered_s=8.8, callers_s=0.2, empty_s=2.5)
+        kill = Round("node-kill", "node-1", stuck_units=9, holders_s=4.2, pool_s=1.3, recovered_s=4.3, callers_s=0.1,
+                     empty_s=2.0, failed={"UNKNOWN": 3})
+        slow = Round("node-kill", "node-2", stuck_units=9, holders_s=7.7, pool_s=1.4, recovered_s=8.8, callers_s=0.2,
+                     empty_s=2.5)
         return {"seed": 7, "duration_s": 60, "nodes": 5, "balancers": 2, "session_s": 4.0, "rate": 600,
                 "rounds": [chaos_report.as_dict(one) for one in (kill, slow)], "outcomes": {"created": 12345},
                 "in_doubt": 2, "stock": {"tv": 12345}, "unsold": {"tv": 0}, "stale_sold_out": 1,
@@ -158,7 +159,8 @@ class Report(unittest.TestCase):
     def test_counts_good_drains(self):
         rounds = [chaos_report.as_dict(Round("node-drain", holders_s=seconds, failed=failed))
                   for seconds, failed in ((0.2, {}), (1.5, {}), (0.2, {"UNKNOWN": 1}))]
-        self.assertIn("without a failed request: 1 of 3 times", "\n".join(chaos_report.lines(self.result(rounds=rounds))))
+        text = "\n".join(chaos_report.lines(self.result(rounds=rounds)))
+        self.assertIn("without a failed request: 1 of 3 times", text)
 
     def test_shows_what_never_recovered(self):
         never = chaos_report.as_dict(Round("node-kill", stuck_units=1))

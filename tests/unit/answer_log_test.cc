@@ -1,0 +1,53 @@
+#include "client/load/answer_log.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "absl/time/clock.h"
+
+namespace tranche::load {
+namespace {
+
+std::string Contents(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+TEST(AnswerLogTest, WritesOneLinePerAnswer) {
+  const std::string path = ::testing::TempDir() + "/answer_log_test.answers";
+  AnswerLog log;
+  ASSERT_TRUE(log.Open(path).ok());
+  const CreateReservation request{.sku = "tv", .user = "alice", .quantity = 2, .reservation_id = "id-1"};
+  const absl::Time ended = absl::FromUnixMicros(5'000'000);
+  log.Add(request, "UNKNOWN", 0, ended, absl::Milliseconds(1500));
+  log.Add(request, "replayed", 1998, ended, absl::ZeroDuration());
+  EXPECT_TRUE(log.Close());
+  EXPECT_EQ(Contents(path),
+            "id-1\ttv\talice\t2\tUNKNOWN\t0\t3500000\t5000000\n"
+            "id-1\ttv\talice\t2\treplayed\t1998\t5000000\t5000000\n");
+}
+
+TEST(AnswerLogTest, SaysWhenItCannotWrite) {
+  AnswerLog log;
+  EXPECT_EQ(log.Open("/nowhere/answers").code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(AnswerLogTest, SaysWhenNotEverythingWasWritten) {
+  AnswerLog log;
+  ASSERT_TRUE(log.Open("/dev/full").ok());
+  log.Add({}, "created", 1, absl::Now(), absl::ZeroDuration());
+  EXPECT_FALSE(log.Close());
+}
+
+TEST(AnswerLogTest, DoesNothingUnlessOpen) {
+  AnswerLog log;
+  log.Add({}, "created", 1, absl::Now(), absl::ZeroDuration());
+  EXPECT_TRUE(log.Close());
+}
+
+}  // namespace
+}  // namespace tranche::load
