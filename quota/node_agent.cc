@@ -366,17 +366,19 @@ absl::Status NodeAgent::RegisterAgain(Coordination& session) {
 absl::Status NodeAgent::SyncChanged(Coordination& session, const std::set<std::string>& changed) {
   const std::string own_slices = SlicesPath(incarnation_.load());
   std::vector<std::string> slices, skus;
+  bool others = false;
   for (const std::string& path : changed) {
-    // New and deleted slices, a registration that went, a request to drain: rare, and cheap to read all over.
     if (absl::StartsWith(path, own_slices + "/")) {
       slices.push_back(LastName(path));
     } else if (absl::StartsWith(path, std::string(kSkusPath) + "/")) {
       skus.push_back(LastName(path));
     } else {
-      return SyncAll(session, Reread::kNew);
+      others = true;  // new slices, a registration that went, a request to drain
     }
   }
-  return ReadSkusAndSlices(session, skus, slices);
+  absl::Status status = ReadSkusAndSlices(session, skus, slices);
+  if (status.ok() && others) status = SyncAll(session, Reread::kNew);
+  return status;
 }
 
 // The terms first: units without terms cannot be sold.
