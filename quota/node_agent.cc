@@ -365,17 +365,19 @@ absl::Status NodeAgent::RegisterAgain(Coordination& session) {
 absl::Status NodeAgent::SyncChanged(Coordination& session, const absl::flat_hash_set<std::string>& changed) {
   const std::string own_slices = SlicesPath(incarnation_.load());
   std::vector<std::string> slices, skus;
+  bool others = false;
   for (const std::string& path : changed) {
-    // New and deleted slices, a registration that went, a request to drain: rare, and cheap to read all over.
     if (absl::StartsWith(path, own_slices + "/")) {
       slices.push_back(LastName(path));
     } else if (absl::StartsWith(path, std::string(kSkusPath) + "/")) {
       skus.push_back(LastName(path));
     } else {
-      return SyncAll(session, Reread::kNew);
+      others = true;  // new and deleted slices, a registration that went, a request to drain
     }
   }
-  return ReadSkusAndSlices(session, skus, slices);
+  absl::Status status = ReadSkusAndSlices(session, skus, slices);
+  if (others) status.Update(SyncAll(session, Reread::kNew));
+  return status;
 }
 
 // The terms first: units without terms cannot be sold.
@@ -411,7 +413,10 @@ absl::Status NodeAgent::ApplySku(const std::string& sku_id, const absl::StatusOr
 
 absl::Status NodeAgent::ApplySlice(const std::string& sku_id, const absl::StatusOr<Znode>& read) {
   // Gone: the incarnation has ended, which we hear otherwise; or the tree was deleted, and the units are still ours.
-  if (absl::IsNotFound(read.status())) return absl::OkStatus();
+  if (absl::IsNotFound(read.status())) {
+    followed_.erase(sku_id);
+    return absl::OkStatus();
+  }
   if (!read.ok()) return read.status();
   SliceAnnouncement announcement;
   if (!announcement.ParseFromString(read->data)) {
