@@ -1,6 +1,8 @@
 #include "quota/demand_board.h"
 
 #include <algorithm>
+#include <cmath>
+#include <tuple>
 #include <utility>
 
 #include "quota/coordination_paths.h"
@@ -92,16 +94,23 @@ std::vector<std::string> DemandBoard::TakeDue(absl::Time now, size_t limit) {
       due_.insert(entry->first);
     }
   }
+  // Those that somebody wants first; the others are about balance. Among them, those that have waited longest, so that
+  // some whose demand cannot be met do not hold up all others.
+  std::vector<std::tuple<bool, absl::Time, std::string>> waiting;
+  waiting.reserve(due_.size());
+  for (const std::string& sku_id : due_) {
+    const auto looked_at = looked_at_.find(sku_id);
+    waiting.emplace_back(!Wanted(sku_id), looked_at == looked_at_.end() ? absl::InfinitePast() : looked_at->second,
+                         sku_id);
+  }
+  const auto end = waiting.begin() + static_cast<ptrdiff_t>(std::min(limit, waiting.size()));
+  std::partial_sort(waiting.begin(), end, waiting.end());
   std::vector<std::string> taken;
-  // Those that somebody wants first; the others are about balance.
-  for (const bool wanted : {true, false}) {
-    for (auto it = due_.begin(); it != due_.end() && taken.size() < limit;) {
-      const auto entry = it++;
-      if (Wanted(*entry) != wanted) continue;
-      if (wanted) looked_at_[*entry] = now;
-      taken.push_back(*entry);
-      due_.erase(entry);
-    }
+  for (auto it = waiting.begin(); it != end; ++it) {
+    auto& [unwanted, looked_at, sku_id] = *it;
+    if (!unwanted) looked_at_[sku_id] = now;
+    due_.erase(sku_id);
+    taken.push_back(std::move(sku_id));
   }
   return taken;
 }

@@ -373,11 +373,11 @@ absl::Status NodeAgent::SyncChanged(Coordination& session, const std::set<std::s
     } else if (absl::StartsWith(path, std::string(kSkusPath) + "/")) {
       skus.push_back(LastName(path));
     } else {
-      others = true;  // new slices, a registration that went, a request to drain
+      others = true;  // new and deleted slices, a registration that went, a request to drain
     }
   }
   absl::Status status = ReadSkusAndSlices(session, skus, slices);
-  if (status.ok() && others) status = SyncAll(session, Reread::kNew);
+  if (others) status.Update(SyncAll(session, Reread::kNew));
   return status;
 }
 
@@ -414,7 +414,10 @@ absl::Status NodeAgent::ApplySku(const std::string& sku_id, const absl::StatusOr
 
 absl::Status NodeAgent::ApplySlice(const std::string& sku_id, const absl::StatusOr<Znode>& read) {
   // Gone: the incarnation has ended, which we hear otherwise; or the tree was deleted, and the units are still ours.
-  if (absl::IsNotFound(read.status())) return absl::OkStatus();
+  if (absl::IsNotFound(read.status())) {
+    followed_.erase(sku_id);
+    return absl::OkStatus();
+  }
   if (!read.ok()) return read.status();
   SliceAnnouncement announcement;
   if (!announcement.ParseFromString(read->data)) {

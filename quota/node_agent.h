@@ -131,7 +131,7 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
   storage::IncarnationId beginning_ = storage::kPool;
   absl::Time last_full_sync_ = absl::InfinitePast();
   std::set<std::string> followed_;  // SKUs that were read, and whose watches tell of what is new
-  std::string reread_after_;                   // how far the re-reading in turn is
+  std::string reread_after_;        // how far the re-reading in turn is
   DemandReporter reporter_;
   Drain drain_ = Drain::kServing;
   absl::Time drain_since_ = absl::InfinitePast();

@@ -82,12 +82,8 @@ def lines(result):
              if one["fault"] in KILLS and one["stuck_units"] and one["holders_s"] is not None]
     if freed:
         met = sum(value <= goal for value in freed)
-<<<<<<< HEAD
-        yield f"Units of a dead or stopped node sellable elsewhere within session timeout + 1 s: {met} of {len(freed)} times."
-=======
         yield f"Units of a dead or stopped node sellable elsewhere within session timeout + 1 s: {met} of {len(freed)} " \
               "times."
->>>>>>> chaos
     drained = [one for one in result["rounds"] if one["fault"] == "node-drain" and one["holders_s"] is not None]
     if drained:
         met = sum(one["holders_s"] < DRAIN_GOAL_S and not one["failed"] for one in drained)

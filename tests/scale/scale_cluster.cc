@@ -98,9 +98,10 @@ void ScaleCluster::RunDry(int number, int sku) {
   Ask(number, sku, 1);
 }
 
-bool ScaleCluster::AllServed() const {
-  return std::all_of(nodes_.begin(), nodes_.end(),
-                     [](const auto& node) { return node == nullptr || node->waiting() == 0; });
+int64_t ScaleCluster::Waiting() const {
+  int64_t waiting = 0;
+  for (const auto& node : nodes_) waiting += node == nullptr ? 0 : static_cast<int64_t>(node->waiting());
+  return waiting;
 }
 
 bool ScaleCluster::Settled() {
@@ -173,6 +174,7 @@ Phase ScaleCluster::Run(const std::string& name, absl::Duration at_most, absl::F
                       std::any_of(balancers_.begin(), balancers_.end(), [](const auto& b) { return b->HasWork(); });
     if (!busy && NextTurn() > clock_.Now()) clock_.AdvanceBy(NextTurn() - clock_.Now());
   }
+  phase.waiting = Waiting();
   phase.simulated = clock_.Now() - begin;
   phase.wall = absl::Nanoseconds(absl::GetCurrentTimeNanos() - wall_begin);
   phase.balancer = balancer_traffic_ - balancer_before;

@@ -35,6 +35,7 @@ struct Phase {
   std::string name;
   bool reached = false;
   int rounds = 0;
+  int64_t waiting = 0;  // buyers at the end
   absl::Duration simulated;
   absl::Duration wall;
   Traffic balancer;
@@ -63,7 +64,8 @@ class ScaleCluster {
   void Ask(int node, int sku, int32_t units);
   // Sells what the node has of it, and asks for more.
   void RunDry(int node, int sku);
-  bool AllServed() const;
+  // Buyers who wait.
+  int64_t Waiting() const;
   // No presplit SKU has units in its pool, and the balancers and the nodes have heard all there is to hear.
   bool Settled();
 

@@ -32,19 +32,29 @@ ScaleNode::ScaleNode(quota::CoordinationConnector* connector, storage::StockLedg
     : sales_(sales),
       number_(number),
       agent_(
-          connector, stock, &slices_, &host_, clock, [](const std::string&) { return 0; }, OptionsOf(number)) {}
+          connector, stock, &slices_, &host_, clock, [this](const std::string& sku_id) { return WaitingFor(sku_id); }, OptionsOf(number)) {}
 
 void ScaleNode::Ask(const storage::Sku& sku, int32_t units) {
   const auto slice = slices_.FindOrAdd(sku.sku_id);
   if (slice->counter().version() == 0) slice->SetTerms(quota::TermsOf(sku));
   waiting_.push_back({sku.sku_id, units});
+  ++waiting_by_sku_[sku.sku_id];
   if (slice->counter().free() >= units) return ServeWaiting();
   slice->CountDenied(units);
   if (slice->MarkWanted(units)) slices_.NoteExhausted();
 }
 
 void ScaleNode::ServeWaiting() {
-  std::erase_if(waiting_, [this](const Asked& asked) { return TrySell(asked.sku_id, asked.units); });
+  std::erase_if(waiting_, [this](const Asked& asked) {
+    if (!TrySell(asked.sku_id, asked.units)) return false;
+    --waiting_by_sku_[asked.sku_id];
+    return true;
+  });
+}
+
+int64_t ScaleNode::WaitingFor(const std::string& sku_id) const {
+  const auto found = waiting_by_sku_.find(sku_id);
+  return found == waiting_by_sku_.end() ? 0 : found->second;
 }
 
 bool ScaleNode::TrySell(const std::string& sku_id, int32_t units) {

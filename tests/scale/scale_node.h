@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "quota/node_agent.h"
 #include "quota/node_host.h"
 #include "quota/slice_table.h"
@@ -29,6 +30,7 @@ class ScaleNode {
   // Sells to the buyers who wait, as far as units have come.
   void ServeWaiting();
   size_t waiting() const { return waiting_.size(); }
+  int64_t WaitingFor(const std::string& sku_id) const;
 
   // Sells all that is here of a SKU. How many units that was.
   int64_t SellAll(const std::string& sku_id);
@@ -57,6 +59,7 @@ class ScaleNode {
   quota::NodeAgent agent_;
   absl::Time next_turn_;
   std::vector<Asked> waiting_;
+  absl::flat_hash_map<std::string, int64_t> waiting_by_sku_;
   int64_t sales_made_ = 0;
 };
 

@@ -118,7 +118,8 @@ void PrintPhase(const Phase& phase) {
               static_cast<int>(phase.most.ledger_calls), static_cast<int>(phase.balancer.moves),
               static_cast<int>(phase.balancer.slots_changed), static_cast<int>(phase.balancer.zk_reads),
               static_cast<int>(phase.balancer.zk_writes), static_cast<int>(phase.most.zk_writes),
-              static_cast<int>(phase.nodes.zk_reads), phase.reached ? "" : "   NOT REACHED");
+              static_cast<int>(phase.nodes.zk_reads),
+              phase.reached ? "" : absl::StrFormat("   NOT REACHED, %d buyers wait", phase.waiting).c_str());
   std::fflush(stdout);
 }
 

@@ -16,7 +16,7 @@
 namespace tranche::testing {
 namespace {
 
-constexpr absl::Duration kAtMost = absl::Minutes(20);
+constexpr absl::Duration kAtMost = absl::Minutes(1);
 // How long a state that does not change is watched: several full reads of everything.
 constexpr absl::Duration kWatched = absl::Seconds(10);
 // SKUs that each node sells while there is steady traffic.
@@ -77,7 +77,7 @@ class Scenarios {
     result_.phases.push_back(std::move(phase));
   }
   void RunUntilServed(const std::string& name) {
-    Note(cluster_.Run(name, kAtMost, [this] { return cluster_.AllServed() && cluster_.Settled(); }));
+    Note(cluster_.Run(name, kAtMost, [this] { return cluster_.Waiting() == 0 && cluster_.Settled(); }));
   }
 
   void FirstSplit() {
