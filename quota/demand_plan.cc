@@ -168,7 +168,7 @@ class Plan {
     }
     for (Party* party : dry) party->gets = party->missing();
     force_ = missing > supply + left_over;
-    supply_ = supply + left_over + (force_ ? last_resort : 0) - missing;
+    supply_ = supply + left_over - missing;
   }
 
   // What is left brings those who need units towards their targets, in whole lots.
@@ -246,7 +246,7 @@ class Plan {
   int64_t lot_ = 1;
   std::vector<Party*> unserved_;
   bool force_ = false;
-  int64_t supply_ = 0;  // what is left when the dry are served
+  int64_t supply_ = 0;  // what is left when the dry are served; below 0 if by force
 };
 
 }  // namespace

@@ -13,16 +13,16 @@ namespace {
 using storage::IncarnationId;
 using storage::QuotaSnapshot;
 
-// Every node sells, at its own rate; one in ten is dry and one in ten idle.
+// Every node sells, at its own rate; one in eight is dry and one in eight idle.
 struct Sale {
   explicit Sale(int64_t nodes) : receivers(static_cast<size_t>(nodes)) {
     std::iota(receivers.begin(), receivers.end(), IncarnationId{1});
     quota.slices.push_back({.holder = storage::kPool, .allotted = nodes, .remaining = nodes, .version = 1});
     for (const IncarnationId id : receivers) {
-      const int64_t units = id % 10 == 0 ? 0 : 20 + id * 7919 % 1000;
+      const int64_t units = id % 8 == 0 ? 0 : 20 + id * 7919 % 1000;
       quota.slices.push_back({.holder = id, .allotted = units, .remaining = units, .version = 1});
-      const int64_t milli_rate = id % 10 == 1 ? 0 : 1000 + id * 104729 % 500000;
-      demand[id] = {.wanted = id % 10 == 0 ? 1 + id % 3 : 0, .milli_rate = milli_rate};
+      const int64_t milli_rate = id % 8 == 1 ? 0 : 1000 + id * 104729 % 500000;
+      demand[id] = {.wanted = id % 8 == 0 ? 1 + id % 3 : 0, .milli_rate = milli_rate};
     }
   }
 

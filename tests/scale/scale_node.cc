@@ -32,7 +32,8 @@ ScaleNode::ScaleNode(quota::CoordinationConnector* connector, storage::StockLedg
     : sales_(sales),
       number_(number),
       agent_(
-          connector, stock, &slices_, &host_, clock, [this](const std::string& sku_id) { return WaitingFor(sku_id); }, OptionsOf(number)) {}
+          connector, stock, &slices_, &host_, clock, [this](const std::string& sku_id) { return WaitingFor(sku_id); },
+          OptionsOf(number)) {}
 
 void ScaleNode::Ask(const storage::Sku& sku, int32_t units) {
   const auto slice = slices_.FindOrAdd(sku.sku_id);

@@ -243,6 +243,21 @@ TEST_F(BalancerFaultTest, ADeletedTreeIsRestoredAndNobodyIsTakenForDead) {
   EXPECT_EQ((Units{Left(a.id), Left(kPool)}), (Units{10, 0}));
 }
 
+TEST_F(BalancerFaultTest, WhoRegistersAgainIsNoNewcomer) {
+  CreateSku(10);
+  const Node a = AddNode(), b = AddNode();
+  Rounds();
+  ASSERT_TRUE(ledger_.MoveUnits("tv", {{a.id, -3}, {b.id, 3}}, std::nullopt, "test").ok());
+  operator_.DeleteTree();
+  Rounds();
+  for (const Node* node : {&b, &a}) {
+    Register(*node);
+    Rounds();
+  }
+  EXPECT_EQ((Units{Left(a.id), Left(b.id), Left(kPool)}), (Units{2, 8, 0})) << "nobody is reshuffled for that";
+  for (const Node* node : {&a, &b}) ExpectAnnounced(*node);
+}
+
 TEST_F(BalancerFaultTest, EveryFixedFolderThatIsMissingIsMadeAgain) {
   CreateSku(10);
   const Node a = AddNode();

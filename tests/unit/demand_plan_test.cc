@@ -98,6 +98,15 @@ TEST(PlanForDemandTest, TheLastUnitFindsTheOneBuyer) {
   EXPECT_EQ(Planned(before, receivers, {{5, {.wanted = 1, .milli_rate = 0}}, {77, {0, PerSecond(6)}}}).at(5), 0);
 }
 
+TEST(PlanForDemandTest, WhoSellsWhatItHasWithinAMomentKeepsItWhoeverElseIsDry) {
+  const NodeDemand selling = {.wanted = 0, .milli_rate = PerSecond(100)};
+  EXPECT_TRUE(PlanForDemand(QuotaOf({{1, 0}, {2, 10}}), {1, 2},
+                            {{1, {.wanted = 1, .milli_rate = PerSecond(100)}}, {2, selling}})
+                  .empty());
+  EXPECT_EQ(Planned({{1, 0}, {2, 100}}, {1, 2}, {{1, {.wanted = 1, .milli_rate = PerSecond(100)}}, {2, selling}}),
+            (Holdings{{kPool, 0}, {1, 50}, {2, 50}}));
+}
+
 TEST(PlanForDemandTest, ScatteredUnitsAreGatheredIntoLots) {
   const Holdings before = {{1, 1}, {2, 1}, {3, 1}, {4, 2}};
   const Holdings after =
