@@ -354,12 +354,8 @@ TEST_F(BegunNodeAgentTest, ADeletedTreeIsRestoredAroundTheSameIncarnation) {
   EXPECT_GT(Demand()->sequence(), sequence);
   Give(3);
   EXPECT_EQ(Free(), 3) << "what is announced from now on is followed";
-<<<<<<< HEAD
   const DemandReport served = *Demand();
   for (const auto& sku : served.skus()) EXPECT_EQ(sku.wanted(), 0);
-=======
-  EXPECT_EQ(Demand()->skus_size(), 0);
->>>>>>> unit
 }
 
 TEST_F(BegunNodeAgentTest, EveryFixedFolderThatIsMissingIsMadeAgain) {
