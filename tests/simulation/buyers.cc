@@ -76,7 +76,9 @@ class Buyers::Try {
                         world.checker.TimesSent(purchase_->claim.reservation_id) == sent_before_;
     if (refused == nullptr || refused->refusal != Refusal::kExhaustedHere || !waited) return;
     const auto slice = node_->slices().Find(purchase_->claim.sku_id);
-    if (slice != nullptr && slice->counter().version() > 0 && slice->counter().free() >= purchase_->claim.quantity) {
+    // Without terms nothing can be sold: the SKU's own announcement is not there.
+    if (slice == nullptr || slice->terms() == nullptr || slice->counter().version() == 0) return;
+    if (slice->counter().free() >= purchase_->claim.quantity) {
       world.checker.Violated("waiting",
                              absl::StrCat("a request for ", purchase_->claim.quantity, " of ", purchase_->claim.sku_id,
                                           " waited for ", absl::FormatDuration(world.scheduler.Now() - begun_at_),
