@@ -82,8 +82,8 @@ def lines(result):
              if one["fault"] in KILLS and one["stuck_units"] and one["holders_s"] is not None]
     if freed:
         met = sum(value <= goal for value in freed)
-        yield f"Units of a dead or stopped node sellable elsewhere within session timeout + 1 s: {met} of {len(freed)} " \
-              "times."
+        yield "Units of a dead or stopped node sellable elsewhere within session timeout + 1 s: " \
+              f"{met} of {len(freed)} times."
     drained = [one for one in result["rounds"] if one["fault"] == "node-drain" and one["holders_s"] is not None]
     if drained:
         met = sum(one["holders_s"] < DRAIN_GOAL_S and not one["failed"] for one in drained)
@@ -109,8 +109,8 @@ def round_line(since_start_s, one):
     failed = ", ".join(f"{count} {outcome}" for outcome, count in sorted(one.failed.items())) or "none"
     notes = f" ({'; '.join(one.notes)})" if one.notes else ""
     return (f"{since_start_s:6.1f} s  {one.fault} {one.target}: {one.stuck_units} units stuck, "
-            f"freed {known(one.holders_s)}, pool out {known(one.pool_s)}, callers well {known(one.callers_s)}, failed: {failed}, "
-            f"sold to zero {known(one.empty_s)}{notes}")
+            f"freed {known(one.holders_s)}, pool out {known(one.pool_s)}, callers well {known(one.callers_s)}, "
+            f"failed: {failed}, sold to zero {known(one.empty_s)}{notes}")
 
 
 def write(result, path):
