@@ -9,6 +9,7 @@
 #include "quota/allocation.h"
 #include "quota/coordination_paths.h"
 #include "quota/incarnation_znodes.h"
+#include "storage/ledger_error.h"
 #include "storage/mutation.h"
 
 namespace tranche::quota {
@@ -299,7 +300,7 @@ absl::Status Balancer::LookAround(Coordination& session) {
   live_.clear();
   std::set<IncarnationId> draining;
   for (const storage::Incarnation& incarnation : *incarnations) {
-    live_.insert(incarnation.id);
+    live_[incarnation.id] = incarnation.started_at;
     if (incarnation.draining) draining.insert(incarnation.id);
   }
   MeetNewNodes(*nodes);
@@ -372,12 +373,13 @@ absl::Status Balancer::ReclaimDead(Coordination& session) {
   if (clock_->Now() < nobody_dead_before_) return absl::OkStatus();
   absl::Status status;
   size_t slices = 0;
-  const std::set<IncarnationId> live = live_;
-  for (const IncarnationId incarnation : live) {
+  const std::map<IncarnationId, absl::Time> live = live_;
+  for (const auto& [incarnation, started_at] : live) {
     if (registered_.contains(incarnation)) continue;
     const absl::Time first = first_seen_unregistered_.try_emplace(incarnation, clock_->Now()).first->second;
-    // One that we saw registered is gone. One that we did not may be just starting.
-    const bool gone = seen_registered_.contains(incarnation) || clock_->Now() - first >= options_.unregistered_grace;
+    // One that we saw registered is gone. One that we did not may be just starting, unless it began long ago.
+    const bool gone = seen_registered_.contains(incarnation) || clock_->Now() - first >= options_.unregistered_grace ||
+                      clock_->Now() - started_at >= options_.unregistered_grace;
     if (!gone || storage::Mutated(storage::Mutation::kBalancerDoesNotReclaim)) continue;
     // When many die at once, those who run dry need not wait for all of them.
     if (slices >= kSlicesChangedPerRound) {
@@ -410,6 +412,8 @@ absl::Status Balancer::EvacuateUnable() {
   const size_t evacuated_before = evacuated_.size();
   std::erase_if(evacuated_, [&](IncarnationId id) { return !unable.contains(id); });
   if (evacuated_.size() != evacuated_before) Wake([](News& news) { news.nodes = true; });
+  // When most are unable, it is not they who are cut off: moving everything to the few, or to nobody, helps no buyer.
+  if (unable.size() * 2 > registered_.size()) return absl::OkStatus();
   absl::Status status;
   for (const IncarnationId incarnation : unable) {
     const absl::Time since = unable_since_.try_emplace(incarnation, clock_->Now()).first->second;
@@ -418,13 +422,20 @@ absl::Status Balancer::EvacuateUnable() {
     if (!slices.ok()) return slices.status();
     LOG(WARNING) << "incarnation " << incarnation << " does not reach the ledger: its units go to the others";
     std::erase(receivers_, incarnation);
-    evacuated_.insert(incarnation);
     welcomed_.erase(incarnation);
-    std::vector<QuotaMove> moves;
+    std::vector<std::string> held;
     for (const auto& [sku_id, slice] : *slices) {
-      if (slice.remaining > 0) moves.push_back({sku_id, {QuotaDelta{incarnation, -slice.remaining}}, std::nullopt});
+      if (slice.remaining > 0) held.push_back(sku_id);
     }
-    status.Update(Move(moves));
+    const absl::Status moved = MoveUnitsOf(held, [&](const SkuQuota& now) -> std::vector<QuotaDelta> {
+      if (now.sku.quota_frozen) return {};
+      for (const storage::Slice& slice : now.quota.slices) {
+        if (slice.holder == incarnation && slice.remaining > 0) return {QuotaDelta{incarnation, -slice.remaining}};
+      }
+      return {};
+    });
+    if (moved.ok()) evacuated_.insert(incarnation);
+    status.Update(moved);
   }
   return status;
 }
@@ -438,6 +449,7 @@ absl::Status Balancer::MeetDemand() {
     if (due.empty()) return status;
     left -= due.size();
     status.Update(MeetDemandFor(due));
+    if (!status.ok()) return status;
   }
   if (board_.HasDue()) Wake([](News&) {});
   return status;
@@ -563,7 +575,11 @@ absl::Status Balancer::Move(const std::vector<QuotaMove>& moves) {
   absl::Status status;
   for (size_t begin = 0; begin < moves.size(); begin += kMaxQuotaBatch) {
     const auto moved = mover_.MoveBatch(absl::MakeConstSpan(moves).subspan(begin, kMaxQuotaBatch), kActor);
-    if (!moved.ok()) return moved.status();
+    if (!moved.ok()) {
+      // Perhaps it was made, and then it must be announced.
+      if (storage::IsUnknownCommit(moved.status())) last_repair_ = absl::InfinitePast();
+      return moved.status();
+    }
     for (const auto& sku : moved->skus) {
       if (!sku.ok() && !absl::IsAborted(sku.status()) && !absl::IsNotFound(sku.status())) status.Update(sku.status());
     }

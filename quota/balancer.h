@@ -152,11 +152,11 @@ class Balancer : public CoordinationObserver, public SessionSource {
   // Whom earlier leaders have welcomed is found out a few nodes at a time; so far, up to this one.
   std::optional<storage::IncarnationId> taking_over_after_;
 
-  std::vector<storage::IncarnationId> receivers_;     // live, neither draining nor unable; ascending
-  std::set<storage::IncarnationId> live_;             // by the ledger
-  std::set<storage::IncarnationId> registered_;       // in ZooKeeper, as last read
-  std::set<storage::IncarnationId> seen_registered_;  // at some time since we lead
-  std::set<storage::IncarnationId> new_nodes_;        // have not been told yet what they hold
+  std::vector<storage::IncarnationId> receivers_;      // live, neither draining nor unable; ascending
+  std::map<storage::IncarnationId, absl::Time> live_;  // by the ledger, since when
+  std::set<storage::IncarnationId> registered_;        // in ZooKeeper, as last read
+  std::set<storage::IncarnationId> seen_registered_;   // at some time since we lead
+  std::set<storage::IncarnationId> new_nodes_;         // have not been told yet what they hold
   std::map<storage::IncarnationId, absl::Time> first_seen_unregistered_;
   absl::Time nobody_dead_before_ = absl::InfinitePast();
   std::map<storage::IncarnationId, absl::Time> unable_since_;

@@ -280,7 +280,7 @@ void Seller::Commit(Grant grant, SaleRequest request) {
           }
           done(refused);
         }
-        if (gave_back) ServeWaiting(grant.slice->sku_id());
+        if (gave_back && grant.slice->counter().free() > 0) ServeWaiting(grant.slice->sku_id());
       });
 }
 

@@ -76,11 +76,12 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         ledger_(&call_pool_),
         stock_ledger_(&call_pool_),
         connector_(ToZookeeperOptions(options.backends)),
-        pipeline_(&commit_ledger_, storage::Clock::Real(), ToPipelineOptions(options)),
+        pipeline_(std::make_unique<storage::CommitPipeline>(&commit_ledger_, storage::Clock::Real(),
+                                                            ToPipelineOptions(options))),
         executor_(std::make_unique<storage::BoundedExecutor>(options.blocking_threads, options.blocking_queue)),
         admin_executor_(std::make_unique<storage::BoundedExecutor>(kAdminThreads, kAdminQueue)),
         directory_(&stock_ledger_, executor_.get(), storage::Clock::Real()),
-        seller_(&slices_, &directory_, &pipeline_, &ledger_, executor_.get(), storage::Clock::Real(),
+        seller_(&slices_, &directory_, pipeline_.get(), &ledger_, executor_.get(), storage::Clock::Real(),
                 ToSellerOptions(options)),
         overdue_task_(std::make_unique<PeriodicTask>(kWaitGranularity, [this] { seller_.AnswerOverdue(); })),
         announcer_(this),
@@ -103,7 +104,16 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
                        admin_executor_.get()) {}
 
   ~Parts() override {
+    NoteStopping();
     if (grpc_.server != nullptr) EndCalls(absl::ZeroDuration());
+    std::unique_ptr<quota::NodeAgent> agent;
+    {
+      absl::MutexLock lock(&agent_mutex_);
+      agent = std::move(agent_);
+    }
+    agent.reset();
+    // Its lanes give answers through the seller: they end while that is there.
+    pipeline_.reset();
   }
 
   absl::Status Start(const ServerOptions& options) {
@@ -132,28 +142,30 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
 
   void Drain(absl::Duration timeout) {
     const absl::Time deadline = absl::Now() + timeout;
+    NoteStopping();
     grpc_.SetServing(false);
     seller_.SetAccepting(false);
     reservation_service_.StopStreams();
-    if (!pipeline_.Drain(timeout)) LOG(WARNING) << "some claims are not decided after " << timeout;
-    EndCalls(std::max(absl::ZeroDuration(), deadline - absl::Now()));
-    quota::NodeAgent* agent = Agent();
-    const absl::Status released = agent->Release();
+    if (!pipeline_->Drain(timeout)) LOG(WARNING) << "some claims are not decided after " << timeout;
+    // The units first: others can sell them while a slow call still ends.
+    const absl::Status released = Agent()->Release();
     if (!released.ok()) LOG(WARNING) << "units not returned, left to the balancer: " << released;
+    EndCalls(std::max(absl::ZeroDuration(), deadline - absl::Now()));
   }
 
   int port() const { return grpc_.port; }
 
   // NodeHost.
   void SetDraining(bool draining) override {
-    seller_.SetAccepting(!draining);
     absl::MutexLock lock(&agent_mutex_);
+    if (stopping_) return;
+    seller_.SetAccepting(!draining);
     draining_ = draining;
     if (serving_) grpc_.SetServing(!draining);
   }
-  bool Idle() override { return pipeline_.Stats().unanswered == 0; }
+  bool Idle() override { return pipeline_->Stats().unanswered == 0; }
   void ExitAfterDrain() override { exit_requested_(); }
-  bool LedgerAnswers() override { return pipeline_.Stats().ledger_answers; }
+  bool LedgerAnswers() override { return pipeline_->Stats().ledger_answers; }
 
   // SessionSource: for admin calls, which may come before the agent is there.
   std::shared_ptr<quota::Coordination> Session() override {
@@ -162,6 +174,12 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   }
 
  private:
+  // From now on an operator's wish to drain or undrain comes too late.
+  void NoteStopping() {
+    absl::MutexLock lock(&agent_mutex_);
+    stopping_ = true;
+  }
+
   // Lets running calls go on for `timeout`, then cancels them. Afterwards no task uses the handlers.
   void EndCalls(absl::Duration timeout) {
     grpc_.server->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
@@ -186,7 +204,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   storage::PostgresStockLedger stock_ledger_;
   quota::ZookeeperConnector connector_;
   quota::SliceTable slices_;
-  storage::CommitPipeline pipeline_;
+  std::unique_ptr<storage::CommitPipeline> pipeline_;
   std::unique_ptr<storage::BoundedExecutor> executor_;
   std::unique_ptr<storage::BoundedExecutor> admin_executor_;
   quota::SkuDirectory directory_;
@@ -211,6 +229,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   std::unique_ptr<quota::NodeAgent> agent_ ABSL_GUARDED_BY(agent_mutex_);
   bool serving_ ABSL_GUARDED_BY(agent_mutex_) = false;
   bool draining_ ABSL_GUARDED_BY(agent_mutex_) = false;
+  bool stopping_ ABSL_GUARDED_BY(agent_mutex_) = false;
   GrpcServer grpc_;
 };
 

@@ -39,7 +39,8 @@ absl::StatusOr<pqxx::result> CallOnce(ConnectionPool& pool, const char* function
   } catch (const std::exception& error) {
     absl::Status status = TranslatePostgresError(error, /*sent=*/true);
     // A server that says what it refused is there, and so is the connection.
-    const bool refused = dynamic_cast<const pqxx::sql_error*>(&error) != nullptr || IsRetryTransaction(status);
+    const auto* const said = dynamic_cast<const pqxx::sql_error*>(&error);
+    const bool refused = said != nullptr ? said->sqlstate() != "0A000" : IsRetryTransaction(status);
     if (!refused || status.code() == absl::StatusCode::kUnavailable) lease->MarkBroken();
     return status;
   }

@@ -27,6 +27,8 @@ absl::Status FromSqlState(const std::string& state, const std::string& message) 
     return absl::FailedPreconditionError(
         absl::StrCat(message, "; the database has not been migrated: run tranche-migrate"));
   }
+  // A migration changed what a prepared statement answers: nothing happened, and a fresh connection prepares it anew.
+  if (state == "0A000") return RetryTransactionError(message);
   if (state == "42501") return absl::PermissionDeniedError(message);
   // 53 insufficient resources (disk full, too many connections), 57 operator intervention (shutdown, statement
   // timeout), 58 system error: rolled back, and may work later.

@@ -93,7 +93,7 @@ TEST_F(BalancerFaultTest, AnIncarnationThatNeverRegisteredIsReclaimedOnlyAfterIt
           .ok());
   clock_.AdvanceBy(options_.refresh_interval);
   ASSERT_TRUE(balancer_.RunOnce().ok());
-  clock_.AdvanceBy(options_.unregistered_grace - absl::Seconds(1));
+  clock_.AdvanceBy(options_.unregistered_grace - options_.refresh_interval - absl::Seconds(1));
   ASSERT_TRUE(balancer_.RunOnce().ok());
   EXPECT_TRUE(IsLive(starting));
   EXPECT_EQ((Units{Left(a.id), Left(starting)}), (Units{6, 4}));
@@ -101,6 +101,22 @@ TEST_F(BalancerFaultTest, AnIncarnationThatNeverRegisteredIsReclaimedOnlyAfterIt
   ASSERT_TRUE(balancer_.RunOnce().ok());
   EXPECT_FALSE(IsLive(starting));
   EXPECT_EQ((Units{Left(a.id), Left(starting), Left(kPool)}), (Units{10, 0, 0}));
+}
+
+// One host held both: who leads next has never seen that node.
+TEST_F(BalancerFaultTest, WhoDiedWithTheLeaderIsReclaimedByTheNextAtOnce) {
+  CreateSku(10);
+  const Node a = AddNode(), b = AddNode();
+  ASSERT_TRUE(balancer_.RunOnce().ok());
+  clock_.AdvanceBy(options_.unregistered_grace);
+  zookeeper_.ExpireSession(a.session->SessionId());
+  zookeeper_.ExpireSession(balancer_.Session()->SessionId());
+  Balancer next(&connector_, &ledger_, &clock_, options_);
+  ASSERT_TRUE(next.Connect().ok());
+  ASSERT_TRUE(next.RunOnce().ok());
+  EXPECT_FALSE(IsLive(a.id));
+  EXPECT_TRUE(IsLive(b.id));
+  EXPECT_EQ(Left(b.id), 10);
 }
 
 // An operator's call changes the ledger and dies before it has told the node.

@@ -1,5 +1,10 @@
 -- What the quota plane needs: freeze, drain, the audit of both, and a list of waiting pools that costs what it returns.
 
+-- Running servers lock incarnations before SKUs; so do we, at once, rather than close a cycle with them half-way. Sales
+-- pause for as long as this takes: the time to write one row per SKU. Who cannot have the locks soon fails and is run again.
+SET LOCAL lock_timeout = '10s';
+LOCK TABLE tranche.incarnation, tranche.sku IN ACCESS EXCLUSIVE MODE;
+
 ALTER TABLE tranche.sku
   -- Split over the live nodes before anybody asks; otherwise its units wait in the pool until a node makes demand.
   ADD COLUMN presplit     boolean NOT NULL DEFAULT true,
