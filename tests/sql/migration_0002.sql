@@ -10,7 +10,10 @@ INSERT INTO tranche.stock_slot (sku_id, slot_no, holder, allotted, remaining, ve
 VALUES ('full', 0, NULL, 5, 5, 1), ('split', 0, NULL, 0, 0, 2), ('split', 1, 1, 5, 5, 2), ('none', 0, NULL, 0, 0, 1);
 INSERT INTO tranche.incarnation (node_name, address) VALUES ('n', 'host:1');
 INSERT INTO tranche.audit_log (actor, action, sku_id, before, after) VALUES ('alice', 'add_stock', 'full', '{}', '{}');
+-- In one transaction, as the migrator does it.
+BEGIN;
 \ir ../../storage/sql/migrations/0002_quota_plane.sql
+COMMIT;
 SELECT results_eq($$ SELECT sku_id COLLATE "default", presplit, quota_frozen, pool_waiting FROM tranche.sku ORDER BY 1 $$,
                   $$ VALUES ('full', true, false, true), ('none', true, false, false), ('split', true, false, false) $$);
 SELECT results_eq($$ SELECT draining FROM tranche.incarnation $$, $$ VALUES (false) $$);
