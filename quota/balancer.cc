@@ -28,6 +28,8 @@ constexpr char kActor[] = "balancer";
 constexpr size_t kSkusPerRound = 256;
 constexpr size_t kSlicesReadPerRound = 16384;
 constexpr size_t kSlicesChangedPerRound = 2048;
+// Demand changes few of a SKU's slices.
+constexpr size_t kLeastDemandBatch = 16;
 // The page of SKUs that is looked through for newcomers.
 constexpr int kWelcomePage = 256;
 // Nodes that are told, or asked about, what they hold.
@@ -279,6 +281,7 @@ absl::Status Balancer::Lead(Coordination& session) {
     if (pending_.everything) refreshed_at_ = clock_->Now();
     pending_ = News::Nothing();
   }
+  slices_changed_ = 0;
   // Each step stands alone: a failing one is tried again in the next round and does not hold up the others.
   AnnounceToNewNodes();
   absl::Status status = TakeOver();
@@ -372,7 +375,6 @@ absl::Status Balancer::RestoreTree(Coordination& session) {
 absl::Status Balancer::ReclaimDead(Coordination& session) {
   if (clock_->Now() < nobody_dead_before_) return absl::OkStatus();
   absl::Status status;
-  size_t slices = 0;
   const std::map<IncarnationId, absl::Time> live = live_;
   for (const auto& [incarnation, started_at] : live) {
     if (registered_.contains(incarnation)) continue;
@@ -382,13 +384,13 @@ absl::Status Balancer::ReclaimDead(Coordination& session) {
                       clock_->Now() - started_at >= options_.unregistered_grace;
     if (!gone || storage::Mutated(storage::Mutation::kBalancerDoesNotReclaim)) continue;
     // When many die at once, those who run dry need not wait for all of them.
-    if (slices >= kSlicesChangedPerRound) {
+    if (slices_changed_ >= kSlicesChangedPerRound) {
       Wake([](News&) {});
       break;
     }
     const absl::StatusOr<size_t> reclaimed = Reclaim(session, incarnation);
     status.Update(reclaimed.status());
-    if (reclaimed.ok()) slices += *reclaimed;
+    if (reclaimed.ok()) slices_changed_ += *reclaimed;
   }
   // What is over need not be remembered.
   std::erase_if(first_seen_unregistered_, [&](const auto& entry) { return !live_.contains(entry.first); });
@@ -443,14 +445,15 @@ absl::Status Balancer::EvacuateUnable() {
 absl::Status Balancer::MeetDemand() {
   if (receivers_.empty() || storage::Mutated(storage::Mutation::kBalancerIgnoresDemand)) return absl::OkStatus();
   absl::Status status;
+  const size_t batch = std::clamp<size_t>(SkusPerRound(kSlicesChangedPerRound), kLeastDemandBatch, kMaxQuotaBatch);
   size_t left = SkusPerRound(kSlicesReadPerRound);
-  while (left > 0) {
-    const std::vector<std::string> due = board_.TakeDue(clock_->Now(), std::min<size_t>(left, kMaxQuotaBatch));
+  do {
+    const std::vector<std::string> due = board_.TakeDue(clock_->Now(), std::min(left, batch));
     if (due.empty()) return status;
     left -= due.size();
     status.Update(MeetDemandFor(due));
     if (!status.ok()) return status;
-  }
+  } while (left > 0 && slices_changed_ < kSlicesChangedPerRound);
   if (board_.HasDue()) Wake([](News&) {});
   return status;
 }
@@ -574,6 +577,9 @@ absl::Status Balancer::MoveUnitsOf(absl::Span<const std::string> sku_ids, PlanMo
 absl::Status Balancer::Move(const std::vector<QuotaMove>& moves) {
   absl::Status status;
   for (size_t begin = 0; begin < moves.size(); begin += kMaxQuotaBatch) {
+    for (const QuotaMove& move : absl::MakeConstSpan(moves).subspan(begin, kMaxQuotaBatch)) {
+      slices_changed_ += move.deltas.size();
+    }
     const auto moved = mover_.MoveBatch(absl::MakeConstSpan(moves).subspan(begin, kMaxQuotaBatch), kActor);
     if (!moved.ok()) {
       // Perhaps it was made, and then it must be announced.

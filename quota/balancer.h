@@ -162,6 +162,7 @@ class Balancer : public CoordinationObserver, public SessionSource {
   std::map<storage::IncarnationId, absl::Time> unable_since_;
   std::set<storage::IncarnationId> evacuated_;
 
+  size_t slices_changed_ = 0;  // in this round
   DemandBoard board_;
   std::string pool_cursor_;
   std::set<storage::IncarnationId> welcomed_;  // have had their share

@@ -89,6 +89,16 @@ def quota(options):
         return json.loads(report.read_text())
 
 
+def quota_plane(options):
+    folder = cluster.make_scratch_folder("benchmark")
+    try:
+        report = folder / "quota_plane.json"
+        run("quota_plane", "--rounds", 200, "--summary", report)
+        return json.loads(report.read_text())
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def memory(options):
     with running_cluster(nodes=1) as (endpoints, state, folder):
         pid = state["nodes"][0]["pid"]
@@ -107,7 +117,14 @@ def counter(options):
     return None
 
 
-FIGURES = {"sold-out": sold_out, "durable": durable, "quota": quota, "memory": memory, "counter": counter}
+FIGURES = {
+    "sold-out": sold_out,
+    "durable": durable,
+    "quota": quota,
+    "quota-plane": quota_plane,
+    "memory": memory,
+    "counter": counter,
+}
 
 
 def parse(arguments):

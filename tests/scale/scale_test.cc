@@ -14,15 +14,15 @@ namespace {
 constexpr int64_t kMaxReplyBytes = 1024 * 1024;
 // Of the balancer's own promises: slices per round and kind of work, with what a first look at everything adds.
 constexpr int64_t kMostCalls = 200;
-constexpr int64_t kMostSlots = 8192;
-constexpr int64_t kMostWrites = 8192;
+constexpr int64_t kMostSlots = 4096;
+constexpr int64_t kMostWrites = 4096;
 
 class ScaleTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     FLAGS_minloglevel = google::GLOG_WARNING;
     const ScaleOptions options{
-        .nodes = 100, .skus = 5000, .active = 200, .presplit = 50, .units_per_node = 100, .askers = 20, .seed = 1};
+        .nodes = 100, .skus = 5000, .active = 200, .presplit = 100, .units_per_node = 100, .askers = 20, .seed = 1};
     result_ = new ScaleResult(RunScenarios(options, [](const Phase&) {}));
   }
   static void TearDownTestSuite() { delete result_; }
