@@ -207,7 +207,8 @@ void Seller::ServeWaiting(const std::string& sku_id) {
     if (grants[i].has_value()) {
       Commit(*std::move(grants[i]), std::move(request));
     } else {
-      Refuse(std::move(request), RefuseByTerms(*terms, request.claim.quantity, now).value_or(OutOfUnits(*terms)));
+      const Refused refused = RefuseByTerms(*terms, request.claim.quantity, now).value_or(OutOfUnits(*terms));
+      Refuse(std::move(request), refused);
     }
   }
   if (still_wanted > 0 && slice->MarkWanted(still_wanted)) slices_->NoteExhausted();
