@@ -193,12 +193,14 @@ void FakeZookeeper::CatchUp(int64_t session_id) {
   const std::unique_ptr<Tree> before = std::move(session.isolated_tree);
   if (before == nullptr) return;
   const auto changed = [&](const std::string& path, int64_t Node::*stamp) {
+    mutex_.AssertHeld();
     const auto was = before->find(path);
     const auto is = nodes_.find(path);
     if (was == before->end() || is == nodes_.end()) return (was == before->end()) != (is == nodes_.end());
     return was->second.*stamp != is->second.*stamp;
   };
   const auto fire = [&](std::set<std::string>& watches, int64_t Node::*stamp) {
+    mutex_.AssertHeld();
     std::vector<std::string> fired;
     for (const std::string& path : watches) {
       if (changed(path, stamp)) fired.push_back(path);
@@ -459,6 +461,7 @@ void FakeZookeeper::FireWatches(const std::string& path, std::set<std::string> S
   const auto watchers = watchers_.find(path);
   if (watchers == watchers_.end()) return;
   std::erase_if(watchers->second, [&](int64_t id) {
+    mutex_.AssertHeld();
     const auto found = sessions_.find(id);
     if (found == sessions_.end()) return true;
     SessionState& session = found->second;
