@@ -59,7 +59,8 @@ class SellerWaitingTest : public ::testing::Test {
   void Announce() {
     const std::shared_ptr<Slice> slice = slices_.FindOrAdd("tv");
     slice->SetTerms(TermsOf(*ledger_.GetSku("tv")));
-    for (const auto& [sku_id, held] : *ledger_.ListSlices(incarnation_)) {
+    const auto slices = *ledger_.ListSlices(incarnation_);
+    for (const auto& [sku_id, held] : slices) {
       slice->counter().Apply(held.allotted, held.version);
       slice->ClearWantedIfMet();
     }

@@ -30,7 +30,8 @@ class NodeHandlerTest : public AdminHandlersTest {
     return told;
   }
   bool DrainingByLedger(storage::IncarnationId incarnation) {
-    for (const auto& live : *ledger_.ListLiveIncarnations()) {
+    const auto incarnations = *ledger_.ListLiveIncarnations();
+    for (const auto& live : incarnations) {
       if (live.id == incarnation) return live.draining;
     }
     return false;
