@@ -165,6 +165,8 @@ void Seller::SellWithoutSlice(SaleRequest request) {
 // The slice is dry. If units exist elsewhere, that is demand, and they may be on their way.
 void Seller::WaitForUnits(Slice& slice, const SkuTerms& terms, SaleRequest request) {
   if (terms.sold_out) return Refuse(std::move(request), OutOfUnits(terms));
+  // It may have come to drain while the SKU was looked up.
+  if (!accepting_.load(std::memory_order_relaxed)) return request.done(Refused{.refusal = Refusal::kDraining});
   slice.CountDenied(request.claim.quantity);
   if (slice.MarkWanted(request.claim.quantity)) slices_->NoteExhausted();
   const absl::Time now = clock_->Now();
@@ -208,7 +210,8 @@ void Seller::ServeWaiting(const std::string& sku_id) {
       Commit(*std::move(grants[i]), std::move(request));
     } else {
       const Refused refused = RefuseByTerms(*terms, request.claim.quantity, now).value_or(OutOfUnits(*terms));
-      Refuse(std::move(request), refused);
+      const bool accepting = accepting_.load(std::memory_order_relaxed);
+      Refuse(std::move(request), accepting ? refused : Refused{.refusal = Refusal::kDraining});
     }
   }
   if (still_wanted > 0 && slice->MarkWanted(still_wanted)) slices_->NoteExhausted();

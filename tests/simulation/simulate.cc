@@ -114,7 +114,9 @@ int RunMany(const Arguments& arguments) {
 int Main(int argc, char** argv) {
   Arguments arguments;
   CLI::App app{"Runs the quota plane in simulated time under seeded faults, and checks every step."};
-  app.add_option("--seeds", arguments.seeds, "how many seeds")->capture_default_str();
+  app.add_option("--seeds", arguments.seeds, "how many seeds")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1'000'000'000}))
+      ->capture_default_str();
   app.add_option("--first", arguments.first, "the first of them")->capture_default_str();
   app.add_option("--jobs", arguments.jobs, "processes")->check(CLI::Range(1, 256))->capture_default_str();
   app.add_option("--seed", arguments.seed, "this one only");
