@@ -25,6 +25,7 @@ enum class Refusal {
   kCommitUnknown,
   kDraining,
   kDeadlinePassed,
+  kSkuMoving,
   kInternal,
 };
 

@@ -67,6 +67,8 @@ Refusal RefusalOf(CommitOutcome outcome) {
       return Refusal::kNotOpen;
     case CommitOutcome::kClosed:
       return Refusal::kClosed;
+    case CommitOutcome::kMoving:
+      return Refusal::kSkuMoving;
     case CommitOutcome::kCreated:
     case CommitOutcome::kReplayed:
     case CommitOutcome::kBusy:

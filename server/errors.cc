@@ -103,6 +103,8 @@ absl::Status FixedRefusal(Refusal refusal) {
                        "The ledger's answer was lost; repeat with the same reservation id to learn the outcome.");
     case Refusal::kDraining:
       return MakeError(v1::ERROR_REASON_DRAINING, "This node is draining; try another one.");
+    case Refusal::kSkuMoving:
+      return MakeError(v1::ERROR_REASON_SKU_MOVING, "This SKU is being moved to another shard; try again in a moment.");
     case Refusal::kDeadlinePassed:
       return MakeError(v1::ERROR_REASON_DEADLINE_PASSED,
                        "The deadline passed before the claim was sent to the ledger; nothing was reserved.");

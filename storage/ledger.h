@@ -1,8 +1,10 @@
 // The ledger: the only authority on stock, quota and reservations.
 //
-// Two interfaces, by who needs them: `ReservationLedger` is what a front node's commit pipeline calls, `StockLedger` is
-// what the balancer and the admin calls use. `postgres/` holds the real implementation, `fake_ledger.h` the one in
-// memory; tests/contract runs one suite on both.
+// Several interfaces, by who needs them: `ReservationLedger` is what a front node's commit pipeline calls,
+// `StockLedger` is what the balancer and the admin calls use; `LifecycleLedger` (storage/lifecycle_ledger.h) ends and
+// lists reservations, `OutboxLedger` (storage/outbox_ledger.h) hands out the messages about them, `UpkeepLedger`
+// (storage/upkeep_ledger.h) expires and retires them. `postgres/` holds the real implementation, `fake_ledger.h` the
+// one in memory; tests/contract runs one suite on both.
 //
 // Threads: every method may be called from any thread, blocks for at most the implementation's statement timeout, and
 // has either happened completely or not at all when it returns. The one exception is a status of kUnknownCommit
@@ -48,6 +50,12 @@ struct Reservation {
   std::string currency;
   absl::Time created_at;
   absl::Time expires_at;
+  std::optional<absl::Time> finished_at = {};  // when it left kPending
+  std::string payment_reference = {};          // of a confirmed one
+  std::string cancel_reason = {};              // of a cancelled one
+  int32_t extensions = 0;
+  int32_t revision = 1;                    // grows with every change
+  std::optional<Uuid> rebooked_from = {};  // the lapsed reservation whose late payment paid for this one
 };
 
 // What a buyer asks for. Values are within the limits that server/handlers checks; the ledger checks what it decides
@@ -71,6 +79,7 @@ enum class CommitOutcome {
   kQuantityAboveLimit,
   kNotOpen,
   kClosed,
+  kMoving,  // the SKU is on its way to another shard, or gone there: nothing was decided
 };
 
 struct CommitResult {
@@ -116,6 +125,9 @@ struct Sku {
   int64_t stock = 0;
   int32_t per_user_limit = 1;
   absl::Duration hold = absl::Minutes(15);
+  int32_t max_extensions = 3;
+  // From a hold's creation to its end, extensions included. Zero: `hold` for the hold and for each extension.
+  absl::Duration max_hold = {};
   absl::Time opens_at = absl::InfinitePast();
   absl::Time closes_at = absl::InfiniteFuture();
   bool closed = false;

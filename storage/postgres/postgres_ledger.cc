@@ -26,6 +26,7 @@ CommitOutcome ParseOutcome(absl::string_view text) {
       {"QUANTITY_ABOVE_LIMIT", CommitOutcome::kQuantityAboveLimit},
       {"NOT_OPEN", CommitOutcome::kNotOpen},
       {"CLOSED", CommitOutcome::kClosed},
+      {"MOVING", CommitOutcome::kMoving},
   };
   const auto found = outcomes->find(text);
   CHECK(found != outcomes->end()) << "commit_reservations answered with outcome " << text;
