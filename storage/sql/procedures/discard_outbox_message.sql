@@ -11,11 +11,11 @@ BEGIN
   WHERE o.reservation_id = p_id AND o.revision = p_revision AND o.sink = p_sink
   RETURNING * INTO v_before;
   IF NOT FOUND THEN
-    RETURN 0;
+    RETURN 0::bigint;
   END IF;
   INSERT INTO audit_log (actor, action, sku_id, before, after)
   VALUES (p_actor, 'discard_outbox_message', v_before.sku_id, to_jsonb(v_before) - 'sku_id', '{}');
   PERFORM wake_outbox(ARRAY[p_id], ARRAY[p_sink]);
-  RETURN 1;
+  RETURN 1::bigint;
 END
 $$;

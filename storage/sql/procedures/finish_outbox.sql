@@ -28,9 +28,9 @@ BEGIN
   )
   SELECT array_agg(d.reservation_id), array_agg(d.sink) INTO v_ids, v_sinks FROM done d;
   IF v_ids IS NULL THEN
-    RETURN 0;
+    RETURN 0::bigint;
   END IF;
   PERFORM wake_outbox(v_ids, v_sinks);
-  RETURN cardinality(v_ids);
+  RETURN cardinality(v_ids)::bigint;
 END
 $$;

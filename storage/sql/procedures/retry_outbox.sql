@@ -23,7 +23,7 @@ BEGIN
            jsonb_build_object('sink', p.sink, 'dead', 0)
     FROM per_sink p ORDER BY p.sink
   )
-  SELECT coalesce(sum(p.messages), 0) INTO v_retried FROM per_sink p;
+  SELECT coalesce(sum(p.messages), 0)::bigint INTO v_retried FROM per_sink p;
   RETURN v_retried;
 END
 $$;

@@ -12,7 +12,7 @@ BEGIN
   SELECT * INTO v_before FROM outbox o
   WHERE o.reservation_id = p_id AND o.revision = p_revision AND o.sink = p_sink FOR UPDATE;
   IF NOT FOUND THEN
-    RETURN 0;
+    RETURN 0::bigint;
   END IF;
   UPDATE outbox o
   SET state = 'PENDING', attempts = CASE WHEN o.state = 'DEAD' THEN 0 ELSE o.attempts END,
@@ -23,6 +23,6 @@ BEGIN
   SELECT p_actor, 'retry_outbox_message', v_before.sku_id, to_jsonb(v_before) - 'payload' - 'sku_id',
          jsonb_build_object('state', v_after.state, 'attempts', v_after.attempts,
                             'next_attempt_at', v_after.next_attempt_at);
-  RETURN 1;
+  RETURN 1::bigint;
 END
 $$;
