@@ -89,7 +89,7 @@ SELECT conserved();
 
 -- Lapsed and confirmed ones share a batch; both halves count against its size.
 UPDATE tranche.sku SET closes_at = now() WHERE sku_id = 'b';
-SELECT ended(5, 'EXPIRED');
+SELECT ended(5, 'CANCELLED');
 UPDATE tranche.stock_slot SET allotted = allotted - 1, remaining = remaining - 1 WHERE sku_id = 'tv' AND slot_no = 0;
 SELECT is(retire(3), 3::bigint);
 SELECT is(here(), '21 22 37');
