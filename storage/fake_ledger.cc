@@ -134,6 +134,7 @@ CommitResult FakeLedger::Insert(IncarnationId incarnation, const ReservationClai
 FakeLedger::StoredReservation& FakeLedger::AddRow(IncarnationId incarnation, const ReservationClaim& claim) {
   SkuState& state = skus_.at(claim.sku_id);
   const Sku& sku = state.sku;
+  if (Mutated(Mutation::kNoReplay) && reservations_.contains(claim.reservation_id)) RemoveRow(claim.reservation_id);
   int32_t ordinal = 1;
   for (auto it = live_.lower_bound({claim.sku_id, claim.user_id, ordinal});
        it != live_.end() && it->first == std::tie(claim.sku_id, claim.user_id, ordinal); ++it) {

@@ -232,6 +232,7 @@ TEST_F(BalancerTest, ReturnedUnitsOfASoldOutSkuMakeItSellableAgain) {
   EXPECT_EQ(AnnouncedSku().version(), QuotaVersion());
   EXPECT_TRUE(ledger_.ListReturnedSkus(10)->empty());
   EXPECT_EQ(Left(kPool), 1) << "until somebody asks";
+  clock_.AdvanceBy(options_.demand_retry);
   ReportDemand(a, 1, 0, 0, Held(a.id).version);
   Rounds();
   EXPECT_EQ(Left(a.id), 1);
