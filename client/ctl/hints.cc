@@ -35,6 +35,7 @@ std::string NextStepFor(const absl::Status& status) {
     case Reason::kReservationNotFound:
       return "it was never committed, or the id is mistyped";
     case Reason::kReservationState:
+      if (ErrorMetadata(status, "refund_requested").has_value()) return "the message that asks for it is in the outbox";
       return "`tranchectl reservation get` shows it; only a PENDING one can be changed";
     case Reason::kPaymentMismatch:
       return "`tranchectl reservation get` shows what it costs";
