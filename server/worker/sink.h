@@ -21,8 +21,8 @@ enum class DeliveryOutcome {
 
 struct Delivery {
   DeliveryOutcome outcome = DeliveryOutcome::kNotTried;
-  std::string error;           // printable; empty for kDelivered and kNotTried
-  absl::Duration retry_after;  // what the sink asked for; zero when it did not
+  std::string error;                // printable; empty for kDelivered and kNotTried
+  absl::Duration retry_after = {};  // what the sink asked for; zero when it did not
 };
 
 // Thread-safe.

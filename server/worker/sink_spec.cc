@@ -2,21 +2,14 @@
 
 #include <algorithm>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "server/address.h"
+#include "server/sink_name.h"
 
 namespace tranche::server {
 namespace {
-
-// As the ledger has it.
-bool IsSinkName(absl::string_view name) {
-  const auto allowed = [](char c) { return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '_' || c == '-'; };
-  return !name.empty() && name.size() <= 32 && std::all_of(name.begin(), name.end(), allowed) && name.front() != '_' &&
-         name.front() != '-';
-}
 
 absl::StatusOr<SinkSpec> ParseSink(absl::string_view text) {
   const size_t equals = text.find('=');
