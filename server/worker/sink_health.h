@@ -23,7 +23,7 @@ class SinkHealth {
  public:
   struct Permit {
     int messages = 0;  // 0: none now, ask again after `wait`
-    absl::Duration wait;
+    absl::Duration wait = {};
     bool probe = false;
   };
   struct Outcomes {

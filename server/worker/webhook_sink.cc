@@ -29,7 +29,8 @@ bool Hopeless(const std::vector<Delivery>& deliveries, int connections) {
 
 Delivery ToDelivery(const HttpRequest::Answer& answer) {
   if (answer.status == 0) return {DeliveryOutcome::kSinkFailed, Printable(answer.error, kMaxErrorBytes)};
-  Delivery delivery{OutcomeOfHttpStatus(answer.status)};
+  Delivery delivery;
+  delivery.outcome = OutcomeOfHttpStatus(answer.status);
   if (delivery.outcome == DeliveryOutcome::kDelivered) return delivery;
   delivery.error =
       absl::StrCat("HTTP ", answer.status, answer.error.empty() ? "" : ": ", Printable(answer.error, kMaxErrorBytes));
