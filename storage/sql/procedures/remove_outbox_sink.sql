@@ -12,7 +12,7 @@ SET lock_timeout = '2s'
 SET enable_seqscan = off
 AS $$
 DECLARE
-  v_discarded bigint := 0;
+  v_discarded bigint := 0::bigint;
   v_rows      bigint;
 BEGIN
   PERFORM FROM outbox_sink WHERE name = p_name;
