@@ -156,8 +156,9 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   ChangeResult Cancel(const Cancellation& cancellation, std::map<std::string, int64_t>* returned)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult Extend(const Extension& extension) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  ChangeResult ReplayLate(const StoredReservation& stored, const LatePayment& decided) const
+  ChangeResult ReplayLate(const Reservation& asked, const LatePayment& decided) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool WasRebooked(const Uuid& reservation_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Books the same again, already paid. Nothing: there is no unit, or the buyer may not have it.
   std::optional<Reservation> Rebook(const Confirmation& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   StoredReservation* FindStored(const Uuid& reservation_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

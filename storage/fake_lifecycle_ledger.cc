@@ -162,6 +162,11 @@ absl::StatusOr<std::vector<ChangeResult>> FakeLedger::ExtendReservations(absl::S
   absl::MutexLock lock(&mutex_);
   if (absl::Status entered = Enter(); !entered.ok()) return entered;
   if (absl::Status distinct = CheckDistinct(batch); !distinct.ok()) return distinct;
+  for (const Extension& extension : batch) {
+    if (extension.number < 1 || extension.by < absl::Seconds(1)) {
+      return absl::InvalidArgumentError("numbers and seconds must be at least 1");
+    }
+  }
   std::vector<ChangeResult> results;
   for (const Extension& extension : batch) results.push_back(Extend(extension));
   return results;
@@ -171,14 +176,13 @@ absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Confirmation& payment
   absl::MutexLock lock(&mutex_);
   if (absl::Status entered = Enter(); !entered.ok()) return entered;
   const auto key = std::make_pair(payment.reservation_id, payment.payment_reference);
-  const StoredReservation* asked = FindStored(payment.reservation_id);
-  if (const auto decided = late_payments_.find(key); asked != nullptr && decided != late_payments_.end()) {
-    return ReplayLate(*asked, decided->second);
-  }
   ChangeResult result = Confirm(payment);
   if (result.outcome != ChangeOutcome::kStateForbids) return result;
+  if (const auto decided = late_payments_.find(key); decided != late_payments_.end()) {
+    return ReplayLate(result.reservation, decided->second);
+  }
   const bool expired = result.reservation.state == ReservationState::kExpired;
-  if (expired) {
+  if (expired && !WasRebooked(payment.reservation_id)) {
     result.rebooked = Rebook(payment);
     if (result.rebooked.has_value()) {
       late_payments_[key] = {.rebooked_as = result.rebooked->reservation_id};
@@ -198,16 +202,25 @@ absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Confirmation& payment
   return result;
 }
 
-ChangeResult FakeLedger::ReplayLate(const StoredReservation& stored, const LatePayment& decided) const {
-  ChangeResult result{.outcome = ChangeOutcome::kStateForbids, .reservation = stored.reservation, .replayed = true};
+ChangeResult FakeLedger::ReplayLate(const Reservation& asked, const LatePayment& decided) const {
+  ChangeResult result{.outcome = ChangeOutcome::kStateForbids, .reservation = asked, .replayed = true};
   if (decided.rebooked_as.has_value()) {
     result.outcome = ChangeOutcome::kRebooked;
     const auto rebooked = reservations_.find(*decided.rebooked_as);
     if (rebooked != reservations_.end()) result.rebooked = rebooked->second.reservation;
-  } else if (stored.reservation.state == ReservationState::kExpired) {
+  } else if (asked.state == ReservationState::kExpired) {
     result.outcome = ChangeOutcome::kPaidUnfulfilled;
   }
   return result;
+}
+
+// By another payment: each hold is made good once.
+bool FakeLedger::WasRebooked(const Uuid& reservation_id) const {
+  for (auto it = late_payments_.lower_bound({reservation_id, ""});
+       it != late_payments_.end() && it->first.first == reservation_id; ++it) {
+    if (it->second.rebooked_as.has_value()) return true;
+  }
+  return false;
 }
 
 std::optional<Reservation> FakeLedger::Rebook(const Confirmation& payment) {
@@ -217,6 +230,7 @@ std::optional<Reservation> FakeLedger::Rebook(const Confirmation& payment) {
   if (Read(state).unsold < old.quantity) return {};
   TakeUnits(state, old.quantity);
   ListIfPooled(state);
+  returned_.insert(old.sku_id);  // to be announced again: a slice may have become smaller
   // Like no id that a caller makes up.
   Uuid id;
   id.bytes[0] = 0xfa;

@@ -40,14 +40,19 @@ std::string Quoted(const std::string& text) {
 
 std::string TimeText(absl::Time time) { return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", time, absl::UTCTimeZone()); }
 
-std::string Payload(const std::string& kind, const Reservation& row, absl::Time now, const FakeOutbox::Extra& extra) {
-  std::string json = absl::StrCat(
-      "{\"kind\": ", Quoted(kind), ", \"reservation_id\": ", Quoted(row.reservation_id.ToString()),
-      ", \"revision\": ", row.revision, ", \"sku_id\": ", Quoted(row.sku_id), ", \"user_id\": ", Quoted(row.user_id),
-      ", \"quantity\": ", row.quantity, ", \"amount_minor\": ", row.amount_minor,
-      ", \"currency\": ", Quoted(row.currency), ", \"state\": ", Quoted(NameOf(row.state)),
-      ", \"expires_at\": ", Quoted(TimeText(row.expires_at)), ", \"occurred_at\": ", Quoted(TimeText(now)));
-  for (const auto& [name, value] : extra) absl::StrAppend(&json, ", ", Quoted(name), ": ", Quoted(value));
+std::string Payload(const std::string& kind, const Reservation& row, absl::Time now, FakeOutbox::Extra texts) {
+  std::string json = absl::StrCat("{\"revision\": ", row.revision, ", \"quantity\": ", row.quantity,
+                                  ", \"amount_minor\": ", row.amount_minor);
+  texts.emplace_back("kind", kind);
+  texts.emplace_back("occurred_at", TimeText(now));
+  texts.emplace_back("reservation_id", row.reservation_id.ToString());
+  texts.emplace_back("sku_id", row.sku_id);
+  texts.emplace_back("user_id", row.user_id);
+  texts.emplace_back("currency", row.currency);
+  texts.emplace_back("state", NameOf(row.state));
+  const bool unpaid = row.state == ReservationState::kPending || row.state == ReservationState::kExpired;
+  if (unpaid) texts.emplace_back("expires_at", TimeText(row.expires_at));
+  for (const auto& [name, text] : texts) absl::StrAppend(&json, ", ", Quoted(name), ": ", Quoted(text));
   json.push_back('}');
   return json;
 }
@@ -86,6 +91,12 @@ void FakeOutbox::Write(const std::string& kind, const Reservation& reservation, 
     message.next_attempt_at = now;
     messages_[KeyOf(message.key)] = std::move(message);
   }
+}
+
+bool FakeOutbox::HasMessages(const Uuid& reservation_id) {
+  absl::MutexLock lock(&mutex_);
+  const auto first = messages_.lower_bound({reservation_id, 0, ""});
+  return first != messages_.end() && std::get<0>(first->first) == reservation_id;
 }
 
 absl::StatusOr<std::vector<OutboxMessage>> FakeOutbox::ClaimMessages(const std::string& sink, int limit,

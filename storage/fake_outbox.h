@@ -29,6 +29,8 @@ class FakeOutbox : public OutboxLedger {
 
   // Writes the message about the reservation's present revision, for every sink.
   void Write(const std::string& kind, const Reservation& reservation, const Extra& extra);
+  // Is there any about the reservation, dead or not?
+  bool HasMessages(const Uuid& reservation_id);
 
   absl::StatusOr<std::vector<OutboxMessage>> ClaimMessages(const std::string& sink, int limit,
                                                            absl::Duration lease) override;

@@ -29,6 +29,8 @@ absl::StatusOr<ExpiredHolds> FakeLedger::ExpireDue(int limit) {
 bool FakeLedger::MayRetire(const Reservation& reservation, absl::Duration age) const {
   const absl::Time now = DatabaseNow();
   if (!reservation.finished_at.has_value() || *reservation.finished_at >= now - age) return false;
+  // What the messages say must be there to be asked about.
+  if (outbox_ != nullptr && outbox_->HasMessages(reservation.reservation_id)) return false;
   if (reservation.state != ReservationState::kConfirmed) return true;
   const Sku& sku = skus_.at(reservation.sku_id).sku;
   return sku.closed || sku.closes_at <= now;

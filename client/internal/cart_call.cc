@@ -33,7 +33,7 @@ void CartCall::Finish(const absl::Status& status) {
   if (in_doubt && refused && ++refusals_in_doubt_ < kRefusalsToBelieve) {
     const absl::Time next = environment().scheduler->Now() + kSettlingTime;
     if (next < deadline() && !environment().closing.load(std::memory_order_relaxed)) {
-      environment().scheduler->RunAt(next, [this] { Start(); });
+      environment().scheduler->RunAt(next, [this] { GoOn(); });
       return;
     }
   }

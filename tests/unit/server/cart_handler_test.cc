@@ -13,7 +13,7 @@
 namespace tranche::server {
 namespace {
 
-std::string Id(int i) { return absl::StrCat("01890a5d-ac96-774b-bcce-b3020000000", i % 10, i / 10); }
+std::string Id(int i) { return absl::StrCat("01890a5d-ac96-774b-bcce-b302000000", i % 10, i / 10); }
 
 // A handler whose seller answers as told and remembers what it was asked.
 class CartHandlerTest : public ::testing::Test {
