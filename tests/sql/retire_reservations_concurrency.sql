@@ -19,7 +19,7 @@ SELECT is(outcome(:node, 12, 'tv', 'u9', false), 'CREATED', 'without waiting for
 SELECT lives_ok($$ SELECT tranche.add_stock('tv', 5, 'test') $$, 'nor for the SKU');
 SELECT lives_ok($$ UPDATE tranche.reservation SET state = 'CONFIRMED', finished_at = now(), payment_reference = 'r5'
                    WHERE reservation_id = uid(5) $$, 'a confirmation');
-SELECT is(ask('b', 'SELECT retire(2)::text'), '0', 'another worker: one at a time');
+SELECT is(ask('b', 'SELECT retire(4)::text'), '0', 'another worker: one at a time');
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(here(), '3 4 5 6 11 12');
 SELECT conserved();
