@@ -28,7 +28,7 @@ AS $$
 DECLARE
   v_now       timestamptz := clock_timestamp();
   v_leased    timestamptz := v_now + make_interval(secs => p_lease_ms / 1000.0);
-  v_from      timestamptz := '-infinity';
+  v_from      timestamptz := '-infinity'::timestamptz;
   v_left      integer := p_limit;
   v_wanted    integer;
   v_ids       uuid[];
