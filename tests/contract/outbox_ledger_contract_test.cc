@@ -162,9 +162,9 @@ TEST_P(OutboxLedgerContract, OperatorsRetryAndDiscardSingleMessages) {
 
 TEST_P(OutboxLedgerContract, EachSinkHasItsOwnCopies) {
   Cancel(Hold(node_, "tv", "alice"));
-  EXPECT_TRUE(outbox().AddSink("books").ok());
-  EXPECT_TRUE(outbox().AddSink("books").ok()) << "repeating it is harmless";
-  EXPECT_EQ(outbox().AddSink("No Name").code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(outbox().AddSink("books", "somebody").ok());
+  EXPECT_TRUE(outbox().AddSink("books", "somebody").ok()) << "repeating it is harmless";
+  EXPECT_EQ(outbox().AddSink("No Name", "somebody").code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(*outbox().ListSinks(), UnorderedElementsAre("books", "default"));
   const Reservation bob = Cancel(Hold(node_, "tv", "bob")).reservation;
   EXPECT_EQ(Take(100, "books").size(), 1u) << "from now on";
@@ -176,8 +176,8 @@ TEST_P(OutboxLedgerContract, EachSinkHasItsOwnCopies) {
   EXPECT_EQ((*depths)[0].pending, 1);
   EXPECT_EQ((*depths)[1].pending, 2);
   EXPECT_GT((*depths)[1].oldest_pending, absl::ZeroDuration());
-  EXPECT_TRUE(outbox().RemoveSink("books").ok());
-  EXPECT_EQ(outbox().RemoveSink("books").code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(outbox().RemoveSink("books", "somebody").ok());
+  EXPECT_EQ(outbox().RemoveSink("books", "somebody").code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(outbox().GetMessage({bob.reservation_id, 2, "books"}).status().code(), absl::StatusCode::kNotFound);
   EXPECT_TRUE(outbox().GetMessage({bob.reservation_id, 2, "default"}).ok());
 }
