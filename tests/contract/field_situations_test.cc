@@ -1,12 +1,12 @@
 // Situations in which users of systems that do this job lost units, money or patience, on the fake and on PostgreSQL.
 // docs/field-situations.md lists them all, with those that other tests show or that cannot arise.
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "storage/ledger_error.h"
-#include "tests/contract/ledger_fixture.h"
+#include "tests/contract/lifecycle_fixture.h"
 
 namespace tranche::storage {
 namespace {
@@ -15,67 +15,19 @@ using testing::Claim;
 using testing::ClaimsOf;
 using ::testing::Each;
 using ::testing::ElementsAre;
-using testing::NewId;
 
-class FieldSituations : public LedgerContractTest {
+class FieldSituations : public LifecycleContractTest {
  protected:
-  static Confirmation PaymentFor(const Uuid& id, const std::string& reference = "pay-1", int64_t amount = 1999) {
-    return {id, reference, amount, "EUR"};
-  }
-
-  ChangeResult Confirm(const Confirmation& payment) {
-    const auto results = lifecycle().ConfirmReservations(absl::MakeConstSpan(&payment, 1));
-    EXPECT_TRUE(results.ok()) << results.status();
-    return results.ok() ? results->front() : ChangeResult{};
-  }
-
-  ChangeResult PayLate(const Confirmation& payment) {
-    const auto result = lifecycle().ConfirmLate(payment);
-    EXPECT_TRUE(result.ok()) << result.status();
-    return result.value_or(ChangeResult{});
-  }
-
-  ChangeResult Cancel(const Uuid& id) {
-    const Cancellation cancellation{id, "changed my mind"};
-    const auto results = lifecycle().CancelReservations(absl::MakeConstSpan(&cancellation, 1));
-    EXPECT_TRUE(results.ok()) << results.status();
-    return results.ok() ? results->front() : ChangeResult{};
-  }
-
   CartResult CommitCart(IncarnationId node, const std::vector<ReservationClaim>& lines) {
     const auto result = lifecycle().CommitCart(node, lines);
     EXPECT_TRUE(result.ok()) << result.status();
     return result.value_or(CartResult{});
   }
 
-  // Expires what is due until the reservation is; the hold's own second is waited for by asking.
-  void AwaitExpiry(const Uuid& id) {
-    const absl::Time give_up = absl::Now() + absl::Seconds(20);
-    while (absl::Now() < give_up) {
-      const auto expired = upkeep().ExpireDue(100);
-      ASSERT_TRUE(expired.ok()) << expired.status();
-      if (StateOf(id) == ReservationState::kExpired) return;
-      absl::SleepFor(std::min(expired->until_next, absl::Milliseconds(100)));
-    }
-    FAIL() << "the hold does not expire";
-  }
-
-  ReservationState StateOf(const Uuid& id) {
-    const auto found = reservations().FindReservation(id);
-    EXPECT_TRUE(found.ok()) << found.status();
-    return found.ok() ? found->reservation.state : ReservationState::kPending;
-  }
-
   int64_t Unsold(const std::string& sku_id) {
     const auto sku = stock().GetSku(sku_id);
     EXPECT_TRUE(sku.ok()) << sku.status();
     return sku.ok() ? sku->unsold : -1;
-  }
-
-  static Sku ShortHold(const std::string& sku_id, int64_t units) {
-    Sku sku = SkuOf(sku_id, units);
-    sku.hold = absl::Seconds(1);
-    return sku;
   }
 };
 INSTANTIATE_TEST_SUITE_P(Both, FieldSituations, BothLedgers(), LedgerName);
@@ -172,133 +124,97 @@ TEST_P(FieldSituations, OneFailureIsNotSoldOutForEverybody) {
 // Holds.
 
 TEST_P(FieldSituations, UnpaidOrdersExpireAndTheirUnitsAreSoldAgain) {
-  Create(ShortHold("tv", 1));
+  Create(SkuOf("tv", 1));
   const IncarnationId node = HolderOf("tv", 1);
-  const ReservationClaim unpaid = Claim("tv", "alice");
-  ASSERT_EQ(Outcome(node, unpaid), CommitOutcome::kCreated);
-  AwaitExpiry(unpaid.reservation_id);
+  EXPECT_EQ(Expired(node, "tv", "alice").state, ReservationState::kExpired);
   EXPECT_EQ(Remaining("tv")[kPool], 1) << "in the pool, never in a guessed slot";
   Move("tv", {{node, 1}});
   EXPECT_EQ(Outcome(node, Claim("tv", "bob")), CommitOutcome::kCreated);
 }
 
 TEST_P(FieldSituations, AnAllocationIsReleasedOnce) {
-  Create(ShortHold("tv", 2));
+  Create(SkuOf("tv", 2));
   const IncarnationId node = HolderOf("tv", 2);
-  const ReservationClaim claim = Claim("tv", "alice");
-  ASSERT_EQ(Outcome(node, claim), CommitOutcome::kCreated);
-  EXPECT_EQ(Cancel(claim.reservation_id).outcome, ChangeOutcome::kDone);
-  EXPECT_EQ(Cancel(claim.reservation_id).outcome, ChangeOutcome::kReplayed);
-  const ReservationClaim lapses = Claim("tv", "bob");
-  ASSERT_EQ(Outcome(node, lapses), CommitOutcome::kCreated);
-  AwaitExpiry(lapses.reservation_id);
-  EXPECT_EQ(Cancel(lapses.reservation_id).outcome, ChangeOutcome::kStateForbids);
+  const Reservation given_up = Hold(node, "tv", "alice");
+  EXPECT_EQ(Cancel(given_up).outcome, ChangeOutcome::kDone);
+  EXPECT_EQ(Cancel(given_up).outcome, ChangeOutcome::kReplayed);
+  const Reservation lapsed = Expired(node, "tv", "bob");
+  EXPECT_EQ(Cancel(lapsed).outcome, ChangeOutcome::kStateForbids);
+  EXPECT_EQ(Expire().expired, 0);
   EXPECT_EQ(Unsold("tv"), 2);
 }
 
 TEST_P(FieldSituations, AShopperIsNotBlockedByHisOwnEarlierHold) {
-  Create(ShortHold("tv", 2));
-  const IncarnationId node = HolderOf("tv", 2);
-  const ReservationClaim lapses = Claim("tv", "alice");
-  ASSERT_EQ(Outcome(node, lapses), CommitOutcome::kCreated);
-  AwaitExpiry(lapses.reservation_id);
-  const ReservationClaim cancelled = Claim("tv", "alice");
-  ASSERT_EQ(Outcome(node, cancelled), CommitOutcome::kCreated);
-  ASSERT_EQ(Cancel(cancelled.reservation_id).outcome, ChangeOutcome::kDone);
-  Move("tv", {{node, 1}});
+  Create(SkuOf("tv", 3));
+  const IncarnationId node = HolderOf("tv", 3);
+  Expired(node, "tv", "alice");
+  EXPECT_EQ(Cancel(Hold(node, "tv", "alice")).outcome, ChangeOutcome::kDone);
   EXPECT_EQ(Outcome(node, Claim("tv", "alice")), CommitOutcome::kCreated);
 }
 
 TEST_P(FieldSituations, APaymentAfterTheHoldHasLapsedBooksAnotherUnit) {
-  Create(ShortHold("tv", 1));
-  const IncarnationId node = HolderOf("tv", 1);
-  const ReservationClaim claim = Claim("tv", "alice");
-  ASSERT_EQ(Outcome(node, claim), CommitOutcome::kCreated);
-  AwaitExpiry(claim.reservation_id);
-  EXPECT_EQ(Confirm(PaymentFor(claim.reservation_id)).outcome, ChangeOutcome::kStateForbids);
-  const ChangeResult late = PayLate(PaymentFor(claim.reservation_id));
+  Create(SkuOf("tv", 1));
+  const Reservation lapsed = Expired(HolderOf("tv", 1), "tv", "alice");
+  EXPECT_EQ(Confirm(PaymentOf(lapsed)).outcome, ChangeOutcome::kStateForbids);
+  const ChangeResult late = ConfirmLate(PaymentOf(lapsed));
   ASSERT_EQ(late.outcome, ChangeOutcome::kRebooked);
   ASSERT_TRUE(late.rebooked.has_value());
   EXPECT_EQ(late.rebooked->state, ReservationState::kConfirmed);
   EXPECT_EQ(late.rebooked->user_id, "alice");
-  EXPECT_EQ(late.rebooked->rebooked_from, claim.reservation_id);
-  const ChangeResult again = PayLate(PaymentFor(claim.reservation_id));
-  EXPECT_TRUE(again.replayed);
-  EXPECT_EQ(again.rebooked->reservation_id, late.rebooked->reservation_id);
+  EXPECT_EQ(late.rebooked->rebooked_from, lapsed.reservation_id);
   EXPECT_EQ(Unsold("tv"), 0);
 }
 
 TEST_P(FieldSituations, AHoldLastsWhileThePaymentPageIsOpenIfItIsExtended) {
-  Create(ShortHold("tv", 1));
-  const IncarnationId node = HolderOf("tv", 1);
-  const ReservationClaim claim = Claim("tv", "alice");
-  ASSERT_EQ(Outcome(node, claim), CommitOutcome::kCreated);
-  const Extension extension{claim.reservation_id, 1, absl::Seconds(1)};
-  const auto extended = lifecycle().ExtendReservations(absl::MakeConstSpan(&extension, 1));
-  ASSERT_TRUE(extended.ok()) << extended.status();
-  // On a slow machine the second may be over before the extension comes: then it must be refused, not granted late.
-  if (extended->front().outcome != ChangeOutcome::kDone) {
-    EXPECT_EQ(extended->front().outcome, ChangeOutcome::kStateForbids);
-    return;
-  }
-  EXPECT_EQ(extended->front().reservation.extensions, 1);
-  EXPECT_EQ(extended->front().reservation.expires_at - extended->front().reservation.created_at, absl::Seconds(2));
+  Create(SkuOf("tv", 1));
+  const Reservation hold = Hold(HolderOf("tv", 1), "tv", "alice");
+  EXPECT_EQ(Extend(hold, 1, absl::Minutes(10)).outcome, ChangeOutcome::kDone);
+  EXPECT_EQ(Extend(hold, 1, absl::Minutes(10)).outcome, ChangeOutcome::kReplayed);
+  LetPass(absl::Minutes(20));  // of 15 and once 10
+  EXPECT_EQ(Expire().expired, 0);
+  EXPECT_EQ(Confirm(PaymentOf(hold)).outcome, ChangeOutcome::kDone);
 }
 
 TEST_P(FieldSituations, NobodyIsChargedWithoutStockAndForgotten) {
-  Create(ShortHold("tv", 1));
+  Create(SkuOf("tv", 1));
   const IncarnationId node = HolderOf("tv", 1);
-  const ReservationClaim claim = Claim("tv", "alice");
-  ASSERT_EQ(Outcome(node, claim), CommitOutcome::kCreated);
-  AwaitExpiry(claim.reservation_id);
+  const Reservation lapsed = Expired(node, "tv", "alice");
   Move("tv", {{node, 1}});
-  ASSERT_EQ(Outcome(node, Claim("tv", "bob")), CommitOutcome::kCreated);
-  const ChangeResult late = PayLate(PaymentFor(claim.reservation_id));
+  Hold(node, "tv", "bob");
+  const ChangeResult late = ConfirmLate(PaymentOf(lapsed));
   EXPECT_EQ(late.outcome, ChangeOutcome::kPaidUnfulfilled);
   EXPECT_FALSE(late.replayed);
-  EXPECT_TRUE(PayLate(PaymentFor(claim.reservation_id)).replayed);
-  // The refund is asked for through the outbox, once.
-  int refunds = 0;
-  for (const OutboxMessage& message : Messages()) refunds += message.kind == "payment.refund_requested" ? 1 : 0;
-  EXPECT_EQ(refunds, 1);
+  EXPECT_TRUE(ConfirmLate(PaymentOf(lapsed)).replayed);
+  EXPECT_THAT(Kinds(lapsed.reservation_id), ElementsAre("reservation.expired", "payment.refund_requested"))
+      << "asked for once";
 }
 
 TEST_P(FieldSituations, AFailedPaymentFreesTheUnitAtOnce) {
   // A failed payment is no state of its own: who hears of it cancels, and who does not lets the hold lapse.
   Create(SkuOf("tv", 1));
-  const IncarnationId node = HolderOf("tv", 1);
-  const ReservationClaim claim = Claim("tv", "alice");
-  ASSERT_EQ(Outcome(node, claim), CommitOutcome::kCreated);
-  ASSERT_EQ(Cancel(claim.reservation_id).outcome, ChangeOutcome::kDone);
+  const Reservation hold = Hold(HolderOf("tv", 1), "tv", "alice");
+  ASSERT_EQ(Cancel(hold, "card declined").outcome, ChangeOutcome::kDone);
   EXPECT_EQ(Remaining("tv")[kPool], 1);
-  EXPECT_EQ(PayLate(PaymentFor(claim.reservation_id)).outcome, ChangeOutcome::kStateForbids)
-      << "and a payment that comes all the same is refunded, not turned into a sale";
+  EXPECT_EQ(ConfirmLate(PaymentOf(hold)).outcome, ChangeOutcome::kStateForbids);
+  EXPECT_THAT(Kinds(hold.reservation_id), ElementsAre("reservation.cancelled", "payment.refund_requested"))
+      << "a payment that comes all the same is refunded, not turned into a sale";
 }
 
 // Queue, idempotency.
 
 TEST_P(FieldSituations, AnOrderAndItsMessageAreThereTogether) {
   Create(SkuOf("tv", 1));
-  const IncarnationId node = HolderOf("tv", 1);
-  const ReservationClaim claim = Claim("tv", "alice");
-  ASSERT_EQ(Outcome(node, claim), CommitOutcome::kCreated);
-  EXPECT_TRUE(Messages().empty());
-  ASSERT_EQ(Confirm(PaymentFor(claim.reservation_id)).outcome, ChangeOutcome::kDone);
-  const std::vector<OutboxMessage> messages = Messages();
-  ASSERT_EQ(messages.size(), 1u);
-  EXPECT_EQ(messages[0].kind, "reservation.confirmed");
-  EXPECT_EQ(messages[0].key.reservation_id, claim.reservation_id);
-  ASSERT_EQ(Confirm(PaymentFor(claim.reservation_id)).outcome, ChangeOutcome::kReplayed);
-  EXPECT_EQ(Messages().size(), 1u) << "a repeated call writes no second one";
+  const Reservation hold = Hold(HolderOf("tv", 1), "tv", "alice");
+  EXPECT_TRUE(Kinds(hold.reservation_id).empty());
+  ASSERT_EQ(Confirm(PaymentOf(hold)).outcome, ChangeOutcome::kDone);
+  ASSERT_EQ(Confirm(PaymentOf(hold)).outcome, ChangeOutcome::kReplayed);
+  EXPECT_THAT(Kinds(hold.reservation_id), ElementsAre("reservation.confirmed")) << "a repeat writes no second one";
 }
 
 TEST_P(FieldSituations, AnExpiredHoldIsShownAsExpired) {
-  Create(ShortHold("tv", 1));
-  const IncarnationId node = HolderOf("tv", 1);
-  const ReservationClaim claim = Claim("tv", "alice");
-  ASSERT_EQ(Outcome(node, claim), CommitOutcome::kCreated);
-  AwaitExpiry(claim.reservation_id);
-  EXPECT_EQ(StateOf(claim.reservation_id), ReservationState::kExpired);
+  Create(SkuOf("tv", 1));
+  const Reservation lapsed = Expired(HolderOf("tv", 1), "tv", "alice");
+  EXPECT_EQ(Read(lapsed.reservation_id).state, ReservationState::kExpired);
   const auto page = lifecycle().ListReservations({.sku_id = "tv", .states = {ReservationState::kPending}}, {}, 10);
   ASSERT_TRUE(page.ok()) << page.status();
   EXPECT_TRUE(page->reservations.empty());

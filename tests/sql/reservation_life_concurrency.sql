@@ -143,12 +143,61 @@ SELECT is(blocks(:'b_pid'), true);
 SELECT dblink_exec('c', 'COMMIT');
 SELECT is(receive('a'), 'DONE CONFIRMED 2, REPLAYED CONFIRMED 2, DONE CONFIRMED 2');
 SELECT is(receive('b'), 'STATE CONFIRMED 2, STATE CONFIRMED 2, STATE CONFIRMED 2');
+
+-- The order of locks: the SKU's row, its pool, then reservations by buyer, whatever order they were asked for or lie in.
+CREATE FUNCTION is_free(p_table regclass, p_where text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE format('SELECT FROM %s WHERE %s FOR UPDATE NOWAIT', p_table, p_where);
+  RETURN true;
+EXCEPTION WHEN lock_not_available THEN
+  RETURN false;
+END $$;
+SELECT is(outcomes(:node, true, uids(31, 32, 33), '{tv,tv,tv}', ARRAY['z', 'm', 'a'], '{1,1,1}'), '{CREATED,CREATED,CREATED}');
+SELECT make_due(31, 32, 33);
+SELECT dblink_exec('a', 'BEGIN');
+SELECT ask('a', $$SELECT sku_id FROM tranche.stock_slot WHERE sku_id = 'tv' AND slot_no = 0 FOR UPDATE$$);
+SELECT send('b', 'SELECT (cancel(uids(31, 32, 33)))[1]');
+SELECT is(blocks(:'b_pid'), true);
+SELECT is(is_free('tranche.sku', $$sku_id = 'tv'$$), false);
+SELECT is(is_free('tranche.reservation', 'reservation_id = uid(33)'), true);
+SELECT dblink_exec('c', 'BEGIN');
+SELECT ask('c', 'SELECT state FROM tranche.reservation WHERE reservation_id = uid(32) FOR UPDATE');
+SELECT dblink_exec('a', 'COMMIT');
+SELECT is(blocks(:'b_pid'), true);
+SELECT is(is_free('tranche.stock_slot', $$sku_id = 'tv' AND slot_no = 0$$), false);
+SELECT send('a', 'SELECT (confirm(uids(31, 32, 33)))[1]');
+SELECT is(blocks(:'a_pid'), true);
+SELECT is(is_free('tranche.reservation', 'reservation_id = uid(31)'), true, 'z comes after m');
+SELECT dblink_exec('c', 'COMMIT');
+SELECT is(receive('b'), 'DONE CANCELLED 2');
+SELECT is(receive('a'), 'STATE CANCELLED 2');
+-- One by one, so that they lie in the order of the calls.
+SELECT is(outcome(:node, 34, 'tv', 'z'), 'CREATED');
+SELECT is(outcome(:node, 35, 'tv', 'm'), 'CREATED');
+SELECT is(outcome(:node, 36, 'tv', 'a'), 'CREATED');
+SELECT dblink_exec('c', 'BEGIN');
+SELECT ask('c', 'SELECT state FROM tranche.reservation WHERE reservation_id = uid(35) FOR UPDATE');
+SELECT send('a', 'SELECT (confirm(uids(34, 35, 36)))[1]');
+SELECT is(blocks(:'a_pid'), true);
+SELECT is(is_free('tranche.reservation', 'reservation_id = uid(34)'), true);
+SELECT is(is_free('tranche.reservation', 'reservation_id = uid(36)'), false, 'a comes before m');
+SELECT dblink_exec('c', 'COMMIT');
+SELECT is(receive('a'), 'DONE CONFIRMED 2');
+SELECT make_due(22, 23);
+SELECT dblink_exec('a', 'BEGIN');
+SELECT ask('a', $$SELECT sku_id FROM tranche.stock_slot WHERE sku_id = 'tv' AND slot_no = 0 FOR UPDATE$$);
+SELECT send('b', 'SELECT expire()');
+SELECT is(blocks(:'b_pid'), true);
+SELECT is(is_free('tranche.sku', $$sku_id = 'tv'$$), false);
+SELECT is(is_free('tranche.reservation', 'reservation_id = uid(23)'), true);
+SELECT dblink_exec('a', 'COMMIT');
+SELECT is(receive('b'), '2 false');
 SELECT conserved();
 
 -- A buyer's next try waits for his cancellation under way, and has room then.
 SELECT dblink_exec('a', 'BEGIN');
-SELECT is(ask('a', 'SELECT (cancel(uids(22)))[1]'), 'DONE CANCELLED 2');
-SELECT send('b', format($$SELECT outcome(%s, 40, 'tv', 'u22')$$, :node));
+SELECT is(ask('a', 'SELECT (cancel(uids(24)))[1]'), 'DONE CANCELLED 2');
+SELECT send('b', format($$SELECT outcome(%s, 40, 'tv', 'u24')$$, :node));
 SELECT is(blocks(:'b_pid'), true);
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(receive('b'), 'CREATED');
@@ -229,6 +278,13 @@ SELECT send('b', $$SELECT pay_late(63, 'late', 1000)$$);
 SELECT is(blocks(:'b_pid'), true);
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(receive('b'), 'PAID_UNFULFILLED f EXPIRED');
+SELECT is(cancel(uids(67)), '{"DONE CANCELLED 2"}');
+SELECT dblink_exec('a', 'BEGIN');
+SELECT is(ask('a', format($$SELECT (outcomes(%s, true, uids(68), '{many}', '{w}', '{1}'))[1]$$, :node)), 'CREATED');
+SELECT send('b', $$SELECT pay_late(63, 'next', 1000)$$);
+SELECT is(blocks(:'b_pid'), true);
+SELECT dblink_exec('a', 'COMMIT');
+SELECT is(receive('b'), 'REBOOKED f EXPIRED -> w 2 CONFIRMED 2', '1 and 2 are not above 3');
 SELECT conserved();
 
 -- Carts that share SKUs in opposite orders: slots are locked in one order, whatever that of the lines.
@@ -245,6 +301,7 @@ SELECT send('a', format($$SELECT cart(%s, uids(71, 72), '{y,x}', 'q')$$, :node))
 SELECT is(blocks(:'a_pid'), true);
 SELECT send('b', format($$SELECT cart(%s, uids(73, 74), '{x,y}', 'r')$$, :node));
 SELECT is(blocks(:'b_pid'), true);
+SELECT is(outcome(:node, 78, 'x', 'p', false), 'BUSY', 'the first has x, and waits for y');
 SELECT is(pg_blocking_pids(:b_pid), ARRAY[:a_pid], 'the second waits for the first, at the first SKU');
 SELECT dblink_exec('c', 'COMMIT');
 SELECT is(receive('a'), 'true CREATED CREATED');
