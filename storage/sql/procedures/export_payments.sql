@@ -3,7 +3,7 @@
 -- (both inclusive), and those with a late payment from before p_from_us that is still to be paid back. What was booked
 -- for a late payment is told with that payment, not by itself. Columns as payment_entries has them.
 --
--- A page looks at p_limit rows of each table at most, by primary key, whatever it returns: its statements are short on
+-- A page looks at little more than p_limit rows of each table, by primary key, whatever it returns: its statements are short on
 -- tables of any size, and no transaction stays open between two pages. If more may follow, the last row has kind NULL
 -- and the reservation_id to go on after.
 CREATE OR REPLACE FUNCTION tranche.export_payments(p_after uuid, p_from_us bigint, p_to_us bigint, p_limit integer)
@@ -23,14 +23,14 @@ DECLARE
   v_to    timestamptz := 'epoch'::timestamptz + p_to_us * interval '1 microsecond';
   v_ids   uuid[];
 BEGIN
-  -- To the first of the tables' p_limit-th rows; NULL when none has so many.
+  -- To the first of the tables' p_limit-th rows behind p_after, or the next one; NULL when none has so many.
   v_last := least(
     (SELECT r.reservation_id FROM reservation r WHERE r.reservation_id >= v_first
-     ORDER BY r.reservation_id OFFSET p_limit - 1 LIMIT 1),
+     ORDER BY r.reservation_id OFFSET p_limit LIMIT 1),
     (SELECT a.reservation_id FROM reservation_archive a WHERE a.reservation_id >= v_first
-     ORDER BY a.reservation_id OFFSET p_limit - 1 LIMIT 1),
+     ORDER BY a.reservation_id OFFSET p_limit LIMIT 1),
     (SELECT l.reservation_id FROM late_payment l WHERE l.reservation_id >= v_first
-     ORDER BY l.reservation_id OFFSET p_limit - 1 LIMIT 1));
+     ORDER BY l.reservation_id OFFSET p_limit LIMIT 1));
 
   SELECT array_agg(f.reservation_id) INTO v_ids
   FROM (
