@@ -21,6 +21,7 @@
 #include "storage/bounded_executor.h"
 #include "storage/commit_pipeline.h"
 #include "storage/postgres/postgres_ledger.h"
+#include "storage/postgres/postgres_payment_ledger.h"
 
 namespace tranche::server {
 namespace {
@@ -75,6 +76,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         commit_ledger_(&commit_pool_),
         ledger_(&call_pool_),
         stock_ledger_(&call_pool_),
+        payment_ledger_(&call_pool_),
         connector_(ToZookeeperOptions(options.backends)),
         pipeline_(std::make_unique<storage::CommitPipeline>(&commit_ledger_, storage::Clock::Real(),
                                                             ToPipelineOptions(options))),
@@ -98,9 +100,10 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         verify_handler_(&stock_ledger_),
         coordination_handler_(this, &stock_ledger_, storage::Clock::Real()),
         audit_handler_(&stock_ledger_),
+        payment_handler_(&payment_ledger_),
         reservation_service_(&reservation_handler_, ReservationStreamOptions{options.max_stream_outstanding}),
         admin_service_({&sku_handler_, &stock_handler_, &quota_handler_, &node_handler_, &verify_handler_,
-                        &coordination_handler_, &audit_handler_},
+                        &coordination_handler_, &audit_handler_, &payment_handler_},
                        admin_executor_.get()) {}
 
   ~Parts() override {
@@ -202,6 +205,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   storage::PostgresLedger commit_ledger_;
   storage::PostgresLedger ledger_;
   storage::PostgresStockLedger stock_ledger_;
+  storage::PostgresPaymentLedger payment_ledger_;
   quota::ZookeeperConnector connector_;
   quota::SliceTable slices_;
   std::unique_ptr<storage::CommitPipeline> pipeline_;
@@ -221,6 +225,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   VerifyHandler verify_handler_;
   CoordinationHandler coordination_handler_;
   AuditHandler audit_handler_;
+  PaymentHandler payment_handler_;
   ReservationServiceImpl reservation_service_;
   AdminServiceImpl admin_service_;
 

@@ -13,6 +13,7 @@ void AddQuotaCommands(CLI::App& app, Session& session);
 void AddNodeCommands(CLI::App& app, Session& session);
 void AddAuditCommand(CLI::App& app, Session& session);
 void AddVerifyCommand(CLI::App& app, Session& session);
+void AddReconcileCommand(CLI::App& app, Session& session);
 void AddZkCommands(CLI::App& app, Session& session);
 void AddReservationCommands(CLI::App& app, Session& session);
 // Knows the commands added before it.

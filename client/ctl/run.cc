@@ -18,10 +18,12 @@ constexpr char kFooter[] =
     "  tranchectl node drain node-3 --yes     takes it out of the sale; undrain takes it back in\n"
     "  tranchectl audit --sku tv              who changed what\n"
     "  tranchectl verify && echo all well\n"
+    "  tranchectl reconcile --statement psp.csv --report differences.csv\n"
     "\n"
     "What changes something shows it first and does it with --yes; every change is in the audit log.\n"
     "JSON output follows protobuf's mapping: 64-bit numbers are strings, so that no reader rounds them.\n"
-    "Exit status: 0 done; 1 wrong usage; 2 the cluster refused, did not answer, or verify found a broken rule.";
+    "Exit status: 0 done; 1 wrong usage; 2 the cluster refused, did not answer, verify found a broken\n"
+    "rule, or reconcile a difference.";
 
 void AddGlobalFlags(CLI::App& app, Session& session) {
   app.add_option("--endpoint", session.endpoints,
@@ -57,6 +59,7 @@ int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err
   AddNodeCommands(app, session);
   AddAuditCommand(app, session);
   AddVerifyCommand(app, session);
+  AddReconcileCommand(app, session);
   AddZkCommands(app, session);
   AddReservationCommands(app, session);
   AddCompletionCommand(app, session);

@@ -59,6 +59,9 @@ class Session {
     if (!status.ok()) return status;
     return response;
   }
+  // For what outlives one call: a channel to each endpoint, which connects when it is used, and a context of a caller.
+  absl::StatusOr<std::vector<std::shared_ptr<grpc::Channel>>> Channels();
+  static std::unique_ptr<grpc::ClientContext> NewContext();
   absl::StatusOr<tranche::v1::GetReservationResponse> GetReservation(const std::string& reservation_id);
 
  private:
