@@ -66,17 +66,20 @@ SELECT is(exported(uid(3), 3), '4 RESERVATION CANCELLED, 4 LATE PAID_UNFULFILLED
 CREATE FUNCTION paged(p_limit integer) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   v_after uuid;
+  v_next  uuid;
   v_all   text[] := '{}';
   r       record;
 BEGIN
   LOOP
+    v_next := NULL;
     FOR r IN SELECT * FROM tranche.export_payments(v_after, 0, 4102444800000000, p_limit) LOOP
-      v_after := CASE WHEN r.kind IS NULL THEN r.reservation_id END;
+      v_next := CASE WHEN r.kind IS NULL THEN r.reservation_id END;
       IF r.kind IS NOT NULL THEN
         v_all := v_all || concat_ws(' ', right(r.reservation_id::text, 12)::bigint, r.kind);
       END IF;
     END LOOP;
-    EXIT WHEN v_after IS NULL;
+    EXIT WHEN v_next IS NULL;
+    v_after := v_next;
   END LOOP;
   RETURN array_to_string(v_all, ',');
 END $$;
