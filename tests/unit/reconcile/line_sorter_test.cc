@@ -15,8 +15,12 @@ namespace {
 using Row = std::tuple<ReservationId, std::string, int64_t, uint64_t, int64_t, std::string, LineKind>;
 
 Row ToRow(const StatementLine& line) {
-  return {line.reservation_id, line.reference,    line.time_us,
-          line.line_number,    line.amount_minor, std::string(line.currency.text()),
+  return {line.reservation_id,
+          line.reference,
+          line.time_us,
+          line.line_number,
+          line.amount_minor,
+          std::string(line.currency.text()),
           line.kind};
 }
 
@@ -87,8 +91,7 @@ TEST(LineSorterTest, NoLines) {
 
 TEST(LineSorterTest, ARealFile) {
   const std::vector<StatementLine> lines = RandomLines(5000, 500);
-  LineSorter sorter({.run_bytes = 20000, .merge_bytes = 1},
-                    [] { return MakeTemporaryFile(::testing::TempDir()); });
+  LineSorter sorter({.run_bytes = 20000, .merge_bytes = 1}, [] { return MakeTemporaryFile(::testing::TempDir()); });
   EXPECT_EQ(SortedBy(&sorter, lines), Sorted(lines));
 }
 

@@ -70,13 +70,14 @@ TEST(CsvStatementTest, Quotes) {
                 ElementsAre("2:a,\"b\" 100 EUR charge", "3:p 1999 EUR charge", "4:p3 100 EUR charge"));
   }
   // The last line without an end, its last field in quotes.
-  EXPECT_THAT(Csv(absl::StrCat("p,", kId, ",1,EUR,2026-11-27T09:00:00Z,\"charge\"")), ElementsAre("2:p 100 EUR charge"));
+  EXPECT_THAT(Csv(absl::StrCat("p,", kId, ",1,EUR,2026-11-27T09:00:00Z,\"charge\"")),
+              ElementsAre("2:p 100 EUR charge"));
 }
 
 TEST(CsvStatementTest, AFieldMayHoldALineEnd) {
-  EXPECT_THAT(ReadAll(absl::StrCat("note,", kHeader, "\"two\r\nlines\",", Row("p1"), "x,", Row("p2")),
-                      StatementFormat::kCsv),
-              ElementsAre("2:p1 100 EUR charge", "4:p2 100 EUR charge"));
+  EXPECT_THAT(
+      ReadAll(absl::StrCat("note,", kHeader, "\"two\r\nlines\",", Row("p1"), "x,", Row("p2")), StatementFormat::kCsv),
+      ElementsAre("2:p1 100 EUR charge", "4:p2 100 EUR charge"));
 }
 
 TEST(CsvStatementTest, ABrokenQuoteCostsItsOwnLineOnly) {
@@ -109,8 +110,8 @@ TEST(CsvStatementTest, EachFieldIsChecked) {
                   Row("p", "1", kId, "EUR", "yesterday") + Row("p", "1", kId, "EUR", "2026-02-29T00:00:00Z") +
                   Row("p", "1", kId, "EUR", "2026-11-27T09:00:00Z", "payout")),
               ElementsAre("2:MALFORMED_COLUMNS", "3:MALFORMED_COLUMNS", "4:MALFORMED_MISSING_FIELD",
-                          "5:MALFORMED_RESERVATION_ID", "6:MALFORMED_CURRENCY", "7:MALFORMED_TIME",
-                          "8:MALFORMED_TIME", "9:MALFORMED_KIND"));
+                          "5:MALFORMED_RESERVATION_ID", "6:MALFORMED_CURRENCY", "7:MALFORMED_TIME", "8:MALFORMED_TIME",
+                          "9:MALFORMED_KIND"));
 }
 
 TEST(CsvStatementTest, TextIsUtf8) {
@@ -157,9 +158,9 @@ TEST(JsonlStatementTest, WhatIsNoObjectIsToldWithItsLine) {
 TEST(JsonlStatementTest, ExponentsAreNoAmounts) {
   const std::string rest = absl::StrCat(R"("currency":"EUR","reference":"p","reservation_id":")", kId,
                                         R"(","time":"2026-11-27T09:00:00Z","kind":"charge"})");
-  EXPECT_THAT(Jsonl(R"({"amount":1e3,)" + rest + "\n" + R"({"amount_minor":1.5,)" + rest + "\n" +
-                    R"({"amount":null,)" + rest),
-              ElementsAre("1:MALFORMED_AMOUNT", "2:MALFORMED_AMOUNT", "3:MALFORMED_MISSING_FIELD"));
+  EXPECT_THAT(
+      Jsonl(R"({"amount":1e3,)" + rest + "\n" + R"({"amount_minor":1.5,)" + rest + "\n" + R"({"amount":null,)" + rest),
+      ElementsAre("1:MALFORMED_AMOUNT", "2:MALFORMED_AMOUNT", "3:MALFORMED_MISSING_FIELD"));
 }
 
 TEST(ParseDecimalTest, IsExact) {
@@ -180,9 +181,9 @@ TEST(ParseTimeMicrosTest, IsRfc3339) {
   EXPECT_EQ(ParseTimeMicros("1969-12-31T23:59:59.5Z"), -500000);
   EXPECT_EQ(ParseTimeMicros("2000-02-29T12:00:00.1234567+02:30"), 951816600123456);
   EXPECT_EQ(ParseTimeMicros("2026-11-27 09:00:00z"), ParseTimeMicros("2026-11-27T10:00:00+01:00"));
-  for (const char* text : {"", "2026-11-27", "2026-11-27T09:00:00", "2026-11-27T24:00:00Z", "2026-13-01T00:00:00Z",
-                           "2100-02-29T00:00:00Z", "2026-11-27T09:00:00.Z", "2026-11-27T09:00:00Zx",
-                           "2026-11-27T09:00:00+0100", "1764234000"}) {
+  for (const char* text :
+       {"", "2026-11-27", "2026-11-27T09:00:00", "2026-11-27T24:00:00Z", "2026-13-01T00:00:00Z", "2100-02-29T00:00:00Z",
+        "2026-11-27T09:00:00.Z", "2026-11-27T09:00:00Zx", "2026-11-27T09:00:00+0100", "1764234000"}) {
     EXPECT_EQ(ParseTimeMicros(text), std::nullopt) << text;
   }
 }
