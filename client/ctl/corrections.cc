@@ -15,10 +15,10 @@ constexpr size_t kBatch = 100;
 
 void Corrections::Propose(const reconcile::Difference& difference) {
   if (difference.correction == reconcile::Correction::kNeedsPerson) return;
-  ++by_advice_[absl::StrCat(NameOf(difference.kind), ": ", difference.advice)];
+  ++by_advice_[absl::StrCat(reconcile::NameOf(difference.kind), ": ", difference.advice)];
   if (++proposed_ > most_) return;
   v1::Correction& correction = corrections_.emplace_back();
-  correction.set_reservation_id(FormatReservationId(difference.reservation_id));
+  correction.set_reservation_id(reconcile::FormatReservationId(difference.reservation_id));
   if (difference.correction == reconcile::Correction::kMarkRefunded) {
     // As the ledger calls it: the statement's refund may go by another name.
     correction.mutable_mark_refunded()->set_payment_reference(difference.ledger_reference);

@@ -18,7 +18,7 @@ class PaymentHandler {
   struct ExportCursor {
     absl::Time from;
     absl::Time to;
-    std::optional<storage::Uuid> after;
+    std::optional<storage::Uuid> after = {};
     bool done = false;
   };
   absl::StatusOr<ExportCursor> StartExport(const v1::ExportPaymentsRequest& request) const;
