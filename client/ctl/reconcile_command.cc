@@ -106,23 +106,18 @@ std::string TemporaryFolder() {
   return folder != nullptr && *folder != '\0' ? folder : "/tmp";
 }
 
-// Its own errors are about files; others come from the cluster.
 absl::StatusOr<reconcile::Totals> RunJob(Session& session, Job* job, reconcile::PaymentBooks* books,
-                                         Corrections* corrections, bool* local_error) {
+                                         Corrections* corrections) {
   Progress progress(&session);
-  const auto locally = [local_error](absl::Status status) {
-    *local_error = *local_error || !status.ok();
-    return status;
-  };
   const reconcile::ReconcileSinks sinks = {
       .difference =
           [&](const reconcile::Difference& difference) {
             corrections->Propose(difference);
-            return job->report.has_value() ? locally(job->report->Write(difference)) : absl::OkStatus();
+            return job->report.has_value() ? job->report->Write(difference) : absl::OkStatus();
           },
       .malformed =
           [&](const reconcile::MalformedLine& line) {
-            return job->report.has_value() ? locally(job->report->Write(line)) : absl::OkStatus();
+            return job->report.has_value() ? job->report->Write(line) : absl::OkStatus();
           },
       .progress = [&](absl::string_view doing, uint64_t lines) { progress.Tell(doing, lines); },
   };
@@ -154,12 +149,10 @@ void Run(Session& session, const Flags& flags) {
   }
   RemoteBooks books(&session);
   Corrections corrections(flags.max_fixes);
-  bool local_error = false;
-  const auto totals = RunJob(session, &job, &books, &corrections, &local_error);
+  const auto totals = RunJob(session, &job, &books, &corrections);
   if (!totals.ok()) {
-    local_error = local_error || absl::IsInvalidArgument(totals.status());
-    if (local_error) return session.FailLocally(std::string(totals.status().message()));
-    return session.FailRemotely(totals.status());
+    if (books.failed()) return session.FailRemotely(totals.status());
+    return session.FailLocally(std::string(totals.status().message()));
   }
   if (job.report.has_value()) {
     job.report_file.close();
@@ -167,7 +160,7 @@ void Run(Session& session, const Flags& flags) {
   }
   if (!session.json()) PrintReconcileTotals(session, *totals);
   if (!totals->clean()) session.exit_code = kExitRemote;
-  if (flags.fix) ApplyCorrections(session, flags, &corrections);
+  if (flags.fix && totals->difference_count > 0) ApplyCorrections(session, flags, &corrections);
   if (!session.json()) return;
   nlohmann::ordered_json json = ReconcileTotalsJson(*totals);
   for (const auto& [outcome, count] : corrections.outcomes()) json["corrections"][outcome] = absl::StrCat(count);

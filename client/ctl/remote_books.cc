@@ -72,8 +72,9 @@ absl::Status ToEntry(const v1::PaymentEntry& message, LedgerEntry* entry) {
 
 class RemoteStream : public reconcile::EntryStream {
  public:
-  RemoteStream(std::vector<std::shared_ptr<grpc::Channel>> channels, v1::ExportPaymentsRequest request)
-      : channels_(std::move(channels)), request_(std::move(request)) {}
+  RemoteStream(std::vector<std::shared_ptr<grpc::Channel>> channels, v1::ExportPaymentsRequest request,
+               std::shared_ptr<bool> failed)
+      : channels_(std::move(channels)), request_(std::move(request)), failed_(std::move(failed)) {}
 
   ~RemoteStream() override {
     if (context_ != nullptr) context_->TryCancel();
@@ -105,7 +106,10 @@ class RemoteStream : public reconcile::EntryStream {
       next_ = 0;
       // An end without a last message is a break too.
       if (status.ok()) status = absl::UnavailableError("the node ended the export too early");
-      if (status.code() != absl::StatusCode::kUnavailable || attempt == kTries) return status;
+      if (status.code() != absl::StatusCode::kUnavailable || attempt == kTries) {
+        *failed_ = true;
+        return status;
+      }
       at_ = (at_ + 1) % channels_.size();
       absl::SleepFor(kPause * attempt);
     }
@@ -118,6 +122,7 @@ class RemoteStream : public reconcile::EntryStream {
 
   const std::vector<std::shared_ptr<grpc::Channel>> channels_;
   v1::ExportPaymentsRequest request_;
+  const std::shared_ptr<bool> failed_;
   size_t at_ = 0;
   std::unique_ptr<grpc::ClientContext> context_;
   std::unique_ptr<grpc::ClientReader<v1::ExportPaymentsResponse>> reader_;
@@ -137,7 +142,7 @@ absl::StatusOr<std::vector<std::unique_ptr<reconcile::EntryStream>>> RemoteBooks
   *request.mutable_to_time() = FromMicros(window.to_us);
   // One shard: the home one.
   std::vector<std::unique_ptr<reconcile::EntryStream>> streams;
-  streams.push_back(std::make_unique<RemoteStream>(*std::move(channels), std::move(request)));
+  streams.push_back(std::make_unique<RemoteStream>(*std::move(channels), std::move(request), failed_));
   return streams;
 }
 
@@ -145,6 +150,7 @@ absl::StatusOr<std::vector<LedgerEntry>> RemoteBooks::LookUp(absl::Span<const re
   v1::LookUpPaymentsRequest request;
   for (const reconcile::ReservationId& id : ids) request.add_reservation_ids(reconcile::FormatReservationId(id));
   const auto response = session_->Admin(&v1::AdminService::Stub::LookUpPayments, request);
+  *failed_ = *failed_ || !response.ok();
   if (!response.ok()) return response.status();
   std::vector<LedgerEntry> entries(static_cast<size_t>(response->entries_size()));
   for (int i = 0; i < response->entries_size(); ++i) {

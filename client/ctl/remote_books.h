@@ -18,8 +18,13 @@ class RemoteBooks : public reconcile::PaymentBooks {
   absl::StatusOr<std::vector<std::unique_ptr<reconcile::EntryStream>>> Export(const reconcile::Window& window) override;
   absl::StatusOr<std::vector<reconcile::LedgerEntry>> LookUp(absl::Span<const reconcile::ReservationId> ids) override;
 
+  // Whether one of its calls has failed: tells the cluster's errors from those of files.
+  bool failed() const { return *failed_; }
+
  private:
   Session* const session_;
+  // The streams' too.
+  const std::shared_ptr<bool> failed_ = std::make_shared<bool>(false);
 };
 
 }  // namespace tranche::ctl

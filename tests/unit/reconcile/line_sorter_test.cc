@@ -77,7 +77,6 @@ TEST(LineSorterTest, ManyRunsAreMerged) {
 }
 
 TEST(LineSorterTest, EqualKeysStayInTheirOrder) {
-  const std::vector<StatementLine> lines = RandomLines(3000, 1);
   std::vector<StatementLine> equal(3000, Line(1, "p", LineKind::kCharge));
   for (size_t i = 0; i < equal.size(); ++i) equal[i].line_number = i + 1;
   LineSorter sorter({.run_bytes = 2000, .merge_bytes = 1}, InMemory());
