@@ -25,6 +25,7 @@
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"
+#include "storage/postgres/postgres_payment_ledger.h"
 
 namespace tranche::server {
 namespace {
@@ -106,6 +107,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         outbox_ledger_(&call_pool_),
         lifecycle_ledger_(&call_pool_),
         change_ledger_(&change_pool_),
+        payment_ledger_(&call_pool_),
         connector_(ToZookeeperOptions(options.backends)),
         pipeline_(std::make_unique<storage::CommitPipeline>(&commit_ledger_, storage::Clock::Real(),
                                                             ToPipelineOptions(options))),
@@ -144,10 +146,11 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         coordination_handler_(this, &stock_ledger_, storage::Clock::Real()),
         audit_handler_(&stock_ledger_),
         outbox_handler_(&outbox_ledger_),
+        payment_handler_(&payment_ledger_),
         reservation_service_({&reservation_handler_, &cart_handler_, &change_handler_, &list_handler_, &watch_hub_},
                              storage::Clock::Real(), ReservationStreamOptions{options.max_stream_outstanding}),
         admin_service_({&sku_handler_, &stock_handler_, &quota_handler_, &node_handler_, &verify_handler_,
-                        &coordination_handler_, &audit_handler_, &outbox_handler_},
+                        &coordination_handler_, &audit_handler_, &outbox_handler_, &payment_handler_},
                        admin_executor_.get()) {}
 
   ~Parts() override {
@@ -269,6 +272,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   storage::PostgresOutboxLedger outbox_ledger_;
   storage::PostgresLifecycleLedger lifecycle_ledger_;
   storage::PostgresLifecycleLedger change_ledger_;
+  storage::PostgresPaymentLedger payment_ledger_;
   quota::ZookeeperConnector connector_;
   quota::SliceTable slices_;
   std::unique_ptr<storage::CommitPipeline> pipeline_;
@@ -295,6 +299,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   CoordinationHandler coordination_handler_;
   AuditHandler audit_handler_;
   OutboxHandler outbox_handler_;
+  PaymentHandler payment_handler_;
   ReservationServiceImpl reservation_service_;
   AdminServiceImpl admin_service_;
 

@@ -14,6 +14,7 @@ void AddNodeCommands(CLI::App& app, Session& session);
 void AddAuditCommand(CLI::App& app, Session& session);
 void AddOutboxCommands(CLI::App& app, Session& session);
 void AddVerifyCommand(CLI::App& app, Session& session);
+void AddReconcileCommand(CLI::App& app, Session& session);
 void AddZkCommands(CLI::App& app, Session& session);
 void AddReservationCommands(CLI::App& app, Session& session);
 // To the noun "reservation".

@@ -1,25 +1,15 @@
 #include "client/ctl/parse.h"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/reconcile/currency.h"
 
 namespace tranche::ctl {
 namespace {
-
-// Decimals of the minor unit by ISO 4217; 2 for those not listed.
-int DecimalsOf(const std::string& currency) {
-  constexpr std::array<const char*, 16> kNone = {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW",
-                                                 "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF"};
-  constexpr std::array<const char*, 7> kThree = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"};
-  if (std::find(kNone.begin(), kNone.end(), currency) != kNone.end()) return 0;
-  if (std::find(kThree.begin(), kThree.end(), currency) != kThree.end()) return 3;
-  return 2;
-}
 
 bool AllDigits(const std::string& text) {
   return std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
@@ -49,7 +39,7 @@ absl::StatusOr<int64_t> ParsePriceMinor(const std::string& text, const std::stri
   const size_t dot = text.find('.');
   const std::string whole = text.substr(0, dot);
   std::string fraction = dot == std::string::npos ? "" : text.substr(dot + 1);
-  const size_t decimals = static_cast<size_t>(DecimalsOf(currency));
+  const size_t decimals = static_cast<size_t>(reconcile::DecimalsOf(currency));
   const bool form_ok =
       !whole.empty() && AllDigits(whole) && AllDigits(fraction) && (dot == std::string::npos || !fraction.empty());
   if (!form_ok || fraction.size() > decimals) {
@@ -88,9 +78,10 @@ absl::StatusOr<SkuQuantity> ParseSkuQuantity(const std::string& text) {
 }
 
 std::string FormatPrice(int64_t minor, const std::string& currency) {
-  const int decimals = DecimalsOf(currency);
+  const int decimals = reconcile::DecimalsOf(currency);
   if (decimals == 0) return absl::StrCat(minor, " ", currency);
-  const int64_t unit = decimals == 2 ? 100 : 1000;
+  int64_t unit = 1;
+  for (int i = 0; i < decimals; ++i) unit *= 10;
   return absl::StrFormat("%d.%0*d %s", minor / unit, decimals, minor % unit, currency);
 }
 

@@ -20,10 +20,12 @@ constexpr char kFooter[] =
     "  tranchectl audit --sku tv              who changed what\n"
     "  tranchectl outbox list                 messages that were given up; outbox retry, outbox discard\n"
     "  tranchectl verify && echo all well\n"
+    "  tranchectl reconcile --statement psp.csv --report differences.csv\n"
     "\n"
     "What changes something shows it first and does it with --yes; every change is in the audit log.\n"
     "JSON output follows protobuf's mapping: 64-bit numbers are strings, so that no reader rounds them.\n"
-    "Exit status: 0 done; 1 wrong usage; 2 the cluster refused, did not answer, or verify found a broken rule.";
+    "Exit status: 0 done; 1 wrong usage; 2 the cluster refused, did not answer, verify found a broken\n"
+    "rule, or reconcile a difference.";
 
 void AddGlobalFlags(CLI::App& app, Session& session) {
   app.add_option("--endpoint", session.endpoints,
@@ -60,6 +62,7 @@ int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err
   AddAuditCommand(app, session);
   AddOutboxCommands(app, session);
   AddVerifyCommand(app, session);
+  AddReconcileCommand(app, session);
   AddZkCommands(app, session);
   AddReservationCommands(app, session);
   AddCompletionCommand(app, session);

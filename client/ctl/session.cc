@@ -69,6 +69,28 @@ void Session::FailRemotely(const absl::Status& status) {
   exit_code = kExitRemote;
 }
 
+absl::StatusOr<std::vector<std::shared_ptr<grpc::Channel>>> Session::Channels() {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  // A node that vanished in the middle of a stream is noticed.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
+  std::vector<std::shared_ptr<grpc::Channel>> channels;
+  for (const auto endpoint : absl::StrSplit(endpoints, ',', absl::SkipWhitespace())) {
+    channels.push_back(grpc::CreateCustomChannel(std::string(absl::StripAsciiWhitespace(endpoint)),
+                                                 grpc::InsecureChannelCredentials(), arguments));
+  }
+  if (channels.empty()) {
+    return absl::InvalidArgumentError("no endpoint given; use --endpoint host:port or TRANCHE_ENDPOINT");
+  }
+  return channels;
+}
+
+std::unique_ptr<grpc::ClientContext> Session::NewContext() {
+  auto context = std::make_unique<grpc::ClientContext>();
+  context->AddMetadata("tranche-actor", Actor());
+  return context;
+}
+
 absl::Status Session::AtFirstThatAnswers(absl::Duration default_timeout, Attempt attempt) {
   absl::Duration limit = default_timeout;
   if (!timeout.empty()) {

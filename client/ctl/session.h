@@ -77,6 +77,9 @@ class Session {
   // Hands over each message until the stream ends; without --timeout that may take for ever.
   absl::Status Watch(const tranche::v1::WatchReservationRequest& request,
                      absl::FunctionRef<void(const tranche::v1::WatchReservationResponse&)> show);
+  // For what outlives one call: a channel to each endpoint, which connects when it is used, and a context of a caller.
+  absl::StatusOr<std::vector<std::shared_ptr<grpc::Channel>>> Channels();
+  static std::unique_ptr<grpc::ClientContext> NewContext();
 
  private:
   using Attempt = absl::FunctionRef<grpc::Status(const std::shared_ptr<grpc::Channel>&, grpc::ClientContext*)>;

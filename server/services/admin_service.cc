@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
+#include "server/services/export_stream.h"
 #include "server/services/grpc_status.h"
 
 namespace tranche::server {
@@ -200,6 +201,24 @@ grpc::ServerUnaryReactor* AdminServiceImpl::VerifyLedger(grpc::CallbackServerCon
                                                          const v1::VerifyLedgerRequest* request,
                                                          v1::VerifyLedgerResponse* response) {
   return Run(context, response, [this, request] { return handlers_.verify->Verify(*request); });
+}
+
+grpc::ServerWriteReactor<v1::ExportPaymentsResponse>* AdminServiceImpl::ExportPayments(
+    grpc::CallbackServerContext* context, const v1::ExportPaymentsRequest* request) {
+  return ExportStream::Start(handlers_.payment, executor_, context, *request);
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::LookUpPayments(grpc::CallbackServerContext* context,
+                                                           const v1::LookUpPaymentsRequest* request,
+                                                           v1::LookUpPaymentsResponse* response) {
+  return Run(context, response, [this, request] { return handlers_.payment->LookUp(*request); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::ApplyCorrections(grpc::CallbackServerContext* context,
+                                                             const v1::ApplyCorrectionsRequest* request,
+                                                             v1::ApplyCorrectionsResponse* response) {
+  return Run(context, response,
+             [this, context, request] { return handlers_.payment->Apply(*request, ActorOf(*context)); });
 }
 
 grpc::ServerUnaryReactor* AdminServiceImpl::DumpCoordination(grpc::CallbackServerContext* context,

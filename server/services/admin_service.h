@@ -6,6 +6,7 @@
 #include "server/handlers/coordination_handler.h"
 #include "server/handlers/node_handler.h"
 #include "server/handlers/outbox_handler.h"
+#include "server/handlers/payment_handler.h"
 #include "server/handlers/quota_handler.h"
 #include "server/handlers/sku_handler.h"
 #include "server/handlers/stock_handler.h"
@@ -24,6 +25,7 @@ struct AdminHandlers {
   CoordinationHandler* coordination;
   AuditHandler* audit;
   OutboxHandler* outbox;
+  PaymentHandler* payment;
 };
 
 class AdminServiceImpl final : public v1::AdminService::CallbackService {
@@ -83,6 +85,14 @@ class AdminServiceImpl final : public v1::AdminService::CallbackService {
                                        v1::RemoveSinkResponse* response) override;
   grpc::ServerUnaryReactor* VerifyLedger(grpc::CallbackServerContext* context, const v1::VerifyLedgerRequest* request,
                                          v1::VerifyLedgerResponse* response) override;
+  grpc::ServerWriteReactor<v1::ExportPaymentsResponse>* ExportPayments(
+      grpc::CallbackServerContext* context, const v1::ExportPaymentsRequest* request) override;
+  grpc::ServerUnaryReactor* LookUpPayments(grpc::CallbackServerContext* context,
+                                           const v1::LookUpPaymentsRequest* request,
+                                           v1::LookUpPaymentsResponse* response) override;
+  grpc::ServerUnaryReactor* ApplyCorrections(grpc::CallbackServerContext* context,
+                                             const v1::ApplyCorrectionsRequest* request,
+                                             v1::ApplyCorrectionsResponse* response) override;
   grpc::ServerUnaryReactor* DumpCoordination(grpc::CallbackServerContext* context,
                                              const v1::DumpCoordinationRequest* request,
                                              v1::DumpCoordinationResponse* response) override;

@@ -1,0 +1,11 @@
+// Decimals of currencies.
+#pragma once
+
+#include "absl/strings/string_view.h"
+
+namespace tranche::reconcile {
+
+// Of the minor unit by ISO 4217; 2 for those not listed.
+int DecimalsOf(absl::string_view currency);
+
+}  // namespace tranche::reconcile

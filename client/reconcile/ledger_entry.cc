@@ -1,0 +1,74 @@
+#include "client/reconcile/ledger_entry.h"
+
+#include <utility>
+
+namespace tranche::reconcile {
+namespace {
+
+// Shards are few: the smallest is found by looking at each.
+class MergedEntries : public EntryStream {
+ public:
+  explicit MergedEntries(std::vector<std::unique_ptr<EntryStream>> streams) {
+    for (auto& stream : streams) inputs_.push_back({std::move(stream), {}, false});
+  }
+
+  absl::StatusOr<bool> Next(LedgerEntry* entry) override {
+    for (Input& input : inputs_) {
+      if (absl::Status filled = Fill(&input); !filled.ok()) return filled;
+    }
+    Input* least = nullptr;
+    for (Input& input : inputs_) {
+      if (!input.full) continue;
+      if (least == nullptr || input.head.reservation_id < least->head.reservation_id) least = &input;
+    }
+    if (least == nullptr) return false;
+    for (Input& input : inputs_) {
+      if (&input != least && input.full && input.head.reservation_id == least->head.reservation_id) input.full = false;
+    }
+    std::swap(*entry, least->head);
+    least->full = false;
+    return true;
+  }
+
+ private:
+  struct Input {
+    std::unique_ptr<EntryStream> stream;  // nullptr at its end
+    LedgerEntry head;
+    bool full = false;
+  };
+
+  static absl::Status Fill(Input* input) {
+    if (input->full || input->stream == nullptr) return absl::OkStatus();
+    const absl::StatusOr<bool> got = input->stream->Next(&input->head);
+    if (!got.ok()) return got.status();
+    input->full = *got;
+    if (!*got) input->stream.reset();
+    return absl::OkStatus();
+  }
+
+  std::vector<Input> inputs_;
+};
+
+}  // namespace
+
+absl::string_view NameOf(EntryState state) {
+  switch (state) {
+    case EntryState::kGone:
+      return "GONE";
+    case EntryState::kPending:
+      return "PENDING";
+    case EntryState::kConfirmed:
+      return "CONFIRMED";
+    case EntryState::kCancelled:
+      return "CANCELLED";
+    case EntryState::kExpired:
+      return "EXPIRED";
+  }
+  return "";
+}
+
+std::unique_ptr<EntryStream> MergeEntries(std::vector<std::unique_ptr<EntryStream>> streams) {
+  return std::make_unique<MergedEntries>(std::move(streams));
+}
+
+}  // namespace tranche::reconcile

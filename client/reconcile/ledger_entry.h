@@ -1,0 +1,82 @@
+// What the ledger knows of one reservation's payments, as values, and where they come from.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "client/reconcile/statement_line.h"
+
+namespace tranche::reconcile {
+
+// A payment that came when the reservation was no longer pending.
+struct LatePayment {
+  std::string reference;
+  int64_t amount_minor = 0;
+  Currency currency;
+  // It paid for another reservation instead; otherwise it has to be paid back.
+  bool rebooked = false;
+  int64_t received_us = 0;
+  int64_t refunded_us = 0;  // 0: not as far as the ledger knows
+};
+
+enum class EntryState : uint8_t {
+  kGone,  // the reservation itself is no longer kept, only its late payments
+  kPending,
+  kConfirmed,
+  kCancelled,
+  kExpired,
+};
+absl::string_view NameOf(EntryState state);
+
+struct LedgerEntry {
+  ReservationId reservation_id{};
+  EntryState state = EntryState::kGone;
+  std::string sku_id;
+  int32_t quantity = 0;
+  // What the reservation costs.
+  int64_t amount_minor = 0;
+  Currency currency;
+  // Of a confirmed one: the payment, and when the ledger learned of it.
+  std::string reference;
+  int64_t finished_us = 0;
+  // It was booked for the late payment of another reservation, under whose id the statement has it.
+  bool is_rebooking = false;
+  // Retention has taken it out of the running books: it cannot be changed any more.
+  bool archived = false;
+  std::vector<LatePayment> late_payments;
+};
+
+// Whole seconds of the statement and microseconds of the ledger: both ends belong to it.
+struct Window {
+  int64_t from_us = 0;
+  int64_t to_us = 0;
+  bool Contains(int64_t time_us) const { return from_us <= time_us && time_us <= to_us; }
+};
+
+// Entries ascending by reservation id. Not thread-safe.
+class EntryStream {
+ public:
+  virtual ~EntryStream() = default;
+  virtual absl::StatusOr<bool> Next(LedgerEntry* entry) = 0;
+};
+
+// The ledger's side of a reconciliation; its errors end the reconciliation. Not thread-safe.
+class PaymentBooks {
+ public:
+  virtual ~PaymentBooks() = default;
+  // One stream per shard, of reservations with a payment in the window, and with late payments from before it that are
+  // still to be paid back.
+  virtual absl::StatusOr<std::vector<std::unique_ptr<EntryStream>>> Export(const Window& window) = 0;
+  // Those of the ids that the ledger knows, in any order. At most kLookUpBatch ids.
+  virtual absl::StatusOr<std::vector<LedgerEntry>> LookUp(absl::Span<const ReservationId> ids) = 0;
+};
+
+inline constexpr size_t kLookUpBatch = 1000;
+
+// Merges streams into one. The same reservation from two of them, as while its SKU is being moved, comes once.
+std::unique_ptr<EntryStream> MergeEntries(std::vector<std::unique_ptr<EntryStream>> streams);
+
+}  // namespace tranche::reconcile

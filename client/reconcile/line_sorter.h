@@ -1,0 +1,74 @@
+// Sorts any number of statement lines by (reservation id, reference, time, line number) in bounded memory: sorted runs
+// go to one temporary file, and are merged as they are read. Lines that fit into one run never touch a file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/reconcile/io.h"
+#include "client/reconcile/statement_line.h"
+
+namespace tranche::reconcile {
+
+struct SorterOptions {
+  // Of one run's lines in memory; their keys come to about half of it.
+  size_t run_bytes = 32 << 20;
+  // Of all runs' read buffers together, but at least kLeastRunBuffer each.
+  size_t merge_bytes = 32 << 20;
+};
+
+inline constexpr size_t kLeastRunBuffer = 4096;
+
+// Add any number of lines, Finish, then Next until it is false. Not thread-safe.
+class LineSorter {
+ public:
+  LineSorter(SorterOptions options, MakeSpillFile make_spill_file);
+  ~LineSorter();
+  LineSorter(const LineSorter&) = delete;
+  LineSorter& operator=(const LineSorter&) = delete;
+
+  absl::Status Add(const StatementLine& line);
+  absl::Status Finish();
+  absl::StatusOr<bool> Next(StatementLine* line);
+
+  uint64_t lines() const { return lines_; }
+  // How many went to the file.
+  size_t spilled_runs() const { return runs_.size(); }
+
+ private:
+  // What a line is compared by first; the rest of it is at `offset` in packed_.
+  struct Key {
+    uint64_t high;
+    uint64_t low;
+    uint32_t offset;
+  };
+  // Bytes in the file.
+  struct Run {
+    uint64_t begin;
+    uint64_t end;
+  };
+  class RunReader;
+
+  void SortKeys();
+  absl::Status Spill();
+  absl::Status OpenRuns();
+  void SiftDown(size_t at);
+
+  const SorterOptions options_;
+  const MakeSpillFile make_spill_file_;
+  std::string packed_;
+  std::vector<Key> keys_;
+  size_t next_key_ = 0;  // while there is one run only
+  uint64_t lines_ = 0;
+  std::unique_ptr<SpillFile> file_;
+  uint64_t file_bytes_ = 0;
+  std::vector<Run> runs_;
+  // A heap: the smallest line is the front's.
+  std::vector<std::unique_ptr<RunReader>> readers_;
+};
+
+}  // namespace tranche::reconcile

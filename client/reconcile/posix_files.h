@@ -1,0 +1,17 @@
+// The real files.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "client/reconcile/io.h"
+
+namespace tranche::reconcile {
+
+// "-" is the standard input. Errors name the path.
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenSource(const std::string& path);
+
+// A file in `folder` without a name: whatever ends the process, its space is free again.
+absl::StatusOr<std::unique_ptr<SpillFile>> MakeTemporaryFile(const std::string& folder);
+
+}  // namespace tranche::reconcile

@@ -1,0 +1,40 @@
+// The admin calls of reconciliation: payments in bulk, and corrections. Blocking: not on gRPC's threads. Thread-safe.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "storage/payment_ledger.h"
+#include "tranche/v1/reconciliation.pb.h"
+
+namespace tranche::server {
+
+class PaymentHandler {
+ public:
+  explicit PaymentHandler(storage::PaymentLedger* ledger) : ledger_(ledger) {}
+
+  // Where an export is: what is read next.
+  struct ExportCursor {
+    absl::Time from;
+    absl::Time to;
+    std::optional<storage::Uuid> after = {};
+    bool done = false;
+  };
+  absl::StatusOr<ExportCursor> StartExport(const v1::ExportPaymentsRequest& request) const;
+  // The next message, and moves the cursor on. It may be without entries and not the last.
+  absl::StatusOr<v1::ExportPaymentsResponse> ReadExport(ExportCursor* cursor) const;
+
+  absl::StatusOr<v1::LookUpPaymentsResponse> LookUp(const v1::LookUpPaymentsRequest& request) const;
+  // The audit log has it as done by "reconcile by ACTOR".
+  absl::StatusOr<v1::ApplyCorrectionsResponse> Apply(const v1::ApplyCorrectionsRequest& request,
+                                                     const std::string& actor) const;
+
+ private:
+  absl::StatusOr<v1::ApplyCorrectionsResponse::Result> ApplyOne(const v1::Correction& correction,
+                                                                const std::string& actor) const;
+
+  storage::PaymentLedger* const ledger_;
+};
+
+}  // namespace tranche::server

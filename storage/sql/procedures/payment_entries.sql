@@ -1,0 +1,48 @@
+-- What is known of the payments of reservations: for each of the ids that is known, one row of kind RESERVATION (unless
+-- retention dropped it) and one of kind LATE for each late payment. In order of id, then the reservation first, then the
+-- late payments by reference.
+--
+--   state        of the reservation; of a late payment its outcome
+--   paid_us      when the ledger learned of the payment: NULL for a reservation that is not confirmed
+--   refunded_us  of a late payment that was paid back
+--   rebooked     of a reservation: whose late payment paid for it; of a late payment: what it paid for
+--   archived     retention has moved the reservation to reservation_archive
+--
+-- Rows of a SKU that is not on this shard (any more, or yet) are another shard's to tell. What is archived stays where it
+-- is when its SKU moves, so that it is told here in any case.
+CREATE OR REPLACE FUNCTION tranche.payment_entries(p_ids uuid[])
+RETURNS TABLE (reservation_id uuid, kind text, sku_id text, quantity integer, state text, amount_minor bigint,
+               currency text, payment_reference text, paid_us bigint, refunded_us bigint, rebooked uuid,
+               archived boolean)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
+  SELECT e.reservation_id, e.kind, e.sku_id, e.quantity, e.state, e.amount_minor, e.currency, e.payment_reference,
+         e.paid_us, e.refunded_us, e.rebooked, e.archived
+  FROM (
+    SELECT r.reservation_id, 'RESERVATION' AS kind, r.sku_id, r.quantity, r.state, r.amount_minor, r.currency,
+           r.payment_reference,
+           CASE WHEN r.state = 'CONFIRMED' THEN (date_part('epoch', r.finished_at) * 1000000)::bigint END AS paid_us,
+           NULL::bigint AS refunded_us, r.rebooked_from AS rebooked, false AS archived
+    FROM reservation r
+    JOIN sku s ON s.sku_id = r.sku_id AND s.whereabouts IN ('HERE', 'LEAVING')
+    WHERE r.reservation_id = ANY (p_ids)
+    UNION ALL
+    SELECT a.reservation_id, 'RESERVATION', a.sku_id, a.quantity, a.state, a.amount_minor, a.currency,
+           a.payment_reference,
+           CASE WHEN a.state = 'CONFIRMED' THEN (date_part('epoch', a.finished_at) * 1000000)::bigint END,
+           NULL, a.rebooked_from, true
+    FROM reservation_archive a
+    WHERE a.reservation_id = ANY (p_ids)
+    UNION ALL
+    SELECT l.reservation_id, 'LATE', l.sku_id, 0, l.outcome, l.amount_minor, l.currency, l.payment_reference,
+           (date_part('epoch', l.received_at) * 1000000)::bigint,
+           (date_part('epoch', l.refunded_at) * 1000000)::bigint, l.rebooked_as, false
+    FROM late_payment l
+    JOIN sku s ON s.sku_id = l.sku_id AND s.whereabouts IN ('HERE', 'LEAVING')
+    WHERE l.reservation_id = ANY (p_ids)
+  ) AS e
+  ORDER BY e.reservation_id, e.kind DESC, e.payment_reference COLLATE "C"
+$$;
