@@ -21,7 +21,6 @@ bool Same(const Reservation& a, const Reservation& b) {
                     r.created_at, r.expires_at, r.finished_at, r.payment_reference, r.cancel_reason, r.extensions,
                     r.revision, r.rebooked_from);
   };
-  // Not operator<=> of tuples: Uuid has none.
   return fields(a) == fields(b);
 }
 
