@@ -66,7 +66,9 @@ QuotaSnapshot Checker::Update(SkuBooks& books) {
     if (more > 0 && slice.holder != storage::kPool && !live_.contains(slice.holder)) {
       Violated("ownership", absl::StrCat(before.sku_id, ": units for the ended incarnation ", slice.holder));
     }
-    if (was != nullptr && was->allotted != slice.allotted && slice.version <= was->version) {
+    // The pool's own is announced to nobody; units that come back to others there do not change it.
+    const bool announced = was != nullptr && slice.holder != storage::kPool;
+    if (announced && was->allotted != slice.allotted && slice.version <= was->version) {
       Violated("versions", absl::StrCat(before.sku_id, ": a slice changed and its version did not grow"));
     }
   }
