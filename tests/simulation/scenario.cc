@@ -75,7 +75,7 @@ void ChooseLimits(Random& random, Scenario* scenario) {
   scenario->exhausted_wait = random.Chance(0.2) ? absl::ZeroDuration() : absl::Milliseconds(random.Between(20, 300));
   scenario->request_deadline = absl::Milliseconds(random.Between(200, 3000));
   scenario->most_tries = static_cast<int>(random.Between(1, 8));
-  scenario->expiry_batch = static_cast<int>(random.Between(1, 8));
+  scenario->expiry_batch = static_cast<int>(random.Between(2, 10));
 }
 
 void ChooseDelays(Random& random, Scenario* scenario) {

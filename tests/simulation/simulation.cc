@@ -26,7 +26,8 @@ constexpr absl::Duration kLongestAnswering = absl::Seconds(15);
 constexpr absl::Duration kSoldOutStaleness = absl::Seconds(20);
 // From the balancer's look at what has come back, every 100 ms, to the slowest announcement.
 constexpr absl::Duration kReturnedStaleness = absl::Seconds(5);
-constexpr absl::Duration kLongestOverdue = absl::Seconds(3);
+// Many holds may end at once, and a worker takes a few at a time.
+constexpr absl::Duration kLongestOverdue = absl::Seconds(5);
 // No short hold can last so long, and no long one can end so soon.
 constexpr absl::Duration kSoon = absl::Hours(1);
 constexpr absl::Duration kFickleSale = absl::Seconds(3);
