@@ -506,6 +506,7 @@ absl::Status Balancer::SharePools() {
 // more. Those of a presplit one are on their way to the nodes; those of another wait until they are asked for, and who
 // hears "sold out" does not ask. Or a late payment has taken units, perhaps out of slices, which are smaller then.
 absl::Status Balancer::AnnounceReturned() {
+  if (storage::Mutated(storage::Mutation::kBalancerIgnoresReturned)) return absl::OkStatus();
   const size_t limit = std::min<size_t>(SkusPerRound(kSlicesReadPerRound), kMaxQuotaBatch);
   const auto returned = ledger_->ListReturnedSkus(static_cast<int>(limit));
   if (!returned.ok()) return returned.status();

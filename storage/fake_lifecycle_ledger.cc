@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "glog/logging.h"
 #include "storage/fake_ledger.h"
+#include "storage/mutation.h"
 
 namespace tranche::storage {
 namespace {
@@ -48,6 +49,7 @@ FakeLedger::StoredReservation* FakeLedger::FindStored(const Uuid& reservation_id
 
 void FakeLedger::Tell(const char* kind, const Reservation& reservation, const FakeOutbox::Extra& extra) {
   if (outbox_ == nullptr) return;
+  if (reservation.state == ReservationState::kCancelled && Mutated(Mutation::kMessageForgotten)) return;
   FakeOutbox::Extra all = extra;
   if (!reservation.payment_reference.empty()) all.emplace_back("payment_reference", reservation.payment_reference);
   if (reservation.state == ReservationState::kCancelled) all.emplace_back("cancel_reason", reservation.cancel_reason);
@@ -57,8 +59,9 @@ void FakeLedger::Tell(const char* kind, const Reservation& reservation, const Fa
 
 void FakeLedger::Finish(StoredReservation& stored, ReservationState state) {
   Reservation& row = stored.reservation;
-  CHECK(row.state == ReservationState::kPending) << "what has ended stays as it is";
-  due_.erase({row.expires_at, row.reservation_id});
+  const bool unfenced = Mutated(Mutation::kConfirmsWhatEnded) || Mutated(Mutation::kExpiresWhatEnded);
+  CHECK(row.state == ReservationState::kPending || unfenced) << "what has ended stays as it is";
+  if (!Mutated(Mutation::kExpiresWhatEnded)) due_.erase({row.expires_at, row.reservation_id});
   --skus_.at(row.sku_id).pending;
   row.state = state;
   row.finished_at = DatabaseNow();
@@ -74,7 +77,7 @@ void FakeLedger::ReturnUnits(const std::map<std::string, int64_t>& units_by_sku)
   for (const auto& [sku_id, units] : units_by_sku) {
     SkuState& state = skus_.at(sku_id);
     Slot& pool = state.pool();
-    if (pool.remaining == 0) {
+    if (pool.remaining == 0 && !Mutated(Mutation::kReturnedNotMarked)) {
       pool.version = ++state.sku.quota_version;
       returned_.insert(sku_id);
     }
@@ -88,10 +91,13 @@ ChangeResult FakeLedger::Confirm(const Confirmation& confirmation) {
   if (stored == nullptr) return {.outcome = ChangeOutcome::kNotFound};
   Reservation& row = stored->reservation;
   const bool replay =
-      row.state == ReservationState::kConfirmed && row.payment_reference == confirmation.payment_reference;
+      row.state == ReservationState::kConfirmed &&
+      (row.payment_reference == confirmation.payment_reference || Mutated(Mutation::kSecondPaymentReplayed));
   if (!Same(confirmation, row)) return {.outcome = ChangeOutcome::kPaymentMismatch, .reservation = row};
   if (replay) return {.outcome = ChangeOutcome::kReplayed, .reservation = row};
-  if (row.state != ReservationState::kPending) return {.outcome = ChangeOutcome::kStateForbids, .reservation = row};
+  if (row.state != ReservationState::kPending && !Mutated(Mutation::kConfirmsWhatEnded)) {
+    return {.outcome = ChangeOutcome::kStateForbids, .reservation = row};
+  }
   row.payment_reference = confirmation.payment_reference;
   Finish(*stored, ReservationState::kConfirmed);
   Tell("reservation.confirmed", row);
@@ -115,7 +121,7 @@ ChangeResult FakeLedger::Cancel(const Cancellation& cancellation, std::map<std::
   if (row.state != ReservationState::kPending) return {.outcome = ChangeOutcome::kStateForbids, .reservation = row};
   row.cancel_reason = cancellation.reason;
   Finish(*stored, ReservationState::kCancelled);
-  (*returned)[row.sku_id] += row.quantity;
+  (*returned)[row.sku_id] += Mutated(Mutation::kCancelReturnsTwice) ? 2 * row.quantity : row.quantity;
   Tell("reservation.cancelled", row);
   return {.outcome = ChangeOutcome::kDone, .reservation = row};
 }
@@ -149,8 +155,10 @@ ChangeResult FakeLedger::Extend(const Extension& extension) {
   if (extended > row.created_at + LongestHold(sku)) {
     return answer(ChangeOutcome::kHoldTooLong, absl::ToInt64Seconds(LongestHold(sku)));
   }
-  due_.erase({row.expires_at, row.reservation_id});
-  due_.insert({extended, row.reservation_id});
+  if (!Mutated(Mutation::kExpiresExtended)) {
+    due_.erase({row.expires_at, row.reservation_id});
+    due_.insert({extended, row.reservation_id});
+  }
   row.expires_at = extended;
   row.extensions = extension.number;
   ++row.revision;
@@ -178,7 +186,8 @@ absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Confirmation& payment
   const auto key = std::make_pair(payment.reservation_id, payment.payment_reference);
   ChangeResult result = Confirm(payment);
   if (result.outcome != ChangeOutcome::kStateForbids) return result;
-  if (const auto decided = late_payments_.find(key); decided != late_payments_.end()) {
+  const auto decided = late_payments_.find(key);
+  if (decided != late_payments_.end() && !Mutated(Mutation::kLateBookedTwice)) {
     return ReplayLate(result.reservation, decided->second);
   }
   const bool expired = result.reservation.state == ReservationState::kExpired;
@@ -216,6 +225,7 @@ ChangeResult FakeLedger::ReplayLate(const Reservation& asked, const LatePayment&
 
 // By another payment: each hold is made good once.
 bool FakeLedger::WasRebooked(const Uuid& reservation_id) const {
+  if (Mutated(Mutation::kLateBookedTwice)) return false;
   for (auto it = late_payments_.lower_bound({reservation_id, ""});
        it != late_payments_.end() && it->first.first == reservation_id; ++it) {
     if (it->second.rebooked_as.has_value()) return true;
@@ -226,9 +236,10 @@ bool FakeLedger::WasRebooked(const Uuid& reservation_id) const {
 std::optional<Reservation> FakeLedger::Rebook(const Confirmation& payment) {
   const Reservation old = FindStored(payment.reservation_id)->reservation;
   SkuState& state = skus_.at(old.sku_id);
-  if (state.sku.closed || LiveUnits(old.sku_id, old.user_id) + old.quantity > state.sku.per_user_limit) return {};
+  const int64_t live_units = Mutated(Mutation::kLateForgetsLimit) ? 0 : LiveUnits(old.sku_id, old.user_id);
+  if (state.sku.closed || live_units + old.quantity > state.sku.per_user_limit) return {};
   if (Read(state).unsold < old.quantity) return {};
-  TakeUnits(state, old.quantity);
+  TakeUnits(state, Mutated(Mutation::kLateTakesNoUnits) ? 0 : old.quantity);
   ListIfPooled(state);
   returned_.insert(old.sku_id);  // to be announced again: a slice may have become smaller
   // Like no id that a caller makes up.

@@ -3,6 +3,7 @@
 #include <tuple>
 
 #include "storage/fake_ledger.h"
+#include "storage/mutation.h"
 
 namespace tranche::storage {
 
@@ -14,6 +15,9 @@ absl::StatusOr<ExpiredHolds> FakeLedger::ExpireDue(int limit) {
   std::map<std::string, int64_t> returned;
   while (!due_.empty() && due_.begin()->first <= now && holds.expired < limit) {
     StoredReservation& stored = *FindStored(due_.begin()->second);
+    due_.erase(due_.begin());
+    const bool pending = stored.reservation.state == ReservationState::kPending;
+    if (!pending && !Mutated(Mutation::kExpiresWhatEnded)) continue;
     Finish(stored, ReservationState::kExpired);
     returned[stored.reservation.sku_id] += stored.reservation.quantity;
     Tell("reservation.expired", stored.reservation);
