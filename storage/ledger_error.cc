@@ -6,6 +6,7 @@ namespace tranche::storage {
 namespace {
 
 constexpr char kUnknownCommitUrl[] = "tranche/unknown-commit";
+constexpr char kSkuMovingUrl[] = "tranche/sku-moving";
 constexpr char kRetryTransactionUrl[] = "tranche/retry-transaction";
 
 absl::Status Marked(absl::StatusCode code, absl::string_view detail, const char* url) {
@@ -27,5 +28,11 @@ absl::Status RetryTransactionError(absl::string_view detail) {
 }
 
 bool IsRetryTransaction(const absl::Status& status) { return status.GetPayload(kRetryTransactionUrl).has_value(); }
+
+absl::Status SkuMovingError(absl::string_view detail) {
+  return Marked(absl::StatusCode::kUnavailable, detail, kSkuMovingUrl);
+}
+
+bool IsSkuMoving(const absl::Status& status) { return status.GetPayload(kSkuMovingUrl).has_value(); }
 
 }  // namespace tranche::storage

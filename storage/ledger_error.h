@@ -17,4 +17,8 @@ bool IsUnknownCommit(const absl::Status& status);
 absl::Status RetryTransactionError(absl::string_view detail);
 bool IsRetryTransaction(const absl::Status& status);
 
+// The SKU is on its way to another shard (kUnavailable); nothing was changed, and soon it may be.
+absl::Status SkuMovingError(absl::string_view detail);
+bool IsSkuMoving(const absl::Status& status);
+
 }  // namespace tranche::storage

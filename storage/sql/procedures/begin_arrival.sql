@@ -1,6 +1,6 @@
 -- The SKU (its row at the source) is going to be copied here from p_source. It has no slots here, so that nothing can be
--- sold, and its reservations are nobody's to see or to change. Repeating it is
--- harmless. Error TR002 if it is here, or if rows of an earlier stay or attempt are.
+-- sold, and its reservations are nobody's to see or to change. Error TR002 if it is here, or
+-- if rows of an earlier stay or attempt are.
 CREATE OR REPLACE FUNCTION tranche.begin_arrival(p_row tranche.sku, p_source text, p_token uuid)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -11,9 +11,7 @@ DECLARE
   v_present sku%ROWTYPE;
 BEGIN
   SELECT * INTO v_present FROM sku WHERE sku_id = p_row.sku_id FOR UPDATE;
-  IF v_present.whereabouts = 'ARRIVING' AND v_present.move_token = p_token THEN
-    RETURN;
-  ELSIF v_present.whereabouts <> 'GONE' OR (SELECT leftovers FROM sku_whereabouts(p_row.sku_id)) THEN
+  IF v_present.whereabouts <> 'GONE' OR (SELECT leftovers FROM sku_whereabouts(p_row.sku_id)) THEN
     RAISE EXCEPTION 'SKU % is %', p_row.sku_id,
       CASE v_present.whereabouts WHEN 'GONE' THEN 'not cleared away' ELSE v_present.whereabouts END
       USING ERRCODE = 'TR002';
