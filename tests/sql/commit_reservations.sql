@@ -31,7 +31,7 @@ SELECT is(outcomes(:node, true, '{}', '{}', '{}', '{}'), NULL, 'an empty batch')
 SELECT is(outcomes(:node, true, uids(10, 11, 12), '{tv,tv,tv}', '{u5,u5,u5}', '{2,2,1}'),
           '{CREATED,USER_LIMIT_REACHED,CREATED}', 'the smaller go first');
 SELECT results_eq($$ SELECT ordinal FROM tranche.reservation WHERE user_id = 'u5' ORDER BY 1 $$, $$ VALUES (1), (2) $$);
-UPDATE tranche.reservation SET state = 'CANCELLED' WHERE reservation_id = uid(12);
+UPDATE tranche.reservation SET state = 'CANCELLED', finished_at = now() WHERE reservation_id = uid(12);
 UPDATE tranche.stock_slot SET remaining = remaining + 1, allotted = allotted + 1 WHERE slot_no = 0;
 SELECT is(outcomes(:node, true, uids(13, 14), '{tv,tv}', '{u5,u5}', '{1,1}'), '{CREATED,USER_LIMIT_REACHED}',
           'a cancelled one leaves room');

@@ -10,7 +10,8 @@ $$ SELECT array_agg(concat_ws(' ', m.outcome, m.sku_id,
    FROM ROWS FROM (tranche.move_units_batch(p_skus, p_expected, p_delta_skus, p_holders, p_deltas, 'alice'))
         WITH ORDINALITY AS m (outcome, sku_id, title, price_minor, currency, stock, per_user_limit, hold_seconds, opens_us,
                               closes_us, closed, slots_per_slice, unsold, quota_version, holds_may_lapse, presplit,
-                              quota_frozen, holders, allotted, remaining, versions, nth) $$;
+                              quota_frozen, holders, allotted, remaining, versions, max_extensions, max_hold_seconds,
+                              nth) $$;
 
 SELECT sku('b', 100, 1, 3), sku('a', 10), sku('c', 5);
 SELECT node() AS x, node() AS y \gset

@@ -14,12 +14,13 @@ SELECT results_eq($$ SELECT sku_id, quota_version, closed, holders, allotted, re
 SELECT is_empty($$ SELECT * FROM tranche.read_quotas('{none}') $$);
 SELECT is_empty($$ SELECT * FROM tranche.read_quotas('{}') $$);
 
--- The columns before the slices are those of list_skus, in their order: the servers read both by position.
+-- The columns before the slices are those of list_skus, in their order, but for those that came later: these are last, so
+-- that a server of before reads what it knows by position.
 SELECT tranche.set_quota_frozen('b', true, 'test');
 SELECT results_eq($$ SELECT s::text FROM tranche.list_skus('', 9) AS s $$,
                   $$ SELECT row(q.sku_id, q.title, q.price_minor, q.currency, q.stock, q.per_user_limit, q.hold_seconds,
                                 q.opens_us, q.closes_us, q.closed, q.slots_per_slice, q.unsold, q.quota_version,
-                                q.holds_may_lapse, q.presplit, q.quota_frozen)::text
+                                q.holds_may_lapse, q.presplit, q.quota_frozen, q.max_extensions, q.max_hold_seconds)::text
                      FROM tranche.read_quotas('{a,b}') AS q $$);
 SELECT results_eq($$ SELECT unsold, holds_may_lapse, presplit, quota_frozen FROM tranche.read_quotas('{b}') $$,
                   $$ VALUES (99::bigint, true, true, true) $$);

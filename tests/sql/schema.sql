@@ -3,7 +3,8 @@
 SELECT no_plan();
 
 SELECT has_table('tranche', t, 'table ' || t)
-FROM unnest(ARRAY['sku', 'incarnation', 'stock_slot', 'reservation', 'audit_log']::name[]) AS t;
+FROM unnest(ARRAY['sku', 'incarnation', 'stock_slot', 'reservation', 'audit_log', 'late_payment', 'outbox', 'outbox_sink',
+                  'retired_units', 'reservation_archive']::name[]) AS t;
 
 -- The role of the servers.
 SELECT schema_privs_are('tranche', 'tranche_app', ARRAY['USAGE']);
@@ -19,13 +20,13 @@ SELECT is_empty($$
   WHERE c.relnamespace = 'tranche'::regnamespace AND c.relkind = 'S'
     AND (has_sequence_privilege('tranche_node', c.oid, 'USAGE') OR has_sequence_privilege('tranche_node', c.oid, 'UPDATE')) $$,
   'the servers'' role touches no sequence');
-SELECT is_empty($$
-  SELECT p.proname FROM pg_proc p
-  WHERE p.pronamespace = 'tranche'::regnamespace AND p.proname <> 'record_migration'
-    AND NOT has_function_privilege('tranche_node', p.oid, 'EXECUTE') $$,
-  'the servers'' role may call every procedure');
-SELECT ok(NOT has_function_privilege('tranche_node', 'tranche.record_migration(text, text, text)', 'EXECUTE'),
-          '... but not the migrator''s');
+SELECT results_eq($$
+  SELECT p.proname::text COLLATE "C" FROM pg_proc p
+  WHERE p.pronamespace = 'tranche'::regnamespace AND NOT has_function_privilege('tranche_node', p.oid, 'EXECUTE')
+  ORDER BY 1 $$,
+  $$ VALUES ('lock_sku' COLLATE "C"), ('pin_skus'), ('rebook_reservation'), ('record_migration'), ('return_units'),
+            ('take_units'), ('write_outbox') $$,
+  'the servers'' role may call every procedure but the migrator''s and the parts of others');
 SELECT is_empty($$
   SELECT p.proname FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
   WHERE p.pronamespace = 'tranche'::regnamespace AND a.grantee = 0 $$,
@@ -34,7 +35,8 @@ SELECT is_empty($$
 -- Calls that reach tables do so as the owner, by this schema's names only.
 SELECT is_empty($$
   SELECT p.proname FROM pg_proc p
-  WHERE p.pronamespace = 'tranche'::regnamespace AND has_function_privilege('tranche_node', p.oid, 'EXECUTE')
+  WHERE p.pronamespace = 'tranche'::regnamespace AND p.proname <> 'record_migration'
+    AND p.prorettype <> 'trigger'::regtype
     AND (NOT p.prosecdef OR NOT 'search_path=tranche, pg_temp' = ANY (coalesce(p.proconfig, '{}'))) $$,
   'every procedure is SECURITY DEFINER with a fixed search_path');
 SELECT is_empty($$
@@ -65,5 +67,22 @@ SELECT is_empty($$
   SELECT i.indexrelid::regclass FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
   WHERE i.indrelid = 'tranche.stock_slot'::regclass AND a.attname IN ('allotted', 'remaining', 'version') $$,
   'slots are updated in place (HOT)');
+
+-- A reservation's states.
+SELECT tranche.move_units('tv', ARRAY[tranche.register_incarnation('n', 'h:1')], ARRAY[5], NULL, 'test');
+SELECT is(outcomes(1, true, uids(1, 2, 3), '{tv,tv,tv}', '{u1,u2,u3}', '{1,1,1}'), '{CREATED,CREATED,CREATED}');
+UPDATE tranche.reservation
+SET state = x.state, finished_at = now(), payment_reference = CASE WHEN x.state = 'CONFIRMED' THEN 'p' END
+FROM (VALUES (uid(1), 'CONFIRMED'), (uid(2), 'CANCELLED'), (uid(3), 'EXPIRED')) AS x (id, state) WHERE reservation_id = x.id;
+SELECT throws_ok(format($$ UPDATE tranche.reservation SET state = %L, finished_at = %s, payment_reference = %s
+                           WHERE reservation_id = %L $$, s,
+                        CASE WHEN s = 'PENDING' THEN 'NULL' ELSE 'now()' END,
+                        CASE WHEN s = 'CONFIRMED' THEN '''p''' ELSE 'NULL' END, r.reservation_id),
+                 'TR003', format('reservation %s is %s: that is final', r.reservation_id, r.state), r.state || ' to ' || s)
+FROM tranche.reservation r, unnest(ARRAY['PENDING', 'CONFIRMED', 'CANCELLED', 'EXPIRED']) AS s
+WHERE r.state <> s;
+SELECT lives_ok($$ UPDATE tranche.reservation SET revision = revision + 1 $$, 'the rest may change');
+SELECT throws_ok($$ UPDATE tranche.reservation SET finished_at = NULL WHERE reservation_id = uid(1) $$, '23514');
+SELECT throws_ok($$ UPDATE tranche.reservation SET payment_reference = NULL WHERE reservation_id = uid(1) $$, '23514');
 
 SELECT * FROM finish();

@@ -32,7 +32,7 @@ SELECT is(found($$UPDATE tranche.stock_slot SET remaining = remaining - 1 WHERE 
 SELECT is(found($$UPDATE tranche.stock_slot SET remaining = remaining - 1 WHERE slot_no = 0 AND sku_id = 'tv'$$),
           '{conservation tv}');
 SELECT is(found('DELETE FROM tranche.reservation'), '{conservation tv,slice_spent tv}');
-SELECT is(found($$UPDATE tranche.reservation SET state = 'CANCELLED'$$), '{conservation tv}');
+SELECT is(found($$UPDATE tranche.reservation SET state = 'CANCELLED', finished_at = now()$$), '{conservation tv}');
 SELECT is(found($$UPDATE tranche.reservation SET quantity = 2$$), '{conservation tv,slice_spent tv}');
 SELECT is(found($$DELETE FROM tranche.stock_slot WHERE slot_no = 0 AND sku_id = 'radio'$$),
           '{conservation radio,pool_slot radio}');

@@ -19,6 +19,9 @@ ALTER TABLE tranche.sku
   -- One attempt to move it: what an abandoned attempt still tries fails.
   ADD COLUMN move_token       uuid;
 CREATE INDEX sku_units_returned ON tranche.sku (sku_id) WHERE units_returned;
+DROP INDEX tranche.sku_pool_waiting;
+CREATE INDEX sku_pool_waiting ON tranche.sku (sku_id)
+  WHERE presplit AND state = 'OPEN' AND NOT quota_frozen AND pool_waiting AND whereabouts = 'HERE';
 
 ALTER TABLE tranche.reservation
   -- Grows with every change; orders the messages about the reservation.
@@ -138,7 +141,23 @@ SELECT r.reservation_id, r.sku_id, r.user_id, r.quantity, r.state, r.amount_mino
        r.payment_reference, r.cancel_reason, r.extensions, r.revision, r.rebooked_from
 FROM tranche.reservation r;
 
+-- A SKU as the servers know it, as before and with its new columns last; only where it is on this shard.
+CREATE OR REPLACE VIEW tranche.sku_state AS
+SELECT s.sku_id, s.title, s.price_minor, s.currency, s.stock, s.per_user_limit, s.hold_seconds,
+       CASE WHEN isfinite(s.opens_at) THEN (extract(epoch FROM s.opens_at) * 1000000)::bigint END AS opens_us,
+       CASE WHEN isfinite(s.closes_at) THEN (extract(epoch FROM s.closes_at) * 1000000)::bigint END AS closes_us,
+       s.state = 'CLOSED' AS closed, s.slots_per_slice,
+       (SELECT sum(sl.remaining) FROM tranche.stock_slot sl WHERE sl.sku_id = s.sku_id)::bigint AS unsold,
+       s.quota_version,
+       EXISTS (SELECT FROM tranche.reservation r WHERE r.sku_id = s.sku_id AND r.state = 'PENDING' OFFSET 0)
+         AS holds_may_lapse,
+       s.presplit, s.quota_frozen, s.max_extensions, s.max_hold_seconds
+FROM tranche.sku s
+WHERE s.whereabouts IN ('HERE', 'LEAVING');
+
 -- Functions whose parameters or columns change; procedures/ makes them anew, with the new ones last.
+DROP FUNCTION IF EXISTS tranche.read_quotas(text[]);
+DROP FUNCTION IF EXISTS tranche.move_units_batch(text[], bigint[], integer[], bigint[], bigint[], text);
 DROP FUNCTION IF EXISTS tranche.commit_reservations(bigint, boolean, uuid[], text[], text[], integer[]);
 DROP FUNCTION IF EXISTS tranche.find_reservations(uuid[]);
 DROP FUNCTION IF EXISTS tranche.create_sku(text, text, bigint, text, bigint, integer, integer, bigint, bigint, integer, text,

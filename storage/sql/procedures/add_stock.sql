@@ -1,5 +1,5 @@
 -- Adds units to a SKU, into the pool. False if there is no such SKU; error TR001 if p_expected_stock is given and is not
--- the SKU's stock.
+-- the SKU's stock, TR004 while the SKU moves to another shard.
 CREATE OR REPLACE FUNCTION tranche.add_stock(p_sku_id text, p_units bigint, p_actor text,
                                              p_expected_stock bigint DEFAULT NULL)
 RETURNS boolean
@@ -13,7 +13,7 @@ BEGIN
   IF p_units < 1 THEN
     RAISE EXCEPTION 'units must be at least 1' USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  SELECT stock, quota_version + 1 INTO v_stock, v_version FROM sku WHERE sku_id = p_sku_id FOR UPDATE;
+  SELECT stock, quota_version + 1 INTO v_stock, v_version FROM lock_sku(p_sku_id);
   IF NOT FOUND THEN
     RETURN false;
   END IF;

@@ -1,4 +1,5 @@
--- Ends the sale of a SKU. Its slots stay as they are: what is unsold simply is not sold. False if there is no such SKU.
+-- Ends the sale of a SKU. Its slots stay as they are: what is unsold simply is not sold. False if there is no such SKU; error TR004
+-- while it moves to another shard.
 CREATE OR REPLACE FUNCTION tranche.close_sku(p_sku_id text, p_actor text)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -7,7 +8,7 @@ AS $$
 DECLARE
   v_before sku%ROWTYPE;
 BEGIN
-  SELECT * INTO v_before FROM sku WHERE sku_id = p_sku_id FOR UPDATE;
+  SELECT * INTO v_before FROM lock_sku(p_sku_id);
   IF NOT FOUND THEN
     RETURN false;
   END IF;

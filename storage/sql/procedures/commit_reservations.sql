@@ -7,7 +7,9 @@
 --
 -- Returns one row per claim with its position `idx` (from 1) and its outcome:
 --   CREATED REPLAYED CONFLICT USER_LIMIT_REACHED NOT_HELD SHORT BUSY SKU_NOT_FOUND QUANTITY_ABOVE_LIMIT NOT_OPEN CLOSED
--- and, for CREATED and REPLAYED, the reservation's own columns; for SHORT the version of the slice that was too short.
+--   MOVING (the SKU is on its way to another shard, or gone there: nothing was decided)
+-- and, for CREATED and REPLAYED, the reservation's own columns, those that say what became of it only for REPLAYED; for
+-- SHORT the version of the slice that was too short.
 -- Rows come in no order.
 --
 -- Why it is safe:
@@ -16,6 +18,7 @@
 --   once per id   the primary key; a claim that meets another transaction's row inserts nothing and is classified by
 --                 the last statement, whose snapshot is newer than that row
 --   per buyer     the unique index for limit 1; above 1 an advisory lock per (sku, buyer), taken in one order
+--   moving SKUs   a move locks every slot before it says that the SKU is leaving, and we read where it is afterwards
 --
 -- Smaller quantities of a batch go first: only so do running sums say exactly which claims fit, because what comes after
 -- one that does not fit is at least as large. For one quantity it is the order of the claims.
@@ -34,7 +37,8 @@ CREATE OR REPLACE FUNCTION tranche.commit_reservations(
   p_quantities  integer[]
 )
 RETURNS TABLE (idx integer, outcome text, state text, amount_minor bigint, currency text, incarnation_id bigint,
-               created_us bigint, expires_us bigint, slice_version bigint)
+               created_us bigint, expires_us bigint, slice_version bigint, finished_us bigint,
+               payment_reference text, cancel_reason text, extensions integer, revision integer, rebooked_from uuid)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 -- Generic plans with index scans: right for every table size, and planned once per connection. A plan made while
@@ -102,6 +106,7 @@ BEGIN
              coalesce(live.units, 0) + sum(c.quantity) OVER buyer AS buyer_units, row_number() OVER buyer AS buyer_claim
       FROM unnest(p_ids, p_skus, p_users, p_quantities) WITH ORDINALITY AS c (id, sku_id, user_id, quantity, idx)
       JOIN sku s ON s.sku_id = c.sku_id AND s.state = 'OPEN' AND s.opens_at <= now() AND now() < s.closes_at
+        AND s.whereabouts = 'HERE'
       LEFT JOIN LATERAL (SELECT sum(r.quantity) AS units, array_agg(r.ordinal) AS ordinals
                          FROM reservation r
                          WHERE (s.per_user_limit > 1 OR NOT v_first_pass)
@@ -160,7 +165,8 @@ BEGIN
   -- A SKU's price, currency and hold never change: what was inserted need not be read again.
   RETURN QUERY
   SELECT c.idx::integer, 'CREATED', 'PENDING', s.price_minor * c.quantity, s.currency, p_incarnation,
-         v_now_us, v_now_us + s.hold_seconds * 1000000::bigint, NULL::bigint
+         v_now_us, v_now_us + s.hold_seconds * 1000000::bigint, NULL::bigint, NULL::bigint, NULL::text, NULL::text,
+         NULL::integer, NULL::integer, NULL::uuid
   FROM unnest(p_ids, p_skus, p_quantities) WITH ORDINALITY AS c (id, sku_id, quantity, idx)
   JOIN unnest(v_created) AS done (id) ON done.id = c.id
   JOIN sku s ON s.sku_id = c.sku_id;
@@ -170,10 +176,12 @@ BEGIN
   RETURN QUERY
   SELECT c.idx::integer,
          CASE
+           WHEN s.whereabouts IN ('GONE', 'ARRIVING') THEN 'MOVING'
            WHEN r.reservation_id IS NOT NULL THEN
              CASE WHEN r.sku_id = c.sku_id AND r.user_id = c.user_id AND r.quantity = c.quantity
                   THEN 'REPLAYED' ELSE 'CONFLICT' END
            WHEN s.sku_id IS NULL THEN 'SKU_NOT_FOUND'
+           WHEN s.whereabouts = 'LEAVING' THEN 'MOVING'
            WHEN s.state <> 'OPEN' OR now() >= s.closes_at THEN 'CLOSED'
            WHEN now() < s.opens_at THEN 'NOT_OPEN'
            WHEN c.quantity NOT BETWEEN 1 AND s.per_user_limit THEN 'QUANTITY_ABOVE_LIMIT'
@@ -185,7 +193,9 @@ BEGIN
          END,
          r.state, r.amount_minor, r.currency, r.incarnation_id,
          (date_part('epoch', r.created_at) * 1000000)::bigint, (date_part('epoch', r.expires_at) * 1000000)::bigint,
-         (SELECT max(sl.version) FROM stock_slot sl WHERE sl.holder = p_incarnation AND sl.sku_id = c.sku_id)
+         (SELECT max(sl.version) FROM stock_slot sl WHERE sl.holder = p_incarnation AND sl.sku_id = c.sku_id),
+         (date_part('epoch', r.finished_at) * 1000000)::bigint, r.payment_reference, r.cancel_reason, r.extensions,
+         r.revision, r.rebooked_from
   FROM unnest(p_ids, p_skus, p_users, p_quantities) WITH ORDINALITY AS c (id, sku_id, user_id, quantity, idx)
   LEFT JOIN unnest(v_created) AS done (id) ON done.id = c.id
   LEFT JOIN sku s ON s.sku_id = c.sku_id

@@ -2,7 +2,7 @@
 CREATE OR REPLACE FUNCTION tranche.create_sku(
   p_sku_id text, p_title text, p_price_minor bigint, p_currency text, p_stock bigint, p_per_user_limit integer,
   p_hold_seconds integer, p_opens_us bigint, p_closes_us bigint, p_slots_per_slice integer, p_actor text,
-  p_presplit boolean DEFAULT true
+  p_presplit boolean DEFAULT true, p_max_extensions integer DEFAULT 3, p_max_hold_seconds integer DEFAULT NULL
 )
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -10,11 +10,11 @@ SET search_path = tranche, pg_temp
 AS $$
 BEGIN
   INSERT INTO sku (sku_id, title, price_minor, currency, stock, per_user_limit, hold_seconds, opens_at, closes_at,
-                   slots_per_slice, presplit, pool_waiting)
+                   slots_per_slice, presplit, pool_waiting, max_extensions, max_hold_seconds)
   VALUES (p_sku_id, p_title, p_price_minor, p_currency, p_stock, p_per_user_limit, p_hold_seconds,
           coalesce(to_timestamp(p_opens_us / 1000000.0), '-infinity'),
           coalesce(to_timestamp(p_closes_us / 1000000.0), 'infinity'), p_slots_per_slice, p_presplit,
-          p_stock > 0)
+          p_stock > 0, p_max_extensions, p_max_hold_seconds)
   ON CONFLICT DO NOTHING;
   IF NOT FOUND THEN
     RETURN false;

@@ -1,12 +1,13 @@
--- Those of the reservations that exist.
+-- Those of the reservations that exist, of SKUs that are on this shard. Whereabouts by a scalar subquery: looked up by
+-- index for what is found, however many SKUs there are.
 CREATE OR REPLACE FUNCTION tranche.find_reservations(p_ids uuid[])
-RETURNS TABLE (reservation_id uuid, sku_id text, user_id text, quantity integer, state text, amount_minor bigint,
-               currency text, incarnation_id bigint, created_us bigint, expires_us bigint)
+RETURNS SETOF tranche.reservation_row
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
+SET enable_seqscan = off
 AS $$
-  SELECT r.reservation_id, r.sku_id, r.user_id, r.quantity, r.state, r.amount_minor, r.currency, r.incarnation_id,
-         (extract(epoch FROM r.created_at) * 1000000)::bigint, (extract(epoch FROM r.expires_at) * 1000000)::bigint
-  FROM reservation r
+  SELECT r.*
+  FROM reservation_row r
   WHERE r.reservation_id = ANY (p_ids)
+    AND (SELECT s.whereabouts FROM sku s WHERE s.sku_id = r.sku_id) IN ('HERE', 'LEAVING')
 $$;

@@ -9,6 +9,7 @@ AS $$
   SELECT s.sku_id
   FROM sku s
   WHERE s.sku_id > p_after AND s.presplit AND s.state = 'OPEN' AND NOT s.quota_frozen AND s.pool_waiting
+    AND s.whereabouts = 'HERE'
   ORDER BY s.sku_id
   LIMIT p_limit
 $$;

@@ -1,4 +1,4 @@
--- SKUs after p_after in ascending order, or the one SKU p_only, found by the index either way.
+-- SKUs after p_after in ascending order, or the one SKU p_only, found by the index either way: of those on this shard.
 CREATE OR REPLACE FUNCTION tranche.list_skus(p_after text, p_limit integer, p_only text DEFAULT NULL)
 RETURNS SETOF tranche.sku_state
 LANGUAGE sql STABLE SECURITY DEFINER

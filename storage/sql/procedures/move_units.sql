@@ -5,7 +5,8 @@
 -- Locks in the order incarnations, SKU, slots; the SKU's lock serialises the moves of one SKU, so that quota_version
 -- orders them. Sales go on beside it but for the moment their slot is locked.
 --
--- Returns false if p_expected_version is given and is not the SKU's; NULL if there is no such SKU.
+-- Returns false if p_expected_version is given and is not the SKU's, or the SKU is on its way to another shard, when
+-- nothing of it may change; NULL if there is no such SKU.
 CREATE OR REPLACE FUNCTION tranche.move_units(
   p_sku_id text, p_holders bigint[], p_deltas bigint[], p_expected_version bigint, p_actor text
 )
@@ -29,10 +30,10 @@ BEGIN
   ORDER BY i.incarnation_id FOR SHARE;
 
   SELECT * INTO v_sku FROM sku WHERE sku_id = p_sku_id FOR UPDATE;
-  IF NOT FOUND THEN
+  IF NOT FOUND OR v_sku.whereabouts IN ('GONE', 'ARRIVING') THEN
     RETURN NULL;
   END IF;
-  IF p_expected_version IS NOT NULL AND p_expected_version <> v_sku.quota_version THEN
+  IF v_sku.whereabouts = 'LEAVING' OR p_expected_version <> v_sku.quota_version THEN
     RETURN false;
   END IF;
   v_version := v_sku.quota_version + 1;

@@ -11,6 +11,10 @@
 --                        commits that have all their slots.
 --   add_stock, reduce_stock, close_sku, set_quota_frozen
 --                        lock one SKU's row and then its slots: this order, cut to one SKU.
+--   cancel_reservations, expire_due, confirm_late
+--                        lock SKUs' rows, ascending, before any slot, and before rows of SKUs only pins, which nobody waits
+--                        for who holds a row. The slots that they want are pools, guarded by rows that they hold by then,
+--                        and for confirm_late those of one SKU, locked otherwise by commits.
 --   set_draining         locks one incarnation and nothing else.
 --   reclaim_incarnation  locks its incarnation, then all its SKUs' rows, ascending, and only then their slots: so it may
 --                        take row b before the slots of a, where this takes them after. It does no harm. The slots that it
@@ -26,7 +30,8 @@ CREATE OR REPLACE FUNCTION tranche.move_units_batch(
 RETURNS TABLE (outcome text, sku_id text, title text, price_minor bigint, currency text, stock bigint,
                per_user_limit integer, hold_seconds integer, opens_us bigint, closes_us bigint, closed boolean,
                slots_per_slice integer, unsold bigint, quota_version bigint, holds_may_lapse boolean, presplit boolean,
-               quota_frozen boolean, holders bigint[], allotted bigint[], remaining bigint[], versions bigint[])
+               quota_frozen boolean, holders bigint[], allotted bigint[], remaining bigint[], versions bigint[],
+               max_extensions integer, max_hold_seconds integer)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 AS $$
@@ -61,7 +66,7 @@ BEGIN
   RETURN QUERY
   SELECT o.outcome, o.sku_id, q.title, q.price_minor, q.currency, q.stock, q.per_user_limit, q.hold_seconds, q.opens_us,
          q.closes_us, q.closed, q.slots_per_slice, q.unsold, q.quota_version, q.holds_may_lapse, q.presplit,
-         q.quota_frozen, q.holders, q.allotted, q.remaining, q.versions
+         q.quota_frozen, q.holders, q.allotted, q.remaining, q.versions, q.max_extensions, q.max_hold_seconds
   FROM unnest(v_outcomes, v_skus) WITH ORDINALITY AS o (outcome, sku_id, nth)
   LEFT JOIN read_quotas(v_skus) AS q ON q.sku_id = o.sku_id
   ORDER BY o.nth;

@@ -1,26 +1,32 @@
 -- Ends an incarnation: its units go to the pools, its slots are deleted, and no later commit or deposit of it succeeds.
 -- Safe at any moment and as often as one likes, whatever the process still tries. Returns the SKUs that changed.
+--
+-- Slots of SKUs that are on their way to another shard stay as they are: nothing is sold of those. With the move the units
+-- go to the pool over there; where a move is given up, call this again.
 CREATE OR REPLACE FUNCTION tranche.reclaim_incarnation(p_incarnation bigint)
 RETURNS TABLE (sku_id text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+  v_skus text[];
 BEGIN
   -- Waits for moves that are about to deposit to it; later ones see it ended.
   UPDATE incarnation SET reclaimed_at = now() WHERE incarnation_id = p_incarnation AND reclaimed_at IS NULL;
 
-  PERFORM FROM sku s
-  WHERE s.sku_id IN (SELECT sl.sku_id FROM stock_slot sl WHERE sl.holder = p_incarnation)
-  ORDER BY s.sku_id FOR UPDATE;
+  SELECT array_agg(l.sku_id) INTO v_skus
+  FROM (SELECT s.sku_id FROM sku s
+        WHERE s.sku_id IN (SELECT sl.sku_id FROM stock_slot sl WHERE sl.holder = p_incarnation) AND s.whereabouts = 'HERE'
+        ORDER BY s.sku_id FOR UPDATE) AS l;
   PERFORM FROM stock_slot sl
-  WHERE sl.sku_id IN (SELECT x.sku_id FROM stock_slot x WHERE x.holder = p_incarnation)
-    AND (sl.slot_no = 0 OR sl.holder = p_incarnation)
+  WHERE sl.sku_id = ANY (v_skus) AND (sl.slot_no = 0 OR sl.holder = p_incarnation)
   ORDER BY sl.sku_id, sl.slot_no FOR UPDATE;
 
   RETURN QUERY
   WITH freed AS (
-    DELETE FROM stock_slot sl WHERE sl.holder = p_incarnation RETURNING sl.sku_id, sl.remaining
+    DELETE FROM stock_slot sl WHERE sl.holder = p_incarnation AND sl.sku_id = ANY (v_skus)
+    RETURNING sl.sku_id, sl.remaining
   ), per_sku AS (
     SELECT f.sku_id, sum(f.remaining) AS units FROM freed f GROUP BY f.sku_id
   ), versions AS (

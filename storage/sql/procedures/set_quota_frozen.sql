@@ -1,4 +1,5 @@
--- Freezes or thaws the quota of a SKU. Repeating it changes and audits nothing. False if there is no such SKU.
+-- Freezes or thaws the quota of a SKU. Repeating it changes and audits nothing. False if there is no such SKU; error TR004
+-- while it moves to another shard.
 --
 -- The version grows, so that a move which was planned before and expects the version of then is refused: once this has
 -- returned, no automatic move follows.
@@ -10,7 +11,7 @@ AS $$
 DECLARE
   v_frozen boolean;
 BEGIN
-  SELECT quota_frozen INTO v_frozen FROM sku WHERE sku_id = p_sku_id FOR UPDATE;
+  SELECT quota_frozen INTO v_frozen FROM lock_sku(p_sku_id);
   IF NOT FOUND THEN
     RETURN false;
   END IF;

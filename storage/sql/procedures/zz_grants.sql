@@ -1,5 +1,9 @@
 -- Runs last of the procedures: the application role may execute what is above, and nobody else. The migrator's own
--- function is not for it.
+-- function is not for it, nor are those that other procedures are made of.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA tranche FROM PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA tranche TO tranche_app;
 REVOKE EXECUTE ON FUNCTION tranche.record_migration(text, text, text) FROM tranche_app;
+REVOKE EXECUTE ON FUNCTION tranche.lock_sku(text), tranche.pin_skus(text[], boolean),
+  tranche.rebook_reservation(tranche.reservation, tranche.sku, text), tranche.return_units(text[], bigint[]),
+  tranche.take_units(text, bigint), tranche.write_outbox(text, tranche.reservation[], timestamptz, jsonb)
+  FROM tranche_app;

@@ -1,0 +1,92 @@
+-- Cancels a batch of reservations in one transaction: PENDING becomes CANCELLED, and the units go to the pools. Set-based:
+-- a constant number of statements however long the batch.
+--
+-- p_ids must be distinct. Returns one row per id with its position `idx` (from 1), the reservation as it is now, and the
+-- outcome:
+--   DONE REPLAYED (it is cancelled already, for whatever reason) STATE (confirmed or expired) and, without the
+--   reservation, NOT_FOUND and MOVING
+-- Rows come in no order.
+--
+-- Why it is safe:
+--   state         decided with the reservation locked; the trigger reservation_transition refuses what is wrong here
+--   conservation  what leaves PENDING here is what the pools receive, in this transaction
+--   moving SKUs   pinned before their whereabouts are read
+--
+-- Locks: pins; the rows of the SKUs, ascending; their pool slots, in this order; the reservations in (sku, user, id) order.
+-- Why no cycle comes of that: whoever else locks SKU rows takes them before slots and reservations, ascending, and
+-- holds the SKU's row when it wants a pool slot; so one that we wait for at a pool slot cannot exist once we have the row.
+-- Sales lock their own slots, never a pool, and wait for our reservations only by inserts of the same buyer, when they
+-- have all their slots; we never wait for those slots. confirm_reservations and extend_reservations lock reservations
+-- alone, in our order.
+CREATE OR REPLACE FUNCTION tranche.cancel_reservations(p_ids uuid[], p_reasons text[])
+RETURNS TABLE (idx integer, outcome text, bound bigint, reservation_id uuid, sku_id text, user_id text, quantity integer,
+               state text, amount_minor bigint, currency text, incarnation_id bigint, created_us bigint,
+               expires_us bigint, finished_us bigint, payment_reference text, cancel_reason text, extensions integer,
+               revision integer, rebooked_from uuid)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_skus    text[];
+  v_pending text[];
+  v_leaving text[];
+  v_locked  uuid[];
+  v_done    uuid[];
+  v_changed reservation[];
+  v_now     timestamptz;
+BEGIN
+  IF (SELECT count(DISTINCT id) FROM unnest(p_ids) AS id) <> cardinality(p_ids) THEN
+    RAISE EXCEPTION 'reservation ids of a batch must be distinct' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  -- Read without a lock: a reservation's SKU never changes, nor does a state that is not PENDING.
+  SELECT array_agg(DISTINCT r.sku_id), array_agg(DISTINCT r.sku_id) FILTER (WHERE r.state = 'PENDING')
+  INTO v_skus, v_pending FROM reservation r WHERE r.reservation_id = ANY (p_ids);
+  PERFORM pin_skus(v_skus);
+  PERFORM FROM sku s WHERE s.sku_id = ANY (v_pending) ORDER BY s.sku_id FOR UPDATE;
+  SELECT array_agg(s.sku_id) FILTER (WHERE s.whereabouts = 'HERE'),
+         array_agg(s.sku_id) FILTER (WHERE s.whereabouts = 'LEAVING')
+  INTO v_skus, v_leaving FROM sku s WHERE s.sku_id = ANY (v_skus);
+  PERFORM FROM stock_slot sl WHERE sl.sku_id = ANY (v_pending) AND sl.slot_no = 0 ORDER BY sl.sku_id FOR UPDATE;
+  SELECT array_agg(l.reservation_id) INTO v_locked
+  FROM (SELECT r.reservation_id FROM reservation r
+        WHERE r.reservation_id = ANY (p_ids) AND r.sku_id = ANY (v_skus)
+          AND (r.state <> 'PENDING' OR r.sku_id = ANY (v_pending))
+        ORDER BY r.sku_id, r.user_id, r.reservation_id
+        FOR UPDATE) AS l;
+  v_now := clock_timestamp();
+
+  WITH cancelled AS (
+    UPDATE reservation r
+    SET state = 'CANCELLED', cancel_reason = c.reason, finished_at = v_now, revision = r.revision + 1
+    FROM unnest(p_ids, p_reasons) AS c (id, reason)
+    JOIN unnest(v_locked) AS l (id) ON l.id = c.id
+    WHERE r.reservation_id = c.id AND r.state = 'PENDING'
+    RETURNING r AS changed
+  ), batch AS (
+    SELECT array_agg(c.changed) AS changed, array_agg((c.changed).reservation_id) AS ids FROM cancelled c
+  )
+  SELECT b.ids, b.changed INTO v_done, v_changed
+  FROM batch b, write_outbox('reservation.cancelled', b.changed, v_now);
+  IF v_done IS NOT NULL THEN
+    PERFORM return_units(array_agg(c.sku_id), array_agg(c.quantity::bigint)) FROM unnest(v_changed) AS c;
+  END IF;
+
+  RETURN QUERY
+  SELECT c.idx::integer,
+         CASE WHEN done.id IS NOT NULL THEN 'DONE'
+              WHEN l.id IS NULL THEN CASE WHEN leaving.id IS NULL THEN 'NOT_FOUND' ELSE 'MOVING' END
+              WHEN r.state = 'CANCELLED' THEN 'REPLAYED'
+              ELSE 'STATE'
+         END,
+         NULL::bigint, r.*
+  FROM unnest(p_ids) WITH ORDINALITY AS c (id, idx)
+  LEFT JOIN unnest(v_locked) AS l (id) ON l.id = c.id
+  LEFT JOIN unnest(v_done) AS done (id) ON done.id = c.id
+  LEFT JOIN LATERAL (SELECT x.reservation_id AS id FROM reservation x
+                     WHERE x.reservation_id = c.id AND x.sku_id = ANY (v_leaving) OFFSET 0) AS leaving ON l.id IS NULL
+  LEFT JOIN LATERAL (SELECT x.* FROM reservation_row x WHERE x.reservation_id = l.id OFFSET 0) AS r ON true;
+END
+$$;

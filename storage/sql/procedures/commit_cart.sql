@@ -1,0 +1,43 @@
+-- Commits a buyer's cart for one incarnation: all lines, or none. Lines of one SKU count together.
+--
+-- Returns whether it is committed, and what commit_reservations says of each line. Committed means that all lines are
+-- CREATED, or that all are REPLAYED. If it is not, nothing has happened, and each line says what it met: CREATED, with
+-- NULL for the reservation, if it was not this one that was in the way.
+--
+-- The block rolls back to its own start: one subtransaction per call, whatever the cart. Slots are waited for, all of them
+-- in (sku, slot) order, so that carts that share SKUs do not close a cycle, in whatever order their lines are.
+CREATE OR REPLACE FUNCTION tranche.commit_cart(p_incarnation bigint, p_ids uuid[], p_skus text[], p_users text[],
+                                               p_quantities integer[])
+RETURNS TABLE (committed boolean, idx integer, outcome text, state text, amount_minor bigint, currency text,
+               incarnation_id bigint, created_us bigint, expires_us bigint, slice_version bigint, finished_us bigint,
+               payment_reference text, cancel_reason text, extensions integer, revision integer, rebooked_from uuid)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_committed boolean;
+  v_lines     jsonb;
+BEGIN
+  BEGIN
+    SELECT coalesce(bool_and(c.outcome = 'CREATED') OR bool_and(c.outcome = 'REPLAYED'), false), jsonb_agg(c)
+    INTO v_committed, v_lines
+    FROM commit_reservations(p_incarnation, true, p_ids, p_skus, p_users, p_quantities) AS c;
+    IF NOT v_committed THEN
+      RAISE EXCEPTION 'not all lines' USING ERRCODE = 'TR005';
+    END IF;
+  EXCEPTION WHEN SQLSTATE 'TR005' THEN
+    NULL;
+  END;
+  RETURN QUERY
+  SELECT v_committed, l.idx, l.outcome, l.state, l.amount_minor, l.currency, l.incarnation_id, l.created_us,
+         l.expires_us, l.slice_version, l.finished_us, l.payment_reference, l.cancel_reason, l.extensions, l.revision,
+         l.rebooked_from
+  FROM jsonb_array_elements(v_lines) AS x (line),
+       jsonb_to_record(CASE WHEN v_committed OR x.line->>'outcome' <> 'CREATED' THEN x.line
+                            ELSE jsonb_build_object('idx', x.line->'idx', 'outcome', 'CREATED') END)
+         AS l (idx integer, outcome text, state text, amount_minor bigint, currency text, incarnation_id bigint,
+               created_us bigint, expires_us bigint, slice_version bigint, finished_us bigint, payment_reference text,
+               cancel_reason text, extensions integer, revision integer, rebooked_from uuid);
+END
+$$;

@@ -1,0 +1,96 @@
+-- A payment for a reservation that confirm_reservations said is not pending any more. One payment, one transaction.
+--
+-- Returns a row about the reservation asked about, with what became of the payment:
+--   REBOOKED          the hold had expired, and other units were there: a new reservation, confirmed at once; a second row,
+--                     outcome NULL, is about that
+--   PAID_UNFULFILLED  the hold had expired, and rebook_reservation found nothing for the buyer, or another payment for
+--                     the same hold has had it rebooked: recorded, and a message asks for a refund
+--   STATE             it is cancelled, or another payment has confirmed it: recorded and to be refunded just so
+--   or what confirm_reservations says. `replayed`: the payment had been recorded before; this is the answer of then.
+-- A sale that has merely ended does not matter: the buyer was in time.
+--
+-- Why it is safe:
+--   once per payment  the SKU's row is locked before late_payment is read, and for as long as it is written
+--   state             an expired or cancelled reservation stays so; while we have the SKU's row, nobody expires or cancels
+--   conservation      what is booked is what is taken from the slots locked before, in this transaction
+--   per buyer         as in commit_reservations: the unique index for limit 1, above it the same lock per (sku, buyer)
+--
+-- The new reservation's incarnation is 0: nobody's slice has paid for it, as the units that it took are not allotted to
+-- whoever held them any more.
+--
+-- Locks: pins; the SKU's row; its slots by number (only the pool, if that has enough); the buyer; reservations. That is the
+-- order of all. Who holds a slot that we want is a sale, with all its slots, or a change of the SKU's quota, which would
+-- have the row that we have. A sale may wait for the buyer or for a reservation of his: for another sale, or for a
+-- change of reservations under way, which have their slots by then and want neither our row nor our slots.
+CREATE OR REPLACE FUNCTION tranche.confirm_late(p_id uuid, p_reference text, p_amount bigint, p_currency text)
+RETURNS TABLE (outcome text, replayed boolean, reservation_id uuid, sku_id text, user_id text, quantity integer,
+               state text, amount_minor bigint, currency text, incarnation_id bigint, created_us bigint,
+               expires_us bigint, finished_us bigint, payment_reference text, cancel_reason text, extensions integer,
+               revision integer, rebooked_from uuid)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_sku_id   text;
+  v_sku      sku%ROWTYPE;
+  v_old      reservation%ROWTYPE;
+  v_late     late_payment%ROWTYPE;
+  v_replayed boolean;
+  v_now      timestamptz;
+BEGIN
+  SELECT r.sku_id INTO v_sku_id FROM reservation r WHERE r.reservation_id = p_id;
+  PERFORM pin_skus(ARRAY[v_sku_id]);
+  SELECT * INTO v_sku FROM sku s WHERE s.sku_id = v_sku_id FOR UPDATE;
+  SELECT * INTO v_old FROM reservation r WHERE r.reservation_id = p_id;
+
+  -- Without a late payment's trouble. Not for the others: it would lock the reservation before the slots.
+  IF v_sku.whereabouts IS DISTINCT FROM 'HERE' OR v_old.state IS NULL OR v_old.state IN ('PENDING', 'CONFIRMED')
+     OR v_old.amount_minor <> p_amount OR v_old.currency <> p_currency THEN
+    RETURN QUERY
+    SELECT c.outcome, false, c.reservation_id, c.sku_id, c.user_id, c.quantity, c.state, c.amount_minor, c.currency,
+           c.incarnation_id, c.created_us, c.expires_us, c.finished_us, c.payment_reference, c.cancel_reason,
+           c.extensions, c.revision, c.rebooked_from
+    FROM confirm_reservations(ARRAY[p_id], ARRAY[p_reference], ARRAY[p_amount], ARRAY[p_currency]) AS c
+    WHERE c.outcome <> 'STATE';
+    IF FOUND THEN
+      RETURN;
+    END IF;
+    SELECT * INTO v_old FROM reservation r WHERE r.reservation_id = p_id;
+  END IF;
+
+  SELECT * INTO v_late FROM late_payment l WHERE l.reservation_id = p_id AND l.payment_reference = p_reference;
+  v_replayed := FOUND;
+  IF NOT v_replayed THEN
+    IF v_old.state = 'EXPIRED' AND NOT EXISTS (SELECT FROM late_payment l
+                                               WHERE l.reservation_id = p_id AND l.outcome = 'REBOOKED') THEN
+      v_late.rebooked_as := rebook_reservation(v_old, v_sku, p_reference);
+    END IF;
+    v_late.outcome := CASE WHEN v_late.rebooked_as IS NULL THEN 'PAID_UNFULFILLED' ELSE 'REBOOKED' END;
+    v_now := clock_timestamp();
+    INSERT INTO late_payment (reservation_id, payment_reference, sku_id, amount_minor, currency, outcome, rebooked_as,
+                              received_at)
+    VALUES (p_id, p_reference, v_old.sku_id, p_amount, p_currency, v_late.outcome, v_late.rebooked_as, v_now);
+    IF v_late.rebooked_as IS NULL THEN
+      -- The new revision is the name of the message.
+      WITH renamed AS (
+        UPDATE reservation r SET revision = r.revision + 1 WHERE r.reservation_id = p_id RETURNING r AS changed
+      ), batch AS (
+        SELECT array_agg(c.changed) AS changed FROM renamed c
+      )
+      SELECT (b.changed[1]).* INTO v_old
+      FROM batch b, write_outbox('payment.refund_requested', b.changed, v_now,
+                                 jsonb_build_object('payment_reference', p_reference));
+    END IF;
+  END IF;
+
+  RETURN QUERY
+  SELECT CASE WHEN v_old.state = 'EXPIRED' THEN v_late.outcome ELSE 'STATE' END, v_replayed, r.*
+  FROM reservation_row r WHERE r.reservation_id = p_id
+  UNION ALL
+  SELECT NULL, v_replayed, r.*
+  FROM reservation_row r WHERE r.reservation_id = v_late.rebooked_as;
+END
+$$;

@@ -1,0 +1,82 @@
+-- Confirms a batch of reservations that have been paid, in one transaction: PENDING becomes CONFIRMED. Set-based: a
+-- constant number of statements however long the batch.
+--
+-- p_ids must be distinct. Returns one row per payment with its position `idx` (from 1), the reservation as it is now, and
+-- the outcome:
+--   DONE REPLAYED (this payment had confirmed it) PAYMENT_MISMATCH (another amount or currency) STATE (not pending any
+--   more) and, without the reservation, NOT_FOUND and MOVING
+-- Rows come in no order. A hold whose time is over can be confirmed as long as nobody has expired it: it has its units.
+--
+-- Why it is safe:
+--   state         decided with the reservation locked; the trigger reservation_transition refuses what is wrong here
+--   conservation  units do not move: what was reserved stays reserved
+--   moving SKUs   pinned before their whereabouts are read
+--
+-- Locks: pins, then the reservations in (sku, user, id) order, no SKU and no slot. So one that waits holds reservations
+-- below the one it waits for, and the others that lock several (cancel_reservations, extend_reservations) wait for nothing
+-- but reservations by then, in this order too. Sales (commit_reservations) wait for a reservation only by their inserts,
+-- which go in this order as well; expire_due skips what is locked.
+CREATE OR REPLACE FUNCTION tranche.confirm_reservations(p_ids uuid[], p_references text[], p_amounts bigint[],
+                                                        p_currencies text[])
+RETURNS TABLE (idx integer, outcome text, bound bigint, reservation_id uuid, sku_id text, user_id text, quantity integer,
+               state text, amount_minor bigint, currency text, incarnation_id bigint, created_us bigint,
+               expires_us bigint, finished_us bigint, payment_reference text, cancel_reason text, extensions integer,
+               revision integer, rebooked_from uuid)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_skus    text[];
+  v_leaving text[];
+  v_locked  uuid[];
+  v_done    uuid[];
+  v_now     timestamptz;
+BEGIN
+  IF (SELECT count(DISTINCT id) FROM unnest(p_ids) AS id) <> cardinality(p_ids) THEN
+    RAISE EXCEPTION 'reservation ids of a batch must be distinct' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  -- A reservation's SKU never changes: read without a lock.
+  SELECT array_agg(DISTINCT r.sku_id) INTO v_skus FROM reservation r WHERE r.reservation_id = ANY (p_ids);
+  PERFORM pin_skus(v_skus);
+  SELECT array_agg(s.sku_id) FILTER (WHERE s.whereabouts = 'HERE'),
+         array_agg(s.sku_id) FILTER (WHERE s.whereabouts = 'LEAVING')
+  INTO v_skus, v_leaving FROM sku s WHERE s.sku_id = ANY (v_skus);
+  SELECT array_agg(l.reservation_id) INTO v_locked
+  FROM (SELECT r.reservation_id FROM reservation r
+        WHERE r.reservation_id = ANY (p_ids) AND r.sku_id = ANY (v_skus)
+        ORDER BY r.sku_id, r.user_id, r.reservation_id
+        FOR UPDATE) AS l;
+  v_now := clock_timestamp();
+
+  WITH confirmed AS (
+    UPDATE reservation r
+    SET state = 'CONFIRMED', payment_reference = c.reference, finished_at = v_now, revision = r.revision + 1
+    FROM unnest(p_ids, p_references, p_amounts, p_currencies) AS c (id, reference, amount, currency)
+    JOIN unnest(v_locked) AS l (id) ON l.id = c.id
+    WHERE r.reservation_id = c.id AND r.state = 'PENDING' AND r.amount_minor = c.amount AND r.currency = c.currency
+    RETURNING r AS changed
+  ), batch AS (
+    SELECT array_agg(c.changed) AS changed, array_agg((c.changed).reservation_id) AS ids FROM confirmed c
+  )
+  SELECT b.ids INTO v_done FROM batch b, write_outbox('reservation.confirmed', b.changed, v_now);
+
+  RETURN QUERY
+  SELECT c.idx::integer,
+         CASE WHEN done.id IS NOT NULL THEN 'DONE'
+              WHEN l.id IS NULL THEN CASE WHEN leaving.id IS NULL THEN 'NOT_FOUND' ELSE 'MOVING' END
+              WHEN r.amount_minor <> c.amount OR r.currency <> c.currency THEN 'PAYMENT_MISMATCH'
+              WHEN r.state = 'CONFIRMED' AND r.payment_reference = c.reference THEN 'REPLAYED'
+              ELSE 'STATE'
+         END,
+         NULL::bigint, r.*
+  FROM unnest(p_ids, p_references, p_amounts, p_currencies) WITH ORDINALITY AS c (id, reference, amount, currency, idx)
+  LEFT JOIN unnest(v_locked) AS l (id) ON l.id = c.id
+  LEFT JOIN unnest(v_done) AS done (id) ON done.id = c.id
+  LEFT JOIN LATERAL (SELECT x.reservation_id AS id FROM reservation x
+                     WHERE x.reservation_id = c.id AND x.sku_id = ANY (v_leaving) OFFSET 0) AS leaving ON l.id IS NULL
+  LEFT JOIN LATERAL (SELECT x.* FROM reservation_row x WHERE x.reservation_id = l.id OFFSET 0) AS r ON true;
+END
+$$;

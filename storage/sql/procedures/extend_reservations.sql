@@ -1,0 +1,95 @@
+-- Lets a batch of holds last longer, in one transaction. Set-based: a constant number of statements however long the batch.
+-- p_numbers says which extension of its reservation each is, from 1: so a repeat is known as one.
+--
+-- p_ids must be distinct. Returns one row per id with its position `idx` (from 1), the reservation as it is now, and the
+-- outcome:
+--   DONE REPLAYED (that extension was made before) STATE (not pending, or its time is over) OUT_OF_ORDER (an extension
+--   before this one is missing) TOO_MANY_EXTENSIONS (`bound`: how many) HOLD_TOO_LONG (`bound`: seconds from the
+--   creation) and, without the reservation, NOT_FOUND and MOVING
+-- Rows come in no order.
+--
+-- A hold whose time is over is not extended even if nobody has expired it yet: whether it can be would depend on that.
+--
+-- Locks as confirm_reservations does, and so closes no cycle for the same reasons: pins, then the reservations in
+-- (sku, user, id) order. The SKU's bounds never change: read without a lock.
+CREATE OR REPLACE FUNCTION tranche.extend_reservations(p_ids uuid[], p_numbers integer[], p_seconds bigint[])
+RETURNS TABLE (idx integer, outcome text, bound bigint, reservation_id uuid, sku_id text, user_id text, quantity integer,
+               state text, amount_minor bigint, currency text, incarnation_id bigint, created_us bigint,
+               expires_us bigint, finished_us bigint, payment_reference text, cancel_reason text, extensions integer,
+               revision integer, rebooked_from uuid)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+  -- More seconds than any hold may have, and few enough to be added to a time.
+  c_seconds constant bigint := 100000000::bigint;
+  v_skus    text[];
+  v_leaving text[];
+  v_locked  uuid[];
+  v_done    uuid[];
+  v_now     timestamptz;
+BEGIN
+  IF (SELECT count(DISTINCT id) FROM unnest(p_ids) AS id) <> cardinality(p_ids) THEN
+    RAISE EXCEPTION 'reservation ids of a batch must be distinct' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF 1 > ANY (p_numbers) OR 1 > ANY (p_seconds) THEN
+    RAISE EXCEPTION 'numbers and seconds must be at least 1' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  -- A reservation's SKU never changes: read without a lock.
+  SELECT array_agg(DISTINCT r.sku_id) INTO v_skus FROM reservation r WHERE r.reservation_id = ANY (p_ids);
+  PERFORM pin_skus(v_skus);
+  SELECT array_agg(s.sku_id) FILTER (WHERE s.whereabouts = 'HERE'),
+         array_agg(s.sku_id) FILTER (WHERE s.whereabouts = 'LEAVING')
+  INTO v_skus, v_leaving FROM sku s WHERE s.sku_id = ANY (v_skus);
+  SELECT array_agg(l.reservation_id) INTO v_locked
+  FROM (SELECT r.reservation_id FROM reservation r
+        WHERE r.reservation_id = ANY (p_ids) AND r.sku_id = ANY (v_skus)
+        ORDER BY r.sku_id, r.user_id, r.reservation_id
+        FOR UPDATE) AS l;
+  v_now := clock_timestamp();
+
+  WITH extended AS (
+    UPDATE reservation r
+    SET expires_at = r.expires_at + make_interval(secs => least(c.seconds, c_seconds)), extensions = r.extensions + 1,
+        revision = r.revision + 1
+    FROM unnest(p_ids, p_numbers, p_seconds) AS c (id, number, seconds)
+    JOIN unnest(v_locked) AS l (id) ON l.id = c.id
+    CROSS JOIN sku s
+    WHERE r.reservation_id = c.id AND s.sku_id = r.sku_id AND r.state = 'PENDING' AND r.expires_at > v_now
+      AND c.number = r.extensions + 1 AND c.number <= s.max_extensions
+      AND r.expires_at + make_interval(secs => least(c.seconds, c_seconds))
+            <= r.created_at + make_interval(secs => coalesce(s.max_hold_seconds, s.hold_seconds * (1 + s.max_extensions)))
+    RETURNING r AS changed
+  ), batch AS (
+    SELECT array_agg(c.changed) AS changed, array_agg((c.changed).reservation_id) AS ids FROM extended c
+  )
+  SELECT b.ids INTO v_done FROM batch b, write_outbox('reservation.extended', b.changed, v_now);
+
+  RETURN QUERY
+  SELECT c.idx::integer, o.outcome,
+         CASE o.outcome
+           WHEN 'TOO_MANY_EXTENSIONS' THEN s.max_extensions
+           WHEN 'HOLD_TOO_LONG' THEN coalesce(s.max_hold_seconds, s.hold_seconds * (1 + s.max_extensions))
+         END::bigint,
+         r.*
+  FROM unnest(p_ids, p_numbers) WITH ORDINALITY AS c (id, number, idx)
+  LEFT JOIN unnest(v_locked) AS l (id) ON l.id = c.id
+  LEFT JOIN unnest(v_done) AS done (id) ON done.id = c.id
+  LEFT JOIN LATERAL (SELECT x.reservation_id AS id FROM reservation x
+                     WHERE x.reservation_id = c.id AND x.sku_id = ANY (v_leaving) OFFSET 0) AS leaving ON l.id IS NULL
+  LEFT JOIN LATERAL (SELECT x.* FROM reservation_row x WHERE x.reservation_id = l.id OFFSET 0) AS r ON true
+  LEFT JOIN sku s ON s.sku_id = r.sku_id
+  CROSS JOIN LATERAL (
+    SELECT CASE WHEN done.id IS NOT NULL THEN 'DONE'
+                WHEN l.id IS NULL THEN CASE WHEN leaving.id IS NULL THEN 'NOT_FOUND' ELSE 'MOVING' END
+                WHEN c.number <= r.extensions THEN 'REPLAYED'
+                WHEN r.state <> 'PENDING' OR r.expires_us <= (date_part('epoch', v_now) * 1000000)::bigint THEN 'STATE'
+                WHEN c.number > r.extensions + 1 THEN 'OUT_OF_ORDER'
+                WHEN c.number > s.max_extensions THEN 'TOO_MANY_EXTENSIONS'
+                ELSE 'HOLD_TOO_LONG'
+           END) AS o (outcome);
+END
+$$;

@@ -1,0 +1,14 @@
+-- SKUs that are to be announced again, as units came back to an empty pool or were taken by a late payment. The index
+-- sku_units_returned holds these and no others.
+CREATE OR REPLACE FUNCTION tranche.list_returned_skus(p_limit integer)
+RETURNS TABLE (sku_id text)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET enable_seqscan = off
+AS $$
+  SELECT s.sku_id
+  FROM sku s
+  WHERE s.units_returned AND s.whereabouts = 'HERE'
+  ORDER BY s.sku_id
+  LIMIT p_limit
+$$;

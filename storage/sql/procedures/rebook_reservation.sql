@@ -1,0 +1,61 @@
+-- Books units anew for a lapsed reservation that has been paid late: a new reservation, confirmed at once. Returns its id,
+-- or NULL if that cannot be: the SKU is closed, too little is unsold, or the buyer's limit is reached.
+--
+-- For confirm_late, which has locked the SKU's row and says why no cycle of locks comes of what is locked here.
+CREATE OR REPLACE FUNCTION tranche.rebook_reservation(p_old tranche.reservation, p_sku tranche.sku, p_reference text)
+RETURNS uuid
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
+DECLARE
+  v_id  uuid := gen_random_uuid();
+  v_now timestamptz;
+BEGIN
+  IF p_sku.state <> 'OPEN' THEN
+    RETURN NULL;
+  END IF;
+  -- The pool first: if it has enough, sales go on undisturbed.
+  PERFORM FROM stock_slot WHERE sku_id = p_sku.sku_id AND slot_no = 0 FOR UPDATE;
+  IF (SELECT remaining FROM stock_slot WHERE sku_id = p_sku.sku_id AND slot_no = 0) < p_old.quantity THEN
+    PERFORM FROM stock_slot WHERE sku_id = p_sku.sku_id ORDER BY slot_no FOR UPDATE;
+    IF (SELECT sum(remaining) FROM stock_slot WHERE sku_id = p_sku.sku_id) < p_old.quantity THEN
+      RETURN NULL;
+    END IF;
+  END IF;
+
+  IF p_sku.per_user_limit > 1 THEN
+    PERFORM pg_advisory_xact_lock(hashtextextended(p_old.user_id, hashtextextended(p_sku.sku_id, 0)));
+  END IF;
+  v_now := clock_timestamp();
+  INSERT INTO reservation (reservation_id, sku_id, user_id, quantity, ordinal, amount_minor, currency, incarnation_id,
+                           created_at, expires_at, rebooked_from)
+  SELECT v_id, p_old.sku_id, p_old.user_id, p_old.quantity,
+         (SELECT min(g) FROM generate_series(1, p_sku.per_user_limit) AS g WHERE g <> ALL (live.ordinals)),
+         p_old.amount_minor, p_old.currency, 0, v_now, v_now + make_interval(secs => p_sku.hold_seconds),
+         p_old.reservation_id
+  FROM (SELECT coalesce(sum(r.quantity), 0) AS units, coalesce(array_agg(r.ordinal), '{}') AS ordinals
+        FROM reservation r
+        WHERE r.sku_id = p_old.sku_id AND r.user_id = p_old.user_id AND r.state IN ('PENDING', 'CONFIRMED')) AS live
+  WHERE live.units + p_old.quantity <= p_sku.per_user_limit
+  ON CONFLICT DO NOTHING;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+
+  PERFORM take_units(p_sku.sku_id, p_old.quantity);
+  -- It is to be announced again: a slice may have become smaller.
+  UPDATE sku SET units_returned = true WHERE sku_id = p_sku.sku_id;
+  WITH confirmed AS (
+    UPDATE reservation r
+    SET state = 'CONFIRMED', payment_reference = p_reference, finished_at = v_now, revision = r.revision + 1
+    WHERE r.reservation_id = v_id
+    RETURNING r AS changed
+  ), batch AS (
+    SELECT array_agg(c.changed) AS changed FROM confirmed c
+  )
+  SELECT (b.changed[1]).reservation_id INTO v_id FROM batch b, write_outbox('reservation.rebooked', b.changed, v_now);
+  RETURN v_id;
+END
+$$;

@@ -1,0 +1,42 @@
+-- Writes a message about each of the reservations, as they are after the change, for every sink there is: part of the
+-- transaction, and if need be of the statement, that changed them. (id, revision) names the message, so a change must
+-- have increased the revision. p_more: what the payload has besides, or says otherwise.
+--
+-- For other procedures; takes no lock that anybody waits for, as the caller has the reservations locked.
+CREATE OR REPLACE FUNCTION tranche.write_outbox(p_kind text, p_rows tranche.reservation[], p_occurred_at timestamptz,
+                                                p_more jsonb DEFAULT '{}')
+RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+-- The payload's times are UTC.
+SET timezone = 'UTC'
+SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+  c_rfc3339 constant text := 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"';
+BEGIN
+  WITH messages AS MATERIALIZED (
+    SELECT r.reservation_id, r.revision, r.sku_id,
+           jsonb_strip_nulls(jsonb_build_object(
+             'kind', p_kind,
+             'occurred_at', to_char(p_occurred_at, c_rfc3339),
+             'reservation_id', r.reservation_id,
+             'revision', r.revision,
+             'sku_id', r.sku_id,
+             'user_id', r.user_id,
+             'quantity', r.quantity,
+             'amount_minor', r.amount_minor,
+             'currency', r.currency,
+             'state', r.state,
+             'payment_reference', r.payment_reference,
+             'cancel_reason', r.cancel_reason,
+             -- Of a hold, or of one that has just ended by it.
+             'expires_at', CASE WHEN r.state IN ('PENDING', 'EXPIRED') THEN to_char(r.expires_at, c_rfc3339) END,
+             'rebooked_from', r.rebooked_from)) || p_more AS payload
+    FROM unnest(p_rows) AS r
+  )
+  INSERT INTO outbox (reservation_id, revision, sink, sku_id, kind, payload)
+  SELECT m.reservation_id, m.revision, s.name, m.sku_id, p_kind, m.payload
+  FROM messages m CROSS JOIN outbox_sink s;
+END
+$$;
