@@ -289,6 +289,7 @@ absl::Status Balancer::Lead(Coordination& session) {
   status.Update(EvacuateUnable());
   status.Update(MeetDemand());
   status.Update(SharePools());
+  status.Update(AnnounceReturned());
   status.Update(WelcomeNewcomers());
   status.Update(Repair(session));
   return status;
@@ -499,6 +500,29 @@ absl::Status Balancer::SharePools() {
   }
   Wake([](News&) {});
   return status;
+}
+
+// Units of cancelled and expired reservations came back into an empty pool: nobody shall take the SKU for sold out any
+// more. Those of a presplit one are on their way to the nodes; those of another wait until they are asked for, and who
+// hears "sold out" does not ask.
+absl::Status Balancer::AnnounceReturned() {
+  const size_t limit = std::min<size_t>(SkusPerRound(kSlicesReadPerRound), kMaxQuotaBatch);
+  const auto returned = ledger_->ListReturnedSkus(static_cast<int>(limit));
+  if (!returned.ok()) return returned.status();
+  if (returned->empty()) return absl::OkStatus();
+  const auto quotas = ledger_->ReadQuotas(*returned);
+  if (!quotas.ok()) return quotas.status();
+  std::vector<SkuToAnnounce> skus;
+  std::vector<std::pair<std::string, int64_t>> announced;
+  for (const SkuQuota& now : *quotas) {
+    skus.push_back({now.sku, /*always=*/true});
+    announced.emplace_back(now.sku.sku_id, now.sku.quota_version);
+  }
+  if (absl::Status told = announcer_.Announce(skus, {}); !told.ok()) return told;
+  // What changed meanwhile stays listed, and is announced in the next round.
+  if (absl::Status acknowledged = ledger_->AckReturnedSkus(announced); !acknowledged.ok()) return acknowledged;
+  if (returned->size() == limit) Wake([](News&) {});
+  return absl::OkStatus();
 }
 
 // A node that joins gets its equal share of every open SKU, in mid-sale too. Who joins during a pass over the SKUs

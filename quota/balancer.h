@@ -121,6 +121,7 @@ class Balancer : public CoordinationObserver, public SessionSource {
   absl::Status MeetDemand();
   absl::Status MeetDemandFor(const std::vector<std::string>& sku_ids);
   absl::Status SharePools();
+  absl::Status AnnounceReturned();
   absl::Status WelcomeNewcomers();
   absl::Status Repair(Coordination& session);
   absl::Status RestoreTree(Coordination& session);

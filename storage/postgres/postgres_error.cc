@@ -21,8 +21,11 @@ std::string OneLine(const std::string& text) {
 absl::Status FromSqlState(const std::string& state, const std::string& message) {
   // Our own: a value is not the one that the caller expected.
   if (state == "TR001") return absl::AbortedError(message);
-  // A SKU or a shard is not in the state that the call wants; a SKU is on its way to another shard.
+  // A SKU or a shard is not in the state that the call wants.
   if (state == "TR002") return absl::FailedPreconditionError(message);
+  // Our own: a reservation that has ended does not change.
+  if (state == "TR003") return absl::FailedPreconditionError(message);
+  // Our own: the SKU is on its way to another shard. Nothing happened, and where it arrives it can be tried again.
   if (state == "TR004") return SkuMovingError(message);
   // Classes: 22 data exception, 23 constraint, 42 syntax or access, 3D/3F catalog or schema missing.
   if (absl::StartsWith(state, "22") || absl::StartsWith(state, "23")) return absl::InvalidArgumentError(message);

@@ -22,9 +22,12 @@ std::optional<int64_t> FiniteMicros(absl::Time time) {
 absl::StatusOr<Sku> PostgresStockLedger::CreateSku(const Sku& sku, const std::string& actor) {
   const NullableNumber opens(FiniteMicros(sku.opens_at));
   const NullableNumber closes(FiniteMicros(sku.closes_at));
-  const auto rows = Call(*pool_, Repeat::kNever, "create_sku", sku.sku_id, sku.title, sku.price_minor, sku.currency,
-                         sku.stock, sku.per_user_limit, absl::ToInt64Seconds(sku.hold), opens.parameter(),
-                         closes.parameter(), sku.slots_per_slice, actor, sku.presplit);
+  const int64_t max_hold_s = absl::ToInt64Seconds(sku.max_hold);
+  const NullableNumber max_hold(max_hold_s == 0 ? std::nullopt : std::make_optional(max_hold_s));
+  const auto rows =
+      Call(*pool_, Repeat::kNever, "create_sku", sku.sku_id, sku.title, sku.price_minor, sku.currency, sku.stock,
+           sku.per_user_limit, absl::ToInt64Seconds(sku.hold), opens.parameter(), closes.parameter(),
+           sku.slots_per_slice, actor, sku.presplit, sku.max_extensions, max_hold.parameter());
   if (!rows.ok()) return rows.status();
   if (!rows->front()[0].as<bool>()) return absl::AlreadyExistsError(absl::StrCat("SKU ", sku.sku_id, " exists"));
   return GetSku(sku.sku_id);

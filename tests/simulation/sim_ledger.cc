@@ -145,6 +145,14 @@ absl::StatusOr<std::vector<std::string>> SimLedger::ListPooledSkus(const std::st
   return Call(Kind::kRead, [&] { return process_->world().ledger.ListPooledSkus(after, limit); });
 }
 
+absl::StatusOr<std::vector<std::string>> SimLedger::ListReturnedSkus(int limit) {
+  return Call(Kind::kRead, [&] { return process_->world().ledger.ListReturnedSkus(limit); });
+}
+
+absl::Status SimLedger::AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) {
+  return Call(Kind::kChange, [&] { return process_->world().ledger.AckReturnedSkus(announced); });
+}
+
 absl::StatusOr<std::vector<std::pair<std::string, storage::Slice>>> SimLedger::ListSlices(IncarnationId incarnation) {
   return Call(Kind::kRead, [&] { return process_->world().ledger.ListSlices(incarnation); });
 }
