@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "quota/grant.h"
 #include "quota/sale_result.h"
 #include "quota/sku_directory.h"
 #include "quota/slice_table.h"
@@ -50,17 +51,6 @@ class Seller {
   size_t waiting(const std::string& sku_id) const { return room_.size(sku_id); }
 
  private:
-  // Units taken from a slice's counter.
-  struct Grant {
-    std::shared_ptr<Slice> slice;
-    int64_t units = 0;
-    // The announcement by which they were granted, or an older one.
-    int64_t version = 0;
-  };
-
-  static bool TryGrant(const std::shared_ptr<Slice>& slice, int64_t units, Grant* grant);
-  static void Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<storage::CommitResult>& result);
-
   void SellWithoutSlice(SaleRequest request);
   void WaitForUnits(Slice& slice, const SkuTerms& terms, SaleRequest request);
   void ServeWaiting(const std::string& sku_id);

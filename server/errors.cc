@@ -179,6 +179,18 @@ absl::Status FieldError(v1::ErrorReason reason, absl::string_view field, absl::s
   return Sealed(rpc);
 }
 
+absl::Status WithMetadata(const absl::Status& error, const std::string& key, const std::string& value) {
+  google::rpc::Status rpc = ToRpcStatus(error);
+  google::rpc::ErrorInfo info;
+  // It is the first detail: see RpcStatus.
+  CHECK(rpc.details(0).UnpackTo(&info));
+  (*info.mutable_metadata())[key] = value;
+  rpc.mutable_details(0)->PackFrom(info);
+  absl::Status changed = error;
+  changed.SetPayload(kDetailsUrl, absl::Cord(rpc.SerializeAsString()));
+  return changed;
+}
+
 absl::Status RefusalError(const quota::Refused& refused) {
   static const auto& fixed = *new std::array<absl::Status, kRefusals>(BuildFixedRefusals());
   switch (refused.refusal) {

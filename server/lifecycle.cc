@@ -46,8 +46,8 @@ quota::SellerOptions ToSellerOptions(const ServerOptions& options) {
   return seller;
 }
 
-ReservationHandlerOptions ToHandlerOptions(const ServerOptions& options) {
-  ReservationHandlerOptions handler;
+CallDeadlines ToHandlerOptions(const ServerOptions& options) {
+  CallDeadlines handler;
   handler.default_deadline = absl::Milliseconds(options.default_deadline_ms);
   handler.max_deadline = absl::Milliseconds(options.max_deadline_ms);
   return handler;

@@ -194,6 +194,8 @@ void AddSelling(Parser& parser, ServerOptions* options) {
                    "Longer deadlines are lowered to this");
   parser.AddNumber("max-stream-outstanding", &options->max_stream_outstanding, 1, 65536, "N",
                    "Most unanswered requests of one stream; at that the node stops reading from it");
+  parser.AddNumber("max-watches", &options->max_watches, 1, 1000000, "N",
+                   "Most reservations watched at once; more are refused with TOO_MANY_WATCHES");
   parser.AddNumber("blocking-threads", &options->blocking_threads, 1, 256, "N",
                    "Threads (and database connections) for reads and admin calls");
   parser.AddNumber("blocking-queue", &options->blocking_queue, 1, 100000, "N",

@@ -39,6 +39,7 @@ struct ServerOptions {
   int default_deadline_ms = 0;  // 0: refuse calls without a deadline
   int max_deadline_ms = 30000;
   int max_stream_outstanding = 1024;
+  int max_watches = 10000;
   int blocking_threads = 4;
   int blocking_queue = 1024;
 
