@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "glog/logging.h"
+#include "quota/cart_seller.h"
 #include "quota/node_agent.h"
 #include "quota/node_host.h"
 #include "quota/seller.h"
@@ -19,8 +20,10 @@
 #include "server/services/admin_service.h"
 #include "server/services/reservation_service.h"
 #include "storage/bounded_executor.h"
+#include "storage/change_pipeline.h"
 #include "storage/commit_pipeline.h"
 #include "storage/postgres/postgres_ledger.h"
+#include "storage/postgres/postgres_lifecycle_ledger.h"
 
 namespace tranche::server {
 namespace {
@@ -28,6 +31,8 @@ namespace {
 // Admin calls are few and may be slow; they share nothing with sales but the database.
 constexpr int kAdminThreads = 2;
 constexpr int kAdminQueue = 64;
+// The agent, and who reads what is watched.
+constexpr int kMoreConnections = 2;
 // How exactly the end of a wait for units is met.
 constexpr absl::Duration kWaitGranularity = absl::Milliseconds(10);
 
@@ -53,6 +58,26 @@ CallDeadlines ToHandlerOptions(const ServerOptions& options) {
   return handler;
 }
 
+WatchHubOptions ToWatchOptions(const ServerOptions& options) {
+  WatchHubOptions watch;
+  watch.max_watches = static_cast<size_t>(options.max_watches);
+  return watch;
+}
+
+// To a node's one shard: the SKU says nothing.
+ChangeCalls ChangesTo(storage::ChangePipeline* pipeline, storage::LifecycleLedger* ledger) {
+  return ChangeCalls{
+      .confirm = [pipeline](
+                     const std::string&, storage::Confirmation change, absl::Time deadline,
+                     ChangeCalls::Done done) { pipeline->Confirm(std::move(change), deadline, std::move(done)); },
+      .cancel = [pipeline](const std::string&, storage::Cancellation change, absl::Time deadline,
+                           ChangeCalls::Done done) { pipeline->Cancel(std::move(change), deadline, std::move(done)); },
+      .extend = [pipeline](const std::string&, storage::Extension change, absl::Time deadline,
+                           ChangeCalls::Done done) { pipeline->Extend(std::move(change), deadline, std::move(done)); },
+      .confirm_late = [ledger](const std::string&,
+                               const storage::Confirmation& payment) { return ledger->ConfirmLate(payment); }};
+}
+
 quota::NodeAgentOptions ToAgentOptions(const ServerOptions& options, int port) {
   quota::NodeAgentOptions agent;
   const std::string listen_host = ParseAddress(options.listen)->host;
@@ -71,18 +96,25 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   Parts(const ServerOptions& options, std::function<void()> exit_requested)
       : exit_requested_(std::move(exit_requested)),
         commit_pool_(ToPoolOptions(options.backends, "tranched-commit", options.lanes)),
-        call_pool_(ToPoolOptions(options.backends, "tranched", options.blocking_threads + kAdminThreads + 1)),
+        call_pool_(
+            ToPoolOptions(options.backends, "tranched", options.blocking_threads + kAdminThreads + kMoreConnections)),
+        change_pool_(ToPoolOptions(options.backends, "tranched-change", options.lanes)),
         commit_ledger_(&commit_pool_),
         ledger_(&call_pool_),
         stock_ledger_(&call_pool_),
+        lifecycle_ledger_(&call_pool_),
+        change_ledger_(&change_pool_),
         connector_(ToZookeeperOptions(options.backends)),
         pipeline_(std::make_unique<storage::CommitPipeline>(&commit_ledger_, storage::Clock::Real(),
                                                             ToPipelineOptions(options))),
+        change_pipeline_(std::make_unique<storage::ChangePipeline>(&change_ledger_, storage::Clock::Real(),
+                                                                   ToPipelineOptions(options))),
         executor_(std::make_unique<storage::BoundedExecutor>(options.blocking_threads, options.blocking_queue)),
         admin_executor_(std::make_unique<storage::BoundedExecutor>(kAdminThreads, kAdminQueue)),
         directory_(&stock_ledger_, executor_.get(), storage::Clock::Real()),
         seller_(&slices_, &directory_, pipeline_.get(), &ledger_, executor_.get(), storage::Clock::Real(),
                 ToSellerOptions(options)),
+        cart_seller_(&slices_, &directory_, &lifecycle_ledger_, executor_.get(), storage::Clock::Real()),
         overdue_task_(std::make_unique<PeriodicTask>(kWaitGranularity, [this] { seller_.AnswerOverdue(); })),
         announcer_(this),
         mover_(&stock_ledger_, &announcer_),
@@ -91,6 +123,17 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
               seller_.Sell(std::move(claim), deadline, may_exist, std::move(done));
             },
             &ledger_, executor_.get(), storage::Clock::Real(), ToHandlerOptions(options)),
+        cart_handler_(
+            [this](std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist,
+                   quota::CartDone done) { cart_seller_.Sell(std::move(lines), deadline, may_exist, std::move(done)); },
+            storage::Clock::Real(), ToHandlerOptions(options)),
+        change_handler_(ChangesTo(change_pipeline_.get(), &lifecycle_ledger_), executor_.get(), storage::Clock::Real(),
+                        ToHandlerOptions(options)),
+        list_handler_([this](const storage::ReservationFilter& filter, const storage::ReservationCursor& after,
+                             int limit) { return lifecycle_ledger_.ListReservations(filter, after, limit); },
+                      executor_.get(), storage::Clock::Real(), ToHandlerOptions(options)),
+        watch_hub_([this](absl::Span<const storage::Uuid> ids) { return lifecycle_ledger_.ReadReservations(ids); },
+                   ToWatchOptions(options)),
         sku_handler_(&stock_ledger_, &announcer_),
         stock_handler_(&stock_ledger_, &announcer_),
         quota_handler_(&stock_ledger_, &mover_, this, storage::Clock::Real()),
@@ -98,7 +141,8 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         verify_handler_(&stock_ledger_),
         coordination_handler_(this, &stock_ledger_, storage::Clock::Real()),
         audit_handler_(&stock_ledger_),
-        reservation_service_(&reservation_handler_, ReservationStreamOptions{options.max_stream_outstanding}),
+        reservation_service_({&reservation_handler_, &cart_handler_, &change_handler_, &list_handler_, &watch_hub_},
+                             storage::Clock::Real(), ReservationStreamOptions{options.max_stream_outstanding}),
         admin_service_({&sku_handler_, &stock_handler_, &quota_handler_, &node_handler_, &verify_handler_,
                         &coordination_handler_, &audit_handler_},
                        admin_executor_.get()) {}
@@ -112,8 +156,9 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
       agent = std::move(agent_);
     }
     agent.reset();
-    // Its lanes give answers through the seller: they end while that is there.
+    // Their lanes give answers through the seller and the handlers: they end while those are there.
     pipeline_.reset();
+    change_pipeline_.reset();
   }
 
   absl::Status Start(const ServerOptions& options) {
@@ -134,6 +179,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
       agent_ = std::move(agent);
     }
     reservation_handler_.StartServing();
+    cart_handler_.StartServing();
     absl::MutexLock lock(&agent_mutex_);
     serving_ = true;
     grpc_.SetServing(!draining_);
@@ -144,13 +190,16 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     const absl::Time deadline = absl::Now() + timeout;
     NoteStopping();
     grpc_.SetServing(false);
-    seller_.SetAccepting(false);
+    SetAccepting(false);
     reservation_service_.StopStreams();
     if (!pipeline_->Drain(timeout)) LOG(WARNING) << "some claims are not decided after " << timeout;
+    const auto time_left = [deadline] { return std::max(absl::ZeroDuration(), deadline - absl::Now()); };
+    if (!cart_seller_.AwaitAnswered(time_left())) LOG(WARNING) << "some carts are not decided after " << timeout;
+    if (!change_pipeline_->Drain(time_left())) LOG(WARNING) << "some changes are not decided after " << timeout;
     // The units first: others can sell them while a slow call still ends.
     const absl::Status released = Agent()->Release();
     if (!released.ok()) LOG(WARNING) << "units not returned, left to the balancer: " << released;
-    EndCalls(std::max(absl::ZeroDuration(), deadline - absl::Now()));
+    EndCalls(time_left());
   }
 
   int port() const { return grpc_.port; }
@@ -159,11 +208,14 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   void SetDraining(bool draining) override {
     absl::MutexLock lock(&agent_mutex_);
     if (stopping_) return;
-    seller_.SetAccepting(!draining);
+    SetAccepting(!draining);
     draining_ = draining;
     if (serving_) grpc_.SetServing(!draining);
   }
-  bool Idle() override { return pipeline_->Stats().unanswered == 0; }
+  bool Idle() override {
+    return pipeline_->Stats().unanswered == 0 && change_pipeline_->Stats().unanswered == 0 &&
+           cart_seller_.unanswered() == 0;
+  }
   void ExitAfterDrain() override { exit_requested_(); }
   bool LedgerAnswers() override { return pipeline_->Stats().ledger_answers; }
 
@@ -174,6 +226,14 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   }
 
  private:
+  // Claims, carts, changes and watches: what another node does as well.
+  void SetAccepting(bool accepting) {
+    seller_.SetAccepting(accepting);
+    cart_seller_.SetAccepting(accepting);
+    change_handler_.SetAccepting(accepting);
+    watch_hub_.SetAccepting(accepting);
+  }
+
   // From now on an operator's wish to drain or undrain comes too late.
   void NoteStopping() {
     absl::MutexLock lock(&agent_mutex_);
@@ -186,7 +246,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     grpc_.server.reset();
     // Nobody waits any more, so nothing below uses the executors.
     overdue_task_.reset();
-    seller_.SetAccepting(false);
+    SetAccepting(false);
     admin_executor_.reset();
     executor_.reset();
   }
@@ -199,21 +259,30 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   const std::function<void()> exit_requested_;
   storage::ConnectionPool commit_pool_;
   storage::ConnectionPool call_pool_;
+  storage::ConnectionPool change_pool_;
   storage::PostgresLedger commit_ledger_;
   storage::PostgresLedger ledger_;
   storage::PostgresStockLedger stock_ledger_;
+  storage::PostgresLifecycleLedger lifecycle_ledger_;
+  storage::PostgresLifecycleLedger change_ledger_;
   quota::ZookeeperConnector connector_;
   quota::SliceTable slices_;
   std::unique_ptr<storage::CommitPipeline> pipeline_;
+  std::unique_ptr<storage::ChangePipeline> change_pipeline_;
   std::unique_ptr<storage::BoundedExecutor> executor_;
   std::unique_ptr<storage::BoundedExecutor> admin_executor_;
   quota::SkuDirectory directory_;
   quota::Seller seller_;
+  quota::CartSeller cart_seller_;
   std::unique_ptr<PeriodicTask> overdue_task_;
   quota::Announcer announcer_;
   quota::QuotaMover mover_;
 
   ReservationHandler reservation_handler_;
+  CartHandler cart_handler_;
+  ChangeHandler change_handler_;
+  ListHandler list_handler_;
+  WatchHub watch_hub_;
   SkuHandler sku_handler_;
   StockHandler stock_handler_;
   QuotaHandler quota_handler_;

@@ -34,6 +34,21 @@ std::string NextStepFor(const absl::Status& status) {
       return "`tranchectl node list` shows the live nodes";
     case Reason::kReservationNotFound:
       return "it was never committed, or the id is mistyped";
+    case Reason::kReservationState:
+      return "`tranchectl reservation get` shows it; only a PENDING one can be changed";
+    case Reason::kPaymentMismatch:
+      return "`tranchectl reservation get` shows what it costs";
+    case Reason::kTooManyExtensions:
+    case Reason::kHoldTooLong:
+      return "`tranchectl sku show` shows the bounds";
+    case Reason::kExtensionOutOfOrder:
+      return "somebody else extended it meanwhile: preview again without --yes";
+    case Reason::kSoldOut:
+      return "`tranchectl stock add` adds units";
+    case Reason::kExhaustedHere:
+      return "units are on their way: try again in a moment";
+    case Reason::kSkuMoving:
+      return "try again in a moment";
     case Reason::kQuotaVersionChanged:
       return "somebody else moved units meanwhile: preview again without --yes";
     case Reason::kStockChanged:

@@ -16,6 +16,7 @@ constexpr char kFooter[] =
     "  tranchectl stock add tv 500 --yes      does it\n"
     "  tranchectl quota move tv --from node-1 --to node-2 100\n"
     "  tranchectl node drain node-3 --yes     takes it out of the sale; undrain takes it back in\n"
+    "  tranchectl reservation list --user alice\n"
     "  tranchectl audit --sku tv              who changed what\n"
     "  tranchectl verify && echo all well\n"
     "\n"

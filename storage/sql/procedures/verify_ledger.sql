@@ -1,20 +1,43 @@
 -- Recomputes the ledger's invariants from scratch in one snapshot. Returns at most 1000 violations, and always a last
--- row with rule NULL whose detail is '<SKUs checked> <reservations checked>'. p_sku_id '' means every SKU.
+-- row with rule NULL whose detail is '<SKUs checked> <reservations checked>'. p_sku_id '' means every SKU. What a rule
+-- says of single reservations it says with their ids.
+--
+-- A SKU that is GONE or ARRIVING is another shard's to answer for. Retired reservations count as the sums that are left
+-- of them.
 CREATE OR REPLACE FUNCTION tranche.verify_ledger(p_sku_id text)
 RETURNS TABLE (rule text, sku_id text, detail text)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 AS $$
-  WITH skus AS (
-    SELECT s.* FROM sku s WHERE p_sku_id = '' OR s.sku_id = p_sku_id
+  WITH elsewhere AS (
+    SELECT s.sku_id FROM sku s WHERE s.whereabouts IN ('GONE', 'ARRIVING')
+  ), skus AS (
+    SELECT s.* FROM sku s WHERE (p_sku_id = '' OR s.sku_id = p_sku_id) AND s.whereabouts IN ('HERE', 'LEAVING')
   ), slots AS (
-    SELECT sl.* FROM stock_slot sl WHERE p_sku_id = '' OR sl.sku_id = p_sku_id
-  ), reservations AS (
-    SELECT r.* FROM reservation r WHERE p_sku_id = '' OR r.sku_id = p_sku_id
-  ), sold AS (
+    SELECT sl.* FROM stock_slot sl
+    WHERE (p_sku_id = '' OR sl.sku_id = p_sku_id) AND sl.sku_id NOT IN (SELECT e.sku_id FROM elsewhere e)
+  ), reservations AS NOT MATERIALIZED (
+    SELECT r.* FROM reservation r
+    WHERE (p_sku_id = '' OR r.sku_id = p_sku_id) AND r.sku_id NOT IN (SELECT e.sku_id FROM elsewhere e)
+  ), payments AS (
+    SELECT p.* FROM late_payment p
+    WHERE (p_sku_id = '' OR p.sku_id = p_sku_id) AND p.sku_id NOT IN (SELECT e.sku_id FROM elsewhere e)
+  ), messages AS NOT MATERIALIZED (
+    SELECT o.* FROM outbox o
+    WHERE (p_sku_id = '' OR o.sku_id = p_sku_id) AND o.sku_id NOT IN (SELECT e.sku_id FROM elsewhere e)
+  ), retired AS (
+    SELECT u.* FROM retired_units u
+    WHERE (p_sku_id = '' OR u.sku_id = p_sku_id) AND u.sku_id NOT IN (SELECT e.sku_id FROM elsewhere e)
+  ), present AS (
     SELECT r.sku_id, r.incarnation_id, sum(r.quantity) AS units,
-           sum(r.quantity) FILTER (WHERE r.state IN ('PENDING', 'CONFIRMED')) AS live_units, count(*) AS reservations
+           coalesce(sum(r.quantity) FILTER (WHERE r.state IN ('PENDING', 'CONFIRMED')), 0) AS live_units,
+           count(*) AS reservations
     FROM reservations r GROUP BY r.sku_id, r.incarnation_id
+  ), sold AS (
+    SELECT x.sku_id, x.incarnation_id, sum(x.units) AS units, sum(x.live_units) AS live_units
+    FROM (SELECT p.sku_id, p.incarnation_id, p.units, p.live_units FROM present p
+          UNION ALL SELECT u.sku_id, u.incarnation_id, u.units, u.live_units FROM retired u) AS x
+    GROUP BY x.sku_id, x.incarnation_id
   ), violations AS (
     SELECT 'conservation' AS rule, s.sku_id,
            format('stock %s <> unsold %s + reserved %s', s.stock, coalesce(u.units, 0), coalesce(l.units, 0)) AS detail
@@ -47,15 +70,91 @@ AS $$
     SELECT 'slot_version', sl.sku_id, format('slot %s has version %s above %s', sl.slot_no, sl.version, s.quota_version)
     FROM slots sl JOIN skus s ON s.sku_id = sl.sku_id WHERE sl.version > s.quota_version
     UNION ALL
-    SELECT 'reservation_sku', so.sku_id, format('%s reservations of no SKU', sum(so.reservations)) FROM sold so
-    WHERE NOT EXISTS (SELECT FROM sku s WHERE s.sku_id = so.sku_id) GROUP BY so.sku_id
+    SELECT 'reservation_sku', p.sku_id, format('%s reservations of no SKU', sum(p.reservations)) FROM present p
+    WHERE NOT EXISTS (SELECT FROM sku s WHERE s.sku_id = p.sku_id) GROUP BY p.sku_id
     UNION ALL
-    SELECT 'user_limit', r.sku_id, format('user %s has %s units, limit %s', r.user_id, sum(r.quantity), s.per_user_limit)
-    FROM reservations r JOIN skus s ON s.sku_id = r.sku_id
-    WHERE r.state IN ('PENDING', 'CONFIRMED')
-    GROUP BY r.sku_id, r.user_id, s.per_user_limit HAVING sum(r.quantity) > s.per_user_limit
+    -- One pass for all that is said of a buyer.
+    SELECT x.rule, b.sku_id, x.detail
+    FROM (SELECT r.sku_id, r.user_id, s.per_user_limit, sum(r.quantity) AS units, count(*) AS live,
+                 count(DISTINCT r.ordinal) AS ordinals, max(r.ordinal) AS ordinal,
+                 (array_agg(r.reservation_id ORDER BY r.ordinal))[1:20] AS ids
+          FROM reservations r JOIN skus s ON s.sku_id = r.sku_id
+          WHERE r.state IN ('PENDING', 'CONFIRMED')
+          GROUP BY r.sku_id, r.user_id, s.per_user_limit
+          HAVING sum(r.quantity) > s.per_user_limit OR max(r.ordinal) > s.per_user_limit
+              OR count(DISTINCT r.ordinal) < count(*)) AS b
+    CROSS JOIN LATERAL (
+      VALUES ('user_limit', b.units > b.per_user_limit,
+              format('user %s has %s units, limit %s: %s', b.user_id, b.units, b.per_user_limit,
+                     array_to_string(b.ids, ' '))),
+             ('live_ordinal', b.ordinal > b.per_user_limit OR b.ordinals < b.live,
+              format('user %s has %s live reservations with %s ordinals up to %s, limit %s: %s', b.user_id, b.live,
+                     b.ordinals, b.ordinal, b.per_user_limit, array_to_string(b.ids, ' ')))
+    ) AS x (rule, violated, detail)
+    WHERE x.violated
+    UNION ALL
+    -- One pass for all that is said of a reservation by itself.
+    SELECT x.rule, r.sku_id, x.detail
+    FROM reservations r
+    CROSS JOIN LATERAL (
+      VALUES ('confirmed_payment', r.state = 'CONFIRMED' AND (r.payment_reference IS NULL OR r.finished_at IS NULL),
+              format('%s is CONFIRMED without payment reference or time', r.reservation_id)),
+             ('finished_at', (r.state = 'PENDING') <> (r.finished_at IS NULL) OR r.finished_at < r.created_at,
+              format('%s is %s, made at %s, finished at %s', r.reservation_id, r.state, r.created_at,
+                     coalesce(r.finished_at::text, 'no time')))
+    ) AS x (rule, violated, detail)
+    WHERE x.violated
+    UNION ALL
+    -- No reservation is retired within its first day, nor dropped without leaving a sum.
+    SELECT 'late_rebooked', p.sku_id,
+           format('%s paid by %s was rebooked as %s, which is %s', p.reservation_id, p.payment_reference, p.rebooked_as,
+                  CASE WHEN n.reservation_id IS NULL THEN 'not there'
+                       ELSE format('%s by %s, rebooked from %s', n.state, coalesce(n.payment_reference, 'nothing'),
+                                   coalesce(n.rebooked_from::text, 'none')) END)
+    FROM payments p
+    LEFT JOIN LATERAL (SELECT r.reservation_id, r.state, r.payment_reference, r.rebooked_from
+                       FROM reservation r WHERE r.reservation_id = p.rebooked_as
+                       UNION ALL
+                       SELECT a.reservation_id, a.state, a.payment_reference, a.rebooked_from
+                       FROM reservation_archive a WHERE a.reservation_id = p.rebooked_as
+                       LIMIT 1) AS n ON true
+    WHERE p.outcome = 'REBOOKED'
+      AND CASE WHEN n.reservation_id IS NULL
+               THEN p.received_at > now() - interval '1 day'
+                    OR NOT EXISTS (SELECT FROM retired u WHERE u.sku_id = p.sku_id AND u.live_units > 0)
+               ELSE n.state <> 'CONFIRMED' OR n.payment_reference IS DISTINCT FROM p.payment_reference
+                    OR n.rebooked_from IS DISTINCT FROM p.reservation_id END
+    UNION ALL
+    SELECT 'late_unfulfilled', p.sku_id,
+           format('%s paid by %s counts as unfulfilled, but confirmed %s', p.reservation_id, p.payment_reference,
+                  r.reservation_id)
+    FROM payments p
+    JOIN reservation r ON r.sku_id = p.sku_id AND r.state = 'CONFIRMED' AND r.payment_reference = p.payment_reference
+                      AND (r.reservation_id = p.reservation_id OR r.rebooked_from = p.reservation_id)
+    WHERE p.outcome = 'PAID_UNFULFILLED'
+    UNION ALL
+    SELECT 'rebooked_from', r.sku_id,
+           format('%s was rebooked from %s, of which there is no such payment', r.reservation_id, r.rebooked_from)
+    FROM reservations r
+    WHERE r.rebooked_from IS NOT NULL
+      AND NOT EXISTS (SELECT FROM payments p WHERE p.reservation_id = r.rebooked_from AND p.rebooked_as = r.reservation_id)
+    UNION ALL
+    SELECT 'outbox_sink', o.sku_id, format('message %s of %s to %s, which is no sink', o.revision, o.reservation_id, o.sink)
+    FROM messages o WHERE NOT EXISTS (SELECT FROM outbox_sink k WHERE k.name = o.sink)
+    UNION ALL
+    SELECT 'outbox_reservation', o.sku_id,
+           format('message %s to %s of %s, which is %s', o.revision, o.sink, o.reservation_id,
+                  coalesce('at revision ' || r.revision, 'not there'))
+    FROM messages o LEFT JOIN reservation r ON r.reservation_id = o.reservation_id
+    WHERE r.reservation_id IS NULL OR r.revision < o.revision
+    UNION ALL
+    SELECT 'retired_units', u.sku_id,
+           format('incarnation %s: units %s, of these live %s, reservations %s%s', u.incarnation_id, u.units, u.live_units,
+                  u.reservations, CASE WHEN s.sku_id IS NULL THEN ', of no SKU' END)
+    FROM retired u LEFT JOIN sku s ON s.sku_id = u.sku_id
+    WHERE s.sku_id IS NULL OR u.live_units NOT BETWEEN 0 AND u.units OR u.reservations NOT BETWEEN 0 AND u.units
   )
   (SELECT v.rule, v.sku_id, v.detail FROM violations v ORDER BY v.rule, v.sku_id LIMIT 1000)
   UNION ALL
-  SELECT NULL, NULL, format('%s %s', (SELECT count(*) FROM skus), (SELECT coalesce(sum(reservations), 0) FROM sold))
+  SELECT NULL, NULL, format('%s %s', (SELECT count(*) FROM skus), (SELECT coalesce(sum(p.reservations), 0) FROM present p))
 $$;

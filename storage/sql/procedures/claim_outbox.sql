@@ -1,0 +1,82 @@
+-- Hands up to p_limit due messages of the sink to a relay, the longest due first. They are not handed out again for
+-- p_lease_ms: a relay that dies leaves them to the others then. Rows come in no order.
+--
+-- Why they go in order: only the first waiting message of a (reservation, sink) is handed out, and it waits until it is
+-- delivered, dead or discarded, leased or not. The messages of a reservation become visible in the order of their
+-- revisions, because its row is locked while they are written. `attempts` counts what was begun.
+--
+-- Why a backlog costs nothing: the index outbox_due ends at what is due. Messages that are due but not the first are put
+-- off until the first one is tried again, so that no later call meets them; whoever takes the first out of the way makes
+-- the next one due (wake_outbox). One that is put off has no attempts yet, which tells it from one that is leased.
+--
+-- Why no wake-up is lost: a message is put off only with its own lock and that of the message it waits for. Who takes
+-- that one away holds its lock until the end, or waits for ours and then looks for the next message.
+--
+-- Waits for no lock.
+CREATE OR REPLACE FUNCTION tranche.claim_outbox(p_sink text, p_limit integer, p_lease_ms bigint)
+RETURNS TABLE (reservation_id uuid, revision integer, sink text, sku_id text, kind text, payload text, created_us bigint,
+               state text, attempts integer, next_us bigint, last_error text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+  v_now       timestamptz := clock_timestamp();
+  v_leased    timestamptz := v_now + make_interval(secs => p_lease_ms / 1000.0);
+  v_left      integer := p_limit;
+  v_wanted    integer;
+  v_ids       uuid[];
+  v_revisions integer[];
+  v_claimed   integer;
+  v_put_off   integer;
+BEGIN
+  -- More than one round only past messages that are put off; bounded, so that a call stays short.
+  FOR v_round IN 1..16 LOOP
+    v_wanted := v_left;
+    SELECT array_agg(l.reservation_id), array_agg(l.revision) INTO v_ids, v_revisions
+    FROM (SELECT o.reservation_id, o.revision
+          FROM outbox o
+          WHERE o.sink = p_sink AND o.state = 'PENDING' AND o.next_attempt_at <= v_now
+          ORDER BY o.next_attempt_at
+          LIMIT v_wanted
+          FOR UPDATE SKIP LOCKED) AS l;
+
+    -- A statement of its own: its snapshot is newer than the locks.
+    RETURN QUERY
+    UPDATE outbox o
+    SET attempts = o.attempts + 1, next_attempt_at = v_leased
+    FROM unnest(v_ids, v_revisions) AS c (id, revision)
+    WHERE o.reservation_id = c.id AND o.revision = c.revision AND o.sink = p_sink
+      AND NOT EXISTS (SELECT FROM outbox x
+                      WHERE x.reservation_id = c.id AND x.revision < c.revision AND x.sink = p_sink
+                        AND x.state = 'PENDING' OFFSET 0)
+    RETURNING o.reservation_id, o.revision, o.sink::text, o.sku_id::text, o.kind, o.payload::text,
+              (date_part('epoch', o.created_at) * 1000000)::bigint, o.state, o.attempts,
+              (date_part('epoch', o.next_attempt_at) * 1000000)::bigint, o.last_error;
+    GET DIAGNOSTICS v_claimed = ROW_COUNT;
+    v_left := v_left - v_claimed;
+    EXIT WHEN v_claimed = coalesce(cardinality(v_ids), 0);
+
+    WITH waiting AS MATERIALIZED (
+      SELECT c.id, c.revision, first.next_attempt_at
+      FROM unnest(v_ids, v_revisions) AS c (id, revision)
+      CROSS JOIN LATERAL (SELECT x.next_attempt_at FROM outbox x
+                          WHERE x.reservation_id = c.id AND x.revision < c.revision AND x.sink = p_sink
+                            AND x.state = 'PENDING'
+                          ORDER BY x.revision LIMIT 1
+                          FOR UPDATE SKIP LOCKED) AS first
+    )
+    UPDATE outbox o
+    SET next_attempt_at = greatest(w.next_attempt_at, v_leased)
+    FROM waiting w
+    WHERE o.reservation_id = w.id AND o.revision = w.revision AND o.sink = p_sink;
+    GET DIAGNOSTICS v_put_off = ROW_COUNT;
+    EXIT WHEN v_left = 0 OR v_claimed + v_put_off = 0 OR cardinality(v_ids) < v_wanted;
+  END LOOP;
+END
+$$;

@@ -1,0 +1,43 @@
+-- Deliveries that failed: due again after p_retry_ms, or dead where that is NULL; what waited for a dead one is due then.
+-- Returns how many of them were waiting.
+CREATE OR REPLACE FUNCTION tranche.fail_outbox(p_ids uuid[], p_revisions integer[], p_sinks text[], p_errors text[],
+                                               p_retry_ms bigint[])
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+DECLARE
+  v_failed bigint;
+  v_ids    uuid[];
+  v_sinks  text[];
+BEGIN
+  WITH locked AS MATERIALIZED (
+    SELECT o.reservation_id, o.revision, o.sink, c.error, c.retry_ms
+    FROM unnest(p_ids, p_revisions, p_sinks, p_errors, p_retry_ms) AS c (id, revision, sink, error, retry_ms)
+    JOIN outbox o ON o.reservation_id = c.id AND o.revision = c.revision AND o.sink = c.sink
+    WHERE o.state = 'PENDING'
+    ORDER BY o.reservation_id, o.revision, o.sink
+    FOR UPDATE OF o
+  ), failed AS (
+    UPDATE outbox o
+    SET state = CASE WHEN l.retry_ms IS NULL THEN 'DEAD' ELSE 'PENDING' END,
+        next_attempt_at = CASE WHEN l.retry_ms IS NULL THEN o.next_attempt_at
+                               ELSE clock_timestamp() + make_interval(secs => l.retry_ms / 1000.0) END,
+        last_error = left(l.error, 1000)
+    FROM locked l
+    WHERE o.reservation_id = l.reservation_id AND o.revision = l.revision AND o.sink = l.sink
+    RETURNING o.reservation_id, o.sink, o.state
+  )
+  SELECT count(*), array_agg(f.reservation_id) FILTER (WHERE f.state = 'DEAD'),
+         array_agg(f.sink) FILTER (WHERE f.state = 'DEAD')
+  INTO v_failed, v_ids, v_sinks FROM failed f;
+  IF v_ids IS NOT NULL THEN
+    PERFORM wake_outbox(v_ids, v_sinks);
+  END IF;
+  RETURN v_failed;
+END
+$$;

@@ -1,0 +1,36 @@
+-- The messages are delivered: deletes them, and makes those due that waited for them. Returns how many there were.
+--
+-- Whoever delivered a message says so with right, though his lease may have ended and another may deliver it once more,
+-- and though it may have been given up: it is gone either way, and what the other says of it later changes nothing.
+CREATE OR REPLACE FUNCTION tranche.finish_outbox(p_ids uuid[], p_revisions integer[], p_sinks text[])
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+DECLARE
+  v_ids   uuid[];
+  v_sinks text[];
+BEGIN
+  WITH locked AS MATERIALIZED (
+    SELECT o.reservation_id, o.revision, o.sink
+    FROM unnest(p_ids, p_revisions, p_sinks) AS c (id, revision, sink)
+    JOIN outbox o ON o.reservation_id = c.id AND o.revision = c.revision AND o.sink = c.sink
+    ORDER BY o.reservation_id, o.revision, o.sink
+    FOR UPDATE OF o
+  ), done AS (
+    DELETE FROM outbox o USING locked l
+    WHERE o.reservation_id = l.reservation_id AND o.revision = l.revision AND o.sink = l.sink
+    RETURNING o.reservation_id, o.sink
+  )
+  SELECT array_agg(d.reservation_id), array_agg(d.sink) INTO v_ids, v_sinks FROM done d;
+  IF v_ids IS NULL THEN
+    RETURN 0::bigint;
+  END IF;
+  PERFORM wake_outbox(v_ids, v_sinks);
+  RETURN cardinality(v_ids)::bigint;
+END
+$$;

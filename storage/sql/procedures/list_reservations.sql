@@ -1,0 +1,105 @@
+-- Reservations of a SKU, of a buyer, or of a buyer of a SKU ('' for all), in the states (NULL or empty for all), after a
+-- place in the order: SKUs ascending; of each first the live ones by (user, ordinal), then the lapsed ones by (user, id).
+-- That is the order of two indexes, and a page costs what it looks at: at most 10,000 reservations, and for a buyer's
+-- list 1,000 SKUs. So a page may be short, or empty, and not the last.
+--
+-- If more may follow, the last row has reservation_id NULL and is the place to go on after: sku_id, lapsed, user_id,
+-- ordinal, and rebooked_from as the id. A reservation that lapses between two pages may come twice, but is not missed.
+CREATE OR REPLACE FUNCTION tranche.list_reservations(
+  p_sku text, p_user text, p_states text[], p_after_sku text, p_after_lapsed boolean, p_after_user text,
+  p_after_ordinal integer, p_after_id uuid, p_limit integer
+)
+RETURNS TABLE (reservation_id uuid, sku_id text, user_id text, quantity integer, state text, amount_minor bigint,
+               currency text, incarnation_id bigint, created_us bigint, expires_us bigint, finished_us bigint,
+               payment_reference text, cancel_reason text, extensions integer, revision integer, rebooked_from uuid,
+               ordinal integer, lapsed boolean)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_sort = off
+AS $$
+#variable_conflict use_column
+DECLARE
+  c_no_id    CONSTANT uuid := '00000000-0000-0000-0000-000000000000'::uuid;
+  c_max_skus CONSTANT integer := 1000;
+  v_states   text[] := CASE WHEN cardinality(p_states) > 0 THEN p_states
+                            ELSE ARRAY['PENDING', 'CONFIRMED', 'CANCELLED', 'EXPIRED'] END;
+  -- Of the users that are asked for; no user id is above the last.
+  v_last     text := CASE WHEN p_user = '' THEN repeat(chr(1114111), 32) ELSE p_user END;
+  v_rows     refcursor;
+  v_row      reservation%ROWTYPE;
+  v_sku      record;
+  -- The place.
+  v_lapsed   boolean := p_after_lapsed;
+  v_user     text := greatest(p_after_user COLLATE "C", p_user COLLATE "C");
+  v_ordinal  integer := CASE WHEN v_user = p_after_user THEN p_after_ordinal ELSE 0 END;
+  v_id       uuid := CASE WHEN v_user = p_after_user THEN coalesce(p_after_id, c_no_id) ELSE c_no_id END;
+  v_left     integer := p_limit;
+  v_looks    integer := 10000;
+BEGIN
+  FOR v_sku IN
+    SELECT s.sku_id, s.nth, s.shown
+    FROM (SELECT x.sku_id, x.whereabouts IN ('HERE', 'LEAVING') AS shown, row_number() OVER (ORDER BY x.sku_id) AS nth
+          FROM sku x
+          WHERE x.sku_id >= greatest(p_after_sku COLLATE "C", p_sku COLLATE "C")
+            AND x.sku_id <= CASE WHEN p_sku = '' THEN '~' ELSE p_sku END
+          ORDER BY x.sku_id
+          LIMIT c_max_skus + 1) AS s
+    WHERE s.nth > c_max_skus OR s.sku_id = p_after_sku OR p_user = ''
+       OR EXISTS (SELECT FROM reservation r WHERE r.sku_id = s.sku_id AND r.user_id = p_user
+                                              AND r.state IN ('PENDING', 'CONFIRMED') OFFSET 0)
+       OR EXISTS (SELECT FROM reservation r WHERE r.sku_id = s.sku_id AND r.user_id = p_user
+                                              AND r.state IN ('CANCELLED', 'EXPIRED') OFFSET 0)
+    ORDER BY s.sku_id
+  LOOP
+    IF v_sku.sku_id <> p_after_sku THEN
+      v_lapsed := false; v_user := p_user; v_ordinal := 0; v_id := c_no_id;
+    END IF;
+    IF v_sku.nth > c_max_skus THEN
+      sku_id := v_sku.sku_id; lapsed := v_lapsed; user_id := v_user; ordinal := v_ordinal; rebooked_from := v_id;
+      RETURN NEXT;
+      RETURN;
+    END IF;
+    CONTINUE WHEN NOT v_sku.shown;
+
+    LOOP
+      IF v_lapsed THEN
+        OPEN v_rows FOR
+          SELECT r.* FROM reservation r
+          WHERE r.sku_id = v_sku.sku_id AND r.state IN ('CANCELLED', 'EXPIRED') AND r.user_id <= v_last
+            AND (r.user_id, r.reservation_id) > (v_user, v_id) AND v_states && ARRAY['CANCELLED', 'EXPIRED']
+          ORDER BY r.user_id, r.reservation_id;
+      ELSE
+        OPEN v_rows FOR
+          SELECT r.* FROM reservation r
+          WHERE r.sku_id = v_sku.sku_id AND r.state IN ('PENDING', 'CONFIRMED') AND r.user_id <= v_last
+            AND (r.user_id, r.ordinal) > (v_user, v_ordinal) AND v_states && ARRAY['PENDING', 'CONFIRMED']
+          ORDER BY r.user_id, r.ordinal;
+      END IF;
+      LOOP
+        FETCH v_rows INTO v_row;
+        EXIT WHEN NOT FOUND;
+        IF v_left = 0 OR v_looks = 0 THEN
+          reservation_id := NULL; sku_id := v_sku.sku_id; lapsed := v_lapsed; user_id := v_user; ordinal := v_ordinal;
+          rebooked_from := v_id;
+          RETURN NEXT;
+          RETURN;
+        END IF;
+        v_looks := v_looks - 1;
+        v_user := v_row.user_id;
+        v_ordinal := CASE WHEN v_lapsed THEN 0 ELSE v_row.ordinal END;
+        v_id := CASE WHEN v_lapsed THEN v_row.reservation_id ELSE c_no_id END;
+        CONTINUE WHEN v_row.state <> ALL (v_states);
+        v_left := v_left - 1;
+        RETURN QUERY
+        SELECT x.*, v_row.ordinal, v_lapsed FROM reservation_row x WHERE x.reservation_id = v_row.reservation_id;
+      END LOOP;
+      CLOSE v_rows;
+      EXIT WHEN v_lapsed;
+      v_lapsed := true; v_user := p_user; v_ordinal := 0; v_id := c_no_id;
+    END LOOP;
+  END LOOP;
+END
+$$;

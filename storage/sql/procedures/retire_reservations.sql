@@ -1,0 +1,122 @@
+-- Takes up to p_limit reservations out of the running books, into reservation_archive or, without p_archive, for good:
+-- lapsed ones that ended more than p_age_seconds ago, and confirmed ones that old of SKUs whose sale is over. What they
+-- amounted to is added to retired_units. Returns how many; 0 also when another worker is at it: one at a time.
+--
+-- A reservation id is an idempotency key while its row is here, hence the least age. A reservation with an undelivered
+-- message, dead ones included, stays, and so does all of a SKU that is not HERE.
+--
+-- What it does to a running sale: nothing waits for it but a change of the very reservation it retires; no row of a SKU
+-- or slot is locked. It finds lapsed ones by reservation_lapsed, the oldest first. For confirmed ones it hops over
+-- reservation_live_buyer from SKU to SKU, and reads on in one whose sale is over if one of its first ten is old enough:
+-- so today's sales cost a glance each, and a SKU whose first ten are not is passed over until they are.
+CREATE OR REPLACE FUNCTION tranche.retire_reservations(p_age_seconds bigint, p_limit integer, p_archive boolean)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+DECLARE
+  v_before  timestamptz := clock_timestamp() - make_interval(secs => p_age_seconds);
+  v_ids     uuid[];
+  v_skus    text[];
+  v_retired bigint;
+BEGIN
+  IF p_age_seconds IS NULL OR p_age_seconds < 86400 THEN
+    RAISE EXCEPTION 'reservations are kept for at least 86400 seconds' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF NOT pg_try_advisory_xact_lock(hashtextextended('tranche.retire_reservations', 0)) THEN
+    RETURN 0::bigint;
+  END IF;
+
+  -- 1. Choose, without locks.
+  SELECT array_agg(c.reservation_id), array_agg(DISTINCT c.sku_id) INTO v_ids, v_skus
+  FROM (SELECT r.reservation_id, r.sku_id
+        FROM reservation r
+        WHERE r.state IN ('CANCELLED', 'EXPIRED') AND r.finished_at < v_before
+          AND EXISTS (SELECT FROM sku s WHERE s.sku_id = r.sku_id AND s.whereabouts = 'HERE' OFFSET 0)
+          AND NOT EXISTS (SELECT FROM outbox o WHERE o.reservation_id = r.reservation_id OFFSET 0)
+        ORDER BY r.finished_at
+        LIMIT p_limit) AS c;
+  IF coalesce(cardinality(v_ids), 0) < p_limit THEN
+    WITH RECURSIVE live (sku_id) AS (
+      (SELECT r.sku_id FROM reservation r WHERE r.state IN ('PENDING', 'CONFIRMED') ORDER BY r.sku_id LIMIT 1)
+      UNION ALL
+      SELECT (SELECT r.sku_id FROM reservation r
+              WHERE r.state IN ('PENDING', 'CONFIRMED') AND r.sku_id > l.sku_id ORDER BY r.sku_id LIMIT 1)
+      FROM live l WHERE l.sku_id IS NOT NULL
+    ), chosen AS (
+      SELECT old.reservation_id, l.sku_id
+      FROM live l
+      CROSS JOIN LATERAL (SELECT r.reservation_id
+                          FROM reservation r
+                          WHERE r.sku_id = l.sku_id AND r.state IN ('PENDING', 'CONFIRMED') AND r.state = 'CONFIRMED'
+                            AND r.finished_at < v_before
+                            AND NOT EXISTS (SELECT FROM outbox o WHERE o.reservation_id = r.reservation_id OFFSET 0)
+                          ORDER BY r.user_id, r.ordinal
+                          LIMIT p_limit) AS old
+      WHERE EXISTS (SELECT FROM sku s
+                    WHERE s.sku_id = l.sku_id AND s.whereabouts = 'HERE'
+                      AND (s.state = 'CLOSED' OR s.closes_at <= now()) OFFSET 0)
+        AND EXISTS (SELECT FROM (SELECT r.finished_at FROM reservation r
+                                 WHERE r.sku_id = l.sku_id AND r.state IN ('PENDING', 'CONFIRMED')
+                                 ORDER BY r.user_id, r.ordinal LIMIT 10) AS first
+                    WHERE first.finished_at < v_before)
+      LIMIT p_limit - coalesce(cardinality(v_ids), 0)
+    )
+    SELECT v_ids || array_agg(c.reservation_id), v_skus || array_agg(DISTINCT c.sku_id) INTO v_ids, v_skus FROM chosen c;
+  END IF;
+  IF coalesce(cardinality(v_ids), 0) = 0 THEN
+    RETURN 0::bigint;
+  END IF;
+
+  -- 2. Keep their SKUs here, and lock them. A row that somebody changes now (a late payment) is for another time.
+  PERFORM pin_skus(v_skus);
+  SELECT array_agg(l.reservation_id) INTO v_ids
+  FROM (SELECT r.reservation_id
+        FROM unnest(v_ids) AS c (id)
+        JOIN reservation r ON r.reservation_id = c.id
+        ORDER BY r.sku_id, r.user_id, r.reservation_id
+        FOR UPDATE OF r SKIP LOCKED) AS l;
+
+  -- 3. A statement of its own: it sees the messages written before the locks, and where the SKUs are now.
+  WITH gone AS (
+    DELETE FROM reservation r
+    USING unnest(v_ids) AS c (id)
+    WHERE r.reservation_id = c.id AND r.state <> 'PENDING' AND r.finished_at < v_before AND r.created_at < v_before
+      AND EXISTS (SELECT FROM sku s WHERE s.sku_id = r.sku_id AND s.whereabouts = 'HERE' OFFSET 0)
+      AND NOT EXISTS (SELECT FROM outbox o WHERE o.reservation_id = r.reservation_id OFFSET 0)
+    RETURNING r.*
+  ), archived AS (
+    INSERT INTO reservation_archive AS a (reservation_id, sku_id, user_id, quantity, state, amount_minor, currency,
+                                          incarnation_id, created_at, expires_at, revision, extensions, finished_at,
+                                          payment_reference, cancel_reason, rebooked_from)
+    SELECT g.reservation_id, g.sku_id, g.user_id, g.quantity, g.state, g.amount_minor, g.currency, g.incarnation_id,
+           g.created_at, g.expires_at, g.revision, g.extensions, g.finished_at, g.payment_reference, g.cancel_reason,
+           g.rebooked_from
+    FROM gone g WHERE p_archive
+    -- An id that was used again after its first reservation was archived: what was paid is not forgotten.
+    ON CONFLICT (reservation_id) DO UPDATE
+    SET (sku_id, user_id, quantity, state, amount_minor, currency, incarnation_id, created_at, expires_at, revision,
+         extensions, finished_at, payment_reference, cancel_reason, rebooked_from, archived_at)
+      = ROW (excluded.sku_id, excluded.user_id, excluded.quantity, excluded.state, excluded.amount_minor,
+             excluded.currency, excluded.incarnation_id, excluded.created_at, excluded.expires_at, excluded.revision,
+             excluded.extensions, excluded.finished_at, excluded.payment_reference, excluded.cancel_reason,
+             excluded.rebooked_from, now())
+    WHERE a.state <> 'CONFIRMED' OR excluded.state = 'CONFIRMED'
+  ), summed AS (
+    INSERT INTO retired_units AS u (sku_id, incarnation_id, units, live_units, reservations)
+    SELECT g.sku_id, g.incarnation_id, sum(g.quantity),
+           coalesce(sum(g.quantity) FILTER (WHERE g.state = 'CONFIRMED'), 0), count(*)
+    FROM gone g
+    GROUP BY g.sku_id, g.incarnation_id ORDER BY g.sku_id, g.incarnation_id
+    ON CONFLICT (sku_id, incarnation_id) DO UPDATE
+    SET units = u.units + excluded.units, live_units = u.live_units + excluded.live_units,
+        reservations = u.reservations + excluded.reservations
+  )
+  SELECT count(*) INTO v_retired FROM gone;
+  RETURN v_retired;
+END
+$$;

@@ -1,0 +1,28 @@
+-- Makes one message due, dead or not: a dead one with all its attempts before it. One that a relay is delivering may be
+-- delivered twice by that. Returns how many: 0 or 1.
+CREATE OR REPLACE FUNCTION tranche.retry_outbox_message(p_id uuid, p_revision integer, p_sink text, p_actor text)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+AS $$
+DECLARE
+  v_before outbox%ROWTYPE;
+  v_after  outbox%ROWTYPE;
+BEGIN
+  SELECT * INTO v_before FROM outbox o
+  WHERE o.reservation_id = p_id AND o.revision = p_revision AND o.sink = p_sink FOR UPDATE;
+  IF NOT FOUND THEN
+    RETURN 0::bigint;
+  END IF;
+  UPDATE outbox o
+  SET state = 'PENDING', attempts = CASE WHEN o.state = 'DEAD' THEN 0 ELSE o.attempts END,
+      next_attempt_at = clock_timestamp()
+  WHERE o.reservation_id = p_id AND o.revision = p_revision AND o.sink = p_sink
+  RETURNING * INTO v_after;
+  INSERT INTO audit_log (actor, action, sku_id, before, after)
+  SELECT p_actor, 'retry_outbox_message', v_before.sku_id, to_jsonb(v_before) - 'payload' - 'sku_id',
+         jsonb_build_object('state', v_after.state, 'attempts', v_after.attempts,
+                            'next_attempt_at', v_after.next_attempt_at);
+  RETURN 1::bigint;
+END
+$$;

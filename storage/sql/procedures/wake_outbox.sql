@@ -1,0 +1,21 @@
+-- Makes the next message of each (reservation, sink) due, after the one it waited for is out of the way; see claim_outbox.
+-- Those that were tried already keep their time. Also locks one that is due anyway: a claim may be about to put it off.
+CREATE OR REPLACE FUNCTION tranche.wake_outbox(p_ids uuid[], p_sinks text[])
+RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+BEGIN
+  UPDATE outbox o
+  SET next_attempt_at = clock_timestamp()
+  FROM (SELECT DISTINCT c.id, c.sink FROM unnest(p_ids, p_sinks) AS c (id, sink)) AS c
+  CROSS JOIN LATERAL (SELECT x.revision FROM outbox x
+                      WHERE x.reservation_id = c.id AND x.sink = c.sink AND x.state = 'PENDING'
+                      ORDER BY x.revision LIMIT 1) AS next
+  WHERE o.reservation_id = c.id AND o.revision = next.revision AND o.sink = c.sink AND o.attempts = 0;
+END
+$$;

@@ -1,0 +1,7 @@
+\ir helpers.psql
+SELECT no_plan();
+
+SELECT results_eq($$ SELECT name FROM tranche.list_outbox_sinks() $$, $$ VALUES ('default') $$, 'there from the start');
+SELECT tranche.add_outbox_sink('billing');
+SELECT results_eq($$ SELECT name FROM tranche.list_outbox_sinks() $$, $$ VALUES ('billing'), ('default') $$);
+SELECT * FROM finish();
