@@ -105,6 +105,9 @@ absl::Status FixedRefusal(Refusal refusal) {
       return MakeError(v1::ERROR_REASON_DRAINING, "This node is draining; try another one.");
     case Refusal::kSkuMoving:
       return MakeError(v1::ERROR_REASON_SKU_MOVING, "This SKU is being moved to another shard; try again in a moment.");
+    case Refusal::kCartSpansShards:
+      return FieldError(v1::ERROR_REASON_CART_SPANS_SHARDS, "lines",
+                        "must be of SKUs on one shard: this one is on another than the first");
     case Refusal::kDeadlinePassed:
       return MakeError(v1::ERROR_REASON_DEADLINE_PASSED,
                        "The deadline passed before the claim was sent to the ledger; nothing was reserved.");
