@@ -24,6 +24,7 @@
 #include "storage/commit_pipeline.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
+#include "storage/postgres/postgres_outbox_ledger.h"
 
 namespace tranche::server {
 namespace {
@@ -104,6 +105,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         stock_ledger_(&call_pool_),
         lifecycle_ledger_(&call_pool_),
         change_ledger_(&change_pool_),
+        outbox_ledger_(&call_pool_),
         connector_(ToZookeeperOptions(options.backends)),
         pipeline_(std::make_unique<storage::CommitPipeline>(&commit_ledger_, storage::Clock::Real(),
                                                             ToPipelineOptions(options))),
@@ -141,10 +143,11 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         verify_handler_(&stock_ledger_),
         coordination_handler_(this, &stock_ledger_, storage::Clock::Real()),
         audit_handler_(&stock_ledger_),
+        outbox_handler_(&outbox_ledger_),
         reservation_service_({&reservation_handler_, &cart_handler_, &change_handler_, &list_handler_, &watch_hub_},
                              storage::Clock::Real(), ReservationStreamOptions{options.max_stream_outstanding}),
         admin_service_({&sku_handler_, &stock_handler_, &quota_handler_, &node_handler_, &verify_handler_,
-                        &coordination_handler_, &audit_handler_},
+                        &coordination_handler_, &audit_handler_, &outbox_handler_},
                        admin_executor_.get()) {}
 
   ~Parts() override {
@@ -265,6 +268,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   storage::PostgresStockLedger stock_ledger_;
   storage::PostgresLifecycleLedger lifecycle_ledger_;
   storage::PostgresLifecycleLedger change_ledger_;
+  storage::PostgresOutboxLedger outbox_ledger_;
   quota::ZookeeperConnector connector_;
   quota::SliceTable slices_;
   std::unique_ptr<storage::CommitPipeline> pipeline_;
@@ -290,6 +294,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   VerifyHandler verify_handler_;
   CoordinationHandler coordination_handler_;
   AuditHandler audit_handler_;
+  OutboxHandler outbox_handler_;
   ReservationServiceImpl reservation_service_;
   AdminServiceImpl admin_service_;
 

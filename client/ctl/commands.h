@@ -12,6 +12,7 @@ void AddStockCommands(CLI::App& app, Session& session);
 void AddQuotaCommands(CLI::App& app, Session& session);
 void AddNodeCommands(CLI::App& app, Session& session);
 void AddAuditCommand(CLI::App& app, Session& session);
+void AddOutboxCommands(CLI::App& app, Session& session);
 void AddVerifyCommand(CLI::App& app, Session& session);
 void AddZkCommands(CLI::App& app, Session& session);
 void AddReservationCommands(CLI::App& app, Session& session);

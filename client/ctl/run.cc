@@ -18,6 +18,7 @@ constexpr char kFooter[] =
     "  tranchectl node drain node-3 --yes     takes it out of the sale; undrain takes it back in\n"
     "  tranchectl reservation list --user alice\n"
     "  tranchectl audit --sku tv              who changed what\n"
+    "  tranchectl outbox list                 messages that were given up; outbox retry, outbox discard\n"
     "  tranchectl verify && echo all well\n"
     "\n"
     "What changes something shows it first and does it with --yes; every change is in the audit log.\n"
@@ -57,6 +58,7 @@ int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err
   AddQuotaCommands(app, session);
   AddNodeCommands(app, session);
   AddAuditCommand(app, session);
+  AddOutboxCommands(app, session);
   AddVerifyCommand(app, session);
   AddZkCommands(app, session);
   AddReservationCommands(app, session);

@@ -151,6 +151,51 @@ grpc::ServerUnaryReactor* AdminServiceImpl::ListAudit(grpc::CallbackServerContex
   return Run(context, response, [this, request] { return handlers_.audit->List(*request); });
 }
 
+grpc::ServerUnaryReactor* AdminServiceImpl::ListOutboxMessages(grpc::CallbackServerContext* context,
+                                                               const v1::ListOutboxMessagesRequest* request,
+                                                               v1::ListOutboxMessagesResponse* response) {
+  return Run(context, response, [this, request] { return handlers_.outbox->ListMessages(*request); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::GetOutboxMessage(grpc::CallbackServerContext* context,
+                                                             const v1::GetOutboxMessageRequest* request,
+                                                             v1::GetOutboxMessageResponse* response) {
+  return Run(context, response, [this, request] { return handlers_.outbox->GetMessage(*request); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::RetryOutboxMessages(grpc::CallbackServerContext* context,
+                                                                const v1::RetryOutboxMessagesRequest* request,
+                                                                v1::RetryOutboxMessagesResponse* response) {
+  return Run(context, response,
+             [this, context, request] { return handlers_.outbox->Retry(*request, ActorOf(*context)); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::DiscardOutboxMessage(grpc::CallbackServerContext* context,
+                                                                 const v1::DiscardOutboxMessageRequest* request,
+                                                                 v1::DiscardOutboxMessageResponse* response) {
+  return Run(context, response,
+             [this, context, request] { return handlers_.outbox->Discard(*request, ActorOf(*context)); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::ListSinks(grpc::CallbackServerContext* context,
+                                                      const v1::ListSinksRequest* request,
+                                                      v1::ListSinksResponse* response) {
+  return Run(context, response, [this, request] { return handlers_.outbox->ListSinks(*request); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::AddSink(grpc::CallbackServerContext* context,
+                                                    const v1::AddSinkRequest* request, v1::AddSinkResponse* response) {
+  return Run(context, response,
+             [this, context, request] { return handlers_.outbox->AddSink(*request, ActorOf(*context)); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::RemoveSink(grpc::CallbackServerContext* context,
+                                                       const v1::RemoveSinkRequest* request,
+                                                       v1::RemoveSinkResponse* response) {
+  return Run(context, response,
+             [this, context, request] { return handlers_.outbox->RemoveSink(*request, ActorOf(*context)); });
+}
+
 grpc::ServerUnaryReactor* AdminServiceImpl::VerifyLedger(grpc::CallbackServerContext* context,
                                                          const v1::VerifyLedgerRequest* request,
                                                          v1::VerifyLedgerResponse* response) {

@@ -5,6 +5,7 @@
 #include "server/handlers/audit_handler.h"
 #include "server/handlers/coordination_handler.h"
 #include "server/handlers/node_handler.h"
+#include "server/handlers/outbox_handler.h"
 #include "server/handlers/quota_handler.h"
 #include "server/handlers/sku_handler.h"
 #include "server/handlers/stock_handler.h"
@@ -22,6 +23,7 @@ struct AdminHandlers {
   VerifyHandler* verify;
   CoordinationHandler* coordination;
   AuditHandler* audit;
+  OutboxHandler* outbox;
 };
 
 class AdminServiceImpl final : public v1::AdminService::CallbackService {
@@ -61,6 +63,24 @@ class AdminServiceImpl final : public v1::AdminService::CallbackService {
                                         v1::UndrainNodeResponse* response) override;
   grpc::ServerUnaryReactor* ListAudit(grpc::CallbackServerContext* context, const v1::ListAuditRequest* request,
                                       v1::ListAuditResponse* response) override;
+  grpc::ServerUnaryReactor* ListOutboxMessages(grpc::CallbackServerContext* context,
+                                               const v1::ListOutboxMessagesRequest* request,
+                                               v1::ListOutboxMessagesResponse* response) override;
+  grpc::ServerUnaryReactor* GetOutboxMessage(grpc::CallbackServerContext* context,
+                                             const v1::GetOutboxMessageRequest* request,
+                                             v1::GetOutboxMessageResponse* response) override;
+  grpc::ServerUnaryReactor* RetryOutboxMessages(grpc::CallbackServerContext* context,
+                                                const v1::RetryOutboxMessagesRequest* request,
+                                                v1::RetryOutboxMessagesResponse* response) override;
+  grpc::ServerUnaryReactor* DiscardOutboxMessage(grpc::CallbackServerContext* context,
+                                                 const v1::DiscardOutboxMessageRequest* request,
+                                                 v1::DiscardOutboxMessageResponse* response) override;
+  grpc::ServerUnaryReactor* ListSinks(grpc::CallbackServerContext* context, const v1::ListSinksRequest* request,
+                                      v1::ListSinksResponse* response) override;
+  grpc::ServerUnaryReactor* AddSink(grpc::CallbackServerContext* context, const v1::AddSinkRequest* request,
+                                    v1::AddSinkResponse* response) override;
+  grpc::ServerUnaryReactor* RemoveSink(grpc::CallbackServerContext* context, const v1::RemoveSinkRequest* request,
+                                       v1::RemoveSinkResponse* response) override;
   grpc::ServerUnaryReactor* VerifyLedger(grpc::CallbackServerContext* context, const v1::VerifyLedgerRequest* request,
                                          v1::VerifyLedgerResponse* response) override;
   grpc::ServerUnaryReactor* DumpCoordination(grpc::CallbackServerContext* context,

@@ -42,6 +42,9 @@ absl::StatusOr<std::unique_ptr<MiniCluster>> MiniCluster::Start(const MiniCluste
   for (int i = 0; i < options.balancers; ++i) {
     if (absl::StatusOr<int> balancer = cluster->StartBalancer(); !balancer.ok()) return balancer.status();
   }
+  for (int i = 0; i < options.workers; ++i) {
+    if (absl::StatusOr<int> worker = cluster->StartWorker(); !worker.ok()) return worker.status();
+  }
   // All at once, then wait for all: a start is mostly waiting.
   for (int i = 0; i < options.nodes; ++i) {
     if (absl::Status launched = cluster->LaunchNode(); !launched.ok()) return launched;
@@ -97,6 +100,17 @@ absl::StatusOr<int> MiniCluster::StartBalancer() {
   return number;
 }
 
+absl::StatusOr<int> MiniCluster::StartWorker() {
+  const int number = workers();
+  const std::string name = absl::StrCat("worker-", number + 1);
+  std::vector<std::string> args = {"--postgres", app_dsn(), "--name", name};
+  args.insert(args.end(), options_.worker_args.begin(), options_.worker_args.end());
+  auto process = ServerProcess::Start(name, "tranche-worker", args, dir());
+  if (!process.ok()) return process.status();
+  workers_.push_back(*std::move(process));
+  return number;
+}
+
 absl::Status MiniCluster::Stop() {
   absl::Status result;
   // All nodes are asked before the first is waited for, so that they end side by side.
@@ -105,10 +119,15 @@ absl::Status MiniCluster::Stop() {
     result.Update(AskToEnd(*node.process));
   }
   for (FrontNode& node : nodes_) result.Update(WaitForEnd(*node.process));
-  for (const auto& balancer : balancers_) result.Update(AskToEnd(*balancer));
-  for (const auto& balancer : balancers_) result.Update(WaitForEnd(*balancer));
+  for (const auto* processes : {&balancers_, &workers_}) {
+    for (const auto& process : *processes) result.Update(AskToEnd(*process));
+  }
+  for (const auto* processes : {&balancers_, &workers_}) {
+    for (const auto& process : *processes) result.Update(WaitForEnd(*process));
+  }
   nodes_.clear();
   balancers_.clear();
+  workers_.clear();
   zookeeper_.reset();
   postgres_.reset();
   return result;

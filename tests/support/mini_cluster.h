@@ -1,5 +1,5 @@
-// A whole Tranche on this machine: PostgreSQL, ZooKeeper, balancers and front nodes as child processes on free ports of
-// 127.0.0.1. Tests of several processes use it, and the binary tranche-cluster.
+// A whole Tranche on this machine: PostgreSQL, ZooKeeper, balancers, workers and front nodes as child processes on free
+// ports of 127.0.0.1. Tests of several processes use it, and the binary tranche-cluster.
 #pragma once
 
 #include <filesystem>
@@ -20,11 +20,13 @@ namespace tranche::testing {
 struct MiniClusterOptions {
   int nodes = 2;
   int balancers = 1;
+  int workers = 1;
   // How soon a dead process's ephemerals vanish.
   absl::Duration zookeeper_session_timeout = absl::Seconds(4);
-  // More flags for every node and every balancer.
+  // More flags for every node, every balancer and every worker.
   std::vector<std::string> node_args;
   std::vector<std::string> balancer_args;
+  std::vector<std::string> worker_args;
 };
 
 // Not thread-safe. Everything dies with the thread that called Start, and with this object.
@@ -57,6 +59,11 @@ class MiniCluster {
   int balancers() const { return static_cast<int>(balancers_.size()); }
   // One more balancer, running; returns its number.
   absl::StatusOr<int> StartBalancer();
+
+  ServerProcess& worker(int worker) { return *workers_.at(static_cast<size_t>(worker)); }
+  int workers() const { return static_cast<int>(workers_.size()); }
+  // One more worker, running; returns its number.
+  absl::StatusOr<int> StartWorker();
 
   MiniPostgres& postgres() { return *postgres_; }
   MiniZookeeper& zookeeper() { return *zookeeper_; }
@@ -91,6 +98,7 @@ class MiniCluster {
   std::unique_ptr<MiniPostgres> postgres_;
   std::unique_ptr<MiniZookeeper> zookeeper_;
   std::vector<std::unique_ptr<ServerProcess>> balancers_;
+  std::vector<std::unique_ptr<ServerProcess>> workers_;
   std::vector<FrontNode> nodes_;
 };
 
