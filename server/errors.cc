@@ -215,12 +215,19 @@ absl::Status RefusalError(const quota::Refused& refused) {
   }
 }
 
+absl::Status ShardNotFound(const std::string& shard) {
+  return MakeError(v1::ERROR_REASON_SHARD_NOT_FOUND, absl::StrCat("There is no shard of the name ", shard, "."),
+                   {{"shard", shard}});
+}
+
 absl::Status LedgerError(const absl::Status& status, const std::string& sku_id, Repeatable repeatable) {
   if (storage::IsUnknownCommit(status)) return UnknownOutcome(sku_id, repeatable);
   if (storage::IsRetryTransaction(status)) {
     return MakeError(v1::ERROR_REASON_OVERLOADED, "Other changes were in the way; nothing changed. Try again.",
                      SkuMetadata(sku_id));
   }
+  if (storage::IsSkuMoving(status)) return RefusalError({.refusal = Refusal::kSkuMoving});
+  if (storage::IsNoSuchShard(status)) return ShardNotFound(std::string(status.message()));
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kDeadlineExceeded:

@@ -7,6 +7,7 @@ namespace {
 
 constexpr char kUnknownCommitUrl[] = "tranche/unknown-commit";
 constexpr char kSkuMovingUrl[] = "tranche/sku-moving";
+constexpr char kNoSuchShardUrl[] = "tranche/no-such-shard";
 constexpr char kRetryTransactionUrl[] = "tranche/retry-transaction";
 
 absl::Status Marked(absl::StatusCode code, absl::string_view detail, const char* url) {
@@ -34,5 +35,11 @@ absl::Status SkuMovingError(absl::string_view detail) {
 }
 
 bool IsSkuMoving(const absl::Status& status) { return status.GetPayload(kSkuMovingUrl).has_value(); }
+
+absl::Status NoSuchShardError(absl::string_view shard) {
+  return Marked(absl::StatusCode::kNotFound, shard, kNoSuchShardUrl);
+}
+
+bool IsNoSuchShard(const absl::Status& status) { return status.GetPayload(kNoSuchShardUrl).has_value(); }
 
 }  // namespace tranche::storage

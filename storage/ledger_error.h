@@ -21,4 +21,8 @@ bool IsRetryTransaction(const absl::Status& status);
 absl::Status SkuMovingError(absl::string_view detail);
 bool IsSkuMoving(const absl::Status& status);
 
+// There is no shard of that name (kNotFound).
+absl::Status NoSuchShardError(absl::string_view shard);
+bool IsNoSuchShard(const absl::Status& status);
+
 }  // namespace tranche::storage

@@ -33,6 +33,7 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const std::st
       lifecycle_ledger_(&call_pool_),
       change_ledger_(&change_pool_),
       shard_ledger_(&call_pool_),
+      outbox_ledger_(&call_pool_),
       claims_(std::make_unique<storage::CommitPipeline>(&commit_ledger_, storage::Clock::Real(),
                                                         ToPipelineOptions(options))),
       changes_(std::make_unique<storage::ChangePipeline>(&change_ledger_, storage::Clock::Real(),
@@ -44,6 +45,7 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const std::st
   stock = &stock_ledger_;
   lifecycle = &lifecycle_ledger_;
   shards = &shard_ledger_;
+  outbox = &outbox_ledger_;
   claims = claims_.get();
   changes = changes_.get();
   executor = executor_.get();

@@ -12,6 +12,7 @@
 #include "storage/commit_pipeline.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
+#include "storage/postgres/postgres_outbox_ledger.h"
 #include "storage/postgres/postgres_shard_ledger.h"
 
 namespace tranche::server {
@@ -32,6 +33,7 @@ struct ShardBackend {
   storage::StockLedger* stock = nullptr;
   storage::LifecycleLedger* lifecycle = nullptr;
   storage::ShardLedger* shards = nullptr;
+  storage::OutboxLedger* outbox = nullptr;
   storage::CommitPipeline* claims = nullptr;
   storage::ChangePipeline* changes = nullptr;
   storage::Executor* executor = nullptr;
@@ -58,6 +60,7 @@ class PostgresShardBackend : public ShardBackend {
   storage::PostgresLifecycleLedger lifecycle_ledger_;
   storage::PostgresLifecycleLedger change_ledger_;
   storage::PostgresShardLedger shard_ledger_;
+  storage::PostgresOutboxLedger outbox_ledger_;
   std::unique_ptr<storage::CommitPipeline> claims_;
   std::unique_ptr<storage::ChangePipeline> changes_;
   std::unique_ptr<storage::BoundedExecutor> executor_;
