@@ -25,7 +25,9 @@ absl::Status RoutingOutboxLedger::MarkFailed(absl::Span<const storage::OutboxFai
   return shards_->home().outbox->MarkFailed(failures);
 }
 
-absl::StatusOr<std::vector<std::string>> RoutingOutboxLedger::ListSinks() { return shards_->home().outbox->ListSinks(); }
+absl::StatusOr<std::vector<std::string>> RoutingOutboxLedger::ListSinks() {
+  return shards_->home().outbox->ListSinks();
+}
 
 // Home last: what it says is what was done everywhere.
 absl::Status RoutingOutboxLedger::AddSink(const std::string& sink) {

@@ -15,8 +15,8 @@ using storage::QuotaMove;
 using storage::Sku;
 using storage::SkuQuota;
 
-// The other shards' pools get a dead or departing node's units this long before its successor begins. A balancer sees to
-// what is missed.
+// The other shards' pools get a dead or departing node's units this long before its successor begins. A balancer sees
+// to what is missed.
 constexpr absl::Duration kTellOfEnd = absl::Seconds(1);
 constexpr size_t kMaxViolations = 1000;
 

@@ -1,5 +1,5 @@
-// The stock ledgers of all shards as one: for the node's agent and for admin calls. Blocks, unlike ShardRouter; a shard that
-// is known not to answer is not waited for.
+// The stock ledgers of all shards as one: for the node's agent and for admin calls. Blocks, unlike ShardRouter; a shard
+// that is known not to answer is not waited for.
 //
 // A SKU is where somebody says that it is: home is asked first, then the others.
 #pragma once
@@ -18,8 +18,8 @@ class RoutingStockLedger : public storage::StockLedger {
  public:
   explicit RoutingStockLedger(ShardSet* shards) : shards_(shards) {}
 
-  // On the shard that the SKU names; the id is taken at home first, so that it is one SKU's over all shards. An error of
-  // IsNoSuchShard when there is none of that name.
+  // On the shard that the SKU names; the id is taken at home first, so that it is one SKU's over all shards. An error
+  // of IsNoSuchShard when there is none of that name.
   absl::StatusOr<storage::Sku> CreateSku(const storage::Sku& sku, const std::string& actor) override;
   absl::StatusOr<storage::Sku> GetSku(const std::string& sku_id) override;
   absl::StatusOr<std::vector<storage::Sku>> ListSkus(const std::string& after, int limit) override;
