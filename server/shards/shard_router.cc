@@ -123,7 +123,7 @@ absl::StatusOr<storage::ReservationPage> ShardRouter::List(const storage::Reserv
   if (page->next.has_value()) {
     if (all.size() > 1) page->next->shard = all[nth]->name;
   } else if (nth + 1 < all.size()) {
-    page->next = storage::ReservationCursor{.shard = all[nth + 1]->name};
+    page->next.emplace().shard = all[nth + 1]->name;
   }
   return page;
 }
