@@ -271,11 +271,13 @@ void AddSinks(Parser& parser, WorkerProcessOptions* options, std::vector<std::st
                  "A sink to deliver to: NAME=webhook:URL or NAME=grpc:HOST:PORT; repeatable");
   parser.AddList("sink-secret-file", secret_files, "NAME=FILE",
                  "Secrets that a webhook's messages are signed with; not readable by others; repeatable");
-  // A lease of the ledger is a minute, and a delivery ends within its second half.
-  parser.AddNumber("sink-timeout-ms", &options->sink_timeout_ms, 100, 30000, "MS", "Longest time for one delivery");
+  parser.AddNumber("sink-timeout-ms", &options->sink_timeout_ms, 100, 60000, "MS", "Longest time for one delivery");
   parser.AddNumber("sink-connections", &options->sink_connections, 1, 256, "N",
                    "Most requests to a webhook at once, for each of two threads");
   parser.AddNumber("sink-batch", &options->sink_batch, 1, 1000, "N", "Most messages taken from the outbox at once");
+  parser.AddNumber("sink-lease-ms", &options->sink_lease_ms, 1000, 600000, "MS",
+                   "How long a message that was taken is this worker's; after a crash, others deliver it then. At "
+                   "least twice --sink-timeout-ms");
   parser.AddNumber("give-up-attempts", &options->give_up_attempts, 1, 100000, "N",
                    "A message is dead after this many attempts, once it is also as old as --give-up-hours");
   parser.AddNumber("give-up-hours", &options->give_up_hours, 0, 8760, "HOURS", "See --give-up-attempts");
@@ -337,6 +339,9 @@ std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerP
   absl::StatusOr<std::vector<SinkSpec>> specs = ParseSinks(sinks, secret_files);
   if (!specs.ok()) return parser.Refuse(specs.status().message(), err);
   options->sinks = *std::move(specs);
+  if (options->sink_lease_ms < 2 * options->sink_timeout_ms) {
+    return parser.Refuse("--sink-lease-ms must be at least twice --sink-timeout-ms", err);
+  }
   return std::nullopt;
 }
 

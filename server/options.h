@@ -72,6 +72,7 @@ struct WorkerProcessOptions {
   int sink_timeout_ms = 10000;
   int sink_connections = 16;  // of one batch of one webhook
   int sink_batch = 256;
+  int sink_lease_ms = 60000;
   int give_up_attempts = 10;
   int give_up_hours = 24;
 

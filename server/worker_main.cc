@@ -46,6 +46,7 @@ server::ShardWorkerOptions ToWorkerOptions(const server::WorkerProcessOptions& o
   worker.retirer.retired = options.archive ? storage::Retired::kArchive : storage::Retired::kDrop;
   worker.retirer.batch = options.retire_batch;
   worker.relay.health.max_batch = options.sink_batch;
+  worker.relay.lease = absl::Milliseconds(options.sink_lease_ms);
   worker.relay.give_up = {options.give_up_attempts, absl::Hours(options.give_up_hours)};
   return worker;
 }

@@ -145,7 +145,7 @@ absl::StatusOr<std::vector<std::string>> FakeOutbox::ListSinks() {
   return std::vector<std::string>(sinks_.begin(), sinks_.end());
 }
 
-absl::Status FakeOutbox::AddSink(const std::string& sink) {
+absl::Status FakeOutbox::AddSink(const std::string& sink, const std::string& /*actor*/) {
   absl::MutexLock lock(&mutex_);
   if (absl::Status entered = Enter(); !entered.ok()) return entered;
   if (!ValidSink(sink)) return absl::InvalidArgumentError("malformed name of a sink");
@@ -153,7 +153,7 @@ absl::Status FakeOutbox::AddSink(const std::string& sink) {
   return absl::OkStatus();
 }
 
-absl::Status FakeOutbox::RemoveSink(const std::string& sink) {
+absl::Status FakeOutbox::RemoveSink(const std::string& sink, const std::string& /*actor*/) {
   absl::MutexLock lock(&mutex_);
   if (absl::Status entered = Enter(); !entered.ok()) return entered;
   if (sinks_.erase(sink) == 0) return absl::NotFoundError(absl::StrCat("no sink ", sink));

@@ -32,9 +32,14 @@ std::string NextStepFor(const absl::Status& status) {
       return "`tranchectl sku show` shows it; `tranchectl stock add` adds units to it";
     case Reason::kNodeNotFound:
       return "`tranchectl node list` shows the live nodes";
+    case Reason::kSinkNotFound:
+      return "`tranchectl outbox sink list` shows the sinks there are";
+    case Reason::kOutboxMessageNotFound:
+      return "it has been delivered or discarded; `tranchectl outbox list` shows what has not";
     case Reason::kReservationNotFound:
       return "it was never committed, or the id is mistyped";
     case Reason::kReservationState:
+      if (ErrorMetadata(status, "refund_requested").has_value()) return "the message that asks for it is in the outbox";
       return "`tranchectl reservation get` shows it; only a PENDING one can be changed";
     case Reason::kPaymentMismatch:
       return "`tranchectl reservation get` shows what it costs";

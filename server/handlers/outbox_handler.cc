@@ -211,7 +211,7 @@ absl::StatusOr<v1::AddSinkResponse> OutboxHandler::AddSink(const v1::AddSinkRequ
   response.mutable_sink()->set_name(request.name());
   response.set_existed(absl::c_linear_search(*sinks, request.name()));
   if (request.preview() || response.existed()) return response;
-  if (const absl::Status added = ledger_->AddSink(request.name()); !added.ok()) return LedgerFailed(added);
+  if (const absl::Status added = ledger_->AddSink(request.name(), actor); !added.ok()) return LedgerFailed(added);
   return response;
 }
 
@@ -220,7 +220,7 @@ absl::StatusOr<v1::RemoveSinkResponse> OutboxHandler::RemoveSink(const v1::Remov
   const absl::StatusOr<v1::OutboxSink> sink = FindSink(request.name());
   if (!sink.ok()) return sink.status();
   if (!request.preview()) {
-    const absl::Status removed = ledger_->RemoveSink(request.name());
+    const absl::Status removed = ledger_->RemoveSink(request.name(), actor);
     // Gone meanwhile is what was wanted.
     if (!removed.ok() && !absl::IsNotFound(removed)) return LedgerFailed(removed);
   }

@@ -25,7 +25,8 @@ absl::Duration Expirer::Step() {
   if (!expired->more) return std::clamp(expired->until_next, kLeastWait, options_.poll);
   if (expired->expired == 0) return kOthersAtWork;
   const absl::Duration fair = absl::Seconds(1) * expired->expired / options_.holds_per_s;
-  return std::max(absl::ZeroDuration(), fair - (clock_->Now() - began));
+  // Within bounds also when the clock is set meanwhile.
+  return std::clamp(fair - (clock_->Now() - began), absl::ZeroDuration(), fair);
 }
 
 }  // namespace tranche::server

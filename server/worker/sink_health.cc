@@ -12,7 +12,10 @@ constexpr int kGrowth = 4;
 SinkHealth::Permit SinkHealth::Ask(absl::Time now) {
   absl::MutexLock lock(&mutex_);
   if (failures_ == 0) return {.messages = batch_};
-  if (now < paused_until_) return {.wait = paused_until_ - now};
+  const absl::Duration left = paused_until_ - now;
+  // A longer one was not begun: the clock was set back.
+  const absl::Duration longest = std::max(options_.pause.most, options_.least_pause);
+  if (left > absl::ZeroDuration() && left <= longest) return {.wait = left};
   if (probing_) return {.wait = options_.least_pause};
   probing_ = true;
   return {.messages = 1, .probe = true};

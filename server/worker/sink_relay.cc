@@ -9,6 +9,8 @@
 namespace tranche::server {
 namespace {
 
+// In the audit log.
+constexpr char kActor[] = "tranche-worker";
 // What the ledger keeps of an error.
 constexpr size_t kMaxErrorBytes = 1000;
 
@@ -26,7 +28,7 @@ SinkRelay::SinkRelay(storage::OutboxLedger* ledger, Sink* sink, storage::Clock* 
 
 absl::Duration SinkRelay::Step() {
   if (!registered_) {
-    if (const absl::Status added = ledger_->AddSink(sink_->name()); !added.ok()) return trouble_.Failed(added);
+    if (const absl::Status added = ledger_->AddSink(sink_->name(), kActor); !added.ok()) return trouble_.Failed(added);
     registered_ = true;
   }
   if (const absl::Status settled = SettleKept(); !settled.ok()) return trouble_.Failed(settled);

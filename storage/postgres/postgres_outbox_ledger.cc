@@ -104,12 +104,12 @@ absl::StatusOr<std::vector<std::string>> PostgresOutboxLedger::ListSinks() {
   return sinks;
 }
 
-absl::Status PostgresOutboxLedger::AddSink(const std::string& sink) {
-  return Call(*pool_, Repeat::kIfAnswerLost, "add_outbox_sink", sink).status();
+absl::Status PostgresOutboxLedger::AddSink(const std::string& sink, const std::string& actor) {
+  return Call(*pool_, Repeat::kIfAnswerLost, "add_outbox_sink", sink, actor).status();
 }
 
-absl::Status PostgresOutboxLedger::RemoveSink(const std::string& sink) {
-  const auto rows = Call(*pool_, Repeat::kNever, "remove_outbox_sink", sink);
+absl::Status PostgresOutboxLedger::RemoveSink(const std::string& sink, const std::string& actor) {
+  const auto rows = Call(*pool_, Repeat::kNever, "remove_outbox_sink", sink, actor);
   if (!rows.ok()) return rows.status();
   if (!rows->front()[0].as<bool>()) return absl::NotFoundError(absl::StrCat("no sink ", sink));
   return absl::OkStatus();

@@ -37,7 +37,7 @@ std::unique_ptr<v1::AdminService::Stub> SaleTest::Admin() {
       grpc::CreateChannel(cluster_->endpoints().back(), grpc::InsecureChannelCredentials()));
 }
 
-void SaleTest::OpenSale(const std::string& sku, int64_t stock) {
+void SaleTest::OpenSale(const std::string& sku, int64_t stock, absl::Duration hold) {
   v1::CreateSkuRequest request;
   request.mutable_sku()->set_sku_id(sku);
   request.mutable_sku()->set_title(sku);
@@ -45,7 +45,7 @@ void SaleTest::OpenSale(const std::string& sku, int64_t stock) {
   request.mutable_sku()->set_currency("EUR");
   request.mutable_sku()->set_stock(stock);
   request.mutable_sku()->set_per_user_limit(1);
-  request.mutable_sku()->mutable_hold()->set_seconds(900);
+  request.mutable_sku()->mutable_hold()->set_seconds(absl::ToInt64Seconds(hold));
   v1::CreateSkuResponse response;
   const grpc::Status status = Admin()->CreateSku(Context().get(), request, &response);
   ASSERT_TRUE(status.ok()) << status.error_message();

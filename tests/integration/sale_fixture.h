@@ -21,7 +21,7 @@ class SaleTest : public ::testing::Test {
   std::unique_ptr<Client> ClientOf(std::vector<std::string> endpoints);
 
   // Creates the SKU and waits until all its units are announced to the nodes.
-  void OpenSale(const std::string& sku, int64_t stock);
+  void OpenSale(const std::string& sku, int64_t stock, absl::Duration hold = absl::Minutes(15));
   // Waits until the node's slices of the SKU are announced and hold `remaining` units in all.
   void WaitUntilAnnounced(const std::string& sku, int64_t remaining);
   v1::Quota QuotaOf(const std::string& sku);

@@ -99,7 +99,7 @@ TEST_F(OutboxHandlerTest, ShowsOneWithEverything) {
 }
 
 TEST_F(OutboxHandlerTest, RetryPreviewsAndMakesDue) {
-  ASSERT_TRUE(outbox_.AddSink("books").ok());
+  ASSERT_TRUE(outbox_.AddSink("books", kActor).ok());
   for (int i = 1; i <= 3; ++i) Write(i);
   Kill("default");
   Kill("books");

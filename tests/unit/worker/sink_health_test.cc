@@ -79,6 +79,12 @@ TEST_F(SinkHealthTest, ThePauseHasItsBounds) {
   EXPECT_EQ(Ask().wait, absl::Milliseconds(100)) << "jitter does not make a storm";
 }
 
+TEST_F(SinkHealthTest, AClockThatIsSetBackDoesNotProlongThePause) {
+  Report(Ask(), {.failed = 1});
+  now_ -= absl::Hours(1);
+  EXPECT_TRUE(Ask().probe);
+}
+
 TEST_F(SinkHealthTest, ARefusalIsAnAnswer) {
   const auto permit = Ask();
   EXPECT_EQ(Report(permit, {.answered = 1}), Change::kNone);

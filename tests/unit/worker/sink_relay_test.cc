@@ -97,7 +97,7 @@ TEST_F(SinkRelayTest, CarriesMessagesInOrderPerReservation) {
 }
 
 TEST_F(SinkRelayTest, RegistersItsSinkAndLooksAgainSoonWhenNothingWaits) {
-  ASSERT_TRUE(outbox_.RemoveSink("default").ok());
+  ASSERT_TRUE(outbox_.RemoveSink("default", "somebody").ok());
   EXPECT_EQ(relay_.Step(), options_.poll);
   EXPECT_THAT(*outbox_.ListSinks(), ElementsAre("default"));
 }

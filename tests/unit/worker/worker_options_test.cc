@@ -72,6 +72,7 @@ TEST_F(WorkerOptionsTest, WhatIsWrongWithASinkIsSaidInALine) {
   EXPECT_THAT(Complaint({"--sink", "a=webhook:https://u:secret@h"}), HasSubstr("--sink-secret-file a=FILE"));
   EXPECT_THAT(Complaint({"--sink-secret-file", "a=/etc/key"}), HasSubstr("names no webhook"));
   EXPECT_THAT(Complaint({"--sink", "a=webhook:ftp://u:secret@h"}), Not(HasSubstr("secret@")));
+  EXPECT_THAT(Complaint({"--sink-timeout-ms", "5000", "--sink-lease-ms", "9999"}), HasSubstr("at least twice"));
   EXPECT_THAT(Complaint({"--retain-days", "0"}), HasSubstr("retain-days"));
 }
 
