@@ -77,6 +77,9 @@ class Session {
   // Hands over each message until the stream ends; without --timeout that may take for ever.
   absl::Status Watch(const tranche::v1::WatchReservationRequest& request,
                      absl::FunctionRef<void(const tranche::v1::WatchReservationResponse&)> show);
+  // Hands over each message of the move. Without --timeout it may take as long as it takes.
+  absl::Status Move(const tranche::v1::MoveSkuRequest& request,
+                    absl::FunctionRef<void(const tranche::v1::MoveSkuResponse&)> show);
 
  private:
   using Attempt = absl::FunctionRef<grpc::Status(const std::shared_ptr<grpc::Channel>&, grpc::ClientContext*)>;
