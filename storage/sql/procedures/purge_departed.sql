@@ -13,7 +13,7 @@ BEGIN
   -- It does not come back while this runs.
   PERFORM FROM sku WHERE sku_id = p_sku_id AND whereabouts = 'GONE' FOR SHARE;
   IF NOT FOUND THEN
-    RETURN 0;
+    RETURN 0::bigint;
   END IF;
   DELETE FROM reservation WHERE reservation_id IN (
     SELECT reservation_id FROM reservation WHERE sku_id = p_sku_id AND state IN ('PENDING', 'CONFIRMED') LIMIT p_limit);
