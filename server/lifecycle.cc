@@ -134,7 +134,12 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         node_handler_(&stock_ledger_, this, storage::Clock::Real()),
         verify_handler_(&stock_ledger_),
         coordination_handler_(this, &stock_ledger_, storage::Clock::Real()),
-        audit_handler_(&stock_ledger_),
+        audit_handler_(&stock_ledger_,
+                       [this] {
+                         std::vector<std::pair<std::string, storage::StockLedger*>> logs;
+                         for (const auto& shard : shards_.All()) logs.emplace_back(shard->name, shard->stock);
+                         return logs;
+                       }),
         outbox_handler_(&outbox_ledger_),
         shard_handler_(&shards_, &announcer_, storage::Clock::Real(),
                        [options](const std::string& dsn) {
