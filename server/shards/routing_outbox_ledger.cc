@@ -30,18 +30,18 @@ absl::StatusOr<std::vector<std::string>> RoutingOutboxLedger::ListSinks() {
 }
 
 // Home last: what it says is what was done everywhere.
-absl::Status RoutingOutboxLedger::AddSink(const std::string& sink) {
+absl::Status RoutingOutboxLedger::AddSink(const std::string& sink, const std::string& actor) {
   const ShardList all = shards_->All();
   for (auto shard = all.rbegin(); shard != all.rend(); ++shard) {
-    if (absl::Status added = (*shard)->outbox->AddSink(sink); !added.ok()) return added;
+    if (absl::Status added = (*shard)->outbox->AddSink(sink, actor); !added.ok()) return added;
   }
   return absl::OkStatus();
 }
 
-absl::Status RoutingOutboxLedger::RemoveSink(const std::string& sink) {
+absl::Status RoutingOutboxLedger::RemoveSink(const std::string& sink, const std::string& actor) {
   const ShardList all = shards_->All();
   for (auto shard = all.rbegin(); shard != all.rend(); ++shard) {
-    const absl::Status removed = (*shard)->outbox->RemoveSink(sink);
+    const absl::Status removed = (*shard)->outbox->RemoveSink(sink, actor);
     const bool gone_before = absl::IsNotFound(removed) && (*shard)->name != storage::kHomeShard;
     if (!removed.ok() && !gone_before) return removed;
   }

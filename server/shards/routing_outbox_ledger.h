@@ -21,8 +21,8 @@ class RoutingOutboxLedger : public storage::OutboxLedger {
   absl::Status MarkFailed(absl::Span<const storage::OutboxFailure> failures) override;
 
   absl::StatusOr<std::vector<std::string>> ListSinks() override;
-  absl::Status AddSink(const std::string& sink) override;
-  absl::Status RemoveSink(const std::string& sink) override;
+  absl::Status AddSink(const std::string& sink, const std::string& actor) override;
+  absl::Status RemoveSink(const std::string& sink, const std::string& actor) override;
   absl::StatusOr<std::vector<storage::OutboxMessage>> ListMessages(const std::string& sink, storage::OutboxState state,
                                                                    const storage::OutboxKey& after, int limit) override;
   absl::StatusOr<storage::OutboxMessage> GetMessage(const storage::OutboxKey& key) override;
