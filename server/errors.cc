@@ -23,6 +23,7 @@ constexpr char kRetryDelayUrl[] = "tranche/retry-delay-ms";
 constexpr auto kExhaustedHereDelay = absl::Milliseconds(50);
 constexpr auto kOverloadedDelay = absl::Milliseconds(100);
 constexpr auto kDrainingDelay = absl::Milliseconds(50);
+constexpr auto kSkuMovingDelay = absl::Milliseconds(100);
 constexpr auto kUnavailableDelay = absl::Milliseconds(500);
 
 absl::StatusCode CodeOf(v1::ErrorReason reason) {
@@ -46,6 +47,8 @@ absl::Duration DelayOf(v1::ErrorReason reason) {
       return kOverloadedDelay;
     case v1::ERROR_REASON_DRAINING:
       return kDrainingDelay;
+    case v1::ERROR_REASON_SKU_MOVING:
+      return kSkuMovingDelay;
     default:
       return kUnavailableDelay;
   }

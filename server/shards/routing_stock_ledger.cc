@@ -20,6 +20,13 @@ using storage::SkuQuota;
 constexpr absl::Duration kTellOfEnd = absl::Seconds(1);
 constexpr size_t kMaxViolations = 1000;
 
+// Home is asked in any case, as if it were alone.
+bool IsSilent(const ShardBackend& shard) { return shard.name != storage::kHomeShard && !shard.Answers(); }
+
+absl::Status Silent(const ShardBackend& shard) {
+  return absl::UnavailableError(absl::StrCat("shard ", shard.name, " does not answer"));
+}
+
 }  // namespace
 
 absl::StatusOr<Sku> RoutingStockLedger::CreateSku(const Sku& sku, const std::string& actor) {
@@ -44,6 +51,7 @@ absl::StatusOr<Sku> RoutingStockLedger::GetSku(const std::string& sku_id) {
 absl::StatusOr<std::vector<Sku>> RoutingStockLedger::ListSkus(const std::string& after, int limit) {
   std::map<std::string, Sku> all;
   for (const auto& shard : shards_->All()) {
+    if (IsSilent(*shard)) return Silent(*shard);
     auto page = shard->stock->ListSkus(after, limit);
     if (!page.ok()) return page.status();
     for (Sku& sku : *page) all.insert_or_assign(sku.sku_id, std::move(sku));
@@ -84,7 +92,10 @@ absl::StatusOr<std::vector<SkuQuota>> RoutingStockLedger::ReadQuotas(absl::Span<
   absl::Status error;
   for (const auto& shard : shards_->All()) {
     if (missing.empty()) break;
-    auto quotas = shard->stock->ReadQuotas(std::vector<std::string>(missing.begin(), missing.end()));
+    absl::StatusOr<std::vector<SkuQuota>> quotas = Silent(*shard);
+    if (!IsSilent(*shard)) {
+      quotas = shard->stock->ReadQuotas(std::vector<std::string>(missing.begin(), missing.end()));
+    }
     if (!quotas.ok()) {
       error = quotas.status();
       continue;
@@ -185,6 +196,7 @@ absl::StatusOr<std::vector<storage::AuditEntry>> RoutingStockLedger::ListAudit(c
 absl::StatusOr<storage::VerifyReport> RoutingStockLedger::Verify(const std::string& sku_id) {
   storage::VerifyReport merged;
   for (const auto& shard : shards_->All()) {
+    if (IsSilent(*shard)) return Silent(*shard);
     auto report = shard->stock->Verify(sku_id);
     if (!report.ok()) return report.status();
     merged.skus_checked += report->skus_checked;
