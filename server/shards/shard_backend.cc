@@ -34,6 +34,7 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const std::st
       change_ledger_(&change_pool_),
       shard_ledger_(&call_pool_),
       outbox_ledger_(&call_pool_),
+      move_ledger_(&call_pool_),
       claims_(std::make_unique<storage::CommitPipeline>(&commit_ledger_, storage::Clock::Real(),
                                                         ToPipelineOptions(options))),
       changes_(std::make_unique<storage::ChangePipeline>(&change_ledger_, storage::Clock::Real(),
@@ -46,6 +47,7 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const std::st
   lifecycle = &lifecycle_ledger_;
   shards = &shard_ledger_;
   outbox = &outbox_ledger_;
+  moves = &move_ledger_;
   claims = claims_.get();
   changes = changes_.get();
   executor = executor_.get();

@@ -14,6 +14,7 @@
 #include "storage/postgres/postgres_lifecycle_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"
 #include "storage/postgres/postgres_shard_ledger.h"
+#include "storage/postgres/postgres_sku_move_ledger.h"
 
 namespace tranche::server {
 
@@ -34,6 +35,7 @@ struct ShardBackend {
   storage::LifecycleLedger* lifecycle = nullptr;
   storage::ShardLedger* shards = nullptr;
   storage::OutboxLedger* outbox = nullptr;
+  storage::SkuMoveLedger* moves = nullptr;
   storage::CommitPipeline* claims = nullptr;
   storage::ChangePipeline* changes = nullptr;
   storage::Executor* executor = nullptr;
@@ -61,6 +63,7 @@ class PostgresShardBackend : public ShardBackend {
   storage::PostgresLifecycleLedger change_ledger_;
   storage::PostgresShardLedger shard_ledger_;
   storage::PostgresOutboxLedger outbox_ledger_;
+  storage::PostgresSkuMoveLedger move_ledger_;
   std::unique_ptr<storage::CommitPipeline> claims_;
   std::unique_ptr<storage::ChangePipeline> changes_;
   std::unique_ptr<storage::BoundedExecutor> executor_;

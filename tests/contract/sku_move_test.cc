@@ -123,8 +123,8 @@ class SkuMoveTest : public ::testing::Test {
  protected:
   void SetUp() override {
     // Copies of one template would pass for one database.
-    const absl::Status renumbered = testing::ExecuteSql(
-        b_.database.owner_dsn(), "UPDATE tranche.shard_identity SET ledger_id = gen_random_uuid()");
+    const absl::Status renumbered =
+        testing::ExecuteSql(b_.database.owner_dsn(), "UPDATE tranche.shard_identity SET ledger_id = gen_random_uuid()");
     ASSERT_TRUE(renumbered.ok()) << renumbered;
     const auto home = home_.shards.Identity();
     ASSERT_TRUE(home.ok()) << home.status();
@@ -371,9 +371,9 @@ TEST_F(SkuMoveTest, AShardIsAddedOnceUnderOneNameToOneHome) {
   EXPECT_EQ(code(b_.shards.Adopt("c", home->ledger_id, {}, "test")), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(code(home_.shards.Adopt("c", home->ledger_id, {}, "test")), absl::StatusCode::kFailedPrecondition);
   ShardUnderTest used("used");
-  ASSERT_TRUE(testing::ExecuteSql(used.database.owner_dsn(),
-                                  "UPDATE tranche.shard_identity SET ledger_id = gen_random_uuid()")
-                  .ok());
+  ASSERT_TRUE(
+      testing::ExecuteSql(used.database.owner_dsn(), "UPDATE tranche.shard_identity SET ledger_id = gen_random_uuid()")
+          .ok());
   ASSERT_TRUE(used.stock.RegisterIncarnation("n", "a:1").ok());
   EXPECT_EQ(code(used.shards.Adopt("c", home->ledger_id, {}, "test")), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(code(used.shards.Adopt("home", home->ledger_id, {}, "test")), absl::StatusCode::kInvalidArgument);
