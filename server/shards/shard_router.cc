@@ -1,5 +1,6 @@
 #include "server/shards/shard_router.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -26,6 +27,25 @@ void Send(storage::ChangePipeline& pipeline, storage::Extension change, absl::Ti
   pipeline.Extend(std::move(change), deadline, std::move(done));
 }
 
+ChangeResult Undecided(ChangeOutcome outcome) {
+  ChangeResult result;
+  result.outcome = outcome;
+  return result;
+}
+
+// Each once. Of two copies the newer one: a shard that a SKU has left may not know it yet, and its copy stays as it
+// was.
+std::vector<storage::Reservation> Newest(std::vector<storage::Reservation> found) {
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+    if (a.reservation_id == b.reservation_id) return a.revision > b.revision;
+    return a.reservation_id < b.reservation_id;
+  });
+  found.erase(std::unique(found.begin(), found.end(),
+                          [](const auto& a, const auto& b) { return a.reservation_id == b.reservation_id; }),
+              found.end());
+  return found;
+}
+
 // What the shards together have of some reservations.
 struct Gathered {
   absl::Mutex mutex;
@@ -48,11 +68,27 @@ void ShardRouter::Submit(const std::string& shard, storage::IncarnationId incarn
 }
 
 void ShardRouter::Find(const storage::Uuid& reservation_id, FindDone done) {
-  AskShards<storage::CommitResult>(shards_->All(),
-                                   Blocking<storage::CommitResult>([reservation_id](ShardBackend& shard) {
-                                     return shard.reservations->FindReservation(reservation_id);
+  const ShardList all = shards_->All();
+  const bool alone = all.size() == 1;
+  AskShards<storage::CommitResult>(all,
+                                   Blocking<storage::CommitResult>([this, reservation_id, alone](ShardBackend& shard) {
+                                     auto found = shard.reservations->FindReservation(reservation_id);
+                                     return found.ok() && !alone ? AsItIs(shard, *std::move(found)) : found;
                                    }),
                                    std::move(done));
+}
+
+// A shard that a SKU is leaving does not know whether it is at the other one already: a mover that died in between left
+// it so. Then the other one's word counts.
+absl::StatusOr<storage::CommitResult> ShardRouter::AsItIs(ShardBackend& shard, storage::CommitResult found) {
+  const auto where = shard.moves->Where(found.reservation.sku_id);
+  if (!where.ok()) return where.status();
+  if (where->place != storage::SkuWhereabouts::Place::kLeaving) return found;
+  const auto target = shards_->Find(where->other_shard);
+  if (target == nullptr) return absl::UnavailableError("the shard where it moves to is not known here yet");
+  auto there = target->reservations->FindReservation(found.reservation.reservation_id);
+  if (absl::IsNotFound(there.status())) return found;
+  return there;
 }
 
 void ShardRouter::ReadSku(const std::string& sku_id, quota::SkuDirectory::ReadDone done) {
@@ -80,15 +116,18 @@ template <typename Change>
 void ShardRouter::Route(const std::string& sku_id, Change change, absl::Time deadline, ChangeCalls::Done done) {
   const ShardList all = shards_->All();
   if (all.size() == 1) return Send(*all.front()->changes, std::move(change), deadline, std::move(done));
-  // A reservation that a shard does not have is, among several, an answer like "no".
+  // A reservation that a shard does not have is, among several, an answer like "no"; one that is moving, or has just
+  // moved away, like "ask somebody else".
   ShardQuestion<ChangeResult> ask = [change, deadline](ShardBackend& shard, ShardAnswer<ChangeResult> answer) {
     Send(*shard.changes, change, deadline, [answer = std::move(answer)](absl::StatusOr<ChangeResult> result) mutable {
       if (result.ok() && result->outcome == ChangeOutcome::kNotFound) return answer(absl::NotFoundError("not here"));
+      if (result.ok() && result->outcome == ChangeOutcome::kMoving) return answer(storage::SkuMovingError("leaving"));
       answer(std::move(result));
     });
   };
   ShardAnswer<ChangeResult> ask_all_done = [done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
-    if (absl::IsNotFound(result.status())) return done(ChangeResult{.outcome = ChangeOutcome::kNotFound});
+    if (absl::IsNotFound(result.status())) return done(Undecided(ChangeOutcome::kNotFound));
+    if (storage::IsSkuMoving(result.status())) return done(Undecided(ChangeOutcome::kMoving));
     done(std::move(result));
   };
   const auto slice = sku_id.empty() ? nullptr : slices_->Find(sku_id);
@@ -97,7 +136,9 @@ void ShardRouter::Route(const std::string& sku_id, Change change, absl::Time dea
   if (named == nullptr) return AskShards<ChangeResult>(all, std::move(ask), std::move(ask_all_done));
   // It may have moved since the terms were announced.
   ask(*named, [all, ask, ask_all_done = std::move(ask_all_done)](absl::StatusOr<ChangeResult> result) mutable {
-    if (!absl::IsNotFound(result.status())) return ask_all_done(std::move(result));
+    if (!absl::IsNotFound(result.status()) && !storage::IsSkuMoving(result.status())) {
+      return ask_all_done(std::move(result));
+    }
     AskShards<ChangeResult>(all, std::move(ask), std::move(ask_all_done));
   });
 }
@@ -106,9 +147,11 @@ absl::StatusOr<ChangeResult> ShardRouter::ConfirmLate(const storage::Confirmatio
   absl::StatusOr<ChangeResult> result = AskInTurn(*shards_, [&](ShardBackend& shard) -> absl::StatusOr<ChangeResult> {
     absl::StatusOr<ChangeResult> here = shard.lifecycle->ConfirmLate(payment);
     if (here.ok() && here->outcome == ChangeOutcome::kNotFound) return absl::NotFoundError("not here");
+    // As unavailable, so that the others are asked as well.
+    if (here.ok() && here->outcome == ChangeOutcome::kMoving) return absl::UnavailableError("leaving");
     return here;
   });
-  if (absl::IsNotFound(result.status())) return ChangeResult{.outcome = ChangeOutcome::kNotFound};
+  if (absl::IsNotFound(result.status())) return Undecided(ChangeOutcome::kNotFound);
   return result;
 }
 
@@ -156,10 +199,9 @@ absl::StatusOr<std::vector<storage::Reservation>> ShardRouter::Read(absl::Span<c
   const auto answered = [&gathered]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gathered->mutex) { return gathered->waiting == 0; };
   const bool complete =
       gathered->mutex.AwaitWithTimeout(absl::Condition(&answered), kReadPatience) && gathered->complete;
-  if (!complete && gathered->found.size() < reservation_ids.size()) {
-    return absl::UnavailableError("a shard does not answer");
-  }
-  return gathered->found;
+  std::vector<storage::Reservation> found = Newest(gathered->found);
+  if (!complete && found.size() < reservation_ids.size()) return absl::UnavailableError("a shard does not answer");
+  return found;
 }
 
 }  // namespace tranche::server

@@ -43,6 +43,7 @@ class ShardRouter : public quota::SaleBackend {
   absl::StatusOr<std::vector<storage::Reservation>> Read(absl::Span<const storage::Uuid> reservation_ids);
 
  private:
+  absl::StatusOr<storage::CommitResult> AsItIs(ShardBackend& shard, storage::CommitResult found);
   template <typename Change>
   void Route(const std::string& sku_id, Change change, absl::Time deadline, ChangeCalls::Done done);
 
