@@ -7,11 +7,12 @@
 
 namespace tranche::server {
 
-// May the next shard be asked? Not when this one has, or may have, done something.
+// May the next shard be asked? Not when this one has, or may have, done something. One that the SKU is leaving (kUnavailable,
+// IsSkuMoving) has not, and perhaps it has arrived at the other.
 inline bool MayBeElsewhere(const absl::Status& status) {
   if (absl::IsNotFound(status)) return true;
   const bool silent = absl::IsUnavailable(status) || absl::IsResourceExhausted(status);
-  return silent && !storage::IsUnknownCommit(status) && !storage::IsSkuMoving(status);
+  return silent && !storage::IsUnknownCommit(status);
 }
 
 // The first answer that is not kNotFound. When nobody has it and some shard does not say, that shard's error.
