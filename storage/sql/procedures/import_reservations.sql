@@ -9,11 +9,17 @@ SET enable_seqscan = off
 AS $$
 BEGIN
   PERFORM check_arriving(p_sku_id, p_token);
-  DELETE FROM reservation r USING unnest(p_page) AS p
-  WHERE r.reservation_id = p.reservation_id AND r.sku_id = p_sku_id;
-  DELETE FROM reservation r USING unnest(p_page) AS p
-  WHERE r.sku_id = p_sku_id AND r.user_id = p.user_id AND r.ordinal = p.ordinal AND r.state IN ('PENDING', 'CONFIRMED')
-    AND p.state IN ('PENDING', 'CONFIRMED');
+  -- Ids first: a join would be planned by a table that was empty a moment ago. OFFSET 0 keeps it a lookup per row.
+  DELETE FROM reservation r
+  WHERE r.sku_id = p_sku_id AND r.reservation_id = ANY (ARRAY(
+    SELECT p.reservation_id FROM unnest(p_page) AS p
+    UNION ALL
+    SELECT same.reservation_id
+    FROM unnest(p_page) AS p
+    CROSS JOIN LATERAL (SELECT x.reservation_id FROM reservation x
+                        WHERE x.sku_id = p_sku_id AND x.user_id = p.user_id AND x.ordinal = p.ordinal
+                          AND x.state IN ('PENDING', 'CONFIRMED') OFFSET 0) AS same
+    WHERE p.state IN ('PENDING', 'CONFIRMED')));
   INSERT INTO reservation SELECT p.* FROM unnest(p_page) AS p WHERE p.sku_id = p_sku_id;
 END
 $$;
