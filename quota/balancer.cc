@@ -45,8 +45,8 @@ Balancer::Balancer(CoordinationConnector* connector, storage::StockLedger* ledge
       options_(std::move(options)),
       announcer_(this),
       mover_(ledger, &announcer_),
-      board_(options_.demand_retry),
-      repair_(ledger, &announcer_) {}
+      board_(options_.demand_retry, options_.shard),
+      repair_(ledger, &announcer_, options_.shard == storage::kHomeShard) {}
 
 Balancer::~Balancer() { Stop(); }
 
@@ -206,7 +206,7 @@ absl::Status Balancer::CheckLeadership(Coordination& session) {
     leading_ = *leader;
   }
   if (!before && *leader) {
-    LOG(INFO) << options_.name << " leads";
+    LOG(INFO) << options_.name << " leads, shard " << options_.shard;
     ForgetAll();
     pending_.everything = true;
   }
@@ -215,11 +215,11 @@ absl::Status Balancer::CheckLeadership(Coordination& session) {
 
 // Is this session the leader, now or after trying? Whoever creates the node leads; it goes with the session.
 absl::StatusOr<bool> Balancer::Campaign(Coordination& session) {
-  auto leader = session.Get(LeaderPath(), Watch::kYes);
+  auto leader = session.Get(LeaderPath(options_.shard), Watch::kYes);
   if (absl::IsNotFound(leader.status())) {
-    const absl::Status created = session.Create(LeaderPath(), options_.name, CreateMode::kEphemeral);
+    const absl::Status created = session.Create(LeaderPath(options_.shard), options_.name, CreateMode::kEphemeral);
     if (!created.ok() && !absl::IsAlreadyExists(created)) return created;
-    leader = session.Get(LeaderPath(), Watch::kYes);
+    leader = session.Get(LeaderPath(options_.shard), Watch::kYes);
     if (absl::IsNotFound(leader.status())) return false;  // it has just gone; its watch tells
   }
   if (!leader.ok()) return leader.status();
@@ -263,7 +263,7 @@ void Balancer::Resign(Coordination& session) {
     absl::MutexLock lock(&mutex_);
     leading_ = false;
   }
-  session.Delete(LeaderPath(), kAnyVersion).IgnoreError();
+  session.Delete(LeaderPath(options_.shard), kAnyVersion).IgnoreError();
 }
 
 absl::Status Balancer::Lead(Coordination& session) {

@@ -45,7 +45,7 @@ bool SamePayload(const storage::Reservation& found, const storage::ReservationCl
 void CartSeller::Sell(std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist,
                       CartDone done) {
   if (!accepting_.load(std::memory_order_relaxed)) return done(RefusedAs(Refusal::kDraining));
-  auto cart = std::make_shared<Cart>(Cart{std::move(lines), deadline, may_exist, std::move(done), {}});
+  auto cart = std::make_shared<Cart>(Cart{std::move(lines), deadline, may_exist, std::move(done), {}, {}});
   for (const storage::ReservationClaim& line : cart->lines) cart->wants[line.sku_id].units += line.quantity;
   Resolve(cart, cart->wants.begin());
 }
@@ -75,6 +75,13 @@ void CartSeller::Resolve(const CartPtr& cart, std::map<std::string, Want>::itera
 }
 
 void CartSeller::TakeAll(const CartPtr& cart) {
+  // One transaction is one shard's.
+  const std::string& shard = cart->wants.begin()->second.terms.shard;
+  for (const auto& [sku_id, want] : cart->wants) {
+    if (want.terms.shard != shard) return cart->done(RefusedAs(Refusal::kCartSpansShards, sku_id));
+  }
+  cart->shard = find_shard_(shard);
+  if (cart->shard.ledger == nullptr) return cart->done(RefusedAs(Refusal::kLedgerUnavailable));
   const absl::Time now = clock_->Now();
   for (const auto& [sku_id, want] : cart->wants) {
     if (const auto refused = RefuseByTerms(want.terms, want.units, now)) {
@@ -130,7 +137,8 @@ void CartSeller::Commit(const CartPtr& cart) {
     ++unanswered_;
   }
   absl::AnyInvocable<void()> send = [this, cart] { Decided(cart, Send(*cart)); };
-  if (!executor_->TryRun(send)) Decided(cart, absl::ResourceExhaustedError("too many carts wait for the ledger"));
+  if (!cart->shard.executor->TryRun(send))
+    Decided(cart, absl::ResourceExhaustedError("too many carts wait for the ledger"));
 }
 
 // On the executor. Repeated while its outcome is in doubt, always under the same ids.
@@ -140,7 +148,7 @@ absl::StatusOr<storage::CartResult> CartSeller::Send(const Cart& cart) {
   absl::Status doubt;
   int deadlocks = 0;
   for (int tries = 0; tries < kMaxTries;) {
-    absl::StatusOr<storage::CartResult> result = ledger_->CommitCart(incarnation, cart.lines);
+    absl::StatusOr<storage::CartResult> result = cart.shard.ledger->CommitCart(incarnation, cart.lines);
     if (result.ok()) return result;
     if (storage::IsRetryTransaction(result.status()) && ++deadlocks < kMaxTransactionTries) continue;
     if (storage::IsUnknownCommit(result.status())) doubt = result.status();
@@ -196,14 +204,14 @@ void CartSeller::SettleAll(Cart& cart, const absl::StatusOr<storage::CartResult>
 void CartSeller::Refuse(const CartPtr& cart, CartRefused refused) {
   if (!cart->may_exist) return cart->done(std::move(refused));
   absl::AnyInvocable<void()> look_up = [this, cart, refused] { cart->done(LookUp(*cart, refused)); };
-  if (!executor_->TryRun(look_up)) cart->done(RefusedAs(Refusal::kOverloaded));
+  if (!cart->shard.executor->TryRun(look_up)) cart->done(RefusedAs(Refusal::kOverloaded));
 }
 
 // As Seller does for one claim. Lines are committed together, so that one of them stands for all.
 CartSale CartSeller::LookUp(const Cart& cart, const CartRefused& otherwise) {
   std::vector<storage::Uuid> ids;
   for (const storage::ReservationClaim& line : cart.lines) ids.push_back(line.reservation_id);
-  absl::StatusOr<std::vector<storage::Reservation>> found = ledger_->ReadReservations(ids);
+  absl::StatusOr<std::vector<storage::Reservation>> found = cart.shard.ledger->ReadReservations(ids);
   if (!found.ok()) return RefusedAs(Refusal::kCommitUnknown);
   if (found->empty()) return otherwise;
   absl::flat_hash_map<storage::Uuid, storage::Reservation> by_id;

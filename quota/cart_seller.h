@@ -7,10 +7,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -30,9 +32,21 @@ namespace tranche::quota {
 // Thread-safe. Outlived by its dependencies.
 class CartSeller {
  public:
+  // Where the carts of a shard are committed; what it points to lives as long as the seller. Null: there is no such
+  // shard.
+  struct Shard {
+    storage::LifecycleLedger* ledger = nullptr;
+    storage::Executor* executor = nullptr;
+  };
+  using FindShard = std::function<Shard(const std::string& shard)>;
+
+  CartSeller(SliceTable* slices, SkuDirectory* directory, FindShard find_shard, storage::Clock* clock)
+      : slices_(slices), directory_(directory), find_shard_(std::move(find_shard)), clock_(clock) {}
+  // Of one ledger.
   CartSeller(SliceTable* slices, SkuDirectory* directory, storage::LifecycleLedger* ledger, storage::Executor* executor,
              storage::Clock* clock)
-      : slices_(slices), directory_(directory), ledger_(ledger), executor_(executor), clock_(clock) {}
+      : CartSeller(
+            slices, directory, [shard = Shard{ledger, executor}](const std::string&) { return shard; }, clock) {}
 
   // `lines` are of one buyer, with distinct ids, 1 to kMaxCartLines of them. `deadline` and `may_exist` as for
   // Seller::Sell.
@@ -59,6 +73,7 @@ class CartSeller {
     absl::Time deadline;
     bool may_exist = false;
     CartDone done;
+    Shard shard;
     // Ascending, so that two carts that want the last units of the same SKUs get into each other's way least.
     std::map<std::string, Want> wants;
   };
@@ -81,8 +96,7 @@ class CartSeller {
 
   SliceTable* const slices_;
   SkuDirectory* const directory_;
-  storage::LifecycleLedger* const ledger_;
-  storage::Executor* const executor_;
+  const FindShard find_shard_;
   storage::Clock* const clock_;
   std::atomic<bool> accepting_{true};
 

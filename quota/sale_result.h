@@ -28,6 +28,7 @@ enum class Refusal {
   kDraining,
   kDeadlinePassed,
   kSkuMoving,
+  kCartSpansShards,
   kInternal,
 };
 

@@ -14,14 +14,24 @@ using storage::CommitOutcome;
 using storage::CommitResult;
 using storage::ReservationClaim;
 
+Seller::Seller(SliceTable* slices, SkuDirectory* directory, SaleBackend* backend, storage::Clock* clock,
+               SellerOptions options)
+    : slices_(slices),
+      directory_(directory),
+      backend_(backend),
+      clock_(clock),
+      options_(options),
+      room_(options.max_waiting) {
+  slices_->SetChangeListener([this](const std::string& sku_id) { ServeWaiting(sku_id); });
+}
+
 Seller::Seller(SliceTable* slices, SkuDirectory* directory, storage::CommitPipeline* pipeline,
                storage::ReservationLedger* ledger, storage::Executor* executor, storage::Clock* clock,
                SellerOptions options)
     : slices_(slices),
       directory_(directory),
-      pipeline_(pipeline),
-      ledger_(ledger),
-      executor_(executor),
+      own_backend_(std::make_unique<SingleLedgerBackend>(pipeline, ledger, executor)),
+      backend_(own_backend_.get()),
       clock_(clock),
       options_(options),
       room_(options.max_waiting) {
@@ -157,26 +167,26 @@ void Seller::Refuse(SaleRequest request, Refused refused) {
 }
 
 void Seller::AnswerFromLedger(SaleRequest request, Refused otherwise) {
-  // Shared, so that it can still be answered when the executor has no room.
-  auto answer = std::make_shared<SaleDone>(std::move(request.done));
-  absl::AnyInvocable<void()> look_up = [this, claim = std::move(request.claim), otherwise, answer] {
-    const absl::StatusOr<CommitResult> found = ledger_->FindReservation(claim.reservation_id);
-    if (absl::IsNotFound(found.status())) return (*answer)(otherwise);
-    if (!found.ok()) return (*answer)(Refused{.refusal = Refusal::kCommitUnknown});
-    const storage::Reservation& first = found->reservation;
-    if (first.sku_id != claim.sku_id || first.user_id != claim.user_id || first.quantity != claim.quantity) {
-      return (*answer)(Refused{.refusal = Refusal::kReservationIdReused});
-    }
-    (*answer)(Sold{first, /*replayed=*/true});
-  };
-  if (!executor_->TryRun(look_up)) (*answer)(Refused{.refusal = Refusal::kOverloaded});
+  backend_->Find(
+      request.claim.reservation_id, [claim = std::move(request.claim), otherwise,
+                                     done = std::move(request.done)](absl::StatusOr<CommitResult> found) mutable {
+        if (absl::IsNotFound(found.status())) return done(otherwise);
+        if (absl::IsResourceExhausted(found.status())) return done(Refused{.refusal = Refusal::kOverloaded});
+        if (!found.ok()) return done(Refused{.refusal = Refusal::kCommitUnknown});
+        const storage::Reservation& first = found->reservation;
+        if (first.sku_id != claim.sku_id || first.user_id != claim.user_id || first.quantity != claim.quantity) {
+          return done(Refused{.refusal = Refusal::kReservationIdReused});
+        }
+        done(Sold{first, /*replayed=*/true});
+      });
 }
 
 void Seller::Commit(Grant grant, SaleRequest request) {
   const storage::IncarnationId incarnation = grant.slice->incarnation();
   if (storage::Mutated(storage::Mutation::kAcknowledgeBeforeCommit)) return request.done(Sold{});
-  pipeline_->Submit(
-      incarnation, std::move(request.claim), request.deadline,
+  const auto terms = grant.slice->terms();
+  backend_->Submit(
+      terms == nullptr ? storage::kHomeShard : terms->shard, incarnation, std::move(request.claim), request.deadline,
       [this, grant = std::move(grant), done = std::move(request.done)](absl::StatusOr<CommitResult> result) mutable {
         Settle(grant, *slices_, result);
         if (!result.ok()) return done(Refused{.refusal = RefusalOf(result.status())});

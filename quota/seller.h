@@ -10,6 +10,7 @@
 
 #include "absl/time/time.h"
 #include "quota/grant.h"
+#include "quota/sale_backend.h"
 #include "quota/sale_result.h"
 #include "quota/sku_directory.h"
 #include "quota/slice_table.h"
@@ -31,6 +32,9 @@ struct SellerOptions {
 // Thread-safe. Outlived by its dependencies.
 class Seller {
  public:
+  Seller(SliceTable* slices, SkuDirectory* directory, SaleBackend* backend, storage::Clock* clock,
+         SellerOptions options = {});
+  // Of one ledger.
   Seller(SliceTable* slices, SkuDirectory* directory, storage::CommitPipeline* pipeline,
          storage::ReservationLedger* ledger, storage::Executor* executor, storage::Clock* clock,
          SellerOptions options = {});
@@ -60,9 +64,8 @@ class Seller {
 
   SliceTable* const slices_;
   SkuDirectory* const directory_;
-  storage::CommitPipeline* const pipeline_;
-  storage::ReservationLedger* const ledger_;
-  storage::Executor* const executor_;
+  const std::unique_ptr<SaleBackend> own_backend_;
+  SaleBackend* const backend_;
   storage::Clock* const clock_;
   const SellerOptions options_;
   WaitingRoom room_;

@@ -44,6 +44,8 @@ enum class Repeatable { kYes, kNo };
 // not repeatable is answered with the code UNKNOWN, so that nobody retries it without looking.
 absl::Status LedgerError(const absl::Status& status, const std::string& sku_id, Repeatable repeatable);
 
+absl::Status ShardNotFound(const std::string& shard);
+
 // An error of the coordination service.
 absl::Status CoordinationError(const absl::Status& status);
 

@@ -15,12 +15,14 @@
 #include "server/dsn.h"
 #include "server/options.h"
 #include "server/process_setup.h"
+#include "server/shard_units.h"
 #include "server/stop_request.h"
 #include "server/worker/make_sinks.h"
 #include "server/worker/shard_worker.h"
 #include "storage/clock.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"
+#include "storage/postgres/postgres_shard_ledger.h"
 #include "storage/postgres/postgres_upkeep_ledger.h"
 
 namespace {
@@ -61,6 +63,21 @@ void TellOfOtherSinks(storage::OutboxLedger& ledger, const std::vector<server::S
   }
 }
 
+// What it takes to work for a shard besides home.
+struct OtherShard {
+  OtherShard(const storage::PoolOptions& options, const std::vector<server::Sink*>& sinks,
+             const server::ShardWorkerOptions& worker_options)
+      : pool(options),
+        upkeep(&pool),
+        outbox(&pool),
+        worker(&upkeep, &outbox, sinks, storage::Clock::Real(), worker_options) {}
+
+  storage::ConnectionPool pool;
+  storage::PostgresUpkeepLedger upkeep;
+  storage::PostgresOutboxLedger outbox;
+  server::ShardWorker worker;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -82,15 +99,24 @@ int main(int argc, char** argv) {
   storage::PostgresUpkeepLedger upkeep(&pool);
   storage::PostgresOutboxLedger outbox(&pool);
   if (absl::Status answers = server::WaitForLedger(stock, options.backends); !answers.ok()) return Fail(answers);
+  storage::PostgresShardLedger shards(&pool);
+  if (absl::Status home = server::RequireHome(shards, options.backends); !home.ok()) return Fail(home);
   TellOfOtherSinks(outbox, sinks);
 
   std::optional<server::ShardWorker> worker(std::in_place, &upkeep, &outbox, sinks, storage::Clock::Real(),
                                             ToWorkerOptions(options));
+  std::optional<server::ShardUnits> others(std::in_place, &shards, [&](const storage::Shard& shard) {
+    storage::PoolOptions other = server::ToPoolOptions(options.backends, "tranche-worker", connections);
+    other.dsn = shard.dsn;
+    return std::make_shared<OtherShard>(other, sinks, ToWorkerOptions(options));
+  });
   LOG(INFO) << "worker " << (options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name)
             << " runs, PostgreSQL at " << server::DescribeDsn(options.backends.postgres).value_or("(unreadable)")
             << ", " << sinks.size() << " sink(s)";
   stop.Graceful();
   stop.Wait();
+  worker->RequestStop();
+  others.reset();
   worker.reset();
   LOG(INFO) << "stopped";
   return 0;

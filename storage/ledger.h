@@ -39,6 +39,9 @@ using IncarnationId = int64_t;
 // As a holder: the pool, held by nobody.
 inline constexpr IncarnationId kPool = 0;
 
+// The shard that knows the others (storage/sharding/shard_ledger.h); without others, the only one.
+inline constexpr char kHomeShard[] = "home";
+
 enum class ReservationState { kPending, kConfirmed, kCancelled, kExpired };
 
 struct Reservation {
@@ -138,6 +141,8 @@ struct Sku {
   bool presplit = true;
   // The balancer leaves the units where they are. What a dead node held goes to the pool all the same, and stays there.
   bool quota_frozen = false;
+  // The shard that it was read from; ignored by CreateSku.
+  std::string shard = kHomeShard;
   // Read from the slots and, for `holds_may_lapse`, the reservations; ignored by CreateSku.
   int64_t unsold = 0;
   int64_t quota_version = 0;

@@ -78,6 +78,8 @@ struct ReservationCursor {
   std::string user_id;
   int32_t ordinal = 0;  // of a live one: its number among the buyer's
   Uuid reservation_id;  // of a lapsed one
+  // Where there are several: the shard that it is about; "" for the first. Not for a ledger.
+  std::string shard = {};
 };
 
 struct ReservationPage {

@@ -32,6 +32,11 @@ std::string NextStepFor(const absl::Status& status) {
       return "`tranchectl sku show` shows it; `tranchectl stock add` adds units to it";
     case Reason::kNodeNotFound:
       return "`tranchectl node list` shows the live nodes";
+    case Reason::kShardNotFound:
+      return "`tranchectl shard list` shows the shards there are";
+    case Reason::kShardState:
+      return "`tranchectl sku show` and `shard list` show what is where; run the command again, or take it back with "
+             "--abort";
     case Reason::kSinkNotFound:
       return "`tranchectl outbox sink list` shows the sinks there are";
     case Reason::kOutboxMessageNotFound:

@@ -61,6 +61,7 @@ int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err
   AddNodeCommands(app, session);
   AddAuditCommand(app, session);
   AddOutboxCommands(app, session);
+  AddShardCommands(app, session);
   AddVerifyCommand(app, session);
   AddReconcileCommand(app, session);
   AddZkCommands(app, session);

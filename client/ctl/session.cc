@@ -129,4 +129,15 @@ absl::Status Session::Watch(const tranche::v1::WatchReservationRequest& request,
       });
 }
 
+absl::Status Session::Move(const tranche::v1::MoveSkuRequest& request,
+                           absl::FunctionRef<void(const tranche::v1::MoveSkuResponse&)> show) {
+  return AtFirstThatAnswers(absl::InfiniteDuration(),
+                            [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext* context) {
+                              const auto reader = tranche::v1::AdminService::Stub(channel).MoveSku(context, request);
+                              tranche::v1::MoveSkuResponse response;
+                              while (reader->Read(&response)) show(response);
+                              return reader->Finish();
+                            });
+}
+
 }  // namespace tranche::ctl

@@ -80,6 +80,9 @@ class Session {
   // For what outlives one call: a channel to each endpoint, which connects when it is used, and a context of a caller.
   absl::StatusOr<std::vector<std::shared_ptr<grpc::Channel>>> Channels();
   static std::unique_ptr<grpc::ClientContext> NewContext();
+  // Hands over each message of the move. Without --timeout it may take as long as it takes.
+  absl::Status Move(const tranche::v1::MoveSkuRequest& request,
+                    absl::FunctionRef<void(const tranche::v1::MoveSkuResponse&)> show);
 
  private:
   using Attempt = absl::FunctionRef<grpc::Status(const std::shared_ptr<grpc::Channel>&, grpc::ClientContext*)>;

@@ -1,4 +1,4 @@
-// tranchectl sku create|list|show|close
+// tranchectl sku create|list|show|close; sku move is in shard_commands.cc
 
 #include <memory>
 
@@ -24,6 +24,7 @@ struct CreateFlags {
   std::string opens_at;
   std::string closes_at;
   int slots_per_slice = 1;
+  std::string shard;
   bool no_presplit = false;
 };
 
@@ -47,6 +48,7 @@ absl::StatusOr<tranche::v1::Sku> ToSku(const CreateFlags& flags) {
   sku.set_per_user_limit(flags.per_user_limit);
   sku.set_slots_per_slice(flags.slots_per_slice);
   sku.set_on_demand(flags.no_presplit);
+  sku.set_shard(flags.shard);
   const absl::StatusOr<int64_t> price = ParsePriceMinor(flags.price, flags.currency);
   if (!price.ok()) return absl::InvalidArgumentError(absl::StrCat("--price: ", price.status().message()));
   sku.set_price_minor(*price);
@@ -138,6 +140,7 @@ void AddCreate(CLI::App* sku, Session& session) {
   command->add_option("--slots", flags->slots_per_slice, "Rows behind one node's slice; more for a very hot SKU")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  command->add_option("--shard", flags->shard, "The shard that it is on; default: home");
   command->add_flag("--no-presplit", flags->no_presplit,
                     "Keep the units in the pool until a node has buyers for them, instead of splitting them over all "
                     "nodes before the sale; for the long tail");
@@ -165,6 +168,8 @@ void AddSkuCommands(CLI::App& app, Session& session) {
   CLI::App* show = sku->add_subcommand("show", "One SKU");
   show->add_option("SKU", *show_id)->required();
   show->callback([&session, show_id] { Show(session, *show_id); });
+
+  AddSkuMoveCommand(sku, session);
 
   auto close_id = std::make_shared<std::string>();
   auto yes = std::make_shared<bool>(false);

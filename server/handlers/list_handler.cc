@@ -9,6 +9,7 @@
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
+#include "storage/sharding/shard_ledger.h"
 
 namespace tranche::server {
 namespace {
@@ -56,7 +57,7 @@ bool Belongs(const ReservationCursor& cursor, const storage::ReservationFilter& 
 
 std::string EncodeCursor(const ReservationCursor& cursor) {
   // The user comes last: he alone may contain the sign between.
-  return EncodePageToken(absl::StrCat(cursor.sku_id, "/", cursor.lapsed ? kLapsed : kLive, "/", cursor.ordinal, "/",
+  return EncodePageToken(absl::StrCat(cursor.shard, "/", cursor.sku_id, "/", cursor.lapsed ? kLapsed : kLive, "/", cursor.ordinal, "/",
                                       cursor.reservation_id.ToString(), "/", cursor.user_id));
 }
 
@@ -65,17 +66,19 @@ absl::StatusOr<ReservationCursor> DecodeCursor(const std::string& token) {
   if (!key.ok()) return key.status();
   ReservationCursor cursor;
   if (key->empty()) return cursor;
-  const std::vector<std::string> parts = absl::StrSplit(*key, absl::MaxSplits('/', 4));
-  if (parts.size() != 5) return BadToken();
-  const auto id = storage::Uuid::Parse(parts[3]);
-  const bool good = (parts[0].empty() || IsSkuId(parts[0])) && (parts[1] == kLive || parts[1] == kLapsed) &&
-                    absl::SimpleAtoi(parts[2], &cursor.ordinal) && id.has_value() &&
-                    (parts[4].empty() || IsUserId(parts[4]));
+  const std::vector<std::string> parts = absl::StrSplit(*key, absl::MaxSplits('/', 5));
+  if (parts.size() != 6) return BadToken();
+  const auto id = storage::Uuid::Parse(parts[4]);
+  const bool shard = parts[0].empty() || parts[0] == storage::kHomeShard || storage::IsShardName(parts[0]);
+  const bool good = shard && (parts[1].empty() || IsSkuId(parts[1])) && (parts[2] == kLive || parts[2] == kLapsed) &&
+                    absl::SimpleAtoi(parts[3], &cursor.ordinal) && id.has_value() &&
+                    (parts[5].empty() || IsUserId(parts[5]));
   if (!good) return BadToken();
-  cursor.sku_id = parts[0];
-  cursor.lapsed = parts[1] == kLapsed;
+  cursor.shard = parts[0];
+  cursor.sku_id = parts[1];
+  cursor.lapsed = parts[2] == kLapsed;
   cursor.reservation_id = *id;
-  cursor.user_id = parts[4];
+  cursor.user_id = parts[5];
   return cursor;
 }
 

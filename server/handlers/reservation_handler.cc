@@ -36,9 +36,17 @@ absl::Status RefusedAs(quota::Refusal refusal) {
 
 }  // namespace
 
+ReservationHandler::ReservationHandler(Sell sell, FindById find, storage::Clock* clock, CallDeadlines options)
+    : sell_(std::move(sell)), find_(std::move(find)), clock_(clock), options_(options) {}
+
 ReservationHandler::ReservationHandler(Sell sell, storage::ReservationLedger* ledger,
-                                       storage::BoundedExecutor* executor, storage::Clock* clock, CallDeadlines options)
-    : sell_(std::move(sell)), ledger_(ledger), executor_(executor), clock_(clock), options_(options) {}
+                                       storage::BoundedExecutor* executor, storage::Clock* clock,
+                                       CallDeadlines options)
+    : ReservationHandler(
+          std::move(sell),
+          [backend = std::make_shared<quota::SingleLedgerBackend>(nullptr, ledger, executor)](
+              const Uuid& id, quota::SaleBackend::FindDone done) { backend->Find(id, std::move(done)); },
+          clock, options) {}
 
 void ReservationHandler::Create(const v1::CreateReservationRequest& request, std::optional<absl::Time> deadline,
                                 CreateDone done) {
@@ -61,20 +69,13 @@ void ReservationHandler::Get(const v1::GetReservationRequest& request, std::opti
   const absl::StatusOr<absl::Time> effective = EffectiveDeadline(options_, deadline, clock_->Now());
   if (!effective.ok()) return done(effective.status());
 
-  // Shared, so that it can still be answered when the executor has no room.
-  auto answer = std::make_shared<GetDone>(std::move(done));
-  absl::AnyInvocable<void()> look_up = [this, id = *id, deadline = *effective, answer] {
-    (*answer)(Find(id, deadline));
-  };
-  if (!executor_->TryRun(look_up)) (*answer)(RefusedAs(quota::Refusal::kOverloaded));
-}
-
-absl::StatusOr<storage::Reservation> ReservationHandler::Find(const Uuid& id, absl::Time deadline) {
-  if (clock_->Now() >= deadline) return DeadlinePassed();
-  absl::StatusOr<storage::CommitResult> found = ledger_->FindReservation(id);
-  if (found.ok()) return std::move(found->reservation);
-  if (absl::IsNotFound(found.status())) return ReservationNotFound(id);
-  return LedgerError(found.status(), "", Repeatable::kYes);
+  if (clock_->Now() >= *effective) return done(DeadlinePassed());
+  find_(*id, [id = *id, done = std::move(done)](absl::StatusOr<storage::CommitResult> found) mutable {
+    if (found.ok()) return done(std::move(found->reservation));
+    if (absl::IsNotFound(found.status())) return done(ReservationNotFound(id));
+    if (absl::IsResourceExhausted(found.status())) return done(RefusedAs(quota::Refusal::kOverloaded));
+    done(LedgerError(found.status(), "", Repeatable::kYes));
+  });
 }
 
 void ReservationHandler::Fill(const storage::Reservation& reservation, v1::Reservation* message) const {

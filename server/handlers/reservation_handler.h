@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "quota/sale_backend.h"
 #include "quota/sale_result.h"
 #include "server/handlers/call_deadline.h"
 #include "storage/bounded_executor.h"
@@ -32,6 +33,11 @@ class ReservationHandler {
   using CreateDone = absl::AnyInvocable<void(absl::StatusOr<quota::Sold>)>;
   using GetDone = absl::AnyInvocable<void(absl::StatusOr<storage::Reservation>)>;
 
+  // quota::SaleBackend::Find, or a stand-in for it.
+  using FindById = std::function<void(const storage::Uuid& id, quota::SaleBackend::FindDone)>;
+
+  ReservationHandler(Sell sell, FindById find, storage::Clock* clock, CallDeadlines options);
+  // Of one ledger.
   ReservationHandler(Sell sell, storage::ReservationLedger* ledger, storage::BoundedExecutor* executor,
                      storage::Clock* clock, CallDeadlines options);
 
@@ -49,11 +55,8 @@ class ReservationHandler {
   absl::Time Now() const { return clock_->Now(); }
 
  private:
-  absl::StatusOr<storage::Reservation> Find(const storage::Uuid& id, absl::Time deadline);
-
   const Sell sell_;
-  storage::ReservationLedger* const ledger_;
-  storage::BoundedExecutor* const executor_;
+  const FindById find_;
   storage::Clock* const clock_;
   const CallDeadlines options_;
   std::atomic<bool> serving_{false};

@@ -93,6 +93,7 @@ v1::Sku ToMessage(const storage::Sku& sku) {
   message.set_quota_version(sku.quota_version);
   message.set_on_demand(!sku.presplit);
   message.set_quota_frozen(sku.quota_frozen);
+  message.set_shard(sku.shard);
   return message;
 }
 
@@ -111,6 +112,7 @@ absl::StatusOr<storage::Sku> FromMessage(const v1::Sku& message) {
   sku.per_user_limit = message.per_user_limit() == 0 ? 1 : message.per_user_limit();
   sku.slots_per_slice = message.slots_per_slice() == 0 ? 1 : message.slots_per_slice();
   sku.presplit = !message.on_demand();
+  if (!message.shard().empty()) sku.shard = message.shard();
   if (message.has_max_extensions()) sku.max_extensions = message.max_extensions();
   if (absl::Status numbers = CheckNumbers(sku); !numbers.ok()) return numbers;
   if (absl::Status times = ReadTimes(message, &sku); !times.ok()) return times;

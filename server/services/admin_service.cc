@@ -10,6 +10,7 @@
 #include "server/handlers/field_checks.h"
 #include "server/services/export_stream.h"
 #include "server/services/grpc_status.h"
+#include "server/services/move_stream.h"
 
 namespace tranche::server {
 namespace {
@@ -195,6 +196,27 @@ grpc::ServerUnaryReactor* AdminServiceImpl::RemoveSink(grpc::CallbackServerConte
                                                        v1::RemoveSinkResponse* response) {
   return Run(context, response,
              [this, context, request] { return handlers_.outbox->RemoveSink(*request, ActorOf(*context)); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::ListShards(grpc::CallbackServerContext* context,
+                                                       const v1::ListShardsRequest* request,
+                                                       v1::ListShardsResponse* response) {
+  return Run(context, response, [this, request] { return handlers_.shard->List(*request); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::AddShard(grpc::CallbackServerContext* context,
+                                                     const v1::AddShardRequest* request,
+                                                     v1::AddShardResponse* response) {
+  return Run(context, response, [this, context, request] { return handlers_.shard->Add(*request, ActorOf(*context)); });
+}
+
+// The move may outlive the call, so it has its own copy of the request.
+grpc::ServerWriteReactor<v1::MoveSkuResponse>* AdminServiceImpl::MoveSku(grpc::CallbackServerContext* context,
+                                                                         const v1::MoveSkuRequest* request) {
+  return MoveStream::Start(move_executor_,
+                           [this, request = *request, actor = ActorOf(*context)](const MoveStream::Tell& tell) {
+                             return handlers_.shard->Move(request, actor, tell);
+                           });
 }
 
 grpc::ServerUnaryReactor* AdminServiceImpl::VerifyLedger(grpc::CallbackServerContext* context,

@@ -93,7 +93,10 @@ absl::StatusOr<std::vector<SkuQuota>> PostgresStockLedger::ReadQuotas(absl::Span
   const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "read_quotas", std::move(ids).Finish());
   if (!rows.ok()) return rows.status();
   std::vector<SkuQuota> quotas;
-  for (const pqxx::row& row : *rows) quotas.push_back(ToSkuQuota(row, 0));
+  for (const pqxx::row& row : *rows) {
+    quotas.push_back(ToSkuQuota(row, 0));
+    quotas.back().sku.shard = shard_;
+  }
   return quotas;
 }
 
@@ -111,6 +114,7 @@ absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> PostgresStockLedger::MoveU
   for (const pqxx::row& row : *rows) {
     const size_t i = positions.at(row[1].c_str());
     results[i] = ToMoved(row, moves[i].sku_id);
+    if (results[i].ok()) results[i]->sku.shard = shard_;
   }
   return results;
 }

@@ -19,6 +19,11 @@ std::optional<int64_t> FiniteMicros(absl::Time time) {
 
 }  // namespace
 
+Sku PostgresStockLedger::AtShard(Sku sku) const {
+  sku.shard = shard_;
+  return sku;
+}
+
 absl::StatusOr<Sku> PostgresStockLedger::CreateSku(const Sku& sku, const std::string& actor) {
   const NullableNumber opens(FiniteMicros(sku.opens_at));
   const NullableNumber closes(FiniteMicros(sku.closes_at));
@@ -37,7 +42,7 @@ absl::StatusOr<Sku> PostgresStockLedger::GetSku(const std::string& sku_id) {
   const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "list_skus", "", 1, sku_id);
   if (!rows.ok()) return rows.status();
   if (rows->empty()) return NoSuchSku(sku_id);
-  return ToSku(rows->front());
+  return AtShard(ToSku(rows->front()));
 }
 
 absl::StatusOr<std::vector<Sku>> PostgresStockLedger::ListSkus(const std::string& after, int limit) {
@@ -45,7 +50,7 @@ absl::StatusOr<std::vector<Sku>> PostgresStockLedger::ListSkus(const std::string
   const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "list_skus", after, limit, every);
   if (!rows.ok()) return rows.status();
   std::vector<Sku> skus;
-  for (const pqxx::row& row : *rows) skus.push_back(ToSku(row));
+  for (const pqxx::row& row : *rows) skus.push_back(AtShard(ToSku(row)));
   return skus;
 }
 

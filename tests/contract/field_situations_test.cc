@@ -215,7 +215,7 @@ TEST_P(FieldSituations, AnExpiredHoldIsShownAsExpired) {
   Create(SkuOf("tv", 1));
   const Reservation lapsed = Expired(HolderOf("tv", 1), "tv", "alice");
   EXPECT_EQ(Read(lapsed.reservation_id).state, ReservationState::kExpired);
-  const auto page = lifecycle().ListReservations({.sku_id = "tv", .states = {ReservationState::kPending}}, {}, 10);
+  const auto page = lifecycle().ListReservations({"tv", "", {ReservationState::kPending}}, {}, 10);
   ASSERT_TRUE(page.ok()) << page.status();
   EXPECT_TRUE(page->reservations.empty());
 }

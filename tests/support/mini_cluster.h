@@ -21,6 +21,8 @@ struct MiniClusterOptions {
   int nodes = 2;
   int balancers = 1;
   int workers = 1;
+  // Shards besides home: "s1", "s2", ..., each with a PostgreSQL server of its own.
+  int shards = 0;
   // How soon a dead process's ephemerals vanish.
   absl::Duration zookeeper_session_timeout = absl::Seconds(4);
   // More flags for every node, every balancer and every worker.
@@ -66,6 +68,9 @@ class MiniCluster {
   absl::StatusOr<int> StartWorker();
 
   MiniPostgres& postgres() { return *postgres_; }
+  // The server of shard s<number + 1>.
+  int shards() const { return static_cast<int>(shards_.size()); }
+  MiniPostgres& shard(int number) { return *shards_.at(static_cast<size_t>(number)); }
   MiniZookeeper& zookeeper() { return *zookeeper_; }
   // What the nodes use: a role that may only call the procedures.
   std::string app_dsn() const { return postgres_->node_dsn(); }
@@ -85,7 +90,8 @@ class MiniCluster {
 
   explicit MiniCluster(const MiniClusterOptions& options) : options_(options) {}
   absl::Status StartServers();
-  absl::Status Migrate();
+  absl::Status Migrate(const MiniPostgres& postgres);
+  absl::Status AddShards();
   absl::Status LaunchNode();
   absl::Status WaitForNode(FrontNode& node);
   std::vector<std::string> CommonArgs() const;
@@ -96,6 +102,7 @@ class MiniCluster {
   const ScratchDir scratch_{"cluster"};
   std::string zookeeper_root_ = "/tranche";
   std::unique_ptr<MiniPostgres> postgres_;
+  std::vector<std::unique_ptr<MiniPostgres>> shards_;
   std::unique_ptr<MiniZookeeper> zookeeper_;
   std::vector<std::unique_ptr<ServerProcess>> balancers_;
   std::vector<std::unique_ptr<ServerProcess>> workers_;
