@@ -116,4 +116,46 @@ SELECT move_sku('one', 'HERE');
 SELECT is(cancel(uids(21)), '{"DONE CANCELLED 2"}');
 SELECT is(pay_late(11, 'more'), 'REBOOKED f EXPIRED -> u 1 CONFIRMED 2');
 SELECT conserved();
+
+-- After retention. 11 was rebooked, 4 is CANCELLED, 1 is CONFIRMED by pay-1, 13 EXPIRED and unfulfilled, 41 EXPIRED.
+SELECT sku('old', 5);
+SELECT tranche.move_units('old', ARRAY[:node], ARRAY[4], NULL, 'test');
+SELECT is(outcomes(:node, true, uids(41), '{old}', '{u}', '{1}'), '{CREATED}');
+SELECT make_due(41);
+SELECT is(expire(), '1 false');
+DELETE FROM tranche.outbox;
+SELECT tranche.close_sku(sku_id, 'test') FROM tranche.sku;
+UPDATE tranche.reservation SET created_at = created_at - interval '3 days', finished_at = finished_at - interval '2 days';
+SELECT cmp_ok(tranche.retire_reservations(86400, 1000, true), '>', 0::bigint);
+SELECT is((SELECT count(*) FROM tranche.reservation WHERE reservation_id = ANY (uids(1, 4, 11, 13, 41))), 0::bigint);
+SELECT conserved();
+SELECT is(pay_late(41, 'pay', 501), 'PAYMENT_MISMATCH f EXPIRED');
+SELECT is(pay_late(41, 'pay'), 'PAID_UNFULFILLED f EXPIRED', 'there are units, but not after so long');
+SELECT is(pay_late(41, 'pay'), 'PAID_UNFULFILLED t EXPIRED');
+SELECT is(pay_late(11, 'more'), 'REBOOKED t EXPIRED -> u 1 CONFIRMED 2', 'decided before');
+SELECT is(pay_late(13), 'PAID_UNFULFILLED t EXPIRED');
+SELECT is(pay_late(4), 'STATE t CANCELLED');
+SELECT is(pay_late(4, 'new'), 'STATE f CANCELLED');
+SELECT is(pay_late(1, 'pay-1'), 'REPLAYED f CONFIRMED');
+SELECT is(pay_late(1, 'new'), 'STATE f CONFIRMED');
+SELECT is(messages(1, 4, 41), '1:payment.refund_requested:4 4:payment.refund_requested:4 41:payment.refund_requested:3');
+SELECT results_eq($$ SELECT o.payload - 'occurred_at' - 'expires_at' FROM tranche.outbox o WHERE reservation_id = uid(41) $$,
+                  $$ SELECT jsonb_build_object('kind', 'payment.refund_requested', 'reservation_id', uid(41), 'revision', 3,
+                       'sku_id', 'old', 'user_id', 'u', 'quantity', 1, 'amount_minor', 500, 'currency', 'EUR',
+                       'state', 'EXPIRED', 'payment_reference', 'pay') $$);
+SELECT results_eq($$ SELECT outcome, sku_id COLLATE "default", amount_minor, currency, rebooked_as FROM tranche.late_payment
+                     WHERE reservation_id = uid(41) $$,
+                  $$ VALUES ('PAID_UNFULFILLED', 'old', 500::bigint, 'EUR', NULL::uuid) $$);
+SELECT is((SELECT revision FROM tranche.reservation_archive WHERE reservation_id = uid(41)), 3);
+SELECT conserved();
+SELECT move_sku('old', 'LEAVING');
+SELECT is(pay_late(41, 'pay'), 'MOVING f');
+SELECT move_sku('old', 'GONE');
+SELECT is(pay_late(41, 'pay'), 'NOT_FOUND f');
+SELECT move_sku('old', 'HERE');
+-- Dropped, not archived: what was decided is known, and else nothing. So it is where a SKU has moved to.
+DELETE FROM tranche.reservation_archive WHERE reservation_id IN (uid(41), uid(13));
+SELECT is(pay_late(41, 'pay'), 'PAID_UNFULFILLED t');
+SELECT is(pay_late(41, 'new'), 'NOT_FOUND f');
+SELECT conserved();
 SELECT * FROM finish();

@@ -145,4 +145,36 @@ SELECT is(retire(), 2::bigint);
 SELECT results_eq($$ SELECT user_id COLLATE "default", state FROM tranche.reservation_archive WHERE reservation_id = ANY (uids(1, 3))
                      ORDER BY reservation_id $$, $$ VALUES ('again', 'CANCELLED'), ('u3', 'CONFIRMED') $$);
 SELECT conserved();
+
+-- Many that have to stay: a call looks at a bounded number of them, and the next goes on behind.
+DELETE FROM tranche.reservation;
+DELETE FROM tranche.stock_slot WHERE slot_no > 0;
+UPDATE tranche.sku SET state = 'CLOSED' WHERE sku_id = 'd';
+UPDATE tranche.sku SET whereabouts = 'HERE', other_shard = NULL, state = 'CLOSED' WHERE sku_id = 'd';
+INSERT INTO tranche.reservation (reservation_id, sku_id, user_id, quantity, ordinal, state, amount_minor, currency,
+                                 incarnation_id, created_at, expires_at, finished_at, payment_reference)
+SELECT uid(10000 + i), 'd', 'u' || lpad(i::text, 6, '0'), 1, 1, x.state, 1, 'EUR', 0, now() - interval '3 days',
+       now() - interval '3 days', now() - interval '2 days' + (i / 100) * interval '1 second',
+       CASE WHEN x.state = 'CONFIRMED' THEN 'p' END
+FROM generate_series(0, 3999) AS i, LATERAL (SELECT CASE WHEN i < 2000 THEN 'EXPIRED' ELSE 'CONFIRMED' END AS state) AS x;
+INSERT INTO tranche.outbox (reservation_id, revision, sink, sku_id, kind, payload, state)
+SELECT r.reservation_id, 1, 'default', 'd', 'k', '{}', 'DEAD' FROM tranche.reservation r
+WHERE r.reservation_id NOT IN (uid(11999), uid(13999));
+VACUUM ANALYZE tranche.reservation;
+CREATE FUNCTION calls(p_limit integer) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+  FOR i IN 1..1000 LOOP
+    IF retire(p_limit) > 0 THEN
+      RETURN i;
+    END IF;
+  END LOOP;
+  RETURN NULL;
+END $$;
+SELECT cmp_ok(read_by('SELECT retire(10)'), '<=', 700::bigint, 'of 4000');
+SELECT is(calls(10), 19, 'it comes to the one behind them, and to that of the other kind');
+SELECT is(here() ~ '11999|13999', false);
+-- Behind the end comes the start.
+DELETE FROM tranche.outbox WHERE reservation_id IN (uid(10000), uid(12000));
+SELECT is(calls(10), 2);
+SELECT is(here() ~ '10000|12000', false);
 SELECT * FROM finish();

@@ -4,7 +4,7 @@ SELECT no_plan();
 
 SELECT has_table('tranche', t, 'table ' || t)
 FROM unnest(ARRAY['sku', 'incarnation', 'stock_slot', 'reservation', 'audit_log', 'late_payment', 'outbox', 'outbox_sink',
-                  'retired_units', 'reservation_archive']::name[]) AS t;
+                  'retired_units', 'reservation_archive', 'retire_cursor']::name[]) AS t;
 
 -- The role of the servers.
 SELECT schema_privs_are('tranche', 'tranche_app', ARRAY['USAGE']);
@@ -24,8 +24,9 @@ SELECT results_eq($$
   SELECT p.proname::text COLLATE "C" FROM pg_proc p
   WHERE p.pronamespace = 'tranche'::regnamespace AND NOT has_function_privilege('tranche_node', p.oid, 'EXECUTE')
   ORDER BY 1 $$,
-  $$ VALUES ('check_arriving' COLLATE "C"), ('lock_sku'), ('pin_skus'), ('pool_ended_slots'), ('rebook_reservation'),
-            ('record_migration'), ('return_units'), ('sku_totals'), ('take_units'), ('write_outbox') $$,
+  $$ VALUES ('check_arriving' COLLATE "C"), ('confirm_retired'), ('known_reservation'), ('lock_sku'), ('lock_units'),
+            ('pin_skus'), ('pool_ended_slots'), ('rebook_reservation'), ('record_migration'), ('request_refund'),
+            ('return_units'), ('sku_totals'), ('take_units'), ('wake_outbox'), ('write_outbox') $$,
   'the servers'' role may call every procedure but the migrator''s and the parts of others');
 SELECT is_empty($$
   SELECT p.proname FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a

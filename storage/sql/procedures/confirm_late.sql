@@ -7,7 +7,8 @@
 --                     the same hold has had it rebooked: recorded, and a message asks for a refund
 --   STATE             it is cancelled, or another payment has confirmed it: recorded and to be refunded just so
 --   or what confirm_reservations says. `replayed`: the payment had been recorded before; this is the answer of then.
--- A sale that has merely ended does not matter: the buyer was in time.
+-- A sale that has merely ended does not matter: the buyer was in time. If retention has taken the reservation,
+-- confirm_retired answers.
 --
 -- Why it is safe:
 --   once per payment  the SKU's row is locked before late_payment is read, and for as long as it is written
@@ -18,7 +19,7 @@
 -- The new reservation's incarnation is 0: nobody's slice has paid for it, as the units that it took are not allotted to
 -- whoever held them any more.
 --
--- Locks: pins; the SKU's row; its slots by number (only the pool, if that has enough); the buyer; reservations. That is the
+-- Locks: pins; the SKU's row; its slots by number (those of lock_units); the buyer; reservations. That is the
 -- order of all. Who holds a slot that we want is a sale, with all its slots, or a change of the SKU's quota, which would
 -- have the row that we have. A sale may wait for the buyer or for a reservation of his: for another sale, or for a
 -- change of reservations under way, which have their slots by then and want neither our row nor our slots.
@@ -39,12 +40,23 @@ DECLARE
   v_old      reservation%ROWTYPE;
   v_late     late_payment%ROWTYPE;
   v_replayed boolean;
-  v_now      timestamptz;
 BEGIN
-  SELECT r.sku_id INTO v_sku_id FROM reservation r WHERE r.reservation_id = p_id;
+  v_sku_id := coalesce(
+    (SELECT r.sku_id FROM reservation r WHERE r.reservation_id = p_id),
+    (SELECT a.sku_id FROM reservation_archive a WHERE a.reservation_id = p_id),
+    (SELECT l.sku_id FROM late_payment l WHERE l.reservation_id = p_id AND l.payment_reference = p_reference));
   PERFORM pin_skus(ARRAY[v_sku_id]);
   SELECT * INTO v_sku FROM sku s WHERE s.sku_id = v_sku_id FOR UPDATE;
   SELECT * INTO v_old FROM reservation r WHERE r.reservation_id = p_id;
+  IF v_old.state IS NULL AND v_sku_id IS NOT NULL THEN
+    IF v_sku.whereabouts = 'HERE' THEN
+      RETURN QUERY SELECT c.* FROM confirm_retired(p_id, p_reference, p_amount, p_currency) AS c;
+    ELSE
+      RETURN QUERY SELECT CASE WHEN v_sku.whereabouts = 'LEAVING' THEN 'MOVING' ELSE 'NOT_FOUND' END, false, r.*
+                   FROM (SELECT) AS one LEFT JOIN reservation_row r ON false;
+    END IF;
+    RETURN;
+  END IF;
 
   -- Without a late payment's trouble. Not for the others: it would lock the reservation before the slots.
   IF v_sku.whereabouts IS DISTINCT FROM 'HERE' OR v_old.state IS NULL OR v_old.state IN ('PENDING', 'CONFIRMED')
@@ -69,28 +81,20 @@ BEGIN
       v_late.rebooked_as := rebook_reservation(v_old, v_sku, p_reference);
     END IF;
     v_late.outcome := CASE WHEN v_late.rebooked_as IS NULL THEN 'PAID_UNFULFILLED' ELSE 'REBOOKED' END;
-    v_now := clock_timestamp();
-    INSERT INTO late_payment (reservation_id, payment_reference, sku_id, amount_minor, currency, outcome, rebooked_as,
-                              received_at)
-    VALUES (p_id, p_reference, v_old.sku_id, p_amount, p_currency, v_late.outcome, v_late.rebooked_as, v_now);
     IF v_late.rebooked_as IS NULL THEN
-      -- The new revision is the name of the message.
-      WITH renamed AS (
-        UPDATE reservation r SET revision = r.revision + 1 WHERE r.reservation_id = p_id RETURNING r AS changed
-      ), batch AS (
-        SELECT array_agg(c.changed) AS changed FROM renamed c
-      )
-      SELECT (b.changed[1]).* INTO v_old
-      FROM batch b, write_outbox('payment.refund_requested', b.changed, v_now,
-                                 jsonb_build_object('payment_reference', p_reference));
+      PERFORM request_refund(p_id, p_reference, v_old.sku_id, p_amount, p_currency);
+    ELSE
+      INSERT INTO late_payment (reservation_id, payment_reference, sku_id, amount_minor, currency, outcome, rebooked_as,
+                                received_at)
+      VALUES (p_id, p_reference, v_old.sku_id, p_amount, p_currency, 'REBOOKED', v_late.rebooked_as, clock_timestamp());
     END IF;
   END IF;
 
+  -- Retention may have taken it meanwhile, or what it was rebooked as.
   RETURN QUERY
   SELECT CASE WHEN v_old.state = 'EXPIRED' THEN v_late.outcome ELSE 'STATE' END, v_replayed, r.*
-  FROM reservation_row r WHERE r.reservation_id = p_id
+  FROM (SELECT) AS one LEFT JOIN known_reservation(p_id) AS r ON true
   UNION ALL
-  SELECT NULL, v_replayed, r.*
-  FROM reservation_row r WHERE r.reservation_id = v_late.rebooked_as;
+  SELECT NULL, v_replayed, r.* FROM known_reservation(v_late.rebooked_as) AS r;
 END
 $$;

@@ -10,19 +10,22 @@ SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $$
 DECLARE
-  v_id  uuid := gen_random_uuid();
-  v_now timestamptz;
+  v_id    uuid := gen_random_uuid();
+  v_slots integer[];
+  v_now   timestamptz;
 BEGIN
   IF p_sku.state <> 'OPEN' THEN
     RETURN NULL;
   END IF;
-  -- The pool first: if it has enough, sales go on undisturbed.
-  PERFORM FROM stock_slot WHERE sku_id = p_sku.sku_id AND slot_no = 0 FOR UPDATE;
-  IF (SELECT remaining FROM stock_slot WHERE sku_id = p_sku.sku_id AND slot_no = 0) < p_old.quantity THEN
-    PERFORM FROM stock_slot WHERE sku_id = p_sku.sku_id ORDER BY slot_no FOR UPDATE;
-    IF (SELECT sum(remaining) FROM stock_slot WHERE sku_id = p_sku.sku_id) < p_old.quantity THEN
-      RETURN NULL;
-    END IF;
+  -- Before any lock: who has used up his limit holds up no sale. It is looked at again below.
+  IF (SELECT coalesce(sum(r.quantity), 0) FROM reservation r
+      WHERE r.sku_id = p_old.sku_id AND r.user_id = p_old.user_id AND r.state IN ('PENDING', 'CONFIRMED'))
+     + p_old.quantity > p_sku.per_user_limit THEN
+    RETURN NULL;
+  END IF;
+  v_slots := lock_units(p_sku.sku_id, p_old.quantity);
+  IF v_slots IS NULL THEN
+    RETURN NULL;
   END IF;
 
   IF p_sku.per_user_limit > 1 THEN
@@ -44,7 +47,7 @@ BEGIN
     RETURN NULL;
   END IF;
 
-  PERFORM take_units(p_sku.sku_id, p_old.quantity);
+  PERFORM take_units(p_sku.sku_id, p_old.quantity, v_slots);
   -- It is to be announced again: a slice may have become smaller.
   UPDATE sku SET units_returned = true WHERE sku_id = p_sku.sku_id;
   WITH confirmed AS (

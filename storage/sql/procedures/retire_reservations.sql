@@ -10,6 +10,10 @@
 -- or slot is locked. It finds lapsed ones by reservation_lapsed, the oldest first. For confirmed ones it hops over
 -- reservation_live_buyer from SKU to SKU, and reads on in one whose sale is over if one of its first ten is old enough:
 -- so today's sales cost a glance each, and a SKU whose first ten are not is passed over until they are.
+--
+-- Many that have to stay cost no call more than another: of each kind it reads 10 * p_limit reservations at most, and when
+-- these hold fewer than p_limit to take, the next call reads on behind them (retire_cursor), from the end on to the start
+-- again. So it may return less than p_limit, even 0, while there are others.
 CREATE OR REPLACE FUNCTION tranche.retire_reservations(p_age_seconds bigint, p_limit integer, p_archive boolean)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -20,7 +24,12 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 AS $$
 DECLARE
+  c_start   constant retire_cursor := ROW (true, '-infinity'::timestamptz, '00000000-0000-0000-0000-000000000000'::uuid,
+                                              '', '', 0);
   v_before  timestamptz := clock_timestamp() - make_interval(secs => p_age_seconds);
+  v_from    retire_cursor;
+  v_to      retire_cursor := c_start;
+  v_left    integer;
   v_ids     uuid[];
   v_skus    text[];
   v_retired bigint;
@@ -32,32 +41,52 @@ BEGIN
     RETURN 0::bigint;
   END IF;
 
-  -- 1. Choose, without locks.
-  SELECT array_agg(c.reservation_id), array_agg(DISTINCT c.sku_id) INTO v_ids, v_skus
-  FROM (SELECT r.reservation_id, r.sku_id
-        FROM reservation r
-        WHERE r.state IN ('CANCELLED', 'EXPIRED') AND r.finished_at < v_before
-          AND EXISTS (SELECT FROM sku s WHERE s.sku_id = r.sku_id AND s.whereabouts = 'HERE' AND s.move_token IS NULL OFFSET 0)
-          AND NOT EXISTS (SELECT FROM outbox o WHERE o.reservation_id = r.reservation_id OFFSET 0)
-        ORDER BY r.finished_at
-        LIMIT p_limit) AS c;
-  IF coalesce(cardinality(v_ids), 0) < p_limit THEN
+  -- 1. Choose, without locks: the first p_limit of what is looked at.
+  SELECT * INTO v_from FROM retire_cursor;
+  WITH looked AS MATERIALIZED (
+    SELECT r.reservation_id, r.sku_id, r.finished_at
+    FROM reservation r
+    WHERE r.state IN ('CANCELLED', 'EXPIRED') AND r.finished_at < v_before
+      AND (r.finished_at, r.reservation_id) > (v_from.finished_at, v_from.reservation_id)
+    ORDER BY r.finished_at, r.reservation_id
+    LIMIT 10 * p_limit
+  ), chosen AS MATERIALIZED (
+    SELECT l.*
+    FROM looked l
+    WHERE EXISTS (SELECT FROM sku s WHERE s.sku_id = l.sku_id AND s.whereabouts = 'HERE' AND s.move_token IS NULL OFFSET 0)
+      AND NOT EXISTS (SELECT FROM outbox o WHERE o.reservation_id = l.reservation_id OFFSET 0)
+    ORDER BY l.finished_at, l.reservation_id
+    LIMIT p_limit
+  ), last AS (
+    SELECT l.finished_at, l.reservation_id FROM looked l WHERE (SELECT count(*) FROM looked) = 10 * p_limit
+    ORDER BY l.finished_at DESC, l.reservation_id DESC LIMIT 1
+  )
+  SELECT (SELECT array_agg(c.reservation_id) FROM chosen c), (SELECT array_agg(DISTINCT c.sku_id) FROM chosen c),
+         coalesce(l.finished_at, c_start.finished_at), coalesce(l.reservation_id, c_start.reservation_id)
+  INTO v_ids, v_skus, v_to.finished_at, v_to.reservation_id
+  FROM (SELECT) AS one LEFT JOIN last l ON true;
+  v_left := p_limit - coalesce(cardinality(v_ids), 0);
+  IF v_left = 0 THEN
+    v_to := v_from;
+  ELSE
     WITH RECURSIVE live (sku_id) AS (
-      (SELECT r.sku_id FROM reservation r WHERE r.state IN ('PENDING', 'CONFIRMED') ORDER BY r.sku_id LIMIT 1)
+      (SELECT r.sku_id FROM reservation r
+       WHERE r.state IN ('PENDING', 'CONFIRMED') AND r.sku_id >= v_from.sku_id ORDER BY r.sku_id LIMIT 1)
       UNION ALL
       SELECT (SELECT r.sku_id FROM reservation r
               WHERE r.state IN ('PENDING', 'CONFIRMED') AND r.sku_id > l.sku_id ORDER BY r.sku_id LIMIT 1)
       FROM live l WHERE l.sku_id IS NOT NULL
-    ), chosen AS (
-      SELECT old.reservation_id, l.sku_id
+    ), looked AS MATERIALIZED (
+      SELECT next.*
       FROM live l
-      CROSS JOIN LATERAL (SELECT r.reservation_id
+      CROSS JOIN LATERAL (SELECT r.reservation_id, r.sku_id, r.user_id, r.ordinal,
+                                 r.state = 'CONFIRMED' AND r.finished_at < v_before AS old
                           FROM reservation r
-                          WHERE r.sku_id = l.sku_id AND r.state IN ('PENDING', 'CONFIRMED') AND r.state = 'CONFIRMED'
-                            AND r.finished_at < v_before
-                            AND NOT EXISTS (SELECT FROM outbox o WHERE o.reservation_id = r.reservation_id OFFSET 0)
+                          WHERE r.sku_id = l.sku_id AND r.state IN ('PENDING', 'CONFIRMED')
+                            AND (r.user_id, r.ordinal) > (CASE WHEN l.sku_id = v_from.sku_id THEN v_from.user_id ELSE '' END,
+                                                          CASE WHEN l.sku_id = v_from.sku_id THEN v_from.ordinal ELSE 0 END)
                           ORDER BY r.user_id, r.ordinal
-                          LIMIT p_limit) AS old
+                          LIMIT 10 * p_limit) AS next
       WHERE EXISTS (SELECT FROM sku s
                     WHERE s.sku_id = l.sku_id AND s.whereabouts = 'HERE' AND s.move_token IS NULL
                       AND (s.state = 'CLOSED' OR s.closes_at <= now()) OFFSET 0)
@@ -65,10 +94,32 @@ BEGIN
                                  WHERE r.sku_id = l.sku_id AND r.state IN ('PENDING', 'CONFIRMED')
                                  ORDER BY r.user_id, r.ordinal LIMIT 10) AS first
                     WHERE first.finished_at < v_before)
-      LIMIT p_limit - coalesce(cardinality(v_ids), 0)
+      LIMIT 10 * p_limit
+    ), chosen AS MATERIALIZED (
+      SELECT l.*
+      FROM looked l
+      WHERE l.old AND NOT EXISTS (SELECT FROM outbox o WHERE o.reservation_id = l.reservation_id OFFSET 0)
+      ORDER BY l.sku_id, l.user_id, l.ordinal
+      LIMIT v_left
+    ), last AS (
+      SELECT l.sku_id, l.user_id, l.ordinal FROM looked l WHERE (SELECT count(*) FROM looked) = 10 * p_limit
+      ORDER BY l.sku_id DESC, l.user_id DESC, l.ordinal DESC LIMIT 1
     )
-    SELECT v_ids || array_agg(c.reservation_id), v_skus || array_agg(DISTINCT c.sku_id) INTO v_ids, v_skus FROM chosen c;
+    SELECT v_ids || (SELECT array_agg(c.reservation_id) FROM chosen c),
+           v_skus || (SELECT array_agg(DISTINCT c.sku_id)::text[] FROM chosen c),
+           coalesce(l.sku_id, c_start.sku_id), coalesce(l.user_id, c_start.user_id), coalesce(l.ordinal, c_start.ordinal)
+    INTO v_ids, v_skus, v_to.sku_id, v_to.user_id, v_to.ordinal
+    FROM (SELECT) AS one LEFT JOIN last l ON true;
+    IF cardinality(v_ids) = p_limit THEN
+      v_to.sku_id := v_from.sku_id;
+      v_to.user_id := v_from.user_id;
+      v_to.ordinal := v_from.ordinal;
+    END IF;
   END IF;
+  UPDATE retire_cursor
+  SET (finished_at, reservation_id, sku_id, user_id, ordinal)
+    = ROW (v_to.finished_at, v_to.reservation_id, v_to.sku_id, v_to.user_id, v_to.ordinal)
+  WHERE v_to IS DISTINCT FROM v_from;
   IF coalesce(cardinality(v_ids), 0) = 0 THEN
     RETURN 0::bigint;
   END IF;

@@ -1,8 +1,9 @@
 -- Takes up to p_units unsold units out of a SKU's slots: from the pool, then from the fullest. Returns how many. The slots
 -- that change, and the SKU, get the version after the SKU's present one.
 --
--- For other procedures, which have locked the SKU's row and then its slots, in the order of their numbers.
-CREATE OR REPLACE FUNCTION tranche.take_units(p_sku_id text, p_units bigint)
+-- For other procedures, which have locked the SKU's row and then its slots, in the order of their numbers: all, or those of
+-- p_slots, and then it takes from no other.
+CREATE OR REPLACE FUNCTION tranche.take_units(p_sku_id text, p_units bigint, p_slots integer[] DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -14,7 +15,7 @@ BEGIN
   WITH ranked AS (
     SELECT slot_no, remaining,
            sum(remaining) OVER (ORDER BY slot_no > 0, remaining DESC, slot_no)::bigint - remaining AS before
-    FROM stock_slot WHERE sku_id = p_sku_id
+    FROM stock_slot WHERE sku_id = p_sku_id AND (p_slots IS NULL OR slot_no = ANY (p_slots))
   ), taken AS (
     UPDATE stock_slot sl
     SET allotted = sl.allotted - t.units, remaining = sl.remaining - t.units, version = v_version

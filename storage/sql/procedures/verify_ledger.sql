@@ -142,11 +142,18 @@ AS $$
     SELECT 'outbox_sink', o.sku_id, format('message %s of %s to %s, which is no sink', o.revision, o.reservation_id, o.sink)
     FROM messages o WHERE NOT EXISTS (SELECT FROM outbox_sink k WHERE k.name = o.sink)
     UNION ALL
+    -- A refund may be asked for of a reservation that is archived; the archive does not move with the SKU, the payment does.
     SELECT 'outbox_reservation', o.sku_id,
            format('message %s to %s of %s, which is %s', o.revision, o.sink, o.reservation_id,
                   coalesce('at revision ' || r.revision, 'not there'))
     FROM messages o LEFT JOIN reservation r ON r.reservation_id = o.reservation_id
-    WHERE r.reservation_id IS NULL OR r.revision < o.revision
+    WHERE CASE WHEN o.kind = 'payment.refund_requested'
+                    AND EXISTS (SELECT FROM late_payment p WHERE p.reservation_id = o.reservation_id
+                                                             AND p.payment_reference = o.payload->>'payment_reference')
+               THEN false
+               ELSE r.reservation_id IS NULL OR r.revision < o.revision END
+      AND NOT EXISTS (SELECT FROM reservation_archive a
+                      WHERE a.reservation_id = o.reservation_id AND a.revision >= o.revision)
     UNION ALL
     SELECT 'retired_units', u.sku_id,
            format('incarnation %s: units %s, of these live %s, reservations %s%s', u.incarnation_id, u.units, u.live_units,
