@@ -167,6 +167,7 @@ absl::Status FakeOutbox::AddSink(const std::string& sink, const std::string& /*a
 absl::Status FakeOutbox::RemoveSink(const std::string& sink, const std::string& /*actor*/) {
   absl::MutexLock lock(&mutex_);
   if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  if (sinks_.size() == 1 && sinks_.contains(sink)) return absl::InvalidArgumentError("the only sink");
   if (sinks_.erase(sink) == 0) return absl::NotFoundError(absl::StrCat("no sink ", sink));
   std::erase_if(messages_, [&](const auto& entry) { return entry.second.key.sink == sink; });
   return absl::OkStatus();

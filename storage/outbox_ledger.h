@@ -70,7 +70,8 @@ class OutboxLedger {
   virtual absl::StatusOr<std::vector<std::string>> ListSinks() = 0;
   // Both are audited. From now on it gets a copy of every message. Repeating it is harmless.
   virtual absl::Status AddSink(const std::string& sink, const std::string& actor) = 0;
-  // Discards what waits for it. kNotFound when there is none.
+  // Discards what waits for it, however much that is: it may take long, and when it fails half-way it can be repeated.
+  // kNotFound when there is none, kInvalidArgument when it is the only one.
   virtual absl::Status RemoveSink(const std::string& sink, const std::string& actor) = 0;
 
   // For operators. Ascending by (reservation, revision, sink), those after `after` (a key of zeros: from the start), of

@@ -89,8 +89,11 @@ void ChangeHandler::Confirm(const v1::ConfirmReservationRequest& request, std::o
   auto late = std::make_shared<LatePayment>(LatePayment{*payment, request.sku_id(), *effective, std::move(done)});
   calls_.confirm(request.sku_id(), *payment, *effective, [this, late](absl::StatusOr<ChangeResult> result) {
     if (!result.ok()) return late->done(PipelineError(result.status()));
-    if (result->outcome != ChangeOutcome::kStateForbids) return late->done(Confirmed(*result, /*late=*/false));
-    late->sku_id = result->reservation.sku_id;
+    // What is not found may have been retired: its payment is not forgotten.
+    const bool maybe_late =
+        result->outcome == ChangeOutcome::kStateForbids || result->outcome == ChangeOutcome::kNotFound;
+    if (!maybe_late) return late->done(Confirmed(*result, /*late=*/false));
+    if (result->outcome == ChangeOutcome::kStateForbids) late->sku_id = result->reservation.sku_id;
     ConfirmLate(late);
   });
 }
@@ -133,7 +136,10 @@ absl::StatusOr<v1::ConfirmReservationResponse> ChangeHandler::Confirmed(const Ch
     default:
       return ChangeError(result, /*refund_requested=*/late);
   }
-  Fill(result.reservation, clock_->Now(), response.mutable_reservation());
+  // Without an id when retention has dropped it, and only what became of the payment is known.
+  if (!(result.reservation.reservation_id == storage::Uuid{})) {
+    Fill(result.reservation, clock_->Now(), response.mutable_reservation());
+  }
   if (result.rebooked.has_value()) Fill(*result.rebooked, clock_->Now(), response.mutable_rebooked());
   return response;
 }

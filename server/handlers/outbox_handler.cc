@@ -221,6 +221,9 @@ absl::StatusOr<v1::RemoveSinkResponse> OutboxHandler::RemoveSink(const v1::Remov
   if (!sink.ok()) return sink.status();
   if (!request.preview()) {
     const absl::Status removed = ledger_->RemoveSink(request.name(), actor);
+    if (absl::IsInvalidArgument(removed)) {
+      return FieldError(v1::ERROR_REASON_FIELD_INVALID, "name", "is the only sink: add another first");
+    }
     // Gone meanwhile is what was wanted.
     if (!removed.ok() && !absl::IsNotFound(removed)) return LedgerFailed(removed);
   }

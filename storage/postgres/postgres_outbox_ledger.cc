@@ -109,10 +109,15 @@ absl::Status PostgresOutboxLedger::AddSink(const std::string& sink, const std::s
 }
 
 absl::Status PostgresOutboxLedger::RemoveSink(const std::string& sink, const std::string& actor) {
-  const auto rows = Call(*pool_, Repeat::kNever, "remove_outbox_sink", sink, actor);
-  if (!rows.ok()) return rows.status();
-  if (!rows->front()[0].as<bool>()) return absl::NotFoundError(absl::StrCat("no sink ", sink));
-  return absl::OkStatus();
+  // Piece by piece: each call says whether there was anything to remove.
+  bool removed = false;
+  while (true) {
+    const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "remove_outbox_sink", sink, actor);
+    if (!rows.ok()) return rows.status();
+    if (!rows->front()[0].as<bool>()) break;
+    removed = true;
+  }
+  return removed ? absl::OkStatus() : absl::NotFoundError(absl::StrCat("no sink ", sink));
 }
 
 absl::StatusOr<std::vector<OutboxMessage>> PostgresOutboxLedger::ListMessages(const std::string& sink,

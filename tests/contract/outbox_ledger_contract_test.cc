@@ -178,6 +178,7 @@ TEST_P(OutboxLedgerContract, EachSinkHasItsOwnCopies) {
   EXPECT_GT((*depths)[1].oldest_pending, absl::ZeroDuration());
   EXPECT_TRUE(outbox().RemoveSink("books", "somebody").ok());
   EXPECT_EQ(outbox().RemoveSink("books", "somebody").code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(outbox().RemoveSink("default", "somebody").code(), absl::StatusCode::kInvalidArgument) << "the last one";
   EXPECT_EQ(outbox().GetMessage({bob.reservation_id, 2, "books"}).status().code(), absl::StatusCode::kNotFound);
   EXPECT_TRUE(outbox().GetMessage({bob.reservation_id, 2, "default"}).ok());
 }

@@ -29,4 +29,9 @@ SELECT results_eq($$ SELECT reservation_id, state, revision, extensions, finishe
 SELECT results_eq($$ SELECT sku_id, unsold, holds_may_lapse, max_extensions FROM tranche.list_skus('', 9) $$,
                   $$ VALUES ('none' COLLATE "C", 0::bigint, false, 3), ('tv', 3, true, 3) $$);
 SELECT results_eq('SELECT name COLLATE "default" FROM tranche.outbox_sink', $$ VALUES ('default') $$);
+-- Sales pause for it: it does not read the reservations once more to prove what is known of them. New rows are checked.
+SELECT is((SELECT count(*) FROM pg_constraint
+           WHERE conrelid = 'tranche.reservation'::regclass AND contype = 'c' AND NOT convalidated), 4::bigint);
+SELECT throws_ok($$ UPDATE tranche.reservation SET finished_at = now() $$, '23514');
+SELECT throws_ok($$ UPDATE tranche.reservation SET state = 'CONFIRMED', finished_at = now(), payment_reference = '' $$, '23514');
 SELECT * FROM finish();

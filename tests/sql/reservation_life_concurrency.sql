@@ -354,4 +354,74 @@ SELECT dblink_exec('a', 'COMMIT');
 SELECT is(outcomes(:n2, true, uids(95), '{wide}', '{v}', '{3}'), '{CREATED}');
 SELECT conserved();
 
+-- A late payment locks no more of a sale than it takes. Slices: 1 unit, 4 units, 2 units.
+SELECT sku('narrow', 12, 3, 3);
+SELECT node() AS n3 \gset
+SELECT tranche.move_units('narrow', ARRAY[:n3], ARRAY[12], NULL, 'test');
+SELECT is(outcomes(:n3, true, uids(110, 111, 112), '{narrow,narrow,narrow}', '{p,q,r}', '{1,2,1}'),
+          '{CREATED,CREATED,CREATED}');
+SELECT make_due(110, 111, 112);
+SELECT is(expire(), '3 false');
+SELECT tranche.reduce_stock('narrow', 4, 'test');
+UPDATE tranche.stock_slot sl SET allotted = sl.allotted - sl.remaining + x.units, remaining = x.units
+FROM (VALUES (1, 1), (2, 4), (3, 2)) AS x (slot_no, units) WHERE sl.sku_id = 'narrow' AND sl.slot_no = x.slot_no;
+UPDATE tranche.sku SET stock = 7 WHERE sku_id = 'narrow';
+CREATE FUNCTION narrow() RETURNS text LANGUAGE sql AS
+$$ SELECT string_agg(remaining::text, ' ' ORDER BY slot_no) FROM tranche.stock_slot WHERE sku_id = 'narrow' AND slot_no > 0 $$;
+SELECT is(narrow(), '1 4 2');
+SELECT conserved();
+SET lock_timeout = '5s';
+SELECT dblink_exec('a', 'BEGIN');
+SELECT dblink_exec('a', $$ DO 'BEGIN PERFORM FROM tranche.stock_slot WHERE sku_id = ''narrow'' AND slot_no IN (1, 3) FOR UPDATE; END' $$);
+SELECT is(pay_late(110), 'REBOOKED f EXPIRED -> p 1 CONFIRMED 2', 'from the fullest, whoever has the others');
+SELECT is(narrow(), '1 3 2');
+-- What is refused anyway locks nothing: his limit is used up, or too little is left.
+SELECT dblink_exec('a', $$ DO 'BEGIN PERFORM FROM tranche.stock_slot WHERE sku_id = ''narrow'' FOR UPDATE; END' $$);
+UPDATE tranche.sku SET per_user_limit = 1 WHERE sku_id = 'narrow';
+SELECT is(pay_late(111, 'limit', 1000), 'PAID_UNFULFILLED f EXPIRED');
+UPDATE tranche.sku SET per_user_limit = 3 WHERE sku_id = 'narrow';
+UPDATE tranche.reservation SET quantity = 8 WHERE reservation_id = uid(112);
+SELECT is(pay_late(112, 'much'), 'PAID_UNFULFILLED f EXPIRED');
+UPDATE tranche.reservation SET quantity = 1 WHERE reservation_id = uid(112);
+SELECT dblink_exec('a', 'COMMIT');
+-- The fullest one is sold while it is waited for: then any.
+SELECT dblink_exec('a', 'BEGIN');
+SELECT dblink_exec('a', $$ UPDATE tranche.stock_slot SET remaining = 0, allotted = allotted - 3 WHERE sku_id = 'narrow' AND slot_no = 2 $$);
+SELECT send('b', $$SELECT pay_late(112)$$);
+SELECT is(blocks(:'b_pid'), true);
+UPDATE tranche.stock_slot SET version = version WHERE sku_id = 'narrow' AND slot_no IN (1, 3);
+SELECT dblink_exec('a', 'COMMIT');
+SELECT is(receive('b'), 'REBOOKED f EXPIRED -> r 1 CONFIRMED 2');
+SELECT is(narrow(), '1 0 1');
+UPDATE tranche.sku SET stock = 4 WHERE sku_id = 'narrow';
+SELECT conserved();
+
+-- Retention takes the reservation while its late payment is decided: archived first, and dropped first.
+SELECT sku('gone', 10);
+SELECT tranche.move_units('gone', ARRAY[:n3], ARRAY[10], NULL, 'test');
+SELECT is(outcomes(:n3, true, uids(120, 121), '{gone,gone}', '{x,y}', '{1,1}'), '{CREATED,CREATED}');
+SELECT make_due(120, 121);
+SELECT is(expire(), '2 false');
+SELECT tranche.close_sku('gone', 'test');
+DELETE FROM tranche.outbox WHERE sku_id = 'gone';
+UPDATE tranche.reservation SET created_at = now() - interval '3 days', finished_at = now() - interval '2 days',
+                               expires_at = now() - interval '2 days' WHERE reservation_id = uid(120);
+SELECT dblink_exec('a', 'BEGIN');
+SELECT is(ask('a', 'SELECT tranche.retire_reservations(86400, 10, true)::text'), '1');
+SELECT send('b', 'SELECT pay_late(120)');
+SELECT is(blocks(:'b_pid'), true);
+SELECT dblink_exec('a', 'COMMIT');
+SELECT is(receive('b'), 'PAID_UNFULFILLED f EXPIRED');
+SELECT is(messages(120), '120:payment.refund_requested:3');
+UPDATE tranche.reservation SET created_at = now() - interval '3 days', finished_at = now() - interval '2 days',
+                               expires_at = now() - interval '2 days' WHERE reservation_id = uid(121);
+SELECT dblink_exec('a', 'BEGIN');
+SELECT is(ask('a', 'SELECT tranche.retire_reservations(86400, 10, false)::text'), '1');
+SELECT send('b', 'SELECT pay_late(121)');
+SELECT is(blocks(:'b_pid'), true);
+SELECT dblink_exec('a', 'COMMIT');
+SELECT throws_ok($$SELECT receive('b')$$, '40001', NULL, 'to be tried again');
+SELECT is(pay_late(121), 'NOT_FOUND f');
+SELECT conserved();
+
 SELECT * FROM finish();

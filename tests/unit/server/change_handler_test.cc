@@ -304,6 +304,21 @@ TEST_F(ChangeHandlerTest, APaymentThatComesTooLateIsDecidedByItself) {
   EXPECT_EQ(MetadataOf(cancelled, "refund_requested"), "true");
 }
 
+TEST_F(ChangeHandlerTest, APaymentForWhatIsNotFoundMayBeLateToo) {
+  answer_.outcome = ChangeOutcome::kNotFound;
+  answer_.reservation = {};
+  late_.outcome = ChangeOutcome::kPaidUnfulfilled;
+  const auto retired = Confirm(Payment());
+  ASSERT_TRUE(retired.ok()) << retired.status();
+  EXPECT_EQ(retired->outcome(), v1::CONFIRM_OUTCOME_PAID_UNFULFILLED);
+  EXPECT_EQ(retired->reservation().reservation_id(), kId);
+
+  late_.reservation = {};
+  EXPECT_FALSE(Confirm(Payment())->has_reservation()) << "dropped: only the payment is known";
+  late_.outcome = ChangeOutcome::kNotFound;
+  EXPECT_EQ(ReasonOf(Confirm(Payment()).status()), "RESERVATION_NOT_FOUND");
+}
+
 TEST_F(ChangeHandlerTest, ALatePaymentMeetsTheSameTroubles) {
   answer_.outcome = ChangeOutcome::kStateForbids;
   late_deadlocks_ = 2;
