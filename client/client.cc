@@ -5,16 +5,17 @@
 #include "absl/synchronization/notification.h"
 #include "client/internal/connection.h"
 #include "client/internal/stream_session.h"
+#include "client/internal/watch_session.h"
 
 namespace tranche {
 namespace {
 
 // Runs `start` with a callback and waits for it.
-template <typename Start>
-absl::StatusOr<Reservation> Await(Start start) {
-  absl::StatusOr<Reservation> result;
+template <typename Answer, typename Start>
+absl::StatusOr<Answer> Await(Start start) {
+  absl::StatusOr<Answer> result;
   absl::Notification done;
-  start([&](absl::StatusOr<Reservation> answer) {
+  start([&](absl::StatusOr<Answer> answer) {
     result = std::move(answer);
     done.Notify();
   });
@@ -34,7 +35,7 @@ Client::Client(std::shared_ptr<internal::Connection> connection) : connection_(s
 Client::~Client() = default;
 
 absl::StatusOr<Reservation> Client::Create(CreateReservation request) {
-  return Await([&](Callback callback) { connection_->Create(std::move(request), std::move(callback)); });
+  return Await<Reservation>([&](Callback callback) { connection_->Create(std::move(request), std::move(callback)); });
 }
 
 void Client::CreateAsync(CreateReservation request, Callback callback) {
@@ -42,11 +43,61 @@ void Client::CreateAsync(CreateReservation request, Callback callback) {
 }
 
 absl::StatusOr<Reservation> Client::Get(std::string reservation_id) {
-  return Await([&](Callback callback) { connection_->Get(std::move(reservation_id), std::move(callback)); });
+  return Await<Reservation>(
+      [&](Callback callback) { connection_->Get(std::move(reservation_id), std::move(callback)); });
 }
 
 void Client::GetAsync(std::string reservation_id, Callback callback) {
   connection_->Get(std::move(reservation_id), std::move(callback));
+}
+
+absl::StatusOr<Cart> Client::CreateCart(tranche::CreateCart cart) {
+  return Await<Cart>([&](CartCallback callback) { connection_->CreateCart(std::move(cart), std::move(callback)); });
+}
+
+void Client::CreateCartAsync(tranche::CreateCart cart, CartCallback callback) {
+  connection_->CreateCart(std::move(cart), std::move(callback));
+}
+
+absl::StatusOr<Confirmation> Client::Confirm(ConfirmReservation change) {
+  return Await<Confirmation>(
+      [&](ConfirmCallback callback) { connection_->Confirm(std::move(change), std::move(callback)); });
+}
+
+void Client::ConfirmAsync(ConfirmReservation change, ConfirmCallback callback) {
+  connection_->Confirm(std::move(change), std::move(callback));
+}
+
+absl::StatusOr<Reservation> Client::Cancel(CancelReservation change) {
+  return Await<Reservation>([&](Callback callback) { connection_->Cancel(std::move(change), std::move(callback)); });
+}
+
+void Client::CancelAsync(CancelReservation change, Callback callback) {
+  connection_->Cancel(std::move(change), std::move(callback));
+}
+
+absl::StatusOr<Reservation> Client::Extend(ExtendReservation change) {
+  return Await<Reservation>([&](Callback callback) { connection_->Extend(std::move(change), std::move(callback)); });
+}
+
+void Client::ExtendAsync(ExtendReservation change, Callback callback) {
+  connection_->Extend(std::move(change), std::move(callback));
+}
+
+absl::StatusOr<ReservationPage> Client::List(ListReservations query) {
+  return Await<ReservationPage>(
+      [&](PageCallback callback) { connection_->List(std::move(query), std::move(callback)); });
+}
+
+void Client::ListAsync(ListReservations query, PageCallback callback) {
+  connection_->List(std::move(query), std::move(callback));
+}
+
+std::unique_ptr<ReservationWatch> Client::Watch(std::string reservation_id, const WatchOptions& options) {
+  auto session =
+      std::make_shared<internal::WatchSession>(connection_->environment(), std::move(reservation_id), options);
+  session->Start();
+  return std::make_unique<ReservationWatch>(std::move(session));
 }
 
 std::unique_ptr<ReservationStream> Client::OpenStream(const StreamOptions& options) {

@@ -28,7 +28,7 @@ absl::Status AnnouncementRepair::Step(Coordination& session) {
   if (phase_ == Phase::kSkus) status.Update(StepSkus());
   if (phase_ == Phase::kSlices) status.Update(StepSlices());
   if (phase_ == Phase::kIncarnations) {
-    status.Update(RepairIncarnations(session));
+    if (of_home_) status.Update(RepairIncarnations(session));
     phase_ = Phase::kIdle;
   }
   return status;

@@ -15,8 +15,9 @@ namespace tranche::quota {
 // One thread.
 class AnnouncementRepair {
  public:
-  // Dependencies outlive it.
-  AnnouncementRepair(storage::StockLedger* ledger, Announcer* announcer) : ledger_(ledger), announcer_(announcer) {}
+  // Dependencies outlive it. `of_home`: the ledger says of every incarnation whether it is live and whether it drains.
+  AnnouncementRepair(storage::StockLedger* ledger, Announcer* announcer, bool of_home = true)
+      : ledger_(ledger), announcer_(announcer), of_home_(of_home) {}
 
   // Begins a pass, from the start.
   void Begin();
@@ -36,6 +37,7 @@ class AnnouncementRepair {
 
   storage::StockLedger* const ledger_;
   Announcer* const announcer_;
+  const bool of_home_;
   Phase phase_ = Phase::kIdle;
   std::string after_sku_;
   storage::IncarnationId after_incarnation_ = storage::kPool;

@@ -45,8 +45,8 @@ Balancer::Balancer(CoordinationConnector* connector, storage::StockLedger* ledge
       options_(std::move(options)),
       announcer_(this),
       mover_(ledger, &announcer_),
-      board_(options_.demand_retry),
-      repair_(ledger, &announcer_) {}
+      board_(options_.demand_retry, options_.shard),
+      repair_(ledger, &announcer_, options_.shard == storage::kHomeShard) {}
 
 Balancer::~Balancer() { Stop(); }
 
@@ -206,7 +206,7 @@ absl::Status Balancer::CheckLeadership(Coordination& session) {
     leading_ = *leader;
   }
   if (!before && *leader) {
-    LOG(INFO) << options_.name << " leads";
+    LOG(INFO) << options_.name << " leads, shard " << options_.shard;
     ForgetAll();
     pending_.everything = true;
   }
@@ -215,11 +215,11 @@ absl::Status Balancer::CheckLeadership(Coordination& session) {
 
 // Is this session the leader, now or after trying? Whoever creates the node leads; it goes with the session.
 absl::StatusOr<bool> Balancer::Campaign(Coordination& session) {
-  auto leader = session.Get(LeaderPath(), Watch::kYes);
+  auto leader = session.Get(LeaderPath(options_.shard), Watch::kYes);
   if (absl::IsNotFound(leader.status())) {
-    const absl::Status created = session.Create(LeaderPath(), options_.name, CreateMode::kEphemeral);
+    const absl::Status created = session.Create(LeaderPath(options_.shard), options_.name, CreateMode::kEphemeral);
     if (!created.ok() && !absl::IsAlreadyExists(created)) return created;
-    leader = session.Get(LeaderPath(), Watch::kYes);
+    leader = session.Get(LeaderPath(options_.shard), Watch::kYes);
     if (absl::IsNotFound(leader.status())) return false;  // it has just gone; its watch tells
   }
   if (!leader.ok()) return leader.status();
@@ -263,7 +263,7 @@ void Balancer::Resign(Coordination& session) {
     absl::MutexLock lock(&mutex_);
     leading_ = false;
   }
-  session.Delete(LeaderPath(), kAnyVersion).IgnoreError();
+  session.Delete(LeaderPath(options_.shard), kAnyVersion).IgnoreError();
 }
 
 absl::Status Balancer::Lead(Coordination& session) {
@@ -289,6 +289,7 @@ absl::Status Balancer::Lead(Coordination& session) {
   status.Update(EvacuateUnable());
   status.Update(MeetDemand());
   status.Update(SharePools());
+  status.Update(AnnounceReturned());
   status.Update(WelcomeNewcomers());
   status.Update(Repair(session));
   return status;
@@ -499,6 +500,36 @@ absl::Status Balancer::SharePools() {
   }
   Wake([](News&) {});
   return status;
+}
+
+// Units of cancelled and expired reservations came back into an empty pool: nobody shall take the SKU for sold out any
+// more. Those of a presplit one are on their way to the nodes; those of another wait until they are asked for, and who
+// hears "sold out" does not ask. Or a late payment has taken units, perhaps out of slices, which are smaller then.
+absl::Status Balancer::AnnounceReturned() {
+  if (storage::Mutated(storage::Mutation::kBalancerIgnoresReturned)) return absl::OkStatus();
+  const size_t limit = std::min<size_t>(SkusPerRound(kSlicesReadPerRound), kMaxQuotaBatch);
+  const auto returned = ledger_->ListReturnedSkus(static_cast<int>(limit));
+  if (!returned.ok()) return returned.status();
+  if (returned->empty()) return absl::OkStatus();
+  const auto quotas = ledger_->ReadQuotas(*returned);
+  if (!quotas.ok()) return quotas.status();
+  std::vector<SkuToAnnounce> skus;
+  std::vector<SliceToAnnounce> slices;
+  std::vector<std::pair<std::string, int64_t>> announced;
+  for (const SkuQuota& now : *quotas) {
+    skus.push_back({now.sku, /*always=*/true});
+    announced.emplace_back(now.sku.sku_id, now.sku.quota_version);
+    for (const storage::Slice& slice : now.quota.slices) {
+      // Only what changed last, of perhaps a thousand; what changed before and was not announced is repaired.
+      if (slice.holder == storage::kPool || slice.version < now.sku.quota_version) continue;
+      slices.push_back({slice.holder, now.sku.sku_id, slice.allotted, slice.version});
+    }
+  }
+  if (absl::Status told = announcer_.Announce(skus, slices); !told.ok()) return told;
+  // What changed meanwhile stays listed, and is announced in the next round.
+  if (absl::Status acknowledged = ledger_->AckReturnedSkus(announced); !acknowledged.ok()) return acknowledged;
+  if (returned->size() == limit) Wake([](News&) {});
+  return absl::OkStatus();
 }
 
 // A node that joins gets its equal share of every open SKU, in mid-sale too. Who joins during a pass over the SKUs

@@ -33,7 +33,10 @@
 namespace tranche::quota {
 
 struct BalancerOptions {
-  std::string name = "balancer";                           // written into the leader's znode, for operators
+  std::string name = "balancer";  // written into the leader's znode, for operators
+  // The shard whose SKUs it balances; each has a leader of its own. What concerns no SKU (requests to drain, what ended
+  // incarnations left in the tree) is home's.
+  std::string shard = storage::kHomeShard;
   absl::Duration poll_interval = absl::Milliseconds(100);  // what no event tells: units that come into a pool
   // Everything that events tell is read again this often, since events can be lost.
   absl::Duration refresh_interval = absl::Seconds(1);
@@ -121,6 +124,7 @@ class Balancer : public CoordinationObserver, public SessionSource {
   absl::Status MeetDemand();
   absl::Status MeetDemandFor(const std::vector<std::string>& sku_ids);
   absl::Status SharePools();
+  absl::Status AnnounceReturned();
   absl::Status WelcomeNewcomers();
   absl::Status Repair(Coordination& session);
   absl::Status RestoreTree(Coordination& session);

@@ -40,7 +40,10 @@ std::string DemandPath(storage::IncarnationId incarnation) { return Child(kDeman
 
 std::string DrainPath(storage::IncarnationId incarnation) { return Child(kDrainPath, incarnation); }
 
-std::string LeaderPath() { return absl::StrCat(kBalancerPath, "/leader"); }
+std::string LeaderPath(absl::string_view shard) {
+  if (shard == storage::kHomeShard) return absl::StrCat(kBalancerPath, "/leader");
+  return absl::StrCat(kBalancerPath, "/shard-", shard);
+}
 
 std::string SkuBucketPath(absl::string_view sku_id) {
   return absl::StrCat(kSkusPath, "/", absl::Hex(Bucket(sku_id), absl::kZeroPad2));

@@ -24,7 +24,8 @@ std::string SlicesPath(storage::IncarnationId incarnation);
 std::string SlicePath(storage::IncarnationId incarnation, absl::string_view sku_id);
 std::string DemandPath(storage::IncarnationId incarnation);
 std::string DrainPath(storage::IncarnationId incarnation);
-std::string LeaderPath();
+// The leader of a shard's balancers.
+std::string LeaderPath(absl::string_view shard = storage::kHomeShard);
 
 // SKUs lie in 256 buckets by a hash of their id, so that no list of children grows past ZooKeeper's reply limit.
 std::string SkuBucketPath(absl::string_view sku_id);

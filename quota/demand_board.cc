@@ -70,7 +70,10 @@ void DemandBoard::Learn(IncarnationId incarnation, const std::string& data) {
   Forget(incarnation);
   Report& report = reports_[incarnation];
   report.data = data;
-  report.cannot_commit = message.cannot_commit();
+  const auto& silent = message.shards_out_of_reach();
+  report.cannot_commit = shard_ == storage::kHomeShard
+                             ? message.cannot_commit()
+                             : std::find(silent.begin(), silent.end(), shard_) != silent.end();
   for (const auto& sku : message.skus()) {
     const NodeDemand demand{.wanted = std::max<int64_t>(0, sku.wanted()),
                             .milli_rate = WeightOfRate(sku.grants_per_s() + sku.denials_per_s()),

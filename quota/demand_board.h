@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -19,7 +20,9 @@ namespace tranche::quota {
 class DemandBoard {
  public:
   // A SKU whose demand could not be met is looked at again after `retry_interval`, though nobody reports anything new.
-  explicit DemandBoard(absl::Duration retry_interval) : retry_interval_(retry_interval) {}
+  // Who reaches the ledger is asked of `shard`.
+  explicit DemandBoard(absl::Duration retry_interval, std::string shard = storage::kHomeShard)
+      : retry_interval_(retry_interval), shard_(std::move(shard)) {}
 
   // Reads the reports of `changed` and of incarnations that came or went; with `everything` all of them. Leaves
   // watches.
@@ -52,6 +55,7 @@ class DemandBoard {
   void Learn(storage::IncarnationId incarnation, const std::string& data);
 
   const absl::Duration retry_interval_;
+  const std::string shard_;
   std::map<storage::IncarnationId, Report> reports_;
   absl::flat_hash_map<std::string, SkuDemand> by_sku_;
   std::set<std::string> due_;

@@ -26,6 +26,7 @@ double Smooth(double before, int64_t units, double seconds) {
 // The part of a report that the balancer should see at once: who is dry, by which announcement.
 std::string UrgentPart(const DemandReport& report) {
   std::string urgent = report.cannot_commit() ? "!" : "";
+  for (const std::string& shard : report.shards_out_of_reach()) absl::StrAppend(&urgent, "!", shard, ";");
   for (const auto& sku : report.skus()) {
     if (sku.wanted() > 0) absl::StrAppend(&urgent, sku.sku_id(), "/", sku.wanted(), "/", sku.slice_version(), ";");
   }
@@ -34,10 +35,12 @@ std::string UrgentPart(const DemandReport& report) {
 
 }  // namespace
 
-std::optional<DemandReport> DemandReporter::Due(absl::Time now, bool ledger_answers) {
+std::optional<DemandReport> DemandReporter::Due(absl::Time now, bool ledger_answers,
+                                                const std::vector<std::string>& silent_shards) {
   const bool interval_over = now - measured_at_ >= options_.interval;
   if (interval_over) Measure(now);
   DemandReport report = Compose(ledger_answers);
+  report.mutable_shards_out_of_reach()->Assign(silent_shards.begin(), silent_shards.end());
   const bool urgent = UrgentPart(report) != urgent_written_;
   const bool changed = interval_over && report.SerializeAsString() != content_written_;
   if (!urgent && !changed && now - written_at_ < options_.heartbeat) return std::nullopt;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
@@ -32,7 +33,9 @@ class DemandReporter {
       : slices_(slices), waiting_(std::move(waiting)), options_(options) {}
 
   // The report that is due now, or none.
-  std::optional<internal::v1::DemandReport> Due(absl::Time now, bool ledger_answers);
+  // `silent_shards`: those besides home whose ledgers do not answer.
+  std::optional<internal::v1::DemandReport> Due(absl::Time now, bool ledger_answers,
+                                                const std::vector<std::string>& silent_shards = {});
   // It was written. Not called: it is due again.
   void Written(const internal::v1::DemandReport& report, absl::Time now);
   // A new incarnation: starts over, and the first report is due at once.

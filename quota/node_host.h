@@ -1,6 +1,9 @@
 // What a node's agent asks of, and tells, the process that it runs in.
 #pragma once
 
+#include <string>
+#include <vector>
+
 namespace tranche::quota {
 
 // Called on the agent's thread; must not block for long, nor call the agent.
@@ -16,6 +19,8 @@ class NodeHost {
   virtual void ExitAfterDrain() = 0;
   // Does the node's commit path reach the ledger?
   virtual bool LedgerAnswers() = 0;
+  // Which shards besides home does it not reach?
+  virtual std::vector<std::string> SilentShards() { return {}; }
 };
 
 }  // namespace tranche::quota

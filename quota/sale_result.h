@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <variant>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
@@ -26,6 +28,7 @@ enum class Refusal {
   kDraining,
   kDeadlinePassed,
   kSkuMoving,
+  kCartSpansShards,
   kInternal,
 };
 
@@ -45,6 +48,21 @@ using SaleResult = std::variant<Sold, Refused>;
 // Called exactly once: inline for what the node decides itself, else on a thread of the pipeline or the directory. It
 // must not block.
 using SaleDone = absl::AnyInvocable<void(SaleResult)>;
+
+// What becomes of a cart: all of its lines, or none.
+struct CartSold {
+  std::vector<storage::Reservation> reservations;  // in the order of the lines
+  bool replayed = false;
+};
+
+struct CartRefused {
+  Refused refused;
+  std::string sku_id;  // the one that is at fault; "" where it is none of them
+};
+
+using CartSale = std::variant<CartSold, CartRefused>;
+// As SaleDone.
+using CartDone = absl::AnyInvocable<void(CartSale)>;
 
 // A request on its way.
 struct SaleRequest {

@@ -5,88 +5,33 @@
 #include <utility>
 #include <vector>
 
-#include "glog/logging.h"
-#include "storage/ledger_error.h"
+#include "quota/grant.h"
 #include "storage/mutation.h"
 
 namespace tranche::quota {
-namespace {
 
 using storage::CommitOutcome;
 using storage::CommitResult;
 using storage::ReservationClaim;
 
-// What the terms alone forbid.
-std::optional<Refused> RefuseByTerms(const SkuTerms& terms, int32_t quantity, absl::Time now) {
-  if (terms.closed || now >= terms.closes_at) return Refused{.refusal = Refusal::kClosed};
-  if (now < terms.opens_at) return Refused{.refusal = Refusal::kNotOpen, .opens_at = terms.opens_at};
-  if (quantity > terms.per_user_limit) {
-    return Refused{.refusal = Refusal::kQuantityAboveUserLimit, .per_user_limit = terms.per_user_limit};
-  }
-  return std::nullopt;
+Seller::Seller(SliceTable* slices, SkuDirectory* directory, SaleBackend* backend, storage::Clock* clock,
+               SellerOptions options)
+    : slices_(slices),
+      directory_(directory),
+      backend_(backend),
+      clock_(clock),
+      options_(options),
+      room_(options.max_waiting) {
+  slices_->SetChangeListener([this](const std::string& sku_id) { ServeWaiting(sku_id); });
 }
-
-Refused OutOfUnits(const SkuTerms& terms) {
-  const bool sold_out = terms.sold_out || storage::Mutated(storage::Mutation::kSoldOutFromOwnSlice);
-  if (sold_out) return Refused{.refusal = Refusal::kSoldOut, .holds_may_lapse = terms.holds_may_lapse};
-  return Refused{.refusal = Refusal::kExhaustedHere};
-}
-
-Refusal RefusalOf(const absl::Status& status) {
-  const bool forgets_doubt = storage::Mutated(storage::Mutation::kUnknownIsFailure);
-  if (storage::IsUnknownCommit(status) && !forgets_doubt) return Refusal::kCommitUnknown;
-  switch (status.code()) {
-    case absl::StatusCode::kResourceExhausted:
-      return Refusal::kOverloaded;
-    case absl::StatusCode::kDeadlineExceeded:
-      return Refusal::kDeadlinePassed;
-    case absl::StatusCode::kUnavailable:
-      return Refusal::kLedgerUnavailable;
-    case absl::StatusCode::kCancelled:
-      return Refusal::kDraining;
-    default:
-      LOG(ERROR) << "the ledger refused a batch: " << status;
-      return Refusal::kInternal;
-  }
-}
-
-Refusal RefusalOf(CommitOutcome outcome) {
-  switch (outcome) {
-    case CommitOutcome::kConflict:
-      return Refusal::kReservationIdReused;
-    case CommitOutcome::kUserLimitReached:
-      return Refusal::kUserLimitReached;
-    case CommitOutcome::kNotHeld:
-    case CommitOutcome::kShort:
-      return Refusal::kExhaustedHere;
-    case CommitOutcome::kSkuNotFound:
-      return Refusal::kSkuNotFound;
-    case CommitOutcome::kQuantityAboveLimit:
-      return Refusal::kQuantityAboveUserLimit;
-    case CommitOutcome::kNotOpen:
-      return Refusal::kNotOpen;
-    case CommitOutcome::kClosed:
-      return Refusal::kClosed;
-    case CommitOutcome::kMoving:
-      return Refusal::kSkuMoving;
-    case CommitOutcome::kCreated:
-    case CommitOutcome::kReplayed:
-    case CommitOutcome::kBusy:
-      break;
-  }
-  LOG(FATAL) << "outcome " << static_cast<int>(outcome) << " is no refusal";
-}
-
-}  // namespace
 
 Seller::Seller(SliceTable* slices, SkuDirectory* directory, storage::CommitPipeline* pipeline,
                storage::ReservationLedger* ledger, storage::Executor* executor, storage::Clock* clock,
                SellerOptions options)
     : slices_(slices),
       directory_(directory),
-      pipeline_(pipeline),
-      ledger_(ledger),
-      executor_(executor),
+      own_backend_(std::make_unique<SingleLedgerBackend>(pipeline, ledger, executor)),
+      backend_(own_backend_.get()),
       clock_(clock),
       options_(options),
       room_(options.max_waiting) {
@@ -111,35 +56,6 @@ void Seller::Sell(ReservationClaim claim, absl::Time deadline, bool may_exist, S
   Grant grant;
   if (TryGrant(slice, request.claim.quantity, &grant)) return Commit(std::move(grant), std::move(request));
   WaitForUnits(*slice, *terms, std::move(request));
-}
-
-bool Seller::TryGrant(const std::shared_ptr<Slice>& slice, int64_t units, Grant* grant) {
-  const int64_t version = slice->counter().version();  // before the units are taken: see Settle
-  if (!slice->counter().TryTake(units)) return false;
-  slice->CountInFlight(units);
-  *grant = Grant{slice, units, version};
-  return true;
-}
-
-// Brings the counter in line with what the ledger decided about the units.
-void Seller::Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<CommitResult>& result) {
-  Slice& slice = *grant.slice;
-  slice.CountInFlight(-grant.units);
-  if (result.ok() && result->outcome == CommitOutcome::kCreated) return slice.CountGranted(grant.units);
-  // Granted by the very announcement that the ledger went by, so no move explains why they are missing: the counter was
-  // too high (a lost answer that was committed after all), by one unit at least, which never was there. No more than
-  // one is known to be missing, and a counter that is too low would strand the rest for good: should more be missing,
-  // the next refusal tells. The version at the time of the grant decides: one announced since is already in the
-  // counter.
-  const bool one_never_was_there =
-      result.ok() && result->outcome == CommitOutcome::kShort && result->slice_version == grant.version;
-  // After an unknown commit as well, and after a replay that may be our own lost try: if the units were spent, the
-  // count is too high now, and the case above mends it. Too low would strand them.
-  if (!storage::Mutated(storage::Mutation::kNoGiveBack)) {
-    slice.counter().GiveBack(grant.units - (one_never_was_there ? 1 : 0));
-  }
-  if (storage::Mutated(storage::Mutation::kGiveBackTwice)) slice.counter().GiveBack(grant.units);
-  if (result.ok() && result->outcome == CommitOutcome::kNotHeld) table.NoteIncarnationEnded(slice.incarnation());
 }
 
 // Of a SKU of which the node holds nothing: the ledger knows whether it exists and on what terms. If it has unsold
@@ -251,26 +167,26 @@ void Seller::Refuse(SaleRequest request, Refused refused) {
 }
 
 void Seller::AnswerFromLedger(SaleRequest request, Refused otherwise) {
-  // Shared, so that it can still be answered when the executor has no room.
-  auto answer = std::make_shared<SaleDone>(std::move(request.done));
-  absl::AnyInvocable<void()> look_up = [this, claim = std::move(request.claim), otherwise, answer] {
-    const absl::StatusOr<CommitResult> found = ledger_->FindReservation(claim.reservation_id);
-    if (absl::IsNotFound(found.status())) return (*answer)(otherwise);
-    if (!found.ok()) return (*answer)(Refused{.refusal = Refusal::kCommitUnknown});
-    const storage::Reservation& first = found->reservation;
-    if (first.sku_id != claim.sku_id || first.user_id != claim.user_id || first.quantity != claim.quantity) {
-      return (*answer)(Refused{.refusal = Refusal::kReservationIdReused});
-    }
-    (*answer)(Sold{first, /*replayed=*/true});
-  };
-  if (!executor_->TryRun(look_up)) (*answer)(Refused{.refusal = Refusal::kOverloaded});
+  backend_->Find(
+      request.claim.reservation_id, [claim = std::move(request.claim), otherwise,
+                                     done = std::move(request.done)](absl::StatusOr<CommitResult> found) mutable {
+        if (absl::IsNotFound(found.status())) return done(otherwise);
+        if (absl::IsResourceExhausted(found.status())) return done(Refused{.refusal = Refusal::kOverloaded});
+        if (!found.ok()) return done(Refused{.refusal = Refusal::kCommitUnknown});
+        const storage::Reservation& first = found->reservation;
+        if (first.sku_id != claim.sku_id || first.user_id != claim.user_id || first.quantity != claim.quantity) {
+          return done(Refused{.refusal = Refusal::kReservationIdReused});
+        }
+        done(Sold{first, /*replayed=*/true});
+      });
 }
 
 void Seller::Commit(Grant grant, SaleRequest request) {
   const storage::IncarnationId incarnation = grant.slice->incarnation();
   if (storage::Mutated(storage::Mutation::kAcknowledgeBeforeCommit)) return request.done(Sold{});
-  pipeline_->Submit(
-      incarnation, std::move(request.claim), request.deadline,
+  const auto terms = grant.slice->terms();
+  backend_->Submit(
+      terms == nullptr ? storage::kHomeShard : terms->shard, incarnation, std::move(request.claim), request.deadline,
       [this, grant = std::move(grant), done = std::move(request.done)](absl::StatusOr<CommitResult> result) mutable {
         Settle(grant, *slices_, result);
         if (!result.ok()) return done(Refused{.refusal = RefusalOf(result.status())});

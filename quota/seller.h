@@ -9,6 +9,8 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "quota/grant.h"
+#include "quota/sale_backend.h"
 #include "quota/sale_result.h"
 #include "quota/sku_directory.h"
 #include "quota/slice_table.h"
@@ -30,6 +32,9 @@ struct SellerOptions {
 // Thread-safe. Outlived by its dependencies.
 class Seller {
  public:
+  Seller(SliceTable* slices, SkuDirectory* directory, SaleBackend* backend, storage::Clock* clock,
+         SellerOptions options = {});
+  // Of one ledger.
   Seller(SliceTable* slices, SkuDirectory* directory, storage::CommitPipeline* pipeline,
          storage::ReservationLedger* ledger, storage::Executor* executor, storage::Clock* clock,
          SellerOptions options = {});
@@ -50,17 +55,6 @@ class Seller {
   size_t waiting(const std::string& sku_id) const { return room_.size(sku_id); }
 
  private:
-  // Units taken from a slice's counter.
-  struct Grant {
-    std::shared_ptr<Slice> slice;
-    int64_t units = 0;
-    // The announcement by which they were granted, or an older one.
-    int64_t version = 0;
-  };
-
-  static bool TryGrant(const std::shared_ptr<Slice>& slice, int64_t units, Grant* grant);
-  static void Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<storage::CommitResult>& result);
-
   void SellWithoutSlice(SaleRequest request);
   void WaitForUnits(Slice& slice, const SkuTerms& terms, SaleRequest request);
   void ServeWaiting(const std::string& sku_id);
@@ -70,9 +64,8 @@ class Seller {
 
   SliceTable* const slices_;
   SkuDirectory* const directory_;
-  storage::CommitPipeline* const pipeline_;
-  storage::ReservationLedger* const ledger_;
-  storage::Executor* const executor_;
+  const std::unique_ptr<SaleBackend> own_backend_;
+  SaleBackend* const backend_;
   storage::Clock* const clock_;
   const SellerOptions options_;
   WaitingRoom room_;

@@ -25,6 +25,7 @@ SkuAnnouncement ToAnnouncement(const storage::Sku& sku) {
   announcement.set_version(sku.quota_version);
   announcement.set_unsold(sku.unsold);
   announcement.set_holds_may_lapse(sku.holds_may_lapse);
+  if (sku.shard != storage::kHomeShard) announcement.set_shard(sku.shard);
   return announcement;
 }
 
@@ -36,6 +37,7 @@ SkuTerms TermsOf(const SkuAnnouncement& announcement) {
   terms.closed = announcement.state() == SkuAnnouncement::STATE_CLOSED;
   terms.sold_out = announcement.unsold() == 0;
   terms.holds_may_lapse = announcement.holds_may_lapse();
+  if (!announcement.shard().empty()) terms.shard = announcement.shard();
   return terms;
 }
 
@@ -43,7 +45,7 @@ bool SameTerms(const SkuAnnouncement& a, const SkuAnnouncement& b) {
   const bool a_sold_out = a.unsold() == 0;
   return a_sold_out == (b.unsold() == 0) && (!a_sold_out || a.holds_may_lapse() == b.holds_may_lapse()) &&
          a.state() == b.state() && a.per_user_limit() == b.per_user_limit() && a.opens_at_us() == b.opens_at_us() &&
-         a.closes_at_us() == b.closes_at_us();
+         a.closes_at_us() == b.closes_at_us() && a.shard() == b.shard();
 }
 
 bool Supersedes(const SkuAnnouncement& fresh, const SkuAnnouncement& present, bool always) {

@@ -3,6 +3,7 @@
 // A SKU that is not sold here is unknown, closed, sold out, or about to be sold: each is another answer to the caller.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,10 +28,15 @@ class SkuDirectory {
   using Found = absl::StatusOr<std::optional<SkuTerms>>;
   using LookupDone = absl::AnyInvocable<void(const Found&)>;
 
-  SkuDirectory(storage::StockLedger* ledger, storage::Executor* executor, storage::Clock* clock)
-      : ledger_(ledger), executor_(executor), clock_(clock) {}
+  // Asks the ledger, on whichever shard it is: calls back once, inline or on another thread. kNotFound: there is none.
+  using ReadDone = absl::AnyInvocable<void(absl::StatusOr<storage::Sku>)>;
+  using Reader = std::function<void(const std::string& sku_id, ReadDone done)>;
 
-  // Calls `done` exactly once: inline from what is known, else on a thread of the executor. Lookups of one SKU that
+  SkuDirectory(Reader read, storage::Clock* clock) : read_(std::move(read)), clock_(clock) {}
+  // Of one ledger.
+  SkuDirectory(storage::StockLedger* ledger, storage::Executor* executor, storage::Clock* clock);
+
+  // Calls `done` exactly once: inline from what is known, else as the reader does. Lookups of one SKU that
   // come together are one read of the ledger.
   void Lookup(const std::string& sku_id, LookupDone done);
 
@@ -45,10 +51,9 @@ class SkuDirectory {
     absl::Time read_at;
   };
 
-  void Read(const std::string& sku_id);
+  void Finish(const std::string& sku_id, const Found& found);
 
-  storage::StockLedger* const ledger_;
-  storage::Executor* const executor_;
+  const Reader read_;
   storage::Clock* const clock_;
   absl::Mutex mutex_;
   absl::flat_hash_map<std::string, Entry> known_ ABSL_GUARDED_BY(mutex_);

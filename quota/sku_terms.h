@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "absl/time/time.h"
 #include "storage/ledger.h"
@@ -16,6 +17,8 @@ struct SkuTerms {
   // No unsold unit anywhere when the terms were read.
   bool sold_out = false;
   bool holds_may_lapse = false;
+  // Where its claims go. A wrong one costs a try: the ledger there knows that it has not, or no longer, the SKU.
+  std::string shard = storage::kHomeShard;
 };
 
 inline SkuTerms TermsOf(const storage::Sku& sku) {
@@ -24,7 +27,8 @@ inline SkuTerms TermsOf(const storage::Sku& sku) {
                   .closes_at = sku.closes_at,
                   .closed = sku.closed,
                   .sold_out = sku.unsold == 0,
-                  .holds_may_lapse = sku.holds_may_lapse};
+                  .holds_may_lapse = sku.holds_may_lapse,
+                  .shard = sku.shard};
 }
 
 }  // namespace tranche::quota

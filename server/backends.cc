@@ -60,6 +60,15 @@ absl::Status WaitForLedger(storage::StockLedger& ledger, const BackendOptions& o
   }
 }
 
+absl::Status RequireHome(storage::ShardLedger& ledger, const BackendOptions& options) {
+  const auto identity = ledger.Identity();
+  if (!identity.ok()) return identity.status();
+  if (identity->name == storage::kHomeShard) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the database at ", DescribeDsn(options.postgres).value_or("(unreadable)"), " is the shard ",
+                   identity->name, " and not home: give the home shard's --postgres; the others are found there"));
+}
+
 absl::Status ZookeeperStartError(const absl::Status& status, const BackendOptions& options) {
   return absl::UnavailableError(absl::StrCat("ZooKeeper at ", options.zookeeper, " cannot be used (",
                                              std::string(status.message()),

@@ -6,6 +6,7 @@
 #include "server/options.h"
 #include "storage/ledger.h"
 #include "storage/postgres/connection_pool.h"
+#include "storage/sharding/shard_ledger.h"
 
 namespace tranche::server {
 
@@ -15,6 +16,9 @@ quota::ZookeeperOptions ToZookeeperOptions(const BackendOptions& options);
 // Returns once the ledger answers; an error, whose message is for operators and holds no password, when it does not
 // within the startup timeout or needs the operator's help.
 absl::Status WaitForLedger(storage::StockLedger& ledger, const BackendOptions& options);
+
+// An error when the database is a shard of another home: --postgres names home.
+absl::Status RequireHome(storage::ShardLedger& ledger, const BackendOptions& options);
 
 // The operator's line for a start that failed at ZooKeeper.
 absl::Status ZookeeperStartError(const absl::Status& status, const BackendOptions& options);

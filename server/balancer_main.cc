@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <iostream>
+#include <memory>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -12,14 +13,40 @@
 #include "server/backends.h"
 #include "server/options.h"
 #include "server/process_setup.h"
+#include "server/shard_units.h"
 #include "server/stop_request.h"
 #include "storage/clock.h"
 #include "storage/postgres/postgres_ledger.h"
+#include "storage/postgres/postgres_shard_ledger.h"
 
 namespace {
 
 constexpr int kCannotStart = 2;
 constexpr int kConnections = 2;
+
+// What it takes to balance one shard.
+struct ShardBalancer {
+  ShardBalancer(const tranche::server::BalancerProcessOptions& options,
+                tranche::quota::CoordinationConnector* connector, tranche::quota::BalancerOptions balancer_options,
+                const tranche::storage::Shard& shard)
+      : pool(PoolOf(options, shard)),
+        ledger(&pool, shard.name),
+        balancer(connector, &ledger, tranche::storage::Clock::Real(), [&] {
+          balancer_options.shard = shard.name;
+          return balancer_options;
+        }()) {}
+
+  static tranche::storage::PoolOptions PoolOf(const tranche::server::BalancerProcessOptions& options,
+                                              const tranche::storage::Shard& shard) {
+    auto pool = tranche::server::ToPoolOptions(options.backends, "tranche-balancer", kConnections);
+    pool.dsn = shard.dsn;
+    return pool;
+  }
+
+  tranche::storage::ConnectionPool pool;
+  tranche::storage::PostgresStockLedger ledger;
+  tranche::quota::Balancer balancer;
+};
 
 int Fail(const absl::Status& status) {
   std::cerr << "tranche-balancer: " << std::string(status.message()) << std::endl;
@@ -40,6 +67,8 @@ int main(int argc, char** argv) {
   storage::ConnectionPool pool(server::ToPoolOptions(options.backends, "tranche-balancer", kConnections));
   storage::PostgresStockLedger ledger(&pool);
   if (absl::Status answers = server::WaitForLedger(ledger, options.backends); !answers.ok()) return Fail(answers);
+  storage::PostgresShardLedger shards(&pool);
+  if (absl::Status home = server::RequireHome(shards, options.backends); !home.ok()) return Fail(home);
   quota::ZookeeperConnector connector(server::ToZookeeperOptions(options.backends));
   quota::BalancerOptions balancer_options;
   balancer_options.name = options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name;
@@ -47,9 +76,15 @@ int main(int argc, char** argv) {
   if (absl::Status started = balancer.Start(); !started.ok()) {
     return Fail(server::ZookeeperStartError(started, options.backends));
   }
+  // Each shard has a leader of its own, perhaps in another process; a shard that is down holds up its own SKUs only.
+  std::optional<server::ShardUnits> others(std::in_place, &shards, [&](const storage::Shard& shard) {
+    auto unit = std::make_shared<ShardBalancer>(options, &connector, balancer_options, shard);
+    return unit->balancer.Start().ok() ? unit : nullptr;
+  });
   LOG(INFO) << "balancer " << balancer_options.name << " runs";
   stop.Graceful();
   stop.Wait();
+  others.reset();
   balancer.Stop();
   return 0;
 }

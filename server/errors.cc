@@ -23,6 +23,7 @@ constexpr char kRetryDelayUrl[] = "tranche/retry-delay-ms";
 constexpr auto kExhaustedHereDelay = absl::Milliseconds(50);
 constexpr auto kOverloadedDelay = absl::Milliseconds(100);
 constexpr auto kDrainingDelay = absl::Milliseconds(50);
+constexpr auto kSkuMovingDelay = absl::Milliseconds(100);
 constexpr auto kUnavailableDelay = absl::Milliseconds(500);
 
 absl::StatusCode CodeOf(v1::ErrorReason reason) {
@@ -46,6 +47,8 @@ absl::Duration DelayOf(v1::ErrorReason reason) {
       return kOverloadedDelay;
     case v1::ERROR_REASON_DRAINING:
       return kDrainingDelay;
+    case v1::ERROR_REASON_SKU_MOVING:
+      return kSkuMovingDelay;
     default:
       return kUnavailableDelay;
   }
@@ -105,6 +108,9 @@ absl::Status FixedRefusal(Refusal refusal) {
       return MakeError(v1::ERROR_REASON_DRAINING, "This node is draining; try another one.");
     case Refusal::kSkuMoving:
       return MakeError(v1::ERROR_REASON_SKU_MOVING, "This SKU is being moved to another shard; try again in a moment.");
+    case Refusal::kCartSpansShards:
+      return FieldError(v1::ERROR_REASON_CART_SPANS_SHARDS, "lines",
+                        "must be of SKUs on one shard: this one is on another than the first");
     case Refusal::kDeadlinePassed:
       return MakeError(v1::ERROR_REASON_DEADLINE_PASSED,
                        "The deadline passed before the claim was sent to the ledger; nothing was reserved.");
@@ -179,6 +185,18 @@ absl::Status FieldError(v1::ErrorReason reason, absl::string_view field, absl::s
   return Sealed(rpc);
 }
 
+absl::Status WithMetadata(const absl::Status& error, const std::string& key, const std::string& value) {
+  google::rpc::Status rpc = ToRpcStatus(error);
+  google::rpc::ErrorInfo info;
+  // It is the first detail: see RpcStatus.
+  CHECK(rpc.details(0).UnpackTo(&info));
+  (*info.mutable_metadata())[key] = value;
+  rpc.mutable_details(0)->PackFrom(info);
+  absl::Status changed = error;
+  changed.SetPayload(kDetailsUrl, absl::Cord(rpc.SerializeAsString()));
+  return changed;
+}
+
 absl::Status RefusalError(const quota::Refused& refused) {
   static const auto& fixed = *new std::array<absl::Status, kRefusals>(BuildFixedRefusals());
   switch (refused.refusal) {
@@ -200,12 +218,19 @@ absl::Status RefusalError(const quota::Refused& refused) {
   }
 }
 
+absl::Status ShardNotFound(const std::string& shard) {
+  return MakeError(v1::ERROR_REASON_SHARD_NOT_FOUND, absl::StrCat("There is no shard of the name ", shard, "."),
+                   {{"shard", shard}});
+}
+
 absl::Status LedgerError(const absl::Status& status, const std::string& sku_id, Repeatable repeatable) {
   if (storage::IsUnknownCommit(status)) return UnknownOutcome(sku_id, repeatable);
   if (storage::IsRetryTransaction(status)) {
     return MakeError(v1::ERROR_REASON_OVERLOADED, "Other changes were in the way; nothing changed. Try again.",
                      SkuMetadata(sku_id));
   }
+  if (storage::IsSkuMoving(status)) return RefusalError({.refusal = Refusal::kSkuMoving});
+  if (storage::IsNoSuchShard(status)) return ShardNotFound(std::string(status.message()));
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kDeadlineExceeded:

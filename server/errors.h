@@ -31,6 +31,9 @@ absl::Status MakeError(v1::ErrorReason reason, absl::string_view message, const 
 // INVALID_ARGUMENT about one field, named as in the proto; `description` says what it must be.
 absl::Status FieldError(v1::ErrorReason reason, absl::string_view field, absl::string_view description);
 
+// The error with one more variable in its metadata.
+absl::Status WithMetadata(const absl::Status& error, const std::string& key, const std::string& value);
+
 // Why nothing was sold. Built once per kind wherever it has no variables.
 absl::Status RefusalError(const quota::Refused& refused);
 
@@ -40,6 +43,8 @@ enum class Repeatable { kYes, kNo };
 // An error of the ledger met while serving a call about `sku_id` ("" for none). An unknown outcome of a call that is
 // not repeatable is answered with the code UNKNOWN, so that nobody retries it without looking.
 absl::Status LedgerError(const absl::Status& status, const std::string& sku_id, Repeatable repeatable);
+
+absl::Status ShardNotFound(const std::string& shard);
 
 // An error of the coordination service.
 absl::Status CoordinationError(const absl::Status& status);

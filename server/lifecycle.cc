@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "glog/logging.h"
+#include "quota/cart_seller.h"
 #include "quota/node_agent.h"
 #include "quota/node_host.h"
 #include "quota/seller.h"
@@ -18,10 +19,12 @@
 #include "server/periodic_task.h"
 #include "server/services/admin_service.h"
 #include "server/services/reservation_service.h"
+#include "server/shards/routing_outbox_ledger.h"
+#include "server/shards/routing_payment_ledger.h"
+#include "server/shards/routing_stock_ledger.h"
+#include "server/shards/shard_router.h"
+#include "server/shards/shard_set.h"
 #include "storage/bounded_executor.h"
-#include "storage/commit_pipeline.h"
-#include "storage/postgres/postgres_ledger.h"
-#include "storage/postgres/postgres_payment_ledger.h"
 
 namespace tranche::server {
 namespace {
@@ -29,16 +32,13 @@ namespace {
 // Admin calls are few and may be slow; they share nothing with sales but the database.
 constexpr int kAdminThreads = 2;
 constexpr int kAdminQueue = 64;
+constexpr int kCallThreads = 4;
+// Of each shard, while a SKU moves.
+constexpr int kMoveConnections = 2;
+// A shard that was added is known to every node after this long.
+constexpr absl::Duration kRefreshShards = absl::Seconds(1);
 // How exactly the end of a wait for units is met.
 constexpr absl::Duration kWaitGranularity = absl::Milliseconds(10);
-
-storage::PipelineOptions ToPipelineOptions(const ServerOptions& options) {
-  storage::PipelineOptions pipeline;
-  pipeline.lanes = options.lanes;
-  pipeline.max_batch = options.max_batch;
-  pipeline.max_queue = options.max_queue;
-  return pipeline;
-}
 
 quota::SellerOptions ToSellerOptions(const ServerOptions& options) {
   quota::SellerOptions seller;
@@ -47,11 +47,32 @@ quota::SellerOptions ToSellerOptions(const ServerOptions& options) {
   return seller;
 }
 
-ReservationHandlerOptions ToHandlerOptions(const ServerOptions& options) {
-  ReservationHandlerOptions handler;
+CallDeadlines ToHandlerOptions(const ServerOptions& options) {
+  CallDeadlines handler;
   handler.default_deadline = absl::Milliseconds(options.default_deadline_ms);
   handler.max_deadline = absl::Milliseconds(options.max_deadline_ms);
   return handler;
+}
+
+WatchHubOptions ToWatchOptions(const ServerOptions& options) {
+  WatchHubOptions watch;
+  watch.max_watches = static_cast<size_t>(options.max_watches);
+  return watch;
+}
+
+ChangeCalls ChangesBy(ShardRouter* router) {
+  return ChangeCalls{
+      .confirm = [router](
+                     const std::string& sku_id, storage::Confirmation change, absl::Time deadline,
+                     ChangeCalls::Done done) { router->Confirm(sku_id, std::move(change), deadline, std::move(done)); },
+      .cancel = [router](
+                    const std::string& sku_id, storage::Cancellation change, absl::Time deadline,
+                    ChangeCalls::Done done) { router->Cancel(sku_id, std::move(change), deadline, std::move(done)); },
+      .extend = [router](
+                    const std::string& sku_id, storage::Extension change, absl::Time deadline,
+                    ChangeCalls::Done done) { router->Extend(sku_id, std::move(change), deadline, std::move(done)); },
+      .confirm_late = [router](const std::string&,
+                               const storage::Confirmation& payment) { return router->ConfirmLate(payment); }};
 }
 
 quota::NodeAgentOptions ToAgentOptions(const ServerOptions& options, int port) {
@@ -71,20 +92,26 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
  public:
   Parts(const ServerOptions& options, std::function<void()> exit_requested)
       : exit_requested_(std::move(exit_requested)),
-        commit_pool_(ToPoolOptions(options.backends, "tranched-commit", options.lanes)),
-        call_pool_(ToPoolOptions(options.backends, "tranched", options.blocking_threads + kAdminThreads + 1)),
-        commit_ledger_(&commit_pool_),
-        ledger_(&call_pool_),
-        stock_ledger_(&call_pool_),
-        payment_ledger_(&call_pool_),
+        shards_(
+            std::make_unique<PostgresShardBackend>(storage::kHomeShard, options.backends.postgres, options),
+            [options](const storage::Shard& shard) {
+              return std::make_unique<PostgresShardBackend>(shard.name, shard.dsn, options);
+            },
+            [this](storage::IncarnationId id) { slices_.NoteIncarnationEnded(id); }),
+        router_(&shards_, &slices_),
+        stock_ledger_(&shards_),
+        outbox_ledger_(&shards_),
+        payment_ledger_(&shards_),
         connector_(ToZookeeperOptions(options.backends)),
-        pipeline_(std::make_unique<storage::CommitPipeline>(&commit_ledger_, storage::Clock::Real(),
-                                                            ToPipelineOptions(options))),
-        executor_(std::make_unique<storage::BoundedExecutor>(options.blocking_threads, options.blocking_queue)),
+        call_executor_(std::make_unique<storage::BoundedExecutor>(kCallThreads, options.blocking_queue)),
         admin_executor_(std::make_unique<storage::BoundedExecutor>(kAdminThreads, kAdminQueue)),
-        directory_(&stock_ledger_, executor_.get(), storage::Clock::Real()),
-        seller_(&slices_, &directory_, pipeline_.get(), &ledger_, executor_.get(), storage::Clock::Real(),
-                ToSellerOptions(options)),
+        move_executor_(std::make_unique<storage::BoundedExecutor>(1, 1)),
+        directory_([this](const std::string& sku_id,
+                          quota::SkuDirectory::ReadDone done) { router_.ReadSku(sku_id, std::move(done)); },
+                   storage::Clock::Real()),
+        seller_(&slices_, &directory_, &router_, storage::Clock::Real(), ToSellerOptions(options)),
+        cart_seller_(
+            &slices_, &directory_, [this](const std::string& shard) { return CartsOf(shard); }, storage::Clock::Real()),
         overdue_task_(std::make_unique<PeriodicTask>(kWaitGranularity, [this] { seller_.AnswerOverdue(); })),
         announcer_(this),
         mover_(&stock_ledger_, &announcer_),
@@ -92,19 +119,43 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
             [this](storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done) {
               seller_.Sell(std::move(claim), deadline, may_exist, std::move(done));
             },
-            &ledger_, executor_.get(), storage::Clock::Real(), ToHandlerOptions(options)),
+            [this](const storage::Uuid& id, quota::SaleBackend::FindDone done) { router_.Find(id, std::move(done)); },
+            storage::Clock::Real(), ToHandlerOptions(options)),
+        cart_handler_(
+            [this](std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist,
+                   quota::CartDone done) { cart_seller_.Sell(std::move(lines), deadline, may_exist, std::move(done)); },
+            storage::Clock::Real(), ToHandlerOptions(options)),
+        change_handler_(ChangesBy(&router_), call_executor_.get(), storage::Clock::Real(), ToHandlerOptions(options)),
+        list_handler_([this](const storage::ReservationFilter& filter, const storage::ReservationCursor& after,
+                             int limit) { return router_.List(filter, after, limit); },
+                      call_executor_.get(), storage::Clock::Real(), ToHandlerOptions(options)),
+        watch_hub_([this](absl::Span<const storage::Uuid> ids) { return router_.Read(ids); }, ToWatchOptions(options)),
         sku_handler_(&stock_ledger_, &announcer_),
         stock_handler_(&stock_ledger_, &announcer_),
         quota_handler_(&stock_ledger_, &mover_, this, storage::Clock::Real()),
         node_handler_(&stock_ledger_, this, storage::Clock::Real()),
         verify_handler_(&stock_ledger_),
         coordination_handler_(this, &stock_ledger_, storage::Clock::Real()),
-        audit_handler_(&stock_ledger_),
+        audit_handler_(&stock_ledger_,
+                       [this] {
+                         std::vector<std::pair<std::string, storage::StockLedger*>> logs;
+                         for (const auto& shard : shards_.All()) logs.emplace_back(shard->name, shard->stock);
+                         return logs;
+                       }),
+        outbox_handler_(&outbox_ledger_),
         payment_handler_(&payment_ledger_),
-        reservation_service_(&reservation_handler_, ReservationStreamOptions{options.max_stream_outstanding}),
+        shard_handler_(&shards_, &announcer_, storage::Clock::Real(),
+                       [options](const std::string& dsn) {
+                         storage::PoolOptions pool = ToPoolOptions(options.backends, "tranched-move", kMoveConnections);
+                         pool.dsn = dsn;
+                         return pool;
+                       }),
+        reservation_service_({&reservation_handler_, &cart_handler_, &change_handler_, &list_handler_, &watch_hub_},
+                             storage::Clock::Real(), ReservationStreamOptions{options.max_stream_outstanding}),
         admin_service_({&sku_handler_, &stock_handler_, &quota_handler_, &node_handler_, &verify_handler_,
-                        &coordination_handler_, &audit_handler_, &payment_handler_},
-                       admin_executor_.get()) {}
+                        &coordination_handler_, &audit_handler_, &outbox_handler_, &payment_handler_, &shard_handler_},
+                       admin_executor_.get(), move_executor_.get()),
+        refresh_task_(std::make_unique<PeriodicTask>(kRefreshShards, [this] { RefreshShards(); })) {}
 
   ~Parts() override {
     NoteStopping();
@@ -115,12 +166,16 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
       agent = std::move(agent_);
     }
     agent.reset();
-    // Its lanes give answers through the seller: they end while that is there.
-    pipeline_.reset();
+    // Their lanes give answers through the seller and the handlers: they end while those are there.
+    refresh_task_.reset();
+    shards_.StopMirrors();
+    shards_.StopPipelines();
   }
 
   absl::Status Start(const ServerOptions& options) {
-    if (absl::Status ledger = WaitForLedger(stock_ledger_, options.backends); !ledger.ok()) return ledger;
+    if (absl::Status ledger = WaitForLedger(*shards_.home().stock, options.backends); !ledger.ok()) return ledger;
+    if (absl::Status home = RequireHome(*shards_.home().shards, options.backends); !home.ok()) return home;
+    if (absl::Status shards = shards_.Refresh(); !shards.ok()) return shards;
     std::vector<grpc::Service*> services = {&reservation_service_};
     if (options.admin) services.push_back(&admin_service_);
     absl::StatusOr<GrpcServer> grpc = StartGrpcServer(options, services);
@@ -137,6 +192,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
       agent_ = std::move(agent);
     }
     reservation_handler_.StartServing();
+    cart_handler_.StartServing();
     absl::MutexLock lock(&agent_mutex_);
     serving_ = true;
     grpc_.SetServing(!draining_);
@@ -147,13 +203,21 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     const absl::Time deadline = absl::Now() + timeout;
     NoteStopping();
     grpc_.SetServing(false);
-    seller_.SetAccepting(false);
+    SetAccepting(false);
     reservation_service_.StopStreams();
-    if (!pipeline_->Drain(timeout)) LOG(WARNING) << "some claims are not decided after " << timeout;
+    const auto time_left = [deadline] { return std::max(absl::ZeroDuration(), deadline - absl::Now()); };
+    // Home first, then the others by name; one that is down has no claims that wait.
+    for (const auto& shard : shards_.All()) {
+      LOG_IF(WARNING, !shard->claims->Drain(time_left())) << "some claims are not decided after " << timeout;
+    }
+    if (!cart_seller_.AwaitAnswered(time_left())) LOG(WARNING) << "some carts are not decided after " << timeout;
+    for (const auto& shard : shards_.All()) {
+      LOG_IF(WARNING, !shard->changes->Drain(time_left())) << "some changes are not decided after " << timeout;
+    }
     // The units first: others can sell them while a slow call still ends.
     const absl::Status released = Agent()->Release();
     if (!released.ok()) LOG(WARNING) << "units not returned, left to the balancer: " << released;
-    EndCalls(std::max(absl::ZeroDuration(), deadline - absl::Now()));
+    EndCalls(time_left());
   }
 
   int port() const { return grpc_.port; }
@@ -162,13 +226,19 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   void SetDraining(bool draining) override {
     absl::MutexLock lock(&agent_mutex_);
     if (stopping_) return;
-    seller_.SetAccepting(!draining);
+    SetAccepting(!draining);
     draining_ = draining;
     if (serving_) grpc_.SetServing(!draining);
   }
-  bool Idle() override { return pipeline_->Stats().unanswered == 0; }
+  bool Idle() override {
+    for (const auto& shard : shards_.All()) {
+      if (shard->claims->Stats().unanswered > 0 || shard->changes->Stats().unanswered > 0) return false;
+    }
+    return cart_seller_.unanswered() == 0;
+  }
   void ExitAfterDrain() override { exit_requested_(); }
-  bool LedgerAnswers() override { return pipeline_->Stats().ledger_answers; }
+  bool LedgerAnswers() override { return shards_.home().Answers(); }
+  std::vector<std::string> SilentShards() override { return shards_.Silent(); }
 
   // SessionSource: for admin calls, which may come before the agent is there.
   std::shared_ptr<quota::Coordination> Session() override {
@@ -177,6 +247,25 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   }
 
  private:
+  // Claims, carts, changes and watches: what another node does as well.
+  void SetAccepting(bool accepting) {
+    seller_.SetAccepting(accepting);
+    cart_seller_.SetAccepting(accepting);
+    change_handler_.SetAccepting(accepting);
+    watch_hub_.SetAccepting(accepting);
+  }
+
+  void RefreshShards() {
+    const absl::Status refreshed = shards_.Refresh();
+    LOG_IF_EVERY_N(WARNING, !refreshed.ok(), 30) << "cannot ask home for the shards: " << refreshed.message();
+  }
+
+  quota::CartSeller::Shard CartsOf(const std::string& name) {
+    const auto shard = shards_.Find(name);
+    if (shard == nullptr) return {};
+    return {shard->lifecycle, shard->executor};
+  }
+
   // From now on an operator's wish to drain or undrain comes too late.
   void NoteStopping() {
     absl::MutexLock lock(&agent_mutex_);
@@ -189,9 +278,11 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     grpc_.server.reset();
     // Nobody waits any more, so nothing below uses the executors.
     overdue_task_.reset();
-    seller_.SetAccepting(false);
+    SetAccepting(false);
+    move_executor_.reset();
     admin_executor_.reset();
-    executor_.reset();
+    call_executor_.reset();
+    shards_.StopExecutors();
   }
 
   quota::NodeAgent* Agent() {
@@ -200,24 +291,29 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   }
 
   const std::function<void()> exit_requested_;
-  storage::ConnectionPool commit_pool_;
-  storage::ConnectionPool call_pool_;
-  storage::PostgresLedger commit_ledger_;
-  storage::PostgresLedger ledger_;
-  storage::PostgresStockLedger stock_ledger_;
-  storage::PostgresPaymentLedger payment_ledger_;
-  quota::ZookeeperConnector connector_;
   quota::SliceTable slices_;
-  std::unique_ptr<storage::CommitPipeline> pipeline_;
-  std::unique_ptr<storage::BoundedExecutor> executor_;
+  ShardSet shards_;
+  ShardRouter router_;
+  RoutingStockLedger stock_ledger_;
+  RoutingOutboxLedger outbox_ledger_;
+  RoutingPaymentLedger payment_ledger_;
+  quota::ZookeeperConnector connector_;
+  // For calls that may ask several shards one after the other.
+  std::unique_ptr<storage::BoundedExecutor> call_executor_;
   std::unique_ptr<storage::BoundedExecutor> admin_executor_;
+  std::unique_ptr<storage::BoundedExecutor> move_executor_;
   quota::SkuDirectory directory_;
   quota::Seller seller_;
+  quota::CartSeller cart_seller_;
   std::unique_ptr<PeriodicTask> overdue_task_;
   quota::Announcer announcer_;
   quota::QuotaMover mover_;
 
   ReservationHandler reservation_handler_;
+  CartHandler cart_handler_;
+  ChangeHandler change_handler_;
+  ListHandler list_handler_;
+  WatchHub watch_hub_;
   SkuHandler sku_handler_;
   StockHandler stock_handler_;
   QuotaHandler quota_handler_;
@@ -225,9 +321,12 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   VerifyHandler verify_handler_;
   CoordinationHandler coordination_handler_;
   AuditHandler audit_handler_;
+  OutboxHandler outbox_handler_;
   PaymentHandler payment_handler_;
+  ShardHandler shard_handler_;
   ReservationServiceImpl reservation_service_;
   AdminServiceImpl admin_service_;
+  std::unique_ptr<PeriodicTask> refresh_task_;
 
   absl::Mutex agent_mutex_;
   // Set once, before the node serves.

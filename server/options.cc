@@ -116,6 +116,27 @@ class Parser {
     return option->default_str(*value ? "on" : "off");
   }
 
+  // May be given several times; in the environment and in the file with spaces between.
+  CLI::Option* AddList(const std::string& flag, std::vector<std::string>* values, const std::string& type,
+                       const std::string& help) {
+    return app_.add_option("--" + flag, *values, help)
+        ->type_name(type)
+        ->envname(EnvironmentName(flag))
+        ->group(group_)
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->delimiter(' ');
+  }
+
+  // The last lines of the help.
+  void Footer(const std::string& text) { app_.footer(absl::StrCat(app_.get_footer(), "\n\n", text)); }
+
+  // One line that says what is wrong; returns the status to exit with.
+  int Refuse(absl::string_view what, std::ostream& err) {
+    err << program_ << ": " << what << ". See '" << program_ << " --help'.\n";
+    return 1;
+  }
+
   std::optional<int> Parse(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
     try {
       app_.parse(argc, argv);
@@ -127,8 +148,7 @@ class Parser {
       std::string what =
           absl::StrReplaceAll(error.what(), {{"INI was not able to parse", "the --config file has an unknown key:"}});
       std::replace(what.begin(), what.end(), '\n', ' ');
-      err << program_ << ": " << absl::StripAsciiWhitespace(what) << ". See '" << program_ << " --help'.\n";
-      return 1;
+      return Refuse(absl::StripAsciiWhitespace(what), err);
     }
   }
 
@@ -147,6 +167,13 @@ void AddPostgres(Parser& parser, std::string* dsn) {
       ->required();
 }
 
+void AddPatience(Parser& parser, BackendOptions* options) {
+  parser.AddNumber("statement-timeout-ms", &options->statement_timeout_ms, 100, 600000, "MS",
+                   "Longest time for one call of the database");
+  parser.AddNumber("startup-timeout-ms", &options->startup_timeout_ms, 100, 600000, "MS",
+                   "How long to wait at start for the servers behind before giving up");
+}
+
 void AddBackends(Parser& parser, BackendOptions* options) {
   parser.Group("Servers behind");
   AddPostgres(parser, &options->postgres);
@@ -157,10 +184,7 @@ void AddBackends(Parser& parser, BackendOptions* options) {
       ->check(CheckRoot, "");
   parser.AddNumber("zookeeper-session-timeout-ms", &options->zookeeper_session_timeout_ms, 500, 120000, "MS",
                    "How long this process may be silent before ZooKeeper declares it gone and its units go to others");
-  parser.AddNumber("statement-timeout-ms", &options->statement_timeout_ms, 100, 600000, "MS",
-                   "Longest time for one call of the database");
-  parser.AddNumber("startup-timeout-ms", &options->startup_timeout_ms, 100, 600000, "MS",
-                   "How long to wait at start for PostgreSQL and ZooKeeper before giving up");
+  AddPatience(parser, options);
 }
 
 void AddListening(Parser& parser, ServerOptions* options) {
@@ -194,6 +218,8 @@ void AddSelling(Parser& parser, ServerOptions* options) {
                    "Longer deadlines are lowered to this");
   parser.AddNumber("max-stream-outstanding", &options->max_stream_outstanding, 1, 65536, "N",
                    "Most unanswered requests of one stream; at that the node stops reading from it");
+  parser.AddNumber("max-watches", &options->max_watches, 1, 1000000, "N",
+                   "Most reservations watched at once; more are refused with TOO_MANY_WATCHES");
   parser.AddNumber("blocking-threads", &options->blocking_threads, 1, 256, "N",
                    "Threads (and database connections) for reads and admin calls");
   parser.AddNumber("blocking-queue", &options->blocking_queue, 1, 100000, "N",
@@ -212,6 +238,59 @@ void AddLimits(Parser& parser, ServerOptions* options) {
                    "Ask clients to reconnect after this long, to spread them over new nodes; 0: never");
   parser.AddNumber("drain-timeout-ms", &options->drain_timeout_ms, 0, 600000, "MS",
                    "How long accepted calls may take to finish after SIGTERM");
+}
+
+constexpr char kWorkerFooter[] =
+    "Messages: each change of a reservation is told to every sink that is registered in the ledger, at least once, in "
+    "order per reservation. A sink is registered when a worker first starts with it, and gets what happens from then "
+    "on; the one named \"default\" is registered from the beginning. Start a worker with each registered sink, or "
+    "remove it (tranchectl outbox sink remove): its messages are kept until then.\n"
+    "A webhook gets a POST for each message, with the headers Tranche-Message-Id, Tranche-Kind and\n"
+    "Tranche-Signature: t=SECONDS,v1=HEX, where HEX is the HMAC-SHA256 of \"SECONDS.BODY\". 2xx means delivered. The "
+    "secret file has one secret a line (openssl rand -hex 32); with several, each makes a v1, so that the receiver can "
+    "change over. A grpc sink implements tranche.v1.OutboxSinkService.\n\n"
+    "Examples:\n"
+    "  tranche-worker --postgres postgresql://tranche@db/tranche\n"
+    "  tranche-worker --postgres postgresql://tranche@db/tranche \\\n"
+    "    --sink default=webhook:https://shop.example/hooks/tranche --sink-secret-file default=/etc/tranche/hook.key "
+    "\\\n"
+    "    --sink books=grpc:ledger.example:9000";
+
+void AddExpiry(Parser& parser, WorkerProcessOptions* options) {
+  parser.Group("Expiry of unpaid holds");
+  parser.AddSwitch("expire", &options->expire, "Expire holds whose time is over, and put their units back on sale");
+  parser.AddNumber("expire-batch", &options->expire_batch, 1, 10000, "N", "Most holds in one transaction");
+  parser.AddNumber("expire-per-s", &options->expire_per_s, 1, 1000000, "N",
+                   "Most holds that this process expires in a second, so that a sale beside it stays fast");
+}
+
+void AddSinks(Parser& parser, WorkerProcessOptions* options, std::vector<std::string>* sinks,
+              std::vector<std::string>* secret_files) {
+  parser.Group("Messages about changes");
+  parser.AddList("sink", sinks, "NAME=KIND:TARGET",
+                 "A sink to deliver to: NAME=webhook:URL or NAME=grpc:HOST:PORT; repeatable");
+  parser.AddList("sink-secret-file", secret_files, "NAME=FILE",
+                 "Secrets that a webhook's messages are signed with; not readable by others; repeatable");
+  parser.AddNumber("sink-timeout-ms", &options->sink_timeout_ms, 100, 60000, "MS", "Longest time for one delivery");
+  parser.AddNumber("sink-connections", &options->sink_connections, 1, 256, "N",
+                   "Most requests to a webhook at once, for each of two threads");
+  parser.AddNumber("sink-batch", &options->sink_batch, 1, 1000, "N", "Most messages taken from the outbox at once");
+  parser.AddNumber("sink-lease-ms", &options->sink_lease_ms, 1000, 600000, "MS",
+                   "How long a message that was taken is this worker's; after a crash, others deliver it then. At "
+                   "least twice --sink-timeout-ms");
+  parser.AddNumber("give-up-attempts", &options->give_up_attempts, 1, 100000, "N",
+                   "A message is dead after this many attempts, once it is also as old as --give-up-hours");
+  parser.AddNumber("give-up-hours", &options->give_up_hours, 0, 8760, "HOURS", "See --give-up-attempts");
+}
+
+void AddRetention(Parser& parser, WorkerProcessOptions* options) {
+  parser.Group("Retention");
+  parser.AddSwitch("retire", &options->retire, "Take old reservations out of the running books");
+  parser.AddNumber("retain-days", &options->retain_days, 1, 3650, "DAYS",
+                   "How long cancelled, expired and, once their sale is over, confirmed reservations stay: as long as "
+                   "their ids answer repeated requests");
+  parser.AddSwitch("archive", &options->archive, "Keep what is retired in the table reservation_archive; off: drop it");
+  parser.AddNumber("retire-batch", &options->retire_batch, 1, 10000, "N", "Most reservations in one transaction");
 }
 
 }  // namespace
@@ -237,6 +316,33 @@ std::optional<int> ParseBalancerOptions(int argc, const char* const* argv, Balan
   parser.Add("name", &options->name, "NAME", "This process's name [default: host name and process id]")
       ->check(CheckName, "");
   return parser.Parse(argc, argv, out, err);
+}
+
+std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerProcessOptions* options,
+                                      std::ostream& out, std::ostream& err) {
+  Parser parser("tranche-worker",
+                "Does what Tranche's reservations need beside the sale: expires unpaid holds, delivers the messages "
+                "about changes, retires old reservations. Run two or more, side by side.\n\n"
+                "SIGTERM ends it: it finishes what it has begun and exits 0.");
+  parser.Group("Servers behind");
+  AddPostgres(parser, &options->backends.postgres);
+  AddPatience(parser, &options->backends);
+  parser.Add("name", &options->name, "NAME", "This process's name [default: host name and process id]")
+      ->check(CheckName, "");
+  AddExpiry(parser, options);
+  std::vector<std::string> sinks;
+  std::vector<std::string> secret_files;
+  AddSinks(parser, options, &sinks, &secret_files);
+  AddRetention(parser, options);
+  parser.Footer(kWorkerFooter);
+  if (const std::optional<int> done = parser.Parse(argc, argv, out, err)) return done;
+  absl::StatusOr<std::vector<SinkSpec>> specs = ParseSinks(sinks, secret_files);
+  if (!specs.ok()) return parser.Refuse(specs.status().message(), err);
+  options->sinks = *std::move(specs);
+  if (options->sink_lease_ms < 2 * options->sink_timeout_ms) {
+    return parser.Refuse("--sink-lease-ms must be at least twice --sink-timeout-ms", err);
+  }
+  return std::nullopt;
 }
 
 std::optional<int> ParseMigrateOptions(int argc, const char* const* argv, MigrateOptions* options, std::ostream& out,

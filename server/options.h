@@ -1,4 +1,4 @@
-// What the three binaries can be told: each flag also as the environment variable TRANCHE_<FLAG> (dashes as
+// What the binaries can be told: each flag also as the environment variable TRANCHE_<FLAG> (dashes as
 // underscores) and as a key of the file given with --config (TOML). The command line wins over the environment, that
 // over the file.
 #pragma once
@@ -6,8 +6,10 @@
 #include <optional>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
+#include "server/worker/sink_spec.h"
 
 namespace tranche::server {
 
@@ -39,6 +41,7 @@ struct ServerOptions {
   int default_deadline_ms = 0;  // 0: refuse calls without a deadline
   int max_deadline_ms = 30000;
   int max_stream_outstanding = 1024;
+  int max_watches = 10000;
   int blocking_threads = 4;
   int blocking_queue = 1024;
 
@@ -57,6 +60,28 @@ struct BalancerProcessOptions {
   std::string name;  // "": host name and process id
 };
 
+struct WorkerProcessOptions {
+  BackendOptions backends;  // no ZooKeeper
+  std::string name;         // "": host name and process id
+
+  bool expire = true;
+  int expire_batch = 1000;
+  int expire_per_s = 20000;
+
+  std::vector<SinkSpec> sinks;
+  int sink_timeout_ms = 10000;
+  int sink_connections = 16;  // of one batch of one webhook
+  int sink_batch = 256;
+  int sink_lease_ms = 60000;
+  int give_up_attempts = 10;
+  int give_up_hours = 24;
+
+  bool retire = true;
+  int retain_days = 30;
+  bool archive = true;  // else old reservations are dropped
+  int retire_batch = 1000;
+};
+
 struct MigrateOptions {
   std::string postgres;
 };
@@ -68,6 +93,8 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
                                       std::ostream& err);
 std::optional<int> ParseBalancerOptions(int argc, const char* const* argv, BalancerProcessOptions* options,
                                         std::ostream& out, std::ostream& err);
+std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerProcessOptions* options,
+                                      std::ostream& out, std::ostream& err);
 std::optional<int> ParseMigrateOptions(int argc, const char* const* argv, MigrateOptions* options, std::ostream& out,
                                        std::ostream& err);
 

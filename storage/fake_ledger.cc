@@ -13,9 +13,6 @@
 namespace tranche::storage {
 namespace {
 
-// PostgreSQL keeps microseconds.
-absl::Time Micros(absl::Time time) { return absl::FromUnixMicros(absl::ToUnixMicros(time)); }
-
 bool IsOpen(const Sku& sku, absl::Time now) { return !sku.closed && sku.opens_at <= now && now < sku.closes_at; }
 
 // Positions of the claims, smaller quantities first.
@@ -40,6 +37,9 @@ absl::Status CheckDistinct(absl::Span<const ReservationClaim> claims) {
 bool ValidUser(const std::string& user_id) { return !user_id.empty() && user_id.size() <= 128; }
 
 }  // namespace
+
+// PostgreSQL keeps microseconds.
+absl::Time FakeLedger::DatabaseNow() const { return absl::FromUnixMicros(absl::ToUnixMicros(clock_->Now())); }
 
 absl::Status FakeLedger::Enter() {
   ++waiting_;
@@ -110,7 +110,7 @@ bool FakeLedger::Fits(const ReservationClaim& claim, const LockedSlots& locked) 
   if (slots == locked.end()) return false;
   if (reservations_.contains(claim.reservation_id) && !Mutated(Mutation::kNoReplay)) return false;
   const Sku& sku = skus_.at(claim.sku_id).sku;
-  if (!IsOpen(sku, Micros(clock_->Now()))) return false;
+  if (!IsOpen(sku, DatabaseNow())) return false;
   if (claim.quantity < 1 || claim.quantity > sku.per_user_limit) return false;
   const int64_t live_units = Mutated(Mutation::kNoUserLimit) ? 0 : LiveUnits(claim.sku_id, claim.user_id);
   if (live_units + claim.quantity > sku.per_user_limit) return false;
@@ -121,8 +121,6 @@ bool FakeLedger::Fits(const ReservationClaim& claim, const LockedSlots& locked) 
 
 CommitResult FakeLedger::Insert(IncarnationId incarnation, const ReservationClaim& claim,
                                 const std::vector<Slot*>& slots) {
-  SkuState& state = skus_.at(claim.sku_id);
-  const Sku& sku = state.sku;
   int64_t left = claim.quantity;
   for (Slot* slot : slots) {
     const int64_t taken = std::min(left, slot->remaining);
@@ -130,11 +128,22 @@ CommitResult FakeLedger::Insert(IncarnationId incarnation, const ReservationClai
     left -= taken;
   }
   CHECK_EQ(left, 0) << "the claim was said to fit";
-  live_units_[{claim.sku_id, claim.user_id}] += claim.quantity;
-  ++state.pending;
-  const absl::Time now = Micros(clock_->Now());
+  return CommitResult{CommitOutcome::kCreated, AddRow(incarnation, claim).reservation, incarnation};
+}
+
+FakeLedger::StoredReservation& FakeLedger::AddRow(IncarnationId incarnation, const ReservationClaim& claim) {
+  SkuState& state = skus_.at(claim.sku_id);
+  const Sku& sku = state.sku;
+  if (Mutated(Mutation::kNoReplay) && reservations_.contains(claim.reservation_id)) RemoveRow(claim.reservation_id);
+  int32_t ordinal = 1;
+  for (auto it = live_.lower_bound({claim.sku_id, claim.user_id, ordinal});
+       it != live_.end() && it->first == std::tie(claim.sku_id, claim.user_id, ordinal); ++it) {
+    ++ordinal;
+  }
+  const absl::Time now = DatabaseNow();
   StoredReservation& stored = reservations_[claim.reservation_id];
   stored.incarnation = incarnation;
+  stored.ordinal = ordinal;
   stored.reservation = Reservation{.reservation_id = claim.reservation_id,
                                    .sku_id = claim.sku_id,
                                    .user_id = claim.user_id,
@@ -144,7 +153,28 @@ CommitResult FakeLedger::Insert(IncarnationId incarnation, const ReservationClai
                                    .currency = sku.currency,
                                    .created_at = now,
                                    .expires_at = now + sku.hold};
-  return CommitResult{CommitOutcome::kCreated, stored.reservation, incarnation};
+  ++state.pending;
+  live_units_[{claim.sku_id, claim.user_id}] += claim.quantity;
+  live_.insert_or_assign({claim.sku_id, claim.user_id, ordinal}, claim.reservation_id);
+  due_.insert({stored.reservation.expires_at, claim.reservation_id});
+  return stored;
+}
+
+void FakeLedger::RemoveRow(const Uuid& reservation_id) {
+  const auto found = reservations_.find(reservation_id);
+  const StoredReservation& stored = found->second;
+  const Reservation& row = stored.reservation;
+  if (row.state == ReservationState::kPending) {
+    --skus_.at(row.sku_id).pending;
+    due_.erase({row.expires_at, reservation_id});
+  }
+  if (row.state == ReservationState::kPending || row.state == ReservationState::kConfirmed) {
+    live_units_[{row.sku_id, row.user_id}] -= row.quantity;
+    live_.erase({row.sku_id, row.user_id, stored.ordinal});
+  } else {
+    lapsed_.erase({row.sku_id, row.user_id, reservation_id});
+  }
+  reservations_.erase(found);
 }
 
 CommitResult FakeLedger::Classify(const ReservationClaim& claim, IncarnationId incarnation, LockMode mode,
@@ -160,7 +190,7 @@ CommitResult FakeLedger::Classify(const ReservationClaim& claim, IncarnationId i
   const auto state = skus_.find(claim.sku_id);
   if (state == skus_.end()) return answer(CommitOutcome::kSkuNotFound);
   const Sku& sku = state->second.sku;
-  const absl::Time now = Micros(clock_->Now());
+  const absl::Time now = DatabaseNow();
   if (sku.closed || now >= sku.closes_at) return answer(CommitOutcome::kClosed);
   if (now < sku.opens_at) return answer(CommitOutcome::kNotOpen);
   if (claim.quantity < 1 || claim.quantity > sku.per_user_limit) return answer(CommitOutcome::kQuantityAboveLimit);

@@ -188,6 +188,26 @@ absl::StatusOr<std::vector<std::string>> FakeLedger::ListPooledSkus(const std::s
   return pooled;
 }
 
+absl::StatusOr<std::vector<std::string>> FakeLedger::ListReturnedSkus(int limit) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  std::vector<std::string> returned;
+  for (auto it = returned_.begin(); it != returned_.end() && static_cast<int>(returned.size()) < limit; ++it) {
+    returned.push_back(*it);
+  }
+  return returned;
+}
+
+absl::Status FakeLedger::AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  for (const auto& [sku_id, version] : announced) {
+    const auto found = skus_.find(sku_id);
+    if (found != skus_.end() && found->second.sku.quota_version == version) returned_.erase(sku_id);
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<std::pair<std::string, Slice>>> FakeLedger::ListSlices(IncarnationId incarnation) {
   absl::MutexLock lock(&mutex_);
   if (absl::Status entered = Enter(); !entered.ok()) return entered;
@@ -207,8 +227,7 @@ absl::StatusOr<IncarnationId> FakeLedger::RegisterIncarnation(const std::string&
   if (node_name.empty() || node_name.size() > 128) return absl::InvalidArgumentError("malformed node name");
   if (address.empty() || address.size() > 256) return absl::InvalidArgumentError("malformed address");
   const IncarnationId id = static_cast<IncarnationId>(incarnations_.size()) + 1;
-  incarnations_[id].incarnation =
-      Incarnation{id, node_name, address, absl::FromUnixMicros(absl::ToUnixMicros(clock_->Now())), draining};
+  incarnations_[id].incarnation = Incarnation{id, node_name, address, DatabaseNow(), draining};
   if (draining) {
     Audit(node_name, "register_incarnation", "", id, "{}", "{\"draining\": true}");
   }

@@ -38,6 +38,9 @@ absl::Status CheckSku(const Sku& sku) {
   if (!Between(sku.stock, 0, kMaxStock)) return invalid("stock");
   if (!Between(sku.per_user_limit, 1, 1000)) return invalid("per-user limit");
   if (!Between(absl::ToInt64Seconds(sku.hold), 1, 604800)) return invalid("hold");
+  if (!Between(sku.max_extensions, 0, 100)) return invalid("number of extensions");
+  const int64_t max_hold_s = absl::ToInt64Seconds(sku.max_hold);
+  if (max_hold_s != 0 && !Between(max_hold_s, absl::ToInt64Seconds(sku.hold), 2592000)) return invalid("longest hold");
   if (!Between(sku.slots_per_slice, 1, 64)) return invalid("number of slots per slice");
   if (sku.opens_at >= sku.closes_at) return invalid("sale window");
   return absl::OkStatus();
@@ -80,6 +83,7 @@ absl::StatusOr<Sku> FakeLedger::CreateSku(const Sku& sku, const std::string& act
   SkuState& state = position->second;
   state.sku = sku;
   state.sku.hold = absl::Seconds(absl::ToInt64Seconds(sku.hold));
+  state.sku.max_hold = absl::Seconds(absl::ToInt64Seconds(sku.max_hold));
   state.sku.closed = false;
   state.sku.quota_frozen = false;
   state.sku.unsold = 0;
@@ -153,9 +157,18 @@ absl::StatusOr<ReducedStock> FakeLedger::ReduceStock(const std::string& sku_id, 
   if (!state.ok()) return state.status();
   Sku& sku = (*state)->sku;
   if (absl::Status expected = CheckExpected(sku, expected_stock); !expected.ok()) return expected;
-  ++sku.quota_version;
+  const int64_t taken = TakeUnits(**state, units);
+  sku.stock -= taken;
+  ListIfPooled(**state);
+  Audit(actor, "reduce_stock", sku_id, kPool, StockJson(sku.stock + taken),
+        absl::StrCat("{\"asked\": ", units, ", \"stock\": ", sku.stock, "}"));
+  return ReducedStock{Read(**state), taken};
+}
+
+int64_t FakeLedger::TakeUnits(SkuState& state, int64_t units) {
+  ++state.sku.quota_version;
   std::vector<std::pair<int, Slot*>> order;
-  for (auto& [number, slot] : (*state)->slots) order.emplace_back(number, &slot);
+  for (auto& [number, slot] : state.slots) order.emplace_back(number, &slot);
   // The pool first, then the fullest; by number where they are equal.
   std::stable_sort(order.begin() + 1, order.end(),
                    [](const auto& a, const auto& b) { return a.second->remaining > b.second->remaining; });
@@ -163,14 +176,10 @@ absl::StatusOr<ReducedStock> FakeLedger::ReduceStock(const std::string& sku_id, 
   for (auto& [number, slot] : order) {
     const int64_t from_slot = std::min(slot->remaining, units - taken);
     if (from_slot == 0) continue;
-    slot->Move(-from_slot, sku.quota_version);
+    slot->Move(-from_slot, state.sku.quota_version);
     taken += from_slot;
   }
-  sku.stock -= taken;
-  ListIfPooled(**state);
-  Audit(actor, "reduce_stock", sku_id, kPool, StockJson(sku.stock + taken),
-        absl::StrCat("{\"asked\": ", units, ", \"stock\": ", sku.stock, "}"));
-  return ReducedStock{Read(**state), taken};
+  return taken;
 }
 
 absl::StatusOr<Sku> FakeLedger::SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) {
@@ -193,7 +202,7 @@ absl::StatusOr<Sku> FakeLedger::SetQuotaFrozen(const std::string& sku_id, bool f
 void FakeLedger::Audit(const std::string& actor, const char* action, const std::string& sku_id,
                        IncarnationId incarnation, std::string before, std::string after) {
   audit_.push_back({.id = static_cast<int64_t>(audit_.size()) + 1,
-                    .at = absl::FromUnixMicros(absl::ToUnixMicros(clock_->Now())),
+                    .at = DatabaseNow(),
                     .actor = actor,
                     .action = action,
                     .sku_id = sku_id,
@@ -232,13 +241,13 @@ void FakeLedger::VerifySku(const SkuState& state, const SoldUnits& sold, VerifyR
       violated("slice_spent", absl::StrCat("incarnation ", slice.holder, " sold ", units));
     }
   }
-  if (sku.stock != unsold + sold.units) {
-    violated("conservation", absl::StrCat("stock ", sku.stock, " <> unsold ", unsold, " + reserved ", sold.units));
+  if (sku.stock != unsold + sold.live_units) {
+    violated("conservation", absl::StrCat("stock ", sku.stock, " <> unsold ", unsold, " + reserved ", sold.live_units));
   }
   if (pooled_.contains(sku.sku_id) != IsPooled(state)) {
     violated("pool_waiting", absl::StrCat("the pool has ", state.pool().remaining));
   }
-  for (const auto& [user, units] : sold.by_user) {
+  for (const auto& [user, units] : sold.live_by_user) {
     if (units > sku.per_user_limit) violated("user_limit", absl::StrCat("user ", user, " has ", units));
   }
 }
@@ -252,9 +261,15 @@ absl::StatusOr<VerifyReport> FakeLedger::Verify(const std::string& sku_id) {
     if (!sku_id.empty() && reservation.sku_id != sku_id) continue;
     SoldUnits& of_sku = sold[reservation.sku_id];
     ++of_sku.reservations;
-    of_sku.units += reservation.quantity;
     of_sku.by_incarnation[stored.incarnation] += reservation.quantity;
-    of_sku.by_user[reservation.user_id] += reservation.quantity;
+    if (reservation.state != ReservationState::kPending && reservation.state != ReservationState::kConfirmed) continue;
+    of_sku.live_units += reservation.quantity;
+    of_sku.live_by_user[reservation.user_id] += reservation.quantity;
+  }
+  for (const auto& [key, retired] : retired_) {
+    SoldUnits& of_sku = sold[key.first];
+    of_sku.by_incarnation[key.second] += retired.units;
+    of_sku.live_units += retired.live_units;
   }
   VerifyReport report;
   for (const auto& [id, state] : skus_) {

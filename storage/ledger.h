@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -37,6 +38,9 @@ namespace tranche::storage {
 using IncarnationId = int64_t;
 // As a holder: the pool, held by nobody.
 inline constexpr IncarnationId kPool = 0;
+
+// The shard that knows the others (storage/sharding/shard_ledger.h); without others, the only one.
+inline constexpr char kHomeShard[] = "home";
 
 enum class ReservationState { kPending, kConfirmed, kCancelled, kExpired };
 
@@ -137,6 +141,8 @@ struct Sku {
   bool presplit = true;
   // The balancer leaves the units where they are. What a dead node held goes to the pool all the same, and stays there.
   bool quota_frozen = false;
+  // The shard that it was read from; ignored by CreateSku.
+  std::string shard = kHomeShard;
   // Read from the slots and, for `holds_may_lapse`, the reservations; ignored by CreateSku.
   int64_t unsold = 0;
   int64_t quota_version = 0;
@@ -258,6 +264,11 @@ class StockLedger {
   // SKUs whose units are to be handed out: presplit, neither closed nor frozen, with units in the pool; ascending by
   // id, those after `after`, at most `limit`. Costs in proportion to what it returns, however many SKUs there are.
   virtual absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) = 0;
+  // SKUs with units that came back into an empty pool since they were acknowledged: perhaps they are announced as sold
+  // out. At most `limit`. Costs in proportion to what it returns.
+  virtual absl::StatusOr<std::vector<std::string>> ListReturnedSkus(int limit) = 0;
+  // They were announced as they were at these quota versions. One that has another version by now stays listed.
+  virtual absl::Status AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) = 0;
   // Every slice of one incarnation, keyed by SKU; for (re)announcing.
   virtual absl::StatusOr<std::vector<std::pair<std::string, Slice>>> ListSlices(IncarnationId incarnation) = 0;
 

@@ -6,6 +6,8 @@ namespace tranche::storage {
 namespace {
 
 constexpr char kUnknownCommitUrl[] = "tranche/unknown-commit";
+constexpr char kSkuMovingUrl[] = "tranche/sku-moving";
+constexpr char kNoSuchShardUrl[] = "tranche/no-such-shard";
 constexpr char kRetryTransactionUrl[] = "tranche/retry-transaction";
 
 absl::Status Marked(absl::StatusCode code, absl::string_view detail, const char* url) {
@@ -27,5 +29,17 @@ absl::Status RetryTransactionError(absl::string_view detail) {
 }
 
 bool IsRetryTransaction(const absl::Status& status) { return status.GetPayload(kRetryTransactionUrl).has_value(); }
+
+absl::Status SkuMovingError(absl::string_view detail) {
+  return Marked(absl::StatusCode::kUnavailable, detail, kSkuMovingUrl);
+}
+
+bool IsSkuMoving(const absl::Status& status) { return status.GetPayload(kSkuMovingUrl).has_value(); }
+
+absl::Status NoSuchShardError(absl::string_view shard) {
+  return Marked(absl::StatusCode::kNotFound, shard, kNoSuchShardUrl);
+}
+
+bool IsNoSuchShard(const absl::Status& status) { return status.GetPayload(kNoSuchShardUrl).has_value(); }
 
 }  // namespace tranche::storage

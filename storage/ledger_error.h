@@ -17,4 +17,12 @@ bool IsUnknownCommit(const absl::Status& status);
 absl::Status RetryTransactionError(absl::string_view detail);
 bool IsRetryTransaction(const absl::Status& status);
 
+// The SKU is on its way to another shard (kUnavailable); nothing was changed, and soon it may be.
+absl::Status SkuMovingError(absl::string_view detail);
+bool IsSkuMoving(const absl::Status& status);
+
+// There is no shard of that name (kNotFound).
+absl::Status NoSuchShardError(absl::string_view shard);
+bool IsNoSuchShard(const absl::Status& status);
+
 }  // namespace tranche::storage

@@ -56,11 +56,11 @@ enum class ChangeOutcome {
 struct ChangeResult {
   ChangeOutcome outcome = ChangeOutcome::kNotFound;
   // As it is after the change; set unless kNotFound or kMoving.
-  Reservation reservation;
+  Reservation reservation = {};
   // The bound that was met, for kTooManyExtensions (how many) and kHoldTooLong (seconds).
   int64_t bound = 0;
   // Only of ConfirmLate.
-  std::optional<Reservation> rebooked;
+  std::optional<Reservation> rebooked = {};
   bool replayed = false;  // of kRebooked and kPaidUnfulfilled: it had been decided before
 };
 
@@ -78,6 +78,8 @@ struct ReservationCursor {
   std::string user_id;
   int32_t ordinal = 0;  // of a live one: its number among the buyer's
   Uuid reservation_id;  // of a lapsed one
+  // Where there are several: the shard that it is about; "" for the first. Not for a ledger.
+  std::string shard = {};
 };
 
 struct ReservationPage {
@@ -92,7 +94,7 @@ struct CartResult {
   // kCreated or kReplayed for all lines, or nothing was created, and each line says what it met: a line that would have
   // been created alone says kCreated here too, with no reservation.
   bool committed = false;
-  std::vector<CommitResult> lines;
+  std::vector<CommitResult> lines = {};
 };
 
 class LifecycleLedger {

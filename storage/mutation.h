@@ -16,6 +16,17 @@ enum class Mutation {
   kNoUserLimit,        // what a buyer has already does not count
   kMoveLosesUnits,     // a deposit takes one unit more from the pool than it hands out
   kNoExpectedVersion,  // a move does not look whether the quota has changed meanwhile
+  // What becomes of reservations, as the fake has it.
+  kConfirmsWhatEnded,      // a confirmation does not look at the state
+  kSecondPaymentReplayed,  // another payment of a confirmed reservation is taken for the first one again
+  kExpiresWhatEnded,       // an expiry does not look again whether the hold still waits
+  kExpiresExtended,        // an expiry goes by the time before the extension
+  kCancelReturnsTwice,     // its units come back twice
+  kReturnedNotMarked,      // units that come back into an empty pool change no version and are not listed
+  kMessageForgotten,       // a cancellation is not told
+  kLateBookedTwice,        // a late payment is not remembered
+  kLateTakesNoUnits,       // a late payment books units that nobody gives
+  kLateForgetsLimit,       // a late payment does not look at what the buyer has
   // The counter and the seller.
   kUnknownIsFailure,  // a lost answer is told as "nothing happened"
   kAcknowledgeBeforeCommit,
@@ -40,6 +51,7 @@ enum class Mutation {
   kBalancerDoesNotReclaim,
   kBalancerNeverRepairs,
   kBalancerIgnoresDemand,
+  kBalancerIgnoresReturned,  // units that come back are left to the repair
   kCount,
 };
 

@@ -68,10 +68,10 @@ class OutboxLedger {
   virtual absl::Status MarkFailed(absl::Span<const OutboxFailure> failures) = 0;
 
   virtual absl::StatusOr<std::vector<std::string>> ListSinks() = 0;
-  // From now on it gets a copy of every message. Repeating it is harmless.
-  virtual absl::Status AddSink(const std::string& sink) = 0;
+  // Both are audited. From now on it gets a copy of every message. Repeating it is harmless.
+  virtual absl::Status AddSink(const std::string& sink, const std::string& actor) = 0;
   // Discards what waits for it. kNotFound when there is none.
-  virtual absl::Status RemoveSink(const std::string& sink) = 0;
+  virtual absl::Status RemoveSink(const std::string& sink, const std::string& actor) = 0;
 
   // For operators. Ascending by (reservation, revision, sink), those after `after` (a key of zeros: from the start), of
   // the sink ("" for all), in the state, at most `limit`.

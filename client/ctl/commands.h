@@ -12,14 +12,20 @@ void AddStockCommands(CLI::App& app, Session& session);
 void AddQuotaCommands(CLI::App& app, Session& session);
 void AddNodeCommands(CLI::App& app, Session& session);
 void AddAuditCommand(CLI::App& app, Session& session);
+void AddOutboxCommands(CLI::App& app, Session& session);
+void AddShardCommands(CLI::App& app, Session& session);
+// To the noun "sku".
+void AddSkuMoveCommand(CLI::App* sku, Session& session);
 void AddVerifyCommand(CLI::App& app, Session& session);
 void AddReconcileCommand(CLI::App& app, Session& session);
 void AddZkCommands(CLI::App& app, Session& session);
 void AddReservationCommands(CLI::App& app, Session& session);
+// To the noun "reservation".
+void AddReservationChangeCommands(CLI::App* reservation, Session& session);
 // Knows the commands added before it.
 void AddCompletionCommand(CLI::App& app, Session& session);
 
-// The flag of commands that change stock or quota.
+// The flag of commands that preview.
 inline void AddYesFlag(CLI::App* command, bool& yes) {
   command->add_flag("-y,--yes", yes, "Do it; without this flag, only show what would change");
 }

@@ -32,8 +32,33 @@ std::string NextStepFor(const absl::Status& status) {
       return "`tranchectl sku show` shows it; `tranchectl stock add` adds units to it";
     case Reason::kNodeNotFound:
       return "`tranchectl node list` shows the live nodes";
+    case Reason::kShardNotFound:
+      return "`tranchectl shard list` shows the shards there are";
+    case Reason::kShardState:
+      return "`tranchectl sku show` and `shard list` show what is where; run the command again, or take it back with "
+             "--abort";
+    case Reason::kSinkNotFound:
+      return "`tranchectl outbox sink list` shows the sinks there are";
+    case Reason::kOutboxMessageNotFound:
+      return "it has been delivered or discarded; `tranchectl outbox list` shows what has not";
     case Reason::kReservationNotFound:
       return "it was never committed, or the id is mistyped";
+    case Reason::kReservationState:
+      if (ErrorMetadata(status, "refund_requested").has_value()) return "the message that asks for it is in the outbox";
+      return "`tranchectl reservation get` shows it; only a PENDING one can be changed";
+    case Reason::kPaymentMismatch:
+      return "`tranchectl reservation get` shows what it costs";
+    case Reason::kTooManyExtensions:
+    case Reason::kHoldTooLong:
+      return "`tranchectl sku show` shows the bounds";
+    case Reason::kExtensionOutOfOrder:
+      return "somebody else extended it meanwhile: preview again without --yes";
+    case Reason::kSoldOut:
+      return "`tranchectl stock add` adds units";
+    case Reason::kExhaustedHere:
+      return "units are on their way: try again in a moment";
+    case Reason::kSkuMoving:
+      return "try again in a moment";
     case Reason::kQuotaVersionChanged:
       return "somebody else moved units meanwhile: preview again without --yes";
     case Reason::kStockChanged:

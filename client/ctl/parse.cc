@@ -66,6 +66,17 @@ absl::StatusOr<NodeWeight> ParseNodeWeight(const std::string& text) {
   return parsed;
 }
 
+absl::StatusOr<SkuQuantity> ParseSkuQuantity(const std::string& text) {
+  const size_t equals = text.find('=');
+  SkuQuantity parsed{text.substr(0, equals), 1};
+  const bool counted = equals != std::string::npos;
+  if (parsed.sku.empty() || (counted && (!absl::SimpleAtoi(text.substr(equals + 1), &parsed.quantity)))) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not SKU or SKU=QTY, such as tv=2"));
+  }
+  if (parsed.quantity < 1) return absl::InvalidArgumentError(absl::StrCat("\"", text, "\": QTY must be at least 1"));
+  return parsed;
+}
+
 std::string FormatPrice(int64_t minor, const std::string& currency) {
   const int decimals = reconcile::DecimalsOf(currency);
   if (decimals == 0) return absl::StrCat(minor, " ", currency);

@@ -23,6 +23,13 @@ struct NodeWeight {
 };
 absl::StatusOr<NodeWeight> ParseNodeWeight(const std::string& text);
 
+// "tv=2": a SKU and how many of it; "tv" is one.
+struct SkuQuantity {
+  std::string sku;
+  int32_t quantity = 1;
+};
+absl::StatusOr<SkuQuantity> ParseSkuQuantity(const std::string& text);
+
 // The reverse of ParsePriceMinor: "19.99 EUR".
 std::string FormatPrice(int64_t minor, const std::string& currency);
 // "15m", in whole seconds.

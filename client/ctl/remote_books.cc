@@ -140,7 +140,7 @@ absl::StatusOr<std::vector<std::unique_ptr<reconcile::EntryStream>>> RemoteBooks
   v1::ExportPaymentsRequest request;
   *request.mutable_from_time() = FromMicros(window.from_us);
   *request.mutable_to_time() = FromMicros(window.to_us);
-  // One shard: the home one.
+  // The front node reads all shards.
   std::vector<std::unique_ptr<reconcile::EntryStream>> streams;
   streams.push_back(std::make_unique<RemoteStream>(*std::move(channels), std::move(request), failed_));
   return streams;

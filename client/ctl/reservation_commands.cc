@@ -1,27 +1,131 @@
-// tranchectl reservation get
+// tranchectl reservation create|get|list|watch; what changes one is in reservation_change_commands.cc
 
+#include <algorithm>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/parse.h"
+#include "client/ctl/reservation_view.h"
+#include "tranche/uuid.h"
 
 namespace tranche::ctl {
 namespace {
 
+using tranche::v1::ReservationService;
+
 void Get(Session& session, const std::string& reservation_id) {
-  const auto response = session.GetReservation(reservation_id);
+  tranche::v1::GetReservationRequest request;
+  request.set_reservation_id(reservation_id);
+  const auto response = session.Reservations(&ReservationService::Stub::GetReservation, request);
   if (!response.ok()) return session.FailRemotely(response.status());
-  const tranche::v1::Reservation& reservation = response->reservation();
-  if (session.json()) return session.PrintJson(reservation);
-  const std::string& state = tranche::v1::ReservationState_Name(reservation.state());
-  Table table({"RESERVATION", "SKU", "USER", "QUANTITY", "STATE", "AMOUNT", "HOLD LEFT"});
-  table.AddRow({reservation.reservation_id(), reservation.sku_id(), reservation.user_id(),
-                absl::StrCat(reservation.quantity()), std::string(absl::StripPrefix(state, "RESERVATION_STATE_")),
-                FormatPrice(reservation.amount_minor(), reservation.currency()),
-                FormatHold(absl::Seconds(reservation.remaining_hold().seconds()))});
-  session.Print(table);
+  PrintReservation(session, response->reservation());
+}
+
+struct CreateFlags {
+  std::vector<std::string> lines;
+  std::string user;
+};
+
+void Create(Session& session, const CreateFlags& flags) {
+  tranche::v1::CreateReservationsRequest request;
+  request.set_user_id(flags.user);
+  for (const std::string& text : flags.lines) {
+    const absl::StatusOr<SkuQuantity> parsed = ParseSkuQuantity(text);
+    if (!parsed.ok()) return session.FailLocally(parsed.status().message());
+    tranche::v1::CartLine* line = request.add_lines();
+    line->set_reservation_id(MakeUuidV7());
+    line->set_sku_id(parsed->sku);
+    line->set_quantity(parsed->quantity);
+  }
+  const auto response = session.Reservations(&ReservationService::Stub::CreateReservations, request);
+  if (!response.ok()) return session.FailRemotely(response.status());
+  if (session.json()) return session.PrintJson(*response);
+  PrintReservations(session, {response->reservations().begin(), response->reservations().end()});
+}
+
+void AddCreate(CLI::App* reservation, Session& session) {
+  auto flags = std::make_shared<CreateFlags>();
+  CLI::App* create = reservation->add_subcommand("create", "Reserve for a buyer: all lines or none");
+  create->add_option("LINE", flags->lines, "SKU or SKU=QTY: what, and how many of it")->required()->expected(1, 32);
+  create->add_option("--user", flags->user, "The buyer")->required();
+  create->footer(
+      "Examples:\n"
+      "  tranchectl reservation create --user alice tv\n"
+      "  tranchectl reservation create --user alice tv=1 cable=2 -o json | jq -r .reservations[].reservation_id");
+  create->callback([&session, flags] { Create(session, *flags); });
+}
+
+struct ListFlags {
+  std::string user;
+  std::string sku;
+  std::vector<std::string> states;
+  int limit = 1000;
+};
+
+absl::StatusOr<tranche::v1::ListReservationsRequest> ToRequest(const ListFlags& flags) {
+  if (flags.user.empty() && flags.sku.empty()) return absl::InvalidArgumentError("give --user or --sku, or both");
+  tranche::v1::ListReservationsRequest request;
+  request.set_user_id(flags.user);
+  request.set_sku_id(flags.sku);
+  for (const std::string& name : flags.states) {
+    tranche::v1::ReservationState state;
+    // Its own check has seen that it is one.
+    if (!tranche::v1::ReservationState_Parse(absl::StrCat("RESERVATION_STATE_", name), &state)) continue;
+    request.add_states(state);
+  }
+  return request;
+}
+
+void List(Session& session, const ListFlags& flags) {
+  absl::StatusOr<tranche::v1::ListReservationsRequest> request = ToRequest(flags);
+  if (!request.ok()) return session.FailLocally(request.status().message());
+  tranche::v1::ListReservationsResponse all;
+  do {
+    request->set_page_size(std::min(1000, flags.limit - all.reservations_size()));
+    const auto page = session.Reservations(&ReservationService::Stub::ListReservations, *request);
+    if (!page.ok()) return session.FailRemotely(page.status());
+    all.mutable_reservations()->MergeFrom(page->reservations());
+    request->set_page_token(page->next_page_token());
+  } while (!request->page_token().empty() && all.reservations_size() < flags.limit);
+  if (session.json()) {
+    session.PrintJson(all);
+  } else {
+    PrintReservations(session, {all.reservations().begin(), all.reservations().end()});
+  }
+  if (!request->page_token().empty()) {
+    session.err() << "There may be more than these " << all.reservations_size() << ": --limit shows more.\n";
+  }
+}
+
+void AddList(CLI::App* reservation, Session& session) {
+  auto flags = std::make_shared<ListFlags>();
+  CLI::App* list = reservation->add_subcommand("list", "The reservations of a buyer or of a SKU");
+  list->add_option("--user", flags->user, "Of this buyer; without --sku it looks into every SKU");
+  list->add_option("--sku", flags->sku, "Of this SKU");
+  list->add_option("--state", flags->states, "Only those; comma between")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"PENDING", "CONFIRMED", "CANCELLED", "EXPIRED"}));
+  list->add_option("--limit", flags->limit, "At most so many")->capture_default_str()->check(CLI::Range(1, 10000000));
+  list->footer(
+      "Examples:\n"
+      "  tranchectl reservation list --user alice\n"
+      "  tranchectl reservation list --sku tv --state PENDING,CONFIRMED --limit 50 -o json");
+  list->callback([&session, flags] { List(session, *flags); });
+}
+
+void Watch(Session& session, const std::string& reservation_id) {
+  tranche::v1::WatchReservationRequest request;
+  request.set_reservation_id(reservation_id);
+  const absl::Status status = session.Watch(request, [&session](const tranche::v1::WatchReservationResponse& response) {
+    if (session.json()) {
+      session.PrintJsonLine(response.reservation());
+    } else {
+      PrintReservations(session, {response.reservation()});
+    }
+    session.out().flush();
+  });
+  if (!status.ok()) session.FailRemotely(status);
 }
 
 }  // namespace
@@ -29,10 +133,28 @@ void Get(Session& session, const std::string& reservation_id) {
 void AddReservationCommands(CLI::App& app, Session& session) {
   CLI::App* reservation = app.add_subcommand("reservation", "Single reservations");
   reservation->require_subcommand(1);
+  AddCreate(reservation, session);
+
   auto id = std::make_shared<std::string>();
   CLI::App* get = reservation->add_subcommand("get", "One reservation, from the ledger");
   get->add_option("ID", *id, "Its UUID")->required();
+  get->footer("Example:\n  tranchectl reservation get 01890a5d-ac96-774b-bcce-b302099a8057");
   get->callback([&session, id] { Get(session, *id); });
+
+  AddList(reservation, session);
+
+  auto watched = std::make_shared<std::string>();
+  CLI::App* watch = reservation->add_subcommand("watch", "Show it now and after every change, until it is final");
+  watch->add_option("ID", *watched, "Its UUID")->required();
+  watch->footer(
+      "Without --timeout it goes on until the reservation is paid, cancelled or expired. -o json prints one object "
+      "per\n"
+      "line.\n"
+      "Example:\n"
+      "  tranchectl reservation watch 01890a5d-ac96-774b-bcce-b302099a8057 -o json | jq --unbuffered -r .state");
+  watch->callback([&session, watched] { Watch(session, *watched); });
+
+  AddReservationChangeCommands(reservation, session);
 }
 
 }  // namespace tranche::ctl

@@ -16,7 +16,9 @@ constexpr char kFooter[] =
     "  tranchectl stock add tv 500 --yes      does it\n"
     "  tranchectl quota move tv --from node-1 --to node-2 100\n"
     "  tranchectl node drain node-3 --yes     takes it out of the sale; undrain takes it back in\n"
+    "  tranchectl reservation list --user alice\n"
     "  tranchectl audit --sku tv              who changed what\n"
+    "  tranchectl outbox list                 messages that were given up; outbox retry, outbox discard\n"
     "  tranchectl verify && echo all well\n"
     "  tranchectl reconcile --statement psp.csv --report differences.csv\n"
     "\n"
@@ -58,6 +60,8 @@ int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err
   AddQuotaCommands(app, session);
   AddNodeCommands(app, session);
   AddAuditCommand(app, session);
+  AddOutboxCommands(app, session);
+  AddShardCommands(app, session);
   AddVerifyCommand(app, session);
   AddReconcileCommand(app, session);
   AddZkCommands(app, session);

@@ -28,14 +28,23 @@ std::string Actor() {
 // The call cannot have had an effect.
 bool DidNothing(const absl::Status& status) {
   if (status.code() != absl::StatusCode::kUnavailable) return false;
-  return ReasonOf(status) == Reason::kDraining || absl::StartsWith(status.message(), "failed to connect");
+  const Reason reason = ReasonOf(status);
+  return reason == Reason::kDraining || reason == Reason::kExhaustedHere ||
+         absl::StartsWith(status.message(), "failed to connect");
 }
 
 }  // namespace
 
-void Session::PrintJson(const google::protobuf::Message& message) {
+void Session::PrintJson(const google::protobuf::Message& message) { PrintJson(message, /*whitespace=*/true); }
+
+void Session::PrintJsonLine(const google::protobuf::Message& message) {
+  PrintJson(message, /*whitespace=*/false);
+  out_ << "\n";
+}
+
+void Session::PrintJson(const google::protobuf::Message& message, bool whitespace) {
   google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = true;
+  options.add_whitespace = whitespace;
   options.always_print_primitive_fields = true;
   options.preserve_proto_field_names = true;
   std::string text;
@@ -109,16 +118,26 @@ absl::Status Session::AtFirstThatAnswers(absl::Duration default_timeout, Attempt
   return status;
 }
 
-absl::StatusOr<tranche::v1::GetReservationResponse> Session::GetReservation(const std::string& reservation_id) {
-  tranche::v1::GetReservationRequest request;
-  request.set_reservation_id(reservation_id);
-  tranche::v1::GetReservationResponse response;
-  const absl::Status status = AtFirstThatAnswers(
-      absl::Seconds(10), [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext* context) {
-        return tranche::v1::ReservationService::Stub(channel).GetReservation(context, request, &response);
+absl::Status Session::Watch(const tranche::v1::WatchReservationRequest& request,
+                            absl::FunctionRef<void(const tranche::v1::WatchReservationResponse&)> show) {
+  return AtFirstThatAnswers(
+      absl::InfiniteDuration(), [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext* context) {
+        const auto reader = tranche::v1::ReservationService::Stub(channel).WatchReservation(context, request);
+        tranche::v1::WatchReservationResponse response;
+        while (reader->Read(&response)) show(response);
+        return reader->Finish();
       });
-  if (!status.ok()) return status;
-  return response;
+}
+
+absl::Status Session::Move(const tranche::v1::MoveSkuRequest& request,
+                           absl::FunctionRef<void(const tranche::v1::MoveSkuResponse&)> show) {
+  return AtFirstThatAnswers(absl::InfiniteDuration(),
+                            [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext* context) {
+                              const auto reader = tranche::v1::AdminService::Stub(channel).MoveSku(context, request);
+                              tranche::v1::MoveSkuResponse response;
+                              while (reader->Read(&response)) show(response);
+                              return reader->Finish();
+                            });
 }
 
 }  // namespace tranche::ctl

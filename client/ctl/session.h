@@ -39,6 +39,8 @@ class Session {
   std::ostream& err() { return err_; }
   void Print(const Table& table) { table.Print(out_, color); }
   void PrintJson(const google::protobuf::Message& message);
+  // Without line breaks inside.
+  void PrintJsonLine(const google::protobuf::Message& message);
 
   // A mistake of the user's that the flags' own checks cannot see.
   void FailLocally(absl::string_view message);
@@ -59,13 +61,32 @@ class Session {
     if (!status.ok()) return status;
     return response;
   }
+  // The same for the reservation service.
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Reservations(
+      grpc::Status (tranche::v1::ReservationService::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+      const Request& request) {
+    Response response;
+    const absl::Status status = AtFirstThatAnswers(
+        absl::Seconds(10), [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext* c) {
+          return (tranche::v1::ReservationService::Stub(channel).*method)(c, request, &response);
+        });
+    if (!status.ok()) return status;
+    return response;
+  }
+  // Hands over each message until the stream ends; without --timeout that may take for ever.
+  absl::Status Watch(const tranche::v1::WatchReservationRequest& request,
+                     absl::FunctionRef<void(const tranche::v1::WatchReservationResponse&)> show);
   // For what outlives one call: a channel to each endpoint, which connects when it is used, and a context of a caller.
   absl::StatusOr<std::vector<std::shared_ptr<grpc::Channel>>> Channels();
   static std::unique_ptr<grpc::ClientContext> NewContext();
-  absl::StatusOr<tranche::v1::GetReservationResponse> GetReservation(const std::string& reservation_id);
+  // Hands over each message of the move. Without --timeout it may take as long as it takes.
+  absl::Status Move(const tranche::v1::MoveSkuRequest& request,
+                    absl::FunctionRef<void(const tranche::v1::MoveSkuResponse&)> show);
 
  private:
   using Attempt = absl::FunctionRef<grpc::Status(const std::shared_ptr<grpc::Channel>&, grpc::ClientContext*)>;
+  void PrintJson(const google::protobuf::Message& message, bool whitespace);
   absl::Status AtFirstThatAnswers(absl::Duration default_timeout, Attempt attempt);
 
   std::ostream& out_;

@@ -1,4 +1,4 @@
-// tranchectl sku create|list|show|close
+// tranchectl sku create|list|show|close; sku move is in shard_commands.cc
 
 #include <memory>
 
@@ -19,9 +19,12 @@ struct CreateFlags {
   int64_t stock = 0;
   int per_user_limit = 1;
   std::string hold = "15m";
+  int max_extensions = 3;
+  std::string max_hold;
   std::string opens_at;
   std::string closes_at;
   int slots_per_slice = 1;
+  std::string shard;
   bool no_presplit = false;
 };
 
@@ -45,12 +48,19 @@ absl::StatusOr<tranche::v1::Sku> ToSku(const CreateFlags& flags) {
   sku.set_per_user_limit(flags.per_user_limit);
   sku.set_slots_per_slice(flags.slots_per_slice);
   sku.set_on_demand(flags.no_presplit);
+  sku.set_shard(flags.shard);
   const absl::StatusOr<int64_t> price = ParsePriceMinor(flags.price, flags.currency);
   if (!price.ok()) return absl::InvalidArgumentError(absl::StrCat("--price: ", price.status().message()));
   sku.set_price_minor(*price);
   const absl::StatusOr<absl::Duration> hold = ParseDuration(flags.hold);
   if (!hold.ok()) return absl::InvalidArgumentError(absl::StrCat("--hold: ", hold.status().message()));
   sku.mutable_hold()->set_seconds(absl::ToInt64Seconds(*hold));
+  sku.set_max_extensions(flags.max_extensions);
+  if (!flags.max_hold.empty()) {
+    const absl::StatusOr<absl::Duration> max_hold = ParseDuration(flags.max_hold);
+    if (!max_hold.ok()) return absl::InvalidArgumentError(absl::StrCat("--max-hold: ", max_hold.status().message()));
+    sku.mutable_max_hold()->set_seconds(absl::ToInt64Seconds(*max_hold));
+  }
   if (absl::Status s = SetTime("--opens-at", flags.opens_at, &tranche::v1::Sku::mutable_open_time, sku); !s.ok()) {
     return s;
   }
@@ -120,11 +130,17 @@ void AddCreate(CLI::App* sku, Session& session) {
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   command->add_option("--hold", flags->hold, "How long a unit is held unpaid")->capture_default_str();
+  command->add_option("--max-extensions", flags->max_extensions, "How often a hold may be extended")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 100));
+  command->add_option("--max-hold", flags->max_hold,
+                      "How long a hold may last with its extensions, from its creation; default: --hold for each");
   command->add_option("--opens-at", flags->opens_at, "RFC 3339; default: now");
   command->add_option("--closes-at", flags->closes_at, "RFC 3339; default: never");
   command->add_option("--slots", flags->slots_per_slice, "Rows behind one node's slice; more for a very hot SKU")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  command->add_option("--shard", flags->shard, "The shard that it is on; default: home");
   command->add_flag("--no-presplit", flags->no_presplit,
                     "Keep the units in the pool until a node has buyers for them, instead of splitting them over all "
                     "nodes before the sale; for the long tail");
@@ -132,6 +148,7 @@ void AddCreate(CLI::App* sku, Session& session) {
       "Examples:\n"
       "  tranchectl sku create tv --stock 1000 --price 499.00 --currency EUR --hold 15m \\\n"
       "    --opens-at 2026-11-27T09:00:00Z\n"
+      "  tranchectl sku create flat --stock 40 --hold 24h --max-extensions 1 --max-hold 48h\n"
       "  tranchectl sku create spare-part-4711 --stock 12 --no-presplit");
   command->callback([&session, flags] { Create(session, *flags); });
 }
@@ -151,6 +168,8 @@ void AddSkuCommands(CLI::App& app, Session& session) {
   CLI::App* show = sku->add_subcommand("show", "One SKU");
   show->add_option("SKU", *show_id)->required();
   show->callback([&session, show_id] { Show(session, *show_id); });
+
+  AddSkuMoveCommand(sku, session);
 
   auto close_id = std::make_shared<std::string>();
   auto yes = std::make_shared<bool>(false);

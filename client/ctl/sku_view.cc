@@ -23,6 +23,12 @@ std::string QuotaMode(const tranche::v1::Sku& sku) {
   return absl::StrCat(sku.on_demand() ? "ON DEMAND" : "PRESPLIT", sku.quota_frozen() ? ", FROZEN" : "");
 }
 
+// How often a hold may be extended, and to how long in all.
+std::string Extensions(const tranche::v1::Sku& sku) {
+  const std::string most = sku.has_max_hold() ? FormatHold(absl::Seconds(sku.max_hold().seconds())) : "";
+  return absl::StrCat(sku.max_extensions(), most.empty() ? "" : ", to ", most);
+}
+
 std::string Time(bool present, const google::protobuf::Timestamp& time) {
   if (!present) return "-";
   return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(time.seconds()), absl::UTCTimeZone());
@@ -31,12 +37,12 @@ std::string Time(bool present, const google::protobuf::Timestamp& time) {
 }  // namespace
 
 void PrintSkus(Session& session, const std::vector<tranche::v1::Sku>& skus) {
-  Table table({"SKU", "STATE", "STOCK", "RESERVED", "UNSOLD", "QUOTA", "PRICE", "PER USER", "HOLD", "OPENS", "CLOSES",
-               "TITLE"});
+  Table table({"SKU", "STATE", "STOCK", "RESERVED", "UNSOLD", "QUOTA", "PRICE", "PER USER", "HOLD", "EXTENSIONS",
+               "OPENS", "CLOSES", "TITLE"});
   for (const tranche::v1::Sku& sku : skus) {
     table.AddRow({sku.sku_id(), State(sku), absl::StrCat(sku.stock()), absl::StrCat(sku.reserved()),
                   absl::StrCat(sku.unsold()), QuotaMode(sku), FormatPrice(sku.price_minor(), sku.currency()),
-                  absl::StrCat(sku.per_user_limit()), FormatHold(absl::Seconds(sku.hold().seconds())),
+                  absl::StrCat(sku.per_user_limit()), FormatHold(absl::Seconds(sku.hold().seconds())), Extensions(sku),
                   Time(sku.has_open_time(), sku.open_time()), Time(sku.has_close_time(), sku.close_time()),
                   sku.title()});
   }

@@ -1,9 +1,21 @@
-// Reserves one unit:  buy HOST:PORT[,HOST:PORT...] SKU USER
+// Reserves one unit and pays for it:  buy HOST:PORT[,HOST:PORT...] SKU USER
 #include <iostream>
 #include <sstream>
 #include <string>
 
 #include "tranche/client.h"
+
+namespace {
+
+// What a payment provider would do.
+std::string Charge(const tranche::Reservation& reservation) { return "payment-of-" + reservation.reservation_id; }
+
+int Fail(const absl::Status& status) {
+  std::cerr << (tranche::IsSoldOut(status) ? "sold out" : status.ToString()) << "\n";
+  return 2;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 4) {
@@ -19,10 +31,13 @@ int main(int argc, char** argv) {
     return 1;
   }
   auto reservation = (*client)->Create({.sku = argv[2], .user = argv[3]});
-  if (reservation.ok()) {
-    std::cout << "reserved " << reservation->reservation_id << ", pay within " << reservation->remaining_hold << "\n";
-    return 0;
-  }
-  std::cerr << (tranche::IsSoldOut(reservation.status()) ? "sold out" : reservation.status().ToString()) << "\n";
-  return 2;
+  if (!reservation.ok()) return Fail(reservation.status());
+  std::cout << "reserved " << reservation->reservation_id << ", pay within " << reservation->remaining_hold << "\n";
+  auto paid = (*client)->Confirm({.reservation_id = reservation->reservation_id,
+                                  .payment_reference = Charge(*reservation),
+                                  .amount_minor = reservation->amount_minor,
+                                  .currency = reservation->currency});
+  if (!paid.ok()) return Fail(paid.status());
+  std::cout << tranche::ConfirmOutcomeName(paid->outcome) << "\n";
+  return 0;
 }

@@ -56,6 +56,7 @@ AttemptVerdict Judge(const absl::Status& status) {
     case Reason::kOverloaded:
     case Reason::kLedgerUnavailable:
     case Reason::kDeadlinePassed:
+    case Reason::kSkuMoving:
       verdict.next = Next::kAnotherLater;
       verdict.costs_budget = true;
       return verdict;
@@ -79,6 +80,11 @@ AttemptVerdict Judge(const absl::Status& status) {
     default:
       return verdict;
   }
+}
+
+bool IsRefusal(const absl::Status& status) {
+  const AttemptVerdict verdict = Judge(status);
+  return !status.ok() && verdict.next == Next::kDone && !verdict.outcome_unknown;
 }
 
 }  // namespace tranche::internal

@@ -25,4 +25,7 @@ struct AttemptVerdict {
 
 AttemptVerdict Judge(const absl::Status& status);
 
+// A definite no: an answer that no node would give otherwise, and that means that nothing was done by this attempt.
+bool IsRefusal(const absl::Status& status);
+
 }  // namespace tranche::internal

@@ -2,9 +2,12 @@
 
 #include <utility>
 
+#include "client/internal/cart_call.h"
+#include "client/internal/convert.h"
 #include "client/internal/create_call.h"
 #include "client/internal/get_call.h"
 #include "client/internal/grpc_stub.h"
+#include "client/internal/repeatable_call.h"
 #include "client/internal/timer_thread.h"
 #include "tranche/uuid.h"
 
@@ -21,8 +24,7 @@ Connection::~Connection() {
 }
 
 void Connection::Create(CreateReservation request, Callback callback) {
-  CreateBefore(environment_.scheduler->Now() + environment_.options.request_timeout, std::move(request),
-               std::move(callback));
+  CreateBefore(DeadlineFromNow(), std::move(request), std::move(callback));
 }
 
 void Connection::CreateBefore(absl::Time deadline, CreateReservation request, Callback callback) {
@@ -31,8 +33,51 @@ void Connection::CreateBefore(absl::Time deadline, CreateReservation request, Ca
 }
 
 void Connection::Get(std::string reservation_id, Callback callback) {
-  const absl::Time deadline = environment_.scheduler->Now() + environment_.options.request_timeout;
-  (new GetCall(environment_, deadline, std::move(reservation_id), std::move(callback)))->Start();
+  (new GetCall(environment_, DeadlineFromNow(), std::move(reservation_id), std::move(callback)))->Start();
+}
+
+void Connection::CreateCart(tranche::CreateCart cart, CallbackOf<Cart> callback) {
+  // Also so that an unknown outcome has an id to name.
+  if (cart.lines.empty()) return callback(absl::InvalidArgumentError("a cart has at least one line"));
+  for (CartLine& line : cart.lines) {
+    if (line.reservation_id.empty()) line.reservation_id = MakeUuidV7();
+  }
+  (new CartCall(environment_, DeadlineFromNow(), std::move(cart), std::move(callback)))->Start();
+}
+
+void Connection::Confirm(ConfirmReservation change, CallbackOf<Confirmation> callback) {
+  using Call =
+      RepeatableCall<tranche::v1::ConfirmReservationRequest, tranche::v1::ConfirmReservationResponse, Confirmation>;
+  std::string id = change.reservation_id;
+  (new Call(environment_, DeadlineFromNow(), &Stub::ConfirmReservation, ToProto(std::move(change)), std::move(id),
+            std::move(callback)))
+      ->Start();
+}
+
+void Connection::Cancel(CancelReservation change, Callback callback) {
+  using Call =
+      RepeatableCall<tranche::v1::CancelReservationRequest, tranche::v1::CancelReservationResponse, Reservation>;
+  std::string id = change.reservation_id;
+  (new Call(environment_, DeadlineFromNow(), &Stub::CancelReservation, ToProto(std::move(change)), std::move(id),
+            std::move(callback)))
+      ->Start();
+}
+
+void Connection::Extend(ExtendReservation change, Callback callback) {
+  using Call =
+      RepeatableCall<tranche::v1::ExtendReservationRequest, tranche::v1::ExtendReservationResponse, Reservation>;
+  std::string id = change.reservation_id;
+  (new Call(environment_, DeadlineFromNow(), &Stub::ExtendReservation, ToProto(change), std::move(id),
+            std::move(callback)))
+      ->Start();
+}
+
+void Connection::List(ListReservations query, CallbackOf<ReservationPage> callback) {
+  using Call =
+      RepeatableCall<tranche::v1::ListReservationsRequest, tranche::v1::ListReservationsResponse, ReservationPage>;
+  (new Call(environment_, DeadlineFromNow(), &Stub::ListReservations, ToProto(std::move(query)), /*changes=*/"",
+            std::move(callback)))
+      ->Start();
 }
 
 std::shared_ptr<Connection> MakeGrpcConnection(const ClientOptions& options) {

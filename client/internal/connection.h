@@ -16,7 +16,9 @@ namespace tranche::internal {
 // Thread-safe.
 class Connection {
  public:
-  using Callback = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;
+  template <typename Answer>
+  using CallbackOf = absl::AnyInvocable<void(absl::StatusOr<Answer>)>;
+  using Callback = CallbackOf<Reservation>;
 
   // One stub per endpoint of `options`.
   Connection(const ClientOptions& options, std::vector<std::shared_ptr<Stub>> stubs,
@@ -29,9 +31,18 @@ class Connection {
   void CreateBefore(absl::Time deadline, CreateReservation request, Callback callback);
   void Get(std::string reservation_id, Callback callback);
 
+  // INVALID_ARGUMENT at once for a cart without lines.
+  void CreateCart(tranche::CreateCart cart, CallbackOf<Cart> callback);
+  void Confirm(ConfirmReservation change, CallbackOf<Confirmation> callback);
+  void Cancel(CancelReservation change, Callback callback);
+  void Extend(ExtendReservation change, Callback callback);
+  void List(ListReservations query, CallbackOf<ReservationPage> callback);
+
   CallEnvironment& environment() { return environment_; }
 
  private:
+  absl::Time DeadlineFromNow() const { return environment_.scheduler->Now() + environment_.options.request_timeout; }
+
   CallEnvironment environment_;
 };
 

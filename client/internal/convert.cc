@@ -20,6 +20,20 @@ const char* ReservationStateName(ReservationState state) {
   return "UNSPECIFIED";
 }
 
+const char* ConfirmOutcomeName(ConfirmOutcome outcome) {
+  switch (outcome) {
+    case ConfirmOutcome::kConfirmed:
+      return "CONFIRMED";
+    case ConfirmOutcome::kRebooked:
+      return "REBOOKED";
+    case ConfirmOutcome::kPaidUnfulfilled:
+      return "PAID_UNFULFILLED";
+    case ConfirmOutcome::kUnspecified:
+      break;
+  }
+  return "UNSPECIFIED";
+}
+
 namespace internal {
 namespace {
 
@@ -42,6 +56,60 @@ tranche::v1::CreateReservationRequest ToProto(CreateReservation request) {
   return message;
 }
 
+tranche::v1::CreateReservationsRequest ToProto(CreateCart cart) {
+  tranche::v1::CreateReservationsRequest message;
+  message.set_user_id(std::move(cart.user));
+  for (CartLine& line : cart.lines) {
+    tranche::v1::CartLine* added = message.add_lines();
+    added->set_reservation_id(std::move(line.reservation_id));
+    added->set_sku_id(std::move(line.sku));
+    added->set_quantity(line.quantity);
+  }
+  return message;
+}
+
+tranche::v1::ConfirmReservationRequest ToProto(ConfirmReservation change) {
+  tranche::v1::ConfirmReservationRequest message;
+  message.set_reservation_id(std::move(change.reservation_id));
+  message.set_payment_reference(std::move(change.payment_reference));
+  message.set_amount_minor(change.amount_minor);
+  message.set_currency(std::move(change.currency));
+  message.set_sku_id(std::move(change.sku));
+  return message;
+}
+
+tranche::v1::CancelReservationRequest ToProto(CancelReservation change) {
+  tranche::v1::CancelReservationRequest message;
+  message.set_reservation_id(std::move(change.reservation_id));
+  message.set_reason(std::move(change.reason));
+  message.set_sku_id(std::move(change.sku));
+  return message;
+}
+
+tranche::v1::ExtendReservationRequest ToProto(const ExtendReservation& change) {
+  tranche::v1::ExtendReservationRequest message;
+  message.set_reservation_id(change.reservation_id);
+  absl::Duration rest;
+  message.mutable_extend_by()->set_seconds(absl::IDivDuration(change.by, absl::Seconds(1), &rest));
+  // Refused by the node: better than to be rounded without a word.
+  message.mutable_extend_by()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
+  message.set_extension(change.extension);
+  message.set_sku_id(change.sku);
+  return message;
+}
+
+tranche::v1::ListReservationsRequest ToProto(ListReservations query) {
+  tranche::v1::ListReservationsRequest message;
+  message.set_user_id(std::move(query.user));
+  message.set_sku_id(std::move(query.sku));
+  for (const ReservationState state : query.states) {
+    message.add_states(static_cast<tranche::v1::ReservationState>(state));
+  }
+  message.set_page_size(query.page_size);
+  message.set_page_token(std::move(query.page_token));
+  return message;
+}
+
 Reservation FromProto(const tranche::v1::Reservation& message, bool replayed) {
   Reservation reservation;
   reservation.reservation_id = message.reservation_id();
@@ -54,8 +122,49 @@ Reservation FromProto(const tranche::v1::Reservation& message, bool replayed) {
   reservation.create_time = ToTime(message.create_time());
   reservation.expire_time = ToTime(message.expire_time());
   reservation.remaining_hold = ToDuration(message.remaining_hold());
+  if (message.has_finish_time()) reservation.finish_time = ToTime(message.finish_time());
+  reservation.payment_reference = message.payment_reference();
+  reservation.cancel_reason = message.cancel_reason();
+  reservation.extensions = message.extensions();
+  reservation.revision = message.revision();
+  reservation.rebooked_from = message.rebooked_from();
   reservation.replayed = replayed;
   return reservation;
+}
+
+Cart FromProto(const tranche::v1::CreateReservationsResponse& message) {
+  Cart cart;
+  for (const tranche::v1::Reservation& line : message.reservations()) {
+    cart.reservations.push_back(FromProto(line, message.replayed()));
+  }
+  cart.replayed = message.replayed();
+  return cart;
+}
+
+Confirmation FromProto(const tranche::v1::ConfirmReservationResponse& message) {
+  Confirmation confirmation;
+  confirmation.outcome = static_cast<ConfirmOutcome>(message.outcome());
+  confirmation.reservation = FromProto(message.reservation(), message.replayed());
+  if (message.has_rebooked()) confirmation.rebooked = FromProto(message.rebooked(), message.replayed());
+  confirmation.replayed = message.replayed();
+  return confirmation;
+}
+
+Reservation FromProto(const tranche::v1::CancelReservationResponse& message) {
+  return FromProto(message.reservation(), message.replayed());
+}
+
+Reservation FromProto(const tranche::v1::ExtendReservationResponse& message) {
+  return FromProto(message.reservation(), message.replayed());
+}
+
+ReservationPage FromProto(const tranche::v1::ListReservationsResponse& message) {
+  ReservationPage page;
+  for (const tranche::v1::Reservation& one : message.reservations()) {
+    page.reservations.push_back(FromProto(one, /*replayed=*/false));
+  }
+  page.next_page_token = message.next_page_token();
+  return page;
 }
 
 }  // namespace internal

@@ -8,6 +8,18 @@ namespace tranche::internal {
 
 // `request` must have its reservation id.
 tranche::v1::CreateReservationRequest ToProto(CreateReservation request);
+// The lines must have their ids.
+tranche::v1::CreateReservationsRequest ToProto(CreateCart cart);
+tranche::v1::ConfirmReservationRequest ToProto(ConfirmReservation change);
+tranche::v1::CancelReservationRequest ToProto(CancelReservation change);
+tranche::v1::ExtendReservationRequest ToProto(const ExtendReservation& change);
+tranche::v1::ListReservationsRequest ToProto(ListReservations query);
+
 Reservation FromProto(const tranche::v1::Reservation& message, bool replayed);
+Cart FromProto(const tranche::v1::CreateReservationsResponse& message);
+Confirmation FromProto(const tranche::v1::ConfirmReservationResponse& message);
+Reservation FromProto(const tranche::v1::CancelReservationResponse& message);
+Reservation FromProto(const tranche::v1::ExtendReservationResponse& message);
+ReservationPage FromProto(const tranche::v1::ListReservationsResponse& message);
 
 }  // namespace tranche::internal

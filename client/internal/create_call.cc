@@ -76,10 +76,8 @@ void CreateCall::OnLookedUp(const absl::Status& refusal, absl::StatusOr<Reservat
   }
   // Found with another payload: the id is not this claim's. Not found: the refusal was the truth, unless the last word
   // was itself no answer; then the claim may still be on its way to the ledger.
-  const AttemptVerdict verdict = Judge(refusal);
-  const bool refused = verdict.next == AttemptVerdict::Next::kDone && !verdict.outcome_unknown;
   const bool settled = found.ok() || times_not_found_ >= kLookUpsToBelieve;
-  if (refused && settled) {
+  if (IsRefusal(refusal) && settled) {
     callback_(refusal);
   } else {
     callback_(OutcomeUnknown(request_.reservation_id(), refusal));

@@ -34,6 +34,11 @@ grpc::ChannelArguments ArgumentsOfChannel(int index) {
   return arguments;
 }
 
+void Begin(Stub::Context& context, absl::Time deadline) {
+  context.emplace();
+  context->set_deadline(absl::ToChronoTime(deadline));
+}
+
 // Also translates the status, so that no grpc::Status gets further than this file.
 auto Reporting(AttemptObserver* observer) {
   return [observer](const grpc::Status& status) { observer->OnAttemptDone(ToAbslStatus(status)); };
@@ -56,16 +61,55 @@ tranche::v1::ReservationService::Stub::async_interface* GrpcStub::Next() {
 void GrpcStub::CreateReservation(Context& context, absl::Time deadline,
                                  const tranche::v1::CreateReservationRequest& request,
                                  tranche::v1::CreateReservationResponse* response, AttemptObserver* observer) {
-  context.emplace();
-  context->set_deadline(absl::ToChronoTime(deadline));
+  Begin(context, deadline);
   Next()->CreateReservation(&*context, &request, response, Reporting(observer));
 }
 
 void GrpcStub::GetReservation(Context& context, absl::Time deadline, const tranche::v1::GetReservationRequest& request,
                               tranche::v1::GetReservationResponse* response, AttemptObserver* observer) {
-  context.emplace();
-  context->set_deadline(absl::ToChronoTime(deadline));
+  Begin(context, deadline);
   Next()->GetReservation(&*context, &request, response, Reporting(observer));
+}
+
+void GrpcStub::CreateReservations(Context& context, absl::Time deadline,
+                                  const tranche::v1::CreateReservationsRequest& request,
+                                  tranche::v1::CreateReservationsResponse* response, AttemptObserver* observer) {
+  Begin(context, deadline);
+  Next()->CreateReservations(&*context, &request, response, Reporting(observer));
+}
+
+void GrpcStub::ConfirmReservation(Context& context, absl::Time deadline,
+                                  const tranche::v1::ConfirmReservationRequest& request,
+                                  tranche::v1::ConfirmReservationResponse* response, AttemptObserver* observer) {
+  Begin(context, deadline);
+  Next()->ConfirmReservation(&*context, &request, response, Reporting(observer));
+}
+
+void GrpcStub::CancelReservation(Context& context, absl::Time deadline,
+                                 const tranche::v1::CancelReservationRequest& request,
+                                 tranche::v1::CancelReservationResponse* response, AttemptObserver* observer) {
+  Begin(context, deadline);
+  Next()->CancelReservation(&*context, &request, response, Reporting(observer));
+}
+
+void GrpcStub::ExtendReservation(Context& context, absl::Time deadline,
+                                 const tranche::v1::ExtendReservationRequest& request,
+                                 tranche::v1::ExtendReservationResponse* response, AttemptObserver* observer) {
+  Begin(context, deadline);
+  Next()->ExtendReservation(&*context, &request, response, Reporting(observer));
+}
+
+void GrpcStub::ListReservations(Context& context, absl::Time deadline,
+                                const tranche::v1::ListReservationsRequest& request,
+                                tranche::v1::ListReservationsResponse* response, AttemptObserver* observer) {
+  Begin(context, deadline);
+  Next()->ListReservations(&*context, &request, response, Reporting(observer));
+}
+
+void GrpcStub::WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
+                                WatchReactor* reactor) {
+  context.emplace();
+  Next()->WatchReservation(&*context, &request, reactor);
 }
 
 void GrpcStub::StreamReservations(Context& context, StreamReactor* reactor) {

@@ -18,6 +18,18 @@ class GrpcStub : public Stub {
                          tranche::v1::CreateReservationResponse* response, AttemptObserver* observer) override;
   void GetReservation(Context& context, absl::Time deadline, const tranche::v1::GetReservationRequest& request,
                       tranche::v1::GetReservationResponse* response, AttemptObserver* observer) override;
+  void CreateReservations(Context& context, absl::Time deadline, const tranche::v1::CreateReservationsRequest& request,
+                          tranche::v1::CreateReservationsResponse* response, AttemptObserver* observer) override;
+  void ConfirmReservation(Context& context, absl::Time deadline, const tranche::v1::ConfirmReservationRequest& request,
+                          tranche::v1::ConfirmReservationResponse* response, AttemptObserver* observer) override;
+  void CancelReservation(Context& context, absl::Time deadline, const tranche::v1::CancelReservationRequest& request,
+                         tranche::v1::CancelReservationResponse* response, AttemptObserver* observer) override;
+  void ExtendReservation(Context& context, absl::Time deadline, const tranche::v1::ExtendReservationRequest& request,
+                         tranche::v1::ExtendReservationResponse* response, AttemptObserver* observer) override;
+  void ListReservations(Context& context, absl::Time deadline, const tranche::v1::ListReservationsRequest& request,
+                        tranche::v1::ListReservationsResponse* response, AttemptObserver* observer) override;
+  void WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
+                        WatchReactor* reactor) override;
   void StreamReservations(Context& context, StreamReactor* reactor) override;
 
  private:

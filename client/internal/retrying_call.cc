@@ -26,6 +26,11 @@ void RetryingCall::StartAttempt() {
   Send(environment_.nodes.stub(node_), std::min(deadline_, now + environment_.options.attempt_timeout));
 }
 
+void RetryingCall::GoOn() {
+  tried_ = 0;
+  StartAttempt();
+}
+
 void RetryingCall::OnAttemptDone(const absl::Status& status) {
   const AttemptVerdict verdict = Judge(status);
   outcome_unknown_ |= verdict.outcome_unknown;

@@ -27,6 +27,9 @@ class RetryingCall : private AttemptObserver {
   // The end. Must delete this.
   virtual void Finish(const absl::Status& status) = 0;
 
+  // Another attempt, at any node, although Finish was called: instead of the end.
+  void GoOn();
+
   AttemptObserver* observer() { return this; }
 
   // An attempt may have succeeded without our hearing of it.

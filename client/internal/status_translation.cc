@@ -31,8 +31,8 @@ absl::Status ToAbslStatus(const google::rpc::Status& status) {
 
 absl::Status OutcomeUnknown(const std::string& reservation_id, const absl::Status& last) {
   absl::Status status(last.code(), absl::StrCat("the outcome of reservation ", reservation_id,
-                                                " is unknown: the claim may have been committed. Send it again with "
-                                                "the same reservation id, or look it up. Last answer: ",
+                                                " is unknown: what was asked for may have been done. Send it again "
+                                                "with the same reservation id, or look it up. Last answer: ",
                                                 last.message()));
   google::rpc::ErrorInfo info;
   info.set_reason("COMMIT_UNKNOWN");

@@ -15,6 +15,8 @@ namespace tranche::internal {
 using StreamReactor =
     grpc::ClientBidiReactor<tranche::v1::StreamReservationsRequest, tranche::v1::StreamReservationsResponse>;
 
+using WatchReactor = grpc::ClientReadReactor<tranche::v1::WatchReservationResponse>;
+
 // Hears how an attempt ended.
 class AttemptObserver {
  public:
@@ -37,6 +39,24 @@ class Stub {
                                  tranche::v1::CreateReservationResponse* response, AttemptObserver* observer) = 0;
   virtual void GetReservation(Context& context, absl::Time deadline, const tranche::v1::GetReservationRequest& request,
                               tranche::v1::GetReservationResponse* response, AttemptObserver* observer) = 0;
+  virtual void CreateReservations(Context& context, absl::Time deadline,
+                                  const tranche::v1::CreateReservationsRequest& request,
+                                  tranche::v1::CreateReservationsResponse* response, AttemptObserver* observer) = 0;
+  virtual void ConfirmReservation(Context& context, absl::Time deadline,
+                                  const tranche::v1::ConfirmReservationRequest& request,
+                                  tranche::v1::ConfirmReservationResponse* response, AttemptObserver* observer) = 0;
+  virtual void CancelReservation(Context& context, absl::Time deadline,
+                                 const tranche::v1::CancelReservationRequest& request,
+                                 tranche::v1::CancelReservationResponse* response, AttemptObserver* observer) = 0;
+  virtual void ExtendReservation(Context& context, absl::Time deadline,
+                                 const tranche::v1::ExtendReservationRequest& request,
+                                 tranche::v1::ExtendReservationResponse* response, AttemptObserver* observer) = 0;
+  virtual void ListReservations(Context& context, absl::Time deadline,
+                                const tranche::v1::ListReservationsRequest& request,
+                                tranche::v1::ListReservationsResponse* response, AttemptObserver* observer) = 0;
+  // As StreamReservations.
+  virtual void WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
+                                WatchReactor* reactor) = 0;
   // Binds `reactor`; its owner starts it. No deadline: the owner watches the single requests.
   virtual void StreamReservations(Context& context, StreamReactor* reactor) = 0;
 };

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import statistics
 import subprocess
 import sys
 
@@ -117,6 +118,44 @@ def counter(options):
     return None
 
 
+def create(options):
+    """Durable reservations per second beside another build (--baseline), in turns. Without one: against itself."""
+    ours = cluster.BIN
+    builds = {"baseline": options.baseline or ours, "this": ours}
+    rates = {name: [] for name in builds}
+    try:
+        for turn in range(options.rounds):
+            # Whoever is first meets a cooler machine: they take turns in that, too.
+            for name in sorted(builds, reverse=bool(turn % 2)):
+                cluster.BIN = builds[name]
+                with running_cluster(nodes=1) as (endpoints, _, folder):
+                    open_sale(endpoints[0], "hot", 100_000_000)
+                    load(folder, endpoints, "hot", "--requests", 20_000, "--in-flight", 512, "--streams", 2)
+                    result = load(folder, endpoints, "hot", "--duration", "10s", "--in-flight", 1024, "--streams", 2)
+                    rates[name].append(result["created_per_second"])
+            print("  ".join(f"{name} {rates[name][-1]:10,.0f}/s" for name in builds), flush=True)
+    finally:
+        cluster.BIN = ours
+    ratio = statistics.median(rates["this"]) / statistics.median(rates["baseline"])
+    print(f"medians: this build makes {100 * ratio:.0f} % of the baseline's reservations per second", flush=True)
+    return {"rates": rates, "ratio": ratio}
+
+
+def reservation_figure(*args):
+    """A figure of the binary reservation_benchmark."""
+
+    def measure(options):
+        folder = cluster.make_scratch_folder("benchmark")
+        try:
+            report = folder / "figures.json"
+            run("reservation_benchmark", "--json", report, *args)
+            return json.loads(report.read_text())
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    return measure
+
+
 FIGURES = {
     "sold-out": sold_out,
     "durable": durable,
@@ -124,6 +163,10 @@ FIGURES = {
     "quota-plane": quota_plane,
     "memory": memory,
     "counter": counter,
+    "create": create,
+    "changes": reservation_figure("changes"),
+    "expiry": reservation_figure("expiry"),
+    "old-rows": reservation_figure("old-rows"),
 }
 
 
@@ -131,6 +174,8 @@ def parse(arguments):
     parser = argparse.ArgumentParser(prog="scripts/benchmark")
     parser.add_argument("--soak", type=int, default=60)
     parser.add_argument("--summary", type=pathlib.Path)
+    parser.add_argument("--baseline", type=pathlib.Path)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--parse-only", action="store_true")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(FIGURES))
     options = parser.parse_args(arguments)

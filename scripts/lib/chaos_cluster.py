@@ -43,7 +43,7 @@ class Cluster:
     def __init__(self, folder, options):
         self.folder, self.options = folder, options
         self.network = Network()
-        self.zookeepers, self.nodes, self.balancers = [], [], []
+        self.zookeepers, self.nodes, self.balancers, self.workers = [], [], [], []
         self.postgres = None
         self.ledger = Ledger(folder)
         # Processes that a fault has taken away, or that it has parted from what they need.
@@ -53,8 +53,8 @@ class Cluster:
         self._make_hosts()
         self._start_zookeepers()
         self._start_postgres()
-        for balancer in self.balancers:
-            balancer.start()
+        for process in [*self.balancers, *self.workers]:
+            process.start()
         for node in self.nodes[: self.options.nodes]:
             node.start()
         for node in self.nodes[: self.options.nodes]:
@@ -63,14 +63,14 @@ class Cluster:
 
     def stop(self):
         """Ends everything at once: nothing here is worth a good-bye."""
-        for process in [*self.nodes, *self.balancers, *self.zookeepers]:
+        for process in [*self.nodes, *self.balancers, *self.workers, *self.zookeepers]:
             process.kill()
         if self.postgres:
             self.postgres.kill_with_children()
         self.network.remove()
 
     def processes(self):
-        return [*self.nodes, *self.balancers, *self.zookeepers, self.postgres]
+        return [*self.nodes, *self.balancers, *self.workers, *self.zookeepers, self.postgres]
 
     def node_addresses(self):
         """Of all nodes there may ever be: callers know the spare one too."""
@@ -92,6 +92,8 @@ class Cluster:
         for number in range(1, self.options.balancers + 1):
             self.network.add(f"balancer-{number}", 30 + number)
             self.balancers.append(self._server(f"balancer-{number}", "tranche-balancer", "--name"))
+        self.network.add("worker-1", 25)
+        self.workers.append(self._worker("worker-1"))
         # One more than start: it joins when told to.
         for number in range(1, self.options.nodes + 2):
             self.network.add(f"node-{number}", 40 + number)
@@ -104,6 +106,11 @@ class Cluster:
         command = [BIN / binary, name_flag, name, "--postgres", self.dsn("tranche_node"), "--zookeeper", zookeepers]
         command += ["--zookeeper-session-timeout-ms", self.options.session_timeout_ms]
         command += ["--statement-timeout-ms", self.options.statement_timeout_ms, *args]
+        return Process(self.network, name, name, command, self.folder / f"{name}.log")
+
+    def _worker(self, name):
+        command = [BIN / "tranche-worker", "--name", name, "--postgres", self.dsn("tranche_node")]
+        command += ["--statement-timeout-ms", self.options.statement_timeout_ms]
         return Process(self.network, name, name, command, self.folder / f"{name}.log")
 
     def dsn(self, user):
@@ -205,7 +212,7 @@ class Cluster:
             if process.paused():
                 process.resume()
         spare = self.nodes[self.options.nodes :]
-        for process in [self.postgres, *self.zookeepers, *self.balancers, *self.nodes]:
+        for process in [self.postgres, *self.zookeepers, *self.balancers, *self.workers, *self.nodes]:
             if not process.running() and process not in spare:
                 process.start()
         self.await_postgres()

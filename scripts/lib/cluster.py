@@ -77,16 +77,16 @@ def _wait_until_ready(process, state_file, log_file, progress):
     return state
 
 
-def start(folder, state_file, nodes, balancers, keep, progress=lambda seconds: None):
+def start(folder, state_file, nodes, balancers, keep, progress=lambda seconds: None, workers=1):
     """Starts a cluster whose files go into `folder` and returns its process and its state when it is ready.
 
     The cluster ends with this process unless `keep`.
     """
     log_file = folder / "cluster.log"
-    command = [BIN / "tranche-cluster", "--nodes", nodes, "--balancers", balancers, "--dir", folder]
+    command = [BIN / "tranche-cluster", "--nodes", nodes, "--balancers", balancers, "--workers", workers]
     with open(log_file, "wb") as log:
         process = subprocess.Popen(
-            [str(part) for part in command + ["--state", state_file]],
+            [str(part) for part in command + ["--dir", folder, "--state", state_file]],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -115,10 +115,15 @@ def stop(pid, process=None):
         time.sleep(0.02)
 
 
+def servers(state):
+    """Our own processes of a running cluster."""
+    return state.get("balancers", []) + state.get("workers", []) + state["nodes"]
+
+
 def save_logs(state, folder):
     """Copies the logs of a running cluster into `folder`: its own are gone when it stops."""
     folder.mkdir(exist_ok=True)
-    for process in state["nodes"] + state["balancers"] + [state["postgres"], state["zookeeper"]]:
+    for process in servers(state) + [state["postgres"], state["zookeeper"]]:
         if pathlib.Path(process["log_file"]).exists():
             shutil.copy(process["log_file"], folder)
 

@@ -25,6 +25,7 @@ def parse_options(argv):
     up = commands.add_parser("up", add_help=False, allow_abbrev=False)
     up.add_argument("--nodes", type=at_least_one, default=3)
     up.add_argument("--balancers", type=at_least_one, default=1)
+    up.add_argument("--workers", type=at_least_one, default=1)
     up.add_argument("--sku", type=sku_and_stock, action="append", dest="skus", default=[])
     up.add_argument("--parse-only", action="store_true")
     commands.add_parser("down", add_help=False)
@@ -52,9 +53,11 @@ def up(options):
     STATE_FILE.parent.mkdir(parents=True, exist_ok=True)
     clear()
     folder = cluster.make_scratch_folder("dev")
-    print(f"starting PostgreSQL, ZooKeeper, {options.nodes} front nodes, {options.balancers} balancer(s)", flush=True)
+    print(f"starting PostgreSQL, ZooKeeper, {options.nodes} front nodes, {options.balancers} balancer(s), "
+          f"{options.workers} worker(s)", flush=True)
     try:
-        process, state = cluster.start(folder, STATE_FILE, options.nodes, options.balancers, keep=True)
+        process, state = cluster.start(folder, STATE_FILE, options.nodes, options.balancers, keep=True,
+                                       workers=options.workers)
     except ClusterError:
         cluster.remove(folder)
         raise
@@ -93,7 +96,7 @@ def status():
         print("the cluster is not up; start it with scripts/dev up")
         return 1
     dead = 0
-    for process in state["balancers"] + state["nodes"]:
+    for process in cluster.servers(state):
         runs = cluster.alive(process["pid"])
         dead += not runs
         print(f"{process['name']:<14} pid {process['pid']:<8} {'runs' if runs else 'ENDED':<6} {process['log_file']}")
@@ -121,7 +124,7 @@ def logs(options):
         print("the cluster is not up; start it with scripts/dev up")
         return 1
     files = {name: state[name]["log_file"] for name in ("postgres", "zookeeper")}
-    files |= {process["name"]: process["log_file"] for process in state["balancers"] + state["nodes"]}
+    files |= {process["name"]: process["log_file"] for process in cluster.servers(state)}
     files["cluster"] = str(pathlib.Path(state["dir"]) / "cluster.log")
     unknown = [name for name in options.processes if name not in files]
     if unknown:

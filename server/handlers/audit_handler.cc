@@ -1,11 +1,15 @@
 #include "server/handlers/audit_handler.h"
 
+#include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/proto_time.h"
@@ -16,7 +20,40 @@ namespace {
 constexpr int kDefaultPage = 100;
 constexpr int kLargestPage = 1000;
 
-v1::AuditEntry ToMessage(const storage::AuditEntry& entry) {
+// Where a list goes on: below which id, by shard. Ids are one shard's, so there is one per shard.
+using Positions = std::map<std::string, int64_t>;
+
+std::string Encode(const Positions& positions) { return absl::StrJoin(positions, ",", absl::PairFormatter(":")); }
+
+std::optional<Positions> Decode(const std::string& text) {
+  Positions positions;
+  for (const absl::string_view part : absl::StrSplit(text, ',', absl::SkipEmpty())) {
+    const std::pair<std::string, std::string> position = absl::StrSplit(part, absl::MaxSplits(':', 1));
+    int64_t id = 0;
+    if (!absl::SimpleAtoi(position.second, &id) || id <= 0) return std::nullopt;
+    positions[position.first] = id;
+  }
+  return positions;
+}
+
+struct Log {
+  std::string shard;
+  std::vector<storage::AuditEntry> entries;
+  size_t next = 0;
+};
+
+// The one whose next entry is the newest; null when all are at their end. Each log is taken in its own order, of ids,
+// which times follow only nearly.
+Log* Newest(std::vector<Log>& logs) {
+  Log* newest = nullptr;
+  for (Log& log : logs) {
+    if (log.next == log.entries.size()) continue;
+    if (newest == nullptr || log.entries[log.next].at > newest->entries[newest->next].at) newest = &log;
+  }
+  return newest;
+}
+
+v1::AuditEntry ToMessage(const std::string& shard, const storage::AuditEntry& entry) {
   v1::AuditEntry message;
   message.set_id(entry.id);
   *message.mutable_time() = ToTimestamp(entry.at);
@@ -26,6 +63,7 @@ v1::AuditEntry ToMessage(const storage::AuditEntry& entry) {
   message.set_incarnation(entry.incarnation);
   message.set_before(entry.before);
   message.set_after(entry.after);
+  message.set_shard(shard);
   return message;
 }
 
@@ -36,8 +74,8 @@ absl::StatusOr<v1::ListAuditResponse> AuditHandler::List(const v1::ListAuditRequ
   if (!page_size.ok()) return page_size.status();
   const absl::StatusOr<std::string> token = DecodePageToken(request.page_token());
   if (!token.ok()) return token.status();
-  int64_t before = 0;
-  if (!token->empty() && (!absl::SimpleAtoi(*token, &before) || before <= 0)) {
+  std::optional<Positions> positions = Decode(*token);
+  if (!positions.has_value()) {
     return FieldError(v1::ERROR_REASON_FIELD_INVALID, "page_token", "must be the next_page_token of the page before");
   }
   if (!request.sku_id().empty()) {
@@ -48,15 +86,22 @@ absl::StatusOr<v1::ListAuditResponse> AuditHandler::List(const v1::ListAuditRequ
   }
 
   // One more than wanted tells whether there is a next page.
-  const auto entries = ledger_->ListAudit(request.sku_id(), before, *page_size + 1);
-  if (!entries.ok()) return LedgerError(entries.status(), request.sku_id(), Repeatable::kYes);
+  std::vector<Log> logs;
+  for (const auto& [shard, ledger] : logs_()) {
+    const auto before = positions->find(shard);
+    auto entries = ledger->ListAudit(request.sku_id(), before == positions->end() ? 0 : before->second, *page_size + 1);
+    if (!entries.ok()) return LedgerError(entries.status(), request.sku_id(), Repeatable::kYes);
+    logs.push_back({shard, *std::move(entries)});
+  }
   v1::ListAuditResponse response;
-  for (const storage::AuditEntry& entry : *entries) {
+  while (Log* const log = Newest(logs)) {
     if (response.entries_size() == *page_size) {
-      response.set_next_page_token(EncodePageToken(absl::StrCat(response.entries(*page_size - 1).id())));
+      response.set_next_page_token(EncodePageToken(Encode(*positions)));
       break;
     }
-    *response.add_entries() = ToMessage(entry);
+    const storage::AuditEntry& entry = log->entries[log->next++];
+    *response.add_entries() = ToMessage(log->shard, entry);
+    (*positions)[log->shard] = entry.id;
   }
   AddNames(&response);
   return response;

@@ -1,6 +1,11 @@
 // The admin call that tells who changed what. Blocking: not on gRPC's threads. Thread-safe.
 #pragma once
 
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "absl/status/statusor.h"
 #include "storage/ledger.h"
 #include "tranche/v1/admin_service.pb.h"
@@ -9,7 +14,16 @@ namespace tranche::server {
 
 class AuditHandler {
  public:
-  explicit AuditHandler(storage::StockLedger* ledger) : ledger_(ledger) {}
+  // The logs to merge: of which shard, and its ledger.
+  using Logs = std::function<std::vector<std::pair<std::string, storage::StockLedger*>>()>;
+
+  // `ledger` knows all SKUs.
+  AuditHandler(storage::StockLedger* ledger, Logs logs) : ledger_(ledger), logs_(std::move(logs)) {}
+  // Of one ledger.
+  explicit AuditHandler(storage::StockLedger* ledger)
+      : AuditHandler(ledger, [ledger] {
+          return decltype(logs_())(1, {storage::kHomeShard, ledger});
+        }) {}
 
   absl::StatusOr<v1::ListAuditResponse> List(const v1::ListAuditRequest& request);
 
@@ -17,6 +31,7 @@ class AuditHandler {
   void AddNames(v1::ListAuditResponse* response);
 
   storage::StockLedger* const ledger_;
+  const Logs logs_;
 };
 
 }  // namespace tranche::server

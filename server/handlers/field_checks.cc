@@ -75,6 +75,10 @@ bool IsPlainUtf8(absl::string_view text) {
   return true;
 }
 
+bool IsCurrency(absl::string_view text) {
+  return text.size() == 3 && std::all_of(text.begin(), text.end(), [](char c) { return absl::ascii_isupper(c); });
+}
+
 absl::Status CheckSkuId(absl::string_view sku_id, absl::string_view field) {
   if (sku_id.empty()) return FieldError(v1::ERROR_REASON_SKU_ID_REQUIRED, field, "is missing");
   if (!IsSkuId(sku_id)) {

@@ -20,6 +20,9 @@ bool IsUserId(absl::string_view text);
 // UTF-8 (no overlong forms, no surrogates) without control characters (C0, DEL, C1).
 bool IsPlainUtf8(absl::string_view text);
 
+// Three capital letters, as ISO 4217 has them.
+bool IsCurrency(absl::string_view text);
+
 // OK, or SKU_ID_REQUIRED / SKU_ID_MALFORMED about the field of this name.
 absl::Status CheckSkuId(absl::string_view sku_id, absl::string_view field = "sku_id");
 

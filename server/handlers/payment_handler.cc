@@ -23,13 +23,6 @@ absl::Status Invalid(absl::string_view field, absl::string_view description) {
   return FieldError(v1::ERROR_REASON_FIELD_INVALID, field, description);
 }
 
-// There is the home shard alone.
-absl::Status CheckShard(const std::string& shard) {
-  if (shard.empty()) return absl::OkStatus();
-  return MakeError(v1::ERROR_REASON_SHARD_NOT_FOUND, absl::StrCat("There is no shard \"", shard, "\"."),
-                   {{"shard", shard}});
-}
-
 absl::StatusOr<Uuid> CheckId(const std::string& text, absl::string_view field) {
   const std::optional<Uuid> id = Uuid::Parse(text);
   if (!id.has_value()) {
@@ -141,7 +134,6 @@ absl::StatusOr<absl::Time> CheckTime(bool given, const google::protobuf::Timesta
 
 absl::StatusOr<PaymentHandler::ExportCursor> PaymentHandler::StartExport(
     const v1::ExportPaymentsRequest& request) const {
-  if (absl::Status shard = CheckShard(request.shard()); !shard.ok()) return shard;
   const absl::StatusOr<absl::Time> from = CheckTime(request.has_from_time(), request.from_time(), "from_time");
   if (!from.ok()) return from.status();
   const absl::StatusOr<absl::Time> to = CheckTime(request.has_to_time(), request.to_time(), "to_time");
@@ -167,7 +159,6 @@ absl::StatusOr<v1::ExportPaymentsResponse> PaymentHandler::ReadExport(ExportCurs
 }
 
 absl::StatusOr<v1::LookUpPaymentsResponse> PaymentHandler::LookUp(const v1::LookUpPaymentsRequest& request) const {
-  if (absl::Status shard = CheckShard(request.shard()); !shard.ok()) return shard;
   if (request.reservation_ids().empty() || request.reservation_ids_size() > kMaxLookUp) {
     return Invalid("reservation_ids", absl::StrCat("must be 1 to ", kMaxLookUp));
   }
@@ -186,7 +177,6 @@ absl::StatusOr<v1::LookUpPaymentsResponse> PaymentHandler::LookUp(const v1::Look
 
 absl::StatusOr<v1::ApplyCorrectionsResponse> PaymentHandler::Apply(const v1::ApplyCorrectionsRequest& request,
                                                                    const std::string& actor) const {
-  if (absl::Status shard = CheckShard(request.shard()); !shard.ok()) return shard;
   if (request.corrections().empty() || request.corrections_size() > kMaxCorrections) {
     return Invalid("corrections", absl::StrCat("must be 1 to ", kMaxCorrections));
   }

@@ -11,7 +11,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "quota/seller.h"
+#include "quota/sale_backend.h"
+#include "quota/sale_result.h"
+#include "server/handlers/call_deadline.h"
 #include "storage/bounded_executor.h"
 #include "storage/clock.h"
 #include "storage/ledger.h"
@@ -22,11 +24,6 @@ namespace tranche::server {
 // A request's serialized size may be at most this.
 inline constexpr size_t kMaxCreateBytes = 4096;
 
-struct ReservationHandlerOptions {
-  absl::Duration default_deadline = absl::ZeroDuration();  // for calls that carry none; zero: refuse those
-  absl::Duration max_deadline = absl::Seconds(30);         // longer ones are lowered
-};
-
 // Thread-safe. Outlived by its dependencies.
 class ReservationHandler {
  public:
@@ -36,8 +33,13 @@ class ReservationHandler {
   using CreateDone = absl::AnyInvocable<void(absl::StatusOr<quota::Sold>)>;
   using GetDone = absl::AnyInvocable<void(absl::StatusOr<storage::Reservation>)>;
 
+  // quota::SaleBackend::Find, or a stand-in for it.
+  using FindById = std::function<void(const storage::Uuid& id, quota::SaleBackend::FindDone)>;
+
+  ReservationHandler(Sell sell, FindById find, storage::Clock* clock, CallDeadlines options);
+  // Of one ledger.
   ReservationHandler(Sell sell, storage::ReservationLedger* ledger, storage::BoundedExecutor* executor,
-                     storage::Clock* clock, ReservationHandlerOptions options);
+                     storage::Clock* clock, CallDeadlines options);
 
   // `deadline` is the caller's, nullopt if he gave none. `request` is not used after Create returns.
   void Create(const v1::CreateReservationRequest& request, std::optional<absl::Time> deadline, CreateDone done);
@@ -49,18 +51,14 @@ class ReservationHandler {
   // A claim as a message, with the time that is left of its hold.
   void Fill(const storage::Reservation& reservation, v1::Reservation* message) const;
 
-  const ReservationHandlerOptions& options() const { return options_; }
+  const CallDeadlines& options() const { return options_; }
   absl::Time Now() const { return clock_->Now(); }
 
  private:
-  absl::StatusOr<storage::Reservation> Find(const storage::Uuid& id, absl::Time deadline);
-  absl::StatusOr<absl::Time> EffectiveDeadline(std::optional<absl::Time> deadline) const;
-
   const Sell sell_;
-  storage::ReservationLedger* const ledger_;
-  storage::BoundedExecutor* const executor_;
+  const FindById find_;
   storage::Clock* const clock_;
-  const ReservationHandlerOptions options_;
+  const CallDeadlines options_;
   std::atomic<bool> serving_{false};
 };
 

@@ -1,9 +1,7 @@
 #include "server/handlers/sku_messages.h"
 
-#include <algorithm>
 #include <string>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
@@ -17,13 +15,11 @@ constexpr int64_t kMaxPriceMinor = 1'000'000'000'000;
 constexpr int32_t kMaxPerUser = 1000;
 constexpr int32_t kMaxSlots = 64;
 constexpr absl::Duration kMaxHold = absl::Hours(7 * 24);
+constexpr absl::Duration kMaxHoldInAll = absl::Hours(30 * 24);
+constexpr int32_t kMaxExtensions = 100;
 
 absl::Status Invalid(absl::string_view field, absl::string_view description) {
   return FieldError(v1::ERROR_REASON_FIELD_INVALID, field, description);
-}
-
-bool IsCurrency(const std::string& text) {
-  return text.size() == 3 && std::all_of(text.begin(), text.end(), [](char c) { return absl::ascii_isupper(c); });
 }
 
 absl::Status CheckNumbers(const storage::Sku& sku) {
@@ -37,6 +33,9 @@ absl::Status CheckNumbers(const storage::Sku& sku) {
   if (sku.slots_per_slice < 1 || sku.slots_per_slice > kMaxSlots) {
     return Invalid("sku.slots_per_slice", absl::StrCat("must be 1 to ", kMaxSlots, ", or absent for 1"));
   }
+  if (sku.max_extensions < 0 || sku.max_extensions > kMaxExtensions) {
+    return Invalid("sku.max_extensions", absl::StrCat("must be 0 to ", kMaxExtensions, ", or absent for 3"));
+  }
   return absl::OkStatus();
 }
 
@@ -48,6 +47,14 @@ absl::Status ReadTimes(const v1::Sku& message, storage::Sku* sku) {
       return Invalid("sku.hold", "must be 1 s to 7 days in whole seconds, or absent for 15 minutes");
     }
     sku->hold = *hold;
+  }
+  if (message.has_max_hold()) {
+    const auto max_hold = FromDuration(message.max_hold());
+    if (!max_hold.has_value() || *max_hold < sku->hold || *max_hold > kMaxHoldInAll ||
+        message.max_hold().nanos() != 0) {
+      return Invalid("sku.max_hold", "must be the hold to 30 days in whole seconds, or absent");
+    }
+    sku->max_hold = *max_hold;
   }
   if (message.has_open_time()) {
     const auto opens_at = FromTimestamp(message.open_time());
@@ -74,6 +81,8 @@ v1::Sku ToMessage(const storage::Sku& sku) {
   message.set_stock(sku.stock);
   message.set_per_user_limit(sku.per_user_limit);
   *message.mutable_hold() = ToDuration(sku.hold);
+  message.set_max_extensions(sku.max_extensions);
+  if (sku.max_hold > absl::ZeroDuration()) *message.mutable_max_hold() = ToDuration(sku.max_hold);
   if (sku.opens_at > absl::InfinitePast()) *message.mutable_open_time() = ToTimestamp(sku.opens_at);
   if (sku.closes_at < absl::InfiniteFuture()) *message.mutable_close_time() = ToTimestamp(sku.closes_at);
   message.set_state(sku.closed ? v1::SKU_STATE_CLOSED : v1::SKU_STATE_OPEN);
@@ -84,6 +93,7 @@ v1::Sku ToMessage(const storage::Sku& sku) {
   message.set_quota_version(sku.quota_version);
   message.set_on_demand(!sku.presplit);
   message.set_quota_frozen(sku.quota_frozen);
+  message.set_shard(sku.shard);
   return message;
 }
 
@@ -102,6 +112,8 @@ absl::StatusOr<storage::Sku> FromMessage(const v1::Sku& message) {
   sku.per_user_limit = message.per_user_limit() == 0 ? 1 : message.per_user_limit();
   sku.slots_per_slice = message.slots_per_slice() == 0 ? 1 : message.slots_per_slice();
   sku.presplit = !message.on_demand();
+  if (!message.shard().empty()) sku.shard = message.shard();
+  if (message.has_max_extensions()) sku.max_extensions = message.max_extensions();
   if (absl::Status numbers = CheckNumbers(sku); !numbers.ok()) return numbers;
   if (absl::Status times = ReadTimes(message, &sku); !times.ok()) return times;
   return sku;

@@ -10,6 +10,7 @@
 #include "server/handlers/field_checks.h"
 #include "server/services/export_stream.h"
 #include "server/services/grpc_status.h"
+#include "server/services/move_stream.h"
 
 namespace tranche::server {
 namespace {
@@ -150,6 +151,72 @@ grpc::ServerUnaryReactor* AdminServiceImpl::ListAudit(grpc::CallbackServerContex
                                                       const v1::ListAuditRequest* request,
                                                       v1::ListAuditResponse* response) {
   return Run(context, response, [this, request] { return handlers_.audit->List(*request); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::ListOutboxMessages(grpc::CallbackServerContext* context,
+                                                               const v1::ListOutboxMessagesRequest* request,
+                                                               v1::ListOutboxMessagesResponse* response) {
+  return Run(context, response, [this, request] { return handlers_.outbox->ListMessages(*request); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::GetOutboxMessage(grpc::CallbackServerContext* context,
+                                                             const v1::GetOutboxMessageRequest* request,
+                                                             v1::GetOutboxMessageResponse* response) {
+  return Run(context, response, [this, request] { return handlers_.outbox->GetMessage(*request); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::RetryOutboxMessages(grpc::CallbackServerContext* context,
+                                                                const v1::RetryOutboxMessagesRequest* request,
+                                                                v1::RetryOutboxMessagesResponse* response) {
+  return Run(context, response,
+             [this, context, request] { return handlers_.outbox->Retry(*request, ActorOf(*context)); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::DiscardOutboxMessage(grpc::CallbackServerContext* context,
+                                                                 const v1::DiscardOutboxMessageRequest* request,
+                                                                 v1::DiscardOutboxMessageResponse* response) {
+  return Run(context, response,
+             [this, context, request] { return handlers_.outbox->Discard(*request, ActorOf(*context)); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::ListSinks(grpc::CallbackServerContext* context,
+                                                      const v1::ListSinksRequest* request,
+                                                      v1::ListSinksResponse* response) {
+  return Run(context, response, [this, request] { return handlers_.outbox->ListSinks(*request); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::AddSink(grpc::CallbackServerContext* context,
+                                                    const v1::AddSinkRequest* request, v1::AddSinkResponse* response) {
+  return Run(context, response,
+             [this, context, request] { return handlers_.outbox->AddSink(*request, ActorOf(*context)); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::RemoveSink(grpc::CallbackServerContext* context,
+                                                       const v1::RemoveSinkRequest* request,
+                                                       v1::RemoveSinkResponse* response) {
+  return Run(context, response,
+             [this, context, request] { return handlers_.outbox->RemoveSink(*request, ActorOf(*context)); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::ListShards(grpc::CallbackServerContext* context,
+                                                       const v1::ListShardsRequest* request,
+                                                       v1::ListShardsResponse* response) {
+  return Run(context, response, [this, request] { return handlers_.shard->List(*request); });
+}
+
+grpc::ServerUnaryReactor* AdminServiceImpl::AddShard(grpc::CallbackServerContext* context,
+                                                     const v1::AddShardRequest* request,
+                                                     v1::AddShardResponse* response) {
+  return Run(context, response, [this, context, request] { return handlers_.shard->Add(*request, ActorOf(*context)); });
+}
+
+// The move may outlive the call, so it has its own copy of the request.
+grpc::ServerWriteReactor<v1::MoveSkuResponse>* AdminServiceImpl::MoveSku(grpc::CallbackServerContext* context,
+                                                                         const v1::MoveSkuRequest* request) {
+  return MoveStream::Start(move_executor_,
+                           [this, request = *request, actor = ActorOf(*context)](const MoveStream::Tell& tell) {
+                             return handlers_.shard->Move(request, actor, tell);
+                           });
 }
 
 grpc::ServerUnaryReactor* AdminServiceImpl::VerifyLedger(grpc::CallbackServerContext* context,

@@ -5,12 +5,14 @@
 #include "server/handlers/audit_handler.h"
 #include "server/handlers/coordination_handler.h"
 #include "server/handlers/node_handler.h"
+#include "server/handlers/outbox_handler.h"
 #include "server/handlers/payment_handler.h"
 #include "server/handlers/quota_handler.h"
+#include "server/handlers/shard_handler.h"
 #include "server/handlers/sku_handler.h"
 #include "server/handlers/stock_handler.h"
 #include "server/handlers/verify_handler.h"
-#include "storage/bounded_executor.h"
+#include "storage/executor.h"
 #include "tranche/v1/admin_service.grpc.pb.h"
 
 namespace tranche::server {
@@ -23,13 +25,16 @@ struct AdminHandlers {
   VerifyHandler* verify;
   CoordinationHandler* coordination;
   AuditHandler* audit;
+  OutboxHandler* outbox;
   PaymentHandler* payment;
+  ShardHandler* shard;
 };
 
 class AdminServiceImpl final : public v1::AdminService::CallbackService {
  public:
-  AdminServiceImpl(AdminHandlers handlers, storage::BoundedExecutor* executor)
-      : handlers_(handlers), executor_(executor) {}
+  // `move_executor` runs moves of SKUs, which take long.
+  AdminServiceImpl(AdminHandlers handlers, storage::Executor* executor, storage::Executor* move_executor)
+      : handlers_(handlers), executor_(executor), move_executor_(move_executor) {}
 
   grpc::ServerUnaryReactor* CreateSku(grpc::CallbackServerContext* context, const v1::CreateSkuRequest* request,
                                       v1::CreateSkuResponse* response) override;
@@ -63,6 +68,30 @@ class AdminServiceImpl final : public v1::AdminService::CallbackService {
                                         v1::UndrainNodeResponse* response) override;
   grpc::ServerUnaryReactor* ListAudit(grpc::CallbackServerContext* context, const v1::ListAuditRequest* request,
                                       v1::ListAuditResponse* response) override;
+  grpc::ServerUnaryReactor* ListOutboxMessages(grpc::CallbackServerContext* context,
+                                               const v1::ListOutboxMessagesRequest* request,
+                                               v1::ListOutboxMessagesResponse* response) override;
+  grpc::ServerUnaryReactor* GetOutboxMessage(grpc::CallbackServerContext* context,
+                                             const v1::GetOutboxMessageRequest* request,
+                                             v1::GetOutboxMessageResponse* response) override;
+  grpc::ServerUnaryReactor* RetryOutboxMessages(grpc::CallbackServerContext* context,
+                                                const v1::RetryOutboxMessagesRequest* request,
+                                                v1::RetryOutboxMessagesResponse* response) override;
+  grpc::ServerUnaryReactor* DiscardOutboxMessage(grpc::CallbackServerContext* context,
+                                                 const v1::DiscardOutboxMessageRequest* request,
+                                                 v1::DiscardOutboxMessageResponse* response) override;
+  grpc::ServerUnaryReactor* ListSinks(grpc::CallbackServerContext* context, const v1::ListSinksRequest* request,
+                                      v1::ListSinksResponse* response) override;
+  grpc::ServerUnaryReactor* AddSink(grpc::CallbackServerContext* context, const v1::AddSinkRequest* request,
+                                    v1::AddSinkResponse* response) override;
+  grpc::ServerUnaryReactor* RemoveSink(grpc::CallbackServerContext* context, const v1::RemoveSinkRequest* request,
+                                       v1::RemoveSinkResponse* response) override;
+  grpc::ServerUnaryReactor* ListShards(grpc::CallbackServerContext* context, const v1::ListShardsRequest* request,
+                                       v1::ListShardsResponse* response) override;
+  grpc::ServerUnaryReactor* AddShard(grpc::CallbackServerContext* context, const v1::AddShardRequest* request,
+                                     v1::AddShardResponse* response) override;
+  grpc::ServerWriteReactor<v1::MoveSkuResponse>* MoveSku(grpc::CallbackServerContext* context,
+                                                         const v1::MoveSkuRequest* request) override;
   grpc::ServerUnaryReactor* VerifyLedger(grpc::CallbackServerContext* context, const v1::VerifyLedgerRequest* request,
                                          v1::VerifyLedgerResponse* response) override;
   grpc::ServerWriteReactor<v1::ExportPaymentsResponse>* ExportPayments(
@@ -86,7 +115,8 @@ class AdminServiceImpl final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* context, Response* response, Call call);
 
   const AdminHandlers handlers_;
-  storage::BoundedExecutor* const executor_;
+  storage::Executor* const executor_;
+  storage::Executor* const move_executor_;
 };
 
 }  // namespace tranche::server

@@ -21,6 +21,12 @@ std::string OneLine(const std::string& text) {
 absl::Status FromSqlState(const std::string& state, const std::string& message) {
   // Our own: a value is not the one that the caller expected.
   if (state == "TR001") return absl::AbortedError(message);
+  // A SKU or a shard is not in the state that the call wants.
+  if (state == "TR002") return absl::FailedPreconditionError(message);
+  // Our own: a reservation that has ended does not change.
+  if (state == "TR003") return absl::FailedPreconditionError(message);
+  // Our own: the SKU is on its way to another shard. Nothing happened, and where it arrives it can be tried again.
+  if (state == "TR004") return SkuMovingError(message);
   // Classes: 22 data exception, 23 constraint, 42 syntax or access, 3D/3F catalog or schema missing.
   if (absl::StartsWith(state, "22") || absl::StartsWith(state, "23")) return absl::InvalidArgumentError(message);
   if (state == "42883" || state == "42P01" || state == "3F000") {
@@ -32,8 +38,9 @@ absl::Status FromSqlState(const std::string& state, const std::string& message) 
   if (state == "42501") return absl::PermissionDeniedError(message);
   // 53 insufficient resources (disk full, too many connections), 57 operator intervention (shutdown, statement
   // timeout), 58 system error: rolled back, and may work later.
+  // 55P03: a lock was not to be had within lock_timeout.
   // 25006: a server that became a read-only standby.
-  if (state == "25006" || absl::StartsWith(state, "53") || absl::StartsWith(state, "57") ||
+  if (state == "25006" || state == "55P03" || absl::StartsWith(state, "53") || absl::StartsWith(state, "57") ||
       absl::StartsWith(state, "58")) {
     return absl::UnavailableError(message);
   }

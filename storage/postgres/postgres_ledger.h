@@ -27,7 +27,9 @@ class PostgresLedger : public ReservationLedger {
 // Thread-safe. Outlived by the pool.
 class PostgresStockLedger : public StockLedger {
  public:
-  explicit PostgresStockLedger(ConnectionPool* pool) : pool_(pool) {}
+  // `shard` is said of every SKU that is read.
+  explicit PostgresStockLedger(ConnectionPool* pool, std::string shard = kHomeShard)
+      : pool_(pool), shard_(std::move(shard)) {}
 
   absl::StatusOr<Sku> CreateSku(const Sku& sku, const std::string& actor) override;
   absl::StatusOr<Sku> GetSku(const std::string& sku_id) override;
@@ -42,6 +44,8 @@ class PostgresStockLedger : public StockLedger {
   absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> MoveUnitsBatch(absl::Span<const QuotaMove> moves,
                                                                        const std::string& actor) override;
   absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) override;
+  absl::StatusOr<std::vector<std::string>> ListReturnedSkus(int limit) override;
+  absl::Status AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) override;
   absl::StatusOr<std::vector<std::pair<std::string, Slice>>> ListSlices(IncarnationId incarnation) override;
   absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
                                                     bool draining = false) override;
@@ -53,8 +57,10 @@ class PostgresStockLedger : public StockLedger {
 
  private:
   absl::StatusOr<Sku> ReadChanged(const std::string& sku_id);
+  Sku AtShard(Sku sku) const;
 
   ConnectionPool* const pool_;
+  const std::string shard_;
 };
 
 }  // namespace tranche::storage

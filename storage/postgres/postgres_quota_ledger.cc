@@ -26,11 +26,11 @@ std::vector<int64_t> ToNumbers(const pqxx::field& field) {
 
 // The columns of read_quotas, from column `first` on.
 SkuQuota ToSkuQuota(const pqxx::row& row, int first) {
-  constexpr int kSkuColumns = 16;
+  constexpr int kArrays = 4;
   const auto numbers = [&row, first](int nth) {
-    return ToNumbers(row[static_cast<pqxx::row::size_type>(first + kSkuColumns + nth)]);
+    return ToNumbers(row[static_cast<pqxx::row::size_type>(first + kFirstSkuColumns + nth)]);
   };
-  SkuQuota result{ToSku(row, first), {}};
+  SkuQuota result{ToSku(row, first, first + kFirstSkuColumns + kArrays), {}};
   const std::vector<int64_t> holders = numbers(0), allotted = numbers(1), remaining = numbers(2), versions = numbers(3);
   const size_t count = holders.size();
   CHECK(allotted.size() == count && remaining.size() == count && versions.size() == count) << "arrays are parallel";
@@ -93,7 +93,10 @@ absl::StatusOr<std::vector<SkuQuota>> PostgresStockLedger::ReadQuotas(absl::Span
   const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "read_quotas", std::move(ids).Finish());
   if (!rows.ok()) return rows.status();
   std::vector<SkuQuota> quotas;
-  for (const pqxx::row& row : *rows) quotas.push_back(ToSkuQuota(row, 0));
+  for (const pqxx::row& row : *rows) {
+    quotas.push_back(ToSkuQuota(row, 0));
+    quotas.back().sku.shard = shard_;
+  }
   return quotas;
 }
 
@@ -111,6 +114,7 @@ absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> PostgresStockLedger::MoveU
   for (const pqxx::row& row : *rows) {
     const size_t i = positions.at(row[1].c_str());
     results[i] = ToMoved(row, moves[i].sku_id);
+    if (results[i].ok()) results[i]->sku.shard = shard_;
   }
   return results;
 }
@@ -121,6 +125,25 @@ absl::StatusOr<std::vector<std::string>> PostgresStockLedger::ListPooledSkus(con
   std::vector<std::string> skus;
   for (const pqxx::row& row : *rows) skus.emplace_back(row[0].c_str());
   return skus;
+}
+
+absl::StatusOr<std::vector<std::string>> PostgresStockLedger::ListReturnedSkus(int limit) {
+  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "list_returned_skus", limit);
+  if (!rows.ok()) return rows.status();
+  std::vector<std::string> skus;
+  for (const pqxx::row& row : *rows) skus.emplace_back(row[0].c_str());
+  return skus;
+}
+
+absl::Status PostgresStockLedger::AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) {
+  ArrayLiteral skus, versions;
+  for (const auto& [sku_id, version] : announced) {
+    skus.AddText(sku_id);
+    versions.AddInt(version);
+  }
+  return Call(*pool_, Repeat::kIfAnswerLost, "ack_returned_skus", std::move(skus).Finish(),
+              std::move(versions).Finish())
+      .status();
 }
 
 absl::StatusOr<std::vector<std::pair<std::string, Slice>>> PostgresStockLedger::ListSlices(IncarnationId incarnation) {

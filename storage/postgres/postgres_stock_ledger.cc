@@ -19,12 +19,20 @@ std::optional<int64_t> FiniteMicros(absl::Time time) {
 
 }  // namespace
 
+Sku PostgresStockLedger::AtShard(Sku sku) const {
+  sku.shard = shard_;
+  return sku;
+}
+
 absl::StatusOr<Sku> PostgresStockLedger::CreateSku(const Sku& sku, const std::string& actor) {
   const NullableNumber opens(FiniteMicros(sku.opens_at));
   const NullableNumber closes(FiniteMicros(sku.closes_at));
-  const auto rows = Call(*pool_, Repeat::kNever, "create_sku", sku.sku_id, sku.title, sku.price_minor, sku.currency,
-                         sku.stock, sku.per_user_limit, absl::ToInt64Seconds(sku.hold), opens.parameter(),
-                         closes.parameter(), sku.slots_per_slice, actor, sku.presplit);
+  const int64_t max_hold_s = absl::ToInt64Seconds(sku.max_hold);
+  const NullableNumber max_hold(max_hold_s == 0 ? std::nullopt : std::make_optional(max_hold_s));
+  const auto rows =
+      Call(*pool_, Repeat::kNever, "create_sku", sku.sku_id, sku.title, sku.price_minor, sku.currency, sku.stock,
+           sku.per_user_limit, absl::ToInt64Seconds(sku.hold), opens.parameter(), closes.parameter(),
+           sku.slots_per_slice, actor, sku.presplit, sku.max_extensions, max_hold.parameter());
   if (!rows.ok()) return rows.status();
   if (!rows->front()[0].as<bool>()) return absl::AlreadyExistsError(absl::StrCat("SKU ", sku.sku_id, " exists"));
   return GetSku(sku.sku_id);
@@ -34,7 +42,7 @@ absl::StatusOr<Sku> PostgresStockLedger::GetSku(const std::string& sku_id) {
   const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "list_skus", "", 1, sku_id);
   if (!rows.ok()) return rows.status();
   if (rows->empty()) return NoSuchSku(sku_id);
-  return ToSku(rows->front());
+  return AtShard(ToSku(rows->front()));
 }
 
 absl::StatusOr<std::vector<Sku>> PostgresStockLedger::ListSkus(const std::string& after, int limit) {
@@ -42,7 +50,7 @@ absl::StatusOr<std::vector<Sku>> PostgresStockLedger::ListSkus(const std::string
   const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "list_skus", after, limit, every);
   if (!rows.ok()) return rows.status();
   std::vector<Sku> skus;
-  for (const pqxx::row& row : *rows) skus.push_back(ToSku(row));
+  for (const pqxx::row& row : *rows) skus.push_back(AtShard(ToSku(row)));
   return skus;
 }
 

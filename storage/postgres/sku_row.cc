@@ -17,7 +17,7 @@ NullableNumber::NullableNumber(std::optional<int64_t> value) {
   if (value.has_value()) text_ = absl::StrCat(*value);
 }
 
-Sku ToSku(const pqxx::row& row, int first) {
+Sku ToSku(const pqxx::row& row, int first, int holds) {
   const auto at = [&row, first](int column) { return row[static_cast<pqxx::row::size_type>(first + column)]; };
   return Sku{.sku_id = at(0).c_str(),
              .title = at(1).c_str(),
@@ -26,6 +26,8 @@ Sku ToSku(const pqxx::row& row, int first) {
              .stock = at(4).as<int64_t>(),
              .per_user_limit = at(5).as<int32_t>(),
              .hold = absl::Seconds(at(6).as<int64_t>()),
+             .max_extensions = at(holds - first).as<int32_t>(),
+             .max_hold = absl::Seconds(at(holds - first + 1).as<int64_t>(0)),
              .opens_at = TimeOr(at(7), absl::InfinitePast()),
              .closes_at = TimeOr(at(8), absl::InfiniteFuture()),
              .closed = at(9).as<bool>(),

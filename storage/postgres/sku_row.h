@@ -11,8 +11,10 @@ namespace tranche::storage {
 
 absl::Status NoSuchSku(const std::string& sku_id);
 
-// The columns of the view sku_state, from column `first` on.
-Sku ToSku(const pqxx::row& row, int first = 0);
+// The columns of the view sku_state are in two runs, because new ones come after all that was there before: the first
+// kFirstSkuColumns from column `first` on, and those about holds from column `holds` on.
+inline constexpr int kFirstSkuColumns = 16;
+Sku ToSku(const pqxx::row& row, int first = 0, int holds = kFirstSkuColumns);
 
 // A number as a parameter that may be NULL.
 class NullableNumber {

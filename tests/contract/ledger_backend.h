@@ -4,16 +4,26 @@
 #include <memory>
 #include <string>
 
+#include "absl/time/time.h"
 #include "storage/ledger.h"
+#include "storage/lifecycle_ledger.h"
+#include "storage/outbox_ledger.h"
+#include "storage/upkeep_ledger.h"
 
 namespace tranche::storage {
 
-// One empty ledger, with whatever serves it. Its clock is the wall clock.
+// One empty ledger, with whatever serves it. Its clock is the wall clock, as far as LetPass does not say otherwise.
 class LedgerBackend {
  public:
   virtual ~LedgerBackend() = default;
   virtual ReservationLedger& reservations() = 0;
   virtual StockLedger& stock() = 0;
+  virtual LifecycleLedger& lifecycle() = 0;
+  virtual UpkeepLedger& upkeep() = 0;
+  virtual OutboxLedger& outbox() = 0;
+
+  // For reservations and messages it is as if so much time had passed.
+  virtual void LetPass(absl::Duration duration) = 0;
 
   static std::unique_ptr<LedgerBackend> Fake();
   static std::unique_ptr<LedgerBackend> Postgres();

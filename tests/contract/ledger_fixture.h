@@ -22,6 +22,10 @@ class LedgerContractTest : public ::testing::TestWithParam<LedgerKind> {
 
   ReservationLedger& reservations() { return backend_->reservations(); }
   StockLedger& stock() { return backend_->stock(); }
+  LifecycleLedger& lifecycle() { return backend_->lifecycle(); }
+  UpkeepLedger& upkeep() { return backend_->upkeep(); }
+  OutboxLedger& outbox() { return backend_->outbox(); }
+  void LetPass(absl::Duration duration) { backend_->LetPass(duration); }
 
   void ExpectConserved() {
     const auto report = stock().Verify("");

@@ -12,10 +12,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "storage/change_pipeline.h"
 #include "storage/ledger_error.h"
 #include "storage/postgres/connection_pool.h"
 #include "storage/postgres/migrator.h"
 #include "storage/postgres/postgres_ledger.h"
+#include "storage/postgres/postgres_lifecycle_ledger.h"
+#include "storage/postgres/postgres_outbox_ledger.h"
 #include "tests/support/claims.h"
 #include "tests/support/mini_postgres.h"
 
@@ -152,6 +155,92 @@ TEST_F(PostgresOutageTest, AFrozenBackendIsGivenUp) {
   EXPECT_LT(absl::Now() - start, absl::Seconds(15));
   const auto after = ledger.CommitReservations(node_, LockMode::kWait, {Claim("tv", "carol")});
   EXPECT_TRUE(after.ok()) << after.status();
+}
+
+// Field: the payment went through, its answer was lost, the shop shows "unpaid". Sent again it is known, and it is one
+// payment and one message.
+TEST_F(PostgresOutageTest, AConfirmationWhoseAnswerIsLostIsSettledByAskingAgain) {
+  const ReservationClaim claim = Claim("tv", "alice"), other = Claim("tv", "bob");
+  ASSERT_TRUE(ledger_->CommitReservations(node_, LockMode::kWait, {claim, other}).ok());
+  PoolOptions options;
+  options.dsn = postgres_.node_dsn();
+  options.application_name = "frozen";
+  options.statement_timeout = absl::Seconds(1);
+  ConnectionPool pool(options);
+  PostgresLifecycleLedger lifecycle(&pool);
+  const Confirmation payment{claim.reservation_id, "pay-1", 0, "EUR"};
+  // Opens the connection.
+  ASSERT_TRUE(lifecycle.ConfirmReservations({{other.reservation_id, "pay-2", 0, "EUR"}}).ok());
+  pqxx::connection connection(postgres_.dsn());
+  pqxx::work transaction(connection);
+  const pid_t backend =
+      transaction.exec1("SELECT pid FROM pg_stat_activity WHERE application_name = 'frozen'")[0].as<pid_t>();
+  ASSERT_EQ(kill(backend, SIGSTOP), 0);
+  const auto lost = lifecycle.ConfirmReservations({payment});
+  EXPECT_EQ(kill(backend, SIGCONT), 0);
+  EXPECT_TRUE(IsUnknownCommit(lost.status())) << lost.status();
+  const auto settled = lifecycle.ConfirmReservations({payment});
+  ASSERT_TRUE(settled.ok()) << settled.status();
+  EXPECT_TRUE(settled->front().outcome == ChangeOutcome::kDone || settled->front().outcome == ChangeOutcome::kReplayed);
+  EXPECT_EQ(settled->front().reservation.state, ReservationState::kConfirmed);
+  EXPECT_EQ(settled->front().reservation.revision, 2);
+  PostgresOutboxLedger outbox(&pool);
+  const auto messages = outbox.ListMessages("", OutboxState::kPending, {}, 10);
+  ASSERT_TRUE(messages.ok()) << messages.status();
+  EXPECT_EQ(messages->size(), 2u);
+}
+
+// Through the pipeline nobody but the pipeline notices: what it answers is true, whatever was killed meanwhile.
+TEST_F(PostgresOutageTest, ChangesAcknowledgedByThePipelineSurviveAKilledServer) {
+  constexpr int kHolds = 3000;
+  std::vector<Uuid> holds;
+  for (int start = 0; start < kHolds; start += 500) {
+    const auto batch = testing::ClaimsOf("tv", absl::StrCat("u", start, "-"), 500);
+    ASSERT_TRUE(ledger_->CommitReservations(node_, LockMode::kWait, batch).ok());
+    for (const ReservationClaim& claim : batch) holds.push_back(claim.reservation_id);
+  }
+  PostgresLifecycleLedger lifecycle(pool_.get());
+  PipelineOptions options;
+  options.max_batch = 32;
+  ChangePipeline pipeline(&lifecycle, Clock::Real(), options);
+  absl::Mutex mutex;
+  absl::flat_hash_set<Uuid> confirmed, cancelled;
+  int answered = 0;
+  for (int i = 0; i < kHolds; ++i) {
+    const Uuid id = holds[static_cast<size_t>(i)];
+    absl::flat_hash_set<Uuid>* const acknowledged = i % 2 == 0 ? &confirmed : &cancelled;
+    const auto done = [&, id, acknowledged](const absl::StatusOr<ChangeResult>& result) {
+      absl::MutexLock lock(&mutex);
+      ++answered;
+      if (result.ok()) {
+        acknowledged->insert(id);
+      } else {
+        EXPECT_EQ(result.status().code(), absl::StatusCode::kUnavailable) << result.status();
+      }
+    };
+    const absl::Time deadline = absl::Now() + absl::Seconds(60);
+    if (i % 2 == 0) {
+      pipeline.Confirm({id, "pay-1", 0, "EUR"}, deadline, done);
+    } else {
+      pipeline.Cancel({id, "why"}, deadline, done);
+    }
+  }
+  const auto begun = [&] { return answered > 200; };
+  mutex.LockWhenWithTimeout(absl::Condition(&begun), absl::Seconds(30));
+  mutex.Unlock();
+  EXPECT_TRUE(postgres_.KillAndRestart().ok());
+  EXPECT_TRUE(pipeline.Drain(absl::Seconds(60)));
+  ReadWhenBack();
+  EXPECT_EQ(answered, kHolds);
+  EXPECT_GT(confirmed.size(), 0u);
+  EXPECT_GT(cancelled.size(), 0u);
+  for (const Uuid& id : confirmed) {
+    ASSERT_EQ(ledger_->FindReservation(id)->reservation.state, ReservationState::kConfirmed);
+  }
+  for (const Uuid& id : cancelled) {
+    ASSERT_EQ(ledger_->FindReservation(id)->reservation.state, ReservationState::kCancelled);
+  }
+  EXPECT_TRUE(stock_->Verify("")->violations.empty());
 }
 
 // A move is not repeated when its answer is lost: nobody knows whether it was made.

@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/mutex.h"
@@ -202,6 +205,105 @@ TEST(ClientStreamTest, TheWindowBoundsWhatIsOutstanding) {
   release.Notify();
   stream->Close();
   EXPECT_EQ(granted, 4);
+}
+
+tranche::v1::WatchReservationResponse State(int32_t revision, tranche::v1::ReservationState state) {
+  tranche::v1::WatchReservationResponse response;
+  response.mutable_reservation()->set_revision(revision);
+  response.mutable_reservation()->set_state(state);
+  return response;
+}
+
+TEST(ClientWireTest, AWatchTellsEachStateOnceAndThenThatItIsOver) {
+  FakeFrontNode node;
+  node.on_watch = [](grpc::ServerContext*, auto* writer) {
+    writer->Write(State(1, tranche::v1::RESERVATION_STATE_PENDING));
+    writer->Write(State(3, tranche::v1::RESERVATION_STATE_CONFIRMED));
+    return grpc::Status::OK;
+  };
+  const auto client = OpenAt({node.address()});
+  const auto watch = client->Watch("id");
+  std::vector<int32_t> revisions;
+  while (true) {
+    const auto next = watch->Next(absl::Seconds(20));
+    ASSERT_TRUE(next.ok()) << next.status();
+    if (!next->has_value()) break;
+    revisions.push_back((*next)->revision);
+  }
+  EXPECT_EQ(revisions.back(), 3);
+  EXPECT_TRUE(std::is_sorted(revisions.begin(), revisions.end()));
+  EXPECT_FALSE((*watch->Next()).has_value()) << "and again";
+}
+
+TEST(ClientWireTest, AWatchGoesOnAtAnotherNode) {
+  FakeFrontNode draining, alive;
+  draining.on_watch = [](grpc::ServerContext*, auto* writer) {
+    writer->Write(State(1, tranche::v1::RESERVATION_STATE_PENDING));
+    return ToGrpc(ErrorDetails(grpc::StatusCode::UNAVAILABLE, "DRAINING"));
+  };
+  alive.on_watch = [](grpc::ServerContext*, auto* writer) {
+    writer->Write(State(1, tranche::v1::RESERVATION_STATE_PENDING));
+    writer->Write(State(2, tranche::v1::RESERVATION_STATE_EXPIRED));
+    return grpc::Status::OK;
+  };
+  const auto client = OpenAt({draining.address(), alive.address()});
+  // The turns are shared: one of two watches begins at the node that drains.
+  for (int i = 0; i < 2; ++i) {
+    const auto watch = client->Watch("id");
+    int32_t last = 0;
+    while (true) {
+      const auto next = watch->Next(absl::Seconds(20));
+      ASSERT_TRUE(next.ok()) << next.status();
+      if (!next->has_value()) break;
+      EXPECT_GT((*next)->revision, last) << "told twice";
+      last = (*next)->revision;
+    }
+    EXPECT_EQ(last, 2);
+  }
+  EXPECT_GE(draining.watches(), 1);
+  EXPECT_EQ(alive.watches(), 2);
+}
+
+TEST(ClientWireTest, AWatchEndsWithTheRefusal) {
+  FakeFrontNode node;
+  node.on_watch = [](grpc::ServerContext*, auto*) {
+    return ToGrpc(ErrorDetails(grpc::StatusCode::NOT_FOUND, "RESERVATION_NOT_FOUND"));
+  };
+  const auto client = OpenAt({node.address()});
+  const auto watch = client->Watch("id");
+  EXPECT_EQ(ReasonOf(watch->Next(absl::Seconds(20)).status()), Reason::kReservationNotFound);
+  EXPECT_EQ(node.watches(), 1) << "asked again";
+}
+
+TEST(ClientWireTest, AWatchThatNobodyAnswersGivesUp) {
+  std::string nobody;
+  {
+    FakeFrontNode node;
+    nobody = node.address();
+  }
+  const auto client = OpenAt({nobody});
+  const auto watch = client->Watch("id", {.give_up_after = absl::Milliseconds(50)});
+  EXPECT_EQ(watch->Next(absl::Seconds(20)).status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST(ClientWireTest, AWatchCanBeCancelledAndDestroyedWhileItWaits) {
+  FakeFrontNode node;
+  absl::Notification begun;
+  node.on_watch = [&](grpc::ServerContext* context, auto* writer) {
+    writer->Write(State(1, tranche::v1::RESERVATION_STATE_PENDING));
+    if (!begun.HasBeenNotified()) begun.Notify();
+    while (!context->IsCancelled()) std::this_thread::yield();
+    return grpc::Status::CANCELLED;
+  };
+  const auto client = OpenAt({node.address()});
+  auto watch = client->Watch("id");
+  ASSERT_TRUE(begun.WaitForNotificationWithTimeout(absl::Seconds(20)));
+  ASSERT_TRUE(watch->Next(absl::Seconds(20)).ok());
+  EXPECT_EQ(watch->Next(absl::Milliseconds(1)).status().code(), absl::StatusCode::kDeadlineExceeded);
+  watch->Cancel();
+  EXPECT_EQ(watch->Next().status().code(), absl::StatusCode::kCancelled);
+  watch = client->Watch("id");
+  watch.reset();  // would hang if the stream were not cancelled
 }
 
 }  // namespace

@@ -59,6 +59,11 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
   const std::string& address() const { return address_; }
   int unary_calls() const { return unary_calls_; }
   int streams() const { return streams_; }
+  int watches() const { return watches_; }
+
+  // Set it before the first watch.
+  std::function<grpc::Status(grpc::ServerContext*, grpc::ServerWriter<tranche::v1::WatchReservationResponse>*)>
+      on_watch;
 
   grpc::Status CreateReservation(grpc::ServerContext* context, const tranche::v1::CreateReservationRequest* request,
                                  tranche::v1::CreateReservationResponse* response) override {
@@ -71,6 +76,12 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
   grpc::Status GetReservation(grpc::ServerContext* context, const tranche::v1::GetReservationRequest* request,
                               tranche::v1::GetReservationResponse* response) override {
     return ToGrpc(ErrorDetails(grpc::StatusCode::NOT_FOUND, "RESERVATION_NOT_FOUND"));
+  }
+
+  grpc::Status WatchReservation(grpc::ServerContext* context, const tranche::v1::WatchReservationRequest* request,
+                                grpc::ServerWriter<tranche::v1::WatchReservationResponse>* writer) override {
+    ++watches_;
+    return on_watch ? on_watch(context, writer) : grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "");
   }
 
   grpc::Status StreamReservations(grpc::ServerContext* context,
@@ -100,6 +111,7 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
   const StreamHandler on_stream_;
   std::atomic<int> unary_calls_{0};
   std::atomic<int> streams_{0};
+  std::atomic<int> watches_{0};
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
 };

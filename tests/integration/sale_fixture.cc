@@ -37,7 +37,7 @@ std::unique_ptr<v1::AdminService::Stub> SaleTest::Admin() {
       grpc::CreateChannel(cluster_->endpoints().back(), grpc::InsecureChannelCredentials()));
 }
 
-void SaleTest::OpenSale(const std::string& sku, int64_t stock) {
+void SaleTest::OpenSale(const std::string& sku, int64_t stock, absl::Duration hold, const std::string& shard) {
   v1::CreateSkuRequest request;
   request.mutable_sku()->set_sku_id(sku);
   request.mutable_sku()->set_title(sku);
@@ -45,7 +45,8 @@ void SaleTest::OpenSale(const std::string& sku, int64_t stock) {
   request.mutable_sku()->set_currency("EUR");
   request.mutable_sku()->set_stock(stock);
   request.mutable_sku()->set_per_user_limit(1);
-  request.mutable_sku()->mutable_hold()->set_seconds(900);
+  request.mutable_sku()->mutable_hold()->set_seconds(absl::ToInt64Seconds(hold));
+  request.mutable_sku()->set_shard(shard);
   v1::CreateSkuResponse response;
   const grpc::Status status = Admin()->CreateSku(Context().get(), request, &response);
   ASSERT_TRUE(status.ok()) << status.error_message();
@@ -77,14 +78,22 @@ void SaleTest::WaitUntilAnnounced(const std::string& sku, int64_t remaining) {
 }
 
 std::set<std::string> SaleTest::RowsOf(const std::string& sku) {
-  pqxx::connection connection(cluster_->postgres().dsn());
-  pqxx::work transaction(connection);
   std::set<std::string> ids;
-  for (const auto& row :
-       transaction.exec_params("SELECT reservation_id FROM tranche.reservation WHERE sku_id = $1", sku)) {
-    ids.insert(row[0].c_str());
+  for (const std::string& dsn : OwnerDsns()) {
+    pqxx::connection connection(dsn);
+    pqxx::work transaction(connection);
+    for (const auto& row :
+         transaction.exec_params("SELECT reservation_id FROM tranche.reservation WHERE sku_id = $1", sku)) {
+      EXPECT_TRUE(ids.insert(row[0].c_str()).second) << row[0].c_str() << " is on two shards";
+    }
   }
   return ids;
+}
+
+std::vector<std::string> SaleTest::OwnerDsns() const {
+  std::vector<std::string> dsns = {cluster_->postgres().dsn()};
+  for (int i = 0; i < cluster_->shards(); ++i) dsns.push_back(cluster_->shard(i).dsn());
+  return dsns;
 }
 
 void SaleTest::CheckBooks(Shoppers& shoppers, const std::vector<std::string>& skus) {
@@ -100,11 +109,13 @@ void SaleTest::CheckBooks(Shoppers& shoppers, const std::vector<std::string>& sk
 }
 
 void SaleTest::CheckLedger() {
-  storage::ConnectionPool pool({.dsn = cluster_->postgres().dsn()});
-  const auto report = storage::PostgresStockLedger(&pool).Verify("");
-  ASSERT_TRUE(report.ok()) << report.status();
-  for (const auto& violation : report->violations) {
-    ADD_FAILURE() << violation.rule << " " << violation.sku_id << ": " << violation.detail;
+  for (const std::string& dsn : OwnerDsns()) {
+    storage::ConnectionPool pool({.dsn = dsn});
+    const auto report = storage::PostgresStockLedger(&pool).Verify("");
+    ASSERT_TRUE(report.ok()) << report.status();
+    for (const auto& violation : report->violations) {
+      ADD_FAILURE() << violation.rule << " " << violation.sku_id << ": " << violation.detail;
+    }
   }
 }
 

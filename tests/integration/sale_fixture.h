@@ -21,7 +21,8 @@ class SaleTest : public ::testing::Test {
   std::unique_ptr<Client> ClientOf(std::vector<std::string> endpoints);
 
   // Creates the SKU and waits until all its units are announced to the nodes.
-  void OpenSale(const std::string& sku, int64_t stock);
+  void OpenSale(const std::string& sku, int64_t stock, absl::Duration hold = absl::Minutes(15),
+                const std::string& shard = "");
   // Waits until the node's slices of the SKU are announced and hold `remaining` units in all.
   void WaitUntilAnnounced(const std::string& sku, int64_t remaining);
   v1::Quota QuotaOf(const std::string& sku);
@@ -31,7 +32,9 @@ class SaleTest : public ::testing::Test {
   // An admin stub for a node that is up.
   std::unique_ptr<v1::AdminService::Stub> Admin();
 
+  // On all shards.
   std::set<std::string> RowsOf(const std::string& sku);
+  std::vector<std::string> OwnerDsns() const;
   // Every acknowledged reservation has its row, every row was acknowledged or its outcome was told to be unknown, and
   // the ledger's invariants hold.
   void CheckBooks(Shoppers& shoppers, const std::vector<std::string>& skus);

@@ -320,5 +320,28 @@ TEST_F(TranchectlClusterTest, TheTreeIsShownAndRestored) {
   WaitUntilAnnounced("tv", 100);
 }
 
+TEST_F(TranchectlClusterTest, AReservationFromTheFirstToTheLast) {
+  CreateTv();
+  const json created = Json({"reservation", "create", "--user", "alice", "tv"});
+  const std::string id = created["reservations"][0]["reservation_id"];
+  EXPECT_THAT(Table({"reservation", "get", id}), HasSubstr("PENDING"));
+  EXPECT_THAT(Table({"reservation", "extend", id, "--by", "5m"}), HasSubstr("0 -> 1"));
+  EXPECT_EQ(Json({"reservation", "get", id})["extensions"], 0) << "a preview changes nothing";
+  EXPECT_EQ(Json({"reservation", "extend", id, "--by", "5m", "--yes"})["after"]["extensions"], 1);
+  EXPECT_EQ(Json({"reservation", "confirm", id, "--payment", "pay-1", "--amount", "499.00", "--yes"})["outcome"],
+            "CONFIRMED");
+  EXPECT_EQ(Run({"reservation", "cancel", id, "--yes"}), 2);
+  EXPECT_THAT(err_, HasSubstr("RESERVATION_STATE"));
+  EXPECT_THAT(Table({"reservation", "watch", id}), HasSubstr("CONFIRMED"));
+
+  const json second = Json({"reservation", "create", "--user", "bob", "tv"});
+  const std::string bobs = second["reservations"][0]["reservation_id"];
+  EXPECT_THAT(Table({"reservation", "cancel", bobs, "--reason", "changed his mind", "--yes"}),
+              HasSubstr("PENDING -> CANCELLED"));
+  EXPECT_EQ(Json({"reservation", "list", "--sku", "tv"})["reservations"].size(), 2u);
+  EXPECT_EQ(Json({"reservation", "list", "--user", "bob", "--state", "PENDING"})["reservations"].size(), 0u);
+  CheckLedger();
+}
+
 }  // namespace
 }  // namespace tranche::testing

@@ -221,10 +221,15 @@ class TranchectlTest : public testing::Test {
 };
 
 TEST_F(TranchectlTest, CreatesASkuFromHumanInput) {
-  ASSERT_EQ(Ctl({"sku", "create", "tv", "--stock", "1000", "--price", "19.99", "--currency", "EUR", "--hold", "15m",
-                 "--opens-at", "2026-11-27T09:00:00Z", "--per-user-limit", "2"}),
-            0)
+  ASSERT_EQ(
+      Ctl({"sku", "create", "tv", "--stock", "1000", "--price", "19.99", "--currency", "EUR", "--hold", "15m",
+           "--opens-at", "2026-11-27T09:00:00Z", "--per-user-limit", "2", "--max-extensions", "0", "--max-hold", "1h"}),
+      0)
       << err_;
+  EXPECT_TRUE(admin_.created.has_max_extensions());
+  EXPECT_EQ(admin_.created.max_extensions(), 0);
+  EXPECT_EQ(admin_.created.max_hold().seconds(), 3600);
+  EXPECT_THAT(out_, HasSubstr("0, to 1h"));
   EXPECT_EQ(admin_.created.price_minor(), 1999);
   EXPECT_EQ(admin_.created.hold().seconds(), 900);
   EXPECT_EQ(admin_.created.open_time().seconds(), 1795770000);

@@ -95,6 +95,16 @@ absl::StatusOr<std::vector<std::string>> CountingLedger::ListPooledSkus(const st
   return CountRows(inner_->ListPooledSkus(after, limit), traffic_);
 }
 
+absl::StatusOr<std::vector<std::string>> CountingLedger::ListReturnedSkus(int limit) {
+  const Call call(traffic_);
+  return CountRows(inner_->ListReturnedSkus(limit), traffic_);
+}
+
+absl::Status CountingLedger::AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) {
+  const Call call(traffic_);
+  return inner_->AckReturnedSkus(announced);
+}
+
 absl::StatusOr<std::vector<std::pair<std::string, Slice>>> CountingLedger::ListSlices(IncarnationId incarnation) {
   const Call call(traffic_);
   return CountRows(inner_->ListSlices(incarnation), traffic_);

@@ -183,7 +183,8 @@ void Buyers::Ended(const std::shared_ptr<Purchase>& purchase, const quota::SaleR
     return TryAgain(purchase, absl::Milliseconds(10));
   }
   const auto* refused = std::get_if<quota::Refused>(result);
-  if (refused == nullptr || !IsRetried(refused->refusal)) return;
+  if (refused == nullptr) return aftersale_->Begin(std::get<quota::Sold>(*result).reservation);
+  if (!IsRetried(refused->refusal)) return;
   if (refused->refusal == Refusal::kCommitUnknown) purchase->may_exist = true;
   TryAgain(purchase, absl::Milliseconds(10));
 }

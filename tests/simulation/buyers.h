@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "absl/time/time.h"
+#include "tests/simulation/aftersale.h"
 #include "tests/simulation/cluster.h"
 #include "tests/simulation/world.h"
 
@@ -13,7 +14,8 @@ namespace tranche::simulation {
 
 class Buyers {
  public:
-  Buyers(World* world, Cluster* cluster) : world_(world), cluster_(cluster), random_(world->demand_random.Fork()) {}
+  Buyers(World* world, Cluster* cluster, Aftersale* aftersale)
+      : world_(world), cluster_(cluster), aftersale_(aftersale), random_(world->demand_random.Fork()) {}
 
   // From now until Stop, buyers come. `everybody_new`: nobody has bought before, so that no limit per user holds up the
   // sale.
@@ -46,6 +48,7 @@ class Buyers {
 
   World* const world_;
   Cluster* const cluster_;
+  Aftersale* const aftersale_;
   Random random_;
   bool coming_ = false;
   uint64_t generation_ = 0;

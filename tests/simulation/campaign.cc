@@ -16,6 +16,7 @@ void CampaignSummary::Add(const SimulationResult& result) {
   requests += result.requests;
   reservations += result.reservations;
   moves += result.moves;
+  for (size_t i = 0; i < life.size(); ++i) life[i] += result.life[i];
   for (size_t i = 0; i < faults.size(); ++i) faults[i] += result.faults[i];
 }
 
@@ -28,6 +29,7 @@ void CampaignSummary::Merge(const CampaignSummary& other) {
   requests += other.requests;
   reservations += other.reservations;
   moves += other.moves;
+  for (size_t i = 0; i < life.size(); ++i) life[i] += other.life[i];
   for (size_t i = 0; i < faults.size(); ++i) faults[i] += other.faults[i];
 }
 
@@ -56,6 +58,11 @@ std::string Describe(const CampaignSummary& summary) {
   std::string text =
       absl::StrFormat("seeds %d, violations %d, steps %d, requests %d, reservations %d, moves %d\n", summary.seeds,
                       summary.violations, summary.steps, summary.requests, summary.reservations, summary.moves);
+  for (int i = 0; i < kLifeEvents; ++i) {
+    absl::StrAppend(&text, i == 0 ? "" : ", ", KindOf(static_cast<LifeEvent>(i)), " ",
+                    summary.life[static_cast<size_t>(i)]);
+  }
+  text += "\n";
   const double ratio = absl::FDivDuration(summary.virtual_time, std::max(summary.real_time, absl::Nanoseconds(1)));
   absl::StrAppendFormat(&text, "virtual time %.0f s in %.1f s of real time: %.0f times faster\nfaults:",
                         absl::ToDoubleSeconds(summary.virtual_time), absl::ToDoubleSeconds(summary.real_time), ratio);

@@ -27,10 +27,12 @@ int64_t Total(const QuotaSnapshot& quota) {
   return total;
 }
 
+// Is `b` the reservation `a`, perhaps later in its life?
 bool SameReservation(const storage::Reservation& a, const storage::Reservation& b) {
+  const bool same_end = a.extensions < b.extensions || (a.extensions == b.extensions && a.expires_at == b.expires_at);
   return a.reservation_id == b.reservation_id && a.sku_id == b.sku_id && a.user_id == b.user_id &&
          a.quantity == b.quantity && a.amount_minor == b.amount_minor && a.currency == b.currency &&
-         a.created_at == b.created_at && a.expires_at == b.expires_at;
+         a.created_at == b.created_at && same_end && a.revision <= b.revision;
 }
 
 }  // namespace
@@ -64,7 +66,9 @@ QuotaSnapshot Checker::Update(SkuBooks& books) {
     if (more > 0 && slice.holder != storage::kPool && !live_.contains(slice.holder)) {
       Violated("ownership", absl::StrCat(before.sku_id, ": units for the ended incarnation ", slice.holder));
     }
-    if (was != nullptr && was->allotted != slice.allotted && slice.version <= was->version) {
+    // The pool's own is announced to nobody; units that come back to others there do not change it.
+    const bool announced = was != nullptr && slice.holder != storage::kPool;
+    if (announced && was->allotted != slice.allotted && slice.version <= was->version) {
       Violated("versions", absl::StrCat(before.sku_id, ": a slice changed and its version did not grow"));
     }
   }
@@ -72,6 +76,7 @@ QuotaSnapshot Checker::Update(SkuBooks& books) {
     books.last_none_unsold = absl::InfiniteFuture();
   } else if (books.last_none_unsold == absl::InfiniteFuture()) {
     books.last_none_unsold = scheduler_->Now();
+    books.ended_by_return = false;
   }
   return before;
 }
@@ -104,6 +109,18 @@ void Checker::OnCommit(ActorId actor, IncarnationId incarnation, absl::Span<cons
     books.reserved += units;
     const QuotaSnapshot before = Update(books);
     CheckSpent(books, before, incarnation, units);
+  }
+  for (size_t i = 0; i < claims.size(); ++i) {
+    if (results[i].outcome == CommitOutcome::kUserLimitReached) CheckUserLimit(claims[i]);
+  }
+}
+
+void Checker::CheckUserLimit(const storage::ReservationClaim& claim) {
+  const auto books = books_.find(claim.sku_id);
+  if (books == books_.end()) return;
+  const auto units = books->second.units_by_user.find(claim.user_id);
+  if (units == books->second.units_by_user.end() || units->second + claim.quantity <= books->second.per_user_limit) {
+    Violated("user limit", absl::StrCat(claim.reservation_id.ToString(), ": refused although the limit leaves room"));
   }
 }
 
@@ -183,6 +200,48 @@ void Checker::OnStock(ActorId actor, const storage::Sku& sku, int64_t units) {
   Update(books);
 }
 
+void Checker::OnReturned(ActorId actor, absl::Span<const storage::Reservation> lapsed) {
+  std::map<std::string, int64_t> returned;
+  for (const storage::Reservation& reservation : lapsed) {
+    SkuBooks& books = books_.at(reservation.sku_id);
+    books.reserved -= reservation.quantity;
+    books.units_by_user[reservation.user_id] -= reservation.quantity;
+    returned[reservation.sku_id] += reservation.quantity;
+  }
+  for (const auto& [sku_id, units] : returned) {
+    SkuBooks& books = books_.at(sku_id);
+    const bool none_unsold = books.last_none_unsold == absl::InfiniteFuture();
+    const QuotaSnapshot before = Update(books);
+    books.ended_by_return = books.ended_by_return || none_unsold;
+    CheckReturned(books, before, units);
+    trace_->Add(scheduler_->Now(), actor, "returned: sku, units, version", books.number, units,
+                books.quota.quota_version);
+  }
+}
+
+void Checker::CheckReturned(const SkuBooks& books, const QuotaSnapshot& before, int64_t units) {
+  for (const Slice& was : before.slices) {
+    const Slice* const is = Find(books.quota, was.holder);
+    const int64_t came = is == nullptr ? -1 : is->remaining - was.remaining;
+    if (came == (was.holder == storage::kPool ? units : 0)) continue;
+    Violated("returned",
+             absl::StrCat(before.sku_id, ": of ", units, " units that came back, ", came, " went to ", was.holder));
+  }
+}
+
+void Checker::OnRebooked(ActorId actor, const storage::Reservation& rebooked) {
+  SkuBooks& books = books_.at(rebooked.sku_id);
+  books.reserved += rebooked.quantity;
+  int64_t& units = books.units_by_user[rebooked.user_id];
+  units += rebooked.quantity;
+  if (units > books.per_user_limit) {
+    Violated("user limit", absl::StrCat(rebooked.reservation_id.ToString(), ": the buyer has ", units));
+  }
+  Update(books);
+  trace_->Add(scheduler_->Now(), actor, "rebooked: sku, units, version", books.number, rebooked.quantity,
+              books.quota.quota_version);
+}
+
 void Checker::OnRegistered(ActorId actor, IncarnationId incarnation) {
   trace_->Add(scheduler_->Now(), actor, "registered", incarnation);
   if (!live_.insert(incarnation).second) Violated("ownership", "an incarnation's number was given twice");
@@ -238,7 +297,7 @@ void Checker::CheckSold(const storage::ReservationClaim& claim, const quota::Sol
   }
   const auto found = ledger_->FindReservation(claim.reservation_id);
   if (!found.ok()) return Violated("acknowledged", absl::StrCat(id, ": the buyer was told 'sold' and has no row"));
-  if (!SameReservation(found->reservation, told)) return Violated("acknowledged", absl::StrCat(id, ": not as told"));
+  if (!SameReservation(told, found->reservation)) return Violated("acknowledged", absl::StrCat(id, ": not as told"));
   CheckReplay(told);
 }
 
@@ -277,21 +336,15 @@ void Checker::CheckRefused(const storage::ReservationClaim& claim, const Tries& 
   }
   const auto found = books_.find(claim.sku_id);
   if (found == books_.end()) return;
-  const SkuBooks& books = found->second;
-  if (refused.refusal == Refusal::kSoldOut) CheckSoldOut(books);
-  if (refused.refusal == Refusal::kUserLimitReached) {
-    const auto units = books.units_by_user.find(claim.user_id);
-    if (units == books.units_by_user.end() || units->second + claim.quantity <= books.per_user_limit) {
-      violated("user limit", "refused although the limit leaves room");
-    }
-  }
+  if (refused.refusal == Refusal::kSoldOut) CheckSoldOut(found->second);
 }
 
 void Checker::CheckSoldOut(const SkuBooks& books) {
   if (books.last_none_unsold == absl::InfinitePast()) {
     return Violated("sold out", absl::StrCat(books.quota.sku_id, ": said although there always was an unsold unit"));
   }
-  if (books.last_none_unsold < scheduler_->Now() - sold_out_staleness_) {
+  const absl::Duration staleness = books.ended_by_return ? returned_staleness_ : sold_out_staleness_;
+  if (books.last_none_unsold < scheduler_->Now() - staleness) {
     Violated("sold out", absl::StrCat(books.quota.sku_id, ": said although there has been an unsold unit for ",
                                       absl::FormatDuration(scheduler_->Now() - books.last_none_unsold)));
   }
@@ -339,6 +392,14 @@ bool Checker::AnyHeldByOthersThan(const std::set<IncarnationId>& incarnations) c
     }
   }
   return false;
+}
+
+bool Checker::HasRoomFor(const storage::Reservation& lapsed) const {
+  const auto books = books_.find(lapsed.sku_id);
+  if (books == books_.end() || Total(books->second.quota) < lapsed.quantity) return false;
+  const auto units = books->second.units_by_user.find(lapsed.user_id);
+  const int64_t has = units == books->second.units_by_user.end() ? 0 : units->second;
+  return has + lapsed.quantity <= books->second.per_user_limit;
 }
 
 bool Checker::Frozen(const std::string& sku_id) const {

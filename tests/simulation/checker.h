@@ -9,8 +9,10 @@
 //   sold out        said only if no unsold unit existed, at some moment since the SKU exists; without faults: lately
 //   versions        an older announcement never replaces a newer one: not in ZooKeeper, not in a node's counter
 //   exact plans     the balancer never hands out more than the pool and its withdrawals have
+//   returned        units of a reservation that ended go to the pool; whoever says SOLD_OUT hears of it soon
 //   counter         without a lost answer a node's free units never exceed what the ledger has for it
 //
+// What becomes of a reservation after it was created is LifeChecker's.
 // It keeps its own books from the calls' arguments and results, and does not trust the fake ledger's.
 #pragma once
 
@@ -50,6 +52,10 @@ class Checker {
                absl::Span<const absl::StatusOr<storage::SkuQuota>> results);
   // Stock changed by `units`, or the SKU was closed, frozen or thawed.
   void OnStock(ActorId actor, const storage::Sku& sku, int64_t units);
+  // What these reservations held has come back; they are cancelled or expired.
+  void OnReturned(ActorId actor, absl::Span<const storage::Reservation> lapsed);
+  // A late payment has booked again.
+  void OnRebooked(ActorId actor, const storage::Reservation& rebooked);
   void OnRegistered(ActorId actor, storage::IncarnationId incarnation);
   void OnReclaimed(ActorId actor, storage::IncarnationId incarnation);
   // A commit whose answer is lost: the counter may be too high by its units from now on.
@@ -73,11 +79,17 @@ class Checker {
   // The ledger's own verification.
   void VerifyLedger();
   // SOLD_OUT must have been true within the last `staleness` from now on.
-  void ExpectFreshSoldOut(absl::Duration staleness) { sold_out_staleness_ = staleness; }
+  // `returned`: the same where nothing but a returned unit has ended it.
+  void ExpectFreshSoldOut(absl::Duration staleness, absl::Duration returned) {
+    sold_out_staleness_ = staleness;
+    returned_staleness_ = returned;
+  }
 
   int64_t Unsold(const std::string& sku_id) const;
   // Does an incarnation that is not one of these have units?
   bool AnyHeldByOthersThan(const std::set<storage::IncarnationId>& incarnations) const;
+  // Could the same be booked again for its buyer?
+  bool HasRoomFor(const storage::Reservation& lapsed) const;
   bool Frozen(const std::string& sku_id) const;
   // Units that moves have carried from one holder to another so far.
   int64_t moves() const { return moves_; }
@@ -96,6 +108,7 @@ class Checker {
     bool frozen = false;
     // When there last was no unsold unit; while there is none: the future.
     absl::Time last_none_unsold = absl::InfinitePast();
+    bool ended_by_return = false;  // that there was none
     std::map<std::string, int64_t> units_by_user;
   };
   struct Tries {
@@ -115,6 +128,8 @@ class Checker {
   void CheckSold(const storage::ReservationClaim& claim, const quota::Sold& sold);
   void CheckRefused(const storage::ReservationClaim& claim, const Tries& tries, bool may_exist, bool existed_before,
                     const quota::Refused& refused);
+  void CheckUserLimit(const storage::ReservationClaim& claim);
+  void CheckReturned(const SkuBooks& books, const storage::QuotaSnapshot& before, int64_t units);
   void CheckSoldOut(const SkuBooks& books);
   void CheckReplay(const storage::Reservation& again);
 
@@ -131,6 +146,7 @@ class Checker {
   std::map<std::string, int64_t> announced_;
   std::map<std::pair<storage::IncarnationId, std::string>, int64_t> applied_;
   absl::Duration sold_out_staleness_ = absl::InfiniteDuration();
+  absl::Duration returned_staleness_ = absl::InfiniteDuration();
   int64_t moves_ = 0;
   std::optional<Violation> violation_;
 };

@@ -16,11 +16,14 @@ constexpr absl::Duration kLongestRestart = absl::Seconds(3);
 Cluster::Cluster(World* world)
     : world_(world),
       nodes_(static_cast<size_t>(world->scenario.nodes)),
-      balancers_(static_cast<size_t>(world->scenario.balancers)) {
+      balancers_(static_cast<size_t>(world->scenario.balancers)),
+      workers_(static_cast<size_t>(world->scenario.workers)) {
   for (size_t i = 0; i < nodes_.size(); ++i) node_names_.push_back(absl::StrCat("node-", i));
   for (size_t i = 0; i < balancers_.size(); ++i) balancer_names_.push_back(absl::StrCat("balancer-", i));
   for (const std::string& name : node_names_) node_actors_.push_back(world->trace.AddActor(name));
   for (const std::string& name : balancer_names_) balancer_actors_.push_back(world->trace.AddActor(name));
+  for (size_t i = 0; i < workers_.size(); ++i)
+    worker_actors_.push_back(world->trace.AddActor(absl::StrCat("worker-", i)));
 }
 
 Cluster::~Cluster() = default;
@@ -28,6 +31,7 @@ Cluster::~Cluster() = default;
 void Cluster::Launch() {
   for (size_t i = 0; i < nodes_.size(); ++i) LaunchNode(i);
   for (size_t i = 0; i < balancers_.size(); ++i) LaunchBalancer(i);
+  for (size_t i = 0; i < workers_.size(); ++i) LaunchWorker(i);
 }
 
 void Cluster::LaunchNode(size_t number) {
@@ -47,6 +51,12 @@ void Cluster::LaunchBalancer(size_t number) {
   balancers_[number]->Launch();
 }
 
+void Cluster::LaunchWorker(size_t number) {
+  workers_[number] = std::make_shared<WorkerRun>(world_, worker_actors_[number],
+                                                 [this, number] { Again([this, number] { LaunchWorker(number); }); });
+  workers_[number]->Launch();
+}
+
 void Cluster::Again(std::function<void()> launch) {
   if (world_->scheduler.stopping()) return;
   world_->scheduler.After(world_->fault_random.Between(kShortestRestart, kLongestRestart), std::move(launch));
@@ -61,6 +71,9 @@ std::vector<Target> Cluster::Targets() const {
   }
   for (const auto& balancer : balancers_) {
     if (!balancer->process().crashed()) targets.push_back({&balancer->process(), &balancer->connector(), nullptr});
+  }
+  for (const auto& worker : workers_) {
+    if (!worker->process().crashed()) targets.push_back({&worker->process(), nullptr, nullptr});
   }
   return targets;
 }

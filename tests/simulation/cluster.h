@@ -8,6 +8,7 @@
 
 #include "tests/simulation/balancer_run.h"
 #include "tests/simulation/front_node.h"
+#include "tests/simulation/worker_run.h"
 #include "tests/simulation/world.h"
 
 namespace tranche::simulation {
@@ -15,8 +16,8 @@ namespace tranche::simulation {
 // A process that faults can be aimed at.
 struct Target {
   Process* process = nullptr;
-  const SimConnector* connector = nullptr;
-  FrontNode* node = nullptr;  // null: a balancer
+  const SimConnector* connector = nullptr;  // null: a worker, which has no session
+  FrontNode* node = nullptr;                // null: a balancer or a worker
 };
 
 class Cluster {
@@ -38,14 +39,16 @@ class Cluster {
  private:
   void LaunchNode(size_t number);
   void LaunchBalancer(size_t number);
+  void LaunchWorker(size_t number);
   // Runs `launch` after a while, as a supervisor does.
   void Again(std::function<void()> launch);
 
   World* const world_;
   std::vector<std::string> node_names_, balancer_names_;
-  std::vector<ActorId> node_actors_, balancer_actors_;
+  std::vector<ActorId> node_actors_, balancer_actors_, worker_actors_;
   std::vector<std::shared_ptr<FrontNode>> nodes_;
   std::vector<std::shared_ptr<BalancerRun>> balancers_;
+  std::vector<std::shared_ptr<WorkerRun>> workers_;
 };
 
 }  // namespace tranche::simulation

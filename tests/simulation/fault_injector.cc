@@ -68,7 +68,7 @@ void FaultInjector::InjectIntoProcess(Fault fault, const Target& target) {
     case Fault::kPause: {
       const absl::Duration duration = world_->fault_random.Between(absl::Milliseconds(20), timeout * 3);
       process->Pause(duration);
-      if (duration > timeout) ExpireAfterTimeout(target.connector->session_id());
+      if (duration > timeout && target.connector != nullptr) ExpireAfterTimeout(target.connector->session_id());
       return;
     }
     case Fault::kLedgerCutOffFromOne:
@@ -78,7 +78,7 @@ void FaultInjector::InjectIntoProcess(Fault fault, const Target& target) {
         if (cluster_->Lives(process)) process->CutOffFromLedger(false);
       });
     default:
-      if (!world_->zookeeper.HasSession(target.connector->session_id())) return;
+      if (target.connector == nullptr || !world_->zookeeper.HasSession(target.connector->session_id())) return;
       process->NoteFault(fault, target.connector->session_id());
       return InjectIntoSession(fault, target.connector->session_id());
   }
@@ -129,6 +129,7 @@ void FaultInjector::Heal() {
   SetZookeeperDown(false);
   for (const Target& target : cluster_->Targets()) {
     target.process->CutOffFromLedger(false);
+    if (target.connector == nullptr) continue;
     const int64_t session = target.connector->session_id();
     if (!world_->zookeeper.HasSession(session)) continue;
     world_->zookeeper.Rejoin(session);

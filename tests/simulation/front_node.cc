@@ -42,6 +42,9 @@ FrontNode::FrontNode(World* world, ActorId actor, const std::string& name, std::
       executor_(&process_, world->scenario.executor_queue),
       pipeline_(
           std::make_unique<storage::CommitPipeline>(&ledger_, &world->scheduler, ToPipelineOptions(world->scenario))),
+      changes_(
+          std::make_unique<storage::ChangePipeline>(&ledger_, &world->scheduler, ToPipelineOptions(world->scenario))),
+      change_lane_(std::make_unique<storage::ChangeLane>(changes_.get())),
       directory_(&ledger_, &executor_, &world->scheduler),
       seller_(std::make_unique<quota::Seller>(&slices_, &directory_, pipeline_.get(), &ledger_, &executor_,
                                               &world->scheduler, ToSellerOptions(world->scenario))),
@@ -59,6 +62,8 @@ FrontNode::~FrontNode() {
   agent_.reset();
   lanes_.clear();
   pipeline_.reset();
+  change_lane_.reset();
+  changes_.reset();
 }
 
 void FrontNode::Spawn(std::function<void()> body) {
@@ -72,8 +77,9 @@ void FrontNode::Spawn(std::function<void()> body) {
 void FrontNode::Launch() {
   Spawn([this] { RunAgent(); });
   for (const auto& lane : lanes_) {
-    Spawn([this, &lane = *lane] { RunLane(lane); });
+    Spawn([this, &lane = *lane] { RunLane(lane, *pipeline_); });
   }
+  Spawn([this] { RunLane(*change_lane_, *changes_); });
   for (int i = 0; i < process_.world().scenario.executor_fibers; ++i) {
     Spawn([this] { executor_.Work(); });
   }
@@ -114,7 +120,7 @@ void FrontNode::ReleaseInOrder() {
   serving_ = false;
   seller_->SetAccepting(false);
   const absl::Time deadline = scheduler.Now() + kDrainTimeout;
-  while (!pipeline_->Drain(absl::ZeroDuration()) && scheduler.Now() < deadline && !process_.crashed()) {
+  while (!Drained() && scheduler.Now() < deadline && !process_.crashed()) {
     scheduler.Sleep(kDrainPoll);
   }
   if (process_.crashed()) return;
@@ -122,21 +128,22 @@ void FrontNode::ReleaseInOrder() {
   agent_->Release().IgnoreError();
 }
 
-void FrontNode::RunLane(storage::CommitLane& lane) {
+template <typename Lane, typename Pipeline>
+void FrontNode::RunLane(Lane& lane, const Pipeline& pipeline) {
   const storage::PipelineOptions options = ToPipelineOptions(process_.world().scenario);
   while (!process_.crashed()) {
     switch (lane.Step()) {
-      case storage::CommitLane::Next::kStep:
+      case storage::LaneNext::kStep:
         process_.NoteChange();
         break;
-      case storage::CommitLane::Next::kAwaitWork:
-        process_.AwaitChange([this] { return pipeline_->Stats().queued > 0; }, absl::InfiniteDuration());
+      case storage::LaneNext::kAwaitWork:
+        process_.AwaitChange([&] { return pipeline.Stats().queued > 0; }, absl::InfiniteDuration());
         break;
-      case storage::CommitLane::Next::kPause:
+      case storage::LaneNext::kPause:
         process_.NoteChange();
         process_.AwaitChange([] { return false; }, options.retry_interval);
         break;
-      case storage::CommitLane::Next::kEnd:
+      case storage::LaneNext::kEnd:
         return;
     }
   }
@@ -161,6 +168,32 @@ int64_t FrontNode::Waiting() const {
 void FrontNode::Sell(storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done) {
   seller_->Sell(std::move(claim), deadline, may_exist, std::move(done));
   process_.NoteChange();
+}
+
+void FrontNode::Apply(Change change, absl::Time deadline, storage::ChangeDone done) {
+  if (auto* cancellation = std::get_if<storage::Cancellation>(&change)) {
+    changes_->Cancel(std::move(*cancellation), deadline, std::move(done));
+  } else if (auto* extension = std::get_if<storage::Extension>(&change)) {
+    changes_->Extend(*extension, deadline, std::move(done));
+  } else {
+    const storage::Confirmation& payment = std::get<storage::Confirmation>(change);
+    changes_->Confirm(
+        payment, deadline,
+        [this, paid = payment, done = std::move(done)](absl::StatusOr<storage::ChangeResult> result) mutable {
+          const bool late = result.ok() && result->outcome == storage::ChangeOutcome::kStateForbids;
+          late ? ConfirmLate(std::move(paid), std::move(done)) : done(std::move(result));
+        });
+  }
+  process_.NoteChange();
+}
+
+void FrontNode::ConfirmLate(storage::Confirmation payment, storage::ChangeDone done) {
+  // Shared, so that it can still be answered when the executor has no room.
+  auto answer = std::make_shared<storage::ChangeDone>(std::move(done));
+  absl::AnyInvocable<void()> ask = [this, payment = std::move(payment), answer] {
+    (*answer)(ledger_.ConfirmLate(payment));
+  };
+  if (!executor_.TryRun(ask)) (*answer)(absl::ResourceExhaustedError("too many blocking calls wait"));
 }
 
 void FrontNode::StopInOrder() {

@@ -12,6 +12,7 @@
 #include "quota/seller.h"
 #include "quota/sku_directory.h"
 #include "quota/slice_table.h"
+#include "storage/change_pipeline.h"
 #include "storage/commit_lane.h"
 #include "storage/commit_pipeline.h"
 #include "tests/simulation/process.h"
@@ -31,6 +32,8 @@ class FrontNode : public quota::NodeHost {
 
   // As a request arrives. When the process dies, `done` is destroyed unanswered.
   void Sell(storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done);
+  // A request to change a reservation. A payment that comes late is told from one in time here, as the server does.
+  void Apply(Change change, absl::Time deadline, storage::ChangeDone done);
   // Drains and ends, as on SIGTERM.
   void StopInOrder();
 
@@ -52,7 +55,10 @@ class FrontNode : public quota::NodeHost {
  private:
   void Spawn(std::function<void()> body);
   void RunAgent();
-  void RunLane(storage::CommitLane& lane);
+  template <typename Lane, typename Pipeline>
+  void RunLane(Lane& lane, const Pipeline& pipeline);
+  void ConfirmLate(storage::Confirmation payment, storage::ChangeDone done);
+  bool Drained() { return pipeline_->Drain(absl::ZeroDuration()) && changes_->Drain(absl::ZeroDuration()); }
   void AnswerOverdue();
   int64_t Waiting() const;
   void ReleaseInOrder();
@@ -72,6 +78,8 @@ class FrontNode : public quota::NodeHost {
   // Torn down one by one, see the destructor.
   std::unique_ptr<storage::CommitPipeline> pipeline_;
   std::vector<std::unique_ptr<storage::CommitLane>> lanes_;
+  std::unique_ptr<storage::ChangePipeline> changes_;
+  std::unique_ptr<storage::ChangeLane> change_lane_;
   quota::SkuDirectory directory_;
   std::unique_ptr<quota::Seller> seller_;
   std::unique_ptr<quota::NodeAgent> agent_;

@@ -55,7 +55,9 @@ storage::Sku ChooseSku(Random& random, int number, absl::Time start) {
   const int64_t kind = random.Below(8);
   sku.stock = kind == 0 ? 1 : kind < 5 ? random.Between(2, 20) : random.Between(20, 80);
   sku.per_user_limit = static_cast<int32_t>(random.Between(1, 4));
-  sku.hold = absl::Hours(24);
+  // So short that it lapses in the run, or so long that it does not.
+  sku.hold = random.Chance(0.5) ? absl::Seconds(random.Between(1, 4)) : absl::Hours(24);
+  sku.max_extensions = static_cast<int32_t>(random.Between(0, 3));
   sku.slots_per_slice = random.Chance(0.3) ? 3 : 1;
   sku.presplit = random.Chance(0.7);
   if (random.Chance(0.15)) sku.opens_at = start + absl::Seconds(random.Between(1, 5));
@@ -73,6 +75,7 @@ void ChooseLimits(Random& random, Scenario* scenario) {
   scenario->exhausted_wait = random.Chance(0.2) ? absl::ZeroDuration() : absl::Milliseconds(random.Between(20, 300));
   scenario->request_deadline = absl::Milliseconds(random.Between(200, 3000));
   scenario->most_tries = static_cast<int>(random.Between(1, 8));
+  scenario->expiry_batch = static_cast<int>(random.Between(2, 10));
 }
 
 void ChooseDelays(Random& random, Scenario* scenario) {
@@ -116,6 +119,8 @@ Scenario ScenarioFor(Random& random, absl::string_view name, absl::Time start) {
   scenario.name = kind.name;
   scenario.nodes = static_cast<int>(random.Between(1, 5));
   scenario.balancers = random.Chance(0.4) ? 2 : 1;
+  scenario.workers = random.Chance(0.4) ? 2 : 1;
+  scenario.second_sink = random.Chance(0.2);
   const int skus = static_cast<int>(random.Between(1, 4));
   for (int i = 0; i < skus; ++i) {
     scenario.skus.push_back(ChooseSku(random, i, start));

@@ -26,8 +26,10 @@ struct Scenario {
 
   int nodes = 3;
   int balancers = 1;
+  int workers = 1;
   std::vector<storage::Sku> skus;
   std::vector<bool> created_late;  // by SKU: in mid-sale
+  bool second_sink = false;        // of the messages about changes
   DemandShape shape = DemandShape::kEven;
   absl::Duration between_requests;  // on average
   int64_t users = 10;
@@ -43,6 +45,7 @@ struct Scenario {
   absl::Duration exhausted_wait;
   absl::Duration request_deadline;
   int most_tries = 5;
+  int expiry_batch = 8;
 
   absl::Duration session_timeout;
   absl::Duration ledger_delay_min, ledger_delay_max;              // one way

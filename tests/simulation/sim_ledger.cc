@@ -47,25 +47,21 @@ absl::Status SimLedger::End(Kind kind, Fate fate) {
   return storage::UnknownCommitError("lost on the way back");
 }
 
-template <typename Perform>
-auto SimLedger::Call(Kind kind, Perform perform) -> decltype(perform()) {
-  const Fate fate = ChooseFate(kind);
-  if (absl::Status begun = Begin(fate); !begun.ok()) return begun;
-  auto result = perform();
-  if (absl::Status ended = End(kind, fate); !ended.ok()) return ended;
-  return result;
+void SimLedger::OnCommitted(IncarnationId incarnation, absl::Span<const storage::ReservationClaim> claims,
+                            absl::Span<const storage::CommitResult> results) {
+  process_->world().checker.OnCommit(process_->actor(), incarnation, claims, results);
+  process_->world().life.OnCommit(results);
 }
 
 absl::StatusOr<std::vector<storage::CommitResult>> SimLedger::CommitReservations(
     IncarnationId incarnation, storage::LockMode mode, absl::Span<const storage::ReservationClaim> claims) {
-  Checker& checker = process_->world().checker;
   const auto perform = [&]() -> absl::StatusOr<std::vector<storage::CommitResult>> {
     auto results = process_->world().ledger.CommitReservations(incarnation, mode, claims);
-    if (results.ok()) checker.OnCommit(process_->actor(), incarnation, claims, *results);
+    if (results.ok()) OnCommitted(incarnation, claims, *results);
     return results;
   };
   auto results = Call(Kind::kCommit, perform);
-  if (storage::IsUnknownCommit(results.status())) checker.OnCommitUnknown(incarnation, claims);
+  if (storage::IsUnknownCommit(results.status())) process_->world().checker.OnCommitUnknown(incarnation, claims);
   return results;
 }
 
@@ -143,6 +139,14 @@ absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> SimLedger::MoveUn
 
 absl::StatusOr<std::vector<std::string>> SimLedger::ListPooledSkus(const std::string& after, int limit) {
   return Call(Kind::kRead, [&] { return process_->world().ledger.ListPooledSkus(after, limit); });
+}
+
+absl::StatusOr<std::vector<std::string>> SimLedger::ListReturnedSkus(int limit) {
+  return Call(Kind::kRead, [&] { return process_->world().ledger.ListReturnedSkus(limit); });
+}
+
+absl::Status SimLedger::AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) {
+  return Call(Kind::kChange, [&] { return process_->world().ledger.AckReturnedSkus(announced); });
 }
 
 absl::StatusOr<std::vector<std::pair<std::string, storage::Slice>>> SimLedger::ListSlices(IncarnationId incarnation) {

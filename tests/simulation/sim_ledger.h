@@ -9,11 +9,16 @@
 
 #include "absl/functional/function_ref.h"
 #include "storage/ledger.h"
+#include "storage/lifecycle_ledger.h"
+#include "storage/upkeep_ledger.h"
 #include "tests/simulation/process.h"
 
 namespace tranche::simulation {
 
-class SimLedger : public storage::ReservationLedger, public storage::StockLedger {
+class SimLedger : public storage::ReservationLedger,
+                  public storage::StockLedger,
+                  public storage::LifecycleLedger,
+                  public storage::UpkeepLedger {
  public:
   explicit SimLedger(Process* process) : process_(process) {}
 
@@ -38,6 +43,8 @@ class SimLedger : public storage::ReservationLedger, public storage::StockLedger
   absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> MoveUnitsBatch(
       absl::Span<const storage::QuotaMove> moves, const std::string& actor) override;
   absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) override;
+  absl::StatusOr<std::vector<std::string>> ListReturnedSkus(int limit) override;
+  absl::Status AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) override;
   absl::StatusOr<std::vector<std::pair<std::string, storage::Slice>>> ListSlices(
       storage::IncarnationId incarnation) override;
   absl::StatusOr<storage::IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
@@ -50,6 +57,24 @@ class SimLedger : public storage::ReservationLedger, public storage::StockLedger
                                                              int limit) override;
   absl::StatusOr<storage::VerifyReport> Verify(const std::string& sku_id) override;
 
+  absl::StatusOr<std::vector<storage::ChangeResult>> ConfirmReservations(
+      absl::Span<const storage::Confirmation> batch) override;
+  absl::StatusOr<std::vector<storage::ChangeResult>> CancelReservations(
+      absl::Span<const storage::Cancellation> batch) override;
+  absl::StatusOr<std::vector<storage::ChangeResult>> ExtendReservations(
+      absl::Span<const storage::Extension> batch) override;
+  absl::StatusOr<storage::ChangeResult> ConfirmLate(const storage::Confirmation& payment) override;
+  absl::StatusOr<storage::CartResult> CommitCart(storage::IncarnationId incarnation,
+                                                 absl::Span<const storage::ReservationClaim> lines) override;
+  absl::StatusOr<std::vector<storage::Reservation>> ReadReservations(
+      absl::Span<const storage::Uuid> reservation_ids) override;
+  absl::StatusOr<storage::ReservationPage> ListReservations(const storage::ReservationFilter& filter,
+                                                            const storage::ReservationCursor& after,
+                                                            int limit) override;
+
+  absl::StatusOr<storage::ExpiredHolds> ExpireDue(int limit) override;
+  absl::StatusOr<int64_t> RetireReservations(absl::Duration age, int limit, storage::Retired retired) override;
+
  private:
   enum class Kind { kRead, kChange, kCommit };
   enum class Fate { kAnswered, kFails, kAnswerLost, kCallLost, kDeadlock };
@@ -61,7 +86,17 @@ class SimLedger : public storage::ReservationLedger, public storage::StockLedger
   absl::Status End(Kind kind, Fate fate);
 
   template <typename Perform>
-  auto Call(Kind kind, Perform perform) -> decltype(perform());
+  auto Call(Kind kind, Perform perform) -> decltype(perform()) {
+    const Fate fate = ChooseFate(kind);
+    if (absl::Status begun = Begin(fate); !begun.ok()) return begun;
+    auto result = perform();
+    if (absl::Status ended = End(kind, fate); !ended.ok()) return ended;
+    return result;
+  }
+  template <typename Asked, typename Perform>
+  absl::StatusOr<std::vector<storage::ChangeResult>> ChangeAll(absl::Span<const Asked> batch, Perform perform);
+  void OnCommitted(storage::IncarnationId incarnation, absl::Span<const storage::ReservationClaim> claims,
+                   absl::Span<const storage::CommitResult> results);
 
   Process* const process_;
 };

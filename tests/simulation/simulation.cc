@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "tests/simulation/aftersale.h"
 #include "tests/simulation/buyers.h"
 #include "tests/simulation/cluster.h"
 #include "tests/simulation/fault_injector.h"
@@ -23,6 +24,13 @@ constexpr absl::Duration kQuiet = absl::Seconds(12);
 constexpr absl::Duration kLongestSale = absl::Seconds(60);
 constexpr absl::Duration kLongestAnswering = absl::Seconds(15);
 constexpr absl::Duration kSoldOutStaleness = absl::Seconds(20);
+// From the balancer's look at what has come back, every 100 ms, to the slowest announcement.
+constexpr absl::Duration kReturnedStaleness = absl::Seconds(5);
+// Many holds may end at once, and a worker takes a few at a time.
+constexpr absl::Duration kLongestOverdue = absl::Seconds(5);
+// No short hold can last so long, and no long one can end so soon.
+constexpr absl::Duration kSoon = absl::Hours(1);
+constexpr absl::Duration kFickleSale = absl::Seconds(3);
 constexpr absl::Duration kStep = absl::Milliseconds(500);
 
 class Simulation {
@@ -31,13 +39,14 @@ class Simulation {
       : random_(options.seed),
         world_(Choose(random_, options.scenario), random_, options.print_trace),
         world_actor_(world_.trace.AddActor("world")),
+        aftersale_(&world_, &cluster_),
+        buyers_(&world_, &cluster_, &aftersale_),
         cluster_(&world_),
-        buyers_(&world_, &cluster_),
         operators_(&world_, &cluster_),
         injector_(&world_, &cluster_) {}
 
   void Run() {
-    if (world_.scenario.name == "calm") world_.checker.ExpectFreshSoldOut(kSoldOutStaleness);
+    if (world_.scenario.name == "calm") ExpectFresh();
     cluster_.Launch();
     world_.scheduler.Spawn([this] { operators_.Run(); });
     world_.scheduler.Spawn([this] { injector_.Run(); });
@@ -66,9 +75,22 @@ class Simulation {
     const absl::Time end = world_.scheduler.Now() + duration;
     while (world_.scheduler.Now() < end && !world_.scheduler.stopping()) {
       world_.scheduler.RunUntil(std::min(end, world_.scheduler.Now() + kVerifyEvery));
-      world_.checker.VerifyLedger();
+      Verify();
     }
   }
+
+  void Verify() {
+    world_.checker.VerifyLedger();
+    world_.life.VerifyAll();
+  }
+
+  void ExpectFresh() {
+    world_.checker.ExpectFreshSoldOut(kSoldOutStaleness, kReturnedStaleness);
+    world_.life.ExpectPromptExpiry(kLongestOverdue);
+  }
+
+  // Unpaid units that will come back.
+  bool HoldsLapseSoon() const { return world_.life.AnyEndsBefore(world_.scheduler.Now() + kSoon); }
 
   // Runs until `done`, or complains.
   template <typename Done>
@@ -97,6 +119,8 @@ class Simulation {
     Note("everything serves");
     const auto dead_hold_nothing = [&] { return !world_.checker.AnyHeldByOthersThan(Incarnations()); };
     RunUntil(kLongestSettling, dead_hold_nothing, "stranded", "an incarnation that is gone still holds units");
+    const auto nothing_comes_back = [&] { return aftersale_.open() == 0 && !HoldsLapseSoon(); };
+    RunUntil(kLongestSettling, nothing_comes_back, "hold", "what nobody has paid for does not come back in time");
     // Until no unit has moved for a while.
     int64_t moves = -1;
     absl::Time quiet_since = world_.scheduler.Now();
@@ -136,18 +160,22 @@ class Simulation {
 
   void SellOut() {
     Note("buyers come for what is left");
-    world_.checker.ExpectFreshSoldOut(kSoldOutStaleness);
+    ExpectFresh();
     buyers_.Start(absl::Milliseconds(20), /*everybody_new=*/true, world_.scenario.one_buyer_node_at_the_end);
+    RunFor(kFickleSale);
+    aftersale_.EverybodyPays();
     RunUntil(
-        kLongestSale, [this] { return SoldOut(); }, "stranded", "buyers come and units stay unsold");
+        kLongestSale, [this] { return SoldOut() && !HoldsLapseSoon(); }, "stranded",
+        "buyers come and units stay unsold");
     buyers_.Stop();
   }
 
   void End() {
     Note("the sale is over");
     RunUntil(
-        kLongestAnswering, [this] { return buyers_.open_tries() == 0; }, "one answer", "a request is not answered");
-    world_.checker.VerifyLedger();
+        kLongestAnswering, [this] { return buyers_.open_tries() == 0 && aftersale_.open() == 0; }, "one answer",
+        "a request is not answered");
+    Verify();
   }
 
   void Note(const char* what) { world_.trace.Add(world_.scheduler.Now(), world_actor_, what); }
@@ -155,8 +183,9 @@ class Simulation {
   Random random_;
   World world_;
   const ActorId world_actor_;
-  Cluster cluster_;
+  Aftersale aftersale_;
   Buyers buyers_;
+  Cluster cluster_;  // its nodes hold what is to be answered to buyers
   Operators operators_;
   FaultInjector injector_;
 };
@@ -179,6 +208,7 @@ SimulationResult Simulate(const SimulationOptions& options) {
   result.requests = simulation.buyers().requests();
   result.reservations = world.checker.reservations();
   result.moves = world.checker.moves();
+  result.life = world.life.counts();
   result.faults = world.fault_counts;
   simulation.Finish();
   return result;

@@ -1,8 +1,10 @@
 // One simulated run, from a seed to a verdict.
 //
 //   faulty phase   buyers come, operators operate, faults strike
-//   settling       faults stop; nobody comes. Then no unit may move any more, and every counter must be right
-//   selling out    buyers come until nothing is left of any SKU, within a bounded time
+//   settling       faults stop; nobody comes. Short holds lapse. Then no unit may move any more, and every counter must
+//                  be right
+//   selling out    buyers come; at first some cancel or forget to pay, and what they had must find another buyer. Until
+//                  nothing is left of any SKU and nothing can come back soon, within a bounded time
 //   end            every request was answered; the ledger verifies itself
 #pragma once
 
@@ -13,6 +15,7 @@
 #include "absl/time/time.h"
 #include "tests/simulation/checker.h"
 #include "tests/simulation/faults.h"
+#include "tests/simulation/life_checker.h"
 
 namespace tranche::simulation {
 
@@ -33,6 +36,7 @@ struct SimulationResult {
   int64_t requests = 0;
   int64_t reservations = 0;
   int64_t moves = 0;
+  LifeCounts life{};
   FaultCounts faults{};
 };
 

@@ -101,6 +101,7 @@ TEST(SimulationTest, AThousandSeedsFindNothing) {
   std::fputs(Describe(summary).c_str(), stdout);
   EXPECT_EQ(summary.seeds, kSeeds);
   EXPECT_GT(summary.reservations, static_cast<int64_t>(kSeeds));
+  for (const int64_t events : summary.life) EXPECT_GT(events, static_cast<int64_t>(kSeeds) / 10);
 }
 
 }  // namespace

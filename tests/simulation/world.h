@@ -6,11 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "glog/logging.h"
 #include "quota/coordination.h"
 #include "quota/fake_coordination.h"
 #include "storage/fake_ledger.h"
+#include "storage/fake_outbox.h"
 #include "tests/simulation/checker.h"
 #include "tests/simulation/faults.h"
+#include "tests/simulation/life_checker.h"
 #include "tests/simulation/random.h"
 #include "tests/simulation/scenario.h"
 #include "tests/simulation/scheduler.h"
@@ -29,20 +32,27 @@ struct World {
       : scenario(chosen),
         trace(print_trace),
         scheduler(random.Fork()),
-        ledger(&scheduler),
+        outbox(&scheduler),
+        ledger(&scheduler, &outbox),
         checker(&ledger, &scheduler, &trace),
+        life(&checker, &ledger, &outbox, &scheduler, &trace),
         call_random(random.Fork()),
         demand_random(random.Fork()),
-        fault_random(random.Fork()) {}
+        fault_random(random.Fork()) {
+    if (scenario.second_sink) CHECK(outbox.AddSink("second").ok());
+    life.SetSinks(*outbox.ListSinks());
+  }
 
   void Count(Fault fault) { ++fault_counts[static_cast<size_t>(fault)]; }
 
   const Scenario scenario;
   Trace trace;
   Scheduler scheduler;
+  storage::FakeOutbox outbox;
   storage::FakeLedger ledger;
   quota::FakeZookeeper zookeeper;
   Checker checker;
+  LifeChecker life;
 
   Random call_random;  // delays and faults of single calls
   Random demand_random;

@@ -40,7 +40,7 @@ SELECT cmp_ok(due_in(1, 3), '>', 3500, '... and is put off as long');
 DELETE FROM tranche.outbox;
 
 -- ... per sink.
-SELECT tranche.add_outbox_sink('other');
+SELECT tranche.add_outbox_sink('other', 'somebody');
 SELECT message(1, 2), message(1, 2, 'other'), message(1, 3), message(1, 3, 'other');
 SELECT is(claimed(), '1/2');
 SELECT is(claimed(p_sink => 'other'), '1/2');

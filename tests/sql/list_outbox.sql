@@ -7,7 +7,7 @@ CREATE FUNCTION listed(p_state text, p_sink text DEFAULT '', n integer DEFAULT 0
 $$ SELECT string_agg(format('%s/%s %s', right(reservation_id::text, 12)::integer, revision, sink), ', ')
    FROM tranche.list_outbox(p_sink, p_state, uid(n), p_revision, p_after_sink, p_limit) $$;
 
-SELECT tranche.add_outbox_sink('other');
+SELECT tranche.add_outbox_sink('other', 'somebody');
 SELECT message(i, r, s) FROM generate_series(1, 2) AS i, generate_series(2, 3) AS r, unnest('{default,other}'::text[]) AS s;
 SELECT failed(1, 3, NULL), failed(1, 3, NULL, 'other'), failed(2, 2, NULL);
 SELECT is(listed('PENDING'), '1/2 default, 1/2 other, 2/2 other, 2/3 default, 2/3 other');

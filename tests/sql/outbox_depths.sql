@@ -2,7 +2,7 @@
 \ir outbox_helpers.psql
 SELECT no_plan();
 
-SELECT tranche.add_outbox_sink('other');
+SELECT tranche.add_outbox_sink('other', 'somebody');
 SELECT message(1, 2), message(1, 3), message(2, 2), message(2, 2, 'other');
 UPDATE tranche.outbox SET created_at = now() - interval '2 hours' WHERE reservation_id = uid(2);
 SELECT failed(2, 2, NULL), failed(2, 2, NULL, 'other');

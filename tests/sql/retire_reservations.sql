@@ -95,6 +95,22 @@ SELECT is(retire(3), 3::bigint);
 SELECT is(here(), '21 22 37');
 SELECT conserved();
 
+SELECT is(retire(), 1::bigint);
+
+-- What cannot be retired takes no place in a batch: 40 is too young, 41 has a message, 43 and 44 are on their way.
+SELECT sku('d', 10, 5), sku('e', 10, 5);
+SELECT tranche.move_units(s, ARRAY[:node], ARRAY[8], NULL, 'test') FROM unnest('{d,e}'::text[]) AS s;
+SELECT is(outcome(:node, 40 + i, CASE WHEN i < 3 THEN 'e' ELSE 'd' END, 'u' || i), 'CREATED') FROM generate_series(0, 4) AS i;
+SELECT ended(40, 'CONFIRMED', '23 hours'), ended(41, 'CONFIRMED'), ended(42, 'CONFIRMED'), ended(43, 'CONFIRMED');
+SELECT ended(44, 'EXPIRED');
+INSERT INTO tranche.outbox (reservation_id, revision, sink, sku_id, kind, payload) VALUES (uid(41), 1, 'default', 'e', 'k', '{}');
+UPDATE tranche.sku SET closes_at = now() WHERE sku_id IN ('d', 'e');
+UPDATE tranche.sku SET whereabouts = 'LEAVING', other_shard = 'x' WHERE sku_id = 'd';
+SELECT is(retire(1), 1::bigint);
+SELECT is((SELECT count(*) FROM tranche.reservation WHERE reservation_id = uid(42)), 0::bigint);
+DELETE FROM tranche.outbox;
+SELECT conserved();
+
 -- A SKU that ended today is read no further than its first ten.
 SELECT sku('big', 2000, 1);
 SELECT tranche.move_units('big', ARRAY[:node], ARRAY[2000], NULL, 'test');

@@ -19,7 +19,7 @@ SELECT is(outcome(:node, 12, 'tv', 'u9', false), 'CREATED', 'without waiting for
 SELECT lives_ok($$ SELECT tranche.add_stock('tv', 5, 'test') $$, 'nor for the SKU');
 SELECT lives_ok($$ UPDATE tranche.reservation SET state = 'CONFIRMED', finished_at = now(), payment_reference = 'r5'
                    WHERE reservation_id = uid(5) $$, 'a confirmation');
-SELECT is(ask('b', 'SELECT retire(2)::text'), '0', 'another worker: one at a time');
+SELECT is(ask('b', 'SELECT retire(4)::text'), '0', 'another worker: one at a time');
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(here(), '3 4 5 6 11 12');
 SELECT conserved();
@@ -51,23 +51,8 @@ SELECT sku('radio', 10, 5);
 SELECT tranche.move_units('radio', ARRAY[:node], ARRAY[9], NULL, 'test');
 SELECT is(outcome(:node, 20 + i, 'radio', 'u' || i), 'CREATED') FROM generate_series(1, 3) AS i;
 SELECT ended(20 + i, 'EXPIRED', '2 days') FROM generate_series(1, 3) AS i;
--- The mover's lock, by whatever key pin_skus uses.
-CREATE FUNCTION keep_from_pinning(p_sku text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  v record;
-BEGIN
-  PERFORM tranche.pin_skus(ARRAY[p_sku]);
-  SELECT classid, objid, objsubid INTO STRICT v FROM pg_locks
-  WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND mode = 'ShareLock';
-  IF v.objsubid = 2 THEN
-    PERFORM pg_advisory_xact_lock(v.classid::bigint::integer, v.objid::bigint::integer);
-  ELSE
-    PERFORM pg_advisory_xact_lock((v.classid::bigint << 32) | v.objid::bigint);
-  END IF;
-  RETURN 'locked';
-END $$;
 SELECT dblink_exec('a', 'BEGIN');
-SELECT is(ask('a', $$SELECT keep_from_pinning('radio')$$), 'locked');
+SELECT ask('a', $$SELECT tranche.pin_skus('{radio}', true)::text$$);
 SELECT send('b', 'SELECT retire(3)::text');
 SELECT is(blocks(:'b_pid'), true, 'a batch waits for the mover');
 UPDATE tranche.reservation SET revision = 2 WHERE reservation_id = uid(21);
@@ -81,7 +66,7 @@ SELECT conserved();
 -- The mover takes the SKU away meanwhile: nothing of it is retired here.
 DELETE FROM tranche.outbox;
 SELECT dblink_exec('a', 'BEGIN');
-SELECT is(ask('a', $$SELECT keep_from_pinning('radio')$$), 'locked');
+SELECT ask('a', $$SELECT tranche.pin_skus('{radio}', true)::text$$);
 SELECT send('b', 'SELECT retire(1)::text');
 SELECT is(blocks(:'b_pid'), true);
 SELECT dblink_exec('a', $$ UPDATE tranche.sku SET whereabouts = 'LEAVING', other_shard = 'x' WHERE sku_id = 'radio' $$);

@@ -2,7 +2,7 @@
 \ir outbox_helpers.psql
 SELECT no_plan();
 
-SELECT tranche.add_outbox_sink('other');
+SELECT tranche.add_outbox_sink('other', 'somebody');
 SELECT message(1, 2), message(1, 2, 'other'), message(2, 2), message(3, 2);
 SELECT is(claimed(), '1/2 2/2 3/2');
 SELECT failed(1, 2, NULL), failed(1, 2, NULL, 'other'), failed(2, 2, NULL), failed(3, 2, 90000);

@@ -24,8 +24,8 @@ SELECT results_eq($$
   SELECT p.proname::text COLLATE "C" FROM pg_proc p
   WHERE p.pronamespace = 'tranche'::regnamespace AND NOT has_function_privilege('tranche_node', p.oid, 'EXECUTE')
   ORDER BY 1 $$,
-  $$ VALUES ('lock_sku' COLLATE "C"), ('pin_skus'), ('rebook_reservation'), ('record_migration'), ('return_units'),
-            ('take_units'), ('write_outbox') $$,
+  $$ VALUES ('check_arriving' COLLATE "C"), ('lock_sku'), ('pin_skus'), ('pool_ended_slots'), ('rebook_reservation'),
+            ('record_migration'), ('return_units'), ('sku_totals'), ('take_units'), ('write_outbox') $$,
   'the servers'' role may call every procedure but the migrator''s and the parts of others');
 SELECT is_empty($$
   SELECT p.proname FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a

@@ -32,8 +32,28 @@ namespace tranche::storage {
 void PrintTo(CommitOutcome outcome, std::ostream* out) {
   static constexpr const char* kNames[] = {"Created", "Replayed", "Conflict",    "UserLimitReached",   "NotHeld",
                                            "Short",   "Busy",     "SkuNotFound", "QuantityAboveLimit", "NotOpen",
-                                           "Closed"};
+                                           "Closed",  "Moving"};
   *out << kNames[static_cast<int>(outcome)];
+}
+
+void PrintTo(ChangeOutcome outcome, std::ostream* out) {
+  static constexpr const char* kNames[] = {"Done",
+                                           "Replayed",
+                                           "NotFound",
+                                           "StateForbids",
+                                           "PaymentMismatch",
+                                           "TooManyExtensions",
+                                           "HoldTooLong",
+                                           "ExtensionOutOfOrder",
+                                           "Moving",
+                                           "Rebooked",
+                                           "PaidUnfulfilled"};
+  *out << kNames[static_cast<int>(outcome)];
+}
+
+void PrintTo(ReservationState state, std::ostream* out) {
+  static constexpr const char* kNames[] = {"Pending", "Confirmed", "Cancelled", "Expired"};
+  *out << kNames[static_cast<int>(state)];
 }
 
 }  // namespace tranche::storage

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "storage/ledger.h"
+#include "storage/lifecycle_ledger.h"
 
 namespace tranche::testing {
 
@@ -24,5 +25,7 @@ namespace tranche::storage {
 
 // For gtest's messages.
 void PrintTo(CommitOutcome outcome, std::ostream* out);
+void PrintTo(ChangeOutcome outcome, std::ostream* out);
+void PrintTo(ReservationState state, std::ostream* out);
 
 }  // namespace tranche::storage

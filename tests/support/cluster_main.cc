@@ -56,6 +56,7 @@ json State(MiniCluster& cluster, const Options& options) {
     state["nodes"].push_back(node);
   }
   for (int i = 0; i < cluster.balancers(); ++i) state["balancers"].push_back(Process(cluster.balancer(i)));
+  for (int i = 0; i < cluster.workers(); ++i) state["workers"].push_back(Process(cluster.worker(i)));
   return state;
 }
 
@@ -95,11 +96,13 @@ int main(int argc, char** argv) {
   google::InitGoogleLogging(argv[0]);
   tranche::testing::Options options;
   options.cluster.nodes = 8;
-  CLI::App app("Runs PostgreSQL, ZooKeeper, balancers and front nodes on free ports of this machine until SIGTERM.");
+  CLI::App app(
+      "Runs PostgreSQL, ZooKeeper, balancers, workers and front nodes on free ports of this machine until SIGTERM.");
   app.add_option("--nodes", options.cluster.nodes, "Front nodes")->check(CLI::Range(1, 256))->capture_default_str();
   app.add_option("--balancers", options.cluster.balancers, "Balancers")
       ->check(CLI::Range(0, 16))
       ->capture_default_str();
+  app.add_option("--workers", options.cluster.workers, "Workers")->check(CLI::Range(0, 16))->capture_default_str();
   app.add_option("--dir", options.dir, "Folder for data and logs")->required()->check(CLI::ExistingDirectory);
   app.add_option("--state", options.state_file, "JSON file to write when everything is up")->required();
   CLI11_PARSE(app, argc, argv);

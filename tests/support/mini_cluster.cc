@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "storage/postgres/postgres_shard_ledger.h"
 
 namespace tranche::testing {
 namespace {
@@ -38,9 +39,13 @@ absl::Status WaitForEnd(ServerProcess& process) {
 absl::StatusOr<std::unique_ptr<MiniCluster>> MiniCluster::Start(const MiniClusterOptions& options) {
   auto cluster = std::unique_ptr<MiniCluster>(new MiniCluster(options));
   if (absl::Status started = cluster->StartServers(); !started.ok()) return started;
-  if (absl::Status migrated = cluster->Migrate(); !migrated.ok()) return migrated;
+  if (absl::Status migrated = cluster->Migrate(*cluster->postgres_); !migrated.ok()) return migrated;
+  if (absl::Status added = cluster->AddShards(); !added.ok()) return added;
   for (int i = 0; i < options.balancers; ++i) {
     if (absl::StatusOr<int> balancer = cluster->StartBalancer(); !balancer.ok()) return balancer.status();
+  }
+  for (int i = 0; i < options.workers; ++i) {
+    if (absl::StatusOr<int> worker = cluster->StartWorker(); !worker.ok()) return worker.status();
   }
   // All at once, then wait for all: a start is mostly waiting.
   for (int i = 0; i < options.nodes; ++i) {
@@ -97,6 +102,17 @@ absl::StatusOr<int> MiniCluster::StartBalancer() {
   return number;
 }
 
+absl::StatusOr<int> MiniCluster::StartWorker() {
+  const int number = workers();
+  const std::string name = absl::StrCat("worker-", number + 1);
+  std::vector<std::string> args = {"--postgres", app_dsn(), "--name", name};
+  args.insert(args.end(), options_.worker_args.begin(), options_.worker_args.end());
+  auto process = ServerProcess::Start(name, "tranche-worker", args, dir());
+  if (!process.ok()) return process.status();
+  workers_.push_back(*std::move(process));
+  return number;
+}
+
 absl::Status MiniCluster::Stop() {
   absl::Status result;
   // All nodes are asked before the first is waited for, so that they end side by side.
@@ -105,11 +121,17 @@ absl::Status MiniCluster::Stop() {
     result.Update(AskToEnd(*node.process));
   }
   for (FrontNode& node : nodes_) result.Update(WaitForEnd(*node.process));
-  for (const auto& balancer : balancers_) result.Update(AskToEnd(*balancer));
-  for (const auto& balancer : balancers_) result.Update(WaitForEnd(*balancer));
+  for (const auto* processes : {&balancers_, &workers_}) {
+    for (const auto& process : *processes) result.Update(AskToEnd(*process));
+  }
+  for (const auto* processes : {&balancers_, &workers_}) {
+    for (const auto& process : *processes) result.Update(WaitForEnd(*process));
+  }
   nodes_.clear();
   balancers_.clear();
+  workers_.clear();
   zookeeper_.reset();
+  shards_.clear();
   postgres_.reset();
   return result;
 }
@@ -121,8 +143,34 @@ absl::Status MiniCluster::StartServers() {
   return zookeeper_->Start();
 }
 
-absl::Status MiniCluster::Migrate() {
-  auto migrate = ServerProcess::Start("migrate", "tranche-migrate", {"--postgres", postgres_->dsn()}, dir());
+// Before the nodes: they know all shards from the start.
+absl::Status MiniCluster::AddShards() {
+  storage::PoolOptions home_options;
+  home_options.dsn = postgres_->dsn();
+  storage::ConnectionPool home_pool(home_options);
+  storage::PostgresShardLedger home(&home_pool);
+  for (int i = 0; i < options_.shards; ++i) {
+    auto postgres = std::make_unique<MiniPostgres>();
+    if (absl::Status started = postgres->Start(); !started.ok()) return started;
+    shards_.push_back(std::move(postgres));
+    if (absl::Status migrated = Migrate(*shards_.back()); !migrated.ok()) return migrated;
+    const auto identity = home.Identity();
+    if (!identity.ok()) return identity.status();
+    storage::PoolOptions options;
+    options.dsn = shards_.back()->dsn();
+    storage::ConnectionPool pool(options);
+    storage::PostgresShardLedger shard(&pool);
+    const std::string name = absl::StrCat("s", i + 1);
+    const auto adopted = shard.Adopt(name, identity->ledger_id, {"default"}, "test");
+    if (!adopted.ok()) return adopted.status();
+    const auto added = home.AddShard(name, shards_.back()->node_dsn(), "test");
+    if (!added.ok()) return added.status();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MiniCluster::Migrate(const MiniPostgres& postgres) {
+  auto migrate = ServerProcess::Start("migrate", "tranche-migrate", {"--postgres", postgres.dsn()}, dir());
   if (!migrate.ok()) return migrate.status();
   const absl::StatusOr<int> status = (*migrate)->process().Wait(kStartTimeout);
   if (!status.ok()) return status.status();

@@ -1,5 +1,5 @@
-// A whole Tranche on this machine: PostgreSQL, ZooKeeper, balancers and front nodes as child processes on free ports of
-// 127.0.0.1. Tests of several processes use it, and the binary tranche-cluster.
+// A whole Tranche on this machine: PostgreSQL, ZooKeeper, balancers, workers and front nodes as child processes on free
+// ports of 127.0.0.1. Tests of several processes use it, and the binary tranche-cluster.
 #pragma once
 
 #include <filesystem>
@@ -20,11 +20,15 @@ namespace tranche::testing {
 struct MiniClusterOptions {
   int nodes = 2;
   int balancers = 1;
+  int workers = 1;
+  // Shards besides home: "s1", "s2", ..., each with a PostgreSQL server of its own.
+  int shards = 0;
   // How soon a dead process's ephemerals vanish.
   absl::Duration zookeeper_session_timeout = absl::Seconds(4);
-  // More flags for every node and every balancer.
+  // More flags for every node, every balancer and every worker.
   std::vector<std::string> node_args;
   std::vector<std::string> balancer_args;
+  std::vector<std::string> worker_args;
 };
 
 // Not thread-safe. Everything dies with the thread that called Start, and with this object.
@@ -58,7 +62,15 @@ class MiniCluster {
   // One more balancer, running; returns its number.
   absl::StatusOr<int> StartBalancer();
 
+  ServerProcess& worker(int worker) { return *workers_.at(static_cast<size_t>(worker)); }
+  int workers() const { return static_cast<int>(workers_.size()); }
+  // One more worker, running; returns its number.
+  absl::StatusOr<int> StartWorker();
+
   MiniPostgres& postgres() { return *postgres_; }
+  // The server of shard s<number + 1>.
+  int shards() const { return static_cast<int>(shards_.size()); }
+  MiniPostgres& shard(int number) { return *shards_.at(static_cast<size_t>(number)); }
   MiniZookeeper& zookeeper() { return *zookeeper_; }
   // What the nodes use: a role that may only call the procedures.
   std::string app_dsn() const { return postgres_->node_dsn(); }
@@ -78,7 +90,8 @@ class MiniCluster {
 
   explicit MiniCluster(const MiniClusterOptions& options) : options_(options) {}
   absl::Status StartServers();
-  absl::Status Migrate();
+  absl::Status Migrate(const MiniPostgres& postgres);
+  absl::Status AddShards();
   absl::Status LaunchNode();
   absl::Status WaitForNode(FrontNode& node);
   std::vector<std::string> CommonArgs() const;
@@ -89,8 +102,10 @@ class MiniCluster {
   const ScratchDir scratch_{"cluster"};
   std::string zookeeper_root_ = "/tranche";
   std::unique_ptr<MiniPostgres> postgres_;
+  std::vector<std::unique_ptr<MiniPostgres>> shards_;
   std::unique_ptr<MiniZookeeper> zookeeper_;
   std::vector<std::unique_ptr<ServerProcess>> balancers_;
+  std::vector<std::unique_ptr<ServerProcess>> workers_;
   std::vector<FrontNode> nodes_;
 };
 

@@ -221,6 +221,20 @@ absl::Status MiniPostgres::Kill() {
   return absl::OkStatus();
 }
 
+absl::Status MiniPostgres::Suspend() {
+  CHECK(running()) << "not started";
+  // The postmaster first: it starts no more while its children are counted.
+  if (absl::Status stopped = process_->Signal(SIGSTOP); !stopped.ok()) return stopped;
+  for (const pid_t child : ChildrenOf(process_->pid())) kill(child, SIGSTOP);
+  return absl::OkStatus();
+}
+
+absl::Status MiniPostgres::Resume() {
+  CHECK(running()) << "not started";
+  for (const pid_t child : ChildrenOf(process_->pid())) kill(child, SIGCONT);
+  return process_->Signal(SIGCONT);
+}
+
 absl::Status MiniPostgres::KillAndRestart() {
   if (absl::Status killed = Kill(); !killed.ok()) return killed;
   return Start();

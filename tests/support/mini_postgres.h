@@ -38,6 +38,10 @@ class MiniPostgres {
   // Kill, and Start again: recovery from the write-ahead log included.
   absl::Status KillAndRestart();
 
+  // A hang: no process of it runs any more, and its connections stay open. Resume, or Kill.
+  absl::Status Suspend();
+  absl::Status Resume();
+
   absl::Status CreateDatabase(const std::string& name);
 
   // The database "tranche", which is there from the start and empty: as its owner, and as the servers connect.

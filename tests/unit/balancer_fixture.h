@@ -73,15 +73,15 @@ class BalancerTest : public ::testing::Test {
     ASSERT_TRUE(written.ok()) << written;
   }
 
-  void Buy(const Node& node, int32_t units) {
+  storage::Uuid Buy(const Node& node, int32_t units) {
     const uint32_t number = next_id_++;
     storage::ReservationClaim claim{
         .reservation_id = {}, .sku_id = "tv", .user_id = std::to_string(number), .quantity = units};
     claim.reservation_id.bytes[14] = static_cast<uint8_t>(number >> 8);
     claim.reservation_id.bytes[15] = static_cast<uint8_t>(number);
     const auto results = ledger_.CommitReservations(node.id, storage::LockMode::kWait, {claim});
-    ASSERT_TRUE(results.ok());
-    ASSERT_EQ(results->front().outcome, storage::CommitOutcome::kCreated);
+    EXPECT_TRUE(results.ok() && results->front().outcome == storage::CommitOutcome::kCreated);
+    return claim.reservation_id;
   }
 
   // One round, which must do all it wants.

@@ -212,5 +212,97 @@ TEST_F(BalancerTest, AThreadOfItsOwnTakesTheRounds) {
   EXPECT_FALSE(Exists(LeaderPath()));
 }
 
+// SOLD_OUT is lifted when units of cancelled reservations come back: those of a SKU that waits to be asked for lie in
+// the pool, and nobody who has heard "sold out" would ask.
+TEST_F(BalancerTest, ReturnedUnitsOfASoldOutSkuMakeItSellableAgain) {
+  CreateSku(2, "tv", /*presplit=*/false);
+  const Node a = AddNode();
+  Rounds();
+  ReportDemand(a, 2);
+  Rounds();
+  Buy(a, 1);
+  const auto sold = Buy(a, 1);
+  ReportDemand(a, 1, 0, 0, Held(a.id).version);
+  Rounds();
+  ASSERT_EQ(AnnouncedSku().unsold(), 0) << "sold out";
+
+  ASSERT_EQ(ledger_.CancelReservations({{sold, "changed my mind"}})->front().outcome, storage::ChangeOutcome::kDone);
+  Rounds();
+  EXPECT_EQ(AnnouncedSku().unsold(), 1);
+  EXPECT_EQ(AnnouncedSku().version(), QuotaVersion());
+  EXPECT_TRUE(ledger_.ListReturnedSkus(10)->empty());
+  EXPECT_EQ(Left(kPool), 1) << "until somebody asks";
+  clock_.AdvanceBy(options_.demand_retry);
+  ReportDemand(a, 1, 0, 0, Held(a.id).version);
+  Rounds();
+  EXPECT_EQ(Left(a.id), 1);
+  Buy(a, 1);
+  EXPECT_EQ(Unsold(), 0);
+}
+
+TEST_F(BalancerTest, ReturnedUnitsOfAPresplitSkuGoToTheNodes) {
+  CreateSku(2);
+  const Node a = AddNode();
+  Rounds();
+  const auto sold = Buy(a, 1), other = Buy(a, 1);
+  ReportDemand(a, 1, 0, 0, Held(a.id).version);
+  Rounds();
+  ASSERT_EQ(AnnouncedSku().unsold(), 0);
+  ledger_.CancelReservations({{sold, ""}, {other, ""}}).status().IgnoreError();
+  Rounds();
+  EXPECT_GT(AnnouncedSku().unsold(), 0);
+  EXPECT_EQ(Left(a.id), 2);
+  ExpectAnnounced(a);
+  EXPECT_TRUE(ledger_.ListReturnedSkus(10)->empty());
+}
+
+TEST_F(BalancerTest, ReturnedUnitsAreAnnouncedAlsoWhereTheQuotaIsFrozen) {
+  CreateSku(1);
+  const Node a = AddNode();
+  Rounds();
+  const auto sold = Buy(a, 1);
+  ASSERT_TRUE(ledger_.SetQuotaFrozen("tv", true, "test").ok());
+  ReportDemand(a, 1, 0, 0, Held(a.id).version);
+  Rounds();
+  ASSERT_EQ(AnnouncedSku().unsold(), 0);
+  ledger_.CancelReservations({{sold, ""}}).status().IgnoreError();
+  Rounds();
+  EXPECT_EQ(AnnouncedSku().unsold(), 1);
+  EXPECT_EQ(Left(kPool), 1);
+}
+
+TEST_F(BalancerTest, ReturnedUnitsThatCouldNotBeAnnouncedAreAnnouncedLater) {
+  CreateSku(1, "tv", /*presplit=*/false);
+  const Node a = AddNode();
+  Rounds();
+  ReportDemand(a, 1);
+  Rounds();
+  const auto sold = Buy(a, 1);
+  ledger_.CancelReservations({{sold, ""}}).status().IgnoreError();
+  ledger_.FailNext(1000);
+  EXPECT_FALSE(balancer_.RunOnce().ok());
+  ledger_.FailNext(0);
+  EXPECT_FALSE(ledger_.ListReturnedSkus(10)->empty());
+  Rounds();
+  EXPECT_TRUE(ledger_.ListReturnedSkus(10)->empty());
+  EXPECT_EQ(AnnouncedSku().unsold(), 1);
+}
+
+// A late payment takes a unit out of a slice: its node must hear that it has less.
+TEST_F(BalancerTest, ASliceThatALatePaymentMadeSmallerIsAnnounced) {
+  CreateSku(3);
+  const Node a = AddNode();
+  Rounds();
+  const auto sold = Buy(a, 1);
+  clock_.AdvanceBy(absl::Hours(1));
+  ASSERT_EQ(ledger_.ExpireDue(10)->expired, 1);
+  Rounds();
+  ASSERT_EQ(Left(a.id), 3);
+  ASSERT_EQ(ledger_.ConfirmLate({sold, "pay-1", 100, "EUR"})->outcome, storage::ChangeOutcome::kRebooked);
+  ASSERT_EQ(Left(a.id), 2);
+  Rounds();
+  ExpectAnnounced(a);
+}
+
 }  // namespace
 }  // namespace tranche::quota

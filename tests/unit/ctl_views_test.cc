@@ -43,6 +43,16 @@ TEST(NodeWeightTest, IsANameAndAWeight) {
   }
 }
 
+TEST(SkuQuantityTest, IsASkuAndHowManyOfIt) {
+  EXPECT_EQ(ParseSkuQuantity("tv")->sku, "tv");
+  EXPECT_EQ(ParseSkuQuantity("tv")->quantity, 1);
+  EXPECT_EQ(ParseSkuQuantity("tv=12")->sku, "tv");
+  EXPECT_EQ(ParseSkuQuantity("tv=12")->quantity, 12);
+  for (const char* text : {"", "=2", "tv=", "tv=0", "tv=-1", "tv=x", "tv=1=2", "tv=99999999999"}) {
+    EXPECT_FALSE(ParseSkuQuantity(text).ok()) << text;
+  }
+}
+
 TEST(FormatAgeTest, IsShort) {
   EXPECT_EQ(FormatAge(absl::ZeroDuration()), "0.0s");
   EXPECT_EQ(FormatAge(absl::Milliseconds(1590)), "1.5s");

@@ -70,6 +70,26 @@ struct SeenCreate {
   absl::Time deadline;
 };
 
+// Answers the calls of one method: with what the test wrote down, then with OK. Remembers what was asked.
+template <typename Request, typename Response>
+struct ScriptedMethod {
+  std::deque<absl::StatusOr<Response>> answers;
+  std::vector<Request> requests;
+  std::vector<int> nodes;
+
+  void Call(int node, const Request& request, Response* response, AttemptObserver* observer) {
+    requests.push_back(request);
+    nodes.push_back(node);
+    absl::StatusOr<Response> answer = Response();
+    if (!answers.empty()) {
+      answer = std::move(answers.front());
+      answers.pop_front();
+    }
+    if (answer.ok()) *response = *answer;
+    observer->OnAttemptDone(answer.status());
+  }
+};
+
 // Shared by the stubs of one test: the answers are given in the order of the calls, whichever node is called.
 struct Script {
   std::deque<absl::Status> create;  // empty: OK
@@ -77,6 +97,11 @@ struct Script {
   std::function<void()> during_create = [] {};
   std::vector<SeenCreate> creates;
   std::vector<std::string> gets;
+  ScriptedMethod<tranche::v1::CreateReservationsRequest, tranche::v1::CreateReservationsResponse> cart;
+  ScriptedMethod<tranche::v1::ConfirmReservationRequest, tranche::v1::ConfirmReservationResponse> confirm;
+  ScriptedMethod<tranche::v1::CancelReservationRequest, tranche::v1::CancelReservationResponse> cancel;
+  ScriptedMethod<tranche::v1::ExtendReservationRequest, tranche::v1::ExtendReservationResponse> extend;
+  ScriptedMethod<tranche::v1::ListReservationsRequest, tranche::v1::ListReservationsResponse> list;
 };
 
 class ScriptedStub : public Stub {
@@ -108,6 +133,33 @@ class ScriptedStub : public Stub {
     observer->OnAttemptDone(answer.status());
   }
 
+  void CreateReservations(Context& context, absl::Time deadline, const tranche::v1::CreateReservationsRequest& request,
+                          tranche::v1::CreateReservationsResponse* response, AttemptObserver* observer) override {
+    script_.cart.Call(node_, request, response, observer);
+  }
+
+  void ConfirmReservation(Context& context, absl::Time deadline, const tranche::v1::ConfirmReservationRequest& request,
+                          tranche::v1::ConfirmReservationResponse* response, AttemptObserver* observer) override {
+    script_.confirm.Call(node_, request, response, observer);
+  }
+
+  void CancelReservation(Context& context, absl::Time deadline, const tranche::v1::CancelReservationRequest& request,
+                         tranche::v1::CancelReservationResponse* response, AttemptObserver* observer) override {
+    script_.cancel.Call(node_, request, response, observer);
+  }
+
+  void ExtendReservation(Context& context, absl::Time deadline, const tranche::v1::ExtendReservationRequest& request,
+                         tranche::v1::ExtendReservationResponse* response, AttemptObserver* observer) override {
+    script_.extend.Call(node_, request, response, observer);
+  }
+
+  void ListReservations(Context& context, absl::Time deadline, const tranche::v1::ListReservationsRequest& request,
+                        tranche::v1::ListReservationsResponse* response, AttemptObserver* observer) override {
+    script_.list.Call(node_, request, response, observer);
+  }
+
+  void WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
+                        WatchReactor* reactor) override {}
   void StreamReservations(Context& context, StreamReactor* reactor) override {}
 
   static tranche::v1::Reservation Claim(const tranche::v1::CreateReservationRequest& request) {

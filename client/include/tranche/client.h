@@ -18,6 +18,7 @@
 #include "tranche/options.h"
 #include "tranche/reservation.h"
 #include "tranche/reservation_stream.h"
+#include "tranche/reservation_watch.h"
 #include "tranche/uuid.h"
 
 namespace tranche {
@@ -29,8 +30,11 @@ class Connection;
 // Thread-safe. Make one per process and share it.
 class Client {
  public:
-  // Runs once, on a thread of the library: it must not block and must not destroy the client.
+  // They run once, on a thread of the library: they must not block and must not destroy the client.
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;
+  using CartCallback = absl::AnyInvocable<void(absl::StatusOr<Cart>)>;
+  using ConfirmCallback = absl::AnyInvocable<void(absl::StatusOr<Confirmation>)>;
+  using PageCallback = absl::AnyInvocable<void(absl::StatusOr<ReservationPage>)>;
 
   // INVALID_ARGUMENT for bad options. Does not wait for any node: an unreachable one shows at the first call.
   static absl::StatusOr<std::unique_ptr<Client>> Open(const ClientOptions& options);
@@ -52,6 +56,28 @@ class Client {
   // NOT_FOUND (Reason::kReservationNotFound) when no such claim was committed.
   absl::StatusOr<Reservation> Get(std::string reservation_id);
   void GetAsync(std::string reservation_id, Callback callback);
+
+  // All lines or none; OK means that the ledger has committed them. Refusals name the SKU in their metadata, "sku_id".
+  absl::StatusOr<Cart> CreateCart(tranche::CreateCart cart);
+  void CreateCartAsync(tranche::CreateCart cart, CartCallback callback);
+
+  // Changes. Each is done once, however often it is sent: when IsOutcomeUnknown(), send the same again.
+  // FAILED_PRECONDITION (Reason::kReservationState) when the reservation is no longer pending; metadata "state" says
+  // what it is, and "refund_requested" that a payment is recorded and to be refunded. A payment for a lapsed hold is no
+  // error: see Confirmation::outcome.
+  absl::StatusOr<Confirmation> Confirm(ConfirmReservation change);
+  void ConfirmAsync(ConfirmReservation change, ConfirmCallback callback);
+  absl::StatusOr<Reservation> Cancel(CancelReservation change);
+  void CancelAsync(CancelReservation change, Callback callback);
+  absl::StatusOr<Reservation> Extend(ExtendReservation change);
+  void ExtendAsync(ExtendReservation change, Callback callback);
+
+  // One page. Go on with ReservationPage::next_page_token until it is empty.
+  absl::StatusOr<ReservationPage> List(ListReservations query);
+  void ListAsync(ListReservations query, PageCallback callback);
+
+  // The reservation as it is now, and again after every change until it is final. The client must outlive it.
+  std::unique_ptr<ReservationWatch> Watch(std::string reservation_id, const WatchOptions& options = {});
 
   // A stream to one node, for callers that send thousands per second. The client must outlive it.
   std::unique_ptr<ReservationStream> OpenStream(const StreamOptions& options = {});

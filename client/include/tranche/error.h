@@ -24,13 +24,18 @@ enum class Reason {
   kDeadlineRequired = 8,
   kMessageTooLarge = 9,
   kFieldInvalid = 10,
+  kCartSpansShards = 11,
 
   kSkuNotFound = 20,
   kReservationNotFound = 21,
   kNodeNotFound = 22,
+  kOutboxMessageNotFound = 23,
+  kShardNotFound = 24,
+  kSinkNotFound = 25,
 
   kReservationIdReused = 30,
   kSkuAlreadyExists = 31,
+  kShardAlreadyExists = 32,
 
   kQuantityAboveUserLimit = 40,
   kUserLimitReached = 41,
@@ -40,8 +45,15 @@ enum class Reason {
   kInsufficientUnits = 45,
   kStockChanged = 46,
   kNodeDraining = 47,
+  kReservationState = 48,
+  kPaymentMismatch = 49,
+  kTooManyExtensions = 50,
+  kHoldTooLong = 51,
+  kExtensionOutOfOrder = 52,
+  kShardState = 53,
 
   kSoldOut = 60,
+  kTooManyWatches = 61,
 
   kExhaustedHere = 80,
   kOverloaded = 81,
@@ -49,6 +61,7 @@ enum class Reason {
   kCommitUnknown = 83,
   kDraining = 84,
   kCoordinationUnavailable = 85,
+  kSkuMoving = 86,
 
   kDeadlinePassed = 90,
 
@@ -73,8 +86,8 @@ std::optional<absl::Duration> RetryDelayOf(const absl::Status& status);
 bool IsSoldOut(const absl::Status& status);
 // As IsSoldOut, and unpaid holds may still return units.
 bool IsSoldOutForNow(const absl::Status& status);
-// The claim may or may not have been committed. Metadata "reservation_id" names it: send it again with
-// CreateReservation::retry_of_unknown, or ask with Get.
+// The claim, or the change of a reservation, may or may not have been committed. Metadata "reservation_id" names it (of
+// a cart, its first line): send it again, a claim with retry_of_unknown, or ask with Get.
 bool IsOutcomeUnknown(const absl::Status& status);
 
 }  // namespace tranche

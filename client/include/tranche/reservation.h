@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 
@@ -29,9 +31,15 @@ struct Reservation {
   int64_t amount_minor = 0;  // for the whole quantity, in the currency's minor unit (cents)
   std::string currency;      // ISO 4217
   absl::Time create_time;
-  absl::Time expire_time;         // by the ledger's clock
-  absl::Duration remaining_hold;  // when the answer was made; use this where clocks may differ
-  // True when the id had been committed before and the first answer is repeated.
+  absl::Time expire_time;                           // by the ledger's clock
+  absl::Duration remaining_hold;                    // when the answer was made; use this where clocks may differ
+  absl::Time finish_time = absl::InfiniteFuture();  // when it left kPending
+  std::string payment_reference;                    // of a confirmed one
+  std::string cancel_reason;                        // of a cancelled one
+  int32_t extensions = 0;                           // how often the hold was extended
+  int32_t revision = 0;                             // grows with every change
+  std::string rebooked_from;  // the lapsed reservation whose late payment paid for this one; "" for none
+  // True when what was asked for had been committed before and the first answer is repeated.
   bool replayed = false;
 };
 
@@ -46,6 +54,83 @@ struct CreateReservation {
   // Set when an earlier Create with this id ended with an unknown outcome. A refusal is then checked against the ledger
   // before it is believed: a front node refuses a sold-out SKU from memory, without looking for the id.
   bool retry_of_unknown = false;
+};
+
+// Several SKUs for one buyer: all of them or none.
+struct CartLine {
+  std::string sku = {};
+  int32_t quantity = 1;
+  // As in CreateReservation.
+  std::string reservation_id = {};
+};
+struct CreateCart {
+  std::string user = {};
+  // 1 to 32. Lines of one SKU count together against the stock and the buyer's limit.
+  std::vector<CartLine> lines = {};
+  // As in CreateReservation.
+  bool retry_of_unknown = false;
+};
+struct Cart {
+  std::vector<Reservation> reservations;  // in the order of the lines
+  bool replayed = false;
+};
+
+// The changes below may be sent again with the same values: they are done once and answered the same.
+
+// The payment has come.
+struct ConfirmReservation {
+  std::string reservation_id = {};
+  std::string payment_reference = {};  // what the payment provider calls it: 1 to 128 bytes
+  int64_t amount_minor = 0;            // must be the reservation's
+  std::string currency = {};           // must be the reservation's
+  // Optional in every change: finds the reservation at once where there are several shards.
+  std::string sku = {};
+};
+
+enum class ConfirmOutcome {
+  kUnspecified = 0,
+  kConfirmed = 1,
+  kRebooked = 2,         // the hold had lapsed; another unit was booked
+  kPaidUnfulfilled = 3,  // the hold had lapsed and nothing was left: recorded, and a refund is asked for
+};
+// "CONFIRMED", "REBOOKED", ...
+const char* ConfirmOutcomeName(ConfirmOutcome outcome);
+
+struct Confirmation {
+  ConfirmOutcome outcome = ConfirmOutcome::kUnspecified;
+  Reservation reservation;              // the one that was asked about
+  std::optional<Reservation> rebooked;  // the one that was booked instead
+  bool replayed = false;
+};
+
+// Gives a hold up; its units are for sale again.
+struct CancelReservation {
+  std::string reservation_id = {};
+  std::string reason = {};  // for people; at most 256 bytes
+  std::string sku = {};
+};
+
+// The hold shall last longer, within the SKU's bounds.
+struct ExtendReservation {
+  std::string reservation_id = {};
+  absl::Duration by = absl::ZeroDuration();  // whole seconds
+  // Which extension this is: Reservation::extensions + 1. Sent again with the same number, it extends once.
+  int32_t extension = 0;
+  std::string sku = {};
+};
+
+// At least one of user and sku.
+struct ListReservations {
+  std::string user = {};
+  std::string sku = {};
+  std::vector<ReservationState> states = {};  // empty: all
+  int32_t page_size = 0;                      // at most 1000; 0: 100
+  std::string page_token = {};                // of the page before
+};
+struct ReservationPage {
+  std::vector<Reservation> reservations;
+  // Empty: that was the last page. A page may have few reservations, or none, and not be the last.
+  std::string next_page_token;
 };
 
 }  // namespace tranche

@@ -37,6 +37,9 @@ ALTER TABLE tranche.reservation
   ADD CHECK ((state = 'CONFIRMED') = (payment_reference IS NOT NULL));
 -- Every change of state leaves a dead entry in the partial indexes.
 ALTER TABLE tranche.reservation SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+-- Whether a SKU has unpaid holds, for sku_state. Written so that nothing else can serve that question and this index no
+-- other: the others would look through all that was ever sold of a SKU whose last hold has been paid.
+CREATE INDEX reservation_pending ON tranche.reservation ((sku_id || '')) WHERE finished_at IS NULL;
 -- Lapsed reservations of a SKU, and of a buyer of a SKU; the live ones are found by reservation_live_buyer. Creating a
 -- reservation touches neither of these two.
 CREATE INDEX reservation_lapsed_buyer ON tranche.reservation (sku_id, user_id, reservation_id)
@@ -149,7 +152,7 @@ SELECT s.sku_id, s.title, s.price_minor, s.currency, s.stock, s.per_user_limit, 
        s.state = 'CLOSED' AS closed, s.slots_per_slice,
        (SELECT sum(sl.remaining) FROM tranche.stock_slot sl WHERE sl.sku_id = s.sku_id)::bigint AS unsold,
        s.quota_version,
-       EXISTS (SELECT FROM tranche.reservation r WHERE r.sku_id = s.sku_id AND r.state = 'PENDING' OFFSET 0)
+       EXISTS (SELECT FROM tranche.reservation r WHERE r.sku_id || '' = s.sku_id AND r.finished_at IS NULL OFFSET 0)
          AS holds_may_lapse,
        s.presplit, s.quota_frozen, s.max_extensions, s.max_hold_seconds
 FROM tranche.sku s

@@ -58,11 +58,13 @@ BEGIN
         FOR UPDATE) AS l;
   v_now := clock_timestamp();
 
-  WITH cancelled AS (
+  -- Joined by themselves, two arrays are hashed.
+  WITH reasons AS MATERIALIZED (
+    SELECT c.* FROM unnest(p_ids, p_reasons) AS c (id, reason) JOIN unnest(v_locked) AS l (id) ON l.id = c.id
+  ), cancelled AS (
     UPDATE reservation r
     SET state = 'CANCELLED', cancel_reason = c.reason, finished_at = v_now, revision = r.revision + 1
-    FROM unnest(p_ids, p_reasons) AS c (id, reason)
-    JOIN unnest(v_locked) AS l (id) ON l.id = c.id
+    FROM reasons c
     WHERE r.reservation_id = c.id AND r.state = 'PENDING'
     RETURNING r AS changed
   ), batch AS (

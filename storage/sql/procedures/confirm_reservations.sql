@@ -51,11 +51,14 @@ BEGIN
         FOR UPDATE) AS l;
   v_now := clock_timestamp();
 
-  WITH confirmed AS (
+  -- Joined by themselves, two arrays are hashed.
+  WITH payments AS MATERIALIZED (
+    SELECT c.* FROM unnest(p_ids, p_references, p_amounts, p_currencies) AS c (id, reference, amount, currency)
+    JOIN unnest(v_locked) AS l (id) ON l.id = c.id
+  ), confirmed AS (
     UPDATE reservation r
     SET state = 'CONFIRMED', payment_reference = c.reference, finished_at = v_now, revision = r.revision + 1
-    FROM unnest(p_ids, p_references, p_amounts, p_currencies) AS c (id, reference, amount, currency)
-    JOIN unnest(v_locked) AS l (id) ON l.id = c.id
+    FROM payments c
     WHERE r.reservation_id = c.id AND r.state = 'PENDING' AND r.amount_minor = c.amount AND r.currency = c.currency
     RETURNING r AS changed
   ), batch AS (

@@ -51,13 +51,15 @@ BEGIN
         FOR UPDATE) AS l;
   v_now := clock_timestamp();
 
-  WITH extended AS (
+  -- Joined by themselves, two arrays are hashed.
+  WITH wishes AS MATERIALIZED (
+    SELECT c.* FROM unnest(p_ids, p_numbers, p_seconds) AS c (id, number, seconds)
+    JOIN unnest(v_locked) AS l (id) ON l.id = c.id
+  ), extended AS (
     UPDATE reservation r
     SET expires_at = r.expires_at + make_interval(secs => least(c.seconds, c_seconds)), extensions = r.extensions + 1,
         revision = r.revision + 1
-    FROM unnest(p_ids, p_numbers, p_seconds) AS c (id, number, seconds)
-    JOIN unnest(v_locked) AS l (id) ON l.id = c.id
-    CROSS JOIN sku s
+    FROM wishes c CROSS JOIN sku s
     WHERE r.reservation_id = c.id AND s.sku_id = r.sku_id AND r.state = 'PENDING' AND r.expires_at > v_now
       AND c.number = r.extensions + 1 AND c.number <= s.max_extensions
       AND r.expires_at + make_interval(secs => least(c.seconds, c_seconds))

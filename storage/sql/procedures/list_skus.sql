@@ -3,6 +3,8 @@ CREATE OR REPLACE FUNCTION tranche.list_skus(p_after text, p_limit integer, p_on
 RETURNS SETOF tranche.sku_state
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
+-- reservation is not to be read as a whole, whatever old statistics say.
+SET enable_seqscan = off
 AS $$
   SELECT s.*
   FROM sku_state s

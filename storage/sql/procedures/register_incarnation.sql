@@ -9,6 +9,10 @@ AS $$
 DECLARE
   v_id bigint;
 BEGIN
+  IF (SELECT name <> 'home' FROM shard_identity) THEN
+    RAISE EXCEPTION 'this database is a shard and not the home of its system: it numbers no incarnations'
+      USING ERRCODE = 'TR002';
+  END IF;
   INSERT INTO incarnation (node_name, address, draining) VALUES (p_node_name, p_address, p_draining)
   RETURNING incarnation_id INTO v_id;
   IF p_draining THEN

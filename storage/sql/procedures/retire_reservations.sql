@@ -3,7 +3,8 @@
 -- amounted to is added to retired_units. Returns how many; 0 also when another worker is at it: one at a time.
 --
 -- A reservation id is an idempotency key while its row is here, hence the least age. A reservation with an undelivered
--- message, dead ones included, stays, and so does all of a SKU that is not HERE.
+-- message, dead ones included, stays, and so does all of a SKU that is not HERE or is being copied to another shard: the
+-- copy is brought up to date by what has changed, and would not miss what has gone.
 --
 -- What it does to a running sale: nothing waits for it but a change of the very reservation it retires; no row of a SKU
 -- or slot is locked. It finds lapsed ones by reservation_lapsed, the oldest first. For confirmed ones it hops over
@@ -36,7 +37,7 @@ BEGIN
   FROM (SELECT r.reservation_id, r.sku_id
         FROM reservation r
         WHERE r.state IN ('CANCELLED', 'EXPIRED') AND r.finished_at < v_before
-          AND EXISTS (SELECT FROM sku s WHERE s.sku_id = r.sku_id AND s.whereabouts = 'HERE' OFFSET 0)
+          AND EXISTS (SELECT FROM sku s WHERE s.sku_id = r.sku_id AND s.whereabouts = 'HERE' AND s.move_token IS NULL OFFSET 0)
           AND NOT EXISTS (SELECT FROM outbox o WHERE o.reservation_id = r.reservation_id OFFSET 0)
         ORDER BY r.finished_at
         LIMIT p_limit) AS c;
@@ -58,7 +59,7 @@ BEGIN
                           ORDER BY r.user_id, r.ordinal
                           LIMIT p_limit) AS old
       WHERE EXISTS (SELECT FROM sku s
-                    WHERE s.sku_id = l.sku_id AND s.whereabouts = 'HERE'
+                    WHERE s.sku_id = l.sku_id AND s.whereabouts = 'HERE' AND s.move_token IS NULL
                       AND (s.state = 'CLOSED' OR s.closes_at <= now()) OFFSET 0)
         AND EXISTS (SELECT FROM (SELECT r.finished_at FROM reservation r
                                  WHERE r.sku_id = l.sku_id AND r.state IN ('PENDING', 'CONFIRMED')
@@ -86,7 +87,7 @@ BEGIN
     DELETE FROM reservation r
     USING unnest(v_ids) AS c (id)
     WHERE r.reservation_id = c.id AND r.state <> 'PENDING' AND r.finished_at < v_before AND r.created_at < v_before
-      AND EXISTS (SELECT FROM sku s WHERE s.sku_id = r.sku_id AND s.whereabouts = 'HERE' OFFSET 0)
+      AND EXISTS (SELECT FROM sku s WHERE s.sku_id = r.sku_id AND s.whereabouts = 'HERE' AND s.move_token IS NULL OFFSET 0)
       AND NOT EXISTS (SELECT FROM outbox o WHERE o.reservation_id = r.reservation_id OFFSET 0)
     RETURNING r.*
   ), archived AS (

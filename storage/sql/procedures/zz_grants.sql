@@ -3,7 +3,9 @@
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA tranche FROM PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA tranche TO tranche_app;
 REVOKE EXECUTE ON FUNCTION tranche.record_migration(text, text, text) FROM tranche_app;
-REVOKE EXECUTE ON FUNCTION tranche.lock_sku(text), tranche.pin_skus(text[], boolean),
+REVOKE EXECUTE ON FUNCTION tranche.check_arriving(text, uuid), tranche.lock_sku(text),
+  tranche.pin_skus(text[], boolean), tranche.pool_ended_slots(text, bigint),
   tranche.rebook_reservation(tranche.reservation, tranche.sku, text), tranche.return_units(text[], bigint[]),
-  tranche.take_units(text, bigint), tranche.write_outbox(text, tranche.reservation[], timestamptz, jsonb)
+  tranche.sku_totals(text), tranche.take_units(text, bigint),
+  tranche.write_outbox(text, tranche.reservation[], timestamptz, jsonb)
   FROM tranche_app;

@@ -19,10 +19,26 @@ TEST_F(AdminHandlersTest, CreateSkuFillsInDefaultsAndAnnounces) {
   EXPECT_EQ(response->sku().per_user_limit(), 1);
   EXPECT_EQ(response->sku().slots_per_slice(), 1);
   EXPECT_EQ(response->sku().hold().seconds(), 900);
+  EXPECT_EQ(response->sku().max_extensions(), 3);
+  EXPECT_FALSE(response->sku().has_max_hold());
   EXPECT_EQ(response->sku().unsold(), 100);
   EXPECT_EQ(response->sku().reserved(), 0);
   EXPECT_FALSE(response->sku().has_open_time());
   EXPECT_TRUE(sessions_.session->Get(quota::SkuPath("tv"), quota::Watch::kNo).ok());
+}
+
+TEST_F(AdminHandlersTest, CreateSkuKeepsTheBoundsOfExtensions) {
+  v1::CreateSkuRequest request;
+  *request.mutable_sku() = Tv();
+  request.mutable_sku()->set_sku_id("flat");
+  request.mutable_sku()->mutable_hold()->set_seconds(60);
+  request.mutable_sku()->set_max_extensions(0);
+  request.mutable_sku()->mutable_max_hold()->set_seconds(60);
+  const auto created = sku_.Create(request, kActor);
+  ASSERT_TRUE(created.ok()) << created.status();
+  EXPECT_TRUE(created->sku().has_max_extensions());
+  EXPECT_EQ(created->sku().max_extensions(), 0) << "none is not the default";
+  EXPECT_EQ(created->sku().max_hold().seconds(), 60);
 }
 
 TEST_F(AdminHandlersTest, CreateSkuChecksEveryField) {
@@ -41,6 +57,10 @@ TEST_F(AdminHandlersTest, CreateSkuChecksEveryField) {
       {"sku.slots_per_slice", [](auto& s) { s.set_slots_per_slice(-1); }},
       {"sku.hold", [](auto& s) { s.mutable_hold()->set_seconds(0); }},
       {"sku.hold", [](auto& s) { s.mutable_hold()->set_nanos(1); }},
+      {"sku.max_extensions", [](auto& s) { s.set_max_extensions(-1); }},
+      {"sku.max_extensions", [](auto& s) { s.set_max_extensions(101); }},
+      {"sku.max_hold", [](auto& s) { s.mutable_max_hold()->set_seconds(s.hold().seconds() - 1); }},
+      {"sku.max_hold", [](auto& s) { s.mutable_max_hold()->set_seconds(30 * 24 * 3600 + 1); }},
       {"sku.open_time", [](auto& s) { s.mutable_open_time()->set_nanos(-1); }},
       {"sku.close_time",
        [](auto& s) {

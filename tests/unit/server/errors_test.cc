@@ -125,5 +125,17 @@ TEST(ErrorsTest, AnUnknownOutcomeIsUnavailableOnlyWhereRepeatingIsSafe) {
   EXPECT_TRUE(DetailsOf<google::rpc::RetryInfo>(once).empty());
 }
 
+TEST(ErrorsTest, OneMoreVariableChangesNothingElse) {
+  const absl::Status error = RefusalError({.refusal = Refusal::kSoldOut, .holds_may_lapse = true});
+  const absl::Status named = WithMetadata(error, "sku_id", "tv");
+  EXPECT_EQ(MetadataOf(named, "sku_id"), "tv");
+  EXPECT_EQ(MetadataOf(named, "holds_may_lapse"), "true");
+  EXPECT_EQ(ReasonOf(named), "SOLD_OUT");
+  EXPECT_EQ(named.code(), error.code());
+  EXPECT_EQ(MetadataOf(error, "sku_id"), "") << "the error that is shared by all";
+  const absl::Status exhausted = WithMetadata(RefusalError({.refusal = Refusal::kExhaustedHere}), "sku_id", "tv");
+  EXPECT_EQ(DetailsOf<google::rpc::RetryInfo>(exhausted).size(), 1u);
+}
+
 }  // namespace
 }  // namespace tranche::server

@@ -121,9 +121,6 @@ TEST_F(PaymentHandlerTest, ExportChecksItsFields) {
   bad = request_;
   bad.set_after_reservation_id("x");
   EXPECT_EQ(ReasonOf(handler_.StartExport(bad).status()), "RESERVATION_ID_MALFORMED");
-  bad = request_;
-  bad.set_shard("elsewhere");
-  EXPECT_EQ(ReasonOf(handler_.StartExport(bad).status()), "SHARD_NOT_FOUND");
 }
 
 TEST_F(PaymentHandlerTest, LooksUp) {

@@ -21,7 +21,7 @@ class ReservationHandlerTest : public ::testing::Test {
  protected:
   ReservationHandlerTest() { Build({}); }
 
-  void Build(ReservationHandlerOptions options, int queue = 16) {
+  void Build(CallDeadlines options, int queue = 16) {
     executor_ = std::make_unique<storage::BoundedExecutor>(1, queue);
     handler_ = std::make_unique<ReservationHandler>(
         [this](storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done) {
@@ -130,7 +130,7 @@ TEST_F(ReservationHandlerTest, ADeadlineIsRequiredUnlessThereIsADefault) {
   EXPECT_EQ(ReasonOf(Get(kId, std::nullopt).status()), "DEADLINE_REQUIRED");
   EXPECT_FALSE(claim_.has_value());
 
-  ReservationHandlerOptions options;
+  CallDeadlines options;
   options.default_deadline = absl::Seconds(3);
   Build(options);
   EXPECT_TRUE(Create(GoodRequest(), std::nullopt).ok());

@@ -11,7 +11,9 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -83,11 +85,48 @@ class HeldSales {
   size_t most_held_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
+// The one reservation that is watched.
+class WatchedRows {
+ public:
+  void Put(int32_t revision, storage::ReservationState state) {
+    absl::MutexLock lock(&mutex_);
+    storage::Reservation row;
+    row.reservation_id = *storage::Uuid::Parse("01890a5d-ac96-774b-bcce-b302099a8057");
+    row.revision = revision;
+    row.state = state;
+    // Large messages fill a connection's buffers soon.
+    row.cancel_reason = std::string(200, 'r');
+    row.user_id = std::string(1 << 16, 'u');
+    row_ = row;
+  }
+  std::vector<storage::Reservation> Read() {
+    absl::MutexLock lock(&mutex_);
+    ++reads_;
+    if (!row_.has_value()) return {};
+    return {*row_};
+  }
+  // Waits until what was put is seen for certain: a look that began after it has ended.
+  bool AwaitSeen() {
+    absl::MutexLock lock(&mutex_);
+    const int enough = reads_ + 2;
+    const auto seen = [&] { return reads_ >= enough; };
+    return mutex_.AwaitWithTimeout(absl::Condition(&seen), kLong);
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::optional<storage::Reservation> row_ ABSL_GUARDED_BY(mutex_);
+  int reads_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
 class ReservationServiceTest : public ::testing::Test {
  protected:
   void StartServer(int max_outstanding) {
     handler_.StartServing();
-    service_ = std::make_unique<ReservationServiceImpl>(&handler_, ReservationStreamOptions{max_outstanding});
+    cart_handler_.StartServing();
+    service_ = std::make_unique<ReservationServiceImpl>(
+        ReservationHandlers{&handler_, &cart_handler_, &change_handler_, &list_handler_, &watch_hub_},
+        storage::Clock::Real(), ReservationStreamOptions{max_outstanding});
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
@@ -104,6 +143,12 @@ class ReservationServiceTest : public ::testing::Test {
     request.set_sku_id("tv");
     request.set_user_id(user);
     request.set_quantity(1);
+    return request;
+  }
+
+  static v1::WatchReservationRequest WatchRequest() {
+    v1::WatchReservationRequest request;
+    request.set_reservation_id("01890a5d-ac96-774b-bcce-b302099a8057");
     return request;
   }
 
@@ -141,6 +186,33 @@ class ReservationServiceTest : public ::testing::Test {
                               &executor_,
                               storage::Clock::Real(),
                               {}};
+  CartHandler cart_handler_{[](std::vector<storage::ReservationClaim> lines, absl::Time, bool, quota::CartDone done) {
+                              quota::CartSold sold;
+                              sold.reservations.resize(lines.size());
+                              done(sold);
+                            },
+                            storage::Clock::Real(),
+                            {}};
+  ChangeHandler change_handler_{
+      {.confirm = [](const std::string&, storage::Confirmation, absl::Time,
+                     ChangeCalls::Done done) { done(storage::ChangeResult{storage::ChangeOutcome::kDone}); },
+       .cancel = [](const std::string&, storage::Cancellation, absl::Time,
+                    ChangeCalls::Done done) { done(absl::UnavailableError("down")); },
+       .extend = [](const std::string&, storage::Extension, absl::Time,
+                    ChangeCalls::Done done) { done(storage::ChangeResult{storage::ChangeOutcome::kHoldTooLong}); },
+       .confirm_late = {}},
+      &executor_,
+      storage::Clock::Real(),
+      {}};
+  ListHandler list_handler_{[](const storage::ReservationFilter&, const storage::ReservationCursor&, int) {
+                              return storage::ReservationPage{{storage::Reservation{}}, std::nullopt};
+                            },
+                            &executor_,
+                            storage::Clock::Real(),
+                            {}};
+  WatchedRows rows_;
+  WatchHub watch_hub_{[this](absl::Span<const storage::Uuid>) { return rows_.Read(); },
+                      {.max_watches = 2, .poll_interval = absl::Milliseconds(1)}};
   std::unique_ptr<ReservationServiceImpl> service_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::ReservationService::Stub> stub_;
@@ -291,6 +363,132 @@ TEST_F(ReservationServiceTest, StoppingEndsIdleStreamsAndLaterOnes) {
   auto later = stub_->StreamReservations(later_context.get());
   EXPECT_FALSE(later->Read(&response));
   EXPECT_EQ(WireReason(later->Finish()), "DRAINING");
+}
+
+TEST_F(ReservationServiceTest, UnaryCallsReachTheirHandlers) {
+  StartServer(8);
+  v1::CreateReservationsRequest cart;
+  cart.set_user_id("u1");
+  *cart.add_lines()->mutable_reservation_id() = WatchRequest().reservation_id();
+  cart.mutable_lines(0)->set_sku_id("tv");
+  cart.mutable_lines(0)->set_quantity(1);
+  v1::CreateReservationsResponse created;
+  EXPECT_TRUE(stub_->CreateReservations(Context().get(), cart, &created).ok());
+  EXPECT_EQ(created.reservations_size(), 1);
+
+  v1::ConfirmReservationRequest payment;
+  payment.set_reservation_id(WatchRequest().reservation_id());
+  payment.set_payment_reference("p");
+  payment.set_currency("EUR");
+  v1::ConfirmReservationResponse confirmed;
+  EXPECT_TRUE(stub_->ConfirmReservation(Context().get(), payment, &confirmed).ok());
+  EXPECT_EQ(confirmed.outcome(), v1::CONFIRM_OUTCOME_CONFIRMED);
+
+  v1::CancelReservationRequest cancellation;
+  cancellation.set_reservation_id(payment.reservation_id());
+  v1::CancelReservationResponse cancelled;
+  const auto context = Context();
+  EXPECT_EQ(WireReason(stub_->CancelReservation(context.get(), cancellation, &cancelled)), "LEDGER_UNAVAILABLE");
+  EXPECT_TRUE(context->GetServerTrailingMetadata().contains("grpc-retry-pushback-ms"));
+
+  v1::ExtendReservationRequest extension;
+  extension.set_reservation_id(payment.reservation_id());
+  extension.set_extension(1);
+  extension.mutable_extend_by()->set_seconds(1);
+  v1::ExtendReservationResponse extended;
+  EXPECT_EQ(WireReason(stub_->ExtendReservation(Context().get(), extension, &extended)), "HOLD_TOO_LONG");
+
+  v1::ListReservationsRequest list;
+  list.set_sku_id("tv");
+  v1::ListReservationsResponse listed;
+  EXPECT_TRUE(stub_->ListReservations(Context().get(), list, &listed).ok());
+  EXPECT_EQ(listed.reservations_size(), 1);
+}
+
+TEST_F(ReservationServiceTest, AWatchTellsEveryStateAndEndsWithTheLast) {
+  StartServer(8);
+  rows_.Put(1, storage::ReservationState::kPending);
+  grpc::ClientContext context;  // a watch needs no deadline
+  const auto reader = stub_->WatchReservation(&context, WatchRequest());
+  v1::WatchReservationResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.reservation().revision(), 1);
+  rows_.Put(2, storage::ReservationState::kConfirmed);
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.reservation().state(), v1::RESERVATION_STATE_CONFIRMED);
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_EQ(watch_hub_.watches(), 0u);
+}
+
+TEST_F(ReservationServiceTest, AWatchIsRefusedWithItsReason) {
+  StartServer(8);
+  const auto refusal = [&](const v1::WatchReservationRequest& request) {
+    const auto context = Context();
+    const auto reader = stub_->WatchReservation(context.get(), request);
+    v1::WatchReservationResponse response;
+    EXPECT_FALSE(reader->Read(&response));
+    return WireReason(reader->Finish());
+  };
+  EXPECT_EQ(refusal(v1::WatchReservationRequest()), "RESERVATION_ID_REQUIRED");
+  EXPECT_EQ(refusal(WatchRequest()), "RESERVATION_NOT_FOUND");
+  rows_.Put(1, storage::ReservationState::kPending);
+  const auto context = Context(), second_context = Context();
+  const auto first = stub_->WatchReservation(context.get(), WatchRequest());
+  const auto second = stub_->WatchReservation(second_context.get(), WatchRequest());
+  v1::WatchReservationResponse response;
+  ASSERT_TRUE(first->Read(&response));
+  ASSERT_TRUE(second->Read(&response));
+  EXPECT_EQ(refusal(WatchRequest()), "TOO_MANY_WATCHES");
+  watch_hub_.SetAccepting(false);
+  EXPECT_FALSE(first->Read(&response));
+  EXPECT_EQ(WireReason(first->Finish()), "DRAINING");
+  EXPECT_FALSE(second->Read(&response));
+  EXPECT_EQ(WireReason(second->Finish()), "DRAINING");
+  EXPECT_EQ(refusal(WatchRequest()), "DRAINING");
+}
+
+TEST_F(ReservationServiceTest, ACancelledWatchLeavesNothingBehind) {
+  StartServer(8);
+  rows_.Put(1, storage::ReservationState::kPending);
+  for (int i = 0; i < 20; ++i) {
+    const auto context = Context();
+    const auto reader = stub_->WatchReservation(context.get(), WatchRequest());
+    v1::WatchReservationResponse response;
+    ASSERT_TRUE(reader->Read(&response)) << "the watches before are still counted";
+    context->TryCancel();
+    EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+    const absl::Time give_up = absl::Now() + kLong;
+    while (watch_hub_.watches() > 0 && absl::Now() < give_up) std::this_thread::yield();
+    EXPECT_EQ(watch_hub_.watches(), 0u);
+  }
+  server_->Shutdown();  // would hang if a watch had not been finished
+}
+
+// Who does not read keeps one message waiting, however often the reservation changes, and gets the last one.
+TEST_F(ReservationServiceTest, ASlowReaderMissesStatesInBetweenOnly) {
+  StartServer(8);
+  rows_.Put(1, storage::ReservationState::kPending);
+  const auto context = Context();
+  const auto reader = stub_->WatchReservation(context.get(), WatchRequest());
+  v1::WatchReservationResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  constexpr int kChanges = 200;
+  for (int revision = 2; revision < kChanges; ++revision) {
+    rows_.Put(revision, storage::ReservationState::kPending);
+    ASSERT_TRUE(rows_.AwaitSeen());
+  }
+  rows_.Put(kChanges, storage::ReservationState::kExpired);
+  int messages = 0;
+  int32_t last = 0;
+  while (reader->Read(&response)) {
+    EXPECT_GT(response.reservation().revision(), last);
+    last = response.reservation().revision();
+    ++messages;
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_EQ(last, kChanges);
+  EXPECT_LT(messages, kChanges / 2) << "what nobody reads was queued";
 }
 
 }  // namespace

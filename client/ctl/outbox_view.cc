@@ -1,0 +1,71 @@
+#include "client/ctl/outbox_view.h"
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "client/ctl/parse.h"
+
+namespace tranche::ctl {
+namespace {
+
+// Enough to know an error by; `outbox show` has it all.
+constexpr size_t kErrorColumnBytes = 60;
+
+std::string Time(const google::protobuf::Timestamp& time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(time.seconds()), absl::UTCTimeZone());
+}
+
+std::string State(const tranche::v1::OutboxMessage& message) {
+  return message.state() == tranche::v1::OUTBOX_STATE_DEAD ? "DEAD" : "PENDING";
+}
+
+std::string Id(const tranche::v1::OutboxKey& key) { return absl::StrCat(key.reservation_id(), "/", key.revision()); }
+
+std::string NextAttempt(const tranche::v1::OutboxMessage& message) {
+  return message.state() == tranche::v1::OUTBOX_STATE_DEAD ? "" : Time(message.next_attempt_time());
+}
+
+}  // namespace
+
+void PrintOutbox(Session& session, const tranche::v1::ListOutboxMessagesResponse& messages) {
+  if (session.json()) return session.PrintJson(messages);
+  Table table({"MESSAGE", "SINK", "KIND", "SKU", "STATE", "CREATED", "ATTEMPTS", "NEXT ATTEMPT", "LAST ERROR"});
+  for (const tranche::v1::OutboxMessage& message : messages.messages()) {
+    table.AddRow({Id(message.key()), message.key().sink(), message.kind(), message.sku_id(), State(message),
+                  Time(message.create_time()), absl::StrCat(message.attempts()), NextAttempt(message),
+                  message.last_error().substr(0, kErrorColumnBytes)});
+  }
+  session.Print(table);
+}
+
+void PrintOutboxMessage(Session& session, const tranche::v1::OutboxMessage& message) {
+  if (session.json()) return session.PrintJson(message);
+  Table table({"FIELD", "VALUE"});
+  table.AddRow({"message", Id(message.key())});
+  table.AddRow({"sink", message.key().sink()});
+  table.AddRow({"kind", message.kind()});
+  table.AddRow({"sku", message.sku_id()});
+  table.AddRow({"state", State(message)});
+  table.AddRow({"created", Time(message.create_time())});
+  table.AddRow({"attempts", absl::StrCat(message.attempts())});
+  table.AddRow({"next attempt", NextAttempt(message)});
+  table.AddRow({"last error", message.last_error()});
+  table.AddRow({"payload", message.payload()});
+  session.Print(table);
+}
+
+void PrintSinks(Session& session, const tranche::v1::ListSinksResponse& sinks) {
+  if (session.json()) return session.PrintJson(sinks);
+  Table table({"SINK", "PENDING", "DEAD", "OLDEST PENDING"});
+  for (const tranche::v1::OutboxSink& sink : sinks.sinks()) {
+    const absl::Duration age =
+        absl::Seconds(sink.oldest_pending().seconds()) + absl::Nanoseconds(sink.oldest_pending().nanos());
+    table.AddRow({sink.name(), absl::StrCat(sink.pending()), absl::StrCat(sink.dead()),
+                  sink.pending() == 0 ? "" : FormatAge(age)});
+  }
+  session.Print(table);
+}
+
+}  // namespace tranche::ctl

@@ -1,0 +1,202 @@
+// tranchectl reservation confirm|cancel|extend
+//
+// The API has no preview of these: what would change is shown from the reservation as it is.
+
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/time/time.h"
+#include "client/ctl/commands.h"
+#include "client/ctl/parse.h"
+#include "client/ctl/reservation_view.h"
+
+namespace tranche::ctl {
+namespace {
+
+using tranche::v1::Reservation;
+using tranche::v1::ReservationService;
+
+absl::StatusOr<Reservation> Find(Session& session, const std::string& reservation_id) {
+  tranche::v1::GetReservationRequest request;
+  request.set_reservation_id(reservation_id);
+  auto response = session.Reservations(&ReservationService::Stub::GetReservation, request);
+  if (!response.ok()) return response.status();
+  return response->reservation();
+}
+
+// A preview cannot know what another will have done by then, but it can say what is in the way already.
+void WarnUnlessPending(Session& session, const Reservation& before, const char* what_then) {
+  if (before.state() == tranche::v1::RESERVATION_STATE_PENDING) return;
+  session.err() << "It is " << StateOf(before) << ": " << what_then << "\n";
+}
+
+struct ConfirmFlags {
+  std::string id;
+  std::string payment;
+  std::string amount;
+  std::string currency;
+  bool yes = false;
+};
+
+absl::StatusOr<tranche::v1::ConfirmReservationRequest> ToRequest(const ConfirmFlags& flags, const Reservation& before) {
+  tranche::v1::ConfirmReservationRequest request;
+  request.set_reservation_id(flags.id);
+  request.set_sku_id(before.sku_id());
+  request.set_payment_reference(flags.payment);
+  request.set_currency(flags.currency.empty() ? before.currency() : flags.currency);
+  request.set_amount_minor(before.amount_minor());
+  if (!flags.amount.empty()) {
+    const absl::StatusOr<int64_t> amount = ParsePriceMinor(flags.amount, request.currency());
+    if (!amount.ok()) return absl::InvalidArgumentError(absl::StrCat("--amount: ", amount.status().message()));
+    request.set_amount_minor(*amount);
+  }
+  return request;
+}
+
+void Confirm(Session& session, const ConfirmFlags& flags) {
+  const absl::StatusOr<Reservation> before = Find(session, flags.id);
+  if (!before.ok()) return session.FailRemotely(before.status());
+  const auto request = ToRequest(flags, *before);
+  if (!request.ok()) return session.FailLocally(request.status().message());
+  if (!flags.yes) {
+    Reservation after = *before;
+    if (before->state() == tranche::v1::RESERVATION_STATE_PENDING) {
+      after.set_state(tranche::v1::RESERVATION_STATE_CONFIRMED);
+      after.set_payment_reference(flags.payment);
+    }
+    WarnUnlessPending(
+        session, *before,
+        "a payment for an expired one books another unit if one is left, else it is recorded and a refund "
+        "asked for, as for a cancelled one.");
+    return PrintReservationChange(session, *before, after, {.preview = true});
+  }
+  const auto done = session.Reservations(&ReservationService::Stub::ConfirmReservation, *request);
+  if (!done.ok()) return session.FailRemotely(done.status());
+  ReservationChangeNotes notes;
+  notes.outcome = std::string(absl::StripPrefix(tranche::v1::ConfirmOutcome_Name(done->outcome()), "CONFIRM_OUTCOME_"));
+  if (done->has_rebooked()) notes.rebooked = &done->rebooked();
+  PrintReservationChange(session, *before, done->reservation(), notes);
+  if (done->outcome() == tranche::v1::CONFIRM_OUTCOME_REBOOKED) {
+    session.err() << "The hold had lapsed; another unit was booked: " << done->rebooked().reservation_id() << "\n";
+  } else if (done->outcome() == tranche::v1::CONFIRM_OUTCOME_PAID_UNFULFILLED) {
+    session.err() << "The hold had lapsed and nothing was left: the payment is recorded, and a refund is asked for.\n";
+  }
+}
+
+void AddConfirm(CLI::App* reservation, Session& session) {
+  auto flags = std::make_shared<ConfirmFlags>();
+  CLI::App* confirm = reservation->add_subcommand("confirm", "Record its payment");
+  confirm->add_option("ID", flags->id, "Its UUID")->required();
+  confirm->add_option("--payment", flags->payment, "What the payment provider calls the payment")->required();
+  confirm->add_option("--amount", flags->amount, "What was paid, such as 19.99; default: what the reservation costs");
+  confirm->add_option("--currency", flags->currency, "Default: the reservation's");
+  AddYesFlag(confirm, flags->yes);
+  confirm->footer(
+      "Repeating it with the same payment is harmless.\n"
+      "Examples:\n"
+      "  tranchectl reservation confirm 01890a5d-ac96-774b-bcce-b302099a8057 --payment pay-1 --amount 499.00\n"
+      "  tranchectl reservation confirm 01890a5d-ac96-774b-bcce-b302099a8057 --payment pay-1 --amount 499.00 --yes");
+  confirm->callback([&session, flags] { Confirm(session, *flags); });
+}
+
+struct CancelFlags {
+  std::string id;
+  std::string reason;
+  bool yes = false;
+};
+
+void Cancel(Session& session, const CancelFlags& flags) {
+  const absl::StatusOr<Reservation> before = Find(session, flags.id);
+  if (!before.ok()) return session.FailRemotely(before.status());
+  if (!flags.yes) {
+    Reservation after = *before;
+    if (before->state() == tranche::v1::RESERVATION_STATE_PENDING) {
+      after.set_state(tranche::v1::RESERVATION_STATE_CANCELLED);
+      after.set_cancel_reason(flags.reason);
+    }
+    WarnUnlessPending(session, *before, "only a pending one can be cancelled.");
+    return PrintReservationChange(session, *before, after, {.preview = true});
+  }
+  tranche::v1::CancelReservationRequest request;
+  request.set_reservation_id(flags.id);
+  request.set_reason(flags.reason);
+  request.set_sku_id(before->sku_id());
+  const auto done = session.Reservations(&ReservationService::Stub::CancelReservation, request);
+  if (!done.ok()) return session.FailRemotely(done.status());
+  PrintReservationChange(session, *before, done->reservation(), {});
+}
+
+void AddCancel(CLI::App* reservation, Session& session) {
+  auto flags = std::make_shared<CancelFlags>();
+  CLI::App* cancel = reservation->add_subcommand("cancel", "Give a hold up; its units are for sale again");
+  cancel->add_option("ID", flags->id, "Its UUID")->required();
+  cancel->add_option("--reason", flags->reason, "For people; at most 256 bytes");
+  AddYesFlag(cancel, flags->yes);
+  cancel->footer(
+      "Example:\n"
+      "  tranchectl reservation cancel 01890a5d-ac96-774b-bcce-b302099a8057 --reason \"buyer called\" --yes");
+  cancel->callback([&session, flags] { Cancel(session, *flags); });
+}
+
+struct ExtendFlags {
+  std::string id;
+  std::string by;
+  int extension = 0;  // 0: the next one
+  bool yes = false;
+};
+
+void Extend(Session& session, const ExtendFlags& flags) {
+  const absl::StatusOr<absl::Duration> by = ParseDuration(flags.by);
+  if (!by.ok()) return session.FailLocally(absl::StrCat("--by: ", by.status().message()));
+  const int64_t seconds = absl::ToInt64Seconds(*by);
+  if (absl::Seconds(seconds) != *by) return session.FailLocally("--by: must be whole seconds");
+  const absl::StatusOr<Reservation> before = Find(session, flags.id);
+  if (!before.ok()) return session.FailRemotely(before.status());
+  const int extension = flags.extension > 0 ? flags.extension : before->extensions() + 1;
+  if (!flags.yes) {
+    Reservation after = *before;
+    const bool next = extension == before->extensions() + 1;
+    if (next && before->state() == tranche::v1::RESERVATION_STATE_PENDING) {
+      after.mutable_expire_time()->set_seconds(before->expire_time().seconds() + seconds);
+      after.set_extensions(extension);
+    }
+    WarnUnlessPending(session, *before, "only a pending one can be extended.");
+    return PrintReservationChange(session, *before, after,
+                                  {.preview = true, .more_flags = absl::StrCat("--extension ", extension)});
+  }
+  tranche::v1::ExtendReservationRequest request;
+  request.set_reservation_id(flags.id);
+  request.mutable_extend_by()->set_seconds(seconds);
+  request.set_extension(extension);
+  request.set_sku_id(before->sku_id());
+  const auto done = session.Reservations(&ReservationService::Stub::ExtendReservation, request);
+  if (!done.ok()) return session.FailRemotely(done.status());
+  PrintReservationChange(session, *before, done->reservation(), {});
+}
+
+void AddExtend(CLI::App* reservation, Session& session) {
+  auto flags = std::make_shared<ExtendFlags>();
+  CLI::App* extend = reservation->add_subcommand("extend", "Let a hold last longer, within its SKU's bounds");
+  extend->add_option("ID", flags->id, "Its UUID")->required();
+  extend->add_option("--by", flags->by, "By how much, such as 10m")->required();
+  extend
+      ->add_option("--extension", flags->extension,
+                   "Which extension this is, from 1; repeated with the same number it extends once. Default: the next")
+      ->check(CLI::Range(1, 1000));
+  AddYesFlag(extend, flags->yes);
+  extend->footer(
+      "Example:\n"
+      "  tranchectl reservation extend 01890a5d-ac96-774b-bcce-b302099a8057 --by 10m --yes");
+  extend->callback([&session, flags] { Extend(session, *flags); });
+}
+
+}  // namespace
+
+void AddReservationChangeCommands(CLI::App* reservation, Session& session) {
+  AddConfirm(reservation, session);
+  AddCancel(reservation, session);
+  AddExtend(reservation, session);
+}
+
+}  // namespace tranche::ctl

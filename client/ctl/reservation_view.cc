@@ -1,0 +1,74 @@
+#include "client/ctl/reservation_view.h"
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/time/time.h"
+#include "client/ctl/change_view.h"
+#include "client/ctl/parse.h"
+
+namespace tranche::ctl {
+namespace {
+
+std::string Time(const google::protobuf::Timestamp& time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(time.seconds()), absl::UTCTimeZone());
+}
+
+// Why it is what it is.
+std::string Note(const tranche::v1::Reservation& reservation) {
+  if (!reservation.rebooked_from().empty()) {
+    return absl::StrCat(reservation.payment_reference(), " (instead of ", reservation.rebooked_from(), ")");
+  }
+  return reservation.payment_reference().empty() ? reservation.cancel_reason() : reservation.payment_reference();
+}
+
+std::string HoldLeft(const tranche::v1::Reservation& reservation) {
+  if (!reservation.has_remaining_hold()) return "-";
+  return FormatHold(absl::Seconds(reservation.remaining_hold().seconds()));
+}
+
+}  // namespace
+
+std::string StateOf(const tranche::v1::Reservation& reservation) {
+  return std::string(absl::StripPrefix(tranche::v1::ReservationState_Name(reservation.state()), "RESERVATION_STATE_"));
+}
+
+void PrintReservations(Session& session, const std::vector<tranche::v1::Reservation>& reservations) {
+  Table table(
+      {"RESERVATION", "SKU", "USER", "QUANTITY", "STATE", "AMOUNT", "CREATED", "HOLD LEFT", "EXTENDED", "NOTE"});
+  for (const tranche::v1::Reservation& one : reservations) {
+    table.AddRow({one.reservation_id(), one.sku_id(), one.user_id(), absl::StrCat(one.quantity()), StateOf(one),
+                  FormatPrice(one.amount_minor(), one.currency()), Time(one.create_time()), HoldLeft(one),
+                  absl::StrCat(one.extensions()), Note(one)});
+  }
+  session.Print(table);
+}
+
+void PrintReservation(Session& session, const tranche::v1::Reservation& reservation) {
+  if (session.json()) {
+    session.PrintJson(reservation);
+  } else {
+    PrintReservations(session, {reservation});
+  }
+}
+
+void PrintReservationChange(Session& session, const tranche::v1::Reservation& before,
+                            const tranche::v1::Reservation& after, const ReservationChangeNotes& notes) {
+  if (session.json()) {
+    nlohmann::ordered_json more = nlohmann::ordered_json::object();
+    if (!notes.outcome.empty()) more["outcome"] = notes.outcome;
+    if (notes.rebooked != nullptr) more["rebooked"] = ToJson(*notes.rebooked);
+    PrintChangeJson(session, before, after, notes.preview, more);
+  } else {
+    Table table({"RESERVATION", "SKU", "USER", "STATE", "EXPIRES", "EXTENDED", "NOTE"});
+    table.AddRow({after.reservation_id(), after.sku_id(), after.user_id(), Arrow(StateOf(before), StateOf(after)),
+                  Arrow(Time(before.expire_time()), Time(after.expire_time())),
+                  Arrow(before.extensions(), after.extensions()), Note(after)});
+    session.Print(table);
+    if (notes.rebooked != nullptr) PrintReservations(session, {*notes.rebooked});
+  }
+  if (notes.preview) SayHowToApply(session, notes.more_flags);
+}
+
+}  // namespace tranche::ctl

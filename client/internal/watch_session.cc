@@ -1,0 +1,152 @@
+#include "client/internal/watch_session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/random/random.h"
+#include "client/internal/attempt_verdict.h"
+#include "client/internal/convert.h"
+#include "client/internal/status_translation.h"
+#include "tranche/error.h"
+
+namespace tranche::internal {
+
+// One stream of one node. Deletes itself when gRPC is done with it.
+class WatchStream final : public WatchReactor {
+ public:
+  explicit WatchStream(std::shared_ptr<WatchSession> session) : session_(std::move(session)) {}
+
+  void Start(Stub& stub) {
+    stub.WatchReservation(context_, session_->request_, this);
+    StartRead(&message_);
+    StartCall();
+  }
+  // Only while OnDone has not begun.
+  void Cancel() { context_->TryCancel(); }
+
+ private:
+  void OnReadDone(bool ok) override {
+    if (!ok) return;
+    session_->OnMessage(message_);
+    StartRead(&message_);
+  }
+  void OnDone(const grpc::Status& status) override {
+    const std::unique_ptr<WatchStream> self(this);
+    session_->OnStreamEnded(ToAbslStatus(status), [this] {
+      // The context holds its channel, whose last owner must not be a thread of gRPC's: the client may go once the
+      // session has no stream.
+      context_.reset();
+    });
+  }
+
+  const std::shared_ptr<WatchSession> session_;
+  Stub::Context context_;
+  tranche::v1::WatchReservationResponse message_;
+};
+
+WatchSession::WatchSession(CallEnvironment& environment, std::string reservation_id, const WatchOptions& options)
+    : environment_(environment), options_(options) {
+  request_.set_reservation_id(std::move(reservation_id));
+}
+
+void WatchSession::Start() { Open(); }
+
+absl::StatusOr<std::optional<Reservation>> WatchSession::Next(absl::Duration timeout) {
+  absl::MutexLock lock(&mutex_);
+  const auto something = [this]()
+                             ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return news_.has_value() || end_.has_value(); };
+  if (!mutex_.AwaitWithTimeout(absl::Condition(&something), timeout)) {
+    return absl::DeadlineExceededError("nothing new came in time");
+  }
+  if (news_.has_value()) return std::exchange(news_, std::nullopt);
+  if (end_->ok()) return std::optional<Reservation>();
+  return *end_;
+}
+
+void WatchSession::Cancel() {
+  absl::MutexLock lock(&mutex_);
+  if (!end_.has_value()) end_ = absl::CancelledError("the watch was cancelled");
+  if (stream_ != nullptr) stream_->Cancel();
+}
+
+void WatchSession::Close() {
+  Cancel();
+  absl::MutexLock lock(&mutex_);
+  const auto idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stream_ == nullptr; };
+  mutex_.Await(absl::Condition(&idle));
+}
+
+void WatchSession::Open() {
+  absl::MutexLock lock(&mutex_);
+  if (end_.has_value()) return;
+  if (environment_.closing.load(std::memory_order_relaxed)) {
+    end_ = absl::CancelledError("the client is closing");
+    return;
+  }
+  const absl::Time now = environment_.scheduler->Now();
+  node_ = environment_.nodes.Pick(tried_, now);
+  if (node_ < 0) {
+    tried_ = 0;
+    node_ = environment_.nodes.Pick(tried_, now);
+  }
+  tried_ |= NodeSet::Tried{1} << node_;
+  stream_ = new WatchStream(shared_from_this());
+  stream_->Start(environment_.nodes.stub(node_));
+}
+
+void WatchSession::OnMessage(const tranche::v1::WatchReservationResponse& message) {
+  absl::MutexLock lock(&mutex_);
+  environment_.nodes.MarkHealthy(node_);
+  failing_since_ = absl::InfiniteFuture();
+  tried_ = 0;
+  backoffs_ = 0;
+  // Another node begins with what is known already.
+  if (message.reservation().revision() <= revision_) return;
+  revision_ = message.reservation().revision();
+  news_ = FromProto(message.reservation(), /*replayed=*/false);
+}
+
+void WatchSession::OnStreamEnded(const absl::Status& status, absl::FunctionRef<void()> release) {
+  std::optional<absl::Duration> delay;
+  {
+    absl::MutexLock lock(&mutex_);
+    delay = Decide(status);
+    release();
+    stream_ = nullptr;
+    // Under the lock: once it is released without a stream, the environment may go.
+    if (delay.has_value() && *delay > absl::ZeroDuration()) {
+      environment_.scheduler->RunAt(environment_.scheduler->Now() + *delay, [weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->Open();
+      });
+    }
+  }
+  if (delay.has_value() && *delay == absl::ZeroDuration()) Open();
+}
+
+std::optional<absl::Duration> WatchSession::Decide(const absl::Status& status) {
+  if (end_.has_value()) return std::nullopt;
+  const bool full = ReasonOf(status) == Reason::kTooManyWatches;
+  if (status.ok() || (IsRefusal(status) && !full)) {
+    end_ = status;
+    return std::nullopt;
+  }
+  const absl::Time now = environment_.scheduler->Now();
+  const AttemptVerdict verdict = Judge(status);
+  if (verdict.avoid_node) environment_.nodes.Avoid(node_, now);
+  failing_since_ = std::min(failing_since_, now);
+  if (now - failing_since_ > options_.give_up_after) {
+    end_ = status;
+    return std::nullopt;
+  }
+  return NextDelay(verdict.next == AttemptVerdict::Next::kAnotherNow || full, now);
+}
+
+absl::Duration WatchSession::NextDelay(bool at_once, absl::Time now) {
+  if (at_once && environment_.nodes.HasHealthy(tried_, now)) return absl::ZeroDuration();
+  const RetryPolicy& policy = environment_.options.retry;
+  const absl::Duration full = std::min(policy.max_backoff, policy.initial_backoff * (1 << std::min(backoffs_++, 20)));
+  thread_local absl::BitGen random;
+  return full * absl::Uniform(random, 0.5, 1.0);
+}
+
+}  // namespace tranche::internal

@@ -1,0 +1,64 @@
+// What a ReservationWatch does: reads a stream of one node, and goes on at another when that ends before its time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "client/internal/call_environment.h"
+#include "client/internal/stub.h"
+#include "tranche/reservation.h"
+#include "tranche/reservation_watch.h"
+
+namespace tranche::internal {
+
+class WatchStream;
+
+// Thread-safe. The environment outlives it once Close() has returned.
+class WatchSession : public std::enable_shared_from_this<WatchSession> {
+ public:
+  WatchSession(CallEnvironment& environment, std::string reservation_id, const WatchOptions& options);
+
+  // Once, first of all.
+  void Start();
+  absl::StatusOr<std::optional<Reservation>> Next(absl::Duration timeout);
+  void Cancel();
+  // Cancels and waits until no stream is open.
+  void Close();
+
+ private:
+  friend class WatchStream;
+
+  // From the stream, on threads of gRPC.
+  void OnMessage(const tranche::v1::WatchReservationResponse& message);
+  // `release` lets go of what the stream holds of the environment.
+  void OnStreamEnded(const absl::Status& status, absl::FunctionRef<void()> release);
+
+  void Open();
+  // Ends the watch, or says how long to wait before the next stream.
+  std::optional<absl::Duration> Decide(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Duration NextDelay(bool at_once, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  CallEnvironment& environment_;
+  tranche::v1::WatchReservationRequest request_;
+  const WatchOptions options_;
+
+  absl::Mutex mutex_;
+  WatchStream* stream_ ABSL_GUARDED_BY(mutex_) = nullptr;  // null: none is open
+  std::optional<Reservation> news_ ABSL_GUARDED_BY(mutex_);
+  int32_t revision_ ABSL_GUARDED_BY(mutex_) = 0;  // of the last one that came
+  std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);
+  absl::Time failing_since_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
+  NodeSet::Tried tried_ ABSL_GUARDED_BY(mutex_) = 0;
+  int node_ ABSL_GUARDED_BY(mutex_) = 0;
+  int backoffs_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace tranche::internal

@@ -1,0 +1,24 @@
+// Until when a call of ReservationService may take.
+#pragma once
+
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace tranche::server {
+
+struct CallDeadlines {
+  absl::Duration default_deadline = absl::ZeroDuration();  // for calls that carry none; zero: refuse those
+  absl::Duration max_deadline = absl::Seconds(30);         // longer ones are lowered
+};
+
+// `deadline` is the caller's, nullopt if he gave none: DEADLINE_REQUIRED unless there is a default.
+absl::StatusOr<absl::Time> EffectiveDeadline(const CallDeadlines& deadlines, std::optional<absl::Time> deadline,
+                                             absl::Time now);
+
+// DEADLINE_PASSED, for what was still to be asked of the ledger.
+absl::Status DeadlinePassed();
+
+}  // namespace tranche::server

@@ -1,0 +1,80 @@
+#include "server/handlers/cart_handler.h"
+
+#include <string>
+#include <variant>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "server/errors.h"
+#include "server/handlers/field_checks.h"
+#include "server/handlers/reservation_messages.h"
+#include "storage/lifecycle_ledger.h"
+
+namespace tranche::server {
+namespace {
+
+using storage::ReservationClaim;
+
+absl::StatusOr<ReservationClaim> CheckLine(const v1::CartLine& line, const std::string& user_id,
+                                           const std::string& field) {
+  const absl::StatusOr<storage::Uuid> id = CheckReservationId(line.reservation_id(), field + ".reservation_id");
+  if (!id.ok()) return id.status();
+  if (absl::Status sku = CheckSkuId(line.sku_id(), field + ".sku_id"); !sku.ok()) return sku;
+  if (line.quantity() < 1) {
+    return FieldError(v1::ERROR_REASON_QUANTITY_INVALID, field + ".quantity", "must be at least 1");
+  }
+  return ReservationClaim{*id, line.sku_id(), user_id, line.quantity()};
+}
+
+absl::StatusOr<std::vector<ReservationClaim>> CheckCart(const v1::CreateReservationsRequest& request) {
+  if (request.ByteSizeLong() > kMaxCartBytes) {
+    return FieldError(v1::ERROR_REASON_MESSAGE_TOO_LARGE, "request",
+                      absl::StrCat("must be at most ", kMaxCartBytes, " bytes"));
+  }
+  if (absl::Status user = CheckUserId(request.user_id()); !user.ok()) return user;
+  if (request.lines().empty() || request.lines_size() > storage::kMaxCartLines) {
+    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "lines", absl::StrCat("must be 1 to ", storage::kMaxCartLines));
+  }
+  std::vector<ReservationClaim> claims;
+  absl::flat_hash_set<storage::Uuid> ids;
+  for (int i = 0; i < request.lines_size(); ++i) {
+    const std::string field = absl::StrCat("lines[", i, "]");
+    absl::StatusOr<ReservationClaim> claim = CheckLine(request.lines(i), request.user_id(), field);
+    if (!claim.ok()) return claim.status();
+    if (!ids.insert(claim->reservation_id).second) {
+      return FieldError(v1::ERROR_REASON_FIELD_INVALID, field + ".reservation_id", "is that of another line");
+    }
+    claims.push_back(*std::move(claim));
+  }
+  return claims;
+}
+
+absl::Status CartError(const quota::CartRefused& refused) {
+  absl::Status error = RefusalError(refused.refused);
+  return refused.sku_id.empty() ? error : WithMetadata(error, "sku_id", refused.sku_id);
+}
+
+}  // namespace
+
+void CartHandler::Create(const v1::CreateReservationsRequest& request, std::optional<absl::Time> deadline, Done done) {
+  absl::StatusOr<std::vector<ReservationClaim>> claims = CheckCart(request);
+  if (!claims.ok()) return done(claims.status());
+  const absl::StatusOr<absl::Time> effective = EffectiveDeadline(deadlines_, deadline, clock_->Now());
+  if (!effective.ok()) return done(effective.status());
+  if (!serving_.load(std::memory_order_acquire)) {
+    return done(RefusalError({.refusal = quota::Refusal::kExhaustedHere}));
+  }
+  sell_(*std::move(claims), *effective, request.may_exist(),
+        [this, done = std::move(done)](quota::CartSale sale) mutable {
+          if (const auto* refused = std::get_if<quota::CartRefused>(&sale)) return done(CartError(*refused));
+          const auto& sold = std::get<quota::CartSold>(sale);
+          v1::CreateReservationsResponse response;
+          for (const storage::Reservation& reservation : sold.reservations) {
+            Fill(reservation, clock_->Now(), response.add_reservations());
+          }
+          response.set_replayed(sold.replayed);
+          done(std::move(response));
+        });
+}
+
+}  // namespace tranche::server

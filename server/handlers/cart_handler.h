@@ -1,0 +1,50 @@
+// CreateReservations, without gRPC: checks a cart against the API's limits, passes it on and puts the outcome into the
+// API's words.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "quota/sale_result.h"
+#include "server/handlers/call_deadline.h"
+#include "storage/clock.h"
+#include "tranche/v1/reservation_service.pb.h"
+
+namespace tranche::server {
+
+// A cart's serialized size may be at most this.
+inline constexpr size_t kMaxCartBytes = 16384;
+
+// Thread-safe. Outlived by its dependencies.
+class CartHandler {
+ public:
+  // quota::CartSeller::Sell, or a stand-in for it.
+  using Sell = std::function<void(std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist,
+                                  quota::CartDone)>;
+  // Called exactly once, inline or on another thread; must not block.
+  using Done = absl::AnyInvocable<void(absl::StatusOr<v1::CreateReservationsResponse>)>;
+
+  CartHandler(Sell sell, storage::Clock* clock, CallDeadlines deadlines)
+      : sell_(std::move(sell)), clock_(clock), deadlines_(deadlines) {}
+
+  // `deadline` is the caller's, nullopt if he gave none. `request` is not used after Create returns.
+  void Create(const v1::CreateReservationsRequest& request, std::optional<absl::Time> deadline, Done done);
+
+  // Until this is called every cart is answered as by a node without units: callers go elsewhere.
+  void StartServing() { serving_.store(true, std::memory_order_release); }
+
+ private:
+  const Sell sell_;
+  storage::Clock* const clock_;
+  const CallDeadlines deadlines_;
+  std::atomic<bool> serving_{false};
+};
+
+}  // namespace tranche::server

@@ -1,0 +1,79 @@
+#include "server/handlers/change_errors.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "server/errors.h"
+#include "server/handlers/call_deadline.h"
+#include "server/handlers/reservation_messages.h"
+
+namespace tranche::server {
+namespace {
+
+using storage::ChangeOutcome;
+
+absl::Status StateForbids(const storage::Reservation& reservation, bool refund_requested) {
+  const std::string state = StateName(reservation.state);
+  ErrorMetadata metadata = {{"reservation_id", reservation.reservation_id.ToString()}, {"state", state}};
+  if (!refund_requested) {
+    return MakeError(v1::ERROR_REASON_RESERVATION_STATE,
+                     absl::StrCat("The reservation is ", state, ", which forbids this."), metadata);
+  }
+  metadata.emplace_back("refund_requested", "true");
+  return MakeError(v1::ERROR_REASON_RESERVATION_STATE,
+                   absl::StrCat("The reservation is ", state, "; the payment is recorded and a refund is asked for."),
+                   metadata);
+}
+
+}  // namespace
+
+absl::Status ChangeError(const storage::ChangeResult& result, bool refund_requested) {
+  const storage::Reservation& reservation = result.reservation;
+  switch (result.outcome) {
+    case ChangeOutcome::kNotFound:
+      return MakeError(v1::ERROR_REASON_RESERVATION_NOT_FOUND, "There is no reservation with this id.");
+    case ChangeOutcome::kStateForbids:
+      return StateForbids(reservation, refund_requested);
+    case ChangeOutcome::kPaymentMismatch:
+      return MakeError(v1::ERROR_REASON_PAYMENT_MISMATCH,
+                       absl::StrCat("The reservation costs ", reservation.amount_minor, " (minor units) ",
+                                    reservation.currency, ": that is what must be paid."),
+                       {{"amount_minor", absl::StrCat(reservation.amount_minor)}, {"currency", reservation.currency}});
+    case ChangeOutcome::kTooManyExtensions:
+      return MakeError(v1::ERROR_REASON_TOO_MANY_EXTENSIONS,
+                       absl::StrCat("A hold of this SKU may be extended at most ", result.bound, " times."),
+                       {{"max_extensions", absl::StrCat(result.bound)}});
+    case ChangeOutcome::kHoldTooLong:
+      return MakeError(v1::ERROR_REASON_HOLD_TOO_LONG,
+                       absl::StrCat("A hold of this SKU may last at most ", result.bound, " s from its creation."),
+                       {{"max_hold_seconds", absl::StrCat(result.bound)}});
+    case ChangeOutcome::kExtensionOutOfOrder:
+      return MakeError(v1::ERROR_REASON_EXTENSION_OUT_OF_ORDER,
+                       absl::StrCat("The hold was extended ", reservation.extensions, " times: the next extension is ",
+                                    reservation.extensions + 1, "."),
+                       {{"extensions", absl::StrCat(reservation.extensions)}});
+    case ChangeOutcome::kMoving:
+      return RefusalError({.refusal = quota::Refusal::kSkuMoving});
+    case ChangeOutcome::kDone:
+    case ChangeOutcome::kReplayed:
+    case ChangeOutcome::kRebooked:
+    case ChangeOutcome::kPaidUnfulfilled:
+      break;
+  }
+  LOG(DFATAL) << "outcome " << static_cast<int>(result.outcome) << " is no error here";
+  return RefusalError({.refusal = quota::Refusal::kInternal});
+}
+
+absl::Status PipelineError(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kCancelled:
+      return RefusalError({.refusal = quota::Refusal::kDraining});
+    case absl::StatusCode::kDeadlineExceeded:
+      return DeadlinePassed();
+    default:
+      return LedgerError(status, "", Repeatable::kYes);
+  }
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,177 @@
+#include "server/handlers/change_handler.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/errors.h"
+#include "server/handlers/change_errors.h"
+#include "server/handlers/field_checks.h"
+#include "server/handlers/reservation_messages.h"
+#include "server/proto_time.h"
+#include "storage/ledger_error.h"
+
+namespace tranche::server {
+namespace {
+
+using storage::ChangeOutcome;
+using storage::ChangeResult;
+
+constexpr size_t kMaxReferenceBytes = 128;
+constexpr size_t kMaxReasonBytes = 256;
+constexpr absl::Duration kMaxExtension = absl::Hours(30 * 24);
+// Of a late payment: other changes of its SKU are in the way for a moment.
+constexpr int kMaxTransactionTries = 5;
+
+absl::Status Invalid(absl::string_view field, absl::string_view description) {
+  return FieldError(v1::ERROR_REASON_FIELD_INVALID, field, description);
+}
+
+// Of the two fields that every change has.
+absl::StatusOr<storage::Uuid> CheckTarget(const std::string& reservation_id, const std::string& sku_id) {
+  absl::StatusOr<storage::Uuid> id = CheckReservationId(reservation_id);
+  if (!id.ok() || sku_id.empty()) return id;
+  if (absl::Status sku = CheckSkuId(sku_id); !sku.ok()) return sku;
+  return id;
+}
+
+absl::StatusOr<storage::Confirmation> Check(const v1::ConfirmReservationRequest& request) {
+  const absl::StatusOr<storage::Uuid> id = CheckTarget(request.reservation_id(), request.sku_id());
+  if (!id.ok()) return id.status();
+  const std::string& reference = request.payment_reference();
+  if (reference.empty() || reference.size() > kMaxReferenceBytes || !IsPlainUtf8(reference)) {
+    return Invalid("payment_reference",
+                   absl::StrCat("must be 1 to ", kMaxReferenceBytes, " bytes of UTF-8 without control characters"));
+  }
+  if (request.amount_minor() < 0) return Invalid("amount_minor", "must not be negative");
+  if (!IsCurrency(request.currency())) return Invalid("currency", "must be three capital letters, such as EUR");
+  return storage::Confirmation{*id, reference, request.amount_minor(), request.currency()};
+}
+
+absl::StatusOr<storage::Cancellation> Check(const v1::CancelReservationRequest& request) {
+  const absl::StatusOr<storage::Uuid> id = CheckTarget(request.reservation_id(), request.sku_id());
+  if (!id.ok()) return id.status();
+  if (request.reason().size() > kMaxReasonBytes || !IsPlainUtf8(request.reason())) {
+    return Invalid("reason",
+                   absl::StrCat("must be at most ", kMaxReasonBytes, " bytes of UTF-8 without control characters"));
+  }
+  return storage::Cancellation{*id, request.reason()};
+}
+
+absl::StatusOr<storage::Extension> Check(const v1::ExtendReservationRequest& request) {
+  const absl::StatusOr<storage::Uuid> id = CheckTarget(request.reservation_id(), request.sku_id());
+  if (!id.ok()) return id.status();
+  if (request.extension() < 1) return Invalid("extension", "must be at least 1: which extension of the hold this is");
+  const std::optional<absl::Duration> by = FromDuration(request.extend_by());
+  // The ledger keeps whole seconds.
+  if (!by.has_value() || *by < absl::Seconds(1) || *by > kMaxExtension || request.extend_by().nanos() != 0) {
+    return Invalid("extend_by", "must be 1 s to 30 days in whole seconds");
+  }
+  return storage::Extension{*id, request.extension(), *by};
+}
+
+}  // namespace
+
+absl::StatusOr<absl::Time> ChangeHandler::Admit(std::optional<absl::Time> deadline) const {
+  absl::StatusOr<absl::Time> effective = EffectiveDeadline(deadlines_, deadline, clock_->Now());
+  if (effective.ok() && !accepting_.load(std::memory_order_relaxed)) {
+    return RefusalError({.refusal = quota::Refusal::kDraining});
+  }
+  return effective;
+}
+
+void ChangeHandler::Confirm(const v1::ConfirmReservationRequest& request, std::optional<absl::Time> deadline,
+                            Done<v1::ConfirmReservationResponse> done) {
+  const absl::StatusOr<storage::Confirmation> payment = Check(request);
+  if (!payment.ok()) return done(payment.status());
+  const absl::StatusOr<absl::Time> effective = Admit(deadline);
+  if (!effective.ok()) return done(effective.status());
+  // Kept, since it may turn out to be late.
+  auto late = std::make_shared<LatePayment>(LatePayment{*payment, request.sku_id(), *effective, std::move(done)});
+  calls_.confirm(request.sku_id(), *payment, *effective, [this, late](absl::StatusOr<ChangeResult> result) {
+    if (!result.ok()) return late->done(PipelineError(result.status()));
+    if (result->outcome != ChangeOutcome::kStateForbids) return late->done(Confirmed(*result, /*late=*/false));
+    late->sku_id = result->reservation.sku_id;
+    ConfirmLate(late);
+  });
+}
+
+void ChangeHandler::ConfirmLate(std::shared_ptr<LatePayment> late) {
+  absl::AnyInvocable<void()> ask = [this, late] {
+    const absl::StatusOr<ChangeResult> result = AskLate(*late);
+    if (!result.ok()) return late->done(result.status());
+    late->done(Confirmed(*result, /*late=*/true));
+  };
+  if (!executor_->TryRun(ask)) late->done(RefusalError({.refusal = quota::Refusal::kOverloaded}));
+}
+
+absl::StatusOr<ChangeResult> ChangeHandler::AskLate(const LatePayment& late) {
+  for (int tries = 1;; ++tries) {
+    if (clock_->Now() >= late.deadline) return DeadlinePassed();
+    absl::StatusOr<ChangeResult> result = calls_.confirm_late(late.sku_id, late.payment);
+    if (result.ok()) return result;
+    if (storage::IsRetryTransaction(result.status()) && tries < kMaxTransactionTries) continue;
+    return LedgerError(result.status(), late.sku_id, Repeatable::kYes);
+  }
+}
+
+absl::StatusOr<v1::ConfirmReservationResponse> ChangeHandler::Confirmed(const ChangeResult& result, bool late) const {
+  v1::ConfirmReservationResponse response;
+  switch (result.outcome) {
+    case ChangeOutcome::kDone:
+    case ChangeOutcome::kReplayed:
+      response.set_outcome(v1::CONFIRM_OUTCOME_CONFIRMED);
+      response.set_replayed(result.outcome == ChangeOutcome::kReplayed);
+      break;
+    case ChangeOutcome::kRebooked:
+      response.set_outcome(v1::CONFIRM_OUTCOME_REBOOKED);
+      response.set_replayed(result.replayed);
+      break;
+    case ChangeOutcome::kPaidUnfulfilled:
+      response.set_outcome(v1::CONFIRM_OUTCOME_PAID_UNFULFILLED);
+      response.set_replayed(result.replayed);
+      break;
+    default:
+      return ChangeError(result, /*refund_requested=*/late);
+  }
+  Fill(result.reservation, clock_->Now(), response.mutable_reservation());
+  if (result.rebooked.has_value()) Fill(*result.rebooked, clock_->Now(), response.mutable_rebooked());
+  return response;
+}
+
+void ChangeHandler::Cancel(const v1::CancelReservationRequest& request, std::optional<absl::Time> deadline,
+                           Done<v1::CancelReservationResponse> done) {
+  const absl::StatusOr<storage::Cancellation> cancellation = Check(request);
+  if (!cancellation.ok()) return done(cancellation.status());
+  const absl::StatusOr<absl::Time> effective = Admit(deadline);
+  if (!effective.ok()) return done(effective.status());
+  calls_.cancel(request.sku_id(), *cancellation, *effective,
+                [this, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
+                  done(Changed<v1::CancelReservationResponse>(result));
+                });
+}
+
+void ChangeHandler::Extend(const v1::ExtendReservationRequest& request, std::optional<absl::Time> deadline,
+                           Done<v1::ExtendReservationResponse> done) {
+  const absl::StatusOr<storage::Extension> extension = Check(request);
+  if (!extension.ok()) return done(extension.status());
+  const absl::StatusOr<absl::Time> effective = Admit(deadline);
+  if (!effective.ok()) return done(effective.status());
+  calls_.extend(request.sku_id(), *extension, *effective,
+                [this, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
+                  done(Changed<v1::ExtendReservationResponse>(result));
+                });
+}
+
+template <typename Response>
+absl::StatusOr<Response> ChangeHandler::Changed(const absl::StatusOr<ChangeResult>& result) const {
+  if (!result.ok()) return PipelineError(result.status());
+  if (result->outcome != ChangeOutcome::kDone && result->outcome != ChangeOutcome::kReplayed) {
+    return ChangeError(*result, /*refund_requested=*/false);
+  }
+  Response response;
+  Fill(result->reservation, clock_->Now(), response.mutable_reservation());
+  response.set_replayed(result->outcome == ChangeOutcome::kReplayed);
+  return response;
+}
+
+}  // namespace tranche::server

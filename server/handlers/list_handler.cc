@@ -1,0 +1,120 @@
+#include "server/handlers/list_handler.h"
+
+#include <memory>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "server/errors.h"
+#include "server/handlers/field_checks.h"
+#include "server/handlers/reservation_messages.h"
+#include "storage/sharding/shard_ledger.h"
+
+namespace tranche::server {
+namespace {
+
+using storage::ReservationCursor;
+
+constexpr int kDefaultPage = 100;
+constexpr int kLargestPage = 1000;
+constexpr char kLive[] = "live";
+constexpr char kLapsed[] = "lapsed";
+
+absl::Status Invalid(absl::string_view field, absl::string_view description) {
+  return FieldError(v1::ERROR_REASON_FIELD_INVALID, field, description);
+}
+
+absl::Status BadToken() { return Invalid("page_token", "must be the next_page_token of the page before"); }
+
+absl::StatusOr<storage::ReservationFilter> CheckFilter(const v1::ListReservationsRequest& request) {
+  if (request.user_id().empty() && request.sku_id().empty()) {
+    return Invalid("user_id", "is missing, and so is sku_id: give at least one");
+  }
+  storage::ReservationFilter filter{.sku_id = request.sku_id(), .user_id = request.user_id(), .states = {}};
+  if (!filter.sku_id.empty()) {
+    if (absl::Status sku = CheckSkuId(filter.sku_id); !sku.ok()) return sku;
+  }
+  if (!filter.user_id.empty()) {
+    if (absl::Status user = CheckUserId(filter.user_id); !user.ok()) return user;
+  }
+  for (const int number : request.states()) {
+    const auto state = FromState(static_cast<v1::ReservationState>(number));
+    if (!state.has_value()) return Invalid("states", "must be states of a reservation");
+    filter.states.push_back(*state);
+  }
+  return filter;
+}
+
+// A token of another list would silently leave out what comes before it.
+bool Belongs(const ReservationCursor& cursor, const storage::ReservationFilter& filter) {
+  const bool sku_fits = filter.sku_id.empty() || cursor.sku_id.empty() || cursor.sku_id == filter.sku_id;
+  const bool user_fits = filter.user_id.empty() || cursor.user_id.empty() || cursor.user_id == filter.user_id;
+  return sku_fits && user_fits;
+}
+
+}  // namespace
+
+std::string EncodeCursor(const ReservationCursor& cursor) {
+  // The user comes last: he alone may contain the sign between.
+  return EncodePageToken(absl::StrCat(cursor.shard, "/", cursor.sku_id, "/", cursor.lapsed ? kLapsed : kLive, "/",
+                                      cursor.ordinal, "/", cursor.reservation_id.ToString(), "/", cursor.user_id));
+}
+
+absl::StatusOr<ReservationCursor> DecodeCursor(const std::string& token) {
+  const absl::StatusOr<std::string> key = DecodePageToken(token);
+  if (!key.ok()) return key.status();
+  ReservationCursor cursor;
+  if (key->empty()) return cursor;
+  const std::vector<std::string> parts = absl::StrSplit(*key, absl::MaxSplits('/', 5));
+  if (parts.size() != 6) return BadToken();
+  const auto id = storage::Uuid::Parse(parts[4]);
+  const bool shard = parts[0].empty() || parts[0] == storage::kHomeShard || storage::IsShardName(parts[0]);
+  const bool good = shard && (parts[1].empty() || IsSkuId(parts[1])) && (parts[2] == kLive || parts[2] == kLapsed) &&
+                    absl::SimpleAtoi(parts[3], &cursor.ordinal) && id.has_value() &&
+                    (parts[5].empty() || IsUserId(parts[5]));
+  if (!good) return BadToken();
+  cursor.shard = parts[0];
+  cursor.sku_id = parts[1];
+  cursor.lapsed = parts[2] == kLapsed;
+  cursor.reservation_id = *id;
+  cursor.user_id = parts[5];
+  return cursor;
+}
+
+absl::StatusOr<ListHandler::Query> ListHandler::Check(const v1::ListReservationsRequest& request,
+                                                      std::optional<absl::Time> deadline) const {
+  absl::StatusOr<storage::ReservationFilter> filter = CheckFilter(request);
+  if (!filter.ok()) return filter.status();
+  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size(), kDefaultPage, kLargestPage);
+  if (!page_size.ok()) return page_size.status();
+  absl::StatusOr<ReservationCursor> after = DecodeCursor(request.page_token());
+  if (!after.ok()) return after.status();
+  if (!Belongs(*after, *filter)) return BadToken();
+  const absl::StatusOr<absl::Time> effective = EffectiveDeadline(deadlines_, deadline, clock_->Now());
+  if (!effective.ok()) return effective.status();
+  return Query{*std::move(filter), *std::move(after), *page_size, *effective};
+}
+
+void ListHandler::List(const v1::ListReservationsRequest& request, std::optional<absl::Time> deadline, Done done) {
+  absl::StatusOr<Query> query = Check(request, deadline);
+  if (!query.ok()) return done(query.status());
+  // Shared, so that it can still be answered when the executor has no room.
+  auto answer = std::make_shared<Done>(std::move(done));
+  absl::AnyInvocable<void()> read = [this, query = *std::move(query), answer] { (*answer)(Answer(query)); };
+  if (!executor_->TryRun(read)) (*answer)(RefusalError({.refusal = quota::Refusal::kOverloaded}));
+}
+
+absl::StatusOr<v1::ListReservationsResponse> ListHandler::Answer(const Query& query) const {
+  if (clock_->Now() >= query.deadline) return DeadlinePassed();
+  const absl::StatusOr<storage::ReservationPage> page = read_(query.filter, query.after, query.limit);
+  if (!page.ok()) return LedgerError(page.status(), query.filter.sku_id, Repeatable::kYes);
+  v1::ListReservationsResponse response;
+  for (const storage::Reservation& reservation : page->reservations) {
+    Fill(reservation, clock_->Now(), response.add_reservations());
+  }
+  if (page->next.has_value()) response.set_next_page_token(EncodeCursor(*page->next));
+  return response;
+}
+
+}  // namespace tranche::server

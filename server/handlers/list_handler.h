@@ -1,0 +1,57 @@
+// ListReservations, without gRPC.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/handlers/call_deadline.h"
+#include "storage/clock.h"
+#include "storage/executor.h"
+#include "storage/lifecycle_ledger.h"
+#include "tranche/v1/reservation_service.pb.h"
+
+namespace tranche::server {
+
+// Thread-safe. Outlived by its dependencies.
+class ListHandler {
+ public:
+  // LifecycleLedger::ListReservations, or a stand-in for it. Blocks.
+  using Read = std::function<absl::StatusOr<storage::ReservationPage>(const storage::ReservationFilter&,
+                                                                      const storage::ReservationCursor&, int limit)>;
+  // Called exactly once, inline or on another thread; must not block.
+  using Done = absl::AnyInvocable<void(absl::StatusOr<v1::ListReservationsResponse>)>;
+
+  ListHandler(Read read, storage::Executor* executor, storage::Clock* clock, CallDeadlines deadlines)
+      : read_(std::move(read)), executor_(executor), clock_(clock), deadlines_(deadlines) {}
+
+  // `deadline` is the caller's, nullopt if he gave none. `request` is not used after List returns.
+  void List(const v1::ListReservationsRequest& request, std::optional<absl::Time> deadline, Done done);
+
+ private:
+  struct Query {
+    storage::ReservationFilter filter;
+    storage::ReservationCursor after;
+    int limit = 0;
+    absl::Time deadline;
+  };
+
+  absl::StatusOr<Query> Check(const v1::ListReservationsRequest& request, std::optional<absl::Time> deadline) const;
+  absl::StatusOr<v1::ListReservationsResponse> Answer(const Query& query) const;
+
+  const Read read_;
+  storage::Executor* const executor_;
+  storage::Clock* const clock_;
+  const CallDeadlines deadlines_;
+};
+
+// Page tokens, opaque to callers.
+std::string EncodeCursor(const storage::ReservationCursor& cursor);
+// "" is the start. FIELD_INVALID when it is none of ours.
+absl::StatusOr<storage::ReservationCursor> DecodeCursor(const std::string& token);
+
+}  // namespace tranche::server

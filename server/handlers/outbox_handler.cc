@@ -1,0 +1,256 @@
+#include "server/handlers/outbox_handler.h"
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "server/errors.h"
+#include "server/handlers/field_checks.h"
+#include "server/proto_time.h"
+#include "server/sink_name.h"
+
+namespace tranche::server {
+namespace {
+
+constexpr int kDefaultPage = 100;
+constexpr int kLargestPage = 1000;
+
+absl::Status LedgerFailed(const absl::Status& status) { return LedgerError(status, "", Repeatable::kYes); }
+
+absl::Status NoSuchMessage(const storage::OutboxKey& key) {
+  return MakeError(v1::ERROR_REASON_OUTBOX_MESSAGE_NOT_FOUND, "There is no such message, or it has been delivered.",
+                   {{"reservation_id", key.reservation_id.ToString()},
+                    {"revision", absl::StrCat(key.revision)},
+                    {"sink", key.sink}});
+}
+
+absl::Status NoSuchSink(const std::string& name) {
+  return MakeError(v1::ERROR_REASON_SINK_NOT_FOUND, "There is no such sink.", {{"sink", name}});
+}
+
+absl::Status CheckSinkName(absl::string_view name, absl::string_view field) {
+  if (IsSinkName(name)) return absl::OkStatus();
+  return FieldError(v1::ERROR_REASON_FIELD_INVALID, field,
+                    "must be 1 to 32 characters of [a-z0-9_-], the first of them [a-z0-9]");
+}
+
+absl::StatusOr<storage::OutboxKey> FromMessage(const v1::OutboxKey& key) {
+  const std::optional<storage::Uuid> id = storage::Uuid::Parse(key.reservation_id());
+  if (!id.has_value()) {
+    return FieldError(v1::ERROR_REASON_RESERVATION_ID_MALFORMED, "key.reservation_id", "must be a UUID");
+  }
+  if (key.revision() < 1) return FieldError(v1::ERROR_REASON_FIELD_INVALID, "key.revision", "must be at least 1");
+  if (absl::Status name = CheckSinkName(key.sink(), "key.sink"); !name.ok()) return name;
+  return storage::OutboxKey{*id, key.revision(), key.sink()};
+}
+
+v1::OutboxMessage ToMessage(const storage::OutboxMessage& from) {
+  v1::OutboxMessage message;
+  message.mutable_key()->set_reservation_id(from.key.reservation_id.ToString());
+  message.mutable_key()->set_revision(from.key.revision);
+  message.mutable_key()->set_sink(from.key.sink);
+  message.set_sku_id(from.sku_id);
+  message.set_kind(from.kind);
+  message.set_payload(from.payload);
+  *message.mutable_create_time() = ToTimestamp(from.created_at);
+  message.set_state(from.state == storage::OutboxState::kDead ? v1::OUTBOX_STATE_DEAD : v1::OUTBOX_STATE_PENDING);
+  message.set_attempts(from.attempts);
+  *message.mutable_next_attempt_time() = ToTimestamp(from.next_attempt_at);
+  message.set_last_error(from.last_error);
+  return message;
+}
+
+v1::OutboxSink ToMessage(const storage::OutboxDepth& depth) {
+  v1::OutboxSink sink;
+  sink.set_name(depth.sink);
+  sink.set_pending(depth.pending);
+  sink.set_dead(depth.dead);
+  *sink.mutable_oldest_pending() = ToDuration(depth.oldest_pending);
+  return sink;
+}
+
+// The key of the last message: "<reservation id>/<revision>/<sink>".
+absl::StatusOr<storage::OutboxKey> FromToken(const std::string& token) {
+  const absl::StatusOr<std::string> text = DecodePageToken(token);
+  if (!text.ok()) return text.status();
+  if (text->empty()) return storage::OutboxKey();
+  const std::vector<std::string> parts = absl::StrSplit(*text, '/');
+  v1::OutboxKey key;
+  int32_t revision = 0;
+  if (parts.size() == 3 && absl::SimpleAtoi(parts[1], &revision)) {
+    key.set_reservation_id(parts[0]);
+    key.set_revision(revision);
+    key.set_sink(parts[2]);
+    if (absl::StatusOr<storage::OutboxKey> after = FromMessage(key); after.ok()) return after;
+  }
+  return FieldError(v1::ERROR_REASON_FIELD_INVALID, "page_token", "must be the next_page_token of the page before");
+}
+
+std::string ToToken(const v1::OutboxKey& key) {
+  return EncodePageToken(absl::StrCat(key.reservation_id(), "/", key.revision(), "/", key.sink()));
+}
+
+}  // namespace
+
+absl::StatusOr<v1::ListOutboxMessagesResponse> OutboxHandler::ListMessages(
+    const v1::ListOutboxMessagesRequest& request) {
+  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size(), kDefaultPage, kLargestPage);
+  if (!page_size.ok()) return page_size.status();
+  const absl::StatusOr<storage::OutboxKey> after = FromToken(request.page_token());
+  if (!after.ok()) return after.status();
+  if (!v1::OutboxState_IsValid(request.state())) {
+    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "state", "must be a state of a message");
+  }
+  if (!request.sink().empty()) {
+    // Without this a mistyped sink would look like one that has it all.
+    if (absl::Status exists = CheckSinkExists(request.sink()); !exists.ok()) return exists;
+  }
+  const auto state =
+      request.state() == v1::OUTBOX_STATE_PENDING ? storage::OutboxState::kPending : storage::OutboxState::kDead;
+  // One more than wanted tells whether there is a next page.
+  const auto messages = ledger_->ListMessages(request.sink(), state, *after, *page_size + 1);
+  if (!messages.ok()) return LedgerFailed(messages.status());
+  v1::ListOutboxMessagesResponse response;
+  for (const storage::OutboxMessage& message : *messages) {
+    if (response.messages_size() == *page_size) {
+      response.set_next_page_token(ToToken(response.messages(*page_size - 1).key()));
+      break;
+    }
+    *response.add_messages() = ToMessage(message);
+  }
+  return response;
+}
+
+absl::StatusOr<v1::GetOutboxMessageResponse> OutboxHandler::GetMessage(const v1::GetOutboxMessageRequest& request) {
+  const absl::StatusOr<storage::OutboxKey> key = FromMessage(request.key());
+  if (!key.ok()) return key.status();
+  const absl::StatusOr<storage::OutboxMessage> message = Find(*key);
+  if (!message.ok()) return message.status();
+  v1::GetOutboxMessageResponse response;
+  *response.mutable_message() = ToMessage(*message);
+  return response;
+}
+
+absl::StatusOr<v1::RetryOutboxMessagesResponse> OutboxHandler::Retry(const v1::RetryOutboxMessagesRequest& request,
+                                                                     const std::string& actor) {
+  if (request.has_key() && !request.sink().empty()) {
+    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "sink", "goes without a key");
+  }
+  const absl::StatusOr<int64_t> due = request.has_key() ? RetryOne(request.key(), request.preview(), actor)
+                                                        : RetryAll(request.sink(), request.preview(), actor);
+  if (!due.ok()) return due.status();
+  v1::RetryOutboxMessagesResponse response;
+  response.set_messages(*due);
+  return response;
+}
+
+absl::StatusOr<int64_t> OutboxHandler::RetryAll(const std::string& sink, bool preview, const std::string& actor) {
+  if (!sink.empty()) {
+    if (absl::Status exists = CheckSinkExists(sink); !exists.ok()) return exists;
+  }
+  if (preview) {
+    const auto depths = ledger_->Depths();
+    if (!depths.ok()) return LedgerFailed(depths.status());
+    int64_t dead = 0;
+    for (const storage::OutboxDepth& depth : *depths) dead += sink.empty() || depth.sink == sink ? depth.dead : 0;
+    return dead;
+  }
+  const absl::StatusOr<int64_t> due = ledger_->RetryDead(sink, actor);
+  if (!due.ok()) return LedgerFailed(due.status());
+  return due;
+}
+
+absl::StatusOr<int64_t> OutboxHandler::RetryOne(const v1::OutboxKey& wanted, bool preview, const std::string& actor) {
+  const absl::StatusOr<storage::OutboxKey> key = FromMessage(wanted);
+  if (!key.ok()) return key.status();
+  if (preview) {
+    if (const auto message = Find(*key); !message.ok()) return message.status();
+    return 1;
+  }
+  const absl::StatusOr<int64_t> due = ledger_->RetryMessage(*key, actor);
+  if (!due.ok()) return LedgerFailed(due.status());
+  if (*due == 0) return NoSuchMessage(*key);
+  return due;
+}
+
+absl::StatusOr<v1::DiscardOutboxMessageResponse> OutboxHandler::Discard(const v1::DiscardOutboxMessageRequest& request,
+                                                                        const std::string& actor) {
+  const absl::StatusOr<storage::OutboxKey> key = FromMessage(request.key());
+  if (!key.ok()) return key.status();
+  const absl::StatusOr<storage::OutboxMessage> message = Find(*key);
+  if (!message.ok()) return message.status();
+  if (!request.preview()) {
+    const absl::StatusOr<int64_t> discarded = ledger_->DiscardMessage(*key, actor);
+    if (!discarded.ok()) return LedgerFailed(discarded.status());
+    // Delivered meanwhile.
+    if (*discarded == 0) return NoSuchMessage(*key);
+  }
+  v1::DiscardOutboxMessageResponse response;
+  *response.mutable_message() = ToMessage(*message);
+  return response;
+}
+
+absl::StatusOr<v1::ListSinksResponse> OutboxHandler::ListSinks(const v1::ListSinksRequest&) {
+  const auto depths = ledger_->Depths();
+  if (!depths.ok()) return LedgerFailed(depths.status());
+  v1::ListSinksResponse response;
+  for (const storage::OutboxDepth& depth : *depths) *response.add_sinks() = ToMessage(depth);
+  return response;
+}
+
+absl::StatusOr<v1::AddSinkResponse> OutboxHandler::AddSink(const v1::AddSinkRequest& request,
+                                                           const std::string& actor) {
+  if (absl::Status name = CheckSinkName(request.name(), "name"); !name.ok()) return name;
+  const auto sinks = ledger_->ListSinks();
+  if (!sinks.ok()) return LedgerFailed(sinks.status());
+  v1::AddSinkResponse response;
+  response.mutable_sink()->set_name(request.name());
+  response.set_existed(absl::c_linear_search(*sinks, request.name()));
+  if (request.preview() || response.existed()) return response;
+  if (const absl::Status added = ledger_->AddSink(request.name(), actor); !added.ok()) return LedgerFailed(added);
+  return response;
+}
+
+absl::StatusOr<v1::RemoveSinkResponse> OutboxHandler::RemoveSink(const v1::RemoveSinkRequest& request,
+                                                                 const std::string& actor) {
+  const absl::StatusOr<v1::OutboxSink> sink = FindSink(request.name());
+  if (!sink.ok()) return sink.status();
+  if (!request.preview()) {
+    const absl::Status removed = ledger_->RemoveSink(request.name(), actor);
+    // Gone meanwhile is what was wanted.
+    if (!removed.ok() && !absl::IsNotFound(removed)) return LedgerFailed(removed);
+  }
+  v1::RemoveSinkResponse response;
+  *response.mutable_sink() = *sink;
+  return response;
+}
+
+absl::StatusOr<storage::OutboxMessage> OutboxHandler::Find(const storage::OutboxKey& key) {
+  absl::StatusOr<storage::OutboxMessage> message = ledger_->GetMessage(key);
+  if (absl::IsNotFound(message.status())) return NoSuchMessage(key);
+  if (!message.ok()) return LedgerFailed(message.status());
+  return message;
+}
+
+absl::StatusOr<v1::OutboxSink> OutboxHandler::FindSink(const std::string& name) {
+  if (absl::Status valid = CheckSinkName(name, "sink"); !valid.ok()) return valid;
+  const auto depths = ledger_->Depths();
+  if (!depths.ok()) return LedgerFailed(depths.status());
+  for (const storage::OutboxDepth& depth : *depths) {
+    if (depth.sink == name) return ToMessage(depth);
+  }
+  return NoSuchSink(name);
+}
+
+absl::Status OutboxHandler::CheckSinkExists(const std::string& name) {
+  if (absl::Status valid = CheckSinkName(name, "sink"); !valid.ok()) return valid;
+  const auto sinks = ledger_->ListSinks();
+  if (!sinks.ok()) return LedgerFailed(sinks.status());
+  return absl::c_linear_search(*sinks, name) ? absl::OkStatus() : NoSuchSink(name);
+}
+
+}  // namespace tranche::server

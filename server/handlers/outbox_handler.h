@@ -1,0 +1,39 @@
+// Admin calls about the outbox: messages that are not delivered yet, and the sinks they are for. Blocking: not on
+// gRPC's threads. Thread-safe.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "storage/outbox_ledger.h"
+#include "tranche/v1/admin_service.pb.h"
+
+namespace tranche::server {
+
+class OutboxHandler {
+ public:
+  explicit OutboxHandler(storage::OutboxLedger* ledger) : ledger_(ledger) {}
+
+  absl::StatusOr<v1::ListOutboxMessagesResponse> ListMessages(const v1::ListOutboxMessagesRequest& request);
+  absl::StatusOr<v1::GetOutboxMessageResponse> GetMessage(const v1::GetOutboxMessageRequest& request);
+  absl::StatusOr<v1::RetryOutboxMessagesResponse> Retry(const v1::RetryOutboxMessagesRequest& request,
+                                                        const std::string& actor);
+  absl::StatusOr<v1::DiscardOutboxMessageResponse> Discard(const v1::DiscardOutboxMessageRequest& request,
+                                                           const std::string& actor);
+
+  absl::StatusOr<v1::ListSinksResponse> ListSinks(const v1::ListSinksRequest& request);
+  absl::StatusOr<v1::AddSinkResponse> AddSink(const v1::AddSinkRequest& request, const std::string& actor);
+  absl::StatusOr<v1::RemoveSinkResponse> RemoveSink(const v1::RemoveSinkRequest& request, const std::string& actor);
+
+ private:
+  absl::StatusOr<int64_t> RetryAll(const std::string& sink, bool preview, const std::string& actor);
+  absl::StatusOr<int64_t> RetryOne(const v1::OutboxKey& key, bool preview, const std::string& actor);
+  absl::StatusOr<storage::OutboxMessage> Find(const storage::OutboxKey& key);
+  // Both: SINK_NOT_FOUND when there is none.
+  absl::Status CheckSinkExists(const std::string& name);
+  absl::StatusOr<v1::OutboxSink> FindSink(const std::string& name);
+
+  storage::OutboxLedger* const ledger_;
+};
+
+}  // namespace tranche::server

@@ -1,0 +1,94 @@
+#include "server/handlers/reservation_messages.h"
+
+#include <algorithm>
+
+#include "absl/strings/strip.h"
+#include "server/errors.h"
+#include "server/handlers/field_checks.h"
+#include "server/proto_time.h"
+
+namespace tranche::server {
+namespace {
+
+v1::ReservationState ToState(storage::ReservationState state) {
+  switch (state) {
+    case storage::ReservationState::kPending:
+      return v1::RESERVATION_STATE_PENDING;
+    case storage::ReservationState::kConfirmed:
+      return v1::RESERVATION_STATE_CONFIRMED;
+    case storage::ReservationState::kCancelled:
+      return v1::RESERVATION_STATE_CANCELLED;
+    case storage::ReservationState::kExpired:
+      return v1::RESERVATION_STATE_EXPIRED;
+  }
+  return v1::RESERVATION_STATE_UNSPECIFIED;
+}
+
+}  // namespace
+
+void Fill(const storage::Reservation& reservation, absl::Time now, v1::Reservation* message) {
+  message->set_reservation_id(reservation.reservation_id.ToString());
+  message->set_sku_id(reservation.sku_id);
+  message->set_user_id(reservation.user_id);
+  message->set_quantity(reservation.quantity);
+  message->set_state(ToState(reservation.state));
+  message->set_amount_minor(reservation.amount_minor);
+  message->set_currency(reservation.currency);
+  *message->mutable_create_time() = ToTimestamp(reservation.created_at);
+  *message->mutable_expire_time() = ToTimestamp(reservation.expires_at);
+  message->set_extensions(reservation.extensions);
+  message->set_revision(reservation.revision);
+  if (reservation.rebooked_from.has_value()) message->set_rebooked_from(reservation.rebooked_from->ToString());
+  if (reservation.state == storage::ReservationState::kPending) {
+    *message->mutable_remaining_hold() = ToDuration(std::max(absl::ZeroDuration(), reservation.expires_at - now));
+    return;
+  }
+  if (reservation.finished_at.has_value()) *message->mutable_finish_time() = ToTimestamp(*reservation.finished_at);
+  message->set_payment_reference(reservation.payment_reference);
+  message->set_cancel_reason(reservation.cancel_reason);
+}
+
+std::optional<storage::ReservationState> FromState(v1::ReservationState state) {
+  switch (state) {
+    case v1::RESERVATION_STATE_PENDING:
+      return storage::ReservationState::kPending;
+    case v1::RESERVATION_STATE_CONFIRMED:
+      return storage::ReservationState::kConfirmed;
+    case v1::RESERVATION_STATE_CANCELLED:
+      return storage::ReservationState::kCancelled;
+    case v1::RESERVATION_STATE_EXPIRED:
+      return storage::ReservationState::kExpired;
+    default:
+      return std::nullopt;
+  }
+}
+
+std::string StateName(storage::ReservationState state) {
+  return std::string(absl::StripPrefix(v1::ReservationState_Name(ToState(state)), "RESERVATION_STATE_"));
+}
+
+absl::StatusOr<storage::Uuid> CheckReservationId(const std::string& text, absl::string_view field) {
+  if (text.empty()) return FieldError(v1::ERROR_REASON_RESERVATION_ID_REQUIRED, field, "is missing");
+  const std::optional<storage::Uuid> id = storage::Uuid::Parse(text);
+  if (!id.has_value()) {
+    return FieldError(v1::ERROR_REASON_RESERVATION_ID_MALFORMED, field,
+                      "must be a UUID of 36 characters, such as 01890a5d-ac96-774b-bcce-b302099a8057");
+  }
+  return *id;
+}
+
+absl::Status CheckUserId(const std::string& user_id) {
+  if (user_id.empty()) return FieldError(v1::ERROR_REASON_USER_ID_REQUIRED, "user_id", "is missing");
+  if (!IsUserId(user_id)) {
+    return FieldError(v1::ERROR_REASON_USER_ID_MALFORMED, "user_id",
+                      "must be 1 to 128 bytes of UTF-8 without control characters");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReservationNotFound(const storage::Uuid& id) {
+  return MakeError(v1::ERROR_REASON_RESERVATION_NOT_FOUND, "There is no reservation with this id.",
+                   {{"reservation_id", id.ToString()}});
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,31 @@
+// Reservations between the ledger's type and the API's message, and the checks of the fields that name them.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "storage/ledger.h"
+#include "tranche/v1/reservation_service.pb.h"
+
+namespace tranche::server {
+
+// Of a hold it tells the time that is left at `now`.
+void Fill(const storage::Reservation& reservation, absl::Time now, v1::Reservation* message);
+
+// nullopt for what is no state.
+std::optional<storage::ReservationState> FromState(v1::ReservationState state);
+// "PENDING", "CONFIRMED", ...
+std::string StateName(storage::ReservationState state);
+
+// RESERVATION_ID_REQUIRED or RESERVATION_ID_MALFORMED about the field of this name.
+absl::StatusOr<storage::Uuid> CheckReservationId(const std::string& text, absl::string_view field = "reservation_id");
+// OK, or USER_ID_REQUIRED / USER_ID_MALFORMED.
+absl::Status CheckUserId(const std::string& user_id);
+
+absl::Status ReservationNotFound(const storage::Uuid& id);
+
+}  // namespace tranche::server

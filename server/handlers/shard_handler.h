@@ -1,0 +1,40 @@
+// Admin calls about shards, and the move of a SKU from one to another. Blocking: not on gRPC's threads. Thread-safe.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "quota/announcer.h"
+#include "server/shards/shard_set.h"
+#include "storage/clock.h"
+#include "storage/postgres/connection_pool.h"
+#include "tranche/v1/admin_service.pb.h"
+
+namespace tranche::server {
+
+class ShardHandler {
+ public:
+  // How to connect for such a call: on connections of its own.
+  using PoolOf = std::function<storage::PoolOptions(const std::string& dsn)>;
+  using Tell = std::function<void(const v1::MoveSkuResponse&)>;
+
+  ShardHandler(ShardSet* shards, quota::Announcer* announcer, storage::Clock* clock, PoolOf pool_of)
+      : shards_(shards), announcer_(announcer), clock_(clock), pool_of_(std::move(pool_of)) {}
+
+  absl::StatusOr<v1::ListShardsResponse> List(const v1::ListShardsRequest& request);
+  absl::StatusOr<v1::AddShardResponse> Add(const v1::AddShardRequest& request, const std::string& actor);
+  // Takes as long as copying the SKU's reservations does; `tell` hears how far it is.
+  absl::Status Move(const v1::MoveSkuRequest& request, const std::string& actor, const Tell& tell);
+
+ private:
+  absl::Status PreviewMove(const v1::MoveSkuRequest& request, const Tell& tell);
+
+  ShardSet* const shards_;
+  quota::Announcer* const announcer_;
+  storage::Clock* const clock_;
+  const PoolOf pool_of_;
+};
+
+}  // namespace tranche::server

@@ -1,0 +1,185 @@
+#include "server/handlers/watch_hub.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/clock.h"
+#include "glog/logging.h"
+#include "server/errors.h"
+#include "server/handlers/reservation_messages.h"
+
+namespace tranche::server {
+
+WatchHub::WatchHub(Read read, WatchHubOptions options) : read_(std::move(read)), options_(options) {
+  if (options_.poll_interval > absl::ZeroDuration()) thread_ = std::thread([this] { Run(); });
+}
+
+WatchHub::~WatchHub() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+absl::Status WatchHub::Add(const storage::Uuid& id, std::shared_ptr<ReservationWatcher> watcher) {
+  absl::MutexLock lock(&mutex_);
+  if (!accepting_) return RefusalError({.refusal = quota::Refusal::kDraining});
+  if (count_ >= options_.max_watches) {
+    return MakeError(v1::ERROR_REASON_TOO_MANY_WATCHES,
+                     "This node watches as many reservations as it may; poll GetReservation instead.");
+  }
+  watches_[id].push_back(Watch{std::move(watcher), 0, looks_});
+  ++count_;
+  fresh_.push_back(id);
+  return absl::OkStatus();
+}
+
+void WatchHub::Remove(const storage::Uuid& id, const ReservationWatcher* watcher) {
+  std::shared_ptr<ReservationWatcher> last;  // destroyed after the lock is released
+  absl::MutexLock lock(&mutex_);
+  const auto found = watches_.find(id);
+  if (found == watches_.end()) return;
+  std::vector<Watch>& all = found->second;
+  const auto mine =
+      std::find_if(all.begin(), all.end(), [&](const Watch& watch) { return watch.watcher.get() == watcher; });
+  if (mine == all.end()) return;
+  last = std::move(mine->watcher);
+  all.erase(mine);
+  --count_;
+  if (all.empty()) watches_.erase(found);
+}
+
+void WatchHub::SetAccepting(bool accepting) {
+  std::vector<News> news;
+  {
+    absl::MutexLock lock(&mutex_);
+    accepting_ = accepting;
+    if (accepting) return;
+    for (auto& [_, all] : watches_) {
+      for (Watch& watch : all) {
+        news.push_back({std::move(watch.watcher), std::nullopt, RefusalError({.refusal = quota::Refusal::kDraining})});
+      }
+    }
+    watches_.clear();
+    fresh_.clear();
+    count_ = 0;
+  }
+  Tell(std::move(news));
+}
+
+size_t WatchHub::watches() const {
+  absl::MutexLock lock(&mutex_);
+  return count_;
+}
+
+void WatchHub::Run() {
+  absl::Time next_poll = absl::Now() + options_.poll_interval;
+  while (true) {
+    {
+      absl::MutexLock lock(&mutex_);
+      const auto woken = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || !fresh_.empty(); };
+      mutex_.AwaitWithDeadline(absl::Condition(&woken), next_poll);
+      if (stopping_) return;
+    }
+    if (absl::Now() >= next_poll) {
+      Poll();
+      next_poll = absl::Now() + options_.poll_interval;
+    } else {
+      uint64_t look = 0;
+      const std::vector<storage::Uuid> ids = TakeFresh(&look);
+      Look(ids, look);
+    }
+  }
+}
+
+void WatchHub::Poll() {
+  uint64_t look = 0;
+  const std::vector<storage::Uuid> ids = TakeAll(&look);
+  Look(ids, look);
+}
+
+std::vector<storage::Uuid> WatchHub::TakeFresh(uint64_t* look) {
+  absl::MutexLock lock(&mutex_);
+  *look = looks_++;
+  std::vector<storage::Uuid> ids = std::exchange(fresh_, {});
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
+}
+
+std::vector<storage::Uuid> WatchHub::TakeAll(uint64_t* look) {
+  absl::MutexLock lock(&mutex_);
+  *look = looks_++;
+  fresh_.clear();
+  std::vector<storage::Uuid> ids;
+  ids.reserve(watches_.size());
+  for (const auto& [id, _] : watches_) ids.push_back(id);
+  return ids;
+}
+
+void WatchHub::Look(absl::Span<const storage::Uuid> ids, uint64_t look) {
+  for (size_t begin = 0; begin < ids.size(); begin += storage::kMaxBatch) {
+    const absl::Span<const storage::Uuid> batch = ids.subspan(begin, storage::kMaxBatch);
+    const absl::StatusOr<std::vector<storage::Reservation>> found = read_(batch);
+    NoteLedgerAnswers(found.status());
+    // They are looked at again with all others.
+    if (!found.ok()) return;
+    Tell(Compare(batch, *found, look));
+  }
+}
+
+std::vector<WatchHub::News> WatchHub::Compare(absl::Span<const storage::Uuid> ids,
+                                              const std::vector<storage::Reservation>& found, uint64_t look) {
+  absl::flat_hash_map<storage::Uuid, const storage::Reservation*> by_id;
+  for (const storage::Reservation& reservation : found) by_id.emplace(reservation.reservation_id, &reservation);
+  std::vector<News> news;
+  absl::MutexLock lock(&mutex_);
+  for (const storage::Uuid& id : ids) {
+    const auto watched = watches_.find(id);
+    if (watched == watches_.end()) continue;
+    const auto it = by_id.find(id);
+    const storage::Reservation* now = it == by_id.end() ? nullptr : it->second;
+    const bool over = now != nullptr && now->state != storage::ReservationState::kPending;
+    std::vector<Watch> staying;
+    for (Watch& watch : watched->second) {
+      // Who came while the ledger was read is told by the next look. So is who has seen it and does not now: it is on
+      // its way to another shard.
+      const bool unknown = now == nullptr && watch.revision == 0;
+      if (watch.added_in > look || (now == nullptr && !unknown)) {
+        staying.push_back(std::move(watch));
+        continue;
+      }
+      News one{watch.watcher, std::nullopt, std::nullopt};
+      if (now != nullptr && watch.revision != now->revision) one.reservation = *now;
+      if (over) one.end = absl::OkStatus();
+      if (unknown) one.end = ReservationNotFound(id);
+      const bool stays = !one.end.has_value();
+      if (one.reservation.has_value() || !stays) news.push_back(std::move(one));
+      if (!stays) continue;
+      watch.revision = now->revision;
+      staying.push_back(std::move(watch));
+    }
+    count_ -= watched->second.size() - staying.size();
+    watched->second = std::move(staying);
+    if (watched->second.empty()) watches_.erase(watched);
+  }
+  return news;
+}
+
+void WatchHub::Tell(std::vector<News> news) {
+  for (const News& one : news) {
+    if (one.reservation.has_value()) one.watcher->OnReservation(*one.reservation);
+    if (one.end.has_value()) one.watcher->OnEnd(*one.end);
+  }
+}
+
+void WatchHub::NoteLedgerAnswers(const absl::Status& status) {
+  absl::MutexLock lock(&mutex_);
+  if (ledger_answers_ == status.ok()) return;
+  ledger_answers_ = status.ok();
+  LOG(WARNING) << "watches: the ledger " << (status.ok() ? "answers again" : "does not answer: ") << status.message();
+}
+
+}  // namespace tranche::server

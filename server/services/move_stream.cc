@@ -1,0 +1,70 @@
+#include "server/services/move_stream.h"
+
+#include <utility>
+
+#include "server/errors.h"
+#include "server/services/grpc_status.h"
+
+namespace tranche::server {
+
+MoveStream* MoveStream::Start(storage::Executor* executor, Move move) {
+  auto* const stream = new MoveStream();
+  absl::AnyInvocable<void()> task = [stream, move = std::move(move)]() mutable {
+    const absl::Status status = move([stream](const v1::MoveSkuResponse& response) { stream->Add(response); });
+    stream->End(status);
+    stream->Release();
+  };
+  if (!executor->TryRun(task)) {
+    stream->End(MakeError(v1::ERROR_REASON_OVERLOADED, "Another move is under way at this node; try another node."));
+    stream->Release();
+  }
+  return stream;
+}
+
+void MoveStream::Add(const v1::MoveSkuResponse& response) {
+  absl::MutexLock lock(&mutex_);
+  // Only the latest of a stage counts; the first may be on its way.
+  const size_t in_flight = writing_ ? 1 : 0;
+  if (outbox_.size() > in_flight && outbox_.back().stage() == response.stage()) outbox_.pop_back();
+  outbox_.push_back(response);
+  WriteNext();
+}
+
+void MoveStream::End(const absl::Status& status) {
+  absl::MutexLock lock(&mutex_);
+  ended_ = true;
+  status_ = status;
+  WriteNext();
+}
+
+void MoveStream::OnWriteDone(bool ok) {
+  absl::MutexLock lock(&mutex_);
+  writing_ = false;
+  outbox_.pop_front();
+  if (!ok) broken_ = true;
+  WriteNext();
+}
+
+void MoveStream::WriteNext() {
+  if (writing_ || finished_) return;
+  if (broken_) outbox_.clear();
+  if (!outbox_.empty()) {
+    writing_ = true;
+    StartWrite(&outbox_.front());
+  } else if (ended_) {
+    finished_ = true;
+    Finish(ToGrpcStatus(status_));
+  }
+}
+
+void MoveStream::OnDone() { Release(); }
+
+void MoveStream::Release() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (--owners_ > 0) return;
+  }
+  delete this;
+}
+
+}  // namespace tranche::server

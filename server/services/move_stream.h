@@ -1,0 +1,47 @@
+// The answers of MoveSku: the move runs on an executor's thread and is told how far it is by a stream. A caller who
+// goes away stops hearing, not the move.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <deque>
+#include <functional>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "storage/executor.h"
+#include "tranche/v1/admin_service.grpc.pb.h"
+
+namespace tranche::server {
+
+// Deletes itself when gRPC and the move are both done with it.
+class MoveStream final : public grpc::ServerWriteReactor<v1::MoveSkuResponse> {
+ public:
+  using Tell = std::function<void(const v1::MoveSkuResponse&)>;
+  using Move = absl::AnyInvocable<absl::Status(const Tell& tell)>;
+
+  static MoveStream* Start(storage::Executor* executor, Move move);
+
+  void OnWriteDone(bool ok) override;
+  void OnDone() override;
+
+ private:
+  MoveStream() = default;
+  void Add(const v1::MoveSkuResponse& response);
+  void End(const absl::Status& status);
+  void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Release();
+
+  absl::Mutex mutex_;
+  std::deque<v1::MoveSkuResponse> outbox_ ABSL_GUARDED_BY(mutex_);
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool broken_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  int owners_ ABSL_GUARDED_BY(mutex_) = 2;
+  absl::Status status_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace tranche::server

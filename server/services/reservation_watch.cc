@@ -1,0 +1,75 @@
+#include "server/services/reservation_watch.h"
+
+#include <utility>
+
+#include "server/handlers/reservation_messages.h"
+#include "server/services/grpc_status.h"
+
+namespace tranche::server {
+
+ReservationWatch* ReservationWatch::Start(WatchHub* hub, storage::Clock* clock,
+                                          const v1::WatchReservationRequest& request) {
+  const absl::StatusOr<storage::Uuid> id = CheckReservationId(request.reservation_id());
+  std::shared_ptr<ReservationWatch> watch(new ReservationWatch(hub, clock, id.value_or(storage::Uuid{})));
+  watch->self_ = watch;
+  // gRPC keeps what is written, or finished, until it has the reactor.
+  ReservationWatch* const reactor = watch.get();
+  const absl::Status begun = id.ok() ? hub->Add(*id, std::move(watch)) : id.status();
+  if (!begun.ok()) reactor->OnEnd(begun);
+  return reactor;
+}
+
+void ReservationWatch::OnReservation(const storage::Reservation& reservation) {
+  absl::MutexLock lock(&mutex_);
+  if (end_.has_value() || cancelled_ || finished_) return;
+  pending_ = reservation;
+  WriteNext();
+}
+
+void ReservationWatch::OnEnd(const absl::Status& status) {
+  absl::MutexLock lock(&mutex_);
+  if (!end_.has_value()) end_ = status;
+  FinishIfOver();
+}
+
+void ReservationWatch::OnWriteDone(bool ok) {
+  absl::MutexLock lock(&mutex_);
+  writing_ = false;
+  if (!ok) cancelled_ = true;
+  WriteNext();
+  FinishIfOver();
+}
+
+void ReservationWatch::OnCancel() {
+  hub_->Remove(id_, this);
+  absl::MutexLock lock(&mutex_);
+  cancelled_ = true;
+  FinishIfOver();
+}
+
+void ReservationWatch::OnDone() {
+  hub_->Remove(id_, this);
+  const std::shared_ptr<ReservationWatch> last = std::move(self_);
+}
+
+void ReservationWatch::WriteNext() {
+  if (writing_ || cancelled_ || finished_ || !pending_.has_value()) return;
+  response_.Clear();
+  Fill(*pending_, clock_->Now(), response_.mutable_reservation());
+  pending_.reset();
+  writing_ = true;
+  StartWrite(&response_);
+}
+
+void ReservationWatch::FinishIfOver() {
+  if (finished_ || writing_) return;
+  if (cancelled_) {
+    finished_ = true;
+    return Finish(grpc::Status::CANCELLED);
+  }
+  if (!end_.has_value() || pending_.has_value()) return;
+  finished_ = true;
+  Finish(ToGrpcStatus(*end_));
+}
+
+}  // namespace tranche::server

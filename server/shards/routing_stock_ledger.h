@@ -1,0 +1,62 @@
+// The stock ledgers of all shards as one: for the node's agent and for admin calls. Blocks, unlike ShardRouter; a shard
+// that is known not to answer is not waited for.
+//
+// A SKU is where somebody says that it is: home is asked first, then the others.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/shards/shard_set.h"
+#include "storage/ledger.h"
+
+namespace tranche::server {
+
+// Thread-safe. Outlived by the shards.
+class RoutingStockLedger : public storage::StockLedger {
+ public:
+  explicit RoutingStockLedger(ShardSet* shards) : shards_(shards) {}
+
+  // On the shard that the SKU names; the id is taken at home first, so that it is one SKU's over all shards. An error
+  // of IsNoSuchShard when there is none of that name.
+  absl::StatusOr<storage::Sku> CreateSku(const storage::Sku& sku, const std::string& actor) override;
+  absl::StatusOr<storage::Sku> GetSku(const std::string& sku_id) override;
+  absl::StatusOr<std::vector<storage::Sku>> ListSkus(const std::string& after, int limit) override;
+  absl::StatusOr<storage::Sku> CloseSku(const std::string& sku_id, const std::string& actor) override;
+  absl::StatusOr<storage::Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
+                                        const std::string& actor) override;
+  absl::StatusOr<storage::ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
+                                                    std::optional<int64_t> expected_stock,
+                                                    const std::string& actor) override;
+  absl::StatusOr<storage::Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen,
+                                              const std::string& actor) override;
+  absl::StatusOr<std::vector<storage::SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) override;
+  absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> MoveUnitsBatch(
+      absl::Span<const storage::QuotaMove> moves, const std::string& actor) override;
+  // Home's: each shard's balancer asks its own ledger.
+  absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) override;
+  absl::StatusOr<std::vector<std::string>> ListReturnedSkus(int limit) override;
+  absl::Status AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> skus) override;
+  // Of the shards that answer; what the others have of it is returned when they are back.
+  absl::StatusOr<std::vector<std::pair<std::string, storage::Slice>>> ListSlices(
+      storage::IncarnationId incarnation) override;
+
+  // Home numbers it and says who is live; the other shards are told as soon as they answer.
+  absl::StatusOr<storage::IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
+                                                             bool draining = false) override;
+  absl::StatusOr<std::vector<storage::Incarnation>> ListLiveIncarnations() override;
+  absl::StatusOr<storage::Incarnation> SetDraining(storage::IncarnationId incarnation, bool draining,
+                                                   const std::string& actor) override;
+  absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(storage::IncarnationId incarnation) override;
+
+  // Home's: ids are one shard's. AuditHandler merges them.
+  absl::StatusOr<std::vector<storage::AuditEntry>> ListAudit(const std::string& sku_id, int64_t before,
+                                                             int limit) override;
+  absl::StatusOr<storage::VerifyReport> Verify(const std::string& sku_id) override;
+
+ private:
+  ShardSet* const shards_;
+};
+
+}  // namespace tranche::server

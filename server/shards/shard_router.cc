@@ -1,0 +1,207 @@
+#include "server/shards/shard_router.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/synchronization/mutex.h"
+#include "server/shards/ask_in_turn.h"
+
+namespace tranche::server {
+namespace {
+
+using storage::ChangeOutcome;
+using storage::ChangeResult;
+
+constexpr absl::Duration kReadPatience = absl::Seconds(1);
+
+void Send(storage::ChangePipeline& pipeline, storage::Confirmation change, absl::Time deadline,
+          storage::ChangeDone done) {
+  pipeline.Confirm(std::move(change), deadline, std::move(done));
+}
+void Send(storage::ChangePipeline& pipeline, storage::Cancellation change, absl::Time deadline,
+          storage::ChangeDone done) {
+  pipeline.Cancel(std::move(change), deadline, std::move(done));
+}
+void Send(storage::ChangePipeline& pipeline, storage::Extension change, absl::Time deadline, storage::ChangeDone done) {
+  pipeline.Extend(std::move(change), deadline, std::move(done));
+}
+
+ChangeResult Undecided(ChangeOutcome outcome) {
+  ChangeResult result;
+  result.outcome = outcome;
+  return result;
+}
+
+// Each once. Of two copies the newer one: a shard that a SKU has left may not know it yet, and its copy stays as it
+// was.
+std::vector<storage::Reservation> Newest(std::vector<storage::Reservation> found) {
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+    if (a.reservation_id == b.reservation_id) return a.revision > b.revision;
+    return a.reservation_id < b.reservation_id;
+  });
+  found.erase(std::unique(found.begin(), found.end(),
+                          [](const auto& a, const auto& b) { return a.reservation_id == b.reservation_id; }),
+              found.end());
+  return found;
+}
+
+// What the shards together have of some reservations.
+struct Gathered {
+  absl::Mutex mutex;
+  size_t waiting ABSL_GUARDED_BY(mutex) = 0;
+  bool complete ABSL_GUARDED_BY(mutex) = true;
+  std::vector<storage::Reservation> found ABSL_GUARDED_BY(mutex);
+};
+
+}  // namespace
+
+void ShardRouter::Submit(const std::string& shard, storage::IncarnationId incarnation, storage::ReservationClaim claim,
+                         absl::Time deadline, storage::CommitDone done) {
+  if (shard == storage::kHomeShard) {
+    return shards_->home().claims->Submit(incarnation, std::move(claim), deadline, std::move(done));
+  }
+  const auto backend = shards_->Find(shard);
+  // Announced before we have heard of it from home.
+  if (backend == nullptr) return done(absl::UnavailableError("the shard is not known here yet"));
+  backend->claims->Submit(incarnation, std::move(claim), deadline, std::move(done));
+}
+
+void ShardRouter::Find(const storage::Uuid& reservation_id, FindDone done) {
+  const ShardList all = shards_->All();
+  const bool alone = all.size() == 1;
+  AskShards<storage::CommitResult>(all,
+                                   Blocking<storage::CommitResult>([this, reservation_id, alone](ShardBackend& shard) {
+                                     auto found = shard.reservations->FindReservation(reservation_id);
+                                     return found.ok() && !alone ? AsItIs(shard, *std::move(found)) : found;
+                                   }),
+                                   std::move(done));
+}
+
+// A shard that a SKU is leaving does not know whether it is at the other one already: a mover that died in between left
+// it so. Then the other one's word counts.
+absl::StatusOr<storage::CommitResult> ShardRouter::AsItIs(ShardBackend& shard, storage::CommitResult found) {
+  const auto where = shard.moves->Where(found.reservation.sku_id);
+  if (!where.ok()) return where.status();
+  if (where->place != storage::SkuWhereabouts::Place::kLeaving) return found;
+  const auto target = shards_->Find(where->other_shard);
+  if (target == nullptr) return absl::UnavailableError("the shard where it moves to is not known here yet");
+  auto there = target->reservations->FindReservation(found.reservation.reservation_id);
+  if (absl::IsNotFound(there.status())) return found;
+  return there;
+}
+
+void ShardRouter::ReadSku(const std::string& sku_id, quota::SkuDirectory::ReadDone done) {
+  AskShards<storage::Sku>(shards_->All(),
+                          Blocking<storage::Sku>([sku_id](ShardBackend& shard) { return shard.stock->GetSku(sku_id); }),
+                          std::move(done));
+}
+
+void ShardRouter::Confirm(const std::string& sku_id, storage::Confirmation change, absl::Time deadline,
+                          ChangeCalls::Done done) {
+  Route(sku_id, std::move(change), deadline, std::move(done));
+}
+
+void ShardRouter::Cancel(const std::string& sku_id, storage::Cancellation change, absl::Time deadline,
+                         ChangeCalls::Done done) {
+  Route(sku_id, std::move(change), deadline, std::move(done));
+}
+
+void ShardRouter::Extend(const std::string& sku_id, storage::Extension change, absl::Time deadline,
+                         ChangeCalls::Done done) {
+  Route(sku_id, std::move(change), deadline, std::move(done));
+}
+
+template <typename Change>
+void ShardRouter::Route(const std::string& sku_id, Change change, absl::Time deadline, ChangeCalls::Done done) {
+  const ShardList all = shards_->All();
+  if (all.size() == 1) return Send(*all.front()->changes, std::move(change), deadline, std::move(done));
+  // A reservation that a shard does not have is, among several, an answer like "no"; one that is moving, or has just
+  // moved away, like "ask somebody else".
+  ShardQuestion<ChangeResult> ask = [change, deadline](ShardBackend& shard, ShardAnswer<ChangeResult> answer) {
+    Send(*shard.changes, change, deadline, [answer = std::move(answer)](absl::StatusOr<ChangeResult> result) mutable {
+      if (result.ok() && result->outcome == ChangeOutcome::kNotFound) return answer(absl::NotFoundError("not here"));
+      if (result.ok() && result->outcome == ChangeOutcome::kMoving) return answer(storage::SkuMovingError("leaving"));
+      answer(std::move(result));
+    });
+  };
+  ShardAnswer<ChangeResult> ask_all_done = [done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
+    if (absl::IsNotFound(result.status())) return done(Undecided(ChangeOutcome::kNotFound));
+    if (storage::IsSkuMoving(result.status())) return done(Undecided(ChangeOutcome::kMoving));
+    done(std::move(result));
+  };
+  const auto slice = sku_id.empty() ? nullptr : slices_->Find(sku_id);
+  const auto terms = slice == nullptr ? nullptr : slice->terms();
+  const auto named = terms == nullptr ? nullptr : shards_->Find(terms->shard);
+  if (named == nullptr) return AskShards<ChangeResult>(all, std::move(ask), std::move(ask_all_done));
+  // It may have moved since the terms were announced.
+  ask(*named, [all, ask, ask_all_done = std::move(ask_all_done)](absl::StatusOr<ChangeResult> result) mutable {
+    if (!absl::IsNotFound(result.status()) && !storage::IsSkuMoving(result.status())) {
+      return ask_all_done(std::move(result));
+    }
+    AskShards<ChangeResult>(all, std::move(ask), std::move(ask_all_done));
+  });
+}
+
+absl::StatusOr<ChangeResult> ShardRouter::ConfirmLate(const storage::Confirmation& payment) {
+  absl::StatusOr<ChangeResult> result = AskInTurn(*shards_, [&](ShardBackend& shard) -> absl::StatusOr<ChangeResult> {
+    absl::StatusOr<ChangeResult> here = shard.lifecycle->ConfirmLate(payment);
+    if (here.ok() && here->outcome == ChangeOutcome::kNotFound) return absl::NotFoundError("not here");
+    // As unavailable, so that the others are asked as well.
+    if (here.ok() && here->outcome == ChangeOutcome::kMoving) return absl::UnavailableError("leaving");
+    return here;
+  });
+  if (absl::IsNotFound(result.status())) return Undecided(ChangeOutcome::kNotFound);
+  return result;
+}
+
+absl::StatusOr<storage::ReservationPage> ShardRouter::List(const storage::ReservationFilter& filter,
+                                                           const storage::ReservationCursor& after, int limit) {
+  const ShardList all = shards_->All();
+  size_t nth = 0;
+  while (nth < all.size() && !after.shard.empty() && all[nth]->name != after.shard) ++nth;
+  if (nth == all.size()) return storage::ReservationPage{};
+  absl::StatusOr<storage::ReservationPage> page = all[nth]->lifecycle->ListReservations(filter, after, limit);
+  if (!page.ok()) return page;
+  if (page->next.has_value()) {
+    if (all.size() > 1) page->next->shard = all[nth]->name;
+  } else if (nth + 1 < all.size()) {
+    page->next.emplace().shard = all[nth + 1]->name;
+  }
+  return page;
+}
+
+absl::StatusOr<std::vector<storage::Reservation>> ShardRouter::Read(absl::Span<const storage::Uuid> reservation_ids) {
+  using Found = std::vector<storage::Reservation>;
+  const ShardList all = shards_->All();
+  if (all.size() == 1) return all.front()->lifecycle->ReadReservations(reservation_ids);
+  auto gathered = std::make_shared<Gathered>();
+  {
+    absl::MutexLock lock(&gathered->mutex);
+    gathered->waiting = all.size();
+  }
+  const ShardQuestion<Found> ask =
+      Blocking<Found>([ids = std::vector<storage::Uuid>(reservation_ids.begin(), reservation_ids.end())](
+                          ShardBackend& shard) { return shard.lifecycle->ReadReservations(ids); });
+  for (const auto& shard : all) {
+    // The shard stays until its call has ended.
+    ask(*shard, [gathered, shard](absl::StatusOr<Found> found) {
+      absl::MutexLock lock(&gathered->mutex);
+      --gathered->waiting;
+      if (!found.ok()) {
+        gathered->complete = false;
+      } else {
+        gathered->found.insert(gathered->found.end(), found->begin(), found->end());
+      }
+    });
+  }
+  absl::MutexLock lock(&gathered->mutex);
+  const auto answered = [&gathered]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gathered->mutex) { return gathered->waiting == 0; };
+  const bool complete =
+      gathered->mutex.AwaitWithTimeout(absl::Condition(&answered), kReadPatience) && gathered->complete;
+  std::vector<storage::Reservation> found = Newest(gathered->found);
+  if (!complete && found.size() < reservation_ids.size()) return absl::UnavailableError("a shard does not answer");
+  return found;
+}
+
+}  // namespace tranche::server

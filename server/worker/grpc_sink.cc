@@ -1,0 +1,100 @@
+#include "server/worker/grpc_sink.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/proto_time.h"
+
+namespace tranche::server {
+namespace {
+
+constexpr size_t kMaxErrorBytes = 400;
+// The relay has its own patience; this only says how soon a sink that is back is noticed.
+constexpr int kFirstReconnectMs = 200;
+constexpr int kMaxReconnectMs = 5000;
+constexpr int kMaxAnswerBytes = 1024 * 1024;
+
+std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectMs);
+  arguments.SetMaxReceiveMessageSize(kMaxAnswerBytes);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+void AddMessage(const storage::OutboxMessage& message, v1::DeliverRequest* request) {
+  v1::DeliverRequest::Message* added = request->add_messages();
+  added->set_message_id(MessageId(message.key));
+  added->set_reservation_id(message.key.reservation_id.ToString());
+  added->set_revision(message.key.revision);
+  added->set_sku_id(message.sku_id);
+  added->set_kind(message.kind);
+  *added->mutable_create_time() = ToTimestamp(message.created_at);
+  added->set_payload(message.payload);
+  added->set_attempt(message.attempts);
+}
+
+DeliveryOutcome ToOutcome(v1::DeliverResponse::Verdict verdict) {
+  switch (verdict) {
+    case v1::DeliverResponse::VERDICT_ACCEPTED:
+      return DeliveryOutcome::kDelivered;
+    case v1::DeliverResponse::VERDICT_REJECTED:
+      return DeliveryOutcome::kRefusedForGood;
+    default:
+      return DeliveryOutcome::kRefused;
+  }
+}
+
+}  // namespace
+
+GrpcSink::GrpcSink(GrpcSinkOptions options)
+    : options_(std::move(options)), stub_(v1::OutboxSinkService::NewStub(ChannelTo(options_.address))) {}
+
+std::vector<Delivery> GrpcSink::Deliver(absl::Span<const storage::OutboxMessage> batch,
+                                        absl::FunctionRef<bool()> may_begin) {
+  std::vector<Delivery> deliveries(batch.size());
+  const size_t step = static_cast<size_t>(options_.messages_per_call);
+  for (size_t begin = 0; begin < batch.size() && may_begin(); begin += step) {
+    const size_t count = std::min(step, batch.size() - begin);
+    DeliverSome(batch.subspan(begin, count), absl::MakeSpan(deliveries).subspan(begin, count));
+    // The rest would fare the same, and waits better than it times out.
+    if (deliveries[begin].outcome == DeliveryOutcome::kSinkFailed) break;
+  }
+  return deliveries;
+}
+
+void GrpcSink::DeliverSome(absl::Span<const storage::OutboxMessage> messages, absl::Span<Delivery> deliveries) {
+  v1::DeliverRequest request;
+  request.set_sink(options_.name);
+  for (const storage::OutboxMessage& message : messages) AddMessage(message, &request);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(options_.timeout));
+  v1::DeliverResponse response;
+  const grpc::Status status = stub_->Deliver(&context, request, &response);
+  for (size_t i = 0; i < messages.size(); ++i) {
+    Delivery& delivery = deliveries[i];
+    if (!status.ok()) {
+      delivery = {
+          DeliveryOutcome::kSinkFailed,
+          Printable(absl::StrCat("gRPC status ", static_cast<int>(status.error_code()), ": ", status.error_message()),
+                    kMaxErrorBytes)};
+    } else if (static_cast<int>(i) >= response.results_size()) {
+      delivery = {DeliveryOutcome::kRefused, "the answer has no result for this message"};
+    } else {
+      const v1::DeliverResponse::Result& result = response.results(static_cast<int>(i));
+      delivery.outcome = ToOutcome(result.verdict());
+      if (delivery.outcome != DeliveryOutcome::kDelivered) {
+        delivery.error = Printable(
+            result.error().empty() ? absl::string_view("refused without a reason") : result.error(), kMaxErrorBytes);
+      }
+    }
+  }
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,81 @@
+#include "server/worker/http_request.h"
+
+#include <algorithm>
+
+#include "absl/base/call_once.h"
+#include "absl/strings/string_view.h"
+#include "glog/logging.h"
+
+namespace tranche::server {
+namespace {
+
+// Of an answer's body: kept for messages to people; read at all, so that the connection can be used again.
+constexpr size_t kKeptBytes = 200;
+constexpr size_t kReadBytes = 64 * 1024;
+
+CURL* NewHandle() {
+  static absl::once_flag once;
+  absl::call_once(once, [] { CHECK_EQ(curl_global_init(CURL_GLOBAL_ALL), CURLE_OK); });
+  CURL* handle = curl_easy_init();
+  CHECK(handle != nullptr);
+  return handle;
+}
+
+}  // namespace
+
+HttpRequest::HttpRequest(const std::string& url, absl::Duration timeout, absl::Duration connect_timeout)
+    : handle_(NewHandle(), curl_easy_cleanup) {
+  CURL* curl = handle_.get();
+  curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+  curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
+  curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(timeout)));
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(connect_timeout)));
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);  // its alarms are for programs of one thread
+  curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl_easy_setopt(curl, CURLOPT_USERAGENT, "tranche-worker");
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error_);
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &HttpRequest::TakeBody);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, this);
+  curl_easy_setopt(curl, CURLOPT_PRIVATE, this);
+}
+
+void HttpRequest::PreparePost(const std::string& body, const std::vector<std::string>& headers) {
+  body_.clear();
+  body_bytes_ = 0;
+  error_[0] = '\0';
+  curl_slist* list = nullptr;
+  for (const std::string& header : headers) list = curl_slist_append(list, header.c_str());
+  CURL* curl = handle_.get();
+  curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
+  curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.c_str());
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
+  headers_.reset(list);
+}
+
+HttpRequest::Answer HttpRequest::TakeAnswer(CURLcode result) {
+  Answer answer;
+  // An answer whose body we have cut off is an answer.
+  if (result == CURLE_OK || (result == CURLE_WRITE_ERROR && body_bytes_ > kReadBytes)) {
+    curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &answer.status);
+    curl_off_t retry_after_s = 0;
+    curl_easy_getinfo(handle_.get(), CURLINFO_RETRY_AFTER, &retry_after_s);
+    answer.retry_after = absl::Seconds(std::max<curl_off_t>(retry_after_s, 0));
+    answer.error = body_;
+  } else {
+    answer.error = error_[0] != '\0' ? error_ : curl_easy_strerror(result);
+  }
+  return answer;
+}
+
+size_t HttpRequest::TakeBody(char* data, size_t size, size_t count, void* request) {
+  auto* self = static_cast<HttpRequest*>(request);
+  const size_t bytes = size * count;
+  self->body_bytes_ += bytes;
+  self->body_.append(data, std::min(bytes, kKeptBytes - self->body_.size()));
+  return self->body_bytes_ > kReadBytes ? 0 : bytes;
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,45 @@
+// One HTTP request at a time on a libcurl handle that is used again and again.
+#pragma once
+
+#include <curl/curl.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace tranche::server {
+
+// One thread at a time. Kept in place: libcurl holds its address.
+class HttpRequest {
+ public:
+  HttpRequest(const std::string& url, absl::Duration timeout, absl::Duration connect_timeout);
+  HttpRequest(const HttpRequest&) = delete;
+  HttpRequest& operator=(const HttpRequest&) = delete;
+
+  // Makes it a POST of the body, which must live until the transfer has ended. Headers as "Name: value".
+  void PreparePost(const std::string& body, const std::vector<std::string>& headers);
+
+  CURL* handle() const { return handle_.get(); }
+
+  // After the transfer. A status of 0: there was no answer, and `error` says why. Else `error` is the beginning of the
+  // answer's body.
+  struct Answer {
+    long status = 0;
+    std::string error;
+    absl::Duration retry_after;
+  };
+  Answer TakeAnswer(CURLcode result);
+
+ private:
+  static size_t TakeBody(char* data, size_t size, size_t count, void* request);
+
+  std::unique_ptr<CURL, void (*)(CURL*)> handle_;
+  std::unique_ptr<curl_slist, void (*)(curl_slist*)> headers_{nullptr, curl_slist_free_all};
+  std::string body_;
+  size_t body_bytes_ = 0;
+  char error_[CURL_ERROR_SIZE] = {};
+};
+
+}  // namespace tranche::server

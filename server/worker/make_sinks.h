@@ -1,0 +1,18 @@
+// Makes the sinks that the flags name.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/options.h"
+#include "server/worker/sink.h"
+#include "storage/clock.h"
+
+namespace tranche::server {
+
+// Reads the secret files. An error's message is for operators and tells no secret.
+absl::StatusOr<std::vector<std::unique_ptr<Sink>>> MakeSinks(const WorkerProcessOptions& options,
+                                                             storage::Clock* clock);
+
+}  // namespace tranche::server

@@ -1,0 +1,34 @@
+// Takes old reservations out of the running books, a bounded batch at a time.
+#pragma once
+
+#include "absl/time/time.h"
+#include "server/worker/ledger_trouble.h"
+#include "server/worker/retry_policy.h"
+#include "storage/upkeep_ledger.h"
+
+namespace tranche::server {
+
+struct RetirerOptions {
+  absl::Duration age = absl::Hours(24 * 30);  // at least storage::kLeastRetention
+  storage::Retired retired = storage::Retired::kArchive;
+  int batch = 1000;
+  // Between batches while there are more, and between looks when there are none.
+  absl::Duration pause = absl::Milliseconds(200);
+  absl::Duration interval = absl::Minutes(1);
+};
+
+// Any number side by side.
+class Retirer {
+ public:
+  Retirer(storage::UpkeepLedger* ledger, RandomSource random, const RetirerOptions& options);
+
+  // One batch. Blocks for one call of the ledger; returns how long to wait for the next. One thread at a time.
+  absl::Duration Step();
+
+ private:
+  storage::UpkeepLedger* const ledger_;
+  const RetirerOptions options_;
+  LedgerTrouble trouble_;
+};
+
+}  // namespace tranche::server

@@ -1,0 +1,50 @@
+// Everything that a worker does for one shard, each thing on threads of its own, so that none holds up another.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "server/worker/expirer.h"
+#include "server/worker/loop.h"
+#include "server/worker/retirer.h"
+#include "server/worker/sink.h"
+#include "server/worker/sink_relay.h"
+#include "storage/clock.h"
+#include "storage/outbox_ledger.h"
+#include "storage/upkeep_ledger.h"
+
+namespace tranche::server {
+
+struct ShardWorkerOptions {
+  bool expire = true;
+  ExpirerOptions expirer;
+  bool retire = true;
+  RetirerOptions retirer;
+  RelayOptions relay;
+};
+
+class ShardWorker {
+ public:
+  // Works from now on. The ledgers are one shard's; a ledger that does not answer is waited for. The sinks may serve
+  // other shards as well.
+  ShardWorker(storage::UpkeepLedger* upkeep, storage::OutboxLedger* outbox, const std::vector<Sink*>& sinks,
+              storage::Clock* clock, const ShardWorkerOptions& options);
+  // Stops, and waits for what has begun.
+  ~ShardWorker();
+  ShardWorker(const ShardWorker&) = delete;
+  ShardWorker& operator=(const ShardWorker&) = delete;
+
+  // Does not wait: so that several shards stop side by side.
+  void RequestStop();
+
+  // Connections to the ledger that it uses at once, at most.
+  static int ConnectionsFor(int sinks);
+
+ private:
+  std::unique_ptr<Expirer> expirer_;
+  std::unique_ptr<Retirer> retirer_;
+  std::vector<std::unique_ptr<SinkRelay>> relays_;
+  std::vector<std::unique_ptr<Loop>> loops_;  // last: they use the others
+};
+
+}  // namespace tranche::server

@@ -1,0 +1,24 @@
+// Sinks as flags name them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace tranche::server {
+
+struct SinkSpec {
+  enum class Kind { kWebhook, kGrpc };
+  std::string name;
+  Kind kind = Kind::kWebhook;
+  std::string target;       // a URL, or host:port
+  std::string secret_file;  // of a webhook
+};
+
+// `sinks` as NAME=webhook:URL or NAME=grpc:HOST:PORT, `secret_files` as NAME=FILE: one for each webhook. An error's
+// message says which of them is wrong and what it must be.
+absl::StatusOr<std::vector<SinkSpec>> ParseSinks(const std::vector<std::string>& sinks,
+                                                 const std::vector<std::string>& secret_files);
+
+}  // namespace tranche::server

@@ -1,0 +1,163 @@
+#include "server/worker/webhook_sink.h"
+
+#include <curl/curl.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "server/worker/http_request.h"
+#include "server/worker/signature.h"
+
+namespace tranche::server {
+namespace {
+
+// Nothing but the transfers themselves wakes us, and they do.
+constexpr int kPollMs = 1000;
+constexpr size_t kMaxErrorBytes = 400;
+
+// As many failures as are tried at once, and no answer: the rest would fare the same, and had better not be tried.
+bool Hopeless(const std::vector<Delivery>& deliveries, int connections) {
+  int failed = 0;
+  for (const Delivery& delivery : deliveries) {
+    if (delivery.outcome == DeliveryOutcome::kNotTried) continue;
+    if (delivery.outcome != DeliveryOutcome::kSinkFailed) return false;
+    ++failed;
+  }
+  return failed >= connections;
+}
+
+Delivery ToDelivery(const HttpRequest::Answer& answer) {
+  if (answer.status == 0) return {DeliveryOutcome::kSinkFailed, Printable(answer.error, kMaxErrorBytes)};
+  Delivery delivery;
+  delivery.outcome = OutcomeOfHttpStatus(answer.status);
+  if (delivery.outcome == DeliveryOutcome::kDelivered) return delivery;
+  delivery.error =
+      absl::StrCat("HTTP ", answer.status, answer.error.empty() ? "" : ": ", Printable(answer.error, kMaxErrorBytes));
+  delivery.retry_after = answer.retry_after;
+  return delivery;
+}
+
+}  // namespace
+
+DeliveryOutcome OutcomeOfHttpStatus(long status) {
+  if (status >= 200 && status < 300) return DeliveryOutcome::kDelivered;
+  switch (status) {
+    case 410:
+      return DeliveryOutcome::kRefusedForGood;
+    case 401:
+    case 403:
+    case 404:
+    case 405:
+    case 407:
+    case 408:
+    case 429:
+      return DeliveryOutcome::kSinkFailed;
+    default:
+      return status >= 400 && status < 500 ? DeliveryOutcome::kRefused : DeliveryOutcome::kSinkFailed;
+  }
+}
+
+// The requests of one Deliver, side by side on connections that are kept. One thread at a time.
+class WebhookSink::Transfers {
+ public:
+  explicit Transfers(const WebhookOptions& options) : multi_(curl_multi_init(), &curl_multi_cleanup) {
+    CHECK(multi_ != nullptr);
+    curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(options.connections));
+    for (int i = 0; i < options.connections; ++i) {
+      requests_.push_back(std::make_unique<HttpRequest>(options.url, options.timeout, options.connect_timeout));
+      free_.push_back(requests_.back().get());
+    }
+  }
+
+  bool HasRoom() const { return !free_.empty(); }
+  bool Idle() const { return free_.size() == requests_.size(); }
+
+  void Begin(size_t index, const std::string& body, const std::vector<std::string>& headers) {
+    HttpRequest* request = free_.back();
+    free_.pop_back();
+    request->PreparePost(body, headers);
+    indexes_.emplace_back(request, index);
+    CHECK_EQ(curl_multi_add_handle(multi_.get(), request->handle()), CURLM_OK);
+  }
+
+  // Waits until something has ended, or for a while.
+  void AwaitSome(std::vector<Delivery>& deliveries) {
+    int running = 0;
+    CHECK_EQ(curl_multi_perform(multi_.get(), &running), CURLM_OK);
+    if (TakeEnded(deliveries)) return;
+    CHECK_EQ(curl_multi_poll(multi_.get(), nullptr, 0, kPollMs, nullptr), CURLM_OK);
+  }
+
+ private:
+  bool TakeEnded(std::vector<Delivery>& deliveries) {
+    bool any = false;
+    int left = 0;
+    while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
+      if (message->msg != CURLMSG_DONE) continue;
+      any = true;
+      const CURLcode result = message->data.result;
+      HttpRequest* request = nullptr;
+      curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &request);
+      curl_multi_remove_handle(multi_.get(), request->handle());  // ends the life of `message`
+      for (auto it = indexes_.begin(); it != indexes_.end(); ++it) {
+        if (it->first != request) continue;
+        deliveries[it->second] = ToDelivery(request->TakeAnswer(result));
+        indexes_.erase(it);
+        break;
+      }
+      free_.push_back(request);
+    }
+    return any;
+  }
+
+  std::vector<std::unique_ptr<HttpRequest>> requests_;
+  std::vector<HttpRequest*> free_;
+  std::vector<std::pair<HttpRequest*, size_t>> indexes_;  // of those that run: the message's place in the batch
+  // Destroyed before the requests, none of which is in it by then.
+  std::unique_ptr<CURLM, CURLMcode (*)(CURLM*)> multi_;
+};
+
+WebhookSink::WebhookSink(WebhookOptions options, storage::Clock* clock) : options_(std::move(options)), clock_(clock) {}
+
+WebhookSink::~WebhookSink() = default;
+
+std::vector<Delivery> WebhookSink::Deliver(absl::Span<const storage::OutboxMessage> batch,
+                                           absl::FunctionRef<bool()> may_begin) {
+  std::unique_ptr<Transfers> transfers;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!idle_.empty()) {
+      transfers = std::move(idle_.back());
+      idle_.pop_back();
+    }
+  }
+  if (transfers == nullptr) transfers = std::make_unique<Transfers>(options_);
+
+  std::vector<Delivery> deliveries(batch.size());
+  size_t next = 0;
+  while (true) {
+    while (next < batch.size() && transfers->HasRoom()) {
+      if (!may_begin() || Hopeless(deliveries, options_.connections)) {
+        next = batch.size();
+        break;
+      }
+      transfers->Begin(next, batch[next].payload, HeadersOf(batch[next]));
+      ++next;
+    }
+    if (transfers->Idle()) break;
+    transfers->AwaitSome(deliveries);
+  }
+  absl::MutexLock lock(&mutex_);
+  idle_.push_back(std::move(transfers));
+  return deliveries;
+}
+
+std::vector<std::string> WebhookSink::HeadersOf(const storage::OutboxMessage& message) const {
+  const int64_t now = absl::ToUnixSeconds(clock_->Now());
+  return {"Content-Type: application/json", "Expect:",  // else libcurl asks first whether a large body is welcome
+          absl::StrCat("Tranche-Message-Id: ", MessageId(message.key)), absl::StrCat("Tranche-Kind: ", message.kind),
+          absl::StrCat("Tranche-Signature: ", SignatureHeader(options_.secrets, now, message.payload))};
+}
+
+}  // namespace tranche::server

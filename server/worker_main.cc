@@ -1,0 +1,123 @@
+// tranche-worker: expires unpaid holds, delivers the messages about changes, retires old reservations.
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "server/address.h"
+#include "server/backends.h"
+#include "server/dsn.h"
+#include "server/options.h"
+#include "server/process_setup.h"
+#include "server/shard_units.h"
+#include "server/stop_request.h"
+#include "server/worker/make_sinks.h"
+#include "server/worker/shard_worker.h"
+#include "storage/clock.h"
+#include "storage/postgres/postgres_ledger.h"
+#include "storage/postgres/postgres_outbox_ledger.h"
+#include "storage/postgres/postgres_shard_ledger.h"
+#include "storage/postgres/postgres_upkeep_ledger.h"
+
+namespace {
+
+using namespace tranche;
+
+constexpr int kCannotStart = 2;
+
+int Fail(const absl::Status& status) {
+  std::cerr << "tranche-worker: " << std::string(status.message()) << std::endl;
+  return kCannotStart;
+}
+
+server::ShardWorkerOptions ToWorkerOptions(const server::WorkerProcessOptions& options) {
+  server::ShardWorkerOptions worker;
+  worker.expire = options.expire;
+  worker.expirer.batch = options.expire_batch;
+  worker.expirer.holds_per_s = options.expire_per_s;
+  worker.retire = options.retire;
+  worker.retirer.age = absl::Hours(24) * options.retain_days;
+  worker.retirer.retired = options.archive ? storage::Retired::kArchive : storage::Retired::kDrop;
+  worker.retirer.batch = options.retire_batch;
+  worker.relay.health.max_batch = options.sink_batch;
+  worker.relay.lease = absl::Milliseconds(options.sink_lease_ms);
+  worker.relay.give_up = {options.give_up_attempts, absl::Hours(options.give_up_hours)};
+  return worker;
+}
+
+// Messages for it pile up until somebody delivers or removes it; perhaps another worker does.
+void TellOfOtherSinks(storage::OutboxLedger& ledger, const std::vector<server::Sink*>& sinks) {
+  const auto registered = ledger.ListSinks();
+  if (!registered.ok()) return;
+  for (const std::string& name : *registered) {
+    const bool served = std::any_of(sinks.begin(), sinks.end(), [&](const auto* sink) { return sink->name() == name; });
+    LOG_IF(INFO, !served) << "sink " << name
+                          << " is registered, and none of this worker's: another one has to serve it, "
+                          << "or `tranchectl outbox sink remove " << name << "` ends it";
+  }
+}
+
+// What it takes to work for a shard besides home.
+struct OtherShard {
+  OtherShard(const storage::PoolOptions& options, const std::vector<server::Sink*>& sinks,
+             const server::ShardWorkerOptions& worker_options)
+      : pool(options),
+        upkeep(&pool),
+        outbox(&pool),
+        worker(&upkeep, &outbox, sinks, storage::Clock::Real(), worker_options) {}
+
+  storage::ConnectionPool pool;
+  storage::PostgresUpkeepLedger upkeep;
+  storage::PostgresOutboxLedger outbox;
+  server::ShardWorker worker;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  server::WorkerProcessOptions options;
+  if (const std::optional<int> done = server::ParseWorkerOptions(argc, argv, &options, std::cout, std::cerr)) {
+    return *done;
+  }
+  server::SetUpProcess("tranche-worker");
+  server::StopRequest stop;
+
+  absl::StatusOr<std::vector<std::unique_ptr<server::Sink>>> owned = server::MakeSinks(options, storage::Clock::Real());
+  if (!owned.ok()) return Fail(owned.status());
+  std::vector<server::Sink*> sinks;
+  for (const auto& sink : *owned) sinks.push_back(sink.get());
+
+  const int connections = server::ShardWorker::ConnectionsFor(static_cast<int>(sinks.size()));
+  storage::ConnectionPool pool(server::ToPoolOptions(options.backends, "tranche-worker", connections));
+  storage::PostgresStockLedger stock(&pool);
+  storage::PostgresUpkeepLedger upkeep(&pool);
+  storage::PostgresOutboxLedger outbox(&pool);
+  if (absl::Status answers = server::WaitForLedger(stock, options.backends); !answers.ok()) return Fail(answers);
+  storage::PostgresShardLedger shards(&pool);
+  if (absl::Status home = server::RequireHome(shards, options.backends); !home.ok()) return Fail(home);
+  TellOfOtherSinks(outbox, sinks);
+
+  std::optional<server::ShardWorker> worker(std::in_place, &upkeep, &outbox, sinks, storage::Clock::Real(),
+                                            ToWorkerOptions(options));
+  std::optional<server::ShardUnits> others(std::in_place, &shards, [&](const storage::Shard& shard) {
+    storage::PoolOptions other = server::ToPoolOptions(options.backends, "tranche-worker", connections);
+    other.dsn = shard.dsn;
+    return std::make_shared<OtherShard>(other, sinks, ToWorkerOptions(options));
+  });
+  LOG(INFO) << "worker " << (options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name)
+            << " runs, PostgreSQL at " << server::DescribeDsn(options.backends.postgres).value_or("(unreadable)")
+            << ", " << sinks.size() << " sink(s)";
+  stop.Graceful();
+  stop.Wait();
+  worker->RequestStop();
+  others.reset();
+  worker.reset();
+  LOG(INFO) << "stopped";
+  return 0;
+}

@@ -1,0 +1,161 @@
+#include "storage/postgres/postgres_lifecycle_ledger.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "glog/logging.h"
+#include "storage/postgres/array_literal.h"
+#include "storage/postgres/call.h"
+#include "storage/postgres/commit_row.h"
+#include "storage/postgres/reservation_row.h"
+
+namespace tranche::storage {
+namespace {
+
+ChangeOutcome ParseOutcome(absl::string_view text) {
+  static const auto* outcomes = new absl::flat_hash_map<absl::string_view, ChangeOutcome>{
+      {"DONE", ChangeOutcome::kDone},
+      {"REPLAYED", ChangeOutcome::kReplayed},
+      {"NOT_FOUND", ChangeOutcome::kNotFound},
+      {"STATE", ChangeOutcome::kStateForbids},
+      {"PAYMENT_MISMATCH", ChangeOutcome::kPaymentMismatch},
+      {"TOO_MANY_EXTENSIONS", ChangeOutcome::kTooManyExtensions},
+      {"HOLD_TOO_LONG", ChangeOutcome::kHoldTooLong},
+      {"OUT_OF_ORDER", ChangeOutcome::kExtensionOutOfOrder},
+      {"MOVING", ChangeOutcome::kMoving},
+      {"REBOOKED", ChangeOutcome::kRebooked},
+      {"PAID_UNFULFILLED", ChangeOutcome::kPaidUnfulfilled},
+  };
+  const auto found = outcomes->find(text);
+  CHECK(found != outcomes->end()) << "a change of a reservation was answered with outcome " << text;
+  return found->second;
+}
+
+// idx, outcome, bound, and the reservation unless there is none to show.
+absl::StatusOr<std::vector<ChangeResult>> ToResults(const absl::StatusOr<pqxx::result>& rows, size_t batch_size) {
+  if (!rows.ok()) return rows.status();
+  CHECK_EQ(rows->size(), batch_size) << "every change of a batch is answered";
+  std::vector<ChangeResult> results(batch_size);
+  for (const pqxx::row& row : *rows) {
+    const size_t index = row[0].as<size_t>() - 1;
+    CHECK_LT(index, batch_size);
+    ChangeResult& result = results[index];
+    result.outcome = ParseOutcome(TextOf(row[1]));
+    if (!row[2].is_null()) result.bound = row[2].as<int64_t>();
+    if (!row[3].is_null()) result.reservation = ToReservation(row, 3);
+  }
+  return results;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ConfirmReservations(
+    absl::Span<const Confirmation> batch) {
+  CHECK_LE(batch.size(), static_cast<size_t>(kMaxBatch));
+  ArrayLiteral ids, references, amounts, currencies;
+  for (const Confirmation& confirmation : batch) {
+    ids.AddPlain(confirmation.reservation_id.ToString());
+    references.AddText(confirmation.payment_reference);
+    amounts.AddInt(confirmation.amount_minor);
+    currencies.AddText(confirmation.currency);
+  }
+  return ToResults(CallOnce(*pool_, "confirm_reservations", std::move(ids).Finish(), std::move(references).Finish(),
+                            std::move(amounts).Finish(), std::move(currencies).Finish()),
+                   batch.size());
+}
+
+absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::CancelReservations(
+    absl::Span<const Cancellation> batch) {
+  CHECK_LE(batch.size(), static_cast<size_t>(kMaxBatch));
+  ArrayLiteral ids, reasons;
+  for (const Cancellation& cancellation : batch) {
+    ids.AddPlain(cancellation.reservation_id.ToString());
+    reasons.AddText(cancellation.reason);
+  }
+  return ToResults(CallOnce(*pool_, "cancel_reservations", std::move(ids).Finish(), std::move(reasons).Finish()),
+                   batch.size());
+}
+
+absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ExtendReservations(
+    absl::Span<const Extension> batch) {
+  CHECK_LE(batch.size(), static_cast<size_t>(kMaxBatch));
+  ArrayLiteral ids, numbers, seconds;
+  for (const Extension& extension : batch) {
+    ids.AddPlain(extension.reservation_id.ToString());
+    numbers.AddInt(extension.number);
+    seconds.AddInt(absl::ToInt64Seconds(extension.by));
+  }
+  return ToResults(CallOnce(*pool_, "extend_reservations", std::move(ids).Finish(), std::move(numbers).Finish(),
+                            std::move(seconds).Finish()),
+                   batch.size());
+}
+
+absl::StatusOr<ChangeResult> PostgresLifecycleLedger::ConfirmLate(const Confirmation& payment) {
+  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "confirm_late", payment.reservation_id.ToString(),
+                         payment.payment_reference, payment.amount_minor, payment.currency);
+  if (!rows.ok()) return rows.status();
+  CHECK(rows->size() == 1 || rows->size() == 2) << "confirm_late answers about a reservation and its successor";
+  const pqxx::row asked = rows->front();
+  ChangeResult result;
+  result.outcome = ParseOutcome(TextOf(asked[0]));
+  result.replayed = asked[1].as<bool>(false);
+  if (!asked[2].is_null()) result.reservation = ToReservation(asked, 2);
+  if (rows->size() == 2) result.rebooked = ToReservation(rows->back(), 2);
+  return result;
+}
+
+absl::StatusOr<CartResult> PostgresLifecycleLedger::CommitCart(IncarnationId incarnation,
+                                                               absl::Span<const ReservationClaim> lines) {
+  CHECK_LE(lines.size(), static_cast<size_t>(kMaxCartLines));
+  const ClaimLiterals literals = ToLiterals(lines);
+  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "commit_cart", incarnation, literals.ids, literals.skus,
+                         literals.users, literals.quantities);
+  if (!rows.ok()) return rows.status();
+  CHECK_EQ(rows->size(), lines.size()) << "commit_cart answers every line";
+  CartResult cart;
+  cart.committed = true;
+  cart.lines.resize(lines.size());
+  for (const pqxx::row& row : *rows) {
+    cart.committed = cart.committed && row[0].as<bool>();
+    const size_t index = row[1].as<size_t>() - 1;
+    CHECK_LT(index, lines.size());
+    cart.lines[index] = ToCommitResult(row, 1, lines[index]);
+  }
+  return cart;
+}
+
+absl::StatusOr<std::vector<Reservation>> PostgresLifecycleLedger::ReadReservations(
+    absl::Span<const Uuid> reservation_ids) {
+  CHECK_LE(reservation_ids.size(), static_cast<size_t>(kMaxBatch));
+  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "find_reservations", ToLiteral(reservation_ids));
+  if (!rows.ok()) return rows.status();
+  std::vector<Reservation> reservations;
+  for (const pqxx::row& row : *rows) reservations.push_back(ToReservation(row));
+  return reservations;
+}
+
+absl::StatusOr<ReservationPage> PostgresLifecycleLedger::ListReservations(const ReservationFilter& filter,
+                                                                          const ReservationCursor& after, int limit) {
+  const auto rows =
+      Call(*pool_, Repeat::kIfAnswerLost, "list_reservations", filter.sku_id, filter.user_id, ToLiteral(filter.states),
+           after.sku_id, after.lapsed, after.user_id, after.ordinal, after.reservation_id.ToString(), limit);
+  if (!rows.ok()) return rows.status();
+  constexpr int kRebookedFrom = kReservationColumns - 1, kOrdinal = kReservationColumns, kLapsed = kOrdinal + 1;
+  ReservationPage page;
+  for (const pqxx::row& row : *rows) {
+    if (!row[0].is_null()) {
+      page.reservations.push_back(ToReservation(row));
+      continue;
+    }
+    // Not a reservation, but where to go on.
+    page.next = ReservationCursor{.sku_id = row[1].c_str(),
+                                  .lapsed = row[kLapsed].as<bool>(),
+                                  .user_id = row[2].c_str(),
+                                  .ordinal = row[kOrdinal].as<int32_t>(0),
+                                  .reservation_id = Uuid::Parse(TextOf(row[kRebookedFrom])).value_or(Uuid{})};
+  }
+  return page;
+}
+
+}  // namespace tranche::storage

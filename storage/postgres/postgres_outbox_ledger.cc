@@ -1,0 +1,158 @@
+#include "storage/postgres/postgres_outbox_ledger.h"
+
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "storage/postgres/array_literal.h"
+#include "storage/postgres/call.h"
+#include "storage/postgres/reservation_row.h"
+
+namespace tranche::storage {
+namespace {
+
+constexpr size_t kMaxError = 1000;
+
+const char* NameOf(OutboxState state) { return state == OutboxState::kPending ? "PENDING" : "DEAD"; }
+
+OutboxMessage ToMessage(const pqxx::row& row) {
+  OutboxMessage message;
+  const auto id = Uuid::Parse(TextOf(row[0]));
+  CHECK(id.has_value()) << "no UUID in the outbox: " << TextOf(row[0]);
+  message.key = {*id, row[1].as<int32_t>(), row[2].c_str()};
+  message.sku_id = row[3].c_str();
+  message.kind = row[4].c_str();
+  message.payload = row[5].c_str();
+  message.created_at = absl::FromUnixMicros(row[6].as<int64_t>());
+  message.state = TextOf(row[7]) == "DEAD" ? OutboxState::kDead : OutboxState::kPending;
+  message.attempts = row[8].as<int32_t>();
+  message.next_attempt_at = absl::FromUnixMicros(row[9].as<int64_t>());
+  message.last_error = row[10].c_str();
+  return message;
+}
+
+absl::StatusOr<std::vector<OutboxMessage>> ToMessages(const absl::StatusOr<pqxx::result>& rows) {
+  if (!rows.ok()) return rows.status();
+  std::vector<OutboxMessage> messages;
+  for (const pqxx::row& row : *rows) messages.push_back(ToMessage(row));
+  return messages;
+}
+
+absl::StatusOr<int64_t> ToCount(const absl::StatusOr<pqxx::result>& rows) {
+  if (!rows.ok()) return rows.status();
+  return rows->front()[0].as<int64_t>();
+}
+
+// Parallel array literals.
+struct KeyLiterals {
+  ArrayLiteral ids, revisions, sinks;
+
+  void Add(const OutboxKey& key) {
+    ids.AddPlain(key.reservation_id.ToString());
+    revisions.AddInt(key.revision);
+    sinks.AddText(key.sink);
+  }
+};
+
+// What another server said may be any bytes, and the database takes characters only.
+std::string Readable(absl::string_view text) {
+  std::string readable(text.substr(0, kMaxError));
+  for (char& c : readable) c = absl::ascii_isprint(static_cast<unsigned char>(c)) ? c : '?';
+  return readable;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<OutboxMessage>> PostgresOutboxLedger::ClaimMessages(const std::string& sink, int limit,
+                                                                               absl::Duration lease) {
+  // What was claimed by a call whose answer was lost is handed out again when its lease is over.
+  return ToMessages(Call(*pool_, Repeat::kNever, "claim_outbox", sink, limit, absl::ToInt64Milliseconds(lease)));
+}
+
+absl::Status PostgresOutboxLedger::MarkDelivered(absl::Span<const OutboxKey> keys) {
+  KeyLiterals literals;
+  for (const OutboxKey& key : keys) literals.Add(key);
+  return Call(*pool_, Repeat::kIfAnswerLost, "finish_outbox", std::move(literals.ids).Finish(),
+              std::move(literals.revisions).Finish(), std::move(literals.sinks).Finish())
+      .status();
+}
+
+absl::Status PostgresOutboxLedger::MarkFailed(absl::Span<const OutboxFailure> failures) {
+  KeyLiterals literals;
+  ArrayLiteral errors, retries;
+  for (const OutboxFailure& failure : failures) {
+    literals.Add(failure.key);
+    errors.AddText(Readable(failure.error));
+    if (failure.dead) {
+      retries.AddPlain("NULL");
+    } else {
+      retries.AddInt(absl::ToInt64Milliseconds(failure.retry_after));
+    }
+  }
+  return Call(*pool_, Repeat::kIfAnswerLost, "fail_outbox", std::move(literals.ids).Finish(),
+              std::move(literals.revisions).Finish(), std::move(literals.sinks).Finish(), std::move(errors).Finish(),
+              std::move(retries).Finish())
+      .status();
+}
+
+absl::StatusOr<std::vector<std::string>> PostgresOutboxLedger::ListSinks() {
+  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "list_outbox_sinks");
+  if (!rows.ok()) return rows.status();
+  std::vector<std::string> sinks;
+  for (const pqxx::row& row : *rows) sinks.emplace_back(row[0].c_str());
+  return sinks;
+}
+
+absl::Status PostgresOutboxLedger::AddSink(const std::string& sink, const std::string& actor) {
+  return Call(*pool_, Repeat::kIfAnswerLost, "add_outbox_sink", sink, actor).status();
+}
+
+absl::Status PostgresOutboxLedger::RemoveSink(const std::string& sink, const std::string& actor) {
+  const auto rows = Call(*pool_, Repeat::kNever, "remove_outbox_sink", sink, actor);
+  if (!rows.ok()) return rows.status();
+  if (!rows->front()[0].as<bool>()) return absl::NotFoundError(absl::StrCat("no sink ", sink));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<OutboxMessage>> PostgresOutboxLedger::ListMessages(const std::string& sink,
+                                                                              OutboxState state, const OutboxKey& after,
+                                                                              int limit) {
+  return ToMessages(Call(*pool_, Repeat::kIfAnswerLost, "list_outbox", sink, NameOf(state),
+                         after.reservation_id.ToString(), after.revision, after.sink, limit));
+}
+
+absl::StatusOr<OutboxMessage> PostgresOutboxLedger::GetMessage(const OutboxKey& key) {
+  const auto rows =
+      Call(*pool_, Repeat::kIfAnswerLost, "get_outbox", key.reservation_id.ToString(), key.revision, key.sink);
+  if (!rows.ok()) return rows.status();
+  if (rows->empty()) return absl::NotFoundError("no such message");
+  return ToMessage(rows->front());
+}
+
+absl::StatusOr<int64_t> PostgresOutboxLedger::RetryDead(const std::string& sink, const std::string& actor) {
+  return ToCount(Call(*pool_, Repeat::kNever, "retry_outbox", sink, actor));
+}
+
+absl::StatusOr<int64_t> PostgresOutboxLedger::RetryMessage(const OutboxKey& key, const std::string& actor) {
+  return ToCount(Call(*pool_, Repeat::kNever, "retry_outbox_message", key.reservation_id.ToString(), key.revision,
+                      key.sink, actor));
+}
+
+absl::StatusOr<int64_t> PostgresOutboxLedger::DiscardMessage(const OutboxKey& key, const std::string& actor) {
+  return ToCount(Call(*pool_, Repeat::kNever, "discard_outbox_message", key.reservation_id.ToString(), key.revision,
+                      key.sink, actor));
+}
+
+absl::StatusOr<std::vector<OutboxDepth>> PostgresOutboxLedger::Depths() {
+  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "outbox_depths");
+  if (!rows.ok()) return rows.status();
+  std::vector<OutboxDepth> depths;
+  for (const pqxx::row& row : *rows) {
+    depths.push_back(
+        {row[0].c_str(), row[1].as<int64_t>(), row[2].as<int64_t>(), absl::Microseconds(row[3].as<int64_t>(0))});
+  }
+  return depths;
+}
+
+}  // namespace tranche::storage

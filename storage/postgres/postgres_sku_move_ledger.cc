@@ -1,0 +1,134 @@
+#include "storage/postgres/postgres_sku_move_ledger.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "glog/logging.h"
+#include "storage/postgres/call.h"
+
+namespace tranche::storage {
+namespace {
+
+constexpr Repeat kRepeat = Repeat::kIfAnswerLost;
+
+std::string TextOrEmpty(const pqxx::field& field) { return field.is_null() ? "" : field.c_str(); }
+
+SkuWhereabouts::Place ToPlace(absl::string_view text) {
+  using Place = SkuWhereabouts::Place;
+  if (text == "HERE") return Place::kHere;
+  if (text == "LEAVING") return Place::kLeaving;
+  if (text == "GONE") return Place::kGone;
+  CHECK_EQ(text, "ARRIVING") << "unknown whereabouts in the ledger";
+  return Place::kArriving;
+}
+
+}  // namespace
+
+absl::StatusOr<SkuWhereabouts> PostgresSkuMoveLedger::Where(const std::string& sku_id) {
+  const auto rows = Call(*pool_, kRepeat, "sku_whereabouts", sku_id);
+  if (!rows.ok()) return rows.status();
+  if (rows->empty()) return SkuWhereabouts{};
+  const pqxx::row row = rows->front();
+  return SkuWhereabouts{.place = ToPlace(row[0].c_str()),
+                        .other_shard = TextOrEmpty(row[1]),
+                        .token = TextOrEmpty(row[2]),
+                        .leftovers = row[4].as<bool>()};
+}
+
+absl::StatusOr<PreparedLeave> PostgresSkuMoveLedger::PrepareLeave(const std::string& sku_id, const std::string& token) {
+  const auto rows = Call(*pool_, kRepeat, "prepare_leave", sku_id, token);
+  if (!rows.ok()) return rows.status();
+  return PreparedLeave{rows->front()[0].c_str(), rows->front()[1].c_str()};
+}
+
+absl::StatusOr<std::string> PostgresSkuMoveLedger::Snapshot() {
+  const auto rows = Call(*pool_, kRepeat, "move_snapshot");
+  if (!rows.ok()) return rows.status();
+  return std::string(rows->front()[0].c_str());
+}
+
+absl::Status PostgresSkuMoveLedger::BeginLeave(const std::string& sku_id, const std::string& token,
+                                               const std::string& target, const std::string& actor) {
+  return Call(*pool_, kRepeat, "begin_leave", sku_id, token, target, actor).status();
+}
+
+absl::StatusOr<SkuPage> PostgresSkuMoveLedger::ExportPage(const std::string& sku_id, SkuPart part,
+                                                          const std::string& since, const PageCursor& after,
+                                                          int limit) {
+  absl::StatusOr<pqxx::result> rows;
+  const bool reservations = part == SkuPart::kLapsed || part == SkuPart::kLive;
+  if (reservations) {
+    rows = Call(*pool_, kRepeat, "export_reservations", sku_id, part == SkuPart::kLive,
+                since.empty() ? nullptr : since.c_str(), after.user_id, after.id, limit);
+  } else {
+    rows = Call(*pool_, kRepeat, part == SkuPart::kOutbox ? "export_outbox" : "export_late_payments", sku_id, after.id,
+                limit);
+  }
+  if (!rows.ok()) return rows.status();
+  const pqxx::row row = rows->front();
+  SkuPage page{.rows = TextOrEmpty(row[0]), .count = row[1].as<int64_t>(), .last = after};
+  if (page.count == 0) return page;
+  if (reservations) page.last.user_id = row[2].c_str();
+  const pqxx::field id = row[reservations ? 3 : 2];
+  if (!id.is_null()) page.last.id = id.c_str();
+  return page;
+}
+
+absl::StatusOr<ExportedSku> PostgresSkuMoveLedger::ExportSku(const std::string& sku_id, const std::string& token) {
+  const auto rows = Call(*pool_, kRepeat, "export_sku", sku_id, token);
+  if (!rows.ok()) return rows.status();
+  if (rows->empty()) return absl::FailedPreconditionError("it is not leaving by this attempt any more");
+  const pqxx::row row = rows->front();
+  return ExportedSku{row[0].c_str(), row[1].c_str(), row[2].c_str(), row[3].c_str(), row[4].c_str()};
+}
+
+absl::StatusOr<bool> PostgresSkuMoveLedger::CancelLeave(const std::string& sku_id, const std::string& token,
+                                                        const std::string& actor) {
+  const auto rows = Call(*pool_, kRepeat, "cancel_leave", sku_id, token, actor);
+  if (!rows.ok()) return rows.status();
+  return rows->front()[0].as<bool>();
+}
+
+absl::Status PostgresSkuMoveLedger::FinishLeave(const std::string& sku_id, const std::string& target,
+                                                const std::string& token, const std::string& actor) {
+  return Call(*pool_, kRepeat, "finish_leave", sku_id, target, token, actor).status();
+}
+
+// Neither of these two is sent twice: one that hangs and is done after all must not follow on what was decided
+// meanwhile.
+absl::Status PostgresSkuMoveLedger::BeginArrival(const std::string& sku_row, const std::string& source,
+                                                 const std::string& token) {
+  return Call(*pool_, Repeat::kNever, "begin_arrival", sku_row, source, token).status();
+}
+
+absl::Status PostgresSkuMoveLedger::FinishArrival(const ExportedSku& sku, const std::string& token,
+                                                  const std::string& actor) {
+  return Call(*pool_, Repeat::kNever, "finish_arrival", sku.sku_row, token, sku.slots, sku.incarnations,
+              sku.retired_units, sku.totals, actor)
+      .status();
+}
+
+absl::Status PostgresSkuMoveLedger::ImportPage(const std::string& sku_id, const std::string& token, SkuPart part,
+                                               const std::string& rows) {
+  const char* function = "import_reservations";
+  if (part == SkuPart::kLatePayments) function = "import_late_payments";
+  if (part == SkuPart::kOutbox) function = "import_outbox";
+  return Call(*pool_, kRepeat, function, sku_id, token, rows).status();
+}
+
+absl::StatusOr<bool> PostgresSkuMoveLedger::CancelArrival(const std::string& sku_id) {
+  const auto rows = Call(*pool_, kRepeat, "cancel_arrival", sku_id);
+  if (!rows.ok()) return rows.status();
+  return rows->front()[0].as<bool>();
+}
+
+absl::StatusOr<int64_t> PostgresSkuMoveLedger::Purge(const std::string& sku_id, int limit) {
+  const auto rows = Call(*pool_, kRepeat, "purge_departed", sku_id, limit);
+  if (!rows.ok()) return rows.status();
+  return rows->front()[0].as<int64_t>();
+}
+
+absl::Status PostgresSkuMoveLedger::NoteWhereabouts(const std::string& sku_id, const std::string& shard) {
+  return Call(*pool_, kRepeat, "note_whereabouts", sku_id, shard).status();
+}
+
+}  // namespace tranche::storage

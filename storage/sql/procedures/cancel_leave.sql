@@ -1,0 +1,31 @@
+-- The move is off: the SKU sells here as before. Only after the target's cancel_arrival, so that it is not finished there
+-- all the same; and only of the attempt that was cancelled there. Returns false if that attempt is over.
+CREATE OR REPLACE FUNCTION tranche.cancel_leave(p_sku_id text, p_token uuid, p_actor text)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+AS $$
+DECLARE
+  v_sku sku%ROWTYPE;
+BEGIN
+  -- Incarnations before the SKU: none of its holders ends meanwhile.
+  PERFORM FROM incarnation i
+  WHERE i.incarnation_id IN (SELECT sl.holder FROM stock_slot sl WHERE sl.sku_id = p_sku_id)
+  ORDER BY i.incarnation_id FOR SHARE;
+  SELECT * INTO v_sku FROM sku WHERE sku_id = p_sku_id FOR UPDATE;
+  IF v_sku.move_token IS DISTINCT FROM p_token OR v_sku.whereabouts NOT IN ('HERE', 'LEAVING') THEN
+    RETURN false;
+  END IF;
+  UPDATE sku SET whereabouts = 'HERE', other_shard = NULL, move_token = NULL, quota_version = quota_version + 1
+  WHERE sku_id = p_sku_id;
+  IF v_sku.whereabouts = 'LEAVING' THEN
+    -- Whoever ended meanwhile left its units, because nothing changed.
+    PERFORM pool_ended_slots(p_sku_id, v_sku.quota_version + 1);
+    INSERT INTO audit_log (actor, action, sku_id, before, after)
+    VALUES (p_actor, 'abort_move_sku', p_sku_id,
+            jsonb_build_object('whereabouts', 'LEAVING', 'to', v_sku.other_shard),
+            jsonb_build_object('whereabouts', 'HERE'));
+  END IF;
+  RETURN true;
+END
+$$;

@@ -1,0 +1,24 @@
+-- A move begins: its reservations may be copied from now on, while the SKU sells. The token names the attempt; one of
+-- before is over. Returns the SKU's row, for begin_arrival, and the transaction from which on changes are news to a copy that
+-- begins now. Error TR002 if the SKU is not here.
+--
+-- Retention leaves a SKU with a token alone: a row that vanishes would be missed by no comparison of changes.
+CREATE OR REPLACE FUNCTION tranche.prepare_leave(p_sku_id text, p_token uuid)
+RETURNS TABLE (sku_row text, since text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET datestyle = 'ISO, YMD'
+SET timezone = 'UTC'
+SET lock_timeout = '2s'
+AS $$
+BEGIN
+  -- Waits for a retirement that is under way.
+  PERFORM pin_skus(ARRAY[p_sku_id], true);
+  UPDATE sku SET move_token = p_token WHERE sku_id = p_sku_id AND whereabouts = 'HERE';
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'SKU % is not here', p_sku_id USING ERRCODE = 'TR002';
+  END IF;
+  RETURN QUERY
+  SELECT s::text, pg_snapshot_xmin(pg_current_snapshot())::xid::text FROM sku s WHERE s.sku_id = p_sku_id;
+END
+$$;

@@ -1,0 +1,37 @@
+-- Deletes up to p_limit reservations, and what hangs on them, of a SKU that has gone. Returns how many rows went; 0: nothing
+-- is left.
+CREATE OR REPLACE FUNCTION tranche.purge_departed(p_sku_id text, p_limit integer)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET enable_seqscan = off
+AS $$
+DECLARE
+  v_rows bigint;
+  v_more bigint;
+BEGIN
+  -- It does not come back while this runs.
+  PERFORM FROM sku WHERE sku_id = p_sku_id AND whereabouts = 'GONE' FOR SHARE;
+  IF NOT FOUND THEN
+    RETURN 0::bigint;
+  END IF;
+  DELETE FROM reservation WHERE reservation_id IN (
+    SELECT reservation_id FROM reservation WHERE sku_id = p_sku_id AND state IN ('PENDING', 'CONFIRMED') LIMIT p_limit);
+  GET DIAGNOSTICS v_rows = ROW_COUNT;
+  DELETE FROM reservation WHERE reservation_id IN (
+    SELECT reservation_id FROM reservation WHERE sku_id = p_sku_id AND state IN ('CANCELLED', 'EXPIRED')
+    LIMIT p_limit - v_rows);
+  GET DIAGNOSTICS v_more = ROW_COUNT;
+  IF v_rows + v_more > 0 THEN
+    RETURN v_rows + v_more;
+  END IF;
+  DELETE FROM retired_units WHERE sku_id = p_sku_id;
+  DELETE FROM outbox WHERE (reservation_id, revision, sink) IN (
+    SELECT reservation_id, revision, sink FROM outbox WHERE sku_id = p_sku_id LIMIT p_limit);
+  GET DIAGNOSTICS v_rows = ROW_COUNT;
+  DELETE FROM late_payment WHERE (reservation_id, payment_reference) IN (
+    SELECT reservation_id, payment_reference FROM late_payment WHERE sku_id = p_sku_id LIMIT p_limit);
+  GET DIAGNOSTICS v_more = ROW_COUNT;
+  RETURN v_rows + v_more;
+END
+$$;

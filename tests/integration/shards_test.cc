@@ -1,0 +1,257 @@
+// Several shards on real servers: SKUs move between them in mid-sale, and one that hangs holds up nobody else's. Each
+// test ends with the books of all shards.
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "client/ctl/run.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/postgres/postgres_ledger.h"
+#include "tests/integration/sale_fixture.h"
+#include "tests/support/claims.h"
+#include "tranche/v1/reservation_service.grpc.pb.h"
+
+namespace tranche::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr absl::Duration kPatience = absl::Seconds(60);
+
+class ShardsTest : public SaleTest {
+ protected:
+  void StartCluster(std::vector<std::string> node_args = {}) {
+    MiniClusterOptions options;
+    options.nodes = 2;
+    options.shards = 1;
+    options.zookeeper_session_timeout = absl::Seconds(3);
+    options.node_args = std::move(node_args);
+    SaleTest::StartCluster(options);
+  }
+
+  // tranchectl; its exit status.
+  int Ctl(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"--endpoint", cluster_->endpoint(0)});
+    std::ostringstream out, err;
+    const int status = ctl::Run(std::move(arguments), out, err, /*color=*/false);
+    out_ = out.str();
+    err_ = err.str();
+    return status;
+  }
+
+  // How long its sale was paused.
+  absl::Duration Move(const std::string& sku, const std::string& to) {
+    EXPECT_EQ(Ctl({"sku", "move", sku, "--to", to, "--yes", "-o", "json"}), 0) << err_;
+    absl::Duration paused;
+    std::istringstream lines(out_);
+    for (std::string line; std::getline(lines, line);) {
+      const auto message = nlohmann::json::parse(line);
+      if (message["stage"] != "STAGE_SELLING") continue;
+      const std::string seconds = message["paused_for"];
+      double value = 0;
+      EXPECT_TRUE(absl::SimpleAtod(seconds.substr(0, seconds.size() - 1), &value));
+      paused = absl::Seconds(value);
+    }
+    return paused;
+  }
+
+  // Reservations of buyers who are long gone.
+  void Fill(const std::string& sku, int reservations) {
+    storage::ConnectionPool pool({.dsn = cluster_->postgres().dsn()});
+    storage::PostgresStockLedger stock(&pool);
+    storage::PostgresLedger sales(&pool);
+    const auto filler = stock.RegisterIncarnation("filler", "nowhere:1");
+    ASSERT_TRUE(filler.ok()) << filler.status();
+    ASSERT_TRUE(stock.SetQuotaFrozen(sku, true, "test").ok());
+    ASSERT_TRUE(stock.AddStock(sku, reservations, std::nullopt, "test").ok());
+    ASSERT_TRUE(stock.MoveUnits(sku, {{*filler, reservations}}, std::nullopt, "test").ok());
+    for (int left = reservations; left > 0;) {
+      const int batch = std::min(left, storage::kMaxBatch);
+      const auto created = sales.CommitReservations(*filler, storage::LockMode::kWait,
+                                                    ClaimsOf(sku, absl::StrCat("old-", left, "-"), batch));
+      ASSERT_TRUE(created.ok()) << created.status();
+      left -= batch;
+    }
+    ASSERT_TRUE(stock.ReclaimIncarnation(*filler).ok());
+    ASSERT_TRUE(stock.SetQuotaFrozen(sku, false, "test").ok());
+  }
+
+  Reservation Hold(const std::string& sku, const std::string& user) {
+    const auto held = client_->Create({.sku = sku, .user = user, .reservation_id = ""});
+    EXPECT_TRUE(held.ok()) << held.status();
+    return held.value_or(Reservation{});
+  }
+
+  std::string out_, err_;
+};
+
+TEST_F(ShardsTest, AMoveInMidSale) {
+  StartCluster();
+  OpenSale("tv", 100000);
+  OpenSale("radio", 100000);
+  const Reservation paid = Hold("tv", "early-1"), given_up = Hold("tv", "early-2"), kept = Hold("tv", "early-3");
+  Shoppers shoppers(client_.get(), {"tv", "radio"}, 4);
+  ASSERT_TRUE(shoppers.WaitForMore(200, kPatience));
+  EXPECT_EQ(Ctl({"sku", "move", "tv", "--to", "s1"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("home -> s1"));
+  EXPECT_THAT(err_, HasSubstr("--yes"));
+  for (const std::string to : {"s1", "home", "s1"}) {
+    Move("tv", to);
+    ASSERT_TRUE(shoppers.WaitForMore(200, kPatience)) << "nobody can buy at " << to;
+    Move("tv", to);  // again: nothing is left to do
+  }
+  shoppers.Stop();
+  EXPECT_THAT(shoppers.refused(), IsEmpty()) << "the SDK waits for a SKU that moves";
+
+  // What was reserved at home before.
+  const auto read = client_->Get(kept.reservation_id);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->user_id, "early-3");
+  const auto confirmed = client_->Confirm({.reservation_id = paid.reservation_id,
+                                           .payment_reference = "pay-1",
+                                           .amount_minor = paid.amount_minor,
+                                           .currency = paid.currency,
+                                           .sku = ""});
+  ASSERT_TRUE(confirmed.ok()) << confirmed.status();
+  EXPECT_EQ(confirmed->outcome, ConfirmOutcome::kConfirmed);
+  const auto cancelled = client_->Cancel({.reservation_id = given_up.reservation_id, .reason = "", .sku = "tv"});
+  ASSERT_TRUE(cancelled.ok()) << cancelled.status();
+  // The books, by hand: the three early ones are not the shoppers'.
+  std::set<std::string> rows = RowsOf("tv");
+  for (const Reservation& early : {paid, given_up, kept}) EXPECT_EQ(rows.erase(early.reservation_id), 1u);
+  rows.merge(RowsOf("radio"));
+  const std::set<std::string> acknowledged = shoppers.acknowledged();
+  for (const std::string& id : acknowledged) EXPECT_TRUE(rows.contains(id)) << id << " was acknowledged and is lost";
+  EXPECT_EQ(rows.size(), acknowledged.size() + shoppers.unknown().size());
+  CheckLedger();
+  EXPECT_EQ(Ctl({"verify"}), 0) << out_ << err_;
+  EXPECT_EQ(Ctl({"sku", "show", "tv", "-o", "json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out_)["shard"], "s1");
+}
+
+TEST_F(ShardsTest, AMoveOfManyReservationsPausesForAMoment) {
+  StartCluster();
+  const char* const wanted = std::getenv("TRANCHE_MOVE_RESERVATIONS");
+  int reservations = 20000;
+  if (wanted != nullptr) {
+    ASSERT_TRUE(absl::SimpleAtoi(wanted, &reservations));
+  }
+  OpenSale("tv", 100000);
+  OpenSale("radio", 100000);
+  Fill("tv", reservations);
+  Shoppers shoppers(client_.get(), {"tv", "radio"}, 4);
+  ASSERT_TRUE(shoppers.WaitForMore(100, kPatience));
+  const absl::Time began_at = absl::Now();
+  const absl::Duration paused = Move("tv", "s1");
+  std::cout << reservations << " reservations moved in " << absl::Now() - began_at << ", paused for " << paused
+            << std::endl;
+  // Generous: the machine has other things to do, too.
+  EXPECT_LT(paused, absl::Seconds(5));
+  ASSERT_TRUE(shoppers.WaitForMore(100, kPatience));
+  shoppers.Stop();
+  EXPECT_THAT(shoppers.refused(), IsEmpty());
+  CheckLedger();
+}
+
+TEST_F(ShardsTest, AShardThatHangsSlowsNoOther) {
+  StartCluster({"--statement-timeout-ms", "1000"});
+  OpenSale("tv", 100000);
+  OpenSale("hot", 100000, absl::Minutes(15), "s1");
+  Hold("hot", "early");
+  int serial = 0;
+  const auto latency_p99 = [&] {
+    std::vector<absl::Duration> latencies;
+    for (int i = 0; i < 500; ++i) {
+      const absl::Time began_at = absl::Now();
+      const auto held = client_->Create({.sku = "tv", .user = absl::StrCat("u", ++serial), .reservation_id = ""});
+      EXPECT_TRUE(held.ok()) << held.status();
+      latencies.push_back(absl::Now() - began_at);
+    }
+    std::sort(latencies.begin(), latencies.end());
+    return latencies[latencies.size() * 99 / 100];
+  };
+  latency_p99();  // warms up
+  const absl::Duration before = latency_p99();
+  ASSERT_TRUE(cluster_->shard(0).Suspend().ok());
+  absl::Duration beside;
+  {
+    const auto other_client = ClientOf(cluster_->endpoints());
+    Shoppers in_vain(other_client.get(), {"hot"}, 8);
+    beside = latency_p99();
+    beside = std::max(beside, latency_p99());
+    EXPECT_TRUE(in_vain.acknowledged().empty());
+  }
+  std::cout << "p99 of the other shard's SKU: " << before << " before, " << beside << " beside" << std::endl;
+  EXPECT_LT(beside, std::max(before * 10, absl::Milliseconds(250)));
+
+  // Once it is known to be down, its own SKUs are refused at once.
+  const auto stub =
+      v1::ReservationService::NewStub(grpc::CreateChannel(cluster_->endpoint(0), grpc::InsecureChannelCredentials()));
+  absl::Duration took = absl::InfiniteDuration();
+  grpc::Status refused;
+  const absl::Time give_up = absl::Now() + kPatience;
+  while (took > absl::Milliseconds(500) && absl::Now() < give_up) {
+    v1::CreateReservationRequest request;
+    request.set_reservation_id(NewId().ToString());
+    request.set_sku_id("hot");
+    request.set_user_id(absl::StrCat("late", ++serial));
+    request.set_quantity(1);
+    v1::CreateReservationResponse response;
+    const absl::Time began_at = absl::Now();
+    refused = stub->CreateReservation(Context().get(), request, &response);
+    if (refused.error_code() == grpc::StatusCode::UNAVAILABLE) took = absl::Now() - began_at;
+  }
+  EXPECT_LE(took, absl::Milliseconds(500)) << refused.error_message();
+  // And a reservation that is nowhere is not denied while a shard does not say.
+  const auto nowhere = client_->Get(NewId().ToString());
+  EXPECT_EQ(nowhere.status().code(), absl::StatusCode::kUnavailable) << nowhere.status();
+
+  ASSERT_TRUE(cluster_->shard(0).Resume().ok());
+  Shoppers again(client_.get(), {"hot"}, 2);
+  EXPECT_TRUE(again.WaitForMore(50, kPatience)) << "it does not sell again";
+  again.Stop();
+  CheckLedger();
+}
+
+TEST_F(ShardsTest, AsOperatorsSeeThem) {
+  StartCluster();
+  EXPECT_EQ(Ctl({"shard", "list"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("home"));
+  EXPECT_THAT(out_, HasSubstr("s1"));
+  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", "host=127.0.0.1 password=secret"}), 2);
+  EXPECT_THAT(err_, HasSubstr("PGPASSFILE"));
+  EXPECT_THAT(err_, Not(HasSubstr("secret")));
+  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", cluster_->shard(0).node_dsn()}), 2) << "it is s1";
+  EXPECT_THAT(err_, HasSubstr("SHARD_STATE"));
+  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", cluster_->app_dsn()}), 2) << "it is home";
+  EXPECT_EQ(Ctl({"shard", "add", "s1", "--postgres", cluster_->shard(0).node_dsn(), "--yes"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("already"));
+  EXPECT_EQ(Ctl({"sku", "create", "x", "--stock", "5", "--shard", "nowhere"}), 2);
+  EXPECT_THAT(err_, HasSubstr("SHARD_NOT_FOUND"));
+  EXPECT_EQ(Ctl({"sku", "create", "x", "--stock", "5", "--shard", "s1"}), 0) << err_;
+  EXPECT_EQ(Ctl({"sku", "create", "x", "--stock", "5"}), 2) << "one id, one SKU";
+  EXPECT_EQ(Ctl({"sku", "list"}), 0);
+  EXPECT_THAT(out_, HasSubstr("x"));
+  EXPECT_EQ(Ctl({"stock", "add", "x", "3", "--yes"}), 0) << err_;
+  EXPECT_EQ(Ctl({"quota", "show", "x"}), 0) << err_;
+  EXPECT_EQ(Ctl({"sku", "move", "x", "--to", "s1", "--abort", "--yes"}), 2);
+  EXPECT_THAT(err_, HasSubstr("SHARD_STATE"));
+  EXPECT_EQ(Ctl({"sku", "move", "x", "--to", "home", "--yes"}), 0) << err_;
+  EXPECT_EQ(Ctl({"audit", "--sku", "x"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("move_sku"));
+  CheckLedger();
+}
+
+}  // namespace
+}  // namespace tranche::testing

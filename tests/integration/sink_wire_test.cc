@@ -1,0 +1,285 @@
+// The sinks against real servers within this process: HTTP and gRPC.
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/synchronization/mutex.h"
+#include "server/worker/grpc_sink.h"
+#include "server/worker/signature.h"
+#include "server/worker/webhook_sink.h"
+#include "tests/support/free_port.h"
+#include "tests/support/http_receiver.h"
+
+namespace tranche::server {
+namespace {
+
+using storage::OutboxMessage;
+using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+using tranche::testing::HttpAnswer;
+using tranche::testing::HttpReceiver;
+using tranche::testing::HttpRequestSeen;
+
+const std::vector<std::string>& Secrets() {
+  static const auto& secrets = *new std::vector<std::string>{"first-secret-of-the-test", "second-secret-of-the-test"};
+  return secrets;
+}
+
+std::vector<OutboxMessage> Messages(int count) {
+  std::vector<OutboxMessage> messages;
+  for (int i = 1; i <= count; ++i) {
+    OutboxMessage message;
+    message.key = {*storage::Uuid::Parse(absl::StrFormat("00000000-0000-4000-8000-%012d", i)), 2, "shop"};
+    message.sku_id = "tv";
+    message.kind = "reservation.confirmed";
+    message.payload = absl::StrCat("{\"number\": ", i, "}");
+    message.created_at = absl::FromUnixSeconds(1700000000);
+    message.attempts = 1;
+    messages.push_back(message);
+  }
+  return messages;
+}
+
+std::vector<DeliveryOutcome> Outcomes(const std::vector<Delivery>& deliveries) {
+  std::vector<DeliveryOutcome> outcomes;
+  for (const Delivery& delivery : deliveries) outcomes.push_back(delivery.outcome);
+  return outcomes;
+}
+
+bool Always() { return true; }
+
+WebhookOptions To(const std::string& url) {
+  WebhookOptions options;
+  options.name = "shop";
+  options.url = url;
+  options.secrets = Secrets();
+  options.timeout = absl::Seconds(5);
+  options.connections = 4;
+  return options;
+}
+
+class WebhookTest : public ::testing::Test {
+ protected:
+  // What becomes of one message that is answered like this.
+  Delivery AnsweredWith(const HttpAnswer& answer) {
+    HttpReceiver receiver([&](const HttpRequestSeen&) { return answer; });
+    WebhookSink sink(To(receiver.url()), storage::Clock::Real());
+    return sink.Deliver(Messages(1), Always).front();
+  }
+};
+
+TEST_F(WebhookTest, PostsTheMessageSigned) {
+  storage::FakeClock clock(absl::FromUnixSeconds(1700000123));
+  HttpRequestSeen seen;
+  HttpReceiver receiver([&](const HttpRequestSeen& request) {
+    seen = request;
+    return HttpAnswer{.status = 204};
+  });
+  WebhookSink sink(To(receiver.url()), &clock);
+  EXPECT_EQ(sink.name(), "shop");
+  const auto messages = Messages(1);
+  EXPECT_THAT(Outcomes(sink.Deliver(messages, Always)), Each(DeliveryOutcome::kDelivered));
+  EXPECT_EQ(seen.line, "POST /hook HTTP/1.1");
+  EXPECT_EQ(seen.body, messages[0].payload);
+  EXPECT_EQ(seen.headers["content-type"], "application/json");
+  EXPECT_EQ(seen.headers["tranche-message-id"], "00000000-0000-4000-8000-000000000001/2");
+  EXPECT_EQ(seen.headers["tranche-kind"], "reservation.confirmed");
+  EXPECT_EQ(seen.headers["tranche-signature"], SignatureHeader(Secrets(), 1700000123, seen.body));
+  EXPECT_EQ(seen.headers.count("expect"), 0u);
+}
+
+TEST_F(WebhookTest, ManyMessagesGoSideBySideOnFewConnectionsThatAreKept) {
+  absl::Mutex mutex;
+  std::multiset<std::string> bodies;
+  std::set<int> connections;
+  HttpReceiver receiver([&](const HttpRequestSeen& request) {
+    absl::MutexLock lock(&mutex);
+    bodies.insert(request.body);
+    connections.insert(request.connection);
+    return HttpAnswer();
+  });
+  WebhookSink sink(To(receiver.url()), storage::Clock::Real());
+  const auto messages = Messages(200);
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_THAT(Outcomes(sink.Deliver(messages, Always)), Each(DeliveryOutcome::kDelivered));
+  }
+  for (const OutboxMessage& message : messages) EXPECT_EQ(bodies.count(message.payload), 2u);
+  EXPECT_LE(connections.size(), 4u);
+}
+
+TEST_F(WebhookTest, WhatTheAnswersMean) {
+  using enum DeliveryOutcome;
+  for (const int status : {200, 201, 202, 204, 299}) EXPECT_EQ(OutcomeOfHttpStatus(status), kDelivered);
+  for (const int status : {400, 409, 413, 415, 422}) EXPECT_EQ(OutcomeOfHttpStatus(status), kRefused);
+  EXPECT_EQ(OutcomeOfHttpStatus(410), kRefusedForGood);
+  for (const int status : {301, 302, 307, 401, 403, 404, 405, 408, 429, 500, 502, 503}) {
+    EXPECT_EQ(OutcomeOfHttpStatus(status), kSinkFailed) << status;
+  }
+  const Delivery refused = AnsweredWith({.status = 422, .body = "no \x01 such shop"});
+  EXPECT_EQ(refused.outcome, kRefused);
+  EXPECT_EQ(refused.error, "HTTP 422: no ? such shop");
+  const Delivery busy = AnsweredWith({.status = 503, .headers = "Retry-After: 7\r\n"});
+  EXPECT_EQ(busy.outcome, kSinkFailed);
+  EXPECT_EQ(busy.retry_after, absl::Seconds(7));
+}
+
+TEST_F(WebhookTest, RedirectsAreNotFollowed) {
+  std::atomic<int> calls = 0;
+  HttpReceiver elsewhere([&](const HttpRequestSeen&) {
+    ++calls;
+    return HttpAnswer();
+  });
+  const Delivery moved = AnsweredWith({.status = 307, .headers = "Location: " + elsewhere.url() + "\r\n"});
+  EXPECT_EQ(moved.outcome, DeliveryOutcome::kSinkFailed);
+  EXPECT_EQ(calls, 0);
+}
+
+TEST_F(WebhookTest, ALongAnswerIsCutOffAndCountsByItsStatus) {
+  const std::string body(10 * 1024 * 1024, 'x');
+  EXPECT_EQ(AnsweredWith({.status = 200, .body = body}).outcome, DeliveryOutcome::kDelivered);
+  const Delivery refused = AnsweredWith({.status = 400, .body = body});
+  EXPECT_EQ(refused.outcome, DeliveryOutcome::kRefused);
+  EXPECT_LT(refused.error.size(), 300u);
+}
+
+TEST_F(WebhookTest, ASinkThatIsNotThereFailsAfterAFewTries) {
+  const int port = tranche::testing::PickFreePort();
+  WebhookSink sink(To(absl::StrCat("http://127.0.0.1:", port, "/")), storage::Clock::Real());
+  const auto deliveries = sink.Deliver(Messages(100), Always);
+  int tried = 0;
+  for (const Delivery& delivery : deliveries) {
+    if (delivery.outcome == DeliveryOutcome::kNotTried) continue;
+    ++tried;
+    EXPECT_EQ(delivery.outcome, DeliveryOutcome::kSinkFailed);
+    EXPECT_NE(delivery.error, "");
+  }
+  EXPECT_GE(tried, 4);
+  EXPECT_LE(tried, 8);
+  EXPECT_EQ(AnsweredWith({.hang_up = true}).outcome, DeliveryOutcome::kSinkFailed);
+}
+
+TEST_F(WebhookTest, ASinkThatDoesNotAnswerTimesOut) {
+  absl::Mutex mutex;
+  bool over = false;
+  HttpReceiver receiver([&](const HttpRequestSeen&) {
+    absl::MutexLock lock(&mutex);
+    mutex.Await(absl::Condition(&over));
+    return HttpAnswer{.hang_up = true};
+  });
+  WebhookOptions options = To(receiver.url());
+  options.timeout = absl::Milliseconds(100);
+  WebhookSink sink(options, storage::Clock::Real());
+  EXPECT_EQ(sink.Deliver(Messages(1), Always).front().outcome, DeliveryOutcome::kSinkFailed);
+  absl::MutexLock lock(&mutex);
+  over = true;
+}
+
+TEST_F(WebhookTest, BeginsNothingWhenItMayNot) {
+  HttpReceiver receiver([&](const HttpRequestSeen&) { return HttpAnswer(); });
+  WebhookSink sink(To(receiver.url()), storage::Clock::Real());
+  int allowed = 6;
+  const auto deliveries = sink.Deliver(Messages(10), [&] { return allowed-- > 0; });
+  EXPECT_EQ(std::count_if(deliveries.begin(), deliveries.end(),
+                          [](const Delivery& d) { return d.outcome == DeliveryOutcome::kDelivered; }),
+            6);
+}
+
+// Answers as its `verdict` says.
+class Receiver : public v1::OutboxSinkService::Service {
+ public:
+  grpc::Status Deliver(grpc::ServerContext*, const v1::DeliverRequest* request,
+                       v1::DeliverResponse* response) override {
+    absl::MutexLock lock(&mutex);
+    requests.push_back(*request);
+    if (!status.ok()) return status;
+    for (const auto& message : request->messages()) {
+      if (message.reservation_id() == skipped) break;
+      auto* result = response->add_results();
+      result->set_verdict(verdicts.contains(message.reservation_id()) ? verdicts[message.reservation_id()]
+                                                                      : v1::DeliverResponse::VERDICT_ACCEPTED);
+      if (result->verdict() != v1::DeliverResponse::VERDICT_ACCEPTED) result->set_error("because");
+    }
+    return grpc::Status::OK;
+  }
+
+  absl::Mutex mutex;
+  grpc::Status status;
+  std::string skipped;
+  std::map<std::string, v1::DeliverResponse::Verdict> verdicts;
+  std::vector<v1::DeliverRequest> requests;
+};
+
+class GrpcSinkTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(&receiver_);
+    server_ = builder.BuildAndStart();
+    ASSERT_NE(server_, nullptr);
+    GrpcSinkOptions options;
+    options.name = "books";
+    options.address = absl::StrCat("127.0.0.1:", port);
+    options.messages_per_call = 4;
+    sink_ = std::make_unique<GrpcSink>(options);
+  }
+
+  Receiver receiver_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<GrpcSink> sink_;
+};
+
+TEST_F(GrpcSinkTest, DeliversInBatches) {
+  const auto messages = Messages(10);
+  EXPECT_THAT(Outcomes(sink_->Deliver(messages, Always)), Each(DeliveryOutcome::kDelivered));
+  ASSERT_THAT(receiver_.requests, SizeIs(3));
+  EXPECT_EQ(receiver_.requests[0].sink(), "books");
+  ASSERT_EQ(receiver_.requests[0].messages_size(), 4);
+  const auto& first = receiver_.requests[0].messages(0);
+  EXPECT_EQ(first.message_id(), "00000000-0000-4000-8000-000000000001/2");
+  EXPECT_EQ(first.reservation_id(), "00000000-0000-4000-8000-000000000001");
+  EXPECT_EQ(first.revision(), 2);
+  EXPECT_EQ(first.sku_id(), "tv");
+  EXPECT_EQ(first.kind(), "reservation.confirmed");
+  EXPECT_EQ(first.create_time().seconds(), 1700000000);
+  EXPECT_EQ(first.payload(), "{\"number\": 1}");
+  EXPECT_EQ(first.attempt(), 1);
+}
+
+TEST_F(GrpcSinkTest, EachMessageHasItsVerdict) {
+  using enum DeliveryOutcome;
+  const auto messages = Messages(4);
+  receiver_.verdicts = {{messages[1].key.reservation_id.ToString(), v1::DeliverResponse::VERDICT_RETRY},
+                        {messages[2].key.reservation_id.ToString(), v1::DeliverResponse::VERDICT_REJECTED}};
+  receiver_.skipped = messages[3].key.reservation_id.ToString();
+  const auto deliveries = sink_->Deliver(messages, Always);
+  EXPECT_THAT(Outcomes(deliveries), ::testing::ElementsAre(kDelivered, kRefused, kRefusedForGood, kRefused));
+  EXPECT_EQ(deliveries[1].error, "because");
+  EXPECT_THAT(deliveries[3].error, HasSubstr("no result"));
+}
+
+TEST_F(GrpcSinkTest, ACallThatFailsIsTheSinksFailureAndTheRestIsNotTried) {
+  using enum DeliveryOutcome;
+  receiver_.status = grpc::Status(grpc::StatusCode::UNAVAILABLE, "not now");
+  const auto deliveries = sink_->Deliver(Messages(6), Always);
+  EXPECT_EQ(deliveries[0].outcome, kSinkFailed);
+  EXPECT_EQ(deliveries[0].error, "gRPC status 14: not now");
+  EXPECT_EQ(deliveries[5].outcome, kNotTried);
+  server_->Shutdown();
+  EXPECT_EQ(sink_->Deliver(Messages(1), Always).front().outcome, kSinkFailed);
+}
+
+}  // namespace
+}  // namespace tranche::server

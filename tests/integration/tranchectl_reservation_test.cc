@@ -1,0 +1,304 @@
+// tranchectl reservation against a fake service: what it sends, prints and returns.
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/ctl/run.h"
+#include "tests/integration/fake_front_node.h"
+#include "tranche/v1/reservation_service.grpc.pb.h"
+
+namespace tranche::ctl {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr char kId[] = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+// Knows one reservation.
+class FakeReservations final : public tranche::v1::ReservationService::Service {
+ public:
+  FakeReservations() {
+    one.set_reservation_id(kId);
+    one.set_sku_id("tv");
+    one.set_user_id("alice");
+    one.set_quantity(1);
+    one.set_state(tranche::v1::RESERVATION_STATE_PENDING);
+    one.set_amount_minor(49900);
+    one.set_currency("EUR");
+    one.mutable_expire_time()->set_seconds(1'800'000'000);
+    one.mutable_remaining_hold()->set_seconds(600);
+    one.set_extensions(1);
+    one.set_revision(2);
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+    address = absl::StrCat("127.0.0.1:", port);
+  }
+  ~FakeReservations() override { server_->Shutdown(std::chrono::system_clock::now()); }
+
+  grpc::Status GetReservation(grpc::ServerContext*, const tranche::v1::GetReservationRequest* request,
+                              tranche::v1::GetReservationResponse* response) override {
+    if (request->reservation_id() != kId) {
+      return ToGrpc(ErrorDetails(grpc::StatusCode::NOT_FOUND, "RESERVATION_NOT_FOUND"));
+    }
+    *response->mutable_reservation() = one;
+    return grpc::Status::OK;
+  }
+  grpc::Status CreateReservations(grpc::ServerContext*, const tranche::v1::CreateReservationsRequest* request,
+                                  tranche::v1::CreateReservationsResponse* response) override {
+    created.push_back(*request);
+    if (refuse_creates > 0) {
+      --refuse_creates;
+      return ToGrpc(ErrorDetails(grpc::StatusCode::UNAVAILABLE, "EXHAUSTED_HERE"));
+    }
+    for (const auto& line : request->lines()) {
+      tranche::v1::Reservation* reservation = response->add_reservations();
+      *reservation = one;
+      reservation->set_reservation_id(line.reservation_id());
+      reservation->set_sku_id(line.sku_id());
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status ConfirmReservation(grpc::ServerContext*, const tranche::v1::ConfirmReservationRequest* request,
+                                  tranche::v1::ConfirmReservationResponse* response) override {
+    confirmed.push_back(*request);
+    if (request->amount_minor() != one.amount_minor()) {
+      return ToGrpc(ErrorDetails(grpc::StatusCode::FAILED_PRECONDITION, "PAYMENT_MISMATCH"));
+    }
+    response->set_outcome(outcome);
+    *response->mutable_reservation() = one;
+    if (outcome == tranche::v1::CONFIRM_OUTCOME_CONFIRMED) {
+      response->mutable_reservation()->set_state(tranche::v1::RESERVATION_STATE_CONFIRMED);
+      response->mutable_reservation()->set_payment_reference(request->payment_reference());
+    } else if (outcome == tranche::v1::CONFIRM_OUTCOME_REBOOKED) {
+      response->mutable_rebooked()->set_reservation_id("another");
+      response->mutable_rebooked()->set_rebooked_from(kId);
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status CancelReservation(grpc::ServerContext*, const tranche::v1::CancelReservationRequest* request,
+                                 tranche::v1::CancelReservationResponse* response) override {
+    cancelled.push_back(*request);
+    *response->mutable_reservation() = one;
+    response->mutable_reservation()->set_state(tranche::v1::RESERVATION_STATE_CANCELLED);
+    response->mutable_reservation()->set_cancel_reason(request->reason());
+    return grpc::Status::OK;
+  }
+  grpc::Status ExtendReservation(grpc::ServerContext*, const tranche::v1::ExtendReservationRequest* request,
+                                 tranche::v1::ExtendReservationResponse* response) override {
+    extended.push_back(*request);
+    *response->mutable_reservation() = one;
+    response->mutable_reservation()->set_extensions(request->extension());
+    return grpc::Status::OK;
+  }
+  // Five, two to a page.
+  grpc::Status ListReservations(grpc::ServerContext*, const tranche::v1::ListReservationsRequest* request,
+                                tranche::v1::ListReservationsResponse* response) override {
+    listed.push_back(*request);
+    int next = request->page_token().empty() ? 0 : std::stoi(request->page_token());
+    for (int i = 0; i < std::min(2, request->page_size()) && next < 5; ++i, ++next) {
+      *response->add_reservations() = one;
+      response->mutable_reservations(i)->set_user_id(absl::StrCat("user-", next));
+    }
+    if (next < 5) response->set_next_page_token(absl::StrCat(next));
+    return grpc::Status::OK;
+  }
+  grpc::Status WatchReservation(grpc::ServerContext*, const tranche::v1::WatchReservationRequest* request,
+                                grpc::ServerWriter<tranche::v1::WatchReservationResponse>* writer) override {
+    if (request->reservation_id() != kId) {
+      return ToGrpc(ErrorDetails(grpc::StatusCode::NOT_FOUND, "RESERVATION_NOT_FOUND"));
+    }
+    tranche::v1::WatchReservationResponse response;
+    *response.mutable_reservation() = one;
+    writer->Write(response);
+    response.mutable_reservation()->set_state(tranche::v1::RESERVATION_STATE_EXPIRED);
+    writer->Write(response);
+    return grpc::Status::OK;
+  }
+
+  std::string address;
+  tranche::v1::Reservation one;
+  tranche::v1::ConfirmOutcome outcome = tranche::v1::CONFIRM_OUTCOME_CONFIRMED;
+  int refuse_creates = 0;
+  std::vector<tranche::v1::CreateReservationsRequest> created;
+  std::vector<tranche::v1::ConfirmReservationRequest> confirmed;
+  std::vector<tranche::v1::CancelReservationRequest> cancelled;
+  std::vector<tranche::v1::ExtendReservationRequest> extended;
+  std::vector<tranche::v1::ListReservationsRequest> listed;
+
+ private:
+  std::unique_ptr<grpc::Server> server_;
+};
+
+class TranchectlReservationTest : public testing::Test {
+ protected:
+  int Ctl(std::vector<std::string> arguments) { return CtlAt(node_.address, std::move(arguments)); }
+  int CtlAt(const std::string& endpoints, std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"--endpoint", endpoints, "reservation"});
+    std::ostringstream out;
+    std::ostringstream err;
+    const int code = ctl::Run(std::move(arguments), out, err, /*color=*/false);
+    out_ = out.str();
+    err_ = err.str();
+    return code;
+  }
+
+  FakeReservations node_;
+  std::string out_;
+  std::string err_;
+};
+
+TEST_F(TranchectlReservationTest, GetShowsOne) {
+  ASSERT_EQ(Ctl({"get", kId}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("499.00 EUR"));
+  EXPECT_THAT(out_, HasSubstr("10m"));
+  ASSERT_EQ(Ctl({"get", kId, "-o", "json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out_)["user_id"], "alice");
+  EXPECT_EQ(Ctl({"get", "x"}), 2);
+  EXPECT_THAT(err_, HasSubstr("RESERVATION_NOT_FOUND"));
+  EXPECT_EQ(Ctl({"get"}), 1);
+}
+
+TEST_F(TranchectlReservationTest, CreateSendsACart) {
+  ASSERT_EQ(Ctl({"create", "--user", "alice", "tv", "cable=2"}), 0) << err_;
+  ASSERT_EQ(node_.created.size(), 1u);
+  const auto& cart = node_.created[0];
+  EXPECT_EQ(cart.user_id(), "alice");
+  ASSERT_EQ(cart.lines_size(), 2);
+  EXPECT_EQ(cart.lines(0).sku_id(), "tv");
+  EXPECT_EQ(cart.lines(0).quantity(), 1);
+  EXPECT_EQ(cart.lines(1).quantity(), 2);
+  EXPECT_NE(cart.lines(0).reservation_id(), cart.lines(1).reservation_id());
+  EXPECT_THAT(out_, HasSubstr(cart.lines(0).reservation_id()));
+  ASSERT_EQ(Ctl({"create", "--user", "alice", "tv", "-o", "json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out_)["reservations"].size(), 1u);
+
+  EXPECT_EQ(Ctl({"create", "--user", "alice", "tv=x"}), 1);
+  EXPECT_EQ(Ctl({"create", "--user", "alice", "tv=0"}), 1);
+  EXPECT_EQ(Ctl({"create", "tv"}), 1) << "for whom?";
+  EXPECT_EQ(node_.created.size(), 2u);
+}
+
+TEST_F(TranchectlReservationTest, CreateTriesTheNextNodeWhenOneHasNoUnits) {
+  FakeReservations other;
+  node_.refuse_creates = 1;
+  ASSERT_EQ(CtlAt(absl::StrCat(node_.address, ",", other.address), {"create", "--user", "alice", "tv"}), 0) << err_;
+  ASSERT_EQ(other.created.size(), 1u);
+  EXPECT_EQ(other.created[0].lines(0).reservation_id(), node_.created[0].lines(0).reservation_id());
+}
+
+TEST_F(TranchectlReservationTest, ConfirmPreviewsAndActsWithYes) {
+  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("PENDING -> CONFIRMED"));
+  EXPECT_THAT(err_, HasSubstr("--yes"));
+  EXPECT_TRUE(node_.confirmed.empty());
+
+  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--yes"}), 0) << err_;
+  ASSERT_EQ(node_.confirmed.size(), 1u);
+  EXPECT_EQ(node_.confirmed[0].amount_minor(), 49900) << "what it costs";
+  EXPECT_EQ(node_.confirmed[0].currency(), "EUR");
+  EXPECT_EQ(node_.confirmed[0].sku_id(), "tv");
+  EXPECT_EQ(err_, "");
+  EXPECT_THAT(out_, HasSubstr("PENDING -> CONFIRMED"));
+
+  EXPECT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--amount", "5.00", "--yes"}), 2);
+  EXPECT_EQ(node_.confirmed[1].amount_minor(), 500);
+  EXPECT_THAT(err_, HasSubstr("PAYMENT_MISMATCH"));
+  EXPECT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--amount", "5.001", "--yes"}), 1);
+  EXPECT_EQ(Ctl({"confirm", kId, "--yes"}), 1) << "paid by what?";
+}
+
+TEST_F(TranchectlReservationTest, ConfirmSaysWhatBecameOfALatePayment) {
+  node_.one.set_state(tranche::v1::RESERVATION_STATE_EXPIRED);
+  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1"}), 0);
+  EXPECT_THAT(err_, HasSubstr("It is EXPIRED"));
+  EXPECT_THAT(out_, Not(HasSubstr("CONFIRMED")));
+
+  node_.outcome = tranche::v1::CONFIRM_OUTCOME_REBOOKED;
+  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--yes", "-o", "json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out_)["outcome"], "REBOOKED");
+  EXPECT_EQ(nlohmann::json::parse(out_)["rebooked"]["reservation_id"], "another");
+  EXPECT_THAT(err_, HasSubstr("another unit was booked"));
+
+  node_.outcome = tranche::v1::CONFIRM_OUTCOME_PAID_UNFULFILLED;
+  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--yes"}), 0);
+  EXPECT_THAT(err_, HasSubstr("refund"));
+}
+
+TEST_F(TranchectlReservationTest, CancelPreviewsAndActsWithYes) {
+  ASSERT_EQ(Ctl({"cancel", kId, "--reason", "buyer called"}), 0);
+  EXPECT_THAT(out_, HasSubstr("PENDING -> CANCELLED"));
+  EXPECT_TRUE(node_.cancelled.empty());
+  ASSERT_EQ(Ctl({"cancel", kId, "--reason", "buyer called", "--yes", "-o", "json"}), 0);
+  ASSERT_EQ(node_.cancelled.size(), 1u);
+  EXPECT_EQ(node_.cancelled[0].reason(), "buyer called");
+  const auto change = nlohmann::json::parse(out_);
+  EXPECT_EQ(change["preview"], false);
+  EXPECT_EQ(change["after"]["state"], "RESERVATION_STATE_CANCELLED");
+  EXPECT_EQ(Ctl({"cancel", "x", "--yes"}), 2);
+}
+
+TEST_F(TranchectlReservationTest, ExtendNamesTheExtensionThatWasPreviewed) {
+  ASSERT_EQ(Ctl({"extend", kId, "--by", "10m"}), 0);
+  EXPECT_THAT(out_, HasSubstr("1 -> 2"));
+  EXPECT_THAT(err_, HasSubstr("--yes --extension 2"));
+  EXPECT_TRUE(node_.extended.empty());
+  ASSERT_EQ(Ctl({"extend", kId, "--by", "10m", "--yes"}), 0);
+  EXPECT_EQ(node_.extended[0].extension(), 2);
+  EXPECT_EQ(node_.extended[0].extend_by().seconds(), 600);
+  ASSERT_EQ(Ctl({"extend", kId, "--by", "10m", "--extension", "5", "--yes"}), 0);
+  EXPECT_EQ(node_.extended[1].extension(), 5);
+  EXPECT_EQ(Ctl({"extend", kId, "--by", "1ms", "--yes"}), 1);
+  EXPECT_EQ(Ctl({"extend", kId, "--by", "x", "--yes"}), 1);
+  EXPECT_EQ(node_.extended.size(), 2u);
+}
+
+TEST_F(TranchectlReservationTest, ListReadsEveryPageUpToItsLimit) {
+  ASSERT_EQ(Ctl({"list", "--user", "alice", "--state", "PENDING,EXPIRED"}), 0) << err_;
+  EXPECT_EQ(node_.listed.size(), 3u);
+  EXPECT_EQ(node_.listed[0].user_id(), "alice");
+  ASSERT_EQ(node_.listed[0].states_size(), 2);
+  EXPECT_EQ(node_.listed[0].states(1), tranche::v1::RESERVATION_STATE_EXPIRED);
+  EXPECT_THAT(out_, HasSubstr("user-4"));
+  EXPECT_EQ(err_, "");
+
+  ASSERT_EQ(Ctl({"list", "--sku", "tv", "--limit", "3", "-o", "json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out_)["reservations"].size(), 3u);
+  EXPECT_THAT(err_, HasSubstr("There may be more"));
+
+  EXPECT_EQ(Ctl({"list"}), 1) << "of whom?";
+  EXPECT_EQ(Ctl({"list", "--sku", "tv", "--state", "PAID"}), 1);
+}
+
+TEST_F(TranchectlReservationTest, WatchPrintsEachStateUntilTheLast) {
+  ASSERT_EQ(Ctl({"watch", kId, "-o", "json"}), 0) << err_;
+  std::istringstream lines(out_);
+  std::vector<std::string> states;
+  for (std::string line; std::getline(lines, line);) states.push_back(nlohmann::json::parse(line)["state"]);
+  EXPECT_EQ(states, (std::vector<std::string>{"RESERVATION_STATE_PENDING", "RESERVATION_STATE_EXPIRED"}));
+  ASSERT_EQ(Ctl({"watch", kId}), 0);
+  EXPECT_THAT(out_, HasSubstr("EXPIRED"));
+  EXPECT_EQ(Ctl({"watch", "x"}), 2);
+}
+
+TEST_F(TranchectlReservationTest, HelpHasExamples) {
+  for (const char* verb : {"create", "get", "list", "watch", "confirm", "cancel", "extend"}) {
+    EXPECT_EQ(Ctl({verb, "--help"}), 0);
+    EXPECT_THAT(out_, HasSubstr(absl::StrCat("tranchectl reservation ", verb))) << verb;
+  }
+}
+
+}  // namespace
+}  // namespace tranche::ctl

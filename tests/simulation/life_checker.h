@@ -1,0 +1,110 @@
+// Holds the life of every reservation against its rules, in the moment in which it changes.
+//
+//   states         PENDING becomes CONFIRMED, CANCELLED or EXPIRED, once; nothing changes that no call has changed
+//   hold           nothing expires before its time, and without faults not long after it
+//   acknowledged   who is told that he has paid, cancelled or extended finds it so at that very moment
+//   replay         the same change again gets the same answer, and changes nothing
+//   late payment   each is booked again or to be refunded, once; a hold is booked again once; none is refunded that
+//                  could be booked
+//   outbox         about each change one message for every sink, of the right kind; and none besides
+//
+// It keeps its own rows. Where the units are is the Checker's business, which is told.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "storage/fake_ledger.h"
+#include "storage/fake_outbox.h"
+#include "tests/simulation/checker.h"
+#include "tests/simulation/scheduler.h"
+#include "tests/simulation/trace.h"
+
+namespace tranche::simulation {
+
+// What a buyer may ask for after the sale.
+using Change = std::variant<storage::Confirmation, storage::Cancellation, storage::Extension>;
+
+enum class LifeEvent { kConfirmed, kCancelled, kExpired, kExtended, kRebooked, kRefundRequested, kCount };
+
+inline constexpr int kLifeEvents = static_cast<int>(LifeEvent::kCount);
+// As the outbox's messages call it. A literal.
+const char* KindOf(LifeEvent event);
+
+using LifeCounts = std::array<int64_t, kLifeEvents>;
+
+class LifeChecker {
+ public:
+  LifeChecker(Checker* checker, storage::FakeLedger* ledger, storage::FakeOutbox* outbox, Scheduler* scheduler,
+              Trace* trace)
+      : checker_(checker), ledger_(ledger), outbox_(outbox), scheduler_(scheduler), trace_(trace) {}
+
+  // Every message is for each of these.
+  void SetSinks(std::vector<std::string> sinks) { sinks_ = std::move(sinks); }
+
+  // The ledger was called.
+  void OnCommit(absl::Span<const storage::CommitResult> results);
+  // Of Confirmation, Cancellation or Extension.
+  template <typename Asked>
+  void OnChanges(ActorId actor, absl::Span<const Asked> batch, absl::Span<const storage::ChangeResult> results);
+  void OnConfirmedLate(ActorId actor, const storage::Confirmation& payment, const storage::ChangeResult& result);
+  void OnExpired(ActorId actor, int limit, const storage::ExpiredHolds& holds);
+
+  // A buyer was told what became of his change.
+  void OnAnswer(ActorId actor, const Change& change, const storage::ChangeResult& result);
+
+  // Nothing has changed that no call has changed; there are as many messages as there were changes.
+  void VerifyAll();
+  // From now on no hold may be overdue for longer.
+  void ExpectPromptExpiry(absl::Duration longest) { longest_overdue_ = longest; }
+
+  // Unpaid holds that end before then.
+  bool AnyEndsBefore(absl::Time time) const { return !holds_.empty() && holds_.begin()->first < time; }
+  const LifeCounts& counts() const { return counts_; }
+
+ private:
+  using Reservation = storage::Reservation;
+  // What was said of a late payment.
+  struct Decision {
+    storage::ChangeOutcome outcome;
+    std::optional<storage::Uuid> rebooked_as;
+    bool operator==(const Decision&) const = default;
+  };
+
+  // Reads what the ledger has of the reservation now, checks what it may not have become, and makes it the books'
+  // state. Returns what happened to it, if anything did.
+  std::optional<LifeEvent> Follow(ActorId actor, const storage::Uuid& id);
+  void Note(ActorId actor, LifeEvent event, const Reservation& row);
+  void CheckResult(const storage::ChangeResult& result, std::optional<LifeEvent> event);
+  void CheckOutcome(const storage::Confirmation& payment, const storage::ChangeResult& result);
+  void CheckOutcome(const storage::Cancellation& cancellation, const storage::ChangeResult& result);
+  void CheckOutcome(const storage::Extension& extension, const storage::ChangeResult& result);
+  void CheckRebooked(ActorId actor, const storage::Confirmation& payment, const Reservation& told);
+  void CheckPaid(const storage::Confirmation& payment, const storage::ChangeResult& result);
+  Reservation RowNow(const storage::Uuid& id);
+  void Violated(const char* rule, const storage::Uuid& id, const std::string& detail);
+
+  Checker* const checker_;
+  storage::FakeLedger* const ledger_;
+  storage::FakeOutbox* const outbox_;
+  Scheduler* const scheduler_;
+  Trace* const trace_;
+  std::vector<std::string> sinks_;
+  std::map<storage::Uuid, Reservation> rows_;
+  std::set<std::pair<absl::Time, storage::Uuid>> holds_;            // unpaid, by when they end
+  std::map<std::pair<storage::Uuid, std::string>, Decision> late_;  // by reservation and reference
+  std::set<storage::Uuid> rebooked_;                                // whose late payment was booked again
+  absl::Duration longest_overdue_ = absl::InfiniteDuration();
+  LifeCounts counts_{};
+};
+
+}  // namespace tranche::simulation

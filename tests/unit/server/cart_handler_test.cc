@@ -1,0 +1,124 @@
+#include "server/handlers/cart_handler.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/unit/server/error_matchers.h"
+
+namespace tranche::server {
+namespace {
+
+std::string Id(int i) { return absl::StrCat("01890a5d-ac96-774b-bcce-b302000000", i % 10, i / 10); }
+
+// A handler whose seller answers as told and remembers what it was asked.
+class CartHandlerTest : public ::testing::Test {
+ protected:
+  CartHandlerTest() { handler_.StartServing(); }
+
+  static v1::CreateReservationsRequest Cart(int lines = 2) {
+    v1::CreateReservationsRequest request;
+    request.set_user_id("alice");
+    for (int i = 0; i < lines; ++i) {
+      v1::CartLine* line = request.add_lines();
+      line->set_reservation_id(Id(i));
+      line->set_sku_id(absl::StrCat("sku-", i));
+      line->set_quantity(i + 1);
+    }
+    return request;
+  }
+
+  absl::StatusOr<v1::CreateReservationsResponse> Create(const v1::CreateReservationsRequest& request,
+                                                        CartHandler& handler) {
+    absl::StatusOr<v1::CreateReservationsResponse> result = absl::InternalError("not answered");
+    handler.Create(request, clock_.Now() + absl::Seconds(2),
+                   [&](absl::StatusOr<v1::CreateReservationsResponse> response) { result = std::move(response); });
+    return result;
+  }
+  auto Create(const v1::CreateReservationsRequest& request) { return Create(request, handler_); }
+
+  storage::FakeClock clock_;
+  quota::CartSale answer_ = quota::CartSold{};
+  std::optional<std::vector<storage::ReservationClaim>> lines_;
+  bool may_exist_ = false;
+  CartHandler handler_{
+      [this](std::vector<storage::ReservationClaim> lines, absl::Time, bool may_exist, quota::CartDone done) {
+        lines_ = std::move(lines);
+        may_exist_ = may_exist;
+        done(answer_);
+      },
+      &clock_, CallDeadlines{}};
+};
+
+TEST_F(CartHandlerTest, PassesAGoodCartOn) {
+  quota::CartSold sold;
+  sold.replayed = true;
+  sold.reservations.resize(2);
+  sold.reservations[1].sku_id = "sku-1";
+  answer_ = sold;
+  v1::CreateReservationsRequest request = Cart();
+  request.set_may_exist(true);
+  const auto response = Create(request);
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_TRUE(response->replayed());
+  ASSERT_EQ(response->reservations_size(), 2);
+  EXPECT_EQ(response->reservations(1).sku_id(), "sku-1");
+  ASSERT_EQ(lines_->size(), 2u);
+  EXPECT_EQ((*lines_)[1].reservation_id.ToString(), Id(1));
+  EXPECT_EQ((*lines_)[1].sku_id, "sku-1");
+  EXPECT_EQ((*lines_)[1].user_id, "alice");
+  EXPECT_EQ((*lines_)[1].quantity, 2);
+  EXPECT_TRUE(may_exist_);
+}
+
+TEST_F(CartHandlerTest, EveryBadFieldIsNamed) {
+  struct Case {
+    const char* reason;
+    const char* field;
+    void (*spoil)(v1::CreateReservationsRequest&);
+  };
+  const Case cases[] = {
+      {"USER_ID_REQUIRED", "user_id", [](auto& r) { r.clear_user_id(); }},
+      {"FIELD_INVALID", "lines", [](auto& r) { r.clear_lines(); }},
+      {"FIELD_INVALID", "lines", [](auto& r) { r = Cart(33); }},
+      {"RESERVATION_ID_REQUIRED", "lines[1].reservation_id",
+       [](auto& r) { r.mutable_lines(1)->clear_reservation_id(); }},
+      {"FIELD_INVALID", "lines[1].reservation_id", [](auto& r) { r.mutable_lines(1)->set_reservation_id(Id(0)); }},
+      {"SKU_ID_MALFORMED", "lines[0].sku_id", [](auto& r) { r.mutable_lines(0)->set_sku_id("a/b"); }},
+      {"QUANTITY_INVALID", "lines[0].quantity", [](auto& r) { r.mutable_lines(0)->set_quantity(0); }},
+      {"MESSAGE_TOO_LARGE", "request", [](auto& r) { r.set_user_id(std::string(20000, 'u')); }},
+  };
+  for (const Case& bad : cases) {
+    v1::CreateReservationsRequest request = Cart();
+    bad.spoil(request);
+    const absl::Status error = Create(request).status();
+    EXPECT_EQ(ReasonOf(error), bad.reason) << error;
+    EXPECT_EQ(MetadataOf(error, "field"), bad.field) << error;
+  }
+  EXPECT_FALSE(lines_.has_value()) << "a bad request reached the seller";
+  EXPECT_TRUE(Create(Cart(32)).ok()) << "the largest cart";
+}
+
+TEST_F(CartHandlerTest, RefusalsNameTheSku) {
+  answer_ = quota::CartRefused{{.refusal = quota::Refusal::kSoldOut, .holds_may_lapse = true}, "sku-1"};
+  const absl::Status error = Create(Cart()).status();
+  EXPECT_EQ(ReasonOf(error), "SOLD_OUT");
+  EXPECT_EQ(MetadataOf(error, "sku_id"), "sku-1");
+  EXPECT_EQ(MetadataOf(error, "holds_may_lapse"), "true");
+  answer_ = quota::CartRefused{{.refusal = quota::Refusal::kExhaustedHere}, "sku-0"};
+  EXPECT_EQ(RetryDelay(Create(Cart()).status()), absl::Milliseconds(50)) << "as without the name";
+  answer_ = quota::CartRefused{{.refusal = quota::Refusal::kCommitUnknown}, ""};
+  EXPECT_EQ(MetadataOf(Create(Cart()).status(), "sku_id"), "");
+}
+
+TEST_F(CartHandlerTest, ANodeThatIsNotReadySendsCallersElsewhere) {
+  CartHandler starting([](auto, auto, auto, auto) { FAIL() << "sold before it was ready"; }, &clock_, {});
+  EXPECT_EQ(ReasonOf(Create(Cart(), starting).status()), "EXHAUSTED_HERE");
+}
+
+}  // namespace
+}  // namespace tranche::server

@@ -1,0 +1,341 @@
+#include "server/handlers/change_handler.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "storage/ledger_error.h"
+#include "tests/unit/server/error_matchers.h"
+
+namespace tranche::server {
+namespace {
+
+using storage::ChangeOutcome;
+using storage::ChangeResult;
+
+constexpr char kId[] = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+// Runs tasks at once, or none at all.
+class InlineExecutor : public storage::Executor {
+ public:
+  bool TryRun(absl::AnyInvocable<void()>& task) override {
+    if (full) return false;
+    task();
+    return true;
+  }
+  bool full = false;
+};
+
+// A handler whose pipeline answers as told and remembers what it was asked.
+class ChangeHandlerTest : public ::testing::Test {
+ protected:
+  ChangeHandlerTest() {
+    answer_.reservation.reservation_id = *storage::Uuid::Parse(kId);
+    answer_.reservation.sku_id = "tv";
+    answer_.reservation.amount_minor = 49900;
+    answer_.reservation.currency = "EUR";
+    answer_.reservation.extensions = 1;
+    answer_.outcome = ChangeOutcome::kDone;
+    late_ = answer_;
+  }
+
+  ChangeCalls Calls() {
+    return {
+        .confirm =
+            [this](const std::string& sku, storage::Confirmation change, absl::Time deadline, ChangeCalls::Done done) {
+              confirmation_ = std::move(change);
+              Answer(sku, deadline, done);
+            },
+        .cancel =
+            [this](const std::string& sku, storage::Cancellation change, absl::Time deadline, ChangeCalls::Done done) {
+              cancellation_ = std::move(change);
+              Answer(sku, deadline, done);
+            },
+        .extend =
+            [this](const std::string& sku, storage::Extension change, absl::Time deadline, ChangeCalls::Done done) {
+              extension_ = change;
+              Answer(sku, deadline, done);
+            },
+        .confirm_late = [this](const std::string& sku,
+                               const storage::Confirmation& payment) -> absl::StatusOr<ChangeResult> {
+          ++late_calls_;
+          late_sku_ = sku;
+          late_payment_ = payment;
+          if (late_deadlocks_-- > 0) return storage::RetryTransactionError("deadlock");
+          if (!late_error_.ok()) return late_error_;
+          return late_;
+        }};
+  }
+  void Answer(const std::string& sku, absl::Time deadline, ChangeCalls::Done& done) {
+    sku_hint_ = sku;
+    deadline_ = deadline;
+    ++calls_;
+    if (!error_.ok()) return done(error_);
+    done(answer_);
+  }
+
+  static v1::ConfirmReservationRequest Payment() {
+    v1::ConfirmReservationRequest request;
+    request.set_reservation_id(kId);
+    request.set_payment_reference("pay-1");
+    request.set_amount_minor(49900);
+    request.set_currency("EUR");
+    return request;
+  }
+  static v1::CancelReservationRequest Cancellation() {
+    v1::CancelReservationRequest request;
+    request.set_reservation_id(kId);
+    request.set_reason("changed his mind");
+    return request;
+  }
+  static v1::ExtendReservationRequest Extension() {
+    v1::ExtendReservationRequest request;
+    request.set_reservation_id(kId);
+    request.mutable_extend_by()->set_seconds(600);
+    request.set_extension(1);
+    return request;
+  }
+
+  template <typename Response, typename Request>
+  absl::StatusOr<Response> Run(void (ChangeHandler::*method)(const Request&, std::optional<absl::Time>,
+                                                             ChangeHandler::Done<Response>),
+                               const Request& request, std::optional<absl::Time> deadline) {
+    std::optional<absl::StatusOr<Response>> result;
+    (handler_.*method)(request, deadline, [&](absl::StatusOr<Response> response) {
+      EXPECT_FALSE(result.has_value()) << "answered twice";
+      result = std::move(response);
+    });
+    if (!result.has_value()) return absl::InternalError("not answered");
+    return *std::move(result);
+  }
+  auto Confirm(const v1::ConfirmReservationRequest& request) {
+    return Run(&ChangeHandler::Confirm, request, clock_.Now() + absl::Seconds(2));
+  }
+  auto Cancel(const v1::CancelReservationRequest& request) {
+    return Run(&ChangeHandler::Cancel, request, clock_.Now() + absl::Seconds(2));
+  }
+  auto Extend(const v1::ExtendReservationRequest& request) {
+    return Run(&ChangeHandler::Extend, request, clock_.Now() + absl::Seconds(2));
+  }
+
+  storage::FakeClock clock_;
+  InlineExecutor executor_;
+  ChangeHandler handler_{Calls(), &executor_, &clock_, CallDeadlines{}};
+
+  ChangeResult answer_;
+  absl::Status error_;
+  ChangeResult late_;
+  absl::Status late_error_;
+  int late_deadlocks_ = 0;
+
+  int calls_ = 0;
+  std::string sku_hint_;
+  absl::Time deadline_;
+  storage::Confirmation confirmation_;
+  storage::Cancellation cancellation_;
+  storage::Extension extension_;
+  int late_calls_ = 0;
+  std::string late_sku_;
+  storage::Confirmation late_payment_;
+};
+
+TEST_F(ChangeHandlerTest, PassesGoodRequestsOn) {
+  v1::ConfirmReservationRequest payment = Payment();
+  payment.set_sku_id("tv");
+  const auto confirmed = Confirm(payment);
+  ASSERT_TRUE(confirmed.ok()) << confirmed.status();
+  EXPECT_EQ(confirmed->outcome(), v1::CONFIRM_OUTCOME_CONFIRMED);
+  EXPECT_EQ(confirmed->reservation().reservation_id(), kId);
+  EXPECT_FALSE(confirmed->replayed());
+  EXPECT_EQ(confirmation_.reservation_id.ToString(), kId);
+  EXPECT_EQ(confirmation_.payment_reference, "pay-1");
+  EXPECT_EQ(confirmation_.amount_minor, 49900);
+  EXPECT_EQ(confirmation_.currency, "EUR");
+  EXPECT_EQ(sku_hint_, "tv");
+  EXPECT_EQ(deadline_, clock_.Now() + absl::Seconds(2));
+
+  answer_.outcome = ChangeOutcome::kReplayed;
+  const auto cancelled = Cancel(Cancellation());
+  ASSERT_TRUE(cancelled.ok()) << cancelled.status();
+  EXPECT_TRUE(cancelled->replayed());
+  EXPECT_EQ(cancellation_.reason, "changed his mind");
+  EXPECT_EQ(sku_hint_, "");
+
+  const auto extended = Extend(Extension());
+  ASSERT_TRUE(extended.ok()) << extended.status();
+  EXPECT_TRUE(extended->replayed());
+  EXPECT_EQ(extension_.number, 1);
+  EXPECT_EQ(extension_.by, absl::Minutes(10));
+  EXPECT_EQ(late_calls_, 0);
+}
+
+TEST_F(ChangeHandlerTest, EveryBadFieldIsNamed) {
+  const std::pair<const char*, void (*)(v1::ConfirmReservationRequest&)> payments[] = {
+      {"reservation_id", [](auto& r) { r.clear_reservation_id(); }},
+      {"reservation_id", [](auto& r) { r.set_reservation_id("17"); }},
+      {"payment_reference", [](auto& r) { r.clear_payment_reference(); }},
+      {"payment_reference", [](auto& r) { r.set_payment_reference(std::string(129, 'p')); }},
+      {"payment_reference", [](auto& r) { r.set_payment_reference("a\nb"); }},
+      {"amount_minor", [](auto& r) { r.set_amount_minor(-1); }},
+      {"currency", [](auto& r) { r.set_currency("eur"); }},
+      {"currency", [](auto& r) { r.set_currency("EURO"); }},
+      {"sku_id", [](auto& r) { r.set_sku_id("a/b"); }},
+  };
+  for (const auto& [field, spoil] : payments) {
+    v1::ConfirmReservationRequest request = Payment();
+    spoil(request);
+    const absl::Status error = Confirm(request).status();
+    EXPECT_EQ(error.code(), absl::StatusCode::kInvalidArgument) << field;
+    EXPECT_EQ(MetadataOf(error, "field"), field);
+  }
+  v1::CancelReservationRequest cancellation = Cancellation();
+  cancellation.set_reason(std::string(257, 'r'));
+  EXPECT_EQ(MetadataOf(Cancel(cancellation).status(), "field"), "reason");
+  const std::pair<const char*, void (*)(v1::ExtendReservationRequest&)> extensions[] = {
+      {"extension", [](auto& r) { r.clear_extension(); }},
+      {"extension", [](auto& r) { r.set_extension(-1); }},
+      {"extend_by", [](auto& r) { r.clear_extend_by(); }},
+      {"extend_by", [](auto& r) { r.mutable_extend_by()->set_seconds(-1); }},
+      {"extend_by", [](auto& r) { r.mutable_extend_by()->set_nanos(1); }},
+      {"extend_by", [](auto& r) { r.mutable_extend_by()->set_seconds(30 * 24 * 3600 + 1); }},
+  };
+  for (const auto& [field, spoil] : extensions) {
+    v1::ExtendReservationRequest request = Extension();
+    spoil(request);
+    EXPECT_EQ(MetadataOf(Extend(request).status(), "field"), field);
+  }
+  EXPECT_EQ(calls_, 0) << "a bad request reached the ledger";
+}
+
+TEST_F(ChangeHandlerTest, TheLimitsThemselvesAreAllowed) {
+  v1::ConfirmReservationRequest payment = Payment();
+  payment.set_payment_reference(std::string(128, 'p'));
+  payment.set_amount_minor(0);
+  EXPECT_TRUE(Confirm(payment).ok());
+  v1::CancelReservationRequest cancellation = Cancellation();
+  cancellation.set_reason(std::string(256, 'r'));
+  EXPECT_TRUE(Cancel(cancellation).ok());
+  cancellation.clear_reason();
+  EXPECT_TRUE(Cancel(cancellation).ok());
+  v1::ExtendReservationRequest extension = Extension();
+  extension.mutable_extend_by()->set_seconds(30 * 24 * 3600);
+  EXPECT_TRUE(Extend(extension).ok());
+}
+
+TEST_F(ChangeHandlerTest, OutcomesBecomeErrorsWithTheirVariables) {
+  answer_.bound = 7;
+  answer_.reservation.state = storage::ReservationState::kConfirmed;
+  struct Case {
+    ChangeOutcome outcome;
+    const char* reason;
+    absl::StatusCode code;
+    const char* key;
+    const char* value;
+  };
+  const Case cases[] = {
+      {ChangeOutcome::kNotFound, "RESERVATION_NOT_FOUND", absl::StatusCode::kNotFound, "", ""},
+      {ChangeOutcome::kStateForbids, "RESERVATION_STATE", absl::StatusCode::kFailedPrecondition, "state", "CONFIRMED"},
+      {ChangeOutcome::kTooManyExtensions, "TOO_MANY_EXTENSIONS", absl::StatusCode::kFailedPrecondition,
+       "max_extensions", "7"},
+      {ChangeOutcome::kHoldTooLong, "HOLD_TOO_LONG", absl::StatusCode::kFailedPrecondition, "max_hold_seconds", "7"},
+      {ChangeOutcome::kExtensionOutOfOrder, "EXTENSION_OUT_OF_ORDER", absl::StatusCode::kFailedPrecondition,
+       "extensions", "1"},
+      {ChangeOutcome::kMoving, "SKU_MOVING", absl::StatusCode::kUnavailable, "", ""},
+  };
+  for (const Case& one : cases) {
+    answer_.outcome = one.outcome;
+    const absl::Status error = Extend(Extension()).status();
+    EXPECT_EQ(ReasonOf(error), one.reason);
+    EXPECT_EQ(error.code(), one.code) << one.reason;
+    EXPECT_EQ(MetadataOf(error, one.key), one.value) << one.reason;
+    EXPECT_EQ(MetadataOf(error, "refund_requested"), "") << one.reason;
+  }
+  answer_.outcome = ChangeOutcome::kPaymentMismatch;
+  const absl::Status mismatch = Confirm(Payment()).status();
+  EXPECT_EQ(ReasonOf(mismatch), "PAYMENT_MISMATCH");
+  EXPECT_EQ(MetadataOf(mismatch, "amount_minor"), "49900");
+  EXPECT_EQ(MetadataOf(mismatch, "currency"), "EUR");
+}
+
+TEST_F(ChangeHandlerTest, ErrorsOfThePipelineKeepTheirMeaning) {
+  const std::pair<absl::Status, const char*> errors[] = {
+      {absl::ResourceExhaustedError(""), "OVERLOADED"},    {absl::DeadlineExceededError(""), "DEADLINE_PASSED"},
+      {absl::UnavailableError(""), "LEDGER_UNAVAILABLE"},  {absl::CancelledError(""), "DRAINING"},
+      {storage::UnknownCommitError(""), "COMMIT_UNKNOWN"}, {absl::InternalError(""), "INTERNAL"},
+  };
+  for (const auto& [error, reason] : errors) {
+    error_ = error;
+    EXPECT_EQ(ReasonOf(Confirm(Payment()).status()), reason);
+    EXPECT_EQ(ReasonOf(Cancel(Cancellation()).status()), reason);
+  }
+}
+
+TEST_F(ChangeHandlerTest, APaymentThatComesTooLateIsDecidedByItself) {
+  answer_.outcome = ChangeOutcome::kStateForbids;
+  answer_.reservation.state = storage::ReservationState::kExpired;
+  late_.outcome = ChangeOutcome::kRebooked;
+  late_.rebooked = late_.reservation;
+  late_.rebooked->rebooked_from = late_.reservation.reservation_id;
+  const auto rebooked = Confirm(Payment());
+  ASSERT_TRUE(rebooked.ok()) << rebooked.status();
+  EXPECT_EQ(rebooked->outcome(), v1::CONFIRM_OUTCOME_REBOOKED);
+  EXPECT_EQ(rebooked->rebooked().rebooked_from(), kId);
+  EXPECT_FALSE(rebooked->replayed());
+  EXPECT_EQ(late_sku_, "tv") << "by now the SKU is known";
+  EXPECT_EQ(late_payment_.payment_reference, "pay-1");
+
+  late_.outcome = ChangeOutcome::kPaidUnfulfilled;
+  late_.rebooked.reset();
+  late_.replayed = true;
+  const auto unfulfilled = Confirm(Payment());
+  ASSERT_TRUE(unfulfilled.ok()) << unfulfilled.status();
+  EXPECT_EQ(unfulfilled->outcome(), v1::CONFIRM_OUTCOME_PAID_UNFULFILLED);
+  EXPECT_TRUE(unfulfilled->replayed());
+  EXPECT_FALSE(unfulfilled->has_rebooked());
+
+  late_.outcome = ChangeOutcome::kStateForbids;
+  late_.reservation.state = storage::ReservationState::kCancelled;
+  const absl::Status cancelled = Confirm(Payment()).status();
+  EXPECT_EQ(ReasonOf(cancelled), "RESERVATION_STATE");
+  EXPECT_EQ(MetadataOf(cancelled, "state"), "CANCELLED");
+  EXPECT_EQ(MetadataOf(cancelled, "refund_requested"), "true");
+}
+
+TEST_F(ChangeHandlerTest, ALatePaymentMeetsTheSameTroubles) {
+  answer_.outcome = ChangeOutcome::kStateForbids;
+  late_deadlocks_ = 2;
+  EXPECT_TRUE(Confirm(Payment()).ok());
+  EXPECT_EQ(late_calls_, 3);
+  late_deadlocks_ = 1000;
+  EXPECT_EQ(ReasonOf(Confirm(Payment()).status()), "OVERLOADED");
+  late_deadlocks_ = 0;
+  late_error_ = storage::UnknownCommitError("");
+  EXPECT_EQ(ReasonOf(Confirm(Payment()).status()), "COMMIT_UNKNOWN");
+  late_error_ = absl::UnavailableError("");
+  EXPECT_EQ(ReasonOf(Confirm(Payment()).status()), "LEDGER_UNAVAILABLE");
+  executor_.full = true;
+  EXPECT_EQ(ReasonOf(Confirm(Payment()).status()), "OVERLOADED");
+}
+
+TEST_F(ChangeHandlerTest, OthersThanConfirmAreNeverLate) {
+  answer_.outcome = ChangeOutcome::kStateForbids;
+  EXPECT_EQ(ReasonOf(Cancel(Cancellation()).status()), "RESERVATION_STATE");
+  EXPECT_EQ(ReasonOf(Extend(Extension()).status()), "RESERVATION_STATE");
+  EXPECT_EQ(late_calls_, 0);
+}
+
+TEST_F(ChangeHandlerTest, DeadlinesAndDraining) {
+  EXPECT_EQ(ReasonOf(Run(&ChangeHandler::Cancel, Cancellation(), std::nullopt).status()), "DEADLINE_REQUIRED");
+  EXPECT_TRUE(Run(&ChangeHandler::Cancel, Cancellation(), clock_.Now() + absl::Hours(1)).ok());
+  EXPECT_EQ(deadline_, clock_.Now() + absl::Seconds(30));
+  handler_.SetAccepting(false);
+  EXPECT_EQ(ReasonOf(Cancel(Cancellation()).status()), "DRAINING");
+  handler_.SetAccepting(true);
+  EXPECT_TRUE(Cancel(Cancellation()).ok());
+}
+
+}  // namespace
+}  // namespace tranche::server

@@ -1,0 +1,169 @@
+#include "server/handlers/outbox_handler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "absl/strings/str_format.h"
+#include "storage/fake_outbox.h"
+#include "tests/unit/server/error_matchers.h"
+
+namespace tranche::server {
+namespace {
+
+constexpr char kActor[] = "somebody@somewhere";
+
+class OutboxHandlerTest : public ::testing::Test {
+ protected:
+  static std::string Id(int number) { return absl::StrFormat("00000000-0000-4000-8000-%012d", number); }
+  static v1::OutboxKey Key(int number, const std::string& sink = "default") {
+    v1::OutboxKey key;
+    key.set_reservation_id(Id(number));
+    key.set_revision(2);
+    key.set_sink(sink);
+    return key;
+  }
+  void Write(int number) {
+    storage::Reservation row;
+    row.reservation_id = *storage::Uuid::Parse(Id(number));
+    row.sku_id = "tv";
+    row.revision = 2;
+    outbox_.Write("reservation.confirmed", row, {});
+  }
+  // Every message of the sink.
+  void Kill(const std::string& sink) {
+    const auto claimed = outbox_.ClaimMessages(sink, 1000, absl::Minutes(1));
+    std::vector<storage::OutboxFailure> failures;
+    for (const auto& message : *claimed) {
+      failures.push_back({.key = message.key, .error = "because", .retry_after = absl::ZeroDuration(), .dead = true});
+    }
+    ASSERT_TRUE(outbox_.MarkFailed(failures).ok());
+  }
+  v1::ListOutboxMessagesResponse List(const v1::ListOutboxMessagesRequest& request) {
+    const auto response = handler_.ListMessages(request);
+    EXPECT_TRUE(response.ok()) << response.status();
+    return response.value_or(v1::ListOutboxMessagesResponse());
+  }
+  v1::OutboxSink Sink(const std::string& name) {
+    const auto sinks = handler_.ListSinks(v1::ListSinksRequest());
+    for (const v1::OutboxSink& sink : sinks->sinks()) {
+      if (sink.name() == name) return sink;
+    }
+    return v1::OutboxSink();
+  }
+
+  storage::FakeClock clock_;
+  storage::FakeOutbox outbox_{&clock_};
+  OutboxHandler handler_{&outbox_};
+};
+
+TEST_F(OutboxHandlerTest, ListsAPageAtATime) {
+  for (int i = 1; i <= 5; ++i) Write(i);
+  v1::ListOutboxMessagesRequest request;
+  EXPECT_EQ(List(request).messages_size(), 0) << "the dead ones, unless asked otherwise";
+  request.set_state(v1::OUTBOX_STATE_PENDING);
+  request.set_page_size(2);
+  std::vector<std::string> ids;
+  do {
+    const auto page = List(request);
+    EXPECT_LE(page.messages_size(), 2);
+    for (const auto& message : page.messages()) ids.push_back(message.key().reservation_id());
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_THAT(ids, ::testing::ElementsAre(Id(1), Id(2), Id(3), Id(4), Id(5)));
+
+  request.set_page_token("nonsense");
+  EXPECT_EQ(ReasonOf(handler_.ListMessages(request).status()), "FIELD_INVALID");
+  request.clear_page_token();
+  request.set_sink("nobody");
+  EXPECT_EQ(ReasonOf(handler_.ListMessages(request).status()), "SINK_NOT_FOUND");
+}
+
+TEST_F(OutboxHandlerTest, ShowsOneWithEverything) {
+  Write(1);
+  Kill("default");
+  v1::GetOutboxMessageRequest request;
+  *request.mutable_key() = Key(1);
+  const auto response = handler_.GetMessage(request);
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(response->message().kind(), "reservation.confirmed");
+  EXPECT_EQ(response->message().state(), v1::OUTBOX_STATE_DEAD);
+  EXPECT_EQ(response->message().attempts(), 1);
+  EXPECT_EQ(response->message().last_error(), "because");
+  EXPECT_THAT(response->message().payload(), ::testing::HasSubstr(Id(1)));
+  *request.mutable_key() = Key(2);
+  EXPECT_EQ(ReasonOf(handler_.GetMessage(request).status()), "OUTBOX_MESSAGE_NOT_FOUND");
+  request.mutable_key()->set_reservation_id("x");
+  EXPECT_EQ(ReasonOf(handler_.GetMessage(request).status()), "RESERVATION_ID_MALFORMED");
+}
+
+TEST_F(OutboxHandlerTest, RetryPreviewsAndMakesDue) {
+  ASSERT_TRUE(outbox_.AddSink("books", kActor).ok());
+  for (int i = 1; i <= 3; ++i) Write(i);
+  Kill("default");
+  Kill("books");
+  v1::RetryOutboxMessagesRequest request;
+  request.set_preview(true);
+  EXPECT_EQ(handler_.Retry(request, kActor)->messages(), 6);
+  request.set_sink("books");
+  EXPECT_EQ(handler_.Retry(request, kActor)->messages(), 3);
+  EXPECT_EQ(Sink("books").dead(), 3) << "a preview changes nothing";
+  request.set_preview(false);
+  EXPECT_EQ(handler_.Retry(request, kActor)->messages(), 3);
+  EXPECT_EQ(Sink("books").pending(), 3);
+  EXPECT_EQ(Sink("default").dead(), 3);
+  v1::RetryOutboxMessagesRequest one;
+  *one.mutable_key() = Key(2);
+  EXPECT_EQ(handler_.Retry(one, kActor)->messages(), 1);
+  EXPECT_EQ(Sink("default").pending(), 1);
+  *one.mutable_key() = Key(9);
+  EXPECT_EQ(ReasonOf(handler_.Retry(one, kActor).status()), "OUTBOX_MESSAGE_NOT_FOUND");
+  one.set_sink("books");
+  EXPECT_EQ(ReasonOf(handler_.Retry(one, kActor).status()), "FIELD_INVALID");
+}
+
+TEST_F(OutboxHandlerTest, DiscardPreviewsAndTakesOut) {
+  Write(1);
+  v1::DiscardOutboxMessageRequest request;
+  *request.mutable_key() = Key(1);
+  request.set_preview(true);
+  EXPECT_EQ(handler_.Discard(request, kActor)->message().key().reservation_id(), Id(1));
+  EXPECT_EQ(Sink("default").pending(), 1);
+  request.set_preview(false);
+  EXPECT_TRUE(handler_.Discard(request, kActor).ok());
+  EXPECT_EQ(Sink("default").pending(), 0);
+  EXPECT_EQ(ReasonOf(handler_.Discard(request, kActor).status()), "OUTBOX_MESSAGE_NOT_FOUND");
+}
+
+TEST_F(OutboxHandlerTest, SinksAreAddedListedAndRemoved) {
+  v1::AddSinkRequest add;
+  add.set_name("books");
+  add.set_preview(true);
+  EXPECT_FALSE(handler_.AddSink(add, kActor)->existed());
+  EXPECT_EQ(Sink("books").name(), "");
+  add.set_preview(false);
+  EXPECT_FALSE(handler_.AddSink(add, kActor)->existed());
+  EXPECT_TRUE(handler_.AddSink(add, kActor)->existed());
+  Write(1);
+  clock_.AdvanceBy(absl::Seconds(90));
+  EXPECT_EQ(Sink("books").pending(), 1);
+  EXPECT_EQ(Sink("books").oldest_pending().seconds(), 90);
+  v1::RemoveSinkRequest remove;
+  remove.set_name("books");
+  remove.set_preview(true);
+  EXPECT_EQ(handler_.RemoveSink(remove, kActor)->sink().pending(), 1);
+  remove.set_preview(false);
+  EXPECT_EQ(handler_.RemoveSink(remove, kActor)->sink().pending(), 1);
+  EXPECT_EQ(ReasonOf(handler_.RemoveSink(remove, kActor).status()), "SINK_NOT_FOUND");
+  add.set_name("No Good");
+  EXPECT_EQ(ReasonOf(handler_.AddSink(add, kActor).status()), "FIELD_INVALID");
+}
+
+TEST_F(OutboxHandlerTest, ALedgerThatDoesNotAnswerIsSaidToBeUnavailable) {
+  outbox_.FailNext(1);
+  EXPECT_EQ(ReasonOf(handler_.ListSinks(v1::ListSinksRequest()).status()), "LEDGER_UNAVAILABLE");
+}
+
+}  // namespace
+}  // namespace tranche::server

@@ -1,0 +1,244 @@
+#include "server/handlers/watch_hub.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "tests/unit/server/error_matchers.h"
+
+namespace tranche::server {
+namespace {
+
+using storage::Reservation;
+using storage::ReservationState;
+using storage::Uuid;
+
+Uuid Id(int number) {
+  Uuid id;
+  id.bytes[14] = static_cast<uint8_t>(number >> 8);
+  id.bytes[15] = static_cast<uint8_t>(number);
+  return id;
+}
+
+// What one watcher was told.
+class Ear : public ReservationWatcher {
+ public:
+  void OnReservation(const Reservation& reservation) override {
+    EXPECT_FALSE(end.has_value()) << "told after its end";
+    revisions.push_back(reservation.revision);
+    last = reservation;
+  }
+  void OnEnd(const absl::Status& status) override {
+    EXPECT_FALSE(end.has_value()) << "ended twice";
+    end = status;
+    ended.Notify();
+  }
+  std::vector<int32_t> revisions;
+  std::optional<Reservation> last;
+  std::optional<absl::Status> end;
+  absl::Notification ended;
+};
+
+// A hub without a thread over a ledger of a few lines.
+class WatchHubTest : public ::testing::Test {
+ protected:
+  void Put(int number, int32_t revision, ReservationState state = ReservationState::kPending) {
+    Reservation reservation;
+    reservation.reservation_id = Id(number);
+    reservation.revision = revision;
+    reservation.state = state;
+    absl::MutexLock lock(&mutex_);
+    rows_[Id(number)] = reservation;
+  }
+
+  absl::StatusOr<std::vector<Reservation>> Read(absl::Span<const Uuid> ids) {
+    during_read_();
+    absl::MutexLock lock(&mutex_);
+    reads_.push_back(ids.size());
+    if (!error_.ok()) return error_;
+    std::vector<Reservation> found;
+    for (const Uuid& id : ids) {
+      if (const auto row = rows_.find(id); row != rows_.end()) found.push_back(row->second);
+    }
+    return found;
+  }
+
+  std::shared_ptr<Ear> Watch(int number) {
+    auto ear = std::make_shared<Ear>();
+    EXPECT_TRUE(hub_.Add(Id(number), ear).ok());
+    return ear;
+  }
+
+  absl::Mutex mutex_;
+  std::map<Uuid, Reservation> rows_;
+  absl::Status error_;
+  std::vector<size_t> reads_;
+  std::function<void()> during_read_ = [] {};
+  WatchHub hub_{[this](absl::Span<const Uuid> ids) { return Read(ids); },
+                WatchHubOptions{.max_watches = 3000, .poll_interval = absl::ZeroDuration()}};
+};
+
+TEST_F(WatchHubTest, TellsTheStateAndThenEveryChangeOnce) {
+  Put(1, 1);
+  const auto ear = Watch(1);
+  hub_.Poll();
+  hub_.Poll();
+  EXPECT_EQ(ear->revisions, (std::vector<int32_t>{1}));
+  Put(1, 2);
+  hub_.Poll();
+  hub_.Poll();
+  EXPECT_EQ(ear->revisions, (std::vector<int32_t>{1, 2}));
+  EXPECT_FALSE(ear->end.has_value());
+}
+
+TEST_F(WatchHubTest, EndsAfterAFinalState) {
+  Put(1, 1);
+  const auto ear = Watch(1);
+  hub_.Poll();
+  Put(1, 3, ReservationState::kExpired);
+  hub_.Poll();
+  EXPECT_EQ(ear->revisions, (std::vector<int32_t>{1, 3}));
+  EXPECT_EQ(ear->last->state, ReservationState::kExpired);
+  ASSERT_TRUE(ear->end.has_value());
+  EXPECT_TRUE(ear->end->ok());
+  EXPECT_EQ(hub_.watches(), 0u);
+
+  const auto late = Watch(1);
+  hub_.Poll();
+  EXPECT_EQ(late->revisions, (std::vector<int32_t>{3})) << "what is final already is told, too";
+  EXPECT_TRUE(late->end.has_value());
+}
+
+TEST_F(WatchHubTest, WhatDoesNotExistEndsTheWatch) {
+  const auto ear = Watch(7);
+  hub_.Poll();
+  ASSERT_TRUE(ear->end.has_value());
+  EXPECT_EQ(ReasonOf(*ear->end), "RESERVATION_NOT_FOUND");
+  EXPECT_TRUE(ear->revisions.empty());
+}
+
+TEST_F(WatchHubTest, WhatWasSeenOnceMayVanishForAMoment) {
+  Put(1, 1);
+  const auto ear = Watch(1);
+  hub_.Poll();
+  rows_.clear();  // on its way to another shard
+  hub_.Poll();
+  EXPECT_FALSE(ear->end.has_value());
+  Put(1, 2);
+  hub_.Poll();
+  EXPECT_EQ(ear->revisions, (std::vector<int32_t>{1, 2}));
+}
+
+TEST_F(WatchHubTest, AnOutageOfTheLedgerIsWaitedOut) {
+  Put(1, 1);
+  const auto ear = Watch(1);
+  error_ = absl::UnavailableError("down");
+  hub_.Poll();
+  hub_.Poll();
+  EXPECT_FALSE(ear->end.has_value());
+  error_ = absl::OkStatus();
+  hub_.Poll();
+  EXPECT_EQ(ear->revisions, (std::vector<int32_t>{1}));
+}
+
+TEST_F(WatchHubTest, ManyWatchersOfOneReservationAreOneRead) {
+  Put(1, 1);
+  std::vector<std::shared_ptr<Ear>> ears;
+  for (int i = 0; i < 50; ++i) ears.push_back(Watch(1));
+  hub_.Poll();
+  EXPECT_EQ(reads_, (std::vector<size_t>{1}));
+  for (const auto& ear : ears) EXPECT_EQ(ear->revisions.size(), 1u);
+}
+
+TEST_F(WatchHubTest, ReadsInBatches) {
+  std::vector<std::shared_ptr<Ear>> ears;
+  for (int i = 0; i < 2500; ++i) {
+    Put(i, 1);
+    ears.push_back(Watch(i));
+  }
+  hub_.Poll();
+  EXPECT_EQ(reads_, (std::vector<size_t>{1024, 1024, 452}));
+  for (const auto& ear : ears) EXPECT_EQ(ear->revisions.size(), 1u);
+}
+
+TEST_F(WatchHubTest, WatchesAreBounded) {
+  for (int i = 0; i < 3000; ++i) Watch(i);
+  const absl::Status refused = hub_.Add(Id(1), std::make_shared<Ear>());
+  EXPECT_EQ(ReasonOf(refused), "TOO_MANY_WATCHES");
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(WatchHubTest, WhoIsRemovedHearsNoMoreAndMakesRoom) {
+  Put(1, 1);
+  const auto ear = Watch(1);
+  const auto other = Watch(1);
+  hub_.Remove(Id(1), ear.get());
+  hub_.Remove(Id(1), ear.get());
+  EXPECT_EQ(hub_.watches(), 1u);
+  hub_.Poll();
+  EXPECT_TRUE(ear->revisions.empty());
+  EXPECT_EQ(other->revisions.size(), 1u);
+  EXPECT_EQ(ear.use_count(), 1) << "the hub keeps nothing of it";
+}
+
+TEST_F(WatchHubTest, DrainingEndsEveryWatchAndEveryLaterOne) {
+  Put(1, 1);
+  const auto ear = Watch(1);
+  hub_.SetAccepting(false);
+  ASSERT_TRUE(ear->end.has_value());
+  EXPECT_EQ(ReasonOf(*ear->end), "DRAINING");
+  EXPECT_EQ(ReasonOf(hub_.Add(Id(1), std::make_shared<Ear>())), "DRAINING");
+  hub_.SetAccepting(true);
+  Watch(1);
+  EXPECT_EQ(hub_.watches(), 1u);
+}
+
+// The read began before the reservation existed: its answer says nothing about it.
+TEST_F(WatchHubTest, WhoComesDuringAReadIsToldByTheNextOne) {
+  Put(1, 1);
+  const auto first = Watch(1);
+  std::shared_ptr<Ear> second;
+  during_read_ = [&] {
+    if (second == nullptr) second = Watch(1);
+    rows_.clear();
+  };
+  hub_.Poll();
+  during_read_ = [] {};
+  EXPECT_TRUE(first->end.has_value());
+  EXPECT_FALSE(second->end.has_value());
+  Put(1, 1);
+  hub_.Poll();
+  EXPECT_EQ(second->revisions, (std::vector<int32_t>{1}));
+}
+
+// With its thread, and an interval that does not pass within the test.
+TEST_F(WatchHubTest, ANewWatchIsLookedAtAtOnce) {
+  Put(1, 2, ReservationState::kConfirmed);
+  WatchHub hub([this](absl::Span<const Uuid> ids) { return Read(ids); },
+               WatchHubOptions{.max_watches = 10, .poll_interval = absl::Hours(1)});
+  auto ear = std::make_shared<Ear>();
+  ASSERT_TRUE(hub.Add(Id(1), ear).ok());
+  ASSERT_TRUE(ear->ended.WaitForNotificationWithTimeout(absl::Seconds(20)));
+  EXPECT_EQ(ear->revisions, (std::vector<int32_t>{2}));
+}
+
+TEST_F(WatchHubTest, TheThreadSeesChanges) {
+  Put(1, 1);
+  WatchHub hub([this](absl::Span<const Uuid> ids) { return Read(ids); },
+               WatchHubOptions{.max_watches = 10, .poll_interval = absl::Milliseconds(1)});
+  auto ear = std::make_shared<Ear>();
+  ASSERT_TRUE(hub.Add(Id(1), ear).ok());
+  Put(1, 2, ReservationState::kCancelled);
+  ASSERT_TRUE(ear->ended.WaitForNotificationWithTimeout(absl::Seconds(20)));
+  EXPECT_EQ(ear->last->revision, 2);
+}
+
+}  // namespace
+}  // namespace tranche::server

@@ -1,0 +1,111 @@
+// The expirer and the retirer, on a ledger that says what it is told to.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "server/worker/expirer.h"
+#include "server/worker/retirer.h"
+
+namespace tranche::server {
+namespace {
+
+using storage::ExpiredHolds;
+
+class ScriptedUpkeep : public storage::UpkeepLedger {
+ public:
+  explicit ScriptedUpkeep(storage::FakeClock* clock) : clock_(clock) {}
+
+  absl::StatusOr<ExpiredHolds> ExpireDue(int limit) override {
+    limits.push_back(limit);
+    clock_->AdvanceBy(takes);
+    auto answer = expired.front();
+    expired.pop_front();
+    return answer;
+  }
+  absl::StatusOr<int64_t> RetireReservations(absl::Duration age, int limit, storage::Retired retired) override {
+    ages.push_back(age);
+    kinds.push_back(retired);
+    auto answer = taken.front();
+    taken.pop_front();
+    return answer;
+  }
+
+  absl::Duration takes;  // each call
+  std::deque<absl::StatusOr<ExpiredHolds>> expired;
+  std::deque<absl::StatusOr<int64_t>> taken;
+  std::vector<int> limits;
+  std::vector<absl::Duration> ages;
+  std::vector<storage::Retired> kinds;
+
+ private:
+  storage::FakeClock* const clock_;
+};
+
+// So many, and there are more.
+ExpiredHolds MoreAfter(int64_t expired) {
+  ExpiredHolds holds;
+  holds.expired = expired;
+  holds.more = true;
+  return holds;
+}
+
+double Half() { return 0.5; }
+
+class UpkeepTest : public ::testing::Test {
+ protected:
+  // What the expirer waits after this answer.
+  absl::Duration After(absl::StatusOr<ExpiredHolds> answer) {
+    ledger_.expired.push_back(std::move(answer));
+    return expirer_.Step();
+  }
+
+  storage::FakeClock clock_;
+  ScriptedUpkeep ledger_{&clock_};
+  Expirer expirer_{&ledger_, &clock_, Half, {.batch = 1000, .holds_per_s = 10000, .poll = absl::Milliseconds(200)}};
+};
+
+TEST_F(UpkeepTest, TheExpirerSleepsUntilTheNextHoldLapsesButNotLongerThanThePoll) {
+  EXPECT_EQ(After(ExpiredHolds{.until_next = absl::Milliseconds(70)}), absl::Milliseconds(70));
+  EXPECT_EQ(After(ExpiredHolds{.until_next = absl::Hours(1)}), absl::Milliseconds(200));
+  EXPECT_EQ(After(ExpiredHolds{.until_next = absl::InfiniteDuration()}), absl::Milliseconds(200));
+  EXPECT_EQ(After(ExpiredHolds{.until_next = -absl::Seconds(1)}), absl::Milliseconds(1)) << "never a busy loop";
+  EXPECT_THAT(ledger_.limits, ::testing::Each(1000));
+}
+
+TEST_F(UpkeepTest, MoreThanABatchGoesOnAtTheBoundedRate) {
+  EXPECT_EQ(After(MoreAfter(1000)), absl::Milliseconds(100));
+  ledger_.takes = absl::Milliseconds(30);
+  EXPECT_EQ(After(MoreAfter(1000)), absl::Milliseconds(70));
+  ledger_.takes = absl::Milliseconds(300);
+  EXPECT_EQ(After(MoreAfter(1000)), absl::ZeroDuration());
+}
+
+TEST_F(UpkeepTest, WhatOthersExpireIsNotAskedForAtFullSpeed) { EXPECT_EQ(After(MoreAfter(0)), absl::Milliseconds(10)); }
+
+TEST_F(UpkeepTest, AnOutageIsWaitedForLongerEachTimeAndForgottenAfterwards) {
+  EXPECT_EQ(After(absl::UnavailableError("gone")), absl::Milliseconds(100));
+  EXPECT_EQ(After(absl::UnavailableError("gone")), absl::Milliseconds(200));
+  for (int i = 0; i < 20; ++i) EXPECT_LE(After(absl::UnavailableError("gone")), absl::Seconds(2));
+  EXPECT_EQ(After(ExpiredHolds{.until_next = absl::Milliseconds(70)}), absl::Milliseconds(70));
+  EXPECT_EQ(After(absl::UnavailableError("gone")), absl::Milliseconds(100));
+}
+
+TEST_F(UpkeepTest, TheRetirerTakesBatchesWithPausesUntilThereIsNoMore) {
+  Retirer retirer(&ledger_, Half,
+                  {.age = absl::Hours(48),
+                   .retired = storage::Retired::kDrop,
+                   .batch = 500,
+                   .pause = absl::Milliseconds(300),
+                   .interval = absl::Minutes(2)});
+  ledger_.taken = {500, absl::UnavailableError("gone"), 500, 499};
+  EXPECT_EQ(retirer.Step(), absl::Milliseconds(300));
+  EXPECT_EQ(retirer.Step(), absl::Milliseconds(100));
+  EXPECT_EQ(retirer.Step(), absl::Milliseconds(300));
+  EXPECT_EQ(retirer.Step(), absl::Minutes(2));
+  EXPECT_THAT(ledger_.ages, ::testing::Each(absl::Hours(48)));
+  EXPECT_THAT(ledger_.kinds, ::testing::Each(storage::Retired::kDrop));
+}
+
+}  // namespace
+}  // namespace tranche::server
