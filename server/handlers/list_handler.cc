@@ -57,8 +57,8 @@ bool Belongs(const ReservationCursor& cursor, const storage::ReservationFilter& 
 
 std::string EncodeCursor(const ReservationCursor& cursor) {
   // The user comes last: he alone may contain the sign between.
-  return EncodePageToken(absl::StrCat(cursor.shard, "/", cursor.sku_id, "/", cursor.lapsed ? kLapsed : kLive, "/", cursor.ordinal, "/",
-                                      cursor.reservation_id.ToString(), "/", cursor.user_id));
+  return EncodePageToken(absl::StrCat(cursor.shard, "/", cursor.sku_id, "/", cursor.lapsed ? kLapsed : kLive, "/",
+                                      cursor.ordinal, "/", cursor.reservation_id.ToString(), "/", cursor.user_id));
 }
 
 absl::StatusOr<ReservationCursor> DecodeCursor(const std::string& token) {

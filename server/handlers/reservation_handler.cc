@@ -40,8 +40,7 @@ ReservationHandler::ReservationHandler(Sell sell, FindById find, storage::Clock*
     : sell_(std::move(sell)), find_(std::move(find)), clock_(clock), options_(options) {}
 
 ReservationHandler::ReservationHandler(Sell sell, storage::ReservationLedger* ledger,
-                                       storage::BoundedExecutor* executor, storage::Clock* clock,
-                                       CallDeadlines options)
+                                       storage::BoundedExecutor* executor, storage::Clock* clock, CallDeadlines options)
     : ReservationHandler(
           std::move(sell),
           [backend = std::make_shared<quota::SingleLedgerBackend>(nullptr, ledger, executor)](

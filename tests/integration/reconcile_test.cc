@@ -182,11 +182,8 @@ TEST_F(ReconcileTest, NoDifferencesAndMistakes) {
 TEST_F(ReconcileTest, ALongExport) {
   const char* const wanted = std::getenv("TRANCHE_RECONCILE_ROWS");
   const int rows = wanted != nullptr ? std::atoi(wanted) : 20000;
-  ASSERT_TRUE(ExecuteSql(cluster_->postgres().dsn(),
-                         absl::StrCat("INSERT INTO tranche.sku (sku_id, title, price_minor, currency, stock, "
-                                      "per_user_limit, hold_seconds) VALUES ('many', '', 49900, 'EUR', ",
-                                      rows, ", 1, 60)"))
-                  .ok());
+  Query(absl::StrCat("SELECT tranche.create_sku('many', 'Many', 49900, 'EUR', ", rows,
+                     ", 1, 60, NULL, NULL, 1, 'test')"));
   const absl::Status filled = ExecuteSql(
       cluster_->postgres().dsn(),
       absl::StrCat("INSERT INTO tranche.reservation (reservation_id, sku_id, user_id, quantity, ordinal, state, "
