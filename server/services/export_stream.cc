@@ -8,7 +8,7 @@
 
 namespace tranche::server {
 
-ExportStream* ExportStream::Start(PaymentHandler* handler, storage::BoundedExecutor* executor,
+ExportStream* ExportStream::Start(PaymentHandler* handler, storage::Executor* executor,
                                   grpc::CallbackServerContext* context, const v1::ExportPaymentsRequest& request) {
   auto* const stream = new ExportStream(handler, executor, context);
   absl::StatusOr<PaymentHandler::ExportCursor> cursor = handler->StartExport(request);

@@ -9,7 +9,7 @@
 #include <grpcpp/support/server_callback.h>
 
 #include "server/handlers/payment_handler.h"
-#include "storage/bounded_executor.h"
+#include "storage/executor.h"
 #include "tranche/v1/reconciliation.pb.h"
 
 namespace tranche::server {
@@ -18,14 +18,14 @@ namespace tranche::server {
 class ExportStream final : public grpc::ServerWriteReactor<v1::ExportPaymentsResponse> {
  public:
   // The reactor to hand to gRPC. Handler and executor outlive it.
-  static ExportStream* Start(PaymentHandler* handler, storage::BoundedExecutor* executor,
-                             grpc::CallbackServerContext* context, const v1::ExportPaymentsRequest& request);
+  static ExportStream* Start(PaymentHandler* handler, storage::Executor* executor, grpc::CallbackServerContext* context,
+                             const v1::ExportPaymentsRequest& request);
 
   void OnWriteDone(bool ok) override;
   void OnDone() override { delete this; }
 
  private:
-  ExportStream(PaymentHandler* handler, storage::BoundedExecutor* executor, grpc::CallbackServerContext* context)
+  ExportStream(PaymentHandler* handler, storage::Executor* executor, grpc::CallbackServerContext* context)
       : handler_(handler), executor_(executor), context_(context) {}
 
   void ReadNext();
@@ -33,7 +33,7 @@ class ExportStream final : public grpc::ServerWriteReactor<v1::ExportPaymentsRes
 
   // One thing happens at a time: either a page is read or it is written.
   PaymentHandler* const handler_;
-  storage::BoundedExecutor* const executor_;
+  storage::Executor* const executor_;
   grpc::CallbackServerContext* const context_;
   PaymentHandler::ExportCursor cursor_;
   v1::ExportPaymentsResponse page_;
