@@ -220,10 +220,12 @@ void AddSelling(Parser& parser, ServerOptions* options) {
                    "Most unanswered requests of one stream; at that the node stops reading from it");
   parser.AddNumber("max-watches", &options->max_watches, 1, 1000000, "N",
                    "Most reservations watched at once; more are refused with TOO_MANY_WATCHES");
-  parser.AddNumber("blocking-threads", &options->blocking_threads, 1, 256, "N",
-                   "Threads (and database connections) for reads and admin calls");
-  parser.AddNumber("blocking-queue", &options->blocking_queue, 1, 100000, "N",
-                   "Most reads and admin calls waiting for a thread; more are refused with OVERLOADED");
+  parser.AddNumber(
+      "blocking-threads", &options->blocking_threads, 1, 256, "N",
+      "Threads (and database connections) of each shard for carts and for reads of one SKU or reservation");
+  parser.AddNumber(
+      "blocking-queue", &options->blocking_queue, 1, 100000, "N",
+      "Most carts and such reads waiting for a thread, and most late payments; more are refused with OVERLOADED");
 }
 
 void AddLimits(Parser& parser, ServerOptions* options) {
