@@ -278,9 +278,9 @@ TEST_F(WorkerTest, ADatabaseThatRestartsIsWaitedFor) {
 }
 
 TEST_F(WorkerTest, OperatorsListShowRetryAndDiscard) {
-  StartWorkers(1);
+  StartWorkers(1, {"--give-up-attempts", "1", "--give-up-hours", "0"});
   OpenSale("tv", 10);
-  shop_.AnswerWith(410);
+  shop_.AnswerWith(422);
   const std::vector<std::string> ids = BuyMany(2);
   Confirm(ids);
   AwaitTrue("both are given up", [&] { return Depth().dead == 2; });
@@ -288,7 +288,7 @@ TEST_F(WorkerTest, OperatorsListShowRetryAndDiscard) {
   EXPECT_EQ(Json({"outbox", "list"})["messages"].size(), 2u);
   EXPECT_EQ(Json({"outbox", "list", "--state", "pending"})["messages"].size(), 0u);
   const std::string message = absl::StrCat(ids[0], "/2");
-  EXPECT_THAT(Table({"outbox", "show", message}), HasSubstr("HTTP 410"));
+  EXPECT_THAT(Table({"outbox", "show", message}), HasSubstr("HTTP 422"));
   EXPECT_EQ(Json({"outbox", "show", message})["state"], "OUTBOX_STATE_DEAD");
 
   shop_.AnswerWith(200);
