@@ -246,7 +246,7 @@ constexpr char kWorkerFooter[] =
     "Messages: each change of a reservation is told to every sink that is registered in the ledger, at least once, in "
     "order per reservation. A sink is registered when a worker first starts with it, and gets what happens from then "
     "on; the one named \"default\" is registered from the beginning. Start a worker with each registered sink, or "
-    "remove it (tranchectl outbox sink remove): its messages are kept until then.\n"
+    "remove it (tranchectl outbox sink remove NAME --yes): its messages are kept until then.\n"
     "A webhook gets a POST for each message, with the headers Tranche-Message-Id, Tranche-Kind and\n"
     "Tranche-Signature: t=SECONDS,v1=HEX, where HEX is the HMAC-SHA256 of \"SECONDS.BODY\". 2xx means delivered. The "
     "secret file has one secret a line (openssl rand -hex 32); with several, each makes a v1, so that the receiver can "
