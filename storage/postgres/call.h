@@ -50,7 +50,8 @@ absl::StatusOr<pqxx::result> CallOnce(ConnectionPool& pool, const char* function
     // A server that says what it refused is there, and so is the connection.
     const auto* const said = dynamic_cast<const pqxx::sql_error*>(&error);
     const bool refused = said != nullptr ? said->sqlstate() != "0A000" : IsRetryTransaction(status);
-    if (!refused || status.code() == absl::StatusCode::kUnavailable) lease->MarkBroken();
+    const bool unavailable = status.code() == absl::StatusCode::kUnavailable && !IsSkuMoving(status);
+    if (!refused || unavailable) lease->MarkBroken();
     return status;
   }
 }

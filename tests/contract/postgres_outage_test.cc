@@ -283,6 +283,31 @@ TEST_F(PostgresOutageTest, ACallWhoseAnswerIsLostStaysUnknownWhileTheServerIsAwa
   EXPECT_EQ(messages->size(), 2u) << "one of the cancellation, and one that asks for the refund";
 }
 
+// A server that says what it refuses is there: its connections stay.
+TEST_F(PostgresOutageTest, ASkuThatMovesBreaksNoConnection) {
+  PoolOptions options;
+  options.dsn = postgres_.node_dsn();
+  options.application_name = "moving";
+  ConnectionPool pool(options);
+  PostgresStockLedger stock(&pool);
+  ASSERT_TRUE(stock.GetSku("tv").ok());
+  pqxx::connection connection(postgres_.dsn());
+  const auto backends = [&connection] {
+    pqxx::nontransaction query(connection);
+    const auto row = query.exec1(
+        "SELECT coalesce(string_agg(pid::text, ' '), '') FROM pg_stat_activity WHERE application_name = 'moving'");
+    return row[0].as<std::string>();
+  };
+  const std::string before = backends();
+  ASSERT_TRUE(
+      testing::ExecuteSql(postgres_.dsn(), "UPDATE tranche.sku SET whereabouts = 'LEAVING', other_shard = 'east'")
+          .ok());
+  const absl::Status moving = stock.AddStock("tv", 1, std::nullopt, "test").status();
+  EXPECT_TRUE(IsSkuMoving(moving)) << moving;
+  EXPECT_TRUE(stock.GetSku("tv").ok());
+  EXPECT_EQ(backends(), before);
+}
+
 // Answers in turn; the last one for good.
 class ScriptedCall {
  public:
