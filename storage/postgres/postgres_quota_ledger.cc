@@ -127,8 +127,8 @@ absl::StatusOr<std::vector<std::string>> PostgresStockLedger::ListPooledSkus(con
   return skus;
 }
 
-absl::StatusOr<std::vector<std::string>> PostgresStockLedger::ListReturnedSkus(int limit) {
-  const auto rows = Call(*pool_, Repeat::kRead, "list_returned_skus", limit);
+absl::StatusOr<std::vector<std::string>> PostgresStockLedger::ListReturnedSkus(const std::string& after, int limit) {
+  const auto rows = Call(*pool_, Repeat::kRead, "list_returned_skus", after, limit);
   if (!rows.ok()) return rows.status();
   std::vector<std::string> skus;
   for (const pqxx::row& row : *rows) skus.emplace_back(row[0].c_str());
