@@ -23,7 +23,7 @@ SinkRelay::SinkRelay(storage::OutboxLedger* ledger, Sink* sink, storage::Clock* 
       clock_(clock),
       random_(random),
       options_(options),
-      trouble_(absl::StrCat("carrying messages to sink ", sink->name()), std::move(random)),
+      trouble_(absl::StrCat("carrying messages to sink ", sink->name()), clock, std::move(random)),
       health_(options.health) {}
 
 absl::Duration SinkRelay::Step() {
