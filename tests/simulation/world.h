@@ -39,7 +39,7 @@ struct World {
         call_random(random.Fork()),
         demand_random(random.Fork()),
         fault_random(random.Fork()) {
-    if (scenario.second_sink) CHECK(outbox.AddSink("second").ok());
+    if (scenario.second_sink) CHECK(outbox.AddSink("second", "simulation").ok());
     life.SetSinks(*outbox.ListSinks());
   }
 
