@@ -99,9 +99,8 @@ class BalancerTest : public ::testing::Test {
     return claim.reservation_id;
   }
 
-  // Sells and cancels the one unit of a SKU that waits to be asked for.
+  // Sells the one unit in the pool of a SKU, and cancels.
   void ReturnUnit(const Node& node, const std::string& sku_id) {
-    CreateSku(1, sku_id, /*presplit=*/false);
     ASSERT_TRUE(ledger_.MoveUnits(sku_id, {{node.id, 1}}, std::nullopt, "test").ok());
     storage::ReservationClaim claim{.reservation_id = {}, .sku_id = sku_id, .user_id = "buyer", .quantity = 1};
     claim.reservation_id.bytes[0] = 1;

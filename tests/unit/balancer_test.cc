@@ -291,8 +291,12 @@ TEST_F(BalancerTest, ReturnedUnitsThatCouldNotBeAnnouncedAreAnnouncedLater) {
 TEST_F(BalancerTest, ReturnedSkusThatChangeAllTheTimeHoldUpNoOthers) {
   const Node a = AddNode();
   Rounds();
-  for (int i = 0; i < storage::kMaxQuotaBatch; ++i) ReturnUnit(a, absl::StrCat("busy-", 100 + i));
-  ReturnUnit(a, "tv");
+  std::vector<std::string> skus = {"tv"};
+  for (int i = 0; i < storage::kMaxQuotaBatch; ++i) skus.push_back(absl::StrCat("busy-", 100 + i));
+  for (const std::string& sku_id : skus) {
+    CreateSku(1, sku_id, /*presplit=*/false);
+    ReturnUnit(a, sku_id);
+  }
   ledger_.busy_before = "tv";
   Rounds();
   EXPECT_EQ(ledger_.ListReturnedSkus("", 1000)->size(), static_cast<size_t>(storage::kMaxQuotaBatch));
@@ -304,9 +308,11 @@ TEST_F(BalancerTest, ReturnedSkusThatChangeAllTheTimeHoldUpNoOthers) {
 
 TEST_F(BalancerTest, OfReturnedSkusThoseThatWereAnnouncedAreDoneWith) {
   const Node a = AddNode();
+  CreateSku(1, "radio", /*presplit=*/false);
+  CreateSku(1, "tv", /*presplit=*/false);
+  for (const char* sku_id : {"radio", "tv"}) ReturnUnit(a, sku_id);
   Rounds();
-  ReturnUnit(a, "radio");
-  ReturnUnit(a, "tv");
+  for (const char* sku_id : {"radio", "tv"}) ReturnUnit(a, sku_id);
   zookeeper_.FailNextWrite(FakeZookeeper::UnknownOutcome::kNotPerformed);
   EXPECT_FALSE(balancer_.RunOnce().ok());
   EXPECT_EQ(*ledger_.ListReturnedSkus("", 10), std::vector<std::string>{"radio"});
