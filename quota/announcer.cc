@@ -20,6 +20,7 @@ constexpr int kRounds = 8;
 constexpr size_t kChunk = 256;
 
 struct Target {
+  std::string sku_id;
   std::string path;
   std::string data;
   std::string parent;
@@ -91,7 +92,8 @@ absl::Status Round(Coordination& session, std::vector<Target>* targets) {
   return last;
 }
 
-absl::Status AnnounceTargets(SessionSource& sessions, std::vector<Target> targets) {
+absl::Status AnnounceTargets(SessionSource& sessions, const std::vector<Target>& targets,
+                             std::set<std::string>* failed) {
   absl::Status result;
   for (size_t begin = 0; begin < targets.size(); begin += kChunk) {
     const size_t end = std::min(begin + kChunk, targets.size());
@@ -99,18 +101,20 @@ absl::Status AnnounceTargets(SessionSource& sessions, std::vector<Target> target
     absl::Status last;
     for (int round = 0; round < kRounds && !chunk.empty(); ++round) {
       const std::shared_ptr<Coordination> session = sessions.Session();
-      if (session == nullptr) return absl::UnavailableError("no session with ZooKeeper");
-      last = Round(*session, &chunk);
+      last = session == nullptr ? absl::UnavailableError("no session with ZooKeeper") : Round(*session, &chunk);
       if (absl::IsUnavailable(last) || absl::IsUnauthenticated(last)) break;
     }
     if (!chunk.empty()) result.Update(absl::UnavailableError(last.message()));
+    if (failed == nullptr) continue;
+    for (const Target& target : chunk) failed->insert(target.sku_id);
   }
   return result;
 }
 
 Target TargetOf(const SkuToAnnounce& sku) {
   const SkuAnnouncement fresh = ToAnnouncement(sku.sku);
-  return Target{.path = SkuPath(sku.sku.sku_id),
+  return Target{.sku_id = sku.sku.sku_id,
+                .path = SkuPath(sku.sku.sku_id),
                 .data = fresh.SerializeAsString(),
                 .parent = SkuBucketPath(sku.sku.sku_id),
                 .make_parent = true,
@@ -124,7 +128,8 @@ Target TargetOf(const SliceToAnnounce& slice) {
   SliceAnnouncement announcement;
   announcement.set_allotted(slice.allotted);
   announcement.set_version(slice.version);
-  return Target{.path = SlicePath(slice.incarnation, slice.sku_id),
+  return Target{.sku_id = slice.sku_id,
+                .path = SlicePath(slice.incarnation, slice.sku_id),
                 .data = announcement.SerializeAsString(),
                 .parent = SlicesPath(slice.incarnation),
                 .make_parent = false,
@@ -137,12 +142,13 @@ Target TargetOf(const SliceToAnnounce& slice) {
 
 }  // namespace
 
-absl::Status Announcer::Announce(absl::Span<const SkuToAnnounce> skus, absl::Span<const SliceToAnnounce> slices) {
+absl::Status Announcer::Announce(absl::Span<const SkuToAnnounce> skus, absl::Span<const SliceToAnnounce> slices,
+                                 std::set<std::string>* failed) {
   std::vector<Target> targets;
   targets.reserve(skus.size() + slices.size());
   for (const SkuToAnnounce& sku : skus) targets.push_back(TargetOf(sku));
   for (const SliceToAnnounce& slice : slices) targets.push_back(TargetOf(slice));
-  return AnnounceTargets(*sessions_, std::move(targets));
+  return AnnounceTargets(*sessions_, targets, failed);
 }
 
 absl::Status Announcer::AnnounceSkus(absl::Span<const storage::Sku> skus) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,8 +44,10 @@ class Announcer {
 
   // Announces those of the SKUs whose terms changed and those of the slices whose announcement is missing or older, the
   // SKUs first: a node cannot sell a slice whose terms it does not find. A slice of an incarnation that is gone is
-  // skipped. kUnavailable when some could not be written; repeating is harmless.
-  absl::Status Announce(absl::Span<const SkuToAnnounce> skus, absl::Span<const SliceToAnnounce> slices);
+  // skipped. kUnavailable when some could not be written; repeating is harmless. `failed`, if given, gets the ids of
+  // the SKUs of which something was not written.
+  absl::Status Announce(absl::Span<const SkuToAnnounce> skus, absl::Span<const SliceToAnnounce> slices,
+                        std::set<std::string>* failed = nullptr);
 
   absl::Status AnnounceSlices(absl::Span<const SliceToAnnounce> slices) { return Announce({}, slices); }
   absl::Status AnnounceSkus(absl::Span<const storage::Sku> skus);

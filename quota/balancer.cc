@@ -239,6 +239,7 @@ void Balancer::ForgetAll() {
   evacuated_.clear();
   board_.Clear();
   pool_cursor_.clear();
+  returned_cursor_.clear();
   last_repair_ = absl::InfinitePast();
   ledger_failing_since_ = absl::InfiniteFuture();
 }
@@ -507,29 +508,34 @@ absl::Status Balancer::SharePools() {
 // hears "sold out" does not ask. Or a late payment has taken units, perhaps out of slices, which are smaller then.
 absl::Status Balancer::AnnounceReturned() {
   if (storage::Mutated(storage::Mutation::kBalancerIgnoresReturned)) return absl::OkStatus();
-  const size_t limit = std::min<size_t>(SkusPerRound(kSlicesReadPerRound), kMaxQuotaBatch);
-  const auto returned = ledger_->ListReturnedSkus(static_cast<int>(limit));
+  const size_t limit = std::min<size_t>(SkusPerRound(kSlicesChangedPerRound), kMaxQuotaBatch);
+  const auto returned = ledger_->ListReturnedSkus(returned_cursor_, static_cast<int>(limit));
   if (!returned.ok()) return returned.status();
+  // On, whatever becomes of these: SKUs that cannot be done with, as they change all the time, hold up no others.
+  returned_cursor_ = returned->size() < limit ? "" : returned->back();
+  if (!returned_cursor_.empty()) Wake([](News&) {});
   if (returned->empty()) return absl::OkStatus();
   const auto quotas = ledger_->ReadQuotas(*returned);
   if (!quotas.ok()) return quotas.status();
   std::vector<SkuToAnnounce> skus;
   std::vector<SliceToAnnounce> slices;
-  std::vector<std::pair<std::string, int64_t>> announced;
   for (const SkuQuota& now : *quotas) {
     skus.push_back({now.sku, /*always=*/true});
-    announced.emplace_back(now.sku.sku_id, now.sku.quota_version);
+    // All of them: which ones late payments have made smaller since the last time, no version tells.
     for (const storage::Slice& slice : now.quota.slices) {
-      // Only what changed last, of perhaps a thousand; what changed before and was not announced is repaired.
-      if (slice.holder == storage::kPool || slice.version < now.sku.quota_version) continue;
+      if (slice.holder == storage::kPool) continue;
       slices.push_back({slice.holder, now.sku.sku_id, slice.allotted, slice.version});
     }
   }
-  if (absl::Status told = announcer_.Announce(skus, slices); !told.ok()) return told;
-  // What changed meanwhile stays listed, and is announced in the next round.
-  if (absl::Status acknowledged = ledger_->AckReturnedSkus(announced); !acknowledged.ok()) return acknowledged;
-  if (returned->size() == limit) Wake([](News&) {});
-  return absl::OkStatus();
+  std::set<std::string> failed;
+  absl::Status status = announcer_.Announce(skus, slices, &failed);
+  std::vector<std::pair<std::string, int64_t>> announced;
+  for (const SkuQuota& now : *quotas) {
+    if (!failed.contains(now.sku.sku_id)) announced.emplace_back(now.sku.sku_id, now.sku.quota_version);
+  }
+  // What changed meanwhile stays listed, and is announced in a later round.
+  if (!announced.empty()) status.Update(ledger_->AckReturnedSkus(announced));
+  return status;
 }
 
 // A node that joins gets its equal share of every open SKU, in mid-sale too. Who joins during a pass over the SKUs

@@ -169,6 +169,7 @@ class Balancer : public CoordinationObserver, public SessionSource {
   size_t slices_changed_ = 0;  // in this round
   DemandBoard board_;
   std::string pool_cursor_;
+  std::string returned_cursor_;
   std::set<storage::IncarnationId> welcomed_;  // have had their share
   // A pass over all SKUs on behalf of newcomers.
   struct Welcome {

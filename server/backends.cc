@@ -12,6 +12,11 @@ namespace {
 
 constexpr absl::Duration kPoll = absl::Milliseconds(200);
 
+absl::Status LacksSchema(const std::string& server) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("the database at ", server, " lacks this version's schema: run tranche-migrate --postgres DSN"));
+}
+
 }  // namespace
 
 storage::PoolOptions ToPoolOptions(const BackendOptions& options, const char* application_name, int max_connections) {
@@ -49,8 +54,7 @@ absl::Status WaitForLedger(storage::StockLedger& ledger, const BackendOptions& o
         absl::SleepFor(kPoll);
         break;
       case absl::StatusCode::kFailedPrecondition:
-        return absl::FailedPreconditionError(absl::StrCat(
-            "the database at ", server, " lacks this version's schema: run tranche-migrate --postgres DSN"));
+        return LacksSchema(server);
       case absl::StatusCode::kPermissionDenied:
         return absl::PermissionDeniedError(absl::StrCat("the database user may not use the ledger at ", server, " (",
                                                         detail, "): GRANT tranche_app TO that user"));
@@ -61,12 +65,15 @@ absl::Status WaitForLedger(storage::StockLedger& ledger, const BackendOptions& o
 }
 
 absl::Status RequireHome(storage::ShardLedger& ledger, const BackendOptions& options) {
+  const std::string server = DescribeDsn(options.postgres).value_or("(unreadable)");
   const auto identity = ledger.Identity();
+  // It answers, but it is of a version before there were shards.
+  if (absl::IsFailedPrecondition(identity.status())) return LacksSchema(server);
   if (!identity.ok()) return identity.status();
   if (identity->name == storage::kHomeShard) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat("the database at ", DescribeDsn(options.postgres).value_or("(unreadable)"), " is the shard ",
-                   identity->name, " and not home: give the home shard's --postgres; the others are found there"));
+      absl::StrCat("the database at ", server, " is the shard ", identity->name,
+                   " and not home: give the home shard's --postgres; the others are found there"));
 }
 
 absl::Status ZookeeperStartError(const absl::Status& status, const BackendOptions& options) {

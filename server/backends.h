@@ -17,7 +17,7 @@ quota::ZookeeperOptions ToZookeeperOptions(const BackendOptions& options);
 // within the startup timeout or needs the operator's help.
 absl::Status WaitForLedger(storage::StockLedger& ledger, const BackendOptions& options);
 
-// An error when the database is a shard of another home: --postgres names home.
+// An error when the database is a shard of another home, as --postgres names home, or of an earlier version.
 absl::Status RequireHome(storage::ShardLedger& ledger, const BackendOptions& options);
 
 // The operator's line for a start that failed at ZooKeeper.

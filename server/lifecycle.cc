@@ -32,7 +32,11 @@ namespace {
 // Admin calls are few and may be slow; they share nothing with sales but the database.
 constexpr int kAdminThreads = 2;
 constexpr int kAdminQueue = 64;
+// Late payments.
 constexpr int kCallThreads = 4;
+// Lists may be slow and many pages long: they share no thread with what buyers wait for.
+constexpr int kListThreads = 2;
+constexpr int kListQueue = 64;
 // Of each shard, while a SKU moves.
 constexpr int kMoveConnections = 2;
 // A shard that was added is known to every node after this long.
@@ -104,6 +108,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         payment_ledger_(&shards_),
         connector_(ToZookeeperOptions(options.backends)),
         call_executor_(std::make_unique<storage::BoundedExecutor>(kCallThreads, options.blocking_queue)),
+        list_executor_(std::make_unique<storage::BoundedExecutor>(kListThreads, kListQueue)),
         admin_executor_(std::make_unique<storage::BoundedExecutor>(kAdminThreads, kAdminQueue)),
         move_executor_(std::make_unique<storage::BoundedExecutor>(1, 1)),
         directory_([this](const std::string& sku_id,
@@ -128,7 +133,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         change_handler_(ChangesBy(&router_), call_executor_.get(), storage::Clock::Real(), ToHandlerOptions(options)),
         list_handler_([this](const storage::ReservationFilter& filter, const storage::ReservationCursor& after,
                              int limit) { return router_.List(filter, after, limit); },
-                      call_executor_.get(), storage::Clock::Real(), ToHandlerOptions(options)),
+                      list_executor_.get(), storage::Clock::Real(), ToHandlerOptions(options)),
         watch_hub_([this](absl::Span<const storage::Uuid> ids) { return router_.Read(ids); }, ToWatchOptions(options)),
         sku_handler_(&stock_ledger_, &announcer_),
         stock_handler_(&stock_ledger_, &announcer_),
@@ -281,6 +286,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     SetAccepting(false);
     move_executor_.reset();
     admin_executor_.reset();
+    list_executor_.reset();
     call_executor_.reset();
     shards_.StopExecutors();
   }
@@ -300,6 +306,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   quota::ZookeeperConnector connector_;
   // For calls that may ask several shards one after the other.
   std::unique_ptr<storage::BoundedExecutor> call_executor_;
+  std::unique_ptr<storage::BoundedExecutor> list_executor_;
   std::unique_ptr<storage::BoundedExecutor> admin_executor_;
   std::unique_ptr<storage::BoundedExecutor> move_executor_;
   quota::SkuDirectory directory_;

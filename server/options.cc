@@ -220,10 +220,12 @@ void AddSelling(Parser& parser, ServerOptions* options) {
                    "Most unanswered requests of one stream; at that the node stops reading from it");
   parser.AddNumber("max-watches", &options->max_watches, 1, 1000000, "N",
                    "Most reservations watched at once; more are refused with TOO_MANY_WATCHES");
-  parser.AddNumber("blocking-threads", &options->blocking_threads, 1, 256, "N",
-                   "Threads (and database connections) for reads and admin calls");
-  parser.AddNumber("blocking-queue", &options->blocking_queue, 1, 100000, "N",
-                   "Most reads and admin calls waiting for a thread; more are refused with OVERLOADED");
+  parser.AddNumber(
+      "blocking-threads", &options->blocking_threads, 1, 256, "N",
+      "Threads (and database connections) of each shard for carts and for reads of one SKU or reservation");
+  parser.AddNumber(
+      "blocking-queue", &options->blocking_queue, 1, 100000, "N",
+      "Most carts and such reads waiting for a thread, and most late payments; more are refused with OVERLOADED");
 }
 
 void AddLimits(Parser& parser, ServerOptions* options) {
@@ -244,7 +246,7 @@ constexpr char kWorkerFooter[] =
     "Messages: each change of a reservation is told to every sink that is registered in the ledger, at least once, in "
     "order per reservation. A sink is registered when a worker first starts with it, and gets what happens from then "
     "on; the one named \"default\" is registered from the beginning. Start a worker with each registered sink, or "
-    "remove it (tranchectl outbox sink remove): its messages are kept until then.\n"
+    "remove it (tranchectl outbox sink remove NAME --yes): its messages are kept until then.\n"
     "A webhook gets a POST for each message, with the headers Tranche-Message-Id, Tranche-Kind and\n"
     "Tranche-Signature: t=SECONDS,v1=HEX, where HEX is the HMAC-SHA256 of \"SECONDS.BODY\". 2xx means delivered. The "
     "secret file has one secret a line (openssl rand -hex 32); with several, each makes a v1, so that the receiver can "

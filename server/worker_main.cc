@@ -59,7 +59,7 @@ void TellOfOtherSinks(storage::OutboxLedger& ledger, const std::vector<server::S
     const bool served = std::any_of(sinks.begin(), sinks.end(), [&](const auto* sink) { return sink->name() == name; });
     LOG_IF(INFO, !served) << "sink " << name
                           << " is registered, and none of this worker's: another one has to serve it, "
-                          << "or `tranchectl outbox sink remove " << name << "` ends it";
+                          << "or `tranchectl outbox sink remove " << name << " --yes` ends it";
   }
 }
 

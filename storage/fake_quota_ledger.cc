@@ -188,11 +188,12 @@ absl::StatusOr<std::vector<std::string>> FakeLedger::ListPooledSkus(const std::s
   return pooled;
 }
 
-absl::StatusOr<std::vector<std::string>> FakeLedger::ListReturnedSkus(int limit) {
+absl::StatusOr<std::vector<std::string>> FakeLedger::ListReturnedSkus(const std::string& after, int limit) {
   absl::MutexLock lock(&mutex_);
   if (absl::Status entered = Enter(); !entered.ok()) return entered;
   std::vector<std::string> returned;
-  for (auto it = returned_.begin(); it != returned_.end() && static_cast<int>(returned.size()) < limit; ++it) {
+  for (auto it = returned_.upper_bound(after); it != returned_.end() && static_cast<int>(returned.size()) < limit;
+       ++it) {
     returned.push_back(*it);
   }
   return returned;

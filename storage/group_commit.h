@@ -265,25 +265,30 @@ typename GroupCommit<Work>::Batch GroupCommit<Work>::TakeBatch() {
   return batch;
 }
 
-// Takes the requests at the head that go together, with distinct ids.
+// Takes the requests from the head on that go together, with distinct ids. One whose id is taken already is a replay of
+// that one, once it is decided: it keeps its place, and those behind it are looked at, so that a storm of one id does
+// not make batches of one. Only so many, since this is under the lock.
 template <typename Work>
 void GroupCommit<Work>::TakeFrom(std::deque<Item>& queue, Batch* batch, Batch* expired) {
   const absl::Time now = clock_->Now();
+  const size_t max_batch = static_cast<size_t>(options_.max_batch);
   absl::flat_hash_set<Uuid> ids;
-  while (!queue.empty() && batch->size() < static_cast<size_t>(options_.max_batch)) {
+  Batch passed;
+  while (!queue.empty() && batch->size() < max_batch && passed.size() < max_batch) {
     Item& next = queue.front();
     if (next.deadline <= now) {
       expired->push_back(std::move(next));
     } else if (!batch->empty() && !Work::GoTogether(batch->front(), next)) {
       break;
     } else if (!ids.insert(Work::IdOf(next)).second) {
-      break;  // the same id again: it is a replay of the one before it, once that is decided
+      passed.push_back(std::move(next));
     } else {
       batch->push_back(std::move(next));
     }
     queue.pop_front();
-    --queued_;
   }
+  queued_ -= static_cast<int64_t>(batch->size() + expired->size());
+  queue.insert(queue.begin(), std::make_move_iterator(passed.begin()), std::make_move_iterator(passed.end()));
 }
 
 template <typename Work>

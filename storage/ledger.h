@@ -265,8 +265,8 @@ class StockLedger {
   // id, those after `after`, at most `limit`. Costs in proportion to what it returns, however many SKUs there are.
   virtual absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) = 0;
   // SKUs with units that came back into an empty pool since they were acknowledged: perhaps they are announced as sold
-  // out. At most `limit`. Costs in proportion to what it returns.
-  virtual absl::StatusOr<std::vector<std::string>> ListReturnedSkus(int limit) = 0;
+  // out. Ascending by id, those after `after`, at most `limit`. Costs in proportion to what it returns.
+  virtual absl::StatusOr<std::vector<std::string>> ListReturnedSkus(const std::string& after, int limit) = 0;
   // They were announced as they were at these quota versions. One that has another version by now stays listed.
   virtual absl::Status AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) = 0;
   // Every slice of one incarnation, keyed by SKU; for (re)announcing.

@@ -45,12 +45,9 @@ absl::StatusOr<tranche::v1::ConfirmReservationRequest> ToRequest(const ConfirmFl
   request.set_sku_id(before.sku_id());
   request.set_payment_reference(flags.payment);
   request.set_currency(flags.currency.empty() ? before.currency() : flags.currency);
-  request.set_amount_minor(before.amount_minor());
-  if (!flags.amount.empty()) {
-    const absl::StatusOr<int64_t> amount = ParsePriceMinor(flags.amount, request.currency());
-    if (!amount.ok()) return absl::InvalidArgumentError(absl::StrCat("--amount: ", amount.status().message()));
-    request.set_amount_minor(*amount);
-  }
+  const absl::StatusOr<int64_t> amount = ParsePriceMinor(flags.amount, request.currency());
+  if (!amount.ok()) return absl::InvalidArgumentError(absl::StrCat("--amount: ", amount.status().message()));
+  request.set_amount_minor(*amount);
   return request;
 }
 
@@ -89,7 +86,8 @@ void AddConfirm(CLI::App* reservation, Session& session) {
   CLI::App* confirm = reservation->add_subcommand("confirm", "Record its payment");
   confirm->add_option("ID", flags->id, "Its UUID")->required();
   confirm->add_option("--payment", flags->payment, "What the payment provider calls the payment")->required();
-  confirm->add_option("--amount", flags->amount, "What was paid, such as 19.99; default: what the reservation costs");
+  // No default: what it costs is not known to be what was paid.
+  confirm->add_option("--amount", flags->amount, "What was paid, such as 19.99")->required();
   confirm->add_option("--currency", flags->currency, "Default: the reservation's");
   AddYesFlag(confirm, flags->yes);
   confirm->footer(

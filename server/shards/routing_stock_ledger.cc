@@ -143,8 +143,8 @@ absl::StatusOr<std::vector<std::string>> RoutingStockLedger::ListPooledSkus(cons
   return shards_->home().stock->ListPooledSkus(after, limit);
 }
 
-absl::StatusOr<std::vector<std::string>> RoutingStockLedger::ListReturnedSkus(int limit) {
-  return shards_->home().stock->ListReturnedSkus(limit);
+absl::StatusOr<std::vector<std::string>> RoutingStockLedger::ListReturnedSkus(const std::string& after, int limit) {
+  return shards_->home().stock->ListReturnedSkus(after, limit);
 }
 
 absl::Status RoutingStockLedger::AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> skus) {

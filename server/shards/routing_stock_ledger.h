@@ -36,7 +36,7 @@ class RoutingStockLedger : public storage::StockLedger {
       absl::Span<const storage::QuotaMove> moves, const std::string& actor) override;
   // Home's: each shard's balancer asks its own ledger.
   absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) override;
-  absl::StatusOr<std::vector<std::string>> ListReturnedSkus(int limit) override;
+  absl::StatusOr<std::vector<std::string>> ListReturnedSkus(const std::string& after, int limit) override;
   absl::Status AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> skus) override;
   // Of the shards that answer; what the others have of it is returned when they are back.
   absl::StatusOr<std::vector<std::pair<std::string, storage::Slice>>> ListSlices(

@@ -5,8 +5,10 @@
 namespace tranche::server {
 namespace {
 
-// Of the call pool, besides the blocking threads': admin calls, the node's agent, and those who watch.
-constexpr int kMoreConnections = 6;
+// Of the call pool, besides the blocking threads': 4 for late payments, 2 for lists, 2 for admin calls, and those of a
+// moving SKU, the node's agent, who watches, and the look for shards. Enough for all at once, so that slow lists take
+// no connection from a cart.
+constexpr int kMoreConnections = 12;
 
 BackendOptions At(BackendOptions options, const std::string& dsn) {
   options.postgres = dsn;

@@ -6,6 +6,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "server/shards/ask_in_turn.h"
+#include "storage/ledger_error.h"
 
 namespace tranche::server {
 namespace {
@@ -147,8 +148,8 @@ absl::StatusOr<ChangeResult> ShardRouter::ConfirmLate(const storage::Confirmatio
   absl::StatusOr<ChangeResult> result = AskInTurn(*shards_, [&](ShardBackend& shard) -> absl::StatusOr<ChangeResult> {
     absl::StatusOr<ChangeResult> here = shard.lifecycle->ConfirmLate(payment);
     if (here.ok() && here->outcome == ChangeOutcome::kNotFound) return absl::NotFoundError("not here");
-    // As unavailable, so that the others are asked as well.
-    if (here.ok() && here->outcome == ChangeOutcome::kMoving) return absl::UnavailableError("leaving");
+    // The others are asked as well: perhaps it has arrived there.
+    if (here.ok() && here->outcome == ChangeOutcome::kMoving) return storage::SkuMovingError("leaving");
     return here;
   });
   if (absl::IsNotFound(result.status())) return Undecided(ChangeOutcome::kNotFound);

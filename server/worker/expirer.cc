@@ -15,7 +15,7 @@ constexpr absl::Duration kLeastWait = absl::Milliseconds(1);
 
 Expirer::Expirer(storage::UpkeepLedger* ledger, storage::Clock* clock, RandomSource random,
                  const ExpirerOptions& options)
-    : ledger_(ledger), clock_(clock), options_(options), trouble_("expiring holds", std::move(random)) {}
+    : ledger_(ledger), clock_(clock), options_(options), trouble_("expiring holds", clock, std::move(random)) {}
 
 absl::Duration Expirer::Step() {
   const absl::Time began = clock_->Now();

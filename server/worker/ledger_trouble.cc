@@ -7,22 +7,34 @@
 namespace tranche::server {
 namespace {
 
-// Soon: units of lapsed holds wait for it.
-constexpr BackoffBounds kPause = {absl::Milliseconds(200), absl::Seconds(2)};
 constexpr absl::Duration kLeastPause = absl::Milliseconds(50);
+// A line that was rotated away, or met by nobody, is said again.
+constexpr absl::Duration kTellEvery = absl::Minutes(1);
 
 }  // namespace
 
 absl::Duration LedgerTrouble::Failed(const absl::Status& status) {
   absl::MutexLock lock(&mutex_);
-  if (++failures_ == 1) LOG(WARNING) << what_ << ": the ledger fails, trying again: " << status;
-  return std::max(kLeastPause, Backoff(kPause, failures_, random_()));
+  ++failures_;
+  const absl::Time now = clock_->Now();
+  if (failures_ == 1 || status.code() != last_told_.code() || now >= tell_again_at_) {
+    LOG(WARNING) << what_ << ": the ledger fails, trying again: " << status;
+    last_told_ = status;
+    tell_again_at_ = now + kTellEvery;
+    ++told_;
+  }
+  return std::max(kLeastPause, Backoff(pause_, failures_, random_()));
 }
 
 void LedgerTrouble::Answered() {
   absl::MutexLock lock(&mutex_);
   if (failures_ > 0) LOG(INFO) << what_ << ": the ledger answers again";
   failures_ = 0;
+}
+
+int LedgerTrouble::told() const {
+  absl::MutexLock lock(&mutex_);
+  return told_;
 }
 
 }  // namespace tranche::server

@@ -4,8 +4,18 @@
 
 namespace tranche::server {
 
-Retirer::Retirer(storage::UpkeepLedger* ledger, RandomSource random, const RetirerOptions& options)
-    : ledger_(ledger), options_(options), trouble_("retiring reservations", std::move(random)) {}
+namespace {
+
+// Nothing waits for it, and what fails is a batch that takes long.
+constexpr BackoffBounds kPauseAfterFailure = {absl::Minutes(1), absl::Minutes(10)};
+
+}  // namespace
+
+Retirer::Retirer(storage::UpkeepLedger* ledger, storage::Clock* clock, RandomSource random,
+                 const RetirerOptions& options)
+    : ledger_(ledger),
+      options_(options),
+      trouble_("retiring reservations", clock, std::move(random), kPauseAfterFailure) {}
 
 absl::Duration Retirer::Step() {
   const absl::StatusOr<int64_t> taken = ledger_->RetireReservations(options_.age, options_.batch, options_.retired);

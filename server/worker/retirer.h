@@ -20,7 +20,7 @@ struct RetirerOptions {
 // Any number side by side.
 class Retirer {
  public:
-  Retirer(storage::UpkeepLedger* ledger, RandomSource random, const RetirerOptions& options);
+  Retirer(storage::UpkeepLedger* ledger, storage::Clock* clock, RandomSource random, const RetirerOptions& options);
 
   // One batch. Blocks for one call of the ledger; returns how long to wait for the next. One thread at a time.
   absl::Duration Step();

@@ -15,7 +15,7 @@ ShardWorker::ShardWorker(storage::UpkeepLedger* upkeep, storage::OutboxLedger* o
     loops_.push_back(std::make_unique<Loop>([this] { return expirer_->Step(); }));
   }
   if (options.retire) {
-    retirer_ = std::make_unique<Retirer>(upkeep, RealRandom(), options.retirer);
+    retirer_ = std::make_unique<Retirer>(upkeep, clock, RealRandom(), options.retirer);
     loops_.push_back(std::make_unique<Loop>([this] { return retirer_->Step(); }));
   }
   for (Sink* sink : sinks) {

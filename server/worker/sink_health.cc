@@ -12,13 +12,22 @@ constexpr int kGrowth = 4;
 SinkHealth::Permit SinkHealth::Ask(absl::Time now) {
   absl::MutexLock lock(&mutex_);
   if (failures_ == 0) return {.messages = batch_};
-  const absl::Duration left = paused_until_ - now;
-  // A longer one was not begun: the clock was set back.
-  const absl::Duration longest = std::max(options_.pause.most, options_.least_pause);
-  if (left > absl::ZeroDuration() && left <= longest) return {.wait = left};
+  if (const absl::Duration left = PauseLeftLocked(now); left > absl::ZeroDuration()) return {.wait = left};
   if (probing_) return {.wait = options_.least_pause};
   probing_ = true;
   return {.messages = 1, .probe = true};
+}
+
+absl::Duration SinkHealth::PauseLeft(absl::Time now) const {
+  absl::MutexLock lock(&mutex_);
+  return failures_ == 0 ? absl::ZeroDuration() : PauseLeftLocked(now);
+}
+
+absl::Duration SinkHealth::PauseLeftLocked(absl::Time now) const {
+  const absl::Duration left = paused_until_ - now;
+  // A longer one was not begun: the clock was set back.
+  const absl::Duration longest = std::max(options_.pause.most, options_.least_pause);
+  return left > absl::ZeroDuration() && left <= longest ? left : absl::ZeroDuration();
 }
 
 SinkHealth::Change SinkHealth::Report(const Permit& permit, const Outcomes& outcomes, absl::Time now, double random) {

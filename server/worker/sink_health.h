@@ -37,13 +37,16 @@ class SinkHealth {
 
   // Every permit for messages is handed back to Report, also when nothing came of it.
   Permit Ask(absl::Time now);
+  // How long the sink is left alone yet; zero when it is not.
+  absl::Duration PauseLeft(absl::Time now) const;
   Change Report(const Permit& permit, const Outcomes& outcomes, absl::Time now, double random);
 
  private:
   Change NoteAnswer(const Outcomes& outcomes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Duration PauseLeftLocked(absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const SinkHealthOptions options_;
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   int batch_ ABSL_GUARDED_BY(mutex_) = 1;
   int failures_ ABSL_GUARDED_BY(mutex_) = 0;  // one after the other; 0: the sink is up
   bool probing_ ABSL_GUARDED_BY(mutex_) = false;

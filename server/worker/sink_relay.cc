@@ -23,7 +23,7 @@ SinkRelay::SinkRelay(storage::OutboxLedger* ledger, Sink* sink, storage::Clock* 
       clock_(clock),
       random_(random),
       options_(options),
-      trouble_(absl::StrCat("carrying messages to sink ", sink->name()), std::move(random)),
+      trouble_(absl::StrCat("carrying messages to sink ", sink->name()), clock, std::move(random)),
       health_(options.health) {}
 
 absl::Duration SinkRelay::Step() {
@@ -67,10 +67,21 @@ SinkRelay::Settlement SinkRelay::Judge(absl::Span<const storage::OutboxMessage> 
                                        absl::Span<const Delivery> deliveries, absl::Time claimed_at) {
   Settlement settlement;
   settlement.useless_at = claimed_at + options_.lease;
+  // Why those that were not tried were not: none, if there was just no time.
+  const auto sink_failed = std::find_if(deliveries.begin(), deliveries.end(), [](const Delivery& delivery) {
+    return delivery.outcome == DeliveryOutcome::kSinkFailed;
+  });
   for (size_t i = 0; i < messages.size(); ++i) {
     const storage::OutboxMessage& message = messages[i];
     const Delivery& delivery = deliveries[i];
-    if (delivery.outcome == DeliveryOutcome::kNotTried) continue;
+    if (delivery.outcome == DeliveryOutcome::kNotTried) {
+      if (sink_failed == deliveries.end()) continue;
+      // Else it would wait for the end of its lease, long after the sink is back.
+      settlement.failed.push_back({.key = message.key,
+                                   .error = Printable(absl::StrCat("not tried: ", sink_failed->error), kMaxErrorBytes),
+                                   .retry_after = health_.PauseLeft(clock_->Now())});
+      continue;
+    }
     if (delivery.outcome == DeliveryOutcome::kDelivered) {
       settlement.delivered.push_back(message.key);
       continue;

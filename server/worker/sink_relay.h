@@ -2,8 +2,9 @@
 //
 // A step claims a batch, has it delivered and tells the ledger what came of it. The ledger hands out only the first
 // waiting message of a reservation, so that a batch has no order to keep. What is claimed comes back by itself when its
-// lease runs out: after a crash, or a stop before its turn. A message may therefore arrive more than once, and after an
-// overlong pause of this process behind a newer one of its reservation; receivers go by message id and revision.
+// lease runs out: after a crash, or a stop before its turn; what a failing sink was not tried with is handed back at
+// once. A message may therefore arrive more than once, and after an overlong pause of this process behind a newer one
+// of its reservation; receivers go by message id and revision.
 #pragma once
 
 #include <atomic>

@@ -43,14 +43,13 @@ Delivery ToDelivery(const HttpRequest::Answer& answer) {
 DeliveryOutcome OutcomeOfHttpStatus(long status) {
   if (status >= 200 && status < 300) return DeliveryOutcome::kDelivered;
   switch (status) {
-    case 410:
-      return DeliveryOutcome::kRefusedForGood;
     case 401:
     case 403:
     case 404:
     case 405:
     case 407:
     case 408:
+    case 410:  // a gateway may say so for a minute: no reason to give up a backlog
     case 429:
       return DeliveryOutcome::kSinkFailed;
     default:

@@ -7,9 +7,8 @@
 // Redirects are not followed, certificates are verified. What an answer means:
 //
 //   2xx                        delivered
-//   410                        refused for good: the message is dead
 //   401, 403, 404, 405, 407,   the sink as a whole does not work (set up wrongly, overloaded, moved): it is left alone
-//   408, 429, 3xx, 5xx         for a while; this message waits for as long as Retry-After says, within bounds
+//   408, 410, 429, 3xx, 5xx    for a while; this message waits for as long as Retry-After says, within bounds
 //   any other                  this message is refused for now, and tried again until it is given up
 //   none in time, or broken    the sink as a whole does not work; the message may have arrived
 #pragma once

@@ -8,6 +8,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "storage/ledger_error.h"
 #include "storage/postgres/connection_pool.h"
 #include "storage/postgres/postgres_error.h"
@@ -15,7 +17,14 @@
 namespace tranche::storage {
 
 // May the call be repeated when its answer was lost?
-enum class Repeat { kNever, kIfAnswerLost };
+enum class Repeat {
+  kNever,
+  kRead,  // it changes nothing: a lost answer leaves no doubt
+  kIfAnswerLost,
+};
+
+// A hung server holds each try until its connection is given up: after this long no other try is begun.
+inline constexpr absl::Duration kBeginTriesFor = absl::Seconds(10);
 
 inline std::string CallText(const char* function, int arguments) {
   std::string text = absl::StrCat("SELECT * FROM tranche.", function, "(");
@@ -41,23 +50,36 @@ absl::StatusOr<pqxx::result> CallOnce(ConnectionPool& pool, const char* function
     // A server that says what it refused is there, and so is the connection.
     const auto* const said = dynamic_cast<const pqxx::sql_error*>(&error);
     const bool refused = said != nullptr ? said->sqlstate() != "0A000" : IsRetryTransaction(status);
-    if (!refused || status.code() == absl::StatusCode::kUnavailable) lease->MarkBroken();
+    const bool unavailable = status.code() == absl::StatusCode::kUnavailable && !IsSkuMoving(status);
+    if (!refused || unavailable) lease->MarkBroken();
     return status;
   }
 }
 
-// CallOnce, repeated a few times when the database asks for it (deadlock) and, with kIfAnswerLost, on a fresh
-// connection when the answer was lost.
+// Calls `once` again, a few times, when the database asks for it (deadlock) and, unless kNever, when the answer was
+// lost. Of a change, a lost answer leaves doubt until a later try succeeds: whatever else that one meets, even "cannot
+// connect" (nothing happened now), the result is the unknown commit.
+template <typename Once>
+auto RepeatCall(Repeat repeat, const Once& once) -> decltype(once()) {
+  constexpr int kTries = 4;
+  const absl::Time last_begin = absl::Now() + kBeginTriesFor;
+  absl::Status doubt;
+  for (int attempt = 1;; ++attempt) {
+    auto result = once();
+    if (result.ok()) return result;
+    const bool lost = IsUnknownCommit(result.status());
+    if (lost && repeat != Repeat::kRead) doubt = result.status();
+    const bool again = IsRetryTransaction(result.status()) || (lost && repeat != Repeat::kNever);
+    if (again && attempt < kTries && absl::Now() < last_begin) continue;
+    if (!doubt.ok()) return doubt;
+    return result;
+  }
+}
+
+// RepeatCall of CallOnce, which takes a fresh connection when one broke.
 template <typename... Args>
 absl::StatusOr<pqxx::result> Call(ConnectionPool& pool, Repeat repeat, const char* function, const Args&... args) {
-  constexpr int kTries = 4;
-  for (int attempt = 1;; ++attempt) {
-    auto result = CallOnce(pool, function, args...);
-    if (result.ok() || attempt == kTries) return result;
-    const bool again =
-        IsRetryTransaction(result.status()) || (repeat == Repeat::kIfAnswerLost && IsUnknownCommit(result.status()));
-    if (!again) return result;
-  }
+  return RepeatCall(repeat, [&] { return CallOnce(pool, function, args...); });
 }
 
 }  // namespace tranche::storage

@@ -26,7 +26,7 @@ absl::StatusOr<std::vector<CommitResult>> PostgresLedger::CommitReservations(
 
 absl::StatusOr<CommitResult> PostgresLedger::FindReservation(const Uuid& reservation_id) {
   const std::string ids = ToLiteral(absl::MakeConstSpan(&reservation_id, 1));
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "find_reservations", ids);
+  const auto rows = Call(*pool_, Repeat::kRead, "find_reservations", ids);
   if (!rows.ok()) return rows.status();
   if (rows->empty()) return absl::NotFoundError("no such reservation");
   CommitResult result;
@@ -37,7 +37,7 @@ absl::StatusOr<CommitResult> PostgresLedger::FindReservation(const Uuid& reserva
 }
 
 absl::StatusOr<std::vector<Uuid>> PostgresLedger::FindExisting(absl::Span<const Uuid> reservation_ids) {
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "find_reservations", ToLiteral(reservation_ids));
+  const auto rows = Call(*pool_, Repeat::kRead, "find_reservations", ToLiteral(reservation_ids));
   if (!rows.ok()) return rows.status();
   std::vector<Uuid> existing;
   for (const pqxx::row& row : *rows) existing.push_back(*Uuid::Parse(TextOf(row[0])));

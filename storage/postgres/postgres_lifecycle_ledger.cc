@@ -128,7 +128,7 @@ absl::StatusOr<CartResult> PostgresLifecycleLedger::CommitCart(IncarnationId inc
 absl::StatusOr<std::vector<Reservation>> PostgresLifecycleLedger::ReadReservations(
     absl::Span<const Uuid> reservation_ids) {
   CHECK_LE(reservation_ids.size(), static_cast<size_t>(kMaxBatch));
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "find_reservations", ToLiteral(reservation_ids));
+  const auto rows = Call(*pool_, Repeat::kRead, "find_reservations", ToLiteral(reservation_ids));
   if (!rows.ok()) return rows.status();
   std::vector<Reservation> reservations;
   for (const pqxx::row& row : *rows) reservations.push_back(ToReservation(row));
@@ -138,7 +138,7 @@ absl::StatusOr<std::vector<Reservation>> PostgresLifecycleLedger::ReadReservatio
 absl::StatusOr<ReservationPage> PostgresLifecycleLedger::ListReservations(const ReservationFilter& filter,
                                                                           const ReservationCursor& after, int limit) {
   const auto rows =
-      Call(*pool_, Repeat::kIfAnswerLost, "list_reservations", filter.sku_id, filter.user_id, ToLiteral(filter.states),
+      Call(*pool_, Repeat::kRead, "list_reservations", filter.sku_id, filter.user_id, ToLiteral(filter.states),
            after.sku_id, after.lapsed, after.user_id, after.ordinal, after.reservation_id.ToString(), limit);
   if (!rows.ok()) return rows.status();
   constexpr int kRebookedFrom = kReservationColumns - 1, kOrdinal = kReservationColumns, kLapsed = kOrdinal + 1;

@@ -97,7 +97,7 @@ absl::Status PostgresOutboxLedger::MarkFailed(absl::Span<const OutboxFailure> fa
 }
 
 absl::StatusOr<std::vector<std::string>> PostgresOutboxLedger::ListSinks() {
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "list_outbox_sinks");
+  const auto rows = Call(*pool_, Repeat::kRead, "list_outbox_sinks");
   if (!rows.ok()) return rows.status();
   std::vector<std::string> sinks;
   for (const pqxx::row& row : *rows) sinks.emplace_back(row[0].c_str());
@@ -123,13 +123,12 @@ absl::Status PostgresOutboxLedger::RemoveSink(const std::string& sink, const std
 absl::StatusOr<std::vector<OutboxMessage>> PostgresOutboxLedger::ListMessages(const std::string& sink,
                                                                               OutboxState state, const OutboxKey& after,
                                                                               int limit) {
-  return ToMessages(Call(*pool_, Repeat::kIfAnswerLost, "list_outbox", sink, NameOf(state),
-                         after.reservation_id.ToString(), after.revision, after.sink, limit));
+  return ToMessages(Call(*pool_, Repeat::kRead, "list_outbox", sink, NameOf(state), after.reservation_id.ToString(),
+                         after.revision, after.sink, limit));
 }
 
 absl::StatusOr<OutboxMessage> PostgresOutboxLedger::GetMessage(const OutboxKey& key) {
-  const auto rows =
-      Call(*pool_, Repeat::kIfAnswerLost, "get_outbox", key.reservation_id.ToString(), key.revision, key.sink);
+  const auto rows = Call(*pool_, Repeat::kRead, "get_outbox", key.reservation_id.ToString(), key.revision, key.sink);
   if (!rows.ok()) return rows.status();
   if (rows->empty()) return absl::NotFoundError("no such message");
   return ToMessage(rows->front());
@@ -150,7 +149,7 @@ absl::StatusOr<int64_t> PostgresOutboxLedger::DiscardMessage(const OutboxKey& ke
 }
 
 absl::StatusOr<std::vector<OutboxDepth>> PostgresOutboxLedger::Depths() {
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "outbox_depths");
+  const auto rows = Call(*pool_, Repeat::kRead, "outbox_depths");
   if (!rows.ok()) return rows.status();
   std::vector<OutboxDepth> depths;
   for (const pqxx::row& row : *rows) {

@@ -119,9 +119,8 @@ RefundMark ParseMark(absl::string_view text) {
 absl::StatusOr<PaymentPage> PostgresPaymentLedger::ExportPayments(const std::optional<Uuid>& after, absl::Time from,
                                                                   absl::Time to, int limit) {
   const std::string after_text = after.has_value() ? after->ToString() : "";
-  const auto rows =
-      Call(*pool_, Repeat::kIfAnswerLost, "export_payments", after.has_value() ? after_text.c_str() : nullptr,
-           absl::ToUnixMicros(from), absl::ToUnixMicros(to), limit);
+  const auto rows = Call(*pool_, Repeat::kRead, "export_payments", after.has_value() ? after_text.c_str() : nullptr,
+                         absl::ToUnixMicros(from), absl::ToUnixMicros(to), limit);
   if (!rows.ok()) return rows.status();
   return ToPage(*rows);
 }
@@ -131,7 +130,7 @@ absl::StatusOr<std::vector<PaymentEntry>> PostgresPaymentLedger::LookUpPayments(
   CHECK_LE(reservation_ids.size(), static_cast<size_t>(kMaxBatch));
   ArrayLiteral ids;
   for (const Uuid& id : reservation_ids) ids.AddPlain(id.ToString());
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "payment_entries", std::move(ids).Finish());
+  const auto rows = Call(*pool_, Repeat::kRead, "payment_entries", std::move(ids).Finish());
   if (!rows.ok()) return rows.status();
   return ToPage(*rows).entries;
 }

@@ -90,7 +90,7 @@ absl::StatusOr<std::vector<SkuQuota>> PostgresStockLedger::ReadQuotas(absl::Span
   CHECK_LE(sku_ids.size(), static_cast<size_t>(kMaxQuotaBatch));
   ArrayLiteral ids;
   for (const std::string& sku_id : sku_ids) ids.AddText(sku_id);
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "read_quotas", std::move(ids).Finish());
+  const auto rows = Call(*pool_, Repeat::kRead, "read_quotas", std::move(ids).Finish());
   if (!rows.ok()) return rows.status();
   std::vector<SkuQuota> quotas;
   for (const pqxx::row& row : *rows) {
@@ -120,15 +120,15 @@ absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> PostgresStockLedger::MoveU
 }
 
 absl::StatusOr<std::vector<std::string>> PostgresStockLedger::ListPooledSkus(const std::string& after, int limit) {
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "list_pooled_skus", after, limit);
+  const auto rows = Call(*pool_, Repeat::kRead, "list_pooled_skus", after, limit);
   if (!rows.ok()) return rows.status();
   std::vector<std::string> skus;
   for (const pqxx::row& row : *rows) skus.emplace_back(row[0].c_str());
   return skus;
 }
 
-absl::StatusOr<std::vector<std::string>> PostgresStockLedger::ListReturnedSkus(int limit) {
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "list_returned_skus", limit);
+absl::StatusOr<std::vector<std::string>> PostgresStockLedger::ListReturnedSkus(const std::string& after, int limit) {
+  const auto rows = Call(*pool_, Repeat::kRead, "list_returned_skus", after, limit);
   if (!rows.ok()) return rows.status();
   std::vector<std::string> skus;
   for (const pqxx::row& row : *rows) skus.emplace_back(row[0].c_str());
@@ -147,7 +147,7 @@ absl::Status PostgresStockLedger::AckReturnedSkus(absl::Span<const std::pair<std
 }
 
 absl::StatusOr<std::vector<std::pair<std::string, Slice>>> PostgresStockLedger::ListSlices(IncarnationId incarnation) {
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "list_slices", incarnation);
+  const auto rows = Call(*pool_, Repeat::kRead, "list_slices", incarnation);
   if (!rows.ok()) return rows.status();
   std::vector<std::pair<std::string, Slice>> slices;
   for (const pqxx::row& row : *rows) {
@@ -168,7 +168,7 @@ absl::StatusOr<IncarnationId> PostgresStockLedger::RegisterIncarnation(const std
 }
 
 absl::StatusOr<std::vector<Incarnation>> PostgresStockLedger::ListLiveIncarnations() {
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "list_live_incarnations");
+  const auto rows = Call(*pool_, Repeat::kRead, "list_live_incarnations");
   if (!rows.ok()) return rows.status();
   std::vector<Incarnation> live;
   for (const pqxx::row& row : *rows) live.push_back(ToIncarnation(row));

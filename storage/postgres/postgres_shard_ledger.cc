@@ -7,7 +7,7 @@
 namespace tranche::storage {
 
 absl::StatusOr<ShardIdentity> PostgresShardLedger::Identity() {
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "shard_identity");
+  const auto rows = Call(*pool_, Repeat::kRead, "shard_identity");
   if (!rows.ok()) return rows.status();
   const pqxx::row row = rows->front();
   return ShardIdentity{.ledger_id = row[0].c_str(),
@@ -17,7 +17,7 @@ absl::StatusOr<ShardIdentity> PostgresShardLedger::Identity() {
 }
 
 absl::StatusOr<std::vector<Shard>> PostgresShardLedger::ListShards() {
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "list_shards");
+  const auto rows = Call(*pool_, Repeat::kRead, "list_shards");
   if (!rows.ok()) return rows.status();
   std::vector<Shard> shards;
   for (const pqxx::row& row : *rows) {

@@ -24,7 +24,7 @@ SkuWhereabouts::Place ToPlace(absl::string_view text) {
 }  // namespace
 
 absl::StatusOr<SkuWhereabouts> PostgresSkuMoveLedger::Where(const std::string& sku_id) {
-  const auto rows = Call(*pool_, kRepeat, "sku_whereabouts", sku_id);
+  const auto rows = Call(*pool_, Repeat::kRead, "sku_whereabouts", sku_id);
   if (!rows.ok()) return rows.status();
   if (rows->empty()) return SkuWhereabouts{};
   const pqxx::row row = rows->front();
@@ -57,11 +57,11 @@ absl::StatusOr<SkuPage> PostgresSkuMoveLedger::ExportPage(const std::string& sku
   absl::StatusOr<pqxx::result> rows;
   const bool reservations = part == SkuPart::kLapsed || part == SkuPart::kLive;
   if (reservations) {
-    rows = Call(*pool_, kRepeat, "export_reservations", sku_id, part == SkuPart::kLive,
+    rows = Call(*pool_, Repeat::kRead, "export_reservations", sku_id, part == SkuPart::kLive,
                 since.empty() ? nullptr : since.c_str(), after.user_id, after.id, limit);
   } else {
-    rows = Call(*pool_, kRepeat, part == SkuPart::kOutbox ? "export_outbox" : "export_late_payments", sku_id, after.id,
-                limit);
+    rows = Call(*pool_, Repeat::kRead, part == SkuPart::kOutbox ? "export_outbox" : "export_late_payments", sku_id,
+                after.id, limit);
   }
   if (!rows.ok()) return rows.status();
   const pqxx::row row = rows->front();
@@ -74,7 +74,7 @@ absl::StatusOr<SkuPage> PostgresSkuMoveLedger::ExportPage(const std::string& sku
 }
 
 absl::StatusOr<ExportedSku> PostgresSkuMoveLedger::ExportSku(const std::string& sku_id, const std::string& token) {
-  const auto rows = Call(*pool_, kRepeat, "export_sku", sku_id, token);
+  const auto rows = Call(*pool_, Repeat::kRead, "export_sku", sku_id, token);
   if (!rows.ok()) return rows.status();
   if (rows->empty()) return absl::FailedPreconditionError("it is not leaving by this attempt any more");
   const pqxx::row row = rows->front();

@@ -39,7 +39,7 @@ absl::StatusOr<Sku> PostgresStockLedger::CreateSku(const Sku& sku, const std::st
 }
 
 absl::StatusOr<Sku> PostgresStockLedger::GetSku(const std::string& sku_id) {
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "list_skus", "", 1, sku_id);
+  const auto rows = Call(*pool_, Repeat::kRead, "list_skus", "", 1, sku_id);
   if (!rows.ok()) return rows.status();
   if (rows->empty()) return NoSuchSku(sku_id);
   return AtShard(ToSku(rows->front()));
@@ -47,7 +47,7 @@ absl::StatusOr<Sku> PostgresStockLedger::GetSku(const std::string& sku_id) {
 
 absl::StatusOr<std::vector<Sku>> PostgresStockLedger::ListSkus(const std::string& after, int limit) {
   const char* const every = nullptr;
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "list_skus", after, limit, every);
+  const auto rows = Call(*pool_, Repeat::kRead, "list_skus", after, limit, every);
   if (!rows.ok()) return rows.status();
   std::vector<Sku> skus;
   for (const pqxx::row& row : *rows) skus.push_back(AtShard(ToSku(row)));
@@ -99,7 +99,7 @@ absl::StatusOr<Sku> PostgresStockLedger::SetQuotaFrozen(const std::string& sku_i
 
 absl::StatusOr<std::vector<AuditEntry>> PostgresStockLedger::ListAudit(const std::string& sku_id, int64_t before,
                                                                        int limit) {
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "list_audit", sku_id, before, limit);
+  const auto rows = Call(*pool_, Repeat::kRead, "list_audit", sku_id, before, limit);
   if (!rows.ok()) return rows.status();
   std::vector<AuditEntry> entries;
   for (const pqxx::row& row : *rows) {
@@ -116,7 +116,7 @@ absl::StatusOr<std::vector<AuditEntry>> PostgresStockLedger::ListAudit(const std
 }
 
 absl::StatusOr<VerifyReport> PostgresStockLedger::Verify(const std::string& sku_id) {
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "verify_ledger", sku_id);
+  const auto rows = Call(*pool_, Repeat::kRead, "verify_ledger", sku_id);
   if (!rows.ok()) return rows.status();
   VerifyReport report;
   for (const pqxx::row& row : *rows) {

@@ -60,7 +60,7 @@ TEST_P(LatePaymentContract, TakesTheUnitFromTheFullestSliceWhenThePoolIsEmpty) {
   EXPECT_EQ(after.slices[2].allotted, before.slices[2].allotted - 3);
   EXPECT_EQ(after.slices[2].version, after.quota_version) << "its node must hear of it";
   EXPECT_EQ(after.slices[1].version, before.slices[1].version);
-  EXPECT_THAT(*stock().ListReturnedSkus(10), ElementsAre("tv")) << "to be announced";
+  EXPECT_THAT(*stock().ListReturnedSkus("", 10), ElementsAre("tv")) << "to be announced";
 }
 
 TEST_P(LatePaymentContract, WithoutAUnitIsToBeRefunded) {

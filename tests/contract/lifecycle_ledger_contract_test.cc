@@ -276,18 +276,18 @@ TEST_P(LifecycleLedgerContract, SaysWhichSkusHaveUnitsAgainUntilThatIsAcknowledg
   Move("radio", {{node, 3}});
   const Reservation first = Hold(node, "tv", "alice"), second = Hold(node, "tv", "bob");
   const Reservation radio = Hold(node, "radio", "alice");
-  EXPECT_THAT(*stock().ListReturnedSkus(10), IsEmpty());
+  EXPECT_THAT(*stock().ListReturnedSkus("", 10), IsEmpty());
   const int64_t before = stock().GetSku("tv")->quota_version;
   Cancel({{first.reservation_id, ""}, {radio.reservation_id, ""}});
-  EXPECT_THAT(*stock().ListReturnedSkus(10), ElementsAre("tv")) << "radio's pool had units all the time";
+  EXPECT_THAT(*stock().ListReturnedSkus("", 10), ElementsAre("tv")) << "radio's pool had units all the time";
   const int64_t version = stock().GetSku("tv")->quota_version;
   EXPECT_EQ(version, before + 1);
   Cancel(second);
   EXPECT_EQ(stock().GetSku("tv")->quota_version, version) << "the pool is not empty any more";
   EXPECT_TRUE(stock().AckReturnedSkus({{"tv", before}, {"no-such-sku", 1}}).ok());
-  EXPECT_THAT(*stock().ListReturnedSkus(10), ElementsAre("tv")) << "what was announced is older than the return";
+  EXPECT_THAT(*stock().ListReturnedSkus("", 10), ElementsAre("tv")) << "what was announced is older than the return";
   EXPECT_TRUE(stock().AckReturnedSkus({{"tv", version}}).ok());
-  EXPECT_THAT(*stock().ListReturnedSkus(10), IsEmpty());
+  EXPECT_THAT(*stock().ListReturnedSkus("", 10), IsEmpty());
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <pqxx/pqxx>
@@ -14,6 +15,7 @@
 #include "absl/time/clock.h"
 #include "storage/change_pipeline.h"
 #include "storage/ledger_error.h"
+#include "storage/postgres/call.h"
 #include "storage/postgres/connection_pool.h"
 #include "storage/postgres/migrator.h"
 #include "storage/postgres/postgres_ledger.h"
@@ -241,6 +243,102 @@ TEST_F(PostgresOutageTest, ChangesAcknowledgedByThePipelineSurviveAKilledServer)
     ASSERT_EQ(ledger_->FindReservation(id)->reservation.state, ReservationState::kCancelled);
   }
   EXPECT_TRUE(stock_->Verify("")->violations.empty());
+}
+
+// Field: the answer is lost and then the server is away for a while. "Cannot connect" is no proof that nothing
+// happened: whoever is told so sells the units, or asks for the refund, a second time.
+TEST_F(PostgresOutageTest, ACallWhoseAnswerIsLostStaysUnknownWhileTheServerIsAway) {
+  const ReservationClaim hold = Claim("tv", "alice");
+  ASSERT_TRUE(ledger_->CommitReservations(node_, LockMode::kWait, {hold}).ok());
+  PoolOptions options;
+  options.dsn = postgres_.node_dsn();
+  options.statement_timeout = absl::Seconds(1);
+  ConnectionPool cart_pool(options), payment_pool(options);
+  PostgresLifecycleLedger carts(&cart_pool), payments(&payment_pool);
+  // These open the connections.
+  ASSERT_TRUE(payments.CancelReservations({{hold.reservation_id, "changed her mind"}}).ok());
+  ASSERT_TRUE(carts.ReadReservations({hold.reservation_id}).ok());
+
+  const std::vector<ReservationClaim> cart = {Claim("tv", "bob")};
+  const Confirmation payment{hold.reservation_id, "pay-1", 0, "EUR"};
+  ASSERT_TRUE(postgres_.Suspend().ok());
+  const auto lost_cart = carts.CommitCart(node_, cart);
+  const auto lost_payment = payments.ConfirmLate(payment);
+  const auto not_sent = payments.ConfirmLate(payment);
+  ASSERT_TRUE(postgres_.Resume().ok());
+  EXPECT_TRUE(IsUnknownCommit(lost_cart.status())) << lost_cart.status();
+  EXPECT_TRUE(IsUnknownCommit(lost_payment.status())) << lost_payment.status();
+  EXPECT_TRUE(absl::IsUnavailable(not_sent.status()) && !IsUnknownCommit(not_sent.status())) << not_sent.status();
+
+  const auto settled_cart = carts.CommitCart(node_, cart);
+  ASSERT_TRUE(settled_cart.ok()) << settled_cart.status();
+  EXPECT_TRUE(settled_cart->committed);
+  const auto settled_payment = payments.ConfirmLate(payment);
+  ASSERT_TRUE(settled_payment.ok()) << settled_payment.status();
+  EXPECT_EQ(settled_payment->outcome, ChangeOutcome::kStateForbids);
+  EXPECT_EQ(stock_->GetSku("tv")->unsold, kStock - 1);
+  PostgresOutboxLedger outbox(pool_.get());
+  const auto messages = outbox.ListMessages("", OutboxState::kPending, {}, 10);
+  ASSERT_TRUE(messages.ok()) << messages.status();
+  EXPECT_EQ(messages->size(), 2u) << "one of the cancellation, and one that asks for the refund";
+}
+
+// A server that says what it refuses is there: its connections stay.
+TEST_F(PostgresOutageTest, ASkuThatMovesBreaksNoConnection) {
+  PoolOptions options;
+  options.dsn = postgres_.node_dsn();
+  options.application_name = "moving";
+  ConnectionPool pool(options);
+  PostgresStockLedger stock(&pool);
+  ASSERT_TRUE(stock.GetSku("tv").ok());
+  pqxx::connection connection(postgres_.dsn());
+  const auto backends = [&connection] {
+    pqxx::nontransaction query(connection);
+    const auto row = query.exec1(
+        "SELECT coalesce(string_agg(pid::text, ' '), '') FROM pg_stat_activity WHERE application_name = 'moving'");
+    return row[0].as<std::string>();
+  };
+  const std::string before = backends();
+  ASSERT_TRUE(
+      testing::ExecuteSql(postgres_.dsn(), "UPDATE tranche.sku SET whereabouts = 'LEAVING', other_shard = 'east'")
+          .ok());
+  const absl::Status moving = stock.AddStock("tv", 1, std::nullopt, "test").status();
+  EXPECT_TRUE(IsSkuMoving(moving)) << moving;
+  EXPECT_TRUE(stock.GetSku("tv").ok());
+  EXPECT_EQ(backends(), before);
+}
+
+// Answers in turn; the last one for good.
+class ScriptedCall {
+ public:
+  explicit ScriptedCall(std::vector<absl::Status> answers) : answers_(std::move(answers)) {}
+  absl::StatusOr<int> operator()() const {
+    const absl::Status& answer = answers_[std::min(calls++, answers_.size() - 1)];
+    if (!answer.ok()) return answer;
+    return 1;
+  }
+  mutable size_t calls = 0;
+
+ private:
+  const std::vector<absl::Status> answers_;
+};
+
+TEST(RepeatCall, AChangeWhoseAnswerWasLostIsInDoubtUntilATrySucceeds) {
+  const absl::Status lost = UnknownCommitError("lost"), away = absl::UnavailableError("cannot connect");
+  const absl::Status refused = absl::FailedPreconditionError("no"), deadlock = RetryTransactionError("deadlock");
+  const auto status = [](Repeat repeat, std::vector<absl::Status> answers) {
+    return RepeatCall(repeat, ScriptedCall(std::move(answers))).status();
+  };
+  EXPECT_TRUE(status(Repeat::kIfAnswerLost, {lost, absl::OkStatus()}).ok());
+  for (const absl::Status& then : {away, refused, deadlock, lost}) {
+    EXPECT_TRUE(IsUnknownCommit(status(Repeat::kIfAnswerLost, {lost, then}))) << then;
+    EXPECT_EQ(IsUnknownCommit(status(Repeat::kIfAnswerLost, {then})), IsUnknownCommit(then)) << then;
+  }
+  EXPECT_EQ(status(Repeat::kRead, {lost, away}), away) << "a read changes nothing";
+  EXPECT_TRUE(status(Repeat::kRead, {lost, absl::OkStatus()}).ok());
+  ScriptedCall once({lost});
+  EXPECT_TRUE(IsUnknownCommit(RepeatCall(Repeat::kNever, once).status()));
+  EXPECT_EQ(once.calls, 1u);
 }
 
 // A move is not repeated when its answer is lost: nobody knows whether it was made.

@@ -122,8 +122,7 @@ TEST_F(WebhookTest, WhatTheAnswersMean) {
   using enum DeliveryOutcome;
   for (const int status : {200, 201, 202, 204, 299}) EXPECT_EQ(OutcomeOfHttpStatus(status), kDelivered);
   for (const int status : {400, 409, 413, 415, 422}) EXPECT_EQ(OutcomeOfHttpStatus(status), kRefused);
-  EXPECT_EQ(OutcomeOfHttpStatus(410), kRefusedForGood);
-  for (const int status : {301, 302, 307, 401, 403, 404, 405, 408, 429, 500, 502, 503}) {
+  for (const int status : {301, 302, 307, 401, 403, 404, 405, 408, 410, 429, 500, 502, 503}) {
     EXPECT_EQ(OutcomeOfHttpStatus(status), kSinkFailed) << status;
   }
   const Delivery refused = AnsweredWith({.status = 422, .body = "no \x01 such shop"});

@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/child_process.h"
 #include "tests/support/free_port.h"
+#include "tests/support/mini_postgres.h"
 #include "tests/support/scratch_dir.h"
 #include "tests/support/server_process.h"
 #include "tests/support/test_postgres.h"
@@ -69,6 +70,15 @@ TEST(StartupTest, ADatabaseThatWasNotMigratedSaysHowTo) {
                                             "127.0.0.1:1", "--postgres", empty});
   EXPECT_EQ(ended.status, 2);
   EXPECT_TRUE(absl::StrContains(ended.output, "tranche-migrate")) << ended.output;
+}
+
+// What is asked first has been there from the beginning.
+TEST(StartupTest, ADatabaseOfAnEarlierVersionSaysHowTo) {
+  const TestDatabase database;
+  ASSERT_TRUE(ExecuteSql(database.owner_dsn(), "DROP FUNCTION tranche.shard_identity()").ok());
+  const Ended ended = RunToEnd("tranche-worker", {"--startup-timeout-ms", "2000", "--postgres", database.node_dsn()});
+  EXPECT_EQ(ended.status, 2);
+  EXPECT_TRUE(absl::StrContains(ended.output, "lacks this version's schema: run tranche-migrate")) << ended.output;
 }
 
 TEST(StartupTest, HelpTeaches) {

@@ -200,14 +200,14 @@ TEST_F(TranchectlReservationTest, CreateTriesTheNextNodeWhenOneHasNoUnits) {
 }
 
 TEST_F(TranchectlReservationTest, ConfirmPreviewsAndActsWithYes) {
-  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1"}), 0) << err_;
+  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--amount", "499.00"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("PENDING -> CONFIRMED"));
   EXPECT_THAT(err_, HasSubstr("--yes"));
   EXPECT_TRUE(node_.confirmed.empty());
 
-  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--yes"}), 0) << err_;
+  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--amount", "499.00", "--yes"}), 0) << err_;
   ASSERT_EQ(node_.confirmed.size(), 1u);
-  EXPECT_EQ(node_.confirmed[0].amount_minor(), 49900) << "what it costs";
+  EXPECT_EQ(node_.confirmed[0].amount_minor(), 49900);
   EXPECT_EQ(node_.confirmed[0].currency(), "EUR");
   EXPECT_EQ(node_.confirmed[0].sku_id(), "tv");
   EXPECT_EQ(err_, "");
@@ -217,23 +217,25 @@ TEST_F(TranchectlReservationTest, ConfirmPreviewsAndActsWithYes) {
   EXPECT_EQ(node_.confirmed[1].amount_minor(), 500);
   EXPECT_THAT(err_, HasSubstr("PAYMENT_MISMATCH"));
   EXPECT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--amount", "5.001", "--yes"}), 1);
-  EXPECT_EQ(Ctl({"confirm", kId, "--yes"}), 1) << "paid by what?";
+  EXPECT_EQ(Ctl({"confirm", kId, "--amount", "499.00", "--yes"}), 1) << "paid by what?";
+  EXPECT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--yes"}), 1) << "paid how much?";
+  EXPECT_EQ(node_.confirmed.size(), 2u);
 }
 
 TEST_F(TranchectlReservationTest, ConfirmSaysWhatBecameOfALatePayment) {
   node_.one.set_state(tranche::v1::RESERVATION_STATE_EXPIRED);
-  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1"}), 0);
+  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--amount", "499.00"}), 0);
   EXPECT_THAT(err_, HasSubstr("It is EXPIRED"));
   EXPECT_THAT(out_, Not(HasSubstr("CONFIRMED")));
 
   node_.outcome = tranche::v1::CONFIRM_OUTCOME_REBOOKED;
-  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--yes", "-o", "json"}), 0);
+  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--amount", "499.00", "--yes", "-o", "json"}), 0);
   EXPECT_EQ(nlohmann::json::parse(out_)["outcome"], "REBOOKED");
   EXPECT_EQ(nlohmann::json::parse(out_)["rebooked"]["reservation_id"], "another");
   EXPECT_THAT(err_, HasSubstr("another unit was booked"));
 
   node_.outcome = tranche::v1::CONFIRM_OUTCOME_PAID_UNFULFILLED;
-  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--yes"}), 0);
+  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--amount", "499.00", "--yes"}), 0);
   EXPECT_THAT(err_, HasSubstr("refund"));
 }
 

@@ -95,9 +95,9 @@ absl::StatusOr<std::vector<std::string>> CountingLedger::ListPooledSkus(const st
   return CountRows(inner_->ListPooledSkus(after, limit), traffic_);
 }
 
-absl::StatusOr<std::vector<std::string>> CountingLedger::ListReturnedSkus(int limit) {
+absl::StatusOr<std::vector<std::string>> CountingLedger::ListReturnedSkus(const std::string& after, int limit) {
   const Call call(traffic_);
-  return CountRows(inner_->ListReturnedSkus(limit), traffic_);
+  return CountRows(inner_->ListReturnedSkus(after, limit), traffic_);
 }
 
 absl::Status CountingLedger::AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) {

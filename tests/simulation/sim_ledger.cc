@@ -141,8 +141,8 @@ absl::StatusOr<std::vector<std::string>> SimLedger::ListPooledSkus(const std::st
   return Call(Kind::kRead, [&] { return process_->world().ledger.ListPooledSkus(after, limit); });
 }
 
-absl::StatusOr<std::vector<std::string>> SimLedger::ListReturnedSkus(int limit) {
-  return Call(Kind::kRead, [&] { return process_->world().ledger.ListReturnedSkus(limit); });
+absl::StatusOr<std::vector<std::string>> SimLedger::ListReturnedSkus(const std::string& after, int limit) {
+  return Call(Kind::kRead, [&] { return process_->world().ledger.ListReturnedSkus(after, limit); });
 }
 
 absl::Status SimLedger::AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) {

@@ -43,7 +43,7 @@ class SimLedger : public storage::ReservationLedger,
   absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> MoveUnitsBatch(
       absl::Span<const storage::QuotaMove> moves, const std::string& actor) override;
   absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) override;
-  absl::StatusOr<std::vector<std::string>> ListReturnedSkus(int limit) override;
+  absl::StatusOr<std::vector<std::string>> ListReturnedSkus(const std::string& after, int limit) override;
   absl::Status AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) override;
   absl::StatusOr<std::vector<std::pair<std::string, storage::Slice>>> ListSlices(
       storage::IncarnationId incarnation) override;

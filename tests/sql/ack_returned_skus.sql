@@ -2,7 +2,7 @@
 SELECT no_plan();
 
 CREATE FUNCTION returned() RETURNS text LANGUAGE sql AS
-$$ SELECT coalesce(string_agg(sku_id, ' '), '') FROM tranche.list_returned_skus(9) $$;
+$$ SELECT coalesce(string_agg(sku_id, ' '), '') FROM tranche.list_returned_skus('', 9) $$;
 
 SELECT sku('a', 2), sku('b', 1);
 SELECT node() AS node \gset

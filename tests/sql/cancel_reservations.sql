@@ -21,7 +21,7 @@ SELECT results_eq($$ SELECT payload - 'occurred_at' FROM tranche.outbox $$,
                        'state', 'CANCELLED', 'cancel_reason', 'changed my mind') $$);
 
 -- The pool was empty: the SKU is to be announced, under a version of its own.
-SELECT results_eq($$ SELECT sku_id FROM tranche.list_returned_skus(9) $$, $$ VALUES ('tv') $$);
+SELECT results_eq($$ SELECT sku_id FROM tranche.list_returned_skus('', 9) $$, $$ VALUES ('tv') $$);
 SELECT is(waiting('tv'), true);
 SELECT is(version('tv'), :tv + 1::bigint);
 SELECT is((SELECT version FROM tranche.read_quota('tv') WHERE holder = 0), version('tv'));

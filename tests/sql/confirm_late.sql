@@ -25,7 +25,7 @@ SELECT is(slices('tv'), format('0:4 %s:3', :node));
 SELECT is(pay_late(3), 'REBOOKED f EXPIRED -> u3 1 CONFIRMED 2');
 SELECT is(slices('tv'), format('0:3 %s:3', :node));
 SELECT is(version('tv'), :v + 1::bigint);
-SELECT results_eq($$ SELECT sku_id FROM tranche.list_returned_skus(9) $$, $$ VALUES ('tv') $$, 'to be announced again');
+SELECT results_eq($$ SELECT sku_id FROM tranche.list_returned_skus('', 9) $$, $$ VALUES ('tv') $$, 'to be announced again');
 SELECT results_eq($$ SELECT n.sku_id COLLATE "default", n.user_id COLLATE "default", n.quantity, n.ordinal, n.state,
                             n.amount_minor, n.currency, n.incarnation_id, n.payment_reference, n.revision, l.outcome,
                             l.payment_reference, l.sku_id COLLATE "default", l.amount_minor, l.currency, l.refunded_at

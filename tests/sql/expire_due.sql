@@ -19,7 +19,7 @@ SELECT results_eq($$ SELECT reservation_id, state, revision, finished_at >= expi
                             (uid(3), 'EXPIRED', 2, true, true), (uid(4), 'CONFIRMED', 2, true, false),
                             (uid(5), 'PENDING', 1, NULL, true) $$);
 SELECT is(slices('tv') || ', ' || slices('radio'), format('0:3 %1$s:5, 0:1 %1$s:4', :node), 'the units are in the pools');
-SELECT results_eq($$ SELECT sku_id FROM tranche.list_returned_skus(9) $$, $$ VALUES ('radio'), ('tv') $$,
+SELECT results_eq($$ SELECT sku_id FROM tranche.list_returned_skus('', 9) $$, $$ VALUES ('radio'), ('tv') $$,
                   'which were empty');
 SELECT is(messages(1, 2, 3, 4, 5), '1:reservation.expired:2 2:reservation.expired:2 3:reservation.expired:2 '
                                    '4:reservation.confirmed:2');

@@ -22,6 +22,21 @@ struct Node {
   storage::IncarnationId id = storage::kPool;
 };
 
+// A ledger some of whose SKUs change so often that no announcement is of their latest version.
+class BusyLedger : public storage::FakeLedger {
+ public:
+  using FakeLedger::FakeLedger;
+  absl::Status AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) override {
+    std::vector<std::pair<std::string, int64_t>> quiet;
+    for (const auto& sku : announced) {
+      if (sku.first >= busy_before) quiet.push_back(sku);
+    }
+    return FakeLedger::AckReturnedSkus(quiet);
+  }
+
+  std::string busy_before;  // these ids
+};
+
 // Every round is run by hand, on one thread; time moves by hand.
 class BalancerTest : public ::testing::Test {
  protected:
@@ -84,6 +99,16 @@ class BalancerTest : public ::testing::Test {
     return claim.reservation_id;
   }
 
+  // Sells the one unit in the pool of a SKU, and cancels.
+  void ReturnUnit(const Node& node, const std::string& sku_id) {
+    ASSERT_TRUE(ledger_.MoveUnits(sku_id, {{node.id, 1}}, std::nullopt, "test").ok());
+    storage::ReservationClaim claim{.reservation_id = {}, .sku_id = sku_id, .user_id = "buyer", .quantity = 1};
+    claim.reservation_id.bytes[0] = 1;
+    claim.reservation_id.bytes[15] = static_cast<uint8_t>(next_id_++);
+    ASSERT_TRUE(ledger_.CommitReservations(node.id, storage::LockMode::kWait, {claim}).ok());
+    ASSERT_TRUE(ledger_.CancelReservations({{claim.reservation_id, ""}}).ok());
+  }
+
   // One round, which must do all it wants.
   void Round() {
     const absl::Status status = balancer_.RunOnce();
@@ -131,7 +156,7 @@ class BalancerTest : public ::testing::Test {
   }
 
   storage::FakeClock clock_;
-  storage::FakeLedger ledger_{&clock_};
+  BusyLedger ledger_{&clock_};
   FakeZookeeper zookeeper_;
   FakeConnector connector_{&zookeeper_};
   Bystander operator_{&connector_};

@@ -230,7 +230,7 @@ TEST_F(BalancerTest, ReturnedUnitsOfASoldOutSkuMakeItSellableAgain) {
   Rounds();
   EXPECT_EQ(AnnouncedSku().unsold(), 1);
   EXPECT_EQ(AnnouncedSku().version(), QuotaVersion());
-  EXPECT_TRUE(ledger_.ListReturnedSkus(10)->empty());
+  EXPECT_TRUE(ledger_.ListReturnedSkus("", 10)->empty());
   EXPECT_EQ(Left(kPool), 1) << "until somebody asks";
   clock_.AdvanceBy(options_.demand_retry);
   ReportDemand(a, 1, 0, 0, Held(a.id).version);
@@ -253,7 +253,7 @@ TEST_F(BalancerTest, ReturnedUnitsOfAPresplitSkuGoToTheNodes) {
   EXPECT_GT(AnnouncedSku().unsold(), 0);
   EXPECT_EQ(Left(a.id), 2);
   ExpectAnnounced(a);
-  EXPECT_TRUE(ledger_.ListReturnedSkus(10)->empty());
+  EXPECT_TRUE(ledger_.ListReturnedSkus("", 10)->empty());
 }
 
 TEST_F(BalancerTest, ReturnedUnitsAreAnnouncedAlsoWhereTheQuotaIsFrozen) {
@@ -282,10 +282,42 @@ TEST_F(BalancerTest, ReturnedUnitsThatCouldNotBeAnnouncedAreAnnouncedLater) {
   ledger_.FailNext(1000);
   EXPECT_FALSE(balancer_.RunOnce().ok());
   ledger_.FailNext(0);
-  EXPECT_FALSE(ledger_.ListReturnedSkus(10)->empty());
+  EXPECT_FALSE(ledger_.ListReturnedSkus("", 10)->empty());
   Rounds();
-  EXPECT_TRUE(ledger_.ListReturnedSkus(10)->empty());
+  EXPECT_TRUE(ledger_.ListReturnedSkus("", 10)->empty());
   EXPECT_EQ(AnnouncedSku().unsold(), 1);
+}
+
+TEST_F(BalancerTest, ReturnedSkusThatChangeAllTheTimeHoldUpNoOthers) {
+  const Node a = AddNode();
+  Rounds();
+  std::vector<std::string> skus = {"tv"};
+  for (int i = 0; i < storage::kMaxQuotaBatch; ++i) skus.push_back(absl::StrCat("busy-", 100 + i));
+  for (const std::string& sku_id : skus) {
+    CreateSku(1, sku_id, /*presplit=*/false);
+    ReturnUnit(a, sku_id);
+  }
+  ledger_.busy_before = "tv";
+  Rounds();
+  EXPECT_EQ(ledger_.ListReturnedSkus("", 1000)->size(), static_cast<size_t>(storage::kMaxQuotaBatch));
+  EXPECT_TRUE(ledger_.ListReturnedSkus("busy-9", 10)->empty()) << "the quiet one is done with";
+  ledger_.busy_before = "";
+  Rounds();
+  EXPECT_TRUE(ledger_.ListReturnedSkus("", 10)->empty());
+}
+
+TEST_F(BalancerTest, OfReturnedSkusThoseThatWereAnnouncedAreDoneWith) {
+  const Node a = AddNode();
+  CreateSku(1, "radio", /*presplit=*/false);
+  CreateSku(1, "tv", /*presplit=*/false);
+  for (const char* sku_id : {"radio", "tv"}) ReturnUnit(a, sku_id);
+  Rounds();
+  for (const char* sku_id : {"radio", "tv"}) ReturnUnit(a, sku_id);
+  zookeeper_.FailNextWrite(FakeZookeeper::UnknownOutcome::kNotPerformed);
+  EXPECT_FALSE(balancer_.RunOnce().ok());
+  EXPECT_EQ(*ledger_.ListReturnedSkus("", 10), std::vector<std::string>{"radio"});
+  Rounds();
+  EXPECT_TRUE(ledger_.ListReturnedSkus("", 10)->empty());
 }
 
 // A late payment takes a unit out of a slice: its node must hear that it has less.
@@ -300,6 +332,23 @@ TEST_F(BalancerTest, ASliceThatALatePaymentMadeSmallerIsAnnounced) {
   ASSERT_EQ(Left(a.id), 3);
   ASSERT_EQ(ledger_.ConfirmLate({sold, "pay-1", 100, "EUR"})->outcome, storage::ChangeOutcome::kRebooked);
   ASSERT_EQ(Left(a.id), 2);
+  Rounds();
+  ExpectAnnounced(a);
+}
+
+TEST_F(BalancerTest, ASliceMadeSmallerIsAnnouncedAlsoWhenSomethingElseChangedSince) {
+  CreateSku(3);
+  const Node a = AddNode();
+  Rounds();
+  const auto sold = Buy(a, 1);
+  clock_.AdvanceBy(absl::Hours(1));
+  ASSERT_EQ(ledger_.ExpireDue(10)->expired, 1);
+  Rounds();
+  const auto other = Buy(a, 1);
+  ASSERT_TRUE(ledger_.SetQuotaFrozen("tv", true, "test").ok());
+  ASSERT_EQ(ledger_.ConfirmLate({sold, "pay-1", 100, "EUR"})->outcome, storage::ChangeOutcome::kRebooked);
+  ASSERT_TRUE(ledger_.CancelReservations({{other, ""}}).ok());
+  ASSERT_LT(Held(a.id).version, QuotaVersion());
   Rounds();
   ExpectAnnounced(a);
 }

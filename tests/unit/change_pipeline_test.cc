@@ -120,7 +120,22 @@ TEST_F(ChangePipelineTest, TheSameReservationTwiceIsTwoBatches) {
   Confirm(2);
   Cancel(1);
   Run();
-  EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"confirm 1", "cancel 1", "confirm 1 2"}));
+  EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"confirm 1 2", "cancel 1", "confirm 1"}));
+}
+
+// A shop that sends one payment again and again holds up nobody else's.
+TEST_F(ChangePipelineTest, AStormOfOneReservationMakesNoSmallBatches) {
+  for (const uint8_t id : {1, 1, 2, 2, 3, 1, 4, 5}) Confirm(id);
+  Run();
+  EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"confirm 1 2 3", "confirm 1 2 4", "confirm 1 5"}));
+  EXPECT_EQ(answers_.size(), 8u);
+  EXPECT_EQ(pipeline_.Stats().queued, 0);
+}
+
+TEST_F(ChangePipelineTest, ItIsNotLookedPastEveryRepetition) {
+  for (const uint8_t id : {1, 1, 1, 1, 2}) Confirm(id);
+  Run();
+  EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"confirm 1", "confirm 1 2", "confirm 1", "confirm 1"}));
 }
 
 TEST_F(ChangePipelineTest, EachIsAnsweredWithItsOwnResult) {

@@ -1,6 +1,6 @@
 -- SKUs that are to be announced again, as units came back to an empty pool or were taken by a late payment. The index
--- sku_units_returned holds these and no others.
-CREATE OR REPLACE FUNCTION tranche.list_returned_skus(p_limit integer)
+-- sku_units_returned holds these and no others. Ascending, those after p_after.
+CREATE OR REPLACE FUNCTION tranche.list_returned_skus(p_after text, p_limit integer)
 RETURNS TABLE (sku_id text)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -8,7 +8,7 @@ SET enable_seqscan = off
 AS $$
   SELECT s.sku_id
   FROM sku s
-  WHERE s.units_returned AND s.whereabouts = 'HERE'
+  WHERE s.units_returned AND s.whereabouts = 'HERE' AND s.sku_id > p_after
   ORDER BY s.sku_id
   LIMIT p_limit
 $$;

@@ -110,6 +110,7 @@ TEST(ErrorsTest, LedgerErrorsKeepTheirMeaning) {
   EXPECT_EQ(reason(absl::InvalidArgumentError("")), "FIELD_INVALID");
   EXPECT_EQ(reason(absl::AbortedError("")), "QUOTA_VERSION_CHANGED");
   EXPECT_EQ(reason(storage::RetryTransactionError("")), "OVERLOADED");
+  EXPECT_EQ(reason(storage::SkuMovingError("")), "SKU_MOVING") << "not LEDGER_UNAVAILABLE";
   EXPECT_EQ(reason(absl::InternalError("")), "INTERNAL");
   EXPECT_EQ(MetadataOf(LedgerError(absl::NotFoundError(""), "tv", Repeatable::kYes), "sku_id"), "tv");
 }

@@ -29,7 +29,7 @@ class ScriptedSink : public Sink {
   std::vector<Delivery> Deliver(absl::Span<const OutboxMessage> batch, absl::FunctionRef<bool()> may_begin) override {
     batches.push_back(batch.size());
     std::vector<Delivery> deliveries(batch.size());
-    for (size_t i = 0; i < batch.size() && may_begin(); ++i) {
+    for (size_t i = 0; i < batch.size() && begins > 0 && may_begin(); ++i) {
       seen.push_back(MessageId(batch[i].key));
       deliveries[i] = answer(batch[i]);
       if (deliveries[i].outcome == DeliveryOutcome::kDelivered) delivered.push_back(seen.back());
@@ -40,6 +40,7 @@ class ScriptedSink : public Sink {
   std::function<Delivery(const OutboxMessage&)> answer = [](const OutboxMessage&) {
     return Delivery{DeliveryOutcome::kDelivered, ""};
   };
+  int begins = 1000;  // it tries no message at 0
   std::vector<size_t> batches;
   std::vector<std::string> seen;
   std::vector<std::string> delivered;
@@ -174,6 +175,25 @@ TEST_F(SinkRelayTest, ASinkThatIsDownForAnHourCostsFewAttemptsAndLosesNothing) {
   EXPECT_EQ(Depth().pending, 0);
   EXPECT_EQ(Depth().dead, 0);
   EXPECT_THAT(sink_.delivered, SizeIs(3000));
+}
+
+TEST_F(SinkRelayTest, WhatAFailingSinkWasNotTriedWithIsHandedBackAtOnce) {
+  for (int i = 1; i <= 21; ++i) Write(i, 2);
+  relay_.Step();
+  relay_.Step();  // 1 and 4
+  bool down = true;
+  sink_.answer = [&](const OutboxMessage&) {
+    if (!down) return Delivery{DeliveryOutcome::kDelivered, ""};
+    sink_.begins = 0;
+    return Failure(DeliveryOutcome::kSinkFailed);
+  };
+  relay_.Step();
+  EXPECT_THAT(sink_.batches, ElementsAre(1, 4, 16));
+  EXPECT_THAT(sink_.seen, SizeIs(6)) << "one of them fails, and the others are not tried";
+  down = false;
+  sink_.begins = 1000;
+  Run(absl::Seconds(5));
+  EXPECT_EQ(Depth().pending, 0) << "long before the lease is over";
 }
 
 TEST_F(SinkRelayTest, APoisonedMessageDoesNotKeepTheSinkDown) {

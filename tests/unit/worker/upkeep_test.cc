@@ -91,8 +91,23 @@ TEST_F(UpkeepTest, AnOutageIsWaitedForLongerEachTimeAndForgottenAfterwards) {
   EXPECT_EQ(After(absl::UnavailableError("gone")), absl::Milliseconds(100));
 }
 
+TEST_F(UpkeepTest, AnOutageIsToldAgainEachMinuteAndWhenItChanges) {
+  LedgerTrouble trouble("trying", &clock_, Half);
+  for (int second = 0; second < 150; ++second) {
+    trouble.Failed(absl::UnavailableError("gone"));
+    clock_.AdvanceBy(absl::Seconds(1));
+  }
+  EXPECT_EQ(trouble.told(), 3) << "at once, and after each minute";
+  trouble.Failed(absl::PermissionDeniedError("no GRANT"));
+  trouble.Failed(absl::PermissionDeniedError("no GRANT"));
+  EXPECT_EQ(trouble.told(), 4);
+  trouble.Answered();
+  trouble.Failed(absl::PermissionDeniedError("no GRANT"));
+  EXPECT_EQ(trouble.told(), 5);
+}
+
 TEST_F(UpkeepTest, TheRetirerTakesBatchesWithPausesUntilThereIsNoMore) {
-  Retirer retirer(&ledger_, Half,
+  Retirer retirer(&ledger_, &clock_, Half,
                   {.age = absl::Hours(48),
                    .retired = storage::Retired::kDrop,
                    .batch = 500,
@@ -100,7 +115,7 @@ TEST_F(UpkeepTest, TheRetirerTakesBatchesWithPausesUntilThereIsNoMore) {
                    .interval = absl::Minutes(2)});
   ledger_.taken = {500, absl::UnavailableError("gone"), 500, 499};
   EXPECT_EQ(retirer.Step(), absl::Milliseconds(300));
-  EXPECT_EQ(retirer.Step(), absl::Milliseconds(100));
+  EXPECT_EQ(retirer.Step(), absl::Seconds(30)) << "half of the first pause: nothing is in a hurry";
   EXPECT_EQ(retirer.Step(), absl::Milliseconds(300));
   EXPECT_EQ(retirer.Step(), absl::Minutes(2));
   EXPECT_THAT(ledger_.ages, ::testing::Each(absl::Hours(48)));
