@@ -156,6 +156,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   ChangeResult Cancel(const Cancellation& cancellation, std::map<std::string, int64_t>* returned)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult Extend(const Extension& extension) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  ChangeResult ConfirmRetired(const Confirmation& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult ReplayLate(const Reservation& asked, const LatePayment& decided) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WasRebooked(const Uuid& reservation_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -217,6 +218,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   std::set<std::tuple<std::string, std::string, Uuid>> lapsed_ ABSL_GUARDED_BY(mutex_);
   std::set<std::pair<absl::Time, Uuid>> due_ ABSL_GUARDED_BY(mutex_);
   std::map<std::pair<Uuid, std::string>, LatePayment> late_payments_ ABSL_GUARDED_BY(mutex_);  // by their reference
+  absl::flat_hash_map<Uuid, Reservation> archive_ ABSL_GUARDED_BY(mutex_);
   std::map<std::pair<std::string, IncarnationId>, RetiredUnits> retired_ ABSL_GUARDED_BY(mutex_);
   uint64_t rebookings_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<IncarnationId, StoredIncarnation> incarnations_ ABSL_GUARDED_BY(mutex_);

@@ -185,6 +185,7 @@ absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Confirmation& payment
   if (absl::Status entered = Enter(); !entered.ok()) return entered;
   const auto key = std::make_pair(payment.reservation_id, payment.payment_reference);
   ChangeResult result = Confirm(payment);
+  if (result.outcome == ChangeOutcome::kNotFound) return ConfirmRetired(payment);
   if (result.outcome != ChangeOutcome::kStateForbids) return result;
   const auto decided = late_payments_.find(key);
   if (decided != late_payments_.end() && !Mutated(Mutation::kLateBookedTwice)) {
@@ -209,6 +210,27 @@ absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Confirmation& payment
   result.reservation = row;
   if (expired) result.outcome = ChangeOutcome::kPaidUnfulfilled;
   return result;
+}
+
+// confirm_retired: nothing is booked any more, but the payment is not forgotten.
+ChangeResult FakeLedger::ConfirmRetired(const Confirmation& payment) {
+  const auto found = archive_.find(payment.reservation_id);
+  if (found == archive_.end()) return {};
+  Reservation& row = found->second;
+  if (row.amount_minor != payment.amount_minor || row.currency != payment.currency) {
+    return {.outcome = ChangeOutcome::kPaymentMismatch, .reservation = row};
+  }
+  if (row.payment_reference == payment.payment_reference) {
+    return {.outcome = ChangeOutcome::kReplayed, .reservation = row};
+  }
+  const auto [decided, is_new] = late_payments_.try_emplace({payment.reservation_id, payment.payment_reference});
+  if (!is_new) return ReplayLate(row, decided->second);
+  ++row.revision;
+  Reservation told = row;
+  told.payment_reference = payment.payment_reference;
+  Tell("payment.refund_requested", told);
+  const bool expired = row.state == ReservationState::kExpired;
+  return {.outcome = expired ? ChangeOutcome::kPaidUnfulfilled : ChangeOutcome::kStateForbids, .reservation = row};
 }
 
 ChangeResult FakeLedger::ReplayLate(const Reservation& asked, const LatePayment& decided) const {

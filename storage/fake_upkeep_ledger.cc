@@ -40,7 +40,7 @@ bool FakeLedger::MayRetire(const Reservation& reservation, absl::Duration age) c
   return sku.closed || sku.closes_at <= now;
 }
 
-absl::StatusOr<int64_t> FakeLedger::RetireReservations(absl::Duration age, int limit, Retired /*retired*/) {
+absl::StatusOr<int64_t> FakeLedger::RetireReservations(absl::Duration age, int limit, Retired retired) {
   absl::MutexLock lock(&mutex_);
   if (absl::Status entered = Enter(); !entered.ok()) return entered;
   if (age < kLeastRetention) return absl::InvalidArgumentError("a reservation id is an idempotency key for a day");
@@ -55,6 +55,7 @@ absl::StatusOr<int64_t> FakeLedger::RetireReservations(absl::Duration age, int l
     RetiredUnits& sums = retired_[{stored.reservation.sku_id, stored.incarnation}];
     sums.units += stored.reservation.quantity;
     if (stored.reservation.state == ReservationState::kConfirmed) sums.live_units += stored.reservation.quantity;
+    if (retired == Retired::kArchive) archive_[id] = stored.reservation;
     RemoveRow(id);
   }
   return static_cast<int64_t>(old.size());

@@ -133,12 +133,26 @@ TEST_P(UpkeepLedgerContract, TheBooksBalanceWithoutWhatWasRetired) {
   EXPECT_EQ(Outcome(node, Claim("running", "alice", 2)), CommitOutcome::kUserLimitReached) << "his are not retired";
 }
 
-TEST_P(UpkeepLedgerContract, ALaterPaymentOfARetiredHoldIsUnknown) {
+TEST_P(UpkeepLedgerContract, ALaterPaymentOfARetiredHoldIsToBeRefunded) {
   Create(SkuOf("tv", 10));
   const Reservation lapsed = Expired(HolderOf("tv", 10), "tv", "alice");
   DeliverAll();
   LetPass(absl::Hours(25));
   ASSERT_EQ(Retire(), 1);
+  EXPECT_EQ(Confirm(PaymentOf(lapsed)).outcome, ChangeOutcome::kNotFound);
+  const ChangeResult late = ConfirmLate(PaymentOf(lapsed));
+  EXPECT_EQ(late.outcome, ChangeOutcome::kPaidUnfulfilled);
+  EXPECT_EQ(late.reservation.state, ReservationState::kExpired);
+  EXPECT_TRUE(ConfirmLate(PaymentOf(lapsed)).replayed);
+  EXPECT_THAT(Kinds(lapsed.reservation_id), ::testing::ElementsAre("payment.refund_requested"));
+}
+
+TEST_P(UpkeepLedgerContract, ALaterPaymentOfADroppedHoldIsUnknown) {
+  Create(SkuOf("tv", 10));
+  const Reservation lapsed = Expired(HolderOf("tv", 10), "tv", "alice");
+  DeliverAll();
+  LetPass(absl::Hours(25));
+  ASSERT_EQ(Retire(kLeastRetention, /*limit=*/10, Retired::kDrop), 1);
   EXPECT_EQ(ConfirmLate(PaymentOf(lapsed)).outcome, ChangeOutcome::kNotFound);
 }
 
