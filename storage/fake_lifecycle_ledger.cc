@@ -322,7 +322,7 @@ absl::StatusOr<std::vector<Reservation>> FakeLedger::ReadReservations(absl::Span
 bool FakeLedger::ListSku(const std::string& sku_id, const ReservationFilter& filter, const ReservationCursor& after,
                          size_t limit, ReservationPage* page) const {
   const bool resumed = after.sku_id == sku_id;
-  const auto add = [&](const Uuid& id, int32_t ordinal) {
+  const auto add = [&](const Uuid& id, int32_t ordinal) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const Reservation& row = reservations_.at(id).reservation;
     if (!Wanted(filter, row)) return true;
     page->reservations.push_back(row);

@@ -41,7 +41,10 @@ class Round : public std::enable_shared_from_this<Round<T>> {
       : shards_(std::move(shards)), ask_(std::move(ask)), done_(std::move(done)), rounds_left_(rounds_left) {}
 
   void Start() {
-    waiting_ = shards_.size();
+    {
+      absl::MutexLock lock(&mutex_);
+      waiting_ = shards_.size();
+    }
     for (const auto& shard : shards_) {
       ask_(*shard, [self = this->shared_from_this()](absl::StatusOr<T> answer) { self->Take(std::move(answer)); });
     }
