@@ -18,6 +18,7 @@ LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+SET enable_bitmapscan = off
 AS $$
   SELECT e.reservation_id, e.kind, e.sku_id, e.quantity, e.state, e.amount_minor, e.currency, e.payment_reference,
          e.paid_us, e.refunded_us, e.rebooked, e.archived
