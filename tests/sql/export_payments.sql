@@ -100,7 +100,6 @@ INSERT INTO tranche.reservation (reservation_id, sku_id, user_id, quantity, ordi
 SELECT gen_random_uuid(), 'tv', 'old' || i, 1, 1, 500, 'EUR', :node, now() - interval '9 days', now() - interval '9 days',
        'CONFIRMED', now() - interval '9 days', 'old' || i
 FROM generate_series(1, 20000) AS i;
-ANALYZE tranche.reservation;
 CREATE FUNCTION read_by(p_query text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
   v_before bigint;
@@ -113,6 +112,13 @@ BEGIN
           WHERE oid = 'tranche.reservation'::regclass
              OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'tranche.reservation'::regclass)) - v_before;
 END $$;
+-- By plans made with the statistics of an empty table, and with true ones.
+DISCARD PLANS;
+SELECT cmp_ok(read_by($$ SELECT * FROM tranche.export_payments('50000000-0000-0000-0000-000000000000', 0, 1, 100) $$),
+              '<=', 205::bigint);
+SELECT cmp_ok(read_by($$ SELECT * FROM tranche.payment_entries(uids(1, 2, 3)) $$), '<=', 6::bigint);
+ANALYZE tranche.reservation;
+DISCARD PLANS;
 SELECT cmp_ok(read_by($$ SELECT * FROM tranche.export_payments('50000000-0000-0000-0000-000000000000', 0, 1, 100) $$),
               '<=', 205::bigint);
 SELECT cmp_ok(read_by($$ SELECT * FROM tranche.payment_entries(uids(1, 2, 3)) $$), '<=', 6::bigint);

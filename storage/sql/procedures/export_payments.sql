@@ -14,6 +14,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+SET enable_bitmapscan = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -21,7 +22,10 @@ DECLARE
   v_last  uuid;
   v_from  timestamptz := 'epoch'::timestamptz + p_from_us * interval '1 microsecond';
   v_to    timestamptz := 'epoch'::timestamptz + p_to_us * interval '1 microsecond';
-  v_ids   uuid[];
+  v_stop  uuid;
+  -- With any late payment, and with one that is wanted.
+  v_late   uuid[];
+  v_wanted uuid[];
 BEGIN
   -- To the first of the tables' p_limit-th rows behind p_after, or the next one; NULL when none has so many.
   v_last := least(
@@ -32,27 +36,45 @@ BEGIN
     (SELECT l.reservation_id FROM late_payment l WHERE l.reservation_id >= v_first
      ORDER BY l.reservation_id OFFSET p_limit LIMIT 1));
 
-  SELECT array_agg(f.reservation_id) INTO v_ids
-  FROM (
-    SELECT r.reservation_id FROM reservation r
-    WHERE r.reservation_id >= v_first
-      AND r.reservation_id <= coalesce(v_last, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-      AND r.state = 'CONFIRMED' AND r.rebooked_from IS NULL AND r.finished_at BETWEEN v_from AND v_to
-    UNION
-    SELECT a.reservation_id FROM reservation_archive a
-    WHERE a.reservation_id >= v_first
-      AND a.reservation_id <= coalesce(v_last, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-      AND a.state = 'CONFIRMED' AND a.rebooked_from IS NULL AND a.finished_at BETWEEN v_from AND v_to
-    UNION
-    SELECT l.reservation_id FROM late_payment l
-    WHERE l.reservation_id >= v_first
-      AND l.reservation_id <= coalesce(v_last, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-      AND l.received_at <= v_to
-      AND (l.received_at >= v_from OR (l.outcome = 'PAID_UNFULFILLED' AND l.refunded_at IS NULL))
-  ) AS f
-  WHERE f.reservation_id IS DISTINCT FROM p_after;
+  v_stop := coalesce(v_last, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
 
-  RETURN QUERY SELECT e.* FROM payment_entries(v_ids) AS e;
+  -- Few: nearly all reservations have no late payment.
+  SELECT coalesce(array_agg(DISTINCT l.reservation_id), '{}') INTO v_late
+  FROM late_payment l
+  WHERE l.reservation_id >= v_first AND l.reservation_id <= v_stop AND l.reservation_id IS DISTINCT FROM p_after;
+  SELECT coalesce(array_agg(DISTINCT l.reservation_id), '{}') INTO v_wanted
+  FROM late_payment l
+  WHERE l.reservation_id = ANY (v_late) AND l.received_at <= v_to
+    AND (l.received_at >= v_from OR (l.outcome = 'PAID_UNFULFILLED' AND l.refunded_at IS NULL));
+
+  -- Those without late payments in one reading; the others as payment_entries tells them.
+  RETURN QUERY
+  WITH page AS MATERIALIZED (
+    -- The states are looked at behind the fence: or the planner would read a partial index of them as a whole.
+    SELECT r.reservation_id, r.sku_id, r.quantity, r.state, r.amount_minor, r.currency, r.payment_reference,
+           r.finished_at, r.rebooked_from, false AS archived
+    FROM reservation r
+    WHERE r.reservation_id >= v_first AND r.reservation_id <= v_stop
+    UNION ALL
+    SELECT a.reservation_id, a.sku_id, a.quantity, a.state, a.amount_minor, a.currency, a.payment_reference,
+           a.finished_at, a.rebooked_from, true
+    FROM reservation_archive a
+    WHERE a.reservation_id >= v_first AND a.reservation_id <= v_stop
+  ), paid AS MATERIALIZED (
+    SELECT p.* FROM page p
+    WHERE p.state = 'CONFIRMED' AND p.rebooked_from IS NULL AND p.finished_at BETWEEN v_from AND v_to
+      AND p.reservation_id IS DISTINCT FROM p_after
+  )
+  SELECT p.reservation_id, 'RESERVATION', p.sku_id, p.quantity, p.state, p.amount_minor, p.currency,
+         p.payment_reference, (date_part('epoch', p.finished_at) * 1000000)::bigint, NULL::bigint, NULL::uuid, p.archived
+  FROM paid p
+  WHERE p.reservation_id <> ALL (v_late)
+    AND (p.archived OR (SELECT s.whereabouts FROM sku s WHERE s.sku_id = p.sku_id) IN ('HERE', 'LEAVING'))
+  UNION ALL
+  SELECT e.*
+  FROM payment_entries(v_wanted || ARRAY(SELECT p.reservation_id FROM paid p WHERE p.reservation_id = ANY (v_late)
+                                                                             AND p.reservation_id <> ALL (v_wanted))) AS e
+  ORDER BY 1, 2 DESC, 8;
   IF v_last IS NOT NULL THEN
     RETURN QUERY SELECT v_last, NULL::text, NULL::text, NULL::integer, NULL::text, NULL::bigint, NULL::text,
                         NULL::text, NULL::bigint, NULL::bigint, NULL::uuid, NULL::boolean;
