@@ -65,8 +65,8 @@ struct WorkerProcessOptions {
   std::string name;         // "": host name and process id
 
   bool expire = true;
-  int expire_batch = 1000;
-  int expire_per_s = 20000;
+  int expire_batch = 100;
+  int expire_per_s = 12500;
 
   std::vector<SinkSpec> sinks;
   int sink_timeout_ms = 10000;

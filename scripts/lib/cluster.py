@@ -83,7 +83,9 @@ def start(folder, state_file, nodes, balancers, keep, progress=lambda seconds: N
     The cluster ends with this process unless `keep`.
     """
     log_file = folder / "cluster.log"
-    command = [BIN / "tranche-cluster", "--nodes", nodes, "--balancers", balancers, "--workers", workers]
+    command = [BIN / "tranche-cluster", "--nodes", nodes, "--balancers", balancers]
+    if workers != 1:  # the default; a build from before there were any (a benchmark's baseline) does not know the flag
+        command += ["--workers", workers]
     with open(log_file, "wb") as log:
         process = subprocess.Popen(
             [str(part) for part in command + ["--dir", folder, "--state", state_file]],

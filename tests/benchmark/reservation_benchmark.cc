@@ -240,7 +240,8 @@ nlohmann::json ToJson(const Latencies& latencies) {
           {"max_ms", latencies.max_ms}};
 }
 
-nlohmann::json Expiry(int64_t holds, int batch, int sales_per_second) {
+// Expires at most `per_second` holds a second, as a worker does.
+nlohmann::json Expiry(int64_t holds, int batch, int per_second, int sales_per_second) {
   MiniPostgres postgres;
   Check(postgres.Start());
   Shard shard(postgres.dsn(), postgres.node_dsn());
@@ -267,6 +268,7 @@ nlohmann::json Expiry(int64_t holds, int batch, int sales_per_second) {
         Check(done.status());
         CHECK_GT(done->expired, 0);
         expired += done->expired;
+        absl::SleepFor(begin + absl::Seconds(static_cast<double>(expired) / per_second) - absl::Now());
       }
       took = absl::Now() - begin;
       expiring = false;
@@ -350,13 +352,16 @@ int main(int argc, char** argv) {
   changes->callback([&] { figures = Changes(count); });
 
   int64_t holds = 100'000;
-  int batch = 1000;
+  int batch = 100;
+  int per_second = 12500;
   int sales_per_second = 2000;
   CLI::App* expiry = app.add_subcommand("expiry", "Due holds, expired beside a sale");
   expiry->add_option("--holds", holds)->capture_default_str();
   expiry->add_option("--batch", batch, "Holds per transaction")->capture_default_str();
+  expiry->add_option("--per-second", per_second, "Most holds that expire in a second, as tranche-worker --expire-per-s")
+      ->capture_default_str();
   expiry->add_option("--rate", sales_per_second, "Sales per second beside it")->capture_default_str();
-  expiry->callback([&] { figures = Expiry(holds, batch, sales_per_second); });
+  expiry->callback([&] { figures = Expiry(holds, batch, per_second, sales_per_second); });
 
   int64_t rows = 10'000'000;
   int seconds = 5;
