@@ -60,6 +60,8 @@ class CommitPipeline {
 
   // Refuses new claims and waits until every accepted one is answered, or `timeout`. True if all were.
   bool Drain(absl::Duration timeout) { return group_.Drain(timeout); }
+  // See GroupCommit.
+  void Stop() { group_.Stop(); }
 
   PipelineStats Stats() const { return group_.Stats(); }
 

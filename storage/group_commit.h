@@ -88,6 +88,10 @@ class GroupCommit {
   // Refuses new requests and waits until every accepted one is answered, or `timeout`. True if all were.
   bool Drain(absl::Duration timeout);
 
+  // Refuses new requests and those that wait, then ends the lanes. What is in flight gets the ledger's answer; a lost
+  // one is asked for once more at most. Does not wait for any of it. Repeating it is harmless.
+  void Stop();
+
   PipelineStats Stats() const;
 
  private:
@@ -97,12 +101,15 @@ class GroupCommit {
   void RunLane();
   void AwaitWork();
   void PauseBeforeRetry();
+  size_t Queued() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   Batch TakeBatch();
-  void TakeFrom(std::deque<Item>& queue, Batch* batch, Batch* expired) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Batch TakeFrom(std::deque<Item>& queue, Batch* expired) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Requeue(Batch batch);
   Batch TakeAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetLedgerAnswers(bool answers);
+  // Answers them all with the error: the one way to do so, so that each is counted once.
+  void Refuse(Batch refused, const absl::Status& status);
   void Finished(int64_t requests);
   bool Stopping() const;
 
@@ -111,9 +118,9 @@ class GroupCommit {
   const PipelineOptions options_;
 
   mutable absl::Mutex mutex_;
+  // How many wait is asked of the queues themselves: lanes sleep by it, so it must not be a number beside them.
   std::array<std::deque<Item>, Work::kQueues> queues_ ABSL_GUARDED_BY(mutex_);
   size_t next_queue_ ABSL_GUARDED_BY(mutex_) = 0;   // whose turn it is
-  int64_t queued_ ABSL_GUARDED_BY(mutex_) = 0;      // in all queues
   int64_t unanswered_ ABSL_GUARDED_BY(mutex_) = 0;  // accepted and not yet answered
   bool accepting_ ABSL_GUARDED_BY(mutex_) = true;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
@@ -157,7 +164,6 @@ class GroupCommitLane {
   Next Commit();
   Next AskForLedger();
   void Answer(Results results);
-  void AnswerAll(Batch batch, const absl::Status& status);
   void DropExpired();
 
   GroupCommit<Work>* const group_;
@@ -180,6 +186,12 @@ GroupCommit<Work>::GroupCommit(Work work, Clock* clock, PipelineOptions options)
 
 template <typename Work>
 GroupCommit<Work>::~GroupCommit() {
+  Stop();
+  for (std::thread& lane : lanes_) lane.join();
+}
+
+template <typename Work>
+void GroupCommit<Work>::Stop() {
   Batch refused;
   {
     absl::MutexLock lock(&mutex_);
@@ -187,8 +199,14 @@ GroupCommit<Work>::~GroupCommit() {
     stopping_ = true;
     refused = TakeAll();
   }
-  for (Item& item : refused) std::move(item.done)(absl::CancelledError("shutting down"));
-  for (std::thread& lane : lanes_) lane.join();
+  Refuse(std::move(refused), absl::CancelledError("shutting down"));
+}
+
+template <typename Work>
+size_t GroupCommit<Work>::Queued() const {
+  size_t queued = 0;
+  for (const std::deque<Item>& queue : queues_) queued += queue.size();
+  return queued;
 }
 
 template <typename Work>
@@ -200,11 +218,10 @@ void GroupCommit<Work>::Submit(Item item) {
       refusal = absl::CancelledError("shutting down");
     } else if (!ledger_answers_) {
       refusal = absl::UnavailableError("the ledger does not answer");
-    } else if (queued_ >= options_.max_queue) {
+    } else if (Queued() >= static_cast<size_t>(options_.max_queue)) {
       refusal = absl::ResourceExhaustedError("too many requests wait for the ledger");
     } else {
       queues_[static_cast<size_t>(Work::QueueOf(item))].push_back(std::move(item));
-      ++queued_;
       ++unanswered_;
       return;
     }
@@ -234,7 +251,7 @@ void GroupCommit<Work>::RunLane() {
 template <typename Work>
 void GroupCommit<Work>::AwaitWork() {
   absl::MutexLock lock(&mutex_);
-  const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || queued_ > 0; };
+  const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || Queued() > 0; };
   mutex_.Await(absl::Condition(&has_work));
 }
 
@@ -252,52 +269,62 @@ typename GroupCommit<Work>::Batch GroupCommit<Work>::TakeBatch() {
   {
     absl::MutexLock lock(&mutex_);
     for (size_t i = 0; i < queues_.size() && batch.empty(); ++i) {
-      TakeFrom(queues_[next_queue_], &batch, &expired);
+      batch = TakeFrom(queues_[next_queue_], &expired);
       next_queue_ = (next_queue_ + 1) % queues_.size();
     }
     batches_ += batch.empty() ? 0 : 1;
     requests_ += batch.size();
   }
-  for (Item& item : expired) {
-    std::move(item.done)(absl::DeadlineExceededError("the deadline passed before the request was sent"));
-  }
-  Finished(static_cast<int64_t>(expired.size()));
+  Refuse(std::move(expired), absl::DeadlineExceededError("the deadline passed before the request was sent"));
   return batch;
 }
 
-// Takes the requests from the head on that go together, with distinct ids. One whose id is taken already is a replay of
-// that one, once it is decided: it keeps its place, and those behind it are looked at, so that a storm of one id does
-// not make batches of one. Only so many, since this is under the lock.
+// Takes the requests from the head on that go together, with distinct ids, and adds those that are too late to
+// `expired`. One whose id is taken already is a replay of that one, once it is decided: it keeps its place, and those
+// behind it are looked at, so that a storm of one id does not make batches of one. Only so many, since this is under
+// the lock.
 template <typename Work>
-void GroupCommit<Work>::TakeFrom(std::deque<Item>& queue, Batch* batch, Batch* expired) {
+typename GroupCommit<Work>::Batch GroupCommit<Work>::TakeFrom(std::deque<Item>& queue, Batch* expired) {
   const absl::Time now = clock_->Now();
   const size_t max_batch = static_cast<size_t>(options_.max_batch);
   absl::flat_hash_set<Uuid> ids;
+  Batch batch;
   Batch passed;
-  while (!queue.empty() && batch->size() < max_batch && passed.size() < max_batch) {
+  while (!queue.empty() && batch.size() < max_batch && passed.size() < max_batch) {
     Item& next = queue.front();
     if (next.deadline <= now) {
       expired->push_back(std::move(next));
-    } else if (!batch->empty() && !Work::GoTogether(batch->front(), next)) {
+    } else if (!batch.empty() && !Work::GoTogether(batch.front(), next)) {
       break;
     } else if (!ids.insert(Work::IdOf(next)).second) {
       passed.push_back(std::move(next));
     } else {
-      batch->push_back(std::move(next));
+      batch.push_back(std::move(next));
     }
     queue.pop_front();
   }
-  queued_ -= static_cast<int64_t>(batch->size() + expired->size());
   queue.insert(queue.begin(), std::make_move_iterator(passed.begin()), std::make_move_iterator(passed.end()));
+  return batch;
 }
 
 template <typename Work>
 void GroupCommit<Work>::Requeue(Batch batch) {
-  absl::MutexLock lock(&mutex_);
-  // At the head: they have waited longest. The bound holds, since they were counted when they were first accepted.
-  queued_ += static_cast<int64_t>(batch.size());
-  std::deque<Item>& queue = queues_[static_cast<size_t>(Work::QueueOf(batch.front()))];
-  queue.insert(queue.begin(), std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end()));
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!stopping_) {
+      // At the head: they have waited longest. The bound holds, since they were counted when they were first accepted.
+      std::deque<Item>& queue = queues_[static_cast<size_t>(Work::QueueOf(batch.front()))];
+      queue.insert(queue.begin(), std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end()));
+      return;
+    }
+  }
+  Refuse(std::move(batch), absl::CancelledError("shutting down"));
+}
+
+template <typename Work>
+void GroupCommit<Work>::Refuse(Batch refused, const absl::Status& status) {
+  for (Item& item : refused) std::move(item.done)(status);
+  Finished(static_cast<int64_t>(refused.size()));
 }
 
 template <typename Work>
@@ -307,7 +334,6 @@ typename GroupCommit<Work>::Batch GroupCommit<Work>::TakeAll() {
     all.insert(all.end(), std::make_move_iterator(queue.begin()), std::make_move_iterator(queue.end()));
     queue.clear();
   }
-  queued_ = 0;
   return all;
 }
 
@@ -325,8 +351,7 @@ void GroupCommit<Work>::SetLedgerAnswers(bool answers) {
   } else {
     LOG(WARNING) << "the ledger does not answer: " << Work::kRequests << " are refused until it does";
   }
-  for (Item& item : refused) std::move(item.done)(absl::UnavailableError("the ledger does not answer"));
-  Finished(static_cast<int64_t>(refused.size()));
+  Refuse(std::move(refused), absl::UnavailableError("the ledger does not answer"));
 }
 
 template <typename Work>
@@ -353,7 +378,7 @@ bool GroupCommit<Work>::Drain(absl::Duration timeout) {
 template <typename Work>
 PipelineStats GroupCommit<Work>::Stats() const {
   absl::MutexLock lock(&mutex_);
-  return PipelineStats{queued_, unanswered_, batches_, requests_, ledger_answers_};
+  return PipelineStats{static_cast<int64_t>(Queued()), unanswered_, batches_, requests_, ledger_answers_};
 }
 
 template <typename Work>
@@ -385,7 +410,7 @@ LaneNext GroupCommitLane<Work>::Commit() {
   if (!in_doubt_) {
     ledger_is_down_ = absl::IsUnavailable(status);
     if (ledger_is_down_) group_->SetLedgerAnswers(false);
-    AnswerAll(std::exchange(batch_, {}), ledger_is_down_ ? status : absl::InternalError(status.message()));
+    group_->Refuse(std::exchange(batch_, {}), ledger_is_down_ ? status : absl::InternalError(status.message()));
     return Next::kStep;
   }
   group_->SetLedgerAnswers(false);
@@ -421,12 +446,6 @@ void GroupCommitLane<Work>::Answer(Results results) {
   group_->Finished(answered);
 }
 
-template <typename Work>
-void GroupCommitLane<Work>::AnswerAll(Batch batch, const absl::Status& status) {
-  for (auto& item : batch) std::move(item.done)(status);
-  group_->Finished(static_cast<int64_t>(batch.size()));
-}
-
 // In doubt and out of time: the caller learns that the outcome is unknown, and finds out with the same id.
 template <typename Work>
 void GroupCommitLane<Work>::DropExpired() {
@@ -436,7 +455,7 @@ void GroupCommitLane<Work>::DropExpired() {
                                              [&](const auto& item) { return item.deadline > now && !stopping; });
   Batch given_up(std::make_move_iterator(expired), std::make_move_iterator(batch_.end()));
   batch_.erase(expired, batch_.end());
-  AnswerAll(std::move(given_up), UnknownCommitError("the ledger's answer was lost"));
+  group_->Refuse(std::move(given_up), UnknownCommitError("the ledger's answer was lost"));
 }
 
 }  // namespace tranche::storage

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "storage/fake_ledger.h"
 #include "storage/ledger_error.h"
@@ -165,6 +166,34 @@ TEST_F(ChangePipelineTest, WhatIsTooLateIsNotSent) {
   Run();
   EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"cancel 2"}));
   EXPECT_TRUE(absl::IsDeadlineExceeded(answers_[0].status()));
+  EXPECT_EQ(pipeline_.Stats().queued, 0);
+  EXPECT_EQ(pipeline_.Stats().unanswered, 0);
+}
+
+// Each kind is looked through for what is too late, and none of it is counted twice.
+TEST_F(ChangePipelineTest, WhatIsTooLateIsCountedOnce) {
+  pipeline_.Confirm({IdOf(1), "pay", 1, "EUR"}, clock_.Now(), Note());
+  Run();
+  EXPECT_EQ(pipeline_.Stats().queued, 0) << "nothing waits";
+  EXPECT_EQ(pipeline_.Stats().unanswered, 0);
+  Cancel(2);
+  EXPECT_EQ(pipeline_.Stats().queued, 1);
+  Run();
+  EXPECT_EQ(answers_.size(), 2u);
+}
+
+TEST_F(ChangePipelineTest, StopAnswersEveryKind) {
+  Confirm(1);
+  Cancel(2);
+  Extend(3);
+  pipeline_.Stop();
+  ASSERT_EQ(answers_.size(), 3u);
+  for (const auto& answer : answers_) EXPECT_TRUE(absl::IsCancelled(answer.status()));
+  EXPECT_EQ(pipeline_.Stats().queued, 0);
+  EXPECT_EQ(pipeline_.Stats().unanswered, 0);
+  Confirm(4);
+  EXPECT_TRUE(absl::IsCancelled(answers_.back().status()));
+  EXPECT_EQ(lane_.Step(), LaneNext::kEnd);
 }
 
 TEST_F(ChangePipelineTest, ALostAnswerIsAskedForAgainWithTheSameBatch) {
@@ -205,6 +234,60 @@ TEST_F(ChangePipelineTest, ADeadlockIsTriedAgain) {
   Run();
   EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"cancel 1", "cancel 1"}));
   EXPECT_TRUE(answers_.at(0).ok());
+}
+
+// Holds its first batch until it is released: a stall.
+class StallingLedger : public NotingLedger {
+ public:
+  Results ExtendReservations(absl::Span<const Extension> batch) override {
+    if (!stalled_.HasBeenNotified()) {
+      stalled_.Notify();
+      release_.WaitForNotification();
+    }
+    return NotingLedger::ExtendReservations(batch);
+  }
+  void AwaitStall() { stalled_.WaitForNotification(); }
+  void Release() { release_.Notify(); }
+
+ private:
+  absl::Notification stalled_, release_;
+};
+
+// A lane that sleeps is woken by the next change, whatever became of those before.
+TEST(ChangePipelineThreadsTest, AfterAStallEveryKindIsAnsweredAtOnce) {
+  StallingLedger ledger;
+  absl::Mutex mutex;
+  size_t answers = 0;
+  const auto count = [&](const absl::StatusOr<ChangeResult>&) {
+    absl::MutexLock lock(&mutex);
+    ++answers;
+  };
+  const auto answered = [&](size_t wanted) {
+    absl::MutexLock lock(&mutex);
+    const auto enough = [&] { return answers >= wanted; };
+    return mutex.AwaitWithTimeout(absl::Condition(&enough), absl::Seconds(5));
+  };
+  PipelineOptions options;
+  options.lanes = 1;
+  ChangePipeline pipeline(&ledger, Clock::Real(), options);
+  pipeline.Extend({IdOf(1), 1, absl::Seconds(1)}, kNoHurry, count);
+  ledger.AwaitStall();
+  for (const uint8_t id : {2, 3}) {
+    pipeline.Confirm({IdOf(id), "pay", 1, "EUR"}, absl::InfinitePast(), count);
+    pipeline.Cancel({IdOf(id), "why"}, absl::InfinitePast(), count);
+  }
+  ledger.Release();
+  ASSERT_TRUE(answered(5)) << "the one that was sent, and those that were too late";
+  for (size_t round = 0; round < 3; ++round) {
+    pipeline.Confirm({IdOf(4), "pay", 1, "EUR"}, kNoHurry, count);
+    ASSERT_TRUE(answered(6 + 3 * round)) << "a confirmation wakes nobody, round " << round;
+    pipeline.Cancel({IdOf(5), "why"}, kNoHurry, count);
+    ASSERT_TRUE(answered(7 + 3 * round)) << "a cancellation wakes nobody, round " << round;
+    pipeline.Extend({IdOf(6), 1, absl::Seconds(1)}, kNoHurry, count);
+    ASSERT_TRUE(answered(8 + 3 * round)) << "an extension wakes nobody, round " << round;
+  }
+  EXPECT_TRUE(pipeline.Drain(absl::Seconds(5)));
+  EXPECT_EQ(pipeline.Stats().queued, 0);
 }
 
 // With threads and the ledger's own rules: one payment and one cancellation for each, and one of them wins.

@@ -286,6 +286,59 @@ TEST(CommitPipelineTest, DrainAnswersWhatWasAcceptedAndRefusesTheRest) {
   EXPECT_EQ(answers.Wait(2).size(), 2u);
 }
 
+TEST(CommitPipelineTest, StopRefusesWhatWaitsWithoutWaitingForWhatIsInFlight) {
+  ScriptedLedger ledger;
+  Answers answers, refused;
+  CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
+  BusyLane busy(&ledger, &pipeline, &answers);
+  for (const uint8_t id : {1, 2}) pipeline.Submit(1, ClaimOf(id), kNoHurry, refused.Expect());
+  pipeline.Stop();
+  pipeline.Submit(1, ClaimOf(3), kNoHurry, refused.Expect());
+  for (const auto& answer : refused.Wait(3)) EXPECT_TRUE(absl::IsCancelled(answer.status()));
+  EXPECT_EQ(pipeline.Stats().queued, 0);
+  EXPECT_EQ(pipeline.Stats().unanswered, 1) << "the one in flight";
+  busy.Release();
+  EXPECT_TRUE(pipeline.Drain(absl::Seconds(10)));
+  EXPECT_TRUE(answers.Wait(1)[0].ok());
+}
+
+// However long its caller would wait.
+TEST(CommitPipelineTest, StopGivesUpALostAnswer) {
+  ScriptedLedger ledger;
+  Answers answers;
+  absl::Notification lost;
+  ledger.SetDown(true);
+  ledger.Then([&](auto, auto, auto) -> Results {
+    lost.Notify();
+    return UnknownCommitError("lost");
+  });
+  for (int i = 0; i < 100000; ++i) {
+    ledger.Then([](auto, auto, auto) -> Results { return UnknownCommitError("lost"); });
+  }
+  CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
+  pipeline.Submit(1, ClaimOf(1), kNoHurry, answers.Expect());
+  lost.WaitForNotification();
+  pipeline.Stop();
+  EXPECT_TRUE(IsUnknownCommit(answers.Wait(1)[0].status()));
+  EXPECT_TRUE(pipeline.Drain(absl::Seconds(10)));
+}
+
+// Nothing was decided, so that it is not unknown either.
+TEST(CommitPipelineTest, StopRefusesWhatWouldGoAgain) {
+  ScriptedLedger ledger;
+  Answers answers;
+  CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
+  ledger.Then([&](auto, auto, absl::Span<const ReservationClaim> claims) -> Results {
+    pipeline.Stop();
+    std::vector<CommitResult> results(claims.size());
+    for (CommitResult& result : results) result.outcome = CommitOutcome::kBusy;
+    return results;
+  });
+  pipeline.Submit(1, ClaimOf(1), kNoHurry, answers.Expect());
+  EXPECT_TRUE(absl::IsCancelled(answers.Wait(1)[0].status()));
+  EXPECT_EQ(ledger.sizes().size(), 1u);
+}
+
 TEST(CommitPipelineTest, DestructionAnswersEverything) {
   ScriptedLedger ledger;
   Answers answers;
