@@ -1,5 +1,7 @@
 #include "server/lifecycle.h"
 
+#include <unistd.h>
+
 #include <chrono>
 #include <string>
 #include <utility>
@@ -14,6 +16,7 @@
 #include "quota/seller.h"
 #include "server/address.h"
 #include "server/backends.h"
+#include "server/delayed_task.h"
 #include "server/dsn.h"
 #include "server/grpc_server.h"
 #include "server/periodic_task.h"
@@ -41,6 +44,11 @@ constexpr int kListQueue = 64;
 constexpr int kMoveConnections = 2;
 // A shard that was added is known to every node after this long.
 constexpr absl::Duration kRefreshShards = absl::Seconds(1);
+// Both after the drain timeout. A ledger that hangs is given up, so that whoever waits for it is answered; and whatever
+// else holds the process up, it ends.
+constexpr absl::Duration kGiveUpLedgersAfter = absl::Seconds(1);
+constexpr absl::Duration kEndAfter = absl::Seconds(6);
+constexpr int kCannotEnd = 3;  // exit status
 // How exactly the end of a wait for units is met.
 constexpr absl::Duration kWaitGranularity = absl::Milliseconds(10);
 
@@ -164,6 +172,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
 
   ~Parts() override {
     NoteStopping();
+    if (give_up_ledgers_ == nullptr) GiveUpLedgersAfter(absl::ZeroDuration());
     if (grpc_.server != nullptr) EndCalls(absl::ZeroDuration());
     std::unique_ptr<quota::NodeAgent> agent;
     {
@@ -206,6 +215,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
 
   void Drain(absl::Duration timeout) {
     const absl::Time deadline = absl::Now() + timeout;
+    GiveUpLedgersAfter(timeout);
     NoteStopping();
     grpc_.SetServing(false);
     SetAccepting(false);
@@ -219,6 +229,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     for (const auto& shard : shards_.All()) {
       LOG_IF(WARNING, !shard->changes->Drain(time_left())) << "some changes are not decided after " << timeout;
     }
+    shards_.RefuseWaiting();
     // The units first: others can sell them while a slow call still ends.
     const absl::Status released = Agent()->Release();
     if (!released.ok()) LOG(WARNING) << "units not returned, left to the balancer: " << released;
@@ -260,7 +271,16 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     watch_hub_.SetAccepting(accepting);
   }
 
+  // A statement that is under way `timeout` from now, and a moment longer, is broken off.
+  void GiveUpLedgersAfter(absl::Duration timeout) {
+    give_up_ledgers_ = std::make_unique<DelayedTask>(timeout + kGiveUpLedgersAfter, [this] {
+      LOG(WARNING) << "what is still under way at PostgreSQL is given up";
+      shards_.GiveUpLedgers();
+    });
+  }
+
   void RefreshShards() {
+    if (Stopping()) return;
     const absl::Status refreshed = shards_.Refresh();
     LOG_IF_EVERY_N(WARNING, !refreshed.ok(), 30) << "cannot ask home for the shards: " << refreshed.message();
   }
@@ -277,13 +297,23 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     stopping_ = true;
   }
 
+  bool Stopping() {
+    absl::MutexLock lock(&agent_mutex_);
+    return stopping_;
+  }
+
   // Lets running calls go on for `timeout`, then cancels them. Afterwards no task uses the handlers.
+  //
+  // gRPC waits for every call's answer, also of those that it has cancelled. So each must get one without the calls'
+  // end: what waits is refused here; what is under way at a ledger ends when that is given up, at the latest; and the
+  // threads that give answers run until all calls have theirs.
   void EndCalls(absl::Duration timeout) {
+    SetAccepting(false);
+    shards_.RefuseWaiting();
     grpc_.server->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
     grpc_.server.reset();
     // Nobody waits any more, so nothing below uses the executors.
     overdue_task_.reset();
-    SetAccepting(false);
     move_executor_.reset();
     admin_executor_.reset();
     list_executor_.reset();
@@ -299,6 +329,8 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   const std::function<void()> exit_requested_;
   quota::SliceTable slices_;
   ShardSet shards_;
+  // Outlives all that may wait for a ledger.
+  std::unique_ptr<DelayedTask> give_up_ledgers_;
   ShardRouter router_;
   RoutingStockLedger stock_ledger_;
   RoutingOutboxLedger outbox_ledger_;
@@ -347,7 +379,10 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
 FrontNode::FrontNode(const ServerOptions& options, std::function<void()> exit_requested)
     : options_(options), exit_requested_(std::move(exit_requested)) {}
 
-FrontNode::~FrontNode() = default;
+FrontNode::~FrontNode() {
+  EndWithin(absl::ZeroDuration());
+  parts_.reset();
+}
 
 absl::Status FrontNode::Start() {
   parts_ = std::make_unique<Parts>(options_, exit_requested_);
@@ -359,8 +394,20 @@ absl::Status FrontNode::Start() {
 }
 
 void FrontNode::Drain() {
-  parts_->Drain(absl::Milliseconds(options_.drain_timeout_ms));
+  const absl::Duration timeout = absl::Milliseconds(options_.drain_timeout_ms);
+  EndWithin(timeout);
+  parts_->Drain(timeout);
   LOG(INFO) << "drained";
+}
+
+// Nothing is known that would need it, and nothing is lost by it: what was acknowledged is committed, and the balancer
+// reclaims the units.
+void FrontNode::EndWithin(absl::Duration timeout) {
+  if (last_resort_ != nullptr) return;
+  last_resort_ = std::make_unique<DelayedTask>(timeout + kEndAfter, [] {
+    LOG(ERROR) << "ending at once: something does not end by itself";
+    _exit(kCannotEnd);
+  });
 }
 
 int FrontNode::port() const { return parts_->port(); }

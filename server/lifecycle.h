@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "absl/status/status.h"
+#include "server/delayed_task.h"
 #include "server/options.h"
 
 namespace tranche::server {
@@ -22,8 +23,10 @@ class FrontNode {
   // Returns once the node sells. An error's message is one line for operators.
   absl::Status Start();
 
-  // Refuses new claims, answers the accepted ones, ends the calls, hands the units back. Blocks, for about the drain
-  // timeout at most unless the database hangs. Not from a gRPC thread; after a Start that succeeded.
+  // Refuses new claims, answers the accepted ones, hands the units back, ends the calls. What is not answered by the
+  // drain timeout is refused, or broken off and answered as unknown. Blocks for that long at most and a few seconds
+  // more. Should something hold it up for longer, or the destructor after it, the process ends with status 3. Not from
+  // a gRPC thread; after a Start that succeeded.
   void Drain();
 
   // The port that it listens at.
@@ -32,8 +35,11 @@ class FrontNode {
  private:
   class Parts;
 
+  void EndWithin(absl::Duration timeout);
+
   const ServerOptions options_;
   const std::function<void()> exit_requested_;
+  std::unique_ptr<DelayedTask> last_resort_;  // outlives the parts
   std::unique_ptr<Parts> parts_;
 };
 

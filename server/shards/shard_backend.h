@@ -22,6 +22,11 @@ namespace tranche::server {
 // Thread-safe. What it points to lives as long as it does.
 struct ShardBackend {
   virtual ~ShardBackend() = default;
+  // For the end, in this order. Refuses what waits in the pipelines, without waiting for what is in flight.
+  virtual void RefuseWaiting() {}
+  // Breaks off what is under way at the ledger and answers every later call with kUnavailable. At any time, from any
+  // thread.
+  virtual void GiveUpLedger() {}
   // Ends the threads for blocking calls; then the pipelines. What is queued still runs.
   virtual void StopExecutor() {}
   virtual void StopPipelines() {}
@@ -48,6 +53,13 @@ class PostgresShardBackend : public ShardBackend {
   // `options.backends.postgres` is the home's DSN; `dsn` is this shard's.
   PostgresShardBackend(std::string shard_name, const std::string& dsn, const ServerOptions& options);
 
+  void RefuseWaiting() override {
+    claims_->Stop();
+    changes_->Stop();
+  }
+  void GiveUpLedger() override {
+    for (storage::ConnectionPool* pool : {&commit_pool_, &call_pool_, &change_pool_}) pool->GiveUp();
+  }
   void StopExecutor() override { executor_.reset(); }
   void StopPipelines() override {
     claims_.reset();

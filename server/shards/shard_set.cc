@@ -103,20 +103,28 @@ void ShardSet::StopMirrors() {
   }
 }
 
+ShardList ShardSet::Everyone() const {
+  absl::MutexLock lock(&mutex_);
+  ShardList all;
+  for (const Member& member : members_) all.push_back(member.backend);
+  for (const Member& member : replaced_) all.push_back(member.backend);
+  return all;
+}
+
+void ShardSet::RefuseWaiting() {
+  for (const auto& shard : Everyone()) shard->RefuseWaiting();
+}
+
+void ShardSet::GiveUpLedgers() {
+  for (const auto& shard : Everyone()) shard->GiveUpLedger();
+}
+
 void ShardSet::StopExecutors() {
-  absl::ReleasableMutexLock lock(&mutex_);
-  std::vector<Member> all = members_;
-  all.insert(all.end(), replaced_.begin(), replaced_.end());
-  lock.Release();
-  for (const Member& member : all) member.backend->StopExecutor();
+  for (const auto& shard : Everyone()) shard->StopExecutor();
 }
 
 void ShardSet::StopPipelines() {
-  absl::ReleasableMutexLock lock(&mutex_);
-  std::vector<Member> all = members_;
-  all.insert(all.end(), replaced_.begin(), replaced_.end());
-  lock.Release();
-  for (const Member& member : all) member.backend->StopPipelines();
+  for (const auto& shard : Everyone()) shard->StopPipelines();
 }
 
 }  // namespace tranche::server

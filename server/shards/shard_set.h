@@ -43,7 +43,9 @@ class ShardSet {
   // Waits until those that answer know, or `timeout`.
   void AwaitTold(absl::Duration timeout);
 
-  // Of every backend, in the order of shutting down.
+  // Of every backend, in the order of shutting down; see ShardBackend.
+  void RefuseWaiting();
+  void GiveUpLedgers();
   void StopMirrors();
   void StopExecutors();
   void StopPipelines();
@@ -55,6 +57,8 @@ class ShardSet {
   };
 
   std::vector<Member> Members() const;
+  // With those that were replaced.
+  ShardList Everyone() const;
   void Add(const storage::Shard& shard);
 
   const std::shared_ptr<ShardBackend> home_;

@@ -39,6 +39,8 @@ std::string WithParameters(const std::string& dsn, const PoolOptions& options) {
   return full;
 }
 
+absl::Status GivenUp() { return absl::UnavailableError("the process is ending: the database was given up"); }
+
 }  // namespace
 
 ConnectionPool::ConnectionPool(PoolOptions options) : options_(std::move(options)), watchdog_([this] { Watch(); }) {}
@@ -74,10 +76,13 @@ absl::StatusOr<ConnectionPool::Lease> ConnectionPool::Acquire() {
   std::unique_ptr<Connection> connection;
   {
     absl::MutexLock lock(&mutex_);
-    const auto may_lend = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return lent_ < options_.max_connections; };
+    const auto may_lend = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return given_up_ || lent_ < options_.max_connections;
+    };
     if (!mutex_.AwaitWithTimeout(absl::Condition(&may_lend), options_.acquire_timeout)) {
       return absl::ResourceExhaustedError("all database connections are in use");
     }
+    if (given_up_) return GivenUp();
     ++lent_;
     if (!idle_.empty()) {
       connection = std::move(idle_.back());
@@ -93,14 +98,41 @@ absl::StatusOr<ConnectionPool::Lease> ConnectionPool::Acquire() {
     }
     connection = *std::move(opened);
   }
-  absl::MutexLock lock(&mutex_);
-  due_[connection.get()] = absl::Now() + options_.statement_timeout + kStatementGrace;
+  // Also anew for one that was just opened: that took a part of its time.
+  if (absl::Status begun = BeginUse(*connection); !begun.ok()) {
+    Return(std::move(connection), /*broken=*/true);
+    return begun;
+  }
   return Lease(this, std::move(connection));
 }
 
-absl::StatusOr<std::unique_ptr<ConnectionPool::Connection>> ConnectionPool::Open() const {
+absl::Status ConnectionPool::BeginUse(Connection& connection) {
+  absl::MutexLock lock(&mutex_);
+  if (given_up_) return GivenUp();
+  due_[&connection] = absl::Now() + options_.statement_timeout + kStatementGrace;
+  return absl::OkStatus();
+}
+
+void ConnectionPool::EndUse(Connection& connection) {
+  absl::MutexLock lock(&mutex_);
+  due_.erase(&connection);
+}
+
+void ConnectionPool::GiveUp() {
+  absl::MutexLock lock(&mutex_);
+  given_up_ = true;
+  for (auto& [connection, due] : due_) {
+    shutdown(connection->pq.sock(), SHUT_RDWR);
+    due = absl::InfiniteFuture();
+  }
+}
+
+absl::StatusOr<std::unique_ptr<ConnectionPool::Connection>> ConnectionPool::Open() {
+  std::unique_ptr<Connection> connection;
   try {
-    auto connection = std::make_unique<Connection>(WithParameters(options_.dsn, options_));
+    connection = std::make_unique<Connection>(WithParameters(options_.dsn, options_));
+    // The statements below may hang as any other.
+    if (absl::Status begun = BeginUse(*connection); !begun.ok()) return begun;
 // Deprecated because its successor never reactivates; in this version it is the only way to say so.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -113,6 +145,7 @@ absl::StatusOr<std::unique_ptr<ConnectionPool::Connection>> ConnectionPool::Open
     connection->pq.set_variable("default_transaction_isolation", "'read committed'");
     return connection;
   } catch (const std::exception& error) {
+    if (connection != nullptr) EndUse(*connection);
     return TranslatePostgresError(error, /*sent=*/false);
   }
 }

@@ -73,9 +73,17 @@ class ConnectionPool {
   // kUnavailable when the database does not accept a connection; kResourceExhausted when all are lent for too long.
   absl::StatusOr<Lease> Acquire();
 
+  // For the end of a process that a hung server must not hold up: lends nothing any more (kUnavailable) and shuts what
+  // is lent, so that whoever waits for the server sees a broken connection. Who is just connecting is not woken: that
+  // ends by connect_timeout. Repeating it is harmless.
+  void GiveUp();
+
  private:
   void Return(std::unique_ptr<Connection> connection, bool broken);
-  absl::StatusOr<std::unique_ptr<Connection>> Open() const;
+  absl::StatusOr<std::unique_ptr<Connection>> Open();
+  // From now on it must be back in time. An error once the pool was given up.
+  absl::Status BeginUse(Connection& connection);
+  void EndUse(Connection& connection);
   void Watch();
   void ShutOverdue(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -83,9 +91,10 @@ class ConnectionPool {
   absl::Mutex mutex_;
   std::vector<std::unique_ptr<Connection>> idle_ ABSL_GUARDED_BY(mutex_);
   int lent_ ABSL_GUARDED_BY(mutex_) = 0;
-  // Until when each lent connection must be back.
+  // Until when each connection that is lent, or being set up, must be back.
   absl::flat_hash_map<Connection*, absl::Time> due_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool given_up_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread watchdog_;
 };
 
