@@ -19,6 +19,7 @@
 #include "server/delayed_task.h"
 #include "server/dsn.h"
 #include "server/grpc_server.h"
+#include "server/open_calls.h"
 #include "server/periodic_task.h"
 #include "server/services/admin_service.h"
 #include "server/services/reservation_service.h"
@@ -49,6 +50,8 @@ constexpr absl::Duration kRefreshShards = absl::Seconds(1);
 constexpr absl::Duration kGiveUpLedgersAfter = absl::Seconds(1);
 constexpr absl::Duration kEndAfter = absl::Seconds(6);
 constexpr int kCannotEnd = 3;  // exit status
+// Between two looks for calls that are overdue.
+constexpr absl::Duration kCheckCalls = absl::Seconds(1);
 // How exactly the end of a wait for units is met.
 constexpr absl::Duration kWaitGranularity = absl::Milliseconds(10);
 
@@ -163,12 +166,15 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
                          pool.dsn = dsn;
                          return pool;
                        }),
+        open_calls_(storage::Clock::Real(), absl::Milliseconds(options.max_deadline_ms)),
         reservation_service_({&reservation_handler_, &cart_handler_, &change_handler_, &list_handler_, &watch_hub_},
-                             storage::Clock::Real(), ReservationStreamOptions{options.max_stream_outstanding}),
+                             storage::Clock::Real(), &open_calls_,
+                             ReservationStreamOptions{options.max_stream_outstanding}),
         admin_service_({&sku_handler_, &stock_handler_, &quota_handler_, &node_handler_, &verify_handler_,
                         &coordination_handler_, &audit_handler_, &outbox_handler_, &payment_handler_, &shard_handler_},
                        admin_executor_.get(), move_executor_.get()),
-        refresh_task_(std::make_unique<PeriodicTask>(kRefreshShards, [this] { RefreshShards(); })) {}
+        refresh_task_(std::make_unique<PeriodicTask>(kRefreshShards, [this] { RefreshShards(); })),
+        check_calls_task_(std::make_unique<PeriodicTask>(kCheckCalls, [this] { CheckCalls(); })) {}
 
   ~Parts() override {
     NoteStopping();
@@ -209,7 +215,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     cart_handler_.StartServing();
     absl::MutexLock lock(&agent_mutex_);
     serving_ = true;
-    grpc_.SetServing(!draining_);
+    UpdateHealth();
     return absl::OkStatus();
   }
 
@@ -217,7 +223,6 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     const absl::Time deadline = absl::Now() + timeout;
     GiveUpLedgersAfter(timeout);
     NoteStopping();
-    grpc_.SetServing(false);
     SetAccepting(false);
     reservation_service_.StopStreams();
     const auto time_left = [deadline] { return std::max(absl::ZeroDuration(), deadline - absl::Now()); };
@@ -244,7 +249,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     if (stopping_) return;
     SetAccepting(!draining);
     draining_ = draining;
-    if (serving_) grpc_.SetServing(!draining);
+    UpdateHealth();
   }
   bool Idle() override {
     for (const auto& shard : shards_.All()) {
@@ -271,6 +276,20 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     watch_hub_.SetAccepting(accepting);
   }
 
+  // Only from Start until NoteStopping: the gRPC server is there all that time.
+  void UpdateHealth() ABSL_EXCLUSIVE_LOCKS_REQUIRED(agent_mutex_) {
+    if (serving_) grpc_.SetServing(!draining_ && !stopping_ && !overdue_);
+  }
+
+  void CheckCalls() {
+    const bool overdue = open_calls_.Check();
+    absl::MutexLock lock(&agent_mutex_);
+    if (overdue == overdue_ || stopping_) return;
+    overdue_ = overdue;
+    LOG_IF(WARNING, serving_) << "health: " << (overdue ? "NOT_SERVING while calls are overdue" : "no call is overdue");
+    UpdateHealth();
+  }
+
   // A statement that is under way `timeout` from now, and a moment longer, is broken off.
   void GiveUpLedgersAfter(absl::Duration timeout) {
     give_up_ledgers_ = std::make_unique<DelayedTask>(timeout + kGiveUpLedgersAfter, [this] {
@@ -291,10 +310,12 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     return {shard->lifecycle, shard->executor};
   }
 
-  // From now on an operator's wish to drain or undrain comes too late.
+  // From now on an operator's wish to drain or undrain comes too late, and health says that the node serves no more.
   void NoteStopping() {
     absl::MutexLock lock(&agent_mutex_);
+    if (stopping_) return;
     stopping_ = true;
+    UpdateHealth();
   }
 
   bool Stopping() {
@@ -363,6 +384,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   OutboxHandler outbox_handler_;
   PaymentHandler payment_handler_;
   ShardHandler shard_handler_;
+  OpenCalls open_calls_;
   ReservationServiceImpl reservation_service_;
   AdminServiceImpl admin_service_;
   std::unique_ptr<PeriodicTask> refresh_task_;
@@ -373,7 +395,9 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   bool serving_ ABSL_GUARDED_BY(agent_mutex_) = false;
   bool draining_ ABSL_GUARDED_BY(agent_mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(agent_mutex_) = false;
+  bool overdue_ ABSL_GUARDED_BY(agent_mutex_) = false;  // some call is
   GrpcServer grpc_;
+  std::unique_ptr<PeriodicTask> check_calls_task_;  // last: it uses the others
 };
 
 FrontNode::FrontNode(const ServerOptions& options, std::function<void()> exit_requested)

@@ -8,18 +8,41 @@
 namespace tranche::server {
 namespace {
 
-// Finishes a call with what its handler answers.
+// A call that began, and what it takes to finish it. Copied into the callback that its handler answers.
 template <typename Response>
-auto FinishWith(grpc::CallbackServerContext* context, grpc::ServerUnaryReactor* reactor, Response* response) {
-  return [context, reactor, response](absl::StatusOr<Response> answer) {
-    if (!answer.ok()) {
-      AddPushback(answer.status(), context);
-      return reactor->Finish(ToGrpcStatus(answer.status()));
-    }
-    *response = *std::move(answer);
+struct Unary {
+  Unary(OpenCalls* calls, CallKind kind, grpc::CallbackServerContext* context, Response* response)
+      : calls(calls),
+        call(calls->Begin(kind, DeadlineOf(*context))),
+        context(context),
+        reactor(context->DefaultReactor()),
+        response(response) {}
+
+  void FinishWith(const absl::Status& error) const {
+    calls->End(call);
+    AddPushback(error, context);
+    reactor->Finish(ToGrpcStatus(error));
+  }
+  void Finish() const {
+    calls->End(call);
     reactor->Finish(grpc::Status::OK);
-  };
-}
+  }
+
+  // With what the handler answers.
+  auto Answer() const {
+    return [unary = *this](absl::StatusOr<Response> answer) {
+      if (!answer.ok()) return unary.FinishWith(answer.status());
+      *unary.response = *std::move(answer);
+      unary.Finish();
+    };
+  }
+
+  OpenCalls* calls;
+  OpenCall call;
+  grpc::CallbackServerContext* context;
+  grpc::ServerUnaryReactor* reactor;
+  Response* response;
+};
 
 }  // namespace
 
@@ -29,74 +52,66 @@ auto FinishWith(grpc::CallbackServerContext* context, grpc::ServerUnaryReactor* 
 grpc::ServerUnaryReactor* ReservationServiceImpl::CreateReservation(grpc::CallbackServerContext* context,
                                                                     const v1::CreateReservationRequest* request,
                                                                     v1::CreateReservationResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  handlers_.reservation->Create(*request, DeadlineOf(*context),
-                                [this, context, reactor, response](absl::StatusOr<quota::Sold> sold) {
-                                  if (!sold.ok()) {
-                                    AddPushback(sold.status(), context);
-                                    return reactor->Finish(ToGrpcStatus(sold.status()));
-                                  }
-                                  handlers_.reservation->Fill(sold->reservation, response->mutable_reservation());
-                                  response->set_replayed(sold->replayed);
-                                  reactor->Finish(grpc::Status::OK);
-                                });
-  return reactor;
+  const Unary unary(calls_, CallKind::kReservation, context, response);
+  handlers_.reservation->Create(*request, DeadlineOf(*context), [this, unary](absl::StatusOr<quota::Sold> sold) {
+    if (!sold.ok()) return unary.FinishWith(sold.status());
+    handlers_.reservation->Fill(sold->reservation, unary.response->mutable_reservation());
+    unary.response->set_replayed(sold->replayed);
+    unary.Finish();
+  });
+  return unary.reactor;
 }
 
 grpc::ServerUnaryReactor* ReservationServiceImpl::CreateReservations(grpc::CallbackServerContext* context,
                                                                      const v1::CreateReservationsRequest* request,
                                                                      v1::CreateReservationsResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  handlers_.cart->Create(*request, DeadlineOf(*context), FinishWith(context, reactor, response));
-  return reactor;
+  const Unary unary(calls_, CallKind::kCart, context, response);
+  handlers_.cart->Create(*request, DeadlineOf(*context), unary.Answer());
+  return unary.reactor;
 }
 
 grpc::ServerUnaryReactor* ReservationServiceImpl::ConfirmReservation(grpc::CallbackServerContext* context,
                                                                      const v1::ConfirmReservationRequest* request,
                                                                      v1::ConfirmReservationResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  handlers_.change->Confirm(*request, DeadlineOf(*context), FinishWith(context, reactor, response));
-  return reactor;
+  const Unary unary(calls_, CallKind::kConfirm, context, response);
+  handlers_.change->Confirm(*request, DeadlineOf(*context), unary.Answer());
+  return unary.reactor;
 }
 
 grpc::ServerUnaryReactor* ReservationServiceImpl::CancelReservation(grpc::CallbackServerContext* context,
                                                                     const v1::CancelReservationRequest* request,
                                                                     v1::CancelReservationResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  handlers_.change->Cancel(*request, DeadlineOf(*context), FinishWith(context, reactor, response));
-  return reactor;
+  const Unary unary(calls_, CallKind::kCancel, context, response);
+  handlers_.change->Cancel(*request, DeadlineOf(*context), unary.Answer());
+  return unary.reactor;
 }
 
 grpc::ServerUnaryReactor* ReservationServiceImpl::ExtendReservation(grpc::CallbackServerContext* context,
                                                                     const v1::ExtendReservationRequest* request,
                                                                     v1::ExtendReservationResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  handlers_.change->Extend(*request, DeadlineOf(*context), FinishWith(context, reactor, response));
-  return reactor;
+  const Unary unary(calls_, CallKind::kExtend, context, response);
+  handlers_.change->Extend(*request, DeadlineOf(*context), unary.Answer());
+  return unary.reactor;
 }
 
 grpc::ServerUnaryReactor* ReservationServiceImpl::GetReservation(grpc::CallbackServerContext* context,
                                                                  const v1::GetReservationRequest* request,
                                                                  v1::GetReservationResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  handlers_.reservation->Get(*request, DeadlineOf(*context),
-                             [this, context, reactor, response](absl::StatusOr<storage::Reservation> found) {
-                               if (!found.ok()) {
-                                 AddPushback(found.status(), context);
-                                 return reactor->Finish(ToGrpcStatus(found.status()));
-                               }
-                               handlers_.reservation->Fill(*found, response->mutable_reservation());
-                               reactor->Finish(grpc::Status::OK);
-                             });
-  return reactor;
+  const Unary unary(calls_, CallKind::kGet, context, response);
+  handlers_.reservation->Get(*request, DeadlineOf(*context), [this, unary](absl::StatusOr<storage::Reservation> found) {
+    if (!found.ok()) return unary.FinishWith(found.status());
+    handlers_.reservation->Fill(*found, unary.response->mutable_reservation());
+    unary.Finish();
+  });
+  return unary.reactor;
 }
 
 grpc::ServerUnaryReactor* ReservationServiceImpl::ListReservations(grpc::CallbackServerContext* context,
                                                                    const v1::ListReservationsRequest* request,
                                                                    v1::ListReservationsResponse* response) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  handlers_.list->List(*request, DeadlineOf(*context), FinishWith(context, reactor, response));
-  return reactor;
+  const Unary unary(calls_, CallKind::kList, context, response);
+  handlers_.list->List(*request, DeadlineOf(*context), unary.Answer());
+  return unary.reactor;
 }
 
 grpc::ServerWriteReactor<v1::WatchReservationResponse>* ReservationServiceImpl::WatchReservation(
@@ -106,7 +121,7 @@ grpc::ServerWriteReactor<v1::WatchReservationResponse>* ReservationServiceImpl::
 
 grpc::ServerBidiReactor<v1::StreamReservationsRequest, v1::StreamReservationsResponse>*
 ReservationServiceImpl::StreamReservations(grpc::CallbackServerContext* context) {
-  return ReservationStream::Start(handlers_.reservation, &streams_, stream_options_);
+  return ReservationStream::Start(handlers_.reservation, &streams_, calls_, stream_options_);
 }
 
 }  // namespace tranche::server

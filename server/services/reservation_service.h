@@ -6,6 +6,7 @@
 #include "server/handlers/list_handler.h"
 #include "server/handlers/reservation_handler.h"
 #include "server/handlers/watch_hub.h"
+#include "server/open_calls.h"
 #include "server/services/reservation_stream.h"
 #include "storage/clock.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
@@ -22,8 +23,10 @@ struct ReservationHandlers {
 
 class ReservationServiceImpl final : public v1::ReservationService::CallbackService {
  public:
-  ReservationServiceImpl(ReservationHandlers handlers, storage::Clock* clock, ReservationStreamOptions stream_options)
-      : handlers_(handlers), clock_(clock), stream_options_(stream_options) {}
+  // `calls` is told of every call and of every request of a stream; watches have no deadline. Outlived by all of them.
+  ReservationServiceImpl(ReservationHandlers handlers, storage::Clock* clock, OpenCalls* calls,
+                         ReservationStreamOptions stream_options)
+      : handlers_(handlers), clock_(clock), calls_(calls), stream_options_(stream_options) {}
 
   grpc::ServerUnaryReactor* CreateReservation(grpc::CallbackServerContext* context,
                                               const v1::CreateReservationRequest* request,
@@ -57,6 +60,7 @@ class ReservationServiceImpl final : public v1::ReservationService::CallbackServ
  private:
   const ReservationHandlers handlers_;
   storage::Clock* const clock_;
+  OpenCalls* const calls_;
   const ReservationStreamOptions stream_options_;
   ReservationStreamSet streams_;
 };

@@ -38,9 +38,9 @@ void ReservationStreamSet::StopAll() {
   for (const auto& stream : open) stream->Stop();
 }
 
-ReservationStream* ReservationStream::Start(ReservationHandler* handler, ReservationStreamSet* set,
+ReservationStream* ReservationStream::Start(ReservationHandler* handler, ReservationStreamSet* set, OpenCalls* calls,
                                             ReservationStreamOptions options) {
-  std::shared_ptr<ReservationStream> stream(new ReservationStream(handler, set, options));
+  std::shared_ptr<ReservationStream> stream(new ReservationStream(handler, set, calls, options));
   set->Add(stream);
   // The set holds it until OnDone, which gRPC calls only after it was handed the reactor.
   ReservationStream* const reactor = stream.get();
@@ -70,8 +70,10 @@ void ReservationStream::OnReadDone(bool ok) {
   if (!deadline.ok()) {
     Decided(sequence, deadline.status());
   } else {
+    const OpenCall call = calls_->Begin(CallKind::kReservation, *deadline);
     handler_->Create(request_.create(), *deadline,
-                     [self = shared_from_this(), sequence](absl::StatusOr<quota::Sold> sold) {
+                     [self = shared_from_this(), call, sequence](absl::StatusOr<quota::Sold> sold) {
+                       self->calls_->End(call);
                        self->Decided(sequence, std::move(sold));
                      });
   }

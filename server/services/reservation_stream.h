@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "server/handlers/reservation_handler.h"
+#include "server/open_calls.h"
 #include "tranche/v1/reservation_service.pb.h"
 
 namespace tranche::server {
@@ -47,8 +48,8 @@ class ReservationStream final
     : public grpc::ServerBidiReactor<v1::StreamReservationsRequest, v1::StreamReservationsResponse>,
       public std::enable_shared_from_this<ReservationStream> {
  public:
-  // The reactor to hand to gRPC. Handler and set outlive it.
-  static ReservationStream* Start(ReservationHandler* handler, ReservationStreamSet* set,
+  // The reactor to hand to gRPC. Handler, set and calls outlive it.
+  static ReservationStream* Start(ReservationHandler* handler, ReservationStreamSet* set, OpenCalls* calls,
                                   ReservationStreamOptions options);
 
   // Reads no more; ends with DRAINING once what was read is answered.
@@ -60,8 +61,9 @@ class ReservationStream final
   void OnDone() override;
 
  private:
-  ReservationStream(ReservationHandler* handler, ReservationStreamSet* set, ReservationStreamOptions options)
-      : handler_(handler), set_(set), options_(options) {}
+  ReservationStream(ReservationHandler* handler, ReservationStreamSet* set, OpenCalls* calls,
+                    ReservationStreamOptions options)
+      : handler_(handler), set_(set), calls_(calls), options_(options) {}
 
   void Decided(uint64_t sequence, absl::StatusOr<quota::Sold> sold);
   absl::StatusOr<absl::Time> DeadlineOfRequest() const;
@@ -71,6 +73,7 @@ class ReservationStream final
 
   ReservationHandler* const handler_;
   ReservationStreamSet* const set_;
+  OpenCalls* const calls_;  // each request is one
   const ReservationStreamOptions options_;
 
   // Filled by gRPC, then used by OnReadDone; both only while reading_.

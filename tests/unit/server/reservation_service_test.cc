@@ -126,7 +126,7 @@ class ReservationServiceTest : public ::testing::Test {
     cart_handler_.StartServing();
     service_ = std::make_unique<ReservationServiceImpl>(
         ReservationHandlers{&handler_, &cart_handler_, &change_handler_, &list_handler_, &watch_hub_},
-        storage::Clock::Real(), ReservationStreamOptions{max_outstanding});
+        storage::Clock::Real(), &calls_, ReservationStreamOptions{max_outstanding});
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
@@ -213,6 +213,7 @@ class ReservationServiceTest : public ::testing::Test {
   WatchedRows rows_;
   WatchHub watch_hub_{[this](absl::Span<const storage::Uuid>) { return rows_.Read(); },
                       {.max_watches = 2, .poll_interval = absl::Milliseconds(1)}};
+  OpenCalls calls_{&clock_, absl::Seconds(30)};
   std::unique_ptr<ReservationServiceImpl> service_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::ReservationService::Stub> stub_;

@@ -1,0 +1,79 @@
+// Notices calls that are not answered long after their deadline: a request that some queue, thread or callback has
+// forgotten, or that hangs at the ledger.
+//
+// It only counts calls that began and that were answered, per kind and per second in which they become overdue. So it
+// does not depend on whoever should give the answer, takes no lock and allocates nothing: two atomic additions a call.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "storage/clock.h"
+
+namespace tranche::server {
+
+enum class CallKind : uint8_t { kReservation, kCart, kConfirm, kCancel, kExtend, kGet, kList };
+inline constexpr size_t kCallKinds = 7;
+
+// A call that began. Only data: whoever drops it without an answer leaves it counted, as its caller is left waiting.
+struct OpenCall {
+  CallKind kind = CallKind::kReservation;
+  int64_t overdue_at = 0;  // in seconds since 1970
+};
+
+// By kind, in the order of CallKind.
+struct OverdueCalls {
+  std::array<int64_t, kCallKinds> open{};     // overdue and not answered yet
+  std::array<int64_t, kCallKinds> noticed{};  // those, and those that were answered after all
+};
+
+// Thread-safe. Outlived by the clock.
+class OpenCalls {
+ public:
+  // A call is overdue from 1 to 2 s after its deadline on. Deadlines further away than `max_deadline` are taken to be
+  // that far away, and so is none.
+  OpenCalls(storage::Clock* clock, absl::Duration max_deadline);
+  OpenCalls(const OpenCalls&) = delete;
+  OpenCalls& operator=(const OpenCalls&) = delete;
+
+  OpenCall Begin(CallKind kind, std::optional<absl::Time> deadline);
+  // Once per call, when it is answered.
+  void End(OpenCall call);
+
+  // Looks for calls that have become overdue, and logs each once. True while one is open of a kind that buyers wait
+  // for: all but lists, which may lawfully be under way at the ledger for longer. To be called once a second, by one
+  // thread. An answer that comes during a check may be seen by the next one only.
+  bool Check();
+
+  OverdueCalls Overdue() const;
+
+ private:
+  struct Kind {
+    std::vector<std::atomic<int64_t>> open;  // by overdue_at, modulo the size
+    std::atomic<int64_t> overdue{0};         // those that Check has taken out of it
+    std::atomic<int64_t> noticed{0};
+    bool told = false;  // only in Check
+  };
+
+  Kind& Of(CallKind kind) { return kinds_[static_cast<size_t>(kind)]; }
+  std::atomic<int64_t>& Slot(Kind& kind, int64_t second) const {
+    return kind.open[static_cast<size_t>(second) % slots_];
+  }
+  // Of all calls of the kind that are overdue at `now`.
+  int64_t TakeOverdue(Kind& kind, int64_t now) const;
+
+  storage::Clock* const clock_;
+  const absl::Duration max_deadline_;
+  const int64_t horizon_;  // seconds ahead in which a call that begins now may become overdue
+  const size_t slots_;
+  std::array<Kind, kCallKinds> kinds_;
+  // Up to this second the slots are taken. Apart from the counts, which every call writes.
+  alignas(64) std::atomic<int64_t> taken_until_;
+};
+
+}  // namespace tranche::server
