@@ -159,6 +159,32 @@ TEST_F(PostgresOutageTest, AFrozenBackendIsGivenUp) {
   EXPECT_TRUE(after.ok()) << after.status();
 }
 
+// The end of a process is held up neither by a statement under way nor by one that comes later.
+TEST_F(PostgresOutageTest, APoolThatIsGivenUpHoldsNobodyUp) {
+  PoolOptions options;
+  options.dsn = postgres_.node_dsn();
+  options.application_name = "ending";
+  ConnectionPool pool(options);
+  PostgresLedger ledger(&pool);
+  pqxx::connection connection(postgres_.dsn());
+  pqxx::work lock(connection);
+  lock.exec("LOCK TABLE tranche.reservation IN EXCLUSIVE MODE");
+  absl::StatusOr<std::vector<CommitResult>> under_way;
+  std::thread caller([&] { under_way = ledger.CommitReservations(node_, LockMode::kWait, {Claim("tv", "alice")}); });
+  pqxx::connection observer(postgres_.dsn());
+  pqxx::nontransaction look(observer);
+  while (look.exec("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'ending'")
+             .empty()) {
+    std::this_thread::yield();
+  }
+  pool.GiveUp();
+  caller.join();
+  EXPECT_TRUE(IsUnknownCommit(under_way.status())) << under_way.status();
+  const auto later = ledger.CommitReservations(node_, LockMode::kWait, {Claim("tv", "bob")});
+  EXPECT_TRUE(absl::IsUnavailable(later.status())) << later.status();
+  EXPECT_FALSE(IsUnknownCommit(later.status()));
+}
+
 // Field: the payment went through, its answer was lost, the shop shows "unpaid". Sent again it is known, and it is one
 // payment and one message.
 TEST_F(PostgresOutageTest, AConfirmationWhoseAnswerIsLostIsSettledByAskingAgain) {
