@@ -7,6 +7,7 @@ const char* NameOf(Fault fault) {
                                                       "ledger answer lost",
                                                       "ledger call lost",
                                                       "ledger deadlock",
+                                                      "ledger late",
                                                       "coordination read fails",
                                                       "coordination answer lost",
                                                       "coordination write lost",

@@ -12,6 +12,7 @@ enum class Fault {
   kLedgerAnswerLost,  // it happened, and the caller does not learn it
   kLedgerCallLost,    // it did not happen, and the caller does not learn it
   kLedgerDeadlock,    // to be tried again
+  kLedgerLate,        // held up in the ledger, or on its way back
   // Of one call of the coordination.
   kCoordinationReadFails,
   kCoordinationAnswerLost,  // written, and the writer does not learn it
@@ -45,6 +46,7 @@ using FaultCounts = std::array<int64_t, kFaultKinds>;
 // Chances of what may befall a single call.
 struct CallFaults {
   double ledger = 0;
+  double ledger_late = 0;
   double coordination = 0;
   double watch_event_lost = 0;
   double crash = 0;  // at any one wait

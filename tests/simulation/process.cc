@@ -12,6 +12,7 @@ void Process::Crash() {
 void Process::Pause(absl::Duration duration) {
   NoteFault(Fault::kPause, absl::ToInt64Milliseconds(duration));
   paused_until_ = world_->scheduler.Now() + duration;
+  Hinder(duration);
 }
 
 void Process::End() {

@@ -1,6 +1,8 @@
 // One run of one process, as far as faults concern it.
 #pragma once
 
+#include <algorithm>
+
 #include "absl/time/time.h"
 #include "tests/simulation/world.h"
 
@@ -22,6 +24,11 @@ class Process {
   void Pause(absl::Duration duration);
   bool paused() const { return world_->scheduler.Now() < paused_until_; }
   absl::Duration paused_for() const { return paused_until_ - world_->scheduler.Now(); }
+  // For so long it cannot do all that it wants, and it is not to blame.
+  void Hinder(absl::Duration duration) {
+    hindered_until_ = std::max(hindered_until_, world_->scheduler.Now() + duration);
+  }
+  absl::Time hindered_until() const { return hindered_until_; }
   void CutOffFromLedger(bool cut_off) { cut_off_from_ledger_ = cut_off; }
   bool ReachesLedger() const { return !cut_off_from_ledger_ && !world_->ledger_down; }
 
@@ -48,6 +55,7 @@ class Process {
   bool crashed_ = false;
   bool cut_off_from_ledger_ = false;
   absl::Time paused_until_ = absl::InfinitePast();
+  absl::Time hindered_until_ = absl::InfinitePast();
 };
 
 }  // namespace tranche::simulation

@@ -9,6 +9,8 @@ namespace {
 
 using Faults = std::vector<Fault>;
 
+constexpr double kLateCalls = 0.003;
+
 struct Kind {
   const char* name;
   int weight;
@@ -87,12 +89,15 @@ void ChooseDelays(Random& random, Scenario* scenario) {
   choose(&scenario->coordination_delay_min, &scenario->coordination_delay_max, absl::Milliseconds(20));
   choose(&scenario->event_delay_min, &scenario->event_delay_max, absl::Milliseconds(200));
   scenario->session_timeout = absl::Milliseconds(random.Between(500, 4000));
+  // As a node has it unless it is told otherwise; or so short that what is late is cancelled or given up.
+  scenario->statement_timeout = random.Chance(0.7) ? absl::Seconds(10) : absl::Milliseconds(random.Between(500, 3000));
 }
 
 void ChooseFaults(Random& random, const Kind& kind, Scenario* scenario) {
   if (kind.call_faults) {
     const double often = random.Chance(0.2) ? 0.05 : 0.005;
     scenario->call_faults.ledger = random.Chance(0.8) ? often : 0;
+    scenario->call_faults.ledger_late = kLateCalls;
     scenario->call_faults.coordination = random.Chance(0.8) ? often : 0;
     scenario->call_faults.watch_event_lost = random.Chance(0.5) ? 0.1 : 0;
     scenario->call_faults.request_duplicated = random.Chance(0.5) ? 0.1 : 0;

@@ -48,6 +48,7 @@ struct Scenario {
   int expiry_batch = 8;
 
   absl::Duration session_timeout;
+  absl::Duration statement_timeout;                               // of every process
   absl::Duration ledger_delay_min, ledger_delay_max;              // one way
   absl::Duration coordination_delay_min, coordination_delay_max;  // one way
   absl::Duration event_delay_min, event_delay_max;

@@ -1,8 +1,18 @@
 #include "tests/simulation/sim_ledger.h"
 
+#include <algorithm>
+
 #include "storage/ledger_error.h"
 
 namespace tranche::simulation {
+namespace {
+
+constexpr absl::Duration kLeastLate = absl::Milliseconds(300);
+constexpr absl::Duration kMostLate = absl::Seconds(4);
+// As the connection pool's: for so long after the statement's own time it waits for the server's word.
+constexpr absl::Duration kStatementGrace = absl::Seconds(2);
+
+}  // namespace
 
 using storage::IncarnationId;
 using storage::Sku;
@@ -10,11 +20,21 @@ using storage::Uuid;
 
 SimLedger::Fate SimLedger::ChooseFate(Kind kind) {
   World& world = process_->world();
-  if (!world.faulty || !world.call_random.Chance(world.scenario.call_faults.ledger)) return Fate::kAnswered;
+  if (!world.faulty) return Fate::kAnswered;
+  if (world.call_random.Chance(world.scenario.call_faults.ledger_late)) {
+    return world.call_random.Chance(0.5) ? Fate::kHeldUp : Fate::kAnswerLate;
+  }
+  if (!world.call_random.Chance(world.scenario.call_faults.ledger)) return Fate::kAnswered;
   if (kind == Kind::kRead) return Fate::kFails;
   const int64_t kinds = kind == Kind::kCommit ? 4 : 3;
   static constexpr Fate kFates[] = {Fate::kFails, Fate::kAnswerLost, Fate::kCallLost, Fate::kDeadlock};
   return kFates[world.call_random.Below(kinds)];
+}
+
+absl::Duration SimLedger::ChooseLateness() {
+  const absl::Duration late = process_->world().call_random.Between(kLeastLate, kMostLate);
+  process_->NoteFault(Fault::kLedgerLate, absl::ToInt64Milliseconds(late));
+  return late;
 }
 
 absl::Status SimLedger::Begin(Fate fate) {
@@ -33,18 +53,44 @@ absl::Status SimLedger::Begin(Fate fate) {
       return storage::RetryTransactionError("deadlock");
     case Fate::kAnswered:
     case Fate::kAnswerLost:
+    case Fate::kHeldUp:
+    case Fate::kAnswerLate:
       break;
   }
   return absl::OkStatus();
 }
 
+// By a lock, or because the ledger is slow. It does not notice when the process that called it is paused, is cut off or
+// dies meanwhile: it goes on.
+absl::Status SimLedger::BeHeldUp(Kind kind) {
+  World& world = process_->world();
+  const absl::Duration timeout = world.scenario.statement_timeout;
+  const absl::Duration late = ChooseLateness();
+  const absl::Duration waits = std::min(late, timeout);
+  process_->Hinder(waits);
+  world.scheduler.Sleep(waits);
+  if (world.scheduler.stopping()) return absl::UnavailableError("crashed");
+  if (world.ledger_down) return Lost(kind, "the ledger went down");
+  if (late > waits) return absl::UnavailableError("cancelled by the statement timeout");
+  return absl::OkStatus();
+}
+
 absl::Status SimLedger::End(Kind kind, Fate fate) {
   const Scenario& scenario = process_->world().scenario;
-  if (!process_->Await(scenario.ledger_delay_min, scenario.ledger_delay_max)) return absl::UnavailableError("crashed");
+  const absl::Duration late = fate == Fate::kAnswerLate ? ChooseLateness() : absl::ZeroDuration();
+  const absl::Duration waits = std::min(late, scenario.statement_timeout + kStatementGrace);
+  process_->Hinder(waits);
+  if (!process_->Await(scenario.ledger_delay_min + waits, scenario.ledger_delay_max + waits)) {
+    return absl::UnavailableError("crashed");
+  }
   if (fate == Fate::kAnswerLost) process_->NoteFault(Fault::kLedgerAnswerLost);
-  if (fate != Fate::kAnswerLost && process_->ReachesLedger()) return absl::OkStatus();
-  if (kind == Kind::kRead) return absl::UnavailableError("the connection broke");
-  return storage::UnknownCommitError("lost on the way back");
+  if (fate != Fate::kAnswerLost && late == waits && process_->ReachesLedger()) return absl::OkStatus();
+  return Lost(kind, "lost on the way back");
+}
+
+// Of what changes nothing, a lost answer leaves no doubt.
+absl::Status SimLedger::Lost(Kind kind, const char* why) {
+  return kind == Kind::kRead ? absl::UnavailableError(why) : storage::UnknownCommitError(why);
 }
 
 void SimLedger::OnCommitted(IncarnationId incarnation, absl::Span<const storage::ReservationClaim> claims,

@@ -1,6 +1,10 @@
-// The ledger as one process sees it: every call waits, on its way there and on its way back, and may fail, be lost or
-// be the last thing that the process does. What happens in between is the fake ledger's, in one moment, and the checker
-// looks at it in that moment.
+// The ledger as one process sees it: every call waits, on its way there and on its way back, and may fail, be late, be
+// lost or be the last thing that the process does. What happens in between is the fake ledger's, in one moment, and the
+// checker looks at it in that moment.
+//
+// A late call is in time, or what the real client makes of it: a statement that takes too long in the ledger is
+// cancelled there, and nothing happened; of an answer that does not come in time, with the connection given up, nobody
+// knows.
 #pragma once
 
 #include <string>
@@ -77,18 +81,25 @@ class SimLedger : public storage::ReservationLedger,
 
  private:
   enum class Kind { kRead, kChange, kCommit };
-  enum class Fate { kAnswered, kFails, kAnswerLost, kCallLost, kDeadlock };
+  enum class Fate { kAnswered, kFails, kAnswerLost, kCallLost, kDeadlock, kHeldUp, kAnswerLate };
 
   Fate ChooseFate(Kind kind);
+  absl::Duration ChooseLateness();
   // The wait before the call; an error when it does not come to the call.
   absl::Status Begin(Fate fate);
+  // The wait in the ledger of a call that has come there; an error when nothing comes of it.
+  absl::Status BeHeldUp(Kind kind);
   // The wait after the call; an error when its answer does not come.
   absl::Status End(Kind kind, Fate fate);
+  static absl::Status Lost(Kind kind, const char* why);
 
   template <typename Perform>
   auto Call(Kind kind, Perform perform) -> decltype(perform()) {
     const Fate fate = ChooseFate(kind);
     if (absl::Status begun = Begin(fate); !begun.ok()) return begun;
+    if (fate == Fate::kHeldUp) {
+      if (absl::Status held_up = BeHeldUp(kind); !held_up.ok()) return held_up;
+    }
     auto result = perform();
     if (absl::Status ended = End(kind, fate); !ended.ok()) return ended;
     return result;
