@@ -2,12 +2,15 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace tranche::simulation {
 namespace {
 
 constexpr absl::Duration kOverdueInterval = absl::Milliseconds(10);
 constexpr absl::Duration kDrainPoll = absl::Milliseconds(5);
 constexpr absl::Duration kDrainTimeout = absl::Seconds(5);
+constexpr absl::Duration kWatchInterval = absl::Milliseconds(250);
 
 storage::PipelineOptions ToPipelineOptions(const Scenario& scenario) {
   storage::PipelineOptions options;
@@ -32,10 +35,16 @@ quota::NodeAgentOptions ToAgentOptions(const std::string& name) {
   return options;
 }
 
+const char* VerbOf(const Change& change) {
+  if (std::holds_alternative<storage::Confirmation>(change)) return "confirm";
+  return std::holds_alternative<storage::Cancellation>(change) ? "cancel" : "extend";
+}
+
 }  // namespace
 
 FrontNode::FrontNode(World* world, ActorId actor, const std::string& name, std::function<void()> ended)
     : process_(world, actor),
+      name_(name),
       ended_(std::move(ended)),
       ledger_(&process_),
       connector_(&process_),
@@ -84,6 +93,7 @@ void FrontNode::Launch() {
     Spawn([this] { executor_.Work(); });
   }
   Spawn([this] { AnswerOverdue(); });
+  Spawn([this] { WatchRequests(); });
 }
 
 void FrontNode::RunAgent() {
@@ -100,6 +110,7 @@ void FrontNode::RunAgent() {
     process_.AwaitChange([this] { return stop_requested_ || agent_->HasWork(); }, agent_->TurnInterval());
   }
   if (!process_.crashed()) ReleaseInOrder();
+  AwaitCalls();
   process_.End();
 }
 
@@ -128,11 +139,38 @@ void FrontNode::ReleaseInOrder() {
   agent_->Release().IgnoreError();
 }
 
+// As gRPC's server does: it ends when the last call has ended, however long that takes. One that is never answered
+// keeps the process from ending, which WatchRequests finds.
+void FrontNode::AwaitCalls() {
+  while (!process_.crashed() && !requests_.empty()) process_.world().scheduler.Sleep(kDrainPoll);
+}
+
+// Every request is answered soon after its deadline by a node that can work. Where the ledger keeps it waiting, or it
+// is paused, it cannot; a ledger that is down or not reached says so at once.
+void FrontNode::WatchRequests() {
+  World& world = process_.world();
+  absl::Time looked_at = world.scheduler.Now();
+  while (!process_.crashed()) {
+    process_.AwaitChange([] { return false; }, kWatchInterval);
+    if (process_.crashed()) return;
+    const absl::Time now = world.scheduler.Now();
+    const bool free = process_.hindered_until() <= looked_at;
+    const auto overdue = free ? requests_.PassTime(now, now - looked_at) : std::nullopt;
+    if (overdue.has_value()) {
+      const char* const stuck = stop_requested_ ? ": it keeps the process from ending" : "";
+      world.checker.Violated("overdue", absl::StrCat(name_, ": ", *overdue, stuck));
+    }
+    looked_at = now;
+  }
+}
+
 template <typename Lane, typename Pipeline>
 void FrontNode::RunLane(Lane& lane, const Pipeline& pipeline) {
   const storage::PipelineOptions options = ToPipelineOptions(process_.world().scenario);
   while (!process_.crashed()) {
-    switch (lane.Step()) {
+    const storage::LaneNext next = lane.Step();
+    CheckQueue(pipeline.Stats());
+    switch (next) {
       case storage::LaneNext::kStep:
         process_.NoteChange();
         break;
@@ -147,6 +185,13 @@ void FrontNode::RunLane(Lane& lane, const Pipeline& pipeline) {
         return;
     }
   }
+}
+
+// A lane sleeps while nothing is queued: a count that is too low lets it sleep on.
+void FrontNode::CheckQueue(const storage::PipelineStats& stats) {
+  if (0 <= stats.queued && stats.queued <= stats.unanswered) return;
+  process_.world().checker.Violated(
+      "queue", absl::StrCat(name_, ": ", stats.queued, " requests are queued, and ", stats.unanswered, " unanswered"));
 }
 
 void FrontNode::AnswerOverdue() {
@@ -166,11 +211,21 @@ int64_t FrontNode::Waiting() const {
 }
 
 void FrontNode::Sell(storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done) {
-  seller_->Sell(std::move(claim), deadline, may_exist, std::move(done));
+  seller_->Sell(std::move(claim), deadline, may_exist,
+                [ticket = requests_.Open("buy", process_.world().scheduler.Now(), deadline),
+                 done = std::move(done)](quota::SaleResult result) mutable {
+                  ticket.Close();
+                  done(std::move(result));
+                });
   process_.NoteChange();
 }
 
-void FrontNode::Apply(Change change, absl::Time deadline, storage::ChangeDone done) {
+void FrontNode::Apply(Change change, absl::Time deadline, storage::ChangeDone answer) {
+  storage::ChangeDone done = [ticket = requests_.Open(VerbOf(change), process_.world().scheduler.Now(), deadline),
+                              answer = std::move(answer)](absl::StatusOr<storage::ChangeResult> result) mutable {
+    ticket.Close();
+    answer(std::move(result));
+  };
   if (auto* cancellation = std::get_if<storage::Cancellation>(&change)) {
     changes_->Cancel(std::move(*cancellation), deadline, std::move(done));
   } else if (auto* extension = std::get_if<storage::Extension>(&change)) {

@@ -15,6 +15,7 @@
 #include "storage/change_pipeline.h"
 #include "storage/commit_lane.h"
 #include "storage/commit_pipeline.h"
+#include "tests/simulation/open_requests.h"
 #include "tests/simulation/process.h"
 #include "tests/simulation/sim_coordination.h"
 #include "tests/simulation/sim_executor.h"
@@ -43,6 +44,8 @@ class FrontNode : public quota::NodeHost {
   const quota::SliceTable& slices() const { return slices_; }
   storage::IncarnationId incarnation() const { return agent_->incarnation(); }
   bool draining() const { return draining_; }
+  const OpenRequests& requests() const { return requests_; }
+  const std::string& name() const { return name_; }
   // Claims that were granted units and are not decided.
   bool busy() const { return pipeline_->Stats().unanswered > 0; }
 
@@ -57,14 +60,19 @@ class FrontNode : public quota::NodeHost {
   void RunAgent();
   template <typename Lane, typename Pipeline>
   void RunLane(Lane& lane, const Pipeline& pipeline);
+  void CheckQueue(const storage::PipelineStats& stats);
   void ConfirmLate(storage::Confirmation payment, storage::ChangeDone done);
   bool Drained() { return pipeline_->Drain(absl::ZeroDuration()) && changes_->Drain(absl::ZeroDuration()); }
   void AnswerOverdue();
+  void WatchRequests();
   int64_t Waiting() const;
   void ReleaseInOrder();
+  void AwaitCalls();
   void CheckWaiting();
 
   Process process_;
+  const std::string name_;
+  OpenRequests requests_;  // of what is below, all of which may hold some
   const std::function<void()> ended_;
   int fibers_ = 0;
   bool serving_ = false;

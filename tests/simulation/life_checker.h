@@ -13,6 +13,7 @@
 
 #include <array>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -69,6 +70,9 @@ class LifeChecker {
 
   // Unpaid holds that end before then.
   bool AnyEndsBefore(absl::Time time) const { return !holds_.empty() && holds_.begin()->first < time; }
+  int64_t EndingBefore(absl::Time time) const {
+    return std::distance(holds_.begin(), holds_.lower_bound({time, storage::Uuid{}}));
+  }
   const LifeCounts& counts() const { return counts_; }
 
  private:

@@ -92,14 +92,35 @@ class Simulation {
   // Unpaid units that will come back.
   bool HoldsLapseSoon() const { return world_.life.AnyEndsBefore(world_.scheduler.Now() + kSoon); }
 
-  // Runs until `done`, or complains.
+  // Runs until `done`. False when it takes too long.
   template <typename Done>
-  void RunUntil(absl::Duration longest, const Done& done, const char* rule, const char* complaint) {
+  bool RunUntil(absl::Duration longest, const Done& done) {
     const absl::Time end = world_.scheduler.Now() + longest;
     while (!world_.scheduler.stopping() && !done()) {
-      if (world_.scheduler.Now() >= end) return world_.checker.Violated(rule, complaint);
+      if (world_.scheduler.Now() >= end) return false;
       world_.scheduler.RunUntil(world_.scheduler.Now() + kStep);
     }
+    return true;
+  }
+  // The same, with a complaint.
+  template <typename Done>
+  void RunUntil(absl::Duration longest, const Done& done, const char* rule, absl::string_view complaint) {
+    if (!RunUntil(longest, done)) world_.checker.Violated(rule, std::string(complaint));
+  }
+
+  bool AllAnswered() const { return buyers_.open_tries() == 0 && aftersale_.open() == 0; }
+
+  // What buyers still wait for, and who should have answered.
+  std::string Unanswered() const {
+    std::string text =
+        absl::StrCat(buyers_.open_tries(), " tries to buy and ", aftersale_.open(), " errands are not done");
+    for (int i = 0; i < cluster_.nodes(); ++i) {
+      const auto node = cluster_.node(i);
+      if (node == nullptr || node->requests().empty()) continue;
+      absl::StrAppend(&text, "; ", node->name(), " has not answered ", node->requests().size(), ": ",
+                      node->requests().Oldest(world_.scheduler.Now()));
+    }
+    return text;
   }
 
   bool AllServe() const {
@@ -114,13 +135,17 @@ class Simulation {
     Note("the faults end");
     buyers_.Stop();
     injector_.Heal();
-    const auto everything_is_up = [&] { return operators_.settled() && AllServe() && buyers_.open_tries() == 0; };
+    const auto everything_is_up = [&] { return operators_.settled() && AllServe(); };
     RunUntil(kLongestSettling, everything_is_up, "recovery", "not everything is up again in time");
     Note("everything serves");
     const auto dead_hold_nothing = [&] { return !world_.checker.AnyHeldByOthersThan(Incarnations()); };
     RunUntil(kLongestSettling, dead_hold_nothing, "stranded", "an incarnation that is gone still holds units");
-    const auto nothing_comes_back = [&] { return aftersale_.open() == 0 && !HoldsLapseSoon(); };
-    RunUntil(kLongestSettling, nothing_comes_back, "hold", "what nobody has paid for does not come back in time");
+    if (!RunUntil(kLongestSettling, [&] { return AllAnswered() && !HoldsLapseSoon(); })) {
+      AllAnswered()
+          ? world_.checker.Violated("hold", absl::StrCat(world_.life.EndingBefore(world_.scheduler.Now() + kSoon),
+                                                         " short holds that nobody has paid for do not come back"))
+          : world_.checker.Violated("one answer", Unanswered());
+    }
     // Until no unit has moved for a while.
     int64_t moves = -1;
     absl::Time quiet_since = world_.scheduler.Now();
@@ -172,9 +197,9 @@ class Simulation {
 
   void End() {
     Note("the sale is over");
-    RunUntil(
-        kLongestAnswering, [this] { return buyers_.open_tries() == 0 && aftersale_.open() == 0; }, "one answer",
-        "a request is not answered");
+    if (!RunUntil(kLongestAnswering, [this] { return AllAnswered(); })) {
+      world_.checker.Violated("one answer", Unanswered());
+    }
     Verify();
   }
 
