@@ -41,6 +41,7 @@
 #include "storage/clock.h"
 #include "storage/ledger.h"
 #include "storage/ledger_error.h"
+#include "storage/mutation.h"
 
 namespace tranche::storage {
 
@@ -205,7 +206,10 @@ void GroupCommit<Work>::Stop() {
 template <typename Work>
 size_t GroupCommit<Work>::Queued() const {
   size_t queued = 0;
-  for (const std::deque<Item>& queue : queues_) queued += queue.size();
+  for (const std::deque<Item>& queue : queues_) {
+    queued += queue.size();
+    if (Mutated(Mutation::kOtherQueuesNotSeen)) break;
+  }
   return queued;
 }
 

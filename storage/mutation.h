@@ -52,6 +52,8 @@ enum class Mutation {
   kBalancerNeverRepairs,
   kBalancerIgnoresDemand,
   kBalancerIgnoresReturned,  // units that come back are left to the repair
+  // Group commit.
+  kOtherQueuesNotSeen,  // a lane looks at its first queue only for whether there is work
   kCount,
 };
 

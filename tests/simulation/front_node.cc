@@ -135,6 +135,9 @@ void FrontNode::ReleaseInOrder() {
     scheduler.Sleep(kDrainPoll);
   }
   if (process_.crashed()) return;
+  // What still waits is refused, as by the real node: see server/lifecycle.cc.
+  pipeline_->Stop();
+  changes_->Stop();
   process_.Note("stops in order");
   agent_->Release().IgnoreError();
 }
