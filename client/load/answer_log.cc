@@ -4,27 +4,42 @@
 
 namespace tranche::load {
 
-absl::Status AnswerLog::Open(const std::string& path) {
-  absl::MutexLock lock(&mutex_);
-  file_.open(path, std::ios::trunc);
-  if (!file_) return absl::InvalidArgumentError(absl::StrCat("cannot write ", path));
-  return absl::OkStatus();
-}
-
 void AnswerLog::Add(const CreateReservation& request, absl::string_view outcome, int64_t amount_minor, absl::Time ended,
                     absl::Duration latency) {
-  absl::MutexLock lock(&mutex_);
-  if (!file_.is_open()) return;
-  file_ << absl::StrCat(request.reservation_id, "\t", request.sku, "\t", request.user, "\t", request.quantity, "\t",
-                        outcome, "\t", amount_minor, "\t", absl::ToUnixMicros(ended - latency), "\t",
-                        absl::ToUnixMicros(ended), "\n");
+  file_.Add(absl::StrCat(request.reservation_id, "\t", request.sku, "\t", request.user, "\t", request.quantity, "\t",
+                         outcome, "\t", amount_minor, "\t", absl::ToUnixMicros(ended - latency), "\t",
+                         absl::ToUnixMicros(ended), "\n"));
 }
 
-bool AnswerLog::Close() {
-  absl::MutexLock lock(&mutex_);
-  if (!file_.is_open()) return true;
-  file_.close();
-  return !file_.fail();
+const char* ChangeKindName(ChangeKind kind) {
+  switch (kind) {
+    case ChangeKind::kConfirm:
+      return "confirm";
+    case ChangeKind::kCancel:
+      return "cancel";
+    case ChangeKind::kExtend:
+      return "extend";
+  }
+  return "";
+}
+
+std::string Change::Value() const {
+  switch (kind) {
+    case ChangeKind::kConfirm:
+      return absl::StrCat("pay-", reservation.reservation_id);
+    case ChangeKind::kCancel:
+      return "changed-my-mind";
+    case ChangeKind::kExtend:
+      return absl::StrCat(reservation.extensions + 1);
+  }
+  return "";
+}
+
+void ChangeLog::Add(const Change& change, absl::string_view node, absl::string_view outcome, absl::Time began,
+                    absl::Time ended) {
+  file_.Add(absl::StrCat(change.reservation.reservation_id, "\t", ChangeKindName(change.kind), "\t", node, "\t",
+                         change.Value(), "\t", outcome, "\t", absl::ToUnixMicros(began), "\t",
+                         absl::ToUnixMicros(ended), "\n"));
 }
 
 }  // namespace tranche::load

@@ -1,15 +1,13 @@
-// Every answer a caller got, as a file: what a checker later holds against the ledger.
+// Every answer a caller got, as files: what a checker later holds against the ledger.
 #pragma once
 
 #include <cstdint>
-#include <fstream>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "client/load/line_file.h"
 #include "tranche/reservation.h"
 
 namespace tranche::load {
@@ -24,16 +22,47 @@ namespace tranche::load {
 // gets a second line: its last line counts. Nothing is kept in memory. Thread-safe.
 class AnswerLog {
  public:
-  absl::Status Open(const std::string& path);
+  absl::Status Open(const std::string& path) { return file_.Open(path); }
   // Does nothing unless open.
   void Add(const CreateReservation& request, absl::string_view outcome, int64_t amount_minor, absl::Time ended,
            absl::Duration latency);
   // False: not everything could be written.
-  bool Close();
+  bool Close() { return file_.Close(); }
 
  private:
-  absl::Mutex mutex_;
-  std::ofstream file_ ABSL_GUARDED_BY(mutex_);
+  LineFile file_;
+};
+
+enum class ChangeKind { kConfirm, kCancel, kExtend };
+inline constexpr int kChangeKinds = 3;
+// "confirm", "cancel" or "extend".
+const char* ChangeKindName(ChangeKind kind);
+
+// A change of a reservation: the same again when it is sent again.
+struct Change {
+  ChangeKind kind = ChangeKind::kConfirm;
+  Reservation reservation;  // as it was before
+
+  // What tells it from another change of its kind: the payment's reference, the reason or the extension's number.
+  std::string Value() const;
+};
+
+// As AnswerLog, of changes:
+//
+//   reservation_id  kind  node  value  outcome  began_us  ended_us
+//
+// `kind` is a ChangeKindName, `node` the address of the node that was asked, "-" for any, and `value` is Change::Value.
+// `outcome` is "CONFIRMED" (or another ConfirmOutcomeName), "CANCELLED", "EXTENDED", "UNKNOWN" or the refusal's reason.
+class ChangeLog {
+ public:
+  absl::Status Open(const std::string& path) { return file_.Open(path); }
+  // Does nothing unless open.
+  void Add(const Change& change, absl::string_view node, absl::string_view outcome, absl::Time began, absl::Time ended);
+  // False: not everything could be written.
+  bool Close() { return file_.Close(); }
+
+ private:
+  LineFile file_;
 };
 
 }  // namespace tranche::load

@@ -11,8 +11,8 @@
 
 namespace tranche::load {
 
-Generator::Generator(const LoadOptions& options, Client& client, Outcomes& outcomes)
-    : options_(options), client_(client), outcomes_(outcomes), started_(absl::Now()) {
+Generator::Generator(const LoadOptions& options, Client& client, Outcomes& outcomes, Changer* changer)
+    : options_(options), client_(client), outcomes_(outcomes), changer_(changer), started_(absl::Now()) {
   for (int i = 0; i < options_.streams; ++i) {
     streams_.push_back(client_.OpenStream({.max_outstanding = options_.in_flight}));
   }
@@ -81,6 +81,7 @@ void Generator::Send(int64_t number, absl::Time intended_start) {
   Client::Callback record = [this, sku, request, intended_start](absl::StatusOr<Reservation> answer) {
     const int64_t latency_us = absl::ToInt64Microseconds(absl::Now() - intended_start);
     outcomes_.Record(sku, request, answer, static_cast<uint64_t>(std::max<int64_t>(0, latency_us)));
+    if (changer_ != nullptr && answer.ok()) changer_->Offer(*std::move(answer));
     OnAnswer();
   };
   if (!streams_.empty()) {

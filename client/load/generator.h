@@ -9,6 +9,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "client/load/changer.h"
 #include "client/load/load_options.h"
 #include "client/load/outcomes.h"
 #include "tranche/client.h"
@@ -18,7 +19,8 @@ namespace tranche::load {
 // One run. Stop() may be called from any thread, also from a signal handler.
 class Generator {
  public:
-  Generator(const LoadOptions& options, Client& client, Outcomes& outcomes);
+  // `changer`, unless null, is offered every reservation.
+  Generator(const LoadOptions& options, Client& client, Outcomes& outcomes, Changer* changer = nullptr);
 
   // Returns when every request is answered, or after Stop() or the duration when those in flight are.
   void Run();
@@ -40,6 +42,7 @@ class Generator {
   const LoadOptions& options_;
   Client& client_;
   Outcomes& outcomes_;
+  Changer* const changer_;
   absl::Time started_;
   absl::Time ended_ = absl::InfiniteFuture();
   std::atomic<bool> stop_{false};

@@ -25,6 +25,10 @@ struct LoadOptions {
   std::string acknowledged_file;
   std::string unknown_file;
   std::string answers_file;
+  // Changes of acknowledged reservations, beside the requests; 0: none.
+  double changes_per_second = 0;
+  absl::Duration change_timeout = absl::Seconds(1);
+  std::string change_answers_file;
   bool progress = false;
 };
 

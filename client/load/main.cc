@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
+#include "client/load/changer.h"
 #include "client/load/generator.h"
 #include "client/load/load_options.h"
 #include "client/load/outcomes.h"
@@ -41,9 +42,27 @@ struct Flags {
   std::string endpoints;
   std::string duration;
   int64_t timeout_ms = 2000;
+  int64_t change_timeout_ms = 1000;
   int in_flight = 0;
   bool progress = false;
 };
+
+void AddChangeFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
+  CLI::Option* rate =
+      app.add_option(
+             "--change-rate", options.changes_per_second,
+             "Beside the requests, confirm, cancel and extend acknowledged reservations: so many changes per second "
+             "at random times, each sent once, to a node at random")
+          ->check(CLI::PositiveNumber);
+  app.add_option("--change-timeout-ms", flags.change_timeout_ms, "Deadline of a change")
+      ->check(CLI::Range(1, 3'600'000))
+      ->capture_default_str()
+      ->needs(rate);
+  app.add_option("--change-answers", options.change_answers_file,
+                 "Write a line for every answer to a change to this file: \"reservation_id kind node value outcome "
+                 "began_us ended_us\" with tabs between")
+      ->needs(rate);
+}
 
 void AddFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
   app.add_option("--endpoints,--endpoint", flags.endpoints, "Front nodes, host:port, comma between")
@@ -80,6 +99,7 @@ void AddFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
   app.add_option("--answers", options.answers_file,
                  "Write a line for every answer to this file: \"reservation_id sku user quantity outcome amount_minor "
                  "began_us ended_us\" with tabs between; of several lines of an id the last counts");
+  AddChangeFlags(app, options, flags);
   app.add_flag("--progress,!--no-progress", flags.progress, "A live line on stderr; default: on a terminal");
 }
 
@@ -94,6 +114,7 @@ absl::Status Complete(const CLI::App& app, const Flags& flags, LoadOptions& opti
     return absl::InvalidArgumentError("give --requests or --duration, or the run would never end");
   }
   options.timeout = absl::Milliseconds(flags.timeout_ms);
+  options.change_timeout = absl::Milliseconds(flags.change_timeout_ms);
   options.in_flight = flags.in_flight > 0 ? flags.in_flight : options.rate_per_second > 0 ? 16384 : 512;
   if (options.user_prefix.empty()) options.user_prefix = absl::StrCat("buyer-", MakeUuidV7().substr(0, 23));
   options.progress = app.count("--progress") > 0 ? flags.progress : isatty(STDERR_FILENO) != 0;
@@ -107,11 +128,21 @@ bool WriteFile(const std::string& path, const std::string& text) {
   return !file.fail();
 }
 
+absl::StatusOr<std::unique_ptr<Changer>> OpenChanger(const LoadOptions& options) {
+  absl::StatusOr<std::unique_ptr<Changer>> changer = Changer::Open(options);
+  if (!changer.ok() || options.change_answers_file.empty()) return changer;
+  if (absl::Status status = (*changer)->RecordAnswers(options.change_answers_file); !status.ok()) return status;
+  return changer;
+}
+
 // Files that could not be written are an error, but only after everything else has been told.
-int Report(const LoadOptions& options, Outcomes& outcomes, absl::Duration wall, bool interrupted) {
-  std::cout << SummaryTable(options, outcomes, wall);
+int Report(const LoadOptions& options, Outcomes& outcomes, Changer* changer, absl::Duration wall, bool interrupted) {
+  std::cout << SummaryTable(options, outcomes, wall, changer);
   if (!outcomes.CloseAcknowledged()) return Fail(absl::StrCat("cannot write ", options.acknowledged_file));
   if (!outcomes.CloseAnswers()) return Fail(absl::StrCat("cannot write ", options.answers_file));
+  if (changer != nullptr && !changer->CloseAnswers()) {
+    return Fail(absl::StrCat("cannot write ", options.change_answers_file));
+  }
   if (!options.unknown_file.empty()) {
     std::string lines;
     for (const UnknownRequest& unknown : outcomes.TakeUnknown()) {
@@ -120,7 +151,7 @@ int Report(const LoadOptions& options, Outcomes& outcomes, absl::Duration wall, 
     if (!WriteFile(options.unknown_file, lines)) return Fail(absl::StrCat("cannot write ", options.unknown_file));
   }
   if (!options.summary_file.empty() &&
-      !WriteFile(options.summary_file, SummaryJson(options, outcomes, wall, interrupted))) {
+      !WriteFile(options.summary_file, SummaryJson(options, outcomes, wall, interrupted, changer))) {
     return Fail(absl::StrCat("cannot write ", options.summary_file));
   }
   // Nothing at all was answered by a front node: wrong address, or nobody there.
@@ -140,9 +171,10 @@ int Main(int argc, char** argv) {
   app.footer(
       "Examples:\n"
       "  tranche-load --endpoints 127.0.0.1:7400,127.0.0.1:7401 --sku tv --sku phone --requests 1000000\n"
-      "  tranche-load --endpoints 127.0.0.1:7400 --sku tv --rate 5000 --duration 30s --summary run.json\n\n"
-      "Requests of unknown outcome are sent again at the end with the same ids. Exit status: 0 done, 1 wrong usage or\n"
-      "a file that cannot be written, 2 no front node answered.");
+      "  tranche-load --endpoints 127.0.0.1:7400 --sku tv --rate 5000 --duration 30s --summary run.json\n"
+      "  tranche-load --endpoints 127.0.0.1:7400 --sku tv --rate 500 --duration 30s --change-rate 100\n\n"
+      "Requests and changes of unknown outcome are sent again at the end, just as they were. Exit status: 0 done,\n"
+      "1 wrong usage or a file that cannot be written, 2 no front node answered.");
   LoadOptions options;
   Flags flags;
   AddFlags(app, options, flags);
@@ -170,18 +202,28 @@ int Main(int argc, char** argv) {
     if (absl::Status status = outcomes.RecordAnswers(options.answers_file); !status.ok()) return Fail(status.message());
   }
 
-  Generator generator(options, **client, outcomes);
+  std::unique_ptr<Changer> changer;
+  if (options.changes_per_second > 0) {
+    auto opened = OpenChanger(options);
+    if (!opened.ok()) return Fail(opened.status().message());
+    changer = *std::move(opened);
+  }
+
+  Generator generator(options, **client, outcomes, changer.get());
   running_generator = &generator;
   std::signal(SIGINT, StopOnSignal);
   std::signal(SIGTERM, StopOnSignal);
   {
     std::unique_ptr<Progress> progress;
     if (options.progress) progress = std::make_unique<Progress>(options, generator, outcomes);
+    if (changer != nullptr) changer->Start();
     generator.Run();
+    if (changer != nullptr) changer->Stop();
   }
   const absl::Duration wall = generator.elapsed();
   ResolveUnknown(**client, outcomes, kResolveRounds);
-  return Report(options, outcomes, wall, generator.interrupted());
+  if (changer != nullptr) changer->ResolveUnknown(**client, kResolveRounds);
+  return Report(options, outcomes, changer.get(), wall, generator.interrupted());
 }
 
 }  // namespace

@@ -7,16 +7,12 @@
 #include "tranche/error.h"
 
 namespace tranche::load {
-namespace {
 
-// The claim may exist: our own word for it, or no error of a front node at all.
 bool MayExist(const absl::Status& status) {
   return IsOutcomeUnknown(status) ||
          (ReasonNameOf(status).empty() &&
           (status.code() == absl::StatusCode::kDeadlineExceeded || status.code() == absl::StatusCode::kCancelled));
 }
-
-}  // namespace
 
 uint64_t SkuTotals::Refused() const {
   uint64_t total = 0;
@@ -79,8 +75,11 @@ void Outcomes::Log(const CreateReservation& request, const absl::StatusOr<Reserv
   const absl::Time now = absl::Now();
   if (answer.ok())
     return answers_.Add(request, answer->replayed ? "replayed" : "created", answer->amount_minor, now, latency);
-  const std::string outcome = MayExist(answer.status()) ? "UNKNOWN" : NameOf(OutcomeOf(answer.status()));
-  answers_.Add(request, outcome, 0, now, latency);
+  answers_.Add(request, NameOf(answer.status()), 0, now, latency);
+}
+
+std::string Outcomes::NameOf(const absl::Status& error) {
+  return MayExist(error) ? "UNKNOWN" : RefusalName(OutcomeOf(error));
 }
 
 void Outcomes::Record(int sku, const CreateReservation& request, const absl::StatusOr<Reservation>& answer,
@@ -109,7 +108,7 @@ std::vector<UnknownRequest> Outcomes::TakeUnknown() {
   return std::exchange(unknown_, {});
 }
 
-std::string Outcomes::NameOf(int outcome) {
+std::string Outcomes::RefusalName(int outcome) {
   if (outcome < kReasons) return ReasonName(static_cast<Reason>(outcome));
   return absl::StatusCodeToString(static_cast<absl::StatusCode>(outcome - kReasons));
 }
@@ -123,7 +122,7 @@ SkuTotals Outcomes::TotalsOf(int sku) const {
   totals.unknown = counts.unknown.load(std::memory_order_relaxed);
   for (int outcome = 0; outcome < kOutcomes; ++outcome) {
     const uint64_t count = counts.refused[outcome].load(std::memory_order_relaxed);
-    if (count > 0) totals.refused[NameOf(outcome)] = count;
+    if (count > 0) totals.refused[RefusalName(outcome)] = count;
   }
   totals.attempts = totals.created + totals.replayed + totals.unknown + totals.Refused();
   return totals;

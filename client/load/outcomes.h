@@ -19,6 +19,10 @@
 
 namespace tranche::load {
 
+// What was asked for may have been done, although the answer is an error: our own word for it, or no error of a front
+// node at all.
+bool MayExist(const absl::Status& status);
+
 // A request whose outcome stayed unknown.
 struct UnknownRequest {
   CreateReservation request;
@@ -69,6 +73,9 @@ class Outcomes {
   const Histogram& latency_all() const { return latency_all_; }
   const Histogram& latency_created() const { return latency_created_; }
 
+  // "UNKNOWN", or the reason of a refusal, or its status code when there is none.
+  static std::string NameOf(const absl::Status& error);
+
  private:
   // Reasons are numbers up to 100; status codes without a reason follow.
   static constexpr int kReasons = 128;
@@ -85,7 +92,7 @@ class Outcomes {
   bool Count(Sku& sku, const absl::StatusOr<Reservation>& answer);
   void Log(const CreateReservation& request, const absl::StatusOr<Reservation>& answer, absl::Duration latency);
   static int OutcomeOf(const absl::Status& refused);
-  static std::string NameOf(int outcome);
+  static std::string RefusalName(int outcome);
 
   std::vector<Sku> skus_;
   Histogram latency_all_;

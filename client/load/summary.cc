@@ -37,13 +37,14 @@ void AppendLatency(const char* title, const Histogram& histogram, std::string* o
 
 }  // namespace
 
-std::string SummaryJson(const LoadOptions& options, const Outcomes& outcomes, absl::Duration wall, bool interrupted) {
+std::string SummaryJson(const LoadOptions& options, const Outcomes& outcomes, absl::Duration wall, bool interrupted,
+                        const Changer* changer) {
   json skus = json::object();
   for (size_t sku = 0; sku < options.skus.size(); ++sku) {
     skus[options.skus[sku]] = ToJson(outcomes.TotalsOf(static_cast<int>(sku)));
   }
   const bool open_loop = options.rate_per_second > 0;
-  const json summary = {
+  json summary = {
       {"mode", open_loop ? "open_loop" : "closed_loop"},
       {"rate", options.rate_per_second},
       {"in_flight", options.in_flight},
@@ -56,10 +57,12 @@ std::string SummaryJson(const LoadOptions& options, const Outcomes& outcomes, ab
       {"totals", ToJson(outcomes.Totals())},
       {"latency_ms", {{"all", ToJson(outcomes.latency_all())}, {"created", ToJson(outcomes.latency_created())}}},
   };
+  if (changer != nullptr) summary["changes"] = changer->totals();
   return summary.dump(2) + "\n";
 }
 
-std::string SummaryTable(const LoadOptions& options, const Outcomes& outcomes, absl::Duration wall) {
+std::string SummaryTable(const LoadOptions& options, const Outcomes& outcomes, absl::Duration wall,
+                         const Changer* changer) {
   std::string out = absl::StrFormat("%d requests in %.2f s: %.0f/s\n\n", outcomes.done(), absl::ToDoubleSeconds(wall),
                                     PerSecond(outcomes.done(), wall));
   absl::StrAppendFormat(&out, "%-24s %12s %12s %12s %12s %12s\n", "SKU", "ATTEMPTS", "CREATED", "REPLAYED", "REFUSED",
@@ -72,6 +75,13 @@ std::string SummaryTable(const LoadOptions& options, const Outcomes& outcomes, a
   out += "\n";
   for (const auto& [reason, count] : outcomes.Totals().refused) {
     absl::StrAppendFormat(&out, "refused %-26s %12d\n", reason, count);
+  }
+  if (changer != nullptr) {
+    for (const auto& [kind, outcomes_of_kind] : changer->totals()) {
+      for (const auto& [outcome, count] : outcomes_of_kind) {
+        absl::StrAppendFormat(&out, "%-7s %-26s %12d\n", kind, outcome, count);
+      }
+    }
   }
   AppendLatency("all", outcomes.latency_all(), &out);
   AppendLatency("created", outcomes.latency_created(), &out);

@@ -3,13 +3,17 @@
 
 #include <string>
 
+#include "client/load/changer.h"
 #include "client/load/generator.h"
 #include "client/load/load_options.h"
 #include "client/load/outcomes.h"
 
 namespace tranche::load {
 
-std::string SummaryJson(const LoadOptions& options, const Outcomes& outcomes, absl::Duration wall, bool interrupted);
-std::string SummaryTable(const LoadOptions& options, const Outcomes& outcomes, absl::Duration wall);
+// `changer` may be null.
+std::string SummaryJson(const LoadOptions& options, const Outcomes& outcomes, absl::Duration wall, bool interrupted,
+                        const Changer* changer);
+std::string SummaryTable(const LoadOptions& options, const Outcomes& outcomes, absl::Duration wall,
+                         const Changer* changer);
 
 }  // namespace tranche::load

@@ -1,0 +1,94 @@
+// Pays for acknowledged reservations, gives them up and extends them, beside the requests that make them.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "client/load/answer_log.h"
+#include "client/load/load_options.h"
+#include "tranche/client.h"
+
+namespace tranche::load {
+
+// Each change goes to a node at random, and a few of a kind follow one another there: what waits in that node while the
+// ledger is slow is then not always a mixture of all kinds. It is sent to that one node once, so that its answer says
+// how that node does; no other node helps out. A reservation has one change under way at most. After a refusal that may
+// pass it is changed again later; after an unknown outcome it waits for ResolveUnknown. Thread-safe.
+class Changer {
+ public:
+  struct Node {
+    std::string endpoint;
+    std::unique_ptr<Client> client;
+  };
+  // Answers by kind and outcome.
+  using Totals = std::map<std::string, std::map<std::string, uint64_t>>;
+
+  // So many changes of one kind follow one another at a node.
+  static constexpr uint64_t kInARow = 3;
+
+  // A client for each of the endpoints, without retries.
+  static absl::StatusOr<std::unique_ptr<Changer>> Open(const LoadOptions& options);
+
+  Changer(double per_second, std::vector<Node> nodes)
+      : per_second_(per_second), sent_(nodes.size()), nodes_(std::move(nodes)) {}
+  ~Changer() { Stop(); }
+
+  // Every answer from now on becomes a line of that file (see ChangeLog).
+  absl::Status RecordAnswers(const std::string& path) { return answers_.Open(path); }
+  // False: not everything could be written.
+  bool CloseAnswers() { return answers_.Close(); }
+
+  // An acknowledged reservation: it may be changed from now on. Forgotten when very many wait already.
+  void Offer(Reservation reservation);
+
+  // Sends changes at random (Poisson) times until Stop().
+  void Start();
+  // Returns when all are answered.
+  void Stop();
+  // Sends the change that is next at that node (by its index), of the reservation that has waited longest. False: none
+  // waits.
+  bool SendNext(size_t node);
+
+  // Sends the changes of unknown outcome again, to any node, until each has an answer or `rounds` are over.
+  void ResolveUnknown(Client& client, int rounds);
+
+  Totals totals() const;
+
+ private:
+  struct Changed {
+    std::string outcome;
+    Reservation reservation;
+  };
+  using Done = absl::AnyInvocable<void(absl::StatusOr<Changed>)>;
+
+  static void Send(Client& client, const Change& change, Done done);
+  void Run();
+  void Record(const Change& change, const std::string& node, absl::Time began, const absl::StatusOr<Changed>& answer);
+  // Sends it again and waits for the answer.
+  void ResolveAll(Client& client, const std::vector<Change>& unknown);
+
+  const double per_second_;
+  absl::Notification stop_;
+  std::thread thread_;
+  ChangeLog answers_;
+
+  mutable absl::Mutex mutex_;
+  std::deque<Reservation> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Change> unknown_ ABSL_GUARDED_BY(mutex_);
+  std::vector<uint64_t> sent_ ABSL_GUARDED_BY(mutex_);  // by node
+  int64_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
+  Totals totals_ ABSL_GUARDED_BY(mutex_);
+  // Last: they wait for the calls that use the others.
+  const std::vector<Node> nodes_;
+};
+
+}  // namespace tranche::load
