@@ -149,7 +149,9 @@ def stale_sold_outs(answers, samples, quiet_from):
     for answer in answers:
         if answer.outcome != SOLD_OUT:
             continue
-        of_sku = spans.setdefault(answer.sku, available_spans(samples, answer.sku))
+        if answer.sku not in spans:
+            spans[answer.sku] = available_spans(samples, answer.sku)
+        of_sku = spans[answer.sku]
         nth = bisect.bisect_right(of_sku, (answer.began, float("inf"))) - 1
         if nth < 0 or answer.ended > of_sku[nth][1]:
             continue
