@@ -57,6 +57,7 @@ def parse_options(argv):
     parser.add_argument("--rate", type=at_least_one, default=600)
     parser.add_argument("--session-timeout-ms", type=at_least_one, default=4000)
     parser.add_argument("--statement-timeout-ms", type=at_least_one, default=2000)
+    parser.add_argument("--node-statement-timeout-ms", type=at_least_one, default=5000)
     parser.add_argument("--faults", type=fault_names, default=list(FAULTS))
     parser.add_argument("--once", action="store_true")
     parser.add_argument("--keep-logs", type=pathlib.Path)

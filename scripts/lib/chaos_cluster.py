@@ -74,7 +74,10 @@ class Cluster:
 
     def node_addresses(self):
         """Of all nodes there may ever be: callers know the spare one too."""
-        return [f"{self.network.address(node.host)}:{NODE_PORT}" for node in self.nodes]
+        return [self.address_of(node) for node in self.nodes]
+
+    def address_of(self, node):
+        return f"{self.network.address(node.host)}:{NODE_PORT}"
 
     def able_nodes(self):
         return [node for node in self.nodes if node.running() and node not in self.unable]
@@ -91,21 +94,23 @@ class Cluster:
             self.network.add(f"zookeeper-{number}", 10 + number)
         for number in range(1, self.options.balancers + 1):
             self.network.add(f"balancer-{number}", 30 + number)
-            self.balancers.append(self._server(f"balancer-{number}", "tranche-balancer", "--name"))
+            self.balancers.append(self._server(f"balancer-{number}", "tranche-balancer", "--name",
+                                               self.options.statement_timeout_ms))
         self.network.add("worker-1", 25)
         self.workers.append(self._worker("worker-1"))
         # One more than start: it joins when told to.
         for number in range(1, self.options.nodes + 2):
             self.network.add(f"node-{number}", 40 + number)
             listen = ["--listen", f"{self.network.address(f'node-{number}')}:{NODE_PORT}"]
-            self.nodes.append(self._server(f"node-{number}", "tranched", "--node-name", *listen))
+            self.nodes.append(self._server(f"node-{number}", "tranched", "--node-name",
+                                           self.options.node_statement_timeout_ms, *listen))
 
-    def _server(self, name, binary, name_flag, *args):
+    def _server(self, name, binary, name_flag, statement_timeout_ms, *args):
         zookeepers = ",".join(f"{self.network.address(f'zookeeper-{n}')}:{chaos_zookeeper.PORT}"
                               for n in range(1, ZOOKEEPERS + 1))
         command = [BIN / binary, name_flag, name, "--postgres", self.dsn("tranche_node"), "--zookeeper", zookeepers]
         command += ["--zookeeper-session-timeout-ms", self.options.session_timeout_ms]
-        command += ["--statement-timeout-ms", self.options.statement_timeout_ms, *args]
+        command += ["--statement-timeout-ms", statement_timeout_ms, *args]
         return Process(self.network, name, name, command, self.folder / f"{name}.log")
 
     def _worker(self, name):

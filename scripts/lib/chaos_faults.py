@@ -11,6 +11,7 @@ from chaos_cluster import CLIENT, POSTGRES, ROOT_ZNODE, wait_until
 from cluster import ClusterError
 
 JOIN_TIMEOUT_S = 60
+LEDGER = "the ledger"
 
 
 @dataclasses.dataclass
@@ -20,6 +21,8 @@ class Fault:
     run: object
     # A fault that callers of the SDK must not notice at all.
     graceful: bool = False
+    # The ledger only stands still: everything has to go on at once when it is over.
+    stall: bool = False
 
 
 @dataclasses.dataclass
@@ -68,9 +71,9 @@ def strike(faults, victims):
     )
 
 
-def fault(name, text, graceful=False):
+def fault(name, text, graceful=False, stall=False):
     def add(run):
-        FAULTS[name] = Fault(name, text, run, graceful)
+        FAULTS[name] = Fault(name, text, run, graceful, stall)
         return run
 
     return add
@@ -83,6 +86,7 @@ class Victims:
         self.cluster, self.operator, self.watch, self.random = cluster, operator, watch, random
         self.session_s = cluster.options.session_timeout_ms / 1000
         self.statement_s = cluster.options.statement_timeout_ms / 1000
+        self.node_statement_s = cluster.options.node_statement_timeout_ms / 1000
 
     def node(self):
         return self.random.choice(self.cluster.able_nodes())
@@ -94,9 +98,13 @@ class Victims:
     def moment(self):
         return self.random.uniform(0.2, 1.5)
 
-    def past_statement(self):
+    def past_statement(self, statement_s):
         """Long enough to give up a database that does not answer, and for others to take over."""
-        return self.past_session() + 2 * self.statement_s
+        return self.past_session() + 2 * statement_s
+
+    def within_statement(self):
+        """So short that no node gives the database up, and longer than callers wait for a change."""
+        return self.random.uniform(0.5, 0.85) * self.node_statement_s
 
     def around_session(self):
         """Sometimes shorter than a session, more often longer."""
@@ -185,12 +193,13 @@ def node_oneway_zookeeper(victims):
 
 @fault("node-cut-postgres", "a front node is cut off from PostgreSQL only")
 def node_cut_postgres(victims):
-    return _cut_node(victims, [POSTGRES], "both", victims.past_statement(), starve=True)
+    return _cut_node(victims, [POSTGRES], "both", victims.past_statement(victims.node_statement_s), starve=True)
 
 
 @fault("node-oneway-postgres", "the same, in one direction only")
 def node_oneway_postgres(victims):
-    return _cut_node(victims, [POSTGRES], _one_way(victims), victims.past_statement(), starve=True)
+    hold_s = victims.past_statement(victims.node_statement_s)
+    return _cut_node(victims, [POSTGRES], _one_way(victims), hold_s, starve=True)
 
 
 @fault("node-cut-clients", "a front node is cut off from the callers only")
@@ -287,7 +296,7 @@ def _cut_leader(victims, hosts, hold_s):
 
 @fault("leader-cut-postgres", "the leading balancer is cut off from PostgreSQL only")
 def leader_cut_postgres(victims):
-    return _cut_leader(victims, [POSTGRES], victims.past_statement())
+    return _cut_leader(victims, [POSTGRES], victims.past_statement(victims.statement_s))
 
 
 @fault("leader-cut-zookeeper", "the leading balancer is cut off from ZooKeeper only")
@@ -370,3 +379,44 @@ def postgres_kill(victims):
     yield blow
     cluster.postgres.start()
     cluster.await_postgres()
+
+
+# The ledger answers late. It sells nothing meanwhile, so all nodes are hit; what waits for it outlives its caller's
+# patience, and has to be out of the way when the ledger goes on.
+
+
+def _lock_ledger(victims, hold_s):
+    cluster = victims.cluster
+    blow = victims.blow(LEDGER, cluster.able_nodes(), hold_s)
+    victims.able_again(*cluster.nodes)
+    with cluster.ledger.lock():
+        yield blow
+
+
+@fault("ledger-lock", "all reservations are locked, for less than the nodes' statement timeout", stall=True)
+def ledger_lock(victims):
+    return _lock_ledger(victims, victims.within_statement())
+
+
+@fault("ledger-lock-long", "the same, for longer than the nodes' statement timeout", stall=True)
+def ledger_lock_long(victims):
+    return _lock_ledger(victims, victims.node_statement_s + 1)
+
+
+def _stop_postgres(victims, hold_s):
+    cluster = victims.cluster
+    blow = victims.blow(POSTGRES, cluster.able_nodes(), hold_s)
+    victims.able_again(*cluster.nodes)
+    cluster.postgres.pause_with_children()
+    yield blow
+    cluster.postgres.resume()
+
+
+@fault("postgres-stop", "PostgreSQL stands still (SIGSTOP) for less than the nodes' statement timeout", stall=True)
+def postgres_stop(victims):
+    return _stop_postgres(victims, victims.within_statement())
+
+
+@fault("postgres-stop-long", "the same, for longer than the nodes' statement timeout", stall=True)
+def postgres_stop_long(victims):
+    return _stop_postgres(victims, victims.node_statement_s + 1)

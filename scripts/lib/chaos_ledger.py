@@ -1,5 +1,6 @@
 """Reads the ledger past all of Tranche's own code and past the network: libpq on PostgreSQL's own socket file."""
 
+import contextlib
 import ctypes
 import ctypes.util
 import functools
@@ -80,6 +81,13 @@ class Ledger:
             if statement.strip():
                 rows = self.execute(statement, database)
         return rows
+
+    @contextlib.contextmanager
+    def lock(self):
+        """Nobody can change a reservation meanwhile; reading goes on."""
+        with contextlib.closing(self.connect()) as connection:
+            connection.query(read_sql("chaos_lock.sql"))
+            yield
 
     def incarnations_of(self, name):
         """The live incarnations of a node."""

@@ -1,5 +1,6 @@
 """One server as a child process on a host of the network."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -39,7 +40,7 @@ class Process:
         self.network, self.host, self.name, self.command = network, host, name, command
         self.log_file, self.user, self.cwd = log_file, user, cwd
         self._child = None
-        self._paused = False
+        self._paused = []
 
     @property
     def pid(self):
@@ -49,7 +50,7 @@ class Process:
         return self._child is not None and self._child.poll() is None
 
     def paused(self):
-        return self._paused
+        return bool(self._paused)
 
     def ended_with(self):
         """The status of an end that nobody here asked for; None: there was none."""
@@ -67,7 +68,7 @@ class Process:
         if self.running():
             self._child.kill()
             self._child.wait()
-        self._child, self._paused = None, False
+        self._child, self._paused = None, []
 
     def kill_with_children(self):
         """For a server whose children outlive it and would stand in the way of its successor."""
@@ -79,15 +80,27 @@ class Process:
             self._child.wait()
             while any(pathlib.Path(f"/proc/{pid}").exists() for pid in children):
                 time.sleep(0.005)
-        self._child = None
+        self._child, self._paused = None, []
 
     def pause(self):
-        os.kill(self.pid, signal.SIGSTOP)
-        self._paused = True
+        self._stop(self.pid)
+
+    def pause_with_children(self):
+        """For a server whose children do its work. The parent stops first: it makes no more of them."""
+        self._stop(self.pid)
+        for pid in children_of(self.pid):
+            self._stop(pid)
+
+    def _stop(self, pid):
+        # A child may just have ended by itself.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+            self._paused.append(pid)
 
     def resume(self):
-        os.kill(self.pid, signal.SIGCONT)
-        self._paused = False
+        """A stopped child does not end, and a stopped parent reaps none: the pids are still those that were stopped."""
+        while self._paused:
+            os.kill(self._paused.pop(), signal.SIGCONT)
 
     def interrupt(self):
         os.kill(self.pid, signal.SIGTERM)
