@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 
+import chaos_changes
 import chaos_check
 import chaos_network
 import chaos_report
@@ -17,7 +18,7 @@ import cluster
 from chaos_answers import UNKNOWN, read
 from chaos_cluster import Cluster
 from chaos_faults import FAULTS, Victims, may_join
-from chaos_load import Buyers, Operator, Warehouse
+from chaos_load import CHANGE_TIMEOUT_MS, TIMEOUT_MS, Buyers, Operator, Payers, Warehouse
 from chaos_round import Rounds
 from chaos_units import UnitsWatch
 from cluster import ClusterError
@@ -97,12 +98,14 @@ def run_rounds(options, servers, watch):
     """Runs faults until the time is over; returns the rounds, the generator's figures and what verify says."""
     operator = Operator(servers)
     warehouse = Warehouse(operator, watch, SKUS, options.rate)
-    buyers = None
+    buyers = payers = None
     try:
         warehouse.create_skus()
         buyers = Buyers(servers, SKUS, options.rate)
         victims = Victims(servers, operator, watch, random.Random(options.seed))
-        runner = Rounds(servers, victims, buyers, warehouse, watch)
+        payers = Payers(servers, operator)
+        payers.await_changes()
+        runner = Rounds(servers, victims, buyers, payers, warehouse, watch)
         rounds, began = [], time.monotonic()
         for name in schedule(options):
             if not options.once and time.monotonic() - began > options.duration:
@@ -111,27 +114,45 @@ def run_rounds(options, servers, watch):
             say(chaos_report.round_line(time.monotonic() - began, rounds[-1]))
             for violation in rounds[-1].violations:
                 say(f"          VIOLATION {violation}")
+        # First, since what is cancelled comes back.
+        payers.stop()
         load = buyers.stop()
         return rounds, load, operator.verify()
     finally:
         warehouse.stop()
-        if buyers:
-            buyers.kill()
+        for callers in (payers, buyers):
+            if callers:
+                callers.kill()
+
+
+def check_changes(servers, changes, rows, quiet_from):
+    names = {servers.address_of(node): node.name for node in servers.nodes}
+
+    def timeout_s(change):
+        return (TIMEOUT_MS if change.node == chaos_changes.ANY_NODE else CHANGE_TIMEOUT_MS) / 1000
+
+    return (chaos_check.check_changes(changes, rows) + chaos_check.check_overdue(changes, timeout_s)
+            + chaos_check.check_quiet_changes(changes, quiet_from, names))
 
 
 def judge(options, servers, watch, rounds, load, verify):
     """The result of the run: figures and violations."""
     answers_file = servers.folder / "answers"
-    told = chaos_check.collect(read(answers_file))
+    answers = [*read(answers_file), *read(servers.folder / "payers-answers")]
+    told = chaos_check.collect(answers)
+    changes = list(chaos_changes.read(servers.folder / "changes"))
     rows = [chaos_check.to_row(columns) for columns in servers.ledger.execute_file("chaos_rows.sql")]
     limits = {sku: int(limit) for sku, limit in servers.ledger.execute_file("chaos_limits.sql")}
     last, samples = watch.await_fresh(), watch.samples()
     if last is None:
         raise ClusterError("the ledger does not answer at the end")
-    stale = chaos_check.stale_sold_outs(read(answers_file), samples, chaos_check.quiet_times(rounds))
+    quiet_from = chaos_check.quiet_times(rounds)
+    stale = chaos_check.stale_sold_outs(read(answers_file), samples, quiet_from)
     violations = [f"{one.fault} {one.target}: {text}" for one in rounds for text in one.violations]
+    violations += chaos_check.check_overdue(answers, lambda answer: TIMEOUT_MS / 1000)
     violations += chaos_check.check_answers(told) + chaos_check.check_rows(told, rows)
     violations += chaos_check.check_limits(rows, limits) + chaos_check.check_stock(rows, last.stock, last.unsold)
+    violations += check_changes(servers, changes, rows, quiet_from)
     violations += chaos_check.check_sold_out(stale) + chaos_check.check_verify(verify)
     return {
         "seed": options.seed,
@@ -142,6 +163,8 @@ def judge(options, servers, watch, rounds, load, verify):
         "rounds": [chaos_report.as_dict(one) for one in rounds],
         "requests": len(told),
         "outcomes": chaos_check.outcomes(told),
+        "changes": len(changes),
+        "changes_failed": sum(not one.success() for one in changes),
         "in_doubt": sum(one.outcomes[0] == UNKNOWN for one in told.values()),
         "latency_ms": load["latency_ms"],
         "stock": last.stock,
@@ -161,7 +184,7 @@ def run(options, folder):
         servers.start()
         say(f"{options.nodes} front nodes, {options.balancers} balancers, 3 ZooKeeper servers, PostgreSQL: up after "
             f"{time.monotonic() - started:.1f} s")
-        watch = UnitsWatch(servers.ledger, folder / "units.log")
+        watch = UnitsWatch(servers.ledger, SKUS, folder / "units.log")
         rounds, load, verify = run_rounds(options, servers, watch)
         result = judge(options, servers, watch, rounds, load, verify)
     finally:
@@ -188,7 +211,8 @@ def remove_stale():
 
 def keep_logs(folder, destination):
     destination.mkdir(parents=True, exist_ok=True)
-    for file in [*folder.glob("*.log"), folder / "answers", folder / "load-summary.json"]:
+    for file in [*folder.glob("*.log"), folder / "answers", folder / "payers-answers", folder / "changes",
+                 folder / "load-summary.json"]:
         if file.exists():
             shutil.copy(file, destination)
 

@@ -90,15 +90,14 @@ class Tally:
         return failed
 
 
-class AnswersTail:
-    """A thread that follows the file. `tally` belongs to it: use it under `lock`."""
+class Tail:
+    """A thread that follows a file and hands over every line, under `lock`."""
 
     INTERVAL_S = 0.05
 
-    def __init__(self, path, rate):
+    def __init__(self, path, add):
         self.lock = threading.Lock()
-        self.tally = Tally(rate)
-        self._path = path
+        self._path, self._add = path, add
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -106,14 +105,6 @@ class AnswersTail:
     def stop(self):
         self._stop.set()
         self._thread.join()
-
-    def well_since(self, began, until):
-        with self.lock:
-            return self.tally.well_since(began, until)
-
-    def failed_between(self, began, ended):
-        with self.lock:
-            return self.tally.failed_between(began, ended)
 
     def _run(self):
         while not self._path.exists():
@@ -125,4 +116,20 @@ class AnswersTail:
                 *lines, rest = (rest + file.read()).split("\n")
                 with self.lock:
                     for line in lines:
-                        self.tally.add(parse(line))
+                        self._add(line)
+
+
+class AnswersTail(Tail):
+    """Follows the answers of a tranche-load."""
+
+    def __init__(self, path, rate):
+        self._tally = Tally(rate)
+        super().__init__(path, lambda line: self._tally.add(parse(line)))
+
+    def well_since(self, began, until):
+        with self.lock:
+            return self._tally.well_since(began, until)
+
+    def failed_between(self, began, ended):
+        with self.lock:
+            return self._tally.failed_between(began, ended)

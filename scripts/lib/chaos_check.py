@@ -6,9 +6,17 @@ import dataclasses
 import typing
 
 from chaos_answers import SOLD_OUT, UNKNOWN
+from chaos_changes import ANY_NODE
 
 # How long "sold out" may be said after units have come (back) while nothing is at fault: the news has to get round.
 STALE_SOLD_OUT_S = 2.0
+# A caller's own clock ends every request at its deadline, or this much later on a busy machine.
+OVERDUE_S = 3.0
+# While nothing is at fault, a node may be late with a few changes: by a busy machine, or with a small share of them.
+FEW_LATE, LATE_SHARE = 2, 0.05
+# What a reservation that is held, and has no other change under way, must not be told.
+ODD = ("REBOOKED", "PAID_UNFULFILLED", "RESERVATION_STATE", "RESERVATION_NOT_FOUND", "PAYMENT_MISMATCH",
+       "EXTENSION_OUT_OF_ORDER")
 SHOWN = 5
 
 
@@ -22,11 +30,14 @@ class Row(typing.NamedTuple):
     amount_minor: int
     state: str
     incarnation: int
+    payment: str = ""
+    extensions: int = 0
 
 
 def to_row(columns):
-    reservation_id, sku, user, quantity, amount, state, incarnation = columns
-    return Row(reservation_id, sku, user, int(quantity), int(amount), state, int(incarnation))
+    reservation_id, sku, user, quantity, amount, state, incarnation, payment, extensions = columns
+    return Row(reservation_id, sku, user, int(quantity), int(amount), state, int(incarnation), payment,
+               int(extensions))
 
 
 @dataclasses.dataclass
@@ -173,6 +184,61 @@ def quiet_times(rounds):
         return None if at <= ended else ended
 
     return quiet_from
+
+
+def check_overdue(answers, timeout_s):
+    """Every caller has an answer in time, if only that of its own clock. `timeout_s`: of an answer."""
+    overdue = [f"{one.reservation_id} ({one.ended - one.began:.1f} s)" for one in answers
+               if one.ended - one.began > timeout_s(one) + OVERDUE_S]
+    return _such_as(f"answers came more than {OVERDUE_S:.0f} s after their deadlines", overdue)
+
+
+def _done(change, row):
+    """Whether the ledger has the change."""
+    if row is None:
+        return False
+    if change.kind == "confirm":
+        return (row.state, row.payment) == ("CONFIRMED", change.value)
+    return row.state == "CANCELLED" if change.kind == "cancel" else row.extensions >= int(change.value)
+
+
+def check_changes(changes, rows):
+    """What was answered as done is in the ledger, what was refused is not, and a held reservation can be changed."""
+    by_id = {row.reservation_id: row for row in rows}
+    undone, odd = [], []
+    # What may have been done: (id, kind), and by id how often it may have been extended.
+    asked, extended = set(), collections.Counter()
+    for change in changes:
+        key, row = change.reservation_id, by_id.get(change.reservation_id)
+        if change.success() and not _done(change, row):
+            undone.append(f"{key} ({change.outcome}, in the ledger {row.state if row else 'missing'})")
+        elif change.outcome in ODD:
+            odd.append(f"{key} ({change.kind}: {change.outcome})")
+        if change.success() or change.outcome == UNKNOWN:
+            asked.add((key, change.kind))
+            if change.kind == "extend":
+                extended[key] = max(extended[key], int(change.value))
+    kinds = {"CONFIRMED": "confirm", "CANCELLED": "cancel"}
+    unasked = [f"{row.reservation_id} ({row.state}, {row.extensions} times extended)" for row in rows
+               if row.extensions > extended[row.reservation_id]
+               or (row.state in kinds and (row.reservation_id, kinds[row.state]) not in asked)]
+    return (
+        _such_as("changes were answered and are not in the ledger", undone)
+        + _such_as("changes of held reservations were answered as if these were not held", odd)
+        + _such_as("reservations were changed although that was refused or asked for by nobody", unasked)
+    )
+
+
+def check_quiet_changes(changes, quiet_from, names):
+    """Nodes answer in time while nothing is at fault. `quiet_from`: see stale_sold_outs; `names`: by address."""
+    spans = collections.defaultdict(collections.Counter)
+    for change in changes:
+        quiet = quiet_from(change.began)
+        if change.node != ANY_NODE and quiet is not None and quiet_from(change.ended) == quiet:
+            spans[change.node, quiet][change.late()] += 1
+    return [f"{names[node]}: {late[True]} of {late.total()} changes were not answered in time, with nothing at fault"
+            for (node, _), late in sorted(spans.items())
+            if late[True] > max(FEW_LATE, LATE_SHARE * late.total())]
 
 
 def check_sold_out(stale):

@@ -7,6 +7,7 @@ import time
 
 import chaos_cluster
 from chaos_answers import AnswersTail
+from chaos_changes import ChangesTail
 from chaos_process import Process, on_host
 from cluster import BIN, ClusterError, log_tail
 
@@ -20,6 +21,13 @@ DELIVERY_S = 0.2
 TIMEOUT_MS = 5000
 PRICE = "9.99"
 CURRENCY = "EUR"
+# The payers' SKU has more than they buy in a week. They buy more than they change, so that they always have something to
+# change: also in a stall, when nothing can be bought.
+PAID_SKU, PAID_STOCK = "book", 100_000_000
+# Few: a node that answers a change only when another one comes must not be helped by these.
+CHANGES_PER_NODE, PAYERS_PER_CHANGE = 2, 3
+# So short that changes outlive it while the ledger stands still.
+CHANGE_TIMEOUT_MS = 1000
 
 
 class Operator:
@@ -78,6 +86,50 @@ class Buyers:
     def kill(self):
         self._process.kill()
         self.answers.stop()
+
+
+class Payers:
+    """A tranche-load whose reservations are confirmed, cancelled and extended, at every node all the time.
+
+    They have a SKU of their own: what they cancel comes back, and could not be told from what is stranded.
+    """
+
+    def __init__(self, cluster, operator):
+        self._cluster = cluster
+        operator.do("sku", "create", PAID_SKU, "--stock", PAID_STOCK, "--price", PRICE, "--currency", CURRENCY,
+                    "--hold", "24h", "--max-hold", "48h", "--max-extensions", 100)
+        self.answers_file = cluster.folder / "payers-answers"
+        self.changes_file = cluster.folder / "changes"
+        changes = CHANGES_PER_NODE * len(cluster.node_addresses())
+        command = [BIN / "tranche-load", "--endpoints", ",".join(cluster.node_addresses()), "--sku", PAID_SKU]
+        command += ["--requests", 0, "--duration", "100h", "--rate", PAYERS_PER_CHANGE * changes, "--no-progress"]
+        command += ["--timeout-ms", TIMEOUT_MS, "--answers", self.answers_file, "--change-rate", changes]
+        command += ["--change-timeout-ms", CHANGE_TIMEOUT_MS, "--change-answers", self.changes_file]
+        self._process = Process(cluster.network, chaos_cluster.CLIENT, "tranche-load", command,
+                                cluster.folder / "payers.log")
+        self._process.start()
+        self._changes = ChangesTail(self.changes_file)
+
+    def running(self):
+        return self._process.running()
+
+    def well_since(self, began):
+        """By the name of each node that can serve, since when it has done every change; None: it is not well yet."""
+        names = {self._cluster.address_of(node): node.name for node in self._cluster.able_nodes()}
+        return {names[node]: at for node, at in self._changes.well_since(began, names).items()}
+
+    def await_changes(self):
+        chaos_cluster.wait_until(lambda: None not in self.well_since(0).values(), "changes at every node")
+
+    def stop(self):
+        """Ends the changes, and settles what is in doubt."""
+        if self._process.terminate(STOP_TIMEOUT_S) != 0:
+            raise ClusterError(f"tranche-load failed:\n{log_tail(self._process.log_file)}")
+        self._changes.stop()
+
+    def kill(self):
+        self._process.kill()
+        self._changes.stop()
 
 
 class Warehouse:

@@ -36,13 +36,15 @@ def by_fault(rounds):
             _seconds([one["holders_s"] for one in ones if one["stuck_units"]]),
             _seconds([one["pool_s"] for one in ones]),
             _seconds([one["callers_s"] for one in ones]),
+            _seconds([one["changes_s"] for one in ones]),
             _seconds([one["recovered_s"] for one in ones]),
             f"{sum(sum(one['failed'].values()) for one in ones):,}",
             _seconds([one["empty_s"] for one in ones]),
         ]
 
 
-HEADER = ["fault", "times", "lasted", "units freed", "pool out", "callers well", "recovered", "failed", "sold to zero"]
+HEADER = ["fault", "times", "lasted", "units freed", "pool out", "callers well", "changes well", "recovered", "failed",
+          "sold to zero"]
 
 
 MEANING = [
@@ -50,7 +52,8 @@ MEANING = [
     "- units freed: nothing was left with those who could not sell, or they sold again;",
     "- pool out: stock that was added during the fault had left the pool;",
     "- callers well: requests were answered with reservations as before;",
-    "- recovered: all three; all units are sellable.",
+    "- changes well: every node confirmed, cancelled and extended reservations as before;",
+    "- recovered: all but the changes; all units are sellable.",
     "Failed: requests meanwhile that got neither a reservation nor \"sold out\". Sold to zero: seconds from the last",
     "supply until the demand had found every unit.",
     "",
@@ -91,6 +94,8 @@ def lines(result):
     yield ""
     for outcome, count in sorted(result["outcomes"].items(), key=lambda item: -item[1]):
         yield f"- {outcome}: {count:,} requests"
+    yield f"- {result['changes']:,} changes of reservations were answered, {result['changes_failed']:,} times with a " \
+          "refusal or in doubt"
     yield f"- {result['in_doubt']:,} of them were in doubt at first"
     yield f"- stock {sum(result['stock'].values()):,}, unsold {sum(result['unsold'].values()):,}"
     yield f"- \"sold out\" said while units were there: {result['stale_sold_out']:,} times outside faults, "\
@@ -110,6 +115,7 @@ def round_line(since_start_s, one):
     notes = f" ({'; '.join(one.notes)})" if one.notes else ""
     return (f"{since_start_s:6.1f} s  {one.fault} {one.target}: {one.stuck_units} units stuck, "
             f"freed {known(one.holders_s)}, pool out {known(one.pool_s)}, callers well {known(one.callers_s)}, "
+            f"changes well {known(one.changes_s)}, "
             f"failed: {failed}, sold to zero {known(one.empty_s)}{notes}")
 
 

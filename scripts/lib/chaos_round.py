@@ -3,6 +3,7 @@
 import dataclasses
 import time
 
+import chaos_changes
 from chaos_faults import parts, strike
 from chaos_ledger import LedgerError
 from chaos_units import INTERVAL_S, POOL, Recovery
@@ -13,6 +14,8 @@ from cluster import ClusterError, log_tail
 RECOVERY_TIMEOUT_S = 90
 EMPTY_TIMEOUT_S = 90
 SUPPLY_TIMEOUT_S = 90
+# A node that does not do changes by then never will, and every round would wait for it.
+CHANGES_TIMEOUT_S = 30
 
 
 @dataclasses.dataclass
@@ -26,11 +29,12 @@ class Round:
     healed_s: float = 0
     stuck_units: int = 0
     # Until nothing was left with those that could not sell; until new stock got out of the pool; until the callers were
-    # as well as before; and all of these.
+    # as well as before; and all of these. And until every node did changes again.
     holders_s: float = None
     pool_s: float = None
     callers_s: float = None
     recovered_s: float = None
+    changes_s: float = None
     failed: dict = dataclasses.field(default_factory=dict)
     empty_s: float = None
     notes: list = dataclasses.field(default_factory=list)
@@ -44,9 +48,9 @@ def unforgivable(failed):
 
 
 class Rounds:
-    def __init__(self, cluster, victims, buyers, warehouse, watch):
+    def __init__(self, cluster, victims, buyers, payers, warehouse, watch):
         self._cluster, self._victims = cluster, victims
-        self._buyers, self._warehouse, self._watch = buyers, warehouse, watch
+        self._buyers, self._payers, self._warehouse, self._watch = buyers, payers, warehouse, watch
 
     def run(self, name):
         result = Round(name)
@@ -58,7 +62,7 @@ class Rounds:
             result.violations.append(str(error))
             self._repair()
         result.violations += self._unasked_ends()
-        if not self._buyers.running():
+        if not (self._buyers.running() and self._payers.running()):
             result.violations.append("tranche-load has ended")
         return result
 
@@ -93,6 +97,7 @@ class Rounds:
         recovery.heal(healed)
         result.healed_s = healed - blow.began
         self._await_recovery(recovery, healed, result)
+        self._await_changes(healed, any(fault.stall for fault in faults), result)
         result.notes = blow.notes
         if any(fault.graceful for fault in faults):
             result.violations += unforgivable(result.failed)
@@ -122,6 +127,27 @@ class Rounds:
         result.recovered_s = None if None in parts else max(parts)
         result.stuck_units = recovery.stuck_units or 0
         result.failed = dict(self._buyers.answers.failed_between(recovery.began, result.ended))
+
+    def _await_changes(self, healed, stall, result):
+        """Until every node does changes again. After a stall that is watched, and must be soon."""
+        watched, deadline = healed + (chaos_changes.WATCH_S if stall else 0), time.time() + CHANGES_TIMEOUT_S
+        while True:
+            since = self._payers.well_since(result.began)
+            unwell = sorted(node for node, at in since.items() if at is None)
+            if not unwell and time.time() >= watched:
+                break
+            if time.time() > max(deadline, watched):
+                result.violations.append(f"changes still fail {time.time() - healed:.0f} s after the end of the fault "
+                                         f"at {', '.join(unwell)}")
+                result.ended = time.time()
+                return
+            time.sleep(INTERVAL_S)
+        if stall and (missed := chaos_changes.missed_goal(since, healed)):
+            result.violations.append(f"changes went on later than {chaos_changes.GOAL_S:.0f} s after the end of the "
+                                     f"fault: {', '.join(missed)}")
+        done = max(since.values(), default=healed)
+        result.ended = max(result.ended, done)
+        result.changes_s = done - result.began
 
     def _sell_out(self, result):
         """No more supply: the demand must find every unit that is left."""

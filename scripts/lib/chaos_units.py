@@ -28,10 +28,12 @@ class Sample:
         return sum(self.unsold.values())
 
 
-def to_sample(at, rows):
-    """From the rows of chaos_slots.sql."""
+def to_sample(at, rows, skus=None):
+    """From the rows of chaos_slots.sql; only of `skus`, unless None."""
     stock, unsold, held = {}, {}, collections.Counter()
     for sku, in_all, holder, units in rows:
+        if skus is not None and sku not in skus:
+            continue
         stock[sku] = int(in_all)
         unsold[sku] = unsold.get(sku, 0) + int(units)
         held[int(holder), sku] += int(units)
@@ -96,9 +98,9 @@ class Recovery:
 class UnitsWatch:
     """A thread that samples the ledger, also while PostgreSQL comes and goes."""
 
-    def __init__(self, ledger, log_file):
+    def __init__(self, ledger, skus, log_file):
         """Also writes what it sees to `log_file`, a line per change, for people who look for a reason."""
-        self._ledger, self._log = ledger, open(log_file, "w", buffering=1)
+        self._ledger, self._skus, self._log = ledger, skus, open(log_file, "w", buffering=1)
         self._lock = threading.Lock()
         self._samples = collections.deque(maxlen=MOST_SAMPLES)
         self._recoveries = []
@@ -139,7 +141,7 @@ class UnitsWatch:
             try:
                 connection = connection or self._ledger.connect()
                 at = time.time()
-                self._add(to_sample(at, connection.query(sql)))
+                self._add(to_sample(at, connection.query(sql), self._skus))
             except LedgerError:
                 if connection:
                     connection.close()

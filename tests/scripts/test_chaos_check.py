@@ -5,6 +5,7 @@ import unittest
 import lib_path  # noqa: F401
 import chaos_check
 from chaos_answers import Answer
+from chaos_changes import ANY_NODE, SUCCESSES, Change
 from chaos_check import Row
 from chaos_units import Sample
 
@@ -17,8 +18,13 @@ def refusal(outcome, **changed):
     return answer(outcome=outcome, amount=0, **changed)
 
 
-def row(key="a", sku="tv", user="alice", quantity=1, amount=999, state="PENDING", incarnation=1):
-    return Row(key, sku, user, quantity, amount, state, incarnation)
+def row(key="a", sku="tv", user="alice", quantity=1, amount=999, state="PENDING", incarnation=1, **changed):
+    return Row(key, sku, user, quantity, amount, state, incarnation, **changed)
+
+
+def change(kind="confirm", key="a", outcome=None, value=None, node="n1:7400", began=10.0, ended=10.1):
+    value = {"confirm": "pay-a", "cancel": "why", "extend": "1"}[kind] if value is None else value
+    return Change(key, kind, node, value, SUCCESSES[kind] if outcome is None else outcome, began, ended)
 
 
 def sample(at, **unsold):
@@ -82,6 +88,81 @@ class Rows(Finds):
 
     def test_an_id_twice(self):
         self.assert_found(self.check([answer()], [row(), row()]), "same id")
+
+
+class Changes(Finds):
+    PAID, GONE, LONGER = row(state="CONFIRMED", payment="pay-a"), row(state="CANCELLED"), row(extensions=1)
+
+    def check(self, changes, *rows):
+        return chaos_check.check_changes(changes, rows)
+
+    def test_done_and_in_the_ledger(self):
+        self.assertEqual(self.check([change()], self.PAID), [])
+        self.assertEqual(self.check([change("cancel")], self.GONE), [])
+        self.assertEqual(self.check([change("extend"), change()], self.PAID._replace(extensions=1)), [])
+
+    def test_done_and_not_in_the_ledger(self):
+        self.assert_found(self.check([change()], row()), "such as a (CONFIRMED, in the ledger PENDING)")
+        self.assert_found(self.check([change("extend")], row()), "not in the ledger")
+        self.assert_found(self.check([change()]), "in the ledger missing")
+        self.assertEqual(len(self.check([change("cancel"), change()], self.PAID)), 1)
+
+    def test_confirmed_by_another_payment(self):
+        self.assert_found(self.check([change()], self.PAID._replace(payment="pay-b")), "not in the ledger")
+
+    def test_an_unknown_outcome_may_be_both(self):
+        for kind, done in (("confirm", self.PAID), ("cancel", self.GONE), ("extend", self.LONGER)):
+            self.assertEqual(self.check([change(kind, outcome="UNKNOWN")], done), [])
+            self.assertEqual(self.check([change(kind, outcome="UNKNOWN")], row()), [])
+
+    def test_a_refusal_changes_nothing(self):
+        for kind, done in (("confirm", self.PAID), ("cancel", self.GONE), ("extend", self.LONGER)):
+            self.assertEqual(self.check([change(kind, outcome="OVERLOADED")], row()), [])
+            self.assert_found(self.check([change(kind, outcome="DEADLINE_PASSED")], done), "that was refused")
+            self.assert_found(self.check([], done), "asked for by nobody")
+
+    def test_extended_more_often_than_asked(self):
+        self.assert_found(self.check([change("extend")], row(extensions=2)), "a (PENDING, 2 times extended)")
+
+    def test_a_held_reservation_can_be_changed(self):
+        self.assert_found(self.check([change(outcome="RESERVATION_STATE")], row()), "a (confirm: RESERVATION_STATE)")
+        self.assertEqual(len(self.check([change(outcome="REBOOKED")], row())), 1)
+
+
+class Promptness(Finds):
+    NAMES = {"n1:7400": "node-1"}
+
+    def quiet(self, *changes, quiet_from=lambda at: 0):
+        return chaos_check.check_quiet_changes(changes, quiet_from, self.NAMES)
+
+    def test_an_answer_in_time(self):
+        self.assertEqual(chaos_check.check_overdue([answer(began=0, ended=7.9)], lambda one: 5), [])
+        self.assert_found(chaos_check.check_overdue([answer(began=0, ended=8.1)], lambda one: 5), "a (8.1 s)")
+
+    def test_a_node_that_hangs_while_nothing_is_at_fault(self):
+        late = [change(outcome=outcome) for outcome in ("UNKNOWN", "DEADLINE_PASSED", "UNKNOWN")]
+        self.assert_found(self.quiet(*late, change()), "node-1: 3 of 4 changes were not answered in time")
+
+    def test_a_few_or_a_small_share_are_a_busy_machine(self):
+        late = change(outcome="UNKNOWN")
+        self.assertEqual(self.quiet(late, late), [])
+        self.assertEqual(self.quiet(*[late] * 5, *[change()] * 95), [])
+        self.assertEqual(len(self.quiet(*[late] * 6, *[change()] * 94)), 1)
+
+    def test_refusals_are_answers(self):
+        self.assertEqual(self.quiet(*[change(outcome="UNAVAILABLE")] * 9), [])
+
+    def test_the_time_of_a_fault_does_not_count(self):
+        class Fault:
+            began, ended = 10.05, 13
+
+        quiet_from = chaos_check.quiet_times([Fault])
+        self.assertEqual(self.quiet(*[change(outcome="UNKNOWN")] * 9, quiet_from=quiet_from), [])
+        after = change(outcome="UNKNOWN", began=14, ended=15)
+        self.assertEqual(len(self.quiet(*[after] * 9, quiet_from=quiet_from)), 1)
+
+    def test_settling_at_the_end_is_at_no_node(self):
+        self.assertEqual(self.quiet(*[change(outcome="UNKNOWN", node=ANY_NODE)] * 9), [])
 
 
 class Limits(Finds):

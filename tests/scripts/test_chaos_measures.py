@@ -5,9 +5,11 @@ import unittest
 
 import lib_path  # noqa: F401
 import chaos
+import chaos_changes
+import chaos_load
 import chaos_report
 from chaos_answers import Tally, parse
-from chaos_faults import FAULTS, parts
+from chaos_faults import FAULTS, Victims, may_join, parts
 from chaos_round import Round
 from chaos_units import POOL, Recovery, to_sample
 
@@ -25,6 +27,11 @@ class Samples(unittest.TestCase):
         self.assertEqual(found.unsold, {"tv": 6, "pen": 4})
         self.assertEqual(found.stock, {"tv": 9, "pen": 5})
         self.assertEqual((found.units_of(7), found.units_of(POOL), found.total()), (9, 1, 10))
+
+    def test_only_of_the_skus_that_are_watched(self):
+        rows = [["tv", "9", "0", "1"], ["book", "5", "7", "4"]]
+        found = to_sample(1.0, rows, skus=["tv"])
+        self.assertEqual((found.unsold, found.stock, found.units_of(7)), ({"tv": 1}, {"tv": 9}, 0))
 
 
 class Recovering(unittest.TestCase):
@@ -111,6 +118,60 @@ class Callers(unittest.TestCase):
         self.assertEqual(self.tally(outcomes).failed_between(100.25, 100.9), {"EXHAUSTED_HERE": 3})
 
 
+class Changing(unittest.TestCase):
+    """A change each second from second 1 on."""
+
+    def tally(self, *outcomes, lasts=0.1):
+        tally = chaos_changes.ChangeTally()
+        for second, outcome in enumerate(outcomes, start=1):
+            line = f"id\tconfirm\tn1\tpay-1\t{outcome}\t{second * 10**6}\t{int((second + lasts) * 1e6)}\n"
+            tally.add(chaos_changes.parse(line))
+        return tally
+
+    def well_since(self, *outcomes, began=0.0):
+        return self.tally(*outcomes).well_since("n1", began)
+
+    DONE = ["CONFIRMED"] * chaos_changes.WELL_CHANGES
+
+    def test_never_ill(self):
+        self.assertEqual(self.well_since(*self.DONE), 0)
+
+    def test_well_since_the_last_failure(self):
+        for failure in ("UNKNOWN", "OVERLOADED", "REBOOKED"):
+            self.assertEqual(self.well_since("CONFIRMED", failure, *self.DONE), 2.1)
+
+    def test_failures_of_before_do_not_count(self):
+        self.assertEqual(self.well_since("UNKNOWN", "CONFIRMED", *self.DONE, began=2), 2)
+
+    def test_few_are_not_well(self):
+        self.assertIsNone(self.well_since(*self.DONE[1:]))
+        self.assertIsNone(self.well_since("UNKNOWN", *self.DONE[1:]))
+        self.assertIsNone(self.well_since(*self.DONE, began=1.5))
+        self.assertIsNone(self.well_since(*self.DONE, "UNKNOWN"))
+
+    def test_a_node_that_was_never_asked(self):
+        self.assertIsNone(self.tally(*self.DONE).well_since("n2", 0))
+
+    def test_the_goal_is_for_every_node(self):
+        since = {"node-1": 102.9, "node-2": 103.1}
+        self.assertEqual(chaos_changes.missed_goal(since, healed=100), ["node-2 3.1 s"])
+        self.assertEqual(chaos_changes.missed_goal(since, healed=101), [])
+
+
+class Stalls(unittest.TestCase):
+    def test_on_both_sides_of_the_statement_timeout_and_longer_than_a_change_may_take(self):
+        class Cluster:
+            options = chaos.parse_options(["--node-statement-timeout-ms", "4000"])
+
+        victims = Victims(Cluster, None, None, random.Random(7))
+        for _ in range(100):
+            self.assertTrue(chaos_load.CHANGE_TIMEOUT_MS / 1000 < victims.within_statement() < 4)
+
+    def test_strike_alone(self):
+        for fault in FAULTS.values():
+            self.assertFalse(fault.stall and may_join(fault.name), fault.name)
+
+
 class Schedule(unittest.TestCase):
     def first(self, count, *args):
         names = chaos.schedule(chaos.parse_options(list(args)))
@@ -142,18 +203,19 @@ class Schedule(unittest.TestCase):
 class Report(unittest.TestCase):
     def result(self, **changed):
         kill = Round("node-kill", "node-1", stuck_units=9, holders_s=4.2, pool_s=1.3, recovered_s=4.3, callers_s=0.1,
-                     empty_s=2.0, failed={"UNKNOWN": 3})
+                     changes_s=0.6, empty_s=2.0, failed={"UNKNOWN": 3})
         slow = Round("node-kill", "node-2", stuck_units=9, holders_s=7.7, pool_s=1.4, recovered_s=8.8, callers_s=0.2,
-                     empty_s=2.5)
+                     changes_s=0.7, empty_s=2.5)
         return {"seed": 7, "duration_s": 60, "nodes": 5, "balancers": 2, "session_s": 4.0, "rate": 600,
                 "rounds": [chaos_report.as_dict(one) for one in (kill, slow)], "outcomes": {"created": 12345},
+                "changes": 1234, "changes_failed": 56,
                 "in_doubt": 2, "stock": {"tv": 12345}, "unsold": {"tv": 0}, "stale_sold_out": 1,
                 "stale_sold_out_max_s": 0.25, "violations": []} | changed
 
     def test_shows_every_figure(self):
         text = "\n".join(chaos_report.lines(self.result()))
-        for shown in ("seed 7", "node-kill", "4.2 / 7.7", "4.3 / 8.8", "0.1 / 0.2", "1 of 2 times", "created: 12,345",
-                      "0 violations"):
+        for shown in ("seed 7", "node-kill", "4.2 / 7.7", "4.3 / 8.8", "0.1 / 0.2", "0.6 / 0.7", "1,234 changes",
+                      "1 of 2 times", "created: 12,345", "0 violations"):
             self.assertIn(shown, text)
 
     def test_counts_good_drains(self):
