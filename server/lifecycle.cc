@@ -170,9 +170,10 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         reservation_service_({&reservation_handler_, &cart_handler_, &change_handler_, &list_handler_, &watch_hub_},
                              storage::Clock::Real(), &open_calls_,
                              ReservationStreamOptions{options.max_stream_outstanding}),
-        admin_service_({&sku_handler_, &stock_handler_, &quota_handler_, &node_handler_, &verify_handler_,
-                        &coordination_handler_, &audit_handler_, &outbox_handler_, &payment_handler_, &shard_handler_},
-                       admin_executor_.get(), move_executor_.get()),
+        admin_service_(MakeAdminService(
+            {&sku_handler_, &stock_handler_, &quota_handler_, &node_handler_, &verify_handler_, &coordination_handler_,
+             &audit_handler_, &outbox_handler_, &payment_handler_, &shard_handler_},
+            admin_executor_.get(), move_executor_.get())),
         refresh_task_(std::make_unique<PeriodicTask>(kRefreshShards, [this] { RefreshShards(); })),
         check_calls_task_(std::make_unique<PeriodicTask>(kCheckCalls, [this] { CheckCalls(); })) {}
 
@@ -197,7 +198,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     if (absl::Status home = RequireHome(*shards_.home().shards, options.backends); !home.ok()) return home;
     if (absl::Status shards = shards_.Refresh(); !shards.ok()) return shards;
     std::vector<grpc::Service*> services = {&reservation_service_};
-    if (options.admin) services.push_back(&admin_service_);
+    if (options.admin) services.push_back(admin_service_.get());
     absl::StatusOr<GrpcServer> grpc = StartGrpcServer(options, services);
     if (!grpc.ok()) return grpc.status();
     grpc_ = *std::move(grpc);
@@ -386,7 +387,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   ShardHandler shard_handler_;
   OpenCalls open_calls_;
   ReservationServiceImpl reservation_service_;
-  AdminServiceImpl admin_service_;
+  std::unique_ptr<grpc::Service> admin_service_;
   std::unique_ptr<PeriodicTask> refresh_task_;
 
   absl::Mutex agent_mutex_;

@@ -1,5 +1,6 @@
 #include "server/services/admin_service.h"
 
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "server/services/export_stream.h"
 #include "server/services/grpc_status.h"
 #include "server/services/move_stream.h"
+#include "tranche/v1/admin_service.grpc.pb.h"
 
 namespace tranche::server {
 namespace {
@@ -33,7 +35,93 @@ void FinishWith(grpc::CallbackServerContext* context, grpc::ServerUnaryReactor* 
   reactor->Finish(ToGrpcStatus(status));
 }
 
-}  // namespace
+class AdminServiceImpl final : public v1::AdminService::CallbackService {
+ public:
+  AdminServiceImpl(AdminHandlers handlers, storage::Executor* executor, storage::Executor* move_executor)
+      : handlers_(handlers), executor_(executor), move_executor_(move_executor) {}
+
+  grpc::ServerUnaryReactor* CreateSku(grpc::CallbackServerContext* context, const v1::CreateSkuRequest* request,
+                                      v1::CreateSkuResponse* response) override;
+  grpc::ServerUnaryReactor* ListSkus(grpc::CallbackServerContext* context, const v1::ListSkusRequest* request,
+                                     v1::ListSkusResponse* response) override;
+  grpc::ServerUnaryReactor* GetSku(grpc::CallbackServerContext* context, const v1::GetSkuRequest* request,
+                                   v1::GetSkuResponse* response) override;
+  grpc::ServerUnaryReactor* CloseSku(grpc::CallbackServerContext* context, const v1::CloseSkuRequest* request,
+                                     v1::CloseSkuResponse* response) override;
+  grpc::ServerUnaryReactor* AddStock(grpc::CallbackServerContext* context, const v1::AddStockRequest* request,
+                                     v1::AddStockResponse* response) override;
+  grpc::ServerUnaryReactor* ReduceStock(grpc::CallbackServerContext* context, const v1::ReduceStockRequest* request,
+                                        v1::ReduceStockResponse* response) override;
+  grpc::ServerUnaryReactor* GetQuota(grpc::CallbackServerContext* context, const v1::GetQuotaRequest* request,
+                                     v1::GetQuotaResponse* response) override;
+  grpc::ServerUnaryReactor* SetQuota(grpc::CallbackServerContext* context, const v1::SetQuotaRequest* request,
+                                     v1::SetQuotaResponse* response) override;
+  grpc::ServerUnaryReactor* MoveQuota(grpc::CallbackServerContext* context, const v1::MoveQuotaRequest* request,
+                                      v1::MoveQuotaResponse* response) override;
+  grpc::ServerUnaryReactor* RebalanceQuota(grpc::CallbackServerContext* context,
+                                           const v1::RebalanceQuotaRequest* request,
+                                           v1::RebalanceQuotaResponse* response) override;
+  grpc::ServerUnaryReactor* SetQuotaFrozen(grpc::CallbackServerContext* context,
+                                           const v1::SetQuotaFrozenRequest* request,
+                                           v1::SetQuotaFrozenResponse* response) override;
+  grpc::ServerUnaryReactor* ListNodes(grpc::CallbackServerContext* context, const v1::ListNodesRequest* request,
+                                      v1::ListNodesResponse* response) override;
+  grpc::ServerUnaryReactor* DrainNode(grpc::CallbackServerContext* context, const v1::DrainNodeRequest* request,
+                                      v1::DrainNodeResponse* response) override;
+  grpc::ServerUnaryReactor* UndrainNode(grpc::CallbackServerContext* context, const v1::UndrainNodeRequest* request,
+                                        v1::UndrainNodeResponse* response) override;
+  grpc::ServerUnaryReactor* ListAudit(grpc::CallbackServerContext* context, const v1::ListAuditRequest* request,
+                                      v1::ListAuditResponse* response) override;
+  grpc::ServerUnaryReactor* ListOutboxMessages(grpc::CallbackServerContext* context,
+                                               const v1::ListOutboxMessagesRequest* request,
+                                               v1::ListOutboxMessagesResponse* response) override;
+  grpc::ServerUnaryReactor* GetOutboxMessage(grpc::CallbackServerContext* context,
+                                             const v1::GetOutboxMessageRequest* request,
+                                             v1::GetOutboxMessageResponse* response) override;
+  grpc::ServerUnaryReactor* RetryOutboxMessages(grpc::CallbackServerContext* context,
+                                                const v1::RetryOutboxMessagesRequest* request,
+                                                v1::RetryOutboxMessagesResponse* response) override;
+  grpc::ServerUnaryReactor* DiscardOutboxMessage(grpc::CallbackServerContext* context,
+                                                 const v1::DiscardOutboxMessageRequest* request,
+                                                 v1::DiscardOutboxMessageResponse* response) override;
+  grpc::ServerUnaryReactor* ListSinks(grpc::CallbackServerContext* context, const v1::ListSinksRequest* request,
+                                      v1::ListSinksResponse* response) override;
+  grpc::ServerUnaryReactor* AddSink(grpc::CallbackServerContext* context, const v1::AddSinkRequest* request,
+                                    v1::AddSinkResponse* response) override;
+  grpc::ServerUnaryReactor* RemoveSink(grpc::CallbackServerContext* context, const v1::RemoveSinkRequest* request,
+                                       v1::RemoveSinkResponse* response) override;
+  grpc::ServerUnaryReactor* ListShards(grpc::CallbackServerContext* context, const v1::ListShardsRequest* request,
+                                       v1::ListShardsResponse* response) override;
+  grpc::ServerUnaryReactor* AddShard(grpc::CallbackServerContext* context, const v1::AddShardRequest* request,
+                                     v1::AddShardResponse* response) override;
+  grpc::ServerWriteReactor<v1::MoveSkuResponse>* MoveSku(grpc::CallbackServerContext* context,
+                                                         const v1::MoveSkuRequest* request) override;
+  grpc::ServerUnaryReactor* VerifyLedger(grpc::CallbackServerContext* context, const v1::VerifyLedgerRequest* request,
+                                         v1::VerifyLedgerResponse* response) override;
+  grpc::ServerWriteReactor<v1::ExportPaymentsResponse>* ExportPayments(
+      grpc::CallbackServerContext* context, const v1::ExportPaymentsRequest* request) override;
+  grpc::ServerUnaryReactor* LookUpPayments(grpc::CallbackServerContext* context,
+                                           const v1::LookUpPaymentsRequest* request,
+                                           v1::LookUpPaymentsResponse* response) override;
+  grpc::ServerUnaryReactor* ApplyCorrections(grpc::CallbackServerContext* context,
+                                             const v1::ApplyCorrectionsRequest* request,
+                                             v1::ApplyCorrectionsResponse* response) override;
+  grpc::ServerUnaryReactor* DumpCoordination(grpc::CallbackServerContext* context,
+                                             const v1::DumpCoordinationRequest* request,
+                                             v1::DumpCoordinationResponse* response) override;
+  grpc::ServerUnaryReactor* RebuildCoordination(grpc::CallbackServerContext* context,
+                                                const v1::RebuildCoordinationRequest* request,
+                                                v1::RebuildCoordinationResponse* response) override;
+
+ private:
+  // Runs `call`, which returns StatusOr<Response>, on the executor and finishes the call with its outcome.
+  template <typename Response, typename Call>
+  grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* context, Response* response, Call call);
+
+  const AdminHandlers handlers_;
+  storage::Executor* const executor_;
+  storage::Executor* const move_executor_;
+};
 
 template <typename Response, typename Call>
 grpc::ServerUnaryReactor* AdminServiceImpl::Run(grpc::CallbackServerContext* context, Response* response, Call call) {
@@ -254,6 +342,13 @@ grpc::ServerUnaryReactor* AdminServiceImpl::RebuildCoordination(grpc::CallbackSe
                                                                 v1::RebuildCoordinationResponse* response) {
   return Run(context, response,
              [this, context, request] { return handlers_.coordination->Rebuild(*request, ActorOf(*context)); });
+}
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeAdminService(AdminHandlers handlers, storage::Executor* executor,
+                                                storage::Executor* move_executor) {
+  return std::make_unique<AdminServiceImpl>(handlers, executor, move_executor);
 }
 
 }  // namespace tranche::server

@@ -12,7 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "storage/executor.h"
-#include "tranche/v1/admin_service.grpc.pb.h"
+#include "tranche/v1/admin_service.pb.h"
 
 namespace tranche::server {
 
