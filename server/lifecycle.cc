@@ -28,6 +28,7 @@
 #include "server/shards/routing_stock_ledger.h"
 #include "server/shards/shard_router.h"
 #include "server/shards/shard_set.h"
+#include "server/stop_request.h"
 #include "storage/bounded_executor.h"
 
 namespace tranche::server {
@@ -52,6 +53,9 @@ constexpr absl::Duration kEndAfter = absl::Seconds(6);
 constexpr int kCannotEnd = 3;  // exit status
 // Between two looks for calls that are overdue.
 constexpr absl::Duration kCheckCalls = absl::Seconds(1);
+// So often in a row must some be, until health says so: one slow call is no reason to send all callers elsewhere, and a
+// short stall of the ledger is none to do so at all nodes together.
+constexpr int kOverdueChecks = 5;
 // How exactly the end of a wait for units is met.
 constexpr absl::Duration kWaitGranularity = absl::Milliseconds(10);
 
@@ -174,6 +178,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
             {&sku_handler_, &stock_handler_, &quota_handler_, &node_handler_, &verify_handler_, &coordination_handler_,
              &audit_handler_, &outbox_handler_, &payment_handler_, &shard_handler_},
             admin_executor_.get(), move_executor_.get())),
+        // After all that they use.
         refresh_task_(std::make_unique<PeriodicTask>(kRefreshShards, [this] { RefreshShards(); })),
         check_calls_task_(std::make_unique<PeriodicTask>(kCheckCalls, [this] { CheckCalls(); })) {}
 
@@ -283,7 +288,8 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   }
 
   void CheckCalls() {
-    const bool overdue = open_calls_.Check();
+    overdue_checks_ = open_calls_.Check() ? overdue_checks_ + 1 : 0;
+    const bool overdue = overdue_checks_ >= kOverdueChecks;
     absl::MutexLock lock(&agent_mutex_);
     if (overdue == overdue_ || stopping_) return;
     overdue_ = overdue;
@@ -294,8 +300,9 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   // A statement that is under way `timeout` from now, and a moment longer, is broken off.
   void GiveUpLedgersAfter(absl::Duration timeout) {
     give_up_ledgers_ = std::make_unique<DelayedTask>(timeout + kGiveUpLedgersAfter, [this] {
-      LOG(WARNING) << "what is still under way at PostgreSQL is given up";
+      // First: a log that nobody reads may hold up whoever writes to it.
       shards_.GiveUpLedgers();
+      LOG(WARNING) << "what was still under way at PostgreSQL is given up";
     });
   }
 
@@ -336,6 +343,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     grpc_.server.reset();
     // Nobody waits any more, so nothing below uses the executors.
     overdue_task_.reset();
+    watch_hub_.Stop();
     move_executor_.reset();
     admin_executor_.reset();
     list_executor_.reset();
@@ -388,7 +396,6 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   OpenCalls open_calls_;
   ReservationServiceImpl reservation_service_;
   std::unique_ptr<grpc::Service> admin_service_;
-  std::unique_ptr<PeriodicTask> refresh_task_;
 
   absl::Mutex agent_mutex_;
   // Set once, before the node serves.
@@ -396,9 +403,12 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   bool serving_ ABSL_GUARDED_BY(agent_mutex_) = false;
   bool draining_ ABSL_GUARDED_BY(agent_mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(agent_mutex_) = false;
-  bool overdue_ ABSL_GUARDED_BY(agent_mutex_) = false;  // some call is
+  bool overdue_ ABSL_GUARDED_BY(agent_mutex_) = false;  // some call is, and has been for a while
+  int overdue_checks_ = 0;                              // in a row; only in CheckCalls
   GrpcServer grpc_;
-  std::unique_ptr<PeriodicTask> check_calls_task_;  // last: it uses the others
+  // Last: they use the others.
+  std::unique_ptr<PeriodicTask> refresh_task_;
+  std::unique_ptr<PeriodicTask> check_calls_task_;
 };
 
 FrontNode::FrontNode(const ServerOptions& options, std::function<void()> exit_requested)
@@ -430,6 +440,7 @@ void FrontNode::Drain() {
 void FrontNode::EndWithin(absl::Duration timeout) {
   if (last_resort_ != nullptr) return;
   last_resort_ = std::make_unique<DelayedTask>(timeout + kEndAfter, [] {
+    EndSoonWhateverHappens();
     LOG(ERROR) << "ending at once: something does not end by itself";
     _exit(kCannotEnd);
   });

@@ -36,4 +36,8 @@ class StopRequest {
   std::thread thread_;
 };
 
+// For who is about to end the process and has something to say first: within a second the process ends, by SIGALRM,
+// even if a log that nobody reads holds it up.
+void EndSoonWhateverHappens();
+
 }  // namespace tranche::server

@@ -15,7 +15,9 @@ WatchHub::WatchHub(Read read, WatchHubOptions options) : read_(std::move(read)),
   if (options_.poll_interval > absl::ZeroDuration()) thread_ = std::thread([this] { Run(); });
 }
 
-WatchHub::~WatchHub() {
+WatchHub::~WatchHub() { Stop(); }
+
+void WatchHub::Stop() {
   {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
@@ -94,6 +96,11 @@ void WatchHub::Run() {
   }
 }
 
+bool WatchHub::Stopping() {
+  absl::MutexLock lock(&mutex_);
+  return stopping_;
+}
+
 void WatchHub::Poll() {
   uint64_t look = 0;
   const std::vector<storage::Uuid> ids = TakeAll(&look);
@@ -120,7 +127,7 @@ std::vector<storage::Uuid> WatchHub::TakeAll(uint64_t* look) {
 }
 
 void WatchHub::Look(absl::Span<const storage::Uuid> ids, uint64_t look) {
-  for (size_t begin = 0; begin < ids.size(); begin += storage::kMaxBatch) {
+  for (size_t begin = 0; begin < ids.size() && !Stopping(); begin += storage::kMaxBatch) {
     const absl::Span<const storage::Uuid> batch = ids.subspan(begin, storage::kMaxBatch);
     const absl::StatusOr<std::vector<storage::Reservation>> found = read_(batch);
     NoteLedgerAnswers(found.status());

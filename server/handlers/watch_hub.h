@@ -51,6 +51,11 @@ class WatchHub {
   WatchHub(Read read, WatchHubOptions options);
   // Forgets who still watches, without a word.
   ~WatchHub();
+
+  // Ends the thread that reads, after the batch that it is at: from then on `read` is not called. Repeating it is
+  // harmless. Not from two threads at once.
+  void Stop();
+
   WatchHub(const WatchHub&) = delete;
   WatchHub& operator=(const WatchHub&) = delete;
 
@@ -82,6 +87,7 @@ class WatchHub {
   };
 
   void Run();
+  bool Stopping();
   // The ids of one look, taken together.
   std::vector<storage::Uuid> TakeFresh(uint64_t* look);
   std::vector<storage::Uuid> TakeAll(uint64_t* look);
