@@ -10,7 +10,6 @@ namespace tranche::internal {
 namespace {
 
 // As for single claims (create_call.cc).
-constexpr absl::Duration kSettlingTime = absl::Milliseconds(250);
 constexpr int kRefusalsToBelieve = 2;
 
 }  // namespace

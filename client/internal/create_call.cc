@@ -11,9 +11,7 @@
 namespace tranche::internal {
 namespace {
 
-// A look-up can overtake a commit: the node is gone, the ledger still works on what it sent. Not found counts only when
-// it is said again after this time.
-constexpr absl::Duration kSettlingTime = absl::Milliseconds(250);
+// Not found counts only when it is said again after kSettlingTime.
 constexpr int kLookUpsToBelieve = 2;
 
 bool SamePayload(const Reservation& found, const tranche::v1::CreateReservationRequest& request) {

@@ -9,6 +9,10 @@
 
 namespace tranche::internal {
 
+// An answer can overtake a commit: the node is gone, the ledger still works on what it sent. What is said of a claim in
+// doubt counts only when it is said again after this time.
+inline constexpr absl::Duration kSettlingTime = absl::Milliseconds(250);
+
 // Deleted by its Finish(). Used by one thread at a time: the one that starts it, then the one that brings the attempt's
 // answer or runs the timer.
 class RetryingCall : private AttemptObserver {

@@ -14,7 +14,7 @@
 namespace tranche::internal {
 
 // Thread-safe. The connection must outlive it; Close() must have returned before the last reference goes.
-class StreamSession : public std::enable_shared_from_this<StreamSession>, private NodeStream::Owner {
+class StreamSession final : public std::enable_shared_from_this<StreamSession>, private NodeStream::Owner {
  public:
   using Callback = ReservationStream::Callback;
 

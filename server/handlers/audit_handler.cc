@@ -17,9 +17,6 @@
 namespace tranche::server {
 namespace {
 
-constexpr int kDefaultPage = 100;
-constexpr int kLargestPage = 1000;
-
 // Where a list goes on: below which id, by shard. Ids are one shard's, so there is one per shard.
 using Positions = std::map<std::string, int64_t>;
 
@@ -70,7 +67,7 @@ v1::AuditEntry ToMessage(const std::string& shard, const storage::AuditEntry& en
 }  // namespace
 
 absl::StatusOr<v1::ListAuditResponse> AuditHandler::List(const v1::ListAuditRequest& request) {
-  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size(), kDefaultPage, kLargestPage);
+  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size());
   if (!page_size.ok()) return page_size.status();
   const absl::StatusOr<std::string> token = DecodePageToken(request.page_token());
   if (!token.ok()) return token.status();

@@ -20,7 +20,6 @@
 namespace tranche::server {
 namespace {
 
-constexpr int kLargestPage = 1000;
 constexpr size_t kLargestPageBytes = 1024 * 1024;
 
 using Components = std::vector<std::string>;
@@ -144,7 +143,7 @@ std::string RenderPayload(const std::string& path, const std::string& data) {
 }
 
 absl::StatusOr<v1::DumpCoordinationResponse> CoordinationHandler::Dump(const v1::DumpCoordinationRequest& request) {
-  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size(), kLargestPage, kLargestPage);
+  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size(), kLargestPageSize);
   if (!page_size.ok()) return page_size.status();
   const absl::StatusOr<std::string> after = DecodePageToken(request.page_token());
   if (!after.ok()) return after.status();

@@ -87,9 +87,9 @@ absl::Status CheckSkuId(absl::string_view sku_id, absl::string_view field) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<int> CheckPageSize(int32_t page_size, int fallback, int most) {
+absl::StatusOr<int> CheckPageSize(int32_t page_size, int fallback) {
   if (page_size < 0) return FieldError(v1::ERROR_REASON_FIELD_INVALID, "page_size", "must not be negative");
-  return page_size == 0 ? fallback : std::min(page_size, most);
+  return page_size == 0 ? fallback : std::min(page_size, kLargestPageSize);
 }
 
 std::string EncodePageToken(absl::string_view last_key) {

@@ -26,8 +26,12 @@ bool IsCurrency(absl::string_view text);
 // OK, or SKU_ID_REQUIRED / SKU_ID_MALFORMED about the field of this name.
 absl::Status CheckSkuId(absl::string_view sku_id, absl::string_view field = "sku_id");
 
-// The page size to use: `fallback` for 0, at most `most`. FIELD_INVALID when negative.
-absl::StatusOr<int> CheckPageSize(int32_t page_size, int fallback, int most);
+// Items of a page when the caller does not say, and at most.
+inline constexpr int kDefaultPageSize = 100;
+inline constexpr int kLargestPageSize = 1000;
+
+// The page size to use: `fallback` for 0, at most kLargestPageSize. FIELD_INVALID when negative.
+absl::StatusOr<int> CheckPageSize(int32_t page_size, int fallback = kDefaultPageSize);
 
 // Page tokens: the key of the last item, opaque to callers. "" stands for the first page.
 std::string EncodePageToken(absl::string_view last_key);

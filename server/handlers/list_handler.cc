@@ -16,8 +16,6 @@ namespace {
 
 using storage::ReservationCursor;
 
-constexpr int kDefaultPage = 100;
-constexpr int kLargestPage = 1000;
 constexpr char kLive[] = "live";
 constexpr char kLapsed[] = "lapsed";
 
@@ -86,7 +84,7 @@ absl::StatusOr<ListHandler::Query> ListHandler::Check(const v1::ListReservations
                                                       std::optional<absl::Time> deadline) const {
   absl::StatusOr<storage::ReservationFilter> filter = CheckFilter(request);
   if (!filter.ok()) return filter.status();
-  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size(), kDefaultPage, kLargestPage);
+  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size());
   if (!page_size.ok()) return page_size.status();
   absl::StatusOr<ReservationCursor> after = DecodeCursor(request.page_token());
   if (!after.ok()) return after.status();

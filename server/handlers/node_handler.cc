@@ -16,8 +16,6 @@
 namespace tranche::server {
 namespace {
 
-constexpr int kLargestPage = 1000;
-
 absl::Status NotTold(const quota::LiveNode& node, const char* what, const absl::Status& status) {
   LOG(WARNING) << "coordination: " << status;
   return MakeError(v1::ERROR_REASON_COORDINATION_UNAVAILABLE,
@@ -29,7 +27,7 @@ absl::Status NotTold(const quota::LiveNode& node, const char* what, const absl::
 }  // namespace
 
 absl::StatusOr<v1::ListNodesResponse> NodeHandler::List(const v1::ListNodesRequest& request) {
-  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size(), kLargestPage, kLargestPage);
+  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size(), kLargestPageSize);
   if (!page_size.ok()) return page_size.status();
   const absl::StatusOr<std::string> token = DecodePageToken(request.page_token());
   if (!token.ok()) return token.status();

@@ -16,9 +16,6 @@
 namespace tranche::server {
 namespace {
 
-constexpr int kDefaultPage = 100;
-constexpr int kLargestPage = 1000;
-
 absl::Status LedgerFailed(const absl::Status& status) { return LedgerError(status, "", Repeatable::kYes); }
 
 absl::Status NoSuchMessage(const storage::OutboxKey& key) {
@@ -98,7 +95,7 @@ std::string ToToken(const v1::OutboxKey& key) {
 
 absl::StatusOr<v1::ListOutboxMessagesResponse> OutboxHandler::ListMessages(
     const v1::ListOutboxMessagesRequest& request) {
-  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size(), kDefaultPage, kLargestPage);
+  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size());
   if (!page_size.ok()) return page_size.status();
   const absl::StatusOr<storage::OutboxKey> after = FromToken(request.page_token());
   if (!after.ok()) return after.status();

@@ -79,7 +79,7 @@ v1::MoveSkuResponse::Stage ToStage(SkuMoveProgress::Stage stage) {
   return v1::MoveSkuResponse::STAGE_UNSPECIFIED;
 }
 
-v1::Shard ToMessage(const ShardBackend& shard) {
+v1::Shard ToShardMessage(const ShardBackend& shard) {
   v1::Shard message;
   message.set_name(shard.name);
   message.set_database(DescribeDsn(shard.dsn).value_or("(unreadable)"));
@@ -103,7 +103,7 @@ absl::StatusOr<v1::ListShardsResponse> ShardHandler::List(const v1::ListShardsRe
   v1::ListShardsResponse response;
   for (const auto& shard : shards_->All()) {
     v1::Shard* added = response.add_shards();
-    *added = ToMessage(*shard);
+    *added = ToShardMessage(*shard);
     for (const storage::Shard& entry : *listed) {
       if (entry.name == shard->name) *added->mutable_add_time() = ToTimestamp(entry.added_at);
     }

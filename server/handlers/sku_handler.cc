@@ -9,13 +9,6 @@
 #include "server/handlers/sku_messages.h"
 
 namespace tranche::server {
-namespace {
-
-constexpr int kDefaultPage = 100;
-constexpr int kLargestPage = 1000;
-
-}  // namespace
-
 void AnnounceSku(quota::Announcer& announcer, const storage::Sku& sku) {
   const absl::Status announced = announcer.Announce({{sku, /*always=*/true}}, {});
   if (!announced.ok()) LOG(WARNING) << "SKU " << sku.sku_id << " is changed but not yet announced: " << announced;
@@ -35,7 +28,7 @@ absl::StatusOr<v1::CreateSkuResponse> SkuHandler::Create(const v1::CreateSkuRequ
 }
 
 absl::StatusOr<v1::ListSkusResponse> SkuHandler::List(const v1::ListSkusRequest& request) {
-  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size(), kDefaultPage, kLargestPage);
+  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size());
   if (!page_size.ok()) return page_size.status();
   const absl::StatusOr<std::string> after = DecodePageToken(request.page_token());
   if (!after.ok()) return after.status();

@@ -40,7 +40,7 @@ absl::Status CheckExpectation(const Request& request, const storage::Sku& sku) {
 }
 
 // The SKU with `units` more or fewer, as one change of stock makes it.
-storage::Sku Changed(storage::Sku sku, int64_t units) {
+storage::Sku WithMoreUnits(storage::Sku sku, int64_t units) {
   sku.stock += units;
   sku.unsold += units;
   sku.quota_version += 1;
@@ -49,7 +49,7 @@ storage::Sku Changed(storage::Sku sku, int64_t units) {
 
 // The reverse: exact, where a SKU read beforehand might differ by a sale.
 v1::Sku Before(storage::Sku after, int64_t units) {
-  after = Changed(std::move(after), -units);
+  after = WithMoreUnits(std::move(after), -units);
   after.quota_version -= 2;
   return ToMessage(after);
 }
@@ -68,7 +68,7 @@ absl::StatusOr<v1::AddStockResponse> StockHandler::Add(const v1::AddStockRequest
     return FieldError(v1::ERROR_REASON_FIELD_INVALID, "units", absl::StrCat("would bring the stock above ", kMaxStock));
   }
   if (request.preview()) {
-    sku = Changed(*std::move(sku), request.units());
+    sku = WithMoreUnits(*std::move(sku), request.units());
   } else {
     sku = ledger_->AddStock(request.sku_id(), request.units(), ExpectedStock(request), actor);
     if (!sku.ok()) return Refusal(sku.status(), request.sku_id(), request.has_expected_stock());
@@ -105,7 +105,7 @@ absl::StatusOr<storage::ReducedStock> StockHandler::PreviewReduce(const v1::Redu
   if (!sku.ok()) return sku.status();
   if (absl::Status as_expected = CheckExpectation(request, *sku); !as_expected.ok()) return as_expected;
   const int64_t taken = std::min(request.units(), sku->unsold);
-  return storage::ReducedStock{Changed(*std::move(sku), -taken), taken};
+  return storage::ReducedStock{WithMoreUnits(*std::move(sku), -taken), taken};
 }
 
 absl::Status StockHandler::Refusal(const absl::Status& status, const std::string& sku_id, bool repeatable) {

@@ -12,7 +12,6 @@
 namespace tranche::server {
 namespace {
 
-constexpr size_t kMaxErrorBytes = 400;
 // The relay has its own patience; this only says how soon a sink that is back is noticed.
 constexpr int kFirstReconnectMs = 200;
 constexpr int kMaxReconnectMs = 5000;
@@ -83,15 +82,16 @@ void GrpcSink::DeliverSome(absl::Span<const storage::OutboxMessage> messages, ab
       delivery = {
           DeliveryOutcome::kSinkFailed,
           Printable(absl::StrCat("gRPC status ", static_cast<int>(status.error_code()), ": ", status.error_message()),
-                    kMaxErrorBytes)};
+                    kMaxSinkErrorBytes)};
     } else if (static_cast<int>(i) >= response.results_size()) {
       delivery = {DeliveryOutcome::kRefused, "the answer has no result for this message"};
     } else {
       const v1::DeliverResponse::Result& result = response.results(static_cast<int>(i));
       delivery.outcome = ToOutcome(result.verdict());
       if (delivery.outcome != DeliveryOutcome::kDelivered) {
-        delivery.error = Printable(
-            result.error().empty() ? absl::string_view("refused without a reason") : result.error(), kMaxErrorBytes);
+        delivery.error =
+            Printable(result.error().empty() ? absl::string_view("refused without a reason") : result.error(),
+                      kMaxSinkErrorBytes);
       }
     }
   }

@@ -43,6 +43,9 @@ class Sink {
 // "<reservation id>/<revision>": names a message at every sink, however often it is delivered.
 std::string MessageId(const storage::OutboxKey& key);
 
+// How much of a sink's own words about a failure is kept.
+inline constexpr size_t kMaxSinkErrorBytes = 400;
+
 // Printable ASCII of at most `most` bytes: what others sent, fit for logs and for the ledger.
 std::string Printable(absl::string_view text, size_t most);
 

@@ -14,7 +14,6 @@ namespace {
 
 // Nothing but the transfers themselves wakes us, and they do.
 constexpr int kPollMs = 1000;
-constexpr size_t kMaxErrorBytes = 400;
 
 // As many failures as are tried at once, and no answer: the rest would fare the same, and had better not be tried.
 bool Hopeless(const std::vector<Delivery>& deliveries, int connections) {
@@ -28,12 +27,12 @@ bool Hopeless(const std::vector<Delivery>& deliveries, int connections) {
 }
 
 Delivery ToDelivery(const HttpRequest::Answer& answer) {
-  if (answer.status == 0) return {DeliveryOutcome::kSinkFailed, Printable(answer.error, kMaxErrorBytes)};
+  if (answer.status == 0) return {DeliveryOutcome::kSinkFailed, Printable(answer.error, kMaxSinkErrorBytes)};
   Delivery delivery;
   delivery.outcome = OutcomeOfHttpStatus(answer.status);
   if (delivery.outcome == DeliveryOutcome::kDelivered) return delivery;
-  delivery.error =
-      absl::StrCat("HTTP ", answer.status, answer.error.empty() ? "" : ": ", Printable(answer.error, kMaxErrorBytes));
+  delivery.error = absl::StrCat("HTTP ", answer.status, answer.error.empty() ? "" : ": ",
+                                Printable(answer.error, kMaxSinkErrorBytes));
   delivery.retry_after = answer.retry_after;
   return delivery;
 }

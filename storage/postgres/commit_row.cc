@@ -11,7 +11,7 @@
 namespace tranche::storage {
 namespace {
 
-CommitOutcome ParseOutcome(absl::string_view text) {
+CommitOutcome ParseCommitOutcome(absl::string_view text) {
   static const auto* outcomes = new absl::flat_hash_map<absl::string_view, CommitOutcome>{
       {"CREATED", CommitOutcome::kCreated},
       {"REPLAYED", CommitOutcome::kReplayed},
@@ -47,7 +47,7 @@ ClaimLiterals ToLiterals(absl::Span<const ReservationClaim> claims) {
 CommitResult ToCommitResult(const pqxx::row& row, int first, const ReservationClaim& claim) {
   const auto at = [&row, first](int column) { return row[static_cast<pqxx::row::size_type>(first + column)]; };
   CommitResult result;
-  result.outcome = ParseOutcome(TextOf(at(1)));
+  result.outcome = ParseCommitOutcome(TextOf(at(1)));
   if (result.outcome == CommitOutcome::kShort) result.slice_version = at(8).as<int64_t>();
   const bool exists = result.outcome == CommitOutcome::kCreated || result.outcome == CommitOutcome::kReplayed;
   // A line of a cart that was not committed would have been created, and was not.

@@ -13,7 +13,7 @@
 namespace tranche::storage {
 namespace {
 
-ChangeOutcome ParseOutcome(absl::string_view text) {
+ChangeOutcome ParseChangeOutcome(absl::string_view text) {
   static const auto* outcomes = new absl::flat_hash_map<absl::string_view, ChangeOutcome>{
       {"DONE", ChangeOutcome::kDone},
       {"REPLAYED", ChangeOutcome::kReplayed},
@@ -41,7 +41,7 @@ absl::StatusOr<std::vector<ChangeResult>> ToResults(const absl::StatusOr<pqxx::r
     const size_t index = row[0].as<size_t>() - 1;
     CHECK_LT(index, batch_size);
     ChangeResult& result = results[index];
-    result.outcome = ParseOutcome(TextOf(row[1]));
+    result.outcome = ParseChangeOutcome(TextOf(row[1]));
     if (!row[2].is_null()) result.bound = row[2].as<int64_t>();
     if (!row[3].is_null()) result.reservation = ToReservation(row, 3);
   }
@@ -98,7 +98,7 @@ absl::StatusOr<ChangeResult> PostgresLifecycleLedger::ConfirmLate(const Confirma
   CHECK(rows->size() == 1 || rows->size() == 2) << "confirm_late answers about a reservation and its successor";
   const pqxx::row asked = rows->front();
   ChangeResult result;
-  result.outcome = ParseOutcome(TextOf(asked[0]));
+  result.outcome = ParseChangeOutcome(TextOf(asked[0]));
   result.replayed = asked[1].as<bool>(false);
   if (!asked[2].is_null()) result.reservation = ToReservation(asked, 2);
   if (rows->size() == 2) result.rebooked = ToReservation(rows->back(), 2);

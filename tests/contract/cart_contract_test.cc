@@ -7,10 +7,11 @@ namespace {
 using testing::Claim;
 using ::testing::Each;
 using ::testing::ElementsAre;
-using enum CommitOutcome;
 
 class CartContract : public LifecycleContractTest {
  protected:
+  using enum CommitOutcome;
+
   void SetUp() override {
     Create(SkuOf("radio", 10, /*per_user_limit=*/3));
     Create(SkuOf("tv", 10, /*per_user_limit=*/3, /*slots=*/2));

@@ -7,9 +7,11 @@ namespace {
 
 using ::testing::ElementsAre;
 using testing::NewId;
-using enum ChangeOutcome;
 
-class LatePaymentContract : public LifecycleContractTest {};
+class LatePaymentContract : public LifecycleContractTest {
+ protected:
+  using enum ChangeOutcome;
+};
 INSTANTIATE_TEST_SUITE_P(Both, LatePaymentContract, BothLedgers(), LedgerName);
 
 TEST_P(LatePaymentContract, OfAnExpiredHoldBooksAnotherUnit) {

@@ -9,9 +9,11 @@ using testing::Claim;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using testing::NewId;
-using enum ChangeOutcome;
 
-class LifecycleLedgerContract : public LifecycleContractTest {};
+class LifecycleLedgerContract : public LifecycleContractTest {
+ protected:
+  using enum ChangeOutcome;
+};
 INSTANTIATE_TEST_SUITE_P(Both, LifecycleLedgerContract, BothLedgers(), LedgerName);
 
 TEST_P(LifecycleLedgerContract, ConfirmsOnceAndReplays) {

@@ -15,10 +15,11 @@ namespace {
 
 using testing::Claim;
 using testing::ClaimsOf;
-using enum ChangeOutcome;
 
 class LifecycleRaceContract : public LifecycleContractTest {
  protected:
+  using enum ChangeOutcome;
+
   // Calls again when the database asks for it.
   template <typename Call>
   static auto Retrying(Call call) -> decltype(call()) {

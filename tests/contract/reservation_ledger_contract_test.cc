@@ -14,9 +14,11 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using testing::NewId;
 using ::testing::UnorderedElementsAre;
-using enum CommitOutcome;
 
-class ReservationLedgerContract : public LedgerContractTest {};
+class ReservationLedgerContract : public LedgerContractTest {
+ protected:
+  using enum CommitOutcome;
+};
 INSTANTIATE_TEST_SUITE_P(Both, ReservationLedgerContract, BothLedgers(), LedgerName);
 
 TEST_P(ReservationLedgerContract, CreatesTheWholeReservation) {

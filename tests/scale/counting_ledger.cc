@@ -10,7 +10,6 @@ using storage::QuotaMove;
 using storage::ReducedStock;
 using storage::Sku;
 using storage::SkuQuota;
-using storage::Slice;
 using storage::VerifyReport;
 
 // Counts the call and its time.
@@ -105,7 +104,8 @@ absl::Status CountingLedger::AckReturnedSkus(absl::Span<const std::pair<std::str
   return inner_->AckReturnedSkus(announced);
 }
 
-absl::StatusOr<std::vector<std::pair<std::string, Slice>>> CountingLedger::ListSlices(IncarnationId incarnation) {
+absl::StatusOr<std::vector<std::pair<std::string, storage::Slice>>> CountingLedger::ListSlices(
+    IncarnationId incarnation) {
   const Call call(traffic_);
   return CountRows(inner_->ListSlices(incarnation), traffic_);
 }

@@ -8,7 +8,6 @@
 namespace tranche::testing {
 namespace {
 
-using quota::Slice;
 using storage::CommitOutcome;
 
 storage::Uuid IdOf(int node, int64_t sale) {

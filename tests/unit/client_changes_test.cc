@@ -18,10 +18,6 @@ using absl::StatusCode;
 
 constexpr char kId[] = "01890000-0000-7000-8000-000000000001";
 
-const absl::Status kRefused = absl::UnavailableError("failed to connect to all addresses");
-const absl::Status kConnectionLost = absl::UnavailableError("Socket closed");
-
-absl::Status SoldOut() { return NodeError(StatusCode::kResourceExhausted, "SOLD_OUT"); }
 absl::Status StateForbids() { return NodeError(StatusCode::kFailedPrecondition, "RESERVATION_STATE"); }
 absl::Status CommitUnknown() { return NodeError(StatusCode::kUnavailable, "COMMIT_UNKNOWN"); }
 
@@ -123,7 +119,7 @@ TEST_F(ClientChangesTest, ExtendAndCancelSendTheirFields) {
 
 TEST_F(ClientChangesTest, ChangesGoToAnotherNodeWithTheSameRequest) {
   Open(3);
-  script_.confirm.answers = {kRefused, kConnectionLost, tranche::v1::ConfirmReservationResponse()};
+  script_.confirm.answers = {Refused(), ConnectionLost(), tranche::v1::ConfirmReservationResponse()};
   EXPECT_TRUE(Confirm().ok());
   ASSERT_EQ(script_.confirm.requests.size(), 3u);
   EXPECT_EQ(std::set<int>(script_.confirm.nodes.begin(), script_.confirm.nodes.end()).size(), 3u);
@@ -145,7 +141,7 @@ TEST_F(ClientChangesTest, WhatMayPassIsTriedAgain) {
 // The ledger itself has said no, and would have repeated its first answer.
 TEST_F(ClientChangesTest, ARefusalIsBelievedAlsoAfterALostAnswer) {
   Open(2);
-  script_.confirm.answers = {kConnectionLost, StateForbids()};
+  script_.confirm.answers = {ConnectionLost(), StateForbids()};
   const absl::Status refused = Confirm().status();
   EXPECT_EQ(ReasonOf(refused), Reason::kReservationState);
   EXPECT_FALSE(IsOutcomeUnknown(refused));
@@ -156,14 +152,14 @@ TEST_F(ClientChangesTest, WithoutADefiniteAnswerTheOutcomeIsUnknown) {
   Open(1);
   options_.retry.max_attempts = 2;
   Open(1);
-  script_.extend.answers = {kConnectionLost, kConnectionLost};
+  script_.extend.answers = {ConnectionLost(), ConnectionLost()};
   const absl::Status unknown = Extend().status();
   EXPECT_TRUE(IsOutcomeUnknown(unknown)) << unknown;
   EXPECT_EQ(ErrorMetadata(unknown, "reservation_id"), kId);
 
-  script_.extend.answers = {kRefused, kRefused};
+  script_.extend.answers = {Refused(), Refused()};
   EXPECT_FALSE(IsOutcomeUnknown(Extend().status())) << "it was never sent";
-  script_.list.answers = {kConnectionLost, kConnectionLost};
+  script_.list.answers = {ConnectionLost(), ConnectionLost()};
   const auto list = Run(&Connection::List, ListReservations{.user = "alice"});
   EXPECT_EQ(list.status().code(), StatusCode::kUnavailable);
   EXPECT_FALSE(IsOutcomeUnknown(list.status())) << "a list changes nothing";
@@ -195,7 +191,7 @@ TEST_F(ClientChangesTest, ListSendsItsFilterAndReadsThePage) {
 
 TEST_F(ClientChangesTest, ACartKeepsItsIdsAndGetsThoseItLacks) {
   Open(3);
-  script_.cart.answers = {kRefused, NodeError(StatusCode::kUnavailable, "EXHAUSTED_HERE")};
+  script_.cart.answers = {Refused(), NodeError(StatusCode::kUnavailable, "EXHAUSTED_HERE")};
   ASSERT_TRUE(Cart().ok());
   ASSERT_EQ(script_.cart.requests.size(), 3u);
   const auto& first = script_.cart.requests[0];
@@ -212,7 +208,7 @@ TEST_F(ClientChangesTest, AfterALostAnswerTheNodeIsToldThatTheCartMayExist) {
   tranche::v1::CreateReservationsResponse replay;
   replay.set_replayed(true);
   replay.add_reservations()->set_reservation_id(kId);
-  script_.cart.answers = {kConnectionLost, replay};
+  script_.cart.answers = {ConnectionLost(), replay};
   const auto cart = Cart();
   ASSERT_TRUE(cart.ok()) << cart.status();
   EXPECT_TRUE(cart->replayed);
@@ -224,13 +220,13 @@ TEST_F(ClientChangesTest, AfterALostAnswerTheNodeIsToldThatTheCartMayExist) {
 // A refusal can overtake a commit that is still under way: it counts when it is said again.
 TEST_F(ClientChangesTest, ARefusalOfACartInDoubtIsBelievedTheSecondTime) {
   Open(2);
-  script_.cart.answers = {kConnectionLost, SoldOut(), SoldOut()};
+  script_.cart.answers = {ConnectionLost(), SoldOut(), SoldOut()};
   const absl::Status refused = Cart().status();
   EXPECT_TRUE(IsSoldOut(refused)) << refused;
   EXPECT_EQ(script_.cart.requests.size(), 3u);
   EXPECT_EQ(scheduler_->waits().back(), absl::Milliseconds(250));
 
-  script_.cart.answers = {kConnectionLost, SoldOut(), tranche::v1::CreateReservationsResponse()};
+  script_.cart.answers = {ConnectionLost(), SoldOut(), tranche::v1::CreateReservationsResponse()};
   EXPECT_TRUE(Cart().ok()) << "it had landed by then";
 
   script_.cart.answers = {SoldOut()};

@@ -17,13 +17,9 @@ namespace {
 
 using absl::StatusCode;
 
-const absl::Status kRefused = absl::UnavailableError("failed to connect to all addresses");
-const absl::Status kConnectionLost = absl::UnavailableError("Socket closed");
-
 absl::Status Exhausted(absl::Duration delay = absl::ZeroDuration()) {
   return NodeError(StatusCode::kUnavailable, "EXHAUSTED_HERE", delay);
 }
-absl::Status SoldOut() { return NodeError(StatusCode::kResourceExhausted, "SOLD_OUT"); }
 absl::Status NotFound() { return NodeError(StatusCode::kNotFound, "RESERVATION_NOT_FOUND"); }
 
 // Alice's claim, as the ledger has it.
@@ -90,7 +86,7 @@ TEST_F(ClientRetryTest, FirstAnswerIsEnough) {
 
 TEST_F(ClientRetryTest, GoesToAnotherNodeAtOnceWithTheSameId) {
   Open(3);
-  script_.create = {kRefused, Exhausted(absl::Milliseconds(100))};
+  script_.create = {Refused(), Exhausted(absl::Milliseconds(100))};
   const auto reservation = Create();
   ASSERT_TRUE(reservation.ok()) << reservation.status();
   EXPECT_EQ(script_.creates.size(), 3u);
@@ -101,7 +97,7 @@ TEST_F(ClientRetryTest, GoesToAnotherNodeAtOnceWithTheSameId) {
 
 TEST_F(ClientRetryTest, KeepsTheCallersId) {
   Open(2);
-  script_.create = {kConnectionLost};
+  script_.create = {ConnectionLost()};
   const std::string id = "01890000-0000-7000-8000-000000000001";
   ASSERT_TRUE(Create({.sku = "tv", .user = "alice", .reservation_id = id}).ok());
   EXPECT_EQ(IdsSeen(), std::set<std::string>{id});
@@ -195,7 +191,7 @@ TEST_F(ClientRetryTest, TheBudgetBoundsRetriesInAnOutage) {
   options_.retry.max_attempts = 4;
   options_.retry.budget_refill = 0;
   Open(2);
-  for (int i = 0; i < 1000; ++i) script_.create.push_back(kRefused);
+  for (int i = 0; i < 1000; ++i) script_.create.push_back(Refused());
   for (int call = 0; call < 100; ++call) EXPECT_FALSE(Create().ok());
   EXPECT_EQ(script_.creates.size(), 110u);
 }
@@ -204,12 +200,12 @@ TEST_F(ClientRetryTest, AnswersRefillTheBudget) {
   options_.retry.budget_tokens = 1;
   options_.retry.budget_refill = 0.5;
   Open(2);
-  script_.create = {kRefused};
+  script_.create = {Refused()};
   EXPECT_TRUE(Create().ok());  // spends the token, gets half a one back
-  script_.create = {kRefused};
+  script_.create = {Refused()};
   EXPECT_FALSE(Create().ok());
   EXPECT_TRUE(Create().ok());
-  script_.create = {kRefused};
+  script_.create = {Refused()};
   EXPECT_TRUE(Create().ok());
 }
 
@@ -222,7 +218,7 @@ TEST_F(ClientRetryTest, AnEmptyNodeCostsNoBudget) {
 
 TEST_F(ClientRetryTest, ANodeThatFailedIsLeftAloneForAWhile) {
   Open(2);
-  script_.create = {kRefused};
+  script_.create = {Refused()};
   ASSERT_TRUE(Create().ok());
   const int dead = script_.creates[0].node;
   script_.creates.clear();
@@ -251,7 +247,7 @@ TEST_F(ClientRetryTest, WithoutFailoverACallStaysWithItsNode) {
 TEST_F(ClientRetryTest, ARefusalAfterALostAnswerIsCheckedAgainstTheLedger) {
   Open(2);
   // The first node committed the claim and died before it answered; the second knows only that nothing is left.
-  script_.create = {kConnectionLost, SoldOut()};
+  script_.create = {ConnectionLost(), SoldOut()};
   script_.get = {Committed()};
   const auto reservation = Create({.sku = "tv", .user = "alice", .reservation_id = Committed().reservation_id()});
   ASSERT_TRUE(reservation.ok()) << reservation.status();
@@ -261,7 +257,7 @@ TEST_F(ClientRetryTest, ARefusalAfterALostAnswerIsCheckedAgainstTheLedger) {
 
 TEST_F(ClientRetryTest, ARefusalAfterALostAnswerStandsWhenTheLedgerKnowsNoClaim) {
   Open(2);
-  script_.create = {kConnectionLost, SoldOut()};
+  script_.create = {ConnectionLost(), SoldOut()};
   script_.get = {NotFound(), NotFound()};
   EXPECT_TRUE(IsSoldOut(Create().status()));
   EXPECT_EQ(script_.gets.size(), 2u);
@@ -269,7 +265,7 @@ TEST_F(ClientRetryTest, ARefusalAfterALostAnswerStandsWhenTheLedgerKnowsNoClaim)
 
 TEST_F(ClientRetryTest, ALookUpMayOvertakeTheCommit) {
   Open(2);
-  script_.create = {kConnectionLost, SoldOut()};
+  script_.create = {ConnectionLost(), SoldOut()};
   script_.get = {NotFound(), Committed()};
   const auto reservation = Create({.sku = "tv", .user = "alice", .reservation_id = Committed().reservation_id()});
   ASSERT_TRUE(reservation.ok()) << reservation.status();
@@ -279,14 +275,14 @@ TEST_F(ClientRetryTest, ALookUpMayOvertakeTheCommit) {
 TEST_F(ClientRetryTest, WithoutTimeToLookTwiceTheOutcomeIsUnknown) {
   options_.request_timeout = absl::Milliseconds(200);
   Open(2);
-  script_.create = {kConnectionLost, SoldOut()};
+  script_.create = {ConnectionLost(), SoldOut()};
   script_.get = {NotFound(), NotFound()};
   EXPECT_TRUE(IsOutcomeUnknown(Create().status()));
 }
 
 TEST_F(ClientRetryTest, ARefusalAfterALostAnswerIsUnknownWhenTheLedgerIsSilent) {
   Open(2);
-  script_.create = {kConnectionLost, SoldOut()};
+  script_.create = {ConnectionLost(), SoldOut()};
   for (int i = 0; i < 50; ++i) script_.get.push_back(NodeError(StatusCode::kUnavailable, "LEDGER_UNAVAILABLE"));
   const auto reservation = Create();
   EXPECT_TRUE(IsOutcomeUnknown(reservation.status())) << reservation.status();
@@ -295,7 +291,7 @@ TEST_F(ClientRetryTest, ARefusalAfterALostAnswerIsUnknownWhenTheLedgerIsSilent) 
 
 TEST_F(ClientRetryTest, AConnectionThatNeverCameAboutLeavesNoDoubt) {
   Open(2);
-  script_.create = {kRefused, SoldOut()};
+  script_.create = {Refused(), SoldOut()};
   EXPECT_TRUE(IsSoldOut(Create().status()));
   EXPECT_TRUE(script_.gets.empty());
 }
@@ -334,7 +330,7 @@ TEST_F(ClientRetryTest, ClosingEndsTheCallsThatWait) {
 
 TEST_F(ClientRetryTest, GetIsRetriedToo) {
   Open(2);
-  script_.get = {kConnectionLost, NotFound()};
+  script_.get = {ConnectionLost(), NotFound()};
   absl::StatusOr<Reservation> result = absl::UnknownError("not answered");
   connection_->Get("id", [&](absl::StatusOr<Reservation> answer) { result = answer; });
   EXPECT_EQ(ReasonOf(result.status()), Reason::kReservationNotFound);

@@ -12,7 +12,7 @@
 namespace tranche::storage {
 namespace {
 
-using Results = absl::StatusOr<std::vector<CommitResult>>;
+using CommitResults = absl::StatusOr<std::vector<CommitResult>>;
 
 ReservationClaim ClaimOf(uint8_t id) {
   ReservationClaim claim{.reservation_id = {}, .sku_id = "tv", .user_id = "u", .quantity = 1};
@@ -32,15 +32,15 @@ std::vector<CommitResult> AllCreated(absl::Span<const ReservationClaim> claims) 
 // Answers each batch by the next step of a script, and with "all created" once that has run out. A step may block.
 class ScriptedLedger : public ReservationLedger {
  public:
-  using Step = std::function<Results(IncarnationId, LockMode, absl::Span<const ReservationClaim>)>;
+  using Step = std::function<CommitResults(IncarnationId, LockMode, absl::Span<const ReservationClaim>)>;
 
   void Then(Step step) {
     absl::MutexLock lock(&mutex_);
     script_.push_back(std::move(step));
   }
 
-  Results CommitReservations(IncarnationId incarnation, LockMode mode,
-                             absl::Span<const ReservationClaim> claims) override {
+  CommitResults CommitReservations(IncarnationId incarnation, LockMode mode,
+                                   absl::Span<const ReservationClaim> claims) override {
     Step step;
     {
       absl::MutexLock lock(&mutex_);
@@ -99,7 +99,7 @@ class Answers {
   }
   std::vector<absl::StatusOr<CommitResult>> Wait(size_t count) {
     absl::MutexLock lock(&mutex_);
-    const auto enough = [&] { return answers_.size() >= count; };
+    const auto enough = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return answers_.size() >= count; };
     EXPECT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&enough), absl::Seconds(10)));
     return answers_;
   }
@@ -116,18 +116,16 @@ PipelineOptions OneLane() {
   return options;
 }
 
-const absl::Time kNoHurry = absl::InfiniteFuture();
-
 // Makes a lane busy with one claim until released, so that what follows piles up in the queue.
 class BusyLane {
  public:
   BusyLane(ScriptedLedger* ledger, CommitPipeline* pipeline, Answers* answers) {
-    ledger->Then([this](IncarnationId, LockMode, absl::Span<const ReservationClaim> claims) -> Results {
+    ledger->Then([this](IncarnationId, LockMode, absl::Span<const ReservationClaim> claims) -> CommitResults {
       started_.Notify();
       release_.WaitForNotification();
       return AllCreated(claims);
     });
-    pipeline->Submit(1, ClaimOf(255), kNoHurry, answers->Expect());
+    pipeline->Submit(1, ClaimOf(255), absl::InfiniteFuture(), answers->Expect());
     started_.WaitForNotification();
   }
   void Release() { release_.Notify(); }
@@ -141,7 +139,7 @@ TEST(CommitPipelineTest, WhatWaitsWhileABatchIsInFlightIsTheNextBatch) {
   Answers answers;
   CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
   BusyLane busy(&ledger, &pipeline, &answers);
-  for (uint8_t id = 0; id < 50; ++id) pipeline.Submit(1, ClaimOf(id), kNoHurry, answers.Expect());
+  for (uint8_t id = 0; id < 50; ++id) pipeline.Submit(1, ClaimOf(id), absl::InfiniteFuture(), answers.Expect());
   busy.Release();
   for (const auto& answer : answers.Wait(51)) EXPECT_EQ(answer->outcome, CommitOutcome::kCreated);
   EXPECT_EQ(ledger.sizes(), (std::vector<size_t>{1, 50}));
@@ -154,9 +152,9 @@ TEST(CommitPipelineTest, BatchesAreBoundedAndDoNotMixIncarnationsOrRepeatIds) {
   options.max_batch = 3;
   CommitPipeline pipeline(&ledger, Clock::Real(), options);
   BusyLane busy(&ledger, &pipeline, &answers);
-  for (const uint8_t id : {1, 2, 3, 4}) pipeline.Submit(1, ClaimOf(id), kNoHurry, answers.Expect());
-  pipeline.Submit(1, ClaimOf(4), kNoHurry, answers.Expect());
-  pipeline.Submit(2, ClaimOf(5), kNoHurry, answers.Expect());
+  for (const uint8_t id : {1, 2, 3, 4}) pipeline.Submit(1, ClaimOf(id), absl::InfiniteFuture(), answers.Expect());
+  pipeline.Submit(1, ClaimOf(4), absl::InfiniteFuture(), answers.Expect());
+  pipeline.Submit(2, ClaimOf(5), absl::InfiniteFuture(), answers.Expect());
   busy.Release();
   answers.Wait(7);
   EXPECT_EQ(ledger.sizes(), (std::vector<size_t>{1, 3, 1, 1, 1}));
@@ -170,8 +168,8 @@ TEST(CommitPipelineTest, AFullQueueRefusesAtOnce) {
   options.max_queue = 2;
   CommitPipeline pipeline(&ledger, Clock::Real(), options);
   BusyLane busy(&ledger, &pipeline, &answers);
-  for (const uint8_t id : {1, 2}) pipeline.Submit(1, ClaimOf(id), kNoHurry, answers.Expect());
-  pipeline.Submit(1, ClaimOf(3), kNoHurry, refused.Expect());
+  for (const uint8_t id : {1, 2}) pipeline.Submit(1, ClaimOf(id), absl::InfiniteFuture(), answers.Expect());
+  pipeline.Submit(1, ClaimOf(3), absl::InfiniteFuture(), refused.Expect());
   EXPECT_TRUE(absl::IsResourceExhausted(refused.Wait(1)[0].status()));
   busy.Release();
   answers.Wait(3);
@@ -191,16 +189,16 @@ TEST(CommitPipelineTest, AClaimWhoseDeadlinePassedIsNotSent) {
 TEST(CommitPipelineTest, ALostAnswerIsAskedForAgain) {
   ScriptedLedger ledger;
   Answers answers;
-  ledger.Then([](auto, auto, auto) -> Results { return UnknownCommitError("lost"); });
-  ledger.Then([](auto, auto, auto) -> Results { return absl::UnavailableError("still down"); });
-  ledger.Then([](IncarnationId incarnation, auto, absl::Span<const ReservationClaim> claims) -> Results {
+  ledger.Then([](auto, auto, auto) -> CommitResults { return UnknownCommitError("lost"); });
+  ledger.Then([](auto, auto, auto) -> CommitResults { return absl::UnavailableError("still down"); });
+  ledger.Then([](IncarnationId incarnation, auto, absl::Span<const ReservationClaim> claims) -> CommitResults {
     auto results = AllCreated(claims);
     results[0].outcome = CommitOutcome::kReplayed;
     results[0].committed_by = incarnation;
     return results;
   });
   CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
-  pipeline.Submit(1, ClaimOf(1), kNoHurry, answers.Expect());
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), answers.Expect());
   const auto answer = answers.Wait(1)[0];
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_EQ(answer->outcome, CommitOutcome::kReplayed);
@@ -212,7 +210,7 @@ TEST(CommitPipelineTest, ALostAnswerThatIsNotFoundInTimeIsAnsweredAsUnknown) {
   Answers answers;
   ledger.SetDown(true);
   for (int i = 0; i < 100000; ++i) {
-    ledger.Then([](auto, auto, auto) -> Results { return UnknownCommitError("lost"); });
+    ledger.Then([](auto, auto, auto) -> CommitResults { return UnknownCommitError("lost"); });
   }
   CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
   pipeline.Submit(1, ClaimOf(1), absl::Now() + absl::Milliseconds(20), answers.Expect());
@@ -225,33 +223,33 @@ TEST(CommitPipelineTest, WhileTheLedgerIsDownClaimsAreRefusedAtOnceAndAcceptedAf
   ledger.SetDown(true);
   CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
   absl::Notification started, release;
-  ledger.Then([&](auto, auto, auto) -> Results {
+  ledger.Then([&](auto, auto, auto) -> CommitResults {
     started.Notify();
     release.WaitForNotification();
     return absl::UnavailableError("down");
   });
-  pipeline.Submit(1, ClaimOf(1), kNoHurry, first.Expect());
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), first.Expect());
   started.WaitForNotification();
-  pipeline.Submit(1, ClaimOf(2), kNoHurry, queued.Expect());
+  pipeline.Submit(1, ClaimOf(2), absl::InfiniteFuture(), queued.Expect());
   release.Notify();
   EXPECT_TRUE(absl::IsUnavailable(first.Wait(1)[0].status()));
   EXPECT_TRUE(absl::IsUnavailable(queued.Wait(1)[0].status()));
-  pipeline.Submit(1, ClaimOf(3), kNoHurry, during.Expect());
+  pipeline.Submit(1, ClaimOf(3), absl::InfiniteFuture(), during.Expect());
   EXPECT_TRUE(absl::IsUnavailable(during.Wait(1)[0].status()));
   EXPECT_FALSE(IsUnknownCommit(during.Wait(1)[0].status()));
 
   ledger.SetDown(false);
   while (!pipeline.Stats().ledger_answers) std::this_thread::yield();
-  pipeline.Submit(1, ClaimOf(4), kNoHurry, after.Expect());
+  pipeline.Submit(1, ClaimOf(4), absl::InfiniteFuture(), after.Expect());
   EXPECT_TRUE(after.Wait(1)[0].ok());
 }
 
 TEST(CommitPipelineTest, ADeadlockIsTriedAgain) {
   ScriptedLedger ledger;
   Answers answers;
-  ledger.Then([](auto, auto, auto) -> Results { return RetryTransactionError("deadlock"); });
+  ledger.Then([](auto, auto, auto) -> CommitResults { return RetryTransactionError("deadlock"); });
   CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
-  pipeline.Submit(1, ClaimOf(1), kNoHurry, answers.Expect());
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), answers.Expect());
   EXPECT_EQ(answers.Wait(1)[0]->outcome, CommitOutcome::kCreated);
   EXPECT_EQ(ledger.sizes().size(), 2u);
 }
@@ -259,7 +257,7 @@ TEST(CommitPipelineTest, ADeadlockIsTriedAgain) {
 TEST(CommitPipelineTest, BusyClaimsGoAgainAndWaitForTheLocks) {
   ScriptedLedger ledger;
   Answers answers;
-  ledger.Then([](auto, auto, absl::Span<const ReservationClaim> claims) -> Results {
+  ledger.Then([](auto, auto, absl::Span<const ReservationClaim> claims) -> CommitResults {
     std::vector<CommitResult> results(claims.size());
     for (CommitResult& result : results) result.outcome = CommitOutcome::kBusy;
     return results;
@@ -267,7 +265,7 @@ TEST(CommitPipelineTest, BusyClaimsGoAgainAndWaitForTheLocks) {
   PipelineOptions options = OneLane();
   options.first_lock_mode = LockMode::kSkipLocked;
   CommitPipeline pipeline(&ledger, Clock::Real(), options);
-  pipeline.Submit(1, ClaimOf(1), kNoHurry, answers.Expect());
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), answers.Expect());
   EXPECT_EQ(answers.Wait(1)[0]->outcome, CommitOutcome::kCreated);
   EXPECT_EQ(ledger.modes(), (std::vector<LockMode>{LockMode::kSkipLocked, LockMode::kWait}));
 }
@@ -277,9 +275,9 @@ TEST(CommitPipelineTest, DrainAnswersWhatWasAcceptedAndRefusesTheRest) {
   Answers answers, refused;
   CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
   BusyLane busy(&ledger, &pipeline, &answers);
-  pipeline.Submit(1, ClaimOf(1), kNoHurry, answers.Expect());
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), answers.Expect());
   EXPECT_FALSE(pipeline.Drain(absl::ZeroDuration()));
-  pipeline.Submit(1, ClaimOf(2), kNoHurry, refused.Expect());
+  pipeline.Submit(1, ClaimOf(2), absl::InfiniteFuture(), refused.Expect());
   EXPECT_TRUE(absl::IsCancelled(refused.Wait(1)[0].status()));
   busy.Release();
   EXPECT_TRUE(pipeline.Drain(absl::Seconds(10)));
@@ -291,9 +289,9 @@ TEST(CommitPipelineTest, StopRefusesWhatWaitsWithoutWaitingForWhatIsInFlight) {
   Answers answers, refused;
   CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
   BusyLane busy(&ledger, &pipeline, &answers);
-  for (const uint8_t id : {1, 2}) pipeline.Submit(1, ClaimOf(id), kNoHurry, refused.Expect());
+  for (const uint8_t id : {1, 2}) pipeline.Submit(1, ClaimOf(id), absl::InfiniteFuture(), refused.Expect());
   pipeline.Stop();
-  pipeline.Submit(1, ClaimOf(3), kNoHurry, refused.Expect());
+  pipeline.Submit(1, ClaimOf(3), absl::InfiniteFuture(), refused.Expect());
   for (const auto& answer : refused.Wait(3)) EXPECT_TRUE(absl::IsCancelled(answer.status()));
   EXPECT_EQ(pipeline.Stats().queued, 0);
   EXPECT_EQ(pipeline.Stats().unanswered, 1) << "the one in flight";
@@ -308,15 +306,15 @@ TEST(CommitPipelineTest, StopGivesUpALostAnswer) {
   Answers answers;
   absl::Notification lost;
   ledger.SetDown(true);
-  ledger.Then([&](auto, auto, auto) -> Results {
+  ledger.Then([&](auto, auto, auto) -> CommitResults {
     lost.Notify();
     return UnknownCommitError("lost");
   });
   for (int i = 0; i < 100000; ++i) {
-    ledger.Then([](auto, auto, auto) -> Results { return UnknownCommitError("lost"); });
+    ledger.Then([](auto, auto, auto) -> CommitResults { return UnknownCommitError("lost"); });
   }
   CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
-  pipeline.Submit(1, ClaimOf(1), kNoHurry, answers.Expect());
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), answers.Expect());
   lost.WaitForNotification();
   pipeline.Stop();
   EXPECT_TRUE(IsUnknownCommit(answers.Wait(1)[0].status()));
@@ -328,13 +326,13 @@ TEST(CommitPipelineTest, StopRefusesWhatWouldGoAgain) {
   ScriptedLedger ledger;
   Answers answers;
   CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
-  ledger.Then([&](auto, auto, absl::Span<const ReservationClaim> claims) -> Results {
+  ledger.Then([&](auto, auto, absl::Span<const ReservationClaim> claims) -> CommitResults {
     pipeline.Stop();
     std::vector<CommitResult> results(claims.size());
     for (CommitResult& result : results) result.outcome = CommitOutcome::kBusy;
     return results;
   });
-  pipeline.Submit(1, ClaimOf(1), kNoHurry, answers.Expect());
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), answers.Expect());
   EXPECT_TRUE(absl::IsCancelled(answers.Wait(1)[0].status()));
   EXPECT_EQ(ledger.sizes().size(), 1u);
 }
@@ -344,7 +342,7 @@ TEST(CommitPipelineTest, DestructionAnswersEverything) {
   Answers answers;
   {
     CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
-    for (uint8_t id = 0; id < 100; ++id) pipeline.Submit(1, ClaimOf(id), kNoHurry, answers.Expect());
+    for (uint8_t id = 0; id < 100; ++id) pipeline.Submit(1, ClaimOf(id), absl::InfiniteFuture(), answers.Expect());
   }
   EXPECT_EQ(answers.Wait(100).size(), 100u);
 }
@@ -361,7 +359,7 @@ TEST(CommitLaneTest, StepsThroughALostAnswerAndAnOutage) {
   EXPECT_EQ(lane.Step(), CommitLane::Next::kAwaitWork);
 
   pipeline.Submit(1, ClaimOf(1), clock.Now() + absl::Seconds(1), answers.Expect());
-  for (int i = 0; i < 2; ++i) ledger.Then([](auto, auto, auto) -> Results { return UnknownCommitError("lost"); });
+  for (int i = 0; i < 2; ++i) ledger.Then([](auto, auto, auto) -> CommitResults { return UnknownCommitError("lost"); });
   EXPECT_EQ(lane.Step(), CommitLane::Next::kPause) << "to be asked for again";
   EXPECT_FALSE(pipeline.Stats().ledger_answers);
   clock.AdvanceBy(absl::Seconds(1));

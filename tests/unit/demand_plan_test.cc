@@ -16,13 +16,13 @@ using storage::IncarnationId;
 using storage::kPool;
 using storage::QuotaDelta;
 using storage::QuotaSnapshot;
-using storage::Slice;
+
 using Holdings = std::map<IncarnationId, int64_t>;
 
 QuotaSnapshot QuotaOf(const Holdings& remaining) {
   QuotaSnapshot quota{.sku_id = "tv", .quota_version = 1, .closed = false, .slices = {}};
-  if (!remaining.contains(kPool)) quota.slices.push_back(Slice{kPool, 0, 0, 1});
-  for (const auto& [holder, units] : remaining) quota.slices.push_back(Slice{holder, units, units, 1});
+  if (!remaining.contains(kPool)) quota.slices.push_back(storage::Slice{kPool, 0, 0, 1});
+  for (const auto& [holder, units] : remaining) quota.slices.push_back(storage::Slice{holder, units, units, 1});
   return quota;
 }
 

@@ -14,11 +14,10 @@ using storage::IncarnationId;
 using storage::kPool;
 using storage::QuotaDelta;
 using storage::QuotaSnapshot;
-using storage::Slice;
 
 QuotaSnapshot QuotaOf(const std::map<IncarnationId, int64_t>& remaining) {
   QuotaSnapshot quota{.sku_id = "tv", .quota_version = 1, .closed = false, .slices = {}};
-  for (const auto& [holder, units] : remaining) quota.slices.push_back(Slice{holder, units, units, 1});
+  for (const auto& [holder, units] : remaining) quota.slices.push_back(storage::Slice{holder, units, units, 1});
   return quota;
 }
 

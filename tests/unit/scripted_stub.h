@@ -193,4 +193,9 @@ inline absl::Status NodeError(absl::StatusCode code, const std::string& reason,
   return status;
 }
 
+// What a client gets to see of one node.
+inline absl::Status Refused() { return absl::UnavailableError("failed to connect to all addresses"); }
+inline absl::Status ConnectionLost() { return absl::UnavailableError("Socket closed"); }
+inline absl::Status SoldOut() { return NodeError(absl::StatusCode::kResourceExhausted, "SOLD_OUT"); }
+
 }  // namespace tranche::internal

@@ -8,6 +8,7 @@
 #include "quota/seller.h"
 #include "storage/commit_lane.h"
 #include "storage/fake_ledger.h"
+#include "tests/support/inline_executor.h"
 
 namespace tranche::quota {
 namespace {
@@ -16,14 +17,6 @@ using storage::CommitLane;
 using storage::IncarnationId;
 using storage::QuotaDelta;
 using storage::ReservationClaim;
-
-class InlineExecutor : public storage::Executor {
- public:
-  bool TryRun(absl::AnyInvocable<void()>& task) override {
-    task();
-    return true;
-  }
-};
 
 // A node's selling side without threads: the ledger decides when the lane is stepped, units come when Give says so.
 class SellerWaitingTest : public ::testing::Test {
@@ -111,7 +104,7 @@ class SellerWaitingTest : public ::testing::Test {
   storage::FakeClock clock_;
   storage::FakeLedger ledger_{&clock_};
   SliceTable slices_;
-  InlineExecutor executor_;
+  tranche::testing::InlineExecutor executor_;
   SkuDirectory directory_{&ledger_, &executor_, &clock_};
   storage::CommitPipeline pipeline_{&ledger_, &clock_, NoThreads()};
   CommitLane lane_{&pipeline_};

@@ -12,9 +12,9 @@
 namespace tranche::reconcile {
 namespace {
 
-using Row = std::tuple<ReservationId, std::string, int64_t, uint64_t, int64_t, std::string, LineKind>;
+using SortedRow = std::tuple<ReservationId, std::string, int64_t, uint64_t, int64_t, std::string, LineKind>;
 
-Row ToRow(const StatementLine& line) {
+SortedRow ToRow(const StatementLine& line) {
   return {line.reservation_id,
           line.reference,
           line.time_us,
@@ -37,17 +37,17 @@ std::vector<StatementLine> RandomLines(int count, uint32_t ids) {
   return lines;
 }
 
-std::vector<Row> Sorted(const std::vector<StatementLine>& lines) {
-  std::vector<Row> rows;
+std::vector<SortedRow> Sorted(const std::vector<StatementLine>& lines) {
+  std::vector<SortedRow> rows;
   for (const StatementLine& line : lines) rows.push_back(ToRow(line));
   std::sort(rows.begin(), rows.end());
   return rows;
 }
 
-std::vector<Row> SortedBy(LineSorter* sorter, const std::vector<StatementLine>& lines) {
+std::vector<SortedRow> SortedBy(LineSorter* sorter, const std::vector<StatementLine>& lines) {
   for (const StatementLine& line : lines) EXPECT_TRUE(sorter->Add(line).ok());
   EXPECT_TRUE(sorter->Finish().ok());
-  std::vector<Row> rows;
+  std::vector<SortedRow> rows;
   StatementLine line;
   while (true) {
     const auto there = sorter->Next(&line);

@@ -13,7 +13,7 @@
 namespace tranche::server {
 namespace {
 
-std::string Id(int i) { return absl::StrCat("01890a5d-ac96-774b-bcce-b302000000", i % 10, i / 10); }
+std::string LineId(int i) { return absl::StrCat("01890a5d-ac96-774b-bcce-b302000000", i % 10, i / 10); }
 
 // A handler whose seller answers as told and remembers what it was asked.
 class CartHandlerTest : public ::testing::Test {
@@ -25,7 +25,7 @@ class CartHandlerTest : public ::testing::Test {
     request.set_user_id("alice");
     for (int i = 0; i < lines; ++i) {
       v1::CartLine* line = request.add_lines();
-      line->set_reservation_id(Id(i));
+      line->set_reservation_id(LineId(i));
       line->set_sku_id(absl::StrCat("sku-", i));
       line->set_quantity(i + 1);
     }
@@ -68,7 +68,7 @@ TEST_F(CartHandlerTest, PassesAGoodCartOn) {
   ASSERT_EQ(response->reservations_size(), 2);
   EXPECT_EQ(response->reservations(1).sku_id(), "sku-1");
   ASSERT_EQ(lines_->size(), 2u);
-  EXPECT_EQ((*lines_)[1].reservation_id.ToString(), Id(1));
+  EXPECT_EQ((*lines_)[1].reservation_id.ToString(), LineId(1));
   EXPECT_EQ((*lines_)[1].sku_id, "sku-1");
   EXPECT_EQ((*lines_)[1].user_id, "alice");
   EXPECT_EQ((*lines_)[1].quantity, 2);
@@ -87,7 +87,7 @@ TEST_F(CartHandlerTest, EveryBadFieldIsNamed) {
       {"FIELD_INVALID", "lines", [](auto& r) { r = Cart(33); }},
       {"RESERVATION_ID_REQUIRED", "lines[1].reservation_id",
        [](auto& r) { r.mutable_lines(1)->clear_reservation_id(); }},
-      {"FIELD_INVALID", "lines[1].reservation_id", [](auto& r) { r.mutable_lines(1)->set_reservation_id(Id(0)); }},
+      {"FIELD_INVALID", "lines[1].reservation_id", [](auto& r) { r.mutable_lines(1)->set_reservation_id(LineId(0)); }},
       {"SKU_ID_MALFORMED", "lines[0].sku_id", [](auto& r) { r.mutable_lines(0)->set_sku_id("a/b"); }},
       {"QUANTITY_INVALID", "lines[0].quantity", [](auto& r) { r.mutable_lines(0)->set_quantity(0); }},
       {"MESSAGE_TOO_LARGE", "request", [](auto& r) { r.set_user_id(std::string(20000, 'u')); }},

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "storage/ledger_error.h"
+#include "tests/support/inline_executor.h"
 #include "tests/unit/server/error_matchers.h"
 
 namespace tranche::server {
@@ -17,17 +18,6 @@ using storage::ChangeOutcome;
 using storage::ChangeResult;
 
 constexpr char kId[] = "01890a5d-ac96-774b-bcce-b302099a8057";
-
-// Runs tasks at once, or none at all.
-class InlineExecutor : public storage::Executor {
- public:
-  bool TryRun(absl::AnyInvocable<void()>& task) override {
-    if (full) return false;
-    task();
-    return true;
-  }
-  bool full = false;
-};
 
 // A handler whose pipeline answers as told and remembers what it was asked.
 class ChangeHandlerTest : public ::testing::Test {
@@ -122,7 +112,7 @@ class ChangeHandlerTest : public ::testing::Test {
   }
 
   storage::FakeClock clock_;
-  InlineExecutor executor_;
+  tranche::testing::InlineExecutor executor_;
   ChangeHandler handler_{Calls(), &executor_, &clock_, CallDeadlines{}};
 
   ChangeResult answer_;

@@ -43,10 +43,10 @@ TEST(FieldChecksTest, MalformedUtf8IsRefused) {
 }
 
 TEST(FieldChecksTest, PageSizesAreLoweredAndNeverNegative) {
-  EXPECT_EQ(*CheckPageSize(0, 100, 1000), 100);
-  EXPECT_EQ(*CheckPageSize(1, 100, 1000), 1);
-  EXPECT_EQ(*CheckPageSize(100000, 100, 1000), 1000);
-  EXPECT_EQ(ReasonOf(CheckPageSize(-1, 100, 1000).status()), "FIELD_INVALID");
+  EXPECT_EQ(*CheckPageSize(0), 100);
+  EXPECT_EQ(*CheckPageSize(1), 1);
+  EXPECT_EQ(*CheckPageSize(100000), 1000);
+  EXPECT_EQ(ReasonOf(CheckPageSize(-1).status()), "FIELD_INVALID");
 }
 
 TEST(FieldChecksTest, PageTokensComeBackAndNothingElseIsOne) {

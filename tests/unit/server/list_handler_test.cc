@@ -10,20 +10,11 @@
 #include "absl/strings/str_cat.h"
 #include "server/handlers/field_checks.h"
 #include "storage/fake_ledger.h"
+#include "tests/support/inline_executor.h"
 #include "tests/unit/server/error_matchers.h"
 
 namespace tranche::server {
 namespace {
-
-class InlineExecutor : public storage::Executor {
- public:
-  bool TryRun(absl::AnyInvocable<void()>& task) override {
-    if (full) return false;
-    task();
-    return true;
-  }
-  bool full = false;
-};
 
 // A ledger with reservations of alice and bob in two SKUs; alice has let one go.
 class ListHandlerTest : public ::testing::Test {
@@ -83,7 +74,7 @@ class ListHandlerTest : public ::testing::Test {
 
   storage::FakeClock clock_;
   storage::FakeLedger ledger_{&clock_};
-  InlineExecutor executor_;
+  tranche::testing::InlineExecutor executor_;
   ListHandler handler_{[this](const storage::ReservationFilter& filter, const storage::ReservationCursor& after,
                               int limit) { return ledger_.ListReservations(filter, after, limit); },
                        &executor_, &clock_, CallDeadlines{}};

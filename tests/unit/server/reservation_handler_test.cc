@@ -14,7 +14,7 @@
 namespace tranche::server {
 namespace {
 
-constexpr char kId[] = "01890a5d-ac96-774b-bcce-b302099a8057";
+constexpr char kClaimId[] = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 // A handler whose seller answers as told and remembers what it was asked.
 class ReservationHandlerTest : public ::testing::Test {
@@ -36,7 +36,7 @@ class ReservationHandlerTest : public ::testing::Test {
 
   static v1::CreateReservationRequest GoodRequest() {
     v1::CreateReservationRequest request;
-    request.set_reservation_id(kId);
+    request.set_reservation_id(kClaimId);
     request.set_sku_id("tv");
     request.set_user_id("u1");
     request.set_quantity(1);
@@ -85,7 +85,7 @@ TEST_F(ReservationHandlerTest, PassesAGoodRequestOn) {
   const absl::Time deadline = clock_.Now() + absl::Seconds(2);
   EXPECT_TRUE(Create(request, deadline).ok());
   ASSERT_TRUE(claim_.has_value());
-  EXPECT_EQ(claim_->reservation_id.ToString(), kId);
+  EXPECT_EQ(claim_->reservation_id.ToString(), kClaimId);
   EXPECT_EQ(claim_->sku_id, "tv");
   EXPECT_EQ(claim_->user_id, "u1");
   EXPECT_EQ(claim_->quantity, 1);
@@ -127,7 +127,7 @@ TEST_F(ReservationHandlerTest, EveryBadFieldHasItsOwnReason) {
 
 TEST_F(ReservationHandlerTest, ADeadlineIsRequiredUnlessThereIsADefault) {
   EXPECT_EQ(ReasonOf(Create(GoodRequest(), std::nullopt).status()), "DEADLINE_REQUIRED");
-  EXPECT_EQ(ReasonOf(Get(kId, std::nullopt).status()), "DEADLINE_REQUIRED");
+  EXPECT_EQ(ReasonOf(Get(kClaimId, std::nullopt).status()), "DEADLINE_REQUIRED");
   EXPECT_FALSE(claim_.has_value());
 
   CallDeadlines options;
@@ -178,11 +178,11 @@ TEST_F(ReservationHandlerTest, GetAnswersFromTheLedger) {
   const absl::Time soon = clock_.Now() + absl::Seconds(2);
   EXPECT_EQ(ReasonOf(Get("", soon).status()), "RESERVATION_ID_REQUIRED");
   EXPECT_EQ(ReasonOf(Get("x", soon).status()), "RESERVATION_ID_MALFORMED");
-  EXPECT_EQ(ReasonOf(Get(kId, soon).status()), "RESERVATION_NOT_FOUND");
-  EXPECT_EQ(MetadataOf(Get(kId, soon).status(), "reservation_id"), kId);
-  EXPECT_EQ(ReasonOf(Get(kId, clock_.Now()).status()), "DEADLINE_PASSED");
+  EXPECT_EQ(ReasonOf(Get(kClaimId, soon).status()), "RESERVATION_NOT_FOUND");
+  EXPECT_EQ(MetadataOf(Get(kClaimId, soon).status(), "reservation_id"), kClaimId);
+  EXPECT_EQ(ReasonOf(Get(kClaimId, clock_.Now()).status()), "DEADLINE_PASSED");
   ledger_.FailNext(1);
-  EXPECT_EQ(ReasonOf(Get(kId, soon).status()), "LEDGER_UNAVAILABLE");
+  EXPECT_EQ(ReasonOf(Get(kClaimId, soon).status()), "LEDGER_UNAVAILABLE");
 
   storage::Sku sku;
   sku.sku_id = "tv";
@@ -192,9 +192,9 @@ TEST_F(ReservationHandlerTest, GetAnswersFromTheLedger) {
   const auto incarnation = ledger_.RegisterIncarnation("n", "a:1");
   ASSERT_TRUE(incarnation.ok());
   ASSERT_TRUE(ledger_.MoveUnits("tv", {{*incarnation, 1}}, std::nullopt, "test").ok());
-  const storage::ReservationClaim claim{*storage::Uuid::Parse(kId), "tv", "u1", 1};
+  const storage::ReservationClaim claim{*storage::Uuid::Parse(kClaimId), "tv", "u1", 1};
   ASSERT_TRUE(ledger_.CommitReservations(*incarnation, storage::LockMode::kWait, {&claim, 1}).ok());
-  const auto found = Get(kId, soon);
+  const auto found = Get(kClaimId, soon);
   ASSERT_TRUE(found.ok());
   EXPECT_EQ(found->user_id, "u1");
 }
@@ -203,7 +203,7 @@ TEST_F(ReservationHandlerTest, GetIsRefusedWhenTooManyWait) {
   Build({}, /*queue=*/1);
   ledger_.BlockCalls();
   v1::GetReservationRequest request;
-  request.set_reservation_id(kId);
+  request.set_reservation_id(kClaimId);
   const absl::Time soon = clock_.Now() + absl::Seconds(2);
   absl::Notification first, second;
   handler_->Get(request, soon, [&](auto) { first.Notify(); });
@@ -219,7 +219,7 @@ TEST_F(ReservationHandlerTest, GetIsRefusedWhenTooManyWait) {
 
 TEST_F(ReservationHandlerTest, MessagesTellTheTimeLeft) {
   storage::Reservation reservation;
-  reservation.reservation_id = *storage::Uuid::Parse(kId);
+  reservation.reservation_id = *storage::Uuid::Parse(kClaimId);
   reservation.created_at = clock_.Now();
   reservation.expires_at = clock_.Now() + absl::Minutes(15);
   clock_.AdvanceBy(absl::Minutes(5));

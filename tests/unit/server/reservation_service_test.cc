@@ -40,7 +40,7 @@ class HeldSales {
 
   bool AwaitArrived(int count) {
     absl::MutexLock lock(&mutex_);
-    const auto enough = [&] { return arrived_ >= count; };
+    const auto enough = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return arrived_ >= count; };
     return mutex_.AwaitWithTimeout(absl::Condition(&enough), kLong);
   }
 
@@ -109,7 +109,7 @@ class WatchedRows {
   bool AwaitSeen() {
     absl::MutexLock lock(&mutex_);
     const int enough = reads_ + 2;
-    const auto seen = [&] { return reads_ >= enough; };
+    const auto seen = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return reads_ >= enough; };
     return mutex_.AwaitWithTimeout(absl::Condition(&seen), kLong);
   }
 

@@ -20,7 +20,7 @@ using storage::Reservation;
 using storage::ReservationState;
 using storage::Uuid;
 
-Uuid Id(int number) {
+Uuid WatchedId(int number) {
   Uuid id;
   id.bytes[14] = static_cast<uint8_t>(number >> 8);
   id.bytes[15] = static_cast<uint8_t>(number);
@@ -51,11 +51,11 @@ class WatchHubTest : public ::testing::Test {
  protected:
   void Put(int number, int32_t revision, ReservationState state = ReservationState::kPending) {
     Reservation reservation;
-    reservation.reservation_id = Id(number);
+    reservation.reservation_id = WatchedId(number);
     reservation.revision = revision;
     reservation.state = state;
     absl::MutexLock lock(&mutex_);
-    rows_[Id(number)] = reservation;
+    rows_[WatchedId(number)] = reservation;
   }
 
   absl::StatusOr<std::vector<Reservation>> Read(absl::Span<const Uuid> ids) {
@@ -72,7 +72,7 @@ class WatchHubTest : public ::testing::Test {
 
   std::shared_ptr<Ear> Watch(int number) {
     auto ear = std::make_shared<Ear>();
-    EXPECT_TRUE(hub_.Add(Id(number), ear).ok());
+    EXPECT_TRUE(hub_.Add(WatchedId(number), ear).ok());
     return ear;
   }
 
@@ -96,6 +96,16 @@ TEST_F(WatchHubTest, TellsTheStateAndThenEveryChangeOnce) {
   hub_.Poll();
   EXPECT_EQ(ear->revisions, (std::vector<int32_t>{1, 2}));
   EXPECT_FALSE(ear->end.has_value());
+}
+
+// Whoever stops it takes the ledger away next.
+TEST_F(WatchHubTest, AfterStopNothingMoreIsRead) {
+  for (int number = 0; number < 2 * static_cast<int>(storage::kMaxBatch); ++number) Watch(number);
+  during_read_ = [this] { hub_.Stop(); };
+  hub_.Poll();
+  EXPECT_EQ(reads_.size(), 1u) << "the batch that it was at";
+  hub_.Poll();
+  EXPECT_EQ(reads_.size(), 1u);
 }
 
 TEST_F(WatchHubTest, EndsAfterAFinalState) {
@@ -170,7 +180,7 @@ TEST_F(WatchHubTest, ReadsInBatches) {
 
 TEST_F(WatchHubTest, WatchesAreBounded) {
   for (int i = 0; i < 3000; ++i) Watch(i);
-  const absl::Status refused = hub_.Add(Id(1), std::make_shared<Ear>());
+  const absl::Status refused = hub_.Add(WatchedId(1), std::make_shared<Ear>());
   EXPECT_EQ(ReasonOf(refused), "TOO_MANY_WATCHES");
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
 }
@@ -179,8 +189,8 @@ TEST_F(WatchHubTest, WhoIsRemovedHearsNoMoreAndMakesRoom) {
   Put(1, 1);
   const auto ear = Watch(1);
   const auto other = Watch(1);
-  hub_.Remove(Id(1), ear.get());
-  hub_.Remove(Id(1), ear.get());
+  hub_.Remove(WatchedId(1), ear.get());
+  hub_.Remove(WatchedId(1), ear.get());
   EXPECT_EQ(hub_.watches(), 1u);
   hub_.Poll();
   EXPECT_TRUE(ear->revisions.empty());
@@ -194,7 +204,7 @@ TEST_F(WatchHubTest, DrainingEndsEveryWatchAndEveryLaterOne) {
   hub_.SetAccepting(false);
   ASSERT_TRUE(ear->end.has_value());
   EXPECT_EQ(ReasonOf(*ear->end), "DRAINING");
-  EXPECT_EQ(ReasonOf(hub_.Add(Id(1), std::make_shared<Ear>())), "DRAINING");
+  EXPECT_EQ(ReasonOf(hub_.Add(WatchedId(1), std::make_shared<Ear>())), "DRAINING");
   hub_.SetAccepting(true);
   Watch(1);
   EXPECT_EQ(hub_.watches(), 1u);
@@ -224,7 +234,7 @@ TEST_F(WatchHubTest, ANewWatchIsLookedAtAtOnce) {
   WatchHub hub([this](absl::Span<const Uuid> ids) { return Read(ids); },
                WatchHubOptions{.max_watches = 10, .poll_interval = absl::Hours(1)});
   auto ear = std::make_shared<Ear>();
-  ASSERT_TRUE(hub.Add(Id(1), ear).ok());
+  ASSERT_TRUE(hub.Add(WatchedId(1), ear).ok());
   ASSERT_TRUE(ear->ended.WaitForNotificationWithTimeout(absl::Seconds(20)));
   EXPECT_EQ(ear->revisions, (std::vector<int32_t>{2}));
 }
@@ -234,7 +244,7 @@ TEST_F(WatchHubTest, TheThreadSeesChanges) {
   WatchHub hub([this](absl::Span<const Uuid> ids) { return Read(ids); },
                WatchHubOptions{.max_watches = 10, .poll_interval = absl::Milliseconds(1)});
   auto ear = std::make_shared<Ear>();
-  ASSERT_TRUE(hub.Add(Id(1), ear).ok());
+  ASSERT_TRUE(hub.Add(WatchedId(1), ear).ok());
   Put(1, 2, ReservationState::kCancelled);
   ASSERT_TRUE(ear->ended.WaitForNotificationWithTimeout(absl::Seconds(20)));
   EXPECT_EQ(ear->last->revision, 2);

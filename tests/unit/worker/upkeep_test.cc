@@ -50,7 +50,7 @@ ExpiredHolds MoreAfter(int64_t expired) {
   return holds;
 }
 
-double Half() { return 0.5; }
+double NoJitter() { return 0.5; }
 
 class UpkeepTest : public ::testing::Test {
  protected:
@@ -62,7 +62,7 @@ class UpkeepTest : public ::testing::Test {
 
   storage::FakeClock clock_;
   ScriptedUpkeep ledger_{&clock_};
-  Expirer expirer_{&ledger_, &clock_, Half, {.batch = 1000, .holds_per_s = 10000, .poll = absl::Milliseconds(200)}};
+  Expirer expirer_{&ledger_, &clock_, NoJitter, {.batch = 1000, .holds_per_s = 10000, .poll = absl::Milliseconds(200)}};
 };
 
 TEST_F(UpkeepTest, TheExpirerSleepsUntilTheNextHoldLapsesButNotLongerThanThePoll) {
@@ -92,7 +92,7 @@ TEST_F(UpkeepTest, AnOutageIsWaitedForLongerEachTimeAndForgottenAfterwards) {
 }
 
 TEST_F(UpkeepTest, AnOutageIsToldAgainEachMinuteAndWhenItChanges) {
-  LedgerTrouble trouble("trying", &clock_, Half);
+  LedgerTrouble trouble("trying", &clock_, NoJitter);
   for (int second = 0; second < 150; ++second) {
     trouble.Failed(absl::UnavailableError("gone"));
     clock_.AdvanceBy(absl::Seconds(1));
@@ -107,7 +107,7 @@ TEST_F(UpkeepTest, AnOutageIsToldAgainEachMinuteAndWhenItChanges) {
 }
 
 TEST_F(UpkeepTest, TheRetirerTakesBatchesWithPausesUntilThereIsNoMore) {
-  Retirer retirer(&ledger_, &clock_, Half,
+  Retirer retirer(&ledger_, &clock_, NoJitter,
                   {.age = absl::Hours(48),
                    .retired = storage::Retired::kDrop,
                    .batch = 500,
