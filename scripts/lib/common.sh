@@ -9,11 +9,9 @@ die() {
   exit 1
 }
 
-# build_preset PRESET [NINJA TARGET...]: configures if need be and builds; ninja's own counter is the progress line.
-build_preset() {
-  local preset=$1
-  shift
-  local dir=build/$preset
+# configure_preset PRESET: if need be.
+configure_preset() {
+  local preset=$1 dir=build/$1
   if [[ ! -f $dir/build.ninja ]]; then
     say "configuring $dir"
     mkdir -p "$dir"
@@ -22,6 +20,12 @@ build_preset() {
       die "cmake --preset $preset failed"
     fi
   fi
-  say "building $dir"
-  NINJA_STATUS='[%f/%t, %es] ' ninja -C "$dir" "$@" >&2
+}
+
+# build_preset PRESET [NINJA TARGET...]: configures if need be and builds.
+build_preset() {
+  local dir=build/$1
+  configure_preset "$1"
+  shift
+  python3 -B scripts/lib/build.py "$dir" "$@"
 }
