@@ -140,6 +140,12 @@ ChildProcess::~ChildProcess() {
 absl::Status ChildProcess::Signal(int signal) {
   if (exit_status_.has_value()) return absl::FailedPreconditionError("the process has ended");
   if (kill(pid_, signal) != 0) return absl::ErrnoToStatus(errno, "kill");
+  if (signal == SIGSTOP) {
+    // On a busy machine its threads run on for a while. Whatever there is to see stays there for Wait.
+    siginfo_t state;
+    while (waitid(P_PID, static_cast<id_t>(pid_), &state, WSTOPPED | WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+    }
+  }
   return absl::OkStatus();
 }
 

@@ -39,7 +39,7 @@ class ChildProcess {
 
   pid_t pid() const { return pid_; }
 
-  // kFailedPrecondition after a Wait has seen the end.
+  // kFailedPrecondition after a Wait has seen the end. After SIGSTOP no thread of it runs any more.
   absl::Status Signal(int signal);
 
   // The exit status as a shell gives it: the code, or 128 + the signal that killed it. kDeadlineExceeded if it still
