@@ -8,7 +8,7 @@
 #include "absl/strings/strip.h"
 #include "glog/logging.h"
 #include "google/rpc/error_details.pb.h"
-#include "storage/ledger_error.h"
+#include "storage/ledger/ledger_error.h"
 
 namespace tranche::server {
 namespace {

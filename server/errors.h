@@ -16,7 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "google/rpc/status.pb.h"
-#include "quota/sale_result.h"
+#include "quota/sale/sale_result.h"
 #include "tranche/v1/error_reason.pb.h"
 
 namespace tranche::server {

@@ -2,11 +2,11 @@
 #include <iostream>
 #include <optional>
 
-#include "server/lifecycle.h"
-#include "server/options.h"
-#include "server/port_file.h"
-#include "server/process_setup.h"
-#include "server/stop_request.h"
+#include "server/node/lifecycle.h"
+#include "server/process/options.h"
+#include "server/process/port_file.h"
+#include "server/process/process_setup.h"
+#include "server/process/stop_request.h"
 
 namespace {
 

@@ -2,8 +2,8 @@
 #include <iostream>
 #include <optional>
 
-#include "server/dsn.h"
-#include "server/options.h"
+#include "server/process/dsn.h"
+#include "server/process/options.h"
 #include "storage/postgres/migrator.h"
 
 int main(int argc, char** argv) {

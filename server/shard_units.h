@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "glog/logging.h"
-#include "server/periodic_task.h"
-#include "storage/sharding/shard_ledger.h"
+#include "server/process/periodic_task.h"
+#include "storage/ledger/shard_ledger.h"
 
 namespace tranche::server {
 

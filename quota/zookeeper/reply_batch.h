@@ -14,7 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "quota/coordination.h"
+#include "quota/coordination/coordination.h"
 
 namespace tranche::quota {
 

@@ -4,7 +4,7 @@
 
 #include "absl/random/random.h"
 #include "absl/time/clock.h"
-#include "quota/coordination_check.h"
+#include "quota/coordination/coordination_check.h"
 #include "quota/zookeeper/zookeeper_session.h"
 
 namespace tranche::quota {

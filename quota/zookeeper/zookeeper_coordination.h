@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "quota/coordination.h"
+#include "quota/coordination/coordination.h"
 
 namespace tranche::quota {
 

@@ -16,7 +16,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
-#include "quota/coordination.h"
+#include "quota/coordination/coordination.h"
 #include "quota/zookeeper/reply_batch.h"
 #include "quota/zookeeper/zookeeper_coordination.h"
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "storage/ledger.h"
+#include "storage/ledger/ledger.h"
 #include "tranche/v1/admin_service.pb.h"
 
 namespace tranche::server {

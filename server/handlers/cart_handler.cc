@@ -8,7 +8,7 @@
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
-#include "storage/lifecycle_ledger.h"
+#include "storage/ledger/lifecycle_ledger.h"
 
 namespace tranche::server {
 namespace {

@@ -12,8 +12,8 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "quota/sale_result.h"
-#include "server/handlers/call_deadline.h"
+#include "quota/sale/sale_result.h"
+#include "server/rpc/call_deadline.h"
 #include "storage/clock.h"
 #include "tranche/v1/reservation_service.pb.h"
 

@@ -5,8 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "server/errors.h"
-#include "server/handlers/call_deadline.h"
 #include "server/handlers/reservation_messages.h"
+#include "server/rpc/call_deadline.h"
 
 namespace tranche::server {
 namespace {

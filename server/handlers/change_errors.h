@@ -2,7 +2,7 @@
 #pragma once
 
 #include "absl/status/status.h"
-#include "storage/lifecycle_ledger.h"
+#include "storage/ledger/lifecycle_ledger.h"
 
 namespace tranche::server {
 

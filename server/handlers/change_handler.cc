@@ -8,7 +8,7 @@
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
 #include "server/proto_time.h"
-#include "storage/ledger_error.h"
+#include "storage/ledger/ledger_error.h"
 
 namespace tranche::server {
 namespace {

@@ -13,10 +13,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "server/handlers/call_deadline.h"
+#include "server/rpc/call_deadline.h"
 #include "storage/clock.h"
 #include "storage/executor.h"
-#include "storage/lifecycle_ledger.h"
+#include "storage/ledger/lifecycle_ledger.h"
 #include "tranche/v1/reservation_service.pb.h"
 
 namespace tranche::server {

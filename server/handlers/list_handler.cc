@@ -9,7 +9,7 @@
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
-#include "storage/sharding/shard_ledger.h"
+#include "storage/ledger/shard_ledger.h"
 
 namespace tranche::server {
 namespace {

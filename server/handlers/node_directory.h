@@ -7,9 +7,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "quota/announcer.h"
-#include "quota/live_nodes.h"
-#include "storage/ledger.h"
+#include "quota/coordination/announcer.h"
+#include "quota/coordination/live_nodes.h"
+#include "storage/ledger/ledger.h"
 
 namespace tranche::server {
 

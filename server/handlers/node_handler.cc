@@ -6,7 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
-#include "quota/coordination_paths.h"
+#include "quota/coordination/coordination_paths.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/node_directory.h"

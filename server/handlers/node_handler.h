@@ -4,10 +4,10 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "quota/announcer.h"
-#include "quota/live_nodes.h"
+#include "quota/coordination/announcer.h"
+#include "quota/coordination/live_nodes.h"
 #include "storage/clock.h"
-#include "storage/ledger.h"
+#include "storage/ledger/ledger.h"
 #include "tranche/v1/admin_service.pb.h"
 
 namespace tranche::server {

@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "quota/coordination_paths.h"
+#include "quota/coordination/coordination_paths.h"
 
 namespace tranche::server {
 namespace {

@@ -7,8 +7,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "quota/coordination.h"
-#include "storage/ledger.h"
+#include "quota/coordination/coordination.h"
+#include "storage/ledger/ledger.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::server {

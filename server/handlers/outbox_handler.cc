@@ -10,8 +10,8 @@
 #include "absl/strings/str_split.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
+#include "server/process/sink_name.h"
 #include "server/proto_time.h"
-#include "server/sink_name.h"
 
 namespace tranche::server {
 namespace {

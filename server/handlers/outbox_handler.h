@@ -5,7 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "storage/outbox_ledger.h"
+#include "storage/ledger/outbox_ledger.h"
 #include "tranche/v1/admin_service.pb.h"
 
 namespace tranche::server {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "storage/ledger.h"
+#include "storage/ledger/ledger.h"
 
 namespace tranche::server {
 

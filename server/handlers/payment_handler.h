@@ -5,7 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "storage/payment_ledger.h"
+#include "storage/ledger/payment_ledger.h"
 #include "tranche/v1/reconciliation.pb.h"
 
 namespace tranche::server {

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "quota/operator_plans.h"
+#include "quota/balancer/operator_plans.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/node_directory.h"

@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "quota/announcer.h"
-#include "quota/quota_mover.h"
+#include "quota/balancer/quota_mover.h"
+#include "quota/coordination/announcer.h"
 #include "server/errors.h"
 #include "storage/clock.h"
-#include "storage/ledger.h"
+#include "storage/ledger/ledger.h"
 #include "tranche/v1/admin_service.pb.h"
 
 namespace tranche::server {

@@ -6,7 +6,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "quota/coordination_paths.h"
+#include "quota/coordination/coordination_paths.h"
 #include "server/proto_time.h"
 #include "tranche/internal/v1/coordination.pb.h"
 

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "absl/time/time.h"
-#include "quota/coordination.h"
+#include "quota/coordination/coordination.h"
 #include "server/handlers/node_reports.h"
-#include "storage/ledger.h"
+#include "storage/ledger/ledger.h"
 #include "tranche/v1/admin_service.pb.h"
 
 namespace tranche::server {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "absl/types/span.h"
-#include "storage/ledger.h"
+#include "storage/ledger/ledger.h"
 
 namespace tranche::server {
 

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "quota/allocation.h"
+#include "quota/balancer/allocation.h"
 #include "server/errors.h"
 #include "server/handlers/node_directory.h"
 

@@ -6,8 +6,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "quota/live_nodes.h"
-#include "quota/operator_plans.h"
+#include "quota/balancer/operator_plans.h"
+#include "quota/coordination/live_nodes.h"
 #include "server/handlers/node_reports.h"
 #include "tranche/v1/admin_service.pb.h"
 

@@ -43,8 +43,8 @@ ReservationHandler::ReservationHandler(Sell sell, storage::ReservationLedger* le
                                        storage::BoundedExecutor* executor, storage::Clock* clock, CallDeadlines options)
     : ReservationHandler(
           std::move(sell),
-          [backend = std::make_shared<quota::SingleLedgerBackend>(nullptr, ledger, executor)](
-              const Uuid& id, quota::SaleBackend::FindDone done) { backend->Find(id, std::move(done)); },
+          [backend = std::make_shared<storage::SingleLedgerBackend>(nullptr, ledger, executor)](
+              const Uuid& id, storage::Books::FindDone done) { backend->Find(id, std::move(done)); },
           clock, options) {}
 
 void ReservationHandler::Create(const v1::CreateReservationRequest& request, std::optional<absl::Time> deadline,

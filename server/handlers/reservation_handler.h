@@ -11,12 +11,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "quota/sale_backend.h"
-#include "quota/sale_result.h"
-#include "server/handlers/call_deadline.h"
+#include "quota/sale/sale_result.h"
+#include "server/rpc/call_deadline.h"
+#include "storage/books.h"
 #include "storage/bounded_executor.h"
 #include "storage/clock.h"
-#include "storage/ledger.h"
+#include "storage/ledger/ledger.h"
 #include "tranche/v1/reservation_service.pb.h"
 
 namespace tranche::server {
@@ -33,8 +33,8 @@ class ReservationHandler {
   using CreateDone = absl::AnyInvocable<void(absl::StatusOr<quota::Sold>)>;
   using GetDone = absl::AnyInvocable<void(absl::StatusOr<storage::Reservation>)>;
 
-  // quota::SaleBackend::Find, or a stand-in for it.
-  using FindById = std::function<void(const storage::Uuid& id, quota::SaleBackend::FindDone)>;
+  // storage::Books::Find, or a stand-in for it.
+  using FindById = std::function<void(const storage::Uuid& id, storage::Books::FindDone)>;
 
   ReservationHandler(Sell sell, FindById find, storage::Clock* clock, CallDeadlines options);
   // Of one ledger.

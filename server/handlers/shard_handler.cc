@@ -9,15 +9,15 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
-#include "server/dsn.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/sku_handler.h"
+#include "server/process/dsn.h"
 #include "server/proto_time.h"
-#include "server/shards/ask_in_turn.h"
 #include "storage/postgres/postgres_shard_ledger.h"
 #include "storage/postgres/postgres_sku_move_ledger.h"
-#include "storage/sharding/sku_move.h"
+#include "storage/shards/ask_in_turn.h"
+#include "storage/shards/sku_move.h"
 
 namespace tranche::server {
 namespace {
@@ -79,7 +79,7 @@ v1::MoveSkuResponse::Stage ToStage(SkuMoveProgress::Stage stage) {
   return v1::MoveSkuResponse::STAGE_UNSPECIFIED;
 }
 
-v1::Shard ToShardMessage(const ShardBackend& shard) {
+v1::Shard ToShardMessage(const storage::ShardBackend& shard) {
   v1::Shard message;
   message.set_name(shard.name);
   message.set_database(DescribeDsn(shard.dsn).value_or("(unreadable)"));
@@ -169,7 +169,8 @@ absl::StatusOr<v1::AddShardResponse> ShardHandler::Add(const v1::AddShardRequest
 }
 
 absl::Status ShardHandler::PreviewMove(const v1::MoveSkuRequest& request, const Tell& tell) {
-  const auto sku = AskInTurn(*shards_, [&](ShardBackend& shard) { return shard.stock->GetSku(request.sku_id()); });
+  const auto sku =
+      storage::AskInTurn(*shards_, [&](storage::ShardBackend& shard) { return shard.stock->GetSku(request.sku_id()); });
   if (!sku.ok()) return LedgerError(sku.status(), request.sku_id(), Repeatable::kYes);
   v1::MoveSkuResponse response;
   response.set_stage(v1::MoveSkuResponse::STAGE_PREVIEW);
@@ -193,7 +194,8 @@ absl::Status ShardHandler::Move(const v1::MoveSkuRequest& request, const std::st
     participants.push_back({shard->name, &shards.back()->ledger});
   }
   std::string from;
-  if (const auto sku = AskInTurn(*shards_, [&](ShardBackend& s) { return s.stock->GetSku(request.sku_id()); });
+  if (const auto sku =
+          storage::AskInTurn(*shards_, [&](storage::ShardBackend& s) { return s.stock->GetSku(request.sku_id()); });
       sku.ok()) {
     from = sku->shard;
   }

@@ -6,10 +6,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "quota/announcer.h"
-#include "server/shards/shard_set.h"
+#include "quota/coordination/announcer.h"
 #include "storage/clock.h"
 #include "storage/postgres/connection_pool.h"
+#include "storage/shards/shard_set.h"
 #include "tranche/v1/admin_service.pb.h"
 
 namespace tranche::server {
@@ -20,7 +20,7 @@ class ShardHandler {
   using PoolOf = std::function<storage::PoolOptions(const std::string& dsn)>;
   using Tell = std::function<void(const v1::MoveSkuResponse&)>;
 
-  ShardHandler(ShardSet* shards, quota::Announcer* announcer, storage::Clock* clock, PoolOf pool_of)
+  ShardHandler(storage::ShardSet* shards, quota::Announcer* announcer, storage::Clock* clock, PoolOf pool_of)
       : shards_(shards), announcer_(announcer), clock_(clock), pool_of_(std::move(pool_of)) {}
 
   absl::StatusOr<v1::ListShardsResponse> List(const v1::ListShardsRequest& request);
@@ -31,7 +31,7 @@ class ShardHandler {
  private:
   absl::Status PreviewMove(const v1::MoveSkuRequest& request, const Tell& tell);
 
-  ShardSet* const shards_;
+  storage::ShardSet* const shards_;
   quota::Announcer* const announcer_;
   storage::Clock* const clock_;
   const PoolOf pool_of_;

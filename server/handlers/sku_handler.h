@@ -4,8 +4,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "quota/announcer.h"
-#include "storage/ledger.h"
+#include "quota/coordination/announcer.h"
+#include "storage/ledger/ledger.h"
 #include "tranche/v1/admin_service.pb.h"
 
 namespace tranche::server {

@@ -9,8 +9,8 @@
 #include "absl/time/clock.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
+#include "server/rpc/grpc_status.h"
 #include "server/services/export_stream.h"
-#include "server/services/grpc_status.h"
 #include "server/services/move_stream.h"
 #include "tranche/v1/admin_service.grpc.pb.h"
 

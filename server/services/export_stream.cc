@@ -4,7 +4,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "server/errors.h"
-#include "server/services/grpc_status.h"
+#include "server/rpc/grpc_status.h"
 
 namespace tranche::server {
 

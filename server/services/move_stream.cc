@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "server/errors.h"
-#include "server/services/grpc_status.h"
+#include "server/rpc/grpc_status.h"
 
 namespace tranche::server {
 

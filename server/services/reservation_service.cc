@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "server/services/grpc_status.h"
+#include "server/rpc/grpc_status.h"
 #include "server/services/reservation_watch.h"
 
 namespace tranche::server {

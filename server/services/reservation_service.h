@@ -6,7 +6,7 @@
 #include "server/handlers/list_handler.h"
 #include "server/handlers/reservation_handler.h"
 #include "server/handlers/watch_hub.h"
-#include "server/open_calls.h"
+#include "server/rpc/open_calls.h"
 #include "server/services/reservation_stream.h"
 #include "storage/clock.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"

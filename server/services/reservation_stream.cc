@@ -5,7 +5,7 @@
 
 #include "server/errors.h"
 #include "server/proto_time.h"
-#include "server/services/grpc_status.h"
+#include "server/rpc/grpc_status.h"
 
 namespace tranche::server {
 

@@ -18,7 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "server/handlers/reservation_handler.h"
-#include "server/open_calls.h"
+#include "server/rpc/open_calls.h"
 #include "tranche/v1/reservation_service.pb.h"
 
 namespace tranche::server {

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "server/handlers/reservation_messages.h"
-#include "server/services/grpc_status.h"
+#include "server/rpc/grpc_status.h"
 
 namespace tranche::server {
 

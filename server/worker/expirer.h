@@ -5,7 +5,7 @@
 #include "server/worker/ledger_trouble.h"
 #include "server/worker/retry_policy.h"
 #include "storage/clock.h"
-#include "storage/upkeep_ledger.h"
+#include "storage/ledger/upkeep_ledger.h"
 
 namespace tranche::server {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "server/options.h"
+#include "server/process/options.h"
 #include "server/worker/sink.h"
 #include "storage/clock.h"
 

@@ -4,7 +4,7 @@
 #include "absl/time/time.h"
 #include "server/worker/ledger_trouble.h"
 #include "server/worker/retry_policy.h"
-#include "storage/upkeep_ledger.h"
+#include "storage/ledger/upkeep_ledger.h"
 
 namespace tranche::server {
 

@@ -10,8 +10,8 @@
 #include "server/worker/sink.h"
 #include "server/worker/sink_relay.h"
 #include "storage/clock.h"
-#include "storage/outbox_ledger.h"
-#include "storage/upkeep_ledger.h"
+#include "storage/ledger/outbox_ledger.h"
+#include "storage/ledger/upkeep_ledger.h"
 
 namespace tranche::server {
 

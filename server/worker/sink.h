@@ -7,7 +7,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "storage/outbox_ledger.h"
+#include "storage/ledger/outbox_ledger.h"
 
 namespace tranche::server {
 

@@ -20,7 +20,7 @@
 #include "server/worker/sink.h"
 #include "server/worker/sink_health.h"
 #include "storage/clock.h"
-#include "storage/outbox_ledger.h"
+#include "storage/ledger/outbox_ledger.h"
 
 namespace tranche::server {
 

@@ -6,7 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "storage/ledger_error.h"
+#include "storage/ledger/ledger_error.h"
 
 namespace tranche::storage {
 namespace {

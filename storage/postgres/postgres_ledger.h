@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "storage/ledger.h"
+#include "storage/ledger/ledger.h"
 #include "storage/postgres/connection_pool.h"
 
 namespace tranche::storage {

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "storage/lifecycle_ledger.h"
+#include "storage/ledger/lifecycle_ledger.h"
 #include "storage/postgres/connection_pool.h"
 
 namespace tranche::storage {

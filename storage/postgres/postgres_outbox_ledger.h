@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "storage/outbox_ledger.h"
+#include "storage/ledger/outbox_ledger.h"
 #include "storage/postgres/connection_pool.h"
 
 namespace tranche::storage {

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "storage/ledger/shard_ledger.h"
 #include "storage/postgres/connection_pool.h"
-#include "storage/sharding/shard_ledger.h"
 
 namespace tranche::storage {
 

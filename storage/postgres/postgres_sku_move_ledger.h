@@ -3,8 +3,8 @@
 
 #include <string>
 
+#include "storage/ledger/sku_move_ledger.h"
 #include "storage/postgres/connection_pool.h"
-#include "storage/sharding/sku_move_ledger.h"
 
 namespace tranche::storage {
 

@@ -1,8 +1,8 @@
 // The ledger's upkeep on PostgreSQL: calls the procedures of storage/sql.
 #pragma once
 
+#include "storage/ledger/upkeep_ledger.h"
 #include "storage/postgres/connection_pool.h"
-#include "storage/upkeep_ledger.h"
 
 namespace tranche::storage {
 

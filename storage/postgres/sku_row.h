@@ -5,7 +5,7 @@
 #include <pqxx/pqxx>
 #include <string>
 
-#include "storage/ledger.h"
+#include "storage/ledger/ledger.h"
 
 namespace tranche::storage {
 

@@ -4,8 +4,8 @@
 #include <numeric>
 #include <vector>
 
-#include "quota/allocation.h"
-#include "quota/demand_plan.h"
+#include "quota/balancer/allocation.h"
+#include "quota/balancer/demand_plan.h"
 
 namespace tranche::quota {
 namespace {

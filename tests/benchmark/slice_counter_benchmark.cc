@@ -1,8 +1,8 @@
 // The cost of a local grant and of a local refusal, alone and with contention.
 #include <benchmark/benchmark.h>
 
-#include "quota/slice_counter.h"
-#include "quota/slice_table.h"
+#include "quota/slices/slice_counter.h"
+#include "quota/slices/slice_table.h"
 
 namespace tranche::quota {
 namespace {

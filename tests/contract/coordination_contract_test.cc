@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "quota/coordination.h"
-#include "quota/coordination_paths.h"
-#include "quota/fake_coordination.h"
+#include "quota/coordination/coordination.h"
+#include "quota/coordination/coordination_paths.h"
+#include "quota/fake/fake_coordination.h"
 #include "quota/zookeeper/zookeeper_coordination.h"
 #include "quota/zookeeper/zookeeper_session.h"
 #include "tests/support/recording_observer.h"

@@ -4,8 +4,8 @@
 #include <pqxx/pqxx>
 
 #include "absl/time/clock.h"
-#include "storage/fake_ledger.h"
-#include "storage/fake_outbox.h"
+#include "storage/fake/fake_ledger.h"
+#include "storage/fake/fake_outbox.h"
 #include "storage/postgres/connection_pool.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"

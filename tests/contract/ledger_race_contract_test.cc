@@ -9,7 +9,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
-#include "storage/ledger_error.h"
+#include "storage/ledger/ledger_error.h"
 #include "tests/contract/ledger_fixture.h"
 
 namespace tranche::storage {

@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "storage/ledger_error.h"
+#include "storage/ledger/ledger_error.h"
 #include "tests/contract/lifecycle_fixture.h"
 
 namespace tranche::storage {

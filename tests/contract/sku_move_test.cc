@@ -1,5 +1,5 @@
 // Moves of a SKU between two shards on real databases, with the mover killed between any two of its steps.
-#include "storage/sharding/sku_move.h"
+#include "storage/shards/sku_move.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -3,7 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "storage/ledger_error.h"
+#include "storage/ledger/ledger_error.h"
 #include "tests/contract/ledger_fixture.h"
 
 namespace tranche::storage {

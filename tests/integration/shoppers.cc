@@ -36,7 +36,7 @@ void Shoppers::Shop(int thread) {
 bool Shoppers::WaitForMore(int acknowledged, absl::Duration timeout) {
   absl::MutexLock lock(&mutex_);
   const size_t goal = acknowledged_.size() + static_cast<size_t>(acknowledged);
-  const auto reached = [&] { return acknowledged_.size() >= goal; };
+  const auto reached = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return acknowledged_.size() >= goal; };
   return mutex_.AwaitWithTimeout(absl::Condition(&reached), timeout);
 }
 
@@ -44,7 +44,7 @@ bool Shoppers::WaitForReason(Reason reason, int refusals, absl::Duration timeout
   absl::MutexLock lock(&mutex_);
   const std::string name = ReasonName(reason);
   const int goal = refused_[name] + refusals;
-  const auto reached = [&] { return refused_[name] >= goal; };
+  const auto reached = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return refused_[name] >= goal; };
   return mutex_.AwaitWithTimeout(absl::Condition(&reached), timeout);
 }
 

@@ -206,7 +206,7 @@ TEST_F(StallTest, AfterAStallEveryChangeIsAnsweredAtOnce) {
   Start({"--lanes", "1"});
   TableLock stall(cluster_->postgres().dsn());
   Calls calls;
-  constexpr absl::Duration kHurry = absl::Seconds(1);
+  static constexpr absl::Duration kHurry = absl::Seconds(1);
   calls.Begin([this] { return Confirm(holds_[0], kHurry); });
   AwaitBlocked("tranched-change", 1);
   calls.Begin([this] { return Confirm(holds_[1], kHurry); });

@@ -5,11 +5,11 @@
 #include <memory>
 
 #include "gtest/gtest.h"
-#include "quota/allocation.h"
-#include "quota/coordination_paths.h"
-#include "quota/demand_board.h"
-#include "quota/demand_plan.h"
-#include "quota/fake_coordination.h"
+#include "quota/balancer/allocation.h"
+#include "quota/balancer/demand_board.h"
+#include "quota/balancer/demand_plan.h"
+#include "quota/coordination/coordination_paths.h"
+#include "quota/fake/fake_coordination.h"
 #include "tests/scale/scale_cluster.h"
 #include "tranche/internal/v1/coordination.pb.h"
 

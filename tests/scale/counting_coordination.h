@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
-#include "quota/coordination.h"
+#include "quota/coordination/coordination.h"
 #include "tests/scale/traffic.h"
 
 namespace tranche::testing {

@@ -10,9 +10,9 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
-#include "quota/balancer.h"
-#include "quota/fake_coordination.h"
-#include "storage/fake_ledger.h"
+#include "quota/balancer/balancer.h"
+#include "quota/fake/fake_coordination.h"
+#include "storage/fake/fake_ledger.h"
 #include "tests/scale/counting_coordination.h"
 #include "tests/scale/counting_ledger.h"
 #include "tests/scale/scale_node.h"

@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "quota/node_agent.h"
-#include "quota/node_host.h"
-#include "quota/slice_table.h"
+#include "quota/node/node_agent.h"
+#include "quota/node/node_host.h"
+#include "quota/slices/slice_table.h"
 #include "storage/clock.h"
-#include "storage/ledger.h"
+#include "storage/ledger/ledger.h"
 
 namespace tranche::testing {
 

@@ -4,8 +4,8 @@
 #include <cstdio>
 
 #include "absl/strings/str_format.h"
-#include "quota/coordination.h"
-#include "quota/coordination_paths.h"
+#include "quota/coordination/coordination.h"
+#include "quota/coordination/coordination_paths.h"
 
 namespace tranche::testing {
 namespace {

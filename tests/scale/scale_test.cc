@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "gtest/gtest.h"
-#include "quota/coordination.h"
+#include "quota/coordination/coordination.h"
 #include "tests/scale/scenarios.h"
 
 namespace tranche::testing {

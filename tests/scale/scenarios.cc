@@ -9,9 +9,9 @@
 
 #include "absl/time/clock.h"
 #include "glog/logging.h"
-#include "quota/announcement_repair.h"
-#include "quota/announcer.h"
-#include "quota/coordination_paths.h"
+#include "quota/coordination/announcement_repair.h"
+#include "quota/coordination/announcer.h"
+#include "quota/coordination/coordination_paths.h"
 
 namespace tranche::testing {
 namespace {

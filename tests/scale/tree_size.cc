@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "quota/coordination_paths.h"
+#include "quota/coordination/coordination_paths.h"
 #include "tests/scale/counting_coordination.h"
 #include "tranche/internal/v1/coordination.pb.h"
 

@@ -5,8 +5,8 @@
 #include <map>
 #include <string>
 
-#include "quota/coordination.h"
-#include "storage/ledger.h"
+#include "quota/coordination/coordination.h"
+#include "storage/ledger/ledger.h"
 
 namespace tranche::testing {
 

@@ -50,8 +50,8 @@ class DependencyDirection(unittest.TestCase):
 
     def test_allows_the_one_direction(self):
         for folder, include in [
-            ("quota", '"storage/ledger.h"'),
-            ("server", '"quota/seller.h"'),
+            ("quota", '"storage/ledger/ledger.h"'),
+            ("server", '"quota/sale/seller.h"'),
             ("storage", '"storage/uuid.h"'),
             ("quota", '"tranche/internal/v1/coordination.pb.h"'),
             ("server", "<grpcpp/grpcpp.h>"),
@@ -61,7 +61,7 @@ class DependencyDirection(unittest.TestCase):
 
     def test_refuses_every_other(self):
         for folder, include in [
-            ("storage", '"quota/seller.h"'),
+            ("storage", '"quota/sale/seller.h"'),
             ("quota", '"server/errors.h"'),
             ("client", '"storage/uuid.h"'),
             ("client", '"server/errors.h"'),

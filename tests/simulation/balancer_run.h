@@ -4,7 +4,7 @@
 #include <functional>
 #include <string>
 
-#include "quota/balancer.h"
+#include "quota/balancer/balancer.h"
 #include "tests/simulation/process.h"
 #include "tests/simulation/sim_coordination.h"
 #include "tests/simulation/sim_ledger.h"

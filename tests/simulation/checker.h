@@ -26,9 +26,9 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
-#include "quota/sale_result.h"
-#include "quota/slice_table.h"
-#include "storage/fake_ledger.h"
+#include "quota/sale/sale_result.h"
+#include "quota/slices/slice_table.h"
+#include "storage/fake/fake_ledger.h"
 #include "tests/simulation/scheduler.h"
 #include "tests/simulation/trace.h"
 

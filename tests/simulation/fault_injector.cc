@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "quota/coordination_paths.h"
+#include "quota/coordination/coordination_paths.h"
 
 namespace tranche::simulation {
 

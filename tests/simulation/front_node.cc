@@ -135,7 +135,7 @@ void FrontNode::ReleaseInOrder() {
     scheduler.Sleep(kDrainPoll);
   }
   if (process_.crashed()) return;
-  // What still waits is refused, as by the real node: see server/lifecycle.cc.
+  // What still waits is refused, as by the real node: see server/node/lifecycle.cc.
   pipeline_->Stop();
   changes_->Stop();
   process_.Note("stops in order");

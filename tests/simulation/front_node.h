@@ -7,14 +7,14 @@
 #include <string>
 #include <vector>
 
-#include "quota/node_agent.h"
-#include "quota/node_host.h"
-#include "quota/seller.h"
-#include "quota/sku_directory.h"
-#include "quota/slice_table.h"
-#include "storage/change_pipeline.h"
-#include "storage/commit_lane.h"
-#include "storage/commit_pipeline.h"
+#include "quota/node/node_agent.h"
+#include "quota/node/node_host.h"
+#include "quota/sale/seller.h"
+#include "quota/sale/sku_directory.h"
+#include "quota/slices/slice_table.h"
+#include "storage/pipeline/change_pipeline.h"
+#include "storage/pipeline/commit_lane.h"
+#include "storage/pipeline/commit_pipeline.h"
 #include "tests/simulation/open_requests.h"
 #include "tests/simulation/process.h"
 #include "tests/simulation/sim_coordination.h"

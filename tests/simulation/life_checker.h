@@ -24,8 +24,8 @@
 
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "storage/fake_ledger.h"
-#include "storage/fake_outbox.h"
+#include "storage/fake/fake_ledger.h"
+#include "storage/fake/fake_outbox.h"
 #include "tests/simulation/checker.h"
 #include "tests/simulation/scheduler.h"
 #include "tests/simulation/trace.h"

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "quota/coordination_paths.h"
-#include "quota/operator_plans.h"
-#include "storage/ledger_error.h"
+#include "quota/balancer/operator_plans.h"
+#include "quota/coordination/coordination_paths.h"
+#include "storage/ledger/ledger_error.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::simulation {

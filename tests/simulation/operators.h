@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "quota/announcer.h"
-#include "quota/quota_mover.h"
+#include "quota/balancer/quota_mover.h"
+#include "quota/coordination/announcer.h"
 #include "tests/simulation/cluster.h"
 #include "tests/simulation/process.h"
 #include "tests/simulation/sim_coordination.h"

@@ -8,7 +8,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "storage/ledger.h"
+#include "storage/ledger/ledger.h"
 #include "tests/simulation/faults.h"
 #include "tests/simulation/random.h"
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "quota/coordination_paths.h"
+#include "quota/coordination/coordination_paths.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::simulation {

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "quota/coordination.h"
-#include "quota/fake_coordination.h"
+#include "quota/coordination/coordination.h"
+#include "quota/fake/fake_coordination.h"
 #include "tests/simulation/process.h"
 
 namespace tranche::simulation {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "storage/ledger_error.h"
+#include "storage/ledger/ledger_error.h"
 
 namespace tranche::simulation {
 namespace {

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
-#include "storage/ledger.h"
-#include "storage/lifecycle_ledger.h"
-#include "storage/upkeep_ledger.h"
+#include "storage/ledger/ledger.h"
+#include "storage/ledger/lifecycle_ledger.h"
+#include "storage/ledger/upkeep_ledger.h"
 #include "tests/simulation/process.h"
 
 namespace tranche::simulation {

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "glog/logging.h"
-#include "quota/coordination.h"
-#include "quota/fake_coordination.h"
-#include "storage/fake_ledger.h"
-#include "storage/fake_outbox.h"
+#include "quota/coordination/coordination.h"
+#include "quota/fake/fake_coordination.h"
+#include "storage/fake/fake_ledger.h"
+#include "storage/fake/fake_outbox.h"
 #include "tests/simulation/checker.h"
 #include "tests/simulation/faults.h"
 #include "tests/simulation/life_checker.h"

@@ -12,9 +12,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "quota/coordination_paths.h"
-#include "quota/fake_coordination.h"
-#include "quota/quota_mover.h"
+#include "quota/balancer/quota_mover.h"
+#include "quota/coordination/coordination_paths.h"
+#include "quota/fake/fake_coordination.h"
 #include "server/handlers/audit_handler.h"
 #include "server/handlers/coordination_handler.h"
 #include "server/handlers/node_handler.h"
@@ -22,7 +22,7 @@
 #include "server/handlers/sku_handler.h"
 #include "server/handlers/stock_handler.h"
 #include "server/handlers/verify_handler.h"
-#include "storage/fake_ledger.h"
+#include "storage/fake/fake_ledger.h"
 #include "tests/unit/server/error_matchers.h"
 #include "tranche/internal/v1/coordination.pb.h"
 

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "storage/ledger_error.h"
+#include "storage/ledger/ledger_error.h"
 #include "tests/support/inline_executor.h"
 #include "tests/unit/server/error_matchers.h"
 

@@ -1,4 +1,4 @@
-#include "server/delayed_task.h"
+#include "server/process/delayed_task.h"
 
 #include <atomic>
 

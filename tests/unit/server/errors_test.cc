@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "storage/ledger_error.h"
+#include "storage/ledger/ledger_error.h"
 #include "tests/unit/server/error_matchers.h"
 
 namespace tranche::server {

@@ -9,7 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/handlers/field_checks.h"
-#include "storage/fake_ledger.h"
+#include "storage/fake/fake_ledger.h"
 #include "tests/support/inline_executor.h"
 #include "tests/unit/server/error_matchers.h"
 

@@ -1,4 +1,4 @@
-#include "server/open_calls.h"
+#include "server/rpc/open_calls.h"
 
 #include <atomic>
 #include <thread>

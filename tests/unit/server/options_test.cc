@@ -1,4 +1,4 @@
-#include "server/options.h"
+#include "server/process/options.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "server/address.h"
-#include "server/dsn.h"
+#include "server/process/address.h"
+#include "server/process/dsn.h"
 
 namespace tranche::server {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "absl/strings/str_format.h"
-#include "storage/fake_outbox.h"
+#include "storage/fake/fake_outbox.h"
 #include "tests/unit/server/error_matchers.h"
 
 namespace tranche::server {

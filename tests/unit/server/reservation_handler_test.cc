@@ -8,7 +8,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "storage/bounded_executor.h"
-#include "storage/fake_ledger.h"
+#include "storage/fake/fake_ledger.h"
 #include "tests/unit/server/error_matchers.h"
 
 namespace tranche::server {

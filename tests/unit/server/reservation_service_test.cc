@@ -20,7 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "storage/bounded_executor.h"
-#include "storage/fake_ledger.h"
+#include "storage/fake/fake_ledger.h"
 #include "tests/unit/server/error_matchers.h"
 
 namespace tranche::server {

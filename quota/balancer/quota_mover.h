@@ -1,0 +1,37 @@
+// Moves units and announces the moves: the one way by which the balancer and the admin calls change quota.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "quota/coordination/announcer.h"
+#include "storage/ledger/ledger.h"
+
+namespace tranche::quota {
+
+// Thread-safe. Outlived by its dependencies.
+class QuotaMover {
+ public:
+  QuotaMover(storage::StockLedger* ledger, Announcer* announcer) : ledger_(ledger), announcer_(announcer) {}
+
+  struct Moved {
+    std::vector<absl::StatusOr<storage::SkuQuota>> skus;  // in the order of the moves
+    absl::Status announced;
+  };
+  // One ledger transaction, then the announcements of every slice that it changed and of the SKUs whose terms changed.
+  // The ledger's errors are returned; a failed announcement is only told, since the balancer repairs it. At most
+  // storage::kMaxQuotaBatch moves of distinct SKUs; each succeeds or fails by itself.
+  absl::StatusOr<Moved> MoveBatch(absl::Span<const storage::QuotaMove> moves, const std::string& actor);
+  // The same for one SKU.
+  absl::StatusOr<storage::QuotaSnapshot> Move(const std::string& sku_id, absl::Span<const storage::QuotaDelta> deltas,
+                                              std::optional<int64_t> expected_quota_version, const std::string& actor);
+
+ private:
+  storage::StockLedger* const ledger_;
+  Announcer* const announcer_;
+};
+
+}  // namespace tranche::quota

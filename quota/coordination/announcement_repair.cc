@@ -1,0 +1,106 @@
+#include "quota/coordination/announcement_repair.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/incarnation_znodes.h"
+
+namespace tranche::quota {
+namespace {
+
+using storage::IncarnationId;
+
+// Announcements that one step looks at, about.
+constexpr int kPiece = 500;
+
+}  // namespace
+
+void AnnouncementRepair::Begin() {
+  phase_ = Phase::kSkus;
+  after_sku_.clear();
+  after_incarnation_ = storage::kPool;
+}
+
+absl::Status AnnouncementRepair::Step(Coordination& session) {
+  // Small systems are done in one step.
+  absl::Status status;
+  if (phase_ == Phase::kSkus) status.Update(StepSkus());
+  if (phase_ == Phase::kSlices) status.Update(StepSlices());
+  if (phase_ == Phase::kIncarnations) {
+    if (of_home_) status.Update(RepairIncarnations(session));
+    phase_ = Phase::kIdle;
+  }
+  return status;
+}
+
+absl::Status AnnouncementRepair::StepSkus() {
+  const auto page = ledger_->ListSkus(after_sku_, kPiece);
+  if (!page.ok()) return page.status();
+  if (page->size() < static_cast<size_t>(kPiece)) {
+    phase_ = Phase::kSlices;
+  } else {
+    after_sku_ = page->back().sku_id;
+  }
+  return announcer_->AnnounceSkus(*page);
+}
+
+absl::Status AnnouncementRepair::StepSlices() {
+  const auto incarnations = ledger_->ListLiveIncarnations();
+  if (!incarnations.ok()) return incarnations.status();
+  absl::Status status;
+  size_t looked_at = 0;
+  for (const storage::Incarnation& incarnation : *incarnations) {
+    if (incarnation.id <= after_incarnation_) continue;
+    if (looked_at >= static_cast<size_t>(kPiece)) return status;
+    size_t announced = 0;
+    status.Update(AnnounceSlicesOf(incarnation.id, &announced));
+    looked_at += announced + 1;
+    after_incarnation_ = incarnation.id;
+  }
+  phase_ = Phase::kIncarnations;
+  return status;
+}
+
+absl::Status AnnouncementRepair::AnnounceSlicesOf(IncarnationId incarnation, size_t* announced) {
+  const auto slices = ledger_->ListSlices(incarnation);
+  if (!slices.ok()) return slices.status();
+  std::vector<SliceToAnnounce> announcements;
+  announcements.reserve(slices->size());
+  for (const auto& [sku_id, slice] : *slices) {
+    announcements.push_back({incarnation, sku_id, slice.allotted, slice.version});
+  }
+  if (announced != nullptr) *announced = announcements.size();
+  return announcer_->AnnounceSlices(announcements);
+}
+
+// Slices and requests to drain of incarnations that ended while ZooKeeper or the balancer was away, and requests to
+// drain or serve again that an operator's call did not get through. The tree is read first: who is in it was registered
+// in the ledger before, and is drained there first.
+absl::Status AnnouncementRepair::RepairIncarnations(Coordination& session) {
+  std::set<IncarnationId> mentioned, asked_to_drain;
+  for (const char* folder : {kSlicesPath, kDrainPath}) {
+    const auto names = session.List(folder, Watch::kNo);
+    if (!names.ok()) return names.status();
+    for (const std::string& name : *names) {
+      mentioned.insert(ParseIncarnation(name));
+      if (folder == kDrainPath) asked_to_drain.insert(ParseIncarnation(name));
+    }
+  }
+  mentioned.erase(storage::kPool);
+  const auto incarnations = ledger_->ListLiveIncarnations();
+  if (!incarnations.ok()) return incarnations.status();
+  absl::Status status;
+  for (const storage::Incarnation& incarnation : *incarnations) {
+    mentioned.erase(incarnation.id);
+    if (incarnation.draining == asked_to_drain.contains(incarnation.id)) continue;
+    const std::string path = DrainPath(incarnation.id);
+    const absl::Status told =
+        incarnation.draining ? session.Create(path, "", CreateMode::kPersistent) : session.Delete(path, kAnyVersion);
+    if (!absl::IsAlreadyExists(told) && !absl::IsNotFound(told)) status.Update(told);
+  }
+  for (const IncarnationId ended : mentioned) RemoveIncarnationZnodes(session, ended);
+  return status;
+}
+
+}  // namespace tranche::quota

@@ -1,0 +1,46 @@
+// Compares the ledger with all announcements and writes what is missing or old, a bounded piece at a time: so that
+// hundreds of thousands of SKUs cost a steady trickle of reads and never hold up the balancer's other work.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "absl/status/status.h"
+#include "quota/coordination/announcer.h"
+#include "quota/coordination/coordination.h"
+#include "storage/ledger/ledger.h"
+
+namespace tranche::quota {
+
+// One thread.
+class AnnouncementRepair {
+ public:
+  // Dependencies outlive it. `of_home`: the ledger says of every incarnation whether it is live and whether it drains.
+  AnnouncementRepair(storage::StockLedger* ledger, Announcer* announcer, bool of_home = true)
+      : ledger_(ledger), announcer_(announcer), of_home_(of_home) {}
+
+  // Begins a pass, from the start.
+  void Begin();
+  bool running() const { return phase_ != Phase::kIdle; }
+  // The next piece of the pass. A piece that failed is passed over: the next pass comes soon.
+  absl::Status Step(Coordination& session);
+
+  // Announces all that one incarnation holds, at once.
+  absl::Status AnnounceSlicesOf(storage::IncarnationId incarnation, size_t* announced = nullptr);
+
+ private:
+  enum class Phase { kIdle, kSkus, kSlices, kIncarnations };
+
+  absl::Status StepSkus();
+  absl::Status StepSlices();
+  absl::Status RepairIncarnations(Coordination& session);
+
+  storage::StockLedger* const ledger_;
+  Announcer* const announcer_;
+  const bool of_home_;
+  Phase phase_ = Phase::kIdle;
+  std::string after_sku_;
+  storage::IncarnationId after_incarnation_ = storage::kPool;
+};
+
+}  // namespace tranche::quota

@@ -1,0 +1,160 @@
+#include "quota/coordination/announcer.h"
+
+#include <functional>
+#include <optional>
+
+#include "glog/logging.h"
+#include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/sku_announcement.h"
+#include "storage/mutation.h"
+
+namespace tranche::quota {
+namespace {
+
+using internal::v1::SkuAnnouncement;
+using internal::v1::SliceAnnouncement;
+
+// How often a write that lost a race is tried again; each round some writer wins, so this bounds a crowd, not a pair.
+constexpr int kRounds = 8;
+// Requests in flight at once, so that a large repair does not flood the server.
+constexpr size_t kMostWrites = 256;
+
+struct Target {
+  std::string sku_id;
+  std::string path;
+  std::string data;
+  std::string parent;
+  bool make_parent = false;
+  // Does `data` say something newer than what is there?
+  std::function<bool(const std::string& present)> supersedes;
+};
+
+enum class Fate { kDone, kAgain, kMakeParent };
+
+Fate FateOf(const absl::Status& status, const Target& target) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      return Fate::kDone;
+    case absl::StatusCode::kInvalidArgument:
+      // Never will be written: one bad name must not hold up the others.
+      LOG(ERROR) << target.path << " cannot be announced: " << status.message();
+      return Fate::kDone;
+    case absl::StatusCode::kNotFound:
+      // A SKU's bucket is made; an incarnation whose folder is gone has ended and needs no announcement.
+      return target.make_parent ? Fate::kMakeParent : Fate::kDone;
+    default:
+      // Another writer came first, or the connection was lost: read again what is there now.
+      return Fate::kAgain;
+  }
+}
+
+// Whatever fails is tried again in the next round.
+void MakeParent(Coordination& session, const std::string& path) {
+  const absl::Status made = session.Create(path, "", CreateMode::kPersistent);
+  // Somebody deleted the fixed level, too.
+  if (absl::IsNotFound(made)) session.EnsureFixedPaths().IgnoreError();
+}
+
+// One round: reads what is there, writes what supersedes it, keeps in `targets` what has to be tried again.
+absl::Status Round(Coordination& session, std::vector<Target>* targets) {
+  std::vector<std::string> paths;
+  for (const Target& target : *targets) paths.push_back(target.path);
+  const auto present = session.GetMany(paths, Watch::kNo);
+  std::vector<WriteOp> ops;
+  std::vector<size_t> positions;
+  std::vector<Target> again;
+  absl::Status last;
+  for (size_t i = 0; i < targets->size(); ++i) {
+    const Target& target = (*targets)[i];
+    if (absl::IsNotFound(present[i].status())) {
+      ops.push_back({WriteOp::Kind::kCreatePersistent, target.path, target.data, kAnyVersion});
+    } else if (!present[i].ok()) {
+      last = present[i].status();
+      if (FateOf(last, target) == Fate::kAgain) again.push_back(target);
+      continue;
+    } else if (target.supersedes(present[i]->data)) {
+      ops.push_back({WriteOp::Kind::kSet, target.path, target.data, present[i]->version});
+    } else {
+      continue;
+    }
+    positions.push_back(i);
+  }
+  const std::vector<absl::Status> written = session.Apply(ops);
+  for (size_t i = 0; i < written.size(); ++i) {
+    const Target& target = (*targets)[positions[i]];
+    const Fate fate = FateOf(written[i], target);
+    if (fate == Fate::kDone) continue;
+    if (fate == Fate::kMakeParent) MakeParent(session, target.parent);
+    last = written[i];
+    again.push_back(target);
+  }
+  *targets = std::move(again);
+  return last;
+}
+
+absl::Status AnnounceTargets(SessionSource& sessions, const std::vector<Target>& targets,
+                             std::set<std::string>* failed) {
+  absl::Status result;
+  for (size_t begin = 0; begin < targets.size(); begin += kMostWrites) {
+    const size_t end = std::min(begin + kMostWrites, targets.size());
+    std::vector<Target> chunk(targets.begin() + begin, targets.begin() + end);
+    absl::Status last;
+    for (int round = 0; round < kRounds && !chunk.empty(); ++round) {
+      const std::shared_ptr<Coordination> session = sessions.Session();
+      last = session == nullptr ? absl::UnavailableError("no session with ZooKeeper") : Round(*session, &chunk);
+      if (absl::IsUnavailable(last) || absl::IsUnauthenticated(last)) break;
+    }
+    if (!chunk.empty()) result.Update(absl::UnavailableError(last.message()));
+    if (failed == nullptr) continue;
+    for (const Target& target : chunk) failed->insert(target.sku_id);
+  }
+  return result;
+}
+
+Target TargetOf(const SkuToAnnounce& sku) {
+  const SkuAnnouncement fresh = ToAnnouncement(sku.sku);
+  return Target{.sku_id = sku.sku.sku_id,
+                .path = SkuPath(sku.sku.sku_id),
+                .data = fresh.SerializeAsString(),
+                .parent = SkuBucketPath(sku.sku.sku_id),
+                .make_parent = true,
+                .supersedes = [fresh, always = sku.always](const std::string& data) {
+                  SkuAnnouncement present;
+                  return !present.ParseFromString(data) || Supersedes(fresh, present, always);
+                }};
+}
+
+Target TargetOf(const SliceToAnnounce& slice) {
+  SliceAnnouncement announcement;
+  announcement.set_allotted(slice.allotted);
+  announcement.set_version(slice.version);
+  return Target{.sku_id = slice.sku_id,
+                .path = SlicePath(slice.incarnation, slice.sku_id),
+                .data = announcement.SerializeAsString(),
+                .parent = SlicesPath(slice.incarnation),
+                .make_parent = false,
+                .supersedes = [version = slice.version](const std::string& data) {
+                  SliceAnnouncement present;
+                  const bool overwrites = storage::Mutated(storage::Mutation::kAnnouncerOverwritesNewer);
+                  return !present.ParseFromString(data) || version > present.version() || overwrites;
+                }};
+}
+
+}  // namespace
+
+absl::Status Announcer::Announce(absl::Span<const SkuToAnnounce> skus, absl::Span<const SliceToAnnounce> slices,
+                                 std::set<std::string>* failed) {
+  std::vector<Target> targets;
+  targets.reserve(skus.size() + slices.size());
+  for (const SkuToAnnounce& sku : skus) targets.push_back(TargetOf(sku));
+  for (const SliceToAnnounce& slice : slices) targets.push_back(TargetOf(slice));
+  return AnnounceTargets(*sessions_, targets, failed);
+}
+
+absl::Status Announcer::AnnounceSkus(absl::Span<const storage::Sku> skus) {
+  std::vector<SkuToAnnounce> targets;
+  for (const storage::Sku& sku : skus) targets.push_back({sku, /*always=*/false});
+  return Announce(targets, {});
+}
+
+}  // namespace tranche::quota

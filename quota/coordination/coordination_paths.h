@@ -1,0 +1,37 @@
+// Where things are in the coordination tree.
+#pragma once
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "storage/ledger/ledger.h"
+
+namespace tranche::quota {
+
+inline constexpr char kNodesPath[] = "/nodes";
+inline constexpr char kSlicesPath[] = "/slices";
+inline constexpr char kDemandPath[] = "/demand";
+inline constexpr char kSkusPath[] = "/skus";
+inline constexpr char kBalancerPath[] = "/balancer";
+inline constexpr char kDrainPath[] = "/drain";
+
+// The first level: these always exist.
+inline constexpr const char* kFixedPaths[] = {kNodesPath, kSlicesPath,   kDemandPath,
+                                              kSkusPath,  kBalancerPath, kDrainPath};
+
+std::string NodePath(storage::IncarnationId incarnation);
+std::string SlicesPath(storage::IncarnationId incarnation);
+std::string SlicePath(storage::IncarnationId incarnation, absl::string_view sku_id);
+std::string DemandPath(storage::IncarnationId incarnation);
+std::string DrainPath(storage::IncarnationId incarnation);
+// The leader of a shard's balancers.
+std::string LeaderPath(absl::string_view shard = storage::kHomeShard);
+
+// SKUs lie in 256 buckets by a hash of their id, so that no list of children grows past ZooKeeper's reply limit.
+std::string SkuBucketPath(absl::string_view sku_id);
+std::string SkuPath(absl::string_view sku_id);
+
+// The incarnation that a child of /nodes, /slices, /demand or /drain names; 0 if it names none.
+storage::IncarnationId ParseIncarnation(absl::string_view name);
+
+}  // namespace tranche::quota

@@ -1,0 +1,13 @@
+// What an incarnation leaves in the coordination tree.
+#pragma once
+
+#include "quota/coordination/coordination.h"
+#include "storage/ledger/ledger.h"
+
+namespace tranche::quota {
+
+// Deletes an ended incarnation's slices, demand, request to drain and, last, its registration, whose going tells the
+// balancer that units have come into the pools. What cannot be deleted now is left to the balancer's repair.
+void RemoveIncarnationZnodes(Coordination& session, storage::IncarnationId incarnation);
+
+}  // namespace tranche::quota

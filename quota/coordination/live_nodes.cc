@@ -1,0 +1,44 @@
+#include "quota/coordination/live_nodes.h"
+
+#include <algorithm>
+
+#include "absl/container/flat_hash_set.h"
+#include "quota/coordination/coordination_paths.h"
+#include "tranche/internal/v1/coordination.pb.h"
+
+namespace tranche::quota {
+
+absl::StatusOr<std::vector<LiveNode>> ListLiveNodes(Coordination& session, Watch watch) {
+  const auto names = session.List(kNodesPath, watch);
+  if (!names.ok()) return names.status();
+  const auto draining_names = session.List(kDrainPath, watch);
+  if (!draining_names.ok()) return draining_names.status();
+  absl::flat_hash_set<storage::IncarnationId> draining;
+  for (const std::string& name : *draining_names) draining.insert(ParseIncarnation(name));
+
+  std::vector<std::string> paths;
+  std::vector<storage::IncarnationId> incarnations;
+  for (const std::string& name : *names) {
+    if (ParseIncarnation(name) == storage::kPool) continue;
+    incarnations.push_back(ParseIncarnation(name));
+    paths.push_back(NodePath(incarnations.back()));
+  }
+  const auto registrations = session.GetMany(paths, Watch::kNo);
+  std::vector<LiveNode> nodes;
+  for (size_t i = 0; i < registrations.size(); ++i) {
+    if (absl::IsNotFound(registrations[i].status())) continue;  // it left meanwhile
+    if (!registrations[i].ok()) return registrations[i].status();
+    internal::v1::NodeRegistration registration;
+    if (!registration.ParseFromString(registrations[i]->data)) continue;
+    nodes.push_back(LiveNode{.incarnation = incarnations[i],
+                             .name = registration.name(),
+                             .address = registration.address(),
+                             .started_at = absl::FromUnixMicros(registration.started_at_us()),
+                             .draining = draining.contains(incarnations[i])});
+  }
+  std::sort(nodes.begin(), nodes.end(),
+            [](const LiveNode& a, const LiveNode& b) { return a.incarnation < b.incarnation; });
+  return nodes;
+}
+
+}  // namespace tranche::quota

@@ -1,0 +1,26 @@
+// Who is there: the registrations under /nodes.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "quota/coordination/coordination.h"
+#include "storage/ledger/ledger.h"
+
+namespace tranche::quota {
+
+struct LiveNode {
+  storage::IncarnationId incarnation = storage::kPool;
+  std::string name;
+  std::string address;
+  absl::Time started_at;
+  // Asked to stop: still serving what it has, to be given nothing more.
+  bool draining = false;
+};
+
+// Ascending by incarnation. With Watch::kYes the caller hears of nodes that come, go, or are asked to drain.
+absl::StatusOr<std::vector<LiveNode>> ListLiveNodes(Coordination& session, Watch watch = Watch::kNo);
+
+}  // namespace tranche::quota

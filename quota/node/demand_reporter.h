@@ -1,0 +1,70 @@
+// What a node writes to /demand/<incarnation>, and when: at once when it runs dry, else from time to time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/time/time.h"
+#include "quota/slices/slice_table.h"
+#include "tranche/internal/v1/coordination.pb.h"
+
+namespace tranche::quota {
+
+struct DemandReporterOptions {
+  // Rates are measured over this long, and reported as often while there is activity.
+  absl::Duration interval = absl::Seconds(1);
+  // Without activity: a sign of life, for those who look at its age.
+  absl::Duration heartbeat = absl::Seconds(10);
+  // An empty slice of which nothing was ever announced is forgotten after this long without a request.
+  absl::Duration forget_after = absl::Seconds(30);
+};
+
+// Pure of I/O. One thread.
+class DemandReporter {
+ public:
+  // How many requests wait for units of a SKU.
+  using WaitingCount = std::function<int64_t(const std::string& sku_id)>;
+
+  DemandReporter(SliceTable* slices, WaitingCount waiting, DemandReporterOptions options = {})
+      : slices_(slices), waiting_(std::move(waiting)), options_(options) {}
+
+  // The report that is due now, or none.
+  // `silent_shards`: those besides home whose ledgers do not answer.
+  std::optional<internal::v1::DemandReport> Due(absl::Time now, bool ledger_answers,
+                                                const std::vector<std::string>& silent_shards = {});
+  // It was written. Not called: it is due again.
+  void Written(const internal::v1::DemandReport& report, absl::Time now);
+  // A new incarnation: starts over, and the first report is due at once.
+  void Reset();
+  // What was written is lost: the next report is due at once.
+  void Repeat();
+
+ private:
+  // What is known of one SKU's traffic.
+  struct Traffic {
+    int64_t granted = 0;  // as last counted
+    int64_t denied = 0;
+    double grants_per_s = 0;  // smoothed
+    double denials_per_s = 0;
+    absl::Time last_request = absl::InfinitePast();
+  };
+
+  void Measure(absl::Time now);
+  internal::v1::DemandReport Compose(bool ledger_answers) const;
+
+  SliceTable* const slices_;
+  const WaitingCount waiting_;
+  const DemandReporterOptions options_;
+  absl::flat_hash_map<std::string, Traffic> traffic_;
+  absl::Time measured_at_ = absl::InfinitePast();
+  absl::Time written_at_ = absl::InfinitePast();
+  std::string urgent_written_;
+  std::string content_written_;
+  int64_t sequence_ = 0;
+};
+
+}  // namespace tranche::quota

@@ -1,0 +1,503 @@
+#include "quota/node/node_agent.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "glog/logging.h"
+#include "quota/balancer/quota_mover.h"
+#include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/incarnation_znodes.h"
+#include "quota/coordination/sku_announcement.h"
+#include "storage/mutation.h"
+#include "tranche/internal/v1/coordination.pb.h"
+
+namespace tranche::quota {
+namespace {
+
+using internal::v1::DemandReport;
+using internal::v1::DrainRequest;
+using internal::v1::NodeRegistration;
+using internal::v1::SkuAnnouncement;
+using internal::v1::SliceAnnouncement;
+using storage::IncarnationId;
+using storage::kPool;
+
+constexpr char kActor[] = "drain";
+
+// Slices that are read again at each resync, though nothing was heard of them.
+constexpr int kRereadInTurn = 32;
+
+// Creates a node that an earlier run of the same incarnation, or a try whose answer was lost, may have left.
+absl::Status CreateIfMissing(Coordination& session, const std::string& path, const std::string& data, CreateMode mode) {
+  const absl::Status status = session.Create(path, data, mode);
+  return absl::IsAlreadyExists(status) ? absl::OkStatus() : status;
+}
+
+// The last component of a path.
+std::string LastName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+const storage::Incarnation* Find(const std::vector<storage::Incarnation>& incarnations, IncarnationId id) {
+  const auto found =
+      std::find_if(incarnations.begin(), incarnations.end(), [id](const auto& entry) { return entry.id == id; });
+  return found == incarnations.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+NodeAgent::NodeAgent(CoordinationConnector* connector, storage::StockLedger* ledger, SliceTable* slices, NodeHost* host,
+                     storage::Clock* clock, DemandReporter::WaitingCount waiting, NodeAgentOptions options)
+    : connector_(connector),
+      ledger_(ledger),
+      slices_(slices),
+      host_(host),
+      clock_(clock),
+      options_(std::move(options)),
+      announcer_(this),
+      reporter_(slices, std::move(waiting), options_.demand) {
+  slices_->SetListener(
+      {.exhausted = [this] { Wake([](Work&) {}); },
+       // The latest one counts: a late note of an earlier incarnation must not hide that the present one has ended.
+       .incarnation_ended =
+           [this](IncarnationId id) { Wake([id](Work& work) { work.ended = std::max(work.ended, id); }); }});
+}
+
+NodeAgent::~NodeAgent() {
+  slices_->SetListener({});
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  if (thread_.joinable()) thread_.join();
+  // Closed while everything that its callbacks touch is still there, and outside of the lock that they want.
+  std::shared_ptr<Coordination> session;
+  {
+    absl::MutexLock lock(&mutex_);
+    session = std::move(session_);
+  }
+}
+
+absl::Status NodeAgent::Start() {
+  if (absl::Status begun = Begin(); !begun.ok()) return begun;
+  thread_ = std::thread([this] { Run(); });
+  return absl::OkStatus();
+}
+
+absl::Status NodeAgent::Begin() {
+  if (absl::Status session = NewSession(); !session.ok()) return session;
+  return BeginIncarnation();
+}
+
+absl::Status NodeAgent::Release() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  if (thread_.joinable()) thread_.join();
+  const IncarnationId incarnation = incarnation_.load();
+  slices_->Begin(kPool);
+  const absl::Status reclaimed = ledger_->ReclaimIncarnation(incarnation).status();
+  const std::shared_ptr<Coordination> session = Session();
+  if (session == nullptr) return reclaimed;
+  RemoveIncarnationZnodes(*session, incarnation);
+  {
+    absl::MutexLock lock(&mutex_);
+    session_.reset();
+  }
+  return reclaimed;
+}
+
+std::shared_ptr<Coordination> NodeAgent::Session() {
+  absl::MutexLock lock(&mutex_);
+  return session_;
+}
+
+void NodeAgent::Wake(absl::FunctionRef<void(Work&)> note) {
+  absl::MutexLock lock(&mutex_);
+  note(work_);
+  work_to_do_ = true;
+}
+
+void NodeAgent::OnChanged(const std::string& path) {
+  Wake([&](Work& work) { work.changed.insert(path); });
+}
+
+void NodeAgent::OnConnected() {
+  Wake([](Work& work) { work.everything = !storage::Mutated(storage::Mutation::kNoReread); });
+}
+
+void NodeAgent::OnDisconnected() { LOG(WARNING) << "ZooKeeper does not answer: selling goes on with the units held"; }
+
+void NodeAgent::OnSessionExpired() {
+  Wake([](Work& work) { work.expired = true; });
+}
+
+bool NodeAgent::HasWork() const {
+  absl::MutexLock lock(&mutex_);
+  return work_to_do_;
+}
+
+absl::Duration NodeAgent::TurnInterval() const {
+  if (!begun_) return options_.restart_pause;
+  const bool draining = drain_ == Drain::kWaitingForIdle;
+  return draining ? absl::Milliseconds(10) : std::min(options_.resync_interval, options_.demand.interval);
+}
+
+void NodeAgent::Run() {
+  while (true) {
+    {
+      absl::MutexLock lock(&mutex_);
+      const auto wanted = [this]()
+                              ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || (work_to_do_ && begun_); };
+      mutex_.AwaitWithTimeout(absl::Condition(&wanted), TurnInterval());
+      if (stopping_) return;
+    }
+    RunOnce();
+  }
+}
+
+NodeAgent::Work NodeAgent::TakeWork() {
+  absl::MutexLock lock(&mutex_);
+  work_to_do_ = false;
+  return std::exchange(work_, Work{});
+}
+
+void NodeAgent::RunOnce() {
+  Work work = TakeWork();
+  // Claims of an earlier incarnation may still be answered, and say that it is over: that is no news.
+  const bool ended = work.ended != kPool && work.ended == incarnation_.load();
+  const bool keeps = storage::Mutated(storage::Mutation::kKeepsDeadIncarnation);
+  if (begun_ && (work.expired || ended) && !keeps) {
+    LOG(WARNING) << "incarnation " << incarnation_.load()
+                 << " is over: " << (work.expired ? "the ZooKeeper session expired" : "it was reclaimed")
+                 << "; beginning a new one";
+    EndIncarnation();
+  }
+  if (!begun_) {
+    absl::Status status = work.expired || Session() == nullptr ? NewSession() : absl::OkStatus();
+    if (status.ok()) status = BeginIncarnation();
+    LOG_IF_EVERY_N(WARNING, !status.ok(), 25) << "cannot begin an incarnation yet: " << status.message();
+    return;
+  }
+  // A failed sync is made good by a full one; so is what was never heard of, however busy the events are.
+  const absl::Time now = clock_->Now();
+  if (last_full_sync_ == absl::InfinitePast()) work.everything = true;
+  work.resync = now - last_full_sync_ >= options_.resync_interval;
+  if (storage::Mutated(storage::Mutation::kNoReread) && last_full_sync_ != absl::InfinitePast()) {
+    work.everything = work.resync = false;
+  }
+  if (const absl::Status synced = Sync(work); !synced.ok()) {
+    VLOG(1) << "sync: " << synced;
+    last_full_sync_ = absl::InfinitePast();
+  } else if (work.everything || work.resync) {
+    last_full_sync_ = now;
+  }
+  if (drain_ != Drain::kServing) ReturnUnits().IgnoreError();
+  if (absl::Status status = ReportDemand(); !status.ok()) VLOG(1) << "demand report: " << status;
+}
+
+// Forgets what was held. What the old incarnation held is reclaimed: by us if the ledger answers, else by the balancer.
+void NodeAgent::EndIncarnation() {
+  begun_ = false;
+  const IncarnationId old = incarnation_.load();
+  slices_->Begin(kPool);
+  ledger_->ReclaimIncarnation(old).IgnoreError();
+  // If the session lives on, so would the old registration.
+  if (const auto session = Session(); session != nullptr) RemoveIncarnationZnodes(*session, old);
+}
+
+absl::Status NodeAgent::NewSession() {
+  std::shared_ptr<Coordination> old;
+  {
+    absl::MutexLock lock(&mutex_);
+    old = std::move(session_);
+    session_.reset();
+  }
+  old.reset();  // closes it, outside of the lock that its callbacks want
+  {
+    absl::MutexLock lock(&mutex_);
+    work_.expired = false;  // what it said last
+  }
+  auto session = connector_->Connect(this);
+  if (!session.ok()) return session.status();
+  absl::MutexLock lock(&mutex_);
+  session_ = *std::move(session);
+  return absl::OkStatus();
+}
+
+// A registration in the ledger that did not make it into ZooKeeper is taken up again, so that a long outage does not
+// leave a trail of them; unless the balancer has ended it meanwhile.
+absl::StatusOr<IncarnationId> NodeAgent::RegisterInLedger() {
+  if (beginning_ != kPool) {
+    const auto live = ledger_->ListLiveIncarnations();
+    if (!live.ok()) return live.status();
+    if (Find(*live, beginning_) != nullptr) return beginning_;
+  }
+  // A drained node stays drained, as whatever incarnation.
+  const auto registered = ledger_->RegisterIncarnation(options_.node_name, options_.address, drain_ != Drain::kServing);
+  if (registered.ok()) beginning_ = *registered;
+  return registered;
+}
+
+absl::Status NodeAgent::BeginIncarnation() {
+  const std::shared_ptr<Coordination> session = Session();
+  if (session == nullptr) return absl::UnauthenticatedError("no session with ZooKeeper");
+  const auto incarnation = RegisterInLedger();
+  if (!incarnation.ok()) return incarnation.status();
+  absl::Status registered = Register(*session, *incarnation);
+  if (absl::IsUnauthenticated(registered)) {
+    absl::MutexLock lock(&mutex_);
+    work_.expired = true;
+  }
+  if (!registered.ok()) return registered;
+  beginning_ = kPool;
+  slices_->Begin(*incarnation);
+  incarnation_.store(*incarnation, std::memory_order_release);
+  reporter_.Reset();
+  begun_ = true;
+  last_full_sync_ = absl::InfinitePast();
+  LOG(INFO) << "node " << options_.node_name << " at " << options_.address << " is incarnation " << *incarnation;
+  Wake([](Work& work) { work.everything = true; });
+  return absl::OkStatus();
+}
+
+// The folder for slices comes first: once the registration is there, the balancer writes into it.
+absl::Status NodeAgent::Register(Coordination& session, IncarnationId incarnation) {
+  absl::Status status = CreateIfMissing(session, SlicesPath(incarnation), "", CreateMode::kPersistent);
+  if (absl::IsNotFound(status)) {
+    // Somebody deleted the tree.
+    status = session.EnsureFixedPaths();
+    if (status.ok()) status = CreateIfMissing(session, SlicesPath(incarnation), "", CreateMode::kPersistent);
+  }
+  if (status.ok() && drain_ != Drain::kServing) {
+    DrainRequest request;
+    request.set_requested_at_us(absl::ToUnixMicros(drain_since_));
+    request.set_exit(exit_wanted_);
+    status = CreateIfMissing(session, DrainPath(incarnation), request.SerializeAsString(), CreateMode::kPersistent);
+  }
+  if (!status.ok()) return status;
+  NodeRegistration registration;
+  registration.set_name(options_.node_name);
+  registration.set_address(options_.address);
+  registration.set_started_at_us(absl::ToUnixMicros(clock_->Now()));
+  return CreateIfMissing(session, NodePath(incarnation), registration.SerializeAsString(), CreateMode::kEphemeral);
+}
+
+absl::Status NodeAgent::Sync(const Work& work) {
+  const std::shared_ptr<Coordination> session = Session();
+  if (session == nullptr) return absl::UnauthenticatedError("no session with ZooKeeper");
+  if (work.everything) return SyncAll(*session, Reread::kAll);
+  absl::Status status = SyncChanged(*session, work.changed);
+  if (status.ok() && work.resync) status = SyncAll(*session, Reread::kInTurn);
+  return status;
+}
+
+absl::Status NodeAgent::SyncAll(Coordination& session, Reread reread) {
+  const IncarnationId incarnation = incarnation_.load();
+  const auto registration = session.Get(NodePath(incarnation), Watch::kYes);
+  if (registration.ok() && registration->ephemeral_owner != session.SessionId()) {
+    // It will vanish with a session that is not ours.
+    Wake([incarnation](Work& work) { work.ended = incarnation; });
+    return absl::OkStatus();
+  }
+  if (absl::IsNotFound(registration.status())) return RegisterAgain(session);
+  const auto skus = session.List(SlicesPath(incarnation), Watch::kYes);
+  if (absl::IsNotFound(skus.status())) return RegisterAgain(session);
+  if (!skus.ok()) return skus.status();
+  const std::vector<std::string> to_read = ChooseToRead(*skus, reread);
+  absl::Status status = ReadSkusAndSlices(session, to_read, to_read);
+  for (const std::string& sku : to_read) {
+    const std::shared_ptr<Slice> slice = slices_->Find(sku);
+    const bool found = slice != nullptr && slice->terms() != nullptr && slice->counter().version() > 0;
+    if (status.ok() && found) followed_.insert(sku);
+  }
+  status.Update(ReadDrain(session));
+  return status;
+}
+
+// What is not followed yet. For the case that an event was lost, now and then a part of the others as well, above all
+// what is dry: reading a thousand slices again and again, at a thousand nodes, would be more than ZooKeeper can bear.
+std::vector<std::string> NodeAgent::ChooseToRead(const std::vector<std::string>& held, Reread reread) {
+  if (reread == Reread::kAll) {
+    followed_.clear();
+    return held;
+  }
+  std::vector<std::string> chosen;
+  int in_turn = reread == Reread::kInTurn ? kRereadInTurn : 0;
+  std::string last;
+  for (const std::string& sku : held) {  // sorted
+    const bool its_turn = in_turn > 0 && sku > reread_after_;
+    if (its_turn) {
+      --in_turn;
+      last = sku;
+    }
+    const std::shared_ptr<Slice> slice = reread == Reread::kInTurn ? slices_->Find(sku) : nullptr;
+    const bool dry = slice != nullptr && slice->wanted() > 0;
+    if (its_turn || dry || !followed_.contains(sku)) chosen.push_back(sku);
+  }
+  // From the start again at the end.
+  if (reread == Reread::kInTurn) reread_after_ = in_turn > 0 ? "" : last;
+  return chosen;
+}
+
+// The registration or the folder has gone. If the ledger has ended the incarnation, that is why, and a new one begins.
+// Otherwise somebody deleted the tree: what the ledger says we hold is still ours to sell, and we only say again that
+// we are here.
+absl::Status NodeAgent::RegisterAgain(Coordination& session) {
+  const IncarnationId incarnation = incarnation_.load();
+  const auto live = ledger_->ListLiveIncarnations();
+  if (!live.ok()) return live.status();
+  const storage::Incarnation* const present = Find(*live, incarnation);
+  if (present == nullptr) {
+    Wake([incarnation](Work& work) { work.ended = incarnation; });
+    return absl::OkStatus();
+  }
+  LOG(WARNING) << "the registration of incarnation " << incarnation << " has gone from ZooKeeper; registering again";
+  FollowDrain(present->draining, exit_wanted_);
+  absl::Status registered = session.EnsureFixedPaths();
+  if (registered.ok()) registered = Register(session, incarnation);
+  reporter_.Repeat();
+  Wake([](Work& work) { work.everything = true; });
+  return registered;
+}
+
+absl::Status NodeAgent::SyncChanged(Coordination& session, const std::set<std::string>& changed) {
+  const std::string own_slices = SlicesPath(incarnation_.load());
+  std::vector<std::string> slices, skus;
+  bool others = false;
+  for (const std::string& path : changed) {
+    if (absl::StartsWith(path, own_slices + "/")) {
+      slices.push_back(LastName(path));
+    } else if (absl::StartsWith(path, std::string(kSkusPath) + "/")) {
+      skus.push_back(LastName(path));
+    } else {
+      others = true;  // new and deleted slices, a registration that went, a request to drain
+    }
+  }
+  absl::Status status = ReadSkusAndSlices(session, skus, slices);
+  if (others) status.Update(SyncAll(session, Reread::kNew));
+  return status;
+}
+
+// The terms first: units without terms cannot be sold.
+absl::Status NodeAgent::ReadSkusAndSlices(Coordination& session, const std::vector<std::string>& skus,
+                                          const std::vector<std::string>& slices) {
+  const IncarnationId incarnation = incarnation_.load();
+  std::vector<std::string> paths;
+  for (const std::string& sku : skus) paths.push_back(SkuPath(sku));
+  for (const std::string& sku : slices) paths.push_back(SlicePath(incarnation, sku));
+  const auto read = session.GetMany(paths, Watch::kYes);
+  absl::Status status;
+  std::set<std::string> touched(skus.begin(), skus.end());
+  for (size_t i = 0; i < skus.size(); ++i) status.Update(ApplySku(skus[i], read[i]));
+  for (size_t i = 0; i < slices.size(); ++i) {
+    status.Update(ApplySlice(slices[i], read[skus.size() + i]));
+    touched.insert(slices[i]);
+  }
+  for (const std::string& sku : touched) slices_->NoteChanged(sku);
+  return status;
+}
+
+absl::Status NodeAgent::ApplySku(const std::string& sku_id, const absl::StatusOr<Znode>& read) {
+  if (absl::IsNotFound(read.status())) return absl::OkStatus();  // not announced yet; the next resync finds it
+  if (!read.ok()) return read.status();
+  SkuAnnouncement announcement;
+  if (!announcement.ParseFromString(read->data)) {
+    LOG(ERROR) << SkuPath(sku_id) << " is not a SKU announcement";
+    return absl::OkStatus();
+  }
+  if (const auto slice = slices_->FindOrAdd(sku_id); slice != nullptr) slice->SetTerms(TermsOf(announcement));
+  return absl::OkStatus();
+}
+
+absl::Status NodeAgent::ApplySlice(const std::string& sku_id, const absl::StatusOr<Znode>& read) {
+  // Gone: the incarnation has ended, which we hear otherwise; or the tree was deleted, and the units are still ours.
+  if (absl::IsNotFound(read.status())) {
+    followed_.erase(sku_id);
+    return absl::OkStatus();
+  }
+  if (!read.ok()) return read.status();
+  SliceAnnouncement announcement;
+  if (!announcement.ParseFromString(read->data)) {
+    LOG(ERROR) << SlicePath(incarnation_.load(), sku_id) << " is not a slice announcement";
+    return absl::OkStatus();
+  }
+  const std::shared_ptr<Slice> slice = slices_->FindOrAdd(sku_id);
+  if (slice == nullptr) return absl::OkStatus();
+  slice->counter().Apply(announcement.allotted(), announcement.version());
+  slice->ClearWantedIfMet();
+  return absl::OkStatus();
+}
+
+absl::Status NodeAgent::ReadDrain(Coordination& session) {
+  const auto requests = session.List(kDrainPath, Watch::kYes);
+  if (absl::IsNotFound(requests.status())) return RegisterAgain(session);
+  if (!requests.ok()) return requests.status();
+  const std::string path = DrainPath(incarnation_.load());
+  if (std::find(requests->begin(), requests->end(), LastName(path)) == requests->end()) {
+    FollowDrain(/*requested=*/false, /*exit=*/false);
+    return absl::OkStatus();
+  }
+  const auto znode = session.Get(path, Watch::kYes);
+  if (!znode.ok()) return absl::IsNotFound(znode.status()) ? absl::OkStatus() : znode.status();
+  DrainRequest request;
+  const bool readable = request.ParseFromString(znode->data);
+  FollowDrain(/*requested=*/true, readable && request.exit());
+  return absl::OkStatus();
+}
+
+void NodeAgent::FollowDrain(bool requested, bool exit) {
+  exit_wanted_ = requested && exit;
+  if (requested == (drain_ != Drain::kServing)) return;
+  LOG(INFO) << "an operator asks this node to " << (requested ? "drain" : "serve again");
+  drain_ = requested ? Drain::kWaitingForIdle : Drain::kServing;
+  drain_since_ = clock_->Now();
+  host_->SetDraining(requested);
+}
+
+// Hands back what the ledger says we hold, also what was announced to us since the last time.
+absl::Status NodeAgent::ReturnUnits() {
+  if (drain_ == Drain::kWaitingForIdle && !host_->Idle() && clock_->Now() - drain_since_ < options_.drain_patience) {
+    return absl::OkStatus();
+  }
+  const IncarnationId incarnation = incarnation_.load();
+  const auto slices = ledger_->ListSlices(incarnation);
+  if (!slices.ok()) return slices.status();
+  std::vector<storage::QuotaMove> moves;
+  QuotaMover mover(ledger_, &announcer_);
+  absl::Status status;
+  const auto flush = [&] {
+    if (!moves.empty()) status.Update(mover.MoveBatch(moves, kActor).status());
+    moves.clear();
+  };
+  for (const auto& [sku_id, slice] : *slices) {
+    if (slice.remaining == 0) continue;
+    moves.push_back({sku_id, {storage::QuotaDelta{incarnation, -slice.remaining}}, std::nullopt});
+    if (moves.size() == static_cast<size_t>(storage::kMaxQuotaBatch)) flush();
+  }
+  flush();
+  if (!status.ok()) return status;
+  LOG_IF(INFO, drain_ == Drain::kWaitingForIdle) << "drained: all units are handed back";
+  drain_ = Drain::kReturned;
+  if (exit_wanted_) host_->ExitAfterDrain();
+  return absl::OkStatus();
+}
+
+absl::Status NodeAgent::ReportDemand() {
+  if (storage::Mutated(storage::Mutation::kDemandNotReported)) return absl::OkStatus();
+  const absl::Time now = clock_->Now();
+  const std::optional<DemandReport> report = reporter_.Due(now, host_->LedgerAnswers(), host_->SilentShards());
+  if (!report.has_value()) return absl::OkStatus();
+  const std::shared_ptr<Coordination> session = Session();
+  if (session == nullptr) return absl::UnauthenticatedError("no session with ZooKeeper");
+  const std::string path = DemandPath(incarnation_.load());
+  const std::string data = report->SerializeAsString();
+  absl::Status status = session->Set(path, data, kAnyVersion);
+  if (absl::IsNotFound(status)) status = session->Create(path, data, CreateMode::kEphemeral);
+  if (status.ok()) reporter_.Written(*report, now);
+  return status;
+}
+
+}  // namespace tranche::quota

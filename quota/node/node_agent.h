@@ -1,0 +1,143 @@
+// A front node's side of the coordination: registers its incarnation, follows its slices, reports what it sells and
+// runs out of, starts over with a new incarnation when its session expires, and hands its units back when it is
+// drained.
+//
+// Level-triggered: every event only wakes the agent, which then reads what is there and applies it. Reading the same
+// announcement twice changes nothing. All work is done in turns (RunOnce), by a thread of the agent's or by whoever
+// drives it, as the simulation does.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "quota/coordination/announcer.h"
+#include "quota/coordination/coordination.h"
+#include "quota/node/demand_reporter.h"
+#include "quota/node/node_host.h"
+#include "quota/slices/slice_table.h"
+#include "storage/clock.h"
+#include "storage/ledger/ledger.h"
+
+namespace tranche::quota {
+
+struct NodeAgentOptions {
+  std::string node_name;
+  std::string address;  // host:port that callers reach
+  // Between looks at what is there, whatever was or was not heard: all of few slices, many in turn.
+  absl::Duration resync_interval = absl::Seconds(2);
+  // Between two tries to begin an incarnation while ZooKeeper or the ledger does not answer.
+  absl::Duration restart_pause = absl::Milliseconds(200);
+  // A drained node returns its units after this long at the latest, whatever is still undecided: the ledger refuses it.
+  absl::Duration drain_patience = absl::Seconds(5);
+  DemandReporterOptions demand;
+};
+
+class NodeAgent : public CoordinationObserver, public SessionSource {
+ public:
+  // Dependencies outlive the agent. `waiting` says how many requests wait for units of a SKU.
+  NodeAgent(CoordinationConnector* connector, storage::StockLedger* ledger, SliceTable* slices, NodeHost* host,
+            storage::Clock* clock, DemandReporter::WaitingCount waiting, NodeAgentOptions options);
+  ~NodeAgent() override;
+
+  // Begin, then turns on a thread of its own.
+  absl::Status Start();
+
+  // Connects and registers the first incarnation. Fails if ZooKeeper or the ledger does not answer.
+  absl::Status Begin();
+  // One turn: does what there is to do and returns without waiting for more.
+  void RunOnce();
+  // Has something been heard since the last turn began? If not, the next turn is due after TurnInterval.
+  bool HasWork() const;
+  absl::Duration TurnInterval() const;
+
+  // Stops following, returns all units to the pool and removes the node's registration. Call it when the pipeline is
+  // drained. Failing is harmless: the balancer reclaims what is left.
+  absl::Status Release();
+
+  storage::IncarnationId incarnation() const { return incarnation_.load(std::memory_order_acquire); }
+
+  // SessionSource: for announcing from admin calls.
+  std::shared_ptr<Coordination> Session() override;
+
+  // CoordinationObserver.
+  void OnChanged(const std::string& path) override;
+  void OnConnected() override;
+  void OnDisconnected() override;
+  void OnSessionExpired() override;
+
+ private:
+  struct Work {
+    bool expired = false;                           // the session is over
+    storage::IncarnationId ended = storage::kPool;  // the ledger or the tree says that this one is over
+    bool everything = false;                        // re-read all
+    bool resync = false;                            // re-read a part of it, in turn
+    std::set<std::string> changed;                  // else only these paths
+  };
+  enum class Drain { kServing, kWaitingForIdle, kReturned };
+
+  void Run();
+  Work TakeWork();
+  void EndIncarnation();
+  absl::Status NewSession();
+  absl::Status BeginIncarnation();
+  absl::StatusOr<storage::IncarnationId> RegisterInLedger();
+  absl::Status Register(Coordination& session, storage::IncarnationId incarnation);
+
+  absl::Status Sync(const Work& work);
+  enum class Reread { kAll, kInTurn, kNew };
+  absl::Status SyncAll(Coordination& session, Reread reread);
+  std::vector<std::string> ChooseToRead(const std::vector<std::string>& held, Reread reread);
+  absl::Status SyncChanged(Coordination& session, const std::set<std::string>& changed);
+  absl::Status RegisterAgain(Coordination& session);
+  absl::Status ReadSkusAndSlices(Coordination& session, const std::vector<std::string>& skus,
+                                 const std::vector<std::string>& slices);
+  absl::Status ApplySku(const std::string& sku_id, const absl::StatusOr<Znode>& read);
+  absl::Status ApplySlice(const std::string& sku_id, const absl::StatusOr<Znode>& read);
+
+  absl::Status ReadDrain(Coordination& session);
+  void FollowDrain(bool requested, bool exit);
+  absl::Status ReturnUnits();
+  absl::Status ReportDemand();
+  void Wake(absl::FunctionRef<void(Work&)> note);
+
+  CoordinationConnector* const connector_;
+  storage::StockLedger* const ledger_;
+  SliceTable* const slices_;
+  NodeHost* const host_;
+  storage::Clock* const clock_;
+  const NodeAgentOptions options_;
+  Announcer announcer_;
+
+  std::atomic<storage::IncarnationId> incarnation_{storage::kPool};
+
+  mutable absl::Mutex mutex_;
+  std::shared_ptr<Coordination> session_ ABSL_GUARDED_BY(mutex_);
+  Work work_ ABSL_GUARDED_BY(mutex_);
+  bool work_to_do_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+
+  // Only in turns.
+  bool begun_ = false;  // the present incarnation is registered
+  // Registered in the ledger, not yet in ZooKeeper.
+  storage::IncarnationId beginning_ = storage::kPool;
+  absl::Time last_full_sync_ = absl::InfinitePast();
+  std::set<std::string> followed_;  // SKUs that were read, and whose watches tell of what is new
+  std::string reread_after_;        // how far the re-reading in turn is
+  DemandReporter reporter_;
+  Drain drain_ = Drain::kServing;
+  absl::Time drain_since_ = absl::InfinitePast();
+  bool exit_wanted_ = false;
+
+  std::thread thread_;
+};
+
+}  // namespace tranche::quota

@@ -1,0 +1,100 @@
+#include "quota/sale/grant.h"
+
+#include "glog/logging.h"
+#include "storage/ledger/ledger_error.h"
+#include "storage/mutation.h"
+
+namespace tranche::quota {
+
+using storage::CommitOutcome;
+using storage::CommitResult;
+
+bool TryGrant(const std::shared_ptr<Slice>& slice, int64_t units, Grant* grant) {
+  const int64_t version = slice->counter().version();  // before the units are taken: see Settle
+  if (!slice->counter().TryTake(units)) return false;
+  slice->CountInFlight(units);
+  *grant = Grant{slice, units, version};
+  return true;
+}
+
+void Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<CommitResult>& result) {
+  Slice& slice = *grant.slice;
+  slice.CountInFlight(-grant.units);
+  if (result.ok() && result->outcome == CommitOutcome::kCreated) return slice.CountGranted(grant.units);
+  // Granted by the very announcement that the ledger went by, so no move explains why they are missing: the counter was
+  // too high (a lost answer that was committed after all), by one unit at least, which never was there. No more than
+  // one is known to be missing, and a counter that is too low would strand the rest for good: should more be missing,
+  // the next refusal tells. The version at the time of the grant decides: one announced since is already in the
+  // counter.
+  const bool one_never_was_there =
+      result.ok() && result->outcome == CommitOutcome::kShort && result->slice_version == grant.version;
+  // After an unknown commit as well, and after a replay that may be our own lost try: if the units were spent, the
+  // count is too high now, and the case above mends it. Too low would strand them.
+  if (!storage::Mutated(storage::Mutation::kNoGiveBack)) {
+    slice.counter().GiveBack(grant.units - (one_never_was_there ? 1 : 0));
+  }
+  if (storage::Mutated(storage::Mutation::kGiveBackTwice)) slice.counter().GiveBack(grant.units);
+  if (result.ok() && result->outcome == CommitOutcome::kNotHeld) table.NoteIncarnationEnded(slice.incarnation());
+}
+
+std::optional<Refused> RefuseByTerms(const SkuTerms& terms, int64_t quantity, absl::Time now) {
+  if (terms.closed || now >= terms.closes_at) return Refused{.refusal = Refusal::kClosed};
+  if (now < terms.opens_at) return Refused{.refusal = Refusal::kNotOpen, .opens_at = terms.opens_at};
+  if (quantity > terms.per_user_limit) {
+    return Refused{.refusal = Refusal::kQuantityAboveUserLimit, .per_user_limit = terms.per_user_limit};
+  }
+  return std::nullopt;
+}
+
+Refused OutOfUnits(const SkuTerms& terms) {
+  const bool sold_out = terms.sold_out || storage::Mutated(storage::Mutation::kSoldOutFromOwnSlice);
+  if (sold_out) return Refused{.refusal = Refusal::kSoldOut, .holds_may_lapse = terms.holds_may_lapse};
+  return Refused{.refusal = Refusal::kExhaustedHere};
+}
+
+Refusal RefusalOf(const absl::Status& status) {
+  const bool forgets_doubt = storage::Mutated(storage::Mutation::kUnknownIsFailure);
+  if (storage::IsUnknownCommit(status) && !forgets_doubt) return Refusal::kCommitUnknown;
+  switch (status.code()) {
+    case absl::StatusCode::kResourceExhausted:
+      return Refusal::kOverloaded;
+    case absl::StatusCode::kDeadlineExceeded:
+      return Refusal::kDeadlinePassed;
+    case absl::StatusCode::kUnavailable:
+      return Refusal::kLedgerUnavailable;
+    case absl::StatusCode::kCancelled:
+      return Refusal::kDraining;
+    default:
+      LOG(ERROR) << "the ledger refused a batch: " << status;
+      return Refusal::kInternal;
+  }
+}
+
+Refusal RefusalOf(CommitOutcome outcome) {
+  switch (outcome) {
+    case CommitOutcome::kConflict:
+      return Refusal::kReservationIdReused;
+    case CommitOutcome::kUserLimitReached:
+      return Refusal::kUserLimitReached;
+    case CommitOutcome::kNotHeld:
+    case CommitOutcome::kShort:
+      return Refusal::kExhaustedHere;
+    case CommitOutcome::kSkuNotFound:
+      return Refusal::kSkuNotFound;
+    case CommitOutcome::kQuantityAboveLimit:
+      return Refusal::kQuantityAboveUserLimit;
+    case CommitOutcome::kNotOpen:
+      return Refusal::kNotOpen;
+    case CommitOutcome::kClosed:
+      return Refusal::kClosed;
+    case CommitOutcome::kMoving:
+      return Refusal::kSkuMoving;
+    case CommitOutcome::kCreated:
+    case CommitOutcome::kReplayed:
+    case CommitOutcome::kBusy:
+      break;
+  }
+  LOG(FATAL) << "outcome " << static_cast<int>(outcome) << " is no refusal";
+}
+
+}  // namespace tranche::quota

@@ -1,0 +1,78 @@
+// What becomes of a request to buy.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/time/time.h"
+#include "storage/ledger/ledger.h"
+
+namespace tranche::quota {
+
+// Why nothing was sold. The server maps each to one machine-readable reason.
+enum class Refusal {
+  kSkuNotFound,
+  kNotOpen,
+  kClosed,
+  kQuantityAboveUserLimit,
+  kUserLimitReached,
+  kReservationIdReused,
+  kSoldOut,
+  kExhaustedHere,
+  kOverloaded,
+  kLedgerUnavailable,
+  kCommitUnknown,
+  kDraining,
+  kDeadlinePassed,
+  kSkuMoving,
+  kCartSpansShards,
+  kInternal,
+};
+
+struct Sold {
+  storage::Reservation reservation;
+  bool replayed = false;
+};
+
+struct Refused {
+  Refusal refusal = Refusal::kInternal;
+  bool holds_may_lapse = false;                // kSoldOut
+  absl::Time opens_at = absl::InfinitePast();  // kNotOpen
+  int32_t per_user_limit = 0;                  // kQuantityAboveUserLimit, kUserLimitReached
+};
+
+using SaleResult = std::variant<Sold, Refused>;
+// Called exactly once: inline for what the node decides itself, else on a thread of the pipeline or the directory. It
+// must not block.
+using SaleDone = absl::AnyInvocable<void(SaleResult)>;
+
+// What becomes of a cart: all of its lines, or none.
+struct CartSold {
+  std::vector<storage::Reservation> reservations;  // in the order of the lines
+  bool replayed = false;
+};
+
+struct CartRefused {
+  Refused refused;
+  std::string sku_id;  // the one that is at fault; "" where it is none of them
+};
+
+using CartSale = std::variant<CartSold, CartRefused>;
+// As SaleDone.
+using CartDone = absl::AnyInvocable<void(CartSale)>;
+
+// A request on its way.
+struct SaleRequest {
+  storage::ReservationClaim claim;
+  absl::Time deadline;
+  // An earlier try with this id may have been committed.
+  bool may_exist = false;
+  SaleDone done;
+  // While it waits for units: when that ends.
+  absl::Time wait_until = absl::InfinitePast();
+};
+
+}  // namespace tranche::quota

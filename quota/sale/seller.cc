@@ -1,0 +1,209 @@
+#include "quota/sale/seller.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "quota/sale/grant.h"
+#include "storage/mutation.h"
+
+namespace tranche::quota {
+
+using storage::CommitOutcome;
+using storage::CommitResult;
+using storage::ReservationClaim;
+
+Seller::Seller(SliceTable* slices, SkuDirectory* directory, storage::Books* backend, storage::Clock* clock,
+               SellerOptions options)
+    : slices_(slices),
+      directory_(directory),
+      backend_(backend),
+      clock_(clock),
+      options_(options),
+      room_(options.max_waiting) {
+  slices_->SetChangeListener([this](const std::string& sku_id) { ServeWaiting(sku_id); });
+}
+
+Seller::Seller(SliceTable* slices, SkuDirectory* directory, storage::CommitPipeline* pipeline,
+               storage::ReservationLedger* ledger, storage::Executor* executor, storage::Clock* clock,
+               SellerOptions options)
+    : slices_(slices),
+      directory_(directory),
+      own_backend_(std::make_unique<storage::SingleLedgerBackend>(pipeline, ledger, executor)),
+      backend_(own_backend_.get()),
+      clock_(clock),
+      options_(options),
+      room_(options.max_waiting) {
+  slices_->SetChangeListener([this](const std::string& sku_id) { ServeWaiting(sku_id); });
+}
+
+Seller::~Seller() {
+  slices_->SetChangeListener({});
+  SetAccepting(false);
+}
+
+void Seller::Sell(ReservationClaim claim, absl::Time deadline, bool may_exist, SaleDone done) {
+  SaleRequest request{std::move(claim), deadline, may_exist, std::move(done)};
+  if (!accepting_.load(std::memory_order_relaxed)) return request.done(Refused{.refusal = Refusal::kDraining});
+  const std::shared_ptr<Slice> slice = slices_->Find(request.claim.sku_id);
+  const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
+  // Without an announcement the terms are those of the last look, if any.
+  if (terms == nullptr || slice->counter().version() == 0) return SellWithoutSlice(std::move(request));
+  if (const auto refused = RefuseByTerms(*terms, request.claim.quantity, clock_->Now())) {
+    return Refuse(std::move(request), *refused);
+  }
+  Grant grant;
+  if (TryGrant(slice, request.claim.quantity, &grant)) return Commit(std::move(grant), std::move(request));
+  WaitForUnits(*slice, *terms, std::move(request));
+}
+
+// Of a SKU of which the node holds nothing: the ledger knows whether it exists and on what terms. If it has unsold
+// units, asking for them is demand.
+void Seller::SellWithoutSlice(SaleRequest request) {
+  const std::string sku_id = request.claim.sku_id;
+  directory_->Lookup(sku_id, [this, request = std::move(request)](const SkuDirectory::Found& found) mutable {
+    if (!found.ok()) return request.done(Refused{.refusal = RefusalOf(found.status())});
+    if (!found->has_value()) return request.done(Refused{.refusal = Refusal::kSkuNotFound});
+    const SkuTerms& terms = **found;
+    if (const auto refused = RefuseByTerms(terms, request.claim.quantity, clock_->Now())) {
+      return Refuse(std::move(request), *refused);
+    }
+    const std::shared_ptr<Slice> slice = slices_->FindOrAdd(request.claim.sku_id);
+    if (slice == nullptr) return Refuse(std::move(request), OutOfUnits(terms));
+    // Until the SKU's own announcement is read; that of the slice may come first.
+    if (slice->counter().version() == 0 || slice->terms() == nullptr) slice->SetTerms(terms);
+    // Units may have come while the ledger was asked.
+    Grant grant;
+    if (TryGrant(slice, request.claim.quantity, &grant)) return Commit(std::move(grant), std::move(request));
+    WaitForUnits(*slice, terms, std::move(request));
+  });
+}
+
+// The slice is dry. If units exist elsewhere, that is demand, and they may be on their way.
+void Seller::WaitForUnits(Slice& slice, const SkuTerms& terms, SaleRequest request) {
+  if (terms.sold_out) return Refuse(std::move(request), OutOfUnits(terms));
+  // It may have come to drain while the SKU was looked up.
+  if (!accepting_.load(std::memory_order_relaxed)) return request.done(Refused{.refusal = Refusal::kDraining});
+  slice.CountDenied(request.claim.quantity);
+  if (slice.MarkWanted(request.claim.quantity)) slices_->NoteExhausted();
+  const absl::Time now = clock_->Now();
+  request.wait_until = std::min(now + options_.exhausted_wait, request.deadline);
+  if (request.wait_until <= now) return Refuse(std::move(request), OutOfUnits(terms));
+  const std::string sku_id = request.claim.sku_id;
+  const int64_t units = request.claim.quantity;
+  if (!room_.TryEnter(request)) return Refuse(std::move(request), OutOfUnits(terms));
+  // Units that came before it entered have woken nobody.
+  if (slice.counter().free() >= units) ServeWaiting(sku_id);
+}
+
+// Units or other terms have come: who fits goes on, in the order of their coming.
+void Seller::ServeWaiting(const std::string& sku_id) {
+  if (room_.empty() || storage::Mutated(storage::Mutation::kWaitersNeverWoken)) return;
+  const std::shared_ptr<Slice> slice = slices_->Find(sku_id);
+  const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
+  if (terms == nullptr) return;
+  const absl::Time now = clock_->Now();
+  std::vector<std::optional<Grant>> grants;
+  int64_t still_wanted = 0;
+  std::vector<SaleRequest> leaving = room_.Leave(sku_id, [&](const SaleRequest& request) {
+    const int64_t units = request.claim.quantity;
+    Grant grant;
+    const bool allowed =
+        accepting_.load(std::memory_order_relaxed) && !RefuseByTerms(*terms, request.claim.quantity, now).has_value();
+    if (allowed && TryGrant(slice, units, &grant)) {
+      grants.emplace_back(std::move(grant));
+      return true;
+    }
+    if (allowed && !terms->sold_out) {
+      still_wanted = still_wanted == 0 ? units : std::min(still_wanted, units);
+      return false;
+    }
+    grants.emplace_back(std::nullopt);
+    return true;
+  });
+  for (size_t i = 0; i < leaving.size(); ++i) {
+    SaleRequest& request = leaving[i];
+    if (grants[i].has_value()) {
+      Commit(*std::move(grants[i]), std::move(request));
+    } else {
+      const Refused refused = RefuseByTerms(*terms, request.claim.quantity, now).value_or(OutOfUnits(*terms));
+      const bool accepting = accepting_.load(std::memory_order_relaxed);
+      Refuse(std::move(request), accepting ? refused : Refused{.refusal = Refusal::kDraining});
+    }
+  }
+  if (still_wanted > 0 && slice->MarkWanted(still_wanted)) slices_->NoteExhausted();
+}
+
+void Seller::AnswerOverdue() {
+  if (room_.empty() || storage::Mutated(storage::Mutation::kWaitersForgotten)) return;
+  const absl::Time now = clock_->Now();
+  for (SaleRequest& request : room_.LeaveOverdue(now)) {
+    const std::shared_ptr<Slice> slice = slices_->Find(request.claim.sku_id);
+    const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
+    const bool allowed = terms != nullptr && !RefuseByTerms(*terms, request.claim.quantity, now).has_value();
+    // Units that were given back after an error have woken nobody.
+    Grant grant;
+    if (allowed && TryGrant(slice, request.claim.quantity, &grant)) {
+      Commit(std::move(grant), std::move(request));
+    } else {
+      Refuse(std::move(request), terms == nullptr ? Refused{.refusal = Refusal::kExhaustedHere} : OutOfUnits(*terms));
+    }
+  }
+}
+
+void Seller::SetAccepting(bool accepting) {
+  accepting_.store(accepting, std::memory_order_relaxed);
+  if (accepting) return;
+  for (SaleRequest& request : room_.LeaveOverdue(absl::InfiniteFuture())) {
+    request.done(Refused{.refusal = Refusal::kDraining});
+  }
+}
+
+void Seller::Refuse(SaleRequest request, Refused refused) {
+  if (request.may_exist && !storage::Mutated(storage::Mutation::kMayExistIgnored))
+    return AnswerFromLedger(std::move(request), refused);
+  request.done(refused);
+}
+
+void Seller::AnswerFromLedger(SaleRequest request, Refused otherwise) {
+  backend_->Find(
+      request.claim.reservation_id, [claim = std::move(request.claim), otherwise,
+                                     done = std::move(request.done)](absl::StatusOr<CommitResult> found) mutable {
+        if (absl::IsNotFound(found.status())) return done(otherwise);
+        if (absl::IsResourceExhausted(found.status())) return done(Refused{.refusal = Refusal::kOverloaded});
+        if (!found.ok()) return done(Refused{.refusal = Refusal::kCommitUnknown});
+        const storage::Reservation& first = found->reservation;
+        if (first.sku_id != claim.sku_id || first.user_id != claim.user_id || first.quantity != claim.quantity) {
+          return done(Refused{.refusal = Refusal::kReservationIdReused});
+        }
+        done(Sold{first, /*replayed=*/true});
+      });
+}
+
+void Seller::Commit(Grant grant, SaleRequest request) {
+  const storage::IncarnationId incarnation = grant.slice->incarnation();
+  if (storage::Mutated(storage::Mutation::kAcknowledgeBeforeCommit)) return request.done(Sold{});
+  const auto terms = grant.slice->terms();
+  backend_->Submit(
+      terms == nullptr ? storage::kHomeShard : terms->shard, incarnation, std::move(request.claim), request.deadline,
+      [this, grant = std::move(grant), done = std::move(request.done)](absl::StatusOr<CommitResult> result) mutable {
+        Settle(grant, *slices_, result);
+        if (!result.ok()) return done(Refused{.refusal = RefusalOf(result.status())});
+        // Units given back are somebody's chance. Not after an error: that would refuse the whole line one by one.
+        const bool gave_back = result->outcome != CommitOutcome::kCreated && !room_.empty();
+        if (result->outcome == CommitOutcome::kCreated || result->outcome == CommitOutcome::kReplayed) {
+          done(Sold{std::move(result->reservation), result->outcome == CommitOutcome::kReplayed});
+        } else {
+          Refused refused{.refusal = RefusalOf(result->outcome)};
+          if (const auto terms = grant.slice->terms(); terms != nullptr) {
+            refused.per_user_limit = terms->per_user_limit;
+            refused.opens_at = terms->opens_at;
+          }
+          done(refused);
+        }
+        if (gave_back && grant.slice->counter().free() > 0) ServeWaiting(grant.slice->sku_id());
+      });
+}
+
+}  // namespace tranche::quota

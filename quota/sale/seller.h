@@ -1,0 +1,76 @@
+// Sells: takes units from the node's slice, commits the claim through the pipeline, and settles the slice with what the
+// ledger decided. All of a front node's logic between "a well-formed request" and "an answer", without gRPC.
+//
+// While the slice is dry and units may still come, a request waits for them a bounded moment
+// (quota/sale/waiting_room.h).
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "absl/time/time.h"
+#include "quota/sale/grant.h"
+#include "quota/sale/sale_result.h"
+#include "quota/sale/sku_directory.h"
+#include "quota/sale/waiting_room.h"
+#include "quota/slices/slice_table.h"
+#include "storage/books.h"
+#include "storage/clock.h"
+#include "storage/executor.h"
+#include "storage/ledger/ledger.h"
+#include "storage/pipeline/commit_pipeline.h"
+
+namespace tranche::quota {
+
+struct SellerOptions {
+  // How long a request waits at most for units on their way to this node; 0: not at all.
+  absl::Duration exhausted_wait = absl::Milliseconds(100);
+  // Requests that wait at once, over all SKUs; more are told "exhausted here" at once.
+  size_t max_waiting = 1000;
+};
+
+// Thread-safe. Outlived by its dependencies.
+class Seller {
+ public:
+  Seller(SliceTable* slices, SkuDirectory* directory, storage::Books* backend, storage::Clock* clock,
+         SellerOptions options = {});
+  // Of one ledger.
+  Seller(SliceTable* slices, SkuDirectory* directory, storage::CommitPipeline* pipeline,
+         storage::ReservationLedger* ledger, storage::Executor* executor, storage::Clock* clock,
+         SellerOptions options = {});
+  ~Seller();
+
+  // `deadline` bounds how long the claim may wait before it is sent to the ledger, and how long a lost answer of the
+  // ledger is looked for. `may_exist` says that an earlier try with this id may have been committed: what would be
+  // refused from memory is then looked up in the ledger first, so that nobody is told "sold out" who has a reservation.
+  void Sell(storage::ReservationClaim claim, absl::Time deadline, bool may_exist, SaleDone done);
+
+  // While not accepting, every Sell is refused with kDraining, and so is who waits. What was granted goes on.
+  void SetAccepting(bool accepting);
+
+  // Answers those who have waited long enough. To be called every few milliseconds; costs nothing when nobody waits.
+  void AnswerOverdue();
+
+  // Requests that wait for units of the SKU.
+  size_t waiting(const std::string& sku_id) const { return room_.size(sku_id); }
+
+ private:
+  void SellWithoutSlice(SaleRequest request);
+  void WaitForUnits(Slice& slice, const SkuTerms& terms, SaleRequest request);
+  void ServeWaiting(const std::string& sku_id);
+  void Refuse(SaleRequest request, Refused refused);
+  void AnswerFromLedger(SaleRequest request, Refused otherwise);
+  void Commit(Grant grant, SaleRequest request);
+
+  SliceTable* const slices_;
+  SkuDirectory* const directory_;
+  const std::unique_ptr<storage::Books> own_backend_;
+  storage::Books* const backend_;
+  storage::Clock* const clock_;
+  const SellerOptions options_;
+  WaitingRoom room_;
+  std::atomic<bool> accepting_{true};
+};
+
+}  // namespace tranche::quota

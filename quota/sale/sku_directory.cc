@@ -1,0 +1,61 @@
+#include "quota/sale/sku_directory.h"
+
+#include <memory>
+#include <utility>
+
+namespace tranche::quota {
+
+SkuDirectory::SkuDirectory(storage::StockLedger* ledger, storage::Executor* executor, storage::Clock* clock)
+    : SkuDirectory(
+          [ledger, executor](const std::string& sku_id, ReadDone done) {
+            // Shared, so that it can still be answered when the executor has no room.
+            auto answer = std::make_shared<ReadDone>(std::move(done));
+            absl::AnyInvocable<void()> read = [ledger, sku_id, answer] { (*answer)(ledger->GetSku(sku_id)); };
+            if (executor->TryRun(read)) return;
+            (*answer)(absl::ResourceExhaustedError("too many lookups of SKUs wait for the ledger"));
+          },
+          clock) {}
+
+void SkuDirectory::Lookup(const std::string& sku_id, LookupDone done) {
+  std::optional<Found> answer;
+  bool must_read = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto known = known_.find(sku_id);
+    if (known != known_.end() && clock_->Now() - known->second.read_at < kFreshFor) {
+      answer = known->second.found;
+    } else if (waiters_ >= kMaxWaiters) {
+      answer = absl::ResourceExhaustedError("too many lookups of SKUs wait for the ledger");
+    } else {
+      std::vector<LookupDone>& waiters = waiting_[sku_id];
+      must_read = waiters.empty();
+      waiters.push_back(std::move(done));
+      ++waiters_;
+    }
+  }
+  // NOLINTNEXTLINE(bugprone-use-after-move): it was moved only where there is no answer
+  if (answer.has_value()) return done(*answer);
+  if (!must_read) return;
+  read_(sku_id, [this, sku_id](const absl::StatusOr<storage::Sku>& sku) {
+    if (sku.ok()) return Finish(sku_id, std::optional<SkuTerms>(TermsOf(*sku)));
+    if (absl::IsNotFound(sku.status())) return Finish(sku_id, std::optional<SkuTerms>());
+    Finish(sku_id, sku.status());
+  });
+}
+
+void SkuDirectory::Finish(const std::string& sku_id, const Found& found) {
+  std::vector<LookupDone> waiters;
+  {
+    absl::MutexLock lock(&mutex_);
+    // A flood of invented ids must not grow this map: forget everything rather than keep an order of use.
+    if (known_.size() >= kMaxKnown) known_.clear();
+    if (found.ok()) known_.insert_or_assign(sku_id, Entry{found, clock_->Now()});
+    const auto waiting = waiting_.find(sku_id);
+    waiters = std::move(waiting->second);
+    waiting_.erase(waiting);
+    waiters_ -= waiters.size();
+  }
+  for (LookupDone& waiter : waiters) waiter(found);
+}
+
+}  // namespace tranche::quota

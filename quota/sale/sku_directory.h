@@ -1,0 +1,65 @@
+// What a node knows of SKUs of which it holds no slice: asked of the ledger, kept for a moment, bounded.
+//
+// A SKU that is not sold here is unknown, closed, sold out, or about to be sold: each is another answer to the caller.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "quota/slices/sku_terms.h"
+#include "storage/books.h"
+#include "storage/clock.h"
+#include "storage/executor.h"
+#include "storage/ledger/ledger.h"
+
+namespace tranche::quota {
+
+// Thread-safe. Outlived by its dependencies.
+class SkuDirectory {
+ public:
+  // nullopt: there is no such SKU. Errors: kUnavailable (the ledger), kResourceExhausted (too many lookups wait).
+  using Found = absl::StatusOr<std::optional<SkuTerms>>;
+  using LookupDone = absl::AnyInvocable<void(const Found&)>;
+
+  // Asks the ledger, on whichever shard it is: calls back once, inline or on another thread. kNotFound: there is none.
+  using ReadDone = storage::Books::ReadSkuDone;
+  using Reader = std::function<void(const std::string& sku_id, ReadDone done)>;
+
+  SkuDirectory(Reader read, storage::Clock* clock) : read_(std::move(read)), clock_(clock) {}
+  // Of one ledger.
+  SkuDirectory(storage::StockLedger* ledger, storage::Executor* executor, storage::Clock* clock);
+
+  // Calls `done` exactly once: inline from what is known, else as the reader does. Lookups of one SKU that
+  // come together are one read of the ledger.
+  void Lookup(const std::string& sku_id, LookupDone done);
+
+ private:
+  // Long enough that a flood of requests for one SKU reads it once a second, short enough that a new SKU is seen soon.
+  static constexpr absl::Duration kFreshFor = absl::Seconds(1);
+  static constexpr size_t kMaxKnown = 10000;
+  static constexpr size_t kMaxWaiters = 10000;
+
+  struct Entry {
+    Found found;
+    absl::Time read_at;
+  };
+
+  void Finish(const std::string& sku_id, const Found& found);
+
+  const Reader read_;
+  storage::Clock* const clock_;
+  absl::Mutex mutex_;
+  absl::flat_hash_map<std::string, Entry> known_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, std::vector<LookupDone>> waiting_ ABSL_GUARDED_BY(mutex_);
+  size_t waiters_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace tranche::quota

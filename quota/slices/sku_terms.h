@@ -1,0 +1,34 @@
+// On what terms a SKU is sold, as far as a node must know to refuse early. The ledger decides again at every commit.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/time/time.h"
+#include "storage/ledger/ledger.h"
+
+namespace tranche::quota {
+
+struct SkuTerms {
+  int32_t per_user_limit = 1;
+  absl::Time opens_at = absl::InfinitePast();
+  absl::Time closes_at = absl::InfiniteFuture();
+  bool closed = false;
+  // No unsold unit anywhere when the terms were read.
+  bool sold_out = false;
+  bool holds_may_lapse = false;
+  // Where its claims go. A wrong one costs a try: the ledger there knows that it has not, or no longer, the SKU.
+  std::string shard = storage::kHomeShard;
+};
+
+inline SkuTerms TermsOf(const storage::Sku& sku) {
+  return SkuTerms{.per_user_limit = sku.per_user_limit,
+                  .opens_at = sku.opens_at,
+                  .closes_at = sku.closes_at,
+                  .closed = sku.closed,
+                  .sold_out = sku.unsold == 0,
+                  .holds_may_lapse = sku.holds_may_lapse,
+                  .shard = sku.shard};
+}
+
+}  // namespace tranche::quota

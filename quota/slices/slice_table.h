@@ -1,0 +1,120 @@
+// The slices that a node holds, by SKU. The agent writes it, the seller reads it.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "quota/slices/sku_terms.h"
+#include "quota/slices/slice_counter.h"
+#include "storage/ledger/ledger.h"
+
+namespace tranche::quota {
+
+// What one incarnation holds of one SKU. Stays alive while a claim is in flight, also after the table forgot it.
+// Thread-safe.
+class Slice {
+ public:
+  Slice(std::string sku_id, storage::IncarnationId incarnation)
+      : sku_id_(std::move(sku_id)), incarnation_(incarnation) {}
+
+  const std::string& sku_id() const { return sku_id_; }
+  storage::IncarnationId incarnation() const { return incarnation_; }
+  SliceCounter& counter() { return counter_; }
+  const SliceCounter& counter() const { return counter_; }
+
+  // Null until the SKU's announcement has been read.
+  std::shared_ptr<const SkuTerms> terms() const {
+    absl::ReaderMutexLock lock(&mutex_);
+    return terms_;
+  }
+  void SetTerms(SkuTerms terms) {
+    auto fresh = std::make_shared<const SkuTerms>(std::move(terms));
+    absl::MutexLock lock(&mutex_);
+    terms_.swap(fresh);
+  }
+
+  // Demand in units, for the report to the balancer.
+  void CountGranted(int64_t units) { granted_.fetch_add(units, std::memory_order_relaxed); }
+  void CountDenied(int64_t units) { denied_.fetch_add(units, std::memory_order_relaxed); }
+  int64_t granted() const { return granted_.load(std::memory_order_relaxed); }
+  int64_t denied() const { return denied_.load(std::memory_order_relaxed); }
+  // Units that were granted and are not settled yet.
+  void CountInFlight(int64_t units) { in_flight_.fetch_add(units, std::memory_order_relaxed); }
+  int64_t in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
+
+  // Remembers the smallest quantity that was refused for want of units. True if it is news.
+  bool MarkWanted(int64_t quantity) {
+    int64_t wanted = wanted_.load(std::memory_order_relaxed);
+    while (wanted == 0 || quantity < wanted) {
+      if (wanted_.compare_exchange_weak(wanted, quantity, std::memory_order_relaxed)) return true;
+    }
+    return false;
+  }
+  // Forgets it when so many units have arrived.
+  void ClearWantedIfMet() {
+    if (counter_.free() >= wanted()) wanted_.store(0, std::memory_order_relaxed);
+  }
+  void ForgetWanted() { wanted_.store(0, std::memory_order_relaxed); }
+  // 0: nothing was refused since units last arrived.
+  int64_t wanted() const { return wanted_.load(std::memory_order_relaxed); }
+
+ private:
+  const std::string sku_id_;
+  const storage::IncarnationId incarnation_;
+  SliceCounter counter_;
+  std::atomic<int64_t> granted_{0};
+  std::atomic<int64_t> denied_{0};
+  std::atomic<int64_t> in_flight_{0};
+  std::atomic<int64_t> wanted_{0};
+  mutable absl::Mutex mutex_;
+  std::shared_ptr<const SkuTerms> terms_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Thread-safe.
+class SliceTable {
+ public:
+  // What the agent wants to hear at once. Called on the seller's threads: must only take note.
+  struct Listener {
+    std::function<void()> exhausted;  // a slice has run dry
+    // The ledger says that this incarnation holds nothing any more.
+    std::function<void(storage::IncarnationId)> incarnation_ended;
+  };
+  void SetListener(Listener listener);
+  // Called on the agent's thread when a SKU's slice got units or other terms: those who wait for it may go on.
+  void SetChangeListener(std::function<void(const std::string& sku_id)> changed);
+
+  // Forgets all slices: from now on the node sells as this incarnation.
+  void Begin(storage::IncarnationId incarnation);
+
+  // Null if the node knows nothing of the SKU.
+  std::shared_ptr<Slice> Find(absl::string_view sku_id) const;
+  // The present incarnation's slice, made if need be. An empty one makes demand for a SKU of which nothing is held.
+  // Null before the first incarnation.
+  std::shared_ptr<Slice> FindOrAdd(const std::string& sku_id);
+  void Remove(absl::string_view sku_id);
+  std::vector<std::pair<std::string, std::shared_ptr<Slice>>> All() const;
+
+  void NoteExhausted() const;
+  void NoteIncarnationEnded(storage::IncarnationId incarnation) const;
+  void NoteChanged(const std::string& sku_id) const;
+
+ private:
+  mutable absl::Mutex mutex_;
+  storage::IncarnationId incarnation_ ABSL_GUARDED_BY(mutex_) = storage::kPool;
+  absl::flat_hash_map<std::string, std::shared_ptr<Slice>> slices_ ABSL_GUARDED_BY(mutex_);
+
+  // Apart, since listeners call back.
+  mutable absl::Mutex listener_mutex_;
+  Listener listener_ ABSL_GUARDED_BY(listener_mutex_);
+  std::function<void(const std::string&)> changed_ ABSL_GUARDED_BY(listener_mutex_);
+};
+
+}  // namespace tranche::quota

@@ -1,0 +1,85 @@
+#include "server/process/backends.h"
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "server/process/dsn.h"
+
+namespace tranche::server {
+namespace {
+
+constexpr absl::Duration kPoll = absl::Milliseconds(200);
+
+absl::Status LacksSchema(const std::string& server) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("the database at ", server, " lacks this version's schema: run tranche-migrate --postgres DSN"));
+}
+
+}  // namespace
+
+storage::PoolOptions ToPoolOptions(const BackendOptions& options, const char* application_name, int max_connections) {
+  storage::PoolOptions pool;
+  pool.dsn = options.postgres;
+  pool.max_connections = max_connections;
+  pool.statement_timeout = absl::Milliseconds(options.statement_timeout_ms);
+  pool.application_name = application_name;
+  return pool;
+}
+
+quota::ZookeeperOptions ToZookeeperOptions(const BackendOptions& options) {
+  quota::ZookeeperOptions zookeeper;
+  zookeeper.servers = options.zookeeper;
+  zookeeper.root = options.zookeeper_root;
+  zookeeper.session_timeout = absl::Milliseconds(options.zookeeper_session_timeout_ms);
+  zookeeper.connect_timeout = absl::Milliseconds(options.startup_timeout_ms);
+  return zookeeper;
+}
+
+absl::Status WaitForLedger(storage::StockLedger& ledger, const BackendOptions& options) {
+  const std::string server = DescribeDsn(options.postgres).value_or("(unreadable)");
+  const absl::Time give_up = absl::Now() + absl::Milliseconds(options.startup_timeout_ms);
+  while (true) {
+    const absl::Status status = ledger.ListLiveIncarnations().status();
+    if (status.ok()) return status;
+    const std::string detail(status.message());
+    switch (status.code()) {
+      case absl::StatusCode::kUnavailable:
+      case absl::StatusCode::kResourceExhausted:
+        if (absl::Now() + kPoll >= give_up) {
+          return absl::UnavailableError(absl::StrCat("PostgreSQL at ", server, " cannot be used (", detail,
+                                                     "): start it, or correct --postgres"));
+        }
+        absl::SleepFor(kPoll);
+        break;
+      case absl::StatusCode::kFailedPrecondition:
+        return LacksSchema(server);
+      case absl::StatusCode::kPermissionDenied:
+        return absl::PermissionDeniedError(absl::StrCat("the database user may not use the ledger at ", server, " (",
+                                                        detail, "): GRANT tranche_app TO that user"));
+      default:
+        return absl::InternalError(absl::StrCat("PostgreSQL at ", server, " refuses (", detail, "): see its log"));
+    }
+  }
+}
+
+absl::Status RequireHome(storage::ShardLedger& ledger, const BackendOptions& options) {
+  const std::string server = DescribeDsn(options.postgres).value_or("(unreadable)");
+  const auto identity = ledger.Identity();
+  // It answers, but it is of a version before there were shards.
+  if (absl::IsFailedPrecondition(identity.status())) return LacksSchema(server);
+  if (!identity.ok()) return identity.status();
+  if (identity->name == storage::kHomeShard) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the database at ", server, " is the shard ", identity->name,
+                   " and not home: give the home shard's --postgres; the others are found there"));
+}
+
+absl::Status ZookeeperStartError(const absl::Status& status, const BackendOptions& options) {
+  return absl::UnavailableError(absl::StrCat("ZooKeeper at ", options.zookeeper, " cannot be used (",
+                                             std::string(status.message()),
+                                             "): start it, or correct --zookeeper and --zookeeper-root"));
+}
+
+}  // namespace tranche::server

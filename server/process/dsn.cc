@@ -1,0 +1,70 @@
+#include "server/process/dsn.h"
+
+#include <libpq-fe.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+
+namespace tranche::server {
+namespace {
+
+struct FreeOptions {
+  void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
+};
+
+// The first that is set of: the string's own value, the environment variable of libpq, `fallback`.
+std::string ValueOf(const PQconninfoOption* options, const char* keyword, const std::string& fallback) {
+  for (const PQconninfoOption* option = options; option->keyword != nullptr; ++option) {
+    if (std::strcmp(option->keyword, keyword) != 0) continue;
+    if (option->val != nullptr && *option->val != '\0') return option->val;
+    const char* environment = option->envvar == nullptr ? nullptr : std::getenv(option->envvar);
+    if (environment != nullptr && *environment != '\0') return environment;
+  }
+  return fallback;
+}
+
+using Options = std::unique_ptr<PQconninfoOption, FreeOptions>;
+
+// Null if libpq cannot read it.
+Options Parse(const std::string& dsn) {
+  // No keyword and no URI would be taken as nothing at all.
+  if (dsn.find('=') == std::string::npos && dsn.find("://") == std::string::npos) return nullptr;
+  char* message = nullptr;
+  Options options(PQconninfoParse(dsn.c_str(), &message));
+  PQfreemem(message);
+  return options;
+}
+
+}  // namespace
+
+std::optional<std::string> DescribeDsn(const std::string& dsn) {
+  const Options options = Parse(dsn);
+  if (options == nullptr) return std::nullopt;
+  const std::string user = ValueOf(options.get(), "user", "");
+  return absl::StrCat(ValueOf(options.get(), "host", ValueOf(options.get(), "hostaddr", "localhost")), ":",
+                      ValueOf(options.get(), "port", "5432"), "/",
+                      ValueOf(options.get(), "dbname", user.empty() ? "(default)" : user));
+}
+
+absl::Status CheckSharedDsn(const std::string& dsn) {
+  constexpr size_t kLongest = 1024;
+  const Options options = Parse(dsn);
+  if (options == nullptr || dsn.size() > kLongest) {
+    return absl::InvalidArgumentError("must be a connection string or URI that libpq can read, of 1024 bytes at most");
+  }
+  for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
+    const std::string keyword = option->keyword;
+    if (keyword != "password" && keyword != "sslpassword") continue;
+    if (option->val == nullptr || *option->val == '\0') continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("must not hold a ", keyword,
+                     ": it is kept in the ledger and used by every server. Give each server its own credentials: a "
+                     "password file (PGPASSFILE), a service file (PGSERVICEFILE) or a client certificate"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,360 @@
+#include "server/process/options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "server/process/address.h"
+#include "server/process/dsn.h"
+
+#ifndef TRANCHE_VERSION
+#error "TRANCHE_VERSION comes from server/CMakeLists.txt"
+#endif
+
+namespace tranche::server {
+namespace {
+
+std::string EnvironmentName(const std::string& flag) {
+  return absl::StrCat("TRANCHE_", absl::AsciiStrToUpper(absl::StrReplaceAll(flag, {{"-", "_"}})));
+}
+
+// CLI11 lets the file win over the environment; dropping what the environment has turns that around.
+class FileBelowEnvironment : public CLI::ConfigTOML {
+ public:
+  std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
+    std::vector<CLI::ConfigItem> items = CLI::ConfigTOML::from_config(input);
+    const auto in_environment = [](const CLI::ConfigItem& item) {
+      const char* value = std::getenv(EnvironmentName(item.name).c_str());
+      return value != nullptr && *value != '\0';
+    };
+    items.erase(std::remove_if(items.begin(), items.end(), in_environment), items.end());
+    return items;
+  }
+};
+
+std::string CheckAddress(const std::string& text) {
+  return ParseAddress(text).has_value() ? "" : "must be HOST:PORT, such as 127.0.0.1:7400 or [::]:7400";
+}
+
+std::string CheckAddressWithPort(const std::string& text) {
+  const auto address = ParseAddress(text);
+  return address.has_value() && address->port > 0 ? "" : "must be HOST:PORT with a port of 1 to 65535";
+}
+
+std::string CheckServers(const std::string& text) {
+  const std::vector<std::string> servers = absl::StrSplit(text, ',');
+  for (const std::string& server : servers) {
+    if (!CheckAddressWithPort(server).empty()) return "must be HOST:PORT,HOST:PORT, such as 127.0.0.1:2181";
+  }
+  return "";
+}
+
+std::string CheckRoot(const std::string& text) {
+  const bool good =
+      text.size() > 1 && text.front() == '/' && text.back() != '/' && text.find("//") == std::string::npos;
+  return good ? "" : "must be a path below /, such as /tranche";
+}
+
+std::string CheckDsn(const std::string& text) {
+  // Says nothing of the text: it may hold a password.
+  return DescribeDsn(text).has_value() ? ""
+                                       : "must be a PostgreSQL connection string, such as "
+                                         "postgresql://user@host:5432/database or \"host=... dbname=...\"";
+}
+
+// 1 to 128 printable characters.
+std::string CheckName(const std::string& text) {
+  const bool good = !text.empty() && text.size() <= 128 &&
+                    std::all_of(text.begin(), text.end(), [](char c) { return absl::ascii_isgraph(c); });
+  return good ? "" : "must be 1 to 128 printable characters without spaces";
+}
+
+// CLI11 with what all our binaries share.
+class Parser {
+ public:
+  Parser(const std::string& program, const std::string& description) : program_(program), app_(description, program) {
+    app_.set_version_flag("--version", absl::StrCat(program, " " TRANCHE_VERSION));
+    app_.get_formatter()->column_width(44);
+    app_.footer(
+        "Each flag can also be set as the environment variable shown as Env:, or as a key (without dashes) of "
+        "the --config file.\nThe command line wins over the environment, and that over the file.");
+    const char* file = std::getenv(EnvironmentName("config").c_str());
+    const bool named = file != nullptr && *file != '\0';
+    app_.set_config("--config", named ? file : "", "File with flags, as TOML: max-batch = 256 (Env:TRANCHE_CONFIG)",
+                    /*config_required=*/named)
+        ->type_name("FILE");
+    app_.config_formatter(std::make_shared<FileBelowEnvironment>());
+    app_.allow_config_extras(CLI::config_extras_mode::error);
+  }
+
+  void Group(const std::string& group) { group_ = group; }
+
+  template <typename T>
+  CLI::Option* Add(const std::string& flag, T* value, const std::string& type, const std::string& help) {
+    return app_.add_option("--" + flag, *value, help)
+        ->type_name(type)
+        ->envname(EnvironmentName(flag))
+        ->group(group_)
+        ->capture_default_str();
+  }
+
+  CLI::Option* AddNumber(const std::string& flag, int* value, int least, int most, const std::string& type,
+                         const std::string& help) {
+    return Add(flag, value, type, help)
+        ->check(CLI::Range(least, most).description(absl::StrCat("[", least, "-", most, "]")));
+  }
+
+  CLI::Option* AddSwitch(const std::string& flag, bool* value, const std::string& help) {
+    CLI::Option* option = Add(flag, value, "on|off", help);
+    // CLI11 would show 1 and 0.
+    return option->default_str(*value ? "on" : "off");
+  }
+
+  // May be given several times; in the environment and in the file with spaces between.
+  CLI::Option* AddList(const std::string& flag, std::vector<std::string>* values, const std::string& type,
+                       const std::string& help) {
+    return app_.add_option("--" + flag, *values, help)
+        ->type_name(type)
+        ->envname(EnvironmentName(flag))
+        ->group(group_)
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->delimiter(' ');
+  }
+
+  // The last lines of the help.
+  void Footer(const std::string& text) { app_.footer(absl::StrCat(app_.get_footer(), "\n\n", text)); }
+
+  // One line that says what is wrong; returns the status to exit with.
+  int Refuse(absl::string_view what, std::ostream& err) {
+    err << program_ << ": " << what << ". See '" << program_ << " --help'.\n";
+    return 1;
+  }
+
+  std::optional<int> Parse(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
+    try {
+      app_.parse(argc, argv);
+      return std::nullopt;
+    } catch (const CLI::Success& request) {
+      app_.exit(request, out, out);
+      return 0;
+    } catch (const CLI::ParseError& error) {
+      std::string what =
+          absl::StrReplaceAll(error.what(), {{"INI was not able to parse", "the --config file has an unknown key:"}});
+      std::replace(what.begin(), what.end(), '\n', ' ');
+      return Refuse(absl::StripAsciiWhitespace(what), err);
+    }
+  }
+
+ private:
+  const std::string program_;
+  CLI::App app_;
+  std::string group_;
+};
+
+void AddPostgres(Parser& parser, std::string* dsn) {
+  parser
+      .Add("postgres", dsn, "DSN",
+           "PostgreSQL connection string or URI, such as postgresql://tranche@db:5432/tranche. Keep a password out of "
+           "the process list: put it into the environment variable or ~/.pgpass")
+      ->check(CheckDsn, "")
+      ->required();
+}
+
+void AddPatience(Parser& parser, BackendOptions* options) {
+  parser.AddNumber("statement-timeout-ms", &options->statement_timeout_ms, 100, 600000, "MS",
+                   "Longest time for one call of the database");
+  parser.AddNumber("startup-timeout-ms", &options->startup_timeout_ms, 100, 600000, "MS",
+                   "How long to wait at start for the servers behind before giving up");
+}
+
+void AddBackends(Parser& parser, BackendOptions* options) {
+  parser.Group("Servers behind");
+  AddPostgres(parser, &options->postgres);
+  parser.Add("zookeeper", &options->zookeeper, "HOST:PORT,...", "ZooKeeper servers of one ensemble")
+      ->check(CheckServers, "")
+      ->required();
+  parser.Add("zookeeper-root", &options->zookeeper_root, "PATH", "Where this installation's znodes are")
+      ->check(CheckRoot, "");
+  parser.AddNumber("zookeeper-session-timeout-ms", &options->zookeeper_session_timeout_ms, 500, 120000, "MS",
+                   "How long this process may be silent before ZooKeeper declares it gone and its units go to others");
+  AddPatience(parser, options);
+}
+
+void AddListening(Parser& parser, ServerOptions* options) {
+  parser.Group("Listening");
+  parser.Add("listen", &options->listen, "HOST:PORT", "Where to serve gRPC; port 0 takes a free one")
+      ->check(CheckAddress, "");
+  parser
+      .Add("advertise", &options->advertise, "HOST:PORT",
+           "The address that callers reach, as shown to operators [default: from --listen]")
+      ->check(CheckAddressWithPort, "");
+  parser.Add("node-name", &options->node_name, "NAME", "This node's name [default: host name and port]")
+      ->check(CheckName, "");
+  parser.Add("port-file", &options->port_file, "FILE", "Write the port into this file once the node serves");
+  parser.AddSwitch("admin", &options->admin, "Serve the admin API (tranchectl) on this port too");
+  parser.AddSwitch("reflection", &options->reflection, "Serve gRPC reflection");
+}
+
+void AddSelling(Parser& parser, ServerOptions* options) {
+  parser.Group("Selling");
+  parser.AddNumber("lanes", &options->lanes, 1, 64, "N", "Database connections that commit batches side by side");
+  parser.AddNumber("max-batch", &options->max_batch, 1, 1024, "N", "Most claims in one transaction");
+  parser.AddNumber("max-queue", &options->max_queue, 1, 1000000, "N",
+                   "Most claims waiting for the database; more are refused with OVERLOADED");
+  parser.AddNumber("exhausted-wait-ms", &options->exhausted_wait_ms, 0, 5000, "MS",
+                   "How long a request waits at most for units on their way to this node; 0: not at all");
+  parser.AddNumber("max-waiting", &options->max_waiting, 0, 100000, "N",
+                   "Most requests that wait so at once; more are refused with EXHAUSTED_HERE");
+  parser.AddNumber("default-deadline-ms", &options->default_deadline_ms, 0, 600000, "MS",
+                   "Deadline of calls that carry none; 0 refuses them with DEADLINE_REQUIRED");
+  parser.AddNumber("max-deadline-ms", &options->max_deadline_ms, 1, 600000, "MS",
+                   "Longer deadlines are lowered to this");
+  parser.AddNumber("max-stream-outstanding", &options->max_stream_outstanding, 1, 65536, "N",
+                   "Most unanswered requests of one stream; at that the node stops reading from it");
+  parser.AddNumber("max-watches", &options->max_watches, 1, 1000000, "N",
+                   "Most reservations watched at once; more are refused with TOO_MANY_WATCHES");
+  parser.AddNumber(
+      "blocking-threads", &options->blocking_threads, 1, 256, "N",
+      "Threads (and database connections) of each shard for carts and for reads of one SKU or reservation");
+  parser.AddNumber(
+      "blocking-queue", &options->blocking_queue, 1, 100000, "N",
+      "Most carts and such reads waiting for a thread, and most late payments; more are refused with OVERLOADED");
+}
+
+void AddLimits(Parser& parser, ServerOptions* options) {
+  parser.Group("Limits");
+  parser.AddNumber("max-message-bytes", &options->max_message_bytes, 4096, 4 * 1024 * 1024, "BYTES",
+                   "Largest message that is received at all");
+  parser.AddNumber("max-concurrent-streams", &options->max_concurrent_streams, 1, 1000000, "N",
+                   "Most calls at once on one connection");
+  parser.AddNumber("grpc-memory-mib", &options->grpc_memory_mib, 16, 65536, "MIB",
+                   "Memory that gRPC may use for its buffers");
+  parser.AddNumber("max-connection-age-ms", &options->max_connection_age_ms, 0, 86400000, "MS",
+                   "Ask clients to reconnect after this long, to spread them over new nodes; 0: never");
+  parser.AddNumber("drain-timeout-ms", &options->drain_timeout_ms, 0, 600000, "MS",
+                   "How long accepted calls may take to finish after SIGTERM");
+}
+
+constexpr char kWorkerFooter[] =
+    "Messages: each change of a reservation is told to every sink that is registered in the ledger, at least once, in "
+    "order per reservation. A sink is registered when a worker first starts with it, and gets what happens from then "
+    "on; the one named \"default\" is registered from the beginning. Start a worker with each registered sink, or "
+    "remove it (tranchectl outbox sink remove NAME --yes): its messages are kept until then.\n"
+    "A webhook gets a POST for each message, with the headers Tranche-Message-Id, Tranche-Kind and\n"
+    "Tranche-Signature: t=SECONDS,v1=HEX, where HEX is the HMAC-SHA256 of \"SECONDS.BODY\". 2xx means delivered. The "
+    "secret file has one secret a line (openssl rand -hex 32); with several, each makes a v1, so that the receiver can "
+    "change over. A grpc sink implements tranche.v1.OutboxSinkService.\n\n"
+    "Examples:\n"
+    "  tranche-worker --postgres postgresql://tranche@db/tranche\n"
+    "  tranche-worker --postgres postgresql://tranche@db/tranche \\\n"
+    "    --sink default=webhook:https://shop.example/hooks/tranche --sink-secret-file default=/etc/tranche/hook.key "
+    "\\\n"
+    "    --sink books=grpc:ledger.example:9000";
+
+void AddExpiry(Parser& parser, WorkerProcessOptions* options) {
+  parser.Group("Expiry of unpaid holds");
+  parser.AddSwitch("expire", &options->expire, "Expire holds whose time is over, and put their units back on sale");
+  parser.AddNumber("expire-batch", &options->expire_batch, 1, 10000, "N", "Most holds in one transaction");
+  parser.AddNumber("expire-per-s", &options->expire_per_s, 1, 1000000, "N",
+                   "Most holds that this process expires in a second, so that a sale beside it stays fast");
+}
+
+void AddSinks(Parser& parser, WorkerProcessOptions* options, std::vector<std::string>* sinks,
+              std::vector<std::string>* secret_files) {
+  parser.Group("Messages about changes");
+  parser.AddList("sink", sinks, "NAME=KIND:TARGET",
+                 "A sink to deliver to: NAME=webhook:URL or NAME=grpc:HOST:PORT; repeatable");
+  parser.AddList("sink-secret-file", secret_files, "NAME=FILE",
+                 "Secrets that a webhook's messages are signed with; not readable by others; repeatable");
+  parser.AddNumber("sink-timeout-ms", &options->sink_timeout_ms, 100, 60000, "MS", "Longest time for one delivery");
+  parser.AddNumber("sink-connections", &options->sink_connections, 1, 256, "N",
+                   "Most requests to a webhook at once, for each of two threads");
+  parser.AddNumber("sink-batch", &options->sink_batch, 1, 1000, "N", "Most messages taken from the outbox at once");
+  parser.AddNumber("sink-lease-ms", &options->sink_lease_ms, 1000, 600000, "MS",
+                   "How long a message that was taken is this worker's; after a crash, others deliver it then. At "
+                   "least twice --sink-timeout-ms");
+  parser.AddNumber("give-up-attempts", &options->give_up_attempts, 1, 100000, "N",
+                   "A message is dead after this many attempts, once it is also as old as --give-up-hours");
+  parser.AddNumber("give-up-hours", &options->give_up_hours, 0, 8760, "HOURS", "See --give-up-attempts");
+}
+
+void AddRetention(Parser& parser, WorkerProcessOptions* options) {
+  parser.Group("Retention");
+  parser.AddSwitch("retire", &options->retire, "Take old reservations out of the running books");
+  parser.AddNumber("retain-days", &options->retain_days, 1, 3650, "DAYS",
+                   "How long cancelled, expired and, once their sale is over, confirmed reservations stay: as long as "
+                   "their ids answer repeated requests");
+  parser.AddSwitch("archive", &options->archive, "Keep what is retired in the table reservation_archive; off: drop it");
+  parser.AddNumber("retire-batch", &options->retire_batch, 1, 10000, "N", "Most reservations in one transaction");
+}
+
+}  // namespace
+
+std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerOptions* options, std::ostream& out,
+                                      std::ostream& err) {
+  Parser parser("tranched",
+                "A front node of Tranche: sells limited stock over gRPC.\n\n"
+                "SIGTERM drains it: it finishes what it has accepted, returns its unsold units and exits 0.");
+  AddBackends(parser, &options->backends);
+  AddListening(parser, options);
+  AddSelling(parser, options);
+  AddLimits(parser, options);
+  return parser.Parse(argc, argv, out, err);
+}
+
+std::optional<int> ParseBalancerOptions(int argc, const char* const* argv, BalancerProcessOptions* options,
+                                        std::ostream& out, std::ostream& err) {
+  Parser parser("tranche-balancer",
+                "Moves units between the front nodes of Tranche. Run two or more: one leads, the others wait.");
+  AddBackends(parser, &options->backends);
+  parser.Group("Balancing");
+  parser.Add("name", &options->name, "NAME", "This process's name [default: host name and process id]")
+      ->check(CheckName, "");
+  return parser.Parse(argc, argv, out, err);
+}
+
+std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerProcessOptions* options,
+                                      std::ostream& out, std::ostream& err) {
+  Parser parser("tranche-worker",
+                "Does what Tranche's reservations need beside the sale: expires unpaid holds, delivers the messages "
+                "about changes, retires old reservations. Run two or more, side by side.\n\n"
+                "SIGTERM ends it: it finishes what it has begun and exits 0.");
+  parser.Group("Servers behind");
+  AddPostgres(parser, &options->backends.postgres);
+  AddPatience(parser, &options->backends);
+  parser.Add("name", &options->name, "NAME", "This process's name [default: host name and process id]")
+      ->check(CheckName, "");
+  AddExpiry(parser, options);
+  std::vector<std::string> sinks;
+  std::vector<std::string> secret_files;
+  AddSinks(parser, options, &sinks, &secret_files);
+  AddRetention(parser, options);
+  parser.Footer(kWorkerFooter);
+  if (const std::optional<int> done = parser.Parse(argc, argv, out, err)) return done;
+  absl::StatusOr<std::vector<SinkSpec>> specs = ParseSinks(sinks, secret_files);
+  if (!specs.ok()) return parser.Refuse(specs.status().message(), err);
+  options->sinks = *std::move(specs);
+  if (options->sink_lease_ms < 2 * options->sink_timeout_ms) {
+    return parser.Refuse("--sink-lease-ms must be at least twice --sink-timeout-ms", err);
+  }
+  return std::nullopt;
+}
+
+std::optional<int> ParseMigrateOptions(int argc, const char* const* argv, MigrateOptions* options, std::ostream& out,
+                                       std::ostream& err) {
+  Parser parser("tranche-migrate",
+                "Brings a PostgreSQL database to this version's schema. Run it before starting or upgrading nodes; "
+                "repeating it is harmless.");
+  parser.Group("Servers behind");
+  AddPostgres(parser, &options->postgres);
+  return parser.Parse(argc, argv, out, err);
+}
+
+}  // namespace tranche::server

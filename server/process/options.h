@@ -1,0 +1,101 @@
+// What the binaries can be told: each flag also as the environment variable TRANCHE_<FLAG> (dashes as
+// underscores) and as a key of the file given with --config (TOML). The command line wins over the environment, that
+// over the file.
+#pragma once
+
+#include <optional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "server/process/sink_spec.h"
+
+namespace tranche::server {
+
+struct BackendOptions {
+  // libpq's connection string or URI. May hold a password: never logged.
+  std::string postgres;
+  std::string zookeeper;  // host:port,host:port
+  std::string zookeeper_root = "/tranche";
+  int zookeeper_session_timeout_ms = 10000;
+  int statement_timeout_ms = 10000;  // of one call of the ledger
+  int startup_timeout_ms = 15000;
+};
+
+struct ServerOptions {
+  BackendOptions backends;
+
+  std::string listen = "127.0.0.1:7400";
+  std::string advertise;  // "": from listen, with the host name for a wildcard
+  std::string node_name;  // "": host name and port
+  std::string port_file;  // "": none
+  bool admin = true;
+  bool reflection = true;
+
+  int lanes = 2;
+  int max_batch = 512;
+  int max_queue = 16384;
+  int exhausted_wait_ms = 100;
+  int max_waiting = 1000;
+  int default_deadline_ms = 0;  // 0: refuse calls without a deadline
+  int max_deadline_ms = 30000;
+  int max_stream_outstanding = 1024;
+  int max_watches = 10000;
+  int blocking_threads = 4;
+  int blocking_queue = 1024;
+
+  int max_message_bytes = 64 * 1024;
+  int max_concurrent_streams = 4096;  // calls at once on one connection
+  int grpc_memory_mib = 128;
+  int max_connection_age_ms = 0;  // 0: without end
+  int drain_timeout_ms = 10000;
+};
+
+struct BalancerProcessOptions {
+  // Its statements are short, and a leader that hangs on one keeps others from leading.
+  BalancerProcessOptions() { backends.statement_timeout_ms = 3000; }
+
+  BackendOptions backends;
+  std::string name;  // "": host name and process id
+};
+
+struct WorkerProcessOptions {
+  BackendOptions backends;  // no ZooKeeper
+  std::string name;         // "": host name and process id
+
+  bool expire = true;
+  int expire_batch = 100;
+  int expire_per_s = 12500;
+
+  std::vector<SinkSpec> sinks;
+  int sink_timeout_ms = 10000;
+  int sink_connections = 16;  // of one batch of one webhook
+  int sink_batch = 256;
+  int sink_lease_ms = 60000;
+  int give_up_attempts = 10;
+  int give_up_hours = 24;
+
+  bool retire = true;
+  int retain_days = 30;
+  bool archive = true;  // else old reservations are dropped
+  int retire_batch = 1000;
+};
+
+struct MigrateOptions {
+  std::string postgres;
+};
+
+// Fills `options` from command line, environment and file. Returns the status to exit with when there is nothing more
+// to do: 0 after --help or --version (written to `out`), 1 after one line on `err` that says what is wrong and what to
+// do.
+std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerOptions* options, std::ostream& out,
+                                      std::ostream& err);
+std::optional<int> ParseBalancerOptions(int argc, const char* const* argv, BalancerProcessOptions* options,
+                                        std::ostream& out, std::ostream& err);
+std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerProcessOptions* options,
+                                      std::ostream& out, std::ostream& err);
+std::optional<int> ParseMigrateOptions(int argc, const char* const* argv, MigrateOptions* options, std::ostream& out,
+                                       std::ostream& err);
+
+}  // namespace tranche::server

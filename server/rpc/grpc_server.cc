@@ -1,0 +1,81 @@
+#include "server/rpc/grpc_server.h"
+
+#include <grpc/support/log.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server_builder.h>
+
+#include <atomic>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+
+namespace tranche::server {
+namespace {
+
+constexpr const char* kServices[] = {"", "tranche.v1.ReservationService", "tranche.v1.AdminService"};
+
+// A client is dropped when it answers no ping for this long.
+constexpr int kKeepaliveTimeMs = 30 * 1000;
+constexpr int kKeepaliveTimeoutMs = 5 * 1000;
+// Clients may ping this often; gRPC's default of 5 minutes sends those away that watch their connections well.
+constexpr int kLeastPingIntervalMs = 10 * 1000;
+
+// While we ask for a port: a port that is taken is said once, by our caller.
+std::atomic<bool> muted{false};
+
+void LogFromGrpc(gpr_log_func_args* args) {
+  if (muted.load(std::memory_order_relaxed)) return;
+  const google::LogSeverity severity =
+      args->severity == GPR_LOG_SEVERITY_ERROR ? google::GLOG_ERROR : google::GLOG_INFO;
+  google::LogMessage(args->file, args->line, severity).stream() << "grpc: " << args->message;
+}
+
+void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {
+  builder.SetMaxReceiveMessageSize(options.max_message_bytes);
+  grpc::ResourceQuota quota("tranched");
+  quota.Resize(static_cast<size_t>(options.grpc_memory_mib) * 1024 * 1024);
+  builder.SetResourceQuota(quota);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_concurrent_streams);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kLeastPingIntervalMs);
+  // Two nodes on one port would share its callers at random.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  if (options.max_connection_age_ms > 0) {
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, options.max_connection_age_ms);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, options.max_deadline_ms);
+  }
+}
+
+}  // namespace
+
+void GrpcServer::SetServing(bool serving) {
+  for (const char* service : kServices) server->GetHealthCheckService()->SetServingStatus(service, serving);
+}
+
+absl::StatusOr<GrpcServer> StartGrpcServer(const ServerOptions& options, const std::vector<grpc::Service*>& services) {
+  gpr_set_log_function(LogFromGrpc);
+  grpc::EnableDefaultHealthCheckService(true);
+  if (options.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+
+  GrpcServer result;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &result.port);
+  SetLimits(builder, options);
+  for (grpc::Service* service : services) builder.RegisterService(service);
+  muted = true;
+  result.server = builder.BuildAndStart();
+  muted = false;
+  if (result.server == nullptr || result.port == 0) {
+    return absl::UnavailableError(absl::StrCat("cannot listen at ", options.listen,
+                                               ": stop what uses this port, or choose another address with --listen"));
+  }
+  result.SetServing(false);
+  return result;
+}
+
+}  // namespace tranche::server

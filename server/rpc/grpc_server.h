@@ -1,0 +1,26 @@
+// Builds the gRPC server: limits, keepalive, health, reflection, logging.
+#pragma once
+
+#include <grpcpp/server.h>
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/process/options.h"
+
+namespace tranche::server {
+
+struct GrpcServer {
+  std::unique_ptr<grpc::Server> server;
+  int port = 0;
+
+  // Of every service, by name and as a whole ("").
+  void SetServing(bool serving);
+};
+
+// Serves `services` (which outlive the server) at options.listen, with their health as not serving. Sends gRPC's own
+// log to ours.
+absl::StatusOr<GrpcServer> StartGrpcServer(const ServerOptions& options, const std::vector<grpc::Service*>& services);
+
+}  // namespace tranche::server

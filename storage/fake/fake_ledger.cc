@@ -1,0 +1,263 @@
+// The commit of reservations and the faults; fake_stock_ledger.cc and fake_quota_ledger.cc have the rest.
+#include "storage/fake/fake_ledger.h"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+#include "absl/container/flat_hash_set.h"
+#include "glog/logging.h"
+#include "storage/ledger/ledger_error.h"
+#include "storage/mutation.h"
+
+namespace tranche::storage {
+namespace {
+
+bool IsOpen(const Sku& sku, absl::Time now) { return !sku.closed && sku.opens_at <= now && now < sku.closes_at; }
+
+// Positions of the claims, smaller quantities first.
+std::vector<size_t> CommitOrder(absl::Span<const ReservationClaim> claims) {
+  std::vector<size_t> order(claims.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&claims](size_t a, size_t b) { return claims[a].quantity < claims[b].quantity; });
+  return order;
+}
+
+absl::Status CheckDistinct(absl::Span<const ReservationClaim> claims) {
+  absl::flat_hash_set<Uuid> ids;
+  for (const ReservationClaim& claim : claims) {
+    if (!ids.insert(claim.reservation_id).second) {
+      return absl::InvalidArgumentError("reservation ids of a batch must be distinct");
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool ValidUser(const std::string& user_id) { return !user_id.empty() && user_id.size() <= 128; }
+
+}  // namespace
+
+// PostgreSQL keeps microseconds.
+absl::Time FakeLedger::DatabaseNow() const { return absl::FromUnixMicros(absl::ToUnixMicros(clock_->Now())); }
+
+absl::Status FakeLedger::Enter() {
+  ++waiting_;
+  mutex_.Await(absl::Condition(
+      +[](bool* blocked) { return !*blocked; }, &blocked_));
+  --waiting_;
+  if (fail_next_ == 0) return absl::OkStatus();
+  --fail_next_;
+  return absl::UnavailableError("the fake ledger was told to fail");
+}
+
+absl::StatusOr<std::vector<CommitResult>> FakeLedger::CommitReservations(IncarnationId incarnation, LockMode mode,
+                                                                         absl::Span<const ReservationClaim> claims) {
+  CHECK_LE(claims.size(), static_cast<size_t>(kMaxBatch));
+  absl::MutexLock lock(&mutex_);
+  ++commit_calls_;
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  const LostCommit lost = std::exchange(lose_next_commit_, LostCommit::kNone);
+  if (lost == LostCommit::kNotPerformed) return UnknownCommitError("lost, and not performed");
+  auto results = Commit(incarnation, mode, claims);
+  if (lost == LostCommit::kPerformed) return UnknownCommitError("lost, but performed");
+  return results;
+}
+
+absl::StatusOr<std::vector<CommitResult>> FakeLedger::Commit(IncarnationId incarnation, LockMode mode,
+                                                             absl::Span<const ReservationClaim> claims) {
+  if (absl::Status distinct = CheckDistinct(claims); !distinct.ok()) return distinct;
+  const LockedSlots locked = LockSlots(incarnation, mode, claims);
+  const std::vector<size_t> order = CommitOrder(claims);
+  for (const ReservationClaim& claim : claims) {
+    // The whole transaction fails, but only when the row would have been inserted.
+    if (!ValidUser(claim.user_id) && Fits(claim, locked)) return absl::InvalidArgumentError("malformed user id");
+  }
+  std::vector<CommitResult> results(claims.size());
+  std::vector<bool> created(claims.size(), false);
+  for (const size_t i : order) {
+    if (!Fits(claims[i], locked)) continue;
+    results[i] = Insert(incarnation, claims[i], locked.at(claims[i].sku_id));
+    created[i] = true;
+  }
+  for (size_t i = 0; i < claims.size(); ++i) {
+    if (!created[i]) results[i] = Classify(claims[i], incarnation, mode, locked);
+  }
+  return results;
+}
+
+FakeLedger::LockedSlots FakeLedger::LockSlots(IncarnationId incarnation, LockMode mode,
+                                              absl::Span<const ReservationClaim> claims) {
+  LockedSlots locked;
+  for (const ReservationClaim& claim : claims) {
+    const auto found = skus_.find(claim.sku_id);
+    if (found == skus_.end() || locked.contains(claim.sku_id)) continue;
+    auto slice = found->second.slices.find(incarnation);
+    if (slice == found->second.slices.end() && Mutated(Mutation::kNoHolderCheck)) slice = found->second.slices.begin();
+    if (slice == found->second.slices.end()) continue;
+    std::vector<Slot*> held = slice->second;
+    if (mode == LockMode::kSkipLocked) {
+      held = {*std::max_element(held.begin(), held.end(),
+                                [](const Slot* a, const Slot* b) { return a->remaining < b->remaining; })};
+    }
+    locked[claim.sku_id] = std::move(held);
+  }
+  return locked;
+}
+
+bool FakeLedger::Fits(const ReservationClaim& claim, const LockedSlots& locked) const {
+  const auto slots = locked.find(claim.sku_id);
+  if (slots == locked.end()) return false;
+  if (reservations_.contains(claim.reservation_id) && !Mutated(Mutation::kNoReplay)) return false;
+  const Sku& sku = skus_.at(claim.sku_id).sku;
+  if (!IsOpen(sku, DatabaseNow())) return false;
+  if (claim.quantity < 1 || claim.quantity > sku.per_user_limit) return false;
+  const int64_t live_units = Mutated(Mutation::kNoUserLimit) ? 0 : LiveUnits(claim.sku_id, claim.user_id);
+  if (live_units + claim.quantity > sku.per_user_limit) return false;
+  int64_t remaining = 0;
+  for (const Slot* slot : slots->second) remaining += slot->remaining;
+  return claim.quantity <= remaining;
+}
+
+CommitResult FakeLedger::Insert(IncarnationId incarnation, const ReservationClaim& claim,
+                                const std::vector<Slot*>& slots) {
+  int64_t left = claim.quantity;
+  for (Slot* slot : slots) {
+    const int64_t taken = std::min(left, slot->remaining);
+    slot->remaining -= taken;
+    left -= taken;
+  }
+  CHECK_EQ(left, 0) << "the claim was said to fit";
+  return CommitResult{CommitOutcome::kCreated, AddRow(incarnation, claim).reservation, incarnation};
+}
+
+FakeLedger::StoredReservation& FakeLedger::AddRow(IncarnationId incarnation, const ReservationClaim& claim) {
+  SkuState& state = skus_.at(claim.sku_id);
+  const Sku& sku = state.sku;
+  if (Mutated(Mutation::kNoReplay) && reservations_.contains(claim.reservation_id)) RemoveRow(claim.reservation_id);
+  int32_t ordinal = 1;
+  for (auto it = live_.lower_bound({claim.sku_id, claim.user_id, ordinal});
+       it != live_.end() && it->first == std::tie(claim.sku_id, claim.user_id, ordinal); ++it) {
+    ++ordinal;
+  }
+  const absl::Time now = DatabaseNow();
+  StoredReservation& stored = reservations_[claim.reservation_id];
+  stored.incarnation = incarnation;
+  stored.ordinal = ordinal;
+  stored.reservation = Reservation{.reservation_id = claim.reservation_id,
+                                   .sku_id = claim.sku_id,
+                                   .user_id = claim.user_id,
+                                   .quantity = claim.quantity,
+                                   .state = ReservationState::kPending,
+                                   .amount_minor = sku.price_minor * claim.quantity,
+                                   .currency = sku.currency,
+                                   .created_at = now,
+                                   .expires_at = now + sku.hold};
+  ++state.pending;
+  live_units_[{claim.sku_id, claim.user_id}] += claim.quantity;
+  live_.insert_or_assign({claim.sku_id, claim.user_id, ordinal}, claim.reservation_id);
+  due_.insert({stored.reservation.expires_at, claim.reservation_id});
+  return stored;
+}
+
+void FakeLedger::RemoveRow(const Uuid& reservation_id) {
+  const auto found = reservations_.find(reservation_id);
+  const StoredReservation& stored = found->second;
+  const Reservation& row = stored.reservation;
+  if (row.state == ReservationState::kPending) {
+    --skus_.at(row.sku_id).pending;
+    due_.erase({row.expires_at, reservation_id});
+  }
+  if (row.state == ReservationState::kPending || row.state == ReservationState::kConfirmed) {
+    live_units_[{row.sku_id, row.user_id}] -= row.quantity;
+    live_.erase({row.sku_id, row.user_id, stored.ordinal});
+  } else {
+    lapsed_.erase({row.sku_id, row.user_id, reservation_id});
+  }
+  reservations_.erase(found);
+}
+
+CommitResult FakeLedger::Classify(const ReservationClaim& claim, IncarnationId incarnation, LockMode mode,
+                                  const LockedSlots& locked) const {
+  const auto answer = [](CommitOutcome outcome) { return CommitResult{outcome, {}, kPool}; };
+  if (const auto found = reservations_.find(claim.reservation_id); found != reservations_.end()) {
+    const Reservation& first = found->second.reservation;
+    if (first.sku_id != claim.sku_id || first.user_id != claim.user_id || first.quantity != claim.quantity) {
+      return answer(CommitOutcome::kConflict);
+    }
+    return CommitResult{CommitOutcome::kReplayed, first, found->second.incarnation};
+  }
+  const auto state = skus_.find(claim.sku_id);
+  if (state == skus_.end()) return answer(CommitOutcome::kSkuNotFound);
+  const Sku& sku = state->second.sku;
+  const absl::Time now = DatabaseNow();
+  if (sku.closed || now >= sku.closes_at) return answer(CommitOutcome::kClosed);
+  if (now < sku.opens_at) return answer(CommitOutcome::kNotOpen);
+  if (claim.quantity < 1 || claim.quantity > sku.per_user_limit) return answer(CommitOutcome::kQuantityAboveLimit);
+  if (LiveUnits(claim.sku_id, claim.user_id) + claim.quantity > sku.per_user_limit) {
+    return answer(CommitOutcome::kUserLimitReached);
+  }
+  const auto slots = locked.find(claim.sku_id);
+  if (slots == locked.end()) return answer(CommitOutcome::kNotHeld);
+  if (mode != LockMode::kWait) return answer(CommitOutcome::kBusy);
+  CommitResult too_short = answer(CommitOutcome::kShort);
+  for (const Slot* slot : slots->second) too_short.slice_version = std::max(too_short.slice_version, slot->version);
+  return too_short;
+}
+
+int64_t FakeLedger::LiveUnits(const std::string& sku_id, const std::string& user_id) const {
+  const auto found = live_units_.find(std::make_pair(sku_id, user_id));
+  return found == live_units_.end() ? 0 : found->second;
+}
+
+absl::StatusOr<CommitResult> FakeLedger::FindReservation(const Uuid& reservation_id) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  const auto found = reservations_.find(reservation_id);
+  if (found == reservations_.end()) return absl::NotFoundError("no such reservation");
+  return CommitResult{CommitOutcome::kReplayed, found->second.reservation, found->second.incarnation};
+}
+
+absl::StatusOr<std::vector<Uuid>> FakeLedger::FindExisting(absl::Span<const Uuid> reservation_ids) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  // As the database: each once, however often it is asked for.
+  std::set<Uuid> existing;
+  for (const Uuid& id : reservation_ids) {
+    if (reservations_.contains(id)) existing.insert(id);
+  }
+  return std::vector<Uuid>(existing.begin(), existing.end());
+}
+
+void FakeLedger::FailNext(int calls) {
+  absl::MutexLock lock(&mutex_);
+  fail_next_ = calls;
+}
+
+void FakeLedger::LoseNextCommit(bool performed) {
+  absl::MutexLock lock(&mutex_);
+  lose_next_commit_ = performed ? LostCommit::kPerformed : LostCommit::kNotPerformed;
+}
+
+void FakeLedger::BlockCalls() {
+  absl::MutexLock lock(&mutex_);
+  blocked_ = true;
+}
+
+void FakeLedger::ReleaseCalls() {
+  absl::MutexLock lock(&mutex_);
+  blocked_ = false;
+}
+
+void FakeLedger::AwaitBlocked(int calls) {
+  absl::MutexLock lock(&mutex_);
+  const auto waiting = [this, calls]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return waiting_ >= calls; };
+  mutex_.Await(absl::Condition(&waiting));
+}
+
+int FakeLedger::commit_calls() const {
+  absl::MutexLock lock(&mutex_);
+  return commit_calls_;
+}
+
+}  // namespace tranche::storage

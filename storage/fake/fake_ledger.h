@@ -1,0 +1,239 @@
+// The ledger in memory, with the same rules as the procedures under sql/: for unit tests and the simulation.
+// tests/contract runs one suite on both. It is one shard, and no SKU ever moves.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "storage/clock.h"
+#include "storage/fake/fake_outbox.h"
+#include "storage/ledger/ledger.h"
+#include "storage/ledger/lifecycle_ledger.h"
+#include "storage/ledger/upkeep_ledger.h"
+
+namespace tranche::storage {
+
+// Thread-safe: one mutex around every call.
+class FakeLedger : public ReservationLedger, public StockLedger, public LifecycleLedger, public UpkeepLedger {
+ public:
+  // `clock` is the database's: it opens and closes sales, dates reservations and ends holds. `outbox`, if any, gets the
+  // messages about changes. Neither is owned.
+  explicit FakeLedger(Clock* clock, FakeOutbox* outbox = nullptr) : clock_(clock), outbox_(outbox) {}
+
+  absl::StatusOr<std::vector<CommitResult>> CommitReservations(IncarnationId incarnation, LockMode mode,
+                                                               absl::Span<const ReservationClaim> claims) override;
+  absl::StatusOr<CommitResult> FindReservation(const Uuid& reservation_id) override;
+  absl::StatusOr<std::vector<Uuid>> FindExisting(absl::Span<const Uuid> reservation_ids) override;
+
+  absl::StatusOr<Sku> CreateSku(const Sku& sku, const std::string& actor) override;
+  absl::StatusOr<Sku> GetSku(const std::string& sku_id) override;
+  absl::StatusOr<std::vector<Sku>> ListSkus(const std::string& after, int limit) override;
+  absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const std::string& actor) override;
+  absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
+                               const std::string& actor) override;
+  absl::StatusOr<ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
+                                           std::optional<int64_t> expected_stock, const std::string& actor) override;
+  absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) override;
+  absl::StatusOr<std::vector<SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) override;
+  absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> MoveUnitsBatch(absl::Span<const QuotaMove> moves,
+                                                                       const std::string& actor) override;
+  absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) override;
+  absl::StatusOr<std::vector<std::string>> ListReturnedSkus(const std::string& after, int limit) override;
+  absl::Status AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) override;
+  absl::StatusOr<std::vector<std::pair<std::string, Slice>>> ListSlices(IncarnationId incarnation) override;
+  absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
+                                                    bool draining = false) override;
+  absl::StatusOr<std::vector<Incarnation>> ListLiveIncarnations() override;
+  absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining, const std::string& actor) override;
+  absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) override;
+  absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
+  absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
+
+  absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Confirmation> batch) override;
+  absl::StatusOr<std::vector<ChangeResult>> CancelReservations(absl::Span<const Cancellation> batch) override;
+  absl::StatusOr<std::vector<ChangeResult>> ExtendReservations(absl::Span<const Extension> batch) override;
+  absl::StatusOr<ChangeResult> ConfirmLate(const Confirmation& payment) override;
+  absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation, absl::Span<const ReservationClaim> lines) override;
+  absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid> reservation_ids) override;
+  absl::StatusOr<ReservationPage> ListReservations(const ReservationFilter& filter, const ReservationCursor& after,
+                                                   int limit) override;
+
+  absl::StatusOr<ExpiredHolds> ExpireDue(int limit) override;
+  absl::StatusOr<int64_t> RetireReservations(absl::Duration age, int limit, Retired retired) override;
+
+  // Faults. They meet calls in the order of arrival.
+
+  // The next `calls` calls of any method are kUnavailable and do nothing.
+  void FailNext(int calls);
+  // The next CommitReservations is an unknown commit, performed or not.
+  void LoseNextCommit(bool performed);
+  // Calls wait at their start until ReleaseCalls.
+  void BlockCalls();
+  void ReleaseCalls();
+  // Waits until `calls` calls are waiting.
+  void AwaitBlocked(int calls);
+  // Calls of CommitReservations so far, failed ones included.
+  int commit_calls() const;
+
+ private:
+  struct Slot {
+    int number = 0;
+    IncarnationId holder = kPool;
+    int64_t allotted = 0;
+    int64_t remaining = 0;
+    int64_t version = 1;
+
+    void Move(int64_t units, int64_t at_version) {
+      allotted += units;
+      remaining += units;
+      version = at_version;
+    }
+  };
+  struct SkuState {
+    Sku sku;                    // without what is read from the slots
+    std::map<int, Slot> slots;  // by slot number; 0 is the pool
+    // The slots of each slice, ascending by number: a SKU may have a thousand slices, and a call looks at a few.
+    std::map<IncarnationId, std::vector<Slot*>> slices;
+    int64_t pending = 0;  // reservations that wait for their payment
+
+    Slot& pool() { return slots.begin()->second; }
+    const Slot& pool() const { return slots.begin()->second; }
+  };
+  struct StoredReservation {
+    Reservation reservation;
+    IncarnationId incarnation = kPool;
+    int32_t ordinal = 0;  // among the buyer's live ones of the SKU when it was created
+  };
+  // What became of a payment that came late: it paid for another reservation, or is to be refunded.
+  struct LatePayment {
+    std::optional<Uuid> rebooked_as;
+  };
+  // What retention took out of the books.
+  struct RetiredUnits {
+    int64_t units = 0;
+    int64_t live_units = 0;
+  };
+  struct StoredIncarnation {
+    Incarnation incarnation;
+    bool reclaimed = false;
+  };
+  // The slots that one commit has locked, by SKU.
+  using LockedSlots = std::map<std::string, std::vector<Slot*>>;
+
+  absl::Time DatabaseNow() const;
+
+  // Waits while calls are blocked, then says whether the call is to fail.
+  absl::Status Enter() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // commit_reservations, by its steps.
+  absl::StatusOr<std::vector<CommitResult>> Commit(IncarnationId incarnation, LockMode mode,
+                                                   absl::Span<const ReservationClaim> claims)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  LockedSlots LockSlots(IncarnationId incarnation, LockMode mode, absl::Span<const ReservationClaim> claims)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Fits(const ReservationClaim& claim, const LockedSlots& locked) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  CommitResult Insert(IncarnationId incarnation, const ReservationClaim& claim, const std::vector<Slot*>& slots)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The row of a new reservation; its units are taken elsewhere.
+  StoredReservation& AddRow(IncarnationId incarnation, const ReservationClaim& claim)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RemoveRow(const Uuid& reservation_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  CommitResult Classify(const ReservationClaim& claim, IncarnationId incarnation, LockMode mode,
+                        const LockedSlots& locked) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  int64_t LiveUnits(const std::string& sku_id, const std::string& user_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // The changes of a reservation, one each.
+  ChangeResult Confirm(const Confirmation& confirmation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  ChangeResult Cancel(const Cancellation& cancellation, std::map<std::string, int64_t>* returned)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  ChangeResult Extend(const Extension& extension) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  ChangeResult ConfirmRetired(const Confirmation& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  ChangeResult ReplayLate(const Reservation& asked, const LatePayment& decided) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool WasRebooked(const Uuid& reservation_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Books the same again, already paid. Nothing: there is no unit, or the buyer may not have it.
+  std::optional<Reservation> Rebook(const Confirmation& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  StoredReservation* FindStored(const Uuid& reservation_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Leaves kPending.
+  void Finish(StoredReservation& stored, ReservationState state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Units that reservations of the SKUs have given up go to the pools.
+  void ReturnUnits(const std::map<std::string, int64_t>& units_by_sku) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes up to `units` units: from the pool, then from the fullest slots. Returns how many. Bumps the quota version.
+  static int64_t TakeUnits(SkuState& state, int64_t units);
+  // Writes the message about the reservation's latest revision.
+  void Tell(const char* kind, const Reservation& reservation, const FakeOutbox::Extra& extra = {})
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // One SKU's part of a page. False when the page is full: `page->next` says where to go on.
+  bool ListSku(const std::string& sku_id, const ReservationFilter& filter, const ReservationCursor& after, size_t limit,
+               ReservationPage* page) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool MayRetire(const Reservation& reservation, absl::Duration age) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  bool IsLive(IncarnationId incarnation) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<SkuState*> Find(const std::string& sku_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static Sku Read(const SkuState& state);
+  static Slice SumOf(IncarnationId holder, absl::Span<Slot* const> slots);
+  static QuotaSnapshot Quota(const SkuState& state);
+  // Keeps `pooled_` exact; after every change of a pool or of what else decides.
+  void ListIfPooled(const SkuState& state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static bool IsPooled(const SkuState& state);
+
+  // move_units, by its steps.
+  absl::StatusOr<SkuQuota> Move(const QuotaMove& move, const std::string& actor) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static void Withdraw(SkuState& state, const QuotaDelta& delta);
+  void AddSlots(SkuState& state, absl::Span<const QuotaDelta> deltas) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static void Deposit(SkuState& state, const QuotaDelta& delta);
+  // What the pool and the deltas' holders have left, as the audit log has it.
+  static std::string Holdings(const SkuState& state, absl::Span<const QuotaDelta> deltas);
+
+  // Values as the text of jsonb, so that entries compare with the database's.
+  void Audit(const std::string& actor, const char* action, const std::string& sku_id, IncarnationId incarnation,
+             std::string before, std::string after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  struct SoldUnits {
+    int64_t reservations = 0;
+    int64_t live_units = 0;
+    std::map<IncarnationId, int64_t> by_incarnation;  // lapsed ones too: they were spent by it
+    std::map<std::string, int64_t> live_by_user;
+  };
+  void VerifySku(const SkuState& state, const SoldUnits& sold, VerifyReport& report) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  Clock* const clock_;
+  FakeOutbox* const outbox_;
+  mutable absl::Mutex mutex_;
+  std::map<std::string, SkuState> skus_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<Uuid, StoredReservation> reservations_ ABSL_GUARDED_BY(mutex_);
+  // Units of live reservations by (SKU, buyer).
+  absl::flat_hash_map<std::pair<std::string, std::string>, int64_t> live_units_ ABSL_GUARDED_BY(mutex_);
+  // Indexes of reservations: live ones by (SKU, buyer, ordinal), lapsed ones, and pending ones by when they lapse.
+  std::map<std::tuple<std::string, std::string, int32_t>, Uuid> live_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::tuple<std::string, std::string, Uuid>> lapsed_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::pair<absl::Time, Uuid>> due_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::pair<Uuid, std::string>, LatePayment> late_payments_ ABSL_GUARDED_BY(mutex_);  // by their reference
+  absl::flat_hash_map<Uuid, Reservation> archive_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::pair<std::string, IncarnationId>, RetiredUnits> retired_ ABSL_GUARDED_BY(mutex_);
+  uint64_t rebookings_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<IncarnationId, StoredIncarnation> incarnations_ ABSL_GUARDED_BY(mutex_);
+  // Indexes, so that a call costs what it returns: what ListPooledSkus lists, and the SKUs of each holder's slices.
+  std::set<std::string> pooled_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> returned_ ABSL_GUARDED_BY(mutex_);  // not acknowledged yet
+  std::map<IncarnationId, std::set<std::string>> held_skus_ ABSL_GUARDED_BY(mutex_);
+  std::vector<AuditEntry> audit_ ABSL_GUARDED_BY(mutex_);  // by id, from 1
+
+  int fail_next_ ABSL_GUARDED_BY(mutex_) = 0;
+  enum class LostCommit { kNone, kPerformed, kNotPerformed };
+  LostCommit lose_next_commit_ ABSL_GUARDED_BY(mutex_) = LostCommit::kNone;
+  bool blocked_ ABSL_GUARDED_BY(mutex_) = false;
+  int waiting_ ABSL_GUARDED_BY(mutex_) = 0;
+  int commit_calls_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace tranche::storage

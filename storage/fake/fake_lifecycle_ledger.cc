@@ -1,0 +1,367 @@
+// FakeLedger's side of what becomes of reservations: confirmation, cancellation, extension, late payments, carts,
+// lists.
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "glog/logging.h"
+#include "storage/fake/fake_ledger.h"
+#include "storage/mutation.h"
+
+namespace tranche::storage {
+namespace {
+
+template <typename Change>
+absl::Status CheckDistinct(absl::Span<const Change> batch) {
+  CHECK_LE(batch.size(), static_cast<size_t>(kMaxBatch));
+  absl::flat_hash_set<Uuid> ids;
+  for (const Change& change : batch) {
+    if (!ids.insert(change.reservation_id).second) {
+      return absl::InvalidArgumentError("reservation ids of a batch must be distinct");
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool IsLiveState(ReservationState state) {
+  return state == ReservationState::kPending || state == ReservationState::kConfirmed;
+}
+
+bool Wanted(const ReservationFilter& filter, const Reservation& reservation) {
+  return filter.states.empty() ||
+         std::find(filter.states.begin(), filter.states.end(), reservation.state) != filter.states.end();
+}
+
+absl::Duration LongestHold(const Sku& sku) {
+  return sku.max_hold > absl::ZeroDuration() ? sku.max_hold : sku.hold * (1 + sku.max_extensions);
+}
+
+bool Same(const Confirmation& payment, const Reservation& reservation) {
+  return payment.amount_minor == reservation.amount_minor && payment.currency == reservation.currency;
+}
+
+}  // namespace
+
+FakeLedger::StoredReservation* FakeLedger::FindStored(const Uuid& reservation_id) {
+  const auto found = reservations_.find(reservation_id);
+  return found == reservations_.end() ? nullptr : &found->second;
+}
+
+void FakeLedger::Tell(const char* kind, const Reservation& reservation, const FakeOutbox::Extra& extra) {
+  if (outbox_ == nullptr) return;
+  if (reservation.state == ReservationState::kCancelled && Mutated(Mutation::kMessageForgotten)) return;
+  FakeOutbox::Extra all = extra;
+  if (!reservation.payment_reference.empty()) all.emplace_back("payment_reference", reservation.payment_reference);
+  if (reservation.state == ReservationState::kCancelled) all.emplace_back("cancel_reason", reservation.cancel_reason);
+  if (reservation.rebooked_from.has_value()) all.emplace_back("rebooked_from", reservation.rebooked_from->ToString());
+  outbox_->Write(kind, reservation, all);
+}
+
+void FakeLedger::Finish(StoredReservation& stored, ReservationState state) {
+  Reservation& row = stored.reservation;
+  const bool unfenced = Mutated(Mutation::kConfirmsWhatEnded) || Mutated(Mutation::kExpiresWhatEnded);
+  CHECK(row.state == ReservationState::kPending || unfenced) << "what has ended stays as it is";
+  if (!Mutated(Mutation::kExpiresWhatEnded)) due_.erase({row.expires_at, row.reservation_id});
+  --skus_.at(row.sku_id).pending;
+  row.state = state;
+  row.finished_at = DatabaseNow();
+  ++row.revision;
+  if (state == ReservationState::kConfirmed) return;
+  live_.erase({row.sku_id, row.user_id, stored.ordinal});
+  lapsed_.insert({row.sku_id, row.user_id, row.reservation_id});
+  live_units_[{row.sku_id, row.user_id}] -= row.quantity;
+}
+
+// An empty pool is perhaps announced as sold out, with the present version: then the returned units need a newer one.
+void FakeLedger::ReturnUnits(const std::map<std::string, int64_t>& units_by_sku) {
+  for (const auto& [sku_id, units] : units_by_sku) {
+    SkuState& state = skus_.at(sku_id);
+    Slot& pool = state.pool();
+    if (pool.remaining == 0 && !Mutated(Mutation::kReturnedNotMarked)) {
+      pool.version = ++state.sku.quota_version;
+      returned_.insert(sku_id);
+    }
+    pool.Move(units, pool.version);
+    ListIfPooled(state);
+  }
+}
+
+ChangeResult FakeLedger::Confirm(const Confirmation& confirmation) {
+  StoredReservation* const stored = FindStored(confirmation.reservation_id);
+  if (stored == nullptr) return {.outcome = ChangeOutcome::kNotFound};
+  Reservation& row = stored->reservation;
+  const bool replay =
+      row.state == ReservationState::kConfirmed &&
+      (row.payment_reference == confirmation.payment_reference || Mutated(Mutation::kSecondPaymentReplayed));
+  if (!Same(confirmation, row)) return {.outcome = ChangeOutcome::kPaymentMismatch, .reservation = row};
+  if (replay) return {.outcome = ChangeOutcome::kReplayed, .reservation = row};
+  if (row.state != ReservationState::kPending && !Mutated(Mutation::kConfirmsWhatEnded)) {
+    return {.outcome = ChangeOutcome::kStateForbids, .reservation = row};
+  }
+  row.payment_reference = confirmation.payment_reference;
+  Finish(*stored, ReservationState::kConfirmed);
+  Tell("reservation.confirmed", row);
+  return {.outcome = ChangeOutcome::kDone, .reservation = row};
+}
+
+absl::StatusOr<std::vector<ChangeResult>> FakeLedger::ConfirmReservations(absl::Span<const Confirmation> batch) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  if (absl::Status distinct = CheckDistinct(batch); !distinct.ok()) return distinct;
+  std::vector<ChangeResult> results;
+  for (const Confirmation& confirmation : batch) results.push_back(Confirm(confirmation));
+  return results;
+}
+
+ChangeResult FakeLedger::Cancel(const Cancellation& cancellation, std::map<std::string, int64_t>* returned) {
+  StoredReservation* const stored = FindStored(cancellation.reservation_id);
+  if (stored == nullptr) return {.outcome = ChangeOutcome::kNotFound};
+  Reservation& row = stored->reservation;
+  if (row.state == ReservationState::kCancelled) return {.outcome = ChangeOutcome::kReplayed, .reservation = row};
+  if (row.state != ReservationState::kPending) return {.outcome = ChangeOutcome::kStateForbids, .reservation = row};
+  row.cancel_reason = cancellation.reason;
+  Finish(*stored, ReservationState::kCancelled);
+  (*returned)[row.sku_id] += Mutated(Mutation::kCancelReturnsTwice) ? 2 * row.quantity : row.quantity;
+  Tell("reservation.cancelled", row);
+  return {.outcome = ChangeOutcome::kDone, .reservation = row};
+}
+
+absl::StatusOr<std::vector<ChangeResult>> FakeLedger::CancelReservations(absl::Span<const Cancellation> batch) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  if (absl::Status distinct = CheckDistinct(batch); !distinct.ok()) return distinct;
+  std::map<std::string, int64_t> returned;
+  std::vector<ChangeResult> results;
+  for (const Cancellation& cancellation : batch) results.push_back(Cancel(cancellation, &returned));
+  ReturnUnits(returned);
+  return results;
+}
+
+ChangeResult FakeLedger::Extend(const Extension& extension) {
+  StoredReservation* const stored = FindStored(extension.reservation_id);
+  if (stored == nullptr) return {.outcome = ChangeOutcome::kNotFound};
+  Reservation& row = stored->reservation;
+  const Sku& sku = skus_.at(row.sku_id).sku;
+  const auto answer = [&row](ChangeOutcome outcome, int64_t bound = 0) {
+    return ChangeResult{.outcome = outcome, .reservation = row, .bound = bound};
+  };
+  if (extension.number <= row.extensions) return answer(ChangeOutcome::kReplayed);
+  if (row.state != ReservationState::kPending || row.expires_at <= DatabaseNow()) {
+    return answer(ChangeOutcome::kStateForbids);
+  }
+  if (extension.number > row.extensions + 1) return answer(ChangeOutcome::kExtensionOutOfOrder);
+  if (extension.number > sku.max_extensions) return answer(ChangeOutcome::kTooManyExtensions, sku.max_extensions);
+  const absl::Time extended = row.expires_at + extension.by;
+  if (extended > row.created_at + LongestHold(sku)) {
+    return answer(ChangeOutcome::kHoldTooLong, absl::ToInt64Seconds(LongestHold(sku)));
+  }
+  if (!Mutated(Mutation::kExpiresExtended)) {
+    due_.erase({row.expires_at, row.reservation_id});
+    due_.insert({extended, row.reservation_id});
+  }
+  row.expires_at = extended;
+  row.extensions = extension.number;
+  ++row.revision;
+  Tell("reservation.extended", row);
+  return answer(ChangeOutcome::kDone);
+}
+
+absl::StatusOr<std::vector<ChangeResult>> FakeLedger::ExtendReservations(absl::Span<const Extension> batch) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  if (absl::Status distinct = CheckDistinct(batch); !distinct.ok()) return distinct;
+  for (const Extension& extension : batch) {
+    if (extension.number < 1 || extension.by < absl::Seconds(1)) {
+      return absl::InvalidArgumentError("numbers and seconds must be at least 1");
+    }
+  }
+  std::vector<ChangeResult> results;
+  for (const Extension& extension : batch) results.push_back(Extend(extension));
+  return results;
+}
+
+absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Confirmation& payment) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  const auto key = std::make_pair(payment.reservation_id, payment.payment_reference);
+  ChangeResult result = Confirm(payment);
+  if (result.outcome == ChangeOutcome::kNotFound) return ConfirmRetired(payment);
+  if (result.outcome != ChangeOutcome::kStateForbids) return result;
+  const auto decided = late_payments_.find(key);
+  if (decided != late_payments_.end() && !Mutated(Mutation::kLateBookedTwice)) {
+    return ReplayLate(result.reservation, decided->second);
+  }
+  const bool expired = result.reservation.state == ReservationState::kExpired;
+  if (expired && !WasRebooked(payment.reservation_id)) {
+    result.rebooked = Rebook(payment);
+    if (result.rebooked.has_value()) {
+      late_payments_[key] = {.rebooked_as = result.rebooked->reservation_id};
+      result.outcome = ChangeOutcome::kRebooked;
+      return result;
+    }
+  }
+  late_payments_[key] = {};
+  Reservation& row = FindStored(payment.reservation_id)->reservation;
+  ++row.revision;
+  // The reference of the payment that is to go back, which is not the one that has paid for the reservation.
+  Reservation told = row;
+  told.payment_reference = payment.payment_reference;
+  Tell("payment.refund_requested", told);
+  result.reservation = row;
+  if (expired) result.outcome = ChangeOutcome::kPaidUnfulfilled;
+  return result;
+}
+
+// confirm_retired: nothing is booked any more, but the payment is not forgotten.
+ChangeResult FakeLedger::ConfirmRetired(const Confirmation& payment) {
+  const auto found = archive_.find(payment.reservation_id);
+  if (found == archive_.end()) return {};
+  Reservation& row = found->second;
+  if (row.amount_minor != payment.amount_minor || row.currency != payment.currency) {
+    return {.outcome = ChangeOutcome::kPaymentMismatch, .reservation = row};
+  }
+  if (row.payment_reference == payment.payment_reference) {
+    return {.outcome = ChangeOutcome::kReplayed, .reservation = row};
+  }
+  const auto [decided, is_new] = late_payments_.try_emplace({payment.reservation_id, payment.payment_reference});
+  if (!is_new) return ReplayLate(row, decided->second);
+  ++row.revision;
+  Reservation told = row;
+  told.payment_reference = payment.payment_reference;
+  Tell("payment.refund_requested", told);
+  const bool expired = row.state == ReservationState::kExpired;
+  return {.outcome = expired ? ChangeOutcome::kPaidUnfulfilled : ChangeOutcome::kStateForbids, .reservation = row};
+}
+
+ChangeResult FakeLedger::ReplayLate(const Reservation& asked, const LatePayment& decided) const {
+  ChangeResult result{.outcome = ChangeOutcome::kStateForbids, .reservation = asked, .replayed = true};
+  if (decided.rebooked_as.has_value()) {
+    result.outcome = ChangeOutcome::kRebooked;
+    const auto rebooked = reservations_.find(*decided.rebooked_as);
+    if (rebooked != reservations_.end()) result.rebooked = rebooked->second.reservation;
+  } else if (asked.state == ReservationState::kExpired) {
+    result.outcome = ChangeOutcome::kPaidUnfulfilled;
+  }
+  return result;
+}
+
+// By another payment: each hold is made good once.
+bool FakeLedger::WasRebooked(const Uuid& reservation_id) const {
+  if (Mutated(Mutation::kLateBookedTwice)) return false;
+  for (auto it = late_payments_.lower_bound({reservation_id, ""});
+       it != late_payments_.end() && it->first.first == reservation_id; ++it) {
+    if (it->second.rebooked_as.has_value()) return true;
+  }
+  return false;
+}
+
+std::optional<Reservation> FakeLedger::Rebook(const Confirmation& payment) {
+  const Reservation old = FindStored(payment.reservation_id)->reservation;
+  SkuState& state = skus_.at(old.sku_id);
+  const int64_t live_units = Mutated(Mutation::kLateForgetsLimit) ? 0 : LiveUnits(old.sku_id, old.user_id);
+  if (state.sku.closed || live_units + old.quantity > state.sku.per_user_limit) return {};
+  if (Read(state).unsold < old.quantity) return {};
+  TakeUnits(state, Mutated(Mutation::kLateTakesNoUnits) ? 0 : old.quantity);
+  ListIfPooled(state);
+  returned_.insert(old.sku_id);  // to be announced again: a slice may have become smaller
+  // Like no id that a caller makes up.
+  Uuid id;
+  id.bytes[0] = 0xfa;
+  id.bytes[6] = 0x40;
+  const uint64_t number = ++rebookings_;
+  for (size_t i = 0; i < 8; ++i) id.bytes[15 - i] = static_cast<uint8_t>(number >> (8 * i));
+  StoredReservation& fresh = AddRow(kPool, {id, old.sku_id, old.user_id, old.quantity});
+  Reservation& row = fresh.reservation;
+  row.amount_minor = old.amount_minor;
+  row.currency = old.currency;
+  row.rebooked_from = old.reservation_id;
+  row.payment_reference = payment.payment_reference;
+  Finish(fresh, ReservationState::kConfirmed);
+  Tell("reservation.rebooked", row);
+  return row;
+}
+
+// All or nothing: what was created comes undone, units and rows.
+absl::StatusOr<CartResult> FakeLedger::CommitCart(IncarnationId incarnation, absl::Span<const ReservationClaim> lines) {
+  CHECK_LE(lines.size(), static_cast<size_t>(kMaxCartLines));
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  std::vector<std::pair<Slot*, int64_t>> before;
+  for (const auto& [sku_id, slots] : LockSlots(incarnation, LockMode::kWait, lines)) {
+    for (Slot* slot : slots) before.emplace_back(slot, slot->remaining);
+  }
+  auto results = Commit(incarnation, LockMode::kWait, lines);
+  if (!results.ok()) return results.status();
+  const auto all = [&](CommitOutcome outcome) {
+    return std::all_of(results->begin(), results->end(), [&](const auto& line) { return line.outcome == outcome; });
+  };
+  CartResult cart{.committed = all(CommitOutcome::kCreated) || all(CommitOutcome::kReplayed)};
+  if (!cart.committed) {
+    for (const auto& [slot, remaining] : before) slot->remaining = remaining;
+    for (CommitResult& line : *results) {
+      if (line.outcome != CommitOutcome::kCreated) continue;
+      RemoveRow(line.reservation.reservation_id);
+      line = CommitResult{.outcome = CommitOutcome::kCreated, .reservation = {}};
+    }
+  }
+  cart.lines = *std::move(results);
+  return cart;
+}
+
+absl::StatusOr<std::vector<Reservation>> FakeLedger::ReadReservations(absl::Span<const Uuid> reservation_ids) {
+  CHECK_LE(reservation_ids.size(), static_cast<size_t>(kMaxBatch));
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  std::vector<Reservation> found;
+  for (const Uuid& id : std::set<Uuid>(reservation_ids.begin(), reservation_ids.end())) {
+    if (const StoredReservation* stored = FindStored(id); stored != nullptr) found.push_back(stored->reservation);
+  }
+  return found;
+}
+
+bool FakeLedger::ListSku(const std::string& sku_id, const ReservationFilter& filter, const ReservationCursor& after,
+                         size_t limit, ReservationPage* page) const {
+  const bool resumed = after.sku_id == sku_id;
+  const auto add = [&](const Uuid& id, int32_t ordinal) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const Reservation& row = reservations_.at(id).reservation;
+    if (!Wanted(filter, row)) return true;
+    page->reservations.push_back(row);
+    if (page->reservations.size() < limit) return true;
+    page->next = ReservationCursor{sku_id, !IsLiveState(row.state), row.user_id, ordinal, id};
+    return false;
+  };
+  const std::string& first_user = filter.user_id;
+  auto live = live_.lower_bound({sku_id, first_user, 0});
+  if (resumed) live = after.lapsed ? live_.end() : live_.upper_bound({sku_id, after.user_id, after.ordinal});
+  for (; live != live_.end() && std::get<0>(live->first) == sku_id; ++live) {
+    if (!filter.user_id.empty() && std::get<1>(live->first) != filter.user_id) break;
+    if (!add(live->second, std::get<2>(live->first))) return false;
+  }
+  auto lapsed = lapsed_.lower_bound({sku_id, first_user, Uuid{}});
+  if (resumed && after.lapsed) lapsed = lapsed_.upper_bound({sku_id, after.user_id, after.reservation_id});
+  for (; lapsed != lapsed_.end() && std::get<0>(*lapsed) == sku_id; ++lapsed) {
+    if (!filter.user_id.empty() && std::get<1>(*lapsed) != filter.user_id) break;
+    if (!add(std::get<2>(*lapsed), 0)) return false;
+  }
+  return true;
+}
+
+absl::StatusOr<ReservationPage> FakeLedger::ListReservations(const ReservationFilter& filter,
+                                                             const ReservationCursor& after, int limit) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  ReservationPage page;
+  const auto list = [&](const std::string& sku_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return ListSku(sku_id, filter, after, static_cast<size_t>(limit), &page);
+  };
+  if (!filter.sku_id.empty()) {
+    list(filter.sku_id);
+    return page;
+  }
+  for (auto it = skus_.lower_bound(after.sku_id); it != skus_.end(); ++it) {
+    if (!list(it->first)) break;
+  }
+  return page;
+}
+
+}  // namespace tranche::storage

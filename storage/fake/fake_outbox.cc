@@ -1,0 +1,250 @@
+#include "storage/fake/fake_outbox.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+
+namespace tranche::storage {
+namespace {
+
+constexpr size_t kMaxError = 1000;
+
+const char* NameOf(ReservationState state) {
+  switch (state) {
+    case ReservationState::kPending:
+      return "PENDING";
+    case ReservationState::kConfirmed:
+      return "CONFIRMED";
+    case ReservationState::kCancelled:
+      return "CANCELLED";
+    case ReservationState::kExpired:
+      return "EXPIRED";
+  }
+  return "";
+}
+
+std::string Quoted(const std::string& text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') quoted.push_back('\\');
+    if (static_cast<unsigned char>(c) < 0x20) {
+      absl::StrAppend(&quoted, "\\u", absl::Hex(c, absl::kZeroPad4));
+    } else {
+      quoted.push_back(c);
+    }
+  }
+  quoted.push_back('"');
+  return quoted;
+}
+
+std::string TimeText(absl::Time time) { return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", time, absl::UTCTimeZone()); }
+
+std::string Payload(const std::string& kind, const Reservation& row, absl::Time now, FakeOutbox::Extra texts) {
+  std::string json = absl::StrCat("{\"revision\": ", row.revision, ", \"quantity\": ", row.quantity,
+                                  ", \"amount_minor\": ", row.amount_minor);
+  texts.emplace_back("kind", kind);
+  texts.emplace_back("occurred_at", TimeText(now));
+  texts.emplace_back("reservation_id", row.reservation_id.ToString());
+  texts.emplace_back("sku_id", row.sku_id);
+  texts.emplace_back("user_id", row.user_id);
+  texts.emplace_back("currency", row.currency);
+  texts.emplace_back("state", NameOf(row.state));
+  const bool unpaid = row.state == ReservationState::kPending || row.state == ReservationState::kExpired;
+  if (unpaid) texts.emplace_back("expires_at", TimeText(row.expires_at));
+  for (const auto& [name, text] : texts) absl::StrAppend(&json, ", ", Quoted(name), ": ", Quoted(text));
+  json.push_back('}');
+  return json;
+}
+
+bool ValidSink(const std::string& sink) {
+  const auto plain = [](unsigned char c) { return absl::ascii_islower(c) || absl::ascii_isdigit(c); };
+  return !sink.empty() && sink.size() <= 32 && plain(static_cast<unsigned char>(sink[0])) &&
+         std::all_of(sink.begin(), sink.end(), [&](unsigned char c) { return plain(c) || c == '_' || c == '-'; });
+}
+
+}  // namespace
+
+absl::Time FakeOutbox::DatabaseNow() const { return absl::FromUnixMicros(absl::ToUnixMicros(clock_->Now())); }
+
+absl::Status FakeOutbox::Enter() {
+  if (fail_next_ == 0) return absl::OkStatus();
+  --fail_next_;
+  return absl::UnavailableError("the fake outbox was told to fail");
+}
+
+void FakeOutbox::FailNext(int calls) {
+  absl::MutexLock lock(&mutex_);
+  fail_next_ = calls;
+}
+
+void FakeOutbox::Write(const std::string& kind, const Reservation& reservation, const Extra& extra) {
+  absl::MutexLock lock(&mutex_);
+  const absl::Time now = DatabaseNow();
+  for (const std::string& sink : sinks_) {
+    OutboxMessage message;
+    message.key = {reservation.reservation_id, reservation.revision, sink};
+    message.sku_id = reservation.sku_id;
+    message.kind = kind;
+    message.payload = Payload(kind, reservation, now, extra);
+    message.created_at = now;
+    message.next_attempt_at = now;
+    messages_[KeyOf(message.key)] = std::move(message);
+  }
+}
+
+bool FakeOutbox::HasMessages(const Uuid& reservation_id) {
+  absl::MutexLock lock(&mutex_);
+  const auto first = messages_.lower_bound({reservation_id, 0, ""});
+  return first != messages_.end() && std::get<0>(first->first) == reservation_id;
+}
+
+absl::StatusOr<std::vector<OutboxMessage>> FakeOutbox::ClaimMessages(const std::string& sink, int limit,
+                                                                     absl::Duration lease) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  const absl::Time now = DatabaseNow();
+  std::vector<OutboxMessage*> due;
+  const Uuid* previous = nullptr;
+  for (auto& [key, message] : messages_) {
+    if (message.key.sink != sink || message.state != OutboxState::kPending) continue;
+    // Only the first that waits, due or not.
+    const bool first = previous == nullptr || !(*previous == message.key.reservation_id);
+    previous = &message.key.reservation_id;
+    if (first && message.next_attempt_at <= now) due.push_back(&message);
+  }
+  std::stable_sort(due.begin(), due.end(), [](const OutboxMessage* a, const OutboxMessage* b) {
+    return a->next_attempt_at < b->next_attempt_at;
+  });
+  std::vector<OutboxMessage> claimed;
+  for (OutboxMessage* message : due) {
+    if (static_cast<int>(claimed.size()) == limit) break;
+    ++message->attempts;
+    message->next_attempt_at = now + lease;
+    claimed.push_back(*message);
+  }
+  return claimed;
+}
+
+absl::Status FakeOutbox::MarkDelivered(absl::Span<const OutboxKey> keys) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  for (const OutboxKey& key : keys) messages_.erase(KeyOf(key));
+  return absl::OkStatus();
+}
+
+absl::Status FakeOutbox::MarkFailed(absl::Span<const OutboxFailure> failures) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  for (const OutboxFailure& failure : failures) {
+    const auto found = messages_.find(KeyOf(failure.key));
+    if (found == messages_.end() || found->second.state != OutboxState::kPending) continue;
+    OutboxMessage& message = found->second;
+    message.last_error = failure.error.substr(0, kMaxError);
+    if (failure.dead) {
+      message.state = OutboxState::kDead;
+    } else {
+      message.next_attempt_at = DatabaseNow() + failure.retry_after;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> FakeOutbox::ListSinks() {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  return std::vector<std::string>(sinks_.begin(), sinks_.end());
+}
+
+absl::Status FakeOutbox::AddSink(const std::string& sink, const std::string& /*actor*/) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  if (!ValidSink(sink)) return absl::InvalidArgumentError("malformed name of a sink");
+  sinks_.insert(sink);
+  return absl::OkStatus();
+}
+
+absl::Status FakeOutbox::RemoveSink(const std::string& sink, const std::string& /*actor*/) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  if (sinks_.size() == 1 && sinks_.contains(sink)) return absl::InvalidArgumentError("the only sink");
+  if (sinks_.erase(sink) == 0) return absl::NotFoundError(absl::StrCat("no sink ", sink));
+  std::erase_if(messages_, [&](const auto& entry) { return entry.second.key.sink == sink; });
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<OutboxMessage>> FakeOutbox::ListMessages(const std::string& sink, OutboxState state,
+                                                                    const OutboxKey& after, int limit) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  std::vector<OutboxMessage> listed;
+  for (auto it = messages_.upper_bound(KeyOf(after)); it != messages_.end(); ++it) {
+    if (static_cast<int>(listed.size()) == limit) break;
+    const OutboxMessage& message = it->second;
+    if (message.state == state && (sink.empty() || message.key.sink == sink)) listed.push_back(message);
+  }
+  return listed;
+}
+
+absl::StatusOr<OutboxMessage> FakeOutbox::GetMessage(const OutboxKey& key) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  const auto found = messages_.find(KeyOf(key));
+  if (found == messages_.end()) return absl::NotFoundError("no such message");
+  return found->second;
+}
+
+// A dead one with all its attempts before it.
+void FakeOutbox::Revive(OutboxMessage& message) {
+  if (message.state == OutboxState::kDead) message.attempts = 0;
+  message.state = OutboxState::kPending;
+  message.next_attempt_at = DatabaseNow();
+}
+
+absl::StatusOr<int64_t> FakeOutbox::RetryDead(const std::string& sink, const std::string& /*actor*/) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  int64_t retried = 0;
+  for (auto& [key, message] : messages_) {
+    if (message.state != OutboxState::kDead || (!sink.empty() && message.key.sink != sink)) continue;
+    Revive(message);
+    ++retried;
+  }
+  return retried;
+}
+
+absl::StatusOr<int64_t> FakeOutbox::RetryMessage(const OutboxKey& key, const std::string& /*actor*/) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  const auto found = messages_.find(KeyOf(key));
+  if (found == messages_.end()) return 0;
+  Revive(found->second);
+  return 1;
+}
+
+absl::StatusOr<int64_t> FakeOutbox::DiscardMessage(const OutboxKey& key, const std::string& /*actor*/) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  return static_cast<int64_t>(messages_.erase(KeyOf(key)));
+}
+
+absl::StatusOr<std::vector<OutboxDepth>> FakeOutbox::Depths() {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  std::vector<OutboxDepth> depths;
+  const absl::Time now = DatabaseNow();
+  for (const std::string& sink : sinks_) {
+    OutboxDepth depth;
+    depth.sink = sink;
+    for (const auto& [key, message] : messages_) {
+      if (message.key.sink != sink) continue;
+      const bool pending = message.state == OutboxState::kPending;
+      ++(pending ? depth.pending : depth.dead);
+      if (pending) depth.oldest_pending = std::max(depth.oldest_pending, now - message.created_at);
+    }
+    depths.push_back(depth);
+  }
+  return depths;
+}
+
+}  // namespace tranche::storage

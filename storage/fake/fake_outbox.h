@@ -1,0 +1,68 @@
+// The outbox in memory, with the same rules as the procedures under sql/. FakeLedger writes into it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "storage/clock.h"
+#include "storage/ledger/outbox_ledger.h"
+
+namespace tranche::storage {
+
+// Thread-safe. What operators do to it is not audited.
+class FakeOutbox : public OutboxLedger {
+ public:
+  // What a payload has besides the reservation: keys and texts.
+  using Extra = std::vector<std::pair<std::string, std::string>>;
+
+  // `clock` is the database's. Not owned.
+  explicit FakeOutbox(Clock* clock) : clock_(clock) {}
+
+  // Writes the message about the reservation's present revision, for every sink.
+  void Write(const std::string& kind, const Reservation& reservation, const Extra& extra);
+  // Is there any about the reservation, dead or not?
+  bool HasMessages(const Uuid& reservation_id);
+
+  absl::StatusOr<std::vector<OutboxMessage>> ClaimMessages(const std::string& sink, int limit,
+                                                           absl::Duration lease) override;
+  absl::Status MarkDelivered(absl::Span<const OutboxKey> keys) override;
+  absl::Status MarkFailed(absl::Span<const OutboxFailure> failures) override;
+  absl::StatusOr<std::vector<std::string>> ListSinks() override;
+  absl::Status AddSink(const std::string& sink, const std::string& actor) override;
+  absl::Status RemoveSink(const std::string& sink, const std::string& actor) override;
+  absl::StatusOr<std::vector<OutboxMessage>> ListMessages(const std::string& sink, OutboxState state,
+                                                          const OutboxKey& after, int limit) override;
+  absl::StatusOr<OutboxMessage> GetMessage(const OutboxKey& key) override;
+  absl::StatusOr<int64_t> RetryDead(const std::string& sink, const std::string& actor) override;
+  absl::StatusOr<int64_t> RetryMessage(const OutboxKey& key, const std::string& actor) override;
+  absl::StatusOr<int64_t> DiscardMessage(const OutboxKey& key, const std::string& actor) override;
+  absl::StatusOr<std::vector<OutboxDepth>> Depths() override;
+
+  // The next `calls` calls of OutboxLedger's methods are kUnavailable and do nothing.
+  void FailNext(int calls);
+
+ private:
+  using Key = std::tuple<Uuid, int32_t, std::string>;
+
+  static Key KeyOf(const OutboxKey& key) { return {key.reservation_id, key.revision, key.sink}; }
+  absl::Status Enter() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Time DatabaseNow() const;
+  void Revive(OutboxMessage& message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  Clock* const clock_;
+  absl::Mutex mutex_;
+  std::set<std::string> sinks_ ABSL_GUARDED_BY(mutex_) = {"default"};
+  std::map<Key, OutboxMessage> messages_ ABSL_GUARDED_BY(mutex_);
+  int fail_next_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace tranche::storage

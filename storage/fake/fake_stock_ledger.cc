@@ -1,0 +1,281 @@
+// FakeLedger's side of SKUs, their stock, the audit log and verification.
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "storage/fake/fake_ledger.h"
+
+namespace tranche::storage {
+namespace {
+
+constexpr int64_t kMaxStock = 1'000'000'000;
+constexpr size_t kMaxViolations = 1000;
+
+bool ValidSkuId(const std::string& id) {
+  return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](unsigned char c) {
+    return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
+  });
+}
+
+bool ValidCurrency(const std::string& currency) {
+  return currency.size() == 3 && std::all_of(currency.begin(), currency.end(), absl::ascii_isupper);
+}
+
+bool Between(int64_t value, int64_t low, int64_t high) { return low <= value && value <= high; }
+
+// The CHECK constraints of the table sku.
+absl::Status CheckSku(const Sku& sku) {
+  const auto invalid = [&sku](const char* what) {
+    return absl::InvalidArgumentError(absl::StrCat("SKU ", sku.sku_id, ": invalid ", what));
+  };
+  if (!ValidSkuId(sku.sku_id)) return invalid("id");
+  if (sku.title.size() > 256) return invalid("title");
+  if (!Between(sku.price_minor, 0, 1'000'000'000'000)) return invalid("price");
+  if (!ValidCurrency(sku.currency)) return invalid("currency");
+  if (!Between(sku.stock, 0, kMaxStock)) return invalid("stock");
+  if (!Between(sku.per_user_limit, 1, 1000)) return invalid("per-user limit");
+  if (!Between(absl::ToInt64Seconds(sku.hold), 1, 604800)) return invalid("hold");
+  if (!Between(sku.max_extensions, 0, 100)) return invalid("number of extensions");
+  const int64_t max_hold_s = absl::ToInt64Seconds(sku.max_hold);
+  if (max_hold_s != 0 && !Between(max_hold_s, absl::ToInt64Seconds(sku.hold), 2592000)) return invalid("longest hold");
+  if (!Between(sku.slots_per_slice, 1, 64)) return invalid("number of slots per slice");
+  if (sku.opens_at >= sku.closes_at) return invalid("sale window");
+  return absl::OkStatus();
+}
+
+absl::Status CheckUnits(int64_t units) {
+  return units >= 1 ? absl::OkStatus() : absl::InvalidArgumentError("units must be at least 1");
+}
+
+absl::Status CheckExpected(const Sku& sku, std::optional<int64_t> expected_stock) {
+  if (!expected_stock.has_value() || *expected_stock == sku.stock) return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat("the stock of ", sku.sku_id, " is ", sku.stock, ", not ", *expected_stock));
+}
+
+std::string StockJson(int64_t stock) { return absl::StrCat("{\"stock\": ", stock, "}"); }
+
+const char* BoolText(bool value) { return value ? "true" : "false"; }
+
+}  // namespace
+
+absl::StatusOr<FakeLedger::SkuState*> FakeLedger::Find(const std::string& sku_id) {
+  const auto found = skus_.find(sku_id);
+  if (found == skus_.end()) return absl::NotFoundError(absl::StrCat("no SKU ", sku_id));
+  return &found->second;
+}
+
+Sku FakeLedger::Read(const SkuState& state) {
+  Sku sku = state.sku;
+  for (const auto& [number, slot] : state.slots) sku.unsold += slot.remaining;
+  sku.holds_may_lapse = state.pending > 0;
+  return sku;
+}
+
+absl::StatusOr<Sku> FakeLedger::CreateSku(const Sku& sku, const std::string& actor) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  if (absl::Status valid = CheckSku(sku); !valid.ok()) return valid;
+  const auto [position, inserted] = skus_.try_emplace(sku.sku_id);
+  if (!inserted) return absl::AlreadyExistsError(absl::StrCat("SKU ", sku.sku_id, " exists"));
+  SkuState& state = position->second;
+  state.sku = sku;
+  state.sku.hold = absl::Seconds(absl::ToInt64Seconds(sku.hold));
+  state.sku.max_hold = absl::Seconds(absl::ToInt64Seconds(sku.max_hold));
+  state.sku.closed = false;
+  state.sku.quota_frozen = false;
+  state.sku.unsold = 0;
+  state.sku.quota_version = 1;
+  state.sku.holds_may_lapse = false;
+  state.slots[0].Move(sku.stock, 1);
+  ListIfPooled(state);
+  Audit(actor, "create_sku", sku.sku_id, kPool, "{}",
+        absl::StrCat("{\"stock\": ", sku.stock, ", \"presplit\": ", BoolText(sku.presplit),
+                     ", \"price_minor\": ", sku.price_minor, "}"));
+  return Read(state);
+}
+
+absl::StatusOr<Sku> FakeLedger::GetSku(const std::string& sku_id) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  const auto state = Find(sku_id);
+  if (!state.ok()) return state.status();
+  return Read(**state);
+}
+
+absl::StatusOr<std::vector<Sku>> FakeLedger::ListSkus(const std::string& after, int limit) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  std::vector<Sku> skus;
+  for (auto it = skus_.upper_bound(after); it != skus_.end() && static_cast<int>(skus.size()) < limit; ++it) {
+    skus.push_back(Read(it->second));
+  }
+  return skus;
+}
+
+absl::StatusOr<Sku> FakeLedger::CloseSku(const std::string& sku_id, const std::string& actor) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  const auto state = Find(sku_id);
+  if (!state.ok()) return state.status();
+  Sku& sku = (*state)->sku;
+  if (!sku.closed) {
+    sku.closed = true;
+    ++sku.quota_version;
+    ListIfPooled(**state);
+    Audit(actor, "close_sku", sku_id, kPool, "{\"state\": \"OPEN\"}", "{\"state\": \"CLOSED\"}");
+  }
+  return Read(**state);
+}
+
+absl::StatusOr<Sku> FakeLedger::AddStock(const std::string& sku_id, int64_t units,
+                                         std::optional<int64_t> expected_stock, const std::string& actor) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  if (absl::Status valid = CheckUnits(units); !valid.ok()) return valid;
+  const auto state = Find(sku_id);
+  if (!state.ok()) return state.status();
+  Sku& sku = (*state)->sku;
+  if (absl::Status expected = CheckExpected(sku, expected_stock); !expected.ok()) return expected;
+  if (units > kMaxStock - sku.stock) return absl::InvalidArgumentError("more stock than a SKU may have");
+  sku.stock += units;
+  ++sku.quota_version;
+  (*state)->pool().Move(units, sku.quota_version);
+  ListIfPooled(**state);
+  Audit(actor, "add_stock", sku_id, kPool, StockJson(sku.stock - units), StockJson(sku.stock));
+  return Read(**state);
+}
+
+absl::StatusOr<ReducedStock> FakeLedger::ReduceStock(const std::string& sku_id, int64_t units,
+                                                     std::optional<int64_t> expected_stock, const std::string& actor) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  if (absl::Status valid = CheckUnits(units); !valid.ok()) return valid;
+  const auto state = Find(sku_id);
+  if (!state.ok()) return state.status();
+  Sku& sku = (*state)->sku;
+  if (absl::Status expected = CheckExpected(sku, expected_stock); !expected.ok()) return expected;
+  const int64_t taken = TakeUnits(**state, units);
+  sku.stock -= taken;
+  ListIfPooled(**state);
+  Audit(actor, "reduce_stock", sku_id, kPool, StockJson(sku.stock + taken),
+        absl::StrCat("{\"asked\": ", units, ", \"stock\": ", sku.stock, "}"));
+  return ReducedStock{Read(**state), taken};
+}
+
+int64_t FakeLedger::TakeUnits(SkuState& state, int64_t units) {
+  ++state.sku.quota_version;
+  std::vector<std::pair<int, Slot*>> order;
+  for (auto& [number, slot] : state.slots) order.emplace_back(number, &slot);
+  // The pool first, then the fullest; by number where they are equal.
+  std::stable_sort(order.begin() + 1, order.end(),
+                   [](const auto& a, const auto& b) { return a.second->remaining > b.second->remaining; });
+  int64_t taken = 0;
+  for (auto& [number, slot] : order) {
+    const int64_t from_slot = std::min(slot->remaining, units - taken);
+    if (from_slot == 0) continue;
+    slot->Move(-from_slot, state.sku.quota_version);
+    taken += from_slot;
+  }
+  return taken;
+}
+
+absl::StatusOr<Sku> FakeLedger::SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  const auto state = Find(sku_id);
+  if (!state.ok()) return state.status();
+  Sku& sku = (*state)->sku;
+  if (sku.quota_frozen != frozen) {
+    sku.quota_frozen = frozen;
+    ++sku.quota_version;
+    ListIfPooled(**state);
+    Audit(actor, frozen ? "freeze_quota" : "thaw_quota", sku_id, kPool,
+          absl::StrCat("{\"quota_frozen\": ", BoolText(!frozen), "}"),
+          absl::StrCat("{\"quota_frozen\": ", BoolText(frozen), "}"));
+  }
+  return Read(**state);
+}
+
+void FakeLedger::Audit(const std::string& actor, const char* action, const std::string& sku_id,
+                       IncarnationId incarnation, std::string before, std::string after) {
+  audit_.push_back({.id = static_cast<int64_t>(audit_.size()) + 1,
+                    .at = DatabaseNow(),
+                    .actor = actor,
+                    .action = action,
+                    .sku_id = sku_id,
+                    .incarnation = incarnation,
+                    .before = std::move(before),
+                    .after = std::move(after)});
+}
+
+absl::StatusOr<std::vector<AuditEntry>> FakeLedger::ListAudit(const std::string& sku_id, int64_t before, int limit) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  std::vector<AuditEntry> entries;
+  for (auto entry = audit_.rbegin(); entry != audit_.rend() && static_cast<int>(entries.size()) < limit; ++entry) {
+    if (before > 0 && entry->id >= before) continue;
+    if (sku_id.empty() || entry->sku_id == sku_id) entries.push_back(*entry);
+  }
+  return entries;
+}
+
+void FakeLedger::VerifySku(const SkuState& state, const SoldUnits& sold, VerifyReport& report) const {
+  const Sku& sku = state.sku;
+  const auto violated = [&](const char* rule, const std::string& detail) {
+    if (report.violations.size() < kMaxViolations) report.violations.push_back({rule, sku.sku_id, detail});
+  };
+  ++report.skus_checked;
+  report.reservations_checked += sold.reservations;
+  int64_t unsold = 0;
+  for (const Slice& slice : Quota(state).slices) {
+    unsold += slice.remaining;
+    if (slice.remaining < 0) violated("remaining", absl::StrCat("incarnation ", slice.holder, " has less than 0"));
+    if (slice.holder == kPool) continue;
+    if (!IsLive(slice.holder)) violated("live_holder", absl::StrCat("incarnation ", slice.holder, " has ended"));
+    const auto spent = sold.by_incarnation.find(slice.holder);
+    const int64_t units = spent == sold.by_incarnation.end() ? 0 : spent->second;
+    if (slice.allotted - slice.remaining != units) {
+      violated("slice_spent", absl::StrCat("incarnation ", slice.holder, " sold ", units));
+    }
+  }
+  if (sku.stock != unsold + sold.live_units) {
+    violated("conservation", absl::StrCat("stock ", sku.stock, " <> unsold ", unsold, " + reserved ", sold.live_units));
+  }
+  if (pooled_.contains(sku.sku_id) != IsPooled(state)) {
+    violated("pool_waiting", absl::StrCat("the pool has ", state.pool().remaining));
+  }
+  for (const auto& [user, units] : sold.live_by_user) {
+    if (units > sku.per_user_limit) violated("user_limit", absl::StrCat("user ", user, " has ", units));
+  }
+}
+
+absl::StatusOr<VerifyReport> FakeLedger::Verify(const std::string& sku_id) {
+  absl::MutexLock lock(&mutex_);
+  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  std::map<std::string, SoldUnits> sold;
+  for (const auto& [id, stored] : reservations_) {
+    const Reservation& reservation = stored.reservation;
+    if (!sku_id.empty() && reservation.sku_id != sku_id) continue;
+    SoldUnits& of_sku = sold[reservation.sku_id];
+    ++of_sku.reservations;
+    of_sku.by_incarnation[stored.incarnation] += reservation.quantity;
+    if (reservation.state != ReservationState::kPending && reservation.state != ReservationState::kConfirmed) continue;
+    of_sku.live_units += reservation.quantity;
+    of_sku.live_by_user[reservation.user_id] += reservation.quantity;
+  }
+  for (const auto& [key, retired] : retired_) {
+    SoldUnits& of_sku = sold[key.first];
+    of_sku.by_incarnation[key.second] += retired.units;
+    of_sku.live_units += retired.live_units;
+  }
+  VerifyReport report;
+  for (const auto& [id, state] : skus_) {
+    if (sku_id.empty() || sku_id == id) VerifySku(state, sold[id], report);
+  }
+  return report;
+}
+
+}  // namespace tranche::storage

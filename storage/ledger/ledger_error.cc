@@ -1,0 +1,45 @@
+#include "storage/ledger/ledger_error.h"
+
+#include "absl/strings/cord.h"
+
+namespace tranche::storage {
+namespace {
+
+constexpr char kUnknownCommitUrl[] = "tranche/unknown-commit";
+constexpr char kSkuMovingUrl[] = "tranche/sku-moving";
+constexpr char kNoSuchShardUrl[] = "tranche/no-such-shard";
+constexpr char kRetryTransactionUrl[] = "tranche/retry-transaction";
+
+absl::Status Marked(absl::StatusCode code, absl::string_view detail, const char* url) {
+  absl::Status status(code, detail);
+  status.SetPayload(url, absl::Cord("1"));
+  return status;
+}
+
+}  // namespace
+
+absl::Status UnknownCommitError(absl::string_view detail) {
+  return Marked(absl::StatusCode::kUnavailable, detail, kUnknownCommitUrl);
+}
+
+bool IsUnknownCommit(const absl::Status& status) { return status.GetPayload(kUnknownCommitUrl).has_value(); }
+
+absl::Status RetryTransactionError(absl::string_view detail) {
+  return Marked(absl::StatusCode::kAborted, detail, kRetryTransactionUrl);
+}
+
+bool IsRetryTransaction(const absl::Status& status) { return status.GetPayload(kRetryTransactionUrl).has_value(); }
+
+absl::Status SkuMovingError(absl::string_view detail) {
+  return Marked(absl::StatusCode::kUnavailable, detail, kSkuMovingUrl);
+}
+
+bool IsSkuMoving(const absl::Status& status) { return status.GetPayload(kSkuMovingUrl).has_value(); }
+
+absl::Status NoSuchShardError(absl::string_view shard) {
+  return Marked(absl::StatusCode::kNotFound, shard, kNoSuchShardUrl);
+}
+
+bool IsNoSuchShard(const absl::Status& status) { return status.GetPayload(kNoSuchShardUrl).has_value(); }
+
+}  // namespace tranche::storage

@@ -1,0 +1,127 @@
+// What becomes of a reservation after it was created: it is confirmed, cancelled or extended, found and listed. Also
+// creates several at once (a cart).
+//
+// Threads, blocking and errors are those of storage/ledger/ledger.h. Every call is safe to repeat: the same change of
+// the same reservation answers the same again.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "storage/ledger/ledger.h"
+
+namespace tranche::storage {
+
+// The reservation was paid.
+struct Confirmation {
+  Uuid reservation_id;
+  std::string payment_reference;  // 1 to 128 bytes
+  int64_t amount_minor = 0;
+  std::string currency;
+};
+
+// The buyer or the shop gives it up.
+struct Cancellation {
+  Uuid reservation_id;
+  std::string reason;  // at most 256 bytes
+};
+
+// The hold shall last longer.
+struct Extension {
+  Uuid reservation_id;
+  int32_t number = 0;  // which extension of the reservation this is, from 1
+  absl::Duration by;   // whole seconds, at least 1
+};
+
+enum class ChangeOutcome {
+  kDone,
+  kReplayed,         // it had been done before: `reservation` is as it is now
+  kNotFound,         // not on this shard
+  kStateForbids,     // `reservation.state` says why
+  kPaymentMismatch,  // amount or currency is not the reservation's
+  kTooManyExtensions,
+  kHoldTooLong,
+  kExtensionOutOfOrder,
+  kMoving,  // its SKU is on its way to another shard: nothing was decided
+  // Only of ConfirmLate.
+  kRebooked,         // another unit was booked: `rebooked`
+  kPaidUnfulfilled,  // nothing was left: the payment is recorded, and a refund asked for
+};
+
+struct ChangeResult {
+  ChangeOutcome outcome = ChangeOutcome::kNotFound;
+  // As it is after the change; set unless kNotFound or kMoving.
+  Reservation reservation = {};
+  // The bound that was met, for kTooManyExtensions (how many) and kHoldTooLong (seconds).
+  int64_t bound = 0;
+  // Only of ConfirmLate.
+  std::optional<Reservation> rebooked = {};
+  bool replayed = false;  // of kRebooked and kPaidUnfulfilled: it had been decided before
+};
+
+// Which reservations to list: of a buyer, of a SKU, or of a buyer of a SKU.
+struct ReservationFilter {
+  std::string sku_id;                    // "" for all
+  std::string user_id;                   // "" for all; not both
+  std::vector<ReservationState> states;  // empty for all
+};
+
+// Where a list goes on: after this reservation. All empty: from the start.
+struct ReservationCursor {
+  std::string sku_id;
+  bool lapsed = false;  // within a SKU the live ones come first
+  std::string user_id;
+  int32_t ordinal = 0;  // of a live one: its number among the buyer's
+  Uuid reservation_id;  // of a lapsed one
+  // Where there are several: the shard that it is about; "" for the first. Not for a ledger.
+  std::string shard = {};
+};
+
+struct ReservationPage {
+  std::vector<Reservation> reservations;
+  std::optional<ReservationCursor> next;  // nullopt: that was the last page
+};
+
+// The most lines of a cart.
+inline constexpr int kMaxCartLines = 32;
+
+struct CartResult {
+  // kCreated or kReplayed for all lines, or nothing was created, and each line says what it met: a line that would have
+  // been created alone says kCreated here too, with no reservation.
+  bool committed = false;
+  std::vector<CommitResult> lines = {};
+};
+
+class LifecycleLedger {
+ public:
+  virtual ~LifecycleLedger() = default;
+
+  // Each commits its batch in one transaction. Ids are distinct; at most kMaxBatch of them. Results are in the order of
+  // the batch. A reservation that is not pending any more is kStateForbids, unless it is a replay.
+  virtual absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Confirmation> batch) = 0;
+  virtual absl::StatusOr<std::vector<ChangeResult>> CancelReservations(absl::Span<const Cancellation> batch) = 0;
+  virtual absl::StatusOr<std::vector<ChangeResult>> ExtendReservations(absl::Span<const Extension> batch) = 0;
+
+  // A payment for a reservation that ConfirmReservations answered with kStateForbids. Of an expired one: kRebooked or
+  // kPaidUnfulfilled. Of a cancelled one, or of one that another payment has confirmed: kStateForbids, and the payment
+  // is recorded and a refund asked for (`replayed` when it was before). Else what ConfirmReservations would say.
+  virtual absl::StatusOr<ChangeResult> ConfirmLate(const Confirmation& payment) = 0;
+
+  // All lines for one buyer, or none; they are the claims of one incarnation with distinct ids, at most kMaxCartLines.
+  virtual absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation,
+                                                absl::Span<const ReservationClaim> lines) = 0;
+
+  // Those of the ids that exist, in no order. At most kMaxBatch ids.
+  virtual absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid> reservation_ids) = 0;
+
+  // Ascending by SKU. `limit` bounds the page; a page may be empty and not the last.
+  virtual absl::StatusOr<ReservationPage> ListReservations(const ReservationFilter& filter,
+                                                           const ReservationCursor& after, int limit) = 0;
+};
+
+}  // namespace tranche::storage

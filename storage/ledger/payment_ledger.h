@@ -1,0 +1,96 @@
+// What reconciliation with a payment provider's statement needs of the ledger: its payments in bulk, and the
+// corrections that are safe.
+//
+// Threads, blocking and errors are those of storage/ledger/ledger.h.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "storage/ledger/ledger.h"
+#include "storage/ledger/lifecycle_ledger.h"
+
+namespace tranche::storage {
+
+// A payment that came for a reservation which was no longer pending.
+struct LatePayment {
+  std::string payment_reference;
+  int64_t amount_minor = 0;
+  std::string currency;
+  absl::Time received_at;
+  std::optional<Uuid> rebooked_as;        // the reservation that it paid for instead
+  std::optional<absl::Time> refunded_at;  // when it was seen to be paid back
+};
+
+// What is known of one reservation's payments.
+struct PaymentEntry {
+  Uuid reservation_id;
+  // False: the reservation itself is no longer kept, and what follows up to `late_payments` says nothing.
+  bool kept = false;
+  std::string sku_id;
+  int32_t quantity = 0;
+  ReservationState state = ReservationState::kPending;
+  int64_t amount_minor = 0;
+  std::string currency;
+  std::string payment_reference;      // of a confirmed one
+  std::optional<absl::Time> paid_at;  // of a confirmed one
+  std::optional<Uuid> rebooked_from;  // whose late payment paid for it
+  bool archived = false;              // it cannot be changed any more
+  std::vector<LatePayment> late_payments;
+};
+
+struct PaymentPage {
+  // Ascending by reservation id.
+  std::vector<PaymentEntry> entries;
+  std::optional<Uuid> next;  // where the next page goes on after; nullopt: that was the last one
+};
+
+// What became of a payment that the ledger was told of.
+struct AppliedPayment {
+  enum class Outcome {
+    kConfirmed,
+    kRebooked,
+    kRefundRequested,  // recorded, and a refund asked for
+    kNotFound,
+    kMismatch,  // amount or currency is not the reservation's: nothing was done
+    kMoving,
+  };
+  Outcome outcome = Outcome::kNotFound;
+  bool replayed = false;  // it had been done before, and nothing was audited
+  std::optional<Uuid> rebooked_as;
+};
+
+enum class RefundMark {
+  kDone,
+  kReplayed,  // it had been noted before
+  kNotFound,  // no such late payment
+  kRebooked,  // it bought another unit, so that it is not to be paid back
+};
+
+class PaymentLedger {
+ public:
+  virtual ~PaymentLedger() = default;
+
+  // One page of the reservations that were confirmed, or had a late payment, in [from, to], and of those with a late
+  // payment from before that is still to be paid back. Looks at about `limit` rows whatever it returns: a page may be
+  // empty and not the last.
+  virtual absl::StatusOr<PaymentPage> ExportPayments(const std::optional<Uuid>& after, absl::Time from, absl::Time to,
+                                                     int limit) = 0;
+  // Those of the ids that are known, whatever their state, ascending. At most kMaxBatch ids.
+  virtual absl::StatusOr<std::vector<PaymentEntry>> LookUpPayments(absl::Span<const Uuid> reservation_ids) = 0;
+
+  // LifecycleLedger::ConfirmLate with an audit row of what came of it. Safe to repeat.
+  virtual absl::StatusOr<AppliedPayment> ApplyPayment(const Confirmation& payment, const std::string& actor) = 0;
+  // Notes that late payments (reservation id and payment reference) were paid back, with an audit row each. In the
+  // order of `payments`; at most kMaxBatch. Safe to repeat.
+  virtual absl::StatusOr<std::vector<RefundMark>> MarkRefunded(absl::Span<const std::pair<Uuid, std::string>> payments,
+                                                               const std::string& actor) = 0;
+};
+
+}  // namespace tranche::storage

@@ -1,0 +1,46 @@
+#include "storage/pipeline/change_pipeline.h"
+
+#include <utility>
+
+namespace tranche::storage {
+namespace {
+
+template <typename Change>
+std::vector<Change> ChangesOf(absl::Span<const PendingChange> batch) {
+  std::vector<Change> changes;
+  changes.reserve(batch.size());
+  for (const PendingChange& pending : batch) changes.push_back(std::get<Change>(pending.change));
+  return changes;
+}
+
+}  // namespace
+
+const Uuid& ChangeWork::IdOf(const Item& item) {
+  return std::visit([](const auto& change) -> const Uuid& { return change.reservation_id; }, item.change);
+}
+
+absl::StatusOr<std::vector<ChangeResult>> ChangeWork::Send(absl::Span<const Item> batch) {
+  const auto& first = batch.front().change;
+  if (std::holds_alternative<Confirmation>(first)) return ledger_->ConfirmReservations(ChangesOf<Confirmation>(batch));
+  if (std::holds_alternative<Cancellation>(first)) return ledger_->CancelReservations(ChangesOf<Cancellation>(batch));
+  return ledger_->ExtendReservations(ChangesOf<Extension>(batch));
+}
+
+bool ChangeWork::LedgerAnswers() {
+  const Uuid nobody{};
+  return ledger_->ReadReservations(absl::MakeConstSpan(&nobody, 1)).ok();
+}
+
+void ChangePipeline::Confirm(Confirmation confirmation, absl::Time deadline, ChangeDone done) {
+  group_.Submit(PendingChange{std::move(confirmation), deadline, std::move(done)});
+}
+
+void ChangePipeline::Cancel(Cancellation cancellation, absl::Time deadline, ChangeDone done) {
+  group_.Submit(PendingChange{std::move(cancellation), deadline, std::move(done)});
+}
+
+void ChangePipeline::Extend(Extension extension, absl::Time deadline, ChangeDone done) {
+  group_.Submit(PendingChange{extension, deadline, std::move(done)});
+}
+
+}  // namespace tranche::storage

@@ -1,0 +1,82 @@
+// Group commit of changes to reservations (storage/pipeline/group_commit.h): confirmations, cancellations and
+// extensions, each kind in batches of its own with distinct ids. The kinds take turns, so that none waits for all of
+// another.
+//
+// Changes of one reservation that are under way at the same time are decided in no particular order: the ledger's state
+// machine says which came first.
+#pragma once
+
+#include <variant>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "storage/clock.h"
+#include "storage/ledger/lifecycle_ledger.h"
+#include "storage/pipeline/group_commit.h"
+
+namespace tranche::storage {
+
+// What became of the change. Errors: see GroupCommit.
+using ChangeDone = absl::AnyInvocable<void(absl::StatusOr<ChangeResult>)>;
+
+// A change that was accepted and is not yet answered.
+struct PendingChange {
+  std::variant<Confirmation, Cancellation, Extension> change;
+  absl::Time deadline;
+  ChangeDone done;
+};
+
+// How changes are batched and sent: see GroupCommit.
+class ChangeWork {
+ public:
+  using Item = PendingChange;
+  using Result = ChangeResult;
+  static constexpr const char* kRequests = "changes of reservations";
+  static constexpr int kQueues = 3;
+
+  explicit ChangeWork(LifecycleLedger* ledger) : ledger_(ledger) {}
+
+  static int QueueOf(const Item& item) { return static_cast<int>(item.change.index()); }
+  static const Uuid& IdOf(const Item& item);
+  static bool GoTogether(const Item&, const Item&) { return true; }
+  static bool MustGoAgain(const Result&, Item*) { return false; }
+  absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch);
+  bool LedgerAnswers();
+
+ private:
+  LifecycleLedger* ledger_;
+};
+
+// Thread-safe. Destruction without Drain refuses what waits and finishes what is in flight.
+class ChangePipeline {
+ public:
+  ChangePipeline(LifecycleLedger* ledger, Clock* clock, PipelineOptions options)
+      : group_(ChangeWork(ledger), clock, options) {}
+
+  // Each calls `done` exactly once: inline when refused, else on a lane's thread. It must not block.
+  void Confirm(Confirmation confirmation, absl::Time deadline, ChangeDone done);
+  void Cancel(Cancellation cancellation, absl::Time deadline, ChangeDone done);
+  void Extend(Extension extension, absl::Time deadline, ChangeDone done);
+
+  // Refuses new changes and waits until every accepted one is answered, or `timeout`. True if all were.
+  bool Drain(absl::Duration timeout) { return group_.Drain(timeout); }
+  // See GroupCommit.
+  void Stop() { group_.Stop(); }
+
+  PipelineStats Stats() const { return group_.Stats(); }
+
+ private:
+  friend class ChangeLane;
+  GroupCommit<ChangeWork> group_;
+};
+
+// A lane for who runs lanes himself: see GroupCommitLane.
+class ChangeLane : public GroupCommitLane<ChangeWork> {
+ public:
+  explicit ChangeLane(ChangePipeline* pipeline) : GroupCommitLane(&pipeline->group_) {}
+};
+
+}  // namespace tranche::storage

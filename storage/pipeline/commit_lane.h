@@ -1,0 +1,13 @@
+// A lane of the commit pipeline for who runs lanes himself: see GroupCommitLane.
+#pragma once
+
+#include "storage/pipeline/commit_pipeline.h"
+
+namespace tranche::storage {
+
+class CommitLane : public GroupCommitLane<ClaimWork> {
+ public:
+  explicit CommitLane(CommitPipeline* pipeline) : GroupCommitLane(&pipeline->group_) {}
+};
+
+}  // namespace tranche::storage

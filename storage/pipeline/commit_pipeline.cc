@@ -1,0 +1,34 @@
+#include "storage/pipeline/commit_pipeline.h"
+
+#include <utility>
+
+namespace tranche::storage {
+
+bool ClaimWork::MustGoAgain(const Result& result, Item* item) {
+  if (result.outcome != CommitOutcome::kBusy) return false;
+  item->must_wait = true;
+  return true;
+}
+
+absl::StatusOr<std::vector<CommitResult>> ClaimWork::Send(absl::Span<const Item> batch) {
+  claims_.clear();
+  bool must_wait = false;
+  for (const PendingCommit& pending : batch) {
+    claims_.push_back(pending.claim);
+    must_wait = must_wait || pending.must_wait;
+  }
+  const LockMode mode = must_wait ? LockMode::kWait : first_lock_mode_;
+  return ledger_->CommitReservations(batch.front().incarnation, mode, claims_);
+}
+
+bool ClaimWork::LedgerAnswers() {
+  const Uuid nobody{};
+  const auto found = ledger_->FindReservation(nobody);
+  return found.ok() || absl::IsNotFound(found.status());
+}
+
+void CommitPipeline::Submit(IncarnationId incarnation, ReservationClaim claim, absl::Time deadline, CommitDone done) {
+  group_.Submit(PendingCommit{incarnation, std::move(claim), deadline, std::move(done)});
+}
+
+}  // namespace tranche::storage

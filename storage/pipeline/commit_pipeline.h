@@ -1,0 +1,73 @@
+// Group commit of claims (storage/pipeline/group_commit.h): one incarnation and distinct ids per batch.
+#pragma once
+
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "storage/clock.h"
+#include "storage/ledger/ledger.h"
+#include "storage/pipeline/group_commit.h"
+
+namespace tranche::storage {
+
+// The claim's fate. Errors: see GroupCommit.
+using CommitDone = absl::AnyInvocable<void(absl::StatusOr<CommitResult>)>;
+
+// A claim that was accepted and is not yet answered.
+struct PendingCommit {
+  IncarnationId incarnation = kPool;
+  ReservationClaim claim;
+  absl::Time deadline;
+  CommitDone done;
+  // The slots that were free had too few units: next time wait for the locked ones.
+  bool must_wait = false;
+};
+
+// How claims are batched and sent: see GroupCommit.
+class ClaimWork {
+ public:
+  using Item = PendingCommit;
+  using Result = CommitResult;
+  static constexpr const char* kRequests = "reservations";
+  static constexpr int kQueues = 1;
+
+  ClaimWork(ReservationLedger* ledger, LockMode first_lock_mode) : ledger_(ledger), first_lock_mode_(first_lock_mode) {}
+
+  static int QueueOf(const Item&) { return 0; }
+  static const Uuid& IdOf(const Item& item) { return item.claim.reservation_id; }
+  static bool GoTogether(const Item& first, const Item& next) { return first.incarnation == next.incarnation; }
+  static bool MustGoAgain(const Result& result, Item* item);
+  absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch);
+  bool LedgerAnswers();
+
+ private:
+  ReservationLedger* ledger_;
+  LockMode first_lock_mode_;
+  std::vector<ReservationClaim> claims_;  // kept for its memory
+};
+
+// Thread-safe. Destruction without Drain refuses what waits and finishes what is in flight.
+class CommitPipeline {
+ public:
+  CommitPipeline(ReservationLedger* ledger, Clock* clock, PipelineOptions options)
+      : group_(ClaimWork(ledger, options.first_lock_mode), clock, options) {}
+
+  // Calls `done` exactly once: inline when refused, else on a lane's thread. It must not block.
+  void Submit(IncarnationId incarnation, ReservationClaim claim, absl::Time deadline, CommitDone done);
+
+  // Refuses new claims and waits until every accepted one is answered, or `timeout`. True if all were.
+  bool Drain(absl::Duration timeout) { return group_.Drain(timeout); }
+  // See GroupCommit.
+  void Stop() { group_.Stop(); }
+
+  PipelineStats Stats() const { return group_.Stats(); }
+
+ private:
+  friend class CommitLane;
+  GroupCommit<ClaimWork> group_;
+};
+
+}  // namespace tranche::storage

@@ -1,0 +1,465 @@
+// Group commit: turns single requests into batches for the ledger.
+//
+// A few lanes, each run by a thread, share bounded queues. A lane takes what is waiting, up to max_batch, and sends it
+// at once: it never waits to fill a batch. While its batch is in flight, the next one forms.
+//
+//   Submit -> queue -> lane: requests that go together, distinct ids -> Work::Send -> done(result) per request
+//
+// A lost answer (unknown commit) is settled by sending the batch again under the same ids until the ledger answers or
+// the request's deadline passes. While the ledger does not answer, waiting and new requests are refused at once.
+//
+// What is batched, and how it is sent, is said by Work, a value of which each lane has a copy:
+//
+//   struct Item { absl::Time deadline; <callable with absl::StatusOr<Result>, exactly once> done; ... };  // movable
+//   using Result;
+//   static constexpr const char* kRequests;                        // what the items are, for the log
+//   static constexpr int kQueues;                                  // each batch is of one queue; they take turns
+//   static int QueueOf(const Item&);
+//   static const Uuid& IdOf(const Item&);
+//   static bool GoTogether(const Item& first, const Item& next);   // may be in one batch
+//   static bool MustGoAgain(const Result&, Item*);                 // nothing was decided; may change the item
+//   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch);  // one result per item, in their order
+//   bool LedgerAnswers();                                          // asks; called while it did not answer
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <iterator>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "glog/logging.h"
+#include "storage/clock.h"
+#include "storage/ledger/ledger.h"
+#include "storage/ledger/ledger_error.h"
+#include "storage/mutation.h"
+
+namespace tranche::storage {
+
+struct PipelineOptions {
+  int lanes = 2;                                           // threads that commit side by side; 0: see GroupCommitLane
+  int max_batch = 512;                                     // requests per transaction; at most kMaxBatch
+  int max_queue = 16384;                                   // requests waiting; more are refused
+  LockMode first_lock_mode = LockMode::kWait;              // of claims; kSkipLocked pays with several slots per slice
+  absl::Duration retry_interval = absl::Milliseconds(50);  // between tries while the ledger does not answer
+  int max_transaction_retries = 10;                        // after deadlocks
+};
+
+struct PipelineStats {
+  int64_t queued = 0;
+  int64_t unanswered = 0;  // queued and in flight
+  uint64_t batches = 0;
+  uint64_t requests = 0;
+  bool ledger_answers = true;
+};
+
+template <typename Work>
+class GroupCommitLane;
+
+// Thread-safe. Destruction without Drain refuses what waits and finishes what is in flight.
+//
+// Errors that `done` may get:
+//   kResourceExhausted  the queue is full; nothing happened
+//   kDeadlineExceeded   the deadline passed before the request was sent; nothing happened
+//   kUnavailable        the ledger does not answer; nothing happened, unless IsUnknownCommit
+//   kCancelled          the pipeline is shutting down; nothing happened
+//   kInternal           the ledger refused the batch; nothing happened
+template <typename Work>
+class GroupCommit {
+ public:
+  using Item = typename Work::Item;
+
+  GroupCommit(Work work, Clock* clock, PipelineOptions options);
+  ~GroupCommit();
+  GroupCommit(const GroupCommit&) = delete;
+  GroupCommit& operator=(const GroupCommit&) = delete;
+
+  // Calls `done` exactly once: inline when refused, else on a lane's thread. It must not block.
+  void Submit(Item item);
+
+  // Refuses new requests and waits until every accepted one is answered, or `timeout`. True if all were.
+  bool Drain(absl::Duration timeout);
+
+  // Refuses new requests and those that wait, then ends the lanes. What is in flight gets the ledger's answer; a lost
+  // one is asked for once more at most. Does not wait for any of it. Repeating it is harmless.
+  void Stop();
+
+  PipelineStats Stats() const;
+
+ private:
+  friend class GroupCommitLane<Work>;
+  using Batch = std::vector<Item>;
+
+  void RunLane();
+  void AwaitWork();
+  void PauseBeforeRetry();
+  size_t Queued() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
+  Batch TakeBatch();
+  Batch TakeFrom(std::deque<Item>& queue, Batch* expired) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Requeue(Batch batch);
+  Batch TakeAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SetLedgerAnswers(bool answers);
+  // Answers them all with the error: the one way to do so, so that each is counted once.
+  void Refuse(Batch refused, const absl::Status& status);
+  void Finished(int64_t requests);
+  bool Stopping() const;
+
+  const Work work_;
+  Clock* const clock_;
+  const PipelineOptions options_;
+
+  mutable absl::Mutex mutex_;
+  // How many wait is asked of the queues themselves: lanes sleep by it, so it must not be a number beside them.
+  std::array<std::deque<Item>, Work::kQueues> queues_ ABSL_GUARDED_BY(mutex_);
+  size_t next_queue_ ABSL_GUARDED_BY(mutex_) = 0;   // whose turn it is
+  int64_t unanswered_ ABSL_GUARDED_BY(mutex_) = 0;  // accepted and not yet answered
+  bool accepting_ ABSL_GUARDED_BY(mutex_) = true;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ledger_answers_ ABSL_GUARDED_BY(mutex_) = true;
+  uint64_t batches_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t requests_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<std::thread> lanes_;
+};
+
+// What a lane has to wait for before its next step.
+enum class LaneNext {
+  kStep,       // nothing
+  kAwaitWork,  // requests: the queues are empty
+  kPause,      // PipelineOptions::retry_interval: the ledger does not answer
+  kEnd,        // the pipeline is shutting down, and nothing is left to do
+};
+
+// One lane: commits one batch after the other, a step at a time.
+//
+// A thread of the pipeline runs it as "step, wait for what it says". The simulation makes lanes of its own on a
+// pipeline without threads and runs them in the same way, with its own idea of waiting.
+//
+// Used by one thread at a time. Outlived by the pipeline. Requests of a lane that is destroyed in the middle of a batch
+// are never answered, as if the process had died.
+template <typename Work>
+class GroupCommitLane {
+ public:
+  using Next = LaneNext;
+
+  explicit GroupCommitLane(GroupCommit<Work>* group) : group_(group), work_(group->work_) {}
+  GroupCommitLane(const GroupCommitLane&) = delete;
+  GroupCommitLane& operator=(const GroupCommitLane&) = delete;
+
+  // Calls the ledger at most once. Blocks for that call only.
+  Next Step();
+
+ private:
+  using Batch = typename GroupCommit<Work>::Batch;
+  using Results = std::vector<typename Work::Result>;
+
+  Next Commit();
+  Next AskForLedger();
+  void Answer(Results results);
+  void DropExpired();
+
+  GroupCommit<Work>* const group_;
+  Work work_;
+  Batch batch_;                  // in the making; empty between two batches
+  bool in_doubt_ = false;        // some earlier try of this batch may have been committed
+  int transaction_retries_ = 0;  // of this batch
+  bool ledger_is_down_ = false;  // no batch is taken until it answers again
+};
+
+template <typename Work>
+GroupCommit<Work>::GroupCommit(Work work, Clock* clock, PipelineOptions options)
+    : work_(std::move(work)), clock_(clock), options_(options) {
+  CHECK(options_.lanes >= 0 && options_.max_queue >= 1);
+  CHECK(options_.max_batch >= 1 && options_.max_batch <= kMaxBatch);
+  for (int i = 0; i < options_.lanes; ++i) {
+    lanes_.emplace_back([this] { RunLane(); });
+  }
+}
+
+template <typename Work>
+GroupCommit<Work>::~GroupCommit() {
+  Stop();
+  for (std::thread& lane : lanes_) lane.join();
+}
+
+template <typename Work>
+void GroupCommit<Work>::Stop() {
+  Batch refused;
+  {
+    absl::MutexLock lock(&mutex_);
+    accepting_ = false;
+    stopping_ = true;
+    refused = TakeAll();
+  }
+  Refuse(std::move(refused), absl::CancelledError("shutting down"));
+}
+
+template <typename Work>
+size_t GroupCommit<Work>::Queued() const {
+  size_t queued = 0;
+  for (const std::deque<Item>& queue : queues_) {
+    queued += queue.size();
+    if (Mutated(Mutation::kOtherQueuesNotSeen)) break;
+  }
+  return queued;
+}
+
+template <typename Work>
+void GroupCommit<Work>::Submit(Item item) {
+  absl::Status refusal;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!accepting_) {
+      refusal = absl::CancelledError("shutting down");
+    } else if (!ledger_answers_) {
+      refusal = absl::UnavailableError("the ledger does not answer");
+    } else if (Queued() >= static_cast<size_t>(options_.max_queue)) {
+      refusal = absl::ResourceExhaustedError("too many requests wait for the ledger");
+    } else {
+      queues_[static_cast<size_t>(Work::QueueOf(item))].push_back(std::move(item));
+      ++unanswered_;
+      return;
+    }
+  }
+  std::move(item.done)(std::move(refusal));
+}
+
+template <typename Work>
+void GroupCommit<Work>::RunLane() {
+  GroupCommitLane<Work> lane(this);
+  while (true) {
+    switch (lane.Step()) {
+      case LaneNext::kStep:
+        break;
+      case LaneNext::kAwaitWork:
+        AwaitWork();
+        break;
+      case LaneNext::kPause:
+        PauseBeforeRetry();
+        break;
+      case LaneNext::kEnd:
+        return;
+    }
+  }
+}
+
+template <typename Work>
+void GroupCommit<Work>::AwaitWork() {
+  absl::MutexLock lock(&mutex_);
+  const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || Queued() > 0; };
+  mutex_.Await(absl::Condition(&has_work));
+}
+
+template <typename Work>
+void GroupCommit<Work>::PauseBeforeRetry() {
+  absl::MutexLock lock(&mutex_);
+  mutex_.AwaitWithTimeout(absl::Condition(&stopping_), options_.retry_interval);
+}
+
+// The next batch, of the queue whose turn it is. Empty: none waits.
+template <typename Work>
+typename GroupCommit<Work>::Batch GroupCommit<Work>::TakeBatch() {
+  Batch batch;
+  Batch expired;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (size_t i = 0; i < queues_.size() && batch.empty(); ++i) {
+      batch = TakeFrom(queues_[next_queue_], &expired);
+      next_queue_ = (next_queue_ + 1) % queues_.size();
+    }
+    batches_ += batch.empty() ? 0 : 1;
+    requests_ += batch.size();
+  }
+  Refuse(std::move(expired), absl::DeadlineExceededError("the deadline passed before the request was sent"));
+  return batch;
+}
+
+// Takes the requests from the head on that go together, with distinct ids, and adds those that are too late to
+// `expired`. One whose id is taken already is a replay of that one, once it is decided: it keeps its place, and those
+// behind it are looked at, so that a storm of one id does not make batches of one. Only so many, since this is under
+// the lock.
+template <typename Work>
+typename GroupCommit<Work>::Batch GroupCommit<Work>::TakeFrom(std::deque<Item>& queue, Batch* expired) {
+  const absl::Time now = clock_->Now();
+  const size_t max_batch = static_cast<size_t>(options_.max_batch);
+  absl::flat_hash_set<Uuid> ids;
+  Batch batch;
+  Batch passed;
+  while (!queue.empty() && batch.size() < max_batch && passed.size() < max_batch) {
+    Item& next = queue.front();
+    if (next.deadline <= now) {
+      expired->push_back(std::move(next));
+    } else if (!batch.empty() && !Work::GoTogether(batch.front(), next)) {
+      break;
+    } else if (!ids.insert(Work::IdOf(next)).second) {
+      passed.push_back(std::move(next));
+    } else {
+      batch.push_back(std::move(next));
+    }
+    queue.pop_front();
+  }
+  queue.insert(queue.begin(), std::make_move_iterator(passed.begin()), std::make_move_iterator(passed.end()));
+  return batch;
+}
+
+template <typename Work>
+void GroupCommit<Work>::Requeue(Batch batch) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!stopping_) {
+      // At the head: they have waited longest. The bound holds, since they were counted when they were first accepted.
+      std::deque<Item>& queue = queues_[static_cast<size_t>(Work::QueueOf(batch.front()))];
+      queue.insert(queue.begin(), std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end()));
+      return;
+    }
+  }
+  Refuse(std::move(batch), absl::CancelledError("shutting down"));
+}
+
+template <typename Work>
+void GroupCommit<Work>::Refuse(Batch refused, const absl::Status& status) {
+  for (Item& item : refused) std::move(item.done)(status);
+  Finished(static_cast<int64_t>(refused.size()));
+}
+
+template <typename Work>
+typename GroupCommit<Work>::Batch GroupCommit<Work>::TakeAll() {
+  Batch all;
+  for (std::deque<Item>& queue : queues_) {
+    all.insert(all.end(), std::make_move_iterator(queue.begin()), std::make_move_iterator(queue.end()));
+    queue.clear();
+  }
+  return all;
+}
+
+template <typename Work>
+void GroupCommit<Work>::SetLedgerAnswers(bool answers) {
+  Batch refused;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (ledger_answers_ == answers) return;
+    ledger_answers_ = answers;
+    if (!answers) refused = TakeAll();
+  }
+  if (answers) {
+    LOG(WARNING) << "the ledger answers again";
+  } else {
+    LOG(WARNING) << "the ledger does not answer: " << Work::kRequests << " are refused until it does";
+  }
+  Refuse(std::move(refused), absl::UnavailableError("the ledger does not answer"));
+}
+
+template <typename Work>
+bool GroupCommit<Work>::Stopping() const {
+  absl::MutexLock lock(&mutex_);
+  return stopping_;
+}
+
+template <typename Work>
+void GroupCommit<Work>::Finished(int64_t requests) {
+  if (requests == 0) return;
+  absl::MutexLock lock(&mutex_);
+  unanswered_ -= requests;
+}
+
+template <typename Work>
+bool GroupCommit<Work>::Drain(absl::Duration timeout) {
+  absl::MutexLock lock(&mutex_);
+  accepting_ = false;
+  const auto all_answered = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return unanswered_ == 0; };
+  return mutex_.AwaitWithTimeout(absl::Condition(&all_answered), timeout);
+}
+
+template <typename Work>
+PipelineStats GroupCommit<Work>::Stats() const {
+  absl::MutexLock lock(&mutex_);
+  return PipelineStats{static_cast<int64_t>(Queued()), unanswered_, batches_, requests_, ledger_answers_};
+}
+
+template <typename Work>
+LaneNext GroupCommitLane<Work>::Step() {
+  if (ledger_is_down_) return AskForLedger();
+  if (batch_.empty()) {
+    batch_ = group_->TakeBatch();
+    in_doubt_ = false;
+    transaction_retries_ = 0;
+  }
+  if (batch_.empty()) return group_->Stopping() ? Next::kEnd : Next::kAwaitWork;
+  return Commit();
+}
+
+// Tries once to commit the batch. It is answered here, or kept for another try.
+template <typename Work>
+LaneNext GroupCommitLane<Work>::Commit() {
+  absl::StatusOr<Results> results = work_.Send(batch_);
+  if (results.ok()) {
+    group_->SetLedgerAnswers(true);
+    Answer(*std::move(results));
+    return Next::kStep;
+  }
+  const absl::Status& status = results.status();
+  if (IsRetryTransaction(status) && ++transaction_retries_ <= group_->options_.max_transaction_retries) {
+    return Next::kStep;
+  }
+  in_doubt_ = in_doubt_ || IsUnknownCommit(status);
+  if (!in_doubt_) {
+    ledger_is_down_ = absl::IsUnavailable(status);
+    if (ledger_is_down_) group_->SetLedgerAnswers(false);
+    group_->Refuse(std::exchange(batch_, {}), ledger_is_down_ ? status : absl::InternalError(status.message()));
+    return Next::kStep;
+  }
+  group_->SetLedgerAnswers(false);
+  DropExpired();
+  ledger_is_down_ = batch_.empty();
+  return ledger_is_down_ ? Next::kStep : Next::kPause;
+}
+
+// Asks whether the ledger answers again, so that callers meanwhile are refused without waiting for it.
+template <typename Work>
+LaneNext GroupCommitLane<Work>::AskForLedger() {
+  const bool stopping = group_->Stopping();
+  if (!stopping && !work_.LedgerAnswers()) return Next::kPause;
+  ledger_is_down_ = false;
+  if (!stopping) group_->SetLedgerAnswers(true);
+  return Next::kStep;
+}
+
+template <typename Work>
+void GroupCommitLane<Work>::Answer(Results results) {
+  Batch batch = std::exchange(batch_, {});
+  Batch again;
+  int64_t answered = 0;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    if (Work::MustGoAgain(results[i], &batch[i])) {
+      again.push_back(std::move(batch[i]));
+      continue;
+    }
+    std::move(batch[i].done)(std::move(results[i]));
+    ++answered;
+  }
+  if (!again.empty()) group_->Requeue(std::move(again));
+  group_->Finished(answered);
+}
+
+// In doubt and out of time: the caller learns that the outcome is unknown, and finds out with the same id.
+template <typename Work>
+void GroupCommitLane<Work>::DropExpired() {
+  const absl::Time now = group_->clock_->Now();
+  const bool stopping = group_->Stopping();
+  const auto expired = std::stable_partition(batch_.begin(), batch_.end(),
+                                             [&](const auto& item) { return item.deadline > now && !stopping; });
+  Batch given_up(std::make_move_iterator(expired), std::make_move_iterator(batch_.end()));
+  batch_.erase(expired, batch_.end());
+  group_->Refuse(std::move(given_up), UnknownCommitError("the ledger's answer was lost"));
+}
+
+}  // namespace tranche::storage

@@ -1,0 +1,51 @@
+#include "storage/postgres/postgres_shard_backend.h"
+
+#include <utility>
+
+namespace tranche::storage {
+namespace {
+
+// Of the call pool, besides the blocking threads': 4 for late payments, 2 for lists, 2 for admin calls, and those of a
+// moving SKU, the node's agent, who watches, and the look for shards. Enough for all at once, so that slow lists take
+// no connection from a cart.
+constexpr int kMoreConnections = 12;
+
+PoolOptions PoolOf(PoolOptions options, const char* application_name, int max_connections) {
+  options.application_name = application_name;
+  options.max_connections = max_connections;
+  return options;
+}
+
+}  // namespace
+
+PostgresShardBackend::PostgresShardBackend(std::string shard_name, const PostgresShardOptions& options)
+    : commit_pool_(PoolOf(options.pool, "tranched-commit", options.pipeline.lanes)),
+      call_pool_(PoolOf(options.pool, "tranched", options.blocking_threads + kMoreConnections)),
+      change_pool_(PoolOf(options.pool, "tranched-change", options.pipeline.lanes)),
+      commit_ledger_(&commit_pool_),
+      ledger_(&call_pool_),
+      stock_ledger_(&call_pool_, shard_name),
+      lifecycle_ledger_(&call_pool_),
+      change_ledger_(&change_pool_),
+      shard_ledger_(&call_pool_),
+      outbox_ledger_(&call_pool_),
+      payment_ledger_(&call_pool_),
+      move_ledger_(&call_pool_),
+      claims_(std::make_unique<CommitPipeline>(&commit_ledger_, Clock::Real(), options.pipeline)),
+      changes_(std::make_unique<ChangePipeline>(&change_ledger_, Clock::Real(), options.pipeline)),
+      executor_(std::make_unique<BoundedExecutor>(options.blocking_threads, options.blocking_queue)) {
+  name = std::move(shard_name);
+  dsn = options.pool.dsn;
+  reservations = &ledger_;
+  stock = &stock_ledger_;
+  lifecycle = &lifecycle_ledger_;
+  shards = &shard_ledger_;
+  outbox = &outbox_ledger_;
+  payments = &payment_ledger_;
+  moves = &move_ledger_;
+  claims = claims_.get();
+  changes = changes_.get();
+  executor = executor_.get();
+}
+
+}  // namespace tranche::storage

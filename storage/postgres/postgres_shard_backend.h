@@ -1,0 +1,65 @@
+// A shard on PostgreSQL.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "storage/bounded_executor.h"
+#include "storage/pipeline/change_pipeline.h"
+#include "storage/pipeline/commit_pipeline.h"
+#include "storage/postgres/connection_pool.h"
+#include "storage/postgres/postgres_ledger.h"
+#include "storage/postgres/postgres_lifecycle_ledger.h"
+#include "storage/postgres/postgres_outbox_ledger.h"
+#include "storage/postgres/postgres_payment_ledger.h"
+#include "storage/postgres/postgres_shard_ledger.h"
+#include "storage/postgres/postgres_sku_move_ledger.h"
+#include "storage/shards/shard_backend.h"
+
+namespace tranche::storage {
+
+struct PostgresShardOptions {
+  // Of each of its pools, but for the name and the size.
+  PoolOptions pool;
+  PipelineOptions pipeline;
+  int blocking_threads = 8;
+  int blocking_queue = 256;
+};
+
+class PostgresShardBackend : public ShardBackend {
+ public:
+  // The pool's DSN is this shard's.
+  PostgresShardBackend(std::string shard_name, const PostgresShardOptions& options);
+
+  void RefuseWaiting() override {
+    claims_->Stop();
+    changes_->Stop();
+  }
+  void GiveUpLedger() override {
+    for (ConnectionPool* pool : {&commit_pool_, &call_pool_, &change_pool_}) pool->GiveUp();
+  }
+  void StopExecutor() override { executor_.reset(); }
+  void StopPipelines() override {
+    claims_.reset();
+    changes_.reset();
+  }
+
+ private:
+  ConnectionPool commit_pool_;
+  ConnectionPool call_pool_;
+  ConnectionPool change_pool_;
+  PostgresLedger commit_ledger_;
+  PostgresLedger ledger_;
+  PostgresStockLedger stock_ledger_;
+  PostgresLifecycleLedger lifecycle_ledger_;
+  PostgresLifecycleLedger change_ledger_;
+  PostgresShardLedger shard_ledger_;
+  PostgresOutboxLedger outbox_ledger_;
+  PostgresPaymentLedger payment_ledger_;
+  PostgresSkuMoveLedger move_ledger_;
+  std::unique_ptr<CommitPipeline> claims_;
+  std::unique_ptr<ChangePipeline> changes_;
+  std::unique_ptr<BoundedExecutor> executor_;
+};
+
+}  // namespace tranche::storage

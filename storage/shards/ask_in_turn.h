@@ -1,0 +1,40 @@
+// Asks one shard after the other until one has what is asked about; blocks.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "storage/ledger/ledger_error.h"
+#include "storage/shards/shard_set.h"
+
+namespace tranche::storage {
+
+// May the next shard be asked? Not when this one has, or may have, done something. One that the SKU is leaving
+// (kUnavailable, IsSkuMoving) has not, and perhaps it has arrived at the other.
+inline bool MayBeElsewhere(const absl::Status& status) {
+  if (absl::IsNotFound(status)) return true;
+  const bool silent = absl::IsUnavailable(status) || absl::IsResourceExhausted(status);
+  return silent && !IsUnknownCommit(status);
+}
+
+// The first answer that is not kNotFound. When nobody has it and some shard does not say, that shard's error.
+template <typename Ask>
+auto AskInTurn(const ShardSet& shards, const Ask& ask) -> decltype(ask(shards.home())) {
+  const ShardList all = shards.All();
+  absl::Status error;
+  // Twice: it may have moved from one that was asked late to one that was asked early.
+  for (int round = 0; round < (all.size() > 1 ? 2 : 1); ++round) {
+    decltype(ask(shards.home())) last = absl::NotFoundError("on no shard");
+    for (const auto& shard : all) {
+      if (all.size() > 1 && !shard->Answers()) {
+        error = absl::UnavailableError("a shard does not answer");
+        continue;
+      }
+      last = ask(*shard);
+      if (last.ok() || !MayBeElsewhere(last.status()) || all.size() == 1) return last;
+      if (!absl::IsNotFound(last.status())) error = last.status();
+    }
+    if (!error.ok()) return error;
+  }
+  return absl::NotFoundError("on no shard");
+}
+
+}  // namespace tranche::storage

@@ -1,0 +1,98 @@
+// Asks every shard the same question, side by side. SKUs and reservations are on one shard each, and whoever has it
+// says so: there is no table of who has what that could be wrong.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "storage/shards/shard_set.h"
+
+namespace tranche::storage {
+
+// Called exactly once, inline or on another thread; must not block.
+template <typename T>
+using ShardAnswer = absl::AnyInvocable<void(absl::StatusOr<T>)>;
+template <typename T>
+using ShardQuestion = std::function<void(ShardBackend& shard, ShardAnswer<T> answer)>;
+
+// A question that blocks, on the shard's own threads; kUnavailable at once from a shard that is known not to answer.
+template <typename T>
+ShardQuestion<T> Blocking(std::function<absl::StatusOr<T>(ShardBackend& shard)> ask) {
+  return [ask = std::move(ask)](ShardBackend& shard, ShardAnswer<T> answer) {
+    if (!shard.Answers()) return answer(absl::UnavailableError("the shard does not answer"));
+    // Shared, so that it can still be answered when the executor has no room.
+    auto shared = std::make_shared<ShardAnswer<T>>(std::move(answer));
+    absl::AnyInvocable<void()> task = [ask, &shard, shared] { (*shared)(ask(shard)); };
+    if (!shard.executor->TryRun(task)) (*shared)(absl::ResourceExhaustedError("too many calls wait for the ledger"));
+  };
+}
+
+namespace internal {
+
+template <typename T>
+class Round : public std::enable_shared_from_this<Round<T>> {
+ public:
+  Round(ShardList shards, ShardQuestion<T> ask, ShardAnswer<T> done, int rounds_left)
+      : shards_(std::move(shards)), ask_(std::move(ask)), done_(std::move(done)), rounds_left_(rounds_left) {}
+
+  void Start() {
+    {
+      absl::MutexLock lock(&mutex_);
+      waiting_ = shards_.size();
+    }
+    for (const auto& shard : shards_) {
+      ask_(*shard, [self = this->shared_from_this()](absl::StatusOr<T> answer) { self->Take(std::move(answer)); });
+    }
+  }
+
+ private:
+  void Take(absl::StatusOr<T> answer) {
+    ShardAnswer<T> done;
+    absl::StatusOr<T> last = absl::NotFoundError("on no shard");
+    {
+      absl::MutexLock lock(&mutex_);
+      --waiting_;
+      if (answered_) return;
+      if (!answer.ok() && !absl::IsNotFound(answer.status())) error_ = answer.status();
+      if (!answer.ok() && waiting_ > 0) return;
+      answered_ = true;
+      done = std::move(done_);
+      if (answer.ok()) {
+        last = std::move(answer);
+      } else if (!error_.ok()) {
+        last = error_;
+      }
+    }
+    // It may have moved from one that was asked late to one that was asked early.
+    if (absl::IsNotFound(last.status()) && shards_.size() > 1 && rounds_left_ > 1) {
+      std::make_shared<Round>(shards_, ask_, std::move(done), rounds_left_ - 1)->Start();
+      return;
+    }
+    done(std::move(last));
+  }
+
+  const ShardList shards_;
+  const ShardQuestion<T> ask_;
+  absl::Mutex mutex_;
+  ShardAnswer<T> done_ ABSL_GUARDED_BY(mutex_);
+  const int rounds_left_;
+  size_t waiting_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool answered_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status error_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace internal
+
+// `done` gets the first answer that is OK. When nobody has it and some shard does not say, that shard's error;
+// kNotFound only when all say so, twice.
+template <typename T>
+void AskShards(ShardList shards, ShardQuestion<T> ask, ShardAnswer<T> done) {
+  std::make_shared<internal::Round<T>>(std::move(shards), std::move(ask), std::move(done), /*rounds_left=*/2)->Start();
+}
+
+}  // namespace tranche::storage

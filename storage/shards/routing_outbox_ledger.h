@@ -1,0 +1,41 @@
+// The outboxes of all shards as one, for operators. Blocks. Sinks are the same on every shard.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "storage/ledger/outbox_ledger.h"
+#include "storage/shards/shard_set.h"
+
+namespace tranche::storage {
+
+// Thread-safe. Outlived by the shards.
+class RoutingOutboxLedger : public OutboxLedger {
+ public:
+  explicit RoutingOutboxLedger(ShardSet* shards) : shards_(shards) {}
+
+  // A relay's, and so home's: a worker has one relay per shard, on that shard's own ledger.
+  absl::StatusOr<std::vector<OutboxMessage>> ClaimMessages(const std::string& sink, int limit,
+                                                           absl::Duration lease) override;
+  absl::Status MarkDelivered(absl::Span<const OutboxKey> keys) override;
+  absl::Status MarkFailed(absl::Span<const OutboxFailure> failures) override;
+
+  absl::StatusOr<std::vector<std::string>> ListSinks() override;
+  absl::Status AddSink(const std::string& sink, const std::string& actor) override;
+  absl::Status RemoveSink(const std::string& sink, const std::string& actor) override;
+  absl::StatusOr<std::vector<OutboxMessage>> ListMessages(const std::string& sink, OutboxState state,
+                                                          const OutboxKey& after, int limit) override;
+  absl::StatusOr<OutboxMessage> GetMessage(const OutboxKey& key) override;
+  absl::StatusOr<int64_t> RetryDead(const std::string& sink, const std::string& actor) override;
+  absl::StatusOr<int64_t> RetryMessage(const OutboxKey& key, const std::string& actor) override;
+  absl::StatusOr<int64_t> DiscardMessage(const OutboxKey& key, const std::string& actor) override;
+  absl::StatusOr<std::vector<OutboxDepth>> Depths() override;
+
+ private:
+  template <typename Ask>
+  absl::StatusOr<int64_t> Sum(const Ask& ask);
+
+  ShardSet* const shards_;
+};
+
+}  // namespace tranche::storage

@@ -1,0 +1,48 @@
+// One shard as a front node uses it: its ledgers, its pipelines, and threads for calls that block. No shard shares a
+// thread, a connection or a queue with another, so that one that is slow or down holds up nothing but its own SKUs.
+#pragma once
+
+#include <string>
+
+#include "storage/executor.h"
+#include "storage/ledger/ledger.h"
+#include "storage/ledger/lifecycle_ledger.h"
+#include "storage/ledger/outbox_ledger.h"
+#include "storage/ledger/payment_ledger.h"
+#include "storage/ledger/shard_ledger.h"
+#include "storage/ledger/sku_move_ledger.h"
+#include "storage/pipeline/change_pipeline.h"
+#include "storage/pipeline/commit_pipeline.h"
+
+namespace tranche::storage {
+
+// Thread-safe. What it points to lives as long as it does.
+struct ShardBackend {
+  virtual ~ShardBackend() = default;
+  // For the end, in this order. Refuses what waits in the pipelines, without waiting for what is in flight.
+  virtual void RefuseWaiting() {}
+  // Breaks off what is under way at the ledger and answers every later call with kUnavailable. At any time, from any
+  // thread.
+  virtual void GiveUpLedger() {}
+  // Ends the threads for blocking calls; then the pipelines. What is queued still runs.
+  virtual void StopExecutor() {}
+  virtual void StopPipelines() {}
+
+  // Does its ledger answer, as far as the commit pipeline knows?
+  bool Answers() const { return claims->Stats().ledger_answers; }
+
+  std::string name;
+  std::string dsn;
+  ReservationLedger* reservations = nullptr;
+  StockLedger* stock = nullptr;
+  LifecycleLedger* lifecycle = nullptr;
+  ShardLedger* shards = nullptr;
+  OutboxLedger* outbox = nullptr;
+  PaymentLedger* payments = nullptr;
+  SkuMoveLedger* moves = nullptr;
+  CommitPipeline* claims = nullptr;
+  ChangePipeline* changes = nullptr;
+  Executor* executor = nullptr;
+};
+
+}  // namespace tranche::storage

@@ -1,0 +1,299 @@
+#include "storage/shards/sku_move.h"
+
+#include <algorithm>
+#include <optional>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "storage/ledger/ledger.h"
+#include "storage/uuid.h"
+
+namespace tranche::storage {
+namespace {
+
+using Place = SkuWhereabouts::Place;
+using Stage = SkuMoveProgress::Stage;
+
+constexpr int kTries = 3;
+
+std::string NewToken() {
+  std::random_device random;
+  Uuid token;
+  for (uint8_t& byte : token.bytes) byte = static_cast<uint8_t>(random());
+  return token.ToString();
+}
+
+bool Owns(const SkuWhereabouts& where) { return where.place == Place::kHere || where.place == Place::kLeaving; }
+
+// What may go by itself is tried again.
+template <typename Call>
+absl::Status Persist(const Call& call) {
+  absl::Status status;
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    status = call();
+    if (!absl::IsUnavailable(status)) return status;
+  }
+  return status;
+}
+
+}  // namespace
+
+// What all shards say of the SKU.
+struct SkuMove::Found {
+  struct At {
+    Participant shard;
+    SkuWhereabouts where;
+  };
+
+  std::string sku_id, target_name, actor;
+  At target;
+  std::vector<At> others;           // that answered
+  std::optional<size_t> owner;      // the one of `others` that has it
+  std::vector<std::string> silent;  // that did not answer
+
+  bool decided() const { return Owns(target.where); }
+  const At& source() const { return others.at(*owner); }
+};
+
+SkuMove::SkuMove(std::vector<Participant> shards, Clock* clock, SkuMoveOptions options, Watch watch, Announce announce)
+    : shards_(std::move(shards)),
+      clock_(clock),
+      options_(options),
+      watch_(std::move(watch)),
+      announce_(std::move(announce)) {}
+
+absl::Status SkuMove::Run(const std::string& sku_id, const std::string& target, const std::string& actor) {
+  const auto found = Find(sku_id, target, actor);
+  if (!found.ok()) return found.status();
+  if (found->target.where.place == Place::kLeaving) {
+    return absl::FailedPreconditionError(absl::StrCat("it is on its way from ", target, " to ",
+                                                      found->target.where.other_shard,
+                                                      ": finish or abort that move first"));
+  }
+  if (found->decided()) return Complete(*found);
+  const SkuWhereabouts& source = found->source().where;
+  if (source.place == Place::kLeaving && source.other_shard != target) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("it is on its way to ", source.other_shard, ": finish or abort that move first"));
+  }
+  const auto undone = Undo(*found);
+  if (!undone.ok()) return undone.status();
+  if (*undone) {
+    if (absl::Status cleared = PurgeAt(*found->target.shard.ledger, sku_id); !cleared.ok()) return cleared;
+    if (absl::Status moved = Move(*found); !moved.ok()) return moved;
+  }
+  const auto decided = Find(sku_id, target, actor);
+  if (!decided.ok()) return decided.status();
+  return Complete(*decided);
+}
+
+absl::Status SkuMove::Abort(const std::string& sku_id, const std::string& target, const std::string& actor) {
+  const auto found = Find(sku_id, target, actor);
+  if (!found.ok()) return found.status();
+  const auto refuse = [&](absl::string_view why) { return absl::FailedPreconditionError(why); };
+  if (found->decided()) return refuse(absl::StrCat("it is at ", target, " already: move it back instead"));
+  const SkuWhereabouts& source = found->source().where;
+  if (source.place == Place::kLeaving && source.other_shard != target) {
+    return refuse(absl::StrCat("it is on its way to ", source.other_shard));
+  }
+  const auto undone = Undo(*found);
+  if (!undone.ok()) return undone.status();
+  if (!*undone) return refuse(absl::StrCat("it has just arrived at ", target, ": move it back instead"));
+  announce_(found->source().shard.shard);
+  if (absl::Status cleared = PurgeAt(*found->target.shard.ledger, sku_id); !cleared.ok()) return cleared;
+  Tell(Stage::kDone);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SkuMove::Found> SkuMove::Find(const std::string& sku_id, const std::string& target,
+                                             const std::string& actor) {
+  Found found{
+      .sku_id = sku_id, .target_name = target, .actor = actor, .target = {}, .others = {}, .owner = {}, .silent = {}};
+  for (const Participant& shard : shards_) {
+    auto where = shard.ledger->Where(sku_id);
+    if (shard.shard == target) {
+      if (!where.ok()) return where.status();
+      found.target = {shard, *std::move(where)};
+    } else if (!where.ok()) {
+      found.silent.push_back(shard.shard);
+    } else {
+      if (Owns(*where)) found.owner = found.others.size();
+      found.others.push_back({shard, *std::move(where)});
+    }
+  }
+  if (found.target.shard.ledger == nullptr) return absl::NotFoundError(absl::StrCat("no shard ", target));
+  if (found.decided() || found.owner.has_value()) return found;
+  if (found.silent.empty()) return absl::NotFoundError(absl::StrCat("no SKU ", sku_id));
+  return absl::UnavailableError(absl::StrCat("shard ", found.silent.front(), " does not answer"));
+}
+
+// Everything back to "it sells at the source". The target first: after that no step of the attempt can decide anything.
+// False if the decision had been made.
+absl::StatusOr<bool> SkuMove::Undo(const Found& found) {
+  const Found::At& source = found.source();
+  const auto cancel = [&](const Found::At& at) -> absl::StatusOr<bool> {
+    absl::StatusOr<bool> cancelled = false;
+    const absl::Status status = Persist([&] {
+      cancelled = at.shard.ledger->CancelArrival(found.sku_id);
+      return cancelled.status();
+    });
+    if (!status.ok()) return status;
+    return cancelled;
+  };
+  const auto cancelled = cancel(found.target);
+  if (!cancelled.ok() || !*cancelled) return cancelled;
+  for (const Found::At& other : found.others) {
+    if (other.where.place != Place::kArriving) continue;
+    if (const auto there = cancel(other); !there.ok()) return there.status();
+  }
+  if (source.where.token.empty()) return true;
+  Tell(Stage::kUndoing);
+  const absl::Status back =
+      Persist([&] { return source.shard.ledger->CancelLeave(found.sku_id, source.where.token, found.actor).status(); });
+  if (!back.ok()) return back;
+  return true;
+}
+
+absl::Status SkuMove::Move(const Found& found) {
+  SkuMoveLedger& source = *found.source().shard.ledger;
+  const std::string token = NewToken();
+  const auto prepared = source.PrepareLeave(found.sku_id, token);
+  if (!prepared.ok()) return prepared.status();
+  std::string since = prepared->since;
+  absl::Status moved = found.target.shard.ledger->BeginArrival(prepared->sku_row, found.source().shard.shard, token);
+  if (moved.ok()) moved = CopyWhileSelling(found, token, &since);
+  if (moved.ok()) moved = Pause(found, token, since);
+  if (moved.ok()) return moved;
+  return AfterFailure(found, moved);
+}
+
+// The first round copies everything, each other one what has changed since the round before it began.
+absl::Status SkuMove::CopyWhileSelling(const Found& found, const std::string& token, std::string* since) {
+  const std::vector<SkuPart> reservations = {SkuPart::kLapsed, SkuPart::kLive};
+  Tell(Stage::kCopying);
+  if (const auto all = CopyParts(found, token, reservations, ""); !all.ok()) return all.status();
+  absl::Duration took;
+  for (int round = 0; round < options_.max_rounds; ++round) {
+    auto next = found.source().shard.ledger->Snapshot();
+    if (!next.ok()) return next.status();
+    Tell(Stage::kCatchingUp);
+    const absl::Time began_at = clock_->Now();
+    const auto changed = CopyParts(found, token, reservations, *since);
+    if (!changed.ok()) return changed.status();
+    *since = *std::move(next);
+    took = clock_->Now() - began_at;
+    if (*changed <= options_.few_changes) return absl::OkStatus();
+  }
+  if (took <= options_.max_pause) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "it changes faster than it can be copied, or a transaction at its shard has been open for long: a pause would be "
+      "too "
+      "long now");
+}
+
+absl::Status SkuMove::Pause(const Found& found, const std::string& token, const std::string& since) {
+  SkuMoveLedger& source = *found.source().shard.ledger;
+  SkuMoveLedger& target = *found.target.shard.ledger;
+  const absl::Time paused_at = clock_->Now();
+  Tell(Stage::kPaused);
+  const absl::Status left =
+      Persist([&] { return source.BeginLeave(found.sku_id, token, found.target_name, found.actor); });
+  if (!left.ok()) return left;
+  const auto rest =
+      CopyParts(found, token, {SkuPart::kLapsed, SkuPart::kLive, SkuPart::kLatePayments, SkuPart::kOutbox}, since);
+  if (!rest.ok()) return rest.status();
+  const auto sku = source.ExportSku(found.sku_id, token);
+  if (!sku.ok()) return sku.status();
+  if (absl::Status arrived = target.FinishArrival(*sku, token, found.actor); !arrived.ok()) return arrived;
+  announce_(found.target_name);
+  progress_.paused_for = clock_->Now() - paused_at;
+  Tell(Stage::kSelling, *rest);
+  return absl::OkStatus();
+}
+
+// Rather sell at the source than stay paused. Whether FinishArrival, whose answer may be lost, has decided shows in
+// undoing.
+absl::Status SkuMove::AfterFailure(const Found& found, const absl::Status& failure) {
+  LOG(WARNING) << "moving SKU " << found.sku_id << " to " << found.target_name << " failed: " << failure;
+  const auto now = Find(found.sku_id, found.target_name, found.actor);
+  absl::Status undone = now.status();
+  if (now.ok()) {
+    if (now->decided()) return absl::OkStatus();
+    const auto undo = Undo(*now);
+    if (undo.ok() && !*undo) return absl::OkStatus();
+    undone = undo.status();
+  }
+  if (undone.ok()) {
+    announce_(found.source().shard.shard);
+    return failure;
+  }
+  return absl::UnavailableError(absl::StrCat(std::string(failure.message()), "; and it could not be undone (",
+                                             std::string(undone.message()),
+                                             "): it may be paused until the command is run again or --abort"));
+}
+
+absl::StatusOr<int64_t> SkuMove::CopyParts(const Found& found, const std::string& token,
+                                           const std::vector<SkuPart>& parts, const std::string& since) {
+  const Stage stage = progress_.stage;
+  int64_t rows = 0;
+  for (const SkuPart part : parts) {
+    PageCursor after;
+    while (true) {
+      const auto page = found.source().shard.ledger->ExportPage(found.sku_id, part, since, after, options_.page_rows);
+      if (!page.ok()) return page.status();
+      if (page->count > 0) {
+        const absl::Status taken = found.target.shard.ledger->ImportPage(found.sku_id, token, part, page->rows);
+        if (!taken.ok()) return taken;
+        rows += page->count;
+        Tell(stage, rows);
+      }
+      if (page->count < options_.page_rows) break;
+      after = page->last;
+    }
+  }
+  return rows;
+}
+
+// The SKU is at the target and sells there.
+absl::Status SkuMove::Complete(const Found& found) {
+  announce_(found.target_name);
+  absl::Status status;
+  for (const Found::At& other : found.others) {
+    if (other.where.place == Place::kLeaving && other.where.other_shard == found.target_name) {
+      status.Update(other.shard.ledger->FinishLeave(found.sku_id, found.target_name, other.where.token, found.actor));
+    }
+  }
+  status.Update(shards_.front().ledger->NoteWhereabouts(found.sku_id, found.target_name));
+  Tell(Stage::kClearing);
+  for (const Found::At& other : found.others) status.Update(PurgeAt(*other.shard.ledger, found.sku_id));
+  if (status.ok() && !found.silent.empty()) {
+    status = absl::UnavailableError(absl::StrCat("shard ", found.silent.front(), " does not answer"));
+  }
+  if (!status.ok()) {
+    return absl::UnavailableError(absl::StrCat("it has moved and sells; but not all was cleared away (",
+                                               std::string(status.message()), "): run the command again"));
+  }
+  Tell(Stage::kDone);
+  return status;
+}
+
+absl::Status SkuMove::PurgeAt(SkuMoveLedger& ledger, const std::string& sku_id) {
+  int64_t rows = 0;
+  while (true) {
+    const auto purged = ledger.Purge(sku_id, options_.purge_rows);
+    if (!purged.ok()) return purged.status();
+    if (*purged == 0) return absl::OkStatus();
+    rows += *purged;
+    if (progress_.stage == Stage::kClearing) Tell(Stage::kClearing, rows);
+  }
+}
+
+void SkuMove::Tell(Stage stage, int64_t rows) {
+  progress_.stage = stage;
+  progress_.rows = rows;
+  watch_(progress_);
+}
+
+}  // namespace tranche::storage

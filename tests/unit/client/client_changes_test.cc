@@ -1,0 +1,257 @@
+// Carts, changes and lists: what the client sends again, and what it says when it does not know.
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "client/internal/connection.h"
+#include "tests/unit/client/scripted_stub.h"
+#include "tranche/error.h"
+
+namespace tranche::internal {
+namespace {
+
+using absl::StatusCode;
+
+constexpr char kId[] = "01890000-0000-7000-8000-000000000001";
+
+absl::Status StateForbids() { return NodeError(StatusCode::kFailedPrecondition, "RESERVATION_STATE"); }
+absl::Status CommitUnknown() { return NodeError(StatusCode::kUnavailable, "COMMIT_UNKNOWN"); }
+
+class ClientChangesTest : public testing::Test {
+ protected:
+  void Open(int nodes) {
+    std::vector<std::shared_ptr<Stub>> stubs;
+    options_.endpoints.clear();
+    for (int node = 0; node < nodes; ++node) {
+      options_.endpoints.push_back(absl::StrCat("node-", node, ":1"));
+      stubs.push_back(std::make_shared<ScriptedStub>(node, script_));
+    }
+    connection_ = std::make_unique<Connection>(options_, std::move(stubs), scheduler_);
+  }
+
+  // Runs the call to its end.
+  template <typename Answer, typename Request>
+  absl::StatusOr<Answer> Run(void (Connection::*method)(Request, Connection::CallbackOf<Answer>), Request request) {
+    std::optional<absl::StatusOr<Answer>> result;
+    ((*connection_).*method)(std::move(request), [&](absl::StatusOr<Answer> answer) {
+      EXPECT_FALSE(result.has_value()) << "answered twice";
+      result = std::move(answer);
+    });
+    while (!result.has_value()) {
+      if (!scheduler_->RunNext()) return absl::InternalError("the call has neither ended nor set a timer");
+    }
+    return *result;
+  }
+  auto Confirm() {
+    return Run(&Connection::Confirm, ConfirmReservation{.reservation_id = kId,
+                                                        .payment_reference = "pay-1",
+                                                        .amount_minor = 49900,
+                                                        .currency = "EUR",
+                                                        .sku = "tv"});
+  }
+  auto Cancel() {
+    return Run(&Connection::Cancel, CancelReservation{.reservation_id = kId, .reason = "why", .sku = ""});
+  }
+  auto Extend() {
+    return Run(&Connection::Extend,
+               ExtendReservation{.reservation_id = kId, .by = absl::Minutes(10), .extension = 2, .sku = ""});
+  }
+  auto Cart(bool retry_of_unknown = false) {
+    return Run(&Connection::CreateCart,
+               tranche::CreateCart{.user = "alice",
+                                   .lines = {{.sku = "tv", .quantity = 1, .reservation_id = kId},
+                                             {.sku = "cable", .quantity = 2, .reservation_id = ""}},
+                                   .retry_of_unknown = retry_of_unknown});
+  }
+
+  Script script_;
+  ClientOptions options_;
+  std::shared_ptr<ManualScheduler> scheduler_ = std::make_shared<ManualScheduler>();
+  std::unique_ptr<Connection> connection_;
+};
+
+TEST_F(ClientChangesTest, ConfirmSendsAndReadsEveryField) {
+  Open(1);
+  tranche::v1::ConfirmReservationResponse response;
+  response.set_outcome(tranche::v1::CONFIRM_OUTCOME_REBOOKED);
+  response.set_replayed(true);
+  tranche::v1::Reservation* old = response.mutable_reservation();
+  old->set_reservation_id(kId);
+  old->set_state(tranche::v1::RESERVATION_STATE_EXPIRED);
+  old->mutable_finish_time()->set_seconds(1'800'000'000);
+  old->set_extensions(2);
+  old->set_revision(4);
+  response.mutable_rebooked()->set_rebooked_from(kId);
+  response.mutable_rebooked()->set_payment_reference("pay-1");
+  script_.confirm.answers = {response};
+  const auto confirmation = Confirm();
+  ASSERT_TRUE(confirmation.ok()) << confirmation.status();
+  EXPECT_EQ(confirmation->outcome, ConfirmOutcome::kRebooked);
+  EXPECT_TRUE(confirmation->replayed);
+  EXPECT_EQ(confirmation->reservation.state, ReservationState::kExpired);
+  EXPECT_EQ(confirmation->reservation.finish_time, absl::FromUnixSeconds(1'800'000'000));
+  EXPECT_EQ(confirmation->reservation.extensions, 2);
+  EXPECT_EQ(confirmation->reservation.revision, 4);
+  ASSERT_TRUE(confirmation->rebooked.has_value());
+  EXPECT_EQ(confirmation->rebooked->rebooked_from, kId);
+  EXPECT_EQ(confirmation->rebooked->payment_reference, "pay-1");
+  ASSERT_EQ(script_.confirm.requests.size(), 1u);
+  const auto& sent = script_.confirm.requests[0];
+  EXPECT_EQ(sent.reservation_id(), kId);
+  EXPECT_EQ(sent.payment_reference(), "pay-1");
+  EXPECT_EQ(sent.amount_minor(), 49900);
+  EXPECT_EQ(sent.currency(), "EUR");
+  EXPECT_EQ(sent.sku_id(), "tv");
+}
+
+TEST_F(ClientChangesTest, ExtendAndCancelSendTheirFields) {
+  Open(1);
+  EXPECT_TRUE(Extend().ok());
+  EXPECT_EQ(script_.extend.requests[0].extend_by().seconds(), 600);
+  EXPECT_EQ(script_.extend.requests[0].extension(), 2);
+  EXPECT_TRUE(Cancel().ok());
+  EXPECT_EQ(script_.cancel.requests[0].reason(), "why");
+}
+
+TEST_F(ClientChangesTest, ChangesGoToAnotherNodeWithTheSameRequest) {
+  Open(3);
+  script_.confirm.answers = {Refused(), ConnectionLost(), tranche::v1::ConfirmReservationResponse()};
+  EXPECT_TRUE(Confirm().ok());
+  ASSERT_EQ(script_.confirm.requests.size(), 3u);
+  EXPECT_EQ(std::set<int>(script_.confirm.nodes.begin(), script_.confirm.nodes.end()).size(), 3u);
+  for (const auto& request : script_.confirm.requests) {
+    EXPECT_EQ(request.SerializeAsString(), script_.confirm.requests[0].SerializeAsString());
+  }
+}
+
+TEST_F(ClientChangesTest, WhatMayPassIsTriedAgain) {
+  for (const char* reason : {"OVERLOADED", "LEDGER_UNAVAILABLE", "COMMIT_UNKNOWN", "SKU_MOVING", "DRAINING"}) {
+    script_ = {};
+    Open(2);
+    script_.cancel.answers = {NodeError(StatusCode::kUnavailable, reason)};
+    EXPECT_TRUE(Cancel().ok()) << reason;
+    EXPECT_EQ(script_.cancel.requests.size(), 2u) << reason;
+  }
+}
+
+// The ledger itself has said no, and would have repeated its first answer.
+TEST_F(ClientChangesTest, ARefusalIsBelievedAlsoAfterALostAnswer) {
+  Open(2);
+  script_.confirm.answers = {ConnectionLost(), StateForbids()};
+  const absl::Status refused = Confirm().status();
+  EXPECT_EQ(ReasonOf(refused), Reason::kReservationState);
+  EXPECT_FALSE(IsOutcomeUnknown(refused));
+  EXPECT_EQ(script_.confirm.requests.size(), 2u);
+}
+
+TEST_F(ClientChangesTest, WithoutADefiniteAnswerTheOutcomeIsUnknown) {
+  Open(1);
+  options_.retry.max_attempts = 2;
+  Open(1);
+  script_.extend.answers = {ConnectionLost(), ConnectionLost()};
+  const absl::Status unknown = Extend().status();
+  EXPECT_TRUE(IsOutcomeUnknown(unknown)) << unknown;
+  EXPECT_EQ(ErrorMetadata(unknown, "reservation_id"), kId);
+
+  script_.extend.answers = {Refused(), Refused()};
+  EXPECT_FALSE(IsOutcomeUnknown(Extend().status())) << "it was never sent";
+  script_.list.answers = {ConnectionLost(), ConnectionLost()};
+  const auto list = Run(&Connection::List, ListReservations{.user = "alice"});
+  EXPECT_EQ(list.status().code(), StatusCode::kUnavailable);
+  EXPECT_FALSE(IsOutcomeUnknown(list.status())) << "a list changes nothing";
+}
+
+TEST_F(ClientChangesTest, ListSendsItsFilterAndReadsThePage) {
+  Open(1);
+  tranche::v1::ListReservationsResponse response;
+  response.add_reservations()->set_cancel_reason("why");
+  response.set_next_page_token("more");
+  script_.list.answers = {response};
+  const auto page = Run(&Connection::List, ListReservations{.user = "alice",
+                                                            .sku = "tv",
+                                                            .states = {ReservationState::kCancelled},
+                                                            .page_size = 7,
+                                                            .page_token = "token"});
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->reservations.size(), 1u);
+  EXPECT_EQ(page->reservations[0].cancel_reason, "why");
+  EXPECT_EQ(page->next_page_token, "more");
+  const auto& sent = script_.list.requests[0];
+  EXPECT_EQ(sent.user_id(), "alice");
+  EXPECT_EQ(sent.sku_id(), "tv");
+  ASSERT_EQ(sent.states_size(), 1);
+  EXPECT_EQ(sent.states(0), tranche::v1::RESERVATION_STATE_CANCELLED);
+  EXPECT_EQ(sent.page_size(), 7);
+  EXPECT_EQ(sent.page_token(), "token");
+}
+
+TEST_F(ClientChangesTest, ACartKeepsItsIdsAndGetsThoseItLacks) {
+  Open(3);
+  script_.cart.answers = {Refused(), NodeError(StatusCode::kUnavailable, "EXHAUSTED_HERE")};
+  ASSERT_TRUE(Cart().ok());
+  ASSERT_EQ(script_.cart.requests.size(), 3u);
+  const auto& first = script_.cart.requests[0];
+  EXPECT_EQ(first.lines(0).reservation_id(), kId);
+  EXPECT_EQ(first.lines(1).reservation_id().size(), 36u);
+  EXPECT_EQ(first.lines(1).quantity(), 2);
+  EXPECT_FALSE(first.may_exist());
+  EXPECT_EQ(script_.cart.requests[2].lines(1).reservation_id(), first.lines(1).reservation_id());
+  EXPECT_FALSE(script_.cart.requests[2].may_exist()) << "neither of them can have committed it";
+}
+
+TEST_F(ClientChangesTest, AfterALostAnswerTheNodeIsToldThatTheCartMayExist) {
+  Open(2);
+  tranche::v1::CreateReservationsResponse replay;
+  replay.set_replayed(true);
+  replay.add_reservations()->set_reservation_id(kId);
+  script_.cart.answers = {ConnectionLost(), replay};
+  const auto cart = Cart();
+  ASSERT_TRUE(cart.ok()) << cart.status();
+  EXPECT_TRUE(cart->replayed);
+  ASSERT_EQ(cart->reservations.size(), 1u);
+  EXPECT_TRUE(cart->reservations[0].replayed);
+  EXPECT_TRUE(script_.cart.requests[1].may_exist());
+}
+
+// A refusal can overtake a commit that is still under way: it counts when it is said again.
+TEST_F(ClientChangesTest, ARefusalOfACartInDoubtIsBelievedTheSecondTime) {
+  Open(2);
+  script_.cart.answers = {ConnectionLost(), SoldOut(), SoldOut()};
+  const absl::Status refused = Cart().status();
+  EXPECT_TRUE(IsSoldOut(refused)) << refused;
+  EXPECT_EQ(script_.cart.requests.size(), 3u);
+  EXPECT_EQ(scheduler_->waits().back(), absl::Milliseconds(250));
+
+  script_.cart.answers = {ConnectionLost(), SoldOut(), tranche::v1::CreateReservationsResponse()};
+  EXPECT_TRUE(Cart().ok()) << "it had landed by then";
+
+  script_.cart.answers = {SoldOut()};
+  EXPECT_TRUE(IsSoldOut(Cart().status())) << "without a doubt once is enough";
+  script_.cart.answers = {SoldOut(), SoldOut()};
+  EXPECT_TRUE(IsSoldOut(Cart(/*retry_of_unknown=*/true).status()));
+  EXPECT_TRUE(script_.cart.requests.back().may_exist());
+  EXPECT_TRUE(script_.cart.answers.empty());
+}
+
+TEST_F(ClientChangesTest, ACartWithoutADefiniteAnswerIsUnknown) {
+  options_.retry.max_attempts = 2;
+  Open(1);
+  script_.cart.answers = {CommitUnknown(), CommitUnknown()};
+  const absl::Status unknown = Cart().status();
+  EXPECT_TRUE(IsOutcomeUnknown(unknown)) << unknown;
+  EXPECT_EQ(ErrorMetadata(unknown, "reservation_id"), kId);
+}
+
+TEST_F(ClientChangesTest, ACartWithoutLinesIsNotSent) {
+  Open(1);
+  const auto cart = Run(&Connection::CreateCart, tranche::CreateCart{.user = "alice"});
+  EXPECT_EQ(cart.status().code(), StatusCode::kInvalidArgument);
+  EXPECT_TRUE(script_.cart.requests.empty());
+}
+
+}  // namespace
+}  // namespace tranche::internal

@@ -1,0 +1,102 @@
+// The client's plain values: ids, errors, options.
+
+#include <gtest/gtest.h>
+
+#include <regex>
+#include <set>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "client/internal/status_translation.h"
+#include "google/rpc/error_details.pb.h"
+#include "tests/unit/client/scripted_stub.h"
+#include "tranche/error.h"
+#include "tranche/options.h"
+#include "tranche/uuid.h"
+#include "tranche/v1/error_reason.pb.h"
+
+namespace tranche {
+namespace {
+
+TEST(MakeUuidV7Test, IsWellFormedUniqueAndOrdered) {
+  const std::regex form("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}");
+  std::set<std::string> ids;
+  std::string last_time;
+  for (int i = 0; i < 10'000; ++i) {
+    const std::string id = MakeUuidV7();
+    ASSERT_TRUE(std::regex_match(id, form)) << id;
+    EXPECT_TRUE(ids.insert(id).second);
+    EXPECT_LE(last_time, id.substr(0, 13));
+    last_time = id.substr(0, 13);
+  }
+}
+
+TEST(ReasonTest, EveryReasonOfTheApiHasItsCounterpart) {
+  const auto* descriptor = google::protobuf::GetEnumDescriptor<tranche::v1::ErrorReason>();
+  ASSERT_GT(descriptor->value_count(), 20);
+  for (int i = 1; i < descriptor->value_count(); ++i) {
+    const std::string wire = descriptor->value(i)->name().substr(std::string("ERROR_REASON_").size());
+    const absl::Status status = internal::NodeError(absl::StatusCode::kUnavailable, wire);
+    EXPECT_EQ(static_cast<int>(ReasonOf(status)), descriptor->value(i)->number()) << wire;
+    EXPECT_EQ(ReasonName(ReasonOf(status)), wire);
+  }
+  EXPECT_EQ(static_cast<int>(Reason::kSoldOut), tranche::v1::ERROR_REASON_SOLD_OUT);
+  EXPECT_EQ(static_cast<int>(Reason::kDeadlinePassed), tranche::v1::ERROR_REASON_DEADLINE_PASSED);
+}
+
+TEST(ReasonTest, ForeignAndNewReasonsAreUnspecified) {
+  EXPECT_EQ(ReasonOf(absl::OkStatus()), Reason::kUnspecified);
+  EXPECT_EQ(ReasonOf(absl::UnavailableError("x")), Reason::kUnspecified);
+  const absl::Status newer = internal::NodeError(absl::StatusCode::kUnavailable, "FROM_THE_FUTURE");
+  EXPECT_EQ(ReasonOf(newer), Reason::kUnspecified);
+  EXPECT_EQ(ReasonNameOf(newer), "FROM_THE_FUTURE");
+}
+
+TEST(StatusTranslationTest, KeepsDetails) {
+  google::rpc::Status details;
+  details.set_code(8);
+  details.set_message("all sold");
+  google::rpc::ErrorInfo info;
+  info.set_reason("SOLD_OUT");
+  info.set_domain("tranche");
+  (*info.mutable_metadata())["holds_may_lapse"] = "true";
+  details.add_details()->PackFrom(info);
+  google::rpc::RetryInfo retry;
+  retry.mutable_retry_delay()->set_nanos(250'000'000);
+  details.add_details()->PackFrom(retry);
+  const grpc::Status wire(grpc::StatusCode::RESOURCE_EXHAUSTED, "all sold", details.SerializeAsString());
+  for (const absl::Status& status : {internal::ToAbslStatus(wire), internal::ToAbslStatus(details)}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_EQ(status.message(), "all sold");
+    EXPECT_TRUE(IsSoldOut(status));
+    EXPECT_TRUE(IsSoldOutForNow(status));
+    EXPECT_EQ(RetryDelayOf(status), absl::Milliseconds(250));
+    EXPECT_EQ(ErrorMetadata(status).size(), 1u);
+  }
+}
+
+TEST(StatusTranslationTest, GarbageInTheDetailsIsIgnored) {
+  const grpc::Status wire(grpc::StatusCode::UNAVAILABLE, "gone", "\xff\xff\xff");
+  EXPECT_EQ(internal::ToAbslStatus(wire).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ReasonOf(internal::ToAbslStatus(wire)), Reason::kUnspecified);
+}
+
+TEST(OptionsTest, NamesTheOptionOutOfRange) {
+  const auto message = [](auto change) {
+    ClientOptions options;
+    options.endpoints = {"localhost:1"};
+    change(options);
+    return std::string(Validate(options).message());
+  };
+  EXPECT_EQ(message([](ClientOptions&) {}), "");
+  EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.endpoints.clear(); }), "endpoints"));
+  EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.endpoints = {"localhost"}; }), "host:port"));
+  EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.endpoints.assign(65, "a:1"); }), "64"));
+  EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.request_timeout = {}; }), "request_timeout"));
+  EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.attempt_timeout = {}; }), "attempt_timeout"));
+  EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.retry.max_attempts = 0; }), "max_attempts"));
+  EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.channels_per_endpoint = 0; }), "channels"));
+}
+
+}  // namespace
+}  // namespace tranche

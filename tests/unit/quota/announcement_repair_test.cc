@@ -1,0 +1,164 @@
+#include "quota/coordination/announcement_repair.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "quota/coordination/coordination_paths.h"
+#include "quota/fake/fake_coordination.h"
+#include "storage/fake/fake_ledger.h"
+#include "tests/unit/quota/tree_tools.h"
+#include "tranche/internal/v1/coordination.pb.h"
+
+namespace tranche::quota {
+namespace {
+
+using internal::v1::SliceAnnouncement;
+using storage::IncarnationId;
+using storage::QuotaDelta;
+
+class AnnouncementRepairTest : public ::testing::Test {
+ protected:
+  void CreateSku(const std::string& sku_id) {
+    ASSERT_TRUE(
+        ledger_.CreateSku({.sku_id = sku_id, .title = "", .price_minor = 1, .currency = "EUR", .stock = 10}, "test")
+            .ok());
+  }
+  IncarnationId AddNode() {
+    const IncarnationId id = *ledger_.RegisterIncarnation("node", "host:1");
+    EXPECT_TRUE(tree().Create(SlicesPath(id), "", CreateMode::kPersistent).ok());
+    return id;
+  }
+  // In the ledger alone.
+  void Give(IncarnationId id, const std::string& sku_id, int64_t units) {
+    ASSERT_TRUE(ledger_.MoveUnits(sku_id, {QuotaDelta{id, units}}, std::nullopt, "test").ok());
+  }
+  Coordination& tree() { return session_.tree(); }
+  bool Exists(const std::string& path) { return session_.Exists(path); }
+  SliceAnnouncement Announced(IncarnationId id, const std::string& sku_id) {
+    const auto znode = tree().Get(SlicePath(id, sku_id), Watch::kNo);
+    SliceAnnouncement announcement;
+    EXPECT_TRUE(znode.ok() && announcement.ParseFromString(znode->data)) << znode.status();
+    return announcement;
+  }
+  // Begins and runs a pass. Returns the number of its steps.
+  int Pass() {
+    repair_.Begin();
+    int steps = 0;
+    for (; repair_.running() && steps < 100; ++steps) EXPECT_TRUE(repair_.Step(tree()).ok());
+    return steps;
+  }
+
+  storage::FakeClock clock_;
+  storage::FakeLedger ledger_{&clock_};
+  FakeZookeeper zookeeper_;
+  FakeConnector connector_{&zookeeper_};
+  Bystander session_{&connector_};
+  Announcer announcer_{&session_};
+  AnnouncementRepair repair_{&ledger_, &announcer_};
+};
+
+TEST_F(AnnouncementRepairTest, WritesWhatIsMissingOrOldAndNothingElse) {
+  CreateSku("tv");
+  const IncarnationId a = AddNode(), b = AddNode();
+  Give(a, "tv", 4);
+  Give(b, "tv", 3);
+  EXPECT_FALSE(repair_.running());
+  EXPECT_EQ(Pass(), 1) << "small systems are done in one step";
+  EXPECT_EQ(Announced(a, "tv").allotted(), 4);
+  EXPECT_EQ(Announced(b, "tv").allotted(), 3);
+  ASSERT_TRUE(Exists(SkuPath("tv")));
+
+  Give(a, "tv", 1);
+  SliceAnnouncement newer;
+  newer.set_allotted(77);
+  newer.set_version(1000);
+  ASSERT_TRUE(tree().Set(SlicePath(b, "tv"), newer.SerializeAsString(), kAnyVersion).ok());
+  const int32_t sku_version = tree().Get(SkuPath("tv"), Watch::kNo)->version;
+  Pass();
+  EXPECT_EQ(Announced(a, "tv").allotted(), 5);
+  EXPECT_EQ(Announced(b, "tv").allotted(), 77) << "an older one never replaces a newer one";
+  EXPECT_EQ(tree().Get(SkuPath("tv"), Watch::kNo)->version, sku_version);
+  const int32_t slice_version = tree().Get(SlicePath(a, "tv"), Watch::kNo)->version;
+  Pass();
+  EXPECT_EQ(tree().Get(SlicePath(a, "tv"), Watch::kNo)->version, slice_version);
+}
+
+TEST_F(AnnouncementRepairTest, ALargeSystemIsRepairedInBoundedPieces) {
+  constexpr int kSkus = 1200;
+  const IncarnationId a = AddNode(), b = AddNode();
+  for (int i = 0; i < kSkus; ++i) {
+    const std::string sku_id = absl::StrCat("sku-", 10000 + i);
+    CreateSku(sku_id);
+    Give(i % 2 == 0 ? a : b, sku_id, 1);
+  }
+  repair_.Begin();
+  ASSERT_TRUE(repair_.Step(tree()).ok());
+  EXPECT_TRUE(Exists(SkuPath("sku-10000")));
+  EXPECT_FALSE(Exists(SkuPath("sku-11199")));
+  EXPECT_TRUE(tree().List(SlicesPath(a), Watch::kNo)->empty());
+  int steps = 1;
+  for (; repair_.running() && steps < 100; ++steps) ASSERT_TRUE(repair_.Step(tree()).ok());
+  EXPECT_GE(steps, 3);
+  EXPECT_LE(steps, 6);
+  EXPECT_TRUE(Exists(SkuPath("sku-11199")));
+  EXPECT_EQ(tree().List(SlicesPath(a), Watch::kNo)->size(), kSkus / 2);
+  EXPECT_EQ(tree().List(SlicesPath(b), Watch::kNo)->size(), kSkus / 2);
+}
+
+TEST_F(AnnouncementRepairTest, APassGoesOnAfterAStepThatFailed) {
+  CreateSku("tv");
+  const IncarnationId a = AddNode();
+  Give(a, "tv", 4);
+  repair_.Begin();
+  ledger_.FailNext(1);
+  EXPECT_FALSE(repair_.Step(tree()).ok());
+  EXPECT_TRUE(repair_.running());
+  for (int step = 0; repair_.running() && step < 10; ++step) ASSERT_TRUE(repair_.Step(tree()).ok());
+  EXPECT_EQ(Announced(a, "tv").allotted(), 4);
+}
+
+TEST_F(AnnouncementRepairTest, OnlyWhatEndedIncarnationsLeftIsRemoved) {
+  CreateSku("tv");
+  const IncarnationId live = AddNode(), ended = AddNode();
+  ASSERT_TRUE(ledger_.ReclaimIncarnation(ended).ok());
+  // Above every number that the ledger has given out: of a tree that was not emptied with the ledger.
+  const IncarnationId stranger = ended + 100;
+  for (const IncarnationId id : {ended, stranger}) {
+    if (id == stranger) {
+      ASSERT_TRUE(tree().Create(SlicesPath(id), "", CreateMode::kPersistent).ok());
+    }
+    ASSERT_TRUE(tree().Create(SlicePath(id, "tv"), "", CreateMode::kPersistent).ok());
+    ASSERT_TRUE(tree().Create(DrainPath(id), "", CreateMode::kPersistent).ok());
+  }
+  ASSERT_TRUE(ledger_.SetDraining(live, true, "test").ok());
+  ASSERT_TRUE(tree().Create(DrainPath(live), "", CreateMode::kPersistent).ok());
+  // Drained only, never announced to.
+  ASSERT_TRUE(tree().Create(DrainPath(stranger + 1), "", CreateMode::kPersistent).ok());
+  Pass();
+  for (const IncarnationId id : {ended, stranger, stranger + 1}) {
+    EXPECT_FALSE(Exists(SlicesPath(id))) << id;
+    EXPECT_FALSE(Exists(DrainPath(id))) << id;
+  }
+  EXPECT_TRUE(Exists(SlicesPath(live)));
+  EXPECT_TRUE(Exists(DrainPath(live)));
+}
+
+TEST_F(AnnouncementRepairTest, AllOfOneIncarnationAtOnce) {
+  const IncarnationId a = AddNode(), b = AddNode();
+  for (const char* sku_id : {"tv", "radio"}) {
+    CreateSku(sku_id);
+    Give(a, sku_id, 2);
+    Give(b, sku_id, 2);
+  }
+  size_t announced = 0;
+  ASSERT_TRUE(repair_.AnnounceSlicesOf(a, &announced).ok());
+  EXPECT_EQ(announced, 2u);
+  EXPECT_TRUE(Exists(SlicePath(a, "tv")));
+  EXPECT_TRUE(Exists(SlicePath(a, "radio")));
+  EXPECT_FALSE(Exists(SlicePath(b, "tv")));
+}
+
+}  // namespace
+}  // namespace tranche::quota

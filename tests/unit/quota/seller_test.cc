@@ -1,0 +1,274 @@
+#include "quota/sale/seller.h"
+
+#include <optional>
+
+#include "absl/synchronization/notification.h"
+#include "gtest/gtest.h"
+#include "storage/bounded_executor.h"
+#include "storage/fake/fake_ledger.h"
+
+namespace tranche::quota {
+namespace {
+
+using storage::FakeClock;
+using storage::FakeLedger;
+using storage::IncarnationId;
+using storage::QuotaDelta;
+using storage::ReservationClaim;
+
+const absl::Time kNoHurry = absl::InfiniteFuture();
+
+// A node's selling side on the fake ledger, with the agent's part done by hand.
+class SellerTest : public ::testing::Test {
+ protected:
+  SellerTest() {
+    EXPECT_TRUE(
+        ledger_.CreateSku({.sku_id = "tv", .title = "", .price_minor = 100, .currency = "EUR", .stock = 10}, "test")
+            .ok());
+    incarnation_ = *ledger_.RegisterIncarnation("node", "host:1");
+    slices_.Begin(incarnation_);
+  }
+
+  // Moves units in the ledger, without telling the node.
+  void Move(int64_t units) {
+    ASSERT_TRUE(ledger_.MoveUnits("tv", {QuotaDelta{incarnation_, units}}, std::nullopt, "test").ok());
+  }
+  // Tells the node what the ledger says.
+  void Announce() {
+    const auto slices = *ledger_.ListSlices(incarnation_);
+    const std::shared_ptr<Slice> slice = slices_.FindOrAdd("tv");
+    slice->SetTerms(TermsOf(*ledger_.GetSku("tv")));
+    if (!slices.empty()) slice->counter().Apply(slices[0].second.allotted, slices[0].second.version);
+  }
+
+  ReservationClaim ClaimOf(const std::string& user, int32_t quantity = 1) {
+    ReservationClaim claim{.reservation_id = {}, .sku_id = "tv", .user_id = user, .quantity = quantity};
+    claim.reservation_id.bytes[15] = next_id_++;
+    return claim;
+  }
+
+  SaleResult Sell(ReservationClaim claim, bool may_exist = false) {
+    absl::Notification answered;
+    std::optional<SaleResult> answer;
+    seller_.Sell(std::move(claim), kNoHurry, may_exist, [&](SaleResult result) {
+      answer = std::move(result);
+      answered.Notify();
+    });
+    EXPECT_TRUE(answered.WaitForNotificationWithTimeout(absl::Seconds(10)));
+    return *answer;
+  }
+  // kInternal stands for "sold" in expectations that want a refusal.
+  static Refusal RefusalOf(const SaleResult& result) {
+    const auto* refused = std::get_if<Refused>(&result);
+    EXPECT_NE(refused, nullptr) << "sold";
+    return refused == nullptr ? Refusal::kInternal : refused->refusal;
+  }
+  static bool IsSold(const SaleResult& result) { return std::holds_alternative<Sold>(result); }
+  int64_t Free() { return slices_.Find("tv")->counter().free(); }
+
+  static SellerOptions NoWaiting() {
+    SellerOptions options;
+    options.exhausted_wait = absl::ZeroDuration();
+    return options;
+  }
+
+  FakeClock clock_;
+  FakeLedger ledger_{&clock_};
+  SliceTable slices_;
+  storage::BoundedExecutor executor_{1, 10};
+  SkuDirectory directory_{&ledger_, &executor_, &clock_};
+  storage::CommitPipeline pipeline_{&ledger_, &clock_, [] {
+                                      storage::PipelineOptions options;
+                                      options.lanes = 1;
+                                      options.retry_interval = absl::Milliseconds(1);
+                                      return options;
+                                    }()};
+  Seller seller_{&slices_, &directory_, &pipeline_, &ledger_, &executor_, &clock_, NoWaiting()};
+  IncarnationId incarnation_ = storage::kPool;
+  uint8_t next_id_ = 1;
+};
+
+TEST_F(SellerTest, SellsItsSliceAndNoMore) {
+  Move(2);
+  Announce();
+  EXPECT_TRUE(IsSold(Sell(ClaimOf("a"))));
+  EXPECT_TRUE(IsSold(Sell(ClaimOf("b"))));
+  EXPECT_EQ(RefusalOf(Sell(ClaimOf("c"))), Refusal::kExhaustedHere) << "eight units wait in the pool";
+}
+
+TEST_F(SellerTest, SoldOutIsSaidOnlyWhenTheLedgerHasNoUnitLeft) {
+  Move(10);
+  Announce();
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(IsSold(Sell(ClaimOf(std::string(1, static_cast<char>('a' + i))))));
+  EXPECT_EQ(RefusalOf(Sell(ClaimOf("z"))), Refusal::kExhaustedHere) << "nobody has said so yet";
+  Announce();
+  const SaleResult result = Sell(ClaimOf("z"));
+  EXPECT_EQ(RefusalOf(result), Refusal::kSoldOut);
+  EXPECT_TRUE(std::get<Refused>(result).holds_may_lapse);
+}
+
+TEST_F(SellerTest, WhatTheLedgerRefusesIsGivenBack) {
+  Move(3);
+  Announce();
+  const ReservationClaim first = ClaimOf("alice");
+  EXPECT_TRUE(IsSold(Sell(first)));
+  EXPECT_EQ(RefusalOf(Sell(ClaimOf("alice"))), Refusal::kUserLimitReached);
+  ReservationClaim conflict = first;
+  conflict.user_id = "bob";
+  EXPECT_EQ(RefusalOf(Sell(conflict)), Refusal::kReservationIdReused);
+  const SaleResult replay = Sell(first);
+  ASSERT_TRUE(IsSold(replay));
+  EXPECT_TRUE(std::get<Sold>(replay).replayed);
+  EXPECT_EQ(Free(), 2);
+}
+
+// A withdrawal whose announcement overtakes the ledger's answer must not be counted twice: that strands units.
+TEST_F(SellerTest, AWithdrawalThatOvertakesTheAnswerIsCountedOnce) {
+  Move(2);
+  Announce();
+  Move(-2);
+  const storage::Slice withdrawn = ledger_.ListSlices(incarnation_)->front().second;
+  ledger_.BlockCalls();
+  absl::Notification answered;
+  std::optional<SaleResult> answer;
+  seller_.Sell(ClaimOf("a"), kNoHurry, false, [&](SaleResult result) {
+    answer = std::move(result);
+    answered.Notify();
+  });
+  ledger_.AwaitBlocked(1);
+  slices_.Find("tv")->counter().Apply(withdrawn.allotted, withdrawn.version);
+  EXPECT_EQ(Free(), -1) << "one unit is in flight";
+  ledger_.ReleaseCalls();
+  answered.WaitForNotification();
+  EXPECT_EQ(RefusalOf(*answer), Refusal::kExhaustedHere);
+  EXPECT_EQ(Free(), 0);
+}
+
+TEST_F(SellerTest, ShortAfterAWithdrawalGivesBackAndShortWithoutOneDoesNot) {
+  Move(2);
+  Announce();
+  Move(-2);  // not announced: the node still believes in two units
+  EXPECT_EQ(RefusalOf(Sell(ClaimOf("a"))), Refusal::kExhaustedHere);
+  EXPECT_EQ(Free(), 2) << "given back: the announcement will take them";
+  Announce();
+  EXPECT_EQ(Free(), 0);
+
+  Move(1);
+  Announce();
+  slices_.Find("tv")->counter().GiveBack(1);  // counted too high, as after a lost answer that was committed after all
+  EXPECT_TRUE(IsSold(Sell(ClaimOf("b"))));
+  EXPECT_EQ(Free(), 1);
+  EXPECT_EQ(RefusalOf(Sell(ClaimOf("c"))), Refusal::kExhaustedHere);
+  EXPECT_EQ(Free(), 0) << "the unit that never was there stays spent";
+}
+
+TEST_F(SellerTest, ARefusalAsShortMendsOneUnitAndStrandsNone) {
+  ASSERT_TRUE(
+      ledger_
+          .CreateSku(
+              {.sku_id = "four", .title = "", .price_minor = 100, .currency = "EUR", .stock = 3, .per_user_limit = 4},
+              "test")
+          .ok());
+  const auto moved = ledger_.MoveUnits("four", {QuotaDelta{incarnation_, 3}}, std::nullopt, "test");
+  const std::shared_ptr<Slice> slice = slices_.FindOrAdd("four");
+  slice->SetTerms(TermsOf(*ledger_.GetSku("four")));
+  slice->counter().Apply(3, moved->quota_version);
+  slice->counter().GiveBack(1);  // counted too high, as after a lost answer that was committed after all
+  const auto claim = [&](const std::string& user, int32_t quantity) {
+    ReservationClaim claim = ClaimOf(user, quantity);
+    claim.sku_id = "four";
+    return claim;
+  };
+  EXPECT_EQ(RefusalOf(Sell(claim("a", 4))), Refusal::kExhaustedHere);
+  EXPECT_EQ(slice->counter().free(), 3) << "three are there";
+  EXPECT_TRUE(IsSold(Sell(claim("b", 3))));
+}
+
+TEST_F(SellerTest, AReclaimedIncarnationIsToldSo) {
+  Move(2);
+  Announce();
+  absl::Notification ended;
+  slices_.SetListener({.exhausted = {}, .incarnation_ended = [&](IncarnationId id) {
+                         EXPECT_EQ(id, incarnation_);
+                         ended.Notify();
+                       }});
+  ASSERT_TRUE(ledger_.ReclaimIncarnation(incarnation_).ok());
+  EXPECT_EQ(RefusalOf(Sell(ClaimOf("a"))), Refusal::kExhaustedHere);
+  EXPECT_TRUE(ended.HasBeenNotified());
+}
+
+TEST_F(SellerTest, SkusThatAreNotHeldAreLookedUp) {
+  ASSERT_TRUE(ledger_
+                  .CreateSku({.sku_id = "soon",
+                              .title = "",
+                              .price_minor = 1,
+                              .currency = "EUR",
+                              .stock = 1,
+                              .opens_at = clock_.Now() + absl::Hours(1)},
+                             "test")
+                  .ok());
+  ASSERT_TRUE(
+      ledger_.CreateSku({.sku_id = "over", .title = "", .price_minor = 1, .currency = "EUR", .stock = 1}, "test").ok());
+  ASSERT_TRUE(
+      ledger_.CreateSku({.sku_id = "none", .title = "", .price_minor = 1, .currency = "EUR", .stock = 0}, "test").ok());
+  ASSERT_TRUE(ledger_.CloseSku("over", "test").ok());
+  const auto refusal_for = [&](const std::string& sku) {
+    ReservationClaim claim = ClaimOf("a");
+    claim.sku_id = sku;
+    return RefusalOf(Sell(claim));
+  };
+  EXPECT_EQ(refusal_for("unknown"), Refusal::kSkuNotFound);
+  EXPECT_EQ(refusal_for("soon"), Refusal::kNotOpen);
+  EXPECT_EQ(refusal_for("over"), Refusal::kClosed);
+  EXPECT_EQ(refusal_for("none"), Refusal::kSoldOut);
+  EXPECT_EQ(refusal_for("tv"), Refusal::kExhaustedHere) << "all in the pool: units are on their way";
+}
+
+TEST_F(SellerTest, TermsRefuseBeforeAUnitIsTaken) {
+  Move(5);
+  Announce();
+  EXPECT_EQ(RefusalOf(Sell(ClaimOf("a", 2))), Refusal::kQuantityAboveUserLimit);
+  ASSERT_TRUE(ledger_.CloseSku("tv", "test").ok());
+  Announce();
+  EXPECT_EQ(RefusalOf(Sell(ClaimOf("a"))), Refusal::kClosed);
+  EXPECT_EQ(Free(), 5);
+}
+
+TEST_F(SellerTest, ARetryIsLookedUpBeforeItIsRefusedFromMemory) {
+  Move(1);
+  Announce();
+  const ReservationClaim first = ClaimOf("alice");
+  EXPECT_TRUE(IsSold(Sell(first)));
+  EXPECT_EQ(RefusalOf(Sell(first)), Refusal::kExhaustedHere) << "without may_exist the node does not look";
+  const SaleResult retry = Sell(first, /*may_exist=*/true);
+  ASSERT_TRUE(IsSold(retry));
+  EXPECT_TRUE(std::get<Sold>(retry).replayed);
+  EXPECT_EQ(RefusalOf(Sell(ClaimOf("bob"), /*may_exist=*/true)), Refusal::kExhaustedHere);
+  ReservationClaim conflict = first;
+  conflict.quantity = 7;
+  EXPECT_EQ(RefusalOf(Sell(conflict, /*may_exist=*/true)), Refusal::kReservationIdReused);
+}
+
+TEST_F(SellerTest, ALostAnswerIsFoundAgainAndStrandsNothing) {
+  Move(2);
+  Announce();
+  ledger_.LoseNextCommit(/*performed=*/true);
+  EXPECT_TRUE(IsSold(Sell(ClaimOf("a"))));
+  ledger_.LoseNextCommit(/*performed=*/false);
+  EXPECT_TRUE(IsSold(Sell(ClaimOf("b"))));
+  EXPECT_EQ(ledger_.ReadQuota("tv")->slices[1].remaining, 0);
+  EXPECT_EQ(Free(), 1) << "too high rather than too low: whose replay it was cannot be told";
+  EXPECT_EQ(RefusalOf(Sell(ClaimOf("c"))), Refusal::kExhaustedHere);
+  EXPECT_EQ(Free(), 0) << "mended by the ledger's answer";
+}
+
+TEST_F(SellerTest, ADrainingNodeAcceptsNothing) {
+  Move(2);
+  Announce();
+  seller_.SetAccepting(false);
+  EXPECT_EQ(RefusalOf(Sell(ClaimOf("a"))), Refusal::kDraining);
+  EXPECT_EQ(Free(), 2);
+}
+
+}  // namespace
+}  // namespace tranche::quota

@@ -1,0 +1,68 @@
+#include "quota/coordination/sku_announcement.h"
+
+#include "gtest/gtest.h"
+
+namespace tranche::quota {
+namespace {
+
+using internal::v1::SkuAnnouncement;
+using storage::Sku;
+
+Sku SkuOf(int64_t version, int64_t unsold) {
+  Sku sku{.sku_id = "tv", .title = "", .price_minor = 1, .currency = "EUR"};
+  sku.quota_version = version;
+  sku.unsold = unsold;
+  return sku;
+}
+SkuAnnouncement At(int64_t version, int64_t unsold) { return ToAnnouncement(SkuOf(version, unsold)); }
+
+TEST(SkuAnnouncementTest, TermsSurviveTheirAnnouncement) {
+  Sku sku = SkuOf(7, 0);
+  sku.per_user_limit = 3;
+  sku.opens_at = absl::UnixEpoch() + absl::Seconds(5);
+  sku.closed = true;
+  sku.holds_may_lapse = true;
+  const SkuTerms terms = TermsOf(ToAnnouncement(sku));
+  EXPECT_EQ(terms.per_user_limit, 3);
+  EXPECT_EQ(terms.opens_at, sku.opens_at);
+  EXPECT_EQ(terms.closes_at, absl::InfiniteFuture());
+  EXPECT_TRUE(terms.closed);
+  EXPECT_TRUE(terms.sold_out);
+  EXPECT_TRUE(terms.holds_may_lapse);
+}
+
+TEST(SupersedesTest, AnOlderOneNeverReplacesANewerOne) {
+  EXPECT_FALSE(Supersedes(At(4, 0), At(5, 10), false));
+  EXPECT_FALSE(Supersedes(At(4, 10), At(5, 0), true));
+}
+
+// Read before the stock was added, written after: the addition has a newer version.
+TEST(SupersedesTest, ASoldOutThatIsWrittenLateDoesNotHideAddedStock) {
+  const SkuAnnouncement sold_out = At(5, 0), added = At(6, 10);
+  EXPECT_TRUE(Supersedes(added, sold_out, true));
+  EXPECT_FALSE(Supersedes(sold_out, added, false));
+  // It was written nowhere, so that the terms before and after the addition are the same: written all the same.
+  EXPECT_TRUE(Supersedes(added, At(4, 3), /*always=*/true));
+  EXPECT_FALSE(Supersedes(added, At(4, 3), /*always=*/false));
+}
+
+// Between two versions units are only sold.
+TEST(SupersedesTest, OfTwoWithOneVersionTheSoldOutOneIsTheLater) {
+  EXPECT_TRUE(Supersedes(At(5, 0), At(5, 3), false));
+  EXPECT_FALSE(Supersedes(At(5, 3), At(5, 0), false));
+  EXPECT_FALSE(Supersedes(At(5, 3), At(5, 0), true));
+}
+
+TEST(SupersedesTest, WhatChangesNothingForANodeIsNotWritten) {
+  EXPECT_FALSE(Supersedes(At(6, 9), At(5, 10), false)) << "the exact number matters to nobody";
+  EXPECT_FALSE(Supersedes(At(5, 9), At(5, 10), true));
+  Sku closed = SkuOf(6, 10);
+  closed.closed = true;
+  EXPECT_TRUE(Supersedes(ToAnnouncement(closed), At(5, 10), false));
+  Sku lapsing = SkuOf(5, 0);
+  lapsing.holds_may_lapse = true;
+  EXPECT_TRUE(Supersedes(ToAnnouncement(lapsing), At(5, 0), false)) << "it decides what a refused buyer is told";
+}
+
+}  // namespace
+}  // namespace tranche::quota

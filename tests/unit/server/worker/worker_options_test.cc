@@ -1,0 +1,87 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "server/process/options.h"
+
+namespace tranche::server {
+namespace {
+
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+class WorkerOptionsTest : public ::testing::Test {
+ protected:
+  std::optional<int> Parse(std::vector<std::string> args) {
+    args.insert(args.begin(), {"tranche-worker", "--postgres", "host=db"});
+    std::vector<const char*> argv;
+    for (const std::string& arg : args) argv.push_back(arg.c_str());
+    out_.str("");
+    err_.str("");
+    return ParseWorkerOptions(static_cast<int>(argv.size()), argv.data(), &options_, out_, err_);
+  }
+  // The one line of complaint.
+  std::string Complaint(const std::vector<std::string>& args) {
+    EXPECT_EQ(Parse(args), 1);
+    const std::string line = err_.str();
+    EXPECT_EQ(line.find('\n'), line.size() - 1) << line;
+    return line;
+  }
+
+  WorkerProcessOptions options_;
+  std::ostringstream out_;
+  std::ostringstream err_;
+};
+
+TEST_F(WorkerOptionsTest, SinksAreRepeatable) {
+  ASSERT_EQ(Parse({"--sink", "default=webhook:https://shop.example/hook?a=b", "--sink", "books=grpc:[::1]:9000",
+                   "--sink-secret-file", "default=/etc/key", "--expire=off", "--retain-days", "2"}),
+            std::nullopt)
+      << err_.str();
+  ASSERT_THAT(options_.sinks, SizeIs(2));
+  EXPECT_EQ(options_.sinks[0].name, "default");
+  EXPECT_EQ(options_.sinks[0].target, "https://shop.example/hook?a=b");
+  EXPECT_EQ(options_.sinks[0].secret_file, "/etc/key");
+  EXPECT_EQ(options_.sinks[1].kind, SinkSpec::Kind::kGrpc);
+  EXPECT_EQ(options_.sinks[1].target, "[::1]:9000");
+  EXPECT_FALSE(options_.expire);
+  EXPECT_TRUE(options_.archive);
+  EXPECT_EQ(options_.retain_days, 2);
+}
+
+TEST_F(WorkerOptionsTest, SinksComeFromTheEnvironmentToo) {
+  setenv("TRANCHE_SINK", "a=grpc:h:1 b=grpc:h:2", 1);
+  EXPECT_EQ(Parse({}), std::nullopt) << err_.str();
+  unsetenv("TRANCHE_SINK");
+  EXPECT_THAT(options_.sinks, SizeIs(2));
+}
+
+TEST_F(WorkerOptionsTest, WhatIsWrongWithASinkIsSaidInALine) {
+  EXPECT_THAT(Complaint({"--sink", "books"}), HasSubstr("NAME=webhook:URL"));
+  EXPECT_THAT(Complaint({"--sink", "Books=grpc:h:1"}), HasSubstr("name of 1 to 32"));
+  EXPECT_THAT(Complaint({"--sink", "books=smtp:h:1"}), HasSubstr("webhook: or grpc:"));
+  EXPECT_THAT(Complaint({"--sink", "books=grpc:h"}), HasSubstr("HOST:PORT"));
+  EXPECT_THAT(Complaint({"--sink", "books=webhook:ftp://h"}), HasSubstr("https://"));
+  EXPECT_THAT(Complaint({"--sink", "a=grpc:h:1", "--sink", "a=grpc:h:2"}), HasSubstr("twice"));
+  EXPECT_THAT(Complaint({"--sink", "a=webhook:https://u:secret@h"}), HasSubstr("--sink-secret-file a=FILE"));
+  EXPECT_THAT(Complaint({"--sink-secret-file", "a=/etc/key"}), HasSubstr("names no webhook"));
+  EXPECT_THAT(Complaint({"--sink", "a=webhook:ftp://u:secret@h"}), Not(HasSubstr("secret@")));
+  EXPECT_THAT(Complaint({"--sink-timeout-ms", "5000", "--sink-lease-ms", "9999"}), HasSubstr("at least twice"));
+  EXPECT_THAT(Complaint({"--retain-days", "0"}), HasSubstr("retain-days"));
+}
+
+TEST_F(WorkerOptionsTest, HelpTeaches) {
+  EXPECT_EQ(Parse({"--help"}), 0);
+  for (const char* word : {"--sink", "HMAC-SHA256", "openssl rand", "OutboxSinkService", "--retain-days", "SIGTERM"}) {
+    EXPECT_THAT(out_.str(), HasSubstr(word));
+  }
+}
+
+}  // namespace
+}  // namespace tranche::server

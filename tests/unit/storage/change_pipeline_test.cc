@@ -1,0 +1,331 @@
+// What is particular to changes; that which all group commits share is in commit_pipeline_test.cc.
+#include "storage/pipeline/change_pipeline.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "gtest/gtest.h"
+#include "storage/fake/fake_ledger.h"
+#include "storage/ledger/ledger_error.h"
+
+namespace tranche::storage {
+namespace {
+
+using Results = absl::StatusOr<std::vector<ChangeResult>>;
+
+const absl::Time kNoHurry = absl::InfiniteFuture();
+
+Uuid IdOf(uint8_t number) {
+  Uuid id;
+  id.bytes[15] = number;
+  return id;
+}
+
+// Notes the batches, such as "confirm 1 2 3", and does them all unless it has statuses to say first.
+class NotingLedger : public LifecycleLedger {
+ public:
+  Results ConfirmReservations(absl::Span<const Confirmation> batch) override { return Note("confirm", batch); }
+  Results CancelReservations(absl::Span<const Cancellation> batch) override { return Note("cancel", batch); }
+  Results ExtendReservations(absl::Span<const Extension> batch) override { return Note("extend", batch); }
+  absl::StatusOr<ChangeResult> ConfirmLate(const Confirmation&) override { return absl::UnimplementedError(""); }
+  absl::StatusOr<CartResult> CommitCart(IncarnationId, absl::Span<const ReservationClaim>) override {
+    return absl::UnimplementedError("");
+  }
+  absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid>) override {
+    if (down_) return absl::UnavailableError("down");
+    return std::vector<Reservation>();
+  }
+  absl::StatusOr<ReservationPage> ListReservations(const ReservationFilter&, const ReservationCursor&, int) override {
+    return absl::UnimplementedError("");
+  }
+
+  void Say(absl::Status status) { statuses_.push_back(std::move(status)); }
+  void SetDown(bool down) { down_ = down; }
+  const std::vector<std::string>& batches() const { return batches_; }
+
+ private:
+  template <typename Change>
+  Results Note(const std::string& kind, absl::Span<const Change> batch) {
+    std::string noted = kind;
+    std::vector<ChangeResult> results;
+    for (const Change& change : batch) {
+      noted += " " + std::to_string(change.reservation_id.bytes[15]);
+      results.push_back({.outcome = ChangeOutcome::kDone});
+      results.back().reservation.reservation_id = change.reservation_id;
+    }
+    batches_.push_back(noted);
+    if (statuses_.empty()) return results;
+    const absl::Status status = statuses_.front();
+    statuses_.erase(statuses_.begin());
+    return status;
+  }
+
+  std::vector<std::string> batches_;
+  std::vector<absl::Status> statuses_;
+  bool down_ = false;
+};
+
+// A pipeline whose one lane is stepped by hand: what is submitted meanwhile waits.
+class ChangePipelineTest : public ::testing::Test {
+ protected:
+  static PipelineOptions NoThreads() {
+    PipelineOptions options;
+    options.lanes = 0;
+    options.max_batch = 3;
+    options.max_queue = 8;
+    return options;
+  }
+
+  ChangeDone Note() {
+    return [this](absl::StatusOr<ChangeResult> result) { answers_.push_back(std::move(result)); };
+  }
+  void Confirm(uint8_t id) { pipeline_.Confirm({IdOf(id), "pay", 1, "EUR"}, kNoHurry, Note()); }
+  void Cancel(uint8_t id) { pipeline_.Cancel({IdOf(id), "why"}, kNoHurry, Note()); }
+  void Extend(uint8_t id) { pipeline_.Extend({IdOf(id), 1, absl::Seconds(1)}, kNoHurry, Note()); }
+  void Run() {
+    while (lane_.Step() == LaneNext::kStep) {
+    }
+  }
+
+  NotingLedger ledger_;
+  FakeClock clock_;
+  std::vector<absl::StatusOr<ChangeResult>> answers_;
+  ChangePipeline pipeline_{&ledger_, &clock_, NoThreads()};
+  ChangeLane lane_{&pipeline_};
+};
+
+TEST_F(ChangePipelineTest, ABatchIsOfOneKindAndTheKindsTakeTurns) {
+  for (const uint8_t id : {1, 2, 3, 4, 5}) Confirm(id);
+  Cancel(6);
+  Extend(7);
+  Cancel(8);
+  Run();
+  EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"confirm 1 2 3", "cancel 6 8", "extend 7", "confirm 4 5"}));
+  EXPECT_EQ(answers_.size(), 8u);
+}
+
+TEST_F(ChangePipelineTest, MixedKindsStillMakeLargeBatches) {
+  for (const uint8_t id : {1, 2, 3}) {
+    Confirm(id);
+    Cancel(static_cast<uint8_t>(id + 10));
+  }
+  Run();
+  EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"confirm 1 2 3", "cancel 11 12 13"}));
+}
+
+TEST_F(ChangePipelineTest, TheSameReservationTwiceIsTwoBatches) {
+  Confirm(1);
+  Confirm(1);
+  Confirm(2);
+  Cancel(1);
+  Run();
+  EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"confirm 1 2", "cancel 1", "confirm 1"}));
+}
+
+// A shop that sends one payment again and again holds up nobody else's.
+TEST_F(ChangePipelineTest, AStormOfOneReservationMakesNoSmallBatches) {
+  for (const uint8_t id : {1, 1, 2, 2, 3, 1, 4, 5}) Confirm(id);
+  Run();
+  EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"confirm 1 2 3", "confirm 1 2 4", "confirm 1 5"}));
+  EXPECT_EQ(answers_.size(), 8u);
+  EXPECT_EQ(pipeline_.Stats().queued, 0);
+}
+
+TEST_F(ChangePipelineTest, ItIsNotLookedPastEveryRepetition) {
+  for (const uint8_t id : {1, 1, 1, 1, 2}) Confirm(id);
+  Run();
+  EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"confirm 1", "confirm 1 2", "confirm 1", "confirm 1"}));
+}
+
+TEST_F(ChangePipelineTest, EachIsAnsweredWithItsOwnResult) {
+  Confirm(1);
+  Confirm(2);
+  Run();
+  ASSERT_EQ(answers_.size(), 2u);
+  EXPECT_EQ(answers_[0]->reservation.reservation_id, IdOf(1));
+  EXPECT_EQ(answers_[1]->reservation.reservation_id, IdOf(2));
+}
+
+TEST_F(ChangePipelineTest, TheBoundIsOfAllKindsTogether) {
+  for (const uint8_t id : {1, 2, 3, 4}) Confirm(id);
+  for (const uint8_t id : {5, 6, 7, 8}) Cancel(id);
+  EXPECT_EQ(pipeline_.Stats().queued, 8);
+  Extend(9);
+  ASSERT_EQ(answers_.size(), 1u);
+  EXPECT_TRUE(absl::IsResourceExhausted(answers_[0].status()));
+  Run();
+  EXPECT_EQ(answers_.size(), 9u);
+  EXPECT_EQ(pipeline_.Stats().unanswered, 0);
+}
+
+TEST_F(ChangePipelineTest, WhatIsTooLateIsNotSent) {
+  pipeline_.Confirm({IdOf(1), "pay", 1, "EUR"}, clock_.Now(), Note());
+  Cancel(2);
+  Run();
+  EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"cancel 2"}));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(answers_[0].status()));
+  EXPECT_EQ(pipeline_.Stats().queued, 0);
+  EXPECT_EQ(pipeline_.Stats().unanswered, 0);
+}
+
+// Each kind is looked through for what is too late, and none of it is counted twice.
+TEST_F(ChangePipelineTest, WhatIsTooLateIsCountedOnce) {
+  pipeline_.Confirm({IdOf(1), "pay", 1, "EUR"}, clock_.Now(), Note());
+  Run();
+  EXPECT_EQ(pipeline_.Stats().queued, 0) << "nothing waits";
+  EXPECT_EQ(pipeline_.Stats().unanswered, 0);
+  Cancel(2);
+  EXPECT_EQ(pipeline_.Stats().queued, 1);
+  Run();
+  EXPECT_EQ(answers_.size(), 2u);
+}
+
+TEST_F(ChangePipelineTest, StopAnswersEveryKind) {
+  Confirm(1);
+  Cancel(2);
+  Extend(3);
+  pipeline_.Stop();
+  ASSERT_EQ(answers_.size(), 3u);
+  for (const auto& answer : answers_) EXPECT_TRUE(absl::IsCancelled(answer.status()));
+  EXPECT_EQ(pipeline_.Stats().queued, 0);
+  EXPECT_EQ(pipeline_.Stats().unanswered, 0);
+  Confirm(4);
+  EXPECT_TRUE(absl::IsCancelled(answers_.back().status()));
+  EXPECT_EQ(lane_.Step(), LaneNext::kEnd);
+}
+
+TEST_F(ChangePipelineTest, ALostAnswerIsAskedForAgainWithTheSameBatch) {
+  ledger_.Say(UnknownCommitError("lost"));
+  Confirm(1);
+  Confirm(2);
+  EXPECT_EQ(lane_.Step(), LaneNext::kPause);
+  EXPECT_TRUE(answers_.empty()) << "nobody knows yet";
+  Cancel(3);
+  EXPECT_TRUE(absl::IsUnavailable(answers_.at(0).status())) << "refused while the ledger does not answer";
+  Run();
+  EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"confirm 1 2", "confirm 1 2"}));
+  EXPECT_TRUE(answers_.at(1).ok() && answers_.at(2).ok());
+}
+
+TEST_F(ChangePipelineTest, WhileTheLedgerIsDownEveryKindIsRefusedAtOnce) {
+  ledger_.Say(absl::UnavailableError("down"));
+  ledger_.SetDown(true);
+  Confirm(1);
+  Cancel(2);
+  EXPECT_EQ(lane_.Step(), LaneNext::kStep);
+  EXPECT_EQ(answers_.size(), 2u);
+  for (const auto& answer : answers_) EXPECT_TRUE(absl::IsUnavailable(answer.status()));
+  EXPECT_EQ(lane_.Step(), LaneNext::kPause);
+  Extend(3);
+  EXPECT_TRUE(absl::IsUnavailable(answers_.back().status()));
+  ledger_.SetDown(false);
+  Run();
+  Extend(3);
+  Run();
+  EXPECT_TRUE(answers_.back().ok());
+  EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"confirm 1", "extend 3"}));
+}
+
+TEST_F(ChangePipelineTest, ADeadlockIsTriedAgain) {
+  ledger_.Say(RetryTransactionError("deadlock"));
+  Cancel(1);
+  Run();
+  EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"cancel 1", "cancel 1"}));
+  EXPECT_TRUE(answers_.at(0).ok());
+}
+
+// Holds its first batch until it is released: a stall.
+class StallingLedger : public NotingLedger {
+ public:
+  Results ExtendReservations(absl::Span<const Extension> batch) override {
+    if (!stalled_.HasBeenNotified()) {
+      stalled_.Notify();
+      release_.WaitForNotification();
+    }
+    return NotingLedger::ExtendReservations(batch);
+  }
+  void AwaitStall() { stalled_.WaitForNotification(); }
+  void Release() { release_.Notify(); }
+
+ private:
+  absl::Notification stalled_, release_;
+};
+
+// A lane that sleeps is woken by the next change, whatever became of those before.
+TEST(ChangePipelineThreadsTest, AfterAStallEveryKindIsAnsweredAtOnce) {
+  StallingLedger ledger;
+  absl::Mutex mutex;
+  size_t answers = 0;
+  const auto count = [&](const absl::StatusOr<ChangeResult>&) {
+    absl::MutexLock lock(&mutex);
+    ++answers;
+  };
+  const auto answered = [&](size_t wanted) {
+    absl::MutexLock lock(&mutex);
+    const auto enough = [&] { return answers >= wanted; };
+    return mutex.AwaitWithTimeout(absl::Condition(&enough), absl::Seconds(5));
+  };
+  PipelineOptions options;
+  options.lanes = 1;
+  ChangePipeline pipeline(&ledger, Clock::Real(), options);
+  pipeline.Extend({IdOf(1), 1, absl::Seconds(1)}, kNoHurry, count);
+  ledger.AwaitStall();
+  for (const uint8_t id : {2, 3}) {
+    pipeline.Confirm({IdOf(id), "pay", 1, "EUR"}, absl::InfinitePast(), count);
+    pipeline.Cancel({IdOf(id), "why"}, absl::InfinitePast(), count);
+  }
+  ledger.Release();
+  ASSERT_TRUE(answered(5)) << "the one that was sent, and those that were too late";
+  for (size_t round = 0; round < 3; ++round) {
+    pipeline.Confirm({IdOf(4), "pay", 1, "EUR"}, kNoHurry, count);
+    ASSERT_TRUE(answered(6 + 3 * round)) << "a confirmation wakes nobody, round " << round;
+    pipeline.Cancel({IdOf(5), "why"}, kNoHurry, count);
+    ASSERT_TRUE(answered(7 + 3 * round)) << "a cancellation wakes nobody, round " << round;
+    pipeline.Extend({IdOf(6), 1, absl::Seconds(1)}, kNoHurry, count);
+    ASSERT_TRUE(answered(8 + 3 * round)) << "an extension wakes nobody, round " << round;
+  }
+  EXPECT_TRUE(pipeline.Drain(absl::Seconds(5)));
+  EXPECT_EQ(pipeline.Stats().queued, 0);
+}
+
+// With threads and the ledger's own rules: one payment and one cancellation for each, and one of them wins.
+TEST(ChangePipelineThreadsTest, EveryChangeIsAnsweredOnce) {
+  constexpr int kHolds = 200;
+  FakeLedger ledger(Clock::Real());
+  Sku sku;
+  sku.sku_id = "tv";
+  sku.price_minor = 5;
+  sku.currency = "EUR";
+  sku.stock = kHolds;
+  ASSERT_TRUE(ledger.CreateSku(sku, "test").ok());
+  const IncarnationId node = *ledger.RegisterIncarnation("node", "host:1");
+  ASSERT_TRUE(ledger.MoveUnits("tv", {{node, kHolds}}, std::nullopt, "test").ok());
+  std::vector<ReservationClaim> claims;
+  for (int i = 0; i < kHolds; ++i) claims.push_back({IdOf(static_cast<uint8_t>(i)), "tv", std::to_string(i), 1});
+  ASSERT_TRUE(ledger.CommitReservations(node, LockMode::kWait, claims).ok());
+
+  absl::Mutex mutex;
+  int done = 0, forbidden = 0;
+  const auto count = [&](absl::StatusOr<ChangeResult> result) {
+    absl::MutexLock lock(&mutex);
+    ASSERT_TRUE(result.ok()) << result.status();
+    ++(result->outcome == ChangeOutcome::kDone ? done : forbidden);
+  };
+  PipelineOptions options;
+  options.lanes = 3;
+  options.max_batch = 16;
+  ChangePipeline pipeline(&ledger, Clock::Real(), options);
+  for (const ReservationClaim& claim : claims) {
+    pipeline.Confirm({claim.reservation_id, "pay", 5, "EUR"}, kNoHurry, count);
+    pipeline.Cancel({claim.reservation_id, "why"}, kNoHurry, count);
+  }
+  EXPECT_TRUE(pipeline.Drain(absl::Seconds(30)));
+  EXPECT_EQ(done, kHolds);
+  EXPECT_EQ(forbidden, kHolds);
+  EXPECT_TRUE(ledger.Verify("")->violations.empty());
+}
+
+}  // namespace
+}  // namespace tranche::storage

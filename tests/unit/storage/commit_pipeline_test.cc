@@ -1,0 +1,378 @@
+#include "storage/pipeline/commit_pipeline.h"
+
+#include <deque>
+#include <functional>
+#include <vector>
+
+#include "absl/synchronization/notification.h"
+#include "gtest/gtest.h"
+#include "storage/ledger/ledger_error.h"
+#include "storage/pipeline/commit_lane.h"
+
+namespace tranche::storage {
+namespace {
+
+using CommitResults = absl::StatusOr<std::vector<CommitResult>>;
+
+ReservationClaim ClaimOf(uint8_t id) {
+  ReservationClaim claim{.reservation_id = {}, .sku_id = "tv", .user_id = "u", .quantity = 1};
+  claim.reservation_id.bytes[15] = id;
+  return claim;
+}
+
+std::vector<CommitResult> AllCreated(absl::Span<const ReservationClaim> claims) {
+  std::vector<CommitResult> results(claims.size());
+  for (size_t i = 0; i < claims.size(); ++i) {
+    results[i].outcome = CommitOutcome::kCreated;
+    results[i].reservation.reservation_id = claims[i].reservation_id;
+  }
+  return results;
+}
+
+// Answers each batch by the next step of a script, and with "all created" once that has run out. A step may block.
+class ScriptedLedger : public ReservationLedger {
+ public:
+  using Step = std::function<CommitResults(IncarnationId, LockMode, absl::Span<const ReservationClaim>)>;
+
+  void Then(Step step) {
+    absl::MutexLock lock(&mutex_);
+    script_.push_back(std::move(step));
+  }
+
+  CommitResults CommitReservations(IncarnationId incarnation, LockMode mode,
+                                   absl::Span<const ReservationClaim> claims) override {
+    Step step;
+    {
+      absl::MutexLock lock(&mutex_);
+      sizes_.push_back(claims.size());
+      incarnations_.push_back(incarnation);
+      modes_.push_back(mode);
+      if (!script_.empty()) {
+        step = std::move(script_.front());
+        script_.pop_front();
+      }
+    }
+    return step ? step(incarnation, mode, claims) : AllCreated(claims);
+  }
+
+  absl::StatusOr<CommitResult> FindReservation(const Uuid&) override {
+    absl::MutexLock lock(&mutex_);
+    if (down_) return absl::UnavailableError("down");
+    return absl::NotFoundError("none");
+  }
+  absl::StatusOr<std::vector<Uuid>> FindExisting(absl::Span<const Uuid>) override { return std::vector<Uuid>(); }
+
+  void SetDown(bool down) {
+    absl::MutexLock lock(&mutex_);
+    down_ = down;
+  }
+  std::vector<size_t> sizes() {
+    absl::MutexLock lock(&mutex_);
+    return sizes_;
+  }
+  std::vector<IncarnationId> incarnations() {
+    absl::MutexLock lock(&mutex_);
+    return incarnations_;
+  }
+  std::vector<LockMode> modes() {
+    absl::MutexLock lock(&mutex_);
+    return modes_;
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::deque<Step> script_ ABSL_GUARDED_BY(mutex_);
+  std::vector<size_t> sizes_ ABSL_GUARDED_BY(mutex_);
+  std::vector<IncarnationId> incarnations_ ABSL_GUARDED_BY(mutex_);
+  std::vector<LockMode> modes_ ABSL_GUARDED_BY(mutex_);
+  bool down_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// Collects the answers in the order in which they come.
+class Answers {
+ public:
+  CommitDone Expect() {
+    return [this](absl::StatusOr<CommitResult> result) {
+      absl::MutexLock lock(&mutex_);
+      answers_.push_back(std::move(result));
+    };
+  }
+  std::vector<absl::StatusOr<CommitResult>> Wait(size_t count) {
+    absl::MutexLock lock(&mutex_);
+    const auto enough = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return answers_.size() >= count; };
+    EXPECT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&enough), absl::Seconds(10)));
+    return answers_;
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::vector<absl::StatusOr<CommitResult>> answers_ ABSL_GUARDED_BY(mutex_);
+};
+
+PipelineOptions OneLane() {
+  PipelineOptions options;
+  options.lanes = 1;
+  options.retry_interval = absl::Milliseconds(1);
+  return options;
+}
+
+// Makes a lane busy with one claim until released, so that what follows piles up in the queue.
+class BusyLane {
+ public:
+  BusyLane(ScriptedLedger* ledger, CommitPipeline* pipeline, Answers* answers) {
+    ledger->Then([this](IncarnationId, LockMode, absl::Span<const ReservationClaim> claims) -> CommitResults {
+      started_.Notify();
+      release_.WaitForNotification();
+      return AllCreated(claims);
+    });
+    pipeline->Submit(1, ClaimOf(255), absl::InfiniteFuture(), answers->Expect());
+    started_.WaitForNotification();
+  }
+  void Release() { release_.Notify(); }
+
+ private:
+  absl::Notification started_, release_;
+};
+
+TEST(CommitPipelineTest, WhatWaitsWhileABatchIsInFlightIsTheNextBatch) {
+  ScriptedLedger ledger;
+  Answers answers;
+  CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
+  BusyLane busy(&ledger, &pipeline, &answers);
+  for (uint8_t id = 0; id < 50; ++id) pipeline.Submit(1, ClaimOf(id), absl::InfiniteFuture(), answers.Expect());
+  busy.Release();
+  for (const auto& answer : answers.Wait(51)) EXPECT_EQ(answer->outcome, CommitOutcome::kCreated);
+  EXPECT_EQ(ledger.sizes(), (std::vector<size_t>{1, 50}));
+}
+
+TEST(CommitPipelineTest, BatchesAreBoundedAndDoNotMixIncarnationsOrRepeatIds) {
+  ScriptedLedger ledger;
+  Answers answers;
+  PipelineOptions options = OneLane();
+  options.max_batch = 3;
+  CommitPipeline pipeline(&ledger, Clock::Real(), options);
+  BusyLane busy(&ledger, &pipeline, &answers);
+  for (const uint8_t id : {1, 2, 3, 4}) pipeline.Submit(1, ClaimOf(id), absl::InfiniteFuture(), answers.Expect());
+  pipeline.Submit(1, ClaimOf(4), absl::InfiniteFuture(), answers.Expect());
+  pipeline.Submit(2, ClaimOf(5), absl::InfiniteFuture(), answers.Expect());
+  busy.Release();
+  answers.Wait(7);
+  EXPECT_EQ(ledger.sizes(), (std::vector<size_t>{1, 3, 1, 1, 1}));
+  EXPECT_EQ(ledger.incarnations(), (std::vector<IncarnationId>{1, 1, 1, 1, 2}));
+}
+
+TEST(CommitPipelineTest, AFullQueueRefusesAtOnce) {
+  ScriptedLedger ledger;
+  Answers answers, refused;
+  PipelineOptions options = OneLane();
+  options.max_queue = 2;
+  CommitPipeline pipeline(&ledger, Clock::Real(), options);
+  BusyLane busy(&ledger, &pipeline, &answers);
+  for (const uint8_t id : {1, 2}) pipeline.Submit(1, ClaimOf(id), absl::InfiniteFuture(), answers.Expect());
+  pipeline.Submit(1, ClaimOf(3), absl::InfiniteFuture(), refused.Expect());
+  EXPECT_TRUE(absl::IsResourceExhausted(refused.Wait(1)[0].status()));
+  busy.Release();
+  answers.Wait(3);
+}
+
+TEST(CommitPipelineTest, AClaimWhoseDeadlinePassedIsNotSent) {
+  ScriptedLedger ledger;
+  Answers answers, late;
+  CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
+  BusyLane busy(&ledger, &pipeline, &answers);
+  pipeline.Submit(1, ClaimOf(1), absl::Now(), late.Expect());
+  busy.Release();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(late.Wait(1)[0].status()));
+  EXPECT_EQ(ledger.sizes(), (std::vector<size_t>{1}));
+}
+
+TEST(CommitPipelineTest, ALostAnswerIsAskedForAgain) {
+  ScriptedLedger ledger;
+  Answers answers;
+  ledger.Then([](auto, auto, auto) -> CommitResults { return UnknownCommitError("lost"); });
+  ledger.Then([](auto, auto, auto) -> CommitResults { return absl::UnavailableError("still down"); });
+  ledger.Then([](IncarnationId incarnation, auto, absl::Span<const ReservationClaim> claims) -> CommitResults {
+    auto results = AllCreated(claims);
+    results[0].outcome = CommitOutcome::kReplayed;
+    results[0].committed_by = incarnation;
+    return results;
+  });
+  CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), answers.Expect());
+  const auto answer = answers.Wait(1)[0];
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->outcome, CommitOutcome::kReplayed);
+}
+
+// Field: "acknowledgement times out, the user is told 'failed', the order exists" (jseckill#19): never "failed".
+TEST(CommitPipelineTest, ALostAnswerThatIsNotFoundInTimeIsAnsweredAsUnknown) {
+  ScriptedLedger ledger;
+  Answers answers;
+  ledger.SetDown(true);
+  for (int i = 0; i < 100000; ++i) {
+    ledger.Then([](auto, auto, auto) -> CommitResults { return UnknownCommitError("lost"); });
+  }
+  CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
+  pipeline.Submit(1, ClaimOf(1), absl::Now() + absl::Milliseconds(20), answers.Expect());
+  EXPECT_TRUE(IsUnknownCommit(answers.Wait(1)[0].status()));
+}
+
+TEST(CommitPipelineTest, WhileTheLedgerIsDownClaimsAreRefusedAtOnceAndAcceptedAfterwards) {
+  ScriptedLedger ledger;
+  Answers first, queued, during, after;
+  ledger.SetDown(true);
+  CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
+  absl::Notification started, release;
+  ledger.Then([&](auto, auto, auto) -> CommitResults {
+    started.Notify();
+    release.WaitForNotification();
+    return absl::UnavailableError("down");
+  });
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), first.Expect());
+  started.WaitForNotification();
+  pipeline.Submit(1, ClaimOf(2), absl::InfiniteFuture(), queued.Expect());
+  release.Notify();
+  EXPECT_TRUE(absl::IsUnavailable(first.Wait(1)[0].status()));
+  EXPECT_TRUE(absl::IsUnavailable(queued.Wait(1)[0].status()));
+  pipeline.Submit(1, ClaimOf(3), absl::InfiniteFuture(), during.Expect());
+  EXPECT_TRUE(absl::IsUnavailable(during.Wait(1)[0].status()));
+  EXPECT_FALSE(IsUnknownCommit(during.Wait(1)[0].status()));
+
+  ledger.SetDown(false);
+  while (!pipeline.Stats().ledger_answers) std::this_thread::yield();
+  pipeline.Submit(1, ClaimOf(4), absl::InfiniteFuture(), after.Expect());
+  EXPECT_TRUE(after.Wait(1)[0].ok());
+}
+
+TEST(CommitPipelineTest, ADeadlockIsTriedAgain) {
+  ScriptedLedger ledger;
+  Answers answers;
+  ledger.Then([](auto, auto, auto) -> CommitResults { return RetryTransactionError("deadlock"); });
+  CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), answers.Expect());
+  EXPECT_EQ(answers.Wait(1)[0]->outcome, CommitOutcome::kCreated);
+  EXPECT_EQ(ledger.sizes().size(), 2u);
+}
+
+TEST(CommitPipelineTest, BusyClaimsGoAgainAndWaitForTheLocks) {
+  ScriptedLedger ledger;
+  Answers answers;
+  ledger.Then([](auto, auto, absl::Span<const ReservationClaim> claims) -> CommitResults {
+    std::vector<CommitResult> results(claims.size());
+    for (CommitResult& result : results) result.outcome = CommitOutcome::kBusy;
+    return results;
+  });
+  PipelineOptions options = OneLane();
+  options.first_lock_mode = LockMode::kSkipLocked;
+  CommitPipeline pipeline(&ledger, Clock::Real(), options);
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), answers.Expect());
+  EXPECT_EQ(answers.Wait(1)[0]->outcome, CommitOutcome::kCreated);
+  EXPECT_EQ(ledger.modes(), (std::vector<LockMode>{LockMode::kSkipLocked, LockMode::kWait}));
+}
+
+TEST(CommitPipelineTest, DrainAnswersWhatWasAcceptedAndRefusesTheRest) {
+  ScriptedLedger ledger;
+  Answers answers, refused;
+  CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
+  BusyLane busy(&ledger, &pipeline, &answers);
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), answers.Expect());
+  EXPECT_FALSE(pipeline.Drain(absl::ZeroDuration()));
+  pipeline.Submit(1, ClaimOf(2), absl::InfiniteFuture(), refused.Expect());
+  EXPECT_TRUE(absl::IsCancelled(refused.Wait(1)[0].status()));
+  busy.Release();
+  EXPECT_TRUE(pipeline.Drain(absl::Seconds(10)));
+  EXPECT_EQ(answers.Wait(2).size(), 2u);
+}
+
+TEST(CommitPipelineTest, StopRefusesWhatWaitsWithoutWaitingForWhatIsInFlight) {
+  ScriptedLedger ledger;
+  Answers answers, refused;
+  CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
+  BusyLane busy(&ledger, &pipeline, &answers);
+  for (const uint8_t id : {1, 2}) pipeline.Submit(1, ClaimOf(id), absl::InfiniteFuture(), refused.Expect());
+  pipeline.Stop();
+  pipeline.Submit(1, ClaimOf(3), absl::InfiniteFuture(), refused.Expect());
+  for (const auto& answer : refused.Wait(3)) EXPECT_TRUE(absl::IsCancelled(answer.status()));
+  EXPECT_EQ(pipeline.Stats().queued, 0);
+  EXPECT_EQ(pipeline.Stats().unanswered, 1) << "the one in flight";
+  busy.Release();
+  EXPECT_TRUE(pipeline.Drain(absl::Seconds(10)));
+  EXPECT_TRUE(answers.Wait(1)[0].ok());
+}
+
+// However long its caller would wait.
+TEST(CommitPipelineTest, StopGivesUpALostAnswer) {
+  ScriptedLedger ledger;
+  Answers answers;
+  absl::Notification lost;
+  ledger.SetDown(true);
+  ledger.Then([&](auto, auto, auto) -> CommitResults {
+    lost.Notify();
+    return UnknownCommitError("lost");
+  });
+  for (int i = 0; i < 100000; ++i) {
+    ledger.Then([](auto, auto, auto) -> CommitResults { return UnknownCommitError("lost"); });
+  }
+  CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), answers.Expect());
+  lost.WaitForNotification();
+  pipeline.Stop();
+  EXPECT_TRUE(IsUnknownCommit(answers.Wait(1)[0].status()));
+  EXPECT_TRUE(pipeline.Drain(absl::Seconds(10)));
+}
+
+// Nothing was decided, so that it is not unknown either.
+TEST(CommitPipelineTest, StopRefusesWhatWouldGoAgain) {
+  ScriptedLedger ledger;
+  Answers answers;
+  CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
+  ledger.Then([&](auto, auto, absl::Span<const ReservationClaim> claims) -> CommitResults {
+    pipeline.Stop();
+    std::vector<CommitResult> results(claims.size());
+    for (CommitResult& result : results) result.outcome = CommitOutcome::kBusy;
+    return results;
+  });
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), answers.Expect());
+  EXPECT_TRUE(absl::IsCancelled(answers.Wait(1)[0].status()));
+  EXPECT_EQ(ledger.sizes().size(), 1u);
+}
+
+TEST(CommitPipelineTest, DestructionAnswersEverything) {
+  ScriptedLedger ledger;
+  Answers answers;
+  {
+    CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
+    for (uint8_t id = 0; id < 100; ++id) pipeline.Submit(1, ClaimOf(id), absl::InfiniteFuture(), answers.Expect());
+  }
+  EXPECT_EQ(answers.Wait(100).size(), 100u);
+}
+
+// A lane without a thread: each step is one call of the ledger, and says what to wait for.
+TEST(CommitLaneTest, StepsThroughALostAnswerAndAnOutage) {
+  ScriptedLedger ledger;
+  Answers answers;
+  PipelineOptions options = OneLane();
+  options.lanes = 0;
+  FakeClock clock;
+  CommitPipeline pipeline(&ledger, &clock, options);
+  CommitLane lane(&pipeline);
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kAwaitWork);
+
+  pipeline.Submit(1, ClaimOf(1), clock.Now() + absl::Seconds(1), answers.Expect());
+  for (int i = 0; i < 2; ++i) ledger.Then([](auto, auto, auto) -> CommitResults { return UnknownCommitError("lost"); });
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kPause) << "to be asked for again";
+  EXPECT_FALSE(pipeline.Stats().ledger_answers);
+  clock.AdvanceBy(absl::Seconds(1));
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kStep);
+  EXPECT_TRUE(IsUnknownCommit(answers.Wait(1)[0].status())) << "out of time";
+
+  ledger.SetDown(true);
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kPause) << "asks whether the ledger is back";
+  ledger.SetDown(false);
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kStep);
+  EXPECT_TRUE(pipeline.Stats().ledger_answers);
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kAwaitWork);
+}
+
+}  // namespace
+}  // namespace tranche::storage

@@ -1,0 +1,92 @@
+// What only the fake can do: its clock and its faults. Its rules are checked by tests/contract.
+#include "storage/fake/fake_ledger.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "storage/ledger/ledger_error.h"
+
+namespace tranche::storage {
+namespace {
+
+class FakeLedgerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    Sku sku;
+    sku.sku_id = "tv";
+    sku.title = "A television";
+    sku.currency = "EUR";
+    sku.stock = 10;
+    sku.hold = absl::Minutes(5);
+    sku.opens_at = clock_.Now() + absl::Minutes(1);
+    sku.closes_at = clock_.Now() + absl::Minutes(2);
+    ASSERT_TRUE(ledger_.CreateSku(sku, "test").ok());
+    node_ = *ledger_.RegisterIncarnation("node", "host:1");
+    ASSERT_TRUE(ledger_.MoveUnits("tv", {{node_, 10}}, std::nullopt, "test").ok());
+  }
+
+  absl::StatusOr<std::vector<CommitResult>> Commit(uint8_t id) {
+    ReservationClaim claim{.reservation_id = {}, .sku_id = "tv", .user_id = std::string(1, 'a' + id), .quantity = 1};
+    claim.reservation_id.bytes[15] = id;
+    return ledger_.CommitReservations(node_, LockMode::kWait, {claim});
+  }
+
+  FakeClock clock_;
+  FakeLedger ledger_{&clock_};
+  IncarnationId node_ = kPool;
+};
+
+TEST_F(FakeLedgerTest, ItsClockOpensAndClosesTheSale) {
+  EXPECT_EQ(Commit(1)->front().outcome, CommitOutcome::kNotOpen);
+  clock_.AdvanceBy(absl::Minutes(1));
+  const CommitResult created = Commit(1)->front();
+  EXPECT_EQ(created.outcome, CommitOutcome::kCreated);
+  EXPECT_EQ(created.reservation.created_at, clock_.Now());
+  EXPECT_EQ(created.reservation.expires_at, clock_.Now() + absl::Minutes(5));
+  clock_.AdvanceBy(absl::Minutes(1));
+  EXPECT_EQ(Commit(2)->front().outcome, CommitOutcome::kClosed);
+  EXPECT_EQ(Commit(1)->front().outcome, CommitOutcome::kReplayed);
+}
+
+TEST_F(FakeLedgerTest, FailsAsOftenAsTold) {
+  clock_.AdvanceBy(absl::Minutes(1));
+  ledger_.FailNext(2);
+  EXPECT_EQ(Commit(1).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_FALSE(IsUnknownCommit(ledger_.GetSku("tv").status()));
+  EXPECT_EQ(Commit(1)->front().outcome, CommitOutcome::kCreated) << "the failed call did nothing";
+  EXPECT_EQ(ledger_.commit_calls(), 2);
+}
+
+TEST_F(FakeLedgerTest, LosesACommitThatWasPerformed) {
+  clock_.AdvanceBy(absl::Minutes(1));
+  ledger_.LoseNextCommit(/*performed=*/true);
+  EXPECT_TRUE(IsUnknownCommit(Commit(1).status()));
+  EXPECT_EQ(Commit(1)->front().outcome, CommitOutcome::kReplayed);
+  EXPECT_EQ(ledger_.GetSku("tv")->unsold, 9);
+}
+
+TEST_F(FakeLedgerTest, LosesACommitThatWasNotPerformed) {
+  clock_.AdvanceBy(absl::Minutes(1));
+  ledger_.LoseNextCommit(/*performed=*/false);
+  EXPECT_TRUE(IsUnknownCommit(Commit(1).status()));
+  EXPECT_EQ(ledger_.GetSku("tv")->unsold, 10);
+  EXPECT_EQ(Commit(1)->front().outcome, CommitOutcome::kCreated);
+}
+
+TEST_F(FakeLedgerTest, BlocksCallsUntilReleased) {
+  clock_.AdvanceBy(absl::Minutes(1));
+  ledger_.BlockCalls();
+  std::thread first([this] { EXPECT_EQ(Commit(1)->front().outcome, CommitOutcome::kCreated); });
+  std::thread second([this] { EXPECT_EQ(Commit(2)->front().outcome, CommitOutcome::kCreated); });
+  ledger_.AwaitBlocked(2);
+  ledger_.ReleaseCalls();
+  first.join();
+  second.join();
+  EXPECT_EQ(ledger_.GetSku("tv")->unsold, 8);
+}
+
+}  // namespace
+}  // namespace tranche::storage

@@ -1,0 +1,31 @@
+#include "storage/ledger/ledger_error.h"
+
+#include <gtest/gtest.h>
+
+namespace tranche::storage {
+namespace {
+
+TEST(LedgerError, UnknownCommitIsUnavailableAndMarked) {
+  const absl::Status status = UnknownCommitError("connection lost");
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(status.message(), "connection lost");
+  EXPECT_TRUE(IsUnknownCommit(status));
+  EXPECT_FALSE(IsRetryTransaction(status));
+}
+
+TEST(LedgerError, RetryTransactionIsAbortedAndMarked) {
+  const absl::Status status = RetryTransactionError("deadlock");
+  EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
+  EXPECT_TRUE(IsRetryTransaction(status));
+  EXPECT_FALSE(IsUnknownCommit(status));
+}
+
+TEST(LedgerError, TheCodeAloneMarksNothing) {
+  EXPECT_FALSE(IsUnknownCommit(absl::UnavailableError("down")));
+  EXPECT_FALSE(IsRetryTransaction(absl::AbortedError("another version")));
+  EXPECT_FALSE(IsUnknownCommit(absl::OkStatus()));
+  EXPECT_FALSE(IsRetryTransaction(absl::OkStatus()));
+}
+
+}  // namespace
+}  // namespace tranche::storage
