@@ -232,8 +232,11 @@ absl::Status LedgerError(const absl::Status& status, const std::string& sku_id, 
   if (storage::IsSkuMoving(status)) return RefusalError({.refusal = Refusal::kSkuMoving});
   if (storage::IsNoSuchShard(status)) return ShardNotFound(std::string(status.message()));
   switch (status.code()) {
-    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kCancelled:
+      return RefusalError({.refusal = Refusal::kDraining});
     case absl::StatusCode::kDeadlineExceeded:
+      return RefusalError({.refusal = Refusal::kDeadlinePassed});
+    case absl::StatusCode::kUnavailable:
       return MakeError(v1::ERROR_REASON_LEDGER_UNAVAILABLE, "The ledger does not answer; nothing changed.",
                        SkuMetadata(sku_id));
     case absl::StatusCode::kResourceExhausted:

@@ -1,57 +1,60 @@
-// The ledger as those see it who sell: over all shards, and without blocking.
+// The ledger as a front node's calls use it: all shards at once, and without blocking.
 #pragma once
 
-#include <memory>
 #include <string>
-#include <utility>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "storage/executor.h"
 #include "storage/ledger/ledger.h"
+#include "storage/ledger/lifecycle_ledger.h"
+#include "storage/pipeline/change_pipeline.h"
 #include "storage/pipeline/commit_pipeline.h"
 
 namespace tranche::storage {
 
 // Thread-safe. Callbacks come exactly once, inline or on another thread, and must not block.
+//
+// `shard` is where the SKU is taken to be, `deadline` until when a request may wait before it is sent.
+//
+// Errors of all calls:
+//   kUnavailable         the ledger does not answer; nothing happened
+//   kResourceExhausted   too many calls wait for it; nothing happened
+//   kDeadlineExceeded    the deadline passed before it was sent; nothing happened
+//   kCancelled           the node is stopping; nothing happened
+//   IsUnknownCommit      it may or may not have happened
 class Books {
  public:
-  using ReadSkuDone = absl::AnyInvocable<void(absl::StatusOr<Sku>)>;
-  using FindDone = absl::AnyInvocable<void(absl::StatusOr<CommitResult>)>;
+  using CartDone = absl::AnyInvocable<void(absl::StatusOr<CartResult>)>;
+  using FindDone = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;
+  using ReadDone = absl::AnyInvocable<void(absl::StatusOr<std::vector<Reservation>>)>;
+  using PageDone = absl::AnyInvocable<void(absl::StatusOr<ReservationPage>)>;
+  using SkuDone = absl::AnyInvocable<void(absl::StatusOr<Sku>)>;
 
   virtual ~Books() = default;
 
-  // Through the commit pipeline of the shard; errors are the pipeline's.
-  virtual void Submit(const std::string& shard, IncarnationId incarnation, ReservationClaim claim, absl::Time deadline,
+  // In a batch with other claims. The SKU is sold on this shard only: another one says that it is not there.
+  virtual void Commit(const std::string& shard, IncarnationId incarnation, ReservationClaim claim, absl::Time deadline,
                       CommitDone done) = 0;
-  // The reservation of that id, on whichever shard; kNotFound, kUnavailable, or kResourceExhausted when too many wait.
+  // All lines in a transaction of their own; see LifecycleLedger::CommitCart.
+  virtual void CommitCart(const std::string& shard, IncarnationId incarnation, std::vector<ReservationClaim> lines,
+                          absl::Time deadline, CartDone done) = 0;
+
+  // In a batch with other changes of the kind. `shard` is a hint, "" for none: the others are asked as well.
+  virtual void Apply(const std::string& shard, Change change, absl::Time deadline, ChangeDone done) = 0;
+  // A payment that Apply answered with kStateForbids or kNotFound; see LifecycleLedger::ConfirmLate.
+  virtual void ConfirmLate(Confirmation payment, absl::Time deadline, ChangeDone done) = 0;
+
+  // On whichever shard; kNotFound when all say that there is none.
   virtual void Find(const Uuid& reservation_id, FindDone done) = 0;
-};
+  virtual void FindSku(const std::string& sku_id, SkuDone done) = 0;
 
-// Of one ledger.
-class SingleLedgerBackend : public Books {
- public:
-  SingleLedgerBackend(CommitPipeline* pipeline, ReservationLedger* ledger, Executor* executor)
-      : pipeline_(pipeline), ledger_(ledger), executor_(executor) {}
-
-  void Submit(const std::string&, IncarnationId incarnation, ReservationClaim claim, absl::Time deadline,
-              CommitDone done) override {
-    pipeline_->Submit(incarnation, std::move(claim), deadline, std::move(done));
-  }
-  void Find(const Uuid& reservation_id, FindDone done) override {
-    // Shared, so that it can still be answered when the executor has no room.
-    auto answer = std::make_shared<FindDone>(std::move(done));
-    absl::AnyInvocable<void()> find = [this, reservation_id, answer] {
-      (*answer)(ledger_->FindReservation(reservation_id));
-    };
-    if (!executor_->TryRun(find)) (*answer)(absl::ResourceExhaustedError("too many calls wait for the ledger"));
-  }
-
- private:
-  CommitPipeline* const pipeline_;
-  ReservationLedger* const ledger_;
-  Executor* const executor_;
+  // Those of the ids that exist on the shard, in no order. At most kMaxBatch ids.
+  virtual void Read(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) = 0;
+  // Shard after shard; the cursor says which one is next. See LifecycleLedger::ListReservations.
+  virtual void List(ReservationFilter filter, ReservationCursor after, int limit, absl::Time deadline,
+                    PageDone done) = 0;
 };
 
 }  // namespace tranche::storage

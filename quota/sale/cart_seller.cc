@@ -4,17 +4,12 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "storage/ledger/ledger_error.h"
 
 namespace tranche::quota {
 namespace {
 
 using storage::CommitOutcome;
 using storage::CommitResult;
-
-// A lost answer is asked for again at once; who gets none either is told that the outcome is unknown, and comes again.
-constexpr int kMaxTries = 3;
-constexpr int kMaxTransactionTries = 10;  // deadlocks
 
 CartRefused RefusedAs(Refusal refusal, std::string sku_id = "") {
   return CartRefused{Refused{.refusal = refusal}, std::move(sku_id)};
@@ -34,10 +29,6 @@ CommitResult VerdictFor(const std::string& sku_id, absl::Span<const storage::Res
     if (decides) verdict = line;
   }
   return verdict;
-}
-
-bool SamePayload(const storage::Reservation& found, const storage::ReservationClaim& line) {
-  return found.sku_id == line.sku_id && found.user_id == line.user_id && found.quantity == line.quantity;
 }
 
 }  // namespace
@@ -80,8 +71,7 @@ void CartSeller::TakeAll(const CartPtr& cart) {
   for (const auto& [sku_id, want] : cart->wants) {
     if (want.terms.shard != shard) return cart->done(RefusedAs(Refusal::kCartSpansShards, sku_id));
   }
-  cart->shard = find_shard_(shard);
-  if (cart->shard.ledger == nullptr) return cart->done(RefusedAs(Refusal::kLedgerUnavailable));
+  cart->shard = shard;
   const absl::Time now = clock_->Now();
   for (const auto& [sku_id, want] : cart->wants) {
     if (const auto refused = RefuseByTerms(want.terms, want.units, now)) {
@@ -136,27 +126,9 @@ void CartSeller::Commit(const CartPtr& cart) {
     absl::MutexLock lock(&mutex_);
     ++unanswered_;
   }
-  absl::AnyInvocable<void()> send = [this, cart] { Decided(cart, Send(*cart)); };
-  if (!cart->shard.executor->TryRun(send))
-    Decided(cart, absl::ResourceExhaustedError("too many carts wait for the ledger"));
-}
-
-// On the executor. Repeated while its outcome is in doubt, always under the same ids.
-absl::StatusOr<storage::CartResult> CartSeller::Send(const Cart& cart) {
-  if (clock_->Now() >= cart.deadline) return absl::DeadlineExceededError("the deadline passed before it was sent");
-  const storage::IncarnationId incarnation = cart.wants.begin()->second.slice->incarnation();
-  absl::Status doubt;
-  int deadlocks = 0;
-  for (int tries = 0; tries < kMaxTries;) {
-    absl::StatusOr<storage::CartResult> result = cart.shard.ledger->CommitCart(incarnation, cart.lines);
-    if (result.ok()) return result;
-    if (storage::IsRetryTransaction(result.status()) && ++deadlocks < kMaxTransactionTries) continue;
-    if (storage::IsUnknownCommit(result.status())) doubt = result.status();
-    if (doubt.ok()) return result.status();
-    ++tries;
-    if (clock_->Now() >= cart.deadline) break;
-  }
-  return doubt;
+  const storage::IncarnationId incarnation = cart->wants.begin()->second.slice->incarnation();
+  books_->CommitCart(cart->shard, incarnation, cart->lines, cart->deadline,
+                     [this, cart](absl::StatusOr<storage::CartResult> result) { Decided(cart, std::move(result)); });
 }
 
 void CartSeller::Decided(const CartPtr& cart, absl::StatusOr<storage::CartResult> result) {
@@ -203,15 +175,18 @@ void CartSeller::SettleAll(Cart& cart, const absl::StatusOr<storage::CartResult>
 
 void CartSeller::Refuse(const CartPtr& cart, CartRefused refused) {
   if (!cart->may_exist) return cart->done(std::move(refused));
-  absl::AnyInvocable<void()> look_up = [this, cart, refused] { cart->done(LookUp(*cart, refused)); };
-  if (!cart->shard.executor->TryRun(look_up)) cart->done(RefusedAs(Refusal::kOverloaded));
+  std::vector<storage::Uuid> ids;
+  for (const storage::ReservationClaim& line : cart->lines) ids.push_back(line.reservation_id);
+  books_->Read(cart->shard, std::move(ids),
+               [cart, refused = std::move(refused)](absl::StatusOr<std::vector<storage::Reservation>> found) {
+                 cart->done(FoundAs(*cart, refused, std::move(found)));
+               });
 }
 
 // As Seller does for one claim. Lines are committed together, so that one of them stands for all.
-CartSale CartSeller::LookUp(const Cart& cart, const CartRefused& otherwise) {
-  std::vector<storage::Uuid> ids;
-  for (const storage::ReservationClaim& line : cart.lines) ids.push_back(line.reservation_id);
-  absl::StatusOr<std::vector<storage::Reservation>> found = cart.shard.ledger->ReadReservations(ids);
+CartSale CartSeller::FoundAs(const Cart& cart, const CartRefused& otherwise,
+                             absl::StatusOr<std::vector<storage::Reservation>> found) {
+  if (absl::IsResourceExhausted(found.status())) return RefusedAs(Refusal::kOverloaded);
   if (!found.ok()) return RefusedAs(Refusal::kCommitUnknown);
   if (found->empty()) return otherwise;
   absl::flat_hash_map<storage::Uuid, storage::Reservation> by_id;
@@ -219,7 +194,7 @@ CartSale CartSeller::LookUp(const Cart& cart, const CartRefused& otherwise) {
   CartSold sold{{}, /*replayed=*/true};
   for (const storage::ReservationClaim& line : cart.lines) {
     const auto one = by_id.find(line.reservation_id);
-    if (one == by_id.end() || !SamePayload(one->second, line)) return RefusedAs(Refusal::kReservationIdReused);
+    if (one == by_id.end() || !IsOf(one->second, line)) return RefusedAs(Refusal::kReservationIdReused);
     sold.reservations.push_back(std::move(one->second));
   }
   return sold;

@@ -7,7 +7,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,8 +22,8 @@
 #include "quota/sale/sale_result.h"
 #include "quota/sale/sku_directory.h"
 #include "quota/slices/slice_table.h"
+#include "storage/books.h"
 #include "storage/clock.h"
-#include "storage/executor.h"
 #include "storage/ledger/lifecycle_ledger.h"
 
 namespace tranche::quota {
@@ -32,21 +31,8 @@ namespace tranche::quota {
 // Thread-safe. Outlived by its dependencies.
 class CartSeller {
  public:
-  // Where the carts of a shard are committed; what it points to lives as long as the seller. Null: there is no such
-  // shard.
-  struct Shard {
-    storage::LifecycleLedger* ledger = nullptr;
-    storage::Executor* executor = nullptr;
-  };
-  using FindShard = std::function<Shard(const std::string& shard)>;
-
-  CartSeller(SliceTable* slices, SkuDirectory* directory, FindShard find_shard, storage::Clock* clock)
-      : slices_(slices), directory_(directory), find_shard_(std::move(find_shard)), clock_(clock) {}
-  // Of one ledger.
-  CartSeller(SliceTable* slices, SkuDirectory* directory, storage::LifecycleLedger* ledger, storage::Executor* executor,
-             storage::Clock* clock)
-      : CartSeller(
-            slices, directory, [shard = Shard{ledger, executor}](const std::string&) { return shard; }, clock) {}
+  CartSeller(SliceTable* slices, SkuDirectory* directory, storage::Books* books, storage::Clock* clock)
+      : slices_(slices), directory_(directory), books_(books), clock_(clock) {}
 
   // `lines` are of one buyer, with distinct ids, 1 to kMaxCartLines of them. `deadline` and `may_exist` as for
   // Seller::Sell.
@@ -73,7 +59,7 @@ class CartSeller {
     absl::Time deadline;
     bool may_exist = false;
     CartDone done;
-    Shard shard;
+    std::string shard;
     // Ascending, so that two carts that want the last units of the same SKUs get into each other's way least.
     std::map<std::string, Want> wants;
   };
@@ -86,17 +72,17 @@ class CartSeller {
   void GiveBack(Cart& cart);
 
   void Commit(const CartPtr& cart);
-  absl::StatusOr<storage::CartResult> Send(const Cart& cart);
   void Decided(const CartPtr& cart, absl::StatusOr<storage::CartResult> result);
   static CartSale AnswerOf(const Cart& cart, absl::StatusOr<storage::CartResult> result);
   void SettleAll(Cart& cart, const absl::StatusOr<storage::CartResult>& result);
 
   void Refuse(const CartPtr& cart, CartRefused refused);
-  CartSale LookUp(const Cart& cart, const CartRefused& otherwise);
+  static CartSale FoundAs(const Cart& cart, const CartRefused& otherwise,
+                          absl::StatusOr<std::vector<storage::Reservation>> found);
 
   SliceTable* const slices_;
   SkuDirectory* const directory_;
-  const FindShard find_shard_;
+  storage::Books* const books_;
   storage::Clock* const clock_;
   std::atomic<bool> accepting_{true};
 

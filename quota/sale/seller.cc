@@ -14,24 +14,11 @@ using storage::CommitOutcome;
 using storage::CommitResult;
 using storage::ReservationClaim;
 
-Seller::Seller(SliceTable* slices, SkuDirectory* directory, storage::Books* backend, storage::Clock* clock,
+Seller::Seller(SliceTable* slices, SkuDirectory* directory, storage::Books* books, storage::Clock* clock,
                SellerOptions options)
     : slices_(slices),
       directory_(directory),
-      backend_(backend),
-      clock_(clock),
-      options_(options),
-      room_(options.max_waiting) {
-  slices_->SetChangeListener([this](const std::string& sku_id) { ServeWaiting(sku_id); });
-}
-
-Seller::Seller(SliceTable* slices, SkuDirectory* directory, storage::CommitPipeline* pipeline,
-               storage::ReservationLedger* ledger, storage::Executor* executor, storage::Clock* clock,
-               SellerOptions options)
-    : slices_(slices),
-      directory_(directory),
-      own_backend_(std::make_unique<storage::SingleLedgerBackend>(pipeline, ledger, executor)),
-      backend_(own_backend_.get()),
+      books_(books),
       clock_(clock),
       options_(options),
       room_(options.max_waiting) {
@@ -167,25 +154,22 @@ void Seller::Refuse(SaleRequest request, Refused refused) {
 }
 
 void Seller::AnswerFromLedger(SaleRequest request, Refused otherwise) {
-  backend_->Find(
-      request.claim.reservation_id, [claim = std::move(request.claim), otherwise,
-                                     done = std::move(request.done)](absl::StatusOr<CommitResult> found) mutable {
-        if (absl::IsNotFound(found.status())) return done(otherwise);
-        if (absl::IsResourceExhausted(found.status())) return done(Refused{.refusal = Refusal::kOverloaded});
-        if (!found.ok()) return done(Refused{.refusal = Refusal::kCommitUnknown});
-        const storage::Reservation& first = found->reservation;
-        if (first.sku_id != claim.sku_id || first.user_id != claim.user_id || first.quantity != claim.quantity) {
-          return done(Refused{.refusal = Refusal::kReservationIdReused});
-        }
-        done(Sold{first, /*replayed=*/true});
-      });
+  books_->Find(request.claim.reservation_id,
+               [claim = std::move(request.claim), otherwise,
+                done = std::move(request.done)](absl::StatusOr<storage::Reservation> found) mutable {
+                 if (absl::IsNotFound(found.status())) return done(otherwise);
+                 if (absl::IsResourceExhausted(found.status())) return done(Refused{.refusal = Refusal::kOverloaded});
+                 if (!found.ok()) return done(Refused{.refusal = Refusal::kCommitUnknown});
+                 if (!IsOf(*found, claim)) return done(Refused{.refusal = Refusal::kReservationIdReused});
+                 done(Sold{*std::move(found), /*replayed=*/true});
+               });
 }
 
 void Seller::Commit(Grant grant, SaleRequest request) {
   const storage::IncarnationId incarnation = grant.slice->incarnation();
   if (storage::Mutated(storage::Mutation::kAcknowledgeBeforeCommit)) return request.done(Sold{});
   const auto terms = grant.slice->terms();
-  backend_->Submit(
+  books_->Commit(
       terms == nullptr ? storage::kHomeShard : terms->shard, incarnation, std::move(request.claim), request.deadline,
       [this, grant = std::move(grant), done = std::move(request.done)](absl::StatusOr<CommitResult> result) mutable {
         Settle(grant, *slices_, result);

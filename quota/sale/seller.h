@@ -6,7 +6,6 @@
 #pragma once
 
 #include <atomic>
-#include <memory>
 #include <string>
 
 #include "absl/time/time.h"
@@ -17,9 +16,7 @@
 #include "quota/slices/slice_table.h"
 #include "storage/books.h"
 #include "storage/clock.h"
-#include "storage/executor.h"
 #include "storage/ledger/ledger.h"
-#include "storage/pipeline/commit_pipeline.h"
 
 namespace tranche::quota {
 
@@ -33,11 +30,7 @@ struct SellerOptions {
 // Thread-safe. Outlived by its dependencies.
 class Seller {
  public:
-  Seller(SliceTable* slices, SkuDirectory* directory, storage::Books* backend, storage::Clock* clock,
-         SellerOptions options = {});
-  // Of one ledger.
-  Seller(SliceTable* slices, SkuDirectory* directory, storage::CommitPipeline* pipeline,
-         storage::ReservationLedger* ledger, storage::Executor* executor, storage::Clock* clock,
+  Seller(SliceTable* slices, SkuDirectory* directory, storage::Books* books, storage::Clock* clock,
          SellerOptions options = {});
   ~Seller();
 
@@ -65,8 +58,7 @@ class Seller {
 
   SliceTable* const slices_;
   SkuDirectory* const directory_;
-  const std::unique_ptr<storage::Books> own_backend_;
-  storage::Books* const backend_;
+  storage::Books* const books_;
   storage::Clock* const clock_;
   const SellerOptions options_;
   WaitingRoom room_;

@@ -1,20 +1,8 @@
 #include "quota/sale/sku_directory.h"
 
-#include <memory>
 #include <utility>
 
 namespace tranche::quota {
-
-SkuDirectory::SkuDirectory(storage::StockLedger* ledger, storage::Executor* executor, storage::Clock* clock)
-    : SkuDirectory(
-          [ledger, executor](const std::string& sku_id, ReadDone done) {
-            // Shared, so that it can still be answered when the executor has no room.
-            auto answer = std::make_shared<ReadDone>(std::move(done));
-            absl::AnyInvocable<void()> read = [ledger, sku_id, answer] { (*answer)(ledger->GetSku(sku_id)); };
-            if (executor->TryRun(read)) return;
-            (*answer)(absl::ResourceExhaustedError("too many lookups of SKUs wait for the ledger"));
-          },
-          clock) {}
 
 void SkuDirectory::Lookup(const std::string& sku_id, LookupDone done) {
   std::optional<Found> answer;
@@ -36,7 +24,7 @@ void SkuDirectory::Lookup(const std::string& sku_id, LookupDone done) {
   // NOLINTNEXTLINE(bugprone-use-after-move): it was moved only where there is no answer
   if (answer.has_value()) return done(*answer);
   if (!must_read) return;
-  read_(sku_id, [this, sku_id](const absl::StatusOr<storage::Sku>& sku) {
+  books_->FindSku(sku_id, [this, sku_id](const absl::StatusOr<storage::Sku>& sku) {
     if (sku.ok()) return Finish(sku_id, std::optional<SkuTerms>(TermsOf(*sku)));
     if (absl::IsNotFound(sku.status())) return Finish(sku_id, std::optional<SkuTerms>());
     Finish(sku_id, sku.status());

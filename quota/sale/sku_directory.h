@@ -3,7 +3,6 @@
 // A SKU that is not sold here is unknown, closed, sold out, or about to be sold: each is another answer to the caller.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,7 +16,6 @@
 #include "quota/slices/sku_terms.h"
 #include "storage/books.h"
 #include "storage/clock.h"
-#include "storage/executor.h"
 #include "storage/ledger/ledger.h"
 
 namespace tranche::quota {
@@ -29,16 +27,10 @@ class SkuDirectory {
   using Found = absl::StatusOr<std::optional<SkuTerms>>;
   using LookupDone = absl::AnyInvocable<void(const Found&)>;
 
-  // Asks the ledger, on whichever shard it is: calls back once, inline or on another thread. kNotFound: there is none.
-  using ReadDone = storage::Books::ReadSkuDone;
-  using Reader = std::function<void(const std::string& sku_id, ReadDone done)>;
+  SkuDirectory(storage::Books* books, storage::Clock* clock) : books_(books), clock_(clock) {}
 
-  SkuDirectory(Reader read, storage::Clock* clock) : read_(std::move(read)), clock_(clock) {}
-  // Of one ledger.
-  SkuDirectory(storage::StockLedger* ledger, storage::Executor* executor, storage::Clock* clock);
-
-  // Calls `done` exactly once: inline from what is known, else as the reader does. Lookups of one SKU that
-  // come together are one read of the ledger.
+  // Calls `done` exactly once: inline from what is known, else as the books do. Lookups of one SKU that come together
+  // are one read of the ledger.
   void Lookup(const std::string& sku_id, LookupDone done);
 
  private:
@@ -54,7 +46,7 @@ class SkuDirectory {
 
   void Finish(const std::string& sku_id, const Found& found);
 
-  const Reader read_;
+  storage::Books* const books_;
   storage::Clock* const clock_;
   absl::Mutex mutex_;
   absl::flat_hash_map<std::string, Entry> known_ ABSL_GUARDED_BY(mutex_);

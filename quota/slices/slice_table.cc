@@ -24,6 +24,12 @@ std::shared_ptr<Slice> SliceTable::Find(absl::string_view sku_id) const {
   return found == slices_.end() ? nullptr : found->second;
 }
 
+std::string SliceTable::ShardOf(absl::string_view sku_id) const {
+  const std::shared_ptr<Slice> slice = Find(sku_id);
+  const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
+  return terms == nullptr ? "" : terms->shard;
+}
+
 std::shared_ptr<Slice> SliceTable::FindOrAdd(const std::string& sku_id) {
   absl::MutexLock lock(&mutex_);
   if (incarnation_ == storage::kPool) return nullptr;

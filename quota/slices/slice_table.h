@@ -96,6 +96,8 @@ class SliceTable {
 
   // Null if the node knows nothing of the SKU.
   std::shared_ptr<Slice> Find(absl::string_view sku_id) const;
+  // Where the SKU is taken to be; "" if the node knows nothing of it.
+  std::string ShardOf(absl::string_view sku_id) const;
   // The present incarnation's slice, made if need be. An empty one makes demand for a SKU of which nothing is held.
   // Null before the first incarnation.
   std::shared_ptr<Slice> FindOrAdd(const std::string& sku_id);

@@ -6,7 +6,6 @@
 #include "glog/logging.h"
 #include "server/errors.h"
 #include "server/handlers/reservation_messages.h"
-#include "server/rpc/call_deadline.h"
 
 namespace tranche::server {
 namespace {
@@ -63,17 +62,6 @@ absl::Status ChangeError(const storage::ChangeResult& result, bool refund_reques
   }
   LOG(DFATAL) << "outcome " << static_cast<int>(result.outcome) << " is no error here";
   return RefusalError({.refusal = quota::Refusal::kInternal});
-}
-
-absl::Status PipelineError(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kCancelled:
-      return RefusalError({.refusal = quota::Refusal::kDraining});
-    case absl::StatusCode::kDeadlineExceeded:
-      return DeadlinePassed();
-    default:
-      return LedgerError(status, "", Repeatable::kYes);
-  }
 }
 
 }  // namespace tranche::server

@@ -9,7 +9,4 @@ namespace tranche::server {
 // Of an outcome that is no success. `refund_requested`: the payment is recorded and a refund asked for.
 absl::Status ChangeError(const storage::ChangeResult& result, bool refund_requested);
 
-// Of a change that was not decided: an error of storage::ChangePipeline.
-absl::Status PipelineError(const absl::Status& status);
-
 }  // namespace tranche::server

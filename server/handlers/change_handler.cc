@@ -19,8 +19,6 @@ using storage::ChangeResult;
 constexpr size_t kMaxReferenceBytes = 128;
 constexpr size_t kMaxReasonBytes = 256;
 constexpr absl::Duration kMaxExtension = absl::Hours(30 * 24);
-// Of a late payment: other changes of its SKU are in the way for a moment.
-constexpr int kMaxTransactionTries = 5;
 
 absl::Status Invalid(absl::string_view field, absl::string_view description) {
   return FieldError(v1::ERROR_REASON_FIELD_INVALID, field, description);
@@ -85,36 +83,31 @@ void ChangeHandler::Confirm(const v1::ConfirmReservationRequest& request, std::o
   if (!payment.ok()) return done(payment.status());
   const absl::StatusOr<absl::Time> effective = Admit(deadline);
   if (!effective.ok()) return done(effective.status());
-  // Kept, since it may turn out to be late.
-  auto late = std::make_shared<LatePayment>(LatePayment{*payment, request.sku_id(), *effective, std::move(done)});
-  calls_.confirm(request.sku_id(), *payment, *effective, [this, late](absl::StatusOr<ChangeResult> result) {
-    if (!result.ok()) return late->done(PipelineError(result.status()));
-    // What is not found may have been retired: its payment is not forgotten.
-    const bool maybe_late =
-        result->outcome == ChangeOutcome::kStateForbids || result->outcome == ChangeOutcome::kNotFound;
-    if (!maybe_late) return late->done(Confirmed(*result, /*late=*/false));
-    if (result->outcome == ChangeOutcome::kStateForbids) late->sku_id = result->reservation.sku_id;
-    ConfirmLate(late);
-  });
+  Apply(request.sku_id(), *payment, *effective,
+        [this, payment = *payment, sku_id = request.sku_id(), effective = *effective,
+         done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
+          if (!result.ok()) return done(LedgerError(result.status(), "", Repeatable::kYes));
+          // What is not found may have been retired: its payment is not forgotten.
+          const bool maybe_late =
+              result->outcome == ChangeOutcome::kStateForbids || result->outcome == ChangeOutcome::kNotFound;
+          if (!maybe_late) return done(Confirmed(*result, /*late=*/false));
+          if (result->outcome == ChangeOutcome::kStateForbids) sku_id = result->reservation.sku_id;
+          ConfirmLate(std::move(payment), effective, sku_id, std::move(done));
+        });
 }
 
-void ChangeHandler::ConfirmLate(std::shared_ptr<LatePayment> late) {
-  absl::AnyInvocable<void()> ask = [this, late] {
-    const absl::StatusOr<ChangeResult> result = AskLate(*late);
-    if (!result.ok()) return late->done(result.status());
-    late->done(Confirmed(*result, /*late=*/true));
-  };
-  if (!executor_->TryRun(ask)) late->done(RefusalError({.refusal = quota::Refusal::kOverloaded}));
+void ChangeHandler::Apply(const std::string& sku_id, storage::Change change, absl::Time deadline,
+                          storage::ChangeDone done) {
+  books_->Apply(slices_->ShardOf(sku_id), std::move(change), deadline, std::move(done));
 }
 
-absl::StatusOr<ChangeResult> ChangeHandler::AskLate(const LatePayment& late) {
-  for (int tries = 1;; ++tries) {
-    if (clock_->Now() >= late.deadline) return DeadlinePassed();
-    absl::StatusOr<ChangeResult> result = calls_.confirm_late(late.sku_id, late.payment);
-    if (result.ok()) return result;
-    if (storage::IsRetryTransaction(result.status()) && tries < kMaxTransactionTries) continue;
-    return LedgerError(result.status(), late.sku_id, Repeatable::kYes);
-  }
+void ChangeHandler::ConfirmLate(storage::Confirmation payment, absl::Time deadline, const std::string& sku_id,
+                                Done<v1::ConfirmReservationResponse> done) {
+  books_->ConfirmLate(std::move(payment), deadline,
+                      [this, sku_id, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
+                        if (!result.ok()) return done(LedgerError(result.status(), sku_id, Repeatable::kYes));
+                        done(Confirmed(*result, /*late=*/true));
+                      });
 }
 
 absl::StatusOr<v1::ConfirmReservationResponse> ChangeHandler::Confirmed(const ChangeResult& result, bool late) const {
@@ -150,10 +143,10 @@ void ChangeHandler::Cancel(const v1::CancelReservationRequest& request, std::opt
   if (!cancellation.ok()) return done(cancellation.status());
   const absl::StatusOr<absl::Time> effective = Admit(deadline);
   if (!effective.ok()) return done(effective.status());
-  calls_.cancel(request.sku_id(), *cancellation, *effective,
-                [this, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
-                  done(Changed<v1::CancelReservationResponse>(result));
-                });
+  Apply(request.sku_id(), *cancellation, *effective,
+        [this, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
+          done(Changed<v1::CancelReservationResponse>(result));
+        });
 }
 
 void ChangeHandler::Extend(const v1::ExtendReservationRequest& request, std::optional<absl::Time> deadline,
@@ -162,15 +155,15 @@ void ChangeHandler::Extend(const v1::ExtendReservationRequest& request, std::opt
   if (!extension.ok()) return done(extension.status());
   const absl::StatusOr<absl::Time> effective = Admit(deadline);
   if (!effective.ok()) return done(effective.status());
-  calls_.extend(request.sku_id(), *extension, *effective,
-                [this, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
-                  done(Changed<v1::ExtendReservationResponse>(result));
-                });
+  Apply(request.sku_id(), *extension, *effective,
+        [this, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
+          done(Changed<v1::ExtendReservationResponse>(result));
+        });
 }
 
 template <typename Response>
 absl::StatusOr<Response> ChangeHandler::Changed(const absl::StatusOr<ChangeResult>& result) const {
-  if (!result.ok()) return PipelineError(result.status());
+  if (!result.ok()) return LedgerError(result.status(), "", Repeatable::kYes);
   if (result->outcome != ChangeOutcome::kDone && result->outcome != ChangeOutcome::kReplayed) {
     return ChangeError(*result, /*refund_requested=*/false);
   }

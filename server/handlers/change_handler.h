@@ -3,37 +3,21 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
-#include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "quota/slices/slice_table.h"
 #include "server/rpc/call_deadline.h"
+#include "storage/books.h"
 #include "storage/clock.h"
-#include "storage/executor.h"
 #include "storage/ledger/lifecycle_ledger.h"
 #include "tranche/v1/reservation_service.pb.h"
 
 namespace tranche::server {
-
-// Where changes go: storage::ChangePipeline and LifecycleLedger, or stand-ins for them. `sku_id` is the caller's hint,
-// "" for none.
-struct ChangeCalls {
-  // Called exactly once, inline or on another thread; errors are those of the pipeline.
-  using Done = absl::AnyInvocable<void(absl::StatusOr<storage::ChangeResult>)>;
-
-  std::function<void(const std::string& sku_id, storage::Confirmation, absl::Time deadline, Done)> confirm;
-  std::function<void(const std::string& sku_id, storage::Cancellation, absl::Time deadline, Done)> cancel;
-  std::function<void(const std::string& sku_id, storage::Extension, absl::Time deadline, Done)> extend;
-  // Blocks. Here the SKU is known.
-  std::function<absl::StatusOr<storage::ChangeResult>(const std::string& sku_id, const storage::Confirmation&)>
-      confirm_late;
-};
 
 // Thread-safe. Outlived by its dependencies.
 class ChangeHandler {
@@ -42,9 +26,9 @@ class ChangeHandler {
   template <typename Response>
   using Done = absl::AnyInvocable<void(absl::StatusOr<Response>)>;
 
-  // `executor` runs confirm_late.
-  ChangeHandler(ChangeCalls calls, storage::Executor* executor, storage::Clock* clock, CallDeadlines deadlines)
-      : calls_(std::move(calls)), executor_(executor), clock_(clock), deadlines_(deadlines) {}
+  // `slices` tell where a SKU is taken to be.
+  ChangeHandler(storage::Books* books, const quota::SliceTable* slices, storage::Clock* clock, CallDeadlines deadlines)
+      : books_(books), slices_(slices), clock_(clock), deadlines_(deadlines) {}
 
   // `deadline` is the caller's, nullopt if he gave none. `request` is not used after these return.
   void Confirm(const v1::ConfirmReservationRequest& request, std::optional<absl::Time> deadline,
@@ -58,23 +42,16 @@ class ChangeHandler {
   void SetAccepting(bool accepting) { accepting_.store(accepting, std::memory_order_relaxed); }
 
  private:
-  // A payment that came when its reservation was no longer pending.
-  struct LatePayment {
-    storage::Confirmation payment;
-    std::string sku_id;
-    absl::Time deadline;
-    Done<v1::ConfirmReservationResponse> done;
-  };
-
   absl::StatusOr<absl::Time> Admit(std::optional<absl::Time> deadline) const;
-  void ConfirmLate(std::shared_ptr<LatePayment> late);
-  absl::StatusOr<storage::ChangeResult> AskLate(const LatePayment& late);
+  void Apply(const std::string& sku_id, storage::Change change, absl::Time deadline, storage::ChangeDone done);
+  void ConfirmLate(storage::Confirmation payment, absl::Time deadline, const std::string& sku_id,
+                   Done<v1::ConfirmReservationResponse> done);
   absl::StatusOr<v1::ConfirmReservationResponse> Confirmed(const storage::ChangeResult& result, bool late) const;
   template <typename Response>
   absl::StatusOr<Response> Changed(const absl::StatusOr<storage::ChangeResult>& result) const;
 
-  const ChangeCalls calls_;
-  storage::Executor* const executor_;
+  storage::Books* const books_;
+  const quota::SliceTable* const slices_;
   storage::Clock* const clock_;
   const CallDeadlines deadlines_;
   std::atomic<bool> accepting_{true};

@@ -97,21 +97,20 @@ absl::StatusOr<ListHandler::Query> ListHandler::Check(const v1::ListReservations
 void ListHandler::List(const v1::ListReservationsRequest& request, std::optional<absl::Time> deadline, Done done) {
   absl::StatusOr<Query> query = Check(request, deadline);
   if (!query.ok()) return done(query.status());
-  // Shared, so that it can still be answered when the executor has no room.
-  auto answer = std::make_shared<Done>(std::move(done));
-  absl::AnyInvocable<void()> read = [this, query = *std::move(query), answer] { (*answer)(Answer(query)); };
-  if (!executor_->TryRun(read)) (*answer)(RefusalError({.refusal = quota::Refusal::kOverloaded}));
+  books_->List(query->filter, query->after, query->limit, query->deadline,
+               [this, sku_id = query->filter.sku_id,
+                done = std::move(done)](const absl::StatusOr<storage::ReservationPage>& page) mutable {
+                 if (!page.ok()) return done(LedgerError(page.status(), sku_id, Repeatable::kYes));
+                 done(Answer(*page));
+               });
 }
 
-absl::StatusOr<v1::ListReservationsResponse> ListHandler::Answer(const Query& query) const {
-  if (clock_->Now() >= query.deadline) return DeadlinePassed();
-  const absl::StatusOr<storage::ReservationPage> page = read_(query.filter, query.after, query.limit);
-  if (!page.ok()) return LedgerError(page.status(), query.filter.sku_id, Repeatable::kYes);
+v1::ListReservationsResponse ListHandler::Answer(const storage::ReservationPage& page) const {
   v1::ListReservationsResponse response;
-  for (const storage::Reservation& reservation : page->reservations) {
+  for (const storage::Reservation& reservation : page.reservations) {
     Fill(reservation, clock_->Now(), response.add_reservations());
   }
-  if (page->next.has_value()) response.set_next_page_token(EncodeCursor(*page->next));
+  if (page.next.has_value()) response.set_next_page_token(EncodeCursor(*page.next));
   return response;
 }
 

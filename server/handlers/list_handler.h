@@ -1,17 +1,15 @@
 // ListReservations, without gRPC.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
-#include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/rpc/call_deadline.h"
+#include "storage/books.h"
 #include "storage/clock.h"
-#include "storage/executor.h"
 #include "storage/ledger/lifecycle_ledger.h"
 #include "tranche/v1/reservation_service.pb.h"
 
@@ -20,14 +18,11 @@ namespace tranche::server {
 // Thread-safe. Outlived by its dependencies.
 class ListHandler {
  public:
-  // LifecycleLedger::ListReservations, or a stand-in for it. Blocks.
-  using Read = std::function<absl::StatusOr<storage::ReservationPage>(const storage::ReservationFilter&,
-                                                                      const storage::ReservationCursor&, int limit)>;
   // Called exactly once, inline or on another thread; must not block.
   using Done = absl::AnyInvocable<void(absl::StatusOr<v1::ListReservationsResponse>)>;
 
-  ListHandler(Read read, storage::Executor* executor, storage::Clock* clock, CallDeadlines deadlines)
-      : read_(std::move(read)), executor_(executor), clock_(clock), deadlines_(deadlines) {}
+  ListHandler(storage::Books* books, storage::Clock* clock, CallDeadlines deadlines)
+      : books_(books), clock_(clock), deadlines_(deadlines) {}
 
   // `deadline` is the caller's, nullopt if he gave none. `request` is not used after List returns.
   void List(const v1::ListReservationsRequest& request, std::optional<absl::Time> deadline, Done done);
@@ -41,10 +36,9 @@ class ListHandler {
   };
 
   absl::StatusOr<Query> Check(const v1::ListReservationsRequest& request, std::optional<absl::Time> deadline) const;
-  absl::StatusOr<v1::ListReservationsResponse> Answer(const Query& query) const;
+  v1::ListReservationsResponse Answer(const storage::ReservationPage& page) const;
 
-  const Read read_;
-  storage::Executor* const executor_;
+  storage::Books* const books_;
   storage::Clock* const clock_;
   const CallDeadlines deadlines_;
 };

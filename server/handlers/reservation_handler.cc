@@ -36,16 +36,8 @@ absl::Status RefusedAs(quota::Refusal refusal) {
 
 }  // namespace
 
-ReservationHandler::ReservationHandler(Sell sell, FindById find, storage::Clock* clock, CallDeadlines options)
-    : sell_(std::move(sell)), find_(std::move(find)), clock_(clock), options_(options) {}
-
-ReservationHandler::ReservationHandler(Sell sell, storage::ReservationLedger* ledger,
-                                       storage::BoundedExecutor* executor, storage::Clock* clock, CallDeadlines options)
-    : ReservationHandler(
-          std::move(sell),
-          [backend = std::make_shared<storage::SingleLedgerBackend>(nullptr, ledger, executor)](
-              const Uuid& id, storage::Books::FindDone done) { backend->Find(id, std::move(done)); },
-          clock, options) {}
+ReservationHandler::ReservationHandler(Sell sell, storage::Books* books, storage::Clock* clock, CallDeadlines options)
+    : sell_(std::move(sell)), books_(books), clock_(clock), options_(options) {}
 
 void ReservationHandler::Create(const v1::CreateReservationRequest& request, std::optional<absl::Time> deadline,
                                 CreateDone done) {
@@ -69,10 +61,9 @@ void ReservationHandler::Get(const v1::GetReservationRequest& request, std::opti
   if (!effective.ok()) return done(effective.status());
 
   if (clock_->Now() >= *effective) return done(DeadlinePassed());
-  find_(*id, [id = *id, done = std::move(done)](absl::StatusOr<storage::CommitResult> found) mutable {
-    if (found.ok()) return done(std::move(found->reservation));
+  books_->Find(*id, [id = *id, done = std::move(done)](absl::StatusOr<storage::Reservation> found) mutable {
+    if (found.ok()) return done(*std::move(found));
     if (absl::IsNotFound(found.status())) return done(ReservationNotFound(id));
-    if (absl::IsResourceExhausted(found.status())) return done(RefusedAs(quota::Refusal::kOverloaded));
     done(LedgerError(found.status(), "", Repeatable::kYes));
   });
 }

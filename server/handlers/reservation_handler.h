@@ -14,7 +14,6 @@
 #include "quota/sale/sale_result.h"
 #include "server/rpc/call_deadline.h"
 #include "storage/books.h"
-#include "storage/bounded_executor.h"
 #include "storage/clock.h"
 #include "storage/ledger/ledger.h"
 #include "tranche/v1/reservation_service.pb.h"
@@ -33,13 +32,7 @@ class ReservationHandler {
   using CreateDone = absl::AnyInvocable<void(absl::StatusOr<quota::Sold>)>;
   using GetDone = absl::AnyInvocable<void(absl::StatusOr<storage::Reservation>)>;
 
-  // storage::Books::Find, or a stand-in for it.
-  using FindById = std::function<void(const storage::Uuid& id, storage::Books::FindDone)>;
-
-  ReservationHandler(Sell sell, FindById find, storage::Clock* clock, CallDeadlines options);
-  // Of one ledger.
-  ReservationHandler(Sell sell, storage::ReservationLedger* ledger, storage::BoundedExecutor* executor,
-                     storage::Clock* clock, CallDeadlines options);
+  ReservationHandler(Sell sell, storage::Books* books, storage::Clock* clock, CallDeadlines options);
 
   // `deadline` is the caller's, nullopt if he gave none. `request` is not used after Create returns.
   void Create(const v1::CreateReservationRequest& request, std::optional<absl::Time> deadline, CreateDone done);
@@ -56,7 +49,7 @@ class ReservationHandler {
 
  private:
   const Sell sell_;
-  const FindById find_;
+  storage::Books* const books_;
   storage::Clock* const clock_;
   const CallDeadlines options_;
   std::atomic<bool> serving_{false};

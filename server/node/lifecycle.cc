@@ -38,8 +38,7 @@ namespace {
 // Admin calls are few and may be slow; they share nothing with sales but the database.
 constexpr int kAdminThreads = 2;
 constexpr int kAdminQueue = 64;
-// Late payments.
-constexpr int kCallThreads = 4;
+constexpr int kLatePaymentThreads = 4;
 // Lists may be slow and many pages long: they share no thread with what buyers wait for.
 constexpr int kListThreads = 2;
 constexpr int kListQueue = 64;
@@ -80,31 +79,6 @@ WatchHubOptions ToWatchOptions(const ServerOptions& options) {
   return watch;
 }
 
-// Where the SKU is taken to be; "" where nothing is known of it.
-std::string ShardOf(const quota::SliceTable& slices, const std::string& sku_id) {
-  const auto slice = sku_id.empty() ? nullptr : slices.Find(sku_id);
-  const auto terms = slice == nullptr ? nullptr : slice->terms();
-  return terms == nullptr ? "" : terms->shard;
-}
-
-ChangeCalls ChangesBy(storage::ShardRouter* router, const quota::SliceTable* slices) {
-  return ChangeCalls{
-      .confirm =
-          [=](const std::string& sku_id, storage::Confirmation change, absl::Time deadline, ChangeCalls::Done done) {
-            router->Confirm(ShardOf(*slices, sku_id), std::move(change), deadline, std::move(done));
-          },
-      .cancel =
-          [=](const std::string& sku_id, storage::Cancellation change, absl::Time deadline, ChangeCalls::Done done) {
-            router->Cancel(ShardOf(*slices, sku_id), std::move(change), deadline, std::move(done));
-          },
-      .extend =
-          [=](const std::string& sku_id, storage::Extension change, absl::Time deadline, ChangeCalls::Done done) {
-            router->Extend(ShardOf(*slices, sku_id), change, deadline, std::move(done));
-          },
-      .confirm_late = [router](const std::string&,
-                               const storage::Confirmation& payment) { return router->ConfirmLate(payment); }};
-}
-
 storage::PostgresShardOptions ShardOptions(const ServerOptions& options, const std::string& dsn) {
   storage::PostgresShardOptions shard;
   shard.pool = ToPoolOptions(options.backends, "", 0);
@@ -141,21 +115,18 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
               return std::make_unique<storage::PostgresShardBackend>(shard.name, ShardOptions(options, shard.dsn));
             },
             [this](storage::IncarnationId id) { slices_.NoteIncarnationEnded(id); }),
-        router_(&shards_),
+        late_payment_executor_(std::make_unique<storage::BoundedExecutor>(kLatePaymentThreads, options.blocking_queue)),
+        list_executor_(std::make_unique<storage::BoundedExecutor>(kListThreads, kListQueue)),
+        router_(&shards_, late_payment_executor_.get(), list_executor_.get(), storage::Clock::Real()),
         stock_ledger_(&shards_),
         outbox_ledger_(&shards_),
         payment_ledger_(&shards_),
         connector_(ToZookeeperOptions(options.backends)),
-        call_executor_(std::make_unique<storage::BoundedExecutor>(kCallThreads, options.blocking_queue)),
-        list_executor_(std::make_unique<storage::BoundedExecutor>(kListThreads, kListQueue)),
         admin_executor_(std::make_unique<storage::BoundedExecutor>(kAdminThreads, kAdminQueue)),
         move_executor_(std::make_unique<storage::BoundedExecutor>(1, 1)),
-        directory_([this](const std::string& sku_id,
-                          quota::SkuDirectory::ReadDone done) { router_.ReadSku(sku_id, std::move(done)); },
-                   storage::Clock::Real()),
+        directory_(&router_, storage::Clock::Real()),
         seller_(&slices_, &directory_, &router_, storage::Clock::Real(), ToSellerOptions(options)),
-        cart_seller_(
-            &slices_, &directory_, [this](const std::string& shard) { return CartsOf(shard); }, storage::Clock::Real()),
+        cart_seller_(&slices_, &directory_, &router_, storage::Clock::Real()),
         overdue_task_(std::make_unique<PeriodicTask>(kWaitGranularity, [this] { seller_.AnswerOverdue(); })),
         announcer_(this),
         mover_(&stock_ledger_, &announcer_),
@@ -163,18 +134,15 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
             [this](storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done) {
               seller_.Sell(std::move(claim), deadline, may_exist, std::move(done));
             },
-            [this](const storage::Uuid& id, storage::Books::FindDone done) { router_.Find(id, std::move(done)); },
-            storage::Clock::Real(), ToHandlerOptions(options)),
+            &router_, storage::Clock::Real(), ToHandlerOptions(options)),
         cart_handler_(
             [this](std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist,
                    quota::CartDone done) { cart_seller_.Sell(std::move(lines), deadline, may_exist, std::move(done)); },
             storage::Clock::Real(), ToHandlerOptions(options)),
-        change_handler_(ChangesBy(&router_, &slices_), call_executor_.get(), storage::Clock::Real(),
-                        ToHandlerOptions(options)),
-        list_handler_([this](const storage::ReservationFilter& filter, const storage::ReservationCursor& after,
-                             int limit) { return router_.List(filter, after, limit); },
-                      list_executor_.get(), storage::Clock::Real(), ToHandlerOptions(options)),
-        watch_hub_([this](absl::Span<const storage::Uuid> ids) { return router_.Read(ids); }, ToWatchOptions(options)),
+        change_handler_(&router_, &slices_, storage::Clock::Real(), ToHandlerOptions(options)),
+        list_handler_(&router_, storage::Clock::Real(), ToHandlerOptions(options)),
+        watch_hub_([this](absl::Span<const storage::Uuid> ids) { return router_.ReadEverywhere(ids); },
+                   ToWatchOptions(options)),
         sku_handler_(&stock_ledger_, &announcer_),
         stock_handler_(&stock_ledger_, &announcer_),
         quota_handler_(&stock_ledger_, &mover_, this, storage::Clock::Real()),
@@ -337,12 +305,6 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     LOG_IF_EVERY_N(WARNING, !refreshed.ok(), 30) << "cannot ask home for the shards: " << refreshed.message();
   }
 
-  quota::CartSeller::Shard CartsOf(const std::string& name) {
-    const auto shard = shards_.Find(name);
-    if (shard == nullptr) return {};
-    return {shard->lifecycle, shard->executor};
-  }
-
   // From now on an operator's wish to drain or undrain comes too late, and health says that the node serves no more.
   void NoteStopping() {
     absl::MutexLock lock(&agent_mutex_);
@@ -372,7 +334,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     move_executor_.reset();
     admin_executor_.reset();
     list_executor_.reset();
-    call_executor_.reset();
+    late_payment_executor_.reset();
     shards_.StopExecutors();
   }
 
@@ -386,14 +348,14 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   storage::ShardSet shards_;
   // Outlives all that may wait for a ledger.
   std::unique_ptr<DelayedTask> give_up_ledgers_;
+  // For calls that may ask several shards one after the other.
+  std::unique_ptr<storage::BoundedExecutor> late_payment_executor_;
+  std::unique_ptr<storage::BoundedExecutor> list_executor_;
   storage::ShardRouter router_;
   storage::RoutingStockLedger stock_ledger_;
   storage::RoutingOutboxLedger outbox_ledger_;
   storage::RoutingPaymentLedger payment_ledger_;
   quota::ZookeeperConnector connector_;
-  // For calls that may ask several shards one after the other.
-  std::unique_ptr<storage::BoundedExecutor> call_executor_;
-  std::unique_ptr<storage::BoundedExecutor> list_executor_;
   std::unique_ptr<storage::BoundedExecutor> admin_executor_;
   std::unique_ptr<storage::BoundedExecutor> move_executor_;
   quota::SkuDirectory directory_;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -37,6 +38,9 @@ struct Extension {
   int32_t number = 0;  // which extension of the reservation this is, from 1
   absl::Duration by;   // whole seconds, at least 1
 };
+
+// What may be asked of a pending reservation.
+using Change = std::variant<Confirmation, Cancellation, Extension>;
 
 enum class ChangeOutcome {
   kDone,

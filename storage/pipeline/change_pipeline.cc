@@ -5,11 +5,11 @@
 namespace tranche::storage {
 namespace {
 
-template <typename Change>
-std::vector<Change> ChangesOf(absl::Span<const PendingChange> batch) {
-  std::vector<Change> changes;
+template <typename Kind>
+std::vector<Kind> ChangesOf(absl::Span<const PendingChange> batch) {
+  std::vector<Kind> changes;
   changes.reserve(batch.size());
-  for (const PendingChange& pending : batch) changes.push_back(std::get<Change>(pending.change));
+  for (const PendingChange& pending : batch) changes.push_back(std::get<Kind>(pending.change));
   return changes;
 }
 
@@ -31,16 +31,8 @@ bool ChangeWork::LedgerAnswers() {
   return ledger_->ReadReservations(absl::MakeConstSpan(&nobody, 1)).ok();
 }
 
-void ChangePipeline::Confirm(Confirmation confirmation, absl::Time deadline, ChangeDone done) {
-  group_.Submit(PendingChange{std::move(confirmation), deadline, std::move(done)});
-}
-
-void ChangePipeline::Cancel(Cancellation cancellation, absl::Time deadline, ChangeDone done) {
-  group_.Submit(PendingChange{std::move(cancellation), deadline, std::move(done)});
-}
-
-void ChangePipeline::Extend(Extension extension, absl::Time deadline, ChangeDone done) {
-  group_.Submit(PendingChange{extension, deadline, std::move(done)});
+void ChangePipeline::Submit(Change change, absl::Time deadline, ChangeDone done) {
+  group_.Submit(PendingChange{std::move(change), deadline, std::move(done)});
 }
 
 }  // namespace tranche::storage

@@ -6,7 +6,6 @@
 // machine says which came first.
 #pragma once
 
-#include <variant>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -24,7 +23,7 @@ using ChangeDone = absl::AnyInvocable<void(absl::StatusOr<ChangeResult>)>;
 
 // A change that was accepted and is not yet answered.
 struct PendingChange {
-  std::variant<Confirmation, Cancellation, Extension> change;
+  Change change;
   absl::Time deadline;
   ChangeDone done;
 };
@@ -56,10 +55,8 @@ class ChangePipeline {
   ChangePipeline(LifecycleLedger* ledger, Clock* clock, PipelineOptions options)
       : group_(ChangeWork(ledger), clock, options) {}
 
-  // Each calls `done` exactly once: inline when refused, else on a lane's thread. It must not block.
-  void Confirm(Confirmation confirmation, absl::Time deadline, ChangeDone done);
-  void Cancel(Cancellation cancellation, absl::Time deadline, ChangeDone done);
-  void Extend(Extension extension, absl::Time deadline, ChangeDone done);
+  // Calls `done` exactly once: inline when refused, else on a lane's thread. It must not block.
+  void Submit(Change change, absl::Time deadline, ChangeDone done);
 
   // Refuses new changes and waits until every accepted one is answered, or `timeout`. True if all were.
   bool Drain(absl::Duration timeout) { return group_.Drain(timeout); }
@@ -73,7 +70,7 @@ class ChangePipeline {
   GroupCommit<ChangeWork> group_;
 };
 
-// A lane for who runs lanes himself: see GroupCommitLane.
+// A lane for callers that drive lanes themselves: see GroupCommitLane.
 class ChangeLane : public GroupCommitLane<ChangeWork> {
  public:
   explicit ChangeLane(ChangePipeline* pipeline) : GroupCommitLane(&pipeline->group_) {}

@@ -25,10 +25,8 @@ template <typename T>
 ShardQuestion<T> Blocking(std::function<absl::StatusOr<T>(ShardBackend& shard)> ask) {
   return [ask = std::move(ask)](ShardBackend& shard, ShardAnswer<T> answer) {
     if (!shard.Answers()) return answer(absl::UnavailableError("the shard does not answer"));
-    // Shared, so that it can still be answered when the executor has no room.
-    auto shared = std::make_shared<ShardAnswer<T>>(std::move(answer));
-    absl::AnyInvocable<void()> task = [ask, &shard, shared] { (*shared)(ask(shard)); };
-    if (!shard.executor->TryRun(task)) (*shared)(absl::ResourceExhaustedError("too many calls wait for the ledger"));
+    RunOn(
+        *shard.executor, [ask, &shard] { return ask(shard); }, std::move(answer));
   };
 }
 

@@ -6,22 +6,23 @@
 
 #include "absl/synchronization/mutex.h"
 #include "storage/ledger/ledger_error.h"
+#include "storage/pipeline/cart_commit.h"
 #include "storage/shards/ask_in_turn.h"
+#include "storage/shards/ask_shards.h"
 
 namespace tranche::storage {
 namespace {
 
 constexpr absl::Duration kReadPatience = absl::Seconds(1);
+// Of a late payment: other changes of its SKU are in the way for a moment.
+constexpr int kMaxLateTries = 5;
 
-void Send(ChangePipeline& pipeline, Confirmation change, absl::Time deadline, ChangeDone done) {
-  pipeline.Confirm(std::move(change), deadline, std::move(done));
+absl::Status UnknownShard() {
+  // Announced before we have heard of it from home.
+  return absl::UnavailableError("the shard is not known here yet");
 }
-void Send(ChangePipeline& pipeline, Cancellation change, absl::Time deadline, ChangeDone done) {
-  pipeline.Cancel(std::move(change), deadline, std::move(done));
-}
-void Send(ChangePipeline& pipeline, Extension change, absl::Time deadline, ChangeDone done) {
-  pipeline.Extend(std::move(change), deadline, std::move(done));
-}
+
+absl::Status TooLate() { return absl::DeadlineExceededError("the deadline passed before it was sent"); }
 
 ChangeResult Undecided(ChangeOutcome outcome) {
   ChangeResult result;
@@ -50,102 +51,141 @@ struct Gathered {
   std::vector<Reservation> found ABSL_GUARDED_BY(mutex);
 };
 
+// A reservation that a shard does not have is, among several, an answer like "no"; one that is moving, or has just
+// moved away, like "ask somebody else".
+absl::StatusOr<ChangeResult> AmongSeveral(absl::StatusOr<ChangeResult> result) {
+  if (result.ok() && result->outcome == ChangeOutcome::kNotFound) return absl::NotFoundError("not here");
+  if (result.ok() && result->outcome == ChangeOutcome::kMoving) return SkuMovingError("leaving");
+  return result;
+}
+
+// The opposite, of what all of them said.
+absl::StatusOr<ChangeResult> OfAll(absl::StatusOr<ChangeResult> result) {
+  if (absl::IsNotFound(result.status())) return Undecided(ChangeOutcome::kNotFound);
+  if (IsSkuMoving(result.status())) return Undecided(ChangeOutcome::kMoving);
+  return result;
+}
+
 }  // namespace
 
-void ShardRouter::Submit(const std::string& shard, IncarnationId incarnation, ReservationClaim claim,
+void ShardRouter::Commit(const std::string& shard, IncarnationId incarnation, ReservationClaim claim,
                          absl::Time deadline, CommitDone done) {
   if (shard == kHomeShard) {
     return shards_->home().claims->Submit(incarnation, std::move(claim), deadline, std::move(done));
   }
   const auto backend = shards_->Find(shard);
-  // Announced before we have heard of it from home.
-  if (backend == nullptr) return done(absl::UnavailableError("the shard is not known here yet"));
+  if (backend == nullptr) return done(UnknownShard());
   backend->claims->Submit(incarnation, std::move(claim), deadline, std::move(done));
+}
+
+void ShardRouter::CommitCart(const std::string& shard, IncarnationId incarnation, std::vector<ReservationClaim> lines,
+                             absl::Time deadline, CartDone done) {
+  const auto backend = shards_->Find(shard);
+  if (backend == nullptr) return done(UnknownShard());
+  RunOn(
+      *backend->executor,
+      [this, backend, incarnation, lines = std::move(lines), deadline] {
+        return storage::CommitCart(*backend->lifecycle, *clock_, incarnation, lines, deadline);
+      },
+      std::move(done));
+}
+
+void ShardRouter::Apply(const std::string& shard, Change change, absl::Time deadline, ChangeDone done) {
+  const ShardList all = shards_->All();
+  if (all.size() == 1) return all.front()->changes->Submit(std::move(change), deadline, std::move(done));
+  ShardQuestion<ChangeResult> ask = [change = std::move(change), deadline](ShardBackend& one,
+                                                                           ShardAnswer<ChangeResult> answer) {
+    one.changes->Submit(change, deadline, [answer = std::move(answer)](absl::StatusOr<ChangeResult> result) mutable {
+      answer(AmongSeveral(std::move(result)));
+    });
+  };
+  ShardAnswer<ChangeResult> finish = [done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
+    done(OfAll(std::move(result)));
+  };
+  const auto named = shard.empty() ? nullptr : shards_->Find(shard);
+  if (named == nullptr) return AskShards<ChangeResult>(all, std::move(ask), std::move(finish));
+  // It may have moved since the terms were announced.
+  ask(*named, [all, ask, finish = std::move(finish)](absl::StatusOr<ChangeResult> result) mutable {
+    if (!absl::IsNotFound(result.status()) && !IsSkuMoving(result.status())) return finish(std::move(result));
+    AskShards<ChangeResult>(all, std::move(ask), std::move(finish));
+  });
+}
+
+void ShardRouter::ConfirmLate(Confirmation payment, absl::Time deadline, ChangeDone done) {
+  RunOn(
+      *late_payments_,
+      [this, payment = std::move(payment), deadline]() -> absl::StatusOr<ChangeResult> {
+        for (int tries = 1;; ++tries) {
+          if (clock_->Now() >= deadline) return TooLate();
+          absl::StatusOr<ChangeResult> result = AskLate(payment);
+          if (result.ok() || !IsRetryTransaction(result.status()) || tries == kMaxLateTries) return result;
+        }
+      },
+      std::move(done));
+}
+
+absl::StatusOr<ChangeResult> ShardRouter::AskLate(const Confirmation& payment) {
+  absl::StatusOr<ChangeResult> result =
+      AskInTurn(*shards_, [&](ShardBackend& shard) { return AmongSeveral(shard.lifecycle->ConfirmLate(payment)); });
+  if (absl::IsNotFound(result.status())) return Undecided(ChangeOutcome::kNotFound);
+  return result;
 }
 
 void ShardRouter::Find(const Uuid& reservation_id, FindDone done) {
   const ShardList all = shards_->All();
   const bool alone = all.size() == 1;
-  AskShards<CommitResult>(all, Blocking<CommitResult>([this, reservation_id, alone](ShardBackend& shard) {
-                            auto found = shard.reservations->FindReservation(reservation_id);
-                            return found.ok() && !alone ? AsItIs(shard, *std::move(found)) : found;
-                          }),
-                          std::move(done));
+  AskShards<Reservation>(
+      all, Blocking<Reservation>([this, reservation_id, alone](ShardBackend& shard) -> absl::StatusOr<Reservation> {
+        auto found = shard.reservations->FindReservation(reservation_id);
+        if (!found.ok()) return found.status();
+        if (alone) return std::move(found->reservation);
+        return AsItIs(shard, std::move(found->reservation));
+      }),
+      std::move(done));
 }
 
 // A shard that a SKU is leaving does not know whether it is at the other one already: a mover that died in between left
 // it so. Then the other one's word counts.
-absl::StatusOr<CommitResult> ShardRouter::AsItIs(ShardBackend& shard, CommitResult found) {
-  const auto where = shard.moves->Where(found.reservation.sku_id);
+absl::StatusOr<Reservation> ShardRouter::AsItIs(ShardBackend& shard, Reservation found) {
+  const auto where = shard.moves->Where(found.sku_id);
   if (!where.ok()) return where.status();
   if (where->place != SkuWhereabouts::Place::kLeaving) return found;
   const auto target = shards_->Find(where->other_shard);
-  if (target == nullptr) return absl::UnavailableError("the shard where it moves to is not known here yet");
-  auto there = target->reservations->FindReservation(found.reservation.reservation_id);
+  if (target == nullptr) return UnknownShard();
+  auto there = target->reservations->FindReservation(found.reservation_id);
   if (absl::IsNotFound(there.status())) return found;
-  return there;
+  if (!there.ok()) return there.status();
+  return std::move(there->reservation);
 }
 
-void ShardRouter::ReadSku(const std::string& sku_id, ReadSkuDone done) {
+void ShardRouter::FindSku(const std::string& sku_id, SkuDone done) {
   AskShards<Sku>(shards_->All(), Blocking<Sku>([sku_id](ShardBackend& shard) { return shard.stock->GetSku(sku_id); }),
                  std::move(done));
 }
 
-void ShardRouter::Confirm(const std::string& shard, Confirmation change, absl::Time deadline, ChangeDone done) {
-  Route(shard, std::move(change), deadline, std::move(done));
+void ShardRouter::Read(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) {
+  const auto backend = shards_->Find(shard);
+  if (backend == nullptr) return done(UnknownShard());
+  RunOn(
+      *backend->executor,
+      [backend, ids = std::move(reservation_ids)] { return backend->lifecycle->ReadReservations(ids); },
+      std::move(done));
 }
 
-void ShardRouter::Cancel(const std::string& shard, Cancellation change, absl::Time deadline, ChangeDone done) {
-  Route(shard, std::move(change), deadline, std::move(done));
+void ShardRouter::List(ReservationFilter filter, ReservationCursor after, int limit, absl::Time deadline,
+                       PageDone done) {
+  RunOn(
+      *lists_,
+      [this, filter = std::move(filter), after = std::move(after), limit,
+       deadline]() -> absl::StatusOr<ReservationPage> {
+        if (clock_->Now() >= deadline) return TooLate();
+        return ReadPage(filter, after, limit);
+      },
+      std::move(done));
 }
 
-void ShardRouter::Extend(const std::string& shard, Extension change, absl::Time deadline, ChangeDone done) {
-  Route(shard, std::move(change), deadline, std::move(done));
-}
-
-template <typename Change>
-void ShardRouter::Route(const std::string& shard, Change change, absl::Time deadline, ChangeDone done) {
-  const ShardList all = shards_->All();
-  if (all.size() == 1) return Send(*all.front()->changes, std::move(change), deadline, std::move(done));
-  // A reservation that a shard does not have is, among several, an answer like "no"; one that is moving, or has just
-  // moved away, like "ask somebody else".
-  ShardQuestion<ChangeResult> ask = [change, deadline](ShardBackend& shard, ShardAnswer<ChangeResult> answer) {
-    Send(*shard.changes, change, deadline, [answer = std::move(answer)](absl::StatusOr<ChangeResult> result) mutable {
-      if (result.ok() && result->outcome == ChangeOutcome::kNotFound) return answer(absl::NotFoundError("not here"));
-      if (result.ok() && result->outcome == ChangeOutcome::kMoving) return answer(SkuMovingError("leaving"));
-      answer(std::move(result));
-    });
-  };
-  ShardAnswer<ChangeResult> ask_all_done = [done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
-    if (absl::IsNotFound(result.status())) return done(Undecided(ChangeOutcome::kNotFound));
-    if (IsSkuMoving(result.status())) return done(Undecided(ChangeOutcome::kMoving));
-    done(std::move(result));
-  };
-  const auto named = shard.empty() ? nullptr : shards_->Find(shard);
-  if (named == nullptr) return AskShards<ChangeResult>(all, std::move(ask), std::move(ask_all_done));
-  // It may have moved since the terms were announced.
-  ask(*named, [all, ask, ask_all_done = std::move(ask_all_done)](absl::StatusOr<ChangeResult> result) mutable {
-    if (!absl::IsNotFound(result.status()) && !IsSkuMoving(result.status())) {
-      return ask_all_done(std::move(result));
-    }
-    AskShards<ChangeResult>(all, std::move(ask), std::move(ask_all_done));
-  });
-}
-
-absl::StatusOr<ChangeResult> ShardRouter::ConfirmLate(const Confirmation& payment) {
-  absl::StatusOr<ChangeResult> result = AskInTurn(*shards_, [&](ShardBackend& shard) -> absl::StatusOr<ChangeResult> {
-    absl::StatusOr<ChangeResult> here = shard.lifecycle->ConfirmLate(payment);
-    if (here.ok() && here->outcome == ChangeOutcome::kNotFound) return absl::NotFoundError("not here");
-    // The others are asked as well: perhaps it has arrived there.
-    if (here.ok() && here->outcome == ChangeOutcome::kMoving) return SkuMovingError("leaving");
-    return here;
-  });
-  if (absl::IsNotFound(result.status())) return Undecided(ChangeOutcome::kNotFound);
-  return result;
-}
-
-absl::StatusOr<ReservationPage> ShardRouter::List(const ReservationFilter& filter, const ReservationCursor& after,
-                                                  int limit) {
+absl::StatusOr<ReservationPage> ShardRouter::ReadPage(const ReservationFilter& filter, const ReservationCursor& after,
+                                                      int limit) {
   const ShardList all = shards_->All();
   size_t nth = 0;
   while (nth < all.size() && !after.shard.empty() && all[nth]->name != after.shard) ++nth;
@@ -160,7 +200,7 @@ absl::StatusOr<ReservationPage> ShardRouter::List(const ReservationFilter& filte
   return page;
 }
 
-absl::StatusOr<std::vector<Reservation>> ShardRouter::Read(absl::Span<const Uuid> reservation_ids) {
+absl::StatusOr<std::vector<Reservation>> ShardRouter::ReadEverywhere(absl::Span<const Uuid> reservation_ids) {
   using Found = std::vector<Reservation>;
   const ShardList all = shards_->All();
   if (all.size() == 1) return all.front()->lifecycle->ReadReservations(reservation_ids);

@@ -1,50 +1,50 @@
-// Sends the calls about reservations to the shards that they concern, without blocking.
+// Books over all shards: sends each call to the shards that it concerns.
 //
-// A claim goes where the SKU's terms say; a change of a reservation to where its SKU is taken to be, if the caller
-// names it, and to all shards otherwise. Whoever is asked wrongly says so: the ledger of each shard knows which SKUs
-// are there.
+// A claim goes where the SKU's terms say; a change of a reservation to where its SKU is taken to be, and to all shards
+// if it is not there. Whoever is asked wrongly says so: the ledger of each shard knows which SKUs are there.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "storage/books.h"
-#include "storage/ledger/lifecycle_ledger.h"
-#include "storage/shards/ask_shards.h"
+#include "storage/clock.h"
+#include "storage/executor.h"
 #include "storage/shards/shard_set.h"
 
 namespace tranche::storage {
 
 // Thread-safe. Outlived by its dependencies.
-class ShardRouter : public storage::Books {
+class ShardRouter : public Books {
  public:
-  explicit ShardRouter(ShardSet* shards) : shards_(shards) {}
+  // The executors run what blocks and may concern any shard. Carts, look-ups and reads run on their shard's.
+  ShardRouter(ShardSet* shards, Executor* late_payments, Executor* lists, Clock* clock)
+      : shards_(shards), late_payments_(late_payments), lists_(lists), clock_(clock) {}
 
-  // SaleBackend.
-  void Submit(const std::string& shard, IncarnationId incarnation, ReservationClaim claim, absl::Time deadline,
+  void Commit(const std::string& shard, IncarnationId incarnation, ReservationClaim claim, absl::Time deadline,
               CommitDone done) override;
+  void CommitCart(const std::string& shard, IncarnationId incarnation, std::vector<ReservationClaim> lines,
+                  absl::Time deadline, CartDone done) override;
+  void Apply(const std::string& shard, Change change, absl::Time deadline, ChangeDone done) override;
+  void ConfirmLate(Confirmation payment, absl::Time deadline, ChangeDone done) override;
   void Find(const Uuid& reservation_id, FindDone done) override;
+  void FindSku(const std::string& sku_id, SkuDone done) override;
+  void Read(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) override;
+  void List(ReservationFilter filter, ReservationCursor after, int limit, absl::Time deadline, PageDone done) override;
 
-  void ReadSku(const std::string& sku_id, Books::ReadSkuDone done);
-
-  // `shard`: where the SKU is taken to be; "" where nobody knows.
-  void Confirm(const std::string& shard, Confirmation change, absl::Time deadline, ChangeDone done);
-  void Cancel(const std::string& shard, Cancellation change, absl::Time deadline, ChangeDone done);
-  void Extend(const std::string& shard, Extension change, absl::Time deadline, ChangeDone done);
-
-  // These block.
-  absl::StatusOr<ChangeResult> ConfirmLate(const Confirmation& payment);
-  // Shard after shard; the cursor says which one is next.
-  absl::StatusOr<ReservationPage> List(const ReservationFilter& filter, const ReservationCursor& after, int limit);
-  // For about a second at most. kUnavailable when some were not found and some shard did not say.
-  absl::StatusOr<std::vector<Reservation>> Read(absl::Span<const Uuid> reservation_ids);
+  // Those of the ids that exist on any shard. Blocks, for about a second at most: for a thread that has nothing else to
+  // do, so that it shares none with buyers. kUnavailable when some were not found and some shard did not say.
+  absl::StatusOr<std::vector<Reservation>> ReadEverywhere(absl::Span<const Uuid> reservation_ids);
 
  private:
-  absl::StatusOr<CommitResult> AsItIs(ShardBackend& shard, CommitResult found);
-  template <typename Change>
-  void Route(const std::string& shard, Change change, absl::Time deadline, ChangeDone done);
+  absl::StatusOr<Reservation> AsItIs(ShardBackend& shard, Reservation found);
+  absl::StatusOr<ChangeResult> AskLate(const Confirmation& payment);
+  absl::StatusOr<ReservationPage> ReadPage(const ReservationFilter& filter, const ReservationCursor& after, int limit);
 
   ShardSet* const shards_;
+  Executor* const late_payments_;
+  Executor* const lists_;
+  Clock* const clock_;
 };
 
 }  // namespace tranche::storage

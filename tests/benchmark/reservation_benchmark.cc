@@ -185,11 +185,11 @@ nlohmann::json Changes(int64_t count) {
     const std::vector<Uuid> regretted = CreateMany(shard, to_cancel, until_count, &unused);
     const double confirmed =
         ChangeAll(shard, bought, [](ChangePipeline& pipeline, const Uuid& id, absl::Time deadline, ChangeDone done) {
-          pipeline.Confirm({id, "pay-" + id.ToString(), 1999, "EUR"}, deadline, std::move(done));
+          pipeline.Submit(storage::Confirmation{id, "pay-" + id.ToString(), 1999, "EUR"}, deadline, std::move(done));
         });
     const double cancelled =
         ChangeAll(shard, regretted, [](ChangePipeline& pipeline, const Uuid& id, absl::Time deadline, ChangeDone done) {
-          pipeline.Cancel({id, "changed my mind"}, deadline, std::move(done));
+          pipeline.Submit(storage::Cancellation{id, "changed my mind"}, deadline, std::move(done));
         });
     std::printf("created %8.0f/s   confirmed %8.0f/s (%.0f %%)   cancelled %8.0f/s (%.0f %%)\n", created, confirmed,
                 100 * confirmed / created, cancelled, 100 * cancelled / created);

@@ -248,9 +248,9 @@ TEST_F(PostgresOutageTest, ChangesAcknowledgedByThePipelineSurviveAKilledServer)
     };
     const absl::Time deadline = absl::Now() + absl::Seconds(60);
     if (i % 2 == 0) {
-      pipeline.Confirm({id, "pay-1", 0, "EUR"}, deadline, done);
+      pipeline.Submit(storage::Confirmation{id, "pay-1", 0, "EUR"}, deadline, done);
     } else {
-      pipeline.Cancel({id, "why"}, deadline, done);
+      pipeline.Submit(storage::Cancellation{id, "why"}, deadline, done);
     }
   }
   const auto begun = [&] { return answered > 200; };

@@ -49,20 +49,18 @@ FrontNode::FrontNode(World* world, ActorId actor, const std::string& name, std::
       ledger_(&process_),
       connector_(&process_),
       executor_(&process_, world->scenario.executor_queue),
-      pipeline_(
-          std::make_unique<storage::CommitPipeline>(&ledger_, &world->scheduler, ToPipelineOptions(world->scenario))),
-      changes_(
-          std::make_unique<storage::ChangePipeline>(&ledger_, &world->scheduler, ToPipelineOptions(world->scenario))),
-      change_lane_(std::make_unique<storage::ChangeLane>(changes_.get())),
-      directory_(&ledger_, &executor_, &world->scheduler),
-      seller_(std::make_unique<quota::Seller>(&slices_, &directory_, pipeline_.get(), &ledger_, &executor_,
-                                              &world->scheduler, ToSellerOptions(world->scenario))),
+      shard_(std::make_unique<testing::OneShard>(&ledger_, &executor_, &world->scheduler,
+                                                 ToPipelineOptions(world->scenario))),
+      change_lane_(std::make_unique<storage::ChangeLane>(&shard_->changes())),
+      directory_(shard_->books(), &world->scheduler),
+      seller_(std::make_unique<quota::Seller>(&slices_, &directory_, shard_->books(), &world->scheduler,
+                                              ToSellerOptions(world->scenario))),
       agent_(std::make_unique<quota::NodeAgent>(
           &connector_, &ledger_, &slices_, this, &world->scheduler,
           [this](const std::string& sku_id) { return static_cast<int64_t>(seller_->waiting(sku_id)); },
           ToAgentOptions(name))) {
   for (int i = 0; i < world->scenario.lanes; ++i) {
-    lanes_.push_back(std::make_unique<storage::CommitLane>(pipeline_.get()));
+    lanes_.push_back(std::make_unique<storage::CommitLane>(&shard_->claims()));
   }
 }
 
@@ -70,9 +68,8 @@ FrontNode::~FrontNode() {
   process_.End();
   agent_.reset();
   lanes_.clear();
-  pipeline_.reset();
   change_lane_.reset();
-  changes_.reset();
+  shard_->StopPipelines();
 }
 
 void FrontNode::Spawn(std::function<void()> body) {
@@ -86,9 +83,9 @@ void FrontNode::Spawn(std::function<void()> body) {
 void FrontNode::Launch() {
   Spawn([this] { RunAgent(); });
   for (const auto& lane : lanes_) {
-    Spawn([this, &lane = *lane] { RunLane(lane, *pipeline_); });
+    Spawn([this, &lane = *lane] { RunLane(lane, shard_->claims()); });
   }
-  Spawn([this] { RunLane(*change_lane_, *changes_); });
+  Spawn([this] { RunLane(*change_lane_, shard_->changes()); });
   for (int i = 0; i < process_.world().scenario.executor_fibers; ++i) {
     Spawn([this] { executor_.Work(); });
   }
@@ -136,8 +133,7 @@ void FrontNode::ReleaseInOrder() {
   }
   if (process_.crashed()) return;
   // What still waits is refused, as by the real node: see server/node/lifecycle.cc.
-  pipeline_->Stop();
-  changes_->Stop();
+  shard_->RefuseWaiting();
   process_.Note("stops in order");
   agent_->Release().IgnoreError();
 }
@@ -229,29 +225,16 @@ void FrontNode::Apply(Change change, absl::Time deadline, storage::ChangeDone an
     ticket.Close();
     answer(std::move(result));
   };
-  if (auto* cancellation = std::get_if<storage::Cancellation>(&change)) {
-    changes_->Cancel(std::move(*cancellation), deadline, std::move(done));
-  } else if (auto* extension = std::get_if<storage::Extension>(&change)) {
-    changes_->Extend(*extension, deadline, std::move(done));
-  } else {
-    const storage::Confirmation& payment = std::get<storage::Confirmation>(change);
-    changes_->Confirm(
-        payment, deadline,
-        [this, paid = payment, done = std::move(done)](absl::StatusOr<storage::ChangeResult> result) mutable {
-          const bool late = result.ok() && result->outcome == storage::ChangeOutcome::kStateForbids;
-          late ? ConfirmLate(std::move(paid), std::move(done)) : done(std::move(result));
-        });
+  const auto* payment = std::get_if<storage::Confirmation>(&change);
+  if (payment != nullptr) {
+    done = [this, paid = *payment, deadline,
+            done = std::move(done)](absl::StatusOr<storage::ChangeResult> result) mutable {
+      const bool late = result.ok() && result->outcome == storage::ChangeOutcome::kStateForbids;
+      late ? shard_->books()->ConfirmLate(std::move(paid), deadline, std::move(done)) : done(std::move(result));
+    };
   }
+  shard_->books()->Apply("", std::move(change), deadline, std::move(done));
   process_.NoteChange();
-}
-
-void FrontNode::ConfirmLate(storage::Confirmation payment, storage::ChangeDone done) {
-  // Shared, so that it can still be answered when the executor has no room.
-  auto answer = std::make_shared<storage::ChangeDone>(std::move(done));
-  absl::AnyInvocable<void()> ask = [this, payment = std::move(payment), answer] {
-    (*answer)(ledger_.ConfirmLate(payment));
-  };
-  if (!executor_.TryRun(ask)) (*answer)(absl::ResourceExhaustedError("too many blocking calls wait"));
 }
 
 void FrontNode::StopInOrder() {

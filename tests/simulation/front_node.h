@@ -20,6 +20,7 @@
 #include "tests/simulation/sim_coordination.h"
 #include "tests/simulation/sim_executor.h"
 #include "tests/simulation/sim_ledger.h"
+#include "tests/support/one_shard.h"
 
 namespace tranche::simulation {
 
@@ -47,13 +48,13 @@ class FrontNode : public quota::NodeHost {
   const OpenRequests& requests() const { return requests_; }
   const std::string& name() const { return name_; }
   // Claims that were granted units and are not decided.
-  bool busy() const { return pipeline_->Stats().unanswered > 0; }
+  bool busy() const { return shard_->claims().Stats().unanswered > 0; }
 
   // NodeHost.
   void SetDraining(bool draining) override;
   bool Idle() override { return !busy(); }
   void ExitAfterDrain() override { StopInOrder(); }
-  bool LedgerAnswers() override { return pipeline_->Stats().ledger_answers; }
+  bool LedgerAnswers() override { return shard_->claims().Stats().ledger_answers; }
 
  private:
   void Spawn(std::function<void()> body);
@@ -61,8 +62,9 @@ class FrontNode : public quota::NodeHost {
   template <typename Lane, typename Pipeline>
   void RunLane(Lane& lane, const Pipeline& pipeline);
   void CheckQueue(const storage::PipelineStats& stats);
-  void ConfirmLate(storage::Confirmation payment, storage::ChangeDone done);
-  bool Drained() { return pipeline_->Drain(absl::ZeroDuration()) && changes_->Drain(absl::ZeroDuration()); }
+  bool Drained() {
+    return shard_->claims().Drain(absl::ZeroDuration()) && shard_->changes().Drain(absl::ZeroDuration());
+  }
   void AnswerOverdue();
   void WatchRequests();
   int64_t Waiting() const;
@@ -84,9 +86,8 @@ class FrontNode : public quota::NodeHost {
   quota::SliceTable slices_;
   SimExecutor executor_;
   // Torn down one by one, see the destructor.
-  std::unique_ptr<storage::CommitPipeline> pipeline_;
+  std::unique_ptr<testing::OneShard> shard_;
   std::vector<std::unique_ptr<storage::CommitLane>> lanes_;
-  std::unique_ptr<storage::ChangePipeline> changes_;
   std::unique_ptr<storage::ChangeLane> change_lane_;
   quota::SkuDirectory directory_;
   std::unique_ptr<quota::Seller> seller_;

@@ -33,7 +33,7 @@
 namespace tranche::simulation {
 
 // What a buyer may ask for after the sale.
-using Change = std::variant<storage::Confirmation, storage::Cancellation, storage::Extension>;
+using storage::Change;
 
 enum class LifeEvent { kConfirmed, kCancelled, kExpired, kExtended, kRebooked, kRefundRequested, kCount };
 

@@ -8,6 +8,7 @@
 #include "storage/bounded_executor.h"
 #include "storage/fake/fake_ledger.h"
 #include "storage/ledger/ledger_error.h"
+#include "tests/support/one_shard.h"
 
 namespace tranche::quota {
 namespace {
@@ -111,8 +112,9 @@ class CartSellerTest : public ::testing::Test {
   int exhausted_ = 0;
   std::set<std::string> changed_;
   storage::BoundedExecutor executor_{1, 10};
-  SkuDirectory directory_{&ledger_, &executor_, &clock_};
-  CartSeller seller_{&slices_, &directory_, &ledger_, &executor_, &clock_};
+  tranche::testing::OneShard shard_{&ledger_, &executor_, &clock_};
+  SkuDirectory directory_{shard_.books(), &clock_};
+  CartSeller seller_{&slices_, &directory_, shard_.books(), &clock_};
   IncarnationId incarnation_ = storage::kPool;
   uint8_t next_id_ = 1;
 };

@@ -6,6 +6,7 @@
 #include "gtest/gtest.h"
 #include "storage/bounded_executor.h"
 #include "storage/fake/fake_ledger.h"
+#include "tests/support/one_shard.h"
 
 namespace tranche::quota {
 namespace {
@@ -76,14 +77,14 @@ class SellerTest : public ::testing::Test {
   FakeLedger ledger_{&clock_};
   SliceTable slices_;
   storage::BoundedExecutor executor_{1, 10};
-  SkuDirectory directory_{&ledger_, &executor_, &clock_};
-  storage::CommitPipeline pipeline_{&ledger_, &clock_, [] {
+  tranche::testing::OneShard shard_{&ledger_, &executor_, &clock_, [] {
                                       storage::PipelineOptions options;
                                       options.lanes = 1;
                                       options.retry_interval = absl::Milliseconds(1);
                                       return options;
                                     }()};
-  Seller seller_{&slices_, &directory_, &pipeline_, &ledger_, &executor_, &clock_, NoWaiting()};
+  SkuDirectory directory_{shard_.books(), &clock_};
+  Seller seller_{&slices_, &directory_, shard_.books(), &clock_, NoWaiting()};
   IncarnationId incarnation_ = storage::kPool;
   uint8_t next_id_ = 1;
 };

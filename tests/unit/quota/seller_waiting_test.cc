@@ -9,6 +9,7 @@
 #include "storage/fake/fake_ledger.h"
 #include "storage/pipeline/commit_lane.h"
 #include "tests/support/inline_executor.h"
+#include "tests/support/one_shard.h"
 
 namespace tranche::quota {
 namespace {
@@ -40,11 +41,6 @@ class SellerWaitingTest : public ::testing::Test {
     SellerOptions options;
     options.exhausted_wait = absl::Milliseconds(100);
     options.max_waiting = 3;
-    return options;
-  }
-  static storage::PipelineOptions NoThreads() {
-    storage::PipelineOptions options;
-    options.lanes = 0;
     return options;
   }
 
@@ -105,12 +101,11 @@ class SellerWaitingTest : public ::testing::Test {
   storage::FakeLedger ledger_{&clock_};
   SliceTable slices_;
   tranche::testing::InlineExecutor executor_;
-  SkuDirectory directory_{&ledger_, &executor_, &clock_};
-  storage::CommitPipeline pipeline_{&ledger_, &clock_, NoThreads()};
-  CommitLane lane_{&pipeline_};
+  tranche::testing::OneShard shard_{&ledger_, &executor_, &clock_};
+  SkuDirectory directory_{shard_.books(), &clock_};
+  CommitLane lane_{&shard_.claims()};
   const SellerOptions options_ = Options();
-  std::unique_ptr<Seller> seller_ =
-      std::make_unique<Seller>(&slices_, &directory_, &pipeline_, &ledger_, &executor_, &clock_, options_);
+  std::unique_ptr<Seller> seller_ = std::make_unique<Seller>(&slices_, &directory_, shard_.books(), &clock_, options_);
   IncarnationId incarnation_ = storage::kPool;
   int exhausted_ = 0;
   uint8_t next_id_ = 1;

@@ -5,10 +5,11 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "storage/ledger/ledger_error.h"
-#include "tests/support/inline_executor.h"
+#include "tests/support/stub_books.h"
 #include "tests/unit/server/error_matchers.h"
 
 namespace tranche::server {
@@ -32,40 +33,31 @@ class ChangeHandlerTest : public ::testing::Test {
     late_ = answer_;
   }
 
-  ChangeCalls Calls() {
-    return {
-        .confirm =
-            [this](const std::string& sku, storage::Confirmation change, absl::Time deadline, ChangeCalls::Done done) {
-              confirmation_ = std::move(change);
-              Answer(sku, deadline, done);
-            },
-        .cancel =
-            [this](const std::string& sku, storage::Cancellation change, absl::Time deadline, ChangeCalls::Done done) {
-              cancellation_ = std::move(change);
-              Answer(sku, deadline, done);
-            },
-        .extend =
-            [this](const std::string& sku, storage::Extension change, absl::Time deadline, ChangeCalls::Done done) {
-              extension_ = change;
-              Answer(sku, deadline, done);
-            },
-        .confirm_late = [this](const std::string& sku,
-                               const storage::Confirmation& payment) -> absl::StatusOr<ChangeResult> {
-          ++late_calls_;
-          late_sku_ = sku;
-          late_payment_ = payment;
-          if (late_deadlocks_-- > 0) return storage::RetryTransactionError("deadlock");
-          if (!late_error_.ok()) return late_error_;
-          return late_;
-        }};
-  }
-  void Answer(const std::string& sku, absl::Time deadline, ChangeCalls::Done& done) {
-    sku_hint_ = sku;
-    deadline_ = deadline;
-    ++calls_;
-    if (!error_.ok()) return done(error_);
-    done(answer_);
-  }
+  // Books that answer as told and remember what they were asked.
+  class Books : public tranche::testing::StubBooks {
+   public:
+    explicit Books(ChangeHandlerTest* test) : test_(test) {}
+
+    void Apply(const std::string& shard, storage::Change change, absl::Time deadline,
+               storage::ChangeDone done) override {
+      test_->shard_hint_ = shard;
+      test_->change_ = std::move(change);
+      test_->deadline_ = deadline;
+      ++test_->calls_;
+      if (!test_->error_.ok()) return done(test_->error_);
+      done(test_->answer_);
+    }
+    void ConfirmLate(storage::Confirmation payment, absl::Time deadline, storage::ChangeDone done) override {
+      ++test_->late_calls_;
+      test_->late_payment_ = std::move(payment);
+      test_->late_deadline_ = deadline;
+      if (!test_->late_error_.ok()) return done(test_->late_error_);
+      done(test_->late_);
+    }
+
+   private:
+    ChangeHandlerTest* const test_;
+  };
 
   static v1::ConfirmReservationRequest Payment() {
     v1::ConfirmReservationRequest request;
@@ -112,27 +104,27 @@ class ChangeHandlerTest : public ::testing::Test {
   }
 
   storage::FakeClock clock_;
-  tranche::testing::InlineExecutor executor_;
-  ChangeHandler handler_{Calls(), &executor_, &clock_, CallDeadlines{}};
+  Books books_{this};
+  quota::SliceTable slices_;
+  ChangeHandler handler_{&books_, &slices_, &clock_, CallDeadlines{}};
 
   ChangeResult answer_;
   absl::Status error_;
   ChangeResult late_;
   absl::Status late_error_;
-  int late_deadlocks_ = 0;
 
   int calls_ = 0;
-  std::string sku_hint_;
+  std::string shard_hint_;
   absl::Time deadline_;
-  storage::Confirmation confirmation_;
-  storage::Cancellation cancellation_;
-  storage::Extension extension_;
+  storage::Change change_;
   int late_calls_ = 0;
-  std::string late_sku_;
   storage::Confirmation late_payment_;
+  absl::Time late_deadline_;
 };
 
 TEST_F(ChangeHandlerTest, PassesGoodRequestsOn) {
+  slices_.Begin(1);
+  slices_.FindOrAdd("tv")->SetTerms({.shard = "east"});
   v1::ConfirmReservationRequest payment = Payment();
   payment.set_sku_id("tv");
   const auto confirmed = Confirm(payment);
@@ -140,25 +132,26 @@ TEST_F(ChangeHandlerTest, PassesGoodRequestsOn) {
   EXPECT_EQ(confirmed->outcome(), v1::CONFIRM_OUTCOME_CONFIRMED);
   EXPECT_EQ(confirmed->reservation().reservation_id(), kId);
   EXPECT_FALSE(confirmed->replayed());
-  EXPECT_EQ(confirmation_.reservation_id.ToString(), kId);
-  EXPECT_EQ(confirmation_.payment_reference, "pay-1");
-  EXPECT_EQ(confirmation_.amount_minor, 49900);
-  EXPECT_EQ(confirmation_.currency, "EUR");
-  EXPECT_EQ(sku_hint_, "tv");
+  const auto& confirmation = std::get<storage::Confirmation>(change_);
+  EXPECT_EQ(confirmation.reservation_id.ToString(), kId);
+  EXPECT_EQ(confirmation.payment_reference, "pay-1");
+  EXPECT_EQ(confirmation.amount_minor, 49900);
+  EXPECT_EQ(confirmation.currency, "EUR");
+  EXPECT_EQ(shard_hint_, "east");
   EXPECT_EQ(deadline_, clock_.Now() + absl::Seconds(2));
 
   answer_.outcome = ChangeOutcome::kReplayed;
   const auto cancelled = Cancel(Cancellation());
   ASSERT_TRUE(cancelled.ok()) << cancelled.status();
   EXPECT_TRUE(cancelled->replayed());
-  EXPECT_EQ(cancellation_.reason, "changed his mind");
-  EXPECT_EQ(sku_hint_, "");
+  EXPECT_EQ(std::get<storage::Cancellation>(change_).reason, "changed his mind");
+  EXPECT_EQ(shard_hint_, "");
 
   const auto extended = Extend(Extension());
   ASSERT_TRUE(extended.ok()) << extended.status();
   EXPECT_TRUE(extended->replayed());
-  EXPECT_EQ(extension_.number, 1);
-  EXPECT_EQ(extension_.by, absl::Minutes(10));
+  EXPECT_EQ(std::get<storage::Extension>(change_).number, 1);
+  EXPECT_EQ(std::get<storage::Extension>(change_).by, absl::Minutes(10));
   EXPECT_EQ(late_calls_, 0);
 }
 
@@ -274,8 +267,8 @@ TEST_F(ChangeHandlerTest, APaymentThatComesTooLateIsDecidedByItself) {
   EXPECT_EQ(rebooked->outcome(), v1::CONFIRM_OUTCOME_REBOOKED);
   EXPECT_EQ(rebooked->rebooked().rebooked_from(), kId);
   EXPECT_FALSE(rebooked->replayed());
-  EXPECT_EQ(late_sku_, "tv") << "by now the SKU is known";
   EXPECT_EQ(late_payment_.payment_reference, "pay-1");
+  EXPECT_EQ(late_deadline_, deadline_);
 
   late_.outcome = ChangeOutcome::kPaidUnfulfilled;
   late_.rebooked.reset();
@@ -311,18 +304,16 @@ TEST_F(ChangeHandlerTest, APaymentForWhatIsNotFoundMayBeLateToo) {
 
 TEST_F(ChangeHandlerTest, ALatePaymentMeetsTheSameTroubles) {
   answer_.outcome = ChangeOutcome::kStateForbids;
-  late_deadlocks_ = 2;
-  EXPECT_TRUE(Confirm(Payment()).ok());
-  EXPECT_EQ(late_calls_, 3);
-  late_deadlocks_ = 1000;
-  EXPECT_EQ(ReasonOf(Confirm(Payment()).status()), "OVERLOADED");
-  late_deadlocks_ = 0;
+  late_error_ = storage::RetryTransactionError("deadlock");
+  const absl::Status overloaded = Confirm(Payment()).status();
+  EXPECT_EQ(ReasonOf(overloaded), "OVERLOADED");
+  EXPECT_EQ(MetadataOf(overloaded, "sku_id"), "tv") << "by now the SKU is known";
   late_error_ = storage::UnknownCommitError("");
   EXPECT_EQ(ReasonOf(Confirm(Payment()).status()), "COMMIT_UNKNOWN");
   late_error_ = absl::UnavailableError("");
   EXPECT_EQ(ReasonOf(Confirm(Payment()).status()), "LEDGER_UNAVAILABLE");
-  executor_.full = true;
-  EXPECT_EQ(ReasonOf(Confirm(Payment()).status()), "OVERLOADED");
+  late_error_ = absl::DeadlineExceededError("");
+  EXPECT_EQ(ReasonOf(Confirm(Payment()).status()), "DEADLINE_PASSED");
 }
 
 TEST_F(ChangeHandlerTest, OthersThanConfirmAreNeverLate) {

@@ -11,6 +11,7 @@
 #include "server/handlers/field_checks.h"
 #include "storage/fake/fake_ledger.h"
 #include "tests/support/inline_executor.h"
+#include "tests/support/one_shard.h"
 #include "tests/unit/server/error_matchers.h"
 
 namespace tranche::server {
@@ -75,9 +76,8 @@ class ListHandlerTest : public ::testing::Test {
   storage::FakeClock clock_;
   storage::FakeLedger ledger_{&clock_};
   tranche::testing::InlineExecutor executor_;
-  ListHandler handler_{[this](const storage::ReservationFilter& filter, const storage::ReservationCursor& after,
-                              int limit) { return ledger_.ListReservations(filter, after, limit); },
-                       &executor_, &clock_, CallDeadlines{}};
+  tranche::testing::OneShard shard_{&ledger_, &executor_, &clock_};
+  ListHandler handler_{shard_.books(), &clock_, CallDeadlines{}};
 };
 
 TEST_F(ListHandlerTest, PagesOfAnySizeTellEachReservationOnce) {

@@ -9,6 +9,7 @@
 #include "absl/synchronization/notification.h"
 #include "storage/bounded_executor.h"
 #include "storage/fake/fake_ledger.h"
+#include "tests/support/one_shard.h"
 #include "tests/unit/server/error_matchers.h"
 
 namespace tranche::server {
@@ -22,7 +23,9 @@ class ReservationHandlerTest : public ::testing::Test {
   ReservationHandlerTest() { Build({}); }
 
   void Build(CallDeadlines options, int queue = 16) {
+    shard_.reset();
     executor_ = std::make_unique<storage::BoundedExecutor>(1, queue);
+    shard_ = std::make_unique<tranche::testing::OneShard>(&ledger_, executor_.get(), &clock_);
     handler_ = std::make_unique<ReservationHandler>(
         [this](storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done) {
           claim_ = std::move(claim);
@@ -30,7 +33,7 @@ class ReservationHandlerTest : public ::testing::Test {
           may_exist_ = may_exist;
           done(answer_);
         },
-        &ledger_, executor_.get(), &clock_, options);
+        shard_->books(), &clock_, options);
     handler_->StartServing();
   }
 
@@ -72,6 +75,7 @@ class ReservationHandlerTest : public ::testing::Test {
   storage::FakeClock clock_;
   storage::FakeLedger ledger_{&clock_};
   std::unique_ptr<storage::BoundedExecutor> executor_;
+  std::unique_ptr<tranche::testing::OneShard> shard_;
   std::unique_ptr<ReservationHandler> handler_;
   quota::SaleResult answer_ = quota::Sold{};
   std::optional<storage::ReservationClaim> claim_;
@@ -166,8 +170,8 @@ TEST_F(ReservationHandlerTest, RefusalsOfTheSellerBecomeErrors) {
 }
 
 TEST_F(ReservationHandlerTest, ANodeThatIsNotReadySendsCallersElsewhere) {
-  ReservationHandler starting([](auto, auto, auto, auto) { FAIL() << "sold before it was ready"; }, &ledger_,
-                              executor_.get(), &clock_, {});
+  ReservationHandler starting([](auto, auto, auto, auto) { FAIL() << "sold before it was ready"; }, shard_->books(),
+                              &clock_, {});
   absl::Status error;
   starting.Create(GoodRequest(), clock_.Now() + absl::Seconds(1),
                   [&](absl::StatusOr<quota::Sold> sold) { error = sold.status(); });

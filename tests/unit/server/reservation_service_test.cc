@@ -21,12 +21,29 @@
 #include "absl/synchronization/mutex.h"
 #include "storage/bounded_executor.h"
 #include "storage/fake/fake_ledger.h"
+#include "tests/support/one_shard.h"
+#include "tests/support/stub_books.h"
 #include "tests/unit/server/error_matchers.h"
 
 namespace tranche::server {
 namespace {
 
 constexpr auto kLong = absl::Seconds(20);
+
+// Another answer to each kind of change, and a page of one reservation.
+class Answers : public tranche::testing::StubBooks {
+ public:
+  void Apply(const std::string&, storage::Change change, absl::Time, storage::ChangeDone done) override {
+    if (std::holds_alternative<storage::Confirmation>(change)) {
+      return done(storage::ChangeResult{storage::ChangeOutcome::kDone});
+    }
+    if (std::holds_alternative<storage::Cancellation>(change)) return done(absl::UnavailableError("down"));
+    done(storage::ChangeResult{storage::ChangeOutcome::kHoldTooLong});
+  }
+  void List(storage::ReservationFilter, storage::ReservationCursor, int, absl::Time, PageDone done) override {
+    done(storage::ReservationPage{{storage::Reservation{}}, std::nullopt});
+  }
+};
 
 // Keeps the claims that arrive until the test decides them.
 class HeldSales {
@@ -177,13 +194,13 @@ class ReservationServiceTest : public ::testing::Test {
   storage::FakeClock clock_;
   storage::FakeLedger ledger_{&clock_};
   storage::BoundedExecutor executor_{1, 4};
+  tranche::testing::OneShard shard_{&ledger_, &executor_, &clock_};
   ReservationHandler handler_{[this](storage::ReservationClaim claim, absl::Time deadline, bool, quota::SaleDone done) {
                                 if (claim.sku_id == "dry")
                                   return done(quota::Refused{.refusal = quota::Refusal::kExhaustedHere});
                                 sales_.Sell(std::move(claim), deadline, std::move(done));
                               },
-                              &ledger_,
-                              &executor_,
+                              shard_.books(),
                               storage::Clock::Real(),
                               {}};
   CartHandler cart_handler_{[](std::vector<storage::ReservationClaim> lines, absl::Time, bool, quota::CartDone done) {
@@ -193,23 +210,10 @@ class ReservationServiceTest : public ::testing::Test {
                             },
                             storage::Clock::Real(),
                             {}};
-  ChangeHandler change_handler_{
-      {.confirm = [](const std::string&, storage::Confirmation, absl::Time,
-                     ChangeCalls::Done done) { done(storage::ChangeResult{storage::ChangeOutcome::kDone}); },
-       .cancel = [](const std::string&, storage::Cancellation, absl::Time,
-                    ChangeCalls::Done done) { done(absl::UnavailableError("down")); },
-       .extend = [](const std::string&, storage::Extension, absl::Time,
-                    ChangeCalls::Done done) { done(storage::ChangeResult{storage::ChangeOutcome::kHoldTooLong}); },
-       .confirm_late = {}},
-      &executor_,
-      storage::Clock::Real(),
-      {}};
-  ListHandler list_handler_{[](const storage::ReservationFilter&, const storage::ReservationCursor&, int) {
-                              return storage::ReservationPage{{storage::Reservation{}}, std::nullopt};
-                            },
-                            &executor_,
-                            storage::Clock::Real(),
-                            {}};
+  Answers answers_;
+  quota::SliceTable slices_;
+  ChangeHandler change_handler_{&answers_, &slices_, storage::Clock::Real(), {}};
+  ListHandler list_handler_{&answers_, storage::Clock::Real(), {}};
   WatchedRows rows_;
   WatchHub watch_hub_{[this](absl::Span<const storage::Uuid>) { return rows_.Read(); },
                       {.max_watches = 2, .poll_interval = absl::Milliseconds(1)}};

@@ -81,9 +81,9 @@ class ChangePipelineTest : public ::testing::Test {
   ChangeDone Note() {
     return [this](absl::StatusOr<ChangeResult> result) { answers_.push_back(std::move(result)); };
   }
-  void Confirm(uint8_t id) { pipeline_.Confirm({IdOf(id), "pay", 1, "EUR"}, kNoHurry, Note()); }
-  void Cancel(uint8_t id) { pipeline_.Cancel({IdOf(id), "why"}, kNoHurry, Note()); }
-  void Extend(uint8_t id) { pipeline_.Extend({IdOf(id), 1, absl::Seconds(1)}, kNoHurry, Note()); }
+  void Confirm(uint8_t id) { pipeline_.Submit(storage::Confirmation{IdOf(id), "pay", 1, "EUR"}, kNoHurry, Note()); }
+  void Cancel(uint8_t id) { pipeline_.Submit(storage::Cancellation{IdOf(id), "why"}, kNoHurry, Note()); }
+  void Extend(uint8_t id) { pipeline_.Submit(storage::Extension{IdOf(id), 1, absl::Seconds(1)}, kNoHurry, Note()); }
   void Run() {
     while (lane_.Step() == LaneNext::kStep) {
     }
@@ -161,7 +161,7 @@ TEST_F(ChangePipelineTest, TheBoundIsOfAllKindsTogether) {
 }
 
 TEST_F(ChangePipelineTest, WhatIsTooLateIsNotSent) {
-  pipeline_.Confirm({IdOf(1), "pay", 1, "EUR"}, clock_.Now(), Note());
+  pipeline_.Submit(storage::Confirmation{IdOf(1), "pay", 1, "EUR"}, clock_.Now(), Note());
   Cancel(2);
   Run();
   EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"cancel 2"}));
@@ -172,7 +172,7 @@ TEST_F(ChangePipelineTest, WhatIsTooLateIsNotSent) {
 
 // Each kind is looked through for what is too late, and none of it is counted twice.
 TEST_F(ChangePipelineTest, WhatIsTooLateIsCountedOnce) {
-  pipeline_.Confirm({IdOf(1), "pay", 1, "EUR"}, clock_.Now(), Note());
+  pipeline_.Submit(storage::Confirmation{IdOf(1), "pay", 1, "EUR"}, clock_.Now(), Note());
   Run();
   EXPECT_EQ(pipeline_.Stats().queued, 0) << "nothing waits";
   EXPECT_EQ(pipeline_.Stats().unanswered, 0);
@@ -270,20 +270,20 @@ TEST(ChangePipelineThreadsTest, AfterAStallEveryKindIsAnsweredAtOnce) {
   PipelineOptions options;
   options.lanes = 1;
   ChangePipeline pipeline(&ledger, Clock::Real(), options);
-  pipeline.Extend({IdOf(1), 1, absl::Seconds(1)}, kNoHurry, count);
+  pipeline.Submit(storage::Extension{IdOf(1), 1, absl::Seconds(1)}, kNoHurry, count);
   ledger.AwaitStall();
   for (const uint8_t id : {2, 3}) {
-    pipeline.Confirm({IdOf(id), "pay", 1, "EUR"}, absl::InfinitePast(), count);
-    pipeline.Cancel({IdOf(id), "why"}, absl::InfinitePast(), count);
+    pipeline.Submit(storage::Confirmation{IdOf(id), "pay", 1, "EUR"}, absl::InfinitePast(), count);
+    pipeline.Submit(storage::Cancellation{IdOf(id), "why"}, absl::InfinitePast(), count);
   }
   ledger.Release();
   ASSERT_TRUE(answered(5)) << "the one that was sent, and those that were too late";
   for (size_t round = 0; round < 3; ++round) {
-    pipeline.Confirm({IdOf(4), "pay", 1, "EUR"}, kNoHurry, count);
+    pipeline.Submit(storage::Confirmation{IdOf(4), "pay", 1, "EUR"}, kNoHurry, count);
     ASSERT_TRUE(answered(6 + 3 * round)) << "a confirmation wakes nobody, round " << round;
-    pipeline.Cancel({IdOf(5), "why"}, kNoHurry, count);
+    pipeline.Submit(storage::Cancellation{IdOf(5), "why"}, kNoHurry, count);
     ASSERT_TRUE(answered(7 + 3 * round)) << "a cancellation wakes nobody, round " << round;
-    pipeline.Extend({IdOf(6), 1, absl::Seconds(1)}, kNoHurry, count);
+    pipeline.Submit(storage::Extension{IdOf(6), 1, absl::Seconds(1)}, kNoHurry, count);
     ASSERT_TRUE(answered(8 + 3 * round)) << "an extension wakes nobody, round " << round;
   }
   EXPECT_TRUE(pipeline.Drain(absl::Seconds(5)));
@@ -318,8 +318,8 @@ TEST(ChangePipelineThreadsTest, EveryChangeIsAnsweredOnce) {
   options.max_batch = 16;
   ChangePipeline pipeline(&ledger, Clock::Real(), options);
   for (const ReservationClaim& claim : claims) {
-    pipeline.Confirm({claim.reservation_id, "pay", 5, "EUR"}, kNoHurry, count);
-    pipeline.Cancel({claim.reservation_id, "why"}, kNoHurry, count);
+    pipeline.Submit(storage::Confirmation{claim.reservation_id, "pay", 5, "EUR"}, kNoHurry, count);
+    pipeline.Submit(storage::Cancellation{claim.reservation_id, "why"}, kNoHurry, count);
   }
   EXPECT_TRUE(pipeline.Drain(absl::Seconds(30)));
   EXPECT_EQ(done, kHolds);

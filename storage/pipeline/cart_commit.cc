@@ -1,0 +1,31 @@
+#include "storage/pipeline/cart_commit.h"
+
+#include "storage/ledger/ledger_error.h"
+
+namespace tranche::storage {
+namespace {
+
+// A lost answer is asked for again at once; who gets none either is told that the outcome is unknown, and comes again.
+constexpr int kMaxTries = 3;
+constexpr int kMaxCartDeadlocks = 10;
+
+}  // namespace
+
+absl::StatusOr<CartResult> CommitCart(LifecycleLedger& ledger, Clock& clock, IncarnationId incarnation,
+                                      absl::Span<const ReservationClaim> lines, absl::Time deadline) {
+  if (clock.Now() >= deadline) return absl::DeadlineExceededError("the deadline passed before it was sent");
+  absl::Status doubt;
+  int deadlocks = 0;
+  for (int tries = 0; tries < kMaxTries;) {
+    absl::StatusOr<CartResult> result = ledger.CommitCart(incarnation, lines);
+    if (result.ok()) return result;
+    if (IsRetryTransaction(result.status()) && ++deadlocks < kMaxCartDeadlocks) continue;
+    if (IsUnknownCommit(result.status())) doubt = result.status();
+    if (doubt.ok()) return result.status();
+    ++tries;
+    if (clock.Now() >= deadline) break;
+  }
+  return doubt;
+}
+
+}  // namespace tranche::storage

@@ -1,0 +1,35 @@
+// Books that answer nothing: a base for stand-ins that override what their test asks.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "storage/books.h"
+
+namespace tranche::testing {
+
+class StubBooks : public storage::Books {
+ public:
+  void Commit(const std::string&, storage::IncarnationId, storage::ReservationClaim, absl::Time,
+              storage::CommitDone done) override {
+    done(Unexpected());
+  }
+  void CommitCart(const std::string&, storage::IncarnationId, std::vector<storage::ReservationClaim>, absl::Time,
+                  CartDone done) override {
+    done(Unexpected());
+  }
+  void Apply(const std::string&, storage::Change, absl::Time, storage::ChangeDone done) override { done(Unexpected()); }
+  void ConfirmLate(storage::Confirmation, absl::Time, storage::ChangeDone done) override { done(Unexpected()); }
+  void Find(const storage::Uuid&, FindDone done) override { done(Unexpected()); }
+  void FindSku(const std::string&, SkuDone done) override { done(Unexpected()); }
+  void Read(const std::string&, std::vector<storage::Uuid>, ReadDone done) override { done(Unexpected()); }
+  void List(storage::ReservationFilter, storage::ReservationCursor, int, absl::Time, PageDone done) override {
+    done(Unexpected());
+  }
+
+ private:
+  static absl::Status Unexpected() { return absl::InternalError("the test does not expect this call"); }
+};
+
+}  // namespace tranche::testing

@@ -1,0 +1,267 @@
+// The books over two shards, each with a ledger in memory.
+#include "storage/shards/shard_router.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "storage/fake/fake_ledger.h"
+#include "storage/ledger/ledger_error.h"
+#include "tests/support/inline_executor.h"
+
+namespace tranche::storage {
+namespace {
+
+using ::testing::UnorderedElementsAre;
+
+// Meets deadlocks when a late payment is decided.
+class DeadlockingLedger : public FakeLedger {
+ public:
+  using FakeLedger::FakeLedger;
+
+  absl::StatusOr<ChangeResult> ConfirmLate(const Confirmation& payment) override {
+    ++late_payments;
+    if (late_payments <= deadlocks) return RetryTransactionError("deadlock");
+    return FakeLedger::ConfirmLate(payment);
+  }
+
+  int late_payments = 0;
+  int deadlocks = 0;
+};
+
+class FakeShard : public ShardBackend {
+ public:
+  FakeShard(std::string shard_name, DeadlockingLedger* ledger, Clock* clock, Executor* blocking)
+      : pipeline_(ledger, clock, OneLane()), change_pipeline_(ledger, clock, OneLane()) {
+    name = std::move(shard_name);
+    reservations = ledger;
+    stock = ledger;
+    lifecycle = ledger;
+    claims = &pipeline_;
+    changes = &change_pipeline_;
+    executor = blocking;
+  }
+
+ private:
+  static PipelineOptions OneLane() {
+    PipelineOptions options;
+    options.lanes = 1;
+    options.retry_interval = absl::Milliseconds(1);
+    return options;
+  }
+
+  CommitPipeline pipeline_;
+  ChangePipeline change_pipeline_;
+};
+
+// Home alone; with AddEast a second shard.
+class ShardRouterTest : public ::testing::Test {
+ protected:
+  ShardRouterTest() {
+    home_node_ = Stock(home_, "tv");
+    east_node_ = Stock(east_, "radio");
+  }
+
+  IncarnationId Stock(FakeLedger& ledger, const std::string& sku_id) {
+    Sku sku;
+    sku.sku_id = sku_id;
+    sku.price_minor = 5;
+    sku.currency = "EUR";
+    sku.stock = 10;
+    sku.per_user_limit = 10;
+    EXPECT_TRUE(ledger.CreateSku(sku, "test").ok());
+    const IncarnationId node = *ledger.RegisterIncarnation("n", "a:1");
+    EXPECT_TRUE(ledger.MoveUnits(sku_id, {{node, 10}}, std::nullopt, "test").ok());
+    return node;
+  }
+  void AddEast() {
+    east_known_ = true;
+    ASSERT_TRUE(shards_.Refresh().ok());
+  }
+
+  static Uuid IdOf(uint8_t number) {
+    Uuid id;
+    id.bytes[15] = number;
+    return id;
+  }
+  void Reserve(FakeLedger& ledger, IncarnationId node, const std::string& sku_id, uint8_t number) {
+    const ReservationClaim claim{IdOf(number), sku_id, "alice", 1};
+    ASSERT_TRUE(ledger.CommitReservations(node, LockMode::kWait, {&claim, 1}).ok());
+  }
+
+  // Calls a method of the books, and waits for its answer.
+  template <typename Result, typename Call>
+  absl::StatusOr<Result> Ask(const Call& call) {
+    absl::Mutex mutex;
+    std::optional<absl::StatusOr<Result>> answer;
+    call([&](absl::StatusOr<Result> result) {
+      absl::MutexLock lock(&mutex);
+      answer = std::move(result);
+    });
+    absl::MutexLock lock(&mutex);
+    const auto answered = [&] { return answer.has_value(); };
+    if (!mutex.AwaitWithTimeout(absl::Condition(&answered), absl::Seconds(10))) return absl::InternalError("no answer");
+    return *std::move(answer);
+  }
+  absl::StatusOr<ChangeResult> Apply(const std::string& shard, Change change) {
+    return Ask<ChangeResult>([&](auto done) { router_.Apply(shard, std::move(change), Soon(), std::move(done)); });
+  }
+  absl::StatusOr<ChangeResult> ConfirmLate(const Uuid& id, absl::Time deadline) {
+    return Ask<ChangeResult>([&](auto done) { router_.ConfirmLate({id, "pay", 5, "EUR"}, deadline, std::move(done)); });
+  }
+  absl::Time Soon() { return clock_.Now() + absl::Seconds(2); }
+
+  // Home's list of shards.
+  class Directory : public ShardLedger {
+   public:
+    explicit Directory(const bool* east_known) : east_known_(east_known) {}
+    absl::StatusOr<ShardIdentity> Identity() override { return ShardIdentity{}; }
+    absl::StatusOr<std::vector<Shard>> ListShards() override {
+      if (!*east_known_) return std::vector<Shard>{};
+      return std::vector<Shard>{{.name = "east", .dsn = "", .added_at = {}}};
+    }
+    absl::StatusOr<bool> AddShard(const std::string&, const std::string&, const std::string&) override { return false; }
+    absl::Status ReserveSku(const std::string&, const std::string&) override { return absl::OkStatus(); }
+    absl::StatusOr<bool> Adopt(const std::string&, const std::string&, const std::vector<std::string>&,
+                               const std::string&) override {
+      return false;
+    }
+    absl::StatusOr<bool> RegisterIncarnationAs(const Incarnation&) override { return true; }
+
+   private:
+    const bool* const east_known_;
+  };
+  std::unique_ptr<ShardBackend> MakeHome() {
+    auto home = std::make_unique<FakeShard>(kHomeShard, &home_, &clock_, &executor_);
+    home->shards = &directory_;
+    return home;
+  }
+  std::unique_ptr<ShardBackend> MakeEast() {
+    auto east = std::make_unique<FakeShard>("east", &east_, &clock_, &executor_);
+    east->shards = &directory_;
+    return east;
+  }
+
+  FakeClock clock_;
+  DeadlockingLedger home_{&clock_};
+  DeadlockingLedger east_{&clock_};
+  bool east_known_ = false;
+  Directory directory_{&east_known_};
+  tranche::testing::InlineExecutor executor_;
+  ShardSet shards_{MakeHome(), [this](const Shard&) { return MakeEast(); }, {}};
+  ShardRouter router_{&shards_, &executor_, &executor_, &clock_};
+  IncarnationId home_node_ = kPool;
+  IncarnationId east_node_ = kPool;
+};
+
+TEST_F(ShardRouterTest, AClaimGoesToTheShardThatItsTermsName) {
+  AddEast();
+  const auto here = Ask<CommitResult>([&](auto done) {
+    router_.Commit(kHomeShard, home_node_, {IdOf(1), "tv", "alice", 1}, Soon(), std::move(done));
+  });
+  EXPECT_EQ(here->outcome, CommitOutcome::kCreated);
+  const auto there = Ask<CommitResult>([&](auto done) {
+    router_.Commit("east", east_node_, {IdOf(2), "radio", "alice", 1}, Soon(), std::move(done));
+  });
+  EXPECT_EQ(there->outcome, CommitOutcome::kCreated);
+  const auto nowhere = Ask<CommitResult>([&](auto done) {
+    router_.Commit("west", east_node_, {IdOf(3), "radio", "alice", 1}, Soon(), std::move(done));
+  });
+  EXPECT_TRUE(absl::IsUnavailable(nowhere.status())) << nowhere.status();
+}
+
+TEST_F(ShardRouterTest, ACartGoesToTheShardThatItsTermsName) {
+  AddEast();
+  const auto commit = [&](const std::string& shard, absl::Time deadline) {
+    return Ask<CartResult>([&](auto done) {
+      router_.CommitCart(shard, east_node_, {{IdOf(2), "radio", "alice", 1}}, deadline, std::move(done));
+    });
+  };
+  EXPECT_TRUE(absl::IsUnavailable(commit("west", Soon()).status()));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(commit("east", clock_.Now()).status()));
+  const auto cart = commit("east", Soon());
+  ASSERT_TRUE(cart.ok()) << cart.status();
+  EXPECT_TRUE(cart->committed);
+  const auto read = Ask<std::vector<Reservation>>([&](auto done) {
+    router_.Read("east", {IdOf(1), IdOf(2)}, std::move(done));
+  });
+  ASSERT_EQ(read->size(), 1u);
+  EXPECT_EQ(read->front().sku_id, "radio");
+}
+
+TEST_F(ShardRouterTest, AChangeFindsItsReservationWhateverTheHint) {
+  AddEast();
+  Reserve(east_, east_node_, "radio", 2);
+  for (const char* hint : {"east", kHomeShard, "west", ""}) {
+    const auto result = Apply(hint, Cancellation{IdOf(2), "why"});
+    ASSERT_TRUE(result.ok()) << hint << ": " << result.status();
+    EXPECT_EQ(result->reservation.state, ReservationState::kCancelled) << hint;
+  }
+  EXPECT_EQ(Apply("", Cancellation{IdOf(9), "why"})->outcome, ChangeOutcome::kNotFound);
+  EXPECT_EQ(Apply("east", Extension{IdOf(9), 1, absl::Seconds(1)})->outcome, ChangeOutcome::kNotFound);
+}
+
+TEST_F(ShardRouterTest, ASilentShardIsNotTakenForOneThatHasNothing) {
+  AddEast();
+  east_.FailNext(1000);
+  const auto result = Apply("", Cancellation{IdOf(9), "why"});
+  EXPECT_TRUE(absl::IsUnavailable(result.status())) << result.status();
+  const auto found = Ask<Reservation>([&](auto done) { router_.Find(IdOf(9), std::move(done)); });
+  EXPECT_TRUE(absl::IsUnavailable(found.status())) << found.status();
+  const auto sku = Ask<Sku>([&](auto done) { router_.FindSku("sofa", std::move(done)); });
+  EXPECT_TRUE(absl::IsUnavailable(sku.status())) << sku.status();
+  const auto here = Ask<Sku>([&](auto done) { router_.FindSku("tv", std::move(done)); });
+  EXPECT_TRUE(here.ok()) << here.status();
+}
+
+TEST_F(ShardRouterTest, WhatDoesNotExistIsFoundNowhere) {
+  AddEast();
+  const auto found = Ask<Reservation>([&](auto done) { router_.Find(IdOf(9), std::move(done)); });
+  EXPECT_TRUE(absl::IsNotFound(found.status())) << found.status();
+  const auto sku = Ask<Sku>([&](auto done) { router_.FindSku("radio", std::move(done)); });
+  EXPECT_TRUE(sku.ok()) << sku.status();
+}
+
+TEST_F(ShardRouterTest, ALatePaymentIsRepeatedAfterDeadlocksAFewTimes) {
+  Reserve(home_, home_node_, "tv", 1);
+  home_.deadlocks = 2;
+  const auto paid = ConfirmLate(IdOf(1), Soon());
+  ASSERT_TRUE(paid.ok()) << paid.status();
+  EXPECT_EQ(home_.late_payments, 3);
+  home_.deadlocks = 1000;
+  EXPECT_TRUE(IsRetryTransaction(ConfirmLate(IdOf(1), Soon()).status()));
+  EXPECT_EQ(home_.late_payments, 8) << "five tries";
+  EXPECT_TRUE(absl::IsDeadlineExceeded(ConfirmLate(IdOf(1), clock_.Now()).status()));
+  EXPECT_EQ(home_.late_payments, 8) << "it was sent after its deadline";
+  executor_.full = true;
+  EXPECT_TRUE(absl::IsResourceExhausted(ConfirmLate(IdOf(1), Soon()).status()));
+}
+
+TEST_F(ShardRouterTest, AListGoesThroughAllShards) {
+  AddEast();
+  Reserve(home_, home_node_, "tv", 1);
+  Reserve(east_, east_node_, "radio", 2);
+  std::vector<std::string> skus;
+  ReservationCursor after;
+  for (int pages = 0; pages < 10; ++pages) {
+    const auto page = Ask<ReservationPage>([&](auto done) {
+      router_.List({.sku_id = "", .user_id = "alice", .states = {}}, after, 1, Soon(), std::move(done));
+    });
+    ASSERT_TRUE(page.ok()) << page.status();
+    for (const Reservation& one : page->reservations) skus.push_back(one.sku_id);
+    if (!page->next.has_value()) break;
+    after = *page->next;
+  }
+  EXPECT_THAT(skus, UnorderedElementsAre("tv", "radio"));
+  const auto late = Ask<ReservationPage>([&](auto done) {
+    router_.List({.sku_id = "", .user_id = "alice", .states = {}}, {}, 1, clock_.Now(), std::move(done));
+  });
+  EXPECT_TRUE(absl::IsDeadlineExceeded(late.status()));
+}
+
+}  // namespace
+}  // namespace tranche::storage
