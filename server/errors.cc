@@ -185,6 +185,10 @@ absl::Status FieldError(v1::ErrorReason reason, absl::string_view field, absl::s
   return Sealed(rpc);
 }
 
+absl::Status InvalidField(absl::string_view field, absl::string_view description) {
+  return FieldError(v1::ERROR_REASON_FIELD_INVALID, field, description);
+}
+
 absl::Status WithMetadata(const absl::Status& error, const std::string& key, const std::string& value) {
   google::rpc::Status rpc = ToRpcStatus(error);
   google::rpc::ErrorInfo info;

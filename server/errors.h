@@ -30,6 +30,8 @@ absl::Status MakeError(v1::ErrorReason reason, absl::string_view message, const 
 
 // INVALID_ARGUMENT about one field, named as in the proto; `description` says what it must be.
 absl::Status FieldError(v1::ErrorReason reason, absl::string_view field, absl::string_view description);
+// FIELD_INVALID.
+absl::Status InvalidField(absl::string_view field, absl::string_view description);
 
 // The error with one more variable in its metadata.
 absl::Status WithMetadata(const absl::Status& error, const std::string& key, const std::string& value);

@@ -2,7 +2,7 @@
 #include <iostream>
 #include <optional>
 
-#include "server/node/lifecycle.h"
+#include "server/node/front_node.h"
 #include "server/process/options.h"
 #include "server/process/port_file.h"
 #include "server/process/process_setup.h"

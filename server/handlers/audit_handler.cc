@@ -73,7 +73,7 @@ absl::StatusOr<v1::ListAuditResponse> AuditHandler::List(const v1::ListAuditRequ
   if (!token.ok()) return token.status();
   std::optional<Positions> positions = Decode(*token);
   if (!positions.has_value()) {
-    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "page_token", "must be the next_page_token of the page before");
+    return InvalidField("page_token", "must be the next_page_token of the page before");
   }
   if (!request.sku_id().empty()) {
     if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;

@@ -33,7 +33,7 @@ absl::StatusOr<std::vector<ReservationClaim>> CheckCart(const v1::CreateReservat
   }
   if (absl::Status user = CheckUserId(request.user_id()); !user.ok()) return user;
   if (request.lines().empty() || request.lines_size() > storage::kMaxCartLines) {
-    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "lines", absl::StrCat("must be 1 to ", storage::kMaxCartLines));
+    return InvalidField("lines", absl::StrCat("must be 1 to ", storage::kMaxCartLines));
   }
   std::vector<ReservationClaim> claims;
   absl::flat_hash_set<storage::Uuid> ids;
@@ -42,7 +42,7 @@ absl::StatusOr<std::vector<ReservationClaim>> CheckCart(const v1::CreateReservat
     absl::StatusOr<ReservationClaim> claim = CheckLine(request.lines(i), request.user_id(), field);
     if (!claim.ok()) return claim.status();
     if (!ids.insert(claim->reservation_id).second) {
-      return FieldError(v1::ERROR_REASON_FIELD_INVALID, field + ".reservation_id", "is that of another line");
+      return InvalidField(field + ".reservation_id", "is that of another line");
     }
     claims.push_back(*std::move(claim));
   }

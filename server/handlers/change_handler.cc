@@ -20,10 +20,6 @@ constexpr size_t kMaxReferenceBytes = 128;
 constexpr size_t kMaxReasonBytes = 256;
 constexpr absl::Duration kMaxExtension = absl::Hours(30 * 24);
 
-absl::Status Invalid(absl::string_view field, absl::string_view description) {
-  return FieldError(v1::ERROR_REASON_FIELD_INVALID, field, description);
-}
-
 // Of the two fields that every change has.
 absl::StatusOr<storage::Uuid> CheckTarget(const std::string& reservation_id, const std::string& sku_id) {
   absl::StatusOr<storage::Uuid> id = CheckReservationId(reservation_id);
@@ -37,11 +33,11 @@ absl::StatusOr<storage::Confirmation> Check(const v1::ConfirmReservationRequest&
   if (!id.ok()) return id.status();
   const std::string& reference = request.payment_reference();
   if (reference.empty() || reference.size() > kMaxReferenceBytes || !IsPlainUtf8(reference)) {
-    return Invalid("payment_reference",
-                   absl::StrCat("must be 1 to ", kMaxReferenceBytes, " bytes of UTF-8 without control characters"));
+    return InvalidField("payment_reference", absl::StrCat("must be 1 to ", kMaxReferenceBytes,
+                                                          " bytes of UTF-8 without control characters"));
   }
-  if (request.amount_minor() < 0) return Invalid("amount_minor", "must not be negative");
-  if (!IsCurrency(request.currency())) return Invalid("currency", "must be three capital letters, such as EUR");
+  if (request.amount_minor() < 0) return InvalidField("amount_minor", "must not be negative");
+  if (!IsCurrency(request.currency())) return InvalidField("currency", "must be three capital letters, such as EUR");
   return storage::Confirmation{*id, reference, request.amount_minor(), request.currency()};
 }
 
@@ -49,8 +45,8 @@ absl::StatusOr<storage::Cancellation> Check(const v1::CancelReservationRequest& 
   const absl::StatusOr<storage::Uuid> id = CheckTarget(request.reservation_id(), request.sku_id());
   if (!id.ok()) return id.status();
   if (request.reason().size() > kMaxReasonBytes || !IsPlainUtf8(request.reason())) {
-    return Invalid("reason",
-                   absl::StrCat("must be at most ", kMaxReasonBytes, " bytes of UTF-8 without control characters"));
+    return InvalidField(
+        "reason", absl::StrCat("must be at most ", kMaxReasonBytes, " bytes of UTF-8 without control characters"));
   }
   return storage::Cancellation{*id, request.reason()};
 }
@@ -58,11 +54,12 @@ absl::StatusOr<storage::Cancellation> Check(const v1::CancelReservationRequest& 
 absl::StatusOr<storage::Extension> Check(const v1::ExtendReservationRequest& request) {
   const absl::StatusOr<storage::Uuid> id = CheckTarget(request.reservation_id(), request.sku_id());
   if (!id.ok()) return id.status();
-  if (request.extension() < 1) return Invalid("extension", "must be at least 1: which extension of the hold this is");
+  if (request.extension() < 1)
+    return InvalidField("extension", "must be at least 1: which extension of the hold this is");
   const std::optional<absl::Duration> by = FromDuration(request.extend_by());
   // The ledger keeps whole seconds.
   if (!by.has_value() || *by < absl::Seconds(1) || *by > kMaxExtension || request.extend_by().nanos() != 0) {
-    return Invalid("extend_by", "must be 1 s to 30 days in whole seconds");
+    return InvalidField("extend_by", "must be 1 s to 30 days in whole seconds");
   }
   return storage::Extension{*id, request.extension(), *by};
 }

@@ -148,7 +148,7 @@ absl::StatusOr<v1::DumpCoordinationResponse> CoordinationHandler::Dump(const v1:
   const absl::StatusOr<std::string> after = DecodePageToken(request.page_token());
   if (!after.ok()) return after.status();
   if (!IsPath(request.path())) {
-    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "path", "must be empty or a path such as /slices/17");
+    return InvalidField("path", "must be empty or a path such as /slices/17");
   }
   const auto session = RequireSession(*sessions_);
   if (!session.ok()) return session.status();

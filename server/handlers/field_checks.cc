@@ -88,7 +88,7 @@ absl::Status CheckSkuId(absl::string_view sku_id, absl::string_view field) {
 }
 
 absl::StatusOr<int> CheckPageSize(int32_t page_size, int fallback) {
-  if (page_size < 0) return FieldError(v1::ERROR_REASON_FIELD_INVALID, "page_size", "must not be negative");
+  if (page_size < 0) return InvalidField("page_size", "must not be negative");
   return page_size == 0 ? fallback : std::min(page_size, kLargestPageSize);
 }
 
@@ -102,7 +102,7 @@ absl::StatusOr<std::string> DecodePageToken(absl::string_view token) {
   if (token.empty()) return std::string();
   std::string key;
   if (!absl::WebSafeBase64Unescape(token, &key) || !absl::StartsWith(key, kTokenPrefix) || !IsPlainUtf8(key)) {
-    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "page_token", "must be the next_page_token of the page before");
+    return InvalidField("page_token", "must be the next_page_token of the page before");
   }
   return key.substr(sizeof(kTokenPrefix) - 1);
 }

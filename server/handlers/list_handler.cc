@@ -19,15 +19,11 @@ using storage::ReservationCursor;
 constexpr char kLive[] = "live";
 constexpr char kLapsed[] = "lapsed";
 
-absl::Status Invalid(absl::string_view field, absl::string_view description) {
-  return FieldError(v1::ERROR_REASON_FIELD_INVALID, field, description);
-}
-
-absl::Status BadToken() { return Invalid("page_token", "must be the next_page_token of the page before"); }
+absl::Status BadToken() { return InvalidField("page_token", "must be the next_page_token of the page before"); }
 
 absl::StatusOr<storage::ReservationFilter> CheckFilter(const v1::ListReservationsRequest& request) {
   if (request.user_id().empty() && request.sku_id().empty()) {
-    return Invalid("user_id", "is missing, and so is sku_id: give at least one");
+    return InvalidField("user_id", "is missing, and so is sku_id: give at least one");
   }
   storage::ReservationFilter filter{.sku_id = request.sku_id(), .user_id = request.user_id(), .states = {}};
   if (!filter.sku_id.empty()) {
@@ -38,7 +34,7 @@ absl::StatusOr<storage::ReservationFilter> CheckFilter(const v1::ListReservation
   }
   for (const int number : request.states()) {
     const auto state = FromState(static_cast<v1::ReservationState>(number));
-    if (!state.has_value()) return Invalid("states", "must be states of a reservation");
+    if (!state.has_value()) return InvalidField("states", "must be states of a reservation");
     filter.states.push_back(*state);
   }
   return filter;

@@ -42,7 +42,7 @@ std::vector<storage::IncarnationId> Receivers(absl::Span<const quota::LiveNode> 
 
 absl::StatusOr<quota::LiveNode> ResolveNode(absl::Span<const quota::LiveNode> nodes, const std::string& node,
                                             absl::string_view field) {
-  if (node.empty()) return FieldError(v1::ERROR_REASON_FIELD_INVALID, field, "is missing: a name or an incarnation");
+  if (node.empty()) return InvalidField(field, "is missing: a name or an incarnation");
   storage::IncarnationId incarnation = storage::kPool;
   const bool digits = absl::SimpleAtoi(node, &incarnation);
   for (auto it = nodes.rbegin(); it != nodes.rend(); ++it) {

@@ -33,7 +33,7 @@ absl::StatusOr<v1::ListNodesResponse> NodeHandler::List(const v1::ListNodesReque
   if (!token.ok()) return token.status();
   storage::IncarnationId after = storage::kPool;
   if (!token->empty() && !absl::SimpleAtoi(*token, &after)) {
-    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "page_token", "must be the next_page_token of the page before");
+    return InvalidField("page_token", "must be the next_page_token of the page before");
   }
   const auto nodes = RequireLiveNodes(*sessions_, *ledger_);
   if (!nodes.ok()) return nodes.status();

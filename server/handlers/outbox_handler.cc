@@ -31,8 +31,7 @@ absl::Status NoSuchSink(const std::string& name) {
 
 absl::Status CheckSinkName(absl::string_view name, absl::string_view field) {
   if (IsSinkName(name)) return absl::OkStatus();
-  return FieldError(v1::ERROR_REASON_FIELD_INVALID, field,
-                    "must be 1 to 32 characters of [a-z0-9_-], the first of them [a-z0-9]");
+  return InvalidField(field, "must be 1 to 32 characters of [a-z0-9_-], the first of them [a-z0-9]");
 }
 
 absl::StatusOr<storage::OutboxKey> FromMessage(const v1::OutboxKey& key) {
@@ -40,7 +39,7 @@ absl::StatusOr<storage::OutboxKey> FromMessage(const v1::OutboxKey& key) {
   if (!id.has_value()) {
     return FieldError(v1::ERROR_REASON_RESERVATION_ID_MALFORMED, "key.reservation_id", "must be a UUID");
   }
-  if (key.revision() < 1) return FieldError(v1::ERROR_REASON_FIELD_INVALID, "key.revision", "must be at least 1");
+  if (key.revision() < 1) return InvalidField("key.revision", "must be at least 1");
   if (absl::Status name = CheckSinkName(key.sink(), "key.sink"); !name.ok()) return name;
   return storage::OutboxKey{*id, key.revision(), key.sink()};
 }
@@ -84,7 +83,7 @@ absl::StatusOr<storage::OutboxKey> FromToken(const std::string& token) {
     key.set_sink(parts[2]);
     if (absl::StatusOr<storage::OutboxKey> after = FromMessage(key); after.ok()) return after;
   }
-  return FieldError(v1::ERROR_REASON_FIELD_INVALID, "page_token", "must be the next_page_token of the page before");
+  return InvalidField("page_token", "must be the next_page_token of the page before");
 }
 
 std::string ToToken(const v1::OutboxKey& key) {
@@ -100,7 +99,7 @@ absl::StatusOr<v1::ListOutboxMessagesResponse> OutboxHandler::ListMessages(
   const absl::StatusOr<storage::OutboxKey> after = FromToken(request.page_token());
   if (!after.ok()) return after.status();
   if (!v1::OutboxState_IsValid(request.state())) {
-    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "state", "must be a state of a message");
+    return InvalidField("state", "must be a state of a message");
   }
   if (!request.sink().empty()) {
     // Without this a mistyped sink would look like one that has it all.
@@ -135,7 +134,7 @@ absl::StatusOr<v1::GetOutboxMessageResponse> OutboxHandler::GetMessage(const v1:
 absl::StatusOr<v1::RetryOutboxMessagesResponse> OutboxHandler::Retry(const v1::RetryOutboxMessagesRequest& request,
                                                                      const std::string& actor) {
   if (request.has_key() && !request.sink().empty()) {
-    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "sink", "goes without a key");
+    return InvalidField("sink", "goes without a key");
   }
   const absl::StatusOr<int64_t> due = request.has_key() ? RetryOne(request.key(), request.preview(), actor)
                                                         : RetryAll(request.sink(), request.preview(), actor);
@@ -219,7 +218,7 @@ absl::StatusOr<v1::RemoveSinkResponse> OutboxHandler::RemoveSink(const v1::Remov
   if (!request.preview()) {
     const absl::Status removed = ledger_->RemoveSink(request.name(), actor);
     if (absl::IsInvalidArgument(removed)) {
-      return FieldError(v1::ERROR_REASON_FIELD_INVALID, "name", "is the only sink: add another first");
+      return InvalidField("name", "is the only sink: add another first");
     }
     // Gone meanwhile is what was wanted.
     if (!removed.ok() && !absl::IsNotFound(removed)) return LedgerFailed(removed);

@@ -19,10 +19,6 @@ constexpr int kExportPage = 1000;
 constexpr int kMaxLookUp = 1000;
 constexpr int kMaxCorrections = 100;
 
-absl::Status Invalid(absl::string_view field, absl::string_view description) {
-  return FieldError(v1::ERROR_REASON_FIELD_INVALID, field, description);
-}
-
 absl::StatusOr<Uuid> CheckId(const std::string& text, absl::string_view field) {
   const std::optional<Uuid> id = Uuid::Parse(text);
   if (!id.has_value()) {
@@ -33,7 +29,7 @@ absl::StatusOr<Uuid> CheckId(const std::string& text, absl::string_view field) {
 
 absl::Status CheckReference(const std::string& reference, absl::string_view field) {
   if (IsUserId(reference)) return absl::OkStatus();  // the same shape
-  return Invalid(field, "must be 1 to 128 bytes of UTF-8 without control characters");
+  return InvalidField(field, "must be 1 to 128 bytes of UTF-8 without control characters");
 }
 
 v1::ReservationState ToState(const storage::PaymentEntry& entry) {
@@ -112,13 +108,13 @@ absl::Status CheckCorrection(const v1::Correction& correction) {
   if (correction.has_mark_refunded()) {
     return CheckReference(correction.mark_refunded().payment_reference(), "corrections.payment_reference");
   }
-  if (!correction.has_apply_payment()) return Invalid("corrections.kind", "is missing");
+  if (!correction.has_apply_payment()) return InvalidField("corrections.kind", "is missing");
   const std::string& currency = correction.apply_payment().currency();
   if (correction.apply_payment().amount_minor() < 0) {
-    return Invalid("corrections.amount_minor", "must not be negative");
+    return InvalidField("corrections.amount_minor", "must not be negative");
   }
   if (currency.size() != 3 || !std::all_of(currency.begin(), currency.end(), absl::ascii_isupper)) {
-    return Invalid("corrections.currency", "must be three upper case letters");
+    return InvalidField("corrections.currency", "must be three upper case letters");
   }
   return CheckReference(correction.apply_payment().payment_reference(), "corrections.payment_reference");
 }
@@ -126,7 +122,7 @@ absl::Status CheckCorrection(const v1::Correction& correction) {
 absl::StatusOr<absl::Time> CheckTime(bool given, const google::protobuf::Timestamp& timestamp,
                                      absl::string_view field) {
   const std::optional<absl::Time> time = FromTimestamp(timestamp);
-  if (!given || !time.has_value()) return Invalid(field, "must be a valid timestamp");
+  if (!given || !time.has_value()) return InvalidField(field, "must be a valid timestamp");
   return *time;
 }
 
@@ -160,7 +156,7 @@ absl::StatusOr<v1::ExportPaymentsResponse> PaymentHandler::ReadExport(ExportCurs
 
 absl::StatusOr<v1::LookUpPaymentsResponse> PaymentHandler::LookUp(const v1::LookUpPaymentsRequest& request) const {
   if (request.reservation_ids().empty() || request.reservation_ids_size() > kMaxLookUp) {
-    return Invalid("reservation_ids", absl::StrCat("must be 1 to ", kMaxLookUp));
+    return InvalidField("reservation_ids", absl::StrCat("must be 1 to ", kMaxLookUp));
   }
   std::vector<Uuid> ids;
   for (const std::string& text : request.reservation_ids()) {
@@ -178,7 +174,7 @@ absl::StatusOr<v1::LookUpPaymentsResponse> PaymentHandler::LookUp(const v1::Look
 absl::StatusOr<v1::ApplyCorrectionsResponse> PaymentHandler::Apply(const v1::ApplyCorrectionsRequest& request,
                                                                    const std::string& actor) const {
   if (request.corrections().empty() || request.corrections_size() > kMaxCorrections) {
-    return Invalid("corrections", absl::StrCat("must be 1 to ", kMaxCorrections));
+    return InvalidField("corrections", absl::StrCat("must be 1 to ", kMaxCorrections));
   }
   for (const v1::Correction& correction : request.corrections()) {
     if (absl::Status checked = CheckCorrection(correction); !checked.ok()) return checked;

@@ -24,7 +24,7 @@ constexpr char kPoolName[] = "pool";
 
 absl::Status CheckExpectedField(int64_t expected) {
   if (expected >= 0) return absl::OkStatus();
-  return FieldError(v1::ERROR_REASON_FIELD_INVALID, "expected_quota_version", "must not be negative");
+  return InvalidField("expected_quota_version", "must not be negative");
 }
 
 absl::Status InsufficientUnits(const std::string& message, const std::string& sku_id, int64_t available,
@@ -49,7 +49,7 @@ absl::StatusOr<std::vector<storage::QuotaDelta>> PlanSet(const storage::QuotaSna
 absl::Status CheckMove(const v1::MoveQuotaRequest& request) {
   if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
   if (request.units() < 1 || request.units() > kMaxStock) {
-    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "units", absl::StrCat("must be 1 to ", kMaxStock));
+    return InvalidField("units", absl::StrCat("must be 1 to ", kMaxStock));
   }
   return CheckExpectedField(request.expected_quota_version());
 }
@@ -91,7 +91,7 @@ absl::StatusOr<v1::GetQuotaResponse> QuotaHandler::Get(const v1::GetQuotaRequest
 absl::StatusOr<v1::SetQuotaResponse> QuotaHandler::Set(const v1::SetQuotaRequest& request, const std::string& actor) {
   if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
   if (request.remaining() < 0 || request.remaining() > kMaxStock) {
-    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "remaining", absl::StrCat("must be 0 to ", kMaxStock));
+    return InvalidField("remaining", absl::StrCat("must be 0 to ", kMaxStock));
   }
   if (absl::Status expected = CheckExpectedField(request.expected_quota_version()); !expected.ok()) return expected;
   const auto nodes = RequireLiveNodes(*sessions_, *ledger_);
@@ -122,7 +122,7 @@ absl::StatusOr<v1::MoveQuotaResponse> QuotaHandler::Move(const v1::MoveQuotaRequ
   const absl::StatusOr<quota::LiveNode> to = ResolveHolder(*nodes, request.to(), "to");
   if (!to.ok()) return to.status();
   if (from->incarnation == to->incarnation) {
-    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "to", "must be another holder than from");
+    return InvalidField("to", "must be another holder than from");
   }
   if (to->draining) return NodeDraining(*to);
 

@@ -14,9 +14,7 @@ namespace {
 
 constexpr int64_t kMaxWeight = 1'000'000;
 
-absl::Status InvalidWeights(absl::string_view description) {
-  return FieldError(v1::ERROR_REASON_FIELD_INVALID, "weights", description);
-}
+absl::Status InvalidWeights(absl::string_view description) { return InvalidField("weights", description); }
 
 RebalancePlan ByDemand(absl::Span<const quota::LiveNode> nodes, const NodeReports& reports) {
   RebalancePlan plan;
@@ -90,7 +88,7 @@ absl::StatusOr<RebalancePlan> PlanRebalance(const v1::RebalanceQuotaRequest& req
       plan = ByWeights(request, nodes);
       break;
     default:
-      return FieldError(v1::ERROR_REASON_FIELD_INVALID, "policy", "must be EQUAL, DEMAND or WEIGHTS");
+      return InvalidField("policy", "must be EQUAL, DEMAND or WEIGHTS");
   }
   if (plan.ok() && Receivers(nodes).empty()) plan->warnings = {"no node can be given units now: nothing moves"};
   return plan;

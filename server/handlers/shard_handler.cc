@@ -115,11 +115,11 @@ absl::StatusOr<v1::ListShardsResponse> ShardHandler::List(const v1::ListShardsRe
 
 absl::StatusOr<v1::AddShardResponse> ShardHandler::Add(const v1::AddShardRequest& request, const std::string& actor) {
   if (!storage::IsShardName(request.name())) {
-    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "name",
-                      "must be 1 to 32 characters of a-z 0-9 _ -, the first one a letter or a digit, and not \"home\"");
+    return InvalidField(
+        "name", "must be 1 to 32 characters of a-z 0-9 _ -, the first one a letter or a digit, and not \"home\"");
   }
   if (absl::Status dsn = CheckSharedDsn(request.postgres()); !dsn.ok()) {
-    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "postgres", std::string(dsn.message()));
+    return InvalidField("postgres", std::string(dsn.message()));
   }
   const auto home = shards_->home().shards->Identity();
   if (!home.ok()) return LedgerError(home.status(), "", Repeatable::kYes);

@@ -18,23 +18,20 @@ constexpr absl::Duration kMaxHold = absl::Hours(7 * 24);
 constexpr absl::Duration kMaxHoldInAll = absl::Hours(30 * 24);
 constexpr int32_t kMaxExtensions = 100;
 
-absl::Status Invalid(absl::string_view field, absl::string_view description) {
-  return FieldError(v1::ERROR_REASON_FIELD_INVALID, field, description);
-}
-
 absl::Status CheckNumbers(const storage::Sku& sku) {
   if (sku.price_minor < 0 || sku.price_minor > kMaxPriceMinor) {
-    return Invalid("sku.price_minor", absl::StrCat("must be 0 to ", kMaxPriceMinor));
+    return InvalidField("sku.price_minor", absl::StrCat("must be 0 to ", kMaxPriceMinor));
   }
-  if (sku.stock < 0 || sku.stock > kMaxStock) return Invalid("sku.stock", absl::StrCat("must be 0 to ", kMaxStock));
+  if (sku.stock < 0 || sku.stock > kMaxStock)
+    return InvalidField("sku.stock", absl::StrCat("must be 0 to ", kMaxStock));
   if (sku.per_user_limit < 1 || sku.per_user_limit > kMaxPerUser) {
-    return Invalid("sku.per_user_limit", absl::StrCat("must be 1 to ", kMaxPerUser, ", or absent for 1"));
+    return InvalidField("sku.per_user_limit", absl::StrCat("must be 1 to ", kMaxPerUser, ", or absent for 1"));
   }
   if (sku.slots_per_slice < 1 || sku.slots_per_slice > kMaxSlots) {
-    return Invalid("sku.slots_per_slice", absl::StrCat("must be 1 to ", kMaxSlots, ", or absent for 1"));
+    return InvalidField("sku.slots_per_slice", absl::StrCat("must be 1 to ", kMaxSlots, ", or absent for 1"));
   }
   if (sku.max_extensions < 0 || sku.max_extensions > kMaxExtensions) {
-    return Invalid("sku.max_extensions", absl::StrCat("must be 0 to ", kMaxExtensions, ", or absent for 3"));
+    return InvalidField("sku.max_extensions", absl::StrCat("must be 0 to ", kMaxExtensions, ", or absent for 3"));
   }
   return absl::OkStatus();
 }
@@ -44,7 +41,7 @@ absl::Status ReadTimes(const v1::Sku& message, storage::Sku* sku) {
     const auto hold = FromDuration(message.hold());
     // The ledger keeps whole seconds.
     if (!hold.has_value() || *hold < absl::Seconds(1) || *hold > kMaxHold || message.hold().nanos() != 0) {
-      return Invalid("sku.hold", "must be 1 s to 7 days in whole seconds, or absent for 15 minutes");
+      return InvalidField("sku.hold", "must be 1 s to 7 days in whole seconds, or absent for 15 minutes");
     }
     sku->hold = *hold;
   }
@@ -52,21 +49,21 @@ absl::Status ReadTimes(const v1::Sku& message, storage::Sku* sku) {
     const auto max_hold = FromDuration(message.max_hold());
     if (!max_hold.has_value() || *max_hold < sku->hold || *max_hold > kMaxHoldInAll ||
         message.max_hold().nanos() != 0) {
-      return Invalid("sku.max_hold", "must be the hold to 30 days in whole seconds, or absent");
+      return InvalidField("sku.max_hold", "must be the hold to 30 days in whole seconds, or absent");
     }
     sku->max_hold = *max_hold;
   }
   if (message.has_open_time()) {
     const auto opens_at = FromTimestamp(message.open_time());
-    if (!opens_at.has_value()) return Invalid("sku.open_time", "is not a valid timestamp");
+    if (!opens_at.has_value()) return InvalidField("sku.open_time", "is not a valid timestamp");
     sku->opens_at = *opens_at;
   }
   if (message.has_close_time()) {
     const auto closes_at = FromTimestamp(message.close_time());
-    if (!closes_at.has_value()) return Invalid("sku.close_time", "is not a valid timestamp");
+    if (!closes_at.has_value()) return InvalidField("sku.close_time", "is not a valid timestamp");
     sku->closes_at = *closes_at;
   }
-  if (sku->opens_at >= sku->closes_at) return Invalid("sku.close_time", "must be after open_time");
+  if (sku->opens_at >= sku->closes_at) return InvalidField("sku.close_time", "must be after open_time");
   return absl::OkStatus();
 }
 
@@ -100,9 +97,11 @@ v1::Sku ToMessage(const storage::Sku& sku) {
 absl::StatusOr<storage::Sku> FromMessage(const v1::Sku& message) {
   if (absl::Status id = CheckSkuId(message.sku_id(), "sku.sku_id"); !id.ok()) return id;
   if (message.title().size() > kMaxTitleBytes || !IsPlainUtf8(message.title())) {
-    return Invalid("sku.title", absl::StrCat("must be at most ", kMaxTitleBytes, " bytes without control characters"));
+    return InvalidField("sku.title",
+                        absl::StrCat("must be at most ", kMaxTitleBytes, " bytes without control characters"));
   }
-  if (!IsCurrency(message.currency())) return Invalid("sku.currency", "must be three capital letters, such as EUR");
+  if (!IsCurrency(message.currency()))
+    return InvalidField("sku.currency", "must be three capital letters, such as EUR");
   storage::Sku sku;
   sku.sku_id = message.sku_id();
   sku.title = message.title();

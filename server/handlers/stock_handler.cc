@@ -19,10 +19,10 @@ template <typename Request>
 absl::Status CheckRequest(const Request& request) {
   if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
   if (request.units() < 1 || request.units() > kMaxStock) {
-    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "units", absl::StrCat("must be 1 to ", kMaxStock));
+    return InvalidField("units", absl::StrCat("must be 1 to ", kMaxStock));
   }
   if (request.has_expected_stock() && (request.expected_stock() < 0 || request.expected_stock() > kMaxStock)) {
-    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "expected_stock", absl::StrCat("must be 0 to ", kMaxStock));
+    return InvalidField("expected_stock", absl::StrCat("must be 0 to ", kMaxStock));
   }
   return absl::OkStatus();
 }
@@ -65,7 +65,7 @@ absl::StatusOr<v1::AddStockResponse> StockHandler::Add(const v1::AddStockRequest
   }
   // The ledger refuses it too, in a race; this is to say it well.
   if (sku->stock + request.units() > kMaxStock) {
-    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "units", absl::StrCat("would bring the stock above ", kMaxStock));
+    return InvalidField("units", absl::StrCat("would bring the stock above ", kMaxStock));
   }
   if (request.preview()) {
     sku = WithMoreUnits(*std::move(sku), request.units());

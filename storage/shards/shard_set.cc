@@ -27,8 +27,9 @@ absl::Status ShardSet::Refresh() {
 void ShardSet::Add(const Shard& shard) {
   Member member{make_(shard), nullptr};
   member.mirror = std::make_shared<IncarnationMirror>(member.backend->shards, member.backend->stock, ended_);
-  LOG(INFO) << "shard " << shard.name << " is known from now on";
   absl::MutexLock lock(&mutex_);
+  if (closed_) return;
+  LOG(INFO) << "shard " << shard.name << " is known from now on";
   if (present_.has_value()) member.mirror->Follow(*present_);
   const auto same = std::find_if(members_.begin(), members_.end(),
                                  [&](const Member& other) { return other.backend->name == shard.name; });
@@ -112,6 +113,10 @@ ShardList ShardSet::Everyone() const {
 }
 
 void ShardSet::RefuseWaiting() {
+  {
+    absl::MutexLock lock(&mutex_);
+    closed_ = true;
+  }
   for (const auto& shard : Everyone()) shard->RefuseWaiting();
 }
 

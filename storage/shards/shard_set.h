@@ -43,7 +43,8 @@ class ShardSet {
   // Waits until those that answer know, or `timeout`.
   void AwaitTold(absl::Duration timeout);
 
-  // Of every backend, in the order of shutting down; see ShardBackend.
+  // Of every backend, in the order of shutting down; see ShardBackend. After RefuseWaiting no shard is added: its
+  // pipelines would not be refused, nor its ledger given up.
   void RefuseWaiting();
   void GiveUpLedgers();
   void StopMirrors();
@@ -69,6 +70,7 @@ class ShardSet {
   // Those whose DSN changed: their calls may still be under way, so they stay until the end.
   std::vector<Member> replaced_ ABSL_GUARDED_BY(mutex_);
   std::optional<Incarnation> present_ ABSL_GUARDED_BY(mutex_);
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace tranche::storage

@@ -132,7 +132,7 @@ void FrontNode::ReleaseInOrder() {
     scheduler.Sleep(kDrainPoll);
   }
   if (process_.crashed()) return;
-  // What still waits is refused, as by the real node: see server/node/lifecycle.cc.
+  // What still waits is refused, as by the real node: see server/node/front_node.cc.
   shard_->RefuseWaiting();
   process_.Note("stops in order");
   agent_->Release().IgnoreError();

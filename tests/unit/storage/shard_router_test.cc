@@ -263,5 +263,13 @@ TEST_F(ShardRouterTest, AListGoesThroughAllShards) {
   EXPECT_TRUE(absl::IsDeadlineExceeded(late.status()));
 }
 
+// Its pipelines would keep requests waiting that nobody refuses, and its ledger would not be given up.
+TEST_F(ShardRouterTest, AShardThatComesWhileTheNodeStopsIsNotTakenUp) {
+  shards_.RefuseWaiting();
+  AddEast();
+  EXPECT_EQ(shards_.All().size(), 1u);
+  EXPECT_EQ(shards_.Find("east"), nullptr);
+}
+
 }  // namespace
 }  // namespace tranche::storage

@@ -1,0 +1,53 @@
+#include "server/node/buyer_calls.h"
+
+#include <utility>
+#include <vector>
+
+namespace tranche::server {
+namespace {
+
+CallDeadlines ToDeadlines(const ServerOptions& options) {
+  CallDeadlines deadlines;
+  deadlines.default_deadline = absl::Milliseconds(options.default_deadline_ms);
+  deadlines.max_deadline = absl::Milliseconds(options.max_deadline_ms);
+  return deadlines;
+}
+
+WatchHubOptions ToWatchOptions(const ServerOptions& options) {
+  WatchHubOptions watch;
+  watch.max_watches = static_cast<size_t>(options.max_watches);
+  return watch;
+}
+
+}  // namespace
+
+BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger,
+                       NodeSale* sale)
+    : reservations_(
+          [sale](storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done) {
+            sale->seller().Sell(std::move(claim), deadline, may_exist, std::move(done));
+          },
+          ledger->books(), storage::Clock::Real(), ToDeadlines(options)),
+      carts_(
+          [sale](std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist,
+                 quota::CartDone done) { sale->carts().Sell(std::move(lines), deadline, may_exist, std::move(done)); },
+          storage::Clock::Real(), ToDeadlines(options)),
+      changes_(ledger->books(), slices, storage::Clock::Real(), ToDeadlines(options)),
+      lists_(ledger->books(), storage::Clock::Real(), ToDeadlines(options)),
+      watch_hub_([ledger](absl::Span<const storage::Uuid> ids) { return ledger->router().ReadEverywhere(ids); },
+                 ToWatchOptions(options)),
+      open_calls_(storage::Clock::Real(), absl::Milliseconds(options.max_deadline_ms)),
+      service_({&reservations_, &carts_, &changes_, &lists_, &watch_hub_}, storage::Clock::Real(), &open_calls_,
+               ReservationStreamOptions{options.max_stream_outstanding}) {}
+
+void BuyerCalls::StartServing() {
+  reservations_.StartServing();
+  carts_.StartServing();
+}
+
+void BuyerCalls::SetAccepting(bool accepting) {
+  changes_.SetAccepting(accepting);
+  watch_hub_.SetAccepting(accepting);
+}
+
+}  // namespace tranche::server

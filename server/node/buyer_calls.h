@@ -1,0 +1,48 @@
+// The calls of ReservationService on a front node: their handlers, and the service over them.
+#pragma once
+
+#include <grpcpp/impl/service_type.h>
+
+#include "absl/time/time.h"
+#include "quota/slices/slice_table.h"
+#include "server/handlers/cart_handler.h"
+#include "server/handlers/change_handler.h"
+#include "server/handlers/list_handler.h"
+#include "server/handlers/reservation_handler.h"
+#include "server/handlers/watch_hub.h"
+#include "server/node/node_ledger.h"
+#include "server/node/node_sale.h"
+#include "server/process/options.h"
+#include "server/rpc/open_calls.h"
+#include "server/services/reservation_service.h"
+
+namespace tranche::server {
+
+// Thread-safe, but for ending. Outlived by its dependencies.
+class BuyerCalls {
+ public:
+  BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger, NodeSale* sale);
+
+  grpc::Service* service() { return &service_; }
+  OpenCalls& open_calls() { return open_calls_; }
+
+  // Until this is called claims and carts are answered as by a node without units: callers go elsewhere.
+  void StartServing();
+  // While not accepting, changes and watches are refused with DRAINING: what another node does as well.
+  void SetAccepting(bool accepting);
+  // Streams take no more requests, and end when they have answered.
+  void StopStreams() { service_.StopStreams(); }
+  // When no call is under way any more.
+  void StopThreads() { watch_hub_.Stop(); }
+
+ private:
+  ReservationHandler reservations_;
+  CartHandler carts_;
+  ChangeHandler changes_;
+  ListHandler lists_;
+  WatchHub watch_hub_;
+  OpenCalls open_calls_;
+  ReservationServiceImpl service_;
+};
+
+}  // namespace tranche::server

@@ -1,0 +1,253 @@
+#include "server/node/front_node.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "glog/logging.h"
+#include "quota/node/node_agent.h"
+#include "quota/node/node_host.h"
+#include "server/node/buyer_calls.h"
+#include "server/node/node_ledger.h"
+#include "server/node/node_sale.h"
+#include "server/node/operator_calls.h"
+#include "server/process/address.h"
+#include "server/process/backends.h"
+#include "server/process/dsn.h"
+#include "server/process/periodic_task.h"
+#include "server/process/stop_request.h"
+#include "server/rpc/grpc_server.h"
+
+namespace tranche::server {
+namespace {
+
+// After the drain timeout: whatever holds the process up, it ends.
+constexpr absl::Duration kEndAfter = absl::Seconds(6);
+constexpr int kCannotEnd = 3;  // exit status
+// Between two looks for calls that are overdue.
+constexpr absl::Duration kCheckCalls = absl::Seconds(1);
+// So often in a row must some be, until health says so: one slow call is no reason to send all callers elsewhere, and a
+// short stall of the ledger is none to do so at all nodes together.
+constexpr int kOverdueChecks = 5;
+
+quota::NodeAgentOptions ToAgentOptions(const ServerOptions& options, int port) {
+  quota::NodeAgentOptions agent;
+  const std::string listen_host = ParseAddress(options.listen)->host;
+  agent.node_name = options.node_name.empty() ? absl::StrCat(HostName(), ":", port) : options.node_name;
+  agent.address = options.advertise;
+  if (agent.address.empty())
+    agent.address = absl::StrCat(IsWildcard(listen_host) ? HostName() : listen_host, ":", port);
+  return agent;
+}
+
+}  // namespace
+
+// In the order in which they depend on each other, so that they are destroyed in the opposite one.
+class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
+ public:
+  Parts(const ServerOptions& options, std::function<void()> exit_requested)
+      : exit_requested_(std::move(exit_requested)),
+        ledger_(options, [this](storage::IncarnationId id) { slices_.NoteIncarnationEnded(id); }),
+        connector_(ToZookeeperOptions(options.backends)),
+        sale_(options, &slices_, ledger_.books()),
+        buyer_calls_(options, &slices_, &ledger_, &sale_),
+        operator_calls_(options, &ledger_, this) {}
+
+  ~Parts() override {
+    NoteStopping();
+    ledger_.GiveUpAfter(absl::ZeroDuration());
+    if (grpc_.server != nullptr) EndCalls(absl::ZeroDuration());
+    std::unique_ptr<quota::NodeAgent> agent;
+    {
+      absl::MutexLock lock(&mutex_);
+      agent = std::move(agent_);
+    }
+    agent.reset();
+    // Its lanes give answers through the sellers and the handlers: they end while those are there.
+    ledger_.Stop();
+  }
+
+  absl::Status Start(const ServerOptions& options) {
+    if (absl::Status ledger = ledger_.Start(options.backends); !ledger.ok()) return ledger;
+    if (absl::Status calls = StartCalls(options); !calls.ok()) return calls;
+    if (absl::Status agent = StartAgent(options); !agent.ok()) return agent;
+    buyer_calls_.StartServing();
+    absl::MutexLock lock(&mutex_);
+    serving_ = true;
+    UpdateHealth();
+    return absl::OkStatus();
+  }
+
+  void Drain(absl::Duration timeout) {
+    const absl::Time deadline = absl::Now() + timeout;
+    ledger_.GiveUpAfter(timeout);
+    NoteStopping();
+    SetAccepting(false);
+    buyer_calls_.StopStreams();
+    ledger_.DrainClaims(deadline);
+    LOG_IF(WARNING, !sale_.carts().AwaitAnswered(std::max(absl::ZeroDuration(), deadline - absl::Now())))
+        << "some carts are not decided by the drain timeout";
+    ledger_.DrainChanges(deadline);
+    ledger_.RefuseWaiting();
+    // The units first: others can sell them while a slow call still ends.
+    const absl::Status released = Agent()->Release();
+    if (!released.ok()) LOG(WARNING) << "units not returned, left to the balancer: " << released;
+    EndCalls(std::max(absl::ZeroDuration(), deadline - absl::Now()));
+  }
+
+  int port() const { return grpc_.port; }
+
+  // NodeHost.
+  void SetDraining(bool draining) override {
+    absl::MutexLock lock(&mutex_);
+    if (stopping_) return;
+    SetAccepting(!draining);
+    draining_ = draining;
+    UpdateHealth();
+  }
+  bool Idle() override { return ledger_.Idle() && sale_.carts().unanswered() == 0; }
+  void ExitAfterDrain() override { exit_requested_(); }
+  bool LedgerAnswers() override { return ledger_.shards().home().Answers(); }
+  std::vector<std::string> SilentShards() override { return ledger_.shards().Silent(); }
+
+  // SessionSource: for admin calls, which may come before the agent is there.
+  std::shared_ptr<quota::Coordination> Session() override {
+    quota::NodeAgent* agent = Agent();
+    return agent == nullptr ? nullptr : agent->Session();
+  }
+
+ private:
+  absl::Status StartCalls(const ServerOptions& options) {
+    std::vector<grpc::Service*> services = {buyer_calls_.service()};
+    if (options.admin) services.push_back(operator_calls_.service());
+    absl::StatusOr<GrpcServer> grpc = StartGrpcServer(options, services);
+    if (!grpc.ok()) return grpc.status();
+    grpc_ = *std::move(grpc);
+    check_calls_task_ = std::make_unique<PeriodicTask>(kCheckCalls, [this] { CheckCalls(); });
+    return absl::OkStatus();
+  }
+
+  absl::Status StartAgent(const ServerOptions& options) {
+    auto agent = std::make_unique<quota::NodeAgent>(
+        &connector_, &ledger_.stock(), &slices_, this, storage::Clock::Real(),
+        [this](const std::string& sku_id) { return static_cast<int64_t>(sale_.seller().waiting(sku_id)); },
+        ToAgentOptions(options, grpc_.port));
+    if (absl::Status started = agent->Start(); !started.ok()) return ZookeeperStartError(started, options.backends);
+    absl::MutexLock lock(&mutex_);
+    agent_ = std::move(agent);
+    return absl::OkStatus();
+  }
+
+  void SetAccepting(bool accepting) {
+    sale_.SetAccepting(accepting);
+    buyer_calls_.SetAccepting(accepting);
+  }
+
+  // Only from Start until NoteStopping: the gRPC server is there all that time.
+  void UpdateHealth() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (serving_) grpc_.SetServing(!draining_ && !stopping_ && !overdue_);
+  }
+
+  void CheckCalls() {
+    overdue_checks_ = buyer_calls_.open_calls().Check() ? overdue_checks_ + 1 : 0;
+    const bool overdue = overdue_checks_ >= kOverdueChecks;
+    absl::MutexLock lock(&mutex_);
+    if (overdue == overdue_ || stopping_) return;
+    overdue_ = overdue;
+    LOG_IF(WARNING, serving_) << "health: " << (overdue ? "NOT_SERVING while calls are overdue" : "no call is overdue");
+    UpdateHealth();
+  }
+
+  // From now on an operator's wish to drain or undrain comes too late, and health says that the node serves no more.
+  void NoteStopping() {
+    absl::MutexLock lock(&mutex_);
+    if (stopping_) return;
+    stopping_ = true;
+    UpdateHealth();
+  }
+
+  // Lets running calls go on for `timeout`, then cancels them. Afterwards no task uses the handlers.
+  //
+  // gRPC waits for every call's answer, also of those that it has cancelled. So each must get one without the calls'
+  // end: what waits is refused here; what is under way at a ledger ends when that is given up, at the latest; and the
+  // threads that give answers run until all calls have theirs.
+  void EndCalls(absl::Duration timeout) {
+    SetAccepting(false);
+    ledger_.RefuseWaiting();
+    grpc_.server->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
+    grpc_.server.reset();
+    // Nobody waits any more, so nothing below uses the executors.
+    sale_.StopTasks();
+    buyer_calls_.StopThreads();
+    operator_calls_.StopThreads();
+    ledger_.StopExecutors();
+  }
+
+  quota::NodeAgent* Agent() {
+    absl::MutexLock lock(&mutex_);
+    return agent_.get();
+  }
+
+  const std::function<void()> exit_requested_;
+  quota::SliceTable slices_;
+  NodeLedger ledger_;
+  quota::ZookeeperConnector connector_;
+  NodeSale sale_;
+  BuyerCalls buyer_calls_;
+  OperatorCalls operator_calls_;
+
+  absl::Mutex mutex_;
+  // Set once, before the node serves.
+  std::unique_ptr<quota::NodeAgent> agent_ ABSL_GUARDED_BY(mutex_);
+  bool serving_ ABSL_GUARDED_BY(mutex_) = false;
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool overdue_ ABSL_GUARDED_BY(mutex_) = false;  // some call is, and has been for a while
+  int overdue_checks_ = 0;                        // in a row; only in CheckCalls
+  GrpcServer grpc_;
+  std::unique_ptr<PeriodicTask> check_calls_task_;  // last: it uses the others
+};
+
+FrontNode::FrontNode(const ServerOptions& options, std::function<void()> exit_requested)
+    : options_(options), exit_requested_(std::move(exit_requested)) {}
+
+FrontNode::~FrontNode() {
+  EndWithin(absl::ZeroDuration());
+  parts_.reset();
+}
+
+absl::Status FrontNode::Start() {
+  parts_ = std::make_unique<Parts>(options_, exit_requested_);
+  if (absl::Status started = parts_->Start(options_); !started.ok()) return started;
+  LOG(INFO) << "serving at port " << parts_->port() << ", PostgreSQL at "
+            << DescribeDsn(options_.backends.postgres).value_or("(unreadable)") << ", ZooKeeper at "
+            << options_.backends.zookeeper << options_.backends.zookeeper_root;
+  return absl::OkStatus();
+}
+
+void FrontNode::Drain() {
+  const absl::Duration timeout = absl::Milliseconds(options_.drain_timeout_ms);
+  EndWithin(timeout);
+  parts_->Drain(timeout);
+  LOG(INFO) << "drained";
+}
+
+// Nothing is known that would need it, and nothing is lost by it: what was acknowledged is committed, and the balancer
+// reclaims the units.
+void FrontNode::EndWithin(absl::Duration timeout) {
+  if (last_resort_ != nullptr) return;
+  last_resort_ = std::make_unique<DelayedTask>(timeout + kEndAfter, [] {
+    EndSoonWhateverHappens();
+    LOG(ERROR) << "ending at once: something does not end by itself";
+    _exit(kCannotEnd);
+  });
+}
+
+int FrontNode::port() const { return parts_->port(); }
+
+}  // namespace tranche::server

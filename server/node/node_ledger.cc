@@ -1,0 +1,110 @@
+#include "server/node/node_ledger.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "glog/logging.h"
+#include "server/process/backends.h"
+#include "storage/postgres/postgres_shard_backend.h"
+
+namespace tranche::server {
+namespace {
+
+constexpr int kLatePaymentThreads = 4;
+// Lists may be slow and many pages long: they share no thread with what buyers wait for.
+constexpr int kListThreads = 2;
+constexpr int kListQueue = 64;
+// A shard that was added is known to every node after this long.
+constexpr absl::Duration kRefreshShards = absl::Seconds(1);
+// After the drain timeout. A ledger that hangs is given up, so that whoever waits for it is answered.
+constexpr absl::Duration kGiveUpAfter = absl::Seconds(1);
+
+storage::PostgresShardOptions ShardOptions(const ServerOptions& options, const std::string& dsn) {
+  storage::PostgresShardOptions shard;
+  shard.pool = ToPoolOptions(options.backends, "", 0);
+  shard.pool.dsn = dsn;
+  shard.pipeline.lanes = options.lanes;
+  shard.pipeline.max_batch = options.max_batch;
+  shard.pipeline.max_queue = options.max_queue;
+  shard.blocking_threads = options.blocking_threads;
+  shard.blocking_queue = options.blocking_queue;
+  return shard;
+}
+
+absl::Duration Until(absl::Time deadline) { return std::max(absl::ZeroDuration(), deadline - absl::Now()); }
+
+}  // namespace
+
+NodeLedger::NodeLedger(const ServerOptions& options, std::function<void(storage::IncarnationId)> incarnation_ended)
+    : shards_(
+          std::make_unique<storage::PostgresShardBackend>(storage::kHomeShard,
+                                                          ShardOptions(options, options.backends.postgres)),
+          [options](const storage::Shard& shard) {
+            return std::make_unique<storage::PostgresShardBackend>(shard.name, ShardOptions(options, shard.dsn));
+          },
+          std::move(incarnation_ended)),
+      late_payment_executor_(std::make_unique<storage::BoundedExecutor>(kLatePaymentThreads, options.blocking_queue)),
+      list_executor_(std::make_unique<storage::BoundedExecutor>(kListThreads, kListQueue)),
+      router_(&shards_, late_payment_executor_.get(), list_executor_.get(), storage::Clock::Real()),
+      stock_(&shards_),
+      outbox_(&shards_),
+      payments_(&shards_) {}
+
+NodeLedger::~NodeLedger() { Stop(); }
+
+absl::Status NodeLedger::Start(const BackendOptions& options) {
+  if (absl::Status ledger = WaitForLedger(*shards_.home().stock, options); !ledger.ok()) return ledger;
+  if (absl::Status home = RequireHome(*shards_.home().shards, options); !home.ok()) return home;
+  if (absl::Status shards = shards_.Refresh(); !shards.ok()) return shards;
+  refresh_task_ = std::make_unique<PeriodicTask>(kRefreshShards, [this] { RefreshShards(); });
+  return absl::OkStatus();
+}
+
+void NodeLedger::RefreshShards() {
+  const absl::Status refreshed = shards_.Refresh();
+  LOG_IF_EVERY_N(WARNING, !refreshed.ok(), 30) << "cannot ask home for the shards: " << refreshed.message();
+}
+
+bool NodeLedger::Idle() const {
+  const storage::ShardList all = shards_.All();
+  return std::all_of(all.begin(), all.end(), [](const auto& shard) {
+    return shard->claims->Stats().unanswered == 0 && shard->changes->Stats().unanswered == 0;
+  });
+}
+
+// Home first, then the others by name; one that is down has no claims that wait.
+void NodeLedger::DrainClaims(absl::Time deadline) {
+  for (const auto& shard : shards_.All()) {
+    LOG_IF(WARNING, !shard->claims->Drain(Until(deadline))) << "some claims are not decided by the drain timeout";
+  }
+}
+
+void NodeLedger::DrainChanges(absl::Time deadline) {
+  for (const auto& shard : shards_.All()) {
+    LOG_IF(WARNING, !shard->changes->Drain(Until(deadline))) << "some changes are not decided by the drain timeout";
+  }
+}
+
+void NodeLedger::GiveUpAfter(absl::Duration timeout) {
+  if (give_up_ != nullptr) return;
+  give_up_ = std::make_unique<DelayedTask>(timeout + kGiveUpAfter, [this] {
+    // First: a log that nobody reads may hold up whoever writes to it.
+    shards_.GiveUpLedgers();
+    LOG(WARNING) << "what was still under way at PostgreSQL is given up";
+  });
+}
+
+void NodeLedger::StopExecutors() {
+  list_executor_.reset();
+  late_payment_executor_.reset();
+  shards_.StopExecutors();
+}
+
+void NodeLedger::Stop() {
+  refresh_task_.reset();
+  shards_.StopMirrors();
+  shards_.StopPipelines();
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,74 @@
+// A front node's way to the ledger: its shards, the books over them, and the end of what hangs there.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "server/process/delayed_task.h"
+#include "server/process/options.h"
+#include "server/process/periodic_task.h"
+#include "storage/bounded_executor.h"
+#include "storage/shards/routing_outbox_ledger.h"
+#include "storage/shards/routing_payment_ledger.h"
+#include "storage/shards/routing_stock_ledger.h"
+#include "storage/shards/shard_router.h"
+#include "storage/shards/shard_set.h"
+
+namespace tranche::server {
+
+// Thread-safe, but for starting and ending.
+class NodeLedger {
+ public:
+  // `incarnation_ended`: see storage::ShardSet.
+  NodeLedger(const ServerOptions& options, std::function<void(storage::IncarnationId)> incarnation_ended);
+  // After Stop, if anybody may still be answered through the books.
+  ~NodeLedger();
+  NodeLedger(const NodeLedger&) = delete;
+  NodeLedger& operator=(const NodeLedger&) = delete;
+
+  // Waits until home answers, and reads its list of shards. An error's message is one line for operators.
+  absl::Status Start(const BackendOptions& options);
+
+  storage::Books* books() { return &router_; }
+  storage::ShardRouter& router() { return router_; }
+  storage::ShardSet& shards() { return shards_; }
+  storage::RoutingStockLedger& stock() { return stock_; }
+  storage::RoutingOutboxLedger& outbox() { return outbox_; }
+  storage::RoutingPaymentLedger& payments() { return payments_; }
+
+  // Is no claim and no change waiting or under way?
+  bool Idle() const;
+
+  // Ending, in this order. Claims and changes that were accepted are awaited until the deadline, and no more are
+  // accepted; then those that wait are refused, and shards that home names from now on are not taken up.
+  void DrainClaims(absl::Time deadline);
+  void DrainChanges(absl::Time deadline);
+  void RefuseWaiting() { shards_.RefuseWaiting(); }
+  // A statement that is under way `timeout` from now, and a second longer, is broken off. The first call counts.
+  void GiveUpAfter(absl::Duration timeout);
+  // Ends the threads for calls that block; what is queued still runs. When nobody calls the books any more.
+  void StopExecutors();
+  // Ends the rest. What is in flight is answered first.
+  void Stop();
+
+ private:
+  void RefreshShards();
+
+  storage::ShardSet shards_;
+  // Outlives all that may wait for a ledger.
+  std::unique_ptr<DelayedTask> give_up_;
+  // For calls that may ask several shards one after the other.
+  std::unique_ptr<storage::BoundedExecutor> late_payment_executor_;
+  std::unique_ptr<storage::BoundedExecutor> list_executor_;
+  storage::ShardRouter router_;
+  storage::RoutingStockLedger stock_;
+  storage::RoutingOutboxLedger outbox_;
+  storage::RoutingPaymentLedger payments_;
+  std::unique_ptr<PeriodicTask> refresh_task_;  // last: it uses the others
+};
+
+}  // namespace tranche::server

@@ -1,0 +1,36 @@
+// What sells on a front node: the sellers over its slices.
+#pragma once
+
+#include <memory>
+
+#include "quota/sale/cart_seller.h"
+#include "quota/sale/seller.h"
+#include "quota/sale/sku_directory.h"
+#include "quota/slices/slice_table.h"
+#include "server/process/options.h"
+#include "server/process/periodic_task.h"
+#include "storage/books.h"
+
+namespace tranche::server {
+
+// Thread-safe, but for ending. Outlived by its dependencies.
+class NodeSale {
+ public:
+  NodeSale(const ServerOptions& options, quota::SliceTable* slices, storage::Books* books);
+
+  quota::Seller& seller() { return seller_; }
+  quota::CartSeller& carts() { return carts_; }
+
+  // While not accepting, claims and carts are refused with kDraining, and so is who waits for units.
+  void SetAccepting(bool accepting);
+  // Ends the task that answers those who have waited for units long enough. When nobody waits any more.
+  void StopTasks() { overdue_task_.reset(); }
+
+ private:
+  quota::SkuDirectory directory_;
+  quota::Seller seller_;
+  quota::CartSeller carts_;
+  std::unique_ptr<PeriodicTask> overdue_task_;  // last: it uses the others
+};
+
+}  // namespace tranche::server

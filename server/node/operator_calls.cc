@@ -1,0 +1,60 @@
+#include "server/node/operator_calls.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/process/backends.h"
+#include "server/services/admin_service.h"
+
+namespace tranche::server {
+namespace {
+
+// Admin calls are few and may be slow; they share nothing with sales but the database.
+constexpr int kAdminThreads = 2;
+constexpr int kAdminQueue = 64;
+// Of each shard, while a SKU moves.
+constexpr int kMoveConnections = 2;
+
+AuditHandler::Logs LogsOf(NodeLedger* ledger) {
+  return [ledger] {
+    std::vector<std::pair<std::string, storage::StockLedger*>> logs;
+    for (const auto& shard : ledger->shards().All()) logs.emplace_back(shard->name, shard->stock);
+    return logs;
+  };
+}
+
+storage::PoolOptions MovePool(const ServerOptions& options, const std::string& dsn) {
+  storage::PoolOptions pool = ToPoolOptions(options.backends, "tranched-move", kMoveConnections);
+  pool.dsn = dsn;
+  return pool;
+}
+
+}  // namespace
+
+OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions)
+    : announcer_(sessions),
+      mover_(&ledger->stock(), &announcer_),
+      skus_(&ledger->stock(), &announcer_),
+      stock_(&ledger->stock(), &announcer_),
+      quota_(&ledger->stock(), &mover_, sessions, storage::Clock::Real()),
+      nodes_(&ledger->stock(), sessions, storage::Clock::Real()),
+      verify_(&ledger->stock()),
+      coordination_(sessions, &ledger->stock(), storage::Clock::Real()),
+      audit_(&ledger->stock(), LogsOf(ledger)),
+      outbox_(&ledger->outbox()),
+      payments_(&ledger->payments()),
+      shards_(&ledger->shards(), &announcer_, storage::Clock::Real(),
+              [options](const std::string& dsn) { return MovePool(options, dsn); }),
+      executor_(std::make_unique<storage::BoundedExecutor>(kAdminThreads, kAdminQueue)),
+      move_executor_(std::make_unique<storage::BoundedExecutor>(1, 1)),
+      service_(MakeAdminService(
+          {&skus_, &stock_, &quota_, &nodes_, &verify_, &coordination_, &audit_, &outbox_, &payments_, &shards_},
+          executor_.get(), move_executor_.get())) {}
+
+void OperatorCalls::StopThreads() {
+  move_executor_.reset();
+  executor_.reset();
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,54 @@
+// The calls of AdminService on a front node: their handlers, the threads that they run on, and the service over them.
+#pragma once
+
+#include <grpcpp/impl/service_type.h>
+
+#include <memory>
+
+#include "quota/balancer/quota_mover.h"
+#include "quota/coordination/announcer.h"
+#include "server/handlers/audit_handler.h"
+#include "server/handlers/coordination_handler.h"
+#include "server/handlers/node_handler.h"
+#include "server/handlers/outbox_handler.h"
+#include "server/handlers/payment_handler.h"
+#include "server/handlers/quota_handler.h"
+#include "server/handlers/shard_handler.h"
+#include "server/handlers/sku_handler.h"
+#include "server/handlers/stock_handler.h"
+#include "server/handlers/verify_handler.h"
+#include "server/node/node_ledger.h"
+#include "server/process/options.h"
+#include "storage/bounded_executor.h"
+
+namespace tranche::server {
+
+// Thread-safe, but for ending. Outlived by its dependencies.
+class OperatorCalls {
+ public:
+  OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions);
+
+  grpc::Service* service() { return service_.get(); }
+
+  // Ends the threads; what is queued still runs. When no call is under way any more.
+  void StopThreads();
+
+ private:
+  quota::Announcer announcer_;
+  quota::QuotaMover mover_;
+  SkuHandler skus_;
+  StockHandler stock_;
+  QuotaHandler quota_;
+  NodeHandler nodes_;
+  VerifyHandler verify_;
+  CoordinationHandler coordination_;
+  AuditHandler audit_;
+  OutboxHandler outbox_;
+  PaymentHandler payments_;
+  ShardHandler shards_;
+  std::unique_ptr<storage::BoundedExecutor> executor_;
+  std::unique_ptr<storage::BoundedExecutor> move_executor_;
+  std::unique_ptr<grpc::Service> service_;
+};
+
+}  // namespace tranche::server
