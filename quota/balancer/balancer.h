@@ -22,11 +22,11 @@
 #include "absl/time/time.h"
 #include "quota/balancer/demand_board.h"
 #include "quota/balancer/demand_plan.h"
-#include "quota/balancer/quota_mover.h"
 #include "quota/coordination/announcement_repair.h"
 #include "quota/coordination/announcer.h"
 #include "quota/coordination/coordination.h"
 #include "quota/coordination/live_nodes.h"
+#include "quota/coordination/quota_mover.h"
 #include "storage/clock.h"
 #include "storage/ledger/ledger.h"
 

@@ -7,9 +7,9 @@
 
 #include "absl/strings/match.h"
 #include "glog/logging.h"
-#include "quota/balancer/quota_mover.h"
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/incarnation_znodes.h"
+#include "quota/coordination/quota_mover.h"
 #include "quota/coordination/sku_announcement.h"
 #include "storage/mutation.h"
 #include "tranche/internal/v1/coordination.pb.h"

@@ -6,8 +6,8 @@
 
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
-#include "quota/balancer/quota_mover.h"
 #include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/quota_mover.h"
 #include "quota/fake/fake_coordination.h"
 #include "storage/fake/fake_ledger.h"
 #include "tests/unit/quota/tree_tools.h"

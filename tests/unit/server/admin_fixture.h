@@ -12,8 +12,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "quota/balancer/quota_mover.h"
 #include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/quota_mover.h"
 #include "quota/fake/fake_coordination.h"
 #include "server/handlers/audit_handler.h"
 #include "server/handlers/coordination_handler.h"
