@@ -40,6 +40,33 @@ class FunctionLength(unittest.TestCase):
     def test_data_is_no_function(self):
         self.assertEqual(self.lengths("const int k[] = {\n  F(1),\n  2,\n};\nstruct A {\n  int x{3};\n};\n"), [])
 
+    def test_an_initializer_list_belongs_to_the_constructor(self):
+        members = "      a_(x),\n      b_([this] {\n        F();\n      }),\n      c_{.d = [] { G(); }, .e = E{1}},\n"
+        for end, lines in [("      f_(F(x)) {\n  H();\n}\n", 10), ("      f_{} {}\n", 8), ("      f_() {\n}\n", 9)]:
+            self.assertEqual(self.lengths("A::A(int x)\n    : B<int>(x),\n" + members + end), [lines], end)
+
+    def test_what_follows_a_long_initializer_list_is_a_function_of_its_own(self):
+        lists = "A::A()\n    : a_([] {\n        F();\n      }) {}\n\n" + "A::~A() {\n  F();\n}\n"
+        self.assertEqual(self.lengths(lists), [4, 3])
+
+    def test_a_long_initializer_list_is_refused(self):
+        text = "A::A()\n    : a_(1),\n" + "      b_([] {}),\n" * 67 + "      c_{2} {}\n"
+        self.assertEqual(len(function_length.too_long(text)), 0)
+        self.assertEqual(len(function_length.too_long(text.replace("a_(1),", "a_(1),\n      d_(2),"))), 1)
+
+    def test_an_access_specifier_is_no_part_of_a_function(self):
+        self.assertEqual(self.lengths("class A {\n public:\n\n  A() : b_(1) {\n    F();\n  }\n};\n"), [3])
+
+    def test_a_lambda_outside_of_functions_is_a_function(self):
+        for text in [
+            "const auto kF = [](int x) -> int {\n  return x;\n};\n",
+            "const auto kF = [] {\n  G();\n};\n",
+            "const bool kDone = Register([](const T& x) {\n  G(x);\n});\n",
+            'const Entry kTable[] = {\n  {"a", 1, [](T x) {\n    G(x);\n  }},\n};\n',
+        ]:
+            self.assertEqual(self.lengths(text), [3], text)
+        self.assertEqual(self.lengths("TABLE(a, [](int x) {\n  G();\n}, [] {\n}\n);\nvoid F() {\n}\n"), [3, 2, 2])
+
     def test_a_test_body_is_a_function(self):
         self.assertEqual(self.lengths("TEST_F(A, B) {\n  C();\n}\n"), [3])
 
