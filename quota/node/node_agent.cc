@@ -7,10 +7,8 @@
 
 #include "absl/strings/match.h"
 #include "glog/logging.h"
-#include "quota/balancer/quota_mover.h"
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/incarnation_znodes.h"
-#include "quota/coordination/sku_announcement.h"
 #include "storage/mutation.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
@@ -18,17 +16,9 @@ namespace tranche::quota {
 namespace {
 
 using internal::v1::DemandReport;
-using internal::v1::DrainRequest;
 using internal::v1::NodeRegistration;
-using internal::v1::SkuAnnouncement;
-using internal::v1::SliceAnnouncement;
 using storage::IncarnationId;
 using storage::kPool;
-
-constexpr char kActor[] = "drain";
-
-// Slices that are read again at each resync, though nothing was heard of them.
-constexpr int kRereadInTurn = 32;
 
 // Creates a node that an earlier run of the same incarnation, or a try whose answer was lost, may have left.
 absl::Status CreateIfMissing(Coordination& session, const std::string& path, const std::string& data, CreateMode mode) {
@@ -56,6 +46,8 @@ NodeAgent::NodeAgent(CoordinationConnector* connector, storage::StockLedger* led
       clock_(clock),
       options_(std::move(options)),
       announcer_(this),
+      reader_(slices),
+      drain_(ledger, &announcer_, host, clock, options_.drain_patience),
       reporter_(slices, std::move(waiting), options_.demand) {
   slices_->SetListener(
       {.exhausted = [this] { Wake([](Work&) {}); },
@@ -141,8 +133,7 @@ bool NodeAgent::HasWork() const {
 
 absl::Duration NodeAgent::TurnInterval() const {
   if (!begun_) return options_.restart_pause;
-  const bool draining = drain_ == Drain::kWaitingForIdle;
-  return draining ? absl::Milliseconds(10) : std::min(options_.resync_interval, options_.demand.interval);
+  return drain_.waiting() ? absl::Milliseconds(10) : std::min(options_.resync_interval, options_.demand.interval);
 }
 
 void NodeAgent::Run() {
@@ -194,7 +185,7 @@ void NodeAgent::RunOnce() {
   } else if (work.everything || work.resync) {
     last_full_sync_ = now;
   }
-  if (drain_ != Drain::kServing) ReturnUnits().IgnoreError();
+  if (drain_.requested()) drain_.ReturnUnits(incarnation_.load()).IgnoreError();
   if (absl::Status status = ReportDemand(); !status.ok()) VLOG(1) << "demand report: " << status;
 }
 
@@ -235,8 +226,7 @@ absl::StatusOr<IncarnationId> NodeAgent::RegisterInLedger() {
     if (!live.ok()) return live.status();
     if (Find(*live, beginning_) != nullptr) return beginning_;
   }
-  // A drained node stays drained, as whatever incarnation.
-  const auto registered = ledger_->RegisterIncarnation(options_.node_name, options_.address, drain_ != Drain::kServing);
+  const auto registered = ledger_->RegisterIncarnation(options_.node_name, options_.address, drain_.requested());
   if (registered.ok()) beginning_ = *registered;
   return registered;
 }
@@ -271,11 +261,8 @@ absl::Status NodeAgent::Register(Coordination& session, IncarnationId incarnatio
     status = session.EnsureFixedPaths();
     if (status.ok()) status = CreateIfMissing(session, SlicesPath(incarnation), "", CreateMode::kPersistent);
   }
-  if (status.ok() && drain_ != Drain::kServing) {
-    DrainRequest request;
-    request.set_requested_at_us(absl::ToUnixMicros(drain_since_));
-    request.set_exit(exit_wanted_);
-    status = CreateIfMissing(session, DrainPath(incarnation), request.SerializeAsString(), CreateMode::kPersistent);
+  if (status.ok() && drain_.requested()) {
+    status = CreateIfMissing(session, DrainPath(incarnation), drain_.Request(), CreateMode::kPersistent);
   }
   if (!status.ok()) return status;
   NodeRegistration registration;
@@ -288,13 +275,13 @@ absl::Status NodeAgent::Register(Coordination& session, IncarnationId incarnatio
 absl::Status NodeAgent::Sync(const Work& work) {
   const std::shared_ptr<Coordination> session = Session();
   if (session == nullptr) return absl::UnauthenticatedError("no session with ZooKeeper");
-  if (work.everything) return SyncAll(*session, Reread::kAll);
+  if (work.everything) return SyncAll(*session, SliceReader::Which::kAll);
   absl::Status status = SyncChanged(*session, work.changed);
-  if (status.ok() && work.resync) status = SyncAll(*session, Reread::kInTurn);
+  if (status.ok() && work.resync) status = SyncAll(*session, SliceReader::Which::kNewAndInTurn);
   return status;
 }
 
-absl::Status NodeAgent::SyncAll(Coordination& session, Reread reread) {
+absl::Status NodeAgent::SyncAll(Coordination& session, SliceReader::Which which) {
   const IncarnationId incarnation = incarnation_.load();
   const auto registration = session.Get(NodePath(incarnation), Watch::kYes);
   if (registration.ok() && registration->ephemeral_owner != session.SessionId()) {
@@ -306,40 +293,10 @@ absl::Status NodeAgent::SyncAll(Coordination& session, Reread reread) {
   const auto skus = session.List(SlicesPath(incarnation), Watch::kYes);
   if (absl::IsNotFound(skus.status())) return RegisterAgain(session);
   if (!skus.ok()) return skus.status();
-  const std::vector<std::string> to_read = ChooseToRead(*skus, reread);
-  absl::Status status = ReadSkusAndSlices(session, to_read, to_read);
-  for (const std::string& sku : to_read) {
-    const std::shared_ptr<Slice> slice = slices_->Find(sku);
-    const bool found = slice != nullptr && slice->terms() != nullptr && slice->counter().version() > 0;
-    if (status.ok() && found) followed_.insert(sku);
-  }
-  status.Update(ReadDrain(session));
+  absl::Status status = reader_.ReadHeld(session, incarnation, *skus, which);
+  const absl::Status drain = drain_.Read(session, incarnation);
+  status.Update(absl::IsNotFound(drain) ? RegisterAgain(session) : drain);
   return status;
-}
-
-// What is not followed yet. For the case that an event was lost, now and then a part of the others as well, above all
-// what is dry: reading a thousand slices again and again, at a thousand nodes, would be more than ZooKeeper can bear.
-std::vector<std::string> NodeAgent::ChooseToRead(const std::vector<std::string>& held, Reread reread) {
-  if (reread == Reread::kAll) {
-    followed_.clear();
-    return held;
-  }
-  std::vector<std::string> chosen;
-  int in_turn = reread == Reread::kInTurn ? kRereadInTurn : 0;
-  std::string last;
-  for (const std::string& sku : held) {  // sorted
-    const bool its_turn = in_turn > 0 && sku > reread_after_;
-    if (its_turn) {
-      --in_turn;
-      last = sku;
-    }
-    const std::shared_ptr<Slice> slice = reread == Reread::kInTurn ? slices_->Find(sku) : nullptr;
-    const bool dry = slice != nullptr && slice->wanted() > 0;
-    if (its_turn || dry || !followed_.contains(sku)) chosen.push_back(sku);
-  }
-  // From the start again at the end.
-  if (reread == Reread::kInTurn) reread_after_ = in_turn > 0 ? "" : last;
-  return chosen;
 }
 
 // The registration or the folder has gone. If the ledger has ended the incarnation, that is why, and a new one begins.
@@ -355,7 +312,7 @@ absl::Status NodeAgent::RegisterAgain(Coordination& session) {
     return absl::OkStatus();
   }
   LOG(WARNING) << "the registration of incarnation " << incarnation << " has gone from ZooKeeper; registering again";
-  FollowDrain(present->draining, exit_wanted_);
+  drain_.FollowLedger(present->draining);
   absl::Status registered = session.EnsureFixedPaths();
   if (registered.ok()) registered = Register(session, incarnation);
   reporter_.Repeat();
@@ -364,7 +321,8 @@ absl::Status NodeAgent::RegisterAgain(Coordination& session) {
 }
 
 absl::Status NodeAgent::SyncChanged(Coordination& session, const std::set<std::string>& changed) {
-  const std::string own_slices = SlicesPath(incarnation_.load());
+  const IncarnationId incarnation = incarnation_.load();
+  const std::string own_slices = SlicesPath(incarnation);
   std::vector<std::string> slices, skus;
   bool others = false;
   for (const std::string& path : changed) {
@@ -376,113 +334,9 @@ absl::Status NodeAgent::SyncChanged(Coordination& session, const std::set<std::s
       others = true;  // new and deleted slices, a registration that went, a request to drain
     }
   }
-  absl::Status status = ReadSkusAndSlices(session, skus, slices);
-  if (others) status.Update(SyncAll(session, Reread::kNew));
+  absl::Status status = reader_.Read(session, incarnation, skus, slices);
+  if (others) status.Update(SyncAll(session, SliceReader::Which::kNew));
   return status;
-}
-
-// The terms first: units without terms cannot be sold.
-absl::Status NodeAgent::ReadSkusAndSlices(Coordination& session, const std::vector<std::string>& skus,
-                                          const std::vector<std::string>& slices) {
-  const IncarnationId incarnation = incarnation_.load();
-  std::vector<std::string> paths;
-  for (const std::string& sku : skus) paths.push_back(SkuPath(sku));
-  for (const std::string& sku : slices) paths.push_back(SlicePath(incarnation, sku));
-  const auto read = session.GetMany(paths, Watch::kYes);
-  absl::Status status;
-  std::set<std::string> touched(skus.begin(), skus.end());
-  for (size_t i = 0; i < skus.size(); ++i) status.Update(ApplySku(skus[i], read[i]));
-  for (size_t i = 0; i < slices.size(); ++i) {
-    status.Update(ApplySlice(slices[i], read[skus.size() + i]));
-    touched.insert(slices[i]);
-  }
-  for (const std::string& sku : touched) slices_->NoteChanged(sku);
-  return status;
-}
-
-absl::Status NodeAgent::ApplySku(const std::string& sku_id, const absl::StatusOr<Znode>& read) {
-  if (absl::IsNotFound(read.status())) return absl::OkStatus();  // not announced yet; the next resync finds it
-  if (!read.ok()) return read.status();
-  SkuAnnouncement announcement;
-  if (!announcement.ParseFromString(read->data)) {
-    LOG(ERROR) << SkuPath(sku_id) << " is not a SKU announcement";
-    return absl::OkStatus();
-  }
-  if (const auto slice = slices_->FindOrAdd(sku_id); slice != nullptr) slice->SetTerms(TermsOf(announcement));
-  return absl::OkStatus();
-}
-
-absl::Status NodeAgent::ApplySlice(const std::string& sku_id, const absl::StatusOr<Znode>& read) {
-  // Gone: the incarnation has ended, which we hear otherwise; or the tree was deleted, and the units are still ours.
-  if (absl::IsNotFound(read.status())) {
-    followed_.erase(sku_id);
-    return absl::OkStatus();
-  }
-  if (!read.ok()) return read.status();
-  SliceAnnouncement announcement;
-  if (!announcement.ParseFromString(read->data)) {
-    LOG(ERROR) << SlicePath(incarnation_.load(), sku_id) << " is not a slice announcement";
-    return absl::OkStatus();
-  }
-  const std::shared_ptr<Slice> slice = slices_->FindOrAdd(sku_id);
-  if (slice == nullptr) return absl::OkStatus();
-  slice->counter().Apply(announcement.allotted(), announcement.version());
-  slice->ClearWantedIfMet();
-  return absl::OkStatus();
-}
-
-absl::Status NodeAgent::ReadDrain(Coordination& session) {
-  const auto requests = session.List(kDrainPath, Watch::kYes);
-  if (absl::IsNotFound(requests.status())) return RegisterAgain(session);
-  if (!requests.ok()) return requests.status();
-  const std::string path = DrainPath(incarnation_.load());
-  if (std::find(requests->begin(), requests->end(), LastName(path)) == requests->end()) {
-    FollowDrain(/*requested=*/false, /*exit=*/false);
-    return absl::OkStatus();
-  }
-  const auto znode = session.Get(path, Watch::kYes);
-  if (!znode.ok()) return absl::IsNotFound(znode.status()) ? absl::OkStatus() : znode.status();
-  DrainRequest request;
-  const bool readable = request.ParseFromString(znode->data);
-  FollowDrain(/*requested=*/true, readable && request.exit());
-  return absl::OkStatus();
-}
-
-void NodeAgent::FollowDrain(bool requested, bool exit) {
-  exit_wanted_ = requested && exit;
-  if (requested == (drain_ != Drain::kServing)) return;
-  LOG(INFO) << "an operator asks this node to " << (requested ? "drain" : "serve again");
-  drain_ = requested ? Drain::kWaitingForIdle : Drain::kServing;
-  drain_since_ = clock_->Now();
-  host_->SetDraining(requested);
-}
-
-// Hands back what the ledger says we hold, also what was announced to us since the last time.
-absl::Status NodeAgent::ReturnUnits() {
-  if (drain_ == Drain::kWaitingForIdle && !host_->Idle() && clock_->Now() - drain_since_ < options_.drain_patience) {
-    return absl::OkStatus();
-  }
-  const IncarnationId incarnation = incarnation_.load();
-  const auto slices = ledger_->ListSlices(incarnation);
-  if (!slices.ok()) return slices.status();
-  std::vector<storage::QuotaMove> moves;
-  QuotaMover mover(ledger_, &announcer_);
-  absl::Status status;
-  const auto flush = [&] {
-    if (!moves.empty()) status.Update(mover.MoveBatch(moves, kActor).status());
-    moves.clear();
-  };
-  for (const auto& [sku_id, slice] : *slices) {
-    if (slice.remaining == 0) continue;
-    moves.push_back({sku_id, {storage::QuotaDelta{incarnation, -slice.remaining}}, std::nullopt});
-    if (moves.size() == static_cast<size_t>(storage::kMaxQuotaBatch)) flush();
-  }
-  flush();
-  if (!status.ok()) return status;
-  LOG_IF(INFO, drain_ == Drain::kWaitingForIdle) << "drained: all units are handed back";
-  drain_ = Drain::kReturned;
-  if (exit_wanted_) host_->ExitAfterDrain();
-  return absl::OkStatus();
 }
 
 absl::Status NodeAgent::ReportDemand() {

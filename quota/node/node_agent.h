@@ -12,17 +12,19 @@
 #include <set>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "quota/coordination/announcer.h"
 #include "quota/coordination/coordination.h"
 #include "quota/node/demand_reporter.h"
+#include "quota/node/node_drain.h"
 #include "quota/node/node_host.h"
+#include "quota/node/slice_reader.h"
 #include "quota/slices/slice_table.h"
 #include "storage/clock.h"
 #include "storage/ledger/ledger.h"
@@ -82,7 +84,6 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
     bool resync = false;                            // re-read a part of it, in turn
     std::set<std::string> changed;                  // else only these paths
   };
-  enum class Drain { kServing, kWaitingForIdle, kReturned };
 
   void Run();
   Work TakeWork();
@@ -93,19 +94,10 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
   absl::Status Register(Coordination& session, storage::IncarnationId incarnation);
 
   absl::Status Sync(const Work& work);
-  enum class Reread { kAll, kInTurn, kNew };
-  absl::Status SyncAll(Coordination& session, Reread reread);
-  std::vector<std::string> ChooseToRead(const std::vector<std::string>& held, Reread reread);
+  absl::Status SyncAll(Coordination& session, SliceReader::Which which);
   absl::Status SyncChanged(Coordination& session, const std::set<std::string>& changed);
   absl::Status RegisterAgain(Coordination& session);
-  absl::Status ReadSkusAndSlices(Coordination& session, const std::vector<std::string>& skus,
-                                 const std::vector<std::string>& slices);
-  absl::Status ApplySku(const std::string& sku_id, const absl::StatusOr<Znode>& read);
-  absl::Status ApplySlice(const std::string& sku_id, const absl::StatusOr<Znode>& read);
 
-  absl::Status ReadDrain(Coordination& session);
-  void FollowDrain(bool requested, bool exit);
-  absl::Status ReturnUnits();
   absl::Status ReportDemand();
   void Wake(absl::FunctionRef<void(Work&)> note);
 
@@ -130,12 +122,9 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
   // Registered in the ledger, not yet in ZooKeeper.
   storage::IncarnationId beginning_ = storage::kPool;
   absl::Time last_full_sync_ = absl::InfinitePast();
-  std::set<std::string> followed_;  // SKUs that were read, and whose watches tell of what is new
-  std::string reread_after_;        // how far the re-reading in turn is
+  SliceReader reader_;
+  NodeDrain drain_;
   DemandReporter reporter_;
-  Drain drain_ = Drain::kServing;
-  absl::Time drain_since_ = absl::InfinitePast();
-  bool exit_wanted_ = false;
 
   std::thread thread_;
 };

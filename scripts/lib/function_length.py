@@ -1,6 +1,7 @@
 """Refuses functions of more than 70 lines, from the first line of the signature to the closing brace.
 
-A lambda counts as part of the function around it.
+A constructor's initializer list belongs to it. A lambda counts as part of the function around it; one that is kept
+outside of functions, by a constant or in a table, is a function.
 """
 
 import re
@@ -11,15 +12,34 @@ from source_files import cpp_files, relative, without_comments_and_literals
 MAX_LINES = 70
 
 _CONTAINER = re.compile(r"(template\s*<.*>\s*)?(inline\s+)?(namespace|class|struct|union|enum|extern)\b", re.DOTALL)
-_MEMBER_INIT = re.compile(r"\)[^:]*(?<!:):(?!:).*[\w>]$", re.DOTALL)
+_ACCESS = re.compile(r"\s*(?:(?:public|protected|private)\s*:\s*)*")
+_INITIALIZER_LIST = re.compile(r"\)\s*(?:noexcept\s*)?:(?!:)")
+_LAMBDA = re.compile(r"\[[^\[\]]*\]\s*(?:\([^{}]*\)\s*)?(?:\w+\s*)*(?:->[^{}]*)?$")
+
+
+def _outermost(header):
+    """The header without what is in its parentheses and braces, and how many of these are still open."""
+    depth = 0
+    kept = []
+    for char in header:
+        if char in ")}":
+            depth -= 1
+        if depth == 0:
+            kept.append(char)
+        if char in "({":
+            depth += 1
+    return "".join(kept).strip(), depth
 
 
 def _opens_function(header):
-    header = header.strip()
-    if "(" not in header or _CONTAINER.match(header):
-        return False
-    # `Foo() : member_{1}`: the brace belongs to the member.
-    return not _MEMBER_INIT.search(header) and not header.endswith(("=", ",", "return"))
+    """Is the brace after the header that of a function's body?"""
+    outermost, depth = _outermost(header)
+    if _INITIALIZER_LIST.search(outermost):
+        # `Foo() : member_{1}, other_([] {})`: these braces belong to members; the body comes after a whole initializer.
+        return depth == 0 and outermost.endswith((")", "}"))
+    if depth > 0 or "(" not in header:
+        return bool(_LAMBDA.search(header))
+    return not outermost.endswith(("=", ",", "return"))
 
 
 def functions(text):
@@ -31,18 +51,37 @@ def functions(text):
         if char in ";}":
             header_start = position + 1
         elif char == "{":
-            header = code[header_start:position]
-            if _CONTAINER.match(header.strip()):
+            start = _ACCESS.match(code, header_start, position).end()
+            header = code[start:position].rstrip()
+            if _CONTAINER.match(header):
                 header_start = position + 1
-            else:
+            elif _opens_function(header):
                 end = _matching_brace(code, position)
-                if _opens_function(header):
-                    start = header_start + len(header) - len(header.lstrip())
-                    signature = " ".join(header.split())
-                    yield code.count("\n", 0, start) + 1, code.count("\n", 0, end) + 1, signature
+                if _outermost(header)[1] == 0:
                     header_start = end + 1
-                # Else an initialiser: what follows still belongs to the same declaration.
+                else:
+                    # A lambda among the arguments of a declaration, which is not over yet.
+                    start += _LAMBDA.search(header).start()
+                signature = " ".join(code[start:position].split())
+                yield code.count("\n", 0, start) + 1, code.count("\n", 0, end) + 1, signature
                 position = end
+            else:
+                # An initialiser: what follows still belongs to the same declaration.
+                end = _matching_brace(code, position)
+                if not _INITIALIZER_LIST.search(_outermost(header)[0]):
+                    yield from _lambdas(code, position + 1, end)
+                position = end
+        position += 1
+
+
+def _lambdas(code, begin, end):
+    """The outermost lambdas in a piece of data."""
+    position = begin
+    while position < end:
+        if code[position] == "{" and (found := _LAMBDA.search(code[begin:position].rstrip())):
+            closing = _matching_brace(code, position)
+            yield code.count("\n", 0, begin + found.start()) + 1, code.count("\n", 0, closing) + 1, found.group()
+            position = closing
         position += 1
 
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "quota/balancer/quota_mover.h"
 #include "quota/coordination/announcer.h"
+#include "quota/coordination/quota_mover.h"
 #include "server/errors.h"
 #include "storage/clock.h"
 #include "storage/ledger/ledger.h"

@@ -8,19 +8,12 @@
 #include "gtest/gtest.h"
 #include "quota/zookeeper/zookeeper_coordination.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/sessions.h"
 
 namespace tranche::testing {
 namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(60);
-
-class DeafObserver : public quota::CoordinationObserver {
- public:
-  void OnChanged(const std::string&) override {}
-  void OnConnected() override {}
-  void OnDisconnected() override {}
-  void OnSessionExpired() override {}
-};
 
 class QuotaTest : public SaleTest {
  protected:

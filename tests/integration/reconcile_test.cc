@@ -16,6 +16,7 @@
 #include "tests/integration/sale_fixture.h"
 #include "tests/support/mini_postgres.h"
 #include "tests/support/scratch_dir.h"
+#include "tests/support/tranchectl_runner.h"
 
 namespace tranche::testing {
 namespace {
@@ -27,7 +28,7 @@ using ::testing::HasSubstr;
 constexpr char kHeader[] = "reference,reservation_id,amount,currency,time,kind\n";
 constexpr char kUnknownId[] = "01890a5d-ac96-774b-bcce-b302099a8057";
 
-class ReconcileTest : public SaleTest {
+class ReconcileTest : public SaleTest, protected TranchectlRunner {
  protected:
   void SetUp() override {
     MiniClusterOptions options;
@@ -36,13 +37,8 @@ class ReconcileTest : public SaleTest {
   }
 
   int Run(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {"--endpoint", cluster_->endpoint(0), "reconcile"});
-    std::ostringstream out;
-    std::ostringstream err;
-    const int code = ctl::Run(std::move(arguments), out, err, /*color=*/false);
-    out_ = out.str();
-    err_ = err.str();
-    return code;
+    arguments.insert(arguments.begin(), "reconcile");
+    return RunCtlAt(cluster_->endpoint(0), std::move(arguments));
   }
   // An hour on both sides of now.
   json Reconcile(const std::string& lines, std::vector<std::string> more = {}) {
@@ -84,8 +80,6 @@ class ReconcileTest : public SaleTest {
   const ScratchDir scratch_{"reconcile"};
   const std::string statement_ = (scratch_.path() / "statement.csv").string();
   const std::string report_ = (scratch_.path() / "report.jsonl").string();
-  std::string out_;
-  std::string err_;
   int status_ = 0;
 };
 

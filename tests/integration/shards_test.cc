@@ -13,12 +13,12 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "client/ctl/run.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "tests/integration/sale_fixture.h"
 #include "tests/support/claims.h"
+#include "tests/support/tranchectl_runner.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
 
 namespace tranche::testing {
@@ -29,7 +29,7 @@ using ::testing::IsEmpty;
 
 constexpr absl::Duration kPatience = absl::Seconds(60);
 
-class ShardsTest : public SaleTest {
+class ShardsTest : public SaleTest, protected TranchectlRunner {
  protected:
   void StartCluster(std::vector<std::string> node_args = {}) {
     MiniClusterOptions options;
@@ -40,15 +40,7 @@ class ShardsTest : public SaleTest {
     SaleTest::StartCluster(options);
   }
 
-  // tranchectl; its exit status.
-  int Ctl(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {"--endpoint", cluster_->endpoint(0)});
-    std::ostringstream out, err;
-    const int status = ctl::Run(std::move(arguments), out, err, /*color=*/false);
-    out_ = out.str();
-    err_ = err.str();
-    return status;
-  }
+  int Ctl(std::vector<std::string> arguments) { return RunCtlAt(cluster_->endpoint(0), std::move(arguments)); }
 
   // How long its sale was paused.
   absl::Duration Move(const std::string& sku, const std::string& to) {
@@ -92,8 +84,6 @@ class ShardsTest : public SaleTest {
     EXPECT_TRUE(held.ok()) << held.status();
     return held.value_or(Reservation{});
   }
-
-  std::string out_, err_;
 };
 
 TEST_F(ShardsTest, AMoveInMidSale) {

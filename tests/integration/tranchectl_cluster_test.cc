@@ -12,6 +12,8 @@
 #include "client/ctl/run.h"
 #include "quota/zookeeper/zookeeper_coordination.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/sessions.h"
+#include "tests/support/tranchectl_runner.h"
 
 namespace tranche::testing {
 namespace {
@@ -21,14 +23,6 @@ using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
 constexpr absl::Duration kPatience = absl::Seconds(30);
-
-class DeafObserver : public quota::CoordinationObserver {
- public:
-  void OnChanged(const std::string&) override {}
-  void OnConnected() override {}
-  void OnDisconnected() override {}
-  void OnSessionExpired() override {}
-};
 
 // Breaks like a pipe whose reader has seen enough lines.
 class PipeOfLines : public std::stringbuf {
@@ -46,7 +40,7 @@ class PipeOfLines : public std::stringbuf {
   int lines_;
 };
 
-class TranchectlClusterTest : public SaleTest {
+class TranchectlClusterTest : public SaleTest, protected TranchectlRunner {
  protected:
   void SetUp() override {
     MiniClusterOptions options;
@@ -55,26 +49,10 @@ class TranchectlClusterTest : public SaleTest {
     StartCluster(options);
   }
 
-  int Run(std::vector<std::string> arguments) {
-    // The second node answers: the first one is drained here and there.
-    arguments.insert(arguments.begin(), {"--endpoint", cluster_->endpoint(1)});
-    std::ostringstream out;
-    std::ostringstream err;
-    const int code = ctl::Run(std::move(arguments), out, err, /*color=*/false);
-    out_ = out.str();
-    err_ = err.str();
-    return code;
-  }
-  // What the command prints as a table.
-  std::string Table(const std::vector<std::string>& arguments) {
-    EXPECT_EQ(Run(arguments), 0) << ::testing::PrintToString(arguments) << ": " << err_;
-    return out_;
-  }
-  json Json(std::vector<std::string> arguments) {
-    arguments.insert(arguments.end(), {"-o", "json"});
-    EXPECT_EQ(Run(arguments), 0) << ::testing::PrintToString(arguments) << ": " << err_;
-    return json::parse(out_, nullptr, /*allow_exceptions=*/false);
-  }
+  // The second node answers: the first one is drained here and there.
+  int Run(std::vector<std::string> arguments) { return RunCtlAt(cluster_->endpoint(1), std::move(arguments)); }
+  std::string Table(const std::vector<std::string>& arguments) { return TableAt(cluster_->endpoint(1), arguments); }
+  json Json(std::vector<std::string> arguments) { return JsonAt(cluster_->endpoint(1), std::move(arguments)); }
   // Asks again until it is so: what the balancer and the nodes do takes a moment.
   void AwaitTrue(const char* what, const std::function<bool()>& is_so) {
     const absl::Time give_up = absl::Now() + kPatience;
@@ -127,9 +105,6 @@ class TranchectlClusterTest : public SaleTest {
     }
     return missing;
   }
-
-  std::string out_;
-  std::string err_;
 };
 
 TEST_F(TranchectlClusterTest, SkusAndStock) {

@@ -12,15 +12,15 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "client/ctl/run.h"
 #include "tests/integration/fake_front_node.h"
+#include "tests/support/tranchectl_runner.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
 
 namespace tranche::ctl {
 namespace {
 
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kId[] = "01890a5d-ac96-774b-bcce-b302099a8057";
 
@@ -142,22 +142,15 @@ class FakeReservations final : public tranche::v1::ReservationService::Service {
   std::unique_ptr<grpc::Server> server_;
 };
 
-class TranchectlReservationTest : public testing::Test {
+class TranchectlReservationTest : public ::testing::Test, protected testing::TranchectlRunner {
  protected:
   int Ctl(std::vector<std::string> arguments) { return CtlAt(node_.address, std::move(arguments)); }
   int CtlAt(const std::string& endpoints, std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {"--endpoint", endpoints, "reservation"});
-    std::ostringstream out;
-    std::ostringstream err;
-    const int code = ctl::Run(std::move(arguments), out, err, /*color=*/false);
-    out_ = out.str();
-    err_ = err.str();
-    return code;
+    arguments.insert(arguments.begin(), "reservation");
+    return RunCtlAt(endpoints, std::move(arguments));
   }
 
   FakeReservations node_;
-  std::string out_;
-  std::string err_;
 };
 
 TEST_F(TranchectlReservationTest, GetShowsOne) {

@@ -12,15 +12,15 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "client/ctl/run.h"
 #include "tests/integration/fake_front_node.h"
+#include "tests/support/tranchectl_runner.h"
 #include "tranche/v1/admin_service.grpc.pb.h"
 
 namespace tranche::ctl {
 namespace {
 
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 // Knows one SKU, "tv", with 100 units on one node and 20 in the pool.
 class FakeAdmin final : public tranche::v1::AdminService::Service {
@@ -200,24 +200,11 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
   std::string address_;
 };
 
-class TranchectlTest : public testing::Test {
+class TranchectlTest : public ::testing::Test, protected testing::TranchectlRunner {
  protected:
-  int Ctl(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {"--endpoint", admin_.address()});
-    return CtlBare(std::move(arguments));
-  }
-  int CtlBare(std::vector<std::string> arguments) {
-    std::ostringstream out;
-    std::ostringstream err;
-    const int code = ctl::Run(std::move(arguments), out, err, /*color=*/false);
-    out_ = out.str();
-    err_ = err.str();
-    return code;
-  }
+  int Ctl(std::vector<std::string> arguments) { return RunCtlAt(admin_.address(), std::move(arguments)); }
 
   FakeAdmin admin_;
-  std::string out_;
-  std::string err_;
 };
 
 TEST_F(TranchectlTest, CreatesASkuFromHumanInput) {
@@ -312,7 +299,7 @@ TEST_F(TranchectlTest, QuotaShowMarksWhoLagsAndWhatIsNotReported) {
   EXPECT_THAT(out_, HasSubstr("6 LAGS"));
   EXPECT_THAT(out_, HasSubstr("12.2"));
   EXPECT_THAT(out_, HasSubstr("0.4s"));
-  EXPECT_THAT(out_, testing::ContainsRegex("node-2 +4 +0 +0 +0 +- +- +- +- +- +0 +0 +-\n"));
+  EXPECT_THAT(out_, ::testing::ContainsRegex("node-2 +4 +0 +0 +0 +- +- +- +- +- +0 +0 +-\n"));
 }
 
 TEST_F(TranchectlTest, WatchAsJsonPrintsOneObjectPerLineUntilTheClusterFails) {
@@ -408,11 +395,11 @@ TEST_F(TranchectlTest, TellsWhoActs) {
 }
 
 TEST_F(TranchectlTest, UsesTheFirstEndpointThatAnswers) {
-  EXPECT_EQ(CtlBare({"--endpoint", absl::StrCat("127.0.0.1:1, ", admin_.address()), "sku", "show", "tv"}), 0) << err_;
+  EXPECT_EQ(RunCtl({"--endpoint", absl::StrCat("127.0.0.1:1, ", admin_.address()), "sku", "show", "tv"}), 0) << err_;
 }
 
 TEST_F(TranchectlTest, SaysSoWhenNobodyAnswers) {
-  EXPECT_EQ(CtlBare({"--endpoint", "127.0.0.1:1", "sku", "list"}), 2);
+  EXPECT_EQ(RunCtl({"--endpoint", "127.0.0.1:1", "sku", "list"}), 2);
   EXPECT_THAT(err_, HasSubstr("--endpoint"));
 }
 
@@ -427,16 +414,16 @@ TEST_F(TranchectlTest, WrongUsageReturnsOne) {
                                              {"stock", "add", "tv", "0"},
                                              {"sku", "list", "-o", "yaml"},
                                              {"sku", "list", "--timeout", "soon"}}) {
-    EXPECT_EQ(Ctl(arguments), 1) << testing::PrintToString(arguments);
+    EXPECT_EQ(Ctl(arguments), 1) << ::testing::PrintToString(arguments);
     EXPECT_EQ(out_, "");
     EXPECT_NE(err_, "");
   }
 }
 
 TEST_F(TranchectlTest, HelpTeachesAndReturnsZero) {
-  EXPECT_EQ(CtlBare({"--help"}), 0);
+  EXPECT_EQ(RunCtl({"--help"}), 0);
   EXPECT_THAT(out_, HasSubstr("Examples"));
-  EXPECT_EQ(CtlBare({"quota", "set", "--help"}), 0);
+  EXPECT_EQ(RunCtl({"quota", "set", "--help"}), 0);
   EXPECT_THAT(out_, HasSubstr("tranchectl quota set tv node-3 200"));
   for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{{"quota", "move"},
                                                                                        {"quota", "rebalance"},
@@ -449,13 +436,13 @@ TEST_F(TranchectlTest, HelpTeachesAndReturnsZero) {
                                                                                        {"zk", "rebuild"}}) {
     std::vector<std::string> arguments = command;
     arguments.push_back("--help");
-    EXPECT_EQ(CtlBare(arguments), 0);
-    EXPECT_THAT(out_, HasSubstr("Example")) << testing::PrintToString(command);
+    EXPECT_EQ(RunCtl(arguments), 0);
+    EXPECT_THAT(out_, HasSubstr("Example")) << ::testing::PrintToString(command);
   }
 }
 
 TEST_F(TranchectlTest, CompletionKnowsEveryCommand) {
-  ASSERT_EQ(CtlBare({"completion", "bash"}), 0);
+  ASSERT_EQ(RunCtl({"completion", "bash"}), 0);
   for (const char* word :
        {"'quota'", "rebalance", "'sku create'", "--opens-at", "drain", "undrain", "freeze", "audit", "reservation"}) {
     EXPECT_THAT(out_, HasSubstr(word));

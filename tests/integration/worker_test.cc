@@ -9,7 +9,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <utility>
@@ -17,7 +16,6 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "client/ctl/run.h"
 #include "server/worker/signature.h"
 #include "storage/postgres/connection_pool.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
@@ -25,6 +23,7 @@
 #include "tests/integration/sale_fixture.h"
 #include "tests/support/http_receiver.h"
 #include "tests/support/scratch_dir.h"
+#include "tests/support/tranchectl_runner.h"
 
 namespace tranche::testing {
 namespace {
@@ -103,7 +102,7 @@ class Shop {
   HttpReceiver receiver_;  // last: its threads use the others
 };
 
-class WorkerTest : public SaleTest {
+class WorkerTest : public SaleTest, protected TranchectlRunner {
  protected:
   // Workers whose one sink is the shop.
   void StartWorkers(int workers, std::vector<std::string> more_args = {}) {
@@ -173,31 +172,15 @@ class WorkerTest : public SaleTest {
     EXPECT_THAT(shop_.unsigned_ones(), ::testing::IsEmpty());
   }
 
-  int Ctl(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {"--endpoint", cluster_->endpoint(0)});
-    std::ostringstream out;
-    std::ostringstream err;
-    const int code = ctl::Run(std::move(arguments), out, err, /*color=*/false);
-    out_ = out.str();
-    err_ = err.str();
-    return code;
-  }
-  std::string Table(const std::vector<std::string>& arguments) {
-    EXPECT_EQ(Ctl(arguments), 0) << ::testing::PrintToString(arguments) << ": " << err_;
-    return out_;
-  }
-  json Json(std::vector<std::string> arguments) {
-    arguments.insert(arguments.end(), {"-o", "json"});
-    return json::parse(Table(arguments), nullptr, /*allow_exceptions=*/false);
-  }
+  int Ctl(std::vector<std::string> arguments) { return RunCtlAt(cluster_->endpoint(0), std::move(arguments)); }
+  std::string Table(const std::vector<std::string>& arguments) { return TableAt(cluster_->endpoint(0), arguments); }
+  json Json(std::vector<std::string> arguments) { return JsonAt(cluster_->endpoint(0), std::move(arguments)); }
 
   ScratchDir dir_{"worker"};
   Shop shop_;
   std::unique_ptr<storage::ConnectionPool> pool_;
   std::unique_ptr<storage::PostgresLifecycleLedger> lifecycle_;
   std::unique_ptr<storage::PostgresOutboxLedger> outbox_;
-  std::string out_;
-  std::string err_;
 };
 
 TEST_F(WorkerTest, ALapsedHoldsUnitIsSoldToAnotherBuyer) {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "quota/balancer/quota_mover.h"
 #include "quota/coordination/announcer.h"
+#include "quota/coordination/quota_mover.h"
 #include "tests/simulation/cluster.h"
 #include "tests/simulation/process.h"
 #include "tests/simulation/sim_coordination.h"

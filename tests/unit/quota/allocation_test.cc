@@ -6,6 +6,7 @@
 #include <set>
 
 #include "gtest/gtest.h"
+#include "tests/support/holdings.h"
 
 namespace tranche::quota {
 namespace {
@@ -13,22 +14,8 @@ namespace {
 using storage::IncarnationId;
 using storage::kPool;
 using storage::QuotaDelta;
-using storage::QuotaSnapshot;
-
-QuotaSnapshot QuotaOf(const std::map<IncarnationId, int64_t>& remaining) {
-  QuotaSnapshot quota{.sku_id = "tv", .quota_version = 1, .closed = false, .slices = {}};
-  for (const auto& [holder, units] : remaining) quota.slices.push_back(storage::Slice{holder, units, units, 1});
-  return quota;
-}
-
-std::map<IncarnationId, int64_t> After(std::map<IncarnationId, int64_t> remaining,
-                                       const std::vector<QuotaDelta>& deltas) {
-  for (const QuotaDelta& delta : deltas) {
-    remaining[delta.holder] += delta.units;
-    remaining[kPool] -= delta.units;
-  }
-  return remaining;
-}
+using testing::After;
+using testing::QuotaOf;
 
 TEST(ShareByWeightTest, LargestRemaindersGetTheOddUnits) {
   EXPECT_EQ(ShareByWeight(10, {1, 1, 1}), (std::vector<int64_t>{4, 3, 3}));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tests/support/holdings.h"
 
 namespace tranche::quota {
 namespace {
@@ -15,33 +16,9 @@ namespace {
 using storage::IncarnationId;
 using storage::kPool;
 using storage::QuotaDelta;
-using storage::QuotaSnapshot;
-
-using Holdings = std::map<IncarnationId, int64_t>;
-
-QuotaSnapshot QuotaOf(const Holdings& remaining) {
-  QuotaSnapshot quota{.sku_id = "tv", .quota_version = 1, .closed = false, .slices = {}};
-  if (!remaining.contains(kPool)) quota.slices.push_back(storage::Slice{kPool, 0, 0, 1});
-  for (const auto& [holder, units] : remaining) quota.slices.push_back(storage::Slice{holder, units, units, 1});
-  return quota;
-}
-
-// As the ledger makes the move: withdrawals first, each of what is there at most; then deposits out of the pool.
-Holdings After(Holdings remaining, const std::vector<QuotaDelta>& deltas) {
-  for (const QuotaDelta& delta : deltas) {
-    if (delta.units >= 0) continue;
-    EXPECT_LE(-delta.units, remaining[delta.holder]) << "more is withdrawn than is there";
-    remaining[delta.holder] += delta.units;
-    remaining[kPool] -= delta.units;
-  }
-  for (const QuotaDelta& delta : deltas) {
-    if (delta.units <= 0) continue;
-    remaining[delta.holder] += delta.units;
-    remaining[kPool] -= delta.units;
-  }
-  EXPECT_GE(remaining[kPool], 0) << "more is given than the pool has";
-  return remaining;
-}
+using testing::After;
+using testing::Holdings;
+using testing::QuotaOf;
 
 Holdings Planned(const Holdings& before, const std::vector<IncarnationId>& receivers, const DemandByNode& demand,
                  bool pool_feeds = false) {
@@ -199,7 +176,7 @@ constexpr uint64_t kSeeds = 20000;
 
 TEST(PlanForDemandPropertyTest, UnitsAreConservedAndOnlyReceiversReceive) {
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
-    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    SCOPED_TRACE(::testing::Message() << "seed " << seed);
     const World world(seed);
     const auto deltas = PlanForDemand(QuotaOf(world.holdings), world.receivers, world.demand, world.pool_feeds);
     std::map<IncarnationId, int> holders;
@@ -223,7 +200,7 @@ TEST(PlanForDemandPropertyTest, TheOneDryNodeIsServedFromWhateverExists) {
   const DemandPlanOptions options;
   int served = 0;
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
-    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    SCOPED_TRACE(::testing::Message() << "seed " << seed);
     World world(seed);
     IncarnationId dry = kPool;
     for (auto& [id, said] : world.demand) {
@@ -254,7 +231,7 @@ TEST(PlanForDemandPropertyTest, TheOneDryNodeIsServedFromWhateverExists) {
 TEST(PlanForDemandPropertyTest, ASecondPlanOnTheSameReportsMovesNothing) {
   int moved = 0;
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
-    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    SCOPED_TRACE(::testing::Message() << "seed " << seed);
     const World world(seed);
     const auto deltas = PlanForDemand(QuotaOf(world.holdings), world.receivers, world.demand, world.pool_feeds);
     if (deltas.empty()) continue;
@@ -273,7 +250,7 @@ TEST(PlanForDemandPropertyTest, ASecondPlanOnTheSameReportsMovesNothing) {
 // Buyers of some nodes want one unit after the other, until none is left anywhere.
 TEST(PlanForDemandPropertyTest, AsLongAsBuyersComeEveryUnitIsSold) {
   for (uint64_t seed = 0; seed < 500; ++seed) {
-    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    SCOPED_TRACE(::testing::Message() << "seed " << seed);
     World world(seed);
     if (world.receivers.empty()) continue;
     for (IncarnationId id : world.receivers) world.holdings.try_emplace(id, 0);

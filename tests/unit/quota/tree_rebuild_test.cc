@@ -7,30 +7,17 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "gtest/gtest.h"
-#include "quota/balancer/quota_mover.h"
 #include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/quota_mover.h"
 #include "quota/fake/fake_coordination.h"
 #include "storage/fake/fake_ledger.h"
+#include "tests/support/sessions.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::quota {
 namespace {
 
 using storage::IncarnationId;
-
-class DeafObserver : public CoordinationObserver {
- public:
-  void OnChanged(const std::string& path) override {}
-  void OnConnected() override {}
-  void OnDisconnected() override {}
-  void OnSessionExpired() override {}
-};
-
-class FixedSession : public SessionSource {
- public:
-  std::shared_ptr<Coordination> Session() override { return session; }
-  std::shared_ptr<Coordination> session;
-};
 
 // Notes how much the rebuild holds at once.
 class CountingLedger : public storage::FakeLedger {
@@ -94,8 +81,8 @@ class TreeRebuildTest : public ::testing::Test {
   CountingLedger ledger_{&clock_};
   FakeZookeeper zookeeper_;
   FakeConnector connector_{&zookeeper_};
-  DeafObserver observer_;
-  FixedSession sessions_;
+  testing::DeafObserver observer_;
+  testing::FixedSession sessions_;
   std::vector<IncarnationId> nodes_;
 };
 

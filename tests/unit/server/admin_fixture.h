@@ -12,8 +12,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "quota/balancer/quota_mover.h"
 #include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/quota_mover.h"
 #include "quota/fake/fake_coordination.h"
 #include "server/handlers/audit_handler.h"
 #include "server/handlers/coordination_handler.h"
@@ -23,26 +23,13 @@
 #include "server/handlers/stock_handler.h"
 #include "server/handlers/verify_handler.h"
 #include "storage/fake/fake_ledger.h"
+#include "tests/support/sessions.h"
 #include "tests/unit/server/error_matchers.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::server {
 
 inline constexpr char kActor[] = "tester";
-
-class QuietObserver : public quota::CoordinationObserver {
- public:
-  void OnChanged(const std::string&) override {}
-  void OnConnected() override {}
-  void OnDisconnected() override {}
-  void OnSessionExpired() override {}
-};
-
-class FixedSession : public quota::SessionSource {
- public:
-  std::shared_ptr<quota::Coordination> Session() override { return session; }
-  std::shared_ptr<quota::Coordination> session;
-};
 
 // A ledger in which somebody else is quicker: what is set runs once, right before the next change reaches the ledger.
 class MeddledLedger : public storage::FakeLedger {
@@ -195,8 +182,8 @@ class AdminHandlersTest : public ::testing::Test {
   MeddledLedger ledger_{&clock_};
   quota::FakeZookeeper zookeeper_;
   quota::FakeConnector connector_{&zookeeper_};
-  QuietObserver observer_;
-  FixedSession sessions_;
+  testing::DeafObserver observer_;
+  testing::FixedSession sessions_;
   quota::Announcer announcer_{&sessions_};
   quota::QuotaMover mover_{&ledger_, &announcer_};
   SkuHandler sku_{&ledger_, &announcer_};

@@ -6,7 +6,7 @@
 namespace tranche::server {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 class OperatorQuotaTest : public AdminHandlersTest {
  protected:

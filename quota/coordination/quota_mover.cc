@@ -1,4 +1,4 @@
-#include "quota/balancer/quota_mover.h"
+#include "quota/coordination/quota_mover.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,0 +1,121 @@
+#include "quota/balancer/leadership.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "glog/logging.h"
+#include "quota/coordination/coordination_paths.h"
+
+namespace tranche::quota {
+
+Leadership::Leadership(CoordinationConnector* connector, CoordinationObserver* observer, storage::StockLedger* ledger,
+                       storage::Clock* clock, const BalancerOptions* options)
+    : connector_(connector), observer_(observer), ledger_(ledger), clock_(clock), options_(*options) {}
+
+std::shared_ptr<Coordination> Leadership::Session() {
+  absl::MutexLock lock(&mutex_);
+  return session_;
+}
+
+bool Leadership::leading() const {
+  absl::MutexLock lock(&mutex_);
+  return leading_;
+}
+
+void Leadership::NoteExpired() {
+  absl::MutexLock lock(&mutex_);
+  expired_ = true;
+}
+
+void Leadership::Close() {
+  std::shared_ptr<Coordination> session;
+  {
+    absl::MutexLock lock(&mutex_);
+    session = std::move(session_);
+    session_.reset();
+    leading_ = false;
+  }
+  // Closing the session (here, outside of the lock) removes the leader's ephemeral node.
+}
+
+bool Leadership::connected() const {
+  absl::MutexLock lock(&mutex_);
+  return !expired_ && session_ != nullptr;
+}
+
+absl::Status Leadership::Connect() {
+  std::shared_ptr<Coordination> old;
+  {
+    absl::MutexLock lock(&mutex_);
+    old = std::move(session_);
+    session_.reset();
+    leading_ = false;
+    expired_ = false;
+  }
+  old.reset();
+  auto session = connector_->Connect(observer_);
+  if (!session.ok()) return session.status();
+  absl::MutexLock lock(&mutex_);
+  session_ = *std::move(session);
+  return absl::OkStatus();
+}
+
+absl::Status Leadership::EndAbstention() {
+  if (absl::Status ledger = ledger_->ListLiveIncarnations().status(); !ledger.ok()) return ledger;
+  abstaining_ = false;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Leadership::Stand(Coordination& session) {
+  const absl::StatusOr<bool> leader = Campaign(session);
+  if (!leader.ok()) return leader.status();
+  bool before = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    before = std::exchange(leading_, *leader);
+  }
+  if (before || !*leader) return false;
+  LOG(INFO) << options_.name << " leads, shard " << options_.shard;
+  ledger_failing_since_ = absl::InfiniteFuture();
+  return true;
+}
+
+// Is this session the leader, now or after trying? Whoever creates the node leads; it goes with the session.
+absl::StatusOr<bool> Leadership::Campaign(Coordination& session) {
+  auto leader = session.Get(LeaderPath(options_.shard), Watch::kYes);
+  if (absl::IsNotFound(leader.status())) {
+    const absl::Status created = session.Create(LeaderPath(options_.shard), options_.name, CreateMode::kEphemeral);
+    if (!created.ok() && !absl::IsAlreadyExists(created)) return created;
+    leader = session.Get(LeaderPath(options_.shard), Watch::kYes);
+    if (absl::IsNotFound(leader.status())) return false;  // it has just gone; its watch tells
+  }
+  if (!leader.ok()) return leader.status();
+  return leader->ephemeral_owner == session.SessionId();
+}
+
+bool Leadership::MissedTheLedger(const absl::Status& led, absl::Time began_at) {
+  if (led.ok() || ledger_->ListLiveIncarnations().ok()) {
+    ledger_failing_since_ = absl::InfiniteFuture();
+    return false;
+  }
+  ledger_failing_since_ = std::min(ledger_failing_since_, began_at);
+  return true;
+}
+
+void Leadership::MindTheLedger(Coordination& session) {
+  if (clock_->Now() - ledger_failing_since_ >= options_.resign_after) Resign(session);
+}
+
+// Another may reach the ledger. We stand again when we do.
+void Leadership::Resign(Coordination& session) {
+  LOG(WARNING) << options_.name << " does not reach the ledger and gives up leadership";
+  abstaining_ = true;
+  ledger_failing_since_ = absl::InfiniteFuture();
+  {
+    absl::MutexLock lock(&mutex_);
+    leading_ = false;
+  }
+  session.Delete(LeaderPath(options_.shard), kAnyVersion).IgnoreError();
+}
+
+}  // namespace tranche::quota

@@ -1,0 +1,75 @@
+// The balancer's session with ZooKeeper, and whether it leads its shard by it.
+//
+// Whoever creates the leader's node leads, until its session ends. Leadership only saves work: two leaders at once, or
+// none, cost efficiency and never a unit. A leader who does not reach the ledger gives up, and does not stand again
+// before the ledger answers: another may reach it.
+#pragma once
+
+#include <memory>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "quota/balancer/balancer_options.h"
+#include "quota/coordination/announcer.h"
+#include "quota/coordination/coordination.h"
+#include "storage/clock.h"
+#include "storage/ledger/ledger.h"
+
+namespace tranche::quota {
+
+class Leadership : public SessionSource {
+ public:
+  // Outlived by all of these. `observer` hears what happens to each session.
+  Leadership(CoordinationConnector* connector, CoordinationObserver* observer, storage::StockLedger* ledger,
+             storage::Clock* clock, const BalancerOptions* options);
+
+  // From any thread.
+  std::shared_ptr<Coordination> Session() override;
+  bool leading() const;
+  void NoteExpired();
+  // Ends the session, and leadership with it.
+  void Close();
+
+  // The rest only on the thread that runs the rounds.
+
+  // A session that has not expired?
+  bool connected() const;
+  // Closes the session, if there is one, and begins another, which does not lead yet.
+  absl::Status Connect();
+
+  // Have we resigned, and not found the ledger answering since?
+  bool abstaining() const { return abstaining_; }
+  // Ends that if the ledger answers; else returns its error.
+  absl::Status EndAbstention();
+  // Leads, if nobody does. Returns whether we lead now and did not before. Leaves a watch. kNotFound: the tree has
+  // gone.
+  absl::StatusOr<bool> Stand(Coordination& session);
+
+  // After a round that began then: did it fail for want of the ledger?
+  bool MissedTheLedger(const absl::Status& led, absl::Time began_at);
+  // Resigns if the ledger has been missed for too long.
+  void MindTheLedger(Coordination& session);
+
+ private:
+  absl::StatusOr<bool> Campaign(Coordination& session);
+  void Resign(Coordination& session);
+
+  CoordinationConnector* const connector_;
+  CoordinationObserver* const observer_;
+  storage::StockLedger* const ledger_;
+  storage::Clock* const clock_;
+  const BalancerOptions& options_;
+
+  mutable absl::Mutex mutex_;
+  std::shared_ptr<Coordination> session_ ABSL_GUARDED_BY(mutex_);
+  bool expired_ ABSL_GUARDED_BY(mutex_) = false;
+  bool leading_ ABSL_GUARDED_BY(mutex_) = false;
+
+  absl::Time ledger_failing_since_ = absl::InfiniteFuture();
+  bool abstaining_ = false;
+};
+
+}  // namespace tranche::quota

@@ -1,0 +1,62 @@
+#include "quota/balancer/round/demand_step.h"
+
+#include <algorithm>
+
+#include "storage/mutation.h"
+
+namespace tranche::quota {
+namespace {
+
+using storage::QuotaDelta;
+using storage::SkuQuota;
+
+// Demand changes few of a SKU's slices.
+constexpr size_t kLeastDemandBatch = 16;
+
+// Of the nodes that ask: what those hold who have not heard of their last move. Perhaps the announcement was lost.
+void AddUnheard(const SkuQuota& now, const DemandByNode& demand, std::vector<SliceToAnnounce>& unheard) {
+  for (const storage::Slice& slice : now.quota.slices) {
+    const auto asks = demand.find(slice.holder);
+    if (asks != demand.end() && asks->second.wanted > 0 && slice.version > asks->second.slice_version) {
+      unheard.push_back({slice.holder, now.sku.sku_id, slice.allotted, slice.version});
+    }
+  }
+}
+
+}  // namespace
+
+absl::Status DemandStep::Run() {
+  if (context_.nodes.receivers().empty() || storage::Mutated(storage::Mutation::kBalancerIgnoresDemand)) {
+    return absl::OkStatus();
+  }
+  absl::Status status;
+  const size_t batch = std::clamp<size_t>(context_.mover.SkusToChange(), kLeastDemandBatch, storage::kMaxQuotaBatch);
+  size_t left = context_.mover.SkusToRead();
+  do {
+    const std::vector<std::string> due = context_.board.TakeDue(context_.clock.Now(), std::min(left, batch));
+    if (due.empty()) return status;
+    left -= due.size();
+    status.Update(Meet(due));
+    if (!status.ok()) return status;
+  } while (left > 0 && !context_.mover.Exhausted());
+  if (context_.board.HasDue()) context_.inbox.Again();
+  return status;
+}
+
+absl::Status DemandStep::Meet(const std::vector<std::string>& sku_ids) {
+  std::vector<SkuToAnnounce> sold_out;
+  std::vector<SliceToAnnounce> unheard;
+  absl::Status status = context_.mover.MoveUnitsOf(sku_ids, [&](const SkuQuota& now) -> std::vector<QuotaDelta> {
+    const DemandByNode demand = context_.board.DemandOf(now.sku.sku_id);
+    if (now.sku.unsold == 0 && context_.board.Wanted(now.sku.sku_id)) sold_out.push_back({now.sku, /*always=*/false});
+    if (now.sku.unsold == 0 || now.sku.closed) return {};
+    AddUnheard(now, demand, unheard);
+    if (now.sku.quota_frozen) return {};
+    return PlanForDemand(now.quota, context_.nodes.receivers(), demand, /*pool_feeds=*/!now.sku.presplit,
+                         context_.options.demand);
+  });
+  status.Update(context_.announcer.Announce(sold_out, unheard));
+  return status;
+}
+
+}  // namespace tranche::quota

@@ -1,0 +1,54 @@
+#include "quota/balancer/round/known_nodes.h"
+
+#include <utility>
+
+namespace tranche::quota {
+namespace {
+
+using storage::IncarnationId;
+
+}  // namespace
+
+absl::Status KnownNodes::LookAround(Coordination& session, const std::set<IncarnationId>& unable) {
+  const auto nodes = ListLiveNodes(session, Watch::kYes);
+  if (!nodes.ok()) return nodes.status();
+  const auto incarnations = ledger_->ListLiveIncarnations();
+  if (!incarnations.ok()) return incarnations.status();
+  live_.clear();
+  std::set<IncarnationId> draining;
+  for (const storage::Incarnation& incarnation : *incarnations) {
+    live_[incarnation.id] = incarnation.started_at;
+    if (incarnation.draining) draining.insert(incarnation.id);
+  }
+  Meet(*nodes);
+  receivers_.clear();
+  for (const LiveNode& node : *nodes) {
+    // One that the ledger has ended can be given nothing, whatever is still registered.
+    const bool receives = !node.draining && !draining.contains(node.incarnation) && live_.contains(node.incarnation);
+    if (receives && !unable.contains(node.incarnation)) receivers_.push_back(node.incarnation);
+  }
+  return absl::OkStatus();
+}
+
+void KnownNodes::Meet(const std::vector<LiveNode>& nodes) {
+  std::set<IncarnationId> registered;
+  for (const LiveNode& node : nodes) {
+    registered.insert(node.incarnation);
+    if (looked_around_ && !registered_.contains(node.incarnation)) new_.insert(node.incarnation);
+  }
+  looked_around_ = true;
+  seen_registered_.insert(registered.begin(), registered.end());
+  registered_ = std::move(registered);
+}
+
+void KnownNodes::Forget() {
+  looked_around_ = false;
+  new_.clear();
+  seen_registered_.clear();
+}
+
+void KnownNodes::ForgetEnded() {
+  std::erase_if(seen_registered_, [&](IncarnationId id) { return !live_.contains(id) && !registered_.contains(id); });
+}
+
+}  // namespace tranche::quota

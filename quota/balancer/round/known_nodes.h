@@ -1,0 +1,59 @@
+// The nodes as a leader last saw them: live by the ledger, registered in ZooKeeper, and so able to receive units.
+#pragma once
+
+#include <map>
+#include <set>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "quota/coordination/coordination.h"
+#include "quota/coordination/live_nodes.h"
+#include "storage/ledger/ledger.h"
+
+namespace tranche::quota {
+
+// One thread.
+class KnownNodes {
+ public:
+  explicit KnownNodes(storage::StockLedger* ledger) : ledger_(ledger) {}
+
+  // Reads who is there. Leaves watches. `unable` receive nothing.
+  absl::Status LookAround(Coordination& session, const std::set<storage::IncarnationId>& unable);
+  // Forgets what only a leader who has led all the time may believe.
+  void Forget();
+  // The registrations went with the tree: whoever registers again is new.
+  void ForgetRegistrations() { registered_.clear(); }
+  // Forgets those who were registered and are over.
+  void ForgetEnded();
+
+  // Live, and neither draining nor unable; ascending.
+  const std::vector<storage::IncarnationId>& receivers() const { return receivers_; }
+  // By the ledger, since when.
+  const std::map<storage::IncarnationId, absl::Time>& live() const { return live_; }
+  // In ZooKeeper.
+  const std::set<storage::IncarnationId>& registered() const { return registered_; }
+  // At some time since we lead.
+  bool WasRegistered(storage::IncarnationId id) const { return seen_registered_.contains(id); }
+
+  // Who registered since the first look around and was not taken yet.
+  bool HasNew() const { return !new_.empty(); }
+  storage::IncarnationId TakeNew() { return new_.extract(new_.begin()).value(); }  // requires HasNew
+
+  // What is known before the next look around.
+  void NoteEnded(storage::IncarnationId id) { live_.erase(id); }
+  void NoteUnable(storage::IncarnationId id) { std::erase(receivers_, id); }
+
+ private:
+  void Meet(const std::vector<LiveNode>& nodes);
+
+  storage::StockLedger* const ledger_;
+  std::vector<storage::IncarnationId> receivers_;
+  std::map<storage::IncarnationId, absl::Time> live_;
+  std::set<storage::IncarnationId> registered_;
+  std::set<storage::IncarnationId> seen_registered_;
+  std::set<storage::IncarnationId> new_;
+  bool looked_around_ = false;  // since we lead
+};
+
+}  // namespace tranche::quota

@@ -1,0 +1,75 @@
+#include "quota/balancer/round/leader_round.h"
+
+namespace tranche::quota {
+namespace {
+
+// Nodes that are told what they hold.
+constexpr int kNodesToldPerRound = 32;
+
+}  // namespace
+
+LeaderRound::LeaderRound(storage::StockLedger* ledger, storage::Clock* clock, const BalancerOptions* options,
+                         SessionSource* sessions, Inbox* inbox)
+    : announcer_(sessions),
+      nodes_(ledger),
+      repair_(ledger, &announcer_, clock, options),
+      mover_(ledger, &announcer_, &nodes_, &repair_),
+      board_(options->demand_retry, options->shard),
+      context_{*ledger, *clock, *options, *inbox, announcer_, nodes_, repair_, mover_, board_},
+      newcomers_(&context_),
+      reclaim_(&context_),
+      evacuation_(&context_, &newcomers_),
+      demand_(&context_),
+      pools_(&context_),
+      returned_(&context_) {}
+
+void LeaderRound::ForgetAll() {
+  nodes_.Forget();
+  newcomers_.Forget();
+  reclaim_.Forget();
+  evacuation_.Forget();
+  board_.Clear();
+  pools_.Forget();
+  returned_.Forget();
+  repair_.Soon();
+}
+
+void LeaderRound::TreeHasGone() {
+  reclaim_.SpareAllUntil(context_.clock.Now() + context_.options.restore_grace);
+  nodes_.ForgetRegistrations();
+  repair_.Soon();
+}
+
+absl::Status LeaderRound::LookAround(Coordination& session) {
+  return nodes_.LookAround(session, evacuation_.evacuated());
+}
+
+absl::Status LeaderRound::ReadDemand(Coordination& session, bool everything,
+                                     const std::set<storage::IncarnationId>& reports) {
+  return board_.Read(session, everything, reports);
+}
+
+absl::Status LeaderRound::Run(Coordination& session) {
+  mover_.BeginRound();
+  // Each step stands alone: a failing one is tried again in the next round and does not hold up the others.
+  AnnounceToNewNodes();
+  absl::Status status = newcomers_.TakeOver();
+  status.Update(reclaim_.Run(session));
+  status.Update(evacuation_.Run());
+  status.Update(demand_.Run());
+  status.Update(pools_.Run());
+  status.Update(returned_.Run());
+  status.Update(newcomers_.Run());
+  status.Update(repair_.Step(session));
+  return status;
+}
+
+// Whoever registers hears soon what it holds: nothing, if it is new; all of its slices, if the tree was deleted.
+void LeaderRound::AnnounceToNewNodes() {
+  for (int told = 0; told < kNodesToldPerRound && nodes_.HasNew(); ++told) {
+    repair_.AnnounceSlicesOf(nodes_.TakeNew());
+  }
+  if (nodes_.HasNew()) context_.inbox.Again();
+}
+
+}  // namespace tranche::quota

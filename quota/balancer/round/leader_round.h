@@ -1,0 +1,69 @@
+// What a leader does, step after step: each reads what is there, does a bounded piece of its work and is safe to
+// repeat.
+#pragma once
+
+#include <set>
+
+#include "absl/status/status.h"
+#include "quota/balancer/balancer_options.h"
+#include "quota/balancer/demand_board.h"
+#include "quota/balancer/inbox.h"
+#include "quota/balancer/round/demand_step.h"
+#include "quota/balancer/round/evacuation_step.h"
+#include "quota/balancer/round/known_nodes.h"
+#include "quota/balancer/round/newcomer_step.h"
+#include "quota/balancer/round/pool_step.h"
+#include "quota/balancer/round/reclaim_step.h"
+#include "quota/balancer/round/repair_schedule.h"
+#include "quota/balancer/round/returned_step.h"
+#include "quota/balancer/round/round_context.h"
+#include "quota/balancer/round/round_mover.h"
+#include "quota/coordination/announcer.h"
+#include "quota/coordination/coordination.h"
+#include "storage/clock.h"
+#include "storage/ledger/ledger.h"
+
+namespace tranche::quota {
+
+// One thread.
+class LeaderRound {
+ public:
+  // Dependencies outlive it. A step that has more to do asks for another round at once through the inbox.
+  LeaderRound(storage::StockLedger* ledger, storage::Clock* clock, const BalancerOptions* options,
+              SessionSource* sessions, Inbox* inbox);
+  LeaderRound(const LeaderRound&) = delete;
+  LeaderRound& operator=(const LeaderRound&) = delete;
+
+  // Forgets what only a leader who has led all the time may believe.
+  void ForgetAll();
+  // Somebody deleted the coordination tree: until the nodes have had time to register again, nobody is taken for dead.
+  void TreeHasGone();
+  // We do not reach the ledger: who does not either is not unable.
+  void NobodyIsUnableAlone() { evacuation_.NobodyIsUnableAlone(); }
+
+  // Who is there, and who wants what: of everybody, or of those in `reports`. kNotFound: the tree has gone.
+  absl::Status LookAround(Coordination& session);
+  absl::Status ReadDemand(Coordination& session, bool everything, const std::set<storage::IncarnationId>& reports);
+
+  // The round. Returns the first error; it is tried again in the next round.
+  absl::Status Run(Coordination& session);
+
+ private:
+  void AnnounceToNewNodes();
+
+  Announcer announcer_;
+  KnownNodes nodes_;
+  RepairSchedule repair_;
+  RoundMover mover_;
+  DemandBoard board_;
+  const RoundContext context_;
+
+  NewcomerStep newcomers_;
+  ReclaimStep reclaim_;
+  EvacuationStep evacuation_;
+  DemandStep demand_;
+  PoolStep pools_;
+  ReturnedStep returned_;
+};
+
+}  // namespace tranche::quota

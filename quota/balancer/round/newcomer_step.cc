@@ -1,0 +1,99 @@
+#include "quota/balancer/round/newcomer_step.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "quota/balancer/allocation.h"
+
+namespace tranche::quota {
+namespace {
+
+using storage::IncarnationId;
+using storage::SkuQuota;
+
+// The page of SKUs that is looked through for newcomers.
+constexpr int kWelcomePage = 256;
+// Nodes that are asked about what they hold.
+constexpr int kNodesAskedPerRound = 32;
+
+}  // namespace
+
+void NewcomerStep::Forget() {
+  taking_over_after_ = storage::kPool;
+  welcomed_.clear();
+  pass_.reset();
+}
+
+absl::Status NewcomerStep::TakeOver() {
+  if (!taking_over_after_.has_value()) return absl::OkStatus();
+  int asked = 0;
+  for (const IncarnationId incarnation : context_.nodes.receivers()) {
+    if (incarnation <= *taking_over_after_) continue;
+    if (++asked > kNodesAskedPerRound) {
+      context_.inbox.Again();
+      return absl::OkStatus();
+    }
+    const auto slices = context_.ledger.ListSlices(incarnation);
+    if (!slices.ok()) return slices.status();
+    if (!slices->empty()) welcomed_.insert(incarnation);
+    taking_over_after_ = incarnation;
+  }
+  taking_over_after_.reset();
+  return absl::OkStatus();
+}
+
+absl::Status NewcomerStep::Run() {
+  if (taking_over_after_.has_value()) return absl::OkStatus();
+  const std::vector<IncarnationId>& receivers = context_.nodes.receivers();
+  const std::set<IncarnationId> now(receivers.begin(), receivers.end());
+  if (!BeginOrGoOn(now)) return absl::OkStatus();
+
+  const auto page = context_.ledger.ListSkus(pass_->after_sku, kWelcomePage);
+  if (!page.ok()) return page.status();
+  std::vector<std::string> open;
+  std::string last;
+  for (const storage::Sku& sku : *page) {
+    if (open.size() >= context_.mover.SkusToRead()) break;
+    last = sku.sku_id;
+    if (!sku.closed && sku.presplit && !sku.quota_frozen && sku.unsold > 0) open.push_back(sku.sku_id);
+  }
+  const absl::Status shared = context_.mover.MoveUnitsOf(
+      open, [&](const SkuQuota& quota) { return ShareWithNewcomers(quota.quota, receivers, pass_->newcomers); });
+  if (!shared.ok()) return shared;
+  const bool looked_at_all = page->empty() || last == page->back().sku_id;
+  if (page->size() < static_cast<size_t>(kWelcomePage) && looked_at_all) {
+    End(now);
+  } else {
+    pass_->after_sku = last;
+    context_.inbox.Again();
+  }
+  return absl::OkStatus();
+}
+
+// Is there anybody to welcome? Who joins during a pass over the SKUs waits for the next one: if each began the pass
+// anew, a long restart of all nodes would never reach the last SKUs.
+bool NewcomerStep::BeginOrGoOn(const std::set<IncarnationId>& receivers) {
+  // One that only lost its registration still has its share when it registers again.
+  std::erase_if(welcomed_, [&](IncarnationId id) {
+    return !receivers.contains(id) && (context_.nodes.registered().contains(id) || !context_.nodes.live().contains(id));
+  });
+  std::set<IncarnationId> newcomers;
+  std::set_difference(receivers.begin(), receivers.end(), welcomed_.begin(), welcomed_.end(),
+                      std::inserter(newcomers, newcomers.end()));
+  if (newcomers.empty()) {
+    pass_.reset();
+    return false;
+  }
+  if (!pass_.has_value()) pass_ = Pass{std::move(newcomers), ""};
+  std::erase_if(pass_->newcomers, [&](IncarnationId id) { return !receivers.contains(id); });
+  return true;
+}
+
+void NewcomerStep::End(const std::set<IncarnationId>& receivers) {
+  welcomed_.insert(pass_->newcomers.begin(), pass_->newcomers.end());
+  pass_.reset();
+  if (!std::includes(welcomed_.begin(), welcomed_.end(), receivers.begin(), receivers.end())) context_.inbox.Again();
+}
+
+}  // namespace tranche::quota

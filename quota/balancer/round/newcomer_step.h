@@ -1,0 +1,44 @@
+// Gives a node that joins its equal share of every open SKU, in mid-sale too.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "quota/balancer/round/round_context.h"
+
+namespace tranche::quota {
+
+class NewcomerStep {
+ public:
+  explicit NewcomerStep(const RoundContext* context) : context_(*context) {}
+
+  // For a leader who has just begun: whoever holds something has been welcomed by an earlier one. Some nodes a round.
+  absl::Status TakeOver();
+  // A page of SKUs.
+  absl::Status Run();
+
+  // It has lost its share, and is a newcomer when it can receive again.
+  void NoteEvacuated(storage::IncarnationId incarnation) { welcomed_.erase(incarnation); }
+  void Forget();
+
+ private:
+  // A pass over all SKUs on behalf of newcomers.
+  struct Pass {
+    std::set<storage::IncarnationId> newcomers;
+    std::string after_sku;
+  };
+
+  bool BeginOrGoOn(const std::set<storage::IncarnationId>& receivers);
+  void End(const std::set<storage::IncarnationId>& receivers);
+
+  const RoundContext& context_;
+  // Whom earlier leaders have welcomed is found out a few nodes at a time; so far, up to this one.
+  std::optional<storage::IncarnationId> taking_over_after_;
+  std::set<storage::IncarnationId> welcomed_;  // have had their share
+  std::optional<Pass> pass_;
+};
+
+}  // namespace tranche::quota

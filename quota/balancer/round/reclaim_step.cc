@@ -1,0 +1,53 @@
+#include "quota/balancer/round/reclaim_step.h"
+
+#include "glog/logging.h"
+#include "quota/coordination/incarnation_znodes.h"
+#include "storage/mutation.h"
+
+namespace tranche::quota {
+namespace {
+
+using storage::IncarnationId;
+
+}  // namespace
+
+absl::Status ReclaimStep::Run(Coordination& session) {
+  if (context_.clock.Now() < nobody_dead_before_) return absl::OkStatus();
+  absl::Status status;
+  const std::map<IncarnationId, absl::Time> live = context_.nodes.live();
+  for (const auto& [incarnation, started_at] : live) {
+    if (context_.nodes.registered().contains(incarnation) || !IsGone(incarnation, started_at)) continue;
+    if (storage::Mutated(storage::Mutation::kBalancerDoesNotReclaim)) continue;
+    // When many die at once, those who run dry need not wait for all of them.
+    if (context_.mover.Exhausted()) {
+      context_.inbox.Again();
+      break;
+    }
+    status.Update(Reclaim(session, incarnation));
+  }
+  // What is over need not be remembered.
+  std::erase_if(first_seen_unregistered_,
+                [&](const auto& entry) { return !context_.nodes.live().contains(entry.first); });
+  context_.nodes.ForgetEnded();
+  return status;
+}
+
+// One that we saw registered is gone. One that we did not may be just starting, unless it began long ago.
+bool ReclaimStep::IsGone(IncarnationId incarnation, absl::Time started_at) {
+  const absl::Time now = context_.clock.Now();
+  const absl::Time first = first_seen_unregistered_.try_emplace(incarnation, now).first->second;
+  const absl::Duration grace = context_.options.unregistered_grace;
+  return context_.nodes.WasRegistered(incarnation) || now - first >= grace || now - started_at >= grace;
+}
+
+absl::Status ReclaimStep::Reclaim(Coordination& session, IncarnationId incarnation) {
+  const auto skus = context_.ledger.ReclaimIncarnation(incarnation);
+  if (!skus.ok()) return skus.status();
+  LOG(INFO) << "reclaimed incarnation " << incarnation << ": " << skus->size() << " slices back in the pool";
+  context_.nodes.NoteEnded(incarnation);
+  RemoveIncarnationZnodes(session, incarnation);
+  context_.mover.CountChanged(skus->size());
+  return absl::OkStatus();
+}
+
+}  // namespace tranche::quota

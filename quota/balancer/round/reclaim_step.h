@@ -1,0 +1,32 @@
+// Takes back what dead incarnations held: it goes into the pools.
+#pragma once
+
+#include <map>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "quota/balancer/round/round_context.h"
+#include "quota/coordination/coordination.h"
+
+namespace tranche::quota {
+
+class ReclaimStep {
+ public:
+  explicit ReclaimStep(const RoundContext* context) : context_(*context) {}
+
+  absl::Status Run(Coordination& session);
+
+  // Nobody is taken for dead before then.
+  void SpareAllUntil(absl::Time when) { nobody_dead_before_ = when; }
+  void Forget() { first_seen_unregistered_.clear(); }
+
+ private:
+  bool IsGone(storage::IncarnationId incarnation, absl::Time started_at);
+  absl::Status Reclaim(Coordination& session, storage::IncarnationId incarnation);
+
+  const RoundContext& context_;
+  std::map<storage::IncarnationId, absl::Time> first_seen_unregistered_;
+  absl::Time nobody_dead_before_ = absl::InfinitePast();
+};
+
+}  // namespace tranche::quota

@@ -1,0 +1,58 @@
+#include "quota/balancer/round/returned_step.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "storage/mutation.h"
+
+namespace tranche::quota {
+namespace {
+
+using storage::SkuQuota;
+
+}  // namespace
+
+absl::Status ReturnedStep::Run() {
+  if (storage::Mutated(storage::Mutation::kBalancerIgnoresReturned)) return absl::OkStatus();
+  const auto returned = NextPage();
+  if (!returned.ok()) return returned.status();
+  if (returned->empty()) return absl::OkStatus();
+  const auto quotas = context_.ledger.ReadQuotas(*returned);
+  if (!quotas.ok()) return quotas.status();
+  std::set<std::string> failed;
+  absl::Status status = Announce(*quotas, &failed);
+  std::vector<std::pair<std::string, int64_t>> announced;
+  for (const SkuQuota& now : *quotas) {
+    if (!failed.contains(now.sku.sku_id)) announced.emplace_back(now.sku.sku_id, now.sku.quota_version);
+  }
+  // What changed meanwhile stays listed, and is announced in a later round.
+  if (!announced.empty()) status.Update(context_.ledger.AckReturnedSkus(announced));
+  return status;
+}
+
+absl::StatusOr<std::vector<std::string>> ReturnedStep::NextPage() {
+  const size_t limit = std::min<size_t>(context_.mover.SkusToChange(), storage::kMaxQuotaBatch);
+  auto returned = context_.ledger.ListReturnedSkus(after_sku_, static_cast<int>(limit));
+  if (!returned.ok()) return returned.status();
+  // On, whatever becomes of these: SKUs that cannot be done with, as they change all the time, hold up no others.
+  after_sku_ = returned->size() < limit ? "" : returned->back();
+  if (!after_sku_.empty()) context_.inbox.Again();
+  return returned;
+}
+
+absl::Status ReturnedStep::Announce(absl::Span<const SkuQuota> quotas, std::set<std::string>* failed) {
+  std::vector<SkuToAnnounce> skus;
+  std::vector<SliceToAnnounce> slices;
+  for (const SkuQuota& now : quotas) {
+    skus.push_back({now.sku, /*always=*/true});
+    // All of them: which ones late payments have made smaller since the last time, no version tells.
+    for (const storage::Slice& slice : now.quota.slices) {
+      if (slice.holder == storage::kPool) continue;
+      slices.push_back({slice.holder, now.sku.sku_id, slice.allotted, slice.version});
+    }
+  }
+  return context_.announcer.Announce(skus, slices, failed);
+}
+
+}  // namespace tranche::quota

@@ -1,0 +1,83 @@
+#include "quota/node/node_drain.h"
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "glog/logging.h"
+#include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/quota_mover.h"
+#include "tranche/internal/v1/coordination.pb.h"
+
+namespace tranche::quota {
+namespace {
+
+using internal::v1::DrainRequest;
+using storage::IncarnationId;
+
+constexpr char kDrainActor[] = "drain";
+
+}  // namespace
+
+absl::Status NodeDrain::Read(Coordination& session, IncarnationId incarnation) {
+  const auto requests = session.List(kDrainPath, Watch::kYes);
+  if (!requests.ok()) return requests.status();
+  const std::string path = DrainPath(incarnation);
+  const std::string name = path.substr(path.rfind('/') + 1);
+  if (std::find(requests->begin(), requests->end(), name) == requests->end()) {
+    Follow(/*requested=*/false, /*exit=*/false);
+    return absl::OkStatus();
+  }
+  const auto znode = session.Get(path, Watch::kYes);
+  if (!znode.ok()) return absl::IsNotFound(znode.status()) ? absl::OkStatus() : znode.status();
+  DrainRequest request;
+  const bool readable = request.ParseFromString(znode->data);
+  Follow(/*requested=*/true, readable && request.exit());
+  return absl::OkStatus();
+}
+
+void NodeDrain::Follow(bool requested, bool exit) {
+  exit_wanted_ = requested && exit;
+  if (requested == this->requested()) return;
+  LOG(INFO) << "an operator asks this node to " << (requested ? "drain" : "serve again");
+  state_ = requested ? State::kWaitingForIdle : State::kServing;
+  since_ = clock_->Now();
+  host_->SetDraining(requested);
+}
+
+std::string NodeDrain::Request() const {
+  DrainRequest request;
+  request.set_requested_at_us(absl::ToUnixMicros(since_));
+  request.set_exit(exit_wanted_);
+  return request.SerializeAsString();
+}
+
+absl::Status NodeDrain::ReturnUnits(IncarnationId incarnation) {
+  if (waiting() && !host_->Idle() && clock_->Now() - since_ < patience_) return absl::OkStatus();
+  if (absl::Status moved = MoveAllToPool(incarnation); !moved.ok()) return moved;
+  LOG_IF(INFO, waiting()) << "drained: all units are handed back";
+  state_ = State::kReturned;
+  if (exit_wanted_) host_->ExitAfterDrain();
+  return absl::OkStatus();
+}
+
+absl::Status NodeDrain::MoveAllToPool(IncarnationId incarnation) {
+  const auto slices = ledger_->ListSlices(incarnation);
+  if (!slices.ok()) return slices.status();
+  std::vector<storage::QuotaMove> moves;
+  QuotaMover mover(ledger_, announcer_);
+  absl::Status status;
+  const auto flush = [&] {
+    if (!moves.empty()) status.Update(mover.MoveBatch(moves, kDrainActor).status());
+    moves.clear();
+  };
+  for (const auto& [sku_id, slice] : *slices) {
+    if (slice.remaining == 0) continue;
+    moves.push_back({sku_id, {storage::QuotaDelta{incarnation, -slice.remaining}}, std::nullopt});
+    if (moves.size() == static_cast<size_t>(storage::kMaxQuotaBatch)) flush();
+  }
+  flush();
+  return status;
+}
+
+}  // namespace tranche::quota

@@ -1,0 +1,59 @@
+// Draining a node: an operator asks it to sell no more, it waits until its grants are decided, and hands its units
+// back.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "quota/coordination/announcer.h"
+#include "quota/coordination/coordination.h"
+#include "quota/node/node_host.h"
+#include "storage/clock.h"
+#include "storage/ledger/ledger.h"
+
+namespace tranche::quota {
+
+// Used in the agent's turns.
+class NodeDrain {
+ public:
+  // Dependencies outlive it. The units go back after `patience` at the latest, whatever is still undecided: the ledger
+  // refuses it.
+  NodeDrain(storage::StockLedger* ledger, Announcer* announcer, NodeHost* host, storage::Clock* clock,
+            absl::Duration patience)
+      : ledger_(ledger), announcer_(announcer), host_(host), clock_(clock), patience_(patience) {}
+
+  // Does somebody ask this incarnation to drain? Does as asked, and leaves watches. kNotFound: the tree has gone.
+  absl::Status Read(Coordination& session, storage::IncarnationId incarnation);
+  // While the tree says nothing: as the ledger has it.
+  void FollowLedger(bool draining) { Follow(draining, exit_wanted_); }
+
+  // A drained node stays drained, as whatever incarnation.
+  bool requested() const { return state_ != State::kServing; }
+  // Requested, and not all units are handed back yet?
+  bool waiting() const { return state_ == State::kWaitingForIdle; }
+  // The request as it stands in the tree.
+  std::string Request() const;
+
+  // While a drain is requested: once the node is idle, hands back what the ledger says the incarnation holds, also what
+  // was announced to it since the last time, and ends the process if that is wanted.
+  absl::Status ReturnUnits(storage::IncarnationId incarnation);
+
+ private:
+  enum class State { kServing, kWaitingForIdle, kReturned };
+
+  void Follow(bool requested, bool exit);
+  absl::Status MoveAllToPool(storage::IncarnationId incarnation);
+
+  storage::StockLedger* const ledger_;
+  Announcer* const announcer_;
+  NodeHost* const host_;
+  storage::Clock* const clock_;
+  const absl::Duration patience_;
+
+  State state_ = State::kServing;
+  absl::Time since_ = absl::InfinitePast();
+  bool exit_wanted_ = false;
+};
+
+}  // namespace tranche::quota

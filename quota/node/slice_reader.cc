@@ -1,0 +1,110 @@
+#include "quota/node/slice_reader.h"
+
+#include <memory>
+
+#include "glog/logging.h"
+#include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/sku_announcement.h"
+#include "tranche/internal/v1/coordination.pb.h"
+
+namespace tranche::quota {
+namespace {
+
+using internal::v1::SkuAnnouncement;
+using internal::v1::SliceAnnouncement;
+using storage::IncarnationId;
+
+// Slices that are read again at a time, though nothing was heard of them.
+constexpr int kRereadInTurn = 32;
+
+}  // namespace
+
+absl::Status SliceReader::ReadHeld(Coordination& session, IncarnationId incarnation,
+                                   const std::vector<std::string>& held, Which which) {
+  const std::vector<std::string> to_read = Choose(held, which);
+  const absl::Status status = Read(session, incarnation, to_read, to_read);
+  if (!status.ok()) return status;
+  for (const std::string& sku : to_read) {
+    const std::shared_ptr<Slice> slice = slices_->Find(sku);
+    const bool found = slice != nullptr && slice->terms() != nullptr && slice->counter().version() > 0;
+    if (found) followed_.insert(sku);
+  }
+  return absl::OkStatus();
+}
+
+// What is not followed yet. For the case that an event was lost, now and then a part of the others as well, above all
+// what is dry: reading a thousand slices again and again, at a thousand nodes, would be more than ZooKeeper can bear.
+std::vector<std::string> SliceReader::Choose(const std::vector<std::string>& held, Which which) {
+  if (which == Which::kAll) {
+    followed_.clear();
+    return held;
+  }
+  std::vector<std::string> chosen;
+  int in_turn = which == Which::kNewAndInTurn ? kRereadInTurn : 0;
+  std::string last;
+  for (const std::string& sku : held) {
+    const bool its_turn = in_turn > 0 && sku > reread_after_;
+    if (its_turn) {
+      --in_turn;
+      last = sku;
+    }
+    const std::shared_ptr<Slice> slice = which == Which::kNewAndInTurn ? slices_->Find(sku) : nullptr;
+    const bool dry = slice != nullptr && slice->wanted() > 0;
+    if (its_turn || dry || !followed_.contains(sku)) chosen.push_back(sku);
+  }
+  // From the start again at the end.
+  if (which == Which::kNewAndInTurn) reread_after_ = in_turn > 0 ? "" : last;
+  return chosen;
+}
+
+// The terms first: units without terms cannot be sold.
+absl::Status SliceReader::Read(Coordination& session, IncarnationId incarnation, const std::vector<std::string>& skus,
+                               const std::vector<std::string>& slices) {
+  std::vector<std::string> paths;
+  for (const std::string& sku : skus) paths.push_back(SkuPath(sku));
+  for (const std::string& sku : slices) paths.push_back(SlicePath(incarnation, sku));
+  const auto read = session.GetMany(paths, Watch::kYes);
+  absl::Status status;
+  std::set<std::string> touched(skus.begin(), skus.end());
+  for (size_t i = 0; i < skus.size(); ++i) status.Update(ApplySku(skus[i], read[i]));
+  for (size_t i = 0; i < slices.size(); ++i) {
+    status.Update(ApplySlice(paths[skus.size() + i], slices[i], read[skus.size() + i]));
+    touched.insert(slices[i]);
+  }
+  for (const std::string& sku : touched) slices_->NoteChanged(sku);
+  return status;
+}
+
+absl::Status SliceReader::ApplySku(const std::string& sku_id, const absl::StatusOr<Znode>& read) {
+  if (absl::IsNotFound(read.status())) return absl::OkStatus();  // not announced yet; the next resync finds it
+  if (!read.ok()) return read.status();
+  SkuAnnouncement announcement;
+  if (!announcement.ParseFromString(read->data)) {
+    LOG(ERROR) << SkuPath(sku_id) << " is not a SKU announcement";
+    return absl::OkStatus();
+  }
+  if (const auto slice = slices_->FindOrAdd(sku_id); slice != nullptr) slice->SetTerms(TermsOf(announcement));
+  return absl::OkStatus();
+}
+
+absl::Status SliceReader::ApplySlice(const std::string& path, const std::string& sku_id,
+                                     const absl::StatusOr<Znode>& read) {
+  // Gone: the incarnation has ended, which we hear otherwise; or the tree was deleted, and the units are still ours.
+  if (absl::IsNotFound(read.status())) {
+    followed_.erase(sku_id);
+    return absl::OkStatus();
+  }
+  if (!read.ok()) return read.status();
+  SliceAnnouncement announcement;
+  if (!announcement.ParseFromString(read->data)) {
+    LOG(ERROR) << path << " is not a slice announcement";
+    return absl::OkStatus();
+  }
+  const std::shared_ptr<Slice> slice = slices_->FindOrAdd(sku_id);
+  if (slice == nullptr) return absl::OkStatus();
+  slice->counter().Apply(announcement.allotted(), announcement.version());
+  slice->ClearWantedIfMet();
+  return absl::OkStatus();
+}
+
+}  // namespace tranche::quota

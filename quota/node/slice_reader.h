@@ -1,0 +1,43 @@
+// Reads what is announced of an incarnation's slices and of their SKUs, and applies it to the node's slices. Reading
+// the same announcement twice changes nothing.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "quota/coordination/coordination.h"
+#include "quota/slices/slice_table.h"
+#include "storage/ledger/ledger.h"
+
+namespace tranche::quota {
+
+// Used in the agent's turns. Every read leaves a watch.
+class SliceReader {
+ public:
+  // `slices` outlives it.
+  explicit SliceReader(SliceTable* slices) : slices_(slices) {}
+
+  // Which of the slices that an incarnation holds are read: all; those that are not followed yet; these and, in case an
+  // event was lost, some of the others in turn.
+  enum class Which { kAll, kNew, kNewAndInTurn };
+  // `held` in ascending order.
+  absl::Status ReadHeld(Coordination& session, storage::IncarnationId incarnation, const std::vector<std::string>& held,
+                        Which which);
+  // The terms of these SKUs, and these slices.
+  absl::Status Read(Coordination& session, storage::IncarnationId incarnation, const std::vector<std::string>& skus,
+                    const std::vector<std::string>& slices);
+
+ private:
+  std::vector<std::string> Choose(const std::vector<std::string>& held, Which which);
+  absl::Status ApplySku(const std::string& sku_id, const absl::StatusOr<Znode>& read);
+  absl::Status ApplySlice(const std::string& path, const std::string& sku_id, const absl::StatusOr<Znode>& read);
+
+  SliceTable* const slices_;
+  std::set<std::string> followed_;  // SKUs that were read, and whose watches tell of what is new
+  std::string reread_after_;        // how far the reading in turn is
+};
+
+}  // namespace tranche::quota
