@@ -56,6 +56,22 @@ SELECT lives_ok($$ SELECT tranche.create_sku('tv', 't', 1, 'EUR', 5, 1, 60, NULL
 SELECT lives_ok($$ SELECT * FROM tranche.verify_ledger('') $$);
 RESET ROLE;
 
+-- Servers from before 0005 read these by position: as long as some may run beside new ones, columns stay where they were.
+SELECT results_eq($$
+  SELECT p.proname::text COLLATE "C", string_agg(a.attname::text COLLATE "default", ' ' ORDER BY a.attnum)
+  FROM pg_proc p JOIN pg_type t ON t.oid = p.prorettype JOIN pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0
+  WHERE p.pronamespace = 'tranche'::regnamespace AND t.typname ~ '_answer$' GROUP BY p.proname ORDER BY p.proname $$,
+  $$ SELECT x.name COLLATE "C", replace(replace(x.columns, 'ROW', 'reservation_id sku_id user_id quantity state amount_minor'
+              || ' currency incarnation_id created_us expires_us finished_us payment_reference cancel_reason extensions'
+              || ' revision rebooked_from'),
+            'CLAIM', 'idx outcome state amount_minor currency incarnation_id created_us expires_us slice_version finished_us'
+              || ' payment_reference cancel_reason extensions revision rebooked_from')
+     FROM (VALUES ('cancel_reservations', 'idx outcome bound ROW'), ('commit_cart', 'committed CLAIM'),
+                  ('commit_reservations', 'CLAIM'), ('confirm_late', 'outcome replayed ROW'),
+                  ('confirm_reservations', 'idx outcome bound ROW'), ('confirm_retired', 'outcome replayed ROW'),
+                  ('extend_reservations', 'idx outcome bound ROW'), ('list_reservations', 'ROW ordinal lapsed')
+          ) AS x (name, columns) $$);
+
 -- Keys compare by bytes.
 SELECT is_empty($$
   SELECT a.attrelid::regclass, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid

@@ -13,16 +13,12 @@
 -- Locks as confirm_reservations does, and so closes no cycle for the same reasons: pins, then the reservations in
 -- (sku, user, id) order. The SKU's bounds never change: read without a lock.
 CREATE OR REPLACE FUNCTION tranche.extend_reservations(p_ids uuid[], p_numbers integer[], p_seconds bigint[])
-RETURNS TABLE (idx integer, outcome text, bound bigint, reservation_id uuid, sku_id text, user_id text, quantity integer,
-               state text, amount_minor bigint, currency text, incarnation_id bigint, created_us bigint,
-               expires_us bigint, finished_us bigint, payment_reference text, cancel_reason text, extensions integer,
-               revision integer, rebooked_from uuid)
+RETURNS SETOF tranche.change_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $$
-#variable_conflict use_column
 DECLARE
   -- More seconds than any hold may have, and few enough to be added to a time.
   c_seconds constant bigint := 100000000::bigint;
