@@ -31,6 +31,41 @@ CommitOutcome ParseCommitOutcome(absl::string_view text) {
   return found->second;
 }
 
+// The columns of claim_answer.
+class ClaimColumns {
+ public:
+  explicit ClaimColumns(const pqxx::result& rows)
+      : index_(ColumnOf(rows, "idx")),
+        outcome_(ColumnOf(rows, "outcome")),
+        state_(ColumnOf(rows, "state")),
+        seller_(ColumnOf(rows, kSellerColumn)),
+        slice_version_(ColumnOf(rows, "slice_version")),
+        reservation_(ReservationColumns(rows)) {}
+
+  size_t IndexOf(const pqxx::row& row) const { return row[index_].as<size_t>() - 1; }
+
+  // What the claim says is not said again.
+  CommitResult Read(const pqxx::row& row, const ReservationClaim& claim) const {
+    CommitResult result;
+    result.outcome = ParseCommitOutcome(TextOf(row[outcome_]));
+    if (result.outcome == CommitOutcome::kShort) result.slice_version = row[slice_version_].as<int64_t>();
+    const bool exists = result.outcome == CommitOutcome::kCreated || result.outcome == CommitOutcome::kReplayed;
+    // A line of a cart that was not committed would have been created, and was not.
+    if (!exists || row[state_].is_null()) return result;
+    result.committed_by = row[seller_].as<int64_t>();
+    result.reservation.reservation_id = claim.reservation_id;
+    result.reservation.sku_id = claim.sku_id;
+    result.reservation.user_id = claim.user_id;
+    result.reservation.quantity = claim.quantity;
+    reservation_.Read(row, &result.reservation);
+    return result;
+  }
+
+ private:
+  const ColumnIndex index_, outcome_, state_, seller_, slice_version_;
+  const Columns<Reservation> reservation_;
+};
+
 }  // namespace
 
 ClaimLiterals ToLiterals(absl::Span<const ReservationClaim> claims) {
@@ -44,27 +79,16 @@ ClaimLiterals ToLiterals(absl::Span<const ReservationClaim> claims) {
   return {std::move(ids).Finish(), std::move(skus).Finish(), std::move(users).Finish(), std::move(quantities).Finish()};
 }
 
-CommitResult ToCommitResult(const pqxx::row& row, int first, const ReservationClaim& claim) {
-  const auto at = [&row, first](int column) { return row[static_cast<pqxx::row::size_type>(first + column)]; };
-  CommitResult result;
-  result.outcome = ParseCommitOutcome(TextOf(at(1)));
-  if (result.outcome == CommitOutcome::kShort) result.slice_version = at(8).as<int64_t>();
-  const bool exists = result.outcome == CommitOutcome::kCreated || result.outcome == CommitOutcome::kReplayed;
-  // A line of a cart that was not committed would have been created, and was not.
-  if (!exists || at(2).is_null()) return result;
-  Reservation& reservation = result.reservation;
-  reservation.reservation_id = claim.reservation_id;
-  reservation.sku_id = claim.sku_id;
-  reservation.user_id = claim.user_id;
-  reservation.quantity = claim.quantity;
-  reservation.state = ToReservationState(TextOf(at(2)));
-  reservation.amount_minor = at(3).as<int64_t>();
-  reservation.currency = at(4).c_str();
-  result.committed_by = at(5).as<int64_t>();
-  reservation.created_at = absl::FromUnixMicros(at(6).as<int64_t>());
-  reservation.expires_at = absl::FromUnixMicros(at(7).as<int64_t>());
-  if (result.outcome == CommitOutcome::kReplayed) FillFate(row, first + 9, &reservation);
-  return result;
+std::vector<CommitResult> ToCommitResults(const pqxx::result& rows, absl::Span<const ReservationClaim> claims) {
+  CHECK_EQ(rows.size(), claims.size()) << "every claim is answered";
+  const ClaimColumns columns(rows);
+  std::vector<CommitResult> results(claims.size());
+  for (const pqxx::row& row : rows) {
+    const size_t index = columns.IndexOf(row);
+    CHECK_LT(index, claims.size());
+    results[index] = columns.Read(row, claims[index]);
+  }
+  return results;
 }
 
 }  // namespace tranche::storage

@@ -1,21 +1,21 @@
 // Claims and what became of them, as commit_reservations and commit_cart take and say them.
 #pragma once
 
+#include <array>
 #include <pqxx/pqxx>
 #include <string>
+#include <vector>
 
 #include "absl/types/span.h"
 #include "storage/ledger/ledger.h"
 
 namespace tranche::storage {
 
-// Parallel array literals.
-struct ClaimLiterals {
-  std::string ids, skus, users, quantities;
-};
+// Parallel array literals, as the last parameters of these procedures: ids, SKUs, users, quantities.
+using ClaimLiterals = std::array<std::string, 4>;
 ClaimLiterals ToLiterals(absl::Span<const ReservationClaim> claims);
 
-// The columns of commit_reservations, from column `first` on.
-CommitResult ToCommitResult(const pqxx::row& row, int first, const ReservationClaim& claim);
+// The answers of commit_reservations or commit_cart, in the order of the claims.
+std::vector<CommitResult> ToCommitResults(const pqxx::result& rows, absl::Span<const ReservationClaim> claims);
 
 }  // namespace tranche::storage

@@ -14,15 +14,15 @@ constexpr char kRecord[] = "record_migration";
 // Grants cover every function that exists when they run, so they follow any procedure that was replaced.
 constexpr char kGrants[] = "zz_grants";
 
-absl::Status ApplyFile(pqxx::work& transaction, const SqlFile& file, const char* kind,
+// Applies the file if it is new or has changed, or in any case.
+absl::Status ApplyFile(pqxx::work& transaction, const SqlFile& file, const char* kind, bool in_any_case,
                        std::vector<std::string>* applied) {
   const std::string verdict = transaction.exec_prepared1(kRecord, file.name, kind, file.text)[0].c_str();
   if (verdict == "CHANGED") {
     return absl::FailedPreconditionError(absl::StrCat(
         "migration ", file.name, " was applied with another text: migrations are immutable, add a new one"));
   }
-  const bool grants_due = file.name == absl::string_view(kGrants) && !applied->empty();
-  if (verdict == "SKIP" && !grants_due) return absl::OkStatus();
+  if (verdict == "SKIP" && !in_any_case) return absl::OkStatus();
   transaction.exec(file.text);
   applied->emplace_back(file.name);
   return absl::OkStatus();
@@ -38,10 +38,15 @@ absl::StatusOr<std::vector<std::string>> Migrate(const std::string& dsn) {
     connection.prepare(kRecord, CallText(kRecord, 3));
     std::vector<std::string> applied;
     for (const SqlFile& file : EmbeddedMigrations()) {
-      if (absl::Status status = ApplyFile(transaction, file, "migration", &applied); !status.ok()) return status;
+      if (absl::Status status = ApplyFile(transaction, file, "migration", false, &applied); !status.ok()) return status;
     }
+    // A migration may drop procedures whose text stays, with a row that they answer with.
+    const bool migrated = !applied.empty();
     for (const SqlFile& file : EmbeddedProcedures()) {
-      if (absl::Status status = ApplyFile(transaction, file, "procedure", &applied); !status.ok()) return status;
+      const bool in_any_case = migrated || (file.name == absl::string_view(kGrants) && !applied.empty());
+      if (absl::Status status = ApplyFile(transaction, file, "procedure", in_any_case, &applied); !status.ok()) {
+        return status;
+      }
     }
     transaction.commit();
     return applied;

@@ -11,7 +11,8 @@ namespace tranche::storage {
 
 // Applies what is missing in one transaction, under an advisory lock, so that several may be started at once and a
 // failure changes nothing. Returns the names of what was applied: none when the database is up to date. Migrations are
-// immutable: an applied one whose text has changed is kFailedPrecondition. Procedures are replaced when their text has.
+// immutable: an applied one whose text has changed is kFailedPrecondition. Procedures are replaced when their text has,
+// and all of them after a migration.
 // The connection's role must own the schema or be allowed to create it, and the first time be allowed to create roles.
 absl::StatusOr<std::vector<std::string>> Migrate(const std::string& dsn);
 

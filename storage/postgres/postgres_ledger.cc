@@ -1,5 +1,7 @@
 #include "storage/postgres/postgres_ledger.h"
 
+#include <tuple>
+
 #include "glog/logging.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/commit_row.h"
@@ -10,18 +12,13 @@ namespace tranche::storage {
 absl::StatusOr<std::vector<CommitResult>> PostgresLedger::CommitReservations(
     IncarnationId incarnation, LockMode mode, absl::Span<const ReservationClaim> claims) {
   CHECK_LE(claims.size(), static_cast<size_t>(kMaxBatch));
-  const ClaimLiterals literals = ToLiterals(claims);
-  const auto rows = CallOnce(*pool_, "commit_reservations", incarnation, mode == LockMode::kWait, literals.ids,
-                             literals.skus, literals.users, literals.quantities);
+  const auto rows = std::apply(
+      [&](const auto&... literals) {
+        return CallOnce(*pool_, "commit_reservations", incarnation, mode == LockMode::kWait, literals...);
+      },
+      ToLiterals(claims));
   if (!rows.ok()) return rows.status();
-  CHECK_EQ(rows->size(), claims.size()) << "commit_reservations answers every claim";
-  std::vector<CommitResult> results(claims.size());
-  for (const pqxx::row& row : *rows) {
-    const size_t index = row[0].as<size_t>() - 1;
-    CHECK_LT(index, claims.size());
-    results[index] = ToCommitResult(row, 0, claims[index]);
-  }
-  return results;
+  return ToCommitResults(*rows, claims);
 }
 
 absl::StatusOr<CommitResult> PostgresLedger::FindReservation(const Uuid& reservation_id) {
@@ -31,16 +28,17 @@ absl::StatusOr<CommitResult> PostgresLedger::FindReservation(const Uuid& reserva
   if (rows->empty()) return absl::NotFoundError("no such reservation");
   CommitResult result;
   result.outcome = CommitOutcome::kReplayed;
-  result.committed_by = SellerOf(rows->front());
-  result.reservation = ToReservation(rows->front());
+  result.committed_by = rows->front()[ColumnOf(*rows, kSellerColumn)].as<int64_t>();
+  result.reservation = ReservationColumns(*rows).Read(rows->front());
   return result;
 }
 
 absl::StatusOr<std::vector<Uuid>> PostgresLedger::FindExisting(absl::Span<const Uuid> reservation_ids) {
   const auto rows = Call(*pool_, Repeat::kRead, "find_reservations", ToLiteral(reservation_ids));
   if (!rows.ok()) return rows.status();
+  const ColumnIndex id = ColumnOf(*rows, "reservation_id");
   std::vector<Uuid> existing;
-  for (const pqxx::row& row : *rows) existing.push_back(*Uuid::Parse(TextOf(row[0])));
+  for (const pqxx::row& row : *rows) existing.push_back(UuidOf(row[id]));
   return existing;
 }
 

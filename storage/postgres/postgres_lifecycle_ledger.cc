@@ -1,6 +1,7 @@
 #include "storage/postgres/postgres_lifecycle_ledger.h"
 
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -32,20 +33,57 @@ ChangeOutcome ParseChangeOutcome(absl::string_view text) {
   return found->second;
 }
 
-// idx, outcome, bound, and the reservation unless there is none to show.
+// Rows of change_answer.
 absl::StatusOr<std::vector<ChangeResult>> ToResults(const absl::StatusOr<pqxx::result>& rows, size_t batch_size) {
   if (!rows.ok()) return rows.status();
   CHECK_EQ(rows->size(), batch_size) << "every change of a batch is answered";
+  const ColumnIndex idx = ColumnOf(*rows, "idx"), outcome = ColumnOf(*rows, "outcome"),
+                    bound = ColumnOf(*rows, "bound");
+  const Columns<Reservation> reservation = ReservationColumns(*rows);
   std::vector<ChangeResult> results(batch_size);
   for (const pqxx::row& row : *rows) {
-    const size_t index = row[0].as<size_t>() - 1;
+    const size_t index = row[idx].as<size_t>() - 1;
     CHECK_LT(index, batch_size);
     ChangeResult& result = results[index];
-    result.outcome = ParseChangeOutcome(TextOf(row[1]));
-    if (!row[2].is_null()) result.bound = row[2].as<int64_t>();
-    if (!row[3].is_null()) result.reservation = ToReservation(row, 3);
+    result.outcome = ParseChangeOutcome(TextOf(row[outcome]));
+    result.bound = row[bound].as<int64_t>(0);
+    reservation.Read(row, &result.reservation);
   }
   return results;
+}
+
+// Rows of late_answer: about the reservation asked about, and about its successor if there is one.
+ChangeResult ToLateResult(const pqxx::result& rows) {
+  CHECK(rows.size() == 1 || rows.size() == 2) << "confirm_late answers about a reservation and its successor";
+  const Columns<Reservation> reservation = ReservationColumns(rows);
+  const pqxx::row asked = rows.front();
+  ChangeResult result;
+  result.outcome = ParseChangeOutcome(TextOf(asked[ColumnOf(rows, "outcome")]));
+  result.replayed = asked[ColumnOf(rows, "replayed")].as<bool>(false);
+  reservation.Read(asked, &result.reservation);
+  if (rows.size() == 2) result.rebooked = reservation.Read(rows.back());
+  return result;
+}
+
+// Rows of list_answer. One without a reservation id says where to go on.
+ReservationPage ToReservationPage(const pqxx::result& rows) {
+  const Columns<Reservation> reservation = ReservationColumns(rows);
+  const ColumnIndex id = ColumnOf(rows, "reservation_id"), lapsed = ColumnOf(rows, "lapsed"),
+                    ordinal = ColumnOf(rows, "ordinal");
+  ReservationPage page;
+  for (const pqxx::row& row : rows) {
+    Reservation read = reservation.Read(row);
+    if (row[id].is_null()) {
+      page.next = ReservationCursor{.sku_id = std::move(read.sku_id),
+                                    .lapsed = row[lapsed].as<bool>(),
+                                    .user_id = std::move(read.user_id),
+                                    .ordinal = row[ordinal].as<int32_t>(0),
+                                    .reservation_id = read.rebooked_from.value_or(Uuid{})};
+    } else {
+      page.reservations.push_back(std::move(read));
+    }
+  }
+  return page;
 }
 
 }  // namespace
@@ -95,33 +133,23 @@ absl::StatusOr<ChangeResult> PostgresLifecycleLedger::ConfirmLate(const Confirma
   const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "confirm_late", payment.reservation_id.ToString(),
                          payment.payment_reference, payment.amount_minor, payment.currency);
   if (!rows.ok()) return rows.status();
-  CHECK(rows->size() == 1 || rows->size() == 2) << "confirm_late answers about a reservation and its successor";
-  const pqxx::row asked = rows->front();
-  ChangeResult result;
-  result.outcome = ParseChangeOutcome(TextOf(asked[0]));
-  result.replayed = asked[1].as<bool>(false);
-  if (!asked[2].is_null()) result.reservation = ToReservation(asked, 2);
-  if (rows->size() == 2) result.rebooked = ToReservation(rows->back(), 2);
-  return result;
+  return ToLateResult(*rows);
 }
 
 absl::StatusOr<CartResult> PostgresLifecycleLedger::CommitCart(IncarnationId incarnation,
                                                                absl::Span<const ReservationClaim> lines) {
   CHECK_LE(lines.size(), static_cast<size_t>(kMaxCartLines));
-  const ClaimLiterals literals = ToLiterals(lines);
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "commit_cart", incarnation, literals.ids, literals.skus,
-                         literals.users, literals.quantities);
+  const auto rows = std::apply(
+      [&](const auto&... literals) {
+        return Call(*pool_, Repeat::kIfAnswerLost, "commit_cart", incarnation, literals...);
+      },
+      ToLiterals(lines));
   if (!rows.ok()) return rows.status();
-  CHECK_EQ(rows->size(), lines.size()) << "commit_cart answers every line";
   CartResult cart;
+  cart.lines = ToCommitResults(*rows, lines);
   cart.committed = true;
-  cart.lines.resize(lines.size());
-  for (const pqxx::row& row : *rows) {
-    cart.committed = cart.committed && row[0].as<bool>();
-    const size_t index = row[1].as<size_t>() - 1;
-    CHECK_LT(index, lines.size());
-    cart.lines[index] = ToCommitResult(row, 1, lines[index]);
-  }
+  const ColumnIndex committed = ColumnOf(*rows, "committed");
+  for (const pqxx::row& row : *rows) cart.committed = cart.committed && row[committed].as<bool>();
   return cart;
 }
 
@@ -130,8 +158,9 @@ absl::StatusOr<std::vector<Reservation>> PostgresLifecycleLedger::ReadReservatio
   CHECK_LE(reservation_ids.size(), static_cast<size_t>(kMaxBatch));
   const auto rows = Call(*pool_, Repeat::kRead, "find_reservations", ToLiteral(reservation_ids));
   if (!rows.ok()) return rows.status();
+  const Columns<Reservation> columns = ReservationColumns(*rows);
   std::vector<Reservation> reservations;
-  for (const pqxx::row& row : *rows) reservations.push_back(ToReservation(row));
+  for (const pqxx::row& row : *rows) reservations.push_back(columns.Read(row));
   return reservations;
 }
 
@@ -141,21 +170,7 @@ absl::StatusOr<ReservationPage> PostgresLifecycleLedger::ListReservations(const 
       Call(*pool_, Repeat::kRead, "list_reservations", filter.sku_id, filter.user_id, ToLiteral(filter.states),
            after.sku_id, after.lapsed, after.user_id, after.ordinal, after.reservation_id.ToString(), limit);
   if (!rows.ok()) return rows.status();
-  constexpr int kRebookedFrom = kReservationColumns - 1, kOrdinal = kReservationColumns, kLapsed = kOrdinal + 1;
-  ReservationPage page;
-  for (const pqxx::row& row : *rows) {
-    if (!row[0].is_null()) {
-      page.reservations.push_back(ToReservation(row));
-      continue;
-    }
-    // Not a reservation, but where to go on.
-    page.next = ReservationCursor{.sku_id = row[1].c_str(),
-                                  .lapsed = row[kLapsed].as<bool>(),
-                                  .user_id = row[2].c_str(),
-                                  .ordinal = row[kOrdinal].as<int32_t>(0),
-                                  .reservation_id = Uuid::Parse(TextOf(row[kRebookedFrom])).value_or(Uuid{})};
-  }
-  return page;
+  return ToReservationPage(*rows);
 }
 
 }  // namespace tranche::storage

@@ -7,7 +7,7 @@
 #include "glog/logging.h"
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
-#include "storage/postgres/reservation_row.h"
+#include "storage/postgres/columns.h"
 
 namespace tranche::storage {
 namespace {
@@ -16,26 +16,28 @@ constexpr size_t kMaxError = 1000;
 
 const char* NameOf(OutboxState state) { return state == OutboxState::kPending ? "PENDING" : "DEAD"; }
 
-OutboxMessage ToMessage(const pqxx::row& row) {
-  OutboxMessage message;
-  const auto id = Uuid::Parse(TextOf(row[0]));
-  CHECK(id.has_value()) << "no UUID in the outbox: " << TextOf(row[0]);
-  message.key = {*id, row[1].as<int32_t>(), row[2].c_str()};
-  message.sku_id = row[3].c_str();
-  message.kind = row[4].c_str();
-  message.payload = row[5].c_str();
-  message.created_at = absl::FromUnixMicros(row[6].as<int64_t>());
-  message.state = TextOf(row[7]) == "DEAD" ? OutboxState::kDead : OutboxState::kPending;
-  message.attempts = row[8].as<int32_t>();
-  message.next_attempt_at = absl::FromUnixMicros(row[9].as<int64_t>());
-  message.last_error = row[10].c_str();
-  return message;
-}
+constexpr Column<OutboxMessage> kMessageTable[] = {
+    {"reservation_id", [](const pqxx::field& field, OutboxMessage* to) { to->key.reservation_id = UuidOf(field); }},
+    {"revision", [](const pqxx::field& field, OutboxMessage* to) { to->key.revision = field.as<int32_t>(); }},
+    {"sink", [](const pqxx::field& field, OutboxMessage* to) { to->key.sink = field.c_str(); }},
+    {"sku_id", [](const pqxx::field& field, OutboxMessage* to) { to->sku_id = field.c_str(); }},
+    {"kind", [](const pqxx::field& field, OutboxMessage* to) { to->kind = field.c_str(); }},
+    {"payload", [](const pqxx::field& field, OutboxMessage* to) { to->payload = field.c_str(); }},
+    {"created_us", [](const pqxx::field& field, OutboxMessage* to) { to->created_at = TimeOf(field); }},
+    {"state",
+     [](const pqxx::field& field, OutboxMessage* to) {
+       to->state = TextOf(field) == "DEAD" ? OutboxState::kDead : OutboxState::kPending;
+     }},
+    {"attempts", [](const pqxx::field& field, OutboxMessage* to) { to->attempts = field.as<int32_t>(); }},
+    {"next_us", [](const pqxx::field& field, OutboxMessage* to) { to->next_attempt_at = TimeOf(field); }},
+    {"last_error", [](const pqxx::field& field, OutboxMessage* to) { to->last_error = field.c_str(); }},
+};
 
 absl::StatusOr<std::vector<OutboxMessage>> ToMessages(const absl::StatusOr<pqxx::result>& rows) {
   if (!rows.ok()) return rows.status();
+  const Columns<OutboxMessage> columns(*rows, kMessageTable);
   std::vector<OutboxMessage> messages;
-  for (const pqxx::row& row : *rows) messages.push_back(ToMessage(row));
+  for (const pqxx::row& row : *rows) messages.push_back(columns.Read(row));
   return messages;
 }
 
@@ -131,7 +133,7 @@ absl::StatusOr<OutboxMessage> PostgresOutboxLedger::GetMessage(const OutboxKey& 
   const auto rows = Call(*pool_, Repeat::kRead, "get_outbox", key.reservation_id.ToString(), key.revision, key.sink);
   if (!rows.ok()) return rows.status();
   if (rows->empty()) return absl::NotFoundError("no such message");
-  return ToMessage(rows->front());
+  return Columns<OutboxMessage>(*rows, kMessageTable).Read(rows->front());
 }
 
 absl::StatusOr<int64_t> PostgresOutboxLedger::RetryDead(const std::string& sink, const std::string& actor) {

@@ -4,74 +4,44 @@
 #include "glog/logging.h"
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
+#include "storage/postgres/columns.h"
+#include "storage/postgres/reservation_row.h"
 
 namespace tranche::storage {
 namespace {
 
-// The columns of payment_entries.
-enum EntryColumn {
-  kReservationId,
-  kKind,
-  kSkuId,
-  kQuantity,
-  kState,
-  kAmountMinor,
-  kCurrency,
-  kPaymentReference,
-  kPaidUs,
-  kRefundedUs,
-  kRebooked,
-  kArchived,
+// The columns of payment_entries, in a row about a late payment.
+constexpr Column<LatePayment> kLateTable[] = {
+    {"payment_reference", [](const pqxx::field& field, LatePayment* to) { to->payment_reference = field.c_str(); }},
+    {"amount_minor", [](const pqxx::field& field, LatePayment* to) { to->amount_minor = field.as<int64_t>(); }},
+    {"currency", [](const pqxx::field& field, LatePayment* to) { to->currency = field.c_str(); }},
+    {"paid_us", [](const pqxx::field& field, LatePayment* to) { to->received_at = TimeOf(field); }},
+    {"rebooked", [](const pqxx::field& field, LatePayment* to) { to->rebooked_as = UuidOf(field); }},
+    {"refunded_us", [](const pqxx::field& field, LatePayment* to) { to->refunded_at = TimeOf(field); }},
 };
 
-absl::string_view Text(const pqxx::field& field) { return absl::string_view(field.c_str(), field.size()); }
-
-std::optional<absl::Time> OptionalTime(const pqxx::field& field) {
-  if (field.is_null()) return std::nullopt;
-  return absl::FromUnixMicros(field.as<int64_t>());
-}
-
-std::optional<Uuid> OptionalUuid(const pqxx::field& field) {
-  return field.is_null() ? std::nullopt : Uuid::Parse(Text(field));
-}
-
-ReservationState ParseState(absl::string_view text) {
-  if (text == "PENDING") return ReservationState::kPending;
-  if (text == "CONFIRMED") return ReservationState::kConfirmed;
-  if (text == "CANCELLED") return ReservationState::kCancelled;
-  CHECK_EQ(text, "EXPIRED") << "unknown reservation state in the ledger";
-  return ReservationState::kExpired;
-}
-
-LatePayment ToLatePayment(const pqxx::row& row) {
-  LatePayment late;
-  late.payment_reference = row[kPaymentReference].c_str();
-  late.amount_minor = row[kAmountMinor].as<int64_t>();
-  late.currency = row[kCurrency].c_str();
-  late.received_at = absl::FromUnixMicros(row[kPaidUs].as<int64_t>());
-  late.rebooked_as = OptionalUuid(row[kRebooked]);
-  late.refunded_at = OptionalTime(row[kRefundedUs]);
-  return late;
-}
-
-void SetReservation(const pqxx::row& row, PaymentEntry* entry) {
-  entry->kept = true;
-  entry->quantity = row[kQuantity].as<int32_t>();
-  entry->state = ParseState(Text(row[kState]));
-  entry->amount_minor = row[kAmountMinor].as<int64_t>();
-  entry->currency = row[kCurrency].c_str();
-  entry->payment_reference = row[kPaymentReference].c_str();
-  entry->paid_at = OptionalTime(row[kPaidUs]);
-  entry->rebooked_from = OptionalUuid(row[kRebooked]);
-  entry->archived = row[kArchived].as<bool>();
-}
+// The same, in a row about the reservation itself.
+constexpr Column<PaymentEntry> kEntryTable[] = {
+    {"quantity", [](const pqxx::field& field, PaymentEntry* to) { to->quantity = field.as<int32_t>(); }},
+    {"state", [](const pqxx::field& field, PaymentEntry* to) { to->state = ToReservationState(TextOf(field)); }},
+    {"amount_minor", [](const pqxx::field& field, PaymentEntry* to) { to->amount_minor = field.as<int64_t>(); }},
+    {"currency", [](const pqxx::field& field, PaymentEntry* to) { to->currency = field.c_str(); }},
+    {"payment_reference", [](const pqxx::field& field, PaymentEntry* to) { to->payment_reference = field.c_str(); }},
+    {"paid_us", [](const pqxx::field& field, PaymentEntry* to) { to->paid_at = TimeOf(field); }},
+    {"rebooked", [](const pqxx::field& field, PaymentEntry* to) { to->rebooked_from = UuidOf(field); }},
+    {"archived", [](const pqxx::field& field, PaymentEntry* to) { to->archived = field.as<bool>(); }},
+};
 
 // Rows of one reservation are neighbours.
 PaymentPage ToPage(const pqxx::result& rows) {
+  const ColumnIndex id_column = ColumnOf(rows, "reservation_id"), kind = ColumnOf(rows, "kind"),
+                    sku_id = ColumnOf(rows, "sku_id");
+  const Columns<LatePayment> late(rows, kLateTable);
+  const Columns<PaymentEntry> reservation(rows, kEntryTable);
   PaymentPage page;
   for (const pqxx::row& row : rows) {
-    const Uuid id = *Uuid::Parse(Text(row[kReservationId]));
-    if (row[kKind].is_null()) {
+    const Uuid id = UuidOf(row[id_column]);
+    if (row[kind].is_null()) {
       page.next = id;
       continue;
     }
@@ -79,17 +49,19 @@ PaymentPage ToPage(const pqxx::result& rows) {
       page.entries.emplace_back().reservation_id = id;
     }
     PaymentEntry& entry = page.entries.back();
-    entry.sku_id = row[kSkuId].c_str();
-    if (Text(row[kKind]) == "LATE") {
-      entry.late_payments.push_back(ToLatePayment(row));
+    entry.sku_id = row[sku_id].c_str();
+    if (TextOf(row[kind]) == "LATE") {
+      entry.late_payments.push_back(late.Read(row));
     } else {
-      SetReservation(row, &entry);
+      entry.kept = true;
+      reservation.Read(row, &entry);
     }
   }
   return page;
 }
 
-AppliedPayment ToApplied(const pqxx::row& row) {
+AppliedPayment ToApplied(const pqxx::result& rows) {
+  const pqxx::row row = rows.front();
   using Outcome = AppliedPayment::Outcome;
   static const auto* outcomes = new absl::flat_hash_map<absl::string_view, Outcome>{
       {"DONE", Outcome::kConfirmed},
@@ -101,9 +73,12 @@ AppliedPayment ToApplied(const pqxx::row& row) {
       {"PAYMENT_MISMATCH", Outcome::kMismatch},
       {"MOVING", Outcome::kMoving},
   };
-  const auto found = outcomes->find(Text(row[0]));
-  CHECK(found != outcomes->end()) << "reconcile_payment answered with outcome " << row[0].c_str();
-  return {found->second, row[1].as<bool>(), OptionalUuid(row[4])};
+  const absl::string_view outcome = TextOf(row[ColumnOf(rows, "outcome")]);
+  const auto found = outcomes->find(outcome);
+  CHECK(found != outcomes->end()) << "reconcile_payment answered with outcome " << outcome;
+  const pqxx::field rebooked_as = row[ColumnOf(rows, "rebooked_as")];
+  return {found->second, row[ColumnOf(rows, "replayed")].as<bool>(),
+          rebooked_as.is_null() ? std::nullopt : std::make_optional(UuidOf(rebooked_as))};
 }
 
 RefundMark ParseMark(absl::string_view text) {
@@ -141,7 +116,7 @@ absl::StatusOr<AppliedPayment> PostgresPaymentLedger::ApplyPayment(const Confirm
                          payment.payment_reference, payment.amount_minor, payment.currency, actor);
   if (!rows.ok()) return rows.status();
   CHECK_EQ(rows->size(), 1U) << "reconcile_payment answers with one row";
-  return ToApplied(rows->front());
+  return ToApplied(*rows);
 }
 
 absl::StatusOr<std::vector<RefundMark>> PostgresPaymentLedger::MarkRefunded(
@@ -157,7 +132,7 @@ absl::StatusOr<std::vector<RefundMark>> PostgresPaymentLedger::MarkRefunded(
                          std::move(references).Finish(), actor);
   if (!rows.ok()) return rows.status();
   std::vector<RefundMark> marks(payments.size(), RefundMark::kNotFound);
-  for (const pqxx::row& row : *rows) marks.at(row[0].as<size_t>() - 1) = ParseMark(Text(row[1]));
+  for (const pqxx::row& row : *rows) marks.at(row[0].as<size_t>() - 1) = ParseMark(TextOf(row[1]));
   return marks;
 }
 

@@ -24,31 +24,42 @@ std::vector<int64_t> ToNumbers(const pqxx::field& field) {
   return numbers;
 }
 
-// The columns of read_quotas, from column `first` on.
-SkuQuota ToSkuQuota(const pqxx::row& row, int first) {
-  constexpr int kArrays = 4;
-  const auto numbers = [&row, first](int nth) {
-    return ToNumbers(row[static_cast<pqxx::row::size_type>(first + kFirstSkuColumns + nth)]);
-  };
-  SkuQuota result{ToSku(row, first, first + kFirstSkuColumns + kArrays), {}};
-  const std::vector<int64_t> holders = numbers(0), allotted = numbers(1), remaining = numbers(2), versions = numbers(3);
-  const size_t count = holders.size();
-  CHECK(allotted.size() == count && remaining.size() == count && versions.size() == count) << "arrays are parallel";
-  result.quota = {result.sku.sku_id, result.sku.quota_version, result.sku.closed, {}};
-  result.quota.slices.reserve(count);
-  for (size_t i = 0; i < count; ++i) {
-    result.quota.slices.push_back({holders[i], allotted[i], remaining[i], versions[i]});
-  }
-  return result;
-}
+// The columns of read_quotas, which move_units_batch answers with too.
+class QuotaColumns {
+ public:
+  explicit QuotaColumns(const pqxx::result& rows)
+      : sku_(SkuColumns(rows)),
+        holders_(ColumnOf(rows, "holders")),
+        allotted_(ColumnOf(rows, "allotted")),
+        remaining_(ColumnOf(rows, "remaining")),
+        versions_(ColumnOf(rows, "versions")) {}
 
-// A row of move_units_batch.
-absl::StatusOr<SkuQuota> ToMoved(const pqxx::row& row, const std::string& sku_id) {
-  const absl::string_view outcome(row[0].c_str(), row[0].size());
+  SkuQuota Read(const pqxx::row& row) const {
+    SkuQuota result{sku_.Read(row), {}};
+    const std::vector<int64_t> holders = ToNumbers(row[holders_]), allotted = ToNumbers(row[allotted_]),
+                               remaining = ToNumbers(row[remaining_]), versions = ToNumbers(row[versions_]);
+    const size_t count = holders.size();
+    CHECK(allotted.size() == count && remaining.size() == count && versions.size() == count) << "arrays are parallel";
+    result.quota = {result.sku.sku_id, result.sku.quota_version, result.sku.closed, {}};
+    result.quota.slices.reserve(count);
+    for (size_t i = 0; i < count; ++i) {
+      result.quota.slices.push_back({holders[i], allotted[i], remaining[i], versions[i]});
+    }
+    return result;
+  }
+
+ private:
+  const Columns<Sku> sku_;
+  const ColumnIndex holders_, allotted_, remaining_, versions_;
+};
+
+// What move_units_batch says of a SKU.
+absl::StatusOr<SkuQuota> ToMoved(absl::string_view outcome, const QuotaColumns& columns, const pqxx::row& row,
+                                 const std::string& sku_id) {
   if (outcome == "NOT_FOUND") return NoSuchSku(sku_id);
   if (outcome == "VERSION") return absl::AbortedError(absl::StrCat("the quota of ", sku_id, " has changed meanwhile"));
   CHECK_EQ(outcome, "MOVED") << "move_units_batch answered with an unknown outcome";
-  return ToSkuQuota(row, 1);
+  return columns.Read(row);
 }
 
 Incarnation ToIncarnation(const pqxx::row& row) {
@@ -92,9 +103,10 @@ absl::StatusOr<std::vector<SkuQuota>> PostgresStockLedger::ReadQuotas(absl::Span
   for (const std::string& sku_id : sku_ids) ids.AddText(sku_id);
   const auto rows = Call(*pool_, Repeat::kRead, "read_quotas", std::move(ids).Finish());
   if (!rows.ok()) return rows.status();
+  const QuotaColumns columns(*rows);
   std::vector<SkuQuota> quotas;
   for (const pqxx::row& row : *rows) {
-    quotas.push_back(ToSkuQuota(row, 0));
+    quotas.push_back(columns.Read(row));
     quotas.back().sku.shard = shard_;
   }
   return quotas;
@@ -110,10 +122,12 @@ absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> PostgresStockLedger::MoveU
   CHECK_EQ(rows->size(), moves.size()) << "move_units_batch answers every move";
   absl::flat_hash_map<std::string, size_t> positions;
   for (size_t i = 0; i < moves.size(); ++i) positions[moves[i].sku_id] = i;
+  const ColumnIndex sku = ColumnOf(*rows, "sku_id"), outcome = ColumnOf(*rows, "outcome");
+  const QuotaColumns columns(*rows);
   std::vector<absl::StatusOr<SkuQuota>> results(moves.size());
   for (const pqxx::row& row : *rows) {
-    const size_t i = positions.at(row[1].c_str());
-    results[i] = ToMoved(row, moves[i].sku_id);
+    const size_t i = positions.at(row[sku].c_str());
+    results[i] = ToMoved(TextOf(row[outcome]), columns, row, moves[i].sku_id);
     if (results[i].ok()) results[i]->sku.shard = shard_;
   }
   return results;

@@ -42,15 +42,16 @@ absl::StatusOr<Sku> PostgresStockLedger::GetSku(const std::string& sku_id) {
   const auto rows = Call(*pool_, Repeat::kRead, "list_skus", "", 1, sku_id);
   if (!rows.ok()) return rows.status();
   if (rows->empty()) return NoSuchSku(sku_id);
-  return AtShard(ToSku(rows->front()));
+  return AtShard(SkuColumns(*rows).Read(rows->front()));
 }
 
 absl::StatusOr<std::vector<Sku>> PostgresStockLedger::ListSkus(const std::string& after, int limit) {
   const char* const every = nullptr;
   const auto rows = Call(*pool_, Repeat::kRead, "list_skus", after, limit, every);
   if (!rows.ok()) return rows.status();
+  const Columns<Sku> columns = SkuColumns(*rows);
   std::vector<Sku> skus;
-  for (const pqxx::row& row : *rows) skus.push_back(AtShard(ToSku(row)));
+  for (const pqxx::row& row : *rows) skus.push_back(AtShard(columns.Read(row)));
   return skus;
 }
 

@@ -8,16 +8,23 @@
 namespace tranche::storage {
 namespace {
 
-constexpr int kSellerColumn = 7;
-constexpr int kFateColumn = 10;
-
-pqxx::field At(const pqxx::row& row, int column) { return row[static_cast<pqxx::row::size_type>(column)]; }
-
-Uuid ToUuid(const pqxx::field& field) {
-  const std::optional<Uuid> uuid = Uuid::Parse(TextOf(field));
-  CHECK(uuid.has_value()) << "no UUID in the ledger: " << TextOf(field);
-  return *uuid;
-}
+constexpr Column<Reservation> kReservationTable[] = {
+    {"reservation_id", [](const pqxx::field& field, Reservation* to) { to->reservation_id = UuidOf(field); }},
+    {"sku_id", [](const pqxx::field& field, Reservation* to) { to->sku_id = field.c_str(); }},
+    {"user_id", [](const pqxx::field& field, Reservation* to) { to->user_id = field.c_str(); }},
+    {"quantity", [](const pqxx::field& field, Reservation* to) { to->quantity = field.as<int32_t>(); }},
+    {"state", [](const pqxx::field& field, Reservation* to) { to->state = ToReservationState(TextOf(field)); }},
+    {"amount_minor", [](const pqxx::field& field, Reservation* to) { to->amount_minor = field.as<int64_t>(); }},
+    {"currency", [](const pqxx::field& field, Reservation* to) { to->currency = field.c_str(); }},
+    {"created_us", [](const pqxx::field& field, Reservation* to) { to->created_at = TimeOf(field); }},
+    {"expires_us", [](const pqxx::field& field, Reservation* to) { to->expires_at = TimeOf(field); }},
+    {"finished_us", [](const pqxx::field& field, Reservation* to) { to->finished_at = TimeOf(field); }},
+    {"payment_reference", [](const pqxx::field& field, Reservation* to) { to->payment_reference = field.c_str(); }},
+    {"cancel_reason", [](const pqxx::field& field, Reservation* to) { to->cancel_reason = field.c_str(); }},
+    {"extensions", [](const pqxx::field& field, Reservation* to) { to->extensions = field.as<int32_t>(); }},
+    {"revision", [](const pqxx::field& field, Reservation* to) { to->revision = field.as<int32_t>(); }},
+    {"rebooked_from", [](const pqxx::field& field, Reservation* to) { to->rebooked_from = UuidOf(field); }},
+};
 
 const char* NameOf(ReservationState state) {
   switch (state) {
@@ -43,32 +50,7 @@ ReservationState ToReservationState(absl::string_view text) {
   return ReservationState::kExpired;
 }
 
-void FillFate(const pqxx::row& row, int first, Reservation* reservation) {
-  if (!At(row, first).is_null()) {
-    reservation->finished_at = absl::FromUnixMicros(At(row, first).as<int64_t>());
-  }
-  reservation->payment_reference = At(row, first + 1).c_str();
-  reservation->cancel_reason = At(row, first + 2).c_str();
-  reservation->extensions = At(row, first + 3).as<int32_t>();
-  reservation->revision = At(row, first + 4).as<int32_t>();
-  if (!At(row, first + 5).is_null()) reservation->rebooked_from = ToUuid(At(row, first + 5));
-}
-
-Reservation ToReservation(const pqxx::row& row, int first) {
-  Reservation reservation{.reservation_id = ToUuid(At(row, first)),
-                          .sku_id = At(row, first + 1).c_str(),
-                          .user_id = At(row, first + 2).c_str(),
-                          .quantity = At(row, first + 3).as<int32_t>(),
-                          .state = ToReservationState(TextOf(At(row, first + 4))),
-                          .amount_minor = At(row, first + 5).as<int64_t>(),
-                          .currency = At(row, first + 6).c_str(),
-                          .created_at = absl::FromUnixMicros(At(row, first + 8).as<int64_t>()),
-                          .expires_at = absl::FromUnixMicros(At(row, first + 9).as<int64_t>())};
-  FillFate(row, first + kFateColumn, &reservation);
-  return reservation;
-}
-
-IncarnationId SellerOf(const pqxx::row& row, int first) { return At(row, first + kSellerColumn).as<int64_t>(); }
+Columns<Reservation> ReservationColumns(const pqxx::result& rows) { return {rows, kReservationTable}; }
 
 std::string ToLiteral(absl::Span<const ReservationState> states) {
   ArrayLiteral names;

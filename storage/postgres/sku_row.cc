@@ -5,9 +5,26 @@
 namespace tranche::storage {
 namespace {
 
-absl::Time TimeOr(const pqxx::field& micros, absl::Time when_null) {
-  return micros.is_null() ? when_null : absl::FromUnixMicros(micros.as<int64_t>());
-}
+constexpr Column<Sku> kSkuTable[] = {
+    {"sku_id", [](const pqxx::field& field, Sku* to) { to->sku_id = field.c_str(); }},
+    {"title", [](const pqxx::field& field, Sku* to) { to->title = field.c_str(); }},
+    {"price_minor", [](const pqxx::field& field, Sku* to) { to->price_minor = field.as<int64_t>(); }},
+    {"currency", [](const pqxx::field& field, Sku* to) { to->currency = field.c_str(); }},
+    {"stock", [](const pqxx::field& field, Sku* to) { to->stock = field.as<int64_t>(); }},
+    {"per_user_limit", [](const pqxx::field& field, Sku* to) { to->per_user_limit = field.as<int32_t>(); }},
+    {"hold_seconds", [](const pqxx::field& field, Sku* to) { to->hold = absl::Seconds(field.as<int64_t>()); }},
+    {"max_extensions", [](const pqxx::field& field, Sku* to) { to->max_extensions = field.as<int32_t>(); }},
+    {"max_hold_seconds", [](const pqxx::field& field, Sku* to) { to->max_hold = absl::Seconds(field.as<int64_t>()); }},
+    {"opens_us", [](const pqxx::field& field, Sku* to) { to->opens_at = TimeOf(field); }},
+    {"closes_us", [](const pqxx::field& field, Sku* to) { to->closes_at = TimeOf(field); }},
+    {"closed", [](const pqxx::field& field, Sku* to) { to->closed = field.as<bool>(); }},
+    {"slots_per_slice", [](const pqxx::field& field, Sku* to) { to->slots_per_slice = field.as<int32_t>(); }},
+    {"presplit", [](const pqxx::field& field, Sku* to) { to->presplit = field.as<bool>(); }},
+    {"quota_frozen", [](const pqxx::field& field, Sku* to) { to->quota_frozen = field.as<bool>(); }},
+    {"unsold", [](const pqxx::field& field, Sku* to) { to->unsold = field.as<int64_t>(); }},
+    {"quota_version", [](const pqxx::field& field, Sku* to) { to->quota_version = field.as<int64_t>(); }},
+    {"holds_may_lapse", [](const pqxx::field& field, Sku* to) { to->holds_may_lapse = field.as<bool>(); }},
+};
 
 }  // namespace
 
@@ -17,26 +34,6 @@ NullableNumber::NullableNumber(std::optional<int64_t> value) {
   if (value.has_value()) text_ = absl::StrCat(*value);
 }
 
-Sku ToSku(const pqxx::row& row, int first, int holds) {
-  const auto at = [&row, first](int column) { return row[static_cast<pqxx::row::size_type>(first + column)]; };
-  return Sku{.sku_id = at(0).c_str(),
-             .title = at(1).c_str(),
-             .price_minor = at(2).as<int64_t>(),
-             .currency = at(3).c_str(),
-             .stock = at(4).as<int64_t>(),
-             .per_user_limit = at(5).as<int32_t>(),
-             .hold = absl::Seconds(at(6).as<int64_t>()),
-             .max_extensions = at(holds - first).as<int32_t>(),
-             .max_hold = absl::Seconds(at(holds - first + 1).as<int64_t>(0)),
-             .opens_at = TimeOr(at(7), absl::InfinitePast()),
-             .closes_at = TimeOr(at(8), absl::InfiniteFuture()),
-             .closed = at(9).as<bool>(),
-             .slots_per_slice = at(10).as<int32_t>(),
-             .presplit = at(14).as<bool>(),
-             .quota_frozen = at(15).as<bool>(),
-             .unsold = at(11).as<int64_t>(),
-             .quota_version = at(12).as<int64_t>(),
-             .holds_may_lapse = at(13).as<bool>()};
-}
+Columns<Sku> SkuColumns(const pqxx::result& rows) { return {rows, kSkuTable}; }
 
 }  // namespace tranche::storage

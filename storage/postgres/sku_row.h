@@ -2,19 +2,17 @@
 #pragma once
 
 #include <optional>
-#include <pqxx/pqxx>
 #include <string>
 
 #include "storage/ledger/ledger.h"
+#include "storage/postgres/columns.h"
 
 namespace tranche::storage {
 
 absl::Status NoSuchSku(const std::string& sku_id);
 
-// The columns of the view sku_state are in two runs, because new ones come after all that was there before: the first
-// kFirstSkuColumns from column `first` on, and those about holds from column `holds` on.
-inline constexpr int kFirstSkuColumns = 16;
-Sku ToSku(const pqxx::row& row, int first = 0, int holds = kFirstSkuColumns);
+// The columns of the view sku_state, in whatever answer has them.
+Columns<Sku> SkuColumns(const pqxx::result& rows);
 
 // A number as a parameter that may be NULL.
 class NullableNumber {

@@ -28,7 +28,7 @@ SELECT is(waiting('empty'), true);
 
 -- Two operators from the same stock: one adds.
 SELECT open_session('s'), open_session('t');
-SELECT ask('t', 'SELECT pg_backend_pid()::text') AS t_pid \gset
+SELECT pid('t') AS t_pid \gset
 SELECT dblink_exec('s', 'BEGIN');
 SELECT is(ask('s', $$SELECT tranche.add_stock('empty', 10, 's', 3)::text$$), 'true');
 SELECT send('t', $$SELECT tranche.add_stock('empty', 10, 't', 3)::text$$);

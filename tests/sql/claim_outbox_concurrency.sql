@@ -3,7 +3,7 @@
 \ir outbox_helpers.psql
 SELECT no_plan();
 SELECT open_session('a'), open_session('b');
-SELECT ask('a', 'SELECT pg_backend_pid()::text') AS a_pid, ask('b', 'SELECT pg_backend_pid()::text') AS b_pid \gset
+SELECT pid('a') AS a_pid, pid('b') AS b_pid \gset
 
 -- Two relays at once get different messages, and wait for nobody; what waits for a message that the other takes, waits.
 SELECT message(i, r, p_since => make_interval(secs => 100 - i)) FROM generate_series(1, 4) AS i, generate_series(2, 3) AS r;

@@ -1,12 +1,6 @@
 \ir helpers.psql
 SELECT no_plan();
 
--- 'committed' and the outcome of each line in its order.
-CREATE FUNCTION cart(p_incarnation bigint, p_ids uuid[], p_skus text[], p_quantities integer[], p_user text DEFAULT 'u1')
-RETURNS text LANGUAGE sql AS
-$$ SELECT bool_and(committed) || ' ' || string_agg(outcome, ' ' ORDER BY idx)
-   FROM tranche.commit_cart(p_incarnation, p_ids, p_skus, array_fill(p_user, ARRAY[cardinality(p_ids)]), p_quantities) $$;
-
 SELECT sku('a', 10, 3), sku('b', 10, 2), sku('c', 1);
 SELECT holder('a', 5) AS node \gset
 SELECT tranche.move_units('b', ARRAY[:node], ARRAY[5], NULL, 'test'), tranche.move_units('c', ARRAY[:node], ARRAY[1], NULL, 'test');

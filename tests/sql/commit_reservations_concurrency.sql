@@ -2,7 +2,7 @@
 \ir helpers.psql
 SELECT plan(32);
 SELECT open_session('a'), open_session('b');
-SELECT ask('a', 'SELECT pg_backend_pid()::text') AS a_pid, ask('b', 'SELECT pg_backend_pid()::text') AS b_pid \gset
+SELECT pid('a') AS a_pid, pid('b') AS b_pid \gset
 
 -- A locked slot: skipped, or waited for.
 SELECT sku('tv', 10);

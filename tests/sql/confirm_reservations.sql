@@ -9,8 +9,8 @@ SELECT is(outcomes(:node, true, uids(1, 2, 3, 4), '{tv,radio,tv,tv}', '{u1,u2,u3
 SELECT slices('tv') AS before, version('tv') AS v \gset
 
 -- The answer is the row, and it is what was asked for.
-SELECT results_eq($$ SELECT idx, outcome, bound, reservation_id, sku_id, user_id, quantity, state, amount_minor, currency,
-                            payment_reference, cancel_reason, extensions, revision, rebooked_from,
+SELECT results_eq($$ SELECT idx, outcome, bound, reservation_id, sku_id COLLATE "default", user_id COLLATE "default", quantity, state,
+                            amount_minor, currency, payment_reference, cancel_reason, extensions, revision, rebooked_from,
                             finished_us BETWEEN created_us AND (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
                      FROM tranche.confirm_reservations(uids(3), '{pay-3}', '{1000}', '{EUR}') $$,
                   $$ VALUES (1, 'DONE', NULL::bigint, uid(3), 'tv', 'u3', 2, 'CONFIRMED', 1000::bigint, 'EUR', 'pay-3',

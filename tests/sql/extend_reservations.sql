@@ -6,8 +6,8 @@ SELECT sku('tv', 10);
 SELECT holder('tv', 10) AS node \gset
 SELECT is(outcomes(:node, true, uids(1, 2, 3, 4), '{tv,tv,tv,tv}', '{u1,u2,u3,u4}', '{1,1,1,1}'),
           '{CREATED,CREATED,CREATED,CREATED}');
-SELECT results_eq($$ SELECT idx, outcome, bound, reservation_id, sku_id, user_id, state, expires_us - created_us, finished_us,
-                            extensions, revision
+SELECT results_eq($$ SELECT idx, outcome, bound, reservation_id, sku_id COLLATE "default", user_id COLLATE "default", state,
+                            expires_us - created_us, finished_us, extensions, revision
                      FROM tranche.extend_reservations(uids(1), '{1}', '{90}') $$,
                   $$ VALUES (1, 'DONE', NULL::bigint, uid(1), 'tv', 'u1', 'PENDING', 150000000::bigint, NULL::bigint, 1, 2) $$);
 SELECT results_eq($$ SELECT payload - 'occurred_at' FROM tranche.outbox $$,

@@ -4,7 +4,7 @@ SELECT no_plan();
 
 CREATE FUNCTION listed(p_state text, p_sink text DEFAULT '', n integer DEFAULT 0, p_revision integer DEFAULT 0,
                        p_after_sink text DEFAULT '', p_limit integer DEFAULT 100) RETURNS text LANGUAGE sql AS
-$$ SELECT string_agg(format('%s/%s %s', right(reservation_id::text, 12)::integer, revision, sink), ', ')
+$$ SELECT string_agg(format('%s/%s %s', num(reservation_id), revision, sink), ', ')
    FROM tranche.list_outbox(p_sink, p_state, uid(n), p_revision, p_after_sink, p_limit) $$;
 
 SELECT tranche.add_outbox_sink('other', 'somebody');

@@ -33,7 +33,7 @@ SELECT is(marked(uids(1, 1), ARRAY['p1', 'p1']), 'REPLAYED REPLAYED');
 -- Two sessions at once: one of them does it.
 UPDATE tranche.late_payment SET refunded_at = NULL WHERE reservation_id = uid(2);
 SELECT open_session('other');
-SELECT ask('other', 'SELECT pg_backend_pid()::text') AS pid \gset
+SELECT pid('other') AS pid \gset
 BEGIN;
 SELECT is(marked(uids(2), ARRAY['p2']), 'DONE');
 SELECT send('other', $$ SELECT outcome FROM tranche.mark_refunded(ARRAY['00000000-0000-7000-8000-000000000002'::uuid],

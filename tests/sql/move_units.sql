@@ -57,7 +57,7 @@ SELECT conserved();
 
 -- Two sessions. A move waits for the sale under way and moves what is left then.
 SELECT open_session('s'), open_session('t');
-SELECT ask('t', 'SELECT pg_backend_pid()::text') AS t_pid \gset
+SELECT pid('t') AS t_pid \gset
 SELECT dblink_exec('s', 'BEGIN');
 SELECT is(ask('s', format($$SELECT outcome(%s, 1, 'tv', 'u1')$$, :b)), 'CREATED');
 SELECT send('t', format($$SELECT tranche.move_units('tv', ARRAY[%s], ARRAY[-1000], NULL, 'test')::text$$, :b));

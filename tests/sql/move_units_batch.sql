@@ -44,24 +44,17 @@ SELECT is(version('a'), 3::bigint);
 SELECT conserved();
 
 -- SKUs are locked ascending, whatever the order of the call: waiting for b, it holds a and not yet c.
-CREATE FUNCTION is_free(p_table text, p_id text) RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN
-  EXECUTE format('SELECT FROM tranche.%I WHERE %I::text = $1 FOR UPDATE NOWAIT', p_table, p_table || '_id') USING p_id;
-  RETURN true;
-EXCEPTION WHEN lock_not_available THEN
-  RETURN false;
-END $$;
 SELECT open_session('s'), open_session('t'), open_session('u');
-SELECT ask('t', 'SELECT pg_backend_pid()::text') AS t_pid, ask('u', 'SELECT pg_backend_pid()::text') AS u_pid \gset
+SELECT pid('t') AS t_pid, pid('u') AS u_pid \gset
 SELECT dblink_exec('s', 'BEGIN');
 SELECT is(ask('s', $$SELECT tranche.set_quota_frozen('b', true, 's')::text$$), 'true');
 SELECT send('t', format($$SELECT array_to_string(batch('{c,b,a}', '{NULL,NULL,NULL}', '{1,2,3}', ARRAY[%1$s, %1$s, %1$s],
                                                        ARRAY[-1, -1, 1]), ',')$$, :x));
 SELECT is(blocks(:'t_pid'), true);
-SELECT is(is_free('sku', 'a'), false, 'a comes first');
-SELECT is(is_free('sku', 'c'), true, 'c comes last');
+SELECT is(is_free('sku', $$sku_id = 'a'$$), false, 'a comes first');
+SELECT is(is_free('sku', $$sku_id = 'c'$$), true, 'c comes last');
 -- The receivers are locked before any SKU: a reclaim waits, and finds what was moved.
-SELECT is(is_free('incarnation', :'x'), false);
+SELECT is(is_free('incarnation', 'incarnation_id = ' || :x), false);
 SELECT send('u', format($$SELECT string_agg(sku_id, ' ') FROM tranche.reclaim_incarnation(%s)$$, :x));
 SELECT is(blocks(:'u_pid'), true);
 SELECT dblink_exec('s', 'COMMIT');
@@ -76,7 +69,7 @@ SELECT ask('s', format($$SELECT count(*)::text FROM tranche.reclaim_incarnation(
 SELECT send('t', format($$SELECT array_to_string(batch('{a,b}', '{NULL,NULL}', '{1,2}', ARRAY[%s, %s], ARRAY[1, 1]),
                                                  ',')$$, :y, :z));
 SELECT is(blocks(:'t_pid'), true);
-SELECT is(is_free('sku', 'a'), true);
+SELECT is(is_free('sku', $$sku_id = 'a'$$), true);
 SELECT dblink_exec('s', 'COMMIT');
 SELECT is(receive('t'), format('MOVED a 0:5 %1$s:5,MOVED b 0:70 %1$s:30', :y), 'the ended one gets nothing');
 

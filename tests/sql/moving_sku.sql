@@ -60,7 +60,7 @@ SELECT holder('tv', 9) AS node \gset
 SELECT is(outcomes(:node, true, uids(11, 12, 13, 14), '{tv,tv,tv,tv}', '{a,b,c,d}', '{1,1,1,1}'),
           '{CREATED,CREATED,CREATED,CREATED}');
 SELECT open_session('a'), open_session('b'), open_session('c');
-SELECT ask('b', 'SELECT pg_backend_pid()::text') AS b_pid, ask('c', 'SELECT pg_backend_pid()::text') AS c_pid \gset
+SELECT pid('b') AS b_pid, pid('c') AS c_pid \gset
 SELECT dblink_exec('a', 'BEGIN');
 SELECT dblink_exec('b', 'BEGIN');
 SELECT is(ask('a', 'SELECT (confirm(uids(11)))[1]'), 'DONE CONFIRMED 2');

@@ -30,7 +30,7 @@ SELECT is(version('b'), :vb + 1::bigint);
 
 -- Two at once: one does it.
 SELECT open_session('s'), open_session('t');
-SELECT ask('t', 'SELECT pg_backend_pid()::text') AS t_pid \gset
+SELECT pid('t') AS t_pid \gset
 SELECT dblink_exec('s', 'BEGIN');
 SELECT is(ask('s', format($$SELECT string_agg(sku_id, ' ') FROM tranche.reclaim_incarnation(%s)$$, :other)), 'a');
 SELECT send('t', format($$SELECT count(*)::text FROM tranche.reclaim_incarnation(%s)$$, :other));

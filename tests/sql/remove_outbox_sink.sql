@@ -46,7 +46,7 @@ SELECT is(removed('left'), 'ttf', 'also of a sink that is gone already');
 SELECT tranche.add_outbox_sink('other', 'somebody');
 SELECT message(1, 2, 'other'), message(2, 2, 'other');
 SELECT open_session('a'), open_session('b');
-SELECT ask('b', 'SELECT pg_backend_pid()::text') AS b_pid \gset
+SELECT pid('b') AS b_pid \gset
 SELECT dblink_exec('a', 'BEGIN');
 SELECT ask('a', $$ SELECT claimed(1, 'other') $$);
 SET lock_timeout = '5s';

@@ -2,8 +2,7 @@
 \ir helpers.psql
 SELECT no_plan();
 SELECT open_session('a'), open_session('b'), open_session('c');
-SELECT ask('a', 'SELECT pg_backend_pid()::text') AS a_pid, ask('b', 'SELECT pg_backend_pid()::text') AS b_pid,
-       ask('c', 'SELECT pg_backend_pid()::text') AS c_pid \gset
+SELECT pid('a') AS a_pid, pid('b') AS b_pid, pid('c') AS c_pid \gset
 
 SELECT sku('tv', 100);
 SELECT holder('tv', 50) AS node \gset
@@ -145,29 +144,22 @@ SELECT is(receive('a'), 'DONE CONFIRMED 2, REPLAYED CONFIRMED 2, DONE CONFIRMED 
 SELECT is(receive('b'), 'STATE CONFIRMED 2, STATE CONFIRMED 2, STATE CONFIRMED 2');
 
 -- The order of locks: the SKU's row, its pool, then reservations by buyer, whatever order they were asked for or lie in.
-CREATE FUNCTION is_free(p_table regclass, p_where text) RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN
-  EXECUTE format('SELECT FROM %s WHERE %s FOR UPDATE NOWAIT', p_table, p_where);
-  RETURN true;
-EXCEPTION WHEN lock_not_available THEN
-  RETURN false;
-END $$;
 SELECT is(outcomes(:node, true, uids(31, 32, 33), '{tv,tv,tv}', ARRAY['z', 'm', 'a'], '{1,1,1}'), '{CREATED,CREATED,CREATED}');
 SELECT make_due(31, 32, 33);
 SELECT dblink_exec('a', 'BEGIN');
 SELECT ask('a', $$SELECT sku_id FROM tranche.stock_slot WHERE sku_id = 'tv' AND slot_no = 0 FOR UPDATE$$);
 SELECT send('b', 'SELECT (cancel(uids(31, 32, 33)))[1]');
 SELECT is(blocks(:'b_pid'), true);
-SELECT is(is_free('tranche.sku', $$sku_id = 'tv'$$), false);
-SELECT is(is_free('tranche.reservation', 'reservation_id = uid(33)'), true);
+SELECT is(is_free('sku', $$sku_id = 'tv'$$), false);
+SELECT is(is_free('reservation', 'reservation_id = uid(33)'), true);
 SELECT dblink_exec('c', 'BEGIN');
 SELECT ask('c', 'SELECT state FROM tranche.reservation WHERE reservation_id = uid(32) FOR UPDATE');
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(blocks(:'b_pid'), true);
-SELECT is(is_free('tranche.stock_slot', $$sku_id = 'tv' AND slot_no = 0$$), false);
+SELECT is(is_free('stock_slot', $$sku_id = 'tv' AND slot_no = 0$$), false);
 SELECT send('a', 'SELECT (confirm(uids(31, 32, 33)))[1]');
 SELECT is(blocks(:'a_pid'), true);
-SELECT is(is_free('tranche.reservation', 'reservation_id = uid(31)'), true, 'z comes after m');
+SELECT is(is_free('reservation', 'reservation_id = uid(31)'), true, 'z comes after m');
 SELECT dblink_exec('c', 'COMMIT');
 SELECT is(receive('b'), 'DONE CANCELLED 2');
 SELECT is(receive('a'), 'STATE CANCELLED 2');
@@ -179,8 +171,8 @@ SELECT dblink_exec('c', 'BEGIN');
 SELECT ask('c', 'SELECT state FROM tranche.reservation WHERE reservation_id = uid(35) FOR UPDATE');
 SELECT send('a', 'SELECT (confirm(uids(34, 35, 36)))[1]');
 SELECT is(blocks(:'a_pid'), true);
-SELECT is(is_free('tranche.reservation', 'reservation_id = uid(34)'), true);
-SELECT is(is_free('tranche.reservation', 'reservation_id = uid(36)'), false, 'a comes before m');
+SELECT is(is_free('reservation', 'reservation_id = uid(34)'), true);
+SELECT is(is_free('reservation', 'reservation_id = uid(36)'), false, 'a comes before m');
 SELECT dblink_exec('c', 'COMMIT');
 SELECT is(receive('a'), 'DONE CONFIRMED 2');
 SELECT make_due(22, 23);
@@ -188,8 +180,8 @@ SELECT dblink_exec('a', 'BEGIN');
 SELECT ask('a', $$SELECT sku_id FROM tranche.stock_slot WHERE sku_id = 'tv' AND slot_no = 0 FOR UPDATE$$);
 SELECT send('b', 'SELECT expire()');
 SELECT is(blocks(:'b_pid'), true);
-SELECT is(is_free('tranche.sku', $$sku_id = 'tv'$$), false);
-SELECT is(is_free('tranche.reservation', 'reservation_id = uid(23)'), true);
+SELECT is(is_free('sku', $$sku_id = 'tv'$$), false);
+SELECT is(is_free('reservation', 'reservation_id = uid(23)'), true);
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(receive('b'), '2 false');
 SELECT conserved();
@@ -288,18 +280,13 @@ SELECT is(receive('b'), 'REBOOKED f EXPIRED -> w 2 CONFIRMED 2', '1 and 2 are no
 SELECT conserved();
 
 -- Carts that share SKUs in opposite orders: slots are locked in one order, whatever that of the lines.
-CREATE FUNCTION cart(p_incarnation bigint, p_ids uuid[], p_skus text[], p_user text, p_quantity integer DEFAULT 1)
-RETURNS text LANGUAGE sql AS
-$$ SELECT bool_and(committed) || ' ' || string_agg(outcome, ' ' ORDER BY idx)
-   FROM tranche.commit_cart(p_incarnation, p_ids, p_skus, array_fill(p_user, ARRAY[cardinality(p_ids)]),
-                            array_fill(p_quantity, ARRAY[cardinality(p_ids)])) $$;
 SELECT sku('x', 10, 3), sku('y', 10, 3);
 SELECT tranche.move_units(s, ARRAY[:node], ARRAY[5], NULL, 'test') FROM unnest(ARRAY['x', 'y']) AS s;
 SELECT dblink_exec('c', 'BEGIN');
 SELECT is(ask('c', format($$SELECT outcome(%s, 70, 'y', 'p')$$, :node)), 'CREATED');
-SELECT send('a', format($$SELECT cart(%s, uids(71, 72), '{y,x}', 'q')$$, :node));
+SELECT send('a', format($$SELECT cart(%s, uids(71, 72), '{y,x}', '{1,1}', 'q')$$, :node));
 SELECT is(blocks(:'a_pid'), true);
-SELECT send('b', format($$SELECT cart(%s, uids(73, 74), '{x,y}', 'r')$$, :node));
+SELECT send('b', format($$SELECT cart(%s, uids(73, 74), '{x,y}', '{1,1}', 'r')$$, :node));
 SELECT is(blocks(:'b_pid'), true);
 SELECT is(outcome(:node, 78, 'x', 'p', false), 'BUSY', 'the first has x, and waits for y');
 SELECT is(pg_blocking_pids(:b_pid), ARRAY[:a_pid], 'the second waits for the first, at the first SKU');
@@ -308,7 +295,7 @@ SELECT is(receive('a'), 'true CREATED CREATED');
 SELECT is(receive('b'), 'true CREATED CREATED');
 -- One that is not committed leaves nothing locked, though its transaction goes on.
 SELECT dblink_exec('a', 'BEGIN');
-SELECT is(ask('a', format($$SELECT cart(%s, uids(75, 76), '{x,none}', 'q')$$, :node)), 'false CREATED SKU_NOT_FOUND');
+SELECT is(ask('a', format($$SELECT cart(%s, uids(75, 76), '{x,none}', '{1,1}', 'q')$$, :node)), 'false CREATED SKU_NOT_FOUND');
 SELECT is(outcome(:node, 77, 'x', 'q', false), 'CREATED');
 SELECT dblink_exec('a', 'COMMIT');
 SELECT conserved();
@@ -316,7 +303,7 @@ SELECT conserved();
 -- A cart and a claim of the same buyer at another node: together they are above his limit of 3. Whoever is first.
 SELECT holder('x', 5) AS other \gset
 SELECT dblink_exec('a', 'BEGIN');
-SELECT is(ask('a', format($$SELECT cart(%s, uids(80, 81), '{x,y}', 's', 2)$$, :node)), 'true CREATED CREATED');
+SELECT is(ask('a', format($$SELECT cart(%s, uids(80, 81), '{x,y}', '{2,2}', 's')$$, :node)), 'true CREATED CREATED');
 SELECT send('b', format($$SELECT array_to_string(outcomes(%s, true, uids(82), '{x}', '{s}', '{2}'), ' ')$$, :other));
 SELECT is(blocks(:'b_pid'), true);
 SELECT dblink_exec('a', 'COMMIT');
@@ -325,7 +312,7 @@ SELECT tranche.move_units(s, ARRAY[:node], ARRAY[5], NULL, 'test') FROM unnest(A
 SELECT tranche.add_stock('x', 9, 'test'), tranche.move_units('x', ARRAY[:node], ARRAY[5], NULL, 'test');
 SELECT dblink_exec('a', 'BEGIN');
 SELECT is(ask('a', format($$SELECT array_to_string(outcomes(%s, true, uids(83), '{x}', '{t}', '{2}'), ' ')$$, :other)), 'CREATED');
-SELECT send('b', format($$SELECT cart(%s, uids(84, 85), '{y,x}', 't', 2)$$, :node));
+SELECT send('b', format($$SELECT cart(%s, uids(84, 85), '{y,x}', '{2,2}', 't')$$, :node));
 SELECT is(blocks(:'b_pid'), true);
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(receive('b'), 'false CREATED USER_LIMIT_REACHED');

@@ -121,20 +121,8 @@ SELECT is((SELECT count(*) FROM tranche.commit_reservations(:node, true,
 UPDATE tranche.reservation SET state = 'CONFIRMED', finished_at = now(), payment_reference = 'r' WHERE sku_id = 'big';
 UPDATE tranche.sku SET state = 'CLOSED' WHERE sku_id = 'big';
 ANALYZE tranche.reservation;
-CREATE FUNCTION read_by(p_query text) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-  v_before bigint;
-BEGIN
-  SELECT sum(pg_stat_get_xact_tuples_returned(oid)) INTO v_before FROM pg_class
-  WHERE oid = 'tranche.reservation'::regclass
-     OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'tranche.reservation'::regclass);
-  EXECUTE p_query;
-  RETURN (SELECT sum(pg_stat_get_xact_tuples_returned(oid)) FROM pg_class
-          WHERE oid = 'tranche.reservation'::regclass
-             OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'tranche.reservation'::regclass)) - v_before;
-END $$;
 VACUUM tranche.reservation;
-SELECT cmp_ok(read_by('SELECT retire()'), '<=', 200::bigint);
+SELECT cmp_ok(rows_read('reservation', 'SELECT retire()'), '<=', 200::bigint);
 
 -- The id of a retired reservation is free again, and the archive does not forget which one was paid.
 UPDATE tranche.sku SET state = 'OPEN' WHERE sku_id = 'tv';
@@ -170,7 +158,7 @@ BEGIN
   END LOOP;
   RETURN NULL;
 END $$;
-SELECT cmp_ok(read_by('SELECT retire(10)'), '<=', 700::bigint, 'of 4000');
+SELECT cmp_ok(rows_read('reservation', 'SELECT retire(10)'), '<=', 700::bigint, 'of 4000');
 SELECT is(calls(10), 19, 'it comes to the one behind them, and to that of the other kind');
 SELECT is(here() ~ '11999|13999', false);
 -- Behind the end comes the start.

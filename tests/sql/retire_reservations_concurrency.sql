@@ -3,7 +3,7 @@
 \ir retire_helpers.psql
 SELECT no_plan();
 SELECT open_session('a'), open_session('b');
-SELECT ask('a', 'SELECT pg_backend_pid()::text') AS a_pid, ask('b', 'SELECT pg_backend_pid()::text') AS b_pid \gset
+SELECT pid('a') AS a_pid, pid('b') AS b_pid \gset
 
 SELECT sku('tv', 100, 5);
 SELECT holder('tv', 90) AS node \gset

@@ -24,8 +24,8 @@ SELECT results_eq($$
   SELECT p.proname::text COLLATE "C" FROM pg_proc p
   WHERE p.pronamespace = 'tranche'::regnamespace AND NOT has_function_privilege('tranche_node', p.oid, 'EXECUTE')
   ORDER BY 1 $$,
-  $$ VALUES ('check_arriving' COLLATE "C"), ('confirm_retired'), ('known_reservation'), ('lock_sku'), ('lock_units'),
-            ('pin_skus'), ('pool_ended_slots'), ('rebook_reservation'), ('record_migration'), ('request_refund'),
+  $$ VALUES ('check_arriving' COLLATE "C"), ('confirm_retired'), ('known_reservation'), ('lock_reservations'),
+            ('lock_sku'), ('lock_units'), ('pin_skus'), ('pool_ended_slots'), ('rebook_reservation'), ('record_migration'), ('request_refund'),
             ('return_units'), ('sku_totals'), ('take_units'), ('wake_outbox'), ('write_outbox') $$,
   'the servers'' role may call every procedure but the migrator''s and the parts of others');
 SELECT is_empty($$
@@ -55,6 +55,22 @@ SELECT throws_ok('CREATE TABLE tranche.mine (i integer)', '42501', NULL, 'making
 SELECT lives_ok($$ SELECT tranche.create_sku('tv', 't', 1, 'EUR', 5, 1, 60, NULL, NULL, 1, 'test') $$);
 SELECT lives_ok($$ SELECT * FROM tranche.verify_ledger('') $$);
 RESET ROLE;
+
+-- Servers from before 0005 read these by position: as long as some may run beside new ones, columns stay where they were.
+SELECT results_eq($$
+  SELECT p.proname::text COLLATE "C", string_agg(a.attname::text COLLATE "default", ' ' ORDER BY a.attnum)
+  FROM pg_proc p JOIN pg_type t ON t.oid = p.prorettype JOIN pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0
+  WHERE p.pronamespace = 'tranche'::regnamespace AND t.typname ~ '_answer$' GROUP BY p.proname ORDER BY p.proname $$,
+  $$ SELECT x.name COLLATE "C", replace(replace(x.columns, 'ROW', 'reservation_id sku_id user_id quantity state amount_minor'
+              || ' currency incarnation_id created_us expires_us finished_us payment_reference cancel_reason extensions'
+              || ' revision rebooked_from'),
+            'CLAIM', 'idx outcome state amount_minor currency incarnation_id created_us expires_us slice_version finished_us'
+              || ' payment_reference cancel_reason extensions revision rebooked_from')
+     FROM (VALUES ('cancel_reservations', 'idx outcome bound ROW'), ('commit_cart', 'committed CLAIM'),
+                  ('commit_reservations', 'CLAIM'), ('confirm_late', 'outcome replayed ROW'),
+                  ('confirm_reservations', 'idx outcome bound ROW'), ('confirm_retired', 'outcome replayed ROW'),
+                  ('extend_reservations', 'idx outcome bound ROW'), ('list_reservations', 'ROW ordinal lapsed')
+          ) AS x (name, columns) $$);
 
 -- Keys compare by bytes.
 SELECT is_empty($$

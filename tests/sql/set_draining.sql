@@ -24,7 +24,7 @@ SELECT is_empty(format($$ SELECT * FROM tranche.set_draining(%s, true, 'alice') 
 -- Two at once: one does it.
 SELECT node() AS b \gset
 SELECT open_session('s'), open_session('t');
-SELECT ask('t', 'SELECT pg_backend_pid()::text') AS t_pid \gset
+SELECT pid('t') AS t_pid \gset
 SELECT dblink_exec('s', 'BEGIN');
 SELECT is(ask('s', format($$SELECT draining::text FROM tranche.set_draining(%s, true, 's')$$, :b)), 'true');
 SELECT send('t', format($$SELECT draining::text FROM tranche.set_draining(%s, true, 't')$$, :b));

@@ -20,7 +20,7 @@ SELECT is(tranche.set_quota_frozen('none', true, 'alice'), false, 'no such SKU')
 -- A freeze and a move that was planned before it: the move comes too late.
 SELECT version('tv') AS v \gset
 SELECT open_session('s'), open_session('t');
-SELECT ask('t', 'SELECT pg_backend_pid()::text') AS t_pid \gset
+SELECT pid('t') AS t_pid \gset
 SELECT dblink_exec('s', 'BEGIN');
 SELECT is(ask('s', $$SELECT tranche.set_quota_frozen('tv', true, 's')::text$$), 'true');
 SELECT send('t', format($$SELECT tranche.move_units('tv', ARRAY[%s], ARRAY[1], %s, 'balancer')::text$$, :node, :v));

@@ -120,7 +120,7 @@ SELECT conserved();
 
 -- The advisory lock: changes that are under way are waited for.
 SELECT open_session('s'), open_session('t');
-SELECT ask('t', 'SELECT pg_backend_pid()::text') AS t_pid \gset
+SELECT pid('t') AS t_pid \gset
 SELECT dblink_exec('s', 'BEGIN');
 SELECT ask('s', $$SELECT outcome FROM tranche.cancel_reservations(uids(5), '{x}')$$);
 SELECT send('t', format($$SELECT since FROM tranche.prepare_leave('tv', %L)$$, token(5)));

@@ -1,5 +1,6 @@
 // Runs each .sql file of this folder by pg_prove, in a database of its own on a private server. Not on
 // TRANCHE_TEST_POSTGRES: the tests need extensions (pgTAP, plpgsql_check, dblink) that a server seldom has.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -51,6 +52,21 @@ class SqlTest : public ::testing::TestWithParam<std::string> {
 MiniPostgres* SqlTest::postgres_ = nullptr;
 
 INSTANTIATE_TEST_SUITE_P(Files, SqlTest, ::testing::ValuesIn(TestFiles()), [](const auto& info) { return info.param; });
+
+TEST(MigrateTest, AfterAMigrationAllProceduresAreThere) {
+  MiniPostgres postgres;
+  ASSERT_TRUE(postgres.Start().ok());
+  ASSERT_TRUE(storage::Migrate(postgres.dsn()).ok());
+  EXPECT_THAT(*storage::Migrate(postgres.dsn()), ::testing::IsEmpty());
+  // As if the migration were new, and had dropped a procedure whose text stays.
+  const absl::Status dropped = ExecuteSql(postgres.dsn(), R"(
+    DELETE FROM tranche.schema_migration WHERE name = '0005_reservation_answers';
+    DROP FUNCTION tranche.list_skus(text, integer, text);)");
+  ASSERT_TRUE(dropped.ok()) << dropped;
+  EXPECT_THAT(*storage::Migrate(postgres.dsn()), ::testing::Contains("list_skus"));
+  const absl::Status called = ExecuteSql(postgres.node_dsn(), "SELECT tranche.list_skus('', 1)");
+  EXPECT_TRUE(called.ok()) << called;
+}
 
 TEST_P(SqlTest, Passes) {
   const std::string database = absl::StrCat("test_", GetParam());

@@ -8,13 +8,10 @@
 -- in (sku, slot) order, so that carts that share SKUs do not close a cycle, in whatever order their lines are.
 CREATE OR REPLACE FUNCTION tranche.commit_cart(p_incarnation bigint, p_ids uuid[], p_skus text[], p_users text[],
                                                p_quantities integer[])
-RETURNS TABLE (committed boolean, idx integer, outcome text, state text, amount_minor bigint, currency text,
-               incarnation_id bigint, created_us bigint, expires_us bigint, slice_version bigint, finished_us bigint,
-               payment_reference text, cancel_reason text, extensions integer, revision integer, rebooked_from uuid)
+RETURNS SETOF tranche.cart_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 AS $$
-#variable_conflict use_column
 DECLARE
   v_committed boolean;
   v_lines     jsonb;
@@ -30,14 +27,10 @@ BEGIN
     NULL;
   END;
   RETURN QUERY
-  SELECT v_committed, l.idx, l.outcome, l.state, l.amount_minor, l.currency, l.incarnation_id, l.created_us,
-         l.expires_us, l.slice_version, l.finished_us, l.payment_reference, l.cancel_reason, l.extensions, l.revision,
-         l.rebooked_from
+  SELECT v_committed, l.*
   FROM jsonb_array_elements(v_lines) AS x (line),
-       jsonb_to_record(CASE WHEN v_committed OR x.line->>'outcome' <> 'CREATED' THEN x.line
-                            ELSE jsonb_build_object('idx', x.line->'idx', 'outcome', 'CREATED') END)
-         AS l (idx integer, outcome text, state text, amount_minor bigint, currency text, incarnation_id bigint,
-               created_us bigint, expires_us bigint, slice_version bigint, finished_us bigint, payment_reference text,
-               cancel_reason text, extensions integer, revision integer, rebooked_from uuid);
+       jsonb_populate_record(NULL::claim_answer,
+                             CASE WHEN v_committed OR x.line->>'outcome' <> 'CREATED' THEN x.line
+                                  ELSE jsonb_build_object('idx', x.line->'idx', 'outcome', 'CREATED') END) AS l;
 END
 $$;

@@ -36,9 +36,7 @@ CREATE OR REPLACE FUNCTION tranche.commit_reservations(
   p_users       text[],
   p_quantities  integer[]
 )
-RETURNS TABLE (idx integer, outcome text, state text, amount_minor bigint, currency text, incarnation_id bigint,
-               created_us bigint, expires_us bigint, slice_version bigint, finished_us bigint,
-               payment_reference text, cancel_reason text, extensions integer, revision integer, rebooked_from uuid)
+RETURNS SETOF tranche.claim_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 -- Generic plans with index scans: right for every table size, and planned once per connection. A plan made while
@@ -46,7 +44,6 @@ SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $$
-#variable_conflict use_column
 DECLARE
   v_skus       text[];
   v_slot_skus  text[];
@@ -191,15 +188,13 @@ BEGIN
                                       WHERE sl.holder = p_incarnation AND sl.sku_id = c.sku_id) THEN 'NOT_HELD'
            ELSE 'BUSY'
          END,
-         r.state, r.amount_minor, r.currency, r.incarnation_id,
-         (date_part('epoch', r.created_at) * 1000000)::bigint, (date_part('epoch', r.expires_at) * 1000000)::bigint,
+         r.state, r.amount_minor, r.currency, r.incarnation_id, r.created_us, r.expires_us,
          (SELECT max(sl.version) FROM stock_slot sl WHERE sl.holder = p_incarnation AND sl.sku_id = c.sku_id),
-         (date_part('epoch', r.finished_at) * 1000000)::bigint, r.payment_reference, r.cancel_reason, r.extensions,
-         r.revision, r.rebooked_from
+         r.finished_us, r.payment_reference, r.cancel_reason, r.extensions, r.revision, r.rebooked_from
   FROM unnest(p_ids, p_skus, p_users, p_quantities) WITH ORDINALITY AS c (id, sku_id, user_id, quantity, idx)
   LEFT JOIN unnest(v_created) AS done (id) ON done.id = c.id
   LEFT JOIN sku s ON s.sku_id = c.sku_id
-  LEFT JOIN LATERAL (SELECT * FROM reservation x WHERE x.reservation_id = c.id OFFSET 0) AS r ON true
+  LEFT JOIN LATERAL (SELECT * FROM reservation_row x WHERE x.reservation_id = c.id OFFSET 0) AS r ON true
   LEFT JOIN LATERAL (SELECT coalesce(sum(x.quantity), 0) AS units
                      FROM reservation x
                      WHERE r.reservation_id IS NULL AND x.sku_id = c.sku_id AND x.user_id = c.user_id

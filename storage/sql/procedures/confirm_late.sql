@@ -24,22 +24,19 @@
 -- have the row that we have. A sale may wait for the buyer or for a reservation of his: for another sale, or for a
 -- change of reservations under way, which have their slots by then and want neither our row nor our slots.
 CREATE OR REPLACE FUNCTION tranche.confirm_late(p_id uuid, p_reference text, p_amount bigint, p_currency text)
-RETURNS TABLE (outcome text, replayed boolean, reservation_id uuid, sku_id text, user_id text, quantity integer,
-               state text, amount_minor bigint, currency text, incarnation_id bigint, created_us bigint,
-               expires_us bigint, finished_us bigint, payment_reference text, cancel_reason text, extensions integer,
-               revision integer, rebooked_from uuid)
+RETURNS SETOF tranche.late_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $$
-#variable_conflict use_column
 DECLARE
   v_sku_id   text;
   v_sku      sku%ROWTYPE;
   v_old      reservation%ROWTYPE;
   v_late     late_payment%ROWTYPE;
   v_replayed boolean;
+  v_outcome  text;
 BEGIN
   v_sku_id := coalesce(
     (SELECT r.sku_id FROM reservation r WHERE r.reservation_id = p_id),
@@ -61,13 +58,13 @@ BEGIN
   -- Without a late payment's trouble. Not for the others: it would lock the reservation before the slots.
   IF v_sku.whereabouts IS DISTINCT FROM 'HERE' OR v_old.state IS NULL OR v_old.state IN ('PENDING', 'CONFIRMED')
      OR v_old.amount_minor <> p_amount OR v_old.currency <> p_currency THEN
-    RETURN QUERY
-    SELECT c.outcome, false, c.reservation_id, c.sku_id, c.user_id, c.quantity, c.state, c.amount_minor, c.currency,
-           c.incarnation_id, c.created_us, c.expires_us, c.finished_us, c.payment_reference, c.cancel_reason,
-           c.extensions, c.revision, c.rebooked_from
-    FROM confirm_reservations(ARRAY[p_id], ARRAY[p_reference], ARRAY[p_amount], ARRAY[p_currency]) AS c
-    WHERE c.outcome <> 'STATE';
-    IF FOUND THEN
+    SELECT c.outcome INTO v_outcome
+    FROM confirm_reservations(ARRAY[p_id], ARRAY[p_reference], ARRAY[p_amount], ARRAY[p_currency]) AS c;
+    IF v_outcome <> 'STATE' THEN
+      RETURN QUERY
+      SELECT v_outcome, false, r.*
+      FROM (SELECT) AS one
+      LEFT JOIN reservation_row r ON r.reservation_id = p_id AND v_outcome NOT IN ('NOT_FOUND', 'MOVING');
       RETURN;
     END IF;
     SELECT * INTO v_old FROM reservation r WHERE r.reservation_id = p_id;

@@ -10,16 +10,12 @@
 --
 -- For confirm_late, which has the SKU's row locked, if there is one, and found it HERE.
 CREATE OR REPLACE FUNCTION tranche.confirm_retired(p_id uuid, p_reference text, p_amount bigint, p_currency text)
-RETURNS TABLE (outcome text, replayed boolean, reservation_id uuid, sku_id text, user_id text, quantity integer,
-               state text, amount_minor bigint, currency text, incarnation_id bigint, created_us bigint,
-               expires_us bigint, finished_us bigint, payment_reference text, cancel_reason text, extensions integer,
-               revision integer, rebooked_from uuid)
+RETURNS SETOF tranche.late_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $$
-#variable_conflict use_column
 DECLARE
   v_old     reservation_row%ROWTYPE;
   v_late    late_payment%ROWTYPE;

@@ -13,42 +13,24 @@
 -- Locks as confirm_reservations does, and so closes no cycle for the same reasons: pins, then the reservations in
 -- (sku, user, id) order. The SKU's bounds never change: read without a lock.
 CREATE OR REPLACE FUNCTION tranche.extend_reservations(p_ids uuid[], p_numbers integer[], p_seconds bigint[])
-RETURNS TABLE (idx integer, outcome text, bound bigint, reservation_id uuid, sku_id text, user_id text, quantity integer,
-               state text, amount_minor bigint, currency text, incarnation_id bigint, created_us bigint,
-               expires_us bigint, finished_us bigint, payment_reference text, cancel_reason text, extensions integer,
-               revision integer, rebooked_from uuid)
+RETURNS SETOF tranche.change_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $$
-#variable_conflict use_column
 DECLARE
   -- More seconds than any hold may have, and few enough to be added to a time.
   c_seconds constant bigint := 100000000::bigint;
-  v_skus    text[];
-  v_leaving text[];
   v_locked  uuid[];
+  v_leaving uuid[];
   v_done    uuid[];
   v_now     timestamptz;
 BEGIN
-  IF (SELECT count(DISTINCT id) FROM unnest(p_ids) AS id) <> cardinality(p_ids) THEN
-    RAISE EXCEPTION 'reservation ids of a batch must be distinct' USING ERRCODE = 'invalid_parameter_value';
-  END IF;
   IF 1 > ANY (p_numbers) OR 1 > ANY (p_seconds) THEN
     RAISE EXCEPTION 'numbers and seconds must be at least 1' USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  -- A reservation's SKU never changes: read without a lock.
-  SELECT array_agg(DISTINCT r.sku_id) INTO v_skus FROM reservation r WHERE r.reservation_id = ANY (p_ids);
-  PERFORM pin_skus(v_skus);
-  SELECT array_agg(s.sku_id) FILTER (WHERE s.whereabouts = 'HERE'),
-         array_agg(s.sku_id) FILTER (WHERE s.whereabouts = 'LEAVING')
-  INTO v_skus, v_leaving FROM sku s WHERE s.sku_id = ANY (v_skus);
-  SELECT array_agg(l.reservation_id) INTO v_locked
-  FROM (SELECT r.reservation_id FROM reservation r
-        WHERE r.reservation_id = ANY (p_ids) AND r.sku_id = ANY (v_skus)
-        ORDER BY r.sku_id, r.user_id, r.reservation_id
-        FOR UPDATE) AS l;
+  SELECT l.locked, l.leaving INTO v_locked, v_leaving FROM lock_reservations(p_ids) AS l;
   v_now := clock_timestamp();
 
   -- Joined by themselves, two arrays are hashed.
@@ -80,13 +62,11 @@ BEGIN
   FROM unnest(p_ids, p_numbers) WITH ORDINALITY AS c (id, number, idx)
   LEFT JOIN unnest(v_locked) AS l (id) ON l.id = c.id
   LEFT JOIN unnest(v_done) AS done (id) ON done.id = c.id
-  LEFT JOIN LATERAL (SELECT x.reservation_id AS id FROM reservation x
-                     WHERE x.reservation_id = c.id AND x.sku_id = ANY (v_leaving) OFFSET 0) AS leaving ON l.id IS NULL
   LEFT JOIN LATERAL (SELECT x.* FROM reservation_row x WHERE x.reservation_id = l.id OFFSET 0) AS r ON true
   LEFT JOIN sku s ON s.sku_id = r.sku_id
   CROSS JOIN LATERAL (
     SELECT CASE WHEN done.id IS NOT NULL THEN 'DONE'
-                WHEN l.id IS NULL THEN CASE WHEN leaving.id IS NULL THEN 'NOT_FOUND' ELSE 'MOVING' END
+                WHEN l.id IS NULL THEN CASE WHEN c.id = ANY (v_leaving) THEN 'MOVING' ELSE 'NOT_FOUND' END
                 WHEN c.number <= r.extensions THEN 'REPLAYED'
                 WHEN r.state <> 'PENDING' OR r.expires_us <= (date_part('epoch', v_now) * 1000000)::bigint THEN 'STATE'
                 WHEN c.number > r.extensions + 1 THEN 'OUT_OF_ORDER'

@@ -9,10 +9,7 @@ CREATE OR REPLACE FUNCTION tranche.list_reservations(
   p_sku text, p_user text, p_states text[], p_after_sku text, p_after_lapsed boolean, p_after_user text,
   p_after_ordinal integer, p_after_id uuid, p_limit integer
 )
-RETURNS TABLE (reservation_id uuid, sku_id text, user_id text, quantity integer, state text, amount_minor bigint,
-               currency text, incarnation_id bigint, created_us bigint, expires_us bigint, finished_us bigint,
-               payment_reference text, cancel_reason text, extensions integer, revision integer, rebooked_from uuid,
-               ordinal integer, lapsed boolean)
+RETURNS SETOF tranche.list_answer
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -20,7 +17,6 @@ SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_sort = off
 AS $$
-#variable_conflict use_column
 DECLARE
   c_no_id    CONSTANT uuid := '00000000-0000-0000-0000-000000000000'::uuid;
   c_max_skus CONSTANT integer := 1000;
@@ -31,6 +27,7 @@ DECLARE
   v_rows     refcursor;
   v_row      reservation%ROWTYPE;
   v_sku      record;
+  v_next     list_answer;
   -- The place.
   v_lapsed   boolean := p_after_lapsed;
   v_user     text := greatest(p_after_user COLLATE "C", p_user COLLATE "C");
@@ -58,8 +55,9 @@ BEGIN
       v_lapsed := false; v_user := p_user; v_ordinal := 0; v_id := c_no_id;
     END IF;
     IF v_sku.nth > c_max_skus THEN
-      sku_id := v_sku.sku_id; lapsed := v_lapsed; user_id := v_user; ordinal := v_ordinal; rebooked_from := v_id;
-      RETURN NEXT;
+      v_next.sku_id := v_sku.sku_id; v_next.lapsed := v_lapsed; v_next.user_id := v_user; v_next.ordinal := v_ordinal;
+      v_next.rebooked_from := v_id;
+      RETURN NEXT v_next;
       RETURN;
     END IF;
     CONTINUE WHEN NOT v_sku.shown;
@@ -82,9 +80,9 @@ BEGIN
         FETCH v_rows INTO v_row;
         EXIT WHEN NOT FOUND;
         IF v_left = 0 OR v_looks = 0 THEN
-          reservation_id := NULL; sku_id := v_sku.sku_id; lapsed := v_lapsed; user_id := v_user; ordinal := v_ordinal;
-          rebooked_from := v_id;
-          RETURN NEXT;
+          v_next.sku_id := v_sku.sku_id; v_next.lapsed := v_lapsed; v_next.user_id := v_user;
+          v_next.ordinal := v_ordinal; v_next.rebooked_from := v_id;
+          RETURN NEXT v_next;
           RETURN;
         END IF;
         v_looks := v_looks - 1;

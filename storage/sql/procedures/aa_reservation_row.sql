@@ -1,0 +1,53 @@
+-- Runs first of the procedures: a reservation as the servers know it, and the rows by which procedures answer about one.
+-- A new field gets its column here, in the tables, and in the procedures that set it; those that pass the row on take it
+-- along. It comes last in reservation_row, and in what is made of that.
+--
+-- Servers find columns by name. A row whose columns cannot be replaced in place (list_answer has some behind those of the
+-- reservation) is dropped by the migration that adds the column to the tables, with the procedures that answer with it:
+-- after a migration all that is here is made anew.
+
+-- Times are microseconds since the Unix epoch.
+CREATE OR REPLACE VIEW tranche.reservation_row AS
+SELECT r.reservation_id, r.sku_id, r.user_id, r.quantity, r.state, r.amount_minor, r.currency, r.incarnation_id,
+       (date_part('epoch', r.created_at) * 1000000)::bigint AS created_us,
+       (date_part('epoch', r.expires_at) * 1000000)::bigint AS expires_us,
+       (date_part('epoch', r.finished_at) * 1000000)::bigint AS finished_us,
+       r.payment_reference, r.cancel_reason, r.extensions, r.revision, r.rebooked_from
+FROM tranche.reservation r;
+
+-- The same of those that retention has taken.
+CREATE OR REPLACE VIEW tranche.archived_row AS
+SELECT a.reservation_id, a.sku_id, a.user_id, a.quantity, a.state, a.amount_minor, a.currency, a.incarnation_id,
+       (date_part('epoch', a.created_at) * 1000000)::bigint AS created_us,
+       (date_part('epoch', a.expires_at) * 1000000)::bigint AS expires_us,
+       (date_part('epoch', a.finished_at) * 1000000)::bigint AS finished_us,
+       a.payment_reference, a.cancel_reason, a.extensions, a.revision, a.rebooked_from
+FROM tranche.reservation_archive a;
+
+-- The others have no rows: procedures return rows like theirs.
+
+-- A change of one of a batch, at position `idx` from 1; the reservation as it is now, or NULLs.
+CREATE OR REPLACE VIEW tranche.change_answer AS
+SELECT NULL::integer AS idx, NULL::text AS outcome, NULL::bigint AS bound, r.*
+FROM tranche.reservation_row r WHERE false;
+
+-- A late payment.
+CREATE OR REPLACE VIEW tranche.late_answer AS
+SELECT NULL::text AS outcome, NULL::boolean AS replayed, r.*
+FROM tranche.reservation_row r WHERE false;
+
+-- An entry of a list, with what its place in the list is made of.
+CREATE OR REPLACE VIEW tranche.list_answer AS
+SELECT r.*, NULL::integer AS ordinal, NULL::boolean AS lapsed
+FROM tranche.reservation_row r WHERE false;
+
+-- A claim of a batch. What the claim itself says is not said again: there are thousands of these in a second.
+CREATE OR REPLACE VIEW tranche.claim_answer AS
+SELECT NULL::integer AS idx, NULL::text AS outcome, r.state, r.amount_minor, r.currency, r.incarnation_id, r.created_us,
+       r.expires_us, NULL::bigint AS slice_version, r.finished_us, r.payment_reference, r.cancel_reason, r.extensions,
+       r.revision, r.rebooked_from
+FROM tranche.reservation_row r WHERE false;
+
+-- A line of a cart.
+CREATE OR REPLACE VIEW tranche.cart_answer AS
+SELECT NULL::boolean AS committed, c.* FROM tranche.claim_answer c;
