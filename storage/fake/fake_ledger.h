@@ -32,7 +32,6 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   absl::StatusOr<std::vector<CommitResult>> CommitReservations(IncarnationId incarnation, LockMode mode,
                                                                absl::Span<const ReservationClaim> claims) override;
   absl::StatusOr<CommitResult> FindReservation(const Uuid& reservation_id) override;
-  absl::StatusOr<std::vector<Uuid>> FindExisting(absl::Span<const Uuid> reservation_ids) override;
 
   absl::StatusOr<Sku> CreateSku(const Sku& sku, const std::string& actor) override;
   absl::StatusOr<Sku> GetSku(const std::string& sku_id) override;

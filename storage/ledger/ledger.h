@@ -90,8 +90,6 @@ struct CommitResult {
   CommitOutcome outcome = CommitOutcome::kShort;
   // For kCreated and kReplayed: the row as committed.
   Reservation reservation;
-  // For kCreated and kReplayed: who committed it.
-  IncarnationId committed_by = kPool;
   // For kShort: the version of the slice that was too short. The same as the announced one means that no move is on its
   // way: the node has counted too much.
   int64_t slice_version = 0;
@@ -112,11 +110,8 @@ class ReservationLedger {
   virtual absl::StatusOr<std::vector<CommitResult>> CommitReservations(IncarnationId incarnation, LockMode mode,
                                                                        absl::Span<const ReservationClaim> claims) = 0;
 
-  // The reservation with its committing incarnation, or kNotFound.
+  // The reservation as kReplayed, or kNotFound.
   virtual absl::StatusOr<CommitResult> FindReservation(const Uuid& reservation_id) = 0;
-
-  // Those of the ids that exist, in no order. At most kMaxBatch ids.
-  virtual absl::StatusOr<std::vector<Uuid>> FindExisting(absl::Span<const Uuid> reservation_ids) = 0;
 };
 
 inline constexpr int kMaxBatch = 1024;

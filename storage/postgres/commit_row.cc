@@ -60,7 +60,6 @@ CommitResult ToCommitResult(const pqxx::row& row, int first, const ReservationCl
   reservation.state = ToReservationState(TextOf(at(2)));
   reservation.amount_minor = at(3).as<int64_t>();
   reservation.currency = at(4).c_str();
-  result.committed_by = at(5).as<int64_t>();
   reservation.created_at = absl::FromUnixMicros(at(6).as<int64_t>());
   reservation.expires_at = absl::FromUnixMicros(at(7).as<int64_t>());
   if (result.outcome == CommitOutcome::kReplayed) FillFate(row, first + 9, &reservation);

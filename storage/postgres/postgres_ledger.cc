@@ -31,17 +31,8 @@ absl::StatusOr<CommitResult> PostgresLedger::FindReservation(const Uuid& reserva
   if (rows->empty()) return absl::NotFoundError("no such reservation");
   CommitResult result;
   result.outcome = CommitOutcome::kReplayed;
-  result.committed_by = SellerOf(rows->front());
   result.reservation = ToReservation(rows->front());
   return result;
-}
-
-absl::StatusOr<std::vector<Uuid>> PostgresLedger::FindExisting(absl::Span<const Uuid> reservation_ids) {
-  const auto rows = Call(*pool_, Repeat::kRead, "find_reservations", ToLiteral(reservation_ids));
-  if (!rows.ok()) return rows.status();
-  std::vector<Uuid> existing;
-  for (const pqxx::row& row : *rows) existing.push_back(*Uuid::Parse(TextOf(row[0])));
-  return existing;
 }
 
 }  // namespace tranche::storage

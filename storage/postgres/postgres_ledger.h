@@ -18,7 +18,6 @@ class PostgresLedger : public ReservationLedger {
   absl::StatusOr<std::vector<CommitResult>> CommitReservations(IncarnationId incarnation, LockMode mode,
                                                                absl::Span<const ReservationClaim> claims) override;
   absl::StatusOr<CommitResult> FindReservation(const Uuid& reservation_id) override;
-  absl::StatusOr<std::vector<Uuid>> FindExisting(absl::Span<const Uuid> reservation_ids) override;
 
  private:
   ConnectionPool* const pool_;

@@ -8,7 +8,6 @@
 namespace tranche::storage {
 namespace {
 
-constexpr int kSellerColumn = 7;
 constexpr int kFateColumn = 10;
 
 pqxx::field At(const pqxx::row& row, int column) { return row[static_cast<pqxx::row::size_type>(column)]; }
@@ -67,8 +66,6 @@ Reservation ToReservation(const pqxx::row& row, int first) {
   FillFate(row, first + kFateColumn, &reservation);
   return reservation;
 }
-
-IncarnationId SellerOf(const pqxx::row& row, int first) { return At(row, first + kSellerColumn).as<int64_t>(); }
 
 std::string ToLiteral(absl::Span<const ReservationState> states) {
   ArrayLiteral names;

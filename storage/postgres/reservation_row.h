@@ -18,8 +18,6 @@ inline constexpr int kReservationColumns = 16;
 
 // The columns of reservation_row, from column `first` on. They are not NULL.
 Reservation ToReservation(const pqxx::row& row, int first = 0);
-// Who sold it, of the same columns.
-IncarnationId SellerOf(const pqxx::row& row, int first = 0);
 
 // What changes in a reservation's life: the last columns of reservation_row, from finished_us on, found at `first`.
 void FillFate(const pqxx::row& row, int first, Reservation* reservation);

@@ -115,10 +115,6 @@ absl::StatusOr<storage::CommitResult> SimLedger::FindReservation(const Uuid& res
   return Call(Kind::kRead, [&] { return process_->world().ledger.FindReservation(reservation_id); });
 }
 
-absl::StatusOr<std::vector<Uuid>> SimLedger::FindExisting(absl::Span<const Uuid> reservation_ids) {
-  return Call(Kind::kRead, [&] { return process_->world().ledger.FindExisting(reservation_ids); });
-}
-
 absl::StatusOr<Sku> SimLedger::CreateSku(const Sku& sku, const std::string& actor) {
   return Call(Kind::kChange, [&]() -> absl::StatusOr<Sku> {
     auto created = process_->world().ledger.CreateSku(sku, actor);

@@ -30,7 +30,6 @@ class SimLedger : public storage::ReservationLedger,
       storage::IncarnationId incarnation, storage::LockMode mode,
       absl::Span<const storage::ReservationClaim> claims) override;
   absl::StatusOr<storage::CommitResult> FindReservation(const storage::Uuid& reservation_id) override;
-  absl::StatusOr<std::vector<storage::Uuid>> FindExisting(absl::Span<const storage::Uuid> reservation_ids) override;
 
   absl::StatusOr<storage::Sku> CreateSku(const storage::Sku& sku, const std::string& actor) override;
   absl::StatusOr<storage::Sku> GetSku(const std::string& sku_id) override;
