@@ -9,7 +9,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "storage/executor.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/incarnation_id.h"
+#include "storage/ledger/reservation_ledger.h"
+#include "storage/ledger/sku_ledger.h"
 #include "storage/pipeline/commit_pipeline.h"
 
 namespace tranche::storage {

@@ -28,7 +28,7 @@
 #include "quota/coordination/coordination.h"
 #include "quota/coordination/live_nodes.h"
 #include "storage/clock.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/stock_ledger.h"
 
 namespace tranche::quota {
 

@@ -18,7 +18,7 @@
 #include "storage/books.h"
 #include "storage/clock.h"
 #include "storage/executor.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/reservation_ledger.h"
 #include "storage/pipeline/commit_pipeline.h"
 
 namespace tranche::quota {

@@ -5,7 +5,7 @@
 
 namespace tranche::quota {
 
-SkuDirectory::SkuDirectory(storage::StockLedger* ledger, storage::Executor* executor, storage::Clock* clock)
+SkuDirectory::SkuDirectory(storage::SkuLedger* ledger, storage::Executor* executor, storage::Clock* clock)
     : SkuDirectory(
           [ledger, executor](const std::string& sku_id, ReadDone done) {
             // Shared, so that it can still be answered when the executor has no room.

@@ -18,7 +18,7 @@
 #include "storage/books.h"
 #include "storage/clock.h"
 #include "storage/executor.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/sku_ledger.h"
 
 namespace tranche::quota {
 
@@ -35,7 +35,7 @@ class SkuDirectory {
 
   SkuDirectory(Reader read, storage::Clock* clock) : read_(std::move(read)), clock_(clock) {}
   // Of one ledger.
-  SkuDirectory(storage::StockLedger* ledger, storage::Executor* executor, storage::Clock* clock);
+  SkuDirectory(storage::SkuLedger* ledger, storage::Executor* executor, storage::Clock* clock);
 
   // Calls `done` exactly once: inline from what is known, else as the reader does. Lookups of one SKU that
   // come together are one read of the ledger.

@@ -16,7 +16,7 @@
 #include "storage/books.h"
 #include "storage/bounded_executor.h"
 #include "storage/clock.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/reservation_ledger.h"
 #include "tranche/v1/reservation_service.pb.h"
 
 namespace tranche::server {

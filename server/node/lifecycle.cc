@@ -183,7 +183,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         coordination_handler_(this, &stock_ledger_, storage::Clock::Real()),
         audit_handler_(&stock_ledger_,
                        [this] {
-                         std::vector<std::pair<std::string, storage::StockLedger*>> logs;
+                         std::vector<std::pair<std::string, storage::AuditLedger*>> logs;
                          for (const auto& shard : shards_.All()) logs.emplace_back(shard->name, shard->stock);
                          return logs;
                        }),

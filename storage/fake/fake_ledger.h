@@ -16,8 +16,9 @@
 #include "absl/synchronization/mutex.h"
 #include "storage/clock.h"
 #include "storage/fake/fake_outbox.h"
-#include "storage/ledger/ledger.h"
 #include "storage/ledger/lifecycle_ledger.h"
+#include "storage/ledger/reservation_ledger.h"
+#include "storage/ledger/stock_ledger.h"
 #include "storage/ledger/upkeep_ledger.h"
 
 namespace tranche::storage {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "absl/types/span.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/reservation_ledger.h"
 
 namespace tranche::storage {
 

@@ -5,7 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/reservation_ledger.h"
+#include "storage/ledger/stock_ledger.h"
 #include "storage/postgres/connection_pool.h"
 
 namespace tranche::storage {

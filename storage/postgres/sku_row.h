@@ -5,7 +5,7 @@
 #include <pqxx/pqxx>
 #include <string>
 
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/sku_ledger.h"
 
 namespace tranche::storage {
 

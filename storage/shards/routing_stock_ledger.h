@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/stock_ledger.h"
 #include "storage/shards/shard_set.h"
 
 namespace tranche::storage {

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/stock_ledger.h"
 #include "tests/scale/traffic.h"
 
 namespace tranche::testing {

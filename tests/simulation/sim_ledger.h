@@ -12,8 +12,9 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
-#include "storage/ledger/ledger.h"
 #include "storage/ledger/lifecycle_ledger.h"
+#include "storage/ledger/reservation_ledger.h"
+#include "storage/ledger/stock_ledger.h"
 #include "storage/ledger/upkeep_ledger.h"
 #include "tests/simulation/process.h"
 
