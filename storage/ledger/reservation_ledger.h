@@ -17,6 +17,7 @@
 
 namespace tranche::storage {
 
+// Reservations per call, here and in the other ledgers.
 inline constexpr int kMaxBatch = 1024;
 
 enum class ReservationState { kPending, kConfirmed, kCancelled, kExpired };
