@@ -7,7 +7,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/types/span.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/quota_ledger.h"
 
 namespace tranche::quota {
 

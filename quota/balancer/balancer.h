@@ -20,7 +20,7 @@
 #include "quota/balancer/leadership.h"
 #include "quota/coordination/coordination.h"
 #include "storage/clock.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/stock_ledger.h"
 
 namespace tranche::quota {
 

@@ -5,7 +5,7 @@
 
 #include "absl/time/time.h"
 #include "quota/balancer/demand_plan.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/shard_name.h"
 
 namespace tranche::quota {
 

@@ -12,7 +12,8 @@
 #include "absl/time/time.h"
 #include "quota/balancer/demand_plan.h"
 #include "quota/coordination/coordination.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/incarnation_id.h"
+#include "storage/ledger/shard_name.h"
 
 namespace tranche::quota {
 

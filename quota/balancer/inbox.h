@@ -7,7 +7,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/incarnation_id.h"
 
 namespace tranche::quota {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/quota_ledger.h"
 
 namespace tranche::quota {
 

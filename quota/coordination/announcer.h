@@ -11,7 +11,8 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "quota/coordination/coordination.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/incarnation_id.h"
+#include "storage/ledger/sku_ledger.h"
 
 namespace tranche::quota {
 

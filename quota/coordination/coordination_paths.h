@@ -4,7 +4,8 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/incarnation_id.h"
+#include "storage/ledger/shard_name.h"
 
 namespace tranche::quota {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "quota/coordination/coordination.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/incarnation_id.h"
 
 namespace tranche::quota {
 

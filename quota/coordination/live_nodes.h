@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "quota/coordination/coordination.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/incarnation_id.h"
 
 namespace tranche::quota {
 

@@ -8,14 +8,14 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "quota/coordination/announcer.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/quota_ledger.h"
 
 namespace tranche::quota {
 
 // Thread-safe. Outlived by its dependencies.
 class QuotaMover {
  public:
-  QuotaMover(storage::StockLedger* ledger, Announcer* announcer) : ledger_(ledger), announcer_(announcer) {}
+  QuotaMover(storage::QuotaLedger* ledger, Announcer* announcer) : ledger_(ledger), announcer_(announcer) {}
 
   struct Moved {
     std::vector<absl::StatusOr<storage::SkuQuota>> skus;  // in the order of the moves
@@ -30,7 +30,7 @@ class QuotaMover {
                                               std::optional<int64_t> expected_quota_version, const std::string& actor);
 
  private:
-  storage::StockLedger* const ledger_;
+  storage::QuotaLedger* const ledger_;
   Announcer* const announcer_;
 };
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "quota/slices/sku_terms.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/sku_ledger.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::quota {

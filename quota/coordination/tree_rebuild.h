@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "quota/coordination/announcer.h"
 #include "storage/clock.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/stock_ledger.h"
 
 namespace tranche::quota {
 

@@ -27,7 +27,7 @@
 #include "quota/node/slice_reader.h"
 #include "quota/slices/slice_table.h"
 #include "storage/clock.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/stock_ledger.h"
 
 namespace tranche::quota {
 

@@ -10,7 +10,7 @@
 #include "quota/coordination/coordination.h"
 #include "quota/node/node_host.h"
 #include "storage/clock.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/stock_ledger.h"
 
 namespace tranche::quota {
 

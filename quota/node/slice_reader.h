@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "quota/coordination/coordination.h"
 #include "quota/slices/slice_table.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/incarnation_id.h"
 
 namespace tranche::quota {
 

@@ -12,7 +12,7 @@
 #include "quota/sale/sale_result.h"
 #include "quota/slices/sku_terms.h"
 #include "quota/slices/slice_table.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/reservation_ledger.h"
 
 namespace tranche::quota {
 

@@ -16,7 +16,7 @@
 #include "quota/slices/slice_table.h"
 #include "storage/books.h"
 #include "storage/clock.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/reservation_ledger.h"
 
 namespace tranche::quota {
 

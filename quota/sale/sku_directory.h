@@ -16,7 +16,6 @@
 #include "quota/slices/sku_terms.h"
 #include "storage/books.h"
 #include "storage/clock.h"
-#include "storage/ledger/ledger.h"
 
 namespace tranche::quota {
 

@@ -5,7 +5,8 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/shard_name.h"
+#include "storage/ledger/sku_ledger.h"
 
 namespace tranche::quota {
 

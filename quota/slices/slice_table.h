@@ -14,7 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "quota/slices/sku_terms.h"
 #include "quota/slices/slice_counter.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/incarnation_id.h"
 
 namespace tranche::quota {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/stock_ledger.h"
 #include "tranche/v1/admin_service.pb.h"
 
 namespace tranche::server {
@@ -15,7 +15,7 @@ namespace tranche::server {
 class AuditHandler {
  public:
   // The logs to merge: of which shard, and its ledger.
-  using Logs = std::function<std::vector<std::pair<std::string, storage::StockLedger*>>()>;
+  using Logs = std::function<std::vector<std::pair<std::string, storage::AuditLedger*>>()>;
 
   // `ledger` knows all SKUs.
   AuditHandler(storage::StockLedger* ledger, Logs logs) : ledger_(ledger), logs_(std::move(logs)) {}

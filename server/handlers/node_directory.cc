@@ -16,7 +16,7 @@ absl::StatusOr<std::shared_ptr<quota::Coordination>> RequireSession(quota::Sessi
 }
 
 absl::StatusOr<std::vector<quota::LiveNode>> RequireLiveNodes(quota::SessionSource& sessions,
-                                                              storage::StockLedger& ledger) {
+                                                              storage::IncarnationLedger& ledger) {
   const auto session = RequireSession(sessions);
   if (!session.ok()) return session.status();
   absl::StatusOr<std::vector<quota::LiveNode>> nodes = quota::ListLiveNodes(**session);

@@ -9,7 +9,7 @@
 #include "absl/types/span.h"
 #include "quota/coordination/announcer.h"
 #include "quota/coordination/live_nodes.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/incarnation_ledger.h"
 
 namespace tranche::server {
 
@@ -19,7 +19,7 @@ absl::StatusOr<std::shared_ptr<quota::Coordination>> RequireSession(quota::Sessi
 // The nodes that are registered and live by the ledger, ascending by incarnation. Draining is who is asked to by either
 // of them: half a request is one. COORDINATION_UNAVAILABLE or LEDGER_UNAVAILABLE when one of them does not answer.
 absl::StatusOr<std::vector<quota::LiveNode>> RequireLiveNodes(quota::SessionSource& sessions,
-                                                              storage::StockLedger& ledger);
+                                                              storage::IncarnationLedger& ledger);
 
 // Those that units may be given to: the ones that do not drain.
 std::vector<storage::IncarnationId> Receivers(absl::Span<const quota::LiveNode> nodes);

@@ -7,7 +7,7 @@
 #include "quota/coordination/announcer.h"
 #include "quota/coordination/live_nodes.h"
 #include "storage/clock.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/stock_ledger.h"
 #include "tranche/v1/admin_service.pb.h"
 
 namespace tranche::server {

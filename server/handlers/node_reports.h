@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "quota/coordination/coordination.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/incarnation_id.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::server {

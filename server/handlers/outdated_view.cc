@@ -13,7 +13,7 @@ namespace {
 // Moves of a busy sale may lie above the change that is looked for.
 constexpr int kEntriesSearched = 1000;
 
-std::optional<storage::AuditEntry> NewestEntry(storage::StockLedger& ledger, const std::string& sku_id, int limit,
+std::optional<storage::AuditEntry> NewestEntry(storage::AuditLedger& ledger, const std::string& sku_id, int limit,
                                                absl::FunctionRef<bool(const storage::AuditEntry&)> matches) {
   const auto entries = ledger.ListAudit(sku_id, /*before=*/0, limit);
   if (!entries.ok()) return std::nullopt;
@@ -37,14 +37,14 @@ absl::Status Outdated(v1::ErrorReason reason, const std::string& message, ErrorM
 
 }  // namespace
 
-absl::Status QuotaVersionChanged(storage::StockLedger& ledger, const std::string& sku_id, int64_t quota_version) {
+absl::Status QuotaVersionChanged(storage::AuditLedger& ledger, const std::string& sku_id, int64_t quota_version) {
   const auto last = NewestEntry(ledger, sku_id, /*limit=*/1, [](const storage::AuditEntry&) { return true; });
   return Outdated(v1::ERROR_REASON_QUOTA_VERSION_CHANGED,
                   absl::StrCat("The quota of SKU ", sku_id, " is now at version ", quota_version),
                   {{"sku_id", sku_id}, {"quota_version", absl::StrCat(quota_version)}}, last);
 }
 
-absl::Status StockChanged(storage::StockLedger& ledger, const std::string& sku_id, int64_t stock) {
+absl::Status StockChanged(storage::AuditLedger& ledger, const std::string& sku_id, int64_t stock) {
   const auto last = NewestEntry(ledger, sku_id, kEntriesSearched, [](const storage::AuditEntry& entry) {
     return absl::StrContains(entry.action, "stock") || entry.action == "create_sku";
   });

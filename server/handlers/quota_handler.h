@@ -10,7 +10,7 @@
 #include "quota/coordination/quota_mover.h"
 #include "server/errors.h"
 #include "storage/clock.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/stock_ledger.h"
 #include "tranche/v1/admin_service.pb.h"
 
 namespace tranche::server {

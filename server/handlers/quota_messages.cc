@@ -47,7 +47,7 @@ v1::Quota ToMessage(const storage::Sku& sku, const storage::QuotaSnapshot& quota
   return message;
 }
 
-void AddNames(storage::StockLedger& ledger, v1::Quota* message) {
+void AddNames(storage::IncarnationLedger& ledger, v1::Quota* message) {
   const absl::StatusOr<std::vector<storage::Incarnation>> live = ledger.ListLiveIncarnations();
   if (!live.ok()) return;
   absl::flat_hash_map<storage::IncarnationId, std::string> names;

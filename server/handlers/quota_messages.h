@@ -4,7 +4,8 @@
 #include "absl/time/time.h"
 #include "quota/coordination/coordination.h"
 #include "server/handlers/node_reports.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/incarnation_ledger.h"
+#include "storage/ledger/quota_ledger.h"
 #include "tranche/v1/admin_service.pb.h"
 
 namespace tranche::server {
@@ -13,7 +14,7 @@ namespace tranche::server {
 v1::Quota ToMessage(const storage::Sku& sku, const storage::QuotaSnapshot& quota);
 
 // By the ledger, which knows also those that lost their session and still hold units. Nothing when it does not answer.
-void AddNames(storage::StockLedger& ledger, v1::Quota* message);
+void AddNames(storage::IncarnationLedger& ledger, v1::Quota* message);
 
 // What the slices' nodes have been told. Unknown ones stay 0.
 void AddAnnouncedVersions(quota::Coordination& session, v1::Quota* message);

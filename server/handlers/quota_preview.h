@@ -2,7 +2,7 @@
 #pragma once
 
 #include "absl/types/span.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/quota_ledger.h"
 
 namespace tranche::server {
 

@@ -15,7 +15,7 @@
 #include "server/rpc/call_deadline.h"
 #include "storage/books.h"
 #include "storage/clock.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/reservation_ledger.h"
 #include "tranche/v1/reservation_service.pb.h"
 
 namespace tranche::server {

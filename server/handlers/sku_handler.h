@@ -5,14 +5,14 @@
 
 #include "absl/status/statusor.h"
 #include "quota/coordination/announcer.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/sku_ledger.h"
 #include "tranche/v1/admin_service.pb.h"
 
 namespace tranche::server {
 
 class SkuHandler {
  public:
-  SkuHandler(storage::StockLedger* ledger, quota::Announcer* announcer) : ledger_(ledger), announcer_(announcer) {}
+  SkuHandler(storage::SkuLedger* ledger, quota::Announcer* announcer) : ledger_(ledger), announcer_(announcer) {}
 
   absl::StatusOr<v1::CreateSkuResponse> Create(const v1::CreateSkuRequest& request, const std::string& actor);
   absl::StatusOr<v1::ListSkusResponse> List(const v1::ListSkusRequest& request);
@@ -20,7 +20,7 @@ class SkuHandler {
   absl::StatusOr<v1::CloseSkuResponse> Close(const v1::CloseSkuRequest& request, const std::string& actor);
 
  private:
-  storage::StockLedger* const ledger_;
+  storage::SkuLedger* const ledger_;
   quota::Announcer* const announcer_;
 };
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "absl/status/statusor.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/stock_ledger.h"
 #include "tranche/v1/admin_service.pb.h"
 
 namespace tranche::server {

@@ -18,7 +18,7 @@ constexpr int kMoveConnections = 2;
 
 AuditHandler::Logs LogsOf(NodeLedger* ledger) {
   return [ledger] {
-    std::vector<std::pair<std::string, storage::StockLedger*>> logs;
+    std::vector<std::pair<std::string, storage::AuditLedger*>> logs;
     for (const auto& shard : ledger->shards().All()) logs.emplace_back(shard->name, shard->stock);
     return logs;
   };

@@ -5,8 +5,8 @@
 
 #include <memory>
 
-#include "quota/balancer/quota_mover.h"
 #include "quota/coordination/announcer.h"
+#include "quota/coordination/quota_mover.h"
 #include "server/handlers/audit_handler.h"
 #include "server/handlers/coordination_handler.h"
 #include "server/handlers/node_handler.h"

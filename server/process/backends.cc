@@ -37,7 +37,7 @@ quota::ZookeeperOptions ToZookeeperOptions(const BackendOptions& options) {
   return zookeeper;
 }
 
-absl::Status WaitForLedger(storage::StockLedger& ledger, const BackendOptions& options) {
+absl::Status WaitForLedger(storage::IncarnationLedger& ledger, const BackendOptions& options) {
   const std::string server = DescribeDsn(options.postgres).value_or("(unreadable)");
   const absl::Time give_up = absl::Now() + absl::Milliseconds(options.startup_timeout_ms);
   while (true) {

@@ -4,7 +4,7 @@
 #include "absl/status/status.h"
 #include "quota/zookeeper/zookeeper_coordination.h"
 #include "server/process/options.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/incarnation_ledger.h"
 #include "storage/ledger/shard_ledger.h"
 #include "storage/postgres/connection_pool.h"
 
@@ -15,7 +15,7 @@ quota::ZookeeperOptions ToZookeeperOptions(const BackendOptions& options);
 
 // Returns once the ledger answers; an error, whose message is for operators and holds no password, when it does not
 // within the startup timeout or needs the operator's help.
-absl::Status WaitForLedger(storage::StockLedger& ledger, const BackendOptions& options);
+absl::Status WaitForLedger(storage::IncarnationLedger& ledger, const BackendOptions& options);
 
 // An error when the database is a shard of another home, as --postgres names home, or of an earlier version.
 absl::Status RequireHome(storage::ShardLedger& ledger, const BackendOptions& options);

@@ -128,7 +128,7 @@ CommitResult FakeLedger::Insert(IncarnationId incarnation, const ReservationClai
     left -= taken;
   }
   CHECK_EQ(left, 0) << "the claim was said to fit";
-  return CommitResult{CommitOutcome::kCreated, AddRow(incarnation, claim).reservation, incarnation};
+  return CommitResult{CommitOutcome::kCreated, AddRow(incarnation, claim).reservation};
 }
 
 FakeLedger::StoredReservation& FakeLedger::AddRow(IncarnationId incarnation, const ReservationClaim& claim) {
@@ -179,13 +179,13 @@ void FakeLedger::RemoveRow(const Uuid& reservation_id) {
 
 CommitResult FakeLedger::Classify(const ReservationClaim& claim, IncarnationId incarnation, LockMode mode,
                                   const LockedSlots& locked) const {
-  const auto answer = [](CommitOutcome outcome) { return CommitResult{outcome, {}, kPool}; };
+  const auto answer = [](CommitOutcome outcome) { return CommitResult{outcome, {}}; };
   if (const auto found = reservations_.find(claim.reservation_id); found != reservations_.end()) {
     const Reservation& first = found->second.reservation;
     if (first.sku_id != claim.sku_id || first.user_id != claim.user_id || first.quantity != claim.quantity) {
       return answer(CommitOutcome::kConflict);
     }
-    return CommitResult{CommitOutcome::kReplayed, first, found->second.incarnation};
+    return CommitResult{CommitOutcome::kReplayed, first};
   }
   const auto state = skus_.find(claim.sku_id);
   if (state == skus_.end()) return answer(CommitOutcome::kSkuNotFound);
@@ -210,23 +210,12 @@ int64_t FakeLedger::LiveUnits(const std::string& sku_id, const std::string& user
   return found == live_units_.end() ? 0 : found->second;
 }
 
-absl::StatusOr<CommitResult> FakeLedger::FindReservation(const Uuid& reservation_id) {
+absl::StatusOr<Reservation> FakeLedger::FindReservation(const Uuid& reservation_id) {
   absl::MutexLock lock(&mutex_);
   if (absl::Status entered = Enter(); !entered.ok()) return entered;
   const auto found = reservations_.find(reservation_id);
   if (found == reservations_.end()) return absl::NotFoundError("no such reservation");
-  return CommitResult{CommitOutcome::kReplayed, found->second.reservation, found->second.incarnation};
-}
-
-absl::StatusOr<std::vector<Uuid>> FakeLedger::FindExisting(absl::Span<const Uuid> reservation_ids) {
-  absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
-  // As the database: each once, however often it is asked for.
-  std::set<Uuid> existing;
-  for (const Uuid& id : reservation_ids) {
-    if (reservations_.contains(id)) existing.insert(id);
-  }
-  return std::vector<Uuid>(existing.begin(), existing.end());
+  return found->second.reservation;
 }
 
 void FakeLedger::FailNext(int calls) {

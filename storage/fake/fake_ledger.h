@@ -16,8 +16,9 @@
 #include "absl/synchronization/mutex.h"
 #include "storage/clock.h"
 #include "storage/fake/fake_outbox.h"
-#include "storage/ledger/ledger.h"
 #include "storage/ledger/lifecycle_ledger.h"
+#include "storage/ledger/reservation_ledger.h"
+#include "storage/ledger/stock_ledger.h"
 #include "storage/ledger/upkeep_ledger.h"
 
 namespace tranche::storage {
@@ -31,8 +32,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
 
   absl::StatusOr<std::vector<CommitResult>> CommitReservations(IncarnationId incarnation, LockMode mode,
                                                                absl::Span<const ReservationClaim> claims) override;
-  absl::StatusOr<CommitResult> FindReservation(const Uuid& reservation_id) override;
-  absl::StatusOr<std::vector<Uuid>> FindExisting(absl::Span<const Uuid> reservation_ids) override;
+  absl::StatusOr<Reservation> FindReservation(const Uuid& reservation_id) override;
 
   absl::StatusOr<Sku> CreateSku(const Sku& sku, const std::string& actor) override;
   absl::StatusOr<Sku> GetSku(const std::string& sku_id) override;

@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "storage/clock.h"
 #include "storage/ledger/outbox_ledger.h"
+#include "storage/ledger/reservation_ledger.h"
 
 namespace tranche::storage {
 

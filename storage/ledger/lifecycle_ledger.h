@@ -1,8 +1,8 @@
 // What becomes of a reservation after it was created: it is confirmed, cancelled or extended, found and listed. Also
 // creates several at once (a cart).
 //
-// Threads, blocking and errors are those of storage/ledger/ledger.h. Every call is safe to repeat: the same change of
-// the same reservation answers the same again.
+// Threads, blocking and errors are those of every ledger: storage/ledger/README.md. Every call is safe to repeat: the
+// same change of the same reservation answers the same again.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/incarnation_id.h"
+#include "storage/ledger/reservation_ledger.h"
 
 namespace tranche::storage {
 

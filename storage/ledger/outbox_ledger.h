@@ -4,7 +4,7 @@
 // A message goes to each sink by itself, at least once, and in the order of the revisions of its reservation: a message
 // is handed out only when no earlier one of its reservation waits for the same sink. A dead message is out of the way.
 //
-// Threads, blocking and errors are those of storage/ledger/ledger.h.
+// Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "storage/ledger/ledger.h"
+#include "storage/uuid.h"
 
 namespace tranche::storage {
 

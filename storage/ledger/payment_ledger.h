@@ -1,7 +1,7 @@
 // What reconciliation with a payment provider's statement needs of the ledger: its payments in bulk, and the
 // corrections that are safe.
 //
-// Threads, blocking and errors are those of storage/ledger/ledger.h.
+// Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,6 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "storage/ledger/ledger.h"
 #include "storage/ledger/lifecycle_ledger.h"
 
 namespace tranche::storage {

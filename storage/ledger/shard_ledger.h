@@ -3,7 +3,7 @@
 // A shard is one database with SKUs of its own. The home shard knows the others and numbers the incarnations, which are
 // the same on every shard.
 //
-// Threads, blocking and errors are those of storage/ledger/ledger.h.
+// Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
 #pragma once
 
 #include <string>
@@ -11,14 +11,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/incarnation_ledger.h"
+#include "storage/ledger/shard_name.h"
 
 namespace tranche::storage {
-
-// 1 to 32 characters of [a-z0-9_-], the first one a letter or a digit; not "home".
-bool IsShardName(absl::string_view name);
 
 struct Shard {
   std::string name;

@@ -3,10 +3,10 @@
 //
 // Rows travel as the database's own text and are looked into by nobody.
 //
-// Threads, blocking and errors are those of storage/ledger/ledger.h; kFailedPrecondition when the SKU is not where the
-// step wants it or the token is not the present attempt's. Tokens are UUIDs, each used for one attempt. Every step but
-// BeginArrival and FinishArrival is safe to repeat; what a step of an attempt that is over still does, however late, is
-// nothing.
+// Threads, blocking and errors are those of every ledger: storage/ledger/README.md; kFailedPrecondition when the SKU is
+// not where the step wants it or the token is not the present attempt's. Tokens are UUIDs, each used for one attempt.
+// Every step but BeginArrival and FinishArrival is safe to repeat; what a step of an attempt that is over still does,
+// however late, is nothing.
 #pragma once
 
 #include <cstdint>

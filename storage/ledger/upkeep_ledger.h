@@ -1,6 +1,6 @@
 // What has to be done to the ledger from time to time, by any number of workers side by side.
 //
-// Threads, blocking and errors are those of storage/ledger/ledger.h.
+// Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
 #pragma once
 
 #include <cstdint>

@@ -8,7 +8,8 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "storage/clock.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/incarnation_id.h"
+#include "storage/ledger/reservation_ledger.h"
 #include "storage/pipeline/group_commit.h"
 
 namespace tranche::storage {

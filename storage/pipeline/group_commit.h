@@ -39,8 +39,8 @@
 #include "absl/types/span.h"
 #include "glog/logging.h"
 #include "storage/clock.h"
-#include "storage/ledger/ledger.h"
 #include "storage/ledger/ledger_error.h"
+#include "storage/ledger/reservation_ledger.h"
 #include "storage/mutation.h"
 
 namespace tranche::storage {

@@ -38,7 +38,6 @@ class ClaimColumns {
       : index_(ColumnOf(rows, "idx")),
         outcome_(ColumnOf(rows, "outcome")),
         state_(ColumnOf(rows, "state")),
-        seller_(ColumnOf(rows, kSellerColumn)),
         slice_version_(ColumnOf(rows, "slice_version")),
         reservation_(ReservationColumns(rows)) {}
 
@@ -52,7 +51,6 @@ class ClaimColumns {
     const bool exists = result.outcome == CommitOutcome::kCreated || result.outcome == CommitOutcome::kReplayed;
     // A line of a cart that was not committed would have been created, and was not.
     if (!exists || row[state_].is_null()) return result;
-    result.committed_by = row[seller_].as<int64_t>();
     result.reservation.reservation_id = claim.reservation_id;
     result.reservation.sku_id = claim.sku_id;
     result.reservation.user_id = claim.user_id;
@@ -62,7 +60,7 @@ class ClaimColumns {
   }
 
  private:
-  const ColumnIndex index_, outcome_, state_, seller_, slice_version_;
+  const ColumnIndex index_, outcome_, state_, slice_version_;
   const Columns<Reservation> reservation_;
 };
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/reservation_ledger.h"
 
 namespace tranche::storage {
 

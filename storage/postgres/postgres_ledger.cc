@@ -21,25 +21,12 @@ absl::StatusOr<std::vector<CommitResult>> PostgresLedger::CommitReservations(
   return ToCommitResults(*rows, claims);
 }
 
-absl::StatusOr<CommitResult> PostgresLedger::FindReservation(const Uuid& reservation_id) {
+absl::StatusOr<Reservation> PostgresLedger::FindReservation(const Uuid& reservation_id) {
   const std::string ids = ToLiteral(absl::MakeConstSpan(&reservation_id, 1));
   const auto rows = Call(*pool_, Repeat::kRead, "find_reservations", ids);
   if (!rows.ok()) return rows.status();
   if (rows->empty()) return absl::NotFoundError("no such reservation");
-  CommitResult result;
-  result.outcome = CommitOutcome::kReplayed;
-  result.committed_by = rows->front()[ColumnOf(*rows, kSellerColumn)].as<int64_t>();
-  result.reservation = ReservationColumns(*rows).Read(rows->front());
-  return result;
-}
-
-absl::StatusOr<std::vector<Uuid>> PostgresLedger::FindExisting(absl::Span<const Uuid> reservation_ids) {
-  const auto rows = Call(*pool_, Repeat::kRead, "find_reservations", ToLiteral(reservation_ids));
-  if (!rows.ok()) return rows.status();
-  const ColumnIndex id = ColumnOf(*rows, "reservation_id");
-  std::vector<Uuid> existing;
-  for (const pqxx::row& row : *rows) existing.push_back(UuidOf(row[id]));
-  return existing;
+  return ReservationColumns(*rows).Read(rows->front());
 }
 
 }  // namespace tranche::storage

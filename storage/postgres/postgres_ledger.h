@@ -5,7 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/reservation_ledger.h"
+#include "storage/ledger/stock_ledger.h"
 #include "storage/postgres/connection_pool.h"
 
 namespace tranche::storage {
@@ -17,8 +18,7 @@ class PostgresLedger : public ReservationLedger {
 
   absl::StatusOr<std::vector<CommitResult>> CommitReservations(IncarnationId incarnation, LockMode mode,
                                                                absl::Span<const ReservationClaim> claims) override;
-  absl::StatusOr<CommitResult> FindReservation(const Uuid& reservation_id) override;
-  absl::StatusOr<std::vector<Uuid>> FindExisting(absl::Span<const Uuid> reservation_ids) override;
+  absl::StatusOr<Reservation> FindReservation(const Uuid& reservation_id) override;
 
  private:
   ConnectionPool* const pool_;

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/sku_ledger.h"
 #include "storage/postgres/columns.h"
 
 namespace tranche::storage {

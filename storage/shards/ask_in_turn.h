@@ -15,7 +15,14 @@ inline bool MayBeElsewhere(const absl::Status& status) {
   return silent && !IsUnknownCommit(status);
 }
 
-// The first answer that is not kNotFound. When nobody has it and some shard does not say, that shard's error.
+inline const absl::Status& StatusOf(const absl::Status& answer) { return answer; }
+template <typename T>
+const absl::Status& StatusOf(const absl::StatusOr<T>& answer) {
+  return answer.status();
+}
+
+// The first answer, a StatusOr or a Status, that is not kNotFound. When nobody has it and some shard does not say, that
+// shard's error.
 template <typename Ask>
 auto AskInTurn(const ShardSet& shards, const Ask& ask) -> decltype(ask(shards.home())) {
   const ShardList all = shards.All();
@@ -29,8 +36,8 @@ auto AskInTurn(const ShardSet& shards, const Ask& ask) -> decltype(ask(shards.ho
         continue;
       }
       last = ask(*shard);
-      if (last.ok() || !MayBeElsewhere(last.status()) || all.size() == 1) return last;
-      if (!absl::IsNotFound(last.status())) error = last.status();
+      if (last.ok() || !MayBeElsewhere(StatusOf(last)) || all.size() == 1) return last;
+      if (!absl::IsNotFound(StatusOf(last))) error = StatusOf(last);
     }
     if (!error.ok()) return error;
   }

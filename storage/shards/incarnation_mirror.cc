@@ -11,7 +11,8 @@ constexpr absl::Duration kPause = absl::Milliseconds(500);
 
 }  // namespace
 
-IncarnationMirror::IncarnationMirror(ShardLedger* shards, StockLedger* stock, std::function<void(IncarnationId)> ended)
+IncarnationMirror::IncarnationMirror(ShardLedger* shards, IncarnationLedger* stock,
+                                     std::function<void(IncarnationId)> ended)
     : shards_(shards), stock_(stock), ended_(std::move(ended)), thread_([this] { Run(); }) {}
 
 IncarnationMirror::~IncarnationMirror() {

@@ -11,7 +11,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/incarnation_ledger.h"
 #include "storage/ledger/shard_ledger.h"
 
 namespace tranche::storage {
@@ -21,7 +21,7 @@ class IncarnationMirror {
  public:
   // `ended` is told of an incarnation that has ended there, on the mirror's thread; must only take note. Ledgers
   // outlive it.
-  IncarnationMirror(ShardLedger* shards, StockLedger* stock, std::function<void(IncarnationId)> ended);
+  IncarnationMirror(ShardLedger* shards, IncarnationLedger* stock, std::function<void(IncarnationId)> ended);
   ~IncarnationMirror();
   IncarnationMirror(const IncarnationMirror&) = delete;
   IncarnationMirror& operator=(const IncarnationMirror&) = delete;
@@ -38,7 +38,7 @@ class IncarnationMirror {
   bool Told() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !to_register_.has_value() && to_end_.empty(); }
 
   ShardLedger* const shards_;
-  StockLedger* const stock_;
+  IncarnationLedger* const stock_;
   const std::function<void(IncarnationId)> ended_;
   absl::Mutex mutex_;
   std::optional<Incarnation> to_register_ ABSL_GUARDED_BY(mutex_);

@@ -6,7 +6,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "storage/shards/ask_in_turn.h"
 
 namespace tranche::storage {
 namespace {
@@ -39,10 +38,6 @@ absl::StatusOr<Sku> RoutingStockLedger::CreateSku(const Sku& sku, const std::str
   return shard->stock->CreateSku(sku, actor);
 }
 
-absl::StatusOr<Sku> RoutingStockLedger::GetSku(const std::string& sku_id) {
-  return AskInTurn(*shards_, [&](ShardBackend& shard) { return shard.stock->GetSku(sku_id); });
-}
-
 // Each shard's list ascends, so that the first `limit` of all are among the first `limit` of each.
 absl::StatusOr<std::vector<Sku>> RoutingStockLedger::ListSkus(const std::string& after, int limit) {
   std::map<std::string, Sku> all;
@@ -58,28 +53,6 @@ absl::StatusOr<std::vector<Sku>> RoutingStockLedger::ListSkus(const std::string&
     skus.push_back(std::move(sku));
   }
   return skus;
-}
-
-absl::StatusOr<Sku> RoutingStockLedger::CloseSku(const std::string& sku_id, const std::string& actor) {
-  return AskInTurn(*shards_, [&](ShardBackend& shard) { return shard.stock->CloseSku(sku_id, actor); });
-}
-
-absl::StatusOr<Sku> RoutingStockLedger::AddStock(const std::string& sku_id, int64_t units,
-                                                 std::optional<int64_t> expected_stock, const std::string& actor) {
-  return AskInTurn(*shards_,
-                   [&](ShardBackend& shard) { return shard.stock->AddStock(sku_id, units, expected_stock, actor); });
-}
-
-absl::StatusOr<ReducedStock> RoutingStockLedger::ReduceStock(const std::string& sku_id, int64_t units,
-                                                             std::optional<int64_t> expected_stock,
-                                                             const std::string& actor) {
-  return AskInTurn(*shards_,
-                   [&](ShardBackend& shard) { return shard.stock->ReduceStock(sku_id, units, expected_stock, actor); });
-}
-
-absl::StatusOr<Sku> RoutingStockLedger::SetQuotaFrozen(const std::string& sku_id, bool frozen,
-                                                       const std::string& actor) {
-  return AskInTurn(*shards_, [&](ShardBackend& shard) { return shard.stock->SetQuotaFrozen(sku_id, frozen, actor); });
 }
 
 absl::StatusOr<std::vector<SkuQuota>> RoutingStockLedger::ReadQuotas(absl::Span<const std::string> sku_ids) {
@@ -135,18 +108,6 @@ absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> RoutingStockLedger::MoveUn
   return results;
 }
 
-absl::StatusOr<std::vector<std::string>> RoutingStockLedger::ListPooledSkus(const std::string& after, int limit) {
-  return shards_->home().stock->ListPooledSkus(after, limit);
-}
-
-absl::StatusOr<std::vector<std::string>> RoutingStockLedger::ListReturnedSkus(const std::string& after, int limit) {
-  return shards_->home().stock->ListReturnedSkus(after, limit);
-}
-
-absl::Status RoutingStockLedger::AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> skus) {
-  return shards_->home().stock->AckReturnedSkus(skus);
-}
-
 absl::StatusOr<std::vector<std::pair<std::string, Slice>>> RoutingStockLedger::ListSlices(IncarnationId incarnation) {
   auto all = shards_->home().stock->ListSlices(incarnation);
   if (!all.ok()) return all;
@@ -166,25 +127,11 @@ absl::StatusOr<IncarnationId> RoutingStockLedger::RegisterIncarnation(const std:
   return id;
 }
 
-absl::StatusOr<std::vector<Incarnation>> RoutingStockLedger::ListLiveIncarnations() {
-  return shards_->home().stock->ListLiveIncarnations();
-}
-
-absl::StatusOr<Incarnation> RoutingStockLedger::SetDraining(IncarnationId incarnation, bool draining,
-                                                            const std::string& actor) {
-  return shards_->home().stock->SetDraining(incarnation, draining, actor);
-}
-
 absl::StatusOr<std::vector<std::string>> RoutingStockLedger::ReclaimIncarnation(IncarnationId incarnation) {
   shards_->End(incarnation);
   auto reclaimed = shards_->home().stock->ReclaimIncarnation(incarnation);
   shards_->AwaitTold(kTellOfEnd);
   return reclaimed;
-}
-
-absl::StatusOr<std::vector<AuditEntry>> RoutingStockLedger::ListAudit(const std::string& sku_id, int64_t before,
-                                                                      int limit) {
-  return shards_->home().stock->ListAudit(sku_id, before, limit);
 }
 
 absl::StatusOr<VerifyReport> RoutingStockLedger::Verify(const std::string& sku_id) {

@@ -8,46 +8,39 @@
 #include <utility>
 #include <vector>
 
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/forwarding_stock_ledger.h"
+#include "storage/shards/ask_in_turn.h"
 #include "storage/shards/shard_set.h"
 
 namespace tranche::storage {
 
 // Thread-safe. Outlived by the shards.
-class RoutingStockLedger : public StockLedger {
+class RoutingStockLedger : public ForwardingStockLedger<RoutingStockLedger> {
  public:
   explicit RoutingStockLedger(ShardSet* shards) : shards_(shards) {}
+
+  // For the base: what is about one SKU goes to the shard that has it. The rest is home's, unless it is overridden.
+  template <typename Ask>
+  auto Around(const LedgerCall& call, const Ask& ask) {
+    if (call.about != LedgerCall::About::kOneSku) return ask(*shards_->home().stock);
+    return AskInTurn(*shards_, [&](ShardBackend& shard) { return ask(*shard.stock); });
+  }
 
   // On the shard that the SKU names; the id is taken at home first, so that it is one SKU's over all shards. An error
   // of IsNoSuchShard when there is none of that name.
   absl::StatusOr<Sku> CreateSku(const Sku& sku, const std::string& actor) override;
-  absl::StatusOr<Sku> GetSku(const std::string& sku_id) override;
   absl::StatusOr<std::vector<Sku>> ListSkus(const std::string& after, int limit) override;
-  absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const std::string& actor) override;
-  absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
-                               const std::string& actor) override;
-  absl::StatusOr<ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
-                                           std::optional<int64_t> expected_stock, const std::string& actor) override;
-  absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) override;
   absl::StatusOr<std::vector<SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) override;
   absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> MoveUnitsBatch(absl::Span<const QuotaMove> moves,
                                                                        const std::string& actor) override;
-  // Home's: each shard's balancer asks its own ledger.
-  absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) override;
-  absl::StatusOr<std::vector<std::string>> ListReturnedSkus(const std::string& after, int limit) override;
-  absl::Status AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> skus) override;
   // Of the shards that answer; what the others have of it is returned when they are back.
   absl::StatusOr<std::vector<std::pair<std::string, Slice>>> ListSlices(IncarnationId incarnation) override;
 
   // Home numbers it and says who is live; the other shards are told as soon as they answer.
   absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
                                                     bool draining = false) override;
-  absl::StatusOr<std::vector<Incarnation>> ListLiveIncarnations() override;
-  absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining, const std::string& actor) override;
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) override;
 
-  // Home's: ids are one shard's. AuditHandler merges them.
-  absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
 
  private:

@@ -5,12 +5,13 @@
 #include <string>
 
 #include "storage/executor.h"
-#include "storage/ledger/ledger.h"
 #include "storage/ledger/lifecycle_ledger.h"
 #include "storage/ledger/outbox_ledger.h"
 #include "storage/ledger/payment_ledger.h"
+#include "storage/ledger/reservation_ledger.h"
 #include "storage/ledger/shard_ledger.h"
 #include "storage/ledger/sku_move_ledger.h"
+#include "storage/ledger/stock_ledger.h"
 #include "storage/pipeline/change_pipeline.h"
 #include "storage/pipeline/commit_pipeline.h"
 

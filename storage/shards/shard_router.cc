@@ -134,14 +134,11 @@ absl::StatusOr<ChangeResult> ShardRouter::AskLate(const Confirmation& payment) {
 void ShardRouter::Find(const Uuid& reservation_id, FindDone done) {
   const ShardList all = shards_->All();
   const bool alone = all.size() == 1;
-  AskShards<Reservation>(
-      all, Blocking<Reservation>([this, reservation_id, alone](ShardBackend& shard) -> absl::StatusOr<Reservation> {
-        auto found = shard.reservations->FindReservation(reservation_id);
-        if (!found.ok()) return found.status();
-        if (alone) return std::move(found->reservation);
-        return AsItIs(shard, std::move(found->reservation));
-      }),
-      std::move(done));
+  AskShards<Reservation>(all, Blocking<Reservation>([this, reservation_id, alone](ShardBackend& shard) {
+                           absl::StatusOr<Reservation> found = shard.reservations->FindReservation(reservation_id);
+                           return found.ok() && !alone ? AsItIs(shard, *std::move(found)) : found;
+                         }),
+                         std::move(done));
 }
 
 // A shard that a SKU is leaving does not know whether it is at the other one already: a mover that died in between left
@@ -154,8 +151,7 @@ absl::StatusOr<Reservation> ShardRouter::AsItIs(ShardBackend& shard, Reservation
   if (target == nullptr) return UnknownShard();
   auto there = target->reservations->FindReservation(found.reservation_id);
   if (absl::IsNotFound(there.status())) return found;
-  if (!there.ok()) return there.status();
-  return std::move(there->reservation);
+  return there;
 }
 
 void ShardRouter::FindSku(const std::string& sku_id, SkuDone done) {

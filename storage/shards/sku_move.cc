@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
-#include "storage/ledger/ledger.h"
 #include "storage/uuid.h"
 
 namespace tranche::storage {

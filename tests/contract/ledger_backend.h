@@ -5,9 +5,10 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "storage/ledger/ledger.h"
 #include "storage/ledger/lifecycle_ledger.h"
 #include "storage/ledger/outbox_ledger.h"
+#include "storage/ledger/reservation_ledger.h"
+#include "storage/ledger/stock_ledger.h"
 #include "storage/ledger/upkeep_ledger.h"
 
 namespace tranche::storage {

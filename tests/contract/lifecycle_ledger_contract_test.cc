@@ -195,7 +195,7 @@ TEST_P(LifecycleLedgerContract, ARepeatedCreationTellsWhatBecameOfIt) {
   ExpectSame(replayed[1].reservation, cancelled);
   const auto found = reservations().FindReservation(paid.reservation_id);
   ASSERT_TRUE(found.ok()) << found.status();
-  ExpectSame(found->reservation, confirmed);
+  ExpectSame(*found, confirmed);
   ExpectSame(Read(given_up.reservation_id), cancelled);
   EXPECT_THAT(*lifecycle().ReadReservations({NewId()}), IsEmpty());
 }

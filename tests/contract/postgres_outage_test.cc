@@ -263,10 +263,10 @@ TEST_F(PostgresOutageTest, ChangesAcknowledgedByThePipelineSurviveAKilledServer)
   EXPECT_GT(confirmed.size(), 0u);
   EXPECT_GT(cancelled.size(), 0u);
   for (const Uuid& id : confirmed) {
-    ASSERT_EQ(ledger_->FindReservation(id)->reservation.state, ReservationState::kConfirmed);
+    ASSERT_EQ(ledger_->FindReservation(id)->state, ReservationState::kConfirmed);
   }
   for (const Uuid& id : cancelled) {
-    ASSERT_EQ(ledger_->FindReservation(id)->reservation.state, ReservationState::kCancelled);
+    ASSERT_EQ(ledger_->FindReservation(id)->state, ReservationState::kCancelled);
   }
   EXPECT_TRUE(stock_->Verify("")->violations.empty());
 }

@@ -10,7 +10,8 @@
 #include "quota/node/node_host.h"
 #include "quota/slices/slice_table.h"
 #include "storage/clock.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/reservation_ledger.h"
+#include "storage/ledger/stock_ledger.h"
 
 namespace tranche::testing {
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "quota/coordination/coordination.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/stock_ledger.h"
 
 namespace tranche::testing {
 

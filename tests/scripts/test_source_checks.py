@@ -79,7 +79,7 @@ class DependencyDirection(unittest.TestCase):
 
     def test_allows_the_one_direction(self):
         for folder, include in [
-            ("quota", '"storage/ledger/ledger.h"'),
+            ("quota", '"storage/ledger/sku_ledger.h"'),
             ("server", '"quota/sale/seller.h"'),
             ("storage", '"storage/uuid.h"'),
             ("quota", '"tranche/internal/v1/coordination.pb.h"'),

@@ -297,7 +297,7 @@ void Checker::CheckSold(const storage::ReservationClaim& claim, const quota::Sol
   }
   const auto found = ledger_->FindReservation(claim.reservation_id);
   if (!found.ok()) return Violated("acknowledged", absl::StrCat(id, ": the buyer was told 'sold' and has no row"));
-  if (!SameReservation(told, found->reservation)) return Violated("acknowledged", absl::StrCat(id, ": not as told"));
+  if (!SameReservation(told, *found)) return Violated("acknowledged", absl::StrCat(id, ": not as told"));
   CheckReplay(told);
 }
 

@@ -98,7 +98,7 @@ std::optional<LifeEvent> LifeChecker::Follow(ActorId actor, const Uuid& id) {
     Violated("states", id, "a reservation that is known to one of ledger and books only");
     return std::nullopt;
   }
-  const Reservation was = std::exchange(book->second, found->reservation);
+  const Reservation was = std::exchange(book->second, *found);
   const Reservation& is = book->second;
   if (Same(was, is)) return std::nullopt;
   const std::optional<LifeEvent> event = EventBetween(was, is);
@@ -286,7 +286,7 @@ void LifeChecker::OnExpired(ActorId actor, int limit, const storage::ExpiredHold
 
 Reservation LifeChecker::RowNow(const Uuid& id) {
   const auto found = ledger_->FindReservation(id);
-  return found.ok() ? found->reservation : Reservation{};
+  return found.value_or(Reservation{});
 }
 
 void LifeChecker::OnAnswer(ActorId actor, const Change& change, const ChangeResult& result) {

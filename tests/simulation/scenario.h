@@ -8,7 +8,8 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/reservation_ledger.h"
+#include "storage/ledger/sku_ledger.h"
 #include "tests/simulation/faults.h"
 #include "tests/simulation/random.h"
 

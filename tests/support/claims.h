@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "storage/ledger/ledger.h"
 #include "storage/ledger/lifecycle_ledger.h"
+#include "storage/ledger/reservation_ledger.h"
 
 namespace tranche::testing {
 

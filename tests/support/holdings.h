@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/quota_ledger.h"
 
 namespace tranche::testing {
 

@@ -9,7 +9,7 @@
 #include "absl/time/time.h"
 #include "quota/coordination/coordination.h"
 #include "quota/coordination/live_nodes.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/stock_ledger.h"
 
 namespace tranche::quota {
 

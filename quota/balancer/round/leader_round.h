@@ -21,7 +21,7 @@
 #include "quota/coordination/announcer.h"
 #include "quota/coordination/coordination.h"
 #include "storage/clock.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/stock_ledger.h"
 
 namespace tranche::quota {
 

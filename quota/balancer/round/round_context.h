@@ -9,7 +9,7 @@
 #include "quota/balancer/round/round_mover.h"
 #include "quota/coordination/announcer.h"
 #include "storage/clock.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/stock_ledger.h"
 
 namespace tranche::quota {
 

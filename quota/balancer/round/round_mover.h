@@ -12,7 +12,7 @@
 #include "quota/balancer/round/repair_schedule.h"
 #include "quota/coordination/announcer.h"
 #include "quota/coordination/quota_mover.h"
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/stock_ledger.h"
 
 namespace tranche::quota {
 

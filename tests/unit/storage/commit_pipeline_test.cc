@@ -55,12 +55,11 @@ class ScriptedLedger : public ReservationLedger {
     return step ? step(incarnation, mode, claims) : AllCreated(claims);
   }
 
-  absl::StatusOr<CommitResult> FindReservation(const Uuid&) override {
+  absl::StatusOr<Reservation> FindReservation(const Uuid&) override {
     absl::MutexLock lock(&mutex_);
     if (down_) return absl::UnavailableError("down");
     return absl::NotFoundError("none");
   }
-  absl::StatusOr<std::vector<Uuid>> FindExisting(absl::Span<const Uuid>) override { return std::vector<Uuid>(); }
 
   void SetDown(bool down) {
     absl::MutexLock lock(&mutex_);
@@ -191,10 +190,9 @@ TEST(CommitPipelineTest, ALostAnswerIsAskedForAgain) {
   Answers answers;
   ledger.Then([](auto, auto, auto) -> CommitResults { return UnknownCommitError("lost"); });
   ledger.Then([](auto, auto, auto) -> CommitResults { return absl::UnavailableError("still down"); });
-  ledger.Then([](IncarnationId incarnation, auto, absl::Span<const ReservationClaim> claims) -> CommitResults {
+  ledger.Then([](auto, auto, absl::Span<const ReservationClaim> claims) -> CommitResults {
     auto results = AllCreated(claims);
     results[0].outcome = CommitOutcome::kReplayed;
-    results[0].committed_by = incarnation;
     return results;
   });
   CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());

@@ -1,18 +1,18 @@
-#include "storage/ledger/ledger.h"
+#include "storage/ledger/quota_ledger.h"
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 
 namespace tranche::storage {
 
-absl::StatusOr<QuotaSnapshot> StockLedger::ReadQuota(const std::string& sku_id) {
+absl::StatusOr<QuotaSnapshot> QuotaLedger::ReadQuota(const std::string& sku_id) {
   auto quotas = ReadQuotas(absl::MakeConstSpan(&sku_id, 1));
   if (!quotas.ok()) return quotas.status();
   if (quotas->empty()) return absl::NotFoundError(absl::StrCat("no SKU ", sku_id));
   return std::move(quotas->front().quota);
 }
 
-absl::StatusOr<QuotaSnapshot> StockLedger::MoveUnits(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,
+absl::StatusOr<QuotaSnapshot> QuotaLedger::MoveUnits(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,
                                                      std::optional<int64_t> expected_quota_version,
                                                      const std::string& actor) {
   const QuotaMove move{sku_id, {deltas.begin(), deltas.end()}, expected_quota_version};

@@ -1,4 +1,4 @@
-#include "storage/ledger/shard_ledger.h"
+#include "storage/ledger/shard_name.h"
 
 #include <algorithm>
 

@@ -1,0 +1,51 @@
+// What the ledger says about itself: who changed what, and whether its books balance.
+//
+// Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "storage/ledger/incarnation_id.h"
+
+namespace tranche::storage {
+
+// Who changed stock, quota or a node's part in the sale, when, from what to what.
+struct AuditEntry {
+  int64_t id = 0;
+  absl::Time at;
+  std::string actor;
+  std::string action;
+  std::string sku_id;                 // "" for what concerns no SKU
+  IncarnationId incarnation = kPool;  // kPool for what concerns no single node
+  std::string before;                 // JSON
+  std::string after;                  // JSON
+};
+
+struct LedgerViolation {
+  std::string rule;
+  std::string sku_id;
+  std::string detail;
+};
+
+struct VerifyReport {
+  std::vector<LedgerViolation> violations;  // at most 1000
+  int64_t skus_checked = 0;
+  int64_t reservations_checked = 0;
+};
+
+class AuditLedger {
+ public:
+  virtual ~AuditLedger() = default;
+
+  // The newest first: those of the SKU ("" = of all) with an id below `before` (0 = from the newest), at most `limit`.
+  virtual absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) = 0;
+
+  // Recomputes the invariants of the SKU ("" = of all) from scratch, in one snapshot.
+  virtual absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) = 0;
+};
+
+}  // namespace tranche::storage

@@ -1,0 +1,54 @@
+// A lifecycle ledger that forwards every call through one hook of the class that derives from it: `Around`, see
+// storage/ledger/ledger_call.h. That class overrides what it does in another way.
+#pragma once
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "storage/ledger/ledger_call.h"
+#include "storage/ledger/lifecycle_ledger.h"
+
+namespace tranche::storage {
+
+template <typename Derived>
+class ForwardingLifecycleLedger : public LifecycleLedger {
+ public:
+  absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Confirmation> batch) override {
+    return Forward(LedgerCall::ChangeReservations("ConfirmReservations"),
+                   [&](LifecycleLedger& target) { return target.ConfirmReservations(batch); });
+  }
+  absl::StatusOr<std::vector<ChangeResult>> CancelReservations(absl::Span<const Cancellation> batch) override {
+    return Forward(LedgerCall::ChangeReservations("CancelReservations"),
+                   [&](LifecycleLedger& target) { return target.CancelReservations(batch); });
+  }
+  absl::StatusOr<std::vector<ChangeResult>> ExtendReservations(absl::Span<const Extension> batch) override {
+    return Forward(LedgerCall::ChangeReservations("ExtendReservations"),
+                   [&](LifecycleLedger& target) { return target.ExtendReservations(batch); });
+  }
+  absl::StatusOr<ChangeResult> ConfirmLate(const Confirmation& payment) override {
+    return Forward(LedgerCall::ChangeReservations("ConfirmLate"),
+                   [&](LifecycleLedger& target) { return target.ConfirmLate(payment); });
+  }
+  absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation, absl::Span<const ReservationClaim> lines) override {
+    return Forward(LedgerCall::ChangeReservations("CommitCart"),
+                   [&](LifecycleLedger& target) { return target.CommitCart(incarnation, lines); });
+  }
+  absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid> reservation_ids) override {
+    return Forward(LedgerCall::Read("ReadReservations"),
+                   [&](LifecycleLedger& target) { return target.ReadReservations(reservation_ids); });
+  }
+  absl::StatusOr<ReservationPage> ListReservations(const ReservationFilter& filter, const ReservationCursor& after,
+                                                   int limit) override {
+    return Forward(LedgerCall::Read("ListReservations"),
+                   [&](LifecycleLedger& target) { return target.ListReservations(filter, after, limit); });
+  }
+
+ private:
+  template <typename Ask>
+  auto Forward(const LedgerCall& call, const Ask& ask) {
+    return static_cast<Derived*>(this)->Around(call, ask);
+  }
+};
+
+}  // namespace tranche::storage

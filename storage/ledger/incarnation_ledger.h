@@ -1,0 +1,40 @@
+// The incarnations: which runs of front nodes may hold units and commit.
+//
+// Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "storage/ledger/incarnation_id.h"
+
+namespace tranche::storage {
+
+struct Incarnation {
+  IncarnationId id = kPool;
+  std::string node_name;
+  std::string address;
+  absl::Time started_at;
+  // An operator asked it to hand back its units and to get no more.
+  bool draining = false;
+};
+
+class IncarnationLedger {
+ public:
+  virtual ~IncarnationLedger() = default;
+
+  // A new incarnation; `draining` when its node was draining already.
+  virtual absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
+                                                            bool draining = false) = 0;
+  virtual absl::StatusOr<std::vector<Incarnation>> ListLiveIncarnations() = 0;
+  // kNotFound when the incarnation is not live. Repeating it changes and audits nothing.
+  virtual absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining,
+                                                  const std::string& actor) = 0;
+  // Moves everything the incarnation holds into the pool and ends it: no later commit of it succeeds. Returns the SKUs
+  // whose quota changed. Repeating it is harmless.
+  virtual absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) = 0;
+};
+
+}  // namespace tranche::storage

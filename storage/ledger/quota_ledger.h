@@ -1,0 +1,94 @@
+// The quota: who holds how much of a SKU, and how units move between the pool and the holders' slices.
+//
+// Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "storage/ledger/incarnation_id.h"
+#include "storage/ledger/sku_ledger.h"
+
+namespace tranche::storage {
+
+// What one holder has of one SKU: the sum over its slots. The pool is the slice of kPool.
+struct Slice {
+  IncarnationId holder = kPool;
+  int64_t allotted = 0;   // units moved in less units moved out; allotted - remaining = spent
+  int64_t remaining = 0;  // >= 0
+  int64_t version = 0;    // the SKU's quota version at which a move last changed the slice
+};
+
+// One SKU's quota, read in one snapshot.
+struct QuotaSnapshot {
+  std::string sku_id;
+  int64_t quota_version = 0;
+  bool closed = false;
+  // The pool first (always there), then ascending by holder.
+  std::vector<Slice> slices;
+};
+
+// A SKU and its quota, read in one snapshot.
+struct SkuQuota {
+  Sku sku;
+  QuotaSnapshot quota;
+};
+
+// Changes what a holder has left: negative withdraws into the pool (at most what remains), positive deposits out of the
+// pool (at most what the pool then has, served in the order given).
+struct QuotaDelta {
+  IncarnationId holder = kPool;
+  int64_t units = 0;
+};
+
+// The deltas of one SKU; holders are distinct.
+struct QuotaMove {
+  std::string sku_id;
+  std::vector<QuotaDelta> deltas;
+  // When given, the SKU's quota version must still be this one.
+  std::optional<int64_t> expected_quota_version;
+};
+
+// SKUs per call of ReadQuotas and MoveUnitsBatch: a bound on how long one transaction holds its locks.
+inline constexpr int kMaxQuotaBatch = 64;
+
+class QuotaLedger {
+ public:
+  virtual ~QuotaLedger() = default;
+
+  // In all of these `actor` is written into the audit log with what was before and after.
+
+  // Freezes or thaws the SKU's quota. Repeating it changes and audits nothing.
+  virtual absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) = 0;
+
+  // Those of the SKUs that exist, ascending by id, all in one snapshot. At most kMaxQuotaBatch distinct ids.
+  virtual absl::StatusOr<std::vector<SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) = 0;
+  // Applies the moves in one transaction; each SKU, with withdrawals before deposits, is moved or refused by itself:
+  // kNotFound, or kAborted when its version is not the expected one. Results are in the order of `moves`, with the SKU
+  // as it is after its move. A deposit to an incarnation that is not live stays in the pool. At most kMaxQuotaBatch
+  // moves of distinct SKUs.
+  virtual absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> MoveUnitsBatch(absl::Span<const QuotaMove> moves,
+                                                                               const std::string& actor) = 0;
+  // The same for one SKU.
+  absl::StatusOr<QuotaSnapshot> ReadQuota(const std::string& sku_id);
+  absl::StatusOr<QuotaSnapshot> MoveUnits(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,
+                                          std::optional<int64_t> expected_quota_version, const std::string& actor);
+  // SKUs whose units are to be handed out: presplit, neither closed nor frozen, with units in the pool; ascending by
+  // id, those after `after`, at most `limit`. Costs in proportion to what it returns, however many SKUs there are.
+  virtual absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) = 0;
+  // SKUs with units that came back into an empty pool since they were acknowledged: perhaps they are announced as sold
+  // out. Ascending by id, those after `after`, at most `limit`. Costs in proportion to what it returns.
+  virtual absl::StatusOr<std::vector<std::string>> ListReturnedSkus(const std::string& after, int limit) = 0;
+  // They were announced as they were at these quota versions. One that has another version by now stays listed.
+  virtual absl::Status AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) = 0;
+  // Every slice of one incarnation, keyed by SKU; for (re)announcing.
+  virtual absl::StatusOr<std::vector<std::pair<std::string, Slice>>> ListSlices(IncarnationId incarnation) = 0;
+};
+
+}  // namespace tranche::storage

@@ -1,0 +1,95 @@
+// What a front node's commit pipeline asks of the ledger: to book reservations, and to find them again. What becomes of
+// them afterwards is LifecycleLedger's (storage/ledger/lifecycle_ledger.h).
+//
+// Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "storage/ledger/incarnation_id.h"
+#include "storage/uuid.h"
+
+namespace tranche::storage {
+
+// Reservations per call, here and in the other ledgers.
+inline constexpr int kMaxBatch = 1024;
+
+enum class ReservationState { kPending, kConfirmed, kCancelled, kExpired };
+
+struct Reservation {
+  Uuid reservation_id;
+  std::string sku_id;
+  std::string user_id;
+  int32_t quantity = 0;
+  ReservationState state = ReservationState::kPending;
+  int64_t amount_minor = 0;
+  std::string currency;
+  absl::Time created_at;
+  absl::Time expires_at;
+  std::optional<absl::Time> finished_at = {};  // when it left kPending
+  std::string payment_reference = {};          // of a confirmed one
+  std::string cancel_reason = {};              // of a cancelled one
+  int32_t extensions = 0;
+  int32_t revision = 1;                    // grows with every change
+  std::optional<Uuid> rebooked_from = {};  // the lapsed reservation whose late payment paid for this one
+};
+
+// What a buyer asks for. Values are within the limits that server/handlers checks; the ledger checks what it decides
+// on.
+struct ReservationClaim {
+  Uuid reservation_id;
+  std::string sku_id;
+  std::string user_id;
+  int32_t quantity = 0;
+};
+
+enum class CommitOutcome {
+  kCreated,
+  kReplayed,          // same id, same payload: `reservation` is the first answer
+  kConflict,          // same id, other payload
+  kUserLimitReached,  // the buyer's live reservations leave no room
+  kNotHeld,           // the incarnation holds no slot of the SKU
+  kShort,             // its slots have too few units; decided with all of them locked
+  kBusy,              // only with LockMode::kSkipLocked: the slots that were free had too few units
+  kSkuNotFound,
+  kQuantityAboveLimit,
+  kNotOpen,
+  kClosed,
+  kMoving,  // the SKU is on its way to another shard, or gone there: nothing was decided
+};
+
+struct CommitResult {
+  CommitOutcome outcome = CommitOutcome::kShort;
+  // For kCreated and kReplayed: the row as committed.
+  Reservation reservation;
+  // For kShort: the version of the slice that was too short. The same as the announced one means that no move is on its
+  // way: the node has counted too much.
+  int64_t slice_version = 0;
+};
+
+// How commit_reservations meets slots that another transaction has locked.
+enum class LockMode {
+  kSkipLocked,  // take one free slot per SKU; answer kBusy rather than wait
+  kWait,        // lock all slots of the slice in (sku, slot) order
+};
+
+class ReservationLedger {
+ public:
+  virtual ~ReservationLedger() = default;
+
+  // Commits a batch in one transaction. Ids in `claims` are distinct; at most kMaxBatch of them. Results are in the
+  // order of `claims`. A claim of a dead or foreign incarnation gets kNotHeld: the fence of rule 1.
+  virtual absl::StatusOr<std::vector<CommitResult>> CommitReservations(IncarnationId incarnation, LockMode mode,
+                                                                       absl::Span<const ReservationClaim> claims) = 0;
+
+  // The reservation, or kNotFound.
+  virtual absl::StatusOr<Reservation> FindReservation(const Uuid& reservation_id) = 0;
+};
+
+}  // namespace tranche::storage

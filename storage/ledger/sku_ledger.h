@@ -1,0 +1,70 @@
+// The SKUs: what is sold, at which terms, and how much of it there may ever be.
+//
+// Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "storage/ledger/shard_name.h"
+
+namespace tranche::storage {
+
+struct Sku {
+  std::string sku_id;
+  std::string title;
+  int64_t price_minor = 0;
+  std::string currency;
+  int64_t stock = 0;
+  int32_t per_user_limit = 1;
+  absl::Duration hold = absl::Minutes(15);
+  int32_t max_extensions = 3;
+  // From a hold's creation to its end, extensions included. Zero: `hold` for the hold and for each extension.
+  absl::Duration max_hold = {};
+  absl::Time opens_at = absl::InfinitePast();
+  absl::Time closes_at = absl::InfiniteFuture();
+  bool closed = false;
+  int32_t slots_per_slice = 1;
+  // Split over all live nodes before anybody asks. Otherwise the units wait in the pool until a node's first request
+  // makes demand: for a long tail of SKUs, which would be one slot row and one znode per node and SKU.
+  bool presplit = true;
+  // The balancer leaves the units where they are. What a dead node held goes to the pool all the same, and stays there.
+  bool quota_frozen = false;
+  // The shard that it was read from; ignored by CreateSku.
+  std::string shard = kHomeShard;
+  // Read from the slots and, for `holds_may_lapse`, the reservations; ignored by CreateSku.
+  int64_t unsold = 0;
+  int64_t quota_version = 0;
+  bool holds_may_lapse = false;
+};
+
+struct ReducedStock {
+  Sku sku;
+  int64_t units_taken = 0;
+};
+
+class SkuLedger {
+ public:
+  virtual ~SkuLedger() = default;
+
+  // `actor` is written into the audit log with what was before and after.
+  virtual absl::StatusOr<Sku> CreateSku(const Sku& sku, const std::string& actor) = 0;
+  virtual absl::StatusOr<Sku> GetSku(const std::string& sku_id) = 0;
+  // Ascending by id, those after `after` ("" = from the start), at most `limit`.
+  virtual absl::StatusOr<std::vector<Sku>> ListSkus(const std::string& after, int limit) = 0;
+  virtual absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const std::string& actor) = 0;
+  // Adds units, into the pool. With `expected_stock`, kAborted when the SKU's stock is another: only operators change
+  // it, so that this tells two of them apart, and makes a call whose answer was lost safe to repeat.
+  virtual absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
+                                       const std::string& actor) = 0;
+  // Takes up to `units` unsold units away: from the pool, then from the slices with the most. `expected_stock` as
+  // above.
+  virtual absl::StatusOr<ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
+                                                   std::optional<int64_t> expected_stock, const std::string& actor) = 0;
+};
+
+}  // namespace tranche::storage

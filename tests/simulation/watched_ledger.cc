@@ -1,0 +1,116 @@
+#include "tests/simulation/watched_ledger.h"
+
+namespace tranche::simulation {
+
+using storage::ChangeResult;
+using storage::IncarnationId;
+using storage::Sku;
+
+void WatchedLedger::OnCommitted(IncarnationId incarnation, absl::Span<const storage::ReservationClaim> claims,
+                                absl::Span<const storage::CommitResult> results) {
+  process_->world().checker.OnCommit(process_->actor(), incarnation, claims, results);
+  process_->world().life.OnCommit(results);
+}
+
+absl::StatusOr<std::vector<storage::CommitResult>> WatchedLedger::CommitReservations(
+    IncarnationId incarnation, storage::LockMode mode, absl::Span<const storage::ReservationClaim> claims) {
+  auto results = ledger().CommitReservations(incarnation, mode, claims);
+  if (results.ok()) OnCommitted(incarnation, claims, *results);
+  return results;
+}
+
+absl::StatusOr<Sku> WatchedLedger::CreateSku(const Sku& sku, const std::string& actor) {
+  auto created = ledger().CreateSku(sku, actor);
+  if (created.ok()) process_->world().checker.OnSkuCreated(*created);
+  return created;
+}
+
+absl::StatusOr<Sku> WatchedLedger::CloseSku(const std::string& sku_id, const std::string& actor) {
+  auto closed = ledger().CloseSku(sku_id, actor);
+  if (closed.ok()) process_->world().checker.OnStock(process_->actor(), *closed, 0);
+  return closed;
+}
+
+absl::StatusOr<Sku> WatchedLedger::AddStock(const std::string& sku_id, int64_t units,
+                                            std::optional<int64_t> expected_stock, const std::string& actor) {
+  auto added = ledger().AddStock(sku_id, units, expected_stock, actor);
+  if (added.ok()) process_->world().checker.OnStock(process_->actor(), *added, units);
+  return added;
+}
+
+absl::StatusOr<storage::ReducedStock> WatchedLedger::ReduceStock(const std::string& sku_id, int64_t units,
+                                                                 std::optional<int64_t> expected_stock,
+                                                                 const std::string& actor) {
+  auto reduced = ledger().ReduceStock(sku_id, units, expected_stock, actor);
+  if (reduced.ok()) process_->world().checker.OnStock(process_->actor(), reduced->sku, -reduced->units_taken);
+  return reduced;
+}
+
+absl::StatusOr<Sku> WatchedLedger::SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) {
+  auto sku = ledger().SetQuotaFrozen(sku_id, frozen, actor);
+  if (sku.ok()) process_->world().checker.OnStock(process_->actor(), *sku, 0);
+  return sku;
+}
+
+absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> WatchedLedger::MoveUnitsBatch(
+    absl::Span<const storage::QuotaMove> moves, const std::string& actor) {
+  auto moved = ledger().MoveUnitsBatch(moves, actor);
+  if (moved.ok()) process_->world().checker.OnMoved(process_->actor(), actor == "balancer", moves, *moved);
+  return moved;
+}
+
+absl::StatusOr<IncarnationId> WatchedLedger::RegisterIncarnation(const std::string& node_name,
+                                                                 const std::string& address, bool draining) {
+  auto id = ledger().RegisterIncarnation(node_name, address, draining);
+  if (id.ok()) process_->world().checker.OnRegistered(process_->actor(), *id);
+  return id;
+}
+
+absl::StatusOr<std::vector<std::string>> WatchedLedger::ReclaimIncarnation(IncarnationId incarnation) {
+  auto skus = ledger().ReclaimIncarnation(incarnation);
+  if (skus.ok()) process_->world().checker.OnReclaimed(process_->actor(), incarnation);
+  return skus;
+}
+
+template <typename Asked>
+absl::StatusOr<std::vector<ChangeResult>> WatchedLedger::Watched(absl::Span<const Asked> batch,
+                                                                 absl::StatusOr<std::vector<ChangeResult>> results) {
+  if (results.ok()) process_->world().life.OnChanges<Asked>(process_->actor(), batch, *results);
+  return results;
+}
+
+absl::StatusOr<std::vector<ChangeResult>> WatchedLedger::ConfirmReservations(
+    absl::Span<const storage::Confirmation> batch) {
+  return Watched(batch, ledger().ConfirmReservations(batch));
+}
+
+absl::StatusOr<std::vector<ChangeResult>> WatchedLedger::CancelReservations(
+    absl::Span<const storage::Cancellation> batch) {
+  return Watched(batch, ledger().CancelReservations(batch));
+}
+
+absl::StatusOr<std::vector<ChangeResult>> WatchedLedger::ExtendReservations(
+    absl::Span<const storage::Extension> batch) {
+  return Watched(batch, ledger().ExtendReservations(batch));
+}
+
+absl::StatusOr<ChangeResult> WatchedLedger::ConfirmLate(const storage::Confirmation& payment) {
+  auto result = ledger().ConfirmLate(payment);
+  if (result.ok()) process_->world().life.OnConfirmedLate(process_->actor(), payment, *result);
+  return result;
+}
+
+absl::StatusOr<storage::CartResult> WatchedLedger::CommitCart(IncarnationId incarnation,
+                                                              absl::Span<const storage::ReservationClaim> lines) {
+  auto cart = ledger().CommitCart(incarnation, lines);
+  if (cart.ok() && cart->committed) OnCommitted(incarnation, lines, cart->lines);
+  return cart;
+}
+
+absl::StatusOr<storage::ExpiredHolds> WatchedLedger::ExpireDue(int limit) {
+  auto holds = ledger().ExpireDue(limit);
+  if (holds.ok()) process_->world().life.OnExpired(process_->actor(), limit, *holds);
+  return holds;
+}
+
+}  // namespace tranche::simulation

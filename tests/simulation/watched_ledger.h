@@ -1,0 +1,72 @@
+// The fake ledger as one process uses it, under the eyes of the checkers: they are told of every change in the moment
+// in which it happens, and by whom. SimLedger puts the waits and the faults around it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "storage/ledger/forwarding_lifecycle_ledger.h"
+#include "storage/ledger/forwarding_reservation_ledger.h"
+#include "storage/ledger/forwarding_stock_ledger.h"
+#include "storage/ledger/forwarding_upkeep_ledger.h"
+#include "tests/simulation/process.h"
+#include "tests/simulation/world.h"
+
+namespace tranche::simulation {
+
+class WatchedLedger : public storage::ForwardingReservationLedger<WatchedLedger>,
+                      public storage::ForwardingStockLedger<WatchedLedger>,
+                      public storage::ForwardingLifecycleLedger<WatchedLedger>,
+                      public storage::ForwardingUpkeepLedger<WatchedLedger> {
+ public:
+  explicit WatchedLedger(Process* process) : process_(process) {}
+
+  // For the bases: what no checker wants to know.
+  template <typename Ask>
+  auto Around(const storage::LedgerCall&, const Ask& ask) {
+    return ask(ledger());
+  }
+
+  absl::StatusOr<std::vector<storage::CommitResult>> CommitReservations(
+      storage::IncarnationId incarnation, storage::LockMode mode,
+      absl::Span<const storage::ReservationClaim> claims) override;
+
+  absl::StatusOr<storage::Sku> CreateSku(const storage::Sku& sku, const std::string& actor) override;
+  absl::StatusOr<storage::Sku> CloseSku(const std::string& sku_id, const std::string& actor) override;
+  absl::StatusOr<storage::Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
+                                        const std::string& actor) override;
+  absl::StatusOr<storage::ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
+                                                    std::optional<int64_t> expected_stock,
+                                                    const std::string& actor) override;
+  absl::StatusOr<storage::Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen,
+                                              const std::string& actor) override;
+  absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> MoveUnitsBatch(
+      absl::Span<const storage::QuotaMove> moves, const std::string& actor) override;
+  absl::StatusOr<storage::IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
+                                                             bool draining) override;
+  absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(storage::IncarnationId incarnation) override;
+
+  absl::StatusOr<std::vector<storage::ChangeResult>> ConfirmReservations(
+      absl::Span<const storage::Confirmation> batch) override;
+  absl::StatusOr<std::vector<storage::ChangeResult>> CancelReservations(
+      absl::Span<const storage::Cancellation> batch) override;
+  absl::StatusOr<std::vector<storage::ChangeResult>> ExtendReservations(
+      absl::Span<const storage::Extension> batch) override;
+  absl::StatusOr<storage::ChangeResult> ConfirmLate(const storage::Confirmation& payment) override;
+  absl::StatusOr<storage::CartResult> CommitCart(storage::IncarnationId incarnation,
+                                                 absl::Span<const storage::ReservationClaim> lines) override;
+
+  absl::StatusOr<storage::ExpiredHolds> ExpireDue(int limit) override;
+
+ private:
+  storage::FakeLedger& ledger() { return process_->world().ledger; }
+  void OnCommitted(storage::IncarnationId incarnation, absl::Span<const storage::ReservationClaim> claims,
+                   absl::Span<const storage::CommitResult> results);
+  template <typename Asked>
+  absl::StatusOr<std::vector<storage::ChangeResult>> Watched(
+      absl::Span<const Asked> batch, absl::StatusOr<std::vector<storage::ChangeResult>> results);
+
+  Process* const process_;
+};
+
+}  // namespace tranche::simulation
