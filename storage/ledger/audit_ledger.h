@@ -42,6 +42,7 @@ class AuditLedger {
   virtual ~AuditLedger() = default;
 
   // The newest first: those of the SKU ("" = of all) with an id below `before` (0 = from the newest), at most `limit`.
+  // Ids are one database's: those of two shards have no order.
   virtual absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) = 0;
 
   // Recomputes the invariants of the SKU ("" = of all) from scratch, in one snapshot.

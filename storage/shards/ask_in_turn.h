@@ -21,14 +21,17 @@ const absl::Status& StatusOf(const absl::StatusOr<T>& answer) {
   return answer.status();
 }
 
+// How often the shards are asked for what nobody has: it may have moved from one that was asked late to one that was
+// asked early.
+inline int RoundsOver(const ShardList& shards) { return shards.size() > 1 ? 2 : 1; }
+
 // The first answer, a StatusOr or a Status, that is not kNotFound. When nobody has it and some shard does not say, that
 // shard's error.
 template <typename Ask>
 auto AskInTurn(const ShardSet& shards, const Ask& ask) -> decltype(ask(shards.home())) {
   const ShardList all = shards.All();
   absl::Status error;
-  // Twice: it may have moved from one that was asked late to one that was asked early.
-  for (int round = 0; round < (all.size() > 1 ? 2 : 1); ++round) {
+  for (int round = 0; round < RoundsOver(all); ++round) {
     decltype(ask(shards.home())) last = absl::NotFoundError("on no shard");
     for (const auto& shard : all) {
       if (all.size() > 1 && !shard->Answers()) {

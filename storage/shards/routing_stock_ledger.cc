@@ -1,6 +1,7 @@
 #include "storage/shards/routing_stock_ledger.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -22,6 +23,43 @@ absl::Status Silent(const ShardBackend& shard) {
   return absl::UnavailableError(absl::StrCat("shard ", shard.name, " does not answer"));
 }
 
+// Asks all shards; the first error ends it.
+template <typename Ask>
+absl::Status AskEach(const ShardList& shards, const Ask& ask) {
+  for (const auto& shard : shards) {
+    if (IsSilent(*shard)) return Silent(*shard);
+    if (absl::Status answer = ask(*shard); !answer.ok()) return answer;
+  }
+  return absl::OkStatus();
+}
+
+// For a moment, a SKU that has moved is on two shards. The move has raised its version.
+bool IsNewer(const Sku& a, const Sku& b) { return a.quota_version > b.quota_version; }
+// A slice's version stays, and its units become fewer as they are sold.
+bool IsNewer(const Slice& a, const Slice& b) {
+  return a.version != b.version ? a.version > b.version : a.remaining < b.remaining;
+}
+
+template <typename Value>
+void KeepNewer(std::map<std::string, Value>& all, const std::string& sku_id, Value value) {
+  const auto [known, inserted] = all.try_emplace(sku_id, value);
+  if (!inserted && IsNewer(value, known->second)) known->second = std::move(value);
+}
+
+// Each shard's list of ids ascends, so that the first `limit` of all are among the first `limit` of each.
+template <typename List>
+absl::StatusOr<std::vector<std::string>> ListIds(const ShardList& shards, size_t limit, const List& list) {
+  std::set<std::string> all;
+  const absl::Status listed = AskEach(shards, [&](ShardBackend& shard) {
+    const absl::StatusOr<std::vector<std::string>> ids = list(*shard.stock);
+    if (ids.ok()) all.insert(ids->begin(), ids->end());
+    return ids.status();
+  });
+  if (!listed.ok()) return listed;
+  const auto end = all.size() > limit ? std::next(all.begin(), static_cast<std::ptrdiff_t>(limit)) : all.end();
+  return std::vector<std::string>(all.begin(), end);
+}
+
 }  // namespace
 
 absl::StatusOr<Sku> RoutingStockLedger::CreateSku(const Sku& sku, const std::string& actor) {
@@ -32,6 +70,7 @@ absl::StatusOr<Sku> RoutingStockLedger::CreateSku(const Sku& sku, const std::str
     shard = shards_->Find(sku.shard);
   }
   if (shard == nullptr) return NoSuchShardError(sku.shard);
+  if (IsSilent(*shard)) return Silent(*shard);
   if (absl::Status reserved = shards_->home().shards->ReserveSku(sku.sku_id, sku.shard); !reserved.ok()) {
     return reserved;
   }
@@ -40,12 +79,16 @@ absl::StatusOr<Sku> RoutingStockLedger::CreateSku(const Sku& sku, const std::str
 
 // Each shard's list ascends, so that the first `limit` of all are among the first `limit` of each.
 absl::StatusOr<std::vector<Sku>> RoutingStockLedger::ListSkus(const std::string& after, int limit) {
+  const ShardList shards = shards_->All();
   std::map<std::string, Sku> all;
-  for (const auto& shard : shards_->All()) {
-    if (IsSilent(*shard)) return Silent(*shard);
-    auto page = shard->stock->ListSkus(after, limit);
-    if (!page.ok()) return page.status();
-    for (Sku& sku : *page) all.insert_or_assign(sku.sku_id, std::move(sku));
+  for (int round = 0; round < RoundsOver(shards); ++round) {
+    const absl::Status listed = AskEach(shards, [&](ShardBackend& shard) {
+      const absl::StatusOr<std::vector<Sku>> page = shard.stock->ListSkus(after, limit);
+      if (!page.ok()) return page.status();
+      for (const Sku& sku : *page) KeepNewer(all, sku.sku_id, sku);
+      return absl::OkStatus();
+    });
+    if (!listed.ok()) return listed;
   }
   std::vector<Sku> skus;
   for (auto& [_, sku] : all) {
@@ -56,23 +99,25 @@ absl::StatusOr<std::vector<Sku>> RoutingStockLedger::ListSkus(const std::string&
 }
 
 absl::StatusOr<std::vector<SkuQuota>> RoutingStockLedger::ReadQuotas(absl::Span<const std::string> sku_ids) {
+  const ShardList shards = shards_->All();
   std::set<std::string> missing(sku_ids.begin(), sku_ids.end());
   std::map<std::string, SkuQuota> found;
   absl::Status error;
-  for (const auto& shard : shards_->All()) {
-    if (missing.empty()) break;
-    absl::StatusOr<std::vector<SkuQuota>> quotas = Silent(*shard);
-    if (!IsSilent(*shard)) {
-      quotas = shard->stock->ReadQuotas(std::vector<std::string>(missing.begin(), missing.end()));
-    }
+  const auto ask = [&](ShardBackend& shard) {
+    if (missing.empty()) return;
+    absl::StatusOr<std::vector<SkuQuota>> quotas = Silent(shard);
+    if (!IsSilent(shard)) quotas = shard.stock->ReadQuotas(std::vector<std::string>(missing.begin(), missing.end()));
     if (!quotas.ok()) {
       error = quotas.status();
-      continue;
+      return;
     }
     for (SkuQuota& quota : *quotas) {
       missing.erase(quota.sku.sku_id);
       found.insert_or_assign(quota.sku.sku_id, std::move(quota));
     }
+  };
+  for (int round = 0; round < RoundsOver(shards) && error.ok(); ++round) {
+    for (const auto& shard : shards) ask(*shard);
   }
   if (!missing.empty() && !error.ok()) return error;
   std::vector<SkuQuota> quotas;
@@ -84,40 +129,68 @@ absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> RoutingStockLedger::MoveUn
     absl::Span<const QuotaMove> moves, const std::string& actor) {
   const ShardList shards = shards_->All();
   if (shards.size() == 1) return shards.front()->stock->MoveUnitsBatch(moves, actor);
-  std::vector<absl::StatusOr<SkuQuota>> results(moves.size(), absl::NotFoundError("on no shard"));
-  std::vector<size_t> left(moves.size());
-  for (size_t i = 0; i < left.size(); ++i) left[i] = i;
-  for (const auto& shard : shards) {
-    std::vector<QuotaMove> batch;
-    for (const size_t i : left) batch.push_back(moves[i]);
-    if (batch.empty()) break;
-    auto moved = shard->Answers() ? shard->stock->MoveUnitsBatch(batch, actor)
-                                  : absl::UnavailableError("a shard does not answer");
-    std::vector<size_t> elsewhere;
-    for (size_t k = 0; k < left.size(); ++k) {
-      absl::StatusOr<SkuQuota> result = moved.ok() ? std::move((*moved)[k]) : moved.status();
-      if (!result.ok() && MayBeElsewhere(result.status())) {
-        elsewhere.push_back(left[k]);
-        // "Not here" does not make up for a shard that did not say.
-        if (absl::IsNotFound(result.status()) && !absl::IsNotFound(results[left[k]].status())) continue;
-      }
-      results[left[k]] = std::move(result);
+  MoveResults results(moves.size(), absl::NotFoundError("on no shard"));
+  for (int round = 0; round < RoundsOver(shards); ++round) {
+    // In the second round those that nobody had. What some shard did not answer to is not asked for again.
+    std::vector<size_t> left;
+    for (size_t i = 0; i < moves.size(); ++i) {
+      if (absl::IsNotFound(results[i].status())) left.push_back(i);
     }
-    left = std::move(elsewhere);
+    for (const auto& shard : shards) MoveAt(*shard, moves, actor, &left, &results);
   }
   return results;
 }
 
-absl::StatusOr<std::vector<std::pair<std::string, Slice>>> RoutingStockLedger::ListSlices(IncarnationId incarnation) {
-  auto all = shards_->home().stock->ListSlices(incarnation);
-  if (!all.ok()) return all;
-  for (const auto& shard : shards_->All()) {
-    if (shard->name == kHomeShard || !shard->Answers()) continue;
-    auto slices = shard->stock->ListSlices(incarnation);
-    if (slices.ok()) all->insert(all->end(), slices->begin(), slices->end());
+void RoutingStockLedger::MoveAt(ShardBackend& shard, absl::Span<const QuotaMove> moves, const std::string& actor,
+                                std::vector<size_t>* left, MoveResults* results) {
+  if (left->empty()) return;
+  std::vector<QuotaMove> batch;
+  for (const size_t i : *left) batch.push_back(moves[i]);
+  absl::StatusOr<MoveResults> moved =
+      shard.Answers() ? shard.stock->MoveUnitsBatch(batch, actor) : absl::StatusOr<MoveResults>(Silent(shard));
+  std::vector<size_t> elsewhere;
+  for (size_t k = 0; k < left->size(); ++k) {
+    absl::StatusOr<SkuQuota> result = moved.ok() ? std::move((*moved)[k]) : moved.status();
+    absl::StatusOr<SkuQuota>& known = (*results)[(*left)[k]];
+    if (!result.ok() && MayBeElsewhere(result.status())) {
+      elsewhere.push_back((*left)[k]);
+      // "Not here" does not make up for a shard that did not say.
+      if (absl::IsNotFound(result.status()) && !absl::IsNotFound(known.status())) continue;
+    }
+    known = std::move(result);
   }
-  std::sort(all->begin(), all->end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  return all;
+  *left = std::move(elsewhere);
+}
+
+absl::StatusOr<std::vector<std::string>> RoutingStockLedger::ListPooledSkus(const std::string& after, int limit) {
+  return ListIds(shards_->All(), static_cast<size_t>(limit),
+                 [&](QuotaLedger& ledger) { return ledger.ListPooledSkus(after, limit); });
+}
+
+absl::StatusOr<std::vector<std::string>> RoutingStockLedger::ListReturnedSkus(const std::string& after, int limit) {
+  return ListIds(shards_->All(), static_cast<size_t>(limit),
+                 [&](QuotaLedger& ledger) { return ledger.ListReturnedSkus(after, limit); });
+}
+
+// A shard passes over what it does not have.
+absl::Status RoutingStockLedger::AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) {
+  absl::Status status;
+  for (const auto& shard : shards_->All()) {
+    status.Update(IsSilent(*shard) ? Silent(*shard) : shard->stock->AckReturnedSkus(announced));
+  }
+  return status;
+}
+
+absl::StatusOr<std::vector<std::pair<std::string, Slice>>> RoutingStockLedger::ListSlices(IncarnationId incarnation) {
+  std::map<std::string, Slice> all;
+  for (const auto& shard : shards_->All()) {
+    if (IsSilent(*shard)) continue;
+    const auto slices = shard->stock->ListSlices(incarnation);
+    if (!slices.ok() && shard->name == kHomeShard) return slices.status();
+    if (!slices.ok()) continue;
+    for (const auto& [sku_id, slice] : *slices) KeepNewer(all, sku_id, slice);
+  }
+  return std::vector<std::pair<std::string, Slice>>(all.begin(), all.end());
 }
 
 absl::StatusOr<IncarnationId> RoutingStockLedger::RegisterIncarnation(const std::string& node_name,
@@ -134,19 +207,41 @@ absl::StatusOr<std::vector<std::string>> RoutingStockLedger::ReclaimIncarnation(
   return reclaimed;
 }
 
+absl::StatusOr<std::vector<AuditEntry>> RoutingStockLedger::ListAudit(const std::string& sku_id, int64_t before,
+                                                                      int limit) {
+  const ShardList shards = shards_->All();
+  if (shards.size() == 1) return shards.front()->stock->ListAudit(sku_id, before, limit);
+  if (before != 0) return absl::InvalidArgumentError("ids of the audit log are one shard's");
+  std::vector<AuditEntry> all;
+  const absl::Status listed = AskEach(shards, [&](ShardBackend& shard) {
+    const absl::StatusOr<std::vector<AuditEntry>> log = shard.stock->ListAudit(sku_id, 0, limit);
+    if (!log.ok()) return log.status();
+    // Each log stays in its own order, of ids, which times follow only nearly.
+    std::vector<AuditEntry> merged;
+    std::merge(all.begin(), all.end(), log->begin(), log->end(), std::back_inserter(merged),
+               [](const AuditEntry& a, const AuditEntry& b) { return a.at > b.at; });
+    all = std::move(merged);
+    return absl::OkStatus();
+  });
+  if (!listed.ok()) return listed;
+  if (all.size() > static_cast<size_t>(limit)) all.resize(static_cast<size_t>(limit));
+  return all;
+}
+
 absl::StatusOr<VerifyReport> RoutingStockLedger::Verify(const std::string& sku_id) {
   VerifyReport merged;
-  for (const auto& shard : shards_->All()) {
-    if (IsSilent(*shard)) return Silent(*shard);
-    auto report = shard->stock->Verify(sku_id);
+  const absl::Status verified = AskEach(shards_->All(), [&](ShardBackend& shard) {
+    absl::StatusOr<VerifyReport> report = shard.stock->Verify(sku_id);
     if (!report.ok()) return report.status();
     merged.skus_checked += report->skus_checked;
     merged.reservations_checked += report->reservations_checked;
     for (LedgerViolation& violation : report->violations) {
-      if (shard->name != kHomeShard) absl::StrAppend(&violation.detail, " (shard ", shard->name, ")");
+      if (shard.name != kHomeShard) absl::StrAppend(&violation.detail, " (shard ", shard.name, ")");
       if (merged.violations.size() < kMaxViolations) merged.violations.push_back(std::move(violation));
     }
-  }
+    return absl::OkStatus();
+  });
+  if (!verified.ok()) return verified;
   return merged;
 }
 

@@ -4,6 +4,7 @@
 // A SKU is where somebody says that it is: home is asked first, then the others.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,21 +30,37 @@ class RoutingStockLedger : public ForwardingStockLedger<RoutingStockLedger> {
   // On the shard that the SKU names; the id is taken at home first, so that it is one SKU's over all shards. An error
   // of IsNoSuchShard when there is none of that name.
   absl::StatusOr<Sku> CreateSku(const Sku& sku, const std::string& actor) override;
+  // Lists are complete: kUnavailable when a shard does not answer.
   absl::StatusOr<std::vector<Sku>> ListSkus(const std::string& after, int limit) override;
+  // In one snapshot per shard. kUnavailable when a shard that does not answer may have one of them.
   absl::StatusOr<std::vector<SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) override;
+  // In one transaction per shard. What a shard that does not answer may have is refused by itself: kUnavailable.
   absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> MoveUnitsBatch(absl::Span<const QuotaMove> moves,
                                                                        const std::string& actor) override;
-  // Of the shards that answer; what the others have of it is returned when they are back.
+  absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) override;
+  absl::StatusOr<std::vector<std::string>> ListReturnedSkus(const std::string& after, int limit) override;
+  absl::Status AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) override;
+  // Of home and of the others that answer: a node that drains hands back what it can, and the rest when they are back.
   absl::StatusOr<std::vector<std::pair<std::string, Slice>>> ListSlices(IncarnationId incarnation) override;
 
   // Home numbers it and says who is live; the other shards are told as soon as they answer.
   absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
                                                     bool draining = false) override;
+  // Returns home's SKUs. The other shards end it as soon as they answer; each one's balancer sees to its SKUs.
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) override;
 
+  // By time. With several shards only from the newest: kInvalidArgument with a `before`, as ids are one shard's.
+  absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
+  // In one snapshot per shard.
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
 
  private:
+  using MoveResults = std::vector<absl::StatusOr<SkuQuota>>;
+
+  // Asks the shard for those of the moves that are left, and takes those off that it decided.
+  static void MoveAt(ShardBackend& shard, absl::Span<const QuotaMove> moves, const std::string& actor,
+                     std::vector<size_t>* left, MoveResults* results);
+
   ShardSet* const shards_;
 };
 
