@@ -5,7 +5,7 @@
 
 #include <memory>
 
-#include "quota/balancer/quota_mover.h"
+#include "quota/coordination/quota_mover.h"
 #include "quota/coordination/announcer.h"
 #include "server/handlers/audit_handler.h"
 #include "server/handlers/coordination_handler.h"
