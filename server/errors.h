@@ -3,7 +3,7 @@
 // a RetryInfo on every UNAVAILABLE, and a BadRequest on every INVALID_ARGUMENT.
 //
 // Inside the server such an error is an absl::Status that holds the serialized details as its payload, so that an
-// answer that is given a million times is serialized once. services/grpc_status.h puts it on the wire.
+// answer that is given a million times is serialized once. rpc/grpc_status.h puts it on the wire.
 //
 // All functions are thread-safe.
 #pragma once
@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "google/rpc/status.pb.h"
 #include "quota/sale/sale_result.h"
+#include "server/repeatable.h"
 #include "tranche/v1/error_reason.pb.h"
 
 namespace tranche::server {
@@ -38,9 +39,6 @@ absl::Status WithMetadata(const absl::Status& error, const std::string& key, con
 
 // Why nothing was sold. Built once per kind wherever it has no variables.
 absl::Status RefusalError(const quota::Refused& refused);
-
-// Whether the caller of a ledger call may simply repeat it when its outcome is unknown.
-enum class Repeatable { kYes, kNo };
 
 // An error of the ledger met while serving a call about `sku_id` ("" for none). An unknown outcome of a call that is
 // not repeatable is answered with the code UNKNOWN, so that nobody retries it without looking.

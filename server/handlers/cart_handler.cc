@@ -56,15 +56,13 @@ absl::Status CartError(const quota::CartRefused& refused) {
 
 }  // namespace
 
-void CartHandler::Create(const v1::CreateReservationsRequest& request, std::optional<absl::Time> deadline, Done done) {
+void CartHandler::Create(const v1::CreateReservationsRequest& request, absl::Time deadline, Done done) {
   absl::StatusOr<std::vector<ReservationClaim>> claims = CheckCart(request);
   if (!claims.ok()) return done(claims.status());
-  const absl::StatusOr<absl::Time> effective = EffectiveDeadline(deadlines_, deadline, clock_->Now());
-  if (!effective.ok()) return done(effective.status());
   if (!serving_.load(std::memory_order_acquire)) {
     return done(RefusalError({.refusal = quota::Refusal::kExhaustedHere}));
   }
-  sell_(*std::move(claims), *effective, request.may_exist(),
+  sell_(*std::move(claims), deadline, request.may_exist(),
         [this, done = std::move(done)](quota::CartSale sale) mutable {
           if (const auto* refused = std::get_if<quota::CartRefused>(&sale)) return done(CartError(*refused));
           const auto& sold = std::get<quota::CartSold>(sale);

@@ -5,7 +5,6 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -13,7 +12,6 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "quota/sale/sale_result.h"
-#include "server/rpc/call_deadline.h"
 #include "storage/clock.h"
 #include "tranche/v1/reservation_service.pb.h"
 
@@ -31,11 +29,10 @@ class CartHandler {
   // Called exactly once, inline or on another thread; must not block.
   using Done = absl::AnyInvocable<void(absl::StatusOr<v1::CreateReservationsResponse>)>;
 
-  CartHandler(Sell sell, storage::Clock* clock, CallDeadlines deadlines)
-      : sell_(std::move(sell)), clock_(clock), deadlines_(deadlines) {}
+  CartHandler(Sell sell, storage::Clock* clock) : sell_(std::move(sell)), clock_(clock) {}
 
-  // `deadline` is the caller's, nullopt if he gave none. `request` is not used after Create returns.
-  void Create(const v1::CreateReservationsRequest& request, std::optional<absl::Time> deadline, Done done);
+  // `request` is not used after Create returns.
+  void Create(const v1::CreateReservationsRequest& request, absl::Time deadline, Done done);
 
   // Until this is called every cart is answered as by a node without units: callers go elsewhere.
   void StartServing() { serving_.store(true, std::memory_order_release); }
@@ -43,7 +40,6 @@ class CartHandler {
  private:
   const Sell sell_;
   storage::Clock* const clock_;
-  const CallDeadlines deadlines_;
   std::atomic<bool> serving_{false};
 };
 

@@ -66,22 +66,18 @@ absl::StatusOr<storage::Extension> Check(const v1::ExtendReservationRequest& req
 
 }  // namespace
 
-absl::StatusOr<absl::Time> ChangeHandler::Admit(std::optional<absl::Time> deadline) const {
-  absl::StatusOr<absl::Time> effective = EffectiveDeadline(deadlines_, deadline, clock_->Now());
-  if (effective.ok() && !accepting_.load(std::memory_order_relaxed)) {
-    return RefusalError({.refusal = quota::Refusal::kDraining});
-  }
-  return effective;
+absl::Status ChangeHandler::Admit() const {
+  if (accepting_.load(std::memory_order_relaxed)) return absl::OkStatus();
+  return RefusalError({.refusal = quota::Refusal::kDraining});
 }
 
-void ChangeHandler::Confirm(const v1::ConfirmReservationRequest& request, std::optional<absl::Time> deadline,
+void ChangeHandler::Confirm(const v1::ConfirmReservationRequest& request, absl::Time deadline,
                             Done<v1::ConfirmReservationResponse> done) {
   const absl::StatusOr<storage::Confirmation> payment = Check(request);
   if (!payment.ok()) return done(payment.status());
-  const absl::StatusOr<absl::Time> effective = Admit(deadline);
-  if (!effective.ok()) return done(effective.status());
-  Apply(request.sku_id(), *payment, *effective,
-        [this, payment = *payment, sku_id = request.sku_id(), effective = *effective,
+  if (absl::Status admitted = Admit(); !admitted.ok()) return done(admitted);
+  Apply(request.sku_id(), *payment, deadline,
+        [this, payment = *payment, sku_id = request.sku_id(), deadline,
          done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
           if (!result.ok()) return done(LedgerError(result.status(), "", Repeatable::kYes));
           // What is not found may have been retired: its payment is not forgotten.
@@ -89,7 +85,7 @@ void ChangeHandler::Confirm(const v1::ConfirmReservationRequest& request, std::o
               result->outcome == ChangeOutcome::kStateForbids || result->outcome == ChangeOutcome::kNotFound;
           if (!maybe_late) return done(Confirmed(*result, /*late=*/false));
           if (result->outcome == ChangeOutcome::kStateForbids) sku_id = result->reservation.sku_id;
-          ConfirmLate(std::move(payment), effective, sku_id, std::move(done));
+          ConfirmLate(std::move(payment), deadline, sku_id, std::move(done));
         });
 }
 
@@ -134,25 +130,23 @@ absl::StatusOr<v1::ConfirmReservationResponse> ChangeHandler::Confirmed(const Ch
   return response;
 }
 
-void ChangeHandler::Cancel(const v1::CancelReservationRequest& request, std::optional<absl::Time> deadline,
+void ChangeHandler::Cancel(const v1::CancelReservationRequest& request, absl::Time deadline,
                            Done<v1::CancelReservationResponse> done) {
   const absl::StatusOr<storage::Cancellation> cancellation = Check(request);
   if (!cancellation.ok()) return done(cancellation.status());
-  const absl::StatusOr<absl::Time> effective = Admit(deadline);
-  if (!effective.ok()) return done(effective.status());
-  Apply(request.sku_id(), *cancellation, *effective,
+  if (absl::Status admitted = Admit(); !admitted.ok()) return done(admitted);
+  Apply(request.sku_id(), *cancellation, deadline,
         [this, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
           done(Changed<v1::CancelReservationResponse>(result));
         });
 }
 
-void ChangeHandler::Extend(const v1::ExtendReservationRequest& request, std::optional<absl::Time> deadline,
+void ChangeHandler::Extend(const v1::ExtendReservationRequest& request, absl::Time deadline,
                            Done<v1::ExtendReservationResponse> done) {
   const absl::StatusOr<storage::Extension> extension = Check(request);
   if (!extension.ok()) return done(extension.status());
-  const absl::StatusOr<absl::Time> effective = Admit(deadline);
-  if (!effective.ok()) return done(effective.status());
-  Apply(request.sku_id(), *extension, *effective,
+  if (absl::Status admitted = Admit(); !admitted.ok()) return done(admitted);
+  Apply(request.sku_id(), *extension, deadline,
         [this, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
           done(Changed<v1::ExtendReservationResponse>(result));
         });

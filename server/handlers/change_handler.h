@@ -3,7 +3,6 @@
 #pragma once
 
 #include <atomic>
-#include <optional>
 #include <string>
 
 #include "absl/functional/any_invocable.h"
@@ -11,7 +10,6 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "quota/slices/slice_table.h"
-#include "server/rpc/call_deadline.h"
 #include "storage/books.h"
 #include "storage/clock.h"
 #include "storage/ledger/lifecycle_ledger.h"
@@ -27,22 +25,22 @@ class ChangeHandler {
   using Done = absl::AnyInvocable<void(absl::StatusOr<Response>)>;
 
   // `slices` tell where a SKU is taken to be.
-  ChangeHandler(storage::Books* books, const quota::SliceTable* slices, storage::Clock* clock, CallDeadlines deadlines)
-      : books_(books), slices_(slices), clock_(clock), deadlines_(deadlines) {}
+  ChangeHandler(storage::Books* books, const quota::SliceTable* slices, storage::Clock* clock)
+      : books_(books), slices_(slices), clock_(clock) {}
 
-  // `deadline` is the caller's, nullopt if he gave none. `request` is not used after these return.
-  void Confirm(const v1::ConfirmReservationRequest& request, std::optional<absl::Time> deadline,
+  // `request` is not used after these return.
+  void Confirm(const v1::ConfirmReservationRequest& request, absl::Time deadline,
                Done<v1::ConfirmReservationResponse> done);
-  void Cancel(const v1::CancelReservationRequest& request, std::optional<absl::Time> deadline,
+  void Cancel(const v1::CancelReservationRequest& request, absl::Time deadline,
               Done<v1::CancelReservationResponse> done);
-  void Extend(const v1::ExtendReservationRequest& request, std::optional<absl::Time> deadline,
+  void Extend(const v1::ExtendReservationRequest& request, absl::Time deadline,
               Done<v1::ExtendReservationResponse> done);
 
   // While not accepting, every call is answered with DRAINING: another node takes it.
   void SetAccepting(bool accepting) { accepting_.store(accepting, std::memory_order_relaxed); }
 
  private:
-  absl::StatusOr<absl::Time> Admit(std::optional<absl::Time> deadline) const;
+  absl::Status Admit() const;
   void Apply(const std::string& sku_id, storage::Change change, absl::Time deadline, storage::ChangeDone done);
   void ConfirmLate(storage::Confirmation payment, absl::Time deadline, const std::string& sku_id,
                    Done<v1::ConfirmReservationResponse> done);
@@ -53,7 +51,6 @@ class ChangeHandler {
   storage::Books* const books_;
   const quota::SliceTable* const slices_;
   storage::Clock* const clock_;
-  const CallDeadlines deadlines_;
   std::atomic<bool> accepting_{true};
 };
 

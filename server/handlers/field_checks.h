@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "server/plain_utf8.h"
 
 namespace tranche::server {
 
@@ -17,8 +18,6 @@ inline constexpr int64_t kMaxStock = 1'000'000'000;
 bool IsSkuId(absl::string_view text);
 // 1 to 128 bytes of UTF-8 without control characters.
 bool IsUserId(absl::string_view text);
-// UTF-8 (no overlong forms, no surrogates) without control characters (C0, DEL, C1).
-bool IsPlainUtf8(absl::string_view text);
 
 // Three capital letters, as ISO 4217 has them.
 bool IsCurrency(absl::string_view text);

@@ -77,7 +77,7 @@ absl::StatusOr<ReservationCursor> DecodeCursor(const std::string& token) {
 }
 
 absl::StatusOr<ListHandler::Query> ListHandler::Check(const v1::ListReservationsRequest& request,
-                                                      std::optional<absl::Time> deadline) const {
+                                                      absl::Time deadline) const {
   absl::StatusOr<storage::ReservationFilter> filter = CheckFilter(request);
   if (!filter.ok()) return filter.status();
   const absl::StatusOr<int> page_size = CheckPageSize(request.page_size());
@@ -85,12 +85,10 @@ absl::StatusOr<ListHandler::Query> ListHandler::Check(const v1::ListReservations
   absl::StatusOr<ReservationCursor> after = DecodeCursor(request.page_token());
   if (!after.ok()) return after.status();
   if (!Belongs(*after, *filter)) return BadToken();
-  const absl::StatusOr<absl::Time> effective = EffectiveDeadline(deadlines_, deadline, clock_->Now());
-  if (!effective.ok()) return effective.status();
-  return Query{*std::move(filter), *std::move(after), *page_size, *effective};
+  return Query{*std::move(filter), *std::move(after), *page_size, deadline};
 }
 
-void ListHandler::List(const v1::ListReservationsRequest& request, std::optional<absl::Time> deadline, Done done) {
+void ListHandler::List(const v1::ListReservationsRequest& request, absl::Time deadline, Done done) {
   absl::StatusOr<Query> query = Check(request, deadline);
   if (!query.ok()) return done(query.status());
   books_->List(query->filter, query->after, query->limit, query->deadline,

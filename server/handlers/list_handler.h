@@ -1,13 +1,11 @@
 // ListReservations, without gRPC.
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "server/rpc/call_deadline.h"
 #include "storage/books.h"
 #include "storage/clock.h"
 #include "storage/ledger/lifecycle_ledger.h"
@@ -21,11 +19,10 @@ class ListHandler {
   // Called exactly once, inline or on another thread; must not block.
   using Done = absl::AnyInvocable<void(absl::StatusOr<v1::ListReservationsResponse>)>;
 
-  ListHandler(storage::Books* books, storage::Clock* clock, CallDeadlines deadlines)
-      : books_(books), clock_(clock), deadlines_(deadlines) {}
+  ListHandler(storage::Books* books, storage::Clock* clock) : books_(books), clock_(clock) {}
 
-  // `deadline` is the caller's, nullopt if he gave none. `request` is not used after List returns.
-  void List(const v1::ListReservationsRequest& request, std::optional<absl::Time> deadline, Done done);
+  // `request` is not used after List returns.
+  void List(const v1::ListReservationsRequest& request, absl::Time deadline, Done done);
 
  private:
   struct Query {
@@ -35,12 +32,11 @@ class ListHandler {
     absl::Time deadline;
   };
 
-  absl::StatusOr<Query> Check(const v1::ListReservationsRequest& request, std::optional<absl::Time> deadline) const;
+  absl::StatusOr<Query> Check(const v1::ListReservationsRequest& request, absl::Time deadline) const;
   v1::ListReservationsResponse Answer(const storage::ReservationPage& page) const;
 
   storage::Books* const books_;
   storage::Clock* const clock_;
-  const CallDeadlines deadlines_;
 };
 
 // Page tokens, opaque to callers.

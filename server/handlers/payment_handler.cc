@@ -1,13 +1,12 @@
 #include "server/handlers/payment_handler.h"
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
+#include "server/handlers/reservation_messages.h"
 #include "server/proto_time.h"
 
 namespace tranche::server {
@@ -19,32 +18,9 @@ constexpr int kExportPage = 1000;
 constexpr int kMaxLookUp = 1000;
 constexpr int kMaxCorrections = 100;
 
-absl::StatusOr<Uuid> CheckId(const std::string& text, absl::string_view field) {
-  const std::optional<Uuid> id = Uuid::Parse(text);
-  if (!id.has_value()) {
-    return FieldError(v1::ERROR_REASON_RESERVATION_ID_MALFORMED, field, "must be a UUID of 36 characters");
-  }
-  return *id;
-}
-
 absl::Status CheckReference(const std::string& reference, absl::string_view field) {
   if (IsUserId(reference)) return absl::OkStatus();  // the same shape
   return InvalidField(field, "must be 1 to 128 bytes of UTF-8 without control characters");
-}
-
-v1::ReservationState ToState(const storage::PaymentEntry& entry) {
-  if (!entry.kept) return v1::RESERVATION_STATE_UNSPECIFIED;
-  switch (entry.state) {
-    case storage::ReservationState::kPending:
-      return v1::RESERVATION_STATE_PENDING;
-    case storage::ReservationState::kConfirmed:
-      return v1::RESERVATION_STATE_CONFIRMED;
-    case storage::ReservationState::kCancelled:
-      return v1::RESERVATION_STATE_CANCELLED;
-    case storage::ReservationState::kExpired:
-      return v1::RESERVATION_STATE_EXPIRED;
-  }
-  return v1::RESERVATION_STATE_UNSPECIFIED;
 }
 
 void SetMessage(const storage::LatePayment& late, v1::LatePayment* message) {
@@ -58,7 +34,7 @@ void SetMessage(const storage::LatePayment& late, v1::LatePayment* message) {
 
 void SetMessage(const storage::PaymentEntry& entry, v1::PaymentEntry* message) {
   message->set_reservation_id(entry.reservation_id.ToString());
-  message->set_state(ToState(entry));
+  message->set_state(entry.kept ? ToState(entry.state) : v1::RESERVATION_STATE_UNSPECIFIED);
   message->set_sku_id(entry.sku_id);
   message->set_quantity(entry.quantity);
   message->set_amount_minor(entry.amount_minor);
@@ -103,18 +79,17 @@ v1::CorrectionOutcome ToOutcome(storage::RefundMark mark) {
 }
 
 absl::Status CheckCorrection(const v1::Correction& correction) {
-  const absl::StatusOr<Uuid> id = CheckId(correction.reservation_id(), "corrections.reservation_id");
+  const absl::StatusOr<Uuid> id = CheckReservationId(correction.reservation_id(), "corrections.reservation_id");
   if (!id.ok()) return id.status();
   if (correction.has_mark_refunded()) {
     return CheckReference(correction.mark_refunded().payment_reference(), "corrections.payment_reference");
   }
   if (!correction.has_apply_payment()) return InvalidField("corrections.kind", "is missing");
-  const std::string& currency = correction.apply_payment().currency();
   if (correction.apply_payment().amount_minor() < 0) {
     return InvalidField("corrections.amount_minor", "must not be negative");
   }
-  if (currency.size() != 3 || !std::all_of(currency.begin(), currency.end(), absl::ascii_isupper)) {
-    return InvalidField("corrections.currency", "must be three upper case letters");
+  if (!IsCurrency(correction.apply_payment().currency())) {
+    return InvalidField("corrections.currency", "must be three capital letters, such as EUR");
   }
   return CheckReference(correction.apply_payment().payment_reference(), "corrections.payment_reference");
 }
@@ -136,7 +111,7 @@ absl::StatusOr<PaymentHandler::ExportCursor> PaymentHandler::StartExport(
   if (!to.ok()) return to.status();
   ExportCursor cursor{*from, *to};
   if (!request.after_reservation_id().empty()) {
-    const absl::StatusOr<Uuid> after = CheckId(request.after_reservation_id(), "after_reservation_id");
+    const absl::StatusOr<Uuid> after = CheckReservationId(request.after_reservation_id(), "after_reservation_id");
     if (!after.ok()) return after.status();
     cursor.after = *after;
   }
@@ -154,13 +129,13 @@ absl::StatusOr<v1::ExportPaymentsResponse> PaymentHandler::ReadExport(ExportCurs
   return response;
 }
 
-absl::StatusOr<v1::LookUpPaymentsResponse> PaymentHandler::LookUp(const v1::LookUpPaymentsRequest& request) const {
+absl::StatusOr<v1::LookUpPaymentsResponse> PaymentHandler::LookUp(const v1::LookUpPaymentsRequest& request) {
   if (request.reservation_ids().empty() || request.reservation_ids_size() > kMaxLookUp) {
     return InvalidField("reservation_ids", absl::StrCat("must be 1 to ", kMaxLookUp));
   }
   std::vector<Uuid> ids;
   for (const std::string& text : request.reservation_ids()) {
-    const absl::StatusOr<Uuid> id = CheckId(text, "reservation_ids");
+    const absl::StatusOr<Uuid> id = CheckReservationId(text, "reservation_ids");
     if (!id.ok()) return id.status();
     ids.push_back(*id);
   }
@@ -172,7 +147,7 @@ absl::StatusOr<v1::LookUpPaymentsResponse> PaymentHandler::LookUp(const v1::Look
 }
 
 absl::StatusOr<v1::ApplyCorrectionsResponse> PaymentHandler::Apply(const v1::ApplyCorrectionsRequest& request,
-                                                                   const std::string& actor) const {
+                                                                   const std::string& actor) {
   if (request.corrections().empty() || request.corrections_size() > kMaxCorrections) {
     return InvalidField("corrections", absl::StrCat("must be 1 to ", kMaxCorrections));
   }
@@ -190,7 +165,7 @@ absl::StatusOr<v1::ApplyCorrectionsResponse> PaymentHandler::Apply(const v1::App
 }
 
 absl::StatusOr<v1::ApplyCorrectionsResponse::Result> PaymentHandler::ApplyOne(const v1::Correction& correction,
-                                                                              const std::string& actor) const {
+                                                                              const std::string& actor) {
   const Uuid id = *Uuid::Parse(correction.reservation_id());
   v1::ApplyCorrectionsResponse::Result result;
   if (correction.has_mark_refunded()) {

@@ -25,14 +25,14 @@ class PaymentHandler {
   // The next message, and moves the cursor on. It may be without entries and not the last.
   absl::StatusOr<v1::ExportPaymentsResponse> ReadExport(ExportCursor* cursor) const;
 
-  absl::StatusOr<v1::LookUpPaymentsResponse> LookUp(const v1::LookUpPaymentsRequest& request) const;
+  absl::StatusOr<v1::LookUpPaymentsResponse> LookUp(const v1::LookUpPaymentsRequest& request);
   // The audit log has it as done by "reconcile by ACTOR".
   absl::StatusOr<v1::ApplyCorrectionsResponse> Apply(const v1::ApplyCorrectionsRequest& request,
-                                                     const std::string& actor) const;
+                                                     const std::string& actor);
 
  private:
   absl::StatusOr<v1::ApplyCorrectionsResponse::Result> ApplyOne(const v1::Correction& correction,
-                                                                const std::string& actor) const;
+                                                                const std::string& actor);
 
   storage::PaymentLedger* const ledger_;
 };

@@ -36,31 +36,23 @@ absl::Status RefusedAs(quota::Refusal refusal) {
 
 }  // namespace
 
-ReservationHandler::ReservationHandler(Sell sell, storage::Books* books, storage::Clock* clock, CallDeadlines options)
-    : sell_(std::move(sell)), books_(books), clock_(clock), options_(options) {}
+ReservationHandler::ReservationHandler(Sell sell, storage::Books* books, storage::Clock* clock)
+    : sell_(std::move(sell)), books_(books), clock_(clock) {}
 
-void ReservationHandler::Create(const v1::CreateReservationRequest& request, std::optional<absl::Time> deadline,
-                                CreateDone done) {
+void ReservationHandler::Create(const v1::CreateReservationRequest& request, absl::Time deadline, CreateDone done) {
   absl::StatusOr<storage::ReservationClaim> claim = CheckClaim(request);
   if (!claim.ok()) return done(claim.status());
-  const absl::StatusOr<absl::Time> effective = EffectiveDeadline(options_, deadline, clock_->Now());
-  if (!effective.ok()) return done(effective.status());
   if (!serving_.load(std::memory_order_acquire)) return done(RefusedAs(quota::Refusal::kExhaustedHere));
 
-  sell_(*std::move(claim), *effective, request.may_exist(), [done = std::move(done)](quota::SaleResult result) mutable {
+  sell_(*std::move(claim), deadline, request.may_exist(), [done = std::move(done)](quota::SaleResult result) mutable {
     if (const auto* refused = std::get_if<quota::Refused>(&result)) return done(RefusalError(*refused));
     done(std::get<quota::Sold>(std::move(result)));
   });
 }
 
-void ReservationHandler::Get(const v1::GetReservationRequest& request, std::optional<absl::Time> deadline,
-                             GetDone done) {
+void ReservationHandler::Get(const v1::GetReservationRequest& request, GetDone done) {
   const absl::StatusOr<Uuid> id = CheckReservationId(request.reservation_id());
   if (!id.ok()) return done(id.status());
-  const absl::StatusOr<absl::Time> effective = EffectiveDeadline(options_, deadline, clock_->Now());
-  if (!effective.ok()) return done(effective.status());
-
-  if (clock_->Now() >= *effective) return done(DeadlinePassed());
   books_->Find(*id, [id = *id, done = std::move(done)](absl::StatusOr<storage::Reservation> found) mutable {
     if (found.ok()) return done(*std::move(found));
     if (absl::IsNotFound(found.status())) return done(ReservationNotFound(id));

@@ -5,14 +5,12 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
-#include <optional>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "quota/sale/sale_result.h"
-#include "server/rpc/call_deadline.h"
 #include "storage/books.h"
 #include "storage/clock.h"
 #include "storage/ledger/reservation_ledger.h"
@@ -32,11 +30,11 @@ class ReservationHandler {
   using CreateDone = absl::AnyInvocable<void(absl::StatusOr<quota::Sold>)>;
   using GetDone = absl::AnyInvocable<void(absl::StatusOr<storage::Reservation>)>;
 
-  ReservationHandler(Sell sell, storage::Books* books, storage::Clock* clock, CallDeadlines options);
+  ReservationHandler(Sell sell, storage::Books* books, storage::Clock* clock);
 
-  // `deadline` is the caller's, nullopt if he gave none. `request` is not used after Create returns.
-  void Create(const v1::CreateReservationRequest& request, std::optional<absl::Time> deadline, CreateDone done);
-  void Get(const v1::GetReservationRequest& request, std::optional<absl::Time> deadline, GetDone done);
+  // `request` is not used after these return.
+  void Create(const v1::CreateReservationRequest& request, absl::Time deadline, CreateDone done);
+  void Get(const v1::GetReservationRequest& request, GetDone done);
 
   // Until this is called every Create is answered as by a node without units: callers go elsewhere.
   void StartServing() { serving_.store(true, std::memory_order_release); }
@@ -44,14 +42,10 @@ class ReservationHandler {
   // A claim as a message, with the time that is left of its hold.
   void Fill(const storage::Reservation& reservation, v1::Reservation* message) const;
 
-  const CallDeadlines& options() const { return options_; }
-  absl::Time Now() const { return clock_->Now(); }
-
  private:
   const Sell sell_;
   storage::Books* const books_;
   storage::Clock* const clock_;
-  const CallDeadlines options_;
   std::atomic<bool> serving_{false};
 };
 

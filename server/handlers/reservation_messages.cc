@@ -8,7 +8,6 @@
 #include "server/proto_time.h"
 
 namespace tranche::server {
-namespace {
 
 v1::ReservationState ToState(storage::ReservationState state) {
   switch (state) {
@@ -23,8 +22,6 @@ v1::ReservationState ToState(storage::ReservationState state) {
   }
   return v1::RESERVATION_STATE_UNSPECIFIED;
 }
-
-}  // namespace
 
 void Fill(const storage::Reservation& reservation, absl::Time now, v1::Reservation* message) {
   message->set_reservation_id(reservation.reservation_id.ToString());

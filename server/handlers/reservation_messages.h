@@ -16,6 +16,7 @@ namespace tranche::server {
 // Of a hold it tells the time that is left at `now`.
 void Fill(const storage::Reservation& reservation, absl::Time now, v1::Reservation* message);
 
+v1::ReservationState ToState(storage::ReservationState state);
 // nullopt for what is no state.
 std::optional<storage::ReservationState> FromState(v1::ReservationState state);
 // "PENDING", "CONFIRMED", ...

@@ -27,18 +27,20 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
           [sale](storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done) {
             sale->seller().Sell(std::move(claim), deadline, may_exist, std::move(done));
           },
-          ledger->books(), storage::Clock::Real(), ToDeadlines(options)),
+          ledger->books(), storage::Clock::Real()),
       carts_(
           [sale](std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist,
                  quota::CartDone done) { sale->carts().Sell(std::move(lines), deadline, may_exist, std::move(done)); },
-          storage::Clock::Real(), ToDeadlines(options)),
-      changes_(ledger->books(), slices, storage::Clock::Real(), ToDeadlines(options)),
-      lists_(ledger->books(), storage::Clock::Real(), ToDeadlines(options)),
+          storage::Clock::Real()),
+      changes_(ledger->books(), slices, storage::Clock::Real()),
+      lists_(ledger->books(), storage::Clock::Real()),
       watch_hub_([ledger](absl::Span<const storage::Uuid> ids) { return ledger->router().ReadEverywhere(ids); },
                  ToWatchOptions(options)),
       open_calls_(storage::Clock::Real(), absl::Milliseconds(options.max_deadline_ms)),
-      service_({&reservations_, &carts_, &changes_, &lists_, &watch_hub_}, storage::Clock::Real(), &open_calls_,
-               ReservationStreamOptions{options.max_stream_outstanding}) {}
+      service_(
+          {&reservations_, &carts_, &changes_, &lists_, &watch_hub_},
+          CallFrame{.clock = storage::Clock::Real(), .deadlines = ToDeadlines(options), .open_calls = &open_calls_},
+          ReservationStreamOptions{options.max_stream_outstanding}) {}
 
 void BuyerCalls::StartServing() {
   reservations_.StartServing();

@@ -23,7 +23,7 @@ class BuyerCalls {
  public:
   BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger, NodeSale* sale);
 
-  grpc::Service* service() { return &service_; }
+  grpc::Service* service() { return service_.service(); }
   OpenCalls& open_calls() { return open_calls_; }
 
   // Until this is called claims and carts are answered as by a node without units: callers go elsewhere.

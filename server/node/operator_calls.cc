@@ -50,7 +50,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
       move_executor_(std::make_unique<storage::BoundedExecutor>(1, 1)),
       service_(MakeAdminService(
           {&skus_, &stock_, &quota_, &nodes_, &verify_, &coordination_, &audit_, &outbox_, &payments_, &shards_},
-          executor_.get(), move_executor_.get())) {}
+          storage::Clock::Real(), executor_.get(), move_executor_.get())) {}
 
 void OperatorCalls::StopThreads() {
   move_executor_.reset();

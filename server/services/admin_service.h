@@ -1,10 +1,10 @@
-// AdminService on gRPC's callback API: only translates between gRPC and the handlers, which run on the executor because
-// they block.
+// AdminService: which handler answers which of its calls. Most block, so they run on an executor.
 #pragma once
 
 #include <grpcpp/impl/service_type.h>
 
 #include <memory>
+#include <vector>
 
 #include "server/handlers/audit_handler.h"
 #include "server/handlers/coordination_handler.h"
@@ -16,26 +16,29 @@
 #include "server/handlers/sku_handler.h"
 #include "server/handlers/stock_handler.h"
 #include "server/handlers/verify_handler.h"
+#include "server/rpc/call_table.h"
+#include "storage/clock.h"
 #include "storage/executor.h"
 
 namespace tranche::server {
 
 struct AdminHandlers {
-  SkuHandler* sku;
-  StockHandler* stock;
-  QuotaHandler* quota;
-  NodeHandler* node;
-  VerifyHandler* verify;
-  CoordinationHandler* coordination;
-  AuditHandler* audit;
-  OutboxHandler* outbox;
-  PaymentHandler* payment;
-  ShardHandler* shard;
+  SkuHandler* sku = nullptr;
+  StockHandler* stock = nullptr;
+  QuotaHandler* quota = nullptr;
+  NodeHandler* node = nullptr;
+  VerifyHandler* verify = nullptr;
+  CoordinationHandler* coordination = nullptr;
+  AuditHandler* audit = nullptr;
+  OutboxHandler* outbox = nullptr;
+  PaymentHandler* payment = nullptr;
+  ShardHandler* shard = nullptr;
 };
 
-// Its class stays in one file: gRPC's base class costs every file that sees it some seconds to compile. Handlers and
-// executors outlive it; `move_executor` runs moves of SKUs, which take long.
-std::unique_ptr<grpc::Service> MakeAdminService(AdminHandlers handlers, storage::Executor* executor,
-                                                storage::Executor* move_executor);
+std::vector<CallEntry> AdminCalls(const AdminHandlers& handlers);
+
+// Handlers, clock and executors outlive it; `move_executor` runs moves of SKUs, which take long.
+std::unique_ptr<grpc::Service> MakeAdminService(const AdminHandlers& handlers, storage::Clock* clock,
+                                                storage::Executor* executor, storage::Executor* move_executor);
 
 }  // namespace tranche::server

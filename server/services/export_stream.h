@@ -9,7 +9,7 @@
 #include <grpcpp/support/server_callback.h>
 
 #include "server/handlers/payment_handler.h"
-#include "storage/executor.h"
+#include "server/rpc/call_frame.h"
 #include "tranche/v1/reconciliation.pb.h"
 
 namespace tranche::server {
@@ -17,24 +17,23 @@ namespace tranche::server {
 // Deletes itself when gRPC is done with it.
 class ExportStream final : public grpc::ServerWriteReactor<v1::ExportPaymentsResponse> {
  public:
-  // The reactor to hand to gRPC. Handler and executor outlive it.
-  static ExportStream* Start(PaymentHandler* handler, storage::Executor* executor, grpc::CallbackServerContext* context,
+  // The reactor to hand to gRPC. Frame and handler outlive it.
+  static ExportStream* Start(const CallContext& call, const CallFrame& frame, PaymentHandler* handler,
                              const v1::ExportPaymentsRequest& request);
 
   void OnWriteDone(bool ok) override;
   void OnDone() override { delete this; }
 
  private:
-  ExportStream(PaymentHandler* handler, storage::Executor* executor, grpc::CallbackServerContext* context)
-      : handler_(handler), executor_(executor), context_(context) {}
+  ExportStream(const CallContext& call, storage::Executor* executor, PaymentHandler* handler)
+      : call_(call), executor_(executor), handler_(handler) {}
 
   void ReadNext();
-  void FinishWith(const absl::Status& status);
 
   // One thing happens at a time: either a page is read or it is written.
-  PaymentHandler* const handler_;
+  const CallContext call_;
   storage::Executor* const executor_;
-  grpc::CallbackServerContext* const context_;
+  PaymentHandler* const handler_;
   PaymentHandler::ExportCursor cursor_;
   v1::ExportPaymentsResponse page_;
 };

@@ -3,18 +3,17 @@
 #include <utility>
 
 #include "server/errors.h"
-#include "server/rpc/grpc_status.h"
 
 namespace tranche::server {
 
-MoveStream* MoveStream::Start(storage::Executor* executor, Move move) {
-  auto* const stream = new MoveStream();
+MoveStream* MoveStream::Start(const CallContext& call, const CallFrame& frame, Move move) {
+  auto* const stream = new MoveStream(call);
   absl::AnyInvocable<void()> task = [stream, move = std::move(move)]() mutable {
     const absl::Status status = move([stream](const v1::MoveSkuResponse& response) { stream->Add(response); });
     stream->End(status);
     stream->Release();
   };
-  if (!executor->TryRun(task)) {
+  if (!frame.ExecutorFor(call.policy())->TryRun(task)) {
     stream->End(MakeError(v1::ERROR_REASON_OVERLOADED, "Another move is under way at this node; try another node."));
     stream->Release();
   }
@@ -53,7 +52,7 @@ void MoveStream::WriteNext() {
     StartWrite(&outbox_.front());
   } else if (ended_) {
     finished_ = true;
-    Finish(ToGrpcStatus(status_));
+    Finish(call_.Conclude(status_));
   }
 }
 

@@ -2,7 +2,7 @@
 // goes away stops hearing, not the move.
 #pragma once
 
-#include <grpcpp/grpcpp.h>
+#include <grpcpp/support/server_callback.h>
 
 #include <deque>
 #include <functional>
@@ -11,7 +11,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
-#include "storage/executor.h"
+#include "server/rpc/call_frame.h"
 #include "tranche/v1/admin_service.pb.h"
 
 namespace tranche::server {
@@ -22,18 +22,20 @@ class MoveStream final : public grpc::ServerWriteReactor<v1::MoveSkuResponse> {
   using Tell = std::function<void(const v1::MoveSkuResponse&)>;
   using Move = absl::AnyInvocable<absl::Status(const Tell& tell)>;
 
-  static MoveStream* Start(storage::Executor* executor, Move move);
+  // The reactor to hand to gRPC. The frame outlives it.
+  static MoveStream* Start(const CallContext& call, const CallFrame& frame, Move move);
 
   void OnWriteDone(bool ok) override;
   void OnDone() override;
 
  private:
-  MoveStream() = default;
+  explicit MoveStream(const CallContext& call) : call_(call) {}
   void Add(const v1::MoveSkuResponse& response);
   void End(const absl::Status& status);
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Release();
 
+  const CallContext call_;  // until it is finished
   absl::Mutex mutex_;
   std::deque<v1::MoveSkuResponse> outbox_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;

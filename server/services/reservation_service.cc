@@ -1,127 +1,76 @@
 #include "server/services/reservation_service.h"
 
-#include <utility>
-
-#include "server/rpc/grpc_status.h"
 #include "server/services/reservation_watch.h"
 
 namespace tranche::server {
 namespace {
 
-// A call that began, and what it takes to finish it. Copied into the callback that its handler answers.
-template <typename Response>
-struct Unary {
-  Unary(OpenCalls* calls, CallKind kind, grpc::CallbackServerContext* context, Response* response)
-      : calls(calls),
-        call(calls->Begin(kind, DeadlineOf(*context))),
-        context(context),
-        reactor(context->DefaultReactor()),
-        response(response) {}
+CallEntry CreateCall(CallPolicy policy, ReservationHandler* handler) {
+  return InlineCall<v1::CreateReservationRequest, v1::CreateReservationResponse>(
+      policy, [handler](const CallContext& call, const v1::CreateReservationRequest& request,
+                        const Reply<v1::CreateReservationResponse>& reply) {
+        handler->Create(request, call.deadline(), [handler, reply](absl::StatusOr<quota::Sold> sold) {
+          if (!sold.ok()) return reply.Finish(sold.status());
+          handler->Fill(sold->reservation, reply.response()->mutable_reservation());
+          reply.response()->set_replayed(sold->replayed);
+          reply.Finish(absl::OkStatus());
+        });
+      });
+}
 
-  void FinishWith(const absl::Status& error) const {
-    calls->End(call);
-    AddPushback(error, context);
-    reactor->Finish(ToGrpcStatus(error));
-  }
-  void Finish() const {
-    calls->End(call);
-    reactor->Finish(grpc::Status::OK);
-  }
+CallEntry GetCall(CallPolicy policy, ReservationHandler* handler) {
+  return InlineCall<v1::GetReservationRequest, v1::GetReservationResponse>(
+      policy, [handler](const CallContext&, const v1::GetReservationRequest& request,
+                        const Reply<v1::GetReservationResponse>& reply) {
+        handler->Get(request, [handler, reply](absl::StatusOr<storage::Reservation> found) {
+          if (!found.ok()) return reply.Finish(found.status());
+          handler->Fill(*found, reply.response()->mutable_reservation());
+          reply.Finish(absl::OkStatus());
+        });
+      });
+}
 
-  // With what the handler answers.
-  auto Answer() const {
-    return [unary = *this](absl::StatusOr<Response> answer) {
-      if (!answer.ok()) return unary.FinishWith(answer.status());
-      *unary.response = *std::move(answer);
-      unary.Finish();
-    };
-  }
+CallEntry WatchCall(CallPolicy policy, WatchHub* hub) {
+  return ServerStreamCall<v1::WatchReservationRequest, v1::WatchReservationResponse>(
+      policy, [hub](const CallContext& call, const CallFrame& frame, const v1::WatchReservationRequest& request) {
+        return ReservationWatch::Start(call, frame, hub, request);
+      });
+}
 
-  OpenCalls* calls;
-  OpenCall call;
-  grpc::CallbackServerContext* context;
-  grpc::ServerUnaryReactor* reactor;
-  Response* response;
-};
+CallEntry StreamCall(CallPolicy policy, ReservationHandler* handler, ReservationStreamSet* streams,
+                     ReservationStreamOptions options) {
+  return BidiStreamCall<v1::StreamReservationsRequest, v1::StreamReservationsResponse>(
+      policy, [=](const CallContext& call, const CallFrame& frame) {
+        return ReservationStream::Start(call, frame, handler, streams, options);
+      });
+}
 
 }  // namespace
 
-// The default reactor belongs to the call and lives until Finish has been sent, also when the caller has cancelled: a
-// claim that was accepted is always decided, and only its answer is lost.
-
-grpc::ServerUnaryReactor* ReservationServiceImpl::CreateReservation(grpc::CallbackServerContext* context,
-                                                                    const v1::CreateReservationRequest* request,
-                                                                    v1::CreateReservationResponse* response) {
-  const Unary unary(calls_, CallKind::kReservation, context, response);
-  handlers_.reservation->Create(*request, DeadlineOf(*context), [this, unary](absl::StatusOr<quota::Sold> sold) {
-    if (!sold.ok()) return unary.FinishWith(sold.status());
-    handlers_.reservation->Fill(sold->reservation, unary.response->mutable_reservation());
-    unary.response->set_replayed(sold->replayed);
-    unary.Finish();
-  });
-  return unary.reactor;
+std::vector<CallEntry> ReservationCalls(const ReservationHandlers& to, ReservationStreamSet* streams,
+                                        ReservationStreamOptions stream_options) {
+  using enum Role;
+  using enum RunsOn;
+  using enum Repeatable;
+  using enum CallKind;
+  // A change names its reservation by an id that the caller chose, so that repeating it changes nothing.
+  return {
+      CreateCall({"CreateReservation", kBuyer, kInline, kYes, kReservation}, to.reservation),
+      InlineCall({"CreateReservations", kBuyer, kInline, kYes, kCart}, to.cart, &CartHandler::Create),
+      InlineCall({"ConfirmReservation", kShop, kInline, kYes, kConfirm}, to.change, &ChangeHandler::Confirm),
+      InlineCall({"CancelReservation", kBuyer, kInline, kYes, kCancel}, to.change, &ChangeHandler::Cancel),
+      InlineCall({"ExtendReservation", kBuyer, kInline, kYes, kExtend}, to.change, &ChangeHandler::Extend),
+      GetCall({"GetReservation", kBuyer, kInline, kYes, kGet}, to.reservation),
+      InlineCall({"ListReservations", kShop, kInline, kYes, kList}, to.list, &ListHandler::List),
+      // Not counted: a watch has no deadline, and of a stream each request is counted.
+      WatchCall({"WatchReservation", kBuyer, kInline, kYes}, to.watch),
+      StreamCall({"StreamReservations", kShop, kInline, kYes}, to.reservation, streams, stream_options),
+  };
 }
 
-grpc::ServerUnaryReactor* ReservationServiceImpl::CreateReservations(grpc::CallbackServerContext* context,
-                                                                     const v1::CreateReservationsRequest* request,
-                                                                     v1::CreateReservationsResponse* response) {
-  const Unary unary(calls_, CallKind::kCart, context, response);
-  handlers_.cart->Create(*request, DeadlineOf(*context), unary.Answer());
-  return unary.reactor;
-}
-
-grpc::ServerUnaryReactor* ReservationServiceImpl::ConfirmReservation(grpc::CallbackServerContext* context,
-                                                                     const v1::ConfirmReservationRequest* request,
-                                                                     v1::ConfirmReservationResponse* response) {
-  const Unary unary(calls_, CallKind::kConfirm, context, response);
-  handlers_.change->Confirm(*request, DeadlineOf(*context), unary.Answer());
-  return unary.reactor;
-}
-
-grpc::ServerUnaryReactor* ReservationServiceImpl::CancelReservation(grpc::CallbackServerContext* context,
-                                                                    const v1::CancelReservationRequest* request,
-                                                                    v1::CancelReservationResponse* response) {
-  const Unary unary(calls_, CallKind::kCancel, context, response);
-  handlers_.change->Cancel(*request, DeadlineOf(*context), unary.Answer());
-  return unary.reactor;
-}
-
-grpc::ServerUnaryReactor* ReservationServiceImpl::ExtendReservation(grpc::CallbackServerContext* context,
-                                                                    const v1::ExtendReservationRequest* request,
-                                                                    v1::ExtendReservationResponse* response) {
-  const Unary unary(calls_, CallKind::kExtend, context, response);
-  handlers_.change->Extend(*request, DeadlineOf(*context), unary.Answer());
-  return unary.reactor;
-}
-
-grpc::ServerUnaryReactor* ReservationServiceImpl::GetReservation(grpc::CallbackServerContext* context,
-                                                                 const v1::GetReservationRequest* request,
-                                                                 v1::GetReservationResponse* response) {
-  const Unary unary(calls_, CallKind::kGet, context, response);
-  handlers_.reservation->Get(*request, DeadlineOf(*context), [this, unary](absl::StatusOr<storage::Reservation> found) {
-    if (!found.ok()) return unary.FinishWith(found.status());
-    handlers_.reservation->Fill(*found, unary.response->mutable_reservation());
-    unary.Finish();
-  });
-  return unary.reactor;
-}
-
-grpc::ServerUnaryReactor* ReservationServiceImpl::ListReservations(grpc::CallbackServerContext* context,
-                                                                   const v1::ListReservationsRequest* request,
-                                                                   v1::ListReservationsResponse* response) {
-  const Unary unary(calls_, CallKind::kList, context, response);
-  handlers_.list->List(*request, DeadlineOf(*context), unary.Answer());
-  return unary.reactor;
-}
-
-grpc::ServerWriteReactor<v1::WatchReservationResponse>* ReservationServiceImpl::WatchReservation(
-    grpc::CallbackServerContext* context, const v1::WatchReservationRequest* request) {
-  return ReservationWatch::Start(handlers_.watch, clock_, *request);
-}
-
-grpc::ServerBidiReactor<v1::StreamReservationsRequest, v1::StreamReservationsResponse>*
-ReservationServiceImpl::StreamReservations(grpc::CallbackServerContext* context) {
-  return ReservationStream::Start(handlers_.reservation, &streams_, calls_, stream_options_);
-}
+ReservationServiceImpl::ReservationServiceImpl(const ReservationHandlers& handlers, const CallFrame& frame,
+                                               ReservationStreamOptions stream_options)
+    : service_(*v1::CreateReservationRequest::descriptor()->file()->FindServiceByName("ReservationService"), frame,
+               ReservationCalls(handlers, &streams_, stream_options)) {}
 
 }  // namespace tranche::server

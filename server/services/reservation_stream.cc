@@ -5,7 +5,6 @@
 
 #include "server/errors.h"
 #include "server/proto_time.h"
-#include "server/rpc/grpc_status.h"
 
 namespace tranche::server {
 
@@ -38,9 +37,10 @@ void ReservationStreamSet::StopAll() {
   for (const auto& stream : open) stream->Stop();
 }
 
-ReservationStream* ReservationStream::Start(ReservationHandler* handler, ReservationStreamSet* set, OpenCalls* calls,
+ReservationStream* ReservationStream::Start(const CallContext& call, const CallFrame& frame,
+                                            ReservationHandler* handler, ReservationStreamSet* set,
                                             ReservationStreamOptions options) {
-  std::shared_ptr<ReservationStream> stream(new ReservationStream(handler, set, calls, options));
+  std::shared_ptr<ReservationStream> stream(new ReservationStream(call, frame, handler, set, options));
   set->Add(stream);
   // The set holds it until OnDone, which gRPC calls only after it was handed the reactor.
   ReservationStream* const reactor = stream.get();
@@ -70,10 +70,10 @@ void ReservationStream::OnReadDone(bool ok) {
   if (!deadline.ok()) {
     Decided(sequence, deadline.status());
   } else {
-    const OpenCall call = calls_->Begin(CallKind::kReservation, *deadline);
+    const OpenCall call = frame_.open_calls->Begin(CallKind::kReservation, *deadline);
     handler_->Create(request_.create(), *deadline,
                      [self = shared_from_this(), call, sequence](absl::StatusOr<quota::Sold> sold) {
-                       self->calls_->End(call);
+                       self->frame_.open_calls->End(call);
                        self->Decided(sequence, std::move(sold));
                      });
   }
@@ -120,13 +120,13 @@ void ReservationStream::Decided(uint64_t sequence, absl::StatusOr<quota::Sold> s
 }
 
 absl::StatusOr<absl::Time> ReservationStream::DeadlineOfRequest() const {
-  const absl::Time now = handler_->Now();
-  if (!request_.has_timeout()) return now + handler_->options().max_deadline;
-  const std::optional<absl::Duration> timeout = FromDuration(request_.timeout());
+  std::optional<absl::Duration> timeout = absl::InfiniteDuration();
+  if (request_.has_timeout()) timeout = FromDuration(request_.timeout());
   if (!timeout.has_value() || *timeout <= absl::ZeroDuration()) {
     return FieldError(v1::ERROR_REASON_FIELD_INVALID, "timeout", "must be a positive duration");
   }
-  return now + *timeout;
+  const absl::Time now = frame_.clock->Now();
+  return EffectiveDeadline(*frame_.deadlines, now + *timeout, now);
 }
 
 void ReservationStream::ReadNext() {
@@ -158,7 +158,7 @@ void ReservationStream::FinishIfOver() {
   finished_ = true;
   if (cancelled_) return Finish(grpc::Status::CANCELLED);
   if (half_closed_) return Finish(grpc::Status::OK);
-  Finish(ToGrpcStatus(RefusalError({quota::Refusal::kDraining})));
+  Finish(call_.Conclude(RefusalError({quota::Refusal::kDraining})));
 }
 
 }  // namespace tranche::server

@@ -18,7 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "server/handlers/reservation_handler.h"
-#include "server/rpc/open_calls.h"
+#include "server/rpc/call_frame.h"
 #include "tranche/v1/reservation_service.pb.h"
 
 namespace tranche::server {
@@ -48,9 +48,10 @@ class ReservationStream final
     : public grpc::ServerBidiReactor<v1::StreamReservationsRequest, v1::StreamReservationsResponse>,
       public std::enable_shared_from_this<ReservationStream> {
  public:
-  // The reactor to hand to gRPC. Handler, set and calls outlive it.
-  static ReservationStream* Start(ReservationHandler* handler, ReservationStreamSet* set, OpenCalls* calls,
-                                  ReservationStreamOptions options);
+  // The reactor to hand to gRPC. Frame, handler and set outlive it. Each request is counted as an open call of its own,
+  // and each has its own deadline: its timeout, lowered to the frame's max_deadline.
+  static ReservationStream* Start(const CallContext& call, const CallFrame& frame, ReservationHandler* handler,
+                                  ReservationStreamSet* set, ReservationStreamOptions options);
 
   // Reads no more; ends with DRAINING once what was read is answered.
   void Stop();
@@ -61,9 +62,9 @@ class ReservationStream final
   void OnDone() override;
 
  private:
-  ReservationStream(ReservationHandler* handler, ReservationStreamSet* set, OpenCalls* calls,
-                    ReservationStreamOptions options)
-      : handler_(handler), set_(set), calls_(calls), options_(options) {}
+  ReservationStream(const CallContext& call, const CallFrame& frame, ReservationHandler* handler,
+                    ReservationStreamSet* set, ReservationStreamOptions options)
+      : call_(call), frame_(frame), handler_(handler), set_(set), options_(options) {}
 
   void Decided(uint64_t sequence, absl::StatusOr<quota::Sold> sold);
   absl::StatusOr<absl::Time> DeadlineOfRequest() const;
@@ -71,9 +72,10 @@ class ReservationStream final
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FinishIfOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  const CallContext call_;  // until it is finished
+  const CallFrame& frame_;
   ReservationHandler* const handler_;
   ReservationStreamSet* const set_;
-  OpenCalls* const calls_;  // each request is one
   const ReservationStreamOptions options_;
 
   // Filled by gRPC, then used by OnReadDone; both only while reading_.

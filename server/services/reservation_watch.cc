@@ -3,14 +3,13 @@
 #include <utility>
 
 #include "server/handlers/reservation_messages.h"
-#include "server/rpc/grpc_status.h"
 
 namespace tranche::server {
 
-ReservationWatch* ReservationWatch::Start(WatchHub* hub, storage::Clock* clock,
+ReservationWatch* ReservationWatch::Start(const CallContext& call, const CallFrame& frame, WatchHub* hub,
                                           const v1::WatchReservationRequest& request) {
   const absl::StatusOr<storage::Uuid> id = CheckReservationId(request.reservation_id());
-  std::shared_ptr<ReservationWatch> watch(new ReservationWatch(hub, clock, id.value_or(storage::Uuid{})));
+  std::shared_ptr<ReservationWatch> watch(new ReservationWatch(call, hub, frame.clock, id.value_or(storage::Uuid{})));
   watch->self_ = watch;
   // gRPC keeps what is written, or finished, until it has the reactor.
   ReservationWatch* const reactor = watch.get();
@@ -69,7 +68,7 @@ void ReservationWatch::FinishIfOver() {
   }
   if (!end_.has_value() || pending_.has_value()) return;
   finished_ = true;
-  Finish(ToGrpcStatus(*end_));
+  Finish(call_.Conclude(*end_));
 }
 
 }  // namespace tranche::server

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "server/handlers/watch_hub.h"
+#include "server/rpc/call_frame.h"
 #include "storage/clock.h"
 #include "tranche/v1/reservation_service.pb.h"
 
@@ -22,8 +23,9 @@ namespace tranche::server {
 class ReservationWatch final : public grpc::ServerWriteReactor<v1::WatchReservationResponse>,
                                public ReservationWatcher {
  public:
-  // The reactor to hand to gRPC. Hub and clock outlive it.
-  static ReservationWatch* Start(WatchHub* hub, storage::Clock* clock, const v1::WatchReservationRequest& request);
+  // The reactor to hand to gRPC. The hub and the frame's clock outlive it.
+  static ReservationWatch* Start(const CallContext& call, const CallFrame& frame, WatchHub* hub,
+                                 const v1::WatchReservationRequest& request);
 
   void OnReservation(const storage::Reservation& reservation) override;
   void OnEnd(const absl::Status& status) override;
@@ -33,11 +35,13 @@ class ReservationWatch final : public grpc::ServerWriteReactor<v1::WatchReservat
   void OnDone() override;
 
  private:
-  ReservationWatch(WatchHub* hub, storage::Clock* clock, storage::Uuid id) : hub_(hub), clock_(clock), id_(id) {}
+  ReservationWatch(const CallContext& call, WatchHub* hub, storage::Clock* clock, storage::Uuid id)
+      : call_(call), hub_(hub), clock_(clock), id_(id) {}
 
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FinishIfOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  const CallContext call_;  // until it is finished
   WatchHub* const hub_;
   storage::Clock* const clock_;
   const storage::Uuid id_;

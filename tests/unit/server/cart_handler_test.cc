@@ -51,7 +51,7 @@ class CartHandlerTest : public ::testing::Test {
         may_exist_ = may_exist;
         done(answer_);
       },
-      &clock_, CallDeadlines{}};
+      &clock_};
 };
 
 TEST_F(CartHandlerTest, PassesAGoodCartOn) {
@@ -116,7 +116,7 @@ TEST_F(CartHandlerTest, RefusalsNameTheSku) {
 }
 
 TEST_F(CartHandlerTest, ANodeThatIsNotReadySendsCallersElsewhere) {
-  CartHandler starting([](auto, auto, auto, auto) { FAIL() << "sold before it was ready"; }, &clock_, {});
+  CartHandler starting([](auto, auto, auto, auto) { FAIL() << "sold before it was ready"; }, &clock_);
   EXPECT_EQ(ReasonOf(Create(Cart(), starting).status()), "EXHAUSTED_HERE");
 }
 

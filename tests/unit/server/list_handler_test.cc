@@ -77,7 +77,7 @@ class ListHandlerTest : public ::testing::Test {
   storage::FakeLedger ledger_{&clock_};
   tranche::testing::InlineExecutor executor_;
   tranche::testing::OneShard shard_{&ledger_, &executor_, &clock_};
-  ListHandler handler_{shard_.books(), &clock_, CallDeadlines{}};
+  ListHandler handler_{shard_.books(), &clock_};
 };
 
 TEST_F(ListHandlerTest, PagesOfAnySizeTellEachReservationOnce) {

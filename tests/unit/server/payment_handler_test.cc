@@ -142,6 +142,7 @@ TEST_F(PaymentHandlerTest, AppliesInOrderAndSaysWho) {
   v1::ApplyCorrectionsRequest request;
   EXPECT_EQ(ReasonOf(handler_.Apply(request, "al").status()), "FIELD_INVALID");
   v1::Correction* correction = request.add_corrections();
+  EXPECT_EQ(ReasonOf(handler_.Apply(request, "al").status()), "RESERVATION_ID_REQUIRED");
   correction->set_reservation_id(Id(1).ToString());
   EXPECT_EQ(MetadataOf(handler_.Apply(request, "al").status(), "field"), "corrections.kind");
   correction->mutable_apply_payment()->set_payment_reference("p");

@@ -20,9 +20,9 @@ constexpr char kClaimId[] = "01890a5d-ac96-774b-bcce-b302099a8057";
 // A handler whose seller answers as told and remembers what it was asked.
 class ReservationHandlerTest : public ::testing::Test {
  protected:
-  ReservationHandlerTest() { Build({}); }
+  ReservationHandlerTest() { Build(); }
 
-  void Build(CallDeadlines options, int queue = 16) {
+  void Build(int queue = 16) {
     shard_.reset();
     executor_ = std::make_unique<storage::BoundedExecutor>(1, queue);
     shard_ = std::make_unique<tranche::testing::OneShard>(&ledger_, executor_.get(), &clock_);
@@ -33,7 +33,7 @@ class ReservationHandlerTest : public ::testing::Test {
           may_exist_ = may_exist;
           done(answer_);
         },
-        shard_->books(), &clock_, options);
+        shard_->books(), &clock_);
     handler_->StartServing();
   }
 
@@ -46,7 +46,7 @@ class ReservationHandlerTest : public ::testing::Test {
     return request;
   }
 
-  absl::StatusOr<quota::Sold> Create(const v1::CreateReservationRequest& request, std::optional<absl::Time> deadline) {
+  absl::StatusOr<quota::Sold> Create(const v1::CreateReservationRequest& request, absl::Time deadline) {
     std::optional<absl::StatusOr<quota::Sold>> result;
     handler_->Create(request, deadline, [&](absl::StatusOr<quota::Sold> sold) {
       EXPECT_FALSE(result.has_value()) << "answered twice";
@@ -59,12 +59,12 @@ class ReservationHandlerTest : public ::testing::Test {
     return Create(request, clock_.Now() + absl::Seconds(2)).status();
   }
 
-  absl::StatusOr<storage::Reservation> Get(const std::string& id, std::optional<absl::Time> deadline) {
+  absl::StatusOr<storage::Reservation> Get(const std::string& id) {
     v1::GetReservationRequest request;
     request.set_reservation_id(id);
     absl::StatusOr<storage::Reservation> result;
     absl::Notification answered;
-    handler_->Get(request, deadline, [&](absl::StatusOr<storage::Reservation> found) {
+    handler_->Get(request, [&](absl::StatusOr<storage::Reservation> found) {
       result = std::move(found);
       answered.Notify();
     });
@@ -129,23 +129,6 @@ TEST_F(ReservationHandlerTest, EveryBadFieldHasItsOwnReason) {
   EXPECT_FALSE(claim_.has_value()) << "a bad request reached the seller";
 }
 
-TEST_F(ReservationHandlerTest, ADeadlineIsRequiredUnlessThereIsADefault) {
-  EXPECT_EQ(ReasonOf(Create(GoodRequest(), std::nullopt).status()), "DEADLINE_REQUIRED");
-  EXPECT_EQ(ReasonOf(Get(kClaimId, std::nullopt).status()), "DEADLINE_REQUIRED");
-  EXPECT_FALSE(claim_.has_value());
-
-  CallDeadlines options;
-  options.default_deadline = absl::Seconds(3);
-  Build(options);
-  EXPECT_TRUE(Create(GoodRequest(), std::nullopt).ok());
-  EXPECT_EQ(deadline_, clock_.Now() + absl::Seconds(3));
-}
-
-TEST_F(ReservationHandlerTest, LongDeadlinesAreLowered) {
-  EXPECT_TRUE(Create(GoodRequest(), clock_.Now() + absl::Hours(1)).ok());
-  EXPECT_EQ(deadline_, clock_.Now() + absl::Seconds(30));
-}
-
 TEST_F(ReservationHandlerTest, RefusalsOfTheSellerBecomeErrors) {
   const std::pair<quota::Refusal, const char*> refusals[] = {
       {quota::Refusal::kSkuNotFound, "SKU_NOT_FOUND"},
@@ -171,7 +154,7 @@ TEST_F(ReservationHandlerTest, RefusalsOfTheSellerBecomeErrors) {
 
 TEST_F(ReservationHandlerTest, ANodeThatIsNotReadySendsCallersElsewhere) {
   ReservationHandler starting([](auto, auto, auto, auto) { FAIL() << "sold before it was ready"; }, shard_->books(),
-                              &clock_, {});
+                              &clock_);
   absl::Status error;
   starting.Create(GoodRequest(), clock_.Now() + absl::Seconds(1),
                   [&](absl::StatusOr<quota::Sold> sold) { error = sold.status(); });
@@ -179,14 +162,12 @@ TEST_F(ReservationHandlerTest, ANodeThatIsNotReadySendsCallersElsewhere) {
 }
 
 TEST_F(ReservationHandlerTest, GetAnswersFromTheLedger) {
-  const absl::Time soon = clock_.Now() + absl::Seconds(2);
-  EXPECT_EQ(ReasonOf(Get("", soon).status()), "RESERVATION_ID_REQUIRED");
-  EXPECT_EQ(ReasonOf(Get("x", soon).status()), "RESERVATION_ID_MALFORMED");
-  EXPECT_EQ(ReasonOf(Get(kClaimId, soon).status()), "RESERVATION_NOT_FOUND");
-  EXPECT_EQ(MetadataOf(Get(kClaimId, soon).status(), "reservation_id"), kClaimId);
-  EXPECT_EQ(ReasonOf(Get(kClaimId, clock_.Now()).status()), "DEADLINE_PASSED");
+  EXPECT_EQ(ReasonOf(Get("").status()), "RESERVATION_ID_REQUIRED");
+  EXPECT_EQ(ReasonOf(Get("x").status()), "RESERVATION_ID_MALFORMED");
+  EXPECT_EQ(ReasonOf(Get(kClaimId).status()), "RESERVATION_NOT_FOUND");
+  EXPECT_EQ(MetadataOf(Get(kClaimId).status(), "reservation_id"), kClaimId);
   ledger_.FailNext(1);
-  EXPECT_EQ(ReasonOf(Get(kClaimId, soon).status()), "LEDGER_UNAVAILABLE");
+  EXPECT_EQ(ReasonOf(Get(kClaimId).status()), "LEDGER_UNAVAILABLE");
 
   storage::Sku sku;
   sku.sku_id = "tv";
@@ -198,23 +179,22 @@ TEST_F(ReservationHandlerTest, GetAnswersFromTheLedger) {
   ASSERT_TRUE(ledger_.MoveUnits("tv", {{*incarnation, 1}}, std::nullopt, "test").ok());
   const storage::ReservationClaim claim{*storage::Uuid::Parse(kClaimId), "tv", "u1", 1};
   ASSERT_TRUE(ledger_.CommitReservations(*incarnation, storage::LockMode::kWait, {&claim, 1}).ok());
-  const auto found = Get(kClaimId, soon);
+  const auto found = Get(kClaimId);
   ASSERT_TRUE(found.ok());
   EXPECT_EQ(found->user_id, "u1");
 }
 
 TEST_F(ReservationHandlerTest, GetIsRefusedWhenTooManyWait) {
-  Build({}, /*queue=*/1);
+  Build(/*queue=*/1);
   ledger_.BlockCalls();
   v1::GetReservationRequest request;
   request.set_reservation_id(kClaimId);
-  const absl::Time soon = clock_.Now() + absl::Seconds(2);
   absl::Notification first, second;
-  handler_->Get(request, soon, [&](auto) { first.Notify(); });
+  handler_->Get(request, [&](auto) { first.Notify(); });
   ledger_.AwaitBlocked(1);
-  handler_->Get(request, soon, [&](auto) { second.Notify(); });  // waits in the queue
+  handler_->Get(request, [&](auto) { second.Notify(); });  // waits in the queue
   absl::Status third;
-  handler_->Get(request, soon, [&](absl::StatusOr<storage::Reservation> found) { third = found.status(); });
+  handler_->Get(request, [&](absl::StatusOr<storage::Reservation> found) { third = found.status(); });
   EXPECT_EQ(ReasonOf(third), "OVERLOADED");
   ledger_.ReleaseCalls();
   first.WaitForNotification();

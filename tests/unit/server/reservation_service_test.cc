@@ -1,11 +1,6 @@
 // The gRPC adapters on a real server and channel, with a seller that answers when the test says so.
 #include "server/services/reservation_service.h"
 
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-#include <grpcpp/security/server_credentials.h>
-#include <grpcpp/server.h>
-#include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -23,7 +18,8 @@
 #include "storage/fake/fake_ledger.h"
 #include "tests/support/one_shard.h"
 #include "tests/support/stub_books.h"
-#include "tests/unit/server/error_matchers.h"
+#include "tests/unit/server/grpc_fixture.h"
+#include "tranche/v1/reservation_service.grpc.pb.h"
 
 namespace tranche::server {
 namespace {
@@ -143,15 +139,10 @@ class ReservationServiceTest : public ::testing::Test {
     cart_handler_.StartServing();
     service_ = std::make_unique<ReservationServiceImpl>(
         ReservationHandlers{&handler_, &cart_handler_, &change_handler_, &list_handler_, &watch_hub_},
-        storage::Clock::Real(), &calls_, ReservationStreamOptions{max_outstanding});
-    grpc::ServerBuilder builder;
-    int port = 0;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-    builder.RegisterService(service_.get());
-    server_ = builder.BuildAndStart();
-    ASSERT_NE(server_, nullptr);
-    stub_ = v1::ReservationService::NewStub(
-        grpc::CreateChannel(absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials()));
+        CallFrame{.clock = storage::Clock::Real(), .deadlines = CallDeadlines{}, .open_calls = &calls_},
+        ReservationStreamOptions{max_outstanding});
+    server_ = std::make_unique<LocalServer>(service_->service());
+    stub_ = v1::ReservationService::NewStub(server_->channel());
   }
 
   static v1::CreateReservationRequest Request(const std::string& user = "u1") {
@@ -183,13 +174,6 @@ class ReservationServiceTest : public ::testing::Test {
     return context;
   }
 
-  static std::string WireReason(const grpc::Status& status) {
-    google::rpc::Status rpc;
-    google::rpc::ErrorInfo info;
-    if (!rpc.ParseFromString(status.error_details()) || rpc.details_size() == 0) return "";
-    return rpc.details(0).UnpackTo(&info) ? info.reason() : "";
-  }
-
   HeldSales sales_;
   storage::FakeClock clock_;
   storage::FakeLedger ledger_{&clock_};
@@ -200,26 +184,23 @@ class ReservationServiceTest : public ::testing::Test {
                                   return done(quota::Refused{.refusal = quota::Refusal::kExhaustedHere});
                                 sales_.Sell(std::move(claim), deadline, std::move(done));
                               },
-                              shard_.books(),
-                              storage::Clock::Real(),
-                              {}};
+                              shard_.books(), storage::Clock::Real()};
   CartHandler cart_handler_{[](std::vector<storage::ReservationClaim> lines, absl::Time, bool, quota::CartDone done) {
                               quota::CartSold sold;
                               sold.reservations.resize(lines.size());
                               done(sold);
                             },
-                            storage::Clock::Real(),
-                            {}};
+                            storage::Clock::Real()};
   Answers answers_;
   quota::SliceTable slices_;
-  ChangeHandler change_handler_{&answers_, &slices_, storage::Clock::Real(), {}};
-  ListHandler list_handler_{&answers_, storage::Clock::Real(), {}};
+  ChangeHandler change_handler_{&answers_, &slices_, storage::Clock::Real()};
+  ListHandler list_handler_{&answers_, storage::Clock::Real()};
   WatchedRows rows_;
   WatchHub watch_hub_{[this](absl::Span<const storage::Uuid>) { return rows_.Read(); },
                       {.max_watches = 2, .poll_interval = absl::Milliseconds(1)}};
   OpenCalls calls_{&clock_, absl::Seconds(30)};
   std::unique_ptr<ReservationServiceImpl> service_;
-  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<LocalServer> server_;
   std::unique_ptr<v1::ReservationService::Stub> stub_;
 };
 
@@ -231,7 +212,7 @@ TEST_F(ReservationServiceTest, ErrorsCarryDetailsAndPushback) {
   v1::CreateReservationResponse response;
   const grpc::Status status = stub_->CreateReservation(context.get(), request, &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
-  EXPECT_EQ(WireReason(status), "EXHAUSTED_HERE");
+  EXPECT_EQ(ReasonOnWire(status), "EXHAUSTED_HERE");
   const auto pushback = context->GetServerTrailingMetadata().find("grpc-retry-pushback-ms");
   ASSERT_NE(pushback, context->GetServerTrailingMetadata().end());
   EXPECT_EQ(std::string(pushback->second.data(), pushback->second.size()), "50");
@@ -243,7 +224,7 @@ TEST_F(ReservationServiceTest, ACallWithoutDeadlineIsRefused) {
   v1::CreateReservationResponse response;
   const grpc::Status status = stub_->CreateReservation(&context, Request(), &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_EQ(WireReason(status), "DEADLINE_REQUIRED");
+  EXPECT_EQ(ReasonOnWire(status), "DEADLINE_REQUIRED");
 }
 
 TEST_F(ReservationServiceTest, AClaimIsDecidedAlsoWhenItsCallerHasGone) {
@@ -258,7 +239,7 @@ TEST_F(ReservationServiceTest, AClaimIsDecidedAlsoWhenItsCallerHasGone) {
   context->TryCancel();
   caller.join();
   sales_.DecideFirst();
-  server_->Shutdown();  // would hang if the call had not been finished
+  server_.reset();  // would hang if the call had not been finished
 }
 
 TEST_F(ReservationServiceTest, StreamAnswersInTheOrderOfDecisionAndAfterHalfClose) {
@@ -348,7 +329,7 @@ TEST_F(ReservationServiceTest, ACancelledStreamEndsOnceItsClaimsAreDecided) {
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
   sales_.DecideFirst();
   sales_.DecideFirst();
-  server_->Shutdown();  // would hang if the stream had not been finished
+  server_.reset();  // would hang if the stream had not been finished
 }
 
 TEST_F(ReservationServiceTest, StoppingEndsIdleStreamsAndLaterOnes) {
@@ -362,12 +343,12 @@ TEST_F(ReservationServiceTest, StoppingEndsIdleStreamsAndLaterOnes) {
   v1::StreamReservationsResponse response;
   EXPECT_TRUE(idle->Read(&response)) << "what was accepted is answered";
   EXPECT_FALSE(idle->Read(&response));
-  EXPECT_EQ(WireReason(idle->Finish()), "DRAINING");
+  EXPECT_EQ(ReasonOnWire(idle->Finish()), "DRAINING");
 
   auto later_context = Context();
   auto later = stub_->StreamReservations(later_context.get());
   EXPECT_FALSE(later->Read(&response));
-  EXPECT_EQ(WireReason(later->Finish()), "DRAINING");
+  EXPECT_EQ(ReasonOnWire(later->Finish()), "DRAINING");
 }
 
 TEST_F(ReservationServiceTest, UnaryCallsReachTheirHandlers) {
@@ -393,7 +374,7 @@ TEST_F(ReservationServiceTest, UnaryCallsReachTheirHandlers) {
   cancellation.set_reservation_id(payment.reservation_id());
   v1::CancelReservationResponse cancelled;
   const auto context = Context();
-  EXPECT_EQ(WireReason(stub_->CancelReservation(context.get(), cancellation, &cancelled)), "LEDGER_UNAVAILABLE");
+  EXPECT_EQ(ReasonOnWire(stub_->CancelReservation(context.get(), cancellation, &cancelled)), "LEDGER_UNAVAILABLE");
   EXPECT_TRUE(context->GetServerTrailingMetadata().contains("grpc-retry-pushback-ms"));
 
   v1::ExtendReservationRequest extension;
@@ -401,7 +382,7 @@ TEST_F(ReservationServiceTest, UnaryCallsReachTheirHandlers) {
   extension.set_extension(1);
   extension.mutable_extend_by()->set_seconds(1);
   v1::ExtendReservationResponse extended;
-  EXPECT_EQ(WireReason(stub_->ExtendReservation(Context().get(), extension, &extended)), "HOLD_TOO_LONG");
+  EXPECT_EQ(ReasonOnWire(stub_->ExtendReservation(Context().get(), extension, &extended)), "HOLD_TOO_LONG");
 
   v1::ListReservationsRequest list;
   list.set_sku_id("tv");
@@ -433,7 +414,7 @@ TEST_F(ReservationServiceTest, AWatchIsRefusedWithItsReason) {
     const auto reader = stub_->WatchReservation(context.get(), request);
     v1::WatchReservationResponse response;
     EXPECT_FALSE(reader->Read(&response));
-    return WireReason(reader->Finish());
+    return ReasonOnWire(reader->Finish());
   };
   EXPECT_EQ(refusal(v1::WatchReservationRequest()), "RESERVATION_ID_REQUIRED");
   EXPECT_EQ(refusal(WatchRequest()), "RESERVATION_NOT_FOUND");
@@ -447,9 +428,9 @@ TEST_F(ReservationServiceTest, AWatchIsRefusedWithItsReason) {
   EXPECT_EQ(refusal(WatchRequest()), "TOO_MANY_WATCHES");
   watch_hub_.SetAccepting(false);
   EXPECT_FALSE(first->Read(&response));
-  EXPECT_EQ(WireReason(first->Finish()), "DRAINING");
+  EXPECT_EQ(ReasonOnWire(first->Finish()), "DRAINING");
   EXPECT_FALSE(second->Read(&response));
-  EXPECT_EQ(WireReason(second->Finish()), "DRAINING");
+  EXPECT_EQ(ReasonOnWire(second->Finish()), "DRAINING");
   EXPECT_EQ(refusal(WatchRequest()), "DRAINING");
 }
 
@@ -467,7 +448,7 @@ TEST_F(ReservationServiceTest, ACancelledWatchLeavesNothingBehind) {
     while (watch_hub_.watches() > 0 && absl::Now() < give_up) std::this_thread::yield();
     EXPECT_EQ(watch_hub_.watches(), 0u);
   }
-  server_->Shutdown();  // would hang if a watch had not been finished
+  server_.reset();  // would hang if a watch had not been finished
 }
 
 // Who does not read keeps one message waiting, however often the reservation changes, and gets the last one.

@@ -1,0 +1,48 @@
+#include "server/rpc/call_context.h"
+
+#include "absl/strings/string_view.h"
+#include "glog/logging.h"
+#include "server/plain_utf8.h"
+#include "server/rpc/grpc_status.h"
+#include "server/rpc/trace_parent.h"
+
+namespace tranche::server {
+namespace {
+
+constexpr char kActorKey[] = "tranche-actor";
+constexpr char kTraceKey[] = "traceparent";
+constexpr size_t kMaxActorBytes = 128;
+
+}  // namespace
+
+const grpc::string_ref* CallContext::Metadata(const char* key) const {
+  const auto found = context_->client_metadata().find(key);
+  return found == context_->client_metadata().end() ? nullptr : &found->second;
+}
+
+std::string CallContext::actor() const {
+  if (const grpc::string_ref* given = Metadata(kActorKey)) {
+    std::string actor(given->data(), given->size());
+    if (!actor.empty() && actor.size() <= kMaxActorBytes && IsPlainUtf8(actor)) return actor;
+  }
+  return peer();
+}
+
+std::string CallContext::trace_id() const {
+  const grpc::string_ref* given = Metadata(kTraceKey);
+  return given == nullptr ? "" : std::string(TraceIdOf({given->data(), given->size()}));
+}
+
+grpc::Status CallContext::Conclude(const absl::Status& outcome) const {
+  if (outcome.ok()) return grpc::Status::OK;
+  AddPushback(outcome, context_);
+  grpc::Status answer = ToGrpcStatus(outcome);
+  LOG_IF(ERROR, answer.error_code() == grpc::StatusCode::INTERNAL)
+      << policy_->method << " of " << actor() << " met an internal error; trace '" << trace_id() << "'";
+  // Only an unknown outcome of what must not be repeated has this code.
+  LOG_IF(DFATAL, answer.error_code() == grpc::StatusCode::UNKNOWN && policy_->repeatable == Repeatable::kYes)
+      << policy_->method << " is not repeatable, whatever its table says";
+  return answer;
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,52 @@
+// Who calls which method, and until when. Made once per call from gRPC's context; handlers are given what they need of
+// it.
+#pragma once
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/status.h>
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "server/rpc/call_policy.h"
+
+namespace tranche::server {
+
+// A few pointers, to be copied. Valid until the call is finished: nothing here may be asked after that. Not for two
+// threads at once.
+class CallContext {
+ public:
+  // `context` lives until the call is finished, `policy` longer.
+  CallContext(grpc::CallbackServerContext* context, const CallPolicy* policy, absl::Time deadline)
+      : context_(context), policy_(policy), deadline_(deadline) {}
+
+  const CallPolicy& policy() const { return *policy_; }
+  // absl::InfiniteFuture() when there is none.
+  absl::Time deadline() const { return deadline_; }
+  bool cancelled() const { return context_->IsCancelled(); }
+
+  // These look into what came with the call and allocate, so they are read when somebody asks: a sale does not.
+
+  // Who is asking, for the audit log: what callers call themselves ("tranche-actor", at most 128 bytes of plain UTF-8),
+  // else where they call from. Nobody has proved it.
+  std::string actor() const;
+  // As gRPC writes it, such as "ipv4:10.0.0.7:51234".
+  std::string peer() const { return context_->peer(); }
+  // Of the caller's trace; "" if they sent none, or a malformed one.
+  std::string trace_id() const;
+
+  // What to finish the call with. Adds "grpc-retry-pushback-ms" for gRPC clients that retry by themselves, and logs
+  // whose call met an internal error. Once, right before Finish.
+  grpc::Status Conclude(const absl::Status& outcome) const;
+
+ private:
+  // nullptr when the call came without it.
+  const grpc::string_ref* Metadata(const char* key) const;
+
+  grpc::CallbackServerContext* context_;
+  const CallPolicy* policy_;
+  absl::Time deadline_;
+};
+
+}  // namespace tranche::server

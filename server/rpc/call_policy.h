@@ -1,0 +1,42 @@
+// What is true of a method before any request is looked at. Each service says it in its table (call_table.h).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "server/repeatable.h"
+
+namespace tranche::server {
+
+enum class CallKind : uint8_t;  // open_calls.h
+
+// Who a method is for. Nothing is refused by it yet, as callers are not authenticated. Once they are, the frame
+// (call_frame.h) refuses for all methods at once.
+enum class Role : uint8_t {
+  kBuyer,     // their own reservations
+  kShop,      // everybody's reservations, and payments
+  kObserver,  // looks at everything, changes nothing
+  kOperator,  // changes stock, quota, nodes, sinks and shards
+};
+
+// Where a method's handler runs.
+enum class RunsOn : uint8_t {
+  kInline,  // on gRPC's threads: it must not block
+  kAdmin,   // on a few threads for calls that block
+  kMove,    // on the one thread for moves of SKUs, which take long
+};
+
+// No argument but the last has a default: a method without a role does not compile.
+struct CallPolicy {
+  constexpr CallPolicy(const char* method, Role role, RunsOn runs_on, Repeatable repeatable,
+                       std::optional<CallKind> counted_as = std::nullopt)
+      : method(method), role(role), runs_on(runs_on), repeatable(repeatable), counted_as(counted_as) {}
+
+  const char* method;  // as in the .proto, without the service; static
+  Role role;
+  RunsOn runs_on;
+  Repeatable repeatable;
+  std::optional<CallKind> counted_as;  // by OpenCalls
+};
+
+}  // namespace tranche::server

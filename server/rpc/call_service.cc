@@ -1,0 +1,63 @@
+#include "server/rpc/call_service.h"
+
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "glog/logging.h"
+
+namespace tranche::server {
+namespace {
+
+using google::protobuf::MethodDescriptor;
+using google::protobuf::ServiceDescriptor;
+using grpc::internal::RpcMethod;
+
+RpcMethod::RpcType TypeOf(const MethodShape& shape) {
+  if (shape.client_streaming && shape.server_streaming) return RpcMethod::BIDI_STREAMING;
+  if (shape.client_streaming) return RpcMethod::CLIENT_STREAMING;
+  return shape.server_streaming ? RpcMethod::SERVER_STREAMING : RpcMethod::NORMAL_RPC;
+}
+
+bool Fits(const MethodShape& shape, const MethodDescriptor& method) {
+  return shape.request == method.input_type() && shape.response == method.output_type() &&
+         shape.client_streaming == method.client_streaming() && shape.server_streaming == method.server_streaming();
+}
+
+}  // namespace
+
+CallService::CallService(const ServiceDescriptor& service, const CallFrame& frame, const std::vector<CallEntry>& table)
+    : frame_(frame) {
+  const std::vector<std::string> faults = FaultsOf(table, service);
+  CHECK(faults.empty()) << service.full_name() << ": " << absl::StrJoin(faults, ", ");
+  for (const CallEntry& entry : table) {
+    names_.push_back(absl::StrCat("/", service.full_name(), "/", entry.policy.method));
+    // As in generated code: a method first, then what makes it one of the callback API.
+    AddMethod(new grpc::internal::RpcServiceMethod(names_.back().c_str(), TypeOf(entry.shape), nullptr));
+    MarkMethodCallback(static_cast<int>(names_.size()) - 1, entry.bind(frame_).release());
+  }
+}
+
+std::vector<std::string> FaultsOf(const std::vector<CallEntry>& table, const ServiceDescriptor& service) {
+  std::vector<std::string> faults;
+  std::map<std::string, int> entries;
+  for (const CallEntry& entry : table) {
+    const std::string name = entry.policy.method;
+    ++entries[name];
+    const MethodDescriptor* method = service.FindMethodByName(name);
+    if (method == nullptr) {
+      faults.push_back(name + " is no method");
+    } else if (!Fits(entry.shape, *method)) {
+      faults.push_back(name + " has other messages");
+    }
+    if (entry.blocks && entry.policy.runs_on == RunsOn::kInline) faults.push_back(name + " blocks, and runs inline");
+  }
+  for (int i = 0; i < service.method_count(); ++i) {
+    const int count = entries[service.method(i)->name()];
+    if (count == 0) faults.push_back(service.method(i)->name() + " is missing");
+    if (count > 1) faults.push_back(service.method(i)->name() + " is there twice");
+  }
+  return faults;
+}
+
+}  // namespace tranche::server

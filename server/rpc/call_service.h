@@ -1,0 +1,33 @@
+// A gRPC service that is made of a table of its methods.
+#pragma once
+
+#include <grpcpp/impl/service_type.h>
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "google/protobuf/descriptor.h"
+#include "server/rpc/call_frame.h"
+#include "server/rpc/call_table.h"
+
+namespace tranche::server {
+
+// To be registered with one gRPC server, and to outlive it.
+class CallService : public grpc::Service {
+ public:
+  // CHECKs that the table has no faults.
+  CallService(const google::protobuf::ServiceDescriptor& service, const CallFrame& frame,
+              const std::vector<CallEntry>& table);
+
+ private:
+  const CallFrame frame_;
+  std::deque<std::string> names_;  // gRPC keeps pointers to them
+};
+
+// What is wrong with a table, for people: methods that are missing, there twice or unknown, whose messages are others,
+// or that would block gRPC's threads. Empty when it is as the .proto says.
+std::vector<std::string> FaultsOf(const std::vector<CallEntry>& table,
+                                  const google::protobuf::ServiceDescriptor& service);
+
+}  // namespace tranche::server

@@ -1,0 +1,160 @@
+// A service's table: for every method one entry, which says what is true of the method (CallPolicy) and who handles it.
+//
+// This and call_service.cc are all that knows how gRPC is given a method: with the few names of grpc::internal that the
+// code generated from a .proto uses, and in the same way. They are what ties generated code to the library, and so have
+// kept their form over years of versions; the generated base class with a virtual function per method would need a
+// declaration and a definition of each. (In later versions the two headers of codegen/ are in the folder above.)
+#pragma once
+
+#include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/impl/codegen/server_callback_handlers.h>
+#include <grpcpp/impl/rpc_service_method.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "google/protobuf/descriptor.h"
+#include "server/rpc/call_frame.h"
+#include "server/rpc/call_policy.h"
+#include "server/rpc/reply.h"
+
+namespace tranche::server {
+
+// As the .proto has to say it.
+struct MethodShape {
+  const google::protobuf::Descriptor* request;
+  const google::protobuf::Descriptor* response;
+  bool client_streaming = false;
+  bool server_streaming = false;
+};
+
+struct CallEntry {
+  CallPolicy policy;
+  MethodShape shape;
+  bool blocks;  // so it must not run inline
+  // What gRPC runs for each call. The frame outlives it.
+  std::function<std::unique_ptr<grpc::internal::MethodHandler>(const CallFrame& frame)> bind;
+};
+
+// The kinds of handlers. All are called by many threads at once. A context and a request may be used until the call is
+// finished.
+
+// Does not block. Answers by calling `reply`, or a copy of it, then or later.
+template <typename Request, typename Response>
+using InlineHandler = std::function<void(const CallContext&, const Request&, const Reply<Response>& reply)>;
+// Runs on one of the frame's executors, and only while there is time left.
+template <typename Request, typename Response>
+using BlockingHandler = std::function<absl::StatusOr<Response>(const CallContext&, const Request&)>;
+// These return a reactor that ends with CallContext::Conclude. Do not block; what does goes to the frame's executor.
+template <typename Request, typename Response>
+using ServerStreamHandler =
+    std::function<grpc::ServerWriteReactor<Response>*(const CallContext&, const CallFrame&, const Request&)>;
+template <typename Request, typename Response>
+using BidiStreamHandler =
+    std::function<grpc::ServerBidiReactor<Request, Response>*(const CallContext&, const CallFrame&)>;
+
+template <typename Request, typename Response>
+CallEntry InlineCall(CallPolicy policy, InlineHandler<Request, Response> handler) {
+  const auto bind = [policy, handler](const CallFrame& frame) {
+    return std::make_unique<grpc::internal::CallbackUnaryHandler<Request, Response>>(
+        [policy, handler, &frame](grpc::CallbackServerContext* context, const Request* request, Response* response) {
+          const absl::StatusOr<absl::Time> deadline = frame.Admit(*context);
+          const Reply<Response> reply(CallContext(context, &policy, deadline.value_or(absl::InfinitePast())),
+                                      frame.open_calls, context->DefaultReactor(), response);
+          if (deadline.ok()) {
+            handler(reply.call(), *request, reply);
+          } else {
+            reply.Finish(deadline.status());
+          }
+          return reply.reactor();
+        });
+  };
+  return {policy, {Request::descriptor(), Response::descriptor()}, /*blocks=*/false, bind};
+}
+
+// Of a handler's method that wants the request, the deadline and whom to tell.
+template <typename Handler, typename Request, typename Response>
+CallEntry InlineCall(CallPolicy policy, Handler* handler,
+                     void (Handler::*method)(const Request&, absl::Time,
+                                             absl::AnyInvocable<void(absl::StatusOr<Response>)>)) {
+  return InlineCall<Request, Response>(
+      policy, [=](const CallContext& call, const Request& request, const Reply<Response>& reply) {
+        (handler->*method)(request, call.deadline(), reply);
+      });
+}
+
+template <typename Request, typename Response>
+CallEntry BlockingCall(CallPolicy policy, BlockingHandler<Request, Response> handler) {
+  const auto bind = [policy, handler](const CallFrame& frame) {
+    return std::make_unique<grpc::internal::CallbackUnaryHandler<Request, Response>>(
+        [policy, handler, &frame](grpc::CallbackServerContext* context, const Request* request, Response* response) {
+          const absl::StatusOr<absl::Time> deadline = frame.Admit(*context);
+          const Reply<Response> reply(CallContext(context, &policy, deadline.value_or(absl::InfinitePast())),
+                                      frame.open_calls, context->DefaultReactor(), response);
+          absl::AnyInvocable<void()> task = [reply, request, &handler, &frame] {
+            if (frame.clock->Now() >= reply.call().deadline()) return reply.Finish(DeadlinePassed());
+            reply(handler(reply.call(), *request));
+          };
+          if (!deadline.ok()) {
+            reply.Finish(deadline.status());
+          } else if (!frame.ExecutorFor(policy)->TryRun(task)) {
+            reply.Finish(ExecutorFull());
+          }
+          return reply.reactor();
+        });
+  };
+  return {policy, {Request::descriptor(), Response::descriptor()}, /*blocks=*/true, bind};
+}
+
+// Of a handler's method that wants the request only.
+template <typename Handler, typename Request, typename Response>
+CallEntry BlockingCall(CallPolicy policy, Handler* handler,
+                       absl::StatusOr<Response> (Handler::*method)(const Request&)) {
+  return BlockingCall<Request, Response>(
+      policy, [=](const CallContext&, const Request& request) { return (handler->*method)(request); });
+}
+
+// Of one that also wants to know who asks.
+template <typename Handler, typename Request, typename Response>
+CallEntry BlockingCall(CallPolicy policy, Handler* handler,
+                       absl::StatusOr<Response> (Handler::*method)(const Request&, const std::string& actor)) {
+  return BlockingCall<Request, Response>(policy, [=](const CallContext& call, const Request& request) {
+    return (handler->*method)(request, call.actor());
+  });
+}
+
+template <typename Request, typename Response>
+CallEntry ServerStreamCall(CallPolicy policy, ServerStreamHandler<Request, Response> handler) {
+  const auto bind = [policy, handler](const CallFrame& frame) {
+    return std::make_unique<grpc::internal::CallbackServerStreamingHandler<Request, Response>>(
+        [policy, handler, &frame](grpc::CallbackServerContext* context, const Request* request) {
+          return handler(frame.ContextOfStream(context, policy), frame, *request);
+        });
+  };
+  return {policy,
+          {Request::descriptor(), Response::descriptor(), /*client_streaming=*/false, /*server_streaming=*/true},
+          /*blocks=*/false,
+          bind};
+}
+
+template <typename Request, typename Response>
+CallEntry BidiStreamCall(CallPolicy policy, BidiStreamHandler<Request, Response> handler) {
+  const auto bind = [policy, handler](const CallFrame& frame) {
+    return std::make_unique<grpc::internal::CallbackBidiHandler<Request, Response>>(
+        [policy, handler, &frame](grpc::CallbackServerContext* context) {
+          return handler(frame.ContextOfStream(context, policy), frame);
+        });
+  };
+  return {policy,
+          {Request::descriptor(), Response::descriptor(), /*client_streaming=*/true, /*server_streaming=*/true},
+          /*blocks=*/false,
+          bind};
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,12 @@
+// The W3C trace context that a caller may send, https://www.w3.org/TR/trace-context/.
+#pragma once
+
+#include "absl/strings/string_view.h"
+
+namespace tranche::server {
+
+// The trace id within the value of a traceparent header: 32 lower-case hexadecimal digits. "" when the header is
+// malformed, as the specification has it, and so for one of any other length than a good one's. A view into the header.
+absl::string_view TraceIdOf(absl::string_view traceparent);
+
+}  // namespace tranche::server

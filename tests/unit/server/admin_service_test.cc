@@ -1,0 +1,138 @@
+// AdminService on a real server and channel: that calls reach their handlers with who asks, and how its streams end.
+#include "server/services/admin_service.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "server/proto_time.h"
+#include "storage/bounded_executor.h"
+#include "storage/fake/fake_ledger.h"
+#include "tests/support/inline_executor.h"
+#include "tests/unit/server/grpc_fixture.h"
+#include "tranche/v1/admin_service.grpc.pb.h"
+
+namespace tranche::server {
+namespace {
+
+// Three messages of an export: with an entry, with none, with an entry.
+class PagedPayments : public storage::PaymentLedger {
+ public:
+  absl::StatusOr<storage::PaymentPage> ExportPayments(const std::optional<storage::Uuid>& after, absl::Time, absl::Time,
+                                                      int) override {
+    storage::PaymentPage page;
+    if (!after.has_value() && down) return absl::UnavailableError("down");
+    const uint8_t number = after.has_value() ? after->bytes[15] + 1 : 1;
+    storage::Uuid id;
+    id.bytes[15] = number;
+    if (number != 2) page.entries.emplace_back().reservation_id = id;
+    if (number < 3) page.next = id;
+    return page;
+  }
+  absl::StatusOr<std::vector<storage::PaymentEntry>> LookUpPayments(absl::Span<const storage::Uuid>) override {
+    return std::vector<storage::PaymentEntry>();
+  }
+  absl::StatusOr<storage::AppliedPayment> ApplyPayment(const storage::Confirmation&, const std::string&) override {
+    return absl::UnimplementedError("");
+  }
+  absl::StatusOr<std::vector<storage::RefundMark>> MarkRefunded(absl::Span<const std::pair<storage::Uuid, std::string>>,
+                                                                const std::string&) override {
+    return absl::UnimplementedError("");
+  }
+
+  bool down = false;
+};
+
+class NoSession : public quota::SessionSource {
+ public:
+  std::shared_ptr<quota::Coordination> Session() override { return nullptr; }
+};
+
+class AdminServiceTest : public ::testing::Test {
+ protected:
+  std::string ExportEnd(int* messages) {
+    v1::ExportPaymentsRequest request;
+    *request.mutable_from_time() = ToTimestamp(absl::FromUnixSeconds(1));
+    *request.mutable_to_time() = ToTimestamp(absl::FromUnixSeconds(2));
+    grpc::ClientContext context;
+    const auto reader = stub_->ExportPayments(&context, request);
+    v1::ExportPaymentsResponse response;
+    for (*messages = 0; reader->Read(&response);) ++*messages;
+    return Told(reader->Finish(), context);
+  }
+  // The reason, and whether callers are told when to try again.
+  static std::string Told(const grpc::Status& status, const grpc::ClientContext& context) {
+    if (status.ok()) return "OK";
+    const bool pushback = context.GetServerTrailingMetadata().contains("grpc-retry-pushback-ms");
+    return ReasonOnWire(status) + (pushback ? ", wait" : "");
+  }
+
+  storage::FakeClock clock_;
+  storage::FakeLedger ledger_{&clock_};
+  PagedPayments payments_;
+  NoSession session_;
+  quota::Announcer announcer_{&session_};
+  SkuHandler sku_{&ledger_, &announcer_};
+  AuditHandler audit_{&ledger_};
+  PaymentHandler payment_{&payments_};
+  tranche::testing::InlineExecutor executor_;
+  tranche::testing::InlineExecutor move_executor_;
+  std::unique_ptr<grpc::Service> service_ =
+      MakeAdminService({.sku = &sku_, .audit = &audit_, .payment = &payment_}, &clock_, &executor_, &move_executor_);
+  LocalServer server_{service_.get()};
+  std::unique_ptr<v1::AdminService::Stub> stub_ = v1::AdminService::NewStub(server_.channel());
+};
+
+TEST_F(AdminServiceTest, TheAuditLogSaysWhoAsked) {
+  v1::CreateSkuRequest create;
+  create.mutable_sku()->set_sku_id("tv");
+  create.mutable_sku()->set_title("A TV");
+  create.mutable_sku()->set_currency("EUR");
+  create.mutable_sku()->set_stock(5);
+  v1::CreateSkuResponse created;
+  grpc::ClientContext context;  // an admin call needs no deadline
+  context.AddMetadata("tranche-actor", "alice@laptop");
+  const grpc::Status status = stub_->CreateSku(&context, create, &created);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(created.sku().stock(), 5);
+
+  v1::ListAuditResponse log;
+  grpc::ClientContext log_context;
+  ASSERT_TRUE(stub_->ListAudit(&log_context, v1::ListAuditRequest(), &log).ok());
+  ASSERT_EQ(log.entries_size(), 1);
+  EXPECT_EQ(log.entries(0).actor(), "alice@laptop");
+}
+
+TEST_F(AdminServiceTest, AnExportEndsWithItsLastPage) {
+  int messages = 0;
+  EXPECT_EQ(ExportEnd(&messages), "OK");
+  EXPECT_EQ(messages, 3);
+}
+
+TEST_F(AdminServiceTest, AnExportEndsWithWhatIsWrong) {
+  int messages = 0;
+  payments_.down = true;
+  EXPECT_EQ(ExportEnd(&messages), "LEDGER_UNAVAILABLE, wait");
+  EXPECT_EQ(messages, 0);
+  executor_.full = true;
+  EXPECT_EQ(ExportEnd(&messages), "OVERLOADED, wait");
+  EXPECT_EQ(messages, 0);
+}
+
+TEST_F(AdminServiceTest, OneMoveAtATime) {
+  move_executor_.full = true;
+  v1::MoveSkuRequest request;
+  request.set_sku_id("tv");
+  grpc::ClientContext context;
+  const auto reader = stub_->MoveSku(&context, request);
+  v1::MoveSkuResponse response;
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(Told(reader->Finish(), context), "OVERLOADED, wait");
+}
+
+}  // namespace
+}  // namespace tranche::server

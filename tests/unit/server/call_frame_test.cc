@@ -1,0 +1,284 @@
+// What the call frame does for every call: on a real server and channel, around a service with one method.
+#include "server/rpc/call_frame.h"
+
+#include <gmock/gmock.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "server/errors.h"
+#include "server/rpc/call_service.h"
+#include "tests/unit/server/grpc_fixture.h"
+#include "tranche/v1/outbox_sink.grpc.pb.h"
+
+namespace tranche::server {
+namespace {
+
+using v1::DeliverRequest;
+using v1::DeliverResponse;
+
+constexpr auto kLongEnough = absl::Seconds(20);
+constexpr char kTrace[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+// Keeps the task until the test runs it.
+class HoldingExecutor : public storage::Executor {
+ public:
+  bool TryRun(absl::AnyInvocable<void()>& task) override {
+    if (full) return false;
+    absl::MutexLock lock(&mutex_);
+    task_ = std::move(task);
+    return true;
+  }
+  void AwaitTask() {
+    absl::MutexLock lock(&mutex_);
+    const auto there = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return task_ != nullptr; };
+    ASSERT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&there), kLongEnough));
+  }
+  void RunTask() {
+    AwaitTask();
+    absl::AnyInvocable<void()> task;
+    {
+      absl::MutexLock lock(&mutex_);
+      task = std::exchange(task_, nullptr);
+    }
+    task();
+  }
+
+  bool full = false;
+
+ private:
+  absl::Mutex mutex_;
+  absl::AnyInvocable<void()> task_ ABSL_GUARDED_BY(mutex_);
+};
+
+class CallFrameTest : public ::testing::Test {
+ protected:
+  // What a handler saw of its call.
+  struct Seen {
+    std::string actor;
+    std::string peer;
+    std::string trace_id;
+    absl::Time deadline;
+  };
+
+  static constexpr CallPolicy Inline(std::optional<CallKind> counted_as = std::nullopt) {
+    return CallPolicy("Deliver", Role::kShop, RunsOn::kInline, Repeatable::kYes, counted_as);
+  }
+  static constexpr CallPolicy On(RunsOn executor) {
+    return CallPolicy("Deliver", Role::kShop, executor, Repeatable::kYes);
+  }
+
+  CallFrame Frame() {
+    return {.clock = &clock_,
+            .deadlines = deadlines_,
+            .open_calls = &open_calls_,
+            .admin_executor = &admin_executor_,
+            .move_executor = &move_executor_};
+  }
+
+  void Serve(const CallEntry& entry) {
+    server_.reset();
+    const auto* service = DeliverRequest::descriptor()->file()->FindServiceByName("OutboxSinkService");
+    service_ = std::make_unique<CallService>(*service, Frame(), std::vector<CallEntry>{entry});
+    server_ = std::make_unique<LocalServer>(service_.get());
+    stub_ = v1::OutboxSinkService::NewStub(server_->channel());
+  }
+  // A method that takes down what it sees and succeeds.
+  void ServeNote() {
+    Serve(InlineCall<DeliverRequest, DeliverResponse>(
+        Inline(), [this](const CallContext& call, const DeliverRequest&, const Reply<DeliverResponse>& reply) {
+          seen_ = {call.actor(), call.peer(), call.trace_id(), call.deadline()};
+          reply(DeliverResponse());
+        }));
+  }
+  void ServeBlocking(RunsOn executor, absl::StatusOr<DeliverResponse> answer) {
+    Serve(BlockingCall<DeliverRequest, DeliverResponse>(On(executor),
+                                                        [this, answer](const CallContext& call, const DeliverRequest&) {
+                                                          seen_.emplace().deadline = call.deadline();
+                                                          return answer;
+                                                        }));
+  }
+
+  static std::unique_ptr<grpc::ClientContext> Context(absl::Duration timeout = kLongEnough) {
+    auto context = std::make_unique<grpc::ClientContext>();
+    context->set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+    return context;
+  }
+  grpc::Status Call(grpc::ClientContext* context) {
+    seen_ = std::nullopt;
+    DeliverResponse response;
+    return stub_->Deliver(context, DeliverRequest(), &response);
+  }
+  std::string ActorWhen(const std::string& declared) {
+    const auto context = Context();
+    context->AddMetadata("tranche-actor", declared);
+    EXPECT_TRUE(Call(context.get()).ok());
+    return seen_->actor;
+  }
+  std::string TraceIdWhen(const std::string& header) {
+    const auto context = Context();
+    context->AddMetadata("traceparent", header);
+    EXPECT_TRUE(Call(context.get()).ok());
+    return seen_->trace_id;
+  }
+
+  storage::FakeClock clock_;
+  std::optional<CallDeadlines> deadlines_ = CallDeadlines{};
+  OpenCalls open_calls_{&clock_, absl::Seconds(30)};
+  HoldingExecutor admin_executor_;
+  HoldingExecutor move_executor_;
+  std::optional<Seen> seen_;
+  std::unique_ptr<CallService> service_;
+  std::unique_ptr<LocalServer> server_;
+  std::unique_ptr<v1::OutboxSinkService::Stub> stub_;
+};
+
+TEST_F(CallFrameTest, TheActorIsWhoCallersSayTheyAreElseWhereTheyAre) {
+  ServeNote();
+  EXPECT_EQ(ActorWhen("alice@laptop"), "alice@laptop");
+  EXPECT_THAT(seen_->peer, ::testing::StartsWith("ipv4:127.0.0.1:"));
+  EXPECT_EQ(ActorWhen(std::string(128, 'a')), std::string(128, 'a'));
+  for (const std::string& declared : {std::string(), std::string(129, 'a')}) {
+    EXPECT_THAT(ActorWhen(declared), ::testing::StartsWith("ipv4:127.0.0.1:")) << declared;
+  }
+  EXPECT_TRUE(Call(Context().get()).ok());
+  EXPECT_EQ(seen_->actor, seen_->peer);
+}
+
+TEST_F(CallFrameTest, TheTraceIsTheCallersIfItIsWellFormed) {
+  ServeNote();
+  EXPECT_EQ(TraceIdWhen(kTrace), "0af7651916cd43dd8448eb211c80319c");
+  EXPECT_EQ(TraceIdWhen(std::string(kTrace) + "-" + std::string(1000, '0')), "");
+  EXPECT_TRUE(Call(Context().get()).ok());
+  EXPECT_EQ(seen_->trace_id, "");
+}
+
+TEST_F(CallFrameTest, ADeadlineIsRequiredUnlessThereIsADefault) {
+  ServeNote();
+  grpc::ClientContext without;
+  const grpc::Status refused = Call(&without);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(ReasonOnWire(refused), "DEADLINE_REQUIRED");
+  EXPECT_FALSE(seen_.has_value()) << "the handler was asked";
+
+  deadlines_->default_deadline = absl::Seconds(3);
+  ServeNote();
+  grpc::ClientContext again;
+  EXPECT_TRUE(Call(&again).ok());
+  EXPECT_EQ(seen_->deadline, clock_.Now() + absl::Seconds(3));
+}
+
+TEST_F(CallFrameTest, LongDeadlinesAreLowered) {
+  // Our clock is far behind the caller's.
+  ServeNote();
+  EXPECT_TRUE(Call(Context().get()).ok());
+  EXPECT_EQ(seen_->deadline, clock_.Now() + absl::Seconds(30));
+}
+
+TEST_F(CallFrameTest, AServiceMayLeaveDeadlinesToItsCallers) {
+  deadlines_ = std::nullopt;
+  ServeNote();
+  grpc::ClientContext without;
+  EXPECT_TRUE(Call(&without).ok());
+  EXPECT_EQ(seen_->deadline, absl::InfiniteFuture());
+  const absl::Time before = absl::Now();
+  EXPECT_TRUE(Call(Context().get()).ok());
+  EXPECT_GT(seen_->deadline, before);
+  EXPECT_LT(seen_->deadline, absl::Now() + kLongEnough + absl::Seconds(1));
+}
+
+TEST_F(CallFrameTest, ACallThatComesTooLateIsNotBegun) {
+  clock_.AdvanceBy(absl::Now() + absl::Hours(1) - clock_.Now());  // ahead of the caller's
+  ServeNote();
+  const grpc::Status late = Call(Context().get());
+  EXPECT_EQ(late.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_EQ(ReasonOnWire(late), "DEADLINE_PASSED");
+  EXPECT_FALSE(seen_.has_value()) << "the handler was asked";
+}
+
+TEST_F(CallFrameTest, WhatBlocksRunsOnTheExecutorOfItsTable) {
+  for (const RunsOn executor : {RunsOn::kAdmin, RunsOn::kMove}) {
+    ServeBlocking(executor, DeliverResponse());
+    std::thread caller([&] { EXPECT_TRUE(Call(Context().get()).ok()); });
+    (executor == RunsOn::kAdmin ? admin_executor_ : move_executor_).RunTask();
+    caller.join();
+    EXPECT_TRUE(seen_.has_value());
+  }
+}
+
+TEST_F(CallFrameTest, WithoutRoomACallIsRefusedAndToldWhenToTryAgain) {
+  ServeBlocking(RunsOn::kAdmin, DeliverResponse());
+  admin_executor_.full = true;
+  const auto context = Context();
+  const grpc::Status refused = Call(context.get());
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(ReasonOnWire(refused), "OVERLOADED");
+  const auto pushback = context->GetServerTrailingMetadata().find("grpc-retry-pushback-ms");
+  ASSERT_NE(pushback, context->GetServerTrailingMetadata().end());
+  EXPECT_EQ(std::string(pushback->second.data(), pushback->second.size()), "100");
+  EXPECT_FALSE(seen_.has_value()) << "the handler was asked";
+}
+
+TEST_F(CallFrameTest, ACallWhoseDeadlinePassesInTheQueueIsNotBegun) {
+  ServeBlocking(RunsOn::kAdmin, DeliverResponse());
+  std::thread caller([&] {
+    const grpc::Status late = Call(Context().get());
+    EXPECT_EQ(ReasonOnWire(late), "DEADLINE_PASSED");
+  });
+  admin_executor_.AwaitTask();
+  clock_.AdvanceBy(absl::Seconds(30));
+  admin_executor_.RunTask();
+  caller.join();
+  EXPECT_FALSE(seen_.has_value()) << "the handler was asked";
+}
+
+TEST_F(CallFrameTest, ErrorsKeepTheirDetailsAndOthersBecomeInternal) {
+  const auto answer = [&](const absl::Status& error) {
+    ServeBlocking(RunsOn::kAdmin, error);
+    grpc::Status status;
+    std::thread caller([&] { status = Call(Context().get()); });
+    admin_executor_.RunTask();
+    caller.join();
+    return status;
+  };
+  const grpc::Status ours = answer(FieldError(v1::ERROR_REASON_FIELD_INVALID, "sink", "is wrong"));
+  EXPECT_EQ(ours.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(ours.error_message(), "sink is wrong");
+  EXPECT_EQ(ReasonOnWire(ours), "FIELD_INVALID");
+  const grpc::Status other = answer(absl::NotFoundError("a file of the server's"));
+  EXPECT_EQ(other.error_code(), grpc::StatusCode::INTERNAL);
+  EXPECT_EQ(ReasonOnWire(other), "INTERNAL");
+  EXPECT_EQ(other.error_message().find("file"), std::string::npos);
+}
+
+TEST_F(CallFrameTest, ACountedCallIsOpenUntilItIsAnswered) {
+  absl::Notification asked;
+  std::optional<Reply<DeliverResponse>> reply;
+  Serve(InlineCall<DeliverRequest, DeliverResponse>(
+      Inline(CallKind::kCart),
+      [&](const CallContext&, const DeliverRequest&, const Reply<DeliverResponse>& to_be_answered) {
+        reply.emplace(to_be_answered);
+        asked.Notify();
+      }));
+  std::thread caller([&] { EXPECT_TRUE(Call(Context().get()).ok()); });
+  asked.WaitForNotification();
+  EXPECT_FALSE(open_calls_.Check());
+  clock_.AdvanceBy(absl::Seconds(33));
+  EXPECT_TRUE(open_calls_.Check());
+  const auto cart = static_cast<size_t>(CallKind::kCart);
+  EXPECT_EQ(open_calls_.Overdue().open[cart], 1);
+  (*reply)(DeliverResponse());
+  caller.join();
+  EXPECT_FALSE(open_calls_.Check());
+  EXPECT_EQ(open_calls_.Overdue().open[cart], 0);
+  EXPECT_EQ(open_calls_.Overdue().noticed[cart], 1);
+}
+
+}  // namespace
+}  // namespace tranche::server

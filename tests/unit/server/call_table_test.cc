@@ -1,0 +1,76 @@
+// The tables of both services: every method once, with messages as the .proto has them and a fitting policy.
+#include "server/rpc/call_table.h"
+
+#include <gmock/gmock.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "server/rpc/call_service.h"
+#include "server/services/admin_service.h"
+#include "server/services/reservation_service.h"
+
+namespace tranche::server {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+const google::protobuf::ServiceDescriptor& Service(const std::string& name) {
+  return *google::protobuf::DescriptorPool::generated_pool()->FindServiceByName("tranche.v1." + name);
+}
+
+TEST(CallTable, EveryMethodIsThereOnce) {
+  EXPECT_THAT(FaultsOf(AdminCalls({}), Service("AdminService")), IsEmpty());
+  EXPECT_THAT(FaultsOf(ReservationCalls({}, nullptr, {}), Service("ReservationService")), IsEmpty());
+}
+
+TEST(CallTable, FaultsAreNamed) {
+  const auto& sink = Service("OutboxSinkService");
+  const BlockingHandler<v1::GetSkuRequest, v1::GetSkuResponse> other;
+  EXPECT_THAT(FaultsOf({}, sink), ElementsAre("Deliver is missing"));
+
+  const auto entry = [&](const char* method, RunsOn runs_on) {
+    return BlockingCall(CallPolicy(method, Role::kShop, runs_on, Repeatable::kYes), other);
+  };
+  EXPECT_THAT(FaultsOf({entry("Deliver", RunsOn::kAdmin)}, sink), ElementsAre("Deliver has other messages"));
+  EXPECT_THAT(FaultsOf({entry("GetSku", RunsOn::kAdmin)}, sink),
+              UnorderedElementsAre("GetSku is no method", "Deliver is missing"));
+
+  std::vector<CallEntry> table = AdminCalls({});
+  table.push_back(entry("GetSku", RunsOn::kInline));
+  EXPECT_THAT(FaultsOf(table, Service("AdminService")),
+              UnorderedElementsAre("GetSku is there twice", "GetSku blocks, and runs inline"));
+}
+
+TEST(CallTable, AStreamIsNoUnaryCall) {
+  std::vector<CallEntry> table = AdminCalls({});
+  for (CallEntry& entry : table) {
+    if (entry.policy.method == std::string("MoveSku")) entry.shape.server_streaming = false;
+  }
+  EXPECT_THAT(FaultsOf(table, Service("AdminService")), ElementsAre("MoveSku has other messages"));
+}
+
+TEST(CallTable, ObserversOnlyLook) {
+  for (const CallEntry& entry : AdminCalls({})) {
+    const std::string method = entry.policy.method;
+    bool looks = false;
+    for (const char* verb : {"Get", "List", "LookUp", "Verify", "Export", "Dump"}) {
+      looks = looks || absl::StartsWith(method, verb);
+    }
+    EXPECT_EQ(entry.policy.role, looks ? Role::kObserver : Role::kOperator) << method;
+  }
+}
+
+// What buyers wait for never queues behind an operator.
+TEST(CallTable, ReservationCallsRunInline) {
+  for (const CallEntry& entry : ReservationCalls({}, nullptr, {})) {
+    EXPECT_EQ(entry.policy.runs_on, RunsOn::kInline) << entry.policy.method;
+    EXPECT_FALSE(entry.blocks) << entry.policy.method;
+  }
+}
+
+}  // namespace
+}  // namespace tranche::server
