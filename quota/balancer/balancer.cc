@@ -6,6 +6,7 @@
 #include "glog/logging.h"
 #include "quota/balancer/round/leader_round.h"
 #include "quota/coordination/coordination_paths.h"
+#include "storage/status_macros.h"
 
 namespace tranche::quota {
 
@@ -19,7 +20,7 @@ Balancer::Balancer(CoordinationConnector* connector, storage::StockLedger* ledge
 Balancer::~Balancer() { Stop(); }
 
 absl::Status Balancer::Start() {
-  if (absl::Status status = Connect(); !status.ok()) return status;
+  RETURN_IF_ERROR(Connect());
   thread_ = std::thread([this] { Run(); });
   return absl::OkStatus();
 }
@@ -78,7 +79,7 @@ absl::Status Balancer::RunOnce() {
   // What could not be looked at in earlier rounds is still news.
   pending_.Add(inbox_.Take());
   if (clock_->Now() - refreshed_at_ >= options_.refresh_interval) pending_.everything = true;
-  if (absl::Status checked = CheckLeadership(*session); !checked.ok()) return checked;
+  RETURN_IF_ERROR(CheckLeadership(*session));
   if (!leading()) {
     if (pending_.everything) refreshed_at_ = clock_->Now();
     pending_ = {};
@@ -96,7 +97,7 @@ absl::Status Balancer::RunOnce() {
 // Leads, if nobody does, and only who reaches the ledger.
 absl::Status Balancer::CheckLeadership(Coordination& session) {
   if (leadership_.abstaining()) {
-    if (absl::Status ledger = leadership_.EndAbstention(); !ledger.ok()) return ledger;
+    RETURN_IF_ERROR(leadership_.EndAbstention());
     pending_.leader = true;
   }
   if (!pending_.leader && !pending_.everything) return absl::OkStatus();

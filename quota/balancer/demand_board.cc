@@ -7,6 +7,7 @@
 
 #include "quota/balancer/operator_plans.h"
 #include "quota/coordination/coordination_paths.h"
+#include "storage/status_macros.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::quota {
@@ -16,11 +17,10 @@ using storage::IncarnationId;
 using storage::kPool;
 
 absl::Status DemandBoard::Read(Coordination& session, bool everything, const std::set<IncarnationId>& changed) {
-  const auto names = session.List(kDemandPath, Watch::kYes);
-  if (!names.ok()) return names.status();
+  ASSIGN_OR_RETURN(const auto names, session.List(kDemandPath, Watch::kYes));
   std::set<IncarnationId> present;
   std::vector<IncarnationId> to_read;
-  for (const std::string& name : *names) {
+  for (const std::string& name : names) {
     const IncarnationId incarnation = ParseIncarnation(name);
     if (incarnation == kPool) continue;
     present.insert(incarnation);

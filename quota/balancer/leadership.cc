@@ -5,6 +5,7 @@
 
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
+#include "storage/status_macros.h"
 
 namespace tranche::quota {
 
@@ -53,28 +54,26 @@ absl::Status Leadership::Connect() {
     expired_ = false;
   }
   old.reset();
-  auto session = connector_->Connect(observer_);
-  if (!session.ok()) return session.status();
+  ASSIGN_OR_RETURN(auto session, connector_->Connect(observer_));
   absl::MutexLock lock(&mutex_);
-  session_ = *std::move(session);
+  session_ = std::move(session);
   return absl::OkStatus();
 }
 
 absl::Status Leadership::EndAbstention() {
-  if (absl::Status ledger = ledger_->ListLiveIncarnations().status(); !ledger.ok()) return ledger;
+  RETURN_IF_ERROR(ledger_->ListLiveIncarnations().status());
   abstaining_ = false;
   return absl::OkStatus();
 }
 
 absl::StatusOr<bool> Leadership::Stand(Coordination& session) {
-  const absl::StatusOr<bool> leader = Campaign(session);
-  if (!leader.ok()) return leader.status();
+  ASSIGN_OR_RETURN(const bool leader, Campaign(session));
   bool before = false;
   {
     absl::MutexLock lock(&mutex_);
-    before = std::exchange(leading_, *leader);
+    before = std::exchange(leading_, leader);
   }
-  if (before || !*leader) return false;
+  if (before || !leader) return false;
   LOG(INFO) << options_.name << " leads, shard " << options_.shard;
   ledger_failing_since_ = absl::InfiniteFuture();
   return true;

@@ -5,6 +5,7 @@
 
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/incarnation_znodes.h"
+#include "storage/status_macros.h"
 
 namespace tranche::quota {
 namespace {
@@ -35,22 +36,20 @@ absl::Status AnnouncementRepair::Step(Coordination& session) {
 }
 
 absl::Status AnnouncementRepair::StepSkus() {
-  const auto page = ledger_->ListSkus(after_sku_, kPiece);
-  if (!page.ok()) return page.status();
-  if (page->size() < static_cast<size_t>(kPiece)) {
+  ASSIGN_OR_RETURN(const auto page, ledger_->ListSkus(after_sku_, kPiece));
+  if (page.size() < static_cast<size_t>(kPiece)) {
     phase_ = Phase::kSlices;
   } else {
-    after_sku_ = page->back().sku_id;
+    after_sku_ = page.back().sku_id;
   }
-  return announcer_->AnnounceSkus(*page);
+  return announcer_->AnnounceSkus(page);
 }
 
 absl::Status AnnouncementRepair::StepSlices() {
-  const auto incarnations = ledger_->ListLiveIncarnations();
-  if (!incarnations.ok()) return incarnations.status();
+  ASSIGN_OR_RETURN(const auto incarnations, ledger_->ListLiveIncarnations());
   absl::Status status;
   size_t looked_at = 0;
-  for (const storage::Incarnation& incarnation : *incarnations) {
+  for (const storage::Incarnation& incarnation : incarnations) {
     if (incarnation.id <= after_incarnation_) continue;
     if (looked_at >= static_cast<size_t>(kPiece)) return status;
     size_t announced = 0;
@@ -63,11 +62,10 @@ absl::Status AnnouncementRepair::StepSlices() {
 }
 
 absl::Status AnnouncementRepair::AnnounceSlicesOf(IncarnationId incarnation, size_t* announced) {
-  const auto slices = ledger_->ListSlices(incarnation);
-  if (!slices.ok()) return slices.status();
+  ASSIGN_OR_RETURN(const auto slices, ledger_->ListSlices(incarnation));
   std::vector<SliceToAnnounce> announcements;
-  announcements.reserve(slices->size());
-  for (const auto& [sku_id, slice] : *slices) {
+  announcements.reserve(slices.size());
+  for (const auto& [sku_id, slice] : slices) {
     announcements.push_back({incarnation, sku_id, slice.allotted, slice.version});
   }
   if (announced != nullptr) *announced = announcements.size();
@@ -80,18 +78,16 @@ absl::Status AnnouncementRepair::AnnounceSlicesOf(IncarnationId incarnation, siz
 absl::Status AnnouncementRepair::RepairIncarnations(Coordination& session) {
   std::set<IncarnationId> mentioned, asked_to_drain;
   for (const char* folder : {kSlicesPath, kDrainPath}) {
-    const auto names = session.List(folder, Watch::kNo);
-    if (!names.ok()) return names.status();
-    for (const std::string& name : *names) {
+    ASSIGN_OR_RETURN(const auto names, session.List(folder, Watch::kNo));
+    for (const std::string& name : names) {
       mentioned.insert(ParseIncarnation(name));
       if (folder == kDrainPath) asked_to_drain.insert(ParseIncarnation(name));
     }
   }
   mentioned.erase(storage::kPool);
-  const auto incarnations = ledger_->ListLiveIncarnations();
-  if (!incarnations.ok()) return incarnations.status();
+  ASSIGN_OR_RETURN(const auto incarnations, ledger_->ListLiveIncarnations());
   absl::Status status;
-  for (const storage::Incarnation& incarnation : *incarnations) {
+  for (const storage::Incarnation& incarnation : incarnations) {
     mentioned.erase(incarnation.id);
     if (incarnation.draining == asked_to_drain.contains(incarnation.id)) continue;
     const std::string path = DrainPath(incarnation.id);

@@ -4,21 +4,20 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "quota/coordination/coordination_paths.h"
+#include "storage/status_macros.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::quota {
 
 absl::StatusOr<std::vector<LiveNode>> ListLiveNodes(Coordination& session, Watch watch) {
-  const auto names = session.List(kNodesPath, watch);
-  if (!names.ok()) return names.status();
-  const auto draining_names = session.List(kDrainPath, watch);
-  if (!draining_names.ok()) return draining_names.status();
+  ASSIGN_OR_RETURN(const auto names, session.List(kNodesPath, watch));
+  ASSIGN_OR_RETURN(const auto draining_names, session.List(kDrainPath, watch));
   absl::flat_hash_set<storage::IncarnationId> draining;
-  for (const std::string& name : *draining_names) draining.insert(ParseIncarnation(name));
+  for (const std::string& name : draining_names) draining.insert(ParseIncarnation(name));
 
   std::vector<std::string> paths;
   std::vector<storage::IncarnationId> incarnations;
-  for (const std::string& name : *names) {
+  for (const std::string& name : names) {
     if (ParseIncarnation(name) == storage::kPool) continue;
     incarnations.push_back(ParseIncarnation(name));
     paths.push_back(NodePath(incarnations.back()));

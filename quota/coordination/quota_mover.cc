@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "glog/logging.h"
+#include "storage/status_macros.h"
 
 namespace tranche::quota {
 
@@ -33,12 +34,11 @@ bool TakesFromPool(const QuotaMove& move) {
 }  // namespace
 
 absl::StatusOr<QuotaMover::Moved> QuotaMover::MoveBatch(absl::Span<const QuotaMove> moves, const std::string& actor) {
-  absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> moved = ledger_->MoveUnitsBatch(moves, actor);
-  if (!moved.ok()) return moved.status();
+  ASSIGN_OR_RETURN(std::vector<absl::StatusOr<SkuQuota>> moved, ledger_->MoveUnitsBatch(moves, actor));
   std::vector<SkuToAnnounce> skus;
   std::vector<SliceToAnnounce> slices;
   for (size_t i = 0; i < moves.size(); ++i) {
-    const absl::StatusOr<SkuQuota>& after = (*moved)[i];
+    const absl::StatusOr<SkuQuota>& after = moved[i];
     if (!after.ok()) continue;
     skus.push_back({after->sku, /*always=*/TakesFromPool(moves[i])});
     AddSlices(moves[i], after->quota, &slices);
@@ -46,16 +46,15 @@ absl::StatusOr<QuotaMover::Moved> QuotaMover::MoveBatch(absl::Span<const QuotaMo
   const absl::Status announced = announcer_->Announce(skus, slices);
   LOG_IF(WARNING, !announced.ok()) << "quota of " << skus.size() << " SKUs moved (" << actor
                                    << ") but not announced, left to the balancer's repair: " << announced.message();
-  return Moved{*std::move(moved), announced};
+  return Moved{std::move(moved), announced};
 }
 
 absl::StatusOr<storage::QuotaSnapshot> QuotaMover::Move(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,
                                                         std::optional<int64_t> expected_quota_version,
                                                         const std::string& actor) {
   const QuotaMove move{sku_id, {deltas.begin(), deltas.end()}, expected_quota_version};
-  auto moved = MoveBatch({&move, 1}, actor);
-  if (!moved.ok()) return moved.status();
-  absl::StatusOr<SkuQuota>& after = moved->skus.front();
+  ASSIGN_OR_RETURN(auto moved, MoveBatch({&move, 1}, actor));
+  absl::StatusOr<SkuQuota>& after = moved.skus.front();
   if (!after.ok()) return after.status();
   return std::move(after->quota);
 }

@@ -9,6 +9,7 @@
 
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/sku_announcement.h"
+#include "storage/status_macros.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::quota {
@@ -84,9 +85,8 @@ class Rebuild {
 
   absl::Status FixedFolders() {
     const std::vector<std::string> paths(std::begin(kFixedPaths), std::end(kFixedPaths));
-    const auto present = Read(paths);
-    if (!present.ok()) return present.status();
-    for (const auto& folder : *present) Add(folder.ok() ? Found::kCurrent : Found::kMissing, &report_.fixed_folders);
+    ASSIGN_OR_RETURN(const auto present, Read(paths));
+    for (const auto& folder : present) Add(folder.ok() ? Found::kCurrent : Found::kMissing, &report_.fixed_folders);
     const std::shared_ptr<Coordination> session = sessions_.Session();
     if (session == nullptr) return absl::UnavailableError("no session with ZooKeeper");
     return write_ ? session->EnsureFixedPaths() : absl::OkStatus();
@@ -94,10 +94,9 @@ class Rebuild {
 
   // Before the SKUs: a slice can be written only where its incarnation's folder is.
   absl::Status Incarnations() {
-    const auto live = ledger_.ListLiveIncarnations();
-    if (!live.ok()) return live.status();
+    ASSIGN_OR_RETURN(const auto live, ledger_.ListLiveIncarnations());
     std::vector<PersistentNode> nodes;
-    for (const storage::Incarnation& incarnation : *live) {
+    for (const storage::Incarnation& incarnation : live) {
       live_.insert(incarnation.id);
       nodes.push_back({SlicesPath(incarnation.id), "", &report_.slice_folders});
       if (!incarnation.draining) continue;
@@ -112,11 +111,10 @@ class Rebuild {
   absl::Status EnsurePersistent(const std::vector<PersistentNode>& nodes) {
     std::vector<std::string> paths;
     for (const PersistentNode& node : nodes) paths.push_back(node.path);
-    const auto present = Read(paths);
-    if (!present.ok()) return present.status();
+    ASSIGN_OR_RETURN(const auto present, Read(paths));
     std::vector<WriteOp> creates;
     for (size_t i = 0; i < nodes.size(); ++i) {
-      const bool there = (*present)[i].ok();
+      const bool there = present[i].ok();
       Add(there ? Found::kCurrent : Found::kMissing, nodes[i].count);
       if (there) continue;
       creates.push_back({WriteOp::Kind::kCreatePersistent, nodes[i].path, nodes[i].data, kAnyVersion});
@@ -132,28 +130,25 @@ class Rebuild {
 
   // One page of SKUs with all their slices, read from the ledger in one snapshot.
   absl::Status Page(std::string* after, bool* more) {
-    const auto skus = ledger_.ListSkus(*after, storage::kMaxQuotaBatch);
-    if (!skus.ok()) return skus.status();
-    *more = skus->size() == static_cast<size_t>(storage::kMaxQuotaBatch);
-    if (skus->empty()) return absl::OkStatus();
-    *after = skus->back().sku_id;
+    ASSIGN_OR_RETURN(const auto skus, ledger_.ListSkus(*after, storage::kMaxQuotaBatch));
+    *more = skus.size() == static_cast<size_t>(storage::kMaxQuotaBatch);
+    if (skus.empty()) return absl::OkStatus();
+    *after = skus.back().sku_id;
     std::vector<std::string> ids;
-    for (const storage::Sku& sku : *skus) ids.push_back(sku.sku_id);
-    const auto quotas = ledger_.ReadQuotas(ids);
-    if (!quotas.ok()) return quotas.status();
+    for (const storage::Sku& sku : skus) ids.push_back(sku.sku_id);
+    ASSIGN_OR_RETURN(const auto quotas, ledger_.ReadQuotas(ids));
     // The terms first: a node cannot sell a slice whose terms it does not find.
-    if (absl::Status status = Skus(*quotas); !status.ok()) return status;
-    return Slices(*quotas);
+    RETURN_IF_ERROR(Skus(quotas));
+    return Slices(quotas);
   }
 
   absl::Status Skus(const std::vector<storage::SkuQuota>& quotas) {
     std::vector<std::string> paths;
     for (const storage::SkuQuota& quota : quotas) paths.push_back(SkuPath(quota.sku.sku_id));
-    const auto present = Read(paths);
-    if (!present.ok()) return present.status();
+    ASSIGN_OR_RETURN(const auto present, Read(paths));
     std::vector<storage::Sku> stale;
     for (size_t i = 0; i < quotas.size(); ++i) {
-      const Found found = FoundSku((*present)[i], quotas[i].sku);
+      const Found found = FoundSku(present[i], quotas[i].sku);
       Add(found, &report_.skus);
       if (found != Found::kCurrent) stale.push_back(quotas[i].sku);
     }
@@ -171,11 +166,10 @@ class Rebuild {
         paths.push_back(SlicePath(slice.holder, quota.sku.sku_id));
       }
     }
-    const auto present = Read(paths);
-    if (!present.ok()) return present.status();
+    ASSIGN_OR_RETURN(const auto present, Read(paths));
     std::vector<SliceToAnnounce> stale;
     for (size_t i = 0; i < slices.size(); ++i) {
-      const Found found = FoundSlice((*present)[i], slices[i].version);
+      const Found found = FoundSlice(present[i], slices[i].version);
       Add(found, &report_.slices);
       if (found != Found::kCurrent) stale.push_back(slices[i]);
     }

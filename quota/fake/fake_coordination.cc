@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "quota/coordination/coordination_check.h"
 #include "quota/coordination/coordination_paths.h"
+#include "storage/status_macros.h"
 
 namespace tranche::quota {
 namespace {
@@ -75,10 +76,9 @@ class FakeSession : public Coordination {
 };
 
 absl::StatusOr<std::unique_ptr<Coordination>> FakeConnector::Connect(CoordinationObserver* observer) {
-  const absl::StatusOr<int64_t> id = zookeeper_->AddSession(observer);
-  if (!id.ok()) return id.status();
+  ASSIGN_OR_RETURN(const int64_t id, zookeeper_->AddSession(observer));
   zookeeper_->DeliverIfImmediate();
-  return std::make_unique<FakeSession>(zookeeper_, *id);
+  return std::make_unique<FakeSession>(zookeeper_, id);
 }
 
 size_t FakeZookeeper::DeliverEvents() {
@@ -306,7 +306,7 @@ void FakeZookeeper::CreateFixedPaths() {
 absl::Status FakeZookeeper::EnsureFixedPaths(int64_t session_id) {
   {
     absl::MutexLock lock(&mutex_);
-    if (absl::Status usable = CheckWritable(session_id); !usable.ok()) return usable;
+    RETURN_IF_ERROR(CheckWritable(session_id));
     CreateFixedPaths();
   }
   DeliverIfImmediate();
@@ -339,7 +339,7 @@ absl::Status FakeZookeeper::CheckSession(int64_t session_id) const {
 }
 
 absl::Status FakeZookeeper::CheckWritable(int64_t session_id) {
-  if (absl::Status usable = CheckSession(session_id); !usable.ok()) return usable;
+  RETURN_IF_ERROR(CheckSession(session_id));
   const SessionState& session = sessions_.at(session_id);
   if (session.isolated_tree == nullptr) return absl::OkStatus();
   if (!session.isolated_can_write) return absl::UnavailableError("the follower does not reach the leader");
@@ -348,9 +348,9 @@ absl::Status FakeZookeeper::CheckWritable(int64_t session_id) {
 }
 
 absl::StatusOr<Znode> FakeZookeeper::Get(int64_t session_id, const std::string& path, Watch watch) {
-  if (absl::Status checked = CheckPath(path); !checked.ok()) return checked;
+  RETURN_IF_ERROR(CheckPath(path));
   absl::MutexLock lock(&mutex_);
-  if (absl::Status usable = CheckSession(session_id); !usable.ok()) return usable;
+  RETURN_IF_ERROR(CheckSession(session_id));
   if (watch == Watch::kYes) {
     sessions_.at(session_id).node_watches.insert(path);
     watchers_[path].insert(session_id);
@@ -362,9 +362,9 @@ absl::StatusOr<Znode> FakeZookeeper::Get(int64_t session_id, const std::string& 
 }
 
 absl::StatusOr<std::vector<std::string>> FakeZookeeper::List(int64_t session_id, const std::string& path, Watch watch) {
-  if (absl::Status checked = CheckPath(path); !checked.ok()) return checked;
+  RETURN_IF_ERROR(CheckPath(path));
   absl::MutexLock lock(&mutex_);
-  if (absl::Status usable = CheckSession(session_id); !usable.ok()) return usable;
+  RETURN_IF_ERROR(CheckSession(session_id));
   const Tree& tree = TreeOf(sessions_.at(session_id));
   const auto found = tree.find(path);
   if (found == tree.end()) return NoNode(path);
@@ -376,11 +376,11 @@ absl::StatusOr<std::vector<std::string>> FakeZookeeper::List(int64_t session_id,
 }
 
 absl::Status FakeZookeeper::Write(int64_t session_id, const WriteOp& op, CreateMode mode) {
-  if (absl::Status checked = CheckWrite(op.path, op.data); !checked.ok()) return checked;
+  RETURN_IF_ERROR(CheckWrite(op.path, op.data));
   absl::Status result;
   {
     absl::MutexLock lock(&mutex_);
-    if (absl::Status usable = CheckWritable(session_id); !usable.ok()) return usable;
+    RETURN_IF_ERROR(CheckWritable(session_id));
     const std::optional<UnknownOutcome> outcome = std::exchange(next_write_outcome_, std::nullopt);
     if (outcome != UnknownOutcome::kNotPerformed) {
       result = Perform(op, mode == CreateMode::kEphemeral ? session_id : 0);

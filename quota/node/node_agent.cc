@@ -10,6 +10,7 @@
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/incarnation_znodes.h"
 #include "storage/mutation.h"
+#include "storage/status_macros.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::quota {
@@ -72,13 +73,13 @@ NodeAgent::~NodeAgent() {
 }
 
 absl::Status NodeAgent::Start() {
-  if (absl::Status begun = Begin(); !begun.ok()) return begun;
+  RETURN_IF_ERROR(Begin());
   thread_ = std::thread([this] { Run(); });
   return absl::OkStatus();
 }
 
 absl::Status NodeAgent::Begin() {
-  if (absl::Status session = NewSession(); !session.ok()) return session;
+  RETURN_IF_ERROR(NewSession());
   return BeginIncarnation();
 }
 
@@ -211,10 +212,9 @@ absl::Status NodeAgent::NewSession() {
     absl::MutexLock lock(&mutex_);
     work_.expired = false;  // what it said last
   }
-  auto session = connector_->Connect(this);
-  if (!session.ok()) return session.status();
+  ASSIGN_OR_RETURN(auto session, connector_->Connect(this));
   absl::MutexLock lock(&mutex_);
-  session_ = *std::move(session);
+  session_ = std::move(session);
   return absl::OkStatus();
 }
 
@@ -222,9 +222,8 @@ absl::Status NodeAgent::NewSession() {
 // leave a trail of them; unless the balancer has ended it meanwhile.
 absl::StatusOr<IncarnationId> NodeAgent::RegisterInLedger() {
   if (beginning_ != kPool) {
-    const auto live = ledger_->ListLiveIncarnations();
-    if (!live.ok()) return live.status();
-    if (Find(*live, beginning_) != nullptr) return beginning_;
+    ASSIGN_OR_RETURN(const auto live, ledger_->ListLiveIncarnations());
+    if (Find(live, beginning_) != nullptr) return beginning_;
   }
   const auto registered = ledger_->RegisterIncarnation(options_.node_name, options_.address, drain_.requested());
   if (registered.ok()) beginning_ = *registered;
@@ -234,21 +233,20 @@ absl::StatusOr<IncarnationId> NodeAgent::RegisterInLedger() {
 absl::Status NodeAgent::BeginIncarnation() {
   const std::shared_ptr<Coordination> session = Session();
   if (session == nullptr) return absl::UnauthenticatedError("no session with ZooKeeper");
-  const auto incarnation = RegisterInLedger();
-  if (!incarnation.ok()) return incarnation.status();
-  absl::Status registered = Register(*session, *incarnation);
+  ASSIGN_OR_RETURN(const auto incarnation, RegisterInLedger());
+  absl::Status registered = Register(*session, incarnation);
   if (absl::IsUnauthenticated(registered)) {
     absl::MutexLock lock(&mutex_);
     work_.expired = true;
   }
   if (!registered.ok()) return registered;
   beginning_ = kPool;
-  slices_->Begin(*incarnation);
-  incarnation_.store(*incarnation, std::memory_order_release);
+  slices_->Begin(incarnation);
+  incarnation_.store(incarnation, std::memory_order_release);
   reporter_.Reset();
   begun_ = true;
   last_full_sync_ = absl::InfinitePast();
-  LOG(INFO) << "node " << options_.node_name << " at " << options_.address << " is incarnation " << *incarnation;
+  LOG(INFO) << "node " << options_.node_name << " at " << options_.address << " is incarnation " << incarnation;
   Wake([](Work& work) { work.everything = true; });
   return absl::OkStatus();
 }
@@ -304,9 +302,8 @@ absl::Status NodeAgent::SyncAll(Coordination& session, SliceReader::Which which)
 // we are here.
 absl::Status NodeAgent::RegisterAgain(Coordination& session) {
   const IncarnationId incarnation = incarnation_.load();
-  const auto live = ledger_->ListLiveIncarnations();
-  if (!live.ok()) return live.status();
-  const storage::Incarnation* const present = Find(*live, incarnation);
+  ASSIGN_OR_RETURN(const auto live, ledger_->ListLiveIncarnations());
+  const storage::Incarnation* const present = Find(live, incarnation);
   if (present == nullptr) {
     Wake([incarnation](Work& work) { work.ended = incarnation; });
     return absl::OkStatus();

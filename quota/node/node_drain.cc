@@ -7,6 +7,7 @@
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/quota_mover.h"
+#include "storage/status_macros.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::quota {
@@ -20,11 +21,10 @@ constexpr char kDrainActor[] = "drain";
 }  // namespace
 
 absl::Status NodeDrain::Read(Coordination& session, IncarnationId incarnation) {
-  const auto requests = session.List(kDrainPath, Watch::kYes);
-  if (!requests.ok()) return requests.status();
+  ASSIGN_OR_RETURN(const auto requests, session.List(kDrainPath, Watch::kYes));
   const std::string path = DrainPath(incarnation);
   const std::string name = path.substr(path.rfind('/') + 1);
-  if (std::find(requests->begin(), requests->end(), name) == requests->end()) {
+  if (std::find(requests.begin(), requests.end(), name) == requests.end()) {
     Follow(/*requested=*/false, /*exit=*/false);
     return absl::OkStatus();
   }
@@ -54,7 +54,7 @@ std::string NodeDrain::Request() const {
 
 absl::Status NodeDrain::ReturnUnits(IncarnationId incarnation) {
   if (waiting() && !host_->Idle() && clock_->Now() - since_ < patience_) return absl::OkStatus();
-  if (absl::Status moved = MoveAllToPool(incarnation); !moved.ok()) return moved;
+  RETURN_IF_ERROR(MoveAllToPool(incarnation));
   LOG_IF(INFO, waiting()) << "drained: all units are handed back";
   state_ = State::kReturned;
   if (exit_wanted_) host_->ExitAfterDrain();
@@ -62,8 +62,7 @@ absl::Status NodeDrain::ReturnUnits(IncarnationId incarnation) {
 }
 
 absl::Status NodeDrain::MoveAllToPool(IncarnationId incarnation) {
-  const auto slices = ledger_->ListSlices(incarnation);
-  if (!slices.ok()) return slices.status();
+  ASSIGN_OR_RETURN(const auto slices, ledger_->ListSlices(incarnation));
   std::vector<storage::QuotaMove> moves;
   QuotaMover mover(ledger_, announcer_);
   absl::Status status;
@@ -71,7 +70,7 @@ absl::Status NodeDrain::MoveAllToPool(IncarnationId incarnation) {
     if (!moves.empty()) status.Update(mover.MoveBatch(moves, kDrainActor).status());
     moves.clear();
   };
-  for (const auto& [sku_id, slice] : *slices) {
+  for (const auto& [sku_id, slice] : slices) {
     if (slice.remaining == 0) continue;
     moves.push_back({sku_id, {storage::QuotaDelta{incarnation, -slice.remaining}}, std::nullopt});
     if (moves.size() == static_cast<size_t>(storage::kMaxQuotaBatch)) flush();

@@ -17,6 +17,7 @@
 #include "quota/zookeeper/completions.h"
 #include "quota/zookeeper/zookeeper_errors.h"
 #include "quota/zookeeper/zookeeper_log.h"
+#include "storage/status_macros.h"
 
 namespace tranche::quota {
 namespace {
@@ -46,7 +47,7 @@ absl::string_view Name(WriteOp::Kind kind) {
 
 absl::StatusOr<Znode> ToZnode(ZookeeperReply& reply, const std::string& path) {
   if (reply.rc == ZOK) return std::move(reply.node);
-  if (absl::Status checked = CheckPath(path); !checked.ok()) return checked;
+  RETURN_IF_ERROR(CheckPath(path));
   return ZookeeperStatus(reply.rc, absl::StrCat("get ", path));
 }
 
@@ -70,8 +71,8 @@ absl::StatusOr<std::unique_ptr<ZookeeperSession>> ZookeeperSession::Open(const Z
                                                                          CoordinationObserver* observer) {
   CHECK(!in_observer) << "an observer must not connect";
   std::unique_ptr<ZookeeperSession> session(new ZookeeperSession(options, observer));
-  if (absl::Status started = session->Start(options); !started.ok()) return started;
-  if (absl::Status created = session->CreateTree(); !created.ok()) return created;
+  RETURN_IF_ERROR(session->Start(options));
+  RETURN_IF_ERROR(session->CreateTree());
   return session;
 }
 
@@ -256,7 +257,7 @@ std::vector<absl::StatusOr<Znode>> ZookeeperSession::GetMany(absl::Span<const st
 }
 
 absl::StatusOr<std::vector<std::string>> ZookeeperSession::List(const std::string& path, Watch watch) {
-  if (absl::Status checked = CheckPath(path); !checked.ok()) return checked;
+  RETURN_IF_ERROR(CheckPath(path));
   ZookeeperReply reply =
       std::move(Run(1, [&](size_t, const void* token) {
                   return zoo_aget_children(handle_, FullPath(path).c_str(), watch == Watch::kYes, FinishStrings, token);
@@ -267,7 +268,7 @@ absl::StatusOr<std::vector<std::string>> ZookeeperSession::List(const std::strin
 }
 
 absl::Status ZookeeperSession::Create(const std::string& path, const std::string& data, CreateMode mode) {
-  if (absl::Status checked = CheckWrite(path, data); !checked.ok()) return checked;
+  RETURN_IF_ERROR(CheckWrite(path, data));
   const int flags = mode == CreateMode::kEphemeral ? ZOO_EPHEMERAL : ZOO_PERSISTENT;
   const std::vector<ZookeeperReply> replies =
       Run(1, [&](size_t, const void* token) { return SendCreate(handle_, FullPath(path), data, flags, token); });

@@ -13,6 +13,7 @@
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/proto_time.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -67,16 +68,14 @@ v1::AuditEntry ToMessage(const std::string& shard, const storage::AuditEntry& en
 }  // namespace
 
 absl::StatusOr<v1::ListAuditResponse> AuditHandler::List(const v1::ListAuditRequest& request) {
-  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size());
-  if (!page_size.ok()) return page_size.status();
-  const absl::StatusOr<std::string> token = DecodePageToken(request.page_token());
-  if (!token.ok()) return token.status();
-  std::optional<Positions> positions = Decode(*token);
+  ASSIGN_OR_RETURN(const int page_size, CheckPageSize(request.page_size()));
+  ASSIGN_OR_RETURN(const std::string token, DecodePageToken(request.page_token()));
+  std::optional<Positions> positions = Decode(token);
   if (!positions.has_value()) {
     return InvalidField("page_token", "must be the next_page_token of the page before");
   }
   if (!request.sku_id().empty()) {
-    if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
+    RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
     // Without this a mistyped SKU would look like one that nobody ever changed.
     const auto sku = ledger_->GetSku(request.sku_id());
     if (!sku.ok()) return LedgerError(sku.status(), request.sku_id(), Repeatable::kYes);
@@ -86,13 +85,13 @@ absl::StatusOr<v1::ListAuditResponse> AuditHandler::List(const v1::ListAuditRequ
   std::vector<Log> logs;
   for (const auto& [shard, ledger] : logs_()) {
     const auto before = positions->find(shard);
-    auto entries = ledger->ListAudit(request.sku_id(), before == positions->end() ? 0 : before->second, *page_size + 1);
+    auto entries = ledger->ListAudit(request.sku_id(), before == positions->end() ? 0 : before->second, page_size + 1);
     if (!entries.ok()) return LedgerError(entries.status(), request.sku_id(), Repeatable::kYes);
     logs.push_back({shard, *std::move(entries)});
   }
   v1::ListAuditResponse response;
   while (Log* const log = Newest(logs)) {
-    if (response.entries_size() == *page_size) {
+    if (response.entries_size() == page_size) {
       response.set_next_page_token(EncodePageToken(Encode(*positions)));
       break;
     }

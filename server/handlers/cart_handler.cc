@@ -9,6 +9,7 @@
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
 #include "storage/ledger/lifecycle_ledger.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -17,13 +18,12 @@ using storage::ReservationClaim;
 
 absl::StatusOr<ReservationClaim> CheckLine(const v1::CartLine& line, const std::string& user_id,
                                            const std::string& field) {
-  const absl::StatusOr<storage::Uuid> id = CheckReservationId(line.reservation_id(), field + ".reservation_id");
-  if (!id.ok()) return id.status();
-  if (absl::Status sku = CheckSkuId(line.sku_id(), field + ".sku_id"); !sku.ok()) return sku;
+  ASSIGN_OR_RETURN(const storage::Uuid id, CheckReservationId(line.reservation_id(), field + ".reservation_id"));
+  RETURN_IF_ERROR(CheckSkuId(line.sku_id(), field + ".sku_id"));
   if (line.quantity() < 1) {
     return FieldError(v1::ERROR_REASON_QUANTITY_INVALID, field + ".quantity", "must be at least 1");
   }
-  return ReservationClaim{*id, line.sku_id(), user_id, line.quantity()};
+  return ReservationClaim{id, line.sku_id(), user_id, line.quantity()};
 }
 
 absl::StatusOr<std::vector<ReservationClaim>> CheckCart(const v1::CreateReservationsRequest& request) {
@@ -31,7 +31,7 @@ absl::StatusOr<std::vector<ReservationClaim>> CheckCart(const v1::CreateReservat
     return FieldError(v1::ERROR_REASON_MESSAGE_TOO_LARGE, "request",
                       absl::StrCat("must be at most ", kMaxCartBytes, " bytes"));
   }
-  if (absl::Status user = CheckUserId(request.user_id()); !user.ok()) return user;
+  RETURN_IF_ERROR(CheckUserId(request.user_id()));
   if (request.lines().empty() || request.lines_size() > storage::kMaxCartLines) {
     return InvalidField("lines", absl::StrCat("must be 1 to ", storage::kMaxCartLines));
   }
@@ -39,12 +39,11 @@ absl::StatusOr<std::vector<ReservationClaim>> CheckCart(const v1::CreateReservat
   absl::flat_hash_set<storage::Uuid> ids;
   for (int i = 0; i < request.lines_size(); ++i) {
     const std::string field = absl::StrCat("lines[", i, "]");
-    absl::StatusOr<ReservationClaim> claim = CheckLine(request.lines(i), request.user_id(), field);
-    if (!claim.ok()) return claim.status();
-    if (!ids.insert(claim->reservation_id).second) {
+    ASSIGN_OR_RETURN(ReservationClaim claim, CheckLine(request.lines(i), request.user_id(), field));
+    if (!ids.insert(claim.reservation_id).second) {
       return InvalidField(field + ".reservation_id", "is that of another line");
     }
-    claims.push_back(*std::move(claim));
+    claims.push_back(std::move(claim));
   }
   return claims;
 }

@@ -9,6 +9,7 @@
 #include "server/handlers/reservation_messages.h"
 #include "server/proto_time.h"
 #include "storage/ledger/ledger_error.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -24,13 +25,12 @@ constexpr absl::Duration kMaxExtension = absl::Hours(30 * 24);
 absl::StatusOr<storage::Uuid> CheckTarget(const std::string& reservation_id, const std::string& sku_id) {
   absl::StatusOr<storage::Uuid> id = CheckReservationId(reservation_id);
   if (!id.ok() || sku_id.empty()) return id;
-  if (absl::Status sku = CheckSkuId(sku_id); !sku.ok()) return sku;
+  RETURN_IF_ERROR(CheckSkuId(sku_id));
   return id;
 }
 
 absl::StatusOr<storage::Confirmation> Check(const v1::ConfirmReservationRequest& request) {
-  const absl::StatusOr<storage::Uuid> id = CheckTarget(request.reservation_id(), request.sku_id());
-  if (!id.ok()) return id.status();
+  ASSIGN_OR_RETURN(const storage::Uuid id, CheckTarget(request.reservation_id(), request.sku_id()));
   const std::string& reference = request.payment_reference();
   if (reference.empty() || reference.size() > kMaxReferenceBytes || !IsPlainUtf8(reference)) {
     return InvalidField("payment_reference", absl::StrCat("must be 1 to ", kMaxReferenceBytes,
@@ -38,22 +38,20 @@ absl::StatusOr<storage::Confirmation> Check(const v1::ConfirmReservationRequest&
   }
   if (request.amount_minor() < 0) return InvalidField("amount_minor", "must not be negative");
   if (!IsCurrency(request.currency())) return InvalidField("currency", "must be three capital letters, such as EUR");
-  return storage::Confirmation{*id, reference, request.amount_minor(), request.currency()};
+  return storage::Confirmation{id, reference, request.amount_minor(), request.currency()};
 }
 
 absl::StatusOr<storage::Cancellation> Check(const v1::CancelReservationRequest& request) {
-  const absl::StatusOr<storage::Uuid> id = CheckTarget(request.reservation_id(), request.sku_id());
-  if (!id.ok()) return id.status();
+  ASSIGN_OR_RETURN(const storage::Uuid id, CheckTarget(request.reservation_id(), request.sku_id()));
   if (request.reason().size() > kMaxReasonBytes || !IsPlainUtf8(request.reason())) {
     return InvalidField(
         "reason", absl::StrCat("must be at most ", kMaxReasonBytes, " bytes of UTF-8 without control characters"));
   }
-  return storage::Cancellation{*id, request.reason()};
+  return storage::Cancellation{id, request.reason()};
 }
 
 absl::StatusOr<storage::Extension> Check(const v1::ExtendReservationRequest& request) {
-  const absl::StatusOr<storage::Uuid> id = CheckTarget(request.reservation_id(), request.sku_id());
-  if (!id.ok()) return id.status();
+  ASSIGN_OR_RETURN(const storage::Uuid id, CheckTarget(request.reservation_id(), request.sku_id()));
   if (request.extension() < 1)
     return InvalidField("extension", "must be at least 1: which extension of the hold this is");
   const std::optional<absl::Duration> by = FromDuration(request.extend_by());
@@ -61,7 +59,7 @@ absl::StatusOr<storage::Extension> Check(const v1::ExtendReservationRequest& req
   if (!by.has_value() || *by < absl::Seconds(1) || *by > kMaxExtension || request.extend_by().nanos() != 0) {
     return InvalidField("extend_by", "must be 1 s to 30 days in whole seconds");
   }
-  return storage::Extension{*id, request.extension(), *by};
+  return storage::Extension{id, request.extension(), *by};
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/node_directory.h"
+#include "storage/status_macros.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::server {
@@ -66,9 +67,8 @@ class Walk {
     if (!path.empty() && components > after_) {
       if (absl::Status added = Add(path); !added.ok() || full_) return added;
     }
-    const absl::StatusOr<Components> children = Children(path);
-    if (!children.ok()) return children.status();
-    for (const std::string& child : *children) {
+    ASSIGN_OR_RETURN(const Components children, Children(path));
+    for (const std::string& child : children) {
       if (IsBefore(components, child)) continue;
       if (absl::Status below = Visit(absl::StrCat(path, "/", child)); !below.ok() || full_) return below;
     }
@@ -143,16 +143,13 @@ std::string RenderPayload(const std::string& path, const std::string& data) {
 }
 
 absl::StatusOr<v1::DumpCoordinationResponse> CoordinationHandler::Dump(const v1::DumpCoordinationRequest& request) {
-  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size(), kLargestPageSize);
-  if (!page_size.ok()) return page_size.status();
-  const absl::StatusOr<std::string> after = DecodePageToken(request.page_token());
-  if (!after.ok()) return after.status();
+  ASSIGN_OR_RETURN(const int page_size, CheckPageSize(request.page_size(), kLargestPageSize));
+  ASSIGN_OR_RETURN(const std::string after, DecodePageToken(request.page_token()));
   if (!IsPath(request.path())) {
     return InvalidField("path", "must be empty or a path such as /slices/17");
   }
-  const auto session = RequireSession(*sessions_);
-  if (!session.ok()) return session.status();
-  Walk walk(session->get(), Split(*after), *page_size);
+  ASSIGN_OR_RETURN(const auto session, RequireSession(*sessions_));
+  Walk walk(session.get(), Split(after), page_size);
   const absl::Status walked = walk.Visit(request.path() == "/" ? "" : request.path());
   if (!walked.ok()) return CoordinationError(walked);
   return std::move(walk).Finish();

@@ -10,6 +10,7 @@
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
 #include "storage/ledger/shard_ledger.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -27,10 +28,10 @@ absl::StatusOr<storage::ReservationFilter> CheckFilter(const v1::ListReservation
   }
   storage::ReservationFilter filter{.sku_id = request.sku_id(), .user_id = request.user_id(), .states = {}};
   if (!filter.sku_id.empty()) {
-    if (absl::Status sku = CheckSkuId(filter.sku_id); !sku.ok()) return sku;
+    RETURN_IF_ERROR(CheckSkuId(filter.sku_id));
   }
   if (!filter.user_id.empty()) {
-    if (absl::Status user = CheckUserId(filter.user_id); !user.ok()) return user;
+    RETURN_IF_ERROR(CheckUserId(filter.user_id));
   }
   for (const int number : request.states()) {
     const auto state = FromState(static_cast<v1::ReservationState>(number));
@@ -56,11 +57,10 @@ std::string EncodeCursor(const ReservationCursor& cursor) {
 }
 
 absl::StatusOr<ReservationCursor> DecodeCursor(const std::string& token) {
-  const absl::StatusOr<std::string> key = DecodePageToken(token);
-  if (!key.ok()) return key.status();
+  ASSIGN_OR_RETURN(const std::string key, DecodePageToken(token));
   ReservationCursor cursor;
-  if (key->empty()) return cursor;
-  const std::vector<std::string> parts = absl::StrSplit(*key, absl::MaxSplits('/', 5));
+  if (key.empty()) return cursor;
+  const std::vector<std::string> parts = absl::StrSplit(key, absl::MaxSplits('/', 5));
   if (parts.size() != 6) return BadToken();
   const auto id = storage::Uuid::Parse(parts[4]);
   const bool shard = parts[0].empty() || parts[0] == storage::kHomeShard || storage::IsShardName(parts[0]);
@@ -78,14 +78,11 @@ absl::StatusOr<ReservationCursor> DecodeCursor(const std::string& token) {
 
 absl::StatusOr<ListHandler::Query> ListHandler::Check(const v1::ListReservationsRequest& request,
                                                       absl::Time deadline) const {
-  absl::StatusOr<storage::ReservationFilter> filter = CheckFilter(request);
-  if (!filter.ok()) return filter.status();
-  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size());
-  if (!page_size.ok()) return page_size.status();
-  absl::StatusOr<ReservationCursor> after = DecodeCursor(request.page_token());
-  if (!after.ok()) return after.status();
-  if (!Belongs(*after, *filter)) return BadToken();
-  return Query{*std::move(filter), *std::move(after), *page_size, deadline};
+  ASSIGN_OR_RETURN(storage::ReservationFilter filter, CheckFilter(request));
+  ASSIGN_OR_RETURN(const int page_size, CheckPageSize(request.page_size()));
+  ASSIGN_OR_RETURN(ReservationCursor after, DecodeCursor(request.page_token()));
+  if (!Belongs(after, filter)) return BadToken();
+  return Query{std::move(filter), std::move(after), page_size, deadline};
 }
 
 void ListHandler::List(const v1::ListReservationsRequest& request, absl::Time deadline, Done done) {

@@ -6,6 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "server/errors.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 
@@ -17,9 +18,8 @@ absl::StatusOr<std::shared_ptr<quota::Coordination>> RequireSession(quota::Sessi
 
 absl::StatusOr<std::vector<quota::LiveNode>> RequireLiveNodes(quota::SessionSource& sessions,
                                                               storage::IncarnationLedger& ledger) {
-  const auto session = RequireSession(sessions);
-  if (!session.ok()) return session.status();
-  absl::StatusOr<std::vector<quota::LiveNode>> nodes = quota::ListLiveNodes(**session);
+  ASSIGN_OR_RETURN(const auto session, RequireSession(sessions));
+  absl::StatusOr<std::vector<quota::LiveNode>> nodes = quota::ListLiveNodes(*session);
   if (!nodes.ok()) return CoordinationError(nodes.status());
   const auto incarnations = ledger.ListLiveIncarnations();
   if (!incarnations.ok()) return LedgerError(incarnations.status(), "", Repeatable::kYes);

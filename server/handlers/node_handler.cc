@@ -11,6 +11,7 @@
 #include "server/handlers/field_checks.h"
 #include "server/handlers/node_directory.h"
 #include "server/proto_time.h"
+#include "storage/status_macros.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::server {
@@ -27,22 +28,19 @@ absl::Status NotTold(const quota::LiveNode& node, const char* what, const absl::
 }  // namespace
 
 absl::StatusOr<v1::ListNodesResponse> NodeHandler::List(const v1::ListNodesRequest& request) {
-  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size(), kLargestPageSize);
-  if (!page_size.ok()) return page_size.status();
-  const absl::StatusOr<std::string> token = DecodePageToken(request.page_token());
-  if (!token.ok()) return token.status();
+  ASSIGN_OR_RETURN(const int page_size, CheckPageSize(request.page_size(), kLargestPageSize));
+  ASSIGN_OR_RETURN(const std::string token, DecodePageToken(request.page_token()));
   storage::IncarnationId after = storage::kPool;
-  if (!token->empty() && !absl::SimpleAtoi(*token, &after)) {
+  if (!token.empty() && !absl::SimpleAtoi(token, &after)) {
     return InvalidField("page_token", "must be the next_page_token of the page before");
   }
-  const auto nodes = RequireLiveNodes(*sessions_, *ledger_);
-  if (!nodes.ok()) return nodes.status();
+  ASSIGN_OR_RETURN(const auto nodes, RequireLiveNodes(*sessions_, *ledger_));
 
   v1::ListNodesResponse response;
-  for (const quota::LiveNode& node : *nodes) {
+  for (const quota::LiveNode& node : nodes) {
     if (node.incarnation <= after) continue;
-    if (response.nodes_size() == *page_size) {
-      response.set_next_page_token(EncodePageToken(absl::StrCat(response.nodes(*page_size - 1).incarnation())));
+    if (response.nodes_size() == page_size) {
+      response.set_next_page_token(EncodePageToken(absl::StrCat(response.nodes(page_size - 1).incarnation())));
       break;
     }
     *response.add_nodes() = ToMessage(node);
@@ -81,25 +79,23 @@ absl::StatusOr<v1::UndrainNodeResponse> NodeHandler::Undrain(const v1::UndrainNo
 template <typename Tell>
 absl::StatusOr<NodeHandler::Change> NodeHandler::SetDraining(const std::string& name, bool draining, bool preview,
                                                              const std::string& actor, const Tell& tell) {
-  const auto nodes = RequireLiveNodes(*sessions_, *ledger_);
-  if (!nodes.ok()) return nodes.status();
-  absl::StatusOr<quota::LiveNode> node = ResolveNode(*nodes, name);
-  if (!node.ok()) return node.status();
+  ASSIGN_OR_RETURN(const auto nodes, RequireLiveNodes(*sessions_, *ledger_));
+  ASSIGN_OR_RETURN(quota::LiveNode node, ResolveNode(nodes, name));
   Change change;
-  change.before = ToMessage(*node);
+  change.before = ToMessage(node);
   if (!preview) {
-    const auto set = ledger_->SetDraining(node->incarnation, draining, actor);
+    const auto set = ledger_->SetDraining(node.incarnation, draining, actor);
     if (absl::IsNotFound(set.status())) return NodeNotFound(name);  // it ended since it was listed
     if (!set.ok()) return LedgerError(set.status(), "", Repeatable::kYes);
     const std::shared_ptr<quota::Coordination> session = sessions_->Session();
     const absl::Status told =
-        session == nullptr ? absl::UnavailableError("no session") : tell(*session, node->incarnation);
-    if (!told.ok()) return NotTold(*node, draining ? "drains" : "serves", told);
-    LOG(INFO) << "node " << node->name << " (incarnation " << node->incarnation << ") is asked to "
+        session == nullptr ? absl::UnavailableError("no session") : tell(*session, node.incarnation);
+    if (!told.ok()) return NotTold(node, draining ? "drains" : "serves", told);
+    LOG(INFO) << "node " << node.name << " (incarnation " << node.incarnation << ") is asked to "
               << (draining ? "drain" : "serve again") << " by " << actor;
   }
-  node->draining = draining;
-  change.after = ToMessage(*node);
+  node.draining = draining;
+  change.after = ToMessage(node);
   return change;
 }
 

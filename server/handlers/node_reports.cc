@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "quota/coordination/coordination_paths.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -22,11 +23,10 @@ NodeReportOf Extract(const internal::v1::DemandReport& report, const std::string
 }  // namespace
 
 absl::StatusOr<NodeReports> ReadNodeReports(quota::Coordination& session, const std::string& sku_id) {
-  const auto names = session.List(quota::kDemandPath, quota::Watch::kNo);
-  if (!names.ok()) return names.status();
+  ASSIGN_OR_RETURN(const auto names, session.List(quota::kDemandPath, quota::Watch::kNo));
   std::vector<storage::IncarnationId> incarnations;
   std::vector<std::string> paths;
-  for (const std::string& name : *names) {
+  for (const std::string& name : names) {
     const storage::IncarnationId incarnation = quota::ParseIncarnation(name);
     if (incarnation == storage::kPool) continue;
     incarnations.push_back(incarnation);

@@ -12,6 +12,7 @@
 #include "server/handlers/field_checks.h"
 #include "server/process/sink_name.h"
 #include "server/proto_time.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -40,7 +41,7 @@ absl::StatusOr<storage::OutboxKey> FromMessage(const v1::OutboxKey& key) {
     return FieldError(v1::ERROR_REASON_RESERVATION_ID_MALFORMED, "key.reservation_id", "must be a UUID");
   }
   if (key.revision() < 1) return InvalidField("key.revision", "must be at least 1");
-  if (absl::Status name = CheckSinkName(key.sink(), "key.sink"); !name.ok()) return name;
+  RETURN_IF_ERROR(CheckSinkName(key.sink(), "key.sink"));
   return storage::OutboxKey{*id, key.revision(), key.sink()};
 }
 
@@ -71,10 +72,9 @@ v1::OutboxSink ToMessage(const storage::OutboxDepth& depth) {
 
 // The key of the last message: "<reservation id>/<revision>/<sink>".
 absl::StatusOr<storage::OutboxKey> FromToken(const std::string& token) {
-  const absl::StatusOr<std::string> text = DecodePageToken(token);
-  if (!text.ok()) return text.status();
-  if (text->empty()) return storage::OutboxKey();
-  const std::vector<std::string> parts = absl::StrSplit(*text, '/');
+  ASSIGN_OR_RETURN(const std::string text, DecodePageToken(token));
+  if (text.empty()) return storage::OutboxKey();
+  const std::vector<std::string> parts = absl::StrSplit(text, '/');
   v1::OutboxKey key;
   int32_t revision = 0;
   if (parts.size() == 3 && absl::SimpleAtoi(parts[1], &revision)) {
@@ -94,26 +94,24 @@ std::string ToToken(const v1::OutboxKey& key) {
 
 absl::StatusOr<v1::ListOutboxMessagesResponse> OutboxHandler::ListMessages(
     const v1::ListOutboxMessagesRequest& request) {
-  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size());
-  if (!page_size.ok()) return page_size.status();
-  const absl::StatusOr<storage::OutboxKey> after = FromToken(request.page_token());
-  if (!after.ok()) return after.status();
+  ASSIGN_OR_RETURN(const int page_size, CheckPageSize(request.page_size()));
+  ASSIGN_OR_RETURN(const storage::OutboxKey after, FromToken(request.page_token()));
   if (!v1::OutboxState_IsValid(request.state())) {
     return InvalidField("state", "must be a state of a message");
   }
   if (!request.sink().empty()) {
     // Without this a mistyped sink would look like one that has it all.
-    if (absl::Status exists = CheckSinkExists(request.sink()); !exists.ok()) return exists;
+    RETURN_IF_ERROR(CheckSinkExists(request.sink()));
   }
   const auto state =
       request.state() == v1::OUTBOX_STATE_PENDING ? storage::OutboxState::kPending : storage::OutboxState::kDead;
   // One more than wanted tells whether there is a next page.
-  const auto messages = ledger_->ListMessages(request.sink(), state, *after, *page_size + 1);
+  const auto messages = ledger_->ListMessages(request.sink(), state, after, page_size + 1);
   if (!messages.ok()) return LedgerFailed(messages.status());
   v1::ListOutboxMessagesResponse response;
   for (const storage::OutboxMessage& message : *messages) {
-    if (response.messages_size() == *page_size) {
-      response.set_next_page_token(ToToken(response.messages(*page_size - 1).key()));
+    if (response.messages_size() == page_size) {
+      response.set_next_page_token(ToToken(response.messages(page_size - 1).key()));
       break;
     }
     *response.add_messages() = ToMessage(message);
@@ -122,12 +120,10 @@ absl::StatusOr<v1::ListOutboxMessagesResponse> OutboxHandler::ListMessages(
 }
 
 absl::StatusOr<v1::GetOutboxMessageResponse> OutboxHandler::GetMessage(const v1::GetOutboxMessageRequest& request) {
-  const absl::StatusOr<storage::OutboxKey> key = FromMessage(request.key());
-  if (!key.ok()) return key.status();
-  const absl::StatusOr<storage::OutboxMessage> message = Find(*key);
-  if (!message.ok()) return message.status();
+  ASSIGN_OR_RETURN(const storage::OutboxKey key, FromMessage(request.key()));
+  ASSIGN_OR_RETURN(const storage::OutboxMessage message, Find(key));
   v1::GetOutboxMessageResponse response;
-  *response.mutable_message() = ToMessage(*message);
+  *response.mutable_message() = ToMessage(message);
   return response;
 }
 
@@ -136,17 +132,16 @@ absl::StatusOr<v1::RetryOutboxMessagesResponse> OutboxHandler::Retry(const v1::R
   if (request.has_key() && !request.sink().empty()) {
     return InvalidField("sink", "goes without a key");
   }
-  const absl::StatusOr<int64_t> due = request.has_key() ? RetryOne(request.key(), request.preview(), actor)
-                                                        : RetryAll(request.sink(), request.preview(), actor);
-  if (!due.ok()) return due.status();
+  ASSIGN_OR_RETURN(const int64_t due, request.has_key() ? RetryOne(request.key(), request.preview(), actor)
+                                                        : RetryAll(request.sink(), request.preview(), actor));
   v1::RetryOutboxMessagesResponse response;
-  response.set_messages(*due);
+  response.set_messages(due);
   return response;
 }
 
 absl::StatusOr<int64_t> OutboxHandler::RetryAll(const std::string& sink, bool preview, const std::string& actor) {
   if (!sink.empty()) {
-    if (absl::Status exists = CheckSinkExists(sink); !exists.ok()) return exists;
+    RETURN_IF_ERROR(CheckSinkExists(sink));
   }
   if (preview) {
     const auto depths = ledger_->Depths();
@@ -161,32 +156,29 @@ absl::StatusOr<int64_t> OutboxHandler::RetryAll(const std::string& sink, bool pr
 }
 
 absl::StatusOr<int64_t> OutboxHandler::RetryOne(const v1::OutboxKey& wanted, bool preview, const std::string& actor) {
-  const absl::StatusOr<storage::OutboxKey> key = FromMessage(wanted);
-  if (!key.ok()) return key.status();
+  ASSIGN_OR_RETURN(const storage::OutboxKey key, FromMessage(wanted));
   if (preview) {
-    if (const auto message = Find(*key); !message.ok()) return message.status();
+    if (const auto message = Find(key); !message.ok()) return message.status();
     return 1;
   }
-  const absl::StatusOr<int64_t> due = ledger_->RetryMessage(*key, actor);
+  const absl::StatusOr<int64_t> due = ledger_->RetryMessage(key, actor);
   if (!due.ok()) return LedgerFailed(due.status());
-  if (*due == 0) return NoSuchMessage(*key);
+  if (*due == 0) return NoSuchMessage(key);
   return due;
 }
 
 absl::StatusOr<v1::DiscardOutboxMessageResponse> OutboxHandler::Discard(const v1::DiscardOutboxMessageRequest& request,
                                                                         const std::string& actor) {
-  const absl::StatusOr<storage::OutboxKey> key = FromMessage(request.key());
-  if (!key.ok()) return key.status();
-  const absl::StatusOr<storage::OutboxMessage> message = Find(*key);
-  if (!message.ok()) return message.status();
+  ASSIGN_OR_RETURN(const storage::OutboxKey key, FromMessage(request.key()));
+  ASSIGN_OR_RETURN(const storage::OutboxMessage message, Find(key));
   if (!request.preview()) {
-    const absl::StatusOr<int64_t> discarded = ledger_->DiscardMessage(*key, actor);
+    const absl::StatusOr<int64_t> discarded = ledger_->DiscardMessage(key, actor);
     if (!discarded.ok()) return LedgerFailed(discarded.status());
     // Delivered meanwhile.
-    if (*discarded == 0) return NoSuchMessage(*key);
+    if (*discarded == 0) return NoSuchMessage(key);
   }
   v1::DiscardOutboxMessageResponse response;
-  *response.mutable_message() = ToMessage(*message);
+  *response.mutable_message() = ToMessage(message);
   return response;
 }
 
@@ -200,7 +192,7 @@ absl::StatusOr<v1::ListSinksResponse> OutboxHandler::ListSinks(const v1::ListSin
 
 absl::StatusOr<v1::AddSinkResponse> OutboxHandler::AddSink(const v1::AddSinkRequest& request,
                                                            const std::string& actor) {
-  if (absl::Status name = CheckSinkName(request.name(), "name"); !name.ok()) return name;
+  RETURN_IF_ERROR(CheckSinkName(request.name(), "name"));
   const auto sinks = ledger_->ListSinks();
   if (!sinks.ok()) return LedgerFailed(sinks.status());
   v1::AddSinkResponse response;
@@ -213,8 +205,7 @@ absl::StatusOr<v1::AddSinkResponse> OutboxHandler::AddSink(const v1::AddSinkRequ
 
 absl::StatusOr<v1::RemoveSinkResponse> OutboxHandler::RemoveSink(const v1::RemoveSinkRequest& request,
                                                                  const std::string& actor) {
-  const absl::StatusOr<v1::OutboxSink> sink = FindSink(request.name());
-  if (!sink.ok()) return sink.status();
+  ASSIGN_OR_RETURN(const v1::OutboxSink sink, FindSink(request.name()));
   if (!request.preview()) {
     const absl::Status removed = ledger_->RemoveSink(request.name(), actor);
     if (absl::IsInvalidArgument(removed)) {
@@ -224,7 +215,7 @@ absl::StatusOr<v1::RemoveSinkResponse> OutboxHandler::RemoveSink(const v1::Remov
     if (!removed.ok() && !absl::IsNotFound(removed)) return LedgerFailed(removed);
   }
   v1::RemoveSinkResponse response;
-  *response.mutable_sink() = *sink;
+  *response.mutable_sink() = sink;
   return response;
 }
 
@@ -236,7 +227,7 @@ absl::StatusOr<storage::OutboxMessage> OutboxHandler::Find(const storage::Outbox
 }
 
 absl::StatusOr<v1::OutboxSink> OutboxHandler::FindSink(const std::string& name) {
-  if (absl::Status valid = CheckSinkName(name, "sink"); !valid.ok()) return valid;
+  RETURN_IF_ERROR(CheckSinkName(name, "sink"));
   const auto depths = ledger_->Depths();
   if (!depths.ok()) return LedgerFailed(depths.status());
   for (const storage::OutboxDepth& depth : *depths) {
@@ -246,7 +237,7 @@ absl::StatusOr<v1::OutboxSink> OutboxHandler::FindSink(const std::string& name) 
 }
 
 absl::Status OutboxHandler::CheckSinkExists(const std::string& name) {
-  if (absl::Status valid = CheckSinkName(name, "sink"); !valid.ok()) return valid;
+  RETURN_IF_ERROR(CheckSinkName(name, "sink"));
   const auto sinks = ledger_->ListSinks();
   if (!sinks.ok()) return LedgerFailed(sinks.status());
   return absl::c_linear_search(*sinks, name) ? absl::OkStatus() : NoSuchSink(name);

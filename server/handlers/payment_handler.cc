@@ -8,6 +8,7 @@
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
 #include "server/proto_time.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -79,8 +80,7 @@ v1::CorrectionOutcome ToOutcome(storage::RefundMark mark) {
 }
 
 absl::Status CheckCorrection(const v1::Correction& correction) {
-  const absl::StatusOr<Uuid> id = CheckReservationId(correction.reservation_id(), "corrections.reservation_id");
-  if (!id.ok()) return id.status();
+  RETURN_IF_ERROR(CheckReservationId(correction.reservation_id(), "corrections.reservation_id").status());
   if (correction.has_mark_refunded()) {
     return CheckReference(correction.mark_refunded().payment_reference(), "corrections.payment_reference");
   }
@@ -105,15 +105,12 @@ absl::StatusOr<absl::Time> CheckTime(bool given, const google::protobuf::Timesta
 
 absl::StatusOr<PaymentHandler::ExportCursor> PaymentHandler::StartExport(
     const v1::ExportPaymentsRequest& request) const {
-  const absl::StatusOr<absl::Time> from = CheckTime(request.has_from_time(), request.from_time(), "from_time");
-  if (!from.ok()) return from.status();
-  const absl::StatusOr<absl::Time> to = CheckTime(request.has_to_time(), request.to_time(), "to_time");
-  if (!to.ok()) return to.status();
-  ExportCursor cursor{*from, *to};
+  ASSIGN_OR_RETURN(const absl::Time from, CheckTime(request.has_from_time(), request.from_time(), "from_time"));
+  ASSIGN_OR_RETURN(const absl::Time to, CheckTime(request.has_to_time(), request.to_time(), "to_time"));
+  ExportCursor cursor{from, to};
   if (!request.after_reservation_id().empty()) {
-    const absl::StatusOr<Uuid> after = CheckReservationId(request.after_reservation_id(), "after_reservation_id");
-    if (!after.ok()) return after.status();
-    cursor.after = *after;
+    ASSIGN_OR_RETURN(const Uuid after, CheckReservationId(request.after_reservation_id(), "after_reservation_id"));
+    cursor.after = after;
   }
   return cursor;
 }
@@ -135,9 +132,8 @@ absl::StatusOr<v1::LookUpPaymentsResponse> PaymentHandler::LookUp(const v1::Look
   }
   std::vector<Uuid> ids;
   for (const std::string& text : request.reservation_ids()) {
-    const absl::StatusOr<Uuid> id = CheckReservationId(text, "reservation_ids");
-    if (!id.ok()) return id.status();
-    ids.push_back(*id);
+    ASSIGN_OR_RETURN(const Uuid id, CheckReservationId(text, "reservation_ids"));
+    ids.push_back(id);
   }
   const auto entries = ledger_->LookUpPayments(ids);
   if (!entries.ok()) return LedgerError(entries.status(), "", Repeatable::kYes);
@@ -152,14 +148,13 @@ absl::StatusOr<v1::ApplyCorrectionsResponse> PaymentHandler::Apply(const v1::App
     return InvalidField("corrections", absl::StrCat("must be 1 to ", kMaxCorrections));
   }
   for (const v1::Correction& correction : request.corrections()) {
-    if (absl::Status checked = CheckCorrection(correction); !checked.ok()) return checked;
+    RETURN_IF_ERROR(CheckCorrection(correction));
   }
   const std::string auditor = absl::StrCat("reconcile by ", actor);
   v1::ApplyCorrectionsResponse response;
   for (const v1::Correction& correction : request.corrections()) {
-    absl::StatusOr<v1::ApplyCorrectionsResponse::Result> result = ApplyOne(correction, auditor);
-    if (!result.ok()) return result.status();
-    *response.add_results() = *std::move(result);
+    ASSIGN_OR_RETURN(v1::ApplyCorrectionsResponse::Result result, ApplyOne(correction, auditor));
+    *response.add_results() = std::move(result);
   }
   return response;
 }

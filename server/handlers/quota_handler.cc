@@ -13,6 +13,7 @@
 #include "server/handlers/quota_preview.h"
 #include "server/handlers/rebalance_plan.h"
 #include "server/handlers/sku_messages.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -47,7 +48,7 @@ absl::StatusOr<std::vector<storage::QuotaDelta>> PlanSet(const storage::QuotaSna
 }
 
 absl::Status CheckMove(const v1::MoveQuotaRequest& request) {
-  if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
+  RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   if (request.units() < 1 || request.units() > kMaxStock) {
     return InvalidField("units", absl::StrCat("must be 1 to ", kMaxStock));
   }
@@ -73,12 +74,11 @@ int64_t UnitsThatLeft(const storage::QuotaSnapshot& before, const storage::Quota
 }  // namespace
 
 absl::StatusOr<v1::GetQuotaResponse> QuotaHandler::Get(const v1::GetQuotaRequest& request) {
-  if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
-  const absl::StatusOr<storage::SkuQuota> read = Read(request.sku_id());
-  if (!read.ok()) return read.status();
+  RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
+  ASSIGN_OR_RETURN(const storage::SkuQuota read, Read(request.sku_id()));
   v1::GetQuotaResponse response;
   v1::Quota* quota = response.mutable_quota();
-  *quota = ToMessage(read->sku, read->quota);
+  *quota = ToMessage(read.sku, read.quota);
   if (const std::shared_ptr<quota::Coordination> session = sessions_->Session(); session != nullptr) {
     AddAnnouncedVersions(*session, quota);
     const absl::StatusOr<NodeReports> reports = ReadNodeReports(*session, request.sku_id());
@@ -89,21 +89,19 @@ absl::StatusOr<v1::GetQuotaResponse> QuotaHandler::Get(const v1::GetQuotaRequest
 }
 
 absl::StatusOr<v1::SetQuotaResponse> QuotaHandler::Set(const v1::SetQuotaRequest& request, const std::string& actor) {
-  if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
+  RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   if (request.remaining() < 0 || request.remaining() > kMaxStock) {
     return InvalidField("remaining", absl::StrCat("must be 0 to ", kMaxStock));
   }
-  if (absl::Status expected = CheckExpectedField(request.expected_quota_version()); !expected.ok()) return expected;
-  const auto nodes = RequireLiveNodes(*sessions_, *ledger_);
-  if (!nodes.ok()) return nodes.status();
-  const absl::StatusOr<quota::LiveNode> node = ResolveNode(*nodes, request.node());
-  if (!node.ok()) return node.status();
-  if (node->draining && request.remaining() > 0) return NodeDraining(*node);
+  RETURN_IF_ERROR(CheckExpectedField(request.expected_quota_version()));
+  ASSIGN_OR_RETURN(const auto nodes, RequireLiveNodes(*sessions_, *ledger_));
+  ASSIGN_OR_RETURN(const quota::LiveNode node, ResolveNode(nodes, request.node()));
+  if (node.draining && request.remaining() > 0) return NodeDraining(node);
 
   const absl::StatusOr<Change> change =
       Execute(request.sku_id(), {request.preview(), request.expected_quota_version()}, actor,
               [&](const storage::QuotaSnapshot& quota) {
-                return PlanSet(quota, Receivers(*nodes), node->incarnation, request.remaining());
+                return PlanSet(quota, Receivers(nodes), node.incarnation, request.remaining());
               });
   if (!change.ok()) return change.status();
   v1::SetQuotaResponse response;
@@ -114,47 +112,44 @@ absl::StatusOr<v1::SetQuotaResponse> QuotaHandler::Set(const v1::SetQuotaRequest
 
 absl::StatusOr<v1::MoveQuotaResponse> QuotaHandler::Move(const v1::MoveQuotaRequest& request,
                                                          const std::string& actor) {
-  if (absl::Status valid = CheckMove(request); !valid.ok()) return valid;
-  const auto nodes = RequireLiveNodes(*sessions_, *ledger_);
-  if (!nodes.ok()) return nodes.status();
-  const absl::StatusOr<quota::LiveNode> from = ResolveHolder(*nodes, request.from(), "from");
-  if (!from.ok()) return from.status();
-  const absl::StatusOr<quota::LiveNode> to = ResolveHolder(*nodes, request.to(), "to");
-  if (!to.ok()) return to.status();
-  if (from->incarnation == to->incarnation) {
+  RETURN_IF_ERROR(CheckMove(request));
+  ASSIGN_OR_RETURN(const auto nodes, RequireLiveNodes(*sessions_, *ledger_));
+  ASSIGN_OR_RETURN(const quota::LiveNode from, ResolveHolder(nodes, request.from(), "from"));
+  ASSIGN_OR_RETURN(const quota::LiveNode to, ResolveHolder(nodes, request.to(), "to"));
+  if (from.incarnation == to.incarnation) {
     return InvalidField("to", "must be another holder than from");
   }
-  if (to->draining) return NodeDraining(*to);
+  if (to.draining) return NodeDraining(to);
 
   const auto plan = [&](const storage::QuotaSnapshot& quota) -> absl::StatusOr<std::vector<storage::QuotaDelta>> {
-    auto deltas = quota::MoveBetween(quota, from->incarnation, to->incarnation, request.units());
+    auto deltas = quota::MoveBetween(quota, from.incarnation, to.incarnation, request.units());
     if (deltas.has_value()) return *std::move(deltas);
-    const int64_t remaining = SliceOf(quota, from->incarnation).remaining;
+    const int64_t remaining = SliceOf(quota, from.incarnation).remaining;
     return InsufficientUnits(
-        absl::StrCat("Only ", remaining, " units remain at ", from->name, ", ", request.units(), " were asked for."),
+        absl::StrCat("Only ", remaining, " units remain at ", from.name, ", ", request.units(), " were asked for."),
         quota.sku_id, remaining, request.units());
   };
   const Repeatable repeatable = request.expected_quota_version() != 0 ? Repeatable::kYes : Repeatable::kNo;
-  const absl::StatusOr<Change> change =
-      Execute(request.sku_id(), {request.preview(), request.expected_quota_version(), repeatable}, actor, plan);
-  if (!change.ok()) return change.status();
+  ASSIGN_OR_RETURN(
+      const Change change,
+      Execute(request.sku_id(), {request.preview(), request.expected_quota_version(), repeatable}, actor, plan));
 
   v1::MoveQuotaResponse response;
-  *response.mutable_before() = Describe(change->sku, change->before);
-  *response.mutable_after() = Describe(change->sku, change->after);
-  const int64_t moved = UnitsThatLeft(change->before, change->after, from->incarnation, to->incarnation);
+  *response.mutable_before() = Describe(change.sku, change.before);
+  *response.mutable_after() = Describe(change.sku, change.after);
+  const int64_t moved = UnitsThatLeft(change.before, change.after, from.incarnation, to.incarnation);
   response.set_units_moved(moved);
   if (moved < request.units()) {
     // The deposit is of what was asked for, so a pool with units stands in.
     const int64_t arrived =
-        SliceOf(change->after, to->incarnation).allotted - SliceOf(change->before, to->incarnation).allotted;
-    const std::string stand_in = to->incarnation != storage::kPool && arrived > moved
+        SliceOf(change.after, to.incarnation).allotted - SliceOf(change.before, to.incarnation).allotted;
+    const std::string stand_in = to.incarnation != storage::kPool && arrived > moved
                                      ? absl::StrCat("; ", arrived - moved, " came from the pool in their stead")
                                      : "";
-    response.add_warnings(absl::StrCat("only ", moved, " of ", request.units(), " units left ", from->name,
+    response.add_warnings(absl::StrCat("only ", moved, " of ", request.units(), " units left ", from.name,
                                        ": it sold the others in the same moment", stand_in));
   }
-  if (to->incarnation == storage::kPool && !change->sku.quota_frozen && !change->sku.closed) {
+  if (to.incarnation == storage::kPool && !change.sku.quota_frozen && !change.sku.closed) {
     response.add_warnings(
         absl::StrCat("the balancer will hand these units out again: freeze first (`tranchectl quota "
                      "freeze ",
@@ -165,37 +160,34 @@ absl::StatusOr<v1::MoveQuotaResponse> QuotaHandler::Move(const v1::MoveQuotaRequ
 
 absl::StatusOr<v1::RebalanceQuotaResponse> QuotaHandler::Rebalance(const v1::RebalanceQuotaRequest& request,
                                                                    const std::string& actor) {
-  if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
-  if (absl::Status expected = CheckExpectedField(request.expected_quota_version()); !expected.ok()) return expected;
-  const auto nodes = RequireLiveNodes(*sessions_, *ledger_);
-  if (!nodes.ok()) return nodes.status();
+  RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
+  RETURN_IF_ERROR(CheckExpectedField(request.expected_quota_version()));
+  ASSIGN_OR_RETURN(const auto nodes, RequireLiveNodes(*sessions_, *ledger_));
   NodeReports reports;
   if (request.policy() == v1::REBALANCE_POLICY_DEMAND) {
-    const auto session = RequireSession(*sessions_);
-    if (!session.ok()) return session.status();
-    absl::StatusOr<NodeReports> read = ReadNodeReports(**session, request.sku_id());
+    ASSIGN_OR_RETURN(const auto session, RequireSession(*sessions_));
+    absl::StatusOr<NodeReports> read = ReadNodeReports(*session, request.sku_id());
     if (!read.ok()) return CoordinationError(read.status());
     reports = *std::move(read);
   }
-  const absl::StatusOr<RebalancePlan> plan = PlanRebalance(request, *nodes, reports);
-  if (!plan.ok()) return plan.status();
-  const std::vector<storage::IncarnationId> receivers = Receivers(*nodes);
+  ASSIGN_OR_RETURN(const RebalancePlan plan, PlanRebalance(request, nodes, reports));
+  const std::vector<storage::IncarnationId> receivers = Receivers(nodes);
   const absl::StatusOr<Change> change =
       Execute(request.sku_id(), {request.preview(), request.expected_quota_version()}, actor,
               [&](const storage::QuotaSnapshot& quota) -> absl::StatusOr<std::vector<storage::QuotaDelta>> {
-                return SharesOf(*plan, quota, receivers);
+                return SharesOf(plan, quota, receivers);
               });
   if (!change.ok()) return change.status();
   v1::RebalanceQuotaResponse response;
   *response.mutable_before() = Describe(change->sku, change->before);
   *response.mutable_after() = Describe(change->sku, change->after);
-  for (const std::string& warning : plan->warnings) response.add_warnings(warning);
+  for (const std::string& warning : plan.warnings) response.add_warnings(warning);
   return response;
 }
 
 absl::StatusOr<v1::SetQuotaFrozenResponse> QuotaHandler::SetFrozen(const v1::SetQuotaFrozenRequest& request,
                                                                    const std::string& actor) {
-  if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
+  RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   const absl::StatusOr<storage::Sku> before = ledger_->GetSku(request.sku_id());
   if (!before.ok()) return LedgerError(before.status(), request.sku_id(), Repeatable::kYes);
   absl::StatusOr<storage::Sku> after = *before;
@@ -216,18 +208,16 @@ absl::StatusOr<v1::SetQuotaFrozenResponse> QuotaHandler::SetFrozen(const v1::Set
 absl::StatusOr<QuotaHandler::Change> QuotaHandler::Execute(const std::string& sku_id, const Terms& terms,
                                                            const std::string& actor, const Plan& plan) {
   for (int attempt = 1;; ++attempt) {
-    absl::StatusOr<storage::SkuQuota> read = Read(sku_id);
-    if (!read.ok()) return read.status();
-    const storage::QuotaSnapshot& before = read->quota;
+    ASSIGN_OR_RETURN(storage::SkuQuota read, Read(sku_id));
+    const storage::QuotaSnapshot& before = read.quota;
     if (terms.expected_quota_version != 0 && terms.expected_quota_version != before.quota_version) {
       return QuotaVersionChanged(*ledger_, sku_id, before.quota_version);
     }
-    const absl::StatusOr<std::vector<storage::QuotaDelta>> deltas = plan(before);
-    if (!deltas.ok()) return deltas.status();
-    if (terms.preview || deltas->empty()) return Change{read->sku, before, QuotaAfter(before, *deltas)};
+    ASSIGN_OR_RETURN(const std::vector<storage::QuotaDelta> deltas, plan(before));
+    if (terms.preview || deltas.empty()) return Change{read.sku, before, QuotaAfter(before, deltas)};
 
-    absl::StatusOr<storage::QuotaSnapshot> after = mover_->Move(sku_id, *deltas, before.quota_version, actor);
-    if (after.ok()) return Change{read->sku, before, *std::move(after)};
+    absl::StatusOr<storage::QuotaSnapshot> after = mover_->Move(sku_id, deltas, before.quota_version, actor);
+    if (after.ok()) return Change{read.sku, before, *std::move(after)};
     if (!absl::IsAborted(after.status()) || attempt == kTries) {
       return LedgerError(after.status(), sku_id, terms.repeatable);
     }

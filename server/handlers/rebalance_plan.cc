@@ -8,6 +8,7 @@
 #include "quota/balancer/allocation.h"
 #include "server/errors.h"
 #include "server/handlers/node_directory.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -42,15 +43,14 @@ absl::StatusOr<RebalancePlan> ByWeights(const v1::RebalanceQuotaRequest& request
   std::map<storage::IncarnationId, int64_t> named;
   int64_t sum = 0;
   for (const v1::NodeWeight& given : request.weights()) {
-    const absl::StatusOr<quota::LiveNode> node = ResolveNode(nodes, given.node(), "weights.node");
-    if (!node.ok()) return node.status();
+    ASSIGN_OR_RETURN(const quota::LiveNode node, ResolveNode(nodes, given.node(), "weights.node"));
     if (given.weight() < 0 || given.weight() > kMaxWeight) {
       return InvalidWeights(absl::StrCat("must each be 0 to ", kMaxWeight));
     }
-    if (!named.emplace(node->incarnation, given.weight()).second) {
+    if (!named.emplace(node.incarnation, given.weight()).second) {
       return InvalidWeights(absl::StrCat("name the node ", given.node(), " twice"));
     }
-    if (node->draining && given.weight() > 0) return NodeDraining(*node);
+    if (node.draining && given.weight() > 0) return NodeDraining(node);
     sum += given.weight();
   }
   if (sum == 0) return InvalidWeights("must give at least one node a weight above 0");

@@ -9,6 +9,7 @@
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -20,12 +21,11 @@ absl::StatusOr<storage::ReservationClaim> CheckClaim(const v1::CreateReservation
     return FieldError(v1::ERROR_REASON_MESSAGE_TOO_LARGE, "request",
                       absl::StrCat("must be at most ", kMaxCreateBytes, " bytes"));
   }
-  absl::StatusOr<Uuid> id = CheckReservationId(request.reservation_id());
-  if (!id.ok()) return id.status();
-  if (absl::Status sku = CheckSkuId(request.sku_id()); !sku.ok()) return sku;
-  if (absl::Status user = CheckUserId(request.user_id()); !user.ok()) return user;
+  ASSIGN_OR_RETURN(Uuid id, CheckReservationId(request.reservation_id()));
+  RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
+  RETURN_IF_ERROR(CheckUserId(request.user_id()));
   if (request.quantity() < 1) return FieldError(v1::ERROR_REASON_QUANTITY_INVALID, "quantity", "must be at least 1");
-  return storage::ReservationClaim{*id, request.sku_id(), request.user_id(), request.quantity()};
+  return storage::ReservationClaim{id, request.sku_id(), request.user_id(), request.quantity()};
 }
 
 absl::Status RefusedAs(quota::Refusal refusal) {

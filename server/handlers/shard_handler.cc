@@ -18,6 +18,7 @@
 #include "storage/postgres/postgres_sku_move_ledger.h"
 #include "storage/shards/ask_in_turn.h"
 #include "storage/shards/sku_move.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -182,7 +183,7 @@ absl::Status ShardHandler::PreviewMove(const v1::MoveSkuRequest& request, const 
 }
 
 absl::Status ShardHandler::Move(const v1::MoveSkuRequest& request, const std::string& actor, const Tell& tell) {
-  if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
+  RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   if (absl::Status known = shards_->Refresh(); !known.ok()) LOG(WARNING) << "shards: " << known;
   if (shards_->Find(request.to()) == nullptr) return ShardNotFound(request.to());
   if (request.preview()) return PreviewMove(request, tell);

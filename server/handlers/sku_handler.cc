@@ -7,6 +7,7 @@
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/sku_messages.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 void AnnounceSku(quota::Announcer& announcer, const storage::Sku& sku) {
@@ -16,11 +17,10 @@ void AnnounceSku(quota::Announcer& announcer, const storage::Sku& sku) {
 
 absl::StatusOr<v1::CreateSkuResponse> SkuHandler::Create(const v1::CreateSkuRequest& request,
                                                          const std::string& actor) {
-  const absl::StatusOr<storage::Sku> wanted = FromMessage(request.sku());
-  if (!wanted.ok()) return wanted.status();
-  const absl::StatusOr<storage::Sku> created = ledger_->CreateSku(*wanted, actor);
+  ASSIGN_OR_RETURN(const storage::Sku wanted, FromMessage(request.sku()));
+  const absl::StatusOr<storage::Sku> created = ledger_->CreateSku(wanted, actor);
   // Repeating it is safe: a SKU that exists by then is refused.
-  if (!created.ok()) return LedgerError(created.status(), wanted->sku_id, Repeatable::kYes);
+  if (!created.ok()) return LedgerError(created.status(), wanted.sku_id, Repeatable::kYes);
   AnnounceSku(*announcer_, *created);
   v1::CreateSkuResponse response;
   *response.mutable_sku() = ToMessage(*created);
@@ -28,18 +28,16 @@ absl::StatusOr<v1::CreateSkuResponse> SkuHandler::Create(const v1::CreateSkuRequ
 }
 
 absl::StatusOr<v1::ListSkusResponse> SkuHandler::List(const v1::ListSkusRequest& request) {
-  const absl::StatusOr<int> page_size = CheckPageSize(request.page_size());
-  if (!page_size.ok()) return page_size.status();
-  const absl::StatusOr<std::string> after = DecodePageToken(request.page_token());
-  if (!after.ok()) return after.status();
+  ASSIGN_OR_RETURN(const int page_size, CheckPageSize(request.page_size()));
+  ASSIGN_OR_RETURN(const std::string after, DecodePageToken(request.page_token()));
 
   // One more than wanted tells whether there is a next page.
-  const absl::StatusOr<std::vector<storage::Sku>> skus = ledger_->ListSkus(*after, *page_size + 1);
+  const absl::StatusOr<std::vector<storage::Sku>> skus = ledger_->ListSkus(after, page_size + 1);
   if (!skus.ok()) return LedgerError(skus.status(), "", Repeatable::kYes);
   v1::ListSkusResponse response;
   for (const storage::Sku& sku : *skus) {
-    if (response.skus_size() == *page_size) {
-      response.set_next_page_token(EncodePageToken(response.skus(*page_size - 1).sku_id()));
+    if (response.skus_size() == page_size) {
+      response.set_next_page_token(EncodePageToken(response.skus(page_size - 1).sku_id()));
       break;
     }
     *response.add_skus() = ToMessage(sku);
@@ -48,7 +46,7 @@ absl::StatusOr<v1::ListSkusResponse> SkuHandler::List(const v1::ListSkusRequest&
 }
 
 absl::StatusOr<v1::GetSkuResponse> SkuHandler::Get(const v1::GetSkuRequest& request) {
-  if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
+  RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   const absl::StatusOr<storage::Sku> sku = ledger_->GetSku(request.sku_id());
   if (!sku.ok()) return LedgerError(sku.status(), request.sku_id(), Repeatable::kYes);
   v1::GetSkuResponse response;
@@ -57,7 +55,7 @@ absl::StatusOr<v1::GetSkuResponse> SkuHandler::Get(const v1::GetSkuRequest& requ
 }
 
 absl::StatusOr<v1::CloseSkuResponse> SkuHandler::Close(const v1::CloseSkuRequest& request, const std::string& actor) {
-  if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
+  RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   absl::StatusOr<storage::Sku> sku =
       request.preview() ? ledger_->GetSku(request.sku_id()) : ledger_->CloseSku(request.sku_id(), actor);
   if (!sku.ok()) return LedgerError(sku.status(), request.sku_id(), Repeatable::kYes);

@@ -6,6 +6,7 @@
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/proto_time.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -95,7 +96,7 @@ v1::Sku ToMessage(const storage::Sku& sku) {
 }
 
 absl::StatusOr<storage::Sku> FromMessage(const v1::Sku& message) {
-  if (absl::Status id = CheckSkuId(message.sku_id(), "sku.sku_id"); !id.ok()) return id;
+  RETURN_IF_ERROR(CheckSkuId(message.sku_id(), "sku.sku_id"));
   if (message.title().size() > kMaxTitleBytes || !IsPlainUtf8(message.title())) {
     return InvalidField("sku.title",
                         absl::StrCat("must be at most ", kMaxTitleBytes, " bytes without control characters"));
@@ -113,8 +114,8 @@ absl::StatusOr<storage::Sku> FromMessage(const v1::Sku& message) {
   sku.presplit = !message.on_demand();
   if (!message.shard().empty()) sku.shard = message.shard();
   if (message.has_max_extensions()) sku.max_extensions = message.max_extensions();
-  if (absl::Status numbers = CheckNumbers(sku); !numbers.ok()) return numbers;
-  if (absl::Status times = ReadTimes(message, &sku); !times.ok()) return times;
+  RETURN_IF_ERROR(CheckNumbers(sku));
+  RETURN_IF_ERROR(ReadTimes(message, &sku));
   return sku;
 }
 

@@ -11,13 +11,14 @@
 #include "server/handlers/outdated_view.h"
 #include "server/handlers/sku_handler.h"
 #include "server/handlers/sku_messages.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {
 
 template <typename Request>
 absl::Status CheckRequest(const Request& request) {
-  if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
+  RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   if (request.units() < 1 || request.units() > kMaxStock) {
     return InvalidField("units", absl::StrCat("must be 1 to ", kMaxStock));
   }
@@ -57,7 +58,7 @@ v1::Sku Before(storage::Sku after, int64_t units) {
 }  // namespace
 
 absl::StatusOr<v1::AddStockResponse> StockHandler::Add(const v1::AddStockRequest& request, const std::string& actor) {
-  if (absl::Status valid = CheckRequest(request); !valid.ok()) return valid;
+  RETURN_IF_ERROR(CheckRequest(request));
   absl::StatusOr<storage::Sku> sku = ledger_->GetSku(request.sku_id());
   if (!sku.ok()) return LedgerError(sku.status(), request.sku_id(), Repeatable::kYes);
   if (absl::Status as_expected = CheckExpectation(request, *sku); !as_expected.ok()) {
@@ -82,7 +83,7 @@ absl::StatusOr<v1::AddStockResponse> StockHandler::Add(const v1::AddStockRequest
 
 absl::StatusOr<v1::ReduceStockResponse> StockHandler::Reduce(const v1::ReduceStockRequest& request,
                                                              const std::string& actor) {
-  if (absl::Status valid = CheckRequest(request); !valid.ok()) return valid;
+  RETURN_IF_ERROR(CheckRequest(request));
   absl::StatusOr<storage::ReducedStock> reduced =
       request.preview() ? PreviewReduce(request)
                         : ledger_->ReduceStock(request.sku_id(), request.units(), ExpectedStock(request), actor);
@@ -101,11 +102,10 @@ absl::StatusOr<v1::ReduceStockResponse> StockHandler::Reduce(const v1::ReduceSto
 }
 
 absl::StatusOr<storage::ReducedStock> StockHandler::PreviewReduce(const v1::ReduceStockRequest& request) {
-  absl::StatusOr<storage::Sku> sku = ledger_->GetSku(request.sku_id());
-  if (!sku.ok()) return sku.status();
-  if (absl::Status as_expected = CheckExpectation(request, *sku); !as_expected.ok()) return as_expected;
-  const int64_t taken = std::min(request.units(), sku->unsold);
-  return storage::ReducedStock{WithMoreUnits(*std::move(sku), -taken), taken};
+  ASSIGN_OR_RETURN(storage::Sku sku, ledger_->GetSku(request.sku_id()));
+  RETURN_IF_ERROR(CheckExpectation(request, sku));
+  const int64_t taken = std::min(request.units(), sku.unsold);
+  return storage::ReducedStock{WithMoreUnits(std::move(sku), -taken), taken};
 }
 
 absl::Status StockHandler::Refusal(const absl::Status& status, const std::string& sku_id, bool repeatable) {

@@ -2,12 +2,13 @@
 
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 
 absl::StatusOr<v1::VerifyLedgerResponse> VerifyHandler::Verify(const v1::VerifyLedgerRequest& request) {
   if (!request.sku_id().empty()) {
-    if (absl::Status id = CheckSkuId(request.sku_id()); !id.ok()) return id;
+    RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
     // Without this a mistyped SKU would look like a healthy one.
     const auto sku = ledger_->GetSku(request.sku_id());
     if (!sku.ok()) return LedgerError(sku.status(), request.sku_id(), Repeatable::kYes);

@@ -22,6 +22,7 @@
 #include "server/process/periodic_task.h"
 #include "server/process/stop_request.h"
 #include "server/rpc/grpc_server.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -73,9 +74,9 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   }
 
   absl::Status Start(const ServerOptions& options) {
-    if (absl::Status ledger = ledger_.Start(options.backends); !ledger.ok()) return ledger;
-    if (absl::Status calls = StartCalls(options); !calls.ok()) return calls;
-    if (absl::Status agent = StartAgent(options); !agent.ok()) return agent;
+    RETURN_IF_ERROR(ledger_.Start(options.backends));
+    RETURN_IF_ERROR(StartCalls(options));
+    RETURN_IF_ERROR(StartAgent(options));
     buyer_calls_.StartServing();
     absl::MutexLock lock(&mutex_);
     serving_ = true;
@@ -125,9 +126,8 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   absl::Status StartCalls(const ServerOptions& options) {
     std::vector<grpc::Service*> services = {buyer_calls_.service()};
     if (options.admin) services.push_back(operator_calls_.service());
-    absl::StatusOr<GrpcServer> grpc = StartGrpcServer(options, services);
-    if (!grpc.ok()) return grpc.status();
-    grpc_ = *std::move(grpc);
+    ASSIGN_OR_RETURN(GrpcServer grpc, StartGrpcServer(options, services));
+    grpc_ = std::move(grpc);
     check_calls_task_ = std::make_unique<PeriodicTask>(kCheckCalls, [this] { CheckCalls(); });
     return absl::OkStatus();
   }
@@ -223,7 +223,7 @@ FrontNode::~FrontNode() {
 
 absl::Status FrontNode::Start() {
   parts_ = std::make_unique<Parts>(options_, exit_requested_);
-  if (absl::Status started = parts_->Start(options_); !started.ok()) return started;
+  RETURN_IF_ERROR(parts_->Start(options_));
   LOG(INFO) << "serving at port " << parts_->port() << ", PostgreSQL at "
             << DescribeDsn(options_.backends.postgres).value_or("(unreadable)") << ", ZooKeeper at "
             << options_.backends.zookeeper << options_.backends.zookeeper_root;

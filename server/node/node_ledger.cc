@@ -7,6 +7,7 @@
 #include "glog/logging.h"
 #include "server/process/backends.h"
 #include "storage/postgres/postgres_shard_backend.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -54,9 +55,9 @@ NodeLedger::NodeLedger(const ServerOptions& options, std::function<void(storage:
 NodeLedger::~NodeLedger() { Stop(); }
 
 absl::Status NodeLedger::Start(const BackendOptions& options) {
-  if (absl::Status ledger = WaitForLedger(*shards_.home().stock, options); !ledger.ok()) return ledger;
-  if (absl::Status home = RequireHome(*shards_.home().shards, options); !home.ok()) return home;
-  if (absl::Status shards = shards_.Refresh(); !shards.ok()) return shards;
+  RETURN_IF_ERROR(WaitForLedger(*shards_.home().stock, options));
+  RETURN_IF_ERROR(RequireHome(*shards_.home().shards, options));
+  RETURN_IF_ERROR(shards_.Refresh());
   refresh_task_ = std::make_unique<PeriodicTask>(kRefreshShards, [this] { RefreshShards(); });
   return absl::OkStatus();
 }

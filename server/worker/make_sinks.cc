@@ -6,6 +6,7 @@
 #include "server/worker/grpc_sink.h"
 #include "server/worker/signature.h"
 #include "server/worker/webhook_sink.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -40,9 +41,8 @@ absl::StatusOr<std::vector<std::unique_ptr<Sink>>> MakeSinks(const WorkerProcess
       sinks.push_back(std::make_unique<GrpcSink>(std::move(grpc)));
       continue;
     }
-    absl::StatusOr<std::unique_ptr<Sink>> webhook = MakeWebhook(spec, options, clock);
-    if (!webhook.ok()) return webhook.status();
-    sinks.push_back(*std::move(webhook));
+    ASSIGN_OR_RETURN(std::unique_ptr<Sink> webhook, MakeWebhook(spec, options, clock));
+    sinks.push_back(std::move(webhook));
   }
   return sinks;
 }

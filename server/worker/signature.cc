@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "glog/logging.h"
+#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -60,11 +61,10 @@ std::string SignatureHeader(const std::vector<std::string>& secrets, int64_t uni
 }
 
 absl::StatusOr<std::vector<std::string>> ReadSecrets(const std::string& path) {
-  const absl::StatusOr<std::string> text = ReadPrivateFile(path);
-  if (!text.ok()) return text.status();
+  ASSIGN_OR_RETURN(const std::string text, ReadPrivateFile(path));
   std::vector<std::string> secrets;
   int number = 0;
-  for (absl::string_view line : absl::StrSplit(*text, '\n')) {
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
     ++number;
     line = absl::StripAsciiWhitespace(line);
     if (line.empty()) continue;

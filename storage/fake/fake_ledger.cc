@@ -9,6 +9,7 @@
 #include "glog/logging.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/mutation.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {
@@ -56,7 +57,7 @@ absl::StatusOr<std::vector<CommitResult>> FakeLedger::CommitReservations(Incarna
   CHECK_LE(claims.size(), static_cast<size_t>(kMaxBatch));
   absl::MutexLock lock(&mutex_);
   ++commit_calls_;
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   const LostCommit lost = std::exchange(lose_next_commit_, LostCommit::kNone);
   if (lost == LostCommit::kNotPerformed) return UnknownCommitError("lost, and not performed");
   auto results = Commit(incarnation, mode, claims);
@@ -66,7 +67,7 @@ absl::StatusOr<std::vector<CommitResult>> FakeLedger::CommitReservations(Incarna
 
 absl::StatusOr<std::vector<CommitResult>> FakeLedger::Commit(IncarnationId incarnation, LockMode mode,
                                                              absl::Span<const ReservationClaim> claims) {
-  if (absl::Status distinct = CheckDistinct(claims); !distinct.ok()) return distinct;
+  RETURN_IF_ERROR(CheckDistinct(claims));
   const LockedSlots locked = LockSlots(incarnation, mode, claims);
   const std::vector<size_t> order = CommitOrder(claims);
   for (const ReservationClaim& claim : claims) {
@@ -212,7 +213,7 @@ int64_t FakeLedger::LiveUnits(const std::string& sku_id, const std::string& user
 
 absl::StatusOr<Reservation> FakeLedger::FindReservation(const Uuid& reservation_id) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   const auto found = reservations_.find(reservation_id);
   if (found == reservations_.end()) return absl::NotFoundError("no such reservation");
   return found->second.reservation;

@@ -7,6 +7,7 @@
 #include "glog/logging.h"
 #include "storage/fake/fake_ledger.h"
 #include "storage/mutation.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {
@@ -106,8 +107,8 @@ ChangeResult FakeLedger::Confirm(const Confirmation& confirmation) {
 
 absl::StatusOr<std::vector<ChangeResult>> FakeLedger::ConfirmReservations(absl::Span<const Confirmation> batch) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
-  if (absl::Status distinct = CheckDistinct(batch); !distinct.ok()) return distinct;
+  RETURN_IF_ERROR(Enter());
+  RETURN_IF_ERROR(CheckDistinct(batch));
   std::vector<ChangeResult> results;
   for (const Confirmation& confirmation : batch) results.push_back(Confirm(confirmation));
   return results;
@@ -128,8 +129,8 @@ ChangeResult FakeLedger::Cancel(const Cancellation& cancellation, std::map<std::
 
 absl::StatusOr<std::vector<ChangeResult>> FakeLedger::CancelReservations(absl::Span<const Cancellation> batch) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
-  if (absl::Status distinct = CheckDistinct(batch); !distinct.ok()) return distinct;
+  RETURN_IF_ERROR(Enter());
+  RETURN_IF_ERROR(CheckDistinct(batch));
   std::map<std::string, int64_t> returned;
   std::vector<ChangeResult> results;
   for (const Cancellation& cancellation : batch) results.push_back(Cancel(cancellation, &returned));
@@ -168,8 +169,8 @@ ChangeResult FakeLedger::Extend(const Extension& extension) {
 
 absl::StatusOr<std::vector<ChangeResult>> FakeLedger::ExtendReservations(absl::Span<const Extension> batch) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
-  if (absl::Status distinct = CheckDistinct(batch); !distinct.ok()) return distinct;
+  RETURN_IF_ERROR(Enter());
+  RETURN_IF_ERROR(CheckDistinct(batch));
   for (const Extension& extension : batch) {
     if (extension.number < 1 || extension.by < absl::Seconds(1)) {
       return absl::InvalidArgumentError("numbers and seconds must be at least 1");
@@ -182,7 +183,7 @@ absl::StatusOr<std::vector<ChangeResult>> FakeLedger::ExtendReservations(absl::S
 
 absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Confirmation& payment) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   const auto key = std::make_pair(payment.reservation_id, payment.payment_reference);
   ChangeResult result = Confirm(payment);
   if (result.outcome == ChangeOutcome::kNotFound) return ConfirmRetired(payment);
@@ -285,33 +286,32 @@ std::optional<Reservation> FakeLedger::Rebook(const Confirmation& payment) {
 absl::StatusOr<CartResult> FakeLedger::CommitCart(IncarnationId incarnation, absl::Span<const ReservationClaim> lines) {
   CHECK_LE(lines.size(), static_cast<size_t>(kMaxCartLines));
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   std::vector<std::pair<Slot*, int64_t>> before;
   for (const auto& [sku_id, slots] : LockSlots(incarnation, LockMode::kWait, lines)) {
     for (Slot* slot : slots) before.emplace_back(slot, slot->remaining);
   }
-  auto results = Commit(incarnation, LockMode::kWait, lines);
-  if (!results.ok()) return results.status();
+  ASSIGN_OR_RETURN(auto results, Commit(incarnation, LockMode::kWait, lines));
   const auto all = [&](CommitOutcome outcome) {
-    return std::all_of(results->begin(), results->end(), [&](const auto& line) { return line.outcome == outcome; });
+    return std::all_of(results.begin(), results.end(), [&](const auto& line) { return line.outcome == outcome; });
   };
   CartResult cart{.committed = all(CommitOutcome::kCreated) || all(CommitOutcome::kReplayed)};
   if (!cart.committed) {
     for (const auto& [slot, remaining] : before) slot->remaining = remaining;
-    for (CommitResult& line : *results) {
+    for (CommitResult& line : results) {
       if (line.outcome != CommitOutcome::kCreated) continue;
       RemoveRow(line.reservation.reservation_id);
       line = CommitResult{.outcome = CommitOutcome::kCreated, .reservation = {}};
     }
   }
-  cart.lines = *std::move(results);
+  cart.lines = std::move(results);
   return cart;
 }
 
 absl::StatusOr<std::vector<Reservation>> FakeLedger::ReadReservations(absl::Span<const Uuid> reservation_ids) {
   CHECK_LE(reservation_ids.size(), static_cast<size_t>(kMaxBatch));
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   std::vector<Reservation> found;
   for (const Uuid& id : std::set<Uuid>(reservation_ids.begin(), reservation_ids.end())) {
     if (const StoredReservation* stored = FindStored(id); stored != nullptr) found.push_back(stored->reservation);
@@ -349,7 +349,7 @@ bool FakeLedger::ListSku(const std::string& sku_id, const ReservationFilter& fil
 absl::StatusOr<ReservationPage> FakeLedger::ListReservations(const ReservationFilter& filter,
                                                              const ReservationCursor& after, int limit) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   ReservationPage page;
   const auto list = [&](const std::string& sku_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return ListSku(sku_id, filter, after, static_cast<size_t>(limit), &page);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {
@@ -102,7 +103,7 @@ bool FakeOutbox::HasMessages(const Uuid& reservation_id) {
 absl::StatusOr<std::vector<OutboxMessage>> FakeOutbox::ClaimMessages(const std::string& sink, int limit,
                                                                      absl::Duration lease) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   const absl::Time now = DatabaseNow();
   std::vector<OutboxMessage*> due;
   const Uuid* previous = nullptr;
@@ -128,14 +129,14 @@ absl::StatusOr<std::vector<OutboxMessage>> FakeOutbox::ClaimMessages(const std::
 
 absl::Status FakeOutbox::MarkDelivered(absl::Span<const OutboxKey> keys) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   for (const OutboxKey& key : keys) messages_.erase(KeyOf(key));
   return absl::OkStatus();
 }
 
 absl::Status FakeOutbox::MarkFailed(absl::Span<const OutboxFailure> failures) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   for (const OutboxFailure& failure : failures) {
     const auto found = messages_.find(KeyOf(failure.key));
     if (found == messages_.end() || found->second.state != OutboxState::kPending) continue;
@@ -152,13 +153,13 @@ absl::Status FakeOutbox::MarkFailed(absl::Span<const OutboxFailure> failures) {
 
 absl::StatusOr<std::vector<std::string>> FakeOutbox::ListSinks() {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   return std::vector<std::string>(sinks_.begin(), sinks_.end());
 }
 
 absl::Status FakeOutbox::AddSink(const std::string& sink, const std::string& /*actor*/) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   if (!ValidSink(sink)) return absl::InvalidArgumentError("malformed name of a sink");
   sinks_.insert(sink);
   return absl::OkStatus();
@@ -166,7 +167,7 @@ absl::Status FakeOutbox::AddSink(const std::string& sink, const std::string& /*a
 
 absl::Status FakeOutbox::RemoveSink(const std::string& sink, const std::string& /*actor*/) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   if (sinks_.size() == 1 && sinks_.contains(sink)) return absl::InvalidArgumentError("the only sink");
   if (sinks_.erase(sink) == 0) return absl::NotFoundError(absl::StrCat("no sink ", sink));
   std::erase_if(messages_, [&](const auto& entry) { return entry.second.key.sink == sink; });
@@ -176,7 +177,7 @@ absl::Status FakeOutbox::RemoveSink(const std::string& sink, const std::string& 
 absl::StatusOr<std::vector<OutboxMessage>> FakeOutbox::ListMessages(const std::string& sink, OutboxState state,
                                                                     const OutboxKey& after, int limit) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   std::vector<OutboxMessage> listed;
   for (auto it = messages_.upper_bound(KeyOf(after)); it != messages_.end(); ++it) {
     if (static_cast<int>(listed.size()) == limit) break;
@@ -188,7 +189,7 @@ absl::StatusOr<std::vector<OutboxMessage>> FakeOutbox::ListMessages(const std::s
 
 absl::StatusOr<OutboxMessage> FakeOutbox::GetMessage(const OutboxKey& key) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   const auto found = messages_.find(KeyOf(key));
   if (found == messages_.end()) return absl::NotFoundError("no such message");
   return found->second;
@@ -203,7 +204,7 @@ void FakeOutbox::Revive(OutboxMessage& message) {
 
 absl::StatusOr<int64_t> FakeOutbox::RetryDead(const std::string& sink, const std::string& /*actor*/) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   int64_t retried = 0;
   for (auto& [key, message] : messages_) {
     if (message.state != OutboxState::kDead || (!sink.empty() && message.key.sink != sink)) continue;
@@ -215,7 +216,7 @@ absl::StatusOr<int64_t> FakeOutbox::RetryDead(const std::string& sink, const std
 
 absl::StatusOr<int64_t> FakeOutbox::RetryMessage(const OutboxKey& key, const std::string& /*actor*/) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   const auto found = messages_.find(KeyOf(key));
   if (found == messages_.end()) return 0;
   Revive(found->second);
@@ -224,13 +225,13 @@ absl::StatusOr<int64_t> FakeOutbox::RetryMessage(const OutboxKey& key, const std
 
 absl::StatusOr<int64_t> FakeOutbox::DiscardMessage(const OutboxKey& key, const std::string& /*actor*/) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   return static_cast<int64_t>(messages_.erase(KeyOf(key)));
 }
 
 absl::StatusOr<std::vector<OutboxDepth>> FakeOutbox::Depths() {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   std::vector<OutboxDepth> depths;
   const absl::Time now = DatabaseNow();
   for (const std::string& sink : sinks_) {

@@ -6,6 +6,7 @@
 #include "glog/logging.h"
 #include "storage/fake/fake_ledger.h"
 #include "storage/mutation.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {
@@ -23,7 +24,7 @@ absl::Status CheckDeltas(absl::Span<const QuotaDelta> deltas) {
 absl::StatusOr<std::vector<size_t>> MoveOrder(absl::Span<const QuotaMove> moves) {
   std::vector<size_t> order;
   for (size_t i = 0; i < moves.size(); ++i) {
-    if (absl::Status valid = CheckDeltas(moves[i].deltas); !valid.ok()) return valid;
+    RETURN_IF_ERROR(CheckDeltas(moves[i].deltas));
     order.push_back(i);
   }
   std::sort(order.begin(), order.end(), [moves](size_t a, size_t b) { return moves[a].sku_id < moves[b].sku_id; });
@@ -74,7 +75,7 @@ QuotaSnapshot FakeLedger::Quota(const SkuState& state) {
 absl::StatusOr<std::vector<SkuQuota>> FakeLedger::ReadQuotas(absl::Span<const std::string> sku_ids) {
   CHECK_LE(sku_ids.size(), static_cast<size_t>(kMaxQuotaBatch));
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   const std::set<std::string> wanted(sku_ids.begin(), sku_ids.end());
   std::vector<SkuQuota> quotas;
   for (const std::string& sku_id : wanted) {
@@ -144,9 +145,8 @@ std::string FakeLedger::Holdings(const SkuState& state, absl::Span<const QuotaDe
 }
 
 absl::StatusOr<SkuQuota> FakeLedger::Move(const QuotaMove& move, const std::string& actor) {
-  const auto found = Find(move.sku_id);
-  if (!found.ok()) return found.status();
-  SkuState& state = **found;
+  ASSIGN_OR_RETURN(const auto found, Find(move.sku_id));
+  SkuState& state = *found;
   const bool checked = move.expected_quota_version.has_value() && !Mutated(Mutation::kNoExpectedVersion);
   if (checked && *move.expected_quota_version != state.sku.quota_version) {
     return absl::AbortedError(absl::StrCat("the quota of ", move.sku_id, " has changed meanwhile"));
@@ -170,17 +170,16 @@ absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> FakeLedger::MoveUnitsBatch
                                                                                  const std::string& actor) {
   CHECK_LE(moves.size(), static_cast<size_t>(kMaxQuotaBatch));
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
-  const auto order = MoveOrder(moves);
-  if (!order.ok()) return order.status();
+  RETURN_IF_ERROR(Enter());
+  ASSIGN_OR_RETURN(const auto order, MoveOrder(moves));
   std::vector<absl::StatusOr<SkuQuota>> results(moves.size());
-  for (const size_t i : *order) results[i] = Move(moves[i], actor);
+  for (const size_t i : order) results[i] = Move(moves[i], actor);
   return results;
 }
 
 absl::StatusOr<std::vector<std::string>> FakeLedger::ListPooledSkus(const std::string& after, int limit) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   std::vector<std::string> pooled;
   for (auto it = pooled_.upper_bound(after); it != pooled_.end() && static_cast<int>(pooled.size()) < limit; ++it) {
     pooled.push_back(*it);
@@ -190,7 +189,7 @@ absl::StatusOr<std::vector<std::string>> FakeLedger::ListPooledSkus(const std::s
 
 absl::StatusOr<std::vector<std::string>> FakeLedger::ListReturnedSkus(const std::string& after, int limit) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   std::vector<std::string> returned;
   for (auto it = returned_.upper_bound(after); it != returned_.end() && static_cast<int>(returned.size()) < limit;
        ++it) {
@@ -201,7 +200,7 @@ absl::StatusOr<std::vector<std::string>> FakeLedger::ListReturnedSkus(const std:
 
 absl::Status FakeLedger::AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   for (const auto& [sku_id, version] : announced) {
     const auto found = skus_.find(sku_id);
     if (found != skus_.end() && found->second.sku.quota_version == version) returned_.erase(sku_id);
@@ -211,7 +210,7 @@ absl::Status FakeLedger::AckReturnedSkus(absl::Span<const std::pair<std::string,
 
 absl::StatusOr<std::vector<std::pair<std::string, Slice>>> FakeLedger::ListSlices(IncarnationId incarnation) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   std::vector<std::pair<std::string, Slice>> slices;
   const auto held = held_skus_.find(incarnation);
   if (held == held_skus_.end()) return slices;
@@ -224,7 +223,7 @@ absl::StatusOr<std::vector<std::pair<std::string, Slice>>> FakeLedger::ListSlice
 absl::StatusOr<IncarnationId> FakeLedger::RegisterIncarnation(const std::string& node_name, const std::string& address,
                                                               bool draining) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   if (node_name.empty() || node_name.size() > 128) return absl::InvalidArgumentError("malformed node name");
   if (address.empty() || address.size() > 256) return absl::InvalidArgumentError("malformed address");
   const IncarnationId id = static_cast<IncarnationId>(incarnations_.size()) + 1;
@@ -237,7 +236,7 @@ absl::StatusOr<IncarnationId> FakeLedger::RegisterIncarnation(const std::string&
 
 absl::StatusOr<std::vector<Incarnation>> FakeLedger::ListLiveIncarnations() {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   std::vector<Incarnation> live;
   for (const auto& [id, stored] : incarnations_) {
     if (!stored.reclaimed) live.push_back(stored.incarnation);
@@ -248,7 +247,7 @@ absl::StatusOr<std::vector<Incarnation>> FakeLedger::ListLiveIncarnations() {
 absl::StatusOr<Incarnation> FakeLedger::SetDraining(IncarnationId incarnation, bool draining,
                                                     const std::string& actor) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   if (!IsLive(incarnation)) return absl::NotFoundError(absl::StrCat("no live incarnation ", incarnation));
   Incarnation& stored = incarnations_.at(incarnation).incarnation;
   if (stored.draining != draining) {
@@ -262,7 +261,7 @@ absl::StatusOr<Incarnation> FakeLedger::SetDraining(IncarnationId incarnation, b
 
 absl::StatusOr<std::vector<std::string>> FakeLedger::ReclaimIncarnation(IncarnationId incarnation) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   if (const auto found = incarnations_.find(incarnation); found != incarnations_.end()) {
     found->second.reclaimed = !Mutated(Mutation::kReclaimLeavesLive);
   }

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "storage/fake/fake_ledger.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {
@@ -76,8 +77,8 @@ Sku FakeLedger::Read(const SkuState& state) {
 
 absl::StatusOr<Sku> FakeLedger::CreateSku(const Sku& sku, const std::string& actor) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
-  if (absl::Status valid = CheckSku(sku); !valid.ok()) return valid;
+  RETURN_IF_ERROR(Enter());
+  RETURN_IF_ERROR(CheckSku(sku));
   const auto [position, inserted] = skus_.try_emplace(sku.sku_id);
   if (!inserted) return absl::AlreadyExistsError(absl::StrCat("SKU ", sku.sku_id, " exists"));
   SkuState& state = position->second;
@@ -99,15 +100,14 @@ absl::StatusOr<Sku> FakeLedger::CreateSku(const Sku& sku, const std::string& act
 
 absl::StatusOr<Sku> FakeLedger::GetSku(const std::string& sku_id) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
-  const auto state = Find(sku_id);
-  if (!state.ok()) return state.status();
-  return Read(**state);
+  RETURN_IF_ERROR(Enter());
+  ASSIGN_OR_RETURN(const auto state, Find(sku_id));
+  return Read(*state);
 }
 
 absl::StatusOr<std::vector<Sku>> FakeLedger::ListSkus(const std::string& after, int limit) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   std::vector<Sku> skus;
   for (auto it = skus_.upper_bound(after); it != skus_.end() && static_cast<int>(skus.size()) < limit; ++it) {
     skus.push_back(Read(it->second));
@@ -117,52 +117,49 @@ absl::StatusOr<std::vector<Sku>> FakeLedger::ListSkus(const std::string& after, 
 
 absl::StatusOr<Sku> FakeLedger::CloseSku(const std::string& sku_id, const std::string& actor) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
-  const auto state = Find(sku_id);
-  if (!state.ok()) return state.status();
-  Sku& sku = (*state)->sku;
+  RETURN_IF_ERROR(Enter());
+  ASSIGN_OR_RETURN(const auto state, Find(sku_id));
+  Sku& sku = (state)->sku;
   if (!sku.closed) {
     sku.closed = true;
     ++sku.quota_version;
-    ListIfPooled(**state);
+    ListIfPooled(*state);
     Audit(actor, "close_sku", sku_id, kPool, "{\"state\": \"OPEN\"}", "{\"state\": \"CLOSED\"}");
   }
-  return Read(**state);
+  return Read(*state);
 }
 
 absl::StatusOr<Sku> FakeLedger::AddStock(const std::string& sku_id, int64_t units,
                                          std::optional<int64_t> expected_stock, const std::string& actor) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
-  if (absl::Status valid = CheckUnits(units); !valid.ok()) return valid;
-  const auto state = Find(sku_id);
-  if (!state.ok()) return state.status();
-  Sku& sku = (*state)->sku;
-  if (absl::Status expected = CheckExpected(sku, expected_stock); !expected.ok()) return expected;
+  RETURN_IF_ERROR(Enter());
+  RETURN_IF_ERROR(CheckUnits(units));
+  ASSIGN_OR_RETURN(const auto state, Find(sku_id));
+  Sku& sku = (state)->sku;
+  RETURN_IF_ERROR(CheckExpected(sku, expected_stock));
   if (units > kMaxStock - sku.stock) return absl::InvalidArgumentError("more stock than a SKU may have");
   sku.stock += units;
   ++sku.quota_version;
-  (*state)->pool().Move(units, sku.quota_version);
-  ListIfPooled(**state);
+  (state)->pool().Move(units, sku.quota_version);
+  ListIfPooled(*state);
   Audit(actor, "add_stock", sku_id, kPool, StockJson(sku.stock - units), StockJson(sku.stock));
-  return Read(**state);
+  return Read(*state);
 }
 
 absl::StatusOr<ReducedStock> FakeLedger::ReduceStock(const std::string& sku_id, int64_t units,
                                                      std::optional<int64_t> expected_stock, const std::string& actor) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
-  if (absl::Status valid = CheckUnits(units); !valid.ok()) return valid;
-  const auto state = Find(sku_id);
-  if (!state.ok()) return state.status();
-  Sku& sku = (*state)->sku;
-  if (absl::Status expected = CheckExpected(sku, expected_stock); !expected.ok()) return expected;
-  const int64_t taken = TakeUnits(**state, units);
+  RETURN_IF_ERROR(Enter());
+  RETURN_IF_ERROR(CheckUnits(units));
+  ASSIGN_OR_RETURN(const auto state, Find(sku_id));
+  Sku& sku = (state)->sku;
+  RETURN_IF_ERROR(CheckExpected(sku, expected_stock));
+  const int64_t taken = TakeUnits(*state, units);
   sku.stock -= taken;
-  ListIfPooled(**state);
+  ListIfPooled(*state);
   Audit(actor, "reduce_stock", sku_id, kPool, StockJson(sku.stock + taken),
         absl::StrCat("{\"asked\": ", units, ", \"stock\": ", sku.stock, "}"));
-  return ReducedStock{Read(**state), taken};
+  return ReducedStock{Read(*state), taken};
 }
 
 int64_t FakeLedger::TakeUnits(SkuState& state, int64_t units) {
@@ -184,19 +181,18 @@ int64_t FakeLedger::TakeUnits(SkuState& state, int64_t units) {
 
 absl::StatusOr<Sku> FakeLedger::SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
-  const auto state = Find(sku_id);
-  if (!state.ok()) return state.status();
-  Sku& sku = (*state)->sku;
+  RETURN_IF_ERROR(Enter());
+  ASSIGN_OR_RETURN(const auto state, Find(sku_id));
+  Sku& sku = (state)->sku;
   if (sku.quota_frozen != frozen) {
     sku.quota_frozen = frozen;
     ++sku.quota_version;
-    ListIfPooled(**state);
+    ListIfPooled(*state);
     Audit(actor, frozen ? "freeze_quota" : "thaw_quota", sku_id, kPool,
           absl::StrCat("{\"quota_frozen\": ", BoolText(!frozen), "}"),
           absl::StrCat("{\"quota_frozen\": ", BoolText(frozen), "}"));
   }
-  return Read(**state);
+  return Read(*state);
 }
 
 void FakeLedger::Audit(const std::string& actor, const char* action, const std::string& sku_id,
@@ -213,7 +209,7 @@ void FakeLedger::Audit(const std::string& actor, const char* action, const std::
 
 absl::StatusOr<std::vector<AuditEntry>> FakeLedger::ListAudit(const std::string& sku_id, int64_t before, int limit) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   std::vector<AuditEntry> entries;
   for (auto entry = audit_.rbegin(); entry != audit_.rend() && static_cast<int>(entries.size()) < limit; ++entry) {
     if (before > 0 && entry->id >= before) continue;
@@ -254,7 +250,7 @@ void FakeLedger::VerifySku(const SkuState& state, const SoldUnits& sold, VerifyR
 
 absl::StatusOr<VerifyReport> FakeLedger::Verify(const std::string& sku_id) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   std::map<std::string, SoldUnits> sold;
   for (const auto& [id, stored] : reservations_) {
     const Reservation& reservation = stored.reservation;

@@ -4,12 +4,13 @@
 
 #include "storage/fake/fake_ledger.h"
 #include "storage/mutation.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 
 absl::StatusOr<ExpiredHolds> FakeLedger::ExpireDue(int limit) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   const absl::Time now = DatabaseNow();
   ExpiredHolds holds;
   std::map<std::string, int64_t> returned;
@@ -42,7 +43,7 @@ bool FakeLedger::MayRetire(const Reservation& reservation, absl::Duration age) c
 
 absl::StatusOr<int64_t> FakeLedger::RetireReservations(absl::Duration age, int limit, Retired retired) {
   absl::MutexLock lock(&mutex_);
-  if (absl::Status entered = Enter(); !entered.ok()) return entered;
+  RETURN_IF_ERROR(Enter());
   if (age < kLeastRetention) return absl::InvalidArgumentError("a reservation id is an idempotency key for a day");
   std::vector<std::pair<absl::Time, Uuid>> old;
   for (const auto& [id, stored] : reservations_) {

@@ -13,6 +13,7 @@
 #include "storage/ledger/ledger_error.h"
 #include "storage/postgres/connection_pool.h"
 #include "storage/postgres/postgres_error.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 
@@ -36,9 +37,8 @@ inline std::string CallText(const char* function, int arguments) {
 // Arguments are strings, integers, booleans or `const char*` where nullptr is NULL.
 template <typename... Args>
 absl::StatusOr<pqxx::result> CallOnce(ConnectionPool& pool, const char* function, const Args&... args) {
-  auto lease = pool.Acquire();
-  if (!lease.ok()) return lease.status();
-  ConnectionPool::Connection& connection = **lease;
+  ASSIGN_OR_RETURN(auto lease, pool.Acquire());
+  ConnectionPool::Connection& connection = *lease;
   try {
     if (connection.prepared.insert(function).second) {
       connection.pq.prepare(function, CallText(function, sizeof...(args)));
@@ -51,7 +51,7 @@ absl::StatusOr<pqxx::result> CallOnce(ConnectionPool& pool, const char* function
     const auto* const said = dynamic_cast<const pqxx::sql_error*>(&error);
     const bool refused = said != nullptr ? said->sqlstate() != "0A000" : IsRetryTransaction(status);
     const bool unavailable = status.code() == absl::StatusCode::kUnavailable && !IsSkuMoving(status);
-    if (!refused || unavailable) lease->MarkBroken();
+    if (!refused || unavailable) lease.MarkBroken();
     return status;
   }
 }

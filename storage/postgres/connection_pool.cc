@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "glog/logging.h"
 #include "storage/postgres/postgres_error.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {
@@ -132,7 +133,7 @@ absl::StatusOr<std::unique_ptr<ConnectionPool::Connection>> ConnectionPool::Open
   try {
     connection = std::make_unique<Connection>(WithParameters(options_.dsn, options_));
     // The statements below may hang as any other.
-    if (absl::Status begun = BeginUse(*connection); !begun.ok()) return begun;
+    RETURN_IF_ERROR(BeginUse(*connection));
 // Deprecated because its successor never reactivates; in this version it is the only way to say so.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"

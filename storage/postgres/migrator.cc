@@ -6,6 +6,7 @@
 #include "storage/postgres/call.h"
 #include "storage/postgres/embedded_sql.h"
 #include "storage/postgres/postgres_error.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {
@@ -38,7 +39,7 @@ absl::StatusOr<std::vector<std::string>> Migrate(const std::string& dsn) {
     connection.prepare(kRecord, CallText(kRecord, 3));
     std::vector<std::string> applied;
     for (const SqlFile& file : EmbeddedMigrations()) {
-      if (absl::Status status = ApplyFile(transaction, file, "migration", false, &applied); !status.ok()) return status;
+      RETURN_IF_ERROR(ApplyFile(transaction, file, "migration", false, &applied));
     }
     // A migration may drop procedures whose text stays, with a row that they answer with.
     const bool migrated = !applied.empty();

@@ -6,6 +6,7 @@
 #include "storage/postgres/call.h"
 #include "storage/postgres/commit_row.h"
 #include "storage/postgres/reservation_row.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 
@@ -23,10 +24,9 @@ absl::StatusOr<std::vector<CommitResult>> PostgresLedger::CommitReservations(
 
 absl::StatusOr<Reservation> PostgresLedger::FindReservation(const Uuid& reservation_id) {
   const std::string ids = ToLiteral(absl::MakeConstSpan(&reservation_id, 1));
-  const auto rows = Call(*pool_, Repeat::kRead, "find_reservations", ids);
-  if (!rows.ok()) return rows.status();
-  if (rows->empty()) return absl::NotFoundError("no such reservation");
-  return ReservationColumns(*rows).Read(rows->front());
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "find_reservations", ids));
+  if (rows.empty()) return absl::NotFoundError("no such reservation");
+  return ReservationColumns(rows).Read(rows.front());
 }
 
 }  // namespace tranche::storage

@@ -10,6 +10,7 @@
 #include "storage/postgres/call.h"
 #include "storage/postgres/commit_row.h"
 #include "storage/postgres/reservation_row.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {
@@ -130,10 +131,10 @@ absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ExtendReserva
 }
 
 absl::StatusOr<ChangeResult> PostgresLifecycleLedger::ConfirmLate(const Confirmation& payment) {
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "confirm_late", payment.reservation_id.ToString(),
-                         payment.payment_reference, payment.amount_minor, payment.currency);
-  if (!rows.ok()) return rows.status();
-  return ToLateResult(*rows);
+  ASSIGN_OR_RETURN(const auto rows,
+                   Call(*pool_, Repeat::kIfAnswerLost, "confirm_late", payment.reservation_id.ToString(),
+                        payment.payment_reference, payment.amount_minor, payment.currency));
+  return ToLateResult(rows);
 }
 
 absl::StatusOr<CartResult> PostgresLifecycleLedger::CommitCart(IncarnationId incarnation,
@@ -156,21 +157,19 @@ absl::StatusOr<CartResult> PostgresLifecycleLedger::CommitCart(IncarnationId inc
 absl::StatusOr<std::vector<Reservation>> PostgresLifecycleLedger::ReadReservations(
     absl::Span<const Uuid> reservation_ids) {
   CHECK_LE(reservation_ids.size(), static_cast<size_t>(kMaxBatch));
-  const auto rows = Call(*pool_, Repeat::kRead, "find_reservations", ToLiteral(reservation_ids));
-  if (!rows.ok()) return rows.status();
-  const Columns<Reservation> columns = ReservationColumns(*rows);
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "find_reservations", ToLiteral(reservation_ids)));
+  const Columns<Reservation> columns = ReservationColumns(rows);
   std::vector<Reservation> reservations;
-  for (const pqxx::row& row : *rows) reservations.push_back(columns.Read(row));
+  for (const pqxx::row& row : rows) reservations.push_back(columns.Read(row));
   return reservations;
 }
 
 absl::StatusOr<ReservationPage> PostgresLifecycleLedger::ListReservations(const ReservationFilter& filter,
                                                                           const ReservationCursor& after, int limit) {
-  const auto rows =
-      Call(*pool_, Repeat::kRead, "list_reservations", filter.sku_id, filter.user_id, ToLiteral(filter.states),
-           after.sku_id, after.lapsed, after.user_id, after.ordinal, after.reservation_id.ToString(), limit);
-  if (!rows.ok()) return rows.status();
-  return ToReservationPage(*rows);
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_reservations", filter.sku_id, filter.user_id,
+                                         ToLiteral(filter.states), after.sku_id, after.lapsed, after.user_id,
+                                         after.ordinal, after.reservation_id.ToString(), limit));
+  return ToReservationPage(rows);
 }
 
 }  // namespace tranche::storage

@@ -8,6 +8,7 @@
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/columns.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {
@@ -99,10 +100,9 @@ absl::Status PostgresOutboxLedger::MarkFailed(absl::Span<const OutboxFailure> fa
 }
 
 absl::StatusOr<std::vector<std::string>> PostgresOutboxLedger::ListSinks() {
-  const auto rows = Call(*pool_, Repeat::kRead, "list_outbox_sinks");
-  if (!rows.ok()) return rows.status();
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_outbox_sinks"));
   std::vector<std::string> sinks;
-  for (const pqxx::row& row : *rows) sinks.emplace_back(row[0].c_str());
+  for (const pqxx::row& row : rows) sinks.emplace_back(row[0].c_str());
   return sinks;
 }
 
@@ -114,9 +114,8 @@ absl::Status PostgresOutboxLedger::RemoveSink(const std::string& sink, const std
   // Piece by piece: each call says whether there was anything to remove.
   bool removed = false;
   while (true) {
-    const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "remove_outbox_sink", sink, actor);
-    if (!rows.ok()) return rows.status();
-    if (!rows->front()[0].as<bool>()) break;
+    ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "remove_outbox_sink", sink, actor));
+    if (!rows.front()[0].as<bool>()) break;
     removed = true;
   }
   return removed ? absl::OkStatus() : absl::NotFoundError(absl::StrCat("no sink ", sink));
@@ -130,10 +129,10 @@ absl::StatusOr<std::vector<OutboxMessage>> PostgresOutboxLedger::ListMessages(co
 }
 
 absl::StatusOr<OutboxMessage> PostgresOutboxLedger::GetMessage(const OutboxKey& key) {
-  const auto rows = Call(*pool_, Repeat::kRead, "get_outbox", key.reservation_id.ToString(), key.revision, key.sink);
-  if (!rows.ok()) return rows.status();
-  if (rows->empty()) return absl::NotFoundError("no such message");
-  return Columns<OutboxMessage>(*rows, kMessageTable).Read(rows->front());
+  ASSIGN_OR_RETURN(const auto rows,
+                   Call(*pool_, Repeat::kRead, "get_outbox", key.reservation_id.ToString(), key.revision, key.sink));
+  if (rows.empty()) return absl::NotFoundError("no such message");
+  return Columns<OutboxMessage>(rows, kMessageTable).Read(rows.front());
 }
 
 absl::StatusOr<int64_t> PostgresOutboxLedger::RetryDead(const std::string& sink, const std::string& actor) {
@@ -151,10 +150,9 @@ absl::StatusOr<int64_t> PostgresOutboxLedger::DiscardMessage(const OutboxKey& ke
 }
 
 absl::StatusOr<std::vector<OutboxDepth>> PostgresOutboxLedger::Depths() {
-  const auto rows = Call(*pool_, Repeat::kRead, "outbox_depths");
-  if (!rows.ok()) return rows.status();
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "outbox_depths"));
   std::vector<OutboxDepth> depths;
-  for (const pqxx::row& row : *rows) {
+  for (const pqxx::row& row : rows) {
     depths.push_back(
         {row[0].c_str(), row[1].as<int64_t>(), row[2].as<int64_t>(), absl::Microseconds(row[3].as<int64_t>(0))});
   }

@@ -6,6 +6,7 @@
 #include "storage/postgres/call.h"
 #include "storage/postgres/columns.h"
 #include "storage/postgres/reservation_row.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {
@@ -94,10 +95,10 @@ RefundMark ParseMark(absl::string_view text) {
 absl::StatusOr<PaymentPage> PostgresPaymentLedger::ExportPayments(const std::optional<Uuid>& after, absl::Time from,
                                                                   absl::Time to, int limit) {
   const std::string after_text = after.has_value() ? after->ToString() : "";
-  const auto rows = Call(*pool_, Repeat::kRead, "export_payments", after.has_value() ? after_text.c_str() : nullptr,
-                         absl::ToUnixMicros(from), absl::ToUnixMicros(to), limit);
-  if (!rows.ok()) return rows.status();
-  return ToPage(*rows);
+  ASSIGN_OR_RETURN(const auto rows,
+                   Call(*pool_, Repeat::kRead, "export_payments", after.has_value() ? after_text.c_str() : nullptr,
+                        absl::ToUnixMicros(from), absl::ToUnixMicros(to), limit));
+  return ToPage(rows);
 }
 
 absl::StatusOr<std::vector<PaymentEntry>> PostgresPaymentLedger::LookUpPayments(
@@ -105,18 +106,17 @@ absl::StatusOr<std::vector<PaymentEntry>> PostgresPaymentLedger::LookUpPayments(
   CHECK_LE(reservation_ids.size(), static_cast<size_t>(kMaxBatch));
   ArrayLiteral ids;
   for (const Uuid& id : reservation_ids) ids.AddPlain(id.ToString());
-  const auto rows = Call(*pool_, Repeat::kRead, "payment_entries", std::move(ids).Finish());
-  if (!rows.ok()) return rows.status();
-  return ToPage(*rows).entries;
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "payment_entries", std::move(ids).Finish()));
+  return ToPage(rows).entries;
 }
 
 absl::StatusOr<AppliedPayment> PostgresPaymentLedger::ApplyPayment(const Confirmation& payment,
                                                                    const std::string& actor) {
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "reconcile_payment", payment.reservation_id.ToString(),
-                         payment.payment_reference, payment.amount_minor, payment.currency, actor);
-  if (!rows.ok()) return rows.status();
-  CHECK_EQ(rows->size(), 1U) << "reconcile_payment answers with one row";
-  return ToApplied(*rows);
+  ASSIGN_OR_RETURN(const auto rows,
+                   Call(*pool_, Repeat::kIfAnswerLost, "reconcile_payment", payment.reservation_id.ToString(),
+                        payment.payment_reference, payment.amount_minor, payment.currency, actor));
+  CHECK_EQ(rows.size(), 1U) << "reconcile_payment answers with one row";
+  return ToApplied(rows);
 }
 
 absl::StatusOr<std::vector<RefundMark>> PostgresPaymentLedger::MarkRefunded(
@@ -128,11 +128,10 @@ absl::StatusOr<std::vector<RefundMark>> PostgresPaymentLedger::MarkRefunded(
     ids.AddPlain(id.ToString());
     references.AddText(reference);
   }
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "mark_refunded", std::move(ids).Finish(),
-                         std::move(references).Finish(), actor);
-  if (!rows.ok()) return rows.status();
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "mark_refunded", std::move(ids).Finish(),
+                                         std::move(references).Finish(), actor));
   std::vector<RefundMark> marks(payments.size(), RefundMark::kNotFound);
-  for (const pqxx::row& row : *rows) marks.at(row[0].as<size_t>() - 1) = ParseMark(TextOf(row[1]));
+  for (const pqxx::row& row : rows) marks.at(row[0].as<size_t>() - 1) = ParseMark(TextOf(row[1]));
   return marks;
 }
 

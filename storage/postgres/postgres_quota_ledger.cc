@@ -9,6 +9,7 @@
 #include "storage/postgres/call.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/sku_row.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {
@@ -101,11 +102,10 @@ absl::StatusOr<std::vector<SkuQuota>> PostgresStockLedger::ReadQuotas(absl::Span
   CHECK_LE(sku_ids.size(), static_cast<size_t>(kMaxQuotaBatch));
   ArrayLiteral ids;
   for (const std::string& sku_id : sku_ids) ids.AddText(sku_id);
-  const auto rows = Call(*pool_, Repeat::kRead, "read_quotas", std::move(ids).Finish());
-  if (!rows.ok()) return rows.status();
-  const QuotaColumns columns(*rows);
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "read_quotas", std::move(ids).Finish()));
+  const QuotaColumns columns(rows);
   std::vector<SkuQuota> quotas;
-  for (const pqxx::row& row : *rows) {
+  for (const pqxx::row& row : rows) {
     quotas.push_back(columns.Read(row));
     quotas.back().sku.shard = shard_;
   }
@@ -116,16 +116,16 @@ absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> PostgresStockLedger::MoveU
     absl::Span<const QuotaMove> moves, const std::string& actor) {
   CHECK_LE(moves.size(), static_cast<size_t>(kMaxQuotaBatch));
   const MoveLiterals literals = ToLiterals(moves);
-  const auto rows = Call(*pool_, Repeat::kNever, "move_units_batch", literals.skus, literals.expected_versions,
-                         literals.delta_skus, literals.holders, literals.units, actor);
-  if (!rows.ok()) return rows.status();
-  CHECK_EQ(rows->size(), moves.size()) << "move_units_batch answers every move";
+  ASSIGN_OR_RETURN(const auto rows,
+                   Call(*pool_, Repeat::kNever, "move_units_batch", literals.skus, literals.expected_versions,
+                        literals.delta_skus, literals.holders, literals.units, actor));
+  CHECK_EQ(rows.size(), moves.size()) << "move_units_batch answers every move";
   absl::flat_hash_map<std::string, size_t> positions;
   for (size_t i = 0; i < moves.size(); ++i) positions[moves[i].sku_id] = i;
-  const ColumnIndex sku = ColumnOf(*rows, "sku_id"), outcome = ColumnOf(*rows, "outcome");
-  const QuotaColumns columns(*rows);
+  const ColumnIndex sku = ColumnOf(rows, "sku_id"), outcome = ColumnOf(rows, "outcome");
+  const QuotaColumns columns(rows);
   std::vector<absl::StatusOr<SkuQuota>> results(moves.size());
-  for (const pqxx::row& row : *rows) {
+  for (const pqxx::row& row : rows) {
     const size_t i = positions.at(row[sku].c_str());
     results[i] = ToMoved(TextOf(row[outcome]), columns, row, moves[i].sku_id);
     if (results[i].ok()) results[i]->sku.shard = shard_;
@@ -134,18 +134,16 @@ absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> PostgresStockLedger::MoveU
 }
 
 absl::StatusOr<std::vector<std::string>> PostgresStockLedger::ListPooledSkus(const std::string& after, int limit) {
-  const auto rows = Call(*pool_, Repeat::kRead, "list_pooled_skus", after, limit);
-  if (!rows.ok()) return rows.status();
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_pooled_skus", after, limit));
   std::vector<std::string> skus;
-  for (const pqxx::row& row : *rows) skus.emplace_back(row[0].c_str());
+  for (const pqxx::row& row : rows) skus.emplace_back(row[0].c_str());
   return skus;
 }
 
 absl::StatusOr<std::vector<std::string>> PostgresStockLedger::ListReturnedSkus(const std::string& after, int limit) {
-  const auto rows = Call(*pool_, Repeat::kRead, "list_returned_skus", after, limit);
-  if (!rows.ok()) return rows.status();
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_returned_skus", after, limit));
   std::vector<std::string> skus;
-  for (const pqxx::row& row : *rows) skus.emplace_back(row[0].c_str());
+  for (const pqxx::row& row : rows) skus.emplace_back(row[0].c_str());
   return skus;
 }
 
@@ -161,10 +159,9 @@ absl::Status PostgresStockLedger::AckReturnedSkus(absl::Span<const std::pair<std
 }
 
 absl::StatusOr<std::vector<std::pair<std::string, Slice>>> PostgresStockLedger::ListSlices(IncarnationId incarnation) {
-  const auto rows = Call(*pool_, Repeat::kRead, "list_slices", incarnation);
-  if (!rows.ok()) return rows.status();
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_slices", incarnation));
   std::vector<std::pair<std::string, Slice>> slices;
-  for (const pqxx::row& row : *rows) {
+  for (const pqxx::row& row : rows) {
     slices.emplace_back(row[0].c_str(), Slice{.holder = incarnation,
                                               .allotted = row[1].as<int64_t>(),
                                               .remaining = row[2].as<int64_t>(),
@@ -176,32 +173,29 @@ absl::StatusOr<std::vector<std::pair<std::string, Slice>>> PostgresStockLedger::
 absl::StatusOr<IncarnationId> PostgresStockLedger::RegisterIncarnation(const std::string& node_name,
                                                                        const std::string& address, bool draining) {
   // A repeated registration leaves an incarnation that never held anything; the balancer ends it.
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "register_incarnation", node_name, address, draining);
-  if (!rows.ok()) return rows.status();
-  return rows->front()[0].as<int64_t>();
+  ASSIGN_OR_RETURN(const auto rows,
+                   Call(*pool_, Repeat::kIfAnswerLost, "register_incarnation", node_name, address, draining));
+  return rows.front()[0].as<int64_t>();
 }
 
 absl::StatusOr<std::vector<Incarnation>> PostgresStockLedger::ListLiveIncarnations() {
-  const auto rows = Call(*pool_, Repeat::kRead, "list_live_incarnations");
-  if (!rows.ok()) return rows.status();
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_live_incarnations"));
   std::vector<Incarnation> live;
-  for (const pqxx::row& row : *rows) live.push_back(ToIncarnation(row));
+  for (const pqxx::row& row : rows) live.push_back(ToIncarnation(row));
   return live;
 }
 
 absl::StatusOr<Incarnation> PostgresStockLedger::SetDraining(IncarnationId incarnation, bool draining,
                                                              const std::string& actor) {
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "set_draining", incarnation, draining, actor);
-  if (!rows.ok()) return rows.status();
-  if (rows->empty()) return absl::NotFoundError(absl::StrCat("no live incarnation ", incarnation));
-  return ToIncarnation(rows->front());
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "set_draining", incarnation, draining, actor));
+  if (rows.empty()) return absl::NotFoundError(absl::StrCat("no live incarnation ", incarnation));
+  return ToIncarnation(rows.front());
 }
 
 absl::StatusOr<std::vector<std::string>> PostgresStockLedger::ReclaimIncarnation(IncarnationId incarnation) {
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "reclaim_incarnation", incarnation);
-  if (!rows.ok()) return rows.status();
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "reclaim_incarnation", incarnation));
   std::vector<std::string> skus;
-  for (const pqxx::row& row : *rows) skus.emplace_back(row[0].c_str());
+  for (const pqxx::row& row : rows) skus.emplace_back(row[0].c_str());
   return skus;
 }
 

@@ -4,6 +4,7 @@
 #include "absl/strings/string_view.h"
 #include "glog/logging.h"
 #include "storage/postgres/call.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {
@@ -24,10 +25,9 @@ SkuWhereabouts::Place ToPlace(absl::string_view text) {
 }  // namespace
 
 absl::StatusOr<SkuWhereabouts> PostgresSkuMoveLedger::Where(const std::string& sku_id) {
-  const auto rows = Call(*pool_, Repeat::kRead, "sku_whereabouts", sku_id);
-  if (!rows.ok()) return rows.status();
-  if (rows->empty()) return SkuWhereabouts{};
-  const pqxx::row row = rows->front();
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "sku_whereabouts", sku_id));
+  if (rows.empty()) return SkuWhereabouts{};
+  const pqxx::row row = rows.front();
   return SkuWhereabouts{.place = ToPlace(row[0].c_str()),
                         .other_shard = TextOrEmpty(row[1]),
                         .token = TextOrEmpty(row[2]),
@@ -35,15 +35,13 @@ absl::StatusOr<SkuWhereabouts> PostgresSkuMoveLedger::Where(const std::string& s
 }
 
 absl::StatusOr<PreparedLeave> PostgresSkuMoveLedger::PrepareLeave(const std::string& sku_id, const std::string& token) {
-  const auto rows = Call(*pool_, kRepeat, "prepare_leave", sku_id, token);
-  if (!rows.ok()) return rows.status();
-  return PreparedLeave{rows->front()[0].c_str(), rows->front()[1].c_str()};
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, kRepeat, "prepare_leave", sku_id, token));
+  return PreparedLeave{rows.front()[0].c_str(), rows.front()[1].c_str()};
 }
 
 absl::StatusOr<std::string> PostgresSkuMoveLedger::Snapshot() {
-  const auto rows = Call(*pool_, kRepeat, "move_snapshot");
-  if (!rows.ok()) return rows.status();
-  return std::string(rows->front()[0].c_str());
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, kRepeat, "move_snapshot"));
+  return std::string(rows.front()[0].c_str());
 }
 
 absl::Status PostgresSkuMoveLedger::BeginLeave(const std::string& sku_id, const std::string& token,
@@ -74,18 +72,16 @@ absl::StatusOr<SkuPage> PostgresSkuMoveLedger::ExportPage(const std::string& sku
 }
 
 absl::StatusOr<ExportedSku> PostgresSkuMoveLedger::ExportSku(const std::string& sku_id, const std::string& token) {
-  const auto rows = Call(*pool_, Repeat::kRead, "export_sku", sku_id, token);
-  if (!rows.ok()) return rows.status();
-  if (rows->empty()) return absl::FailedPreconditionError("it is not leaving by this attempt any more");
-  const pqxx::row row = rows->front();
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "export_sku", sku_id, token));
+  if (rows.empty()) return absl::FailedPreconditionError("it is not leaving by this attempt any more");
+  const pqxx::row row = rows.front();
   return ExportedSku{row[0].c_str(), row[1].c_str(), row[2].c_str(), row[3].c_str(), row[4].c_str()};
 }
 
 absl::StatusOr<bool> PostgresSkuMoveLedger::CancelLeave(const std::string& sku_id, const std::string& token,
                                                         const std::string& actor) {
-  const auto rows = Call(*pool_, kRepeat, "cancel_leave", sku_id, token, actor);
-  if (!rows.ok()) return rows.status();
-  return rows->front()[0].as<bool>();
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, kRepeat, "cancel_leave", sku_id, token, actor));
+  return rows.front()[0].as<bool>();
 }
 
 absl::Status PostgresSkuMoveLedger::FinishLeave(const std::string& sku_id, const std::string& target,
@@ -116,15 +112,13 @@ absl::Status PostgresSkuMoveLedger::ImportPage(const std::string& sku_id, const 
 }
 
 absl::StatusOr<bool> PostgresSkuMoveLedger::CancelArrival(const std::string& sku_id) {
-  const auto rows = Call(*pool_, kRepeat, "cancel_arrival", sku_id);
-  if (!rows.ok()) return rows.status();
-  return rows->front()[0].as<bool>();
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, kRepeat, "cancel_arrival", sku_id));
+  return rows.front()[0].as<bool>();
 }
 
 absl::StatusOr<int64_t> PostgresSkuMoveLedger::Purge(const std::string& sku_id, int limit) {
-  const auto rows = Call(*pool_, kRepeat, "purge_departed", sku_id, limit);
-  if (!rows.ok()) return rows.status();
-  return rows->front()[0].as<int64_t>();
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, kRepeat, "purge_departed", sku_id, limit));
+  return rows.front()[0].as<int64_t>();
 }
 
 absl::Status PostgresSkuMoveLedger::NoteWhereabouts(const std::string& sku_id, const std::string& shard) {

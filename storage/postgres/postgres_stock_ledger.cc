@@ -8,6 +8,7 @@
 #include "storage/postgres/call.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/sku_row.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {
@@ -29,45 +30,41 @@ absl::StatusOr<Sku> PostgresStockLedger::CreateSku(const Sku& sku, const std::st
   const NullableNumber closes(FiniteMicros(sku.closes_at));
   const int64_t max_hold_s = absl::ToInt64Seconds(sku.max_hold);
   const NullableNumber max_hold(max_hold_s == 0 ? std::nullopt : std::make_optional(max_hold_s));
-  const auto rows =
-      Call(*pool_, Repeat::kNever, "create_sku", sku.sku_id, sku.title, sku.price_minor, sku.currency, sku.stock,
-           sku.per_user_limit, absl::ToInt64Seconds(sku.hold), opens.parameter(), closes.parameter(),
-           sku.slots_per_slice, actor, sku.presplit, sku.max_extensions, max_hold.parameter());
-  if (!rows.ok()) return rows.status();
-  if (!rows->front()[0].as<bool>()) return absl::AlreadyExistsError(absl::StrCat("SKU ", sku.sku_id, " exists"));
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kNever, "create_sku", sku.sku_id, sku.title, sku.price_minor,
+                                         sku.currency, sku.stock, sku.per_user_limit, absl::ToInt64Seconds(sku.hold),
+                                         opens.parameter(), closes.parameter(), sku.slots_per_slice, actor,
+                                         sku.presplit, sku.max_extensions, max_hold.parameter()));
+  if (!rows.front()[0].as<bool>()) return absl::AlreadyExistsError(absl::StrCat("SKU ", sku.sku_id, " exists"));
   return GetSku(sku.sku_id);
 }
 
 absl::StatusOr<Sku> PostgresStockLedger::GetSku(const std::string& sku_id) {
-  const auto rows = Call(*pool_, Repeat::kRead, "list_skus", "", 1, sku_id);
-  if (!rows.ok()) return rows.status();
-  if (rows->empty()) return NoSuchSku(sku_id);
-  return AtShard(SkuColumns(*rows).Read(rows->front()));
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_skus", "", 1, sku_id));
+  if (rows.empty()) return NoSuchSku(sku_id);
+  return AtShard(SkuColumns(rows).Read(rows.front()));
 }
 
 absl::StatusOr<std::vector<Sku>> PostgresStockLedger::ListSkus(const std::string& after, int limit) {
   const char* const every = nullptr;
-  const auto rows = Call(*pool_, Repeat::kRead, "list_skus", after, limit, every);
-  if (!rows.ok()) return rows.status();
-  const Columns<Sku> columns = SkuColumns(*rows);
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_skus", after, limit, every));
+  const Columns<Sku> columns = SkuColumns(rows);
   std::vector<Sku> skus;
-  for (const pqxx::row& row : *rows) skus.push_back(AtShard(columns.Read(row)));
+  for (const pqxx::row& row : rows) skus.push_back(AtShard(columns.Read(row)));
   return skus;
 }
 
 absl::StatusOr<Sku> PostgresStockLedger::CloseSku(const std::string& sku_id, const std::string& actor) {
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "close_sku", sku_id, actor);
-  if (!rows.ok()) return rows.status();
-  if (!rows->front()[0].as<bool>()) return NoSuchSku(sku_id);
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "close_sku", sku_id, actor));
+  if (!rows.front()[0].as<bool>()) return NoSuchSku(sku_id);
   return GetSku(sku_id);
 }
 
 absl::StatusOr<Sku> PostgresStockLedger::AddStock(const std::string& sku_id, int64_t units,
                                                   std::optional<int64_t> expected_stock, const std::string& actor) {
   const NullableNumber expected(expected_stock);
-  const auto rows = Call(*pool_, Repeat::kNever, "add_stock", sku_id, units, actor, expected.parameter());
-  if (!rows.ok()) return rows.status();
-  if (!rows->front()[0].as<bool>()) return NoSuchSku(sku_id);
+  ASSIGN_OR_RETURN(const auto rows,
+                   Call(*pool_, Repeat::kNever, "add_stock", sku_id, units, actor, expected.parameter()));
+  if (!rows.front()[0].as<bool>()) return NoSuchSku(sku_id);
   return ReadChanged(sku_id);
 }
 
@@ -82,28 +79,25 @@ absl::StatusOr<ReducedStock> PostgresStockLedger::ReduceStock(const std::string&
                                                               std::optional<int64_t> expected_stock,
                                                               const std::string& actor) {
   const NullableNumber expected(expected_stock);
-  const auto rows = Call(*pool_, Repeat::kNever, "reduce_stock", sku_id, units, actor, expected.parameter());
-  if (!rows.ok()) return rows.status();
-  if (rows->front()[0].is_null()) return NoSuchSku(sku_id);
-  auto sku = ReadChanged(sku_id);
-  if (!sku.ok()) return sku.status();
-  return ReducedStock{*std::move(sku), rows->front()[0].as<int64_t>()};
+  ASSIGN_OR_RETURN(const auto rows,
+                   Call(*pool_, Repeat::kNever, "reduce_stock", sku_id, units, actor, expected.parameter()));
+  if (rows.front()[0].is_null()) return NoSuchSku(sku_id);
+  ASSIGN_OR_RETURN(auto sku, ReadChanged(sku_id));
+  return ReducedStock{std::move(sku), rows.front()[0].as<int64_t>()};
 }
 
 absl::StatusOr<Sku> PostgresStockLedger::SetQuotaFrozen(const std::string& sku_id, bool frozen,
                                                         const std::string& actor) {
-  const auto rows = Call(*pool_, Repeat::kIfAnswerLost, "set_quota_frozen", sku_id, frozen, actor);
-  if (!rows.ok()) return rows.status();
-  if (!rows->front()[0].as<bool>()) return NoSuchSku(sku_id);
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "set_quota_frozen", sku_id, frozen, actor));
+  if (!rows.front()[0].as<bool>()) return NoSuchSku(sku_id);
   return GetSku(sku_id);
 }
 
 absl::StatusOr<std::vector<AuditEntry>> PostgresStockLedger::ListAudit(const std::string& sku_id, int64_t before,
                                                                        int limit) {
-  const auto rows = Call(*pool_, Repeat::kRead, "list_audit", sku_id, before, limit);
-  if (!rows.ok()) return rows.status();
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_audit", sku_id, before, limit));
   std::vector<AuditEntry> entries;
-  for (const pqxx::row& row : *rows) {
+  for (const pqxx::row& row : rows) {
     entries.push_back(AuditEntry{.id = row[0].as<int64_t>(),
                                  .at = absl::FromUnixMicros(row[1].as<int64_t>()),
                                  .actor = row[2].c_str(),
@@ -117,10 +111,9 @@ absl::StatusOr<std::vector<AuditEntry>> PostgresStockLedger::ListAudit(const std
 }
 
 absl::StatusOr<VerifyReport> PostgresStockLedger::Verify(const std::string& sku_id) {
-  const auto rows = Call(*pool_, Repeat::kRead, "verify_ledger", sku_id);
-  if (!rows.ok()) return rows.status();
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "verify_ledger", sku_id));
   VerifyReport report;
-  for (const pqxx::row& row : *rows) {
+  for (const pqxx::row& row : rows) {
     if (!row[0].is_null()) {
       report.violations.push_back({row[0].c_str(), row[1].c_str(), row[2].c_str()});
       continue;

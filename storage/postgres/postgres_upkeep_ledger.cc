@@ -1,15 +1,15 @@
 #include "storage/postgres/postgres_upkeep_ledger.h"
 
 #include "storage/postgres/call.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 
 // A lost answer of these is not asked for again: it would only be the answer about others.
 
 absl::StatusOr<ExpiredHolds> PostgresUpkeepLedger::ExpireDue(int limit) {
-  const auto rows = Call(*pool_, Repeat::kNever, "expire_due", limit);
-  if (!rows.ok()) return rows.status();
-  const pqxx::row row = rows->front();
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kNever, "expire_due", limit));
+  const pqxx::row row = rows.front();
   ExpiredHolds holds;
   holds.expired = row[0].as<int64_t>();
   holds.more = row[1].as<bool>();
@@ -18,10 +18,9 @@ absl::StatusOr<ExpiredHolds> PostgresUpkeepLedger::ExpireDue(int limit) {
 }
 
 absl::StatusOr<int64_t> PostgresUpkeepLedger::RetireReservations(absl::Duration age, int limit, Retired retired) {
-  const auto rows = Call(*pool_, Repeat::kNever, "retire_reservations", absl::ToInt64Seconds(age), limit,
-                         retired == Retired::kArchive);
-  if (!rows.ok()) return rows.status();
-  return rows->front()[0].as<int64_t>();
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kNever, "retire_reservations", absl::ToInt64Seconds(age),
+                                         limit, retired == Retired::kArchive));
+  return rows.front()[0].as<int64_t>();
 }
 
 }  // namespace tranche::storage

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "storage/shards/ask_in_turn.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 
@@ -30,7 +31,7 @@ absl::StatusOr<std::vector<std::string>> RoutingOutboxLedger::ListSinks() {
 absl::Status RoutingOutboxLedger::AddSink(const std::string& sink, const std::string& actor) {
   const ShardList all = shards_->All();
   for (auto shard = all.rbegin(); shard != all.rend(); ++shard) {
-    if (absl::Status added = (*shard)->outbox->AddSink(sink, actor); !added.ok()) return added;
+    RETURN_IF_ERROR((*shard)->outbox->AddSink(sink, actor));
   }
   return absl::OkStatus();
 }
@@ -49,9 +50,8 @@ absl::StatusOr<std::vector<OutboxMessage>> RoutingOutboxLedger::ListMessages(con
                                                                              const OutboxKey& after, int limit) {
   std::vector<OutboxMessage> all;
   for (const auto& shard : shards_->All()) {
-    auto page = shard->outbox->ListMessages(sink, state, after, limit);
-    if (!page.ok()) return page.status();
-    std::move(page->begin(), page->end(), std::back_inserter(all));
+    ASSIGN_OR_RETURN(auto page, shard->outbox->ListMessages(sink, state, after, limit));
+    std::move(page.begin(), page.end(), std::back_inserter(all));
   }
   const auto key = [](const OutboxMessage& m) { return std::tie(m.key.reservation_id, m.key.revision, m.key.sink); };
   std::sort(all.begin(), all.end(), [&](const auto& a, const auto& b) { return key(a) < key(b); });
@@ -89,9 +89,8 @@ absl::StatusOr<int64_t> RoutingOutboxLedger::DiscardMessage(const OutboxKey& key
 absl::StatusOr<std::vector<OutboxDepth>> RoutingOutboxLedger::Depths() {
   std::map<std::string, OutboxDepth> sums;
   for (const auto& shard : shards_->All()) {
-    const auto depths = shard->outbox->Depths();
-    if (!depths.ok()) return depths.status();
-    for (const OutboxDepth& depth : *depths) {
+    ASSIGN_OR_RETURN(const auto depths, shard->outbox->Depths());
+    for (const OutboxDepth& depth : depths) {
       OutboxDepth& sum = sums[depth.sink];
       sum.sink = depth.sink;
       sum.pending += depth.pending;

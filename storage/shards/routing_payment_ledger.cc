@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/shards/ask_in_turn.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {
@@ -27,11 +28,10 @@ absl::StatusOr<PaymentPage> RoutingPaymentLedger::ExportPayments(const std::opti
                                                                  absl::Time to, int limit) {
   PaymentPage all;
   for (const auto& shard : shards_->All()) {
-    auto page = shard->payments->ExportPayments(after, from, to, limit);
-    if (!page.ok()) return page.status();
-    if (page->next.has_value()) all.next = all.next.has_value() ? std::min(*all.next, *page->next) : *page->next;
-    all.entries.insert(all.entries.end(), std::make_move_iterator(page->entries.begin()),
-                       std::make_move_iterator(page->entries.end()));
+    ASSIGN_OR_RETURN(auto page, shard->payments->ExportPayments(after, from, to, limit));
+    if (page.next.has_value()) all.next = all.next.has_value() ? std::min(*all.next, *page.next) : *page.next;
+    all.entries.insert(all.entries.end(), std::make_move_iterator(page.entries.begin()),
+                       std::make_move_iterator(page.entries.end()));
   }
   if (all.next.has_value()) {
     std::erase_if(all.entries, [&](const PaymentEntry& entry) { return *all.next < entry.reservation_id; });
@@ -43,9 +43,8 @@ absl::StatusOr<PaymentPage> RoutingPaymentLedger::ExportPayments(const std::opti
 absl::StatusOr<std::vector<PaymentEntry>> RoutingPaymentLedger::LookUpPayments(absl::Span<const Uuid> reservation_ids) {
   std::vector<PaymentEntry> all;
   for (const auto& shard : shards_->All()) {
-    auto entries = shard->payments->LookUpPayments(reservation_ids);
-    if (!entries.ok()) return entries.status();
-    all.insert(all.end(), std::make_move_iterator(entries->begin()), std::make_move_iterator(entries->end()));
+    ASSIGN_OR_RETURN(auto entries, shard->payments->LookUpPayments(reservation_ids));
+    all.insert(all.end(), std::make_move_iterator(entries.begin()), std::make_move_iterator(entries.end()));
   }
   SortAndDropRepeats(all);
   return all;
@@ -56,15 +55,14 @@ absl::StatusOr<AppliedPayment> RoutingPaymentLedger::ApplyPayment(const Confirma
   AppliedPayment moving;
   bool is_moving = false;
   auto applied = AskInTurn(*shards_, [&](ShardBackend& shard) -> absl::StatusOr<AppliedPayment> {
-    auto answer = shard.payments->ApplyPayment(payment, actor);
-    if (!answer.ok()) return answer.status();
-    if (answer->outcome == AppliedPayment::Outcome::kMoving) {
+    ASSIGN_OR_RETURN(auto answer, shard.payments->ApplyPayment(payment, actor));
+    if (answer.outcome == AppliedPayment::Outcome::kMoving) {
       is_moving = true;
-      moving = *answer;
+      moving = answer;
     }
     // Perhaps it has arrived at another.
     const bool elsewhere =
-        answer->outcome == AppliedPayment::Outcome::kNotFound || answer->outcome == AppliedPayment::Outcome::kMoving;
+        answer.outcome == AppliedPayment::Outcome::kNotFound || answer.outcome == AppliedPayment::Outcome::kMoving;
     if (elsewhere) return absl::NotFoundError("not on this shard");
     return answer;
   });
@@ -77,10 +75,9 @@ absl::StatusOr<std::vector<RefundMark>> RoutingPaymentLedger::MarkRefunded(
   std::vector<RefundMark> marks;
   for (const auto& payment : payments) {
     const auto mark = AskInTurn(*shards_, [&](ShardBackend& shard) -> absl::StatusOr<RefundMark> {
-      const auto answer = shard.payments->MarkRefunded({&payment, 1}, actor);
-      if (!answer.ok()) return answer.status();
-      if (answer->front() == RefundMark::kNotFound) return absl::NotFoundError("not on this shard");
-      return answer->front();
+      ASSIGN_OR_RETURN(const auto answer, shard.payments->MarkRefunded({&payment, 1}, actor));
+      if (answer.front() == RefundMark::kNotFound) return absl::NotFoundError("not on this shard");
+      return answer.front();
     });
     if (!mark.ok() && !absl::IsNotFound(mark.status())) return mark.status();
     marks.push_back(mark.value_or(RefundMark::kNotFound));

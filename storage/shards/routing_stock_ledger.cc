@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {
@@ -28,7 +29,7 @@ template <typename Ask>
 absl::Status AskEach(const ShardList& shards, const Ask& ask) {
   for (const auto& shard : shards) {
     if (IsSilent(*shard)) return Silent(*shard);
-    if (absl::Status answer = ask(*shard); !answer.ok()) return answer;
+    RETURN_IF_ERROR(ask(*shard));
   }
   return absl::OkStatus();
 }
@@ -66,7 +67,7 @@ absl::StatusOr<Sku> RoutingStockLedger::CreateSku(const Sku& sku, const std::str
   if (sku.shard == kHomeShard) return shards_->home().stock->CreateSku(sku, actor);
   std::shared_ptr<ShardBackend> shard = shards_->Find(sku.shard);
   if (shard == nullptr) {
-    if (absl::Status refreshed = shards_->Refresh(); !refreshed.ok()) return refreshed;
+    RETURN_IF_ERROR(shards_->Refresh());
     shard = shards_->Find(sku.shard);
   }
   if (shard == nullptr) return NoSuchShardError(sku.shard);
@@ -83,9 +84,8 @@ absl::StatusOr<std::vector<Sku>> RoutingStockLedger::ListSkus(const std::string&
   std::map<std::string, Sku> all;
   for (int round = 0; round < RoundsOver(shards); ++round) {
     const absl::Status listed = AskEach(shards, [&](ShardBackend& shard) {
-      const absl::StatusOr<std::vector<Sku>> page = shard.stock->ListSkus(after, limit);
-      if (!page.ok()) return page.status();
-      for (const Sku& sku : *page) KeepNewer(all, sku.sku_id, sku);
+      ASSIGN_OR_RETURN(const std::vector<Sku> page, shard.stock->ListSkus(after, limit));
+      for (const Sku& sku : page) KeepNewer(all, sku.sku_id, sku);
       return absl::OkStatus();
     });
     if (!listed.ok()) return listed;
@@ -214,11 +214,10 @@ absl::StatusOr<std::vector<AuditEntry>> RoutingStockLedger::ListAudit(const std:
   if (before != 0) return absl::InvalidArgumentError("ids of the audit log are one shard's");
   std::vector<AuditEntry> all;
   const absl::Status listed = AskEach(shards, [&](ShardBackend& shard) {
-    const absl::StatusOr<std::vector<AuditEntry>> log = shard.stock->ListAudit(sku_id, 0, limit);
-    if (!log.ok()) return log.status();
+    ASSIGN_OR_RETURN(const std::vector<AuditEntry> log, shard.stock->ListAudit(sku_id, 0, limit));
     // Each log stays in its own order, of ids, which times follow only nearly.
     std::vector<AuditEntry> merged;
-    std::merge(all.begin(), all.end(), log->begin(), log->end(), std::back_inserter(merged),
+    std::merge(all.begin(), all.end(), log.begin(), log.end(), std::back_inserter(merged),
                [](const AuditEntry& a, const AuditEntry& b) { return a.at > b.at; });
     all = std::move(merged);
     return absl::OkStatus();
@@ -231,11 +230,10 @@ absl::StatusOr<std::vector<AuditEntry>> RoutingStockLedger::ListAudit(const std:
 absl::StatusOr<VerifyReport> RoutingStockLedger::Verify(const std::string& sku_id) {
   VerifyReport merged;
   const absl::Status verified = AskEach(shards_->All(), [&](ShardBackend& shard) {
-    absl::StatusOr<VerifyReport> report = shard.stock->Verify(sku_id);
-    if (!report.ok()) return report.status();
-    merged.skus_checked += report->skus_checked;
-    merged.reservations_checked += report->reservations_checked;
-    for (LedgerViolation& violation : report->violations) {
+    ASSIGN_OR_RETURN(VerifyReport report, shard.stock->Verify(sku_id));
+    merged.skus_checked += report.skus_checked;
+    merged.reservations_checked += report.reservations_checked;
+    for (LedgerViolation& violation : report.violations) {
       if (shard.name != kHomeShard) absl::StrAppend(&violation.detail, " (shard ", shard.name, ")");
       if (merged.violations.size() < kMaxViolations) merged.violations.push_back(std::move(violation));
     }

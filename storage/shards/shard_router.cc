@@ -9,6 +9,7 @@
 #include "storage/pipeline/cart_commit.h"
 #include "storage/shards/ask_in_turn.h"
 #include "storage/shards/ask_shards.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {
@@ -144,10 +145,9 @@ void ShardRouter::Find(const Uuid& reservation_id, FindDone done) {
 // A shard that a SKU is leaving does not know whether it is at the other one already: a mover that died in between left
 // it so. Then the other one's word counts.
 absl::StatusOr<Reservation> ShardRouter::AsItIs(ShardBackend& shard, Reservation found) {
-  const auto where = shard.moves->Where(found.sku_id);
-  if (!where.ok()) return where.status();
-  if (where->place != SkuWhereabouts::Place::kLeaving) return found;
-  const auto target = shards_->Find(where->other_shard);
+  ASSIGN_OR_RETURN(const auto where, shard.moves->Where(found.sku_id));
+  if (where.place != SkuWhereabouts::Place::kLeaving) return found;
+  const auto target = shards_->Find(where.other_shard);
   if (target == nullptr) return UnknownShard();
   auto there = target->reservations->FindReservation(found.reservation_id);
   if (absl::IsNotFound(there.status())) return found;

@@ -5,6 +5,7 @@
 
 #include "absl/time/clock.h"
 #include "glog/logging.h"
+#include "storage/status_macros.h"
 
 namespace tranche::storage {
 
@@ -15,9 +16,8 @@ ShardSet::ShardSet(std::unique_ptr<ShardBackend> home, Make make, std::function<
 }
 
 absl::Status ShardSet::Refresh() {
-  const auto shards = home_->shards->ListShards();
-  if (!shards.ok()) return shards.status();
-  for (const Shard& shard : *shards) {
+  ASSIGN_OR_RETURN(const auto shards, home_->shards->ListShards());
+  for (const Shard& shard : shards) {
     const auto known = Find(shard.name);
     if (known == nullptr || known->dsn != shard.dsn) Add(shard);
   }

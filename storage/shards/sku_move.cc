@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "storage/status_macros.h"
 #include "storage/uuid.h"
 
 namespace tranche::storage {
@@ -64,44 +65,38 @@ SkuMove::SkuMove(std::vector<Participant> shards, Clock* clock, SkuMoveOptions o
       announce_(std::move(announce)) {}
 
 absl::Status SkuMove::Run(const std::string& sku_id, const std::string& target, const std::string& actor) {
-  const auto found = Find(sku_id, target, actor);
-  if (!found.ok()) return found.status();
-  if (found->target.where.place == Place::kLeaving) {
-    return absl::FailedPreconditionError(absl::StrCat("it is on its way from ", target, " to ",
-                                                      found->target.where.other_shard,
-                                                      ": finish or abort that move first"));
+  ASSIGN_OR_RETURN(const auto found, Find(sku_id, target, actor));
+  if (found.target.where.place == Place::kLeaving) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "it is on its way from ", target, " to ", found.target.where.other_shard, ": finish or abort that move first"));
   }
-  if (found->decided()) return Complete(*found);
-  const SkuWhereabouts& source = found->source().where;
+  if (found.decided()) return Complete(found);
+  const SkuWhereabouts& source = found.source().where;
   if (source.place == Place::kLeaving && source.other_shard != target) {
     return absl::FailedPreconditionError(
         absl::StrCat("it is on its way to ", source.other_shard, ": finish or abort that move first"));
   }
-  const auto undone = Undo(*found);
-  if (!undone.ok()) return undone.status();
-  if (*undone) {
-    if (absl::Status cleared = PurgeAt(*found->target.shard.ledger, sku_id); !cleared.ok()) return cleared;
-    if (absl::Status moved = Move(*found); !moved.ok()) return moved;
+  ASSIGN_OR_RETURN(const auto undone, Undo(found));
+  if (undone) {
+    RETURN_IF_ERROR(PurgeAt(*found.target.shard.ledger, sku_id));
+    RETURN_IF_ERROR(Move(found));
   }
-  const auto decided = Find(sku_id, target, actor);
-  if (!decided.ok()) return decided.status();
-  return Complete(*decided);
+  ASSIGN_OR_RETURN(const auto decided, Find(sku_id, target, actor));
+  return Complete(decided);
 }
 
 absl::Status SkuMove::Abort(const std::string& sku_id, const std::string& target, const std::string& actor) {
-  const auto found = Find(sku_id, target, actor);
-  if (!found.ok()) return found.status();
+  ASSIGN_OR_RETURN(const auto found, Find(sku_id, target, actor));
   const auto refuse = [&](absl::string_view why) { return absl::FailedPreconditionError(why); };
-  if (found->decided()) return refuse(absl::StrCat("it is at ", target, " already: move it back instead"));
-  const SkuWhereabouts& source = found->source().where;
+  if (found.decided()) return refuse(absl::StrCat("it is at ", target, " already: move it back instead"));
+  const SkuWhereabouts& source = found.source().where;
   if (source.place == Place::kLeaving && source.other_shard != target) {
     return refuse(absl::StrCat("it is on its way to ", source.other_shard));
   }
-  const auto undone = Undo(*found);
-  if (!undone.ok()) return undone.status();
-  if (!*undone) return refuse(absl::StrCat("it has just arrived at ", target, ": move it back instead"));
-  announce_(found->source().shard.shard);
-  if (absl::Status cleared = PurgeAt(*found->target.shard.ledger, sku_id); !cleared.ok()) return cleared;
+  ASSIGN_OR_RETURN(const auto undone, Undo(found));
+  if (!undone) return refuse(absl::StrCat("it has just arrived at ", target, ": move it back instead"));
+  announce_(found.source().shard.shard);
+  RETURN_IF_ERROR(PurgeAt(*found.target.shard.ledger, sku_id));
   Tell(Stage::kDone);
   return absl::OkStatus();
 }
@@ -158,10 +153,9 @@ absl::StatusOr<bool> SkuMove::Undo(const Found& found) {
 absl::Status SkuMove::Move(const Found& found) {
   SkuMoveLedger& source = *found.source().shard.ledger;
   const std::string token = NewToken();
-  const auto prepared = source.PrepareLeave(found.sku_id, token);
-  if (!prepared.ok()) return prepared.status();
-  std::string since = prepared->since;
-  absl::Status moved = found.target.shard.ledger->BeginArrival(prepared->sku_row, found.source().shard.shard, token);
+  ASSIGN_OR_RETURN(const auto prepared, source.PrepareLeave(found.sku_id, token));
+  std::string since = prepared.since;
+  absl::Status moved = found.target.shard.ledger->BeginArrival(prepared.sku_row, found.source().shard.shard, token);
   if (moved.ok()) moved = CopyWhileSelling(found, token, &since);
   if (moved.ok()) moved = Pause(found, token, since);
   if (moved.ok()) return moved;
@@ -175,15 +169,13 @@ absl::Status SkuMove::CopyWhileSelling(const Found& found, const std::string& to
   if (const auto all = CopyParts(found, token, reservations, ""); !all.ok()) return all.status();
   absl::Duration took;
   for (int round = 0; round < options_.max_rounds; ++round) {
-    auto next = found.source().shard.ledger->Snapshot();
-    if (!next.ok()) return next.status();
+    ASSIGN_OR_RETURN(auto next, found.source().shard.ledger->Snapshot());
     Tell(Stage::kCatchingUp);
     const absl::Time began_at = clock_->Now();
-    const auto changed = CopyParts(found, token, reservations, *since);
-    if (!changed.ok()) return changed.status();
-    *since = *std::move(next);
+    ASSIGN_OR_RETURN(const auto changed, CopyParts(found, token, reservations, *since));
+    *since = std::move(next);
     took = clock_->Now() - began_at;
-    if (*changed <= options_.few_changes) return absl::OkStatus();
+    if (changed <= options_.few_changes) return absl::OkStatus();
   }
   if (took <= options_.max_pause) return absl::OkStatus();
   return absl::FailedPreconditionError(
@@ -200,15 +192,14 @@ absl::Status SkuMove::Pause(const Found& found, const std::string& token, const 
   const absl::Status left =
       Persist([&] { return source.BeginLeave(found.sku_id, token, found.target_name, found.actor); });
   if (!left.ok()) return left;
-  const auto rest =
-      CopyParts(found, token, {SkuPart::kLapsed, SkuPart::kLive, SkuPart::kLatePayments, SkuPart::kOutbox}, since);
-  if (!rest.ok()) return rest.status();
-  const auto sku = source.ExportSku(found.sku_id, token);
-  if (!sku.ok()) return sku.status();
-  if (absl::Status arrived = target.FinishArrival(*sku, token, found.actor); !arrived.ok()) return arrived;
+  ASSIGN_OR_RETURN(
+      const auto rest,
+      CopyParts(found, token, {SkuPart::kLapsed, SkuPart::kLive, SkuPart::kLatePayments, SkuPart::kOutbox}, since));
+  ASSIGN_OR_RETURN(const auto sku, source.ExportSku(found.sku_id, token));
+  RETURN_IF_ERROR(target.FinishArrival(sku, token, found.actor));
   announce_(found.target_name);
   progress_.paused_for = clock_->Now() - paused_at;
-  Tell(Stage::kSelling, *rest);
+  Tell(Stage::kSelling, rest);
   return absl::OkStatus();
 }
 
@@ -240,16 +231,16 @@ absl::StatusOr<int64_t> SkuMove::CopyParts(const Found& found, const std::string
   for (const SkuPart part : parts) {
     PageCursor after;
     while (true) {
-      const auto page = found.source().shard.ledger->ExportPage(found.sku_id, part, since, after, options_.page_rows);
-      if (!page.ok()) return page.status();
-      if (page->count > 0) {
-        const absl::Status taken = found.target.shard.ledger->ImportPage(found.sku_id, token, part, page->rows);
+      ASSIGN_OR_RETURN(const auto page,
+                       found.source().shard.ledger->ExportPage(found.sku_id, part, since, after, options_.page_rows));
+      if (page.count > 0) {
+        const absl::Status taken = found.target.shard.ledger->ImportPage(found.sku_id, token, part, page.rows);
         if (!taken.ok()) return taken;
-        rows += page->count;
+        rows += page.count;
         Tell(stage, rows);
       }
-      if (page->count < options_.page_rows) break;
-      after = page->last;
+      if (page.count < options_.page_rows) break;
+      after = page.last;
     }
   }
   return rows;
@@ -281,10 +272,9 @@ absl::Status SkuMove::Complete(const Found& found) {
 absl::Status SkuMove::PurgeAt(SkuMoveLedger& ledger, const std::string& sku_id) {
   int64_t rows = 0;
   while (true) {
-    const auto purged = ledger.Purge(sku_id, options_.purge_rows);
-    if (!purged.ok()) return purged.status();
-    if (*purged == 0) return absl::OkStatus();
-    rows += *purged;
+    ASSIGN_OR_RETURN(const auto purged, ledger.Purge(sku_id, options_.purge_rows));
+    if (purged == 0) return absl::OkStatus();
+    rows += purged;
     if (progress_.stage == Stage::kClearing) Tell(Stage::kClearing, rows);
   }
 }

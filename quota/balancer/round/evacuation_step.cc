@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "glog/logging.h"
+#include "storage/status_macros.h"
 
 namespace tranche::quota {
 namespace {
@@ -26,10 +27,9 @@ absl::Status EvacuationStep::Run() {
   absl::Status status;
   for (const IncarnationId incarnation : unable) {
     if (!IsDue(incarnation)) continue;
-    const auto slices = context_.ledger.ListSlices(incarnation);
-    if (!slices.ok()) return slices.status();
+    ASSIGN_OR_RETURN(const auto slices, context_.ledger.ListSlices(incarnation));
     std::vector<std::string> held;
-    for (const auto& [sku_id, slice] : *slices) {
+    for (const auto& [sku_id, slice] : slices) {
       if (slice.remaining > 0) held.push_back(sku_id);
     }
     const absl::Status moved = Evacuate(incarnation, held);

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "storage/status_macros.h"
+
 namespace tranche::quota {
 namespace {
 
@@ -10,19 +12,17 @@ using storage::IncarnationId;
 }  // namespace
 
 absl::Status KnownNodes::LookAround(Coordination& session, const std::set<IncarnationId>& unable) {
-  const auto nodes = ListLiveNodes(session, Watch::kYes);
-  if (!nodes.ok()) return nodes.status();
-  const auto incarnations = ledger_->ListLiveIncarnations();
-  if (!incarnations.ok()) return incarnations.status();
+  ASSIGN_OR_RETURN(const auto nodes, ListLiveNodes(session, Watch::kYes));
+  ASSIGN_OR_RETURN(const auto incarnations, ledger_->ListLiveIncarnations());
   live_.clear();
   std::set<IncarnationId> draining;
-  for (const storage::Incarnation& incarnation : *incarnations) {
+  for (const storage::Incarnation& incarnation : incarnations) {
     live_[incarnation.id] = incarnation.started_at;
     if (incarnation.draining) draining.insert(incarnation.id);
   }
-  Meet(*nodes);
+  Meet(nodes);
   receivers_.clear();
-  for (const LiveNode& node : *nodes) {
+  for (const LiveNode& node : nodes) {
     // One that the ledger has ended can be given nothing, whatever is still registered.
     const bool receives = !node.draining && !draining.contains(node.incarnation) && live_.contains(node.incarnation);
     if (receives && !unable.contains(node.incarnation)) receivers_.push_back(node.incarnation);

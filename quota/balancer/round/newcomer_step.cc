@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "quota/balancer/allocation.h"
+#include "storage/status_macros.h"
 
 namespace tranche::quota {
 namespace {
@@ -34,9 +35,8 @@ absl::Status NewcomerStep::TakeOver() {
       context_.inbox.Again();
       return absl::OkStatus();
     }
-    const auto slices = context_.ledger.ListSlices(incarnation);
-    if (!slices.ok()) return slices.status();
-    if (!slices->empty()) welcomed_.insert(incarnation);
+    ASSIGN_OR_RETURN(const auto slices, context_.ledger.ListSlices(incarnation));
+    if (!slices.empty()) welcomed_.insert(incarnation);
     taking_over_after_ = incarnation;
   }
   taking_over_after_.reset();
@@ -49,11 +49,10 @@ absl::Status NewcomerStep::Run() {
   const std::set<IncarnationId> now(receivers.begin(), receivers.end());
   if (!BeginOrGoOn(now)) return absl::OkStatus();
 
-  const auto page = context_.ledger.ListSkus(pass_->after_sku, kWelcomePage);
-  if (!page.ok()) return page.status();
+  ASSIGN_OR_RETURN(const auto page, context_.ledger.ListSkus(pass_->after_sku, kWelcomePage));
   std::vector<std::string> open;
   std::string last;
-  for (const storage::Sku& sku : *page) {
+  for (const storage::Sku& sku : page) {
     if (open.size() >= context_.mover.SkusToRead()) break;
     last = sku.sku_id;
     if (!sku.closed && sku.presplit && !sku.quota_frozen && sku.unsold > 0) open.push_back(sku.sku_id);
@@ -61,8 +60,8 @@ absl::Status NewcomerStep::Run() {
   const absl::Status shared = context_.mover.MoveUnitsOf(
       open, [&](const SkuQuota& quota) { return ShareWithNewcomers(quota.quota, receivers, pass_->newcomers); });
   if (!shared.ok()) return shared;
-  const bool looked_at_all = page->empty() || last == page->back().sku_id;
-  if (page->size() < static_cast<size_t>(kWelcomePage) && looked_at_all) {
+  const bool looked_at_all = page.empty() || last == page.back().sku_id;
+  if (page.size() < static_cast<size_t>(kWelcomePage) && looked_at_all) {
     End(now);
   } else {
     pass_->after_sku = last;

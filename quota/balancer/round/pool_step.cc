@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "quota/balancer/allocation.h"
+#include "storage/status_macros.h"
 
 namespace tranche::quota {
 
@@ -13,15 +14,14 @@ absl::Status PoolStep::Run() {
   size_t left = context_.mover.SkusToChange();
   while (left > 0) {
     const size_t limit = std::min<size_t>(left, storage::kMaxQuotaBatch);
-    const auto skus = context_.ledger.ListPooledSkus(after_sku_, static_cast<int>(limit));
-    if (!skus.ok()) return skus.status();
-    left -= skus->size();
+    ASSIGN_OR_RETURN(const auto skus, context_.ledger.ListPooledSkus(after_sku_, static_cast<int>(limit)));
+    left -= skus.size();
     status.Update(
-        context_.mover.MoveUnitsOf(*skus, [&](const storage::SkuQuota& now) -> std::vector<storage::QuotaDelta> {
+        context_.mover.MoveUnitsOf(skus, [&](const storage::SkuQuota& now) -> std::vector<storage::QuotaDelta> {
           if (now.sku.closed || now.sku.quota_frozen || !now.sku.presplit) return {};
           return SharePool(now.quota, context_.nodes.receivers());
         }));
-    after_sku_ = skus->size() < limit ? "" : skus->back();
+    after_sku_ = skus.size() < limit ? "" : skus.back();
     if (after_sku_.empty()) return status;
   }
   context_.inbox.Again();

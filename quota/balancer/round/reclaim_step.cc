@@ -3,6 +3,7 @@
 #include "glog/logging.h"
 #include "quota/coordination/incarnation_znodes.h"
 #include "storage/mutation.h"
+#include "storage/status_macros.h"
 
 namespace tranche::quota {
 namespace {
@@ -41,12 +42,11 @@ bool ReclaimStep::IsGone(IncarnationId incarnation, absl::Time started_at) {
 }
 
 absl::Status ReclaimStep::Reclaim(Coordination& session, IncarnationId incarnation) {
-  const auto skus = context_.ledger.ReclaimIncarnation(incarnation);
-  if (!skus.ok()) return skus.status();
-  LOG(INFO) << "reclaimed incarnation " << incarnation << ": " << skus->size() << " slices back in the pool";
+  ASSIGN_OR_RETURN(const auto skus, context_.ledger.ReclaimIncarnation(incarnation));
+  LOG(INFO) << "reclaimed incarnation " << incarnation << ": " << skus.size() << " slices back in the pool";
   context_.nodes.NoteEnded(incarnation);
   RemoveIncarnationZnodes(session, incarnation);
-  context_.mover.CountChanged(skus->size());
+  context_.mover.CountChanged(skus.size());
   return absl::OkStatus();
 }
 

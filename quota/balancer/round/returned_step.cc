@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "storage/mutation.h"
+#include "storage/status_macros.h"
 
 namespace tranche::quota {
 namespace {
@@ -15,15 +16,13 @@ using storage::SkuQuota;
 
 absl::Status ReturnedStep::Run() {
   if (storage::Mutated(storage::Mutation::kBalancerIgnoresReturned)) return absl::OkStatus();
-  const auto returned = NextPage();
-  if (!returned.ok()) return returned.status();
-  if (returned->empty()) return absl::OkStatus();
-  const auto quotas = context_.ledger.ReadQuotas(*returned);
-  if (!quotas.ok()) return quotas.status();
+  ASSIGN_OR_RETURN(const auto returned, NextPage());
+  if (returned.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto quotas, context_.ledger.ReadQuotas(returned));
   std::set<std::string> failed;
-  absl::Status status = Announce(*quotas, &failed);
+  absl::Status status = Announce(quotas, &failed);
   std::vector<std::pair<std::string, int64_t>> announced;
-  for (const SkuQuota& now : *quotas) {
+  for (const SkuQuota& now : quotas) {
     if (!failed.contains(now.sku.sku_id)) announced.emplace_back(now.sku.sku_id, now.sku.quota_version);
   }
   // What changed meanwhile stays listed, and is announced in a later round.
@@ -33,10 +32,9 @@ absl::Status ReturnedStep::Run() {
 
 absl::StatusOr<std::vector<std::string>> ReturnedStep::NextPage() {
   const size_t limit = std::min<size_t>(context_.mover.SkusToChange(), storage::kMaxQuotaBatch);
-  auto returned = context_.ledger.ListReturnedSkus(after_sku_, static_cast<int>(limit));
-  if (!returned.ok()) return returned.status();
+  ASSIGN_OR_RETURN(auto returned, context_.ledger.ListReturnedSkus(after_sku_, static_cast<int>(limit)));
   // On, whatever becomes of these: SKUs that cannot be done with, as they change all the time, hold up no others.
-  after_sku_ = returned->size() < limit ? "" : returned->back();
+  after_sku_ = returned.size() < limit ? "" : returned.back();
   if (!after_sku_.empty()) context_.inbox.Again();
   return returned;
 }

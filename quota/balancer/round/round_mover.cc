@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "storage/ledger/ledger_error.h"
+#include "storage/status_macros.h"
 
 namespace tranche::quota {
 namespace {
@@ -36,10 +37,9 @@ size_t RoundMover::SkusPerRound(size_t slices) const {
 absl::Status RoundMover::MoveUnitsOf(absl::Span<const std::string> sku_ids, Plan plan) {
   absl::Status status;
   for (size_t begin = 0; begin < sku_ids.size(); begin += kMaxQuotaBatch) {
-    const auto quotas = ledger_->ReadQuotas(sku_ids.subspan(begin, kMaxQuotaBatch));
-    if (!quotas.ok()) return quotas.status();
+    ASSIGN_OR_RETURN(const auto quotas, ledger_->ReadQuotas(sku_ids.subspan(begin, kMaxQuotaBatch)));
     std::vector<QuotaMove> moves;
-    for (const SkuQuota& now : *quotas) {
+    for (const SkuQuota& now : quotas) {
       std::vector<QuotaDelta> deltas = plan(now);
       if (!deltas.empty()) moves.push_back({now.sku.sku_id, std::move(deltas), now.quota.quota_version});
     }
