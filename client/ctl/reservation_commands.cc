@@ -25,11 +25,13 @@ void Get(Session& session, const std::string& reservation_id) {
 struct CreateFlags {
   std::vector<std::string> lines;
   std::string user;
+  std::string order_reference;
 };
 
 void Create(Session& session, const CreateFlags& flags) {
   tranche::v1::CreateReservationsRequest request;
   request.set_user_id(flags.user);
+  request.set_order_reference(flags.order_reference);
   for (const std::string& text : flags.lines) {
     const absl::StatusOr<SkuQuantity> parsed = ParseSkuQuantity(text);
     if (!parsed.ok()) return session.FailLocally(parsed.status().message());
@@ -49,9 +51,12 @@ void AddCreate(CLI::App* reservation, Session& session) {
   CLI::App* create = reservation->add_subcommand("create", "Reserve for a buyer: all lines or none");
   create->add_option("LINE", flags->lines, "SKU or SKU=QTY: what, and how many of it")->required()->expected(1, 32);
   create->add_option("--user", flags->user, "The buyer")->required();
+  create->add_option("--order-reference", flags->order_reference,
+                     "What the shop calls the order; stays with the reservation (at most 128 bytes)");
   create->footer(
       "Examples:\n"
       "  tranchectl reservation create --user alice tv\n"
+      "  tranchectl reservation create --user alice --order-reference A-1017 tv\n"
       "  tranchectl reservation create --user alice tv=1 cable=2 -o json | jq -r .reservations[].reservation_id");
   create->callback([&session, flags] { Create(session, *flags); });
 }

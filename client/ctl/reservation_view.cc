@@ -35,10 +35,11 @@ std::string StateOf(const tranche::v1::Reservation& reservation) {
 }
 
 void PrintReservations(Session& session, const std::vector<tranche::v1::Reservation>& reservations) {
-  Table table(
-      {"RESERVATION", "SKU", "USER", "QUANTITY", "STATE", "AMOUNT", "CREATED", "HOLD LEFT", "EXTENDED", "NOTE"});
+  Table table({"RESERVATION", "SKU", "USER", "ORDER", "QUANTITY", "STATE", "AMOUNT", "CREATED", "HOLD LEFT", "EXTENDED",
+               "NOTE"});
   for (const tranche::v1::Reservation& one : reservations) {
-    table.AddRow({one.reservation_id(), one.sku_id(), one.user_id(), absl::StrCat(one.quantity()), StateOf(one),
+    const std::string order = one.order_reference().empty() ? "-" : one.order_reference();
+    table.AddRow({one.reservation_id(), one.sku_id(), one.user_id(), order, absl::StrCat(one.quantity()), StateOf(one),
                   FormatPrice(one.amount_minor(), one.currency()), Time(one.create_time()), HoldLeft(one),
                   absl::StrCat(one.extensions()), Note(one)});
   }

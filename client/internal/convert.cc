@@ -53,12 +53,14 @@ tranche::v1::CreateReservationRequest ToProto(CreateReservation request) {
   message.set_sku_id(std::move(request.sku));
   message.set_user_id(std::move(request.user));
   message.set_quantity(request.quantity);
+  message.set_order_reference(std::move(request.order_reference));
   return message;
 }
 
 tranche::v1::CreateReservationsRequest ToProto(CreateCart cart) {
   tranche::v1::CreateReservationsRequest message;
   message.set_user_id(std::move(cart.user));
+  message.set_order_reference(std::move(cart.order_reference));
   for (CartLine& line : cart.lines) {
     tranche::v1::CartLine* added = message.add_lines();
     added->set_reservation_id(std::move(line.reservation_id));
@@ -128,6 +130,7 @@ Reservation FromProto(const tranche::v1::Reservation& message, bool replayed) {
   reservation.extensions = message.extensions();
   reservation.revision = message.revision();
   reservation.rebooked_from = message.rebooked_from();
+  reservation.order_reference = message.order_reference();
   reservation.replayed = replayed;
   return reservation;
 }

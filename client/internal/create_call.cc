@@ -15,7 +15,8 @@ namespace {
 constexpr int kLookUpsToBelieve = 2;
 
 bool SamePayload(const Reservation& found, const tranche::v1::CreateReservationRequest& request) {
-  return found.sku_id == request.sku_id() && found.user_id == request.user_id() && found.quantity == request.quantity();
+  return found.sku_id == request.sku_id() && found.user_id == request.user_id() &&
+         found.quantity == request.quantity() && found.order_reference == request.order_reference();
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ using storage::QuotaSnapshot;
 
 int64_t TotalRemaining(const QuotaSnapshot& quota) {
   int64_t total = 0;
-  for (const storage::Slice& slice : quota.slices) total += slice.remaining;
+  for (const storage::HeldSlice& slice : quota.slices) total += slice.remaining;
   return total;
 }
 
@@ -27,7 +27,7 @@ int64_t TotalRemaining(const QuotaSnapshot& quota) {
 
 absl::flat_hash_map<IncarnationId, int64_t> RemainingByHolder(const QuotaSnapshot& quota) {
   absl::flat_hash_map<IncarnationId, int64_t> remaining;
-  for (const storage::Slice& slice : quota.slices) remaining[slice.holder] = slice.remaining;
+  for (const storage::HeldSlice& slice : quota.slices) remaining[slice.holder] = slice.remaining;
   return remaining;
 }
 
@@ -74,7 +74,7 @@ std::vector<QuotaDelta> EqualShares(const QuotaSnapshot& quota, absl::Span<const
     if (delta != 0) deltas.push_back({receivers[i], delta});
   }
   const absl::flat_hash_set<IncarnationId> staying(live.begin(), live.end());
-  for (const storage::Slice& slice : quota.slices) {
+  for (const storage::HeldSlice& slice : quota.slices) {
     const bool stays = slice.holder == storage::kPool || staying.contains(slice.holder);
     if (!stays && slice.remaining > 0) deltas.push_back({slice.holder, -slice.remaining});
   }

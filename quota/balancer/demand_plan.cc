@@ -67,7 +67,7 @@ class Plan {
       parties_.push_back(party);
     };
     // Both ascend by id.
-    for (const storage::Slice& slice : quota.slices) {
+    for (const storage::HeldSlice& slice : quota.slices) {
       if (slice.holder == storage::kPool) {
         pool_ = slice.remaining;
         total_ += pool_;

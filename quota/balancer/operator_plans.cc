@@ -26,7 +26,7 @@ std::optional<std::vector<QuotaDelta>> SetRemaining(const QuotaSnapshot& quota, 
   std::vector<QuotaDelta> deltas = {{holder, delta}};
   if (delta < 0) {
     QuotaSnapshot given_up{.sku_id = quota.sku_id, .quota_version = quota.quota_version, .closed = false, .slices = {}};
-    for (const storage::Slice& slice : quota.slices) {
+    for (const storage::HeldSlice& slice : quota.slices) {
       if (slice.holder != storage::kPool && slice.holder != holder) given_up.slices.push_back(slice);
     }
     given_up.slices.push_back({.holder = storage::kPool, .allotted = -delta, .remaining = -delta, .version = 0});
@@ -76,7 +76,7 @@ std::vector<QuotaDelta> WeightedShares(const QuotaSnapshot& quota, absl::Span<co
     if (delta != 0) deltas.push_back({incarnation, delta});
     left.erase(incarnation);
   }
-  for (const storage::Slice& slice : quota.slices) {
+  for (const storage::HeldSlice& slice : quota.slices) {
     const bool other = slice.holder != storage::kPool && left.contains(slice.holder);
     if (other && slice.remaining > 0) deltas.push_back({slice.holder, -slice.remaining});
   }

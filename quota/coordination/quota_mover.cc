@@ -19,7 +19,7 @@ void AddSlices(const QuotaMove& move, const storage::QuotaSnapshot& quota, std::
   for (const QuotaDelta& delta : move.deltas) {
     // They ascend by holder; there may be a thousand, and a few deltas.
     const auto slice = std::lower_bound(quota.slices.begin(), quota.slices.end(), delta.holder,
-                                        [](const storage::Slice& a, auto holder) { return a.holder < holder; });
+                                        [](const storage::HeldSlice& a, auto holder) { return a.holder < holder; });
     if (slice == quota.slices.end() || slice->holder != delta.holder) continue;  // an incarnation that has ended
     slices->push_back({slice->holder, move.sku_id, slice->allotted, slice->version});
   }

@@ -159,7 +159,7 @@ class Rebuild {
     std::vector<SliceToAnnounce> slices;
     std::vector<std::string> paths;
     for (const storage::SkuQuota& quota : quotas) {
-      for (const storage::Slice& slice : quota.quota.slices) {
+      for (const storage::HeldSlice& slice : quota.quota.slices) {
         // Those of an incarnation that began since are announced by the mover that made them.
         if (!live_.contains(slice.holder)) continue;
         slices.push_back({slice.holder, quota.sku.sku_id, slice.allotted, slice.version});

@@ -52,11 +52,6 @@ Refused OutOfUnits(const SkuTerms& terms) {
   return Refused{.refusal = Refusal::kExhaustedHere};
 }
 
-bool IsOf(const storage::Reservation& reservation, const storage::ReservationClaim& claim) {
-  return reservation.sku_id == claim.sku_id && reservation.user_id == claim.user_id &&
-         reservation.quantity == claim.quantity;
-}
-
 Refusal RefusalOf(const absl::Status& status) {
   const bool forgets_doubt = storage::Mutated(storage::Mutation::kUnknownIsFailure);
   if (storage::IsUnknownCommit(status) && !forgets_doubt) return Refusal::kCommitUnknown;

@@ -35,9 +35,6 @@ std::optional<Refused> RefuseByTerms(const SkuTerms& terms, int64_t quantity, ab
 // The slice is dry.
 Refused OutOfUnits(const SkuTerms& terms);
 
-// Is the reservation what the claim asks for?
-bool IsOf(const storage::Reservation& reservation, const storage::ReservationClaim& claim);
-
 // Of a claim that was not decided: an error of the commit pipeline or of the ledger.
 Refusal RefusalOf(const absl::Status& status);
 // Of an outcome that is neither kCreated nor kReplayed nor kBusy.

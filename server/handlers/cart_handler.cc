@@ -32,6 +32,7 @@ absl::StatusOr<std::vector<ReservationClaim>> CheckCart(const v1::CreateReservat
                       absl::StrCat("must be at most ", kMaxCartBytes, " bytes"));
   }
   RETURN_IF_ERROR(CheckUserId(request.user_id()));
+  RETURN_IF_ERROR(CheckOrderReference(request.order_reference()));
   if (request.lines().empty() || request.lines_size() > storage::kMaxCartLines) {
     return InvalidField("lines", absl::StrCat("must be 1 to ", storage::kMaxCartLines));
   }
@@ -43,6 +44,7 @@ absl::StatusOr<std::vector<ReservationClaim>> CheckCart(const v1::CreateReservat
     if (!ids.insert(claim.reservation_id).second) {
       return InvalidField(field + ".reservation_id", "is that of another line");
     }
+    claim.order_reference = request.order_reference();
     claims.push_back(std::move(claim));
   }
   return claims;

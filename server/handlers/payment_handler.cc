@@ -44,6 +44,7 @@ void SetMessage(const storage::PaymentEntry& entry, v1::PaymentEntry* message) {
   if (entry.paid_at.has_value()) *message->mutable_pay_time() = ToTimestamp(*entry.paid_at);
   if (entry.rebooked_from.has_value()) message->set_rebooked_from(entry.rebooked_from->ToString());
   message->set_archived(entry.archived);
+  message->set_order_reference(entry.order_reference);
   for (const storage::LatePayment& late : entry.late_payments) SetMessage(late, message->add_late_payments());
 }
 

@@ -37,7 +37,7 @@ v1::Quota ToMessage(const storage::Sku& sku, const storage::QuotaSnapshot& quota
   message.set_quota_version(quota.quota_version);
   message.set_quota_frozen(sku.quota_frozen);
   message.set_on_demand(!sku.presplit);
-  for (const storage::Slice& slice : quota.slices) {
+  for (const storage::HeldSlice& slice : quota.slices) {
     v1::Slice* added = message.add_slices();
     added->set_incarnation(slice.holder);
     added->set_allotted(slice.allotted);

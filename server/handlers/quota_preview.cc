@@ -9,12 +9,12 @@ storage::QuotaSnapshot QuotaAfter(const storage::QuotaSnapshot& before, absl::Sp
   if (deltas.empty()) return before;
   storage::QuotaSnapshot after = before;
   after.quota_version = before.quota_version + 1;
-  std::map<storage::IncarnationId, storage::Slice> slices;  // the pool, 0, first
-  for (const storage::Slice& slice : before.slices) slices[slice.holder] = slice;
-  storage::Slice& pool = slices[storage::kPool];
+  std::map<storage::IncarnationId, storage::HeldSlice> slices;  // the pool, 0, first
+  for (const storage::HeldSlice& slice : before.slices) slices[slice.holder] = slice;
+  storage::HeldSlice& pool = slices[storage::kPool];
 
   const auto change = [&](storage::IncarnationId holder, int64_t units) {
-    storage::Slice& slice = slices[holder];
+    storage::HeldSlice& slice = slices[holder];
     slice.holder = holder;
     slice.allotted += units;
     slice.remaining += units;
@@ -39,11 +39,11 @@ storage::QuotaSnapshot QuotaAfter(const storage::QuotaSnapshot& before, absl::Sp
   return after;
 }
 
-storage::Slice SliceOf(const storage::QuotaSnapshot& quota, storage::IncarnationId holder) {
-  for (const storage::Slice& slice : quota.slices) {
+storage::HeldSlice SliceOf(const storage::QuotaSnapshot& quota, storage::IncarnationId holder) {
+  for (const storage::HeldSlice& slice : quota.slices) {
     if (slice.holder == holder) return slice;
   }
-  storage::Slice none;
+  storage::HeldSlice none;
   none.holder = holder;
   return none;
 }

@@ -11,6 +11,6 @@ namespace tranche::server {
 storage::QuotaSnapshot QuotaAfter(const storage::QuotaSnapshot& before, absl::Span<const storage::QuotaDelta> deltas);
 
 // The holder's slice; an empty one if it has none.
-storage::Slice SliceOf(const storage::QuotaSnapshot& quota, storage::IncarnationId holder);
+storage::HeldSlice SliceOf(const storage::QuotaSnapshot& quota, storage::IncarnationId holder);
 
 }  // namespace tranche::server

@@ -25,7 +25,9 @@ absl::StatusOr<storage::ReservationClaim> CheckClaim(const v1::CreateReservation
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   RETURN_IF_ERROR(CheckUserId(request.user_id()));
   if (request.quantity() < 1) return FieldError(v1::ERROR_REASON_QUANTITY_INVALID, "quantity", "must be at least 1");
-  return storage::ReservationClaim{id, request.sku_id(), request.user_id(), request.quantity()};
+  RETURN_IF_ERROR(CheckOrderReference(request.order_reference()));
+  return storage::ReservationClaim{id, request.sku_id(), request.user_id(), request.quantity(),
+                                   request.order_reference()};
 }
 
 absl::Status RefusedAs(quota::Refusal refusal) {

@@ -2,12 +2,19 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
+#include "server/plain_utf8.h"
 #include "server/proto_time.h"
 
 namespace tranche::server {
+namespace {
+
+constexpr size_t kMaxOrderReferenceBytes = 128;
+
+}  // namespace
 
 v1::ReservationState ToState(storage::ReservationState state) {
   switch (state) {
@@ -36,6 +43,7 @@ void Fill(const storage::Reservation& reservation, absl::Time now, v1::Reservati
   message->set_extensions(reservation.extensions);
   message->set_revision(reservation.revision);
   if (reservation.rebooked_from.has_value()) message->set_rebooked_from(reservation.rebooked_from->ToString());
+  message->set_order_reference(reservation.order_reference);
   if (reservation.state == storage::ReservationState::kPending) {
     *message->mutable_remaining_hold() = ToDuration(std::max(absl::ZeroDuration(), reservation.expires_at - now));
     return;
@@ -81,6 +89,12 @@ absl::Status CheckUserId(const std::string& user_id) {
                       "must be 1 to 128 bytes of UTF-8 without control characters");
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckOrderReference(const std::string& order_reference) {
+  if (order_reference.size() <= kMaxOrderReferenceBytes && IsPlainUtf8(order_reference)) return absl::OkStatus();
+  return InvalidField("order_reference", absl::StrCat("must be at most ", kMaxOrderReferenceBytes,
+                                                      " bytes of UTF-8 without control characters"));
 }
 
 absl::Status ReservationNotFound(const storage::Uuid& id) {

@@ -121,7 +121,7 @@ void StockHandler::AnnounceSlices(const std::string& sku_id) {
   absl::Status announced = quota.status();
   if (quota.ok()) {
     std::vector<quota::SliceToAnnounce> slices;
-    for (const storage::Slice& slice : quota->slices) {
+    for (const storage::HeldSlice& slice : quota->slices) {
       if (slice.holder == storage::kPool) continue;
       slices.push_back({slice.holder, sku_id, slice.allotted, slice.version});
     }

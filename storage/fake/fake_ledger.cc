@@ -153,7 +153,8 @@ FakeLedger::StoredReservation& FakeLedger::AddRow(IncarnationId incarnation, con
                                    .amount_minor = sku.price_minor * claim.quantity,
                                    .currency = sku.currency,
                                    .created_at = now,
-                                   .expires_at = now + sku.hold};
+                                   .expires_at = now + sku.hold,
+                                   .order_reference = claim.order_reference};
   ++state.pending;
   live_units_[{claim.sku_id, claim.user_id}] += claim.quantity;
   live_.insert_or_assign({claim.sku_id, claim.user_id, ordinal}, claim.reservation_id);
@@ -183,9 +184,7 @@ CommitResult FakeLedger::Classify(const ReservationClaim& claim, IncarnationId i
   const auto answer = [](CommitOutcome outcome) { return CommitResult{outcome, {}}; };
   if (const auto found = reservations_.find(claim.reservation_id); found != reservations_.end()) {
     const Reservation& first = found->second.reservation;
-    if (first.sku_id != claim.sku_id || first.user_id != claim.user_id || first.quantity != claim.quantity) {
-      return answer(CommitOutcome::kConflict);
-    }
+    if (!IsOf(first, claim)) return answer(CommitOutcome::kConflict);
     return CommitResult{CommitOutcome::kReplayed, first};
   }
   const auto state = skus_.find(claim.sku_id);

@@ -49,7 +49,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) override;
   absl::StatusOr<std::vector<std::string>> ListReturnedSkus(const std::string& after, int limit) override;
   absl::Status AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) override;
-  absl::StatusOr<std::vector<std::pair<std::string, Slice>>> ListSlices(IncarnationId incarnation) override;
+  absl::StatusOr<std::vector<std::pair<std::string, HeldSlice>>> ListSlices(IncarnationId incarnation) override;
   absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
                                                     bool draining = false) override;
   absl::StatusOr<std::vector<Incarnation>> ListLiveIncarnations() override;
@@ -114,7 +114,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
     int32_t ordinal = 0;  // among the buyer's live ones of the SKU when it was created
   };
   // What became of a payment that came late: it paid for another reservation, or is to be refunded.
-  struct LatePayment {
+  struct LateDecision {
     std::optional<Uuid> rebooked_as;
   };
   // What retention took out of the books.
@@ -157,7 +157,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult Extend(const Extension& extension) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult ConfirmRetired(const Confirmation& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  ChangeResult ReplayLate(const Reservation& asked, const LatePayment& decided) const
+  ChangeResult ReplayLate(const Reservation& asked, const LateDecision& decided) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WasRebooked(const Uuid& reservation_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Books the same again, already paid. Nothing: there is no unit, or the buyer may not have it.
@@ -180,7 +180,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   bool IsLive(IncarnationId incarnation) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<SkuState*> Find(const std::string& sku_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static Sku Read(const SkuState& state);
-  static Slice SumOf(IncarnationId holder, absl::Span<Slot* const> slots);
+  static HeldSlice SumOf(IncarnationId holder, absl::Span<Slot* const> slots);
   static QuotaSnapshot Quota(const SkuState& state);
   // Keeps `pooled_` exact; after every change of a pool or of what else decides.
   void ListIfPooled(const SkuState& state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -217,7 +217,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   std::map<std::tuple<std::string, std::string, int32_t>, Uuid> live_ ABSL_GUARDED_BY(mutex_);
   std::set<std::tuple<std::string, std::string, Uuid>> lapsed_ ABSL_GUARDED_BY(mutex_);
   std::set<std::pair<absl::Time, Uuid>> due_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::pair<Uuid, std::string>, LatePayment> late_payments_ ABSL_GUARDED_BY(mutex_);  // by their reference
+  std::map<std::pair<Uuid, std::string>, LateDecision> late_payments_ ABSL_GUARDED_BY(mutex_);  // by their reference
   absl::flat_hash_map<Uuid, Reservation> archive_ ABSL_GUARDED_BY(mutex_);
   std::map<std::pair<std::string, IncarnationId>, RetiredUnits> retired_ ABSL_GUARDED_BY(mutex_);
   uint64_t rebookings_ ABSL_GUARDED_BY(mutex_) = 0;

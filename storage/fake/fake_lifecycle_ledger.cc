@@ -54,6 +54,7 @@ void FakeLedger::Tell(const char* kind, const Reservation& reservation, const Fa
   FakeOutbox::Extra all = extra;
   if (!reservation.payment_reference.empty()) all.emplace_back("payment_reference", reservation.payment_reference);
   if (reservation.state == ReservationState::kCancelled) all.emplace_back("cancel_reason", reservation.cancel_reason);
+  if (!reservation.order_reference.empty()) all.emplace_back("order_reference", reservation.order_reference);
   if (reservation.rebooked_from.has_value()) all.emplace_back("rebooked_from", reservation.rebooked_from->ToString());
   outbox_->Write(kind, reservation, all);
 }
@@ -234,7 +235,7 @@ ChangeResult FakeLedger::ConfirmRetired(const Confirmation& payment) {
   return {.outcome = expired ? ChangeOutcome::kPaidUnfulfilled : ChangeOutcome::kStateForbids, .reservation = row};
 }
 
-ChangeResult FakeLedger::ReplayLate(const Reservation& asked, const LatePayment& decided) const {
+ChangeResult FakeLedger::ReplayLate(const Reservation& asked, const LateDecision& decided) const {
   ChangeResult result{.outcome = ChangeOutcome::kStateForbids, .reservation = asked, .replayed = true};
   if (decided.rebooked_as.has_value()) {
     result.outcome = ChangeOutcome::kRebooked;
@@ -271,7 +272,7 @@ std::optional<Reservation> FakeLedger::Rebook(const Confirmation& payment) {
   id.bytes[6] = 0x40;
   const uint64_t number = ++rebookings_;
   for (size_t i = 0; i < 8; ++i) id.bytes[15 - i] = static_cast<uint8_t>(number >> (8 * i));
-  StoredReservation& fresh = AddRow(kPool, {id, old.sku_id, old.user_id, old.quantity});
+  StoredReservation& fresh = AddRow(kPool, {id, old.sku_id, old.user_id, old.quantity, old.order_reference});
   Reservation& row = fresh.reservation;
   row.amount_minor = old.amount_minor;
   row.currency = old.currency;

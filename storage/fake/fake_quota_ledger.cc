@@ -53,8 +53,8 @@ void FakeLedger::ListIfPooled(const SkuState& state) {
   }
 }
 
-Slice FakeLedger::SumOf(IncarnationId holder, absl::Span<Slot* const> slots) {
-  Slice slice{.holder = holder};
+HeldSlice FakeLedger::SumOf(IncarnationId holder, absl::Span<Slot* const> slots) {
+  HeldSlice slice{.holder = holder};
   for (const Slot* slot : slots) {
     slice.allotted += slot->allotted;
     slice.remaining += slot->remaining;
@@ -208,10 +208,10 @@ absl::Status FakeLedger::AckReturnedSkus(absl::Span<const std::pair<std::string,
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::pair<std::string, Slice>>> FakeLedger::ListSlices(IncarnationId incarnation) {
+absl::StatusOr<std::vector<std::pair<std::string, HeldSlice>>> FakeLedger::ListSlices(IncarnationId incarnation) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
-  std::vector<std::pair<std::string, Slice>> slices;
+  std::vector<std::pair<std::string, HeldSlice>> slices;
   const auto held = held_skus_.find(incarnation);
   if (held == held_skus_.end()) return slices;
   for (const std::string& sku_id : held->second) {

@@ -226,7 +226,7 @@ void FakeLedger::VerifySku(const SkuState& state, const SoldUnits& sold, VerifyR
   ++report.skus_checked;
   report.reservations_checked += sold.reservations;
   int64_t unsold = 0;
-  for (const Slice& slice : Quota(state).slices) {
+  for (const HeldSlice& slice : Quota(state).slices) {
     unsold += slice.remaining;
     if (slice.remaining < 0) violated("remaining", absl::StrCat("incarnation ", slice.holder, " has less than 0"));
     if (slice.holder == kPool) continue;

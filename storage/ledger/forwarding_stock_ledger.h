@@ -67,7 +67,7 @@ class ForwardingStockLedger : public StockLedger {
     return Forward(LedgerCall::ChangeStock("AckReturnedSkus"),
                    [&](QuotaLedger& target) { return target.AckReturnedSkus(announced); });
   }
-  absl::StatusOr<std::vector<std::pair<std::string, Slice>>> ListSlices(IncarnationId incarnation) override {
+  absl::StatusOr<std::vector<std::pair<std::string, HeldSlice>>> ListSlices(IncarnationId incarnation) override {
     return Forward(LedgerCall::Read("ListSlices"), [&](QuotaLedger& target) { return target.ListSlices(incarnation); });
   }
 

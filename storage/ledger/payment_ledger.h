@@ -41,6 +41,7 @@ struct PaymentEntry {
   std::optional<absl::Time> paid_at;  // of a confirmed one
   std::optional<Uuid> rebooked_from;  // whose late payment paid for it
   bool archived = false;              // it cannot be changed any more
+  std::string order_reference;
   std::vector<LatePayment> late_payments;
 };
 

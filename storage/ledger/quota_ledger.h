@@ -18,7 +18,7 @@
 namespace tranche::storage {
 
 // What one holder has of one SKU: the sum over its slots. The pool is the slice of kPool.
-struct Slice {
+struct HeldSlice {
   IncarnationId holder = kPool;
   int64_t allotted = 0;   // units moved in less units moved out; allotted - remaining = spent
   int64_t remaining = 0;  // >= 0
@@ -31,7 +31,7 @@ struct QuotaSnapshot {
   int64_t quota_version = 0;
   bool closed = false;
   // The pool first (always there), then ascending by holder.
-  std::vector<Slice> slices;
+  std::vector<HeldSlice> slices;
 };
 
 // A SKU and its quota, read in one snapshot.
@@ -88,7 +88,7 @@ class QuotaLedger {
   // They were announced as they were at these quota versions. One that has another version by now stays listed.
   virtual absl::Status AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) = 0;
   // Every slice of one incarnation, keyed by SKU; for (re)announcing.
-  virtual absl::StatusOr<std::vector<std::pair<std::string, Slice>>> ListSlices(IncarnationId incarnation) = 0;
+  virtual absl::StatusOr<std::vector<std::pair<std::string, HeldSlice>>> ListSlices(IncarnationId incarnation) = 0;
 };
 
 }  // namespace tranche::storage

@@ -38,6 +38,7 @@ struct Reservation {
   int32_t extensions = 0;
   int32_t revision = 1;                    // grows with every change
   std::optional<Uuid> rebooked_from = {};  // the lapsed reservation whose late payment paid for this one
+  std::string order_reference = {};        // what the shop calls its order; "" for none
 };
 
 // What a buyer asks for. Values are within the limits that server/handlers checks; the ledger checks what it decides
@@ -47,7 +48,14 @@ struct ReservationClaim {
   std::string sku_id;
   std::string user_id;
   int32_t quantity = 0;
+  std::string order_reference = {};  // at most 128 bytes; of the payload, as the others are
 };
+
+// Is the reservation what the claim asks for? If not, its id was used before with another payload.
+inline bool IsOf(const Reservation& reservation, const ReservationClaim& claim) {
+  return reservation.sku_id == claim.sku_id && reservation.user_id == claim.user_id &&
+         reservation.quantity == claim.quantity && reservation.order_reference == claim.order_reference;
+}
 
 enum class CommitOutcome {
   kCreated,

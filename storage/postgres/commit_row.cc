@@ -1,5 +1,6 @@
 #include "storage/postgres/commit_row.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -55,6 +56,7 @@ class ClaimColumns {
     result.reservation.sku_id = claim.sku_id;
     result.reservation.user_id = claim.user_id;
     result.reservation.quantity = claim.quantity;
+    result.reservation.order_reference = claim.order_reference;
     reservation_.Read(row, &result.reservation);
     return result;
   }
@@ -67,14 +69,18 @@ class ClaimColumns {
 }  // namespace
 
 ClaimLiterals ToLiterals(absl::Span<const ReservationClaim> claims) {
-  ArrayLiteral ids, skus, users, quantities;
+  ArrayLiteral ids, skus, users, quantities, references;
+  const bool none =
+      std::all_of(claims.begin(), claims.end(), [](const auto& claim) { return claim.order_reference.empty(); });
   for (const ReservationClaim& claim : claims) {
     ids.AddPlain(claim.reservation_id.ToString());
     skus.AddText(claim.sku_id);
     users.AddText(claim.user_id);
     quantities.AddInt(claim.quantity);
+    if (!none) references.AddText(claim.order_reference);
   }
-  return {std::move(ids).Finish(), std::move(skus).Finish(), std::move(users).Finish(), std::move(quantities).Finish()};
+  return {std::move(ids).Finish(), std::move(skus).Finish(), std::move(users).Finish(), std::move(quantities).Finish(),
+          std::move(references).Finish()};
 }
 
 std::vector<CommitResult> ToCommitResults(const pqxx::result& rows, absl::Span<const ReservationClaim> claims) {

@@ -11,8 +11,9 @@
 
 namespace tranche::storage {
 
-// Parallel array literals, as the last parameters of these procedures: ids, SKUs, users, quantities.
-using ClaimLiterals = std::array<std::string, 4>;
+// Parallel array literals, as the last parameters of these procedures: ids, SKUs, users, quantities, order
+// references.
+using ClaimLiterals = std::array<std::string, 5>;
 ClaimLiterals ToLiterals(absl::Span<const ReservationClaim> claims);
 
 // The answers of commit_reservations or commit_cart, in the order of the claims.

@@ -31,6 +31,7 @@ constexpr Column<PaymentEntry> kEntryTable[] = {
     {"paid_us", [](const pqxx::field& field, PaymentEntry* to) { to->paid_at = TimeOf(field); }},
     {"rebooked", [](const pqxx::field& field, PaymentEntry* to) { to->rebooked_from = UuidOf(field); }},
     {"archived", [](const pqxx::field& field, PaymentEntry* to) { to->archived = field.as<bool>(); }},
+    {"order_reference", [](const pqxx::field& field, PaymentEntry* to) { to->order_reference = field.c_str(); }},
 };
 
 // Rows of one reservation are neighbours.

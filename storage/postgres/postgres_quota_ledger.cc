@@ -158,14 +158,15 @@ absl::Status PostgresStockLedger::AckReturnedSkus(absl::Span<const std::pair<std
       .status();
 }
 
-absl::StatusOr<std::vector<std::pair<std::string, Slice>>> PostgresStockLedger::ListSlices(IncarnationId incarnation) {
+absl::StatusOr<std::vector<std::pair<std::string, HeldSlice>>> PostgresStockLedger::ListSlices(
+    IncarnationId incarnation) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_slices", incarnation));
-  std::vector<std::pair<std::string, Slice>> slices;
+  std::vector<std::pair<std::string, HeldSlice>> slices;
   for (const pqxx::row& row : rows) {
-    slices.emplace_back(row[0].c_str(), Slice{.holder = incarnation,
-                                              .allotted = row[1].as<int64_t>(),
-                                              .remaining = row[2].as<int64_t>(),
-                                              .version = row[3].as<int64_t>()});
+    slices.emplace_back(row[0].c_str(), HeldSlice{.holder = incarnation,
+                                                  .allotted = row[1].as<int64_t>(),
+                                                  .remaining = row[2].as<int64_t>(),
+                                                  .version = row[3].as<int64_t>()});
   }
   return slices;
 }

@@ -24,6 +24,7 @@ constexpr Column<Reservation> kReservationTable[] = {
     {"extensions", [](const pqxx::field& field, Reservation* to) { to->extensions = field.as<int32_t>(); }},
     {"revision", [](const pqxx::field& field, Reservation* to) { to->revision = field.as<int32_t>(); }},
     {"rebooked_from", [](const pqxx::field& field, Reservation* to) { to->rebooked_from = UuidOf(field); }},
+    {"order_reference", [](const pqxx::field& field, Reservation* to) { to->order_reference = field.c_str(); }},
 };
 
 const char* NameOf(ReservationState state) {

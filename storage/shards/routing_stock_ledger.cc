@@ -37,7 +37,7 @@ absl::Status AskEach(const ShardList& shards, const Ask& ask) {
 // For a moment, a SKU that has moved is on two shards. The move has raised its version.
 bool IsNewer(const Sku& a, const Sku& b) { return a.quota_version > b.quota_version; }
 // A slice's version stays, and its units become fewer as they are sold.
-bool IsNewer(const Slice& a, const Slice& b) {
+bool IsNewer(const HeldSlice& a, const HeldSlice& b) {
   return a.version != b.version ? a.version > b.version : a.remaining < b.remaining;
 }
 
@@ -181,8 +181,9 @@ absl::Status RoutingStockLedger::AckReturnedSkus(absl::Span<const std::pair<std:
   return status;
 }
 
-absl::StatusOr<std::vector<std::pair<std::string, Slice>>> RoutingStockLedger::ListSlices(IncarnationId incarnation) {
-  std::map<std::string, Slice> all;
+absl::StatusOr<std::vector<std::pair<std::string, HeldSlice>>> RoutingStockLedger::ListSlices(
+    IncarnationId incarnation) {
+  std::map<std::string, HeldSlice> all;
   for (const auto& shard : shards_->All()) {
     if (IsSilent(*shard)) continue;
     const auto slices = shard->stock->ListSlices(incarnation);
@@ -190,7 +191,7 @@ absl::StatusOr<std::vector<std::pair<std::string, Slice>>> RoutingStockLedger::L
     if (!slices.ok()) continue;
     for (const auto& [sku_id, slice] : *slices) KeepNewer(all, sku_id, slice);
   }
-  return std::vector<std::pair<std::string, Slice>>(all.begin(), all.end());
+  return std::vector<std::pair<std::string, HeldSlice>>(all.begin(), all.end());
 }
 
 absl::StatusOr<IncarnationId> RoutingStockLedger::RegisterIncarnation(const std::string& node_name,

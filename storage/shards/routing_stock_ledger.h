@@ -41,7 +41,7 @@ class RoutingStockLedger : public ForwardingStockLedger<RoutingStockLedger> {
   absl::StatusOr<std::vector<std::string>> ListReturnedSkus(const std::string& after, int limit) override;
   absl::Status AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) override;
   // Of home and of the others that answer: a node that drains hands back what it can, and the rest when they are back.
-  absl::StatusOr<std::vector<std::pair<std::string, Slice>>> ListSlices(IncarnationId incarnation) override;
+  absl::StatusOr<std::vector<std::pair<std::string, HeldSlice>>> ListSlices(IncarnationId incarnation) override;
 
   // Home numbers it and says who is live; the other shards are told as soon as they answer.
   absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,

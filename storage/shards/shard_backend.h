@@ -25,7 +25,8 @@ struct ShardBackend {
   // Breaks off what is under way at the ledger and answers every later call with kUnavailable. At any time, from any
   // thread.
   virtual void GiveUpLedger() {}
-  // Ends the threads for blocking calls; then the pipelines. What is queued still runs.
+  // Ends the threads for blocking calls; then the pipelines. What is queued still runs. Pipelines with threads end by
+  // StopPipelines only: an answer on a lane may hold the last reference to its shard, and a lane cannot end itself.
   virtual void StopExecutor() {}
   virtual void StopPipelines() {}
 

@@ -47,6 +47,20 @@ TEST_P(LatePaymentContract, OfAnExpiredHoldBooksAnotherUnit) {
   EXPECT_EQ(Confirm(PaymentOf(lapsed)).outcome, kStateForbids);
 }
 
+TEST_P(LatePaymentContract, WhatIsBookedInsteadIsOfTheSameOrder) {
+  Create(SkuOf("tv", 10));
+  const IncarnationId node = HolderOf("tv", 8);
+  ReservationClaim claim = testing::Claim("tv", "alice");
+  claim.order_reference = "A-1017";
+  const Reservation hold = Commit(node, {claim}).front().reservation;
+  LetPass(absl::Hours(1));
+  EXPECT_GE(Expire().expired, 1);
+  const ChangeResult result = ConfirmLate(PaymentOf(hold));
+  ASSERT_EQ(result.outcome, kRebooked);
+  EXPECT_EQ(result.reservation.order_reference, "A-1017");
+  EXPECT_EQ(result.rebooked->order_reference, "A-1017");
+}
+
 TEST_P(LatePaymentContract, TakesTheUnitFromTheFullestSliceWhenThePoolIsEmpty) {
   Create(SkuOf("tv", 9, /*per_user_limit=*/3));
   const IncarnationId node = HolderOf("tv", 3), other = HolderOf("tv", 6);

@@ -99,7 +99,7 @@ class LedgerContractTest : public ::testing::TestWithParam<LedgerKind> {
     EXPECT_TRUE(quota.ok()) << quota.status();
     std::map<IncarnationId, int64_t> remaining;
     if (!quota.ok()) return remaining;
-    for (const Slice& slice : quota->slices) remaining[slice.holder] = slice.remaining;
+    for (const HeldSlice& slice : quota->slices) remaining[slice.holder] = slice.remaining;
     return remaining;
   }
 

@@ -345,7 +345,7 @@ class RandomHistory {
 
   static int64_t Unsold(const QuotaSnapshot& quota) {
     int64_t unsold = 0;
-    for (const Slice& slice : quota.slices) unsold += slice.remaining;
+    for (const HeldSlice& slice : quota.slices) unsold += slice.remaining;
     return unsold;
   }
 

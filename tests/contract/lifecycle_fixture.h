@@ -102,6 +102,7 @@ inline void ExpectSame(const Reservation& a, const Reservation& b) {
   EXPECT_EQ(a.extensions, b.extensions);
   EXPECT_EQ(a.revision, b.revision);
   EXPECT_EQ(a.rebooked_from, b.rebooked_from);
+  EXPECT_EQ(a.order_reference, b.order_reference);
 }
 
 }  // namespace tranche::storage

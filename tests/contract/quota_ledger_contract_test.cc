@@ -26,7 +26,7 @@ class QuotaLedgerContract : public LedgerContractTest {
 
   static std::map<IncarnationId, int64_t> RemainingIn(const QuotaSnapshot& quota) {
     std::map<IncarnationId, int64_t> remaining;
-    for (const Slice& slice : quota.slices) remaining[slice.holder] = slice.remaining;
+    for (const HeldSlice& slice : quota.slices) remaining[slice.holder] = slice.remaining;
     return remaining;
   }
 

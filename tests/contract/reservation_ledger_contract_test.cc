@@ -102,6 +102,32 @@ TEST_P(ReservationLedgerContract, SameIdOtherPayloadIsAConflict) {
   EXPECT_EQ(Remaining("radio")[node], 10);
 }
 
+TEST_P(ReservationLedgerContract, AnOrderReferenceStaysAndIsOfThePayload) {
+  Create(SkuOf("tv", 10));
+  const IncarnationId node = HolderOf("tv", 10);
+  ReservationClaim claim = Claim("tv", "alice");
+  claim.order_reference = "A-1017 {\"x\", NULL}";
+  const ReservationClaim plain = Claim("tv", "bob");
+  const std::vector<CommitResult> created = Commit(node, {claim, plain});
+  EXPECT_EQ(created[0].reservation.order_reference, claim.order_reference);
+  EXPECT_EQ(created[1].reservation.order_reference, "");
+  EXPECT_EQ(reservations().FindReservation(claim.reservation_id)->order_reference, claim.order_reference);
+  EXPECT_EQ(reservations().FindReservation(plain.reservation_id)->order_reference, "");
+  const CommitResult again = Commit(node, {claim}).front();
+  EXPECT_EQ(again.outcome, kReplayed);
+  EXPECT_EQ(again.reservation.order_reference, claim.order_reference);
+  EXPECT_EQ(Outcome(node, plain), kReplayed);
+
+  ReservationClaim other = claim;
+  other.order_reference = "A-1018";
+  EXPECT_EQ(Outcome(node, other), kConflict);
+  other.order_reference = "";
+  EXPECT_EQ(Outcome(node, other), kConflict);
+  other = plain;
+  other.order_reference = "A-1018";
+  EXPECT_EQ(Outcome(node, other), kConflict);
+}
+
 TEST_P(ReservationLedgerContract, RefusesABatchThatRepeatsAnId) {
   Create(SkuOf("tv", 10));
   const IncarnationId node = HolderOf("tv", 10);

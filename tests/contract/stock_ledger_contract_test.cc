@@ -28,9 +28,9 @@ class StockLedgerContract : public LedgerContractTest {
 
   int64_t Version(const std::string& sku_id) { return stock().ReadQuota(sku_id)->quota_version; }
 
-  Slice SliceOf(const std::string& sku_id, IncarnationId holder) {
+  HeldSlice SliceOf(const std::string& sku_id, IncarnationId holder) {
     const QuotaSnapshot quota = *stock().ReadQuota(sku_id);
-    for (const Slice& slice : quota.slices) {
+    for (const HeldSlice& slice : quota.slices) {
       if (slice.holder == holder) return slice;
     }
     ADD_FAILURE() << "no slice of " << holder;
@@ -250,7 +250,7 @@ TEST_P(StockLedgerContract, AllottedCountsMovesAndRemainingSales) {
   Create(SkuOf("tv", 100));
   const IncarnationId node = HolderOf("tv", 20);
   Commit(node, ClaimsOf("tv", "u", 8));
-  Slice slice = SliceOf("tv", node);
+  HeldSlice slice = SliceOf("tv", node);
   EXPECT_EQ(slice.allotted, 20);
   EXPECT_EQ(slice.remaining, 12);
   EXPECT_EQ(slice.version, 2) << "a sale is no move";

@@ -119,6 +119,29 @@ TEST_F(ReservationLifeTest, AHoldIsPaidOnceHoweverOftenItIsSaid) {
   EXPECT_EQ(UnsoldOf("tv"), 9);
 }
 
+TEST_F(ReservationLifeTest, AnOrderReferenceGoesThroughAllCalls) {
+  Open("tv", 10);
+  CreateReservation request{.sku = "tv", .user = "alice", .reservation_id = MakeUuidV7(), .order_reference = "A-1017"};
+  const auto held = client_->Create(request);
+  ASSERT_TRUE(held.ok()) << held.status();
+  EXPECT_EQ(held->order_reference, "A-1017");
+  EXPECT_EQ(other_->Get(held->reservation_id)->order_reference, "A-1017");
+  EXPECT_TRUE(other_->Create(request)->replayed);
+  request.order_reference = "A-1018";
+  EXPECT_EQ(ReasonOf(other_->Create(request).status()), Reason::kReservationIdReused);
+  request.order_reference = std::string(129, 'x');
+  EXPECT_EQ(ReasonOf(client_->Create(request).status()), Reason::kFieldInvalid);
+
+  const auto cart =
+      client_->CreateCart({.user = "bob", .lines = {{.sku = "tv"}, {.sku = "tv"}}, .order_reference = "B-1"});
+  ASSERT_TRUE(cart.ok()) << cart.status();
+  for (const Reservation& line : cart->reservations) EXPECT_EQ(line.order_reference, "B-1");
+  const auto page = client_->List({.user = "alice"});
+  ASSERT_TRUE(page.ok() && page->reservations.size() == 1) << page.status();
+  EXPECT_EQ(page->reservations[0].order_reference, "A-1017");
+  EXPECT_EQ(client_->Confirm(PaymentOf(*held))->reservation.order_reference, "A-1017");
+}
+
 TEST_F(ReservationLifeTest, ADifferentAmountIsNoPayment) {
   Open("tv", 10);
   const Reservation held = Hold("tv", "alice", 2);

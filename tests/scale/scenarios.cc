@@ -225,7 +225,7 @@ class Scenarios {
     for (const storage::Incarnation& incarnation : *live) holders.insert(incarnation.id);
     for (int sku = 0; sku < options_.active; ++sku) {
       const auto quota = cluster_.ledger().ReadQuota(cluster_.active_sku(sku));
-      for (const storage::Slice& slice : quota->slices) {
+      for (const storage::HeldSlice& slice : quota->slices) {
         const bool idle = slice.holder == storage::kPool && sku < options_.presplit;
         if (idle || !holders.contains(slice.holder)) result_.stranded += slice.remaining;
       }

@@ -10,12 +10,12 @@ namespace {
 
 using quota::Refusal;
 using storage::CommitOutcome;
+using storage::HeldSlice;
 using storage::IncarnationId;
 using storage::QuotaSnapshot;
-using storage::Slice;
 
-const Slice* Find(const QuotaSnapshot& quota, IncarnationId holder) {
-  for (const Slice& slice : quota.slices) {
+const HeldSlice* Find(const QuotaSnapshot& quota, IncarnationId holder) {
+  for (const HeldSlice& slice : quota.slices) {
     if (slice.holder == holder) return &slice;
   }
   return nullptr;
@@ -23,7 +23,7 @@ const Slice* Find(const QuotaSnapshot& quota, IncarnationId holder) {
 
 int64_t Total(const QuotaSnapshot& quota) {
   int64_t total = 0;
-  for (const Slice& slice : quota.slices) total += slice.remaining;
+  for (const HeldSlice& slice : quota.slices) total += slice.remaining;
   return total;
 }
 
@@ -59,9 +59,9 @@ QuotaSnapshot Checker::Update(SkuBooks& books) {
     Violated("conservation", absl::StrCat(before.sku_id, ": unsold ", total, " + reserved ", books.reserved,
                                           " is not the stock ", books.stock));
   }
-  for (const Slice& slice : books.quota.slices) {
+  for (const HeldSlice& slice : books.quota.slices) {
     if (slice.remaining < 0) Violated("conservation", absl::StrCat(before.sku_id, ": a slice has less than nothing"));
-    const Slice* const was = Find(before, slice.holder);
+    const HeldSlice* const was = Find(before, slice.holder);
     const int64_t more = slice.remaining - (was == nullptr ? 0 : was->remaining);
     if (more > 0 && slice.holder != storage::kPool && !live_.contains(slice.holder)) {
       Violated("ownership", absl::StrCat(before.sku_id, ": units for the ended incarnation ", slice.holder));
@@ -143,8 +143,8 @@ void Checker::CheckSpent(const SkuBooks& books, const QuotaSnapshot& before, Inc
   if (!live_.contains(incarnation)) {
     Violated("ownership", absl::StrCat(before.sku_id, ": created for the ended incarnation ", incarnation));
   }
-  for (const Slice& was : before.slices) {
-    const Slice* const is = Find(books.quota, was.holder);
+  for (const HeldSlice& was : before.slices) {
+    const HeldSlice* const is = Find(books.quota, was.holder);
     const int64_t spent = was.remaining - (is == nullptr ? 0 : is->remaining);
     const int64_t expected = was.holder == incarnation ? units : 0;
     if (spent == expected && is != nullptr && is->allotted == was.allotted) continue;
@@ -164,8 +164,8 @@ void Checker::OnMoved(ActorId actor, bool planned, absl::Span<const storage::Quo
     }
     if (planned) CheckPlan(moves[i], before);
     int64_t moved = 0;
-    for (const Slice& is : books.quota.slices) {
-      const Slice* const was = Find(before, is.holder);
+    for (const HeldSlice& is : books.quota.slices) {
+      const HeldSlice* const was = Find(before, is.holder);
       const int64_t spent_before = was == nullptr ? 0 : was->allotted - was->remaining;
       if (is.allotted - is.remaining != spent_before) {
         Violated("conservation", absl::StrCat(before.sku_id, ": a move changed what ", is.holder, " has spent"));
@@ -180,7 +180,7 @@ void Checker::OnMoved(ActorId actor, bool planned, absl::Span<const storage::Quo
 void Checker::CheckPlan(const storage::QuotaMove& move, const QuotaSnapshot& before) {
   int64_t asked = 0;
   for (const storage::QuotaDelta& delta : move.deltas) asked += delta.units;
-  const Slice* const pool = Find(before, storage::kPool);
+  const HeldSlice* const pool = Find(before, storage::kPool);
   if (pool == nullptr || asked <= pool->remaining) return;
   Violated("exact plans",
            absl::StrCat(before.sku_id, ": ", asked, " units planned out of a pool of ", pool->remaining));
@@ -220,8 +220,8 @@ void Checker::OnReturned(ActorId actor, absl::Span<const storage::Reservation> l
 }
 
 void Checker::CheckReturned(const SkuBooks& books, const QuotaSnapshot& before, int64_t units) {
-  for (const Slice& was : before.slices) {
-    const Slice* const is = Find(books.quota, was.holder);
+  for (const HeldSlice& was : before.slices) {
+    const HeldSlice* const is = Find(books.quota, was.holder);
     const int64_t came = is == nullptr ? -1 : is->remaining - was.remaining;
     if (came == (was.holder == storage::kPool ? units : 0)) continue;
     Violated("returned",
@@ -360,7 +360,7 @@ void Checker::CheckCounter(const quota::SliceTable& slices, const std::string& s
     Violated("versions", absl::StrCat(sku_id, ": announcement ", version, " was applied over ", applied));
   }
   applied = version;
-  const Slice* const slice = Find(books->second.quota, local->incarnation());
+  const HeldSlice* const slice = Find(books->second.quota, local->incarnation());
   // By another announcement than the ledger's latest, the node cannot know better.
   if (slice == nullptr || slice->version != version) return;
   const auto lost = lost_units_.find({local->incarnation(), sku_id});
@@ -386,7 +386,7 @@ void Checker::VerifyLedger() {
 
 bool Checker::AnyHeldByOthersThan(const std::set<IncarnationId>& incarnations) const {
   for (const auto& [sku_id, books] : books_) {
-    for (const Slice& slice : books.quota.slices) {
+    for (const HeldSlice& slice : books.quota.slices) {
       const bool known = slice.holder == storage::kPool || incarnations.contains(slice.holder);
       if (!known && slice.remaining > 0) return true;
     }

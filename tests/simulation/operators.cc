@@ -47,7 +47,7 @@ class Operators::Console : public quota::SessionSource, public quota::Coordinati
     const auto quota = ledger_.ReadQuota(sku_id);
     if (!quota.ok()) return;
     std::vector<quota::SliceToAnnounce> slices;
-    for (const storage::Slice& slice : quota->slices) {
+    for (const storage::HeldSlice& slice : quota->slices) {
       if (slice.holder != storage::kPool) slices.push_back({slice.holder, sku_id, slice.allotted, slice.version});
     }
     announcer_.AnnounceSlices(slices).IgnoreError();

@@ -24,7 +24,7 @@ SELECT conserved();
 -- What the archive keeps.
 SELECT ended(4, 'EXPIRED');
 UPDATE tranche.stock_slot SET allotted = allotted - 1, remaining = remaining - 1 WHERE sku_id = 'tv' AND slot_no = 0;
-UPDATE tranche.reservation SET extensions = 2, revision = 3, cancel_reason = 'why' WHERE reservation_id = uid(4);
+UPDATE tranche.reservation SET extensions = 2, revision = 3, cancel_reason = 'why', order_reference = 'A-1' WHERE reservation_id = uid(4);
 CREATE TEMPORARY TABLE before AS SELECT * FROM tranche.reservation WHERE reservation_id = uid(4);
 SELECT is(retire(), 1::bigint);
 SELECT is((SELECT to_jsonb(a) - 'archived_at' FROM tranche.reservation_archive a WHERE reservation_id = uid(4)),

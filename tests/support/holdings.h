@@ -16,8 +16,8 @@ using Holdings = std::map<storage::IncarnationId, int64_t>;
 // As the ledger says it: there is a pool, even if it is empty.
 inline storage::QuotaSnapshot QuotaOf(const Holdings& remaining) {
   storage::QuotaSnapshot quota{.sku_id = "tv", .quota_version = 1, .closed = false, .slices = {}};
-  if (!remaining.contains(storage::kPool)) quota.slices.push_back(storage::Slice{storage::kPool, 0, 0, 1});
-  for (const auto& [holder, units] : remaining) quota.slices.push_back(storage::Slice{holder, units, units, 1});
+  if (!remaining.contains(storage::kPool)) quota.slices.push_back(storage::HeldSlice{storage::kPool, 0, 0, 1});
+  for (const auto& [holder, units] : remaining) quota.slices.push_back(storage::HeldSlice{holder, units, units, 1});
   return quota;
 }
 

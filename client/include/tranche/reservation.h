@@ -38,7 +38,8 @@ struct Reservation {
   std::string cancel_reason;                        // of a cancelled one
   int32_t extensions = 0;                           // how often the hold was extended
   int32_t revision = 0;                             // grows with every change
-  std::string rebooked_from;  // the lapsed reservation whose late payment paid for this one; "" for none
+  std::string rebooked_from;    // the lapsed reservation whose late payment paid for this one; "" for none
+  std::string order_reference;  // what the request said; "" for none
   // True when what was asked for had been committed before and the first answer is repeated.
   bool replayed = false;
 };
@@ -54,6 +55,8 @@ struct CreateReservation {
   // Set when an earlier Create with this id ended with an unknown outcome. A refusal is then checked against the ledger
   // before it is believed: a front node refuses a sold-out SKU from memory, without looking for the id.
   bool retry_of_unknown = false;
+  // What you call the order: opaque, at most 128 bytes. It stays with the reservation, into messages and exports.
+  std::string order_reference = {};
 };
 
 // Several SKUs for one buyer: all of them or none.
@@ -69,6 +72,8 @@ struct CreateCart {
   std::vector<CartLine> lines = {};
   // As in CreateReservation.
   bool retry_of_unknown = false;
+  // As in CreateReservation, for all lines.
+  std::string order_reference = {};
 };
 struct Cart {
   std::vector<Reservation> reservations;  // in the order of the lines

@@ -15,7 +15,7 @@ constexpr size_t kLeastDemandBatch = 16;
 
 // Of the nodes that ask: what those hold who have not heard of their last move. Perhaps the announcement was lost.
 void AddUnheard(const SkuQuota& now, const DemandByNode& demand, std::vector<SliceToAnnounce>& unheard) {
-  for (const storage::Slice& slice : now.quota.slices) {
+  for (const storage::HeldSlice& slice : now.quota.slices) {
     const auto asks = demand.find(slice.holder);
     if (asks != demand.end() && asks->second.wanted > 0 && slice.version > asks->second.slice_version) {
       unheard.push_back({slice.holder, now.sku.sku_id, slice.allotted, slice.version});

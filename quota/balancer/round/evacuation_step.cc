@@ -58,7 +58,7 @@ absl::Status EvacuationStep::Evacuate(IncarnationId incarnation, absl::Span<cons
   newcomers_.NoteEvacuated(incarnation);
   return context_.mover.MoveUnitsOf(held, [&](const SkuQuota& now) -> std::vector<QuotaDelta> {
     if (now.sku.quota_frozen) return {};
-    for (const storage::Slice& slice : now.quota.slices) {
+    for (const storage::HeldSlice& slice : now.quota.slices) {
       if (slice.holder == incarnation && slice.remaining > 0) return {QuotaDelta{incarnation, -slice.remaining}};
     }
     return {};

@@ -45,7 +45,7 @@ absl::Status ReturnedStep::Announce(absl::Span<const SkuQuota> quotas, std::set<
   for (const SkuQuota& now : quotas) {
     skus.push_back({now.sku, /*always=*/true});
     // All of them: which ones late payments have made smaller since the last time, no version tells.
-    for (const storage::Slice& slice : now.quota.slices) {
+    for (const storage::HeldSlice& slice : now.quota.slices) {
       if (slice.holder == storage::kPool) continue;
       slices.push_back({slice.holder, now.sku.sku_id, slice.allotted, slice.version});
     }

@@ -2,9 +2,8 @@
 -- A new field gets its column here, in the tables, and in the procedures that set it; those that pass the row on take it
 -- along. It comes last in reservation_row, and in what is made of that.
 --
--- Servers find columns by name. A row whose columns cannot be replaced in place (list_answer has some behind those of the
--- reservation) is dropped by the migration that adds the column to the tables, with the procedures that answer with it:
--- after a migration all that is here is made anew.
+-- Servers find columns by name; those from before schema 0005 by position, so that a new one comes last in each row. After a
+-- migration all that is here is made anew.
 
 -- Times are microseconds since the Unix epoch.
 CREATE OR REPLACE VIEW tranche.reservation_row AS
@@ -12,7 +11,7 @@ SELECT r.reservation_id, r.sku_id, r.user_id, r.quantity, r.state, r.amount_mino
        (date_part('epoch', r.created_at) * 1000000)::bigint AS created_us,
        (date_part('epoch', r.expires_at) * 1000000)::bigint AS expires_us,
        (date_part('epoch', r.finished_at) * 1000000)::bigint AS finished_us,
-       r.payment_reference, r.cancel_reason, r.extensions, r.revision, r.rebooked_from
+       r.payment_reference, r.cancel_reason, r.extensions, r.revision, r.rebooked_from, r.order_reference
 FROM tranche.reservation r;
 
 -- The same of those that retention has taken.
@@ -21,7 +20,7 @@ SELECT a.reservation_id, a.sku_id, a.user_id, a.quantity, a.state, a.amount_mino
        (date_part('epoch', a.created_at) * 1000000)::bigint AS created_us,
        (date_part('epoch', a.expires_at) * 1000000)::bigint AS expires_us,
        (date_part('epoch', a.finished_at) * 1000000)::bigint AS finished_us,
-       a.payment_reference, a.cancel_reason, a.extensions, a.revision, a.rebooked_from
+       a.payment_reference, a.cancel_reason, a.extensions, a.revision, a.rebooked_from, a.order_reference
 FROM tranche.reservation_archive a;
 
 -- The others have no rows: procedures return rows like theirs.
@@ -36,9 +35,11 @@ CREATE OR REPLACE VIEW tranche.late_answer AS
 SELECT NULL::text AS outcome, NULL::boolean AS replayed, r.*
 FROM tranche.reservation_row r WHERE false;
 
--- An entry of a list, with what its place in the list is made of.
+-- An entry of a list, with what its place in the list is made of. Newer columns come last: see the schema's test.
 CREATE OR REPLACE VIEW tranche.list_answer AS
-SELECT r.*, NULL::integer AS ordinal, NULL::boolean AS lapsed
+SELECT r.reservation_id, r.sku_id, r.user_id, r.quantity, r.state, r.amount_minor, r.currency, r.incarnation_id, r.created_us,
+       r.expires_us, r.finished_us, r.payment_reference, r.cancel_reason, r.extensions, r.revision, r.rebooked_from,
+       NULL::integer AS ordinal, NULL::boolean AS lapsed, r.order_reference
 FROM tranche.reservation_row r WHERE false;
 
 -- A claim of a batch. What the claim itself says is not said again: there are thousands of these in a second.

@@ -7,7 +7,7 @@
 -- The block rolls back to its own start: one subtransaction per call, whatever the cart. Slots are waited for, all of them
 -- in (sku, slot) order, so that carts that share SKUs do not close a cycle, in whatever order their lines are.
 CREATE OR REPLACE FUNCTION tranche.commit_cart(p_incarnation bigint, p_ids uuid[], p_skus text[], p_users text[],
-                                               p_quantities integer[])
+                                               p_quantities integer[], p_references text[] DEFAULT NULL)
 RETURNS SETOF tranche.cart_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -19,7 +19,7 @@ BEGIN
   BEGIN
     SELECT coalesce(bool_and(c.outcome = 'CREATED') OR bool_and(c.outcome = 'REPLAYED'), false), jsonb_agg(c)
     INTO v_committed, v_lines
-    FROM commit_reservations(p_incarnation, true, p_ids, p_skus, p_users, p_quantities) AS c;
+    FROM commit_reservations(p_incarnation, true, p_ids, p_skus, p_users, p_quantities, p_references) AS c;
     IF NOT v_committed THEN
       RAISE EXCEPTION 'not all lines' USING ERRCODE = 'TR005';
     END IF;

@@ -1,7 +1,8 @@
 -- Commits a batch of claims for one incarnation in one transaction. Set-based throughout: a constant number of
 -- statements however long the batch.
 --
--- p_ids must be distinct. With p_wait the slots of the slice are locked in (sku, slot) order, waiting for other
+-- p_ids must be distinct. p_references are what the shop calls the orders, '' for none; NULL if the caller knows nothing of
+-- them. With p_wait the slots of the slice are locked in (sku, slot) order, waiting for other
 -- transactions; without it one slot per SKU is taken, the fullest that nobody has locked, and a claim that does not fit
 -- there is BUSY: it decides nothing and is to be sent again with p_wait.
 --
@@ -34,7 +35,8 @@ CREATE OR REPLACE FUNCTION tranche.commit_reservations(
   p_ids         uuid[],
   p_skus        text[],
   p_users       text[],
-  p_quantities  integer[]
+  p_quantities  integer[],
+  p_references  text[] DEFAULT NULL
 )
 RETURNS SETOF tranche.claim_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -98,10 +100,11 @@ BEGIN
       SELECT l.sku_id, sum(l.units) AS units
       FROM unnest(v_slot_skus, v_slot_units) AS l (sku_id, units) GROUP BY l.sku_id
     ), fresh AS (
-      SELECT c.id, s.sku_id, c.user_id COLLATE "C" AS user_id, c.quantity, c.idx,
+      SELECT c.id, s.sku_id, c.user_id COLLATE "C" AS user_id, c.quantity, c.reference, c.idx,
              s.price_minor, s.currency, s.hold_seconds, s.per_user_limit, live.ordinals,
              coalesce(live.units, 0) + sum(c.quantity) OVER buyer AS buyer_units, row_number() OVER buyer AS buyer_claim
-      FROM unnest(p_ids, p_skus, p_users, p_quantities) WITH ORDINALITY AS c (id, sku_id, user_id, quantity, idx)
+      FROM unnest(p_ids, p_skus, p_users, p_quantities, p_references) WITH ORDINALITY
+             AS c (id, sku_id, user_id, quantity, reference, idx)
       JOIN sku s ON s.sku_id = c.sku_id AND s.state = 'OPEN' AND s.opens_at <= now() AND now() < s.closes_at
         AND s.whereabouts = 'HERE'
       LEFT JOIN LATERAL (SELECT sum(r.quantity) AS units, array_agg(r.ordinal) AS ordinals
@@ -117,7 +120,7 @@ BEGIN
       FROM fresh f
       WHERE f.buyer_units <= f.per_user_limit
     ), planned AS MATERIALIZED (
-      SELECT f.id, f.sku_id, f.user_id, f.quantity,
+      SELECT f.id, f.sku_id, f.user_id, f.quantity, nullif(f.reference, '') AS reference,
              CASE WHEN f.ordinals IS NULL THEN f.buyer_claim
                   ELSE (SELECT g FROM generate_series(1, f.per_user_limit) AS g
                         WHERE g <> ALL (f.ordinals) ORDER BY g OFFSET f.buyer_claim - 1 LIMIT 1) END AS ordinal,
@@ -128,9 +131,9 @@ BEGIN
       ORDER BY f.sku_id, f.user_id, f.id
     ), created AS (
       INSERT INTO reservation AS r (reservation_id, sku_id, user_id, quantity, ordinal, amount_minor, currency,
-                                    incarnation_id, created_at, expires_at)
+                                    incarnation_id, created_at, expires_at, order_reference)
       SELECT p.id, p.sku_id, p.user_id, p.quantity, p.ordinal, p.amount_minor, p.currency, p_incarnation, now(),
-             now() + make_interval(secs => p.hold_seconds)
+             now() + make_interval(secs => p.hold_seconds), p.reference
       FROM planned p
       ON CONFLICT DO NOTHING
       RETURNING r.reservation_id, r.sku_id, r.quantity
@@ -176,6 +179,7 @@ BEGIN
            WHEN s.whereabouts IN ('GONE', 'ARRIVING') THEN 'MOVING'
            WHEN r.reservation_id IS NOT NULL THEN
              CASE WHEN r.sku_id = c.sku_id AND r.user_id = c.user_id AND r.quantity = c.quantity
+                       AND (p_references IS NULL OR r.order_reference IS NOT DISTINCT FROM nullif(c.reference, ''))
                   THEN 'REPLAYED' ELSE 'CONFLICT' END
            WHEN s.sku_id IS NULL THEN 'SKU_NOT_FOUND'
            WHEN s.whereabouts = 'LEAVING' THEN 'MOVING'
@@ -191,7 +195,8 @@ BEGIN
          r.state, r.amount_minor, r.currency, r.incarnation_id, r.created_us, r.expires_us,
          (SELECT max(sl.version) FROM stock_slot sl WHERE sl.holder = p_incarnation AND sl.sku_id = c.sku_id),
          r.finished_us, r.payment_reference, r.cancel_reason, r.extensions, r.revision, r.rebooked_from
-  FROM unnest(p_ids, p_skus, p_users, p_quantities) WITH ORDINALITY AS c (id, sku_id, user_id, quantity, idx)
+  FROM unnest(p_ids, p_skus, p_users, p_quantities, p_references) WITH ORDINALITY
+         AS c (id, sku_id, user_id, quantity, reference, idx)
   LEFT JOIN unnest(v_created) AS done (id) ON done.id = c.id
   LEFT JOIN sku s ON s.sku_id = c.sku_id
   LEFT JOIN LATERAL (SELECT * FROM reservation_row x WHERE x.reservation_id = c.id OFFSET 0) AS r ON true

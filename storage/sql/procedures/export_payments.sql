@@ -9,7 +9,7 @@
 CREATE OR REPLACE FUNCTION tranche.export_payments(p_after uuid, p_from_us bigint, p_to_us bigint, p_limit integer)
 RETURNS TABLE (reservation_id uuid, kind text, sku_id text, quantity integer, state text, amount_minor bigint,
                currency text, payment_reference text, paid_us bigint, refunded_us bigint, rebooked uuid,
-               archived boolean)
+               archived boolean, order_reference text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -52,12 +52,12 @@ BEGIN
   WITH page AS MATERIALIZED (
     -- The states are looked at behind the fence: or the planner would read a partial index of them as a whole.
     SELECT r.reservation_id, r.sku_id, r.quantity, r.state, r.amount_minor, r.currency, r.payment_reference,
-           r.finished_at, r.rebooked_from, false AS archived
+           r.finished_at, r.rebooked_from, false AS archived, r.order_reference
     FROM reservation r
     WHERE r.reservation_id >= v_first AND r.reservation_id <= v_stop
     UNION ALL
     SELECT a.reservation_id, a.sku_id, a.quantity, a.state, a.amount_minor, a.currency, a.payment_reference,
-           a.finished_at, a.rebooked_from, true
+           a.finished_at, a.rebooked_from, true, a.order_reference
     FROM reservation_archive a
     WHERE a.reservation_id >= v_first AND a.reservation_id <= v_stop
   ), paid AS MATERIALIZED (
@@ -66,7 +66,8 @@ BEGIN
       AND p.reservation_id IS DISTINCT FROM p_after
   )
   SELECT p.reservation_id, 'RESERVATION', p.sku_id, p.quantity, p.state, p.amount_minor, p.currency,
-         p.payment_reference, (date_part('epoch', p.finished_at) * 1000000)::bigint, NULL::bigint, NULL::uuid, p.archived
+         p.payment_reference, (date_part('epoch', p.finished_at) * 1000000)::bigint, NULL::bigint, NULL::uuid, p.archived,
+         p.order_reference
   FROM paid p
   WHERE p.reservation_id <> ALL (v_late)
     AND (p.archived OR (SELECT s.whereabouts FROM sku s WHERE s.sku_id = p.sku_id) IN ('HERE', 'LEAVING'))
@@ -77,7 +78,7 @@ BEGIN
   ORDER BY 1, 2 DESC, 8;
   IF v_last IS NOT NULL THEN
     RETURN QUERY SELECT v_last, NULL::text, NULL::text, NULL::integer, NULL::text, NULL::bigint, NULL::text,
-                        NULL::text, NULL::bigint, NULL::bigint, NULL::uuid, NULL::boolean;
+                        NULL::text, NULL::bigint, NULL::bigint, NULL::uuid, NULL::boolean, NULL::text;
   END IF;
 END
 $$;

@@ -13,7 +13,7 @@
 CREATE OR REPLACE FUNCTION tranche.payment_entries(p_ids uuid[])
 RETURNS TABLE (reservation_id uuid, kind text, sku_id text, quantity integer, state text, amount_minor bigint,
                currency text, payment_reference text, paid_us bigint, refunded_us bigint, rebooked uuid,
-               archived boolean)
+               archived boolean, order_reference text)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -21,12 +21,13 @@ SET enable_seqscan = off
 SET enable_bitmapscan = off
 AS $$
   SELECT e.reservation_id, e.kind, e.sku_id, e.quantity, e.state, e.amount_minor, e.currency, e.payment_reference,
-         e.paid_us, e.refunded_us, e.rebooked, e.archived
+         e.paid_us, e.refunded_us, e.rebooked, e.archived, e.order_reference
   FROM (
     SELECT r.reservation_id, 'RESERVATION' AS kind, r.sku_id, r.quantity, r.state, r.amount_minor, r.currency,
            r.payment_reference,
            CASE WHEN r.state = 'CONFIRMED' THEN (date_part('epoch', r.finished_at) * 1000000)::bigint END AS paid_us,
-           NULL::bigint AS refunded_us, r.rebooked_from AS rebooked, false AS archived
+           NULL::bigint AS refunded_us, r.rebooked_from AS rebooked, false AS archived,
+           r.order_reference
     FROM reservation r
     WHERE r.reservation_id = ANY (p_ids)
       AND (SELECT s.whereabouts FROM sku s WHERE s.sku_id = r.sku_id) IN ('HERE', 'LEAVING')
@@ -34,13 +35,13 @@ AS $$
     SELECT a.reservation_id, 'RESERVATION', a.sku_id, a.quantity, a.state, a.amount_minor, a.currency,
            a.payment_reference,
            CASE WHEN a.state = 'CONFIRMED' THEN (date_part('epoch', a.finished_at) * 1000000)::bigint END,
-           NULL, a.rebooked_from, true
+           NULL, a.rebooked_from, true, a.order_reference
     FROM reservation_archive a
     WHERE a.reservation_id = ANY (p_ids)
     UNION ALL
     SELECT l.reservation_id, 'LATE', l.sku_id, 0, l.outcome, l.amount_minor, l.currency, l.payment_reference,
            (date_part('epoch', l.received_at) * 1000000)::bigint,
-           (date_part('epoch', l.refunded_at) * 1000000)::bigint, l.rebooked_as, false
+           (date_part('epoch', l.refunded_at) * 1000000)::bigint, l.rebooked_as, false, NULL
     FROM late_payment l
     WHERE l.reservation_id = ANY (p_ids)
       AND (SELECT s.whereabouts FROM sku s WHERE s.sku_id = l.sku_id) IN ('HERE', 'LEAVING')

@@ -33,11 +33,11 @@ BEGIN
   END IF;
   v_now := clock_timestamp();
   INSERT INTO reservation (reservation_id, sku_id, user_id, quantity, ordinal, amount_minor, currency, incarnation_id,
-                           created_at, expires_at, rebooked_from)
+                           created_at, expires_at, rebooked_from, order_reference)
   SELECT v_id, p_old.sku_id, p_old.user_id, p_old.quantity,
          (SELECT min(g) FROM generate_series(1, p_sku.per_user_limit) AS g WHERE g <> ALL (live.ordinals)),
          p_old.amount_minor, p_old.currency, 0, v_now, v_now + make_interval(secs => p_sku.hold_seconds),
-         p_old.reservation_id
+         p_old.reservation_id, p_old.order_reference
   FROM (SELECT coalesce(sum(r.quantity), 0) AS units, coalesce(array_agg(r.ordinal), '{}') AS ordinals
         FROM reservation r
         WHERE r.sku_id = p_old.sku_id AND r.user_id = p_old.user_id AND r.state IN ('PENDING', 'CONFIRMED')) AS live

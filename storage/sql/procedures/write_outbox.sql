@@ -27,6 +27,7 @@ BEGIN
              'quantity', r.quantity,
              'amount_minor', r.amount_minor,
              'currency', r.currency,
+             'order_reference', r.order_reference,
              'state', r.state,
              'payment_reference', r.payment_reference,
              'cancel_reason', r.cancel_reason,

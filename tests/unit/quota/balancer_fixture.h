@@ -123,9 +123,9 @@ class BalancerTest : public ::testing::Test {
     EXPECT_FALSE(balancer_.HasWork()) << "it would go round forever";
   }
 
-  storage::Slice Held(storage::IncarnationId holder) {
+  storage::HeldSlice Held(storage::IncarnationId holder) {
     const storage::QuotaSnapshot quota = *ledger_.ReadQuota("tv");
-    for (const storage::Slice& slice : quota.slices) {
+    for (const storage::HeldSlice& slice : quota.slices) {
       if (slice.holder == holder) return slice;
     }
     return {};

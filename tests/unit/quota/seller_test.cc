@@ -128,7 +128,7 @@ TEST_F(SellerTest, AWithdrawalThatOvertakesTheAnswerIsCountedOnce) {
   Move(2);
   Announce();
   Move(-2);
-  const storage::Slice withdrawn = ledger_.ListSlices(incarnation_)->front().second;
+  const storage::HeldSlice withdrawn = ledger_.ListSlices(incarnation_)->front().second;
   ledger_.BlockCalls();
   absl::Notification answered;
   std::optional<SaleResult> answer;

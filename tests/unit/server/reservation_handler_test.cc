@@ -129,6 +129,19 @@ TEST_F(ReservationHandlerTest, EveryBadFieldHasItsOwnReason) {
   EXPECT_FALSE(claim_.has_value()) << "a bad request reached the seller";
 }
 
+TEST_F(ReservationHandlerTest, AnOrderReferenceIsPassedOn) {
+  v1::CreateReservationRequest request = GoodRequest();
+  request.set_order_reference(std::string(128, 'x'));
+  ASSERT_TRUE(Create(request, clock_.Now() + absl::Seconds(2)).ok());
+  EXPECT_EQ(claim_->order_reference, request.order_reference());
+  for (const std::string& bad : {std::string(129, 'x'), std::string("a\nb"), std::string("\xff")}) {
+    request.set_order_reference(bad);
+    const absl::Status error = CreateError(request);
+    EXPECT_EQ(ReasonOf(error), "FIELD_INVALID");
+    EXPECT_EQ(MetadataOf(error, "field"), "order_reference");
+  }
+}
+
 TEST_F(ReservationHandlerTest, RefusalsOfTheSellerBecomeErrors) {
   const std::pair<quota::Refusal, const char*> refusals[] = {
       {quota::Refusal::kSkuNotFound, "SKU_NOT_FOUND"},
