@@ -239,7 +239,7 @@ absl::Status LedgerError(const absl::Status& status, const std::string& sku_id, 
     case absl::StatusCode::kCancelled:
       return RefusalError({.refusal = Refusal::kDraining});
     case absl::StatusCode::kDeadlineExceeded:
-      return RefusalError({.refusal = Refusal::kDeadlinePassed});
+      return MakeError(v1::ERROR_REASON_DEADLINE_PASSED, "The deadline passed before the ledger was asked.");
     case absl::StatusCode::kUnavailable:
       return MakeError(v1::ERROR_REASON_LEDGER_UNAVAILABLE, "The ledger does not answer; nothing changed.",
                        SkuMetadata(sku_id));

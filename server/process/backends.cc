@@ -76,6 +76,12 @@ absl::Status RequireHome(storage::ShardLedger& ledger, const BackendOptions& opt
                    " and not home: give the home shard's --postgres; the others are found there"));
 }
 
+absl::Status RequireSchema(storage::ReservationLedger& ledger, const BackendOptions& options) {
+  const absl::Status status = ledger.CommitReservations(storage::kPool, storage::LockMode::kWait, {}).status();
+  if (absl::IsFailedPrecondition(status)) return LacksSchema(DescribeDsn(options.postgres).value_or("(unreadable)"));
+  return status;
+}
+
 absl::Status ZookeeperStartError(const absl::Status& status, const BackendOptions& options) {
   return absl::UnavailableError(absl::StrCat("ZooKeeper at ", options.zookeeper, " cannot be used (",
                                              std::string(status.message()),

@@ -5,6 +5,7 @@
 #include "quota/zookeeper/zookeeper_coordination.h"
 #include "server/process/options.h"
 #include "storage/ledger/incarnation_ledger.h"
+#include "storage/ledger/reservation_ledger.h"
 #include "storage/ledger/shard_ledger.h"
 #include "storage/postgres/connection_pool.h"
 
@@ -19,6 +20,9 @@ absl::Status WaitForLedger(storage::IncarnationLedger& ledger, const BackendOpti
 
 // An error when the database is a shard of another home, as --postgres names home, or of an earlier version.
 absl::Status RequireHome(storage::ShardLedger& ledger, const BackendOptions& options);
+
+// An error when the database lacks what this version's claims need. Changes nothing.
+absl::Status RequireSchema(storage::ReservationLedger& ledger, const BackendOptions& options);
 
 // The operator's line for a start that failed at ZooKeeper.
 absl::Status ZookeeperStartError(const absl::Status& status, const BackendOptions& options);

@@ -37,8 +37,10 @@ grpc::Status CallContext::Conclude(const absl::Status& outcome) const {
   if (outcome.ok()) return grpc::Status::OK;
   AddPushback(outcome, context_);
   grpc::Status answer = ToGrpcStatus(outcome);
-  LOG_IF(ERROR, answer.error_code() == grpc::StatusCode::INTERNAL)
-      << policy_->method << " of " << actor() << " met an internal error; trace '" << trace_id() << "'";
+  // Whatever caused it is logged where it was met; a flood of these must not hold up who answers.
+  LOG_IF_EVERY_N(ERROR, answer.error_code() == grpc::StatusCode::INTERNAL, 100)
+      << policy_->method << " of " << actor() << " met an internal error (so do others, if many do); trace '"
+      << trace_id() << "'";
   // Only an unknown outcome of what must not be repeated has this code.
   LOG_IF(DFATAL, answer.error_code() == grpc::StatusCode::UNKNOWN && policy_->repeatable == Repeatable::kYes)
       << policy_->method << " is not repeatable, whatever its table says";

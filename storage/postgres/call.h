@@ -49,7 +49,7 @@ absl::StatusOr<pqxx::result> CallOnce(ConnectionPool& pool, const char* function
     absl::Status status = TranslatePostgresError(error, /*sent=*/true);
     // A server that says what it refused is there, and so is the connection.
     const auto* const said = dynamic_cast<const pqxx::sql_error*>(&error);
-    const bool refused = said != nullptr ? said->sqlstate() != "0A000" : IsRetryTransaction(status);
+    const bool refused = said != nullptr ? !IsOutdatedPlan(said->sqlstate()) : IsRetryTransaction(status);
     const bool unavailable = status.code() == absl::StatusCode::kUnavailable && !IsSkuMoving(status);
     if (!refused || unavailable) lease.MarkBroken();
     return status;

@@ -33,8 +33,8 @@ absl::Status FromSqlState(const std::string& state, const std::string& message) 
     return absl::FailedPreconditionError(
         absl::StrCat(message, "; the database has not been migrated: run tranche-migrate"));
   }
-  // A migration changed what a prepared statement answers: nothing happened, and a fresh connection prepares it anew.
-  if (state == "0A000") return RetryTransactionError(message);
+  // A migration changed what a prepared statement or a function under way answers: nothing happened.
+  if (IsOutdatedPlan(state)) return RetryTransactionError(message);
   if (state == "42501") return absl::PermissionDeniedError(message);
   // 53 insufficient resources (disk full, too many connections), 57 operator intervention (shutdown, statement
   // timeout), 58 system error: rolled back, and may work later.
@@ -52,6 +52,10 @@ absl::Status FromSqlState(const std::string& state, const std::string& message) 
 bool LeavesDoubt(const std::string& state) { return state == "57P01" || state == "57P02" || state == "57P03"; }
 
 }  // namespace
+
+bool IsOutdatedPlan(absl::string_view sqlstate) {
+  return sqlstate == "0A000" || sqlstate == "42804" || sqlstate == "42P13";
+}
 
 absl::Status TranslatePostgresError(const std::exception& error, bool sent) {
   const std::string message = OneLine(error.what());

@@ -6,8 +6,13 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 
 namespace tranche::storage {
+
+// A migration has changed what a prepared statement, or a function that was under way, answers: 0A000 cached plan must
+// not change result type, 42804 and 42P13 of functions. Nothing happened; a fresh connection prepares it anew.
+bool IsOutdatedPlan(absl::string_view sqlstate);
 
 // Translates an exception caught around a single statement in autocommit mode. A connection that broke before the
 // statement was sent is `sent == false`: nothing happened. After that the outcome is unknown, whatever was lost.

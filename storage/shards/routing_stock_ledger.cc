@@ -214,16 +214,19 @@ absl::StatusOr<std::vector<AuditEntry>> RoutingStockLedger::ListAudit(const std:
   if (shards.size() == 1) return shards.front()->stock->ListAudit(sku_id, before, limit);
   if (before != 0) return absl::InvalidArgumentError("ids of the audit log are one shard's");
   std::vector<AuditEntry> all;
-  const absl::Status listed = AskEach(shards, [&](ShardBackend& shard) {
-    ASSIGN_OR_RETURN(const std::vector<AuditEntry> log, shard.stock->ListAudit(sku_id, 0, limit));
+  for (const auto& shard : shards) {
+    const bool silent = IsSilent(*shard);
+    // What is asked of one SKU depends on its shard alone.
+    if (silent && !sku_id.empty()) continue;
+    if (silent) return Silent(*shard);
+    ASSIGN_OR_RETURN(const std::vector<AuditEntry> log, shard->stock->ListAudit(sku_id, 0, limit));
     // Each log stays in its own order, of ids, which times follow only nearly.
     std::vector<AuditEntry> merged;
     std::merge(all.begin(), all.end(), log.begin(), log.end(), std::back_inserter(merged),
                [](const AuditEntry& a, const AuditEntry& b) { return a.at > b.at; });
     all = std::move(merged);
-    return absl::OkStatus();
-  });
-  if (!listed.ok()) return listed;
+    if (!sku_id.empty() && shard->stock->GetSku(sku_id).ok()) break;
+  }
   if (all.size() > static_cast<size_t>(limit)) all.resize(static_cast<size_t>(limit));
   return all;
 }

@@ -49,7 +49,8 @@ class RoutingStockLedger : public ForwardingStockLedger<RoutingStockLedger> {
   // Returns home's SKUs. The other shards end it as soon as they answer; each one's balancer sees to its SKUs.
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) override;
 
-  // By time. With several shards only from the newest: kInvalidArgument with a `before`, as ids are one shard's.
+  // By time; of a SKU what the shards say that were asked until the one that has it. With several shards only from the
+  // newest: kInvalidArgument with a `before`, as ids are one shard's.
   absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
   // In one snapshot per shard.
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;

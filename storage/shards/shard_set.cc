@@ -18,6 +18,7 @@ ShardSet::ShardSet(std::unique_ptr<ShardBackend> home, Make make, std::function<
 absl::Status ShardSet::Refresh() {
   ASSIGN_OR_RETURN(const auto shards, home_->shards->ListShards());
   for (const Shard& shard : shards) {
+    if (Closed()) return absl::OkStatus();
     const auto known = Find(shard.name);
     if (known == nullptr || known->dsn != shard.dsn) Add(shard);
   }
@@ -45,6 +46,11 @@ void ShardSet::Add(const Shard& shard) {
 std::vector<ShardSet::Member> ShardSet::Members() const {
   absl::MutexLock lock(&mutex_);
   return members_;
+}
+
+bool ShardSet::Closed() const {
+  absl::MutexLock lock(&mutex_);
+  return closed_;
 }
 
 ShardList ShardSet::All() const {

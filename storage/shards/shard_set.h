@@ -61,6 +61,7 @@ class ShardSet {
   // With those that were replaced.
   ShardList Everyone() const;
   void Add(const Shard& shard);
+  bool Closed() const;
 
   const std::shared_ptr<ShardBackend> home_;
   const Make make_;

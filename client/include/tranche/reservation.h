@@ -55,7 +55,8 @@ struct CreateReservation {
   // Set when an earlier Create with this id ended with an unknown outcome. A refusal is then checked against the ledger
   // before it is believed: a front node refuses a sold-out SKU from memory, without looking for the id.
   bool retry_of_unknown = false;
-  // What you call the order: opaque, at most 128 bytes. It stays with the reservation, into messages and exports.
+  // What you call the order: opaque, at most 128 bytes. It stays with the reservation, into messages and exports. Set
+  // it only when every node knows it (see reservation_service.proto).
   std::string order_reference = {};
 };
 

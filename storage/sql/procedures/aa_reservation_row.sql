@@ -1,12 +1,16 @@
 -- Runs first of the procedures: a reservation as the servers know it, and the rows by which procedures answer about one.
 -- A new field gets its column here, in the tables, and in the procedures that set it; those that pass the row on take it
--- along. It comes last in reservation_row, and in what is made of that.
+-- along. It comes last in reservation_fields, and in what is made of that.
 --
 -- Servers find columns by name; those from before schema 0005 by position, so that a new one comes last in each row. After a
 -- migration all that is here is made anew.
+--
+-- A call that waits for the migration's locks goes on afterwards with the body that it has begun, so what that reads must not
+-- change under it. Procedures from before 0006 read the view reservation_row, which stays as it was for them. A later field
+-- gives reservation_fields another name again; its migration drops the functions that answer with the old one.
 
 -- Times are microseconds since the Unix epoch.
-CREATE OR REPLACE VIEW tranche.reservation_row AS
+CREATE OR REPLACE VIEW tranche.reservation_fields AS
 SELECT r.reservation_id, r.sku_id, r.user_id, r.quantity, r.state, r.amount_minor, r.currency, r.incarnation_id,
        (date_part('epoch', r.created_at) * 1000000)::bigint AS created_us,
        (date_part('epoch', r.expires_at) * 1000000)::bigint AS expires_us,
@@ -28,26 +32,26 @@ FROM tranche.reservation_archive a;
 -- A change of one of a batch, at position `idx` from 1; the reservation as it is now, or NULLs.
 CREATE OR REPLACE VIEW tranche.change_answer AS
 SELECT NULL::integer AS idx, NULL::text AS outcome, NULL::bigint AS bound, r.*
-FROM tranche.reservation_row r WHERE false;
+FROM tranche.reservation_fields r WHERE false;
 
 -- A late payment.
 CREATE OR REPLACE VIEW tranche.late_answer AS
 SELECT NULL::text AS outcome, NULL::boolean AS replayed, r.*
-FROM tranche.reservation_row r WHERE false;
+FROM tranche.reservation_fields r WHERE false;
 
 -- An entry of a list, with what its place in the list is made of. Newer columns come last: see the schema's test.
 CREATE OR REPLACE VIEW tranche.list_answer AS
 SELECT r.reservation_id, r.sku_id, r.user_id, r.quantity, r.state, r.amount_minor, r.currency, r.incarnation_id, r.created_us,
        r.expires_us, r.finished_us, r.payment_reference, r.cancel_reason, r.extensions, r.revision, r.rebooked_from,
        NULL::integer AS ordinal, NULL::boolean AS lapsed, r.order_reference
-FROM tranche.reservation_row r WHERE false;
+FROM tranche.reservation_fields r WHERE false;
 
 -- A claim of a batch. What the claim itself says is not said again: there are thousands of these in a second.
 CREATE OR REPLACE VIEW tranche.claim_answer AS
 SELECT NULL::integer AS idx, NULL::text AS outcome, r.state, r.amount_minor, r.currency, r.incarnation_id, r.created_us,
        r.expires_us, NULL::bigint AS slice_version, r.finished_us, r.payment_reference, r.cancel_reason, r.extensions,
        r.revision, r.rebooked_from
-FROM tranche.reservation_row r WHERE false;
+FROM tranche.reservation_fields r WHERE false;
 
 -- A line of a cart.
 CREATE OR REPLACE VIEW tranche.cart_answer AS

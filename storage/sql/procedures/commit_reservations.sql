@@ -199,7 +199,7 @@ BEGIN
          AS c (id, sku_id, user_id, quantity, reference, idx)
   LEFT JOIN unnest(v_created) AS done (id) ON done.id = c.id
   LEFT JOIN sku s ON s.sku_id = c.sku_id
-  LEFT JOIN LATERAL (SELECT * FROM reservation_row x WHERE x.reservation_id = c.id OFFSET 0) AS r ON true
+  LEFT JOIN LATERAL (SELECT * FROM reservation_fields x WHERE x.reservation_id = c.id OFFSET 0) AS r ON true
   LEFT JOIN LATERAL (SELECT coalesce(sum(x.quantity), 0) AS units
                      FROM reservation x
                      WHERE r.reservation_id IS NULL AND x.sku_id = c.sku_id AND x.user_id = c.user_id

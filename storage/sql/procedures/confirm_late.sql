@@ -50,7 +50,7 @@ BEGIN
       RETURN QUERY SELECT c.* FROM confirm_retired(p_id, p_reference, p_amount, p_currency) AS c;
     ELSE
       RETURN QUERY SELECT CASE WHEN v_sku.whereabouts = 'LEAVING' THEN 'MOVING' ELSE 'NOT_FOUND' END, false, r.*
-                   FROM (SELECT) AS one LEFT JOIN reservation_row r ON false;
+                   FROM (SELECT) AS one LEFT JOIN reservation_fields r ON false;
     END IF;
     RETURN;
   END IF;
@@ -64,7 +64,7 @@ BEGIN
       RETURN QUERY
       SELECT v_outcome, false, r.*
       FROM (SELECT) AS one
-      LEFT JOIN reservation_row r ON r.reservation_id = p_id AND v_outcome NOT IN ('NOT_FOUND', 'MOVING');
+      LEFT JOIN reservation_fields r ON r.reservation_id = p_id AND v_outcome NOT IN ('NOT_FOUND', 'MOVING');
       RETURN;
     END IF;
     SELECT * INTO v_old FROM reservation r WHERE r.reservation_id = p_id;

@@ -17,7 +17,7 @@ SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $$
 DECLARE
-  v_old     reservation_row%ROWTYPE;
+  v_old     reservation_fields%ROWTYPE;
   v_late    late_payment%ROWTYPE;
   v_outcome text;
 BEGIN

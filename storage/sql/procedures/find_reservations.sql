@@ -1,13 +1,13 @@
 -- Those of the reservations that exist, of SKUs that are on this shard. Whereabouts by a scalar subquery: looked up by
 -- index for what is found, however many SKUs there are.
 CREATE OR REPLACE FUNCTION tranche.find_reservations(p_ids uuid[])
-RETURNS SETOF tranche.reservation_row
+RETURNS SETOF tranche.reservation_fields
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET enable_seqscan = off
 AS $$
   SELECT r.*
-  FROM reservation_row r
+  FROM reservation_fields r
   WHERE r.reservation_id = ANY (p_ids)
     AND (SELECT s.whereabouts FROM sku s WHERE s.sku_id = r.sku_id) IN ('HERE', 'LEAVING')
 $$;

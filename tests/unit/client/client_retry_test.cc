@@ -318,6 +318,24 @@ TEST_F(ClientRetryTest, AClaimOfSomebodyElseIsNotTakenForOurs) {
   EXPECT_EQ(ReasonOf(reservation.status()), Reason::kReservationIdReused);
 }
 
+// From before there were references: it drops the request's, and says none. What is there is ours all the same.
+TEST_F(ClientRetryTest, AnOlderNodeThatDropsTheOrderReferenceDoesNotHideTheReservation) {
+  Open(1);
+  script_.create = {SoldOut(), SoldOut()};
+  tranche::v1::Reservation found;
+  found.set_reservation_id("id");
+  found.set_sku_id("tv");
+  found.set_user_id("alice");
+  found.set_quantity(1);
+  script_.get = {found, found};
+  CreateReservation request{.sku = "tv", .user = "alice", .reservation_id = "id", .retry_of_unknown = true};
+  request.order_reference = "A-1";
+  EXPECT_TRUE(Create(request)->replayed);
+  found.set_order_reference("A-2");
+  script_.get = {found};
+  EXPECT_TRUE(IsSoldOut(Create(request).status())) << "another payload";
+}
+
 TEST_F(ClientRetryTest, ClosingEndsTheCallsThatWait) {
   Open(1);
   script_.create = {Exhausted(absl::Milliseconds(500))};

@@ -287,6 +287,7 @@ TEST_F(RoutingStockLedgerTest, ASilentShardLeavesNoListComplete) {
   EXPECT_TRUE(absl::IsUnavailable(ledger_.ListReturnedSkus("", 10).status()));
   EXPECT_TRUE(absl::IsUnavailable(ledger_.AckReturnedSkus({{"tv", 1}})));
   EXPECT_TRUE(absl::IsUnavailable(ledger_.ListAudit("", 0, 10).status()));
+  EXPECT_EQ(ledger_.ListAudit("tv", 0, 10)->size(), 1u) << "its own shard answers";
   EXPECT_TRUE(absl::IsUnavailable(ledger_.Verify("").status()));
   EXPECT_TRUE(absl::IsUnavailable(ledger_.ReadQuotas({"tv", "radio"}).status())) << "perhaps it has the radio";
   EXPECT_TRUE(absl::IsUnavailable(ledger_.GetSku("radio").status()));
