@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
@@ -59,23 +60,33 @@ template <typename Request, typename Response>
 using BidiStreamHandler =
     std::function<grpc::ServerBidiReactor<Request, Response>*(const CallContext&, const CallFrame&)>;
 
-template <typename Request, typename Response>
-CallEntry InlineCall(CallPolicy policy, InlineHandler<Request, Response> handler) {
-  const auto bind = [policy, handler](const CallFrame& frame) {
+// `serve(frame, request, reply)` is called for each call that has time left, on gRPC's thread. It must not block.
+template <typename Request, typename Response, typename Serve>
+CallEntry UnaryCall(CallPolicy policy, bool blocks, Serve serve) {
+  const auto bind = [policy, serve](const CallFrame& frame) {
     return std::make_unique<grpc::internal::CallbackUnaryHandler<Request, Response>>(
-        [policy, handler, &frame](grpc::CallbackServerContext* context, const Request* request, Response* response) {
+        [policy, serve, &frame](grpc::CallbackServerContext* context, const Request* request, Response* response) {
           const absl::StatusOr<absl::Time> deadline = frame.Admit(*context);
           const Reply<Response> reply(CallContext(context, &policy, deadline.value_or(absl::InfinitePast())),
                                       frame.open_calls, context->DefaultReactor(), response);
           if (deadline.ok()) {
-            handler(reply.call(), *request, reply);
+            serve(frame, *request, reply);
           } else {
             reply.Finish(deadline.status());
           }
           return reply.reactor();
         });
   };
-  return {policy, {Request::descriptor(), Response::descriptor()}, /*blocks=*/false, bind};
+  return {policy, {Request::descriptor(), Response::descriptor()}, blocks, bind};
+}
+
+template <typename Request, typename Response>
+CallEntry InlineCall(CallPolicy policy, InlineHandler<Request, Response> handler) {
+  return UnaryCall<Request, Response>(
+      policy, /*blocks=*/false,
+      [handler = std::move(handler)](const CallFrame&, const Request& request, const Reply<Response>& reply) {
+        handler(reply.call(), request, reply);
+      });
 }
 
 // Of a handler's method that wants the request, the deadline and whom to tell.
@@ -91,25 +102,17 @@ CallEntry InlineCall(CallPolicy policy, Handler* handler,
 
 template <typename Request, typename Response>
 CallEntry BlockingCall(CallPolicy policy, BlockingHandler<Request, Response> handler) {
-  const auto bind = [policy, handler](const CallFrame& frame) {
-    return std::make_unique<grpc::internal::CallbackUnaryHandler<Request, Response>>(
-        [policy, handler, &frame](grpc::CallbackServerContext* context, const Request* request, Response* response) {
-          const absl::StatusOr<absl::Time> deadline = frame.Admit(*context);
-          const Reply<Response> reply(CallContext(context, &policy, deadline.value_or(absl::InfinitePast())),
-                                      frame.open_calls, context->DefaultReactor(), response);
-          absl::AnyInvocable<void()> task = [reply, request, &handler, &frame] {
-            if (frame.clock->Now() >= reply.call().deadline()) return reply.Finish(DeadlinePassed());
-            reply(handler(reply.call(), *request));
-          };
-          if (!deadline.ok()) {
-            reply.Finish(deadline.status());
-          } else if (!frame.ExecutorFor(policy)->TryRun(task)) {
-            reply.Finish(ExecutorFull());
-          }
-          return reply.reactor();
-        });
-  };
-  return {policy, {Request::descriptor(), Response::descriptor()}, /*blocks=*/true, bind};
+  return UnaryCall<Request, Response>(
+      policy, /*blocks=*/true,
+      [policy, handler = std::move(handler)](const CallFrame& frame, const Request& request,
+                                             const Reply<Response>& reply) {
+        // The request lives until the call is finished, the handler as long as the service.
+        absl::AnyInvocable<void()> task = [reply, &request, &handler, &frame] {
+          if (frame.clock->Now() >= reply.call().deadline()) return reply.Finish(DeadlinePassed());
+          reply(handler(reply.call(), request));
+        };
+        if (!frame.ExecutorFor(policy)->TryRun(task)) reply.Finish(ExecutorFull());
+      });
 }
 
 // Of a handler's method that wants the request only.

@@ -119,7 +119,7 @@ absl::StatusOr<Sku> FakeLedger::CloseSku(const std::string& sku_id, const std::s
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   ASSIGN_OR_RETURN(const auto state, Find(sku_id));
-  Sku& sku = (state)->sku;
+  Sku& sku = state->sku;
   if (!sku.closed) {
     sku.closed = true;
     ++sku.quota_version;
@@ -135,12 +135,12 @@ absl::StatusOr<Sku> FakeLedger::AddStock(const std::string& sku_id, int64_t unit
   RETURN_IF_ERROR(Enter());
   RETURN_IF_ERROR(CheckUnits(units));
   ASSIGN_OR_RETURN(const auto state, Find(sku_id));
-  Sku& sku = (state)->sku;
+  Sku& sku = state->sku;
   RETURN_IF_ERROR(CheckExpected(sku, expected_stock));
   if (units > kMaxStock - sku.stock) return absl::InvalidArgumentError("more stock than a SKU may have");
   sku.stock += units;
   ++sku.quota_version;
-  (state)->pool().Move(units, sku.quota_version);
+  state->pool().Move(units, sku.quota_version);
   ListIfPooled(*state);
   Audit(actor, "add_stock", sku_id, kPool, StockJson(sku.stock - units), StockJson(sku.stock));
   return Read(*state);
@@ -152,7 +152,7 @@ absl::StatusOr<ReducedStock> FakeLedger::ReduceStock(const std::string& sku_id, 
   RETURN_IF_ERROR(Enter());
   RETURN_IF_ERROR(CheckUnits(units));
   ASSIGN_OR_RETURN(const auto state, Find(sku_id));
-  Sku& sku = (state)->sku;
+  Sku& sku = state->sku;
   RETURN_IF_ERROR(CheckExpected(sku, expected_stock));
   const int64_t taken = TakeUnits(*state, units);
   sku.stock -= taken;
@@ -183,7 +183,7 @@ absl::StatusOr<Sku> FakeLedger::SetQuotaFrozen(const std::string& sku_id, bool f
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   ASSIGN_OR_RETURN(const auto state, Find(sku_id));
-  Sku& sku = (state)->sku;
+  Sku& sku = state->sku;
   if (sku.quota_frozen != frozen) {
     sku.quota_frozen = frozen;
     ++sku.quota_version;

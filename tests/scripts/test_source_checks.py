@@ -109,7 +109,7 @@ class Rooms(unittest.TestCase):
 
     def test_a_room_is_a_folder_or_files_beside_the_folders(self):
         for path, room in [
-            ("storage/ledger/ledger.h", ("storage", "ledger")),
+            ("storage/ledger/sku_ledger.h", ("storage", "ledger")),
             ("storage/uuid.h", ("storage", "(root)")),
             ("storage/books.h", ("storage", "(books)")),
             ("server/balancer_main.cc", ("server", "(main)")),
@@ -144,8 +144,8 @@ class Rooms(unittest.TestCase):
             ("storage/shards/shard_router.cc", '"storage/shards/shard_router.h"'),
             ("quota/node/drain.cc", '"quota/coordination/announcer.h"'),
             ("quota/sale/seller.cc", '"storage/pipeline/commit_pipeline.h"'),
-            ("server/main.cc", '"server/node/lifecycle.h"'),
-            ("server/node/lifecycle.cc", '"storage/postgres/postgres_ledger.h"'),
+            ("server/main.cc", '"server/node/front_node.h"'),
+            ("server/node/front_node.cc", '"storage/postgres/postgres_ledger.h"'),
             ("client/load/generator.cc", '"tranche/client.h"'),
             ("client/load/generator.cc", '"tranche/v1/admin_service.pb.h"'),
             ("server/rpc/grpc_server.h", "<grpcpp/grpcpp.h>"),
@@ -154,15 +154,15 @@ class Rooms(unittest.TestCase):
 
     def test_refuses_every_other_and_says_why(self):
         for path, include in [
-            ("storage/ledger/ledger.h", '"storage/books.h"'),
-            ("storage/uuid.h", '"storage/ledger/ledger.h"'),
+            ("storage/ledger/sku_ledger.h", '"storage/books.h"'),
+            ("storage/uuid.h", '"storage/ledger/sku_ledger.h"'),
             ("storage/pipeline/commit_lane.h", '"storage/shards/shard_set.h"'),
             ("storage/shards/shard_set.cc", '"storage/postgres/postgres_ledger.h"'),
             ("quota/coordination/announcer.h", '"quota/balancer/balancer.h"'),
             ("quota/node/node_agent.cc", '"quota/balancer/balancer.h"'),
             ("quota/balancer/balancer.cc", '"quota/zookeeper/zookeeper_coordination.h"'),
             ("server/rpc/open_calls.h", '"server/handlers/watch_hub.h"'),
-            ("server/handlers/node_handler.h", '"server/node/lifecycle.h"'),
+            ("server/handlers/node_handler.h", '"server/node/front_node.h"'),
             ("server/errors.h", '"server/process/options.h"'),
             ("server/services/admin_service.h", '"storage/postgres/connection_pool.h"'),
             ("quota/sale/seller.cc", '"storage/postgres/postgres_ledger.h"'),
