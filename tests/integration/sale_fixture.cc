@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <pqxx/pqxx>
 #include <thread>
 
@@ -75,6 +76,22 @@ void SaleTest::WaitUntilAnnounced(const std::string& sku, int64_t remaining) {
     std::this_thread::yield();
   }
   FAIL() << "not all " << remaining << " units of " << sku << " are announced: " << quota.DebugString();
+}
+
+void SaleTest::WaitUntilShared(const std::string& sku, int64_t units) {
+  const auto nodes = static_cast<int64_t>(cluster_->endpoints().size());
+  const absl::Time give_up = absl::Now() + absl::Seconds(20);
+  v1::Quota quota;
+  while (absl::Now() < give_up) {
+    quota = QuotaOf(sku);
+    const auto has_share = [&](const v1::Slice& slice) {
+      return slice.incarnation() != 0 && slice.announced_version() == slice.version() &&
+             slice.remaining() >= units / nodes;
+    };
+    if (std::count_if(quota.slices().begin(), quota.slices().end(), has_share) == nodes) return;
+    std::this_thread::yield();
+  }
+  FAIL() << "the units of " << sku << " are not shared by " << nodes << " nodes: " << quota.DebugString();
 }
 
 std::set<std::string> SaleTest::RowsOf(const std::string& sku) {

@@ -25,6 +25,9 @@ class SaleTest : public ::testing::Test {
                 const std::string& shard = "");
   // Waits until the node's slices of the SKU are announced and hold `remaining` units in all.
   void WaitUntilAnnounced(const std::string& sku, int64_t remaining);
+  // Until each node that serves has an equal share of `units`, as of a presplit SKU before its buyers come. A node that
+  // the balancer heard of after the SKU was created gets its share a moment later than the others.
+  void WaitUntilShared(const std::string& sku, int64_t units);
   v1::Quota QuotaOf(const std::string& sku);
 
   // A context with a deadline.

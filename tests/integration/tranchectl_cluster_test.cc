@@ -69,6 +69,7 @@ class TranchectlClusterTest : public SaleTest, protected TranchectlRunner {
   // A frozen SKU stays as a command leaves it, for the next line of the test to look at.
   void CreateFrozenTv() {
     CreateTv();
+    WaitUntilShared("tv", 100);
     ASSERT_EQ(Run({"quota", "freeze", "tv", "--yes"}), 0) << err_;
   }
   // By its place in the cluster; node names are addresses here.
