@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/synchronization/notification.h"
+#include "base/status_macros.h"
 #include "client/internal/connection.h"
 #include "client/internal/stream_session.h"
 #include "client/internal/watch_session.h"
@@ -26,7 +27,7 @@ absl::StatusOr<Answer> Await(Start start) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Open(const ClientOptions& options) {
-  if (absl::Status status = Validate(options); !status.ok()) return status;
+  RETURN_IF_ERROR(Validate(options));
   return std::make_unique<Client>(internal::MakeGrpcConnection(options));
 }
 

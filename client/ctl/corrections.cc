@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/status_macros.h"
 
 namespace tranche::ctl {
 namespace {
@@ -42,14 +43,12 @@ absl::Status Corrections::Apply(Session& session) {
     const size_t end = std::min(begin + kBatch, corrections_.size());
     v1::ApplyCorrectionsRequest request;
     for (size_t i = begin; i < end; ++i) *request.add_corrections() = corrections_[i];
-    const auto response =
-        session.Admin(&v1::AdminService::Stub::ApplyCorrections, request, /*default_timeout=*/absl::Minutes(1));
-    if (!response.ok()) return response.status();
-    if (static_cast<size_t>(response->results_size()) != end - begin) {
+    ASSIGN_OR_RETURN(const auto response, session.Admin(&v1::AdminService::Stub::ApplyCorrections, request,
+                                                        /*default_timeout=*/absl::Minutes(1)));
+    if (static_cast<size_t>(response.results_size()) != end - begin) {
       return absl::InternalError("the node answered with fewer results than corrections");
     }
-    for (size_t i = begin; i < end; ++i)
-      Count(session, corrections_[i], response->results(static_cast<int>(i - begin)));
+    for (size_t i = begin; i < end; ++i) Count(session, corrections_[i], response.results(static_cast<int>(i - begin)));
   }
   return absl::OkStatus();
 }

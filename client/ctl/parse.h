@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 
 namespace tranche::ctl {
@@ -29,6 +30,13 @@ struct SkuQuantity {
   int32_t quantity = 1;
 };
 absl::StatusOr<SkuQuantity> ParseSkuQuantity(const std::string& text);
+
+// What a flag's text was parsed to; an error names the flag.
+template <typename T>
+absl::StatusOr<T> OfFlag(absl::string_view flag, absl::StatusOr<T> parsed) {
+  if (parsed.ok()) return parsed;
+  return absl::Status(parsed.status().code(), absl::StrCat(flag, ": ", parsed.status().message()));
+}
 
 // The reverse of ParsePriceMinor: "19.99 EUR".
 std::string FormatPrice(int64_t minor, const std::string& currency);

@@ -40,8 +40,8 @@ bool ShowOnce(Session& session, const std::string& sku_id, JsonForm form, bool r
 
 // Until it is interrupted or the cluster stops answering.
 void Watch(Session& session, const std::string& sku_id, const std::string& interval_text) {
-  const absl::StatusOr<absl::Duration> interval = ParseDuration(interval_text);
-  if (!interval.ok()) return session.FailLocally(absl::StrCat("--interval: ", interval.status().message()));
+  const absl::StatusOr<absl::Duration> interval = OfFlag("--interval", ParseDuration(interval_text));
+  if (!interval.ok()) return session.FailLocally(interval.status().message());
   const bool redraw = !session.json() && isatty(STDOUT_FILENO) != 0;
   while (true) {
     if (!ShowOnce(session, sku_id, JsonForm::kOneLine, redraw) || !session.out()) return;
@@ -179,8 +179,8 @@ void Rebalance(Session& session, const ChangeFlags& flags, const std::string& po
   if (policy == "weights" && weights.empty()) return session.FailLocally("--policy weights needs --weight NODE=WEIGHT");
   if (policy != "weights" && !weights.empty()) return session.FailLocally("--weight goes with --policy weights");
   for (const std::string& text : weights) {
-    const absl::StatusOr<NodeWeight> weight = ParseNodeWeight(text);
-    if (!weight.ok()) return session.FailLocally(absl::StrCat("--weight: ", weight.status().message()));
+    const absl::StatusOr<NodeWeight> weight = OfFlag("--weight", ParseNodeWeight(text));
+    if (!weight.ok()) return session.FailLocally(weight.status().message());
     tranche::v1::NodeWeight* added = request.add_weights();
     added->set_node(weight->node);
     added->set_weight(weight->weight);

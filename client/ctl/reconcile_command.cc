@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/status_macros.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/corrections.h"
 #include "client/ctl/parse.h"
@@ -43,9 +44,8 @@ absl::StatusOr<reconcile::StatementFormat> FormatOf(const Flags& flags) {
 
 absl::StatusOr<std::optional<int64_t>> BoundOf(const char* flag, const std::string& text) {
   if (text.empty()) return std::optional<int64_t>();
-  const absl::StatusOr<absl::Time> time = ParseTime(text);
-  if (!time.ok()) return absl::InvalidArgumentError(absl::StrCat(flag, ": ", time.status().message()));
-  return std::optional<int64_t>(absl::ToUnixMicros(*time));
+  ASSIGN_OR_RETURN(const absl::Time time, OfFlag(flag, ParseTime(text)));
+  return std::optional<int64_t>(absl::ToUnixMicros(time));
 }
 
 // A line on stderr every few seconds: nothing for a statement that is done at once.
@@ -76,20 +76,11 @@ struct Job {
 };
 
 absl::Status Open(const Flags& flags, Job* job) {
-  const auto format = FormatOf(flags);
-  if (!format.ok()) return format.status();
-  const auto from = BoundOf("--from", flags.from);
-  if (!from.ok()) return from.status();
-  const auto to = BoundOf("--to", flags.to);
-  if (!to.ok()) return to.status();
-  job->options.from_us = *from;
-  job->options.to_us = *to;
-  auto source = reconcile::OpenSource(flags.statement);
-  if (!source.ok()) return source.status();
-  job->source = *std::move(source);
-  auto statement = reconcile::OpenStatement(job->source.get(), *format);
-  if (!statement.ok()) return statement.status();
-  job->statement = *std::move(statement);
+  ASSIGN_OR_RETURN(const reconcile::StatementFormat format, FormatOf(flags));
+  ASSIGN_OR_RETURN(job->options.from_us, BoundOf("--from", flags.from));
+  ASSIGN_OR_RETURN(job->options.to_us, BoundOf("--to", flags.to));
+  ASSIGN_OR_RETURN(job->source, reconcile::OpenSource(flags.statement));
+  ASSIGN_OR_RETURN(job->statement, reconcile::OpenStatement(job->source.get(), format));
   if (flags.report.empty()) return absl::OkStatus();
   const bool csv = absl::EndsWithIgnoreCase(flags.report, ".csv");
   if (!csv && !absl::EndsWithIgnoreCase(flags.report, ".jsonl")) {

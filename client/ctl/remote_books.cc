@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/status_macros.h"
 #include "client/internal/status_translation.h"
 
 namespace tranche::ctl {
@@ -84,9 +85,9 @@ class RemoteStream : public reconcile::EntryStream {
   absl::StatusOr<bool> Next(LedgerEntry* entry) override {
     while (next_ == page_.entries_size()) {
       if (over_) return false;
-      if (absl::Status read = ReadPage(); !read.ok()) return read;
+      RETURN_IF_ERROR(ReadPage());
     }
-    if (absl::Status converted = ToEntry(page_.entries(next_++), entry); !converted.ok()) return converted;
+    RETURN_IF_ERROR(ToEntry(page_.entries(next_++), entry));
     return true;
   }
 
@@ -135,14 +136,13 @@ class RemoteStream : public reconcile::EntryStream {
 
 absl::StatusOr<std::vector<std::unique_ptr<reconcile::EntryStream>>> RemoteBooks::Export(
     const reconcile::Window& window) {
-  auto channels = session_->Channels();
-  if (!channels.ok()) return channels.status();
+  ASSIGN_OR_RETURN(std::vector<std::shared_ptr<grpc::Channel>> channels, session_->Channels());
   v1::ExportPaymentsRequest request;
   *request.mutable_from_time() = FromMicros(window.from_us);
   *request.mutable_to_time() = FromMicros(window.to_us);
   // The front node reads all shards.
   std::vector<std::unique_ptr<reconcile::EntryStream>> streams;
-  streams.push_back(std::make_unique<RemoteStream>(*std::move(channels), std::move(request), failed_));
+  streams.push_back(std::make_unique<RemoteStream>(std::move(channels), std::move(request), failed_));
   return streams;
 }
 
@@ -154,9 +154,7 @@ absl::StatusOr<std::vector<LedgerEntry>> RemoteBooks::LookUp(absl::Span<const re
   if (!response.ok()) return response.status();
   std::vector<LedgerEntry> entries(static_cast<size_t>(response->entries_size()));
   for (int i = 0; i < response->entries_size(); ++i) {
-    if (absl::Status converted = ToEntry(response->entries(i), &entries[static_cast<size_t>(i)]); !converted.ok()) {
-      return converted;
-    }
+    RETURN_IF_ERROR(ToEntry(response->entries(i), &entries[static_cast<size_t>(i)]));
   }
   return entries;
 }

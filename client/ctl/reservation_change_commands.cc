@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "base/status_macros.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/parse.h"
 #include "client/ctl/reservation_view.h"
@@ -20,9 +21,8 @@ using tranche::v1::ReservationService;
 absl::StatusOr<Reservation> Find(Session& session, const std::string& reservation_id) {
   tranche::v1::GetReservationRequest request;
   request.set_reservation_id(reservation_id);
-  auto response = session.Reservations(&ReservationService::Stub::GetReservation, request);
-  if (!response.ok()) return response.status();
-  return response->reservation();
+  ASSIGN_OR_RETURN(const auto response, session.Reservations(&ReservationService::Stub::GetReservation, request));
+  return response.reservation();
 }
 
 // A preview cannot know what another will have done by then, but it can say what is in the way already.
@@ -45,9 +45,8 @@ absl::StatusOr<tranche::v1::ConfirmReservationRequest> ToRequest(const ConfirmFl
   request.set_sku_id(before.sku_id());
   request.set_payment_reference(flags.payment);
   request.set_currency(flags.currency.empty() ? before.currency() : flags.currency);
-  const absl::StatusOr<int64_t> amount = ParsePriceMinor(flags.amount, request.currency());
-  if (!amount.ok()) return absl::InvalidArgumentError(absl::StrCat("--amount: ", amount.status().message()));
-  request.set_amount_minor(*amount);
+  ASSIGN_OR_RETURN(const int64_t amount, OfFlag("--amount", ParsePriceMinor(flags.amount, request.currency())));
+  request.set_amount_minor(amount);
   return request;
 }
 
@@ -145,8 +144,8 @@ struct ExtendFlags {
 };
 
 void Extend(Session& session, const ExtendFlags& flags) {
-  const absl::StatusOr<absl::Duration> by = ParseDuration(flags.by);
-  if (!by.ok()) return session.FailLocally(absl::StrCat("--by: ", by.status().message()));
+  const absl::StatusOr<absl::Duration> by = OfFlag("--by", ParseDuration(flags.by));
+  if (!by.ok()) return session.FailLocally(by.status().message());
   const int64_t seconds = absl::ToInt64Seconds(*by);
   if (absl::Seconds(seconds) != *by) return session.FailLocally("--by: must be whole seconds");
   const absl::StatusOr<Reservation> before = Find(session, flags.id);

@@ -94,9 +94,7 @@ std::unique_ptr<grpc::ClientContext> Session::NewContext() {
 absl::Status Session::AtFirstThatAnswers(absl::Duration default_timeout, Attempt attempt) {
   absl::Duration limit = default_timeout;
   if (!timeout.empty()) {
-    const absl::StatusOr<absl::Duration> parsed = ParseDuration(timeout);
-    if (!parsed.ok()) return parsed.status();
-    limit = *parsed;
+    ASSIGN_OR_RETURN(limit, ParseDuration(timeout));
   }
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);

@@ -11,6 +11,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/status_macros.h"
 #include "client/ctl/table.h"
 #include "client/internal/status_translation.h"
 #include "tranche/v1/admin_service.grpc.pb.h"
@@ -54,11 +55,10 @@ class Session {
                                                                                          const Request&, Response*),
                                  const Request& request, absl::Duration default_timeout = absl::Seconds(10)) {
     Response response;
-    const absl::Status status =
+    RETURN_IF_ERROR(
         AtFirstThatAnswers(default_timeout, [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext* c) {
           return (tranche::v1::AdminService::Stub(channel).*method)(c, request, &response);
-        });
-    if (!status.ok()) return status;
+        }));
     return response;
   }
   // The same for the reservation service.
@@ -67,11 +67,10 @@ class Session {
       grpc::Status (tranche::v1::ReservationService::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
       const Request& request) {
     Response response;
-    const absl::Status status = AtFirstThatAnswers(
+    RETURN_IF_ERROR(AtFirstThatAnswers(
         absl::Seconds(10), [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext* c) {
           return (tranche::v1::ReservationService::Stub(channel).*method)(c, request, &response);
-        });
-    if (!status.ok()) return status;
+        }));
     return response;
   }
   // Hands over each message until the stream ends; without --timeout that may take for ever.

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "base/status_macros.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/parse.h"
 #include "client/ctl/sku_view.h"
@@ -31,9 +32,8 @@ struct CreateFlags {
 absl::Status SetTime(const char* flag, const std::string& text,
                      google::protobuf::Timestamp* (tranche::v1::Sku::*field)(), tranche::v1::Sku& sku) {
   if (text.empty()) return absl::OkStatus();
-  const absl::StatusOr<absl::Time> time = ParseTime(text);
-  if (!time.ok()) return absl::InvalidArgumentError(absl::StrCat(flag, ": ", time.status().message()));
-  const int64_t micros = absl::ToUnixMicros(*time);
+  ASSIGN_OR_RETURN(const absl::Time time, OfFlag(flag, ParseTime(text)));
+  const int64_t micros = absl::ToUnixMicros(time);
   (sku.*field)()->set_seconds(micros / 1'000'000);
   (sku.*field)()->set_nanos(static_cast<int32_t>(micros % 1'000'000 * 1000));
   return absl::OkStatus();
@@ -49,24 +49,17 @@ absl::StatusOr<tranche::v1::Sku> ToSku(const CreateFlags& flags) {
   sku.set_slots_per_slice(flags.slots_per_slice);
   sku.set_on_demand(flags.no_presplit);
   sku.set_shard(flags.shard);
-  const absl::StatusOr<int64_t> price = ParsePriceMinor(flags.price, flags.currency);
-  if (!price.ok()) return absl::InvalidArgumentError(absl::StrCat("--price: ", price.status().message()));
-  sku.set_price_minor(*price);
-  const absl::StatusOr<absl::Duration> hold = ParseDuration(flags.hold);
-  if (!hold.ok()) return absl::InvalidArgumentError(absl::StrCat("--hold: ", hold.status().message()));
-  sku.mutable_hold()->set_seconds(absl::ToInt64Seconds(*hold));
+  ASSIGN_OR_RETURN(const int64_t price, OfFlag("--price", ParsePriceMinor(flags.price, flags.currency)));
+  sku.set_price_minor(price);
+  ASSIGN_OR_RETURN(const absl::Duration hold, OfFlag("--hold", ParseDuration(flags.hold)));
+  sku.mutable_hold()->set_seconds(absl::ToInt64Seconds(hold));
   sku.set_max_extensions(flags.max_extensions);
   if (!flags.max_hold.empty()) {
-    const absl::StatusOr<absl::Duration> max_hold = ParseDuration(flags.max_hold);
-    if (!max_hold.ok()) return absl::InvalidArgumentError(absl::StrCat("--max-hold: ", max_hold.status().message()));
-    sku.mutable_max_hold()->set_seconds(absl::ToInt64Seconds(*max_hold));
+    ASSIGN_OR_RETURN(const absl::Duration max_hold, OfFlag("--max-hold", ParseDuration(flags.max_hold)));
+    sku.mutable_max_hold()->set_seconds(absl::ToInt64Seconds(max_hold));
   }
-  if (absl::Status s = SetTime("--opens-at", flags.opens_at, &tranche::v1::Sku::mutable_open_time, sku); !s.ok()) {
-    return s;
-  }
-  if (absl::Status s = SetTime("--closes-at", flags.closes_at, &tranche::v1::Sku::mutable_close_time, sku); !s.ok()) {
-    return s;
-  }
+  RETURN_IF_ERROR(SetTime("--opens-at", flags.opens_at, &tranche::v1::Sku::mutable_open_time, sku));
+  RETURN_IF_ERROR(SetTime("--closes-at", flags.closes_at, &tranche::v1::Sku::mutable_close_time, sku));
   return sku;
 }
 

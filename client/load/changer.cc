@@ -6,6 +6,7 @@
 #include "absl/random/random.h"
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/time/clock.h"
+#include "base/status_macros.h"
 #include "client/load/outcomes.h"
 #include "tranche/error.h"
 
@@ -31,9 +32,8 @@ absl::StatusOr<std::unique_ptr<Changer>> Changer::Open(const LoadOptions& option
     client_options.request_timeout = options.change_timeout;
     client_options.attempt_timeout = options.change_timeout;
     client_options.retry.max_attempts = 1;
-    absl::StatusOr<std::unique_ptr<Client>> client = Client::Open(client_options);
-    if (!client.ok()) return client.status();
-    nodes.push_back({endpoint, *std::move(client)});
+    ASSIGN_OR_RETURN(std::unique_ptr<Client> client, Client::Open(client_options));
+    nodes.push_back({endpoint, std::move(client)});
   }
   return std::make_unique<Changer>(options.changes_per_second, std::move(nodes));
 }

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
+#include "base/status_macros.h"
 #include "client/load/changer.h"
 #include "client/load/generator.h"
 #include "client/load/load_options.h"
@@ -129,9 +130,8 @@ bool WriteFile(const std::string& path, const std::string& text) {
 }
 
 absl::StatusOr<std::unique_ptr<Changer>> OpenChanger(const LoadOptions& options) {
-  absl::StatusOr<std::unique_ptr<Changer>> changer = Changer::Open(options);
-  if (!changer.ok() || options.change_answers_file.empty()) return changer;
-  if (absl::Status status = (*changer)->RecordAnswers(options.change_answers_file); !status.ok()) return status;
+  ASSIGN_OR_RETURN(std::unique_ptr<Changer> changer, Changer::Open(options));
+  if (!options.change_answers_file.empty()) RETURN_IF_ERROR(changer->RecordAnswers(options.change_answers_file));
   return changer;
 }
 

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/status_macros.h"
+
 namespace tranche::reconcile {
 namespace {
 
@@ -14,7 +16,7 @@ class MergedEntries : public EntryStream {
 
   absl::StatusOr<bool> Next(LedgerEntry* entry) override {
     for (Input& input : inputs_) {
-      if (absl::Status filled = Fill(&input); !filled.ok()) return filled;
+      RETURN_IF_ERROR(Fill(&input));
     }
     Input* least = nullptr;
     for (Input& input : inputs_) {
@@ -39,10 +41,8 @@ class MergedEntries : public EntryStream {
 
   static absl::Status Fill(Input* input) {
     if (input->full || input->stream == nullptr) return absl::OkStatus();
-    const absl::StatusOr<bool> got = input->stream->Next(&input->head);
-    if (!got.ok()) return got.status();
-    input->full = *got;
-    if (!*got) input->stream.reset();
+    ASSIGN_OR_RETURN(input->full, input->stream->Next(&input->head));
+    if (!input->full) input->stream.reset();
     return absl::OkStatus();
   }
 

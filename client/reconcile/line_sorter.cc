@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/status_macros.h"
 #include "glog/logging.h"
 
 namespace tranche::reconcile {
@@ -131,7 +132,7 @@ LineSorter::~LineSorter() = default;
 
 absl::Status LineSorter::Add(const StatementLine& line) {
   if (packed_.size() + kMaxPackedBytes > options_.run_bytes && !keys_.empty()) {
-    if (absl::Status spilled = Spill(); !spilled.ok()) return spilled;
+    RETURN_IF_ERROR(Spill());
   }
   if (packed_.capacity() < options_.run_bytes && keys_.size() == 1) {
     // Once, rather than twice as much each time.
@@ -155,9 +156,7 @@ void LineSorter::SortKeys() {
 
 absl::Status LineSorter::Spill() {
   if (file_ == nullptr) {
-    absl::StatusOr<std::unique_ptr<SpillFile>> file = make_spill_file_();
-    if (!file.ok()) return file.status();
-    file_ = *std::move(file);
+    ASSIGN_OR_RETURN(file_, make_spill_file_());
   }
   SortKeys();
   std::string piece;
@@ -166,10 +165,10 @@ absl::Status LineSorter::Spill() {
     const char* const packed = packed_.data() + key.offset;
     piece.append(packed, PackedBytes(packed));
     if (piece.size() < kWriteBytes) continue;
-    if (absl::Status written = file_->Append(piece); !written.ok()) return written;
+    RETURN_IF_ERROR(file_->Append(piece));
     piece.clear();
   }
-  if (absl::Status written = file_->Append(piece); !written.ok()) return written;
+  RETURN_IF_ERROR(file_->Append(piece));
   runs_.push_back({file_bytes_, file_bytes_ + packed_.size()});
   file_bytes_ += packed_.size();
   packed_.clear();
@@ -181,7 +180,7 @@ absl::Status LineSorter::OpenRuns() {
   const size_t buffer_bytes = std::max(kLeastRunBuffer, std::min<size_t>(1 << 20, options_.merge_bytes / runs_.size()));
   for (const Run& run : runs_) {
     readers_.push_back(std::make_unique<RunReader>(file_.get(), run, buffer_bytes));
-    if (absl::Status loaded = readers_.back()->Load(); !loaded.ok()) return loaded;
+    RETURN_IF_ERROR(readers_.back()->Load());
   }
   for (size_t i = readers_.size(); i-- > 0;) SiftDown(i);
   return absl::OkStatus();
@@ -193,7 +192,7 @@ absl::Status LineSorter::Finish() {
     return absl::OkStatus();
   }
   if (!keys_.empty()) {
-    if (absl::Status spilled = Spill(); !spilled.ok()) return spilled;
+    RETURN_IF_ERROR(Spill());
   }
   // Their memory is the merge's now.
   std::string().swap(packed_);
@@ -222,7 +221,7 @@ absl::StatusOr<bool> LineSorter::Next(StatementLine* line) {
   if (readers_.empty()) return false;
   RunReader* const reader = readers_.front().get();
   Unpack(reader->line(), line);
-  if (absl::Status advanced = reader->Advance(); !advanced.ok()) return advanced;
+  RETURN_IF_ERROR(reader->Advance());
   if (reader->done()) {
     std::swap(readers_.front(), readers_.back());
     readers_.pop_back();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 
 namespace tranche::reconcile {
 namespace {
@@ -41,12 +42,11 @@ class Run {
         pending_(kLookUpBatch) {}
 
   absl::StatusOr<Totals> Go() {
-    if (absl::Status sorted = SortStatement(); !sorted.ok()) return sorted;
-    if (absl::Status window = SetWindow(); !window.ok()) return window;
-    auto streams = books_->Export(totals_.window);
-    if (!streams.ok()) return streams.status();
-    entries_ = MergeEntries(*std::move(streams));
-    if (absl::Status joined = Join(); !joined.ok()) return joined;
+    RETURN_IF_ERROR(SortStatement());
+    RETURN_IF_ERROR(SetWindow());
+    ASSIGN_OR_RETURN(auto streams, books_->Export(totals_.window));
+    entries_ = MergeEntries(std::move(streams));
+    RETURN_IF_ERROR(Join());
     return std::move(totals_);
   }
 
@@ -56,19 +56,18 @@ class Run {
     MalformedLine malformed;
     uint64_t read = 0;
     while (true) {
-      const absl::StatusOr<bool> there = statement_->Next(&line, &malformed);
-      if (!there.ok()) return there.status();
-      if (!*there) break;
+      ASSIGN_OR_RETURN(const bool there, statement_->Next(&line, &malformed));
+      if (!there) break;
       if (++read % kProgressLines == 0) sinks_.progress("read", read);
       if (malformed.reason != Malformed::kNone) {
         ++totals_.malformed_lines;
         ++totals_.malformed[static_cast<size_t>(malformed.reason)];
-        if (absl::Status told = sinks_.malformed(malformed); !told.ok()) return told;
+        RETURN_IF_ERROR(sinks_.malformed(malformed));
         continue;
       }
       earliest_us_ = std::min(earliest_us_, line.time_us);
       latest_us_ = std::max(latest_us_, line.time_us);
-      if (absl::Status added = sorter_.Add(line); !added.ok()) return added;
+      RETURN_IF_ERROR(sorter_.Add(line));
     }
     return sorter_.Finish();
   }
@@ -90,33 +89,26 @@ class Run {
 
   // Both sides ascend by reservation id.
   absl::Status Join() {
-    absl::StatusOr<bool> has_entry = entries_->Next(&entry_);
-    if (!has_entry.ok()) return has_entry.status();
-    if (absl::Status read = ReadLine(); !read.ok()) return read;
-    while (has_line_ || *has_entry) {
-      absl::Status handled;
-      const bool use_entry = *has_entry && (!has_line_ || entry_.reservation_id <= line_.reservation_id);
-      const bool use_lines = has_line_ && (!*has_entry || line_.reservation_id <= entry_.reservation_id);
+    ASSIGN_OR_RETURN(bool has_entry, entries_->Next(&entry_));
+    RETURN_IF_ERROR(ReadLine());
+    while (has_line_ || has_entry) {
+      const bool use_entry = has_entry && (!has_line_ || entry_.reservation_id <= line_.reservation_id);
+      const bool use_lines = has_line_ && (!has_entry || line_.reservation_id <= entry_.reservation_id);
       Group* const group = use_entry ? &group_ : &pending_[pending_count_];
       group->Clear();
-      if (use_lines) handled = TakeGroup(use_entry ? &entry_ : nullptr, group);
-      if (!handled.ok()) return handled;
+      if (use_lines) RETURN_IF_ERROR(TakeGroup(use_entry ? &entry_ : nullptr, group));
       if (use_entry) {
-        handled = Compare(group->lines(), &entry_);
-        if (!handled.ok()) return handled;
-        has_entry = entries_->Next(&entry_);
-        if (!has_entry.ok()) return has_entry.status();
+        RETURN_IF_ERROR(Compare(group->lines(), &entry_));
+        ASSIGN_OR_RETURN(has_entry, entries_->Next(&entry_));
       } else if (++pending_count_ == pending_.size()) {
-        if (absl::Status looked_up = LookUpPending(); !looked_up.ok()) return looked_up;
+        RETURN_IF_ERROR(LookUpPending());
       }
     }
     return LookUpPending();
   }
 
   absl::Status ReadLine() {
-    const absl::StatusOr<bool> there = sorter_.Next(&line_);
-    if (!there.ok()) return there.status();
-    has_line_ = *there;
+    ASSIGN_OR_RETURN(has_line_, sorter_.Next(&line_));
     if (has_line_ && ++merged_ % kProgressLines == 0) sinks_.progress("compared", merged_);
     return absl::OkStatus();
   }
@@ -127,10 +119,10 @@ class Run {
     while (has_line_ && line_.reservation_id == id) {
       if (group->size() < kMaxGroupLines) {
         std::swap(*group->Append(), line_);
-      } else if (absl::Status told = TellSurplus(entry); !told.ok()) {
-        return told;
+      } else {
+        RETURN_IF_ERROR(TellSurplus(entry));
       }
-      if (absl::Status read = ReadLine(); !read.ok()) return read;
+      RETURN_IF_ERROR(ReadLine());
     }
     return absl::OkStatus();
   }
@@ -159,17 +151,14 @@ class Run {
     if (pending_count_ == 0) return absl::OkStatus();
     std::vector<ReservationId> ids;
     for (size_t i = 0; i < pending_count_; ++i) ids.push_back(pending_[i].reservation_id());
-    absl::StatusOr<std::vector<LedgerEntry>> found = books_->LookUp(ids);
-    if (!found.ok()) return found.status();
-    std::sort(found->begin(), found->end(),
+    ASSIGN_OR_RETURN(std::vector<LedgerEntry> found, books_->LookUp(ids));
+    std::sort(found.begin(), found.end(),
               [](const LedgerEntry& a, const LedgerEntry& b) { return a.reservation_id < b.reservation_id; });
     size_t next = 0;
     for (size_t i = 0; i < pending_count_; ++i) {
-      while (next < found->size() && (*found)[next].reservation_id < ids[i]) ++next;
-      const bool known = next < found->size() && (*found)[next].reservation_id == ids[i];
-      if (absl::Status compared = Compare(pending_[i].lines(), known ? &(*found)[next] : nullptr); !compared.ok()) {
-        return compared;
-      }
+      while (next < found.size() && found[next].reservation_id < ids[i]) ++next;
+      const bool known = next < found.size() && found[next].reservation_id == ids[i];
+      RETURN_IF_ERROR(Compare(pending_[i].lines(), known ? &found[next] : nullptr));
     }
     pending_count_ = 0;
     return absl::OkStatus();
@@ -181,7 +170,7 @@ class Run {
     differences_.clear();
     Classify(totals_.window, lines, entry, &differences_);
     for (const Difference& difference : differences_) {
-      if (absl::Status told = Tell(difference); !told.ok()) return told;
+      RETURN_IF_ERROR(Tell(difference));
     }
     return absl::OkStatus();
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/status_macros.h"
+
 namespace tranche::reconcile {
 namespace {
 
@@ -26,10 +28,9 @@ absl::StatusOr<bool> RecordReader::Fill() {
     end_ -= begin_;
     begin_ = 0;
   }
-  const absl::StatusOr<size_t> got = source_->Read(buffer_.data() + end_, buffer_.size() - end_);
-  if (!got.ok()) return got.status();
-  end_ += *got;
-  at_end_ = *got == 0;
+  ASSIGN_OR_RETURN(const size_t got, source_->Read(buffer_.data() + end_, buffer_.size() - end_));
+  end_ += got;
+  at_end_ = got == 0;
   return !at_end_;
 }
 
@@ -43,9 +44,8 @@ absl::StatusOr<size_t> RecordReader::FindLineEnd(size_t from) {
     }
     if (size > kMaxRecordBytes) return kNone;
     from = size;
-    const absl::StatusOr<bool> more = Fill();
-    if (!more.ok()) return more.status();
-    if (!*more) return kNone;
+    ASSIGN_OR_RETURN(const bool more, Fill());
+    if (!more) return kNone;
   }
 }
 
@@ -53,9 +53,8 @@ absl::StatusOr<size_t> RecordReader::FindQuotedEnd() {
   Place place = Place::kFieldStart;
   for (size_t at = 0; at <= kMaxRecordBytes; ++at) {
     if (at >= end_ - begin_) {
-      const absl::StatusOr<bool> more = Fill();
-      if (!more.ok()) return more.status();
-      if (!*more) return place == Place::kQuoted ? kNone : at;
+      ASSIGN_OR_RETURN(const bool more, Fill());
+      if (!more) return place == Place::kQuoted ? kNone : at;
     }
     const char c = buffer_[begin_ + at];
     if (place == Place::kQuoted) {
@@ -88,9 +87,8 @@ absl::Status RecordReader::SkipRestOfLine() {
       return absl::OkStatus();
     }
     begin_ = end_;
-    const absl::StatusOr<bool> more = Fill();
-    if (!more.ok()) return more.status();
-    if (!*more) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const bool more, Fill());
+    if (!more) return absl::OkStatus();
   }
 }
 
@@ -111,9 +109,8 @@ absl::StatusOr<bool> RecordReader::Next(TextRecord* record) {
   if (!started_) {
     started_ = true;
     while (end_ < kByteOrderMark.size()) {
-      const absl::StatusOr<bool> more = Fill();
-      if (!more.ok()) return more.status();
-      if (!*more) break;
+      ASSIGN_OR_RETURN(const bool more, Fill());
+      if (!more) break;
     }
     if (end_ >= kByteOrderMark.size() && absl::string_view(buffer_.data(), kByteOrderMark.size()) == kByteOrderMark) {
       begin_ = kByteOrderMark.size();
@@ -121,28 +118,26 @@ absl::StatusOr<bool> RecordReader::Next(TextRecord* record) {
   }
   while (true) {
     *record = TextRecord();
-    absl::StatusOr<size_t> end = FindLineEnd(0);
-    if (!end.ok()) return end.status();
+    ASSIGN_OR_RETURN(const size_t end, FindLineEnd(0));
     const size_t size = end_ - begin_;
-    if (*end == kNone && size == 0) return false;
-    if (*end == kNone && !at_end_) {
+    if (end == kNone && size == 0) return false;
+    if (end == kNone && !at_end_) {
       record->problem = TextRecord::Problem::kTooLong;
       record->line_number = line_number_++;
-      if (absl::Status skipped = SkipRestOfLine(); !skipped.ok()) return skipped;
+      RETURN_IF_ERROR(SkipRestOfLine());
       return true;
     }
-    const size_t line_end = *end == kNone ? size : *end;
+    const size_t line_end = end == kNone ? size : end;
     if (line_end > kMaxRecordBytes) record->problem = TextRecord::Problem::kTooLong;
     record->has_quotes = quoting_ == Quoting::kCsv && record->problem == TextRecord::Problem::kNone &&
                          std::memchr(buffer_.data() + begin_, '"', line_end) != nullptr;
     size_t record_end = line_end;
     if (record->has_quotes) {
-      const absl::StatusOr<size_t> quoted_end = FindQuotedEnd();
-      if (!quoted_end.ok()) return quoted_end.status();
-      if (*quoted_end == kNone) {
+      ASSIGN_OR_RETURN(const size_t quoted_end, FindQuotedEnd());
+      if (quoted_end == kNone) {
         record->problem = TextRecord::Problem::kQuotes;
       } else {
-        record_end = *quoted_end;
+        record_end = quoted_end;
       }
     }
     Take(record_end, record);

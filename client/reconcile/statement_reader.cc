@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/status_macros.h"
 #include "client/reconcile/record_reader.h"
 
 namespace tranche::reconcile {
@@ -53,9 +54,8 @@ class CsvStatement : public StatementReader {
 
   absl::Status ReadHeader() {
     TextRecord record;
-    const absl::StatusOr<bool> there = records_.Next(&record);
-    if (!there.ok()) return there.status();
-    if (!*there) return absl::InvalidArgumentError("the statement is empty: a CSV begins with a header");
+    ASSIGN_OR_RETURN(const bool there, records_.Next(&record));
+    if (!there) return absl::InvalidArgumentError("the statement is empty: a CSV begins with a header");
     if (record.problem != TextRecord::Problem::kNone) {
       return absl::InvalidArgumentError("the header cannot be read: it is too long, or has a quote that is not closed");
     }
@@ -77,8 +77,8 @@ class CsvStatement : public StatementReader {
 
   absl::StatusOr<bool> Next(StatementLine* line, MalformedLine* malformed) override {
     TextRecord record;
-    const absl::StatusOr<bool> there = records_.Next(&record);
-    if (!there.ok() || !*there) return there;
+    ASSIGN_OR_RETURN(const bool there, records_.Next(&record));
+    if (!there) return false;
     malformed->reason = Malformed::kNone;
     line->line_number = record.line_number;
     if (TellProblem(record, malformed)) return true;
@@ -201,8 +201,8 @@ class JsonlStatement : public StatementReader {
 
   absl::StatusOr<bool> Next(StatementLine* line, MalformedLine* malformed) override {
     TextRecord record;
-    const absl::StatusOr<bool> there = records_.Next(&record);
-    if (!there.ok() || !*there) return there;
+    ASSIGN_OR_RETURN(const bool there, records_.Next(&record));
+    if (!there) return false;
     malformed->reason = Malformed::kNone;
     line->line_number = record.line_number;
     if (TellProblem(record, malformed)) return true;
@@ -223,7 +223,7 @@ class JsonlStatement : public StatementReader {
 absl::StatusOr<std::unique_ptr<StatementReader>> OpenStatement(ByteSource* source, StatementFormat format) {
   if (format == StatementFormat::kJsonl) return std::make_unique<JsonlStatement>(source);
   auto csv = std::make_unique<CsvStatement>(source);
-  if (absl::Status header = csv->ReadHeader(); !header.ok()) return header;
+  RETURN_IF_ERROR(csv->ReadHeader());
   return csv;
 }
 

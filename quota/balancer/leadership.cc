@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
-#include "storage/status_macros.h"
 
 namespace tranche::quota {
 

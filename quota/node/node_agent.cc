@@ -6,11 +6,11 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/incarnation_znodes.h"
 #include "storage/mutation.h"
-#include "storage/status_macros.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::quota {

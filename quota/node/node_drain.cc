@@ -4,10 +4,10 @@
 #include <optional>
 #include <vector>
 
+#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/quota_mover.h"
-#include "storage/status_macros.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::quota {

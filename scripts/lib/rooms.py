@@ -1,4 +1,4 @@
-"""The rooms inside storage/, quota/, server/ and client/: which of them may include which.
+"""The rooms inside base/, storage/, quota/, server/ and client/: which of them may include which.
 
 A room is a folder, or some files beside the folders. The README of each top folder says what its rooms are for.
 """
@@ -9,6 +9,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 
 # What each room may include of its own top folder. A room's own files go without saying. No circles.
 ROOMS = {
+    "base": {"(root)": ()},
     "storage": {
         "(root)": (),  # clocks, executors, ids, mutation hooks
         "ledger": ("(root)",),
@@ -62,6 +63,9 @@ BEHIND_AN_INTERFACE = {
     ("quota", "zookeeper"): (("server", "(main)"), ("server", "process")),
 }
 
+# These headers are installed, and nothing else of ours is.
+INSTALLED = ("client", "include")
+
 
 def room_of(path):
     """(top folder, room) of a path of ours, from the repository's root or as it is included; else None."""
@@ -78,6 +82,8 @@ def room_of(path):
 def _may_include(user, used):
     if user == used:
         return True
+    if user == INSTALLED:
+        return False
     if used in BEHIND_AN_INTERFACE and user[0] != used[0]:
         return user in BEHIND_AN_INTERFACE[used]
     return user[0] != used[0] or used[1] in ROOMS[user[0]][user[1]]

@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
@@ -18,7 +19,6 @@
 #include "storage/postgres/postgres_sku_move_ledger.h"
 #include "storage/shards/ask_in_turn.h"
 #include "storage/shards/sku_move.h"
-#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {

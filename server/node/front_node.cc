@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "quota/node/node_agent.h"
 #include "quota/node/node_host.h"
@@ -22,7 +23,6 @@
 #include "server/process/periodic_task.h"
 #include "server/process/stop_request.h"
 #include "server/rpc/grpc_server.h"
-#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {

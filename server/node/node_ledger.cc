@@ -4,10 +4,10 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "server/process/backends.h"
 #include "storage/postgres/postgres_shard_backend.h"
-#include "storage/status_macros.h"
 
 namespace tranche::server {
 namespace {

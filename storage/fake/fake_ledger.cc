@@ -6,10 +6,10 @@
 #include <set>
 
 #include "absl/container/flat_hash_set.h"
+#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/mutation.h"
-#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {

@@ -4,10 +4,10 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "storage/fake/fake_ledger.h"
 #include "storage/mutation.h"
-#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {

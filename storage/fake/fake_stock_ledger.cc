@@ -6,8 +6,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 #include "storage/fake/fake_ledger.h"
-#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {

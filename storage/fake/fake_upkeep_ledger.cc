@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <tuple>
 
+#include "base/status_macros.h"
 #include "storage/fake/fake_ledger.h"
 #include "storage/mutation.h"
-#include "storage/status_macros.h"
 
 namespace tranche::storage {
 

@@ -8,9 +8,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "storage/postgres/postgres_error.h"
-#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {

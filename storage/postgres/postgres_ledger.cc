@@ -2,11 +2,11 @@
 
 #include <tuple>
 
+#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/commit_row.h"
 #include "storage/postgres/reservation_row.h"
-#include "storage/status_macros.h"
 
 namespace tranche::storage {
 

@@ -5,12 +5,12 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/commit_row.h"
 #include "storage/postgres/reservation_row.h"
-#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {

@@ -1,12 +1,12 @@
 #include "storage/postgres/postgres_payment_ledger.h"
 
 #include "absl/container/flat_hash_map.h"
+#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/columns.h"
 #include "storage/postgres/reservation_row.h"
-#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {

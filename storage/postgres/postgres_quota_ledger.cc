@@ -4,12 +4,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/sku_row.h"
-#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {

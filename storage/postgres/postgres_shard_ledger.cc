@@ -1,9 +1,9 @@
 #include "storage/postgres/postgres_shard_ledger.h"
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
-#include "storage/status_macros.h"
 
 namespace tranche::storage {
 

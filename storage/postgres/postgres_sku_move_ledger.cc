@@ -2,9 +2,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "storage/postgres/call.h"
-#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {

@@ -4,11 +4,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/sku_row.h"
-#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {

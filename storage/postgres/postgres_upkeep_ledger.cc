@@ -1,7 +1,7 @@
 #include "storage/postgres/postgres_upkeep_ledger.h"
 
+#include "base/status_macros.h"
 #include "storage/postgres/call.h"
-#include "storage/status_macros.h"
 
 namespace tranche::storage {
 

@@ -5,8 +5,8 @@
 #include <tuple>
 #include <utility>
 
+#include "base/status_macros.h"
 #include "storage/shards/ask_in_turn.h"
-#include "storage/status_macros.h"
 
 namespace tranche::storage {
 

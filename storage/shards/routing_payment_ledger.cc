@@ -4,8 +4,8 @@
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 #include "storage/shards/ask_in_turn.h"
-#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {

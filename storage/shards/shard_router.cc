@@ -5,11 +5,11 @@
 #include <utility>
 
 #include "absl/synchronization/mutex.h"
+#include "base/status_macros.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/pipeline/cart_commit.h"
 #include "storage/shards/ask_in_turn.h"
 #include "storage/shards/ask_shards.h"
-#include "storage/status_macros.h"
 
 namespace tranche::storage {
 namespace {

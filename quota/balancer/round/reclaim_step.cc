@@ -1,9 +1,9 @@
 #include "quota/balancer/round/reclaim_step.h"
 
+#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "quota/coordination/incarnation_znodes.h"
 #include "storage/mutation.h"
-#include "storage/status_macros.h"
 
 namespace tranche::quota {
 namespace {

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/status_macros.h"
 #include "storage/mutation.h"
-#include "storage/status_macros.h"
 
 namespace tranche::quota {
 namespace {

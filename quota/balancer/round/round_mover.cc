@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/status_macros.h"
 #include "storage/ledger/ledger_error.h"
-#include "storage/status_macros.h"
 
 namespace tranche::quota {
 namespace {
