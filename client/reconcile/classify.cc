@@ -28,8 +28,8 @@ struct Record {
   int64_t amount_minor = 0;
   Currency currency;
   int64_t time_us = 0;
-  const LatePayment* late = nullptr;  // nullptr: it confirmed the reservation
-  const Payment* payment = nullptr;   // nullptr: the statement has none of this name
+  const RecordedLatePayment* late = nullptr;  // nullptr: it confirmed the reservation
+  const Payment* payment = nullptr;           // nullptr: the statement has none of this name
 };
 
 class Classifier {
@@ -58,7 +58,7 @@ class Classifier {
     if (entry_->state == EntryState::kConfirmed) {
       records_.push_back({entry_->reference, entry_->amount_minor, entry_->currency, entry_->finished_us});
     }
-    for (const LatePayment& late : entry_->late_payments) {
+    for (const RecordedLatePayment& late : entry_->late_payments) {
       records_.push_back({late.reference, late.amount_minor, late.currency, late.received_us, &late});
     }
   }

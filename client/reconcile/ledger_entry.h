@@ -11,8 +11,8 @@
 
 namespace tranche::reconcile {
 
-// A payment that came when the reservation was no longer pending.
-struct LatePayment {
+// A payment that came when the reservation was no longer pending, as the ledger has recorded it.
+struct RecordedLatePayment {
   std::string reference;
   int64_t amount_minor = 0;
   Currency currency;
@@ -46,7 +46,7 @@ struct LedgerEntry {
   bool is_rebooking = false;
   // Retention has taken it out of the running books: it cannot be changed any more.
   bool archived = false;
-  std::vector<LatePayment> late_payments;
+  std::vector<RecordedLatePayment> late_payments;
 };
 
 // Whole seconds of the statement and microseconds of the ledger: both ends belong to it.

@@ -196,7 +196,7 @@ class Run {
     if (entry.state == EntryState::kConfirmed && !entry.is_rebooking && window.Contains(entry.finished_us)) {
       totals_.payments.Add(entry.quantity, entry.amount_minor, entry.currency);
     }
-    for (const LatePayment& late : entry.late_payments) {
+    for (const RecordedLatePayment& late : entry.late_payments) {
       if (window.Contains(late.received_us)) totals_.payments.Add(entry.quantity, late.amount_minor, late.currency);
       if (late.refunded_us != 0 && window.Contains(late.refunded_us)) {
         totals_.paid_back.Add(entry.quantity, late.amount_minor, late.currency);

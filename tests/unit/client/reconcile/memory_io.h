@@ -116,7 +116,7 @@ class ListedBooks : public PaymentBooks {
     std::vector<std::vector<LedgerEntry>> shards(shards_);
     for (const auto& [id, entry] : entries_) {
       bool wanted = entry.state == EntryState::kConfirmed && !entry.is_rebooking && window.Contains(entry.finished_us);
-      for (const LatePayment& late : entry.late_payments) {
+      for (const RecordedLatePayment& late : entry.late_payments) {
         wanted = wanted || window.Contains(late.received_us) ||
                  (!late.rebooked && late.refunded_us == 0 && late.received_us <= window.to_us);
       }
