@@ -1,6 +1,7 @@
 #include "tranche/options.h"
 
 #include "absl/strings/str_cat.h"
+#include "base/address.h"
 
 namespace tranche {
 
@@ -8,8 +9,9 @@ absl::Status Validate(const ClientOptions& options) {
   if (options.endpoints.empty()) return absl::InvalidArgumentError("endpoints: give at least one host:port");
   if (options.endpoints.size() > 64) return absl::InvalidArgumentError("endpoints: at most 64");
   for (const std::string& endpoint : options.endpoints) {
-    if (endpoint.find(':') == std::string::npos) {
-      return absl::InvalidArgumentError(absl::StrCat("endpoints: \"", endpoint, "\" is not host:port"));
+    if (!IsAddressWithPort(endpoint)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("endpoints: \"", endpoint, "\" is not host:port, with a port of 1 to 65535"));
     }
   }
   if (options.request_timeout <= absl::ZeroDuration() || options.request_timeout > absl::Hours(1)) {

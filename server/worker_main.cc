@@ -10,9 +10,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
-#include "server/process/address.h"
 #include "server/process/backends.h"
 #include "server/process/dsn.h"
+#include "server/process/host.h"
 #include "server/process/options.h"
 #include "server/process/process_setup.h"
 #include "server/process/stop_request.h"

@@ -9,9 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
+#include "base/decimal_flags.h"
 #include "base/status_macros.h"
 #include "client/load/changer.h"
 #include "client/load/generator.h"
@@ -106,7 +108,9 @@ void AddFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
 
 // What the flags say beyond their own ranges.
 absl::Status Complete(const CLI::App& app, const Flags& flags, LoadOptions& options) {
-  options.endpoints = absl::StrSplit(flags.endpoints, ',', absl::SkipEmpty());
+  for (const absl::string_view endpoint : absl::StrSplit(flags.endpoints, ',', absl::SkipWhitespace())) {
+    options.endpoints.emplace_back(absl::StripAsciiWhitespace(endpoint));
+  }
   if (!flags.duration.empty() &&
       (!absl::ParseDuration(flags.duration, &options.duration) || options.duration <= absl::ZeroDuration())) {
     return absl::InvalidArgumentError(absl::StrCat("--duration: \"", flags.duration, "\" is not a time such as 30s"));
@@ -177,7 +181,9 @@ int Main(int argc, char** argv) {
       "1 wrong usage or a file that cannot be written, 2 no front node answered.");
   LoadOptions options;
   Flags flags;
+  app.set_version_flag("--version", "tranche-load " TRANCHE_VERSION);
   AddFlags(app, options, flags);
+  ReadNumbersAsDecimal(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/address.h"
 #include "base/status_macros.h"
 #include "glog/logging.h"
 #include "quota/node/node_agent.h"
@@ -17,9 +18,9 @@
 #include "server/node/node_ledger.h"
 #include "server/node/node_sale.h"
 #include "server/node/operator_calls.h"
-#include "server/process/address.h"
 #include "server/process/backends.h"
 #include "server/process/dsn.h"
+#include "server/process/host.h"
 #include "server/process/periodic_task.h"
 #include "server/process/stop_request.h"
 #include "server/rpc/grpc_server.h"

@@ -10,7 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "server/process/address.h"
+#include "base/address.h"
+#include "base/decimal_flags.h"
 #include "server/process/dsn.h"
 
 #ifndef TRANCHE_VERSION
@@ -43,8 +44,7 @@ std::string CheckAddress(const std::string& text) {
 }
 
 std::string CheckAddressWithPort(const std::string& text) {
-  const auto address = ParseAddress(text);
-  return address.has_value() && address->port > 0 ? "" : "must be HOST:PORT with a port of 1 to 65535";
+  return IsAddressWithPort(text) ? "" : "must be HOST:PORT with a port of 1 to 65535";
 }
 
 std::string CheckServers(const std::string& text) {
@@ -107,6 +107,7 @@ class Parser {
   CLI::Option* AddNumber(const std::string& flag, int* value, int least, int most, const std::string& type,
                          const std::string& help) {
     return Add(flag, value, type, help)
+        ->transform(PlainNumber())
         ->check(CLI::Range(least, most).description(absl::StrCat("[", least, "-", most, "]")));
   }
 

@@ -5,7 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "server/process/address.h"
+#include "base/address.h"
 #include "server/process/sink_name.h"
 
 namespace tranche::server {
@@ -28,8 +28,7 @@ absl::StatusOr<SinkSpec> ParseSink(absl::string_view text) {
     }
     spec.kind = SinkSpec::Kind::kWebhook;
   } else if (absl::ConsumePrefix(&target, "grpc:")) {
-    const std::optional<Address> address = ParseAddress(target);
-    if (!address.has_value() || address->port == 0) return absl::InvalidArgumentError("must have a HOST:PORT");
+    if (!IsAddressWithPort(target)) return absl::InvalidArgumentError("must have a HOST:PORT");
     spec.kind = SinkSpec::Kind::kGrpc;
   } else {
     return absl::InvalidArgumentError("must be of the kind webhook: or grpc:");

@@ -90,7 +90,10 @@ TEST(OptionsTest, NamesTheOptionOutOfRange) {
   };
   EXPECT_EQ(message([](ClientOptions&) {}), "");
   EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.endpoints.clear(); }), "endpoints"));
-  EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.endpoints = {"localhost"}; }), "host:port"));
+  for (const char* endpoint : {"localhost", "localhost:0", "localhost:99999", "http://localhost:7400", "a:1,b:1", ""}) {
+    EXPECT_TRUE(absl::StrContains(message([&](ClientOptions& o) { o.endpoints = {endpoint}; }), "host:port"))
+        << endpoint;
+  }
   EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.endpoints.assign(65, "a:1"); }), "64"));
   EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.request_timeout = {}; }), "request_timeout"));
   EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.attempt_timeout = {}; }), "attempt_timeout"));

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "server/process/address.h"
+#include "base/address.h"
 #include "server/process/dsn.h"
 
 namespace tranche::server {
@@ -72,6 +72,14 @@ TEST_F(OptionsTest, FlagsAreRead) {
   EXPECT_FALSE(options_.reflection);
   EXPECT_FALSE(options_.admin);
   EXPECT_EQ(options_.backends.postgres, "host=db");
+}
+
+TEST_F(OptionsTest, NumbersAreDecimal) {
+  ASSERT_EQ(Parse({"--max-batch", "0100"}), std::nullopt) << err_.str();
+  EXPECT_EQ(options_.max_batch, 100);
+  for (const char* text : {"0x10", "1e2", "true", "1.0"}) {
+    EXPECT_THAT(Complaint({"--max-batch", text}), HasSubstr("decimal digits")) << text;
+  }
 }
 
 TEST_F(OptionsTest, CommandLineWinsOverEnvironmentAndThatOverFile) {

@@ -1,19 +1,27 @@
-#include "server/process/address.h"
-
-#include <unistd.h>
+// HOST:PORT, as flags take it.
+#pragma once
 
 #include <algorithm>
+#include <optional>
+#include <string>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 
-namespace tranche::server {
+namespace tranche {
 
-std::string Address::ToString() const { return absl::StrCat(host, ":", port); }
+struct Address {
+  std::string host;  // as written: an IPv6 address keeps its brackets
+  int port = 0;
 
-std::optional<Address> ParseAddress(absl::string_view text) {
+  std::string ToString() const { return absl::StrCat(host, ":", port); }
+};
+
+// nullopt unless it is HOST:PORT with a port of 0 to 65535.
+inline std::optional<Address> ParseAddress(absl::string_view text) {
   const size_t colon = text.rfind(':');
   if (colon == absl::string_view::npos || colon == 0) return std::nullopt;
   const absl::string_view host = text.substr(0, colon);
@@ -30,12 +38,10 @@ std::optional<Address> ParseAddress(absl::string_view text) {
   return address;
 }
 
-bool IsWildcard(absl::string_view host) { return host == "0.0.0.0" || host == "[::]" || host == "*"; }
-
-std::string HostName() {
-  char name[256] = {};
-  if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0') return "localhost";
-  return name;
+// The same, for what is to be connected to: port 0 is none.
+inline bool IsAddressWithPort(absl::string_view text) {
+  const std::optional<Address> address = ParseAddress(text);
+  return address.has_value() && address->port > 0;
 }
 
-}  // namespace tranche::server
+}  // namespace tranche
