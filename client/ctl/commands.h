@@ -2,6 +2,9 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "client/ctl/session.h"
 
@@ -24,6 +27,11 @@ void AddReservationCommands(CLI::App& app, Session& session);
 void AddReservationChangeCommands(CLI::App* reservation, Session& session);
 // Knows the commands added before it.
 void AddCompletionCommand(CLI::App& app, Session& session);
+
+// The flag takes one of these words, in either case; kept as it is written here.
+inline CLI::Option* TakesOneOf(CLI::Option* option, std::vector<std::string> words) {
+  return option->transform(CLI::IsMember(std::move(words), CLI::ignore_case));
+}
 
 // The flag of commands that preview.
 inline void AddYesFlag(CLI::App* command, bool& yes) {

@@ -6,11 +6,13 @@
 namespace tranche::ctl {
 namespace {
 
-std::string NextStepForTransport(const absl::Status& status) {
+std::string NextStepForTransport(const absl::Status& status, bool was_read) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
       return "is a front node running there? Set --endpoint or TRANCHE_ENDPOINT to host:port of one";
     case absl::StatusCode::kDeadlineExceeded:
+      if (was_read)
+        return "--timeout waits longer; --endpoint HOST:PORT,HOST:PORT asks another node when one is silent";
       return "whether it was done is not known: look (sku show, quota show) before you repeat it; --timeout waits "
              "longer";
     case absl::StatusCode::kUnimplemented:
@@ -22,10 +24,10 @@ std::string NextStepForTransport(const absl::Status& status) {
 
 }  // namespace
 
-std::string NextStepFor(const absl::Status& status) {
+std::string NextStepFor(const absl::Status& status, bool was_read) {
   switch (ReasonOf(status)) {
     case Reason::kUnspecified:
-      return ReasonNameOf(status).empty() ? NextStepForTransport(status) : "";
+      return ReasonNameOf(status).empty() ? NextStepForTransport(status, was_read) : "";
     case Reason::kSkuNotFound:
       return "`tranchectl sku list` shows the SKUs there are";
     case Reason::kSkuAlreadyExists:

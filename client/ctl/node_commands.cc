@@ -33,7 +33,7 @@ void PrintNodes(Session& session, const tranche::v1::ListNodesResponse& nodes) {
   session.Print(table);
 }
 
-void List(Session& session) {
+void ListNodes(Session& session) {
   tranche::v1::ListNodesRequest request;
   tranche::v1::ListNodesResponse all;
   do {
@@ -109,7 +109,7 @@ void AddUndrain(CLI::App* node, Session& session) {
 void AddNodeCommands(CLI::App& app, Session& session) {
   CLI::App* node = app.add_subcommand("node", "The front nodes");
   node->require_subcommand(1);
-  node->add_subcommand("list", "The live nodes")->callback([&session] { List(session); });
+  node->add_subcommand("list", "The live nodes")->callback([&session] { ListNodes(session); });
   AddDrain(node, session);
   AddUndrain(node, session);
 }

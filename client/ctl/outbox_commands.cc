@@ -130,8 +130,8 @@ void AddList(CLI::App* outbox, Session& session) {
   auto limit = std::make_shared<int>(100);
   CLI::App* list = outbox->add_subcommand("list", "Messages that are not delivered: given up, or still waiting");
   list->add_option("--sink", *sink, "Only those for this sink");
-  list->add_option("--state", *state, "dead: given up; pending: to be delivered, or to be tried again")
-      ->check(CLI::IsMember({"dead", "pending"}))
+  TakesOneOf(list->add_option("--state", *state, "dead: given up; pending: to be delivered, or to be tried again"),
+             {"dead", "pending"})
       ->capture_default_str();
   list->add_option("--limit", *limit, "How many, by reservation")->capture_default_str()->check(CLI::Range(1, 1000000));
   list->footer(

@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <cctype>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "base/address.h"
+#include "base/status_macros.h"
 #include "client/reconcile/currency.h"
 
 namespace tranche::ctl {
@@ -26,6 +30,15 @@ absl::StatusOr<absl::Duration> ParseDuration(const std::string& text) {
   return duration;
 }
 
+absl::StatusOr<int64_t> ParseWholeSeconds(const std::string& text) {
+  ASSIGN_OR_RETURN(const absl::Duration duration, ParseDuration(text));
+  const int64_t seconds = absl::ToInt64Seconds(duration);
+  if (absl::Seconds(seconds) != duration) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" must be whole seconds"));
+  }
+  return seconds;
+}
+
 absl::StatusOr<absl::Time> ParseTime(const std::string& text) {
   absl::Time time;
   std::string error;
@@ -43,8 +56,9 @@ absl::StatusOr<int64_t> ParsePriceMinor(const std::string& text, const std::stri
   const bool form_ok =
       !whole.empty() && AllDigits(whole) && AllDigits(fraction) && (dot == std::string::npos || !fraction.empty());
   if (!form_ok || fraction.size() > decimals) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", text, "\" is not a price in ", currency, ", which has ", decimals, " decimals"));
+    const std::string example = FormatPrice(1999, currency);
+    return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not a price in ", currency, ", such as ",
+                                                   example.substr(0, example.find(' '))));
   }
   fraction.resize(decimals, '0');
   int64_t minor = 0;
@@ -52,6 +66,22 @@ absl::StatusOr<int64_t> ParsePriceMinor(const std::string& text, const std::stri
     return absl::InvalidArgumentError(absl::StrCat("the price ", text, " is too large"));
   }
   return minor;
+}
+
+absl::StatusOr<std::vector<std::string>> ParseEndpoints(const std::string& text) {
+  std::vector<std::string> endpoints;
+  for (const absl::string_view part : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
+    const absl::string_view endpoint = absl::StripAsciiWhitespace(part);
+    if (!IsAddressWithPort(endpoint)) {
+      const size_t scheme = endpoint.find("://");
+      return absl::InvalidArgumentError(absl::StrCat(
+          "\"", endpoint, "\" is not HOST:PORT, such as 127.0.0.1:7400",
+          scheme == absl::string_view::npos ? "" : absl::StrCat("; leave out ", endpoint.substr(0, scheme + 3))));
+    }
+    endpoints.emplace_back(endpoint);
+  }
+  if (endpoints.empty()) return absl::InvalidArgumentError("no HOST:PORT given, such as 127.0.0.1:7400");
+  return endpoints;
 }
 
 absl::StatusOr<NodeWeight> ParseNodeWeight(const std::string& text) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -12,10 +13,15 @@ namespace tranche::ctl {
 
 // "90s", "15m", "1h30m"; above zero.
 absl::StatusOr<absl::Duration> ParseDuration(const std::string& text);
+// The same in seconds, of which there must be a whole number.
+absl::StatusOr<int64_t> ParseWholeSeconds(const std::string& text);
 // RFC 3339, such as 2026-11-27T09:00:00Z.
 absl::StatusOr<absl::Time> ParseTime(const std::string& text);
 // "19.99" of EUR is 1999; "500" of JPY is 500. No more decimals than the currency has.
 absl::StatusOr<int64_t> ParsePriceMinor(const std::string& text, const std::string& currency);
+
+// "10.0.0.1:7400, 10.0.0.2:7400": at least one HOST:PORT.
+absl::StatusOr<std::vector<std::string>> ParseEndpoints(const std::string& text);
 
 // "node-1=3": a node's name or incarnation and its weight.
 struct NodeWeight {

@@ -1,14 +1,13 @@
 // tranchectl quota show|set|move|rebalance|freeze|thaw
 
-#include <unistd.h>
-
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "base/status_macros.h"
 #include "client/ctl/commands.h"
+#include "client/ctl/live_view.h"
 #include "client/ctl/parse.h"
 #include "client/ctl/quota_view.h"
 #include "client/ctl/sku_view.h"
@@ -24,29 +23,25 @@ struct ChangeFlags {
   bool yes = false;
 };
 
-bool ShowOnce(Session& session, const std::string& sku_id, JsonForm form, bool redraw) {
+absl::StatusOr<tranche::v1::Quota> Look(Session& session, const std::string& sku_id) {
   tranche::v1::GetQuotaRequest request;
   request.set_sku_id(sku_id);
-  const auto response = session.Admin(&AdminService::Stub::GetQuota, request);
-  if (!response.ok()) {
-    session.FailRemotely(response.status());
-    return false;
-  }
-  if (redraw) session.out() << "\x1b[H\x1b[2J";
-  PrintQuota(session, response->quota(), form);
-  session.out().flush();
-  return true;
+  ASSIGN_OR_RETURN(const auto response, session.Admin(&AdminService::Stub::GetQuota, request));
+  return response.quota();
 }
 
-// Until it is interrupted or the cluster stops answering.
+void ShowOnce(Session& session, const std::string& sku_id) {
+  const auto quota = Look(session, sku_id);
+  if (!quota.ok()) return session.FailRemotely(quota.status());
+  PrintQuota(session, *quota);
+}
+
 void Watch(Session& session, const std::string& sku_id, const std::string& interval_text) {
   const absl::StatusOr<absl::Duration> interval = OfFlag("--interval", ParseDuration(interval_text));
   if (!interval.ok()) return session.FailLocally(interval.status().message());
-  const bool redraw = !session.json() && isatty(STDOUT_FILENO) != 0;
-  while (true) {
-    if (!ShowOnce(session, sku_id, JsonForm::kOneLine, redraw) || !session.out()) return;
-    absl::SleepFor(*interval);
-  }
+  WatchLive<tranche::v1::Quota>(
+      session, *interval, [&] { return Look(session, sku_id); },
+      [&](const tranche::v1::Quota& quota) { PrintQuota(session, quota, JsonForm::kOneLine); });
 }
 
 template <typename Response>
@@ -102,12 +97,15 @@ void AddShow(CLI::App* quota, Session& session) {
   auto flags = std::make_shared<Flags>();
   CLI::App* show = quota->add_subcommand("show", "Who holds how many unsold units of a SKU");
   show->add_option("SKU", flags->sku_id)->required();
-  show->add_flag("-w,--watch", flags->watch, "Show again and again");
+  show->add_flag("-w,--watch", flags->watch, "Show it again and again, with the time, until it is interrupted");
   show->add_option("--interval", flags->interval, "Time between two looks of --watch")->capture_default_str();
   show->footer(
       "ALLOTTED, SPENT and REMAINING are the ledger's; FREE, IN FLIGHT, WAITING and the rates are the node's own, as "
       "of\n"
       "its last report. LAGS marks a node that has not been told the ledger's VERSION yet.\n"
+      "--watch goes on when the cluster does not answer: the last view stays, marked STALE with its time. Where it "
+      "cannot\n"
+      "be drawn anew, as in a file or as JSON, stderr says so.\n"
       "Examples:\n"
       "  tranchectl quota show tv --watch\n"
       "  tranchectl quota show tv --watch -o json    one JSON object per line");
@@ -115,7 +113,7 @@ void AddShow(CLI::App* quota, Session& session) {
     if (flags->watch) {
       Watch(session, flags->sku_id, flags->interval);
     } else {
-      ShowOnce(session, flags->sku_id, JsonForm::kIndented, /*redraw=*/false);
+      ShowOnce(session, flags->sku_id);
     }
   });
 }
@@ -196,10 +194,10 @@ void AddRebalance(CLI::App* quota, Session& session) {
   auto flags = std::make_shared<Flags>();
   CLI::App* rebalance = quota->add_subcommand("rebalance", "Spread the unsold units over the nodes that serve");
   rebalance->add_option("SKU", flags->sku_id)->required();
-  rebalance
-      ->add_option("--policy", flags->policy,
-                   "equal; demand: in proportion to what the nodes are asked for per second; weights: to --weight")
-      ->check(CLI::IsMember({"equal", "demand", "weights"}))
+  TakesOneOf(rebalance->add_option(
+                 "--policy", flags->policy,
+                 "equal; demand: in proportion to what the nodes are asked for per second; weights: to --weight"),
+             {"equal", "demand", "weights"})
       ->capture_default_str();
   // One value per flag, or the SKU behind it would be taken for another.
   rebalance

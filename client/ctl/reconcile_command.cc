@@ -165,8 +165,8 @@ void AddReconcileCommand(CLI::App& app, Session& session) {
   CLI::App* reconcile = app.add_subcommand(
       "reconcile", "Compare a payment provider's statement with the ledger; exit status 2 when they differ");
   reconcile->add_option("--statement", flags->statement, "The statement's file; - for the standard input")->required();
-  reconcile->add_option("--format", flags->format, "csv or jsonl; default: by the file's name")
-      ->check(CLI::IsMember({"csv", "jsonl"}));
+  TakesOneOf(reconcile->add_option("--format", flags->format, "csv or jsonl; default: by the file's name"),
+             {"csv", "jsonl"});
   reconcile->add_option("--report", flags->report, "Write every difference to this file, .csv or .jsonl");
   reconcile->add_option("--from", flags->from, "Compare from this time on; default: the earliest line's");
   reconcile->add_option("--to", flags->to, "Compare up to this time, inclusive; default: the latest line's");

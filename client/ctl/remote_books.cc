@@ -117,7 +117,7 @@ class RemoteStream : public reconcile::EntryStream {
   }
 
   void Begin() {
-    context_ = Session::NewContext();
+    context_ = NewContext();
     reader_ = v1::AdminService::Stub(channels_[at_]).ExportPayments(context_.get(), request_);
   }
 

@@ -144,10 +144,8 @@ struct ExtendFlags {
 };
 
 void Extend(Session& session, const ExtendFlags& flags) {
-  const absl::StatusOr<absl::Duration> by = OfFlag("--by", ParseDuration(flags.by));
-  if (!by.ok()) return session.FailLocally(by.status().message());
-  const int64_t seconds = absl::ToInt64Seconds(*by);
-  if (absl::Seconds(seconds) != *by) return session.FailLocally("--by: must be whole seconds");
+  const absl::StatusOr<int64_t> seconds = OfFlag("--by", ParseWholeSeconds(flags.by));
+  if (!seconds.ok()) return session.FailLocally(seconds.status().message());
   const absl::StatusOr<Reservation> before = Find(session, flags.id);
   if (!before.ok()) return session.FailRemotely(before.status());
   const int extension = flags.extension > 0 ? flags.extension : before->extensions() + 1;
@@ -155,7 +153,7 @@ void Extend(Session& session, const ExtendFlags& flags) {
     Reservation after = *before;
     const bool next = extension == before->extensions() + 1;
     if (next && before->state() == tranche::v1::RESERVATION_STATE_PENDING) {
-      after.mutable_expire_time()->set_seconds(before->expire_time().seconds() + seconds);
+      after.mutable_expire_time()->set_seconds(before->expire_time().seconds() + *seconds);
       after.set_extensions(extension);
     }
     WarnUnlessPending(session, *before, "only a pending one can be extended.");
@@ -164,7 +162,7 @@ void Extend(Session& session, const ExtendFlags& flags) {
   }
   tranche::v1::ExtendReservationRequest request;
   request.set_reservation_id(flags.id);
-  request.mutable_extend_by()->set_seconds(seconds);
+  request.mutable_extend_by()->set_seconds(*seconds);
   request.set_extension(extension);
   request.set_sku_id(before->sku_id());
   const auto done = session.Reservations(&ReservationService::Stub::ExtendReservation, request);

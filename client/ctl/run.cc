@@ -1,5 +1,9 @@
 #include "client/ctl/run.h"
 
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "base/decimal_flags.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/parse.h"
 #include "client/ctl/suggest.h"
@@ -24,36 +28,50 @@ constexpr char kFooter[] =
     "\n"
     "What changes something shows it first and does it with --yes; every change is in the audit log.\n"
     "JSON output follows protobuf's mapping: 64-bit numbers are strings, so that no reader rounds them.\n"
-    "Exit status: 0 done; 1 wrong usage; 2 the cluster refused, did not answer, verify found a broken\n"
-    "rule, or reconcile a difference.";
+    "Exit status: 0 done; 1 wrong usage, or the output cannot be written; 2 the cluster refused, did not\n"
+    "answer, verify found a broken rule, or reconcile a difference.";
+
+// A command's help also shows the flags that every command has.
+class HelpWithGlobalFlags : public CLI::Formatter {
+ public:
+  std::string make_subcommands(const CLI::App* command, CLI::AppFormatMode mode) const override {
+    const std::string subcommands = CLI::Formatter::make_subcommands(command, mode);
+    const CLI::App* root = command;
+    while (root->get_parent() != nullptr) root = root->get_parent();
+    if (root == command) return subcommands;
+    return absl::StrCat(
+        make_group("Global options", /*is_positional=*/false, root->get_options([root](const CLI::Option* option) {
+          return option != root->get_help_ptr() && option != root->get_version_ptr();
+        })),
+        subcommands);
+  }
+};
 
 void AddGlobalFlags(CLI::App& app, Session& session) {
   app.add_option("--endpoint", session.endpoints,
-                 "Front nodes, host:port, comma between; the first that answers is used")
+                 "Front nodes, host:port, comma between; the first that answers is used, and one that is silent for a "
+                 "second is "
+                 "left for the next")
       ->envname("TRANCHE_ENDPOINT")
+      ->check([](const std::string& text) { return std::string(ParseEndpoints(text).status().message()); })
       ->capture_default_str();
   app.add_option("--timeout", session.timeout,
                  "For one call, such as 30s; default: 10s, and 5m for verify and zk rebuild")
       ->envname("TRANCHE_TIMEOUT")
-      ->check([](const std::string& text) {
-        const auto duration = ParseDuration(text);
-        return duration.ok() ? std::string() : std::string(duration.status().message());
-      });
-  app.add_option("-o,--output", session.output, "table or json")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->capture_default_str();
+      ->check([](const std::string& text) { return std::string(ParseDuration(text).status().message()); });
+  TakesOneOf(app.add_option("-o,--output", session.output, "table or json"), {"table", "json"})->capture_default_str();
   app.set_config("--config", "", "Read flags from this file, lines such as endpoint=127.0.0.1:7400");
 }
 
 }  // namespace
 
-int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err, bool color) {
-  Session session(out, err);
-  session.color = color;
+int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err, const Screen& screen) {
+  Session session(out, err, screen);
   CLI::App app("Operates a Tranche sale.", "tranchectl");
+  app.formatter(std::make_shared<HelpWithGlobalFlags>());  // before the commands, which take it over
   app.fallthrough();
   app.require_subcommand(1);
-  app.footer(kFooter);
+  app.set_version_flag("--version", "tranchectl " TRANCHE_VERSION);
   AddGlobalFlags(app, session);
   AddSkuCommands(app, session);
   AddStockCommands(app, session);
@@ -67,6 +85,8 @@ int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err
   AddZkCommands(app, session);
   AddReservationCommands(app, session);
   AddCompletionCommand(app, session);
+  app.footer(kFooter);  // after the commands, which would show it too
+  ReadNumbersAsDecimal(app);
 
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // as CLI11 wants them
@@ -74,10 +94,11 @@ int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err
     const std::string mistyped = ExplainMistypedCommand(app, arguments);
     if (error.get_exit_code() != 0 && !mistyped.empty()) {
       session.FailLocally(mistyped);
-      return session.exit_code;
+    } else if (app.exit(error, out, err) != 0) {
+      session.exit_code = kExitLocal;
     }
-    return app.exit(error, out, err) == 0 ? kExitOk : kExitLocal;
   }
+  if (!out.flush()) session.FailLocally("cannot write the output");
   return session.exit_code;
 }
 

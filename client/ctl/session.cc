@@ -1,15 +1,14 @@
 #include "client/ctl/session.h"
 
 #include <google/protobuf/util/json_util.h>
-#include <unistd.h>
 
-#include <cstdlib>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "base/status_macros.h"
 #include "client/ctl/hints.h"
 #include "client/ctl/parse.h"
 #include "tranche/error.h"
@@ -17,23 +16,22 @@
 namespace tranche::ctl {
 namespace {
 
-// Who did it, for the audit log.
-std::string Actor() {
-  const char* user = std::getenv("USER");
-  char host[256] = "unknown";
-  gethostname(host, sizeof(host) - 1);
-  return absl::StrCat(user != nullptr && *user != '\0' ? user : "unknown", "@", host);
-}
-
-// The call cannot have had an effect.
-bool DidNothing(const absl::Status& status) {
-  if (status.code() != absl::StatusCode::kUnavailable) return false;
-  const Reason reason = ReasonOf(status);
-  return reason == Reason::kDraining || reason == Reason::kExhaustedHere ||
-         absl::StartsWith(status.message(), "failed to connect");
-}
+constexpr absl::Duration kWatchPause = absl::Seconds(1);  // before a watch that broke off is begun again
 
 }  // namespace
+
+std::string DescribeError(const absl::Status& error) {
+  const std::string reason = ReasonNameOf(error);
+  return absl::StrCat(reason.empty() ? absl::StatusCodeToString(error.code()) : reason, ": ",
+                      std::string(error.message()));
+}
+
+bool IsNameOfARead(absl::string_view request_name) {
+  for (const char* verb : {"Get", "List", "LookUp", "Dump", "Verify"}) {
+    if (absl::StartsWith(request_name, verb)) return true;
+  }
+  return false;
+}
 
 void Session::PrintJson(const google::protobuf::Message& message) { PrintJson(message, /*whitespace=*/true); }
 
@@ -62,80 +60,72 @@ void Session::FailLocally(absl::string_view message) {
 }
 
 void Session::FailRemotely(const absl::Status& status) {
-  const std::string reason = ReasonNameOf(status);
-  err_ << "tranchectl: " << (reason.empty() ? absl::StatusCodeToString(status.code()) : reason) << ": "
-       << status.message() << "\n";
-  if (const std::string hint = NextStepFor(status); !hint.empty()) err_ << "next: " << hint << "\n";
-  exit_code = kExitRemote;
+  err_ << "tranchectl: " << DescribeError(status) << "\n";
+  if (nodes_ != nullptr) {
+    for (const std::string& error : nodes_->other_errors()) err_ << "also: " << error << "\n";
+  }
+  const std::string hint = NextStepFor(status, /*was_read=*/last_call_ != CallKind::kChange);
+  if (!hint.empty()) err_ << "next: " << hint << "\n";
+  // What the cluster takes for wrong usage is wrong usage.
+  exit_code = absl::IsInvalidArgument(status) ? kExitLocal : kExitRemote;
+}
+
+absl::StatusOr<Failover*> Session::Nodes() {
+  if (nodes_ == nullptr) {
+    ASSIGN_OR_RETURN(const std::vector<std::string> addresses, ParseEndpoints(endpoints));
+    nodes_ = std::make_unique<Failover>(addresses);
+  }
+  return nodes_.get();
 }
 
 absl::StatusOr<std::vector<std::shared_ptr<grpc::Channel>>> Session::Channels() {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  // A node that vanished in the middle of a stream is noticed.
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
-  std::vector<std::shared_ptr<grpc::Channel>> channels;
-  for (const auto endpoint : absl::StrSplit(endpoints, ',', absl::SkipWhitespace())) {
-    channels.push_back(grpc::CreateCustomChannel(std::string(absl::StripAsciiWhitespace(endpoint)),
-                                                 grpc::InsecureChannelCredentials(), arguments));
-  }
-  if (channels.empty()) {
-    return absl::InvalidArgumentError("no endpoint given; use --endpoint host:port or TRANCHE_ENDPOINT");
-  }
-  return channels;
+  ASSIGN_OR_RETURN(const Failover* const nodes, Nodes());
+  return nodes->channels();
 }
 
-std::unique_ptr<grpc::ClientContext> Session::NewContext() {
-  auto context = std::make_unique<grpc::ClientContext>();
-  context->AddMetadata("tranche-actor", Actor());
-  return context;
-}
-
-absl::Status Session::AtFirstThatAnswers(absl::Duration default_timeout, Attempt attempt) {
+absl::Status Session::Call(CallKind kind, absl::Duration default_timeout, Failover::Attempt attempt) {
   absl::Duration limit = default_timeout;
   if (!timeout.empty()) {
     ASSIGN_OR_RETURN(limit, ParseDuration(timeout));
   }
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  absl::Status status = absl::InvalidArgumentError("no endpoint given; use --endpoint host:port or TRANCHE_ENDPOINT");
-  for (const auto endpoint : absl::StrSplit(endpoints, ',', absl::SkipWhitespace())) {
-    grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + limit));
-    context.AddMetadata("tranche-actor", Actor());
-    const std::string address(absl::StripAsciiWhitespace(endpoint));
-    int port = 0;
-    const size_t colon = address.rfind(':');
-    if (colon == std::string::npos || colon == 0 || !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 1) {
-      return absl::InvalidArgumentError(absl::StrCat("\"", address, "\" is not host:port"));
-    }
-    status = internal::ToAbslStatus(
-        attempt(grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments), &context));
-    if (!DidNothing(status)) return status;
-  }
-  return status;
+  ASSIGN_OR_RETURN(Failover* const nodes, Nodes());
+  last_call_ = kind;
+  return nodes->Call(kind, limit, attempt);
 }
 
 absl::Status Session::Watch(const tranche::v1::WatchReservationRequest& request,
                             absl::FunctionRef<void(const tranche::v1::WatchReservationResponse&)> show) {
-  return AtFirstThatAnswers(
-      absl::InfiniteDuration(), [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext* context) {
-        const auto reader = tranche::v1::ReservationService::Stub(channel).WatchReservation(context, request);
-        tranche::v1::WatchReservationResponse response;
-        while (reader->Read(&response)) show(response);
-        return reader->Finish();
-      });
+  // Revision and state.
+  std::optional<std::pair<int32_t, tranche::v1::ReservationState>> last;
+  bool told = false;
+  while (true) {
+    const absl::Status status =
+        Call(CallKind::kLongRead, absl::InfiniteDuration(), [&](const auto& channel, grpc::ClientContext* context) {
+          const auto reader = tranche::v1::ReservationService::Stub(channel).WatchReservation(context, request);
+          tranche::v1::WatchReservationResponse response;
+          while (reader->Read(&response)) {
+            told = false;
+            // A node that is asked anew begins with the state that was seen already.
+            const auto seen = std::pair(response.reservation().revision(), response.reservation().state());
+            if (seen != last) show(response);
+            last = seen;
+          }
+          return reader->Finish();
+        });
+    if (!last.has_value() || !absl::IsUnavailable(status)) return status;
+    if (!std::exchange(told, true)) err_ << "STALE, asking again: " << DescribeError(status) << std::endl;
+    absl::SleepFor(kWatchPause);
+  }
 }
 
 absl::Status Session::Move(const tranche::v1::MoveSkuRequest& request,
                            absl::FunctionRef<void(const tranche::v1::MoveSkuResponse&)> show) {
-  return AtFirstThatAnswers(absl::InfiniteDuration(),
-                            [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext* context) {
-                              const auto reader = tranche::v1::AdminService::Stub(channel).MoveSku(context, request);
-                              tranche::v1::MoveSkuResponse response;
-                              while (reader->Read(&response)) show(response);
-                              return reader->Finish();
-                            });
+  return Call(CallKind::kChange, absl::InfiniteDuration(), [&](const auto& channel, grpc::ClientContext* context) {
+    const auto reader = tranche::v1::AdminService::Stub(channel).MoveSku(context, request);
+    tranche::v1::MoveSkuResponse response;
+    while (reader->Read(&response)) show(response);
+    return reader->Finish();
+  });
 }
 
 }  // namespace tranche::ctl

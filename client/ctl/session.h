@@ -12,84 +12,113 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/status_macros.h"
+#include "client/ctl/failover.h"
+#include "client/ctl/screen.h"
 #include "client/ctl/table.h"
-#include "client/internal/status_translation.h"
 #include "tranche/v1/admin_service.grpc.pb.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
 
 namespace tranche::ctl {
 
 inline constexpr int kExitOk = 0;
-inline constexpr int kExitLocal = 1;   // usage, or nothing to do with the cluster
+inline constexpr int kExitLocal = 1;   // wrong usage, or a file or an output that cannot be written
 inline constexpr int kExitRemote = 2;  // the cluster refused, did not answer or is not well
+
+// Of a call, unless it is known to take longer.
+inline constexpr absl::Duration kUsualTimeout = absl::Seconds(10);
+
+// "LEDGER_UNAVAILABLE: PostgreSQL does not answer".
+std::string DescribeError(const absl::Status& error);
+
+// Whether the request of this name reads and nothing else: GetSkuRequest.
+bool IsNameOfARead(absl::string_view request_name);
+
+// A preview changes nothing, whatever it is of.
+template <typename Request>
+bool ChangesNothing(const Request& request) {
+  if constexpr (requires { request.preview(); }) {
+    return request.preview();
+  } else {
+    return IsNameOfARead(Request::descriptor()->name());
+  }
+}
 
 class Session {
  public:
-  Session(std::ostream& out, std::ostream& err) : out_(out), err_(err) {}
+  Session(std::ostream& out, std::ostream& err, const Screen& screen = {}) : screen_(screen), out_(out), err_(err) {}
 
-  // Set by the flags.
+  // Set by the flags, before the first call.
   std::string endpoints = "127.0.0.1:7400";
   std::string timeout;
   std::string output = "table";
-  bool color = false;
   // Set by the command that ran.
   int exit_code = kExitOk;
 
   bool json() const { return output == "json"; }
+  // Whether a table may take the place of the one before.
+  bool redraws() const { return screen_.redraw && !json(); }
   std::ostream& out() { return out_; }
   std::ostream& err() { return err_; }
-  void Print(const Table& table) { table.Print(out_, color); }
+  void Print(const Table& table) { table.Print(out_, screen_.color); }
   void PrintJson(const google::protobuf::Message& message);
   // Without line breaks inside.
   void PrintJsonLine(const google::protobuf::Message& message);
 
   // A mistake of the user's that the flags' own checks cannot see.
   void FailLocally(absl::string_view message);
-  // Prints reason, message and next step.
+  // Prints reason, message and next step of the last call. What the cluster calls an invalid argument is a mistake of
+  // the user's too.
   void FailRemotely(const absl::Status& status);
 
-  // Calls `method` at the first endpoint that answers. Another endpoint is tried only when this one cannot have done
-  // anything: not reached, or draining. `default_timeout` holds unless --timeout is given.
+  // Calls `method` at the first endpoint that answers; failover.h says when another one is asked. `default_timeout`
+  // holds unless --timeout is given; a read that has more than the usual one is left its time.
   template <typename Request, typename Response>
   absl::StatusOr<Response> Admin(grpc::Status (tranche::v1::AdminService::Stub::*method)(grpc::ClientContext*,
                                                                                          const Request&, Response*),
-                                 const Request& request, absl::Duration default_timeout = absl::Seconds(10)) {
-    Response response;
-    RETURN_IF_ERROR(
-        AtFirstThatAnswers(default_timeout, [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext* c) {
-          return (tranche::v1::AdminService::Stub(channel).*method)(c, request, &response);
-        }));
-    return response;
+                                 const Request& request, absl::Duration default_timeout = kUsualTimeout) {
+    return Unary<tranche::v1::AdminService>(method, request, default_timeout);
   }
   // The same for the reservation service.
   template <typename Request, typename Response>
   absl::StatusOr<Response> Reservations(
       grpc::Status (tranche::v1::ReservationService::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
       const Request& request) {
-    Response response;
-    RETURN_IF_ERROR(AtFirstThatAnswers(
-        absl::Seconds(10), [&](const std::shared_ptr<grpc::Channel>& channel, grpc::ClientContext* c) {
-          return (tranche::v1::ReservationService::Stub(channel).*method)(c, request, &response);
-        }));
-    return response;
+    return Unary<tranche::v1::ReservationService>(method, request, kUsualTimeout);
   }
-  // Hands over each message until the stream ends; without --timeout that may take for ever.
+  // Hands over each state until the stream ends; without --timeout that may take for ever. Once it has seen one, it
+  // also waits for the cluster to answer again.
   absl::Status Watch(const tranche::v1::WatchReservationRequest& request,
                      absl::FunctionRef<void(const tranche::v1::WatchReservationResponse&)> show);
-  // For what outlives one call: a channel to each endpoint, which connects when it is used, and a context of a caller.
+  // For what outlives one call: a channel to each endpoint, which connects when it is used.
   absl::StatusOr<std::vector<std::shared_ptr<grpc::Channel>>> Channels();
-  static std::unique_ptr<grpc::ClientContext> NewContext();
   // Hands over each message of the move. Without --timeout it may take as long as it takes.
   absl::Status Move(const tranche::v1::MoveSkuRequest& request,
                     absl::FunctionRef<void(const tranche::v1::MoveSkuResponse&)> show);
 
  private:
-  using Attempt = absl::FunctionRef<grpc::Status(const std::shared_ptr<grpc::Channel>&, grpc::ClientContext*)>;
   void PrintJson(const google::protobuf::Message& message, bool whitespace);
-  absl::Status AtFirstThatAnswers(absl::Duration default_timeout, Attempt attempt);
+  // The same one for all calls of a command.
+  absl::StatusOr<Failover*> Nodes();
+  absl::Status Call(CallKind kind, absl::Duration default_timeout, Failover::Attempt attempt);
 
+  template <typename Service, typename Request, typename Response>
+  absl::StatusOr<Response> Unary(grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                                 const Request& request, absl::Duration default_timeout) {
+    const CallKind kind = !ChangesNothing(request)          ? CallKind::kChange
+                          : default_timeout > kUsualTimeout ? CallKind::kLongRead
+                                                            : CallKind::kQuickRead;
+    Response response;
+    RETURN_IF_ERROR(Call(kind, default_timeout, [&](const auto& channel, grpc::ClientContext* context) {
+      return (typename Service::Stub(channel).*method)(context, request, &response);
+    }));
+    return response;
+  }
+
+  const Screen screen_;
   std::ostream& out_;
   std::ostream& err_;
+  std::unique_ptr<Failover> nodes_;
+  CallKind last_call_ = CallKind::kChange;
 };
 
 }  // namespace tranche::ctl

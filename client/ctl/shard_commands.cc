@@ -28,7 +28,7 @@ struct MoveFlags {
   bool yes = false;
 };
 
-void List(Session& session) {
+void ListShards(Session& session) {
   const auto response = session.Admin(&AdminService::Stub::ListShards, tranche::v1::ListShardsRequest());
   if (!response.ok()) return session.FailRemotely(response.status());
   if (session.json()) return session.PrintJson(*response);
@@ -138,7 +138,7 @@ void AddSkuMoveCommand(CLI::App* sku, Session& session) {
 void AddShardCommands(CLI::App& app, Session& session) {
   CLI::App* shard = app.add_subcommand("shard", "The databases that SKUs are on");
   shard->require_subcommand(1);
-  shard->add_subcommand("list", "All shards, home first")->callback([&session] { List(session); });
+  shard->add_subcommand("list", "All shards, home first")->callback([&session] { ListShards(session); });
 
   auto flags = std::make_shared<AddFlags>();
   CLI::App* add = shard->add_subcommand("add", "Add a migrated, unused database, or tell where a shard is now");

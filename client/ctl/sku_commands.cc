@@ -51,12 +51,12 @@ absl::StatusOr<tranche::v1::Sku> ToSku(const CreateFlags& flags) {
   sku.set_shard(flags.shard);
   ASSIGN_OR_RETURN(const int64_t price, OfFlag("--price", ParsePriceMinor(flags.price, flags.currency)));
   sku.set_price_minor(price);
-  ASSIGN_OR_RETURN(const absl::Duration hold, OfFlag("--hold", ParseDuration(flags.hold)));
-  sku.mutable_hold()->set_seconds(absl::ToInt64Seconds(hold));
+  ASSIGN_OR_RETURN(const int64_t hold_s, OfFlag("--hold", ParseWholeSeconds(flags.hold)));
+  sku.mutable_hold()->set_seconds(hold_s);
   sku.set_max_extensions(flags.max_extensions);
   if (!flags.max_hold.empty()) {
-    ASSIGN_OR_RETURN(const absl::Duration max_hold, OfFlag("--max-hold", ParseDuration(flags.max_hold)));
-    sku.mutable_max_hold()->set_seconds(absl::ToInt64Seconds(max_hold));
+    ASSIGN_OR_RETURN(const int64_t max_hold_s, OfFlag("--max-hold", ParseWholeSeconds(flags.max_hold)));
+    sku.mutable_max_hold()->set_seconds(max_hold_s);
   }
   RETURN_IF_ERROR(SetTime("--opens-at", flags.opens_at, &tranche::v1::Sku::mutable_open_time, sku));
   RETURN_IF_ERROR(SetTime("--closes-at", flags.closes_at, &tranche::v1::Sku::mutable_close_time, sku));
@@ -73,7 +73,7 @@ void Create(Session& session, const CreateFlags& flags) {
   PrintSku(session, response->sku());
 }
 
-void List(Session& session) {
+void ListSkus(Session& session) {
   tranche::v1::ListSkusRequest request;
   request.set_page_size(1000);
   tranche::v1::ListSkusResponse all;
@@ -154,7 +154,7 @@ void AddSkuCommands(CLI::App& app, Session& session) {
   AddCreate(sku, session);
 
   sku->add_subcommand("list", "All SKUs with stock, reserved and unsold units")->callback([&session] {
-    List(session);
+    ListSkus(session);
   });
 
   auto show_id = std::make_shared<std::string>();

@@ -168,8 +168,8 @@ TEST_F(ReconcileTest, NoDifferencesAndMistakes) {
   EXPECT_THAT(err_, HasSubstr("the header lacks reference"));
   std::ofstream(statement_) << kHeader << Line("p", id);
   ASSERT_TRUE(cluster_->KillNode(0).ok());
-  EXPECT_EQ(
-      ctl::Run({"--endpoint", "127.0.0.1:1", "reconcile", "--statement", statement_}, std::cout, std::cerr, false), 2);
+  EXPECT_EQ(ctl::Run({"--endpoint", "127.0.0.1:1", "reconcile", "--statement", statement_}, std::cout, std::cerr, {}),
+            2);
 }
 
 // Many pages, and nothing of them twice or left out. TRANCHE_RECONCILE_ROWS makes it a measurement.

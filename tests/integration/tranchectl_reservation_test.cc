@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -120,6 +121,12 @@ class FakeReservations final : public tranche::v1::ReservationService::Service {
     if (request->reservation_id() != kId) {
       return ToGrpc(ErrorDetails(grpc::StatusCode::NOT_FOUND, "RESERVATION_NOT_FOUND"));
     }
+    if (++watches == 1 && breaks_off) {
+      tranche::v1::WatchReservationResponse first;
+      *first.mutable_reservation() = one;
+      writer->Write(first);
+      return {grpc::StatusCode::UNAVAILABLE, "gone"};
+    }
     tranche::v1::WatchReservationResponse response;
     *response.mutable_reservation() = one;
     writer->Write(response);
@@ -132,6 +139,8 @@ class FakeReservations final : public tranche::v1::ReservationService::Service {
   tranche::v1::Reservation one;
   tranche::v1::ConfirmOutcome outcome = tranche::v1::CONFIRM_OUTCOME_CONFIRMED;
   int refuse_creates = 0;
+  int watches = 0;
+  bool breaks_off = false;  // the first watch, after one state
   std::vector<tranche::v1::CreateReservationsRequest> created;
   std::vector<tranche::v1::ConfirmReservationRequest> confirmed;
   std::vector<tranche::v1::CancelReservationRequest> cancelled;
@@ -261,7 +270,7 @@ TEST_F(TranchectlReservationTest, ExtendNamesTheExtensionThatWasPreviewed) {
 }
 
 TEST_F(TranchectlReservationTest, ListReadsEveryPageUpToItsLimit) {
-  ASSERT_EQ(Ctl({"list", "--user", "alice", "--state", "PENDING,EXPIRED"}), 0) << err_;
+  ASSERT_EQ(Ctl({"list", "--user", "alice", "--state", "pending,Expired"}), 0) << err_;
   EXPECT_EQ(node_.listed.size(), 3u);
   EXPECT_EQ(node_.listed[0].user_id(), "alice");
   ASSERT_EQ(node_.listed[0].states_size(), 2);
@@ -275,6 +284,15 @@ TEST_F(TranchectlReservationTest, ListReadsEveryPageUpToItsLimit) {
 
   EXPECT_EQ(Ctl({"list"}), 1) << "of whom?";
   EXPECT_EQ(Ctl({"list", "--sku", "tv", "--state", "PAID"}), 1);
+}
+
+TEST_F(TranchectlReservationTest, AWatchThatBreaksOffIsBegunAgain) {
+  node_.breaks_off = true;
+  ASSERT_EQ(Ctl({"watch", kId, "-o", "json"}), 0) << err_;
+  EXPECT_EQ(std::count(out_.begin(), out_.end(), '\n'), 2) << "no state is told twice: " << out_;
+  EXPECT_THAT(out_, HasSubstr("EXPIRED"));
+  EXPECT_THAT(err_, HasSubstr("STALE"));
+  EXPECT_EQ(node_.watches, 2);
 }
 
 TEST_F(TranchectlReservationTest, WatchPrintsEachStateUntilTheLast) {

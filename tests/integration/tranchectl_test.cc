@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/ctl/run.h"
 #include "tests/integration/fake_front_node.h"
 #include "tests/support/tranchectl_runner.h"
 #include "tranche/v1/admin_service.grpc.pb.h"
@@ -80,6 +82,10 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
     *response->mutable_sku() = tv_;
     return grpc::Status::OK;
   }
+  grpc::Status CloseSku(grpc::ServerContext* context, const tranche::v1::CloseSkuRequest* request,
+                        tranche::v1::CloseSkuResponse* response) override {
+    return ToGrpc(ErrorDetails(grpc::StatusCode::INVALID_ARGUMENT, "FIELD_INVALID"));
+  }
   grpc::Status AddStock(grpc::ServerContext* context, const tranche::v1::AddStockRequest* request,
                         tranche::v1::AddStockResponse* response) override {
     add_stock_requests.push_back(*request);
@@ -110,9 +116,6 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
   }
   grpc::Status GetQuota(grpc::ServerContext* context, const tranche::v1::GetQuotaRequest* request,
                         tranche::v1::GetQuotaResponse* response) override {
-    if (looks_left >= 0 && looks_left-- == 0) {
-      return ToGrpc(ErrorDetails(grpc::StatusCode::UNAVAILABLE, "LEDGER_UNAVAILABLE"));
-    }
     *response->mutable_quota() = quota_;
     return grpc::Status::OK;
   }
@@ -188,7 +191,6 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
   std::vector<tranche::v1::MoveQuotaRequest> move_requests;
   std::vector<tranche::v1::RebalanceQuotaRequest> rebalance_requests;
   bool meddle = false;
-  int looks_left = -1;  // calls of GetQuota that are answered; -1: all
   bool broken = false;
   bool drained = false;
   bool stays = false;
@@ -302,18 +304,6 @@ TEST_F(TranchectlTest, QuotaShowMarksWhoLagsAndWhatIsNotReported) {
   EXPECT_THAT(out_, ::testing::ContainsRegex("node-2 +4 +0 +0 +0 +- +- +- +- +- +0 +0 +-\n"));
 }
 
-TEST_F(TranchectlTest, WatchAsJsonPrintsOneObjectPerLineUntilTheClusterFails) {
-  admin_.looks_left = 3;
-  EXPECT_EQ(Ctl({"quota", "show", "tv", "--watch", "--interval", "1ms", "-o", "json"}), 2);
-  EXPECT_THAT(err_, HasSubstr("LEDGER_UNAVAILABLE"));
-  std::istringstream lines(out_);
-  int objects = 0;
-  for (std::string line; std::getline(lines, line); ++objects) {
-    EXPECT_EQ(nlohmann::json::parse(line)["slices"].size(), 3u);
-  }
-  EXPECT_EQ(objects, 3);
-}
-
 TEST_F(TranchectlTest, MoveSendsBothEndsAndPrintsWarnings) {
   ASSERT_EQ(Ctl({"quota", "move", "tv", "--from", "node-1", "--to", "pool", "25"}), 0) << err_;
   ASSERT_EQ(admin_.move_requests.size(), 1u);
@@ -418,6 +408,74 @@ TEST_F(TranchectlTest, WrongUsageReturnsOne) {
     EXPECT_EQ(out_, "");
     EXPECT_NE(err_, "");
   }
+}
+
+TEST_F(TranchectlTest, NumbersAreDecimal) {
+  ASSERT_EQ(Ctl({"sku", "create", "tv", "--stock", "010", "--per-user-limit", "+2"}), 0) << err_;
+  EXPECT_EQ(admin_.created.stock(), 10);
+  EXPECT_EQ(admin_.created.per_user_limit(), 2);
+  ASSERT_EQ(Ctl({"stock", "add", "tv", "0100"}), 0) << err_;
+  EXPECT_EQ(admin_.add_stock_requests.back().units(), 100);
+  ASSERT_EQ(Ctl({"quota", "move", "tv", "010", "--from", "node-1", "--to", "pool"}), 0) << err_;
+  EXPECT_EQ(admin_.move_requests.back().units(), 10);
+
+  for (const char* text : {"0x10", "1e3", "1.5", "true", "ten", "1_000", "10 ", ""}) {
+    EXPECT_EQ(Ctl({"stock", "add", "tv", text}), 1) << text;
+    EXPECT_THAT(err_, HasSubstr("whole number in decimal digits")) << text;
+    EXPECT_EQ(Ctl({"sku", "create", "tv", "--stock", text}), 1) << text;
+    EXPECT_EQ(Ctl({"audit", "--limit", text}), 1) << text;
+  }
+  EXPECT_EQ(Ctl({"stock", "add", "tv", "99999999999999999999"}), 1);
+  EXPECT_THAT(err_, HasSubstr("too large"));
+}
+
+TEST_F(TranchectlTest, WordsAreTakenInEitherCase) {
+  ASSERT_EQ(Ctl({"-o", "JSON", "quota", "rebalance", "tv", "--policy", "Demand"}), 0) << err_;
+  EXPECT_EQ(admin_.rebalance_requests.back().policy(), tranche::v1::REBALANCE_POLICY_DEMAND);
+  EXPECT_TRUE(nlohmann::json::parse(out_)["preview"]);
+}
+
+TEST_F(TranchectlTest, TellsItsVersion) {
+  EXPECT_EQ(RunCtl({"--version"}), 0) << err_;
+  EXPECT_THAT(out_, ::testing::MatchesRegex("tranchectl [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+  EXPECT_EQ(RunCtl({"sku", "list", "--version"}), 0) << err_;
+}
+
+TEST_F(TranchectlTest, AnEndpointThatIsNoneIsWrongUsage) {
+  for (const char* endpoint : {"127.0.0.1", "127.0.0.1:99999", "127.0.0.1:0", "http://127.0.0.1:7400", "..."}) {
+    EXPECT_EQ(RunCtl({"--endpoint", endpoint, "sku", "list"}), 1) << endpoint;
+    EXPECT_THAT(err_, HasSubstr("is not HOST:PORT")) << endpoint;
+  }
+}
+
+TEST_F(TranchectlTest, WhatTheClusterTakesForWrongUsageReturnsOne) {
+  EXPECT_EQ(Ctl({"sku", "close", "tv"}), 1);
+  EXPECT_THAT(err_, HasSubstr("FIELD_INVALID"));
+}
+
+TEST_F(TranchectlTest, AnOutputThatCannotBeWrittenReturnsOne) {
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{"--endpoint", admin_.address(), "sku", "show", "tv"}, {"--help"}}) {
+    std::ofstream full("/dev/full");
+    std::ostringstream err;
+    EXPECT_EQ(ctl::Run(arguments, full, err, {}), 1);
+    EXPECT_THAT(err.str(), HasSubstr("cannot write the output"));
+  }
+}
+
+TEST_F(TranchectlTest, HelpOfACommandShowsTheGlobalFlagsAndNoExamplesOfOthers) {
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"sku"}, {"sku", "list"}, {"quota", "show"}, {"outbox", "sink", "add"}}) {
+    std::vector<std::string> arguments = command;
+    arguments.push_back("--help");
+    EXPECT_EQ(RunCtl(arguments), 0);
+    EXPECT_THAT(out_, ::testing::ContainsRegex("Global options:\n +--endpoint")) << ::testing::PrintToString(command);
+    EXPECT_THAT(out_, HasSubstr("--timeout"));
+    EXPECT_THAT(out_, Not(HasSubstr("export TRANCHE_ENDPOINT"))) << "that is the root's";
+  }
+  EXPECT_EQ(RunCtl({"--help"}), 0);
+  EXPECT_THAT(out_, Not(HasSubstr("Global options")));
+  EXPECT_THAT(out_, HasSubstr("export TRANCHE_ENDPOINT"));
 }
 
 TEST_F(TranchectlTest, HelpTeachesAndReturnsZero) {

@@ -18,7 +18,7 @@ class TranchectlRunner {
   // The command's exit status.
   int RunCtl(std::vector<std::string> arguments) {
     std::ostringstream out, err;
-    const int status = ctl::Run(std::move(arguments), out, err, /*color=*/false);
+    const int status = ctl::Run(std::move(arguments), out, err, ctl::Screen());
     out_ = out.str();
     err_ = err.str();
     return status;

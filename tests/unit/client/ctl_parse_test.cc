@@ -1,9 +1,13 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "client/ctl/parse.h"
 
 namespace tranche::ctl {
 namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 TEST(ParsePriceTest, KnowsTheCurrencysDecimals) {
   EXPECT_EQ(*ParsePriceMinor("19.99", "EUR"), 1999);
@@ -32,6 +36,25 @@ TEST(ParseDurationTest, NeedsAUnitAndAPositiveValue) {
   EXPECT_EQ(*ParseDuration("15m"), absl::Minutes(15));
   EXPECT_EQ(*ParseDuration("1h30m"), absl::Minutes(90));
   for (const char* text : {"", "15", "0s", "-5m", "inf", "soon"}) EXPECT_FALSE(ParseDuration(text).ok()) << text;
+}
+
+TEST(ParseDurationTest, WholeSecondsAreNotRounded) {
+  EXPECT_EQ(*ParseWholeSeconds("1m30s"), 90);
+  EXPECT_EQ(*ParseWholeSeconds("2000ms"), 2);
+  for (const char* text : {"1500ms", "0.5s", "15"}) EXPECT_FALSE(ParseWholeSeconds(text).ok()) << text;
+}
+
+TEST(ParseEndpointsTest, TakesOneOrSeveral) {
+  EXPECT_THAT(*ParseEndpoints("127.0.0.1:7400"), ElementsAre("127.0.0.1:7400"));
+  EXPECT_THAT(*ParseEndpoints(" a:1, [::1]:2 ,"), ElementsAre("a:1", "[::1]:2"));
+}
+
+TEST(ParseEndpointsTest, SaysWhichOneIsWrong) {
+  for (const char* text : {"", ",", "a", "a:", "a:0", "a:65536", "a:99999", "a:7400x", ":7400", "a:1,b"}) {
+    EXPECT_FALSE(ParseEndpoints(text).ok()) << text;
+  }
+  EXPECT_THAT(ParseEndpoints("a:1,b:99999").status().message(), HasSubstr("\"b:99999\" is not HOST:PORT"));
+  EXPECT_THAT(ParseEndpoints("http://a:7400").status().message(), HasSubstr("leave out http://"));
 }
 
 TEST(ParseTimeTest, NeedsAZone) {

@@ -1,0 +1,146 @@
+#include "client/ctl/failover.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "client/internal/status_translation.h"
+#include "tranche/error.h"
+
+namespace tranche::ctl {
+namespace {
+
+constexpr absl::Duration kPatience = absl::Seconds(1);
+// A node that comes back is noticed about as soon.
+constexpr int kMaxReconnectBackoffMs = 1000;
+// One that vanished in the middle of a stream, too.
+constexpr int kKeepaliveMs = 20000;
+
+std::string Actor() {
+  const char* user = std::getenv("USER");
+  char host[256] = "unknown";
+  gethostname(host, sizeof(host) - 1);
+  return absl::StrCat(user != nullptr && *user != '\0' ? user : "unknown", "@", host);
+}
+
+// gRPC's words for a call that was never sent.
+bool IsUnconnected(const absl::Status& status) {
+  return absl::IsUnavailable(status) && (absl::StartsWith(status.message(), "failed to connect") ||
+                                         absl::StartsWith(status.message(), "DNS resolution failed"));
+}
+
+// Another node may be asked after this answer.
+bool PassesOn(CallKind kind, const absl::Status& status) {
+  const Reason reason = ReasonOf(status);
+  if (kind != CallKind::kChange) return absl::IsUnavailable(status) || reason == Reason::kOverloaded;
+  return IsUnconnected(status) ||
+         (absl::IsUnavailable(status) && (reason == Reason::kDraining || reason == Reason::kExhaustedHere));
+}
+
+// Waits until the connection stands or is refused. False: neither by then.
+bool IsDecided(grpc::Channel& channel, absl::Time end) {
+  while (true) {
+    const grpc_connectivity_state state = channel.GetState(/*try_to_connect=*/true);
+    if (state != GRPC_CHANNEL_IDLE && state != GRPC_CHANNEL_CONNECTING) return true;
+    if (!channel.WaitForStateChange(state, absl::ToChronoTime(end))) return false;
+  }
+}
+
+// 0 says most: the node's own words, then silence, then that there is no node.
+int Vagueness(const absl::Status& status) {
+  if (!ReasonNameOf(status).empty()) return 0;
+  return IsUnconnected(status) ? 2 : 1;
+}
+
+absl::Status At(const std::string& address, const absl::Status& status) {
+  absl::Status named(status.code(), absl::StrCat(address, ": ", status.message()));
+  status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) { named.SetPayload(url, payload); });
+  return named;
+}
+
+}  // namespace
+
+std::unique_ptr<grpc::ClientContext> NewContext() {
+  auto context = std::make_unique<grpc::ClientContext>();
+  context->AddMetadata("tranche-actor", Actor());
+  return context;
+}
+
+Failover::Failover(const std::vector<std::string>& addresses) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectBackoffMs);
+  for (const std::string& address : addresses) {
+    endpoints_.push_back(
+        {address, grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments), {}});
+  }
+}
+
+std::vector<std::shared_ptr<grpc::Channel>> Failover::channels() const {
+  std::vector<std::shared_ptr<grpc::Channel>> channels;
+  for (const Endpoint& endpoint : endpoints_) channels.push_back(endpoint.channel);
+  return channels;
+}
+
+absl::Status Failover::Call(CallKind kind, absl::Duration limit, Attempt attempt) {
+  const absl::Time end = absl::Now() + limit;
+  // Short of time, each still gets its turn.
+  const absl::Duration patience = std::min(kPatience, limit / static_cast<int64_t>(endpoints_.size()));
+  other_errors_.clear();
+  for (Endpoint& endpoint : endpoints_) endpoint.silent = true;
+  for (const bool brief : {true, false}) {
+    if (brief && endpoints_.size() == 1) continue;
+    for (auto endpoint = endpoints_.begin(); endpoint != endpoints_.end(); ++endpoint) {
+      if (!endpoint->silent) continue;
+      // Out of time: what the brief round found says more.
+      if (!brief && endpoints_.size() > 1 && absl::Now() >= end) break;
+      Ask(kind, brief ? absl::Now() + patience : end, end, attempt, *endpoint);
+      if (endpoint->silent || PassesOn(kind, endpoint->status)) continue;
+      std::rotate(endpoints_.begin(), endpoint, std::next(endpoint));
+      return endpoints_.front().status;
+    }
+    // Who took the connection is likelier to answer yet.
+    std::stable_partition(endpoints_.begin(), endpoints_.end(), [](const Endpoint& endpoint) {
+      return endpoint.channel->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY;
+    });
+  }
+  return MostTelling();
+}
+
+void Failover::Ask(CallKind kind, absl::Time patience_end, absl::Time end, Attempt attempt, Endpoint& endpoint) {
+  const absl::Time begin = absl::Now();
+  const auto waited = [begin] { return absl::FormatDuration(absl::Trunc(absl::Now() - begin, absl::Milliseconds(1))); };
+  if (!IsDecided(*endpoint.channel, patience_end)) {
+    endpoint.status = absl::UnavailableError(absl::StrCat("takes no connection, waited ", waited()));
+    return;
+  }
+  const bool quick = kind == CallKind::kQuickRead;
+  const std::unique_ptr<grpc::ClientContext> context = NewContext();
+  context->set_deadline(absl::ToChronoTime(quick ? patience_end : end));
+  endpoint.status = internal::ToAbslStatus(attempt(endpoint.channel, context.get()));
+  endpoint.silent = quick && absl::IsDeadlineExceeded(endpoint.status);
+  if (endpoint.silent && ReasonNameOf(endpoint.status).empty()) {
+    endpoint.status = absl::DeadlineExceededError(absl::StrCat("no answer, waited ", waited()));
+  }
+}
+
+absl::Status Failover::MostTelling() {
+  if (endpoints_.size() == 1) return endpoints_.front().status;
+  const auto most = std::min_element(endpoints_.begin(), endpoints_.end(), [](const Endpoint& a, const Endpoint& b) {
+    return Vagueness(a.status) < Vagueness(b.status);
+  });
+  for (const Endpoint& endpoint : endpoints_) {
+    if (&endpoint != &*most) {
+      other_errors_.push_back(absl::StrCat(endpoint.address, ": ", std::string(endpoint.status.message())));
+    }
+  }
+  return At(most->address, most->status);
+}
+
+}  // namespace tranche::ctl
