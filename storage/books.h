@@ -43,8 +43,8 @@ class Books {
 
   // In a batch with other changes of the kind. `shard` is a hint, "" for none: the others are asked as well.
   virtual void Apply(const std::string& shard, Change change, absl::Time deadline, ChangeDone done) = 0;
-  // A payment that Apply answered with kStateForbids or kNotFound; see LifecycleLedger::ConfirmLate.
-  virtual void ConfirmLate(Confirmation payment, absl::Time deadline, ChangeDone done) = 0;
+  // A payment that Apply refused with kReservationState or kReservationNotFound; see LifecycleLedger::ConfirmLate.
+  virtual void ConfirmLate(Payment payment, absl::Time deadline, ChangeDone done) = 0;
 
   // On whichever shard; kNotFound when all say that there is none.
   virtual void Find(const Uuid& reservation_id, FindDone done) = 0;

@@ -152,12 +152,12 @@ CartSale CartSeller::AnswerOf(const Cart& cart, absl::StatusOr<storage::CartResu
     return sold;
   }
   for (size_t i = 0; i < cart.lines.size(); ++i) {
-    const CommitOutcome outcome = result->lines[i].outcome;
-    if (outcome == CommitOutcome::kCreated || outcome == CommitOutcome::kReplayed) continue;
+    const CommitResult& line = result->lines[i];
+    if (line.outcome == CommitOutcome::kCreated || line.outcome == CommitOutcome::kReplayed) continue;
     const std::string& sku_id = cart.lines[i].sku_id;
     const SkuTerms& terms = cart.wants.at(sku_id).terms;
     return CartRefused{
-        Refused{.refusal = RefusalOf(outcome), .opens_at = terms.opens_at, .per_user_limit = terms.per_user_limit},
+        Refused{.refusal = RefusalOf(line), .opens_at = terms.opens_at, .per_user_limit = terms.per_user_limit},
         sku_id};
   }
   // Some of the ids are another cart's, or were claims of their own.

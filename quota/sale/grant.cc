@@ -38,8 +38,8 @@ void Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<Co
 }
 
 std::optional<Refused> RefuseByTerms(const SkuTerms& terms, int64_t quantity, absl::Time now) {
-  if (terms.closed || now >= terms.closes_at) return Refused{.refusal = Refusal::kClosed};
-  if (now < terms.opens_at) return Refused{.refusal = Refusal::kNotOpen, .opens_at = terms.opens_at};
+  if (terms.closed || now >= terms.closes_at) return Refused{.refusal = Refusal::kSaleClosed};
+  if (now < terms.opens_at) return Refused{.refusal = Refusal::kSaleNotOpen, .opens_at = terms.opens_at};
   if (quantity > terms.per_user_limit) {
     return Refused{.refusal = Refusal::kQuantityAboveUserLimit, .per_user_limit = terms.per_user_limit};
   }
@@ -70,31 +70,19 @@ Refusal RefusalOf(const absl::Status& status) {
   }
 }
 
-Refusal RefusalOf(CommitOutcome outcome) {
-  switch (outcome) {
-    case CommitOutcome::kConflict:
-      return Refusal::kReservationIdReused;
-    case CommitOutcome::kUserLimitReached:
-      return Refusal::kUserLimitReached;
+Refusal RefusalOf(const CommitResult& result) {
+  switch (result.outcome) {
+    case CommitOutcome::kRefused:
+      return result.refusal;
     case CommitOutcome::kNotHeld:
     case CommitOutcome::kShort:
       return Refusal::kExhaustedHere;
-    case CommitOutcome::kSkuNotFound:
-      return Refusal::kSkuNotFound;
-    case CommitOutcome::kQuantityAboveLimit:
-      return Refusal::kQuantityAboveUserLimit;
-    case CommitOutcome::kNotOpen:
-      return Refusal::kNotOpen;
-    case CommitOutcome::kClosed:
-      return Refusal::kClosed;
-    case CommitOutcome::kMoving:
-      return Refusal::kSkuMoving;
     case CommitOutcome::kCreated:
     case CommitOutcome::kReplayed:
     case CommitOutcome::kBusy:
       break;
   }
-  LOG(FATAL) << "outcome " << static_cast<int>(outcome) << " is no refusal";
+  LOG(FATAL) << "outcome " << static_cast<int>(result.outcome) << " is no refusal";
 }
 
 }  // namespace tranche::quota

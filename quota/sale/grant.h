@@ -37,7 +37,7 @@ Refused OutOfUnits(const SkuTerms& terms);
 
 // Of a claim that was not decided: an error of the commit pipeline or of the ledger.
 Refusal RefusalOf(const absl::Status& status);
-// Of an outcome that is neither kCreated nor kReplayed nor kBusy.
-Refusal RefusalOf(storage::CommitOutcome outcome);
+// Of a result that is neither kCreated nor kReplayed nor kBusy.
+Refusal RefusalOf(const storage::CommitResult& result);
 
 }  // namespace tranche::quota

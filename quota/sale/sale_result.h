@@ -12,35 +12,18 @@
 
 namespace tranche::quota {
 
-// Why nothing was sold. The server maps each to one machine-readable reason.
-enum class Refusal {
-  kSkuNotFound,
-  kNotOpen,
-  kClosed,
-  kQuantityAboveUserLimit,
-  kUserLimitReached,
-  kReservationIdReused,
-  kSoldOut,
-  kExhaustedHere,
-  kOverloaded,
-  kLedgerUnavailable,
-  kCommitUnknown,
-  kDraining,
-  kDeadlinePassed,
-  kSkuMoving,
-  kCartSpansShards,
-  kInternal,
-};
+using storage::Refusal;
 
 struct Sold {
   storage::Reservation reservation;
   bool replayed = false;
 };
 
+// Why nothing was sold.
 struct Refused {
   Refusal refusal = Refusal::kInternal;
   bool holds_may_lapse = false;                // kSoldOut
-  absl::Time opens_at = absl::InfinitePast();  // kNotOpen
+  absl::Time opens_at = absl::InfinitePast();  // kSaleNotOpen
   int32_t per_user_limit = 0;                  // kQuantityAboveUserLimit, kUserLimitReached
 };
 

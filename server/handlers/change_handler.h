@@ -42,7 +42,7 @@ class ChangeHandler {
  private:
   absl::Status Admit() const;
   void Apply(const std::string& sku_id, storage::Change change, absl::Time deadline, storage::ChangeDone done);
-  void ConfirmLate(storage::Confirmation payment, absl::Time deadline, const std::string& sku_id,
+  void ConfirmLate(storage::Payment payment, absl::Time deadline, const std::string& sku_id,
                    Done<v1::ConfirmReservationResponse> done);
   absl::StatusOr<v1::ConfirmReservationResponse> Confirmed(const storage::ChangeResult& result, bool late) const;
   template <typename Response>

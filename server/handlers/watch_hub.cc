@@ -27,7 +27,7 @@ void WatchHub::Stop() {
 
 absl::Status WatchHub::Add(const storage::Uuid& id, std::shared_ptr<ReservationWatcher> watcher) {
   absl::MutexLock lock(&mutex_);
-  if (!accepting_) return RefusalError({.refusal = quota::Refusal::kDraining});
+  if (!accepting_) return RefusalError({.refusal = storage::Refusal::kDraining});
   if (count_ >= options_.max_watches) {
     return MakeError(v1::ERROR_REASON_TOO_MANY_WATCHES,
                      "This node watches as many reservations as it may; poll GetReservation instead.");
@@ -61,7 +61,8 @@ void WatchHub::SetAccepting(bool accepting) {
     if (accepting) return;
     for (auto& [_, all] : watches_) {
       for (Watch& watch : all) {
-        news.push_back({std::move(watch.watcher), std::nullopt, RefusalError({.refusal = quota::Refusal::kDraining})});
+        news.push_back(
+            {std::move(watch.watcher), std::nullopt, RefusalError({.refusal = storage::Refusal::kDraining})});
       }
     }
     watches_.clear();

@@ -158,7 +158,7 @@ void ReservationStream::FinishIfOver() {
   finished_ = true;
   if (cancelled_) return Finish(grpc::Status::CANCELLED);
   if (half_closed_) return Finish(grpc::Status::OK);
-  Finish(call_.Conclude(RefusalError({quota::Refusal::kDraining})));
+  Finish(call_.Conclude(RefusalError({storage::Refusal::kDraining})));
 }
 
 }  // namespace tranche::server

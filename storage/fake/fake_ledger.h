@@ -58,10 +58,10 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
 
-  absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Confirmation> batch) override;
+  absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Payment> batch) override;
   absl::StatusOr<std::vector<ChangeResult>> CancelReservations(absl::Span<const Cancellation> batch) override;
   absl::StatusOr<std::vector<ChangeResult>> ExtendReservations(absl::Span<const Extension> batch) override;
-  absl::StatusOr<ChangeResult> ConfirmLate(const Confirmation& payment) override;
+  absl::StatusOr<ChangeResult> ConfirmLate(const Payment& payment) override;
   absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation, absl::Span<const ReservationClaim> lines) override;
   absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid> reservation_ids) override;
   absl::StatusOr<ReservationPage> ListReservations(const ReservationFilter& filter, const ReservationCursor& after,
@@ -152,16 +152,16 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   int64_t LiveUnits(const std::string& sku_id, const std::string& user_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // The changes of a reservation, one each.
-  ChangeResult Confirm(const Confirmation& confirmation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  ChangeResult Confirm(const Payment& confirmation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult Cancel(const Cancellation& cancellation, std::map<std::string, int64_t>* returned)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult Extend(const Extension& extension) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  ChangeResult ConfirmRetired(const Confirmation& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  ChangeResult ConfirmRetired(const Payment& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult ReplayLate(const Reservation& asked, const LateDecision& decided) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WasRebooked(const Uuid& reservation_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Books the same again, already paid. Nothing: there is no unit, or the buyer may not have it.
-  std::optional<Reservation> Rebook(const Confirmation& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<Reservation> Rebook(const Payment& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   StoredReservation* FindStored(const Uuid& reservation_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Leaves kPending.
   void Finish(StoredReservation& stored, ReservationState state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

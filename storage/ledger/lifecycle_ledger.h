@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -20,7 +21,7 @@
 namespace tranche::storage {
 
 // The reservation was paid.
-struct Confirmation {
+struct Payment {
   Uuid reservation_id;
   std::string payment_reference;  // 1 to 128 bytes
   int64_t amount_minor = 0;
@@ -41,26 +42,23 @@ struct Extension {
 };
 
 // What may be asked of a pending reservation.
-using Change = std::variant<Confirmation, Cancellation, Extension>;
+using Change = std::variant<Payment, Cancellation, Extension>;
 
 enum class ChangeOutcome {
   kDone,
-  kReplayed,         // it had been done before: `reservation` is as it is now
-  kNotFound,         // not on this shard
-  kStateForbids,     // `reservation.state` says why
-  kPaymentMismatch,  // amount or currency is not the reservation's
-  kTooManyExtensions,
-  kHoldTooLong,
-  kExtensionOutOfOrder,
-  kMoving,  // its SKU is on its way to another shard: nothing was decided
+  kReplayed,  // it had been done before: `reservation` is as it is now
+  kRefused,   // `refusal` says why
   // Only of ConfirmLate.
   kRebooked,         // another unit was booked: `rebooked`
   kPaidUnfulfilled,  // nothing was left: the payment is recorded, and a refund asked for
 };
 
 struct ChangeResult {
-  ChangeOutcome outcome = ChangeOutcome::kNotFound;
-  // As it is after the change; set unless kNotFound or kMoving.
+  ChangeOutcome outcome = ChangeOutcome::kRefused;
+  // For kRefused. kReservationNotFound: not on this shard. kReservationState: `reservation.state` forbids it.
+  // kSkuMoving: its SKU is on its way to another shard, and nothing was decided.
+  Refusal refusal = Refusal::kNone;
+  // As it is after the change; set unless kReservationNotFound or kSkuMoving.
   Reservation reservation = {};
   // The bound that was met, for kTooManyExtensions (how many) and kHoldTooLong (seconds).
   int64_t bound = 0;
@@ -68,6 +66,10 @@ struct ChangeResult {
   std::optional<Reservation> rebooked = {};
   bool replayed = false;  // of kRebooked and kPaidUnfulfilled: it had been decided before
 };
+
+inline ChangeResult RefusedChange(Refusal refusal, Reservation reservation = {}) {
+  return {.outcome = ChangeOutcome::kRefused, .refusal = refusal, .reservation = std::move(reservation)};
+}
 
 // Which reservations to list: of a buyer, of a SKU, or of a buyer of a SKU.
 struct ReservationFilter {
@@ -107,15 +109,16 @@ class LifecycleLedger {
   virtual ~LifecycleLedger() = default;
 
   // Each commits its batch in one transaction. Ids are distinct; at most kMaxBatch of them. Results are in the order of
-  // the batch. A reservation that is not pending any more is kStateForbids, unless it is a replay.
-  virtual absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Confirmation> batch) = 0;
+  // the batch. A reservation that is not pending any more is refused with kReservationState, unless it is a replay.
+  virtual absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Payment> batch) = 0;
   virtual absl::StatusOr<std::vector<ChangeResult>> CancelReservations(absl::Span<const Cancellation> batch) = 0;
   virtual absl::StatusOr<std::vector<ChangeResult>> ExtendReservations(absl::Span<const Extension> batch) = 0;
 
-  // A payment for a reservation that ConfirmReservations answered with kStateForbids. Of an expired one: kRebooked or
-  // kPaidUnfulfilled. Of a cancelled one, or of one that another payment has confirmed: kStateForbids, and the payment
-  // is recorded and a refund asked for (`replayed` when it was before). Else what ConfirmReservations would say.
-  virtual absl::StatusOr<ChangeResult> ConfirmLate(const Confirmation& payment) = 0;
+  // A payment for a reservation that ConfirmReservations refused with kReservationState. Of an expired one: kRebooked
+  // or kPaidUnfulfilled. Of a cancelled one, or of one that another payment has confirmed: kReservationState, and the
+  // payment is recorded and a refund asked for (`replayed` when it was before). Else what ConfirmReservations would
+  // say.
+  virtual absl::StatusOr<ChangeResult> ConfirmLate(const Payment& payment) = 0;
 
   // All lines for one buyer, or none; they are the claims of one incarnation with distinct ids, at most kMaxCartLines.
   virtual absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation,

@@ -86,7 +86,7 @@ class PaymentLedger {
   virtual absl::StatusOr<std::vector<PaymentEntry>> LookUpPayments(absl::Span<const Uuid> reservation_ids) = 0;
 
   // LifecycleLedger::ConfirmLate with an audit row of what came of it. Safe to repeat.
-  virtual absl::StatusOr<AppliedPayment> ApplyPayment(const Confirmation& payment, const std::string& actor) = 0;
+  virtual absl::StatusOr<AppliedPayment> ApplyPayment(const Payment& payment, const std::string& actor) = 0;
   // Notes that late payments (reservation id and payment reference) were paid back, with an audit row each. In the
   // order of `payments`; at most kMaxBatch. Safe to repeat.
   virtual absl::StatusOr<std::vector<RefundMark>> MarkRefunded(absl::Span<const std::pair<Uuid, std::string>> payments,

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "storage/ledger/incarnation_id.h"
+#include "storage/ledger/refusal.h"
 #include "storage/uuid.h"
 
 namespace tranche::storage {
@@ -59,17 +60,11 @@ inline bool IsOf(const Reservation& reservation, const ReservationClaim& claim) 
 
 enum class CommitOutcome {
   kCreated,
-  kReplayed,          // same id, same payload: `reservation` is the first answer
-  kConflict,          // same id, other payload
-  kUserLimitReached,  // the buyer's live reservations leave no room
-  kNotHeld,           // the incarnation holds no slot of the SKU
-  kShort,             // its slots have too few units; decided with all of them locked
-  kBusy,              // only with LockMode::kSkipLocked: the slots that were free had too few units
-  kSkuNotFound,
-  kQuantityAboveLimit,
-  kNotOpen,
-  kClosed,
-  kMoving,  // the SKU is on its way to another shard, or gone there: nothing was decided
+  kReplayed,  // same id, same payload: `reservation` is the first answer
+  kNotHeld,   // the incarnation holds no slot of the SKU
+  kShort,     // its slots have too few units; decided with all of them locked
+  kBusy,      // only with LockMode::kSkipLocked: the slots that were free had too few units
+  kRefused,   // `refusal` says why
 };
 
 struct CommitResult {
@@ -79,7 +74,13 @@ struct CommitResult {
   // For kShort: the version of the slice that was too short. The same as the announced one means that no move is on its
   // way: the node has counted too much.
   int64_t slice_version = 0;
+  // For kRefused. kSkuMoving: the SKU is on its way to another shard, or gone there, and nothing was decided.
+  Refusal refusal = Refusal::kNone;
 };
+
+inline CommitResult RefusedClaim(Refusal refusal) {
+  return {.outcome = CommitOutcome::kRefused, .reservation = {}, .refusal = refusal};
+}
 
 // How commit_reservations meets slots that another transaction has locked.
 enum class LockMode {

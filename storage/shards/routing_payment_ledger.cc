@@ -50,8 +50,7 @@ absl::StatusOr<std::vector<PaymentEntry>> RoutingPaymentLedger::LookUpPayments(a
   return all;
 }
 
-absl::StatusOr<AppliedPayment> RoutingPaymentLedger::ApplyPayment(const Confirmation& payment,
-                                                                  const std::string& actor) {
+absl::StatusOr<AppliedPayment> RoutingPaymentLedger::ApplyPayment(const Payment& payment, const std::string& actor) {
   AppliedPayment moving;
   bool is_moving = false;
   auto applied = AskInTurn(*shards_, [&](ShardBackend& shard) -> absl::StatusOr<AppliedPayment> {

@@ -21,7 +21,7 @@ class RoutingPaymentLedger : public PaymentLedger {
   absl::StatusOr<std::vector<PaymentEntry>> LookUpPayments(absl::Span<const Uuid> reservation_ids) override;
 
   // Shard after shard, until one has the reservation.
-  absl::StatusOr<AppliedPayment> ApplyPayment(const Confirmation& payment, const std::string& actor) override;
+  absl::StatusOr<AppliedPayment> ApplyPayment(const Payment& payment, const std::string& actor) override;
   absl::StatusOr<std::vector<RefundMark>> MarkRefunded(absl::Span<const std::pair<Uuid, std::string>> payments,
                                                        const std::string& actor) override;
 

@@ -25,12 +25,6 @@ absl::Status UnknownShard() {
 
 absl::Status TooLate() { return absl::DeadlineExceededError("the deadline passed before it was sent"); }
 
-ChangeResult Undecided(ChangeOutcome outcome) {
-  ChangeResult result;
-  result.outcome = outcome;
-  return result;
-}
-
 // Each once. Of two copies the newer one: a shard that a SKU has left may not know it yet, and its copy stays as it
 // was.
 std::vector<Reservation> Newest(std::vector<Reservation> found) {
@@ -55,15 +49,15 @@ struct Gathered {
 // A reservation that a shard does not have is, among several, an answer like "no"; one that is moving, or has just
 // moved away, like "ask somebody else".
 absl::StatusOr<ChangeResult> AmongSeveral(absl::StatusOr<ChangeResult> result) {
-  if (result.ok() && result->outcome == ChangeOutcome::kNotFound) return absl::NotFoundError("not here");
-  if (result.ok() && result->outcome == ChangeOutcome::kMoving) return SkuMovingError("leaving");
+  if (result.ok() && result->refusal == Refusal::kReservationNotFound) return absl::NotFoundError("not here");
+  if (result.ok() && result->refusal == Refusal::kSkuMoving) return SkuMovingError("leaving");
   return result;
 }
 
 // The opposite, of what all of them said.
 absl::StatusOr<ChangeResult> OfAll(absl::StatusOr<ChangeResult> result) {
-  if (absl::IsNotFound(result.status())) return Undecided(ChangeOutcome::kNotFound);
-  if (IsSkuMoving(result.status())) return Undecided(ChangeOutcome::kMoving);
+  if (absl::IsNotFound(result.status())) return RefusedChange(Refusal::kReservationNotFound);
+  if (IsSkuMoving(result.status())) return RefusedChange(Refusal::kSkuMoving);
   return result;
 }
 
@@ -112,7 +106,7 @@ void ShardRouter::Apply(const std::string& shard, Change change, absl::Time dead
   });
 }
 
-void ShardRouter::ConfirmLate(Confirmation payment, absl::Time deadline, ChangeDone done) {
+void ShardRouter::ConfirmLate(Payment payment, absl::Time deadline, ChangeDone done) {
   RunOn(
       *late_payments_,
       [this, payment = std::move(payment), deadline]() -> absl::StatusOr<ChangeResult> {
@@ -125,10 +119,10 @@ void ShardRouter::ConfirmLate(Confirmation payment, absl::Time deadline, ChangeD
       std::move(done));
 }
 
-absl::StatusOr<ChangeResult> ShardRouter::AskLate(const Confirmation& payment) {
+absl::StatusOr<ChangeResult> ShardRouter::AskLate(const Payment& payment) {
   absl::StatusOr<ChangeResult> result =
       AskInTurn(*shards_, [&](ShardBackend& shard) { return AmongSeveral(shard.lifecycle->ConfirmLate(payment)); });
-  if (absl::IsNotFound(result.status())) return Undecided(ChangeOutcome::kNotFound);
+  if (absl::IsNotFound(result.status())) return RefusedChange(Refusal::kReservationNotFound);
   return result;
 }
 

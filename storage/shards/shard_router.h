@@ -26,7 +26,7 @@ class ShardRouter : public Books {
   void CommitCart(const std::string& shard, IncarnationId incarnation, std::vector<ReservationClaim> lines,
                   absl::Time deadline, CartDone done) override;
   void Apply(const std::string& shard, Change change, absl::Time deadline, ChangeDone done) override;
-  void ConfirmLate(Confirmation payment, absl::Time deadline, ChangeDone done) override;
+  void ConfirmLate(Payment payment, absl::Time deadline, ChangeDone done) override;
   void Find(const Uuid& reservation_id, FindDone done) override;
   void FindSku(const std::string& sku_id, SkuDone done) override;
   void Read(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) override;
@@ -38,7 +38,7 @@ class ShardRouter : public Books {
 
  private:
   absl::StatusOr<Reservation> AsItIs(ShardBackend& shard, Reservation found);
-  absl::StatusOr<ChangeResult> AskLate(const Confirmation& payment);
+  absl::StatusOr<ChangeResult> AskLate(const Payment& payment);
   absl::StatusOr<ReservationPage> ReadPage(const ReservationFilter& filter, const ReservationCursor& after, int limit);
 
   ShardSet* const shards_;

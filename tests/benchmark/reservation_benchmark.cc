@@ -185,7 +185,7 @@ nlohmann::json Changes(int64_t count) {
     const std::vector<Uuid> regretted = CreateMany(shard, to_cancel, until_count, &unused);
     const double confirmed =
         ChangeAll(shard, bought, [](ChangePipeline& pipeline, const Uuid& id, absl::Time deadline, ChangeDone done) {
-          pipeline.Submit(storage::Confirmation{id, "pay-" + id.ToString(), 1999, "EUR"}, deadline, std::move(done));
+          pipeline.Submit(storage::Payment{id, "pay-" + id.ToString(), 1999, "EUR"}, deadline, std::move(done));
         });
     const double cancelled =
         ChangeAll(shard, regretted, [](ChangePipeline& pipeline, const Uuid& id, absl::Time deadline, ChangeDone done) {

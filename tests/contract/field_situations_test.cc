@@ -78,7 +78,7 @@ TEST_P(FieldSituations, TheUnitAfterTheLastIsNotSold) {
   constexpr int kStock = 7;
   Create(SkuOf("tv", kStock));
   const IncarnationId node = HolderOf("tv", kStock);
-  const std::vector<CommitOutcome> outcomes = Outcomes(node, ClaimsOf("tv", "u", kStock + 1));
+  const std::vector<Answer> outcomes = Outcomes(node, ClaimsOf("tv", "u", kStock + 1));
   EXPECT_EQ(std::count(outcomes.begin(), outcomes.end(), CommitOutcome::kCreated), kStock);
   EXPECT_EQ(std::count(outcomes.begin(), outcomes.end(), CommitOutcome::kShort), 1);
 }
@@ -110,7 +110,7 @@ TEST_P(FieldSituations, RepeatedClicksBurnNoStock) {
   const ReservationClaim click = Claim("tv", "alice");
   EXPECT_EQ(Outcome(node, click), CommitOutcome::kCreated);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(Outcome(node, click), CommitOutcome::kReplayed);
-  EXPECT_THAT(Outcomes(node, {Claim("tv", "alice"), Claim("tv", "alice")}), Each(CommitOutcome::kUserLimitReached));
+  EXPECT_THAT(Outcomes(node, {Claim("tv", "alice"), Claim("tv", "alice")}), Each(Refusal::kUserLimitReached));
   EXPECT_EQ(Unsold("tv"), 9);
 }
 
@@ -139,7 +139,7 @@ TEST_P(FieldSituations, AnAllocationIsReleasedOnce) {
   EXPECT_EQ(Cancel(given_up).outcome, ChangeOutcome::kDone);
   EXPECT_EQ(Cancel(given_up).outcome, ChangeOutcome::kReplayed);
   const Reservation lapsed = Expired(node, "tv", "bob");
-  EXPECT_EQ(Cancel(lapsed).outcome, ChangeOutcome::kStateForbids);
+  EXPECT_EQ(Cancel(lapsed).refusal, Refusal::kReservationState);
   EXPECT_EQ(Expire().expired, 0);
   EXPECT_EQ(Unsold("tv"), 2);
 }
@@ -155,7 +155,7 @@ TEST_P(FieldSituations, AShopperIsNotBlockedByHisOwnEarlierHold) {
 TEST_P(FieldSituations, APaymentAfterTheHoldHasLapsedBooksAnotherUnit) {
   Create(SkuOf("tv", 1));
   const Reservation lapsed = Expired(HolderOf("tv", 1), "tv", "alice");
-  EXPECT_EQ(Confirm(PaymentOf(lapsed)).outcome, ChangeOutcome::kStateForbids);
+  EXPECT_EQ(Confirm(PaymentOf(lapsed)).refusal, Refusal::kReservationState);
   const ChangeResult late = ConfirmLate(PaymentOf(lapsed));
   ASSERT_EQ(late.outcome, ChangeOutcome::kRebooked);
   ASSERT_TRUE(late.rebooked.has_value());
@@ -195,7 +195,7 @@ TEST_P(FieldSituations, AFailedPaymentFreesTheUnitAtOnce) {
   const Reservation hold = Hold(HolderOf("tv", 1), "tv", "alice");
   ASSERT_EQ(Cancel(hold, "card declined").outcome, ChangeOutcome::kDone);
   EXPECT_EQ(Remaining("tv")[kPool], 1);
-  EXPECT_EQ(ConfirmLate(PaymentOf(hold)).outcome, ChangeOutcome::kStateForbids);
+  EXPECT_EQ(ConfirmLate(PaymentOf(hold)).refusal, Refusal::kReservationState);
   EXPECT_THAT(Kinds(hold.reservation_id), ElementsAre("reservation.cancelled", "payment.refund_requested"))
       << "a payment that comes all the same is refunded, not turned into a sale";
 }

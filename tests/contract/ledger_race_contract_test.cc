@@ -61,7 +61,7 @@ TEST_P(LedgerRaceContract, SameBuyersOnSeveralIncarnationsGetOneEach) {
         if (result.outcome == CommitOutcome::kCreated) {
           ++created;
         } else {
-          EXPECT_EQ(result.outcome, CommitOutcome::kUserLimitReached);
+          EXPECT_EQ(result.refusal, Refusal::kUserLimitReached);
         }
       }
     }
@@ -412,8 +412,8 @@ TEST_P(LedgerRaceContract, BothLedgersGiveTheSameAnswers) {
     const LockMode mode = pick(2) == 0 ? LockMode::kWait : LockMode::kSkipLocked;
     const auto expected = fake->reservations().CommitReservations(node, mode, batch);
     ASSERT_TRUE(expected.ok()) << expected.status();
-    const std::vector<CommitOutcome> outcomes = Outcomes(node, batch, mode);
-    for (size_t i = 0; i < batch.size(); ++i) EXPECT_EQ(outcomes[i], (*expected)[i].outcome) << "claim " << i;
+    const std::vector<Answer> outcomes = Outcomes(node, batch, mode);
+    for (size_t i = 0; i < batch.size(); ++i) EXPECT_EQ(outcomes[i], Answer((*expected)[i])) << "claim " << i;
     const QuotaSnapshot fake_quota = *fake->stock().ReadQuota("tv");
     const QuotaSnapshot quota = *stock().ReadQuota("tv");
     ASSERT_EQ(quota.slices.size(), fake_quota.slices.size());

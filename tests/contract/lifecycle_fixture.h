@@ -20,11 +20,11 @@ class LifecycleContractTest : public LedgerContractTest {
   }
 
   // The whole price of it.
-  static Confirmation PaymentOf(const Reservation& reservation, const std::string& reference = "pay-1") {
+  static Payment PaymentOf(const Reservation& reservation, const std::string& reference = "pay-1") {
     return {reservation.reservation_id, reference, reservation.amount_minor, reservation.currency};
   }
 
-  std::vector<ChangeResult> Confirm(const std::vector<Confirmation>& batch) {
+  std::vector<ChangeResult> Confirm(const std::vector<Payment>& batch) {
     return Checked(lifecycle().ConfirmReservations(batch), batch.size());
   }
   std::vector<ChangeResult> Cancel(const std::vector<Cancellation>& batch) {
@@ -33,14 +33,14 @@ class LifecycleContractTest : public LedgerContractTest {
   std::vector<ChangeResult> Extend(const std::vector<Extension>& batch) {
     return Checked(lifecycle().ExtendReservations(batch), batch.size());
   }
-  ChangeResult Confirm(const Confirmation& confirmation) { return Confirm(std::vector{confirmation}).front(); }
+  ChangeResult Confirm(const Payment& confirmation) { return Confirm(std::vector{confirmation}).front(); }
   ChangeResult Cancel(const Reservation& reservation, const std::string& reason = "changed my mind") {
     return Cancel(std::vector{Cancellation{reservation.reservation_id, reason}}).front();
   }
   ChangeResult Extend(const Reservation& reservation, int32_t number, absl::Duration by) {
     return Extend(std::vector{Extension{reservation.reservation_id, number, by}}).front();
   }
-  ChangeResult ConfirmLate(const Confirmation& payment) {
+  ChangeResult ConfirmLate(const Payment& payment) {
     const auto result = lifecycle().ConfirmLate(payment);
     EXPECT_TRUE(result.ok()) << result.status();
     return result.value_or(ChangeResult{});

@@ -73,7 +73,7 @@ TEST_P(LifecycleRaceContract, EachReservationEndsInExactlyOneState) {
         expired += holds_expired->expired;
         continue;
       }
-      std::vector<Confirmation> payments;
+      std::vector<Payment> payments;
       std::vector<Cancellation> cancellations;
       for (size_t i = start; i < start + kBatch; ++i) {
         payments.push_back(PaymentOf(holds[order[i]], absl::StrCat("pay-", thread)));

@@ -209,7 +209,7 @@ TEST_F(PostgresOutageTest, AConfirmationWhoseAnswerIsLostIsSettledByAskingAgain)
   options.statement_timeout = absl::Seconds(1);
   ConnectionPool pool(options);
   PostgresLifecycleLedger lifecycle(&pool);
-  const Confirmation payment{claim.reservation_id, "pay-1", 0, "EUR"};
+  const Payment payment{claim.reservation_id, "pay-1", 0, "EUR"};
   // Opens the connection.
   ASSERT_TRUE(lifecycle.ConfirmReservations({{other.reservation_id, "pay-2", 0, "EUR"}}).ok());
   pqxx::connection connection(postgres_.dsn());
@@ -261,7 +261,7 @@ TEST_F(PostgresOutageTest, ChangesAcknowledgedByThePipelineSurviveAKilledServer)
     };
     const absl::Time deadline = absl::Now() + absl::Seconds(60);
     if (i % 2 == 0) {
-      pipeline.Submit(storage::Confirmation{id, "pay-1", 0, "EUR"}, deadline, done);
+      pipeline.Submit(storage::Payment{id, "pay-1", 0, "EUR"}, deadline, done);
     } else {
       pipeline.Submit(storage::Cancellation{id, "why"}, deadline, done);
     }
@@ -299,7 +299,7 @@ TEST_F(PostgresOutageTest, ACallWhoseAnswerIsLostStaysUnknownWhileTheServerIsAwa
   ASSERT_TRUE(carts.ReadReservations({hold.reservation_id}).ok());
 
   const std::vector<ReservationClaim> cart = {Claim("tv", "bob")};
-  const Confirmation payment{hold.reservation_id, "pay-1", 0, "EUR"};
+  const Payment payment{hold.reservation_id, "pay-1", 0, "EUR"};
   ASSERT_TRUE(postgres_.Suspend().ok());
   const auto lost_cart = carts.CommitCart(node_, cart);
   const auto lost_payment = payments.ConfirmLate(payment);
@@ -314,7 +314,7 @@ TEST_F(PostgresOutageTest, ACallWhoseAnswerIsLostStaysUnknownWhileTheServerIsAwa
   EXPECT_TRUE(settled_cart->committed);
   const auto settled_payment = AnswerOf([&] { return payments.ConfirmLate(payment); });
   ASSERT_TRUE(settled_payment.ok()) << settled_payment.status();
-  EXPECT_EQ(settled_payment->outcome, ChangeOutcome::kStateForbids);
+  EXPECT_EQ(settled_payment->refusal, Refusal::kReservationState);
   EXPECT_EQ(stock_->GetSku("tv")->unsold, kStock - 1);
   PostgresOutboxLedger outbox(pool_.get());
   const auto messages = outbox.ListMessages("", OutboxState::kPending, {}, 10);

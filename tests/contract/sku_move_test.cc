@@ -154,20 +154,20 @@ class SkuMoveTest : public ::testing::Test {
   }
 
   // A new claim; remembers the id if it was created.
-  CommitOutcome Claim(ShardUnderTest& shard, const std::string& sku_id) {
+  CommitResult Claim(ShardUnderTest& shard, const std::string& sku_id) {
     ReservationClaim claim{Uuid{}, sku_id, absl::StrCat("user \"", ++serial_, "\", {x}\\"), 1};
     for (size_t i = 0; i < 4; ++i) claim.reservation_id.bytes[i] = static_cast<uint8_t>(serial_ >> (8 * i));
     const auto result = shard.sales.CommitReservations(node_, LockMode::kWait, {&claim, 1});
     EXPECT_TRUE(result.ok()) << result.status();
-    if (!result.ok()) return CommitOutcome::kShort;
+    if (!result.ok()) return {};
     if (result->front().outcome == CommitOutcome::kCreated) created_.push_back(claim.reservation_id);
-    return result->front().outcome;
+    return result->front();
   }
 
   // Some of everything, wherever it is accepted. Never on two shards.
   void DoBusiness(const std::string& sku_id) {
-    const bool at_home = Claim(home_, sku_id) == CommitOutcome::kCreated;
-    const bool at_b = Claim(b_, sku_id) == CommitOutcome::kCreated;
+    const bool at_home = Claim(home_, sku_id).outcome == CommitOutcome::kCreated;
+    const bool at_b = Claim(b_, sku_id).outcome == CommitOutcome::kCreated;
     EXPECT_FALSE(at_home && at_b) << "for sale on both shards";
     if (at_home || at_b) ++sold_while_moving_;
     if (created_.size() < 3) return;
@@ -175,13 +175,12 @@ class SkuMoveTest : public ::testing::Test {
     int found = 0, leaving = 0;
     for (ShardUnderTest* shard : {&home_, &b_}) {
       const Cancellation cancellation{id, "x"};
-      const auto result = serial_ % 4 == 0
-                              ? shard->life.ConfirmReservations({{Confirmation{id, "ref, \"1\"", 500, "EUR"}}})
-                              : shard->life.CancelReservations({&cancellation, 1});
+      const auto result = serial_ % 4 == 0 ? shard->life.ConfirmReservations({{Payment{id, "ref, \"1\"", 500, "EUR"}}})
+                                           : shard->life.CancelReservations({&cancellation, 1});
       EXPECT_TRUE(result.ok()) << result.status();
-      if (!result.ok() || result->front().outcome == ChangeOutcome::kNotFound) continue;
+      if (!result.ok() || result->front().refusal == Refusal::kReservationNotFound) continue;
       // Where it has left, and nobody has said so yet.
-      const bool moving = result->front().outcome == ChangeOutcome::kMoving;
+      const bool moving = result->front().refusal == Refusal::kSkuMoving;
       (moving ? leaving : found) += 1;
     }
     EXPECT_LE(found, 1) << "a reservation is changed at one shard only";
@@ -259,8 +258,8 @@ TEST_F(SkuMoveTest, MovesThereAndBackWhileItSells) {
     ASSERT_TRUE(moved.ok()) << moved;
     ExpectWhole("tv");
     ExpectGone(target == "b" ? home_ : b_, "tv");
-    EXPECT_EQ(Claim(target == "b" ? b_ : home_, "tv"), CommitOutcome::kCreated) << "with the slots of before";
-    EXPECT_EQ(Claim(target == "b" ? home_ : b_, "tv"), CommitOutcome::kMoving);
+    EXPECT_EQ(Claim(target == "b" ? b_ : home_, "tv").outcome, CommitOutcome::kCreated) << "with the slots of before";
+    EXPECT_EQ(Claim(target == "b" ? home_ : b_, "tv").refusal, Refusal::kSkuMoving);
   }
   EXPECT_GT(sold_while_moving_, 20);
 }
@@ -285,7 +284,7 @@ TEST_F(SkuMoveTest, KilledAfterAnyStepItIsWholeAndTheNextRunEndsIt) {
       EXPECT_TRUE(aborted.ok() || b_.stock.GetSku(sku).ok()) << aborted;
       ExpectWhole(sku);
       if (aborted.ok()) {
-        EXPECT_EQ(Claim(home_, sku), CommitOutcome::kCreated);
+        EXPECT_EQ(Claim(home_, sku).outcome, CommitOutcome::kCreated);
       }
     }
     MoverFate again;
@@ -293,7 +292,7 @@ TEST_F(SkuMoveTest, KilledAfterAnyStepItIsWholeAndTheNextRunEndsIt) {
     ASSERT_TRUE(moved.ok()) << "died after call " << dies_after << ": " << moved;
     ExpectWhole(sku);
     ExpectGone(home_, sku);
-    EXPECT_EQ(Claim(b_, sku), CommitOutcome::kCreated);
+    EXPECT_EQ(Claim(b_, sku).outcome, CommitOutcome::kCreated);
     if (!fate.Dead()) break;
     steps = dies_after;
     if (HasFailure()) FAIL() << "with the mover dying after call " << dies_after << " (" << died << ")";
@@ -307,18 +306,18 @@ TEST_F(SkuMoveTest, AFailingStepIsUndoneAndItSellsOn) {
   Create("other", 100);
   MoverFate fate;
   ASSERT_TRUE(Run(fate, "other", "b").ok());
-  EXPECT_EQ(Claim(b_, "other"), CommitOutcome::kCreated);
+  EXPECT_EQ(Claim(b_, "other").outcome, CommitOutcome::kCreated);
   --serial_;
-  EXPECT_EQ(Claim(home_, "tv"), CommitOutcome::kCreated);
+  EXPECT_EQ(Claim(home_, "tv").outcome, CommitOutcome::kCreated);
   const absl::Status moved = Run(fate, "tv", "b");
   EXPECT_EQ(moved.code(), absl::StatusCode::kInvalidArgument) << moved;
-  EXPECT_EQ(Claim(home_, "tv"), CommitOutcome::kCreated);
+  EXPECT_EQ(Claim(home_, "tv").outcome, CommitOutcome::kCreated);
   EXPECT_EQ(b_.stock.GetSku("tv").status().code(), absl::StatusCode::kNotFound);
 }
 
 TEST_F(SkuMoveTest, UnitsOfAnIncarnationThatEndedMeanwhileAreInThePool) {
   Create("tv", 100);
-  EXPECT_EQ(Claim(home_, "tv"), CommitOutcome::kCreated);
+  EXPECT_EQ(Claim(home_, "tv").outcome, CommitOutcome::kCreated);
   ASSERT_TRUE(b_.stock.ReclaimIncarnation(node_).ok());
   MoverFate fate;
   ASSERT_TRUE(Run(fate, "tv", "b").ok());

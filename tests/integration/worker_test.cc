@@ -131,7 +131,7 @@ class WorkerTest : public SaleTest, protected TranchectlRunner {
   }
   // Makes revision 2.
   void Confirm(const std::vector<std::string>& ids) {
-    std::vector<storage::Confirmation> batch;
+    std::vector<storage::Payment> batch;
     for (const std::string& id : ids) batch.push_back({*storage::Uuid::Parse(id), "paid-" + id, 49900, "EUR"});
     Expect(lifecycle_->ConfirmReservations(batch));
   }

@@ -15,7 +15,7 @@ constexpr absl::Duration kLongestPause = absl::Milliseconds(300);
 constexpr int kMostTries = 15;
 
 // `number`: which payment for the same.
-storage::Confirmation Payment(const storage::Reservation& reservation, int number) {
+storage::Payment Payment(const storage::Reservation& reservation, int number) {
   return {reservation.reservation_id, absl::StrCat("payment-", number), reservation.amount_minor, reservation.currency};
 }
 

@@ -8,7 +8,7 @@
 namespace tranche::simulation {
 namespace {
 
-using quota::Refusal;
+using storage::Refusal;
 
 constexpr absl::Duration kShortestWay = absl::Microseconds(50);
 constexpr absl::Duration kLongestWay = absl::Milliseconds(3);

@@ -8,11 +8,11 @@
 namespace tranche::simulation {
 namespace {
 
-using quota::Refusal;
 using storage::CommitOutcome;
 using storage::HeldSlice;
 using storage::IncarnationId;
 using storage::QuotaSnapshot;
+using storage::Refusal;
 
 const HeldSlice* Find(const QuotaSnapshot& quota, IncarnationId holder) {
   for (const HeldSlice& slice : quota.slices) {
@@ -111,7 +111,7 @@ void Checker::OnCommit(ActorId actor, IncarnationId incarnation, absl::Span<cons
     CheckSpent(books, before, incarnation, units);
   }
   for (size_t i = 0; i < claims.size(); ++i) {
-    if (results[i].outcome == CommitOutcome::kUserLimitReached) CheckUserLimit(claims[i]);
+    if (results[i].refusal == Refusal::kUserLimitReached) CheckUserLimit(claims[i]);
   }
 }
 
@@ -321,8 +321,8 @@ void Checker::CheckRefused(const storage::ReservationClaim& claim, const Tries& 
   switch (refused.refusal) {
     case Refusal::kSoldOut:
     case Refusal::kExhaustedHere:
-    case Refusal::kNotOpen:
-    case Refusal::kClosed:
+    case Refusal::kSaleNotOpen:
+    case Refusal::kSaleClosed:
     case Refusal::kUserLimitReached:
     case Refusal::kQuantityAboveUserLimit:
       // Before the sale is opened for this node's clock, or after an answer that a later one overtook: not here.

@@ -36,7 +36,7 @@ quota::NodeAgentOptions ToAgentOptions(const std::string& name) {
 }
 
 const char* VerbOf(const Change& change) {
-  if (std::holds_alternative<storage::Confirmation>(change)) return "confirm";
+  if (std::holds_alternative<storage::Payment>(change)) return "confirm";
   return std::holds_alternative<storage::Cancellation>(change) ? "cancel" : "extend";
 }
 
@@ -225,11 +225,11 @@ void FrontNode::Apply(Change change, absl::Time deadline, storage::ChangeDone an
     ticket.Close();
     answer(std::move(result));
   };
-  const auto* payment = std::get_if<storage::Confirmation>(&change);
+  const auto* payment = std::get_if<storage::Payment>(&change);
   if (payment != nullptr) {
     done = [this, paid = *payment, deadline,
             done = std::move(done)](absl::StatusOr<storage::ChangeResult> result) mutable {
-      const bool late = result.ok() && result->outcome == storage::ChangeOutcome::kStateForbids;
+      const bool late = result.ok() && result->refusal == storage::Refusal::kReservationState;
       late ? shard_->books()->ConfirmLate(std::move(paid), deadline, std::move(done)) : done(std::move(result));
     };
   }

@@ -54,10 +54,10 @@ class LifeChecker {
 
   // The ledger was called.
   void OnCommit(absl::Span<const storage::CommitResult> results);
-  // Of Confirmation, Cancellation or Extension.
+  // Of Payment, Cancellation or Extension.
   template <typename Asked>
   void OnChanges(ActorId actor, absl::Span<const Asked> batch, absl::Span<const storage::ChangeResult> results);
-  void OnConfirmedLate(ActorId actor, const storage::Confirmation& payment, const storage::ChangeResult& result);
+  void OnConfirmedLate(ActorId actor, const storage::Payment& payment, const storage::ChangeResult& result);
   void OnExpired(ActorId actor, int limit, const storage::ExpiredHolds& holds);
 
   // A buyer was told what became of his change.
@@ -89,11 +89,14 @@ class LifeChecker {
   std::optional<LifeEvent> Follow(ActorId actor, const storage::Uuid& id);
   void Note(ActorId actor, LifeEvent event, const Reservation& row);
   void CheckResult(const storage::ChangeResult& result, std::optional<LifeEvent> event);
-  void CheckOutcome(const storage::Confirmation& payment, const storage::ChangeResult& result);
+  void CheckOutcome(const storage::Payment& payment, const storage::ChangeResult& result);
   void CheckOutcome(const storage::Cancellation& cancellation, const storage::ChangeResult& result);
   void CheckOutcome(const storage::Extension& extension, const storage::ChangeResult& result);
-  void CheckRebooked(ActorId actor, const storage::Confirmation& payment, const Reservation& told);
-  void CheckPaid(const storage::Confirmation& payment, const storage::ChangeResult& result);
+  void CheckRefusedExtension(const storage::ChangeResult& result, bool over);
+  // No change of this kind is ever answered like this.
+  void NeverSo(const char* change, const storage::ChangeResult& result);
+  void CheckRebooked(ActorId actor, const storage::Payment& payment, const Reservation& told);
+  void CheckPaid(const storage::Payment& payment, const storage::ChangeResult& result);
   Reservation RowNow(const storage::Uuid& id);
   void Violated(const char* rule, const storage::Uuid& id, const std::string& detail);
 

@@ -219,8 +219,8 @@ TEST_F(SellerTest, SkusThatAreNotHeldAreLookedUp) {
     return RefusalOf(Sell(claim));
   };
   EXPECT_EQ(refusal_for("unknown"), Refusal::kSkuNotFound);
-  EXPECT_EQ(refusal_for("soon"), Refusal::kNotOpen);
-  EXPECT_EQ(refusal_for("over"), Refusal::kClosed);
+  EXPECT_EQ(refusal_for("soon"), Refusal::kSaleNotOpen);
+  EXPECT_EQ(refusal_for("over"), Refusal::kSaleClosed);
   EXPECT_EQ(refusal_for("none"), Refusal::kSoldOut);
   EXPECT_EQ(refusal_for("tv"), Refusal::kExhaustedHere) << "all in the pool: units are on their way";
 }
@@ -231,7 +231,7 @@ TEST_F(SellerTest, TermsRefuseBeforeAUnitIsTaken) {
   EXPECT_EQ(RefusalOf(Sell(ClaimOf("a", 2))), Refusal::kQuantityAboveUserLimit);
   ASSERT_TRUE(ledger_.CloseSku("tv", "test").ok());
   Announce();
-  EXPECT_EQ(RefusalOf(Sell(ClaimOf("a"))), Refusal::kClosed);
+  EXPECT_EQ(RefusalOf(Sell(ClaimOf("a"))), Refusal::kSaleClosed);
   EXPECT_EQ(Free(), 5);
 }
 

@@ -206,7 +206,7 @@ TEST_F(SellerWaitingTest, TheEndOfTheSaleIsToldAtOnce) {
   EXPECT_FALSE(closed->has_value());
   ASSERT_TRUE(ledger_.CloseSku("tv", "test").ok());
   Announce();
-  EXPECT_EQ(RefusalOf(closed), Refusal::kClosed);
+  EXPECT_EQ(RefusalOf(closed), Refusal::kSaleClosed);
 }
 
 TEST_F(SellerWaitingTest, OnlySoManyWait) {

@@ -49,7 +49,7 @@ class FakePayments : public storage::PaymentLedger {
     }
     return found;
   }
-  absl::StatusOr<storage::AppliedPayment> ApplyPayment(const storage::Confirmation& payment,
+  absl::StatusOr<storage::AppliedPayment> ApplyPayment(const storage::Payment& payment,
                                                        const std::string& actor) override {
     calls.push_back(absl::StrCat(actor, ": ", payment.payment_reference, " ", payment.amount_minor, payment.currency));
     if (payment.payment_reference == "down") return absl::UnavailableError("down");

@@ -30,11 +30,11 @@ constexpr auto kLong = absl::Seconds(20);
 class Answers : public tranche::testing::StubBooks {
  public:
   void Apply(const std::string&, storage::Change change, absl::Time, storage::ChangeDone done) override {
-    if (std::holds_alternative<storage::Confirmation>(change)) {
+    if (std::holds_alternative<storage::Payment>(change)) {
       return done(storage::ChangeResult{storage::ChangeOutcome::kDone});
     }
     if (std::holds_alternative<storage::Cancellation>(change)) return done(absl::UnavailableError("down"));
-    done(storage::ChangeResult{storage::ChangeOutcome::kHoldTooLong});
+    done(storage::RefusedChange(storage::Refusal::kHoldTooLong));
   }
   void List(storage::ReservationFilter, storage::ReservationCursor, int, absl::Time, PageDone done) override {
     done(storage::ReservationPage{{storage::Reservation{}}, std::nullopt});
@@ -181,7 +181,7 @@ class ReservationServiceTest : public ::testing::Test {
   tranche::testing::OneShard shard_{&ledger_, &executor_, &clock_};
   ReservationHandler handler_{[this](storage::ReservationClaim claim, absl::Time deadline, bool, quota::SaleDone done) {
                                 if (claim.sku_id == "dry")
-                                  return done(quota::Refused{.refusal = quota::Refusal::kExhaustedHere});
+                                  return done(quota::Refused{.refusal = storage::Refusal::kExhaustedHere});
                                 sales_.Sell(std::move(claim), deadline, std::move(done));
                               },
                               shard_.books(), storage::Clock::Real()};

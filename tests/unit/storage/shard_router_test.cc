@@ -23,7 +23,7 @@ class DeadlockingLedger : public FakeLedger {
  public:
   using FakeLedger::FakeLedger;
 
-  absl::StatusOr<ChangeResult> ConfirmLate(const Confirmation& payment) override {
+  absl::StatusOr<ChangeResult> ConfirmLate(const Payment& payment) override {
     ++late_payments;
     if (late_payments <= deadlocks) return RetryTransactionError("deadlock");
     return FakeLedger::ConfirmLate(payment);
@@ -208,8 +208,8 @@ TEST_F(ShardRouterTest, AChangeFindsItsReservationWhateverTheHint) {
     ASSERT_TRUE(result.ok()) << hint << ": " << result.status();
     EXPECT_EQ(result->reservation.state, ReservationState::kCancelled) << hint;
   }
-  EXPECT_EQ(Apply("", Cancellation{IdOf(9), "why"})->outcome, ChangeOutcome::kNotFound);
-  EXPECT_EQ(Apply("east", Extension{IdOf(9), 1, absl::Seconds(1)})->outcome, ChangeOutcome::kNotFound);
+  EXPECT_EQ(Apply("", Cancellation{IdOf(9), "why"})->refusal, Refusal::kReservationNotFound);
+  EXPECT_EQ(Apply("east", Extension{IdOf(9), 1, absl::Seconds(1)})->refusal, Refusal::kReservationNotFound);
 }
 
 TEST_F(ShardRouterTest, ASilentShardIsNotTakenForOneThatHasNothing) {
