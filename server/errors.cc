@@ -17,7 +17,7 @@ using quota::Refusal;
 
 // The payload that holds the serialized google.rpc.Status.
 constexpr char kDetailsUrl[] = "tranche/details";
-// The payload that holds the retry delay in milliseconds, as decimal digits: spares parsing the details.
+// The payload that holds the retry delay in milliseconds, as decimal digits: avoids parsing the details.
 constexpr char kRetryDelayUrl[] = "tranche/retry-delay-ms";
 
 constexpr auto kExhaustedHereDelay = absl::Milliseconds(50);
@@ -130,7 +130,7 @@ const absl::Status& SoldOut(bool holds_may_lapse) {
   return holds_may_lapse ? may_lapse : final;
 }
 
-// Callers who wait for the opening all ask for the same few SKUs: the last answer mostly fits again.
+// Callers who come before the opening all ask for the same few SKUs, so the last answer mostly fits again.
 absl::Status NotOpen(absl::Time opens_at) {
   thread_local absl::Time last_opens_at;
   thread_local absl::Status last;

@@ -51,7 +51,7 @@ server::ShardWorkerOptions ToWorkerOptions(const server::WorkerProcessOptions& o
   return worker;
 }
 
-// Messages for it pile up until somebody delivers or removes it; perhaps another worker does.
+// Its messages pile up until somebody delivers or removes them; perhaps another worker does.
 void TellOfOtherSinks(storage::OutboxLedger& ledger, const std::vector<server::Sink*>& sinks) {
   const auto registered = ledger.ListSinks();
   if (!registered.ok()) return;
@@ -63,7 +63,7 @@ void TellOfOtherSinks(storage::OutboxLedger& ledger, const std::vector<server::S
   }
 }
 
-// What it takes to work for a shard besides home.
+// What working for a shard besides home needs.
 struct OtherShard {
   OtherShard(const storage::PoolOptions& options, const std::vector<server::Sink*>& sinks,
              const server::ShardWorkerOptions& worker_options)
