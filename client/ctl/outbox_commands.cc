@@ -101,14 +101,14 @@ void Discard(Session& session, const MessageFlags& flags) {
   if (!flags.yes) SayHowToApply(session);
 }
 
-// Prints the sink after a call that changed it, or would.
+// Prints the sink after a call that changed it, or would have.
 template <typename Request, typename Response>
 void ChangeSink(Session& session, const std::string& name, bool yes,
                 grpc::Status (AdminService::Stub::*method)(grpc::ClientContext*, const Request&, Response*)) {
   Request request;
   request.set_name(name);
   request.set_preview(!yes);
-  // Removing discards what waits, which may be much.
+  // Removing a sink discards its waiting messages, which may be many.
   const auto response = session.Admin(method, request, absl::Minutes(1));
   if (!response.ok()) return session.FailRemotely(response.status());
   tranche::v1::ListSinksResponse shown;

@@ -1,4 +1,4 @@
-// tranchectl reservation create|get|list|watch; what changes one is in reservation_change_commands.cc
+// tranchectl reservation create|get|list|watch; changes are in reservation_change_commands.cc
 
 #include <algorithm>
 #include <memory>
@@ -75,7 +75,7 @@ absl::StatusOr<tranche::v1::ListReservationsRequest> ToRequest(const ListFlags& 
   request.set_sku_id(flags.sku);
   for (const std::string& name : flags.states) {
     tranche::v1::ReservationState state;
-    // Its own check has seen that it is one.
+    // The flag's own check has validated it.
     if (!tranche::v1::ReservationState_Parse(absl::StrCat("RESERVATION_STATE_", name), &state)) continue;
     request.add_states(state);
   }

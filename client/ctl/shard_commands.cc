@@ -65,7 +65,7 @@ std::string NameOf(MoveSkuResponse::Stage stage) {
   return name;
 }
 
-// One line per stage, with what it did, when the next one begins.
+// Prints one line per stage, with what it did, when the next one begins.
 class MoveProgress {
  public:
   explicit MoveProgress(Session& session) : session_(session) {}

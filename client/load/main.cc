@@ -1,4 +1,4 @@
-// tranche-load: buyers in any number, through the SDK.
+// tranche-load: any number of buyers, through the SDK.
 
 #include <unistd.h>
 
@@ -103,7 +103,7 @@ void AddFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
   app.add_flag("--progress,!--no-progress", flags.progress, "A live line on stderr; default: on a terminal");
 }
 
-// What the flags say beyond their own ranges.
+// Checks of flags beyond their own ranges.
 absl::Status Complete(const CLI::App& app, const Flags& flags, LoadOptions& options) {
   options.endpoints = absl::StrSplit(flags.endpoints, ',', absl::SkipEmpty());
   if (!flags.duration.empty() &&
@@ -135,7 +135,7 @@ absl::StatusOr<std::unique_ptr<Changer>> OpenChanger(const LoadOptions& options)
   return changer;
 }
 
-// Files that could not be written are an error, but only after everything else has been told.
+// Files that could not be written are an error, which is reported after everything else.
 int Report(const LoadOptions& options, Outcomes& outcomes, Changer* changer, absl::Duration wall, bool interrupted) {
   std::cout << SummaryTable(options, outcomes, wall, changer);
   if (!outcomes.CloseAcknowledged()) return Fail(absl::StrCat("cannot write ", options.acknowledged_file));
@@ -154,7 +154,7 @@ int Report(const LoadOptions& options, Outcomes& outcomes, Changer* changer, abs
       !WriteFile(options.summary_file, SummaryJson(options, outcomes, wall, interrupted, changer))) {
     return Fail(absl::StrCat("cannot write ", options.summary_file));
   }
-  // Nothing at all was answered by a front node: wrong address, or nobody there.
+  // No front node answered anything: the address is wrong, or no node is there.
   const SkuTotals totals = outcomes.Totals();
   const auto unavailable = totals.refused.find("UNAVAILABLE");
   if (unavailable != totals.refused.end() && unavailable->second == totals.attempts) {
@@ -165,7 +165,7 @@ int Report(const LoadOptions& options, Outcomes& outcomes, Changer* changer, abs
 }
 
 int Main(int argc, char** argv) {
-  // Debian builds Abseil with its deadlock detector on, which gRPC then pays for at every lock.
+  // Debian builds Abseil with its deadlock detector on, which would cost gRPC time at every lock.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   CLI::App app("Buys from a Tranche cluster as fast as asked and reports what came back.", "tranche-load");
   app.footer(
