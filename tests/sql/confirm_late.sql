@@ -16,7 +16,7 @@ SELECT is_empty('SELECT FROM tranche.late_payment');
 SELECT is(expire(), '3 false');
 SELECT is(pay_late(3, 'late', 501), 'PAYMENT_MISMATCH f EXPIRED');
 SELECT is(pay_late(3, 'late', 500, 'USD'), 'PAYMENT_MISMATCH f EXPIRED');
-SELECT is_empty('SELECT FROM tranche.late_payment', 'nothing is recorded of what is not his payment');
+SELECT is_empty('SELECT FROM tranche.late_payment', 'a payment that does not match is not recorded');
 
 -- Another unit, out of the pool.
 SELECT version('tv') AS v, (SELECT count(*) FROM tranche.reservation) AS rows \gset
@@ -43,7 +43,7 @@ SELECT results_eq($$ SELECT o.kind, o.revision, o.payload - 'occurred_at' FROM t
 SELECT is(pay_late(3), 'REBOOKED t EXPIRED -> u3 1 CONFIRMED 2', 'a repeat');
 SELECT is((SELECT count(*) FROM tranche.reservation), :rows + 1::bigint, '... books nothing more');
 SELECT is(messages(3), '3:reservation.expired:2', '... and says nothing more');
--- He paid twice for one hold: the second payment buys nothing, though his limit would allow it.
+-- The buyer paid twice for one hold: the second payment books nothing, although the limit would allow it.
 SELECT is(pay_late(3, 'again'), 'PAID_UNFULFILLED f EXPIRED');
 SELECT results_eq($$ SELECT kind, payload->>'payment_reference', payload->>'state', revision FROM tranche.outbox
                      WHERE reservation_id = uid(3) AND kind <> 'reservation.expired' $$,
@@ -86,7 +86,7 @@ SELECT tranche.add_stock('tv', 1, 'test');
 SELECT is(pay_late(6), 'PAID_UNFULFILLED t EXPIRED', 'decided once');
 SELECT is((SELECT unsold FROM tranche.list_skus('', 1, 'tv')), 1::bigint);
 
--- The buyer's limit: his live ones count.
+-- The buyer's limit: live reservations count.
 SELECT sku('one', 5), sku('two', 5, 2), sku('closed', 5), sku('over', 5);
 SELECT tranche.move_units(s, ARRAY[:node], ARRAY[4], NULL, 'test') FROM unnest(ARRAY['one', 'two', 'closed', 'over']) AS s;
 SELECT is(outcomes(:node, true, uids(11, 12, 13, 14), '{one,two,closed,over}', '{u,u,u,u}', '{1,2,1,1}'),
