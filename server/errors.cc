@@ -253,7 +253,7 @@ absl::Status LedgerError(const absl::Status& status, const std::string& sku_id, 
     case absl::StatusCode::kInvalidArgument:
       return FieldError(v1::ERROR_REASON_FIELD_INVALID, "request", "has a value that the ledger refuses");
     case absl::StatusCode::kAborted:
-      return MakeError(v1::ERROR_REASON_QUOTA_VERSION_CHANGED, "The quota changed meanwhile; look again.",
+      return MakeError(v1::ERROR_REASON_QUOTA_VERSION_CHANGED, "The quota has changed meanwhile; read it again.",
                        SkuMetadata(sku_id));
     default:
       LOG(ERROR) << "ledger: unexpected error for SKU '" << sku_id << "': " << status;

@@ -58,7 +58,7 @@ void TellOfOtherSinks(storage::OutboxLedger& ledger, const std::vector<server::S
   for (const std::string& name : *registered) {
     const bool served = std::any_of(sinks.begin(), sinks.end(), [&](const auto* sink) { return sink->name() == name; });
     LOG_IF(INFO, !served) << "sink " << name
-                          << " is registered, and none of this worker's: another one has to serve it, "
+                          << " is registered, but not one of this worker's: another worker has to serve it, "
                           << "or `tranchectl outbox sink remove " << name << " --yes` ends it";
   }
 }

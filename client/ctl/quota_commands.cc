@@ -231,8 +231,8 @@ void AddFreezeAndThaw(CLI::App* quota, Session& session) {
     CLI::App* command = quota->add_subcommand(kind.name, kind.description);
     command->add_option("SKU", *sku_id)->required();
     AddYesFlag(command, *yes);
-    command->footer(absl::StrCat("What a node held when it died goes to the pool all the same.\nExample:\n",
-                                 "  tranchectl quota ", kind.name, " tv --yes"));
+    command->footer(absl::StrCat("Units of a dead node still go to the pool.\nExample:\n", "  tranchectl quota ",
+                                 kind.name, " tv --yes"));
     command->callback([&session, sku_id, yes, frozen = kind.frozen] { SetFrozen(session, *sku_id, frozen, *yes); });
   }
 }

@@ -108,7 +108,7 @@ void AddList(CLI::App* reservation, Session& session) {
   CLI::App* list = reservation->add_subcommand("list", "The reservations of a buyer or of a SKU");
   list->add_option("--user", flags->user, "Of this buyer; without --sku it looks into every SKU");
   list->add_option("--sku", flags->sku, "Of this SKU");
-  list->add_option("--state", flags->states, "Only those; comma between")
+  list->add_option("--state", flags->states, "Only these, separated by commas")
       ->delimiter(',')
       ->check(CLI::IsMember({"PENDING", "CONFIRMED", "CANCELLED", "EXPIRED"}));
   list->add_option("--limit", flags->limit, "At most so many")->capture_default_str()->check(CLI::Range(1, 10000000));

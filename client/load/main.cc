@@ -49,10 +49,9 @@ struct Flags {
 
 void AddChangeFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
   CLI::Option* rate =
-      app.add_option(
-             "--change-rate", options.changes_per_second,
-             "Beside the requests, confirm, cancel and extend acknowledged reservations: so many changes per second "
-             "at random times, each sent once, to a node at random")
+      app.add_option("--change-rate", options.changes_per_second,
+                     "Also confirm, cancel and extend acknowledged reservations: this many changes per second "
+                     "at random times, each sent once, to a node at random")
           ->check(CLI::PositiveNumber);
   app.add_option("--change-timeout-ms", flags.change_timeout_ms, "Deadline of a change")
       ->check(CLI::Range(1, 3'600'000))
@@ -65,11 +64,11 @@ void AddChangeFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
 }
 
 void AddFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
-  app.add_option("--endpoints,--endpoint", flags.endpoints, "Front nodes, host:port, comma between")
+  app.add_option("--endpoints,--endpoint", flags.endpoints, "Front nodes as host:port, separated by commas")
       ->required()
       ->envname("TRANCHE_ENDPOINT");
   app.add_option("--sku", options.skus, "SKU to buy; repeat it to spread the requests evenly over several")->required();
-  app.add_option("--requests", options.requests, "Requests in all; 0: until --duration is over")
+  app.add_option("--requests", options.requests, "Requests in total; 0: until --duration is over")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--duration", flags.duration, "Stop after this time, such as 30s or 5m");
   app.add_option("--in-flight", flags.in_flight,
@@ -98,7 +97,7 @@ void AddFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
                  "Write \"reservation_id sku_id\" of every request whose outcome stayed unknown to this file");
   app.add_option("--answers", options.answers_file,
                  "Write a line for every answer to this file: \"reservation_id sku user quantity outcome amount_minor "
-                 "began_us ended_us\" with tabs between; of several lines of an id the last counts");
+                 "began_us ended_us\" separated by tabs; the last line of an id counts");
   AddChangeFlags(app, options, flags);
   app.add_flag("--progress,!--no-progress", flags.progress, "A live line on stderr; default: on a terminal");
 }

@@ -166,10 +166,10 @@ absl::StatusOr<v1::RebuildCoordinationResponse> CoordinationHandler::Rebuild(
       return LedgerError(live.status(), "", Repeatable::kYes);
     }
     return MakeError(v1::ERROR_REASON_COORDINATION_UNAVAILABLE,
-                     absl::StrCat("The tree was not restored to its end; repeat the call, which goes on from there: ",
+                     absl::StrCat("The tree was restored only in part; repeat the call, which continues from there: ",
                                   std::string(report.status().message())));
   }
-  LOG_IF(INFO, !request.preview()) << actor << " had the coordination tree rebuilt: " << report->skus.missing
+  LOG_IF(INFO, !request.preview()) << actor << " rebuilt the coordination tree: " << report->skus.missing
                                    << " SKUs and " << report->slices.missing << " slices were missing";
   v1::RebuildCoordinationResponse response;
   Fill(report->fixed_folders, response.mutable_fixed_folders());

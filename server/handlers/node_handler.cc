@@ -20,7 +20,7 @@ namespace {
 absl::Status NotTold(const quota::LiveNode& node, const char* what, const absl::Status& status) {
   LOG(WARNING) << "coordination: " << status;
   return MakeError(v1::ERROR_REASON_COORDINATION_UNAVAILABLE,
-                   absl::StrCat("The ledger has it that node ", node.name, " ", what,
+                   absl::StrCat("The ledger has recorded that node ", node.name, " ", what,
                                 ", but the node could not be told; repeat the call."),
                    {{"node", node.name}});
 }

@@ -150,7 +150,7 @@ absl::StatusOr<v1::AddShardResponse> ShardHandler::Add(const v1::AddShardRequest
   const bool known =
       std::any_of(present->begin(), present->end(), [&](const auto& one) { return one.name == request.name(); });
   if (known && !is_it) {
-    return MakeError(v1::ERROR_REASON_SHARD_ALREADY_EXISTS, "Another database is the shard of this name.",
+    return MakeError(v1::ERROR_REASON_SHARD_ALREADY_EXISTS, "The shard of this name is another database.",
                      {{"shard", request.name()}});
   }
   v1::AddShardResponse response;
@@ -217,7 +217,7 @@ absl::Status ShardHandler::Move(const v1::MoveSkuRequest& request, const std::st
   storage::SkuMove move(std::move(participants), clock_, storage::SkuMoveOptions(), watch, announce);
   const absl::Status done = request.abort() ? move.Abort(request.sku_id(), request.to(), actor)
                                             : move.Run(request.sku_id(), request.to(), actor);
-  LOG(INFO) << actor << (request.abort() ? " took back the move of SKU " : " moved SKU ") << request.sku_id() << " to "
+  LOG(INFO) << actor << (request.abort() ? " undid the move of SKU " : " moved SKU ") << request.sku_id() << " to "
             << request.to() << ": " << done;
   return done.ok() ? done : MoveError(request, done);
 }

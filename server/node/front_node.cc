@@ -243,7 +243,7 @@ void FrontNode::EndWithin(absl::Duration timeout) {
   if (last_resort_ != nullptr) return;
   last_resort_ = std::make_unique<DelayedTask>(timeout + kEndAfter, [] {
     EndSoonWhateverHappens();
-    LOG(ERROR) << "ending at once: something does not end by itself";
+    LOG(ERROR) << "exiting at once: something does not end by itself";
     _exit(kCannotEnd);
   });
 }

@@ -6,7 +6,7 @@ SELECT holder('tv', 10) AS node \gset
 SELECT is(outcomes(:node, true, uids(1, 2, 3, 4, 5, 6), '{tv,tv,tv,tv,tv,tv}', '{u1,u2,u3,u4,u5,u6}', '{1,1,1,1,2,1}'),
           '{CREATED,CREATED,CREATED,CREATED,CREATED,CREATED}');
 
--- What is not late.
+-- Payments that are not late.
 SELECT is(pay_late(99), 'NOT_FOUND f');
 SELECT is(pay_late(1, 'pay-1'), 'DONE f CONFIRMED', 'still pending');
 SELECT is(pay_late(1, 'pay-1'), 'REPLAYED f CONFIRMED');
@@ -99,7 +99,7 @@ SELECT is(pay_late(12, 'late', 1000), 'PAID_UNFULFILLED f EXPIRED', '2 and 1 are
 SELECT is(cancel(uids(22)), '{"DONE CANCELLED 2"}');
 SELECT is(pay_late(12, 'next', 1000), 'REBOOKED f EXPIRED -> u 2 CONFIRMED 2');
 
--- A closed SKU sells no more; a sale that is merely over does.
+-- A closed SKU books no more; one whose sale is merely over does.
 SELECT tranche.close_sku('closed', 'test');
 UPDATE tranche.sku SET closes_at = now() - interval '1 s' WHERE sku_id = 'over';
 SELECT is(pay_late(13), 'PAID_UNFULFILLED f EXPIRED');
@@ -153,7 +153,7 @@ SELECT is(pay_late(41, 'pay'), 'MOVING f');
 SELECT move_sku('old', 'GONE');
 SELECT is(pay_late(41, 'pay'), 'NOT_FOUND f');
 SELECT move_sku('old', 'HERE');
--- Dropped, not archived: what was decided is known, and else nothing. So it is where a SKU has moved to.
+-- Dropped, not archived: only the decision is known. The same holds on a shard to which the SKU has moved.
 DELETE FROM tranche.reservation_archive WHERE reservation_id IN (uid(41), uid(13));
 SELECT is(pay_late(41, 'pay'), 'PAID_UNFULFILLED t');
 SELECT is(pay_late(41, 'new'), 'NOT_FOUND f');

@@ -18,7 +18,7 @@ SELECT is(expire(), '1 true', 'the other one is expired meanwhile');
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(expire(), '0 false');
 SELECT is(state(1) || ' ' || state(2), 'CONFIRMED EXPIRED');
--- ... or confirmed not after all.
+-- ... or not confirmed after all.
 SELECT make_due(3);
 SELECT dblink_exec('a', 'BEGIN');
 SELECT is(ask('a', 'SELECT (confirm(uids(3)))[1]'), 'DONE CONFIRMED 2');
@@ -35,7 +35,7 @@ SELECT dblink_exec('a', 'COMMIT');
 SELECT is(receive('b'), 'STATE EXPIRED 2');
 SELECT is(messages(4), '4:reservation.expired:2');
 
--- Confirm, then cancel; cancel, then confirm; and cancelled not after all.
+-- Confirm, then cancel; cancel, then confirm; and not cancelled after all.
 SELECT dblink_exec('a', 'BEGIN');
 SELECT is(ask('a', 'SELECT (confirm(uids(5)))[1]'), 'DONE CONFIRMED 2');
 SELECT send('b', 'SELECT (cancel(uids(5)))[1]');
