@@ -13,8 +13,8 @@ namespace tranche::server {
 // What the ledger knows about it. `sku` gives the flags.
 v1::Quota ToMessage(const storage::Sku& sku, const storage::QuotaSnapshot& quota);
 
-// Marks nodes as live, by the ledger, which also knows nodes that lost their session and still hold units. Does nothing
-// when the ledger does not answer.
+// Fills in the nodes' names from the ledger, which also knows nodes that lost their session and still hold units. Does
+// nothing when the ledger does not answer.
 void AddNames(storage::IncarnationLedger& ledger, v1::Quota* message);
 
 // Fills in what was announced to the slices' nodes. What is unknown stays 0.

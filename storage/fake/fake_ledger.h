@@ -117,7 +117,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   struct LateDecision {
     std::optional<Uuid> rebooked_as;
   };
-  // Reservations that retention has removed.
+  // Sums of the reservations that retention has removed.
   struct RetiredUnits {
     int64_t units = 0;
     int64_t live_units = 0;

@@ -187,13 +187,13 @@ TEST_F(QuotaTest, ARollingRestartInMidSaleLosesNothing) {
     EXPECT_EQ(*exit_status, 0);
     ASSERT_TRUE(cluster_->StartNode().ok());
   };
-  // These buyers know the old addresses, of which one is left.
+  // These buyers know the old addresses; only one of them is still valid.
   restart(0);
   restart(1);
   shoppers.Stop();
   CheckBooks(shoppers, {"tv"});
   for (const auto& [id, told] : shoppers.unknown()) ADD_FAILURE() << id << ": " << told;
-  // These the new ones.
+  // These know the new ones.
   const auto client = ClientOf(cluster_->endpoints());
   Shoppers latecomers(client.get(), {"tv"}, 4);
   ASSERT_TRUE(latecomers.WaitForMore(50, kPatience));

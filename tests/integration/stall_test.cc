@@ -37,7 +37,7 @@ class Calls {
     });
   }
 
-  // Of all calls, when they have ended.
+  // The results of all calls, when they have ended.
   std::vector<grpc::Status> Await() {
     absl::MutexLock lock(&mutex_);
     const auto all = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return ended_.size() == threads_.size(); };

@@ -34,7 +34,7 @@ constexpr uint64_t kFixedSeeds = 50;
 // When late calls of the ledger were new, lanes slept on in these: each has a request that waits too long.
 constexpr uint64_t kKnownSeeds[] = {75, 95, 211, 296, 323, 473};
 
-// Of the environment, or what it does not say.
+// The environment variable's value, or the default.
 uint64_t NumberFrom(const char* variable, uint64_t otherwise) {
   const char* const text = std::getenv(variable);
   uint64_t number = otherwise;

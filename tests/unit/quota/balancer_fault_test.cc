@@ -20,7 +20,7 @@ class BalancerFaultTest : public BalancerTest {
     report.set_cannot_commit(cannot_commit);
     Report(node, report);
   }
-  // The next rounds of whoever runs them do not reach the ledger.
+  // The next rounds, on any balancer, do not reach the ledger.
   void CutOffLedger() { ledger_.FailNext(1000); }
   void ConnectLedger() { ledger_.FailNext(0); }
 };

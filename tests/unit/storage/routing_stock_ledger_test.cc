@@ -271,7 +271,7 @@ TEST_F(RoutingStockLedgerTest, TellsTheNewestChangesOfAllShards) {
   for (const AuditEntry& entry : *entries) actors.push_back(entry.actor);
   EXPECT_THAT(actors, ElementsAre("bob", "alice", "test"));
   EXPECT_EQ(entries->back().sku_id, "a");
-  // Of one SKU, wherever it is.
+  // Entries of one SKU, wherever it is.
   const auto of_one = ledger_.ListAudit("a", 0, 1);
   ASSERT_EQ(of_one->size(), 1u);
   EXPECT_EQ(of_one->front().actor, "alice");
