@@ -17,7 +17,7 @@ using storage::Refusal;
 
 // The payload that holds the serialized google.rpc.Status.
 constexpr char kDetailsUrl[] = "tranche/details";
-// The payload that holds the retry delay in milliseconds, as decimal digits: spares parsing the details.
+// The payload that holds the retry delay in milliseconds, as decimal digits: avoids parsing the details.
 constexpr char kRetryDelayUrl[] = "tranche/retry-delay-ms";
 
 constexpr auto kExhaustedHereDelay = absl::Milliseconds(50);
@@ -134,7 +134,7 @@ const absl::Status& SoldOut(bool holds_may_lapse) {
   return holds_may_lapse ? may_lapse : final;
 }
 
-// Callers who wait for the opening all ask for the same few SKUs: the last answer mostly fits again.
+// Callers who come before the opening all ask for the same few SKUs, so the last answer mostly fits again.
 absl::Status NotOpen(absl::Time opens_at) {
   thread_local absl::Time last_opens_at;
   thread_local absl::Status last;
@@ -260,7 +260,7 @@ absl::Status LedgerError(const absl::Status& status, const std::string& sku_id, 
     case absl::StatusCode::kInvalidArgument:
       return FieldError(v1::ERROR_REASON_FIELD_INVALID, "request", "has a value that the ledger refuses");
     case absl::StatusCode::kAborted:
-      return MakeError(v1::ERROR_REASON_QUOTA_VERSION_CHANGED, "The quota changed meanwhile; look again.",
+      return MakeError(v1::ERROR_REASON_QUOTA_VERSION_CHANGED, "The quota has changed meanwhile; read it again.",
                        SkuMetadata(sku_id));
     default:
       LOG(ERROR) << "ledger: unexpected error for SKU '" << sku_id << "': " << status;

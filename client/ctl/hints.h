@@ -7,7 +7,7 @@
 
 namespace tranche::ctl {
 
-// Empty when there is nothing sensible to say.
+// Empty when there is no useful advice.
 std::string NextStepFor(const absl::Status& status);
 
 }  // namespace tranche::ctl

@@ -29,7 +29,7 @@ constexpr char kFooter[] =
 
 void AddGlobalFlags(CLI::App& app, Session& session) {
   app.add_option("--endpoint", session.endpoints,
-                 "Front nodes, host:port, comma between; the first that answers is used")
+                 "Front nodes as host:port, separated by commas; the first that answers is used")
       ->envname("TRANCHE_ENDPOINT")
       ->capture_default_str();
   app.add_option("--timeout", session.timeout,

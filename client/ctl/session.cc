@@ -72,7 +72,7 @@ void Session::FailRemotely(const absl::Status& status) {
 absl::StatusOr<std::vector<std::shared_ptr<grpc::Channel>>> Session::Channels() {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  // A node that vanished in the middle of a stream is noticed.
+  // So that a node that vanishes in the middle of a stream is noticed.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20000);
   std::vector<std::shared_ptr<grpc::Channel>> channels;
   for (const auto endpoint : absl::StrSplit(endpoints, ',', absl::SkipWhitespace())) {

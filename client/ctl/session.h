@@ -1,4 +1,4 @@
-// What every command has: the global flags, the way to the cluster and the way to the user.
+// What every command shares: the global flags, the calls to the cluster and the output to the user.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -19,8 +19,8 @@
 namespace tranche::ctl {
 
 inline constexpr int kExitOk = 0;
-inline constexpr int kExitLocal = 1;   // usage, or nothing to do with the cluster
-inline constexpr int kExitRemote = 2;  // the cluster refused, did not answer or is not well
+inline constexpr int kExitLocal = 1;   // usage errors, or errors outside the cluster
+inline constexpr int kExitRemote = 2;  // the cluster refused, did not answer or is not healthy
 
 class Session {
  public:
@@ -42,13 +42,13 @@ class Session {
   // Without line breaks inside.
   void PrintJsonLine(const google::protobuf::Message& message);
 
-  // A mistake of the user's that the flags' own checks cannot see.
+  // A mistake of the user that the flags' own checks cannot detect.
   void FailLocally(absl::string_view message);
   // Prints reason, message and next step.
   void FailRemotely(const absl::Status& status);
 
-  // Calls `method` at the first endpoint that answers. Another endpoint is tried only when this one cannot have done
-  // anything: not reached, or draining. `default_timeout` holds unless --timeout is given.
+  // Calls `method` at the first endpoint that answers. Another endpoint is tried only if the last one cannot have done
+  // anything: it was not reached, or it is draining. `default_timeout` applies unless --timeout is given.
   template <typename Request, typename Response>
   absl::StatusOr<Response> Admin(grpc::Status (tranche::v1::AdminService::Stub::*method)(grpc::ClientContext*,
                                                                                          const Request&, Response*),
@@ -74,13 +74,14 @@ class Session {
     if (!status.ok()) return status;
     return response;
   }
-  // Hands over each message until the stream ends; without --timeout that may take for ever.
+  // Calls back with each message until the stream ends; without --timeout there is no limit.
   absl::Status Watch(const tranche::v1::WatchReservationRequest& request,
                      absl::FunctionRef<void(const tranche::v1::WatchReservationResponse&)> show);
-  // For what outlives one call: a channel to each endpoint, which connects when it is used, and a context of a caller.
+  // For objects that outlive one call: a channel to each endpoint, which connects when it is first used, and a context
+  // with the caller's name.
   absl::StatusOr<std::vector<std::shared_ptr<grpc::Channel>>> Channels();
   static std::unique_ptr<grpc::ClientContext> NewContext();
-  // Hands over each message of the move. Without --timeout it may take as long as it takes.
+  // Calls back with each message of the move. Without --timeout there is no limit.
   absl::Status Move(const tranche::v1::MoveSkuRequest& request,
                     absl::FunctionRef<void(const tranche::v1::MoveSkuResponse&)> show);
 

@@ -86,7 +86,7 @@ absl::StatusOr<bool> Leadership::Campaign(Coordination& session) {
     const absl::Status created = session.Create(LeaderPath(options_.shard), options_.name, CreateMode::kEphemeral);
     if (!created.ok() && !absl::IsAlreadyExists(created)) return created;
     leader = session.Get(LeaderPath(options_.shard), Watch::kYes);
-    if (absl::IsNotFound(leader.status())) return false;  // it has just gone; its watch tells
+    if (absl::IsNotFound(leader.status())) return false;  // it has just gone; its watch will tell
   }
   if (!leader.ok()) return leader.status();
   return leader->ephemeral_owner == session.SessionId();
@@ -105,7 +105,7 @@ void Leadership::MindTheLedger(Coordination& session) {
   if (clock_->Now() - ledger_failing_since_ >= options_.resign_after) Resign(session);
 }
 
-// Another may reach the ledger. We stand again when we do.
+// Another balancer may reach the ledger. We stand again when we reach it.
 void Leadership::Resign(Coordination& session) {
   LOG(WARNING) << options_.name << " does not reach the ledger and gives up leadership";
   abstaining_ = true;

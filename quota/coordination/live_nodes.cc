@@ -25,7 +25,7 @@ absl::StatusOr<std::vector<LiveNode>> ListLiveNodes(Coordination& session, Watch
   const auto registrations = session.GetMany(paths, Watch::kNo);
   std::vector<LiveNode> nodes;
   for (size_t i = 0; i < registrations.size(); ++i) {
-    if (absl::IsNotFound(registrations[i].status())) continue;  // it left meanwhile
+    if (absl::IsNotFound(registrations[i].status())) continue;  // it has left meanwhile
     if (!registrations[i].ok()) return registrations[i].status();
     internal::v1::NodeRegistration registration;
     if (!registration.ParseFromString(registrations[i]->data)) continue;

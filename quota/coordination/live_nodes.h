@@ -1,4 +1,4 @@
-// Who is there: the registrations under /nodes.
+// Which nodes exist: the registrations under /nodes.
 #pragma once
 
 #include <string>

@@ -51,7 +51,7 @@ bool SameTerms(const SkuAnnouncement& a, const SkuAnnouncement& b) {
 bool Supersedes(const SkuAnnouncement& fresh, const SkuAnnouncement& present, bool always) {
   if (storage::Mutated(storage::Mutation::kSoldOutNeverLifted) && present.unsold() == 0) return false;
   if (fresh.version() < present.version()) return false;
-  // Between two versions units are only sold: what says otherwise was read earlier.
+  // Within one version units are only sold, so an announcement with unsold units was read earlier.
   if (fresh.version() == present.version() && fresh.unsold() > 0 && present.unsold() == 0) return false;
   return (always && fresh.version() > present.version()) || !SameTerms(fresh, present);
 }

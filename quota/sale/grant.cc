@@ -21,15 +21,15 @@ void Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<Co
   Slice& slice = *grant.slice;
   slice.CountInFlight(-grant.units);
   if (result.ok() && result->outcome == CommitOutcome::kCreated) return slice.CountGranted(grant.units);
-  // Granted by the very announcement that the ledger went by, so no move explains why they are missing: the counter was
-  // too high (a lost answer that was committed after all), by one unit at least, which never was there. No more than
-  // one is known to be missing, and a counter that is too low would strand the rest for good: should more be missing,
-  // the next refusal tells. The version at the time of the grant decides: one announced since is already in the
-  // counter.
+  // The node granted by the very announcement that the ledger went by, so no move explains why units are missing: the
+  // counter was too high (by a lost answer that was committed after all) by at least one unit, which never existed.
+  // Only one unit is known to be missing, and a counter that is too low would strand units for good; if more are
+  // missing, the next refusal will tell. The version at the time of the grant decides: a later announcement is already
+  // in the counter.
   const bool one_never_was_there =
       result.ok() && result->outcome == CommitOutcome::kShort && result->slice_version == grant.version;
-  // After an unknown commit as well, and after a replay that may be our own lost try: if the units were spent, the
-  // count is too high now, and the case above mends it. Too low would strand them.
+  // Also after an unknown commit, and after a replay that may be our own lost try: if the units were spent, the count
+  // is too high now, and the case above corrects it. A count that is too low would strand units.
   if (!storage::Mutated(storage::Mutation::kNoGiveBack)) {
     slice.counter().GiveBack(grant.units - (one_never_was_there ? 1 : 0));
   }

@@ -1,4 +1,4 @@
-// What becomes of a request to buy.
+// The results of a request to buy.
 #pragma once
 
 #include <cstdint>
@@ -28,11 +28,11 @@ struct Refused {
 };
 
 using SaleResult = std::variant<Sold, Refused>;
-// Called exactly once: inline for what the node decides itself, else on a thread of the pipeline or the directory. It
-// must not block.
+// Called exactly once: inline for what the node decides itself, otherwise on a thread of the pipeline or the directory.
+// It must not block.
 using SaleDone = absl::AnyInvocable<void(SaleResult)>;
 
-// What becomes of a cart: all of its lines, or none.
+// The result of a cart: all of its lines, or none.
 struct CartSold {
   std::vector<storage::Reservation> reservations;  // in the order of the lines
   bool replayed = false;
@@ -40,21 +40,21 @@ struct CartSold {
 
 struct CartRefused {
   Refused refused;
-  std::string sku_id;  // the one that is at fault; "" where it is none of them
+  std::string sku_id;  // the SKU at fault; "" if no single one is
 };
 
 using CartSale = std::variant<CartSold, CartRefused>;
-// As SaleDone.
+// Like SaleDone.
 using CartDone = absl::AnyInvocable<void(CartSale)>;
 
-// A request on its way.
+// A request in progress.
 struct SaleRequest {
   storage::ReservationClaim claim;
   absl::Time deadline;
   // An earlier try with this id may have been committed.
   bool may_exist = false;
   SaleDone done;
-  // While it waits for units: when that ends.
+  // While it waits for units: when the wait ends.
   absl::Time wait_until = absl::InfinitePast();
 };
 

@@ -35,7 +35,7 @@ void Seller::Sell(ReservationClaim claim, absl::Time deadline, bool may_exist, S
   if (!accepting_.load(std::memory_order_relaxed)) return request.done(Refused{.refusal = Refusal::kDraining});
   const std::shared_ptr<Slice> slice = slices_->Find(request.claim.sku_id);
   const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
-  // Without an announcement the terms are those of the last look, if any.
+  // Without an announcement, the terms of the last look apply, if any.
   if (terms == nullptr || slice->counter().version() == 0) return SellWithoutSlice(std::move(request));
   if (const auto refused = RefuseByTerms(*terms, request.claim.quantity, clock_->Now())) {
     return Refuse(std::move(request), *refused);
@@ -45,8 +45,8 @@ void Seller::Sell(ReservationClaim claim, absl::Time deadline, bool may_exist, S
   WaitForUnits(*slice, *terms, std::move(request));
 }
 
-// Of a SKU of which the node holds nothing: the ledger knows whether it exists and on what terms. If it has unsold
-// units, asking for them is demand.
+// The node holds nothing of the SKU: the ledger knows whether it exists and on what terms. If it has unsold units, this
+// request counts as demand.
 void Seller::SellWithoutSlice(SaleRequest request) {
   const std::string sku_id = request.claim.sku_id;
   directory_->Lookup(sku_id, [this, request = std::move(request)](const SkuDirectory::Found& found) mutable {
@@ -58,7 +58,7 @@ void Seller::SellWithoutSlice(SaleRequest request) {
     }
     const std::shared_ptr<Slice> slice = slices_->FindOrAdd(request.claim.sku_id);
     if (slice == nullptr) return Refuse(std::move(request), OutOfUnits(terms));
-    // Until the SKU's own announcement is read; that of the slice may come first.
+    // Until the SKU's own announcement is read; the slice's may come first.
     if (slice->counter().version() == 0 || slice->terms() == nullptr) slice->SetTerms(terms);
     // Units may have come while the ledger was asked.
     Grant grant;
@@ -67,10 +67,10 @@ void Seller::SellWithoutSlice(SaleRequest request) {
   });
 }
 
-// The slice is dry. If units exist elsewhere, that is demand, and they may be on their way.
+// The slice is dry. If units exist elsewhere, this request is demand, and they may be on their way.
 void Seller::WaitForUnits(Slice& slice, const SkuTerms& terms, SaleRequest request) {
   if (terms.sold_out) return Refuse(std::move(request), OutOfUnits(terms));
-  // It may have come to drain while the SKU was looked up.
+  // Draining may have begun while the SKU was looked up.
   if (!accepting_.load(std::memory_order_relaxed)) return request.done(Refused{.refusal = Refusal::kDraining});
   slice.CountDenied(request.claim.quantity);
   if (slice.MarkWanted(request.claim.quantity)) slices_->NoteExhausted();
@@ -80,11 +80,11 @@ void Seller::WaitForUnits(Slice& slice, const SkuTerms& terms, SaleRequest reque
   const std::string sku_id = request.claim.sku_id;
   const int64_t units = request.claim.quantity;
   if (!room_.TryEnter(request)) return Refuse(std::move(request), OutOfUnits(terms));
-  // Units that came before it entered have woken nobody.
+  // Units that came before the request entered have woken nobody.
   if (slice.counter().free() >= units) ServeWaiting(sku_id);
 }
 
-// Units or other terms have come: who fits goes on, in the order of their coming.
+// Units or other terms have come: requests that can be served go on, in the order in which they came.
 void Seller::ServeWaiting(const std::string& sku_id) {
   if (room_.empty() || storage::Mutated(storage::Mutation::kWaitersNeverWoken)) return;
   const std::shared_ptr<Slice> slice = slices_->Find(sku_id);
@@ -174,7 +174,8 @@ void Seller::Commit(Grant grant, SaleRequest request) {
       [this, grant = std::move(grant), done = std::move(request.done)](absl::StatusOr<CommitResult> result) mutable {
         Settle(grant, *slices_, result);
         if (!result.ok()) return done(Refused{.refusal = RefusalOf(result.status())});
-        // Units given back are somebody's chance. Not after an error: that would refuse the whole line one by one.
+        // Units that were given back may serve a waiting request. Not after an error: all waiting requests would be
+        // refused one by one.
         const bool gave_back = result->outcome != CommitOutcome::kCreated && !room_.empty();
         if (result->outcome == CommitOutcome::kCreated || result->outcome == CommitOutcome::kReplayed) {
           done(Sold{std::move(result->reservation), result->outcome == CommitOutcome::kReplayed});

@@ -1,4 +1,4 @@
-// On what terms a SKU is sold, as far as a node must know to refuse early. The ledger decides again at every commit.
+// The terms of a SKU's sale, as far as a node must know them to refuse early. The ledger decides again at every commit.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,11 @@ struct SkuTerms {
   absl::Time opens_at = absl::InfinitePast();
   absl::Time closes_at = absl::InfiniteFuture();
   bool closed = false;
-  // No unsold unit anywhere when the terms were read.
+  // There was no unsold unit anywhere when the terms were read.
   bool sold_out = false;
   bool holds_may_lapse = false;
-  // Where its claims go. A wrong one costs a try: the ledger there knows that it has not, or no longer, the SKU.
+  // The shard that its claims go to. A wrong one costs a try: the ledger there knows that the SKU is not, or no longer,
+  // there.
   std::string shard = storage::kHomeShard;
 };
 

@@ -22,7 +22,7 @@ constexpr size_t kMaxReferenceBytes = 128;
 constexpr size_t kMaxReasonBytes = 256;
 constexpr absl::Duration kMaxExtension = absl::Hours(30 * 24);
 
-// Of the two fields that every change has.
+// Checks the two fields that every change has.
 absl::StatusOr<storage::Uuid> CheckTarget(const std::string& reservation_id, const std::string& sku_id) {
   absl::StatusOr<storage::Uuid> id = CheckReservationId(reservation_id);
   if (!id.ok() || sku_id.empty()) return id;
@@ -79,7 +79,7 @@ void ChangeHandler::Confirm(const v1::ConfirmReservationRequest& request, absl::
         [this, payment = *payment, sku_id = request.sku_id(), deadline,
          done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
           if (!result.ok()) return done(LedgerError(result.status(), "", Repeatable::kYes));
-          // What is not found may have been retired: its payment is not forgotten.
+          // A reservation that is not found may have been retired: its payment must not be lost.
           const bool maybe_late =
               result->refusal == Refusal::kReservationState || result->refusal == Refusal::kReservationNotFound;
           if (!maybe_late) return done(Confirmed(*result, /*late=*/false));
@@ -121,7 +121,7 @@ absl::StatusOr<v1::ConfirmReservationResponse> ChangeHandler::Confirmed(const Ch
     case ChangeOutcome::kRefused:
       return ChangeError(result, /*refund_requested=*/late);
   }
-  // Without an id when retention has dropped it, and only what became of the payment is known.
+  // Has no id if retention has dropped the reservation and only the payment's record is left.
   if (!(result.reservation.reservation_id == storage::Uuid{})) {
     Fill(result.reservation, clock_->Now(), response.mutable_reservation());
   }

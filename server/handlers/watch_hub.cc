@@ -132,7 +132,7 @@ void WatchHub::Look(absl::Span<const storage::Uuid> ids, uint64_t look) {
     const absl::Span<const storage::Uuid> batch = ids.subspan(begin, storage::kMaxBatch);
     const absl::StatusOr<std::vector<storage::Reservation>> found = read_(batch);
     NoteLedgerAnswers(found.status());
-    // They are looked at again with all others.
+    // The next look reads them again.
     if (!found.ok()) return;
     Tell(Compare(batch, *found, look));
   }
@@ -152,8 +152,8 @@ std::vector<WatchHub::News> WatchHub::Compare(absl::Span<const storage::Uuid> id
     const bool over = now != nullptr && now->state != storage::ReservationState::kPending;
     std::vector<Watch> staying;
     for (Watch& watch : watched->second) {
-      // Who came while the ledger was read is told by the next look. So is who has seen it and does not now: it is on
-      // its way to another shard.
+      // A watch that was added while the ledger was read is told by the next look. So is one whose reservation was seen
+      // before and is not found now: it is on its way to another shard.
       const bool unknown = now == nullptr && watch.revision == 0;
       if (watch.added_in > look || (now == nullptr && !unknown)) {
         staying.push_back(std::move(watch));

@@ -1,4 +1,4 @@
-// HOST:PORT, as flags take it.
+// HOST:PORT as given in flags.
 #pragma once
 
 #include <optional>
@@ -18,7 +18,7 @@ struct Address {
 // nullopt unless it is HOST:PORT with a port of 0 to 65535.
 std::optional<Address> ParseAddress(absl::string_view text);
 
-// Whether it stands for every address of the machine.
+// Whether it means every address of the machine.
 bool IsWildcard(absl::string_view host);
 
 // This machine's name; "localhost" if it has none.

@@ -71,7 +71,7 @@ absl::StatusOr<std::vector<CommitResult>> FakeLedger::Commit(IncarnationId incar
   const LockedSlots locked = LockSlots(incarnation, mode, claims);
   const std::vector<size_t> order = CommitOrder(claims);
   for (const ReservationClaim& claim : claims) {
-    // The whole transaction fails, but only when the row would have been inserted.
+    // An invalid user fails the whole transaction, but only when the row would have been inserted.
     if (!ValidUser(claim.user_id) && Fits(claim, locked)) return absl::InvalidArgumentError("malformed user id");
   }
   std::vector<CommitResult> results(claims.size());

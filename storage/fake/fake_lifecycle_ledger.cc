@@ -1,5 +1,4 @@
-// FakeLedger's side of what becomes of reservations: confirmation, cancellation, extension, late payments, carts,
-// lists.
+// FakeLedger's part for the life of reservations: confirmation, cancellation, extension, late payments, carts, lists.
 #include <algorithm>
 #include <utility>
 
@@ -74,7 +73,7 @@ void FakeLedger::Finish(StoredReservation& stored, ReservationState state) {
   live_units_[{row.sku_id, row.user_id}] -= row.quantity;
 }
 
-// An empty pool is perhaps announced as sold out, with the present version: then the returned units need a newer one.
+// An empty pool may be announced as sold out with the current version; then the returned units need a newer one.
 void FakeLedger::ReturnUnits(const std::map<std::string, int64_t>& units_by_sku) {
   for (const auto& [sku_id, units] : units_by_sku) {
     SkuState& state = skus_.at(sku_id);
@@ -208,7 +207,7 @@ absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Payment& payment) {
   late_payments_[key] = {};
   Reservation& row = FindStored(payment.reservation_id)->reservation;
   ++row.revision;
-  // The reference of the payment that is to go back, which is not the one that has paid for the reservation.
+  // The reference of the payment to refund, not of the one that paid for the reservation.
   Reservation told = row;
   told.payment_reference = payment.payment_reference;
   Tell("payment.refund_requested", told);
@@ -216,7 +215,7 @@ absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Payment& payment) {
   return RefusedChange(Refusal::kReservationState, row);
 }
 
-// confirm_retired: nothing is booked any more, but the payment is not forgotten.
+// Like confirm_retired: nothing is booked any more, but the payment is recorded.
 ChangeResult FakeLedger::ConfirmRetired(const Payment& payment) {
   const auto found = archive_.find(payment.reservation_id);
   if (found == archive_.end()) return RefusedChange(Refusal::kReservationNotFound);
@@ -250,7 +249,7 @@ ChangeResult FakeLedger::ReplayLate(const Reservation& asked, const LateDecision
   return result;
 }
 
-// By another payment: each hold is made good once.
+// By another payment: each hold is rebooked only once.
 bool FakeLedger::WasRebooked(const Uuid& reservation_id) const {
   if (Mutated(Mutation::kLateBookedTwice)) return false;
   for (auto it = late_payments_.lower_bound({reservation_id, ""});
@@ -269,7 +268,7 @@ std::optional<Reservation> FakeLedger::Rebook(const Payment& payment) {
   TakeUnits(state, Mutated(Mutation::kLateTakesNoUnits) ? 0 : old.quantity);
   ListIfPooled(state);
   returned_.insert(old.sku_id);  // to be announced again: a slice may have become smaller
-  // Like no id that a caller makes up.
+  // Unlike any id that a caller chooses.
   Uuid id;
   id.bytes[0] = 0xfa;
   id.bytes[6] = 0x40;
@@ -286,7 +285,7 @@ std::optional<Reservation> FakeLedger::Rebook(const Payment& payment) {
   return row;
 }
 
-// All or nothing: what was created comes undone, units and rows.
+// All or nothing: otherwise undoes what was created, units and rows.
 absl::StatusOr<CartResult> FakeLedger::CommitCart(IncarnationId incarnation, absl::Span<const ReservationClaim> lines) {
   CHECK_LE(lines.size(), static_cast<size_t>(kMaxCartLines));
   absl::MutexLock lock(&mutex_);

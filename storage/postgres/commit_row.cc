@@ -40,12 +40,12 @@ class ClaimColumns {
 
   size_t IndexOf(const pqxx::row& row) const { return row[index_].as<size_t>() - 1; }
 
-  // What the claim says is not said again.
+  // The answer does not repeat the claim's fields.
   CommitResult Read(const pqxx::row& row, const ReservationClaim& claim) const {
     CommitResult result = ResultOf(TextOf(row[outcome_]));
     if (result.outcome == CommitOutcome::kShort) result.slice_version = row[slice_version_].as<int64_t>();
     const bool exists = result.outcome == CommitOutcome::kCreated || result.outcome == CommitOutcome::kReplayed;
-    // A line of a cart that was not committed would have been created, and was not.
+    // Such a line would have been created, but its cart was not committed.
     if (!exists || row[state_].is_null()) return result;
     result.reservation.reservation_id = claim.reservation_id;
     result.reservation.sku_id = claim.sku_id;

@@ -52,7 +52,7 @@ absl::StatusOr<std::vector<ChangeResult>> ToResults(const absl::StatusOr<pqxx::r
   return results;
 }
 
-// Rows of late_answer: about the reservation asked about, and about its successor if there is one.
+// Rows of late_answer: for the reservation in question, and for its successor if there is one.
 ChangeResult ToLateResult(const pqxx::result& rows) {
   CHECK(rows.size() == 1 || rows.size() == 2) << "confirm_late answers about a reservation and its successor";
   const Columns<Reservation> reservation = ReservationColumns(rows);
@@ -64,7 +64,7 @@ ChangeResult ToLateResult(const pqxx::result& rows) {
   return result;
 }
 
-// Rows of list_answer. One without a reservation id says where to go on.
+// Rows of list_answer. A row without a reservation id says where to continue.
 ReservationPage ToReservationPage(const pqxx::result& rows) {
   const Columns<Reservation> reservation = ReservationColumns(rows);
   const ColumnIndex id = ColumnOf(rows, "reservation_id"), lapsed = ColumnOf(rows, "lapsed"),

@@ -8,7 +8,7 @@
 
 namespace tranche::storage {
 
-// Thread-safe. Outlived by the pool. The batches are tried once, as those of claims: who sends them sends them again.
+// Thread-safe. Outlived by the pool. Batches are tried once, like those of claims: their sender repeats them.
 class PostgresLifecycleLedger : public LifecycleLedger {
  public:
   explicit PostgresLifecycleLedger(ConnectionPool* pool) : pool_(pool) {}

@@ -1,5 +1,5 @@
-// What a reservation's life costs, on a private PostgreSQL, through the same pipelines as in a front node but without
-// gRPC. Every figure stands beside one of the same run.
+// The cost of a reservation's life, on a private PostgreSQL, through the same pipelines as in a front node but without
+// gRPC. Every figure is compared with one of the same run.
 //
 //   reservation_benchmark changes    confirmations and cancellations per second, beside creations
 //   reservation_benchmark expiry     how fast due holds expire, and what a sale beside it feels of it
@@ -35,12 +35,12 @@ namespace {
 
 using testing::MiniPostgres;
 
-// In flight at once: what a busy front node has.
+// In flight at once: as in a busy front node.
 constexpr int kWindow = 4096;
 
 void Check(const absl::Status& status) { CHECK(status.ok()) << status; }
 
-// Version 7: the time in front, as the SDK makes them, so that the index grows at its end.
+// Version 7: the time comes first, as in the SDK's ids, so that the index grows at its end.
 Uuid NextId() {
   static std::atomic<uint64_t> next{0};
   Uuid id{};
@@ -206,7 +206,7 @@ struct Latencies {
   int64_t sales = 0;
 };
 
-// A sale at a fixed rate for as long as `go_on`, whatever its answers take.
+// A sale at a fixed rate for as long as `go_on`, however long its answers take.
 Latencies SellAtRate(Shard& shard, const std::string& sku_id, int per_second, const std::function<bool()>& go_on) {
   CommitPipeline pipeline(&shard.ledger(), Clock::Real(), PipelineOptions{});
   absl::Mutex mutex;

@@ -1,5 +1,5 @@
-// Situations in which users of systems that do this job lost units, money or patience, on the fake and on PostgreSQL.
-// docs/field-situations.md lists them all, with those that other tests show or that cannot arise.
+// Situations in which users of similar systems lost units, money or patience, on the fake and on PostgreSQL.
+// docs/field-situations.md lists all of them, also those that other tests cover or that cannot occur.
 #include <algorithm>
 #include <atomic>
 #include <thread>
@@ -44,7 +44,7 @@ TEST_P(FieldSituations, TwoLinesOfOneOrderShareStock) {
 }
 
 TEST_P(FieldSituations, DirectCallsMeetTheSameLockAsTheWorkflow) {
-  // The lock is the slot's row, in the procedure that books: there is no way in beside it.
+  // The lock is the slot's row, in the procedure that books: there is no other way to book.
   Create(SkuOf("tv", 100));
   const IncarnationId node = HolderOf("tv", 100);
   std::atomic<int> created{0};
@@ -190,7 +190,7 @@ TEST_P(FieldSituations, NobodyIsChargedWithoutStockAndForgotten) {
 }
 
 TEST_P(FieldSituations, AFailedPaymentFreesTheUnitAtOnce) {
-  // A failed payment is no state of its own: who hears of it cancels, and who does not lets the hold lapse.
+  // A failed payment is not a separate state: a shop that hears of it cancels; otherwise the hold lapses.
   Create(SkuOf("tv", 1));
   const Reservation hold = Hold(HolderOf("tv", 1), "tv", "alice");
   ASSERT_EQ(Cancel(hold, "card declined").outcome, ChangeOutcome::kDone);

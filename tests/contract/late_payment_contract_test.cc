@@ -1,5 +1,5 @@
-// Payments that come when the reservation is not pending any more, on the fake and on PostgreSQL: the buyer gets
-// another unit or his money back, never neither.
+// Payments for reservations that are no longer pending, on the fake and on PostgreSQL: the buyer always gets another
+// unit or a refund.
 #include "tests/contract/lifecycle_fixture.h"
 
 namespace tranche::storage {
@@ -109,7 +109,7 @@ TEST_P(LatePaymentContract, OfAClosedSkuOrBeyondTheBuyersLimitIsToBeRefunded) {
   const Reservation radio = Hold(node, "radio", "alice");
   const Reservation tv = Expired(node, "tv", "alice");
   Hold(node, "tv", "alice");
-  EXPECT_EQ(ConfirmLate(PaymentOf(tv)).outcome, kPaidUnfulfilled) << "he has another one by now";
+  EXPECT_EQ(ConfirmLate(PaymentOf(tv)).outcome, kPaidUnfulfilled) << "they have another one by now";
   ASSERT_TRUE(stock().CloseSku("radio", "test").ok());
   EXPECT_EQ(ConfirmLate(PaymentOf(radio)).outcome, kPaidUnfulfilled);
 }

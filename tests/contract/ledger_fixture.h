@@ -1,4 +1,4 @@
-// What the suites of the ledger's contract share.
+// Shared by the suites of the ledger's contract.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -82,7 +82,7 @@ class LedgerContractTest : public ::testing::TestWithParam<LedgerKind> {
     return quota.value_or(QuotaSnapshot{});
   }
 
-  // An incarnation that holds `units` of the SKU.
+  // A new incarnation that holds `units` of the SKU.
   IncarnationId HolderOf(const std::string& sku_id, int64_t units) {
     const IncarnationId id = Register();
     Move(sku_id, {{id, units}});

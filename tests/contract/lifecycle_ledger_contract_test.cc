@@ -149,7 +149,7 @@ TEST_P(LifecycleLedgerContract, UnitsOfAnEndedIncarnationReturnAsWell) {
   EXPECT_THAT(Remaining("tv"), ElementsAre(std::pair(kPool, 10)));
 }
 
-// The buyer's own hold that was given up or ran out must never be what "you have one already" is about.
+// The buyer's own hold that was cancelled or expired must never count against their limit.
 TEST_P(LifecycleLedgerContract, TheBuyersOwnEndedHoldDoesNotBlockHisNextTry) {
   Create(SkuOf("tv", 10));
   const IncarnationId node = HolderOf("tv", 10);
@@ -161,7 +161,7 @@ TEST_P(LifecycleLedgerContract, TheBuyersOwnEndedHoldDoesNotBlockHisNextTry) {
   ASSERT_EQ(Expire().expired, 1);
   const Reservation third = Hold(node, "tv", "alice");
   EXPECT_EQ(Confirm(PaymentOf(third)).outcome, kDone);
-  EXPECT_EQ(Outcome(node, Claim("tv", "alice")), Refusal::kUserLimitReached) << "and now he has one";
+  EXPECT_EQ(Outcome(node, Claim("tv", "alice")), Refusal::kUserLimitReached) << "and now they have one";
   EXPECT_EQ(Read(lapsed.reservation_id).state, ReservationState::kExpired);
 }
 
@@ -250,8 +250,7 @@ TEST_P(LifecycleLedgerContract, RefusesExtensionsThatAreNone) {
   }
 }
 
-// Its unit is still held: who pays in the moment before anybody notices the expiry gets it. Extending would be a bet on
-// that moment.
+// Its unit is still held: a payment that comes before the expiry gets it. An extension would depend on that chance.
 TEST_P(LifecycleLedgerContract, AnOverdueHoldIsConfirmedAndNotExtended) {
   Create(SkuOf("tv", 10));
   const Reservation hold = Hold(HolderOf("tv", 10), "tv", "alice");

@@ -244,7 +244,7 @@ TEST_P(ReservationLedgerContract, RepeatsDoNotTakeUnitsFromNewClaims) {
   const IncarnationId node = HolderOf("tv", 3);
   const ReservationClaim first = Claim("tv", "alice");
   EXPECT_EQ(Outcome(node, first), kCreated);
-  // Two units are left: neither the replay nor the buyer who has his already may use them up.
+  // Two units are left: neither the replay nor the buyer who has one already may use them up.
   EXPECT_THAT(Outcomes(node, {first, Claim("tv", "alice"), Claim("tv", "bob"), Claim("tv", "carol")}),
               ElementsAre(kReplayed, kUserLimitReached, kCreated, kCreated));
   EXPECT_EQ(Remaining("tv")[node], 0);

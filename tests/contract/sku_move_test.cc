@@ -44,7 +44,7 @@ struct ShardUnderTest {
   PostgresSkuMoveLedger moves{&pool};
 };
 
-// Between the mover's calls other things happen, and after some call the mover is dead.
+// Other things happen between the mover's calls, and after some call the mover dies.
 struct MoverFate {
   int calls = 0;
   int dies_after = -1;            // -1: never
@@ -123,7 +123,7 @@ class MortalMoveLedger : public SkuMoveLedger {
 class SkuMoveTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    // Copies of one template would pass for one database.
+    // Copies of one template would look like one database.
     const absl::Status renumbered =
         testing::ExecuteSql(b_.database.owner_dsn(), "UPDATE tranche.shard_identity SET ledger_id = gen_random_uuid()");
     ASSERT_TRUE(renumbered.ok()) << renumbered;
@@ -164,7 +164,7 @@ class SkuMoveTest : public ::testing::Test {
     return result->front();
   }
 
-  // Some of everything, wherever it is accepted. Never on two shards.
+  // Some calls of every kind, on the shard that accepts them. Never on two shards.
   void DoBusiness(const std::string& sku_id) {
     const bool at_home = Claim(home_, sku_id).outcome == CommitOutcome::kCreated;
     const bool at_b = Claim(b_, sku_id).outcome == CommitOutcome::kCreated;
@@ -194,14 +194,14 @@ class SkuMoveTest : public ::testing::Test {
     options.purge_rows = 5;
     options.few_changes = 2;
     options.max_rounds = 2;
-    options.max_pause = absl::InfiniteDuration();  // a busy machine is no reason to give up
+    options.max_pause = absl::InfiniteDuration();  // slowness of a busy machine must not end the move
     SkuMove move(
         {{kHomeShard, &home}, {"b", &b}}, Clock::Real(), options, [](const SkuMoveProgress&) {},
         [](const std::string&) {});
     return abort ? move.Abort(sku_id, target, "test") : move.Run(sku_id, target, "test");
   }
 
-  // The SKU is on exactly one shard with everything, and the books of both balance.
+  // The SKU is complete on exactly one shard, and the books of both balance.
   void ExpectWhole(const std::string& sku_id) {
     const auto place_at = [&](ShardUnderTest& shard) {
       const auto where = shard.moves.Where(sku_id);
@@ -214,7 +214,7 @@ class SkuMoveTest : public ::testing::Test {
     for (ShardUnderTest* shard : {&home_, &b_}) {
       const auto where = shard->moves.Where(sku_id);
       ASSERT_TRUE(where.ok()) << where.status();
-      // One that it is leaving has it until it is at the other one.
+      // The shard that it is leaving has it until it is at the other one.
       const bool leaving = where->place == SkuWhereabouts::Place::kLeaving;
       const bool owner = where->place == SkuWhereabouts::Place::kHere || (leaving && !decided);
       owners += owner;
@@ -232,7 +232,7 @@ class SkuMoveTest : public ::testing::Test {
     EXPECT_EQ(owners, 1);
   }
 
-  // Nothing of it is left.
+  // No part of it is left.
   void ExpectGone(ShardUnderTest& shard, const std::string& sku_id) {
     const auto where = shard.moves.Where(sku_id);
     ASSERT_TRUE(where.ok()) << where.status();
@@ -277,7 +277,7 @@ TEST_F(SkuMoveTest, KilledAfterAnyStepItIsWholeAndTheNextRunEndsIt) {
     const absl::Status died = Run(fate, sku, "b");
     ExpectWhole(sku);
     DoBusiness(sku);
-    // Every other one is taken back in between, where that can be.
+    // Every second one is undone in between, if possible.
     if (dies_after % 2 == 0) {
       MoverFate back;
       const absl::Status aborted = Run(back, sku, "b", /*abort=*/true);
@@ -301,7 +301,7 @@ TEST_F(SkuMoveTest, KilledAfterAnyStepItIsWholeAndTheNextRunEndsIt) {
 }
 
 TEST_F(SkuMoveTest, AFailingStepIsUndoneAndItSellsOn) {
-  // The same id at the target, of another SKU: cannot be copied.
+  // The same id at the target, for another SKU: it cannot be copied.
   Create("tv", 100);
   Create("other", 100);
   MoverFate fate;
@@ -358,14 +358,14 @@ TEST_F(SkuMoveTest, StepsOfAnAttemptThatIsOverDoNothing) {
   ASSERT_TRUE(home_.moves.BeginLeave("tv", t1, "b", "test").ok());
   const auto exported = home_.moves.ExportSku("tv", t1);
   ASSERT_TRUE(exported.ok()) << exported.status();
-  // Somebody else takes over.
+  // Another mover takes over.
   ASSERT_TRUE(b_.moves.CancelArrival("tv").ok());
   ASSERT_TRUE(home_.moves.CancelLeave("tv", t1, "test").value_or(false));
   const auto second = home_.moves.PrepareLeave("tv", t2);
   ASSERT_TRUE(second.ok()) << second.status();
   ASSERT_TRUE(b_.moves.BeginArrival(second->sku_row, kHomeShard, t2).ok());
   ASSERT_TRUE(home_.moves.BeginLeave("tv", t2, "b", "test").ok());
-  // And the first one wakes up.
+  // Then the first one continues.
   EXPECT_EQ(b_.moves.FinishArrival(*exported, t1, "test").code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_FALSE(home_.moves.CancelLeave("tv", t1, "test").value_or(true));
   EXPECT_TRUE(home_.moves.FinishLeave("tv", "b", t1, "test").ok());

@@ -130,7 +130,7 @@ TEST_P(UpkeepLedgerContract, TheBooksBalanceWithoutWhatWasRetired) {
   ExpectConserved();
   EXPECT_EQ(stock().GetSku("over")->unsold, 8);
   EXPECT_EQ(stock().GetSku("running")->unsold, 8);
-  EXPECT_EQ(Outcome(node, Claim("running", "alice", 2)), Refusal::kUserLimitReached) << "his are not retired";
+  EXPECT_EQ(Outcome(node, Claim("running", "alice", 2)), Refusal::kUserLimitReached) << "theirs are not retired";
 }
 
 TEST_P(UpkeepLedgerContract, ALaterPaymentOfARetiredHoldIsToBeRefunded) {

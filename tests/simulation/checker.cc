@@ -66,7 +66,7 @@ QuotaSnapshot Checker::Update(SkuBooks& books) {
     if (more > 0 && slice.holder != storage::kPool && !live_.contains(slice.holder)) {
       Violated("ownership", absl::StrCat(before.sku_id, ": units for the ended incarnation ", slice.holder));
     }
-    // The pool's own is announced to nobody; units that come back to others there do not change it.
+    // The pool's slice is announced to nobody; units that come back to the pool do not change other slices.
     const bool announced = was != nullptr && slice.holder != storage::kPool;
     if (announced && was->allotted != slice.allotted && slice.version <= was->version) {
       Violated("versions", absl::StrCat(before.sku_id, ": a slice changed and its version did not grow"));
@@ -313,7 +313,7 @@ void Checker::CheckRefused(const storage::ReservationClaim& claim, const Tries& 
   const auto violated = [&](const char* rule, absl::string_view detail) {
     Violated(rule, absl::StrCat(claim.reservation_id.ToString(), " of ", claim.sku_id, ": ", detail));
   };
-  // Of two tries with one id, one may be refused where the other was sold to.
+  // Of two tries with one id, one may be refused and the other sold to.
   const bool nothing_else = tries.open == 0 && !tries.lost && !tries.unknown && !tries.sold;
   if (nothing_else && Exists(claim.reservation_id)) {
     violated("one answer", absl::StrCat("refused as ", static_cast<int>(refused.refusal), " and yet committed"));
@@ -325,8 +325,9 @@ void Checker::CheckRefused(const storage::ReservationClaim& claim, const Tries& 
     case Refusal::kSaleClosed:
     case Refusal::kUserLimitReached:
     case Refusal::kQuantityAboveUserLimit:
-      // Before the sale is opened for this node's clock, or after an answer that a later one overtook: not here.
-      if (may_exist && existed_before) violated("replay", "refused although the caller has his reservation");
+      // Without may_exist it is allowed: the clock of the node may be behind, or a later answer may have overtaken this
+      // one.
+      if (may_exist && existed_before) violated("replay", "refused although the caller has the reservation");
       break;
     case Refusal::kReservationIdReused:
       violated("replay", "nobody uses an id for two purposes here");
@@ -361,7 +362,7 @@ void Checker::CheckCounter(const quota::SliceTable& slices, const std::string& s
   }
   applied = version;
   const HeldSlice* const slice = Find(books->second.quota, local->incarnation());
-  // By another announcement than the ledger's latest, the node cannot know better.
+  // If the node used an older announcement than the ledger's latest, it cannot know better.
   if (slice == nullptr || slice->version != version) return;
   const auto lost = lost_units_.find({local->incarnation(), sku_id});
   const int64_t excess = lost == lost_units_.end() ? 0 : lost->second;

@@ -25,7 +25,7 @@ bool Same(const Reservation& a, const Reservation& b) {
   return fields(a) == fields(b);
 }
 
-// The one thing that has happened between the two; none: more than one, or something that may not happen.
+// The only change between the two; nullopt: there is more than one, or one that must not happen.
 std::optional<LifeEvent> EventBetween(const Reservation& was, const Reservation& is) {
   Reservation expected = was;
   ++expected.revision;

@@ -1,5 +1,5 @@
-// The fake ledger as one process uses it, under the eyes of the checkers: they are told of every change in the moment
-// in which it happens, and by whom. SimLedger puts the waits and the faults around it.
+// The fake ledger as one process uses it, observed by the checkers: they are told of every change at the moment when it
+// happens, and who made it. SimLedger adds the waits and the faults.
 #pragma once
 
 #include <string>
@@ -21,7 +21,7 @@ class WatchedLedger : public storage::ForwardingReservationLedger<WatchedLedger>
  public:
   explicit WatchedLedger(Process* process) : process_(process) {}
 
-  // For the bases: what no checker wants to know.
+  // For the bases: calls that no checker needs to see.
   template <typename Ask>
   auto Around(const storage::LedgerCall&, const Ask& ask) {
     return ask(ledger());

@@ -1,4 +1,4 @@
-// Books that answer nothing: a base for stand-ins that override what their test asks.
+// Books that answer nothing: a base for fakes that override what their test calls.
 #pragma once
 
 #include <string>

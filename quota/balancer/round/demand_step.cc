@@ -13,7 +13,7 @@ using storage::SkuQuota;
 // Demand changes few of a SKU's slices.
 constexpr size_t kLeastDemandBatch = 16;
 
-// Of the nodes that ask: what those hold who have not heard of their last move. Perhaps the announcement was lost.
+// Adds the slices of demanding nodes that have not heard of their last move: the announcement may be lost.
 void AddUnheard(const SkuQuota& now, const DemandByNode& demand, std::vector<SliceToAnnounce>& unheard) {
   for (const storage::HeldSlice& slice : now.quota.slices) {
     const auto asks = demand.find(slice.holder);

@@ -1,9 +1,9 @@
--- Units come back into the pools: p_units[i] of p_skus[i], which may repeat. For other procedures, which have locked the
--- rows of the SKUs and their pool slots by then, in this order.
+-- Puts units back into the pools: p_units[i] of p_skus[i], which may repeat. For other procedures, which have locked
+-- the rows of the SKUs and their pool slots by then, in this order.
 --
--- quota_version grows only where the pool was empty, and then units_returned is set: that SKU may be announced as sold
--- out. Where units wait already, everybody knows that there are some; if each return took a version, the balancer's
--- moves, which expect the version they have read, would never get through.
+-- quota_version grows only if the pool was empty, and then units_returned is set: that SKU may be announced as sold
+-- out. If units wait there already, everybody knows that there are some. If each return raised the version, the
+-- balancer's moves, which expect the version that they have read, would never succeed.
 CREATE OR REPLACE FUNCTION tranche.return_units(p_skus text[], p_units bigint[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

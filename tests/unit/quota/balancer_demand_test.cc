@@ -129,7 +129,7 @@ TEST_F(BalancerDemandTest, TheLastUnitFindsTheOneBuyer) {
   ExpectAnnounced(*holder);
 }
 
-// By the ledger a node has units that its counter has given away already: their commits are on their way.
+// By the ledger, a node has units that its counter has given away already: their commits are under way.
 TEST_F(BalancerDemandTest, UnitsInFlightDoNotServeTheNextBuyer) {
   CreateSku(10);
   const Node a = AddNode(), b = AddNode();
@@ -198,7 +198,7 @@ TEST_F(BalancerDemandTest, SoldOutIsToldOnceAndTakenBackWhenStockIsAdded) {
   }
   EXPECT_EQ(operator_.tree().Get(SkuPath("tv"), Watch::kNo)->version, written);
 
-  // Somebody else has read "sold out", too, and is slow.
+  // Another process has read "sold out", too, and is slow.
   const storage::Sku late = *ledger_.GetSku("tv");
   ASSERT_TRUE(ledger_.AddStock("tv", 3, std::nullopt, "test").ok());
   Rounds();
@@ -221,7 +221,7 @@ TEST_F(BalancerDemandTest, AClosedSkuMovesNoMore) {
   EXPECT_EQ(QuotaVersion(), version);
 }
 
-// Every SKU of many is asked for at once.
+// There is demand for all of many SKUs at once.
 TEST_F(BalancerDemandTest, ManyDrySkusAreServedBatchByBatch) {
   const Node a = AddNode(), b = AddNode();
   internal::v1::DemandReport report;

@@ -57,11 +57,11 @@ TEST_F(BalancerTest, WhatADeadNodeHeldIsSharedAmongTheOthers) {
 
 TEST_F(BalancerTest, ARegisteredNodeThatTheLedgerHasEndedGetsNothingAndNothingChurns) {
   CreateSku(10);
-  // The ended one is the higher number, so that no leftover of it is removed meanwhile.
+  // The ended one has the higher number, so that none of its remains is removed meanwhile.
   const Node a = AddNode(), b = AddNode();
   ASSERT_TRUE(balancer_.RunOnce().ok());
   ASSERT_TRUE(ledger_.ReclaimIncarnation(b.id).ok());
-  clock_.AdvanceBy(options_.refresh_interval);  // nothing in the tree tells
+  clock_.AdvanceBy(options_.refresh_interval);  // nothing in the tree changes
   ASSERT_TRUE(balancer_.RunOnce().ok());
   ASSERT_TRUE(Exists(NodePath(b.id)));
   EXPECT_EQ((Units{Left(a.id), Left(b.id), Left(kPool)}), (Units{10, 0, 0}));
@@ -124,7 +124,7 @@ TEST_F(BalancerTest, ANewLeaderDoesNotReshuffle) {
   Rounds();
   EXPECT_TRUE(balancer_.leading());
   EXPECT_EQ(QuotaVersion(), version);
-  // Nor does one that finds a newcomer, who has nothing yet.
+  // Nor does a leader that finds a newcomer, which has nothing yet.
   zookeeper_.ExpireSession(balancer_.Session()->SessionId());
   const Node c = AddNode();
   Rounds();
@@ -173,7 +173,7 @@ TEST_F(BalancerTest, AFrozenSkuIsLeftAloneAndReclaimGoesOn) {
   EXPECT_GE(Left(a.id), 1);
 }
 
-// A hundred thousand pools must not hold up one dry node.
+// A hundred thousand pools must not delay one dry node.
 TEST_F(BalancerTest, TheUrgentComesFirstAndTheRestInPieces) {
   constexpr int kSkus = 2000;
   for (int i = 0; i < kSkus; ++i) CreateSku(10, absl::StrCat("sku-", 10000 + i));
@@ -193,7 +193,7 @@ TEST_F(BalancerTest, TheUrgentComesFirstAndTheRestInPieces) {
 TEST_F(BalancerTest, AThreadOfItsOwnTakesTheRounds) {
   CreateSku(10);
   const Node a = AddNode();
-  // Told by the tree: the first announcement of the slice.
+  // The tree shows it: the first announcement of the slice.
   class Heard : public Bystander {
    public:
     using Bystander::Bystander;
@@ -212,7 +212,7 @@ TEST_F(BalancerTest, AThreadOfItsOwnTakesTheRounds) {
   EXPECT_FALSE(Exists(LeaderPath()));
 }
 
-// SOLD_OUT is lifted when units of cancelled reservations come back: those of a SKU that waits to be asked for lie in
+// SOLD_OUT is lifted when units of cancelled reservations come back: the units of a SKU that waits for demand lie in
 // the pool, and nobody who has heard "sold out" would ask.
 TEST_F(BalancerTest, ReturnedUnitsOfASoldOutSkuMakeItSellableAgain) {
   CreateSku(2, "tv", /*presplit=*/false);

@@ -44,7 +44,7 @@ class FlakyLedger : public storage::FakeLedger {
   int deadlocks = 0;
 };
 
-// A node that holds slices of two SKUs, "tv" and "cable", with the agent's part done by hand.
+// A node that holds slices of two SKUs, "tv" and "cable"; the test does the agent's part.
 class CartSellerTest : public ::testing::Test {
  protected:
   CartSellerTest() {
@@ -206,7 +206,7 @@ TEST_F(CartSellerTest, ARepeatedCartIsAnsweredTheSameAndTakesNothing) {
   EXPECT_EQ(Free("tv"), 2);
   EXPECT_EQ(Free("cable"), 2);
 
-  // One line of it in another cart: neither a replay nor a new one.
+  // One of its lines is in another cart: neither a replay nor a new one.
   EXPECT_EQ(Refused(Sell({lines[0], Line("cable", 1)})).refused.refusal, Refusal::kReservationIdReused);
   EXPECT_EQ(Free("cable"), 2);
 }
@@ -231,7 +231,7 @@ TEST_F(CartSellerTest, WhatStaysUnknownIsSaidSoAndFoundWithMayExist) {
   EXPECT_EQ(Refused(Sell(lines)).refused.refusal, Refusal::kCommitUnknown);
   EXPECT_LE(ledger_.carts, 5) << "a lost ledger is not asked for ever";
   ledger_.lost = 0;
-  // The counters are too high now; a refusal from memory comes once they are mended.
+  // The counters are too high now; refusals from memory come once they are corrected.
   slices_.Find("tv")->counter().GiveBack(-1);
   EXPECT_EQ(Refused(Sell(lines)).refused.refusal, Refusal::kExhaustedHere)
       << "without may_exist the node does not look";

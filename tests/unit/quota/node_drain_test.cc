@@ -35,7 +35,7 @@ TEST_F(BegunNodeAgentTest, DrainingHandsTheUnitsBackWhenEveryGrantIsDecided) {
   ExpectOnlyLive(agent_.incarnation());
   EXPECT_EQ(ledger_.ListAudit("tv", 0, 1)->front().actor, "drain");
 
-  // Whatever was given to it by somebody who did not know yet.
+  // Units that were given to it by a balancer that did not know yet.
   Give(2);
   Turns();
   EXPECT_EQ(Pool(), 10);

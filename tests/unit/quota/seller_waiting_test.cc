@@ -1,4 +1,4 @@
-// What becomes of requests that find the slice dry.
+// What happens to requests that find the slice dry.
 #include <memory>
 #include <optional>
 #include <string>
@@ -238,7 +238,7 @@ TEST_F(SellerWaitingTest, UnitsThatAreGivenBackWakeWhoWaits) {
   const Answer sold = Ask("greedy", 4);
   Commit();
   ASSERT_TRUE(IsSold(sold));
-  // Above its limit of five, as only the ledger knows: it takes the last units for a moment.
+  // Above its limit of five, which only the ledger knows: it takes the last units for a moment.
   Give(1);
   const Answer too_much = Ask("greedy", 2);
   const Answer waiting = Ask("b");

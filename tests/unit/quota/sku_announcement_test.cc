@@ -41,12 +41,12 @@ TEST(SupersedesTest, ASoldOutThatIsWrittenLateDoesNotHideAddedStock) {
   const SkuAnnouncement sold_out = At(5, 0), added = At(6, 10);
   EXPECT_TRUE(Supersedes(added, sold_out, true));
   EXPECT_FALSE(Supersedes(sold_out, added, false));
-  // It was written nowhere, so that the terms before and after the addition are the same: written all the same.
+  // It was never written, so the terms before and after the addition are the same: written nevertheless.
   EXPECT_TRUE(Supersedes(added, At(4, 3), /*always=*/true));
   EXPECT_FALSE(Supersedes(added, At(4, 3), /*always=*/false));
 }
 
-// Between two versions units are only sold.
+// Within one version units are only sold.
 TEST(SupersedesTest, OfTwoWithOneVersionTheSoldOutOneIsTheLater) {
   EXPECT_TRUE(Supersedes(At(5, 0), At(5, 3), false));
   EXPECT_FALSE(Supersedes(At(5, 3), At(5, 0), false));

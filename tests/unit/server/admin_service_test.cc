@@ -1,4 +1,5 @@
-// AdminService on a real server and channel: that calls reach their handlers with who asks, and how its streams end.
+// AdminService on a real server and channel: that calls reach their handlers with the caller's name, and how its
+// streams end.
 #include "server/services/admin_service.h"
 
 #include <gtest/gtest.h>

@@ -71,7 +71,7 @@ class ChangeHandlerTest : public ::testing::Test {
   static v1::CancelReservationRequest Cancellation() {
     v1::CancelReservationRequest request;
     request.set_reservation_id(kId);
-    request.set_reason("changed his mind");
+    request.set_reason("changed their mind");
     return request;
   }
   static v1::ExtendReservationRequest Extension() {
@@ -138,7 +138,7 @@ TEST_F(ChangeHandlerTest, PassesGoodRequestsOn) {
   const auto cancelled = Cancel(Cancellation());
   ASSERT_TRUE(cancelled.ok()) << cancelled.status();
   EXPECT_TRUE(cancelled->replayed());
-  EXPECT_EQ(std::get<storage::Cancellation>(change_).reason, "changed his mind");
+  EXPECT_EQ(std::get<storage::Cancellation>(change_).reason, "changed their mind");
   EXPECT_EQ(shard_hint_, "");
 
   const auto extended = Extend(Extension());

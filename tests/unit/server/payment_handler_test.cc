@@ -1,4 +1,4 @@
-// The admin calls of reconciliation: what they check, and that an export can go on anywhere.
+// The admin calls of reconciliation: what they check, and that an export can continue anywhere.
 #include "server/handlers/payment_handler.h"
 
 #include <gmock/gmock.h>

@@ -118,7 +118,7 @@ class WatchedRows {
     if (!row_.has_value()) return {};
     return {*row_};
   }
-  // Waits until what was put is seen for certain: a look that began after it has ended.
+  // Waits until what was put is certainly seen: a look that began after it has ended.
   bool AwaitSeen() {
     absl::MutexLock lock(&mutex_);
     const int enough = reads_ + 2;
@@ -307,7 +307,7 @@ TEST_F(ReservationServiceTest, StreamStopsReadingAtItsBound) {
   for (int i = 1; i <= kItems; ++i) ASSERT_TRUE(stream->Write(Item(i)));
   ASSERT_TRUE(stream->WritesDone());
   for (int i = 1; i <= kItems; ++i) {
-    // The server may hold two: it never waits for more before it is answered.
+    // The server may hold two: it must never wait for more requests before it answers.
     ASSERT_TRUE(sales_.AwaitArrived(std::min(i + 1, kItems)));
     sales_.DecideFirst();
     v1::StreamReservationsResponse response;
@@ -451,7 +451,7 @@ TEST_F(ReservationServiceTest, ACancelledWatchLeavesNothingBehind) {
   server_.reset();  // would hang if a watch had not been finished
 }
 
-// Who does not read keeps one message waiting, however often the reservation changes, and gets the last one.
+// A caller that does not read keeps one message waiting, however often the reservation changes, and gets the last one.
 TEST_F(ReservationServiceTest, ASlowReaderMissesStatesInBetweenOnly) {
   StartServer(8);
   rows_.Put(1, storage::ReservationState::kPending);

@@ -1,4 +1,4 @@
-// What is particular to changes; that which all group commits share is in commit_pipeline_test.cc.
+// What is specific to changes; commit_pipeline_test.cc has what all group commits share.
 #include "storage/pipeline/change_pipeline.h"
 
 #include <string>
@@ -23,7 +23,7 @@ Uuid IdOf(uint8_t number) {
   return id;
 }
 
-// Notes the batches, such as "confirm 1 2 3", and does them all unless it has statuses to say first.
+// Notes the batches, such as "confirm 1 2 3", and does them all unless it has statuses to return first.
 class NotingLedger : public LifecycleLedger {
  public:
   Results ConfirmReservations(absl::Span<const Payment> batch) override { return Note("confirm", batch); }
@@ -67,7 +67,7 @@ class NotingLedger : public LifecycleLedger {
   bool down_ = false;
 };
 
-// A pipeline whose one lane is stepped by hand: what is submitted meanwhile waits.
+// A pipeline whose only lane is stepped by hand: what is submitted meanwhile waits.
 class ChangePipelineTest : public ::testing::Test {
  protected:
   static PipelineOptions NoThreads() {
@@ -124,7 +124,7 @@ TEST_F(ChangePipelineTest, TheSameReservationTwiceIsTwoBatches) {
   EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"confirm 1 2", "cancel 1", "confirm 1"}));
 }
 
-// A shop that sends one payment again and again holds up nobody else's.
+// A shop that sends one payment again and again does not delay any other.
 TEST_F(ChangePipelineTest, AStormOfOneReservationMakesNoSmallBatches) {
   for (const uint8_t id : {1, 1, 2, 2, 3, 1, 4, 5}) Confirm(id);
   Run();
@@ -170,7 +170,7 @@ TEST_F(ChangePipelineTest, WhatIsTooLateIsNotSent) {
   EXPECT_EQ(pipeline_.Stats().unanswered, 0);
 }
 
-// Each kind is looked through for what is too late, and none of it is counted twice.
+// Each kind is searched for late requests, and none is counted twice.
 TEST_F(ChangePipelineTest, WhatIsTooLateIsCountedOnce) {
   pipeline_.Submit(storage::Payment{IdOf(1), "pay", 1, "EUR"}, clock_.Now(), Note());
   Run();
@@ -253,7 +253,7 @@ class StallingLedger : public NotingLedger {
   absl::Notification stalled_, release_;
 };
 
-// A lane that sleeps is woken by the next change, whatever became of those before.
+// A sleeping lane is woken by the next change, whatever happened to earlier ones.
 TEST(ChangePipelineThreadsTest, AfterAStallEveryKindIsAnsweredAtOnce) {
   StallingLedger ledger;
   absl::Mutex mutex;

@@ -70,7 +70,7 @@ class ShardRouterTest : public ::testing::Test {
     home_node_ = Stock(home_, "tv");
     east_node_ = Stock(east_, "radio");
   }
-  // As a node does: a lane may be the last that holds a shard, and cannot end itself.
+  // As in a node: a lane may hold the last reference to a shard, and cannot end itself.
   ~ShardRouterTest() override { shards_.StopPipelines(); }
 
   IncarnationId Stock(FakeLedger& ledger, const std::string& sku_id) {
