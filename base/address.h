@@ -1,4 +1,4 @@
-// HOST:PORT, as flags take it.
+// HOST:PORT as given in flags.
 #pragma once
 
 #include <algorithm>

@@ -1,6 +1,6 @@
-// Hand errors on: for functions that return an absl::Status or an absl::StatusOr.
+// Pass errors on, in functions that return an absl::Status or an absl::StatusOr.
 //
-// Each names an expression once, so that no check is forgotten and a function reads as the way when all goes well.
+// Each names an expression once, so that no check is forgotten and a function reads as its successful path.
 #pragma once
 
 #include <utility>

@@ -24,7 +24,7 @@ namespace {
 constexpr int kCannotStart = 2;
 constexpr int kConnections = 2;
 
-// What it takes to balance one shard.
+// What balancing one shard needs.
 struct ShardBalancer {
   ShardBalancer(const tranche::server::BalancerProcessOptions& options,
                 tranche::quota::CoordinationConnector* connector, tranche::quota::BalancerOptions balancer_options,
@@ -76,7 +76,7 @@ int main(int argc, char** argv) {
   if (absl::Status started = balancer.Start(); !started.ok()) {
     return Fail(server::ZookeeperStartError(started, options.backends));
   }
-  // Each shard has a leader of its own, perhaps in another process; a shard that is down holds up its own SKUs only.
+  // Each shard has a leader of its own, perhaps in another process. A shard that is down delays only its own SKUs.
   std::optional<server::ShardUnits> others(std::in_place, &shards, [&](const storage::Shard& shard) {
     auto unit = std::make_shared<ShardBalancer>(options, &connector, balancer_options, shard);
     return unit->balancer.Start().ok() ? unit : nullptr;

@@ -13,11 +13,11 @@
 namespace tranche::server {
 namespace {
 
-using quota::Refusal;
+using storage::Refusal;
 
 // The payload that holds the serialized google.rpc.Status.
 constexpr char kDetailsUrl[] = "tranche/details";
-// The payload that holds the retry delay in milliseconds, as decimal digits: spares parsing the details.
+// The payload that holds the retry delay in milliseconds, as decimal digits: avoids parsing the details.
 constexpr char kRetryDelayUrl[] = "tranche/retry-delay-ms";
 
 constexpr auto kExhaustedHereDelay = absl::Milliseconds(50);
@@ -84,39 +84,43 @@ absl::Status SealedWithDelay(const google::rpc::Status& rpc, absl::Duration retr
   return status;
 }
 
-// The refusals without variables, by their enum.
-absl::Status FixedRefusal(Refusal refusal) {
+// Their numbers are the same: see storage/ledger/refusal.h.
+v1::ErrorReason ReasonOf(Refusal refusal) { return static_cast<v1::ErrorReason>(refusal); }
+
+// Of the refusals without variables.
+absl::string_view TextOf(Refusal refusal) {
   switch (refusal) {
     case Refusal::kSkuNotFound:
-      return MakeError(v1::ERROR_REASON_SKU_NOT_FOUND, "There is no such SKU.");
-    case Refusal::kClosed:
-      return MakeError(v1::ERROR_REASON_SALE_CLOSED, "The sale of this SKU is over.");
+      return "There is no such SKU.";
+    case Refusal::kSaleClosed:
+      return "The sale of this SKU is over.";
     case Refusal::kReservationIdReused:
-      return MakeError(v1::ERROR_REASON_RESERVATION_ID_REUSED,
-                       "This reservation id was used before with another payload; choose a new one.");
+      return "This reservation id was used before with another payload; choose a new one.";
     case Refusal::kExhaustedHere:
-      return MakeError(v1::ERROR_REASON_EXHAUSTED_HERE,
-                       "This node has no unit left; try another one, or shortly again.");
+      return "This node has no unit left; try another one, or shortly again.";
     case Refusal::kOverloaded:
-      return MakeError(v1::ERROR_REASON_OVERLOADED, "Too many requests wait here; try another node, or shortly again.");
+      return "Too many requests wait here; try another node, or shortly again.";
     case Refusal::kLedgerUnavailable:
-      return MakeError(v1::ERROR_REASON_LEDGER_UNAVAILABLE, "The ledger does not answer; nothing was reserved.");
+      return "The ledger does not answer; nothing was reserved.";
     case Refusal::kCommitUnknown:
-      return MakeError(v1::ERROR_REASON_COMMIT_UNKNOWN,
-                       "The ledger's answer was lost; repeat with the same reservation id to learn the outcome.");
+      return "The ledger's answer was lost; repeat with the same reservation id to learn the outcome.";
     case Refusal::kDraining:
-      return MakeError(v1::ERROR_REASON_DRAINING, "This node is draining; try another one.");
+      return "This node is draining; try another one.";
     case Refusal::kSkuMoving:
-      return MakeError(v1::ERROR_REASON_SKU_MOVING, "This SKU is being moved to another shard; try again in a moment.");
-    case Refusal::kCartSpansShards:
-      return FieldError(v1::ERROR_REASON_CART_SPANS_SHARDS, "lines",
-                        "must be of SKUs on one shard: this one is on another than the first");
+      return "This SKU is being moved to another shard; try again in a moment.";
     case Refusal::kDeadlinePassed:
-      return MakeError(v1::ERROR_REASON_DEADLINE_PASSED,
-                       "The deadline passed before the claim was sent to the ledger; nothing was reserved.");
+      return "The deadline passed before the claim was sent to the ledger; nothing was reserved.";
     default:
-      return MakeError(v1::ERROR_REASON_INTERNAL, "An internal error; the node's log says more.");
+      return "An internal error; the node's log says more.";
   }
+}
+
+absl::Status FixedRefusal(Refusal refusal) {
+  if (refusal == Refusal::kCartSpansShards) {
+    return FieldError(ReasonOf(refusal), "lines",
+                      "must be of SKUs on one shard: this one is on another than the first");
+  }
+  return MakeError(ReasonOf(refusal), TextOf(refusal));
 }
 
 absl::Status BuildSoldOut(bool holds_may_lapse) {
@@ -130,7 +134,7 @@ const absl::Status& SoldOut(bool holds_may_lapse) {
   return holds_may_lapse ? may_lapse : final;
 }
 
-// Callers who wait for the opening all ask for the same few SKUs: the last answer mostly fits again.
+// Callers who come before the opening all ask for the same few SKUs, so the last answer mostly fits again.
 absl::Status NotOpen(absl::Time opens_at) {
   thread_local absl::Time last_opens_at;
   thread_local absl::Status last;
@@ -143,11 +147,29 @@ absl::Status NotOpen(absl::Time opens_at) {
   return last;
 }
 
-constexpr size_t kRefusals = static_cast<size_t>(Refusal::kInternal) + 1;
+// As NotOpen.
+absl::Status InsufficientUnits(int64_t available, bool holds_may_lapse) {
+  thread_local int64_t last_available = 0;
+  thread_local bool last_may_lapse = false;
+  thread_local absl::Status last;
+  if (last.ok() || last_available != available || last_may_lapse != holds_may_lapse) {
+    last = MakeError(v1::ERROR_REASON_INSUFFICIENT_UNITS,
+                     absl::StrCat("Only ", available, available == 1 ? " unit is" : " units are", " left."),
+                     {{"available", absl::StrCat(available)}, {"holds_may_lapse", holds_may_lapse ? "true" : "false"}});
+    last_available = available;
+    last_may_lapse = holds_may_lapse;
+  }
+  return last;
+}
 
-std::array<absl::Status, kRefusals> BuildFixedRefusals() {
-  std::array<absl::Status, kRefusals> statuses;
-  for (size_t i = 0; i < kRefusals; ++i) statuses[i] = FixedRefusal(static_cast<Refusal>(i));
+// By number; few of them are used.
+using FixedRefusals = std::array<absl::Status, static_cast<size_t>(Refusal::kInternal) + 1>;
+
+FixedRefusals BuildFixedRefusals() {
+  FixedRefusals statuses;
+  for (const storage::RefusalWord& word : storage::kRefusalWords) {
+    statuses[static_cast<size_t>(word.refusal)] = FixedRefusal(word.refusal);
+  }
   return statuses;
 }
 
@@ -202,11 +224,13 @@ absl::Status WithMetadata(const absl::Status& error, const std::string& key, con
 }
 
 absl::Status RefusalError(const quota::Refused& refused) {
-  static const auto& fixed = *new std::array<absl::Status, kRefusals>(BuildFixedRefusals());
+  static const auto& fixed = *new FixedRefusals(BuildFixedRefusals());
   switch (refused.refusal) {
     case Refusal::kSoldOut:
       return SoldOut(refused.holds_may_lapse);
-    case Refusal::kNotOpen:
+    case Refusal::kInsufficientUnits:
+      return InsufficientUnits(refused.available, refused.holds_may_lapse);
+    case Refusal::kSaleNotOpen:
       return NotOpen(refused.opens_at);
     case Refusal::kQuantityAboveUserLimit:
       return MakeError(v1::ERROR_REASON_QUANTITY_ABOVE_USER_LIMIT,
@@ -253,7 +277,7 @@ absl::Status LedgerError(const absl::Status& status, const std::string& sku_id, 
     case absl::StatusCode::kInvalidArgument:
       return FieldError(v1::ERROR_REASON_FIELD_INVALID, "request", "has a value that the ledger refuses");
     case absl::StatusCode::kAborted:
-      return MakeError(v1::ERROR_REASON_QUOTA_VERSION_CHANGED, "The quota changed meanwhile; look again.",
+      return MakeError(v1::ERROR_REASON_QUOTA_VERSION_CHANGED, "The quota has changed meanwhile; read it again.",
                        SkuMetadata(sku_id));
     default:
       LOG(ERROR) << "ledger: unexpected error for SKU '" << sku_id << "': " << status;

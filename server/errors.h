@@ -1,9 +1,9 @@
-// Errors as the API promises them: each answer that is not OK carries a serialized google.rpc.Status with exactly one
+// Errors as the API promises them. Each answer that is not OK carries a serialized google.rpc.Status with exactly one
 // google.rpc.ErrorInfo (domain "tranche", the reason from ErrorReason, every variable of the message in its metadata),
 // a RetryInfo on every UNAVAILABLE, and a BadRequest on every INVALID_ARGUMENT.
 //
-// Inside the server such an error is an absl::Status that holds the serialized details as its payload, so that an
-// answer that is given a million times is serialized once. rpc/grpc_status.h puts it on the wire.
+// Inside the server such an error is an absl::Status whose payload is the serialized details. So an answer that is
+// given a million times is serialized once. rpc/grpc_status.h puts it on the wire.
 //
 // All functions are thread-safe.
 #pragma once
@@ -34,14 +34,14 @@ absl::Status FieldError(v1::ErrorReason reason, absl::string_view field, absl::s
 // FIELD_INVALID.
 absl::Status InvalidField(absl::string_view field, absl::string_view description);
 
-// The error with one more variable in its metadata.
+// The same error with one more variable in its metadata.
 absl::Status WithMetadata(const absl::Status& error, const std::string& key, const std::string& value);
 
-// Why nothing was sold. Built once per kind wherever it has no variables.
+// Why nothing was sold. Errors without variables are built once per kind.
 absl::Status RefusalError(const quota::Refused& refused);
 
-// An error of the ledger met while serving a call about `sku_id` ("" for none). An unknown outcome of a call that is
-// not repeatable is answered with the code UNKNOWN, so that nobody retries it without looking.
+// Translates an error that the ledger returned while serving a call about `sku_id` ("" for none). If the outcome is
+// unknown and the call is not repeatable, the code is UNKNOWN, so that nobody retries it without looking.
 absl::Status LedgerError(const absl::Status& status, const std::string& sku_id, Repeatable repeatable);
 
 absl::Status ShardNotFound(const std::string& shard);
@@ -49,7 +49,7 @@ absl::Status ShardNotFound(const std::string& shard);
 // An error of the coordination service.
 absl::Status CoordinationError(const absl::Status& status);
 
-// The google.rpc.Status of an error; one without details of ours becomes INTERNAL.
+// The google.rpc.Status of an error. An error without our details becomes INTERNAL.
 google::rpc::Status ToRpcStatus(const absl::Status& error);
 
 // The serialized google.rpc.Status within an error; empty if it has none.

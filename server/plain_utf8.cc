@@ -5,7 +5,7 @@
 namespace tranche::server {
 namespace {
 
-// Reads one character of more than one byte at the front of `text`; 0 if it is malformed, else its code point.
+// Reads one multi-byte character from the front of `text`; 0 if it is malformed, otherwise its code point.
 uint32_t DecodeMultibyte(absl::string_view text, size_t* length) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   const uint8_t lead = byte(0);

@@ -1,4 +1,4 @@
-// Text that may go into logs, tables and answers as it is.
+// Text that may go into logs, tables and answers unchanged.
 #pragma once
 
 #include "absl/strings/string_view.h"

@@ -1,11 +1,11 @@
-// Whether a caller who lost the answer may simply make the call again.
+// Whether a caller who lost the answer may simply repeat the call.
 #pragma once
 
 #include <cstdint>
 
 namespace tranche::server {
 
-// kNo: looking first is needed, or an expectation in the request (expected_stock, expected_quota_version).
+// kNo: the caller must look first, or put an expectation into the request (expected_stock, expected_quota_version).
 enum class Repeatable : uint8_t { kYes, kNo };
 
 }  // namespace tranche::server

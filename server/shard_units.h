@@ -1,5 +1,4 @@
-// One of something per shard besides home, as home lists them: a balancer, a worker. While home is down those that were
-// made go on.
+// One object per shard besides home, as home lists them: a balancer, a worker. While home is down, existing ones go on.
 #pragma once
 
 #include <functional>
@@ -16,7 +15,7 @@ namespace tranche::server {
 
 class ShardUnits {
  public:
-  // Null: it cannot be made now; tried again soon. Called on a thread of this class, one call at a time.
+  // Null: it cannot be made now and is tried again soon. Called on a thread of this class, one call at a time.
   using Make = std::function<std::shared_ptr<void>(const storage::Shard& shard)>;
 
   // `home` outlives it. Destruction destroys the units.

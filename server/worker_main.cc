@@ -51,19 +51,19 @@ server::ShardWorkerOptions ToWorkerOptions(const server::WorkerProcessOptions& o
   return worker;
 }
 
-// Messages for it pile up until somebody delivers or removes it; perhaps another worker does.
+// Its messages pile up until somebody delivers or removes them; perhaps another worker does.
 void TellOfOtherSinks(storage::OutboxLedger& ledger, const std::vector<server::Sink*>& sinks) {
   const auto registered = ledger.ListSinks();
   if (!registered.ok()) return;
   for (const std::string& name : *registered) {
     const bool served = std::any_of(sinks.begin(), sinks.end(), [&](const auto* sink) { return sink->name() == name; });
     LOG_IF(INFO, !served) << "sink " << name
-                          << " is registered, and none of this worker's: another one has to serve it, "
+                          << " is registered, but not one of this worker's: another worker has to serve it, "
                           << "or `tranchectl outbox sink remove " << name << " --yes` ends it";
   }
 }
 
-// What it takes to work for a shard besides home.
+// What working for a shard besides home needs.
 struct OtherShard {
   OtherShard(const storage::PoolOptions& options, const std::vector<server::Sink*>& sinks,
              const server::ShardWorkerOptions& worker_options)

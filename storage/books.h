@@ -1,4 +1,4 @@
-// The ledger as a front node's calls use it: all shards at once, and without blocking.
+// The ledger as a front node's calls use it: all shards together, and without blocking.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ namespace tranche::storage {
 
 // Thread-safe. Callbacks come exactly once, inline or on another thread, and must not block.
 //
-// `shard` is where the SKU is taken to be, `deadline` until when a request may wait before it is sent.
+// `shard` is where the SKU is believed to be; `deadline` is until when a request may wait before it is sent.
 //
 // Errors of all calls:
 //   kUnavailable         the ledger does not answer; nothing happened
@@ -34,23 +34,23 @@ class Books {
 
   virtual ~Books() = default;
 
-  // In a batch with other claims. The SKU is sold on this shard only: another one says that it is not there.
+  // In a batch with other claims. Only this shard is asked: if the SKU is elsewhere, it answers so.
   virtual void Commit(const std::string& shard, IncarnationId incarnation, ReservationClaim claim, absl::Time deadline,
                       CommitDone done) = 0;
-  // All lines in a transaction of their own; see LifecycleLedger::CommitCart.
+  // All lines in one transaction of their own; see LifecycleLedger::CommitCart.
   virtual void CommitCart(const std::string& shard, IncarnationId incarnation, std::vector<ReservationClaim> lines,
                           absl::Time deadline, CartDone done) = 0;
 
-  // In a batch with other changes of the kind. `shard` is a hint, "" for none: the others are asked as well.
+  // In a batch with other changes of the same kind. `shard` is a hint, "" for none: the others are asked as well.
   virtual void Apply(const std::string& shard, Change change, absl::Time deadline, ChangeDone done) = 0;
-  // A payment that Apply answered with kStateForbids or kNotFound; see LifecycleLedger::ConfirmLate.
-  virtual void ConfirmLate(Confirmation payment, absl::Time deadline, ChangeDone done) = 0;
+  // A payment that Apply refused with kReservationState or kReservationNotFound; see LifecycleLedger::ConfirmLate.
+  virtual void ConfirmLate(Payment payment, absl::Time deadline, ChangeDone done) = 0;
 
-  // On whichever shard; kNotFound when all say that there is none.
+  // Asks all shards; kNotFound when all say that it does not exist.
   virtual void Find(const Uuid& reservation_id, FindDone done) = 0;
   virtual void FindSku(const std::string& sku_id, SkuDone done) = 0;
 
-  // Those of the ids that exist on the shard, in no order. At most kMaxBatch ids.
+  // Those of the ids that exist on the shard, unordered. At most kMaxBatch ids.
   virtual void Read(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) = 0;
   // Shard after shard; the cursor says which one is next. See LifecycleLedger::ListReservations.
   virtual void List(ReservationFilter filter, ReservationCursor after, int limit, absl::Time deadline,

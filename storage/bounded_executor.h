@@ -12,7 +12,7 @@
 
 namespace tranche::storage {
 
-// Thread-safe. The destructor runs what is queued, then returns.
+// Thread-safe. The destructor first runs what is queued.
 class BoundedExecutor : public Executor {
  public:
   BoundedExecutor(int threads, int max_queue);

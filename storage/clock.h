@@ -6,8 +6,8 @@
 
 namespace tranche::storage {
 
-// Thread-safe. Now() of the real clock is the machine's wall clock: it decides deadlines and refusals before the sale
-// opens, never who gets a unit.
+// Thread-safe. Now() of the real clock is the machine's wall clock. It decides about deadlines and refusals before the
+// sale opens, never about who gets a unit.
 class Clock {
  public:
   virtual ~Clock() = default;
@@ -16,7 +16,7 @@ class Clock {
   static Clock* Real();
 };
 
-// A clock that moves only when told. Not thread-safe against AdvanceBy.
+// A clock that moves only by AdvanceBy. Other calls must not run at the same time as AdvanceBy.
 class FakeClock : public Clock {
  public:
   explicit FakeClock(absl::Time now = absl::UnixEpoch() + absl::Hours(24 * 365)) : now_(now) {}

@@ -1,49 +1,51 @@
-// The fences that the mutation test takes away one at a time, to see the simulation find out.
+// The fences that the mutation test removes one at a time, to check that the simulation notices.
 //
-// A fence asks `Mutated(Mutation::kX)` in the one line that would be missing without it. In every ordinary build that
-// is a constant false and costs nothing; only the libraries made for the mutation test (TRANCHE_MUTATIONS) can switch
-// one off.
+// A fence checks `Mutated(Mutation::kX)` in the one line that removing it would delete. In every ordinary build that is
+// a constant false and costs nothing; only the libraries made for the mutation test (TRANCHE_MUTATIONS) can switch one
+// off.
 #pragma once
 
 namespace tranche::storage {
 
 enum class Mutation {
   kNone,
-  // The ledger, as the fake has it.
-  kNoHolderCheck,      // a commit takes units of somebody else
+  // The ledger, as the fake implements it.
+  kNoHolderCheck,      // a commit takes units that belong to another incarnation
   kReclaimLeavesLive,  // a reclaimed incarnation can be given units
   kNoReplay,           // the same reservation id is inserted again
-  kNoUserLimit,        // what a buyer has already does not count
+  kNoUserLimit,        // units that a buyer already has do not count
   kMoveLosesUnits,     // a deposit takes one unit more from the pool than it hands out
-  kNoExpectedVersion,  // a move does not look whether the quota has changed meanwhile
-  // What becomes of reservations, as the fake has it.
-  kConfirmsWhatEnded,      // a confirmation does not look at the state
-  kSecondPaymentReplayed,  // another payment of a confirmed reservation is taken for the first one again
-  kExpiresWhatEnded,       // an expiry does not look again whether the hold still waits
-  kExpiresExtended,        // an expiry goes by the time before the extension
-  kCancelReturnsTwice,     // its units come back twice
-  kReturnedNotMarked,      // units that come back into an empty pool change no version and are not listed
-  kMessageForgotten,       // a cancellation is not told
-  kLateBookedTwice,        // a late payment is not remembered
-  kLateTakesNoUnits,       // a late payment books units that nobody gives
-  kLateForgetsLimit,       // a late payment does not look at what the buyer has
+  kNoExpectedVersion,  // a move does not check whether the quota has changed meanwhile
+  // The life of reservations, as the fake implements it.
+  kConfirmsWhatEnded,        // a confirmation does not check the state
+  kSecondPaymentReplayed,    // another payment for a confirmed reservation is treated as the first one again
+  kExpiresWhatEnded,         // an expiry does not check again whether the hold still waits
+  kExpiresExtended,          // an expiry uses the time before the extension
+  kCancelReturnsTwice,       // its units come back twice
+  kReturnedNotMarked,        // units that come back into an empty pool change no version and are not listed
+  kReturnMarkedOnlyIfEmpty,  // the same, into a pool that has fewer units than a buyer may ask for
+  kMessageForgotten,         // a cancellation sends no message
+  kLateBookedTwice,          // a late payment is not remembered
+  kLateTakesNoUnits,         // a late payment books units without taking them from anywhere
+  kLateForgetsLimit,         // a late payment does not check what the buyer already has
   // The counter and the seller.
-  kUnknownIsFailure,  // a lost answer is told as "nothing happened"
+  kUnknownIsFailure,  // a lost answer is reported as "nothing happened"
   kAcknowledgeBeforeCommit,
   kUnorderedAnnouncements,  // an older announcement is applied over a newer one
-  kInFlightNotCounted,      // an announcement is taken for what is free
+  kInFlightNotCounted,      // an announced number is treated as free, although some of it is in flight
   kNoGiveBack,              // units of refused claims are lost to the counter
   kGiveBackTwice,
-  kMayExistIgnored,      // a refusal from memory although an earlier try may have been committed
-  kSoldOutFromOwnSlice,  // a dry node says that the SKU is sold out
-  kWaitersNeverWoken,    // units come, and who waits for them does not learn it
-  kWaitersForgotten,     // who waits in vain is never answered
+  kMayExistIgnored,           // a refusal from memory although an earlier try may have been committed
+  kSoldOutFromOwnSlice,       // a dry node says that the SKU is sold out
+  kInsufficientFromOwnSlice,  // a node with too few units says that no other has more
+  kWaitersNeverWoken,         // units come, and waiting requests do not learn of it
+  kWaitersForgotten,          // a request that waits in vain is never answered
   // The announcements.
   kAnnouncerOverwritesNewer,
   kSoldOutNeverLifted,  // terms that say "sold out" stay
   // The node's agent.
   kNoReread,              // neither after a reconnect nor from time to time
-  kKeepsDeadIncarnation,  // goes on as an incarnation that is over
+  kKeepsDeadIncarnation,  // goes on as an incarnation that has ended
   kDemandNotReported,
   // Allocation and balancer.
   kSharesLoseOddUnits,
@@ -53,7 +55,7 @@ enum class Mutation {
   kBalancerIgnoresDemand,
   kBalancerIgnoresReturned,  // units that come back are left to the repair
   // Group commit.
-  kOtherQueuesNotSeen,  // a lane looks at its first queue only for whether there is work
+  kOtherQueuesNotSeen,  // a lane only checks its first queue for work
   kCount,
 };
 

@@ -1,4 +1,4 @@
-// Showing entries of the audit log.
+// Shows entries of the audit log.
 #pragma once
 
 #include <string>
@@ -7,8 +7,8 @@
 
 namespace tranche::ctl {
 
-// What differs between two JSON objects: "stock 1000 -> 1500, asked 600". Keys that are incarnations, as moves of units
-// have them, are shown as "pool" and "#17". What is no JSON object is shown as it is.
+// What differs between two JSON objects: "stock 1000 -> 1500, asked 600". Keys that are incarnations, as in moves of
+// units, are shown as "pool" and "#17". A text that is not a JSON object is shown unchanged.
 std::string DescribeAuditChange(const std::string& before, const std::string& after);
 
 void PrintAudit(Session& session, const tranche::v1::ListAuditResponse& audit);

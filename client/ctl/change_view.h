@@ -1,4 +1,4 @@
-// Before and after of a change, the same way for every command that previews.
+// Shows the state before and after a change, in the same way for every command that previews.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -15,11 +15,11 @@ std::string Arrow(int64_t before, int64_t after);
 // By protobuf's mapping: 64-bit numbers are strings.
 nlohmann::ordered_json ToJson(const google::protobuf::Message& message);
 
-// One JSON object {"preview": ..., "before": ..., "after": ...}, and what is in `more`.
+// One JSON object {"preview": ..., "before": ..., "after": ...}, with the members of `more`.
 void PrintChangeJson(Session& session, const google::protobuf::Message& before, const google::protobuf::Message& after,
                      bool preview, const nlohmann::ordered_json& more = nlohmann::ordered_json::object());
 
-// On stderr; `more_flags` goes behind --yes.
+// On stderr; `more_flags` is put after --yes.
 void SayHowToApply(Session& session, const std::string& more_flags = "");
 
 }  // namespace tranche::ctl

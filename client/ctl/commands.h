@@ -25,7 +25,7 @@ void AddZkCommands(CLI::App& app, Session& session);
 void AddReservationCommands(CLI::App& app, Session& session);
 // To the noun "reservation".
 void AddReservationChangeCommands(CLI::App* reservation, Session& session);
-// Knows the commands added before it.
+// Completes the commands that were added before it.
 void AddCompletionCommand(CLI::App& app, Session& session);
 
 // The flag takes one of these words, in either case; kept as it is written here.
@@ -33,7 +33,7 @@ inline CLI::Option* TakesOneOf(CLI::Option* option, std::vector<std::string> wor
   return option->transform(CLI::IsMember(std::move(words), CLI::ignore_case));
 }
 
-// The flag of commands that preview.
+// The flag of all commands that preview.
 inline void AddYesFlag(CLI::App* command, bool& yes) {
   command->add_flag("-y,--yes", yes, "Do it; without this flag, only show what would change");
 }

@@ -9,7 +9,7 @@
 namespace tranche::ctl {
 namespace {
 
-// AdminService takes no more at once.
+// AdminService accepts no more at once.
 constexpr size_t kBatch = 100;
 
 }  // namespace
@@ -21,7 +21,7 @@ void Corrections::Propose(const reconcile::Difference& difference) {
   v1::Correction& correction = corrections_.emplace_back();
   correction.set_reservation_id(reconcile::FormatReservationId(difference.reservation_id));
   if (difference.correction == reconcile::Correction::kMarkRefunded) {
-    // As the ledger calls it: the statement's refund may go by another name.
+    // The ledger's name for it: the statement's refund may have another name.
     correction.mutable_mark_refunded()->set_payment_reference(difference.ledger_reference);
     return;
   }

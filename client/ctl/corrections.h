@@ -1,4 +1,4 @@
-// The corrections that a reconciliation proposes: kept, shown and made.
+// Keeps, shows and makes the corrections that a reconciliation proposes.
 #pragma once
 
 #include <map>
@@ -12,7 +12,7 @@ namespace tranche::ctl {
 
 class Corrections {
  public:
-  // Beyond `most` they are counted, not kept.
+  // Corrections beyond `most` are counted, not kept.
   explicit Corrections(int64_t most) : most_(most) {}
 
   void Propose(const reconcile::Difference& difference);
@@ -22,12 +22,12 @@ class Corrections {
   int64_t proposed() const { return proposed_; }
 
   void PrintProposals(Session& session) const;
-  // Makes them in the order in which they were proposed, so that the payment that should count is told first. Stops at
-  // the first error; what is made then stays made, and making it again is harmless.
+  // Makes them in the order in which they were proposed, so that the payment that should count is sent first. Stops at
+  // the first error; what was made until then stays made, and making it again is harmless.
   absl::Status Apply(Session& session);
-  // How many ended how, by the names of CorrectionOutcome without their prefix.
+  // How many corrections had which result, by the names of CorrectionOutcome without their prefix.
   const std::map<std::string, int64_t>& outcomes() const { return outcomes_; }
-  // Everything was done as proposed.
+  // Whether everything was done as proposed.
   bool complete() const { return undone_ == 0; }
 
  private:

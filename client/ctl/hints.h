@@ -7,7 +7,7 @@
 
 namespace tranche::ctl {
 
-// `was_read`: what failed would have changed nothing. Empty when there is nothing sensible to say.
+// `was_read`: what failed would have changed nothing. Empty when there is no useful advice.
 std::string NextStepFor(const absl::Status& status, bool was_read);
 
 }  // namespace tranche::ctl

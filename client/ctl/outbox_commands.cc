@@ -101,14 +101,14 @@ void Discard(Session& session, const MessageFlags& flags) {
   if (!flags.yes) SayHowToApply(session);
 }
 
-// Prints the sink after a call that changed it, or would.
+// Prints the sink after a call that changed it, or would have.
 template <typename Request, typename Response>
 void ChangeSink(Session& session, const std::string& name, bool yes,
                 grpc::Status (AdminService::Stub::*method)(grpc::ClientContext*, const Request&, Response*)) {
   Request request;
   request.set_name(name);
   request.set_preview(!yes);
-  // Removing discards what waits, which may be much.
+  // Removing a sink discards its waiting messages, which may be many.
   const auto response = session.Admin(method, request, absl::Minutes(1));
   if (!response.ok()) return session.FailRemotely(response.status());
   tranche::v1::ListSinksResponse shown;
@@ -161,7 +161,7 @@ void AddSinkCommands(CLI::App* outbox, Session& session) {
     PrintSinks(session, *sinks);
   });
   auto added = std::make_shared<MessageFlags>();
-  CLI::App* add = sink->add_subcommand("add", "From now on it gets a copy of every message");
+  CLI::App* add = sink->add_subcommand("add", "Add a sink; from now on it gets a copy of every message");
   add->add_option("SINK", added->sink)->required();
   AddYesFlag(add, added->yes);
   add->footer(
@@ -169,7 +169,7 @@ void AddSinkCommands(CLI::App* outbox, Session& session) {
       "Example:\n  tranchectl outbox sink add books --yes");
   add->callback([&session, added] { ChangeSink(session, added->sink, added->yes, &AdminService::Stub::AddSink); });
   auto removed = std::make_shared<MessageFlags>();
-  CLI::App* remove = sink->add_subcommand("remove", "End a sink, and discard what waits for it");
+  CLI::App* remove = sink->add_subcommand("remove", "Remove a sink, and discard its waiting messages");
   remove->add_option("SINK", removed->sink)->required();
   AddYesFlag(remove, removed->yes);
   remove->footer(
@@ -194,7 +194,7 @@ void AddOutboxCommands(CLI::App& app, Session& session) {
   AddRetry(outbox, session);
 
   auto discarded = std::make_shared<MessageFlags>();
-  CLI::App* discard = outbox->add_subcommand("discard", "Take a message out undelivered; the audit log keeps it");
+  CLI::App* discard = outbox->add_subcommand("discard", "Discard a message undelivered; the audit log keeps it");
   AddMessageFlags(discard, *discarded, /*required=*/true);
   AddYesFlag(discard, discarded->yes);
   discard->footer("Example:\n  tranchectl outbox discard 018f4c3a-0000-7000-8000-000000000001/2 --sink books --yes");

@@ -10,7 +10,7 @@
 namespace tranche::ctl {
 namespace {
 
-// Enough to know an error by; `outbox show` has it all.
+// Enough to recognise an error; `outbox show` shows all of it.
 constexpr size_t kErrorColumnBytes = 60;
 
 std::string Time(const google::protobuf::Timestamp& time) {

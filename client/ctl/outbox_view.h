@@ -1,4 +1,4 @@
-// Showing messages of the outbox and the sinks they are for.
+// Shows messages of the outbox and their sinks.
 #pragma once
 
 #include "client/ctl/session.h"
@@ -6,7 +6,7 @@
 namespace tranche::ctl {
 
 void PrintOutbox(Session& session, const tranche::v1::ListOutboxMessagesResponse& messages);
-// With everything that there is to know about it.
+// Shows a message with all its details.
 void PrintOutboxMessage(Session& session, const tranche::v1::OutboxMessage& message);
 void PrintSinks(Session& session, const tranche::v1::ListSinksResponse& sinks);
 

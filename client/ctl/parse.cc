@@ -85,7 +85,7 @@ absl::StatusOr<std::vector<std::string>> ParseEndpoints(const std::string& text)
 }
 
 absl::StatusOr<NodeWeight> ParseNodeWeight(const std::string& text) {
-  // The last one: a name may contain the sign.
+  // The last one: a name may contain the separator.
   const size_t equals = text.rfind('=');
   NodeWeight parsed;
   if (equals == std::string::npos || equals == 0 || !absl::SimpleAtoi(text.substr(equals + 1), &parsed.weight) ||

@@ -1,4 +1,4 @@
-// Reading what people type: durations, times, prices.
+// Parses what people type: durations, times, prices.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ absl::StatusOr<absl::Duration> ParseDuration(const std::string& text);
 absl::StatusOr<int64_t> ParseWholeSeconds(const std::string& text);
 // RFC 3339, such as 2026-11-27T09:00:00Z.
 absl::StatusOr<absl::Time> ParseTime(const std::string& text);
-// "19.99" of EUR is 1999; "500" of JPY is 500. No more decimals than the currency has.
+// "19.99" in EUR is 1999; "500" in JPY is 500. No more decimals than the currency has.
 absl::StatusOr<int64_t> ParsePriceMinor(const std::string& text, const std::string& currency);
 
 // "10.0.0.1:7400, 10.0.0.2:7400": at least one HOST:PORT.

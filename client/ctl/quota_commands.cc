@@ -55,7 +55,7 @@ void PrintChange(Session& session, const Response& response, bool preview) {
   PrintQuotaChange(session, response.before(), response.after(), preview, more);
 }
 
-// A change is always previewed first: when it is carried out, only if the quota is still the one previewed.
+// A change is always previewed first; it is carried out only if the quota is still the one that was previewed.
 template <typename Request, typename Response>
 void Change(Session& session, Request request, const ChangeFlags& flags,
             grpc::Status (AdminService::Stub::*method)(grpc::ClientContext*, const Request&, Response*)) {
@@ -199,7 +199,7 @@ void AddRebalance(CLI::App* quota, Session& session) {
                  "equal; demand: in proportion to what the nodes are asked for per second; weights: to --weight"),
              {"equal", "demand", "weights"})
       ->capture_default_str();
-  // One value per flag, or the SKU behind it would be taken for another.
+  // One value per flag; otherwise a SKU after it would be taken for another value.
   rebalance
       ->add_option("--weight", flags->weights,
                    "NODE=WEIGHT, once for each node; nodes without one are left with nothing")
@@ -229,8 +229,8 @@ void AddFreezeAndThaw(CLI::App* quota, Session& session) {
     CLI::App* command = quota->add_subcommand(kind.name, kind.description);
     command->add_option("SKU", *sku_id)->required();
     AddYesFlag(command, *yes);
-    command->footer(absl::StrCat("What a node held when it died goes to the pool all the same.\nExample:\n",
-                                 "  tranchectl quota ", kind.name, " tv --yes"));
+    command->footer(absl::StrCat("Units of a dead node still go to the pool.\nExample:\n", "  tranchectl quota ",
+                                 kind.name, " tv --yes"));
     command->callback([&session, sku_id, yes, frozen = kind.frozen] { SetFrozen(session, *sku_id, frozen, *yes); });
   }
 }

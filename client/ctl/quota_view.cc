@@ -16,7 +16,7 @@ std::string Holder(const tranche::v1::Slice& slice) { return slice.incarnation()
 
 std::string Incarnation(int64_t incarnation) { return incarnation == 0 ? "-" : absl::StrCat(incarnation); }
 
-// A node that has not been told yet goes by an older version.
+// A node that has not heard of the last move uses an older version.
 std::string Announced(const tranche::v1::Slice& slice) {
   if (slice.announced_version() >= slice.version()) return absl::StrCat(slice.announced_version());
   return slice.announced_version() == 0 ? "none LAGS" : absl::StrCat(slice.announced_version(), " LAGS");
@@ -32,7 +32,7 @@ std::string Rate(double per_s) { return absl::StrFormat("%.1f", per_s); }
 std::vector<std::string> Row(const tranche::v1::Slice& slice) {
   std::vector<std::string> row = {Holder(slice), Incarnation(slice.incarnation())};
   if (slice.incarnation() == 0) {
-    // The pool sells nothing and is told nothing.
+    // The pool sells nothing, and nothing is announced to it.
     row.insert(row.end(), {"-", "-", absl::StrCat(slice.remaining()), "-", "-", "-", "-", "-",
                            absl::StrCat(slice.version()), "-", "-"});
     return row;

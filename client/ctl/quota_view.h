@@ -1,4 +1,4 @@
-// Showing who holds how much of a SKU.
+// Shows who holds how much of a SKU.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -32,7 +32,7 @@ struct Flags {
   int64_t max_fixes = 10000;
 };
 
-// By --format, else by how the file is called.
+// By --format, otherwise by the file's name.
 absl::StatusOr<reconcile::StatementFormat> FormatOf(const Flags& flags) {
   const std::string name = flags.format.empty() ? flags.statement : absl::StrCat(".", flags.format);
   if (absl::EndsWithIgnoreCase(name, ".csv")) return reconcile::StatementFormat::kCsv;
@@ -48,7 +48,7 @@ absl::StatusOr<std::optional<int64_t>> BoundOf(const char* flag, const std::stri
   return std::optional<int64_t>(absl::ToUnixMicros(time));
 }
 
-// A line on stderr every few seconds: nothing for a statement that is done at once.
+// A line on stderr every few seconds; none for a short statement.
 class Progress {
  public:
   explicit Progress(Session* session) : session_(session) {}
@@ -66,7 +66,7 @@ class Progress {
   absl::Time next_ = start_ + kInterval;
 };
 
-// What one run needs, opened in the order in which a mistake is best told.
+// What one run needs, opened in the order that gives the best error messages.
 struct Job {
   std::unique_ptr<reconcile::ByteSource> source;
   std::unique_ptr<reconcile::StatementReader> statement;

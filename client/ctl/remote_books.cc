@@ -13,7 +13,7 @@ namespace {
 using reconcile::EntryState;
 using reconcile::LedgerEntry;
 
-// Of a stream that breaks, without anything coming in between.
+// Tries in a row of a stream that makes no progress.
 constexpr int kTries = 5;
 constexpr absl::Duration kPause = absl::Milliseconds(300);
 
@@ -105,7 +105,7 @@ class RemoteStream : public reconcile::EntryStream {
       reader_.reset();
       page_.clear_entries();
       next_ = 0;
-      // An end without a last message is a break too.
+      // A stream that ends without a last message is broken too.
       if (status.ok()) status = absl::UnavailableError("the node ended the export too early");
       if (status.code() != absl::StatusCode::kUnavailable || attempt == kTries) {
         *failed_ = true;

@@ -1,4 +1,4 @@
-// The ledger's side of a reconciliation, through AdminService.
+// The ledger's side of a reconciliation, read through AdminService.
 #pragma once
 
 #include <memory>
@@ -14,16 +14,16 @@ class RemoteBooks : public reconcile::PaymentBooks {
  public:
   explicit RemoteBooks(Session* session) : session_(session) {}
 
-  // A stream that breaks is begun anew behind what has come, at the next endpoint, a few times.
+  // A stream that breaks is reopened at the next endpoint, after the last entry that came, a few times.
   absl::StatusOr<std::vector<std::unique_ptr<reconcile::EntryStream>>> Export(const reconcile::Window& window) override;
   absl::StatusOr<std::vector<reconcile::LedgerEntry>> LookUp(absl::Span<const reconcile::ReservationId> ids) override;
 
-  // Whether one of its calls has failed: tells the cluster's errors from those of files.
+  // Whether one of its calls has failed: distinguishes errors of the cluster from errors of files.
   bool failed() const { return *failed_; }
 
  private:
   Session* const session_;
-  // The streams' too.
+  // The same for the streams.
   const std::shared_ptr<bool> failed_ = std::make_shared<bool>(false);
 };
 

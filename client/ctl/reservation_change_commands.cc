@@ -1,6 +1,6 @@
 // tranchectl reservation confirm|cancel|extend
 //
-// The API has no preview of these: what would change is shown from the reservation as it is.
+// The API has no preview of these changes: the preview is computed from the reservation as it is now.
 
 #include <memory>
 
@@ -25,7 +25,7 @@ absl::StatusOr<Reservation> Find(Session& session, const std::string& reservatio
   return response.reservation();
 }
 
-// A preview cannot know what another will have done by then, but it can say what is in the way already.
+// A preview cannot know what others will do until then, but it can show what is in the way already.
 void WarnUnlessPending(Session& session, const Reservation& before, const char* what_then) {
   if (before.state() == tranche::v1::RESERVATION_STATE_PENDING) return;
   session.err() << "It is " << StateOf(before) << ": " << what_then << "\n";
@@ -85,7 +85,7 @@ void AddConfirm(CLI::App* reservation, Session& session) {
   CLI::App* confirm = reservation->add_subcommand("confirm", "Record its payment");
   confirm->add_option("ID", flags->id, "Its UUID")->required();
   confirm->add_option("--payment", flags->payment, "What the payment provider calls the payment")->required();
-  // No default: what it costs is not known to be what was paid.
+  // No default: the price need not be what was paid.
   confirm->add_option("--amount", flags->amount, "What was paid, such as 19.99")->required();
   confirm->add_option("--currency", flags->currency, "Default: the reservation's");
   AddYesFlag(confirm, flags->yes);

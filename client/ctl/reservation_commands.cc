@@ -1,4 +1,4 @@
-// tranchectl reservation create|get|list|watch; what changes one is in reservation_change_commands.cc
+// tranchectl reservation create|get|list|watch; changes are in reservation_change_commands.cc
 
 #include <algorithm>
 #include <memory>
@@ -75,7 +75,7 @@ absl::StatusOr<tranche::v1::ListReservationsRequest> ToRequest(const ListFlags& 
   request.set_sku_id(flags.sku);
   for (const std::string& name : flags.states) {
     tranche::v1::ReservationState state;
-    // Its own check has seen that it is one.
+    // The flag's own check has validated it.
     if (!tranche::v1::ReservationState_Parse(absl::StrCat("RESERVATION_STATE_", name), &state)) continue;
     request.add_states(state);
   }
@@ -108,7 +108,7 @@ void AddList(CLI::App* reservation, Session& session) {
   CLI::App* list = reservation->add_subcommand("list", "The reservations of a buyer or of a SKU");
   list->add_option("--user", flags->user, "Of this buyer; without --sku it looks into every SKU");
   list->add_option("--sku", flags->sku, "Of this SKU");
-  TakesOneOf(list->add_option("--state", flags->states, "Only those; comma between")->delimiter(','),
+  TakesOneOf(list->add_option("--state", flags->states, "Only these, separated by commas")->delimiter(','),
              {"PENDING", "CONFIRMED", "CANCELLED", "EXPIRED"});
   list->add_option("--limit", flags->limit, "At most so many")->capture_default_str()->check(CLI::Range(1, 10000000));
   list->footer(

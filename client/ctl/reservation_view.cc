@@ -15,7 +15,7 @@ std::string Time(const google::protobuf::Timestamp& time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(time.seconds()), absl::UTCTimeZone());
 }
 
-// Why it is what it is.
+// The reason for its state.
 std::string Note(const tranche::v1::Reservation& reservation) {
   if (!reservation.rebooked_from().empty()) {
     return absl::StrCat(reservation.payment_reference(), " (instead of ", reservation.rebooked_from(), ")");

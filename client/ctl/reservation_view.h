@@ -1,4 +1,4 @@
-// Showing reservations.
+// Shows reservations.
 #pragma once
 
 #include <string>
@@ -12,14 +12,14 @@ namespace tranche::ctl {
 std::string StateOf(const tranche::v1::Reservation& reservation);
 
 void PrintReservations(Session& session, const std::vector<tranche::v1::Reservation>& reservations);
-// One, as an object in JSON.
+// One reservation, as a JSON object.
 void PrintReservation(Session& session, const tranche::v1::Reservation& reservation);
 
 struct ReservationChangeNotes {
   bool preview = false;
-  // What goes behind --yes.
+  // The flags to put after --yes.
   std::string more_flags = {};
-  // What became of a payment; only with a change that is carried out.
+  // The result for a payment; only if the change was carried out.
   std::string outcome = {};
   // The reservation that a late payment booked.
   const tranche::v1::Reservation* rebooked = nullptr;

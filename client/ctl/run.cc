@@ -48,10 +48,10 @@ class HelpWithGlobalFlags : public CLI::Formatter {
 };
 
 void AddGlobalFlags(CLI::App& app, Session& session) {
-  app.add_option("--endpoint", session.endpoints,
-                 "Front nodes, host:port, comma between; the first that answers is used, and one that is silent for a "
-                 "second is "
-                 "left for the next")
+  app.add_option(
+         "--endpoint", session.endpoints,
+         "Front nodes as host:port, separated by commas; the first that answers is used, and one that is silent "
+         "for a second is left for the next")
       ->envname("TRANCHE_ENDPOINT")
       ->check([](const std::string& text) { return std::string(ParseEndpoints(text).status().message()); })
       ->capture_default_str();

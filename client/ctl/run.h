@@ -1,4 +1,4 @@
-// tranchectl without its process: what tests call.
+// tranchectl without its process: tests call this.
 #pragma once
 
 #include <ostream>

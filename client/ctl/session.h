@@ -1,4 +1,4 @@
-// What every command has: the global flags, the way to the cluster and the way to the user.
+// What every command shares: the global flags, the calls to the cluster and the output to the user.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -22,7 +22,7 @@ namespace tranche::ctl {
 
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitLocal = 1;   // wrong usage, or a file or an output that cannot be written
-inline constexpr int kExitRemote = 2;  // the cluster refused, did not answer or is not well
+inline constexpr int kExitRemote = 2;  // the cluster refused, did not answer or is not healthy
 
 // Of a call, unless it is known to take longer.
 inline constexpr absl::Duration kUsualTimeout = absl::Seconds(10);
@@ -64,7 +64,7 @@ class Session {
   // Without line breaks inside.
   void PrintJsonLine(const google::protobuf::Message& message);
 
-  // A mistake of the user's that the flags' own checks cannot see.
+  // A mistake of the user that the flags' own checks cannot detect.
   void FailLocally(absl::string_view message);
   // Prints reason, message and next step of the last call. What the cluster calls an invalid argument is a mistake of
   // the user's too.
@@ -85,13 +85,13 @@ class Session {
       const Request& request) {
     return Unary<tranche::v1::ReservationService>(method, request, kUsualTimeout);
   }
-  // Hands over each state until the stream ends; without --timeout that may take for ever. Once it has seen one, it
+  // Calls back with each state until the stream ends; without --timeout there is no limit. Once it has seen one, it
   // also waits for the cluster to answer again.
   absl::Status Watch(const tranche::v1::WatchReservationRequest& request,
                      absl::FunctionRef<void(const tranche::v1::WatchReservationResponse&)> show);
-  // For what outlives one call: a channel to each endpoint, which connects when it is used.
+  // For objects that outlive one call: a channel to each endpoint, which connects when it is first used.
   absl::StatusOr<std::vector<std::shared_ptr<grpc::Channel>>> Channels();
-  // Hands over each message of the move. Without --timeout it may take as long as it takes.
+  // Calls back with each message of the move. Without --timeout there is no limit.
   absl::Status Move(const tranche::v1::MoveSkuRequest& request,
                     absl::FunctionRef<void(const tranche::v1::MoveSkuResponse&)> show);
 

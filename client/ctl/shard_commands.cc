@@ -65,7 +65,7 @@ std::string NameOf(MoveSkuResponse::Stage stage) {
   return name;
 }
 
-// One line per stage, with what it did, when the next one begins.
+// Prints one line per stage, with what it did, when the next one begins.
 class MoveProgress {
  public:
   explicit MoveProgress(Session& session) : session_(session) {}
@@ -126,10 +126,10 @@ void AddSkuMoveCommand(CLI::App* sku, Session& session) {
       "move", "Move a SKU to another shard while it is on sale; its sale pauses for about a second");
   move->add_option("SKU", flags->sku_id)->required();
   move->add_option("--to", flags->to, "The shard; \"home\" for the first one")->required();
-  move->add_flag("--abort", flags->abort, "Take back a move to that shard that broke off");
+  move->add_flag("--abort", flags->abort, "Undo an unfinished move to that shard");
   AddYesFlag(move, flags->yes);
   move->footer(
-      "A move that broke off leaves the SKU whole on one shard, perhaps paused: run the command again.\n"
+      "After a failed move the SKU is complete on one shard, but may be paused: run the command again.\n"
       "Example:\n"
       "  tranchectl sku move tv --to hot --yes");
   move->callback([&session, flags] { Move(session, *flags); });
@@ -141,10 +141,10 @@ void AddShardCommands(CLI::App& app, Session& session) {
   shard->add_subcommand("list", "All shards, home first")->callback([&session] { ListShards(session); });
 
   auto flags = std::make_shared<AddFlags>();
-  CLI::App* add = shard->add_subcommand("add", "Add a migrated, unused database, or tell where a shard is now");
+  CLI::App* add = shard->add_subcommand("add", "Add a migrated, unused database, or change a shard's address");
   add->add_option("NAME", flags->name, "1 to 32 characters of a-z 0-9 _ -")->required();
   add->add_option("--postgres", flags->postgres,
-                  "Connection string as every server is to use it, without a password: each has its own credentials "
+                  "Connection string for every server, without a password: each has its own credentials "
                   "(PGPASSFILE, PGSERVICEFILE, a certificate)")
       ->required();
   AddYesFlag(add, flags->yes);

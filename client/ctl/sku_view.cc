@@ -23,7 +23,7 @@ std::string QuotaMode(const tranche::v1::Sku& sku) {
   return absl::StrCat(sku.on_demand() ? "ON DEMAND" : "PRESPLIT", sku.quota_frozen() ? ", FROZEN" : "");
 }
 
-// How often a hold may be extended, and to how long in all.
+// How often a hold may be extended, and for how long in total.
 std::string Extensions(const tranche::v1::Sku& sku) {
   const std::string most = sku.has_max_hold() ? FormatHold(absl::Seconds(sku.max_hold().seconds())) : "";
   return absl::StrCat(sku.max_extensions(), most.empty() ? "" : ", to ", most);

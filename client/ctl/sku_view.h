@@ -1,4 +1,4 @@
-// Showing SKUs.
+// Shows SKUs.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -14,7 +14,7 @@ void PrintSku(Session& session, const tranche::v1::Sku& sku);
 
 struct SkuChangeNotes {
   bool preview = false;
-  // What goes behind --yes.
+  // The flags to put after --yes.
   std::string more_flags = {};
   // More members of the JSON object.
   nlohmann::ordered_json more = nlohmann::ordered_json::object();

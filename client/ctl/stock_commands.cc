@@ -15,7 +15,7 @@ using tranche::v1::AdminService;
 struct StockFlags {
   std::string sku_id;
   int64_t units = 0;
-  int64_t expected_stock = -1;  // -1: whatever it is
+  int64_t expected_stock = -1;  // -1: any stock
   bool yes = false;
 };
 
@@ -33,7 +33,7 @@ void PrintChange(Session& session, const StockFlags& flags, const Response& resp
   PrintSkuChange(session, response.before(), response.sku(), {!flags.yes, expectation, more});
 }
 
-// A change is always previewed first: when it is carried out, only if the stock is still the one previewed.
+// A change is always previewed first; it is carried out only if the stock is still the one that was previewed.
 template <typename Request, typename Response>
 void Change(Session& session, const StockFlags& flags,
             grpc::Status (AdminService::Stub::*method)(grpc::ClientContext*, const Request&, Response*)) {

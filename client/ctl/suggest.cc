@@ -26,7 +26,7 @@ size_t Slips(const std::string& a, const std::string& b) {
   return d[a.size()][b.size()];
 }
 
-// Whether the argument after this one belongs to it, as 7400 does in "--port 7400".
+// Whether the argument after this one is its value, like 7400 in "--port 7400".
 bool TakesNext(const CLI::App* command, const std::string& argument) {
   if (absl::StrContains(argument, '=')) return false;
   for (; command != nullptr; command = command->get_parent()) {

@@ -9,7 +9,7 @@
 namespace tranche::ctl {
 namespace {
 
-// "12", "-3", "0.5", or "-" where there is none.
+// "12", "-3", "0.5", or "-" for none.
 bool IsNumber(const std::string& cell) {
   const size_t sign = cell.front() == '-' ? 1 : 0;
   return std::all_of(cell.begin() + static_cast<std::ptrdiff_t>(sign), cell.end(),
@@ -25,7 +25,7 @@ std::string Padded(const std::string& cell, size_t width, bool right) {
 
 void Table::AddRow(std::vector<std::string> cells) {
   CHECK_EQ(cells.size(), headers_.size());
-  // What comes from elsewhere (a title, say) must not move the terminal's cursor.
+  // Text from elsewhere (a title, say) must not move the terminal's cursor.
   for (std::string& cell : cells) {
     for (char& c : cell) {
       if (std::iscntrl(static_cast<unsigned char>(c)) != 0) c = '?';

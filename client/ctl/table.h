@@ -13,7 +13,7 @@ class Table {
 
   // As many cells as there are headers.
   void AddRow(std::vector<std::string> cells);
-  // Columns that hold only numbers are aligned right. `bold_header`: with terminal codes.
+  // Columns that hold only numbers are right-aligned. `bold_header`: with terminal codes.
   void Print(std::ostream& out, bool bold_header) const;
 
  private:

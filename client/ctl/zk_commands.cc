@@ -59,7 +59,7 @@ void Rebuild(Session& session, bool yes) {
 
 void AddRebuild(CLI::App* zk, Session& session) {
   auto yes = std::make_shared<bool>(false);
-  CLI::App* rebuild = zk->add_subcommand("rebuild", "Restore the tree from the ledger, whatever was lost of it");
+  CLI::App* rebuild = zk->add_subcommand("rebuild", "Restore the tree from the ledger, whatever parts were lost");
   AddYesFlag(rebuild, *yes);
   rebuild->footer(
       "Safe at any time, also during the sale: nothing newer is replaced. Registrations, reports and the balancer's\n"

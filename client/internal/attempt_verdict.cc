@@ -12,15 +12,15 @@ using Next = AttemptVerdict::Next;
 AttemptVerdict JudgeTransport(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
-      // Not sent at all when no connection came about. Should gRPC ever word this differently, the outcome counts as
-      // unknown: slower, never wrong.
+      // The request was not sent at all, because there was no connection. If gRPC ever words this differently, the
+      // outcome counts as unknown: slower, never wrong.
       return {.next = Next::kAnotherNow,
               .outcome_unknown = !absl::StartsWith(status.message(), "failed to connect"),
               .costs_budget = true,
               .avoid_node = true,
               .retry_delay = {}};
     case absl::StatusCode::kDeadlineExceeded:
-    // We never cancel an attempt ourselves: a server that shuts down cancels what it has not begun to serve.
+    // We never cancel an attempt ourselves: a server that shuts down cancels calls that it has not begun to serve.
     case absl::StatusCode::kCancelled:
       return {.next = Next::kAnotherNow,
               .outcome_unknown = true,

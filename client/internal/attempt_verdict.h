@@ -1,4 +1,4 @@
-// What one attempt's status means for the call it belongs to.
+// What one attempt's status means for its call.
 #pragma once
 
 #include "absl/status/status.h"
@@ -8,24 +8,24 @@ namespace tranche::internal {
 
 struct AttemptVerdict {
   enum class Next {
-    kDone,         // an answer: no node would say otherwise
-    kAnotherNow,   // another node may well succeed, at once
+    kDone,         // an answer: no node would answer otherwise
+    kAnotherNow,   // another node may succeed, at once
     kAnotherLater  // another node, after a wait: the trouble may be everybody's
   };
   Next next = Next::kDone;
-  // The claim may have been committed although this attempt did not say so.
+  // The claim may have been committed although the status does not say so.
   bool outcome_unknown = false;
-  // A retry because of it draws from the retry budget.
+  // Whether a retry draws from the retry budget.
   bool costs_budget = false;
-  // The node is best left alone for a while.
+  // Whether the node should be left alone for a while.
   bool avoid_node = false;
-  // What the server asked for; zero: nothing.
+  // The wait that the server asked for; zero: none.
   absl::Duration retry_delay;
 };
 
 AttemptVerdict Judge(const absl::Status& status);
 
-// A definite no: an answer that no node would give otherwise, and that means that nothing was done by this attempt.
+// A definite no: no node would answer otherwise, and this attempt did nothing.
 bool IsRefusal(const absl::Status& status);
 
 }  // namespace tranche::internal

@@ -24,7 +24,7 @@ struct CallEnvironment {
         budget(options.retry.budget_tokens, options.retry.budget_refill),
         scheduler(std::move(scheduler)) {}
 
-  // Calls begin and end through these, so that the client can wait for the last of them.
+  // Every call begins and ends through these, so that the client can wait for the last one.
   void CallBegins() {
     absl::MutexLock lock(&mutex);
     ++outstanding;
@@ -43,7 +43,7 @@ struct CallEnvironment {
   NodeSet nodes;
   RetryBudget budget;
   const std::shared_ptr<Scheduler> scheduler;
-  // Set once: no further attempts.
+  // Once set, there are no further attempts.
   std::atomic<bool> closing{false};
 
   absl::Mutex mutex;

@@ -8,12 +8,12 @@
 
 namespace tranche::internal {
 
-// After a lost answer every further try says that the cart may exist, so that the node asks the ledger before it
-// refuses. A refusal is believed once it is said again a moment later: the first may have overtaken the commit.
+// After a lost answer, every further try says that the cart may exist, so that the node asks the ledger before it
+// refuses. A refusal is believed only when it is repeated a moment later: the first may have overtaken the commit.
 class CartCall final : public RetryingCall {
  public:
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Cart>)>;
-  // The lines must have their ids, and there must be one.
+  // There must be at least one line, and the lines must have their ids.
   CartCall(CallEnvironment& environment, absl::Time deadline, CreateCart cart, Callback callback);
 
  private:

@@ -37,7 +37,7 @@ void Connection::Get(std::string reservation_id, Callback callback) {
 }
 
 void Connection::CreateCart(tranche::CreateCart cart, CallbackOf<Cart> callback) {
-  // Also so that an unknown outcome has an id to name.
+  // Without a line there would be no id to name if the outcome is unknown.
   if (cart.lines.empty()) return callback(absl::InvalidArgumentError("a cart has at least one line"));
   for (CartLine& line : cart.lines) {
     if (line.reservation_id.empty()) line.reservation_id = MakeUuidV7();

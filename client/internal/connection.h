@@ -1,4 +1,4 @@
-// Turns the client's calls into attempts at nodes. All retries and all failover are below this interface.
+// Turns the client's calls into attempts at nodes. All retries and failover are behind this interface.
 #pragma once
 
 #include <memory>
@@ -23,11 +23,11 @@ class Connection {
   // One stub per endpoint of `options`.
   Connection(const ClientOptions& options, std::vector<std::shared_ptr<Stub>> stubs,
              std::shared_ptr<Scheduler> scheduler);
-  // Waits for the calls outstanding.
+  // Waits for outstanding calls.
   ~Connection();
 
   void Create(CreateReservation request, Callback callback);
-  // With a deadline of the caller's, for a request that began elsewhere (on a stream).
+  // With the caller's deadline, for a request that began elsewhere (on a stream).
   void CreateBefore(absl::Time deadline, CreateReservation request, Callback callback);
   void Get(std::string reservation_id, Callback callback);
 

@@ -93,7 +93,7 @@ tranche::v1::ExtendReservationRequest ToProto(const ExtendReservation& change) {
   message.set_reservation_id(change.reservation_id);
   absl::Duration rest;
   message.mutable_extend_by()->set_seconds(absl::IDivDuration(change.by, absl::Seconds(1), &rest));
-  // Refused by the node: better than to be rounded without a word.
+  // The node refuses it, which is better than silent rounding.
   message.mutable_extend_by()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
   message.set_extension(change.extension);
   message.set_sku_id(change.sku);

@@ -1,4 +1,4 @@
-// Between the client's plain values and the messages of tranche.v1.
+// Converts between the client's plain values and the messages of tranche.v1.
 #pragma once
 
 #include "tranche/reservation.h"

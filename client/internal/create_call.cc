@@ -11,11 +11,11 @@
 namespace tranche::internal {
 namespace {
 
-// Not found counts only when it is said again after kSettlingTime.
+// "Not found" counts only when it is repeated after kSettlingTime.
 constexpr int kLookUpsToBelieve = 2;
 
 bool SamePayload(const Reservation& found, const tranche::v1::CreateReservationRequest& request) {
-  // A node from before there were references drops it, and does not say it again.
+  // An older node without order references drops the reference, and so does not return it.
   return found.sku_id == request.sku_id() && found.user_id == request.user_id() &&
          found.quantity == request.quantity() &&
          (found.order_reference.empty() || found.order_reference == request.order_reference());
@@ -30,7 +30,7 @@ CreateCall::CreateCall(CallEnvironment& environment, absl::Time deadline, Create
 }
 
 void CreateCall::Send(Stub& stub, absl::Time deadline) {
-  // A node refuses a sold-out SKU from memory: it must know that this id may be booked already.
+  // A node refuses a sold-out SKU from memory, so it must be told that this id may be booked already.
   request_.set_may_exist(outcome_unknown());
   stub.CreateReservation(context(), deadline, request_, &response_, observer());
 }
@@ -75,8 +75,8 @@ void CreateCall::OnLookedUp(const absl::Status& refusal, absl::StatusOr<Reservat
     callback_(std::move(found));
     return;
   }
-  // Found with another payload: the id is not this claim's. Not found: the refusal was the truth, unless the last word
-  // was itself no answer; then the claim may still be on its way to the ledger.
+  // Found with another payload: the id belongs to another claim. Not found: the refusal was true, unless the last
+  // answer was itself not definite; then the claim may still be on its way to the ledger.
   const bool settled = found.ok() || times_not_found_ >= kLookUpsToBelieve;
   if (IsRefusal(refusal) && settled) {
     callback_(refusal);

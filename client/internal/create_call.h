@@ -9,7 +9,7 @@
 namespace tranche::internal {
 
 // When an attempt's outcome was lost and a later one was refused, the refusal alone proves nothing: a node refuses a
-// sold-out SKU from memory without looking for the id. The call then asks the ledger for the id before it believes it.
+// sold-out SKU from memory without looking up the id. So the call then asks the ledger for the id first.
 class CreateCall : public RetryingCall {
  public:
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;

@@ -17,16 +17,16 @@ grpc::ChannelArguments ArgumentsOfChannel(int index) {
   // Channels with equal arguments would share one connection.
   arguments.SetInt("tranche.channel_index", index);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  // Retries and failover are the connection's, which knows the other nodes.
+  // Retries and failover are up to the connection, which knows the other nodes.
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
   // A restarted node is found again within a second.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  // Only while calls are in flight, so that the server's ping limits are not met. The timeout is also the connection's
-  // TCP_USER_TIMEOUT: when a host is gone without a word, gRPC ends no call past its deadline while a write to it is
-  // stuck, so this bounds how late an attempt is given up.
+  // Only while calls are in flight, so that the server's ping limits are not reached. The timeout is also the
+  // connection's TCP_USER_TIMEOUT. When a host vanishes, gRPC does not end a call past its deadline while a write to it
+  // is stuck, so this bounds how late an attempt is given up.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 1'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 0);

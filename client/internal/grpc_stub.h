@@ -1,4 +1,4 @@
-// The real Stub: gRPC's callback API over one or several channels to one node.
+// The real Stub: gRPC's callback API over one or more channels to one node.
 #pragma once
 
 #include <atomic>

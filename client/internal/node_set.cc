@@ -33,7 +33,7 @@ bool NodeSet::HasHealthy(Tried tried, absl::Time now) const {
 
 void NodeSet::Avoid(int node, absl::Time now) {
   const int64_t now_ns = absl::ToUnixNanos(now);
-  // The calls that were in flight when the node died fail together: that is one failure.
+  // Calls that were in flight when the node died fail together: that counts as one failure.
   if (!Healthy(nodes_[node], now_ns)) return;
   const int failures = nodes_[node].failures.fetch_add(1, std::memory_order_relaxed);
   const absl::Duration avoid = std::min(kMaxAvoid, kMinAvoid * (1 << std::min(failures, 10)));

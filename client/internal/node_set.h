@@ -1,4 +1,4 @@
-// The front nodes of a connection: whose turn it is, and who is best left alone for a while.
+// The front nodes of a connection: which one is next, and which ones to leave alone for a while.
 #pragma once
 
 #include <atomic>
@@ -22,9 +22,9 @@ class NodeSet {
   int size() const { return static_cast<int>(nodes_.size()); }
   Stub& stub(int node) { return *nodes_[node].stub; }
 
-  // The next untried node in turn, one in good health if there is one. -1: all were tried.
+  // The next untried node in turn, a healthy one if there is one. -1: all were tried.
   int Pick(Tried tried, absl::Time now);
-  // True when an untried node in good health exists.
+  // True when an untried healthy node exists.
   bool HasHealthy(Tried tried, absl::Time now) const;
 
   // The node failed: it is avoided for a time that doubles with each failure in a row, at most `kMaxAvoid`. An avoided

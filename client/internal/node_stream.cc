@@ -18,7 +18,7 @@ std::shared_ptr<NodeStream> NodeStream::Start(Stub& stub, int node, Owner* owner
   std::shared_ptr<NodeStream> stream(new NodeStream(node, owner));
   stream->self_ = stream;
   stub.StreamReservations(stream->context_, stream.get());
-  // Held while the stream may be written to from outside of gRPC's reactions; OnReadDone(false) lets go.
+  // Held while the stream may be written to from outside gRPC's reactions; OnReadDone(false) releases it.
   stream->AddHold();
   stream->StartRead(&stream->read_);
   stream->StartCall();
@@ -67,7 +67,7 @@ void NodeStream::OnWriteDone(bool ok) {
   if (close) {
     StartWritesDone();
   } else {
-    // With more to follow at once, let the transport collect them into one packet.
+    // If more requests follow at once, let the transport combine them into one packet.
     StartWrite(&write_, more_follow ? grpc::WriteOptions().set_buffer_hint() : grpc::WriteOptions());
   }
 }
@@ -139,7 +139,8 @@ void NodeStream::OnDone(const grpc::Status& status) {
     for (auto& [sequence, item] : unanswered_) unanswered.push_back(std::move(item));
     unanswered_.clear();
   }
-  // The context holds its channel, whose last owner must not be a thread of gRPC's: the client may go after OnEnded.
+  // The context holds its channel. The channel's last owner must not be a thread of gRPC: the client may be destroyed
+  // after OnEnded.
   context_.reset();
   owner_->OnEnded(node_, std::move(unanswered));
 }

@@ -1,4 +1,4 @@
-// One gRPC stream to one node: writes one request at a time, matches answers to requests by their sequence.
+// One gRPC stream to one node: writes one request at a time and matches answers to requests by their sequence.
 #pragma once
 
 #include <cstdint>
@@ -17,12 +17,12 @@
 
 namespace tranche::internal {
 
-// A request on its way and who waits for it.
+// A request in flight and its callback.
 struct StreamItem {
   CreateReservation request;
   absl::AnyInvocable<void(absl::StatusOr<Reservation>)> callback;
-  absl::Time attempt_deadline;  // on the stream
-  absl::Time deadline;          // in all
+  absl::Time attempt_deadline;  // for its try on the stream
+  absl::Time deadline;          // for the whole request
 };
 
 // Thread-safe. Keeps itself alive until gRPC is done with it.
@@ -30,9 +30,9 @@ class NodeStream final : public StreamReactor, public std::enable_shared_from_th
  public:
   class Owner {
    public:
-    // The node's answer to one request. On a thread of gRPC, without locks.
+    // The node's answer to one request. Called on a thread of gRPC, without locks.
     virtual void OnAnswer(StreamItem item, absl::StatusOr<Reservation> answer) = 0;
-    // The stream to `node` has ended; these requests have no answer. The last call.
+    // The stream to `node` has ended; these requests got no answer. This is the last call.
     virtual void OnEnded(int node, std::vector<StreamItem> unanswered) = 0;
 
    protected:
@@ -42,13 +42,13 @@ class NodeStream final : public StreamReactor, public std::enable_shared_from_th
   // The owner must stay alive until OnEnded() has returned.
   static std::shared_ptr<NodeStream> Start(Stub& stub, int node, Owner* owner);
 
-  // False, `item` untouched: the stream is ending.
+  // False, with `item` unchanged: the stream is ending.
   bool Send(StreamItem& item, absl::Time now);
   // Sends what is queued and then closes the sending side; the node ends the stream after its last answer.
   void FinishSending();
   // Ends the stream at once.
   void Cancel();
-  // Cancels when a request is past its attempt's deadline: the node hangs.
+  // Cancels the stream when a request is past its attempt's deadline: the node hangs.
   void CancelIfOverdue(absl::Time now);
 
  private:

@@ -1,4 +1,4 @@
-// A call with retries that is safe to repeat as it is: the node does it once and answers the same again.
+// A call with retries that may be repeated unchanged: the node does it once and answers the same again.
 #pragma once
 
 #include <memory>
@@ -13,8 +13,8 @@
 
 namespace tranche::internal {
 
-// Answer is what FromProto makes of Response. A refusal is the truth even after a lost answer: the ledger itself says
-// it, and it would repeat the first answer if there were one. Without a definite answer the outcome of a change stays
+// Answer is what FromProto makes of Response. A refusal is true even after a lost answer: it comes from the ledger,
+// which would repeat the first answer if there were one. Without a definite answer the outcome of a change stays
 // unknown, and is reported so.
 template <typename Request, typename Response, typename Answer>
 class RepeatableCall final : public RetryingCall {
@@ -22,7 +22,7 @@ class RepeatableCall final : public RetryingCall {
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Answer>)>;
   using Method = void (Stub::*)(Stub::Context&, absl::Time, const Request&, Response*, internal::AttemptObserver*);
 
-  // `changes`: the id of the reservation that the call changes; "" when it only reads.
+  // `changes`: the id of the reservation that the call changes; "" if it only reads.
   RepeatableCall(CallEnvironment& environment, absl::Time deadline, Method method, Request request, std::string changes,
                  Callback callback)
       : RetryingCall(environment, deadline),

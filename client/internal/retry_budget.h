@@ -15,7 +15,8 @@ class RetryBudget {
         milli_(max_milli_) {}
 
   void OnAnswered() {
-    // Nearly always full: a load, no write, so that callers do not fight over the cache line.
+    // The bucket is nearly always full: then this is a load, not a write, so that callers do not compete for the cache
+    // line.
     int64_t now = milli_.load(std::memory_order_relaxed);
     while (now < max_milli_) {
       const int64_t next = now + refill_milli_ > max_milli_ ? max_milli_ : now + refill_milli_;

@@ -12,8 +12,8 @@ RetryingCall::RetryingCall(CallEnvironment& environment, absl::Time deadline)
 }
 
 RetryingCall::~RetryingCall() {
-  // The context holds its channel. Once the call has ended the client may be gone, and a channel whose last owner is
-  // one of gRPC's own threads would wait for that very thread.
+  // The context holds its channel. Once the call has ended, the client may be gone, and if the channel's last owner is
+  // one of gRPC's own threads, that thread would wait for itself.
   context_.reset();
   environment_.CallEnds();
 }
@@ -73,7 +73,7 @@ absl::Duration RetryingCall::NextDelay(const AttemptVerdict& verdict, absl::Time
   if (another) {
     return verdict.next == AttemptVerdict::Next::kAnotherNow ? absl::ZeroDuration() : NextBackoff();
   }
-  // Every node was asked: a new round, not before the server wants it.
+  // Every node was asked: begin a new round, but not before the server allows it.
   tried_ = 0;
   return std::max(verdict.retry_delay, NextBackoff());
 }

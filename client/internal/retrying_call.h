@@ -1,4 +1,4 @@
-// One call as its caller sees it: attempts at one node after the other until there is an answer or a bound is met.
+// One call as its caller sees it: attempts at one node after another until there is an answer or a limit is reached.
 #pragma once
 
 #include "absl/status/status.h"
@@ -9,12 +9,12 @@
 
 namespace tranche::internal {
 
-// An answer can overtake a commit: the node is gone, the ledger still works on what it sent. What is said of a claim in
-// doubt counts only when it is said again after this time.
+// An answer can overtake a commit: the node is gone, but the ledger still works on what it sent. So an answer about a
+// claim in doubt counts only when it is repeated after this time.
 inline constexpr absl::Duration kSettlingTime = absl::Milliseconds(250);
 
-// Deleted by its Finish(). Used by one thread at a time: the one that starts it, then the one that brings the attempt's
-// answer or runs the timer.
+// Deleted by its Finish(). Used by one thread at a time: first the one that starts it, then the one that delivers the
+// attempt's answer or runs the timer.
 class RetryingCall : private AttemptObserver {
  public:
   RetryingCall(const RetryingCall&) = delete;
@@ -26,17 +26,17 @@ class RetryingCall : private AttemptObserver {
   RetryingCall(CallEnvironment& environment, absl::Time deadline);
   virtual ~RetryingCall();
 
-  // Sends the request once, to be reported to observer().
+  // Sends the request once; the answer goes to observer().
   virtual void Send(Stub& stub, absl::Time deadline) = 0;
-  // The end. Must delete this.
+  // Ends the call. Must delete this.
   virtual void Finish(const absl::Status& status) = 0;
 
-  // Another attempt, at any node, although Finish was called: instead of the end.
+  // Makes another attempt, at any node, instead of ending, although Finish was called.
   void GoOn();
 
   AttemptObserver* observer() { return this; }
 
-  // An attempt may have succeeded without our hearing of it.
+  // An attempt may have succeeded without our knowing.
   bool outcome_unknown() const { return outcome_unknown_; }
   void set_outcome_unknown() { outcome_unknown_ = true; }
   absl::Time deadline() const { return deadline_; }

@@ -14,7 +14,7 @@ class Scheduler {
   virtual absl::Time Now() const = 0;
   // Runs `task` once at `when`, or as soon as possible after Shutdown(). The task must not block.
   virtual void RunAt(absl::Time when, Task task) = 0;
-  // Runs what waits, at once. Returns when no task is left; idempotent. Must not run in a task.
+  // Runs waiting tasks at once. Returns when no task is left; idempotent. Must not run in a task.
   virtual void Shutdown() = 0;
 };
 

@@ -1,4 +1,5 @@
-// Between gRPC's statuses and absl::Status with google.rpc details as payloads. The details keep their type URLs.
+// Converts between gRPC's statuses and absl::Status with google.rpc details as payloads. The details keep their type
+// URLs.
 #pragma once
 
 #include <grpcpp/support/status.h>
@@ -17,7 +18,7 @@ inline constexpr char kErrorDomain[] = "tranche";
 absl::Status ToAbslStatus(const grpc::Status& status);
 absl::Status ToAbslStatus(const google::rpc::Status& status);
 
-// COMMIT_UNKNOWN for `reservation_id`, with the code of `last`: what to say when no attempt had a definite outcome.
+// COMMIT_UNKNOWN for `reservation_id`, with the code of `last`: the result when no attempt had a definite outcome.
 absl::Status OutcomeUnknown(const std::string& reservation_id, const absl::Status& last);
 
 }  // namespace tranche::internal

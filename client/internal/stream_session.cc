@@ -10,7 +10,7 @@ namespace tranche::internal {
 namespace {
 
 constexpr absl::Duration kWatchInterval = absl::Milliseconds(250);
-// How long the node may take to end a stream that has nothing left to answer.
+// How long the node may take to end a stream on which it owes no answer.
 constexpr absl::Duration kEndGrace = absl::Seconds(1);
 
 }  // namespace
@@ -45,7 +45,7 @@ void StreamSession::Send(CreateReservation request, Callback callback) {
   StreamItem item{std::move(request), std::move(callback),
                   now + std::min(environment.options.attempt_timeout, environment.options.request_timeout),
                   now + environment.options.request_timeout};
-  // A refusal of it must be checked against the ledger, which is a call of its own.
+  // A refusal must be checked against the ledger, which takes a call of its own.
   if (item.request.retry_of_unknown) {
     ContinueAsCall(std::move(item), /*outcome_unknown=*/true);
     return;
@@ -75,7 +75,7 @@ std::shared_ptr<NodeStream> StreamSession::StreamInsteadOf(const std::shared_ptr
     watch = !std::exchange(watching_, true);
   }
   if (watch) Watch();
-  // Without the lock: a stream may end before Start() returns, and its end is reported to us.
+  // Without the lock: a stream may end before Start() returns, and then it reports its end to us.
   std::shared_ptr<NodeStream> stream = NodeStream::Start(environment.nodes.stub(node), node, this);
   absl::MutexLock lock(&mutex_);
   stream_ = stream;
@@ -115,7 +115,7 @@ void StreamSession::Deliver(Callback& callback, absl::StatusOr<Reservation> answ
 
 void StreamSession::Watch() {
   CallEnvironment& environment = connection_.environment();
-  // Weak: a session that is gone needs no watching.
+  // Weak: a session that is gone needs no checks.
   environment.scheduler->RunAt(environment.scheduler->Now() + kWatchInterval, [weak = weak_from_this(), &environment] {
     const std::shared_ptr<StreamSession> self = weak.lock();
     if (self == nullptr || environment.closing) return;

@@ -1,5 +1,5 @@
-// What a ReservationStream does: keeps the window, opens streams, and continues as single calls what a stream could not
-// answer.
+// The work of a ReservationStream: keeps the window, opens streams, and continues as single calls the requests that a
+// stream could not answer.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,7 @@
 
 namespace tranche::internal {
 
-// Thread-safe. The connection must outlive it; Close() must have returned before the last reference goes.
+// Thread-safe. The connection must outlive it; Close() must have returned before the last reference is released.
 class StreamSession final : public std::enable_shared_from_this<StreamSession>, private NodeStream::Owner {
  public:
   using Callback = ReservationStream::Callback;
@@ -29,9 +29,9 @@ class StreamSession final : public std::enable_shared_from_this<StreamSession>, 
   void OnEnded(int node, std::vector<StreamItem> unanswered) override;
 
   bool WindowOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return outstanding_ < max_outstanding_; }
-  // A slot of the window is taken.
+  // Call it when a slot of the window is taken.
   void Send(CreateReservation request, Callback callback);
-  // The stream to send on; opens one when there is none but `failed`.
+  // The stream to send on; opens one if there is none except `failed`.
   std::shared_ptr<NodeStream> StreamInsteadOf(const std::shared_ptr<NodeStream>& failed);
   void ContinueAsCall(StreamItem item, bool outcome_unknown);
   // Runs the callback and frees the slot of the window.
@@ -41,7 +41,7 @@ class StreamSession final : public std::enable_shared_from_this<StreamSession>, 
   Connection& connection_;
   const int max_outstanding_;
 
-  absl::Mutex open_mutex_;  // one opens, the others wait; never taken in a callback of a stream
+  absl::Mutex open_mutex_;  // one thread opens, the others wait; never taken in a callback of a stream
   absl::Mutex mutex_ ABSL_ACQUIRED_AFTER(open_mutex_);
   int outstanding_ ABSL_GUARDED_BY(mutex_) = 0;
   int streams_ ABSL_GUARDED_BY(mutex_) = 0;  // started and not yet ended

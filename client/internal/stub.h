@@ -1,4 +1,4 @@
-// One front node as the connection sees it: a single attempt, no retries.
+// One front node as the connection sees it: single attempts, no retries.
 #pragma once
 
 #include <grpcpp/client_context.h>
@@ -17,7 +17,7 @@ using StreamReactor =
 
 using WatchReactor = grpc::ClientReadReactor<tranche::v1::WatchReservationResponse>;
 
-// Hears how an attempt ended.
+// Learns how an attempt ended.
 class AttemptObserver {
  public:
   virtual void OnAttemptDone(const absl::Status& status) = 0;
@@ -54,10 +54,10 @@ class Stub {
   virtual void ListReservations(Context& context, absl::Time deadline,
                                 const tranche::v1::ListReservationsRequest& request,
                                 tranche::v1::ListReservationsResponse* response, AttemptObserver* observer) = 0;
-  // As StreamReservations.
+  // Like StreamReservations.
   virtual void WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
                                 WatchReactor* reactor) = 0;
-  // Binds `reactor`; its owner starts it. No deadline: the owner watches the single requests.
+  // Binds `reactor`; its owner starts it. No deadline: the owner checks those of the single requests.
   virtual void StreamReservations(Context& context, StreamReactor* reactor) = 0;
 };
 

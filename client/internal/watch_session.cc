@@ -11,7 +11,7 @@
 
 namespace tranche::internal {
 
-// One stream of one node. Deletes itself when gRPC is done with it.
+// One stream to one node. Deletes itself when gRPC is done with it.
 class WatchStream final : public WatchReactor {
  public:
   explicit WatchStream(std::shared_ptr<WatchSession> session) : session_(std::move(session)) {}
@@ -33,8 +33,8 @@ class WatchStream final : public WatchReactor {
   void OnDone(const grpc::Status& status) override {
     const std::unique_ptr<WatchStream> self(this);
     session_->OnStreamEnded(ToAbslStatus(status), [this] {
-      // The context holds its channel, whose last owner must not be a thread of gRPC's: the client may go once the
-      // session has no stream.
+      // The context holds its channel. The channel's last owner must not be a thread of gRPC: the client may be
+      // destroyed once the session has no stream.
       context_.reset();
     });
   }
@@ -100,7 +100,7 @@ void WatchSession::OnMessage(const tranche::v1::WatchReservationResponse& messag
   failing_since_ = absl::InfiniteFuture();
   tried_ = 0;
   backoffs_ = 0;
-  // Another node begins with what is known already.
+  // Another node first sends a state that is known already.
   if (message.reservation().revision() <= revision_) return;
   revision_ = message.reservation().revision();
   news_ = FromProto(message.reservation(), /*replayed=*/false);
@@ -113,7 +113,7 @@ void WatchSession::OnStreamEnded(const absl::Status& status, absl::FunctionRef<v
     delay = Decide(status);
     release();
     stream_ = nullptr;
-    // Under the lock: once it is released without a stream, the environment may go.
+    // Under the lock: once it is released and there is no stream, the environment may be destroyed.
     if (delay.has_value() && *delay > absl::ZeroDuration()) {
       environment_.scheduler->RunAt(environment_.scheduler->Now() + *delay, [weak = weak_from_this()] {
         if (const auto self = weak.lock()) self->Open();

@@ -1,4 +1,4 @@
-// What a ReservationWatch does: reads a stream of one node, and goes on at another when that ends before its time.
+// The work of a ReservationWatch: reads a stream from one node, and continues at another when it ends too early.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ class WatchSession : public std::enable_shared_from_this<WatchSession> {
  public:
   WatchSession(CallEnvironment& environment, std::string reservation_id, const WatchOptions& options);
 
-  // Once, first of all.
+  // Call it once, before anything else.
   void Start();
   absl::StatusOr<std::optional<Reservation>> Next(absl::Duration timeout);
   void Cancel();
@@ -36,9 +36,9 @@ class WatchSession : public std::enable_shared_from_this<WatchSession> {
  private:
   friend class WatchStream;
 
-  // From the stream, on threads of gRPC.
+  // Called by the stream, on threads of gRPC.
   void OnMessage(const tranche::v1::WatchReservationResponse& message);
-  // `release` lets go of what the stream holds of the environment.
+  // `release` releases what the stream holds of the environment.
   void OnStreamEnded(const absl::Status& status, absl::FunctionRef<void()> release);
 
   void Open();
@@ -51,9 +51,9 @@ class WatchSession : public std::enable_shared_from_this<WatchSession> {
   const WatchOptions options_;
 
   absl::Mutex mutex_;
-  WatchStream* stream_ ABSL_GUARDED_BY(mutex_) = nullptr;  // null: none is open
+  WatchStream* stream_ ABSL_GUARDED_BY(mutex_) = nullptr;  // null: no stream is open
   std::optional<Reservation> news_ ABSL_GUARDED_BY(mutex_);
-  int32_t revision_ ABSL_GUARDED_BY(mutex_) = 0;  // of the last one that came
+  int32_t revision_ ABSL_GUARDED_BY(mutex_) = 0;  // the last one received
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);
   absl::Time failing_since_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   NodeSet::Tried tried_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -1,4 +1,4 @@
-// Every answer a caller got, as files: what a checker later holds against the ledger.
+// Writes every answer that a caller got to files, so that a checker can later compare them with the ledger.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +16,10 @@ namespace tranche::load {
 //
 //   reservation_id  sku  user  quantity  outcome  amount_minor  began_us  ended_us
 //
-// The columns of the claim are what was asked for, not what came back. `outcome` is "created", "replayed", "UNKNOWN" or
-// the refusal's reason; `amount_minor` is 0 unless the claim was acknowledged. Times are microseconds since the Unix
-// epoch; an open loop's request begins when it was meant to be sent. A request of unknown outcome that is sent again
-// gets a second line: its last line counts. Nothing is kept in memory. Thread-safe.
+// The columns of the claim are those of the request, not of the answer. `outcome` is "created", "replayed", "UNKNOWN"
+// or the refusal's reason; `amount_minor` is 0 unless the claim was acknowledged. Times are microseconds since the Unix
+// epoch; in an open loop, a request begins when it was meant to be sent. A request of unknown outcome that is sent
+// again gets a second line: its last line counts. Nothing is kept in memory. Thread-safe.
 class AnswerLog {
  public:
   absl::Status Open(const std::string& path) { return file_.Open(path); }
@@ -38,16 +38,16 @@ inline constexpr int kChangeKinds = 3;
 // "confirm", "cancel" or "extend".
 const char* ChangeKindName(ChangeKind kind);
 
-// A change of a reservation: the same again when it is sent again.
+// A change of a reservation; it is the same when sent again.
 struct Change {
   ChangeKind kind = ChangeKind::kConfirm;
-  Reservation reservation;  // as it was before
+  Reservation reservation;  // as it was before the change
 
-  // What tells it from another change of its kind: the payment's reference, the reason or the extension's number.
+  // Identifies it among changes of its kind: the payment's reference, the reason or the extension's number.
   std::string Value() const;
 };
 
-// As AnswerLog, of changes:
+// Like AnswerLog, for changes:
 //
 //   reservation_id  kind  node  value  outcome  began_us  ended_us
 //

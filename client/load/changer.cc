@@ -141,7 +141,7 @@ void Changer::ResolveUnknown(Client& client, int rounds) {
       unknown = std::exchange(unknown_, {});
     }
     if (unknown.empty()) return;
-    // As for the requests: what hindered the first time may need a moment.
+    // As for the requests: the first obstacle may need a moment to pass.
     if (round > 0) absl::SleepFor(absl::Seconds(1));
     ResolveAll(client, unknown);
   }

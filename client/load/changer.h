@@ -1,4 +1,4 @@
-// Pays for acknowledged reservations, gives them up and extends them, beside the requests that make them.
+// Confirms, cancels and extends acknowledged reservations, while other requests make new ones.
 #pragma once
 
 #include <cstdint>
@@ -19,10 +19,10 @@
 
 namespace tranche::load {
 
-// Each change goes to a node at random, and a few of a kind follow one another there: what waits in that node while the
-// ledger is slow is then not always a mixture of all kinds. It is sent to that one node once, so that its answer says
-// how that node does; no other node helps out. A reservation has one change under way at most. After a refusal that may
-// pass it is changed again later; after an unknown outcome it waits for ResolveUnknown. Thread-safe.
+// Each change goes to a random node, and a few of one kind follow each other there, so that what waits in that node
+// while the ledger is slow is not always a mixture of all kinds. A change is sent once, only to that node, so that the
+// answer shows the state of that node. A reservation has at most one change under way. After a refusal that may be
+// temporary it is changed again later; after an unknown outcome it waits for ResolveUnknown. Thread-safe.
 class Changer {
  public:
   struct Node {
@@ -32,7 +32,7 @@ class Changer {
   // Answers by kind and outcome.
   using Totals = std::map<std::string, std::map<std::string, uint64_t>>;
 
-  // So many changes of one kind follow one another at a node.
+  // This many changes of one kind follow each other at a node.
   static constexpr uint64_t kInARow = 3;
 
   // A client for each of the endpoints, without retries.
@@ -42,23 +42,22 @@ class Changer {
       : per_second_(per_second), sent_(nodes.size()), nodes_(std::move(nodes)) {}
   ~Changer() { Stop(); }
 
-  // Every answer from now on becomes a line of that file (see ChangeLog).
+  // Writes every answer from now on as a line of that file (see ChangeLog).
   absl::Status RecordAnswers(const std::string& path) { return answers_.Open(path); }
   // False: not everything could be written.
   bool CloseAnswers() { return answers_.Close(); }
 
-  // An acknowledged reservation: it may be changed from now on. Forgotten when very many wait already.
+  // Adds an acknowledged reservation, which may be changed from now on. Dropped if very many wait already.
   void Offer(Reservation reservation);
 
   // Sends changes at random (Poisson) times until Stop().
   void Start();
   // Returns when all are answered.
   void Stop();
-  // Sends the change that is next at that node (by its index), of the reservation that has waited longest. False: none
-  // waits.
+  // Sends the next change for that node (by its index), for the reservation that has waited longest. False: none waits.
   bool SendNext(size_t node);
 
-  // Sends the changes of unknown outcome again, to any node, until each has an answer or `rounds` are over.
+  // Sends changes of unknown outcome again, to any node, until each has an answer or `rounds` are over.
   void ResolveUnknown(Client& client, int rounds);
 
   Totals totals() const;
@@ -87,7 +86,7 @@ class Changer {
   std::vector<uint64_t> sent_ ABSL_GUARDED_BY(mutex_);  // by node
   int64_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
   Totals totals_ ABSL_GUARDED_BY(mutex_);
-  // Last: they wait for the calls that use the others.
+  // Last: their destructors wait for calls that use the others.
   const std::vector<Node> nodes_;
 };
 

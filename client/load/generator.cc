@@ -38,7 +38,7 @@ bool Generator::TakeNext(int64_t* number) {
   return options_.requests == 0 || *number < options_.requests;
 }
 
-// Each answer sends the next request, on the thread that brought it: no thread of ours stands in between.
+// Each answer sends the next request on its own thread, without a detour over one of ours.
 void Generator::RunClosedLoop() {
   for (int i = 0; i < options_.in_flight; ++i) {
     int64_t number = 0;
@@ -112,7 +112,7 @@ void ResolveUnknown(Client& client, Outcomes& outcomes, int rounds) {
   for (int round = 0; round < rounds; ++round) {
     std::vector<UnknownRequest> unknown = outcomes.TakeUnknown();
     if (unknown.empty()) return;
-    // What hindered the first time may need a moment: a database that recovers, a node that restarts.
+    // The obstacle may need a moment to pass: a database that recovers, a node that restarts.
     if (round > 0) absl::SleepFor(absl::Seconds(1));
     for (size_t first = 0; first < unknown.size(); first += kAtOnce) {
       const size_t last = std::min(unknown.size(), first + kAtOnce);

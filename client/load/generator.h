@@ -1,4 +1,4 @@
-// Sends the requests: a window that is kept full (closed loop) or arrivals at random times (open loop).
+// Sends the requests: keeps a window full (closed loop) or sends at random times (open loop).
 #pragma once
 
 #include <atomic>
@@ -16,13 +16,13 @@
 
 namespace tranche::load {
 
-// One run. Stop() may be called from any thread, also from a signal handler.
+// One run. Stop() may be called from any thread and from a signal handler.
 class Generator {
  public:
-  // `changer`, unless null, is offered every reservation.
+  // `changer`, unless null, gets every reservation.
   Generator(const LoadOptions& options, Client& client, Outcomes& outcomes, Changer* changer = nullptr);
 
-  // Returns when every request is answered, or after Stop() or the duration when those in flight are.
+  // Returns when every request is answered or, after Stop() or the duration, when those in flight are.
   void Run();
   void Stop() { stop_.store(true, std::memory_order_relaxed); }
 
@@ -54,8 +54,8 @@ class Generator {
   int64_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-// Sends the requests of unknown outcome again, with their ids, until each has an answer or `rounds` are over. What
-// stays unknown stays in `outcomes`.
+// Sends requests of unknown outcome again, with their ids, until each has an answer or `rounds` are over. What stays
+// unknown stays in `outcomes`.
 void ResolveUnknown(Client& client, Outcomes& outcomes, int rounds);
 
 }  // namespace tranche::load

@@ -18,7 +18,7 @@ class Histogram {
   uint64_t count() const;
   uint64_t max_us() const { return max_us_.load(std::memory_order_relaxed); }
   double mean_us() const;
-  // The smallest bucket's upper end that at least `quantile` (0 to 1) of the values do not exceed; never above
+  // The smallest bucket bound that at least a part `quantile` (0 to 1) of the values do not exceed; never above
   // max_us(). 0 when empty.
   uint64_t ValueAt(double quantile) const;
 

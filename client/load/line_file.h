@@ -1,4 +1,4 @@
-// A file to which any thread adds lines.
+// A file to which any thread may add lines.
 #pragma once
 
 #include <fstream>
@@ -15,7 +15,7 @@ namespace tranche::load {
 class LineFile {
  public:
   absl::Status Open(const std::string& path);
-  // With the line's end. Does nothing unless open.
+  // Writes the line and its end. Does nothing unless open.
   void Add(absl::string_view line);
   // False: not everything could be written.
   bool Close();

@@ -1,4 +1,4 @@
-// What tranche-load was asked to do.
+// The options of tranche-load.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ struct LoadOptions {
   std::string acknowledged_file;
   std::string unknown_file;
   std::string answers_file;
-  // Changes of acknowledged reservations, beside the requests; 0: none.
+  // Changes of acknowledged reservations, in addition to the requests; 0: none.
   double changes_per_second = 0;
   absl::Duration change_timeout = absl::Seconds(1);
   std::string change_answers_file;

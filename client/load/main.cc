@@ -1,4 +1,4 @@
-// tranche-load: buyers in any number, through the SDK.
+// tranche-load: any number of buyers, through the SDK.
 
 #include <unistd.h>
 
@@ -52,10 +52,9 @@ struct Flags {
 
 void AddChangeFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
   CLI::Option* rate =
-      app.add_option(
-             "--change-rate", options.changes_per_second,
-             "Beside the requests, confirm, cancel and extend acknowledged reservations: so many changes per second "
-             "at random times, each sent once, to a node at random")
+      app.add_option("--change-rate", options.changes_per_second,
+                     "Also confirm, cancel and extend acknowledged reservations: this many changes per second "
+                     "at random times, each sent once, to a node at random")
           ->check(CLI::PositiveNumber);
   app.add_option("--change-timeout-ms", flags.change_timeout_ms, "Deadline of a change")
       ->check(CLI::Range(1, 3'600'000))
@@ -68,11 +67,11 @@ void AddChangeFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
 }
 
 void AddFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
-  app.add_option("--endpoints,--endpoint", flags.endpoints, "Front nodes, host:port, comma between")
+  app.add_option("--endpoints,--endpoint", flags.endpoints, "Front nodes as host:port, separated by commas")
       ->required()
       ->envname("TRANCHE_ENDPOINT");
   app.add_option("--sku", options.skus, "SKU to buy; repeat it to spread the requests evenly over several")->required();
-  app.add_option("--requests", options.requests, "Requests in all; 0: until --duration is over")
+  app.add_option("--requests", options.requests, "Requests in total; 0: until --duration is over")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--duration", flags.duration, "Stop after this time, such as 30s or 5m");
   app.add_option("--in-flight", flags.in_flight,
@@ -101,12 +100,12 @@ void AddFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
                  "Write \"reservation_id sku_id\" of every request whose outcome stayed unknown to this file");
   app.add_option("--answers", options.answers_file,
                  "Write a line for every answer to this file: \"reservation_id sku user quantity outcome amount_minor "
-                 "began_us ended_us\" with tabs between; of several lines of an id the last counts");
+                 "began_us ended_us\" separated by tabs; the last line of an id counts");
   AddChangeFlags(app, options, flags);
   app.add_flag("--progress,!--no-progress", flags.progress, "A live line on stderr; default: on a terminal");
 }
 
-// What the flags say beyond their own ranges.
+// Checks of flags beyond their own ranges.
 absl::Status Complete(const CLI::App& app, const Flags& flags, LoadOptions& options) {
   for (const absl::string_view endpoint : absl::StrSplit(flags.endpoints, ',', absl::SkipWhitespace())) {
     options.endpoints.emplace_back(absl::StripAsciiWhitespace(endpoint));
@@ -139,7 +138,7 @@ absl::StatusOr<std::unique_ptr<Changer>> OpenChanger(const LoadOptions& options)
   return changer;
 }
 
-// Files that could not be written are an error, but only after everything else has been told.
+// Files that could not be written are an error, which is reported after everything else.
 int Report(const LoadOptions& options, Outcomes& outcomes, Changer* changer, absl::Duration wall, bool interrupted) {
   std::cout << SummaryTable(options, outcomes, wall, changer);
   if (!outcomes.CloseAcknowledged()) return Fail(absl::StrCat("cannot write ", options.acknowledged_file));
@@ -158,7 +157,7 @@ int Report(const LoadOptions& options, Outcomes& outcomes, Changer* changer, abs
       !WriteFile(options.summary_file, SummaryJson(options, outcomes, wall, interrupted, changer))) {
     return Fail(absl::StrCat("cannot write ", options.summary_file));
   }
-  // Nothing at all was answered by a front node: wrong address, or nobody there.
+  // No front node answered anything: the address is wrong, or no node is there.
   const SkuTotals totals = outcomes.Totals();
   const auto unavailable = totals.refused.find("UNAVAILABLE");
   if (unavailable != totals.refused.end() && unavailable->second == totals.attempts) {
@@ -169,7 +168,7 @@ int Report(const LoadOptions& options, Outcomes& outcomes, Changer* changer, abs
 }
 
 int Main(int argc, char** argv) {
-  // Debian builds Abseil with its deadlock detector on, which gRPC then pays for at every lock.
+  // Debian builds Abseil with its deadlock detector on, which would cost gRPC time at every lock.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   CLI::App app("Buys from a Tranche cluster as fast as asked and reports what came back.", "tranche-load");
   app.footer(

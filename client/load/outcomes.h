@@ -1,4 +1,4 @@
-// Counts what became of the requests, per SKU.
+// Counts the outcomes of the requests, per SKU.
 #pragma once
 
 #include <array>
@@ -19,8 +19,8 @@
 
 namespace tranche::load {
 
-// What was asked for may have been done, although the answer is an error: our own word for it, or no error of a front
-// node at all.
+// The request may have been carried out, although the answer is an error: the SDK's unknown outcome, or an error that
+// does not come from a front node.
 bool MayExist(const absl::Status& status);
 
 // A request whose outcome stayed unknown.
@@ -30,7 +30,7 @@ struct UnknownRequest {
 };
 
 struct SkuTotals {
-  uint64_t attempts = 0;  // requests answered, in whatever way
+  uint64_t attempts = 0;  // requests answered, with any outcome
   uint64_t created = 0;
   uint64_t replayed = 0;
   uint64_t units = 0;  // of created and replayed
@@ -46,12 +46,12 @@ class Outcomes {
  public:
   explicit Outcomes(size_t skus);
 
-  // Every reservation acknowledged from now on becomes a line "reservation_id sku_id".
+  // Writes every reservation acknowledged from now on as a line "reservation_id sku_id".
   absl::Status RecordAcknowledged(const std::string& path);
   // False: not everything could be written.
   bool CloseAcknowledged();
 
-  // Every answer from now on becomes a line of that file (see AnswerLog).
+  // Writes every answer from now on as a line of that file (see AnswerLog).
   absl::Status RecordAnswers(const std::string& path) { return answers_.Open(path); }
   // False: not everything could be written.
   bool CloseAnswers() { return answers_.Close(); }
@@ -59,11 +59,11 @@ class Outcomes {
   // The first answer to `request`.
   void Record(int sku, const CreateReservation& request, const absl::StatusOr<Reservation>& answer,
               uint64_t latency_us);
-  // The answer to an unknown request that was sent again; counts in place of "unknown".
+  // The answer to an unknown request that was sent again; replaces the count of "unknown".
   void Resolve(const UnknownRequest& unknown, const absl::StatusOr<Reservation>& answer, absl::Duration latency);
 
   std::vector<UnknownRequest> TakeUnknown();
-  // Consistent when nobody records.
+  // Consistent while nothing is recorded.
   SkuTotals TotalsOf(int sku) const;
   SkuTotals Totals() const;
   uint64_t done() const { return done_.load(std::memory_order_relaxed); }

@@ -8,28 +8,28 @@
 namespace tranche::reconcile {
 namespace {
 
-// One payment, as the statement has it.
+// One payment, by the statement.
 struct Payment {
   enum class Status { kCharged, kRefunded };
 
   absl::string_view reference;
-  std::vector<const StatementLine*> open;   // charges not paid back in full; the front is the payment's own
-  std::vector<const StatementLine*> loose;  // refunds that are no charge's whole amount
+  std::vector<const StatementLine*> open;   // charges that are not fully refunded; the front is the payment's own
+  std::vector<const StatementLine*> loose;  // refunds that do not equal any charge
   const StatementLine* refund = nullptr;    // the latest refund
   Status status = Status::kCharged;
-  int64_t net_minor = 0;  // of the front of `open`, less what was paid back of it
+  int64_t net_minor = 0;  // of the front of `open`, minus its partial refunds
   bool has_charges = false;
   bool matched = false;  // the ledger has it
 };
 
-// One payment, as the ledger has it: the one that confirmed the reservation, or a late one.
+// One payment, by the ledger: the one that confirmed the reservation, or a late one.
 struct Record {
   absl::string_view reference;
   int64_t amount_minor = 0;
   Currency currency;
   int64_t time_us = 0;
   const RecordedLatePayment* late = nullptr;  // nullptr: it confirmed the reservation
-  const Payment* payment = nullptr;           // nullptr: the statement has none of this name
+  const Payment* payment = nullptr;           // nullptr: the statement has none with this name
 };
 
 class Classifier {
@@ -63,7 +63,7 @@ class Classifier {
     }
   }
 
-  // Lines of one reference are neighbours.
+  // Lines with the same reference are neighbours.
   void ReadPayments() {
     for (size_t begin = 0; begin < lines_.size();) {
       Payment payment;
@@ -83,7 +83,7 @@ class Classifier {
 
   static void CancelCharge(const StatementLine& refund, Payment* payment) {
     payment->refund = &refund;
-    // The last one: what was charged first is the payment's own, what came later is the mistake.
+    // The last one: the first charge is the payment's own, a later one is the mistake.
     const auto charge = std::find_if(payment->open.rbegin(), payment->open.rend(), [&](const StatementLine* line) {
       return line->amount_minor == refund.amount_minor && line->currency == refund.currency;
     });
@@ -101,14 +101,14 @@ class Classifier {
     return nullptr;
   }
 
-  // What a payment of this name should be: the record's amount, else the reservation's own.
+  // The amount that this payment should have: the record's, otherwise the reservation's.
   bool IsExpected(const StatementLine& line, const Record* record) const {
     if (record != nullptr) return line.amount_minor == record->amount_minor && line.currency == record->currency;
     return entry_ != nullptr && entry_->state != EntryState::kGone && line.amount_minor == entry_->amount_minor &&
            line.currency == entry_->currency;
   }
 
-  // Decides what became of the payment, and tells what is wrong with its lines alone.
+  // Decides the payment's state, and reports what its lines alone show to be wrong.
   void Settle(Payment* payment) {
     Record* const record = RecordOf(payment->reference);
     if (record != nullptr) {
@@ -135,7 +135,7 @@ class Classifier {
     }
   }
 
-  // Lessens a charge by the refunds that are not its whole amount.
+  // Reduces a charge by its partial refunds.
   void SettleAgainst(int64_t charged_minor, Currency currency, const Record* record, Payment* payment) {
     payment->net_minor = charged_minor;
     for (const StatementLine* refund : payment->loose) {
@@ -177,7 +177,7 @@ class Classifier {
     return payment.open.empty() ? payment.refund : payment.open.front();
   }
 
-  // Its charge may be in an earlier statement: then only a part of it was paid back here.
+  // Its charge may be in an earlier statement: then only a part of it was refunded here.
   void CompareCharge(const Record& record, const Payment& payment) {
     const StatementLine& line = *OpenLine(payment);
     if (!payment.open.empty() && !(line.currency == record.currency)) {
@@ -191,7 +191,7 @@ class Classifier {
     }
   }
 
-  // Charged, and the ledger does not know the payment; what should be first is in front.
+  // Charged, and unknown to the ledger. The payment that should count is in front.
   std::vector<const Payment*> Unrecorded() const {
     std::vector<const Payment*> unrecorded;
     for (const Payment& payment : payments_) {
@@ -208,7 +208,7 @@ class Classifier {
     return unrecorded;
   }
 
-  // In the ledger only. What another reservation's late payment paid for is found there.
+  // Only in the ledger. If it is another reservation's late payment, it is found under that one.
   std::vector<const Record*> Absent() const {
     std::vector<const Record*> absent;
     for (const Record& record : records_) {
@@ -218,7 +218,7 @@ class Classifier {
     return absent;
   }
 
-  // A charge without a record and a record without a charge are one payment by two names, unless the record's charge
+  // A charge without a record and a record without a charge are one payment with two names, unless the record's charge
   // may be in an earlier statement.
   void PairByDefault(std::vector<const Payment*>* unrecorded, std::vector<const Record*>* absent) {
     while (!unrecorded->empty()) {
@@ -242,7 +242,7 @@ class Classifier {
                         "do not ship; ask the provider for the payment: a confirmed reservation stays confirmed");
     }
     const bool to_refund = !record.late->rebooked && record.late->refunded_us == 0;
-    // Paid back, and the provider shows neither the charge nor the refund: the money is where it should be.
+    // Refunded, and the provider shows neither charge nor refund: the money is where it should be.
     if (!record.late->rebooked && !to_refund) return;
     if (in_window) {
       TellRecord(DifferenceClass::kMissingThere, record, nullptr, "ask the provider for the payment");
@@ -268,7 +268,7 @@ class Classifier {
     return payment.loose.empty() && IsExpected(*payment.open.front(), nullptr);
   }
 
-  // Another payment for a reservation that has one.
+  // Another payment for a reservation that is already paid.
   void TellDuplicate(const Payment& payment) {
     const char* reason = nullptr;
     if (entry_ == nullptr || entry_->state == EntryState::kGone || entry_->archived) {
@@ -324,7 +324,7 @@ class Classifier {
     TellLine(kind, line, record, advice, correction, line.amount_minor);
   }
 
-  // About a line, unless neither it nor the ledger's payment is in the window.
+  // A difference about a line, unless neither the line nor the ledger's payment is in the window.
   void TellLine(DifferenceClass kind, const StatementLine& line, const Record* record, const char* advice,
                 Correction correction, int64_t amount_minor) {
     if (!window_.Contains(line.time_us) && (record == nullptr || !window_.Contains(record->time_us))) return;
@@ -335,7 +335,7 @@ class Classifier {
     added->currency = line.currency;
   }
 
-  // About a payment of the ledger; `line` may be null.
+  // A difference about a payment of the ledger; `line` may be null.
   void TellRecord(DifferenceClass kind, const Record& record, const StatementLine* line, const char* advice) {
     Difference* const added = Add(kind, &record, line, advice);
     added->reference = std::string(record.reference);
@@ -374,7 +374,7 @@ class Classifier {
 
 void Classify(const Window& window, absl::Span<const StatementLine> lines, const LedgerEntry* entry,
               std::vector<Difference>* differences) {
-  // Nearly all: one charge, one payment, and they are the same.
+  // The usual case: one charge and one payment, which agree.
   if (lines.size() == 1 && entry != nullptr && entry->late_payments.empty() && lines[0].kind == LineKind::kCharge &&
       entry->state == EntryState::kConfirmed && lines[0].amount_minor == entry->amount_minor &&
       lines[0].currency == entry->currency && lines[0].reference == entry->reference) {

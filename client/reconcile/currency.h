@@ -5,7 +5,7 @@
 
 namespace tranche::reconcile {
 
-// Of the minor unit by ISO 4217; 2 for those not listed.
+// The number of decimals by ISO 4217; 2 for currencies that are not listed.
 int DecimalsOf(absl::string_view currency);
 
 }  // namespace tranche::reconcile

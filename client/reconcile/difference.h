@@ -12,19 +12,19 @@ namespace tranche::reconcile {
 
 enum class DifferenceClass {
   kMissingHere,         // charged for a reservation that we do not know
-  kMissingThere,        // a late payment of ours that the statement has not
+  kMissingThere,        // a late payment of ours that is not in the statement
   kConfirmedButUnpaid,  // confirmed, and the statement has no charge
   kPaidButPending,      // charged, and we were not told
-  kPaidButCancelled,    // the same, of a cancelled reservation
-  kPaidButExpired,      // the same, of one that lapsed
-  kAmountDiffers,       // also when it was paid back in part
+  kPaidButCancelled,    // the same, for a cancelled reservation
+  kPaidButExpired,      // the same, for one that lapsed
+  kAmountDiffers,       // also when it was partly refunded
   kCurrencyDiffers,
-  kReferenceDiffers,        // one payment on both sides, by two names
+  kReferenceDiffers,        // one payment on both sides, with two names
   kDuplicateCharge,         // charged more than once
-  kRefundedButLive,         // paid back, and the buyer still has what it paid for
-  kUnfulfilledNotRefunded,  // a late payment that got nothing and was not paid back
-  kRefundNotRecorded,       // it was paid back, and the ledger does not know
-  kRefundWithoutCharge,     // paid back what was never charged
+  kRefundedButLive,         // refunded, and the buyer still has what it paid for
+  kUnfulfilledNotRefunded,  // a late payment that got nothing and was not refunded
+  kRefundNotRecorded,       // it was refunded, and the ledger does not know
+  kRefundWithoutCharge,     // refunded without any charge
   kCount,
 };
 inline constexpr int kDifferenceClasses = static_cast<int>(DifferenceClass::kCount);
@@ -33,9 +33,9 @@ absl::string_view NameOf(DifferenceClass kind);
 
 enum class Correction {
   kNeedsPerson,
-  // Tell the ledger of the payment: it confirms, books another unit, or records it and asks for a refund.
+  // Report the payment to the ledger: it confirms, books another unit, or records it and requests a refund.
   kApplyPayment,
-  // Note that the late payment was paid back.
+  // Note that the late payment was refunded.
   kMarkRefunded,
 };
 // Such as "APPLY_PAYMENT".
@@ -44,14 +44,14 @@ absl::string_view NameOf(Correction correction);
 struct Difference {
   DifferenceClass kind = DifferenceClass::kMissingHere;
   ReservationId reservation_id{};
-  // Of the payment: the statement's where it has one.
+  // The payment's reference: the statement's if it has one.
   std::string reference;
-  // What is at stake: the statement's amount; the ledger's where the statement has none; the statement's less the
-  // ledger's for kAmountDiffers.
+  // The amount concerned: the statement's; the ledger's if the statement has none; the statement's minus the ledger's
+  // for kAmountDiffers.
   int64_t amount_minor = 0;
   Currency currency;
   std::optional<StatementLine> line;  // nullopt: the statement has none
-  // What the ledger has; false: nothing.
+  // The ledger's record; false: none.
   bool in_ledger = false;
   EntryState state = EntryState::kGone;
   std::string sku_id;

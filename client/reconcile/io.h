@@ -1,4 +1,4 @@
-// The files that reconciliation uses, as interfaces: tests give it memory, and failures.
+// The files that reconciliation uses, as interfaces, so that tests can use memory and inject failures.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace tranche::reconcile {
 
-// Read from its beginning to its end. Not thread-safe.
+// Read from beginning to end. Not thread-safe.
 class ByteSource {
  public:
   virtual ~ByteSource() = default;
@@ -19,7 +19,7 @@ class ByteSource {
   virtual absl::StatusOr<size_t> Read(char* buffer, size_t size) = 0;
 };
 
-// Where sorted runs go that have no room in memory. Gone with the object. Not thread-safe.
+// Takes the sorted runs that do not fit into memory. Deleted with the object. Not thread-safe.
 class SpillFile {
  public:
   virtual ~SpillFile() = default;

@@ -7,7 +7,7 @@
 namespace tranche::reconcile {
 namespace {
 
-// Shards are few: the smallest is found by looking at each.
+// There are few shards: the smallest head is found by looking at each.
 class MergedEntries : public EntryStream {
  public:
   explicit MergedEntries(std::vector<std::unique_ptr<EntryStream>> streams) {

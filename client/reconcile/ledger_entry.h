@@ -1,4 +1,4 @@
-// What the ledger knows of one reservation's payments, as values, and where they come from.
+// What the ledger knows about one reservation's payments, as values, and where they come from.
 #pragma once
 
 #include <memory>
@@ -16,10 +16,10 @@ struct RecordedLatePayment {
   std::string reference;
   int64_t amount_minor = 0;
   Currency currency;
-  // It paid for another reservation instead; otherwise it has to be paid back.
+  // Whether it paid for another reservation instead; otherwise it must be refunded.
   bool rebooked = false;
   int64_t received_us = 0;
-  int64_t refunded_us = 0;  // 0: not as far as the ledger knows
+  int64_t refunded_us = 0;  // 0: not that the ledger knows
 };
 
 enum class EntryState : uint8_t {
@@ -39,17 +39,17 @@ struct LedgerEntry {
   // What the reservation costs.
   int64_t amount_minor = 0;
   Currency currency;
-  // Of a confirmed one: the payment, and when the ledger learned of it.
+  // For a confirmed one: the payment, and when the ledger learned of it.
   std::string reference;
   int64_t finished_us = 0;
-  // It was booked for the late payment of another reservation, under whose id the statement has it.
+  // It was booked for the late payment of another reservation; the statement has the payment under that one's id.
   bool is_rebooking = false;
-  // Retention has taken it out of the running books: it cannot be changed any more.
+  // Retention has archived it: it can no longer be changed.
   bool archived = false;
   std::vector<RecordedLatePayment> late_payments;
 };
 
-// Whole seconds of the statement and microseconds of the ledger: both ends belong to it.
+// The statement has whole seconds, the ledger microseconds. Both ends are inclusive.
 struct Window {
   int64_t from_us = 0;
   int64_t to_us = 0;
@@ -67,8 +67,8 @@ class EntryStream {
 class PaymentBooks {
  public:
   virtual ~PaymentBooks() = default;
-  // One stream per shard, of reservations with a payment in the window, and with late payments from before it that are
-  // still to be paid back.
+  // One stream per shard: reservations with a payment in the window, and those with late payments from before it that
+  // are still to be refunded.
   virtual absl::StatusOr<std::vector<std::unique_ptr<EntryStream>>> Export(const Window& window) = 0;
   // Those of the ids that the ledger knows, in any order. At most kLookUpBatch ids.
   virtual absl::StatusOr<std::vector<LedgerEntry>> LookUp(absl::Span<const ReservationId> ids) = 0;
@@ -76,7 +76,7 @@ class PaymentBooks {
 
 inline constexpr size_t kLookUpBatch = 1000;
 
-// Merges streams into one. The same reservation from two of them, as while its SKU is being moved, comes once.
+// Merges streams into one. A reservation that is in two of them, because its SKU is being moved, comes once.
 std::unique_ptr<EntryStream> MergeEntries(std::vector<std::unique_ptr<EntryStream>> streams);
 
 }  // namespace tranche::reconcile

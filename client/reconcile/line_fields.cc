@@ -74,7 +74,7 @@ bool TakeOffset(absl::string_view* text, int64_t* seconds) {
   return true;
 }
 
-// The bytes of the character in front; 0 if it is malformed or a control character.
+// The size of the character at the front; 0 if it is malformed or a control character.
 size_t CharacterBytes(absl::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   const uint8_t lead = byte(0);
@@ -209,7 +209,7 @@ Malformed ReadLine(const LineFields& fields, StatementLine* line) {
   if (!kind.has_value()) return Malformed::kKind;
   std::optional<int64_t> minor =
       amount_minor.empty() ? ParseDecimal(amount, DecimalsOf(currency->text())) : ParseDecimal(amount_minor, 0);
-  // Many providers write what they pay back as a negative amount.
+  // Many providers write refunds as negative amounts.
   if (minor.has_value() && *minor < 0) minor = kind == LineKind::kRefund ? std::optional(-*minor) : std::nullopt;
   if (!minor.has_value() || (!amount_minor.empty() && absl::StrContains(amount_minor, "."))) return Malformed::kAmount;
   const std::optional<int64_t> time_us = ParseTimeMicros(time_text);

@@ -1,4 +1,4 @@
-// Turns the texts of a statement line's fields into values.
+// Parses the fields of a statement line.
 #pragma once
 
 #include <optional>
@@ -15,7 +15,7 @@ enum class Malformed {
   kQuotes,         // a quote is not closed, or closed in the middle of a field
   kColumns,        // more or fewer columns than the header
   kJson,           // not one JSON object
-  kMissingField,   // a field that JSON has not, or an empty one
+  kMissingField,   // a field that the JSON object lacks, or an empty one
   kText,           // not UTF-8, or control characters, or too long
   kReservationId,  // not a UUID
   kAmount,         // not a number, more decimals than the currency has, negative, or too large
@@ -28,7 +28,7 @@ enum class Malformed {
 // Such as "MALFORMED_AMOUNT".
 absl::string_view NameOf(Malformed reason);
 
-// Views into the line. `amount_minor` (minor units) is used where it is not empty, else `amount` (decimal).
+// Views into the line. `amount_minor` (minor units) is used unless empty, otherwise `amount` (decimal).
 struct LineFields {
   absl::string_view reference;
   absl::string_view reservation_id;
@@ -39,14 +39,14 @@ struct LineFields {
   absl::string_view kind;
 };
 
-// kNone: `line` is set, but for its number.
+// kNone: `line` is set, except for its number.
 Malformed ReadLine(const LineFields& fields, StatementLine* line);
 
 // Microseconds since the Unix epoch of an RFC 3339 time (a space may stand for the T); nullopt if it is none. Digits
 // below microseconds are cut off.
 std::optional<int64_t> ParseTimeMicros(absl::string_view text);
 
-// "19.99" with 2 decimals is 1999. A sign may be in front; zeros beyond the decimals are accepted.
+// "19.99" with 2 decimals is 1999. A sign may precede it; zeros beyond the decimals are accepted.
 std::optional<int64_t> ParseDecimal(absl::string_view text, int decimals);
 
 // UTF-8 without control characters, 1 to kMaxReferenceBytes bytes.

@@ -38,7 +38,7 @@ T Get(const char* at) {
   return value;
 }
 
-// Orders as the bytes do.
+// Orders like the bytes do.
 uint64_t BigEndian(const uint8_t* bytes) {
   uint64_t value = 0;
   for (int i = 0; i < 8; ++i) value = value << 8 | bytes[i];
@@ -71,7 +71,7 @@ void Unpack(const char* packed, StatementLine* line) {
   line->reference.assign(packed + kFixedBytes, ReferenceBytes(packed));
 }
 
-// By what is not the reservation id.
+// Compares everything except the reservation id.
 bool RestIsLess(const char* a, const char* b) {
   const size_t a_bytes = ReferenceBytes(a);
   const size_t b_bytes = ReferenceBytes(b);
@@ -135,7 +135,7 @@ absl::Status LineSorter::Add(const StatementLine& line) {
     RETURN_IF_ERROR(Spill());
   }
   if (packed_.capacity() < options_.run_bytes && keys_.size() == 1) {
-    // Once, rather than twice as much each time.
+    // Allocate once, rather than doubling again and again.
     packed_.reserve(options_.run_bytes);
     keys_.reserve(options_.run_bytes / (kFixedBytes + 8));
   }
@@ -194,7 +194,7 @@ absl::Status LineSorter::Finish() {
   if (!keys_.empty()) {
     RETURN_IF_ERROR(Spill());
   }
-  // Their memory is the merge's now.
+  // The merge now needs their memory.
   std::string().swap(packed_);
   std::vector<Key>().swap(keys_);
   return OpenRuns();

@@ -15,9 +15,9 @@
 namespace tranche::reconcile {
 
 struct SorterOptions {
-  // Of one run's lines in memory; their keys come to about half of it.
+  // For one run's lines in memory; their keys take about half of it in addition.
   size_t run_bytes = 32 << 20;
-  // Of all runs' read buffers together, but at least kLeastRunBuffer each.
+  // For all runs' read buffers together, but at least kLeastRunBuffer each.
   size_t merge_bytes = 32 << 20;
 };
 
@@ -40,7 +40,7 @@ class LineSorter {
   size_t spilled_runs() const { return runs_.size(); }
 
  private:
-  // What a line is compared by first; the rest of it is at `offset` in packed_.
+  // The first part of a line's sort key; the rest of the line is at `offset` in packed_.
   struct Key {
     uint64_t high;
     uint64_t low;
@@ -62,12 +62,12 @@ class LineSorter {
   const MakeSpillFile make_spill_file_;
   std::string packed_;
   std::vector<Key> keys_;
-  size_t next_key_ = 0;  // while there is one run only
+  size_t next_key_ = 0;  // only while there is one run
   uint64_t lines_ = 0;
   std::unique_ptr<SpillFile> file_;
   uint64_t file_bytes_ = 0;
   std::vector<Run> runs_;
-  // A heap: the smallest line is the front's.
+  // A heap: the run with the smallest line is at the front.
   std::vector<std::unique_ptr<RunReader>> readers_;
 };
 

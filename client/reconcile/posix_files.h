@@ -11,7 +11,7 @@ namespace tranche::reconcile {
 // "-" is the standard input. Errors name the path.
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenSource(const std::string& path);
 
-// A file in `folder` without a name: whatever ends the process, its space is free again.
+// An unnamed file in `folder`: its space is freed however the process ends.
 absl::StatusOr<std::unique_ptr<SpillFile>> MakeTemporaryFile(const std::string& folder);
 
 }  // namespace tranche::reconcile

@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint64_t kProgressLines = 1 << 16;
 
-// Lines of one reservation. Keeps the memory of those that were in it before.
+// Lines of one reservation. Reuses the memory of earlier lines.
 class Group {
  public:
   void Clear() { size_ = 0; }
@@ -113,7 +113,7 @@ class Run {
     return absl::OkStatus();
   }
 
-  // The lines of line_'s reservation. More than one group may hold are told one by one.
+  // Reads the lines of line_'s reservation. Lines beyond the size of a group are reported one by one.
   absl::Status TakeGroup(const LedgerEntry* entry, Group* group) {
     const ReservationId id = line_.reservation_id;
     while (has_line_ && line_.reservation_id == id) {
@@ -219,7 +219,7 @@ class Run {
   bool has_line_ = false;
   LedgerEntry entry_;
   Group group_;
-  // Groups that the ledger did not export: it is asked about many at once.
+  // Groups that the ledger did not export: many are asked about at once.
   std::vector<Group> pending_;
   size_t pending_count_ = 0;
   std::vector<Difference> differences_;

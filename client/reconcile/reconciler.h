@@ -1,6 +1,6 @@
 // Reconciles a statement with the ledger: sorts the statement by reservation, joins it with the ledger's payments,
-// which come in the same order, asks the ledger about reservations that only the statement has, and compares what
-// belongs together. Memory is bounded, however long either side is.
+// which come in the same order, asks the ledger about reservations that only the statement has, and compares the two.
+// Memory is bounded, however long either side is.
 #pragma once
 
 #include <functional>
@@ -18,18 +18,18 @@
 namespace tranche::reconcile {
 
 struct ReconcileOptions {
-  // Where the statement's window begins and ends, when its lines do not tell; both inclusive.
+  // Where the statement's window begins and ends, if its lines should not decide that; both inclusive.
   std::optional<int64_t> from_us;
   std::optional<int64_t> to_us;
   SorterOptions sorter;
 };
 
-// What comes out, in no particular order but per reservation. An error from one of these ends the reconciliation with
-// it.
+// The results, in no particular order except per reservation. An error from one of these ends the reconciliation with
+// that error.
 struct ReconcileSinks {
   std::function<absl::Status(const Difference&)> difference;
   std::function<absl::Status(const MalformedLine&)> malformed;
-  // From time to time: what is being done, and how many lines were.
+  // Progress, from time to time: the current stage, and the number of lines so far.
   std::function<void(absl::string_view doing, uint64_t lines)> progress;
 };
 

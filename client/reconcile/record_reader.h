@@ -1,7 +1,7 @@
-// Cuts a text into records: lines, or CSV records whose quoted fields may contain line ends (RFC 4180).
+// Splits a text into records: lines, or CSV records whose quoted fields may contain line ends (RFC 4180).
 //
-// Memory is bounded: a record longer than kMaxRecordBytes is skipped and told. A quote that is never closed, or is
-// followed by something else than a comma, costs its own line only: reading goes on at the next one.
+// Memory is bounded: a record longer than kMaxRecordBytes is skipped and reported. A quote that is never closed, or is
+// followed by something other than a comma, costs only its own line: reading continues at the next one.
 #pragma once
 
 #include <cstdint>
@@ -21,12 +21,12 @@ enum class Quoting { kNone, kCsv };
 struct TextRecord {
   enum class Problem { kNone, kTooLong, kQuotes };
 
-  // Without the line end; stays until the next call of Next. Writable, so that a field can be unescaped where it is.
+  // Without the line end; valid until the next call of Next. Writable, so that a field can be unescaped in place.
   char* data = nullptr;
   size_t size = 0;
   uint64_t line_number = 0;  // where it begins, from 1
   bool has_quotes = false;
-  Problem problem = Problem::kNone;  // if not kNone, the beginning of it is in `data`
+  Problem problem = Problem::kNone;  // if not kNone, `data` holds the beginning of the record
 
   absl::string_view text() const { return {data, size}; }
 };
@@ -36,16 +36,16 @@ class RecordReader {
  public:
   RecordReader(ByteSource* source, Quoting quoting);
 
-  // False at the end. Skips empty lines, and a byte order mark in front.
+  // False at the end. Skips empty lines, and a byte order mark at the start.
   absl::StatusOr<bool> Next(TextRecord* record);
 
  private:
-  // Reads more behind what is there. False at the end of the source.
+  // Appends more of the source. False at the end of the source.
   absl::StatusOr<bool> Fill();
-  // The next line end at or behind `from` (an offset from begin_), or npos when the rest of the source, or more than
+  // The next line end at or after `from` (an offset from begin_), or npos when the rest of the source, or more than
   // kMaxRecordBytes, has none.
   absl::StatusOr<size_t> FindLineEnd(size_t from);
-  // The end of the record with quotes that begins at begin_; npos when it is broken.
+  // The end of the record with quotes that begins at begin_; npos when it is malformed.
   absl::StatusOr<size_t> FindQuotedEnd();
   absl::Status SkipRestOfLine();
   void Take(size_t end, TextRecord* record);

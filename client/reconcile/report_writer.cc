@@ -12,7 +12,7 @@
 namespace tranche::reconcile {
 namespace {
 
-// Also the keys of JSONL, where numbers are strings, as everywhere in the tools' JSON.
+// Also the keys of JSONL, where numbers are strings, like in all JSON of the tools.
 enum ReportColumn {
   kClass,
   kReservationId,
@@ -90,7 +90,7 @@ absl::Status ReportWriter::WriteRow(const std::string* values) {
     for (int i = 0; i < kColumnCount; ++i) {
       if (!values[i].empty()) row[kNames[i]] = values[i];
     }
-    // What is no UTF-8 is replaced rather than thrown about.
+    // Invalid UTF-8 is replaced, instead of throwing an exception.
     *out_ << row.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
   }
   return out_->good() ? absl::OkStatus() : absl::DataLossError("the report cannot be written");

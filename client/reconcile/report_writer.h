@@ -1,4 +1,4 @@
-// Writes what a reconciliation finds, one line each: as JSONL, or as CSV.
+// Writes the findings of a reconciliation, one line each: as JSONL, or as CSV.
 #pragma once
 
 #include <cstdint>

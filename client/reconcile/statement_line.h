@@ -30,15 +30,15 @@ struct Currency {
 
 enum class LineKind : uint8_t { kCharge, kRefund };
 
-// No amount is above it: what a reservation may cost at most.
+// The highest amount: the most that a reservation may cost.
 inline constexpr int64_t kMaxAmountMinor = 1'000'000'000'000'000;
 inline constexpr size_t kMaxReferenceBytes = 128;
 
 struct StatementLine {
   ReservationId reservation_id{};
-  // What the provider calls the payment; a refund names the payment that it pays back.
+  // The provider's name for the payment; a refund carries the name of the refunded payment.
   std::string reference;
-  int64_t amount_minor = 0;  // never negative: `kind` tells the direction
+  int64_t amount_minor = 0;  // never negative: `kind` gives the direction
   Currency currency;
   int64_t time_us = 0;       // since the Unix epoch
   uint64_t line_number = 0;  // in the statement, from 1

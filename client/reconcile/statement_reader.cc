@@ -82,7 +82,7 @@ class CsvStatement : public StatementReader {
     malformed->reason = Malformed::kNone;
     line->line_number = record.line_number;
     if (TellProblem(record, malformed)) return true;
-    // Unescaping rewrites the record, so what is told of it is kept first.
+    // Unescaping rewrites the record, so the part to report is saved first.
     if (record.has_quotes) raw_.assign(record.data, std::min<size_t>(record.size, 200));
     SplitCsv(record, &values_);
     Malformed reason = Malformed::kColumns;
@@ -122,7 +122,7 @@ class CsvStatement : public StatementReader {
   std::string raw_;
 };
 
-// Keeps the texts of an object's own fields, numbers as they are written.
+// Keeps the texts of an object's own fields; numbers stay as they are written.
 class FieldCollector : public nlohmann::json_sax<nlohmann::json> {
  public:
   void Clear() {
@@ -190,7 +190,7 @@ class FieldCollector : public nlohmann::json_sax<nlohmann::json> {
   }
 
   int depth_ = 0;
-  int wanted_ = -1;  // the column that the next value is of
+  int wanted_ = -1;  // the column of the next value
   bool is_object_ = true;
   std::string texts_[std::size(kColumns)];
 };

@@ -1,8 +1,8 @@
-// Reads a payment provider's statement line by line, whatever its format.
+// Reads a payment provider's statement line by line, in either format.
 //
-// CSV (RFC 4180): the header names the columns, in any order and case; those that are not needed are ignored. JSONL:
-// one object per line with the same names; an amount may be a number or a string. Names: reference, reservation_id,
-// amount (decimal) or amount_minor (minor units; used where both are given), currency, time, kind.
+// CSV (RFC 4180): the header names the columns, in any order and case; unknown ones are ignored. JSONL: one object per
+// line with the same names; an amount may be a number or a string. Names: reference, reservation_id, amount (decimal)
+// or amount_minor (minor units; used if both are given), currency, time, kind.
 #pragma once
 
 #include <memory>
@@ -20,7 +20,7 @@ enum class StatementFormat { kCsv, kJsonl };
 struct MalformedLine {
   Malformed reason = Malformed::kNone;
   uint64_t line_number = 0;
-  std::string beginning;  // at most 200 bytes of it, those that are not printable ASCII replaced
+  std::string beginning;  // at most 200 bytes, with those that are not printable ASCII replaced
 };
 
 // Not thread-safe.
@@ -32,7 +32,7 @@ class StatementReader {
   virtual absl::StatusOr<bool> Next(StatementLine* line, MalformedLine* malformed) = 0;
 };
 
-// `source` outlives the reader. A CSV header that lacks a column is an InvalidArgument that says which.
+// `source` outlives the reader. A CSV header that lacks a column gives an InvalidArgument that names it.
 absl::StatusOr<std::unique_ptr<StatementReader>> OpenStatement(ByteSource* source, StatementFormat format);
 
 }  // namespace tranche::reconcile

@@ -1,4 +1,4 @@
-// Sums of a reconciliation.
+// The totals of a reconciliation.
 #pragma once
 
 #include <array>
@@ -14,15 +14,15 @@ namespace tranche::reconcile {
 
 struct Sum {
   int64_t count = 0;
-  // Units of the reservations concerned, as far as the ledger knows them: a statement has none.
+  // Units of the reservations concerned, as far as the ledger knows them: a statement has no units.
   int64_t units = 0;
-  // In minor units. Wider than one amount: millions of the largest do not overflow.
+  // In minor units. Wider than one amount, so that millions of the largest do not overflow.
   std::map<Currency, absl::int128> amounts;
 
   void Add(int64_t units_added, int64_t amount_minor, const Currency& currency) {
     ++count;
     units += units_added;
-    // Nearly always the same currency as before: no search.
+    // The currency is nearly always the last one again: then no search is needed.
     if (latest_ == nullptr || !(latest_currency_ == currency)) {
       latest_ = &amounts[currency];
       latest_currency_ = currency;
@@ -41,7 +41,7 @@ struct Sum {
   }
 
  private:
-  absl::int128* latest_ = nullptr;  // into amounts, whose nodes stay where they are
+  absl::int128* latest_ = nullptr;  // into amounts, whose nodes do not move
   Currency latest_currency_;
 };
 
@@ -53,11 +53,11 @@ struct Totals {
   int64_t lines_outside_window = 0;
   std::array<int64_t, static_cast<size_t>(Malformed::kCount)> malformed{};
   int64_t malformed_lines = 0;
-  // The ledger's payments that it learned of in the window, and late ones that it knows to be paid back in it.
+  // The payments that the ledger learned of in the window, and the late ones whose refund it noted in it.
   Sum payments;
   Sum paid_back;
   std::array<Sum, kDifferenceClasses> differences;
-  int64_t difference_count = 0;  // malformed lines are not among them
+  int64_t difference_count = 0;  // without malformed lines
   int64_t correctable = 0;
 
   bool clean() const { return difference_count == 0 && malformed_lines == 0; }

@@ -60,7 +60,7 @@ std::vector<int64_t> ShareByWeight(int64_t units, absl::Span<const int64_t> weig
 std::vector<QuotaDelta> EqualShares(const QuotaSnapshot& quota, absl::Span<const IncarnationId> live) {
   if (live.empty()) return {};
   auto remaining = RemainingByHolder(quota);
-  // Who comes first gets an odd unit: those with most, so that a second run finds nothing to move.
+  // Earlier receivers get the odd units: those with most come first, so that a second run finds nothing to move.
   std::vector<IncarnationId> receivers(live.begin(), live.end());
   std::sort(receivers.begin(), receivers.end(), [&](IncarnationId a, IncarnationId b) {
     return remaining[a] != remaining[b] ? remaining[a] > remaining[b] : a < b;
@@ -85,7 +85,7 @@ std::vector<QuotaDelta> ShareWithNewcomers(const QuotaSnapshot& quota, absl::Spa
                                            const std::set<IncarnationId>& newcomers) {
   if (live.empty()) return {};
   auto remaining = RemainingByHolder(quota);
-  // What others hold is not to be had: a share of that would be asked for in vain.
+  // Units of other holders are not available here, so a share of them would be demanded in vain.
   int64_t total = remaining[storage::kPool];
   for (const IncarnationId holder : live) total += remaining[holder];
   const int64_t share = total / static_cast<int64_t>(live.size());
@@ -110,7 +110,7 @@ std::vector<QuotaDelta> ShareWithNewcomers(const QuotaSnapshot& quota, absl::Spa
     sum += donors[lowered - 1].first;
     const int64_t next = lowered < donors.size() ? donors[lowered].first : 0;
     const bool enough = sum - next * count >= needed;
-    // Among very many donors, some give more than their part instead of all giving a unit each.
+    // If there are very many donors, some give more than their part, instead of all giving a unit each.
     const bool few_give_more = count >= kMostDonors && (sum - needed) / count >= share - share / 4;
     if (!enough && !few_give_more) continue;
     const int64_t left = sum - needed;
@@ -140,7 +140,7 @@ std::vector<QuotaDelta> SharePool(const QuotaSnapshot& quota, absl::Span<const I
   }
   std::sort(receivers.begin(), receivers.end(),
             [](const Receiver& a, const Receiver& b) { return a.has != b.has ? a.has < b.has : a.holder < b.holder; });
-  // Water filling: the poorest `filled` receivers are raised to a common level that the units just reach.
+  // Water filling: the poorest `filled` receivers are raised to the common level for which the units just suffice.
   size_t filled = 1;
   int64_t sum = receivers[0].has;
   while (filled < receivers.size() && receivers[filled].has * static_cast<int64_t>(filled) - sum < units) {

@@ -76,7 +76,7 @@ absl::Status Balancer::RunOnce() {
     }
   }
   const std::shared_ptr<Coordination> session = Session();
-  // What could not be looked at in earlier rounds is still news.
+  // News that earlier rounds could not look at is still news.
   pending_.Add(inbox_.Take());
   if (clock_->Now() - refreshed_at_ >= options_.refresh_interval) pending_.everything = true;
   RETURN_IF_ERROR(CheckLeadership(*session));
@@ -94,7 +94,7 @@ absl::Status Balancer::RunOnce() {
   return led;
 }
 
-// Leads, if nobody does, and only who reaches the ledger.
+// Stands for election if there is no leader, but only if we reach the ledger.
 absl::Status Balancer::CheckLeadership(Coordination& session) {
   if (leadership_.abstaining()) {
     RETURN_IF_ERROR(leadership_.EndAbstention());
@@ -122,7 +122,7 @@ absl::Status Balancer::Lead(Coordination& session) {
   if (pending_.everything || pending_.demand) {
     const absl::Status read = round_->ReadDemand(session, pending_.everything, pending_.reports);
     if (absl::IsNotFound(read)) return RestoreTree(session);
-    // Without ZooKeeper no move would be heard of.
+    // Without ZooKeeper no node would hear of a move.
     if (!read.ok()) return read;
     if (pending_.everything) refreshed_at_ = clock_->Now();
     pending_ = {};
@@ -130,8 +130,8 @@ absl::Status Balancer::Lead(Coordination& session) {
   return round_->Run(session);
 }
 
-// Somebody deleted the tree, or a part of it. The nodes are still there, and register again; until then nobody is
-// taken for dead.
+// Somebody deleted the tree, or a part of it. The nodes are still there, and register again; until then none is treated
+// as dead.
 absl::Status Balancer::RestoreTree(Coordination& session) {
   LOG(WARNING) << "the coordination tree has gone; restoring it";
   round_->TreeHasGone();

@@ -1,12 +1,12 @@
-// The balancer: leader-elected, so that several may run. Splits what comes into the pool over the live nodes, gives
-// newcomers their share, reclaims what dead incarnations held, moves units to where the demand is, tells when a SKU is
-// sold out, and repairs announcements that a crash left out.
+// The balancer. Several may run; they elect a leader. It splits what comes into the pool among the live nodes, gives
+// newcomers their share, reclaims what dead incarnations held, moves units to where the demand is, announces when a SKU
+// is sold out, and repairs announcements that a crash left out.
 //
-// Every step reads what is there and is safe to repeat; leadership only saves work. Two leaders at once, or none, cost
-// efficiency and never a unit, since the ledger decides each move by itself. Each round does a bounded piece of every
-// kind of work, the urgent first, so that a hundred thousand SKUs do not hold up one dry node.
+// Every step reads the current state and is safe to repeat; leadership only saves work. Two leaders at once, or none,
+// cost efficiency and never a unit, since the ledger decides each move by itself. Each round does a bounded piece of
+// every kind of work, the urgent first, so that a hundred thousand SKUs do not delay one dry node.
 //
-// Here is what it hears and when it goes round; who leads is in leadership.h, what a leader does in round/.
+// This class decides when to run a round; who leads is in leadership.h, what a leader does in round/.
 #pragma once
 
 #include <memory>
@@ -38,8 +38,8 @@ class Balancer : public CoordinationObserver {
   // Gives up leadership and ends the thread.
   void Stop();
 
-  // One round, as the thread runs it: campaign, and, as the leader, bring everything into order. For tests and the
-  // simulation, which call it instead of Start's thread, after Connect.
+  // One round, as the thread runs it: stands for election and, as the leader, brings everything into order. For tests
+  // and the simulation, which call it after Connect, instead of Start.
   absl::Status Connect();
   absl::Status RunOnce();
   // Is there more to do at once? If not, the next round is due after the poll interval.
@@ -65,7 +65,7 @@ class Balancer : public CoordinationObserver {
   Leadership leadership_;
 
   // Only on the thread that runs the rounds.
-  News pending_{.everything = true};  // heard, and not yet successfully looked at
+  News pending_{.everything = true};  // heard, but not looked at successfully yet
   absl::Time refreshed_at_ = absl::InfinitePast();
   const std::unique_ptr<LeaderRound> round_;
 

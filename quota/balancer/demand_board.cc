@@ -56,14 +56,15 @@ void DemandBoard::Forget(IncarnationId incarnation) {
     if (node->second.wanted > 0) --demand->second.wanting;
     demand->second.by_node.erase(node);
     if (demand->second.by_node.empty()) by_sku_.erase(demand);
-    // Who sold has become somebody who can give.
+    // A node that no longer reports sales may now give units.
     if (Wanted(sku_id)) due_.insert(sku_id);
   }
   reports_.erase(report);
 }
 
 void DemandBoard::Learn(IncarnationId incarnation, const std::string& data) {
-  // Most reports that are read again from time to time say nothing new; what could not be met comes up by itself.
+  // Most reports that are read again from time to time say nothing new; demand that could not be met becomes due by
+  // itself.
   if (const auto known = reports_.find(incarnation); known != reports_.end() && known->second.data == data) return;
   DemandReport message;
   if (!message.ParseFromString(data)) return;
@@ -97,8 +98,8 @@ std::vector<std::string> DemandBoard::TakeDue(absl::Time now, size_t limit) {
       due_.insert(entry->first);
     }
   }
-  // Those that somebody wants first; the others are about balance. Among them, those that have waited longest, so that
-  // some whose demand cannot be met do not hold up all others.
+  // SKUs that some node wants come first; the others are about balance. Among them, the longest waiting come first, so
+  // that demand that cannot be met does not delay the others.
   std::vector<std::tuple<bool, absl::Time, std::string>> waiting;
   waiting.reserve(due_.size());
   for (const std::string& sku_id : due_) {

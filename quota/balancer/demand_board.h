@@ -17,26 +17,26 @@
 
 namespace tranche::quota {
 
-// One thread.
+// Used by one thread.
 class DemandBoard {
  public:
-  // A SKU whose demand could not be met is looked at again after `retry_interval`, though nobody reports anything new.
-  // Who reaches the ledger is asked of `shard`.
+  // A SKU whose demand could not be met is looked at again after `retry_interval`, even if no node reports anything
+  // new. `shard` is the one that nodes must reach to receive.
   explicit DemandBoard(absl::Duration retry_interval, std::string shard = storage::kHomeShard)
       : retry_interval_(retry_interval), shard_(std::move(shard)) {}
 
-  // Reads the reports of `changed` and of incarnations that came or went; with `everything` all of them. Leaves
+  // Reads the reports of `changed` and of incarnations that came or went; with `everything`, all of them. Leaves
   // watches.
   absl::Status Read(Coordination& session, bool everything, const std::set<storage::IncarnationId>& changed);
 
-  // SKUs to look at now, at most `limit`: those of which something new was reported, and those due again.
+  // SKUs to look at now, at most `limit`: those with new reports, and those whose retry is due.
   std::vector<std::string> TakeDue(absl::Time now, size_t limit);
   bool HasDue() const { return !due_.empty(); }
-  // Who reports what of a SKU.
+  // Each node's report about the SKU.
   DemandByNode DemandOf(const std::string& sku_id) const;
   // Is some node out of units of it?
   bool Wanted(const std::string& sku_id) const;
-  // Incarnations that say that they do not reach the ledger.
+  // Incarnations that report that they do not reach the ledger.
   std::set<storage::IncarnationId> CannotCommit() const;
 
   void Clear();
@@ -49,7 +49,7 @@ class DemandBoard {
   };
   struct SkuDemand {
     DemandByNode by_node;
-    int wanting = 0;  // nodes that want some: counted, since a thousand nodes may report the SKU
+    int wanting = 0;  // nodes that want some; kept as a count, since a thousand nodes may report the SKU
   };
 
   void Forget(storage::IncarnationId incarnation);
@@ -60,7 +60,7 @@ class DemandBoard {
   std::map<storage::IncarnationId, Report> reports_;
   absl::flat_hash_map<std::string, SkuDemand> by_sku_;
   std::set<std::string> due_;
-  // SKUs that some node wants, by the time of the last look.
+  // SKUs that some node wants, with the time of the last look.
   absl::flat_hash_map<std::string, absl::Time> looked_at_;
 };
 

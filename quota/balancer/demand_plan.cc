@@ -14,14 +14,14 @@ using storage::QuotaSnapshot;
 
 // Weight of a node that has buyers but no measured rate yet: one request per second.
 constexpr int64_t kLeastMilliRate = 1000;
-// Of a SKU whose units live in the pool, a node gets this many seconds of its demand, and at least this many lots.
+// For a SKU whose units stay in the pool, a node gets this many seconds of its demand, and at least this many lots.
 constexpr int64_t kSecondsOfDemand = 2;
 constexpr int64_t kLeastLots = 8;
 
 // One holder other than the pool.
 struct Party {
   IncarnationId holder = storage::kPool;
-  int64_t has = 0;  // without what is in flight
+  int64_t has = 0;  // without units in flight
   int64_t wanted = 0;
   int64_t milli_rate = 0;
   bool receives = false;
@@ -60,7 +60,7 @@ class Plan {
         const NodeDemand& says = found->second;
         party.wanted = says.wanted;
         party.milli_rate = says.milli_rate;
-        // Units in flight are as good as sold: neither can it grant them, nor should they be taken from it.
+        // Units in flight are as good as sold: the node cannot grant them, and they should not be taken from it.
         if (says.slice_version == version) party.has = std::clamp<int64_t>(says.free, 0, remaining);
       }
       total_ += party.has;
@@ -86,7 +86,7 @@ class Plan {
     for (Party& party : parties_) {
       party.low = party.receives && !party.dry() && IsLow(party.has, party.milli_rate, options_);
       if (party.wanted > total_) continue;
-      // Also of those who have been served and have not heard of it: else the targets would change with every look.
+      // Includes nodes that were served and have not heard of it: otherwise the targets would change with every look.
       lot_ = std::max(lot_, party.wanted);
       needs = needs || party.dry() || party.low;
     }
@@ -127,16 +127,16 @@ class Plan {
     return above > party.target / options_.hysteresis_divisor ? above : 0;
   }
 
-  // What a seller could do without when otherwise somebody's buyers got nothing at all.
+  // What a seller could spare if otherwise another node's buyers got nothing at all.
   int64_t LastResort(const Party& party) const {
-    return AboutToSell(party) ? 0 : party.has - party.wanted;  // those were given to its own buyers
+    return AboutToSell(party) ? 0 : party.has - party.wanted;  // party.wanted was given for its own buyers
   }
 
   bool AboutToSell(const Party& party) const {
     return party.low || party.has * 1'000'000 < party.milli_rate * options_.keep_ms;
   }
 
-  // Gives as many dry nodes as possible what their buyers ask for, those who ask for little first. Those who cannot be
+  // Gives as many dry nodes as possible what their buyers ask for, the smallest demand first. Nodes that cannot be
   // served have no use for what they hold: it serves the others.
   void ServeTheDry() {
     std::vector<Party*> dry;
@@ -168,7 +168,7 @@ class Plan {
     supply_ = supply + left_over - missing;
   }
 
-  // What is left brings those who need units towards their targets, in whole lots.
+  // Brings nodes that need units towards their targets with what is left, in whole lots.
   void RaiseTowardsTargets() {
     if (!force_) supply_ -= SurplusOfMoreDonors();
     if (force_ || supply_ < lot_) return;
@@ -177,7 +177,7 @@ class Plan {
     for (const Party& party : parties_) {
       const bool gets = party.gets > 0 || party.low;
       int64_t need = gets ? std::max<int64_t>(0, party.target - party.has - party.gets) / lot_ : 0;
-      // About to be dry is no hurry: small corrections are not worth a move.
+      // A node that is only about to be dry is not urgent: small corrections are not worth a move.
       if (party.low && need * lot_ <= party.target / options_.hysteresis_divisor) need = 0;
       needs.push_back(need);
       total_need += need;
@@ -187,8 +187,8 @@ class Plan {
     for (size_t i = 0; i < parties_.size(); ++i) parties_[i].gets += raised[i] * lot_;
   }
 
-  // What only those have who come after the first kMostDonors: beyond what their buyers ask for, the dry share what so
-  // many have; when they run low again, the next ones give.
+  // The surplus of the donors after the first kMostDonors. Beyond what their buyers ask for, the dry nodes share only
+  // what the first kMostDonors have; when they run low again, the next donors give.
   int64_t SurplusOfMoreDonors() {
     std::vector<Party*> donors = Donors();
     std::erase_if(donors, [this](const Party* party) { return Surplus(*party) == 0; });
@@ -197,7 +197,7 @@ class Plan {
     return surplus;
   }
 
-  // In the order of who misses it least.
+  // Those that miss their units least come first.
   std::vector<Party*> Donors() {
     std::vector<Party*> donors;
     for (Party& party : parties_) {
@@ -210,7 +210,7 @@ class Plan {
     return donors;
   }
 
-  // Takes what is given from as few slices as possible.
+  // Takes the units to give from as few slices as possible.
   std::vector<QuotaDelta> Deltas() {
     int64_t needed = -pool_;
     for (const Party& party : parties_) needed += party.gets;
@@ -244,7 +244,7 @@ class Plan {
   int64_t lot_ = 1;
   std::vector<Party*> unserved_;
   bool force_ = false;
-  int64_t supply_ = 0;  // what is left when the dry are served; below 0 if by force
+  int64_t supply_ = 0;  // what is left when the dry are served; below 0 if units must be taken by force
 };
 
 }  // namespace

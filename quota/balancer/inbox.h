@@ -1,4 +1,4 @@
-// What the balancer hears, on its way from the threads that hear it to the one that runs the rounds.
+// Passes what the balancer hears from the threads that hear it to the one that runs the rounds.
 #pragma once
 
 #include <set>
@@ -11,13 +11,13 @@
 
 namespace tranche::quota {
 
-// What is to be looked at.
+// What to look at.
 struct News {
   bool everything = false;
   bool leader = false;
   bool nodes = false;
   bool demand = false;
-  std::set<storage::IncarnationId> reports = {};  // whose demand
+  std::set<storage::IncarnationId> reports = {};  // whose demand reports
 
   void Add(const News& more);
 };
@@ -35,7 +35,7 @@ class Inbox {
   // Has anything come since the last Take?
   bool HasWork() const;
 
-  // Waits for work, at most so long. Returns false if the inbox was closed.
+  // Waits for work, at most this long. Returns false if the inbox was closed.
   bool Await(absl::Duration patience);
   void Close();
 

@@ -86,10 +86,22 @@ absl::StatusOr<bool> Leadership::Campaign(Coordination& session) {
     const absl::Status created = session.Create(LeaderPath(options_.shard), options_.name, CreateMode::kEphemeral);
     if (!created.ok() && !absl::IsAlreadyExists(created)) return created;
     leader = session.Get(LeaderPath(options_.shard), Watch::kYes);
-    if (absl::IsNotFound(leader.status())) return false;  // it has just gone; its watch tells
+    if (absl::IsNotFound(leader.status())) return false;  // it has just gone; its watch will tell
   }
   if (!leader.ok()) return leader.status();
+  if (leader->ephemeral_owner == 0) return RemoveFalseLeader(session, *leader);
   return leader->ephemeral_owner == session.SessionId();
+}
+
+// No balancer writes a persistent znode here, and it would never vanish: nobody would lead again. Its deletion wakes us
+// to stand.
+absl::StatusOr<bool> Leadership::RemoveFalseLeader(Coordination& session, const Znode& leader) {
+  const std::string path = LeaderPath(options_.shard);
+  LOG(ERROR) << path << " is not the znode of a balancer (it is persistent); deleting it. Restrict who may write to "
+             << "ZooKeeper";
+  const absl::Status deleted = session.Delete(path, leader.version);
+  if (!deleted.ok() && !absl::IsNotFound(deleted)) return deleted;
+  return false;
 }
 
 bool Leadership::MissedTheLedger(const absl::Status& led, absl::Time began_at) {
@@ -105,7 +117,7 @@ void Leadership::MindTheLedger(Coordination& session) {
   if (clock_->Now() - ledger_failing_since_ >= options_.resign_after) Resign(session);
 }
 
-// Another may reach the ledger. We stand again when we do.
+// Another balancer may reach the ledger. We stand again when we reach it.
 void Leadership::Resign(Coordination& session) {
   LOG(WARNING) << options_.name << " does not reach the ledger and gives up leadership";
   abstaining_ = true;

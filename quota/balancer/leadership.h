@@ -1,7 +1,7 @@
-// The balancer's session with ZooKeeper, and whether it leads its shard by it.
+// The balancer's session with ZooKeeper, and whether it leads its shard with it.
 //
-// Whoever creates the leader's node leads, until its session ends. Leadership only saves work: two leaders at once, or
-// none, cost efficiency and never a unit. A leader who does not reach the ledger gives up, and does not stand again
+// Whoever creates the leader's znode leads until its session ends. Leadership only saves work: two leaders at once, or
+// none, cost efficiency and never a unit. A leader that does not reach the ledger gives up, and does not stand again
 // before the ledger answers: another may reach it.
 #pragma once
 
@@ -33,28 +33,29 @@ class Leadership : public SessionSource {
   // Ends the session, and leadership with it.
   void Close();
 
-  // The rest only on the thread that runs the rounds.
+  // The rest may only be called on the thread that runs the rounds.
 
-  // A session that has not expired?
+  // Is there a session that has not expired?
   bool connected() const;
   // Closes the session, if there is one, and begins another, which does not lead yet.
   absl::Status Connect();
 
   // Have we resigned, and not found the ledger answering since?
   bool abstaining() const { return abstaining_; }
-  // Ends that if the ledger answers; else returns its error.
+  // Ends the abstention if the ledger answers; otherwise returns its error.
   absl::Status EndAbstention();
-  // Leads, if nobody does. Returns whether we lead now and did not before. Leaves a watch. kNotFound: the tree has
-  // gone.
+  // Becomes the leader if there is none. Returns whether we lead now and did not before. Leaves a watch. kNotFound: the
+  // tree has gone.
   absl::StatusOr<bool> Stand(Coordination& session);
 
-  // After a round that began then: did it fail for want of the ledger?
+  // For a round that began then: did it fail because the ledger did not answer?
   bool MissedTheLedger(const absl::Status& led, absl::Time began_at);
-  // Resigns if the ledger has been missed for too long.
+  // Resigns if the ledger has not answered for too long.
   void MindTheLedger(Coordination& session);
 
  private:
   absl::StatusOr<bool> Campaign(Coordination& session);
+  absl::StatusOr<bool> RemoveFalseLeader(Coordination& session, const Znode& leader);
   void Resign(Coordination& session);
 
   CoordinationConnector* const connector_;

@@ -84,7 +84,7 @@ std::vector<QuotaDelta> WeightedShares(const QuotaSnapshot& quota, absl::Span<co
 }
 
 int64_t WeightOfRate(double units_per_s) {
-  // Far above any node's rate, and small enough for a thousand of them to be summed up.
+  // Far above any node's rate, and small enough that a thousand of them can be summed up.
   constexpr double kHighestRate = 1e9;
   if (!(units_per_s > 0)) return 0;  // NaN too
   return std::llround(std::min(units_per_s, kHighestRate) * 1000);

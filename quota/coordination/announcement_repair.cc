@@ -12,7 +12,7 @@ namespace {
 
 using storage::IncarnationId;
 
-// Announcements that one step looks at, about.
+// About how many announcements one step looks at.
 constexpr int kPiece = 500;
 
 }  // namespace
@@ -72,9 +72,9 @@ absl::Status AnnouncementRepair::AnnounceSlicesOf(IncarnationId incarnation, siz
   return announcer_->AnnounceSlices(announcements);
 }
 
-// Slices and requests to drain of incarnations that ended while ZooKeeper or the balancer was away, and requests to
-// drain or serve again that an operator's call did not get through. The tree is read first: who is in it was registered
-// in the ledger before, and is drained there first.
+// Removes slices and requests to drain of incarnations that ended while ZooKeeper or the balancer was away, and repairs
+// requests to drain or to serve again that an operator's call did not complete. Reads the tree first: an incarnation in
+// it was registered in the ledger before, and is marked as draining there first.
 absl::Status AnnouncementRepair::RepairIncarnations(Coordination& session) {
   std::set<IncarnationId> mentioned, asked_to_drain;
   for (const char* folder : {kSlicesPath, kDrainPath}) {

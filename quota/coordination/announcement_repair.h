@@ -1,5 +1,5 @@
-// Compares the ledger with all announcements and writes what is missing or old, a bounded piece at a time: so that
-// hundreds of thousands of SKUs cost a steady trickle of reads and never hold up the balancer's other work.
+// Compares the ledger with all announcements and writes what is missing or old, a bounded piece at a time. So hundreds
+// of thousands of SKUs cost a steady trickle of reads and never delay the balancer's other work.
 #pragma once
 
 #include <set>
@@ -12,17 +12,17 @@
 
 namespace tranche::quota {
 
-// One thread.
+// Used by one thread.
 class AnnouncementRepair {
  public:
-  // Dependencies outlive it. `of_home`: the ledger says of every incarnation whether it is live and whether it drains.
+  // Dependencies outlive it. `of_home`: the ledger knows of every incarnation whether it is live and whether it drains.
   AnnouncementRepair(storage::StockLedger* ledger, Announcer* announcer, bool of_home = true)
       : ledger_(ledger), announcer_(announcer), of_home_(of_home) {}
 
-  // Begins a pass, from the start.
+  // Begins a pass at the start.
   void Begin();
   bool running() const { return phase_ != Phase::kIdle; }
-  // The next piece of the pass. A piece that failed is passed over: the next pass comes soon.
+  // Does the next piece of the pass. A piece that fails is skipped: the next pass comes soon.
   absl::Status Step(Coordination& session);
 
   // Announces all that one incarnation holds, at once.

@@ -14,7 +14,8 @@ namespace {
 using internal::v1::SkuAnnouncement;
 using internal::v1::SliceAnnouncement;
 
-// How often a write that lost a race is tried again; each round some writer wins, so this bounds a crowd, not a pair.
+// How often a write that lost a race is tried again. Each round some writer wins, so only a crowd of writers needs
+// many.
 constexpr int kRounds = 8;
 // Requests in flight at once, so that a large repair does not flood the server.
 constexpr size_t kMostWrites = 256;
@@ -25,7 +26,7 @@ struct Target {
   std::string data;
   std::string parent;
   bool make_parent = false;
-  // Does `data` say something newer than what is there?
+  // Is `data` newer than what is there?
   std::function<bool(const std::string& present)> supersedes;
 };
 
@@ -36,26 +37,26 @@ Fate FateOf(const absl::Status& status, const Target& target) {
     case absl::StatusCode::kOk:
       return Fate::kDone;
     case absl::StatusCode::kInvalidArgument:
-      // Never will be written: one bad name must not hold up the others.
+      // It can never be written: one bad name must not block the others.
       LOG(ERROR) << target.path << " cannot be announced: " << status.message();
       return Fate::kDone;
     case absl::StatusCode::kNotFound:
-      // A SKU's bucket is made; an incarnation whose folder is gone has ended and needs no announcement.
+      // A SKU's bucket is created; an incarnation whose folder is gone has ended and needs no announcement.
       return target.make_parent ? Fate::kMakeParent : Fate::kDone;
     default:
-      // Another writer came first, or the connection was lost: read again what is there now.
+      // Another writer was faster, or the connection was lost: read again what is there now.
       return Fate::kAgain;
   }
 }
 
-// Whatever fails is tried again in the next round.
+// Anything that fails is tried again in the next round.
 void MakeParent(Coordination& session, const std::string& path) {
   const absl::Status made = session.Create(path, "", CreateMode::kPersistent);
   // Somebody deleted the fixed level, too.
   if (absl::IsNotFound(made)) session.EnsureFixedPaths().IgnoreError();
 }
 
-// One round: reads what is there, writes what supersedes it, keeps in `targets` what has to be tried again.
+// One round: reads what is there, writes what is newer, keeps in `targets` what must be tried again.
 absl::Status Round(Coordination& session, std::vector<Target>* targets) {
   std::vector<std::string> paths;
   for (const Target& target : *targets) paths.push_back(target.path);

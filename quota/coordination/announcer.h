@@ -1,5 +1,5 @@
 // Writes announcements: conditional on the znode's version and ordered by the ledger's, so that an older one never
-// replaces a newer one, whoever writes and however late.
+// replaces a newer one, whichever process writes and however late.
 #pragma once
 
 #include <memory>
@@ -33,8 +33,8 @@ struct SliceToAnnounce {
 // A SKU as read from the ledger.
 struct SkuToAnnounce {
   storage::Sku sku;
-  // Written also when only its version is newer. For changes after which units may be unsold again: a "sold out" that
-  // was read before and is written late must find a newer version there.
+  // Written even if only its version is newer. For changes after which units may be unsold again: a "sold out" that was
+  // read before and is written late must find a newer version there.
   bool always = false;
 };
 
@@ -44,9 +44,9 @@ class Announcer {
   explicit Announcer(SessionSource* sessions) : sessions_(sessions) {}
 
   // Announces those of the SKUs whose terms changed and those of the slices whose announcement is missing or older, the
-  // SKUs first: a node cannot sell a slice whose terms it does not find. A slice of an incarnation that is gone is
+  // SKUs first: a node cannot sell a slice whose terms it does not find. A slice of an incarnation that has ended is
   // skipped. kUnavailable when some could not be written; repeating is harmless. `failed`, if given, gets the ids of
-  // the SKUs of which something was not written.
+  // the SKUs that were not fully written.
   absl::Status Announce(absl::Span<const SkuToAnnounce> skus, absl::Span<const SliceToAnnounce> slices,
                         std::set<std::string>* failed = nullptr);
 

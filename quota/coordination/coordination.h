@@ -1,5 +1,5 @@
-// Coordination: the small tree of announcements that ZooKeeper keeps for us. It announces; the ledger decides. Whatever
-// is lost, late or stale here may cost efficiency, never a unit.
+// Coordination: the small tree of announcements that ZooKeeper keeps for us. It announces; the ledger decides. If
+// something is lost, late or stale here, that may cost efficiency, never a unit.
 //
 // `zookeeper/` holds the real one, fake_coordination.h the one in memory; tests/contract runs one suite on both.
 //
@@ -7,7 +7,8 @@
 // (coordination_paths.h) exists once Connect has returned.
 //
 // Threads: every method may be called from any thread but an observer's, and blocks for at most about one session
-// timeout. Observers are called on a thread of the implementation, one call at a time: they only take note and return.
+// timeout. Observers are called on a thread of the implementation, one call at a time: they may only take note and
+// return.
 //
 // Errors:
 //   kNotFound            no such node, or on Create no such parent
@@ -39,9 +40,9 @@ struct Znode {
 enum class Watch { kNo, kYes };
 enum class CreateMode { kPersistent, kEphemeral };
 
-// A node's data is at most this long; longer writes are refused with kInvalidArgument.
+// The most bytes of a znode's data; longer writes are refused with kInvalidArgument.
 inline constexpr size_t kMaxZnodeBytes = 64 * 1024;
-// As the version of a write: any.
+// As the expected version of a write: any.
 inline constexpr int32_t kAnyVersion = -1;
 
 struct WriteOp {
@@ -56,7 +57,7 @@ class CoordinationObserver {
  public:
   virtual ~CoordinationObserver() = default;
   // A watched node changed, came or went, or its children did. One-shot: read again with a watch to hear of the next
-  // change. May come without reason; may be lost with the connection, so readers also resync after OnConnected and
+  // change. May come without a reason; may be lost with the connection, so readers also resync after OnConnected and
   // from time to time.
   virtual void OnChanged(const std::string& path) = 0;
   // The session is connected, for the first time or again.
@@ -77,11 +78,11 @@ class Coordination {
   virtual absl::Status Set(const std::string& path, const std::string& data, int32_t version) = 0;
   virtual absl::Status Delete(const std::string& path, int32_t version) = 0;
 
-  // Many at once, pipelined: one round trip's wait for all. Each succeeds or fails by itself; the results are in order.
+  // Many at once, pipelined: all wait for one round trip. Each succeeds or fails by itself; the results are in order.
   virtual std::vector<absl::StatusOr<Znode>> GetMany(absl::Span<const std::string> paths, Watch watch) = 0;
   virtual std::vector<absl::Status> Apply(absl::Span<const WriteOp> ops) = 0;
 
-  // Makes the root and the fixed first level again where they are missing: somebody deleted the tree.
+  // Makes the root and the fixed first level again where they are missing, after somebody deleted the tree.
   virtual absl::Status EnsureFixedPaths() = 0;
 
   // To compare with Znode::ephemeral_owner.

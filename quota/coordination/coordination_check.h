@@ -1,4 +1,4 @@
-// What every implementation of Coordination refuses before it asks any server, so that all refuse the same.
+// The checks that every implementation of Coordination makes before it asks any server, so that all refuse the same.
 #pragma once
 
 #include <string>

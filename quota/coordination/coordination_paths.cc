@@ -13,8 +13,8 @@ std::string Child(absl::string_view parent, storage::IncarnationId incarnation) 
 }
 
 // FNV-1a over the id's bytes, 32 bits, its four bytes folded into one by exclusive or. Every process of every version
-// and language must find a SKU in the same bucket, so this never changes and no library's hash will do (Abseil's, for
-// one, is seeded anew in every process). Folded, since FNV's lowest byte alone mixes poorly.
+// and language must find a SKU in the same bucket, so this must never change, and a library's hash will not do
+// (Abseil's is seeded anew in every process). Folded, since FNV's lowest byte alone mixes poorly.
 uint8_t Bucket(absl::string_view sku_id) {
   constexpr uint32_t kOffsetBasis = 2166136261u;
   constexpr uint32_t kPrime = 16777619u;
@@ -53,7 +53,7 @@ std::string SkuPath(absl::string_view sku_id) { return absl::StrCat(SkuBucketPat
 
 storage::IncarnationId ParseIncarnation(absl::string_view name) {
   storage::IncarnationId incarnation = 0;
-  // Only the one spelling that the functions above write: no sign, no blanks, no leading zero.
+  // Accepts only the spelling that the functions above write: no sign, no blanks, no leading zero.
   if (!absl::SimpleAtoi(name, &incarnation) || incarnation <= 0 || absl::StrCat(incarnation) != name) return 0;
   return incarnation;
 }

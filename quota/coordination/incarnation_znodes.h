@@ -1,4 +1,4 @@
-// What an incarnation leaves in the coordination tree.
+// Removes an incarnation's znodes from the coordination tree.
 #pragma once
 
 #include "quota/coordination/coordination.h"
@@ -6,7 +6,7 @@
 
 namespace tranche::quota {
 
-// Deletes an ended incarnation's slices, demand, request to drain and, last, its registration, whose going tells the
+// Deletes an ended incarnation's slices, demand, request to drain and, last, its registration, whose deletion tells the
 // balancer that units have come into the pools. What cannot be deleted now is left to the balancer's repair.
 void RemoveIncarnationZnodes(Coordination& session, storage::IncarnationId incarnation);
 

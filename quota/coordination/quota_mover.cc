@@ -17,7 +17,7 @@ using storage::SkuQuota;
 
 void AddSlices(const QuotaMove& move, const storage::QuotaSnapshot& quota, std::vector<SliceToAnnounce>* slices) {
   for (const QuotaDelta& delta : move.deltas) {
-    // They ascend by holder; there may be a thousand, and a few deltas.
+    // Slices ascend by holder; there may be a thousand slices, and a few deltas.
     const auto slice = std::lower_bound(quota.slices.begin(), quota.slices.end(), delta.holder,
                                         [](const storage::HeldSlice& a, auto holder) { return a.holder < holder; });
     if (slice == quota.slices.end() || slice->holder != delta.holder) continue;  // an incarnation that has ended

@@ -1,4 +1,4 @@
-// Moves units and announces the moves: the one way by which the balancer and the admin calls change quota.
+// Moves units and announces the moves. The balancer and the admin calls change quota only through it.
 #pragma once
 
 #include <optional>
@@ -22,7 +22,7 @@ class QuotaMover {
     absl::Status announced;
   };
   // One ledger transaction, then the announcements of every slice that it changed and of the SKUs whose terms changed.
-  // The ledger's errors are returned; a failed announcement is only told, since the balancer repairs it. At most
+  // The ledger's errors are returned; a failed announcement is only reported, since the balancer repairs it. At most
   // storage::kMaxQuotaBatch moves of distinct SKUs; each succeeds or fails by itself.
   absl::StatusOr<Moved> MoveBatch(absl::Span<const storage::QuotaMove> moves, const std::string& actor);
   // The same for one SKU.

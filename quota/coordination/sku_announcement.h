@@ -1,4 +1,4 @@
-// The payload of a SKU's znode, from and to what the ledger and the seller use.
+// Converts a SKU's znode from and to the types of the ledger and the seller.
 #pragma once
 
 #include "quota/slices/sku_terms.h"
@@ -10,8 +10,8 @@ namespace tranche::quota {
 internal::v1::SkuAnnouncement ToAnnouncement(const storage::Sku& sku);
 SkuTerms TermsOf(const internal::v1::SkuAnnouncement& announcement);
 
-// Is it worth writing `fresh` over `present`? Not when it is older, nor when a node would do the same on both: the
-// exact number of unsold units matters to nobody, that there are none does. With `always`, whenever it is newer.
+// Is it worth writing `fresh` over `present`? Not if it is older, nor if a node would act the same on both: the exact
+// number of unsold units matters only while it is scarce. With `always`, whenever it is newer.
 bool Supersedes(const internal::v1::SkuAnnouncement& fresh, const internal::v1::SkuAnnouncement& present, bool always);
 
 }  // namespace tranche::quota

@@ -69,7 +69,7 @@ class Rebuild {
     RebuildCount* count;
   };
 
-  // What is at each path; kNotFound is the only error within.
+  // Reads each path; kNotFound is the only error within the result.
   absl::StatusOr<std::vector<absl::StatusOr<Znode>>> Read(const std::vector<std::string>& paths) {
     std::vector<absl::StatusOr<Znode>> znodes;
     while (znodes.size() < paths.size()) {
@@ -100,7 +100,7 @@ class Rebuild {
       live_.insert(incarnation.id);
       nodes.push_back({SlicesPath(incarnation.id), "", &report_.slice_folders});
       if (!incarnation.draining) continue;
-      // Whether the process was to end after that is not in the ledger: one that waits can still be told.
+      // The ledger does not record whether the process was to end after that; the operator can ask for it again.
       internal::v1::DrainRequest drain;
       drain.set_requested_at_us(now_us_);
       nodes.push_back({DrainPath(incarnation.id), drain.SerializeAsString(), &report_.drain_requests});
@@ -160,7 +160,7 @@ class Rebuild {
     std::vector<std::string> paths;
     for (const storage::SkuQuota& quota : quotas) {
       for (const storage::HeldSlice& slice : quota.quota.slices) {
-        // Those of an incarnation that began since are announced by the mover that made them.
+        // Slices of incarnations that began since then are announced by the mover that made them.
         if (!live_.contains(slice.holder)) continue;
         slices.push_back({slice.holder, quota.sku.sku_id, slice.allotted, slice.version});
         paths.push_back(SlicePath(slice.holder, quota.sku.sku_id));

@@ -1,4 +1,4 @@
-// Restores the coordination tree from the ledger, whatever was lost of it.
+// Restores the coordination tree from the ledger, whatever parts of it were lost.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +11,12 @@
 namespace tranche::quota {
 
 struct RebuildCount {
-  int64_t expected = 0;  // what the ledger says should be there
+  int64_t expected = 0;  // what the ledger says should exist
   int64_t missing = 0;
   int64_t outdated = 0;
 };
 
-// Of each kind, what was found; with RebuildMode::kWrite, all that was missing or outdated is then written.
+// Counts what was found of each kind; with RebuildMode::kWrite, then writes all that was missing or outdated.
 struct RebuildReport {
   RebuildCount fixed_folders;
   RebuildCount skus;
@@ -27,13 +27,13 @@ struct RebuildReport {
 
 enum class RebuildMode { kCount, kWrite };
 
-// Brings up to date: the fixed folders, every SKU's announcement, the folder, the slices and the request to drain of
-// every live incarnation. Registrations, reports of demand and the leader's node are ephemeral: their owners write them
-// again. Nothing is deleted, and nothing newer is replaced, so that it may run while everything else does.
+// Brings up to date: the fixed folders, every SKU's announcement, and the folder, the slices and the request to drain
+// of every live incarnation. Registrations, demand reports and the leader's znode are ephemeral: their owners write
+// them again. Nothing is deleted, and nothing newer is replaced, so it may run at any time.
 //
-// Goes through the SKUs in pages: memory is bounded by one page's slices, however many SKUs there are. Blocks for as
-// long as that takes. Fails with the ledger's or the coordination's error; what was written stays, and repeating it
-// goes on from there.
+// Reads the SKUs in pages: memory is bounded by one page's slices, however many SKUs there are. Blocks until all are
+// done. Fails with the ledger's or the coordination's error; what was written stays, and a repeated call continues from
+// there.
 absl::StatusOr<RebuildReport> RebuildTree(SessionSource& sessions, storage::StockLedger& ledger, storage::Clock& clock,
                                           RebuildMode mode);
 

@@ -14,7 +14,7 @@
 namespace tranche::quota {
 namespace {
 
-// The server whose observer this thread is inside of.
+// The server for which this thread is running an observer.
 thread_local const FakeZookeeper* delivering_on_this_thread = nullptr;
 
 std::string ParentOf(const std::string& path) {
@@ -132,9 +132,9 @@ void FakeZookeeper::ExpireSession(int64_t session_id) {
     session.node_watches.clear();
     session.child_watches.clear();
     RemoveEphemerals(session_id);
-    // An isolated follower does not know.
+    // An isolated follower does not learn of it.
     if (session.connected && session.isolated_tree == nullptr) {
-      // As the real one: the connection goes first, and reconnecting finds the session gone.
+      // Like the real one: the connection breaks first, and reconnecting finds that the session has expired.
       SetConnected(session_id, false);
       SetConnected(session_id, true);
     }

@@ -1,4 +1,4 @@
-// Coordination in memory: one tree that several sessions share, with the faults of the real one on request.
+// Coordination in memory: one tree that several sessions share, which can imitate the faults of the real one.
 //
 // FakeZookeeper is the server; FakeConnector makes sessions on it. Deterministic when used from one thread: what
 // happens depends only on the order of the calls.
@@ -28,13 +28,13 @@ class FakeZookeeper {
                  // another thread is busy with)
     kExplicit,   // observers are called by DeliverEvents only
   };
-  // What becomes of a write whose caller is told kUnavailable.
+  // Whether a write whose caller is told kUnavailable was made.
   enum class UnknownOutcome { kPerformed, kNotPerformed };
 
   explicit FakeZookeeper(Delivery delivery = Delivery::kImmediate) : delivery_(delivery) {}
 
-  // Calls the observers for all waiting events, in order and without a lock held, until none waits. Returns how many.
-  // Inside an observer, or while another thread delivers: does nothing.
+  // Calls the observers for all waiting events, in order and without a lock held, until there are none. Returns how
+  // many. Does nothing inside an observer, or while another thread delivers.
   size_t DeliverEvents();
   size_t waiting_events();
 
@@ -59,11 +59,10 @@ class FakeZookeeper {
   // False once the session is destroyed.
   bool HasSession(int64_t session_id);
 
-  // Deletes everything below the root, ephemeral nodes too, as an operator by mistake.
+  // Deletes everything below the root, ephemeral nodes too, as an operator may do by mistake.
   void DeleteTree();
 
-  // What the persistent nodes below `path` hold, and puts it back as it was, where those nodes still are: a backup from
-  // before.
+  // Reads the persistent nodes below `path`, and writes them back where they still exist: like restoring an old backup.
   std::map<std::string, std::string> Backup(const std::string& path);
   void Restore(const std::map<std::string, std::string>& backup);
 
@@ -99,7 +98,7 @@ class FakeZookeeper {
     bool connected = true;
     bool expired = false;                // the server has forgotten it
     bool knows_it_expired = false;       // and it has been told
-    std::set<std::string> node_watches;  // of data, and of nodes to come
+    std::set<std::string> node_watches;  // for data, and for nodes that do not exist yet
     std::set<std::string> child_watches;
     std::unique_ptr<Tree> isolated_tree;  // what an isolated session reads
     bool isolated_can_write = false;
@@ -138,8 +137,8 @@ class FakeZookeeper {
   Tree nodes_ ABSL_GUARDED_BY(mutex_) = {{"/", {}}};
   int64_t changes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<int64_t, SessionState> sessions_ ABSL_GUARDED_BY(mutex_);
-  // Indexes, so that a write costs the same however many sessions there are: who may watch a path (a session that has
-  // ended may still be in it; ids are never given again), and what is whose.
+  // Indexes, so that a write costs the same however many sessions there are: which sessions may watch a path (it may
+  // still hold sessions that have ended; ids are never reused), and which nodes a session owns.
   absl::flat_hash_map<std::string, std::set<int64_t>> watchers_ ABSL_GUARDED_BY(mutex_);
   std::map<int64_t, std::set<std::string>> ephemerals_ ABSL_GUARDED_BY(mutex_);
   std::deque<Event> events_ ABSL_GUARDED_BY(mutex_);

@@ -11,19 +11,20 @@ namespace {
 
 using internal::v1::DemandReport;
 
-// With ids of 64 characters well within kMaxZnodeBytes.
+// With ids of 64 characters, this many are well within kMaxZnodeBytes.
 constexpr int kMaxReportedSkus = 400;
-// Weight of the latest interval in the smoothed rate: traffic that jumps to another node is followed within two or
-// three.
+// Weight of the latest interval in the smoothed rate: it follows traffic that jumps to another node within two or three
+// intervals.
 constexpr double kSmoothing = 0.6;
 
-// Nobody for a whole interval is nobody: what such a node holds is wanted elsewhere sooner than an average forgets.
+// No request for a whole interval counts as none at all: what such a node holds is wanted elsewhere sooner than an
+// average would forget.
 double Smooth(double before, int64_t units, double seconds) {
   if (units == 0) return 0;
   return before * (1 - kSmoothing) + kSmoothing * static_cast<double>(units) / seconds;
 }
 
-// The part of a report that the balancer should see at once: who is dry, by which announcement.
+// The part of a report that the balancer should see at once: which SKUs are dry, and by which announcement.
 std::string UrgentPart(const DemandReport& report) {
   std::string urgent = report.cannot_commit() ? "!" : "";
   for (const std::string& shard : report.shards_out_of_reach()) absl::StrAppend(&urgent, "!", shard, ";");
@@ -86,7 +87,7 @@ void DemandReporter::Measure(absl::Time now) {
     if (granted != traffic.granted || denied != traffic.denied || traffic.last_request == absl::InfinitePast()) {
       traffic.last_request = now;
     }
-    // Who asked in vain has gone: the next one is news again.
+    // The requests that were refused are gone: the next one is news again.
     if (denied == traffic.denied && waiting_(sku_id) == 0) slice->ForgetWanted();
     traffic.grants_per_s = Smooth(traffic.grants_per_s, std::max<int64_t>(0, granted - traffic.granted), seconds);
     traffic.denials_per_s = Smooth(traffic.denials_per_s, denied - traffic.denied, seconds);
@@ -107,9 +108,9 @@ DemandReport DemandReporter::Compose(bool ledger_answers) const {
   for (const auto& [sku_id, slice] : slices_->All()) {
     const auto terms = slice->terms();
     DemandReport::SkuDemand demand;
-    // What is sold out or over is nobody's demand; when stock is added, the terms say so first.
-    const bool on_sale = terms != nullptr && !terms->sold_out && !terms->closed;
-    if (on_sale) demand.set_wanted(slice->wanted());
+    // A SKU that is sold out or closed is no demand; if stock is added, the terms say so first.
+    const bool on_sale = terms != nullptr && !terms->sold_out() && !terms->closed;
+    if (on_sale && slice->wanted() <= terms->at_most) demand.set_wanted(slice->wanted());
     if (const auto traffic = traffic_.find(sku_id); traffic != traffic_.end()) {
       demand.set_grants_per_s(traffic->second.grants_per_s);
       if (on_sale) demand.set_denials_per_s(traffic->second.denials_per_s);
@@ -124,7 +125,7 @@ DemandReport DemandReporter::Compose(bool ledger_answers) const {
     demand.set_slice_version(slice->counter().version());
     demands.push_back(std::move(demand));
   }
-  // The dry first, then the busiest. Who is served leaves the list and makes room for the next.
+  // Dry SKUs first, then the busiest. A SKU that is served leaves the list and makes room for the next.
   const auto importance = [](const DemandReport::SkuDemand& d) {
     return std::make_pair(d.wanted() == 0, -(d.grants_per_s() + d.denials_per_s()));
   };

@@ -1,4 +1,4 @@
-// What a node writes to /demand/<incarnation>, and when: at once when it runs dry, else from time to time.
+// What a node writes to /demand/<incarnation>, and when: at once when it runs dry, otherwise from time to time.
 #pragma once
 
 #include <cstdint>
@@ -15,15 +15,15 @@
 namespace tranche::quota {
 
 struct DemandReporterOptions {
-  // Rates are measured over this long, and reported as often while there is activity.
+  // Rates are measured over this long, and reported this often while there is activity.
   absl::Duration interval = absl::Seconds(1);
-  // Without activity: a sign of life, for those who look at its age.
+  // Without activity: a sign of life, for readers who check the report's age.
   absl::Duration heartbeat = absl::Seconds(10);
-  // An empty slice of which nothing was ever announced is forgotten after this long without a request.
+  // An empty slice that was never announced is forgotten after this long without a request.
   absl::Duration forget_after = absl::Seconds(30);
 };
 
-// Pure of I/O. One thread.
+// No I/O. Used by one thread.
 class DemandReporter {
  public:
   // How many requests wait for units of a SKU.
@@ -33,18 +33,18 @@ class DemandReporter {
       : slices_(slices), waiting_(std::move(waiting)), options_(options) {}
 
   // The report that is due now, or none.
-  // `silent_shards`: those besides home whose ledgers do not answer.
+  // `silent_shards`: the shards besides home whose ledgers do not answer.
   std::optional<internal::v1::DemandReport> Due(absl::Time now, bool ledger_answers,
                                                 const std::vector<std::string>& silent_shards = {});
-  // It was written. Not called: it is due again.
+  // The report was written. Until this is called, it stays due.
   void Written(const internal::v1::DemandReport& report, absl::Time now);
   // A new incarnation: starts over, and the first report is due at once.
   void Reset();
-  // What was written is lost: the next report is due at once.
+  // The written report was lost: the next report is due at once.
   void Repeat();
 
  private:
-  // What is known of one SKU's traffic.
+  // What is known about one SKU's traffic.
   struct Traffic {
     int64_t granted = 0;  // as last counted
     int64_t denied = 0;

@@ -21,7 +21,7 @@ using internal::v1::NodeRegistration;
 using storage::IncarnationId;
 using storage::kPool;
 
-// Creates a node that an earlier run of the same incarnation, or a try whose answer was lost, may have left.
+// Creates a znode that may be left from an earlier run of the same incarnation, or from a try whose answer was lost.
 absl::Status CreateIfMissing(Coordination& session, const std::string& path, const std::string& data, CreateMode mode) {
   const absl::Status status = session.Create(path, data, mode);
   return absl::IsAlreadyExists(status) ? absl::OkStatus() : status;
@@ -64,7 +64,7 @@ NodeAgent::~NodeAgent() {
     stopping_ = true;
   }
   if (thread_.joinable()) thread_.join();
-  // Closed while everything that its callbacks touch is still there, and outside of the lock that they want.
+  // Closed while everything that its callbacks use still exists, and outside of the lock that they take.
   std::shared_ptr<Coordination> session;
   {
     absl::MutexLock lock(&mutex_);
@@ -158,7 +158,7 @@ NodeAgent::Work NodeAgent::TakeWork() {
 
 void NodeAgent::RunOnce() {
   Work work = TakeWork();
-  // Claims of an earlier incarnation may still be answered, and say that it is over: that is no news.
+  // Claims of an earlier incarnation may still be answered, and say that it has ended: that is no news.
   const bool ended = work.ended != kPool && work.ended == incarnation_.load();
   const bool keeps = storage::Mutated(storage::Mutation::kKeepsDeadIncarnation);
   if (begun_ && (work.expired || ended) && !keeps) {
@@ -173,7 +173,7 @@ void NodeAgent::RunOnce() {
     LOG_IF_EVERY_N(WARNING, !status.ok(), 25) << "cannot begin an incarnation yet: " << status.message();
     return;
   }
-  // A failed sync is made good by a full one; so is what was never heard of, however busy the events are.
+  // A full sync repairs a failed one and finds what no event announced, even under a steady stream of events.
   const absl::Time now = clock_->Now();
   if (last_full_sync_ == absl::InfinitePast()) work.everything = true;
   work.resync = now - last_full_sync_ >= options_.resync_interval;
@@ -190,13 +190,14 @@ void NodeAgent::RunOnce() {
   if (absl::Status status = ReportDemand(); !status.ok()) VLOG(1) << "demand report: " << status;
 }
 
-// Forgets what was held. What the old incarnation held is reclaimed: by us if the ledger answers, else by the balancer.
+// Forgets what was held. What the old incarnation held is reclaimed: by us if the ledger answers, otherwise by the
+// balancer.
 void NodeAgent::EndIncarnation() {
   begun_ = false;
   const IncarnationId old = incarnation_.load();
   slices_->Begin(kPool);
   ledger_->ReclaimIncarnation(old).IgnoreError();
-  // If the session lives on, so would the old registration.
+  // If the session lives on, so does the old registration: remove it.
   if (const auto session = Session(); session != nullptr) RemoveIncarnationZnodes(*session, old);
 }
 
@@ -207,10 +208,10 @@ absl::Status NodeAgent::NewSession() {
     old = std::move(session_);
     session_.reset();
   }
-  old.reset();  // closes it, outside of the lock that its callbacks want
+  old.reset();  // closes it, outside of the lock that its callbacks take
   {
     absl::MutexLock lock(&mutex_);
-    work_.expired = false;  // what it said last
+    work_.expired = false;  // that was about the old session
   }
   ASSIGN_OR_RETURN(auto session, connector_->Connect(this));
   absl::MutexLock lock(&mutex_);
@@ -218,8 +219,8 @@ absl::Status NodeAgent::NewSession() {
   return absl::OkStatus();
 }
 
-// A registration in the ledger that did not make it into ZooKeeper is taken up again, so that a long outage does not
-// leave a trail of them; unless the balancer has ended it meanwhile.
+// A registration in the ledger that did not reach ZooKeeper is used again, so that a long outage does not leave many of
+// them, unless the balancer has ended it meanwhile.
 absl::StatusOr<IncarnationId> NodeAgent::RegisterInLedger() {
   if (beginning_ != kPool) {
     ASSIGN_OR_RETURN(const auto live, ledger_->ListLiveIncarnations());
@@ -251,7 +252,7 @@ absl::Status NodeAgent::BeginIncarnation() {
   return absl::OkStatus();
 }
 
-// The folder for slices comes first: once the registration is there, the balancer writes into it.
+// The folder for slices comes first: once the registration exists, the balancer writes into the folder.
 absl::Status NodeAgent::Register(Coordination& session, IncarnationId incarnation) {
   absl::Status status = CreateIfMissing(session, SlicesPath(incarnation), "", CreateMode::kPersistent);
   if (absl::IsNotFound(status)) {
@@ -283,7 +284,7 @@ absl::Status NodeAgent::SyncAll(Coordination& session, SliceReader::Which which)
   const IncarnationId incarnation = incarnation_.load();
   const auto registration = session.Get(NodePath(incarnation), Watch::kYes);
   if (registration.ok() && registration->ephemeral_owner != session.SessionId()) {
-    // It will vanish with a session that is not ours.
+    // It belongs to another session and will vanish with that one.
     Wake([incarnation](Work& work) { work.ended = incarnation; });
     return absl::OkStatus();
   }
@@ -298,8 +299,7 @@ absl::Status NodeAgent::SyncAll(Coordination& session, SliceReader::Which which)
 }
 
 // The registration or the folder has gone. If the ledger has ended the incarnation, that is why, and a new one begins.
-// Otherwise somebody deleted the tree: what the ledger says we hold is still ours to sell, and we only say again that
-// we are here.
+// Otherwise somebody deleted the tree: we may still sell what the ledger says we hold, and only register again.
 absl::Status NodeAgent::RegisterAgain(Coordination& session) {
   const IncarnationId incarnation = incarnation_.load();
   ASSIGN_OR_RETURN(const auto live, ledger_->ListLiveIncarnations());
@@ -328,7 +328,7 @@ absl::Status NodeAgent::SyncChanged(Coordination& session, const std::set<std::s
     } else if (absl::StartsWith(path, std::string(kSkusPath) + "/")) {
       skus.push_back(LastName(path));
     } else {
-      others = true;  // new and deleted slices, a registration that went, a request to drain
+      others = true;  // new and deleted slices, a lost registration, a request to drain
     }
   }
   absl::Status status = reader_.Read(session, incarnation, skus, slices);

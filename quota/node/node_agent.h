@@ -1,10 +1,9 @@
 // A front node's side of the coordination: registers its incarnation, follows its slices, reports what it sells and
-// runs out of, starts over with a new incarnation when its session expires, and hands its units back when it is
-// drained.
+// what it lacks, begins a new incarnation when its session expires, and hands its units back when it is drained.
 //
-// Level-triggered: every event only wakes the agent, which then reads what is there and applies it. Reading the same
-// announcement twice changes nothing. All work is done in turns (RunOnce), by a thread of the agent's or by whoever
-// drives it, as the simulation does.
+// Level-triggered: every event only wakes the agent, which then reads the current state and applies it. Reading the
+// same announcement twice changes nothing. All work is done in turns (RunOnce), by a thread of the agent or by its
+// owner, as in the simulation.
 #pragma once
 
 #include <atomic>
@@ -34,11 +33,13 @@ namespace tranche::quota {
 struct NodeAgentOptions {
   std::string node_name;
   std::string address;  // host:port that callers reach
-  // Between looks at what is there, whatever was or was not heard: all of few slices, many in turn.
+  // Time between looks at the slices, whatever was or was not heard: at all if there are few, otherwise at many in
+  // turn.
   absl::Duration resync_interval = absl::Seconds(2);
-  // Between two tries to begin an incarnation while ZooKeeper or the ledger does not answer.
+  // Time between tries to begin an incarnation while ZooKeeper or the ledger does not answer.
   absl::Duration restart_pause = absl::Milliseconds(200);
-  // A drained node returns its units after this long at the latest, whatever is still undecided: the ledger refuses it.
+  // A drained node returns its units after this long at the latest, even if claims are undecided: the ledger refuses
+  // those.
   absl::Duration drain_patience = absl::Seconds(5);
   DemandReporterOptions demand;
 };
@@ -55,14 +56,14 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
 
   // Connects and registers the first incarnation. Fails if ZooKeeper or the ledger does not answer.
   absl::Status Begin();
-  // One turn: does what there is to do and returns without waiting for more.
+  // One turn: does what there is to do now and returns without waiting for more.
   void RunOnce();
   // Has something been heard since the last turn began? If not, the next turn is due after TurnInterval.
   bool HasWork() const;
   absl::Duration TurnInterval() const;
 
   // Stops following, returns all units to the pool and removes the node's registration. Call it when the pipeline is
-  // drained. Failing is harmless: the balancer reclaims what is left.
+  // drained. A failure is harmless: the balancer reclaims what is left.
   absl::Status Release();
 
   storage::IncarnationId incarnation() const { return incarnation_.load(std::memory_order_acquire); }
@@ -79,10 +80,10 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
  private:
   struct Work {
     bool expired = false;                           // the session is over
-    storage::IncarnationId ended = storage::kPool;  // the ledger or the tree says that this one is over
+    storage::IncarnationId ended = storage::kPool;  // the ledger or the tree says that this one has ended
     bool everything = false;                        // re-read all
-    bool resync = false;                            // re-read a part of it, in turn
-    std::set<std::string> changed;                  // else only these paths
+    bool resync = false;                            // re-read a part, in turn
+    std::set<std::string> changed;                  // otherwise only these paths
   };
 
   void Run();
@@ -117,8 +118,8 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
   bool work_to_do_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
-  // Only in turns.
-  bool begun_ = false;  // the present incarnation is registered
+  // Used only in turns.
+  bool begun_ = false;  // the current incarnation is registered
   // Registered in the ledger, not yet in ZooKeeper.
   storage::IncarnationId beginning_ = storage::kPool;
   absl::Time last_full_sync_ = absl::InfinitePast();

@@ -1,4 +1,4 @@
-// Draining a node: an operator asks it to sell no more, it waits until its grants are decided, and hands its units
+// Draining a node: an operator asks it to stop selling; it waits until its grants are decided, and hands its units
 // back.
 #pragma once
 
@@ -17,31 +17,33 @@ namespace tranche::quota {
 // Used in the agent's turns.
 class NodeDrain {
  public:
-  // Dependencies outlive it. The units go back after `patience` at the latest, whatever is still undecided: the ledger
-  // refuses it.
+  // Dependencies outlive it. The units go back after `patience` at the latest, even if claims are undecided: the ledger
+  // refuses those.
   NodeDrain(storage::StockLedger* ledger, Announcer* announcer, NodeHost* host, storage::Clock* clock,
             absl::Duration patience)
       : ledger_(ledger), announcer_(announcer), host_(host), clock_(clock), patience_(patience) {}
 
-  // Does somebody ask this incarnation to drain? Does as asked, and leaves watches. kNotFound: the tree has gone.
+  // Looks in the tree whether this incarnation is asked to drain, and obeys if the ledger says the same. Leaves
+  // watches. kNotFound: the tree has gone.
   absl::Status Read(Coordination& session, storage::IncarnationId incarnation);
-  // While the tree says nothing: as the ledger has it.
+  // Follows the ledger's flag while the tree says nothing.
   void FollowLedger(bool draining) { Follow(draining, exit_wanted_); }
 
-  // A drained node stays drained, as whatever incarnation.
+  // A drained node stays drained when it begins a new incarnation.
   bool requested() const { return state_ != State::kServing; }
-  // Requested, and not all units are handed back yet?
+  // Is a drain requested, and not all units handed back yet?
   bool waiting() const { return state_ == State::kWaitingForIdle; }
-  // The request as it stands in the tree.
+  // The request as it is in the tree.
   std::string Request() const;
 
-  // While a drain is requested: once the node is idle, hands back what the ledger says the incarnation holds, also what
-  // was announced to it since the last time, and ends the process if that is wanted.
+  // While a drain is requested: once the node is idle, hands back what the ledger says the incarnation holds, including
+  // what was announced to it since the last time, and ends the process if that is wanted.
   absl::Status ReturnUnits(storage::IncarnationId incarnation);
 
  private:
   enum class State { kServing, kWaitingForIdle, kReturned };
 
+  void Heed(storage::IncarnationId incarnation, bool requested, bool exit);
   void Follow(bool requested, bool exit);
   absl::Status MoveAllToPool(storage::IncarnationId incarnation);
 

@@ -1,4 +1,4 @@
-// What a node's agent asks of, and tells, the process that it runs in.
+// What a node's agent asks of, and tells, its process.
 #pragma once
 
 #include <string>

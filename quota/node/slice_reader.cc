@@ -14,7 +14,7 @@ using internal::v1::SkuAnnouncement;
 using internal::v1::SliceAnnouncement;
 using storage::IncarnationId;
 
-// Slices that are read again at a time, though nothing was heard of them.
+// How many slices are read again at a time, although nothing was heard of them.
 constexpr int kRereadInTurn = 32;
 
 }  // namespace
@@ -32,8 +32,8 @@ absl::Status SliceReader::ReadHeld(Coordination& session, IncarnationId incarnat
   return absl::OkStatus();
 }
 
-// What is not followed yet. For the case that an event was lost, now and then a part of the others as well, above all
-// what is dry: reading a thousand slices again and again, at a thousand nodes, would be more than ZooKeeper can bear.
+// Chooses what is not followed yet. In case an event was lost, also some of the others in turn, and all dry ones.
+// Reading all slices again and again, a thousand of them at a thousand nodes, would overload ZooKeeper.
 std::vector<std::string> SliceReader::Choose(const std::vector<std::string>& held, Which which) {
   if (which == Which::kAll) {
     followed_.clear();
@@ -52,7 +52,7 @@ std::vector<std::string> SliceReader::Choose(const std::vector<std::string>& hel
     const bool dry = slice != nullptr && slice->wanted() > 0;
     if (its_turn || dry || !followed_.contains(sku)) chosen.push_back(sku);
   }
-  // From the start again at the end.
+  // After the last one, start from the first again.
   if (which == Which::kNewAndInTurn) reread_after_ = in_turn > 0 ? "" : last;
   return chosen;
 }
@@ -89,7 +89,8 @@ absl::Status SliceReader::ApplySku(const std::string& sku_id, const absl::Status
 
 absl::Status SliceReader::ApplySlice(const std::string& path, const std::string& sku_id,
                                      const absl::StatusOr<Znode>& read) {
-  // Gone: the incarnation has ended, which we hear otherwise; or the tree was deleted, and the units are still ours.
+  // It is gone. Either the incarnation has ended, which we hear in another way, or the tree was deleted, and the units
+  // are still ours.
   if (absl::IsNotFound(read.status())) {
     followed_.erase(sku_id);
     return absl::OkStatus();

@@ -1,4 +1,4 @@
-// Reads what is announced of an incarnation's slices and of their SKUs, and applies it to the node's slices. Reading
+// Reads the announcements of an incarnation's slices and of their SKUs, and applies them to the node's slices. Reading
 // the same announcement twice changes nothing.
 #pragma once
 
@@ -20,13 +20,13 @@ class SliceReader {
   // `slices` outlives it.
   explicit SliceReader(SliceTable* slices) : slices_(slices) {}
 
-  // Which of the slices that an incarnation holds are read: all; those that are not followed yet; these and, in case an
+  // Which of an incarnation's slices are read: all of them; those that are not followed yet; or these and, in case an
   // event was lost, some of the others in turn.
   enum class Which { kAll, kNew, kNewAndInTurn };
-  // `held` in ascending order.
+  // `held` ascends.
   absl::Status ReadHeld(Coordination& session, storage::IncarnationId incarnation, const std::vector<std::string>& held,
                         Which which);
-  // The terms of these SKUs, and these slices.
+  // Reads the terms of these SKUs, and these slices.
   absl::Status Read(Coordination& session, storage::IncarnationId incarnation, const std::vector<std::string>& skus,
                     const std::vector<std::string>& slices);
 
@@ -36,8 +36,8 @@ class SliceReader {
   absl::Status ApplySlice(const std::string& path, const std::string& sku_id, const absl::StatusOr<Znode>& read);
 
   SliceTable* const slices_;
-  std::set<std::string> followed_;  // SKUs that were read, and whose watches tell of what is new
-  std::string reread_after_;        // how far the reading in turn is
+  std::set<std::string> followed_;  // SKUs that were read, and whose watches report changes
+  std::string reread_after_;        // how far the reading in turn has come
 };
 
 }  // namespace tranche::quota

@@ -19,7 +19,7 @@ CartRefused RefusedAs(Refusal refusal, std::string sku_id = "") {
 CommitResult VerdictFor(const std::string& sku_id, absl::Span<const storage::ReservationClaim> lines,
                         const storage::CartResult& result) {
   CommitResult verdict;
-  // Nothing was spent here; not kCreated, so that the units are given back.
+  // Nothing was spent here. kReplayed, not kCreated, so that the units are given back.
   verdict.outcome = CommitOutcome::kReplayed;
   for (size_t i = 0; i < lines.size(); ++i) {
     if (lines[i].sku_id != sku_id) continue;
@@ -66,7 +66,7 @@ void CartSeller::Resolve(const CartPtr& cart, std::map<std::string, Want>::itera
 }
 
 void CartSeller::TakeAll(const CartPtr& cart) {
-  // One transaction is one shard's.
+  // One transaction works on one shard.
   const std::string& shard = cart->wants.begin()->second.terms.shard;
   for (const auto& [sku_id, want] : cart->wants) {
     if (want.terms.shard != shard) return cart->done(RefusedAs(Refusal::kCartSpansShards, sku_id));
@@ -78,7 +78,7 @@ void CartSeller::TakeAll(const CartPtr& cart) {
       return Refuse(cart, CartRefused{*refused, sku_id});
     }
   }
-  // It may have come to drain while a SKU was looked up.
+  // Draining may have begun while a SKU was looked up.
   if (!accepting_.load(std::memory_order_relaxed)) return cart->done(RefusedAs(Refusal::kDraining));
   bool all = true;
   for (auto& [_, want] : cart->wants) {
@@ -89,7 +89,7 @@ void CartSeller::TakeAll(const CartPtr& cart) {
       all = false;
     }
   }
-  // One transaction is one incarnation's: slices of two meet only while the node begins anew.
+  // One transaction belongs to one incarnation. Slices of two only meet while the node begins a new one.
   const storage::IncarnationId incarnation =
       all ? cart->wants.begin()->second.grant->slice->incarnation() : storage::kPool;
   for (const auto& [_, want] : cart->wants) all = all && want.slice->incarnation() == incarnation;
@@ -97,15 +97,14 @@ void CartSeller::TakeAll(const CartPtr& cart) {
   RefuseForWantOfUnits(cart);
 }
 
-// Every SKU that is dry here is demand, not only the first, so that the next try finds them all.
+// Every dry SKU is demand, not only the first, so that the next try finds units of them all.
 void CartSeller::RefuseForWantOfUnits(const CartPtr& cart) {
   CartRefused refused = RefusedAs(Refusal::kExhaustedHere);
   for (auto& [sku_id, want] : cart->wants) {
     if (want.grant.has_value()) continue;
-    const Refused why = OutOfUnits(want.terms);
-    const bool sold_out = why.refusal == Refusal::kSoldOut;
-    if (refused.sku_id.empty() || (sold_out && refused.refused.refusal != Refusal::kSoldOut)) refused = {why, sku_id};
-    if (sold_out || want.slice == nullptr) continue;
+    const Refused why = OutOfUnits(want.terms, want.units);
+    if (refused.sku_id.empty() || (IsFinal(why) && !IsFinal(refused.refused))) refused = {why, sku_id};
+    if (IsFinal(why) || want.slice == nullptr) continue;
     want.slice->CountDenied(want.units);
     if (want.slice->MarkWanted(want.units)) slices_->NoteExhausted();
   }
@@ -135,7 +134,8 @@ void CartSeller::Decided(const CartPtr& cart, absl::StatusOr<storage::CartResult
   SettleAll(*cart, result);
   const bool decided = result.ok();
   cart->done(AnswerOf(*cart, std::move(result)));
-  // Units given back are somebody's chance. Not after an error: that would refuse the whole line one by one.
+  // Units that were given back may serve a waiting request. Not after an error: all waiting requests would be refused
+  // one by one.
   for (const auto& [sku_id, want] : cart->wants) {
     if (decided && want.slice->counter().free() > 0) slices_->NoteChanged(sku_id);
   }
@@ -152,15 +152,15 @@ CartSale CartSeller::AnswerOf(const Cart& cart, absl::StatusOr<storage::CartResu
     return sold;
   }
   for (size_t i = 0; i < cart.lines.size(); ++i) {
-    const CommitOutcome outcome = result->lines[i].outcome;
-    if (outcome == CommitOutcome::kCreated || outcome == CommitOutcome::kReplayed) continue;
+    const CommitResult& line = result->lines[i];
+    if (line.outcome == CommitOutcome::kCreated || line.outcome == CommitOutcome::kReplayed) continue;
     const std::string& sku_id = cart.lines[i].sku_id;
     const SkuTerms& terms = cart.wants.at(sku_id).terms;
     return CartRefused{
-        Refused{.refusal = RefusalOf(outcome), .opens_at = terms.opens_at, .per_user_limit = terms.per_user_limit},
+        Refused{.refusal = RefusalOf(line), .opens_at = terms.opens_at, .per_user_limit = terms.per_user_limit},
         sku_id};
   }
-  // Some of the ids are another cart's, or were claims of their own.
+  // Some of the ids belong to another cart, or to single claims.
   return RefusedAs(Refusal::kReservationIdReused);
 }
 
@@ -183,7 +183,7 @@ void CartSeller::Refuse(const CartPtr& cart, CartRefused refused) {
                });
 }
 
-// As Seller does for one claim. Lines are committed together, so that one of them stands for all.
+// As Seller does for one claim. Lines are committed together, so if one is found, all must be.
 CartSale CartSeller::FoundAs(const Cart& cart, const CartRefused& otherwise,
                              absl::StatusOr<std::vector<storage::Reservation>> found) {
   if (absl::IsResourceExhausted(found.status())) return RefusedAs(Refusal::kOverloaded);

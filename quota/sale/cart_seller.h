@@ -1,8 +1,8 @@
 // Sells several SKUs to one buyer at once: takes the units of all lines from this node's slices, or none, commits them
 // in one transaction, and settles each slice as the seller does (quota/sale/grant.h).
 //
-// A cart does not wait for units: what is missing here is demand, so that the balancer brings it, and the buyer's next
-// try finds it. Units that a cart could not use are given back before its answer.
+// A cart does not wait for units: what is missing here counts as demand, so that the balancer brings it, and the
+// buyer's next try finds it. Units that a cart could not use are given back before its answer.
 #pragma once
 
 #include <atomic>
@@ -60,12 +60,12 @@ class CartSeller {
     bool may_exist = false;
     CartDone done;
     std::string shard;
-    // Ascending, so that two carts that want the last units of the same SKUs get into each other's way least.
+    // Ascending by SKU, so that two carts that want the last units of the same SKUs block each other least.
     std::map<std::string, Want> wants;
   };
   using CartPtr = std::shared_ptr<Cart>;
 
-  // From this SKU on: finds out what is known of each, then goes on to take the units.
+  // Starting at this SKU: looks up each SKU, then takes the units.
   void Resolve(const CartPtr& cart, std::map<std::string, Want>::iterator want);
   void TakeAll(const CartPtr& cart);
   void RefuseForWantOfUnits(const CartPtr& cart);

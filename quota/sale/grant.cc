@@ -21,15 +21,15 @@ void Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<Co
   Slice& slice = *grant.slice;
   slice.CountInFlight(-grant.units);
   if (result.ok() && result->outcome == CommitOutcome::kCreated) return slice.CountGranted(grant.units);
-  // Granted by the very announcement that the ledger went by, so no move explains why they are missing: the counter was
-  // too high (a lost answer that was committed after all), by one unit at least, which never was there. No more than
-  // one is known to be missing, and a counter that is too low would strand the rest for good: should more be missing,
-  // the next refusal tells. The version at the time of the grant decides: one announced since is already in the
-  // counter.
+  // The node granted by the very announcement that the ledger went by, so no move explains why units are missing: the
+  // counter was too high (by a lost answer that was committed after all) by at least one unit, which never existed.
+  // Only one unit is known to be missing, and a counter that is too low would strand units for good; if more are
+  // missing, the next refusal will tell. The version at the time of the grant decides: a later announcement is already
+  // in the counter.
   const bool one_never_was_there =
       result.ok() && result->outcome == CommitOutcome::kShort && result->slice_version == grant.version;
-  // After an unknown commit as well, and after a replay that may be our own lost try: if the units were spent, the
-  // count is too high now, and the case above mends it. Too low would strand them.
+  // Also after an unknown commit, and after a replay that may be our own lost try: if the units were spent, the count
+  // is too high now, and the case above corrects it. A count that is too low would strand units.
   if (!storage::Mutated(storage::Mutation::kNoGiveBack)) {
     slice.counter().GiveBack(grant.units - (one_never_was_there ? 1 : 0));
   }
@@ -38,19 +38,25 @@ void Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<Co
 }
 
 std::optional<Refused> RefuseByTerms(const SkuTerms& terms, int64_t quantity, absl::Time now) {
-  if (terms.closed || now >= terms.closes_at) return Refused{.refusal = Refusal::kClosed};
-  if (now < terms.opens_at) return Refused{.refusal = Refusal::kNotOpen, .opens_at = terms.opens_at};
+  if (terms.closed || now >= terms.closes_at) return Refused{.refusal = Refusal::kSaleClosed};
+  if (now < terms.opens_at) return Refused{.refusal = Refusal::kSaleNotOpen, .opens_at = terms.opens_at};
   if (quantity > terms.per_user_limit) {
     return Refused{.refusal = Refusal::kQuantityAboveUserLimit, .per_user_limit = terms.per_user_limit};
   }
   return std::nullopt;
 }
 
-Refused OutOfUnits(const SkuTerms& terms) {
-  const bool sold_out = terms.sold_out || storage::Mutated(storage::Mutation::kSoldOutFromOwnSlice);
+Refused OutOfUnits(const SkuTerms& terms, int64_t quantity) {
+  const bool sold_out = terms.sold_out() || storage::Mutated(storage::Mutation::kSoldOutFromOwnSlice);
   if (sold_out) return Refused{.refusal = Refusal::kSoldOut, .holds_may_lapse = terms.holds_may_lapse};
-  return Refused{.refusal = Refusal::kExhaustedHere};
+  const bool short_of_it =
+      quantity > terms.at_most || (quantity > 1 && storage::Mutated(storage::Mutation::kInsufficientFromOwnSlice));
+  if (!short_of_it) return Refused{.refusal = Refusal::kExhaustedHere};
+  return Refused{
+      .refusal = Refusal::kInsufficientUnits, .holds_may_lapse = terms.holds_may_lapse, .available = terms.at_most};
 }
+
+bool IsFinal(const Refused& refused) { return refused.refusal != Refusal::kExhaustedHere; }
 
 Refusal RefusalOf(const absl::Status& status) {
   const bool forgets_doubt = storage::Mutated(storage::Mutation::kUnknownIsFailure);
@@ -70,31 +76,19 @@ Refusal RefusalOf(const absl::Status& status) {
   }
 }
 
-Refusal RefusalOf(CommitOutcome outcome) {
-  switch (outcome) {
-    case CommitOutcome::kConflict:
-      return Refusal::kReservationIdReused;
-    case CommitOutcome::kUserLimitReached:
-      return Refusal::kUserLimitReached;
+Refusal RefusalOf(const CommitResult& result) {
+  switch (result.outcome) {
+    case CommitOutcome::kRefused:
+      return result.refusal;
     case CommitOutcome::kNotHeld:
     case CommitOutcome::kShort:
       return Refusal::kExhaustedHere;
-    case CommitOutcome::kSkuNotFound:
-      return Refusal::kSkuNotFound;
-    case CommitOutcome::kQuantityAboveLimit:
-      return Refusal::kQuantityAboveUserLimit;
-    case CommitOutcome::kNotOpen:
-      return Refusal::kNotOpen;
-    case CommitOutcome::kClosed:
-      return Refusal::kClosed;
-    case CommitOutcome::kMoving:
-      return Refusal::kSkuMoving;
     case CommitOutcome::kCreated:
     case CommitOutcome::kReplayed:
     case CommitOutcome::kBusy:
       break;
   }
-  LOG(FATAL) << "outcome " << static_cast<int>(outcome) << " is no refusal";
+  LOG(FATAL) << "outcome " << static_cast<int>(result.outcome) << " is no refusal";
 }
 
 }  // namespace tranche::quota

@@ -1,5 +1,5 @@
-// Units on their way from a slice's counter to the ledger: how they are taken, and what becomes of the counter once the
-// ledger has decided. Also what a node may refuse without asking the ledger, and what the ledger's refusals mean.
+// Units between a slice's counter and the ledger: how they are taken, and how the counter is corrected once the ledger
+// has decided. Also what a node may refuse without asking the ledger, and what the ledger's refusals mean.
 #pragma once
 
 #include <cstdint>
@@ -20,24 +20,27 @@ namespace tranche::quota {
 struct Grant {
   std::shared_ptr<Slice> slice;
   int64_t units = 0;
-  // The announcement by which they were granted, or an older one.
+  // The version of the announcement by which they were granted, or an older one.
   int64_t version = 0;
 };
 
-// False, changing nothing, when not that many units are free.
+// False, changing nothing, if fewer units are free.
 bool TryGrant(const std::shared_ptr<Slice>& slice, int64_t units, Grant* grant);
 
-// Brings the counter in line with what the ledger decided about the units.
+// Corrects the counter by what the ledger decided about the units.
 void Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<storage::CommitResult>& result);
 
-// What the terms alone forbid to who asks for `quantity` units of a SKU.
+// The refusal, if the terms alone forbid selling `quantity` units of the SKU.
 std::optional<Refused> RefuseByTerms(const SkuTerms& terms, int64_t quantity, absl::Time now);
-// The slice is dry.
-Refused OutOfUnits(const SkuTerms& terms);
+// The refusal for a slice with too few units for `quantity`. kExhaustedHere unless the terms say that no node has
+// enough.
+Refused OutOfUnits(const SkuTerms& terms, int64_t quantity);
+// Of OutOfUnits: is it in vain to wait for units from elsewhere?
+bool IsFinal(const Refused& refused);
 
-// Of a claim that was not decided: an error of the commit pipeline or of the ledger.
+// The refusal for a claim that was not decided: an error of the commit pipeline or of the ledger.
 Refusal RefusalOf(const absl::Status& status);
-// Of an outcome that is neither kCreated nor kReplayed nor kBusy.
-Refusal RefusalOf(storage::CommitOutcome outcome);
+// The refusal for a result other than kCreated, kReplayed and kBusy.
+Refusal RefusalOf(const storage::CommitResult& result);
 
 }  // namespace tranche::quota

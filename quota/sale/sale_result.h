@@ -1,4 +1,4 @@
-// What becomes of a request to buy.
+// The results of a request to buy.
 #pragma once
 
 #include <cstdint>
@@ -12,44 +12,28 @@
 
 namespace tranche::quota {
 
-// Why nothing was sold. The server maps each to one machine-readable reason.
-enum class Refusal {
-  kSkuNotFound,
-  kNotOpen,
-  kClosed,
-  kQuantityAboveUserLimit,
-  kUserLimitReached,
-  kReservationIdReused,
-  kSoldOut,
-  kExhaustedHere,
-  kOverloaded,
-  kLedgerUnavailable,
-  kCommitUnknown,
-  kDraining,
-  kDeadlinePassed,
-  kSkuMoving,
-  kCartSpansShards,
-  kInternal,
-};
+using storage::Refusal;
 
 struct Sold {
   storage::Reservation reservation;
   bool replayed = false;
 };
 
+// Why nothing was sold.
 struct Refused {
   Refusal refusal = Refusal::kInternal;
-  bool holds_may_lapse = false;                // kSoldOut
-  absl::Time opens_at = absl::InfinitePast();  // kNotOpen
+  bool holds_may_lapse = false;                // kSoldOut, kInsufficientUnits
+  int64_t available = 0;                       // kInsufficientUnits: unsold units, anywhere
+  absl::Time opens_at = absl::InfinitePast();  // kSaleNotOpen
   int32_t per_user_limit = 0;                  // kQuantityAboveUserLimit, kUserLimitReached
 };
 
 using SaleResult = std::variant<Sold, Refused>;
-// Called exactly once: inline for what the node decides itself, else on a thread of the pipeline or the directory. It
-// must not block.
+// Called exactly once: inline for what the node decides itself, otherwise on a thread of the pipeline or the directory.
+// It must not block.
 using SaleDone = absl::AnyInvocable<void(SaleResult)>;
 
-// What becomes of a cart: all of its lines, or none.
+// The result of a cart: all of its lines, or none.
 struct CartSold {
   std::vector<storage::Reservation> reservations;  // in the order of the lines
   bool replayed = false;
@@ -57,21 +41,21 @@ struct CartSold {
 
 struct CartRefused {
   Refused refused;
-  std::string sku_id;  // the one that is at fault; "" where it is none of them
+  std::string sku_id;  // the SKU at fault; "" if no single one is
 };
 
 using CartSale = std::variant<CartSold, CartRefused>;
-// As SaleDone.
+// Like SaleDone.
 using CartDone = absl::AnyInvocable<void(CartSale)>;
 
-// A request on its way.
+// A request in progress.
 struct SaleRequest {
   storage::ReservationClaim claim;
   absl::Time deadline;
   // An earlier try with this id may have been committed.
   bool may_exist = false;
   SaleDone done;
-  // While it waits for units: when that ends.
+  // While it waits for units: when the wait ends.
   absl::Time wait_until = absl::InfinitePast();
 };
 

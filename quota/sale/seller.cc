@@ -35,7 +35,7 @@ void Seller::Sell(ReservationClaim claim, absl::Time deadline, bool may_exist, S
   if (!accepting_.load(std::memory_order_relaxed)) return request.done(Refused{.refusal = Refusal::kDraining});
   const std::shared_ptr<Slice> slice = slices_->Find(request.claim.sku_id);
   const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
-  // Without an announcement the terms are those of the last look, if any.
+  // Without an announcement, the terms of the last look apply, if any.
   if (terms == nullptr || slice->counter().version() == 0) return SellWithoutSlice(std::move(request));
   if (const auto refused = RefuseByTerms(*terms, request.claim.quantity, clock_->Now())) {
     return Refuse(std::move(request), *refused);
@@ -45,8 +45,8 @@ void Seller::Sell(ReservationClaim claim, absl::Time deadline, bool may_exist, S
   WaitForUnits(*slice, *terms, std::move(request));
 }
 
-// Of a SKU of which the node holds nothing: the ledger knows whether it exists and on what terms. If it has unsold
-// units, asking for them is demand.
+// The node holds nothing of the SKU: the ledger knows whether it exists and on what terms. If it has unsold units, this
+// request counts as demand.
 void Seller::SellWithoutSlice(SaleRequest request) {
   const std::string sku_id = request.claim.sku_id;
   directory_->Lookup(sku_id, [this, request = std::move(request)](const SkuDirectory::Found& found) mutable {
@@ -57,8 +57,8 @@ void Seller::SellWithoutSlice(SaleRequest request) {
       return Refuse(std::move(request), *refused);
     }
     const std::shared_ptr<Slice> slice = slices_->FindOrAdd(request.claim.sku_id);
-    if (slice == nullptr) return Refuse(std::move(request), OutOfUnits(terms));
-    // Until the SKU's own announcement is read; that of the slice may come first.
+    if (slice == nullptr) return Refuse(std::move(request), OutOfUnits(terms, request.claim.quantity));
+    // Until the SKU's own announcement is read; the slice's may come first.
     if (slice->counter().version() == 0 || slice->terms() == nullptr) slice->SetTerms(terms);
     // Units may have come while the ledger was asked.
     Grant grant;
@@ -67,24 +67,25 @@ void Seller::SellWithoutSlice(SaleRequest request) {
   });
 }
 
-// The slice is dry. If units exist elsewhere, that is demand, and they may be on their way.
+// The slice is dry. If units exist elsewhere, this request is demand, and they may be on their way.
 void Seller::WaitForUnits(Slice& slice, const SkuTerms& terms, SaleRequest request) {
-  if (terms.sold_out) return Refuse(std::move(request), OutOfUnits(terms));
-  // It may have come to drain while the SKU was looked up.
+  const Refused out_of_units = OutOfUnits(terms, request.claim.quantity);
+  if (IsFinal(out_of_units)) return Refuse(std::move(request), out_of_units);
+  // Draining may have begun while the SKU was looked up.
   if (!accepting_.load(std::memory_order_relaxed)) return request.done(Refused{.refusal = Refusal::kDraining});
   slice.CountDenied(request.claim.quantity);
   if (slice.MarkWanted(request.claim.quantity)) slices_->NoteExhausted();
   const absl::Time now = clock_->Now();
   request.wait_until = std::min(now + options_.exhausted_wait, request.deadline);
-  if (request.wait_until <= now) return Refuse(std::move(request), OutOfUnits(terms));
+  if (request.wait_until <= now) return Refuse(std::move(request), out_of_units);
   const std::string sku_id = request.claim.sku_id;
   const int64_t units = request.claim.quantity;
-  if (!room_.TryEnter(request)) return Refuse(std::move(request), OutOfUnits(terms));
-  // Units that came before it entered have woken nobody.
+  if (!room_.TryEnter(request)) return Refuse(std::move(request), out_of_units);
+  // Units that came before the request entered have woken nobody.
   if (slice.counter().free() >= units) ServeWaiting(sku_id);
 }
 
-// Units or other terms have come: who fits goes on, in the order of their coming.
+// Units or other terms have come: requests that can be served go on, in the order in which they came.
 void Seller::ServeWaiting(const std::string& sku_id) {
   if (room_.empty() || storage::Mutated(storage::Mutation::kWaitersNeverWoken)) return;
   const std::shared_ptr<Slice> slice = slices_->Find(sku_id);
@@ -102,7 +103,7 @@ void Seller::ServeWaiting(const std::string& sku_id) {
       grants.emplace_back(std::move(grant));
       return true;
     }
-    if (allowed && !terms->sold_out) {
+    if (allowed && !IsFinal(OutOfUnits(*terms, units))) {
       still_wanted = still_wanted == 0 ? units : std::min(still_wanted, units);
       return false;
     }
@@ -114,7 +115,8 @@ void Seller::ServeWaiting(const std::string& sku_id) {
     if (grants[i].has_value()) {
       Commit(*std::move(grants[i]), std::move(request));
     } else {
-      const Refused refused = RefuseByTerms(*terms, request.claim.quantity, now).value_or(OutOfUnits(*terms));
+      const int64_t units = request.claim.quantity;
+      const Refused refused = RefuseByTerms(*terms, units, now).value_or(OutOfUnits(*terms, units));
       const bool accepting = accepting_.load(std::memory_order_relaxed);
       Refuse(std::move(request), accepting ? refused : Refused{.refusal = Refusal::kDraining});
     }
@@ -134,7 +136,9 @@ void Seller::AnswerOverdue() {
     if (allowed && TryGrant(slice, request.claim.quantity, &grant)) {
       Commit(std::move(grant), std::move(request));
     } else {
-      Refuse(std::move(request), terms == nullptr ? Refused{.refusal = Refusal::kExhaustedHere} : OutOfUnits(*terms));
+      const int64_t units = request.claim.quantity;
+      Refuse(std::move(request),
+             terms == nullptr ? Refused{.refusal = Refusal::kExhaustedHere} : OutOfUnits(*terms, units));
     }
   }
 }
@@ -174,12 +178,13 @@ void Seller::Commit(Grant grant, SaleRequest request) {
       [this, grant = std::move(grant), done = std::move(request.done)](absl::StatusOr<CommitResult> result) mutable {
         Settle(grant, *slices_, result);
         if (!result.ok()) return done(Refused{.refusal = RefusalOf(result.status())});
-        // Units given back are somebody's chance. Not after an error: that would refuse the whole line one by one.
+        // Units that were given back may serve a waiting request. Not after an error: all waiting requests would be
+        // refused one by one.
         const bool gave_back = result->outcome != CommitOutcome::kCreated && !room_.empty();
         if (result->outcome == CommitOutcome::kCreated || result->outcome == CommitOutcome::kReplayed) {
           done(Sold{std::move(result->reservation), result->outcome == CommitOutcome::kReplayed});
         } else {
-          Refused refused{.refusal = RefusalOf(result->outcome)};
+          Refused refused{.refusal = RefusalOf(*result)};
           if (const auto terms = grant.slice->terms(); terms != nullptr) {
             refused.per_user_limit = terms->per_user_limit;
             refused.opens_at = terms->opens_at;

@@ -1,7 +1,7 @@
-// Sells: takes units from the node's slice, commits the claim through the pipeline, and settles the slice with what the
-// ledger decided. All of a front node's logic between "a well-formed request" and "an answer", without gRPC.
+// Sells: takes units from the node's slice, commits the claim through the pipeline, and corrects the slice by what the
+// ledger decided. This is all of a front node's logic between "a well-formed request" and "an answer", without gRPC.
 //
-// While the slice is dry and units may still come, a request waits for them a bounded moment
+// While the slice is dry and units may still come, a request waits for them for a bounded moment
 // (quota/sale/waiting_room.h).
 #pragma once
 
@@ -21,9 +21,9 @@
 namespace tranche::quota {
 
 struct SellerOptions {
-  // How long a request waits at most for units on their way to this node; 0: not at all.
+  // How long a request waits at most for units that may be on their way to this node; 0: not at all.
   absl::Duration exhausted_wait = absl::Milliseconds(100);
-  // Requests that wait at once, over all SKUs; more are told "exhausted here" at once.
+  // The most requests that wait at once, over all SKUs; further ones are told "exhausted here" at once.
   size_t max_waiting = 1000;
 };
 
@@ -35,17 +35,17 @@ class Seller {
   ~Seller();
 
   // `deadline` bounds how long the claim may wait before it is sent to the ledger, and how long a lost answer of the
-  // ledger is looked for. `may_exist` says that an earlier try with this id may have been committed: what would be
-  // refused from memory is then looked up in the ledger first, so that nobody is told "sold out" who has a reservation.
+  // ledger is looked up. `may_exist` says that an earlier try with this id may have been committed: before refusing
+  // from memory, the node then looks the id up in the ledger, so that nobody who has a reservation is told "sold out".
   void Sell(storage::ReservationClaim claim, absl::Time deadline, bool may_exist, SaleDone done);
 
-  // While not accepting, every Sell is refused with kDraining, and so is who waits. What was granted goes on.
+  // While not accepting, every Sell is refused with kDraining, and so are waiting requests. What was granted goes on.
   void SetAccepting(bool accepting);
 
-  // Answers those who have waited long enough. To be called every few milliseconds; costs nothing when nobody waits.
+  // Answers requests that have waited long enough. Call it every few milliseconds; it costs nothing when none waits.
   void AnswerOverdue();
 
-  // Requests that wait for units of the SKU.
+  // How many requests wait for units of the SKU.
   size_t waiting(const std::string& sku_id) const { return room_.size(sku_id); }
 
  private:

@@ -35,7 +35,8 @@ void SkuDirectory::Finish(const std::string& sku_id, const Found& found) {
   std::vector<LookupDone> waiters;
   {
     absl::MutexLock lock(&mutex_);
-    // A flood of invented ids must not grow this map: forget everything rather than keep an order of use.
+    // A flood of invented ids must not grow this map without bound: forgetting everything is simpler than keeping an
+    // order of use.
     if (known_.size() >= kMaxKnown) known_.clear();
     if (found.ok()) known_.insert_or_assign(sku_id, Entry{found, clock_->Now()});
     const auto waiting = waiting_.find(sku_id);

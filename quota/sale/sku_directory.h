@@ -1,6 +1,7 @@
-// What a node knows of SKUs of which it holds no slice: asked of the ledger, kept for a moment, bounded.
+// What a node knows about SKUs of which it holds no slice: read from the ledger, kept for a moment, bounded.
 //
-// A SKU that is not sold here is unknown, closed, sold out, or about to be sold: each is another answer to the caller.
+// A SKU that is not sold here is unknown, closed, sold out, or about to be sold: the caller gets a different answer for
+// each.
 #pragma once
 
 #include <optional>
@@ -28,8 +29,8 @@ class SkuDirectory {
 
   SkuDirectory(storage::Books* books, storage::Clock* clock) : books_(books), clock_(clock) {}
 
-  // Calls `done` exactly once: inline from what is known, else as the books do. Lookups of one SKU that come together
-  // are one read of the ledger.
+  // Calls `done` exactly once: inline from what is known, otherwise as the books do. Simultaneous lookups of one SKU
+  // share one read of the ledger.
   void Lookup(const std::string& sku_id, LookupDone done);
 
  private:

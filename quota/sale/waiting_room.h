@@ -1,7 +1,7 @@
 // Where requests wait a moment for units that are on their way to this node.
 //
-// Bounded in number and in time, so that a sale that is over cannot pile up requests. First come first served among
-// those who wait, with one exception: who asks for more units than have come does not hold up those behind him.
+// Bounded in number and in time, so that a sale that is over cannot pile up requests. Requests are served in the order
+// in which they came, with one exception: one that wants more units than have come does not block those behind it.
 #pragma once
 
 #include <atomic>
@@ -19,21 +19,21 @@
 
 namespace tranche::quota {
 
-// Thread-safe. Calls nothing but `admit`, so that answers are given without its lock.
+// Thread-safe. Calls only `admit`, so that answers are given without its lock.
 class WaitingRoom {
  public:
   explicit WaitingRoom(size_t max_waiting) : max_waiting_(max_waiting) {}
 
-  // False when it is full: `request` is as it was.
+  // False when it is full: then `request` is unchanged.
   bool TryEnter(SaleRequest& request);
 
-  // Those of the SKU for whom `admit` says so, asked in the order of their coming.
+  // Takes the requests for the SKU that `admit` accepts, asked in the order in which they came.
   std::vector<SaleRequest> Leave(const std::string& sku_id, absl::FunctionRef<bool(const SaleRequest&)> admit);
 
-  // Those whose wait_until has come.
+  // Takes the requests whose wait_until has come.
   std::vector<SaleRequest> LeaveOverdue(absl::Time now);
 
-  // Without the lock.
+  // Read without the lock.
   bool empty() const { return size_.load(std::memory_order_relaxed) == 0; }
   size_t size(const std::string& sku_id) const;
 

@@ -1,7 +1,8 @@
-// On what terms a SKU is sold, as far as a node must know to refuse early. The ledger decides again at every commit.
+// The terms of a SKU's sale, as far as a node must know them to refuse early. The ledger decides again at every commit.
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "absl/time/time.h"
@@ -11,15 +12,21 @@
 namespace tranche::quota {
 
 struct SkuTerms {
+  static constexpr int64_t kPlenty = std::numeric_limits<int64_t>::max();
+
   int32_t per_user_limit = 1;
   absl::Time opens_at = absl::InfinitePast();
   absl::Time closes_at = absl::InfiniteFuture();
   bool closed = false;
-  // No unsold unit anywhere when the terms were read.
-  bool sold_out = false;
+  // No more units than this were unsold anywhere when the terms were read. Exact if it is less than a buyer may ask
+  // for.
+  int64_t at_most = kPlenty;
   bool holds_may_lapse = false;
-  // Where its claims go. A wrong one costs a try: the ledger there knows that it has not, or no longer, the SKU.
+  // The shard that its claims go to. A wrong one costs a try: the ledger there knows that the SKU is not, or no longer,
+  // there.
   std::string shard = storage::kHomeShard;
+
+  bool sold_out() const { return at_most == 0; }
 };
 
 inline SkuTerms TermsOf(const storage::Sku& sku) {
@@ -27,7 +34,7 @@ inline SkuTerms TermsOf(const storage::Sku& sku) {
                   .opens_at = sku.opens_at,
                   .closes_at = sku.closes_at,
                   .closed = sku.closed,
-                  .sold_out = sku.unsold == 0,
+                  .at_most = storage::IsScarce(sku) ? sku.unsold : SkuTerms::kPlenty,
                   .holds_may_lapse = sku.holds_may_lapse,
                   .shard = sku.shard};
 }

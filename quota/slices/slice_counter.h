@@ -3,7 +3,7 @@
 //   free = allotted (announced) - spent (granted here and not given back, in flight included)
 //
 // kept as one atomic number, so that a grant or a refusal costs one atomic operation, no lock and no I/O. Announcements
-// are cumulative: applying one twice, or none of several in between, changes nothing.
+// are cumulative: applying one twice, or skipping some, does no harm.
 #pragma once
 
 #include <atomic>
@@ -27,7 +27,7 @@ class SliceCounter {
     return false;
   }
 
-  // Returns units that TryTake took and the ledger did not.
+  // Returns units that TryTake took and that the ledger did not book.
   void GiveBack(int64_t units) { free_.fetch_add(units, std::memory_order_relaxed); }
 
   // Applies an announcement. False, changing nothing, if one of the same or a newer version was applied before.
@@ -35,7 +35,7 @@ class SliceCounter {
     absl::MutexLock lock(&mutex_);
     const bool older = version <= version_.load(std::memory_order_relaxed);
     if (older && !storage::Mutated(storage::Mutation::kUnorderedAnnouncements)) return false;
-    // Below zero while units are withdrawn that are in flight: nothing is granted until that is made up.
+    // Below zero while units that are in flight are withdrawn: nothing is granted until it is positive again.
     free_.fetch_add(allotted - allotted_, std::memory_order_relaxed);
     if (storage::Mutated(storage::Mutation::kInFlightNotCounted)) free_.store(allotted);
     allotted_ = allotted;
@@ -45,7 +45,7 @@ class SliceCounter {
 
   // May be negative, see Apply.
   int64_t free() const { return free_.load(std::memory_order_relaxed); }
-  // Of the last announcement applied; 0 before the first.
+  // The version of the last announcement applied; 0 before the first.
   int64_t version() const { return version_.load(std::memory_order_relaxed); }
 
  private:

@@ -59,7 +59,7 @@ void SliceTable::NoteIncarnationEnded(storage::IncarnationId incarnation) const 
 }
 
 void SliceTable::NoteChanged(const std::string& sku_id) const {
-  // Called without the lock: it goes deep, and may come back here.
+  // Called without the lock: the listener does much, and may call back into this table.
   std::function<void(const std::string&)> changed;
   {
     absl::ReaderMutexLock lock(&listener_mutex_);

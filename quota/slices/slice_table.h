@@ -18,7 +18,7 @@
 
 namespace tranche::quota {
 
-// What one incarnation holds of one SKU. Stays alive while a claim is in flight, also after the table forgot it.
+// What one incarnation holds of one SKU. Lives as long as a claim is in flight, even after the table forgot it.
 // Thread-safe.
 class Slice {
  public:
@@ -50,7 +50,7 @@ class Slice {
   void CountInFlight(int64_t units) { in_flight_.fetch_add(units, std::memory_order_relaxed); }
   int64_t in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
 
-  // Remembers the smallest quantity that was refused for want of units. True if it is news.
+  // Remembers the smallest quantity that was refused for lack of units. True if that changed.
   bool MarkWanted(int64_t quantity) {
     int64_t wanted = wanted_.load(std::memory_order_relaxed);
     while (wanted == 0 || quantity < wanted) {
@@ -58,7 +58,7 @@ class Slice {
     }
     return false;
   }
-  // Forgets it when so many units have arrived.
+  // Forgets it once at least that many units have arrived.
   void ClearWantedIfMet() {
     if (counter_.free() >= wanted()) wanted_.store(0, std::memory_order_relaxed);
   }
@@ -88,18 +88,18 @@ class SliceTable {
     std::function<void(storage::IncarnationId)> incarnation_ended;
   };
   void SetListener(Listener listener);
-  // Called on the agent's thread when a SKU's slice got units or other terms: those who wait for it may go on.
+  // Called on the agent's thread when a SKU's slice got units or other terms: requests that wait for it may go on.
   void SetChangeListener(std::function<void(const std::string& sku_id)> changed);
 
   // Forgets all slices: from now on the node sells as this incarnation.
   void Begin(storage::IncarnationId incarnation);
 
-  // Null if the node knows nothing of the SKU.
+  // Null if the node knows nothing about the SKU.
   std::shared_ptr<Slice> Find(absl::string_view sku_id) const;
-  // Where the SKU is taken to be; "" if the node knows nothing of it.
+  // The shard that the SKU is believed to be on; "" if the node knows nothing about it.
   std::string ShardOf(absl::string_view sku_id) const;
-  // The present incarnation's slice, made if need be. An empty one makes demand for a SKU of which nothing is held.
-  // Null before the first incarnation.
+  // The current incarnation's slice, created if necessary. An empty one records demand for a SKU of which the node
+  // holds nothing. Null before the first incarnation.
   std::shared_ptr<Slice> FindOrAdd(const std::string& sku_id);
   void Remove(absl::string_view sku_id);
   std::vector<std::pair<std::string, std::shared_ptr<Slice>>> All() const;
@@ -113,7 +113,7 @@ class SliceTable {
   storage::IncarnationId incarnation_ ABSL_GUARDED_BY(mutex_) = storage::kPool;
   absl::flat_hash_map<std::string, std::shared_ptr<Slice>> slices_ ABSL_GUARDED_BY(mutex_);
 
-  // Apart, since listeners call back.
+  // A separate mutex, since listeners call back.
   mutable absl::Mutex listener_mutex_;
   Listener listener_ ABSL_GUARDED_BY(listener_mutex_);
   std::function<void(const std::string&)> changed_ ABSL_GUARDED_BY(listener_mutex_);

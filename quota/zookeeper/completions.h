@@ -1,4 +1,4 @@
-// The completions that we give to the ZooKeeper client's asynchronous calls: each finishes its PendingCalls token.
+// The completions of the ZooKeeper client's asynchronous calls: each finishes its PendingCalls token.
 #pragma once
 
 #include <zookeeper/zookeeper.h>

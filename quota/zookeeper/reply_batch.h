@@ -1,8 +1,8 @@
 // Waiting for the replies to asynchronous ZooKeeper requests, with a bound.
 //
 // A caller sends a batch of requests, each with a token from PendingCalls, and waits on the ReplyBatch. The client's
-// completion thread finishes each token with its reply. A caller that gave up leaves the batch behind: its replies
-// arrive late and are dropped.
+// completion thread finishes each token with its reply. If the caller gives up, the batch lives on: its replies arrive
+// late and are dropped.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +31,8 @@ class ReplyBatch {
 
   void Set(size_t index, ZookeeperReply reply);
 
-  // Once: the replies in order, when all are there or at the deadline. Those missing have rc ZOPERATIONTIMEOUT.
+  // Call it once: returns the replies in order, when all have arrived or at the deadline. Missing ones have rc
+  // ZOPERATIONTIMEOUT.
   std::vector<ZookeeperReply> Wait(absl::Time deadline);
 
  private:
@@ -48,7 +49,7 @@ class PendingCalls {
   // The `data` argument of one asynchronous request.
   const void* Add(std::shared_ptr<ReplyBatch> batch, size_t index);
 
-  // Gives the call's batch its reply. Exactly once for each token.
+  // Gives the reply to the call's batch. Exactly once for each token.
   static void Finish(const void* token, ZookeeperReply reply);
 
  private:

@@ -17,8 +17,8 @@ struct ZookeeperOptions {
   absl::Duration session_timeout = absl::Seconds(10);  // the server may negotiate another
   absl::Duration connect_timeout = absl::Seconds(10);
   absl::Duration call_timeout = absl::InfiniteDuration();  // longest wait of one call; infinite: the session timeout
-  // Every Connect after the first waits a random part of this before it starts, so that the nodes whose sessions an
-  // outage ended do not come back all at once.
+  // Every Connect after the first waits a random part of this before it starts, so that nodes whose sessions ended in
+  // an outage do not all come back at once.
   absl::Duration reconnect_jitter = absl::Milliseconds(500);
 };
 
@@ -27,12 +27,12 @@ struct ZookeeperOptions {
 // declares it expired. The client sends all watches of a session in one packet after a reconnect, which the server
 // limits to 1 MiB: keep a session's watches below about 10,000.
 //
-// Thread-safe. Outlives its sessions or not, as you like.
+// Thread-safe. May be destroyed before or after its sessions.
 class ZookeeperConnector : public CoordinationConnector {
  public:
   explicit ZookeeperConnector(ZookeeperOptions options);
 
-  // Also kInvalidArgument for servers or a root that cannot be meant.
+  // Also kInvalidArgument for malformed servers or a malformed root.
   absl::StatusOr<std::unique_ptr<Coordination>> Connect(CoordinationObserver* observer) override;
 
  private:

@@ -13,7 +13,7 @@
 namespace tranche::quota {
 namespace {
 
-// The client starts each line with a time and process id of its own, which glog writes already.
+// The client starts each line with its own time and process id, which glog writes already.
 const char* WithoutTime(const char* message) {
   const char* const text = std::strstr(message, ":ZOO_");
   return text == nullptr ? message : text + 1;

@@ -22,7 +22,7 @@
 namespace tranche::quota {
 namespace {
 
-// Requests in flight at once. Enough to hide the round trip; bounds what the client and the server hold for us.
+// Requests in flight at once: enough to hide the round trip, and a bound on what the client and the server keep for us.
 constexpr size_t kMaxInFlight = 1000;
 
 // Whether this thread is inside an observer.
@@ -86,7 +86,7 @@ absl::Status ZookeeperSession::Start(const ZookeeperOptions& options) {
     const std::string text = absl::StrCat("cannot use ZooKeeper servers \"", options.servers, "\": ", strerror(error));
     return error == EINVAL ? absl::InvalidArgumentError(text) : absl::UnavailableError(text);
   }
-  // Or the client would look the host names up each time it checks its socket, and miss pings while the DNS is slow.
+  // Otherwise the client would resolve the host names each time it checks its socket, and miss pings while DNS is slow.
   zoo_set_servers_resolution_delay(handle_, -1);
 
   absl::MutexLock lock(&mutex_);
@@ -107,7 +107,7 @@ absl::Status ZookeeperSession::Start(const ZookeeperOptions& options) {
 
 absl::Status ZookeeperSession::CreateTree() {
   const std::vector<std::string> fixed(std::begin(kFixedPaths), std::end(kFixedPaths));
-  // Normally all is there, and a thousand nodes that start together need not write.
+  // Normally everything exists, and then a thousand nodes that start together need not write.
   const std::vector<absl::StatusOr<Znode>> found = GetMany(fixed, Watch::kNo);
   if (std::all_of(found.begin(), found.end(), [](const auto& node) { return node.ok(); })) return absl::OkStatus();
 
@@ -117,7 +117,7 @@ absl::Status ZookeeperSession::CreateTree() {
     if (end == std::string::npos) break;
   }
   for (const std::string& path : fixed) full_paths.push_back(FullPath(path));
-  // In one go: a session's requests are carried out in the order in which they were sent.
+  // All at once: a session's requests are carried out in the order in which they were sent.
   const std::vector<ZookeeperReply> replies = Run(full_paths.size(), [&](size_t i, const void* token) {
     return SendCreate(handle_, full_paths[i], "", ZOO_PERSISTENT, token);
   });
@@ -166,7 +166,7 @@ void ZookeeperSession::OnNodeEvent(const char* path) {
 ZookeeperSession::State ZookeeperSession::Enter(State state) {
   absl::MutexLock lock(&mutex_);
   const State before = state_;
-  // Nothing leads out of the last two states but closing. A session that never connected is still connecting.
+  // The last two states only end by closing. A session that never connected is still connecting.
   const bool is_final = before == State::kClosing || (before == State::kExpired && state != State::kClosing);
   const bool is_still_connecting = before == State::kConnecting && state == State::kDisconnected;
   if (!is_final && !is_still_connecting) state_ = state;
@@ -187,7 +187,7 @@ std::vector<ZookeeperReply> ZookeeperSession::Run(size_t count, Send send) {
   while (replies.size() < count) {
     const size_t first = replies.size();
     const size_t size = std::min(kMaxInFlight, count - first);
-    // At once rather than after the wait: the client would queue the requests until it is connected again.
+    // Fail at once: the client would queue the requests until it is connected again.
     const int not_connected = absl::Now() >= deadline ? ZOPERATIONTIMEOUT : NotConnectedCode();
     const auto batch = std::make_shared<ReplyBatch>(size);
     for (size_t i = 0; i < size; ++i) {
@@ -217,8 +217,8 @@ void ZookeeperSession::WatchMissing(absl::Span<const std::string> paths, std::ve
   for (size_t i = 0; i < replies.size(); ++i) {
     if (replies[i].rc == ZNONODE) missing.push_back(i);
   }
-  // A get leaves no watch where there is no node; an "exists" does. A node made in between is read again. A few rounds
-  // do unless a node comes and goes all the time: then its reader is told to try again.
+  // A get leaves no watch if the node does not exist; an "exists" does. A node that was made in between is read again.
+  // A few rounds are enough, unless a node comes and goes all the time: then its reader is told to try again.
   for (int round = 0; round < 4 && !missing.empty(); ++round) {
     std::vector<ZookeeperReply> exists = Run(missing.size(), [&](size_t i, const void* token) {
       return zoo_aexists(handle_, FullPath(paths[missing[i]]).c_str(), 1, FinishStat, token);

@@ -3,9 +3,9 @@
 // Built on the client's asynchronous calls: each call sends its requests at once and waits for the replies with a bound
 // (reply_batch.h). All watches use the client's global watcher, so there is no context per watch to own.
 //
-// The client runs watchers and completions one at a time on a thread of its own, which zookeeper_close joins. Hence no
-// lock is held when an observer is called or the client is closed, and calling back into the session from an observer,
-// which would wait for itself, stops the program.
+// The client runs watchers and completions one at a time on a thread of its own, which zookeeper_close joins. So no
+// lock is held when an observer is called or the client is closed. An observer that calls back into the session would
+// wait for itself, so that aborts the program.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,7 @@ class ZookeeperSession : public Coordination {
  public:
   static absl::StatusOr<std::unique_ptr<ZookeeperSession>> Open(const ZookeeperOptions& options,
                                                                 CoordinationObserver* observer);
-  // Ends the session. The caller holds no lock that the observer takes.
+  // Ends the session. The caller must hold no lock that the observer takes.
   ~ZookeeperSession() override;
 
   absl::StatusOr<Znode> Get(const std::string& path, Watch watch) override;
@@ -42,7 +42,7 @@ class ZookeeperSession : public Coordination {
   absl::Status EnsureFixedPaths() override { return CreateTree(); }
   int64_t SessionId() const override { return session_id_; }
 
-  // With the id, what another client needs to attach to this session.
+  // With the id, this lets another client attach to the session.
   const std::string& password() const { return password_; }
 
  private:
@@ -59,13 +59,13 @@ class ZookeeperSession : public Coordination {
   void OnNodeEvent(const char* path);
   State Enter(State state);
 
-  // Sends requests 0..count-1 and waits for their replies, given in order. `send` starts one, with `token` as the data
-  // of its completion, and returns the client's code.
+  // Sends requests 0..count-1 and waits for their replies, returned in order. `send` starts one, with `token` as the
+  // data of its completion, and returns the client's code.
   using Send = absl::FunctionRef<int(size_t index, const void* token)>;
   std::vector<ZookeeperReply> Run(size_t count, Send send);
   int NotConnectedCode();
   std::vector<ZookeeperReply> SendGets(absl::Span<const std::string> paths, bool watch);
-  // Sets watches for the creation of those of `paths` whose reply says that there is no such node.
+  // Sets watches for the creation of those `paths` whose reply says that there is no such node.
   void WatchMissing(absl::Span<const std::string> paths, std::vector<ZookeeperReply>& replies);
 
   std::string FullPath(const std::string& path) const;

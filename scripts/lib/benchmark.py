@@ -1,4 +1,4 @@
-"""Measures what the README promises. Called by scripts/benchmark."""
+"""Measures the figures of docs/measurements.md. Called by scripts/benchmark."""
 
 import argparse
 import contextlib
@@ -28,7 +28,7 @@ def running_cluster(nodes, balancers=1):
 
 
 def run(binary, *args, show=True):
-    """Runs one of our binaries; its output goes to the person who looks on."""
+    """Runs one of our binaries; its output is shown to the person who watches."""
     output = None if show else subprocess.DEVNULL
     subprocess.run([str(cluster.BIN / binary), *map(str, args)], check=True, stdout=output, stderr=output)
 
@@ -82,7 +82,7 @@ def durable(options):
 
 
 def quota(options):
-    # Without a balancer: it would hand out at once what the benchmark puts into the pool.
+    # Without a balancer, which would at once hand out what the benchmark puts into the pool.
     with running_cluster(nodes=8, balancers=0) as (endpoints, _, folder):
         open_sale(endpoints[0], "push", 0)
         report = folder / "quota.json"
@@ -125,7 +125,7 @@ def create(options):
     rates = {name: [] for name in builds}
     try:
         for turn in range(options.rounds):
-            # Whoever is first meets a cooler machine: they take turns in that, too.
+            # The first one runs on a cooler machine, so they take turns in being first.
             for name in sorted(builds, reverse=bool(turn % 2)):
                 cluster.BIN = builds[name]
                 with running_cluster(nodes=1) as (endpoints, _, folder):

@@ -10,7 +10,7 @@ import sys
 import time
 
 # A step of a first build costs about this much on the machines that the project is built on; most are compilations of a
-# batch of sources. What the compiler cache has takes a tenth.
+# batch of sources. A step that the compiler cache has takes a tenth.
 SECONDS_PER_STEP = 6.0
 LINE_EVERY_S = 20.0
 
@@ -31,7 +31,7 @@ def step_of(line):
 
 
 def left_s(done, total, elapsed_s):
-    """Seconds that the rest takes if it goes on as it did; None while that is a guess."""
+    """Seconds that the rest will take at the speed so far; None while that is a guess."""
     if done < 5 or elapsed_s < 5:
         return None
     return elapsed_s / done * (total - done)

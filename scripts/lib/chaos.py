@@ -1,4 +1,4 @@
-"""Breaks a cluster under load, again and again, and checks every promise; scripts/chaos is its front."""
+"""Breaks a cluster under load, again and again, and checks every promise. Called by scripts/chaos."""
 
 import argparse
 import os
@@ -25,7 +25,7 @@ from cluster import ClusterError
 from options import at_least_one
 
 IMPOSSIBLE = 2
-# After so many single faults, two strike together.
+# After this many single faults, two strike together.
 PAIR_EVERY = 3
 SKUS = ["tv", "phone", "clothes"]
 
@@ -44,7 +44,7 @@ def fault_names(text):
 
 class Parser(argparse.ArgumentParser):
     def error(self, message):
-        """Wrong usage is 1, as everywhere in Tranche; 2 is kept for "not possible here"."""
+        """Wrong usage is 1, as everywhere in Tranche; 2 means "not possible here"."""
         self.exit(1, f"{self.prog}: {message}\n")
 
 
@@ -95,7 +95,7 @@ def schedule(options):
 
 
 def run_rounds(options, servers, watch):
-    """Runs faults until the time is over; returns the rounds, the generator's figures and what verify says."""
+    """Runs faults until the time is over; returns the rounds, the generator's figures and verify's answer."""
     operator = Operator(servers)
     warehouse = Warehouse(operator, watch, SKUS, options.rate)
     buyers = payers = None
@@ -114,7 +114,7 @@ def run_rounds(options, servers, watch):
             say(chaos_report.round_line(time.monotonic() - began, rounds[-1]))
             for violation in rounds[-1].violations:
                 say(f"          VIOLATION {violation}")
-        # First, since what is cancelled comes back.
+        # Stopped first, because cancelled units come back.
         payers.stop()
         load = buyers.stop()
         return rounds, load, operator.verify()
@@ -201,7 +201,7 @@ def run(options, folder):
 
 
 def remove_stale():
-    """What runs that were killed themselves left behind; those that still run are left alone."""
+    """Removes what killed runs left behind; leaves running ones alone."""
     chaos_network.remove_stale()
     for folder in pathlib.Path("/tmp").glob("tranche-chaos-*"):
         pid = re.match(r"tranche-chaos-(\d+)-", folder.name)
@@ -218,7 +218,7 @@ def keep_logs(folder, destination):
 
 
 def interrupt(number, frame):
-    """Once: cleaning up is not to be disturbed by an impatient second."""
+    """Only once: an impatient second signal must not disturb the clean-up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt

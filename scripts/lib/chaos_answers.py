@@ -1,14 +1,14 @@
-"""What the callers were told: reads the answers that tranche-load writes, while it writes them."""
+"""Reads the answers that callers got from the file of tranche-load, while it is being written."""
 
 import collections
 import threading
 import typing
 
 BUCKET_S = 0.25
-# Callers are well when this share of the answers of a bucket are reservations, for as many buckets in a row.
+# Callers are well when this share of a bucket's answers are reservations, in this many buckets in a row.
 WELL_SHARE = 0.95
 WELL_BUCKETS = 4
-# A bucket with fewer answers than this part of the offered rate says nothing good.
+# A bucket with fewer answers than this part of the offered rate does not count as well.
 ENOUGH_ANSWERS = 0.5
 SUCCESSES = ("created", "replayed")
 UNKNOWN = "UNKNOWN"
@@ -65,9 +65,9 @@ class Tally:
         return answers >= ENOUGH_ANSWERS * self._rate * BUCKET_S and counts.get("success", 0) >= WELL_SHARE * answers
 
     def well_since(self, began, until):
-        """Since when, not before `began`, the callers have been well without a break up to `until` and a little longer.
+        """Since when, at the earliest `began`, callers have been well without a break until a little after `until`.
 
-        None: they are not well yet, or nobody knows yet.
+        None: they are not well yet, or it is not known yet.
         """
         since, run = began, 0
         # The newest bucket may still grow.

@@ -1,4 +1,4 @@
-"""What the callers were told who change reservations: confirm, cancel and extend them, all the time, at every node."""
+"""The answers to callers who change reservations: confirm, cancel and extend them, all the time, at every node."""
 
 import collections
 import typing
@@ -6,14 +6,14 @@ import typing
 from chaos_answers import UNKNOWN, Tail
 
 SUCCESSES = {"confirm": "CONFIRMED", "cancel": "CANCELLED", "extend": "EXTENDED"}
-# No answer in time, be it by the caller's clock or by the node's.
+# No answer in time, by the caller's clock or by the node's.
 LATE = (UNKNOWN, "DEADLINE_PASSED", "DEADLINE_EXCEEDED")
 # How soon after a stall of the ledger every node must do changes again, and how long it is watched then. Those that
-# were sent in the stall fail up to their deadline after it.
+# were sent during the stall may fail until their deadline after it.
 GOAL_S, WATCH_S = 3.0, 5.0
-# A node is well when its last so many changes succeeded.
+# A node is well when this many of its last changes succeeded.
 WELL_CHANGES = 5
-# Of changes sent again at the end, to any node.
+# In place of a node: a change that was sent again at the end, to any node.
 ANY_NODE = "-"
 
 
@@ -58,10 +58,10 @@ class ChangeTally:
             change.began if change.success() else change.ended)
 
     def well_since(self, node, began):
-        """Since when, not before `began`, the node has done every change; None: it is not well yet."""
+        """Since when (at the earliest `began`) the node has made every change; None: it is not well yet."""
         failed = self._failed[node]
         since = max(began, failed[-1]) if failed else began
-        # Of one that was sent before, nobody knows which time its success belongs to.
+        # If it was sent before, the time of its success is unknown.
         well = sum(sent >= since for sent in self._succeeded[node][-WELL_CHANGES:])
         return since if well == WELL_CHANGES else None
 
@@ -80,5 +80,5 @@ class ChangesTail(Tail):
 
 
 def missed_goal(since, healed):
-    """The nodes that did changes again too late after a stall that ended at `healed`, in words. `since`: by node."""
+    """Describes the nodes that made changes again too late after a stall that ended at `healed`. `since`: by node."""
     return [f"{node} {at - healed:.1f} s" for node, at in sorted(since.items()) if at - healed > GOAL_S]

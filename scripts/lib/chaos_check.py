@@ -1,4 +1,4 @@
-"""Judges a finished run: what every caller was told, against what the ledger holds. Pure, so that it can be tested."""
+"""Judges a finished run: compares every caller's answers with the ledger. Pure, so that it can be tested."""
 
 import bisect
 import collections
@@ -8,13 +8,13 @@ import typing
 from chaos_answers import SOLD_OUT, UNKNOWN
 from chaos_changes import ANY_NODE
 
-# How long "sold out" may be said after units have come (back) while nothing is at fault: the news has to get round.
+# How long nodes may answer "sold out" after units have come (back) while nothing is at fault: the news needs time.
 STALE_SOLD_OUT_S = 2.0
 # A caller's own clock ends every request at its deadline, or this much later on a busy machine.
 OVERDUE_S = 3.0
-# While nothing is at fault, a node may be late with a few changes: by a busy machine, or with a small share of them.
+# While nothing is at fault, a node may still be late with a small share of the changes: the machine may be busy.
 FEW_LATE, LATE_SHARE = 2, 0.05
-# What a reservation that is held, and has no other change under way, must not be told.
+# Answers that a held reservation without another change under way must not get.
 ODD = ("REBOOKED", "PAID_UNFULFILLED", "RESERVATION_STATE", "RESERVATION_NOT_FOUND", "PAYMENT_MISMATCH",
        "EXTENSION_OUT_OF_ORDER")
 SHOWN = 5
@@ -42,7 +42,7 @@ def to_row(columns):
 
 @dataclasses.dataclass
 class Told:
-    """Everything that was said about one id."""
+    """All answers about one id."""
 
     last: object
     outcomes: list
@@ -67,7 +67,7 @@ def outcomes(told):
 
 
 def _such_as(what, broken):
-    """One violation for all that are broken in the same way."""
+    """One violation for all ids that break a rule in the same way."""
     if not broken:
         return []
     examples = ", ".join(str(one) for one in list(broken)[:SHOWN])
@@ -173,7 +173,7 @@ def stale_sold_outs(answers, samples, quiet_from):
 
 
 def quiet_times(rounds):
-    """A function for stale_sold_outs: nothing is at fault but from a fault's beginning to its recovery."""
+    """A function for stale_sold_outs: something is at fault only from a fault's beginning to its recovery."""
     faults = sorted((one.began, one.ended) for one in rounds)
 
     def quiet_from(at):
@@ -187,7 +187,7 @@ def quiet_times(rounds):
 
 
 def check_overdue(answers, timeout_s):
-    """Every caller has an answer in time, if only that of its own clock. `timeout_s`: of an answer."""
+    """Every caller gets an answer in time, at least from its own clock. `timeout_s`: for an answer."""
     overdue = [f"{one.reservation_id} ({one.ended - one.began:.1f} s)" for one in answers
                if one.ended - one.began > timeout_s(one) + OVERDUE_S]
     return _such_as(f"answers came more than {OVERDUE_S:.0f} s after their deadlines", overdue)
@@ -203,10 +203,10 @@ def _done(change, row):
 
 
 def check_changes(changes, rows):
-    """What was answered as done is in the ledger, what was refused is not, and a held reservation can be changed."""
+    """Changes answered as done are in the ledger, refused ones are not, and a held reservation can be changed."""
     by_id = {row.reservation_id: row for row in rows}
     undone, odd = [], []
-    # What may have been done: (id, kind), and by id how often it may have been extended.
+    # Changes that may have been made: (id, kind), and by id how often it may have been extended.
     asked, extended = set(), collections.Counter()
     for change in changes:
         key, row = change.reservation_id, by_id.get(change.reservation_id)

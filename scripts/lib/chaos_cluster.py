@@ -1,4 +1,4 @@
-"""The cluster under test: every server in a network namespace of its own, so that any two can be parted."""
+"""The cluster under test: every server in a network namespace of its own, so that any two can be separated."""
 
 import pathlib
 import shutil
@@ -38,7 +38,7 @@ def postgres_programs():
 
 
 class Cluster:
-    """Owns the network and all processes. Call stop() in the end, however it ends."""
+    """Owns the network and all processes. Always call stop() in the end."""
 
     def __init__(self, folder, options):
         self.folder, self.options = folder, options
@@ -46,7 +46,7 @@ class Cluster:
         self.zookeepers, self.nodes, self.balancers, self.workers = [], [], [], []
         self.postgres = None
         self.ledger = Ledger(folder)
-        # Processes that a fault has taken away, or that it has parted from what they need.
+        # Processes that a fault has ended, or has cut off from what they need.
         self.unable = set()
 
     def start(self):
@@ -62,7 +62,7 @@ class Cluster:
         self.await_zookeepers()
 
     def stop(self):
-        """Ends everything at once: nothing here is worth a good-bye."""
+        """Ends everything at once: nothing here needs an orderly end."""
         for process in [*self.nodes, *self.balancers, *self.workers, *self.zookeepers]:
             process.kill()
         if self.postgres:
@@ -73,7 +73,7 @@ class Cluster:
         return [*self.nodes, *self.balancers, *self.workers, *self.zookeepers, self.postgres]
 
     def node_addresses(self):
-        """Of all nodes there may ever be: callers know the spare one too."""
+        """The addresses of all possible nodes: callers know the spare one too."""
         return [self.address_of(node) for node in self.nodes]
 
     def address_of(self, node):
@@ -98,7 +98,7 @@ class Cluster:
                                                self.options.statement_timeout_ms))
         self.network.add("worker-1", 25)
         self.workers.append(self._worker("worker-1"))
-        # One more than start: it joins when told to.
+        # A spare one beyond `start`: it joins when told to.
         for number in range(1, self.options.nodes + 2):
             self.network.add(f"node-{number}", 40 + number)
             listen = ["--listen", f"{self.network.address(f'node-{number}')}:{NODE_PORT}"]
@@ -211,7 +211,7 @@ class Cluster:
                    == ["follower"] * (ZOOKEEPERS - 1) + ["leader"], "the ensemble")
 
     def make_whole(self):
-        """Undoes whatever a fault has done, without asking what that was."""
+        """Undoes the effects of any fault."""
         self.network.carry_all()
         for process in self.processes():
             if process.paused():
@@ -234,7 +234,7 @@ class Cluster:
         return leaders[0] if leaders else None
 
     def session(self):
-        """A ZooKeeper session with some server that serves."""
+        """A ZooKeeper session with any serving server."""
         for server in self.zookeepers:
             try:
                 return chaos_zookeeper.Session(self.network, CLIENT, server.host)
@@ -243,7 +243,7 @@ class Cluster:
         raise ClusterError("no ZooKeeper server answers")
 
     def leading_balancer(self):
-        """The balancer that leads, waiting for one if need be."""
+        """The leading balancer; waits for one if necessary."""
         found = []
 
         def leads():

@@ -1,6 +1,6 @@
 """The faults: what each does to the cluster, and how it is undone.
 
-A fault is a generator. It does its worst, yields the blow (who was hit, for how long), and undoes itself when it is
+A fault is a generator. It strikes, yields the blow (who was hit, for how long), and undoes itself when it is
 resumed.
 """
 
@@ -21,7 +21,7 @@ class Fault:
     run: object
     # A fault that callers of the SDK must not notice at all.
     graceful: bool = False
-    # The ledger only stands still: everything has to go on at once when it is over.
+    # The ledger only stands still: everything must go on at once afterwards.
     stall: bool = False
 
 
@@ -32,15 +32,16 @@ class Blow:
     # Incarnations that cannot sell because of it.
     unable: set
     hold_s: float = 0
-    # What the hit ones hold is idle, not lost: others fetch it only when they need it. So there is no supply meanwhile.
+    # The units of the hit nodes are idle, not lost: others fetch them only when they need them. So no stock is added
+    # meanwhile.
     starve: bool = False
     notes: list = dataclasses.field(default_factory=list)
 
 
 FAULTS = {}
 
-# Which may strike together, by the first word of their names, and in which order they strike: whoever needs ZooKeeper
-# to choose a victim comes before ZooKeeper itself. They are undone the other way round.
+# Faults that may strike together, by the first word of their names, and the order in which they strike: one that needs
+# ZooKeeper to choose a victim comes before ZooKeeper itself. They are undone in the opposite order.
 TOGETHER = ("leader", "node", "tree", "zookeeper")
 
 
@@ -56,7 +57,7 @@ def parts(name):
 
 
 def strike(faults, victims):
-    """Begins them all; returns what to resume to undo each, last first, and the one blow that they are."""
+    """Begins them all; returns the generators to resume to undo them, last first, and the combined blow."""
     steps, blows = [], []
     for fault_ in faults:
         steps.insert(0, fault_.run(victims))
@@ -80,7 +81,7 @@ def fault(name, text, graceful=False, stall=False):
 
 
 class Victims:
-    """Chooses whom to hit, by the seed, and keeps the books on who is hit."""
+    """Chooses by the seed which processes to hit, and records which are hit."""
 
     def __init__(self, cluster, operator, watch, random):
         self.cluster, self.operator, self.watch, self.random = cluster, operator, watch, random
@@ -313,7 +314,7 @@ def _restart_zookeepers(victims, servers, target):
         server.kill()
     yield blow
     for server in servers:
-        # Another fault at the same time may have brought it back already.
+        # Another fault at the same time may have restarted it already.
         if not server.running():
             server.start()
     victims.cluster.await_zookeepers()
@@ -344,7 +345,7 @@ def zookeeper_isolate(victims):
 
 
 def _delete_tree(victims):
-    """Everybody goes on with what it holds and must find its way back into the tree."""
+    """All nodes go on with what they hold and must register in the tree again."""
     blow = victims.blow(ROOT_ZNODE, victims.cluster.able_nodes())
     victims.able_again(*victims.cluster.nodes)
     with victims.cluster.session() as session:
@@ -381,8 +382,8 @@ def postgres_kill(victims):
     cluster.await_postgres()
 
 
-# The ledger answers late. It sells nothing meanwhile, so all nodes are hit; what waits for it outlives its caller's
-# patience, and has to be out of the way when the ledger goes on.
+# The ledger answers late. Nothing is sold meanwhile, so all nodes are hit. Waiting requests outlive their callers'
+# patience, and must be out of the way when the ledger goes on.
 
 
 def _lock_ledger(victims, hold_s):

@@ -1,4 +1,4 @@
-"""Reads the ledger past all of Tranche's own code and past the network: libpq on PostgreSQL's own socket file."""
+"""Reads the ledger without Tranche's own code and without the network: libpq on PostgreSQL's socket file."""
 
 import contextlib
 import ctypes
@@ -59,7 +59,7 @@ class Connection:
 
 
 class Ledger:
-    """A connection for every question: for those that are asked seldom, from any thread."""
+    """Opens a connection for each query: for rare queries, from any thread."""
 
     def __init__(self, folder):
         self._folder = folder
@@ -75,7 +75,7 @@ class Ledger:
             connection.close()
 
     def execute_file(self, name, database="tranche"):
-        """Each statement of the file by itself, as psql would: some cannot be in a transaction with others."""
+        """Executes each statement of the file by itself, like psql: some cannot share a transaction with others."""
         rows = []
         for statement in read_sql(name).split(";"):
             if statement.strip():

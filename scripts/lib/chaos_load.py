@@ -13,18 +13,18 @@ from cluster import BIN, ClusterError, log_tail
 
 STOP_TIMEOUT_S = 180
 CALL_TIMEOUT_S = 120
-# How long the stock must last at the offered rate: below the first, the warehouse finds more, up to the second.
+# How long the stock must last at the offered rate: below the first, the warehouse adds more, up to the second.
 LOW_S, FULL_S = 1.0, 2.5
-# What is delivered to see whether units get out of the pool, in seconds of demand.
+# How much is delivered to see whether units leave the pool, in seconds of demand.
 DELIVERY_S = 0.2
-# Of a request; generous, so that a busy machine is not taken for a broken cluster.
+# For a request; generous, so that a busy machine does not look like a broken cluster.
 TIMEOUT_MS = 5000
 PRICE = "9.99"
 CURRENCY = "EUR"
 # The payers' SKU has more than they buy in a week. They buy more than they change, so that they always have something to
 # change: also in a stall, when nothing can be bought.
 PAID_SKU, PAID_STOCK = "book", 100_000_000
-# Few: a node that answers a change only when another one comes must not be helped by these.
+# Few, so that they do not help a node that answers a change only when another one comes.
 CHANGES_PER_NODE, PAYERS_PER_CHANGE = 2, 3
 # So short that changes outlive it while the ledger stands still.
 CHANGE_TIMEOUT_MS = 1000
@@ -50,7 +50,7 @@ class Operator:
         return done.stdout
 
     def knows(self, *words):
-        """Whether this tranchectl has the command: older ones do without."""
+        """Whether this tranchectl has the command: older ones do not."""
         return self.run(*words, "--help").returncode == 0
 
     def verify(self):
@@ -77,7 +77,7 @@ class Buyers:
         return self._process.running()
 
     def stop(self):
-        """Ends the demand, settles what is in doubt, and returns the generator's own figures."""
+        """Ends the demand, settles requests in doubt, and returns the generator's own figures."""
         if self._process.terminate(STOP_TIMEOUT_S) != 0:
             raise ClusterError(f"tranche-load failed:\n{log_tail(self._process.log_file)}")
         self.answers.stop()
@@ -91,7 +91,7 @@ class Buyers:
 class Payers:
     """A tranche-load whose reservations are confirmed, cancelled and extended, at every node all the time.
 
-    They have a SKU of their own: what they cancel comes back, and could not be told from what is stranded.
+    They have a SKU of their own: cancelled units come back, and would look like stranded ones.
     """
 
     def __init__(self, cluster, operator):
@@ -122,7 +122,7 @@ class Payers:
         chaos_cluster.wait_until(lambda: None not in self.well_since(0).values(), "changes at every node")
 
     def stop(self):
-        """Ends the changes, and settles what is in doubt."""
+        """Ends the changes, and settles those in doubt."""
         if self._process.terminate(STOP_TIMEOUT_S) != 0:
             raise ClusterError(f"tranche-load failed:\n{log_tail(self._process.log_file)}")
         self._changes.stop()
@@ -133,7 +133,7 @@ class Payers:
 
 
 class Warehouse:
-    """A thread that adds stock whenever what is sellable gets low, as long as it is open."""
+    """A thread that adds stock whenever few units are sellable, as long as it is open."""
 
     INTERVAL_S = 0.1
 
@@ -206,7 +206,7 @@ class Warehouse:
 
     def _supply(self, sku):
         sample = self._watch.last()
-        # An old sample does not know what was added meanwhile.
+        # An old sample does not contain what was added meanwhile.
         if sample is None or time.time() - sample.at > 0.5:
             return
         sellable = sum(units for (holder, name), units in sample.held.items()

@@ -1,3 +1,3 @@
--- Holds up every change of a reservation until the connection ends.
+-- Blocks every change of a reservation until the connection ends.
 BEGIN;
 LOCK TABLE tranche.reservation IN EXCLUSIVE MODE;

@@ -133,7 +133,7 @@ def _delete(namespace):
 
 
 def remove_stale():
-    """Removes what runs that were killed themselves left behind."""
+    """Removes what killed runs left behind."""
     for namespace in FOLDER.glob(f"{PREFIX}*") if FOLDER.is_dir() else ():
         pid = re.match(rf"{PREFIX}(\d+)-", namespace.name)
         if pid and not pathlib.Path(f"/proc/{pid.group(1)}").exists():

@@ -53,7 +53,7 @@ class Process:
         return bool(self._paused)
 
     def ended_with(self):
-        """The status of an end that nobody here asked for; None: there was none."""
+        """The exit status if it ended without being asked to; otherwise None."""
         return self._child.poll() if self._child is not None else None
 
     def start(self):
@@ -71,7 +71,7 @@ class Process:
         self._child, self._paused = None, []
 
     def kill_with_children(self):
-        """For a server whose children outlive it and would stand in the way of its successor."""
+        """For a server whose children outlive it and would block its successor."""
         if self.running():
             os.kill(self.pid, signal.SIGSTOP)
             children = children_of(self.pid)

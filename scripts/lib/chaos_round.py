@@ -10,17 +10,17 @@ from chaos_units import INTERVAL_S, POOL, Recovery
 from chaos_zookeeper import ZookeeperError
 from cluster import ClusterError, log_tail
 
-# Far beyond every goal: what takes longer is broken, not slow.
+# Far beyond every goal: if it takes longer, it is broken, not slow.
 RECOVERY_TIMEOUT_S = 90
 EMPTY_TIMEOUT_S = 90
 SUPPLY_TIMEOUT_S = 90
-# A node that does not do changes by then never will, and every round would wait for it.
+# A node that makes no changes by then never will, and every round would wait for it.
 CHANGES_TIMEOUT_S = 30
 
 
 @dataclasses.dataclass
 class Round:
-    """What one fault did. Times are seconds since it began, but `empty_s`, which is since the last unit was added."""
+    """What one fault did. Times are seconds since it began, but `empty_s` is since the last unit was added."""
 
     fault: str
     target: str = ""
@@ -28,8 +28,8 @@ class Round:
     ended: float = 0  # when everything was well again
     healed_s: float = 0
     stuck_units: int = 0
-    # Until nothing was left with those that could not sell; until new stock got out of the pool; until the callers were
-    # as well as before; and all of these. And until every node did changes again.
+    # Until nodes that could not sell held nothing; until new stock left the pool; until callers were as well as before;
+    # until all of these held; and until every node made changes again.
     holders_s: float = None
     pool_s: float = None
     callers_s: float = None
@@ -79,14 +79,14 @@ class Rounds:
         steps, blow = strike(faults, self._victims)
         result.target, result.began = blow.target, blow.began
         recovery = Recovery(blow.unable, blow.began)
-        # What a graceful fault took out is back, or gone for good, when the blow is told: see it all the same.
+        # When the blow is reported, a graceful fault's process is back, or gone for good: look at it nevertheless.
         for sample in self._watch.samples():
             recovery.see(sample)
         self._watch.follow(recovery)
         if blow.starve:
             self._warehouse.close()
             self._hold(blow, lambda: recovery.holders_done is not None)
-        # When nobody can be told from the others, all are supplied by what all of them hold.
+        # If the affected nodes cannot be told from the others, all units that nodes hold count as supply.
         self._warehouse.open(blow.unable if self._cluster.unable else ())
         self._warehouse.deliver(recovery)
         self._hold(blow, lambda: False)
@@ -129,7 +129,7 @@ class Rounds:
         result.failed = dict(self._buyers.answers.failed_between(recovery.began, result.ended))
 
     def _await_changes(self, healed, stall, result):
-        """Until every node does changes again. After a stall that is watched, and must be soon."""
+        """Waits until every node makes changes again. After a stall that must be soon, and is checked."""
         watched, deadline = healed + (chaos_changes.WATCH_S if stall else 0), time.time() + CHANGES_TIMEOUT_S
         while True:
             since = self._payers.well_since(result.began)

@@ -50,7 +50,7 @@ class Recovery:
 
     def __init__(self, unable, began):
         self.began, self.healed, self.delivered = began, None, None
-        # Units that could not be sold at first, and when each of the two things was seen.
+        # Units that could not be sold at first, and when each of the two conditions was seen.
         self.stuck_units = None
         self.holders_done, self.pool_done = None, None
         self._stuck = set(unable)

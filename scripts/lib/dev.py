@@ -11,7 +11,7 @@ import tranchectl
 from cluster import ClusterError
 from options import at_least_one, sku_and_stock
 
-# Where the one background cluster is written down.
+# The file that records the one background cluster.
 STATE_FILE = cluster.ROOT / ".scratch" / "dev" / "state.json"
 DEMO_PRICE_MINOR = 1000
 DEMO_CURRENCY = "EUR"
@@ -135,7 +135,7 @@ def logs(options):
 
 def main(argv):
     options = parse_options(argv)
-    # A reader that has seen enough, such as head, is no error.
+    # A reader that has read enough, such as head, is not an error.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         if options.command == "up":

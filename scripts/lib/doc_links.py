@@ -82,7 +82,7 @@ def problems(page, root):
         if inside:
             words = COMMAND.findall(line)
         else:
-            # Code is no link, but may be the text of one.
+            # Code is not a link, but may be the text of one.
             for target in LINK.findall(CODE.sub("code", line)):
                 problem = link_problem(target, page)
                 if problem:

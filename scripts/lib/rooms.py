@@ -7,7 +7,7 @@ import re
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 
-# What each room may include of its own top folder. A room's own files go without saying. No circles.
+# What each room may include of its own top folder, besides its own files. No circles.
 ROOMS = {
     "base": {"(root)": ()},
     "storage": {
@@ -52,11 +52,11 @@ ROOMS = {
 # Files beside the folders that are a room of their own; all others are (root).
 OWN_ROOM = (
     (re.compile(r"storage/books\.h$"), "(books)"),
-    # What only the programs' main files know.
+    # Only the programs' main files may include these.
     (re.compile(r"server/(shard_units\.h|(\w+_)?main\.cc)$"), "(main)"),
 )
 
-# What only those know that put a program together; for everybody else there is an interface.
+# Only code that puts a program together may include these; all other code has an interface.
 BEHIND_AN_INTERFACE = {
     # The handlers' calls about shards connect to a database that is no shard of theirs yet.
     ("storage", "postgres"): (("server", "(main)"), ("server", "process"), ("server", "node"), ("server", "handlers")),

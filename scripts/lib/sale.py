@@ -1,4 +1,4 @@
-"""Runs a sale on a private cluster from start to verdict; scripts/run is its front."""
+"""Runs a sale on a private cluster from start to verdict. Called by scripts/run."""
 
 import argparse
 import json
@@ -149,7 +149,7 @@ def tell_kept(state, process):
 
 
 def run(options, folder):
-    """Returns the exit status; leaves the cluster up only as --keep asks."""
+    """Returns the exit status; leaves the cluster running only with --keep."""
     started = time.monotonic()
     process, state = start_cluster(options, folder)
     kept = ok = False
@@ -175,7 +175,7 @@ def main(argv):
     options = parse_options(argv)
     if options.parse_only:
         return 0
-    # A polite kill cleans up as Ctrl-C does.
+    # SIGTERM cleans up like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = cluster.make_scratch_folder("run")
     status = 1

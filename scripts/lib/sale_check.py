@@ -1,4 +1,4 @@
-"""Judges a finished sale: what the client was told against what the ledger holds."""
+"""Judges a finished sale: compares the client's answers with the ledger."""
 
 import pathlib
 

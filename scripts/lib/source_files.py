@@ -7,7 +7,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOURCE_FOLDERS = ("server", "quota", "storage", "client", "base", "tests")
 SKIPPED_FOLDERS = {"node_modules", "build"}
 
-# A raw string, a comment, a string or a character, whichever starts first; digit separators are no characters.
+# A raw string, a comment, a string or a character, whichever starts first; digit separators are not characters.
 _TOKEN = re.compile(
     r'R"(?P<delimiter>[^ ()\\\t\n]*)\(.*?\)(?P=delimiter)"'
     r"|//[^\n]*|/\*.*?\*/"

@@ -5,7 +5,7 @@ import sys
 
 from source_files import cpp_files, relative, string_literals
 
-# Calling a procedure is no SQL of its own.
+# A call of a procedure does not count as SQL.
 CALL = re.compile(r'SELECT \* FROM tranche\.\w*(\(|"$)')
 FOLDERS = ("base", "storage", "quota", "server", "client")
 STATEMENT = re.compile(

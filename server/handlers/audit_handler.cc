@@ -18,7 +18,7 @@
 namespace tranche::server {
 namespace {
 
-// Where a list goes on: below which id, by shard. Ids are one shard's, so there is one per shard.
+// Where a list continues: each shard's log below this id. Ids are per shard.
 using Positions = std::map<std::string, int64_t>;
 
 std::string Encode(const Positions& positions) { return absl::StrJoin(positions, ",", absl::PairFormatter(":")); }
@@ -40,8 +40,8 @@ struct Log {
   size_t next = 0;
 };
 
-// The one whose next entry is the newest; null when all are at their end. Each log is taken in its own order, of ids,
-// which times follow only nearly.
+// The log whose next entry is the newest; null when all are at their end. Each log is read in the order of its ids,
+// which is only nearly the order of its times.
 Log* Newest(std::vector<Log>& logs) {
   Log* newest = nullptr;
   for (Log& log : logs) {
@@ -81,7 +81,7 @@ absl::StatusOr<v1::ListAuditResponse> AuditHandler::List(const v1::ListAuditRequ
     if (!sku.ok()) return LedgerError(sku.status(), request.sku_id(), Repeatable::kYes);
   }
 
-  // One more than wanted tells whether there is a next page.
+  // One more than wanted shows whether there is a next page.
   std::vector<Log> logs;
   for (const auto& [shard, ledger] : logs_()) {
     const auto before = positions->find(shard);
@@ -103,7 +103,7 @@ absl::StatusOr<v1::ListAuditResponse> AuditHandler::List(const v1::ListAuditRequ
   return response;
 }
 
-// A convenience: without them there are the incarnations.
+// Names are a convenience: without them, the incarnations are shown.
 void AuditHandler::AddNames(v1::ListAuditResponse* response) {
   const auto live = ledger_->ListLiveIncarnations();
   if (!live.ok()) return;

@@ -1,4 +1,4 @@
-// The admin call that tells who changed what. Blocking: not on gRPC's threads. Thread-safe.
+// The admin call that lists who changed what. Blocking: not on gRPC's threads. Thread-safe.
 #pragma once
 
 #include <functional>
@@ -14,12 +14,12 @@ namespace tranche::server {
 
 class AuditHandler {
  public:
-  // The logs to merge: of which shard, and its ledger.
+  // The logs to merge: each shard's name and its ledger.
   using Logs = std::function<std::vector<std::pair<std::string, storage::AuditLedger*>>()>;
 
-  // `ledger` knows all SKUs.
+  // `ledger` covers the SKUs of all shards.
   AuditHandler(storage::StockLedger* ledger, Logs logs) : ledger_(ledger), logs_(std::move(logs)) {}
-  // Of one ledger.
+  // Reads one ledger only.
   explicit AuditHandler(storage::StockLedger* ledger)
       : AuditHandler(ledger, [ledger] {
           return decltype(logs_())(1, {storage::kHomeShard, ledger});

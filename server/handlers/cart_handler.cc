@@ -61,7 +61,7 @@ void CartHandler::Create(const v1::CreateReservationsRequest& request, absl::Tim
   absl::StatusOr<std::vector<ReservationClaim>> claims = CheckCart(request);
   if (!claims.ok()) return done(claims.status());
   if (!serving_.load(std::memory_order_acquire)) {
-    return done(RefusalError({.refusal = quota::Refusal::kExhaustedHere}));
+    return done(RefusalError({.refusal = storage::Refusal::kExhaustedHere}));
   }
   sell_(*std::move(claims), deadline, request.may_exist(),
         [this, done = std::move(done)](quota::CartSale sale) mutable {

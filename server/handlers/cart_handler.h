@@ -1,5 +1,5 @@
-// CreateReservations, without gRPC: checks a cart against the API's limits, passes it on and puts the outcome into the
-// API's words.
+// CreateReservations, without gRPC: checks a cart against the API's limits, passes it on and translates the outcome
+// into the API's messages.
 #pragma once
 
 #include <atomic>
@@ -34,7 +34,7 @@ class CartHandler {
   // `request` is not used after Create returns.
   void Create(const v1::CreateReservationsRequest& request, absl::Time deadline, Done done);
 
-  // Until this is called every cart is answered as by a node without units: callers go elsewhere.
+  // Until this is called, every cart is answered as if this node had no units, so callers go elsewhere.
   void StartServing() { serving_.store(true, std::memory_order_release); }
 
  private:

@@ -3,14 +3,13 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "glog/logging.h"
 #include "server/errors.h"
 #include "server/handlers/reservation_messages.h"
 
 namespace tranche::server {
 namespace {
 
-using storage::ChangeOutcome;
+using storage::Refusal;
 
 absl::Status StateForbids(const storage::Reservation& reservation, bool refund_requested) {
   const std::string state = StateName(reservation.state);
@@ -29,39 +28,32 @@ absl::Status StateForbids(const storage::Reservation& reservation, bool refund_r
 
 absl::Status ChangeError(const storage::ChangeResult& result, bool refund_requested) {
   const storage::Reservation& reservation = result.reservation;
-  switch (result.outcome) {
-    case ChangeOutcome::kNotFound:
+  switch (result.refusal) {
+    case Refusal::kReservationNotFound:
       return MakeError(v1::ERROR_REASON_RESERVATION_NOT_FOUND, "There is no reservation with this id.");
-    case ChangeOutcome::kStateForbids:
+    case Refusal::kReservationState:
       return StateForbids(reservation, refund_requested);
-    case ChangeOutcome::kPaymentMismatch:
+    case Refusal::kPaymentMismatch:
       return MakeError(v1::ERROR_REASON_PAYMENT_MISMATCH,
                        absl::StrCat("The reservation costs ", reservation.amount_minor, " (minor units) ",
                                     reservation.currency, ": that is what must be paid."),
                        {{"amount_minor", absl::StrCat(reservation.amount_minor)}, {"currency", reservation.currency}});
-    case ChangeOutcome::kTooManyExtensions:
+    case Refusal::kTooManyExtensions:
       return MakeError(v1::ERROR_REASON_TOO_MANY_EXTENSIONS,
                        absl::StrCat("A hold of this SKU may be extended at most ", result.bound, " times."),
                        {{"max_extensions", absl::StrCat(result.bound)}});
-    case ChangeOutcome::kHoldTooLong:
+    case Refusal::kHoldTooLong:
       return MakeError(v1::ERROR_REASON_HOLD_TOO_LONG,
                        absl::StrCat("A hold of this SKU may last at most ", result.bound, " s from its creation."),
                        {{"max_hold_seconds", absl::StrCat(result.bound)}});
-    case ChangeOutcome::kExtensionOutOfOrder:
+    case Refusal::kExtensionOutOfOrder:
       return MakeError(v1::ERROR_REASON_EXTENSION_OUT_OF_ORDER,
                        absl::StrCat("The hold was extended ", reservation.extensions, " times: the next extension is ",
                                     reservation.extensions + 1, "."),
                        {{"extensions", absl::StrCat(reservation.extensions)}});
-    case ChangeOutcome::kMoving:
-      return RefusalError({.refusal = quota::Refusal::kSkuMoving});
-    case ChangeOutcome::kDone:
-    case ChangeOutcome::kReplayed:
-    case ChangeOutcome::kRebooked:
-    case ChangeOutcome::kPaidUnfulfilled:
-      break;
+    default:
+      return RefusalError({.refusal = result.refusal});
   }
-  LOG(DFATAL) << "outcome " << static_cast<int>(result.outcome) << " is no error here";
-  return RefusalError({.refusal = quota::Refusal::kInternal});
 }
 
 }  // namespace tranche::server

@@ -1,4 +1,4 @@
-// Why a reservation was not changed, as the API's errors.
+// Translates why a reservation was not changed into the API's errors.
 #pragma once
 
 #include "absl/status/status.h"
@@ -6,7 +6,7 @@
 
 namespace tranche::server {
 
-// Of an outcome that is no success. `refund_requested`: the payment is recorded and a refund asked for.
+// For an outcome that is not a success. `refund_requested`: the payment is recorded and a refund is requested.
 absl::Status ChangeError(const storage::ChangeResult& result, bool refund_requested);
 
 }  // namespace tranche::server

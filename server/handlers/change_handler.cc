@@ -16,12 +16,13 @@ namespace {
 
 using storage::ChangeOutcome;
 using storage::ChangeResult;
+using storage::Refusal;
 
 constexpr size_t kMaxReferenceBytes = 128;
 constexpr size_t kMaxReasonBytes = 256;
 constexpr absl::Duration kMaxExtension = absl::Hours(30 * 24);
 
-// Of the two fields that every change has.
+// Checks the two fields that every change has.
 absl::StatusOr<storage::Uuid> CheckTarget(const std::string& reservation_id, const std::string& sku_id) {
   absl::StatusOr<storage::Uuid> id = CheckReservationId(reservation_id);
   if (!id.ok() || sku_id.empty()) return id;
@@ -29,7 +30,7 @@ absl::StatusOr<storage::Uuid> CheckTarget(const std::string& reservation_id, con
   return id;
 }
 
-absl::StatusOr<storage::Confirmation> Check(const v1::ConfirmReservationRequest& request) {
+absl::StatusOr<storage::Payment> Check(const v1::ConfirmReservationRequest& request) {
   ASSIGN_OR_RETURN(const storage::Uuid id, CheckTarget(request.reservation_id(), request.sku_id()));
   const std::string& reference = request.payment_reference();
   if (reference.empty() || reference.size() > kMaxReferenceBytes || !IsPlainUtf8(reference)) {
@@ -38,7 +39,7 @@ absl::StatusOr<storage::Confirmation> Check(const v1::ConfirmReservationRequest&
   }
   if (request.amount_minor() < 0) return InvalidField("amount_minor", "must not be negative");
   if (!IsCurrency(request.currency())) return InvalidField("currency", "must be three capital letters, such as EUR");
-  return storage::Confirmation{id, reference, request.amount_minor(), request.currency()};
+  return storage::Payment{id, reference, request.amount_minor(), request.currency()};
 }
 
 absl::StatusOr<storage::Cancellation> Check(const v1::CancelReservationRequest& request) {
@@ -66,23 +67,23 @@ absl::StatusOr<storage::Extension> Check(const v1::ExtendReservationRequest& req
 
 absl::Status ChangeHandler::Admit() const {
   if (accepting_.load(std::memory_order_relaxed)) return absl::OkStatus();
-  return RefusalError({.refusal = quota::Refusal::kDraining});
+  return RefusalError({.refusal = Refusal::kDraining});
 }
 
 void ChangeHandler::Confirm(const v1::ConfirmReservationRequest& request, absl::Time deadline,
                             Done<v1::ConfirmReservationResponse> done) {
-  const absl::StatusOr<storage::Confirmation> payment = Check(request);
+  const absl::StatusOr<storage::Payment> payment = Check(request);
   if (!payment.ok()) return done(payment.status());
   if (absl::Status admitted = Admit(); !admitted.ok()) return done(admitted);
   Apply(request.sku_id(), *payment, deadline,
         [this, payment = *payment, sku_id = request.sku_id(), deadline,
          done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
           if (!result.ok()) return done(LedgerError(result.status(), "", Repeatable::kYes));
-          // What is not found may have been retired: its payment is not forgotten.
+          // A reservation that is not found may have been retired: its payment must not be lost.
           const bool maybe_late =
-              result->outcome == ChangeOutcome::kStateForbids || result->outcome == ChangeOutcome::kNotFound;
+              result->refusal == Refusal::kReservationState || result->refusal == Refusal::kReservationNotFound;
           if (!maybe_late) return done(Confirmed(*result, /*late=*/false));
-          if (result->outcome == ChangeOutcome::kStateForbids) sku_id = result->reservation.sku_id;
+          if (result->refusal == Refusal::kReservationState) sku_id = result->reservation.sku_id;
           ConfirmLate(std::move(payment), deadline, sku_id, std::move(done));
         });
 }
@@ -92,7 +93,7 @@ void ChangeHandler::Apply(const std::string& sku_id, storage::Change change, abs
   books_->Apply(slices_->ShardOf(sku_id), std::move(change), deadline, std::move(done));
 }
 
-void ChangeHandler::ConfirmLate(storage::Confirmation payment, absl::Time deadline, const std::string& sku_id,
+void ChangeHandler::ConfirmLate(storage::Payment payment, absl::Time deadline, const std::string& sku_id,
                                 Done<v1::ConfirmReservationResponse> done) {
   books_->ConfirmLate(std::move(payment), deadline,
                       [this, sku_id, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
@@ -117,10 +118,10 @@ absl::StatusOr<v1::ConfirmReservationResponse> ChangeHandler::Confirmed(const Ch
       response.set_outcome(v1::CONFIRM_OUTCOME_PAID_UNFULFILLED);
       response.set_replayed(result.replayed);
       break;
-    default:
+    case ChangeOutcome::kRefused:
       return ChangeError(result, /*refund_requested=*/late);
   }
-  // Without an id when retention has dropped it, and only what became of the payment is known.
+  // Has no id if retention has dropped the reservation and only the payment's record is left.
   if (!(result.reservation.reservation_id == storage::Uuid{})) {
     Fill(result.reservation, clock_->Now(), response.mutable_reservation());
   }
@@ -153,9 +154,7 @@ void ChangeHandler::Extend(const v1::ExtendReservationRequest& request, absl::Ti
 template <typename Response>
 absl::StatusOr<Response> ChangeHandler::Changed(const absl::StatusOr<ChangeResult>& result) const {
   if (!result.ok()) return LedgerError(result.status(), "", Repeatable::kYes);
-  if (result->outcome != ChangeOutcome::kDone && result->outcome != ChangeOutcome::kReplayed) {
-    return ChangeError(*result, /*refund_requested=*/false);
-  }
+  if (result->outcome == ChangeOutcome::kRefused) return ChangeError(*result, /*refund_requested=*/false);
   Response response;
   Fill(result->reservation, clock_->Now(), response.mutable_reservation());
   response.set_replayed(result->outcome == ChangeOutcome::kReplayed);

@@ -1,5 +1,5 @@
 // ConfirmReservation, CancelReservation and ExtendReservation, without gRPC: checks a request against the API's limits,
-// passes it on and puts the outcome into the API's words.
+// passes it on and translates the outcome into the API's messages.
 #pragma once
 
 #include <atomic>
@@ -24,7 +24,7 @@ class ChangeHandler {
   template <typename Response>
   using Done = absl::AnyInvocable<void(absl::StatusOr<Response>)>;
 
-  // `slices` tell where a SKU is taken to be.
+  // `slices` tell which shard a SKU is believed to be on.
   ChangeHandler(storage::Books* books, const quota::SliceTable* slices, storage::Clock* clock)
       : books_(books), slices_(slices), clock_(clock) {}
 
@@ -36,13 +36,13 @@ class ChangeHandler {
   void Extend(const v1::ExtendReservationRequest& request, absl::Time deadline,
               Done<v1::ExtendReservationResponse> done);
 
-  // While not accepting, every call is answered with DRAINING: another node takes it.
+  // While not accepting, every call is answered with DRAINING: another node can serve it.
   void SetAccepting(bool accepting) { accepting_.store(accepting, std::memory_order_relaxed); }
 
  private:
   absl::Status Admit() const;
   void Apply(const std::string& sku_id, storage::Change change, absl::Time deadline, storage::ChangeDone done);
-  void ConfirmLate(storage::Confirmation payment, absl::Time deadline, const std::string& sku_id,
+  void ConfirmLate(storage::Payment payment, absl::Time deadline, const std::string& sku_id,
                    Done<v1::ConfirmReservationResponse> done);
   absl::StatusOr<v1::ConfirmReservationResponse> Confirmed(const storage::ChangeResult& result, bool late) const;
   template <typename Response>

@@ -60,7 +60,7 @@ class Walk {
   Walk(quota::Coordination* session, const Components& after, int page_size)
       : session_(session), after_(after), page_size_(page_size) {}
 
-  // Adds the node and what is below it, as far as it comes after `after` and the page has room.
+  // Adds the node and its descendants, as far as they come after `after` and the page has room.
   absl::Status Visit(const std::string& path) {
     if (full_) return absl::OkStatus();
     const Components components = Split(path);
@@ -109,7 +109,7 @@ class Walk {
     return children;
   }
 
-  // Whether the child of `parent` and all that is below it were on an earlier page.
+  // Whether the child of `parent` and all its descendants were on an earlier page.
   bool IsBefore(const Components& parent, const std::string& child) const {
     if (after_.size() <= parent.size()) return false;
     for (size_t i = 0; i < parent.size(); ++i) {
@@ -161,15 +161,15 @@ absl::StatusOr<v1::RebuildCoordinationResponse> CoordinationHandler::Rebuild(
   const auto mode = request.preview() ? quota::RebuildMode::kCount : quota::RebuildMode::kWrite;
   const auto report = quota::RebuildTree(*sessions_, *ledger_, *clock_, mode);
   if (!report.ok()) {
-    // Whose error it is does not show; the ledger says it again if it is the ledger's.
+    // The error does not show whose it is. If it is the ledger's, the ledger will return it again.
     if (const auto live = ledger_->ListLiveIncarnations(); !live.ok()) {
       return LedgerError(live.status(), "", Repeatable::kYes);
     }
     return MakeError(v1::ERROR_REASON_COORDINATION_UNAVAILABLE,
-                     absl::StrCat("The tree was not restored to its end; repeat the call, which goes on from there: ",
+                     absl::StrCat("The tree was restored only in part; repeat the call, which continues from there: ",
                                   std::string(report.status().message())));
   }
-  LOG_IF(INFO, !request.preview()) << actor << " had the coordination tree rebuilt: " << report->skus.missing
+  LOG_IF(INFO, !request.preview()) << actor << " rebuilt the coordination tree: " << report->skus.missing
                                    << " SKUs and " << report->slices.missing << " slices were missing";
   v1::RebuildCoordinationResponse response;
   Fill(report->fixed_folders, response.mutable_fixed_folders());

@@ -29,8 +29,8 @@ class CoordinationHandler {
   storage::Clock* const clock_;
 };
 
-// A znode's payload as protobuf JSON, by where it lies; the leader's is its name, as text. Base64 where it is none of
-// ours, "" where it is empty.
+// A znode's payload as protobuf JSON; its path decides the message type. The leader's payload is a name, shown as text.
+// A payload of an unknown type is base64, an empty one "".
 std::string RenderPayload(const std::string& path, const std::string& data);
 
 }  // namespace tranche::server

@@ -12,7 +12,7 @@
 namespace tranche::server {
 namespace {
 
-// In front of every key, so that an arbitrary base64 text is not taken for a token.
+// Put in front of every key, so that an arbitrary base64 text is not taken for a token.
 constexpr char kTokenPrefix[] = "t1:";
 
 constexpr std::array<bool, 256> SkuIdCharacters() {
@@ -28,7 +28,7 @@ constexpr std::array<bool, 256> kSkuIdCharacters = SkuIdCharacters();
 }  // namespace
 
 bool IsSkuId(absl::string_view text) {
-  // "." and ".." are no names of znodes.
+  // "." and ".." are not valid names of znodes.
   return !text.empty() && text.size() <= 64 && text != "." && text != ".." &&
          std::all_of(text.begin(), text.end(), [](char c) { return kSkuIdCharacters[static_cast<uint8_t>(c)]; });
 }

@@ -1,4 +1,4 @@
-// The shapes of the API's fields, as its .proto files state them. Pure functions.
+// Checks the API's fields against the formats that the .proto files state. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -25,16 +25,16 @@ bool IsCurrency(absl::string_view text);
 // OK, or SKU_ID_REQUIRED / SKU_ID_MALFORMED about the field of this name.
 absl::Status CheckSkuId(absl::string_view sku_id, absl::string_view field = "sku_id");
 
-// Items of a page when the caller does not say, and at most.
+// Items per page: the default, and the most.
 inline constexpr int kDefaultPageSize = 100;
 inline constexpr int kLargestPageSize = 1000;
 
 // The page size to use: `fallback` for 0, at most kLargestPageSize. FIELD_INVALID when negative.
 absl::StatusOr<int> CheckPageSize(int32_t page_size, int fallback = kDefaultPageSize);
 
-// Page tokens: the key of the last item, opaque to callers. "" stands for the first page.
+// A page token holds the key of the last item and is opaque to callers. "" stands for the first page.
 std::string EncodePageToken(absl::string_view last_key);
-// FIELD_INVALID when it is none of ours.
+// FIELD_INVALID if we did not issue the token.
 absl::StatusOr<std::string> DecodePageToken(absl::string_view token);
 
 }  // namespace tranche::server

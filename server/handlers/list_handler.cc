@@ -41,7 +41,7 @@ absl::StatusOr<storage::ReservationFilter> CheckFilter(const v1::ListReservation
   return filter;
 }
 
-// A token of another list would silently leave out what comes before it.
+// A token of another list would silently skip some reservations.
 bool Belongs(const ReservationCursor& cursor, const storage::ReservationFilter& filter) {
   const bool sku_fits = filter.sku_id.empty() || cursor.sku_id.empty() || cursor.sku_id == filter.sku_id;
   const bool user_fits = filter.user_id.empty() || cursor.user_id.empty() || cursor.user_id == filter.user_id;
@@ -51,7 +51,7 @@ bool Belongs(const ReservationCursor& cursor, const storage::ReservationFilter& 
 }  // namespace
 
 std::string EncodeCursor(const ReservationCursor& cursor) {
-  // The user comes last: he alone may contain the sign between.
+  // The user comes last: only a user id may contain the separator.
   return EncodePageToken(absl::StrCat(cursor.shard, "/", cursor.sku_id, "/", cursor.lapsed ? kLapsed : kLive, "/",
                                       cursor.ordinal, "/", cursor.reservation_id.ToString(), "/", cursor.user_id));
 }

@@ -41,7 +41,7 @@ class ListHandler {
 
 // Page tokens, opaque to callers.
 std::string EncodeCursor(const storage::ReservationCursor& cursor);
-// "" is the start. FIELD_INVALID when it is none of ours.
+// "" is the start. FIELD_INVALID if we did not issue the token.
 absl::StatusOr<storage::ReservationCursor> DecodeCursor(const std::string& token);
 
 }  // namespace tranche::server

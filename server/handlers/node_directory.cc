@@ -26,9 +26,10 @@ absl::StatusOr<std::vector<quota::LiveNode>> RequireLiveNodes(quota::SessionSour
   absl::flat_hash_map<storage::IncarnationId, bool> draining;
   for (const storage::Incarnation& incarnation : *incarnations) draining[incarnation.id] = incarnation.draining;
 
-  // One that the ledger has ended is about to begin anew; until then nothing can be given to it or asked of it.
+  // A node whose incarnation the ledger has ended will soon begin a new one; until then it can be given and asked
+  // nothing.
   std::erase_if(*nodes, [&](const quota::LiveNode& node) { return !draining.contains(node.incarnation); });
-  for (quota::LiveNode& node : *nodes) node.draining |= draining[node.incarnation];
+  for (quota::LiveNode& node : *nodes) node.draining = draining[node.incarnation];
   return nodes;
 }
 

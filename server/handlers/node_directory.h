@@ -1,4 +1,4 @@
-// Which front nodes there are, by their registrations and by the ledger, and whom an operator means by a name.
+// Lists the front nodes, by their registrations and by the ledger, and finds the node that an operator names.
 #pragma once
 
 #include <memory>
@@ -16,21 +16,21 @@ namespace tranche::server {
 // The current session, or COORDINATION_UNAVAILABLE.
 absl::StatusOr<std::shared_ptr<quota::Coordination>> RequireSession(quota::SessionSource& sessions);
 
-// The nodes that are registered and live by the ledger, ascending by incarnation. Draining is who is asked to by either
-// of them: half a request is one. COORDINATION_UNAVAILABLE or LEDGER_UNAVAILABLE when one of them does not answer.
+// The nodes that are registered and live by the ledger, ascending by incarnation. COORDINATION_UNAVAILABLE or
+// LEDGER_UNAVAILABLE when one of them does not answer.
 absl::StatusOr<std::vector<quota::LiveNode>> RequireLiveNodes(quota::SessionSource& sessions,
                                                               storage::IncarnationLedger& ledger);
 
-// Those that units may be given to: the ones that do not drain.
+// Those that may be given units: the nodes that are not draining.
 std::vector<storage::IncarnationId> Receivers(absl::Span<const quota::LiveNode> nodes);
 
-// The live node that `node` means: its name (the newest incarnation of it) or its incarnation in decimal digits.
+// The live node that `node` names: by its name (its newest incarnation) or by its incarnation in decimal digits.
 // NODE_NOT_FOUND if there is none; `field` names the request's field for FIELD_INVALID.
 absl::StatusOr<quota::LiveNode> ResolveNode(absl::Span<const quota::LiveNode> nodes, const std::string& node,
                                             absl::string_view field = "node");
 
 absl::Status NodeNotFound(const std::string& node);
-// The refusal to give units to a node that hands its own back.
+// The error for giving units to a node that is handing its own back.
 absl::Status NodeDraining(const quota::LiveNode& node);
 
 }  // namespace tranche::server

@@ -20,7 +20,7 @@ namespace {
 absl::Status NotTold(const quota::LiveNode& node, const char* what, const absl::Status& status) {
   LOG(WARNING) << "coordination: " << status;
   return MakeError(v1::ERROR_REASON_COORDINATION_UNAVAILABLE,
-                   absl::StrCat("The ledger has it that node ", node.name, " ", what,
+                   absl::StrCat("The ledger has recorded that node ", node.name, " ", what,
                                 ", but the node could not be told; repeat the call."),
                    {{"node", node.name}});
 }
@@ -85,7 +85,7 @@ absl::StatusOr<NodeHandler::Change> NodeHandler::SetDraining(const std::string& 
   change.before = ToMessage(node);
   if (!preview) {
     const auto set = ledger_->SetDraining(node.incarnation, draining, actor);
-    if (absl::IsNotFound(set.status())) return NodeNotFound(name);  // it ended since it was listed
+    if (absl::IsNotFound(set.status())) return NodeNotFound(name);  // it has ended since it was listed
     if (!set.ok()) return LedgerError(set.status(), "", Repeatable::kYes);
     const std::shared_ptr<quota::Coordination> session = sessions_->Session();
     const absl::Status told =
@@ -99,7 +99,7 @@ absl::StatusOr<NodeHandler::Change> NodeHandler::SetDraining(const std::string& 
   return change;
 }
 
-// Whatever was asked before, the last request counts.
+// The last request counts, whatever was requested before.
 absl::Status NodeHandler::AskToDrain(quota::Coordination& session, storage::IncarnationId incarnation, bool exit) {
   internal::v1::DrainRequest drain;
   drain.set_requested_at_us(absl::ToUnixMicros(clock_->Now()));

@@ -18,7 +18,8 @@ class NodeHandler {
       : ledger_(ledger), sessions_(sessions), clock_(clock) {}
 
   absl::StatusOr<v1::ListNodesResponse> List(const v1::ListNodesRequest& request);
-  // The ledger first, which is what counts and what is audited; then the announcement that tells the node.
+  // Changes the ledger first, which is authoritative and audits the change, then the announcement that informs the
+  // node.
   absl::StatusOr<v1::DrainNodeResponse> Drain(const v1::DrainNodeRequest& request, const std::string& actor);
   absl::StatusOr<v1::UndrainNodeResponse> Undrain(const v1::UndrainNodeRequest& request, const std::string& actor);
 

@@ -36,7 +36,7 @@ absl::StatusOr<NodeReports> ReadNodeReports(quota::Coordination& session, const 
   for (size_t begin = 0; begin < paths.size(); begin += kChunk) {
     const auto znodes = session.GetMany(absl::MakeSpan(paths).subspan(begin, kChunk), quota::Watch::kNo);
     for (size_t i = 0; i < znodes.size(); ++i) {
-      if (absl::IsNotFound(znodes[i].status())) continue;  // its node left meanwhile
+      if (absl::IsNotFound(znodes[i].status())) continue;  // its node has left meanwhile
       if (!znodes[i].ok()) return znodes[i].status();
       internal::v1::DemandReport report;
       if (report.ParseFromString(znodes[i]->data)) reports[incarnations[begin + i]] = Extract(report, sku_id);

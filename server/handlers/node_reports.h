@@ -1,4 +1,4 @@
-// What the nodes last reported of one SKU.
+// What the nodes last reported about one SKU.
 #pragma once
 
 #include <map>
@@ -17,7 +17,7 @@ struct NodeReportOf {
   // By the reporting node's clock.
   absl::Time reported_at;
   bool cannot_commit = false;
-  // Nothing when the report does not name the SKU.
+  // nullopt when the report does not name the SKU.
   std::optional<internal::v1::DemandReport::SkuDemand> demand;
 };
 

@@ -100,12 +100,12 @@ absl::StatusOr<v1::ListOutboxMessagesResponse> OutboxHandler::ListMessages(
     return InvalidField("state", "must be a state of a message");
   }
   if (!request.sink().empty()) {
-    // Without this a mistyped sink would look like one that has it all.
+    // Without this a mistyped sink would look like one that has received everything.
     RETURN_IF_ERROR(CheckSinkExists(request.sink()));
   }
   const auto state =
       request.state() == v1::OUTBOX_STATE_PENDING ? storage::OutboxState::kPending : storage::OutboxState::kDead;
-  // One more than wanted tells whether there is a next page.
+  // One more than wanted shows whether there is a next page.
   const auto messages = ledger_->ListMessages(request.sink(), state, after, page_size + 1);
   if (!messages.ok()) return LedgerFailed(messages.status());
   v1::ListOutboxMessagesResponse response;
@@ -174,7 +174,7 @@ absl::StatusOr<v1::DiscardOutboxMessageResponse> OutboxHandler::Discard(const v1
   if (!request.preview()) {
     const absl::StatusOr<int64_t> discarded = ledger_->DiscardMessage(key, actor);
     if (!discarded.ok()) return LedgerFailed(discarded.status());
-    // Delivered meanwhile.
+    // It was delivered meanwhile.
     if (*discarded == 0) return NoSuchMessage(key);
   }
   v1::DiscardOutboxMessageResponse response;
@@ -211,7 +211,7 @@ absl::StatusOr<v1::RemoveSinkResponse> OutboxHandler::RemoveSink(const v1::Remov
     if (absl::IsInvalidArgument(removed)) {
       return InvalidField("name", "is the only sink: add another first");
     }
-    // Gone meanwhile is what was wanted.
+    // If it is gone meanwhile, that is what was wanted.
     if (!removed.ok() && !absl::IsNotFound(removed)) return LedgerFailed(removed);
   }
   v1::RemoveSinkResponse response;

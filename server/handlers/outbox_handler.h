@@ -1,5 +1,5 @@
-// Admin calls about the outbox: messages that are not delivered yet, and the sinks they are for. Blocking: not on
-// gRPC's threads. Thread-safe.
+// Admin calls about the outbox: messages that are not delivered yet, and their sinks. Blocking: not on gRPC's threads.
+// Thread-safe.
 #pragma once
 
 #include <string>
@@ -29,7 +29,7 @@ class OutboxHandler {
   absl::StatusOr<int64_t> RetryAll(const std::string& sink, bool preview, const std::string& actor);
   absl::StatusOr<int64_t> RetryOne(const v1::OutboxKey& key, bool preview, const std::string& actor);
   absl::StatusOr<storage::OutboxMessage> Find(const storage::OutboxKey& key);
-  // Both: SINK_NOT_FOUND when there is none.
+  // Both return SINK_NOT_FOUND when there is no such sink.
   absl::Status CheckSinkExists(const std::string& name);
   absl::StatusOr<v1::OutboxSink> FindSink(const std::string& name);
 

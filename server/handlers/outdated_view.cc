@@ -10,7 +10,7 @@
 namespace tranche::server {
 namespace {
 
-// Moves of a busy sale may lie above the change that is looked for.
+// In a busy sale, the log may have newer moves than the change that we look for.
 constexpr int kEntriesSearched = 1000;
 
 std::optional<storage::AuditEntry> NewestEntry(storage::AuditLedger& ledger, const std::string& sku_id, int limit,

@@ -1,4 +1,4 @@
-// The refusal of a change that was decided on by an outdated view: it tells what is now, and who changed it when.
+// The error for a change that was based on an outdated view: it says what the state is now, and who changed it when.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace tranche::server {
 
-// QUOTA_VERSION_CHANGED. Asks the ledger's audit log; without its answer the refusal says less.
+// QUOTA_VERSION_CHANGED. Asks the ledger's audit log; if that does not answer, the error has fewer details.
 absl::Status QuotaVersionChanged(storage::AuditLedger& ledger, const std::string& sku_id, int64_t quota_version);
 // STOCK_CHANGED, likewise.
 absl::Status StockChanged(storage::AuditLedger& ledger, const std::string& sku_id, int64_t stock);

@@ -14,7 +14,7 @@ class PaymentHandler {
  public:
   explicit PaymentHandler(storage::PaymentLedger* ledger) : ledger_(ledger) {}
 
-  // Where an export is: what is read next.
+  // The position of an export: what to read next.
   struct ExportCursor {
     absl::Time from;
     absl::Time to;
@@ -22,11 +22,11 @@ class PaymentHandler {
     bool done = false;
   };
   absl::StatusOr<ExportCursor> StartExport(const v1::ExportPaymentsRequest& request) const;
-  // The next message, and moves the cursor on. It may be without entries and not the last.
+  // Returns the next message and advances the cursor. A message may be empty and yet not the last.
   absl::StatusOr<v1::ExportPaymentsResponse> ReadExport(ExportCursor* cursor) const;
 
   absl::StatusOr<v1::LookUpPaymentsResponse> LookUp(const v1::LookUpPaymentsRequest& request);
-  // The audit log has it as done by "reconcile by ACTOR".
+  // The audit log records "reconcile by ACTOR" as the actor.
   absl::StatusOr<v1::ApplyCorrectionsResponse> Apply(const v1::ApplyCorrectionsRequest& request,
                                                      const std::string& actor);
 

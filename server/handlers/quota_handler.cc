@@ -18,7 +18,7 @@
 namespace tranche::server {
 namespace {
 
-// Other moves of the SKU come between only now and then.
+// Another move of the SKU rarely comes in between.
 constexpr int kTries = 5;
 
 constexpr char kPoolName[] = "pool";
@@ -64,7 +64,7 @@ absl::StatusOr<quota::LiveNode> ResolveHolder(absl::Span<const quota::LiveNode> 
   return pool;
 }
 
-// Sales between reading and moving change neither version nor allotted: so the difference is what was moved.
+// Sales between reading and moving change neither version nor allotted, so the difference is what was moved.
 int64_t UnitsThatLeft(const storage::QuotaSnapshot& before, const storage::QuotaSnapshot& after,
                       storage::IncarnationId from, storage::IncarnationId to) {
   if (from != storage::kPool) return SliceOf(before, from).allotted - SliceOf(after, from).allotted;
@@ -140,7 +140,7 @@ absl::StatusOr<v1::MoveQuotaResponse> QuotaHandler::Move(const v1::MoveQuotaRequ
   const int64_t moved = UnitsThatLeft(change.before, change.after, from.incarnation, to.incarnation);
   response.set_units_moved(moved);
   if (moved < request.units()) {
-    // The deposit is of what was asked for, so a pool with units stands in.
+    // The deposit asks for the full number, so units of the pool fill the gap.
     const int64_t arrived =
         SliceOf(change.after, to.incarnation).allotted - SliceOf(change.before, to.incarnation).allotted;
     const std::string stand_in = to.incarnation != storage::kPool && arrived > moved
@@ -203,7 +203,7 @@ absl::StatusOr<v1::SetQuotaFrozenResponse> QuotaHandler::SetFrozen(const v1::Set
   return response;
 }
 
-// Reads, plans and moves against the very version that was read. A move that came between makes it start over, unless
+// Reads, plans, and moves against the version that was read. If another move came in between, it starts over, unless
 // the caller insists on a version.
 absl::StatusOr<QuotaHandler::Change> QuotaHandler::Execute(const std::string& sku_id, const Terms& terms,
                                                            const std::string& actor, const Plan& plan) {

@@ -17,12 +17,12 @@ namespace tranche::server {
 
 class QuotaHandler {
  public:
-  // `clock` tells the age of the nodes' reports.
+  // `clock` gives the age of the nodes' reports.
   QuotaHandler(storage::StockLedger* ledger, quota::QuotaMover* mover, quota::SessionSource* sessions,
                storage::Clock* clock)
       : ledger_(ledger), mover_(mover), sessions_(sessions), clock_(clock) {}
 
-  // Answers from the ledger alone, without announced versions and reports, while there is no coordination.
+  // Without coordination it answers from the ledger alone, without announced versions and reports.
   absl::StatusOr<v1::GetQuotaResponse> Get(const v1::GetQuotaRequest& request);
   absl::StatusOr<v1::SetQuotaResponse> Set(const v1::SetQuotaRequest& request, const std::string& actor);
   absl::StatusOr<v1::MoveQuotaResponse> Move(const v1::MoveQuotaRequest& request, const std::string& actor);
@@ -37,13 +37,14 @@ class QuotaHandler {
     storage::QuotaSnapshot before;
     storage::QuotaSnapshot after;
   };
-  // Decides on deltas from what is; an error refuses.
+  // Computes the deltas from the current quota; an error refuses the request.
   using Plan = std::function<absl::StatusOr<std::vector<storage::QuotaDelta>>(const storage::QuotaSnapshot&)>;
 
   struct Terms {
     bool preview = false;
-    int64_t expected_quota_version = 0;  // 0: whatever it is
-    // After a lost answer: absolute targets may be asked for again, relative ones only against a version.
+    int64_t expected_quota_version = 0;  // 0: any version
+    // Whether the call may be repeated after a lost answer: with absolute targets yes, with relative ones only against
+    // a version.
     Repeatable repeatable = Repeatable::kYes;
   };
 

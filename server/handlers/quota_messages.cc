@@ -15,7 +15,7 @@ namespace {
 
 v1::NodeReport ToMessage(const NodeReportOf& report, absl::Time now) {
   v1::NodeReport message;
-  // A clock that is ahead of ours must not make a report younger than new.
+  // If the node's clock is ahead of ours, the age is 0, not negative.
   *message.mutable_age() = ToDuration(std::max(now - report.reported_at, absl::ZeroDuration()));
   message.set_cannot_commit(report.cannot_commit);
   if (!report.demand.has_value()) return message;

@@ -1,4 +1,4 @@
-// A SKU's quota as the API's message.
+// A SKU's quota as a message of the API.
 #pragma once
 
 #include "absl/time/time.h"
@@ -10,16 +10,17 @@
 
 namespace tranche::server {
 
-// What the ledger knows of it. `sku` gives the flags.
+// What the ledger knows about it. `sku` gives the flags.
 v1::Quota ToMessage(const storage::Sku& sku, const storage::QuotaSnapshot& quota);
 
-// By the ledger, which knows also those that lost their session and still hold units. Nothing when it does not answer.
+// Fills in the nodes' names from the ledger, which also knows nodes that lost their session and still hold units. Does
+// nothing when the ledger does not answer.
 void AddNames(storage::IncarnationLedger& ledger, v1::Quota* message);
 
-// What the slices' nodes have been told. Unknown ones stay 0.
+// Fills in what was announced to the slices' nodes. What is unknown stays 0.
 void AddAnnouncedVersions(quota::Coordination& session, v1::Quota* message);
 
-// The nodes' reports, with a slice of nothing for nodes that hold nothing and report requests.
+// Fills in the nodes' reports. A node that holds nothing and reports requests gets an empty slice.
 void AddReports(const NodeReports& reports, absl::Time now, v1::Quota* message);
 
 }  // namespace tranche::server

@@ -7,7 +7,7 @@
 namespace tranche::server {
 
 // The quota after the ledger's move_units with these deltas: withdrawals first (at most what a slice has left), then
-// deposits in the order given (at most what the pool then has). All holders that receive are taken to be live. Pure.
+// deposits in the order given (at most what the pool then has). Treats every receiving holder as live. Pure.
 storage::QuotaSnapshot QuotaAfter(const storage::QuotaSnapshot& before, absl::Span<const storage::QuotaDelta> deltas);
 
 // The holder's slice; an empty one if it has none.

@@ -24,7 +24,7 @@ RebalancePlan ByDemand(absl::Span<const quota::LiveNode> nodes, const NodeReport
     if (node.draining) continue;
     const auto report = reports.find(node.incarnation);
     int64_t weight = 0;
-    // Units are of no use to a node that cannot commit, whatever it is asked for.
+    // Units are of no use to a node that cannot commit, however much is asked of it.
     if (report != reports.end() && report->second.demand.has_value() && !report->second.cannot_commit) {
       weight = quota::WeightOfRate(report->second.demand->grants_per_s() + report->second.demand->denials_per_s());
     }

@@ -1,4 +1,4 @@
-// Among whom a rebalance shares a SKU's unsold units, and by what weights. Pure.
+// Which nodes share a SKU's unsold units in a rebalance, and with what weights. Pure.
 #pragma once
 
 #include <string>
@@ -14,13 +14,13 @@
 namespace tranche::server {
 
 struct RebalancePlan {
-  // Empty: equal shares for all that receive.
+  // Empty: all receivers get equal shares.
   std::vector<quota::WeightedReceiver> weights;
   std::vector<std::string> warnings;
 };
 
-// FIELD_INVALID, NODE_NOT_FOUND or NODE_DRAINING when the request's policy and weights cannot be followed. `nodes`
-// ascending by incarnation. `reports` count with the policy DEMAND only.
+// FIELD_INVALID, NODE_NOT_FOUND or NODE_DRAINING when the request's policy and weights cannot be applied. `nodes`
+// ascend by incarnation. `reports` are used by the policy DEMAND only.
 absl::StatusOr<RebalancePlan> PlanRebalance(const v1::RebalanceQuotaRequest& request,
                                             absl::Span<const quota::LiveNode> nodes, const NodeReports& reports);
 

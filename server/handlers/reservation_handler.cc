@@ -30,7 +30,7 @@ absl::StatusOr<storage::ReservationClaim> CheckClaim(const v1::CreateReservation
                                    request.order_reference()};
 }
 
-absl::Status RefusedAs(quota::Refusal refusal) {
+absl::Status RefusedAs(storage::Refusal refusal) {
   quota::Refused refused;
   refused.refusal = refusal;
   return RefusalError(refused);
@@ -44,7 +44,7 @@ ReservationHandler::ReservationHandler(Sell sell, storage::Books* books, storage
 void ReservationHandler::Create(const v1::CreateReservationRequest& request, absl::Time deadline, CreateDone done) {
   absl::StatusOr<storage::ReservationClaim> claim = CheckClaim(request);
   if (!claim.ok()) return done(claim.status());
-  if (!serving_.load(std::memory_order_acquire)) return done(RefusedAs(quota::Refusal::kExhaustedHere));
+  if (!serving_.load(std::memory_order_acquire)) return done(RefusedAs(storage::Refusal::kExhaustedHere));
 
   sell_(*std::move(claim), deadline, request.may_exist(), [done = std::move(done)](quota::SaleResult result) mutable {
     if (const auto* refused = std::get_if<quota::Refused>(&result)) return done(RefusalError(*refused));

@@ -1,5 +1,5 @@
-// CreateReservation and GetReservation, without gRPC: checks a request against the API's limits, passes it on and puts
-// the outcome into the API's words.
+// CreateReservation and GetReservation, without gRPC: checks a request against the API's limits, passes it on and
+// translates the outcome into the API's messages.
 #pragma once
 
 #include <atomic>
@@ -36,7 +36,7 @@ class ReservationHandler {
   void Create(const v1::CreateReservationRequest& request, absl::Time deadline, CreateDone done);
   void Get(const v1::GetReservationRequest& request, GetDone done);
 
-  // Until this is called every Create is answered as by a node without units: callers go elsewhere.
+  // Until this is called, every Create is answered as if this node had no units, so callers go elsewhere.
   void StartServing() { serving_.store(true, std::memory_order_release); }
 
   // A claim as a message, with the time that is left of its hold.

@@ -1,4 +1,4 @@
-// Reservations between the ledger's type and the API's message, and the checks of the fields that name them.
+// Converts reservations between the ledger's type and the API's message, and checks the fields that name them.
 #pragma once
 
 #include <optional>
@@ -13,11 +13,11 @@
 
 namespace tranche::server {
 
-// Of a hold it tells the time that is left at `now`.
+// If it is a hold, the message tells the time that is left at `now`.
 void Fill(const storage::Reservation& reservation, absl::Time now, v1::Reservation* message);
 
 v1::ReservationState ToState(storage::ReservationState state);
-// nullopt for what is no state.
+// nullopt if it is not a state.
 std::optional<storage::ReservationState> FromState(v1::ReservationState state);
 // "PENDING", "CONFIRMED", ...
 std::string StateName(storage::ReservationState state);

@@ -29,7 +29,7 @@ absl::Status ShardState(const std::string& shard, absl::string_view message) {
   return MakeError(v1::ERROR_REASON_SHARD_STATE, message, {{"shard", shard}});
 }
 
-// Of a database that is to become a shard, met before anything is changed.
+// For a database that cannot become a shard; nothing was changed.
 absl::Status CannotBeShard(const std::string& name, const absl::Status& status) {
   const std::string detail(status.message());
   switch (status.code()) {
@@ -88,7 +88,7 @@ v1::Shard ToShardMessage(const storage::ShardBackend& shard) {
   return message;
 }
 
-// A shard's ledger for one move, on connections of its own: what is copied holds up nobody's calls.
+// A shard's ledger for one move, on its own connections, so that copying does not delay other calls.
 struct MovingShard {
   explicit MovingShard(const storage::PoolOptions& options) : pool(options), ledger(&pool) {}
   storage::ConnectionPool pool;
@@ -108,7 +108,7 @@ absl::StatusOr<v1::ListShardsResponse> ShardHandler::List(const v1::ListShardsRe
     for (const storage::Shard& entry : *listed) {
       if (entry.name == shard->name) *added->mutable_add_time() = ToTimestamp(entry.added_at);
     }
-    // A call says more than what sales have met so far.
+    // Ask it: that says more than what sales have met so far.
     added->set_answers(shard->Answers() && shard->shards->Identity().ok());
   }
   return response;
@@ -150,7 +150,7 @@ absl::StatusOr<v1::AddShardResponse> ShardHandler::Add(const v1::AddShardRequest
   const bool known =
       std::any_of(present->begin(), present->end(), [&](const auto& one) { return one.name == request.name(); });
   if (known && !is_it) {
-    return MakeError(v1::ERROR_REASON_SHARD_ALREADY_EXISTS, "Another database is the shard of this name.",
+    return MakeError(v1::ERROR_REASON_SHARD_ALREADY_EXISTS, "The shard of this name is another database.",
                      {{"shard", request.name()}});
   }
   v1::AddShardResponse response;
@@ -159,7 +159,7 @@ absl::StatusOr<v1::AddShardResponse> ShardHandler::Add(const v1::AddShardRequest
   response.mutable_shard()->set_answers(true);
   response.set_added(!is_it || !listed);
   if (request.preview() || (is_it && listed)) return response;
-  // The database first: what home lists is what it says it is. Both may be repeated.
+  // The database first, so that what home lists is always true. Both steps may be repeated.
   if (const auto adopted = shard.Adopt(request.name(), home->ledger_id, *sinks, actor); !adopted.ok()) {
     return CannotBeShard(request.name(), adopted.status());
   }
@@ -217,7 +217,7 @@ absl::Status ShardHandler::Move(const v1::MoveSkuRequest& request, const std::st
   storage::SkuMove move(std::move(participants), clock_, storage::SkuMoveOptions(), watch, announce);
   const absl::Status done = request.abort() ? move.Abort(request.sku_id(), request.to(), actor)
                                             : move.Run(request.sku_id(), request.to(), actor);
-  LOG(INFO) << actor << (request.abort() ? " took back the move of SKU " : " moved SKU ") << request.sku_id() << " to "
+  LOG(INFO) << actor << (request.abort() ? " undid the move of SKU " : " moved SKU ") << request.sku_id() << " to "
             << request.to() << ": " << done;
   return done.ok() ? done : MoveError(request, done);
 }

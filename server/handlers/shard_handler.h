@@ -16,7 +16,7 @@ namespace tranche::server {
 
 class ShardHandler {
  public:
-  // How to connect for such a call: on connections of its own.
+  // How such a call connects: on connections of its own.
   using PoolOf = std::function<storage::PoolOptions(const std::string& dsn)>;
   using Tell = std::function<void(const v1::MoveSkuResponse&)>;
 
@@ -25,7 +25,7 @@ class ShardHandler {
 
   absl::StatusOr<v1::ListShardsResponse> List(const v1::ListShardsRequest& request);
   absl::StatusOr<v1::AddShardResponse> Add(const v1::AddShardRequest& request, const std::string& actor);
-  // Takes as long as copying the SKU's reservations does; `tell` hears how far it is.
+  // Takes as long as copying the SKU's reservations does; `tell` gets the progress.
   absl::Status Move(const v1::MoveSkuRequest& request, const std::string& actor, const Tell& tell);
 
  private:

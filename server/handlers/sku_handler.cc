@@ -19,7 +19,7 @@ absl::StatusOr<v1::CreateSkuResponse> SkuHandler::Create(const v1::CreateSkuRequ
                                                          const std::string& actor) {
   ASSIGN_OR_RETURN(const storage::Sku wanted, FromMessage(request.sku()));
   const absl::StatusOr<storage::Sku> created = ledger_->CreateSku(wanted, actor);
-  // Repeating it is safe: a SKU that exists by then is refused.
+  // Safe to repeat: if the SKU exists by then, it is refused.
   if (!created.ok()) return LedgerError(created.status(), wanted.sku_id, Repeatable::kYes);
   AnnounceSku(*announcer_, *created);
   v1::CreateSkuResponse response;
@@ -31,7 +31,7 @@ absl::StatusOr<v1::ListSkusResponse> SkuHandler::List(const v1::ListSkusRequest&
   ASSIGN_OR_RETURN(const int page_size, CheckPageSize(request.page_size()));
   ASSIGN_OR_RETURN(const std::string after, DecodePageToken(request.page_token()));
 
-  // One more than wanted tells whether there is a next page.
+  // One more than wanted shows whether there is a next page.
   const absl::StatusOr<std::vector<storage::Sku>> skus = ledger_->ListSkus(after, page_size + 1);
   if (!skus.ok()) return LedgerError(skus.status(), "", Repeatable::kYes);
   v1::ListSkusResponse response;

@@ -24,7 +24,7 @@ class SkuHandler {
   quota::Announcer* const announcer_;
 };
 
-// Announces what the ledger now says of a SKU. A failure is only logged: the balancer repairs it.
+// Announces the SKU as the ledger has it now. A failure is only logged: the balancer repairs it.
 void AnnounceSku(quota::Announcer& announcer, const storage::Sku& sku);
 
 }  // namespace tranche::server

@@ -86,7 +86,7 @@ v1::Sku ToMessage(const storage::Sku& sku) {
   message.set_state(sku.closed ? v1::SKU_STATE_CLOSED : v1::SKU_STATE_OPEN);
   message.set_slots_per_slice(sku.slots_per_slice);
   message.set_unsold(sku.unsold);
-  // Conservation: what is not in a slot is in a live reservation.
+  // Conservation: units that are in no slot are in live reservations.
   message.set_reserved(sku.stock - sku.unsold);
   message.set_quota_version(sku.quota_version);
   message.set_on_demand(!sku.presplit);

@@ -1,4 +1,4 @@
-// SKUs between the ledger's type and the API's message.
+// Converts SKUs between the ledger's type and the API's message.
 #pragma once
 
 #include "absl/status/statusor.h"

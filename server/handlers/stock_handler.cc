@@ -48,7 +48,7 @@ storage::Sku WithMoreUnits(storage::Sku sku, int64_t units) {
   return sku;
 }
 
-// The reverse: exact, where a SKU read beforehand might differ by a sale.
+// The reverse. It is exact: a SKU that was read beforehand might differ by a sale.
 v1::Sku Before(storage::Sku after, int64_t units) {
   after = WithMoreUnits(std::move(after), -units);
   after.quota_version -= 2;
@@ -64,7 +64,7 @@ absl::StatusOr<v1::AddStockResponse> StockHandler::Add(const v1::AddStockRequest
   if (absl::Status as_expected = CheckExpectation(request, *sku); !as_expected.ok()) {
     return StockChanged(*ledger_, request.sku_id(), sku->stock);
   }
-  // The ledger refuses it too, in a race; this is to say it well.
+  // The ledger refuses it too, in a race; this gives the better message.
   if (sku->stock + request.units() > kMaxStock) {
     return InvalidField("units", absl::StrCat("would bring the stock above ", kMaxStock));
   }
@@ -115,7 +115,7 @@ absl::Status StockHandler::Refusal(const absl::Status& status, const std::string
   return LedgerError(status, sku_id, repeatable ? Repeatable::kYes : Repeatable::kNo);
 }
 
-// Slices may have shrunk: their nodes should know before they try to sell what is gone.
+// Slices may have shrunk: their nodes should know before they try to sell units that are gone.
 void StockHandler::AnnounceSlices(const std::string& sku_id) {
   const absl::StatusOr<storage::QuotaSnapshot> quota = ledger_->ReadQuota(sku_id);
   absl::Status announced = quota.status();

@@ -15,13 +15,13 @@ class StockHandler {
  public:
   StockHandler(storage::StockLedger* ledger, quota::Announcer* announcer) : ledger_(ledger), announcer_(announcer) {}
 
-  // With expected_stock: refused with STOCK_CHANGED, and who changed it, when the stock is another by then.
+  // With expected_stock: STOCK_CHANGED, saying who changed it, if the stock is no longer the expected one.
   absl::StatusOr<v1::AddStockResponse> Add(const v1::AddStockRequest& request, const std::string& actor);
   absl::StatusOr<v1::ReduceStockResponse> Reduce(const v1::ReduceStockRequest& request, const std::string& actor);
 
  private:
   absl::StatusOr<storage::ReducedStock> PreviewReduce(const v1::ReduceStockRequest& request);
-  // Says the ledger's error well; one about an outdated expectation with what is now.
+  // Translates the ledger's error; one about an outdated expectation also says what the stock is now.
   absl::Status Refusal(const absl::Status& status, const std::string& sku_id, bool repeatable);
   void AnnounceSlices(const std::string& sku_id);
 

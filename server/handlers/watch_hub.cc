@@ -27,7 +27,7 @@ void WatchHub::Stop() {
 
 absl::Status WatchHub::Add(const storage::Uuid& id, std::shared_ptr<ReservationWatcher> watcher) {
   absl::MutexLock lock(&mutex_);
-  if (!accepting_) return RefusalError({.refusal = quota::Refusal::kDraining});
+  if (!accepting_) return RefusalError({.refusal = storage::Refusal::kDraining});
   if (count_ >= options_.max_watches) {
     return MakeError(v1::ERROR_REASON_TOO_MANY_WATCHES,
                      "This node watches as many reservations as it may; poll GetReservation instead.");
@@ -61,7 +61,8 @@ void WatchHub::SetAccepting(bool accepting) {
     if (accepting) return;
     for (auto& [_, all] : watches_) {
       for (Watch& watch : all) {
-        news.push_back({std::move(watch.watcher), std::nullopt, RefusalError({.refusal = quota::Refusal::kDraining})});
+        news.push_back(
+            {std::move(watch.watcher), std::nullopt, RefusalError({.refusal = storage::Refusal::kDraining})});
       }
     }
     watches_.clear();
@@ -131,7 +132,7 @@ void WatchHub::Look(absl::Span<const storage::Uuid> ids, uint64_t look) {
     const absl::Span<const storage::Uuid> batch = ids.subspan(begin, storage::kMaxBatch);
     const absl::StatusOr<std::vector<storage::Reservation>> found = read_(batch);
     NoteLedgerAnswers(found.status());
-    // They are looked at again with all others.
+    // The next look reads them again.
     if (!found.ok()) return;
     Tell(Compare(batch, *found, look));
   }
@@ -151,8 +152,8 @@ std::vector<WatchHub::News> WatchHub::Compare(absl::Span<const storage::Uuid> id
     const bool over = now != nullptr && now->state != storage::ReservationState::kPending;
     std::vector<Watch> staying;
     for (Watch& watch : watched->second) {
-      // Who came while the ledger was read is told by the next look. So is who has seen it and does not now: it is on
-      // its way to another shard.
+      // A watch that was added while the ledger was read is told by the next look. So is one whose reservation was seen
+      // before and is not found now: it is on its way to another shard.
       const bool unknown = now == nullptr && watch.revision == 0;
       if (watch.added_in > look || (now == nullptr && !unknown)) {
         staying.push_back(std::move(watch));

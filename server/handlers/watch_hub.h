@@ -1,9 +1,8 @@
-// Tells who watches a reservation of its changes: reads all watched reservations from the ledger a few times a second,
-// in batches, however many watch the same one.
+// Tells watchers about changes of reservations: reads all watched reservations from the ledger a few times a second, in
+// batches, however many watchers a reservation has.
 //
-// Polling, because the change may have been made through any node, by a worker, or by hand: the ledger alone has seen
-// them all. Nobody is woken for nothing: a watcher hears of a reservation when its revision is another than the last
-// one he was told.
+// Polling, because the change may have been made through any node, by a worker, or by hand: only the ledger has seen
+// them all. A watcher is called only when the reservation's revision differs from the last one that it was told.
 #pragma once
 
 #include <cstddef>
@@ -27,18 +26,19 @@ namespace tranche::server {
 
 struct WatchHubOptions {
   size_t max_watches = 10000;
-  // Between two looks at all that is watched; a new watch is looked at at once. Zero: no thread, Poll is the owner's.
+  // Time between two looks at all watched reservations; a new watch is looked at at once. Zero: no thread, the owner
+  // calls Poll.
   absl::Duration poll_interval = absl::Milliseconds(250);
 };
 
-// Whom the hub tells. Called without the hub's lock, on its thread or, for the end, on any other; must not block. After
-// the end nothing more counts, but a last OnReservation may still be on its way.
+// Receives the hub's calls. They come without the hub's lock, on the hub's thread or, for the end, on any other, and
+// must not block. The end is final, but one last OnReservation may still arrive after it.
 class ReservationWatcher {
  public:
   virtual ~ReservationWatcher() = default;
-  // As it is now: first of all, and after each change that was seen.
+  // The reservation as it is now: once at the start, then after each change that was seen.
   virtual void OnReservation(const storage::Reservation& reservation) = 0;
-  // OK after a state that is final; else why the watch ends.
+  // OK after a final state; otherwise why the watch ends.
   virtual void OnEnd(const absl::Status& status) = 0;
 };
 
@@ -49,26 +49,27 @@ class WatchHub {
   using Read = std::function<absl::StatusOr<std::vector<storage::Reservation>>(absl::Span<const storage::Uuid>)>;
 
   WatchHub(Read read, WatchHubOptions options);
-  // Forgets who still watches, without a word.
+  // Drops all remaining watchers without calling them.
   ~WatchHub();
 
-  // Ends the thread that reads, after the batch that it is at: from then on `read` is not called. Repeating it is
-  // harmless. Not from two threads at once.
+  // Ends the reading thread after its current batch: from then on `read` is not called. Repeating it is harmless. Must
+  // not be called by two threads at once.
   void Stop();
 
   WatchHub(const WatchHub&) = delete;
   WatchHub& operator=(const WatchHub&) = delete;
 
-  // An error, TOO_MANY_WATCHES or DRAINING, when it does not watch; then `watcher` is never called. A reservation that
-  // does not exist ends the watch with RESERVATION_NOT_FOUND. While the ledger does not answer the watch goes on.
+  // An error, TOO_MANY_WATCHES or DRAINING, when the watch is refused; then `watcher` is never called. If the
+  // reservation does not exist, the watch ends with RESERVATION_NOT_FOUND. While the ledger does not answer, the watch
+  // goes on.
   absl::Status Add(const storage::Uuid& id, std::shared_ptr<ReservationWatcher> watcher);
-  // The watcher wants to hear no more. Repeating it is harmless.
+  // Ends a watch on the watcher's behalf. Repeating it is harmless.
   void Remove(const storage::Uuid& id, const ReservationWatcher* watcher);
 
-  // False: ends every watch, and every later one, with DRAINING.
+  // False: ends every watch, and refuses every later one, with DRAINING.
   void SetAccepting(bool accepting);
 
-  // Looks at all that is watched, once.
+  // Looks at all watched reservations once.
   void Poll();
 
   size_t watches() const;
@@ -76,10 +77,10 @@ class WatchHub {
  private:
   struct Watch {
     std::shared_ptr<ReservationWatcher> watcher;
-    int32_t revision = 0;   // that was told last; 0: none
-    uint64_t added_in = 0;  // the look that was the next one when it was added
+    int32_t revision = 0;   // last one told; 0: none
+    uint64_t added_in = 0;  // the first look that includes it
   };
-  // What one watcher is to be told.
+  // What to tell one watcher.
   struct News {
     std::shared_ptr<ReservationWatcher> watcher;
     std::optional<storage::Reservation> reservation;
@@ -88,7 +89,7 @@ class WatchHub {
 
   void Run();
   bool Stopping();
-  // The ids of one look, taken together.
+  // Takes the ids for one look.
   std::vector<storage::Uuid> TakeFresh(uint64_t* look);
   std::vector<storage::Uuid> TakeAll(uint64_t* look);
   void Look(absl::Span<const storage::Uuid> ids, uint64_t look);
@@ -101,7 +102,7 @@ class WatchHub {
   const WatchHubOptions options_;
 
   mutable absl::Mutex mutex_;
-  // By id: a look goes through them in the order of the ledger's index.
+  // Ordered by id, so that a look follows the order of the ledger's index.
   std::map<storage::Uuid, std::vector<Watch>> watches_ ABSL_GUARDED_BY(mutex_);
   size_t count_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<storage::Uuid> fresh_ ABSL_GUARDED_BY(mutex_);  // not looked at yet

@@ -1,4 +1,4 @@
-// The calls of ReservationService on a front node: their handlers, and the service over them.
+// The calls of ReservationService on a front node: their handlers and the service.
 #pragma once
 
 #include <grpcpp/impl/service_type.h>
@@ -18,7 +18,7 @@
 
 namespace tranche::server {
 
-// Thread-safe, but for ending. Outlived by its dependencies.
+// Thread-safe, except for ending. Outlived by its dependencies.
 class BuyerCalls {
  public:
   BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger, NodeSale* sale);
@@ -26,13 +26,13 @@ class BuyerCalls {
   grpc::Service* service() { return service_.service(); }
   OpenCalls& open_calls() { return open_calls_; }
 
-  // Until this is called claims and carts are answered as by a node without units: callers go elsewhere.
+  // Until this is called, claims and carts are answered as if this node had no units, so callers go elsewhere.
   void StartServing();
-  // While not accepting, changes and watches are refused with DRAINING: what another node does as well.
+  // While not accepting, changes and watches are refused with DRAINING: another node can serve them.
   void SetAccepting(bool accepting);
-  // Streams take no more requests, and end when they have answered.
+  // Streams accept no more requests, and end when they have answered those they have.
   void StopStreams() { service_.StopStreams(); }
-  // When no call is under way any more.
+  // Call it when no call is under way any more.
   void StopThreads() { watch_hub_.Stop(); }
 
  private:

@@ -28,13 +28,13 @@
 namespace tranche::server {
 namespace {
 
-// After the drain timeout: whatever holds the process up, it ends.
+// This long after the drain timeout the process ends, whatever holds it up.
 constexpr absl::Duration kEndAfter = absl::Seconds(6);
 constexpr int kCannotEnd = 3;  // exit status
-// Between two looks for calls that are overdue.
+// Time between two checks for overdue calls.
 constexpr absl::Duration kCheckCalls = absl::Seconds(1);
-// So often in a row must some be, until health says so: one slow call is no reason to send all callers elsewhere, and a
-// short stall of the ledger is none to do so at all nodes together.
+// Health reports a fault only after this many checks in a row with overdue calls: one slow call is no reason to send
+// all callers elsewhere, and a short stall of the ledger must not make all nodes do so together.
 constexpr int kOverdueChecks = 5;
 
 quota::NodeAgentOptions ToAgentOptions(const ServerOptions& options, int port) {
@@ -49,7 +49,7 @@ quota::NodeAgentOptions ToAgentOptions(const ServerOptions& options, int port) {
 
 }  // namespace
 
-// In the order in which they depend on each other, so that they are destroyed in the opposite one.
+// In the order of their dependencies, so that they are destroyed in the opposite one.
 class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
  public:
   Parts(const ServerOptions& options, std::function<void()> exit_requested)
@@ -70,7 +70,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
       agent = std::move(agent_);
     }
     agent.reset();
-    // Its lanes give answers through the sellers and the handlers: they end while those are there.
+    // Its lanes answer through the sellers and the handlers, so they must end before those.
     ledger_.Stop();
   }
 
@@ -96,7 +96,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         << "some carts are not decided by the drain timeout";
     ledger_.DrainChanges(deadline);
     ledger_.RefuseWaiting();
-    // The units first: others can sell them while a slow call still ends.
+    // The units first: others can sell them while a slow call still runs.
     const absl::Status released = Agent()->Release();
     if (!released.ok()) LOG(WARNING) << "units not returned, left to the balancer: " << released;
     EndCalls(std::max(absl::ZeroDuration(), deadline - absl::Now()));
@@ -117,7 +117,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   bool LedgerAnswers() override { return ledger_.shards().home().Answers(); }
   std::vector<std::string> SilentShards() override { return ledger_.shards().Silent(); }
 
-  // SessionSource: for admin calls, which may come before the agent is there.
+  // SessionSource: for admin calls, which may come before the agent exists.
   std::shared_ptr<quota::Coordination> Session() override {
     quota::NodeAgent* agent = Agent();
     return agent == nullptr ? nullptr : agent->Session();
@@ -149,7 +149,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     buyer_calls_.SetAccepting(accepting);
   }
 
-  // Only from Start until NoteStopping: the gRPC server is there all that time.
+  // Only called between Start and NoteStopping: the gRPC server exists all that time.
   void UpdateHealth() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (serving_) grpc_.SetServing(!draining_ && !stopping_ && !overdue_);
   }
@@ -164,7 +164,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     UpdateHealth();
   }
 
-  // From now on an operator's wish to drain or undrain comes too late, and health says that the node serves no more.
+  // From now on an operator's request to drain or undrain comes too late, and health says that the node serves no more.
   void NoteStopping() {
     absl::MutexLock lock(&mutex_);
     if (stopping_) return;
@@ -174,9 +174,9 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
 
   // Lets running calls go on for `timeout`, then cancels them. Afterwards no task uses the handlers.
   //
-  // gRPC waits for every call's answer, also of those that it has cancelled. So each must get one without the calls'
-  // end: what waits is refused here; what is under way at a ledger ends when that is given up, at the latest; and the
-  // threads that give answers run until all calls have theirs.
+  // gRPC waits for the answer of every call, even a cancelled one. So each must be answered independently: calls that
+  // wait are refused here; calls that are under way at a ledger end when it is given up, at the latest; and the threads
+  // that answer run until every call has its answer.
   void EndCalls(absl::Duration timeout) {
     SetAccepting(false);
     ledger_.RefuseWaiting();
@@ -208,7 +208,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   bool serving_ ABSL_GUARDED_BY(mutex_) = false;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  bool overdue_ ABSL_GUARDED_BY(mutex_) = false;  // some call is, and has been for a while
+  bool overdue_ ABSL_GUARDED_BY(mutex_) = false;  // some call is, and has been for several checks
   int overdue_checks_ = 0;                        // in a row; only in CheckCalls
   GrpcServer grpc_;
   std::unique_ptr<PeriodicTask> check_calls_task_;  // last: it uses the others
@@ -238,13 +238,13 @@ void FrontNode::Drain() {
   LOG(INFO) << "drained";
 }
 
-// Nothing is known that would need it, and nothing is lost by it: what was acknowledged is committed, and the balancer
-// reclaims the units.
+// It is not known what is stuck, and nothing is lost: what was acknowledged is committed, and the balancer reclaims the
+// units.
 void FrontNode::EndWithin(absl::Duration timeout) {
   if (last_resort_ != nullptr) return;
   last_resort_ = std::make_unique<DelayedTask>(timeout + kEndAfter, [] {
     EndSoonWhateverHappens();
-    LOG(ERROR) << "ending at once: something does not end by itself";
+    LOG(ERROR) << "exiting at once: something does not end by itself";
     _exit(kCannotEnd);
   });
 }

@@ -1,4 +1,4 @@
-// A front node from start to end: makes its parts, puts them together and takes them apart in the right order.
+// A front node from start to end: makes its parts, connects them and takes them apart in the right order.
 #pragma once
 
 #include <functional>
@@ -12,8 +12,8 @@ namespace tranche::server {
 
 class FrontNode {
  public:
-  // `exit_requested` is called when an operator has drained the node and wants the process to end, on a thread that
-  // must not be kept; perhaps more than once.
+  // `exit_requested` is called when an operator has drained the node and wants the process to end. It may be called
+  // more than once and must not block its thread.
   FrontNode(const ServerOptions& options, std::function<void()> exit_requested);
   // Without Drain: ends everything at once; the balancer reclaims the units.
   ~FrontNode();
@@ -24,12 +24,12 @@ class FrontNode {
   absl::Status Start();
 
   // Refuses new claims, answers the accepted ones, hands the units back, ends the calls. What is not answered by the
-  // drain timeout is refused, or broken off and answered as unknown. Blocks for that long at most and a few seconds
-  // more. Should something hold it up for longer, or the destructor after it, the process ends with status 3. Not from
-  // a gRPC thread; after a Start that succeeded.
+  // drain timeout is refused, or aborted and answered as unknown. Blocks for at most the drain timeout and a few
+  // seconds. If it or the destructor after it takes longer, the process exits with status 3. Call it after a successful
+  // Start, not on a gRPC thread.
   void Drain();
 
-  // The port that it listens at.
+  // The port that it listens on.
   int port() const;
 
  private:

@@ -13,12 +13,12 @@ namespace tranche::server {
 namespace {
 
 constexpr int kLatePaymentThreads = 4;
-// Lists may be slow and many pages long: they share no thread with what buyers wait for.
+// Lists may be slow and many pages long, so they share no thread with the calls that buyers wait for.
 constexpr int kListThreads = 2;
 constexpr int kListQueue = 64;
-// A shard that was added is known to every node after this long.
+// Every node knows an added shard after this long.
 constexpr absl::Duration kRefreshShards = absl::Seconds(1);
-// After the drain timeout. A ledger that hangs is given up, so that whoever waits for it is answered.
+// Time after the drain timeout. Then a ledger that hangs is given up, so that callers who wait for it are answered.
 constexpr absl::Duration kGiveUpAfter = absl::Seconds(1);
 
 storage::PostgresShardOptions ShardOptions(const ServerOptions& options, const std::string& dsn) {
@@ -75,7 +75,7 @@ bool NodeLedger::Idle() const {
   });
 }
 
-// Home first, then the others by name; one that is down has no claims that wait.
+// Home first, then the others by name; a shard that is down has no waiting claims.
 void NodeLedger::DrainClaims(absl::Time deadline) {
   for (const auto& shard : shards_.All()) {
     LOG_IF(WARNING, !shard->claims->Drain(Until(deadline))) << "some claims are not decided by the drain timeout";
@@ -91,7 +91,7 @@ void NodeLedger::DrainChanges(absl::Time deadline) {
 void NodeLedger::GiveUpAfter(absl::Duration timeout) {
   if (give_up_ != nullptr) return;
   give_up_ = std::make_unique<DelayedTask>(timeout + kGiveUpAfter, [this] {
-    // First: a log that nobody reads may hold up whoever writes to it.
+    // Before logging, which may block on a log that nobody reads.
     shards_.GiveUpLedgers();
     LOG(WARNING) << "what was still under way at PostgreSQL is given up";
   });

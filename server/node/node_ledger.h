@@ -1,4 +1,4 @@
-// A front node's way to the ledger: its shards, the books over them, and the end of what hangs there.
+// A front node's access to the ledger: its shards, the books over them, and the shutdown of calls that hang there.
 #pragma once
 
 #include <functional>
@@ -20,12 +20,12 @@
 
 namespace tranche::server {
 
-// Thread-safe, but for starting and ending.
+// Thread-safe, except for starting and ending.
 class NodeLedger {
  public:
   // `incarnation_ended`: see storage::ShardSet.
   NodeLedger(const ServerOptions& options, std::function<void(storage::IncarnationId)> incarnation_ended);
-  // After Stop, if anybody may still be answered through the books.
+  // Call Stop first if anybody may still be answered through the books.
   ~NodeLedger();
   NodeLedger(const NodeLedger&) = delete;
   NodeLedger& operator=(const NodeLedger&) = delete;
@@ -43,23 +43,23 @@ class NodeLedger {
   // Is no claim and no change waiting or under way?
   bool Idle() const;
 
-  // Ending, in this order. Claims and changes that were accepted are awaited until the deadline, and no more are
-  // accepted; then those that wait are refused, and shards that home names from now on are not taken up.
+  // Shutdown, in this order. Waits for accepted claims and changes until the deadline and accepts no more. Then refuses
+  // those that still wait; shards that home lists from now on are ignored.
   void DrainClaims(absl::Time deadline);
   void DrainChanges(absl::Time deadline);
   void RefuseWaiting() { shards_.RefuseWaiting(); }
-  // A statement that is under way `timeout` from now, and a second longer, is broken off. The first call counts.
+  // Aborts statements that are still under way after `timeout` and one more second. Only the first call has an effect.
   void GiveUpAfter(absl::Duration timeout);
-  // Ends the threads for calls that block; what is queued still runs. When nobody calls the books any more.
+  // Ends the threads for blocking calls; what is queued still runs. Call it when nobody calls the books any more.
   void StopExecutors();
-  // Ends the rest. What is in flight is answered first.
+  // Ends the rest, after answering what is in flight.
   void Stop();
 
  private:
   void RefreshShards();
 
   storage::ShardSet shards_;
-  // Outlives all that may wait for a ledger.
+  // Outlives everything that may wait for a ledger.
   std::unique_ptr<DelayedTask> give_up_;
   // For calls that may ask several shards one after the other.
   std::unique_ptr<storage::BoundedExecutor> late_payment_executor_;

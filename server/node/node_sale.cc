@@ -3,7 +3,7 @@
 namespace tranche::server {
 namespace {
 
-// How exactly the end of a wait for units is met.
+// How precisely the end of a wait for units is kept.
 constexpr absl::Duration kWaitGranularity = absl::Milliseconds(10);
 
 quota::SellerOptions ToSellerOptions(const ServerOptions& options) {

@@ -1,4 +1,4 @@
-// What sells on a front node: the sellers over its slices.
+// The selling parts of a front node: the sellers and their slices.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,7 @@
 
 namespace tranche::server {
 
-// Thread-safe, but for ending. Outlived by its dependencies.
+// Thread-safe, except for ending. Outlived by its dependencies.
 class NodeSale {
  public:
   NodeSale(const ServerOptions& options, quota::SliceTable* slices, storage::Books* books);
@@ -21,9 +21,9 @@ class NodeSale {
   quota::Seller& seller() { return seller_; }
   quota::CartSeller& carts() { return carts_; }
 
-  // While not accepting, claims and carts are refused with kDraining, and so is who waits for units.
+  // While not accepting, claims and carts are refused with kDraining, and so are requests that wait for units.
   void SetAccepting(bool accepting);
-  // Ends the task that answers those who have waited for units long enough. When nobody waits any more.
+  // Ends the task that answers requests whose wait for units is over. Call it when nobody waits any more.
   void StopTasks() { overdue_task_.reset(); }
 
  private:

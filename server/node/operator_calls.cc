@@ -10,10 +10,10 @@
 namespace tranche::server {
 namespace {
 
-// Admin calls are few and may be slow; they share nothing with sales but the database.
+// Admin calls are few and may be slow; they share only the database with sales.
 constexpr int kAdminThreads = 2;
 constexpr int kAdminQueue = 64;
-// Of each shard, while a SKU moves.
+// Per shard, while a SKU moves.
 constexpr int kMoveConnections = 2;
 
 AuditHandler::Logs LogsOf(NodeLedger* ledger) {

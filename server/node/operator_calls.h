@@ -1,4 +1,4 @@
-// The calls of AdminService on a front node: their handlers, the threads that they run on, and the service over them.
+// The calls of AdminService on a front node: their handlers, the threads that they run on, and the service.
 #pragma once
 
 #include <grpcpp/impl/service_type.h>
@@ -23,14 +23,14 @@
 
 namespace tranche::server {
 
-// Thread-safe, but for ending. Outlived by its dependencies.
+// Thread-safe, except for ending. Outlived by its dependencies.
 class OperatorCalls {
  public:
   OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions);
 
   grpc::Service* service() { return service_.get(); }
 
-  // Ends the threads; what is queued still runs. When no call is under way any more.
+  // Ends the threads; what is queued still runs. Call it when no call is under way any more.
   void StopThreads();
 
  private:

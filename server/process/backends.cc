@@ -67,7 +67,7 @@ absl::Status WaitForLedger(storage::IncarnationLedger& ledger, const BackendOpti
 absl::Status RequireHome(storage::ShardLedger& ledger, const BackendOptions& options) {
   const std::string server = DescribeDsn(options.postgres).value_or("(unreadable)");
   const auto identity = ledger.Identity();
-  // It answers, but it is of a version before there were shards.
+  // It answers, but its schema is from a version without shards.
   if (absl::IsFailedPrecondition(identity.status())) return LacksSchema(server);
   if (!identity.ok()) return identity.status();
   if (identity->name == storage::kHomeShard) return absl::OkStatus();

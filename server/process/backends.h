@@ -1,4 +1,4 @@
-// Waits at start for what a process depends on, and says in one line what is wrong if it does not come.
+// Waits at start for the backends of a process, and says in one line what is wrong if they do not answer.
 #pragma once
 
 #include "absl/status/status.h"
@@ -14,17 +14,17 @@ namespace tranche::server {
 storage::PoolOptions ToPoolOptions(const BackendOptions& options, const char* application_name, int max_connections);
 quota::ZookeeperOptions ToZookeeperOptions(const BackendOptions& options);
 
-// Returns once the ledger answers; an error, whose message is for operators and holds no password, when it does not
-// within the startup timeout or needs the operator's help.
+// Returns once the ledger answers. Fails when it does not answer within the startup timeout or needs the operator's
+// help; the message is for operators and holds no password.
 absl::Status WaitForLedger(storage::IncarnationLedger& ledger, const BackendOptions& options);
 
-// An error when the database is a shard of another home, as --postgres names home, or of an earlier version.
+// Fails when the database is a shard of a home other than that of --postgres, or has an earlier version's schema.
 absl::Status RequireHome(storage::ShardLedger& ledger, const BackendOptions& options);
 
-// An error when the database lacks what this version's claims need. Changes nothing.
+// Fails when the database lacks what this version's claims need. Changes nothing.
 absl::Status RequireSchema(storage::ReservationLedger& ledger, const BackendOptions& options);
 
-// The operator's line for a start that failed at ZooKeeper.
+// The line for the operator when the start failed at ZooKeeper.
 absl::Status ZookeeperStartError(const absl::Status& status, const BackendOptions& options);
 
 }  // namespace tranche::server

@@ -1,4 +1,4 @@
-// Does something once, some time later, on a thread of its own, unless it is no longer wanted by then.
+// Runs a task once after a delay, on a thread of its own, unless it is cancelled before.
 #pragma once
 
 #include <functional>
@@ -15,7 +15,7 @@ class DelayedTask {
  public:
   DelayedTask(absl::Duration delay, std::function<void()> task)
       : task_(std::move(task)), thread_([this, delay] { Run(delay); }) {}
-  // Waits for a run that has begun; else there will be none.
+  // Waits for a run that has begun; otherwise the task will not run.
   ~DelayedTask() {
     {
       absl::MutexLock lock(&mutex_);

@@ -15,7 +15,7 @@ struct FreeOptions {
   void operator()(PQconninfoOption* options) const { PQconninfoFree(options); }
 };
 
-// The first that is set of: the string's own value, the environment variable of libpq, `fallback`.
+// The first of these that is set: the string's own value, libpq's environment variable, `fallback`.
 std::string ValueOf(const PQconninfoOption* options, const char* keyword, const std::string& fallback) {
   for (const PQconninfoOption* option = options; option->keyword != nullptr; ++option) {
     if (std::strcmp(option->keyword, keyword) != 0) continue;
@@ -30,7 +30,7 @@ using Options = std::unique_ptr<PQconninfoOption, FreeOptions>;
 
 // Null if libpq cannot read it.
 Options Parse(const std::string& dsn) {
-  // No keyword and no URI would be taken as nothing at all.
+  // A text with neither keyword nor URI would be taken as empty.
   if (dsn.find('=') == std::string::npos && dsn.find("://") == std::string::npos) return nullptr;
   char* message = nullptr;
   Options options(PQconninfoParse(dsn.c_str(), &message));

@@ -1,4 +1,4 @@
-// What may be told of a PostgreSQL connection string, which may hold a password.
+// What may be shown of a PostgreSQL connection string, which may hold a password.
 #pragma once
 
 #include <optional>
@@ -12,7 +12,7 @@ namespace tranche::server {
 // these three are ever shown.
 std::optional<std::string> DescribeDsn(const std::string& dsn);
 
-// OK for a connection string that may be kept where every server reads it: one that libpq can read and that holds no
+// OK for a connection string that may be stored where every server reads it: libpq can read it and it holds no
 // password.
 absl::Status CheckSharedDsn(const std::string& dsn);
 

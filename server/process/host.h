@@ -7,7 +7,7 @@
 
 namespace tranche::server {
 
-// Whether it stands for every address of the machine.
+// Whether it means every address of the machine.
 bool IsWildcard(absl::string_view host);
 
 // This machine's name; "localhost" if it has none.

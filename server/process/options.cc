@@ -25,7 +25,7 @@ std::string EnvironmentName(const std::string& flag) {
   return absl::StrCat("TRANCHE_", absl::AsciiStrToUpper(absl::StrReplaceAll(flag, {{"-", "_"}})));
 }
 
-// CLI11 lets the file win over the environment; dropping what the environment has turns that around.
+// CLI11 lets the file win over the environment; dropping the keys that the environment sets reverses that.
 class FileBelowEnvironment : public CLI::ConfigTOML {
  public:
   std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
@@ -62,7 +62,7 @@ std::string CheckRoot(const std::string& text) {
 }
 
 std::string CheckDsn(const std::string& text) {
-  // Says nothing of the text: it may hold a password.
+  // The message does not quote the text: it may hold a password.
   return DescribeDsn(text).has_value() ? ""
                                        : "must be a PostgreSQL connection string, such as "
                                          "postgresql://user@host:5432/database or \"host=... dbname=...\"";
@@ -117,7 +117,7 @@ class Parser {
     return option->default_str(*value ? "on" : "off");
   }
 
-  // May be given several times; in the environment and in the file with spaces between.
+  // May be given several times; in the environment and in the file separated by spaces.
   CLI::Option* AddList(const std::string& flag, std::vector<std::string>* values, const std::string& type,
                        const std::string& help) {
     return app_.add_option("--" + flag, *values, help)

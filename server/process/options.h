@@ -1,6 +1,5 @@
-// What the binaries can be told: each flag also as the environment variable TRANCHE_<FLAG> (dashes as
-// underscores) and as a key of the file given with --config (TOML). The command line wins over the environment, that
-// over the file.
+// The options of the binaries. Each is a flag, an environment variable TRANCHE_<FLAG> (dashes as underscores) and a key
+// of the TOML file given with --config. The command line wins over the environment, the environment over the file.
 #pragma once
 
 #include <optional>
@@ -19,7 +18,7 @@ struct BackendOptions {
   std::string zookeeper;  // host:port,host:port
   std::string zookeeper_root = "/tranche";
   int zookeeper_session_timeout_ms = 10000;
-  int statement_timeout_ms = 10000;  // of one call of the ledger
+  int statement_timeout_ms = 10000;  // of one call to the ledger
   int startup_timeout_ms = 15000;
 };
 
@@ -70,7 +69,7 @@ struct WorkerProcessOptions {
 
   std::vector<SinkSpec> sinks;
   int sink_timeout_ms = 10000;
-  int sink_connections = 16;  // of one batch of one webhook
+  int sink_connections = 16;  // of one webhook's batch
   int sink_batch = 256;
   int sink_lease_ms = 60000;
   int give_up_attempts = 10;
@@ -78,7 +77,7 @@ struct WorkerProcessOptions {
 
   bool retire = true;
   int retain_days = 30;
-  bool archive = true;  // else old reservations are dropped
+  bool archive = true;  // otherwise old reservations are dropped
   int retire_batch = 1000;
 };
 
@@ -86,9 +85,8 @@ struct MigrateOptions {
   std::string postgres;
 };
 
-// Fills `options` from command line, environment and file. Returns the status to exit with when there is nothing more
-// to do: 0 after --help or --version (written to `out`), 1 after one line on `err` that says what is wrong and what to
-// do.
+// Fills `options` from command line, environment and file. Returns an exit status when there is nothing more to do: 0
+// after --help or --version (written to `out`), 1 after one line on `err` that says what is wrong and what to do.
 std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerOptions* options, std::ostream& out,
                                       std::ostream& err);
 std::optional<int> ParseBalancerOptions(int argc, const char* const* argv, BalancerProcessOptions* options,

@@ -1,4 +1,4 @@
-// Does something every so often, on a thread of its own.
+// Runs a task at intervals, on a thread of its own.
 #pragma once
 
 #include <functional>
@@ -12,7 +12,7 @@ namespace tranche::server {
 
 class PeriodicTask {
  public:
-  // `task` should be short: the next run starts `interval` after it has ended.
+  // `task` should be short: the next run starts `interval` after the last one has ended.
   PeriodicTask(absl::Duration interval, std::function<void()> task)
       : task_(std::move(task)), thread_([this, interval] { Run(interval); }) {}
   // Waits for a run that has begun.

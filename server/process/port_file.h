@@ -7,7 +7,7 @@
 
 namespace tranche::server {
 
-// Writes the port and a newline; whoever sees the file sees all of it.
+// Writes the port and a newline atomically: a reader never sees a part of the file.
 absl::Status WritePortFile(const std::string& path, int port);
 
 }  // namespace tranche::server

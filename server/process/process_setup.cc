@@ -8,12 +8,12 @@
 namespace tranche::server {
 namespace {
 
-// gRPC allocates and frees a few KiB per call, and glibc by default hands the top of a heap back to the kernel at
-// 128 KiB, only to fault it in again: 5 of 26 us of a sold-out answer. This much per heap stays instead.
+// gRPC allocates and frees a few KiB per call. By default, glibc returns the top of a heap above 128 KiB to the kernel,
+// only to fault it in again: 5 of the 26 us of a sold-out answer. So each heap keeps this much.
 constexpr int kKeptBytes = 16 * 1024 * 1024;
 constexpr int kGrowthBytes = 1024 * 1024;
-// So that what is kept stays within bounds however many threads gRPC starts: by default a heap for each of up to eight
-// threads per core.
+// Bounds the memory that is kept, however many threads gRPC starts: the default is a heap per thread, up to eight per
+// core.
 constexpr int kHeaps = 4;
 
 }  // namespace

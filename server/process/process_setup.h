@@ -3,11 +3,11 @@
 
 namespace tranche::server {
 
-// Call once, first in main. `program` must live for ever.
+// Call once, first in main. `program` must outlive everything.
 //
-// One log format on stderr for everything in the process. No search for deadlocks: Debian builds Abseil with it
-// switched on, and gRPC's every mutex would take part (a tenth of a front node's time). And a heap that does not shrink
-// at once.
+// Sets one log format on stderr for the whole process. Switches off Abseil's deadlock detection: Debian builds Abseil
+// with it, and gRPC's every mutex would take part (a tenth of a front node's time). Keeps freed memory in the heap
+// instead of returning it to the kernel at once.
 void SetUpProcess(const char* program);
 
 }  // namespace tranche::server

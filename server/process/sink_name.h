@@ -1,4 +1,4 @@
-// Names of sinks, as the ledger takes them.
+// Names of sinks, in the format that the ledger accepts.
 #pragma once
 
 #include <algorithm>

@@ -49,7 +49,7 @@ absl::StatusOr<std::vector<SinkSpec>> ParseSinks(const std::vector<std::string>&
   std::vector<SinkSpec> specs;
   for (const std::string& text : sinks) {
     absl::StatusOr<SinkSpec> spec = ParseSink(text);
-    // A URL may hold a password: only the name is told.
+    // A URL may hold a password, so only the name is shown.
     const std::string shown = text.substr(0, std::min(text.find('='), text.size()));
     if (!spec.ok()) return absl::InvalidArgumentError(absl::StrCat("--sink ", shown, " ", spec.status().message()));
     if (Find(specs, spec->name) != nullptr) {

@@ -1,4 +1,4 @@
-// Sinks as flags name them.
+// Parses the sinks that are given in flags.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ struct SinkSpec {
   std::string secret_file;  // of a webhook
 };
 
-// `sinks` as NAME=webhook:URL or NAME=grpc:HOST:PORT, `secret_files` as NAME=FILE: one for each webhook. An error's
+// `sinks` are NAME=webhook:URL or NAME=grpc:HOST:PORT; `secret_files` are NAME=FILE, one for each webhook. An error's
 // message says which of them is wrong and what it must be.
 absl::StatusOr<std::vector<SinkSpec>> ParseSinks(const std::vector<std::string>& sinks,
                                                  const std::vector<std::string>& secret_files);

@@ -12,7 +12,7 @@
 namespace tranche::server {
 namespace {
 
-// Ends the thread at destruction; means nothing from outside.
+// Ends the thread at destruction; has no meaning outside.
 constexpr int kEndThread = SIGUSR1;
 
 sigset_t TakenSignals() {
@@ -34,7 +34,7 @@ void EndSoonWhateverHappens() {
 StopRequest::StopRequest() {
   const sigset_t signals = TakenSignals();
   CHECK_EQ(pthread_sigmask(SIG_BLOCK, &signals, nullptr), 0);
-  // A peer that is gone is an error code, not the end.
+  // Writing to a peer that is gone shall return an error, not end the process.
   signal(SIGPIPE, SIG_IGN);
   thread_ = std::thread([this] { TakeSignals(); });
 }
@@ -82,7 +82,7 @@ void StopRequest::TakeSignals() {
     if (at_once) {
       EndSoonWhateverHappens();
       LOG(WARNING) << "ending at once on SIG" << sigabbrev_np(number);
-      // 128 + n is what shells show for a process that a signal ended.
+      // 128 + n is the status that shells show for a process that a signal ended.
       _exit(128 + number);
     }
     Request(absl::StrCat("SIG", sigabbrev_np(number), "; a second one ends at once"));

@@ -1,5 +1,5 @@
 // The request to end the process: SIGTERM, SIGINT or a call of Request. Signals are taken by a thread of their own, so
-// that what they cause runs as ordinary code.
+// that the code that they trigger is ordinary code.
 #pragma once
 
 #include <string>
@@ -12,8 +12,8 @@ namespace tranche::server {
 
 // One per process, made in main before any other thread: every thread inherits its signal mask. Thread-safe.
 //
-// Before Graceful is called, a signal ends the process at once. After that the first one only makes Wait return, and
-// the second ends the process at once.
+// Before Graceful is called, a signal ends the process at once. After that, the first signal only makes Wait return,
+// and the second one ends the process at once.
 class StopRequest {
  public:
   StopRequest();
@@ -36,8 +36,8 @@ class StopRequest {
   std::thread thread_;
 };
 
-// For who is about to end the process and has something to say first: within a second the process ends, by SIGALRM,
-// even if a log that nobody reads holds it up.
+// Call it before logging and then ending the process: SIGALRM ends the process within a second, even if a log that
+// nobody reads blocks it.
 void EndSoonWhateverHappens();
 
 }  // namespace tranche::server

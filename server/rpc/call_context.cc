@@ -37,11 +37,12 @@ grpc::Status CallContext::Conclude(const absl::Status& outcome) const {
   if (outcome.ok()) return grpc::Status::OK;
   AddPushback(outcome, context_);
   grpc::Status answer = ToGrpcStatus(outcome);
-  // The cause is logged where it was met. Not each one: writing a flood of lines would delay other answers.
+  // The cause is logged where it occurred. Logged at a bounded rate: writing a flood of lines would delay other
+  // answers.
   LOG_IF_EVERY_N(ERROR, answer.error_code() == grpc::StatusCode::INTERNAL, 100)
       << policy_->method << " of " << actor() << " met an internal error (one in 100 is logged); trace '" << trace_id()
       << "'";
-  // Only an unknown outcome of what must not be repeated has this code.
+  // This code is only used for an unknown outcome of a call that must not be repeated.
   LOG_IF(DFATAL, answer.error_code() == grpc::StatusCode::UNKNOWN && policy_->repeatable == Repeatable::kYes)
       << policy_->method << " is not repeatable, whatever its table says";
   return answer;

@@ -1,4 +1,4 @@
-// Who calls which method, and until when. Made once per call from gRPC's context; handlers are given what they need of
+// Who calls which method, and until when. Made once per call from gRPC's context; handlers get only what they need of
 // it.
 #pragma once
 
@@ -13,8 +13,7 @@
 
 namespace tranche::server {
 
-// A few pointers, to be copied. Valid until the call is finished: nothing here may be asked after that. Not for two
-// threads at once.
+// A few pointers, cheap to copy. Valid until the call is finished: do not use it after that. Not thread-safe.
 class CallContext {
  public:
   // `context` lives until the call is finished, `policy` longer.
@@ -26,18 +25,18 @@ class CallContext {
   absl::Time deadline() const { return deadline_; }
   bool cancelled() const { return context_->IsCancelled(); }
 
-  // These look into what came with the call and allocate, so they are read when somebody asks: a sale does not.
+  // These parse what came with the call and allocate, so they are read only on demand: a sale does not need them.
 
   // Who is asking, for the audit log: what callers call themselves ("tranche-actor", at most 128 bytes of plain UTF-8),
-  // else where they call from. Nobody has proved it.
+  // otherwise the address that they call from. Not authenticated.
   std::string actor() const;
   // As gRPC writes it, such as "ipv4:10.0.0.7:51234".
   std::string peer() const { return context_->peer(); }
-  // Of the caller's trace; "" if they sent none, or a malformed one.
+  // The caller's trace id; "" if they sent none, or a malformed one.
   std::string trace_id() const;
 
-  // What to finish the call with. Adds "grpc-retry-pushback-ms" for gRPC clients that retry by themselves, and logs
-  // whose call met an internal error. Once, right before Finish.
+  // The status to finish the call with. Adds "grpc-retry-pushback-ms" for gRPC clients that retry by themselves, and
+  // logs the caller if the error is internal. Call it once, right before Finish.
   grpc::Status Conclude(const absl::Status& outcome) const;
 
  private:

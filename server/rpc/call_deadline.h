@@ -1,4 +1,4 @@
-// Until when a call of ReservationService may take.
+// How long a call of ReservationService may take.
 #pragma once
 
 #include <optional>
@@ -14,11 +14,11 @@ struct CallDeadlines {
   absl::Duration max_deadline = absl::Seconds(30);         // longer ones are lowered
 };
 
-// `deadline` is the caller's, nullopt if he gave none: DEADLINE_REQUIRED unless there is a default.
+// `deadline` is the caller's, nullopt if they gave none: DEADLINE_REQUIRED unless there is a default.
 absl::StatusOr<absl::Time> EffectiveDeadline(const CallDeadlines& deadlines, std::optional<absl::Time> deadline,
                                              absl::Time now);
 
-// DEADLINE_PASSED, for what was still to be asked of the ledger.
+// DEADLINE_PASSED, for a call that was not sent to the ledger in time.
 absl::Status DeadlinePassed();
 
 }  // namespace tranche::server

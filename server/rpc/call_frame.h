@@ -1,4 +1,4 @@
-// What every call of a service goes through, whatever it is about:
+// The steps that every call of a service goes through, whatever it is about:
 //
 //   deadline -> counted as open -> the handler, where the table says -> counted as answered -> status, pushback
 //
@@ -20,27 +20,27 @@
 
 namespace tranche::server {
 
-// Of one service. All that it points to outlives the service. Thread-safe.
+// For one service. All that it points to outlives the service. Thread-safe.
 struct CallFrame {
   storage::Clock* clock = nullptr;
-  // Absent: a call without a deadline may take as long as it does.
+  // Absent: a call without a deadline may take any time.
   std::optional<CallDeadlines> deadlines = std::nullopt;
-  // Told of the methods that are counted; may be absent if none is.
+  // Counts the methods that are to be counted; may be absent if there are none.
   OpenCalls* open_calls = nullptr;
-  // May be absent if no method runs there.
+  // May be absent if no method runs on it.
   storage::Executor* admin_executor = nullptr;
   storage::Executor* move_executor = nullptr;
 
-  // Until when a unary call may take. DEADLINE_REQUIRED, or DEADLINE_PASSED when it came too late.
+  // The deadline of a unary call. DEADLINE_REQUIRED, or DEADLINE_PASSED when it came too late.
   absl::StatusOr<absl::Time> Admit(const grpc::CallbackServerContext& context) const;
-  // Streams may be without a deadline, and check none when they begin.
+  // Streams may have no deadline, and do not check one when they begin.
   CallContext ContextOfStream(grpc::CallbackServerContext* context, const CallPolicy& policy) const;
 
   // Where a call of this policy runs; nullptr for inline.
   storage::Executor* ExecutorFor(const CallPolicy& policy) const;
 };
 
-// OVERLOADED: there is no room on the executor.
+// OVERLOADED: the executor has no room.
 absl::Status ExecutorFull();
 
 }  // namespace tranche::server

@@ -1,4 +1,4 @@
-// What is true of a method before any request is looked at. Each service says it in its table (call_table.h).
+// What applies to a method whatever the request. Each service states it in its table (call_table.h).
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@ namespace tranche::server {
 
 enum class CallKind : uint8_t;  // open_calls.h
 
-// Who a method is for. Nothing is refused by it yet, as callers are not authenticated. Once they are, the frame
-// (call_frame.h) refuses for all methods at once.
+// Who a method is for. This refuses nothing yet, because callers are not authenticated. Once they are, the frame
+// (call_frame.h) will refuse for all methods at once.
 enum class Role : uint8_t {
   kBuyer,     // their own reservations
   kShop,      // everybody's reservations, and payments
@@ -26,7 +26,7 @@ enum class RunsOn : uint8_t {
   kMove,    // on the one thread for moves of SKUs, which take long
 };
 
-// No argument but the last has a default: a method without a role does not compile.
+// Only the last argument has a default: a method without a role does not compile.
 struct CallPolicy {
   constexpr CallPolicy(const char* method, Role role, RunsOn runs_on, Repeatable repeatable,
                        std::optional<CallKind> counted_as = std::nullopt)

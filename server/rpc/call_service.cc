@@ -32,7 +32,7 @@ CallService::CallService(const ServiceDescriptor& service, const CallFrame& fram
   CHECK(faults.empty()) << service.full_name() << ": " << absl::StrJoin(faults, ", ");
   for (const CallEntry& entry : table) {
     names_.push_back(absl::StrCat("/", service.full_name(), "/", entry.policy.method));
-    // As in generated code: a method first, then what makes it one of the callback API.
+    // As generated code does: add the method first, then mark it as one of the callback API.
     AddMethod(new grpc::internal::RpcServiceMethod(names_.back().c_str(), TypeOf(entry.shape), nullptr));
     MarkMethodCallback(static_cast<int>(names_.size()) - 1, entry.bind(frame_).release());
   }

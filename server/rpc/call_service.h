@@ -1,4 +1,4 @@
-// A gRPC service that is made of a table of its methods.
+// A gRPC service that is built from a table of its methods.
 #pragma once
 
 #include <grpcpp/impl/service_type.h>
@@ -13,7 +13,7 @@
 
 namespace tranche::server {
 
-// To be registered with one gRPC server, and to outlive it.
+// Register it with one gRPC server, which it must outlive.
 class CallService : public grpc::Service {
  public:
   // CHECKs that the table has no faults.
@@ -25,8 +25,8 @@ class CallService : public grpc::Service {
   std::deque<std::string> names_;  // gRPC keeps pointers to them
 };
 
-// What is wrong with a table, for people: methods that are missing, there twice or unknown, whose messages are others,
-// or that would block gRPC's threads. Empty when it is as the .proto says.
+// What is wrong with a table, as text: methods that are missing, duplicate or unknown, that have other message types
+// than the .proto says, or that would block gRPC's threads. Empty when nothing is wrong.
 std::vector<std::string> FaultsOf(const std::vector<CallEntry>& table,
                                   const google::protobuf::ServiceDescriptor& service);
 

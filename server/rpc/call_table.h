@@ -1,9 +1,9 @@
-// A service's table: for every method one entry, which says what is true of the method (CallPolicy) and who handles it.
+// A service's table: one entry for every method, which states the method's policy (CallPolicy) and its handler.
 //
-// This and call_service.cc are all that knows how gRPC is given a method: with the few names of grpc::internal that the
-// code generated from a .proto uses, and in the same way. They are what ties generated code to the library, and so have
-// kept their form over years of versions; the generated base class with a virtual function per method would need a
-// declaration and a definition of each. (In later versions the two headers of codegen/ are in the folder above.)
+// Only this file and call_service.cc know how a method is given to gRPC. They use a few names of grpc::internal in the
+// same way as the code generated from a .proto does. Generated code depends on these names, so they have been stable
+// for years of versions. The generated base class would need a declaration and a definition of a virtual function for
+// each method. (In later versions the two headers of codegen/ are in the folder above.)
 #pragma once
 
 #include <grpcpp/impl/codegen/proto_utils.h>
@@ -27,7 +27,7 @@
 
 namespace tranche::server {
 
-// As the .proto has to say it.
+// As the .proto must state it.
 struct MethodShape {
   const google::protobuf::Descriptor* request;
   const google::protobuf::Descriptor* response;
@@ -38,21 +38,22 @@ struct MethodShape {
 struct CallEntry {
   CallPolicy policy;
   MethodShape shape;
-  bool blocks;  // so it must not run inline
+  bool blocks;  // then it must not run inline
   // What gRPC runs for each call. The frame outlives it.
   std::function<std::unique_ptr<grpc::internal::MethodHandler>(const CallFrame& frame)> bind;
 };
 
-// The kinds of handlers. All are called by many threads at once. A context and a request may be used until the call is
-// finished.
+// The kinds of handlers. All are called by many threads at once. They may use the context and the request until the
+// call is finished.
 
-// Does not block. Answers by calling `reply`, or a copy of it, then or later.
+// Does not block. Answers by calling `reply`, or a copy of it, inline or later.
 template <typename Request, typename Response>
 using InlineHandler = std::function<void(const CallContext&, const Request&, const Reply<Response>& reply)>;
-// Runs on one of the frame's executors, and only while there is time left.
+// Runs on one of the frame's executors, and only if there is time left.
 template <typename Request, typename Response>
 using BlockingHandler = std::function<absl::StatusOr<Response>(const CallContext&, const Request&)>;
-// These return a reactor that ends with CallContext::Conclude. Do not block; what does goes to the frame's executor.
+// These return a reactor that ends with CallContext::Conclude. They must not block; blocking work goes to the frame's
+// executor.
 template <typename Request, typename Response>
 using ServerStreamHandler =
     std::function<grpc::ServerWriteReactor<Response>*(const CallContext&, const CallFrame&, const Request&)>;
@@ -89,7 +90,7 @@ CallEntry InlineCall(CallPolicy policy, InlineHandler<Request, Response> handler
       });
 }
 
-// Of a handler's method that wants the request, the deadline and whom to tell.
+// For a handler's method that takes the request, the deadline and a callback.
 template <typename Handler, typename Request, typename Response>
 CallEntry InlineCall(CallPolicy policy, Handler* handler,
                      void (Handler::*method)(const Request&, absl::Time,
@@ -115,7 +116,7 @@ CallEntry BlockingCall(CallPolicy policy, BlockingHandler<Request, Response> han
       });
 }
 
-// Of a handler's method that wants the request only.
+// For a handler's method that takes only the request.
 template <typename Handler, typename Request, typename Response>
 CallEntry BlockingCall(CallPolicy policy, Handler* handler,
                        absl::StatusOr<Response> (Handler::*method)(const Request&)) {
@@ -123,7 +124,7 @@ CallEntry BlockingCall(CallPolicy policy, Handler* handler,
       policy, [=](const CallContext&, const Request& request) { return (handler->*method)(request); });
 }
 
-// Of one that also wants to know who asks.
+// For one that also takes the caller's name.
 template <typename Handler, typename Request, typename Response>
 CallEntry BlockingCall(CallPolicy policy, Handler* handler,
                        absl::StatusOr<Response> (Handler::*method)(const Request&, const std::string& actor)) {

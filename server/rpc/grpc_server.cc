@@ -20,10 +20,10 @@ constexpr const char* kServices[] = {"", "tranche.v1.ReservationService", "tranc
 // A client is dropped when it answers no ping for this long.
 constexpr int kKeepaliveTimeMs = 30 * 1000;
 constexpr int kKeepaliveTimeoutMs = 5 * 1000;
-// Clients may ping this often; gRPC's default of 5 minutes sends those away that watch their connections well.
+// Clients may ping this often; gRPC's default of 5 minutes disconnects clients that check their connections more often.
 constexpr int kLeastPingIntervalMs = 10 * 1000;
 
-// While we ask for a port: a port that is taken is said once, by our caller.
+// Silences gRPC while we bind a port: our caller reports once that a port is taken.
 std::atomic<bool> muted{false};
 
 void LogFromGrpc(gpr_log_func_args* args) {

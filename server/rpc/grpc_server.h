@@ -15,11 +15,11 @@ struct GrpcServer {
   std::unique_ptr<grpc::Server> server;
   int port = 0;
 
-  // Of every service, by name and as a whole ("").
+  // Sets the health of every service, by name and as a whole ("").
   void SetServing(bool serving);
 };
 
-// Serves `services` (which outlive the server) at options.listen, with their health as not serving. Sends gRPC's own
+// Serves `services` (which outlive the server) at options.listen; their health starts as not serving. Sends gRPC's own
 // log to ours.
 absl::StatusOr<GrpcServer> StartGrpcServer(const ServerOptions& options, const std::vector<grpc::Service*>& services);
 

@@ -1,4 +1,4 @@
-// Puts the server's errors and deadlines into gRPC's types.
+// Converts the server's errors and deadlines into gRPC's types.
 #pragma once
 
 #include <grpcpp/server_context.h>
@@ -13,8 +13,8 @@ namespace tranche::server {
 
 grpc::Status ToGrpcStatus(const absl::Status& error);
 
-// Tells retrying gRPC clients how long to wait ("grpc-retry-pushback-ms"), as the error's RetryInfo tells everybody
-// else. Call it before Finish.
+// Tells retrying gRPC clients how long to wait ("grpc-retry-pushback-ms"), as the error's RetryInfo tells all others.
+// Call it before Finish.
 void AddPushback(const absl::Status& error, grpc::CallbackServerContext* context);
 
 // nullopt if the caller set none.

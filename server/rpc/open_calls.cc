@@ -11,13 +11,13 @@ namespace {
 constexpr std::array<const char*, kCallKinds> kNames = {"reservation", "cart", "confirm", "cancel",
                                                         "extend",      "get",  "list"};
 
-// From the deadline's second on; so a call is overdue when its deadline is more than one second ago.
+// A call counts from its deadline's second on, so it is overdue when its deadline is more than one second ago.
 constexpr int64_t kGrace = 2;
 
 }  // namespace
 
-// As many slots again as can be in use: what a slot still gets after Check has taken it is found there later, before
-// the slot comes into use again.
+// Twice as many slots as can be in use: a late count in a slot that Check has already taken is found there by a later
+// check, before the slot is used again.
 OpenCalls::OpenCalls(storage::Clock* clock, absl::Duration max_deadline)
     : clock_(clock),
       max_deadline_(max_deadline),
@@ -30,7 +30,7 @@ OpenCalls::OpenCalls(storage::Clock* clock, absl::Duration max_deadline)
 OpenCall OpenCalls::Begin(CallKind kind, std::optional<absl::Time> deadline) {
   const absl::Time now = clock_->Now();
   const absl::Time latest = now + max_deadline_;
-  // One that has passed already leaves time to say so.
+  // A deadline that has already passed still leaves time to answer so.
   const absl::Time effective = std::clamp(deadline.value_or(latest), now, latest);
   const OpenCall call{kind, absl::ToUnixSeconds(effective) + kGrace};
   Slot(Of(kind), call.overdue_at).fetch_add(1, std::memory_order_relaxed);
@@ -40,8 +40,8 @@ OpenCall OpenCalls::Begin(CallKind kind, std::optional<absl::Time> deadline) {
 void OpenCalls::End(OpenCall call) {
   Kind& kind = Of(call.kind);
   const bool taken = call.overdue_at <= taken_until_.load(std::memory_order_relaxed);
-  // Should Check take the slot just now, it is one too low afterwards and `overdue` one too high: their sum is right
-  // all the time, and the next check adds them up.
+  // If Check takes the slot at this moment, the slot is one too low and `overdue` one too high. Their sum stays right,
+  // and the next check adds them up.
   std::atomic<int64_t>& count = taken ? kind.overdue : Slot(kind, call.overdue_at);
   count.fetch_sub(1, std::memory_order_relaxed);
 }

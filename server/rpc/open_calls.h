@@ -1,8 +1,9 @@
-// Notices calls that are not answered long after their deadline: a request that some queue, thread or callback has
-// forgotten, or that hangs at the ledger.
+// Detects calls that are not answered long after their deadline: a queue, thread or callback has lost the request, or
+// it hangs at the ledger.
 //
-// It only counts calls that began and that were answered, per kind and per second in which they become overdue. So it
-// does not depend on whoever should give the answer, takes no lock and allocates nothing: two atomic additions a call.
+// It only counts the calls that began and the calls that were answered, per kind and per second in which they become
+// overdue. So it does not depend on the code that should answer, takes no lock and allocates nothing: two atomic
+// additions per call.
 #pragma once
 
 #include <array>
@@ -20,7 +21,7 @@ namespace tranche::server {
 enum class CallKind : uint8_t { kReservation, kCart, kConfirm, kCancel, kExtend, kGet, kList };
 inline constexpr size_t kCallKinds = 7;
 
-// A call that began. Only data: whoever drops it without an answer leaves it counted, as its caller is left waiting.
+// A call that began. Only data: a call that is dropped without an answer stays counted, as its caller is left waiting.
 struct OpenCall {
   CallKind kind = CallKind::kReservation;
   int64_t overdue_at = 0;  // in seconds since 1970
@@ -29,14 +30,14 @@ struct OpenCall {
 // By kind, in the order of CallKind.
 struct OverdueCalls {
   std::array<int64_t, kCallKinds> open{};     // overdue and not answered yet
-  std::array<int64_t, kCallKinds> noticed{};  // those, and those that were answered after all
+  std::array<int64_t, kCallKinds> noticed{};  // including those that were answered later
 };
 
 // Thread-safe. Outlived by the clock.
 class OpenCalls {
  public:
-  // A call is overdue from 1 to 2 s after its deadline on. Deadlines further away than `max_deadline` are taken to be
-  // that far away, and so is none.
+  // A call is overdue 1 to 2 s after its deadline. A deadline that is missing or further away than `max_deadline`
+  // counts as `max_deadline`.
   OpenCalls(storage::Clock* clock, absl::Duration max_deadline);
   OpenCalls(const OpenCalls&) = delete;
   OpenCalls& operator=(const OpenCalls&) = delete;
@@ -45,9 +46,9 @@ class OpenCalls {
   // Once per call, when it is answered.
   void End(OpenCall call);
 
-  // Looks for calls that have become overdue, and logs each once. True while one is open of a kind that buyers wait
-  // for: all but lists, which may lawfully be under way at the ledger for longer. To be called once a second, by one
-  // thread. An answer that comes during a check may be seen by the next one only.
+  // Looks for calls that have become overdue, and logs each once. True while a call is overdue of a kind that buyers
+  // wait for. Those are all kinds but lists, which may rightly take longer at the ledger. Call it once a second, on one
+  // thread. An answer that comes during a check may only be seen by the next one.
   bool Check();
 
   OverdueCalls Overdue() const;
@@ -55,7 +56,7 @@ class OpenCalls {
  private:
   struct Kind {
     std::vector<std::atomic<int64_t>> open;  // by overdue_at, modulo the size
-    std::atomic<int64_t> overdue{0};         // those that Check has taken out of it
+    std::atomic<int64_t> overdue{0};         // moved out of `open` by Check
     std::atomic<int64_t> noticed{0};
     bool told = false;  // only in Check
   };
@@ -69,10 +70,10 @@ class OpenCalls {
 
   storage::Clock* const clock_;
   const absl::Duration max_deadline_;
-  const int64_t horizon_;  // seconds ahead in which a call that begins now may become overdue
+  const int64_t horizon_;  // how far ahead a call that begins now may become overdue
   const size_t slots_;
   std::array<Kind, kCallKinds> kinds_;
-  // Up to this second the slots are taken. Apart from the counts, which every call writes.
+  // The slots up to this second have been taken. On its own cache line, away from the counts, which every call writes.
   alignas(64) std::atomic<int64_t> taken_until_;
 };
 

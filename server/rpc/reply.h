@@ -13,15 +13,15 @@
 
 namespace tranche::server {
 
-// A unary call that began: to be answered exactly once, by one of its copies, on any thread. Afterwards neither it nor
-// its context nor the request may be used.
+// A unary call that began. Exactly one of its copies must answer it, once, on any thread. Afterwards the reply, its
+// context and the request must not be used.
 //
-// The reactor is gRPC's default one, which belongs to the call and lives until Finish has been sent, also when the
-// caller has cancelled: a claim that was accepted is always decided, and only its answer is lost.
+// The reactor is gRPC's default one, which belongs to the call and lives until Finish has been sent, even if the caller
+// has cancelled: an accepted claim is always decided, and only its answer is lost.
 template <typename Response>
 class Reply {
  public:
-  // `open_calls` is told if the method is counted.
+  // `open_calls` counts the answer if the method is counted.
   Reply(const CallContext& call, OpenCalls* open_calls, grpc::ServerUnaryReactor* reactor, Response* response)
       : call_(call), reactor_(reactor), response_(response) {
     if (!call.policy().counted_as.has_value()) return;
@@ -33,7 +33,7 @@ class Reply {
     if (answer.ok()) *response_ = *std::move(answer);
     Finish(answer.status());
   }
-  // With the response as it has been filled, or with an error.
+  // Finishes with the response as it was filled in, or with an error.
   void Finish(const absl::Status& outcome) const {
     if (open_calls_ != nullptr) open_calls_->End(open_call_);
     reactor_->Finish(call_.Conclude(outcome));

@@ -20,7 +20,7 @@ bool IsId(absl::string_view text) {
 }  // namespace
 
 absl::string_view TraceIdOf(absl::string_view traceparent) {
-  // Versions after 00 may append fields; nobody has defined one yet.
+  // Versions after 00 may append fields; none is defined yet.
   if (traceparent.size() != kLength) return "";
   if (traceparent[kTraceId - 1] != '-' || traceparent[kParentId - 1] != '-' || traceparent[kFlags - 1] != '-')
     return "";

@@ -5,8 +5,8 @@
 
 namespace tranche::server {
 
-// The trace id within the value of a traceparent header: 32 lower-case hexadecimal digits. "" when the header is
-// malformed, as the specification has it, and so for one of any other length than a good one's. A view into the header.
+// The trace id within the value of a traceparent header: 32 lower-case hexadecimal digits. A view into the header. ""
+// when the header is malformed by the specification, or has a length that no valid header has.
 absl::string_view TraceIdOf(absl::string_view traceparent);
 
 }  // namespace tranche::server

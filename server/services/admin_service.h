@@ -1,4 +1,4 @@
-// AdminService: which handler answers which of its calls. Most block, so they run on an executor.
+// AdminService: which handler answers which call. Most block, so they run on an executor.
 #pragma once
 
 #include <grpcpp/impl/service_type.h>

@@ -2,8 +2,8 @@
 //
 //   read a page (on the executor, because it blocks) -> write it -> when it is written, read the next
 //
-// So a caller who reads slowly is held back by HTTP/2 flow control, and nothing waits for him but his own stream:
-// between two pages it holds no thread, no connection and no transaction.
+// So HTTP/2 flow control holds back a caller who reads slowly, and only their own stream waits for them: between two
+// pages it holds no thread, no connection and no transaction.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>
@@ -30,7 +30,7 @@ class ExportStream final : public grpc::ServerWriteReactor<v1::ExportPaymentsRes
 
   void ReadNext();
 
-  // One thing happens at a time: either a page is read or it is written.
+  // Only one thing happens at a time: a page is being read or being written.
   const CallContext call_;
   storage::Executor* const executor_;
   PaymentHandler* const handler_;

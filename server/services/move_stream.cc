@@ -22,7 +22,7 @@ MoveStream* MoveStream::Start(const CallContext& call, const CallFrame& frame, M
 
 void MoveStream::Add(const v1::MoveSkuResponse& response) {
   absl::MutexLock lock(&mutex_);
-  // Only the latest of a stage counts; the first may be on its way.
+  // Only the latest message of a stage counts; the first one may be in flight.
   const size_t in_flight = writing_ ? 1 : 0;
   if (outbox_.size() > in_flight && outbox_.back().stage() == response.stage()) outbox_.pop_back();
   outbox_.push_back(response);

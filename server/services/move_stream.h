@@ -1,5 +1,5 @@
-// The answers of MoveSku: the move runs on an executor's thread and is told how far it is by a stream. A caller who
-// goes away stops hearing, not the move.
+// The answers of MoveSku: the move runs on an executor's thread, and a stream reports its progress. If the caller goes
+// away, the move still goes on.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>
@@ -35,7 +35,7 @@ class MoveStream final : public grpc::ServerWriteReactor<v1::MoveSkuResponse> {
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Release();
 
-  const CallContext call_;  // until it is finished
+  const CallContext call_;  // valid until the call is finished
   absl::Mutex mutex_;
   std::deque<v1::MoveSkuResponse> outbox_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;

@@ -53,7 +53,7 @@ std::vector<CallEntry> ReservationCalls(const ReservationHandlers& to, Reservati
   using enum RunsOn;
   using enum Repeatable;
   using enum CallKind;
-  // A change names its reservation by an id that the caller chose, so that repeating it changes nothing.
+  // A change names its reservation by an id that the caller chose, so repeating it changes nothing.
   return {
       CreateCall({"CreateReservation", kBuyer, kInline, kYes, kReservation}, to.reservation),
       InlineCall({"CreateReservations", kBuyer, kInline, kYes, kCart}, to.cart, &CartHandler::Create),
@@ -62,7 +62,7 @@ std::vector<CallEntry> ReservationCalls(const ReservationHandlers& to, Reservati
       InlineCall({"ExtendReservation", kBuyer, kInline, kYes, kExtend}, to.change, &ChangeHandler::Extend),
       GetCall({"GetReservation", kBuyer, kInline, kYes, kGet}, to.reservation),
       InlineCall({"ListReservations", kShop, kInline, kYes, kList}, to.list, &ListHandler::List),
-      // Not counted: a watch has no deadline, and of a stream each request is counted.
+      // Not counted: a watch has no deadline, and a stream's requests are counted one by one.
       WatchCall({"WatchReservation", kBuyer, kInline, kYes}, to.watch),
       StreamCall({"StreamReservations", kShop, kInline, kYes}, to.reservation, streams, stream_options),
   };

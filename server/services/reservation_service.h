@@ -1,4 +1,4 @@
-// ReservationService: which handler answers which of its calls.
+// ReservationService: which handler answers which call.
 #pragma once
 
 #include <vector>
@@ -21,21 +21,21 @@ struct ReservationHandlers {
   WatchHub* watch = nullptr;
 };
 
-// `streams` gets those that are open.
+// `streams` keeps the open ones.
 std::vector<CallEntry> ReservationCalls(const ReservationHandlers& handlers, ReservationStreamSet* streams,
                                         ReservationStreamOptions stream_options);
 
 class ReservationServiceImpl final {
  public:
-  // The frame needs deadlines and open_calls: they are told of every call and of every request of a stream, but not of
-  // watches, which have no deadline. Outlived by all that handlers and frame point to.
+  // The frame needs deadlines and open_calls: every call and every request of a stream is counted, except watches,
+  // which have no deadline. Outlived by everything that handlers and frame point to.
   ReservationServiceImpl(const ReservationHandlers& handlers, const CallFrame& frame,
                          ReservationStreamOptions stream_options);
 
   // To be registered with the gRPC server.
   grpc::Service* service() { return &service_; }
 
-  // Ends every stream, and every later one, once what it has accepted is answered.
+  // Ends every stream, and every later one, once the requests that it has accepted are answered.
   void StopStreams() { streams_.StopAll(); }
 
  private:

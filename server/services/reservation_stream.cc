@@ -42,7 +42,7 @@ ReservationStream* ReservationStream::Start(const CallContext& call, const CallF
                                             ReservationStreamOptions options) {
   std::shared_ptr<ReservationStream> stream(new ReservationStream(call, frame, handler, set, options));
   set->Add(stream);
-  // The set holds it until OnDone, which gRPC calls only after it was handed the reactor.
+  // The set keeps it alive until OnDone, which gRPC calls only after it got the reactor.
   ReservationStream* const reactor = stream.get();
   absl::MutexLock lock(&reactor->mutex_);
   reactor->ReadNext();
@@ -139,7 +139,7 @@ void ReservationStream::ReadNext() {
 void ReservationStream::WriteNext() {
   if (writing_) return;
   if (cancelled_) {
-    // Nobody listens: the claims stand, their answers are dropped.
+    // Nobody listens any more: the claims stand, their answers are dropped.
     outstanding_ -= static_cast<int>(outbox_.size());
     outbox_.clear();
     return;
@@ -147,7 +147,7 @@ void ReservationStream::WriteNext() {
   if (outbox_.empty()) return;
   writing_ = true;
   grpc::WriteOptions options;
-  // More follows at once: let the transport gather it.
+  // More answers follow at once: let the transport combine them.
   if (outbox_.size() > 1) options.set_buffer_hint();
   StartWrite(&outbox_.front(), options);
 }
@@ -158,7 +158,7 @@ void ReservationStream::FinishIfOver() {
   finished_ = true;
   if (cancelled_) return Finish(grpc::Status::CANCELLED);
   if (half_closed_) return Finish(grpc::Status::OK);
-  Finish(call_.Conclude(RefusalError({quota::Refusal::kDraining})));
+  Finish(call_.Conclude(RefusalError({storage::Refusal::kDraining})));
 }
 
 }  // namespace tranche::server

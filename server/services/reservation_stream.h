@@ -24,7 +24,7 @@
 namespace tranche::server {
 
 struct ReservationStreamOptions {
-  int max_outstanding = 1024;  // requests of one stream that are read and whose answer is not yet written
+  int max_outstanding = 1024;  // requests of one stream that are read and whose answers are not written yet
 };
 
 class ReservationStream;
@@ -34,7 +34,7 @@ class ReservationStreamSet {
  public:
   void Add(const std::shared_ptr<ReservationStream>& stream);
   void Remove(ReservationStream* stream);
-  // Stops those that are open and every one that is added later.
+  // Stops the open streams and every one that is added later.
   void StopAll();
 
  private:
@@ -43,7 +43,7 @@ class ReservationStreamSet {
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// Owned by the set until gRPC is done with it, and by every claim that is not yet decided: it outlives both.
+// Owned by the set until gRPC is done with it, and by every claim that is not decided yet, which may take longer.
 class ReservationStream final
     : public grpc::ServerBidiReactor<v1::StreamReservationsRequest, v1::StreamReservationsResponse>,
       public std::enable_shared_from_this<ReservationStream> {
@@ -53,7 +53,7 @@ class ReservationStream final
   static ReservationStream* Start(const CallContext& call, const CallFrame& frame, ReservationHandler* handler,
                                   ReservationStreamSet* set, ReservationStreamOptions options);
 
-  // Reads no more; ends with DRAINING once what was read is answered.
+  // Reads no more; ends with DRAINING once every request that was read is answered.
   void Stop();
 
   void OnReadDone(bool ok) override;
@@ -72,7 +72,7 @@ class ReservationStream final
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FinishIfOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const CallContext call_;  // until it is finished
+  const CallContext call_;  // valid until the call is finished
   const CallFrame& frame_;
   ReservationHandler* const handler_;
   ReservationStreamSet* const set_;

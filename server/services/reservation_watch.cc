@@ -11,7 +11,7 @@ ReservationWatch* ReservationWatch::Start(const CallContext& call, const CallFra
   const absl::StatusOr<storage::Uuid> id = CheckReservationId(request.reservation_id());
   std::shared_ptr<ReservationWatch> watch(new ReservationWatch(call, hub, frame.clock, id.value_or(storage::Uuid{})));
   watch->self_ = watch;
-  // gRPC keeps what is written, or finished, until it has the reactor.
+  // gRPC keeps writes and a finish until it has the reactor.
   ReservationWatch* const reactor = watch.get();
   const absl::Status begun = id.ok() ? hub->Add(*id, std::move(watch)) : id.status();
   if (!begun.ok()) reactor->OnEnd(begun);

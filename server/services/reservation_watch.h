@@ -1,7 +1,7 @@
 // One WatchReservation call.
 //
-// At most one message waits while another is being written: a caller that reads slowly misses states in between, never
-// the last one, and costs no memory.
+// At most one message waits while another is being written: a caller that reads slowly misses states in between, but
+// never the last one, and costs no memory.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>
@@ -41,7 +41,7 @@ class ReservationWatch final : public grpc::ServerWriteReactor<v1::WatchReservat
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FinishIfOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const CallContext call_;  // until it is finished
+  const CallContext call_;  // valid until the call is finished
   WatchHub* const hub_;
   storage::Clock* const clock_;
   const storage::Uuid id_;

@@ -6,7 +6,7 @@
 namespace tranche::server {
 namespace {
 
-// When the holds that are due are all under other expirers' hands.
+// When other expirers are busy with all holds that are due.
 constexpr absl::Duration kOthersAtWork = absl::Milliseconds(10);
 // Asking at the very moment that a hold lapses, or just before it by rounding, would find nothing.
 constexpr absl::Duration kLeastWait = absl::Milliseconds(1);
@@ -25,7 +25,7 @@ absl::Duration Expirer::Step() {
   if (!expired->more) return std::clamp(expired->until_next, kLeastWait, options_.poll);
   if (expired->expired == 0) return kOthersAtWork;
   const absl::Duration fair = absl::Seconds(1) * expired->expired / options_.holds_per_s;
-  // Within bounds also when the clock is set meanwhile.
+  // Bounded, even if the clock is set meanwhile.
   return std::clamp(fair - (clock_->Now() - began), absl::ZeroDuration(), fair);
 }
 

@@ -1,4 +1,4 @@
-// Expires unpaid holds whose time is over, so that their units are sold to others.
+// Expires unpaid holds whose time is over, so that their units can be sold to others.
 #pragma once
 
 #include "absl/time/time.h"
@@ -10,21 +10,21 @@
 namespace tranche::server {
 
 struct ExpirerOptions {
-  // Small batches and a bounded rate keep an expiry of very many holds at once from crowding out the sale: see
+  // Small batches and a bounded rate, so that very many holds that expire at once do not crowd out the sale: see
   // docs/measurements.md.
   int batch = 100;
   int holds_per_s = 12500;
-  // A hold may be created, or extended to less, after the ledger was asked what lapses next.
+  // Look at least this often: a hold may be created, or extended to less, after the ledger was asked what lapses next.
   absl::Duration poll = absl::Milliseconds(200);
 };
 
-// Any number side by side: the ledger gives them different holds. Which holds are due is the ledger's business, by its
-// own clock; `clock` only measures how long a batch took.
+// Any number may run side by side: the ledger gives them different holds and decides, by its own clock, which ones are
+// due. `clock` only measures how long a batch took.
 class Expirer {
  public:
   Expirer(storage::UpkeepLedger* ledger, storage::Clock* clock, RandomSource random, const ExpirerOptions& options);
 
-  // One batch. Blocks for one call of the ledger; returns how long to wait for the next. One thread at a time.
+  // One batch. Blocks for one call to the ledger; returns how long to wait before the next. One thread at a time.
   absl::Duration Step();
 
  private:

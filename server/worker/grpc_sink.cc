@@ -12,7 +12,7 @@
 namespace tranche::server {
 namespace {
 
-// The relay has its own patience; this only says how soon a sink that is back is noticed.
+// The relay decides itself how long to wait; this only limits how late a sink that is back is noticed.
 constexpr int kFirstReconnectMs = 200;
 constexpr int kMaxReconnectMs = 5000;
 constexpr int kMaxAnswerBytes = 1024 * 1024;
@@ -62,7 +62,7 @@ std::vector<Delivery> GrpcSink::Deliver(absl::Span<const storage::OutboxMessage>
   for (size_t begin = 0; begin < batch.size() && may_begin(); begin += step) {
     const size_t count = std::min(step, batch.size() - begin);
     DeliverSome(batch.subspan(begin, count), absl::MakeSpan(deliveries).subspan(begin, count));
-    // The rest would fare the same, and waits better than it times out.
+    // The rest would fail in the same way; waiting is better than timing out.
     if (deliveries[begin].outcome == DeliveryOutcome::kSinkFailed) break;
   }
   return deliveries;

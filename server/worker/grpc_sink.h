@@ -1,4 +1,4 @@
-// Calls a tranche.v1.OutboxSinkService that the receiver implements, several messages a call.
+// Calls a tranche.v1.OutboxSinkService that the receiver implements, with several messages per call.
 #pragma once
 
 #include <memory>
@@ -14,7 +14,7 @@ namespace tranche::server {
 struct GrpcSinkOptions {
   std::string name;
   std::string address;                         // host:port
-  absl::Duration timeout = absl::Seconds(10);  // of a call
+  absl::Duration timeout = absl::Seconds(10);  // of one call
   int messages_per_call = 100;
 };
 

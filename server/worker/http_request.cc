@@ -9,7 +9,8 @@
 namespace tranche::server {
 namespace {
 
-// Of an answer's body: kept for messages to people; read at all, so that the connection can be used again.
+// The part of an answer's body that is kept for messages to people. The rest is read so that the connection can be
+// reused.
 constexpr size_t kKeptBytes = 200;
 constexpr size_t kReadBytes = 64 * 1024;
 
@@ -33,7 +34,7 @@ HttpRequest::HttpRequest(const std::string& url, absl::Duration timeout, absl::D
   curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
   curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(timeout)));
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(absl::ToInt64Milliseconds(connect_timeout)));
-  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);  // its alarms are for programs of one thread
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);  // its alarms are for single-threaded programs
   curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "tranche-worker");
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error_);
@@ -57,7 +58,7 @@ void HttpRequest::PreparePost(const std::string& body, const std::vector<std::st
 
 HttpRequest::Answer HttpRequest::TakeAnswer(CURLcode result) {
   Answer answer;
-  // An answer whose body we have cut off is an answer.
+  // An answer whose body we cut off is still an answer.
   if (result == CURLE_OK || (result == CURLE_WRITE_ERROR && body_bytes_ > kReadBytes)) {
     curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &answer.status);
     curl_off_t retry_after_s = 0;

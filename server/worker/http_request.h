@@ -1,4 +1,4 @@
-// One HTTP request at a time on a libcurl handle that is used again and again.
+// One HTTP request at a time on a reused libcurl handle.
 #pragma once
 
 #include <curl/curl.h>
@@ -11,20 +11,20 @@
 
 namespace tranche::server {
 
-// One thread at a time. Kept in place: libcurl holds its address.
+// One thread at a time. Not movable: libcurl holds its address.
 class HttpRequest {
  public:
   HttpRequest(const std::string& url, absl::Duration timeout, absl::Duration connect_timeout);
   HttpRequest(const HttpRequest&) = delete;
   HttpRequest& operator=(const HttpRequest&) = delete;
 
-  // Makes it a POST of the body, which must live until the transfer has ended. Headers as "Name: value".
+  // Makes it a POST of the body, which must outlive the transfer. Headers are "Name: value".
   void PreparePost(const std::string& body, const std::vector<std::string>& headers);
 
   CURL* handle() const { return handle_.get(); }
 
-  // After the transfer. A status of 0: there was no answer, and `error` says why. Else `error` is the beginning of the
-  // answer's body.
+  // Valid after the transfer. A status of 0 means that there was no answer; then `error` says why. Otherwise `error` is
+  // the beginning of the answer's body.
   struct Answer {
     long status = 0;
     std::string error;

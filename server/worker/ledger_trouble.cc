@@ -8,7 +8,7 @@ namespace tranche::server {
 namespace {
 
 constexpr absl::Duration kLeastPause = absl::Milliseconds(50);
-// A line that was rotated away, or met by nobody, is said again.
+// Repeated after this long, in case the earlier line was rotated away or not seen.
 constexpr absl::Duration kTellEvery = absl::Minutes(1);
 
 }  // namespace

@@ -1,4 +1,4 @@
-// How a loop bears a ledger that does not answer: it waits, longer each time, and says so, not at every try.
+// How a loop waits for a ledger that does not answer: longer each time, and without logging every try.
 #pragma once
 
 #include <string>
@@ -15,7 +15,8 @@ namespace tranche::server {
 // Thread-safe.
 class LedgerTrouble {
  public:
-  // `what` is for the log: what cannot be done. By default it waits shortly: units of lapsed holds wait for it.
+  // `what` is for the log: what cannot be done. The default wait is short, because the units of lapsed holds are
+  // waiting.
   LedgerTrouble(std::string what, storage::Clock* clock, RandomSource random,
                 BackoffBounds pause = {absl::Milliseconds(200), absl::Seconds(2)})
       : what_(std::move(what)), clock_(clock), random_(std::move(random)), pause_(pause) {}
@@ -24,7 +25,7 @@ class LedgerTrouble {
   absl::Duration Failed(const absl::Status& status);
   void Answered();
 
-  // How often it was said that the ledger fails.
+  // How often a failure of the ledger was logged.
   int told() const;
 
  private:

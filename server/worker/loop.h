@@ -1,4 +1,4 @@
-// A thread that does a step after the other.
+// A thread that runs a step again and again.
 #pragma once
 
 #include <functional>
@@ -23,7 +23,7 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  // Begins no further step, also when one was due. Does not wait.
+  // Begins no further step, even if one is due. Does not wait.
   void RequestStop() {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;

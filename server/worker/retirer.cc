@@ -6,7 +6,7 @@ namespace tranche::server {
 
 namespace {
 
-// Nothing waits for it, and what fails is a batch that takes long.
+// Nobody waits for it, and the likely failure is a batch that takes too long.
 constexpr BackoffBounds kPauseAfterFailure = {absl::Minutes(1), absl::Minutes(10)};
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Takes old reservations out of the running books, a bounded batch at a time.
+// Moves old reservations out of the live tables, a bounded batch at a time.
 #pragma once
 
 #include "absl/time/time.h"
@@ -12,17 +12,17 @@ struct RetirerOptions {
   absl::Duration age = absl::Hours(24 * 30);  // at least storage::kLeastRetention
   storage::Retired retired = storage::Retired::kArchive;
   int batch = 1000;
-  // Between batches while there are more, and between looks when there are none.
+  // The pause between batches while there are more, and between looks when there are none.
   absl::Duration pause = absl::Milliseconds(200);
   absl::Duration interval = absl::Minutes(1);
 };
 
-// Any number side by side.
+// Any number may run side by side.
 class Retirer {
  public:
   Retirer(storage::UpkeepLedger* ledger, storage::Clock* clock, RandomSource random, const RetirerOptions& options);
 
-  // One batch. Blocks for one call of the ledger; returns how long to wait for the next. One thread at a time.
+  // One batch. Blocks for one call to the ledger; returns how long to wait before the next. One thread at a time.
   absl::Duration Step();
 
  private:

@@ -6,7 +6,7 @@
 namespace tranche::server {
 namespace {
 
-// Beyond this, doubling says nothing that `most` would not cut off.
+// Doubling beyond this makes no difference: `most` cuts it off.
 constexpr int kMostDoublings = 40;
 
 }  // namespace

@@ -1,4 +1,4 @@
-// When a delivery that failed is tried again, and when it is given up. Pure.
+// When a failed delivery is tried again, and when it is given up. Pure.
 #pragma once
 
 #include <functional>
@@ -16,12 +16,12 @@ struct BackoffBounds {
   absl::Duration most;
 };
 
-// Exponential with full jitter, so that what failed together does not come back together: evenly spread between nothing
-// and first * 2^(failures - 1), which counts as `most` at most. `failures` from 1; `random` as from a RandomSource.
+// Exponential with full jitter, so that failures do not come back all together: uniform between 0 and first *
+// 2^(failures - 1), but at most `most`. `failures` is at least 1; `random` is as from a RandomSource.
 absl::Duration Backoff(const BackoffBounds& bounds, int failures, double random);
 
-// A message is given up only when both are reached: a burst of attempts is no reason, nor is a long outage that few
-// attempts have met.
+// A message is given up only when both limits are reached: neither a burst of attempts nor a long outage with few
+// attempts is a reason.
 struct GiveUpBounds {
   int attempts = 10;
   absl::Duration age = absl::Hours(24);

@@ -1,4 +1,4 @@
-// Everything that a worker does for one shard, each thing on threads of its own, so that none holds up another.
+// Everything that a worker does for one shard, each task on threads of its own, so that none blocks another.
 #pragma once
 
 #include <memory>
@@ -25,19 +25,19 @@ struct ShardWorkerOptions {
 
 class ShardWorker {
  public:
-  // Works from now on. The ledgers are one shard's; a ledger that does not answer is waited for. The sinks may serve
-  // other shards as well.
+  // Starts to work at once. The ledgers are one shard's; if one does not answer, the worker waits for it. The sinks may
+  // serve other shards as well.
   ShardWorker(storage::UpkeepLedger* upkeep, storage::OutboxLedger* outbox, const std::vector<Sink*>& sinks,
               storage::Clock* clock, const ShardWorkerOptions& options);
-  // Stops, and waits for what has begun.
+  // Stops, and waits for the steps that have begun.
   ~ShardWorker();
   ShardWorker(const ShardWorker&) = delete;
   ShardWorker& operator=(const ShardWorker&) = delete;
 
-  // Does not wait: so that several shards stop side by side.
+  // Does not wait, so that several shards can stop side by side.
   void RequestStop();
 
-  // Connections to the ledger that it uses at once, at most.
+  // The most connections to the ledger that it uses at once.
   static int ConnectionsFor(int sinks);
 
  private:

@@ -15,8 +15,8 @@ namespace tranche::server {
 // secrets at once let it change from one to the other.
 std::string SignatureHeader(const std::vector<std::string>& secrets, int64_t unix_seconds, absl::string_view body);
 
-// The secrets in the file, one a line; empty lines are skipped. Refuses, with a line for the operator that tells
-// nothing of the content, a file that others than owner and group may open, and secrets too short to be any.
+// The secrets in the file, one per line; empty lines are skipped. Fails if others than owner and group may open the
+// file, or if a secret is too short. The message is for the operator and reveals nothing of the content.
 absl::StatusOr<std::vector<std::string>> ReadSecrets(const std::string& path);
 
 }  // namespace tranche::server

@@ -13,9 +13,9 @@ namespace tranche::server {
 
 enum class DeliveryOutcome {
   kDelivered,
-  kRefused,         // the sink answers, and does not take this message now
-  kRefusedForGood,  // nor ever
-  kSinkFailed,      // it is not the message: the sink is not reached, is overloaded or is set up wrongly
+  kRefused,         // the sink answers, but does not take this message now
+  kRefusedForGood,  // and never will
+  kSinkFailed,      // the message is not at fault: the sink is unreachable, overloaded or set up wrongly
   kNotTried,        // there was no time left to begin
 };
 
@@ -33,20 +33,20 @@ class Sink {
   // Its name in the ledger.
   virtual const std::string& name() const = 0;
 
-  // Delivers the messages, which are of different reservations, in any order or side by side; returns what became of
-  // each, in their order. `may_begin` is asked before a message is begun; once it says no, no more are. What has begun
-  // ends within the sink's own timeout. Blocks for as long.
+  // Delivers the messages, which are about different reservations, in any order or side by side; returns the result of
+  // each, in their order. `may_begin` is asked before each message; once it says no, no further one is begun. A
+  // delivery that has begun ends within the sink's own timeout. Blocks until then.
   virtual std::vector<Delivery> Deliver(absl::Span<const storage::OutboxMessage> batch,
                                         absl::FunctionRef<bool()> may_begin) = 0;
 };
 
-// "<reservation id>/<revision>": names a message at every sink, however often it is delivered.
+// "<reservation id>/<revision>": identifies a message at every sink, however often it is delivered.
 std::string MessageId(const storage::OutboxKey& key);
 
-// How much of a sink's own words about a failure is kept.
+// How much is kept of a sink's own description of a failure.
 inline constexpr size_t kMaxSinkErrorBytes = 400;
 
-// Printable ASCII of at most `most` bytes: what others sent, fit for logs and for the ledger.
+// Printable ASCII of at most `most` bytes: makes text from others safe for logs and for the ledger.
 std::string Printable(absl::string_view text, size_t most);
 
 }  // namespace tranche::server

@@ -25,7 +25,7 @@ absl::Duration SinkHealth::PauseLeft(absl::Time now) const {
 
 absl::Duration SinkHealth::PauseLeftLocked(absl::Time now) const {
   const absl::Duration left = paused_until_ - now;
-  // A longer one was not begun: the clock was set back.
+  // A longer pause was never set: the clock was set back.
   const absl::Duration longest = std::max(options_.pause.most, options_.least_pause);
   return left > absl::ZeroDuration() && left <= longest ? left : absl::ZeroDuration();
 }
@@ -35,7 +35,7 @@ SinkHealth::Change SinkHealth::Report(const Permit& permit, const Outcomes& outc
   if (permit.probe) probing_ = false;
   if (outcomes.answered > 0) return NoteAnswer(outcomes);
   if (outcomes.failed == 0) return Change::kNone;
-  // What was on its way when another batch brought the sink down tells nothing new.
+  // A batch that was in flight when another one brought the sink down says nothing new.
   if (failures_ > 0 && !permit.probe) return Change::kNone;
   ++failures_;
   batch_ = 1;
@@ -46,7 +46,7 @@ SinkHealth::Change SinkHealth::Report(const Permit& permit, const Outcomes& outc
 SinkHealth::Change SinkHealth::NoteAnswer(const Outcomes& outcomes) {
   const bool was_down = failures_ > 0;
   failures_ = 0;
-  // More than it can take in time, or only a part of it works: less at once.
+  // The batch was more than it can take in time, or only a part of it works: send less at once.
   const bool struggles = outcomes.failed + outcomes.not_tried > 0;
   batch_ = struggles ? std::max(1, batch_ / 2) : std::min(options_.max_batch, batch_ * kGrowth);
   return was_down ? Change::kUp : Change::kNone;

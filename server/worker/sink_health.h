@@ -1,8 +1,8 @@
 // Whether a sink takes messages at all, and so how many to send it at once.
 //
 // A sink that failed a whole batch is left alone for a while, longer each time; then it is tried with a single message.
-// So an outage costs a few messages an attempt, not thousands of them all of theirs. Once the sink takes messages again
-// the batches grow back.
+// So in an outage each try costs one message an attempt, instead of costing thousands of messages all of their
+// attempts. Once the sink takes messages again, the batches grow back.
 #pragma once
 
 #include "absl/base/thread_annotations.h"
@@ -27,7 +27,7 @@ class SinkHealth {
     bool probe = false;
   };
   struct Outcomes {
-    int answered = 0;  // taken or refused: the sink is there
+    int answered = 0;  // taken or refused: the sink is up
     int failed = 0;
     int not_tried = 0;
   };
@@ -35,9 +35,9 @@ class SinkHealth {
 
   explicit SinkHealth(const SinkHealthOptions& options) : options_(options) {}
 
-  // Every permit for messages is handed back to Report, also when nothing came of it.
+  // Every permit for messages must be handed back to Report, even if nothing was sent.
   Permit Ask(absl::Time now);
-  // How long the sink is left alone yet; zero when it is not.
+  // How long the sink is still left alone; zero when it is not.
   absl::Duration PauseLeft(absl::Time now) const;
   Change Report(const Permit& permit, const Outcomes& outcomes, absl::Time now, double random);
 
@@ -48,7 +48,7 @@ class SinkHealth {
   const SinkHealthOptions options_;
   mutable absl::Mutex mutex_;
   int batch_ ABSL_GUARDED_BY(mutex_) = 1;
-  int failures_ ABSL_GUARDED_BY(mutex_) = 0;  // one after the other; 0: the sink is up
+  int failures_ ABSL_GUARDED_BY(mutex_) = 0;  // in a row; 0: the sink is up
   bool probing_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Time paused_until_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
 };

@@ -9,9 +9,9 @@
 namespace tranche::server {
 namespace {
 
-// In the audit log.
+// The actor in the audit log.
 constexpr char kActor[] = "tranche-worker";
-// What the ledger keeps of an error.
+// The length of an error that the ledger keeps.
 constexpr size_t kMaxErrorBytes = 1000;
 
 }  // namespace
@@ -38,7 +38,7 @@ absl::Duration SinkRelay::Step() {
 }
 
 absl::Duration SinkRelay::Carry(const SinkHealth::Permit& permit) {
-  // Before the claim: the lease begins no later by the ledger's clock.
+  // Taken before the claim, so that by the ledger's clock the lease ends no earlier than we assume.
   const absl::Time claimed_at = clock_->Now();
   const auto messages = ledger_->ClaimMessages(sink_->name(), permit.messages, options_.lease);
   if (!messages.ok() || messages->empty()) {
@@ -67,7 +67,7 @@ SinkRelay::Settlement SinkRelay::Judge(absl::Span<const storage::OutboxMessage> 
                                        absl::Span<const Delivery> deliveries, absl::Time claimed_at) {
   Settlement settlement;
   settlement.useless_at = claimed_at + options_.lease;
-  // Why those that were not tried were not: none, if there was just no time.
+  // The error for messages that were not tried: none if there was simply no time left.
   const auto sink_failed = std::find_if(deliveries.begin(), deliveries.end(), [](const Delivery& delivery) {
     return delivery.outcome == DeliveryOutcome::kSinkFailed;
   });
@@ -76,7 +76,7 @@ SinkRelay::Settlement SinkRelay::Judge(absl::Span<const storage::OutboxMessage> 
     const Delivery& delivery = deliveries[i];
     if (delivery.outcome == DeliveryOutcome::kNotTried) {
       if (sink_failed == deliveries.end()) continue;
-      // Else it would wait for the end of its lease, long after the sink is back.
+      // Otherwise it would wait until its lease ends, long after the sink is back.
       settlement.failed.push_back({.key = message.key,
                                    .error = Printable(absl::StrCat("not tried: ", sink_failed->error), kMaxErrorBytes),
                                    .retry_after = health_.PauseLeft(clock_->Now())});

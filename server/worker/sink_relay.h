@@ -1,10 +1,10 @@
 // Carries messages from the outbox to one sink.
 //
-// A step claims a batch, has it delivered and tells the ledger what came of it. The ledger hands out only the first
-// waiting message of a reservation, so that a batch has no order to keep. What is claimed comes back by itself when its
-// lease runs out: after a crash, or a stop before its turn; what a failing sink was not tried with is handed back at
-// once. A message may therefore arrive more than once, and after an overlong pause of this process behind a newer one
-// of its reservation; receivers go by message id and revision.
+// A step claims a batch, has it delivered and reports the results to the ledger. The ledger hands out only the first
+// waiting message of a reservation, so a batch needs no order. A claimed message becomes due again by itself when its
+// lease runs out: after a crash, or after a stop before its turn. Messages that a failing sink was not tried with are
+// handed back at once. So a message may arrive more than once, and after a very long pause of this process behind a
+// newer one of its reservation; receivers must go by message id and revision.
 #pragma once
 
 #include <atomic>
@@ -26,12 +26,12 @@ namespace tranche::server {
 
 struct RelayOptions {
   SinkHealthOptions health;
-  // Of a message that failed.
+  // For a message that failed.
   BackoffBounds retry = {absl::Seconds(1), absl::Minutes(5)};
   GiveUpBounds give_up;
-  // Deliveries are begun within the first half; a sink's own timeout is to fit into the second.
+  // Deliveries are begun within the first half; a sink's own timeout should fit into the second.
   absl::Duration lease = absl::Minutes(1);
-  // How soon a message is seen that was written while nothing waited.
+  // How soon a new message is seen when none was waiting.
   absl::Duration poll = absl::Milliseconds(200);
 };
 
@@ -41,15 +41,15 @@ class SinkRelay {
   SinkRelay(storage::OutboxLedger* ledger, Sink* sink, storage::Clock* clock, RandomSource random,
             const RelayOptions& options);
 
-  // Registers the sink, if that has not been done, and carries one batch. Blocks for as long; returns how long to wait
-  // for the next step.
+  // Registers the sink if necessary, and carries one batch. Blocks until it is done; returns how long to wait before
+  // the next step.
   absl::Duration Step();
 
-  // Steps that run deliver what they have begun, and settle it; they begin no further message.
+  // Running steps finish and settle the deliveries that they have begun; they begin no further one.
   void RequestStop() { stopping_ = true; }
 
  private:
-  // What the ledger is to be told. Of no use once the lease is over.
+  // What to report to the ledger. Useless once the lease is over.
   struct Settlement {
     std::vector<storage::OutboxKey> delivered;
     std::vector<storage::OutboxFailure> failed;
@@ -61,7 +61,7 @@ class SinkRelay {
   Settlement Judge(absl::Span<const storage::OutboxMessage> messages, absl::Span<const Delivery> deliveries,
                    absl::Time claimed_at);
   void NoteHealth(const SinkHealth::Permit& permit, absl::Span<const Delivery> deliveries);
-  // Tells the ledger; what it does not take is kept for the next step.
+  // Reports to the ledger; what it does not take is kept for the next step.
   absl::Status Settle(Settlement settlement);
   absl::Status SettleKept();
 

@@ -12,10 +12,10 @@
 namespace tranche::server {
 namespace {
 
-// Nothing but the transfers themselves wakes us, and they do.
+// Only the transfers themselves wake us, and they do.
 constexpr int kPollMs = 1000;
 
-// As many failures as are tried at once, and no answer: the rest would fare the same, and had better not be tried.
+// When as many fail as run at once, and none gets an answer, the rest would fail too and are better not tried.
 bool Hopeless(const std::vector<Delivery>& deliveries, int connections) {
   int failed = 0;
   for (const Delivery& delivery : deliveries) {
@@ -56,7 +56,7 @@ DeliveryOutcome OutcomeOfHttpStatus(long status) {
   }
 }
 
-// The requests of one Deliver, side by side on connections that are kept. One thread at a time.
+// The requests of one Deliver, side by side on kept connections. One thread at a time.
 class WebhookSink::Transfers {
  public:
   explicit Transfers(const WebhookOptions& options) : multi_(curl_multi_init(), &curl_multi_cleanup) {
@@ -79,7 +79,7 @@ class WebhookSink::Transfers {
     CHECK_EQ(curl_multi_add_handle(multi_.get(), request->handle()), CURLM_OK);
   }
 
-  // Waits until something has ended, or for a while.
+  // Waits until a transfer has ended, or for a while.
   void AwaitSome(std::vector<Delivery>& deliveries) {
     int running = 0;
     CHECK_EQ(curl_multi_perform(multi_.get(), &running), CURLM_OK);
@@ -111,8 +111,8 @@ class WebhookSink::Transfers {
 
   std::vector<std::unique_ptr<HttpRequest>> requests_;
   std::vector<HttpRequest*> free_;
-  std::vector<std::pair<HttpRequest*, size_t>> indexes_;  // of those that run: the message's place in the batch
-  // Destroyed before the requests, none of which is in it by then.
+  std::vector<std::pair<HttpRequest*, size_t>> indexes_;  // the running ones: the message's place in the batch
+  // Destroyed before the requests; none of them is in it by then.
   std::unique_ptr<CURLM, CURLMcode (*)(CURLM*)> multi_;
 };
 
@@ -153,7 +153,7 @@ std::vector<Delivery> WebhookSink::Deliver(absl::Span<const storage::OutboxMessa
 
 std::vector<std::string> WebhookSink::HeadersOf(const storage::OutboxMessage& message) const {
   const int64_t now = absl::ToUnixSeconds(clock_->Now());
-  return {"Content-Type: application/json", "Expect:",  // else libcurl asks first whether a large body is welcome
+  return {"Content-Type: application/json", "Expect:",  // otherwise libcurl first asks whether a large body is welcome
           absl::StrCat("Tranche-Message-Id: ", MessageId(message.key)), absl::StrCat("Tranche-Kind: ", message.kind),
           absl::StrCat("Tranche-Signature: ", SignatureHeader(options_.secrets, now, message.payload))};
 }

@@ -4,7 +4,7 @@
 //   Tranche-Kind         such as reservation.confirmed
 //   Tranche-Signature    see signature.h
 //
-// Redirects are not followed, certificates are verified. What an answer means:
+// Redirects are not followed; certificates are verified. What an answer means:
 //
 //   2xx                        delivered
 //   401, 403, 404, 405, 407,   the sink as a whole does not work (set up wrongly, overloaded, moved): it is left alone

@@ -71,7 +71,7 @@ absl::StatusOr<std::vector<CommitResult>> FakeLedger::Commit(IncarnationId incar
   const LockedSlots locked = LockSlots(incarnation, mode, claims);
   const std::vector<size_t> order = CommitOrder(claims);
   for (const ReservationClaim& claim : claims) {
-    // The whole transaction fails, but only when the row would have been inserted.
+    // An invalid user fails the whole transaction, but only when the row would have been inserted.
     if (!ValidUser(claim.user_id) && Fits(claim, locked)) return absl::InvalidArgumentError("malformed user id");
   }
   std::vector<CommitResult> results(claims.size());
@@ -184,18 +184,18 @@ CommitResult FakeLedger::Classify(const ReservationClaim& claim, IncarnationId i
   const auto answer = [](CommitOutcome outcome) { return CommitResult{outcome, {}}; };
   if (const auto found = reservations_.find(claim.reservation_id); found != reservations_.end()) {
     const Reservation& first = found->second.reservation;
-    if (!IsOf(first, claim)) return answer(CommitOutcome::kConflict);
+    if (!IsOf(first, claim)) return RefusedClaim(Refusal::kReservationIdReused);
     return CommitResult{CommitOutcome::kReplayed, first};
   }
   const auto state = skus_.find(claim.sku_id);
-  if (state == skus_.end()) return answer(CommitOutcome::kSkuNotFound);
+  if (state == skus_.end()) return RefusedClaim(Refusal::kSkuNotFound);
   const Sku& sku = state->second.sku;
   const absl::Time now = DatabaseNow();
-  if (sku.closed || now >= sku.closes_at) return answer(CommitOutcome::kClosed);
-  if (now < sku.opens_at) return answer(CommitOutcome::kNotOpen);
-  if (claim.quantity < 1 || claim.quantity > sku.per_user_limit) return answer(CommitOutcome::kQuantityAboveLimit);
+  if (sku.closed || now >= sku.closes_at) return RefusedClaim(Refusal::kSaleClosed);
+  if (now < sku.opens_at) return RefusedClaim(Refusal::kSaleNotOpen);
+  if (claim.quantity < 1 || claim.quantity > sku.per_user_limit) return RefusedClaim(Refusal::kQuantityAboveUserLimit);
   if (LiveUnits(claim.sku_id, claim.user_id) + claim.quantity > sku.per_user_limit) {
-    return answer(CommitOutcome::kUserLimitReached);
+    return RefusedClaim(Refusal::kUserLimitReached);
   }
   const auto slots = locked.find(claim.sku_id);
   if (slots == locked.end()) return answer(CommitOutcome::kNotHeld);

@@ -26,8 +26,8 @@ namespace tranche::storage {
 // Thread-safe: one mutex around every call.
 class FakeLedger : public ReservationLedger, public StockLedger, public LifecycleLedger, public UpkeepLedger {
  public:
-  // `clock` is the database's: it opens and closes sales, dates reservations and ends holds. `outbox`, if any, gets the
-  // messages about changes. Neither is owned.
+  // `clock` is the database's: it opens and closes sales, dates reservations and ends holds. `outbox`, if given, gets
+  // the messages about changes. Neither is owned.
   explicit FakeLedger(Clock* clock, FakeOutbox* outbox = nullptr) : clock_(clock), outbox_(outbox) {}
 
   absl::StatusOr<std::vector<CommitResult>> CommitReservations(IncarnationId incarnation, LockMode mode,
@@ -58,10 +58,10 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
 
-  absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Confirmation> batch) override;
+  absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Payment> batch) override;
   absl::StatusOr<std::vector<ChangeResult>> CancelReservations(absl::Span<const Cancellation> batch) override;
   absl::StatusOr<std::vector<ChangeResult>> ExtendReservations(absl::Span<const Extension> batch) override;
-  absl::StatusOr<ChangeResult> ConfirmLate(const Confirmation& payment) override;
+  absl::StatusOr<ChangeResult> ConfirmLate(const Payment& payment) override;
   absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation, absl::Span<const ReservationClaim> lines) override;
   absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid> reservation_ids) override;
   absl::StatusOr<ReservationPage> ListReservations(const ReservationFilter& filter, const ReservationCursor& after,
@@ -70,11 +70,11 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   absl::StatusOr<ExpiredHolds> ExpireDue(int limit) override;
   absl::StatusOr<int64_t> RetireReservations(absl::Duration age, int limit, Retired retired) override;
 
-  // Faults. They meet calls in the order of arrival.
+  // Faults. They apply to calls in the order in which these arrive.
 
-  // The next `calls` calls of any method are kUnavailable and do nothing.
+  // The next `calls` calls of any method return kUnavailable and do nothing.
   void FailNext(int calls);
-  // The next CommitReservations is an unknown commit, performed or not.
+  // The next CommitReservations returns an unknown commit, performed or not.
   void LoseNextCommit(bool performed);
   // Calls wait at their start until ReleaseCalls.
   void BlockCalls();
@@ -99,11 +99,11 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
     }
   };
   struct SkuState {
-    Sku sku;                    // without what is read from the slots
+    Sku sku;                    // without the fields that are read from the slots
     std::map<int, Slot> slots;  // by slot number; 0 is the pool
-    // The slots of each slice, ascending by number: a SKU may have a thousand slices, and a call looks at a few.
+    // The slots of each slice, ascending by number: a SKU may have a thousand slices, and a call looks at few of them.
     std::map<IncarnationId, std::vector<Slot*>> slices;
-    int64_t pending = 0;  // reservations that wait for their payment
+    int64_t pending = 0;  // number of reservations that wait for their payment
 
     Slot& pool() { return slots.begin()->second; }
     const Slot& pool() const { return slots.begin()->second; }
@@ -111,13 +111,13 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   struct StoredReservation {
     Reservation reservation;
     IncarnationId incarnation = kPool;
-    int32_t ordinal = 0;  // among the buyer's live ones of the SKU when it was created
+    int32_t ordinal = 0;  // its number among the buyer's live ones of the SKU when it was created
   };
-  // What became of a payment that came late: it paid for another reservation, or is to be refunded.
+  // The decision on a late payment: it paid for another reservation, or is to be refunded.
   struct LateDecision {
     std::optional<Uuid> rebooked_as;
   };
-  // What retention took out of the books.
+  // Sums of the reservations that retention has removed.
   struct RetiredUnits {
     int64_t units = 0;
     int64_t live_units = 0;
@@ -131,10 +131,10 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
 
   absl::Time DatabaseNow() const;
 
-  // Waits while calls are blocked, then says whether the call is to fail.
+  // Waits while calls are blocked, then returns the injected error, if any.
   absl::Status Enter() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // commit_reservations, by its steps.
+  // The steps of commit_reservations.
   absl::StatusOr<std::vector<CommitResult>> Commit(IncarnationId incarnation, LockMode mode,
                                                    absl::Span<const ReservationClaim> claims)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -143,7 +143,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   bool Fits(const ReservationClaim& claim, const LockedSlots& locked) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   CommitResult Insert(IncarnationId incarnation, const ReservationClaim& claim, const std::vector<Slot*>& slots)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The row of a new reservation; its units are taken elsewhere.
+  // Adds the row of a new reservation; its units are taken elsewhere.
   StoredReservation& AddRow(IncarnationId incarnation, const ReservationClaim& claim)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RemoveRow(const Uuid& reservation_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -151,28 +151,28 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
                         const LockedSlots& locked) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   int64_t LiveUnits(const std::string& sku_id, const std::string& user_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // The changes of a reservation, one each.
-  ChangeResult Confirm(const Confirmation& confirmation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // One change of a reservation each.
+  ChangeResult Confirm(const Payment& confirmation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult Cancel(const Cancellation& cancellation, std::map<std::string, int64_t>* returned)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult Extend(const Extension& extension) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  ChangeResult ConfirmRetired(const Confirmation& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  ChangeResult ConfirmRetired(const Payment& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult ReplayLate(const Reservation& asked, const LateDecision& decided) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WasRebooked(const Uuid& reservation_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Books the same again, already paid. Nothing: there is no unit, or the buyer may not have it.
-  std::optional<Reservation> Rebook(const Confirmation& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Books the same again, already paid. nullopt: there is no unit, or the buyer may not have it.
+  std::optional<Reservation> Rebook(const Payment& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   StoredReservation* FindStored(const Uuid& reservation_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Leaves kPending.
+  // Moves the reservation out of kPending.
   void Finish(StoredReservation& stored, ReservationState state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Units that reservations of the SKUs have given up go to the pools.
+  // Puts units that reservations of the SKUs have given up into the pools.
   void ReturnUnits(const std::map<std::string, int64_t>& units_by_sku) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes up to `units` units: from the pool, then from the fullest slots. Returns how many. Bumps the quota version.
   static int64_t TakeUnits(SkuState& state, int64_t units);
   // Writes the message about the reservation's latest revision.
   void Tell(const char* kind, const Reservation& reservation, const FakeOutbox::Extra& extra = {})
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // One SKU's part of a page. False when the page is full: `page->next` says where to go on.
+  // Adds one SKU's part to a page. False when the page is full: then `page->next` says where to continue.
   bool ListSku(const std::string& sku_id, const ReservationFilter& filter, const ReservationCursor& after, size_t limit,
                ReservationPage* page) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool MayRetire(const Reservation& reservation, absl::Duration age) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -182,25 +182,25 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   static Sku Read(const SkuState& state);
   static HeldSlice SumOf(IncarnationId holder, absl::Span<Slot* const> slots);
   static QuotaSnapshot Quota(const SkuState& state);
-  // Keeps `pooled_` exact; after every change of a pool or of what else decides.
+  // Keeps `pooled_` exact. Call it after every change of a pool, or of anything else that it depends on.
   void ListIfPooled(const SkuState& state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static bool IsPooled(const SkuState& state);
 
-  // move_units, by its steps.
+  // The steps of move_units.
   absl::StatusOr<SkuQuota> Move(const QuotaMove& move, const std::string& actor) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void Withdraw(SkuState& state, const QuotaDelta& delta);
   void AddSlots(SkuState& state, absl::Span<const QuotaDelta> deltas) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void Deposit(SkuState& state, const QuotaDelta& delta);
-  // What the pool and the deltas' holders have left, as the audit log has it.
+  // What the pool and the deltas' holders have left, in the form of the audit log.
   static std::string Holdings(const SkuState& state, absl::Span<const QuotaDelta> deltas);
 
-  // Values as the text of jsonb, so that entries compare with the database's.
+  // Values in the text form of jsonb, so that entries compare with the database's.
   void Audit(const std::string& actor, const char* action, const std::string& sku_id, IncarnationId incarnation,
              std::string before, std::string after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   struct SoldUnits {
     int64_t reservations = 0;
     int64_t live_units = 0;
-    std::map<IncarnationId, int64_t> by_incarnation;  // lapsed ones too: they were spent by it
+    std::map<IncarnationId, int64_t> by_incarnation;  // including lapsed ones: it has spent those units
     std::map<std::string, int64_t> live_by_user;
   };
   void VerifySku(const SkuState& state, const SoldUnits& sold, VerifyReport& report) const
@@ -217,7 +217,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   std::map<std::tuple<std::string, std::string, int32_t>, Uuid> live_ ABSL_GUARDED_BY(mutex_);
   std::set<std::tuple<std::string, std::string, Uuid>> lapsed_ ABSL_GUARDED_BY(mutex_);
   std::set<std::pair<absl::Time, Uuid>> due_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::pair<Uuid, std::string>, LateDecision> late_payments_ ABSL_GUARDED_BY(mutex_);  // by their reference
+  std::map<std::pair<Uuid, std::string>, LateDecision> late_payments_ ABSL_GUARDED_BY(mutex_);  // by payment reference
   absl::flat_hash_map<Uuid, Reservation> archive_ ABSL_GUARDED_BY(mutex_);
   std::map<std::pair<std::string, IncarnationId>, RetiredUnits> retired_ ABSL_GUARDED_BY(mutex_);
   uint64_t rebookings_ ABSL_GUARDED_BY(mutex_) = 0;

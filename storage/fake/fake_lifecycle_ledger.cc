@@ -1,5 +1,4 @@
-// FakeLedger's side of what becomes of reservations: confirmation, cancellation, extension, late payments, carts,
-// lists.
+// FakeLedger's part for the life of reservations: confirmation, cancellation, extension, late payments, carts, lists.
 #include <algorithm>
 #include <utility>
 
@@ -37,7 +36,7 @@ absl::Duration LongestHold(const Sku& sku) {
   return sku.max_hold > absl::ZeroDuration() ? sku.max_hold : sku.hold * (1 + sku.max_extensions);
 }
 
-bool Same(const Confirmation& payment, const Reservation& reservation) {
+bool Same(const Payment& payment, const Reservation& reservation) {
   return payment.amount_minor == reservation.amount_minor && payment.currency == reservation.currency;
 }
 
@@ -74,12 +73,15 @@ void FakeLedger::Finish(StoredReservation& stored, ReservationState state) {
   live_units_[{row.sku_id, row.user_id}] -= row.quantity;
 }
 
-// An empty pool is perhaps announced as sold out, with the present version: then the returned units need a newer one.
+// What is scarce may be announced as such with the current version; then the returned units need a newer one.
 void FakeLedger::ReturnUnits(const std::map<std::string, int64_t>& units_by_sku) {
   for (const auto& [sku_id, units] : units_by_sku) {
     SkuState& state = skus_.at(sku_id);
     Slot& pool = state.pool();
-    if (pool.remaining == 0 && !Mutated(Mutation::kReturnedNotMarked)) {
+    const bool scarce = Mutated(Mutation::kReturnMarkedOnlyIfEmpty)
+                            ? pool.remaining == 0
+                            : pool.remaining < ScarceBelow(state.sku.per_user_limit);
+    if (scarce && !Mutated(Mutation::kReturnedNotMarked)) {
       pool.version = ++state.sku.quota_version;
       returned_.insert(sku_id);
     }
@@ -88,17 +90,17 @@ void FakeLedger::ReturnUnits(const std::map<std::string, int64_t>& units_by_sku)
   }
 }
 
-ChangeResult FakeLedger::Confirm(const Confirmation& confirmation) {
+ChangeResult FakeLedger::Confirm(const Payment& confirmation) {
   StoredReservation* const stored = FindStored(confirmation.reservation_id);
-  if (stored == nullptr) return {.outcome = ChangeOutcome::kNotFound};
+  if (stored == nullptr) return RefusedChange(Refusal::kReservationNotFound);
   Reservation& row = stored->reservation;
   const bool replay =
       row.state == ReservationState::kConfirmed &&
       (row.payment_reference == confirmation.payment_reference || Mutated(Mutation::kSecondPaymentReplayed));
-  if (!Same(confirmation, row)) return {.outcome = ChangeOutcome::kPaymentMismatch, .reservation = row};
+  if (!Same(confirmation, row)) return RefusedChange(Refusal::kPaymentMismatch, row);
   if (replay) return {.outcome = ChangeOutcome::kReplayed, .reservation = row};
   if (row.state != ReservationState::kPending && !Mutated(Mutation::kConfirmsWhatEnded)) {
-    return {.outcome = ChangeOutcome::kStateForbids, .reservation = row};
+    return RefusedChange(Refusal::kReservationState, row);
   }
   row.payment_reference = confirmation.payment_reference;
   Finish(*stored, ReservationState::kConfirmed);
@@ -106,21 +108,21 @@ ChangeResult FakeLedger::Confirm(const Confirmation& confirmation) {
   return {.outcome = ChangeOutcome::kDone, .reservation = row};
 }
 
-absl::StatusOr<std::vector<ChangeResult>> FakeLedger::ConfirmReservations(absl::Span<const Confirmation> batch) {
+absl::StatusOr<std::vector<ChangeResult>> FakeLedger::ConfirmReservations(absl::Span<const Payment> batch) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   RETURN_IF_ERROR(CheckDistinct(batch));
   std::vector<ChangeResult> results;
-  for (const Confirmation& confirmation : batch) results.push_back(Confirm(confirmation));
+  for (const Payment& confirmation : batch) results.push_back(Confirm(confirmation));
   return results;
 }
 
 ChangeResult FakeLedger::Cancel(const Cancellation& cancellation, std::map<std::string, int64_t>* returned) {
   StoredReservation* const stored = FindStored(cancellation.reservation_id);
-  if (stored == nullptr) return {.outcome = ChangeOutcome::kNotFound};
+  if (stored == nullptr) return RefusedChange(Refusal::kReservationNotFound);
   Reservation& row = stored->reservation;
   if (row.state == ReservationState::kCancelled) return {.outcome = ChangeOutcome::kReplayed, .reservation = row};
-  if (row.state != ReservationState::kPending) return {.outcome = ChangeOutcome::kStateForbids, .reservation = row};
+  if (row.state != ReservationState::kPending) return RefusedChange(Refusal::kReservationState, row);
   row.cancel_reason = cancellation.reason;
   Finish(*stored, ReservationState::kCancelled);
   (*returned)[row.sku_id] += Mutated(Mutation::kCancelReturnsTwice) ? 2 * row.quantity : row.quantity;
@@ -141,21 +143,23 @@ absl::StatusOr<std::vector<ChangeResult>> FakeLedger::CancelReservations(absl::S
 
 ChangeResult FakeLedger::Extend(const Extension& extension) {
   StoredReservation* const stored = FindStored(extension.reservation_id);
-  if (stored == nullptr) return {.outcome = ChangeOutcome::kNotFound};
+  if (stored == nullptr) return RefusedChange(Refusal::kReservationNotFound);
   Reservation& row = stored->reservation;
   const Sku& sku = skus_.at(row.sku_id).sku;
-  const auto answer = [&row](ChangeOutcome outcome, int64_t bound = 0) {
-    return ChangeResult{.outcome = outcome, .reservation = row, .bound = bound};
+  const auto refused = [&row](Refusal refusal, int64_t bound = 0) {
+    ChangeResult result = RefusedChange(refusal, row);
+    result.bound = bound;
+    return result;
   };
-  if (extension.number <= row.extensions) return answer(ChangeOutcome::kReplayed);
+  if (extension.number <= row.extensions) return {.outcome = ChangeOutcome::kReplayed, .reservation = row};
   if (row.state != ReservationState::kPending || row.expires_at <= DatabaseNow()) {
-    return answer(ChangeOutcome::kStateForbids);
+    return refused(Refusal::kReservationState);
   }
-  if (extension.number > row.extensions + 1) return answer(ChangeOutcome::kExtensionOutOfOrder);
-  if (extension.number > sku.max_extensions) return answer(ChangeOutcome::kTooManyExtensions, sku.max_extensions);
+  if (extension.number > row.extensions + 1) return refused(Refusal::kExtensionOutOfOrder);
+  if (extension.number > sku.max_extensions) return refused(Refusal::kTooManyExtensions, sku.max_extensions);
   const absl::Time extended = row.expires_at + extension.by;
   if (extended > row.created_at + LongestHold(sku)) {
-    return answer(ChangeOutcome::kHoldTooLong, absl::ToInt64Seconds(LongestHold(sku)));
+    return refused(Refusal::kHoldTooLong, absl::ToInt64Seconds(LongestHold(sku)));
   }
   if (!Mutated(Mutation::kExpiresExtended)) {
     due_.erase({row.expires_at, row.reservation_id});
@@ -165,7 +169,7 @@ ChangeResult FakeLedger::Extend(const Extension& extension) {
   row.extensions = extension.number;
   ++row.revision;
   Tell("reservation.extended", row);
-  return answer(ChangeOutcome::kDone);
+  return {.outcome = ChangeOutcome::kDone, .reservation = row};
 }
 
 absl::StatusOr<std::vector<ChangeResult>> FakeLedger::ExtendReservations(absl::Span<const Extension> batch) {
@@ -182,13 +186,13 @@ absl::StatusOr<std::vector<ChangeResult>> FakeLedger::ExtendReservations(absl::S
   return results;
 }
 
-absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Confirmation& payment) {
+absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Payment& payment) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   const auto key = std::make_pair(payment.reservation_id, payment.payment_reference);
   ChangeResult result = Confirm(payment);
-  if (result.outcome == ChangeOutcome::kNotFound) return ConfirmRetired(payment);
-  if (result.outcome != ChangeOutcome::kStateForbids) return result;
+  if (result.refusal == Refusal::kReservationNotFound) return ConfirmRetired(payment);
+  if (result.refusal != Refusal::kReservationState) return result;
   const auto decided = late_payments_.find(key);
   if (decided != late_payments_.end() && !Mutated(Mutation::kLateBookedTwice)) {
     return ReplayLate(result.reservation, decided->second);
@@ -199,28 +203,28 @@ absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Confirmation& payment
     if (result.rebooked.has_value()) {
       late_payments_[key] = {.rebooked_as = result.rebooked->reservation_id};
       result.outcome = ChangeOutcome::kRebooked;
+      result.refusal = Refusal::kNone;
       return result;
     }
   }
   late_payments_[key] = {};
   Reservation& row = FindStored(payment.reservation_id)->reservation;
   ++row.revision;
-  // The reference of the payment that is to go back, which is not the one that has paid for the reservation.
+  // The reference of the payment to refund, not of the one that paid for the reservation.
   Reservation told = row;
   told.payment_reference = payment.payment_reference;
   Tell("payment.refund_requested", told);
-  result.reservation = row;
-  if (expired) result.outcome = ChangeOutcome::kPaidUnfulfilled;
-  return result;
+  if (expired) return ChangeResult{.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = row};
+  return RefusedChange(Refusal::kReservationState, row);
 }
 
-// confirm_retired: nothing is booked any more, but the payment is not forgotten.
-ChangeResult FakeLedger::ConfirmRetired(const Confirmation& payment) {
+// Like confirm_retired: nothing is booked any more, but the payment is recorded.
+ChangeResult FakeLedger::ConfirmRetired(const Payment& payment) {
   const auto found = archive_.find(payment.reservation_id);
-  if (found == archive_.end()) return {};
+  if (found == archive_.end()) return RefusedChange(Refusal::kReservationNotFound);
   Reservation& row = found->second;
   if (row.amount_minor != payment.amount_minor || row.currency != payment.currency) {
-    return {.outcome = ChangeOutcome::kPaymentMismatch, .reservation = row};
+    return RefusedChange(Refusal::kPaymentMismatch, row);
   }
   if (row.payment_reference == payment.payment_reference) {
     return {.outcome = ChangeOutcome::kReplayed, .reservation = row};
@@ -231,23 +235,24 @@ ChangeResult FakeLedger::ConfirmRetired(const Confirmation& payment) {
   Reservation told = row;
   told.payment_reference = payment.payment_reference;
   Tell("payment.refund_requested", told);
-  const bool expired = row.state == ReservationState::kExpired;
-  return {.outcome = expired ? ChangeOutcome::kPaidUnfulfilled : ChangeOutcome::kStateForbids, .reservation = row};
+  if (row.state == ReservationState::kExpired) return {.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = row};
+  return RefusedChange(Refusal::kReservationState, row);
 }
 
 ChangeResult FakeLedger::ReplayLate(const Reservation& asked, const LateDecision& decided) const {
-  ChangeResult result{.outcome = ChangeOutcome::kStateForbids, .reservation = asked, .replayed = true};
+  ChangeResult result{.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = asked};
   if (decided.rebooked_as.has_value()) {
     result.outcome = ChangeOutcome::kRebooked;
     const auto rebooked = reservations_.find(*decided.rebooked_as);
     if (rebooked != reservations_.end()) result.rebooked = rebooked->second.reservation;
-  } else if (asked.state == ReservationState::kExpired) {
-    result.outcome = ChangeOutcome::kPaidUnfulfilled;
+  } else if (asked.state != ReservationState::kExpired) {
+    result = RefusedChange(Refusal::kReservationState, asked);
   }
+  result.replayed = true;
   return result;
 }
 
-// By another payment: each hold is made good once.
+// By another payment: each hold is rebooked only once.
 bool FakeLedger::WasRebooked(const Uuid& reservation_id) const {
   if (Mutated(Mutation::kLateBookedTwice)) return false;
   for (auto it = late_payments_.lower_bound({reservation_id, ""});
@@ -257,7 +262,7 @@ bool FakeLedger::WasRebooked(const Uuid& reservation_id) const {
   return false;
 }
 
-std::optional<Reservation> FakeLedger::Rebook(const Confirmation& payment) {
+std::optional<Reservation> FakeLedger::Rebook(const Payment& payment) {
   const Reservation old = FindStored(payment.reservation_id)->reservation;
   SkuState& state = skus_.at(old.sku_id);
   const int64_t live_units = Mutated(Mutation::kLateForgetsLimit) ? 0 : LiveUnits(old.sku_id, old.user_id);
@@ -266,7 +271,7 @@ std::optional<Reservation> FakeLedger::Rebook(const Confirmation& payment) {
   TakeUnits(state, Mutated(Mutation::kLateTakesNoUnits) ? 0 : old.quantity);
   ListIfPooled(state);
   returned_.insert(old.sku_id);  // to be announced again: a slice may have become smaller
-  // Like no id that a caller makes up.
+  // Unlike any id that a caller chooses.
   Uuid id;
   id.bytes[0] = 0xfa;
   id.bytes[6] = 0x40;
@@ -283,7 +288,7 @@ std::optional<Reservation> FakeLedger::Rebook(const Confirmation& payment) {
   return row;
 }
 
-// All or nothing: what was created comes undone, units and rows.
+// All or nothing: otherwise undoes what was created, units and rows.
 absl::StatusOr<CartResult> FakeLedger::CommitCart(IncarnationId incarnation, absl::Span<const ReservationClaim> lines) {
   CHECK_LE(lines.size(), static_cast<size_t>(kMaxCartLines));
   absl::MutexLock lock(&mutex_);

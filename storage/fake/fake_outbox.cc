@@ -109,7 +109,7 @@ absl::StatusOr<std::vector<OutboxMessage>> FakeOutbox::ClaimMessages(const std::
   const Uuid* previous = nullptr;
   for (auto& [key, message] : messages_) {
     if (message.key.sink != sink || message.state != OutboxState::kPending) continue;
-    // Only the first that waits, due or not.
+    // Only the first one that waits, due or not.
     const bool first = previous == nullptr || !(*previous == message.key.reservation_id);
     previous = &message.key.reservation_id;
     if (first && message.next_attempt_at <= now) due.push_back(&message);
@@ -195,7 +195,7 @@ absl::StatusOr<OutboxMessage> FakeOutbox::GetMessage(const OutboxKey& key) {
   return found->second;
 }
 
-// A dead one with all its attempts before it.
+// A dead message gets all its attempts again.
 void FakeOutbox::Revive(OutboxMessage& message) {
   if (message.state == OutboxState::kDead) message.attempts = 0;
   message.state = OutboxState::kPending;

@@ -19,18 +19,18 @@
 
 namespace tranche::storage {
 
-// Thread-safe. What operators do to it is not audited.
+// Thread-safe. Operators' changes to it are not audited.
 class FakeOutbox : public OutboxLedger {
  public:
-  // What a payload has besides the reservation: keys and texts.
+  // The payload's fields besides the reservation: keys and texts.
   using Extra = std::vector<std::pair<std::string, std::string>>;
 
   // `clock` is the database's. Not owned.
   explicit FakeOutbox(Clock* clock) : clock_(clock) {}
 
-  // Writes the message about the reservation's present revision, for every sink.
+  // Writes the message about the reservation's current revision, for every sink.
   void Write(const std::string& kind, const Reservation& reservation, const Extra& extra);
-  // Is there any about the reservation, dead or not?
+  // Is there a message about the reservation, dead or not?
   bool HasMessages(const Uuid& reservation_id);
 
   absl::StatusOr<std::vector<OutboxMessage>> ClaimMessages(const std::string& sink, int limit,
@@ -48,7 +48,7 @@ class FakeOutbox : public OutboxLedger {
   absl::StatusOr<int64_t> DiscardMessage(const OutboxKey& key, const std::string& actor) override;
   absl::StatusOr<std::vector<OutboxDepth>> Depths() override;
 
-  // The next `calls` calls of OutboxLedger's methods are kUnavailable and do nothing.
+  // The next `calls` calls of OutboxLedger's methods return kUnavailable and do nothing.
   void FailNext(int calls);
 
  private:

@@ -1,4 +1,4 @@
-// FakeLedger's side of quota and incarnations.
+// FakeLedger's part for quota and incarnations.
 #include <algorithm>
 #include <utility>
 

@@ -1,4 +1,4 @@
-// FakeLedger's side of SKUs, their stock, the audit log and verification.
+// FakeLedger's part for SKUs, their stock, the audit log and verification.
 #include <algorithm>
 #include <map>
 #include <optional>

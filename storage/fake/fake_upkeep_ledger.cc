@@ -1,4 +1,4 @@
-// FakeLedger's side of upkeep: expiry and retention.
+// FakeLedger's part for upkeep: expiry and retention.
 #include <algorithm>
 #include <tuple>
 
@@ -34,7 +34,7 @@ absl::StatusOr<ExpiredHolds> FakeLedger::ExpireDue(int limit) {
 bool FakeLedger::MayRetire(const Reservation& reservation, absl::Duration age) const {
   const absl::Time now = DatabaseNow();
   if (!reservation.finished_at.has_value() || *reservation.finished_at >= now - age) return false;
-  // What the messages say must be there to be asked about.
+  // A receiver of the messages must still be able to look the reservation up.
   if (outbox_ != nullptr && outbox_->HasMessages(reservation.reservation_id)) return false;
   if (reservation.state != ReservationState::kConfirmed) return true;
   const Sku& sku = skus_.at(reservation.sku_id).sku;

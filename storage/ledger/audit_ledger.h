@@ -1,4 +1,4 @@
-// What the ledger says about itself: who changed what, and whether its books balance.
+// What the ledger records about itself: who changed what, and whether its books balance.
 //
 // Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
 #pragma once
@@ -19,8 +19,8 @@ struct AuditEntry {
   absl::Time at;
   std::string actor;
   std::string action;
-  std::string sku_id;                 // "" for what concerns no SKU
-  IncarnationId incarnation = kPool;  // kPool for what concerns no single node
+  std::string sku_id;                 // "" if it concerns no SKU
+  IncarnationId incarnation = kPool;  // kPool if it concerns no single node
   std::string before;                 // JSON
   std::string after;                  // JSON
 };
@@ -41,8 +41,8 @@ class AuditLedger {
  public:
   virtual ~AuditLedger() = default;
 
-  // The newest first: those of the SKU ("" = of all) with an id below `before` (0 = from the newest), at most `limit`.
-  // Ids are one database's: those of two shards have no order.
+  // The newest first: the SKU's entries ("" = of all) with an id below `before` (0 = from the newest), at most `limit`.
+  // Ids are per database, so ids of two shards have no order.
   virtual absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) = 0;
 
   // Recomputes the invariants of the SKU ("" = of all) from scratch, in one snapshot.

@@ -1,5 +1,5 @@
-// A lifecycle ledger that forwards every call through one hook of the class that derives from it: `Around`, see
-// storage/ledger/ledger_call.h. That class overrides what it does in another way.
+// A lifecycle ledger that forwards every call through one hook of the derived class: `Around`, see
+// storage/ledger/ledger_call.h. The derived class overrides the methods that it does differently.
 #pragma once
 
 #include <vector>
@@ -14,7 +14,7 @@ namespace tranche::storage {
 template <typename Derived>
 class ForwardingLifecycleLedger : public LifecycleLedger {
  public:
-  absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Confirmation> batch) override {
+  absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Payment> batch) override {
     return Forward(LedgerCall::ChangeReservations("ConfirmReservations"),
                    [&](LifecycleLedger& target) { return target.ConfirmReservations(batch); });
   }
@@ -26,7 +26,7 @@ class ForwardingLifecycleLedger : public LifecycleLedger {
     return Forward(LedgerCall::ChangeReservations("ExtendReservations"),
                    [&](LifecycleLedger& target) { return target.ExtendReservations(batch); });
   }
-  absl::StatusOr<ChangeResult> ConfirmLate(const Confirmation& payment) override {
+  absl::StatusOr<ChangeResult> ConfirmLate(const Payment& payment) override {
     return Forward(LedgerCall::ChangeReservations("ConfirmLate"),
                    [&](LifecycleLedger& target) { return target.ConfirmLate(payment); });
   }

@@ -1,5 +1,5 @@
-// A stock ledger that forwards every call through one hook of the class that derives from it: `Around`, see
-// storage/ledger/ledger_call.h. That class overrides what it does in another way.
+// A stock ledger that forwards every call through one hook of the derived class: `Around`, see
+// storage/ledger/ledger_call.h. The derived class overrides the methods that it does differently.
 #pragma once
 
 #include <optional>

@@ -1,5 +1,5 @@
-// A ledger for upkeep that forwards every call through one hook of the class that derives from it: `Around`, see
-// storage/ledger/ledger_call.h. That class overrides what it does in another way.
+// A ledger for upkeep that forwards every call through one hook of the derived class: `Around`, see
+// storage/ledger/ledger_call.h. The derived class overrides the methods that it does differently.
 #pragma once
 
 #include "absl/status/statusor.h"

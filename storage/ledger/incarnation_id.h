@@ -7,7 +7,7 @@ namespace tranche::storage {
 
 // One run of one front node. Positive; from a sequence of the ledger, never reused.
 using IncarnationId = int64_t;
-// As a holder: the pool, held by nobody.
+// As a holder: the pool, which no incarnation holds.
 inline constexpr IncarnationId kPool = 0;
 
 }  // namespace tranche::storage

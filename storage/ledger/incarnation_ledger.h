@@ -25,7 +25,7 @@ class IncarnationLedger {
  public:
   virtual ~IncarnationLedger() = default;
 
-  // A new incarnation; `draining` when its node was draining already.
+  // Registers a new incarnation; `draining` if its node was draining already.
   virtual absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
                                                             bool draining = false) = 0;
   virtual absl::StatusOr<std::vector<Incarnation>> ListLiveIncarnations() = 0;

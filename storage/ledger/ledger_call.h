@@ -1,13 +1,13 @@
-// What a forwarding ledger (storage/ledger/forwarding_*.h) tells its hook of the call that it forwards.
+// What a forwarding ledger (storage/ledger/forwarding_*.h) tells its hook about the call that it forwards.
 //
-// The hook is a member of the class that derives from one of them, or from several:
+// The hook is a member of the class that derives from one or several of them:
 //
 //   template <typename Ask>
 //   auto Around(const LedgerCall& call, const Ask& ask);
 //
-// `ask(target)` makes the call at `target`, which is any ledger of that interface, and returns its answer: a StatusOr,
-// or a Status. The hook returns an answer of the same type. It may ask never, once or several times, and do what it
-// likes before and after: count, wait, fail.
+// `ask(target)` makes the call on `target`, which is any ledger of that interface, and returns its answer: a StatusOr,
+// or a Status. The hook returns an answer of the same type. It may call `ask` never, once or several times, and do
+// anything before and after: count, wait, fail.
 #pragma once
 
 namespace tranche::storage {

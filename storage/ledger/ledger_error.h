@@ -1,4 +1,4 @@
-// How a Status of the ledger says more than its code.
+// What a Status of the ledger says beyond its code.
 #pragma once
 
 #include <string>
@@ -17,11 +17,11 @@ bool IsUnknownCommit(const absl::Status& status);
 absl::Status RetryTransactionError(absl::string_view detail);
 bool IsRetryTransaction(const absl::Status& status);
 
-// The SKU is on its way to another shard (kUnavailable); nothing was changed, and soon it may be.
+// The SKU is on its way to another shard (kUnavailable); nothing was changed, and a retry may soon succeed.
 absl::Status SkuMovingError(absl::string_view detail);
 bool IsSkuMoving(const absl::Status& status);
 
-// There is no shard of that name (kNotFound).
+// There is no shard with that name (kNotFound).
 absl::Status NoSuchShardError(absl::string_view shard);
 bool IsNoSuchShard(const absl::Status& status);
 

@@ -1,13 +1,14 @@
-// What becomes of a reservation after it was created: it is confirmed, cancelled or extended, found and listed. Also
+// What happens to a reservation after it was created: it is confirmed, cancelled or extended, found and listed. Also
 // creates several at once (a cart).
 //
 // Threads, blocking and errors are those of every ledger: storage/ledger/README.md. Every call is safe to repeat: the
-// same change of the same reservation answers the same again.
+// same change of the same reservation returns the same answer again.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -20,7 +21,7 @@
 namespace tranche::storage {
 
 // The reservation was paid.
-struct Confirmation {
+struct Payment {
   Uuid reservation_id;
   std::string payment_reference;  // 1 to 128 bytes
   int64_t amount_minor = 0;
@@ -33,57 +34,58 @@ struct Cancellation {
   std::string reason;  // at most 256 bytes
 };
 
-// The hold shall last longer.
+// Makes the hold last longer.
 struct Extension {
   Uuid reservation_id;
   int32_t number = 0;  // which extension of the reservation this is, from 1
   absl::Duration by;   // whole seconds, at least 1
 };
 
-// What may be asked of a pending reservation.
-using Change = std::variant<Confirmation, Cancellation, Extension>;
+// The changes that can be requested for a pending reservation.
+using Change = std::variant<Payment, Cancellation, Extension>;
 
 enum class ChangeOutcome {
   kDone,
-  kReplayed,         // it had been done before: `reservation` is as it is now
-  kNotFound,         // not on this shard
-  kStateForbids,     // `reservation.state` says why
-  kPaymentMismatch,  // amount or currency is not the reservation's
-  kTooManyExtensions,
-  kHoldTooLong,
-  kExtensionOutOfOrder,
-  kMoving,  // its SKU is on its way to another shard: nothing was decided
-  // Only of ConfirmLate.
+  kReplayed,  // it was done before: `reservation` is as it is now
+  kRefused,   // `refusal` says why
+  // Only from ConfirmLate.
   kRebooked,         // another unit was booked: `rebooked`
-  kPaidUnfulfilled,  // nothing was left: the payment is recorded, and a refund asked for
+  kPaidUnfulfilled,  // no unit was left: the payment is recorded, and a refund is requested
 };
 
 struct ChangeResult {
-  ChangeOutcome outcome = ChangeOutcome::kNotFound;
-  // As it is after the change; set unless kNotFound or kMoving.
+  ChangeOutcome outcome = ChangeOutcome::kRefused;
+  // For kRefused. kReservationNotFound: not on this shard. kReservationState: `reservation.state` forbids it.
+  // kSkuMoving: its SKU is on its way to another shard, and nothing was decided.
+  Refusal refusal = Refusal::kNone;
+  // As it is after the change; set unless kReservationNotFound or kSkuMoving.
   Reservation reservation = {};
-  // The bound that was met, for kTooManyExtensions (how many) and kHoldTooLong (seconds).
+  // The limit that was reached, for kTooManyExtensions (how many) and kHoldTooLong (seconds).
   int64_t bound = 0;
-  // Only of ConfirmLate.
+  // Only from ConfirmLate.
   std::optional<Reservation> rebooked = {};
-  bool replayed = false;  // of kRebooked and kPaidUnfulfilled: it had been decided before
+  bool replayed = false;  // for kRebooked and kPaidUnfulfilled: it was decided before
 };
 
-// Which reservations to list: of a buyer, of a SKU, or of a buyer of a SKU.
+inline ChangeResult RefusedChange(Refusal refusal, Reservation reservation = {}) {
+  return {.outcome = ChangeOutcome::kRefused, .refusal = refusal, .reservation = std::move(reservation)};
+}
+
+// Which reservations to list: of a buyer, of a SKU, or of a buyer for a SKU.
 struct ReservationFilter {
   std::string sku_id;                    // "" for all
-  std::string user_id;                   // "" for all; not both
+  std::string user_id;                   // "" for all; at least one of the two is set
   std::vector<ReservationState> states;  // empty for all
 };
 
-// Where a list goes on: after this reservation. All empty: from the start.
+// Where a list continues: after this reservation. All empty: from the start.
 struct ReservationCursor {
   std::string sku_id;
   bool lapsed = false;  // within a SKU the live ones come first
   std::string user_id;
-  int32_t ordinal = 0;  // of a live one: its number among the buyer's
-  Uuid reservation_id;  // of a lapsed one
-  // Where there are several: the shard that it is about; "" for the first. Not for a ledger.
+  int32_t ordinal = 0;  // for a live one: its number among the buyer's
+  Uuid reservation_id;  // for a lapsed one
+  // With several shards: the shard that the cursor is about; "" for the first. Not used by a ledger.
   std::string shard = {};
 };
 
@@ -92,12 +94,12 @@ struct ReservationPage {
   std::optional<ReservationCursor> next;  // nullopt: that was the last page
 };
 
-// The most lines of a cart.
+// The most lines in a cart.
 inline constexpr int kMaxCartLines = 32;
 
 struct CartResult {
-  // kCreated or kReplayed for all lines, or nothing was created, and each line says what it met: a line that would have
-  // been created alone says kCreated here too, with no reservation.
+  // kCreated or kReplayed for all lines, or nothing was created, and each line has its own outcome. A line that would
+  // have been created alone is kCreated then too, with no reservation.
   bool committed = false;
   std::vector<CommitResult> lines = {};
 };
@@ -107,21 +109,23 @@ class LifecycleLedger {
   virtual ~LifecycleLedger() = default;
 
   // Each commits its batch in one transaction. Ids are distinct; at most kMaxBatch of them. Results are in the order of
-  // the batch. A reservation that is not pending any more is kStateForbids, unless it is a replay.
-  virtual absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Confirmation> batch) = 0;
+  // the batch. A reservation that is no longer pending is refused with kReservationState, unless it is a replay.
+  virtual absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Payment> batch) = 0;
   virtual absl::StatusOr<std::vector<ChangeResult>> CancelReservations(absl::Span<const Cancellation> batch) = 0;
   virtual absl::StatusOr<std::vector<ChangeResult>> ExtendReservations(absl::Span<const Extension> batch) = 0;
 
-  // A payment for a reservation that ConfirmReservations answered with kStateForbids. Of an expired one: kRebooked or
-  // kPaidUnfulfilled. Of a cancelled one, or of one that another payment has confirmed: kStateForbids, and the payment
-  // is recorded and a refund asked for (`replayed` when it was before). Else what ConfirmReservations would say.
-  virtual absl::StatusOr<ChangeResult> ConfirmLate(const Confirmation& payment) = 0;
+  // A payment for a reservation that ConfirmReservations refused with kReservationState. If the reservation expired:
+  // kRebooked or kPaidUnfulfilled. If it was cancelled, or confirmed by another payment: kReservationState, and the
+  // payment is recorded and a refund requested (`replayed` if it was before). Otherwise what ConfirmReservations would
+  // answer.
+  virtual absl::StatusOr<ChangeResult> ConfirmLate(const Payment& payment) = 0;
 
-  // All lines for one buyer, or none; they are the claims of one incarnation with distinct ids, at most kMaxCartLines.
+  // Creates all lines for one buyer, or none. They are claims of one incarnation with distinct ids, at most
+  // kMaxCartLines.
   virtual absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation,
                                                 absl::Span<const ReservationClaim> lines) = 0;
 
-  // Those of the ids that exist, in no order. At most kMaxBatch ids.
+  // Those of the ids that exist, unordered. At most kMaxBatch ids.
   virtual absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid> reservation_ids) = 0;
 
   // Ascending by SKU. `limit` bounds the page; a page may be empty and not the last.

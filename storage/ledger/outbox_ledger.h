@@ -1,8 +1,9 @@
 // The outbox: messages about changes of reservations, written with the change and handed to relays that deliver them to
 // sinks (storage/sql/migrations/0003_reservation_life.sql).
 //
-// A message goes to each sink by itself, at least once, and in the order of the revisions of its reservation: a message
-// is handed out only when no earlier one of its reservation waits for the same sink. A dead message is out of the way.
+// Each sink gets its own copy of a message, at least once, and in the order of the revisions of its reservation: a
+// message is handed out only when no earlier one of its reservation waits for the same sink. A dead message does not
+// block later ones.
 //
 // Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
 #pragma once
@@ -59,23 +60,23 @@ class OutboxLedger {
  public:
   virtual ~OutboxLedger() = default;
 
-  // Takes up to `limit` due messages of the sink, the longest due first; they are not handed out again for `lease`.
+  // Takes up to `limit` due messages of the sink, those due longest first; they are not handed out again for `lease`.
   // Relays side by side get different ones.
   virtual absl::StatusOr<std::vector<OutboxMessage>> ClaimMessages(const std::string& sink, int limit,
                                                                    absl::Duration lease) = 0;
-  // They are delivered, and deleted. Unknown ones are ignored.
+  // They were delivered; deletes them. Unknown ones are ignored.
   virtual absl::Status MarkDelivered(absl::Span<const OutboxKey> keys) = 0;
   virtual absl::Status MarkFailed(absl::Span<const OutboxFailure> failures) = 0;
 
   virtual absl::StatusOr<std::vector<std::string>> ListSinks() = 0;
-  // Both are audited. From now on it gets a copy of every message. Repeating it is harmless.
+  // Both are audited. An added sink gets a copy of every message from now on. Repeating it is harmless.
   virtual absl::Status AddSink(const std::string& sink, const std::string& actor) = 0;
-  // Discards what waits for it, however much that is: it may take long, and when it fails half-way it can be repeated.
-  // kNotFound when there is none, kInvalidArgument when it is the only one.
+  // Also discards the messages that wait for it, however many: it may take long, and if it fails half-way it can be
+  // repeated. kNotFound when there is no such sink, kInvalidArgument when it is the only one.
   virtual absl::Status RemoveSink(const std::string& sink, const std::string& actor) = 0;
 
-  // For operators. Ascending by (reservation, revision, sink), those after `after` (a key of zeros: from the start), of
-  // the sink ("" for all), in the state, at most `limit`.
+  // For operators. The sink's messages ("" for all) in this state, ascending by (reservation, revision, sink), those
+  // after `after` (a key of zeros: from the start), at most `limit`.
   virtual absl::StatusOr<std::vector<OutboxMessage>> ListMessages(const std::string& sink, OutboxState state,
                                                                   const OutboxKey& after, int limit) = 0;
   virtual absl::StatusOr<OutboxMessage> GetMessage(const OutboxKey& key) = 0;
@@ -83,7 +84,7 @@ class OutboxLedger {
   virtual absl::StatusOr<int64_t> RetryDead(const std::string& sink, const std::string& actor) = 0;
   virtual absl::StatusOr<int64_t> RetryMessage(const OutboxKey& key, const std::string& actor) = 0;
   virtual absl::StatusOr<int64_t> DiscardMessage(const OutboxKey& key, const std::string& actor) = 0;
-  // Per sink. Counts; costs what it counts.
+  // Per sink. Counts the messages, so it costs in proportion to their number.
   virtual absl::StatusOr<std::vector<OutboxDepth>> Depths() = 0;
 };
 

@@ -1,5 +1,5 @@
-// What reconciliation with a payment provider's statement needs of the ledger: its payments in bulk, and the
-// corrections that are safe.
+// What reconciliation with a payment provider's statement needs from the ledger: its payments in bulk, and the safe
+// corrections.
 //
 // Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
 #pragma once
@@ -24,13 +24,13 @@ struct LatePayment {
   std::string currency;
   absl::Time received_at;
   std::optional<Uuid> rebooked_as;        // the reservation that it paid for instead
-  std::optional<absl::Time> refunded_at;  // when it was seen to be paid back
+  std::optional<absl::Time> refunded_at;  // when it was seen to be refunded
 };
 
-// What is known of one reservation's payments.
+// What is known about one reservation's payments.
 struct PaymentEntry {
   Uuid reservation_id;
-  // False: the reservation itself is no longer kept, and what follows up to `late_payments` says nothing.
+  // False: the reservation itself is no longer kept, and the fields up to `late_payments` are meaningless.
   bool kept = false;
   std::string sku_id;
   int32_t quantity = 0;
@@ -40,7 +40,7 @@ struct PaymentEntry {
   std::string payment_reference;      // of a confirmed one
   std::optional<absl::Time> paid_at;  // of a confirmed one
   std::optional<Uuid> rebooked_from;  // whose late payment paid for it
-  bool archived = false;              // it cannot be changed any more
+  bool archived = false;              // it can no longer be changed
   std::string order_reference;
   std::vector<LatePayment> late_payments;
 };
@@ -48,47 +48,47 @@ struct PaymentEntry {
 struct PaymentPage {
   // Ascending by reservation id.
   std::vector<PaymentEntry> entries;
-  std::optional<Uuid> next;  // where the next page goes on after; nullopt: that was the last one
+  std::optional<Uuid> next;  // the next page continues after this; nullopt: that was the last one
 };
 
-// What became of a payment that the ledger was told of.
+// What the ledger did with a payment that it was told about.
 struct AppliedPayment {
   enum class Outcome {
     kConfirmed,
     kRebooked,
-    kRefundRequested,  // recorded, and a refund asked for
+    kRefundRequested,  // recorded, and a refund is requested
     kNotFound,
-    kMismatch,  // amount or currency is not the reservation's: nothing was done
+    kMismatch,  // amount or currency differs from the reservation's: nothing was done
     kMoving,
   };
   Outcome outcome = Outcome::kNotFound;
-  bool replayed = false;  // it had been done before, and nothing was audited
+  bool replayed = false;  // it was done before, and nothing was audited
   std::optional<Uuid> rebooked_as;
 };
 
 enum class RefundMark {
   kDone,
-  kReplayed,  // it had been noted before
+  kReplayed,  // it was noted before
   kNotFound,  // no such late payment
-  kRebooked,  // it bought another unit, so that it is not to be paid back
+  kRebooked,  // it paid for another unit, so it must not be refunded
 };
 
 class PaymentLedger {
  public:
   virtual ~PaymentLedger() = default;
 
-  // One page of the reservations that were confirmed, or had a late payment, in [from, to], and of those with a late
-  // payment from before that is still to be paid back. Looks at about `limit` rows whatever it returns: a page may be
+  // One page of the reservations that were confirmed, or had a late payment, in [from, to], and of those with an
+  // earlier late payment that is still to be refunded. Looks at about `limit` rows, however many match: a page may be
   // empty and not the last.
   virtual absl::StatusOr<PaymentPage> ExportPayments(const std::optional<Uuid>& after, absl::Time from, absl::Time to,
                                                      int limit) = 0;
   // Those of the ids that are known, whatever their state, ascending. At most kMaxBatch ids.
   virtual absl::StatusOr<std::vector<PaymentEntry>> LookUpPayments(absl::Span<const Uuid> reservation_ids) = 0;
 
-  // LifecycleLedger::ConfirmLate with an audit row of what came of it. Safe to repeat.
-  virtual absl::StatusOr<AppliedPayment> ApplyPayment(const Confirmation& payment, const std::string& actor) = 0;
-  // Notes that late payments (reservation id and payment reference) were paid back, with an audit row each. In the
-  // order of `payments`; at most kMaxBatch. Safe to repeat.
+  // LifecycleLedger::ConfirmLate, with an audit row about the result. Safe to repeat.
+  virtual absl::StatusOr<AppliedPayment> ApplyPayment(const Payment& payment, const std::string& actor) = 0;
+  // Notes that late payments (reservation id and payment reference) were refunded, with an audit row each. Results are
+  // in the order of `payments`; at most kMaxBatch. Safe to repeat.
   virtual absl::StatusOr<std::vector<RefundMark>> MarkRefunded(absl::Span<const std::pair<Uuid, std::string>> payments,
                                                                const std::string& actor) = 0;
 };

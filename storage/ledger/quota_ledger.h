@@ -20,9 +20,9 @@ namespace tranche::storage {
 // What one holder has of one SKU: the sum over its slots. The pool is the slice of kPool.
 struct HeldSlice {
   IncarnationId holder = kPool;
-  int64_t allotted = 0;   // units moved in less units moved out; allotted - remaining = spent
+  int64_t allotted = 0;   // units moved in minus units moved out; allotted - remaining = spent
   int64_t remaining = 0;  // >= 0
-  int64_t version = 0;    // the SKU's quota version at which a move last changed the slice
+  int64_t version = 0;    // the SKU's quota version when a move last changed the slice
 };
 
 // One SKU's quota, read in one snapshot.
@@ -41,7 +41,7 @@ struct SkuQuota {
 };
 
 // Changes what a holder has left: negative withdraws into the pool (at most what remains), positive deposits out of the
-// pool (at most what the pool then has, served in the order given).
+// pool (at most what the pool then has, in the order given).
 struct QuotaDelta {
   IncarnationId holder = kPool;
   int64_t units = 0;
@@ -51,7 +51,7 @@ struct QuotaDelta {
 struct QuotaMove {
   std::string sku_id;
   std::vector<QuotaDelta> deltas;
-  // When given, the SKU's quota version must still be this one.
+  // If set, the move is only made at this quota version.
   std::optional<int64_t> expected_quota_version;
 };
 
@@ -62,14 +62,14 @@ class QuotaLedger {
  public:
   virtual ~QuotaLedger() = default;
 
-  // In all of these `actor` is written into the audit log with what was before and after.
+  // In all of these, `actor` is written into the audit log with the state before and after.
 
   // Freezes or thaws the SKU's quota. Repeating it changes and audits nothing.
   virtual absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) = 0;
 
   // Those of the SKUs that exist, ascending by id, all in one snapshot. At most kMaxQuotaBatch distinct ids.
   virtual absl::StatusOr<std::vector<SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) = 0;
-  // Applies the moves in one transaction; each SKU, with withdrawals before deposits, is moved or refused by itself:
+  // Applies the moves in one transaction. Each SKU is moved, withdrawals before deposits, or refused by itself:
   // kNotFound, or kAborted when its version is not the expected one. Results are in the order of `moves`, with the SKU
   // as it is after its move. A deposit to an incarnation that is not live stays in the pool. At most kMaxQuotaBatch
   // moves of distinct SKUs.
@@ -79,15 +79,15 @@ class QuotaLedger {
   absl::StatusOr<QuotaSnapshot> ReadQuota(const std::string& sku_id);
   absl::StatusOr<QuotaSnapshot> MoveUnits(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,
                                           std::optional<int64_t> expected_quota_version, const std::string& actor);
-  // SKUs whose units are to be handed out: presplit, neither closed nor frozen, with units in the pool; ascending by
+  // SKUs whose units should be handed out: presplit, neither closed nor frozen, with units in the pool; ascending by
   // id, those after `after`, at most `limit`. Costs in proportion to what it returns, however many SKUs there are.
   virtual absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) = 0;
-  // SKUs with units that came back into an empty pool since they were acknowledged: perhaps they are announced as sold
-  // out. Ascending by id, those after `after`, at most `limit`. Costs in proportion to what it returns.
+  // SKUs with units that came back into an empty pool since they were last acknowledged, so they may be announced as
+  // sold out. Ascending by id, those after `after`, at most `limit`. Costs in proportion to what it returns.
   virtual absl::StatusOr<std::vector<std::string>> ListReturnedSkus(const std::string& after, int limit) = 0;
-  // They were announced as they were at these quota versions. One that has another version by now stays listed.
+  // They were announced with these quota versions. One that has another version by now stays listed.
   virtual absl::Status AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) = 0;
-  // Every slice of one incarnation, keyed by SKU; for (re)announcing.
+  // Every slice of one incarnation, keyed by SKU; for announcing them (again).
   virtual absl::StatusOr<std::vector<std::pair<std::string, HeldSlice>>> ListSlices(IncarnationId incarnation) = 0;
 };
 

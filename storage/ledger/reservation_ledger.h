@@ -1,5 +1,5 @@
-// What a front node's commit pipeline asks of the ledger: to book reservations, and to find them again. What becomes of
-// them afterwards is LifecycleLedger's (storage/ledger/lifecycle_ledger.h).
+// What a front node's commit pipeline needs from the ledger: to book reservations, and to find them again. What happens
+// to them afterwards is LifecycleLedger's (storage/ledger/lifecycle_ledger.h).
 //
 // Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
 #pragma once
@@ -13,11 +13,12 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "storage/ledger/incarnation_id.h"
+#include "storage/ledger/refusal.h"
 #include "storage/uuid.h"
 
 namespace tranche::storage {
 
-// Reservations per call, here and in the other ledgers.
+// The most reservations per call, here and in the other ledgers.
 inline constexpr int kMaxBatch = 1024;
 
 enum class ReservationState { kPending, kConfirmed, kCancelled, kExpired };
@@ -38,20 +39,20 @@ struct Reservation {
   int32_t extensions = 0;
   int32_t revision = 1;                    // grows with every change
   std::optional<Uuid> rebooked_from = {};  // the lapsed reservation whose late payment paid for this one
-  std::string order_reference = {};        // what the shop calls its order; "" for none
+  std::string order_reference = {};        // the shop's id of its order; "" for none
 };
 
-// What a buyer asks for. Values are within the limits that server/handlers checks; the ledger checks what it decides
+// What a buyer asks for. server/handlers checks the limits of the values; the ledger checks what its decisions depend
 // on.
 struct ReservationClaim {
   Uuid reservation_id;
   std::string sku_id;
   std::string user_id;
   int32_t quantity = 0;
-  std::string order_reference = {};  // at most 128 bytes; of the payload, as the others are
+  std::string order_reference = {};  // at most 128 bytes; a part of the payload like the others
 };
 
-// Is the reservation what the claim asks for? If not, its id was used before with another payload.
+// Does the reservation match the claim? If not, its id was used before with another payload.
 inline bool IsOf(const Reservation& reservation, const ReservationClaim& claim) {
   return reservation.sku_id == claim.sku_id && reservation.user_id == claim.user_id &&
          reservation.quantity == claim.quantity && reservation.order_reference == claim.order_reference;
@@ -59,32 +60,32 @@ inline bool IsOf(const Reservation& reservation, const ReservationClaim& claim) 
 
 enum class CommitOutcome {
   kCreated,
-  kReplayed,          // same id, same payload: `reservation` is the first answer
-  kConflict,          // same id, other payload
-  kUserLimitReached,  // the buyer's live reservations leave no room
-  kNotHeld,           // the incarnation holds no slot of the SKU
-  kShort,             // its slots have too few units; decided with all of them locked
-  kBusy,              // only with LockMode::kSkipLocked: the slots that were free had too few units
-  kSkuNotFound,
-  kQuantityAboveLimit,
-  kNotOpen,
-  kClosed,
-  kMoving,  // the SKU is on its way to another shard, or gone there: nothing was decided
+  kReplayed,  // same id, same payload: `reservation` is the first answer
+  kNotHeld,   // the incarnation holds no slot of the SKU
+  kShort,     // its slots have too few units; decided with all of them locked
+  kBusy,      // only with LockMode::kSkipLocked: the slots that were free had too few units
+  kRefused,   // `refusal` says why
 };
 
 struct CommitResult {
   CommitOutcome outcome = CommitOutcome::kShort;
   // For kCreated and kReplayed: the row as committed.
   Reservation reservation;
-  // For kShort: the version of the slice that was too short. The same as the announced one means that no move is on its
-  // way: the node has counted too much.
+  // For kShort: the version of the slice that was too short. If it equals the announced one, no move is on its way: the
+  // node's counter is too high.
   int64_t slice_version = 0;
+  // For kRefused. kSkuMoving: the SKU is on its way to another shard, or gone there, and nothing was decided.
+  Refusal refusal = Refusal::kNone;
 };
 
-// How commit_reservations meets slots that another transaction has locked.
+inline CommitResult RefusedClaim(Refusal refusal) {
+  return {.outcome = CommitOutcome::kRefused, .reservation = {}, .refusal = refusal};
+}
+
+// What commit_reservations does about slots that another transaction has locked.
 enum class LockMode {
-  kSkipLocked,  // take one free slot per SKU; answer kBusy rather than wait
-  kWait,        // lock all slots of the slice in (sku, slot) order
+  kSkipLocked,  // takes one free slot per SKU; answers kBusy rather than wait
+  kWait,        // locks all slots of the slice in (sku, slot) order
 };
 
 class ReservationLedger {
@@ -92,7 +93,8 @@ class ReservationLedger {
   virtual ~ReservationLedger() = default;
 
   // Commits a batch in one transaction. Ids in `claims` are distinct; at most kMaxBatch of them. Results are in the
-  // order of `claims`. A claim of a dead or foreign incarnation gets kNotHeld: the fence of rule 1.
+  // order of `claims`. A claim of a dead or foreign incarnation gets kNotHeld: this is the fence of the first of the
+  // six rules.
   virtual absl::StatusOr<std::vector<CommitResult>> CommitReservations(IncarnationId incarnation, LockMode mode,
                                                                        absl::Span<const ReservationClaim> claims) = 0;
 

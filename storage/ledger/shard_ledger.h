@@ -1,6 +1,6 @@
-// Which shards there are, and what a ledger has to do because there are several.
+// Which shards exist, and what a ledger must do because there are several.
 //
-// A shard is one database with SKUs of its own. The home shard knows the others and numbers the incarnations, which are
+// A shard is one database with its own SKUs. The home shard knows the others and numbers the incarnations, which are
 // the same on every shard.
 //
 // Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
@@ -23,10 +23,10 @@ struct Shard {
   absl::Time added_at;
 };
 
-// Which shard a database is.
+// Describes a database as a shard.
 struct ShardIdentity {
   std::string ledger_id;  // of the database; a UUID
-  std::string name;       // kHomeShard as long as nobody has added it
+  std::string name;       // kHomeShard until it is added as another one
   std::string home_id;    // its home's ledger_id; "" at home
   bool used = false;      // it has SKUs, incarnations or shards
 };
@@ -37,18 +37,18 @@ class ShardLedger {
 
   virtual absl::StatusOr<ShardIdentity> Identity() = 0;
 
-  // At home. By name.
+  // Only at home. Ordered by name.
   virtual absl::StatusOr<std::vector<Shard>> ListShards() = 0;
-  // With another DSN than before: the shard has moved house. False if nothing changed.
+  // Another DSN than before means that the shard has moved. False if nothing changed.
   virtual absl::StatusOr<bool> AddShard(const std::string& name, const std::string& dsn, const std::string& actor) = 0;
-  // Notes that `shard` has a SKU of this id, or is about to. kAlreadyExists if another shard has one.
+  // Notes that `shard` has a SKU with this id, or will soon. kAlreadyExists if another shard has one.
   virtual absl::Status ReserveSku(const std::string& sku_id, const std::string& shard) = 0;
 
-  // At the shard. Makes an unused database the shard; false if it was it before, kFailedPrecondition if it is anything
-  // else.
+  // Only at the shard. Makes an unused database the shard; false if it already was, kFailedPrecondition if it is
+  // anything else.
   virtual absl::StatusOr<bool> Adopt(const std::string& name, const std::string& home_id,
                                      const std::vector<std::string>& sinks, const std::string& actor) = 0;
-  // Makes an incarnation that home has numbered known here. False if it has ended here.
+  // Registers here an incarnation that home has numbered. False if it has ended here.
   virtual absl::StatusOr<bool> RegisterIncarnationAs(const Incarnation& incarnation) = 0;
 };
 

@@ -1,8 +1,9 @@
-// The SKUs: what is sold, at which terms, and how much of it there may ever be.
+// The SKUs: what is sold, on which terms, and how much of it may ever be sold.
 //
 // Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,16 +24,17 @@ struct Sku {
   int32_t per_user_limit = 1;
   absl::Duration hold = absl::Minutes(15);
   int32_t max_extensions = 3;
-  // From a hold's creation to its end, extensions included. Zero: `hold` for the hold and for each extension.
+  // The longest time from a hold's creation to its end, extensions included. Zero: `hold` for the hold and for each
+  // extension.
   absl::Duration max_hold = {};
   absl::Time opens_at = absl::InfinitePast();
   absl::Time closes_at = absl::InfiniteFuture();
   bool closed = false;
   int32_t slots_per_slice = 1;
   // Split over all live nodes before anybody asks. Otherwise the units wait in the pool until a node's first request
-  // makes demand: for a long tail of SKUs, which would be one slot row and one znode per node and SKU.
+  // makes demand: for a long tail of SKUs, which would otherwise need a slot row and a znode per node and SKU.
   bool presplit = true;
-  // The balancer leaves the units where they are. What a dead node held goes to the pool all the same, and stays there.
+  // The balancer leaves the units where they are. Units of a dead node still go to the pool, and stay there.
   bool quota_frozen = false;
   // The shard that it was read from; ignored by CreateSku.
   std::string shard = kHomeShard;
@@ -41,6 +43,12 @@ struct Sku {
   int64_t quota_version = 0;
   bool holds_may_lapse = false;
 };
+
+// Fewer unsold units than this are scarce: a claim may ask for more than there are, so their number is announced. The
+// bound keeps a SKU with a high limit from changing its version with every returned unit (return_units.sql has it,
+// too).
+inline int64_t ScarceBelow(int32_t per_user_limit) { return std::min<int64_t>(per_user_limit, 16); }
+inline bool IsScarce(const Sku& sku) { return sku.unsold < ScarceBelow(sku.per_user_limit); }
 
 struct ReducedStock {
   Sku sku;
@@ -51,18 +59,17 @@ class SkuLedger {
  public:
   virtual ~SkuLedger() = default;
 
-  // `actor` is written into the audit log with what was before and after.
+  // `actor` is written into the audit log with the state before and after.
   virtual absl::StatusOr<Sku> CreateSku(const Sku& sku, const std::string& actor) = 0;
   virtual absl::StatusOr<Sku> GetSku(const std::string& sku_id) = 0;
   // Ascending by id, those after `after` ("" = from the start), at most `limit`.
   virtual absl::StatusOr<std::vector<Sku>> ListSkus(const std::string& after, int limit) = 0;
   virtual absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const std::string& actor) = 0;
-  // Adds units, into the pool. With `expected_stock`, kAborted when the SKU's stock is another: only operators change
-  // it, so that this tells two of them apart, and makes a call whose answer was lost safe to repeat.
+  // Adds units to the pool. With `expected_stock`, kAborted when the SKU's stock differs. Only operators change the
+  // stock, so this detects a concurrent change, and makes a call whose answer was lost safe to repeat.
   virtual absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
                                        const std::string& actor) = 0;
-  // Takes up to `units` unsold units away: from the pool, then from the slices with the most. `expected_stock` as
-  // above.
+  // Removes up to `units` unsold units: from the pool, then from the slices with the most. `expected_stock` as above.
   virtual absl::StatusOr<ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
                                                    std::optional<int64_t> expected_stock, const std::string& actor) = 0;
 };

@@ -1,11 +1,12 @@
-// What one shard does when a SKU moves: as the one that it leaves, as the one where it arrives, as home. The protocol
-// that puts these together is SkuMove's (storage/shards/sku_move.h).
+// The steps of one shard when a SKU moves: as the shard that it leaves, as the shard where it arrives, and as home.
+// SkuMove (storage/shards/sku_move.h) combines them into the protocol.
 //
-// Rows travel as the database's own text and are looked into by nobody.
+// Rows travel in the database's own text form and are not parsed on the way.
 //
-// Threads, blocking and errors are those of every ledger: storage/ledger/README.md; kFailedPrecondition when the SKU is
-// not where the step wants it or the token is not the present attempt's. Tokens are UUIDs, each used for one attempt.
-// Every step but BeginArrival and FinishArrival is safe to repeat; what a step of an attempt that is over still does,
+// Threads, blocking and errors are those of every ledger: storage/ledger/README.md. kFailedPrecondition means that the
+// SKU is not where the step expects it, or that the token is not the current attempt's. Tokens are UUIDs, each used for
+// one attempt. Every step but BeginArrival and FinishArrival is safe to repeat. A late step of an attempt that is over
+// does nothing.
 // however late, is nothing.
 #pragma once
 
@@ -21,20 +22,20 @@ struct SkuWhereabouts {
   // kNowhere: this shard has never had it.
   enum class Place { kNowhere, kHere, kLeaving, kGone, kArriving };
   Place place = Place::kNowhere;
-  std::string other_shard;  // of all but kNowhere and kHere
+  std::string other_shard;  // set unless kNowhere or kHere
   std::string token;        // of the latest attempt to move it, perhaps abandoned; "" if there is none
   bool leftovers = false;   // of kGone: its rows are still here
 };
 
 struct PreparedLeave {
   std::string sku_row;
-  std::string since;  // changes from here on are news to a copy that begins now
+  std::string since;  // a copy that begins now must later fetch the changes from here on
 };
 
-// All of a leaving SKU but what comes in pages.
+// Everything of a leaving SKU except what comes in pages.
 struct ExportedSku {
   std::string sku_row, slots, incarnations, retired_units;
-  std::string totals;  // the same for two copies of its reservations that are the same
+  std::string totals;  // equal for two equal copies of its reservations
 };
 
 // The parts that come in pages. Lapsed reservations before live ones.
@@ -47,7 +48,7 @@ struct PageCursor {
 
 struct SkuPage {
   std::string rows;
-  int64_t count = 0;  // below the limit: the last page
+  int64_t count = 0;  // less than the limit: the last page
   PageCursor last;
 };
 
@@ -57,36 +58,37 @@ class SkuMoveLedger {
 
   virtual absl::StatusOr<SkuWhereabouts> Where(const std::string& sku_id) = 0;
 
-  // Where it leaves.
+  // Steps of the shard that it leaves.
   virtual absl::StatusOr<PreparedLeave> PrepareLeave(const std::string& sku_id, const std::string& token) = 0;
   virtual absl::StatusOr<std::string> Snapshot() = 0;
-  // kUnavailable when what is under way does not end within two seconds.
+  // kUnavailable when transactions that are under way do not end within two seconds.
   virtual absl::Status BeginLeave(const std::string& sku_id, const std::string& token, const std::string& target,
                                   const std::string& actor) = 0;
-  // Of reservations, those that changed since (from a snapshot), or all (""). Other parts only of a leaving SKU.
+  // Of reservations, those that changed since (from a snapshot), or all (""). Other parts can only be read of a leaving
+  // SKU.
   virtual absl::StatusOr<SkuPage> ExportPage(const std::string& sku_id, SkuPart part, const std::string& since,
                                              const PageCursor& after, int limit) = 0;
   virtual absl::StatusOr<ExportedSku> ExportSku(const std::string& sku_id, const std::string& token) = 0;
-  // It sells again. Only after CancelArrival. False if that attempt is over.
+  // Sells again here. Call it only after CancelArrival. False if that attempt is over.
   virtual absl::StatusOr<bool> CancelLeave(const std::string& sku_id, const std::string& token,
                                            const std::string& actor) = 0;
-  // It is there now. Only after FinishArrival.
+  // Marks it as gone to the target. Call it only after FinishArrival.
   virtual absl::Status FinishLeave(const std::string& sku_id, const std::string& target, const std::string& token,
                                    const std::string& actor) = 0;
 
-  // Where it arrives.
+  // Steps of the shard where it arrives.
   virtual absl::Status BeginArrival(const std::string& sku_row, const std::string& source,
                                     const std::string& token) = 0;
   virtual absl::Status ImportPage(const std::string& sku_id, const std::string& token, SkuPart part,
                                   const std::string& rows) = 0;
-  // The decision.
+  // This is the decision.
   virtual absl::Status FinishArrival(const ExportedSku& sku, const std::string& token, const std::string& actor) = 0;
-  // What its mover still tries fails. False if it is here: the decision was made.
+  // Makes further steps of that mover fail. False if the SKU is here: then the decision was made.
   virtual absl::StatusOr<bool> CancelArrival(const std::string& sku_id) = 0;
 
   // Deletes up to `limit` rows of a SKU that has gone. 0: nothing is left.
   virtual absl::StatusOr<int64_t> Purge(const std::string& sku_id, int limit) = 0;
-  // At home: which shard has it.
+  // At home: notes which shard has it.
   virtual absl::Status NoteWhereabouts(const std::string& sku_id, const std::string& shard) = 0;
 };
 

@@ -1,5 +1,5 @@
-// All that the ledger knows about stock, for those who need two of its subjects or more: the balancer, a node's agent,
-// some admin calls. Whoever needs one takes that one.
+// All that the ledger knows about stock, for users of several of its parts: the balancer, a node's agent, some admin
+// calls. Code that needs one part takes only that one.
 #pragma once
 
 #include "storage/ledger/audit_ledger.h"

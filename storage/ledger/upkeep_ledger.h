@@ -1,4 +1,4 @@
-// What has to be done to the ledger from time to time, by any number of workers side by side.
+// Work on the ledger that has to be done from time to time, by any number of workers side by side.
 //
 // Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
 #pragma once
@@ -12,7 +12,7 @@ namespace tranche::storage {
 
 struct ExpiredHolds {
   int64_t expired = 0;
-  // Others were due as well, beyond `limit` or under another worker's hands: call again.
+  // More holds are due, beyond `limit` or locked by another worker: call again.
   bool more = false;
   // Until the next hold lapses; InfiniteDuration when there is none. By the database's clock.
   absl::Duration until_next;
@@ -27,9 +27,9 @@ class UpkeepLedger {
   // Expires up to `limit` unpaid holds whose time is over by the database's clock; their units go to the pools.
   virtual absl::StatusOr<ExpiredHolds> ExpireDue(int limit) = 0;
 
-  // Takes up to `limit` reservations out of the running books: cancelled and expired ones that ended longer than `age`
-  // ago, and confirmed ones that old of SKUs whose sale is over. `age` is at least kLeastRetention, because a
-  // reservation id is an idempotency key only while its row is there. Returns how many.
+  // Takes up to `limit` reservations out of the live tables: cancelled and expired ones that ended longer than `age`
+  // ago, and equally old confirmed ones of SKUs whose sale is over. `age` is at least kLeastRetention, because a
+  // reservation id is an idempotency key only while its row exists. Returns how many.
   virtual absl::StatusOr<int64_t> RetireReservations(absl::Duration age, int limit, Retired retired) = 0;
 };
 

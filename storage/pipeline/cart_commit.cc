@@ -5,7 +5,8 @@
 namespace tranche::storage {
 namespace {
 
-// A lost answer is asked for again at once; who gets none either is told that the outcome is unknown, and comes again.
+// A lost answer is asked for again at once. If that gets no answer either, the caller is told that the outcome is
+// unknown, and may repeat the request.
 constexpr int kMaxTries = 3;
 constexpr int kMaxCartDeadlocks = 10;
 

@@ -1,4 +1,4 @@
-// How a cart is committed: alone, and again while its outcome is in doubt.
+// Commits a cart by itself, and repeats it while its outcome is in doubt.
 #pragma once
 
 #include "absl/status/statusor.h"
@@ -9,8 +9,9 @@
 
 namespace tranche::storage {
 
-// Blocks. Repeats what was rolled back for another transaction's sake, and, always under the same ids, what lost its
-// answer, until the deadline. An error is that of the last try, or IsUnknownCommit where an earlier one is in doubt.
+// Blocks. Until the deadline, repeats a try that was rolled back because of another transaction, and, always under the
+// same ids, one whose answer was lost. An error is that of the last try, or IsUnknownCommit if an earlier one is in
+// doubt.
 absl::StatusOr<CartResult> CommitCart(LifecycleLedger& ledger, Clock& clock, IncarnationId incarnation,
                                       absl::Span<const ReservationClaim> lines, absl::Time deadline);
 

@@ -21,7 +21,7 @@ const Uuid& ChangeWork::IdOf(const Item& item) {
 
 absl::StatusOr<std::vector<ChangeResult>> ChangeWork::Send(absl::Span<const Item> batch) {
   const auto& first = batch.front().change;
-  if (std::holds_alternative<Confirmation>(first)) return ledger_->ConfirmReservations(ChangesOf<Confirmation>(batch));
+  if (std::holds_alternative<Payment>(first)) return ledger_->ConfirmReservations(ChangesOf<Payment>(batch));
   if (std::holds_alternative<Cancellation>(first)) return ledger_->CancelReservations(ChangesOf<Cancellation>(batch));
   return ledger_->ExtendReservations(ChangesOf<Extension>(batch));
 }

@@ -1,6 +1,6 @@
 // Group commit of changes to reservations (storage/pipeline/group_commit.h): confirmations, cancellations and
-// extensions, each kind in batches of its own with distinct ids. The kinds take turns, so that none waits for all of
-// another.
+// extensions, each kind in batches of its own with distinct ids. The kinds take turns, so that none waits until another
+// kind's queue is empty.
 //
 // Changes of one reservation that are under way at the same time are decided in no particular order: the ledger's state
 // machine says which came first.
@@ -18,7 +18,7 @@
 
 namespace tranche::storage {
 
-// What became of the change. Errors: see GroupCommit.
+// The result of the change. Errors: see GroupCommit.
 using ChangeDone = absl::AnyInvocable<void(absl::StatusOr<ChangeResult>)>;
 
 // A change that was accepted and is not yet answered.
@@ -49,7 +49,7 @@ class ChangeWork {
   LifecycleLedger* ledger_;
 };
 
-// Thread-safe. Destruction without Drain refuses what waits and finishes what is in flight.
+// Thread-safe. Destruction without Drain refuses waiting changes and finishes those in flight.
 class ChangePipeline {
  public:
   ChangePipeline(LifecycleLedger* ledger, Clock* clock, PipelineOptions options)
@@ -70,7 +70,7 @@ class ChangePipeline {
   GroupCommit<ChangeWork> group_;
 };
 
-// A lane for callers that drive lanes themselves: see GroupCommitLane.
+// A lane for callers that run lanes themselves: see GroupCommitLane.
 class ChangeLane : public GroupCommitLane<ChangeWork> {
  public:
   explicit ChangeLane(ChangePipeline* pipeline) : GroupCommitLane(&pipeline->group_) {}

@@ -1,4 +1,4 @@
-// A lane of the commit pipeline for who runs lanes himself: see GroupCommitLane.
+// A lane of the commit pipeline, for callers that run lanes themselves: see GroupCommitLane.
 #pragma once
 
 #include "storage/pipeline/commit_pipeline.h"

@@ -14,7 +14,7 @@
 
 namespace tranche::storage {
 
-// The claim's fate. Errors: see GroupCommit.
+// The result of the claim. Errors: see GroupCommit.
 using CommitDone = absl::AnyInvocable<void(absl::StatusOr<CommitResult>)>;
 
 // A claim that was accepted and is not yet answered.
@@ -50,7 +50,7 @@ class ClaimWork {
   std::vector<ReservationClaim> claims_;  // kept for its memory
 };
 
-// Thread-safe. Destruction without Drain refuses what waits and finishes what is in flight.
+// Thread-safe. Destruction without Drain refuses waiting claims and finishes those in flight.
 class CommitPipeline {
  public:
   CommitPipeline(ReservationLedger* ledger, Clock* clock, PipelineOptions options)

@@ -8,7 +8,7 @@
 // A lost answer (unknown commit) is settled by sending the batch again under the same ids until the ledger answers or
 // the request's deadline passes. While the ledger does not answer, waiting and new requests are refused at once.
 //
-// What is batched, and how it is sent, is said by Work, a value of which each lane has a copy:
+// Work, a value that each lane has a copy of, defines what is batched and how it is sent:
 //
 //   struct Item { absl::Time deadline; <callable with absl::StatusOr<Result>, exactly once> done; ... };  // movable
 //   using Result;
@@ -65,7 +65,7 @@ struct PipelineStats {
 template <typename Work>
 class GroupCommitLane;
 
-// Thread-safe. Destruction without Drain refuses what waits and finishes what is in flight.
+// Thread-safe. Destruction without Drain refuses waiting requests and finishes those in flight.
 //
 // Errors that `done` may get:
 //   kResourceExhausted  the queue is full; nothing happened
@@ -89,8 +89,8 @@ class GroupCommit {
   // Refuses new requests and waits until every accepted one is answered, or `timeout`. True if all were.
   bool Drain(absl::Duration timeout);
 
-  // Refuses new requests and those that wait, then ends the lanes. What is in flight gets the ledger's answer; a lost
-  // one is asked for once more at most. Does not wait for any of it. Repeating it is harmless.
+  // Refuses new and waiting requests, then ends the lanes. Requests in flight get the ledger's answer; a lost answer is
+  // asked for at most once more. Does not wait for any of this. Repeating it is harmless.
   void Stop();
 
   PipelineStats Stats() const;
@@ -109,7 +109,7 @@ class GroupCommit {
   void Requeue(Batch batch);
   Batch TakeAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetLedgerAnswers(bool answers);
-  // Answers them all with the error: the one way to do so, so that each is counted once.
+  // Answers all of them with the error. Nothing else refuses requests, so that each is counted once.
   void Refuse(Batch refused, const absl::Status& status);
   void Finished(int64_t requests);
   bool Stopping() const;
@@ -119,7 +119,7 @@ class GroupCommit {
   const PipelineOptions options_;
 
   mutable absl::Mutex mutex_;
-  // How many wait is asked of the queues themselves: lanes sleep by it, so it must not be a number beside them.
+  // The number of waiting requests is computed from the queues: lanes sleep on it, so a separate count must not differ.
   std::array<std::deque<Item>, Work::kQueues> queues_ ABSL_GUARDED_BY(mutex_);
   size_t next_queue_ ABSL_GUARDED_BY(mutex_) = 0;   // whose turn it is
   int64_t unanswered_ ABSL_GUARDED_BY(mutex_) = 0;  // accepted and not yet answered
@@ -131,7 +131,7 @@ class GroupCommit {
   std::vector<std::thread> lanes_;
 };
 
-// What a lane has to wait for before its next step.
+// What a lane must wait for before its next step.
 enum class LaneNext {
   kStep,       // nothing
   kAwaitWork,  // requests: the queues are empty
@@ -141,10 +141,10 @@ enum class LaneNext {
 
 // One lane: commits one batch after the other, a step at a time.
 //
-// A thread of the pipeline runs it as "step, wait for what it says". The simulation makes lanes of its own on a
-// pipeline without threads and runs them in the same way, with its own idea of waiting.
+// A thread of the pipeline runs it as "step, then wait for what it says". The simulation makes its own lanes on a
+// pipeline without threads and runs them in the same way, with its own kind of waiting.
 //
-// Used by one thread at a time. Outlived by the pipeline. Requests of a lane that is destroyed in the middle of a batch
+// Used by one thread at a time. Outlived by the pipeline. If a lane is destroyed in the middle of a batch, its requests
 // are never answered, as if the process had died.
 template <typename Work>
 class GroupCommitLane {
@@ -169,8 +169,8 @@ class GroupCommitLane {
 
   GroupCommit<Work>* const group_;
   Work work_;
-  Batch batch_;                  // in the making; empty between two batches
-  bool in_doubt_ = false;        // some earlier try of this batch may have been committed
+  Batch batch_;                  // being built or sent; empty between two batches
+  bool in_doubt_ = false;        // an earlier try of this batch may have been committed
   int transaction_retries_ = 0;  // of this batch
   bool ledger_is_down_ = false;  // no batch is taken until it answers again
 };
@@ -265,7 +265,7 @@ void GroupCommit<Work>::PauseBeforeRetry() {
   mutex_.AwaitWithTimeout(absl::Condition(&stopping_), options_.retry_interval);
 }
 
-// The next batch, of the queue whose turn it is. Empty: none waits.
+// The next batch, from the queue whose turn it is. Empty: no request waits.
 template <typename Work>
 typename GroupCommit<Work>::Batch GroupCommit<Work>::TakeBatch() {
   Batch batch;
@@ -283,10 +283,10 @@ typename GroupCommit<Work>::Batch GroupCommit<Work>::TakeBatch() {
   return batch;
 }
 
-// Takes the requests from the head on that go together, with distinct ids, and adds those that are too late to
-// `expired`. One whose id is taken already is a replay of that one, once it is decided: it keeps its place, and those
-// behind it are looked at, so that a storm of one id does not make batches of one. Only so many, since this is under
-// the lock.
+// Takes requests that go together and have distinct ids, from the head on, and adds those that are too late to
+// `expired`. A request whose id is already in the batch is a replay of that one: it keeps its place, and later requests
+// are examined, so that many requests with one id do not lead to batches of one. Only up to a bound, since this runs
+// under the lock.
 template <typename Work>
 typename GroupCommit<Work>::Batch GroupCommit<Work>::TakeFrom(std::deque<Item>& queue, Batch* expired) {
   const absl::Time now = clock_->Now();
@@ -423,7 +423,7 @@ LaneNext GroupCommitLane<Work>::Commit() {
   return ledger_is_down_ ? Next::kStep : Next::kPause;
 }
 
-// Asks whether the ledger answers again, so that callers meanwhile are refused without waiting for it.
+// Asks whether the ledger answers again, so that callers are meanwhile refused without waiting for it.
 template <typename Work>
 LaneNext GroupCommitLane<Work>::AskForLedger() {
   const bool stopping = group_->Stopping();
@@ -450,7 +450,7 @@ void GroupCommitLane<Work>::Answer(Results results) {
   group_->Finished(answered);
 }
 
-// In doubt and out of time: the caller learns that the outcome is unknown, and finds out with the same id.
+// In doubt and out of time: the caller is told that the outcome is unknown, and can find out with the same id.
 template <typename Work>
 void GroupCommitLane<Work>::DropExpired() {
   const absl::Time now = group_->clock_->Now();

@@ -24,7 +24,7 @@ enum class Repeat {
   kIfAnswerLost,
 };
 
-// A hung server holds each try until its connection is given up: after this long no other try is begun.
+// A hung server blocks each try until its connection is given up: after this long no other try is begun.
 inline constexpr absl::Duration kBeginTriesFor = absl::Seconds(10);
 
 inline std::string CallText(const char* function, int arguments) {
@@ -47,7 +47,7 @@ absl::StatusOr<pqxx::result> CallOnce(ConnectionPool& pool, const char* function
     return transaction.exec_prepared(function, args...);
   } catch (const std::exception& error) {
     absl::Status status = TranslatePostgresError(error, /*sent=*/true);
-    // A server that says what it refused is there, and so is the connection.
+    // A server that refuses a statement is alive, and so is the connection.
     const auto* const said = dynamic_cast<const pqxx::sql_error*>(&error);
     const bool refused = said != nullptr ? !IsOutdatedPlan(said->sqlstate()) : IsRetryTransaction(status);
     const bool unavailable = status.code() == absl::StatusCode::kUnavailable && !IsSkuMoving(status);
@@ -56,9 +56,9 @@ absl::StatusOr<pqxx::result> CallOnce(ConnectionPool& pool, const char* function
   }
 }
 
-// Calls `once` again, a few times, when the database asks for it (deadlock) and, unless kNever, when the answer was
-// lost. Of a change, a lost answer leaves doubt until a later try succeeds: whatever else that one meets, even "cannot
-// connect" (nothing happened now), the result is the unknown commit.
+// Repeats `once` a few times when the database asks for it (deadlock) and, unless kNever, when the answer was lost. If
+// a change loses its answer, the outcome is in doubt until a later try succeeds: any error of that later try, even
+// "cannot connect" (nothing happened now), is returned as the unknown commit.
 template <typename Once>
 auto RepeatCall(Repeat repeat, const Once& once) -> decltype(once()) {
   constexpr int kTries = 4;
@@ -76,7 +76,7 @@ auto RepeatCall(Repeat repeat, const Once& once) -> decltype(once()) {
   }
 }
 
-// RepeatCall of CallOnce, which takes a fresh connection when one broke.
+// RepeatCall of CallOnce, which takes a fresh connection if the last one broke.
 template <typename... Args>
 absl::StatusOr<pqxx::result> Call(ConnectionPool& pool, Repeat repeat, const char* function, const Args&... args) {
   return RepeatCall(repeat, [&] { return CallOnce(pool, function, args...); });

@@ -1,7 +1,7 @@
-// Columns of a result by their names.
+// Columns of a result by name.
 //
-// A table says once which column is which field of a struct. The names are looked up once per result; after that a row
-// costs one step per column. What else a result has, and in which order, does not matter: an answer may grow.
+// A table states once which column is which field of a struct. The names are looked up once per result; after that a
+// row costs one step per column. Further columns, and the order, do not matter: an answer may grow.
 #pragma once
 
 #include <pqxx/pqxx>
@@ -17,7 +17,7 @@ namespace tranche::storage {
 
 using ColumnIndex = pqxx::row::size_type;
 
-// The column of that name. It must be there: a procedure says all the columns that its callers know.
+// The column with that name. It must exist: a procedure returns all the columns that its callers know.
 ColumnIndex ColumnOf(const pqxx::result& rows, absl::string_view name);
 
 // Fields that are not NULL.
@@ -46,7 +46,8 @@ class Columns {
 
   // Sets the fields whose columns are there and not NULL; the others stay as they are.
   void Read(const pqxx::row& row, Struct* value) const {
-    // One field that walks along the row: a field holds the result alive, which costs more than looking at it.
+    // One field that moves along the row: making a field copies a reference to the result, which costs more than
+    // reading it.
     pqxx::row::const_iterator field = row.begin();
     ColumnIndex at = 0;
     for (const auto& [index, set] : found_) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "glog/logging.h"
 #include "storage/postgres/array_literal.h"
@@ -12,24 +11,21 @@
 namespace tranche::storage {
 namespace {
 
-CommitOutcome ParseCommitOutcome(absl::string_view text) {
-  static const auto* outcomes = new absl::flat_hash_map<absl::string_view, CommitOutcome>{
-      {"CREATED", CommitOutcome::kCreated},
-      {"REPLAYED", CommitOutcome::kReplayed},
-      {"CONFLICT", CommitOutcome::kConflict},
-      {"USER_LIMIT_REACHED", CommitOutcome::kUserLimitReached},
-      {"NOT_HELD", CommitOutcome::kNotHeld},
-      {"SHORT", CommitOutcome::kShort},
-      {"BUSY", CommitOutcome::kBusy},
-      {"SKU_NOT_FOUND", CommitOutcome::kSkuNotFound},
-      {"QUANTITY_ABOVE_LIMIT", CommitOutcome::kQuantityAboveLimit},
-      {"NOT_OPEN", CommitOutcome::kNotOpen},
-      {"CLOSED", CommitOutcome::kClosed},
-      {"MOVING", CommitOutcome::kMoving},
-  };
-  const auto found = outcomes->find(text);
-  CHECK(found != outcomes->end()) << "commit_reservations answered with outcome " << text;
-  return found->second;
+struct CommitWord {
+  absl::string_view word;
+  CommitOutcome outcome;
+};
+// Every other word of commit_reservations is a refusal's.
+constexpr CommitWord kCommitWords[] = {
+    {"CREATED", CommitOutcome::kCreated}, {"REPLAYED", CommitOutcome::kReplayed}, {"NOT_HELD", CommitOutcome::kNotHeld},
+    {"SHORT", CommitOutcome::kShort},     {"BUSY", CommitOutcome::kBusy},
+};
+
+CommitResult CommitOf(absl::string_view word) {
+  for (const CommitWord& known : kCommitWords) {
+    if (known.word == word) return {.outcome = known.outcome, .reservation = {}};
+  }
+  return RefusedClaim(RefusalOfProcedure(word));
 }
 
 // The columns of claim_answer.
@@ -44,13 +40,12 @@ class ClaimColumns {
 
   size_t IndexOf(const pqxx::row& row) const { return row[index_].as<size_t>() - 1; }
 
-  // What the claim says is not said again.
+  // The answer does not repeat the claim's fields.
   CommitResult Read(const pqxx::row& row, const ReservationClaim& claim) const {
-    CommitResult result;
-    result.outcome = ParseCommitOutcome(TextOf(row[outcome_]));
+    CommitResult result = CommitOf(TextOf(row[outcome_]));
     if (result.outcome == CommitOutcome::kShort) result.slice_version = row[slice_version_].as<int64_t>();
     const bool exists = result.outcome == CommitOutcome::kCreated || result.outcome == CommitOutcome::kReplayed;
-    // A line of a cart that was not committed would have been created, and was not.
+    // Such a line would have been created, but its cart was not committed.
     if (!exists || row[state_].is_null()) return result;
     result.reservation.reservation_id = claim.reservation_id;
     result.reservation.sku_id = claim.sku_id;

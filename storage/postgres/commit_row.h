@@ -1,4 +1,4 @@
-// Claims and what became of them, as commit_reservations and commit_cart take and say them.
+// Claims and their results, in the form that commit_reservations and commit_cart take and return.
 #pragma once
 
 #include <array>

@@ -16,7 +16,7 @@ namespace tranche::storage {
 namespace {
 
 constexpr absl::Duration kWatchInterval = absl::Milliseconds(250);
-// What the server may take to report its own timeout.
+// How long the server may take to report its own timeout.
 constexpr absl::Duration kStatementGrace = absl::Seconds(2);
 
 // libpq takes either a URI, whose parameters follow "?", or "key=value key=value".
@@ -32,7 +32,7 @@ std::string WithParameters(const std::string& dsn, const PoolOptions& options) {
   const bool uri = absl::StartsWith(dsn, "postgresql://") || absl::StartsWith(dsn, "postgres://");
   std::string full = dsn;
   for (const auto& [key, value] : parameters) {
-    // What the operator wrote himself stands.
+    // The operator's own parameters take precedence.
     if (absl::StrContains(dsn, absl::StrCat(key, "="))) continue;
     const char* separator = !uri ? " " : absl::StrContains(full, "?") ? "&" : "?";
     absl::StrAppend(&full, separator, key, "=", value);
@@ -59,7 +59,7 @@ void ConnectionPool::Watch() {
   while (!mutex_.AwaitWithTimeout(absl::Condition(&stopping_), kWatchInterval)) ShutOverdue(absl::Now());
 }
 
-// Under the lock, which Return takes before a connection is closed: the socket is still this connection's.
+// Under the lock, which Return takes before a connection is closed, so the socket still belongs to this connection.
 void ConnectionPool::ShutOverdue(absl::Time now) {
   for (auto& [connection, due] : due_) {
     if (now < due) continue;
@@ -99,7 +99,7 @@ absl::StatusOr<ConnectionPool::Lease> ConnectionPool::Acquire() {
     }
     connection = *std::move(opened);
   }
-  // Also anew for one that was just opened: that took a part of its time.
+  // Also starts the time anew for a connection that was just opened: opening took a part of it.
   if (absl::Status begun = BeginUse(*connection); !begun.ok()) {
     Return(std::move(connection), /*broken=*/true);
     return begun;
@@ -132,16 +132,16 @@ absl::StatusOr<std::unique_ptr<ConnectionPool::Connection>> ConnectionPool::Open
   std::unique_ptr<Connection> connection;
   try {
     connection = std::make_unique<Connection>(WithParameters(options_.dsn, options_));
-    // The statements below may hang as any other.
+    // The statements below may hang like any other.
     RETURN_IF_ERROR(BeginUse(*connection));
-// Deprecated because its successor never reactivates; in this version it is the only way to say so.
+// Deprecated, because its successor never reactivates; in this version it is the only way.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     connection->pq.inhibit_reactivation(true);
 #pragma GCC diagnostic pop
     connection->pq.set_variable("statement_timeout",
                                 absl::StrCat(absl::ToInt64Milliseconds(options_.statement_timeout)));
-    // The guarantee is ours to give: an operator's or a role's default must not weaken it.
+    // We give this guarantee: an operator's or a role's default must not weaken it.
     connection->pq.set_variable("synchronous_commit", "on");
     connection->pq.set_variable("default_transaction_isolation", "'read committed'");
     return connection;
@@ -156,7 +156,7 @@ void ConnectionPool::Return(std::unique_ptr<Connection> connection, bool broken)
   --lent_;
   due_.erase(connection.get());
   if (broken) {
-    // Its peers were probably opened to the same server that is gone: make everybody connect anew.
+    // The idle ones were probably opened to the same server, which is gone: make all callers connect anew.
     idle_.clear();
     return;
   }

@@ -2,11 +2,12 @@
 //
 // A connection that broke is thrown away, and the next caller opens a new one: reconnecting needs no thread of its own.
 // Every connection gets the session settings below when it is opened; libpqxx's silent reactivation is switched off, so
-// that none ever runs without them.
+// that no connection ever runs without them.
 //
-// A server that hangs without breaking its connections (a frozen disk, a stopped process) would hold its callers for
-// ever: libpq waits without a limit, and statement_timeout is the server's to keep. So a watchdog shuts the socket of a
-// connection that was lent for longer than any statement may take; the caller then sees a broken connection.
+// A server that hangs without breaking its connections (a frozen disk, a stopped process) would block its callers for
+// ever: libpq waits without a limit, and statement_timeout is enforced by the server itself. So a watchdog shuts the
+// socket of a connection that was lent for longer than any statement may take; the caller then sees a broken
+// connection.
 #pragma once
 
 #include <memory>
@@ -32,12 +33,12 @@ struct PoolOptions {
   absl::Duration acquire_timeout = absl::Seconds(2);  // waiting for a free connection
   absl::Duration connect_timeout = absl::Seconds(2);  // opening one (whole seconds, at least 2: libpq's granularity)
   absl::Duration statement_timeout = absl::Seconds(10);
-  // Unacknowledged sent data for this long breaks the connection: a host that vanished without a word.
+  // Sent data that is unacknowledged for this long breaks the connection: the host may have vanished.
   absl::Duration tcp_user_timeout = absl::Seconds(5);
   std::string application_name = "tranche";
 };
 
-// Thread-safe. Outlives what it lent.
+// Thread-safe. Outlives the connections that it lends.
 class ConnectionPool {
  public:
   explicit ConnectionPool(PoolOptions options);
@@ -70,18 +71,18 @@ class ConnectionPool {
     bool broken_ = false;
   };
 
-  // kUnavailable when the database does not accept a connection; kResourceExhausted when all are lent for too long.
+  // kUnavailable when the database does not accept a connection; kResourceExhausted when none becomes free in time.
   absl::StatusOr<Lease> Acquire();
 
-  // For the end of a process that a hung server must not hold up: lends nothing any more (kUnavailable) and shuts what
-  // is lent, so that whoever waits for the server sees a broken connection. Who is just connecting is not woken: that
-  // ends by connect_timeout. Repeating it is harmless.
+  // For a process that ends and must not be blocked by a hung server: lends no more connections (kUnavailable) and
+  // shuts the lent ones, so that callers who wait for the server see a broken connection. A caller who is just
+  // connecting is not woken: connect_timeout ends that. Repeating it is harmless.
   void GiveUp();
 
  private:
   void Return(std::unique_ptr<Connection> connection, bool broken);
   absl::StatusOr<std::unique_ptr<Connection>> Open();
-  // From now on it must be back in time. An error once the pool was given up.
+  // From now on the connection must be back in time. An error once the pool was given up.
   absl::Status BeginUse(Connection& connection);
   void EndUse(Connection& connection);
   void Watch();

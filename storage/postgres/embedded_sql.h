@@ -1,4 +1,4 @@
-// The SQL files of storage/sql, carried in the binary.
+// The SQL files of storage/sql, embedded in the binary.
 #pragma once
 
 #include <vector>

@@ -15,7 +15,7 @@ constexpr char kRecord[] = "record_migration";
 // Grants cover every function that exists when they run, so they follow any procedure that was replaced.
 constexpr char kGrants[] = "zz_grants";
 
-// Applies the file if it is new or has changed, or in any case.
+// Applies the file if it is new or has changed, or if `in_any_case`.
 absl::Status ApplyFile(pqxx::work& transaction, const SqlFile& file, const char* kind, bool in_any_case,
                        std::vector<std::string>* applied) {
   const std::string verdict = transaction.exec_prepared1(kRecord, file.name, kind, file.text)[0].c_str();
@@ -41,7 +41,7 @@ absl::StatusOr<std::vector<std::string>> Migrate(const std::string& dsn) {
     for (const SqlFile& file : EmbeddedMigrations()) {
       RETURN_IF_ERROR(ApplyFile(transaction, file, "migration", false, &applied));
     }
-    // A migration may drop procedures whose text stays, with a row that they answer with.
+    // A migration may drop a procedure together with its row type, although the procedure's text has not changed.
     const bool migrated = !applied.empty();
     for (const SqlFile& file : EmbeddedProcedures()) {
       const bool in_any_case = migrated || (file.name == absl::string_view(kGrants) && !applied.empty());

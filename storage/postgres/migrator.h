@@ -11,8 +11,8 @@ namespace tranche::storage {
 
 // Applies what is missing in one transaction, under an advisory lock, so that several may be started at once and a
 // failure changes nothing. Returns the names of what was applied: none when the database is up to date. Migrations are
-// immutable: an applied one whose text has changed is kFailedPrecondition. Procedures are replaced when their text has,
-// and all of them after a migration.
+// immutable: if the text of an applied one has changed, that is kFailedPrecondition. A procedure is replaced when its
+// text has changed, and all are after a migration.
 // The connection's role must own the schema or be allowed to create it, and the first time be allowed to create roles.
 absl::StatusOr<std::vector<std::string>> Migrate(const std::string& dsn);
 

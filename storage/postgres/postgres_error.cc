@@ -11,7 +11,7 @@
 namespace tranche::storage {
 namespace {
 
-// A server's message is several lines; a log line and an operator want one.
+// A server's message has several lines; a log line and an operator want one.
 std::string OneLine(const std::string& text) {
   std::string line;
   for (const char c : text) line.push_back(c == '\n' || c == '\t' ? ' ' : c);
@@ -19,13 +19,13 @@ std::string OneLine(const std::string& text) {
 }
 
 absl::Status FromSqlState(const std::string& state, const std::string& message) {
-  // Our own: a value is not the one that the caller expected.
+  // Ours: a value is not the one that the caller expected.
   if (state == "TR001") return absl::AbortedError(message);
   // A SKU or a shard is not in the state that the call wants.
   if (state == "TR002") return absl::FailedPreconditionError(message);
-  // Our own: a reservation that has ended does not change.
+  // Ours: a reservation that has ended does not change.
   if (state == "TR003") return absl::FailedPreconditionError(message);
-  // Our own: the SKU is on its way to another shard. Nothing happened, and where it arrives it can be tried again.
+  // Ours: the SKU is on its way to another shard. Nothing happened; the call can be tried again at the other shard.
   if (state == "TR004") return SkuMovingError(message);
   // Classes: 22 data exception, 23 constraint, 42 syntax or access, 3D/3F catalog or schema missing.
   if (absl::StartsWith(state, "22") || absl::StartsWith(state, "23")) return absl::InvalidArgumentError(message);
@@ -38,8 +38,8 @@ absl::Status FromSqlState(const std::string& state, const std::string& message) 
   if (state == "42501") return absl::PermissionDeniedError(message);
   // 53 insufficient resources (disk full, too many connections), 57 operator intervention (shutdown, statement
   // timeout), 58 system error: rolled back, and may work later.
-  // 55P03: a lock was not to be had within lock_timeout.
-  // 25006: a server that became a read-only standby.
+  // 55P03: a lock could not be had within lock_timeout.
+  // 25006: the server has become a read-only standby.
   if (state == "25006" || state == "55P03" || absl::StartsWith(state, "53") || absl::StartsWith(state, "57") ||
       absl::StartsWith(state, "58")) {
     return absl::UnavailableError(message);
@@ -47,8 +47,8 @@ absl::Status FromSqlState(const std::string& state, const std::string& message) 
   return absl::InternalError(absl::StrCat("SQLSTATE ", state, ": ", message));
 }
 
-// The server tells its clients so when it goes down in the middle: the statement was rolled back or never finished, but
-// one that was committing may have been committed. Only these leave doubt among the errors that carry a SQLSTATE.
+// The server sends these to its clients when it goes down: the statement was rolled back or never finished, but a
+// statement that was committing may have been committed. Of the errors with a SQLSTATE, only these leave doubt.
 bool LeavesDoubt(const std::string& state) { return state == "57P01" || state == "57P02" || state == "57P03"; }
 
 }  // namespace
@@ -63,7 +63,7 @@ absl::Status TranslatePostgresError(const std::exception& error, bool sent) {
     if (sent && LeavesDoubt(sql->sqlstate())) return UnknownCommitError(message);
     return FromSqlState(sql->sqlstate(), message);
   }
-  // libpqxx tells class 40 by types that carry no SQLSTATE. 40003, of unknown outcome, is the one that is not rolled
+  // libpqxx reports class 40 by types that carry no SQLSTATE. 40003, of unknown outcome, is the one that is not rolled
   // back.
   const bool rolled_back = dynamic_cast<const pqxx::transaction_rollback*>(&error) != nullptr &&
                            dynamic_cast<const pqxx::statement_completion_unknown*>(&error) == nullptr;

@@ -27,7 +27,7 @@ class PostgresLedger : public ReservationLedger {
 // Thread-safe. Outlived by the pool.
 class PostgresStockLedger : public StockLedger {
  public:
-  // `shard` is said of every SKU that is read.
+  // `shard` is set in every SKU that is read.
   explicit PostgresStockLedger(ConnectionPool* pool, std::string shard = kHomeShard)
       : pool_(pool), shard_(std::move(shard)) {}
 

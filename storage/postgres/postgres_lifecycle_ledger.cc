@@ -4,7 +4,6 @@
 #include <tuple>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "base/status_macros.h"
 #include "glog/logging.h"
 #include "storage/postgres/array_literal.h"
@@ -15,23 +14,23 @@
 namespace tranche::storage {
 namespace {
 
-ChangeOutcome ParseChangeOutcome(absl::string_view text) {
-  static const auto* outcomes = new absl::flat_hash_map<absl::string_view, ChangeOutcome>{
-      {"DONE", ChangeOutcome::kDone},
-      {"REPLAYED", ChangeOutcome::kReplayed},
-      {"NOT_FOUND", ChangeOutcome::kNotFound},
-      {"STATE", ChangeOutcome::kStateForbids},
-      {"PAYMENT_MISMATCH", ChangeOutcome::kPaymentMismatch},
-      {"TOO_MANY_EXTENSIONS", ChangeOutcome::kTooManyExtensions},
-      {"HOLD_TOO_LONG", ChangeOutcome::kHoldTooLong},
-      {"OUT_OF_ORDER", ChangeOutcome::kExtensionOutOfOrder},
-      {"MOVING", ChangeOutcome::kMoving},
-      {"REBOOKED", ChangeOutcome::kRebooked},
-      {"PAID_UNFULFILLED", ChangeOutcome::kPaidUnfulfilled},
-  };
-  const auto found = outcomes->find(text);
-  CHECK(found != outcomes->end()) << "a change of a reservation was answered with outcome " << text;
-  return found->second;
+struct ChangeWord {
+  absl::string_view word;
+  ChangeOutcome outcome;
+};
+// Every other word that a change is answered with is a refusal's.
+constexpr ChangeWord kChangeWords[] = {
+    {"DONE", ChangeOutcome::kDone},
+    {"REPLAYED", ChangeOutcome::kReplayed},
+    {"REBOOKED", ChangeOutcome::kRebooked},
+    {"PAID_UNFULFILLED", ChangeOutcome::kPaidUnfulfilled},
+};
+
+ChangeResult ChangeOf(absl::string_view word) {
+  for (const ChangeWord& known : kChangeWords) {
+    if (known.word == word) return {.outcome = known.outcome};
+  }
+  return RefusedChange(RefusalOfProcedure(word));
 }
 
 // Rows of change_answer.
@@ -46,27 +45,26 @@ absl::StatusOr<std::vector<ChangeResult>> ToResults(const absl::StatusOr<pqxx::r
     const size_t index = row[idx].as<size_t>() - 1;
     CHECK_LT(index, batch_size);
     ChangeResult& result = results[index];
-    result.outcome = ParseChangeOutcome(TextOf(row[outcome]));
+    result = ChangeOf(TextOf(row[outcome]));
     result.bound = row[bound].as<int64_t>(0);
     reservation.Read(row, &result.reservation);
   }
   return results;
 }
 
-// Rows of late_answer: about the reservation asked about, and about its successor if there is one.
+// Rows of late_answer: for the reservation in question, and for its successor if there is one.
 ChangeResult ToLateResult(const pqxx::result& rows) {
   CHECK(rows.size() == 1 || rows.size() == 2) << "confirm_late answers about a reservation and its successor";
   const Columns<Reservation> reservation = ReservationColumns(rows);
   const pqxx::row asked = rows.front();
-  ChangeResult result;
-  result.outcome = ParseChangeOutcome(TextOf(asked[ColumnOf(rows, "outcome")]));
+  ChangeResult result = ChangeOf(TextOf(asked[ColumnOf(rows, "outcome")]));
   result.replayed = asked[ColumnOf(rows, "replayed")].as<bool>(false);
   reservation.Read(asked, &result.reservation);
   if (rows.size() == 2) result.rebooked = reservation.Read(rows.back());
   return result;
 }
 
-// Rows of list_answer. One without a reservation id says where to go on.
+// Rows of list_answer. A row without a reservation id says where to continue.
 ReservationPage ToReservationPage(const pqxx::result& rows) {
   const Columns<Reservation> reservation = ReservationColumns(rows);
   const ColumnIndex id = ColumnOf(rows, "reservation_id"), lapsed = ColumnOf(rows, "lapsed"),
@@ -90,10 +88,10 @@ ReservationPage ToReservationPage(const pqxx::result& rows) {
 }  // namespace
 
 absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ConfirmReservations(
-    absl::Span<const Confirmation> batch) {
+    absl::Span<const Payment> batch) {
   CHECK_LE(batch.size(), static_cast<size_t>(kMaxBatch));
   ArrayLiteral ids, references, amounts, currencies;
-  for (const Confirmation& confirmation : batch) {
+  for (const Payment& confirmation : batch) {
     ids.AddPlain(confirmation.reservation_id.ToString());
     references.AddText(confirmation.payment_reference);
     amounts.AddInt(confirmation.amount_minor);
@@ -130,7 +128,7 @@ absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ExtendReserva
                    batch.size());
 }
 
-absl::StatusOr<ChangeResult> PostgresLifecycleLedger::ConfirmLate(const Confirmation& payment) {
+absl::StatusOr<ChangeResult> PostgresLifecycleLedger::ConfirmLate(const Payment& payment) {
   ASSIGN_OR_RETURN(const auto rows,
                    Call(*pool_, Repeat::kIfAnswerLost, "confirm_late", payment.reservation_id.ToString(),
                         payment.payment_reference, payment.amount_minor, payment.currency));

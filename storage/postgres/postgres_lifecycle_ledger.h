@@ -8,15 +8,15 @@
 
 namespace tranche::storage {
 
-// Thread-safe. Outlived by the pool. The batches are tried once, as those of claims: who sends them sends them again.
+// Thread-safe. Outlived by the pool. Batches are tried once, like those of claims: their sender repeats them.
 class PostgresLifecycleLedger : public LifecycleLedger {
  public:
   explicit PostgresLifecycleLedger(ConnectionPool* pool) : pool_(pool) {}
 
-  absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Confirmation> batch) override;
+  absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Payment> batch) override;
   absl::StatusOr<std::vector<ChangeResult>> CancelReservations(absl::Span<const Cancellation> batch) override;
   absl::StatusOr<std::vector<ChangeResult>> ExtendReservations(absl::Span<const Extension> batch) override;
-  absl::StatusOr<ChangeResult> ConfirmLate(const Confirmation& payment) override;
+  absl::StatusOr<ChangeResult> ConfirmLate(const Payment& payment) override;
   absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation, absl::Span<const ReservationClaim> lines) override;
   absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid> reservation_ids) override;
   absl::StatusOr<ReservationPage> ListReservations(const ReservationFilter& filter, const ReservationCursor& after,

@@ -58,7 +58,7 @@ struct KeyLiterals {
   }
 };
 
-// What another server said may be any bytes, and the database takes characters only.
+// Another server's text may be any bytes, and the database only accepts characters.
 std::string Readable(absl::string_view text) {
   std::string readable(text.substr(0, kMaxError));
   for (char& c : readable) c = absl::ascii_isprint(static_cast<unsigned char>(c)) ? c : '?';
@@ -69,7 +69,7 @@ std::string Readable(absl::string_view text) {
 
 absl::StatusOr<std::vector<OutboxMessage>> PostgresOutboxLedger::ClaimMessages(const std::string& sink, int limit,
                                                                                absl::Duration lease) {
-  // What was claimed by a call whose answer was lost is handed out again when its lease is over.
+  // Messages that were claimed by a call whose answer was lost are handed out again when their lease is over.
   return ToMessages(Call(*pool_, Repeat::kNever, "claim_outbox", sink, limit, absl::ToInt64Milliseconds(lease)));
 }
 

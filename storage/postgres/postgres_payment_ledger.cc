@@ -111,8 +111,7 @@ absl::StatusOr<std::vector<PaymentEntry>> PostgresPaymentLedger::LookUpPayments(
   return ToPage(rows).entries;
 }
 
-absl::StatusOr<AppliedPayment> PostgresPaymentLedger::ApplyPayment(const Confirmation& payment,
-                                                                   const std::string& actor) {
+absl::StatusOr<AppliedPayment> PostgresPaymentLedger::ApplyPayment(const Payment& payment, const std::string& actor) {
   ASSIGN_OR_RETURN(const auto rows,
                    Call(*pool_, Repeat::kIfAnswerLost, "reconcile_payment", payment.reservation_id.ToString(),
                         payment.payment_reference, payment.amount_minor, payment.currency, actor));

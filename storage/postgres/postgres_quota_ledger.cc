@@ -1,4 +1,4 @@
-// PostgresStockLedger's side of quota and incarnations; postgres_stock_ledger.cc has the rest.
+// PostgresStockLedger's part for quota and incarnations; postgres_stock_ledger.cc has the rest.
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -25,7 +25,7 @@ std::vector<int64_t> ToNumbers(const pqxx::field& field) {
   return numbers;
 }
 
-// The columns of read_quotas, which move_units_batch answers with too.
+// The columns of read_quotas, which move_units_batch returns too.
 class QuotaColumns {
  public:
   explicit QuotaColumns(const pqxx::result& rows)
@@ -54,7 +54,7 @@ class QuotaColumns {
   const ColumnIndex holders_, allotted_, remaining_, versions_;
 };
 
-// What move_units_batch says of a SKU.
+// The answer of move_units_batch for one SKU.
 absl::StatusOr<SkuQuota> ToMoved(absl::string_view outcome, const QuotaColumns& columns, const pqxx::row& row,
                                  const std::string& sku_id) {
   if (outcome == "NOT_FOUND") return NoSuchSku(sku_id);

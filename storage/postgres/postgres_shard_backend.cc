@@ -5,9 +5,9 @@
 namespace tranche::storage {
 namespace {
 
-// Of the call pool, besides the blocking threads': 4 for late payments, 2 for lists, 2 for admin calls, and those of a
-// moving SKU, the node's agent, who watches, and the look for shards. Enough for all at once, so that slow lists take
-// no connection from a cart.
+// Connections of the call pool besides those of the blocking threads: 4 for late payments, 2 for lists, 2 for admin
+// calls, and those for a moving SKU, the node's agent, watches, and the refresh of shards. Enough for all at once, so
+// that slow lists take no connection from a cart.
 constexpr int kMoreConnections = 12;
 
 PoolOptions PoolOf(PoolOptions options, const char* application_name, int max_connections) {

@@ -19,7 +19,7 @@
 namespace tranche::storage {
 
 struct PostgresShardOptions {
-  // Of each of its pools, but for the name and the size.
+  // Used for each of its pools, except for the name and the size.
   PoolOptions pool;
   PipelineOptions pipeline;
   int blocking_threads = 8;

@@ -89,7 +89,7 @@ absl::Status PostgresSkuMoveLedger::FinishLeave(const std::string& sku_id, const
   return Call(*pool_, kRepeat, "finish_leave", sku_id, target, token, actor).status();
 }
 
-// Neither of these two is sent twice: one that hangs and is done after all must not follow on what was decided
+// Neither of these two is sent twice: if one hangs and completes late, that must not come after what was decided
 // meanwhile.
 absl::Status PostgresSkuMoveLedger::BeginArrival(const std::string& sku_row, const std::string& source,
                                                  const std::string& token) {

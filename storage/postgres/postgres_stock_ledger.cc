@@ -68,7 +68,7 @@ absl::StatusOr<Sku> PostgresStockLedger::AddStock(const std::string& sku_id, int
   return ReadChanged(sku_id);
 }
 
-// The SKU after a change that must not be repeated: when it cannot be read, the change is done all the same.
+// Reads the SKU after a change that must not be repeated: even if it cannot be read, the change is made.
 absl::StatusOr<Sku> PostgresStockLedger::ReadChanged(const std::string& sku_id) {
   absl::StatusOr<Sku> sku = GetSku(sku_id);
   if (sku.ok()) return sku;

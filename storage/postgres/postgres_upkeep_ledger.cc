@@ -5,7 +5,7 @@
 
 namespace tranche::storage {
 
-// A lost answer of these is not asked for again: it would only be the answer about others.
+// These are not repeated after a lost answer: the repeated call would only answer about other rows.
 
 absl::StatusOr<ExpiredHolds> PostgresUpkeepLedger::ExpireDue(int limit) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kNever, "expire_due", limit));

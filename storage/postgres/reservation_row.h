@@ -1,4 +1,4 @@
-// A reservation, as the procedures say it.
+// A reservation, as the procedures return it.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace tranche::storage {
 
-// The columns of the view reservation_row, in whatever answer has them.
+// The columns of the view reservation_row, in any answer that has them.
 Columns<Reservation> ReservationColumns(const pqxx::result& rows);
 
 ReservationState ToReservationState(absl::string_view text);

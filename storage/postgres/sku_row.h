@@ -1,4 +1,4 @@
-// A SKU and its absence, as the procedures say them.
+// A SKU, or its absence, as the procedures return it.
 #pragma once
 
 #include <optional>
@@ -11,7 +11,7 @@ namespace tranche::storage {
 
 absl::Status NoSuchSku(const std::string& sku_id);
 
-// The columns of the view sku_state, in whatever answer has them.
+// The columns of the view sku_state, in any answer that has them.
 Columns<Sku> SkuColumns(const pqxx::result& rows);
 
 // A number as a parameter that may be NULL.

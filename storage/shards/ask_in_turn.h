@@ -1,4 +1,4 @@
-// Asks one shard after the other until one has what is asked about; blocks.
+// Asks one shard after the other until one has the thing in question; blocks.
 #pragma once
 
 #include "absl/status/statusor.h"
@@ -7,8 +7,8 @@
 
 namespace tranche::storage {
 
-// May the next shard be asked? Not when this one has, or may have, done something. One that the SKU is leaving
-// (kUnavailable, IsSkuMoving) has not, and perhaps it has arrived at the other.
+// May the next shard be asked? Not when this one has done something, or may have. A shard that the SKU is leaving
+// (kUnavailable, IsSkuMoving) has done nothing, and the SKU may have arrived at another one.
 inline bool MayBeElsewhere(const absl::Status& status) {
   if (absl::IsNotFound(status)) return true;
   const bool silent = absl::IsUnavailable(status) || absl::IsResourceExhausted(status);
@@ -21,12 +21,12 @@ const absl::Status& StatusOf(const absl::StatusOr<T>& answer) {
   return answer.status();
 }
 
-// How often the shards are asked for what nobody has: it may have moved from one that was asked late to one that was
+// How often all shards are asked when none has it: it may have moved from a shard that was asked late to one that was
 // asked early.
 inline int RoundsOver(const ShardList& shards) { return shards.size() > 1 ? 2 : 1; }
 
-// The first answer, a StatusOr or a Status, that is not kNotFound. When nobody has it and some shard does not say, that
-// shard's error.
+// The first answer, a StatusOr or a Status, that is not kNotFound. When no shard has it and some shard does not answer,
+// that shard's error.
 template <typename Ask>
 auto AskInTurn(const ShardSet& shards, const Ask& ask) -> decltype(ask(shards.home())) {
   const ShardList all = shards.All();

@@ -1,5 +1,5 @@
-// Asks every shard the same question, side by side. SKUs and reservations are on one shard each, and whoever has it
-// says so: there is no table of who has what that could be wrong.
+// Asks every shard the same question, side by side. Each SKU and reservation is on one shard, and that shard answers:
+// there is no routing table that could be wrong.
 #pragma once
 
 #include <functional>
@@ -20,7 +20,8 @@ using ShardAnswer = absl::AnyInvocable<void(absl::StatusOr<T>)>;
 template <typename T>
 using ShardQuestion = std::function<void(ShardBackend& shard, ShardAnswer<T> answer)>;
 
-// A question that blocks, on the shard's own threads; kUnavailable at once from a shard that is known not to answer.
+// A question that blocks runs on the shard's own threads; a shard that is known not to answer gives kUnavailable at
+// once.
 template <typename T>
 ShardQuestion<T> Blocking(std::function<absl::StatusOr<T>(ShardBackend& shard)> ask) {
   return [ask = std::move(ask)](ShardBackend& shard, ShardAnswer<T> answer) {
@@ -66,7 +67,7 @@ class Round : public std::enable_shared_from_this<Round<T>> {
         last = error_;
       }
     }
-    // It may have moved from one that was asked late to one that was asked early.
+    // It may have moved from a shard that was asked late to one that was asked early.
     if (absl::IsNotFound(last.status()) && shards_.size() > 1 && rounds_left_ > 1) {
       std::make_shared<Round>(shards_, ask_, std::move(done), rounds_left_ - 1)->Start();
       return;
@@ -86,7 +87,7 @@ class Round : public std::enable_shared_from_this<Round<T>> {
 
 }  // namespace internal
 
-// `done` gets the first answer that is OK. When nobody has it and some shard does not say, that shard's error;
+// `done` gets the first answer that is OK. When no shard has it and some shard does not answer, that shard's error;
 // kNotFound only when all say so, twice.
 template <typename T>
 void AskShards(ShardList shards, ShardQuestion<T> ask, ShardAnswer<T> done) {

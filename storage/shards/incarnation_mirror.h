@@ -1,6 +1,6 @@
-// Keeps one shard besides home informed of this node's incarnation: home numbers it, the others are told. On a thread
-// of its own and until it succeeds, so that a shard that is down holds up nothing; until then the node sells nothing
-// there.
+// Keeps one shard besides home informed of this node's incarnation: home numbers it, the others are told. This runs on
+// its own thread and retries until it succeeds, so that a shard that is down delays nothing; until then the node sells
+// nothing there.
 #pragma once
 
 #include <functional>
@@ -19,7 +19,7 @@ namespace tranche::storage {
 // Thread-safe.
 class IncarnationMirror {
  public:
-  // `ended` is told of an incarnation that has ended there, on the mirror's thread; must only take note. Ledgers
+  // `ended` is called with an incarnation that has ended there, on the mirror's thread; must only take note. Ledgers
   // outlive it.
   IncarnationMirror(ShardLedger* shards, IncarnationLedger* stock, std::function<void(IncarnationId)> ended);
   ~IncarnationMirror();
@@ -28,9 +28,9 @@ class IncarnationMirror {
 
   // The node is this incarnation now.
   void Follow(const Incarnation& incarnation);
-  // It is over: what it holds goes to the pools.
+  // The incarnation is over: what it holds goes to the pools.
   void End(IncarnationId incarnation);
-  // Waits until the shard knows all that it was to be told, or `timeout`.
+  // Waits until the shard knows everything that it should be told, or `timeout`.
   bool AwaitTold(absl::Duration timeout);
 
  private:

@@ -27,7 +27,7 @@ absl::StatusOr<std::vector<std::string>> RoutingOutboxLedger::ListSinks() {
   return shards_->home().outbox->ListSinks();
 }
 
-// Home last: what it says is what was done everywhere.
+// Home last: once home lists it, it is done everywhere.
 absl::Status RoutingOutboxLedger::AddSink(const std::string& sink, const std::string& actor) {
   const ShardList all = shards_->All();
   for (auto shard = all.rbegin(); shard != all.rend(); ++shard) {

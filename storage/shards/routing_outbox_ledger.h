@@ -14,7 +14,7 @@ class RoutingOutboxLedger : public OutboxLedger {
  public:
   explicit RoutingOutboxLedger(ShardSet* shards) : shards_(shards) {}
 
-  // A relay's, and so home's: a worker has one relay per shard, on that shard's own ledger.
+  // For a relay, so home's only: a worker has one relay per shard, on that shard's own ledger.
   absl::StatusOr<std::vector<OutboxMessage>> ClaimMessages(const std::string& sink, int limit,
                                                            absl::Duration lease) override;
   absl::Status MarkDelivered(absl::Span<const OutboxKey> keys) override;

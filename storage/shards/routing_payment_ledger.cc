@@ -10,7 +10,7 @@
 namespace tranche::storage {
 namespace {
 
-// Ascending by id, each once. While a SKU moves, two shards know its reservations: what one of them keeps counts.
+// Ascending by id, each once. While a SKU moves, two shards know its reservations: the copy that is kept counts.
 void SortAndDropRepeats(std::vector<PaymentEntry>& entries) {
   std::stable_sort(entries.begin(), entries.end(), [](const PaymentEntry& a, const PaymentEntry& b) {
     if (!(a.reservation_id == b.reservation_id)) return a.reservation_id < b.reservation_id;
@@ -22,8 +22,8 @@ void SortAndDropRepeats(std::vector<PaymentEntry>& entries) {
 
 }  // namespace
 
-// Each shard's page says up to where it has looked. Together they have looked up to the least of these places; what
-// lies beyond is read again with the next page.
+// Each shard's page says up to where it has looked. Together they have looked up to the least of these places; anything
+// beyond is read again with the next page.
 absl::StatusOr<PaymentPage> RoutingPaymentLedger::ExportPayments(const std::optional<Uuid>& after, absl::Time from,
                                                                  absl::Time to, int limit) {
   PaymentPage all;
@@ -50,8 +50,7 @@ absl::StatusOr<std::vector<PaymentEntry>> RoutingPaymentLedger::LookUpPayments(a
   return all;
 }
 
-absl::StatusOr<AppliedPayment> RoutingPaymentLedger::ApplyPayment(const Confirmation& payment,
-                                                                  const std::string& actor) {
+absl::StatusOr<AppliedPayment> RoutingPaymentLedger::ApplyPayment(const Payment& payment, const std::string& actor) {
   AppliedPayment moving;
   bool is_moving = false;
   auto applied = AskInTurn(*shards_, [&](ShardBackend& shard) -> absl::StatusOr<AppliedPayment> {
@@ -60,7 +59,7 @@ absl::StatusOr<AppliedPayment> RoutingPaymentLedger::ApplyPayment(const Confirma
       is_moving = true;
       moving = answer;
     }
-    // Perhaps it has arrived at another.
+    // It may have arrived at another shard.
     const bool elsewhere =
         answer.outcome == AppliedPayment::Outcome::kNotFound || answer.outcome == AppliedPayment::Outcome::kMoving;
     if (elsewhere) return absl::NotFoundError("not on this shard");

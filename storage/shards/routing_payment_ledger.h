@@ -15,13 +15,13 @@ class RoutingPaymentLedger : public PaymentLedger {
  public:
   explicit RoutingPaymentLedger(ShardSet* shards) : shards_(shards) {}
 
-  // Every shard must answer: books with a part missing are not to be compared.
+  // Every shard must answer: books with a missing part must not be compared.
   absl::StatusOr<PaymentPage> ExportPayments(const std::optional<Uuid>& after, absl::Time from, absl::Time to,
                                              int limit) override;
   absl::StatusOr<std::vector<PaymentEntry>> LookUpPayments(absl::Span<const Uuid> reservation_ids) override;
 
-  // Shard after shard, until one has the reservation.
-  absl::StatusOr<AppliedPayment> ApplyPayment(const Confirmation& payment, const std::string& actor) override;
+  // Asks shard after shard, until one has the reservation.
+  absl::StatusOr<AppliedPayment> ApplyPayment(const Payment& payment, const std::string& actor) override;
   absl::StatusOr<std::vector<RefundMark>> MarkRefunded(absl::Span<const std::pair<Uuid, std::string>> payments,
                                                        const std::string& actor) override;
 

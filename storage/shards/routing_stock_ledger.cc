@@ -12,12 +12,12 @@
 namespace tranche::storage {
 namespace {
 
-// The other shards' pools get a dead or departing node's units this long before its successor begins. A balancer sees
-// to what is missed.
+// The other shards get this long to return a dead or departing node's units to their pools before its successor begins.
+// If they do not manage, a balancer does it.
 constexpr absl::Duration kTellOfEnd = absl::Seconds(1);
 constexpr size_t kMaxViolations = 1000;
 
-// Home is asked in any case, as if it were alone.
+// Home is asked in any case, as if it were the only shard.
 bool IsSilent(const ShardBackend& shard) { return shard.name != kHomeShard && !shard.Answers(); }
 
 absl::Status Silent(const ShardBackend& shard) {
@@ -34,9 +34,9 @@ absl::Status AskEach(const ShardList& shards, const Ask& ask) {
   return absl::OkStatus();
 }
 
-// For a moment, a SKU that has moved is on two shards. The move has raised its version.
+// For a moment, a moved SKU is on two shards. The move has raised its version.
 bool IsNewer(const Sku& a, const Sku& b) { return a.quota_version > b.quota_version; }
-// A slice's version stays, and its units become fewer as they are sold.
+// For the same version of a slice, the newer copy has fewer units: they are only sold.
 bool IsNewer(const HeldSlice& a, const HeldSlice& b) {
   return a.version != b.version ? a.version > b.version : a.remaining < b.remaining;
 }
@@ -47,7 +47,7 @@ void KeepNewer(std::map<std::string, Value>& all, const std::string& sku_id, Val
   if (!inserted && IsNewer(value, known->second)) known->second = std::move(value);
 }
 
-// Each shard's list of ids ascends, so that the first `limit` of all are among the first `limit` of each.
+// Each shard's list of ids ascends, so the first `limit` of all are among the first `limit` of each.
 template <typename List>
 absl::StatusOr<std::vector<std::string>> ListIds(const ShardList& shards, size_t limit, const List& list) {
   std::set<std::string> all;
@@ -78,7 +78,7 @@ absl::StatusOr<Sku> RoutingStockLedger::CreateSku(const Sku& sku, const std::str
   return shard->stock->CreateSku(sku, actor);
 }
 
-// Each shard's list ascends, so that the first `limit` of all are among the first `limit` of each.
+// Each shard's list ascends, so the first `limit` of all are among the first `limit` of each.
 absl::StatusOr<std::vector<Sku>> RoutingStockLedger::ListSkus(const std::string& after, int limit) {
   const ShardList shards = shards_->All();
   std::map<std::string, Sku> all;
@@ -131,7 +131,7 @@ absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> RoutingStockLedger::MoveUn
   if (shards.size() == 1) return shards.front()->stock->MoveUnitsBatch(moves, actor);
   MoveResults results(moves.size(), absl::NotFoundError("on no shard"));
   for (int round = 0; round < RoundsOver(shards); ++round) {
-    // In the second round those that nobody had. What some shard did not answer to is not asked for again.
+    // The second round asks again for those that no shard had, but not for those that a shard did not answer to.
     std::vector<size_t> left;
     for (size_t i = 0; i < moves.size(); ++i) {
       if (absl::IsNotFound(results[i].status())) left.push_back(i);
@@ -154,7 +154,7 @@ void RoutingStockLedger::MoveAt(ShardBackend& shard, absl::Span<const QuotaMove>
     absl::StatusOr<SkuQuota>& known = (*results)[(*left)[k]];
     if (!result.ok() && MayBeElsewhere(result.status())) {
       elsewhere.push_back((*left)[k]);
-      // "Not here" does not make up for a shard that did not say.
+      // "Not here" must not replace the error of a shard that did not answer.
       if (absl::IsNotFound(result.status()) && !absl::IsNotFound(known.status())) continue;
     }
     known = std::move(result);
@@ -172,7 +172,7 @@ absl::StatusOr<std::vector<std::string>> RoutingStockLedger::ListReturnedSkus(co
                  [&](QuotaLedger& ledger) { return ledger.ListReturnedSkus(after, limit); });
 }
 
-// A shard passes over what it does not have.
+// A shard ignores SKUs that it does not have.
 absl::Status RoutingStockLedger::AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) {
   absl::Status status;
   for (const auto& shard : shards_->All()) {
@@ -216,11 +216,11 @@ absl::StatusOr<std::vector<AuditEntry>> RoutingStockLedger::ListAudit(const std:
   std::vector<AuditEntry> all;
   for (const auto& shard : shards) {
     const bool silent = IsSilent(*shard);
-    // What is asked of one SKU depends on its shard alone.
+    // A question about one SKU depends on its shard alone.
     if (silent && !sku_id.empty()) continue;
     if (silent) return Silent(*shard);
     ASSIGN_OR_RETURN(const std::vector<AuditEntry> log, shard->stock->ListAudit(sku_id, 0, limit));
-    // Each log stays in its own order, of ids, which times follow only nearly.
+    // Each log stays in the order of its ids, which is only nearly the order of its times.
     std::vector<AuditEntry> merged;
     std::merge(all.begin(), all.end(), log.begin(), log.end(), std::back_inserter(merged),
                [](const AuditEntry& a, const AuditEntry& b) { return a.at > b.at; });

@@ -1,5 +1,5 @@
 // One shard as a front node uses it: its ledgers, its pipelines, and threads for calls that block. No shard shares a
-// thread, a connection or a queue with another, so that one that is slow or down holds up nothing but its own SKUs.
+// thread, a connection or a queue with another, so a shard that is slow or down delays only its own SKUs.
 #pragma once
 
 #include <string>
@@ -17,16 +17,16 @@
 
 namespace tranche::storage {
 
-// Thread-safe. What it points to lives as long as it does.
+// Thread-safe. Everything it points to lives as long as it does.
 struct ShardBackend {
   virtual ~ShardBackend() = default;
-  // For the end, in this order. Refuses what waits in the pipelines, without waiting for what is in flight.
+  // For shutdown, in this order. Refuses what waits in the pipelines, without waiting for what is in flight.
   virtual void RefuseWaiting() {}
-  // Breaks off what is under way at the ledger and answers every later call with kUnavailable. At any time, from any
-  // thread.
+  // Aborts what is under way at the ledger and answers every later call with kUnavailable. May be called at any time,
+  // from any thread.
   virtual void GiveUpLedger() {}
-  // Ends the threads for blocking calls; then the pipelines. What is queued still runs. Pipelines with threads end by
-  // StopPipelines only: an answer on a lane may hold the last reference to its shard, and a lane cannot end itself.
+  // Ends the threads for blocking calls; then the pipelines. What is queued still runs. Pipelines with threads must be
+  // ended by StopPipelines: an answer on a lane may hold the last reference to its shard, and a lane cannot end itself.
   virtual void StopExecutor() {}
   virtual void StopPipelines() {}
 

@@ -15,24 +15,18 @@ namespace tranche::storage {
 namespace {
 
 constexpr absl::Duration kReadPatience = absl::Seconds(1);
-// Of a late payment: other changes of its SKU are in the way for a moment.
+// For a late payment: other changes of its SKU may be in the way for a moment.
 constexpr int kMaxLateTries = 5;
 
 absl::Status UnknownShard() {
-  // Announced before we have heard of it from home.
+  // It was announced before home told us about it.
   return absl::UnavailableError("the shard is not known here yet");
 }
 
 absl::Status TooLate() { return absl::DeadlineExceededError("the deadline passed before it was sent"); }
 
-ChangeResult Undecided(ChangeOutcome outcome) {
-  ChangeResult result;
-  result.outcome = outcome;
-  return result;
-}
-
-// Each once. Of two copies the newer one: a shard that a SKU has left may not know it yet, and its copy stays as it
-// was.
+// Each reservation once. Of two copies, the one with the newer revision: a shard that a SKU has left may not know that
+// yet, and its copy does not change any more.
 std::vector<Reservation> Newest(std::vector<Reservation> found) {
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
     if (a.reservation_id == b.reservation_id) return a.revision > b.revision;
@@ -44,7 +38,7 @@ std::vector<Reservation> Newest(std::vector<Reservation> found) {
   return found;
 }
 
-// What the shards together have of some reservations.
+// Some reservations, collected from all shards.
 struct Gathered {
   absl::Mutex mutex;
   size_t waiting ABSL_GUARDED_BY(mutex) = 0;
@@ -52,18 +46,18 @@ struct Gathered {
   std::vector<Reservation> found ABSL_GUARDED_BY(mutex);
 };
 
-// A reservation that a shard does not have is, among several, an answer like "no"; one that is moving, or has just
-// moved away, like "ask somebody else".
+// When there are several shards: a shard that does not have the reservation answers "no", and one whose SKU is moving,
+// or has just moved away, answers "ask another".
 absl::StatusOr<ChangeResult> AmongSeveral(absl::StatusOr<ChangeResult> result) {
-  if (result.ok() && result->outcome == ChangeOutcome::kNotFound) return absl::NotFoundError("not here");
-  if (result.ok() && result->outcome == ChangeOutcome::kMoving) return SkuMovingError("leaving");
+  if (result.ok() && result->refusal == Refusal::kReservationNotFound) return absl::NotFoundError("not here");
+  if (result.ok() && result->refusal == Refusal::kSkuMoving) return SkuMovingError("leaving");
   return result;
 }
 
-// The opposite, of what all of them said.
+// The opposite, for the final answer.
 absl::StatusOr<ChangeResult> OfAll(absl::StatusOr<ChangeResult> result) {
-  if (absl::IsNotFound(result.status())) return Undecided(ChangeOutcome::kNotFound);
-  if (IsSkuMoving(result.status())) return Undecided(ChangeOutcome::kMoving);
+  if (absl::IsNotFound(result.status())) return RefusedChange(Refusal::kReservationNotFound);
+  if (IsSkuMoving(result.status())) return RefusedChange(Refusal::kSkuMoving);
   return result;
 }
 
@@ -112,7 +106,7 @@ void ShardRouter::Apply(const std::string& shard, Change change, absl::Time dead
   });
 }
 
-void ShardRouter::ConfirmLate(Confirmation payment, absl::Time deadline, ChangeDone done) {
+void ShardRouter::ConfirmLate(Payment payment, absl::Time deadline, ChangeDone done) {
   RunOn(
       *late_payments_,
       [this, payment = std::move(payment), deadline]() -> absl::StatusOr<ChangeResult> {
@@ -125,10 +119,10 @@ void ShardRouter::ConfirmLate(Confirmation payment, absl::Time deadline, ChangeD
       std::move(done));
 }
 
-absl::StatusOr<ChangeResult> ShardRouter::AskLate(const Confirmation& payment) {
+absl::StatusOr<ChangeResult> ShardRouter::AskLate(const Payment& payment) {
   absl::StatusOr<ChangeResult> result =
       AskInTurn(*shards_, [&](ShardBackend& shard) { return AmongSeveral(shard.lifecycle->ConfirmLate(payment)); });
-  if (absl::IsNotFound(result.status())) return Undecided(ChangeOutcome::kNotFound);
+  if (absl::IsNotFound(result.status())) return RefusedChange(Refusal::kReservationNotFound);
   return result;
 }
 
@@ -142,8 +136,8 @@ void ShardRouter::Find(const Uuid& reservation_id, FindDone done) {
                          std::move(done));
 }
 
-// A shard that a SKU is leaving does not know whether it is at the other one already: a mover that died in between left
-// it so. Then the other one's word counts.
+// A shard that a SKU is leaving does not know whether it has arrived at the other one: the mover may have died in
+// between. Then the other shard's answer counts.
 absl::StatusOr<Reservation> ShardRouter::AsItIs(ShardBackend& shard, Reservation found) {
   ASSIGN_OR_RETURN(const auto where, shard.moves->Where(found.sku_id));
   if (where.place != SkuWhereabouts::Place::kLeaving) return found;

@@ -1,7 +1,7 @@
 // Books over all shards: sends each call to the shards that it concerns.
 //
-// A claim goes where the SKU's terms say; a change of a reservation to where its SKU is taken to be, and to all shards
-// if it is not there. Whoever is asked wrongly says so: the ledger of each shard knows which SKUs are there.
+// A claim goes where the SKU's terms say; a change of a reservation goes where its SKU is believed to be, and to all
+// shards if it is not there. A wrong shard says so: the ledger of each shard knows which SKUs are there.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ namespace tranche::storage {
 // Thread-safe. Outlived by its dependencies.
 class ShardRouter : public Books {
  public:
-  // The executors run what blocks and may concern any shard. Carts, look-ups and reads run on their shard's.
+  // The executors run blocking calls that may concern any shard. Carts, look-ups and reads run on their shard's.
   ShardRouter(ShardSet* shards, Executor* late_payments, Executor* lists, Clock* clock)
       : shards_(shards), late_payments_(late_payments), lists_(lists), clock_(clock) {}
 
@@ -26,19 +26,19 @@ class ShardRouter : public Books {
   void CommitCart(const std::string& shard, IncarnationId incarnation, std::vector<ReservationClaim> lines,
                   absl::Time deadline, CartDone done) override;
   void Apply(const std::string& shard, Change change, absl::Time deadline, ChangeDone done) override;
-  void ConfirmLate(Confirmation payment, absl::Time deadline, ChangeDone done) override;
+  void ConfirmLate(Payment payment, absl::Time deadline, ChangeDone done) override;
   void Find(const Uuid& reservation_id, FindDone done) override;
   void FindSku(const std::string& sku_id, SkuDone done) override;
   void Read(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) override;
   void List(ReservationFilter filter, ReservationCursor after, int limit, absl::Time deadline, PageDone done) override;
 
-  // Those of the ids that exist on any shard. Blocks, for about a second at most: for a thread that has nothing else to
-  // do, so that it shares none with buyers. kUnavailable when some were not found and some shard did not say.
+  // Those of the ids that exist on any shard. Blocks, for about a second at most: call it on a dedicated thread, so
+  // that it blocks no buyer's call. kUnavailable when some were not found and some shard did not answer.
   absl::StatusOr<std::vector<Reservation>> ReadEverywhere(absl::Span<const Uuid> reservation_ids);
 
  private:
   absl::StatusOr<Reservation> AsItIs(ShardBackend& shard, Reservation found);
-  absl::StatusOr<ChangeResult> AskLate(const Confirmation& payment);
+  absl::StatusOr<ChangeResult> AskLate(const Payment& payment);
   absl::StatusOr<ReservationPage> ReadPage(const ReservationFilter& filter, const ReservationCursor& after, int limit);
 
   ShardSet* const shards_;

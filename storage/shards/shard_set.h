@@ -1,5 +1,5 @@
-// The shards that a front node knows: home from the start, the others as home lists them. While home is down, those
-// that were known stay.
+// The shards that a front node knows: home from the start, the others as home lists them. While home is down, the known
+// ones stay.
 #pragma once
 
 #include <functional>
@@ -23,7 +23,7 @@ class ShardSet {
  public:
   using Make = std::function<std::unique_ptr<ShardBackend>(const Shard& shard)>;
 
-  // `make` makes the backend of a shard that is new; `ended` as for IncarnationMirror.
+  // `make` makes the backend of a new shard; `ended` as for IncarnationMirror.
   ShardSet(std::unique_ptr<ShardBackend> home, Make make, std::function<void(IncarnationId)> ended);
 
   // Reads home's list. Blocks; one call at a time.
@@ -32,19 +32,19 @@ class ShardSet {
   ShardBackend& home() const { return *home_; }
   // Home first, then by name.
   ShardList All() const;
-  // Null if it is not known.
+  // Null if there is no such shard.
   std::shared_ptr<ShardBackend> Find(absl::string_view name) const;
-  // Of those besides home, that do not answer.
+  // The names of shards besides home that do not answer.
   std::vector<std::string> Silent() const;
 
-  // Tells all shards besides home, also those that come later, of the node's incarnation and of its end.
+  // Tells all shards besides home, also those that are added later, about the node's incarnation and its end.
   void Follow(const Incarnation& incarnation);
   void End(IncarnationId incarnation);
-  // Waits until those that answer know, or `timeout`.
+  // Waits until the shards that answer know it, or `timeout`.
   void AwaitTold(absl::Duration timeout);
 
-  // Of every backend, in the order of shutting down; see ShardBackend. After RefuseWaiting no shard is added: its
-  // pipelines would not be refused, nor its ledger given up.
+  // For every backend, in the order of shutdown; see ShardBackend. After RefuseWaiting no shard is added: its pipelines
+  // would not be refused, nor its ledger given up.
   void RefuseWaiting();
   void GiveUpLedgers();
   void StopMirrors();
@@ -58,7 +58,7 @@ class ShardSet {
   };
 
   std::vector<Member> Members() const;
-  // With those that were replaced.
+  // Including those that were replaced.
   ShardList Everyone() const;
   void Add(const Shard& shard);
   bool Closed() const;

@@ -27,7 +27,7 @@ std::string NewToken() {
 
 bool Owns(const SkuWhereabouts& where) { return where.place == Place::kHere || where.place == Place::kLeaving; }
 
-// What may go by itself is tried again.
+// Temporary failures are tried again.
 template <typename Call>
 absl::Status Persist(const Call& call) {
   absl::Status status;
@@ -40,7 +40,7 @@ absl::Status Persist(const Call& call) {
 
 }  // namespace
 
-// What all shards say of the SKU.
+// What all shards say about the SKU.
 struct SkuMove::Found {
   struct At {
     Participant shard;
@@ -50,7 +50,7 @@ struct SkuMove::Found {
   std::string sku_id, target_name, actor;
   At target;
   std::vector<At> others;           // that answered
-  std::optional<size_t> owner;      // the one of `others` that has it
+  std::optional<size_t> owner;      // the one of `others` that has the SKU
   std::vector<std::string> silent;  // that did not answer
 
   bool decided() const { return Owns(target.where); }
@@ -123,8 +123,8 @@ absl::StatusOr<SkuMove::Found> SkuMove::Find(const std::string& sku_id, const st
   return absl::UnavailableError(absl::StrCat("shard ", found.silent.front(), " does not answer"));
 }
 
-// Everything back to "it sells at the source". The target first: after that no step of the attempt can decide anything.
-// False if the decision had been made.
+// Restores "it sells at the source". The target first: after that, no step of the attempt can decide anything. False if
+// the decision was already made.
 absl::StatusOr<bool> SkuMove::Undo(const Found& found) {
   const Found::At& source = found.source();
   const auto cancel = [&](const Found::At& at) -> absl::StatusOr<bool> {
@@ -162,7 +162,7 @@ absl::Status SkuMove::Move(const Found& found) {
   return AfterFailure(found, moved);
 }
 
-// The first round copies everything, each other one what has changed since the round before it began.
+// The first round copies everything; each later one copies what has changed since the round before it began.
 absl::Status SkuMove::CopyWhileSelling(const Found& found, const std::string& token, std::string* since) {
   const std::vector<SkuPart> reservations = {SkuPart::kLapsed, SkuPart::kLive};
   Tell(Stage::kCopying);
@@ -203,8 +203,8 @@ absl::Status SkuMove::Pause(const Found& found, const std::string& token, const 
   return absl::OkStatus();
 }
 
-// Rather sell at the source than stay paused. Whether FinishArrival, whose answer may be lost, has decided shows in
-// undoing.
+// Sell at the source rather than stay paused. FinishArrival may have decided although its answer was lost; the undo
+// shows it.
 absl::Status SkuMove::AfterFailure(const Found& found, const absl::Status& failure) {
   LOG(WARNING) << "moving SKU " << found.sku_id << " to " << found.target_name << " failed: " << failure;
   const auto now = Find(found.sku_id, found.target_name, found.actor);

@@ -4,11 +4,11 @@
 //   target        ARRIVING (copies, no slots) ........... delta, slots --> HERE
 //                 |------ sells at the source ---|------ paused ------|--- sells at the target
 //
-// The reservations are copied while the source sells, and what has changed meanwhile again and again, until little is
-// left. Then the source is fenced off in one transaction; the rest is copied; and one transaction at the target takes
-// the SKU over: the only decision. Whatever happens before it is undone (the target first: what an abandoned mover
-// still tries there fails on its token; then the source sells again), whatever is left to do after it is done by the
-// next run. So at every moment the SKU is for sale on at most one shard, and whole on exactly one.
+// The reservations are copied while the source sells. Changes made meanwhile are copied again and again, until few are
+// left. Then one transaction fences off the source, the rest is copied, and one transaction at the target takes over
+// the SKU: this is the only decision. Before the decision, everything can be undone: first at the target (further steps
+// of an abandoned mover fail there on its token), then the source sells again. After the decision, the next run does
+// what is left. So at every moment the SKU is for sale on at most one shard, and complete on exactly one.
 #pragma once
 
 #include <functional>
@@ -25,13 +25,13 @@ namespace tranche::storage {
 struct SkuMoveOptions {
   int page_rows = 2000;   // at once in memory
   int purge_rows = 2000;  // per transaction
-  int few_changes = 500;  // so few need no other round before the pause
+  int few_changes = 500;  // this few need no further round before the pause
   int max_rounds = 10;    // of catching up
-  // When catching up still takes longer than this, so would the pause: the move is refused.
+  // If catching up still takes longer than this, so would the pause: the move is refused.
   absl::Duration max_pause = absl::Milliseconds(1500);
 };
 
-// What a move is doing, for whoever watches.
+// What a move is doing, for observers.
 struct SkuMoveProgress {
   enum class Stage { kUndoing, kCopying, kCatchingUp, kPaused, kSelling, kClearing, kDone };
   Stage stage = Stage::kCopying;
@@ -53,11 +53,11 @@ class SkuMove {
   // All shards, home first. Ledgers outlive it.
   SkuMove(std::vector<Participant> shards, Clock* clock, SkuMoveOptions options, Watch watch, Announce announce);
 
-  // Begins the move, or ends one that was abandoned; once it is there, clears away what is left elsewhere. Errors:
+  // Begins the move, or finishes one that was abandoned; once the SKU is there, deletes what is left elsewhere. Errors:
   // kNotFound (no such SKU), kFailedPrecondition (it is on its way elsewhere; it changes too fast), kUnavailable (a
-  // shard does not answer; when the move could not be undone, the message says that the SKU is paused). Run it again.
+  // shard does not answer; if the move could not be undone, the message says that the SKU is paused). Run it again.
   absl::Status Run(const std::string& sku_id, const std::string& target, const std::string& actor);
-  // Takes back a move that is not decided. kFailedPrecondition if the SKU is at the target.
+  // Undoes a move that is not decided. kFailedPrecondition if the SKU is at the target.
   absl::Status Abort(const std::string& sku_id, const std::string& target, const std::string& actor);
 
  private:

@@ -1,5 +1,5 @@
 # Writes a C++ source with the text of SQL files: cmake -DOUT=... -DFILES="a.sql;b.sql" -P embed.cmake
-# A file's folder, "migrations", "procedures" or "sql" itself, says in which list it goes. Lists are in file-name order.
+# A file's folder ("migrations", "procedures" or "sql" itself) decides in which list it goes. Lists are in file-name order.
 set(sql "")
 set(migrations "")
 set(procedures "")

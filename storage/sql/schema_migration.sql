@@ -1,4 +1,4 @@
--- The migrator's own bookkeeping; runs first in its transaction, and holds off other migrators until that ends.
+-- The migrator's own bookkeeping; runs first in its transaction, and blocks other migrators until that ends.
 SELECT pg_advisory_xact_lock(hashtextextended('tranche.schema_migration', 0));
 CREATE SCHEMA IF NOT EXISTS tranche;
 CREATE TABLE IF NOT EXISTS tranche.schema_migration (
@@ -8,8 +8,8 @@ CREATE TABLE IF NOT EXISTS tranche.schema_migration (
   applied_at timestamptz NOT NULL DEFAULT now()
 );
 
--- Notes that the caller applies the file now. 'APPLY': it is new, or a procedure whose text has changed; 'SKIP': it was
--- applied as it is; 'CHANGED': a migration that was applied with another text.
+-- Notes that the caller now applies the file. 'APPLY': it is new, or a procedure whose text has changed; 'SKIP': it was
+-- applied with this text; 'CHANGED': a migration that was applied with another text.
 CREATE OR REPLACE FUNCTION tranche.record_migration(p_name text, p_kind text, p_text text)
 RETURNS text
 LANGUAGE plpgsql VOLATILE

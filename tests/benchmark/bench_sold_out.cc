@@ -1,5 +1,5 @@
-// How fast a front node says "sold out", beside the fastest answer gRPC can give at all: an echo server, called by the
-// same client on the same machine in turns, so that both see the same weather.
+// How fast a front node answers "sold out", compared with the fastest answer that gRPC can give at all: an echo server,
+// called in turns by the same client on the same machine, so that both see the same conditions.
 //
 //   bench_sold_out --endpoint 127.0.0.1:7400 --sku tv        (tv must be sold out)
 
@@ -38,7 +38,7 @@ double Median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
-// One kind of server over all rounds.
+// One kind of server, over all rounds.
 struct Series {
   std::vector<double> per_second;
   std::map<std::string, uint64_t> outcomes;
@@ -47,7 +47,7 @@ struct Series {
     per_second.push_back(result.per_second);
     for (const auto& [name, count] : result.outcomes) outcomes[name] += count;
   }
-  // Everything that was looked at had this outcome.
+  // Whether every answer that was examined had this outcome.
   bool Only(const std::string& name) const { return outcomes.size() == 1 && outcomes.contains(name); }
 };
 
@@ -128,7 +128,7 @@ int Main(int argc, char** argv) {
 }  // namespace tranche::benchmark
 
 int main(int argc, char** argv) {
-  // Debian builds Abseil with its deadlock detector on, which gRPC then pays for at every lock.
+  // Debian builds Abseil with its deadlock detector on, which would cost gRPC time at every lock.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   if (argc == 3 && std::string(argv[1]) == "--serve-echo") return tranche::benchmark::ServeEcho(argv[2]);
   return tranche::benchmark::Main(argc, argv);

@@ -15,7 +15,7 @@ void SetDeadline(absl::Duration timeout, grpc::ClientContext* context) {
   context->set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout));
 }
 
-// Only distinct: the ledger wants no more of it.
+// Only needs to be distinct: the ledger requires no more.
 std::string NextId() {
   static std::atomic<uint64_t> next{0};
   static const uint64_t run = static_cast<uint64_t>(absl::GetCurrentTimeNanos());
@@ -64,7 +64,7 @@ v1::Quota ClusterCaller::GetQuota(size_t node, const std::string& sku) {
   v1::GetQuotaRequest request;
   v1::GetQuotaResponse response;
   request.set_sku_id(sku);
-  // Empty when it failed: nothing is at any node.
+  // Empty after a failure: no node has a unit.
   if (!admins_[node]->GetQuota(&context, request, &response).ok()) return {};
   return response.quota();
 }

@@ -1,4 +1,4 @@
-// Plain calls to the nodes of a cluster, without the SDK's retries: what is measured is one answer of one node.
+// Plain calls to the nodes of a cluster, without the SDK's retries: measures single answers of single nodes.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -18,12 +18,12 @@ class ClusterCaller {
  public:
   explicit ClusterCaller(const std::vector<std::string>& endpoints);
 
-  // A unit for a new buyer at that node.
+  // Reserves a unit for a new buyer at that node.
   grpc::Status Buy(size_t node, const std::string& sku, absl::Duration timeout);
   // `on_demand`: its units wait in the pool. Otherwise they are split over the nodes.
   grpc::Status CreateSku(const std::string& sku, int64_t stock, bool on_demand);
   v1::Quota GetQuota(size_t node, const std::string& sku);
-  // It stays up and registered.
+  // The node stays up and registered.
   grpc::Status Drain(size_t node, const std::string& node_name);
   grpc::Status Undrain(size_t node, const std::string& node_name);
 
@@ -34,7 +34,7 @@ class ClusterCaller {
   std::vector<std::unique_ptr<v1::AdminService::Stub>> admins_;
 };
 
-// Do others than `but` hold all unsold units, and does every announcement say what the ledger says?
+// Whether nodes other than `but` hold all unsold units, and every announcement agrees with the ledger.
 bool AllAtNodesBut(const v1::Quota& quota, const std::string& but);
 
 }  // namespace tranche::benchmark

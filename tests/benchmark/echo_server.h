@@ -1,4 +1,4 @@
-// The yardstick: a bare gRPC unary callback server with the API's own messages and nothing behind them, in a process of
+// The reference: a bare gRPC unary callback server with the API's own messages and nothing behind them, in a process of
 // its own.
 #pragma once
 
@@ -10,7 +10,7 @@
 
 namespace tranche::benchmark {
 
-// What the child process runs: serves on a free port of the loopback, writes the port to `port_file` and never returns.
+// Runs in the child process: serves on a free port of the loopback, writes the port to `port_file` and never returns.
 int ServeEcho(const std::string& port_file);
 
 // Serves until destroyed.

@@ -53,14 +53,14 @@ std::unique_ptr<MiniCluster> StartCluster() {
   MiniClusterOptions options;
   options.nodes = kNodes;
   options.zookeeper_session_timeout = kSessionTimeout;
-  // Requests wait as long as it takes: the whole distribution is to be seen.
+  // Requests wait as long as it takes, to show the whole distribution.
   options.node_args = {"--exhausted-wait-ms", "5000"};
   auto cluster = MiniCluster::Start(options);
   CHECK(cluster.ok()) << cluster.status();
   return *std::move(cluster);
 }
 
-// Looks every few milliseconds; how long it took, or nothing.
+// Polls every few milliseconds; returns how long it took, or nullopt.
 absl::Duration Until(absl::Time start, const std::function<bool()>& reached) {
   while (absl::Now() - start < kGiveUp) {
     if (reached()) return absl::Now() - start;
@@ -108,13 +108,13 @@ Figure DryIdle(int rounds) {
   return figure;
 }
 
-// Every unit that is left, at whatever node: how many were sold.
+// Sells every remaining unit, at any node; returns how many were sold.
 int64_t SellOut(ClusterCaller& nodes, const std::string& sku) {
   std::atomic<int64_t> sold{0};
   std::vector<std::thread> buyers;
   for (size_t node = 0; node < nodes.nodes(); ++node) {
     buyers.emplace_back([&, node] {
-      // More than its part: the last ones are sold out, and say so.
+      // More than its share: the last ones are told "sold out".
       while (nodes.Buy(node, sku, kBuyTimeout).ok()) ++sold;
     });
   }
@@ -147,7 +147,7 @@ Figure Kill(int rounds) {
   return figure;
 }
 
-// Callers of the SDK who buy all the time.
+// SDK callers that buy all the time.
 class SdkCallers {
  public:
   SdkCallers(const std::vector<std::string>& endpoints, const std::string& sku) {
@@ -194,7 +194,7 @@ Figure Drain(int rounds) {
   for (int round = 0; round < rounds; ++round) {
     const std::string drained = absl::StrCat("node-", round % kNodes + 1);
     const size_t other = static_cast<size_t>(round + 1) % nodes.nodes();
-    absl::SleepFor(absl::Milliseconds(500));  // traffic as usual before
+    absl::SleepFor(absl::Milliseconds(500));  // normal traffic before
     const absl::Time start = absl::Now();
     CHECK(nodes.Drain(other, drained).ok());
     figure.Add(Until(start, [&] { return AllAtNodesBut(nodes.GetQuota(other, "drain"), drained); }));
@@ -211,7 +211,7 @@ nlohmann::json Report(const std::string& name, Figure figure) {
   nlohmann::json json = {{"rounds", figure.ms.size()}, {"failed", figure.failed}};
   if (!figure.ms.empty()) {
     const auto at = [&](double quantile) {
-      // Of few rounds, the upper quantiles are the longest.
+      // With few rounds, the upper quantiles are the longest.
       return figure.ms[static_cast<size_t>(std::ceil(quantile * static_cast<double>(figure.ms.size()))) - 1];
     };
     std::printf("%-10s rounds %4zu  failed %d  p50 %7.1f ms  p90 %7.1f ms  p99 %7.1f ms  max %7.1f ms", name.c_str(),

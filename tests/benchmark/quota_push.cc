@@ -44,7 +44,7 @@ std::string NextId() {
                          next.fetch_add(1));
 }
 
-// Often enough to time by, seldom enough not to be what is measured.
+// Often enough to measure with, and rare enough not to be what is measured.
 constexpr absl::Duration kProbeEvery = absl::Milliseconds(1);
 
 // Tries until a unit is sold here; false if that takes too long.
@@ -89,7 +89,7 @@ struct Nodes {
   std::unique_ptr<AdminService::Stub> admin;
 };
 
-// The time until all nodes sold, or nothing if the round failed.
+// The time until all nodes sold, or nullopt if the round failed.
 absl::Duration RunRound(Nodes& nodes, const std::string& sku) {
   const grpc::Status added = AddStock(*nodes.admin, sku, static_cast<int64_t>(nodes.stubs.size()));
   if (!added.ok()) {

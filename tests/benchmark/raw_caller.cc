@@ -44,7 +44,7 @@ class RawCaller::Slot {
       owner_->SlotIdle();
       return;
     }
-    // The reason is read once in a while: reading it each time would cost the sold-out side more than the echo's.
+    // The reason is read only sometimes: reading it each time would cost the sold-out side more than the echo's.
     if (calls_++ % 64 == 0) ++outcomes_[NameOf(status)];
     Call();
   }

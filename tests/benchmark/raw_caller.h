@@ -1,5 +1,5 @@
-// A client as thin as gRPC allows: CreateReservation with a fixed number in flight, no retries, nothing per call but
-// what gRPC needs.
+// A client as thin as gRPC allows: CreateReservation with a fixed number in flight, no retries, and nothing per call
+// that gRPC does not need.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -20,7 +20,7 @@ namespace tranche::benchmark {
 struct RawResult {
   uint64_t calls = 0;
   double per_second = 0;
-  // By the reason in the error, "OK", or the status code's number.
+  // Counts by the reason in the error, "OK", or the status code's number.
   std::map<std::string, uint64_t> outcomes;
 };
 
@@ -29,7 +29,7 @@ class RawCaller {
   RawCaller(const std::string& address, const std::string& sku, int in_flight, int channels);
   ~RawCaller();
 
-  // Calls for that long, then waits for the answers due; counts only what was answered within the time.
+  // Calls for that long, then waits for outstanding answers; counts only answers within the time.
   RawResult Run(absl::Duration duration);
 
  private:

@@ -1,5 +1,5 @@
-// What a reservation's life costs, on a private PostgreSQL, through the same pipelines as in a front node but without
-// gRPC. Every figure stands beside one of the same run.
+// The cost of a reservation's life, on a private PostgreSQL, through the same pipelines as in a front node but without
+// gRPC. Every figure is compared with one of the same run.
 //
 //   reservation_benchmark changes    confirmations and cancellations per second, beside creations
 //   reservation_benchmark expiry     how fast due holds expire, and what a sale beside it feels of it
@@ -35,12 +35,12 @@ namespace {
 
 using testing::MiniPostgres;
 
-// In flight at once: what a busy front node has.
+// In flight at once: as in a busy front node.
 constexpr int kWindow = 4096;
 
 void Check(const absl::Status& status) { CHECK(status.ok()) << status; }
 
-// Version 7: the time in front, as the SDK makes them, so that the index grows at its end.
+// Version 7: the time comes first, as in the SDK's ids, so that the index grows at its end.
 Uuid NextId() {
   static std::atomic<uint64_t> next{0};
   Uuid id{};
@@ -185,7 +185,7 @@ nlohmann::json Changes(int64_t count) {
     const std::vector<Uuid> regretted = CreateMany(shard, to_cancel, until_count, &unused);
     const double confirmed =
         ChangeAll(shard, bought, [](ChangePipeline& pipeline, const Uuid& id, absl::Time deadline, ChangeDone done) {
-          pipeline.Submit(storage::Confirmation{id, "pay-" + id.ToString(), 1999, "EUR"}, deadline, std::move(done));
+          pipeline.Submit(storage::Payment{id, "pay-" + id.ToString(), 1999, "EUR"}, deadline, std::move(done));
         });
     const double cancelled =
         ChangeAll(shard, regretted, [](ChangePipeline& pipeline, const Uuid& id, absl::Time deadline, ChangeDone done) {
@@ -206,7 +206,7 @@ struct Latencies {
   int64_t sales = 0;
 };
 
-// A sale at a fixed rate for as long as `go_on`, whatever its answers take.
+// A sale at a fixed rate for as long as `go_on`, however long its answers take.
 Latencies SellAtRate(Shard& shard, const std::string& sku_id, int per_second, const std::function<bool()>& go_on) {
   CommitPipeline pipeline(&shard.ledger(), Clock::Real(), PipelineOptions{});
   absl::Mutex mutex;

@@ -11,6 +11,7 @@ using ::testing::ElementsAre;
 class CartContract : public LifecycleContractTest {
  protected:
   using enum CommitOutcome;
+  using enum Refusal;
 
   void SetUp() override {
     Create(SkuOf("radio", 10, /*per_user_limit=*/3));
@@ -27,10 +28,8 @@ class CartContract : public LifecycleContractTest {
     return CartResult{.committed = false, .lines = std::vector<CommitResult>(lines.size())};
   }
 
-  static std::vector<CommitOutcome> OutcomesOf(const CartResult& cart) {
-    std::vector<CommitOutcome> outcomes;
-    for (const CommitResult& line : cart.lines) outcomes.push_back(line.outcome);
-    return outcomes;
+  static std::vector<Answer> OutcomesOf(const CartResult& cart) {
+    return std::vector<Answer>(cart.lines.begin(), cart.lines.end());
   }
 
   void ExpectNothingSold() {
@@ -73,7 +72,8 @@ TEST_P(CartContract, OneLineThatCannotBeLeavesNothing) {
   EXPECT_THAT(OutcomesOf(too_short), ElementsAre(kShort, kCreated));
   EXPECT_EQ(Remaining("tv")[node_], 5);
   ASSERT_TRUE(stock().CloseSku("radio", "test").ok());
-  EXPECT_THAT(OutcomesOf(CommitCart({Claim("radio", "alice"), Claim("tv", "alice")})), ElementsAre(kClosed, kCreated));
+  EXPECT_THAT(OutcomesOf(CommitCart({Claim("radio", "alice"), Claim("tv", "alice")})),
+              ElementsAre(kSaleClosed, kCreated));
   EXPECT_EQ(Remaining("tv")[node_], 5);
 }
 
@@ -107,7 +107,7 @@ TEST_P(CartContract, AnIdThatIsInUseMakesNoCart) {
   other.quantity = 2;
   const CartResult conflict = CommitCart({Claim("radio", "alice"), other});
   EXPECT_FALSE(conflict.committed);
-  EXPECT_THAT(OutcomesOf(conflict), ElementsAre(kCreated, kConflict));
+  EXPECT_THAT(OutcomesOf(conflict), ElementsAre(kCreated, kReservationIdReused));
   EXPECT_EQ(Remaining("radio")[node_], 5);
   const ReservationClaim twice = Claim("radio", "alice");
   EXPECT_EQ(lifecycle().CommitCart(node_, {twice, twice}).status().code(), absl::StatusCode::kInvalidArgument);

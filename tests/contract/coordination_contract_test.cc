@@ -33,11 +33,11 @@ using testing::RecordingObserver;
 class Backend {
  public:
   virtual ~Backend() = default;
-  // Of the tree that all sessions of a test share.
+  // In the tree that all sessions of a test share.
   virtual CoordinationConnector& Connector() = 0;
-  // Of another tree: on the real server, another root.
+  // In another tree: on the real server, another root.
   virtual CoordinationConnector& OtherConnector() = 0;
-  // Of the shared tree: a session that Expire can end.
+  // In the shared tree: a session that Expire can end.
   virtual CoordinationConnector& ExpiringConnector() = 0;
   virtual void Expire(Coordination& session) = 0;
 };
@@ -96,8 +96,8 @@ class CoordinationContractTest : public ::testing::TestWithParam<BackendFactory>
     return *std::move(session);
   }
 
-  // Returns when every event of what was done before has reached `session`'s observer: changes of one session arrive in
-  // order, so that a change made last arrives last.
+  // Returns when all earlier events have reached `session`'s observer: changes of one session arrive in order, so a
+  // change that is made last arrives last.
   void Flush(Coordination& session, RecordingObserver& observer) {
     const std::string path = absl::StrCat("/drain/flush-", ++flushes_);
     ASSERT_TRUE(absl::IsNotFound(session.Get(path, Watch::kYes).status()));
@@ -107,7 +107,7 @@ class CoordinationContractTest : public ::testing::TestWithParam<BackendFactory>
 
   std::unique_ptr<Backend> backend_ = GetParam().make();
   int flushes_ = 0;
-  // Before the sessions, which they outlive.
+  // Declared before the sessions, which must not outlive them.
   RecordingObserver observer_;
   RecordingObserver other_observer_;
   std::unique_ptr<Coordination> session_ = Connect(observer_);
@@ -122,7 +122,7 @@ TEST_P(CoordinationContractTest, FixedFirstLevelExists) {
     EXPECT_EQ(node->ephemeral_owner, 0);
     EXPECT_THAT(*session_->List(path, Watch::kNo), IsEmpty()) << path;
   }
-  // A second session finds it and is content.
+  // A second session finds the tree and accepts it.
   EXPECT_TRUE(Connect(other_observer_)->Get(kSkusPath, Watch::kNo).ok());
 }
 
@@ -169,7 +169,7 @@ TEST_P(CoordinationContractTest, WritesAreConditionalOnTheVersion) {
   EXPECT_EQ(node->data, "2");
   EXPECT_EQ(node->version, 2);
   EXPECT_TRUE(session_->Delete("/skus/a", 2).ok());
-  // A node made anew counts from the beginning.
+  // A node that is created again counts from the beginning.
   ASSERT_TRUE(session_->Create("/skus/a", "", CreateMode::kPersistent).ok());
   EXPECT_EQ(session_->Get("/skus/a", Watch::kNo)->version, 0);
 }
@@ -270,7 +270,7 @@ TEST_P(CoordinationContractTest, WatchOnAMissingNodeHearsOfItsCreation) {
   ASSERT_TRUE(session_->Create("/skus/a", "", CreateMode::kPersistent).ok());
   EXPECT_TRUE(observer_.WaitFor("/skus/a"));
   EXPECT_EQ(observer_.Count("/skus/l"), 0);
-  // It fired once: setting the data now says nothing.
+  // It fired once: setting the data now triggers nothing.
   observer_.Forget();
   ASSERT_TRUE(session_->Set("/skus/a", "1", kAnyVersion).ok());
   Flush(*session_, observer_);
@@ -380,7 +380,7 @@ TEST_P(CoordinationContractTest, ExpiredSessionSaysSoAndLosesItsEphemerals) {
   EXPECT_TRUE(successor->Create("/nodes/2", "", CreateMode::kEphemeral).ok());
 }
 
-// Its observer takes a lock that its user holds while it works: the session's end must not wait for that observer while
+// Its observer takes a lock that its user holds meanwhile: the end of the session must not wait for that observer while
 // an event is on its way.
 TEST_P(CoordinationContractTest, EndsWhileEventsArrive) {
   for (int round = 0; round < 20; ++round) {
@@ -390,7 +390,7 @@ TEST_P(CoordinationContractTest, EndsWhileEventsArrive) {
     EXPECT_TRUE(absl::IsNotFound(session->Get(path, Watch::kYes).status()));
     ASSERT_TRUE(session_->Create(path, "", CreateMode::kPersistent).ok());
     session.reset();
-    // No call may come now: the observer dies here.
+    // No call may come now: the observer is destroyed here.
   }
   EXPECT_EQ(session_->List("/skus", Watch::kNo)->size(), 20u);
 }
@@ -402,7 +402,7 @@ TEST_P(CoordinationContractTest, CallersInParallelDoNotDisturbEachOther) {
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([this] {
-      // Each adds one to the counter: a lost or doubled conditional write would show in the sum.
+      // Each adds one to the counter: a lost or doubled conditional write would be visible in the sum.
       for (int added = 0; added < kRounds;) {
         const auto node = session_->Get("/skus/counter", Watch::kYes);
         ASSERT_TRUE(node.ok()) << node.status();

@@ -1,5 +1,5 @@
-// Situations in which users of systems that do this job lost units, money or patience, on the fake and on PostgreSQL.
-// docs/field-situations.md lists them all, with those that other tests show or that cannot arise.
+// Situations in which users of similar systems lost units, money or patience, on the fake and on PostgreSQL.
+// docs/field-situations.md lists all of them, also those that other tests cover or that cannot occur.
 #include <algorithm>
 #include <atomic>
 #include <thread>
@@ -44,7 +44,7 @@ TEST_P(FieldSituations, TwoLinesOfOneOrderShareStock) {
 }
 
 TEST_P(FieldSituations, DirectCallsMeetTheSameLockAsTheWorkflow) {
-  // The lock is the slot's row, in the procedure that books: there is no way in beside it.
+  // The lock is the slot's row, in the procedure that books: there is no other way to book.
   Create(SkuOf("tv", 100));
   const IncarnationId node = HolderOf("tv", 100);
   std::atomic<int> created{0};
@@ -78,7 +78,7 @@ TEST_P(FieldSituations, TheUnitAfterTheLastIsNotSold) {
   constexpr int kStock = 7;
   Create(SkuOf("tv", kStock));
   const IncarnationId node = HolderOf("tv", kStock);
-  const std::vector<CommitOutcome> outcomes = Outcomes(node, ClaimsOf("tv", "u", kStock + 1));
+  const std::vector<Answer> outcomes = Outcomes(node, ClaimsOf("tv", "u", kStock + 1));
   EXPECT_EQ(std::count(outcomes.begin(), outcomes.end(), CommitOutcome::kCreated), kStock);
   EXPECT_EQ(std::count(outcomes.begin(), outcomes.end(), CommitOutcome::kShort), 1);
 }
@@ -110,7 +110,7 @@ TEST_P(FieldSituations, RepeatedClicksBurnNoStock) {
   const ReservationClaim click = Claim("tv", "alice");
   EXPECT_EQ(Outcome(node, click), CommitOutcome::kCreated);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(Outcome(node, click), CommitOutcome::kReplayed);
-  EXPECT_THAT(Outcomes(node, {Claim("tv", "alice"), Claim("tv", "alice")}), Each(CommitOutcome::kUserLimitReached));
+  EXPECT_THAT(Outcomes(node, {Claim("tv", "alice"), Claim("tv", "alice")}), Each(Refusal::kUserLimitReached));
   EXPECT_EQ(Unsold("tv"), 9);
 }
 
@@ -139,7 +139,7 @@ TEST_P(FieldSituations, AnAllocationIsReleasedOnce) {
   EXPECT_EQ(Cancel(given_up).outcome, ChangeOutcome::kDone);
   EXPECT_EQ(Cancel(given_up).outcome, ChangeOutcome::kReplayed);
   const Reservation lapsed = Expired(node, "tv", "bob");
-  EXPECT_EQ(Cancel(lapsed).outcome, ChangeOutcome::kStateForbids);
+  EXPECT_EQ(Cancel(lapsed).refusal, Refusal::kReservationState);
   EXPECT_EQ(Expire().expired, 0);
   EXPECT_EQ(Unsold("tv"), 2);
 }
@@ -155,7 +155,7 @@ TEST_P(FieldSituations, AShopperIsNotBlockedByHisOwnEarlierHold) {
 TEST_P(FieldSituations, APaymentAfterTheHoldHasLapsedBooksAnotherUnit) {
   Create(SkuOf("tv", 1));
   const Reservation lapsed = Expired(HolderOf("tv", 1), "tv", "alice");
-  EXPECT_EQ(Confirm(PaymentOf(lapsed)).outcome, ChangeOutcome::kStateForbids);
+  EXPECT_EQ(Confirm(PaymentOf(lapsed)).refusal, Refusal::kReservationState);
   const ChangeResult late = ConfirmLate(PaymentOf(lapsed));
   ASSERT_EQ(late.outcome, ChangeOutcome::kRebooked);
   ASSERT_TRUE(late.rebooked.has_value());
@@ -190,12 +190,12 @@ TEST_P(FieldSituations, NobodyIsChargedWithoutStockAndForgotten) {
 }
 
 TEST_P(FieldSituations, AFailedPaymentFreesTheUnitAtOnce) {
-  // A failed payment is no state of its own: who hears of it cancels, and who does not lets the hold lapse.
+  // A failed payment is not a separate state: a shop that hears of it cancels; otherwise the hold lapses.
   Create(SkuOf("tv", 1));
   const Reservation hold = Hold(HolderOf("tv", 1), "tv", "alice");
   ASSERT_EQ(Cancel(hold, "card declined").outcome, ChangeOutcome::kDone);
   EXPECT_EQ(Remaining("tv")[kPool], 1);
-  EXPECT_EQ(ConfirmLate(PaymentOf(hold)).outcome, ChangeOutcome::kStateForbids);
+  EXPECT_EQ(ConfirmLate(PaymentOf(hold)).refusal, Refusal::kReservationState);
   EXPECT_THAT(Kinds(hold.reservation_id), ElementsAre("reservation.cancelled", "payment.refund_requested"))
       << "a payment that comes all the same is refunded, not turned into a sale";
 }

@@ -1,5 +1,5 @@
-// Payments that come when the reservation is not pending any more, on the fake and on PostgreSQL: the buyer gets
-// another unit or his money back, never neither.
+// Payments for reservations that are no longer pending, on the fake and on PostgreSQL: the buyer always gets another
+// unit or a refund.
 #include "tests/contract/lifecycle_fixture.h"
 
 namespace tranche::storage {
@@ -11,6 +11,7 @@ using testing::NewId;
 class LatePaymentContract : public LifecycleContractTest {
  protected:
   using enum ChangeOutcome;
+  using enum Refusal;
 };
 INSTANTIATE_TEST_SUITE_P(Both, LatePaymentContract, BothLedgers(), LedgerName);
 
@@ -44,7 +45,7 @@ TEST_P(LatePaymentContract, OfAnExpiredHoldBooksAnotherUnit) {
   ASSERT_TRUE(again.rebooked.has_value());
   ExpectSame(*again.rebooked, rebooked);
   EXPECT_EQ(stock().GetSku("tv")->unsold, 8) << "booked once";
-  EXPECT_EQ(Confirm(PaymentOf(lapsed)).outcome, kStateForbids);
+  EXPECT_EQ(Confirm(PaymentOf(lapsed)).refusal, kReservationState);
 }
 
 TEST_P(LatePaymentContract, WhatIsBookedInsteadIsOfTheSameOrder) {
@@ -108,7 +109,7 @@ TEST_P(LatePaymentContract, OfAClosedSkuOrBeyondTheBuyersLimitIsToBeRefunded) {
   const Reservation radio = Hold(node, "radio", "alice");
   const Reservation tv = Expired(node, "tv", "alice");
   Hold(node, "tv", "alice");
-  EXPECT_EQ(ConfirmLate(PaymentOf(tv)).outcome, kPaidUnfulfilled) << "he has another one by now";
+  EXPECT_EQ(ConfirmLate(PaymentOf(tv)).outcome, kPaidUnfulfilled) << "they have another one by now";
   ASSERT_TRUE(stock().CloseSku("radio", "test").ok());
   EXPECT_EQ(ConfirmLate(PaymentOf(radio)).outcome, kPaidUnfulfilled);
 }
@@ -120,13 +121,13 @@ TEST_P(LatePaymentContract, OfACancelledOrOtherwisePaidReservationIsToBeRefunded
   const Reservation paid = Confirm(PaymentOf(Hold(node, "tv", "bob"))).reservation;
   for (const Reservation& ended : {cancelled, paid}) {
     const ChangeResult result = ConfirmLate(PaymentOf(ended, "pay-2"));
-    EXPECT_EQ(result.outcome, kStateForbids);
+    EXPECT_EQ(result.refusal, kReservationState);
     EXPECT_FALSE(result.replayed);
     EXPECT_EQ(result.reservation.state, ended.state);
     EXPECT_EQ(result.reservation.payment_reference, ended.payment_reference);
     EXPECT_EQ(Kinds(ended.reservation_id).back(), "payment.refund_requested");
     const ChangeResult again = ConfirmLate(PaymentOf(ended, "pay-2"));
-    EXPECT_EQ(again.outcome, kStateForbids);
+    EXPECT_EQ(again.refusal, kReservationState);
     EXPECT_TRUE(again.replayed);
     EXPECT_EQ(Kinds(ended.reservation_id).size(), 2u);
   }
@@ -146,10 +147,10 @@ TEST_P(LatePaymentContract, WithNothingLateAboutItIsAConfirmation) {
   Create(SkuOf("tv", 10));
   const IncarnationId node = HolderOf("tv", 10);
   const Reservation hold = Hold(node, "tv", "alice");
-  EXPECT_EQ(ConfirmLate({NewId(), "pay-1", 1, "EUR"}).outcome, kNotFound);
-  Confirmation wrong = PaymentOf(hold);
+  EXPECT_EQ(ConfirmLate({NewId(), "pay-1", 1, "EUR"}).refusal, kReservationNotFound);
+  Payment wrong = PaymentOf(hold);
   wrong.amount_minor += 1;
-  EXPECT_EQ(ConfirmLate(wrong).outcome, kPaymentMismatch);
+  EXPECT_EQ(ConfirmLate(wrong).refusal, kPaymentMismatch);
   EXPECT_EQ(ConfirmLate(PaymentOf(hold)).outcome, kDone);
   EXPECT_EQ(ConfirmLate(PaymentOf(hold)).outcome, kReplayed);
 }
@@ -157,9 +158,9 @@ TEST_P(LatePaymentContract, WithNothingLateAboutItIsAConfirmation) {
 TEST_P(LatePaymentContract, OfAnotherAmountIsRecordedByNobody) {
   Create(SkuOf("tv", 10));
   const Reservation lapsed = Expired(HolderOf("tv", 10), "tv", "alice");
-  Confirmation wrong = PaymentOf(lapsed);
+  Payment wrong = PaymentOf(lapsed);
   wrong.currency = "USD";
-  EXPECT_EQ(ConfirmLate(wrong).outcome, kPaymentMismatch);
+  EXPECT_EQ(ConfirmLate(wrong).refusal, kPaymentMismatch);
   EXPECT_THAT(Kinds(lapsed.reservation_id), ElementsAre("reservation.expired"));
   EXPECT_EQ(ConfirmLate(PaymentOf(lapsed)).outcome, kRebooked) << "the right one still counts";
 }

@@ -41,7 +41,7 @@ class FakeBackend : public LedgerBackend {
   FakeLedger ledger_{&clock_, &outbox_};
 };
 
-// Connects as the servers do, so that what they lack a right to fails here too.
+// Connects as the servers do, so that missing rights fail here too.
 class PostgresBackend : public LedgerBackend {
  public:
   ReservationLedger& reservations() override { return reservations_; }
@@ -50,7 +50,7 @@ class PostgresBackend : public LedgerBackend {
   UpkeepLedger& upkeep() override { return upkeep_; }
   OutboxLedger& outbox() override { return outbox_; }
 
-  // The database's clock is the machine's. So everything happened earlier instead.
+  // The database's clock is the machine's, so this moves everything into the past instead.
   void LetPass(absl::Duration duration) override {
     pqxx::connection connection(database_.owner_dsn());
     pqxx::work transaction(connection);

@@ -13,7 +13,7 @@
 
 namespace tranche::storage {
 
-// One empty ledger, with whatever serves it. Its clock is the wall clock, as far as LetPass does not say otherwise.
+// One empty ledger, with its server if it has one. Its clock is the wall clock, unless LetPass moves it.
 class LedgerBackend {
  public:
   virtual ~LedgerBackend() = default;
@@ -23,7 +23,7 @@ class LedgerBackend {
   virtual UpkeepLedger& upkeep() = 0;
   virtual OutboxLedger& outbox() = 0;
 
-  // For reservations and messages it is as if so much time had passed.
+  // Lets this much time pass for reservations and messages.
   virtual void LetPass(absl::Duration duration) = 0;
 
   static std::unique_ptr<LedgerBackend> Fake();

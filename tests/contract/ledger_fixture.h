@@ -1,4 +1,4 @@
-// What the suites of the ledger's contract share.
+// Shared by the suites of the ledger's contract.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,23 @@
 #include "tests/support/claims.h"
 
 namespace tranche::storage {
+
+// What became of a claim, to compare with an outcome or with a refusal.
+class Answer {
+ public:
+  Answer(const CommitResult& result) : outcome_(result.outcome), refusal_(result.refusal) {}  // NOLINT: implicit
+
+  friend bool operator==(const Answer&, const Answer&) = default;
+  friend bool operator==(const Answer& answer, CommitOutcome outcome) { return answer.outcome_ == outcome; }
+  friend bool operator==(const Answer& answer, Refusal refusal) { return answer.refusal_ == refusal; }
+  friend void PrintTo(const Answer& answer, std::ostream* out) {
+    *out << "outcome " << static_cast<int>(answer.outcome_) << ", refusal " << static_cast<int>(answer.refusal_);
+  }
+
+ private:
+  CommitOutcome outcome_;
+  Refusal refusal_;
+};
 
 // Every test ends with a check of the ledger's own rules.
 class LedgerContractTest : public ::testing::TestWithParam<LedgerKind> {
@@ -64,7 +82,7 @@ class LedgerContractTest : public ::testing::TestWithParam<LedgerKind> {
     return quota.value_or(QuotaSnapshot{});
   }
 
-  // An incarnation that holds `units` of the SKU.
+  // A new incarnation that holds `units` of the SKU.
   IncarnationId HolderOf(const std::string& sku_id, int64_t units) {
     const IncarnationId id = Register();
     Move(sku_id, {{id, units}});
@@ -82,14 +100,13 @@ class LedgerContractTest : public ::testing::TestWithParam<LedgerKind> {
     return *results;
   }
 
-  std::vector<CommitOutcome> Outcomes(IncarnationId incarnation, const std::vector<ReservationClaim>& claims,
-                                      LockMode mode = LockMode::kWait) {
-    std::vector<CommitOutcome> outcomes;
-    for (const CommitResult& result : Commit(incarnation, claims, mode)) outcomes.push_back(result.outcome);
-    return outcomes;
+  std::vector<Answer> Outcomes(IncarnationId incarnation, const std::vector<ReservationClaim>& claims,
+                               LockMode mode = LockMode::kWait) {
+    const std::vector<CommitResult> results = Commit(incarnation, claims, mode);
+    return {results.begin(), results.end()};
   }
 
-  CommitOutcome Outcome(IncarnationId incarnation, const ReservationClaim& claim, LockMode mode = LockMode::kWait) {
+  Answer Outcome(IncarnationId incarnation, const ReservationClaim& claim, LockMode mode = LockMode::kWait) {
     return Outcomes(incarnation, {claim}, mode).front();
   }
 

@@ -61,7 +61,7 @@ TEST_P(LedgerRaceContract, SameBuyersOnSeveralIncarnationsGetOneEach) {
         if (result.outcome == CommitOutcome::kCreated) {
           ++created;
         } else {
-          EXPECT_EQ(result.outcome, CommitOutcome::kUserLimitReached);
+          EXPECT_EQ(result.refusal, Refusal::kUserLimitReached);
         }
       }
     }
@@ -179,8 +179,8 @@ TEST_P(LedgerRaceContract, SalesMovesAndReclaimsAtOnceConserve) {
 }
 
 TEST_P(LedgerRaceContract, BatchesAndReclaimsAtOnceConserve) {
-  // Every writer wants many SKUs and several incarnations, in an order of its own. The ledger's order must save them
-  // from deadlocks: a call is repeated a few times at most, and here none may fail.
+  // Every writer wants many SKUs and several incarnations, in its own order. The ledger's order must prevent deadlocks:
+  // a call is repeated only a few times, and here none may fail.
   constexpr int kSkus = 12;
   constexpr int kStock = 200;
   std::vector<std::string> skus;
@@ -196,7 +196,7 @@ TEST_P(LedgerRaceContract, BatchesAndReclaimsAtOnceConserve) {
     std::mt19937 random(static_cast<unsigned>(thread));
     const auto pick = [&random](int below) { return static_cast<int>(random() % static_cast<uint32_t>(below)); };
     if (thread < 2) {
-      // On the fake, all rounds can be over before a seller has had its turn: until one has, they go on.
+      // On the fake, all rounds can be over before a seller has had its turn: they go on until one has.
       for (int round = 0; round < 60 || (created == 0 && round < 100000); ++round) {
         std::vector<QuotaMove> moves;
         for (const std::string& sku_id : skus) {
@@ -220,8 +220,8 @@ TEST_P(LedgerRaceContract, BatchesAndReclaimsAtOnceConserve) {
     } else {
       while (moving) {
         const auto ended = static_cast<size_t>(pick(3));
-        // Moves share an incarnation's row, and here they come without a pause: on a busy machine they can outlast a
-        // statement's time. Then it is asked again, as the balancer does.
+        // Moves share an incarnation's row, and here they come without a pause: on a busy machine they can exceed a
+        // statement's timeout. Then the call is repeated, as the balancer does.
         absl::Status reclaimed;
         do {
           reclaimed = stock().ReclaimIncarnation(nodes[ended]).status();
@@ -238,7 +238,7 @@ TEST_P(LedgerRaceContract, BatchesAndReclaimsAtOnceConserve) {
   EXPECT_EQ(unsold, kSkus * kStock - created);
 }
 
-// A random history of every call, checked after each step against what is to be true of any ledger.
+// A random history of every call, checked after each step against what must hold for any ledger.
 class RandomHistory {
  public:
   RandomHistory(ReservationLedger* reservations, StockLedger* stock, uint32_t seed)
@@ -378,7 +378,7 @@ TEST_P(LedgerRaceContract, RandomHistoriesConserveAtEveryStep) {
 }
 
 TEST_P(LedgerRaceContract, BothLedgersGiveTheSameAnswers) {
-  // The fake runs beside the ledger under test; one history, the same outcomes and the same quota after each step.
+  // The fake runs beside the ledger under test: the same history must give the same outcomes and quota at each step.
   const char* const given = std::getenv("TRANCHE_TEST_SEED");
   const uint32_t seed = given != nullptr ? static_cast<uint32_t>(std::stoul(given)) : std::random_device()();
   SCOPED_TRACE(absl::StrCat("TRANCHE_TEST_SEED=", seed));
@@ -412,8 +412,8 @@ TEST_P(LedgerRaceContract, BothLedgersGiveTheSameAnswers) {
     const LockMode mode = pick(2) == 0 ? LockMode::kWait : LockMode::kSkipLocked;
     const auto expected = fake->reservations().CommitReservations(node, mode, batch);
     ASSERT_TRUE(expected.ok()) << expected.status();
-    const std::vector<CommitOutcome> outcomes = Outcomes(node, batch, mode);
-    for (size_t i = 0; i < batch.size(); ++i) EXPECT_EQ(outcomes[i], (*expected)[i].outcome) << "claim " << i;
+    const std::vector<Answer> outcomes = Outcomes(node, batch, mode);
+    for (size_t i = 0; i < batch.size(); ++i) EXPECT_EQ(outcomes[i], Answer((*expected)[i])) << "claim " << i;
     const QuotaSnapshot fake_quota = *fake->stock().ReadQuota("tv");
     const QuotaSnapshot quota = *stock().ReadQuota("tv");
     ASSERT_EQ(quota.slices.size(), fake_quota.slices.size());

@@ -1,4 +1,4 @@
-// What the suites about the life of reservations share.
+// Shared by the suites about the life of reservations.
 #pragma once
 
 #include <map>
@@ -12,19 +12,19 @@ namespace tranche::storage {
 
 class LifecycleContractTest : public LedgerContractTest {
  protected:
-  // A hold that is there, of an incarnation that has units.
+  // Creates a hold, by an incarnation that has units.
   Reservation Hold(IncarnationId node, const std::string& sku_id, const std::string& user_id, int32_t quantity = 1) {
     const CommitResult result = Commit(node, {testing::Claim(sku_id, user_id, quantity)}).front();
     EXPECT_EQ(result.outcome, CommitOutcome::kCreated);
     return result.reservation;
   }
 
-  // The whole price of it.
-  static Confirmation PaymentOf(const Reservation& reservation, const std::string& reference = "pay-1") {
+  // A payment of its whole price.
+  static Payment PaymentOf(const Reservation& reservation, const std::string& reference = "pay-1") {
     return {reservation.reservation_id, reference, reservation.amount_minor, reservation.currency};
   }
 
-  std::vector<ChangeResult> Confirm(const std::vector<Confirmation>& batch) {
+  std::vector<ChangeResult> Confirm(const std::vector<Payment>& batch) {
     return Checked(lifecycle().ConfirmReservations(batch), batch.size());
   }
   std::vector<ChangeResult> Cancel(const std::vector<Cancellation>& batch) {
@@ -33,14 +33,14 @@ class LifecycleContractTest : public LedgerContractTest {
   std::vector<ChangeResult> Extend(const std::vector<Extension>& batch) {
     return Checked(lifecycle().ExtendReservations(batch), batch.size());
   }
-  ChangeResult Confirm(const Confirmation& confirmation) { return Confirm(std::vector{confirmation}).front(); }
+  ChangeResult Confirm(const Payment& confirmation) { return Confirm(std::vector{confirmation}).front(); }
   ChangeResult Cancel(const Reservation& reservation, const std::string& reason = "changed my mind") {
     return Cancel(std::vector{Cancellation{reservation.reservation_id, reason}}).front();
   }
   ChangeResult Extend(const Reservation& reservation, int32_t number, absl::Duration by) {
     return Extend(std::vector{Extension{reservation.reservation_id, number, by}}).front();
   }
-  ChangeResult ConfirmLate(const Confirmation& payment) {
+  ChangeResult ConfirmLate(const Payment& payment) {
     const auto result = lifecycle().ConfirmLate(payment);
     EXPECT_TRUE(result.ok()) << result.status();
     return result.value_or(ChangeResult{});
@@ -51,7 +51,7 @@ class LifecycleContractTest : public LedgerContractTest {
     EXPECT_TRUE(holds.ok()) << holds.status();
     return holds.value_or(ExpiredHolds{});
   }
-  // A hold whose time is over and that was expired for it.
+  // Creates a hold whose time is over and that has been expired.
   Reservation Expired(IncarnationId node, const std::string& sku_id, const std::string& user_id, int32_t quantity = 1) {
     const Reservation hold = Hold(node, sku_id, user_id, quantity);
     LetPass(absl::Hours(1));
@@ -65,7 +65,7 @@ class LifecycleContractTest : public LedgerContractTest {
     return found.ok() && found->size() == 1 ? found->front() : Reservation{};
   }
 
-  // What waits for the sink, by its order per reservation.
+  // The messages that wait for the sink, by their order per reservation.
   std::vector<std::string> Kinds(const Uuid& reservation_id, const std::string& sink = "default") {
     std::vector<std::string> kinds;
     const auto messages = outbox().ListMessages(sink, OutboxState::kPending, {}, 1000);

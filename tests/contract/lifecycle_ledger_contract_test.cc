@@ -1,4 +1,4 @@
-// Confirmation, cancellation and extension, on the fake and on PostgreSQL.
+// Payment, cancellation and extension, on the fake and on PostgreSQL.
 #include "absl/time/clock.h"
 #include "tests/contract/lifecycle_fixture.h"
 
@@ -13,6 +13,7 @@ using testing::NewId;
 class LifecycleLedgerContract : public LifecycleContractTest {
  protected:
   using enum ChangeOutcome;
+  using enum Refusal;
 };
 INSTANTIATE_TEST_SUITE_P(Both, LifecycleLedgerContract, BothLedgers(), LedgerName);
 
@@ -51,17 +52,17 @@ TEST_P(LifecycleLedgerContract, WhatEndedStaysAsItIs) {
   ASSERT_EQ(Cancel(cancelled).outcome, kDone);
 
   const ChangeResult other_payment = Confirm(PaymentOf(confirmed, "pay-2"));
-  EXPECT_EQ(other_payment.outcome, kStateForbids);
+  EXPECT_EQ(other_payment.refusal, kReservationState);
   EXPECT_EQ(other_payment.reservation.state, ReservationState::kConfirmed);
   EXPECT_EQ(other_payment.reservation.payment_reference, "pay-1");
-  EXPECT_EQ(Cancel(confirmed).outcome, kStateForbids);
-  EXPECT_EQ(Extend(confirmed, 1, absl::Seconds(1)).outcome, kStateForbids);
-  EXPECT_EQ(Confirm(PaymentOf(cancelled)).outcome, kStateForbids);
-  EXPECT_EQ(Extend(cancelled, 1, absl::Seconds(1)).outcome, kStateForbids);
+  EXPECT_EQ(Cancel(confirmed).refusal, kReservationState);
+  EXPECT_EQ(Extend(confirmed, 1, absl::Seconds(1)).refusal, kReservationState);
+  EXPECT_EQ(Confirm(PaymentOf(cancelled)).refusal, kReservationState);
+  EXPECT_EQ(Extend(cancelled, 1, absl::Seconds(1)).refusal, kReservationState);
   for (const Reservation& expired : {given_up, lapsed}) {
-    EXPECT_EQ(Confirm(PaymentOf(expired)).outcome, kStateForbids);
-    EXPECT_EQ(Cancel(expired).outcome, kStateForbids);
-    EXPECT_EQ(Extend(expired, 1, absl::Seconds(1)).outcome, kStateForbids);
+    EXPECT_EQ(Confirm(PaymentOf(expired)).refusal, kReservationState);
+    EXPECT_EQ(Cancel(expired).refusal, kReservationState);
+    EXPECT_EQ(Extend(expired, 1, absl::Seconds(1)).refusal, kReservationState);
     EXPECT_EQ(Read(expired.reservation_id).state, ReservationState::kExpired);
   }
 }
@@ -69,13 +70,13 @@ TEST_P(LifecycleLedgerContract, WhatEndedStaysAsItIs) {
 TEST_P(LifecycleLedgerContract, AnotherAmountOrCurrencyConfirmsNothing) {
   Create(SkuOf("tv", 10));
   const Reservation hold = Hold(HolderOf("tv", 10), "tv", "alice");
-  Confirmation payment = PaymentOf(hold);
+  Payment payment = PaymentOf(hold);
   payment.amount_minor -= 1;
-  EXPECT_EQ(Confirm(payment).outcome, kPaymentMismatch);
+  EXPECT_EQ(Confirm(payment).refusal, kPaymentMismatch);
   payment = PaymentOf(hold);
   payment.currency = "USD";
   const ChangeResult other_currency = Confirm(payment);
-  EXPECT_EQ(other_currency.outcome, kPaymentMismatch);
+  EXPECT_EQ(other_currency.refusal, kPaymentMismatch);
   EXPECT_EQ(other_currency.reservation.state, ReservationState::kPending);
   EXPECT_EQ(Confirm(PaymentOf(hold)).outcome, kDone);
 }
@@ -87,22 +88,22 @@ TEST_P(LifecycleLedgerContract, EachOfABatchIsAnsweredInItsPlace) {
   Move("radio", {{node, 10}});
   const Reservation tv = Hold(node, "tv", "alice"), radio = Hold(node, "radio", "alice"),
                     more = Hold(node, "tv", "bob");
-  Confirmation wrong = PaymentOf(tv, "pay-2");
+  Payment wrong = PaymentOf(tv, "pay-2");
   wrong.amount_minor += 1;
   const auto confirmed = Confirm({PaymentOf(radio), {NewId(), "pay-9", 1, "EUR"}, wrong, PaymentOf(more)});
   EXPECT_EQ(confirmed[0].outcome, kDone);
   EXPECT_EQ(confirmed[0].reservation.reservation_id, radio.reservation_id);
-  EXPECT_EQ(confirmed[1].outcome, kNotFound);
-  EXPECT_EQ(confirmed[2].outcome, kPaymentMismatch);
+  EXPECT_EQ(confirmed[1].refusal, kReservationNotFound);
+  EXPECT_EQ(confirmed[2].refusal, kPaymentMismatch);
   EXPECT_EQ(confirmed[3].outcome, kDone);
   EXPECT_EQ(confirmed[3].reservation.reservation_id, more.reservation_id);
   const auto cancelled = Cancel({{NewId(), "a"}, {tv.reservation_id, "b"}, {radio.reservation_id, "c"}});
-  EXPECT_EQ(cancelled[0].outcome, kNotFound);
+  EXPECT_EQ(cancelled[0].refusal, kReservationNotFound);
   EXPECT_EQ(cancelled[1].outcome, kDone);
   EXPECT_EQ(cancelled[1].reservation.cancel_reason, "b");
-  EXPECT_EQ(cancelled[2].outcome, kStateForbids);
-  EXPECT_EQ(Extend({{NewId(), 1, absl::Seconds(1)}})[0].outcome, kNotFound);
-  EXPECT_THAT(Confirm(std::vector<Confirmation>()), IsEmpty());
+  EXPECT_EQ(cancelled[2].refusal, kReservationState);
+  EXPECT_EQ(Extend({{NewId(), 1, absl::Seconds(1)}})[0].refusal, kReservationNotFound);
+  EXPECT_THAT(Confirm(std::vector<Payment>()), IsEmpty());
   EXPECT_THAT(Cancel(std::vector<Cancellation>()), IsEmpty());
   EXPECT_THAT(Extend(std::vector<Extension>()), IsEmpty());
 }
@@ -148,19 +149,19 @@ TEST_P(LifecycleLedgerContract, UnitsOfAnEndedIncarnationReturnAsWell) {
   EXPECT_THAT(Remaining("tv"), ElementsAre(std::pair(kPool, 10)));
 }
 
-// The buyer's own hold that was given up or ran out must never be what "you have one already" is about.
+// The buyer's own hold that was cancelled or expired must never count against their limit.
 TEST_P(LifecycleLedgerContract, TheBuyersOwnEndedHoldDoesNotBlockHisNextTry) {
   Create(SkuOf("tv", 10));
   const IncarnationId node = HolderOf("tv", 10);
   const Reservation cancelled = Hold(node, "tv", "alice");
-  EXPECT_EQ(Outcome(node, Claim("tv", "alice")), CommitOutcome::kUserLimitReached);
+  EXPECT_EQ(Outcome(node, Claim("tv", "alice")), Refusal::kUserLimitReached);
   ASSERT_EQ(Cancel(cancelled).outcome, kDone);
   const Reservation lapsed = Hold(node, "tv", "alice");
   LetPass(absl::Hours(1));
   ASSERT_EQ(Expire().expired, 1);
   const Reservation third = Hold(node, "tv", "alice");
   EXPECT_EQ(Confirm(PaymentOf(third)).outcome, kDone);
-  EXPECT_EQ(Outcome(node, Claim("tv", "alice")), CommitOutcome::kUserLimitReached) << "and now he has one";
+  EXPECT_EQ(Outcome(node, Claim("tv", "alice")), Refusal::kUserLimitReached) << "and now they have one";
   EXPECT_EQ(Read(lapsed.reservation_id).state, ReservationState::kExpired);
 }
 
@@ -169,12 +170,12 @@ TEST_P(LifecycleLedgerContract, LimitsAndQuantitiesAboveOneCountWhatIsLive) {
   const IncarnationId node = HolderOf("tv", 20);
   const Reservation two = Hold(node, "tv", "alice", 2), three = Hold(node, "tv", "alice", 3);
   EXPECT_EQ(two.amount_minor, 2 * 1999);
-  EXPECT_EQ(Outcome(node, Claim("tv", "alice")), CommitOutcome::kUserLimitReached);
+  EXPECT_EQ(Outcome(node, Claim("tv", "alice")), Refusal::kUserLimitReached);
   ASSERT_EQ(Confirm(PaymentOf(two)).outcome, kDone);
   ASSERT_EQ(Cancel(three).outcome, kDone);
-  EXPECT_EQ(Outcome(node, Claim("tv", "alice", 4)), CommitOutcome::kUserLimitReached);
+  EXPECT_EQ(Outcome(node, Claim("tv", "alice", 4)), Refusal::kUserLimitReached);
   const Reservation one = Hold(node, "tv", "alice", 1), again_two = Hold(node, "tv", "alice", 2);
-  EXPECT_EQ(Outcome(node, Claim("tv", "alice")), CommitOutcome::kUserLimitReached);
+  EXPECT_EQ(Outcome(node, Claim("tv", "alice")), Refusal::kUserLimitReached);
   ASSERT_EQ(Cancel(one).outcome, kDone);
   ASSERT_EQ(Confirm(PaymentOf(again_two)).outcome, kDone);
   Hold(node, "tv", "alice", 1);
@@ -209,7 +210,7 @@ TEST_P(LifecycleLedgerContract, ExtendsInOrderAndWithinTheSkusBounds) {
   EXPECT_EQ(stock().GetSku("tv")->max_extensions, 2);
   EXPECT_EQ(stock().GetSku("tv")->max_hold, absl::Seconds(250));
   const Reservation hold = Hold(HolderOf("tv", 10), "tv", "alice");
-  EXPECT_EQ(Extend(hold, 2, absl::Seconds(10)).outcome, kExtensionOutOfOrder);
+  EXPECT_EQ(Extend(hold, 2, absl::Seconds(10)).refusal, kExtensionOutOfOrder);
   const ChangeResult first = Extend(hold, 1, absl::Seconds(60));
   EXPECT_EQ(first.outcome, kDone);
   EXPECT_EQ(first.reservation.expires_at, hold.expires_at + absl::Seconds(60));
@@ -220,11 +221,11 @@ TEST_P(LifecycleLedgerContract, ExtendsInOrderAndWithinTheSkusBounds) {
   ExpectSame(again.reservation, first.reservation);
 
   const ChangeResult too_long = Extend(hold, 2, absl::Seconds(91));
-  EXPECT_EQ(too_long.outcome, kHoldTooLong);
+  EXPECT_EQ(too_long.refusal, kHoldTooLong);
   EXPECT_EQ(too_long.bound, 250);
   EXPECT_EQ(Extend(hold, 2, absl::Seconds(90)).outcome, kDone);
   const ChangeResult too_many = Extend(hold, 3, absl::Seconds(1));
-  EXPECT_EQ(too_many.outcome, kTooManyExtensions);
+  EXPECT_EQ(too_many.refusal, kTooManyExtensions);
   EXPECT_EQ(too_many.bound, 2);
   EXPECT_THAT(Kinds(hold.reservation_id), ElementsAre("reservation.extended", "reservation.extended"));
 }
@@ -236,7 +237,7 @@ TEST_P(LifecycleLedgerContract, WithoutALongestHoldEachExtensionMayAddOneHold) {
   Create(sku);
   const Reservation hold = Hold(HolderOf("tv", 10), "tv", "alice");
   const ChangeResult too_long = Extend(hold, 1, absl::Seconds(101));
-  EXPECT_EQ(too_long.outcome, kHoldTooLong);
+  EXPECT_EQ(too_long.refusal, kHoldTooLong);
   EXPECT_EQ(too_long.bound, 200);
   EXPECT_EQ(Extend(hold, 1, absl::Seconds(100)).outcome, kDone);
 }
@@ -249,13 +250,12 @@ TEST_P(LifecycleLedgerContract, RefusesExtensionsThatAreNone) {
   }
 }
 
-// Its unit is still held: who pays in the moment before anybody notices the expiry gets it. Extending would be a bet on
-// that moment.
+// Its unit is still held: a payment that comes before the expiry gets it. An extension would depend on that chance.
 TEST_P(LifecycleLedgerContract, AnOverdueHoldIsConfirmedAndNotExtended) {
   Create(SkuOf("tv", 10));
   const Reservation hold = Hold(HolderOf("tv", 10), "tv", "alice");
   LetPass(absl::Hours(1));
-  EXPECT_EQ(Extend(hold, 1, absl::Hours(2)).outcome, kStateForbids);
+  EXPECT_EQ(Extend(hold, 1, absl::Hours(2)).refusal, kReservationState);
   EXPECT_EQ(Confirm(PaymentOf(hold)).outcome, kDone);
   EXPECT_EQ(Expire().expired, 0);
 }
@@ -290,6 +290,21 @@ TEST_P(LifecycleLedgerContract, SaysWhichSkusHaveUnitsAgainUntilThatIsAcknowledg
   EXPECT_THAT(*stock().ListReturnedSkus("", 10), ElementsAre("tv")) << "what was announced is older than the return";
   EXPECT_TRUE(stock().AckReturnedSkus({{"tv", version}}).ok());
   EXPECT_THAT(*stock().ListReturnedSkus("", 10), IsEmpty());
+}
+
+// What was announced as too few units for a buyer's wish must be announced anew when there are more.
+TEST_P(LifecycleLedgerContract, AReturnIntoAScarcePoolIsANewVersion) {
+  Create(SkuOf("tv", 4, /*per_user_limit=*/3));
+  const IncarnationId node = HolderOf("tv", 4);
+  std::vector<Reservation> holds;
+  for (const char* user : {"a", "b", "c", "d"}) holds.push_back(Hold(node, "tv", user));
+  const int64_t before = stock().GetSku("tv")->quota_version;
+  for (int64_t returned = 0; returned < 4; ++returned) {
+    Cancel(holds[static_cast<size_t>(returned)]);
+    const int64_t version = stock().GetSku("tv")->quota_version;
+    EXPECT_EQ(version, before + std::min<int64_t>(returned + 1, 3)) << returned + 1 << " units are back";
+  }
+  EXPECT_THAT(*stock().ListReturnedSkus("", 10), ElementsAre("tv"));
 }
 
 }  // namespace

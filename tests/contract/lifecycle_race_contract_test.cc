@@ -44,7 +44,7 @@ class LifecycleRaceContract : public LifecycleContractTest {
 };
 INSTANTIATE_TEST_SUITE_P(Both, LifecycleRaceContract, BothLedgers(), LedgerName);
 
-// Paying, giving up and running out at the same moment: one of them wins, and everybody is told who.
+// Payment, cancellation and expiry at the same moment: one of them wins, and everybody is told which.
 TEST_P(LifecycleRaceContract, EachReservationEndsInExactlyOneState) {
   constexpr int kHolds = 240;
   constexpr int kBatch = 20;
@@ -73,7 +73,7 @@ TEST_P(LifecycleRaceContract, EachReservationEndsInExactlyOneState) {
         expired += holds_expired->expired;
         continue;
       }
-      std::vector<Confirmation> payments;
+      std::vector<Payment> payments;
       std::vector<Cancellation> cancellations;
       for (size_t i = start; i < start + kBatch; ++i) {
         payments.push_back(PaymentOf(holds[order[i]], absl::StrCat("pay-", thread)));
@@ -125,7 +125,7 @@ TEST_P(LifecycleRaceContract, ExpirersSideBySideExpireEachHoldOnce) {
   EXPECT_EQ(Remaining("tv")[kPool], kHolds);
 }
 
-// Sales, their ends, late payments and the balancer's moves, all of the same few units.
+// Sales, their ends, late payments and the balancer's moves, all with the same few units.
 TEST_P(LifecycleRaceContract, SalesCancellationsLatePaymentsAndMovesConserve) {
   constexpr int kStock = 60;
   Create(SkuOf("tv", kStock, /*per_user_limit=*/3, /*slots=*/2));

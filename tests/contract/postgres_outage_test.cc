@@ -1,4 +1,4 @@
-// PostgreSQL killed and restarted under the ledger: errors are told as what they are, and nothing acknowledged is lost.
+// PostgreSQL killed and restarted under the ledger: errors get the right codes, and nothing acknowledged is lost.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -65,8 +65,8 @@ class PostgresOutageTest : public ::testing::Test {
     }
   }
 
-  // What the ledger answers once it can. A backend that goes on after it was stopped may hold its locks for longer than
-  // a short statement timeout, on a busy machine.
+  // The ledger's first real answer. A backend that continues after it was stopped may hold its locks for longer than a
+  // short statement timeout, on a busy machine.
   template <typename Call>
   static auto AnswerOf(const Call& call) {
     const absl::Time deadline = absl::Now() + absl::Seconds(30);
@@ -87,7 +87,7 @@ class PostgresOutageTest : public ::testing::Test {
 
 TEST_F(PostgresOutageTest, StoppedServerIsUnavailableAndComesBack) {
   ASSERT_TRUE(postgres_.Stop().ok());
-  // The first call may still find a connection that it takes for alive.
+  // The first call may still find a connection that seems alive.
   (void)stock_->GetSku("tv");
   const auto down = ledger_->CommitReservations(node_, LockMode::kWait, {Claim("tv", "alice")});
   EXPECT_EQ(down.status().code(), absl::StatusCode::kUnavailable) << down.status();
@@ -135,7 +135,7 @@ TEST_F(PostgresOutageTest, KilledServerLosesNothingAcknowledged) {
 
   ReadWhenBack();
   for (const Uuid& id : acknowledged) ASSERT_TRUE(ledger_->FindReservation(id).ok()) << id.ToString();
-  // Sent again under the same ids, the unknown ones become known, and nothing is doubled.
+  // When they are sent again under the same ids, the unknown ones become known, and nothing is doubled.
   for (const ReservationClaim& claim : unknown) {
     const auto settled = ledger_->CommitReservations(node_, LockMode::kWait, {claim});
     ASSERT_TRUE(settled.ok()) << settled.status();
@@ -148,7 +148,7 @@ TEST_F(PostgresOutageTest, KilledServerLosesNothingAcknowledged) {
   EXPECT_TRUE(report->violations.empty());
 }
 
-// A server that hangs without breaking its connections must not hold its callers for ever.
+// A server that hangs without breaking its connections must not block its callers for ever.
 TEST_F(PostgresOutageTest, AFrozenBackendIsGivenUp) {
   PoolOptions options;
   options.dsn = postgres_.node_dsn();
@@ -172,7 +172,7 @@ TEST_F(PostgresOutageTest, AFrozenBackendIsGivenUp) {
   EXPECT_TRUE(after.ok()) << after.status();
 }
 
-// The end of a process is held up neither by a statement under way nor by one that comes later.
+// The end of a process must not be delayed by a statement under way nor by one that comes later.
 TEST_F(PostgresOutageTest, APoolThatIsGivenUpHoldsNobodyUp) {
   PoolOptions options;
   options.dsn = postgres_.node_dsn();
@@ -198,8 +198,8 @@ TEST_F(PostgresOutageTest, APoolThatIsGivenUpHoldsNobodyUp) {
   EXPECT_FALSE(IsUnknownCommit(later.status()));
 }
 
-// Field: the payment went through, its answer was lost, the shop shows "unpaid". Sent again it is known, and it is one
-// payment and one message.
+// Field: the payment went through, its answer was lost, the shop shows "unpaid". Sent again it is recognised, and there
+// is one payment and one message.
 TEST_F(PostgresOutageTest, AConfirmationWhoseAnswerIsLostIsSettledByAskingAgain) {
   const ReservationClaim claim = Claim("tv", "alice"), other = Claim("tv", "bob");
   ASSERT_TRUE(ledger_->CommitReservations(node_, LockMode::kWait, {claim, other}).ok());
@@ -209,7 +209,7 @@ TEST_F(PostgresOutageTest, AConfirmationWhoseAnswerIsLostIsSettledByAskingAgain)
   options.statement_timeout = absl::Seconds(1);
   ConnectionPool pool(options);
   PostgresLifecycleLedger lifecycle(&pool);
-  const Confirmation payment{claim.reservation_id, "pay-1", 0, "EUR"};
+  const Payment payment{claim.reservation_id, "pay-1", 0, "EUR"};
   // Opens the connection.
   ASSERT_TRUE(lifecycle.ConfirmReservations({{other.reservation_id, "pay-2", 0, "EUR"}}).ok());
   pqxx::connection connection(postgres_.dsn());
@@ -231,7 +231,7 @@ TEST_F(PostgresOutageTest, AConfirmationWhoseAnswerIsLostIsSettledByAskingAgain)
   EXPECT_EQ(messages->size(), 2u);
 }
 
-// Through the pipeline nobody but the pipeline notices: what it answers is true, whatever was killed meanwhile.
+// Through the pipeline, callers notice nothing: its answers are true, whatever was killed meanwhile.
 TEST_F(PostgresOutageTest, ChangesAcknowledgedByThePipelineSurviveAKilledServer) {
   constexpr int kHolds = 3000;
   std::vector<Uuid> holds;
@@ -261,7 +261,7 @@ TEST_F(PostgresOutageTest, ChangesAcknowledgedByThePipelineSurviveAKilledServer)
     };
     const absl::Time deadline = absl::Now() + absl::Seconds(60);
     if (i % 2 == 0) {
-      pipeline.Submit(storage::Confirmation{id, "pay-1", 0, "EUR"}, deadline, done);
+      pipeline.Submit(storage::Payment{id, "pay-1", 0, "EUR"}, deadline, done);
     } else {
       pipeline.Submit(storage::Cancellation{id, "why"}, deadline, done);
     }
@@ -284,8 +284,8 @@ TEST_F(PostgresOutageTest, ChangesAcknowledgedByThePipelineSurviveAKilledServer)
   EXPECT_TRUE(stock_->Verify("")->violations.empty());
 }
 
-// Field: the answer is lost and then the server is away for a while. "Cannot connect" is no proof that nothing
-// happened: whoever is told so sells the units, or asks for the refund, a second time.
+// Field: the answer is lost and then the server is away for a while. "Cannot connect" does not prove that nothing
+// happened: a caller who believed that would sell the units, or request the refund, a second time.
 TEST_F(PostgresOutageTest, ACallWhoseAnswerIsLostStaysUnknownWhileTheServerIsAway) {
   const ReservationClaim hold = Claim("tv", "alice");
   ASSERT_TRUE(ledger_->CommitReservations(node_, LockMode::kWait, {hold}).ok());
@@ -295,11 +295,11 @@ TEST_F(PostgresOutageTest, ACallWhoseAnswerIsLostStaysUnknownWhileTheServerIsAwa
   ConnectionPool cart_pool(options), payment_pool(options);
   PostgresLifecycleLedger carts(&cart_pool), payments(&payment_pool);
   // These open the connections.
-  ASSERT_TRUE(payments.CancelReservations({{hold.reservation_id, "changed her mind"}}).ok());
+  ASSERT_TRUE(payments.CancelReservations({{hold.reservation_id, "changed their mind"}}).ok());
   ASSERT_TRUE(carts.ReadReservations({hold.reservation_id}).ok());
 
   const std::vector<ReservationClaim> cart = {Claim("tv", "bob")};
-  const Confirmation payment{hold.reservation_id, "pay-1", 0, "EUR"};
+  const Payment payment{hold.reservation_id, "pay-1", 0, "EUR"};
   ASSERT_TRUE(postgres_.Suspend().ok());
   const auto lost_cart = carts.CommitCart(node_, cart);
   const auto lost_payment = payments.ConfirmLate(payment);
@@ -314,7 +314,7 @@ TEST_F(PostgresOutageTest, ACallWhoseAnswerIsLostStaysUnknownWhileTheServerIsAwa
   EXPECT_TRUE(settled_cart->committed);
   const auto settled_payment = AnswerOf([&] { return payments.ConfirmLate(payment); });
   ASSERT_TRUE(settled_payment.ok()) << settled_payment.status();
-  EXPECT_EQ(settled_payment->outcome, ChangeOutcome::kStateForbids);
+  EXPECT_EQ(settled_payment->refusal, Refusal::kReservationState);
   EXPECT_EQ(stock_->GetSku("tv")->unsold, kStock - 1);
   PostgresOutboxLedger outbox(pool_.get());
   const auto messages = outbox.ListMessages("", OutboxState::kPending, {}, 10);
@@ -322,7 +322,7 @@ TEST_F(PostgresOutageTest, ACallWhoseAnswerIsLostStaysUnknownWhileTheServerIsAwa
   EXPECT_EQ(messages->size(), 2u) << "one of the cancellation, and one that asks for the refund";
 }
 
-// A server that says what it refuses is there: its connections stay.
+// A server that reports a refusal is alive: its connections stay.
 TEST_F(PostgresOutageTest, ASkuThatMovesBreaksNoConnection) {
   PoolOptions options;
   options.dsn = postgres_.node_dsn();
@@ -347,7 +347,7 @@ TEST_F(PostgresOutageTest, ASkuThatMovesBreaksNoConnection) {
   EXPECT_EQ(backends(), before);
 }
 
-// Answers in turn; the last one for good.
+// Gives the answers in turn; the last one again and again.
 class ScriptedCall {
  public:
   explicit ScriptedCall(std::vector<absl::Status> answers) : answers_(std::move(answers)) {}
@@ -380,7 +380,7 @@ TEST(RepeatCall, AChangeWhoseAnswerWasLostIsInDoubtUntilATrySucceeds) {
   EXPECT_EQ(once.calls, 1u);
 }
 
-// A move is not repeated when its answer is lost: nobody knows whether it was made.
+// A move is not repeated when its answer is lost: it is unknown whether it was made.
 TEST_F(PostgresOutageTest, AMoveWhoseAnswerIsLostIsUnknown) {
   PoolOptions options;
   options.dsn = postgres_.node_dsn();
@@ -403,12 +403,12 @@ TEST_F(PostgresOutageTest, AMoveWhoseAnswerIsLostIsUnknown) {
     return stock.MoveUnitsBatch({QuotaMove{"tv", {{node_, -1}}, std::nullopt}}, "test");
   });
   ASSERT_TRUE(known.ok()) << known.status();
-  // The lost one may have been made; the last one was for certain.
+  // The lost one may have been made; the last one was made for certain.
   EXPECT_GE((*known)[0]->quota.quota_version, version + 1);
   EXPECT_LE((*known)[0]->quota.quota_version, version + 1 + tries);
 }
 
-// The victim of a deadlock was rolled back, and is run again without its caller's noticing.
+// The victim of a deadlock was rolled back, and is run again without the caller noticing.
 TEST_F(PostgresOutageTest, ADeadlockIsRunAgain) {
   std::vector<QuotaMove> moves;
   for (const char* sku_id : {"a", "b", "c"}) {

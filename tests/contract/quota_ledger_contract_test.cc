@@ -132,7 +132,7 @@ TEST_P(QuotaLedgerContract, BatchTakesAsManySkusAsItMay) {
 }
 
 TEST_P(QuotaLedgerContract, NewSlicesAreNumberedByHolder) {
-  // It shows where reduce_stock breaks a tie: by slot number.
+  // This shows how reduce_stock breaks a tie: by slot number.
   Create(SkuOf("tv", 10));
   const IncarnationId x = Register();
   const IncarnationId y = Register();
@@ -212,7 +212,7 @@ TEST_P(QuotaLedgerContract, DrainingSurvivesARestart) {
 }
 
 TEST_P(QuotaLedgerContract, DrainingIncarnationSellsAndMayBeMovedTo) {
-  // Whether it should is the balancer's to decide.
+  // The balancer decides whether it should.
   Create(SkuOf("tv", 10));
   const IncarnationId node = HolderOf("tv", 2);
   ASSERT_TRUE(stock().SetDraining(node, true, "alice").ok());

@@ -17,6 +17,7 @@ using testing::NewId;
 class ReservationLedgerContract : public LedgerContractTest {
  protected:
   using enum CommitOutcome;
+  using enum Refusal;
 };
 INSTANTIATE_TEST_SUITE_P(Both, ReservationLedgerContract, BothLedgers(), LedgerName);
 
@@ -94,10 +95,10 @@ TEST_P(ReservationLedgerContract, SameIdOtherPayloadIsAConflict) {
   const ReservationClaim claim = Claim("tv", "alice");
   EXPECT_EQ(Outcome(node, claim), kCreated);
   const Uuid id = claim.reservation_id;
-  EXPECT_EQ(Outcome(node, {id, "tv", "alice", 2}), kConflict);
-  EXPECT_EQ(Outcome(node, {id, "tv", "bob", 1}), kConflict);
-  EXPECT_EQ(Outcome(node, {id, "radio", "alice", 1}), kConflict);
-  EXPECT_EQ(Outcome(node, {id, "no-such-sku", "alice", 1}), kConflict);
+  EXPECT_EQ(Outcome(node, {id, "tv", "alice", 2}), kReservationIdReused);
+  EXPECT_EQ(Outcome(node, {id, "tv", "bob", 1}), kReservationIdReused);
+  EXPECT_EQ(Outcome(node, {id, "radio", "alice", 1}), kReservationIdReused);
+  EXPECT_EQ(Outcome(node, {id, "no-such-sku", "alice", 1}), kReservationIdReused);
   EXPECT_EQ(Remaining("tv")[node], 9);
   EXPECT_EQ(Remaining("radio")[node], 10);
 }
@@ -120,12 +121,12 @@ TEST_P(ReservationLedgerContract, AnOrderReferenceStaysAndIsOfThePayload) {
 
   ReservationClaim other = claim;
   other.order_reference = "A-1018";
-  EXPECT_EQ(Outcome(node, other), kConflict);
+  EXPECT_EQ(Outcome(node, other), kReservationIdReused);
   other.order_reference = "";
-  EXPECT_EQ(Outcome(node, other), kConflict);
+  EXPECT_EQ(Outcome(node, other), kReservationIdReused);
   other = plain;
   other.order_reference = "A-1018";
-  EXPECT_EQ(Outcome(node, other), kConflict);
+  EXPECT_EQ(Outcome(node, other), kReservationIdReused);
 }
 
 TEST_P(ReservationLedgerContract, RefusesABatchThatRepeatsAnId) {
@@ -184,8 +185,8 @@ TEST_P(ReservationLedgerContract, RefusesWhatTheSkuForbids) {
                          {Claim("none", user), Claim("tv", user, 3), Claim("tv", user, 0), Claim("tv", user, -1),
                           Claim("later", user), Claim("over", user), Claim("closed", user), Claim("now", user)},
                          mode),
-                ElementsAre(kSkuNotFound, kQuantityAboveLimit, kQuantityAboveLimit, kQuantityAboveLimit, kNotOpen,
-                            kClosed, kClosed, kCreated));
+                ElementsAre(kSkuNotFound, kQuantityAboveUserLimit, kQuantityAboveUserLimit, kQuantityAboveUserLimit,
+                            kSaleNotOpen, kSaleClosed, kSaleClosed, kCreated));
   }
 }
 
@@ -243,7 +244,7 @@ TEST_P(ReservationLedgerContract, RepeatsDoNotTakeUnitsFromNewClaims) {
   const IncarnationId node = HolderOf("tv", 3);
   const ReservationClaim first = Claim("tv", "alice");
   EXPECT_EQ(Outcome(node, first), kCreated);
-  // Two units are left: neither the replay nor the buyer who has his already may use them up.
+  // Two units are left: neither the replay nor the buyer who has one already may use them up.
   EXPECT_THAT(Outcomes(node, {first, Claim("tv", "alice"), Claim("tv", "bob"), Claim("tv", "carol")}),
               ElementsAre(kReplayed, kUserLimitReached, kCreated, kCreated));
   EXPECT_EQ(Remaining("tv")[node], 0);
@@ -252,7 +253,7 @@ TEST_P(ReservationLedgerContract, RepeatsDoNotTakeUnitsFromNewClaims) {
 TEST_P(ReservationLedgerContract, SellsExactlyWhatTheSliceHas) {
   Create(SkuOf("tv", 100));
   const IncarnationId node = HolderOf("tv", 7);
-  const std::vector<CommitOutcome> outcomes = Outcomes(node, ClaimsOf("tv", "u", 20));
+  const std::vector<Answer> outcomes = Outcomes(node, ClaimsOf("tv", "u", 20));
   EXPECT_EQ(std::count(outcomes.begin(), outcomes.end(), kCreated), 7);
   EXPECT_EQ(std::count(outcomes.begin(), outcomes.end(), kShort), 13);
   EXPECT_THAT(Remaining("tv"), ElementsAre(std::pair(kPool, 93), std::pair(node, 0)));

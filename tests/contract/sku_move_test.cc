@@ -44,7 +44,7 @@ struct ShardUnderTest {
   PostgresSkuMoveLedger moves{&pool};
 };
 
-// Between the mover's calls other things happen, and after some call the mover is dead.
+// Other things happen between the mover's calls, and after some call the mover dies.
 struct MoverFate {
   int calls = 0;
   int dies_after = -1;            // -1: never
@@ -123,7 +123,7 @@ class MortalMoveLedger : public SkuMoveLedger {
 class SkuMoveTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    // Copies of one template would pass for one database.
+    // Copies of one template would look like one database.
     const absl::Status renumbered =
         testing::ExecuteSql(b_.database.owner_dsn(), "UPDATE tranche.shard_identity SET ledger_id = gen_random_uuid()");
     ASSERT_TRUE(renumbered.ok()) << renumbered;
@@ -154,20 +154,20 @@ class SkuMoveTest : public ::testing::Test {
   }
 
   // A new claim; remembers the id if it was created.
-  CommitOutcome Claim(ShardUnderTest& shard, const std::string& sku_id) {
+  CommitResult Claim(ShardUnderTest& shard, const std::string& sku_id) {
     ReservationClaim claim{Uuid{}, sku_id, absl::StrCat("user \"", ++serial_, "\", {x}\\"), 1};
     for (size_t i = 0; i < 4; ++i) claim.reservation_id.bytes[i] = static_cast<uint8_t>(serial_ >> (8 * i));
     const auto result = shard.sales.CommitReservations(node_, LockMode::kWait, {&claim, 1});
     EXPECT_TRUE(result.ok()) << result.status();
-    if (!result.ok()) return CommitOutcome::kShort;
+    if (!result.ok()) return {};
     if (result->front().outcome == CommitOutcome::kCreated) created_.push_back(claim.reservation_id);
-    return result->front().outcome;
+    return result->front();
   }
 
-  // Some of everything, wherever it is accepted. Never on two shards.
+  // Some calls of every kind, on the shard that accepts them. Never on two shards.
   void DoBusiness(const std::string& sku_id) {
-    const bool at_home = Claim(home_, sku_id) == CommitOutcome::kCreated;
-    const bool at_b = Claim(b_, sku_id) == CommitOutcome::kCreated;
+    const bool at_home = Claim(home_, sku_id).outcome == CommitOutcome::kCreated;
+    const bool at_b = Claim(b_, sku_id).outcome == CommitOutcome::kCreated;
     EXPECT_FALSE(at_home && at_b) << "for sale on both shards";
     if (at_home || at_b) ++sold_while_moving_;
     if (created_.size() < 3) return;
@@ -175,13 +175,12 @@ class SkuMoveTest : public ::testing::Test {
     int found = 0, leaving = 0;
     for (ShardUnderTest* shard : {&home_, &b_}) {
       const Cancellation cancellation{id, "x"};
-      const auto result = serial_ % 4 == 0
-                              ? shard->life.ConfirmReservations({{Confirmation{id, "ref, \"1\"", 500, "EUR"}}})
-                              : shard->life.CancelReservations({&cancellation, 1});
+      const auto result = serial_ % 4 == 0 ? shard->life.ConfirmReservations({{Payment{id, "ref, \"1\"", 500, "EUR"}}})
+                                           : shard->life.CancelReservations({&cancellation, 1});
       EXPECT_TRUE(result.ok()) << result.status();
-      if (!result.ok() || result->front().outcome == ChangeOutcome::kNotFound) continue;
+      if (!result.ok() || result->front().refusal == Refusal::kReservationNotFound) continue;
       // Where it has left, and nobody has said so yet.
-      const bool moving = result->front().outcome == ChangeOutcome::kMoving;
+      const bool moving = result->front().refusal == Refusal::kSkuMoving;
       (moving ? leaving : found) += 1;
     }
     EXPECT_LE(found, 1) << "a reservation is changed at one shard only";
@@ -195,14 +194,14 @@ class SkuMoveTest : public ::testing::Test {
     options.purge_rows = 5;
     options.few_changes = 2;
     options.max_rounds = 2;
-    options.max_pause = absl::InfiniteDuration();  // a busy machine is no reason to give up
+    options.max_pause = absl::InfiniteDuration();  // slowness of a busy machine must not end the move
     SkuMove move(
         {{kHomeShard, &home}, {"b", &b}}, Clock::Real(), options, [](const SkuMoveProgress&) {},
         [](const std::string&) {});
     return abort ? move.Abort(sku_id, target, "test") : move.Run(sku_id, target, "test");
   }
 
-  // The SKU is on exactly one shard with everything, and the books of both balance.
+  // The SKU is complete on exactly one shard, and the books of both balance.
   void ExpectWhole(const std::string& sku_id) {
     const auto place_at = [&](ShardUnderTest& shard) {
       const auto where = shard.moves.Where(sku_id);
@@ -215,7 +214,7 @@ class SkuMoveTest : public ::testing::Test {
     for (ShardUnderTest* shard : {&home_, &b_}) {
       const auto where = shard->moves.Where(sku_id);
       ASSERT_TRUE(where.ok()) << where.status();
-      // One that it is leaving has it until it is at the other one.
+      // The shard that it is leaving has it until it is at the other one.
       const bool leaving = where->place == SkuWhereabouts::Place::kLeaving;
       const bool owner = where->place == SkuWhereabouts::Place::kHere || (leaving && !decided);
       owners += owner;
@@ -233,7 +232,7 @@ class SkuMoveTest : public ::testing::Test {
     EXPECT_EQ(owners, 1);
   }
 
-  // Nothing of it is left.
+  // No part of it is left.
   void ExpectGone(ShardUnderTest& shard, const std::string& sku_id) {
     const auto where = shard.moves.Where(sku_id);
     ASSERT_TRUE(where.ok()) << where.status();
@@ -259,8 +258,8 @@ TEST_F(SkuMoveTest, MovesThereAndBackWhileItSells) {
     ASSERT_TRUE(moved.ok()) << moved;
     ExpectWhole("tv");
     ExpectGone(target == "b" ? home_ : b_, "tv");
-    EXPECT_EQ(Claim(target == "b" ? b_ : home_, "tv"), CommitOutcome::kCreated) << "with the slots of before";
-    EXPECT_EQ(Claim(target == "b" ? home_ : b_, "tv"), CommitOutcome::kMoving);
+    EXPECT_EQ(Claim(target == "b" ? b_ : home_, "tv").outcome, CommitOutcome::kCreated) << "with the slots of before";
+    EXPECT_EQ(Claim(target == "b" ? home_ : b_, "tv").refusal, Refusal::kSkuMoving);
   }
   EXPECT_GT(sold_while_moving_, 20);
 }
@@ -278,14 +277,14 @@ TEST_F(SkuMoveTest, KilledAfterAnyStepItIsWholeAndTheNextRunEndsIt) {
     const absl::Status died = Run(fate, sku, "b");
     ExpectWhole(sku);
     DoBusiness(sku);
-    // Every other one is taken back in between, where that can be.
+    // Every second one is undone in between, if possible.
     if (dies_after % 2 == 0) {
       MoverFate back;
       const absl::Status aborted = Run(back, sku, "b", /*abort=*/true);
       EXPECT_TRUE(aborted.ok() || b_.stock.GetSku(sku).ok()) << aborted;
       ExpectWhole(sku);
       if (aborted.ok()) {
-        EXPECT_EQ(Claim(home_, sku), CommitOutcome::kCreated);
+        EXPECT_EQ(Claim(home_, sku).outcome, CommitOutcome::kCreated);
       }
     }
     MoverFate again;
@@ -293,7 +292,7 @@ TEST_F(SkuMoveTest, KilledAfterAnyStepItIsWholeAndTheNextRunEndsIt) {
     ASSERT_TRUE(moved.ok()) << "died after call " << dies_after << ": " << moved;
     ExpectWhole(sku);
     ExpectGone(home_, sku);
-    EXPECT_EQ(Claim(b_, sku), CommitOutcome::kCreated);
+    EXPECT_EQ(Claim(b_, sku).outcome, CommitOutcome::kCreated);
     if (!fate.Dead()) break;
     steps = dies_after;
     if (HasFailure()) FAIL() << "with the mover dying after call " << dies_after << " (" << died << ")";
@@ -302,23 +301,23 @@ TEST_F(SkuMoveTest, KilledAfterAnyStepItIsWholeAndTheNextRunEndsIt) {
 }
 
 TEST_F(SkuMoveTest, AFailingStepIsUndoneAndItSellsOn) {
-  // The same id at the target, of another SKU: cannot be copied.
+  // The same id at the target, for another SKU: it cannot be copied.
   Create("tv", 100);
   Create("other", 100);
   MoverFate fate;
   ASSERT_TRUE(Run(fate, "other", "b").ok());
-  EXPECT_EQ(Claim(b_, "other"), CommitOutcome::kCreated);
+  EXPECT_EQ(Claim(b_, "other").outcome, CommitOutcome::kCreated);
   --serial_;
-  EXPECT_EQ(Claim(home_, "tv"), CommitOutcome::kCreated);
+  EXPECT_EQ(Claim(home_, "tv").outcome, CommitOutcome::kCreated);
   const absl::Status moved = Run(fate, "tv", "b");
   EXPECT_EQ(moved.code(), absl::StatusCode::kInvalidArgument) << moved;
-  EXPECT_EQ(Claim(home_, "tv"), CommitOutcome::kCreated);
+  EXPECT_EQ(Claim(home_, "tv").outcome, CommitOutcome::kCreated);
   EXPECT_EQ(b_.stock.GetSku("tv").status().code(), absl::StatusCode::kNotFound);
 }
 
 TEST_F(SkuMoveTest, UnitsOfAnIncarnationThatEndedMeanwhileAreInThePool) {
   Create("tv", 100);
-  EXPECT_EQ(Claim(home_, "tv"), CommitOutcome::kCreated);
+  EXPECT_EQ(Claim(home_, "tv").outcome, CommitOutcome::kCreated);
   ASSERT_TRUE(b_.stock.ReclaimIncarnation(node_).ok());
   MoverFate fate;
   ASSERT_TRUE(Run(fate, "tv", "b").ok());
@@ -359,14 +358,14 @@ TEST_F(SkuMoveTest, StepsOfAnAttemptThatIsOverDoNothing) {
   ASSERT_TRUE(home_.moves.BeginLeave("tv", t1, "b", "test").ok());
   const auto exported = home_.moves.ExportSku("tv", t1);
   ASSERT_TRUE(exported.ok()) << exported.status();
-  // Somebody else takes over.
+  // Another mover takes over.
   ASSERT_TRUE(b_.moves.CancelArrival("tv").ok());
   ASSERT_TRUE(home_.moves.CancelLeave("tv", t1, "test").value_or(false));
   const auto second = home_.moves.PrepareLeave("tv", t2);
   ASSERT_TRUE(second.ok()) << second.status();
   ASSERT_TRUE(b_.moves.BeginArrival(second->sku_row, kHomeShard, t2).ok());
   ASSERT_TRUE(home_.moves.BeginLeave("tv", t2, "b", "test").ok());
-  // And the first one wakes up.
+  // Then the first one continues.
   EXPECT_EQ(b_.moves.FinishArrival(*exported, t1, "test").code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_FALSE(home_.moves.CancelLeave("tv", t1, "test").value_or(true));
   EXPECT_TRUE(home_.moves.FinishLeave("tv", "b", t1, "test").ok());

@@ -240,7 +240,7 @@ TEST_P(StockLedgerContract, MovesBetweenPoolAndSlices) {
   EXPECT_EQ(quota.slices[1].holder, a);
   EXPECT_EQ(quota.slices[1].remaining, 60);
   EXPECT_EQ(quota.slices[1].version, 2);
-  // The pool stands in the middle: what one gives, the other may take in the same move.
+  // Moves go through the pool: what one holder gives, another may take in the same move.
   quota = Move("tv", {{b, 50}, {a, -45}});
   EXPECT_THAT(Remaining("tv"), ElementsAre(Pair(kPool, 5), Pair(a, 15), Pair(b, 80)));
   EXPECT_EQ(quota.quota_version, 3);
@@ -313,7 +313,7 @@ TEST_P(StockLedgerContract, EmptyMoveOnlyBumpsTheVersion) {
 }
 
 TEST_P(StockLedgerContract, SlotsOfASliceMoveAsOne) {
-  // Amounts that no number of slots divides: every unit must be somewhere, once.
+  // Amounts that are not divisible by the number of slots: every unit must be in exactly one place.
   for (const int slots : {2, 3, 4, 7}) {
     const std::string sku = absl::StrCat("tv", slots);
     Create(SkuOf(sku, 1000, /*per_user_limit=*/1, slots));

@@ -130,7 +130,7 @@ TEST_P(UpkeepLedgerContract, TheBooksBalanceWithoutWhatWasRetired) {
   ExpectConserved();
   EXPECT_EQ(stock().GetSku("over")->unsold, 8);
   EXPECT_EQ(stock().GetSku("running")->unsold, 8);
-  EXPECT_EQ(Outcome(node, Claim("running", "alice", 2)), CommitOutcome::kUserLimitReached) << "his are not retired";
+  EXPECT_EQ(Outcome(node, Claim("running", "alice", 2)), Refusal::kUserLimitReached) << "theirs are not retired";
 }
 
 TEST_P(UpkeepLedgerContract, ALaterPaymentOfARetiredHoldIsToBeRefunded) {
@@ -139,7 +139,7 @@ TEST_P(UpkeepLedgerContract, ALaterPaymentOfARetiredHoldIsToBeRefunded) {
   DeliverAll();
   LetPass(absl::Hours(25));
   ASSERT_EQ(Retire(), 1);
-  EXPECT_EQ(Confirm(PaymentOf(lapsed)).outcome, ChangeOutcome::kNotFound);
+  EXPECT_EQ(Confirm(PaymentOf(lapsed)).refusal, Refusal::kReservationNotFound);
   const ChangeResult late = ConfirmLate(PaymentOf(lapsed));
   EXPECT_EQ(late.outcome, ChangeOutcome::kPaidUnfulfilled);
   EXPECT_EQ(late.reservation.state, ReservationState::kExpired);
@@ -153,7 +153,7 @@ TEST_P(UpkeepLedgerContract, ALaterPaymentOfADroppedHoldIsUnknown) {
   DeliverAll();
   LetPass(absl::Hours(25));
   ASSERT_EQ(Retire(kLeastRetention, /*limit=*/10, Retired::kDrop), 1);
-  EXPECT_EQ(ConfirmLate(PaymentOf(lapsed)).outcome, ChangeOutcome::kNotFound);
+  EXPECT_EQ(ConfirmLate(PaymentOf(lapsed)).refusal, Refusal::kReservationNotFound);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What a session does while its ZooKeeper is dead, frozen or not there: on a private server, which the tests break.
+// What a session does while its ZooKeeper is dead, frozen or unreachable: on a private server, which the tests break.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -86,7 +86,7 @@ TEST_F(ZookeeperOutageTest, CallOnAFrozenServerEndsInTimeAndItsLateReplyIsHarmle
   EXPECT_LT(absl::Now() - start, absl::Seconds(5));
 
   ASSERT_TRUE(server_->Thaw().ok());
-  // The server now carries out what its callers gave up: the outcome of a write that timed out is unknown.
+  // The server now executes what its callers gave up: the outcome of a write that timed out is unknown.
   absl::StatusOr<std::vector<std::string>> list = absl::UnavailableError("not yet");
   const absl::Time deadline = absl::Now() + absl::Seconds(30);
   while (!list.ok() && absl::Now() < deadline) list = session->List("/skus", Watch::kNo);

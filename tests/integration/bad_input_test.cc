@@ -1,4 +1,4 @@
-// Bad input over the wire: each kind has its own machine-readable reason, and loses nothing.
+// Bad input over the wire: each kind gets its own machine-readable reason, and loses nothing.
 #include <grpcpp/grpcpp.h>
 
 #include "google/rpc/error_details.pb.h"
@@ -11,7 +11,7 @@
 namespace tranche::testing {
 namespace {
 
-// What one answer says: its code, and the reason of its only ErrorInfo.
+// The content of one answer: its code, and the reason of its only ErrorInfo.
 struct Answer {
   grpc::StatusCode code = grpc::StatusCode::OK;
   std::string reason;
@@ -38,7 +38,7 @@ Answer AnswerOf(const grpc::Status& status) {
   return answer;
 }
 
-// One cluster for all cases: they change nothing that another one looks at.
+// One cluster for all cases: none changes anything that another one reads.
 class BadInputTest : public SaleTest {
  protected:
   void SetUp() override {
@@ -48,7 +48,8 @@ class BadInputTest : public SaleTest {
     OpenSale("tv", 11);
     stub_ = v1::ReservationService::NewStub(
         grpc::CreateChannel(cluster_->endpoints()[0], grpc::InsecureChannelCredentials()));
-    // Announced is not yet heard of: the SDK retries, and buys the first unit when the node sells. Ten are left.
+    // An announced SKU may not have reached the node yet: the SDK retries, and buys the first unit when the node sells.
+    // Ten are left.
     ASSERT_TRUE(client_->Create({.sku = "tv", .user = "first"}).ok());
   }
 

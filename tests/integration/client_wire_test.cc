@@ -247,7 +247,7 @@ TEST(ClientWireTest, AWatchGoesOnAtAnotherNode) {
     return grpc::Status::OK;
   };
   const auto client = OpenAt({draining.address(), alive.address()});
-  // The turns are shared: one of two watches begins at the node that drains.
+  // The order of nodes is shared: one of two watches begins at the node that drains.
   for (int i = 0; i < 2; ++i) {
     const auto watch = client->Watch("id");
     int32_t last = 0;

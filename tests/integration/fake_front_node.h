@@ -38,7 +38,7 @@ inline void Grant(const tranche::v1::CreateReservationRequest& request,
   response->mutable_reservation()->set_quantity(request.quantity());
 }
 
-// Sells without end, or answers every call with `refusal`.
+// Sells without limit, or answers every call with `refusal`.
 class FakeFrontNode final : public tranche::v1::ReservationService::Service {
  public:
   using StreamHandler = std::function<void(
@@ -53,7 +53,7 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
     server_ = builder.BuildAndStart();
     address_ = absl::StrCat("127.0.0.1:", port);
   }
-  // Cancels what is in progress.
+  // Cancels calls in progress.
   ~FakeFrontNode() override { server_->Shutdown(std::chrono::system_clock::now()); }
 
   const std::string& address() const { return address_; }

@@ -1,5 +1,5 @@
-// Faults in the middle of a sale, on real servers and real processes. Each test ends with the books: every acknowledged
-// reservation has its row, and no unit is sold twice or stranded.
+// Faults in the middle of a sale, on real servers and real processes. Each test ends with a check of the books: every
+// acknowledged reservation has its row, and no unit is sold twice or stranded.
 #include <pqxx/pqxx>
 
 #include "gtest/gtest.h"
@@ -20,7 +20,7 @@ class FaultTest : public SaleTest {
     SaleTest::StartCluster(options);
   }
 
-  // Buyers come until the SKU is sold out; then exactly its stock is booked.
+  // Buyers come until the SKU is sold out; then exactly its stock must be booked.
   void SellOut(Shoppers& shoppers, const std::string& sku, int64_t stock) {
     EXPECT_TRUE(shoppers.WaitForReason(Reason::kSoldOut, 20, kPatience))
         << "never sold out: " << QuotaOf(sku).ShortDebugString();
@@ -63,7 +63,7 @@ TEST_F(FaultTest, ANodeThatJoinsInMidSaleSellsToo) {
   ASSERT_TRUE(joined.ok()) << joined.status();
   const auto newcomer = ClientOf({cluster_->endpoint(*joined)});
   Shoppers its_buyers(newcomer.get(), {"tv"}, 2);
-  // Different names than the other crowd's: the SKU's limit is one per buyer.
+  // Other names than the first crowd's: the SKU's limit is one per buyer.
   EXPECT_TRUE(its_buyers.WaitForReason(Reason::kUserLimitReached, 1, kPatience) ||
               its_buyers.WaitForMore(1, kPatience));
   EXPECT_TRUE(shoppers.WaitForMore(1000, kPatience));
@@ -101,7 +101,7 @@ TEST_F(FaultTest, PostgresKilledAndRestartedLosesAndDoublesNothing) {
   }
 }
 
-// A process that hangs for longer than its session: when it comes back, its slice is somebody else's.
+// A process that hangs for longer than its session: when it continues, its slice belongs to another node.
 TEST_F(FaultTest, ASuspendedNodeComesBackAsANewIncarnation) {
   StartCluster(2);
   OpenSale("tv", 4000);
@@ -109,7 +109,7 @@ TEST_F(FaultTest, ASuspendedNodeComesBackAsANewIncarnation) {
   ASSERT_TRUE(shoppers.WaitForMore(100, kPatience));
   const int64_t before = QuotaOf("tv").quota_version();
   ASSERT_TRUE(cluster_->SuspendNode(0).ok());
-  // Until it is reclaimed: the pool and the other node change hands.
+  // Until it is reclaimed, units move between the pool and the other node.
   const absl::Time give_up = absl::Now() + kPatience;
   while (QuotaOf("tv").slices_size() != 2 && absl::Now() < give_up) std::this_thread::yield();
   EXPECT_GT(QuotaOf("tv").quota_version(), before);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The SDK as its users meet it: installs it into a scratch prefix, builds client/example against that alone with
+# The SDK as its users get it: installs it into a scratch prefix, builds client/example against only that with
 # find_package(tranche), and runs the result.
 #
 #   install_test.sh BUILD_DIR SOURCE_DIR

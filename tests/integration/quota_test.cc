@@ -1,5 +1,5 @@
-// Units find their buyers on real servers: wherever the demand is, and whatever operators do meanwhile. Each test ends
-// with the books.
+// Units find their buyers on real servers, wherever the demand is and whatever operators do meanwhile. Each test ends
+// with a check of the books.
 #include <memory>
 #include <string>
 #include <thread>
@@ -47,7 +47,7 @@ class QuotaTest : public SaleTest {
     }
     return 0;
   }
-  // All of Tranche's znodes, as an operator's slip does it, while everybody goes on writing.
+  // Deletes all of Tranche's znodes, as an operator might by mistake, while everybody goes on writing.
   void DeleteTree() {
     DeafObserver observer;
     quota::ZookeeperConnector connector({.servers = cluster_->zookeeper().connect_string(), .root = "/"});
@@ -59,7 +59,7 @@ class QuotaTest : public SaleTest {
     const auto children = session.List(path, quota::Watch::kNo);
     if (!children.ok()) return;
     for (const std::string& child : *children) DeleteAll(session, path + "/" + child);
-    session.Delete(path, quota::kAnyVersion).IgnoreError();  // somebody may have put something into it again
+    session.Delete(path, quota::kAnyVersion).IgnoreError();  // another process may have written into it again
   }
   std::vector<int64_t> Holders(const std::string& sku) {
     std::vector<int64_t> holders;
@@ -82,7 +82,7 @@ TEST_F(QuotaTest, TheLastUnitsFindBuyersThatJumpFromNodeToNode) {
   OpenSale("tv", 12);
   std::vector<std::unique_ptr<Client>> clients;
   for (int node = 0; node < 4; ++node) clients.push_back(ClientOfNode(node));
-  // Each buyer comes to another node than the one before, and three in a row to the same at the end.
+  // Each buyer comes to another node than the one before; at the end, three in a row come to the same one.
   const std::vector<int> nodes = {0, 1, 2, 3, 3, 2, 1, 0, 0, 2, 2, 2};
   for (size_t buyer = 0; buyer < nodes.size(); ++buyer) {
     EXPECT_TRUE(Reserve(*clients[static_cast<size_t>(nodes[buyer])], "tv", "buyer-" + std::to_string(buyer)))
@@ -111,6 +111,34 @@ TEST_F(QuotaTest, WhatIsNotPresplitIsSoldFromThePool) {
   EXPECT_TRUE(Reserve(*client, "book", "first"));
   EXPECT_GT(Remaining("book", 0), 0) << "one node's first buyer is no reason to give it everything";
   SellOutThrough(*client_, "book", 50);
+}
+
+// Field: two are wanted, one is left. The caller used to be sent from node to node until their deadline.
+TEST_F(QuotaTest, TooFewUnitsForOneOrderAreAnsweredAtOnceUntilSomeComeBack) {
+  StartCluster(3);
+  OpenSale("tv", 9, absl::Minutes(15), "", /*per_user_limit=*/4);
+  std::vector<Reservation> held;
+  for (int buyer = 0; buyer < 8; ++buyer) {
+    const auto one = client_->Create({.sku = "tv", .user = "b" + std::to_string(buyer), .reservation_id = ""});
+    ASSERT_TRUE(one.ok()) << one.status();
+    held.push_back(*one);
+  }
+  const auto two = client_->Create({.sku = "tv", .user = "carol", .quantity = 2, .reservation_id = ""});
+  EXPECT_EQ(ReasonOf(two.status()), Reason::kInsufficientUnits) << two.status();
+  EXPECT_EQ(ErrorMetadata(two.status(), "available"), "1");
+  // Once it is announced, every node says so by itself.
+  for (int node = 0; node < 3; ++node) {
+    const auto again = ClientOfNode(node)->Create({.sku = "tv", .user = "carol", .quantity = 3, .reservation_id = ""});
+    EXPECT_EQ(ReasonOf(again.status()), Reason::kInsufficientUnits) << again.status();
+  }
+  ASSERT_TRUE(client_->Cancel({.reservation_id = held[0].reservation_id}).ok());
+  const absl::Time give_up = absl::Now() + kPatience;
+  absl::StatusOr<Reservation> now = two.status();
+  while (!now.ok() && absl::Now() < give_up) {
+    now = client_->Create({.sku = "tv", .user = "carol", .quantity = 2, .reservation_id = ""});
+  }
+  EXPECT_TRUE(now.ok()) << now.status();
+  CheckLedger();
 }
 
 TEST_F(QuotaTest, FrozenUnitsStayUntilTheyAreThawed) {
@@ -165,7 +193,7 @@ TEST_F(QuotaTest, ADeletedTreeDoesNotStopTheSaleAndComesBack) {
   ASSERT_TRUE(shoppers.WaitForMore(50, kPatience));
   DeleteTree();
   ASSERT_TRUE(shoppers.WaitForMore(50, kPatience));
-  // Everything is announced again, to whoever holds it then.
+  // Everything is announced again, to its present holders.
   v1::RebuildCoordinationRequest rebuild;
   v1::RebuildCoordinationResponse rebuilt;
   const grpc::Status status = Admin()->RebuildCoordination(Context().get(), rebuild, &rebuilt);
@@ -187,13 +215,13 @@ TEST_F(QuotaTest, ARollingRestartInMidSaleLosesNothing) {
     EXPECT_EQ(*exit_status, 0);
     ASSERT_TRUE(cluster_->StartNode().ok());
   };
-  // These buyers know the old addresses, of which one is left.
+  // These buyers know the old addresses; only one of them is still valid.
   restart(0);
   restart(1);
   shoppers.Stop();
   CheckBooks(shoppers, {"tv"});
   for (const auto& [id, told] : shoppers.unknown()) ADD_FAILURE() << id << ": " << told;
-  // These the new ones.
+  // These know the new ones.
   const auto client = ClientOf(cluster_->endpoints());
   Shoppers latecomers(client.get(), {"tv"}, 4);
   ASSERT_TRUE(latecomers.WaitForMore(50, kPatience));

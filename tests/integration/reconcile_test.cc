@@ -128,7 +128,7 @@ TEST_F(ReconcileTest, WhatDiffersIsFoundAndWhatIsSafeCorrected) {
                   "AND actor LIKE 'reconcile by %'"),
             "4");
 
-  // What is left needs people, and the provider.
+  // The rest needs people, and the provider.
   found = Reconcile(charges, {"--fix", "--yes"});
   EXPECT_EQ(found["differences"].size(), 4U) << out_;
   EXPECT_EQ(found["differences"]["UNFULFILLED_NOT_REFUNDED"]["count"], "2") << out_;
@@ -172,7 +172,7 @@ TEST_F(ReconcileTest, NoDifferencesAndMistakes) {
             2);
 }
 
-// Many pages, and nothing of them twice or left out. TRANCHE_RECONCILE_ROWS makes it a measurement.
+// Many pages, in which nothing is repeated or missing. TRANCHE_RECONCILE_ROWS makes it a measurement.
 TEST_F(ReconcileTest, ALongExport) {
   const char* const wanted = std::getenv("TRANCHE_RECONCILE_ROWS");
   const int rows = wanted != nullptr ? std::atoi(wanted) : 20000;

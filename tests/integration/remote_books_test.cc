@@ -1,4 +1,4 @@
-// The ledger's side of a reconciliation over real gRPC: streams that break go on where they were.
+// The ledger's side of a reconciliation over real gRPC: streams that break continue where they were.
 #include "client/ctl/remote_books.h"
 
 #include <gmock/gmock.h>

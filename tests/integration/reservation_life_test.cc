@@ -1,5 +1,5 @@
-// What becomes of reservations, on real servers: paid, cancelled, extended, expired and paid too late; carts; lists and
-// watches. Each test ends with the books.
+// The life of reservations, on real servers: paid, cancelled, extended, expired and paid too late; carts; lists and
+// watches. Each test ends with a check of the books.
 #include <atomic>
 #include <functional>
 #include <pqxx/pqxx>
@@ -66,7 +66,7 @@ class ReservationLifeTest : public SaleTest {
     EXPECT_TRUE(Admin()->GetSku(Context().get(), request, &response).ok());
     return response.sku().unsold();
   }
-  // Expires what is due, as a worker does, until the reservation is: the database's clock says when.
+  // Expires due holds, as a worker does, until the reservation is expired: the database's clock decides when.
   void AwaitExpired(const std::string& reservation_id) {
     pqxx::connection connection(cluster_->postgres().dsn());
     const absl::Time give_up = absl::Now() + kPatience;
@@ -77,7 +77,7 @@ class ReservationLifeTest : public SaleTest {
       work.commit();
     }
   }
-  // Sends the cart until it is answered with something else than "units are on their way".
+  // Sends the cart until the answer is not "units are on their way".
   absl::StatusOr<Cart> Buy(Client& client, CreateCart cart) {
     const absl::Time give_up = absl::Now() + kPatience;
     while (true) {
@@ -176,7 +176,8 @@ TEST_F(ReservationLifeTest, ACancelledHoldGivesItsUnitsBack) {
   const auto late = client_->Confirm(PaymentOf(held));
   EXPECT_EQ(ErrorMetadata(late.status(), "state"), "CANCELLED") << late.status();
   EXPECT_EQ(ErrorMetadata(late.status(), "refund_requested"), "true");
-  EXPECT_TRUE(client_->Create({.sku = "tv", .user = "alice"}).ok()) << "his lapsed hold is in nobody's way";
+  EXPECT_TRUE(client_->Create({.sku = "tv", .user = "alice"}).ok())
+      << "the buyer's own lapsed hold does not block them";
 }
 
 TEST_F(ReservationLifeTest, ExtensionsAreBoundedAndDoneOnce) {
@@ -297,7 +298,7 @@ TEST_F(ReservationLifeTest, CartsOverSeveralNodesSellEverySkuInStep) {
       Client& client = i % 2 == 0 ? *client_ : *other_;
       for (int n = 0; n < 10; ++n) {
         CreateCart cart{.user = absl::StrCat("buyer-", i, "-", n), .lines = {{.sku = "tv"}, {.sku = "cable"}}};
-        // Two that name them in opposite orders must not stand in each other's way.
+        // Two carts that name them in opposite orders must not block each other.
         if (i >= 2) std::swap(cart.lines[0], cart.lines[1]);
         const auto got = Buy(client, cart);
         bought += got.ok();

@@ -1,4 +1,4 @@
-// A cluster of real servers with an SDK client and the admin calls, and the check of the books at the end.
+// A cluster of real servers with an SDK client and the admin calls, and a check of the books at the end.
 #pragma once
 
 #include <memory>
@@ -22,11 +22,11 @@ class SaleTest : public ::testing::Test {
 
   // Creates the SKU and waits until all its units are announced to the nodes.
   void OpenSale(const std::string& sku, int64_t stock, absl::Duration hold = absl::Minutes(15),
-                const std::string& shard = "");
-  // Waits until the node's slices of the SKU are announced and hold `remaining` units in all.
+                const std::string& shard = "", int32_t per_user_limit = 1);
+  // Waits until the node's slices of the SKU are announced and hold `remaining` units in total.
   void WaitUntilAnnounced(const std::string& sku, int64_t remaining);
-  // Until each node that serves has an equal share of `units`, as of a presplit SKU before its buyers come. A node that
-  // the balancer heard of after the SKU was created gets its share a moment later than the others.
+  // Waits until each serving node has an equal share of `units`, as a presplit SKU has before its buyers come. A node
+  // that the balancer heard of after the SKU was created gets its share a moment later than the others.
   void WaitUntilShared(const std::string& sku, int64_t units);
   v1::Quota QuotaOf(const std::string& sku);
 
@@ -35,11 +35,11 @@ class SaleTest : public ::testing::Test {
   // An admin stub for a node that is up.
   std::unique_ptr<v1::AdminService::Stub> Admin();
 
-  // On all shards.
+  // Sums over all shards.
   std::set<std::string> RowsOf(const std::string& sku);
   std::vector<std::string> OwnerDsns() const;
-  // Every acknowledged reservation has its row, every row was acknowledged or its outcome was told to be unknown, and
-  // the ledger's invariants hold.
+  // Checks that every acknowledged reservation has its row, that every row was acknowledged or reported as unknown, and
+  // that the ledger's invariants hold.
   void CheckBooks(Shoppers& shoppers, const std::vector<std::string>& skus);
   void CheckLedger();
 

@@ -1,5 +1,5 @@
-// Several shards on real servers: SKUs move between them in mid-sale, and one that hangs holds up nobody else's. Each
-// test ends with the books of all shards.
+// Several shards on real servers: SKUs move between them in mid-sale, and a shard that hangs delays no other one. Each
+// test ends with a check of the books of all shards.
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
@@ -58,7 +58,7 @@ class ShardsTest : public SaleTest, protected TranchectlRunner {
     return paused;
   }
 
-  // Reservations of buyers who are long gone.
+  // Reservations of earlier buyers.
   void Fill(const std::string& sku, int reservations) {
     storage::ConnectionPool pool({.dsn = cluster_->postgres().dsn()});
     storage::PostgresStockLedger stock(&pool);
@@ -104,7 +104,7 @@ TEST_F(ShardsTest, AMoveInMidSale) {
   shoppers.Stop();
   EXPECT_THAT(shoppers.refused(), IsEmpty()) << "the SDK waits for a SKU that moves";
 
-  // What was reserved at home before.
+  // Reservations that were made at home before.
   const auto read = client_->Get(kept.reservation_id);
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(read->user_id, "early-3");
@@ -117,7 +117,7 @@ TEST_F(ShardsTest, AMoveInMidSale) {
   EXPECT_EQ(confirmed->outcome, ConfirmOutcome::kConfirmed);
   const auto cancelled = client_->Cancel({.reservation_id = given_up.reservation_id, .reason = "", .sku = "tv"});
   ASSERT_TRUE(cancelled.ok()) << cancelled.status();
-  // The books, by hand: the three early ones are not the shoppers'.
+  // Checked by hand: the three early reservations are not the shoppers'.
   std::set<std::string> rows = RowsOf("tv");
   for (const Reservation& early : {paid, given_up, kept}) EXPECT_EQ(rows.erase(early.reservation_id), 1u);
   rows.merge(RowsOf("radio"));
@@ -146,7 +146,7 @@ TEST_F(ShardsTest, AMoveOfManyReservationsPausesForAMoment) {
   const absl::Duration paused = Move("tv", "s1");
   std::cout << reservations << " reservations moved in " << absl::Now() - began_at << ", paused for " << paused
             << std::endl;
-  // Generous: the machine has other things to do, too.
+  // Generous, because the machine may be busy.
   EXPECT_LT(paused, absl::Seconds(5));
   ASSERT_TRUE(shoppers.WaitForMore(100, kPatience));
   shoppers.Stop();
@@ -203,7 +203,7 @@ TEST_F(ShardsTest, AShardThatHangsSlowsNoOther) {
     if (refused.error_code() == grpc::StatusCode::UNAVAILABLE) took = absl::Now() - began_at;
   }
   EXPECT_LE(took, absl::Milliseconds(500)) << refused.error_message();
-  // And a reservation that is nowhere is not denied while a shard does not say.
+  // A reservation that is nowhere must not be denied while a shard does not answer.
   const auto nowhere = client_->Get(NewId().ToString());
   EXPECT_EQ(nowhere.status().code(), absl::StatusCode::kUnavailable) << nowhere.status();
 

@@ -1,4 +1,4 @@
-// Buyers for tests: threads that reserve through the SDK, each buyer once, and remember what they were told.
+// Buyers for tests: threads that reserve through the SDK, each buyer once, and remember their answers.
 #pragma once
 
 #include <atomic>
@@ -15,7 +15,7 @@
 
 namespace tranche::testing {
 
-// Start, then Stop; then read the results.
+// Call Start, then Stop; then read the results.
 class Shoppers {
  public:
   // `client` outlives this.
@@ -26,11 +26,11 @@ class Shoppers {
 
   // Waits until that many more reservations were acknowledged; false after `timeout`.
   bool WaitForMore(int acknowledged, absl::Duration timeout);
-  // Waits until `refusals` answers with this reason have come in from now on.
+  // Waits until `refusals` more answers with this reason have come.
   bool WaitForReason(Reason reason, int refusals, absl::Duration timeout);
 
   std::set<std::string> acknowledged();
-  // Reservation ids whose outcome the client could not tell, with what it said.
+  // Reservation ids whose outcome the client could not tell, with its error.
   std::map<std::string, std::string> unknown();
   std::map<std::string, int> refused();
 

@@ -71,7 +71,7 @@ WebhookOptions To(const std::string& url) {
 
 class WebhookTest : public ::testing::Test {
  protected:
-  // What becomes of one message that is answered like this.
+  // The result for one message that is answered like this.
   Delivery AnsweredWith(const HttpAnswer& answer) {
     HttpReceiver receiver([&](const HttpRequestSeen&) { return answer; });
     WebhookSink sink(To(receiver.url()), storage::Clock::Real());

@@ -1,5 +1,5 @@
-// A ledger that stalls or hangs, on real servers: whoever waited is answered, whoever comes afterwards is answered at
-// once, health says what is so, and a node that is asked to end does.
+// A ledger that stalls or hangs, on real servers: calls that waited are answered, later calls are answered at once,
+// health tells the truth, and a node that is asked to end does.
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
@@ -22,7 +22,7 @@ namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
-// Calls under way, each on a thread of its own. Destruction waits for their end.
+// Calls under way, each on its own thread. Destruction waits for their end.
 class Calls {
  public:
   ~Calls() {
@@ -37,7 +37,7 @@ class Calls {
     });
   }
 
-  // Of all calls, when they have ended.
+  // The results of all calls, when they have ended.
   std::vector<grpc::Status> Await() {
     absl::MutexLock lock(&mutex_);
     const auto all = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return ended_.size() == threads_.size(); };
@@ -125,7 +125,7 @@ class StallTest : public SaleTest {
     return reader->Finish();
   }
 
-  // Waits until so many statements of a kind of connection wait for a lock.
+  // Waits until this many statements of one kind of connection wait for a lock.
   void AwaitBlocked(const std::string& application, int count) {
     pqxx::connection connection(cluster_->postgres().dsn());
     pqxx::nontransaction work(connection);
@@ -184,7 +184,7 @@ class StallTest : public SaleTest {
     AwaitBlocked("tranched-change", 2);
     AwaitBlocked("tranched-commit", 1);
   }
-  // Drain timeout, what the last resort leaves, and no more.
+  // The drain timeout, the time until the last resort, and no more.
   void ExpectEnd(Calls* calls, absl::Duration bound) {
     const absl::Time begun = absl::Now();
     const auto status = cluster_->node(0).Terminate(kPatience);
@@ -216,7 +216,7 @@ TEST_F(StallTest, AfterAStallEveryChangeIsAnsweredAtOnce) {
   for (const grpc::Status& status : calls.Await()) {
     EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
   }
-  // Their callers are gone, and the node still owes them an answer.
+  // Their callers are gone, but the node still has to answer.
   AwaitHealth(false);
   stall.Release();
   for (size_t hold = 4; hold + 1 < holds_.size(); hold += 2) {

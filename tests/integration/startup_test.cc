@@ -1,4 +1,4 @@
-// Starting with something wrong: one line that says what to do, and an exit status that scripts can use.
+// Starting with a mistake: one line that says what to do, and an exit status that scripts can use.
 #include <fstream>
 #include <sstream>
 
@@ -72,7 +72,7 @@ TEST(StartupTest, ADatabaseThatWasNotMigratedSaysHowTo) {
   EXPECT_TRUE(absl::StrContains(ended.output, "tranche-migrate")) << ended.output;
 }
 
-// What is asked first has been there from the beginning.
+// The first thing that is asked for has existed since the first version.
 TEST(StartupTest, ADatabaseOfAnEarlierVersionSaysHowTo) {
   const TestDatabase database;
   ASSERT_TRUE(ExecuteSql(database.owner_dsn(), "DROP FUNCTION tranche.shard_identity()").ok());

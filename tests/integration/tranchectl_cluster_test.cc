@@ -24,7 +24,7 @@ using ::testing::HasSubstr;
 
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
-// Breaks like a pipe whose reader has seen enough lines.
+// Breaks like a pipe whose reader has read enough lines.
 class PipeOfLines : public std::stringbuf {
  public:
   explicit PipeOfLines(int lines) : lines_(lines) {}
@@ -53,7 +53,7 @@ class TranchectlClusterTest : public SaleTest, protected TranchectlRunner {
   int Run(std::vector<std::string> arguments) { return RunCtlAt(cluster_->endpoint(1), std::move(arguments)); }
   std::string Table(const std::vector<std::string>& arguments) { return TableAt(cluster_->endpoint(1), arguments); }
   json Json(std::vector<std::string> arguments) { return JsonAt(cluster_->endpoint(1), std::move(arguments)); }
-  // Asks again until it is so: what the balancer and the nodes do takes a moment.
+  // Asks again until it holds: the balancer and the nodes need a moment.
   void AwaitTrue(const char* what, const std::function<bool()>& is_so) {
     const absl::Time give_up = absl::Now() + kPatience;
     while (!is_so()) {
@@ -66,7 +66,7 @@ class TranchectlClusterTest : public SaleTest, protected TranchectlRunner {
     ASSERT_EQ(Run({"sku", "create", "tv", "--stock", "100", "--price", "499.00"}), 0) << err_;
     WaitUntilAnnounced("tv", 100);
   }
-  // A frozen SKU stays as a command leaves it, for the next line of the test to look at.
+  // The quota of a frozen SKU stays as a command left it, so that the test can check it.
   void CreateFrozenTv() {
     CreateTv();
     WaitUntilShared("tv", 100);
@@ -115,7 +115,7 @@ TEST_F(TranchectlClusterTest, SkusAndStock) {
   EXPECT_THAT(Table({"sku", "list"}), ContainsRegex("tv +OPEN +100 .*PRESPLIT"));
   EXPECT_EQ(Json({"sku", "list"})["skus"].size(), 2u);
   EXPECT_EQ(Json({"sku", "show", "spare"})["on_demand"], true);
-  // The balancer has gone round: what came after is announced. And this one's units are still in the pool.
+  // The balancer has finished a round: it has announced what came before. And this SKU's units are still in the pool.
   OpenSale("phone", 10);
   EXPECT_EQ(Remaining("pool", "spare"), 12);
 
@@ -160,7 +160,7 @@ TEST_F(TranchectlClusterTest, QuotaIsMovedRebalancedFrozenAndThawed) {
   EXPECT_THAT(err_, HasSubstr("INSUFFICIENT_UNITS"));
   EXPECT_THAT(err_, HasSubstr("Only 30 units remain"));
   ASSERT_EQ(Run({"quota", "move", "tv", "--from", first, "--to", "pool", "30", "--yes"}), 0) << err_;
-  OpenSale("phone", 10);  // the balancer goes round
+  OpenSale("phone", 10);  // the balancer does a round
   EXPECT_EQ(Remaining("pool"), 30) << "frozen";
 
   EXPECT_THAT(Table({"quota", "rebalance", "tv", "--policy", "weights", "--weight", first + "=1"}),
@@ -275,7 +275,7 @@ TEST_F(TranchectlClusterTest, TheTreeIsShownAndRestored) {
   EXPECT_THAT(Table({"zk", "dump"}), ContainsRegex("/balancer/leader +[0-9]+ +ephemeral +[a-z]")) << "as text";
   EXPECT_GT(Json({"zk", "dump", "/slices"})["znodes"].size(), 2u);
 
-  // Without the balancer, which would mend it as well.
+  // Without the balancer, which would repair it as well.
   ASSERT_TRUE(cluster_->balancer(0).Kill().ok());
   DeafObserver observer;
   quota::ZookeeperConnector connector(
@@ -312,7 +312,7 @@ TEST_F(TranchectlClusterTest, AReservationFromTheFirstToTheLast) {
 
   const json second = Json({"reservation", "create", "--user", "bob", "tv"});
   const std::string bobs = second["reservations"][0]["reservation_id"];
-  EXPECT_THAT(Table({"reservation", "cancel", bobs, "--reason", "changed his mind", "--yes"}),
+  EXPECT_THAT(Table({"reservation", "cancel", bobs, "--reason", "changed their mind", "--yes"}),
               HasSubstr("PENDING -> CANCELLED"));
   EXPECT_EQ(Json({"reservation", "list", "--sku", "tv"})["reservations"].size(), 2u);
   EXPECT_EQ(Json({"reservation", "list", "--user", "bob", "--state", "PENDING"})["reservations"].size(), 0u);

@@ -98,7 +98,7 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
     after.set_unsold(after.unsold() + request->units());
     if (!request->preview()) tv_ = after;
     *response->mutable_sku() = after;
-    // Another operator comes between the preview and the deed.
+    // Another operator makes a change between the preview and the execution.
     if (request->preview() && meddle) tv_.set_stock(tv_.stock() + 1);
     return grpc::Status::OK;
   }

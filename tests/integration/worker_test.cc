@@ -34,7 +34,7 @@ using ::testing::HasSubstr;
 constexpr absl::Duration kPatience = absl::Seconds(60);
 constexpr char kSecret[] = "the-secret-of-this-test";
 
-// Remembers what it took.
+// Remembers the messages that it accepted.
 class Shop {
  public:
   Shop() : receiver_([this](const HttpRequestSeen& request) { return Take(request); }) {}
@@ -55,12 +55,12 @@ class Shop {
     absl::MutexLock lock(&mutex_);
     held_ = held;
   }
-  // By message id: how often it was asked to take it.
+  // By message id: how often it was delivered.
   std::map<std::string, int> asked() {
     absl::MutexLock lock(&mutex_);
     return asked_;
   }
-  // Message ids as they were taken.
+  // Message ids in the order of acceptance.
   std::vector<std::string> taken() {
     absl::MutexLock lock(&mutex_);
     return taken_;
@@ -131,7 +131,7 @@ class WorkerTest : public SaleTest, protected TranchectlRunner {
   }
   // Makes revision 2.
   void Confirm(const std::vector<std::string>& ids) {
-    std::vector<storage::Confirmation> batch;
+    std::vector<storage::Payment> batch;
     for (const std::string& id : ids) batch.push_back({*storage::Uuid::Parse(id), "paid-" + id, 49900, "EUR"});
     Expect(lifecycle_->ConfirmReservations(batch));
   }
@@ -158,7 +158,7 @@ class WorkerTest : public SaleTest, protected TranchectlRunner {
     EXPECT_TRUE(depths.ok()) << depths.status();
     return depths.ok() && !depths->empty() ? depths->front() : storage::OutboxDepth();
   }
-  // Each reservation's messages have come in the order of their revisions, from 2 to `last`, repeated or not.
+  // Each reservation's messages must have come in the order of their revisions, from 2 to `last`, repeated or not.
   void CheckOrder(const std::vector<std::string>& ids, int last) {
     std::map<std::string, int> revisions;
     for (const std::string& message : shop_.taken()) {
@@ -198,7 +198,7 @@ TEST_F(WorkerTest, ALapsedHoldsUnitIsSoldToAnotherBuyer) {
     RecordProperty(absl::StrCat("resold_after_ms_", round), static_cast<int>(absl::ToInt64Milliseconds(wait)));
     std::cout << "sold again " << wait << " after the hold lapsed\n";
     EXPECT_GE(wait, absl::ZeroDuration()) << "a hold is held to its end";
-    // A second on a machine that has nothing else to do.
+    // About a second on an otherwise idle machine.
     EXPECT_LT(wait, absl::Seconds(5));
     // That one lapses too.
     WaitUntilAnnounced("tv", 1);
@@ -253,7 +253,7 @@ TEST_F(WorkerTest, WhatAKilledWorkerWasDeliveringIsDeliveredAgain) {
 TEST_F(WorkerTest, ADatabaseThatRestartsIsWaitedFor) {
   StartWorkers(1);
   OpenSale("tv", 10);
-  // Else all might have arrived before.
+  // Otherwise all might have arrived before.
   shop_.AnswerWith(503);
   const std::vector<std::string> ids = BuyMany(3);
   Confirm(ids);
@@ -262,7 +262,7 @@ TEST_F(WorkerTest, ADatabaseThatRestartsIsWaitedFor) {
   shop_.AnswerWith(200);
   std::set<std::string> written;
   for (const std::string& id : ids) written.insert(absl::StrCat(id, "/2"));
-  // As a set: what was delivered and not settled comes again.
+  // As a set: messages that were delivered and not settled come again.
   AwaitTrue("what was written before has arrived", [&] {
     const std::vector<std::string> taken = shop_.taken();
     return std::set<std::string>(taken.begin(), taken.end()) == written;

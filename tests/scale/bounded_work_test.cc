@@ -22,7 +22,7 @@ using storage::QuotaDelta;
 using storage::QuotaSnapshot;
 
 constexpr int kNodes = 1000;
-// What the plans promise, a few receivers included.
+// What the plans guarantee, also with few receivers.
 constexpr int64_t kFewSlices = 70;
 
 std::vector<IncarnationId> Nodes() {
@@ -95,7 +95,7 @@ TEST(BoundedWorkTest, DemandThatCannotBeMetDoesNotHoldUpTheOthers) {
   const absl::Duration retry = absl::Milliseconds(250);
   quota::DemandBoard board(retry);
   ASSERT_TRUE(board.Read(*session, /*everything=*/true, {}).ok());
-  // Nobody is ever served. There is time for one per look, and each comes up again before the others had their turn.
+  // No demand can be met. There is time for one per look, and each becomes due again before the others had their turn.
   std::vector<std::string> looked_at;
   absl::Time now = absl::UnixEpoch();
   for (int look = 0; look < 6; ++look, now += retry) {

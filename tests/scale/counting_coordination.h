@@ -21,7 +21,7 @@ class CountingConnector : public quota::CoordinationConnector {
   Traffic* const traffic_;
 };
 
-// What a list of children takes in the server's reply: a length and the name for each, and the header with the stat.
+// The size of a list of children in the server's reply: a length and the name for each, and the header with the stat.
 int64_t ListReplyBytes(const std::vector<std::string>& names);
 
 }  // namespace tranche::testing

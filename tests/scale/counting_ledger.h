@@ -30,7 +30,7 @@ class CountingLedger : public storage::ForwardingStockLedger<CountingLedger> {
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(storage::IncarnationId incarnation) override;
 
  private:
-  // The rows of an answer: of a list its entries, of quotas their slices, of anything else none.
+  // The rows of an answer: a list's entries, a quota's slices, otherwise none.
   template <typename Answer>
   static int64_t RowsIn(const Answer&) {
     return 0;

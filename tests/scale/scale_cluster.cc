@@ -44,7 +44,7 @@ void ScaleCluster::Build() {
   AddBalancer();
 }
 
-// The active ones lie scattered among the others, as by hot and cold items of one catalogue.
+// Active SKUs are scattered among the others, like hot items in a catalogue.
 void ScaleCluster::CreateSkus() {
   const int every = std::max(1, options_.skus / options_.active);
   for (int i = 0; i < options_.skus; ++i) {
@@ -65,7 +65,7 @@ int ScaleCluster::AddNode() {
   const int number = nodes();
   nodes_.push_back(std::make_unique<ScaleNode>(&node_connector_, &node_ledger_, &ledger_, &clock_, number));
   CHECK(nodes_.back()->agent().Begin().ok());
-  // Their turns are spread, as by processes that were started at different times.
+  // Their turns are spread, like those of processes that were started at different times.
   nodes_.back()->set_next_turn(clock_.Now() + absl::Milliseconds(std::uniform_int_distribution<int>(0, 999)(random_)));
   return number;
 }

@@ -1,6 +1,6 @@
-// Many nodes, many SKUs, one or two balancers: the real code of all of them over the fakes, on one thread and in
-// virtual time. A balancer's round takes as long as its calls would on real servers (CostModel); the nodes are machines
-// of their own, and take no time.
+// Many nodes, many SKUs, one or two balancers: their real code over the fakes, on one thread and in virtual time. A
+// balancer's round takes as long as its calls would on real servers (CostModel). The nodes are separate machines, so
+// they take no time.
 #pragma once
 
 #include <memory>
@@ -24,13 +24,13 @@ struct ScaleOptions {
   int nodes = 1000;
   int skus = 100'000;
   int active = 1000;
-  int presplit = 250;        // of the active ones; all others wait in the pool until they are asked for
-  int units_per_node = 100;  // stock of an active SKU, over the number of nodes
-  int askers = 50;           // nodes at which an active SKU is asked for
+  int presplit = 250;        // among the active ones; all others wait in the pool for demand
+  int units_per_node = 100;  // stock of an active SKU, divided by the number of nodes
+  int askers = 50;           // nodes with buyers of an active SKU
   uint64_t seed = 1;
 };
 
-// What happened until something was reached.
+// What happened until a goal was reached.
 struct Phase {
   std::string name;
   bool reached = false;
@@ -40,10 +40,10 @@ struct Phase {
   absl::Duration wall;
   Traffic balancer;
   Traffic nodes;
-  // Of single rounds: the most of each.
+  // The most in any single round.
   Traffic most;
   absl::Duration longest_estimate;
-  // Time outside of the fakes.
+  // Time spent outside the fakes.
   absl::Duration balancer_cpu;
   absl::Duration longest_round_cpu;
 };
@@ -53,28 +53,28 @@ class ScaleCluster {
   explicit ScaleCluster(const ScaleOptions& options);
   ~ScaleCluster();
 
-  // The SKUs, and the nodes; none has been given anything yet.
+  // Creates the SKUs and the nodes; none has been given anything yet.
   void Build();
 
-  // Runs everything until `reached`, asked after every round, or for at most so long in virtual time.
+  // Runs everything until `reached`, which is asked after every round, or for at most this long in virtual time.
   Phase Run(const std::string& name, absl::Duration at_most, absl::FunctionRef<bool()> reached);
   // The same for a fixed time.
   Phase RunFor(const std::string& name, absl::Duration duration);
 
   void Ask(int node, int sku, int32_t units);
-  // Sells what the node has of it, and asks for more.
+  // Sells what the node has of the SKU, and asks for more.
   void RunDry(int node, int sku);
-  // Buyers who wait.
+  // The number of waiting buyers.
   int64_t Waiting() const;
-  // No presplit SKU has units in its pool, and the balancers and the nodes have heard all there is to hear.
+  // No presplit SKU has units in its pool, and the balancers and the nodes have heard everything.
   bool Settled();
 
   int AddNode();
-  // Returns its last incarnation.
+  // Kills the node without warning. Returns its last incarnation.
   storage::IncarnationId KillNode(int node);
-  // A balancer that stands by.
+  // Adds a balancer that stands by.
   void AddBalancer();
-  // The one that leads goes without a word.
+  // Kills the leading balancer without warning.
   void KillLeader();
 
   int nodes() const { return static_cast<int>(nodes_.size()); }

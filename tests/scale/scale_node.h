@@ -28,14 +28,14 @@ class ScaleNode {
 
   // A buyer comes and waits until the units are here.
   void Ask(const storage::Sku& sku, int32_t units);
-  // Sells to the buyers who wait, as far as units have come.
+  // Sells to waiting buyers, as far as units have come.
   void ServeWaiting();
   size_t waiting() const { return waiting_.size(); }
   int64_t WaitingFor(const std::string& sku_id) const;
 
-  // Sells all that is here of a SKU. How many units that was.
+  // Sells all units of a SKU that are here. Returns how many.
   int64_t SellAll(const std::string& sku_id);
-  // Traffic that the report to the balancer tells of, without a commit for each unit.
+  // Adds traffic to the report for the balancer, without a commit for each unit.
   void CountTraffic(const std::string& sku_id, int64_t units);
 
  private:

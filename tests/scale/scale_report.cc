@@ -69,7 +69,7 @@ void AddListLimits(const ScaleResult& result, std::vector<Limit>* limits) {
   }
 }
 
-// Of whole seconds of steady traffic, and of the balancer's time.
+// Limits on the rates of steady traffic, and on the time of the balancer.
 void AddRates(const ScaleResult& result, std::vector<Limit>* limits) {
   const Phase* const steady = Find(result, "steady traffic");
   if (steady == nullptr) return;

@@ -12,7 +12,7 @@ namespace tranche::testing {
 namespace {
 
 constexpr int64_t kMaxReplyBytes = 1024 * 1024;
-// Of the balancer's own promises: slices per round and kind of work, with what a first look at everything adds.
+// The balancer's own limits: slices per round and kind of work, plus what a first look at everything adds.
 constexpr int64_t kMostCalls = 200;
 constexpr int64_t kMostSlots = 4096;
 constexpr int64_t kMostWrites = 4096;

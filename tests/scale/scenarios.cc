@@ -91,7 +91,7 @@ class Scenarios {
     RunUntilServed("1 node runs dry");
   }
 
-  // The presplit ones are sold out where they are asked for; of the others there is nothing yet.
+  // The presplit ones are sold out where buyers are; the others have no units there yet.
   void EverySkuAskedFor() {
     std::uniform_int_distribution<int> any_node(1, options_.nodes - 1);
     for (int sku = 0; sku < options_.active; ++sku) {

@@ -1,4 +1,4 @@
-// What one party of the simulation asked of the ledger and of ZooKeeper, and what that would cost on real servers.
+// What one party of the simulation asked of the ledger and of ZooKeeper, and its estimated cost on real servers.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ struct Traffic {
   int64_t zk_reads = 0;       // single znodes
   int64_t zk_lists = 0;       // children lists
   int64_t zk_writes = 0;
-  int64_t zk_waits = 0;  // for an answer: pipelined requests wait once together
+  int64_t zk_waits = 0;  // waits for an answer: pipelined requests count as one
   int64_t bytes_read = 0;
   int64_t bytes_written = 0;
   absl::Duration inside;  // wall time in the fakes
@@ -44,7 +44,7 @@ struct Traffic {
   }
 };
 
-// Adds the time until its end to `traffic->inside`.
+// Adds its lifetime to `traffic->inside`.
 class InsideTimer {
  public:
   explicit InsideTimer(Traffic* traffic) : traffic_(traffic), start_(absl::GetCurrentTimeNanos()) {}
@@ -57,7 +57,8 @@ class InsideTimer {
   const int64_t start_;
 };
 
-// What a call costs on real servers in one data centre. Assumptions, not measurements: every estimate names them.
+// The cost of a call on real servers in one data centre. These are assumptions, not measurements; every estimate says
+// so.
 struct CostModel {
   absl::Duration ledger_call = absl::Microseconds(700);
   absl::Duration ledger_row = absl::Microseconds(2);

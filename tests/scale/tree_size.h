@@ -1,4 +1,4 @@
-// How large the coordination tree is, and whether it says what the ledger says.
+// How large the coordination tree is, and whether it agrees with the ledger.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +10,12 @@
 
 namespace tranche::testing {
 
-// What is below one folder of the first level.
+// The content of one folder of the first level.
 struct FolderSize {
   int64_t znodes = 0;
   int64_t bytes = 0;  // of data
   int64_t largest_znode = 0;
-  // The longest list of children, and what the server's reply with it takes.
+  // The longest list of children, and the size of the server's reply with it.
   std::string longest_list;
   int64_t longest_list_names = 0;
   int64_t longest_list_bytes = 0;

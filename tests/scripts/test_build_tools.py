@@ -1,4 +1,4 @@
-"""What decides what is built and checked, and says how long it takes."""
+"""The tools that decide what is built and checked, and estimate how long it takes."""
 
 import io
 import unittest

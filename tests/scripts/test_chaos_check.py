@@ -1,4 +1,4 @@
-"""The verdict on a chaotic run: whatever is broken is found, and nothing else."""
+"""The verdict on a chaos run: it finds every broken rule, and nothing else."""
 
 import unittest
 

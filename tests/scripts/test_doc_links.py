@@ -1,4 +1,4 @@
-"""The check of links and paths in the pages finds what leads nowhere, and only that."""
+"""The check of links and paths in the pages finds all that lead nowhere, and only those."""
 
 import pathlib
 import tempfile

@@ -1,13 +1,13 @@
-"""Rules of the numbered migrations that no database is needed to see."""
+"""Rules of the numbered migrations that can be checked without a database."""
 
 import pathlib
 import re
 import unittest
 
 MIGRATIONS = pathlib.Path(__file__).resolve().parents[2] / "storage" / "sql" / "migrations"
-# What waits for a lock on a table that sales use; with all sales behind it, as long as it waits.
+# Statements that wait for a lock on a table that sales use, with all sales queued behind them.
 LOCKING = re.compile(r"^\s*(ALTER TABLE|LOCK TABLE|CREATE (UNIQUE )?INDEX|DROP INDEX)\b", re.MULTILINE)
-# A database that has run them has them as they are.
+# Databases have already run these, so they cannot be changed.
 BEFORE_THE_RULE = {"0004_shards.sql"}
 
 

@@ -1,4 +1,4 @@
-"""The verdict on a sale: whatever is broken is found, and nothing else."""
+"""The verdict on a sale: it finds every broken rule, and nothing else."""
 
 import unittest
 

@@ -1,4 +1,4 @@
-"""The source checks find what they are for, and only that."""
+"""The source checks find the faults that they look for, and only those."""
 
 import unittest
 

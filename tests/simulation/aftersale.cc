@@ -14,8 +14,8 @@ constexpr absl::Duration kMoment = absl::Milliseconds(20);
 constexpr absl::Duration kLongestPause = absl::Milliseconds(300);
 constexpr int kMostTries = 15;
 
-// `number`: which payment for the same.
-storage::Confirmation Payment(const storage::Reservation& reservation, int number) {
+// `number`: which payment for the same reservation.
+storage::Payment Payment(const storage::Reservation& reservation, int number) {
   return {reservation.reservation_id, absl::StrCat("payment-", number), reservation.amount_minor, reservation.currency};
 }
 
@@ -58,7 +58,7 @@ void Aftersale::Decide(const storage::Reservation& reservation) {
   const bool lapses_soon = left < absl::Minutes(1);
   const absl::Duration soon = random_.Between(absl::ZeroDuration(), std::min(left, kLongestThought));
   const absl::Duration then = soon + random_.Between(absl::ZeroDuration(), kMoment);
-  // At the last moment, or somewhat later than that.
+  // At the last moment, or somewhat later.
   const absl::Duration late = !lapses_soon          ? then
                               : random_.Chance(0.3) ? left + random_.Between(-kMoment, kMoment)
                                                     : left + random_.Between(absl::ZeroDuration(), kLongestDelay);
@@ -107,7 +107,7 @@ void Aftersale::Send(std::shared_ptr<Errand> errand) {
 }
 
 void Aftersale::Answered(std::shared_ptr<Errand> errand) {
-  // Its client was unlucky, or is impatient.
+  // Its client lost an answer, or is impatient.
   if (!std::exchange(errand->repeated, true) && errand->random.Chance(0.2)) return TryAgain(std::move(errand));
   --open_;
 }

@@ -1,7 +1,7 @@
-// What buyers do about what they have bought: they pay, cancel, ask for more time, pay late or twice, or forget it.
+// What buyers do with their reservations: they pay, cancel, ask for more time, pay late or twice, or forget it.
 //
-// Each has a client as the SDK is: it repeats a call that failed or was not answered, elsewhere, with the same
-// arguments. Some repeat one that was answered, too.
+// Each has a client that behaves like the SDK: it repeats a call that failed or was not answered, at another node, with
+// the same arguments. Some also repeat a call that was answered.
 #pragma once
 
 #include <cstdint>
@@ -17,12 +17,12 @@ class Aftersale {
  public:
   Aftersale(World* world, Cluster* cluster) : world_(world), cluster_(cluster), random_(world->demand_random.Fork()) {}
 
-  // A buyer was told that he has this.
+  // A buyer was told that they have this.
   void Begin(const storage::Reservation& reservation);
-  // From now on who buys pays at once.
+  // From now on every buyer pays at once.
   void EverybodyPays() { everybody_pays_ = true; }
 
-  // Errands that are not done.
+  // Changes that are not finished.
   int64_t open() const { return open_; }
 
  private:
@@ -31,9 +31,9 @@ class Aftersale {
     Change change;
     int tries_left = 0;
     bool repeated = false;  // after its answer
-    Random random;          // its own: what others do changes nothing for it
+    Random random;          // its own, so that other changes do not affect it
   };
-  // One try. Whoever has to answer holds it; destroyed unanswered, it is lost.
+  // One try. Held by whoever must answer it; if it is destroyed unanswered, it is lost.
   class Call;
 
   void Decide(const storage::Reservation& reservation);

@@ -10,7 +10,7 @@ void BalancerRun::Launch() {
   });
 }
 
-// As the balancer's own thread, with the fiber's way of waiting.
+// Like the balancer's own thread, but waits as a fiber.
 void BalancerRun::Run() {
   quota::BalancerOptions options;
   options.name = name_;

@@ -8,7 +8,7 @@
 namespace tranche::simulation {
 namespace {
 
-using quota::Refusal;
+using storage::Refusal;
 
 constexpr absl::Duration kShortestWay = absl::Microseconds(50);
 constexpr absl::Duration kLongestWay = absl::Milliseconds(3);
@@ -66,8 +66,8 @@ class Buyers::Try {
   }
 
  private:
-  // Who has waited for units in vain is told so only when there are none: by nothing but a move can they come, and a
-  // move wakes who waits.
+  // A buyer who has waited for units in vain may be refused only if there are none: only a move can bring units, and a
+  // move wakes those who wait.
   void CheckWaiting(const quota::SaleResult& result) {
     const auto* refused = std::get_if<quota::Refused>(&result);
     World& world = *buyers_->world_;
@@ -94,7 +94,7 @@ class Buyers::Try {
   }
 
   Buyers* const buyers_;
-  FrontNode* const node_;  // holds this
+  FrontNode* const node_;  // keeps this alive
   std::shared_ptr<Purchase> purchase_;
   const bool may_exist_;
   bool existed_ = false;
@@ -116,7 +116,7 @@ void Buyers::Come(uint64_t generation) {
   const std::shared_ptr<Purchase> purchase = NewPurchase();
   Send(purchase);
   if (world_->faulty && random_.Chance(world_->scenario.call_faults.request_duplicated)) {
-    // The network, or an impatient client: the same id again, on whatever node.
+    // The network, or an impatient client: the same id again, on any node.
     world_->Count(Fault::kRequestDuplicated);
     auto twin = std::make_shared<Purchase>(*purchase);
     twin->node = ChooseNode();
@@ -191,7 +191,7 @@ void Buyers::Ended(const std::shared_ptr<Purchase>& purchase, const quota::SaleR
 
 void Buyers::TryAgain(std::shared_ptr<Purchase> purchase, absl::Duration pause) {
   if (purchase->tries_left <= 0 || world_->scheduler.stopping()) return;
-  // Elsewhere, but now and then at the same node.
+  // At another node, but sometimes at the same one.
   if (!all_to_one_node_) purchase->node = static_cast<int>(purchase->random.Below(cluster_->nodes()));
   const absl::Duration wait = purchase->random.Between(pause, pause * 10);
   world_->scheduler.After(wait, [this, purchase = std::move(purchase)]() mutable { Send(std::move(purchase)); });

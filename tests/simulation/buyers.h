@@ -1,5 +1,5 @@
-// The buyers, each with a client as the SDK is: it tries again elsewhere with the same reservation id, and says so when
-// an earlier try may have been committed.
+// The buyers, each with a client that behaves like the SDK: it tries again at another node with the same reservation
+// id, and says when an earlier try may have been committed.
 #pragma once
 
 #include <cstdint>
@@ -17,12 +17,12 @@ class Buyers {
   Buyers(World* world, Cluster* cluster, Aftersale* aftersale)
       : world_(world), cluster_(cluster), aftersale_(aftersale), random_(world->demand_random.Fork()) {}
 
-  // From now until Stop, buyers come. `everybody_new`: nobody has bought before, so that no limit per user holds up the
+  // From now until Stop, buyers come. `everybody_new`: none has bought before, so that no limit per user slows the
   // sale.
   void Start(absl::Duration between_requests, bool everybody_new, bool all_to_one_node);
   void Stop() { coming_ = false; }
 
-  // Tries under way.
+  // Unfinished tries.
   int64_t open_tries() const { return open_tries_; }
   int64_t requests() const { return requests_; }
 
@@ -33,9 +33,9 @@ class Buyers {
     int node = 0;
     int tries_left = 0;
     bool may_exist = false;
-    Random random;  // its own: what others do changes nothing for it
+    Random random;  // its own, so that other buyers do not affect it
   };
-  // One try. Whoever has to answer holds it; destroyed unanswered, it is lost.
+  // One try. Held by whoever must answer it; if it is destroyed unanswered, it is lost.
   class Try;
 
   void Come(uint64_t generation);

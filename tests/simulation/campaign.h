@@ -1,4 +1,4 @@
-// Many seeds, on several processes, with one verdict.
+// Runs many seeds, on several processes, with one verdict.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@ namespace tranche::simulation {
 struct CampaignOptions {
   uint64_t first_seed = 1;
   uint64_t seeds = 1000;
-  std::string scenario;       // "": each seed chooses
+  std::string scenario;       // "": the seed chooses
   bool stop_at_first = true;  // of the violations
-  // Told of every violation, and now and then of the progress. May be empty.
+  // Called with every violation, and sometimes with the progress. May be empty.
   std::function<void(const SimulationResult&)> on_violation;
   std::function<void(uint64_t done, uint64_t violations)> on_progress;
 };
@@ -39,7 +39,7 @@ struct CampaignSummary {
 
 CampaignSummary RunCampaign(const CampaignOptions& options);
 
-// What to say of a violation: the seed, the commit, how to see it again, and what happened last.
+// The report about a violation: the seed, the commit, how to reproduce it, and what happened last.
 std::string Describe(const SimulationResult& result, const std::string& commit);
 std::string Describe(const CampaignSummary& summary);
 

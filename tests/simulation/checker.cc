@@ -8,11 +8,11 @@
 namespace tranche::simulation {
 namespace {
 
-using quota::Refusal;
 using storage::CommitOutcome;
 using storage::HeldSlice;
 using storage::IncarnationId;
 using storage::QuotaSnapshot;
+using storage::Refusal;
 
 const HeldSlice* Find(const QuotaSnapshot& quota, IncarnationId holder) {
   for (const HeldSlice& slice : quota.slices) {
@@ -66,19 +66,25 @@ QuotaSnapshot Checker::Update(SkuBooks& books) {
     if (more > 0 && slice.holder != storage::kPool && !live_.contains(slice.holder)) {
       Violated("ownership", absl::StrCat(before.sku_id, ": units for the ended incarnation ", slice.holder));
     }
-    // The pool's own is announced to nobody; units that come back to others there do not change it.
+    // The pool's slice is announced to nobody; units that come back to the pool do not change other slices.
     const bool announced = was != nullptr && slice.holder != storage::kPool;
     if (announced && was->allotted != slice.allotted && slice.version <= was->version) {
       Violated("versions", absl::StrCat(before.sku_id, ": a slice changed and its version did not grow"));
     }
   }
-  if (total == 0) {
-    books.last_none_unsold = absl::InfiniteFuture();
-  } else if (books.last_none_unsold == absl::InfiniteFuture()) {
-    books.last_none_unsold = scheduler_->Now();
-    books.ended_by_return = false;
-  }
+  NoteShortages(books, total);
   return before;
+}
+
+void Checker::NoteShortages(SkuBooks& books, int64_t unsold) {
+  for (int64_t quantity = 1; quantity <= books.per_user_limit; ++quantity) {
+    Shortage& shortage = books.shortages[quantity];
+    if (unsold < quantity) {
+      shortage.last = absl::InfiniteFuture();
+    } else if (shortage.last == absl::InfiniteFuture()) {
+      shortage = {.last = scheduler_->Now(), .ended_by_return = false};
+    }
+  }
 }
 
 void Checker::OnSkuCreated(const storage::Sku& sku) {
@@ -111,7 +117,7 @@ void Checker::OnCommit(ActorId actor, IncarnationId incarnation, absl::Span<cons
     CheckSpent(books, before, incarnation, units);
   }
   for (size_t i = 0; i < claims.size(); ++i) {
-    if (results[i].outcome == CommitOutcome::kUserLimitReached) CheckUserLimit(claims[i]);
+    if (results[i].refusal == Refusal::kUserLimitReached) CheckUserLimit(claims[i]);
   }
 }
 
@@ -210,9 +216,11 @@ void Checker::OnReturned(ActorId actor, absl::Span<const storage::Reservation> l
   }
   for (const auto& [sku_id, units] : returned) {
     SkuBooks& books = books_.at(sku_id);
-    const bool none_unsold = books.last_none_unsold == absl::InfiniteFuture();
+    const std::map<int64_t, Shortage> shortages = books.shortages;
     const QuotaSnapshot before = Update(books);
-    books.ended_by_return = books.ended_by_return || none_unsold;
+    for (auto& [quantity, shortage] : books.shortages) {
+      if (shortages.at(quantity).last == absl::InfiniteFuture()) shortage.ended_by_return = true;
+    }
     CheckReturned(books, before, units);
     trace_->Add(scheduler_->Now(), actor, "returned: sku, units, version", books.number, units,
                 books.quota.quota_version);
@@ -313,20 +321,22 @@ void Checker::CheckRefused(const storage::ReservationClaim& claim, const Tries& 
   const auto violated = [&](const char* rule, absl::string_view detail) {
     Violated(rule, absl::StrCat(claim.reservation_id.ToString(), " of ", claim.sku_id, ": ", detail));
   };
-  // Of two tries with one id, one may be refused where the other was sold to.
+  // Of two tries with one id, one may be refused and the other sold to.
   const bool nothing_else = tries.open == 0 && !tries.lost && !tries.unknown && !tries.sold;
   if (nothing_else && Exists(claim.reservation_id)) {
     violated("one answer", absl::StrCat("refused as ", static_cast<int>(refused.refusal), " and yet committed"));
   }
   switch (refused.refusal) {
     case Refusal::kSoldOut:
+    case Refusal::kInsufficientUnits:
     case Refusal::kExhaustedHere:
-    case Refusal::kNotOpen:
-    case Refusal::kClosed:
+    case Refusal::kSaleNotOpen:
+    case Refusal::kSaleClosed:
     case Refusal::kUserLimitReached:
     case Refusal::kQuantityAboveUserLimit:
-      // Before the sale is opened for this node's clock, or after an answer that a later one overtook: not here.
-      if (may_exist && existed_before) violated("replay", "refused although the caller has his reservation");
+      // Without may_exist it is allowed: the clock of the node may be behind, or a later answer may have overtaken this
+      // one.
+      if (may_exist && existed_before) violated("replay", "refused although the caller has the reservation");
       break;
     case Refusal::kReservationIdReused:
       violated("replay", "nobody uses an id for two purposes here");
@@ -336,17 +346,21 @@ void Checker::CheckRefused(const storage::ReservationClaim& claim, const Tries& 
   }
   const auto found = books_.find(claim.sku_id);
   if (found == books_.end()) return;
-  if (refused.refusal == Refusal::kSoldOut) CheckSoldOut(found->second);
+  if (refused.refusal == Refusal::kSoldOut) CheckShortage(found->second, "sold out", 1);
+  if (refused.refusal != Refusal::kInsufficientUnits) return;
+  if (refused.available >= claim.quantity) violated("insufficient units", "said although there are enough");
+  CheckShortage(found->second, "insufficient units", claim.quantity);
 }
 
-void Checker::CheckSoldOut(const SkuBooks& books) {
-  if (books.last_none_unsold == absl::InfinitePast()) {
-    return Violated("sold out", absl::StrCat(books.quota.sku_id, ": said although there always was an unsold unit"));
+void Checker::CheckShortage(SkuBooks& books, const char* rule, int64_t quantity) {
+  const Shortage& shortage = books.shortages[quantity];
+  if (shortage.last == absl::InfinitePast()) {
+    return Violated(rule, absl::StrCat(books.quota.sku_id, ": said although there always were ", quantity, " unsold"));
   }
-  const absl::Duration staleness = books.ended_by_return ? returned_staleness_ : sold_out_staleness_;
-  if (books.last_none_unsold < scheduler_->Now() - staleness) {
-    Violated("sold out", absl::StrCat(books.quota.sku_id, ": said although there has been an unsold unit for ",
-                                      absl::FormatDuration(scheduler_->Now() - books.last_none_unsold)));
+  const absl::Duration staleness = shortage.ended_by_return ? returned_staleness_ : sold_out_staleness_;
+  if (shortage.last < scheduler_->Now() - staleness) {
+    Violated(rule, absl::StrCat(books.quota.sku_id, ": said although there have been ", quantity, " unsold for ",
+                                absl::FormatDuration(scheduler_->Now() - shortage.last)));
   }
 }
 
@@ -361,7 +375,7 @@ void Checker::CheckCounter(const quota::SliceTable& slices, const std::string& s
   }
   applied = version;
   const HeldSlice* const slice = Find(books->second.quota, local->incarnation());
-  // By another announcement than the ledger's latest, the node cannot know better.
+  // If the node used an older announcement than the ledger's latest, it cannot know better.
   if (slice == nullptr || slice->version != version) return;
   const auto lost = lost_units_.find({local->incarnation(), sku_id});
   const int64_t excess = lost == lost_units_.end() ? 0 : lost->second;

@@ -1,19 +1,19 @@
-// Holds what happens against the rules of the design, in the moment in which it happens.
+// Checks everything that happens against the rules of the design, at the moment when it happens.
 //
 //   ownership       a commit takes units only from slots that its incarnation holds, and only while that is live
 //   conservation    unsold + reserved = stock, after every change of the ledger
-//   acknowledged    a buyer who is told "sold" has his row at that very moment, with what he was told in it
+//   acknowledged    a buyer who is told "sold" has the row at that very moment, with the values of the answer
 //   one answer      every try is answered at most once; a refusal that says "nothing happened" is true for ever
 //   replay          the same id gives the first answer again
 //   user limit      no buyer has more than the limit
-//   sold out        said only if no unsold unit existed, at some moment since the SKU exists; without faults: lately
+//   sold out        answered only if no unsold unit existed at some moment; without faults: at a recent moment
 //   versions        an older announcement never replaces a newer one: not in ZooKeeper, not in a node's counter
 //   exact plans     the balancer never hands out more than the pool and its withdrawals have
-//   returned        units of a reservation that ended go to the pool; whoever says SOLD_OUT hears of it soon
+//   returned        units of a reservation that ended go to the pool; nodes that answer SOLD_OUT soon hear of it
 //   counter         without a lost answer a node's free units never exceed what the ledger has for it
 //
-// What becomes of a reservation after it was created is LifeChecker's.
-// It keeps its own books from the calls' arguments and results, and does not trust the fake ledger's.
+// LifeChecker checks what happens to a reservation after it was created. The checker keeps its own books from the
+// arguments and results of calls, and does not trust the fake ledger's.
 #pragma once
 
 #include <cstdint>
@@ -52,25 +52,25 @@ class Checker {
                absl::Span<const absl::StatusOr<storage::SkuQuota>> results);
   // Stock changed by `units`, or the SKU was closed, frozen or thawed.
   void OnStock(ActorId actor, const storage::Sku& sku, int64_t units);
-  // What these reservations held has come back; they are cancelled or expired.
+  // The units of these reservations have come back; they are cancelled or expired.
   void OnReturned(ActorId actor, absl::Span<const storage::Reservation> lapsed);
   // A late payment has booked again.
   void OnRebooked(ActorId actor, const storage::Reservation& rebooked);
   void OnRegistered(ActorId actor, storage::IncarnationId incarnation);
   void OnReclaimed(ActorId actor, storage::IncarnationId incarnation);
-  // A commit whose answer is lost: the counter may be too high by its units from now on.
+  // A commit whose answer is lost: from now on the counter may be too high by its units.
   void OnCommitUnknown(storage::IncarnationId incarnation, absl::Span<const storage::ReservationClaim> claims);
 
-  // A try of a buyer: begun, and ended by an answer, or by the death of who should have answered.
+  // A buyer's try: it begins, and ends with an answer, or with the death of the process that should have answered.
   void OnTryBegun(const storage::ReservationClaim& claim);
   void OnAnswer(ActorId actor, const storage::ReservationClaim& claim, bool may_exist, bool existed_before,
                 const quota::SaleResult& result);
   void OnTryLost(const storage::Uuid& reservation_id);
-  // How often a commit of it came to the ledger.
+  // How often a commit of it reached the ledger.
   int64_t TimesSent(const storage::Uuid& reservation_id) { return tries_[reservation_id].sent; }
   bool Exists(const storage::Uuid& reservation_id) const { return reservations_.contains(reservation_id); }
 
-  // A node's counter of one SKU, at any moment. `settled`: nothing is under way, so that nothing may be missing either.
+  // A node's counter of one SKU, at any moment. `settled`: nothing is under way, so nothing may be missing either.
   void CheckCounter(const quota::SliceTable& slices, const std::string& sku_id, bool settled);
   // A slice's announcement was written, or its znode is gone.
   void OnAnnounced(ActorId actor, const std::string& path, int64_t version);
@@ -78,17 +78,17 @@ class Checker {
   void OnTreeDeleted() { announced_.clear(); }
   // The ledger's own verification.
   void VerifyLedger();
-  // SOLD_OUT must have been true within the last `staleness` from now on.
-  // `returned`: the same where nothing but a returned unit has ended it.
+  // SOLD_OUT must have been true within the last `staleness`, from now on.
+  // `returned`: the same when only a returned unit has ended it.
   void ExpectFreshSoldOut(absl::Duration staleness, absl::Duration returned) {
     sold_out_staleness_ = staleness;
     returned_staleness_ = returned;
   }
 
   int64_t Unsold(const std::string& sku_id) const;
-  // Does an incarnation that is not one of these have units?
+  // Whether an incarnation that is not one of these has units.
   bool AnyHeldByOthersThan(const std::set<storage::IncarnationId>& incarnations) const;
-  // Could the same be booked again for its buyer?
+  // Whether the same could be booked again for its buyer.
   bool HasRoomFor(const storage::Reservation& lapsed) const;
   bool Frozen(const std::string& sku_id) const;
   // Units that moves have carried from one holder to another so far.
@@ -99,6 +99,11 @@ class Checker {
   const std::optional<Violation>& violation() const { return violation_; }
 
  private:
+  struct Shortage {
+    // While it lasts, the future.
+    absl::Time last = absl::InfinitePast();
+    bool ended_by_return = false;  // only returned units ended it
+  };
   struct SkuBooks {
     storage::QuotaSnapshot quota;
     int64_t number = 0;  // for the trace
@@ -106,20 +111,19 @@ class Checker {
     int64_t reserved = 0;
     int32_t per_user_limit = 0;
     bool frozen = false;
-    // When there last was no unsold unit; while there is none: the future.
-    absl::Time last_none_unsold = absl::InfinitePast();
-    bool ended_by_return = false;  // that there was none
+    // By quantity: when fewer units were last unsold.
+    std::map<int64_t, Shortage> shortages;
     std::map<std::string, int64_t> units_by_user;
   };
   struct Tries {
     int open = 0;
-    bool lost = false;     // an earlier one may still be under way
+    bool lost = false;     // an earlier try may still be under way
     bool unknown = false;  // an answer said that it may have happened
-    bool sold = false;     // an answer said that it has
-    int64_t sent = 0;      // how often it came to the ledger
+    bool sold = false;     // an answer said that it has happened
+    int64_t sent = 0;      // how often it reached the ledger
   };
 
-  // Reads what the ledger has now, checks what no change may do, and makes it the books' state.
+  // Reads the ledger's present state, checks what no change may do, and makes it the books' state.
   storage::QuotaSnapshot Update(SkuBooks& books);
   void CheckCreated(SkuBooks& books, const storage::ReservationClaim& claim, const storage::CommitResult& result);
   void CheckSpent(const SkuBooks& books, const storage::QuotaSnapshot& before, storage::IncarnationId incarnation,
@@ -130,7 +134,9 @@ class Checker {
                     const quota::Refused& refused);
   void CheckUserLimit(const storage::ReservationClaim& claim);
   void CheckReturned(const SkuBooks& books, const storage::QuotaSnapshot& before, int64_t units);
-  void CheckSoldOut(const SkuBooks& books);
+  void NoteShortages(SkuBooks& books, int64_t unsold);
+  // Were fewer than `quantity` units unsold?
+  void CheckShortage(SkuBooks& books, const char* rule, int64_t quantity);
   void CheckReplay(const storage::Reservation& again);
 
   storage::FakeLedger* const ledger_;

@@ -1,4 +1,4 @@
-// All processes of one simulated run, each started again when it has ended.
+// All processes of one simulated run; each is restarted when it has ended.
 #pragma once
 
 #include <functional>
@@ -13,7 +13,7 @@
 
 namespace tranche::simulation {
 
-// A process that faults can be aimed at.
+// A process that faults can hit.
 struct Target {
   Process* process = nullptr;
   const SimConnector* connector = nullptr;  // null: a worker, which has no session
@@ -28,19 +28,19 @@ class Cluster {
   void Launch();
 
   int nodes() const { return static_cast<int>(nodes_.size()); }
-  // The node's present run; null while it is being started again. Shared, so that a request on its way finds the run
-  // that it was sent to.
+  // The node's current run; null while it is being restarted. Shared, so that a request in flight finds the run that it
+  // was sent to.
   std::shared_ptr<FrontNode> node(int number) const { return nodes_[static_cast<size_t>(number)]; }
-  // What lives now.
+  // The live processes.
   std::vector<Target> Targets() const;
-  // The target's process, if it still lives.
+  // The target's process, if it is still alive.
   bool Lives(const Process* process) const;
 
  private:
   void LaunchNode(size_t number);
   void LaunchBalancer(size_t number);
   void LaunchWorker(size_t number);
-  // Runs `launch` after a while, as a supervisor does.
+  // Runs `launch` after a while, like a supervisor.
   void Again(std::function<void()> launch);
 
   World* const world_;

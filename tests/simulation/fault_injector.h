@@ -1,4 +1,4 @@
-// Injects the faults that befall more than a single call: at random moments, with an end to each.
+// Injects the faults that hit more than a single call: at random moments, and ends each of them again.
 #pragma once
 
 #include "tests/simulation/cluster.h"
@@ -12,7 +12,7 @@ class FaultInjector {
 
   // The body of a fiber, until the world is no longer faulty.
   void Run();
-  // Ends whatever is still broken.
+  // Ends all faults that are still active.
   void Heal();
 
  private:

@@ -1,4 +1,4 @@
-// The faults that the simulation knows, how likely each is, and how often each was injected.
+// The faults of the simulation, how likely each is, and how often each was injected.
 #pragma once
 
 #include <array>
@@ -7,33 +7,33 @@
 namespace tranche::simulation {
 
 enum class Fault {
-  // Of one call of the ledger.
+  // Faults of one call to the ledger.
   kLedgerCallFails,   // nothing happened
-  kLedgerAnswerLost,  // it happened, and the caller does not learn it
-  kLedgerCallLost,    // it did not happen, and the caller does not learn it
-  kLedgerDeadlock,    // to be tried again
-  kLedgerLate,        // held up in the ledger, or on its way back
-  // Of one call of the coordination.
+  kLedgerAnswerLost,  // it happened, and the caller does not learn of it
+  kLedgerCallLost,    // it did not happen, and the caller does not learn of it
+  kLedgerDeadlock,    // must be tried again
+  kLedgerLate,        // delayed in the ledger, or on the way back
+  // Faults of one call to the coordination.
   kCoordinationReadFails,
-  kCoordinationAnswerLost,  // written, and the writer does not learn it
-  kCoordinationWriteLost,   // not written, and the writer does not learn it
+  kCoordinationAnswerLost,  // written, and the writer does not learn of it
+  kCoordinationWriteLost,   // not written, and the writer does not learn of it
   kWatchEventLost,
-  // Of a process.
+  // Faults of a process.
   kCrash,
   kPause,
-  kRestart,  // drains and stops in order; another run follows
-  // Of a session.
+  kRestart,  // drains and stops in order; then it is started again
+  // Faults of a session.
   kSessionExpires,
   kSessionCutOff,
   kFollowerIsolated,
   kFollowerLags,
-  // Of the servers.
+  // Faults of the servers.
   kZookeeperDown,
   kTreeDeleted,
   kTreeRestored,  // from a backup: announcements become older
   kLedgerDown,
   kLedgerCutOffFromOne,
-  // Of a request.
+  // Faults of a request.
   kRequestDuplicated,
   kCount,
 };
@@ -43,7 +43,7 @@ const char* NameOf(Fault fault);
 
 using FaultCounts = std::array<int64_t, kFaultKinds>;
 
-// Chances of what may befall a single call.
+// Probabilities of faults of a single call.
 struct CallFaults {
   double ledger = 0;
   double ledger_late = 0;

@@ -44,11 +44,11 @@ void AfterSwitch(void* fake_stack, const void** old_bottom, size_t* old_size) {
 #endif
 }
 
-// The stack of whoever resumes: that of the one thread.
+// The stack of the code that resumes: that of the only thread.
 const void* thread_stack_bottom = nullptr;
 size_t thread_stack_size = 0;
 
-// Stacks are used again: a simulation makes thousands of fibers, and mapping a stack costs more than most of them do.
+// Stacks are reused: a simulation makes thousands of fibers, and mapping a stack costs more than most of them do.
 class StackPool {
  public:
   void* Take() {

@@ -1,4 +1,4 @@
-// A fiber: code with a stack of its own that can stop in the middle of a call and go on later, all on one thread.
+// A fiber: code with a stack of its own that can stop in the middle of a call and continue later, all on one thread.
 //
 // This is what lets the real node agent and balancer, which block in the calls of their ledger and coordination, run
 // side by side without a thread: a call that "waits" suspends its fiber.
@@ -18,9 +18,9 @@ class Fiber {
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 
-  // Goes on with the body until it suspends or returns. Not from inside of a fiber.
+  // Continues the body until it suspends or returns. Must not be called inside a fiber.
   void Resume();
-  // Inside the body: back to who resumed.
+  // Inside the body: goes back to the caller of Resume.
   void Suspend();
 
   bool finished() const { return finished_; }

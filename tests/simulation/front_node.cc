@@ -36,7 +36,7 @@ quota::NodeAgentOptions ToAgentOptions(const std::string& name) {
 }
 
 const char* VerbOf(const Change& change) {
-  if (std::holds_alternative<storage::Confirmation>(change)) return "confirm";
+  if (std::holds_alternative<storage::Payment>(change)) return "confirm";
   return std::holds_alternative<storage::Cancellation>(change) ? "cancel" : "extend";
 }
 
@@ -111,8 +111,8 @@ void FrontNode::RunAgent() {
   process_.End();
 }
 
-// Whoever waits does so for want of units: when units come, they wake him, and he serves or wants more. Without faults
-// only, since a new incarnation knows at first of nothing that anybody waits for.
+// A request only waits for lack of units: when units come, they wake it, and it is served or counts as more demand.
+// Only without faults, since a new incarnation knows nothing about waiting requests at first.
 void FrontNode::CheckWaiting() {
   World& world = process_.world();
   if (world.scenario.name != "calm" || process_.crashed()) return;
@@ -132,20 +132,20 @@ void FrontNode::ReleaseInOrder() {
     scheduler.Sleep(kDrainPoll);
   }
   if (process_.crashed()) return;
-  // What still waits is refused, as by the real node: see server/node/front_node.cc.
+  // Waiting requests are refused, as by the real node: see server/node/front_node.cc.
   shard_->RefuseWaiting();
   process_.Note("stops in order");
   agent_->Release().IgnoreError();
 }
 
-// As gRPC's server does: it ends when the last call has ended, however long that takes. One that is never answered
-// keeps the process from ending, which WatchRequests finds.
+// Like gRPC's server: it ends when the last call has ended, however long that takes. A call that is never answered
+// keeps the process from ending, which WatchRequests detects.
 void FrontNode::AwaitCalls() {
   while (!process_.crashed() && !requests_.empty()) process_.world().scheduler.Sleep(kDrainPoll);
 }
 
-// Every request is answered soon after its deadline by a node that can work. Where the ledger keeps it waiting, or it
-// is paused, it cannot; a ledger that is down or not reached says so at once.
+// A node that can work answers every request soon after its deadline. It cannot while the ledger keeps it waiting, or
+// while it is paused; a ledger that is down or unreachable says so at once.
 void FrontNode::WatchRequests() {
   World& world = process_.world();
   absl::Time looked_at = world.scheduler.Now();
@@ -186,7 +186,7 @@ void FrontNode::RunLane(Lane& lane, const Pipeline& pipeline) {
   }
 }
 
-// A lane sleeps while nothing is queued: a count that is too low lets it sleep on.
+// A lane sleeps while nothing is queued: if the count is too low, it sleeps on.
 void FrontNode::CheckQueue(const storage::PipelineStats& stats) {
   if (0 <= stats.queued && stats.queued <= stats.unanswered) return;
   process_.world().checker.Violated(
@@ -225,11 +225,11 @@ void FrontNode::Apply(Change change, absl::Time deadline, storage::ChangeDone an
     ticket.Close();
     answer(std::move(result));
   };
-  const auto* payment = std::get_if<storage::Confirmation>(&change);
+  const auto* payment = std::get_if<storage::Payment>(&change);
   if (payment != nullptr) {
     done = [this, paid = *payment, deadline,
             done = std::move(done)](absl::StatusOr<storage::ChangeResult> result) mutable {
-      const bool late = result.ok() && result->outcome == storage::ChangeOutcome::kStateForbids;
+      const bool late = result.ok() && result->refusal == storage::Refusal::kReservationState;
       late ? shard_->books()->ConfirmLate(std::move(paid), deadline, std::move(done)) : done(std::move(result));
     };
   }

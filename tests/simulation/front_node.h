@@ -32,11 +32,11 @@ class FrontNode : public quota::NodeHost {
 
   void Launch();
 
-  // As a request arrives. When the process dies, `done` is destroyed unanswered.
+  // Like an arriving request. When the process dies, `done` is destroyed unanswered.
   void Sell(storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done);
-  // A request to change a reservation. A payment that comes late is told from one in time here, as the server does.
+  // A request to change a reservation. Distinguishes late payments from those in time, as the server does.
   void Apply(Change change, absl::Time deadline, storage::ChangeDone done);
-  // Drains and ends, as on SIGTERM.
+  // Drains and ends, as after SIGTERM.
   void StopInOrder();
 
   bool serving() const { return serving_ && !process_.crashed(); }
@@ -74,7 +74,7 @@ class FrontNode : public quota::NodeHost {
 
   Process process_;
   const std::string name_;
-  OpenRequests requests_;  // of what is below, all of which may hold some
+  OpenRequests requests_;  // for the parts below, all of which may hold some
   const std::function<void()> ended_;
   int fibers_ = 0;
   bool serving_ = false;
@@ -85,7 +85,7 @@ class FrontNode : public quota::NodeHost {
   SimConnector connector_;
   quota::SliceTable slices_;
   SimExecutor executor_;
-  // Torn down one by one, see the destructor.
+  // Destroyed one by one, see the destructor.
   std::unique_ptr<testing::OneShard> shard_;
   std::vector<std::unique_ptr<storage::CommitLane>> lanes_;
   std::unique_ptr<storage::ChangeLane> change_lane_;

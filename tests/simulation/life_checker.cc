@@ -11,6 +11,7 @@ namespace {
 
 using storage::ChangeOutcome;
 using storage::ChangeResult;
+using storage::Refusal;
 using storage::Reservation;
 using storage::ReservationState;
 using storage::Uuid;
@@ -24,7 +25,7 @@ bool Same(const Reservation& a, const Reservation& b) {
   return fields(a) == fields(b);
 }
 
-// The one thing that has happened between the two; none: more than one, or something that may not happen.
+// The only change between the two; nullopt: there is more than one, or one that must not happen.
 std::optional<LifeEvent> EventBetween(const Reservation& was, const Reservation& is) {
   Reservation expected = was;
   ++expected.revision;
@@ -60,7 +61,7 @@ const char* NameOf(ReservationState state) {
   return kNames[static_cast<int>(state)];
 }
 
-bool PaidBy(const storage::Confirmation& payment, const Reservation& row) {
+bool PaidBy(const storage::Payment& payment, const Reservation& row) {
   return row.state == ReservationState::kConfirmed && row.payment_reference == payment.payment_reference;
 }
 
@@ -143,7 +144,7 @@ void LifeChecker::OnChanges(ActorId actor, absl::Span<const Asked> batch, absl::
   checker_->OnReturned(actor, lapsed);
 }
 
-template void LifeChecker::OnChanges(ActorId, absl::Span<const storage::Confirmation>, absl::Span<const ChangeResult>);
+template void LifeChecker::OnChanges(ActorId, absl::Span<const storage::Payment>, absl::Span<const ChangeResult>);
 template void LifeChecker::OnChanges(ActorId, absl::Span<const storage::Cancellation>, absl::Span<const ChangeResult>);
 template void LifeChecker::OnChanges(ActorId, absl::Span<const storage::Extension>, absl::Span<const ChangeResult>);
 
@@ -157,7 +158,7 @@ void LifeChecker::CheckResult(const ChangeResult& result, std::optional<LifeEven
   Violated("replay", id, event.has_value() ? "a replay changed it again" : "done, and nothing has changed");
 }
 
-void LifeChecker::CheckOutcome(const storage::Confirmation& payment, const ChangeResult& result) {
+void LifeChecker::CheckOutcome(const storage::Payment& payment, const ChangeResult& result) {
   const Reservation& row = result.reservation;
   const bool paid = PaidBy(payment, row);
   switch (result.outcome) {
@@ -165,11 +166,10 @@ void LifeChecker::CheckOutcome(const storage::Confirmation& payment, const Chang
     case ChangeOutcome::kReplayed:
       if (!paid) Violated("replay", row.reservation_id, "confirmed, but not by this payment");
       return;
-    case ChangeOutcome::kStateForbids:
+    default:
+      if (result.refusal != Refusal::kReservationState) return NeverSo("confirmed", result);
       if (!paid && row.state != ReservationState::kPending) return;
       return Violated("replay", row.reservation_id, "this very payment was refused");
-    default:
-      Violated("states", row.reservation_id, absl::StrCat("confirmed as ", static_cast<int>(result.outcome)));
   }
 }
 
@@ -180,11 +180,10 @@ void LifeChecker::CheckOutcome(const storage::Cancellation&, const ChangeResult&
     case ChangeOutcome::kReplayed:
       if (row.state != ReservationState::kCancelled) Violated("replay", row.reservation_id, "not cancelled at all");
       return;
-    case ChangeOutcome::kStateForbids:
+    default:
+      if (result.refusal != Refusal::kReservationState) return NeverSo("cancelled", result);
       if (row.state == ReservationState::kConfirmed || row.state == ReservationState::kExpired) return;
       return Violated("replay", row.reservation_id, absl::StrCat("cannot be cancelled as ", NameOf(row.state)));
-    default:
-      Violated("states", row.reservation_id, absl::StrCat("cancelled as ", static_cast<int>(result.outcome)));
   }
 }
 
@@ -198,19 +197,33 @@ void LifeChecker::CheckOutcome(const storage::Extension& extension, const Change
     case ChangeOutcome::kReplayed:
       if (row.extensions < extension.number) Violated("replay", row.reservation_id, "was never extended so");
       return;
-    case ChangeOutcome::kStateForbids:
-      if (!over) Violated("replay", row.reservation_id, "a hold that lasts cannot be extended");
-      return;
-    case ChangeOutcome::kTooManyExtensions:
-    case ChangeOutcome::kHoldTooLong:
-    case ChangeOutcome::kExtensionOutOfOrder:
-      return;
+    case ChangeOutcome::kRefused:
+      return CheckRefusedExtension(result, over);
     default:
-      Violated("states", row.reservation_id, absl::StrCat("extended as ", static_cast<int>(result.outcome)));
+      NeverSo("extended", result);
   }
 }
 
-void LifeChecker::OnConfirmedLate(ActorId actor, const storage::Confirmation& payment, const ChangeResult& result) {
+void LifeChecker::CheckRefusedExtension(const ChangeResult& result, bool over) {
+  switch (result.refusal) {
+    case Refusal::kReservationState:
+      if (!over) Violated("replay", result.reservation.reservation_id, "a hold that lasts cannot be extended");
+      return;
+    case Refusal::kTooManyExtensions:
+    case Refusal::kHoldTooLong:
+    case Refusal::kExtensionOutOfOrder:
+      return;
+    default:
+      NeverSo("extended", result);
+  }
+}
+
+void LifeChecker::NeverSo(const char* change, const ChangeResult& result) {
+  Violated("states", result.reservation.reservation_id,
+           absl::StrCat(change, " as ", static_cast<int>(result.outcome), "/", static_cast<int>(result.refusal)));
+}
+
+void LifeChecker::OnConfirmedLate(ActorId actor, const storage::Payment& payment, const ChangeResult& result) {
   const Uuid& id = payment.reservation_id;
   const std::optional<LifeEvent> event = Follow(actor, id);
   if (result.outcome == ChangeOutcome::kDone || result.outcome == ChangeOutcome::kReplayed) {
@@ -220,7 +233,7 @@ void LifeChecker::OnConfirmedLate(ActorId actor, const storage::Confirmation& pa
   const Reservation& row = rows_.at(id);
   const bool rebooked = result.outcome == ChangeOutcome::kRebooked;
   const bool refunded =
-      result.outcome == ChangeOutcome::kPaidUnfulfilled || result.outcome == ChangeOutcome::kStateForbids;
+      result.outcome == ChangeOutcome::kPaidUnfulfilled || result.refusal == Refusal::kReservationState;
   if (rebooked == refunded || rebooked != result.rebooked.has_value()) {
     return Violated("late payment", id, absl::StrCat("answered as ", static_cast<int>(result.outcome)));
   }
@@ -244,7 +257,7 @@ void LifeChecker::OnConfirmedLate(ActorId actor, const storage::Confirmation& pa
   }
 }
 
-void LifeChecker::CheckRebooked(ActorId actor, const storage::Confirmation& payment, const Reservation& told) {
+void LifeChecker::CheckRebooked(ActorId actor, const storage::Payment& payment, const Reservation& told) {
   const Uuid& id = payment.reservation_id;
   const Reservation& old = rows_.at(id);
   if (!rebooked_.insert(id).second) return Violated("late payment", id, "one hold was booked again twice");
@@ -292,7 +305,7 @@ Reservation LifeChecker::RowNow(const Uuid& id) {
 void LifeChecker::OnAnswer(ActorId actor, const Change& change, const ChangeResult& result) {
   trace_->Add(scheduler_->Now(), actor, "answer: changed", static_cast<int64_t>(change.index()),
               static_cast<int64_t>(result.outcome), result.reservation.revision);
-  if (const auto* payment = std::get_if<storage::Confirmation>(&change)) return CheckPaid(*payment, result);
+  if (const auto* payment = std::get_if<storage::Payment>(&change)) return CheckPaid(*payment, result);
   if (result.outcome != ChangeOutcome::kDone && result.outcome != ChangeOutcome::kReplayed) return;
   const Reservation row = RowNow(IdOf(change));
   const auto* extension = std::get_if<storage::Extension>(&change);
@@ -301,7 +314,7 @@ void LifeChecker::OnAnswer(ActorId actor, const Change& change, const ChangeResu
   if (!kept) Violated("acknowledged", IdOf(change), "the buyer was told of a change that is not there");
 }
 
-void LifeChecker::CheckPaid(const storage::Confirmation& payment, const ChangeResult& result) {
+void LifeChecker::CheckPaid(const storage::Payment& payment, const ChangeResult& result) {
   const auto decided = late_.find({payment.reservation_id, payment.payment_reference});
   bool kept = false;
   switch (result.outcome) {

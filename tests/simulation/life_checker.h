@@ -1,14 +1,14 @@
-// Holds the life of every reservation against its rules, in the moment in which it changes.
+// Checks the life of every reservation against its rules, at the moment when it changes.
 //
-//   states         PENDING becomes CONFIRMED, CANCELLED or EXPIRED, once; nothing changes that no call has changed
+//   states         PENDING becomes CONFIRMED, CANCELLED or EXPIRED, once; only calls change anything
 //   hold           nothing expires before its time, and without faults not long after it
-//   acknowledged   who is told that he has paid, cancelled or extended finds it so at that very moment
+//   acknowledged   when a buyer is told "paid", "cancelled" or "extended", it is true at that very moment
 //   replay         the same change again gets the same answer, and changes nothing
-//   late payment   each is booked again or to be refunded, once; a hold is booked again once; none is refunded that
+//   late payment   each is booked again or to be refunded, once; a hold is booked again once; none is refunded if it
 //                  could be booked
-//   outbox         about each change one message for every sink, of the right kind; and none besides
+//   outbox         one message about each change for every sink, of the right kind; and no other
 //
-// It keeps its own rows. Where the units are is the Checker's business, which is told.
+// It keeps its own rows. The Checker is told about units and checks them.
 #pragma once
 
 #include <array>
@@ -38,7 +38,7 @@ using storage::Change;
 enum class LifeEvent { kConfirmed, kCancelled, kExpired, kExtended, kRebooked, kRefundRequested, kCount };
 
 inline constexpr int kLifeEvents = static_cast<int>(LifeEvent::kCount);
-// As the outbox's messages call it. A literal.
+// The kind of message in the outbox. A literal.
 const char* KindOf(LifeEvent event);
 
 using LifeCounts = std::array<int64_t, kLifeEvents>;
@@ -49,23 +49,23 @@ class LifeChecker {
               Trace* trace)
       : checker_(checker), ledger_(ledger), outbox_(outbox), scheduler_(scheduler), trace_(trace) {}
 
-  // Every message is for each of these.
+  // Every message goes to each of these.
   void SetSinks(std::vector<std::string> sinks) { sinks_ = std::move(sinks); }
 
   // The ledger was called.
   void OnCommit(absl::Span<const storage::CommitResult> results);
-  // Of Confirmation, Cancellation or Extension.
+  // The arguments of Payment, Cancellation or Extension.
   template <typename Asked>
   void OnChanges(ActorId actor, absl::Span<const Asked> batch, absl::Span<const storage::ChangeResult> results);
-  void OnConfirmedLate(ActorId actor, const storage::Confirmation& payment, const storage::ChangeResult& result);
+  void OnConfirmedLate(ActorId actor, const storage::Payment& payment, const storage::ChangeResult& result);
   void OnExpired(ActorId actor, int limit, const storage::ExpiredHolds& holds);
 
-  // A buyer was told what became of his change.
+  // A buyer was told the result of their change.
   void OnAnswer(ActorId actor, const Change& change, const storage::ChangeResult& result);
 
-  // Nothing has changed that no call has changed; there are as many messages as there were changes.
+  // Checks that only calls have changed anything, and that there are as many messages as changes.
   void VerifyAll();
-  // From now on no hold may be overdue for longer.
+  // From now on no hold may be overdue for longer than this.
   void ExpectPromptExpiry(absl::Duration longest) { longest_overdue_ = longest; }
 
   // Unpaid holds that end before then.
@@ -77,23 +77,26 @@ class LifeChecker {
 
  private:
   using Reservation = storage::Reservation;
-  // What was said of a late payment.
+  // The answer to a late payment.
   struct Decision {
     storage::ChangeOutcome outcome;
     std::optional<storage::Uuid> rebooked_as;
     bool operator==(const Decision&) const = default;
   };
 
-  // Reads what the ledger has of the reservation now, checks what it may not have become, and makes it the books'
-  // state. Returns what happened to it, if anything did.
+  // Reads the reservation's present state in the ledger, checks that it may have changed so, and makes it the books'
+  // state. Returns what happened to it, if anything.
   std::optional<LifeEvent> Follow(ActorId actor, const storage::Uuid& id);
   void Note(ActorId actor, LifeEvent event, const Reservation& row);
   void CheckResult(const storage::ChangeResult& result, std::optional<LifeEvent> event);
-  void CheckOutcome(const storage::Confirmation& payment, const storage::ChangeResult& result);
+  void CheckOutcome(const storage::Payment& payment, const storage::ChangeResult& result);
   void CheckOutcome(const storage::Cancellation& cancellation, const storage::ChangeResult& result);
   void CheckOutcome(const storage::Extension& extension, const storage::ChangeResult& result);
-  void CheckRebooked(ActorId actor, const storage::Confirmation& payment, const Reservation& told);
-  void CheckPaid(const storage::Confirmation& payment, const storage::ChangeResult& result);
+  void CheckRefusedExtension(const storage::ChangeResult& result, bool over);
+  // No change of this kind is ever answered like this.
+  void NeverSo(const char* change, const storage::ChangeResult& result);
+  void CheckRebooked(ActorId actor, const storage::Payment& payment, const Reservation& told);
+  void CheckPaid(const storage::Payment& payment, const storage::ChangeResult& result);
   Reservation RowNow(const storage::Uuid& id);
   void Violated(const char* rule, const storage::Uuid& id, const std::string& detail);
 

@@ -1,4 +1,4 @@
-// Takes each fence away in turn: the simulation must find out. What it does not find, it does not protect.
+// Removes each fence in turn: the simulation must notice. A fence whose removal it does not notice is not protected.
 #include "storage/mutation.h"
 
 #include <glog/logging.h>
@@ -21,7 +21,7 @@ constexpr uint64_t kMostSeeds = 10000;
 struct Case {
   Mutation mutation;
   const char* name;
-  // Where it shows soonest; "" for all that the seed may choose.
+  // The scenario in which it shows soonest; "" for all that the seed may choose.
   const char* scenario;
 };
 
@@ -65,16 +65,17 @@ INSTANTIATE_TEST_SUITE_P(
         TRANCHE_CASE(SecondPaymentReplayed, ""), TRANCHE_CASE(ExpiresWhatEnded, ""), TRANCHE_CASE(ExpiresExtended, ""),
         TRANCHE_CASE(CancelReturnsTwice, ""), TRANCHE_CASE(ReturnedNotMarked, ""), TRANCHE_CASE(MessageForgotten, ""),
         TRANCHE_CASE(LateBookedTwice, ""), TRANCHE_CASE(LateTakesNoUnits, ""), TRANCHE_CASE(LateForgetsLimit, ""),
-        TRANCHE_CASE(BalancerIgnoresReturned, ""), TRANCHE_CASE(OtherQueuesNotSeen, "")),
+        TRANCHE_CASE(BalancerIgnoresReturned, ""), TRANCHE_CASE(OtherQueuesNotSeen, ""),
+        TRANCHE_CASE(ReturnMarkedOnlyIfEmpty, ""), TRANCHE_CASE(InsufficientFromOwnSlice, "")),
     [](const testing::TestParamInfo<Case>& info) { return std::string(info.param.name); });
 
-// A fence that is in the enumeration and not in the list would be protected by nobody.
+// A fence that is in the enumeration but not in this list would not be tested.
 TEST(MutationListTest, EveryFenceIsInTheList) {
   const int listed = testing::UnitTest::GetInstance()->total_test_count() - 2;
   EXPECT_EQ(listed, static_cast<int>(Mutation::kCount) - 1);
 }
 
-// Without a mutation this build finds nothing either.
+// Without a mutation this build must find nothing.
 TEST(NoMutationTest, FindsNothing) {
   CampaignOptions options;
   options.seeds = 100;

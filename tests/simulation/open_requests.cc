@@ -5,7 +5,7 @@
 namespace tranche::simulation {
 namespace {
 
-// More than the batches and blocking calls that may be before it take, with the slowest ledger that is not late.
+// Longer than earlier batches and blocking calls take, with the slowest ledger that is not late.
 constexpr absl::Duration kLongestOverdue = absl::Seconds(3);
 
 }  // namespace

@@ -1,7 +1,7 @@
-// The requests that one run of a node was given and has not answered.
+// The unanswered requests of one run of a node.
 //
-// Whatever the ledger does, a node answers a request soon after its deadline. Time in which it cannot work is not
-// counted: who owns this passes only the time that the node had to itself.
+// Whatever the ledger does, a node answers a request soon after its deadline. Time in which it cannot work does not
+// count: the owner only passes time that the node had for itself.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ namespace tranche::simulation {
 
 class OpenRequests {
  public:
-  // One of them. Open until it is closed or destroyed. Outlived by the OpenRequests.
+  // One request. Open until it is closed or destroyed. Outlived by the OpenRequests.
   class Ticket {
    public:
     Ticket(OpenRequests* requests, uint64_t number) : requests_(requests), number_(number) {}
@@ -36,12 +36,12 @@ class OpenRequests {
   // `kind` is a literal: what the request is for.
   Ticket Open(const char* kind, absl::Time now, absl::Time deadline);
 
-  // The node had the last `free` to itself. Of those that should have been answered long ago: the first.
+  // The node had another `free` for itself. Returns the first of the requests that should have been answered long ago.
   std::optional<std::string> PassTime(absl::Time now, absl::Duration free);
 
   bool empty() const { return open_.empty(); }
   int64_t size() const { return static_cast<int64_t>(open_.size()); }
-  // The oldest of them in words; "" without any.
+  // Describes the oldest request; "" if there is none.
   std::string Oldest(absl::Time now) const;
 
  private:
@@ -52,7 +52,7 @@ class OpenRequests {
   };
   static std::string Describe(const Request& request, absl::Time now);
 
-  std::map<uint64_t, Request> open_;  // in the order of their coming
+  std::map<uint64_t, Request> open_;  // in the order in which they came
   uint64_t last_number_ = 0;
 };
 

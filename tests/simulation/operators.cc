@@ -125,7 +125,7 @@ void Operators::Operate(Console& console) {
   } else if (choice < 6) {
     deltas = quota::SetRemaining(*quota, live, random_.Pick(live), random_.Between(0, 10)).value_or(deltas);
   } else {
-    // More than anybody has, as an operator may type it.
+    // More than anybody has, as an operator may type by mistake.
     deltas = {{random_.Pick(live), random_.Between(-30, 30)}};
   }
   console.process().Note("moves quota", static_cast<int64_t>(deltas.size()));
@@ -177,7 +177,7 @@ void Operators::Drain(Console& console) {
 }
 
 void Operators::Settle() {
-  // Some quotas stay frozen: whatever lies there may stay.
+  // Some quotas stay frozen: their units may stay where they are.
   for (const storage::Sku& sku : world_->scenario.skus) {
     if (frozen_.contains(sku.sku_id) && random_.Chance(0.7)) frozen_.erase(sku.sku_id);
   }
@@ -185,7 +185,7 @@ void Operators::Settle() {
     const bool done = SettleOnce();
     if (done && !settled_) world_->trace.Add(world_->scheduler.Now(), actor_, "everything is as it should be");
     settled_ = settled_ || done;
-    // A node that was drained stays so in its next incarnation, which may come later.
+    // A drained node stays drained in its next incarnation, which may come later.
     world_->scheduler.Sleep(settled_ ? kLook : kPause);
   }
 }

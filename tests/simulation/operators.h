@@ -1,5 +1,5 @@
-// Operators, who change quota and stock while the sale runs, with what the admin calls use: ledger first, announcements
-// after it, and a crash in between now and then.
+// Operators, who change quota and stock while the sale runs, with the code of the admin calls: first the ledger, then
+// the announcements, and sometimes a crash in between.
 #pragma once
 
 #include <memory>
@@ -25,11 +25,11 @@ class Operators {
         actor_(world->trace.AddActor("operator")),
         random_(world->demand_random.Fork()) {}
 
-  // The body of a fiber: creates the first SKUs, then operates until the world is no longer faulty; from then on sees
-  // to it that every node serves.
+  // The body of a fiber: creates the first SKUs, then operates until the world is no longer faulty; from then on it
+  // makes sure that every node serves.
   void Run();
 
-  // Every quota but a few is thawed and no node is drained.
+  // All quotas except a few are thawed and no node is drained.
   bool settled() const { return settled_; }
 
  private:

@@ -15,16 +15,16 @@ class Process {
   World& world() const { return *world_; }
   ActorId actor() const { return actor_; }
 
-  // From now on the process has ended in order.
+  // The process has ended in order.
   void End();
-  // From now on every call of it fails and does nothing; its fibers are to return when they notice.
+  // From now on every call of the process fails and does nothing; its fibers must return when they notice.
   void Crash();
   bool crashed() const { return crashed_ || world_->scheduler.stopping(); }
-  // Its fibers and timers stand still for so long.
+  // Its fibers and timers stand still for this long.
   void Pause(absl::Duration duration);
   bool paused() const { return world_->scheduler.Now() < paused_until_; }
   absl::Duration paused_for() const { return paused_until_ - world_->scheduler.Now(); }
-  // For so long it cannot do all that it wants, and it is not to blame.
+  // For this long it may be unable to do its work, through no fault of its own.
   void Hinder(absl::Duration duration) {
     hindered_until_ = std::max(hindered_until_, world_->scheduler.Now() + duration);
   }
@@ -32,12 +32,12 @@ class Process {
   void CutOffFromLedger(bool cut_off) { cut_off_from_ledger_ = cut_off; }
   bool ReachesLedger() const { return !cut_off_from_ledger_ && !world_->ledger_down; }
 
-  // A wait in the middle of a call, in a fiber: others go on meanwhile, and the process may crash here. False when it
+  // A wait in the middle of a call, in a fiber: others run meanwhile, and the process may crash here. False if it has.
   // has.
   bool Await(absl::Duration shortest, absl::Duration longest);
-  // A pause of the process' own, or until `ready`.
+  // A pause of the process itself, or until `ready`.
   void AwaitChange(absl::FunctionRef<bool()> ready, absl::Duration timeout);
-  // Something that this process' fibers may wait for has changed.
+  // Something that this process's fibers may wait for has changed.
   void NoteChange() { changed_.Notify(); }
 
   void Note(const char* what, int64_t a = 0, int64_t b = 0, int64_t c = 0) const {

@@ -1,4 +1,4 @@
-// Random numbers that depend on the seed alone: the same on every machine and with every standard library.
+// Random numbers that depend only on the seed: the same on every machine and with every standard library.
 #pragma once
 
 #include <cstdint>

@@ -20,7 +20,7 @@ struct Kind {
 
 const std::vector<Kind>& Kinds() {
   static const auto* kinds = new std::vector<Kind>{
-      // Nothing fails: what must hold then is stricter.
+      // Nothing fails: then stricter rules hold.
       {"calm", 3, {}, false},
       {"crashes", 3, {Fault::kCrash, Fault::kRestart, Fault::kPause}, false},
       {"coordination",
@@ -57,7 +57,7 @@ storage::Sku ChooseSku(Random& random, int number, absl::Time start) {
   const int64_t kind = random.Below(8);
   sku.stock = kind == 0 ? 1 : kind < 5 ? random.Between(2, 20) : random.Between(20, 80);
   sku.per_user_limit = static_cast<int32_t>(random.Between(1, 4));
-  // So short that it lapses in the run, or so long that it does not.
+  // So short that it lapses during the run, or so long that it does not.
   sku.hold = random.Chance(0.5) ? absl::Seconds(random.Between(1, 4)) : absl::Hours(24);
   sku.max_extensions = static_cast<int32_t>(random.Between(0, 3));
   sku.slots_per_slice = random.Chance(0.3) ? 3 : 1;
@@ -89,7 +89,7 @@ void ChooseDelays(Random& random, Scenario* scenario) {
   choose(&scenario->coordination_delay_min, &scenario->coordination_delay_max, absl::Milliseconds(20));
   choose(&scenario->event_delay_min, &scenario->event_delay_max, absl::Milliseconds(200));
   scenario->session_timeout = absl::Milliseconds(random.Between(500, 4000));
-  // As a node has it unless it is told otherwise; or so short that what is late is cancelled or given up.
+  // A node's default; or so short that late statements are cancelled or given up.
   scenario->statement_timeout = random.Chance(0.7) ? absl::Seconds(10) : absl::Milliseconds(random.Between(500, 3000));
 }
 

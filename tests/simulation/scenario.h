@@ -1,4 +1,4 @@
-// What one simulated run is like: everything that the seed decides before it begins.
+// The properties of one simulated run: everything that the seed decides before it begins.
 #pragma once
 
 #include <cstdint>
@@ -30,12 +30,12 @@ struct Scenario {
   int workers = 1;
   std::vector<storage::Sku> skus;
   std::vector<bool> created_late;  // by SKU: in mid-sale
-  bool second_sink = false;        // of the messages about changes
+  bool second_sink = false;        // for the messages about changes
   DemandShape shape = DemandShape::kEven;
   absl::Duration between_requests;  // on average
   int64_t users = 10;
 
-  // The processes' limits, small ones too.
+  // The processes' limits, including small ones.
   int lanes = 1;
   int max_batch = 4;
   int max_queue = 16;
@@ -56,13 +56,13 @@ struct Scenario {
 
   // The phases.
   absl::Duration faulty_phase;
-  bool one_buyer_node_at_the_end = false;  // all who come in the second phase come to one node
+  bool one_buyer_node_at_the_end = false;  // all buyers of the second phase come to one node
 
   CallFaults call_faults;
-  // What the injector chooses from, and how often on average. Empty: nothing.
+  // The faults that the injector chooses from, and how often on average. Empty: none.
   std::vector<Fault> staged_faults;
   absl::Duration between_faults;
-  // Operators change quota and stock, freeze, drain; on average so often. Infinite: never.
+  // Operators change quota and stock, freeze, drain; on average this often. Infinite: never.
   absl::Duration between_operations;
 };
 

@@ -8,9 +8,9 @@
 namespace tranche::simulation {
 namespace {
 
-// From a notification until the thread that waits for it runs.
+// The time from a notification until the waiting thread runs.
 constexpr absl::Duration kLongestWakeUp = absl::Microseconds(200);
-// A fiber that does not end although every wait returns at once would hang the simulation.
+// A fiber that does not end although every wait returns at once would block the simulation.
 constexpr int kMostResumesAtEnd = 100000;
 
 }  // namespace
@@ -20,7 +20,7 @@ Scheduler::Scheduler(Random random) : random_(random) {}
 Scheduler::~Scheduler() { CHECK_EQ(free_tasks_.size(), tasks_.size()) << "Finish was not called"; }
 
 void Scheduler::Push(Event event) {
-  // The sequence makes ties unique, so that the order does not depend on the heap's.
+  // The sequence makes ties unique, so that the order does not depend on the heap.
   event.tie = (random_.Next() & ~uint64_t{0xFFFFFFFF}) | (++sequence_ & 0xFFFFFFFF);
   events_.push_back(std::move(event));
   std::push_heap(events_.begin(), events_.end(), Later);

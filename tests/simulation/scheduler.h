@@ -1,7 +1,7 @@
-// Virtual time: runs fibers and callbacks one at a time, in the order of when they are due.
+// Virtual time: runs fibers and callbacks one at a time, in the order in which they are due.
 //
-// Of what is due in the same nanosecond, the seed decides who goes first. Between two events no time passes, and while
-// one runs no other does: whatever a simulated call does between two of its waits is atomic.
+// The seed decides the order of those that are due in the same nanosecond. Between two events no time passes, and only
+// one runs at a time: everything that a simulated call does between two waits is atomic.
 #pragma once
 
 #include <cstdint>
@@ -31,19 +31,19 @@ class Scheduler : public storage::Clock {
 
   absl::Time Now() const override { return now_; }
 
-  // A new fiber, begun at once but not before the caller's next wait.
+  // A new fiber; it begins at once, but not before the caller's next wait.
   void Spawn(std::function<void()> body);
-  // Runs `callback` after `delay`, outside of all fibers: it must not wait.
+  // Runs `callback` after `delay`, outside all fibers: it must not wait.
   void After(absl::Duration delay, absl::AnyInvocable<void()> callback);
 
-  // Inside a fiber. While stopping they return at once.
+  // Inside a fiber. After Stop they return at once.
   void Sleep(absl::Duration duration);
-  // Until `ready` holds, which is asked now and whenever the signal is notified, or for `timeout`.
+  // Waits until `ready` holds, which is checked now and whenever the signal is notified, or for `timeout`.
   void AwaitSignal(Signal* signal, absl::FunctionRef<bool()> ready, absl::Duration timeout);
 
-  // Runs what is due until then, or until Stop.
+  // Runs everything that is due until then, or until Stop.
   void RunUntil(absl::Time end);
-  // Nobody waits any more. Fibers are to notice and return.
+  // Ends all waits. Fibers must notice it and return.
   void Stop() { stopping_ = true; }
   bool stopping() const { return stopping_; }
   // After Stop: runs every fiber to its end; callbacks are dropped.
@@ -53,10 +53,10 @@ class Scheduler : public storage::Clock {
 
  private:
   friend class Signal;
-  // Used again when its fiber has finished, and never freed before the end: events may still point to it.
+  // Reused when its fiber has finished, and never freed before the end: events may still point to it.
   struct Task {
     std::unique_ptr<Fiber> fiber;
-    uint64_t wait = 0;  // the number of its present wait, unique among all; an event for another one is void
+    uint64_t wait = 0;  // the number of its current wait, unique among all; an event for another one is void
   };
   struct Event {
     absl::Time at;
@@ -84,11 +84,11 @@ class Scheduler : public storage::Clock {
   std::vector<Event> events_;  // a heap
 };
 
-// Something that fibers wait for to change.
+// A condition that fibers wait for.
 class Signal {
  public:
   explicit Signal(Scheduler* scheduler) : scheduler_(scheduler) {}
-  // Wakes those whose condition holds now.
+  // Wakes fibers whose condition holds now.
   void Notify();
 
  private:

@@ -53,7 +53,7 @@ SimSession::~SimSession() {
   observer_->Close();
   World& world = process_->world();
   if (!process_->crashed() || world.scheduler.stopping()) return;
-  // Nobody says good-bye to the server: it keeps the session until its time is out.
+  // The process does not close its session: the server keeps it until it times out.
   const quota::Coordination* const orphan = inner_.get();
   world.orphans.push_back({observer_, std::move(inner_)});
   world.scheduler.After(world.scenario.session_timeout, [&world, orphan] {

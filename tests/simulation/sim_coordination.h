@@ -14,8 +14,8 @@
 
 namespace tranche::simulation {
 
-// Between the fake's sessions and an observer: passes on what it hears after a delay. Shared with the callbacks that
-// are under way, which find it closed when the session has gone.
+// Between the fake's session and an observer: passes events on after a delay. Shared with delayed callbacks, which find
+// it closed after the session has gone.
 class DelayedObserver : public quota::CoordinationObserver, public std::enable_shared_from_this<DelayedObserver> {
  public:
   DelayedObserver(Process* process, quota::CoordinationObserver* observer) : process_(process), observer_(observer) {}
@@ -25,7 +25,7 @@ class DelayedObserver : public quota::CoordinationObserver, public std::enable_s
   void OnDisconnected() override;
   void OnSessionExpired() override;
 
-  // Nothing is passed on any more.
+  // From now on nothing is passed on.
   void Close() { observer_ = nullptr; }
 
  private:
@@ -58,7 +58,7 @@ class SimSession : public quota::Coordination {
  private:
   bool Wait();
   bool ReadFails();
-  // For the checker: what has just become of a znode.
+  // For the checker: a znode has just become this.
   void Performed(const std::string& path, const std::string& data, bool gone);
   template <typename Perform>
   absl::Status Write(Perform perform);

@@ -9,7 +9,7 @@ namespace {
 
 constexpr absl::Duration kLeastLate = absl::Milliseconds(300);
 constexpr absl::Duration kMostLate = absl::Seconds(4);
-// As the connection pool's: for so long after the statement's own time it waits for the server's word.
+// Like the connection pool's: this long after the statement's own timeout it still waits for the server's answer.
 constexpr absl::Duration kStatementGrace = absl::Seconds(2);
 
 }  // namespace
@@ -56,7 +56,8 @@ absl::Status SimLedger::Begin(Fate fate) {
   return absl::OkStatus();
 }
 
-// By a lock, or because the ledger is slow. It does not notice when the process that called it is paused, is cut off or
+// By a lock, or because the ledger is slow. The ledger does not notice if the process that called it is paused, cut off
+// or dies meanwhile: it goes on.
 // dies meanwhile: it goes on.
 absl::Status SimLedger::BeHeldUp(Effect effect) {
   World& world = process_->world();
@@ -84,7 +85,7 @@ absl::Status SimLedger::End(Effect effect, Fate fate) {
   return Lost(effect, "lost on the way back");
 }
 
-// Of what changes nothing, a lost answer leaves no doubt.
+// If the call changes nothing, a lost answer leaves no doubt.
 absl::Status SimLedger::Lost(Effect effect, const char* why) {
   return effect == Effect::kRead ? absl::UnavailableError(why) : storage::UnknownCommitError(why);
 }

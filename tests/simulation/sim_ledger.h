@@ -1,10 +1,10 @@
-// The ledger as one process sees it: every call waits, on its way there and on its way back, and may fail, be late, be
-// lost or be the last thing that the process does. What happens in between is the fake ledger's, in one moment, and the
-// checker looks at it in that moment.
+// The ledger as one process sees it: every call waits on its way there and on its way back, and may fail, be late, be
+// lost or be the last thing that the process does. The fake ledger executes it at one moment in between, and the
+// checker looks at that moment.
 //
-// A late call is in time, or what the real client makes of it: a statement that takes too long in the ledger is
-// cancelled there, and nothing happened; of an answer that does not come in time, with the connection given up, nobody
-// knows.
+// A late call either still succeeds, or has the result that the real client would see: a statement that takes too long
+// in the ledger is cancelled there, and nothing happened; if the answer does not come in time and the connection is
+// given up, the outcome is unknown.
 #pragma once
 
 #include <utility>
@@ -50,11 +50,11 @@ class SimLedger : public storage::ForwardingReservationLedger<SimLedger>,
   // Only changes of reservations meet deadlocks.
   Fate ChooseFate(Effect effect);
   absl::Duration ChooseLateness();
-  // The wait before the call; an error when it does not come to the call.
+  // The wait before the call; an error if the call is not made.
   absl::Status Begin(Fate fate);
-  // The wait in the ledger of a call that has come there; an error when nothing comes of it.
+  // The wait in the ledger after a call has arrived; an error if the call is cancelled.
   absl::Status BeHeldUp(Effect effect);
-  // The wait after the call; an error when its answer does not come.
+  // The wait after the call; an error if its answer does not come.
   absl::Status End(Effect effect, Fate fate);
   static absl::Status Lost(Effect effect, const char* why);
 

@@ -134,7 +134,7 @@ int Main(int argc, char** argv) {
 }  // namespace tranche::simulation
 
 int main(int argc, char** argv) {
-  // What the code under test has to say about its faults would be most of the time.
+  // Otherwise most of the time would go into the code's log messages about its faults.
   FLAGS_minloglevel = google::GLOG_FATAL;
   google::InitGoogleLogging(argv[0]);
   return tranche::simulation::Main(argc, argv);

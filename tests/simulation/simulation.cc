@@ -17,18 +17,18 @@ namespace {
 
 constexpr size_t kPrintedLines = 60;
 constexpr absl::Duration kVerifyEvery = absl::Seconds(5);
-// Longer than the slowest of what mends things by itself: the balancer's repair every 10 s, its grace of 30 s for an
-// incarnation that never registered, a process' restart.
+// Longer than the slowest self-repair: the balancer's repair every 10 s, its grace of 30 s for an incarnation that
+// never registered, a process's restart.
 constexpr absl::Duration kLongestSettling = absl::Seconds(60);
 constexpr absl::Duration kQuiet = absl::Seconds(12);
 constexpr absl::Duration kLongestSale = absl::Seconds(60);
 constexpr absl::Duration kLongestAnswering = absl::Seconds(15);
 constexpr absl::Duration kSoldOutStaleness = absl::Seconds(20);
-// From the balancer's look at what has come back, every 100 ms, to the slowest announcement.
+// From the balancer's look for returned units, every 100 ms, to the slowest announcement.
 constexpr absl::Duration kReturnedStaleness = absl::Seconds(5);
 // Many holds may end at once, and a worker takes a few at a time.
 constexpr absl::Duration kLongestOverdue = absl::Seconds(5);
-// No short hold can last so long, and no long one can end so soon.
+// No short hold can last this long, and no long one can end this soon.
 constexpr absl::Duration kSoon = absl::Hours(1);
 constexpr absl::Duration kFickleSale = absl::Seconds(3);
 constexpr absl::Duration kStep = absl::Milliseconds(500);
@@ -110,7 +110,7 @@ class Simulation {
 
   bool AllAnswered() const { return buyers_.open_tries() == 0 && aftersale_.open() == 0; }
 
-  // What buyers still wait for, and who should have answered.
+  // Describes what buyers still wait for, and who should have answered.
   std::string Unanswered() const {
     std::string text =
         absl::StrCat(buyers_.open_tries(), " tries to buy and ", aftersale_.open(), " errands are not done");
@@ -210,7 +210,7 @@ class Simulation {
   const ActorId world_actor_;
   Aftersale aftersale_;
   Buyers buyers_;
-  Cluster cluster_;  // its nodes hold what is to be answered to buyers
+  Cluster cluster_;  // its nodes hold requests that buyers wait for
   Operators operators_;
   FaultInjector injector_;
 };

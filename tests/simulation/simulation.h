@@ -1,9 +1,9 @@
 // One simulated run, from a seed to a verdict.
 //
 //   faulty phase   buyers come, operators operate, faults strike
-//   settling       faults stop; nobody comes. Short holds lapse. Then no unit may move any more, and every counter must
-//                  be right
-//   selling out    buyers come; at first some cancel or forget to pay, and what they had must find another buyer. Until
+//   settling       faults stop; no buyer comes. Short holds lapse. Then no unit may move any more, and every counter
+//                  must be right
+//   selling out    buyers come; at first some cancel or forget to pay, and their units must find other buyers. Until
 //                  nothing is left of any SKU and nothing can come back soon, within a bounded time
 //   end            every request was answered; the ledger verifies itself
 #pragma once

@@ -1,7 +1,7 @@
-// The simulation itself, a few seeds that are always the same, and a thousand that nobody has seen before.
+// The simulation itself: a few fixed seeds, and a thousand new ones.
 //
-// Seeds that are always the same are passed once and show nothing new ever after. So each run takes others, and prints
-// which. Environment:
+// Fixed seeds that have passed once never show anything new. So each run takes other seeds, and prints them.
+// Environment:
 //
 //   TRANCHE_SIMULATION_SEEDS       how many
 //   TRANCHE_SIMULATION_FIRST_SEED  the first of them, to see again what another run saw
@@ -31,10 +31,10 @@ constexpr uint64_t kFreshSeeds = 30;
 constexpr uint64_t kFreshSeeds = 1000;
 #endif
 constexpr uint64_t kFixedSeeds = 50;
-// In these, lanes slept on when late calls of the ledger were new: each has a request that waits too long.
+// When late calls of the ledger were new, lanes slept on in these: each has a request that waits too long.
 constexpr uint64_t kKnownSeeds[] = {75, 95, 211, 296, 323, 473};
 
-// Of the environment, or what it does not say.
+// The environment variable's value, or the default.
 uint64_t NumberFrom(const char* variable, uint64_t otherwise) {
   const char* const text = std::getenv(variable);
   uint64_t number = otherwise;
@@ -42,7 +42,7 @@ uint64_t NumberFrom(const char* variable, uint64_t otherwise) {
   return number;
 }
 
-// Short enough to be typed, and so many that none comes twice.
+// Short enough to type, and so many that none comes twice.
 uint64_t AnyFirstSeed() { return 1'000'000 + std::random_device{}() % 1'000'000'000; }
 
 CampaignSummary RunSeeds(uint64_t first, uint64_t count) {
@@ -128,7 +128,7 @@ TEST(SimulationTest, OneSeedReplaysExactly) {
   }
 }
 
-// Always the same: what they do is known, so that a fault that is no longer injected is noticed.
+// Always the same: their faults are known, so that a fault that is no longer injected is noticed.
 TEST(SimulationTest, FixedSeedsFindNothingAndDoEverything) {
   const CampaignSummary summary = RunSeeds(1, kFixedSeeds);
   EXPECT_GT(summary.reservations, static_cast<int64_t>(kFixedSeeds));
@@ -151,7 +151,7 @@ TEST(SimulationTest, KnownSeedsFindNothing) {
 TEST(SimulationTest, FreshSeedsFindNothing) {
   const uint64_t first = NumberFrom("TRANCHE_SIMULATION_FIRST_SEED", AnyFirstSeed());
   const uint64_t count = NumberFrom("TRANCHE_SIMULATION_SEEDS", kFreshSeeds);
-  // At once, for the case that the run does not end.
+  // Printed at once, in case the run does not end.
   std::printf("seeds %llu to %llu, the same again: scripts/simulate --first %llu --seeds %llu\n",
               static_cast<unsigned long long>(first), static_cast<unsigned long long>(first + count - 1),
               static_cast<unsigned long long>(first), static_cast<unsigned long long>(count));

@@ -1,4 +1,4 @@
-// What happened, as a hash of everything and the last lines in words.
+// A record of what happened: a hash of everything, and the last lines as text.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace tranche::simulation {
 
-// Whoever does something. Small numbers, so that a line costs no allocation.
+// Who does something. Small numbers, so that a line costs no allocation.
 using ActorId = int32_t;
 
 class Trace {

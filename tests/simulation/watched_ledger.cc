@@ -79,8 +79,7 @@ absl::StatusOr<std::vector<ChangeResult>> WatchedLedger::Watched(absl::Span<cons
   return results;
 }
 
-absl::StatusOr<std::vector<ChangeResult>> WatchedLedger::ConfirmReservations(
-    absl::Span<const storage::Confirmation> batch) {
+absl::StatusOr<std::vector<ChangeResult>> WatchedLedger::ConfirmReservations(absl::Span<const storage::Payment> batch) {
   return Watched(batch, ledger().ConfirmReservations(batch));
 }
 
@@ -94,7 +93,7 @@ absl::StatusOr<std::vector<ChangeResult>> WatchedLedger::ExtendReservations(
   return Watched(batch, ledger().ExtendReservations(batch));
 }
 
-absl::StatusOr<ChangeResult> WatchedLedger::ConfirmLate(const storage::Confirmation& payment) {
+absl::StatusOr<ChangeResult> WatchedLedger::ConfirmLate(const storage::Payment& payment) {
   auto result = ledger().ConfirmLate(payment);
   if (result.ok()) process_->world().life.OnConfirmedLate(process_->actor(), payment, *result);
   return result;

@@ -1,5 +1,5 @@
-// The fake ledger as one process uses it, under the eyes of the checkers: they are told of every change in the moment
-// in which it happens, and by whom. SimLedger puts the waits and the faults around it.
+// The fake ledger as one process uses it, observed by the checkers: they are told of every change at the moment when it
+// happens, and who made it. SimLedger adds the waits and the faults.
 #pragma once
 
 #include <string>
@@ -21,7 +21,7 @@ class WatchedLedger : public storage::ForwardingReservationLedger<WatchedLedger>
  public:
   explicit WatchedLedger(Process* process) : process_(process) {}
 
-  // For the bases: what no checker wants to know.
+  // For the bases: calls that no checker needs to see.
   template <typename Ask>
   auto Around(const storage::LedgerCall&, const Ask& ask) {
     return ask(ledger());
@@ -47,12 +47,12 @@ class WatchedLedger : public storage::ForwardingReservationLedger<WatchedLedger>
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(storage::IncarnationId incarnation) override;
 
   absl::StatusOr<std::vector<storage::ChangeResult>> ConfirmReservations(
-      absl::Span<const storage::Confirmation> batch) override;
+      absl::Span<const storage::Payment> batch) override;
   absl::StatusOr<std::vector<storage::ChangeResult>> CancelReservations(
       absl::Span<const storage::Cancellation> batch) override;
   absl::StatusOr<std::vector<storage::ChangeResult>> ExtendReservations(
       absl::Span<const storage::Extension> batch) override;
-  absl::StatusOr<storage::ChangeResult> ConfirmLate(const storage::Confirmation& payment) override;
+  absl::StatusOr<storage::ChangeResult> ConfirmLate(const storage::Payment& payment) override;
   absl::StatusOr<storage::CartResult> CommitCart(storage::IncarnationId incarnation,
                                                  absl::Span<const storage::ReservationClaim> lines) override;
 

@@ -1,4 +1,4 @@
-// What all actors of one simulated run share: time, chance, the servers, the trace, the checker.
+// What all actors of one simulated run share: time, randomness, the servers, the trace, the checker.
 #pragma once
 
 #include <cstdint>
@@ -54,11 +54,11 @@ struct World {
   Checker checker;
   LifeChecker life;
 
-  Random call_random;  // delays and faults of single calls
+  Random call_random;  // for delays and faults of single calls
   Random demand_random;
   Random fault_random;
 
-  // Faults are injected. Not so in the second phase, in which every unit must find its buyer.
+  // Whether faults are injected. Not in the second phase, in which every unit must find its buyer.
   bool faulty = true;
   bool ledger_down = false;
   bool zookeeper_down = false;

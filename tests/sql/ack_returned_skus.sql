@@ -13,12 +13,12 @@ SELECT is(returned(), 'a b');
 SELECT version('a') AS a, version('b') AS b \gset
 SELECT tranche.ack_returned_skus('{b,none,a}', ARRAY[:b, 1, :a - 1]);
 SELECT is(returned(), 'a', 'an older one was announced');
--- More units, and nothing new to say.
+-- More units, and nothing new to announce.
 SELECT is(cancel(uids(3)), '{"DONE CANCELLED 2"}');
 SELECT tranche.ack_returned_skus('{a}', ARRAY[:a]);
 SELECT is(returned(), '');
 
--- The pool ran dry and got units again between what was read and its acknowledgement: it stays listed.
+-- The pool ran dry and got units again between the read and the acknowledgement: it stays listed.
 SELECT tranche.move_units('a', ARRAY[:node], ARRAY[2], NULL, 'test');
 SELECT is(outcomes(:node, true, uids(11, 12), '{a,a}', '{u,v}', '{1,1}'), '{CREATED,CREATED}');
 SELECT is(cancel(uids(11)), '{"DONE CANCELLED 2"}');

@@ -20,12 +20,12 @@ SELECT results_eq($$ SELECT payload - 'occurred_at' FROM tranche.outbox $$,
                        'sku_id', 'tv', 'user_id', 'u3', 'quantity', 2, 'amount_minor', 1000, 'currency', 'EUR',
                        'state', 'CANCELLED', 'cancel_reason', 'changed my mind') $$);
 
--- The pool was empty: the SKU is to be announced, under a version of its own.
+-- The pool was empty: the SKU must be announced, with a new version.
 SELECT results_eq($$ SELECT sku_id FROM tranche.list_returned_skus('', 9) $$, $$ VALUES ('tv') $$);
 SELECT is(waiting('tv'), true);
 SELECT is(version('tv'), :tv + 1::bigint);
 SELECT is((SELECT version FROM tranche.read_quota('tv') WHERE holder = 0), version('tv'));
--- It is not any more: nothing but the units changes.
+-- It is not empty any more: only the units change.
 SELECT is(cancel(uids(1)), '{"DONE CANCELLED 2"}');
 SELECT is(slices('tv'), format('0:3 %s:6', :node));
 SELECT is(version('tv'), :tv + 1::bigint, 'moves that expect this version still go through');
@@ -44,17 +44,17 @@ SELECT is((SELECT cancel_reason FROM tranche.find_reservations(uids(2))), 'why',
 SELECT throws_ok('SELECT cancel(uids(1, 1))', '22023', NULL, 'a repeated id');
 SELECT is(cancel('{}'), NULL, 'an empty batch');
 
--- One's own cancelled hold is not in one's way.
+-- A buyer's own cancelled hold does not block them.
 SELECT is(outcome(:node, 11, 'radio', 'u2'), 'CREATED');
 SELECT is(outcome(:node, 2, 'radio', 'u2'), 'REPLAYED', '... and stays known');
--- A due one that nobody has expired can be cancelled; an expired one cannot.
+-- A due hold that is not expired yet can be cancelled; an expired one cannot.
 SELECT make_due(11);
 SELECT is(cancel(uids(11)), '{"DONE CANCELLED 2"}');
 SELECT is(outcome(:node, 12, 'radio', 'u2'), 'CREATED');
 SELECT make_due(12);
 SELECT is(expire(), '1 false');
 SELECT is(cancel(uids(12)), '{"STATE EXPIRED 2"}');
--- One whose seller is gone: the units go to the pool all the same.
+-- A reservation whose incarnation has ended: the units go to the pool all the same.
 SELECT is(outcome(:node, 13, 'tv', 'u9'), 'CREATED');
 SELECT tranche.reclaim_incarnation(:node);
 SELECT is(slices('tv'), '0:8');

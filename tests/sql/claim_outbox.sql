@@ -2,7 +2,7 @@
 \ir outbox_helpers.psql
 SELECT no_plan();
 
--- What is handed out, in full.
+-- All columns of a message that is handed out.
 SELECT message(1, 2);
 SELECT results_eq($$ SELECT reservation_id, revision, sink, sku_id, kind, payload, state, attempts, last_error,
                             round((next_us / 1000000.0 - extract(epoch FROM now())))
@@ -30,7 +30,7 @@ SELECT failed(1, 3, NULL);
 SELECT is(claimed(), '1/4', 'a dead one is out of the way');
 DELETE FROM tranche.outbox;
 
--- ... though the first is the last to be due.
+-- ... even if the first is due last.
 SELECT message(1, 2, p_since => '1 minute'), message(1, 3, p_since => '2 minutes');
 SELECT is(claimed(1), '1/2');
 DELETE FROM tranche.outbox;
@@ -57,7 +57,7 @@ SELECT is(claimed(0), NULL);
 SELECT is(claimed(), '1/2 2/2 3/2 4/2');
 DELETE FROM tranche.outbox;
 
--- Past many that only wait for others: these are looked at once.
+-- Skips many that only wait for others: these are read once.
 SELECT message(i, 2, p_since => '-1 hour'), message(i, 3, p_since => '1 hour') FROM generate_series(1, 400) AS i;
 SELECT message(1000, 2);
 SELECT is(claimed(50), '1000/2', 'found behind 400 that wait');

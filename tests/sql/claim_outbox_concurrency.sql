@@ -5,7 +5,7 @@ SELECT no_plan();
 SELECT open_session('a'), open_session('b');
 SELECT pid('a') AS a_pid, pid('b') AS b_pid \gset
 
--- Two relays at once get different messages, and wait for nobody; what waits for a message that the other takes, waits.
+-- Two relays at once get different messages without waiting; a message whose predecessor the other has is not handed out.
 SELECT message(i, r, p_since => make_interval(secs => 100 - i)) FROM generate_series(1, 4) AS i, generate_series(2, 3) AS r;
 SELECT dblink_exec('a', 'BEGIN');
 SELECT is(ask('a', 'SELECT claimed(2)'), '1/2 2/2');
@@ -13,7 +13,7 @@ SELECT is(ask('b', 'SELECT claimed(100)'), '3/2 4/2', 'disjoint');
 SELECT is(ask('b', 'SELECT claimed(100)'), NULL);
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(claimed(100), NULL, 'nor afterwards');
--- Whatever had been put off by whom, each is due when it is its turn.
+-- Whichever call had put it off, each message is due when it is its turn.
 SELECT finished(1, 2), finished(2, 2), finished(3, 2), finished(4, 2);
 SELECT is(claimed(100), '1/3 2/3 3/3 4/3');
 DELETE FROM tranche.outbox;
@@ -32,7 +32,7 @@ SELECT is(ask('a', 'SELECT claimed()'), '1/2');
 SELECT is(ask('b', 'SELECT claimed()'), NULL);
 SELECT elapse(1, 2), elapse(1, 3);
 SELECT is(ask('b', 'SELECT claimed()'), '1/2', 'again, and not the one behind it');
--- It was only slow: what it delivered is delivered, and the next message may go.
+-- The relay was only slow: its delivery counts, and the next message may go.
 SELECT is(ask('a', 'SELECT finished(1, 2)::text'), '1');
 SELECT is(ask('a', 'SELECT claimed()'), '1/3');
 SELECT is(ask('b', 'SELECT finished(1, 2)::text'), '0', 'the other says the same later');
@@ -40,7 +40,7 @@ SELECT is(ask('b', 'SELECT failed(1, 2, 1000)::text'), '0', '... or that it fail
 SELECT is(left_over(), '1/3 PENDING 1');
 DELETE FROM tranche.outbox;
 
--- It gave the message up, and the other delivered it.
+-- One relay gave the message up, and the other delivered it.
 SELECT message(1, 2), message(1, 3);
 SELECT is(ask('a', 'SELECT claimed()'), '1/2');
 SELECT elapse(1, 2);

@@ -19,7 +19,7 @@ SELECT results_eq(format($$ SELECT committed, idx, outcome, state, amount_minor,
                   'once more: the first answer');
 SELECT is(slices('a') || ' ' || slices('b'), format('0:5 %1$s:3 0:5 %1$s:4', :node));
 
--- Or nothing: each line says what it met.
+-- Or nothing: each line has its own outcome.
 SELECT is(cart(:node, uids(3, 4), '{a,c}', '{1,2}'), 'false CREATED QUANTITY_ABOVE_LIMIT');
 SELECT is_empty('SELECT FROM tranche.reservation WHERE reservation_id = ANY (uids(3, 4))');
 SELECT results_eq(format($$ SELECT committed, outcome, state, amount_minor, created_us, expires_us
@@ -34,7 +34,7 @@ SELECT throws_ok(format($$SELECT cart(%s, uids(3, 3), '{a,b}', '{1,1}')$$, :node
 SELECT is(slices('a') || ' ' || slices('b') || ' ' || slices('c'), format('0:5 %1$s:3 0:5 %1$s:4 0:0 %1$s:1', :node),
           'no unit is gone');
 
--- Lines of one SKU count together: for the buyer's limit, and for what there is.
+-- Lines of one SKU count together: against the buyer's limit, and against the units.
 SELECT is(cart(:node, uids(5, 6), '{a,a}', '{2,2}', 'u2'), 'false CREATED USER_LIMIT_REACHED');
 SELECT is(cart(:node, uids(5, 6), '{a,a}', '{2,1}', 'u2'), 'true CREATED CREATED');
 SELECT results_eq($$ SELECT ordinal FROM tranche.reservation WHERE user_id = 'u2' ORDER BY 1 $$, $$ VALUES (1), (2) $$);
@@ -43,11 +43,11 @@ SELECT tranche.move_units('a', ARRAY[:node], ARRAY[2], NULL, 'test');
 SELECT is(cart(:node, uids(7, 8), '{a,a}', '{2,1}', 'u3'), 'false SHORT CREATED', 'two are left, and the smaller goes first');
 SELECT is(cart(:node, uids(7, 8), '{a,a}', '{1,1}', 'u3'), 'true CREATED CREATED');
 
--- What was confirmed since is the same cart still.
+-- If a line was confirmed since, it is still the same cart.
 SELECT is(confirm(uids(1)), '{"DONE CONFIRMED 2"}');
 SELECT is(cart(:node, uids(1, 2), '{b,a}', '{1,2}'), 'true REPLAYED REPLAYED');
 
--- A SKU on its way to another shard holds up its cart.
+-- A SKU on its way to another shard blocks its cart.
 SELECT move_sku('c', 'LEAVING');
 SELECT is(cart(:node, uids(9, 10), '{b,c}', '{1,1}', 'u4'), 'false CREATED MOVING');
 SELECT move_sku('c', 'HERE');

@@ -45,7 +45,7 @@ SELECT dblink_exec('a', 'COMMIT');
 SELECT results_eq($$ SELECT remaining FROM tranche.stock_slot WHERE sku_id = 'two' AND slot_no > 0 $$,
                   $$ VALUES (4::bigint), (4) $$);
 
--- One buyer at two nodes, limit 1: the second waits for the first, then has reached his limit.
+-- One buyer at two nodes, limit 1: the second waits for the first, then the limit is reached.
 SELECT holder('tv', 0) AS other \gset
 SELECT tranche.move_units('tv', ARRAY[:node, :other], ARRAY[-4, 4], NULL, 'test');
 SELECT dblink_exec('a', 'BEGIN');
@@ -55,7 +55,7 @@ SELECT send('b', format($$SELECT array_to_string(outcomes(%s, true, uids(31, 32,
 SELECT is(blocks(:'b_pid'), true);
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(receive('b'), 'USER_LIMIT_REACHED CREATED CREATED CREATED CREATED',
-          'the unit planned for him went to another');
+          'the unit planned for this buyer went to another');
 
 -- ... and gets it when the first rolls back.
 SELECT tranche.add_stock('tv', 1, 'test'), tranche.move_units('tv', ARRAY[:other], ARRAY[1], NULL, 'test');

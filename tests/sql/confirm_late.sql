@@ -6,7 +6,7 @@ SELECT holder('tv', 10) AS node \gset
 SELECT is(outcomes(:node, true, uids(1, 2, 3, 4, 5, 6), '{tv,tv,tv,tv,tv,tv}', '{u1,u2,u3,u4,u5,u6}', '{1,1,1,1,2,1}'),
           '{CREATED,CREATED,CREATED,CREATED,CREATED,CREATED}');
 
--- What is not late.
+-- Payments that are not late.
 SELECT is(pay_late(99), 'NOT_FOUND f');
 SELECT is(pay_late(1, 'pay-1'), 'DONE f CONFIRMED', 'still pending');
 SELECT is(pay_late(1, 'pay-1'), 'REPLAYED f CONFIRMED');
@@ -16,7 +16,7 @@ SELECT is_empty('SELECT FROM tranche.late_payment');
 SELECT is(expire(), '3 false');
 SELECT is(pay_late(3, 'late', 501), 'PAYMENT_MISMATCH f EXPIRED');
 SELECT is(pay_late(3, 'late', 500, 'USD'), 'PAYMENT_MISMATCH f EXPIRED');
-SELECT is_empty('SELECT FROM tranche.late_payment', 'nothing is recorded of what is not his payment');
+SELECT is_empty('SELECT FROM tranche.late_payment', 'a payment that does not match is not recorded');
 
 -- Another unit, out of the pool.
 SELECT version('tv') AS v, (SELECT count(*) FROM tranche.reservation) AS rows \gset
@@ -43,7 +43,7 @@ SELECT results_eq($$ SELECT o.kind, o.revision, o.payload - 'occurred_at' FROM t
 SELECT is(pay_late(3), 'REBOOKED t EXPIRED -> u3 1 CONFIRMED 2', 'a repeat');
 SELECT is((SELECT count(*) FROM tranche.reservation), :rows + 1::bigint, '... books nothing more');
 SELECT is(messages(3), '3:reservation.expired:2', '... and says nothing more');
--- He paid twice for one hold: the second payment buys nothing, though his limit would allow it.
+-- The buyer paid twice for one hold: the second payment books nothing, although the limit would allow it.
 SELECT is(pay_late(3, 'again'), 'PAID_UNFULFILLED f EXPIRED');
 SELECT results_eq($$ SELECT kind, payload->>'payment_reference', payload->>'state', revision FROM tranche.outbox
                      WHERE reservation_id = uid(3) AND kind <> 'reservation.expired' $$,
@@ -86,7 +86,7 @@ SELECT tranche.add_stock('tv', 1, 'test');
 SELECT is(pay_late(6), 'PAID_UNFULFILLED t EXPIRED', 'decided once');
 SELECT is((SELECT unsold FROM tranche.list_skus('', 1, 'tv')), 1::bigint);
 
--- The buyer's limit: his live ones count.
+-- The buyer's limit: live reservations count.
 SELECT sku('one', 5), sku('two', 5, 2), sku('closed', 5), sku('over', 5);
 SELECT tranche.move_units(s, ARRAY[:node], ARRAY[4], NULL, 'test') FROM unnest(ARRAY['one', 'two', 'closed', 'over']) AS s;
 SELECT is(outcomes(:node, true, uids(11, 12, 13, 14), '{one,two,closed,over}', '{u,u,u,u}', '{1,2,1,1}'),
@@ -99,7 +99,7 @@ SELECT is(pay_late(12, 'late', 1000), 'PAID_UNFULFILLED f EXPIRED', '2 and 1 are
 SELECT is(cancel(uids(22)), '{"DONE CANCELLED 2"}');
 SELECT is(pay_late(12, 'next', 1000), 'REBOOKED f EXPIRED -> u 2 CONFIRMED 2');
 
--- A closed SKU sells no more; a sale that is merely over does.
+-- A closed SKU books no more; one whose sale is merely over does.
 SELECT tranche.close_sku('closed', 'test');
 UPDATE tranche.sku SET closes_at = now() - interval '1 s' WHERE sku_id = 'over';
 SELECT is(pay_late(13), 'PAID_UNFULFILLED f EXPIRED');
@@ -153,7 +153,7 @@ SELECT is(pay_late(41, 'pay'), 'MOVING f');
 SELECT move_sku('old', 'GONE');
 SELECT is(pay_late(41, 'pay'), 'NOT_FOUND f');
 SELECT move_sku('old', 'HERE');
--- Dropped, not archived: what was decided is known, and else nothing. So it is where a SKU has moved to.
+-- Dropped, not archived: only the decision is known. The same holds on a shard to which the SKU has moved.
 DELETE FROM tranche.reservation_archive WHERE reservation_id IN (uid(41), uid(13));
 SELECT is(pay_late(41, 'pay'), 'PAID_UNFULFILLED t');
 SELECT is(pay_late(41, 'new'), 'NOT_FOUND f');

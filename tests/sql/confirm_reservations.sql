@@ -8,7 +8,7 @@ SELECT is(outcomes(:node, true, uids(1, 2, 3, 4), '{tv,radio,tv,tv}', '{u1,u2,u3
           '{CREATED,CREATED,CREATED,CREATED}');
 SELECT slices('tv') AS before, version('tv') AS v \gset
 
--- The answer is the row, and it is what was asked for.
+-- The answer is the row, with the requested change.
 SELECT results_eq($$ SELECT idx, outcome, bound, reservation_id, sku_id COLLATE "default", user_id COLLATE "default", quantity, state,
                             amount_minor, currency, payment_reference, cancel_reason, extensions, revision, rebooked_from,
                             finished_us BETWEEN created_us AND (extract(epoch FROM clock_timestamp()) * 1000000)::bigint

@@ -41,7 +41,7 @@ SELECT is(state(8), 'EXPIRED');
 SELECT is(expire(2), '2 false');
 SELECT throws_ok('SELECT expire(0)', '22023');
 
--- Holds of SKUs on their way to another shard are not looked at, and keep nobody waiting.
+-- Holds of SKUs on their way to another shard are skipped, and make nobody wait.
 SELECT is(outcome(:node, 9, 'tv', 'u9'), 'CREATED');
 SELECT make_due(9, 6);
 SELECT move_sku('tv', 'LEAVING');
@@ -55,7 +55,7 @@ SELECT move_sku('tv', 'HERE');
 SELECT is(expire(), '1 false');
 SELECT conserved();
 
--- It reads what is due and no more: of 20,000 holds that live and as many reservations that are over.
+-- It only reads what is due, among 20,000 live holds and as many finished reservations.
 SELECT is(outcome(:node, 20, 'tv', 'u20'), 'CREATED');
 SELECT make_due(20);
 INSERT INTO tranche.reservation (reservation_id, sku_id, user_id, quantity, ordinal, state, amount_minor, currency,

@@ -49,7 +49,7 @@ SELECT is((SELECT string_agg(concat_ws(' ', num(reservation_id), state), ', ')
            FROM tranche.payment_entries(uids(3, 7, 8, 1))), '1 CONFIRMED, 3 PENDING, 7 CANCELLED', 'whatever their state');
 SELECT is_empty($$ SELECT * FROM tranche.payment_entries('{}') $$);
 
--- The window: both ends belong to it; what is to be paid back is told for ever.
+-- The window: both ends belong to it; a payment that is to be refunded is always returned.
 SELECT is(exported(p_from => interval '10 minutes'), '4 RESERVATION CANCELLED, 4 LATE PAID_UNFULFILLED p4');
 SELECT is(exported(p_to => interval '-10 minutes'), NULL);
 UPDATE tranche.late_payment SET refunded_at = now() WHERE reservation_id = uid(4);
@@ -58,7 +58,7 @@ SELECT is((SELECT count(*) FROM tranche.reservation r, LATERAL (SELECT (date_par
              AS t, LATERAL tranche.export_payments(NULL, t.us, t.us, 10) AS e
            WHERE r.reservation_id = uid(1) AND e.reservation_id = uid(1)), 1::bigint, 'to the microsecond');
 
--- Pages: however small, nothing is told twice or left out.
+-- Pages: however small, nothing is repeated or left out.
 SELECT is(exported(p_limit => 1), '1 RESERVATION CONFIRMED p1, 2 RESERVATION CONFIRMED p2, > 2');
 SELECT is(exported(uid(1), 3), '2 RESERVATION CONFIRMED p2, 4 RESERVATION CANCELLED, 4 LATE PAID_UNFULFILLED p4, > 4');
 SELECT is(exported(uid(3), 3), '4 RESERVATION CANCELLED, 4 LATE PAID_UNFULFILLED p4, 5 RESERVATION EXPIRED, '
@@ -100,7 +100,7 @@ INSERT INTO tranche.reservation (reservation_id, sku_id, user_id, quantity, ordi
 SELECT gen_random_uuid(), 'tv', 'old' || i, 1, 1, 500, 'EUR', :node, now() - interval '9 days', now() - interval '9 days',
        'CONFIRMED', now() - interval '9 days', 'old' || i
 FROM generate_series(1, 20000) AS i;
--- By plans made with the statistics of an empty table, and with true ones.
+-- With plans from the statistics of an empty table, and from the real ones.
 DISCARD PLANS;
 SELECT cmp_ok(rows_read('reservation', $$ SELECT * FROM tranche.export_payments('50000000-0000-0000-0000-000000000000', 0, 1, 100) $$),
               '<=', 205::bigint);

@@ -32,7 +32,7 @@ SELECT throws_ok('SELECT extend(2, 1, 0)', '22023');
 SELECT throws_ok($$ SELECT * FROM tranche.extend_reservations(uids(2, 2), '{1,2}', '{1,1}') $$, '22023', NULL, 'a repeated id');
 SELECT is_empty($$ SELECT * FROM tranche.extend_reservations('{}', '{}', '{}') $$, 'an empty batch');
 
--- Only a hold that lives.
+-- Only a live hold.
 UPDATE tranche.reservation SET created_at = created_at - interval '61 s', expires_at = expires_at - interval '61 s'
 WHERE reservation_id = uid(2);
 SELECT is(extend(2, 1), 'STATE PENDING 0', 'overdue, and not expired yet');
@@ -56,7 +56,7 @@ SELECT is((SELECT array_agg(outcome ORDER BY idx)
            FROM tranche.extend_reservations(uids(99, 12, 11, 10), '{1,1,1,1}', '{1,1,1,1}')),
           '{NOT_FOUND,DONE,REPLAYED,TOO_MANY_EXTENSIONS}');
 
--- What was extended is due later.
+-- An extended hold is due later.
 UPDATE tranche.reservation SET expires_at = now() + interval '10 s', created_at = now() - interval '20 s'
 WHERE reservation_id = uid(12);
 UPDATE tranche.sku SET max_hold_seconds = 3600 WHERE sku_id = 'short';

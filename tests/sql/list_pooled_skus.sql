@@ -15,7 +15,7 @@ SELECT results_eq($$ SELECT sku_id FROM tranche.list_pooled_skus('d', 9) $$, $$ 
                   'thawed, and returned');
 SELECT conserved();
 
--- It reads what it returns and no more: with and without statistics, of 100,000 SKUs that wait for nobody.
+-- It only reads what it returns, with and without statistics, among 100,000 other SKUs.
 INSERT INTO tranche.sku (sku_id, title, price_minor, currency, stock, per_user_limit, hold_seconds, pool_waiting)
 SELECT 'many-' || i, 't', 1, 'EUR', 0, 1, 60, false FROM generate_series(1, 100000) AS i;
 SELECT is(rows_read('sku', $$ SELECT * FROM tranche.list_pooled_skus('', 100) $$), 5::bigint, 'a table not analyzed');
@@ -24,11 +24,11 @@ ANALYZE tranche.sku;
 SELECT is(rows_read('sku', $$ SELECT * FROM tranche.list_pooled_skus('', 100) $$), 5::bigint, 'a table analyzed');
 SELECT is(rows_read('sku', $$ SELECT * FROM tranche.list_pooled_skus('', 2) $$), 2::bigint, 'a page');
 SELECT is(rows_read('sku', $$ SELECT * FROM tranche.list_pooled_skus('many-', 100) $$), 0::bigint);
--- The same of those that name SKUs.
+-- The same for functions that get the SKUs by name.
 SELECT is(rows_read('sku', $$ SELECT * FROM tranche.list_skus('', 1, 'many-77777') $$), 1::bigint, 'one SKU');
 SELECT is(rows_read('sku', $$ SELECT * FROM tranche.list_skus('many-5', 10) $$), 10::bigint, 'a page of all');
 SELECT is(rows_read('sku', $$ SELECT * FROM tranche.read_quotas('{many-1,many-2,a,none}') $$), 3::bigint);
--- A sale's own updates of the row keep off the index.
+-- A sale's own updates of the row do not touch the index.
 SELECT is_empty($$ SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid
                    WHERE i.indexrelid = 'tranche.sku_pool_waiting'::regclass AND a.attnum = ANY (i.indkey)
                      AND a.attname IN ('quota_version', 'stock') $$);

@@ -99,7 +99,7 @@ SELECT reserve(14, 'big', 'v', 1, 'CONFIRMED');
 ANALYZE tranche.reservation;
 SELECT is(listed('big', '', '{CONFIRMED}'), ' |  | 14');
 
--- A page costs what it looks at.
+-- A page costs in proportion to what it reads.
 SELECT cmp_ok(rows_read('reservation', $$ SELECT * FROM tranche.list_reservations('big', '', NULL, 'big', false, 'u012345', 1, uid(0), 10) $$),
               '<=', 100::bigint);
 SELECT cmp_ok(rows_read('reservation', $$ SELECT * FROM tranche.list_reservations('big', 'u020000', NULL, '', false, '', 0, uid(0), 10) $$),

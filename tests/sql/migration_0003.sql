@@ -15,7 +15,7 @@ VALUES ('tv', 0, NULL, 3, 3, 2), ('tv', 1, 1, 2, 0, 2), ('none', 0, NULL, 0, 0, 
 INSERT INTO tranche.incarnation (node_name, address) VALUES ('n', 'host:1');
 INSERT INTO tranche.reservation
 SELECT uid(i), 'tv', 'u' || i, 1, 1, 'PENDING', 1, 'EUR', 1, now(), now() FROM generate_series(1, 2) AS i;
--- As it is there: what depends on the view.
+-- As in a real database: something depends on the view.
 \ir ../../storage/sql/procedures/list_skus.sql
 BEGIN;
 \ir ../../storage/sql/migrations/0003_reservation_life.sql
@@ -29,7 +29,7 @@ SELECT results_eq($$ SELECT reservation_id, state, revision, extensions, finishe
 SELECT results_eq($$ SELECT sku_id, unsold, holds_may_lapse, max_extensions FROM tranche.list_skus('', 9) $$,
                   $$ VALUES ('none' COLLATE "C", 0::bigint, false, 3), ('tv', 3, true, 3) $$);
 SELECT results_eq('SELECT name COLLATE "default" FROM tranche.outbox_sink', $$ VALUES ('default') $$);
--- Sales pause for it: it does not read the reservations once more to prove what is known of them. New rows are checked.
+-- Sales pause for it, so it does not read all reservations again to validate what is known. New rows are checked.
 SELECT is((SELECT count(*) FROM pg_constraint
            WHERE conrelid = 'tranche.reservation'::regclass AND contype = 'c' AND NOT convalidated), 4::bigint);
 SELECT throws_ok($$ UPDATE tranche.reservation SET finished_at = now() $$, '23514');

@@ -1,4 +1,4 @@
--- What is true of a SKU that is on its way to another shard: nothing of it changes.
+-- Nothing about a SKU that is on its way to another shard changes.
 \ir helpers.psql
 SELECT no_plan();
 
@@ -25,7 +25,7 @@ SELECT is((SELECT count(*) FROM tranche.list_skus('', 9)), 2::bigint, 'it can be
 SELECT is((SELECT count(*) FROM tranche.read_quotas('{tv,radio}')), 2::bigint);
 SELECT is((SELECT count(*) FROM tranche.find_reservations(uids(1, 3))), 2::bigint);
 
--- The end of a node leaves what it has of the SKU, and takes it when it is asked again.
+-- When a node ends, its units of the SKU stay, and are taken when reclaim is called again.
 SELECT results_eq(format('SELECT * FROM tranche.reclaim_incarnation(%s)', :node), $$ VALUES ('radio') $$);
 SELECT isnt((SELECT reclaimed_at FROM tranche.incarnation WHERE incarnation_id = :node), NULL);
 SELECT is_empty(format('SELECT * FROM tranche.reclaim_incarnation(%s)', :node));

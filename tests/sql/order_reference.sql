@@ -11,7 +11,7 @@ SELECT is(ordered(:node, 2, '{""}'), 'CREATED');
 SELECT is(outcome(:node, 3, 'tv', 'u1'), 'CREATED', 'a server that knows nothing of references');
 SELECT is((SELECT array_agg(order_reference ORDER BY reservation_id) FROM tranche.reservation), '{A-1,NULL,NULL}');
 
--- Of the payload, for those who know of it.
+-- Part of the payload, for callers that know of it.
 SELECT is(ordered(:node, 1, '{A-1}'), 'REPLAYED');
 SELECT is(ordered(:node, 1, '{A-2}'), 'CONFLICT');
 SELECT is(ordered(:node, 1, '{""}'), 'CONFLICT');
@@ -25,7 +25,7 @@ SELECT is((SELECT string_agg(outcome, ' ' ORDER BY idx)
            FROM tranche.commit_cart(:node, uids(4, 5), '{tv,tv}', '{u2,u2}', '{1,1}', '{B-1,B-1}')), 'CREATED CREATED');
 SELECT is((SELECT string_agg(order_reference, ' ') FROM tranche.reservation WHERE user_id = 'u2'), 'B-1 B-1');
 
--- Where it is told.
+-- Where it is returned.
 SELECT is((SELECT order_reference FROM tranche.find_reservations(uids(1))), 'A-1');
 SELECT is((SELECT string_agg(order_reference, ' ') FROM tranche.list_reservations('tv', 'u1', NULL, '', false, '', 0, uid(0), 10)),
           'A-1');

@@ -14,7 +14,7 @@ SELECT results_eq($$ SELECT sku_id, quota_version, closed, holders, allotted, re
 SELECT is_empty($$ SELECT * FROM tranche.read_quotas('{none}') $$);
 SELECT is_empty($$ SELECT * FROM tranche.read_quotas('{}') $$);
 
--- The columns before the slices are those of list_skus, in their order, but for those that came later: these are last, so
+-- The columns before the slices are those of list_skus, in their order, except later ones: these are last, so
 -- that a server of before reads what it knows by position.
 SELECT tranche.set_quota_frozen('b', true, 'test');
 SELECT results_eq($$ SELECT s::text FROM tranche.list_skus('', 9) AS s $$,

@@ -32,7 +32,7 @@ SELECT results_eq($$ SELECT actor, before FROM tranche.audit_log WHERE action = 
                   $$ VALUES ('somebody', '{"sink": "other"}'::jsonb), ('somebody', '{"sink": "other", "messages": 3}'),
                             ('somebody', '{"sink": "other", "messages": 1}') $$, 'audited, where something was done');
 
--- Somebody has to be asked for refunds.
+-- Somebody must get the refund requests.
 SELECT throws_ok($$ SELECT tranche.remove_outbox_sink('default', 'somebody') $$, '22023',
                  'default is the only sink: add another first');
 DELETE FROM tranche.outbox;

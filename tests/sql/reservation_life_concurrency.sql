@@ -18,7 +18,7 @@ SELECT is(expire(), '1 true', 'the other one is expired meanwhile');
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(expire(), '0 false');
 SELECT is(state(1) || ' ' || state(2), 'CONFIRMED EXPIRED');
--- ... or confirmed not after all.
+-- ... or not confirmed after all.
 SELECT make_due(3);
 SELECT dblink_exec('a', 'BEGIN');
 SELECT is(ask('a', 'SELECT (confirm(uids(3)))[1]'), 'DONE CONFIRMED 2');
@@ -35,7 +35,7 @@ SELECT dblink_exec('a', 'COMMIT');
 SELECT is(receive('b'), 'STATE EXPIRED 2');
 SELECT is(messages(4), '4:reservation.expired:2');
 
--- Confirm, then cancel; cancel, then confirm; and cancelled not after all.
+-- Confirm, then cancel; cancel, then confirm; and not cancelled after all.
 SELECT dblink_exec('a', 'BEGIN');
 SELECT is(ask('a', 'SELECT (confirm(uids(5)))[1]'), 'DONE CONFIRMED 2');
 SELECT send('b', 'SELECT (cancel(uids(5)))[1]');
@@ -186,7 +186,7 @@ SELECT dblink_exec('a', 'COMMIT');
 SELECT is(receive('b'), '2 false');
 SELECT conserved();
 
--- A buyer's next try waits for his cancellation under way, and has room then.
+-- A buyer's next try waits for their cancellation under way, and then the limit allows it.
 SELECT dblink_exec('a', 'BEGIN');
 SELECT is(ask('a', 'SELECT (cancel(uids(24)))[1]'), 'DONE CANCELLED 2');
 SELECT send('b', format($$SELECT outcome(%s, 40, 'tv', 'u24')$$, :node));
@@ -194,7 +194,7 @@ SELECT is(blocks(:'b_pid'), true);
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(receive('b'), 'CREATED');
 
--- Two late payments and one unit: one gets it, the other his money back.
+-- Two late payments and one unit: one gets the unit, the other a refund.
 SELECT sku('last', 2);
 SELECT tranche.move_units('last', ARRAY[:node], ARRAY[2], NULL, 'test');
 SELECT is(outcomes(:node, true, uids(50, 51), '{last,last}', '{u50,u51}', '{1,1}'), '{CREATED,CREATED}');
@@ -263,7 +263,7 @@ SELECT send('b', format($$SELECT outcome(%s, 66, 'one', 'z')$$, :node));
 SELECT is(blocks(:'b_pid'), true);
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(receive('b'), 'USER_LIMIT_REACHED');
--- ... limit 3: all of his units count.
+-- ... limit 3: all of the buyer's units count.
 SELECT dblink_exec('a', 'BEGIN');
 SELECT is(ask('a', format($$SELECT (outcomes(%s, true, uids(67), '{many}', '{w}', '{2}'))[1]$$, :node)), 'CREATED');
 SELECT send('b', $$SELECT pay_late(63, 'late', 1000)$$);
@@ -300,7 +300,7 @@ SELECT is(outcome(:node, 77, 'x', 'q', false), 'CREATED');
 SELECT dblink_exec('a', 'COMMIT');
 SELECT conserved();
 
--- A cart and a claim of the same buyer at another node: together they are above his limit of 3. Whoever is first.
+-- A cart and a claim of the same buyer at another node: together they are above the limit of 3. Either may be first.
 SELECT holder('x', 5) AS other \gset
 SELECT dblink_exec('a', 'BEGIN');
 SELECT is(ask('a', format($$SELECT cart(%s, uids(80, 81), '{x,y}', '{2,2}', 's')$$, :node)), 'true CREATED CREATED');
@@ -362,7 +362,7 @@ SELECT dblink_exec('a', 'BEGIN');
 SELECT dblink_exec('a', $$ DO 'BEGIN PERFORM FROM tranche.stock_slot WHERE sku_id = ''narrow'' AND slot_no IN (1, 3) FOR UPDATE; END' $$);
 SELECT is(pay_late(110), 'REBOOKED f EXPIRED -> p 1 CONFIRMED 2', 'from the fullest, whoever has the others');
 SELECT is(narrow(), '1 3 2');
--- What is refused anyway locks nothing: his limit is used up, or too little is left.
+-- A payment that books nothing anyway locks nothing: the limit is used up, or too few units are left.
 SELECT dblink_exec('a', $$ DO 'BEGIN PERFORM FROM tranche.stock_slot WHERE sku_id = ''narrow'' FOR UPDATE; END' $$);
 UPDATE tranche.sku SET per_user_limit = 1 WHERE sku_id = 'narrow';
 SELECT is(pay_late(111, 'limit', 1000), 'PAID_UNFULFILLED f EXPIRED');

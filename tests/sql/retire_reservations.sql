@@ -74,7 +74,7 @@ SELECT results_eq('SELECT units, live_units, reservations FROM tranche.retired_u
                   'VALUES (9::bigint, 2::bigint, 9::bigint)');
 SELECT conserved();
 
--- The sale's window is past, which is as good; several SKUs, of which one sells on, in bounded batches.
+-- The sale's window is past, which also counts; several SKUs, one of which still sells, in bounded batches.
 SELECT sku('a', 10, 5), sku('b', 10, 5), sku('c', 10, 5);
 SELECT tranche.move_units(s, ARRAY[:node], ARRAY[8], NULL, 'test') FROM unnest('{a,b,c}'::text[]) AS s;
 SELECT is(outcome(:node, 30 + i, (ARRAY['a', 'b', 'c'])[i % 3 + 1], 'u' || i), 'CREATED') FROM generate_series(0, 8) AS i;
@@ -97,7 +97,7 @@ SELECT conserved();
 
 SELECT is(retire(), 1::bigint);
 
--- What cannot be retired takes no place in a batch: 40 is too young, 41 has a message, 43 and 44 are on their way.
+-- Reservations that must stay take no place in a batch: 40 is too young, 41 has a message, 43 and 44 are moving.
 SELECT sku('d', 10, 5), sku('e', 10, 5);
 SELECT tranche.move_units(s, ARRAY[:node], ARRAY[8], NULL, 'test') FROM unnest('{d,e}'::text[]) AS s;
 SELECT is(outcome(:node, 40 + i, CASE WHEN i < 3 THEN 'e' ELSE 'd' END, 'u' || i), 'CREATED') FROM generate_series(0, 4) AS i;
@@ -134,7 +134,7 @@ SELECT results_eq($$ SELECT user_id COLLATE "default", state FROM tranche.reserv
                      ORDER BY reservation_id $$, $$ VALUES ('again', 'CANCELLED'), ('u3', 'CONFIRMED') $$);
 SELECT conserved();
 
--- Many that have to stay: a call looks at a bounded number of them, and the next goes on behind.
+-- Many that have to stay: a call reads a bounded number of them, and the next call continues after them.
 DELETE FROM tranche.reservation;
 DELETE FROM tranche.stock_slot WHERE slot_no > 0;
 UPDATE tranche.sku SET state = 'CLOSED' WHERE sku_id = 'd';
@@ -161,7 +161,7 @@ END $$;
 SELECT cmp_ok(rows_read('reservation', 'SELECT retire(10)'), '<=', 700::bigint, 'of 4000');
 SELECT is(calls(10), 19, 'it comes to the one behind them, and to that of the other kind');
 SELECT is(here() ~ '11999|13999', false);
--- Behind the end comes the start.
+-- After the end it starts again.
 DELETE FROM tranche.outbox WHERE reservation_id IN (uid(10000), uid(12000));
 SELECT is(calls(10), 2);
 SELECT is(here() ~ '10000|12000', false);

@@ -24,7 +24,7 @@ SELECT dblink_exec('a', 'COMMIT');
 SELECT is(here(), '3 4 5 6 11 12');
 SELECT conserved();
 
--- A sale under way holds up nothing either.
+-- A sale under way does not block it either.
 SELECT dblink_exec('a', 'BEGIN');
 SELECT is(ask('a', format($$SELECT outcome(%s, 13, 'tv', 'u3')$$, :node)), 'CREATED');
 SELECT is(retire(1), 1::bigint);

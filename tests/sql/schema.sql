@@ -1,4 +1,4 @@
--- Who may do what, and what is true of every function.
+-- Who may do what, and rules for every function.
 \ir helpers.psql
 SELECT no_plan();
 
@@ -47,7 +47,7 @@ SELECT is_empty($$
   WHERE p.pronamespace = 'tranche'::regnamespace AND p.prorettype <> 'trigger'::regtype $$,
   'plpgsql_check has nothing to say');
 
--- In practice, as that role.
+-- The same in practice, as that role.
 SET ROLE tranche_node;
 SELECT throws_ok('SELECT * FROM tranche.sku', '42501', NULL, 'reading a table is refused');
 SELECT throws_ok('UPDATE tranche.stock_slot SET remaining = 1', '42501', NULL, 'writing a table is refused');

@@ -1,4 +1,4 @@
--- Which shard a database is, which others home knows, and what is the same on all of them.
+-- Which shard a database is, which others home knows, and rules that hold on all of them.
 \ir helpers.psql
 SELECT no_plan();
 

@@ -106,7 +106,7 @@ SELECT conserved();
 SELECT results_eq($$ SELECT actor, action FROM tranche.audit_log WHERE action LIKE '%move_sku' ORDER BY audit_id $$,
                   $$ VALUES ('alice', 'begin_move_sku'), ('alice', 'move_sku'), ('alice', 'move_sku') $$);
 
--- Taken back: what ended meanwhile is pooled.
+-- Undone: units of incarnations that ended meanwhile go to the pool.
 SELECT lives_ok(format($$ SELECT * FROM tranche.prepare_leave('tv', %L) $$, token(4)));
 SELECT lives_ok(format($$ SELECT tranche.begin_leave('tv', %L, 's1', 'alice') $$, token(4)));
 SELECT is_empty(format($$ SELECT * FROM tranche.reclaim_incarnation(%s) $$, :x), 'nothing changes of one that leaves');

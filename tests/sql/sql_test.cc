@@ -58,7 +58,7 @@ TEST(MigrateTest, AfterAMigrationAllProceduresAreThere) {
   ASSERT_TRUE(postgres.Start().ok());
   ASSERT_TRUE(storage::Migrate(postgres.dsn()).ok());
   EXPECT_THAT(*storage::Migrate(postgres.dsn()), ::testing::IsEmpty());
-  // As if the migration were new, and had dropped a procedure whose text stays.
+  // As if the migration were new, and had dropped a procedure whose text is unchanged.
   const absl::Status dropped = ExecuteSql(postgres.dsn(), R"(
     DELETE FROM tranche.schema_migration WHERE name = '0005_reservation_answers';
     DROP FUNCTION tranche.list_skus(text, integer, text);)");

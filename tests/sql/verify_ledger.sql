@@ -51,7 +51,7 @@ SELECT is((SELECT cardinality(found($$INSERT INTO tranche.stock_slot
                                       SELECT 'ghost' || i, 0, NULL, 1, 1, 1 FROM generate_series(1, 1500) AS i$$))), 1000,
           'no more than 1000');
 
--- What is said of single reservations names them.
+-- Violations about single reservations name them.
 CREATE FUNCTION named(p_damage text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   v_details text;
@@ -143,7 +143,7 @@ SELECT is(named($$UPDATE tranche.outbox SET reservation_id = uid(9)$$),
 SELECT is(named($$UPDATE tranche.outbox SET revision = 2$$),
           format('outbox_reservation: message 2 to default of %s, which is at revision 1', uid(2)));
 
--- Of a SKU that is another shard's nothing is said, whatever is left of it here.
+-- A SKU of another shard is not checked, whatever is left of it here.
 SELECT is(found($$UPDATE tranche.sku SET stock = stock + 1, whereabouts = 'GONE', other_shard = 'x' WHERE sku_id = 'tv';
                   DELETE FROM tranche.stock_slot WHERE slot_no = 0 AND sku_id = 'tv';
                   UPDATE tranche.outbox SET sink = 'none'$$), NULL);

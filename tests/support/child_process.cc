@@ -20,7 +20,7 @@ extern char** environ;
 namespace tranche::testing {
 namespace {
 
-// Everything that the child needs between fork and exec, prepared before: there it may not allocate, since another
+// Everything that the child needs between fork and exec is prepared before: there it may not allocate, since another
 // thread may have held the allocator's lock at the fork.
 struct Launch {
   std::vector<std::string> args;
@@ -87,7 +87,7 @@ bool SwitchUser(const Launch& launch) {
 
 // In the child. Only async-signal-safe calls.
 [[noreturn]] void Exec(const Launch& launch) {
-  // A test may block or ignore signals; the servers it starts must not inherit that.
+  // A test may block or ignore signals; its servers must not inherit that.
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -141,7 +141,7 @@ absl::Status ChildProcess::Signal(int signal) {
   if (exit_status_.has_value()) return absl::FailedPreconditionError("the process has ended");
   if (kill(pid_, signal) != 0) return absl::ErrnoToStatus(errno, "kill");
   if (signal == SIGSTOP) {
-    // On a busy machine its threads run on for a while. Whatever there is to see stays there for Wait.
+    // On a busy machine its threads run on for a while. An exit status would stay there for Wait.
     siginfo_t state;
     while (waitid(P_PID, static_cast<id_t>(pid_), &state, WSTOPPED | WEXITED | WNOWAIT) != 0 && errno == EINTR) {
     }

@@ -25,8 +25,8 @@ struct ChildProcessOptions {
 
 // One process. Not thread-safe, but Signal and pid may be used beside a Wait.
 //
-// The kernel kills the process when the *thread* that started it ends (PR_SET_PDEATHSIG): start from a thread that
-// lives as long as the process is wanted, normally the test's main thread.
+// The kernel kills the process when the *thread* that started it ends (PR_SET_PDEATHSIG): start it from a thread that
+// lives as long as the process is needed, normally the test's main thread.
 class ChildProcess {
  public:
   // kNotFound: no such program or user; other errors as the operating system gives them.
@@ -39,10 +39,10 @@ class ChildProcess {
 
   pid_t pid() const { return pid_; }
 
-  // kFailedPrecondition after a Wait has seen the end. After SIGSTOP no thread of it runs any more.
+  // kFailedPrecondition after Wait has seen the end. After SIGSTOP no thread of it runs any more.
   absl::Status Signal(int signal);
 
-  // The exit status as a shell gives it: the code, or 128 + the signal that killed it. kDeadlineExceeded if it still
+  // The exit status in the form of a shell: the code, or 128 + the signal that killed it. kDeadlineExceeded if it still
   // runs after `timeout`; zero asks without waiting.
   absl::StatusOr<int> Wait(absl::Duration timeout);
 

@@ -23,7 +23,7 @@ struct Options {
   std::string state_file;
 };
 
-// Both are blocked in every thread, so that sigwait is the one place where they arrive. Children unblock them.
+// Both are blocked in every thread, so that they only arrive at sigwait. Children unblock them.
 sigset_t BlockStopSignals() {
   sigset_t stop;
   sigemptyset(&stop);
@@ -60,7 +60,7 @@ json State(MiniCluster& cluster, const Options& options) {
   return state;
 }
 
-// Whole or not at all: readers poll for the file.
+// Written atomically: readers poll for the file.
 void WriteAtomically(const std::string& path, const std::string& text) {
   const std::string unfinished = path + ".unfinished";
   std::ofstream file(unfinished);

@@ -42,7 +42,7 @@ bool IsFree(int port) {
 }
 
 // Claims the port among all test processes of this machine until this one ends: a name in the abstract namespace of
-// sockets, which goes with the process. What is started may take a while to bind the port itself.
+// sockets, which disappears with the process. A started server may take a while to bind the port itself.
 bool Claim(int port) {
   const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   PCHECK(fd >= 0) << "socket";
@@ -51,7 +51,7 @@ bool Claim(int port) {
   // The first byte stays zero.
   const int length = std::snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "tranche-test-port-%d", port);
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + static_cast<size_t>(length));
-  if (bind(fd, reinterpret_cast<sockaddr*>(&name), size) == 0) return true;  // and stays open
+  if (bind(fd, reinterpret_cast<sockaddr*>(&name), size) == 0) return true;  // stays open
   PCHECK(errno == EADDRINUSE) << "bind";
   close(fd);
   return false;

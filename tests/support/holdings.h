@@ -13,7 +13,7 @@ namespace tranche::testing {
 // What is left of one SKU, by holder.
 using Holdings = std::map<storage::IncarnationId, int64_t>;
 
-// As the ledger says it: there is a pool, even if it is empty.
+// In the ledger's form: there is a pool, even if it is empty.
 inline storage::QuotaSnapshot QuotaOf(const Holdings& remaining) {
   storage::QuotaSnapshot quota{.sku_id = "tv", .quota_version = 1, .closed = false, .slices = {}};
   if (!remaining.contains(storage::kPool)) quota.slices.push_back(storage::HeldSlice{storage::kPool, 0, 0, 1});
@@ -21,7 +21,7 @@ inline storage::QuotaSnapshot QuotaOf(const Holdings& remaining) {
   return quota;
 }
 
-// As the ledger makes the move: withdrawals first, each of what is there at most; then deposits out of the pool.
+// As the ledger makes the move: withdrawals first, each at most what is there; then deposits out of the pool.
 inline Holdings After(Holdings remaining, const std::vector<storage::QuotaDelta>& deltas) {
   for (const storage::QuotaDelta& delta : deltas) {
     if (delta.units >= 0) continue;

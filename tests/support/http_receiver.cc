@@ -129,7 +129,7 @@ void HttpReceiver::Serve(int socket, int number) {
       break;
     }
   }
-  shutdown(socket, SHUT_RDWR);  // closed by the destructor, so that its number is not given to another one
+  shutdown(socket, SHUT_RDWR);  // closed by the destructor, so that its number is not reused before
 }
 
 }  // namespace tranche::testing

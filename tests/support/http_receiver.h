@@ -16,7 +16,7 @@ struct HttpRequestSeen {
   std::string line;                            // "POST /hook HTTP/1.1"
   std::map<std::string, std::string> headers;  // names in lower case
   std::string body;
-  int connection = 0;  // which one it came by, from 1
+  int connection = 0;  // the number of its connection, from 1
 };
 
 struct HttpAnswer {

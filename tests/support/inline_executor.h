@@ -6,7 +6,7 @@
 
 namespace tranche::testing {
 
-// Runs tasks at once, or none at all.
+// Runs tasks at once, or never.
 class InlineExecutor : public storage::Executor {
  public:
   bool TryRun(absl::AnyInvocable<void()>& task) override {

@@ -14,15 +14,15 @@ namespace {
 constexpr absl::Duration kStartTimeout = absl::Seconds(60);
 constexpr absl::Duration kStopTimeout = absl::Seconds(30);
 
-// Asks the process to end, if it runs. Once only: a second SIGTERM would end it at once, without its own good-byes.
+// Asks the process to end, if it runs. Only once: a second SIGTERM would end it at once, without its own shutdown.
 absl::Status AskToEnd(ServerProcess& process) {
   if (!process.Running()) return absl::OkStatus();
-  // A suspended process would not hear SIGTERM.
+  // A suspended process would not react to SIGTERM.
   if (absl::Status resumed = process.process().Signal(SIGCONT); !resumed.ok()) return resumed;
   return process.process().Signal(SIGTERM);
 }
 
-// Waits for a process that was asked to end, and forces it if need be; non-OK when it did not end with status 0.
+// Waits for a process that was asked to end, and kills it if necessary; non-OK when it did not end with status 0.
 absl::Status WaitForEnd(ServerProcess& process) {
   const absl::StatusOr<int> status = process.process().Wait(kStopTimeout);
   if (absl::IsDeadlineExceeded(status.status())) {

@@ -1,5 +1,5 @@
 // A whole Tranche on this machine: PostgreSQL, ZooKeeper, balancers, workers and front nodes as child processes on free
-// ports of 127.0.0.1. Tests of several processes use it, and the binary tranche-cluster.
+// ports of 127.0.0.1. Used by tests of several processes and by the binary tranche-cluster.
 #pragma once
 
 #include <filesystem>
@@ -23,7 +23,7 @@ struct MiniClusterOptions {
   int workers = 1;
   // Shards besides home: "s1", "s2", ..., each with a PostgreSQL server of its own.
   int shards = 0;
-  // How soon a dead process's ephemerals vanish.
+  // How soon a dead process's ephemeral znodes vanish.
   absl::Duration zookeeper_session_timeout = absl::Seconds(4);
   // More flags for every node, every balancer and every worker.
   std::vector<std::string> node_args;
@@ -47,11 +47,11 @@ class MiniCluster {
   ServerProcess& node(int node) { return *Node(node).process; }
   int nodes() const { return static_cast<int>(nodes_.size()); }
 
-  // One more node, serving; returns its number. Numbers are never given again.
+  // Adds a node, which serves when this returns; returns its number. Numbers are not reused.
   absl::StatusOr<int> StartNode();
-  // The kernel's way: nothing is handed back.
+  // Kills it with SIGKILL: nothing is handed back.
   absl::Status KillNode(int node);
-  // The polite way; returns the exit status.
+  // Asks it to end (SIGTERM); returns the exit status.
   absl::StatusOr<int> StopNode(int node);
   // A hang: SIGSTOP and SIGCONT.
   absl::Status SuspendNode(int node);
@@ -59,12 +59,12 @@ class MiniCluster {
 
   ServerProcess& balancer(int balancer) { return *balancers_.at(static_cast<size_t>(balancer)); }
   int balancers() const { return static_cast<int>(balancers_.size()); }
-  // One more balancer, running; returns its number.
+  // Adds a balancer; returns its number.
   absl::StatusOr<int> StartBalancer();
 
   ServerProcess& worker(int worker) { return *workers_.at(static_cast<size_t>(worker)); }
   int workers() const { return static_cast<int>(workers_.size()); }
-  // One more worker, running; returns its number.
+  // Adds a worker; returns its number.
   absl::StatusOr<int> StartWorker();
 
   MiniPostgres& postgres() { return *postgres_; }
@@ -72,13 +72,14 @@ class MiniCluster {
   int shards() const { return static_cast<int>(shards_.size()); }
   MiniPostgres& shard(int number) { return *shards_.at(static_cast<size_t>(number)); }
   MiniZookeeper& zookeeper() { return *zookeeper_; }
-  // What the nodes use: a role that may only call the procedures.
+  // The role that the nodes use: it may only call the procedures.
   std::string app_dsn() const { return postgres_->node_dsn(); }
   const std::string& zookeeper_root() const { return zookeeper_root_; }
-  // Holds <name>.log of every process that this class starts itself.
+  // The folder with <name>.log of every process that this class starts itself.
   const std::filesystem::path& dir() const { return scratch_.path(); }
 
-  // Stops the nodes, then the rest, politely at first; kills what does not end in time. Says what did not end well.
+  // Stops the nodes, then the rest, first with SIGTERM; kills those that do not end in time. Reports what did not end
+  // well.
   absl::Status Stop();
 
  private:

@@ -26,7 +26,7 @@ constexpr absl::Duration kStopTimeout = absl::Seconds(30);
 // The server refuses to run as root; this user comes with the package.
 constexpr char kSystemUser[] = "postgres";
 
-// Where Debian keeps the server's programs, the newest version's.
+// Where Debian keeps the newest version's server programs.
 std::filesystem::path ProgramDir() {
   std::filesystem::path newest;
   int newest_version = 0;
@@ -49,7 +49,7 @@ std::string Contents(const std::string& file) {
 
 // The parent of a process; 0 when it is gone.
 pid_t ParentOf(const std::string& pid) {
-  // "pid (name) state ppid ...": the name may hold anything, so look behind the last bracket.
+  // "pid (name) state ppid ...": the name may hold anything, so look after the last bracket.
   const std::string stat = Contents(absl::StrCat("/proc/", pid, "/stat"));
   const size_t bracket = stat.rfind(')');
   if (bracket == std::string::npos) return 0;
@@ -85,7 +85,7 @@ absl::Status ExecuteSql(const std::string& dsn, const std::string& sql) {
 }
 
 absl::Status EnsureRoles(const std::string& superuser_dsn) {
-  // One lock for all who share a server: roles are the server's, not the database's.
+  // One lock for all who share a server: roles belong to the server, not to the database.
   return ExecuteSql(superuser_dsn, R"(
     SELECT pg_advisory_lock(7264001);
     DO $$
@@ -202,8 +202,8 @@ absl::Status MiniPostgres::Stop() {
 
 absl::Status MiniPostgres::Kill() {
   CHECK(running()) << "not started";
-  // Every backend has a process group of its own, so the group does not reach them. The stopped postmaster starts no
-  // more while they are counted. It may have ended already: then they are orphans that end by themselves.
+  // Every backend has a process group of its own, so signalling the group does not reach them. The stopped postmaster
+  // starts no more while they are counted. It may have ended already: then they are orphans that end by themselves.
   std::vector<pid_t> children;
   if (process_->Running() && process_->Signal(SIGSTOP).ok()) {
     children = ChildrenOf(process_->pid());

@@ -15,17 +15,17 @@ namespace tranche::testing {
 // started it, at the latest. Not thread-safe.
 class MiniPostgres {
  public:
-  // A role that may log in and may do what the application role tranche_app may: call the procedures.
+  // A role that may log in and has the rights of the application role tranche_app: it may call the procedures.
   static constexpr char kNodeRole[] = "tranche_node";
   static constexpr char kSuperuser[] = "postgres";
 
   MiniPostgres();
-  // Stops the server at once; its data goes.
+  // Stops the server at once and deletes its data.
   ~MiniPostgres();
   MiniPostgres(const MiniPostgres&) = delete;
   MiniPostgres& operator=(const MiniPostgres&) = delete;
 
-  // Starts the server and returns when it accepts connections. The first time it makes the data and the roles; after
+  // Starts the server and returns when it accepts connections. The first time it creates the data and the roles; after
   // Stop or Kill it comes back with the same port and data.
   absl::Status Start();
 
@@ -38,13 +38,13 @@ class MiniPostgres {
   // Kill, and Start again: recovery from the write-ahead log included.
   absl::Status KillAndRestart();
 
-  // A hang: no process of it runs any more, and its connections stay open. Resume, or Kill.
+  // A hang: none of its processes runs any more, and its connections stay open. Then call Resume, or Kill.
   absl::Status Suspend();
   absl::Status Resume();
 
   absl::Status CreateDatabase(const std::string& name);
 
-  // The database "tranche", which is there from the start and empty: as its owner, and as the servers connect.
+  // The database "tranche", which exists from the start and is empty: as its owner, and as the servers connect.
   std::string dsn() const { return Dsn("tranche"); }
   std::string node_dsn() const { return Dsn("tranche", kNodeRole); }
 
@@ -52,7 +52,7 @@ class MiniPostgres {
   // A libpq connection string.
   std::string Dsn(const std::string& database, const std::string& user = kSuperuser) const;
   int port() const { return port_; }
-  // What the server logged: to show when a test fails.
+  // The server's log, to be shown when a test fails.
   std::string log_file() const { return (scratch_.path() / "postgres.log").string(); }
 
  private:
@@ -66,7 +66,7 @@ class MiniPostgres {
   std::unique_ptr<ChildProcess> process_;
 };
 
-// Makes the roles tranche_app and tranche_node where they are missing. For a server that is not ours, too.
+// Creates the roles tranche_app and tranche_node where they are missing. Also for a server that is not ours.
 absl::Status EnsureRoles(const std::string& superuser_dsn);
 
 // Runs one statement on a connection of its own.

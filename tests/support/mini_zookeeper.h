@@ -25,14 +25,14 @@ class MiniZookeeper {
   absl::Status Stop();
   absl::Status Kill();
 
-  // Freezes it (SIGSTOP) and lets it go on: a server that is there and does not answer.
+  // Freezes it (SIGSTOP) and lets it continue: a server that exists and does not answer.
   absl::Status Freeze();
   absl::Status Thaw();
 
   bool running() const { return process_ != nullptr; }
   // "127.0.0.1:port"
   std::string connect_string() const;
-  // What the server logged: to show when a test fails.
+  // The server's log, to be shown when a test fails.
   std::string log_file() const { return (scratch_.path() / "zookeeper.log").string(); }
 
  private:

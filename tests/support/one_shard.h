@@ -1,4 +1,4 @@
-// Books over one ledger, as a front node without further shards has them: the real router and pipelines.
+// Books over one ledger, as in a front node without further shards: the real router and pipelines.
 #pragma once
 
 #include <memory>
@@ -14,7 +14,7 @@ namespace tranche::testing {
 
 class OneShard {
  public:
-  // `ledger` is all of a ledger that selling needs, such as a FakeLedger; it and the others outlive this.
+  // `ledger` implements all ledgers that selling needs, such as a FakeLedger; it and the others outlive this.
   template <typename Ledger>
   OneShard(Ledger* ledger, storage::Executor* executor, storage::Clock* clock,
            const storage::PipelineOptions& options = WithoutThreads())
@@ -26,7 +26,7 @@ class OneShard {
   storage::ChangePipeline& changes() { return *shards_.home().changes; }
   // Refuses what waits, without waiting for what is in flight.
   void RefuseWaiting() { shards_.RefuseWaiting(); }
-  // Afterwards only for destruction.
+  // After this, it may only be destroyed.
   void StopPipelines() { shards_.StopPipelines(); }
 
   // The test runs the lanes, if any.

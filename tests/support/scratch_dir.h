@@ -1,4 +1,4 @@
-// A folder that goes with its object.
+// A folder that is deleted with its object.
 #pragma once
 
 #include <filesystem>
@@ -6,11 +6,11 @@
 
 namespace tranche::testing {
 
-// A new folder under $TMPDIR (or /tmp), removed with all it holds by the destructor. Other users may enter and read it,
+// A new folder under $TMPDIR (or /tmp); the destructor removes it with its content. Other users may enter and read it,
 // since servers in tests may run as another user; give them their own folder with MakeSubdir.
 class ScratchDir {
  public:
-  // `name` appears in the folder's name, for people who look.
+  // `name` becomes a part of the folder's name, for people who look.
   explicit ScratchDir(const std::string& name);
   ~ScratchDir();
   ScratchDir(const ScratchDir&) = delete;
@@ -18,7 +18,7 @@ class ScratchDir {
 
   const std::filesystem::path& path() const { return path_; }
 
-  // Makes the folder `name` in it. `owner`, if not empty and this process is root, names the user it shall belong to.
+  // Makes the folder `name` in it. `owner`, if not empty and this process is root, is the user that will own it.
   std::filesystem::path MakeSubdir(const std::string& name, const std::string& owner = "") const;
 
  private:

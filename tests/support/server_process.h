@@ -13,10 +13,10 @@
 
 namespace tranche::testing {
 
-// The path of one of the project's binaries: in $TRANCHE_BIN, if set, else where this build puts them.
+// The path of one of the project's binaries: in $TRANCHE_BIN if that is set, otherwise where this build puts them.
 std::filesystem::path BinaryPath(const std::string& name);
 
-// Same threads as ChildProcess: start it from a thread that lives as long as the server is wanted.
+// Threads as for ChildProcess: start it from a thread that lives as long as the server is needed.
 class ServerProcess {
  public:
   // Starts `binary` with `args`; its output goes to <dir>/<name>.log. Returns before the server serves.

@@ -1,4 +1,4 @@
-// Sessions with the coordination tree for whoever is not under test.
+// Sessions with the coordination tree for code that is not under test.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@
 
 namespace tranche::testing {
 
-// Of somebody who only reads or writes, and to whom nothing of what happens matters.
+// For code that only reads or writes, and ignores all events.
 class DeafObserver : public quota::CoordinationObserver {
  public:
   void OnChanged(const std::string&) override {}
@@ -18,7 +18,7 @@ class DeafObserver : public quota::CoordinationObserver {
   void OnSessionExpired() override {}
 };
 
-// Always the session that it was given; null is none.
+// Always gives the session that it got; null means none.
 class FixedSession : public quota::SessionSource {
  public:
   std::shared_ptr<quota::Coordination> Session() override { return session; }

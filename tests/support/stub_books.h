@@ -1,4 +1,4 @@
-// Books that answer nothing: a base for stand-ins that override what their test asks.
+// Books that answer nothing: a base for fakes that override what their test calls.
 #pragma once
 
 #include <string>
@@ -20,7 +20,7 @@ class StubBooks : public storage::Books {
     done(Unexpected());
   }
   void Apply(const std::string&, storage::Change, absl::Time, storage::ChangeDone done) override { done(Unexpected()); }
-  void ConfirmLate(storage::Confirmation, absl::Time, storage::ChangeDone done) override { done(Unexpected()); }
+  void ConfirmLate(storage::Payment, absl::Time, storage::ChangeDone done) override { done(Unexpected()); }
   void Find(const storage::Uuid&, FindDone done) override { done(Unexpected()); }
   void FindSku(const std::string&, SkuDone done) override { done(Unexpected()); }
   void Read(const std::string&, std::vector<storage::Uuid>, ReadDone done) override { done(Unexpected()); }

@@ -90,7 +90,7 @@ std::string TcpForwarder::address() const { return absl::StrCat("127.0.0.1:", po
 void TcpForwarder::Cut() {
   absl::MutexLock lock(&mutex_);
   cut_ = true;
-  // The thread finds the ends and closes: a socket that it polls must not be closed under it.
+  // The thread notices the ends and closes: a socket that it polls must not be closed by another thread.
   for (const Pair& pair : pairs_) {
     shutdown(pair.client, SHUT_RDWR);
     shutdown(pair.server, SHUT_RDWR);

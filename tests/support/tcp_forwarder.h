@@ -22,7 +22,7 @@ class TcpForwarder {
   // "127.0.0.1:port"
   std::string address() const;
 
-  // Ends all connections; new ones are ended at once until Restore. When it returns, no byte passes any more.
+  // Ends all connections; until Restore new ones are ended at once. When it returns, no byte passes any more.
   void Cut();
   void Restore();
 

@@ -1,12 +1,12 @@
-// The PostgreSQL that tests share when they do not need to break it.
+// The PostgreSQL that tests share if they do not need to break it.
 #pragma once
 
 #include <string>
 
 namespace tranche::testing {
 
-// A superuser's DSN: the one in the environment variable TRANCHE_TEST_POSTGRES if it is set, else that of a private
-// server that is started once and lives as long as this process. Call it from the main thread first.
+// A superuser's DSN: the one in the environment variable TRANCHE_TEST_POSTGRES if it is set, otherwise that of a
+// private server that is started once and lives as long as this process. Call it first from the main thread.
 const std::string& SharedPostgres();
 
 // `dsn` with another database, and with another user and password unless `user` is empty.

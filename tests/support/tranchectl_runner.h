@@ -1,4 +1,4 @@
-// tranchectl within a test's process.
+// Runs tranchectl within a test's process.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -27,7 +27,7 @@ class TranchectlRunner {
     arguments.insert(arguments.begin(), {"--endpoint", endpoints});
     return RunCtl(std::move(arguments));
   }
-  // What a command that succeeds prints, as a table and as JSON.
+  // The output of a command that must succeed, as a table and as JSON.
   std::string TableAt(const std::string& endpoints, const std::vector<std::string>& arguments) {
     EXPECT_EQ(RunCtlAt(endpoints, arguments), 0) << ::testing::PrintToString(arguments) << ": " << err_;
     return out_;

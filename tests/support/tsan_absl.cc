@@ -1,6 +1,7 @@
-// Tells ThreadSanitizer what absl's locks order. The distribution's libabsl is built without instrumentation, and its
-// locks are not pthread's, so that ThreadSanitizer would report every access they protect as a race. The linker
-// (--wrap) sends our calls of them here. Linked only into tests of a TRANCHE_SANITIZE=thread build.
+// Tells ThreadSanitizer the order that absl's locks create. The distribution's libabsl is built without
+// instrumentation, and its locks are not pthread's, so ThreadSanitizer would report every access that they protect as a
+// race. The linker (--wrap) redirects our calls of them to this file. Linked only into tests of a
+// TRANCHE_SANITIZE=thread build.
 //
 // The names are mangled for Debian 12's absl, whose inline namespace is debian3. With another absl the wraps would find
 // nothing to wrap, and the false reports would be back.
@@ -32,7 +33,7 @@ bool Evaluate(WatchedCondition* watched) {
 
 }  // namespace
 
-// Taking a lock: everything before its last release is now ours to see.
+// Taking a lock: everything before its last release is now visible to us.
 #define TRANCHE_WRAP_ACQUIRE(id, Class, name)                 \
   extern "C" void Real##id(Class* object) TRANCHE_REAL(name); \
   extern "C" void Wrap##id(Class* object) TRANCHE_WRAP(name); \

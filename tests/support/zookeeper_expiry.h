@@ -5,8 +5,8 @@
 
 namespace tranche::testing {
 
-// Attaches to the session at `servers`, as a second client would, and closes it, which the owner sees as its expiry
-// when it is back. The owner must be cut off from the servers (tcp_forwarder.h): else it would return at once and take
+// Attaches to the session at `servers`, like a second client, and closes it. The owner sees this as its expiry when it
+// reconnects. The owner must be cut off from the servers (tcp_forwarder.h): otherwise it would return at once and take
 // its session from us before we closed it.
 void ExpireZookeeperSession(const std::string& servers, const quota::ZookeeperSession& session);
 

@@ -30,19 +30,19 @@ class Connection;
 // Thread-safe. Make one per process and share it.
 class Client {
  public:
-  // They run once, on a thread of the library: they must not block and must not destroy the client.
+  // Callbacks run once, on a thread of the library: they must not block and must not destroy the client.
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;
   using CartCallback = absl::AnyInvocable<void(absl::StatusOr<Cart>)>;
   using ConfirmCallback = absl::AnyInvocable<void(absl::StatusOr<Confirmation>)>;
   using PageCallback = absl::AnyInvocable<void(absl::StatusOr<ReservationPage>)>;
 
-  // INVALID_ARGUMENT for bad options. Does not wait for any node: an unreachable one shows at the first call.
+  // INVALID_ARGUMENT for bad options. Does not wait for any node: an unreachable one is noticed at the first call.
   static absl::StatusOr<std::unique_ptr<Client>> Open(const ClientOptions& options);
 
   // For tests.
   explicit Client(std::shared_ptr<internal::Connection> connection);
 
-  // Waits for the calls outstanding: those in flight get their answers or reach their deadlines, those waiting to retry
+  // Waits for outstanding calls: calls in flight get their answers or reach their deadlines, calls that wait to retry
   // end at once. Must not run in a callback.
   ~Client();
   Client(const Client&) = delete;
@@ -63,8 +63,8 @@ class Client {
 
   // Changes. Each is done once, however often it is sent: when IsOutcomeUnknown(), send the same again.
   // FAILED_PRECONDITION (Reason::kReservationState) when the reservation is no longer pending; metadata "state" says
-  // what it is, and "refund_requested" that a payment is recorded and to be refunded. A payment for a lapsed hold is no
-  // error: see Confirmation::outcome.
+  // what it is, and "refund_requested" that the payment is recorded and will be refunded. A payment for a lapsed hold
+  // is no error: see Confirmation::outcome.
   absl::StatusOr<Confirmation> Confirm(ConfirmReservation change);
   void ConfirmAsync(ConfirmReservation change, ConfirmCallback callback);
   absl::StatusOr<Reservation> Cancel(CancelReservation change);
@@ -72,14 +72,14 @@ class Client {
   absl::StatusOr<Reservation> Extend(ExtendReservation change);
   void ExtendAsync(ExtendReservation change, Callback callback);
 
-  // One page. Go on with ReservationPage::next_page_token until it is empty.
+  // One page. Repeat with ReservationPage::next_page_token until it is empty.
   absl::StatusOr<ReservationPage> List(ListReservations query);
   void ListAsync(ListReservations query, PageCallback callback);
 
   // The reservation as it is now, and again after every change until it is final. The client must outlive it.
   std::unique_ptr<ReservationWatch> Watch(std::string reservation_id, const WatchOptions& options = {});
 
-  // A stream to one node, for callers that send thousands per second. The client must outlive it.
+  // A stream to one node, for callers that send thousands of requests per second. The client must outlive it.
   std::unique_ptr<ReservationStream> OpenStream(const StreamOptions& options = {});
 
  private:

@@ -1,4 +1,4 @@
-// Reading the errors of the client. Every error is an absl::Status; what a program decides by is its Reason.
+// Reads the errors of the client. Every error is an absl::Status; programs should decide by its Reason.
 #pragma once
 
 #include <map>
@@ -12,7 +12,7 @@ namespace tranche {
 
 // The machine-readable reasons; numbers and meanings are those of tranche.v1.ErrorReason.
 enum class Reason {
-  kUnspecified = 0,  // the error does not come from Tranche (the connection failed, say)
+  kUnspecified = 0,  // the error does not come from Tranche (such as a failed connection)
 
   kReservationIdRequired = 1,
   kReservationIdMalformed = 2,
@@ -79,15 +79,15 @@ std::string ReasonName(Reason reason);
 std::map<std::string, std::string> ErrorMetadata(const absl::Status& status);
 std::optional<std::string> ErrorMetadata(const absl::Status& status, const std::string& key);
 
-// How long the server asks to wait before the next try; nothing when it does not say.
+// How long the server asks to wait before the next try; nullopt if it does not say.
 std::optional<absl::Duration> RetryDelayOf(const absl::Status& status);
 
 // No unsold unit exists anywhere.
 bool IsSoldOut(const absl::Status& status);
-// As IsSoldOut, and unpaid holds may still return units.
+// Like IsSoldOut, but unpaid holds may still return units.
 bool IsSoldOutForNow(const absl::Status& status);
-// The claim, or the change of a reservation, may or may not have been committed. Metadata "reservation_id" names it (of
-// a cart, its first line): send it again, a claim with retry_of_unknown, or ask with Get.
+// The claim, or the change of a reservation, may or may not have been committed. Metadata "reservation_id" names it
+// (for a cart, its first line): send it again, a claim with retry_of_unknown, or ask with Get.
 bool IsOutcomeUnknown(const absl::Status& status);
 
 }  // namespace tranche

@@ -12,31 +12,31 @@ namespace tranche {
 struct RetryPolicy {
   // Attempts of one call, the first included.
   int max_attempts = 12;
-  // Waits grow from the first to the second by doubling, each shortened at random by up to half.
+  // Waits grow from the first to the second by doubling, each shortened by a random part of up to half.
   absl::Duration initial_backoff = absl::Milliseconds(10);
   absl::Duration max_backoff = absl::Milliseconds(500);
   // Retries draw tokens from a bucket that all calls of the client share, so that an outage does not multiply the load.
   // The bucket starts full; every answered call puts `budget_refill` back. Trying another node because one has no unit
-  // left is free.
+  // left costs no token.
   double budget_tokens = 1000;
   double budget_refill = 0.2;
 };
 
 struct ClientOptions {
-  // "host:port" of one to 64 front nodes. Calls go round them in turn.
+  // "host:port" of 1 to 64 front nodes. Calls use them in turn.
   std::vector<std::string> endpoints;
-  // For a whole call: attempts and waits together. Always sent as the deadline.
+  // For a whole call, with all attempts and waits. Always sent as the deadline.
   absl::Duration request_timeout = absl::Seconds(2);
-  // For one attempt, so that a node that hangs leaves time to ask another.
+  // For one attempt, so that time is left to ask another node if one hangs.
   absl::Duration attempt_timeout = absl::Seconds(1);
   RetryPolicy retry;
-  // False: a call stays with the node it started at.
+  // False: a call stays with the node where it started.
   bool failover = true;
   // Connections per node; more than one only helps callers with thousands of requests in flight.
   int channels_per_endpoint = 1;
 };
 
-// INVALID_ARGUMENT that names the first option out of range.
+// INVALID_ARGUMENT that names the first option that is out of range.
 absl::Status Validate(const ClientOptions& options);
 
 }  // namespace tranche

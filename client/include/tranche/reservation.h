@@ -32,15 +32,15 @@ struct Reservation {
   std::string currency;      // ISO 4217
   absl::Time create_time;
   absl::Time expire_time;                           // by the ledger's clock
-  absl::Duration remaining_hold;                    // when the answer was made; use this where clocks may differ
+  absl::Duration remaining_hold;                    // when the answer was made; use this if clocks may differ
   absl::Time finish_time = absl::InfiniteFuture();  // when it left kPending
   std::string payment_reference;                    // of a confirmed one
   std::string cancel_reason;                        // of a cancelled one
   int32_t extensions = 0;                           // how often the hold was extended
   int32_t revision = 0;                             // grows with every change
   std::string rebooked_from;    // the lapsed reservation whose late payment paid for this one; "" for none
-  std::string order_reference;  // what the request said; "" for none
-  // True when what was asked for had been committed before and the first answer is repeated.
+  std::string order_reference;  // as given in the request; "" for none
+  // True when the request had been committed before, and this is the first answer again.
   bool replayed = false;
 };
 
@@ -52,11 +52,11 @@ struct CreateReservation {
   // Identifies the claim and makes it safe to send again. Empty: the client makes one, and an error whose outcome is
   // unknown carries it. Give your own (MakeUuidV7()) and store it first to survive a crash of your process.
   std::string reservation_id = {};
-  // Set when an earlier Create with this id ended with an unknown outcome. A refusal is then checked against the ledger
-  // before it is believed: a front node refuses a sold-out SKU from memory, without looking for the id.
+  // Set when an earlier Create with this id ended with an unknown outcome. A refusal is then checked against the
+  // ledger: a front node refuses a sold-out SKU from memory, without looking up the id.
   bool retry_of_unknown = false;
-  // What you call the order: opaque, at most 128 bytes. It stays with the reservation, into messages and exports. Set
-  // it only when every node knows it (see reservation_service.proto).
+  // Your name for the order: opaque, at most 128 bytes. It stays with the reservation and appears in messages and
+  // exports. Set it only when every node knows this field (see reservation_service.proto).
   std::string order_reference = {};
 };
 
@@ -81,15 +81,15 @@ struct Cart {
   bool replayed = false;
 };
 
-// The changes below may be sent again with the same values: they are done once and answered the same.
+// The changes below may be sent again with the same values: each is done once and answered the same again.
 
-// The payment has come.
+// The payment has arrived.
 struct ConfirmReservation {
   std::string reservation_id = {};
-  std::string payment_reference = {};  // what the payment provider calls it: 1 to 128 bytes
+  std::string payment_reference = {};  // the payment provider's name for it: 1 to 128 bytes
   int64_t amount_minor = 0;            // must be the reservation's
   std::string currency = {};           // must be the reservation's
-  // Optional in every change: finds the reservation at once where there are several shards.
+  // Optional in every change: finds the reservation at once if there are several shards.
   std::string sku = {};
 };
 
@@ -97,14 +97,14 @@ enum class ConfirmOutcome {
   kUnspecified = 0,
   kConfirmed = 1,
   kRebooked = 2,         // the hold had lapsed; another unit was booked
-  kPaidUnfulfilled = 3,  // the hold had lapsed and nothing was left: recorded, and a refund is asked for
+  kPaidUnfulfilled = 3,  // the hold had lapsed and no unit was left: recorded, and a refund is requested
 };
 // "CONFIRMED", "REBOOKED", ...
 const char* ConfirmOutcomeName(ConfirmOutcome outcome);
 
 struct Confirmation {
   ConfirmOutcome outcome = ConfirmOutcome::kUnspecified;
-  Reservation reservation;              // the one that was asked about
+  Reservation reservation;              // the one in the request
   std::optional<Reservation> rebooked;  // the one that was booked instead
   bool replayed = false;
 };
@@ -116,11 +116,11 @@ struct CancelReservation {
   std::string sku = {};
 };
 
-// The hold shall last longer, within the SKU's bounds.
+// Makes the hold last longer, within the SKU's bounds.
 struct ExtendReservation {
   std::string reservation_id = {};
   absl::Duration by = absl::ZeroDuration();  // whole seconds
-  // Which extension this is: Reservation::extensions + 1. Sent again with the same number, it extends once.
+  // Which extension this is: Reservation::extensions + 1. Sent again with the same number, it extends only once.
   int32_t extension = 0;
   std::string sku = {};
 };
@@ -131,7 +131,7 @@ struct ListReservations {
   std::string sku = {};
   std::vector<ReservationState> states = {};  // empty: all
   int32_t page_size = 0;                      // at most 1000; 0: 100
-  std::string page_token = {};                // of the page before
+  std::string page_token = {};                // from the previous page
 };
 struct ReservationPage {
   std::vector<Reservation> reservations;

@@ -15,32 +15,32 @@ class StreamSession;
 }
 
 struct StreamOptions {
-  // Requests sent and not yet answered, at most.
+  // The most requests that are sent and not yet answered.
   int max_outstanding = 1024;
 };
 
 // Requests that the stream's node cannot answer, and those outstanding when the stream breaks, continue as single calls
-// with the client's retries and failover, with the same reservation ids. The next Create then opens a stream to another
-// node. Thread-safe.
+// with the client's retries and failover and with the same reservation ids. The next Create then opens a stream to
+// another node. Thread-safe.
 class ReservationStream {
  public:
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;
 
-  // From Client::OpenStream.
+  // Made by Client::OpenStream.
   explicit ReservationStream(std::shared_ptr<internal::StreamSession> session);
-  // As Close(). Must not run in a callback.
+  // Does Close(). Must not run in a callback.
   ~ReservationStream();
   ReservationStream(const ReservationStream&) = delete;
   ReservationStream& operator=(const ReservationStream&) = delete;
 
-  // Waits while `max_outstanding` requests are outstanding. Must not run in a callback; the callback gets what
+  // Waits while `max_outstanding` requests are outstanding. Must not run in a callback. The callback gets what
   // Client::Create would return, on a thread of the library, and must not block.
   void Create(CreateReservation request, Callback callback);
 
-  // As Create, but returns false at once, `request` and `callback` untouched, instead of waiting.
+  // Like Create, but instead of waiting returns false at once, with `request` and `callback` unchanged.
   bool TryCreate(CreateReservation& request, Callback& callback);
 
-  // Sends nothing more and waits for the answers due, at most until their deadlines.
+  // Sends no more requests and waits for outstanding answers, at most until their deadlines.
   void Close();
 
  private:

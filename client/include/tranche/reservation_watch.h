@@ -1,4 +1,4 @@
-// Following what becomes of one reservation.
+// Follows the changes of one reservation.
 #pragma once
 
 #include <memory>
@@ -15,25 +15,25 @@ class WatchSession;
 }
 
 struct WatchOptions {
-  // How long it may go on failing at every node before the watch ends with the last error.
+  // How long the watch may fail at every node before it ends with the last error.
   absl::Duration give_up_after = absl::Minutes(1);
 };
 
-// From Client::Watch. When its node drains or is lost, it goes on at another one. Thread-safe.
+// Made by Client::Watch. When its node drains or is lost, it continues at another one. Thread-safe.
 class ReservationWatch {
  public:
   explicit ReservationWatch(std::shared_ptr<internal::WatchSession> session);
-  // As Cancel(), and waits for what is under way. Must not run in a callback.
+  // Does Cancel(), and waits for what is under way. Must not run in a callback.
   ~ReservationWatch();
   ReservationWatch(const ReservationWatch&) = delete;
   ReservationWatch& operator=(const ReservationWatch&) = delete;
 
-  // Waits for a state that was not returned yet; states that follow each other fast may show as one. nullopt: the last
-  // one was final. DEADLINE_EXCEEDED: nothing new came in time, ask again. Any other error is the end, such as
-  // NOT_FOUND (Reason::kReservationNotFound).
+  // Waits for a state that was not returned yet; states that follow each other fast may be returned as one. nullopt:
+  // the last one was final. DEADLINE_EXCEEDED: nothing new came in time, ask again. Any other error ends the watch,
+  // such as NOT_FOUND (Reason::kReservationNotFound).
   absl::StatusOr<std::optional<Reservation>> Next(absl::Duration timeout = absl::InfiniteDuration());
 
-  // Ends it: Next returns CANCELLED, unless it has ended before.
+  // Ends the watch: Next returns CANCELLED, unless it has ended before.
   void Cancel();
 
  private:

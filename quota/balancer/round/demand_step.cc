@@ -13,7 +13,7 @@ using storage::SkuQuota;
 // Demand changes few of a SKU's slices.
 constexpr size_t kLeastDemandBatch = 16;
 
-// Of the nodes that ask: what those hold who have not heard of their last move. Perhaps the announcement was lost.
+// Adds the slices of demanding nodes that have not heard of their last move: the announcement may be lost.
 void AddUnheard(const SkuQuota& now, const DemandByNode& demand, std::vector<SliceToAnnounce>& unheard) {
   for (const storage::HeldSlice& slice : now.quota.slices) {
     const auto asks = demand.find(slice.holder);
@@ -44,18 +44,19 @@ absl::Status DemandStep::Run() {
 }
 
 absl::Status DemandStep::Meet(const std::vector<std::string>& sku_ids) {
-  std::vector<SkuToAnnounce> sold_out;
+  std::vector<SkuToAnnounce> scarce;
   std::vector<SliceToAnnounce> unheard;
   absl::Status status = context_.mover.MoveUnitsOf(sku_ids, [&](const SkuQuota& now) -> std::vector<QuotaDelta> {
     const DemandByNode demand = context_.board.DemandOf(now.sku.sku_id);
-    if (now.sku.unsold == 0 && context_.board.Wanted(now.sku.sku_id)) sold_out.push_back({now.sku, /*always=*/false});
+    if (storage::IsScarce(now.sku) && context_.board.Wanted(now.sku.sku_id))
+      scarce.push_back({now.sku, /*always=*/false});
     if (now.sku.unsold == 0 || now.sku.closed) return {};
     AddUnheard(now, demand, unheard);
     if (now.sku.quota_frozen) return {};
     return PlanForDemand(now.quota, context_.nodes.receivers(), demand, /*pool_feeds=*/!now.sku.presplit,
                          context_.options.demand);
   });
-  status.Update(context_.announcer.Announce(sold_out, unheard));
+  status.Update(context_.announcer.Announce(scarce, unheard));
   return status;
 }
 

@@ -1,5 +1,5 @@
-// Nodes have run dry: either nobody has a unit, then everybody shall know (and nobody reports it any more); or others
-// have, then they share.
+// Serves nodes that have run dry. If no node has a unit left, it announces that to all, and they stop reporting demand;
+// otherwise nodes with units share them.
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@ class DemandStep {
  public:
   explicit DemandStep(const RoundContext* context) : context_(*context) {}
 
-  // As many SKUs as the round allows; asks for another round if there are more.
+  // Serves as many SKUs as the round allows; asks for another round if there are more.
   absl::Status Run();
 
  private:

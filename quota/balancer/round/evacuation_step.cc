@@ -22,7 +22,8 @@ void EvacuationStep::Forget() {
 absl::Status EvacuationStep::Run() {
   const std::set<IncarnationId> unable = context_.board.CannotCommit();
   ForgetWhoRecovered(unable);
-  // When most are unable, it is not they who are cut off: moving everything to the few, or to nobody, helps no buyer.
+  // When most nodes are unable, they are not the ones cut off: moving everything to the few others, or to none, helps
+  // no buyer.
   if (unable.size() * 2 > context_.nodes.registered().size()) return absl::OkStatus();
   absl::Status status;
   for (const IncarnationId incarnation : unable) {

@@ -19,9 +19,9 @@ class EvacuationStep {
 
   absl::Status Run();
 
-  // Have lost their units, and receive nothing until they reach the ledger.
+  // Nodes that have lost their units, and receive nothing until they reach the ledger.
   const std::set<storage::IncarnationId>& evacuated() const { return evacuated_; }
-  // We do not reach the ledger either.
+  // To be called when we do not reach the ledger either.
   void NobodyIsUnableAlone() { unable_since_.clear(); }
   void Forget();
 

@@ -13,34 +13,34 @@
 
 namespace tranche::quota {
 
-// One thread.
+// Used by one thread.
 class KnownNodes {
  public:
   explicit KnownNodes(storage::StockLedger* ledger) : ledger_(ledger) {}
 
-  // Reads who is there. Leaves watches. `unable` receive nothing.
+  // Reads which nodes exist. Leaves watches. `unable` receive nothing.
   absl::Status LookAround(Coordination& session, const std::set<storage::IncarnationId>& unable);
-  // Forgets what only a leader who has led all the time may believe.
+  // Forgets what only holds while we lead without interruption.
   void Forget();
-  // The registrations went with the tree: whoever registers again is new.
+  // The registrations went with the tree: whichever node registers again is new.
   void ForgetRegistrations() { registered_.clear(); }
-  // Forgets those who were registered and are over.
+  // Forgets those that were registered and have ended.
   void ForgetEnded();
 
   // Live, and neither draining nor unable; ascending.
   const std::vector<storage::IncarnationId>& receivers() const { return receivers_; }
-  // By the ledger, since when.
+  // Live by the ledger, and since when.
   const std::map<storage::IncarnationId, absl::Time>& live() const { return live_; }
-  // In ZooKeeper.
+  // Registered in ZooKeeper.
   const std::set<storage::IncarnationId>& registered() const { return registered_; }
-  // At some time since we lead.
+  // At some time since we began to lead.
   bool WasRegistered(storage::IncarnationId id) const { return seen_registered_.contains(id); }
 
-  // Who registered since the first look around and was not taken yet.
+  // Nodes that registered since the first look around and were not taken yet.
   bool HasNew() const { return !new_.empty(); }
   storage::IncarnationId TakeNew() { return new_.extract(new_.begin()).value(); }  // requires HasNew
 
-  // What is known before the next look around.
+  // Changes that are known before the next look around.
   void NoteEnded(storage::IncarnationId id) { live_.erase(id); }
   void NoteUnable(storage::IncarnationId id) { std::erase(receivers_, id); }
 
@@ -53,7 +53,7 @@ class KnownNodes {
   std::set<storage::IncarnationId> registered_;
   std::set<storage::IncarnationId> seen_registered_;
   std::set<storage::IncarnationId> new_;
-  bool looked_around_ = false;  // since we lead
+  bool looked_around_ = false;  // since we began to lead
 };
 
 }  // namespace tranche::quota

@@ -3,7 +3,7 @@
 namespace tranche::quota {
 namespace {
 
-// Nodes that are told what they hold.
+// The number of nodes per round that are told what they hold.
 constexpr int kNodesToldPerRound = 32;
 
 }  // namespace
@@ -51,7 +51,7 @@ absl::Status LeaderRound::ReadDemand(Coordination& session, bool everything,
 
 absl::Status LeaderRound::Run(Coordination& session) {
   mover_.BeginRound();
-  // Each step stands alone: a failing one is tried again in the next round and does not hold up the others.
+  // Each step stands alone: a failing one is tried again in the next round and does not stop the others.
   AnnounceToNewNodes();
   absl::Status status = newcomers_.TakeOver();
   status.Update(reclaim_.Run(session));
@@ -64,7 +64,7 @@ absl::Status LeaderRound::Run(Coordination& session) {
   return status;
 }
 
-// Whoever registers hears soon what it holds: nothing, if it is new; all of its slices, if the tree was deleted.
+// A node that registers soon hears what it holds: nothing, if it is new; all of its slices, if the tree was deleted.
 void LeaderRound::AnnounceToNewNodes() {
   for (int told = 0; told < kNodesToldPerRound && nodes_.HasNew(); ++told) {
     repair_.AnnounceSlicesOf(nodes_.TakeNew());

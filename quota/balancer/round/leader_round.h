@@ -1,4 +1,4 @@
-// What a leader does, step after step: each reads what is there, does a bounded piece of its work and is safe to
+// What a leader does, step by step: each reads the current state, does a bounded piece of its work and is safe to
 // repeat.
 #pragma once
 
@@ -25,7 +25,7 @@
 
 namespace tranche::quota {
 
-// One thread.
+// Used by one thread.
 class LeaderRound {
  public:
   // Dependencies outlive it. A step that has more to do asks for another round at once through the inbox.
@@ -34,18 +34,18 @@ class LeaderRound {
   LeaderRound(const LeaderRound&) = delete;
   LeaderRound& operator=(const LeaderRound&) = delete;
 
-  // Forgets what only a leader who has led all the time may believe.
+  // Forgets what only holds while we lead without interruption.
   void ForgetAll();
-  // Somebody deleted the coordination tree: until the nodes have had time to register again, nobody is taken for dead.
+  // Somebody deleted the coordination tree: until the nodes have had time to register again, none is treated as dead.
   void TreeHasGone();
-  // We do not reach the ledger: who does not either is not unable.
+  // We do not reach the ledger, so a node that does not reach it either is not unable.
   void NobodyIsUnableAlone() { evacuation_.NobodyIsUnableAlone(); }
 
-  // Who is there, and who wants what: of everybody, or of those in `reports`. kNotFound: the tree has gone.
+  // Reads which nodes exist and what they want: all nodes, or those in `reports`. kNotFound: the tree has gone.
   absl::Status LookAround(Coordination& session);
   absl::Status ReadDemand(Coordination& session, bool everything, const std::set<storage::IncarnationId>& reports);
 
-  // The round. Returns the first error; it is tried again in the next round.
+  // One round. Returns the first error; what failed is tried again in the next round.
   absl::Status Run(Coordination& session);
 
  private:

@@ -13,9 +13,9 @@ namespace {
 using storage::IncarnationId;
 using storage::SkuQuota;
 
-// The page of SKUs that is looked through for newcomers.
+// The page of SKUs that is searched for newcomers' shares.
 constexpr int kWelcomePage = 256;
-// Nodes that are asked about what they hold.
+// The number of nodes per round that are checked for what they hold.
 constexpr int kNodesAskedPerRound = 32;
 
 }  // namespace
@@ -70,10 +70,10 @@ absl::Status NewcomerStep::Run() {
   return absl::OkStatus();
 }
 
-// Is there anybody to welcome? Who joins during a pass over the SKUs waits for the next one: if each began the pass
-// anew, a long restart of all nodes would never reach the last SKUs.
+// Is there anybody to welcome? A node that joins during a pass over the SKUs waits for the next pass: if each one
+// restarted the pass, a long restart of all nodes would never reach the last SKUs.
 bool NewcomerStep::BeginOrGoOn(const std::set<IncarnationId>& receivers) {
-  // One that only lost its registration still has its share when it registers again.
+  // A node that only lost its registration still has its share when it registers again.
   std::erase_if(welcomed_, [&](IncarnationId id) {
     return !receivers.contains(id) && (context_.nodes.registered().contains(id) || !context_.nodes.live().contains(id));
   });

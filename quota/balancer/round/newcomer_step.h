@@ -1,4 +1,4 @@
-// Gives a node that joins its equal share of every open SKU, in mid-sale too.
+// Gives a node that joins its equal share of every open SKU, also in mid-sale.
 #pragma once
 
 #include <optional>
@@ -15,12 +15,12 @@ class NewcomerStep {
  public:
   explicit NewcomerStep(const RoundContext* context) : context_(*context) {}
 
-  // For a leader who has just begun: whoever holds something has been welcomed by an earlier one. Some nodes a round.
+  // For a new leader: a node that holds something was welcomed by an earlier leader. Checks some nodes per round.
   absl::Status TakeOver();
-  // A page of SKUs.
+  // Handles a page of SKUs.
   absl::Status Run();
 
-  // It has lost its share, and is a newcomer when it can receive again.
+  // The node has lost its share, and counts as a newcomer when it can receive again.
   void NoteEvacuated(storage::IncarnationId incarnation) { welcomed_.erase(incarnation); }
   void Forget();
 
@@ -35,7 +35,7 @@ class NewcomerStep {
   void End(const std::set<storage::IncarnationId>& receivers);
 
   const RoundContext& context_;
-  // Whom earlier leaders have welcomed is found out a few nodes at a time; so far, up to this one.
+  // Which nodes earlier leaders have welcomed is found out a few nodes at a time; so far, up to this one.
   std::optional<storage::IncarnationId> taking_over_after_;
   std::set<storage::IncarnationId> welcomed_;  // have had their share
   std::optional<Pass> pass_;

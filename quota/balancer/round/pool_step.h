@@ -1,4 +1,4 @@
-// Shares what comes into the pools over the nodes.
+// Shares what comes into the pools among the nodes.
 #pragma once
 
 #include <string>
@@ -12,14 +12,14 @@ class PoolStep {
  public:
   explicit PoolStep(const RoundContext* context) : context_(*context) {}
 
-  // As many SKUs as the round allows; asks for another round if there may be more.
+  // Handles as many SKUs as the round allows; asks for another round if there may be more.
   absl::Status Run();
 
   void Forget() { after_sku_.clear(); }
 
  private:
   const RoundContext& context_;
-  std::string after_sku_;  // where the next round goes on
+  std::string after_sku_;  // where the next round continues
 };
 
 }  // namespace tranche::quota

@@ -19,21 +19,21 @@ absl::Status ReclaimStep::Run(Coordination& session) {
   for (const auto& [incarnation, started_at] : live) {
     if (context_.nodes.registered().contains(incarnation) || !IsGone(incarnation, started_at)) continue;
     if (storage::Mutated(storage::Mutation::kBalancerDoesNotReclaim)) continue;
-    // When many die at once, those who run dry need not wait for all of them.
+    // When many die at once, nodes that run dry need not wait for all of them.
     if (context_.mover.Exhausted()) {
       context_.inbox.Again();
       break;
     }
     status.Update(Reclaim(session, incarnation));
   }
-  // What is over need not be remembered.
+  // Ended incarnations need not be remembered.
   std::erase_if(first_seen_unregistered_,
                 [&](const auto& entry) { return !context_.nodes.live().contains(entry.first); });
   context_.nodes.ForgetEnded();
   return status;
 }
 
-// One that we saw registered is gone. One that we did not may be just starting, unless it began long ago.
+// An incarnation that we saw registered is gone. One that we never saw may be just starting, unless it began long ago.
 bool ReclaimStep::IsGone(IncarnationId incarnation, absl::Time started_at) {
   const absl::Time now = context_.clock.Now();
   const absl::Time first = first_seen_unregistered_.try_emplace(incarnation, now).first->second;

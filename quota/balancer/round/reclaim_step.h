@@ -16,7 +16,7 @@ class ReclaimStep {
 
   absl::Status Run(Coordination& session);
 
-  // Nobody is taken for dead before then.
+  // No node is treated as dead before then.
   void SpareAllUntil(absl::Time when) { nobody_dead_before_ = when; }
   void Forget() { first_seen_unregistered_.clear(); }
 

@@ -16,7 +16,7 @@ absl::Status RepairSchedule::Step(Coordination& session) {
     repair_.Begin();
     last_pass_ = now;
   } else if (now - last_step_ < options_.poll_interval) {
-    return absl::OkStatus();  // no hurry: rounds that follow each other are about something else
+    return absl::OkStatus();  // not urgent: rounds in quick succession have other work
   }
   last_step_ = now;
   return repair_.Step(session);

@@ -1,4 +1,4 @@
-// When the announcements are compared with the ledger: in passes, at intervals, and soon after something went wrong.
+// When the announcements are compared with the ledger: in passes, at intervals, and soon after a failure.
 #pragma once
 
 #include "absl/status/status.h"
@@ -12,7 +12,7 @@
 
 namespace tranche::quota {
 
-// One thread.
+// Used by one thread.
 class RepairSchedule {
  public:
   // Dependencies outlive it.
@@ -23,7 +23,7 @@ class RepairSchedule {
   void Soon() { last_pass_ = absl::InfinitePast(); }
   // Begins a pass or does the next piece of one, if that is due.
   absl::Status Step(Coordination& session);
-  // Announces all that one incarnation holds; if that fails, the next pass does.
+  // Announces all that one incarnation holds; if that fails, the next pass does it.
   void AnnounceSlicesOf(storage::IncarnationId incarnation);
 
  private:

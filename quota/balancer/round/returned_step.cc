@@ -25,7 +25,7 @@ absl::Status ReturnedStep::Run() {
   for (const SkuQuota& now : quotas) {
     if (!failed.contains(now.sku.sku_id)) announced.emplace_back(now.sku.sku_id, now.sku.quota_version);
   }
-  // What changed meanwhile stays listed, and is announced in a later round.
+  // A SKU that changed meanwhile stays listed, and is announced in a later round.
   if (!announced.empty()) status.Update(context_.ledger.AckReturnedSkus(announced));
   return status;
 }
@@ -33,7 +33,7 @@ absl::Status ReturnedStep::Run() {
 absl::StatusOr<std::vector<std::string>> ReturnedStep::NextPage() {
   const size_t limit = std::min<size_t>(context_.mover.SkusToChange(), storage::kMaxQuotaBatch);
   ASSIGN_OR_RETURN(auto returned, context_.ledger.ListReturnedSkus(after_sku_, static_cast<int>(limit)));
-  // On, whatever becomes of these: SKUs that cannot be done with, as they change all the time, hold up no others.
+  // Go on even if these fail: SKUs that change all the time and so are never done must not block the others.
   after_sku_ = returned.size() < limit ? "" : returned.back();
   if (!after_sku_.empty()) context_.inbox.Again();
   return returned;
@@ -44,7 +44,7 @@ absl::Status ReturnedStep::Announce(absl::Span<const SkuQuota> quotas, std::set<
   std::vector<SliceToAnnounce> slices;
   for (const SkuQuota& now : quotas) {
     skus.push_back({now.sku, /*always=*/true});
-    // All of them: which ones late payments have made smaller since the last time, no version tells.
+    // All slices: late payments may have made some smaller, and no version tells which.
     for (const storage::HeldSlice& slice : now.quota.slices) {
       if (slice.holder == storage::kPool) continue;
       slices.push_back({slice.holder, now.sku.sku_id, slice.allotted, slice.version});

@@ -1,6 +1,7 @@
-// Units of cancelled and expired reservations came back into an empty pool: nobody shall take the SKU for sold out any
-// more. Those of a presplit one are on their way to the nodes; those of another wait until they are asked for, and who
-// hears "sold out" does not ask. Or a late payment has taken units, perhaps out of slices, which are smaller then.
+// Announces SKUs whose empty pool got units back from cancelled or expired reservations, so that no node treats them as
+// sold out any more. Units of a presplit SKU are moved to the nodes; those of another wait until a node asks, and a
+// node that believes "sold out" does not ask. Also announces SKUs of which a late payment took units, perhaps out of
+// slices, which are smaller then.
 #pragma once
 
 #include <set>
@@ -18,7 +19,7 @@ class ReturnedStep {
  public:
   explicit ReturnedStep(const RoundContext* context) : context_(*context) {}
 
-  // As many SKUs as the round allows; asks for another round if there may be more.
+  // Handles as many SKUs as the round allows; asks for another round if there may be more.
   absl::Status Run();
 
   void Forget() { after_sku_.clear(); }
@@ -28,7 +29,7 @@ class ReturnedStep {
   absl::StatusOr<std::vector<std::string>> NextPage();
 
   const RoundContext& context_;
-  std::string after_sku_;  // where the next round goes on
+  std::string after_sku_;  // where the next round continues
 };
 
 }  // namespace tranche::quota

@@ -13,7 +13,7 @@
 
 namespace tranche::quota {
 
-// Owns nothing. Used on one thread, that of the rounds.
+// Owns nothing. Used only on the thread of the rounds.
 struct RoundContext {
   storage::StockLedger& ledger;
   storage::Clock& clock;

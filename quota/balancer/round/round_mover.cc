@@ -16,7 +16,8 @@ using storage::SkuQuota;
 
 constexpr char kBalancerActor[] = "balancer";
 
-// SKUs whose demand is looked at, or whose pools are shared, and the slices that this may read or change.
+// The most SKUs per round whose demand is looked at or whose pools are shared, and the most slices it may read or
+// change.
 constexpr size_t kSkusPerRound = 256;
 constexpr size_t kSlicesReadPerRound = 16384;
 constexpr size_t kSlicesChangedPerRound = 2048;
@@ -29,7 +30,7 @@ size_t RoundMover::SkusToRead() const { return SkusPerRound(kSlicesReadPerRound)
 
 size_t RoundMover::SkusToChange() const { return SkusPerRound(kSlicesChangedPerRound); }
 
-// When each of them has so many slices to be read or changed.
+// If each SKU has a slice on every receiver.
 size_t RoundMover::SkusPerRound(size_t slices) const {
   return std::clamp<size_t>(slices / std::max<size_t>(1, nodes_.receivers().size()), 1, kSkusPerRound);
 }
@@ -48,13 +49,13 @@ absl::Status RoundMover::MoveUnitsOf(absl::Span<const std::string> sku_ids, Plan
   return status;
 }
 
-// At most one batch.
+// Takes one batch at most.
 absl::Status RoundMover::Move(absl::Span<const QuotaMove> moves) {
   if (moves.empty()) return absl::OkStatus();
   for (const QuotaMove& move : moves) slices_changed_ += move.deltas.size();
   const auto moved = mover_.MoveBatch(moves, kBalancerActor);
   if (!moved.ok()) {
-    // Perhaps it was made, and then it must be announced.
+    // The move may have been made, and then it must be announced.
     if (storage::IsUnknownCommit(moved.status())) repair_.Soon();
     return moved.status();
   }

@@ -1,5 +1,5 @@
-// Moves units on behalf of a round's steps, and counts what the round has changed: with many nodes, a SKU has many
-// slices to be read and changed, and it is slices that bound a round, not SKUs.
+// Moves units for a round's steps, and counts what the round has changed. With many nodes a SKU has many slices to read
+// and change, so a round is bounded by slices, not by SKUs.
 #pragma once
 
 #include <string>
@@ -16,10 +16,10 @@
 
 namespace tranche::quota {
 
-// One thread.
+// Used by one thread.
 class RoundMover {
  public:
-  // Plans the move of one SKU; none: nothing to move.
+  // Plans the move of one SKU; no deltas: nothing to move.
   using Plan = absl::FunctionRef<std::vector<storage::QuotaDelta>(const storage::SkuQuota&)>;
 
   // Dependencies outlive it.
@@ -27,16 +27,16 @@ class RoundMover {
       : ledger_(ledger), nodes_(*nodes), repair_(*repair), mover_(ledger, announcer) {}
 
   void BeginRound() { slices_changed_ = 0; }
-  // Slices that were changed otherwise.
+  // Counts slices that were changed in another way.
   void CountChanged(size_t slices) { slices_changed_ += slices; }
   // Has the round changed as many slices as it may?
   bool Exhausted() const;
 
-  // How many SKUs may be looked at, or changed, in a round: at least one.
+  // How many SKUs a round may read, or change: at least one.
   size_t SkusToRead() const;
   size_t SkusToChange() const;
 
-  // Reads the SKUs, plans each, and moves. A quota that changed between reading and moving is left to the next look.
+  // Reads the SKUs, plans each, and moves. A quota that changed between reading and moving is left for the next look.
   absl::Status MoveUnitsOf(absl::Span<const std::string> sku_ids, Plan plan);
 
  private:

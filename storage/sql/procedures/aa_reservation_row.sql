@@ -1,13 +1,14 @@
--- Runs first of the procedures: a reservation as the servers know it, and the rows by which procedures answer about one.
--- A new field gets its column here, in the tables, and in the procedures that set it; those that pass the row on take it
--- along. It comes last in reservation_fields, and in what is made of that.
+-- Runs first of the procedures: a reservation as the servers know it, and the rows in which procedures answer about
+-- one. A new field gets its column here, in the tables, and in the procedures that set it; procedures that pass the row
+-- on need no change. It comes last in reservation_fields, and in the views that are made of it.
 --
--- Servers find columns by name; those from before schema 0005 by position, so that a new one comes last in each row. After a
--- migration all that is here is made anew.
+-- Servers find columns by name, but those from before schema 0005 by position, so a new column comes last in each row.
+-- After a migration everything here is made anew.
 --
--- A call that waits for the migration's locks goes on afterwards with the body that it has begun, so what that reads must not
--- change under it. Procedures from before 0006 read the view reservation_row, which stays as it was for them. A later field
--- gives reservation_fields another name again; its migration drops the functions that answer with the old one.
+-- A call that waits for the migration's locks then continues with the body that it has begun, so what that body reads
+-- must not change under it. Procedures from before 0006 read the view reservation_row, which stays unchanged for them.
+-- A later field must give reservation_fields another name again; its migration drops the functions that answer with the
+-- old one.
 
 -- Times are microseconds since the Unix epoch.
 CREATE OR REPLACE VIEW tranche.reservation_fields AS
@@ -18,7 +19,7 @@ SELECT r.reservation_id, r.sku_id, r.user_id, r.quantity, r.state, r.amount_mino
        r.payment_reference, r.cancel_reason, r.extensions, r.revision, r.rebooked_from, r.order_reference
 FROM tranche.reservation r;
 
--- The same of those that retention has taken.
+-- The same for reservations that retention has archived.
 CREATE OR REPLACE VIEW tranche.archived_row AS
 SELECT a.reservation_id, a.sku_id, a.user_id, a.quantity, a.state, a.amount_minor, a.currency, a.incarnation_id,
        (date_part('epoch', a.created_at) * 1000000)::bigint AS created_us,
@@ -27,32 +28,32 @@ SELECT a.reservation_id, a.sku_id, a.user_id, a.quantity, a.state, a.amount_mino
        a.payment_reference, a.cancel_reason, a.extensions, a.revision, a.rebooked_from, a.order_reference
 FROM tranche.reservation_archive a;
 
--- The others have no rows: procedures return rows like theirs.
+-- The other views have no rows: they only define the rows that procedures return.
 
--- A change of one of a batch, at position `idx` from 1; the reservation as it is now, or NULLs.
+-- The result of one change of a batch, at position `idx` from 1; the reservation as it is now, or NULLs.
 CREATE OR REPLACE VIEW tranche.change_answer AS
 SELECT NULL::integer AS idx, NULL::text AS outcome, NULL::bigint AS bound, r.*
 FROM tranche.reservation_fields r WHERE false;
 
--- A late payment.
+-- The result of a late payment.
 CREATE OR REPLACE VIEW tranche.late_answer AS
 SELECT NULL::text AS outcome, NULL::boolean AS replayed, r.*
 FROM tranche.reservation_fields r WHERE false;
 
--- An entry of a list, with what its place in the list is made of. Newer columns come last: see the schema's test.
+-- An entry of a list, with the fields that make its place in the list. Newer columns come last: see the schema's test.
 CREATE OR REPLACE VIEW tranche.list_answer AS
 SELECT r.reservation_id, r.sku_id, r.user_id, r.quantity, r.state, r.amount_minor, r.currency, r.incarnation_id, r.created_us,
        r.expires_us, r.finished_us, r.payment_reference, r.cancel_reason, r.extensions, r.revision, r.rebooked_from,
        NULL::integer AS ordinal, NULL::boolean AS lapsed, r.order_reference
 FROM tranche.reservation_fields r WHERE false;
 
--- A claim of a batch. What the claim itself says is not said again: there are thousands of these in a second.
+-- The result of one claim of a batch. The claim's own fields are not repeated: there are thousands of these per second.
 CREATE OR REPLACE VIEW tranche.claim_answer AS
 SELECT NULL::integer AS idx, NULL::text AS outcome, r.state, r.amount_minor, r.currency, r.incarnation_id, r.created_us,
        r.expires_us, NULL::bigint AS slice_version, r.finished_us, r.payment_reference, r.cancel_reason, r.extensions,
        r.revision, r.rebooked_from
 FROM tranche.reservation_fields r WHERE false;
 
--- A line of a cart.
+-- The result of one line of a cart.
 CREATE OR REPLACE VIEW tranche.cart_answer AS
 SELECT NULL::boolean AS committed, c.* FROM tranche.claim_answer c;

@@ -1,7 +1,7 @@
--- The SKUs have been announced as they were at the given versions: list_returned_skus lists them no more, unless they have
+-- The SKUs were announced with the given versions: list_returned_skus does not list them any more, unless they have
 -- another version by now.
 --
--- Locks the rows of SKUs alone, ascending: in every order that there is.
+-- Locks only the rows of SKUs, ascending, which fits every lock order.
 CREATE OR REPLACE FUNCTION tranche.ack_returned_skus(p_skus text[], p_versions bigint[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

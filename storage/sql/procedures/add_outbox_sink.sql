@@ -1,4 +1,4 @@
--- From now on the sink gets a copy of every message. False if it is there already.
+-- The sink gets a copy of every message from now on. False if it is there already.
 CREATE OR REPLACE FUNCTION tranche.add_outbox_sink(p_name text, p_actor text)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

@@ -1,4 +1,4 @@
--- Notes at home where a shard is; with another DSN than before it has moved house. Returns false if nothing changed.
+-- Notes at home where a shard is; another DSN than before means that it has moved. Returns false if nothing changed.
 CREATE OR REPLACE FUNCTION tranche.add_shard(p_name text, p_dsn text, p_actor text)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

@@ -1,5 +1,5 @@
--- Adds units to a SKU, into the pool. False if there is no such SKU; error TR001 if p_expected_stock is given and is not
--- the SKU's stock, TR004 while the SKU moves to another shard.
+-- Adds units to a SKU's pool. False if there is no such SKU; error TR001 if p_expected_stock is given and is not the
+-- SKU's stock, TR004 while the SKU moves to another shard.
 CREATE OR REPLACE FUNCTION tranche.add_stock(p_sku_id text, p_units bigint, p_actor text,
                                              p_expected_stock bigint DEFAULT NULL)
 RETURNS boolean

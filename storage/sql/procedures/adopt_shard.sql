@@ -1,5 +1,5 @@
--- Makes this unused database the shard p_name of the home p_home, with the sinks that home has. True if it became it now,
--- false if it was it before; error TR002 if it is something else.
+-- Makes this unused database the shard p_name of the home p_home, with the sinks that home has. True if that changed
+-- it, false if it was that shard before; error TR002 if it is something else.
 CREATE OR REPLACE FUNCTION tranche.adopt_shard(p_name text, p_home uuid, p_sinks text[], p_actor text)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

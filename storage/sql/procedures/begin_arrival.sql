@@ -1,6 +1,6 @@
--- The SKU (its row at the source) is going to be copied here from p_source. It has no slots here, so that nothing can be
--- sold, and its reservations are nobody's to see or to change. Error TR002 if it is here, or
--- if rows of an earlier stay or attempt are.
+-- The SKU (its row at the source) will be copied here from p_source. It has no slots here, so nothing can be sold, and
+-- its reservations can neither be read nor changed. Error TR002 if the SKU is here, or if rows of an earlier stay or
+-- attempt are.
 CREATE OR REPLACE FUNCTION tranche.begin_arrival(p_row tranche.sku, p_source text, p_token uuid)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

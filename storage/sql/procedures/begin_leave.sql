@@ -1,12 +1,12 @@
--- From this commit on nothing about the SKU changes here: it sells no unit, and its reservations are as they are. Waits
--- for what is under way (changes of reservations hold the advisory lock, sales their slots, moves of units the SKU's row)
--- and for nothing else. Repeating it is harmless. Error TR002 if the SKU is not here or another attempt to move it has
--- begun.
+-- From this commit on nothing about the SKU changes here: it sells no unit, and its reservations stay as they are.
+-- Waits only for transactions that are under way: changes of reservations hold the advisory lock, sales their slots,
+-- moves of units the SKU's row. Repeating it is harmless. Error TR002 if the SKU is not here or another attempt to move
+-- it has begun.
 CREATE OR REPLACE FUNCTION tranche.begin_leave(p_sku_id text, p_token uuid, p_target text, p_actor text)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
--- Others queue behind a lock that is waited for: rather fail, and be asked again.
+-- Others would queue behind a lock that we wait for: rather fail, and be called again.
 SET lock_timeout = '2s'
 AS $$
 DECLARE

@@ -1,4 +1,4 @@
--- The SKU does not arrive: whatever its mover still tries fails from now on. Its rows wait for purge_departed. False if it
+-- The SKU does not arrive: from now on further steps of its mover fail. Its rows wait for purge_departed. False if it
 -- is here: then the move was finished.
 CREATE OR REPLACE FUNCTION tranche.cancel_arrival(p_sku_id text)
 RETURNS boolean

@@ -1,5 +1,6 @@
--- The move is off: the SKU sells here as before. Only after the target's cancel_arrival, so that it is not finished there
--- all the same; and only of the attempt that was cancelled there. Returns false if that attempt is over.
+-- The move is cancelled: the SKU sells here as before. Call it only after the target's cancel_arrival, so that the move
+-- cannot be finished there after all, and only for the attempt that was cancelled there. Returns false if that attempt
+-- is over.
 CREATE OR REPLACE FUNCTION tranche.cancel_leave(p_sku_id text, p_token uuid, p_actor text)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -8,7 +9,7 @@ AS $$
 DECLARE
   v_sku sku%ROWTYPE;
 BEGIN
-  -- Incarnations before the SKU: none of its holders ends meanwhile.
+  -- Locks incarnations before the SKU, so that none of its holders ends meanwhile.
   PERFORM FROM incarnation i
   WHERE i.incarnation_id IN (SELECT sl.holder FROM stock_slot sl WHERE sl.sku_id = p_sku_id)
   ORDER BY i.incarnation_id FOR SHARE;
@@ -19,7 +20,7 @@ BEGIN
   UPDATE sku SET whereabouts = 'HERE', other_shard = NULL, move_token = NULL, quota_version = quota_version + 1
   WHERE sku_id = p_sku_id;
   IF v_sku.whereabouts = 'LEAVING' THEN
-    -- Whoever ended meanwhile left its units, because nothing changed.
+    -- Incarnations that ended meanwhile left their units here, because nothing of the SKU could change.
     PERFORM pool_ended_slots(p_sku_id, v_sku.quota_version + 1);
     INSERT INTO audit_log (actor, action, sku_id, before, after)
     VALUES (p_actor, 'abort_move_sku', p_sku_id,

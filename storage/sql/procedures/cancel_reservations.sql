@@ -13,11 +13,11 @@
 --   moving SKUs   pinned before their whereabouts are read
 --
 -- Locks: pins; the rows of the SKUs, ascending; their pool slots, in this order; the reservations in (sku, user, id) order.
--- Why no cycle comes of that: whoever else locks SKU rows takes them before slots and reservations, ascending, and
--- holds the SKU's row when it wants a pool slot; so one that we wait for at a pool slot cannot exist once we have the row.
--- Sales lock their own slots, never a pool, and wait for our reservations only by inserts of the same buyer, when they
--- have all their slots; we never wait for those slots. confirm_reservations and extend_reservations lock reservations
--- alone, in our order.
+-- Why no cycle results: all others who lock SKU rows take them before slots and reservations, ascending, and hold the
+-- SKU's row when they want a pool slot. So nobody can hold a pool slot that we want once we have the row. Sales lock
+-- their own slots, never a pool. They wait for our reservations only when they insert for the same buyer, with all
+-- their slots locked, and we never wait for those slots. confirm_reservations and extend_reservations lock only
+-- reservations, in our order.
 CREATE OR REPLACE FUNCTION tranche.cancel_reservations(p_ids uuid[], p_reasons text[])
 RETURNS SETOF tranche.change_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -35,7 +35,7 @@ BEGIN
   SELECT l.locked, l.leaving INTO v_locked, v_leaving FROM lock_reservations(p_ids, p_pools => true) AS l;
   v_now := clock_timestamp();
 
-  -- Joined by themselves, two arrays are hashed.
+  -- Joined with each other, the two arrays are hashed.
   WITH reasons AS MATERIALIZED (
     SELECT c.* FROM unnest(p_ids, p_reasons) AS c (id, reason) JOIN unnest(v_locked) AS l (id) ON l.id = c.id
   ), cancelled AS (

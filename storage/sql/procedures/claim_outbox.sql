@@ -1,16 +1,16 @@
--- Hands up to p_limit due messages of the sink to a relay, the longest due first. They are not handed out again for
--- p_lease_ms: a relay that dies leaves them to the others then. Rows come in no order.
+-- Hands up to p_limit due messages of the sink to a relay, those due longest first. They are not handed out again for
+-- p_lease_ms: if a relay dies, the others get them after that. Rows come in no order.
 --
--- Why they go in order: only the first waiting message of a (reservation, sink) is handed out, and it waits until it is
--- delivered, dead or discarded, leased or not. The messages of a reservation become visible in the order of their
--- revisions, because its row is locked while they are written. `attempts` counts what was begun.
+-- Why they go in order: only the first waiting message of a (reservation, sink) is handed out, and it stays the first
+-- until it is delivered, dead or discarded, leased or not. The messages of a reservation become visible in the order of
+-- their revisions, because its row is locked while they are written. `attempts` counts the attempts that were begun.
 --
--- Why a backlog costs nothing: the index outbox_due ends at what is due. Messages that are due but not the first are put
--- off until the first one is tried again, so that no later call meets them; whoever takes the first out of the way makes
--- the next one due (wake_outbox). One that is put off has no attempts yet, which tells it from one that is leased.
+-- Why a backlog costs nothing: the index outbox_due ends at what is due. Messages that are due but not first are put
+-- off until the first one is tried again, so that no later call reads them; whatever removes the first one makes the
+-- next one due (wake_outbox). A message that was put off has no attempts yet, which distinguishes it from a leased one.
 --
--- Why no wake-up is lost: a message is put off only with its own lock and that of the message it waits for. Who takes
--- that one away holds its lock until the end, or waits for ours and then looks for the next message.
+-- Why no wake-up is lost: a message is put off only under its own lock and the lock of the message that it waits for.
+-- Whoever removes that one holds its lock until the end, or waits for ours and then looks for the next message.
 --
 -- Waits for no lock.
 CREATE OR REPLACE FUNCTION tranche.claim_outbox(p_sink text, p_limit integer, p_lease_ms bigint)
@@ -36,8 +36,8 @@ DECLARE
   v_claimed   integer;
   v_put_off   integer;
 BEGIN
-  -- More than one round only past messages that are put off; bounded, so that a call stays short. Each goes on where the
-  -- one before ended, not through the dead index entries that it left.
+  -- More than one round only if messages were put off; bounded, so that a call stays short. Each round continues where
+  -- the last one ended, not through the dead index entries that it left.
   FOR v_round IN 1..16 LOOP
     v_wanted := v_left;
     SELECT array_agg(l.reservation_id), array_agg(l.revision), coalesce(max(l.next_attempt_at), v_now)
@@ -49,7 +49,7 @@ BEGIN
           LIMIT v_wanted
           FOR UPDATE SKIP LOCKED) AS l;
 
-    -- A statement of its own: its snapshot is newer than the locks.
+    -- A separate statement, so that its snapshot is newer than the locks.
     RETURN QUERY
     UPDATE outbox o
     SET attempts = o.attempts + 1, next_attempt_at = v_leased

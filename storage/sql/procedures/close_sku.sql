@@ -1,5 +1,5 @@
--- Ends the sale of a SKU. Its slots stay as they are: what is unsold simply is not sold. False if there is no such SKU; error TR004
--- while it moves to another shard.
+-- Ends the sale of a SKU. Its slots stay as they are: unsold units are just not sold. False if there is no such SKU;
+-- error TR004 while it moves to another shard.
 CREATE OR REPLACE FUNCTION tranche.close_sku(p_sku_id text, p_actor text)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

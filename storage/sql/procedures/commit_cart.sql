@@ -1,11 +1,11 @@
 -- Commits a buyer's cart for one incarnation: all lines, or none. Lines of one SKU count together.
 --
--- Returns whether it is committed, and what commit_reservations says of each line. Committed means that all lines are
--- CREATED, or that all are REPLAYED. If it is not, nothing has happened, and each line says what it met: CREATED, with
--- NULL for the reservation, if it was not this one that was in the way.
+-- Returns whether it is committed, and what commit_reservations says about each line. Committed means that all lines
+-- are CREATED, or that all are REPLAYED. Otherwise nothing has happened, and each line has its own outcome: CREATED,
+-- with NULL for the reservation, if this line was not the obstacle.
 --
--- The block rolls back to its own start: one subtransaction per call, whatever the cart. Slots are waited for, all of them
--- in (sku, slot) order, so that carts that share SKUs do not close a cycle, in whatever order their lines are.
+-- The block rolls back to its own start: one subtransaction per call, whatever the cart. It waits for slots, all of
+-- them in (sku, slot) order, so that carts that share SKUs close no cycle, whatever the order of their lines.
 CREATE OR REPLACE FUNCTION tranche.commit_cart(p_incarnation bigint, p_ids uuid[], p_skus text[], p_users text[],
                                                p_quantities integer[], p_references text[] DEFAULT NULL)
 RETURNS SETOF tranche.cart_answer

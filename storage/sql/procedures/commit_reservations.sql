@@ -1,17 +1,16 @@
 -- Commits a batch of claims for one incarnation in one transaction. Set-based throughout: a constant number of
 -- statements however long the batch.
 --
--- p_ids must be distinct. p_references are what the shop calls the orders, '' for none; NULL if the caller knows nothing of
--- them. With p_wait the slots of the slice are locked in (sku, slot) order, waiting for other
--- transactions; without it one slot per SKU is taken, the fullest that nobody has locked, and a claim that does not fit
--- there is BUSY: it decides nothing and is to be sent again with p_wait.
+-- p_ids must be distinct. p_references are the shop's names for the orders, '' for none; NULL if the caller does not
+-- know of them. With p_wait all slots of the slice are locked in (sku, slot) order, waiting for other transactions.
+-- Without it one slot per SKU is taken, the fullest unlocked one, and a claim that does not fit there is BUSY: nothing
+-- is decided about it, and it must be sent again with p_wait.
 --
 -- Returns one row per claim with its position `idx` (from 1) and its outcome:
 --   CREATED REPLAYED CONFLICT USER_LIMIT_REACHED NOT_HELD SHORT BUSY SKU_NOT_FOUND QUANTITY_ABOVE_LIMIT NOT_OPEN CLOSED
 --   MOVING (the SKU is on its way to another shard, or gone there: nothing was decided)
--- and, for CREATED and REPLAYED, the reservation's own columns, those that say what became of it only for REPLAYED; for
--- SHORT the version of the slice that was too short.
--- Rows come in no order.
+-- and, for CREATED and REPLAYED, the reservation's own columns (those about its later life only for REPLAYED); for
+-- SHORT the version of the slice that was too short. Rows come in no order.
 --
 -- Why it is safe:
 --   ownership     only slots whose holder is p_incarnation are locked and decremented
@@ -21,13 +20,14 @@
 --   per buyer     the unique index for limit 1; above 1 an advisory lock per (sku, buyer), taken in one order
 --   moving SKUs   a move locks every slot before it says that the SKU is leaving, and we read where it is afterwards
 --
--- Smaller quantities of a batch go first: only so do running sums say exactly which claims fit, because what comes after
--- one that does not fit is at least as large. For one quantity it is the order of the claims.
+-- Smaller quantities of a batch go first. Only then do running sums say exactly which claims fit, because everything
+-- after one that does not fit is at least as large. For equal quantities the order of the claims decides.
 --
--- The first pass looks nothing up that the unique indexes will say anyway: nearly all claims are new. Units planned for
--- claims that turned out to be repeats are offered to the others in another pass, which does look. So SHORT is true.
+-- The first pass looks up nothing that the unique indexes find anyway: nearly all claims are new. Units planned for
+-- claims that turned out to be repeats are offered to the others in another pass, which does look. So SHORT is always
+-- true.
 --
--- Inserts go in (sku, user, id) order, so that two batches meet in the same order; what deadlocks all the same is
+-- Inserts go in (sku, user, id) order, so that two batches meet in the same order; a deadlock that still happens is
 -- retried by the caller.
 CREATE OR REPLACE FUNCTION tranche.commit_reservations(
   p_incarnation bigint,
@@ -51,13 +51,13 @@ DECLARE
   v_slot_skus  text[];
   v_slot_nos   integer[];
   v_slot_units bigint[];
-  -- Of the latest pass.
+  -- Numbers of the latest pass.
   v_first_pass boolean := true;
   v_planned    bigint;
   v_ids        uuid[];
   v_ids_skus   text[];
   v_ids_units  integer[];
-  -- Of all passes.
+  -- Numbers of all passes.
   v_created    uuid[] := '{}'::uuid[];
   v_now_us     bigint := (date_part('epoch', now()) * 1000000)::bigint;
 BEGIN
@@ -66,7 +66,7 @@ BEGIN
   END IF;
   SELECT array_agg(DISTINCT s COLLATE "C") INTO v_skus FROM unnest(p_skus) AS s;
 
-  -- 1. Lock slots: the fence. From here their `remaining` is ours alone.
+  -- 1. Lock slots: the fence. From here on only we can change their `remaining`.
   IF p_wait THEN
     SELECT array_agg(l.sku_id), array_agg(l.slot_no), array_agg(l.remaining)
     INTO v_slot_skus, v_slot_nos, v_slot_units
@@ -87,7 +87,7 @@ BEGIN
                         FOR UPDATE SKIP LOCKED) AS l;
   END IF;
 
-  -- 2. One buyer at a time where the unique index alone does not bound him.
+  -- 2. Handle a buyer in one transaction at a time where the unique index alone does not enforce the limit.
   PERFORM pg_advisory_xact_lock(b.key)
   FROM (SELECT DISTINCT hashtextextended(c.user_id, hashtextextended(c.sku_id, 0)) AS key
         FROM unnest(p_skus, p_users) AS c (sku_id, user_id)
@@ -95,7 +95,7 @@ BEGIN
         ORDER BY key) AS b;
 
   WHILE v_slot_skus IS NOT NULL LOOP
-    -- 3. Insert what is open, within the buyer's limit, and fits into the locked slots.
+    -- 3. Insert the open claims that are within the buyer's limit and fit into the locked slots.
     WITH available AS (
       SELECT l.sku_id, sum(l.units) AS units
       FROM unnest(v_slot_skus, v_slot_units) AS l (sku_id, units) GROUP BY l.sku_id
@@ -161,8 +161,8 @@ BEGIN
     JOIN stock_slot sl ON sl.sku_id = l.sku_id AND sl.slot_no = l.slot_no;
   END LOOP;
 
-  -- 5. Say what became of each claim, by a snapshot that sees every row that was in the way.
-  -- A SKU's price, currency and hold never change: what was inserted need not be read again.
+  -- 5. Give each claim its outcome, by a snapshot that sees every row that was in the way.
+  -- A SKU's price, currency and hold never change, so inserted rows need not be read again.
   RETURN QUERY
   SELECT c.idx::integer, 'CREATED', 'PENDING', s.price_minor * c.quantity, s.currency, p_incarnation,
          v_now_us, v_now_us + s.hold_seconds * 1000000::bigint, NULL::bigint, NULL::bigint, NULL::text, NULL::text,

@@ -1,4 +1,5 @@
--- A payment for a reservation that confirm_reservations said is not pending any more. One payment, one transaction.
+-- A payment for a reservation that is no longer pending, as confirm_reservations answered. One payment, one
+-- transaction.
 --
 -- Returns a row about the reservation asked about, with what became of the payment:
 --   REBOOKED          the hold had expired, and other units were there: a new reservation, confirmed at once; a second row,
@@ -7,8 +8,8 @@
 --                     the same hold has had it rebooked: recorded, and a message asks for a refund
 --   STATE             it is cancelled, or another payment has confirmed it: recorded and to be refunded just so
 --   or what confirm_reservations says. `replayed`: the payment had been recorded before; this is the answer of then.
--- A sale that has merely ended does not matter: the buyer was in time. If retention has taken the reservation,
--- confirm_retired answers.
+-- A sale that has merely ended does not matter: the buyer was in time. If retention has archived or dropped the
+-- reservation, confirm_retired answers.
 --
 -- Why it is safe:
 --   once per payment  the SKU's row is locked before late_payment is read, and for as long as it is written
@@ -16,13 +17,14 @@
 --   conservation      what is booked is what is taken from the slots locked before, in this transaction
 --   per buyer         as in commit_reservations: the unique index for limit 1, above it the same lock per (sku, buyer)
 --
--- The new reservation's incarnation is 0: nobody's slice has paid for it, as the units that it took are not allotted to
--- whoever held them any more.
+-- The new reservation's incarnation is 0: no node's slice has paid for it, since the units that it took are no longer
+-- allotted to their former holder.
 --
--- Locks: pins; the SKU's row; its slots by number (those of lock_units); the buyer; reservations. That is the
--- order of all. Who holds a slot that we want is a sale, with all its slots, or a change of the SKU's quota, which would
--- have the row that we have. A sale may wait for the buyer or for a reservation of his: for another sale, or for a
--- change of reservations under way, which have their slots by then and want neither our row nor our slots.
+-- Locks: pins; the SKU's row; its slots by number (those of lock_units); the buyer; reservations. That is the common
+-- order. If somebody else holds a slot that we want, it is a sale, which has all its slots, or a change of the SKU's
+-- quota, which would need the row that we have. A sale may wait for the buyer or for one of the buyer's reservations:
+-- for another sale, or for a change of reservations under way. These have their slots by then and want neither our row
+-- nor our slots.
 CREATE OR REPLACE FUNCTION tranche.confirm_late(p_id uuid, p_reference text, p_amount bigint, p_currency text)
 RETURNS SETOF tranche.late_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -55,7 +57,8 @@ BEGIN
     RETURN;
   END IF;
 
-  -- Without a late payment's trouble. Not for the others: it would lock the reservation before the slots.
+  -- These payments need none of the steps below. Late ones are not tried here: that would lock the reservation before
+  -- the slots.
   IF v_sku.whereabouts IS DISTINCT FROM 'HERE' OR v_old.state IS NULL OR v_old.state IN ('PENDING', 'CONFIRMED')
      OR v_old.amount_minor <> p_amount OR v_old.currency <> p_currency THEN
     SELECT c.outcome INTO v_outcome
@@ -87,7 +90,7 @@ BEGIN
     END IF;
   END IF;
 
-  -- Retention may have taken it meanwhile, or what it was rebooked as.
+  -- Retention may have removed it meanwhile, or the reservation that replaced it.
   RETURN QUERY
   SELECT CASE WHEN v_old.state = 'EXPIRED' THEN v_late.outcome ELSE 'STATE' END, v_replayed, r.*
   FROM (SELECT) AS one LEFT JOIN known_reservation(p_id) AS r ON true

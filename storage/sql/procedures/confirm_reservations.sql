@@ -5,16 +5,16 @@
 -- the outcome:
 --   DONE REPLAYED (this payment had confirmed it) PAYMENT_MISMATCH (another amount or currency) STATE (not pending any
 --   more) and, without the reservation, NOT_FOUND and MOVING
--- Rows come in no order. A hold whose time is over can be confirmed as long as nobody has expired it: it has its units.
+-- Rows come in no order. A hold whose time is over can be confirmed until it is expired: it still has its units.
 --
 -- Why it is safe:
 --   state         decided with the reservation locked; the trigger reservation_transition refuses what is wrong here
 --   conservation  units do not move: what was reserved stays reserved
 --   moving SKUs   pinned before their whereabouts are read
 --
--- Locks: pins, then the reservations in (sku, user, id) order, no SKU and no slot. So one that waits holds reservations
--- below the one it waits for, and the others that lock several (cancel_reservations, extend_reservations) wait for nothing
--- but reservations by then, in this order too. Sales (commit_reservations) wait for a reservation only by their inserts,
+-- Locks: pins, then the reservations in (sku, user, id) order; no SKU and no slot. So while we wait for a reservation,
+-- we only hold reservations below it. Others that lock several (cancel_reservations, extend_reservations) only wait for
+-- reservations by then, in this order too. Sales (commit_reservations) wait for a reservation only in their inserts,
 -- which go in this order as well; expire_due skips what is locked.
 CREATE OR REPLACE FUNCTION tranche.confirm_reservations(p_ids uuid[], p_references text[], p_amounts bigint[],
                                                         p_currencies text[])
@@ -33,7 +33,7 @@ BEGIN
   SELECT l.locked, l.leaving INTO v_locked, v_leaving FROM lock_reservations(p_ids) AS l;
   v_now := clock_timestamp();
 
-  -- Joined by themselves, two arrays are hashed.
+  -- Joined with each other, the two arrays are hashed.
   WITH payments AS MATERIALIZED (
     SELECT c.* FROM unnest(p_ids, p_references, p_amounts, p_currencies) AS c (id, reference, amount, currency)
     JOIN unnest(v_locked) AS l (id) ON l.id = c.id

@@ -1,5 +1,5 @@
--- A payment for a reservation that retention has taken out of the running books. Returns what confirm_late does, a row in
--- any case:
+-- A payment for a reservation that retention has archived or dropped. Always returns a row, in the form of
+-- confirm_late:
 --   REBOOKED, PAID_UNFULFILLED, STATE   as decided when it was recorded (`replayed`); without a reservation if that was
 --                     dropped, not archived
 --   PAID_UNFULFILLED  of an expired one, STATE of another: recorded, and a message asks for a refund. Nothing is rebooked
@@ -8,7 +8,7 @@
 --   PAYMENT_MISMATCH  another amount or currency
 --   NOT_FOUND         nothing is known of it
 --
--- For confirm_late, which has the SKU's row locked, if there is one, and found it HERE.
+-- Called by confirm_late, which has locked the SKU's row, if there is one, and found it HERE.
 CREATE OR REPLACE FUNCTION tranche.confirm_retired(p_id uuid, p_reference text, p_amount bigint, p_currency text)
 RETURNS SETOF tranche.late_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

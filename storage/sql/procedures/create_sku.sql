@@ -1,4 +1,4 @@
--- Creates a SKU, all its stock in the pool. False if the id is taken.
+-- Creates a SKU with all its stock in the pool. False if the id is taken.
 CREATE OR REPLACE FUNCTION tranche.create_sku(
   p_sku_id text, p_title text, p_price_minor bigint, p_currency text, p_stock bigint, p_per_user_limit integer,
   p_hold_seconds integer, p_opens_us bigint, p_closes_us bigint, p_slots_per_slice integer, p_actor text,

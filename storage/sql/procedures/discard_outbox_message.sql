@@ -1,4 +1,5 @@
--- Deletes one message undelivered; the audit log keeps it whole. What waited for it is due. Returns how many: 0 or 1.
+-- Deletes one message undelivered; the audit log keeps all of it. The next message is due then. Returns how many: 0 or
+-- 1.
 CREATE OR REPLACE FUNCTION tranche.discard_outbox_message(p_id uuid, p_revision integer, p_sink text, p_actor text)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

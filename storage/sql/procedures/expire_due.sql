@@ -1,14 +1,14 @@
--- Expires up to p_limit unpaid holds whose time is over, the longest overdue first: PENDING becomes EXPIRED, and the units
--- go to the pools. One transaction and a constant number of statements. Only due holds are looked at, by the index
--- reservation_due: the cost does not grow with the holds that live or the reservations that are over. This database's
--- clock alone says what is due.
+-- Expires up to p_limit unpaid holds whose time is over, the longest overdue first: PENDING becomes EXPIRED, and the
+-- units go to the pools. One transaction and a constant number of statements. Only due holds are read, by the index
+-- reservation_due: the cost does not grow with the number of live holds or of finished reservations. Only this
+-- database's clock decides what is due.
 --
--- Returns how many it expired, whether others are due (beyond the limit, or just locked by somebody), and the
--- microseconds until the next one is due: 0 for one that is, NULL if there is no hold at all. Holds of SKUs that are on
--- their way to another shard are left alone, and not counted: who has the SKU in the end expires them.
+-- Returns how many it expired, whether others are due (beyond the limit, or locked just now), and the microseconds
+-- until the next one is due: 0 if one is, NULL if there is no hold at all. Holds of SKUs that are on their way to
+-- another shard are left alone, and not counted: the shard that has the SKU in the end expires them.
 --
--- Any number may run side by side. The candidates are read without locks, because a reservation's lock comes after those
--- of its SKU; what another has taken or holds by the time it is our turn is skipped.
+-- Any number may run side by side. The candidates are read without locks, because a reservation's lock comes after
+-- those of its SKU. Candidates that others have expired or locked meanwhile are skipped.
 --
 -- Locks: pins; the rows of the SKUs, ascending; their pool slots, in this order; the reservations, without waiting. It
 -- closes no cycle for the reasons given in cancel_reservations.
@@ -17,7 +17,7 @@ RETURNS TABLE (expired bigint, more boolean, next_us bigint)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
--- Nothing but the index in its order: a bitmap would be made of all that is due.
+-- Only an index scan in order: a bitmap would first collect everything that is due.
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 AS $$
@@ -47,7 +47,7 @@ BEGIN
     FROM (SELECT s.sku_id FROM sku s WHERE s.sku_id = ANY (v_skus) AND s.whereabouts = 'HERE'
           ORDER BY s.sku_id FOR UPDATE) AS l;
     PERFORM FROM stock_slot sl WHERE sl.sku_id = ANY (v_skus) AND sl.slot_no = 0 ORDER BY sl.sku_id FOR UPDATE;
-    -- It may have been extended since: due is what is due now.
+    -- It may have been extended since: check again that it is due.
     v_now := clock_timestamp();
     SELECT array_agg(l.reservation_id) INTO v_locked
     FROM (SELECT r.reservation_id FROM reservation r

@@ -1,5 +1,6 @@
--- A page of a leaving SKU's messages that are not delivered yet, by reservation, after p_after. `exported` below p_limit:
--- there are no more. One that is delivered here meanwhile is delivered twice: at least once is what was promised.
+-- A page of a leaving SKU's messages that are not delivered yet, by reservation, after p_after. `exported` below
+-- p_limit: there are no more. A message that is delivered here meanwhile is delivered twice: delivery is only at least
+-- once.
 CREATE OR REPLACE FUNCTION tranche.export_outbox(p_sku_id text, p_after uuid, p_limit integer)
 RETURNS TABLE (page text, exported bigint, last_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER

@@ -1,11 +1,11 @@
--- One page of what reconciliation compares with a payment provider's statement, ascending by reservation id, those after
--- p_after (NULL: from the start): reservations that were confirmed, or had a late payment, from p_from_us to p_to_us
--- (both inclusive), and those with a late payment from before p_from_us that is still to be paid back. What was booked
--- for a late payment is told with that payment, not by itself. Columns as payment_entries has them.
+-- One page of the payments for reconciliation with a payment provider's statement, ascending by reservation id, those
+-- after p_after (NULL: from the start): reservations that were confirmed, or had a late payment, from p_from_us to
+-- p_to_us (both inclusive), and those with an earlier late payment that is still to be refunded. A reservation that was
+-- booked for a late payment is returned with that payment, not by itself. Columns are those of payment_entries.
 --
--- A page looks at little more than p_limit rows of each table, by primary key, whatever it returns: its statements are short on
--- tables of any size, and no transaction stays open between two pages. If more may follow, the last row has kind NULL
--- and the reservation_id to go on after.
+-- A page reads little more than p_limit rows of each table, by primary key, however few it returns: its statements are
+-- short on tables of any size, and no transaction stays open between two pages. If more may follow, the last row has
+-- kind NULL and the reservation_id to continue after.
 CREATE OR REPLACE FUNCTION tranche.export_payments(p_after uuid, p_from_us bigint, p_to_us bigint, p_limit integer)
 RETURNS TABLE (reservation_id uuid, kind text, sku_id text, quantity integer, state text, amount_minor bigint,
                currency text, payment_reference text, paid_us bigint, refunded_us bigint, rebooked uuid,
@@ -23,11 +23,11 @@ DECLARE
   v_from  timestamptz := 'epoch'::timestamptz + p_from_us * interval '1 microsecond';
   v_to    timestamptz := 'epoch'::timestamptz + p_to_us * interval '1 microsecond';
   v_stop  uuid;
-  -- With any late payment, and with one that is wanted.
+  -- Reservations with any late payment, and those with one that this page returns.
   v_late   uuid[];
   v_wanted uuid[];
 BEGIN
-  -- To the first of the tables' p_limit-th rows behind p_after, or the next one; NULL when none has so many.
+  -- Up to the first of the tables' p_limit-th rows after p_after, or the next one; NULL when no table has that many.
   v_last := least(
     (SELECT r.reservation_id FROM reservation r WHERE r.reservation_id >= v_first
      ORDER BY r.reservation_id OFFSET p_limit LIMIT 1),
@@ -38,7 +38,7 @@ BEGIN
 
   v_stop := coalesce(v_last, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
 
-  -- Few: nearly all reservations have no late payment.
+  -- These are few: nearly all reservations have no late payment.
   SELECT coalesce(array_agg(DISTINCT l.reservation_id), '{}') INTO v_late
   FROM late_payment l
   WHERE l.reservation_id >= v_first AND l.reservation_id <= v_stop AND l.reservation_id IS DISTINCT FROM p_after;
@@ -47,10 +47,10 @@ BEGIN
   WHERE l.reservation_id = ANY (v_late) AND l.received_at <= v_to
     AND (l.received_at >= v_from OR (l.outcome = 'PAID_UNFULFILLED' AND l.refunded_at IS NULL));
 
-  -- Those without late payments in one reading; the others as payment_entries tells them.
+  -- Those without late payments in one read; the others through payment_entries.
   RETURN QUERY
   WITH page AS MATERIALIZED (
-    -- The states are looked at behind the fence: or the planner would read a partial index of them as a whole.
+    -- The states are filtered behind the fence: otherwise the planner would read a whole partial index on them.
     SELECT r.reservation_id, r.sku_id, r.quantity, r.state, r.amount_minor, r.currency, r.payment_reference,
            r.finished_at, r.rebooked_from, false AS archived, r.order_reference
     FROM reservation r

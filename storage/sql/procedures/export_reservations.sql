@@ -1,8 +1,8 @@
--- A page of a SKU's reservations as a literal of the table's rows, for import_reservations: the live ones by buyer, or the
--- lapsed ones by (buyer, id), after the given ones; of those that changed in transaction p_since or later, or of all (NULL).
--- `exported` below p_limit: there are no more.
+-- A page of a SKU's reservations as a literal of the table's rows, for import_reservations: the live ones by buyer, or
+-- the lapsed ones by (buyer, id), after the given ones. Either those that changed in transaction p_since or later, or
+-- all (NULL). `exported` below p_limit: there are no more.
 --
--- A row's xmin is the transaction that last changed it, so that a copy is brought up to date by what is young enough.
+-- A row's xmin is the transaction that last changed it, so young enough rows bring a copy up to date.
 CREATE OR REPLACE FUNCTION tranche.export_reservations(p_sku_id text, p_live boolean, p_since text, p_after_user text,
                                                        p_after_id uuid, p_limit integer)
 RETURNS TABLE (page text, exported bigint, last_user text, last_id uuid)
@@ -14,11 +14,11 @@ SET datestyle = 'ISO, YMD'
 SET timezone = 'UTC'
 AS $$
 DECLARE
-  -- Both ages are counted from the same present.
+  -- Both ages are counted from the same moment.
   v_oldest integer := CASE WHEN p_since IS NULL THEN 2147483647 ELSE age(p_since::xid) END;
 BEGIN
   IF p_live THEN
-    -- A buyer's live ones are few, and come together.
+    -- A buyer's live ones are few, and are returned together.
     RETURN QUERY
     SELECT array_agg(r)::text, count(*), max(r.user_id), NULL::uuid
     FROM (SELECT x.* FROM reservation x

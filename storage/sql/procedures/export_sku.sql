@@ -1,5 +1,5 @@
--- All of a leaving SKU but its reservations and what hangs on them, as literals of the tables' rows for finish_arrival; the
--- totals of its reservations. No row if it is not leaving by this attempt.
+-- Everything of a leaving SKU except its reservations and the rows that belong to them, as literals of the tables' rows
+-- for finish_arrival, and the totals of its reservations. No row if it is not leaving by this attempt.
 CREATE OR REPLACE FUNCTION tranche.export_sku(p_sku_id text, p_token uuid)
 RETURNS TABLE (sku_row text, slots text, incarnations text, retired text, totals text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER

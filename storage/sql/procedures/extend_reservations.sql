@@ -1,5 +1,5 @@
--- Lets a batch of holds last longer, in one transaction. Set-based: a constant number of statements however long the batch.
--- p_numbers says which extension of its reservation each is, from 1: so a repeat is known as one.
+-- Makes a batch of holds last longer, in one transaction. Set-based: a constant number of statements however long the
+-- batch. p_numbers says which extension of its reservation each is, from 1, so that a repeat is recognised.
 --
 -- p_ids must be distinct. Returns one row per id with its position `idx` (from 1), the reservation as it is now, and the
 -- outcome:
@@ -8,10 +8,10 @@
 --   creation) and, without the reservation, NOT_FOUND and MOVING
 -- Rows come in no order.
 --
--- A hold whose time is over is not extended even if nobody has expired it yet: whether it can be would depend on that.
+-- A hold whose time is over is not extended, even if it is not expired yet: otherwise the expirer's pace would decide.
 --
--- Locks as confirm_reservations does, and so closes no cycle for the same reasons: pins, then the reservations in
--- (sku, user, id) order. The SKU's bounds never change: read without a lock.
+-- Locks like confirm_reservations, and closes no cycle for the same reasons: pins, then the reservations in (sku, user,
+-- id) order. The SKU's bounds never change, so they are read without a lock.
 CREATE OR REPLACE FUNCTION tranche.extend_reservations(p_ids uuid[], p_numbers integer[], p_seconds bigint[])
 RETURNS SETOF tranche.change_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -33,7 +33,7 @@ BEGIN
   SELECT l.locked, l.leaving INTO v_locked, v_leaving FROM lock_reservations(p_ids) AS l;
   v_now := clock_timestamp();
 
-  -- Joined by themselves, two arrays are hashed.
+  -- Joined with each other, the two arrays are hashed.
   WITH wishes AS MATERIALIZED (
     SELECT c.* FROM unnest(p_ids, p_numbers, p_seconds) AS c (id, number, seconds)
     JOIN unnest(v_locked) AS l (id) ON l.id = c.id

@@ -1,5 +1,5 @@
--- Deliveries that failed: due again after p_retry_ms, or dead where that is NULL; what waited for a dead one is due then.
--- Returns how many of them were waiting.
+-- Failed deliveries: due again after p_retry_ms, or dead where that is NULL; the message that waited for a dead one is
+-- due then. Returns how many of them were waiting.
 CREATE OR REPLACE FUNCTION tranche.fail_outbox(p_ids uuid[], p_revisions integer[], p_sinks text[], p_errors text[],
                                                p_retry_ms bigint[])
 RETURNS bigint

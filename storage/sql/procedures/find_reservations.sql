@@ -1,5 +1,5 @@
--- Those of the reservations that exist, of SKUs that are on this shard. Whereabouts by a scalar subquery: looked up by
--- index for what is found, however many SKUs there are.
+-- Those of the reservations that exist, for SKUs that are on this shard. Whereabouts by a scalar subquery: looked up by
+-- index for the rows that are found, however many SKUs there are.
 CREATE OR REPLACE FUNCTION tranche.find_reservations(p_ids uuid[])
 RETURNS SETOF tranche.reservation_fields
 LANGUAGE sql STABLE SECURITY DEFINER

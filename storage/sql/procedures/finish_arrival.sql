@@ -1,6 +1,7 @@
--- The decision: from this commit on the SKU is here, whole and for sale, and nowhere else (its source has been fenced off
--- before, and stays so until it is told). Slots keep their holders, so that selling goes on without new shares; those of
--- incarnations that have ended here go to the pool. Error TR002 if the attempt is over, or if the copy is not complete.
+-- The decision: from this commit on the SKU is here, complete and for sale, and nowhere else (its source has been
+-- fenced off before, and stays so until it is told). Slots keep their holders, so that selling goes on without new
+-- shares; slots of incarnations that have ended here go to the pool. Error TR002 if the attempt is over, or if the copy
+-- is not complete.
 CREATE OR REPLACE FUNCTION tranche.finish_arrival(
   p_row tranche.sku, p_token uuid, p_slots tranche.stock_slot[], p_incarnations tranche.incarnation[],
   p_retired tranche.retired_units[], p_totals text, p_actor text

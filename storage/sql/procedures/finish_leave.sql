@@ -1,4 +1,4 @@
--- The SKU is at p_target now: what is here of it is void. Only after the target's finish_arrival of the same
+-- The SKU is at p_target now: its rows here are void. Call it only after the target's finish_arrival of the same
 -- attempt. Repeating it is harmless.
 CREATE OR REPLACE FUNCTION tranche.finish_leave(p_sku_id text, p_target text, p_token uuid, p_actor text)
 RETURNS void

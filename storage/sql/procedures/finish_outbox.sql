@@ -1,7 +1,8 @@
--- The messages are delivered: deletes them, and makes those due that waited for them. Returns how many there were.
+-- The messages are delivered: deletes them, and makes the messages due that waited for them. Returns how many there
+-- were.
 --
--- Whoever delivered a message says so with right, though his lease may have ended and another may deliver it once more,
--- and though it may have been given up: it is gone either way, and what the other says of it later changes nothing.
+-- This holds even if the relay's lease has ended and another relay may deliver the message again, and even if the
+-- message was given up: it is deleted either way, and later reports about it change nothing.
 CREATE OR REPLACE FUNCTION tranche.finish_outbox(p_ids uuid[], p_revisions integer[], p_sinks text[])
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

@@ -1,4 +1,4 @@
--- Takes in a page of export_late_payments.
+-- Inserts a page of export_late_payments.
 CREATE OR REPLACE FUNCTION tranche.import_late_payments(p_sku_id text, p_token uuid, p_page tranche.late_payment[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

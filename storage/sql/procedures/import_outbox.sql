@@ -1,4 +1,4 @@
--- Takes in a page of export_outbox. Whoever was delivering a message there, it is due here.
+-- Inserts a page of export_outbox. A message that was being delivered there is due here.
 CREATE OR REPLACE FUNCTION tranche.import_outbox(p_sku_id text, p_token uuid, p_page tranche.outbox[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

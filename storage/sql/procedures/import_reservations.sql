@@ -1,5 +1,5 @@
--- Takes in a page of export_reservations: each row replaces what an earlier page brought of it, and of a buyer's ordinal.
--- (Whose ordinal another has now, has changed since it was copied, and comes again.)
+-- Inserts a page of export_reservations: each row replaces an earlier copy of itself, and any row with the same buyer's
+-- ordinal. (A reservation that lost its ordinal to another has changed since it was copied, and comes again.)
 CREATE OR REPLACE FUNCTION tranche.import_reservations(p_sku_id text, p_token uuid, p_page tranche.reservation[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -9,7 +9,7 @@ SET enable_seqscan = off
 AS $$
 BEGIN
   PERFORM check_arriving(p_sku_id, p_token);
-  -- Ids first: a join would be planned by a table that was empty a moment ago. OFFSET 0 keeps it a lookup per row.
+  -- Ids first: a join would be planned for a table that was empty a moment ago. OFFSET 0 keeps it a lookup per row.
   DELETE FROM reservation r
   WHERE r.sku_id = p_sku_id AND r.reservation_id = ANY (ARRAY(
     SELECT p.reservation_id FROM unnest(p_page) AS p

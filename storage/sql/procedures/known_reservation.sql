@@ -1,4 +1,4 @@
--- The reservation as it is or, if retention has taken it, as the archive keeps it. For other procedures.
+-- The reservation as it is or, if retention has archived it, as the archive has it. For other procedures.
 CREATE OR REPLACE FUNCTION tranche.known_reservation(p_id uuid)
 RETURNS SETOF tranche.reservation_fields
 LANGUAGE sql STABLE SECURITY DEFINER

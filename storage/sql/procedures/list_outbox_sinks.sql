@@ -1,4 +1,4 @@
--- Who is told of changes.
+-- The sinks that get the messages.
 CREATE OR REPLACE FUNCTION tranche.list_outbox_sinks()
 RETURNS TABLE (name text)
 LANGUAGE sql STABLE SECURITY DEFINER

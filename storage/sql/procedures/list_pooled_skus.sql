@@ -1,5 +1,5 @@
--- SKUs whose units are to be handed out. The index sku_pool_waiting holds these and no others, so that the call costs
--- what it returns, however many SKUs there are.
+-- SKUs whose units should be handed out. The index sku_pool_waiting holds only these, so the cost is in proportion to
+-- the result, however many SKUs there are.
 CREATE OR REPLACE FUNCTION tranche.list_pooled_skus(p_after text, p_limit integer)
 RETURNS TABLE (sku_id text)
 LANGUAGE sql STABLE SECURITY DEFINER

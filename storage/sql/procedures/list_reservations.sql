@@ -1,9 +1,9 @@
--- Reservations of a SKU, of a buyer, or of a buyer of a SKU ('' for all), in the states (NULL or empty for all), after a
--- place in the order: SKUs ascending; of each first the live ones by (user, ordinal), then the lapsed ones by (user, id).
--- That is the order of two indexes, and a page costs what it looks at: at most 10,000 reservations, and for a buyer's
--- list 1,000 SKUs. So a page may be short, or empty, and not the last.
+-- Reservations of a SKU, of a buyer, or of a buyer for a SKU ('' for all), in the states (NULL or empty for all), after
+-- a place in the order: SKUs ascending; for each first the live ones by (user, ordinal), then the lapsed ones by (user,
+-- id). That is the order of two indexes, and the cost of a page is bounded: it reads at most 10,000 reservations, and
+-- for a buyer's list 1,000 SKUs. So a page may be short, or empty, and not the last.
 --
--- If more may follow, the last row has reservation_id NULL and is the place to go on after: sku_id, lapsed, user_id,
+-- If more may follow, the last row has reservation_id NULL and is the place to continue after: sku_id, lapsed, user_id,
 -- ordinal, and rebooked_from as the id. A reservation that lapses between two pages may come twice, but is not missed.
 CREATE OR REPLACE FUNCTION tranche.list_reservations(
   p_sku text, p_user text, p_states text[], p_after_sku text, p_after_lapsed boolean, p_after_user text,
@@ -22,13 +22,13 @@ DECLARE
   c_max_skus CONSTANT integer := 1000;
   v_states   text[] := CASE WHEN cardinality(p_states) > 0 THEN p_states
                             ELSE ARRAY['PENDING', 'CONFIRMED', 'CANCELLED', 'EXPIRED'] END;
-  -- Of the users that are asked for; no user id is above the last.
+  -- The range of users; no user id is above the last value.
   v_last     text := CASE WHEN p_user = '' THEN repeat(chr(1114111), 32) ELSE p_user END;
   v_rows     refcursor;
   v_row      reservation%ROWTYPE;
   v_sku      record;
   v_next     list_answer;
-  -- The place.
+  -- The place to continue after.
   v_lapsed   boolean := p_after_lapsed;
   v_user     text := greatest(p_after_user COLLATE "C", p_user COLLATE "C");
   v_ordinal  integer := CASE WHEN v_user = p_after_user THEN p_after_ordinal ELSE 0 END;

@@ -1,11 +1,11 @@
 -- Locks the reservations of a batch for a change, and keeps their SKUs on this shard meanwhile. p_ids must be distinct.
 --   locked   those that are here, to be changed; NULL if none are
 --   leaving  those whose SKU is on its way to another shard: they are not locked, and nothing of them may change
--- p_pools: their units may come back. The rows of the SKUs of pending ones and their pool slots are locked too, before.
+-- p_pools: their units may come back. Then the rows of the SKUs of pending ones and their pool slots are locked first.
 --
--- For other procedures. Locks: pins; with p_pools the rows of the SKUs, ascending, and their pool slots, in this order; the
--- reservations in (sku, user, id) order. What is read after this call is true: it sees what others have committed before
--- they let go of the locks.
+-- For other procedures. Locks: pins; with p_pools the rows of the SKUs, ascending, and their pool slots, in this order;
+-- the reservations in (sku, user, id) order. Reads after this call are correct: they see what others committed before
+-- they released the locks.
 CREATE OR REPLACE FUNCTION tranche.lock_reservations(p_ids uuid[], p_pools boolean DEFAULT false, OUT locked uuid[],
                                                      OUT leaving uuid[])
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -21,7 +21,7 @@ BEGIN
   IF (SELECT count(DISTINCT id) FROM unnest(p_ids) AS id) <> cardinality(p_ids) THEN
     RAISE EXCEPTION 'reservation ids of a batch must be distinct' USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  -- Read without a lock: a reservation's SKU never changes, nor does a state that is not PENDING.
+  -- Read without a lock: a reservation's SKU never changes, nor does any state other than PENDING.
   SELECT array_agg(DISTINCT r.sku_id), array_agg(DISTINCT r.sku_id) FILTER (WHERE p_pools AND r.state = 'PENDING')
   INTO v_skus, v_pending FROM reservation r WHERE r.reservation_id = ANY (p_ids);
   PERFORM pin_skus(v_skus);
@@ -34,7 +34,7 @@ BEGIN
   IF v_pending IS NOT NULL THEN
     PERFORM FROM stock_slot sl WHERE sl.sku_id = ANY (v_pending) AND sl.slot_no = 0 ORDER BY sl.sku_id FOR UPDATE;
   END IF;
-  -- Not a pending one of a SKU that had none when its row would have been locked.
+  -- Skips a pending one whose SKU had none when its row would have been locked.
   SELECT array_agg(l.reservation_id) INTO locked
   FROM (SELECT r.reservation_id FROM reservation r
         WHERE r.reservation_id = ANY (p_ids) AND r.sku_id = ANY (v_skus)

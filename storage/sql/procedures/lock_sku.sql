@@ -1,5 +1,5 @@
--- Locks the SKU's row for a change of its stock, quota or state. No row if the SKU is not on this shard; error TR004 while
--- it is on its way to another one, when nothing of it may change.
+-- Locks the SKU's row for a change of its stock, quota or state. No row if the SKU is not on this shard; error TR004
+-- while it is on its way to another one: then nothing of it may change.
 CREATE OR REPLACE FUNCTION tranche.lock_sku(p_sku_id text)
 RETURNS SETOF tranche.sku
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

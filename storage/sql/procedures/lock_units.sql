@@ -1,8 +1,8 @@
--- Locks slots of a SKU that have p_units unsold units together, in the order of their numbers: the pool if that has enough,
--- otherwise with it as many of the fullest as it takes, so that the other sales go on. Returns which; NULL if there is too
--- little. That is decided without a lock, where it can be.
+-- Locks slots of a SKU that together have p_units unsold units, in the order of their numbers: only the pool if that
+-- has enough, otherwise the pool and as many of the fullest as are needed, so that the other sales go on. Returns
+-- which; NULL if there are too few units. That is decided without a lock if possible.
 --
--- For other procedures, which have locked the SKU's row. take_units takes from what is locked.
+-- For other procedures, which have locked the SKU's row. take_units takes from the locked slots.
 CREATE OR REPLACE FUNCTION tranche.lock_units(p_sku_id text, p_units bigint)
 RETURNS integer[]
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -23,7 +23,7 @@ BEGIN
     RETURN NULL;
   END IF;
 
-  -- The block gives the locks back: all slots can only be locked from the first one on.
+  -- The block releases the locks: all slots can only be locked in order from the first one.
   BEGIN
     PERFORM FROM stock_slot WHERE sku_id = p_sku_id AND slot_no = ANY (v_slots) ORDER BY slot_no FOR UPDATE;
     IF (SELECT sum(remaining) FROM stock_slot WHERE sku_id = p_sku_id AND slot_no = ANY (v_slots)) >= p_units THEN

@@ -1,5 +1,5 @@
--- Notes of late payments that the payment provider has paid them back, with one audit row each. Returns one row per pair
--- with its position `idx` (from 1), in any order:
+-- Notes that the payment provider has refunded late payments, with one audit row each. Returns one row per pair with
+-- its position `idx` (from 1), in any order:
 --   DONE; REPLAYED (it was noted before: nothing changes); NOT_FOUND; STATE (the payment bought another unit, so that it
 --   is not to be paid back)
 CREATE OR REPLACE FUNCTION tranche.mark_refunded(p_ids uuid[], p_references text[], p_actor text)
@@ -33,7 +33,7 @@ BEGIN
     FROM marked m
     ORDER BY m.reservation_id, m.payment_reference
   )
-  -- `l` is as it was before the update: this statement's snapshot is older.
+  -- `l` is the row before the update: this statement's snapshot is older.
   SELECT p.idx::integer,
          CASE WHEN m.reservation_id IS NOT NULL THEN 'DONE'
               WHEN l.reservation_id IS NULL THEN 'NOT_FOUND'

@@ -1,4 +1,4 @@
--- The transaction from which on changes are news to a copy that begins now.
+-- A copy that begins now must later fetch the changes of this transaction and later ones.
 CREATE OR REPLACE FUNCTION tranche.move_snapshot()
 RETURNS text
 LANGUAGE sql VOLATILE SECURITY DEFINER

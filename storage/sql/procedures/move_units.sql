@@ -1,12 +1,12 @@
--- Moves unsold units of one SKU between the pool and slices, in one transaction, the pool in the middle: first every
--- negative delta is withdrawn (at most what its slice has left), then the positive ones are deposited in the order given
--- (at most what the pool then has). Deposits to incarnations that are not live stay in the pool.
+-- Moves unsold units of one SKU between the pool and slices, in one transaction, always through the pool: first every
+-- negative delta is withdrawn (at most what its slice has left), then the positive ones are deposited in the order
+-- given (at most what the pool then has). Deposits to incarnations that are not live stay in the pool.
 --
 -- Locks in the order incarnations, SKU, slots; the SKU's lock serialises the moves of one SKU, so that quota_version
--- orders them. Sales go on beside it but for the moment their slot is locked.
+-- orders them. Sales go on meanwhile, except for the moment in which their slot is locked.
 --
--- Returns false if p_expected_version is given and is not the SKU's, or the SKU is on its way to another shard, when
--- nothing of it may change; NULL if there is no such SKU.
+-- Returns false if p_expected_version is given and is not the SKU's, or if the SKU is on its way to another shard, so
+-- that nothing of it may change; NULL if there is no such SKU.
 CREATE OR REPLACE FUNCTION tranche.move_units(
   p_sku_id text, p_holders bigint[], p_deltas bigint[], p_expected_version bigint, p_actor text
 )
@@ -24,7 +24,7 @@ BEGIN
   IF (SELECT count(DISTINCT h) FROM unnest(p_holders) AS h WHERE h > 0) <> cardinality(p_holders) THEN
     RAISE EXCEPTION 'holders must be distinct incarnations' USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  -- Keeps reclaim_incarnation away from those who are about to receive.
+  -- Keeps reclaim_incarnation away from the receivers.
   PERFORM FROM incarnation i
   WHERE i.incarnation_id = ANY (p_holders) AND i.reclaimed_at IS NULL
   ORDER BY i.incarnation_id FOR SHARE;
@@ -61,7 +61,7 @@ BEGIN
   SELECT coalesce(sum(units), 0)::bigint INTO v_moved FROM withdrawn;
   SELECT remaining + v_moved INTO v_pool FROM stock_slot WHERE sku_id = p_sku_id AND slot_no = 0;
 
-  -- Slots for those who receive and have none yet.
+  -- Make slots for receivers that have none yet.
   INSERT INTO stock_slot (sku_id, slot_no, holder, allotted, remaining, version)
   SELECT p_sku_id,
          (SELECT max(slot_no) FROM stock_slot WHERE sku_id = p_sku_id)

@@ -4,8 +4,8 @@
 -- Returns a row per SKU, ascending by id: whether it was MOVED, is NOT_FOUND or has another VERSION than the expected
 -- one, and read_quotas of it after the whole batch. NULL in its columns if there is no such SKU.
 --
--- Locks in one order: all incarnations of the batch, ascending; then SKU after SKU, ascending, its row before its slots,
--- by slot number. Why no cycle comes of that with anybody else:
+-- Locks in one order: all incarnations of the batch, ascending; then SKU after SKU, ascending, its row before its
+-- slots, by slot number. Why no cycle with anybody else results:
 --   commit_reservations  locks no SKU row and no incarnation; slots in (sku, slot) order, all of them before it waits for
 --                        anything else. So a commit that holds what a batch wants waits for slots above it, or for other
 --                        commits that have all their slots.
@@ -21,8 +21,8 @@
 --                        wants are pools, guarded by rows that it holds by then, and its own incarnation's: these are
 --                        locked by commits of that incarnation, and otherwise by those who hold the SKU's row. A commit
 --                        that it waits for can thus wait for another commit, never for a batch.
--- Among themselves batches and moves go by that order. The lock of the incarnations comes first, for all SKUs: taken SKU
--- by SKU, it would be wanted while rows are held that the reclaim of the incarnation wants.
+-- Batches and moves among themselves follow that order. The incarnations are locked first, for all SKUs: if they were
+-- locked SKU by SKU, we would already hold rows that the reclaim of the incarnation wants.
 CREATE OR REPLACE FUNCTION tranche.move_units_batch(
   p_skus text[], p_expected_versions bigint[], p_delta_skus integer[], p_holders bigint[], p_deltas bigint[],
   p_actor text

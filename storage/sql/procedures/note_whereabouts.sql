@@ -1,4 +1,4 @@
--- At home: where a SKU that is elsewhere is now.
+-- At home: notes where a SKU that is on another shard is now.
 CREATE OR REPLACE FUNCTION tranche.note_whereabouts(p_sku_id text, p_shard text)
 RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER

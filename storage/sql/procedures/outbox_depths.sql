@@ -1,5 +1,5 @@
--- Per sink, how much waits for it, how much is dead, and the age of the oldest that waits (0 without any). Also of a sink
--- that was removed and has messages left. Reads every message once.
+-- Per sink: how many messages wait, how many are dead, and the age of the oldest waiting one (0 without any). Includes
+-- sinks that were removed and have messages left. Reads every message once.
 CREATE OR REPLACE FUNCTION tranche.outbox_depths()
 RETURNS TABLE (sink text, pending bigint, dead bigint, oldest_us bigint)
 LANGUAGE sql STABLE SECURITY DEFINER

@@ -1,6 +1,6 @@
--- What is known of the payments of reservations: for each of the ids that is known, one row of kind RESERVATION (unless
--- retention dropped it) and one of kind LATE for each late payment. In order of id, then the reservation first, then the
--- late payments by reference.
+-- What is known about the payments of reservations: for each known id, one row of kind RESERVATION (unless retention
+-- dropped it) and one of kind LATE for each late payment. Ordered by id, then the reservation first, then the late
+-- payments by reference.
 --
 --   state        of the reservation; of a late payment its outcome
 --   paid_us      when the ledger learned of the payment: NULL for a reservation that is not confirmed
@@ -8,8 +8,8 @@
 --   rebooked     of a reservation: whose late payment paid for it; of a late payment: what it paid for
 --   archived     retention has moved the reservation to reservation_archive
 --
--- Rows of a SKU that is not on this shard (any more, or yet) are another shard's to tell. What is archived stays where it
--- is when its SKU moves, so that it is told here in any case. (By subqueries: a join could begin with the SKUs.)
+-- Rows of a SKU that is not on this shard (any more, or yet) are left to the other shard. Archived ones stay where they
+-- are when their SKU moves, so they are always returned here. (By subqueries: a join could begin with the SKUs.)
 CREATE OR REPLACE FUNCTION tranche.payment_entries(p_ids uuid[])
 RETURNS TABLE (reservation_id uuid, kind text, sku_id text, quantity integer, state text, amount_minor bigint,
                currency text, payment_reference text, paid_us bigint, refunded_us bigint, rebooked uuid,

@@ -1,17 +1,17 @@
--- Keeps the SKUs on this shard until the transaction ends: a move of one of them to another shard waits. p_exclusive: the
--- move's side; it waits for everybody who has pinned it, and everybody who comes later waits for the move.
+-- Keeps the SKUs on this shard until the transaction ends: a move of one of them to another shard waits. p_exclusive:
+-- the move's side; it waits for everybody who has pinned it, and everybody who comes later waits for the move.
 --
--- The lock is per bucket of SKUs, in the keyspace of two integers, which nothing else uses; SKUs that share a bucket only
--- wait a little more. Who changes a reservation pins its SKU before anything else is locked, and then reads in another
--- statement where the SKU is. Buckets go ascending, so that no cycle is among them; and who waits for one holds nothing
--- but pins, so that none goes through them.
+-- The lock is per bucket of SKUs, in the keyspace of two integers, which nothing else uses; SKUs that share a bucket
+-- only wait a little more. A procedure that changes a reservation pins its SKU before anything else is locked, and then
+-- reads in another statement where the SKU is. Buckets are locked ascending, so there is no cycle among them; and
+-- whoever waits for one holds nothing but pins, so no other cycle goes through them.
 CREATE OR REPLACE FUNCTION tranche.pin_skus(p_skus text[], p_exclusive boolean DEFAULT false)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 AS $$
 DECLARE
-  -- Tells these locks from other uses of the keyspace.
+  -- Distinguishes these locks from other uses of the keyspace.
   c_class  constant integer := 1414418243;
   v_bucket integer;
 BEGIN

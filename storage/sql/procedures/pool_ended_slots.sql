@@ -1,4 +1,4 @@
--- Moves what ended incarnations hold of the SKU, whose row is locked, into the pool; keeps pool_waiting exact.
+-- Moves into the pool what ended incarnations hold of the SKU, whose row is locked; keeps pool_waiting exact.
 CREATE OR REPLACE FUNCTION tranche.pool_ended_slots(p_sku_id text, p_version bigint)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

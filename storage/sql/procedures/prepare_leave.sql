@@ -1,8 +1,8 @@
--- A move begins: its reservations may be copied from now on, while the SKU sells. The token names the attempt; one of
--- before is over. Returns the SKU's row, for begin_arrival, and the transaction from which on changes are news to a copy that
--- begins now. Error TR002 if the SKU is not here.
+-- Begins a move: the SKU's reservations may be copied from now on, while it sells. The token names the attempt; an
+-- earlier one is over. Returns the SKU's row, for begin_arrival, and the transaction from which on a copy that begins
+-- now must later fetch changes. Error TR002 if the SKU is not here.
 --
--- Retention leaves a SKU with a token alone: a row that vanishes would be missed by no comparison of changes.
+-- Retention does not touch a SKU with a token: comparing changes would not notice a row that vanishes.
 CREATE OR REPLACE FUNCTION tranche.prepare_leave(p_sku_id text, p_token uuid)
 RETURNS TABLE (sku_row text, since text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

@@ -1,5 +1,5 @@
--- Deletes up to p_limit reservations, and what hangs on them, of a SKU that has gone. Returns how many rows went; 0: nothing
--- is left.
+-- Deletes up to p_limit reservations of a SKU that has gone, with the rows that belong to them. Returns how many rows
+-- were deleted; 0: nothing is left.
 CREATE OR REPLACE FUNCTION tranche.purge_departed(p_sku_id text, p_limit integer)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

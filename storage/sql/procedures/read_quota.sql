@@ -1,5 +1,5 @@
 -- One SKU's slices in one snapshot, the pool (holder 0) first. No row if there is no such SKU. For reading by hand, and
--- for servers from before read_quotas.
+-- for older servers without read_quotas.
 CREATE OR REPLACE FUNCTION tranche.read_quota(p_sku_id text)
 RETURNS TABLE (quota_version bigint, closed boolean, holder bigint, allotted bigint, remaining bigint, version bigint)
 LANGUAGE sql STABLE SECURITY DEFINER

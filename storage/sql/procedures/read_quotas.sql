@@ -8,7 +8,7 @@ RETURNS TABLE (sku_id text, title text, price_minor bigint, currency text, stock
                max_extensions integer, max_hold_seconds integer)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
--- reservation is not to be read as a whole, whatever old statistics say.
+-- Never scan all of `reservation`, whatever old statistics say.
 SET enable_seqscan = off
 AS $$
   SELECT s.sku_id, s.title, s.price_minor, s.currency, s.stock, s.per_user_limit, s.hold_seconds, s.opens_us, s.closes_us,

@@ -1,7 +1,7 @@
--- Books units anew for a lapsed reservation that has been paid late: a new reservation, confirmed at once. Returns its id,
--- or NULL if that cannot be: the SKU is closed, too little is unsold, or the buyer's limit is reached.
+-- Books units again for a lapsed reservation that was paid late: a new reservation, confirmed at once. Returns its id,
+-- or NULL if that is impossible: the SKU is closed, too few units are unsold, or the buyer's limit is reached.
 --
--- For confirm_late, which has locked the SKU's row and says why no cycle of locks comes of what is locked here.
+-- For confirm_late, which has locked the SKU's row and explains why the locks here close no cycle.
 CREATE OR REPLACE FUNCTION tranche.rebook_reservation(p_old tranche.reservation, p_sku tranche.sku, p_reference text)
 RETURNS uuid
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -17,7 +17,7 @@ BEGIN
   IF p_sku.state <> 'OPEN' THEN
     RETURN NULL;
   END IF;
-  -- Before any lock: who has used up his limit holds up no sale. It is looked at again below.
+  -- Before any lock: a buyer whose limit is used up should block no sale. Checked again below.
   IF (SELECT coalesce(sum(r.quantity), 0) FROM reservation r
       WHERE r.sku_id = p_old.sku_id AND r.user_id = p_old.user_id AND r.state IN ('PENDING', 'CONFIRMED'))
      + p_old.quantity > p_sku.per_user_limit THEN
@@ -48,7 +48,7 @@ BEGIN
   END IF;
 
   PERFORM take_units(p_sku.sku_id, p_old.quantity, v_slots);
-  -- It is to be announced again: a slice may have become smaller.
+  -- It must be announced again: a slice may have become smaller.
   UPDATE sku SET units_returned = true WHERE sku_id = p_sku.sku_id;
   WITH confirmed AS (
     UPDATE reservation r

@@ -1,8 +1,8 @@
 -- Ends an incarnation: its units go to the pools, its slots are deleted, and no later commit or deposit of it succeeds.
--- Safe at any moment and as often as one likes, whatever the process still tries. Returns the SKUs that changed.
+-- Safe at any moment and any number of times, whatever the process still does. Returns the SKUs that changed.
 --
--- Slots of SKUs that are on their way to another shard stay as they are: nothing is sold of those. With the move the units
--- go to the pool over there; where a move is given up, call this again.
+-- Slots of SKUs that are on their way to another shard stay as they are: nothing is sold from those. The move puts
+-- their units into the pool at the target; if a move is given up, call this again.
 CREATE OR REPLACE FUNCTION tranche.reclaim_incarnation(p_incarnation bigint)
 RETURNS TABLE (sku_id text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -12,7 +12,7 @@ AS $$
 DECLARE
   v_skus text[];
 BEGIN
-  -- Waits for moves that are about to deposit to it; later ones see it ended.
+  -- Waits for moves that are about to deposit to it; later ones see that it has ended.
   UPDATE incarnation SET reclaimed_at = now() WHERE incarnation_id = p_incarnation AND reclaimed_at IS NULL;
 
   SELECT array_agg(l.sku_id) INTO v_skus

@@ -1,5 +1,5 @@
--- Tells the ledger of a payment that a statement shows and nobody has told of, as confirm_late does, and audits what came
--- of it. Repeating it answers the same, and audits nothing.
+-- Tells the ledger about a payment that a statement shows and that was never reported, as confirm_late does, and audits
+-- the result. Repeating it gives the same answer, and audits nothing.
 --
 --   outcome     of confirm_late: DONE (confirmed), REBOOKED, PAID_UNFULFILLED; STATE (recorded, and a refund asked for:
 --               the reservation was cancelled, or another payment has confirmed it); REPLAYED; NOT_FOUND,

@@ -1,5 +1,5 @@
--- Takes up to p_units unsold units away: from the pool, then from the fullest slots. Returns how many, or NULL if there
--- is no such SKU; error TR001 if p_expected_stock is given and is not the SKU's stock, TR004 while the SKU moves to
+-- Removes up to p_units unsold units: from the pool, then from the fullest slots. Returns how many, or NULL if there is
+-- no such SKU; error TR001 if p_expected_stock is given and is not the SKU's stock, TR004 while the SKU moves to
 -- another shard.
 CREATE OR REPLACE FUNCTION tranche.reduce_stock(p_sku_id text, p_units bigint, p_actor text,
                                                 p_expected_stock bigint DEFAULT NULL)

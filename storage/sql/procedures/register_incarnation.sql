@@ -1,5 +1,5 @@
--- A new incarnation of a front node. It holds nothing yet. p_draining: its node was draining already; audited in the
--- name of the node, which carries its operator's word on.
+-- Registers a new incarnation of a front node. It holds nothing yet. p_draining: its node was draining already. That is
+-- audited with the node as actor, which passes on its operator's request.
 CREATE OR REPLACE FUNCTION tranche.register_incarnation(p_node_name text, p_address text,
                                                         p_draining boolean DEFAULT false)
 RETURNS bigint

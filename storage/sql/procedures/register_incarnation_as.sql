@@ -1,4 +1,4 @@
--- Makes an incarnation that home has numbered known here. Repeating it changes nothing. False if it has ended here: it
+-- Registers here an incarnation that home has numbered. Repeating it changes nothing. False if it has ended here: it
 -- never sells here again.
 CREATE OR REPLACE FUNCTION tranche.register_incarnation_as(p_incarnation bigint, p_node_name text, p_address text,
                                                            p_draining boolean)

@@ -1,13 +1,13 @@
--- Removes a sink, and discards what waits for it piece by piece. True when this call has done something, and there may be
--- more: it is to be called again, in a transaction of its own, until it says false. Each call that does something is
--- audited. The last sink stays (invalid_parameter_value): nobody would be asked for a refund.
+-- Removes a sink, and discards its waiting messages piece by piece. True when this call has done something and there
+-- may be more: call it again, in a transaction of its own, until it returns false. Each call that does something is
+-- audited. The last sink stays (invalid_parameter_value): otherwise nobody would be asked for a refund.
 --
--- The first call takes the sink out of outbox_sink: from its commit on nothing is written for it. The others each delete
--- a bounded number of messages, so that none of them lasts long, however many there are. They take no lock but those of
--- the messages: a relay that still has some is left alone until nothing else is there.
+-- The first call removes the sink from outbox_sink: from its commit on no message is written for it. Each further call
+-- deletes a bounded number of messages, so that none takes long, however many there are. They only lock the messages:
+-- if a relay still has some, they leave those until nothing else is left.
 --
--- A change that had seen the sink and commits after the last call leaves a message without a sink. outbox_depths shows
--- that, verify_ledger too, and removing the sink once more deletes it.
+-- A change that has seen the sink and commits after the last call leaves a message without a sink. outbox_depths shows
+-- that, and so does verify_ledger; removing the sink once more deletes it.
 CREATE OR REPLACE FUNCTION tranche.remove_outbox_sink(p_name text, p_actor text)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -21,7 +21,7 @@ DECLARE
   v_messages  tid[];
   v_discarded bigint;
 BEGIN
-  -- Locked, so that two that are removed at once do not both find the other.
+  -- Locked, so that of two sinks that are removed at once, one sees that it is the last.
   SELECT array_agg(s.name) INTO v_sinks FROM (SELECT k.name FROM outbox_sink k ORDER BY k.name FOR UPDATE) AS s;
   IF p_name = ANY (v_sinks) THEN
     IF cardinality(v_sinks) = 1 THEN
@@ -40,7 +40,7 @@ BEGIN
     FROM (SELECT o.ctid FROM outbox o WHERE o.sink = p_name AND o.state = 'DEAD' LIMIT c_batch FOR UPDATE SKIP LOCKED) AS m;
   END IF;
   IF v_messages IS NULL THEN
-    -- Those that are left, if any, are a relay's: wait for it.
+    -- If any are left, a relay has them: wait for it.
     SELECT array_agg(m.ctid) INTO v_messages
     FROM (SELECT o.ctid FROM outbox o WHERE o.sink = p_name AND o.state IN ('PENDING', 'DEAD') LIMIT c_batch FOR UPDATE) AS m;
   END IF;

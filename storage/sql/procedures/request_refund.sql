@@ -1,6 +1,7 @@
--- Records a payment that bought nothing, and asks for its refund by a message. The reservation may have been archived.
+-- Records a payment that paid for nothing, and asks for its refund by a message. The reservation may have been
+-- archived.
 --
--- For other procedures, which have the SKU's row locked and have seen that the payment is not recorded yet.
+-- For other procedures, which have locked the SKU's row and have seen that the payment is not recorded yet.
 CREATE OR REPLACE FUNCTION tranche.request_refund(p_id uuid, p_reference text, p_sku_id text, p_amount bigint,
                                                   p_currency text)
 RETURNS void
@@ -15,7 +16,7 @@ DECLARE
 BEGIN
   INSERT INTO late_payment (reservation_id, payment_reference, sku_id, amount_minor, currency, outcome, received_at)
   VALUES (p_id, p_reference, p_sku_id, p_amount, p_currency, 'PAID_UNFULFILLED', v_now);
-  -- The new revision is the name of the message.
+  -- The new revision identifies the message.
   WITH renamed AS (
     UPDATE reservation r SET revision = r.revision + 1 WHERE r.reservation_id = p_id RETURNING r AS changed
   )
@@ -27,7 +28,7 @@ BEGIN
     SELECT array_agg(jsonb_populate_record(NULL::reservation, c.changed)) INTO v_renamed FROM renamed c;
   END IF;
   IF v_renamed IS NULL THEN
-    -- Retention has dropped it since we looked. Once more, from the start.
+    -- Retention has dropped it since we looked. Start again.
     RAISE EXCEPTION 'reservation % is gone', p_id USING ERRCODE = 'serialization_failure';
   END IF;
   PERFORM write_outbox('payment.refund_requested', v_renamed, v_now, jsonb_build_object('payment_reference', p_reference));

@@ -1,5 +1,5 @@
--- Notes at home that p_shard has a SKU of this id, or is about to: ids are unique over all shards. True if so, false if the
--- id is taken by a SKU elsewhere. A repeated call for the same shard is true: the shard itself refuses a second SKU.
+-- Notes at home that p_shard has a SKU with this id, or will soon: ids are unique over all shards. False if a SKU
+-- elsewhere has the id. A repeated call for the same shard is true: the shard itself refuses a second SKU.
 CREATE OR REPLACE FUNCTION tranche.reserve_sku(p_sku_id text, p_shard text)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

@@ -1,19 +1,19 @@
--- Takes up to p_limit reservations out of the running books, into reservation_archive or, without p_archive, for good:
--- lapsed ones that ended more than p_age_seconds ago, and confirmed ones that old of SKUs whose sale is over. What they
--- amounted to is added to retired_units. Returns how many; 0 also when another worker is at it: one at a time.
+-- Moves up to p_limit reservations into reservation_archive or, without p_archive, deletes them: lapsed ones that ended
+-- more than p_age_seconds ago, and equally old confirmed ones of SKUs whose sale is over. Their sums are added to
+-- retired_units. Returns how many; 0 also while another worker does it: only one at a time.
 --
 -- A reservation id is an idempotency key while its row is here, hence the least age. A reservation with an undelivered
--- message, dead ones included, stays, and so does all of a SKU that is not HERE or is being copied to another shard: the
--- copy is brought up to date by what has changed, and would not miss what has gone.
+-- message, dead ones included, stays. So does every reservation of a SKU that is not HERE or is being copied to another
+-- shard: the copy is brought up to date by changes, and would not notice deleted rows.
 --
--- What it does to a running sale: nothing waits for it but a change of the very reservation it retires; no row of a SKU
--- or slot is locked. It finds lapsed ones by reservation_lapsed, the oldest first. For confirmed ones it hops over
--- reservation_live_buyer from SKU to SKU, and reads on in one whose sale is over if one of its first ten is old enough:
--- so today's sales cost a glance each, and a SKU whose first ten are not is passed over until they are.
+-- Effect on a running sale: only a change of the very reservation that is being retired waits for this; no row of a SKU
+-- or slot is locked. Lapsed ones are found by reservation_lapsed, the oldest first. For confirmed ones it skips over
+-- reservation_live_buyer from SKU to SKU, and reads on in one whose sale is over if one of its first ten is old enough.
+-- So today's sales cost only a look each, and a SKU whose first ten are too young is skipped until one is old enough.
 --
--- Many that have to stay cost no call more than another: of each kind it reads 10 * p_limit reservations at most, and when
--- these hold fewer than p_limit to take, the next call reads on behind them (retire_cursor), from the end on to the start
--- again. So it may return less than p_limit, even 0, while there are others.
+-- Many reservations that must stay do not make a call more expensive: of each kind it reads at most 10 * p_limit
+-- reservations, and if these hold fewer than p_limit to retire, the next call continues after them (retire_cursor), and
+-- from the end starts again at the beginning. So it may return less than p_limit, even 0, while there are others.
 CREATE OR REPLACE FUNCTION tranche.retire_reservations(p_age_seconds bigint, p_limit integer, p_archive boolean)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -41,7 +41,7 @@ BEGIN
     RETURN 0::bigint;
   END IF;
 
-  -- 1. Choose, without locks: the first p_limit of what is looked at.
+  -- 1. Choose, without locks: the first p_limit of the rows that are read.
   SELECT * INTO v_from FROM retire_cursor;
   WITH looked AS MATERIALIZED (
     SELECT r.reservation_id, r.sku_id, r.finished_at
@@ -124,7 +124,7 @@ BEGIN
     RETURN 0::bigint;
   END IF;
 
-  -- 2. Keep their SKUs here, and lock them. A row that somebody changes now (a late payment) is for another time.
+  -- 2. Keep their SKUs here, and lock them. A row that somebody changes now (a late payment) is left for another call.
   PERFORM pin_skus(v_skus);
   SELECT array_agg(l.reservation_id) INTO v_ids
   FROM (SELECT r.reservation_id
@@ -133,7 +133,7 @@ BEGIN
         ORDER BY r.sku_id, r.user_id, r.reservation_id
         FOR UPDATE OF r SKIP LOCKED) AS l;
 
-  -- 3. A statement of its own: it sees the messages written before the locks, and where the SKUs are now.
+  -- 3. A separate statement: it sees the messages written before the locks, and where the SKUs are now.
   WITH gone AS (
     DELETE FROM reservation r
     USING unnest(v_ids) AS c (id)
@@ -149,7 +149,7 @@ BEGIN
            g.created_at, g.expires_at, g.revision, g.extensions, g.finished_at, g.payment_reference, g.cancel_reason,
            g.rebooked_from, g.order_reference
     FROM gone g WHERE p_archive
-    -- An id that was used again after its first reservation was archived: what was paid is not forgotten.
+    -- An id that was used again after its first reservation was archived: the record of the payment must be kept.
     ON CONFLICT (reservation_id) DO UPDATE
     SET (sku_id, user_id, quantity, state, amount_minor, currency, incarnation_id, created_at, expires_at, revision,
          extensions, finished_at, payment_reference, cancel_reason, rebooked_from, order_reference, archived_at)

@@ -1,5 +1,5 @@
--- Makes the dead messages of the sink ('' for every sink) due, with all their attempts before them. Returns how many.
--- A later message of the same reservation may have been delivered before, and this one comes after it then.
+-- Makes the dead messages of the sink ('' for every sink) due, with all their attempts again. Returns how many. A later
+-- message of the same reservation may have been delivered already; then this one comes after it.
 CREATE OR REPLACE FUNCTION tranche.retry_outbox(p_sink text, p_actor text)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

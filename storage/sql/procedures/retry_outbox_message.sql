@@ -1,5 +1,5 @@
--- Makes one message due, dead or not: a dead one with all its attempts before it. One that a relay is delivering may be
--- delivered twice by that. Returns how many: 0 or 1.
+-- Makes one message due, dead or not; a dead one gets all its attempts again. If a relay is delivering it now, it may
+-- be delivered twice. Returns how many: 0 or 1.
 CREATE OR REPLACE FUNCTION tranche.retry_outbox_message(p_id uuid, p_revision integer, p_sink text, p_actor text)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

@@ -1,7 +1,7 @@
 -- Notes that an incarnation drains, or serves again. Repeating it changes and audits nothing. Returns the incarnation,
 -- or no row if it is not live.
 --
--- It locks the incarnation alone, so that it can be part of no cycle.
+-- It locks only the incarnation, so it cannot be part of a cycle.
 CREATE OR REPLACE FUNCTION tranche.set_draining(p_incarnation bigint, p_draining boolean, p_actor text)
 RETURNS TABLE (incarnation_id bigint, node_name text, address text, started_us bigint, draining boolean)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

@@ -1,7 +1,7 @@
 -- Freezes or thaws the quota of a SKU. Repeating it changes and audits nothing. False if there is no such SKU; error TR004
 -- while it moves to another shard.
 --
--- The version grows, so that a move which was planned before and expects the version of then is refused: once this has
+-- The version grows, so that a move that was planned before, and expects the old version, is refused: once this has
 -- returned, no automatic move follows.
 CREATE OR REPLACE FUNCTION tranche.set_quota_frozen(p_sku_id text, p_frozen boolean, p_actor text)
 RETURNS boolean

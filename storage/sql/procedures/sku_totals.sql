@@ -1,4 +1,4 @@
--- What two copies of a SKU's reservations have in common if neither misses a row or a change.
+-- Totals that are equal for two copies of a SKU's reservations if neither misses a row or a change.
 CREATE OR REPLACE FUNCTION tranche.sku_totals(p_sku_id text)
 RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER

@@ -1,4 +1,5 @@
--- What this shard knows of where a SKU is. No row: nothing. `leftovers`: it has gone, and rows of it wait to be purged.
+-- What this shard knows about where a SKU is. No row: nothing. `leftovers`: it has gone, and its rows here wait to be
+-- purged.
 CREATE OR REPLACE FUNCTION tranche.sku_whereabouts(p_sku_id text)
 RETURNS TABLE (whereabouts text, other_shard text, move_token uuid, quota_version bigint, leftovers boolean)
 LANGUAGE sql STABLE SECURITY DEFINER

@@ -1,8 +1,8 @@
--- Takes up to p_units unsold units out of a SKU's slots: from the pool, then from the fullest. Returns how many. The slots
--- that change, and the SKU, get the version after the SKU's present one.
+-- Takes up to p_units unsold units out of a SKU's slots: from the pool, then from the fullest. Returns how many. The
+-- slots that change, and the SKU, get the next version of the SKU.
 --
--- For other procedures, which have locked the SKU's row and then its slots, in the order of their numbers: all, or those of
--- p_slots, and then it takes from no other.
+-- For other procedures, which have locked the SKU's row and then its slots, in the order of their numbers: all of them,
+-- or only p_slots, and then it takes from no other.
 CREATE OR REPLACE FUNCTION tranche.take_units(p_sku_id text, p_units bigint, p_slots integer[] DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

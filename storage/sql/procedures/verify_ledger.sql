@@ -1,9 +1,9 @@
 -- Recomputes the ledger's invariants from scratch in one snapshot. Returns at most 1000 violations, and always a last
--- row with rule NULL whose detail is '<SKUs checked> <reservations checked>'. p_sku_id '' means every SKU. What a rule
--- says of single reservations it says with their ids.
+-- row with rule NULL whose detail is '<SKUs checked> <reservations checked>'. p_sku_id '' means every SKU. Rules about
+-- single reservations name their ids.
 --
--- A SKU that is GONE or ARRIVING is another shard's to answer for. Retired reservations count as the sums that are left
--- of them.
+-- A SKU that is GONE or ARRIVING is checked on another shard. Retired reservations count with the sums that are left of
+-- them.
 CREATE OR REPLACE FUNCTION tranche.verify_ledger(p_sku_id text)
 RETURNS TABLE (rule text, sku_id text, detail text)
 LANGUAGE sql STABLE SECURITY DEFINER
@@ -73,7 +73,7 @@ AS $$
     SELECT 'reservation_sku', p.sku_id, format('%s reservations of no SKU', sum(p.reservations)) FROM present p
     WHERE NOT EXISTS (SELECT FROM sku s WHERE s.sku_id = p.sku_id) GROUP BY p.sku_id
     UNION ALL
-    -- One pass for all that is said of a buyer.
+    -- One pass for all rules about buyers.
     SELECT x.rule, b.sku_id, x.detail
     FROM (SELECT r.sku_id, r.user_id, s.per_user_limit, sum(r.quantity) AS units, count(*) AS live,
                  count(DISTINCT r.ordinal) AS ordinals, max(r.ordinal) AS ordinal,
@@ -93,7 +93,7 @@ AS $$
     ) AS x (rule, violated, detail)
     WHERE x.violated
     UNION ALL
-    -- One pass for all that is said of a reservation by itself.
+    -- One pass for all rules about single reservations.
     SELECT x.rule, r.sku_id, x.detail
     FROM reservations r
     CROSS JOIN LATERAL (
@@ -105,7 +105,7 @@ AS $$
     ) AS x (rule, violated, detail)
     WHERE x.violated
     UNION ALL
-    -- No reservation is retired within its first day, nor dropped without leaving a sum.
+    -- No reservation is retired within its first day, nor dropped without adding to a sum.
     SELECT 'late_rebooked', p.sku_id,
            format('%s paid by %s was rebooked as %s, which is %s', p.reservation_id, p.payment_reference, p.rebooked_as,
                   CASE WHEN n.reservation_id IS NULL THEN 'not there'
@@ -142,7 +142,8 @@ AS $$
     SELECT 'outbox_sink', o.sku_id, format('message %s of %s to %s, which is no sink', o.revision, o.reservation_id, o.sink)
     FROM messages o WHERE NOT EXISTS (SELECT FROM outbox_sink k WHERE k.name = o.sink)
     UNION ALL
-    -- A refund may be asked for of a reservation that is archived; the archive does not move with the SKU, the payment does.
+    -- A refund may be requested for an archived reservation: the archive does not move with the SKU, but the payment
+    -- does.
     SELECT 'outbox_reservation', o.sku_id,
            format('message %s to %s of %s, which is %s', o.revision, o.sink, o.reservation_id,
                   coalesce('at revision ' || r.revision, 'not there'))

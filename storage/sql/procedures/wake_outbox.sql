@@ -1,5 +1,6 @@
--- Makes the next message of each (reservation, sink) due, after the one it waited for is out of the way; see claim_outbox.
--- Those that were tried already keep their time. Also locks one that is due anyway: a claim may be about to put it off.
+-- Makes the next message of each (reservation, sink) due, after the one that it waited for is removed; see
+-- claim_outbox. Those that were tried already keep their time. Also locks a message that is due anyway: a claim may be
+-- about to put it off.
 CREATE OR REPLACE FUNCTION tranche.wake_outbox(p_ids uuid[], p_sinks text[])
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

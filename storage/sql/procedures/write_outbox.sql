@@ -1,8 +1,8 @@
--- Writes a message about each of the reservations, as they are after the change, for every sink there is: part of the
--- transaction, and if need be of the statement, that changed them. (id, revision) names the message, so a change must
--- have increased the revision. p_more: what the payload has besides, or says otherwise.
+-- Writes a message about each of the reservations, as they are after the change, for every sink: part of the
+-- transaction, and if necessary of the statement, that changed them. (id, revision) identifies the message, so a change
+-- must have increased the revision. p_more: further or overriding members of the payload.
 --
--- For other procedures; takes no lock that anybody waits for, as the caller has the reservations locked.
+-- For other procedures; takes no lock that anybody waits for, since the caller has locked the reservations.
 CREATE OR REPLACE FUNCTION tranche.write_outbox(p_kind text, p_rows tranche.reservation[], p_occurred_at timestamptz,
                                                 p_more jsonb DEFAULT '{}')
 RETURNS void
@@ -31,7 +31,7 @@ BEGIN
              'state', r.state,
              'payment_reference', r.payment_reference,
              'cancel_reason', r.cancel_reason,
-             -- Of a hold, or of one that has just ended by it.
+             -- For a hold, or one that has just ended by this change.
              'expires_at', CASE WHEN r.state IN ('PENDING', 'EXPIRED') THEN to_char(r.expires_at, c_rfc3339) END,
              'rebooked_from', r.rebooked_from)) || p_more AS payload
     FROM unnest(p_rows) AS r

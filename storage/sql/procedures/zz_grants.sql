@@ -1,5 +1,5 @@
--- Runs last of the procedures: the application role may execute what is above, and nobody else. The migrator's own
--- function is not for it, nor are those that other procedures are made of.
+-- Runs last of the procedures: only the application role may execute the functions above. It may not execute the
+-- migrator's own function, nor those that only other procedures call.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA tranche FROM PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA tranche TO tranche_app;
 REVOKE EXECUTE ON FUNCTION tranche.record_migration(text, text, text) FROM tranche_app;

@@ -1,4 +1,4 @@
-// Carts, changes and lists: what the client sends again, and what it says when it does not know.
+// Carts, changes and lists: what the client repeats, and what it returns when it does not know the outcome.
 
 #include <gtest/gtest.h>
 
@@ -138,7 +138,7 @@ TEST_F(ClientChangesTest, WhatMayPassIsTriedAgain) {
   }
 }
 
-// The ledger itself has said no, and would have repeated its first answer.
+// The ledger itself has refused, and would have repeated its first answer.
 TEST_F(ClientChangesTest, ARefusalIsBelievedAlsoAfterALostAnswer) {
   Open(2);
   script_.confirm.answers = {ConnectionLost(), StateForbids()};
@@ -217,7 +217,7 @@ TEST_F(ClientChangesTest, AfterALostAnswerTheNodeIsToldThatTheCartMayExist) {
   EXPECT_TRUE(script_.cart.requests[1].may_exist());
 }
 
-// A refusal can overtake a commit that is still under way: it counts when it is said again.
+// A refusal can overtake a commit that is still under way, so it counts only when it is repeated.
 TEST_F(ClientChangesTest, ARefusalOfACartInDoubtIsBelievedTheSecondTime) {
   Open(2);
   script_.cart.answers = {ConnectionLost(), SoldOut(), SoldOut()};

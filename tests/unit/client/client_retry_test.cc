@@ -246,7 +246,7 @@ TEST_F(ClientRetryTest, WithoutFailoverACallStaysWithItsNode) {
 
 TEST_F(ClientRetryTest, ARefusalAfterALostAnswerIsCheckedAgainstTheLedger) {
   Open(2);
-  // The first node committed the claim and died before it answered; the second knows only that nothing is left.
+  // The first node committed the claim and died before it answered; the second only knows that nothing is left.
   script_.create = {ConnectionLost(), SoldOut()};
   script_.get = {Committed()};
   const auto reservation = Create({.sku = "tv", .user = "alice", .reservation_id = Committed().reservation_id()});
@@ -318,7 +318,8 @@ TEST_F(ClientRetryTest, AClaimOfSomebodyElseIsNotTakenForOurs) {
   EXPECT_EQ(ReasonOf(reservation.status()), Reason::kReservationIdReused);
 }
 
-// From before there were references: it drops the request's, and says none. What is there is ours all the same.
+// An older node without order references: it drops the request's, and returns none. The reservation is ours all the
+// same.
 TEST_F(ClientRetryTest, AnOlderNodeThatDropsTheOrderReferenceDoesNotHideTheReservation) {
   Open(1);
   script_.create = {SoldOut(), SoldOut()};

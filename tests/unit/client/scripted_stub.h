@@ -1,4 +1,4 @@
-// A front node that answers what the test wrote down, and a clock that moves only when told: for tests of the client.
+// A front node with scripted answers, and a clock that moves only when told: for tests of the client.
 #pragma once
 
 #include <cstddef>
@@ -52,7 +52,7 @@ class ManualScheduler : public Scheduler {
     while (RunNext()) {
     }
   }
-  // How long each task had to be waited for.
+  // How long each task had to wait.
   const std::vector<absl::Duration>& waits() const { return waits_; }
   size_t waiting() const { return tasks_.size(); }
 
@@ -63,14 +63,14 @@ class ManualScheduler : public Scheduler {
   std::vector<absl::Duration> waits_;
 };
 
-// What one node was asked.
+// The requests to one node.
 struct SeenCreate {
   int node;
   tranche::v1::CreateReservationRequest request;
   absl::Time deadline;
 };
 
-// Answers the calls of one method: with what the test wrote down, then with OK. Remembers what was asked.
+// Answers the calls of one method: first with the scripted answers, then with OK. Remembers the requests.
 template <typename Request, typename Response>
 struct ScriptedMethod {
   std::deque<absl::StatusOr<Response>> answers;
@@ -90,7 +90,7 @@ struct ScriptedMethod {
   }
 };
 
-// Shared by the stubs of one test: the answers are given in the order of the calls, whichever node is called.
+// Shared by the stubs of one test: answers are given in the order of the calls, whichever node is called.
 struct Script {
   std::deque<absl::Status> create;  // empty: OK
   std::deque<absl::StatusOr<tranche::v1::Reservation>> get;
@@ -193,7 +193,7 @@ inline absl::Status NodeError(absl::StatusCode code, const std::string& reason,
   return status;
 }
 
-// What a client gets to see of one node.
+// What a client sees of one node.
 inline absl::Status Refused() { return absl::UnavailableError("failed to connect to all addresses"); }
 inline absl::Status ConnectionLost() { return absl::UnavailableError("Socket closed"); }
 inline absl::Status SoldOut() { return NodeError(absl::StatusCode::kResourceExhausted, "SOLD_OUT"); }

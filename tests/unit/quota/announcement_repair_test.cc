@@ -30,7 +30,7 @@ class AnnouncementRepairTest : public ::testing::Test {
     EXPECT_TRUE(tree().Create(SlicesPath(id), "", CreateMode::kPersistent).ok());
     return id;
   }
-  // In the ledger alone.
+  // Only in the ledger.
   void Give(IncarnationId id, const std::string& sku_id, int64_t units) {
     ASSERT_TRUE(ledger_.MoveUnits(sku_id, {QuotaDelta{id, units}}, std::nullopt, "test").ok());
   }
@@ -123,7 +123,7 @@ TEST_F(AnnouncementRepairTest, OnlyWhatEndedIncarnationsLeftIsRemoved) {
   CreateSku("tv");
   const IncarnationId live = AddNode(), ended = AddNode();
   ASSERT_TRUE(ledger_.ReclaimIncarnation(ended).ok());
-  // Above every number that the ledger has given out: of a tree that was not emptied with the ledger.
+  // Above every number that the ledger has given out: from a tree that was not emptied with the ledger.
   const IncarnationId stranger = ended + 100;
   for (const IncarnationId id : {ended, stranger}) {
     if (id == stranger) {

@@ -129,7 +129,7 @@ TEST_F(BalancerDemandTest, TheLastUnitFindsTheOneBuyer) {
   ExpectAnnounced(*holder);
 }
 
-// By the ledger a node has units that its counter has given away already: their commits are on their way.
+// By the ledger, a node has units that its counter has given away already: their commits are under way.
 TEST_F(BalancerDemandTest, UnitsInFlightDoNotServeTheNextBuyer) {
   CreateSku(10);
   const Node a = AddNode(), b = AddNode();
@@ -198,7 +198,7 @@ TEST_F(BalancerDemandTest, SoldOutIsToldOnceAndTakenBackWhenStockIsAdded) {
   }
   EXPECT_EQ(operator_.tree().Get(SkuPath("tv"), Watch::kNo)->version, written);
 
-  // Somebody else has read "sold out", too, and is slow.
+  // Another process has read "sold out", too, and is slow.
   const storage::Sku late = *ledger_.GetSku("tv");
   ASSERT_TRUE(ledger_.AddStock("tv", 3, std::nullopt, "test").ok());
   Rounds();
@@ -206,6 +206,21 @@ TEST_F(BalancerDemandTest, SoldOutIsToldOnceAndTakenBackWhenStockIsAdded) {
   EXPECT_EQ(Left(a.id), 3);
   ASSERT_TRUE(Announcer(&operator_).AnnounceSkus({late}).ok());
   EXPECT_EQ(AnnouncedSku().unsold(), 3) << "what is older does not replace what is newer";
+}
+
+TEST_F(BalancerDemandTest, TooFewUnitsForABuyersWishAreAnnounced) {
+  CreateSku(20);
+  const Node a = AddNode(), b = AddNode();
+  Rounds();
+  Buy(a, 10);
+  Buy(b, 9);
+  EXPECT_FALSE(AnnouncedSku().has_at_most()) << "nobody has missed any";
+  ReportDemand(a, /*wanted=*/2, 0, 0, Held(a.id).version);
+  Rounds();
+  EXPECT_EQ(AnnouncedSku().at_most(), 1);
+  ASSERT_TRUE(ledger_.AddStock("tv", 30, std::nullopt, "test").ok());
+  Rounds();
+  EXPECT_FALSE(AnnouncedSku().has_at_most());
 }
 
 TEST_F(BalancerDemandTest, AClosedSkuMovesNoMore) {
@@ -221,7 +236,7 @@ TEST_F(BalancerDemandTest, AClosedSkuMovesNoMore) {
   EXPECT_EQ(QuotaVersion(), version);
 }
 
-// Every SKU of many is asked for at once.
+// There is demand for all of many SKUs at once.
 TEST_F(BalancerDemandTest, ManyDrySkusAreServedBatchByBatch) {
   const Node a = AddNode(), b = AddNode();
   internal::v1::DemandReport report;

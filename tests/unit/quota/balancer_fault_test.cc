@@ -20,7 +20,7 @@ class BalancerFaultTest : public BalancerTest {
     report.set_cannot_commit(cannot_commit);
     Report(node, report);
   }
-  // The next rounds of whoever runs them do not reach the ledger.
+  // The next rounds, on any balancer, do not reach the ledger.
   void CutOffLedger() { ledger_.FailNext(1000); }
   void ConnectLedger() { ledger_.FailNext(0); }
 };
@@ -103,7 +103,7 @@ TEST_F(BalancerFaultTest, AnIncarnationThatNeverRegisteredIsReclaimedOnlyAfterIt
   EXPECT_EQ((Units{Left(a.id), Left(starting), Left(kPool)}), (Units{10, 0, 0}));
 }
 
-// One host held both: who leads next has never seen that node.
+// One host held both: the next leader has never seen that node.
 TEST_F(BalancerFaultTest, WhoDiedWithTheLeaderIsReclaimedByTheNextAtOnce) {
   CreateSku(10);
   const Node a = AddNode(), b = AddNode();
@@ -245,13 +245,13 @@ TEST_F(BalancerFaultTest, ADeletedTreeIsRestoredAndNobodyIsTakenForDead) {
   clock_.AdvanceBy(options_.restore_grace - absl::Milliseconds(1));
   Rounds();
   EXPECT_TRUE(IsLive(a.id) && IsLive(b.id));
-  // One comes back, as the agent does it, and hears at once what it holds.
+  // One comes back, as the agent does, and hears at once what it holds.
   Register(a);
   Rounds();
   ExpectAnnounced(a);
   EXPECT_EQ(AnnouncedSku().unsold(), 10);
   EXPECT_EQ(QuotaVersion(), version) << "nothing was moved for that";
-  // The other one is dead after all.
+  // The other one is really dead.
   clock_.AdvanceBy(absl::Milliseconds(1));
   Rounds();
   EXPECT_FALSE(IsLive(b.id));

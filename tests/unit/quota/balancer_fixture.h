@@ -16,13 +16,13 @@
 
 namespace tranche::quota {
 
-// A front node as the balancer sees it: a registration, and what is written for it.
+// A front node as the balancer sees it: a registration, and what is announced to it.
 struct Node {
   std::unique_ptr<Coordination> session;
   storage::IncarnationId id = storage::kPool;
 };
 
-// A ledger some of whose SKUs change so often that no announcement is of their latest version.
+// A ledger in which some SKUs change so often that no announcement has their latest version.
 class BusyLedger : public storage::FakeLedger {
  public:
   using FakeLedger::FakeLedger;
@@ -68,7 +68,7 @@ class BalancerTest : public ::testing::Test {
     EXPECT_TRUE(node.session->Create(NodePath(node.id), registration.SerializeAsString(), CreateMode::kEphemeral).ok());
   }
 
-  // Writes the node's report, as its latest. Without a version it is of a node that has heard of nothing.
+  // Writes the node's latest report. Without a version it is that of a node that has heard of nothing.
   void ReportDemand(const Node& node, int64_t wanted, double grants_per_s = 0, int64_t free = 0,
                     int64_t slice_version = 0, const std::string& sku_id = "tv") {
     internal::v1::DemandReport report;
@@ -99,7 +99,7 @@ class BalancerTest : public ::testing::Test {
     return claim.reservation_id;
   }
 
-  // Sells the one unit in the pool of a SKU, and cancels.
+  // Sells the only unit in the pool of a SKU, and cancels.
   void ReturnUnit(const Node& node, const std::string& sku_id) {
     ASSERT_TRUE(ledger_.MoveUnits(sku_id, {{node.id, 1}}, std::nullopt, "test").ok());
     storage::ReservationClaim claim{.reservation_id = {}, .sku_id = sku_id, .user_id = "buyer", .quantity = 1};
@@ -109,7 +109,7 @@ class BalancerTest : public ::testing::Test {
     ASSERT_TRUE(ledger_.CancelReservations({{claim.reservation_id, ""}}).ok());
   }
 
-  // One round, which must do all it wants.
+  // One round, in which all steps must succeed.
   void Round() {
     const absl::Status status = balancer_.RunOnce();
     ASSERT_TRUE(status.ok()) << status;
@@ -139,7 +139,7 @@ class BalancerTest : public ::testing::Test {
   }
   bool Exists(const std::string& path) { return operator_.Exists(path); }
 
-  // The node is told what the ledger says, and with the ledger's version.
+  // The node is told what the ledger says, with the ledger's version.
   void ExpectAnnounced(const Node& node) {
     const auto znode = operator_.tree().Get(SlicePath(node.id, "tv"), Watch::kNo);
     ASSERT_TRUE(znode.ok()) << znode.status();

@@ -57,11 +57,11 @@ TEST_F(BalancerTest, WhatADeadNodeHeldIsSharedAmongTheOthers) {
 
 TEST_F(BalancerTest, ARegisteredNodeThatTheLedgerHasEndedGetsNothingAndNothingChurns) {
   CreateSku(10);
-  // The ended one is the higher number, so that no leftover of it is removed meanwhile.
+  // The ended one has the higher number, so that none of its remains is removed meanwhile.
   const Node a = AddNode(), b = AddNode();
   ASSERT_TRUE(balancer_.RunOnce().ok());
   ASSERT_TRUE(ledger_.ReclaimIncarnation(b.id).ok());
-  clock_.AdvanceBy(options_.refresh_interval);  // nothing in the tree tells
+  clock_.AdvanceBy(options_.refresh_interval);  // nothing in the tree changes
   ASSERT_TRUE(balancer_.RunOnce().ok());
   ASSERT_TRUE(Exists(NodePath(b.id)));
   EXPECT_EQ((Units{Left(a.id), Left(b.id), Left(kPool)}), (Units{10, 0, 0}));
@@ -78,6 +78,7 @@ TEST_F(BalancerTest, ADrainingNodeKeepsWhatItHasAndGetsNoMore) {
   CreateSku(10);
   const Node a = AddNode(), b = AddNode();
   ASSERT_TRUE(balancer_.RunOnce().ok());
+  ASSERT_TRUE(ledger_.SetDraining(a.id, true, "operator").ok());
   ASSERT_TRUE(operator_.tree().Create(DrainPath(a.id), "", CreateMode::kPersistent).ok());
   ASSERT_TRUE(ledger_.AddStock("tv", 4, std::nullopt, "test").ok());
   ASSERT_TRUE(balancer_.RunOnce().ok());
@@ -103,6 +104,31 @@ TEST_F(BalancerTest, OneLeadsAndTheOtherTakesOver) {
   EXPECT_FALSE(balancer_.leading());
 }
 
+// No balancer's session owns it, so it would never vanish.
+TEST_F(BalancerTest, APersistentZnodeOfTheLeaderKeepsNobodyFromLeading) {
+  const Node a = AddNode();
+  CreateSku(10);
+  ASSERT_TRUE(operator_.tree().Create(LeaderPath(options_.shard), "stranger", CreateMode::kPersistent).ok());
+  ASSERT_TRUE(balancer_.RunOnce().ok());
+  EXPECT_TRUE(balancer_.HasWork()) << "its deletion wakes us";
+  ASSERT_TRUE(balancer_.RunOnce().ok());
+  EXPECT_TRUE(balancer_.leading());
+  EXPECT_EQ(Left(a.id), 10);
+}
+
+// A registration vanishes with the node's session. One that cannot vanish would keep the units of a dead node.
+TEST_F(BalancerTest, APersistentRegistrationKeepsNoDeadNodeAlive) {
+  CreateSku(10);
+  const Node a = AddNode(), b = AddNode();
+  ASSERT_TRUE(balancer_.RunOnce().ok());
+  const auto registration = operator_.tree().Get(NodePath(a.id), Watch::kNo);
+  ASSERT_TRUE(registration.ok());
+  zookeeper_.ExpireSession(a.session->SessionId());
+  ASSERT_TRUE(operator_.tree().Create(NodePath(a.id), registration->data, CreateMode::kPersistent).ok());
+  ASSERT_TRUE(balancer_.RunOnce().ok());
+  EXPECT_EQ((Units{Left(a.id), Left(b.id), Left(kPool)}), (Units{0, 10, 0}));
+}
+
 TEST_F(BalancerTest, ANewcomerGetsItsShareAndTheOthersAreNotReshuffled) {
   CreateSku(12);
   const Node a = AddNode(), b = AddNode();
@@ -124,7 +150,7 @@ TEST_F(BalancerTest, ANewLeaderDoesNotReshuffle) {
   Rounds();
   EXPECT_TRUE(balancer_.leading());
   EXPECT_EQ(QuotaVersion(), version);
-  // Nor does one that finds a newcomer, who has nothing yet.
+  // Nor does a leader that finds a newcomer, which has nothing yet.
   zookeeper_.ExpireSession(balancer_.Session()->SessionId());
   const Node c = AddNode();
   Rounds();
@@ -173,7 +199,7 @@ TEST_F(BalancerTest, AFrozenSkuIsLeftAloneAndReclaimGoesOn) {
   EXPECT_GE(Left(a.id), 1);
 }
 
-// A hundred thousand pools must not hold up one dry node.
+// A hundred thousand pools must not delay one dry node.
 TEST_F(BalancerTest, TheUrgentComesFirstAndTheRestInPieces) {
   constexpr int kSkus = 2000;
   for (int i = 0; i < kSkus; ++i) CreateSku(10, absl::StrCat("sku-", 10000 + i));
@@ -193,7 +219,7 @@ TEST_F(BalancerTest, TheUrgentComesFirstAndTheRestInPieces) {
 TEST_F(BalancerTest, AThreadOfItsOwnTakesTheRounds) {
   CreateSku(10);
   const Node a = AddNode();
-  // Told by the tree: the first announcement of the slice.
+  // The tree shows it: the first announcement of the slice.
   class Heard : public Bystander {
    public:
     using Bystander::Bystander;
@@ -212,7 +238,7 @@ TEST_F(BalancerTest, AThreadOfItsOwnTakesTheRounds) {
   EXPECT_FALSE(Exists(LeaderPath()));
 }
 
-// SOLD_OUT is lifted when units of cancelled reservations come back: those of a SKU that waits to be asked for lie in
+// SOLD_OUT is lifted when units of cancelled reservations come back: the units of a SKU that waits for demand lie in
 // the pool, and nobody who has heard "sold out" would ask.
 TEST_F(BalancerTest, ReturnedUnitsOfASoldOutSkuMakeItSellableAgain) {
   CreateSku(2, "tv", /*presplit=*/false);

@@ -44,7 +44,7 @@ class FlakyLedger : public storage::FakeLedger {
   int deadlocks = 0;
 };
 
-// A node that holds slices of two SKUs, "tv" and "cable", with the agent's part done by hand.
+// A node that holds slices of two SKUs, "tv" and "cable"; the test does the agent's part.
 class CartSellerTest : public ::testing::Test {
  protected:
   CartSellerTest() {
@@ -169,6 +169,16 @@ TEST_F(CartSellerTest, SoldOutIsSaidOfTheOneThatIs) {
   EXPECT_EQ(refused.sku_id, "cable");
 }
 
+TEST_F(CartSellerTest, TooFewUnitsAnywhereAreSaidOfTheSkuThatHasThem) {
+  ASSERT_TRUE(ledger_.ReduceStock("cable", 9, std::nullopt, "test").ok());
+  Announce("cable");
+  const CartRefused refused = Refused(Sell({Line("tv", 2), Line("cable", 1), Line("cable", 1)}));
+  EXPECT_EQ(refused.refused.refusal, Refusal::kInsufficientUnits);
+  EXPECT_EQ(refused.refused.available, 1);
+  EXPECT_EQ(refused.sku_id, "cable");
+  EXPECT_EQ(slices_.Find("cable")->wanted(), 0) << "what cannot be met is no demand";
+}
+
 TEST_F(CartSellerTest, LinesOfOneSkuCountTogetherAgainstStockAndLimit) {
   Hold("tv", 4);
   const CartRefused above = Refused(Sell({Line("tv", 3), Line("tv", 2)}));
@@ -206,7 +216,7 @@ TEST_F(CartSellerTest, ARepeatedCartIsAnsweredTheSameAndTakesNothing) {
   EXPECT_EQ(Free("tv"), 2);
   EXPECT_EQ(Free("cable"), 2);
 
-  // One line of it in another cart: neither a replay nor a new one.
+  // One of its lines is in another cart: neither a replay nor a new one.
   EXPECT_EQ(Refused(Sell({lines[0], Line("cable", 1)})).refused.refusal, Refusal::kReservationIdReused);
   EXPECT_EQ(Free("cable"), 2);
 }
@@ -231,7 +241,7 @@ TEST_F(CartSellerTest, WhatStaysUnknownIsSaidSoAndFoundWithMayExist) {
   EXPECT_EQ(Refused(Sell(lines)).refused.refusal, Refusal::kCommitUnknown);
   EXPECT_LE(ledger_.carts, 5) << "a lost ledger is not asked for ever";
   ledger_.lost = 0;
-  // The counters are too high now; a refusal from memory comes once they are mended.
+  // The counters are too high now; refusals from memory come once they are corrected.
   slices_.Find("tv")->counter().GiveBack(-1);
   EXPECT_EQ(Refused(Sell(lines)).refused.refusal, Refusal::kExhaustedHere)
       << "without may_exist the node does not look";

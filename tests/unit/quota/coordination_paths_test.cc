@@ -20,7 +20,7 @@ TEST(CoordinationPaths, LieBelowTheFixedFirstLevel) {
   EXPECT_EQ(LeaderPath(), "/balancer/leader");
 }
 
-// The vectors of FNV's authors: "" is 811c9dc5, "a" e40c292c, "foobar" bf9cf968. Any other client must find the same.
+// The FNV authors' test vectors: "" is 811c9dc5, "a" e40c292c, "foobar" bf9cf968. Any other client must find the same.
 TEST(CoordinationPaths, SkuBucketIsFoldedFnv1a) {
   EXPECT_EQ(SkuBucketPath(""), "/skus/c5");
   EXPECT_EQ(SkuBucketPath("a"), "/skus/ed");
@@ -29,7 +29,7 @@ TEST(CoordinationPaths, SkuBucketIsFoldedFnv1a) {
 }
 
 TEST(CoordinationPaths, BucketOfNonAsciiIdTakesBytesAsUnsigned) {
-  // Computed here step by step, with the bytes as every other language sees them.
+  // Computed here step by step, with the bytes as in any other language.
   uint32_t hash = 2166136261u;
   for (const unsigned byte : {0xc3u, 0xa9u}) hash = (hash ^ byte) * 16777619u;
   const unsigned bucket = (hash ^ (hash >> 8) ^ (hash >> 16) ^ (hash >> 24)) & 0xff;

@@ -68,7 +68,7 @@ TEST(PlanForDemandTest, TheLastUnitFindsTheOneBuyer) {
     before[id] = id == 77 ? 1 : 0;
   }
   EXPECT_EQ(Planned(before, receivers, {{5, {.wanted = 1, .milli_rate = 0}}}).at(5), 1);
-  // Its holder sells now and then: a buyer who is there comes before one who may come.
+  // Its holder sells sometimes: a buyer who is there comes before one who may come.
   const DemandByNode demand = {{5, {.wanted = 1, .milli_rate = 0}}, {77, {0, 500}}};
   EXPECT_EQ(Planned(before, receivers, demand).at(5), 1);
   // It is about to sell it.
@@ -116,7 +116,7 @@ TEST(PlanForDemandTest, OfASkuThatLivesInThePoolANodeGetsAFewSecondsOfItsDemand)
       << "some lots, when no rate is known yet";
 }
 
-// Units that a node has been given and not yet heard of are no idle stock.
+// Units that a node has been given and has not heard of yet are not idle.
 TEST(PlanForDemandTest, WhatWasJustGivenIsNotTakenAwayBeforeItsBuyersHaveIt) {
   const std::vector<IncarnationId> receivers = {1, 2, 3};
   const DemandByNode demand = {{1, {.wanted = 3, .milli_rate = 0}}, {2, {0, PerSecond(100)}}};
@@ -125,7 +125,7 @@ TEST(PlanForDemandTest, WhatWasJustGivenIsNotTakenAwayBeforeItsBuyersHaveIt) {
   EXPECT_GE(Planned(first, receivers, demand).at(1), 3);
 }
 
-// By the ledger it has three; by its report two of them are in flight, so that a buyer of two waits.
+// By the ledger it has three; by its report two of them are in flight, so a buyer of two waits.
 TEST(PlanForDemandTest, WhatIsInFlightIsAsGoodAsSold) {
   const Holdings before = {{1, 3}, {2, 4}};
   const NodeDemand dry = {.wanted = 2, .milli_rate = 0, .free = 1, .slice_version = 1};
@@ -140,7 +140,7 @@ TEST(PlanForDemandTest, WhatIsInFlightIsAsGoodAsSold) {
             (Holdings{{kPool, 0}, {1, 2}, {2, 5}}));
 }
 
-// A world that a seed makes: some receivers, some slices of others, a pool, and what the nodes say.
+// A world made from a seed: some receivers, some slices of others, a pool, and the nodes' reports.
 struct World {
   explicit World(uint64_t seed) : random(seed) {
     const IncarnationId nodes = 1 + Below(12);
@@ -195,7 +195,7 @@ TEST(PlanForDemandPropertyTest, UnitsAreConservedAndOnlyReceiversReceive) {
   }
 }
 
-// What a node that is not dry is about to sell stays with it; all else is there for the one who has none.
+// A node that is not dry keeps what it is about to sell; everything else is available for the dry one.
 TEST(PlanForDemandPropertyTest, TheOneDryNodeIsServedFromWhateverExists) {
   const DemandPlanOptions options;
   int served = 0;
@@ -217,7 +217,7 @@ TEST(PlanForDemandPropertyTest, TheOneDryNodeIsServedFromWhateverExists) {
       const int64_t rate = said->second.milli_rate;
       const int64_t has = world.Has(id);
       const bool sells_it = IsLow(has, rate) || has * 1'000'000 < rate * options.keep_ms;
-      // What it has just been given for its own buyers is as good as sold.
+      // What it has just been given for its own buyers counts as sold.
       available -= sells_it ? has : std::min(has, said->second.wanted);
     }
     if (wanted > available) continue;
@@ -247,7 +247,7 @@ TEST(PlanForDemandPropertyTest, ASecondPlanOnTheSameReportsMovesNothing) {
   EXPECT_GT(moved, 1000) << "the worlds say little";
 }
 
-// Buyers of some nodes want one unit after the other, until none is left anywhere.
+// Buyers at some nodes want one unit after another, until none is left anywhere.
 TEST(PlanForDemandPropertyTest, AsLongAsBuyersComeEveryUnitIsSold) {
   for (uint64_t seed = 0; seed < 500; ++seed) {
     SCOPED_TRACE(::testing::Message() << "seed " << seed);

@@ -23,7 +23,7 @@ class DemandReporterTest : public ::testing::Test {
     slice->counter().Apply(units, version);
     return slice;
   }
-  // The report that is due, if any; it is written.
+  // The report that is due, if any; marks it as written.
   std::optional<DemandReport> Write() {
     std::optional<DemandReport> report = reporter_.Due(now_, ledger_answers_);
     if (report.has_value()) reporter_.Written(*report, now_);
@@ -35,7 +35,7 @@ class DemandReporterTest : public ::testing::Test {
     EXPECT_TRUE(report.has_value());
     return report.value_or(DemandReport());
   }
-  // What the next report, which must be due, says of the only SKU in it.
+  // What the next report, which must be due, says about the only SKU in it.
   DemandReport::SkuDemand WriteOnly() {
     const DemandReport report = MustWrite();
     EXPECT_EQ(report.skus_size(), 1);
@@ -131,7 +131,7 @@ TEST_F(DemandReporterTest, WhatIsSoldOutOrOverIsNobodysDemand) {
   }
   IntervalPasses();
   EXPECT_EQ(MustWrite().skus_size(), 3);
-  slices_.Find("sold out")->SetTerms(SkuTerms{.sold_out = true});
+  slices_.Find("sold out")->SetTerms(SkuTerms{.at_most = 0});
   slices_.Find("closed")->SetTerms(SkuTerms{.closed = true});
   const DemandReport report = MustWrite();
   ASSERT_EQ(report.skus_size(), 1);

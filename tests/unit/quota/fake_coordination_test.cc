@@ -1,4 +1,4 @@
-// What the fake can do beyond the contract: the faults that tests and the simulation ask of it.
+// What the fake can do beyond the contract: the faults for tests and the simulation.
 #include "quota/fake/fake_coordination.h"
 
 #include <gmock/gmock.h>

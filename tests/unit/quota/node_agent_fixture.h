@@ -1,4 +1,4 @@
-// A node's agent on the fakes, in whose turns everything happens by hand.
+// A node's agent on the fakes, whose turns are run by hand.
 #pragma once
 
 #include <memory>
@@ -32,13 +32,13 @@ class NodeAgentTest : public ::testing::Test, public NodeHost {
     NodeAgentOptions options;
     options.node_name = "n1";
     options.address = "host:7";
-    // Too rarely to help: what the tests see, the agent did by an event.
+    // Too rarely to help: so what the tests see was caused by an event.
     options.resync_interval = absl::Hours(1);
     return options;
   }
 
   Coordination& tree() { return other_.tree(); }
-  // As the balancer does it: in the ledger, then announced.
+  // As the balancer does it: first in the ledger, then announced.
   void MoveAndAnnounce(int64_t units) {
     const auto moved = mover_.Move("tv", {storage::QuotaDelta{agent_.incarnation(), units}}, std::nullopt, "test");
     ASSERT_TRUE(moved.ok()) << moved.status();
@@ -111,7 +111,7 @@ class BegunNodeAgentTest : public NodeAgentTest {
     Turns();
   }
 
-  // One turn, and those that follow from it at once.
+  // One turn, and those that follow at once.
   void Turns() {
     int turns = 0;
     do {
@@ -124,6 +124,7 @@ class BegunNodeAgentTest : public NodeAgentTest {
     Turns();
   }
   void AskToDrain(bool exit = false) {
+    ASSERT_TRUE(ledger_.SetDraining(agent_.incarnation(), true, "operator").ok());
     internal::v1::DrainRequest request;
     request.set_exit(exit);
     ASSERT_TRUE(
@@ -131,10 +132,11 @@ class BegunNodeAgentTest : public NodeAgentTest {
     Turns();
   }
   void Undrain() {
+    ASSERT_TRUE(ledger_.SetDraining(agent_.incarnation(), false, "operator").ok());
     ASSERT_TRUE(tree().Delete(DrainPath(agent_.incarnation()), kAnyVersion).ok());
     Turns();
   }
-  // Runs the slice dry, with a buyer of `wanted` before it.
+  // Empties the slice, with a waiting buyer of `wanted` units.
   void RunDry(int64_t wanted) {
     const std::shared_ptr<Slice> slice = slices_.Find("tv");
     ASSERT_NE(slice, nullptr);

@@ -19,7 +19,7 @@ using storage::ReservationClaim;
 
 const absl::Time kNoHurry = absl::InfiniteFuture();
 
-// A node's selling side on the fake ledger, with the agent's part done by hand.
+// A node's selling side on the fake ledger; the test does the agent's part.
 class SellerTest : public ::testing::Test {
  protected:
   SellerTest() {
@@ -58,7 +58,7 @@ class SellerTest : public ::testing::Test {
     EXPECT_TRUE(answered.WaitForNotificationWithTimeout(absl::Seconds(10)));
     return *answer;
   }
-  // kInternal stands for "sold" in expectations that want a refusal.
+  // kInternal stands for "sold" where a refusal is expected.
   static Refusal RefusalOf(const SaleResult& result) {
     const auto* refused = std::get_if<Refused>(&result);
     EXPECT_NE(refused, nullptr) << "sold";
@@ -123,7 +123,7 @@ TEST_F(SellerTest, WhatTheLedgerRefusesIsGivenBack) {
   EXPECT_EQ(Free(), 2);
 }
 
-// A withdrawal whose announcement overtakes the ledger's answer must not be counted twice: that strands units.
+// A withdrawal whose announcement overtakes the ledger's answer must not be counted twice: that would strand units.
 TEST_F(SellerTest, AWithdrawalThatOvertakesTheAnswerIsCountedOnce) {
   Move(2);
   Announce();
@@ -148,7 +148,7 @@ TEST_F(SellerTest, AWithdrawalThatOvertakesTheAnswerIsCountedOnce) {
 TEST_F(SellerTest, ShortAfterAWithdrawalGivesBackAndShortWithoutOneDoesNot) {
   Move(2);
   Announce();
-  Move(-2);  // not announced: the node still believes in two units
+  Move(-2);  // not announced: the node still counts two units
   EXPECT_EQ(RefusalOf(Sell(ClaimOf("a"))), Refusal::kExhaustedHere);
   EXPECT_EQ(Free(), 2) << "given back: the announcement will take them";
   Announce();
@@ -219,8 +219,8 @@ TEST_F(SellerTest, SkusThatAreNotHeldAreLookedUp) {
     return RefusalOf(Sell(claim));
   };
   EXPECT_EQ(refusal_for("unknown"), Refusal::kSkuNotFound);
-  EXPECT_EQ(refusal_for("soon"), Refusal::kNotOpen);
-  EXPECT_EQ(refusal_for("over"), Refusal::kClosed);
+  EXPECT_EQ(refusal_for("soon"), Refusal::kSaleNotOpen);
+  EXPECT_EQ(refusal_for("over"), Refusal::kSaleClosed);
   EXPECT_EQ(refusal_for("none"), Refusal::kSoldOut);
   EXPECT_EQ(refusal_for("tv"), Refusal::kExhaustedHere) << "all in the pool: units are on their way";
 }
@@ -231,7 +231,7 @@ TEST_F(SellerTest, TermsRefuseBeforeAUnitIsTaken) {
   EXPECT_EQ(RefusalOf(Sell(ClaimOf("a", 2))), Refusal::kQuantityAboveUserLimit);
   ASSERT_TRUE(ledger_.CloseSku("tv", "test").ok());
   Announce();
-  EXPECT_EQ(RefusalOf(Sell(ClaimOf("a"))), Refusal::kClosed);
+  EXPECT_EQ(RefusalOf(Sell(ClaimOf("a"))), Refusal::kSaleClosed);
   EXPECT_EQ(Free(), 5);
 }
 

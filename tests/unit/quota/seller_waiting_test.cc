@@ -1,4 +1,4 @@
-// What becomes of requests that find the slice dry.
+// What happens to requests that find the slice dry.
 #include <memory>
 #include <optional>
 #include <string>
@@ -206,7 +206,27 @@ TEST_F(SellerWaitingTest, TheEndOfTheSaleIsToldAtOnce) {
   EXPECT_FALSE(closed->has_value());
   ASSERT_TRUE(ledger_.CloseSku("tv", "test").ok());
   Announce();
-  EXPECT_EQ(RefusalOf(closed), Refusal::kClosed);
+  EXPECT_EQ(RefusalOf(closed), Refusal::kSaleClosed);
+}
+
+// Field: two were wanted, one was left: the caller was sent from node to node for as long as they liked.
+TEST_F(SellerWaitingTest, TooFewUnitsAnywhereAreToldAtOnce) {
+  HoldADrySlice();
+  const Answer two = Ask("a", 2), one = Ask("b", 1);
+  ASSERT_TRUE(ledger_.ReduceStock("tv", 18, std::nullopt, "test").ok());
+  ASSERT_EQ(ledger_.GetSku("tv")->unsold, 1);
+  Announce();
+  EXPECT_EQ(RefusalOf(two), Refusal::kInsufficientUnits);
+  EXPECT_EQ(std::get<Refused>(**two).available, 1);
+  EXPECT_TRUE(std::get<Refused>(**two).holds_may_lapse);
+  EXPECT_FALSE(one->has_value()) << "one unit exists, and may come";
+  const int64_t denied = slice().denied();
+  EXPECT_EQ(RefusalOf(Ask("c", 3)), Refusal::kInsufficientUnits);
+  EXPECT_EQ(slice().denied(), denied) << "what cannot be met is no demand";
+
+  ASSERT_TRUE(ledger_.AddStock("tv", 2, std::nullopt, "test").ok());
+  Announce();
+  EXPECT_FALSE(Ask("d", 3)->has_value()) << "now three exist";
 }
 
 TEST_F(SellerWaitingTest, OnlySoManyWait) {
@@ -238,7 +258,7 @@ TEST_F(SellerWaitingTest, UnitsThatAreGivenBackWakeWhoWaits) {
   const Answer sold = Ask("greedy", 4);
   Commit();
   ASSERT_TRUE(IsSold(sold));
-  // Above its limit of five, as only the ledger knows: it takes the last units for a moment.
+  // Above its limit of five, which only the ledger knows: it takes the last units for a moment.
   Give(1);
   const Answer too_much = Ask("greedy", 2);
   const Answer waiting = Ask("b");

@@ -1,4 +1,4 @@
-// What tests of the node agent and the balancer do to the coordination tree.
+// Reads and changes the coordination tree in tests of the node agent and the balancer.
 #pragma once
 
 #include <memory>
@@ -11,7 +11,7 @@
 
 namespace tranche::quota {
 
-// A session of somebody who is not under test: an operator, or whoever stands for the other side.
+// A session of a process that is not under test: an operator, or the other side.
 class Bystander : public CoordinationObserver, public SessionSource {
  public:
   explicit Bystander(CoordinationConnector* connector) : session_(*connector->Connect(this)) {}
@@ -25,7 +25,7 @@ class Bystander : public CoordinationObserver, public SessionSource {
 
   bool Exists(const std::string& path) { return session_->Get(path, Watch::kNo).ok(); }
 
-  // As `deleteall` of ZooKeeper's shell.
+  // Like `deleteall` of ZooKeeper's shell.
   void DeleteAll(const std::string& path) {
     const auto names = session_->List(path, Watch::kNo);
     ASSERT_TRUE(names.ok()) << names.status();

@@ -31,7 +31,7 @@ namespace tranche::server {
 
 inline constexpr char kActor[] = "tester";
 
-// A ledger in which somebody else is quicker: what is set runs once, right before the next change reaches the ledger.
+// A ledger in which somebody else is faster: the given call runs once, right before the next change reaches the ledger.
 class MeddledLedger : public storage::FakeLedger {
  public:
   using FakeLedger::FakeLedger;
@@ -135,13 +135,13 @@ class AdminHandlersTest : public ::testing::Test {
     return v1::Slice();
   }
 
-  // What the preview said and what came of it, but for the announcements.
+  // The quota as text, without the announcements, so that a preview can be compared with the result.
   static std::string WithoutAnnouncements(v1::Quota quota) {
     for (v1::Slice& slice : *quota.mutable_slices()) slice.clear_announced_version();
     return quota.DebugString();
   }
 
-  // What a node reports of "tv".
+  // Writes a node's report about "tv".
   void Report(storage::IncarnationId incarnation, double grants_per_s, double denials_per_s) {
     internal::v1::DemandReport report;
     report.set_reported_at_us(absl::ToUnixMicros(clock_.Now()));
@@ -162,7 +162,7 @@ class AdminHandlersTest : public ::testing::Test {
     EXPECT_TRUE(session.Create(path, data, quota::CreateMode::kPersistent).ok()) << path;
   }
 
-  // One unit each, as the node of this incarnation sells them.
+  // Sells one unit each, like the node of this incarnation.
   void Sell(storage::IncarnationId incarnation, int units) {
     std::vector<storage::ReservationClaim> claims;
     for (int i = 0; i < units; ++i) {

@@ -1,4 +1,5 @@
-// AdminService on a real server and channel: that calls reach their handlers with who asks, and how its streams end.
+// AdminService on a real server and channel: that calls reach their handlers with the caller's name, and how its
+// streams end.
 #include "server/services/admin_service.h"
 
 #include <gtest/gtest.h>
@@ -36,7 +37,7 @@ class PagedPayments : public storage::PaymentLedger {
   absl::StatusOr<std::vector<storage::PaymentEntry>> LookUpPayments(absl::Span<const storage::Uuid>) override {
     return std::vector<storage::PaymentEntry>();
   }
-  absl::StatusOr<storage::AppliedPayment> ApplyPayment(const storage::Confirmation&, const std::string&) override {
+  absl::StatusOr<storage::AppliedPayment> ApplyPayment(const storage::Payment&, const std::string&) override {
     return absl::UnimplementedError("");
   }
   absl::StatusOr<std::vector<storage::RefundMark>> MarkRefunded(absl::Span<const std::pair<storage::Uuid, std::string>>,

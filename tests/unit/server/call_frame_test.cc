@@ -89,7 +89,7 @@ class CallFrameTest : public ::testing::Test {
     server_ = std::make_unique<LocalServer>(service_.get());
     stub_ = v1::OutboxSinkService::NewStub(server_->channel());
   }
-  // A method that takes down what it sees and succeeds.
+  // A method that records what it sees and succeeds.
   void ServeNote() {
     Serve(InlineCall<DeliverRequest, DeliverResponse>(
         Inline(), [this](const CallContext& call, const DeliverRequest&, const Reply<DeliverResponse>& reply) {

@@ -1,4 +1,4 @@
-// The tables of both services: every method once, with messages as the .proto has them and a fitting policy.
+// The tables of both services: every method once, with the messages of the .proto and a fitting policy.
 #include "server/rpc/call_table.h"
 
 #include <gmock/gmock.h>
@@ -64,7 +64,7 @@ TEST(CallTable, ObserversOnlyLook) {
   }
 }
 
-// What buyers wait for never queues behind an operator.
+// Calls that buyers wait for never queue behind an operator.
 TEST(CallTable, ReservationCallsRunInline) {
   for (const CallEntry& entry : ReservationCalls({}, nullptr, {})) {
     EXPECT_EQ(entry.policy.runs_on, RunsOn::kInline) << entry.policy.method;

@@ -104,14 +104,14 @@ TEST_F(CartHandlerTest, EveryBadFieldIsNamed) {
 }
 
 TEST_F(CartHandlerTest, RefusalsNameTheSku) {
-  answer_ = quota::CartRefused{{.refusal = quota::Refusal::kSoldOut, .holds_may_lapse = true}, "sku-1"};
+  answer_ = quota::CartRefused{{.refusal = storage::Refusal::kSoldOut, .holds_may_lapse = true}, "sku-1"};
   const absl::Status error = Create(Cart()).status();
   EXPECT_EQ(ReasonOf(error), "SOLD_OUT");
   EXPECT_EQ(MetadataOf(error, "sku_id"), "sku-1");
   EXPECT_EQ(MetadataOf(error, "holds_may_lapse"), "true");
-  answer_ = quota::CartRefused{{.refusal = quota::Refusal::kExhaustedHere}, "sku-0"};
+  answer_ = quota::CartRefused{{.refusal = storage::Refusal::kExhaustedHere}, "sku-0"};
   EXPECT_EQ(RetryDelay(Create(Cart()).status()), absl::Milliseconds(50)) << "as without the name";
-  answer_ = quota::CartRefused{{.refusal = quota::Refusal::kCommitUnknown}, ""};
+  answer_ = quota::CartRefused{{.refusal = storage::Refusal::kCommitUnknown}, ""};
   EXPECT_EQ(MetadataOf(Create(Cart()).status(), "sku_id"), "");
 }
 

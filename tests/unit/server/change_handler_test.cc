@@ -17,6 +17,7 @@ namespace {
 
 using storage::ChangeOutcome;
 using storage::ChangeResult;
+using storage::Refusal;
 
 constexpr char kId[] = "01890a5d-ac96-774b-bcce-b302099a8057";
 
@@ -47,7 +48,7 @@ class ChangeHandlerTest : public ::testing::Test {
       if (!test_->error_.ok()) return done(test_->error_);
       done(test_->answer_);
     }
-    void ConfirmLate(storage::Confirmation payment, absl::Time deadline, storage::ChangeDone done) override {
+    void ConfirmLate(storage::Payment payment, absl::Time deadline, storage::ChangeDone done) override {
       ++test_->late_calls_;
       test_->late_payment_ = std::move(payment);
       test_->late_deadline_ = deadline;
@@ -70,7 +71,7 @@ class ChangeHandlerTest : public ::testing::Test {
   static v1::CancelReservationRequest Cancellation() {
     v1::CancelReservationRequest request;
     request.set_reservation_id(kId);
-    request.set_reason("changed his mind");
+    request.set_reason("changed their mind");
     return request;
   }
   static v1::ExtendReservationRequest Extension() {
@@ -111,7 +112,7 @@ class ChangeHandlerTest : public ::testing::Test {
   absl::Time deadline_;
   storage::Change change_;
   int late_calls_ = 0;
-  storage::Confirmation late_payment_;
+  storage::Payment late_payment_;
   absl::Time late_deadline_;
 };
 
@@ -125,7 +126,7 @@ TEST_F(ChangeHandlerTest, PassesGoodRequestsOn) {
   EXPECT_EQ(confirmed->outcome(), v1::CONFIRM_OUTCOME_CONFIRMED);
   EXPECT_EQ(confirmed->reservation().reservation_id(), kId);
   EXPECT_FALSE(confirmed->replayed());
-  const auto& confirmation = std::get<storage::Confirmation>(change_);
+  const auto& confirmation = std::get<storage::Payment>(change_);
   EXPECT_EQ(confirmation.reservation_id.ToString(), kId);
   EXPECT_EQ(confirmation.payment_reference, "pay-1");
   EXPECT_EQ(confirmation.amount_minor, 49900);
@@ -137,7 +138,7 @@ TEST_F(ChangeHandlerTest, PassesGoodRequestsOn) {
   const auto cancelled = Cancel(Cancellation());
   ASSERT_TRUE(cancelled.ok()) << cancelled.status();
   EXPECT_TRUE(cancelled->replayed());
-  EXPECT_EQ(std::get<storage::Cancellation>(change_).reason, "changed his mind");
+  EXPECT_EQ(std::get<storage::Cancellation>(change_).reason, "changed their mind");
   EXPECT_EQ(shard_hint_, "");
 
   const auto extended = Extend(Extension());
@@ -205,31 +206,33 @@ TEST_F(ChangeHandlerTest, OutcomesBecomeErrorsWithTheirVariables) {
   answer_.bound = 7;
   answer_.reservation.state = storage::ReservationState::kConfirmed;
   struct Case {
-    ChangeOutcome outcome;
+    Refusal refusal;
     const char* reason;
     absl::StatusCode code;
     const char* key;
     const char* value;
   };
   const Case cases[] = {
-      {ChangeOutcome::kNotFound, "RESERVATION_NOT_FOUND", absl::StatusCode::kNotFound, "", ""},
-      {ChangeOutcome::kStateForbids, "RESERVATION_STATE", absl::StatusCode::kFailedPrecondition, "state", "CONFIRMED"},
-      {ChangeOutcome::kTooManyExtensions, "TOO_MANY_EXTENSIONS", absl::StatusCode::kFailedPrecondition,
-       "max_extensions", "7"},
-      {ChangeOutcome::kHoldTooLong, "HOLD_TOO_LONG", absl::StatusCode::kFailedPrecondition, "max_hold_seconds", "7"},
-      {ChangeOutcome::kExtensionOutOfOrder, "EXTENSION_OUT_OF_ORDER", absl::StatusCode::kFailedPrecondition,
-       "extensions", "1"},
-      {ChangeOutcome::kMoving, "SKU_MOVING", absl::StatusCode::kUnavailable, "", ""},
+      {Refusal::kReservationNotFound, "RESERVATION_NOT_FOUND", absl::StatusCode::kNotFound, "", ""},
+      {Refusal::kReservationState, "RESERVATION_STATE", absl::StatusCode::kFailedPrecondition, "state", "CONFIRMED"},
+      {Refusal::kTooManyExtensions, "TOO_MANY_EXTENSIONS", absl::StatusCode::kFailedPrecondition, "max_extensions",
+       "7"},
+      {Refusal::kHoldTooLong, "HOLD_TOO_LONG", absl::StatusCode::kFailedPrecondition, "max_hold_seconds", "7"},
+      {Refusal::kExtensionOutOfOrder, "EXTENSION_OUT_OF_ORDER", absl::StatusCode::kFailedPrecondition, "extensions",
+       "1"},
+      {Refusal::kSkuMoving, "SKU_MOVING", absl::StatusCode::kUnavailable, "", ""},
   };
   for (const Case& one : cases) {
-    answer_.outcome = one.outcome;
+    answer_.outcome = ChangeOutcome::kRefused;
+    answer_.refusal = one.refusal;
     const absl::Status error = Extend(Extension()).status();
     EXPECT_EQ(ReasonOf(error), one.reason);
     EXPECT_EQ(error.code(), one.code) << one.reason;
     EXPECT_EQ(MetadataOf(error, one.key), one.value) << one.reason;
     EXPECT_EQ(MetadataOf(error, "refund_requested"), "") << one.reason;
   }
-  answer_.outcome = ChangeOutcome::kPaymentMismatch;
+  answer_.outcome = ChangeOutcome::kRefused;
+  answer_.refusal = Refusal::kPaymentMismatch;
   const absl::Status mismatch = Confirm(Payment()).status();
   EXPECT_EQ(ReasonOf(mismatch), "PAYMENT_MISMATCH");
   EXPECT_EQ(MetadataOf(mismatch, "amount_minor"), "49900");
@@ -250,7 +253,8 @@ TEST_F(ChangeHandlerTest, ErrorsOfThePipelineKeepTheirMeaning) {
 }
 
 TEST_F(ChangeHandlerTest, APaymentThatComesTooLateIsDecidedByItself) {
-  answer_.outcome = ChangeOutcome::kStateForbids;
+  answer_.outcome = ChangeOutcome::kRefused;
+  answer_.refusal = Refusal::kReservationState;
   answer_.reservation.state = storage::ReservationState::kExpired;
   late_.outcome = ChangeOutcome::kRebooked;
   late_.rebooked = late_.reservation;
@@ -272,7 +276,8 @@ TEST_F(ChangeHandlerTest, APaymentThatComesTooLateIsDecidedByItself) {
   EXPECT_TRUE(unfulfilled->replayed());
   EXPECT_FALSE(unfulfilled->has_rebooked());
 
-  late_.outcome = ChangeOutcome::kStateForbids;
+  late_.outcome = ChangeOutcome::kRefused;
+  late_.refusal = Refusal::kReservationState;
   late_.reservation.state = storage::ReservationState::kCancelled;
   const absl::Status cancelled = Confirm(Payment()).status();
   EXPECT_EQ(ReasonOf(cancelled), "RESERVATION_STATE");
@@ -281,7 +286,8 @@ TEST_F(ChangeHandlerTest, APaymentThatComesTooLateIsDecidedByItself) {
 }
 
 TEST_F(ChangeHandlerTest, APaymentForWhatIsNotFoundMayBeLateToo) {
-  answer_.outcome = ChangeOutcome::kNotFound;
+  answer_.outcome = ChangeOutcome::kRefused;
+  answer_.refusal = Refusal::kReservationNotFound;
   answer_.reservation = {};
   late_.outcome = ChangeOutcome::kPaidUnfulfilled;
   const auto retired = Confirm(Payment());
@@ -291,12 +297,14 @@ TEST_F(ChangeHandlerTest, APaymentForWhatIsNotFoundMayBeLateToo) {
 
   late_.reservation = {};
   EXPECT_FALSE(Confirm(Payment())->has_reservation()) << "dropped: only the payment is known";
-  late_.outcome = ChangeOutcome::kNotFound;
+  late_.outcome = ChangeOutcome::kRefused;
+  late_.refusal = Refusal::kReservationNotFound;
   EXPECT_EQ(ReasonOf(Confirm(Payment()).status()), "RESERVATION_NOT_FOUND");
 }
 
 TEST_F(ChangeHandlerTest, ALatePaymentMeetsTheSameTroubles) {
-  answer_.outcome = ChangeOutcome::kStateForbids;
+  answer_.outcome = ChangeOutcome::kRefused;
+  answer_.refusal = Refusal::kReservationState;
   late_error_ = storage::RetryTransactionError("deadlock");
   const absl::Status overloaded = Confirm(Payment()).status();
   EXPECT_EQ(ReasonOf(overloaded), "OVERLOADED");
@@ -310,7 +318,8 @@ TEST_F(ChangeHandlerTest, ALatePaymentMeetsTheSameTroubles) {
 }
 
 TEST_F(ChangeHandlerTest, OthersThanConfirmAreNeverLate) {
-  answer_.outcome = ChangeOutcome::kStateForbids;
+  answer_.outcome = ChangeOutcome::kRefused;
+  answer_.refusal = Refusal::kReservationState;
   EXPECT_EQ(ReasonOf(Cancel(Cancellation()).status()), "RESERVATION_STATE");
   EXPECT_EQ(ReasonOf(Extend(Extension()).status()), "RESERVATION_STATE");
   EXPECT_EQ(late_calls_, 0);

@@ -1,4 +1,4 @@
-// Looks into the errors that the server promises.
+// Reads the details of the server's errors.
 #pragma once
 
 #include <map>
@@ -24,7 +24,7 @@ std::vector<Detail> DetailsOf(const absl::Status& error) {
   return found;
 }
 
-// The reason of the error's one ErrorInfo; "" when there is not exactly one, or its domain is not ours.
+// The reason of the error's only ErrorInfo; "" if there is not exactly one, or its domain is not ours.
 inline std::string ReasonOf(const absl::Status& error) {
   if (error.ok()) return "";
   const auto infos = DetailsOf<google::rpc::ErrorInfo>(error);

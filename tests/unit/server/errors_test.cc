@@ -2,14 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "storage/ledger/ledger_error.h"
 #include "tests/unit/server/error_matchers.h"
 
 namespace tranche::server {
 namespace {
 
-using quota::Refusal;
 using quota::Refused;
+using storage::Refusal;
 
 struct ExpectedRefusal {
   Refusal refusal;
@@ -23,6 +24,15 @@ TEST_P(RefusalTest, HasItsCodeAndReason) {
   const absl::Status error = RefusalError(Refused{.refusal = GetParam().refusal});
   EXPECT_EQ(error.code(), GetParam().code);
   EXPECT_EQ(ReasonOf(error), GetParam().reason);
+}
+
+// One vocabulary: a refusal of the ledger or of a node is cast to the reason that callers read.
+TEST(RefusalWords, AreTheReasonsOfTheApi) {
+  for (const storage::RefusalWord& word : storage::kRefusalWords) {
+    const auto reason = static_cast<v1::ErrorReason>(word.refusal);
+    EXPECT_EQ(v1::ErrorReason_Name(reason), "ERROR_REASON_" + std::string(word.reason));
+    EXPECT_EQ(ReasonOf(RefusalError(Refused{.refusal = word.refusal})), word.reason);
+  }
 }
 
 TEST_P(RefusalTest, CarriesRetryInfoExactlyWhenUnavailable) {
@@ -42,13 +52,14 @@ INSTANTIATE_TEST_SUITE_P(
     All, RefusalTest,
     ::testing::Values(
         ExpectedRefusal{Refusal::kSkuNotFound, absl::StatusCode::kNotFound, "SKU_NOT_FOUND"},
-        ExpectedRefusal{Refusal::kNotOpen, absl::StatusCode::kFailedPrecondition, "SALE_NOT_OPEN"},
-        ExpectedRefusal{Refusal::kClosed, absl::StatusCode::kFailedPrecondition, "SALE_CLOSED"},
+        ExpectedRefusal{Refusal::kSaleNotOpen, absl::StatusCode::kFailedPrecondition, "SALE_NOT_OPEN"},
+        ExpectedRefusal{Refusal::kSaleClosed, absl::StatusCode::kFailedPrecondition, "SALE_CLOSED"},
         ExpectedRefusal{Refusal::kQuantityAboveUserLimit, absl::StatusCode::kFailedPrecondition,
                         "QUANTITY_ABOVE_USER_LIMIT"},
         ExpectedRefusal{Refusal::kUserLimitReached, absl::StatusCode::kFailedPrecondition, "USER_LIMIT_REACHED"},
         ExpectedRefusal{Refusal::kReservationIdReused, absl::StatusCode::kAlreadyExists, "RESERVATION_ID_REUSED"},
         ExpectedRefusal{Refusal::kSoldOut, absl::StatusCode::kResourceExhausted, "SOLD_OUT"},
+        ExpectedRefusal{Refusal::kInsufficientUnits, absl::StatusCode::kFailedPrecondition, "INSUFFICIENT_UNITS"},
         ExpectedRefusal{Refusal::kExhaustedHere, absl::StatusCode::kUnavailable, "EXHAUSTED_HERE"},
         ExpectedRefusal{Refusal::kOverloaded, absl::StatusCode::kUnavailable, "OVERLOADED"},
         ExpectedRefusal{Refusal::kLedgerUnavailable, absl::StatusCode::kUnavailable, "LEDGER_UNAVAILABLE"},
@@ -61,6 +72,10 @@ TEST(ErrorsTest, VariablesAreInTheMetadata) {
   EXPECT_EQ(MetadataOf(RefusalError({.refusal = Refusal::kSoldOut, .holds_may_lapse = true}), "holds_may_lapse"),
             "true");
   EXPECT_EQ(MetadataOf(RefusalError({.refusal = Refusal::kSoldOut}), "holds_may_lapse"), "false");
+  for (const int64_t available : {1, 3}) {
+    EXPECT_EQ(MetadataOf(RefusalError({.refusal = Refusal::kInsufficientUnits, .available = available}), "available"),
+              absl::StrCat(available));
+  }
   EXPECT_EQ(MetadataOf(RefusalError({.refusal = Refusal::kUserLimitReached, .per_user_limit = 3}), "per_user_limit"),
             "3");
   EXPECT_EQ(
@@ -70,12 +85,12 @@ TEST(ErrorsTest, VariablesAreInTheMetadata) {
 
 TEST(ErrorsTest, NotOpenTellsTheTimeOfTheSkuAskedFor) {
   const absl::Time noon = absl::FromUnixSeconds(1800000000);
-  const absl::Status first = RefusalError({.refusal = Refusal::kNotOpen, .opens_at = noon});
+  const absl::Status first = RefusalError({.refusal = Refusal::kSaleNotOpen, .opens_at = noon});
   EXPECT_EQ(MetadataOf(first, "opens_at"), "2027-01-15T08:00:00+00:00");
   // The last answer is kept; it must not be given for another time.
-  const absl::Status later = RefusalError({.refusal = Refusal::kNotOpen, .opens_at = noon + absl::Hours(1)});
+  const absl::Status later = RefusalError({.refusal = Refusal::kSaleNotOpen, .opens_at = noon + absl::Hours(1)});
   EXPECT_EQ(MetadataOf(later, "opens_at"), "2027-01-15T09:00:00+00:00");
-  EXPECT_EQ(RefusalError({.refusal = Refusal::kNotOpen, .opens_at = noon}), first);
+  EXPECT_EQ(RefusalError({.refusal = Refusal::kSaleNotOpen, .opens_at = noon}), first);
 }
 
 TEST(ErrorsTest, FieldErrorsNameTheFieldTwice) {

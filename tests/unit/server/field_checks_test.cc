@@ -38,7 +38,7 @@ TEST(FieldChecksTest, MalformedUtf8IsRefused) {
   EXPECT_FALSE(IsPlainUtf8("\xed\xa0\x80"));      // surrogate
   EXPECT_FALSE(IsPlainUtf8("\xf4\x90\x80\x80"));  // past U+10FFFF
   EXPECT_FALSE(IsPlainUtf8("\xc2\x85"));          // U+0085, a control character
-  EXPECT_TRUE(IsPlainUtf8("\xc2\xa0"));           // U+00A0, the first that is none
+  EXPECT_TRUE(IsPlainUtf8("\xc2\xa0"));           // U+00A0, the first that is not
   EXPECT_TRUE(IsPlainUtf8("\xf4\x8f\xbf\xbf"));   // U+10FFFF
 }
 

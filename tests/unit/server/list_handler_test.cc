@@ -17,7 +17,7 @@
 namespace tranche::server {
 namespace {
 
-// A ledger with reservations of alice and bob in two SKUs; alice has let one go.
+// A ledger with reservations of alice and bob in two SKUs; one of alice's is cancelled.
 class ListHandlerTest : public ::testing::Test {
  protected:
   ListHandlerTest() {

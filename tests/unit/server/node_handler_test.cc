@@ -21,7 +21,7 @@ class NodeHandlerTest : public AdminHandlersTest {
     request.set_preview(preview);
     return request;
   }
-  // What the node is told; nothing when it is told nothing.
+  // What the node was told; nullopt if nothing.
   std::optional<internal::v1::DrainRequest> Told(storage::IncarnationId incarnation) {
     const auto znode = sessions_.session->Get(quota::DrainPath(incarnation), quota::Watch::kNo);
     internal::v1::DrainRequest told;

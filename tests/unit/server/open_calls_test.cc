@@ -17,7 +17,7 @@ class OpenCallsTest : public ::testing::Test {
   static constexpr absl::Duration kMax = absl::Seconds(30);
 
   OpenCall Begin(CallKind kind, absl::Duration time) { return calls_.Begin(kind, clock_.Now() + time); }
-  // As the node does it: a check a second.
+  // As in the node: one check per second.
   bool CheckFor(int seconds) {
     bool avoid = false;
     for (int i = 0; i < seconds; ++i) {
@@ -64,7 +64,7 @@ TEST_F(OpenCallsTest, ItRecoversWithTheAnswer) {
   EXPECT_EQ(calls_.Overdue().noticed[kConfirm], 2) << "each once, however often it was looked";
 }
 
-// The ring of seconds has come round several times, and others have been in the same places.
+// The ring of seconds has gone round several times, and others have used the same places.
 TEST_F(OpenCallsTest, AForgottenCallStaysCountedForEver) {
   Begin(CallKind::kConfirm, absl::Seconds(1));
   for (int second = 0; second < 500; ++second) {

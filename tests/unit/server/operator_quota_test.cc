@@ -1,4 +1,4 @@
-// Operators who move, rebalance and freeze quota; what they are shown of it.
+// Operators who move, rebalance and freeze quota, and what they are shown.
 #include <gmock/gmock.h>
 
 #include "tests/unit/server/admin_fixture.h"
@@ -162,7 +162,7 @@ TEST_F(OperatorQuotaTest, AMoveBetweenTheLookAndTheDeedIsCaughtByTheLedger) {
   EXPECT_EQ(MetadataOf(refused, "changed_by"), "alice");
   EXPECT_EQ(Remaining(Quota(), b_), 0);
 
-  // Without an expectation it is planned anew, on what is then there: 9 are left in the pool.
+  // Without an expectation it is planned again, from the present state: 9 are left in the pool.
   ledger_.before_next_change = [this] { ASSERT_TRUE(ledger_.MoveUnits("tv", {{{a_, 1}}}, std::nullopt, "x").ok()); };
   EXPECT_EQ(MetadataOf(quota_.Move(MoveRequest("pool", "b", 10), kActor).status(), "available"), "9");
 }

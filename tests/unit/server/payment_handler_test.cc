@@ -1,4 +1,4 @@
-// The admin calls of reconciliation: what they check, and that an export can go on anywhere.
+// The admin calls of reconciliation: what they check, and that an export can continue anywhere.
 #include "server/handlers/payment_handler.h"
 
 #include <gmock/gmock.h>
@@ -49,7 +49,7 @@ class FakePayments : public storage::PaymentLedger {
     }
     return found;
   }
-  absl::StatusOr<storage::AppliedPayment> ApplyPayment(const storage::Confirmation& payment,
+  absl::StatusOr<storage::AppliedPayment> ApplyPayment(const storage::Payment& payment,
                                                        const std::string& actor) override {
     calls.push_back(absl::StrCat(actor, ": ", payment.payment_reference, " ", payment.amount_minor, payment.currency));
     if (payment.payment_reference == "down") return absl::UnavailableError("down");

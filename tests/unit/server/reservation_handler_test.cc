@@ -143,21 +143,21 @@ TEST_F(ReservationHandlerTest, AnOrderReferenceIsPassedOn) {
 }
 
 TEST_F(ReservationHandlerTest, RefusalsOfTheSellerBecomeErrors) {
-  const std::pair<quota::Refusal, const char*> refusals[] = {
-      {quota::Refusal::kSkuNotFound, "SKU_NOT_FOUND"},
-      {quota::Refusal::kNotOpen, "SALE_NOT_OPEN"},
-      {quota::Refusal::kClosed, "SALE_CLOSED"},
-      {quota::Refusal::kQuantityAboveUserLimit, "QUANTITY_ABOVE_USER_LIMIT"},
-      {quota::Refusal::kUserLimitReached, "USER_LIMIT_REACHED"},
-      {quota::Refusal::kReservationIdReused, "RESERVATION_ID_REUSED"},
-      {quota::Refusal::kSoldOut, "SOLD_OUT"},
-      {quota::Refusal::kExhaustedHere, "EXHAUSTED_HERE"},
-      {quota::Refusal::kOverloaded, "OVERLOADED"},
-      {quota::Refusal::kLedgerUnavailable, "LEDGER_UNAVAILABLE"},
-      {quota::Refusal::kCommitUnknown, "COMMIT_UNKNOWN"},
-      {quota::Refusal::kDraining, "DRAINING"},
-      {quota::Refusal::kDeadlinePassed, "DEADLINE_PASSED"},
-      {quota::Refusal::kInternal, "INTERNAL"},
+  const std::pair<storage::Refusal, const char*> refusals[] = {
+      {storage::Refusal::kSkuNotFound, "SKU_NOT_FOUND"},
+      {storage::Refusal::kSaleNotOpen, "SALE_NOT_OPEN"},
+      {storage::Refusal::kSaleClosed, "SALE_CLOSED"},
+      {storage::Refusal::kQuantityAboveUserLimit, "QUANTITY_ABOVE_USER_LIMIT"},
+      {storage::Refusal::kUserLimitReached, "USER_LIMIT_REACHED"},
+      {storage::Refusal::kReservationIdReused, "RESERVATION_ID_REUSED"},
+      {storage::Refusal::kSoldOut, "SOLD_OUT"},
+      {storage::Refusal::kExhaustedHere, "EXHAUSTED_HERE"},
+      {storage::Refusal::kOverloaded, "OVERLOADED"},
+      {storage::Refusal::kLedgerUnavailable, "LEDGER_UNAVAILABLE"},
+      {storage::Refusal::kCommitUnknown, "COMMIT_UNKNOWN"},
+      {storage::Refusal::kDraining, "DRAINING"},
+      {storage::Refusal::kDeadlinePassed, "DEADLINE_PASSED"},
+      {storage::Refusal::kInternal, "INTERNAL"},
   };
   for (const auto& [refusal, reason] : refusals) {
     answer_ = quota::Refused{.refusal = refusal};

@@ -30,11 +30,11 @@ constexpr auto kLong = absl::Seconds(20);
 class Answers : public tranche::testing::StubBooks {
  public:
   void Apply(const std::string&, storage::Change change, absl::Time, storage::ChangeDone done) override {
-    if (std::holds_alternative<storage::Confirmation>(change)) {
+    if (std::holds_alternative<storage::Payment>(change)) {
       return done(storage::ChangeResult{storage::ChangeOutcome::kDone});
     }
     if (std::holds_alternative<storage::Cancellation>(change)) return done(absl::UnavailableError("down"));
-    done(storage::ChangeResult{storage::ChangeOutcome::kHoldTooLong});
+    done(storage::RefusedChange(storage::Refusal::kHoldTooLong));
   }
   void List(storage::ReservationFilter, storage::ReservationCursor, int, absl::Time, PageDone done) override {
     done(storage::ReservationPage{{storage::Reservation{}}, std::nullopt});
@@ -118,7 +118,7 @@ class WatchedRows {
     if (!row_.has_value()) return {};
     return {*row_};
   }
-  // Waits until what was put is seen for certain: a look that began after it has ended.
+  // Waits until what was put is certainly seen: a look that began after it has ended.
   bool AwaitSeen() {
     absl::MutexLock lock(&mutex_);
     const int enough = reads_ + 2;
@@ -181,7 +181,7 @@ class ReservationServiceTest : public ::testing::Test {
   tranche::testing::OneShard shard_{&ledger_, &executor_, &clock_};
   ReservationHandler handler_{[this](storage::ReservationClaim claim, absl::Time deadline, bool, quota::SaleDone done) {
                                 if (claim.sku_id == "dry")
-                                  return done(quota::Refused{.refusal = quota::Refusal::kExhaustedHere});
+                                  return done(quota::Refused{.refusal = storage::Refusal::kExhaustedHere});
                                 sales_.Sell(std::move(claim), deadline, std::move(done));
                               },
                               shard_.books(), storage::Clock::Real()};
@@ -307,7 +307,7 @@ TEST_F(ReservationServiceTest, StreamStopsReadingAtItsBound) {
   for (int i = 1; i <= kItems; ++i) ASSERT_TRUE(stream->Write(Item(i)));
   ASSERT_TRUE(stream->WritesDone());
   for (int i = 1; i <= kItems; ++i) {
-    // The server may hold two: it never waits for more before it is answered.
+    // The server may hold two: it must never wait for more requests before it answers.
     ASSERT_TRUE(sales_.AwaitArrived(std::min(i + 1, kItems)));
     sales_.DecideFirst();
     v1::StreamReservationsResponse response;
@@ -451,7 +451,7 @@ TEST_F(ReservationServiceTest, ACancelledWatchLeavesNothingBehind) {
   server_.reset();  // would hang if a watch had not been finished
 }
 
-// Who does not read keeps one message waiting, however often the reservation changes, and gets the last one.
+// A caller that does not read keeps one message waiting, however often the reservation changes, and gets the last one.
 TEST_F(ReservationServiceTest, ASlowReaderMissesStatesInBetweenOnly) {
   StartServer(8);
   rows_.Put(1, storage::ReservationState::kPending);

@@ -98,7 +98,7 @@ TEST_F(WatchHubTest, TellsTheStateAndThenEveryChangeOnce) {
   EXPECT_FALSE(ear->end.has_value());
 }
 
-// Whoever stops it takes the ledger away next.
+// Whoever stops it destroys the ledger next.
 TEST_F(WatchHubTest, AfterStopNothingMoreIsRead) {
   for (int number = 0; number < 2 * static_cast<int>(storage::kMaxBatch); ++number) Watch(number);
   during_read_ = [this] { hub_.Stop(); };

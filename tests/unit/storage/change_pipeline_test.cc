@@ -1,4 +1,4 @@
-// What is particular to changes; that which all group commits share is in commit_pipeline_test.cc.
+// What is specific to changes; commit_pipeline_test.cc has what all group commits share.
 #include "storage/pipeline/change_pipeline.h"
 
 #include <string>
@@ -23,13 +23,13 @@ Uuid IdOf(uint8_t number) {
   return id;
 }
 
-// Notes the batches, such as "confirm 1 2 3", and does them all unless it has statuses to say first.
+// Notes the batches, such as "confirm 1 2 3", and does them all unless it has statuses to return first.
 class NotingLedger : public LifecycleLedger {
  public:
-  Results ConfirmReservations(absl::Span<const Confirmation> batch) override { return Note("confirm", batch); }
+  Results ConfirmReservations(absl::Span<const Payment> batch) override { return Note("confirm", batch); }
   Results CancelReservations(absl::Span<const Cancellation> batch) override { return Note("cancel", batch); }
   Results ExtendReservations(absl::Span<const Extension> batch) override { return Note("extend", batch); }
-  absl::StatusOr<ChangeResult> ConfirmLate(const Confirmation&) override { return absl::UnimplementedError(""); }
+  absl::StatusOr<ChangeResult> ConfirmLate(const Payment&) override { return absl::UnimplementedError(""); }
   absl::StatusOr<CartResult> CommitCart(IncarnationId, absl::Span<const ReservationClaim>) override {
     return absl::UnimplementedError("");
   }
@@ -67,7 +67,7 @@ class NotingLedger : public LifecycleLedger {
   bool down_ = false;
 };
 
-// A pipeline whose one lane is stepped by hand: what is submitted meanwhile waits.
+// A pipeline whose only lane is stepped by hand: what is submitted meanwhile waits.
 class ChangePipelineTest : public ::testing::Test {
  protected:
   static PipelineOptions NoThreads() {
@@ -81,7 +81,7 @@ class ChangePipelineTest : public ::testing::Test {
   ChangeDone Note() {
     return [this](absl::StatusOr<ChangeResult> result) { answers_.push_back(std::move(result)); };
   }
-  void Confirm(uint8_t id) { pipeline_.Submit(storage::Confirmation{IdOf(id), "pay", 1, "EUR"}, kNoHurry, Note()); }
+  void Confirm(uint8_t id) { pipeline_.Submit(storage::Payment{IdOf(id), "pay", 1, "EUR"}, kNoHurry, Note()); }
   void Cancel(uint8_t id) { pipeline_.Submit(storage::Cancellation{IdOf(id), "why"}, kNoHurry, Note()); }
   void Extend(uint8_t id) { pipeline_.Submit(storage::Extension{IdOf(id), 1, absl::Seconds(1)}, kNoHurry, Note()); }
   void Run() {
@@ -124,7 +124,7 @@ TEST_F(ChangePipelineTest, TheSameReservationTwiceIsTwoBatches) {
   EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"confirm 1 2", "cancel 1", "confirm 1"}));
 }
 
-// A shop that sends one payment again and again holds up nobody else's.
+// A shop that sends one payment again and again does not delay any other.
 TEST_F(ChangePipelineTest, AStormOfOneReservationMakesNoSmallBatches) {
   for (const uint8_t id : {1, 1, 2, 2, 3, 1, 4, 5}) Confirm(id);
   Run();
@@ -161,7 +161,7 @@ TEST_F(ChangePipelineTest, TheBoundIsOfAllKindsTogether) {
 }
 
 TEST_F(ChangePipelineTest, WhatIsTooLateIsNotSent) {
-  pipeline_.Submit(storage::Confirmation{IdOf(1), "pay", 1, "EUR"}, clock_.Now(), Note());
+  pipeline_.Submit(storage::Payment{IdOf(1), "pay", 1, "EUR"}, clock_.Now(), Note());
   Cancel(2);
   Run();
   EXPECT_EQ(ledger_.batches(), (std::vector<std::string>{"cancel 2"}));
@@ -170,9 +170,9 @@ TEST_F(ChangePipelineTest, WhatIsTooLateIsNotSent) {
   EXPECT_EQ(pipeline_.Stats().unanswered, 0);
 }
 
-// Each kind is looked through for what is too late, and none of it is counted twice.
+// Each kind is searched for late requests, and none is counted twice.
 TEST_F(ChangePipelineTest, WhatIsTooLateIsCountedOnce) {
-  pipeline_.Submit(storage::Confirmation{IdOf(1), "pay", 1, "EUR"}, clock_.Now(), Note());
+  pipeline_.Submit(storage::Payment{IdOf(1), "pay", 1, "EUR"}, clock_.Now(), Note());
   Run();
   EXPECT_EQ(pipeline_.Stats().queued, 0) << "nothing waits";
   EXPECT_EQ(pipeline_.Stats().unanswered, 0);
@@ -253,7 +253,7 @@ class StallingLedger : public NotingLedger {
   absl::Notification stalled_, release_;
 };
 
-// A lane that sleeps is woken by the next change, whatever became of those before.
+// A sleeping lane is woken by the next change, whatever happened to earlier ones.
 TEST(ChangePipelineThreadsTest, AfterAStallEveryKindIsAnsweredAtOnce) {
   StallingLedger ledger;
   absl::Mutex mutex;
@@ -273,13 +273,13 @@ TEST(ChangePipelineThreadsTest, AfterAStallEveryKindIsAnsweredAtOnce) {
   pipeline.Submit(storage::Extension{IdOf(1), 1, absl::Seconds(1)}, kNoHurry, count);
   ledger.AwaitStall();
   for (const uint8_t id : {2, 3}) {
-    pipeline.Submit(storage::Confirmation{IdOf(id), "pay", 1, "EUR"}, absl::InfinitePast(), count);
+    pipeline.Submit(storage::Payment{IdOf(id), "pay", 1, "EUR"}, absl::InfinitePast(), count);
     pipeline.Submit(storage::Cancellation{IdOf(id), "why"}, absl::InfinitePast(), count);
   }
   ledger.Release();
   ASSERT_TRUE(answered(5)) << "the one that was sent, and those that were too late";
   for (size_t round = 0; round < 3; ++round) {
-    pipeline.Submit(storage::Confirmation{IdOf(4), "pay", 1, "EUR"}, kNoHurry, count);
+    pipeline.Submit(storage::Payment{IdOf(4), "pay", 1, "EUR"}, kNoHurry, count);
     ASSERT_TRUE(answered(6 + 3 * round)) << "a confirmation wakes nobody, round " << round;
     pipeline.Submit(storage::Cancellation{IdOf(5), "why"}, kNoHurry, count);
     ASSERT_TRUE(answered(7 + 3 * round)) << "a cancellation wakes nobody, round " << round;
@@ -318,7 +318,7 @@ TEST(ChangePipelineThreadsTest, EveryChangeIsAnsweredOnce) {
   options.max_batch = 16;
   ChangePipeline pipeline(&ledger, Clock::Real(), options);
   for (const ReservationClaim& claim : claims) {
-    pipeline.Submit(storage::Confirmation{claim.reservation_id, "pay", 5, "EUR"}, kNoHurry, count);
+    pipeline.Submit(storage::Payment{claim.reservation_id, "pay", 5, "EUR"}, kNoHurry, count);
     pipeline.Submit(storage::Cancellation{claim.reservation_id, "why"}, kNoHurry, count);
   }
   EXPECT_TRUE(pipeline.Drain(absl::Seconds(30)));

@@ -319,7 +319,7 @@ TEST(CommitPipelineTest, StopGivesUpALostAnswer) {
   EXPECT_TRUE(pipeline.Drain(absl::Seconds(10)));
 }
 
-// Nothing was decided, so that it is not unknown either.
+// Nothing was decided, so it is not unknown either.
 TEST(CommitPipelineTest, StopRefusesWhatWouldGoAgain) {
   ScriptedLedger ledger;
   Answers answers;

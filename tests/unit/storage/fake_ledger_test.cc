@@ -40,14 +40,14 @@ class FakeLedgerTest : public ::testing::Test {
 };
 
 TEST_F(FakeLedgerTest, ItsClockOpensAndClosesTheSale) {
-  EXPECT_EQ(Commit(1)->front().outcome, CommitOutcome::kNotOpen);
+  EXPECT_EQ(Commit(1)->front().refusal, Refusal::kSaleNotOpen);
   clock_.AdvanceBy(absl::Minutes(1));
   const CommitResult created = Commit(1)->front();
   EXPECT_EQ(created.outcome, CommitOutcome::kCreated);
   EXPECT_EQ(created.reservation.created_at, clock_.Now());
   EXPECT_EQ(created.reservation.expires_at, clock_.Now() + absl::Minutes(5));
   clock_.AdvanceBy(absl::Minutes(1));
-  EXPECT_EQ(Commit(2)->front().outcome, CommitOutcome::kClosed);
+  EXPECT_EQ(Commit(2)->front().refusal, Refusal::kSaleClosed);
   EXPECT_EQ(Commit(1)->front().outcome, CommitOutcome::kReplayed);
 }
 

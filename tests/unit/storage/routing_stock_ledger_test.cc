@@ -70,7 +70,7 @@ struct ShardOfFakes : ShardBackend {
     claims = pipeline.get();
   }
 
-  // It is known not to answer from now on.
+  // From now on it is known not to answer.
   void FallSilent() {
     sales.FailNext(1);
     pipeline->Submit(1, ReservationClaim{}, absl::InfiniteFuture(), [](const absl::StatusOr<CommitResult>&) {});
@@ -81,7 +81,7 @@ struct ShardOfFakes : ShardBackend {
   FakeLedger ledger;
   HookedStock hooked;
   ListedShards listed;
-  FakeLedger sales;  // of the pipeline, by which one knows whether it answers
+  FakeLedger sales;  // of the pipeline, which shows whether it answers
   std::unique_ptr<CommitPipeline> pipeline;
   std::unique_ptr<CommitLane> lane;
 };
@@ -271,7 +271,7 @@ TEST_F(RoutingStockLedgerTest, TellsTheNewestChangesOfAllShards) {
   for (const AuditEntry& entry : *entries) actors.push_back(entry.actor);
   EXPECT_THAT(actors, ElementsAre("bob", "alice", "test"));
   EXPECT_EQ(entries->back().sku_id, "a");
-  // Of one SKU, wherever it is.
+  // Entries of one SKU, wherever it is.
   const auto of_one = ledger_.ListAudit("a", 0, 1);
   ASSERT_EQ(of_one->size(), 1u);
   EXPECT_EQ(of_one->front().actor, "alice");

@@ -23,7 +23,7 @@ class DeadlockingLedger : public FakeLedger {
  public:
   using FakeLedger::FakeLedger;
 
-  absl::StatusOr<ChangeResult> ConfirmLate(const Confirmation& payment) override {
+  absl::StatusOr<ChangeResult> ConfirmLate(const Payment& payment) override {
     ++late_payments;
     if (late_payments <= deadlocks) return RetryTransactionError("deadlock");
     return FakeLedger::ConfirmLate(payment);
@@ -70,7 +70,7 @@ class ShardRouterTest : public ::testing::Test {
     home_node_ = Stock(home_, "tv");
     east_node_ = Stock(east_, "radio");
   }
-  // As a node does: a lane may be the last that holds a shard, and cannot end itself.
+  // As in a node: a lane may hold the last reference to a shard, and cannot end itself.
   ~ShardRouterTest() override { shards_.StopPipelines(); }
 
   IncarnationId Stock(FakeLedger& ledger, const std::string& sku_id) {
@@ -208,8 +208,8 @@ TEST_F(ShardRouterTest, AChangeFindsItsReservationWhateverTheHint) {
     ASSERT_TRUE(result.ok()) << hint << ": " << result.status();
     EXPECT_EQ(result->reservation.state, ReservationState::kCancelled) << hint;
   }
-  EXPECT_EQ(Apply("", Cancellation{IdOf(9), "why"})->outcome, ChangeOutcome::kNotFound);
-  EXPECT_EQ(Apply("east", Extension{IdOf(9), 1, absl::Seconds(1)})->outcome, ChangeOutcome::kNotFound);
+  EXPECT_EQ(Apply("", Cancellation{IdOf(9), "why"})->refusal, Refusal::kReservationNotFound);
+  EXPECT_EQ(Apply("east", Extension{IdOf(9), 1, absl::Seconds(1)})->refusal, Refusal::kReservationNotFound);
 }
 
 TEST_F(ShardRouterTest, ASilentShardIsNotTakenForOneThatHasNothing) {

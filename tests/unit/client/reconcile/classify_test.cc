@@ -53,7 +53,7 @@ LedgerEntry Archived(LedgerEntry entry) {
   return entry;
 }
 
-// "CLASS reference amount", with "!" behind it when a correction is proposed.
+// "CLASS reference amount", followed by "!" when a correction is proposed.
 std::vector<std::string> Classes(std::vector<StatementLine> lines, const LedgerEntry* entry) {
   std::stable_sort(lines.begin(), lines.end(), [](const StatementLine& a, const StatementLine& b) {
     return std::pair(a.reference, a.time_us) < std::pair(b.reference, b.time_us);

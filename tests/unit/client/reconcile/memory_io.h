@@ -17,7 +17,7 @@
 
 namespace tranche::reconcile {
 
-// Gives `piece` bytes at a time, so that every boundary falls everywhere.
+// Gives `piece` bytes at a time, so that piece boundaries fall everywhere.
 class MemorySource : public ByteSource {
  public:
   explicit MemorySource(std::string text, size_t piece = 1 << 20) : text_(std::move(text)), piece_(piece) {}
@@ -133,7 +133,7 @@ class ListedBooks : public PaymentBooks {
       const auto entry = entries_.find(id);
       if (entry != entries_.end()) found.push_back(entry->second);
     }
-    std::reverse(found.begin(), found.end());  // the order is nobody's business
+    std::reverse(found.begin(), found.end());  // the order must not matter
     return found;
   }
 

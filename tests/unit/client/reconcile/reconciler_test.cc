@@ -1,4 +1,5 @@
-// The whole engine: random books with random mutations, each of which must be told exactly; windows; both sides' sums.
+// The whole engine: random books with random mutations, each of which must be reported exactly; windows; both sides'
+// sums.
 #include "client/reconcile/reconciler.h"
 
 #include <gmock/gmock.h>
@@ -148,7 +149,8 @@ TEST(ReconcilerTest, RandomBooksWithRandomMutationsAreToldExactly) {
     std::multiset<std::string> expected;
     int64_t units = 0;
     for (uint32_t n = 0; n < 3000; ++n) {
-      // Most agree, as in life; the first and the last do, so that the window is the same whatever is cut out.
+      // Most agree, as in real statements; the first and the last do, so that removing others does not change the
+      // window.
       const bool edge = n == 0 || n == 2999;
       Case made = Mutated(n, edge || random() % 4 != 0 ? kMutations : static_cast<int>(random() % kMutations));
       if (edge) made.lines.front().time_us = n == 0 ? 0 : 10000;
@@ -199,7 +201,7 @@ TEST(ReconcilerTest, TheWindow) {
   ListedBooks books(entries);
   const Outcome whole = RunAll(lines, &books);
   ASSERT_TRUE(whole.totals.ok());
-  // The one of 1020 was charged before the statement begins, as far as one can tell, and is in the window by a hair.
+  // The one of 1020 was charged before the statement begins, as far as can be known, and is only just in the window.
   EXPECT_EQ(whole.differences, (std::multiset<std::string>{FormatReservationId(Id(20)) + " CONFIRMED_BUT_UNPAID"}));
   EXPECT_EQ(whole.totals->window.from_us, 1020);
   EXPECT_EQ(whole.totals->window.to_us, 1079);

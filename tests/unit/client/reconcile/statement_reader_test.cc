@@ -1,4 +1,4 @@
-// Statements as they come: quotes, line ends, encodings, amounts, and lines that are none.
+// Statements in all variants: quotes, line ends, encodings, amounts, and malformed lines.
 #include "client/reconcile/statement_reader.h"
 
 #include <gmock/gmock.h>
@@ -40,7 +40,7 @@ std::vector<std::string> Csv(const std::string& lines, size_t piece = 1 << 20) {
   return ReadAll(kHeader + lines, StatementFormat::kCsv, piece);
 }
 std::vector<std::string> Jsonl(const std::string& lines) { return ReadAll(lines, StatementFormat::kJsonl); }
-// A good line but for what is given.
+// A good line, except for the given field.
 std::string Row(const std::string& reference = "p", const std::string& amount = "1", const std::string& id = kId,
                 const std::string& currency = "EUR", const std::string& time = "2026-11-27T09:00:00Z",
                 const std::string& kind = "charge") {

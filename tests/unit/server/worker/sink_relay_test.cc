@@ -68,7 +68,7 @@ class SinkRelayTest : public ::testing::Test {
     return message.value_or(OutboxMessage());
   }
   storage::OutboxDepth Depth() { return outbox_.Depths()->front(); }
-  // Steps, letting the time pass that the relay waits, until nothing waits or for `most`.
+  // Runs steps, letting the time pass that the relay waits, until nothing waits or for `most`.
   void Run(absl::Duration most = absl::Hours(1)) {
     const absl::Time end = clock_.Now() + most;
     while (Depth().pending > 0 && clock_.Now() < end) clock_.AdvanceBy(relay_.Step());
@@ -145,7 +145,7 @@ TEST_F(SinkRelayTest, GivenUpOnlyAfterManyAttemptsAndADay) {
   Run(absl::Hours(2));
   EXPECT_EQ(Message(1, 2).state, OutboxState::kDead);
   EXPECT_LT(clock_.Now() - written, absl::Hours(24) + absl::Minutes(10));
-  // It is out of the way, and comes back when an operator says so.
+  // It blocks nothing, and comes back when an operator says so.
   Write(1, 3);
   sink_.answer = [](const OutboxMessage&) { return Delivery{DeliveryOutcome::kDelivered, ""}; };
   Run();

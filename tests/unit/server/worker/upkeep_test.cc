@@ -1,4 +1,4 @@
-// The expirer and the retirer, on a ledger that says what it is told to.
+// The expirer and the retirer, on a ledger with scripted answers.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
