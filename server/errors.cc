@@ -147,6 +147,21 @@ absl::Status NotOpen(absl::Time opens_at) {
   return last;
 }
 
+// As NotOpen.
+absl::Status InsufficientUnits(int64_t available, bool holds_may_lapse) {
+  thread_local int64_t last_available = 0;
+  thread_local bool last_may_lapse = false;
+  thread_local absl::Status last;
+  if (last.ok() || last_available != available || last_may_lapse != holds_may_lapse) {
+    last = MakeError(v1::ERROR_REASON_INSUFFICIENT_UNITS,
+                     absl::StrCat("Only ", available, available == 1 ? " unit is" : " units are", " left."),
+                     {{"available", absl::StrCat(available)}, {"holds_may_lapse", holds_may_lapse ? "true" : "false"}});
+    last_available = available;
+    last_may_lapse = holds_may_lapse;
+  }
+  return last;
+}
+
 // By number; few of them are used.
 using FixedRefusals = std::array<absl::Status, static_cast<size_t>(Refusal::kInternal) + 1>;
 
@@ -213,6 +228,8 @@ absl::Status RefusalError(const quota::Refused& refused) {
   switch (refused.refusal) {
     case Refusal::kSoldOut:
       return SoldOut(refused.holds_may_lapse);
+    case Refusal::kInsufficientUnits:
+      return InsufficientUnits(refused.available, refused.holds_may_lapse);
     case Refusal::kSaleNotOpen:
       return NotOpen(refused.opens_at);
     case Refusal::kQuantityAboveUserLimit:

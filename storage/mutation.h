@@ -17,16 +17,17 @@ enum class Mutation {
   kMoveLosesUnits,     // a deposit takes one unit more from the pool than it hands out
   kNoExpectedVersion,  // a move does not check whether the quota has changed meanwhile
   // The life of reservations, as the fake implements it.
-  kConfirmsWhatEnded,      // a confirmation does not check the state
-  kSecondPaymentReplayed,  // another payment for a confirmed reservation is treated as the first one again
-  kExpiresWhatEnded,       // an expiry does not check again whether the hold still waits
-  kExpiresExtended,        // an expiry uses the time before the extension
-  kCancelReturnsTwice,     // its units come back twice
-  kReturnedNotMarked,      // units that come back into an empty pool change no version and are not listed
-  kMessageForgotten,       // a cancellation sends no message
-  kLateBookedTwice,        // a late payment is not remembered
-  kLateTakesNoUnits,       // a late payment books units without taking them from anywhere
-  kLateForgetsLimit,       // a late payment does not check what the buyer already has
+  kConfirmsWhatEnded,        // a confirmation does not check the state
+  kSecondPaymentReplayed,    // another payment for a confirmed reservation is treated as the first one again
+  kExpiresWhatEnded,         // an expiry does not check again whether the hold still waits
+  kExpiresExtended,          // an expiry uses the time before the extension
+  kCancelReturnsTwice,       // its units come back twice
+  kReturnedNotMarked,        // units that come back into an empty pool change no version and are not listed
+  kReturnMarkedOnlyIfEmpty,  // the same, into a pool that has fewer units than a buyer may ask for
+  kMessageForgotten,         // a cancellation sends no message
+  kLateBookedTwice,          // a late payment is not remembered
+  kLateTakesNoUnits,         // a late payment books units without taking them from anywhere
+  kLateForgetsLimit,         // a late payment does not check what the buyer already has
   // The counter and the seller.
   kUnknownIsFailure,  // a lost answer is reported as "nothing happened"
   kAcknowledgeBeforeCommit,
@@ -34,10 +35,11 @@ enum class Mutation {
   kInFlightNotCounted,      // an announced number is treated as free, although some of it is in flight
   kNoGiveBack,              // units of refused claims are lost to the counter
   kGiveBackTwice,
-  kMayExistIgnored,      // a refusal from memory although an earlier try may have been committed
-  kSoldOutFromOwnSlice,  // a dry node says that the SKU is sold out
-  kWaitersNeverWoken,    // units come, and waiting requests do not learn of it
-  kWaitersForgotten,     // a request that waits in vain is never answered
+  kMayExistIgnored,           // a refusal from memory although an earlier try may have been committed
+  kSoldOutFromOwnSlice,       // a dry node says that the SKU is sold out
+  kInsufficientFromOwnSlice,  // a node with too few units says that no other has more
+  kWaitersNeverWoken,         // units come, and waiting requests do not learn of it
+  kWaitersForgotten,          // a request that waits in vain is never answered
   // The announcements.
   kAnnouncerOverwritesNewer,
   kSoldOutNeverLifted,  // terms that say "sold out" stay

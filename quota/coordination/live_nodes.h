@@ -16,7 +16,8 @@ struct LiveNode {
   std::string name;
   std::string address;
   absl::Time started_at;
-  // Asked to stop: still serving what it has, to be given nothing more.
+  // Asked to stop: it still answers what it has accepted, and is given no more units. Only the ledger knows:
+  // ListLiveNodes leaves it false.
   bool draining = false;
 };
 

@@ -13,6 +13,12 @@ int64_t MicrosOrZero(absl::Time time) {
   return absl::ToUnixMicros(time);
 }
 
+// Servers of earlier versions announce only whether anything is unsold.
+int64_t AtMost(const SkuAnnouncement& announcement) {
+  if (announcement.has_at_most()) return announcement.at_most();
+  return announcement.unsold() == 0 ? 0 : SkuTerms::kPlenty;
+}
+
 }  // namespace
 
 SkuAnnouncement ToAnnouncement(const storage::Sku& sku) {
@@ -24,6 +30,7 @@ SkuAnnouncement ToAnnouncement(const storage::Sku& sku) {
   announcement.set_closes_at_us(MicrosOrZero(sku.closes_at));
   announcement.set_version(sku.quota_version);
   announcement.set_unsold(sku.unsold);
+  if (storage::IsScarce(sku)) announcement.set_at_most(sku.unsold);
   announcement.set_holds_may_lapse(sku.holds_may_lapse);
   if (sku.shard != storage::kHomeShard) announcement.set_shard(sku.shard);
   return announcement;
@@ -35,24 +42,26 @@ SkuTerms TermsOf(const SkuAnnouncement& announcement) {
   if (announcement.opens_at_us() != 0) terms.opens_at = absl::FromUnixMicros(announcement.opens_at_us());
   if (announcement.closes_at_us() != 0) terms.closes_at = absl::FromUnixMicros(announcement.closes_at_us());
   terms.closed = announcement.state() == SkuAnnouncement::STATE_CLOSED;
-  terms.sold_out = announcement.unsold() == 0;
+  terms.at_most = AtMost(announcement);
   terms.holds_may_lapse = announcement.holds_may_lapse();
   if (!announcement.shard().empty()) terms.shard = announcement.shard();
   return terms;
 }
 
 bool SameTerms(const SkuAnnouncement& a, const SkuAnnouncement& b) {
-  const bool a_sold_out = a.unsold() == 0;
-  return a_sold_out == (b.unsold() == 0) && (!a_sold_out || a.holds_may_lapse() == b.holds_may_lapse()) &&
-         a.state() == b.state() && a.per_user_limit() == b.per_user_limit() && a.opens_at_us() == b.opens_at_us() &&
+  const int64_t at_most = AtMost(a);
+  const bool scarce = at_most != SkuTerms::kPlenty;
+  return at_most == AtMost(b) && (!scarce || a.holds_may_lapse() == b.holds_may_lapse()) && a.state() == b.state() &&
+         a.per_user_limit() == b.per_user_limit() && a.opens_at_us() == b.opens_at_us() &&
          a.closes_at_us() == b.closes_at_us() && a.shard() == b.shard();
 }
 
 bool Supersedes(const SkuAnnouncement& fresh, const SkuAnnouncement& present, bool always) {
   if (storage::Mutated(storage::Mutation::kSoldOutNeverLifted) && present.unsold() == 0) return false;
   if (fresh.version() < present.version()) return false;
-  // Within one version units are only sold, so an announcement with unsold units was read earlier.
-  if (fresh.version() == present.version() && fresh.unsold() > 0 && present.unsold() == 0) return false;
+  // Within one version scarce units are only sold (storage/sql/procedures/return_units.sql), so an announcement with
+  // more of them was read earlier.
+  if (fresh.version() == present.version() && AtMost(fresh) > AtMost(present)) return false;
   return (always && fresh.version() > present.version()) || !SameTerms(fresh, present);
 }
 

@@ -25,15 +25,32 @@ absl::Status NodeDrain::Read(Coordination& session, IncarnationId incarnation) {
   const std::string path = DrainPath(incarnation);
   const std::string name = path.substr(path.rfind('/') + 1);
   if (std::find(requests.begin(), requests.end(), name) == requests.end()) {
-    Follow(/*requested=*/false, /*exit=*/false);
+    Heed(incarnation, /*requested=*/false, /*exit=*/false);
     return absl::OkStatus();
   }
   const auto znode = session.Get(path, Watch::kYes);
   if (!znode.ok()) return absl::IsNotFound(znode.status()) ? absl::OkStatus() : znode.status();
   DrainRequest request;
   const bool readable = request.ParseFromString(znode->data);
-  Follow(/*requested=*/true, readable && request.exit());
+  Heed(incarnation, /*requested=*/true, readable && request.exit());
   return absl::OkStatus();
+}
+
+// The tree says when to look; the ledger decides. Otherwise whoever can write to ZooKeeper could stop every node.
+void NodeDrain::Heed(IncarnationId incarnation, bool requested, bool exit) {
+  if (requested == this->requested() && exit == exit_wanted_) return;
+  const auto live = ledger_->ListLiveIncarnations();
+  if (!live.ok()) {
+    LOG_EVERY_N(WARNING, 30) << "ZooKeeper asks this node to " << (requested ? "drain" : "serve again")
+                             << ", and the ledger does not answer whether it shall: " << live.status().message();
+    return;  // the next look at the tree asks again
+  }
+  const auto present =
+      std::find_if(live->begin(), live->end(), [&](const auto& candidate) { return candidate.id == incarnation; });
+  if (present == live->end()) return;  // it has ended, which the node hears otherwise
+  LOG_IF_EVERY_N(WARNING, requested && !present->draining, 30)
+      << "a request to drain in ZooKeeper is ignored: the ledger does not have it";
+  Follow(present->draining, exit);
 }
 
 void NodeDrain::Follow(bool requested, bool exit) {

@@ -23,7 +23,8 @@ class NodeDrain {
             absl::Duration patience)
       : ledger_(ledger), announcer_(announcer), host_(host), clock_(clock), patience_(patience) {}
 
-  // Does somebody ask this incarnation to drain? Acts on the answer, and leaves watches. kNotFound: the tree has gone.
+  // Looks in the tree whether this incarnation is asked to drain, and obeys if the ledger says the same. Leaves
+  // watches. kNotFound: the tree has gone.
   absl::Status Read(Coordination& session, storage::IncarnationId incarnation);
   // Follows the ledger's flag while the tree says nothing.
   void FollowLedger(bool draining) { Follow(draining, exit_wanted_); }
@@ -42,6 +43,7 @@ class NodeDrain {
  private:
   enum class State { kServing, kWaitingForIdle, kReturned };
 
+  void Heed(storage::IncarnationId incarnation, bool requested, bool exit);
   void Follow(bool requested, bool exit);
   absl::Status MoveAllToPool(storage::IncarnationId incarnation);
 

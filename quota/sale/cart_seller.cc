@@ -102,10 +102,9 @@ void CartSeller::RefuseForWantOfUnits(const CartPtr& cart) {
   CartRefused refused = RefusedAs(Refusal::kExhaustedHere);
   for (auto& [sku_id, want] : cart->wants) {
     if (want.grant.has_value()) continue;
-    const Refused why = OutOfUnits(want.terms);
-    const bool sold_out = why.refusal == Refusal::kSoldOut;
-    if (refused.sku_id.empty() || (sold_out && refused.refused.refusal != Refusal::kSoldOut)) refused = {why, sku_id};
-    if (sold_out || want.slice == nullptr) continue;
+    const Refused why = OutOfUnits(want.terms, want.units);
+    if (refused.sku_id.empty() || (IsFinal(why) && !IsFinal(refused.refused))) refused = {why, sku_id};
+    if (IsFinal(why) || want.slice == nullptr) continue;
     want.slice->CountDenied(want.units);
     if (want.slice->MarkWanted(want.units)) slices_->NoteExhausted();
   }

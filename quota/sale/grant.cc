@@ -46,11 +46,17 @@ std::optional<Refused> RefuseByTerms(const SkuTerms& terms, int64_t quantity, ab
   return std::nullopt;
 }
 
-Refused OutOfUnits(const SkuTerms& terms) {
-  const bool sold_out = terms.sold_out || storage::Mutated(storage::Mutation::kSoldOutFromOwnSlice);
+Refused OutOfUnits(const SkuTerms& terms, int64_t quantity) {
+  const bool sold_out = terms.sold_out() || storage::Mutated(storage::Mutation::kSoldOutFromOwnSlice);
   if (sold_out) return Refused{.refusal = Refusal::kSoldOut, .holds_may_lapse = terms.holds_may_lapse};
-  return Refused{.refusal = Refusal::kExhaustedHere};
+  const bool short_of_it =
+      quantity > terms.at_most || (quantity > 1 && storage::Mutated(storage::Mutation::kInsufficientFromOwnSlice));
+  if (!short_of_it) return Refused{.refusal = Refusal::kExhaustedHere};
+  return Refused{
+      .refusal = Refusal::kInsufficientUnits, .holds_may_lapse = terms.holds_may_lapse, .available = terms.at_most};
 }
+
+bool IsFinal(const Refused& refused) { return refused.refusal != Refusal::kExhaustedHere; }
 
 Refusal RefusalOf(const absl::Status& status) {
   const bool forgets_doubt = storage::Mutated(storage::Mutation::kUnknownIsFailure);

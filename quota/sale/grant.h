@@ -32,8 +32,11 @@ void Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<st
 
 // The refusal, if the terms alone forbid selling `quantity` units of the SKU.
 std::optional<Refused> RefuseByTerms(const SkuTerms& terms, int64_t quantity, absl::Time now);
-// The refusal for a dry slice.
-Refused OutOfUnits(const SkuTerms& terms);
+// The refusal for a slice with too few units for `quantity`. kExhaustedHere unless the terms say that no node has
+// enough.
+Refused OutOfUnits(const SkuTerms& terms, int64_t quantity);
+// Of OutOfUnits: is it in vain to wait for units from elsewhere?
+bool IsFinal(const Refused& refused);
 
 // The refusal for a claim that was not decided: an error of the commit pipeline or of the ledger.
 Refusal RefusalOf(const absl::Status& status);

@@ -22,7 +22,8 @@ struct Sold {
 // Why nothing was sold.
 struct Refused {
   Refusal refusal = Refusal::kInternal;
-  bool holds_may_lapse = false;                // kSoldOut
+  bool holds_may_lapse = false;                // kSoldOut, kInsufficientUnits
+  int64_t available = 0;                       // kInsufficientUnits: unsold units, anywhere
   absl::Time opens_at = absl::InfinitePast();  // kSaleNotOpen
   int32_t per_user_limit = 0;                  // kQuantityAboveUserLimit, kUserLimitReached
 };

@@ -57,7 +57,7 @@ void Seller::SellWithoutSlice(SaleRequest request) {
       return Refuse(std::move(request), *refused);
     }
     const std::shared_ptr<Slice> slice = slices_->FindOrAdd(request.claim.sku_id);
-    if (slice == nullptr) return Refuse(std::move(request), OutOfUnits(terms));
+    if (slice == nullptr) return Refuse(std::move(request), OutOfUnits(terms, request.claim.quantity));
     // Until the SKU's own announcement is read; the slice's may come first.
     if (slice->counter().version() == 0 || slice->terms() == nullptr) slice->SetTerms(terms);
     // Units may have come while the ledger was asked.
@@ -69,17 +69,18 @@ void Seller::SellWithoutSlice(SaleRequest request) {
 
 // The slice is dry. If units exist elsewhere, this request is demand, and they may be on their way.
 void Seller::WaitForUnits(Slice& slice, const SkuTerms& terms, SaleRequest request) {
-  if (terms.sold_out) return Refuse(std::move(request), OutOfUnits(terms));
+  const Refused out_of_units = OutOfUnits(terms, request.claim.quantity);
+  if (IsFinal(out_of_units)) return Refuse(std::move(request), out_of_units);
   // Draining may have begun while the SKU was looked up.
   if (!accepting_.load(std::memory_order_relaxed)) return request.done(Refused{.refusal = Refusal::kDraining});
   slice.CountDenied(request.claim.quantity);
   if (slice.MarkWanted(request.claim.quantity)) slices_->NoteExhausted();
   const absl::Time now = clock_->Now();
   request.wait_until = std::min(now + options_.exhausted_wait, request.deadline);
-  if (request.wait_until <= now) return Refuse(std::move(request), OutOfUnits(terms));
+  if (request.wait_until <= now) return Refuse(std::move(request), out_of_units);
   const std::string sku_id = request.claim.sku_id;
   const int64_t units = request.claim.quantity;
-  if (!room_.TryEnter(request)) return Refuse(std::move(request), OutOfUnits(terms));
+  if (!room_.TryEnter(request)) return Refuse(std::move(request), out_of_units);
   // Units that came before the request entered have woken nobody.
   if (slice.counter().free() >= units) ServeWaiting(sku_id);
 }
@@ -102,7 +103,7 @@ void Seller::ServeWaiting(const std::string& sku_id) {
       grants.emplace_back(std::move(grant));
       return true;
     }
-    if (allowed && !terms->sold_out) {
+    if (allowed && !IsFinal(OutOfUnits(*terms, units))) {
       still_wanted = still_wanted == 0 ? units : std::min(still_wanted, units);
       return false;
     }
@@ -114,7 +115,8 @@ void Seller::ServeWaiting(const std::string& sku_id) {
     if (grants[i].has_value()) {
       Commit(*std::move(grants[i]), std::move(request));
     } else {
-      const Refused refused = RefuseByTerms(*terms, request.claim.quantity, now).value_or(OutOfUnits(*terms));
+      const int64_t units = request.claim.quantity;
+      const Refused refused = RefuseByTerms(*terms, units, now).value_or(OutOfUnits(*terms, units));
       const bool accepting = accepting_.load(std::memory_order_relaxed);
       Refuse(std::move(request), accepting ? refused : Refused{.refusal = Refusal::kDraining});
     }
@@ -134,7 +136,9 @@ void Seller::AnswerOverdue() {
     if (allowed && TryGrant(slice, request.claim.quantity, &grant)) {
       Commit(std::move(grant), std::move(request));
     } else {
-      Refuse(std::move(request), terms == nullptr ? Refused{.refusal = Refusal::kExhaustedHere} : OutOfUnits(*terms));
+      const int64_t units = request.claim.quantity;
+      Refuse(std::move(request),
+             terms == nullptr ? Refused{.refusal = Refusal::kExhaustedHere} : OutOfUnits(*terms, units));
     }
   }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "absl/time/time.h"
@@ -11,16 +12,21 @@
 namespace tranche::quota {
 
 struct SkuTerms {
+  static constexpr int64_t kPlenty = std::numeric_limits<int64_t>::max();
+
   int32_t per_user_limit = 1;
   absl::Time opens_at = absl::InfinitePast();
   absl::Time closes_at = absl::InfiniteFuture();
   bool closed = false;
-  // There was no unsold unit anywhere when the terms were read.
-  bool sold_out = false;
+  // No more units than this were unsold anywhere when the terms were read. Exact if it is less than a buyer may ask
+  // for.
+  int64_t at_most = kPlenty;
   bool holds_may_lapse = false;
   // The shard that its claims go to. A wrong one costs a try: the ledger there knows that the SKU is not, or no longer,
   // there.
   std::string shard = storage::kHomeShard;
+
+  bool sold_out() const { return at_most == 0; }
 };
 
 inline SkuTerms TermsOf(const storage::Sku& sku) {
@@ -28,7 +34,7 @@ inline SkuTerms TermsOf(const storage::Sku& sku) {
                   .opens_at = sku.opens_at,
                   .closes_at = sku.closes_at,
                   .closed = sku.closed,
-                  .sold_out = sku.unsold == 0,
+                  .at_most = storage::IsScarce(sku) ? sku.unsold : SkuTerms::kPlenty,
                   .holds_may_lapse = sku.holds_may_lapse,
                   .shard = sku.shard};
 }

@@ -29,7 +29,7 @@ absl::StatusOr<std::vector<quota::LiveNode>> RequireLiveNodes(quota::SessionSour
   // A node whose incarnation the ledger has ended will soon begin a new one; until then it can be given and asked
   // nothing.
   std::erase_if(*nodes, [&](const quota::LiveNode& node) { return !draining.contains(node.incarnation); });
-  for (quota::LiveNode& node : *nodes) node.draining |= draining[node.incarnation];
+  for (quota::LiveNode& node : *nodes) node.draining = draining[node.incarnation];
   return nodes;
 }
 

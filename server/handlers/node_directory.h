@@ -16,8 +16,7 @@ namespace tranche::server {
 // The current session, or COORDINATION_UNAVAILABLE.
 absl::StatusOr<std::shared_ptr<quota::Coordination>> RequireSession(quota::SessionSource& sessions);
 
-// The nodes that are registered and live by the ledger, ascending by incarnation. A node counts as draining if either
-// the tree or the ledger says so: a request that was only half carried out counts. COORDINATION_UNAVAILABLE or
+// The nodes that are registered and live by the ledger, ascending by incarnation. COORDINATION_UNAVAILABLE or
 // LEDGER_UNAVAILABLE when one of them does not answer.
 absl::StatusOr<std::vector<quota::LiveNode>> RequireLiveNodes(quota::SessionSource& sessions,
                                                               storage::IncarnationLedger& ledger);

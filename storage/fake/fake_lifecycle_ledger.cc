@@ -73,12 +73,15 @@ void FakeLedger::Finish(StoredReservation& stored, ReservationState state) {
   live_units_[{row.sku_id, row.user_id}] -= row.quantity;
 }
 
-// An empty pool may be announced as sold out with the current version; then the returned units need a newer one.
+// What is scarce may be announced as such with the current version; then the returned units need a newer one.
 void FakeLedger::ReturnUnits(const std::map<std::string, int64_t>& units_by_sku) {
   for (const auto& [sku_id, units] : units_by_sku) {
     SkuState& state = skus_.at(sku_id);
     Slot& pool = state.pool();
-    if (pool.remaining == 0 && !Mutated(Mutation::kReturnedNotMarked)) {
+    const bool scarce = Mutated(Mutation::kReturnMarkedOnlyIfEmpty)
+                            ? pool.remaining == 0
+                            : pool.remaining < ScarceBelow(state.sku.per_user_limit);
+    if (scarce && !Mutated(Mutation::kReturnedNotMarked)) {
       pool.version = ++state.sku.quota_version;
       returned_.insert(sku_id);
     }

@@ -3,6 +3,7 @@
 // Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -42,6 +43,12 @@ struct Sku {
   int64_t quota_version = 0;
   bool holds_may_lapse = false;
 };
+
+// Fewer unsold units than this are scarce: a claim may ask for more than there are, so their number is announced. The
+// bound keeps a SKU with a high limit from changing its version with every returned unit (return_units.sql has it,
+// too).
+inline int64_t ScarceBelow(int32_t per_user_limit) { return std::min<int64_t>(per_user_limit, 16); }
+inline bool IsScarce(const Sku& sku) { return sku.unsold < ScarceBelow(sku.per_user_limit); }
 
 struct ReducedStock {
   Sku sku;

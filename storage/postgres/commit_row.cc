@@ -11,18 +11,18 @@
 namespace tranche::storage {
 namespace {
 
-struct OutcomeWord {
+struct CommitWord {
   absl::string_view word;
   CommitOutcome outcome;
 };
 // Every other word of commit_reservations is a refusal's.
-constexpr OutcomeWord kOutcomeWords[] = {
+constexpr CommitWord kCommitWords[] = {
     {"CREATED", CommitOutcome::kCreated}, {"REPLAYED", CommitOutcome::kReplayed}, {"NOT_HELD", CommitOutcome::kNotHeld},
     {"SHORT", CommitOutcome::kShort},     {"BUSY", CommitOutcome::kBusy},
 };
 
-CommitResult ResultOf(absl::string_view word) {
-  for (const OutcomeWord& known : kOutcomeWords) {
+CommitResult CommitOf(absl::string_view word) {
+  for (const CommitWord& known : kCommitWords) {
     if (known.word == word) return {.outcome = known.outcome, .reservation = {}};
   }
   return RefusedClaim(RefusalOfProcedure(word));
@@ -42,7 +42,7 @@ class ClaimColumns {
 
   // The answer does not repeat the claim's fields.
   CommitResult Read(const pqxx::row& row, const ReservationClaim& claim) const {
-    CommitResult result = ResultOf(TextOf(row[outcome_]));
+    CommitResult result = CommitOf(TextOf(row[outcome_]));
     if (result.outcome == CommitOutcome::kShort) result.slice_version = row[slice_version_].as<int64_t>();
     const bool exists = result.outcome == CommitOutcome::kCreated || result.outcome == CommitOutcome::kReplayed;
     // Such a line would have been created, but its cart was not committed.

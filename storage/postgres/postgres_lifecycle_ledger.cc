@@ -14,20 +14,20 @@
 namespace tranche::storage {
 namespace {
 
-struct OutcomeWord {
+struct ChangeWord {
   absl::string_view word;
   ChangeOutcome outcome;
 };
 // Every other word that a change is answered with is a refusal's.
-constexpr OutcomeWord kOutcomeWords[] = {
+constexpr ChangeWord kChangeWords[] = {
     {"DONE", ChangeOutcome::kDone},
     {"REPLAYED", ChangeOutcome::kReplayed},
     {"REBOOKED", ChangeOutcome::kRebooked},
     {"PAID_UNFULFILLED", ChangeOutcome::kPaidUnfulfilled},
 };
 
-ChangeResult ResultOf(absl::string_view word) {
-  for (const OutcomeWord& known : kOutcomeWords) {
+ChangeResult ChangeOf(absl::string_view word) {
+  for (const ChangeWord& known : kChangeWords) {
     if (known.word == word) return {.outcome = known.outcome};
   }
   return RefusedChange(RefusalOfProcedure(word));
@@ -45,7 +45,7 @@ absl::StatusOr<std::vector<ChangeResult>> ToResults(const absl::StatusOr<pqxx::r
     const size_t index = row[idx].as<size_t>() - 1;
     CHECK_LT(index, batch_size);
     ChangeResult& result = results[index];
-    result = ResultOf(TextOf(row[outcome]));
+    result = ChangeOf(TextOf(row[outcome]));
     result.bound = row[bound].as<int64_t>(0);
     reservation.Read(row, &result.reservation);
   }
@@ -57,7 +57,7 @@ ChangeResult ToLateResult(const pqxx::result& rows) {
   CHECK(rows.size() == 1 || rows.size() == 2) << "confirm_late answers about a reservation and its successor";
   const Columns<Reservation> reservation = ReservationColumns(rows);
   const pqxx::row asked = rows.front();
-  ChangeResult result = ResultOf(TextOf(asked[ColumnOf(rows, "outcome")]));
+  ChangeResult result = ChangeOf(TextOf(asked[ColumnOf(rows, "outcome")]));
   result.replayed = asked[ColumnOf(rows, "replayed")].as<bool>(false);
   reservation.Read(asked, &result.reservation);
   if (rows.size() == 2) result.rebooked = reservation.Read(rows.back());

@@ -292,5 +292,20 @@ TEST_P(LifecycleLedgerContract, SaysWhichSkusHaveUnitsAgainUntilThatIsAcknowledg
   EXPECT_THAT(*stock().ListReturnedSkus("", 10), IsEmpty());
 }
 
+// What was announced as too few units for a buyer's wish must be announced anew when there are more.
+TEST_P(LifecycleLedgerContract, AReturnIntoAScarcePoolIsANewVersion) {
+  Create(SkuOf("tv", 4, /*per_user_limit=*/3));
+  const IncarnationId node = HolderOf("tv", 4);
+  std::vector<Reservation> holds;
+  for (const char* user : {"a", "b", "c", "d"}) holds.push_back(Hold(node, "tv", user));
+  const int64_t before = stock().GetSku("tv")->quota_version;
+  for (int64_t returned = 0; returned < 4; ++returned) {
+    Cancel(holds[static_cast<size_t>(returned)]);
+    const int64_t version = stock().GetSku("tv")->quota_version;
+    EXPECT_EQ(version, before + std::min<int64_t>(returned + 1, 3)) << returned + 1 << " units are back";
+  }
+  EXPECT_THAT(*stock().ListReturnedSkus("", 10), ElementsAre("tv"));
+}
+
 }  // namespace
 }  // namespace tranche::storage

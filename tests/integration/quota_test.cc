@@ -113,6 +113,34 @@ TEST_F(QuotaTest, WhatIsNotPresplitIsSoldFromThePool) {
   SellOutThrough(*client_, "book", 50);
 }
 
+// Field: two are wanted, one is left. The caller used to be sent from node to node until their deadline.
+TEST_F(QuotaTest, TooFewUnitsForOneOrderAreAnsweredAtOnceUntilSomeComeBack) {
+  StartCluster(3);
+  OpenSale("tv", 9, absl::Minutes(15), "", /*per_user_limit=*/4);
+  std::vector<Reservation> held;
+  for (int buyer = 0; buyer < 8; ++buyer) {
+    const auto one = client_->Create({.sku = "tv", .user = "b" + std::to_string(buyer), .reservation_id = ""});
+    ASSERT_TRUE(one.ok()) << one.status();
+    held.push_back(*one);
+  }
+  const auto two = client_->Create({.sku = "tv", .user = "carol", .quantity = 2, .reservation_id = ""});
+  EXPECT_EQ(ReasonOf(two.status()), Reason::kInsufficientUnits) << two.status();
+  EXPECT_EQ(ErrorMetadata(two.status(), "available"), "1");
+  // Once it is announced, every node says so by itself.
+  for (int node = 0; node < 3; ++node) {
+    const auto again = ClientOfNode(node)->Create({.sku = "tv", .user = "carol", .quantity = 3, .reservation_id = ""});
+    EXPECT_EQ(ReasonOf(again.status()), Reason::kInsufficientUnits) << again.status();
+  }
+  ASSERT_TRUE(client_->Cancel({.reservation_id = held[0].reservation_id}).ok());
+  const absl::Time give_up = absl::Now() + kPatience;
+  absl::StatusOr<Reservation> now = two.status();
+  while (!now.ok() && absl::Now() < give_up) {
+    now = client_->Create({.sku = "tv", .user = "carol", .quantity = 2, .reservation_id = ""});
+  }
+  EXPECT_TRUE(now.ok()) << now.status();
+  CheckLedger();
+}
+
 TEST_F(QuotaTest, FrozenUnitsStayUntilTheyAreThawed) {
   StartCluster(2);
   OpenSale("tv", 20);

@@ -38,14 +38,15 @@ std::unique_ptr<v1::AdminService::Stub> SaleTest::Admin() {
       grpc::CreateChannel(cluster_->endpoints().back(), grpc::InsecureChannelCredentials()));
 }
 
-void SaleTest::OpenSale(const std::string& sku, int64_t stock, absl::Duration hold, const std::string& shard) {
+void SaleTest::OpenSale(const std::string& sku, int64_t stock, absl::Duration hold, const std::string& shard,
+                        int32_t per_user_limit) {
   v1::CreateSkuRequest request;
   request.mutable_sku()->set_sku_id(sku);
   request.mutable_sku()->set_title(sku);
   request.mutable_sku()->set_price_minor(49900);
   request.mutable_sku()->set_currency("EUR");
   request.mutable_sku()->set_stock(stock);
-  request.mutable_sku()->set_per_user_limit(1);
+  request.mutable_sku()->set_per_user_limit(per_user_limit);
   request.mutable_sku()->mutable_hold()->set_seconds(absl::ToInt64Seconds(hold));
   request.mutable_sku()->set_shard(shard);
   v1::CreateSkuResponse response;

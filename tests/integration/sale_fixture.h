@@ -22,7 +22,7 @@ class SaleTest : public ::testing::Test {
 
   // Creates the SKU and waits until all its units are announced to the nodes.
   void OpenSale(const std::string& sku, int64_t stock, absl::Duration hold = absl::Minutes(15),
-                const std::string& shard = "");
+                const std::string& shard = "", int32_t per_user_limit = 1);
   // Waits until the node's slices of the SKU are announced and hold `remaining` units in total.
   void WaitUntilAnnounced(const std::string& sku, int64_t remaining);
   // Waits until each serving node has an equal share of `units`, as a presplit SKU has before its buyers come. A node

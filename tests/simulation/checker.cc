@@ -72,13 +72,19 @@ QuotaSnapshot Checker::Update(SkuBooks& books) {
       Violated("versions", absl::StrCat(before.sku_id, ": a slice changed and its version did not grow"));
     }
   }
-  if (total == 0) {
-    books.last_none_unsold = absl::InfiniteFuture();
-  } else if (books.last_none_unsold == absl::InfiniteFuture()) {
-    books.last_none_unsold = scheduler_->Now();
-    books.ended_by_return = false;
-  }
+  NoteShortages(books, total);
   return before;
+}
+
+void Checker::NoteShortages(SkuBooks& books, int64_t unsold) {
+  for (int64_t quantity = 1; quantity <= books.per_user_limit; ++quantity) {
+    Shortage& shortage = books.shortages[quantity];
+    if (unsold < quantity) {
+      shortage.last = absl::InfiniteFuture();
+    } else if (shortage.last == absl::InfiniteFuture()) {
+      shortage = {.last = scheduler_->Now(), .ended_by_return = false};
+    }
+  }
 }
 
 void Checker::OnSkuCreated(const storage::Sku& sku) {
@@ -210,9 +216,11 @@ void Checker::OnReturned(ActorId actor, absl::Span<const storage::Reservation> l
   }
   for (const auto& [sku_id, units] : returned) {
     SkuBooks& books = books_.at(sku_id);
-    const bool none_unsold = books.last_none_unsold == absl::InfiniteFuture();
+    const std::map<int64_t, Shortage> shortages = books.shortages;
     const QuotaSnapshot before = Update(books);
-    books.ended_by_return = books.ended_by_return || none_unsold;
+    for (auto& [quantity, shortage] : books.shortages) {
+      if (shortages.at(quantity).last == absl::InfiniteFuture()) shortage.ended_by_return = true;
+    }
     CheckReturned(books, before, units);
     trace_->Add(scheduler_->Now(), actor, "returned: sku, units, version", books.number, units,
                 books.quota.quota_version);
@@ -320,6 +328,7 @@ void Checker::CheckRefused(const storage::ReservationClaim& claim, const Tries& 
   }
   switch (refused.refusal) {
     case Refusal::kSoldOut:
+    case Refusal::kInsufficientUnits:
     case Refusal::kExhaustedHere:
     case Refusal::kSaleNotOpen:
     case Refusal::kSaleClosed:
@@ -337,17 +346,21 @@ void Checker::CheckRefused(const storage::ReservationClaim& claim, const Tries& 
   }
   const auto found = books_.find(claim.sku_id);
   if (found == books_.end()) return;
-  if (refused.refusal == Refusal::kSoldOut) CheckSoldOut(found->second);
+  if (refused.refusal == Refusal::kSoldOut) CheckShortage(found->second, "sold out", 1);
+  if (refused.refusal != Refusal::kInsufficientUnits) return;
+  if (refused.available >= claim.quantity) violated("insufficient units", "said although there are enough");
+  CheckShortage(found->second, "insufficient units", claim.quantity);
 }
 
-void Checker::CheckSoldOut(const SkuBooks& books) {
-  if (books.last_none_unsold == absl::InfinitePast()) {
-    return Violated("sold out", absl::StrCat(books.quota.sku_id, ": said although there always was an unsold unit"));
+void Checker::CheckShortage(SkuBooks& books, const char* rule, int64_t quantity) {
+  const Shortage& shortage = books.shortages[quantity];
+  if (shortage.last == absl::InfinitePast()) {
+    return Violated(rule, absl::StrCat(books.quota.sku_id, ": said although there always were ", quantity, " unsold"));
   }
-  const absl::Duration staleness = books.ended_by_return ? returned_staleness_ : sold_out_staleness_;
-  if (books.last_none_unsold < scheduler_->Now() - staleness) {
-    Violated("sold out", absl::StrCat(books.quota.sku_id, ": said although there has been an unsold unit for ",
-                                      absl::FormatDuration(scheduler_->Now() - books.last_none_unsold)));
+  const absl::Duration staleness = shortage.ended_by_return ? returned_staleness_ : sold_out_staleness_;
+  if (shortage.last < scheduler_->Now() - staleness) {
+    Violated(rule, absl::StrCat(books.quota.sku_id, ": said although there have been ", quantity, " unsold for ",
+                                absl::FormatDuration(scheduler_->Now() - shortage.last)));
   }
 }
 

@@ -99,6 +99,11 @@ class Checker {
   const std::optional<Violation>& violation() const { return violation_; }
 
  private:
+  struct Shortage {
+    // While it lasts, the future.
+    absl::Time last = absl::InfinitePast();
+    bool ended_by_return = false;  // only returned units ended it
+  };
   struct SkuBooks {
     storage::QuotaSnapshot quota;
     int64_t number = 0;  // for the trace
@@ -106,9 +111,8 @@ class Checker {
     int64_t reserved = 0;
     int32_t per_user_limit = 0;
     bool frozen = false;
-    // When there was last no unsold unit; while there is none, the future.
-    absl::Time last_none_unsold = absl::InfinitePast();
-    bool ended_by_return = false;  // that only returned units ended the last sold-out time
+    // By quantity: when fewer units were last unsold.
+    std::map<int64_t, Shortage> shortages;
     std::map<std::string, int64_t> units_by_user;
   };
   struct Tries {
@@ -130,7 +134,9 @@ class Checker {
                     const quota::Refused& refused);
   void CheckUserLimit(const storage::ReservationClaim& claim);
   void CheckReturned(const SkuBooks& books, const storage::QuotaSnapshot& before, int64_t units);
-  void CheckSoldOut(const SkuBooks& books);
+  void NoteShortages(SkuBooks& books, int64_t unsold);
+  // Were fewer than `quantity` units unsold?
+  void CheckShortage(SkuBooks& books, const char* rule, int64_t quantity);
   void CheckReplay(const storage::Reservation& again);
 
   storage::FakeLedger* const ledger_;

@@ -44,18 +44,19 @@ absl::Status DemandStep::Run() {
 }
 
 absl::Status DemandStep::Meet(const std::vector<std::string>& sku_ids) {
-  std::vector<SkuToAnnounce> sold_out;
+  std::vector<SkuToAnnounce> scarce;
   std::vector<SliceToAnnounce> unheard;
   absl::Status status = context_.mover.MoveUnitsOf(sku_ids, [&](const SkuQuota& now) -> std::vector<QuotaDelta> {
     const DemandByNode demand = context_.board.DemandOf(now.sku.sku_id);
-    if (now.sku.unsold == 0 && context_.board.Wanted(now.sku.sku_id)) sold_out.push_back({now.sku, /*always=*/false});
+    if (storage::IsScarce(now.sku) && context_.board.Wanted(now.sku.sku_id))
+      scarce.push_back({now.sku, /*always=*/false});
     if (now.sku.unsold == 0 || now.sku.closed) return {};
     AddUnheard(now, demand, unheard);
     if (now.sku.quota_frozen) return {};
     return PlanForDemand(now.quota, context_.nodes.receivers(), demand, /*pool_feeds=*/!now.sku.presplit,
                          context_.options.demand);
   });
-  status.Update(context_.announcer.Announce(sold_out, unheard));
+  status.Update(context_.announcer.Announce(scarce, unheard));
   return status;
 }
 

@@ -208,6 +208,21 @@ TEST_F(BalancerDemandTest, SoldOutIsToldOnceAndTakenBackWhenStockIsAdded) {
   EXPECT_EQ(AnnouncedSku().unsold(), 3) << "what is older does not replace what is newer";
 }
 
+TEST_F(BalancerDemandTest, TooFewUnitsForABuyersWishAreAnnounced) {
+  CreateSku(20);
+  const Node a = AddNode(), b = AddNode();
+  Rounds();
+  Buy(a, 10);
+  Buy(b, 9);
+  EXPECT_FALSE(AnnouncedSku().has_at_most()) << "nobody has missed any";
+  ReportDemand(a, /*wanted=*/2, 0, 0, Held(a.id).version);
+  Rounds();
+  EXPECT_EQ(AnnouncedSku().at_most(), 1);
+  ASSERT_TRUE(ledger_.AddStock("tv", 30, std::nullopt, "test").ok());
+  Rounds();
+  EXPECT_FALSE(AnnouncedSku().has_at_most());
+}
+
 TEST_F(BalancerDemandTest, AClosedSkuMovesNoMore) {
   CreateSku(10);
   const Node a = AddNode(), b = AddNode();

@@ -78,6 +78,7 @@ TEST_F(BalancerTest, ADrainingNodeKeepsWhatItHasAndGetsNoMore) {
   CreateSku(10);
   const Node a = AddNode(), b = AddNode();
   ASSERT_TRUE(balancer_.RunOnce().ok());
+  ASSERT_TRUE(ledger_.SetDraining(a.id, true, "operator").ok());
   ASSERT_TRUE(operator_.tree().Create(DrainPath(a.id), "", CreateMode::kPersistent).ok());
   ASSERT_TRUE(ledger_.AddStock("tv", 4, std::nullopt, "test").ok());
   ASSERT_TRUE(balancer_.RunOnce().ok());
@@ -101,6 +102,31 @@ TEST_F(BalancerTest, OneLeadsAndTheOtherTakesOver) {
   EXPECT_EQ(Left(a.id), 10);
   ASSERT_TRUE(balancer_.RunOnce().ok());
   EXPECT_FALSE(balancer_.leading());
+}
+
+// No balancer's session owns it, so it would never vanish.
+TEST_F(BalancerTest, APersistentZnodeOfTheLeaderKeepsNobodyFromLeading) {
+  const Node a = AddNode();
+  CreateSku(10);
+  ASSERT_TRUE(operator_.tree().Create(LeaderPath(options_.shard), "stranger", CreateMode::kPersistent).ok());
+  ASSERT_TRUE(balancer_.RunOnce().ok());
+  EXPECT_TRUE(balancer_.HasWork()) << "its deletion wakes us";
+  ASSERT_TRUE(balancer_.RunOnce().ok());
+  EXPECT_TRUE(balancer_.leading());
+  EXPECT_EQ(Left(a.id), 10);
+}
+
+// A registration vanishes with the node's session. One that cannot vanish would keep the units of a dead node.
+TEST_F(BalancerTest, APersistentRegistrationKeepsNoDeadNodeAlive) {
+  CreateSku(10);
+  const Node a = AddNode(), b = AddNode();
+  ASSERT_TRUE(balancer_.RunOnce().ok());
+  const auto registration = operator_.tree().Get(NodePath(a.id), Watch::kNo);
+  ASSERT_TRUE(registration.ok());
+  zookeeper_.ExpireSession(a.session->SessionId());
+  ASSERT_TRUE(operator_.tree().Create(NodePath(a.id), registration->data, CreateMode::kPersistent).ok());
+  ASSERT_TRUE(balancer_.RunOnce().ok());
+  EXPECT_EQ((Units{Left(a.id), Left(b.id), Left(kPool)}), (Units{0, 10, 0}));
 }
 
 TEST_F(BalancerTest, ANewcomerGetsItsShareAndTheOthersAreNotReshuffled) {

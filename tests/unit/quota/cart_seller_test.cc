@@ -169,6 +169,16 @@ TEST_F(CartSellerTest, SoldOutIsSaidOfTheOneThatIs) {
   EXPECT_EQ(refused.sku_id, "cable");
 }
 
+TEST_F(CartSellerTest, TooFewUnitsAnywhereAreSaidOfTheSkuThatHasThem) {
+  ASSERT_TRUE(ledger_.ReduceStock("cable", 9, std::nullopt, "test").ok());
+  Announce("cable");
+  const CartRefused refused = Refused(Sell({Line("tv", 2), Line("cable", 1), Line("cable", 1)}));
+  EXPECT_EQ(refused.refused.refusal, Refusal::kInsufficientUnits);
+  EXPECT_EQ(refused.refused.available, 1);
+  EXPECT_EQ(refused.sku_id, "cable");
+  EXPECT_EQ(slices_.Find("cable")->wanted(), 0) << "what cannot be met is no demand";
+}
+
 TEST_F(CartSellerTest, LinesOfOneSkuCountTogetherAgainstStockAndLimit) {
   Hold("tv", 4);
   const CartRefused above = Refused(Sell({Line("tv", 3), Line("tv", 2)}));

@@ -131,7 +131,7 @@ TEST_F(DemandReporterTest, WhatIsSoldOutOrOverIsNobodysDemand) {
   }
   IntervalPasses();
   EXPECT_EQ(MustWrite().skus_size(), 3);
-  slices_.Find("sold out")->SetTerms(SkuTerms{.sold_out = true});
+  slices_.Find("sold out")->SetTerms(SkuTerms{.at_most = 0});
   slices_.Find("closed")->SetTerms(SkuTerms{.closed = true});
   const DemandReport report = MustWrite();
   ASSERT_EQ(report.skus_size(), 1);

@@ -124,6 +124,7 @@ class BegunNodeAgentTest : public NodeAgentTest {
     Turns();
   }
   void AskToDrain(bool exit = false) {
+    ASSERT_TRUE(ledger_.SetDraining(agent_.incarnation(), true, "operator").ok());
     internal::v1::DrainRequest request;
     request.set_exit(exit);
     ASSERT_TRUE(
@@ -131,6 +132,7 @@ class BegunNodeAgentTest : public NodeAgentTest {
     Turns();
   }
   void Undrain() {
+    ASSERT_TRUE(ledger_.SetDraining(agent_.incarnation(), false, "operator").ok());
     ASSERT_TRUE(tree().Delete(DrainPath(agent_.incarnation()), kAnyVersion).ok());
     Turns();
   }

@@ -74,7 +74,7 @@ TEST_F(BegunNodeAgentTest, WhatIsSoldOutIsNobodysDemand) {
   ASSERT_TRUE(announcer_.AnnounceSkus({*ledger_.GetSku("tv")}).ok());
   Turns();
   EXPECT_EQ(Demand()->skus_size(), 0);
-  EXPECT_TRUE(slices_.Find("tv")->terms()->sold_out);
+  EXPECT_TRUE(slices_.Find("tv")->terms()->sold_out());
 }
 
 }  // namespace

@@ -19,6 +19,35 @@ TEST_F(BegunNodeAgentTest, ARequestToDrainIsPassedOnOnceAndOnlyToTheOneWhomItNam
   EXPECT_EQ(drain_calls_, 1);
 }
 
+// Somebody who can write to ZooKeeper, and is no operator.
+TEST_F(BegunNodeAgentTest, AStrangersRequestToDrainStopsNoNode) {
+  Give(4);
+  internal::v1::DrainRequest request;
+  request.set_exit(true);
+  ASSERT_TRUE(
+      tree().Create(DrainPath(agent_.incarnation()), request.SerializeAsString(), CreateMode::kPersistent).ok());
+  Turns();
+  EXPECT_FALSE(draining_);
+  EXPECT_EQ(exits_, 0);
+  EXPECT_EQ(Pool(), 6) << "it keeps its units";
+}
+
+TEST_F(BegunNodeAgentTest, ARequestToDrainWaitsForTheLedgersWord) {
+  Give(4);
+  ledger_.FailNext(1);
+  ASSERT_TRUE(tree().Create(DrainPath(agent_.incarnation()), "", CreateMode::kPersistent).ok());
+  agent_.RunOnce();
+  EXPECT_FALSE(draining_);
+  ASSERT_TRUE(ledger_.SetDraining(agent_.incarnation(), true, "operator").ok());
+  clock_.AdvanceBy(options_.resync_interval);
+  Turns();
+  EXPECT_TRUE(draining_);
+  // Deleted by a stranger: the ledger has it still.
+  ASSERT_TRUE(tree().Delete(DrainPath(agent_.incarnation()), kAnyVersion).ok());
+  Turns();
+  EXPECT_TRUE(draining_);
+}
+
 TEST_F(BegunNodeAgentTest, DrainingHandsTheUnitsBackWhenEveryGrantIsDecided) {
   Give(4);
   idle_ = false;

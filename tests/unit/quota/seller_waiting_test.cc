@@ -209,6 +209,26 @@ TEST_F(SellerWaitingTest, TheEndOfTheSaleIsToldAtOnce) {
   EXPECT_EQ(RefusalOf(closed), Refusal::kSaleClosed);
 }
 
+// Field: two were wanted, one was left: the caller was sent from node to node for as long as they liked.
+TEST_F(SellerWaitingTest, TooFewUnitsAnywhereAreToldAtOnce) {
+  HoldADrySlice();
+  const Answer two = Ask("a", 2), one = Ask("b", 1);
+  ASSERT_TRUE(ledger_.ReduceStock("tv", 18, std::nullopt, "test").ok());
+  ASSERT_EQ(ledger_.GetSku("tv")->unsold, 1);
+  Announce();
+  EXPECT_EQ(RefusalOf(two), Refusal::kInsufficientUnits);
+  EXPECT_EQ(std::get<Refused>(**two).available, 1);
+  EXPECT_TRUE(std::get<Refused>(**two).holds_may_lapse);
+  EXPECT_FALSE(one->has_value()) << "one unit exists, and may come";
+  const int64_t denied = slice().denied();
+  EXPECT_EQ(RefusalOf(Ask("c", 3)), Refusal::kInsufficientUnits);
+  EXPECT_EQ(slice().denied(), denied) << "what cannot be met is no demand";
+
+  ASSERT_TRUE(ledger_.AddStock("tv", 2, std::nullopt, "test").ok());
+  Announce();
+  EXPECT_FALSE(Ask("d", 3)->has_value()) << "now three exist";
+}
+
 TEST_F(SellerWaitingTest, OnlySoManyWait) {
   HoldADrySlice();
   const std::vector<Answer> waiting = {Ask("a"), Ask("b"), Ask("c")};

@@ -27,7 +27,7 @@ TEST(SkuAnnouncementTest, TermsSurviveTheirAnnouncement) {
   EXPECT_EQ(terms.opens_at, sku.opens_at);
   EXPECT_EQ(terms.closes_at, absl::InfiniteFuture());
   EXPECT_TRUE(terms.closed);
-  EXPECT_TRUE(terms.sold_out);
+  EXPECT_TRUE(terms.sold_out());
   EXPECT_TRUE(terms.holds_may_lapse);
 }
 
@@ -51,6 +51,29 @@ TEST(SupersedesTest, OfTwoWithOneVersionTheSoldOutOneIsTheLater) {
   EXPECT_TRUE(Supersedes(At(5, 0), At(5, 3), false));
   EXPECT_FALSE(Supersedes(At(5, 3), At(5, 0), false));
   EXPECT_FALSE(Supersedes(At(5, 3), At(5, 0), true));
+}
+
+SkuAnnouncement ScarceAt(int64_t version, int64_t unsold) {
+  Sku sku = SkuOf(version, unsold);
+  sku.per_user_limit = 4;
+  return ToAnnouncement(sku);
+}
+
+TEST(SupersedesTest, TheExactNumberMattersWhileABuyerMayAskForMore) {
+  EXPECT_EQ(TermsOf(ScarceAt(5, 3)).at_most, 3);
+  EXPECT_EQ(TermsOf(ScarceAt(5, 4)).at_most, SkuTerms::kPlenty);
+  EXPECT_TRUE(Supersedes(ScarceAt(5, 2), ScarceAt(5, 3), false));
+  EXPECT_FALSE(Supersedes(ScarceAt(5, 3), ScarceAt(5, 2), true)) << "within one version units are only sold";
+  EXPECT_TRUE(Supersedes(ScarceAt(6, 3), ScarceAt(5, 2), false)) << "some have come back";
+  EXPECT_FALSE(Supersedes(ScarceAt(6, 9), ScarceAt(5, 8), false));
+}
+
+TEST(SkuAnnouncementTest, AnEarlierVersionSaysOnlyWhetherAnythingIsUnsold) {
+  SkuAnnouncement announcement = ScarceAt(5, 2);
+  announcement.clear_at_most();
+  EXPECT_EQ(TermsOf(announcement).at_most, SkuTerms::kPlenty);
+  announcement.set_unsold(0);
+  EXPECT_EQ(TermsOf(announcement).at_most, 0);
 }
 
 TEST(SupersedesTest, WhatChangesNothingForANodeIsNotWritten) {

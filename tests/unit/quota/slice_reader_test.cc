@@ -15,7 +15,7 @@ TEST_F(BegunNodeAgentTest, FollowsWhatIsAnnounced) {
   const std::shared_ptr<Slice> slice = slices_.Find("tv");
   EXPECT_EQ(slice->incarnation(), agent_.incarnation());
   EXPECT_EQ(slice->terms()->per_user_limit, 10);
-  EXPECT_FALSE(slice->terms()->sold_out);
+  EXPECT_FALSE(slice->terms()->sold_out());
   ASSERT_TRUE(slice->counter().TryTake(1));
   Give(3);
   EXPECT_EQ(Free(), 6);

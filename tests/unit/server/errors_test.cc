@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "storage/ledger/ledger_error.h"
 #include "tests/unit/server/error_matchers.h"
 
@@ -58,6 +59,7 @@ INSTANTIATE_TEST_SUITE_P(
         ExpectedRefusal{Refusal::kUserLimitReached, absl::StatusCode::kFailedPrecondition, "USER_LIMIT_REACHED"},
         ExpectedRefusal{Refusal::kReservationIdReused, absl::StatusCode::kAlreadyExists, "RESERVATION_ID_REUSED"},
         ExpectedRefusal{Refusal::kSoldOut, absl::StatusCode::kResourceExhausted, "SOLD_OUT"},
+        ExpectedRefusal{Refusal::kInsufficientUnits, absl::StatusCode::kFailedPrecondition, "INSUFFICIENT_UNITS"},
         ExpectedRefusal{Refusal::kExhaustedHere, absl::StatusCode::kUnavailable, "EXHAUSTED_HERE"},
         ExpectedRefusal{Refusal::kOverloaded, absl::StatusCode::kUnavailable, "OVERLOADED"},
         ExpectedRefusal{Refusal::kLedgerUnavailable, absl::StatusCode::kUnavailable, "LEDGER_UNAVAILABLE"},
@@ -70,6 +72,10 @@ TEST(ErrorsTest, VariablesAreInTheMetadata) {
   EXPECT_EQ(MetadataOf(RefusalError({.refusal = Refusal::kSoldOut, .holds_may_lapse = true}), "holds_may_lapse"),
             "true");
   EXPECT_EQ(MetadataOf(RefusalError({.refusal = Refusal::kSoldOut}), "holds_may_lapse"), "false");
+  for (const int64_t available : {1, 3}) {
+    EXPECT_EQ(MetadataOf(RefusalError({.refusal = Refusal::kInsufficientUnits, .available = available}), "available"),
+              absl::StrCat(available));
+  }
   EXPECT_EQ(MetadataOf(RefusalError({.refusal = Refusal::kUserLimitReached, .per_user_limit = 3}), "per_user_limit"),
             "3");
   EXPECT_EQ(
