@@ -3,10 +3,10 @@
 #include <utility>
 
 #include "absl/synchronization/notification.h"
-#include "base/status_macros.h"
 #include "client/internal/connection.h"
 #include "client/internal/stream_session.h"
 #include "client/internal/watch_session.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche {
 namespace {

@@ -1,7 +1,7 @@
 #include "tranche/options.h"
 
 #include "absl/strings/str_cat.h"
-#include "base/address.h"
+#include "storage/base/address.h"
 
 namespace tranche {
 

@@ -167,6 +167,7 @@ using FixedRefusals = std::array<absl::Status, static_cast<size_t>(Refusal::kInt
 
 FixedRefusals BuildFixedRefusals() {
   FixedRefusals statuses;
+  statuses.fill(FixedRefusal(Refusal::kInternal));
   for (const storage::RefusalWord& word : storage::kRefusalWords) {
     statuses[static_cast<size_t>(word.refusal)] = FixedRefusal(word.refusal);
   }

@@ -22,8 +22,8 @@ enum class Mutation {
   kExpiresWhatEnded,         // an expiry does not check again whether the hold still waits
   kExpiresExtended,          // an expiry uses the time before the extension
   kCancelReturnsTwice,       // its units come back twice
-  kReturnedNotMarked,        // units that come back into an empty pool change no version and are not listed
-  kReturnMarkedOnlyIfEmpty,  // the same, into a pool that has fewer units than a buyer may ask for
+  kReturnedNotMarked,        // units that come back into a pool with few units change no version and are not listed
+  kReturnMarkedOnlyIfEmpty,  // the same, unless the pool is empty
   kMessageForgotten,         // a cancellation sends no message
   kLateBookedTwice,          // a late payment is not remembered
   kLateTakesNoUnits,         // a late payment books units without taking them from anywhere

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "base/status_macros.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::ctl {
 namespace {

@@ -8,9 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
-#include "base/address.h"
-#include "base/status_macros.h"
 #include "client/reconcile/currency.h"
+#include "storage/base/address.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::ctl {
 namespace {

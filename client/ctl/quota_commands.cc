@@ -5,12 +5,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/live_view.h"
 #include "client/ctl/parse.h"
 #include "client/ctl/quota_view.h"
 #include "client/ctl/sku_view.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::ctl {
 namespace {

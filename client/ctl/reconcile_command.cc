@@ -8,7 +8,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "base/status_macros.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/corrections.h"
 #include "client/ctl/parse.h"
@@ -17,6 +16,7 @@
 #include "client/reconcile/posix_files.h"
 #include "client/reconcile/reconciler.h"
 #include "client/reconcile/report_writer.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::ctl {
 namespace {

@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "base/status_macros.h"
 #include "client/internal/status_translation.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::ctl {
 namespace {

@@ -7,10 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
-#include "base/status_macros.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/parse.h"
 #include "client/ctl/reservation_view.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::ctl {
 namespace {

@@ -3,10 +3,10 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "base/decimal_flags.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/parse.h"
 #include "client/ctl/suggest.h"
+#include "storage/base/decimal_flags.h"
 
 namespace tranche::ctl {
 namespace {

@@ -8,9 +8,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "base/status_macros.h"
 #include "client/ctl/hints.h"
 #include "client/ctl/parse.h"
+#include "storage/base/status_macros.h"
 #include "tranche/error.h"
 
 namespace tranche::ctl {

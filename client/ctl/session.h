@@ -11,10 +11,10 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "base/status_macros.h"
 #include "client/ctl/failover.h"
 #include "client/ctl/screen.h"
 #include "client/ctl/table.h"
+#include "storage/base/status_macros.h"
 #include "tranche/v1/admin_service.grpc.pb.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
 

@@ -2,10 +2,10 @@
 
 #include <memory>
 
-#include "base/status_macros.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/parse.h"
 #include "client/ctl/sku_view.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::ctl {
 namespace {

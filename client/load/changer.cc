@@ -6,8 +6,8 @@
 #include "absl/random/random.h"
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/time/clock.h"
-#include "base/status_macros.h"
 #include "client/load/outcomes.h"
+#include "storage/base/status_macros.h"
 #include "tranche/error.h"
 
 namespace tranche::load {

@@ -13,14 +13,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
-#include "base/decimal_flags.h"
-#include "base/status_macros.h"
 #include "client/load/changer.h"
 #include "client/load/generator.h"
 #include "client/load/load_options.h"
 #include "client/load/outcomes.h"
 #include "client/load/progress.h"
 #include "client/load/summary.h"
+#include "storage/base/decimal_flags.h"
+#include "storage/base/status_macros.h"
 #include "tranche/client.h"
 
 namespace tranche::load {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "base/status_macros.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::reconcile {
 namespace {

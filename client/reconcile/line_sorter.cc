@@ -5,8 +5,8 @@
 #include <limits>
 #include <utility>
 
-#include "base/status_macros.h"
 #include "glog/logging.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::reconcile {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::reconcile {
 namespace {

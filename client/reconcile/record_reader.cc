@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/status_macros.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::reconcile {
 namespace {

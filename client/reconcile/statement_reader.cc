@@ -8,8 +8,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "base/status_macros.h"
 #include "client/reconcile/record_reader.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::reconcile {
 namespace {

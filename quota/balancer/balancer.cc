@@ -3,10 +3,10 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "quota/balancer/round/leader_round.h"
 #include "quota/coordination/coordination_paths.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::quota {
 

@@ -5,9 +5,9 @@
 #include <tuple>
 #include <utility>
 
-#include "base/status_macros.h"
 #include "quota/balancer/operator_plans.h"
 #include "quota/coordination/coordination_paths.h"
+#include "storage/base/status_macros.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::quota {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::quota {
 
@@ -89,17 +89,19 @@ absl::StatusOr<bool> Leadership::Campaign(Coordination& session) {
     if (absl::IsNotFound(leader.status())) return false;  // it has just gone; its watch will tell
   }
   if (!leader.ok()) return leader.status();
-  if (leader->ephemeral_owner == 0) return RemoveFalseLeader(session, *leader);
+  if (!leader->owned_by_session()) return RemoveFalseLeader(session);
   return leader->ephemeral_owner == session.SessionId();
 }
 
 // No balancer writes a persistent znode here, and it would never vanish: nobody would lead again. Its deletion wakes us
-// to stand.
-absl::StatusOr<bool> Leadership::RemoveFalseLeader(Coordination& session, const Znode& leader) {
+// to stand. It may hit the znode of another balancer that was quicker: then that one stands again, too.
+absl::StatusOr<bool> Leadership::RemoveFalseLeader(Coordination& session) {
   const std::string path = LeaderPath(options_.shard);
-  LOG(ERROR) << path << " is not the znode of a balancer (it is persistent); deleting it. Restrict who may write to "
+  LOG(ERROR) << path << " is not the znode of a balancer (no session owns it); deleting it. Restrict who may write to "
              << "ZooKeeper";
-  const absl::Status deleted = session.Delete(path, leader.version);
+  ASSIGN_OR_RETURN(const auto children, session.List(path, Watch::kNo));
+  for (const std::string& child : children) session.Delete(path + "/" + child, kAnyVersion).IgnoreError();
+  const absl::Status deleted = session.Delete(path, kAnyVersion);
   if (!deleted.ok() && !absl::IsNotFound(deleted)) return deleted;
   return false;
 }

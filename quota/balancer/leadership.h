@@ -55,7 +55,7 @@ class Leadership : public SessionSource {
 
  private:
   absl::StatusOr<bool> Campaign(Coordination& session);
-  absl::StatusOr<bool> RemoveFalseLeader(Coordination& session, const Znode& leader);
+  absl::StatusOr<bool> RemoveFalseLeader(Coordination& session);
   void Resign(Coordination& session);
 
   CoordinationConnector* const connector_;

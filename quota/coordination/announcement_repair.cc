@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "base/status_macros.h"
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/incarnation_znodes.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::quota {
 namespace {

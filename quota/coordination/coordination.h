@@ -20,6 +20,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,6 +36,11 @@ struct Znode {
   int32_t version = 0;
   // The session that owns an ephemeral node; 0 for a persistent one.
   int64_t ephemeral_owner = 0;
+
+  // Does it vanish with a session? Not so a persistent one, nor a container, whose owner is the least number.
+  bool owned_by_session() const {
+    return ephemeral_owner != 0 && ephemeral_owner != std::numeric_limits<int64_t>::min();
+  }
 };
 
 enum class Watch { kNo, kYes };

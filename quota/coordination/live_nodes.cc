@@ -2,16 +2,18 @@
 
 #include <algorithm>
 
-#include "base/status_macros.h"
+#include "absl/container/flat_hash_set.h"
 #include "quota/coordination/coordination_paths.h"
+#include "storage/base/status_macros.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::quota {
 
 absl::StatusOr<std::vector<LiveNode>> ListLiveNodes(Coordination& session, Watch watch) {
   ASSIGN_OR_RETURN(const auto names, session.List(kNodesPath, watch));
-  // Who drains is the ledger's to say; a change here says when to ask it.
-  if (watch == Watch::kYes) RETURN_IF_ERROR(session.List(kDrainPath, watch).status());
+  ASSIGN_OR_RETURN(const auto draining_names, session.List(kDrainPath, watch));
+  absl::flat_hash_set<storage::IncarnationId> draining;
+  for (const std::string& name : draining_names) draining.insert(ParseIncarnation(name));
 
   std::vector<std::string> paths;
   std::vector<storage::IncarnationId> incarnations;
@@ -26,13 +28,14 @@ absl::StatusOr<std::vector<LiveNode>> ListLiveNodes(Coordination& session, Watch
     if (absl::IsNotFound(registrations[i].status())) continue;  // it has left meanwhile
     if (!registrations[i].ok()) return registrations[i].status();
     // A node's registration vanishes with its session. One that cannot vanish would keep a dead node's units for ever.
-    if (registrations[i]->ephemeral_owner == 0) continue;
+    if (!registrations[i]->owned_by_session()) continue;
     internal::v1::NodeRegistration registration;
     if (!registration.ParseFromString(registrations[i]->data)) continue;
     nodes.push_back(LiveNode{.incarnation = incarnations[i],
                              .name = registration.name(),
                              .address = registration.address(),
-                             .started_at = absl::FromUnixMicros(registration.started_at_us())});
+                             .started_at = absl::FromUnixMicros(registration.started_at_us()),
+                             .asked_to_drain = draining.contains(incarnations[i])});
   }
   std::sort(nodes.begin(), nodes.end(),
             [](const LiveNode& a, const LiveNode& b) { return a.incarnation < b.incarnation; });

@@ -16,8 +16,9 @@ struct LiveNode {
   std::string name;
   std::string address;
   absl::Time started_at;
-  // Asked to stop: it still answers what it has accepted, and is given no more units. Only the ledger knows:
-  // ListLiveNodes leaves it false.
+  // ZooKeeper's word; home's ledger decides whether the node drains.
+  bool asked_to_drain = false;
+  // It still answers what it has accepted, and is given no more units. Left false by ListLiveNodes.
   bool draining = false;
 };
 

@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "base/status_macros.h"
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/sku_announcement.h"
+#include "storage/base/status_macros.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::quota {

@@ -7,9 +7,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
 #include "quota/coordination/coordination_check.h"
 #include "quota/coordination/coordination_paths.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::quota {
 namespace {

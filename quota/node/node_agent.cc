@@ -6,10 +6,10 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/incarnation_znodes.h"
+#include "storage/base/status_macros.h"
 #include "storage/mutation.h"
 #include "tranche/internal/v1/coordination.pb.h"
 

@@ -4,10 +4,10 @@
 #include <optional>
 #include <vector>
 
-#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/quota_mover.h"
+#include "storage/base/status_macros.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::quota {
@@ -39,18 +39,20 @@ absl::Status NodeDrain::Read(Coordination& session, IncarnationId incarnation) {
 // The tree says when to look; the ledger decides. Otherwise whoever can write to ZooKeeper could stop every node.
 void NodeDrain::Heed(IncarnationId incarnation, bool requested, bool exit) {
   if (requested == this->requested() && exit == exit_wanted_) return;
+  if (!host_->LedgerAnswers()) return;  // the next look at the tree asks
   const auto live = ledger_->ListLiveIncarnations();
   if (!live.ok()) {
     LOG_EVERY_N(WARNING, 30) << "ZooKeeper asks this node to " << (requested ? "drain" : "serve again")
                              << ", and the ledger does not answer whether it shall: " << live.status().message();
-    return;  // the next look at the tree asks again
+    return;
   }
   const auto present =
       std::find_if(live->begin(), live->end(), [&](const auto& candidate) { return candidate.id == incarnation; });
   if (present == live->end()) return;  // it has ended, which the node hears otherwise
   LOG_IF_EVERY_N(WARNING, requested && !present->draining, 30)
       << "a request to drain in ZooKeeper is ignored: the ledger does not have it";
-  Follow(present->draining, exit);
+  // A request that has vanished does not change how the drain ends.
+  Follow(present->draining, requested ? exit : exit_wanted_);
 }
 
 void NodeDrain::Follow(bool requested, bool exit) {

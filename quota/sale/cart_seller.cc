@@ -59,7 +59,7 @@ void CartSeller::Resolve(const CartPtr& cart, std::map<std::string, Want>::itera
     // Null before the first incarnation.
     want->second.slice = slices_->FindOrAdd(sku_id);
     if (Slice* slice = want->second.slice.get(); slice != nullptr) {
-      if (slice->counter().version() == 0 || slice->terms() == nullptr) slice->SetTerms(**found);
+      if (slice->counter().version() == 0 || slice->terms() == nullptr) slice->OfferTerms(**found);
     }
     Resolve(cart, std::next(want));
   });

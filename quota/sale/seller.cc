@@ -59,7 +59,7 @@ void Seller::SellWithoutSlice(SaleRequest request) {
     const std::shared_ptr<Slice> slice = slices_->FindOrAdd(request.claim.sku_id);
     if (slice == nullptr) return Refuse(std::move(request), OutOfUnits(terms, request.claim.quantity));
     // Until the SKU's own announcement is read; the slice's may come first.
-    if (slice->counter().version() == 0 || slice->terms() == nullptr) slice->SetTerms(terms);
+    if (slice->counter().version() == 0 || slice->terms() == nullptr) slice->OfferTerms(terms);
     // Units may have come while the ledger was asked.
     Grant grant;
     if (TryGrant(slice, request.claim.quantity, &grant)) return Commit(std::move(grant), std::move(request));

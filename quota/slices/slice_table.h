@@ -40,6 +40,15 @@ class Slice {
     absl::MutexLock lock(&mutex_);
     terms_.swap(fresh);
   }
+  // The terms of a look-up in the ledger, which may be a second old: newer ones that were announced stay. Within one
+  // version units are only sold.
+  void OfferTerms(SkuTerms terms) {
+    auto fresh = std::make_shared<const SkuTerms>(std::move(terms));
+    absl::MutexLock lock(&mutex_);
+    const bool newer = terms_ != nullptr && (terms_->version > fresh->version ||
+                                             (terms_->version == fresh->version && terms_->at_most < fresh->at_most));
+    if (!newer) terms_.swap(fresh);
+  }
 
   // Demand in units, for the report to the balancer.
   void CountGranted(int64_t units) { granted_.fetch_add(units, std::memory_order_relaxed); }

@@ -4,9 +4,9 @@
 
 #include "absl/random/random.h"
 #include "absl/time/clock.h"
-#include "base/status_macros.h"
 #include "quota/coordination/coordination_check.h"
 #include "quota/zookeeper/zookeeper_session.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::quota {
 

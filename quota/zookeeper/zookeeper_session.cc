@@ -12,12 +12,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
-#include "base/status_macros.h"
 #include "quota/coordination/coordination_check.h"
 #include "quota/coordination/coordination_paths.h"
 #include "quota/zookeeper/completions.h"
 #include "quota/zookeeper/zookeeper_errors.h"
 #include "quota/zookeeper/zookeeper_log.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::quota {
 namespace {

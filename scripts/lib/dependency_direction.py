@@ -1,7 +1,7 @@
 """Checks that dependencies point one way: client -> proto; server -> quota -> storage -> proto.
 
-All of them may use base, which uses none of them. Nothing in base, quota or storage knows gRPC or its services. Inside the
-folders, rooms.py says who may include whom; fakes.py keeps the fakes in the tests.
+All of them may use storage/base, which uses none of them. Nothing in quota or storage knows gRPC or its services. Inside
+the folders, rooms.py says who may include whom; fakes.py keeps the fakes in the tests.
 """
 
 import re
@@ -13,14 +13,13 @@ from source_files import ROOT, cpp_files, relative
 
 # What a folder's files may include of the project, by the path's first parts.
 ALLOWED = {
-    "base": ("base/",),
-    "storage": ("base/", "storage/", "tranche/internal/"),
-    "quota": ("base/", "quota/", "storage/", "tranche/internal/"),
-    "server": ("base/", "server/", "quota/", "storage/", "tranche/v1/", "tranche/internal/"),
-    "client": ("base/", "client/", "tranche/"),
+    "storage": ("storage/", "tranche/internal/"),
+    "quota": ("quota/", "storage/", "tranche/internal/"),
+    "server": ("server/", "quota/", "storage/", "tranche/v1/", "tranche/internal/"),
+    "client": ("storage/base/", "client/", "tranche/"),
 }
-OURS = ("base/", "storage/", "quota/", "server/", "client/", "tests/", "tranche/")
-GRPC_FREE = ("base", "storage", "quota")
+OURS = ("storage/", "quota/", "server/", "client/", "tests/", "tranche/")
+GRPC_FREE = ("storage", "quota")
 GRPC_INCLUDE = re.compile(r"^(grpc|grpcpp|google/rpc)/|\.grpc\.pb\.h$")
 GRPC_LINK = re.compile(r"\bgRPC::|\btranche_proto\b")
 

@@ -110,6 +110,7 @@ def tell(state):
     endpoints = ",".join(node["endpoint"] for node in state["nodes"])
     print(f"\nfront nodes  {endpoints}")
     print(f"postgres     {state['postgres']['superuser']}")
+    print(f"servers as   {state['postgres']['app']}")
     print(f"zookeeper    {state['zookeeper']['address']}, root {state['zookeeper']['root']}")
     print("\nTo try:")
     print(f"  {ctl} sku create lamp --stock 100 --price 19.90 --currency EUR")

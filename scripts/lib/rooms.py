@@ -1,4 +1,4 @@
-"""The rooms inside base/, storage/, quota/, server/ and client/: which of them may include which.
+"""The rooms inside storage/, quota/, server/ and client/: which of them may include which.
 
 A room is a folder, or some files beside the folders. The README of each top folder says what its rooms are for.
 """
@@ -9,8 +9,8 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 
 # What each room may include of its own top folder, besides its own files. No circles.
 ROOMS = {
-    "base": {"(root)": ()},
     "storage": {
+        "base": (),  # what the client side uses, too
         "(root)": (),  # clocks, executors, ids, mutation hooks
         "ledger": ("(root)",),
         "pipeline": ("(root)", "ledger"),
@@ -63,6 +63,9 @@ BEHIND_AN_INTERFACE = {
     ("quota", "zookeeper"): (("server", "(main)"), ("server", "process")),
 }
 
+# Every room may include it.
+FOR_ALL = ("storage", "base")
+
 # These headers are installed, and nothing else of ours is.
 INSTALLED = ("client", "include")
 
@@ -84,6 +87,8 @@ def _may_include(user, used):
         return True
     if user == INSTALLED:
         return False
+    if used == FOR_ALL:
+        return True
     if used in BEHIND_AN_INTERFACE and user[0] != used[0]:
         return user in BEHIND_AN_INTERFACE[used]
     return user[0] != used[0] or used[1] in ROOMS[user[0]][user[1]]

@@ -4,7 +4,7 @@ import pathlib
 import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SOURCE_FOLDERS = ("server", "quota", "storage", "client", "base", "tests")
+SOURCE_FOLDERS = ("server", "quota", "storage", "client", "tests")
 SKIPPED_FOLDERS = {"node_modules", "build"}
 
 # A raw string, a comment, a string or a character, whichever starts first; digit separators are not characters.

@@ -7,7 +7,7 @@ from source_files import cpp_files, relative, string_literals
 
 # A call of a procedure does not count as SQL.
 CALL = re.compile(r'SELECT \* FROM tranche\.\w*(\(|"$)')
-FOLDERS = ("base", "storage", "quota", "server", "client")
+FOLDERS = ("storage", "quota", "server", "client")
 STATEMENT = re.compile(
     r"\b(SELECT\s[^\"]*\bFROM|INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM|TRUNCATE"
     r"|(CREATE|ALTER|DROP)\s+(OR\s+REPLACE\s+)?(TABLE|FUNCTION|PROCEDURE|INDEX|SCHEMA|ROLE|TYPE|VIEW)"

@@ -10,10 +10,10 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "base/status_macros.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/proto_time.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::server {
 namespace {

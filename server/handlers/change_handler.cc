@@ -3,12 +3,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
 #include "server/errors.h"
 #include "server/handlers/change_errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
 #include "server/proto_time.h"
+#include "storage/base/status_macros.h"
 #include "storage/ledger/ledger_error.h"
 
 namespace tranche::server {

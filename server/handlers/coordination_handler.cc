@@ -8,7 +8,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "google/protobuf/util/json_util.h"
 #include "quota/coordination/coordination_paths.h"
@@ -16,6 +15,7 @@
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/node_directory.h"
+#include "storage/base/status_macros.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::server {

@@ -5,13 +5,13 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/node_directory.h"
 #include "server/proto_time.h"
+#include "storage/base/status_macros.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::server {

@@ -2,8 +2,8 @@
 
 #include <vector>
 
-#include "base/status_macros.h"
 #include "quota/coordination/coordination_paths.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::server {
 namespace {

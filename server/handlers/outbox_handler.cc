@@ -8,11 +8,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "base/status_macros.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/process/sink_name.h"
 #include "server/proto_time.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::server {
 namespace {

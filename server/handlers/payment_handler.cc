@@ -4,11 +4,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
 #include "server/proto_time.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::server {
 namespace {

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
 #include "quota/balancer/operator_plans.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
@@ -14,6 +13,7 @@
 #include "server/handlers/quota_preview.h"
 #include "server/handlers/rebalance_plan.h"
 #include "server/handlers/sku_messages.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::server {
 namespace {

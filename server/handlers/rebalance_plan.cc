@@ -5,10 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "base/status_macros.h"
 #include "quota/balancer/allocation.h"
 #include "server/errors.h"
 #include "server/handlers/node_directory.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::server {
 namespace {

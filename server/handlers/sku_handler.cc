@@ -3,11 +3,11 @@
 #include <utility>
 #include <vector>
 
-#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/sku_messages.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::server {
 void AnnounceSku(quota::Announcer& announcer, const storage::Sku& sku) {

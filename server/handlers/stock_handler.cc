@@ -5,13 +5,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/outdated_view.h"
 #include "server/handlers/sku_handler.h"
 #include "server/handlers/sku_messages.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::server {
 namespace {

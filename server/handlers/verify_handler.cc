@@ -1,8 +1,8 @@
 #include "server/handlers/verify_handler.h"
 
-#include "base/status_macros.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::server {
 

@@ -9,8 +9,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "base/address.h"
-#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "quota/node/node_agent.h"
 #include "quota/node/node_host.h"
@@ -24,6 +22,8 @@
 #include "server/process/periodic_task.h"
 #include "server/process/stop_request.h"
 #include "server/rpc/grpc_server.h"
+#include "storage/base/address.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::server {
 namespace {

@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "absl/time/clock.h"
-#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "server/process/backends.h"
+#include "storage/base/status_macros.h"
 #include "storage/postgres/postgres_shard_backend.h"
 
 namespace tranche::server {

@@ -10,9 +10,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "base/address.h"
-#include "base/decimal_flags.h"
 #include "server/process/dsn.h"
+#include "storage/base/address.h"
+#include "storage/base/decimal_flags.h"
 
 #ifndef TRANCHE_VERSION
 #error "TRANCHE_VERSION comes from server/CMakeLists.txt"

@@ -5,8 +5,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "base/address.h"
 #include "server/process/sink_name.h"
+#include "storage/base/address.h"
 
 namespace tranche::server {
 namespace {

@@ -3,10 +3,10 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
 #include "server/worker/grpc_sink.h"
 #include "server/worker/signature.h"
 #include "server/worker/webhook_sink.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::server {
 namespace {

@@ -14,8 +14,8 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "base/status_macros.h"
 #include "glog/logging.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::server {
 namespace {

@@ -6,8 +6,8 @@
 #include <set>
 
 #include "absl/container/flat_hash_set.h"
-#include "base/status_macros.h"
 #include "glog/logging.h"
+#include "storage/base/status_macros.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/mutation.h"
 

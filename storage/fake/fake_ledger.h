@@ -152,7 +152,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   int64_t LiveUnits(const std::string& sku_id, const std::string& user_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // One change of a reservation each.
-  ChangeResult Confirm(const Payment& confirmation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  ChangeResult Confirm(const Payment& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult Cancel(const Cancellation& cancellation, std::map<std::string, int64_t>* returned)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult Extend(const Extension& extension) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

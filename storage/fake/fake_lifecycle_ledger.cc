@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
-#include "base/status_macros.h"
 #include "glog/logging.h"
+#include "storage/base/status_macros.h"
 #include "storage/fake/fake_ledger.h"
 #include "storage/mutation.h"
 
@@ -90,19 +90,18 @@ void FakeLedger::ReturnUnits(const std::map<std::string, int64_t>& units_by_sku)
   }
 }
 
-ChangeResult FakeLedger::Confirm(const Payment& confirmation) {
-  StoredReservation* const stored = FindStored(confirmation.reservation_id);
+ChangeResult FakeLedger::Confirm(const Payment& payment) {
+  StoredReservation* const stored = FindStored(payment.reservation_id);
   if (stored == nullptr) return RefusedChange(Refusal::kReservationNotFound);
   Reservation& row = stored->reservation;
-  const bool replay =
-      row.state == ReservationState::kConfirmed &&
-      (row.payment_reference == confirmation.payment_reference || Mutated(Mutation::kSecondPaymentReplayed));
-  if (!Same(confirmation, row)) return RefusedChange(Refusal::kPaymentMismatch, row);
+  const bool replay = row.state == ReservationState::kConfirmed &&
+                      (row.payment_reference == payment.payment_reference || Mutated(Mutation::kSecondPaymentReplayed));
+  if (!Same(payment, row)) return RefusedChange(Refusal::kPaymentMismatch, row);
   if (replay) return {.outcome = ChangeOutcome::kReplayed, .reservation = row};
   if (row.state != ReservationState::kPending && !Mutated(Mutation::kConfirmsWhatEnded)) {
     return RefusedChange(Refusal::kReservationState, row);
   }
-  row.payment_reference = confirmation.payment_reference;
+  row.payment_reference = payment.payment_reference;
   Finish(*stored, ReservationState::kConfirmed);
   Tell("reservation.confirmed", row);
   return {.outcome = ChangeOutcome::kDone, .reservation = row};
@@ -113,7 +112,7 @@ absl::StatusOr<std::vector<ChangeResult>> FakeLedger::ConfirmReservations(absl::
   RETURN_IF_ERROR(Enter());
   RETURN_IF_ERROR(CheckDistinct(batch));
   std::vector<ChangeResult> results;
-  for (const Payment& confirmation : batch) results.push_back(Confirm(confirmation));
+  for (const Payment& payment : batch) results.push_back(Confirm(payment));
   return results;
 }
 

@@ -4,7 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::storage {
 namespace {

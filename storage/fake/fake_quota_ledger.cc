@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
 #include "glog/logging.h"
+#include "storage/base/status_macros.h"
 #include "storage/fake/fake_ledger.h"
 #include "storage/mutation.h"
 

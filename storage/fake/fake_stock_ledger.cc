@@ -6,7 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
+#include "storage/base/status_macros.h"
 #include "storage/fake/fake_ledger.h"
 
 namespace tranche::storage {

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <tuple>
 
-#include "base/status_macros.h"
+#include "storage/base/status_macros.h"
 #include "storage/fake/fake_ledger.h"
 #include "storage/mutation.h"
 

@@ -1,8 +1,8 @@
 #include "storage/ledger/quota_ledger.h"
 
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
 #include "glog/logging.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::storage {
 

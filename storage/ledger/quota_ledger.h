@@ -82,8 +82,9 @@ class QuotaLedger {
   // SKUs whose units should be handed out: presplit, neither closed nor frozen, with units in the pool; ascending by
   // id, those after `after`, at most `limit`. Costs in proportion to what it returns, however many SKUs there are.
   virtual absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) = 0;
-  // SKUs with units that came back into an empty pool since they were last acknowledged, so they may be announced as
-  // sold out. Ascending by id, those after `after`, at most `limit`. Costs in proportion to what it returns.
+  // SKUs with units that came back into a pool with few units (ScarceBelow) since they were last acknowledged, so they
+  // may be announced as sold out or scarce. Ascending by id, those after `after`, at most `limit`. Costs in proportion
+  // to what it returns.
   virtual absl::StatusOr<std::vector<std::string>> ListReturnedSkus(const std::string& after, int limit) = 0;
   // They were announced with these quota versions. One that has another version by now stays listed.
   virtual absl::Status AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) = 0;

@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "base/status_macros.h"
+#include "storage/base/status_macros.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/postgres/connection_pool.h"
 #include "storage/postgres/postgres_error.h"

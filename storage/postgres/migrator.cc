@@ -3,7 +3,7 @@
 #include <pqxx/pqxx>
 
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
+#include "storage/base/status_macros.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/embedded_sql.h"
 #include "storage/postgres/postgres_error.h"

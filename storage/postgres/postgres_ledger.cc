@@ -2,8 +2,8 @@
 
 #include <tuple>
 
-#include "base/status_macros.h"
 #include "glog/logging.h"
+#include "storage/base/status_macros.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/commit_row.h"
 #include "storage/postgres/reservation_row.h"

@@ -4,8 +4,8 @@
 #include <tuple>
 #include <utility>
 
-#include "base/status_macros.h"
 #include "glog/logging.h"
+#include "storage/base/status_macros.h"
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/commit_row.h"
@@ -91,11 +91,11 @@ absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ConfirmReserv
     absl::Span<const Payment> batch) {
   CHECK_LE(batch.size(), static_cast<size_t>(kMaxBatch));
   ArrayLiteral ids, references, amounts, currencies;
-  for (const Payment& confirmation : batch) {
-    ids.AddPlain(confirmation.reservation_id.ToString());
-    references.AddText(confirmation.payment_reference);
-    amounts.AddInt(confirmation.amount_minor);
-    currencies.AddText(confirmation.currency);
+  for (const Payment& payment : batch) {
+    ids.AddPlain(payment.reservation_id.ToString());
+    references.AddText(payment.payment_reference);
+    amounts.AddInt(payment.amount_minor);
+    currencies.AddText(payment.currency);
   }
   return ToResults(CallOnce(*pool_, "confirm_reservations", std::move(ids).Finish(), std::move(references).Finish(),
                             std::move(amounts).Finish(), std::move(currencies).Finish()),

@@ -4,8 +4,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
 #include "glog/logging.h"
+#include "storage/base/status_macros.h"
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/columns.h"

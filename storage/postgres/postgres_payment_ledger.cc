@@ -1,8 +1,8 @@
 #include "storage/postgres/postgres_payment_ledger.h"
 
 #include "absl/container/flat_hash_map.h"
-#include "base/status_macros.h"
 #include "glog/logging.h"
+#include "storage/base/status_macros.h"
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/columns.h"

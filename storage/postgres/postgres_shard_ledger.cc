@@ -1,7 +1,7 @@
 #include "storage/postgres/postgres_shard_ledger.h"
 
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
+#include "storage/base/status_macros.h"
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
 

@@ -1,6 +1,6 @@
 #include "storage/postgres/postgres_upkeep_ledger.h"
 
-#include "base/status_macros.h"
+#include "storage/base/status_macros.h"
 #include "storage/postgres/call.h"
 
 namespace tranche::storage {

@@ -5,7 +5,7 @@
 #include <tuple>
 #include <utility>
 
-#include "base/status_macros.h"
+#include "storage/base/status_macros.h"
 #include "storage/shards/ask_in_turn.h"
 
 namespace tranche::storage {

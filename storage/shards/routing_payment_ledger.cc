@@ -4,7 +4,7 @@
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
-#include "base/status_macros.h"
+#include "storage/base/status_macros.h"
 #include "storage/shards/ask_in_turn.h"
 
 namespace tranche::storage {

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "base/status_macros.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::storage {
 namespace {

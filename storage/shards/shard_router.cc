@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/synchronization/mutex.h"
-#include "base/status_macros.h"
+#include "storage/base/status_macros.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/pipeline/cart_commit.h"
 #include "storage/shards/ask_in_turn.h"

@@ -307,5 +307,19 @@ TEST_P(LifecycleLedgerContract, AReturnIntoAScarcePoolIsANewVersion) {
   EXPECT_THAT(*stock().ListReturnedSkus("", 10), ElementsAre("tv"));
 }
 
+// The bound of ScarceBelow is in the procedure, too.
+TEST_P(LifecycleLedgerContract, NoMoreThanSixteenUnitsAreScarce) {
+  for (const int32_t limit : {15, 16, 17, 20}) {
+    const std::string sku = absl::StrCat("limit-", limit);
+    Create(SkuOf(sku, 20, limit));
+    const IncarnationId node = HolderOf(sku, 20);
+    std::vector<Reservation> holds;
+    for (int i = 0; i < 20; ++i) holds.push_back(Hold(node, sku, absl::StrCat("u", i)));
+    const int64_t before = stock().GetSku(sku)->quota_version;
+    for (const Reservation& hold : holds) Cancel(hold);
+    EXPECT_EQ(stock().GetSku(sku)->quota_version, before + ScarceBelow(limit)) << sku;
+  }
+}
+
 }  // namespace
 }  // namespace tranche::storage

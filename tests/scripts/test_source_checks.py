@@ -82,8 +82,8 @@ class DependencyDirection(unittest.TestCase):
             ("quota", '"storage/ledger/sku_ledger.h"'),
             ("server", '"quota/sale/seller.h"'),
             ("storage", '"storage/uuid.h"'),
-            ("storage", '"base/status_macros.h"'),
-            ("client", '"base/status_macros.h"'),
+            ("storage", '"storage/base/status_macros.h"'),
+            ("client", '"storage/base/status_macros.h"'),
             ("quota", '"tranche/internal/v1/coordination.pb.h"'),
             ("server", "<grpcpp/grpcpp.h>"),
             ("client", '"tranche/v1/admin_service.grpc.pb.h"'),
@@ -93,7 +93,6 @@ class DependencyDirection(unittest.TestCase):
     def test_refuses_every_other(self):
         for folder, include in [
             ("storage", '"quota/sale/seller.h"'),
-            ("base", '"storage/uuid.h"'),
             ("quota", '"server/errors.h"'),
             ("client", '"storage/uuid.h"'),
             ("client", '"server/errors.h"'),
@@ -150,7 +149,7 @@ class Rooms(unittest.TestCase):
             ("server/main.cc", '"server/node/front_node.h"'),
             ("server/node/front_node.cc", '"storage/postgres/postgres_ledger.h"'),
             ("client/load/generator.cc", '"tranche/client.h"'),
-            ("client/load/main.cc", '"base/status_macros.h"'),
+            ("client/load/main.cc", '"storage/base/status_macros.h"'),
             ("client/load/generator.cc", '"tranche/v1/admin_service.pb.h"'),
             ("server/rpc/grpc_server.h", "<grpcpp/grpcpp.h>"),
         ]:
@@ -172,7 +171,7 @@ class Rooms(unittest.TestCase):
             ("quota/sale/seller.cc", '"storage/postgres/postgres_ledger.h"'),
             ("client/reconcile/totals.h", '"client/internal/convert.h"'),
             ("client/include/tranche/client.h", '"client/internal/stub.h"'),
-            ("client/include/tranche/client.h", '"base/status_macros.h"'),
+            ("client/include/tranche/client.h", '"storage/base/status_macros.h"'),
         ]:
             found = self.complaints(path, include)
             self.assertEqual([line for line, _ in found], [2], (path, include))

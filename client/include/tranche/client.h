@@ -63,7 +63,7 @@ class Client {
 
   // Changes. Each is done once, however often it is sent: when IsOutcomeUnknown(), send the same again.
   // FAILED_PRECONDITION (Reason::kReservationState) when the reservation is no longer pending; metadata "state" says
-  // what it is, and "refund_requested" that the payment is recorded and will be refunded. A payment for a lapsed hold
+  // what it is, and "refund_requested" that the payment is recorded and will be refunded. A payment for an expired hold
   // is no error: see Confirmation::outcome.
   absl::StatusOr<Confirmation> Confirm(ConfirmReservation change);
   void ConfirmAsync(ConfirmReservation change, ConfirmCallback callback);

@@ -38,9 +38,10 @@ struct Reservation {
   std::string cancel_reason;                        // of a cancelled one
   int32_t extensions = 0;                           // how often the hold was extended
   int32_t revision = 0;                             // grows with every change
-  std::string rebooked_from;    // the lapsed reservation whose late payment paid for this one; "" for none
+  std::string rebooked_from;    // the expired reservation whose late payment paid for this one; "" for none
   std::string order_reference;  // as given in the request; "" for none
-  // True when the request had been committed before, and this is the first answer again.
+  // True when the request had been committed before. This is the reservation as it is now, which need not be held any
+  // more: look at its state.
   bool replayed = false;
 };
 
@@ -96,8 +97,8 @@ struct ConfirmReservation {
 enum class ConfirmOutcome {
   kUnspecified = 0,
   kConfirmed = 1,
-  kRebooked = 2,         // the hold had lapsed; another unit was booked
-  kPaidUnfulfilled = 3,  // the hold had lapsed and no unit was left: recorded, and a refund is requested
+  kRebooked = 2,         // the hold had expired; another unit was booked
+  kPaidUnfulfilled = 3,  // the hold had expired and no unit was left: recorded, and a refund is requested
 };
 // "CONFIRMED", "REBOOKED", ...
 const char* ConfirmOutcomeName(ConfirmOutcome outcome);

@@ -2,8 +2,8 @@
 
 #include <vector>
 
-#include "base/status_macros.h"
 #include "glog/logging.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::quota {
 namespace {

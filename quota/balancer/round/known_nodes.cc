@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "base/status_macros.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::quota {
 namespace {
@@ -18,7 +18,11 @@ absl::Status KnownNodes::LookAround(Coordination& session, const std::set<Incarn
   std::set<IncarnationId> draining;
   for (const storage::Incarnation& incarnation : incarnations) {
     live_[incarnation.id] = incarnation.started_at;
-    if (incarnation.draining) draining.insert(incarnation.id);
+    if (at_home_ && incarnation.draining) draining.insert(incarnation.id);
+  }
+  // Only home's ledger has the flag. Elsewhere the tree is asked, which home's balancer keeps true.
+  for (const LiveNode& node : nodes) {
+    if (!at_home_ && node.asked_to_drain) draining.insert(node.incarnation);
   }
   Meet(nodes);
   receivers_.clear();

@@ -16,7 +16,8 @@ namespace tranche::quota {
 // Used by one thread.
 class KnownNodes {
  public:
-  explicit KnownNodes(storage::StockLedger* ledger) : ledger_(ledger) {}
+  // `at_home`: of the home shard.
+  KnownNodes(storage::StockLedger* ledger, bool at_home) : ledger_(ledger), at_home_(at_home) {}
 
   // Reads which nodes exist. Leaves watches. `unable` receive nothing.
   absl::Status LookAround(Coordination& session, const std::set<storage::IncarnationId>& unable);
@@ -48,6 +49,7 @@ class KnownNodes {
   void Meet(const std::vector<LiveNode>& nodes);
 
   storage::StockLedger* const ledger_;
+  const bool at_home_;
   std::vector<storage::IncarnationId> receivers_;
   std::map<storage::IncarnationId, absl::Time> live_;
   std::set<storage::IncarnationId> registered_;

@@ -11,7 +11,7 @@ constexpr int kNodesToldPerRound = 32;
 LeaderRound::LeaderRound(storage::StockLedger* ledger, storage::Clock* clock, const BalancerOptions* options,
                          SessionSource* sessions, Inbox* inbox)
     : announcer_(sessions),
-      nodes_(ledger),
+      nodes_(ledger, options->shard == storage::kHomeShard),
       repair_(ledger, &announcer_, clock, options),
       mover_(ledger, &announcer_, &nodes_, &repair_),
       board_(options->demand_retry, options->shard),

@@ -4,8 +4,8 @@
 #include <iterator>
 #include <utility>
 
-#include "base/status_macros.h"
 #include "quota/balancer/allocation.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::quota {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "base/status_macros.h"
 #include "quota/balancer/allocation.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::quota {
 

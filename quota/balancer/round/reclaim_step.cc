@@ -1,8 +1,8 @@
 #include "quota/balancer/round/reclaim_step.h"
 
-#include "base/status_macros.h"
 #include "glog/logging.h"
 #include "quota/coordination/incarnation_znodes.h"
+#include "storage/base/status_macros.h"
 #include "storage/mutation.h"
 
 namespace tranche::quota {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "base/status_macros.h"
+#include "storage/base/status_macros.h"
 #include "storage/mutation.h"
 
 namespace tranche::quota {

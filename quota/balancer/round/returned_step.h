@@ -1,7 +1,7 @@
-// Announces SKUs whose empty pool got units back from cancelled or expired reservations, so that no node treats them as
-// sold out any more. Units of a presplit SKU are moved to the nodes; those of another wait until a node asks, and a
-// node that believes "sold out" does not ask. Also announces SKUs of which a late payment took units, perhaps out of
-// slices, which are smaller then.
+// Announces SKUs whose pool, with few units, got some back from cancelled or expired reservations, so that no node
+// treats them as sold out or scarce any more. Units of a presplit SKU are moved to the nodes; those of another wait
+// until a node asks, and a node that believes "sold out" does not ask. Also announces SKUs of which a late payment took
+// units, perhaps out of slices, which are smaller then.
 #pragma once
 
 #include <set>

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/status_macros.h"
+#include "storage/base/status_macros.h"
 #include "storage/ledger/ledger_error.h"
 
 namespace tranche::quota {

@@ -1,4 +1,4 @@
--- SKUs that must be announced again, because units came back to an empty pool or were taken by a late payment. The
+-- SKUs that must be announced again, because units came back to a pool with few units or were taken by a late payment. The
 -- index sku_units_returned holds only these. Ascending, those after p_after.
 CREATE OR REPLACE FUNCTION tranche.list_returned_skus(p_after text, p_limit integer)
 RETURNS TABLE (sku_id text)

@@ -85,6 +85,27 @@ TEST_F(BalancerTest, ADrainingNodeKeepsWhatItHasAndGetsNoMore) {
   EXPECT_EQ((Units{Left(a.id), Left(b.id), Left(kPool)}), (Units{5, 9, 0}));
 }
 
+TEST_F(BalancerTest, ANodeThatOnlyZooKeeperAsksToDrainIsGivenUnits) {
+  CreateSku(10);
+  const Node a = AddNode();
+  ASSERT_TRUE(operator_.tree().Create(DrainPath(a.id), "", CreateMode::kPersistent).ok());
+  ASSERT_TRUE(balancer_.RunOnce().ok());
+  EXPECT_EQ(Left(a.id), 10);
+}
+
+// Only home's ledger has the flag; another shard's balancer asks another ledger.
+TEST_F(BalancerTest, AnotherShardsBalancerGivesADrainingNodeNothing) {
+  BalancerOptions options = options_;
+  options.shard = "hot";
+  Balancer hot(&connector_, &ledger_, &clock_, options);
+  ASSERT_TRUE(hot.Connect().ok());
+  CreateSku(10);
+  const Node a = AddNode(), b = AddNode();
+  ASSERT_TRUE(operator_.tree().Create(DrainPath(a.id), "", CreateMode::kPersistent).ok());
+  ASSERT_TRUE(hot.RunOnce().ok());
+  EXPECT_EQ((Units{Left(a.id), Left(b.id), Left(kPool)}), (Units{0, 10, 0}));
+}
+
 TEST_F(BalancerTest, OneLeadsAndTheOtherTakesOver) {
   const Node a = AddNode();
   Balancer other(&connector_, &ledger_, &clock_, options_);
@@ -109,6 +130,7 @@ TEST_F(BalancerTest, APersistentZnodeOfTheLeaderKeepsNobodyFromLeading) {
   const Node a = AddNode();
   CreateSku(10);
   ASSERT_TRUE(operator_.tree().Create(LeaderPath(options_.shard), "stranger", CreateMode::kPersistent).ok());
+  ASSERT_TRUE(operator_.tree().Create(LeaderPath(options_.shard) + "/child", "", CreateMode::kPersistent).ok());
   ASSERT_TRUE(balancer_.RunOnce().ok());
   EXPECT_TRUE(balancer_.HasWork()) << "its deletion wakes us";
   ASSERT_TRUE(balancer_.RunOnce().ok());

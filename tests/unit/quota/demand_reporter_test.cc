@@ -140,6 +140,20 @@ TEST_F(DemandReporterTest, WhatIsSoldOutOrOverIsNobodysDemand) {
   EXPECT_EQ(MustWrite().skus_size(), 2) << "stock was added";
 }
 
+TEST_F(DemandReporterTest, MoreUnitsThanExistAreNotWanted) {
+  const auto slice = Hold("tv", 0, 1);
+  const auto deny_two = [&] {
+    slice->CountDenied(2);
+    slice->MarkWanted(2);
+    IntervalPasses();
+  };
+  deny_two();
+  EXPECT_EQ(WriteOnly().wanted(), 2);
+  slice->SetTerms(SkuTerms{.at_most = 1});
+  deny_two();
+  EXPECT_EQ(WriteOnly().wanted(), 0);
+}
+
 TEST_F(DemandReporterTest, ANodeThatDoesNotReachTheLedgerSaysSoAtOnce) {
   MustWrite();
   ledger_answers_ = false;

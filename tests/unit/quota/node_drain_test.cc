@@ -107,6 +107,18 @@ TEST_F(BegunNodeAgentTest, TheProcessEndsOnlyWhenItsUnitsAreHandedBack) {
   EXPECT_GE(exits_, 1);
 }
 
+TEST_F(BegunNodeAgentTest, ADrainEndsAsAskedEvenIfTheRequestVanishes) {
+  Give(4);
+  idle_ = false;
+  AskToDrain(/*exit=*/true);
+  ASSERT_TRUE(tree().Delete(DrainPath(agent_.incarnation()), kAnyVersion).ok());
+  Turns();
+  EXPECT_TRUE(draining_);
+  idle_ = true;
+  Turns();
+  EXPECT_GE(exits_, 1);
+}
+
 TEST_F(BegunNodeAgentTest, AnUndrainedNodeServesAgain) {
   Give(4);
   AskToDrain();

@@ -73,8 +73,12 @@ TEST(ErrorsTest, VariablesAreInTheMetadata) {
             "true");
   EXPECT_EQ(MetadataOf(RefusalError({.refusal = Refusal::kSoldOut}), "holds_may_lapse"), "false");
   for (const int64_t available : {1, 3}) {
-    EXPECT_EQ(MetadataOf(RefusalError({.refusal = Refusal::kInsufficientUnits, .available = available}), "available"),
-              absl::StrCat(available));
+    for (const bool may_lapse : {false, true}) {
+      const absl::Status error =
+          RefusalError({.refusal = Refusal::kInsufficientUnits, .holds_may_lapse = may_lapse, .available = available});
+      EXPECT_EQ(MetadataOf(error, "available"), absl::StrCat(available));
+      EXPECT_EQ(MetadataOf(error, "holds_may_lapse"), may_lapse ? "true" : "false");
+    }
   }
   EXPECT_EQ(MetadataOf(RefusalError({.refusal = Refusal::kUserLimitReached, .per_user_limit = 3}), "per_user_limit"),
             "3");

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "base/address.h"
 #include "server/process/dsn.h"
+#include "storage/base/address.h"
 
 namespace tranche::server {
 namespace {
