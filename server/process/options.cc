@@ -301,7 +301,8 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
                                       std::ostream& err) {
   Parser parser("tranched",
                 "A front node of Tranche: sells limited stock over gRPC.\n\n"
-                "SIGTERM drains it: it finishes what it has accepted, returns its unsold units and exits 0.");
+                "SIGTERM drains it: it finishes what it has accepted, returns its unsold units and exits 0. Another "
+                "signal, from a second later on, ends it at once.");
   AddBackends(parser, &options->backends);
   AddListening(parser, options);
   AddSelling(parser, options);
@@ -325,7 +326,8 @@ std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerP
   Parser parser("tranche-worker",
                 "Does what Tranche's reservations need beside the sale: expires unpaid holds, delivers the messages "
                 "about changes, retires old reservations. Run two or more, side by side.\n\n"
-                "SIGTERM ends it: it finishes what it has begun and exits 0.");
+                "SIGTERM ends it: it finishes what it has begun and exits 0. Another signal, from a second later on, "
+                "ends it at once.");
   parser.Group("Servers behind");
   AddPostgres(parser, &options->backends.postgres);
   AddPatience(parser, &options->backends);
