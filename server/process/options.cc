@@ -213,7 +213,7 @@ void AddSelling(Parser& parser, ServerOptions* options) {
   parser.AddNumber("max-waiting", &options->max_waiting, 0, 100000, "N",
                    "Most requests that wait so at once; more are refused with EXHAUSTED_HERE");
   parser.AddNumber("default-deadline-ms", &options->default_deadline_ms, 0, 600000, "MS",
-                   "Deadline of calls that carry none; 0 refuses them with DEADLINE_REQUIRED");
+                   "Deadline of reservation calls that carry none; 0 refuses them with DEADLINE_REQUIRED");
   parser.AddNumber("max-deadline-ms", &options->max_deadline_ms, 1, 600000, "MS",
                    "Longer deadlines are lowered to this");
   parser.AddNumber("max-stream-outstanding", &options->max_stream_outstanding, 1, 65536, "N",
