@@ -1,24 +1,38 @@
-// One front node as a process: how signals end it.
+// One front node as a process: how signals end it, and what it says of itself.
+#include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
 #include <signal.h>
 
 #include <pqxx/pqxx>
 #include <string>
+#include <thread>
+#include <vector>
 
-#include "gtest/gtest.h"
+#include "absl/synchronization/notification.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/integration/sale_fixture.h"
 
 namespace tranche::testing {
 namespace {
 
+using grpc::health::v1::HealthCheckResponse;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr char kBuyers[] = "tranche.v1.ReservationService";
+constexpr char kOperators[] = "tranche.v1.AdminService";
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
 class NodeProcessTest : public SaleTest {
  protected:
-  void Start() {
+  void Start(std::vector<std::string> node_args = {}) {
     MiniClusterOptions options;
     options.nodes = 1;
     options.workers = 0;
+    options.node_args = std::move(node_args);
     StartCluster(options);
+    channel_ = grpc::CreateChannel(cluster_->endpoint(0), grpc::InsecureChannelCredentials());
   }
 
   // Which no node holds.
@@ -28,6 +42,43 @@ class NodeProcessTest : public SaleTest {
     return work.exec_params1("SELECT remaining FROM tranche.stock_slot WHERE sku_id = $1 AND slot_no = 0", sku)[0]
         .as<int64_t>();
   }
+
+  grpc::Status CheckHealth(const std::string& service, HealthCheckResponse* response) {
+    grpc::health::v1::HealthCheckRequest request;
+    request.set_service(service);
+    return grpc::health::v1::Health::NewStub(channel_)->Check(Context().get(), request, response);
+  }
+  bool Serves(const std::string& service) {
+    HealthCheckResponse response;
+    const grpc::Status status = CheckHealth(service, &response);
+    EXPECT_TRUE(status.ok()) << service << ": " << status.error_message();
+    return response.status() == HealthCheckResponse::SERVING;
+  }
+
+  // What reflection says of the file that defines `symbol`, as bytes. Of its stream this is one turn, which on the wire
+  // is a unary call; the messages have no stubs here.
+  std::string Reflected(const std::string& symbol) {
+    const std::string bytes = std::string("\x22") + static_cast<char>(symbol.size()) + symbol;  // field 4
+    const grpc::Slice slice(bytes);
+    const grpc::ByteBuffer request(&slice, 1);
+    grpc::ByteBuffer response;
+    grpc::Status status;
+    const auto context = Context();
+    absl::Notification done;
+    grpc::GenericStub stub(channel_);
+    stub.UnaryCall(context.get(), "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", grpc::StubOptions(),
+                   &request, &response, [&](grpc::Status answer) {
+                     status = std::move(answer);
+                     done.Notify();
+                   });
+    done.WaitForNotification();
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    grpc::Slice answer;
+    EXPECT_TRUE(response.DumpToSingleSlice(&answer).ok());
+    return std::string(answer.begin(), answer.end());
+  }
+
+  std::shared_ptr<grpc::Channel> channel_;
 };
 
 // As when somebody presses Ctrl-C in a terminal whose supervisor hands it on: of two kinds, so that both arrive.
@@ -60,6 +111,40 @@ TEST_F(NodeProcessTest, ASignalOfASecondLaterEndsItAtOnce) {
   ASSERT_TRUE(status.ok()) << status.status();
   EXPECT_EQ(*status, 128 + SIGTERM) << node.LogTail();
   EXPECT_GE(absl::Now() - begun, absl::Seconds(1));
+}
+
+TEST_F(NodeProcessTest, ADrainedNodeServesItsOperatorsAndSaysSo) {
+  Start();
+  for (const char* service : {"", kBuyers, kOperators}) EXPECT_TRUE(Serves(service)) << service;
+  v1::DrainNodeRequest drain;
+  drain.set_node("node-1");
+  drain.set_stay(true);
+  v1::DrainNodeResponse drained;
+  const grpc::Status status = Admin()->DrainNode(Context().get(), drain, &drained);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  const absl::Time give_up = absl::Now() + kPatience;
+  while (Serves("") && absl::Now() < give_up) std::this_thread::yield();
+  EXPECT_FALSE(Serves(""));
+  EXPECT_FALSE(Serves(kBuyers));
+  EXPECT_TRUE(Serves(kOperators));
+  v1::UndrainNodeRequest undrain;
+  undrain.set_node("node-1");
+  v1::UndrainNodeResponse undrained;
+  EXPECT_TRUE(Admin()->UndrainNode(Context().get(), undrain, &undrained).ok()) << "it does what it says";
+}
+
+TEST_F(NodeProcessTest, WhatIsNotServedHasNoHealth) {
+  Start({"--admin", "off"});
+  HealthCheckResponse response;
+  EXPECT_EQ(CheckHealth(kOperators, &response).error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_TRUE(Serves(kBuyers));
+}
+
+// Asked of the process: this test has the descriptor itself.
+TEST_F(NodeProcessTest, ReflectionDescribesHealth) {
+  Start();
+  EXPECT_THAT(Reflected("grpc.health.v1.Health"), HasSubstr("grpc/health/v1/health.proto"));
+  EXPECT_THAT(Reflected("grpc.health.v1.Sickness"), Not(HasSubstr("health.proto")));
 }
 
 }  // namespace
