@@ -1,6 +1,5 @@
 // One front node as a process: how signals end it, and what it says of itself.
 #include <gmock/gmock.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <signal.h>
 
@@ -9,9 +8,9 @@
 #include <thread>
 #include <vector>
 
-#include "absl/synchronization/notification.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/raw_call.h"
 
 namespace tranche::testing {
 namespace {
@@ -58,24 +57,12 @@ class NodeProcessTest : public SaleTest {
   // What reflection says of the file that defines `symbol`, as bytes. Of its stream this is one turn, which on the wire
   // is a unary call; the messages have no stubs here.
   std::string Reflected(const std::string& symbol) {
-    const std::string bytes = std::string("\x22") + static_cast<char>(symbol.size()) + symbol;  // field 4
-    const grpc::Slice slice(bytes);
-    const grpc::ByteBuffer request(&slice, 1);
-    grpc::ByteBuffer response;
-    grpc::Status status;
-    const auto context = Context();
-    absl::Notification done;
-    grpc::GenericStub stub(channel_);
-    stub.UnaryCall(context.get(), "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", grpc::StubOptions(),
-                   &request, &response, [&](grpc::Status answer) {
-                     status = std::move(answer);
-                     done.Notify();
-                   });
-    done.WaitForNotification();
+    const std::string request = std::string("\x22") + static_cast<char>(symbol.size()) + symbol;  // field 4
+    std::string response;
+    const grpc::Status status =
+        RawCall(channel_, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", request, &response);
     EXPECT_TRUE(status.ok()) << status.error_message();
-    grpc::Slice answer;
-    EXPECT_TRUE(response.DumpToSingleSlice(&answer).ok());
-    return std::string(answer.begin(), answer.end());
+    return response;
   }
 
   std::shared_ptr<grpc::Channel> channel_;
