@@ -121,7 +121,11 @@ void AddList(CLI::App* reservation, Session& session) {
 void Watch(Session& session, const std::string& reservation_id) {
   tranche::v1::WatchReservationRequest request;
   request.set_reservation_id(reservation_id);
-  const absl::Status status = session.Watch(request, [&session](const tranche::v1::WatchReservationResponse& response) {
+  int32_t revision = 0;
+  const absl::Status status = session.Watch(request, [&](const tranche::v1::WatchReservationResponse& response) {
+    // Nodes repeat themselves, to keep the stream alive.
+    if (response.reservation().revision() == revision) return;
+    revision = response.reservation().revision();
     if (session.json()) {
       session.PrintJsonLine(response.reservation());
     } else {

@@ -11,7 +11,8 @@
 
 namespace tranche::server {
 
-WatchHub::WatchHub(Read read, WatchHubOptions options) : read_(std::move(read)), options_(options) {
+WatchHub::WatchHub(Read read, storage::Clock* clock, WatchHubOptions options)
+    : read_(std::move(read)), clock_(clock), options_(options) {
   if (options_.poll_interval > absl::ZeroDuration()) thread_ = std::thread([this] { Run(); });
 }
 
@@ -142,6 +143,7 @@ std::vector<WatchHub::News> WatchHub::Compare(absl::Span<const storage::Uuid> id
                                               const std::vector<storage::Reservation>& found, uint64_t look) {
   absl::flat_hash_map<storage::Uuid, const storage::Reservation*> by_id;
   for (const storage::Reservation& reservation : found) by_id.emplace(reservation.reservation_id, &reservation);
+  const absl::Time time = clock_->Now();
   std::vector<News> news;
   absl::MutexLock lock(&mutex_);
   for (const storage::Uuid& id : ids) {
@@ -160,10 +162,12 @@ std::vector<WatchHub::News> WatchHub::Compare(absl::Span<const storage::Uuid> id
         continue;
       }
       News one{watch.watcher, std::nullopt, std::nullopt};
-      if (now != nullptr && watch.revision != now->revision) one.reservation = *now;
+      const bool silent = time - watch.told_at >= options_.repeat_after;
+      if (now != nullptr && (watch.revision != now->revision || silent)) one.reservation = *now;
       if (over) one.end = absl::OkStatus();
       if (unknown) one.end = ReservationNotFound(id);
       const bool stays = !one.end.has_value();
+      if (one.reservation.has_value()) watch.told_at = time;
       if (one.reservation.has_value() || !stays) news.push_back(std::move(one));
       if (!stays) continue;
       watch.revision = now->revision;

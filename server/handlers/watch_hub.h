@@ -2,7 +2,8 @@
 // batches, however many watchers a reservation has.
 //
 // Polling, because the change may have been made through any node, by a worker, or by hand: only the ledger has seen
-// them all. A watcher is called only when the reservation's revision differs from the last one that it was told.
+// them all. A watcher is called only when the reservation's revision differs from the last one that it was told, and
+// again after some time without a change: proxies end idle streams, many of them after a minute.
 #pragma once
 
 #include <cstddef>
@@ -20,6 +21,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "storage/clock.h"
 #include "storage/ledger/reservation_ledger.h"
 
 namespace tranche::server {
@@ -29,6 +31,8 @@ struct WatchHubOptions {
   // Time between two looks at all watched reservations; a new watch is looked at at once. Zero: no thread, the owner
   // calls Poll.
   absl::Duration poll_interval = absl::Milliseconds(250);
+  // A watcher that was not called for this long is called again with the present state.
+  absl::Duration repeat_after = absl::Seconds(20);
 };
 
 // Receives the hub's calls. They come without the hub's lock, on the hub's thread or, for the end, on any other, and
@@ -36,7 +40,7 @@ struct WatchHubOptions {
 class ReservationWatcher {
  public:
   virtual ~ReservationWatcher() = default;
-  // The reservation as it is now: once at the start, then after each change that was seen.
+  // The reservation as it is now: once at the start, then after each change that was seen and every `repeat_after`.
   virtual void OnReservation(const storage::Reservation& reservation) = 0;
   // OK after a final state; otherwise why the watch ends.
   virtual void OnEnd(const absl::Status& status) = 0;
@@ -48,7 +52,8 @@ class WatchHub {
   // LifecycleLedger::ReadReservations, or a stand-in for it: at most kMaxBatch ids. Blocks.
   using Read = std::function<absl::StatusOr<std::vector<storage::Reservation>>(absl::Span<const storage::Uuid>)>;
 
-  WatchHub(Read read, WatchHubOptions options);
+  // `clock` decides when to repeat; it outlives the hub.
+  WatchHub(Read read, storage::Clock* clock, WatchHubOptions options);
   // Drops all remaining watchers without calling them.
   ~WatchHub();
 
@@ -79,6 +84,7 @@ class WatchHub {
     std::shared_ptr<ReservationWatcher> watcher;
     int32_t revision = 0;   // last one told; 0: none
     uint64_t added_in = 0;  // the first look that includes it
+    absl::Time told_at = absl::InfinitePast();
   };
   // What to tell one watcher.
   struct News {
@@ -99,6 +105,7 @@ class WatchHub {
   void NoteLedgerAnswers(const absl::Status& status);
 
   const Read read_;
+  storage::Clock* const clock_;
   const WatchHubOptions options_;
 
   mutable absl::Mutex mutex_;

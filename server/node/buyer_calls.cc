@@ -35,7 +35,7 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
       changes_(ledger->books(), slices, storage::Clock::Real()),
       lists_(ledger->books(), storage::Clock::Real()),
       watch_hub_([ledger](absl::Span<const storage::Uuid> ids) { return ledger->router().ReadEverywhere(ids); },
-                 ToWatchOptions(options)),
+                 storage::Clock::Real(), ToWatchOptions(options)),
       open_calls_(storage::Clock::Real(), absl::Milliseconds(options.max_deadline_ms)),
       service_(
           {&reservations_, &carts_, &changes_, &lists_, &watch_hub_},

@@ -129,6 +129,10 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     if (options.admin) services.push_back(operator_calls_.service());
     ASSIGN_OR_RETURN(GrpcServer grpc, StartGrpcServer(options, services));
     grpc_ = std::move(grpc);
+    {
+      absl::MutexLock lock(&mutex_);
+      UpdateHealth();
+    }
     check_calls_task_ = std::make_unique<PeriodicTask>(kCheckCalls, [this] { CheckCalls(); });
     return absl::OkStatus();
   }
@@ -149,9 +153,11 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     buyer_calls_.SetAccepting(accepting);
   }
 
-  // Only called between Start and NoteStopping: the gRPC server exists all that time.
+  // Not called after NoteStopping: the gRPC server exists until then, unless the start failed before.
   void UpdateHealth() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (serving_) grpc_.SetServing(!draining_ && !stopping_ && !overdue_);
+    if (grpc_.server == nullptr) return;
+    // Operators are answered all the time; a drained node is undrained by one of them.
+    grpc_.SetServing(/*buyers=*/serving_ && !draining_ && !stopping_ && !overdue_, /*operators=*/!stopping_);
   }
 
   void CheckCalls() {

@@ -214,7 +214,7 @@ void AddSelling(Parser& parser, ServerOptions* options) {
   parser.AddNumber("max-waiting", &options->max_waiting, 0, 100000, "N",
                    "Most requests that wait so at once; more are refused with EXHAUSTED_HERE");
   parser.AddNumber("default-deadline-ms", &options->default_deadline_ms, 0, 600000, "MS",
-                   "Deadline of calls that carry none; 0 refuses them with DEADLINE_REQUIRED");
+                   "Deadline of reservation calls that carry none; 0 refuses them with DEADLINE_REQUIRED");
   parser.AddNumber("max-deadline-ms", &options->max_deadline_ms, 1, 600000, "MS",
                    "Longer deadlines are lowered to this");
   parser.AddNumber("max-stream-outstanding", &options->max_stream_outstanding, 1, 65536, "N",
@@ -302,7 +302,8 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
                                       std::ostream& err) {
   Parser parser("tranched",
                 "A front node of Tranche: sells limited stock over gRPC.\n\n"
-                "SIGTERM drains it: it finishes what it has accepted, returns its unsold units and exits 0.");
+                "SIGTERM drains it: it finishes what it has accepted, returns its unsold units and exits 0. Another "
+                "signal, from a second later on, ends it at once.");
   AddBackends(parser, &options->backends);
   AddListening(parser, options);
   AddSelling(parser, options);
@@ -326,7 +327,8 @@ std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerP
   Parser parser("tranche-worker",
                 "Does what Tranche's reservations need beside the sale: expires unpaid holds, delivers the messages "
                 "about changes, retires old reservations. Run two or more, side by side.\n\n"
-                "SIGTERM ends it: it finishes what it has begun and exits 0.");
+                "SIGTERM ends it: it finishes what it has begun and exits 0. Another signal, from a second later on, "
+                "ends it at once.");
   parser.Group("Servers behind");
   AddPostgres(parser, &options->backends.postgres);
   AddPatience(parser, &options->backends);

@@ -37,7 +37,7 @@ struct ServerOptions {
   int max_queue = 16384;
   int exhausted_wait_ms = 100;
   int max_waiting = 1000;
-  int default_deadline_ms = 0;  // 0: refuse calls without a deadline
+  int default_deadline_ms = 2000;  // 0: refuse calls without a deadline
   int max_deadline_ms = 30000;
   int max_stream_outstanding = 1024;
   int max_watches = 10000;

@@ -1,6 +1,9 @@
 #include "server/process/process_setup.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <malloc.h>
+
+#include <string>
 
 #include "absl/synchronization/mutex.h"
 #include "glog/logging.h"
@@ -16,11 +19,23 @@ constexpr int kGrowthBytes = 1024 * 1024;
 // core.
 constexpr int kHeaps = 4;
 
+// It logs each string of a message that is not UTF-8, and so whatever callers send.
+constexpr int kProtobufLogS = 60;
+
+void LogFromProtobuf(google::protobuf::LogLevel level, const char* file, int line, const std::string& message) {
+  if (level == google::protobuf::LOGLEVEL_FATAL) {
+    LOG(ERROR) << "protobuf: " << file << ":" << line << ": " << message;
+  } else {
+    LOG_EVERY_T(WARNING, kProtobufLogS) << "protobuf (at most one line a minute): " << message;
+  }
+}
+
 }  // namespace
 
 void SetUpProcess(const char* program) {
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(program);
+  google::protobuf::SetLogHandler(LogFromProtobuf);
   mallopt(M_TRIM_THRESHOLD, kKeptBytes);
   mallopt(M_TOP_PAD, kGrowthBytes);
   mallopt(M_ARENA_MAX, kHeaps);

@@ -5,9 +5,9 @@ namespace tranche::server {
 
 // Call once, first in main. `program` must outlive everything.
 //
-// Sets one log format on stderr for the whole process. Switches off Abseil's deadlock detection: Debian builds Abseil
-// with it, and gRPC's every mutex would take part (a tenth of a front node's time). Keeps freed memory in the heap
-// instead of returning it to the kernel at once.
+// Sets one log format on stderr for the whole process, and limits protobuf's lines about what callers send. Switches
+// off Abseil's deadlock detection: Debian builds Abseil with it, and gRPC's every mutex would take part (a tenth of a
+// front node's time). Keeps freed memory in the heap instead of returning it to the kernel at once.
 void SetUpProcess(const char* program);
 
 }  // namespace tranche::server

@@ -4,9 +4,11 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "glog/logging.h"
 
 namespace tranche::server {
@@ -14,6 +16,8 @@ namespace {
 
 // Ends the thread at destruction; has no meaning outside.
 constexpr int kEndThread = SIGUSR1;
+// Signals that follow the first one faster are taken for the same wish.
+constexpr absl::Duration kOneWish = absl::Seconds(1);
 
 sigset_t TakenSignals() {
   sigset_t signals;
@@ -69,23 +73,36 @@ void StopRequest::TakeSignals() {
   while (true) {
     int number = 0;
     if (sigwait(&signals, &number) != 0) continue;
-    bool at_once = false;
-    {
-      absl::MutexLock lock(&mutex_);
-      if (number == kEndThread) {
-        if (requested_) return;
-        continue;
-      }
-      at_once = !graceful_ || signalled_;
-      signalled_ = true;
+    if (number != kEndThread) {
+      Take(number);
+      continue;
     }
-    if (at_once) {
-      EndSoonWhateverHappens();
-      LOG(WARNING) << "ending at once on SIG" << sigabbrev_np(number);
-      // 128 + n is the status that shells show for a process that a signal ended.
-      _exit(128 + number);
-    }
-    Request(absl::StrCat("SIG", sigabbrev_np(number), "; a second one ends at once"));
+    absl::MutexLock lock(&mutex_);
+    if (requested_) return;
+  }
+}
+
+void StopRequest::Take(int signal) {
+  const absl::Time now = absl::Now();
+  absl::Time first;
+  bool at_once = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    first = first_signal_;
+    first_signal_ = std::min(first, now);
+    at_once = !graceful_ || now - first >= kOneWish;
+  }
+  const std::string name = absl::StrCat("SIG", sigabbrev_np(signal));
+  if (at_once) {
+    EndSoonWhateverHappens();
+    LOG(WARNING) << "ending at once on " << name;
+    // 128 + n is the status that shells show for a process that a signal ended.
+    _exit(128 + signal);
+  }
+  if (first < absl::InfiniteFuture()) {
+    LOG(INFO) << name << " came within a second of the first signal: stopping as before";
+  } else {
+    Request(absl::StrCat(name, "; another one ends at once, from a second later on"));
   }
 }
 

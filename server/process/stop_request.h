@@ -7,13 +7,15 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 
 namespace tranche::server {
 
 // One per process, made in main before any other thread: every thread inherits its signal mask. Thread-safe.
 //
-// Before Graceful is called, a signal ends the process at once. After that, the first signal only makes Wait return,
-// and the second one ends the process at once.
+// Before Graceful is called, a signal ends the process at once. After that, the first signal only makes Wait return. A
+// later one ends the process at once, unless it comes within a second of the first: a terminal and a supervisor, or a
+// supervisor alone, often send two signals for one request.
 class StopRequest {
  public:
   StopRequest();
@@ -28,11 +30,13 @@ class StopRequest {
 
  private:
   void TakeSignals();
+  // Of a signal that has come just now.
+  void Take(int signal);
 
   absl::Mutex mutex_;
   bool graceful_ ABSL_GUARDED_BY(mutex_) = false;
   bool requested_ ABSL_GUARDED_BY(mutex_) = false;
-  bool signalled_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Time first_signal_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();  // since Graceful
   std::thread thread_;
 };
 

@@ -1,9 +1,10 @@
 // A service's table: one entry for every method, which states the method's policy (CallPolicy) and its handler.
 //
-// Only this file and call_service.cc know how a method is given to gRPC. They use a few names of grpc::internal in the
-// same way as the code generated from a .proto does. Generated code depends on these names, so they have been stable
-// for years of versions. The generated base class would need a declaration and a definition of a virtual function for
-// each method. (In later versions the two headers of codegen/ are in the folder above.)
+// Only this file, malformed_request and call_service.cc know how a method is given to gRPC. They use a few names of
+// grpc::internal in the same way as the code generated from a .proto does; only malformed_request derives from one.
+// Generated code depends on these names, so they have been stable for years of versions. The generated base class would
+// need a declaration and a definition of a virtual function for each method. (In later versions the two headers of
+// codegen/ are in the folder above.)
 #pragma once
 
 #include <grpcpp/impl/codegen/proto_utils.h>
@@ -23,6 +24,7 @@
 #include "google/protobuf/descriptor.h"
 #include "server/rpc/call_frame.h"
 #include "server/rpc/call_policy.h"
+#include "server/rpc/malformed_request.h"
 #include "server/rpc/reply.h"
 
 namespace tranche::server {
@@ -65,7 +67,7 @@ using BidiStreamHandler =
 template <typename Request, typename Response, typename Serve>
 CallEntry UnaryCall(CallPolicy policy, bool blocks, Serve serve) {
   const auto bind = [policy, serve](const CallFrame& frame) {
-    return std::make_unique<grpc::internal::CallbackUnaryHandler<Request, Response>>(
+    return RefuseMalformed(std::make_unique<grpc::internal::CallbackUnaryHandler<Request, Response>>(
         [policy, serve, &frame](grpc::CallbackServerContext* context, const Request* request, Response* response) {
           const absl::StatusOr<absl::Time> deadline = frame.Admit(*context);
           const Reply<Response> reply(CallContext(context, &policy, deadline.value_or(absl::InfinitePast())),
@@ -76,7 +78,7 @@ CallEntry UnaryCall(CallPolicy policy, bool blocks, Serve serve) {
             reply.Finish(deadline.status());
           }
           return reply.reactor();
-        });
+        }));
   };
   return {policy, {Request::descriptor(), Response::descriptor()}, blocks, bind};
 }
@@ -136,10 +138,10 @@ CallEntry BlockingCall(CallPolicy policy, Handler* handler,
 template <typename Request, typename Response>
 CallEntry ServerStreamCall(CallPolicy policy, ServerStreamHandler<Request, Response> handler) {
   const auto bind = [policy, handler](const CallFrame& frame) {
-    return std::make_unique<grpc::internal::CallbackServerStreamingHandler<Request, Response>>(
+    return RefuseMalformed(std::make_unique<grpc::internal::CallbackServerStreamingHandler<Request, Response>>(
         [policy, handler, &frame](grpc::CallbackServerContext* context, const Request* request) {
           return handler(frame.ContextOfStream(context, policy), frame, *request);
-        });
+        }));
   };
   return {policy,
           {Request::descriptor(), Response::descriptor(), /*client_streaming=*/false, /*server_streaming=*/true},

@@ -11,11 +11,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "grpc/health/v1/health.pb.h"
 
 namespace tranche::server {
 namespace {
-
-constexpr const char* kServices[] = {"", "tranche.v1.ReservationService", "tranche.v1.AdminService"};
 
 // A client is dropped when it answers no ping for this long.
 constexpr int kKeepaliveTimeMs = 30 * 1000;
@@ -53,14 +52,22 @@ void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {
 
 }  // namespace
 
-void GrpcServer::SetServing(bool serving) {
-  for (const char* service : kServices) server->GetHealthCheckService()->SetServingStatus(service, serving);
+void GrpcServer::SetServing(bool buyers, bool operators) {
+  grpc::HealthCheckServiceInterface* const health = server->GetHealthCheckService();
+  health->SetServingStatus("", buyers);
+  health->SetServingStatus("tranche.v1.ReservationService", buyers);
+  // A service that has a health is taken to be there.
+  if (admin) health->SetServingStatus("tranche.v1.AdminService", operators);
 }
 
 absl::StatusOr<GrpcServer> StartGrpcServer(const ServerOptions& options, const std::vector<grpc::Service*>& services) {
   gpr_set_log_function(LogFromGrpc);
   grpc::EnableDefaultHealthCheckService(true);
-  if (options.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  if (options.reflection) {
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    // gRPC's own health service has no descriptor. Ours is linked only if something refers to it.
+    CHECK(grpc::health::v1::HealthCheckRequest::descriptor() != nullptr);
+  }
 
   GrpcServer result;
   grpc::ServerBuilder builder;
@@ -74,7 +81,8 @@ absl::StatusOr<GrpcServer> StartGrpcServer(const ServerOptions& options, const s
     return absl::UnavailableError(absl::StrCat("cannot listen at ", options.listen,
                                                ": stop what uses this port, or choose another address with --listen"));
   }
-  result.SetServing(false);
+  result.admin = options.admin;
+  result.SetServing(/*buyers=*/false, /*operators=*/false);
   return result;
 }
 

@@ -14,9 +14,10 @@ namespace tranche::server {
 struct GrpcServer {
   std::unique_ptr<grpc::Server> server;
   int port = 0;
+  bool admin = false;  // AdminService is one of its services
 
-  // Sets the health of every service, by name and as a whole ("").
-  void SetServing(bool serving);
+  // Sets the health of ReservationService and of the node as a whole (""), and that of AdminService.
+  void SetServing(bool buyers, bool operators);
 };
 
 // Serves `services` (which outlive the server) at options.listen; their health starts as not serving. Sends gRPC's own

@@ -1,9 +1,7 @@
 // A ledger that stalls or hangs, on real servers: calls that waited are answered, later calls are answered at once,
 // health tells the truth, and a node that is asked to end does.
-#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
-#include <fstream>
 #include <functional>
 #include <pqxx/pqxx>
 #include <string>
@@ -12,9 +10,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/raw_call.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
 
 namespace tranche::testing {
@@ -140,24 +138,11 @@ class StallTest : public SaleTest {
 
   // As load balancers ask, for the node as a whole.
   bool Healthy() {
-    grpc::GenericStub health(channel_);
-    const auto context = Within(absl::Seconds(5));
-    const grpc::Slice of_all("", 0);
-    const grpc::ByteBuffer request(&of_all, 1);
-    grpc::ByteBuffer response;
-    grpc::Status status;
-    absl::Notification done;
-    health.UnaryCall(context.get(), "/grpc.health.v1.Health/Check", grpc::StubOptions(), &request, &response,
-                     [&](grpc::Status answer) {
-                       status = std::move(answer);
-                       done.Notify();
-                     });
-    done.WaitForNotification();
+    std::string response;
+    const grpc::Status status = RawCall(channel_, "/grpc.health.v1.Health/Check", "", &response);
     EXPECT_TRUE(status.ok()) << status.error_message();
-    grpc::Slice slice;
-    EXPECT_TRUE(response.DumpToSingleSlice(&slice).ok());
     // Field 1, a varint: SERVING is 1.
-    return std::string(slice.begin(), slice.end()) == "\x08\x01";
+    return response == "\x08\x01";
   }
   void AwaitHealth(bool healthy) {
     const absl::Time give_up = absl::Now() + kPatience;
@@ -166,12 +151,7 @@ class StallTest : public SaleTest {
       absl::SleepFor(absl::Milliseconds(50));
     }
   }
-  int LinesInLog(const std::string& text) {
-    std::ifstream log(cluster_->node(0).log_file());
-    int count = 0;
-    for (std::string line; std::getline(log, line);) count += line.find(text) != std::string::npos ? 1 : 0;
-    return count;
-  }
+  int LinesInLog(const std::string& text) { return cluster_->node(0).LogLinesWith(text); }
 
   // Changes, claims and reads that all wait for the ledger.
   void BeginBlockedCalls(Calls* calls) {

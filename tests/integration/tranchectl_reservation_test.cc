@@ -130,7 +130,9 @@ class FakeReservations final : public tranche::v1::ReservationService::Service {
     tranche::v1::WatchReservationResponse response;
     *response.mutable_reservation() = one;
     writer->Write(response);
+    writer->Write(response);  // as nodes do when nothing happens
     response.mutable_reservation()->set_state(tranche::v1::RESERVATION_STATE_EXPIRED);
+    response.mutable_reservation()->set_revision(one.revision() + 1);
     writer->Write(response);
     return grpc::Status::OK;
   }

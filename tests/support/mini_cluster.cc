@@ -14,7 +14,7 @@ namespace {
 constexpr absl::Duration kStartTimeout = absl::Seconds(60);
 constexpr absl::Duration kStopTimeout = absl::Seconds(30);
 
-// Asks the process to end, if it runs. Only once: a second SIGTERM would end it at once, without its own shutdown.
+// Asks the process to end, if it runs. Only once: a second SIGTERM may end it at once, without its own shutdown.
 absl::Status AskToEnd(ServerProcess& process) {
   if (!process.Running()) return absl::OkStatus();
   // A suspended process would not react to SIGTERM.

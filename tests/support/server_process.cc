@@ -73,4 +73,11 @@ std::string ServerProcess::LogTail() const {
   return absl::StrJoin(lines.begin() + static_cast<std::ptrdiff_t>(skipped), lines.end(), "\n");
 }
 
+int ServerProcess::LogLinesWith(const std::string& text) const {
+  std::ifstream log(log_file_);
+  int count = 0;
+  for (std::string line; std::getline(log, line);) count += line.find(text) != std::string::npos ? 1 : 0;
+  return count;
+}
+
 }  // namespace tranche::testing

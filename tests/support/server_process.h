@@ -39,6 +39,8 @@ class ServerProcess {
   const std::filesystem::path& log_file() const { return log_file_; }
   // The last lines of its log, for messages.
   std::string LogTail() const;
+  // How many lines of its log hold `text`.
+  int LogLinesWith(const std::string& text) const;
 
  private:
   ServerProcess(std::string name, std::filesystem::path log_file, std::unique_ptr<ChildProcess> process)

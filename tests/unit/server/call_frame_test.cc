@@ -14,6 +14,7 @@
 #include "absl/synchronization/notification.h"
 #include "server/errors.h"
 #include "server/rpc/call_service.h"
+#include "tests/support/raw_call.h"
 #include "tests/unit/server/grpc_fixture.h"
 #include "tranche/v1/outbox_sink.grpc.pb.h"
 
@@ -157,6 +158,19 @@ TEST_F(CallFrameTest, TheTraceIsTheCallersIfItIsWellFormed) {
   EXPECT_EQ(TraceIdWhen(std::string(kTrace) + "-" + std::string(1000, '0')), "");
   EXPECT_TRUE(Call(Context().get()).ok());
   EXPECT_EQ(seen_->trace_id, "");
+}
+
+TEST_F(CallFrameTest, ARequestThatCannotBeReadIsRefused) {
+  ServeNote();
+  const auto send = [&](const std::string& bytes) {
+    return tranche::testing::RawCall(server_->channel(), "/tranche.v1.OutboxSinkService/Deliver", bytes);
+  };
+  const grpc::Status refused = send("\x0a\x50\x41");  // of a field's 80 bytes one
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(ReasonOnWire(refused), "FIELD_INVALID");
+  EXPECT_THAT(refused.error_message(), ::testing::HasSubstr("tranche.v1.DeliverRequest"));
+  EXPECT_FALSE(seen_.has_value()) << "the handler was asked";
+  EXPECT_TRUE(send("").ok()) << "an empty message is one";
 }
 
 TEST_F(CallFrameTest, ADeadlineIsRequiredUnlessThereIsADefault) {

@@ -82,6 +82,13 @@ TEST_F(OptionsTest, NumbersAreDecimal) {
   }
 }
 
+TEST_F(OptionsTest, CallersWhoSetNoDeadlineHaveTwoSeconds) {
+  ASSERT_EQ(Parse({}), std::nullopt);
+  EXPECT_EQ(options_.default_deadline_ms, 2000);
+  ASSERT_EQ(Parse({"--default-deadline-ms", "0"}), std::nullopt);
+  EXPECT_EQ(options_.default_deadline_ms, 0) << "refuses them";
+}
+
 TEST_F(OptionsTest, CommandLineWinsOverEnvironmentAndThatOverFile) {
   const std::string file = WriteFile("lanes = 5\nmax-batch = 55\nmax-queue = 555\nreflection = false\n");
   SetEnvironment("TRANCHE_MAX_BATCH", "66");

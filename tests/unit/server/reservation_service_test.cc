@@ -197,6 +197,7 @@ class ReservationServiceTest : public ::testing::Test {
   ListHandler list_handler_{&answers_, storage::Clock::Real()};
   WatchedRows rows_;
   WatchHub watch_hub_{[this](absl::Span<const storage::Uuid>) { return rows_.Read(); },
+                      &clock_,
                       {.max_watches = 2, .poll_interval = absl::Milliseconds(1)}};
   OpenCalls calls_{&clock_, absl::Seconds(30)};
   std::unique_ptr<ReservationServiceImpl> service_;

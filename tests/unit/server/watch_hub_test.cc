@@ -81,7 +81,8 @@ class WatchHubTest : public ::testing::Test {
   absl::Status error_;
   std::vector<size_t> reads_;
   std::function<void()> during_read_ = [] {};
-  WatchHub hub_{[this](absl::Span<const Uuid> ids) { return Read(ids); },
+  storage::FakeClock clock_;
+  WatchHub hub_{[this](absl::Span<const Uuid> ids) { return Read(ids); }, &clock_,
                 WatchHubOptions{.max_watches = 3000, .poll_interval = absl::ZeroDuration()}};
 };
 
@@ -96,6 +97,29 @@ TEST_F(WatchHubTest, TellsTheStateAndThenEveryChangeOnce) {
   hub_.Poll();
   EXPECT_EQ(ear->revisions, (std::vector<int32_t>{1, 2}));
   EXPECT_FALSE(ear->end.has_value());
+}
+
+// An idle stream would be ended by proxies.
+TEST_F(WatchHubTest, SaysTheStateAgainWhenNothingHasChangedForLong) {
+  Put(1, 1);
+  const auto ear = Watch(1);
+  hub_.Poll();
+  clock_.AdvanceBy(absl::Seconds(19));
+  hub_.Poll();
+  EXPECT_EQ(ear->revisions, (std::vector<int32_t>{1}));
+  clock_.AdvanceBy(absl::Seconds(1));
+  hub_.Poll();
+  hub_.Poll();
+  EXPECT_EQ(ear->revisions, (std::vector<int32_t>{1, 1}));
+  clock_.AdvanceBy(absl::Seconds(10));
+  Put(1, 2);
+  hub_.Poll();
+  clock_.AdvanceBy(absl::Seconds(19));
+  hub_.Poll();
+  EXPECT_EQ(ear->revisions, (std::vector<int32_t>{1, 1, 2})) << "a change breaks the silence, too";
+  clock_.AdvanceBy(absl::Seconds(1));
+  hub_.Poll();
+  EXPECT_EQ(ear->revisions, (std::vector<int32_t>{1, 1, 2, 2}));
 }
 
 // Whoever stops it destroys the ledger next.
@@ -231,7 +255,7 @@ TEST_F(WatchHubTest, WhoComesDuringAReadIsToldByTheNextOne) {
 // With its thread, and an interval that does not pass within the test.
 TEST_F(WatchHubTest, ANewWatchIsLookedAtAtOnce) {
   Put(1, 2, ReservationState::kConfirmed);
-  WatchHub hub([this](absl::Span<const Uuid> ids) { return Read(ids); },
+  WatchHub hub([this](absl::Span<const Uuid> ids) { return Read(ids); }, &clock_,
                WatchHubOptions{.max_watches = 10, .poll_interval = absl::Hours(1)});
   auto ear = std::make_shared<Ear>();
   ASSERT_TRUE(hub.Add(WatchedId(1), ear).ok());
@@ -241,7 +265,7 @@ TEST_F(WatchHubTest, ANewWatchIsLookedAtAtOnce) {
 
 TEST_F(WatchHubTest, TheThreadSeesChanges) {
   Put(1, 1);
-  WatchHub hub([this](absl::Span<const Uuid> ids) { return Read(ids); },
+  WatchHub hub([this](absl::Span<const Uuid> ids) { return Read(ids); }, &clock_,
                WatchHubOptions{.max_watches = 10, .poll_interval = absl::Milliseconds(1)});
   auto ear = std::make_shared<Ear>();
   ASSERT_TRUE(hub.Add(WatchedId(1), ear).ok());
