@@ -13,6 +13,13 @@ namespace tranche::storage {
 absl::Status UnknownCommitError(absl::string_view detail);
 bool IsUnknownCommit(const absl::Status& status);
 
+// Only this call failed, for example because it waited too long for a lock (kUnavailable); nothing was changed. The
+// ledger is up and may serve others.
+absl::Status BusyError(absl::string_view detail);
+
+// The call failed, but the ledger answered it: it is no sign that the ledger is down.
+bool LedgerIsUp(const absl::Status& status);
+
 // The database asks to run the transaction again (deadlock or serialization failure); nothing was changed.
 absl::Status RetryTransactionError(absl::string_view detail);
 bool IsRetryTransaction(const absl::Status& status);

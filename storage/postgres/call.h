@@ -12,7 +12,6 @@
 #include "absl/time/time.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/postgres/connection_pool.h"
-#include "storage/postgres/postgres_error.h"
 #include "storage/status_macros.h"
 
 namespace tranche::storage {
@@ -46,13 +45,7 @@ absl::StatusOr<pqxx::result> CallOnce(ConnectionPool& pool, const char* function
     pqxx::nontransaction transaction(connection.pq);
     return transaction.exec_prepared(function, args...);
   } catch (const std::exception& error) {
-    absl::Status status = TranslatePostgresError(error, /*sent=*/true);
-    // A server that refuses a statement is alive, and so is the connection.
-    const auto* const said = dynamic_cast<const pqxx::sql_error*>(&error);
-    const bool refused = said != nullptr ? !IsOutdatedPlan(said->sqlstate()) : IsRetryTransaction(status);
-    const bool unavailable = status.code() == absl::StatusCode::kUnavailable && !IsSkuMoving(status);
-    if (!refused || unavailable) lease.MarkBroken();
-    return status;
+    return lease.Failed(error);
   }
 }
 
