@@ -27,6 +27,12 @@ bool IsUnknownCommit(const absl::Status& status) { return status.GetPayload(kUnk
 
 absl::Status BusyError(absl::string_view detail) { return Marked(absl::StatusCode::kUnavailable, detail, kBusyUrl); }
 
+absl::Status NotReplicatedError() {
+  absl::Status status = UnknownCommitError("committed, but the wait for the synchronous standby was cancelled");
+  status.SetPayload(kBusyUrl, absl::Cord("1"));
+  return status;
+}
+
 bool LedgerIsUp(const absl::Status& status) { return status.GetPayload(kBusyUrl).has_value(); }
 
 absl::Status RetryTransactionError(absl::string_view detail) {

@@ -8,14 +8,19 @@
 
 namespace tranche::storage {
 
-// The connection was lost after the statement was sent: it may or may not have been committed. Every call of the ledger
-// is safe to repeat, so the caller repeats it or looks the result up; it must not answer either way.
+// The connection was lost after the statement was sent: it may or may not have been committed. Or NotReplicatedError.
+// Every call of the ledger is safe to repeat, so the caller repeats it or looks the result up; it must not answer
+// either way.
 absl::Status UnknownCommitError(absl::string_view detail);
 bool IsUnknownCommit(const absl::Status& status);
 
 // Only this call failed, for example because it waited too long for a lock (kUnavailable); nothing was changed. The
 // ledger is up and may serve others.
 absl::Status BusyError(absl::string_view detail);
+
+// The change was made, but no synchronous standby has confirmed it: should one take over now, it is lost. So it is an
+// unknown commit, of a ledger that is up.
+absl::Status NotReplicatedError();
 
 // The call failed, but the ledger answered it: it is no sign that the ledger is down.
 bool LedgerIsUp(const absl::Status& status);

@@ -34,6 +34,9 @@ inline std::string CallText(const char* function, int arguments) {
 }
 
 // Arguments are strings, integers, booleans or `const char*` where nullptr is NULL.
+//
+// A change that was committed, but whose wait for the synchronous standby was cancelled, is an unknown commit: it would
+// be lost if the standby took over now.
 template <typename... Args>
 absl::StatusOr<pqxx::result> CallOnce(ConnectionPool& pool, const char* function, const Args&... args) {
   ASSIGN_OR_RETURN(auto lease, pool.Acquire());
@@ -43,7 +46,10 @@ absl::StatusOr<pqxx::result> CallOnce(ConnectionPool& pool, const char* function
       connection.pq.prepare(function, CallText(function, sizeof...(args)));
     }
     pqxx::nontransaction transaction(connection.pq);
-    return transaction.exec_prepared(function, args...);
+    pqxx::result rows = transaction.exec_prepared(function, args...);
+    // In autocommit mode the server commits before it ends its answer, so the warning is here by now.
+    if (connection.pq.TakeNotReplicated()) return NotReplicatedError();
+    return rows;
   } catch (const std::exception& error) {
     return lease.Failed(error);
   }

@@ -1,7 +1,5 @@
 #include "storage/postgres/server_connection.h"
 
-#include <libpq-fe.h>
-
 #include <algorithm>
 #include <memory>
 #include <new>
@@ -9,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
+#include "glog/logging.h"
 
 namespace tranche::storage {
 namespace {
@@ -32,7 +31,28 @@ std::string SqlStateIn(absl::string_view verbose) {
   return "";
 }
 
+// A field of a notice; "" if it lacks it.
+absl::string_view FieldOf(const PGresult* notice, int field) {
+  const char* const text = PQresultErrorField(notice, field);
+  return text == nullptr ? "" : text;
+}
+
 }  // namespace
+
+ServerConnectionPolicy::handle ServerConnectionPolicy::do_completeconnect(handle connected) {
+  PQsetNoticeReceiver(connected, &Receive, this);
+  return connected;
+}
+
+void ServerConnectionPolicy::Receive(void* self, const PGresult* notice) {
+  // The SQLSTATE does not tell: this warning shares 01000 with others. The source file does.
+  if (FieldOf(notice, PG_DIAG_SOURCE_FILE) == "syncrep.c") {
+    static_cast<ServerConnectionPolicy*>(self)->not_replicated_ = true;
+    return;
+  }
+  // Some come with every transaction, such as the alarm before transaction ids run out.
+  LOG_EVERY_T(WARNING, 60) << "PostgreSQL says: " << FieldOf(notice, PG_DIAG_MESSAGE_PRIMARY);
+}
 
 ServerConnectionPolicy::handle ServerConnectionPolicy::do_startconnect(handle present) {
   if (present != nullptr) return present;

@@ -410,6 +410,68 @@ TEST_F(PostgresOutageTest, AStatementTimeoutFailsOneBatchAndNothingElse) {
   EXPECT_EQ(BackendsOf(postgres_, "timeout"), before) << "no connection was closed";
 }
 
+// Waits until a session waits for a synchronous standby, and cancels that wait. False if none does in time.
+bool CancelAWaitForTheStandby(const testing::MiniPostgres& postgres) {
+  pqxx::connection connection(postgres.dsn());
+  pqxx::nontransaction query(connection);
+  const absl::Time deadline = absl::Now() + absl::Seconds(30);
+  while (absl::Now() < deadline) {
+    if (!query.exec("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'").empty()) {
+      return true;
+    }
+    std::this_thread::yield();
+  }
+  return false;
+}
+
+// Field: an operator cancels what hangs, the primary dies, and acknowledged orders are gone. When the wait for the
+// synchronous standby is cancelled, the server reports success with a warning; that is no acknowledgement.
+TEST_F(PostgresOutageTest, ACommitThatNoStandbyConfirmedIsUnknown) {
+  const auto set_standby = [this](const char* names) {
+    // Not in one statement: ALTER SYSTEM does not run in a transaction block.
+    ASSERT_TRUE(
+        testing::ExecuteSql(postgres_.dsn(), absl::StrCat("ALTER SYSTEM SET synchronous_standby_names = '", names, "'"))
+            .ok());
+    ASSERT_TRUE(testing::ExecuteSql(postgres_.dsn(), "SELECT pg_reload_conf()").ok());
+    pqxx::connection connection(postgres_.dsn());
+    pqxx::nontransaction query(connection);
+    while (query.exec1("SHOW synchronous_standby_names")[0].as<std::string>() != names) std::this_thread::yield();
+  };
+  const ReservationClaim hold = Claim("tv", "bob");
+  ASSERT_TRUE(ledger_->CommitReservations(node_, LockMode::kWait, {hold}).ok());
+  PostgresLifecycleLedger lifecycle(pool_.get());
+  const std::string before = BackendsOf(postgres_, "tranche");
+  set_standby("nobody");
+  absl::Status claimed, confirmed;
+  ReservationClaim claim;
+  int64_t created = 0;
+  // Commits wait once the checkpointer has noticed the setting.
+  std::thread buyer([&] {
+    for (; claimed.ok(); ++created) {
+      claim = Claim("tv", absl::StrCat("alice", created));
+      claimed = ledger_->CommitReservations(node_, LockMode::kWait, {claim}).status();
+    }
+  });
+  EXPECT_TRUE(CancelAWaitForTheStandby(postgres_));
+  buyer.join();
+  std::thread payer([&] {
+    confirmed = lifecycle.ConfirmReservations({{hold.reservation_id, "pay-1", 0, "EUR"}}).status();
+  });
+  EXPECT_TRUE(CancelAWaitForTheStandby(postgres_));
+  payer.join();
+  set_standby("");
+  for (const absl::Status& status : {claimed, confirmed}) {
+    EXPECT_TRUE(IsUnknownCommit(status)) << status;
+    EXPECT_TRUE(LedgerIsUp(status)) << status;
+  }
+  EXPECT_EQ(BackendsOf(postgres_, "tranche"), before) << "the connection is intact";
+  // Sent again under the same id, it becomes known, and nothing is doubled.
+  const auto settled = ledger_->CommitReservations(node_, LockMode::kWait, {claim});
+  ASSERT_TRUE(settled.ok()) << settled.status();
+  EXPECT_EQ(settled->front().outcome, CommitOutcome::kReplayed);
+  EXPECT_EQ(stock_->GetSku("tv")->unsold, kStock - created - 1);
+}
+
 TEST_F(PostgresOutageTest, ARoleWithoutTheGrantIsToldWhatItLacks) {
   ASSERT_TRUE(testing::ExecuteSql(postgres_.dsn(), "CREATE ROLE stranger LOGIN").ok());
   PoolOptions options;

@@ -422,6 +422,27 @@ TEST(CommitLaneTest, ALostAnswerThatALockKeepsOpenStopsNobodyElse) {
   EXPECT_TRUE(other.Wait(1)[0].ok());
 }
 
+// The cancelled wait for a standby leaves a batch in doubt, but the ledger is up: what waits behind it is not refused.
+TEST(CommitLaneTest, ADoubtThatLeavesTheConnectionIntactEmptiesNoQueue) {
+  ScriptedLedger ledger;
+  Answers doubtful, other;
+  PipelineOptions options = OneLane();
+  options.lanes = 0;
+  options.max_batch = 1;
+  CommitPipeline pipeline(&ledger, Clock::Real(), options);
+  CommitLane lane(&pipeline);
+  ledger.Then([](auto, auto, auto) -> CommitResults { return NotReplicatedError(); });
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), doubtful.Expect());
+  pipeline.Submit(1, ClaimOf(2), absl::InfiniteFuture(), other.Expect());
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kPause) << "to be asked for again";
+  EXPECT_TRUE(pipeline.Stats().ledger_answers);
+  EXPECT_EQ(pipeline.Stats().queued, 1);
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kStep);
+  EXPECT_TRUE(doubtful.Wait(1)[0].ok());
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kStep);
+  EXPECT_TRUE(other.Wait(1)[0].ok());
+}
+
 // Keeps the lines that are logged while it lives.
 class LoggedLines : public google::LogSink {
  public:

@@ -27,6 +27,11 @@ TEST(LedgerError, BusyIsUnavailableOfALedgerThatIsUp) {
   EXPECT_FALSE(IsUnknownCommit(status));
 }
 
+TEST(LedgerError, NotReplicatedIsAnUnknownCommitOfALedgerThatIsUp) {
+  EXPECT_TRUE(IsUnknownCommit(NotReplicatedError()));
+  EXPECT_TRUE(LedgerIsUp(NotReplicatedError()));
+}
+
 TEST(LedgerError, TheCodeAloneMarksNothing) {
   EXPECT_FALSE(IsUnknownCommit(absl::UnavailableError("down")));
   EXPECT_FALSE(LedgerIsUp(absl::UnavailableError("down")));
