@@ -27,8 +27,8 @@ bool IsUnknownCommit(const absl::Status& status) { return status.GetPayload(kUnk
 
 absl::Status BusyError(absl::string_view detail) { return Marked(absl::StatusCode::kUnavailable, detail, kBusyUrl); }
 
-absl::Status NotReplicatedError() {
-  absl::Status status = UnknownCommitError("committed, but the wait for the synchronous standby was cancelled");
+absl::Status UnsettledCommitError(absl::string_view detail) {
+  absl::Status status = UnknownCommitError(detail);
   status.SetPayload(kBusyUrl, absl::Cord("1"));
   return status;
 }

@@ -8,7 +8,7 @@
 
 namespace tranche::storage {
 
-// The connection was lost after the statement was sent: it may or may not have been committed. Or NotReplicatedError.
+// The connection was lost after the statement was sent: it may or may not have been committed. Or UnsettledCommitError.
 // Every call of the ledger is safe to repeat, so the caller repeats it or looks the result up; it must not answer
 // either way.
 absl::Status UnknownCommitError(absl::string_view detail);
@@ -18,9 +18,9 @@ bool IsUnknownCommit(const absl::Status& status);
 // ledger is up and may serve others.
 absl::Status BusyError(absl::string_view detail);
 
-// The change was made, but no synchronous standby has confirmed it: should one take over now, it is lost. So it is an
-// unknown commit, of a ledger that is up.
-absl::Status NotReplicatedError();
+// An unknown commit of a ledger that is up. The change was made, but no synchronous standby has confirmed it, so that
+// it is lost if one takes over now; or the ledger's answer to it cannot be read.
+absl::Status UnsettledCommitError(absl::string_view detail);
 
 // The call failed, but the ledger answered it: it is no sign that the ledger is down.
 bool LedgerIsUp(const absl::Status& status);

@@ -48,7 +48,8 @@ absl::StatusOr<pqxx::result> CallOnce(ConnectionPool& pool, const char* function
     pqxx::nontransaction transaction(connection.pq);
     pqxx::result rows = transaction.exec_prepared(function, args...);
     // In autocommit mode the server commits before it ends its answer, so the warning is here by now.
-    if (connection.pq.TakeNotReplicated()) return NotReplicatedError();
+    if (connection.pq.TakeNotReplicated())
+      return UnsettledCommitError("committed, but the wait for the synchronous standby was cancelled");
     return rows;
   } catch (const std::exception& error) {
     return lease.Failed(error);

@@ -472,6 +472,38 @@ TEST_F(PostgresOutageTest, ACommitThatNoStandbyConfirmedIsUnknown) {
   EXPECT_EQ(stock_->GetSku("tv")->unsold, kStock - created - 1);
 }
 
+// Field: an old node meets a newer schema's answer and ends, and so do all the others at once. A change may have been
+// made, so it is unknown what came of it; a read has failed.
+TEST_F(PostgresOutageTest, AnAnswerOfAnotherVersionEndsNoProcess) {
+  const ReservationClaim hold = Claim("tv", "alice");
+  ASSERT_TRUE(ledger_->CommitReservations(node_, LockMode::kWait, {hold}).ok());
+  ASSERT_TRUE(testing::ExecuteSql(postgres_.dsn(), R"(
+    CREATE OR REPLACE FUNCTION tranche.commit_reservations(
+      p_incarnation bigint, p_wait boolean, p_ids uuid[], p_skus text[], p_users text[], p_quantities integer[],
+      p_references text[] DEFAULT NULL)
+    RETURNS SETOF tranche.claim_answer LANGUAGE sql AS 'SELECT (NULL::tranche.claim_answer).* WHERE false';
+    CREATE OR REPLACE FUNCTION tranche.cancel_reservations(p_ids uuid[], p_reasons text[])
+    RETURNS SETOF tranche.change_answer LANGUAGE sql AS 'SELECT (NULL::tranche.change_answer).* WHERE false';
+    DROP FUNCTION tranche.find_reservations(uuid[]);
+    CREATE FUNCTION tranche.find_reservations(p_ids uuid[])
+    RETURNS TABLE (state text) LANGUAGE sql AS $$ SELECT 'REVOKED' $$)")
+                  .ok());
+  PoolOptions options;
+  options.dsn = postgres_.node_dsn();
+  ConnectionPool pool(options);
+  PostgresLedger ledger(&pool);
+  PostgresLifecycleLedger lifecycle(&pool);
+  const absl::Status claimed = ledger.CommitReservations(node_, LockMode::kWait, {Claim("tv", "bob")}).status();
+  const absl::Status cancelled = lifecycle.CancelReservations({{hold.reservation_id, "why"}}).status();
+  for (const absl::Status& status : {claimed, cancelled}) {
+    EXPECT_TRUE(IsUnknownCommit(status) && LedgerIsUp(status)) << status;
+  }
+  const absl::Status found = ledger.FindReservation(hold.reservation_id).status();
+  EXPECT_TRUE(absl::IsInternal(found)) << found;
+  EXPECT_TRUE(absl::StrContains(found.message(), "REVOKED")) << found;
+  EXPECT_TRUE(absl::IsInternal(lifecycle.ReadReservations({hold.reservation_id}).status()));
+}
+
 TEST_F(PostgresOutageTest, ARoleWithoutTheGrantIsToldWhatItLacks) {
   ASSERT_TRUE(testing::ExecuteSql(postgres_.dsn(), "CREATE ROLE stranger LOGIN").ok());
   PoolOptions options;

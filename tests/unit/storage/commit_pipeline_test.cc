@@ -431,7 +431,7 @@ TEST(CommitLaneTest, ADoubtThatLeavesTheConnectionIntactEmptiesNoQueue) {
   options.max_batch = 1;
   CommitPipeline pipeline(&ledger, Clock::Real(), options);
   CommitLane lane(&pipeline);
-  ledger.Then([](auto, auto, auto) -> CommitResults { return NotReplicatedError(); });
+  ledger.Then([](auto, auto, auto) -> CommitResults { return UnsettledCommitError("no standby"); });
   pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), doubtful.Expect());
   pipeline.Submit(1, ClaimOf(2), absl::InfiniteFuture(), other.Expect());
   EXPECT_EQ(lane.Step(), CommitLane::Next::kPause) << "to be asked for again";

@@ -27,9 +27,9 @@ TEST(LedgerError, BusyIsUnavailableOfALedgerThatIsUp) {
   EXPECT_FALSE(IsUnknownCommit(status));
 }
 
-TEST(LedgerError, NotReplicatedIsAnUnknownCommitOfALedgerThatIsUp) {
-  EXPECT_TRUE(IsUnknownCommit(NotReplicatedError()));
-  EXPECT_TRUE(LedgerIsUp(NotReplicatedError()));
+TEST(LedgerError, UnsettledIsAnUnknownCommitOfALedgerThatIsUp) {
+  EXPECT_TRUE(IsUnknownCommit(UnsettledCommitError("no standby")));
+  EXPECT_TRUE(LedgerIsUp(UnsettledCommitError("no standby")));
 }
 
 TEST(LedgerError, TheCodeAloneMarksNothing) {
