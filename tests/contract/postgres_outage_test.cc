@@ -364,8 +364,8 @@ std::string BackendsOf(const testing::MiniPostgres& postgres, const std::string&
       .as<std::string>();
 }
 
-// Field: one locked row, and every node reports that it cannot sell anything. Only the statement that waited has
-// failed; the ledger is up, its connections are good, and other SKUs sell.
+// A row is locked for longer than a statement may take. Only the statement that waited has failed: the ledger is up,
+// its connections are good, and other SKUs sell.
 TEST_F(PostgresOutageTest, AStatementTimeoutFailsOneBatchAndNothingElse) {
   Sku other;
   other.sku_id = "radio";
@@ -424,8 +424,8 @@ bool CancelAWaitForTheStandby(const testing::MiniPostgres& postgres) {
   return false;
 }
 
-// Field: an operator cancels what hangs, the primary dies, and acknowledged orders are gone. When the wait for the
-// synchronous standby is cancelled, the server reports success with a warning; that is no acknowledgement.
+// When the wait for the synchronous standby is cancelled, the server reports success with a warning. Acknowledged, the
+// order would be gone if the standby took over.
 TEST_F(PostgresOutageTest, ACommitThatNoStandbyConfirmedIsUnknown) {
   const auto set_standby = [this](const char* names) {
     // Not in one statement: ALTER SYSTEM does not run in a transaction block.
@@ -472,8 +472,8 @@ TEST_F(PostgresOutageTest, ACommitThatNoStandbyConfirmedIsUnknown) {
   EXPECT_EQ(stock_->GetSku("tv")->unsold, kStock - created - 1);
 }
 
-// Field: an old node meets a newer schema's answer and ends, and so do all the others at once. A change may have been
-// made, so it is unknown what came of it; a read has failed.
+// An old node that meets a newer schema's answer must not end: all the others would, too, at once. A change may have
+// been made, so it is unknown what came of it; a read has failed.
 TEST_F(PostgresOutageTest, AnAnswerOfAnotherVersionEndsNoProcess) {
   const ReservationClaim hold = Claim("tv", "alice");
   ASSERT_TRUE(ledger_->CommitReservations(node_, LockMode::kWait, {hold}).ok());
