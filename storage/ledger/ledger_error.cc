@@ -6,6 +6,7 @@ namespace tranche::storage {
 namespace {
 
 constexpr char kUnknownCommitUrl[] = "tranche/unknown-commit";
+constexpr char kBusyUrl[] = "tranche/busy";
 constexpr char kSkuMovingUrl[] = "tranche/sku-moving";
 constexpr char kNoSuchShardUrl[] = "tranche/no-such-shard";
 constexpr char kRetryTransactionUrl[] = "tranche/retry-transaction";
@@ -23,6 +24,16 @@ absl::Status UnknownCommitError(absl::string_view detail) {
 }
 
 bool IsUnknownCommit(const absl::Status& status) { return status.GetPayload(kUnknownCommitUrl).has_value(); }
+
+absl::Status BusyError(absl::string_view detail) { return Marked(absl::StatusCode::kUnavailable, detail, kBusyUrl); }
+
+absl::Status UnsettledCommitError(absl::string_view detail) {
+  absl::Status status = UnknownCommitError(detail);
+  status.SetPayload(kBusyUrl, absl::Cord("1"));
+  return status;
+}
+
+bool LedgerIsUp(const absl::Status& status) { return status.GetPayload(kBusyUrl).has_value(); }
 
 absl::Status RetryTransactionError(absl::string_view detail) {
   return Marked(absl::StatusCode::kAborted, detail, kRetryTransactionUrl);

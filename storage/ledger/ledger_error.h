@@ -8,10 +8,22 @@
 
 namespace tranche::storage {
 
-// The connection was lost after the statement was sent: it may or may not have been committed. Every call of the ledger
-// is safe to repeat, so the caller repeats it or looks the result up; it must not answer either way.
+// The connection was lost after the statement was sent: it may or may not have been committed. Or UnsettledCommitError.
+// Every call of the ledger is safe to repeat, so the caller repeats it or looks the result up; it must not answer
+// either way.
 absl::Status UnknownCommitError(absl::string_view detail);
 bool IsUnknownCommit(const absl::Status& status);
+
+// Only this call failed, for example because it waited too long for a lock (kUnavailable); nothing was changed. The
+// ledger is up and may serve others.
+absl::Status BusyError(absl::string_view detail);
+
+// An unknown commit of a ledger that is up. The change was made, but no synchronous standby has confirmed it, so that
+// it is lost if one takes over now; or the ledger's answer to it cannot be read.
+absl::Status UnsettledCommitError(absl::string_view detail);
+
+// The call failed, but the ledger answered it: it is no sign that the ledger is down.
+bool LedgerIsUp(const absl::Status& status);
 
 // The database asks to run the transaction again (deadlock or serialization failure); nothing was changed.
 absl::Status RetryTransactionError(absl::string_view detail);

@@ -6,7 +6,8 @@
 //   Submit -> queue -> lane: requests that go together, distinct ids -> Work::Send -> done(result) per request
 //
 // A lost answer (unknown commit) is settled by sending the batch again under the same ids until the ledger answers or
-// the request's deadline passes. While the ledger does not answer, waiting and new requests are refused at once.
+// the request's deadline passes. While the ledger does not answer, waiting and new requests are refused at once. A
+// batch that fails while the ledger is up (LedgerIsUp: a lock held for too long, a full lock table) fails alone.
 //
 // Work, a value that each lane has a copy of, defines what is batched and how it is sent:
 //
@@ -70,7 +71,7 @@ class GroupCommitLane;
 // Errors that `done` may get:
 //   kResourceExhausted  the queue is full; nothing happened
 //   kDeadlineExceeded   the deadline passed before the request was sent; nothing happened
-//   kUnavailable        the ledger does not answer; nothing happened, unless IsUnknownCommit
+//   kUnavailable        the ledger does not answer, or only this batch failed; nothing happened, unless IsUnknownCommit
 //   kCancelled          the pipeline is shutting down; nothing happened
 //   kInternal           the ledger refused the batch; nothing happened
 template <typename Work>
@@ -108,7 +109,9 @@ class GroupCommit {
   Batch TakeFrom(std::deque<Item>& queue, Batch* expired) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Requeue(Batch batch);
   Batch TakeAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void SetLedgerAnswers(bool answers);
+  void LedgerAnswers();
+  // `cause`: how it was noticed.
+  void LedgerIsDown(const absl::Status& cause);
   // Answers all of them with the error. Nothing else refuses requests, so that each is counted once.
   void Refuse(Batch refused, const absl::Status& status);
   void Finished(int64_t requests);
@@ -342,19 +345,26 @@ typename GroupCommit<Work>::Batch GroupCommit<Work>::TakeAll() {
 }
 
 template <typename Work>
-void GroupCommit<Work>::SetLedgerAnswers(bool answers) {
+void GroupCommit<Work>::LedgerAnswers() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (ledger_answers_) return;
+    ledger_answers_ = true;
+  }
+  LOG(WARNING) << "the ledger answers again: " << Work::kRequests << " are accepted";
+}
+
+template <typename Work>
+void GroupCommit<Work>::LedgerIsDown(const absl::Status& cause) {
   Batch refused;
   {
     absl::MutexLock lock(&mutex_);
-    if (ledger_answers_ == answers) return;
-    ledger_answers_ = answers;
-    if (!answers) refused = TakeAll();
+    if (!ledger_answers_) return;
+    ledger_answers_ = false;
+    refused = TakeAll();
   }
-  if (answers) {
-    LOG(WARNING) << "the ledger answers again";
-  } else {
-    LOG(WARNING) << "the ledger does not answer: " << Work::kRequests << " are refused until it does";
-  }
+  LOG(WARNING) << "the ledger does not answer: " << Work::kRequests << " are refused until it does (" << cause.message()
+               << ")";
   Refuse(std::move(refused), absl::UnavailableError("the ledger does not answer"));
 }
 
@@ -402,7 +412,7 @@ template <typename Work>
 LaneNext GroupCommitLane<Work>::Commit() {
   absl::StatusOr<Results> results = work_.Send(batch_);
   if (results.ok()) {
-    group_->SetLedgerAnswers(true);
+    group_->LedgerAnswers();
     Answer(*std::move(results));
     return Next::kStep;
   }
@@ -411,16 +421,22 @@ LaneNext GroupCommitLane<Work>::Commit() {
     return Next::kStep;
   }
   in_doubt_ = in_doubt_ || IsUnknownCommit(status);
+  const bool up = LedgerIsUp(status);
   if (!in_doubt_) {
-    ledger_is_down_ = absl::IsUnavailable(status);
-    if (ledger_is_down_) group_->SetLedgerAnswers(false);
-    group_->Refuse(std::exchange(batch_, {}), ledger_is_down_ ? status : absl::InternalError(status.message()));
+    ledger_is_down_ = absl::IsUnavailable(status) && !up;
+    if (ledger_is_down_) group_->LedgerIsDown(status);
+    group_->Refuse(std::exchange(batch_, {}),
+                   absl::IsUnavailable(status) ? status : absl::InternalError(status.message()));
     return Next::kStep;
   }
-  group_->SetLedgerAnswers(false);
+  if (up) {
+    group_->LedgerAnswers();
+  } else {
+    group_->LedgerIsDown(status);
+  }
   DropExpired();
-  ledger_is_down_ = batch_.empty();
-  return ledger_is_down_ ? Next::kStep : Next::kPause;
+  ledger_is_down_ = !up && batch_.empty();
+  return batch_.empty() ? Next::kStep : Next::kPause;
 }
 
 // Asks whether the ledger answers again, so that callers are meanwhile refused without waiting for it.
@@ -429,7 +445,7 @@ LaneNext GroupCommitLane<Work>::AskForLedger() {
   const bool stopping = group_->Stopping();
   if (!stopping && !work_.LedgerAnswers()) return Next::kPause;
   ledger_is_down_ = false;
-  if (!stopping) group_->SetLedgerAnswers(true);
+  if (!stopping) group_->LedgerAnswers();
   return Next::kStep;
 }
 

@@ -13,7 +13,6 @@
 #include "storage/base/status_macros.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/postgres/connection_pool.h"
-#include "storage/postgres/postgres_error.h"
 
 namespace tranche::storage {
 
@@ -35,6 +34,9 @@ inline std::string CallText(const char* function, int arguments) {
 }
 
 // Arguments are strings, integers, booleans or `const char*` where nullptr is NULL.
+//
+// A change that was committed, but whose wait for the synchronous standby was cancelled, is an unknown commit: it would
+// be lost if the standby took over now.
 template <typename... Args>
 absl::StatusOr<pqxx::result> CallOnce(ConnectionPool& pool, const char* function, const Args&... args) {
   ASSIGN_OR_RETURN(auto lease, pool.Acquire());
@@ -44,15 +46,13 @@ absl::StatusOr<pqxx::result> CallOnce(ConnectionPool& pool, const char* function
       connection.pq.prepare(function, CallText(function, sizeof...(args)));
     }
     pqxx::nontransaction transaction(connection.pq);
-    return transaction.exec_prepared(function, args...);
+    pqxx::result rows = transaction.exec_prepared(function, args...);
+    // In autocommit mode the server commits before it ends its answer, so the warning is here by now.
+    if (connection.pq.TakeNotReplicated())
+      return UnsettledCommitError("committed, but the wait for the synchronous standby was cancelled");
+    return rows;
   } catch (const std::exception& error) {
-    absl::Status status = TranslatePostgresError(error, /*sent=*/true);
-    // A server that refuses a statement is alive, and so is the connection.
-    const auto* const said = dynamic_cast<const pqxx::sql_error*>(&error);
-    const bool refused = said != nullptr ? !IsOutdatedPlan(said->sqlstate()) : IsRetryTransaction(status);
-    const bool unavailable = status.code() == absl::StatusCode::kUnavailable && !IsSkuMoving(status);
-    if (!refused || unavailable) lease.MarkBroken();
-    return status;
+    return lease.Failed(error);
   }
 }
 

@@ -2,14 +2,15 @@
 
 #include <optional>
 
-#include "glog/logging.h"
+#include "absl/strings/str_cat.h"
+#include "storage/postgres/answer.h"
 
 namespace tranche::storage {
 
 ColumnIndex ColumnOf(const pqxx::result& rows, absl::string_view name) {
   ColumnIndex index = 0;
   while (index < rows.columns() && rows.column_name(index) != name) ++index;
-  CHECK_LT(index, rows.columns()) << "an answer of the ledger has no column " << name;
+  if (index == rows.columns()) throw UnreadableAnswer(absl::StrCat("it has no column ", name));
   return index;
 }
 
@@ -17,7 +18,7 @@ absl::Time TimeOf(const pqxx::field& field) { return absl::FromUnixMicros(field.
 
 Uuid UuidOf(const pqxx::field& field) {
   const std::optional<Uuid> uuid = Uuid::Parse(TextOf(field));
-  CHECK(uuid.has_value()) << "no UUID in the ledger: " << TextOf(field);
+  if (!uuid.has_value()) throw UnreadableAnswer(absl::StrCat("no UUID: ", TextOf(field)));
   return *uuid;
 }
 

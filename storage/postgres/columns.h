@@ -17,7 +17,9 @@ namespace tranche::storage {
 
 using ColumnIndex = pqxx::row::size_type;
 
-// The column with that name. It must exist: a procedure returns all the columns that its callers know.
+// Each throws UnreadableAnswer if there is no such thing.
+
+// The column with that name: a procedure returns all the columns that its callers know.
 ColumnIndex ColumnOf(const pqxx::result& rows, absl::string_view name);
 
 // Fields that are not NULL.

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/string_view.h"
-#include "glog/logging.h"
+#include "storage/postgres/answer.h"
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/reservation_row.h"
 
@@ -79,12 +79,12 @@ ClaimLiterals ToLiterals(absl::Span<const ReservationClaim> claims) {
 }
 
 std::vector<CommitResult> ToCommitResults(const pqxx::result& rows, absl::Span<const ReservationClaim> claims) {
-  CHECK_EQ(rows.size(), claims.size()) << "every claim is answered";
+  RequireOfAnswer(rows.size() == claims.size(), "every claim is answered");
   const ClaimColumns columns(rows);
   std::vector<CommitResult> results(claims.size());
   for (const pqxx::row& row : rows) {
     const size_t index = columns.IndexOf(row);
-    CHECK_LT(index, claims.size());
+    RequireOfAnswer(index < claims.size(), "an answer is about one of the claims");
     results[index] = columns.Read(row, claims[index]);
   }
   return results;

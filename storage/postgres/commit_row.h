@@ -17,6 +17,7 @@ using ClaimLiterals = std::array<std::string, 5>;
 ClaimLiterals ToLiterals(absl::Span<const ReservationClaim> claims);
 
 // The answers of commit_reservations or commit_cart, in the order of the claims.
+// Throws UnreadableAnswer.
 std::vector<CommitResult> ToCommitResults(const pqxx::result& rows, absl::Span<const ReservationClaim> claims);
 
 }  // namespace tranche::storage

@@ -9,8 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "glog/logging.h"
-#include "storage/base/status_macros.h"
-#include "storage/postgres/postgres_error.h"
+#include "storage/clock.h"
 
 namespace tranche::storage {
 namespace {
@@ -44,7 +43,10 @@ absl::Status GivenUp() { return absl::UnavailableError("the process is ending: t
 
 }  // namespace
 
-ConnectionPool::ConnectionPool(PoolOptions options) : options_(std::move(options)), watchdog_([this] { Watch(); }) {}
+ConnectionPool::ConnectionPool(PoolOptions options)
+    : options_(std::move(options)),
+      trouble_(options_.application_name, Clock::Real()),
+      watchdog_([this] { Watch(); }) {}
 
 ConnectionPool::~ConnectionPool() {
   {
@@ -70,41 +72,63 @@ void ConnectionPool::ShutOverdue(absl::Time now) {
 }
 
 ConnectionPool::Lease::~Lease() {
-  if (connection_ != nullptr) pool_->Return(std::move(connection_), broken_);
+  if (connection_ != nullptr) pool_->Return(std::move(connection_), fate_);
+}
+
+absl::Status ConnectionPool::Lease::Failed(const std::exception& error) {
+  PostgresError failure = TranslatePostgresError(error, /*sent=*/true);
+  fate_ = FateOf(failure.meaning->kind);
+  pool_->trouble_.Note(failure);
+  return std::move(failure.status);
 }
 
 absl::StatusOr<ConnectionPool::Lease> ConnectionPool::Acquire() {
+  const absl::Time latest = absl::Now() + options_.acquire_timeout;
   std::unique_ptr<Connection> connection;
   {
     absl::MutexLock lock(&mutex_);
     const auto may_lend = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       return given_up_ || lent_ < options_.max_connections;
     };
-    if (!mutex_.AwaitWithTimeout(absl::Condition(&may_lend), options_.acquire_timeout)) {
+    if (!mutex_.AwaitWithDeadline(absl::Condition(&may_lend), latest)) {
       return absl::ResourceExhaustedError("all database connections are in use");
     }
     if (given_up_) return GivenUp();
     ++lent_;
-    if (!idle_.empty()) {
-      connection = std::move(idle_.back());
-      idle_.pop_back();
-    }
+    connection = TakeIdle();
   }
   if (connection == nullptr) {
-    auto opened = Open();
-    if (!opened.ok()) {
+    PostgresError failure = Open(&connection);
+    if (failure.meaning->kind == SqlStateKind::kConnection) connection = AwaitReturned(latest);
+    if (connection == nullptr) {
       absl::MutexLock lock(&mutex_);
       --lent_;
-      return opened.status();
+      return std::move(failure.status);
     }
-    connection = *std::move(opened);
   }
   // Also starts the time anew for a connection that was just opened: opening took a part of it.
   if (absl::Status begun = BeginUse(*connection); !begun.ok()) {
-    Return(std::move(connection), /*broken=*/true);
+    Return(std::move(connection), ConnectionFate::kDropped);
     return begun;
   }
   return Lease(this, std::move(connection));
+}
+
+std::unique_ptr<ConnectionPool::Connection> ConnectionPool::TakeIdle() {
+  if (idle_.empty()) return nullptr;
+  std::unique_ptr<Connection> connection = std::move(idle_.back());
+  idle_.pop_back();
+  return connection;
+}
+
+std::unique_ptr<ConnectionPool::Connection> ConnectionPool::AwaitReturned(absl::Time latest) {
+  absl::MutexLock lock(&mutex_);
+  // Callers that wait here, or that are opening one, have none that they could return.
+  const auto settled = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return given_up_ || !idle_.empty() || due_.empty();
+  };
+  mutex_.AwaitWithDeadline(absl::Condition(&settled), latest);
+  return TakeIdle();
 }
 
 absl::Status ConnectionPool::BeginUse(Connection& connection) {
@@ -128,12 +152,13 @@ void ConnectionPool::GiveUp() {
   }
 }
 
-absl::StatusOr<std::unique_ptr<ConnectionPool::Connection>> ConnectionPool::Open() {
+PostgresError ConnectionPool::Open(std::unique_ptr<Connection>* opened) {
+  const auto failed = [](absl::Status status) { return PostgresError{std::move(status), "", &ClassifySqlState("")}; };
   std::unique_ptr<Connection> connection;
   try {
     connection = std::make_unique<Connection>(WithParameters(options_.dsn, options_));
     // The statements below may hang like any other.
-    RETURN_IF_ERROR(BeginUse(*connection));
+    if (absl::Status begun = BeginUse(*connection); !begun.ok()) return failed(std::move(begun));
 // Deprecated, because its successor never reactivates; in this version it is the only way.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -144,23 +169,23 @@ absl::StatusOr<std::unique_ptr<ConnectionPool::Connection>> ConnectionPool::Open
     // We give this guarantee: an operator's or a role's default must not weaken it.
     connection->pq.set_variable("synchronous_commit", "on");
     connection->pq.set_variable("default_transaction_isolation", "'read committed'");
-    return connection;
+    *opened = std::move(connection);
+    return failed(absl::OkStatus());
   } catch (const std::exception& error) {
     if (connection != nullptr) EndUse(*connection);
-    return TranslatePostgresError(error, /*sent=*/false);
+    PostgresError failure = TranslatePostgresError(error, /*sent=*/false);
+    trouble_.Note(failure);
+    return failure;
   }
 }
 
-void ConnectionPool::Return(std::unique_ptr<Connection> connection, bool broken) {
+void ConnectionPool::Return(std::unique_ptr<Connection> connection, ConnectionFate fate) {
   absl::MutexLock lock(&mutex_);
   --lent_;
   due_.erase(connection.get());
-  if (broken) {
-    // The idle ones were probably opened to the same server, which is gone: make all callers connect anew.
-    idle_.clear();
-    return;
-  }
-  idle_.push_back(std::move(connection));
+  // The idle ones were probably opened to the same server, which is gone: make all callers connect anew.
+  if (fate == ConnectionFate::kAllDropped) idle_.clear();
+  if (fate == ConnectionFate::kKept) idle_.push_back(std::move(connection));
 }
 
 }  // namespace tranche::storage

@@ -1,6 +1,7 @@
 // A bounded pool of PostgreSQL connections.
 //
 // A connection that broke is thrown away, and the next caller opens a new one: reconnecting needs no thread of its own.
+// sql_state.h says which errors break connections. A statement that the server cancelled or refused does not.
 // Every connection gets the session settings below when it is opened; libpqxx's silent reactivation is switched off, so
 // that no connection ever runs without them.
 //
@@ -10,8 +11,8 @@
 // connection.
 #pragma once
 
+#include <exception>
 #include <memory>
-#include <pqxx/pqxx>
 #include <string>
 #include <thread>
 #include <vector>
@@ -23,6 +24,10 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "storage/postgres/postgres_error.h"
+#include "storage/postgres/server_connection.h"
+#include "storage/postgres/sql_state.h"
+#include "storage/postgres/trouble_log.h"
 
 namespace tranche::storage {
 
@@ -49,11 +54,11 @@ class ConnectionPool {
   // One connection with the names of what it has prepared. Used by one thread at a time.
   struct Connection {
     explicit Connection(const std::string& dsn) : pq(dsn) {}
-    pqxx::connection pq;
+    ServerConnection pq;
     absl::flat_hash_set<std::string> prepared;
   };
 
-  // Lends a connection for the lifetime of this object; returns it to the pool unless it was marked broken.
+  // Lends a connection for the lifetime of this object; returns it to the pool unless an error of a statement broke it.
   class Lease {
    public:
     Lease(ConnectionPool* pool, std::unique_ptr<Connection> connection)
@@ -63,15 +68,19 @@ class ConnectionPool {
     ~Lease();
     Connection& operator*() { return *connection_; }
     Connection* operator->() { return connection_.get(); }
-    void MarkBroken() { broken_ = true; }
+    // For what a statement that was sent threw: the status to return. Decides what becomes of the connection, and logs
+    // the cause.
+    absl::Status Failed(const std::exception& error);
 
    private:
     ConnectionPool* pool_;
     std::unique_ptr<Connection> connection_;
-    bool broken_ = false;
+    ConnectionFate fate_ = ConnectionFate::kKept;
   };
 
-  // kUnavailable when the database does not accept a connection; kResourceExhausted when none becomes free in time.
+  // kUnavailable when the database does not accept a connection, kPermissionDenied when it does not let this role in;
+  // kResourceExhausted when none becomes free in time. When the server gives no further connection, one that the pool
+  // has lent is waited for.
   absl::StatusOr<Lease> Acquire();
 
   // For a process that ends and must not be blocked by a hung server: lends no more connections (kUnavailable) and
@@ -80,8 +89,12 @@ class ConnectionPool {
   void GiveUp();
 
  private:
-  void Return(std::unique_ptr<Connection> connection, bool broken);
-  absl::StatusOr<std::unique_ptr<Connection>> Open();
+  void Return(std::unique_ptr<Connection> connection, ConnectionFate fate);
+  // Sets `opened` if the error's status is OK.
+  PostgresError Open(std::unique_ptr<Connection>* opened);
+  // One that another caller returns until then; nullptr if there is none.
+  std::unique_ptr<Connection> AwaitReturned(absl::Time latest);
+  std::unique_ptr<Connection> TakeIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // From now on the connection must be back in time. An error once the pool was given up.
   absl::Status BeginUse(Connection& connection);
   void EndUse(Connection& connection);
@@ -89,6 +102,7 @@ class ConnectionPool {
   void ShutOverdue(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const PoolOptions options_;
+  TroubleLog trouble_;
   absl::Mutex mutex_;
   std::vector<std::unique_ptr<Connection>> idle_ ABSL_GUARDED_BY(mutex_);
   int lent_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -52,7 +52,7 @@ absl::StatusOr<std::vector<std::string>> Migrate(const std::string& dsn) {
     transaction.commit();
     return applied;
   } catch (const std::exception& error) {
-    return TranslatePostgresError(error, /*sent=*/false);
+    return TranslatePostgresError(error, /*sent=*/false).status;
   }
 }
 

@@ -2,75 +2,69 @@
 
 #include <pqxx/except>
 #include <string>
+#include <utility>
 
-#include "absl/strings/match.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "storage/ledger/ledger_error.h"
 
 namespace tranche::storage {
 namespace {
 
 // A server's message has several lines; a log line and an operator want one.
-std::string OneLine(const std::string& text) {
-  std::string line;
-  for (const char c : text) line.push_back(c == '\n' || c == '\t' ? ' ' : c);
-  return std::string(absl::StripSuffix(line, " "));
+std::string OneLine(std::string text) {
+  absl::RemoveExtraAsciiWhitespace(&text);
+  return text;
 }
 
-absl::Status FromSqlState(const std::string& state, const std::string& message) {
-  // Ours: a value is not the one that the caller expected.
-  if (state == "TR001") return absl::AbortedError(message);
-  // A SKU or a shard is not in the state that the call wants.
-  if (state == "TR002") return absl::FailedPreconditionError(message);
-  // Ours: a reservation that has ended does not change.
-  if (state == "TR003") return absl::FailedPreconditionError(message);
-  // Ours: the SKU is on its way to another shard. Nothing happened; the call can be tried again at the other shard.
-  if (state == "TR004") return SkuMovingError(message);
-  // Classes: 22 data exception, 23 constraint, 42 syntax or access, 3D/3F catalog or schema missing.
-  if (absl::StartsWith(state, "22") || absl::StartsWith(state, "23")) return absl::InvalidArgumentError(message);
-  if (state == "42883" || state == "42P01" || state == "3F000") {
-    return absl::FailedPreconditionError(
-        absl::StrCat(message, "; the database has not been migrated: run tranche-migrate"));
-  }
-  // A migration changed what a prepared statement or a function under way answers: nothing happened.
-  if (IsOutdatedPlan(state)) return RetryTransactionError(message);
-  if (state == "42501") return absl::PermissionDeniedError(message);
-  // 53 insufficient resources (disk full, too many connections), 57 operator intervention (shutdown, statement
-  // timeout), 58 system error: rolled back, and may work later.
-  // 55P03: a lock could not be had within lock_timeout.
-  // 25006: the server has become a read-only standby.
-  if (state == "25006" || state == "55P03" || absl::StartsWith(state, "53") || absl::StartsWith(state, "57") ||
-      absl::StartsWith(state, "58")) {
-    return absl::UnavailableError(message);
-  }
-  return absl::InternalError(absl::StrCat("SQLSTATE ", state, ": ", message));
+template <typename Type>
+bool Is(const std::exception& error) {
+  return dynamic_cast<const Type*>(&error) != nullptr;
 }
 
-// The server sends these to its clients when it goes down: the statement was rolled back or never finished, but a
-// statement that was committing may have been committed. Of the errors with a SQLSTATE, only these leave doubt.
-bool LeavesDoubt(const std::string& state) { return state == "57P01" || state == "57P02" || state == "57P03"; }
+// libpqxx reports some SQLSTATEs by a type alone: all of class 40, and 42501.
+std::string SqlStateOf(const std::exception& error) {
+  if (const auto* said = dynamic_cast<const pqxx::sql_error*>(&error); said != nullptr && !said->sqlstate().empty()) {
+    return said->sqlstate();
+  }
+  if (Is<pqxx::insufficient_privilege>(error)) return "42501";
+  if (Is<pqxx::deadlock_detected>(error)) return "40P01";
+  if (Is<pqxx::serialization_failure>(error)) return "40001";
+  if (Is<pqxx::statement_completion_unknown>(error)) return "40003";
+  if (Is<pqxx::transaction_rollback>(error)) return "40000";
+  if (Is<pqxx::too_many_connections>(error)) return "53300";
+  return "";
+}
+
+absl::Status StatusOf(const SqlState& meaning, const std::string& text, bool sent) {
+  if (sent && meaning.leaves_doubt) return UnknownCommitError(text);
+  switch (meaning.kind) {
+    case SqlStateKind::kSkuMoving:
+      return SkuMovingError(text);
+    case SqlStateKind::kRetry:
+    case SqlStateKind::kOutdatedPlan:
+      return RetryTransactionError(text);
+    case SqlStateKind::kStatement:
+      return BusyError(text);
+    default:
+      return absl::Status(meaning.code, text);
+  }
+}
 
 }  // namespace
 
-bool IsOutdatedPlan(absl::string_view sqlstate) {
-  return sqlstate == "0A000" || sqlstate == "42804" || sqlstate == "42P13";
-}
-
-absl::Status TranslatePostgresError(const std::exception& error, bool sent) {
-  const std::string message = OneLine(error.what());
-  if (const auto* sql = dynamic_cast<const pqxx::sql_error*>(&error); sql != nullptr && !sql->sqlstate().empty()) {
-    if (sent && LeavesDoubt(sql->sqlstate())) return UnknownCommitError(message);
-    return FromSqlState(sql->sqlstate(), message);
+PostgresError TranslatePostgresError(const std::exception& error, bool sent) {
+  std::string sqlstate = SqlStateOf(error);
+  const SqlState& meaning = ClassifySqlState(sqlstate);
+  std::string text = OneLine(error.what());
+  // libpqxx often notices a lost connection by a step that it can no longer do, and names that.
+  if (sqlstate.empty()) text = absl::StrCat("no connection, or it was lost: ", text);
+  if (!meaning.remedy.empty() || meaning.code == absl::StatusCode::kInternal) {
+    text = absl::StrCat("SQLSTATE ", sqlstate, ": ", text);
   }
-  // libpqxx reports class 40 by types that carry no SQLSTATE. 40003, of unknown outcome, is the one that is not rolled
-  // back.
-  const bool rolled_back = dynamic_cast<const pqxx::transaction_rollback*>(&error) != nullptr &&
-                           dynamic_cast<const pqxx::statement_completion_unknown*>(&error) == nullptr;
-  if (rolled_back) return RetryTransactionError(message);
-  // No SQLSTATE: the connection broke, or an answer that libpq could not use.
-  if (!sent) return absl::UnavailableError(message);
-  return UnknownCommitError(message);
+  if (!meaning.remedy.empty()) absl::StrAppend(&text, "; ", meaning.remedy);
+  absl::Status status = StatusOf(meaning, text, sent);
+  return {std::move(status), std::move(sqlstate), &meaning};
 }
 
 }  // namespace tranche::storage

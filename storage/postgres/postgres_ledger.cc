@@ -4,6 +4,7 @@
 
 #include "glog/logging.h"
 #include "storage/base/status_macros.h"
+#include "storage/postgres/answer.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/commit_row.h"
 #include "storage/postgres/reservation_row.h"
@@ -19,14 +20,14 @@ absl::StatusOr<std::vector<CommitResult>> PostgresLedger::CommitReservations(
       },
       ToLiterals(claims));
   if (!rows.ok()) return rows.status();
-  return ToCommitResults(*rows, claims);
+  return ReadAnswer(Repeat::kNever, [&] { return ToCommitResults(*rows, claims); });
 }
 
 absl::StatusOr<Reservation> PostgresLedger::FindReservation(const Uuid& reservation_id) {
   const std::string ids = ToLiteral(absl::MakeConstSpan(&reservation_id, 1));
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "find_reservations", ids));
   if (rows.empty()) return absl::NotFoundError("no such reservation");
-  return ReservationColumns(rows).Read(rows.front());
+  return ReadAnswer(Repeat::kRead, [&] { return ReservationColumns(rows).Read(rows.front()); });
 }
 
 }  // namespace tranche::storage

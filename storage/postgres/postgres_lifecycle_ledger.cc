@@ -6,6 +6,7 @@
 
 #include "glog/logging.h"
 #include "storage/base/status_macros.h"
+#include "storage/postgres/answer.h"
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/commit_row.h"
@@ -34,16 +35,14 @@ ChangeResult ChangeOf(absl::string_view word) {
 }
 
 // Rows of change_answer.
-absl::StatusOr<std::vector<ChangeResult>> ToResults(const absl::StatusOr<pqxx::result>& rows, size_t batch_size) {
-  if (!rows.ok()) return rows.status();
-  CHECK_EQ(rows->size(), batch_size) << "every change of a batch is answered";
-  const ColumnIndex idx = ColumnOf(*rows, "idx"), outcome = ColumnOf(*rows, "outcome"),
-                    bound = ColumnOf(*rows, "bound");
-  const Columns<Reservation> reservation = ReservationColumns(*rows);
+std::vector<ChangeResult> ToResults(const pqxx::result& rows, size_t batch_size) {
+  RequireOfAnswer(rows.size() == batch_size, "every change of a batch is answered");
+  const ColumnIndex idx = ColumnOf(rows, "idx"), outcome = ColumnOf(rows, "outcome"), bound = ColumnOf(rows, "bound");
+  const Columns<Reservation> reservation = ReservationColumns(rows);
   std::vector<ChangeResult> results(batch_size);
-  for (const pqxx::row& row : *rows) {
+  for (const pqxx::row& row : rows) {
     const size_t index = row[idx].as<size_t>() - 1;
-    CHECK_LT(index, batch_size);
+    RequireOfAnswer(index < batch_size, "an answer is about one of the changes");
     ChangeResult& result = results[index];
     result = ChangeOf(TextOf(row[outcome]));
     result.bound = row[bound].as<int64_t>(0);
@@ -52,9 +51,14 @@ absl::StatusOr<std::vector<ChangeResult>> ToResults(const absl::StatusOr<pqxx::r
   return results;
 }
 
+absl::StatusOr<std::vector<ChangeResult>> ReadResults(const absl::StatusOr<pqxx::result>& rows, size_t batch_size) {
+  if (!rows.ok()) return rows.status();
+  return ReadAnswer(Repeat::kNever, [&] { return ToResults(*rows, batch_size); });
+}
+
 // Rows of late_answer: for the reservation in question, and for its successor if there is one.
 ChangeResult ToLateResult(const pqxx::result& rows) {
-  CHECK(rows.size() == 1 || rows.size() == 2) << "confirm_late answers about a reservation and its successor";
+  RequireOfAnswer(rows.size() == 1 || rows.size() == 2, "confirm_late answers about a reservation and its successor");
   const Columns<Reservation> reservation = ReservationColumns(rows);
   const pqxx::row asked = rows.front();
   ChangeResult result = ChangeOf(TextOf(asked[ColumnOf(rows, "outcome")]));
@@ -85,6 +89,22 @@ ReservationPage ToReservationPage(const pqxx::result& rows) {
   return page;
 }
 
+CartResult ToCartResult(const pqxx::result& rows, absl::Span<const ReservationClaim> lines) {
+  CartResult cart;
+  cart.lines = ToCommitResults(rows, lines);
+  cart.committed = true;
+  const ColumnIndex committed = ColumnOf(rows, "committed");
+  for (const pqxx::row& row : rows) cart.committed = cart.committed && row[committed].as<bool>();
+  return cart;
+}
+
+std::vector<Reservation> ToReservations(const pqxx::result& rows) {
+  const Columns<Reservation> columns = ReservationColumns(rows);
+  std::vector<Reservation> reservations;
+  for (const pqxx::row& row : rows) reservations.push_back(columns.Read(row));
+  return reservations;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ConfirmReservations(
@@ -97,9 +117,9 @@ absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ConfirmReserv
     amounts.AddInt(payment.amount_minor);
     currencies.AddText(payment.currency);
   }
-  return ToResults(CallOnce(*pool_, "confirm_reservations", std::move(ids).Finish(), std::move(references).Finish(),
-                            std::move(amounts).Finish(), std::move(currencies).Finish()),
-                   batch.size());
+  return ReadResults(CallOnce(*pool_, "confirm_reservations", std::move(ids).Finish(), std::move(references).Finish(),
+                              std::move(amounts).Finish(), std::move(currencies).Finish()),
+                     batch.size());
 }
 
 absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::CancelReservations(
@@ -110,8 +130,8 @@ absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::CancelReserva
     ids.AddPlain(cancellation.reservation_id.ToString());
     reasons.AddText(cancellation.reason);
   }
-  return ToResults(CallOnce(*pool_, "cancel_reservations", std::move(ids).Finish(), std::move(reasons).Finish()),
-                   batch.size());
+  return ReadResults(CallOnce(*pool_, "cancel_reservations", std::move(ids).Finish(), std::move(reasons).Finish()),
+                     batch.size());
 }
 
 absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ExtendReservations(
@@ -123,16 +143,16 @@ absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ExtendReserva
     numbers.AddInt(extension.number);
     seconds.AddInt(absl::ToInt64Seconds(extension.by));
   }
-  return ToResults(CallOnce(*pool_, "extend_reservations", std::move(ids).Finish(), std::move(numbers).Finish(),
-                            std::move(seconds).Finish()),
-                   batch.size());
+  return ReadResults(CallOnce(*pool_, "extend_reservations", std::move(ids).Finish(), std::move(numbers).Finish(),
+                              std::move(seconds).Finish()),
+                     batch.size());
 }
 
 absl::StatusOr<ChangeResult> PostgresLifecycleLedger::ConfirmLate(const Payment& payment) {
   ASSIGN_OR_RETURN(const auto rows,
                    Call(*pool_, Repeat::kIfAnswerLost, "confirm_late", payment.reservation_id.ToString(),
                         payment.payment_reference, payment.amount_minor, payment.currency));
-  return ToLateResult(rows);
+  return ReadAnswer(Repeat::kIfAnswerLost, [&] { return ToLateResult(rows); });
 }
 
 absl::StatusOr<CartResult> PostgresLifecycleLedger::CommitCart(IncarnationId incarnation,
@@ -144,22 +164,14 @@ absl::StatusOr<CartResult> PostgresLifecycleLedger::CommitCart(IncarnationId inc
       },
       ToLiterals(lines));
   if (!rows.ok()) return rows.status();
-  CartResult cart;
-  cart.lines = ToCommitResults(*rows, lines);
-  cart.committed = true;
-  const ColumnIndex committed = ColumnOf(*rows, "committed");
-  for (const pqxx::row& row : *rows) cart.committed = cart.committed && row[committed].as<bool>();
-  return cart;
+  return ReadAnswer(Repeat::kIfAnswerLost, [&] { return ToCartResult(*rows, lines); });
 }
 
 absl::StatusOr<std::vector<Reservation>> PostgresLifecycleLedger::ReadReservations(
     absl::Span<const Uuid> reservation_ids) {
   CHECK_LE(reservation_ids.size(), static_cast<size_t>(kMaxBatch));
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "find_reservations", ToLiteral(reservation_ids)));
-  const Columns<Reservation> columns = ReservationColumns(rows);
-  std::vector<Reservation> reservations;
-  for (const pqxx::row& row : rows) reservations.push_back(columns.Read(row));
-  return reservations;
+  return ReadAnswer(Repeat::kRead, [&] { return ToReservations(rows); });
 }
 
 absl::StatusOr<ReservationPage> PostgresLifecycleLedger::ListReservations(const ReservationFilter& filter,
@@ -167,7 +179,7 @@ absl::StatusOr<ReservationPage> PostgresLifecycleLedger::ListReservations(const 
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_reservations", filter.sku_id, filter.user_id,
                                          ToLiteral(filter.states), after.sku_id, after.lapsed, after.user_id,
                                          after.ordinal, after.reservation_id.ToString(), limit));
-  return ToReservationPage(rows);
+  return ReadAnswer(Repeat::kRead, [&] { return ToReservationPage(rows); });
 }
 
 }  // namespace tranche::storage

@@ -3,6 +3,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "glog/logging.h"
 #include "storage/base/status_macros.h"
+#include "storage/postgres/answer.h"
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/columns.h"
@@ -63,6 +64,7 @@ PaymentPage ToPage(const pqxx::result& rows) {
 }
 
 AppliedPayment ToApplied(const pqxx::result& rows) {
+  RequireOfAnswer(rows.size() == 1, "reconcile_payment answers with one row");
   const pqxx::row row = rows.front();
   using Outcome = AppliedPayment::Outcome;
   static const auto* outcomes = new absl::flat_hash_map<absl::string_view, Outcome>{
@@ -77,7 +79,7 @@ AppliedPayment ToApplied(const pqxx::result& rows) {
   };
   const absl::string_view outcome = TextOf(row[ColumnOf(rows, "outcome")]);
   const auto found = outcomes->find(outcome);
-  CHECK(found != outcomes->end()) << "reconcile_payment answered with outcome " << outcome;
+  RequireOfAnswer(found != outcomes->end(), "the outcome of reconcile_payment is known");
   const pqxx::field rebooked_as = row[ColumnOf(rows, "rebooked_as")];
   return {found->second, row[ColumnOf(rows, "replayed")].as<bool>(),
           rebooked_as.is_null() ? std::nullopt : std::make_optional(UuidOf(rebooked_as))};
@@ -87,7 +89,7 @@ RefundMark ParseMark(absl::string_view text) {
   if (text == "DONE") return RefundMark::kDone;
   if (text == "REPLAYED") return RefundMark::kReplayed;
   if (text == "NOT_FOUND") return RefundMark::kNotFound;
-  CHECK_EQ(text, "STATE") << "unknown outcome of mark_refunded";
+  RequireOfAnswer(text == "STATE", "the outcome of mark_refunded is known");
   return RefundMark::kRebooked;
 }
 
@@ -99,7 +101,7 @@ absl::StatusOr<PaymentPage> PostgresPaymentLedger::ExportPayments(const std::opt
   ASSIGN_OR_RETURN(const auto rows,
                    Call(*pool_, Repeat::kRead, "export_payments", after.has_value() ? after_text.c_str() : nullptr,
                         absl::ToUnixMicros(from), absl::ToUnixMicros(to), limit));
-  return ToPage(rows);
+  return ReadAnswer(Repeat::kRead, [&] { return ToPage(rows); });
 }
 
 absl::StatusOr<std::vector<PaymentEntry>> PostgresPaymentLedger::LookUpPayments(
@@ -108,15 +110,14 @@ absl::StatusOr<std::vector<PaymentEntry>> PostgresPaymentLedger::LookUpPayments(
   ArrayLiteral ids;
   for (const Uuid& id : reservation_ids) ids.AddPlain(id.ToString());
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "payment_entries", std::move(ids).Finish()));
-  return ToPage(rows).entries;
+  return ReadAnswer(Repeat::kRead, [&] { return ToPage(rows).entries; });
 }
 
 absl::StatusOr<AppliedPayment> PostgresPaymentLedger::ApplyPayment(const Payment& payment, const std::string& actor) {
   ASSIGN_OR_RETURN(const auto rows,
                    Call(*pool_, Repeat::kIfAnswerLost, "reconcile_payment", payment.reservation_id.ToString(),
                         payment.payment_reference, payment.amount_minor, payment.currency, actor));
-  CHECK_EQ(rows.size(), 1U) << "reconcile_payment answers with one row";
-  return ToApplied(rows);
+  return ReadAnswer(Repeat::kIfAnswerLost, [&] { return ToApplied(rows); });
 }
 
 absl::StatusOr<std::vector<RefundMark>> PostgresPaymentLedger::MarkRefunded(
@@ -130,9 +131,11 @@ absl::StatusOr<std::vector<RefundMark>> PostgresPaymentLedger::MarkRefunded(
   }
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "mark_refunded", std::move(ids).Finish(),
                                          std::move(references).Finish(), actor));
-  std::vector<RefundMark> marks(payments.size(), RefundMark::kNotFound);
-  for (const pqxx::row& row : rows) marks.at(row[0].as<size_t>() - 1) = ParseMark(TextOf(row[1]));
-  return marks;
+  return ReadAnswer(Repeat::kIfAnswerLost, [&] {
+    std::vector<RefundMark> marks(payments.size(), RefundMark::kNotFound);
+    for (const pqxx::row& row : rows) marks.at(row[0].as<size_t>() - 1) = ParseMark(TextOf(row[1]));
+    return marks;
+  });
 }
 
 }  // namespace tranche::storage

@@ -6,6 +6,7 @@
 #include "absl/strings/string_view.h"
 #include "glog/logging.h"
 #include "storage/base/status_macros.h"
+#include "storage/postgres/answer.h"
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/postgres_ledger.h"
@@ -20,7 +21,7 @@ std::vector<int64_t> ToNumbers(const pqxx::field& field) {
   text = text.substr(1, text.size() - 2);
   std::vector<int64_t> numbers;
   for (const absl::string_view part : absl::StrSplit(text, ',', absl::SkipEmpty())) {
-    CHECK(absl::SimpleAtoi(part, &numbers.emplace_back())) << "no number in an array of the ledger: " << part;
+    RequireOfAnswer(absl::SimpleAtoi(part, &numbers.emplace_back()), "an array holds numbers");
   }
   return numbers;
 }
@@ -40,7 +41,8 @@ class QuotaColumns {
     const std::vector<int64_t> holders = ToNumbers(row[holders_]), allotted = ToNumbers(row[allotted_]),
                                remaining = ToNumbers(row[remaining_]), versions = ToNumbers(row[versions_]);
     const size_t count = holders.size();
-    CHECK(allotted.size() == count && remaining.size() == count && versions.size() == count) << "arrays are parallel";
+    RequireOfAnswer(allotted.size() == count && remaining.size() == count && versions.size() == count,
+                    "arrays are parallel");
     result.quota = {result.sku.sku_id, result.sku.quota_version, result.sku.closed, {}};
     result.quota.slices.reserve(count);
     for (size_t i = 0; i < count; ++i) {
@@ -59,8 +61,25 @@ absl::StatusOr<SkuQuota> ToMoved(absl::string_view outcome, const QuotaColumns& 
                                  const std::string& sku_id) {
   if (outcome == "NOT_FOUND") return NoSuchSku(sku_id);
   if (outcome == "VERSION") return absl::AbortedError(absl::StrCat("the quota of ", sku_id, " has changed meanwhile"));
-  CHECK_EQ(outcome, "MOVED") << "move_units_batch answered with an unknown outcome";
+  RequireOfAnswer(outcome == "MOVED", "the outcome of move_units_batch is known");
   return columns.Read(row);
+}
+
+// Rows of move_units_batch.
+std::vector<absl::StatusOr<SkuQuota>> ToMoves(const pqxx::result& rows, absl::Span<const QuotaMove> moves,
+                                              const std::string& shard) {
+  RequireOfAnswer(rows.size() == moves.size(), "move_units_batch answers every move");
+  absl::flat_hash_map<std::string, size_t> positions;
+  for (size_t i = 0; i < moves.size(); ++i) positions[moves[i].sku_id] = i;
+  const ColumnIndex sku = ColumnOf(rows, "sku_id"), outcome = ColumnOf(rows, "outcome");
+  const QuotaColumns columns(rows);
+  std::vector<absl::StatusOr<SkuQuota>> results(moves.size());
+  for (const pqxx::row& row : rows) {
+    const size_t i = positions.at(row[sku].c_str());
+    results[i] = ToMoved(TextOf(row[outcome]), columns, row, moves[i].sku_id);
+    if (results[i].ok()) results[i]->sku.shard = shard;
+  }
+  return results;
 }
 
 Incarnation ToIncarnation(const pqxx::row& row) {
@@ -103,13 +122,15 @@ absl::StatusOr<std::vector<SkuQuota>> PostgresStockLedger::ReadQuotas(absl::Span
   ArrayLiteral ids;
   for (const std::string& sku_id : sku_ids) ids.AddText(sku_id);
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "read_quotas", std::move(ids).Finish()));
-  const QuotaColumns columns(rows);
-  std::vector<SkuQuota> quotas;
-  for (const pqxx::row& row : rows) {
-    quotas.push_back(columns.Read(row));
-    quotas.back().sku.shard = shard_;
-  }
-  return quotas;
+  return ReadAnswer(Repeat::kRead, [&] {
+    const QuotaColumns columns(rows);
+    std::vector<SkuQuota> quotas;
+    for (const pqxx::row& row : rows) {
+      quotas.push_back(columns.Read(row));
+      quotas.back().sku.shard = shard_;
+    }
+    return quotas;
+  });
 }
 
 absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> PostgresStockLedger::MoveUnitsBatch(
@@ -119,18 +140,7 @@ absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> PostgresStockLedger::MoveU
   ASSIGN_OR_RETURN(const auto rows,
                    Call(*pool_, Repeat::kNever, "move_units_batch", literals.skus, literals.expected_versions,
                         literals.delta_skus, literals.holders, literals.units, actor));
-  CHECK_EQ(rows.size(), moves.size()) << "move_units_batch answers every move";
-  absl::flat_hash_map<std::string, size_t> positions;
-  for (size_t i = 0; i < moves.size(); ++i) positions[moves[i].sku_id] = i;
-  const ColumnIndex sku = ColumnOf(rows, "sku_id"), outcome = ColumnOf(rows, "outcome");
-  const QuotaColumns columns(rows);
-  std::vector<absl::StatusOr<SkuQuota>> results(moves.size());
-  for (const pqxx::row& row : rows) {
-    const size_t i = positions.at(row[sku].c_str());
-    results[i] = ToMoved(TextOf(row[outcome]), columns, row, moves[i].sku_id);
-    if (results[i].ok()) results[i]->sku.shard = shard_;
-  }
-  return results;
+  return ReadAnswer(Repeat::kNever, [&] { return ToMoves(rows, moves, shard_); });
 }
 
 absl::StatusOr<std::vector<std::string>> PostgresStockLedger::ListPooledSkus(const std::string& after, int limit) {

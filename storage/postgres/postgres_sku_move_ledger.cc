@@ -2,8 +2,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "glog/logging.h"
 #include "storage/base/status_macros.h"
+#include "storage/postgres/answer.h"
 #include "storage/postgres/call.h"
 
 namespace tranche::storage {
@@ -18,7 +18,7 @@ SkuWhereabouts::Place ToPlace(absl::string_view text) {
   if (text == "HERE") return Place::kHere;
   if (text == "LEAVING") return Place::kLeaving;
   if (text == "GONE") return Place::kGone;
-  CHECK_EQ(text, "ARRIVING") << "unknown whereabouts in the ledger";
+  RequireOfAnswer(text == "ARRIVING", "the whereabouts of a SKU are known");
   return Place::kArriving;
 }
 
@@ -27,11 +27,13 @@ SkuWhereabouts::Place ToPlace(absl::string_view text) {
 absl::StatusOr<SkuWhereabouts> PostgresSkuMoveLedger::Where(const std::string& sku_id) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "sku_whereabouts", sku_id));
   if (rows.empty()) return SkuWhereabouts{};
-  const pqxx::row row = rows.front();
-  return SkuWhereabouts{.place = ToPlace(row[0].c_str()),
-                        .other_shard = TextOrEmpty(row[1]),
-                        .token = TextOrEmpty(row[2]),
-                        .leftovers = row[4].as<bool>()};
+  return ReadAnswer(Repeat::kRead, [&] {
+    const pqxx::row row = rows.front();
+    return SkuWhereabouts{.place = ToPlace(row[0].c_str()),
+                          .other_shard = TextOrEmpty(row[1]),
+                          .token = TextOrEmpty(row[2]),
+                          .leftovers = row[4].as<bool>()};
+  });
 }
 
 absl::StatusOr<PreparedLeave> PostgresSkuMoveLedger::PrepareLeave(const std::string& sku_id, const std::string& token) {

@@ -4,8 +4,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "glog/logging.h"
 #include "storage/base/status_macros.h"
+#include "storage/postgres/answer.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/sku_row.h"
@@ -112,18 +112,20 @@ absl::StatusOr<std::vector<AuditEntry>> PostgresStockLedger::ListAudit(const std
 
 absl::StatusOr<VerifyReport> PostgresStockLedger::Verify(const std::string& sku_id) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "verify_ledger", sku_id));
-  VerifyReport report;
-  for (const pqxx::row& row : rows) {
-    if (!row[0].is_null()) {
-      report.violations.push_back({row[0].c_str(), row[1].c_str(), row[2].c_str()});
-      continue;
+  return ReadAnswer(Repeat::kRead, [&] {
+    VerifyReport report;
+    for (const pqxx::row& row : rows) {
+      if (!row[0].is_null()) {
+        report.violations.push_back({row[0].c_str(), row[1].c_str(), row[2].c_str()});
+        continue;
+      }
+      const std::vector<std::string> counts = absl::StrSplit(row[2].c_str(), ' ');
+      const bool counted = counts.size() == 2 && absl::SimpleAtoi(counts[0], &report.skus_checked) &&
+                           absl::SimpleAtoi(counts[1], &report.reservations_checked);
+      RequireOfAnswer(counted, "verify_ledger's last row counts what was checked");
     }
-    const std::vector<std::string> counts = absl::StrSplit(row[2].c_str(), ' ');
-    CHECK(counts.size() == 2 && absl::SimpleAtoi(counts[0], &report.skus_checked) &&
-          absl::SimpleAtoi(counts[1], &report.reservations_checked))
-        << "verify_ledger's last row counts what was checked";
-  }
-  return report;
+    return report;
+  });
 }
 
 }  // namespace tranche::storage

@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "storage/postgres/answer.h"
 #include "storage/postgres/array_literal.h"
 
 namespace tranche::storage {
@@ -47,7 +49,7 @@ ReservationState ToReservationState(absl::string_view text) {
   if (text == "PENDING") return ReservationState::kPending;
   if (text == "CONFIRMED") return ReservationState::kConfirmed;
   if (text == "CANCELLED") return ReservationState::kCancelled;
-  CHECK_EQ(text, "EXPIRED") << "unknown reservation state in the ledger";
+  if (text != "EXPIRED") throw UnreadableAnswer(absl::StrCat("unknown reservation state ", text));
   return ReservationState::kExpired;
 }
 

@@ -13,6 +13,7 @@ namespace tranche::storage {
 // The columns of the view reservation_row, in any answer that has them.
 Columns<Reservation> ReservationColumns(const pqxx::result& rows);
 
+// Throws UnreadableAnswer for a state that this version does not know.
 ReservationState ToReservationState(absl::string_view text);
 // An array literal of their names.
 std::string ToLiteral(absl::Span<const ReservationState> states);

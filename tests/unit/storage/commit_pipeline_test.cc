@@ -2,9 +2,12 @@
 
 #include <deque>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "absl/synchronization/notification.h"
+#include "glog/logging.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/pipeline/commit_lane.h"
@@ -242,6 +245,28 @@ TEST(CommitPipelineTest, WhileTheLedgerIsDownClaimsAreRefusedAtOnceAndAcceptedAf
   EXPECT_TRUE(after.Wait(1)[0].ok());
 }
 
+// A lock that is held for too long, or a full lock table: the ledger is up, and the others' turn comes.
+TEST(CommitPipelineTest, ABatchThatFailsAloneTakesNobodyWithIt) {
+  ScriptedLedger ledger;
+  Answers first, queued;
+  ledger.SetDown(true);  // so that nothing but an answer can lift "down"
+  CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
+  absl::Notification started, release;
+  ledger.Then([&](auto, auto, auto) -> CommitResults {
+    started.Notify();
+    release.WaitForNotification();
+    return BusyError("canceling statement due to lock timeout");
+  });
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), first.Expect());
+  started.WaitForNotification();
+  pipeline.Submit(1, ClaimOf(2), absl::InfiniteFuture(), queued.Expect());
+  release.Notify();
+  const absl::Status refused = first.Wait(1)[0].status();
+  EXPECT_TRUE(absl::IsUnavailable(refused) && !IsUnknownCommit(refused)) << refused;
+  EXPECT_TRUE(queued.Wait(1)[0].ok());
+  EXPECT_TRUE(pipeline.Stats().ledger_answers);
+}
+
 TEST(CommitPipelineTest, ADeadlockIsTriedAgain) {
   ScriptedLedger ledger;
   Answers answers;
@@ -370,6 +395,82 @@ TEST(CommitLaneTest, StepsThroughALostAnswerAndAnOutage) {
   EXPECT_EQ(lane.Step(), CommitLane::Next::kStep);
   EXPECT_TRUE(pipeline.Stats().ledger_answers);
   EXPECT_EQ(lane.Step(), CommitLane::Next::kAwaitWork);
+}
+
+// An answer was lost, and the tries to settle it wait for a lock: the ledger is up, so others are accepted meanwhile,
+// and what is in doubt stays in doubt.
+TEST(CommitLaneTest, ALostAnswerThatALockKeepsOpenStopsNobodyElse) {
+  ScriptedLedger ledger;
+  Answers doubtful, other;
+  PipelineOptions options = OneLane();
+  options.lanes = 0;
+  FakeClock clock;
+  CommitPipeline pipeline(&ledger, &clock, options);
+  CommitLane lane(&pipeline);
+  pipeline.Submit(1, ClaimOf(1), clock.Now() + absl::Seconds(1), doubtful.Expect());
+  ledger.Then([](auto, auto, auto) -> CommitResults { return UnknownCommitError("lost"); });
+  for (int i = 0; i < 2; ++i) ledger.Then([](auto, auto, auto) -> CommitResults { return BusyError("lock timeout"); });
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kPause);
+  EXPECT_FALSE(pipeline.Stats().ledger_answers);
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kPause);
+  EXPECT_TRUE(pipeline.Stats().ledger_answers);
+  pipeline.Submit(1, ClaimOf(2), absl::InfiniteFuture(), other.Expect());
+  clock.AdvanceBy(absl::Seconds(1));
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kStep);
+  EXPECT_TRUE(IsUnknownCommit(doubtful.Wait(1)[0].status()));
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kStep);
+  EXPECT_TRUE(other.Wait(1)[0].ok());
+}
+
+// The cancelled wait for a standby leaves a batch in doubt, but the ledger is up: what waits behind it is not refused.
+TEST(CommitLaneTest, ADoubtThatLeavesTheConnectionIntactEmptiesNoQueue) {
+  ScriptedLedger ledger;
+  Answers doubtful, other;
+  PipelineOptions options = OneLane();
+  options.lanes = 0;
+  options.max_batch = 1;
+  CommitPipeline pipeline(&ledger, Clock::Real(), options);
+  CommitLane lane(&pipeline);
+  ledger.Then([](auto, auto, auto) -> CommitResults { return UnsettledCommitError("no standby"); });
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), doubtful.Expect());
+  pipeline.Submit(1, ClaimOf(2), absl::InfiniteFuture(), other.Expect());
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kPause) << "to be asked for again";
+  EXPECT_TRUE(pipeline.Stats().ledger_answers);
+  EXPECT_EQ(pipeline.Stats().queued, 1);
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kStep);
+  EXPECT_TRUE(doubtful.Wait(1)[0].ok());
+  EXPECT_EQ(lane.Step(), CommitLane::Next::kStep);
+  EXPECT_TRUE(other.Wait(1)[0].ok());
+}
+
+// Keeps the lines that are logged while it lives.
+class LoggedLines : public google::LogSink {
+ public:
+  LoggedLines() { google::AddLogSink(this); }
+  ~LoggedLines() override { google::RemoveLogSink(this); }
+  void send(google::LogSeverity, const char*, const char*, int, const google::LogMessageTime&, const char* text,
+            size_t size) override {
+    lines_.emplace_back(text, size);
+  }
+  const std::vector<std::string>& lines() const { return lines_; }
+
+ private:
+  std::vector<std::string> lines_;
+};
+
+TEST(CommitLaneTest, TheLogSaysWhyTheLedgerIsDown) {
+  ScriptedLedger ledger;
+  Answers answers;
+  PipelineOptions options = OneLane();
+  options.lanes = 0;
+  CommitPipeline pipeline(&ledger, Clock::Real(), options);
+  CommitLane lane(&pipeline);
+  ledger.Then([](auto, auto, auto) -> CommitResults { return absl::UnavailableError("SQLSTATE 53100: disk full"); });
+  pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), answers.Expect());
+  const LoggedLines log;
+  lane.Step();
+  ASSERT_EQ(log.lines().size(), 1u);
+  EXPECT_THAT(log.lines()[0], ::testing::HasSubstr("SQLSTATE 53100: disk full"));
 }
 
 }  // namespace

@@ -20,8 +20,22 @@ TEST(LedgerError, RetryTransactionIsAbortedAndMarked) {
   EXPECT_FALSE(IsUnknownCommit(status));
 }
 
+TEST(LedgerError, BusyIsUnavailableOfALedgerThatIsUp) {
+  const absl::Status status = BusyError("a lock");
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(LedgerIsUp(status));
+  EXPECT_FALSE(IsUnknownCommit(status));
+}
+
+TEST(LedgerError, UnsettledIsAnUnknownCommitOfALedgerThatIsUp) {
+  EXPECT_TRUE(IsUnknownCommit(UnsettledCommitError("no standby")));
+  EXPECT_TRUE(LedgerIsUp(UnsettledCommitError("no standby")));
+}
+
 TEST(LedgerError, TheCodeAloneMarksNothing) {
   EXPECT_FALSE(IsUnknownCommit(absl::UnavailableError("down")));
+  EXPECT_FALSE(LedgerIsUp(absl::UnavailableError("down")));
+  EXPECT_FALSE(LedgerIsUp(UnknownCommitError("lost")));
   EXPECT_FALSE(IsRetryTransaction(absl::AbortedError("another version")));
   EXPECT_FALSE(IsUnknownCommit(absl::OkStatus()));
   EXPECT_FALSE(IsRetryTransaction(absl::OkStatus()));

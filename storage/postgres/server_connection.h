@@ -1,0 +1,46 @@
+// A connection to PostgreSQL that passes on what libpqxx keeps to itself.
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <pqxx/pqxx>
+#include <string>
+#include <utility>
+
+namespace tranche::storage {
+
+// How a ServerConnection is opened, and what the server says besides its answers.
+class ServerConnectionPolicy : public pqxx::connect_direct {
+ public:
+  explicit ServerConnectionPolicy(const std::string& dsn) : pqxx::connect_direct(dsn) {}
+  // If the server refuses the connection, throws a pqxx::sql_error with its SQLSTATE: libpqxx's own error has none, and
+  // the text is in the server's language.
+  handle do_startconnect(handle present) override;
+  handle do_completeconnect(handle connected) override;
+
+  bool TakeNotReplicated() { return std::exchange(not_replicated_, false); }
+
+ private:
+  // A PQnoticeReceiver. `self` is the policy.
+  static void Receive(void* self, const PGresult* notice);
+
+  bool not_replicated_ = false;
+};
+
+// Used by one thread at a time, like every connection of libpqxx.
+class ServerConnection : public pqxx::connection_base {
+ public:
+  // libpq's connection string or URI. Connects, or throws.
+  explicit ServerConnection(const std::string& dsn) : pqxx::connection_base(policy_), policy_(dsn) { init(); }
+  ~ServerConnection() noexcept { close(); }
+
+  // Whether, since the last time this was asked, a transaction was committed without the synchronous standby's word:
+  // its wait was cancelled. The server reports success, and a WARNING that libpqxx passes on only as text in the
+  // server's language.
+  bool TakeNotReplicated() { return policy_.TakeNotReplicated(); }
+
+ private:
+  ServerConnectionPolicy policy_;
+};
+
+}  // namespace tranche::storage
