@@ -136,9 +136,10 @@ TEST_F(NodeHandlerTest, HalfARequestCountsAndIsMendedByRepeatingIt) {
   ledger_.before_next_change = [&] { zookeeper_.Disconnect(id); };
   EXPECT_FALSE(node_.Undrain(UndrainRequest("b"), kActor).ok());
   zookeeper_.Reconnect(id);
-  EXPECT_TRUE(Listed(b_).draining()) << "by what it is told";
+  EXPECT_FALSE(Listed(b_).draining()) << "the ledger decides, and repair tells the node";
+  EXPECT_TRUE(Told(b_).has_value());
   ASSERT_TRUE(node_.Undrain(UndrainRequest("b"), kActor).ok());
-  EXPECT_FALSE(Listed(b_).draining());
+  EXPECT_FALSE(Told(b_).has_value());
 }
 
 TEST_F(NodeHandlerTest, WhoIsNotThereIsNotDrained) {
