@@ -7,7 +7,8 @@ namespace {
 
 TEST(RefusalTest, OfAProcedureIsFoundByItsWord) {
   for (const RefusalWord& known : kRefusalWords) {
-    if (!known.procedure.empty()) EXPECT_EQ(RefusalOfProcedure(known.procedure), known.refusal);
+    if (known.procedure.empty()) continue;
+    EXPECT_EQ(RefusalOfProcedure(known.procedure), known.refusal);
   }
 }
 
