@@ -1,20 +1,32 @@
 #include "client/ctl/hints.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tranche/error.h"
 
 namespace tranche::ctl {
 namespace {
 
+constexpr char kLookBeforeYouRepeat[] =
+    "whether it was done is not known: look (sku show, quota show) before you repeat it";
+
+// gRPC's words, and failover's, for a call that reached no node.
+bool WasNotSent(const absl::Status& status) {
+  for (const char* words : {"failed to connect", "DNS resolution failed", "takes no connection"}) {
+    if (absl::StrContains(status.message(), words)) return true;
+  }
+  return false;
+}
+
 std::string NextStepForTransport(const absl::Status& status, bool was_read) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
+      if (!was_read && !WasNotSent(status)) return kLookBeforeYouRepeat;
       return "is a front node running there? Set --endpoint or TRANCHE_ENDPOINT to host:port of one";
     case absl::StatusCode::kDeadlineExceeded:
       if (was_read)
         return "--timeout waits longer; --endpoint HOST:PORT,HOST:PORT asks another node when one is silent";
-      return "whether it was done is not known: look (sku show, quota show) before you repeat it; --timeout waits "
-             "longer";
+      return absl::StrCat(kLookBeforeYouRepeat, "; --timeout waits longer");
     case absl::StatusCode::kUnimplemented:
       return "the node is of another version, or no Tranche node";
     default:

@@ -121,17 +121,13 @@ void AddList(CLI::App* reservation, Session& session) {
 void Watch(Session& session, const std::string& reservation_id) {
   tranche::v1::WatchReservationRequest request;
   request.set_reservation_id(reservation_id);
-  int32_t revision = 0;
   const absl::Status status = session.Watch(request, [&](const tranche::v1::WatchReservationResponse& response) {
-    // Nodes repeat themselves, to keep the stream alive.
-    if (response.reservation().revision() == revision) return;
-    revision = response.reservation().revision();
     if (session.json()) {
       session.PrintJsonLine(response.reservation());
     } else {
       PrintReservations(session, {response.reservation()});
     }
-    session.out().flush();
+    return static_cast<bool>(session.out().flush());
   });
   if (!status.ok()) session.FailRemotely(status);
 }

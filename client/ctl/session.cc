@@ -83,36 +83,46 @@ absl::StatusOr<std::vector<std::shared_ptr<grpc::Channel>>> Session::Channels() 
   return nodes->channels();
 }
 
+absl::StatusOr<absl::Duration> Session::LimitOf(absl::Duration default_timeout) const {
+  if (timeout.empty()) return default_timeout;
+  return ParseDuration(timeout);
+}
+
 absl::Status Session::Call(CallKind kind, absl::Duration default_timeout, Failover::Attempt attempt) {
-  absl::Duration limit = default_timeout;
-  if (!timeout.empty()) {
-    ASSIGN_OR_RETURN(limit, ParseDuration(timeout));
-  }
+  ASSIGN_OR_RETURN(const absl::Duration limit, LimitOf(default_timeout));
+  return CallFor(kind, limit, attempt);
+}
+
+absl::Status Session::CallFor(CallKind kind, absl::Duration limit, Failover::Attempt attempt) {
   ASSIGN_OR_RETURN(Failover* const nodes, Nodes());
   last_call_ = kind;
   return nodes->Call(kind, limit, attempt);
 }
 
 absl::Status Session::Watch(const tranche::v1::WatchReservationRequest& request,
-                            absl::FunctionRef<void(const tranche::v1::WatchReservationResponse&)> show) {
+                            absl::FunctionRef<bool(const tranche::v1::WatchReservationResponse&)> show) {
+  ASSIGN_OR_RETURN(const absl::Duration limit, LimitOf(absl::InfiniteDuration()));
+  const absl::Time end = absl::Now() + limit;
   // Revision and state.
   std::optional<std::pair<int32_t, tranche::v1::ReservationState>> last;
-  bool told = false;
+  bool told = false, read_on = true;
   while (true) {
     const absl::Status status =
-        Call(CallKind::kLongRead, absl::InfiniteDuration(), [&](const auto& channel, grpc::ClientContext* context) {
+        CallFor(CallKind::kLongRead, end - absl::Now(), [&](const auto& channel, grpc::ClientContext* context) {
           const auto reader = tranche::v1::ReservationService::Stub(channel).WatchReservation(context, request);
           tranche::v1::WatchReservationResponse response;
           while (reader->Read(&response)) {
             told = false;
-            // A node that is asked anew begins with the state that was seen already.
+            // A node repeats itself to keep the stream alive, and begins with the state that was seen already.
             const auto seen = std::pair(response.reservation().revision(), response.reservation().state());
-            if (seen != last) show(response);
+            if (seen != last) read_on = show(response);
             last = seen;
+            if (!read_on) context->TryCancel();
           }
           return reader->Finish();
         });
-    if (!last.has_value() || !absl::IsUnavailable(status)) return status;
+    if (!read_on) return absl::OkStatus();
+    if (!last.has_value() || !absl::IsUnavailable(status) || absl::Now() + kWatchPause >= end) return status;
     if (!std::exchange(told, true)) err_ << "STALE, asking again: " << DescribeError(status) << std::endl;
     absl::SleepFor(kWatchPause);
   }

@@ -85,10 +85,10 @@ class Session {
       const Request& request) {
     return Unary<tranche::v1::ReservationService>(method, request, kUsualTimeout);
   }
-  // Calls back with each state until the stream ends; without --timeout there is no limit. Once it has seen one, it
-  // also waits for the cluster to answer again.
+  // Calls back with each state until the stream ends, or `show` says that nobody reads on; without --timeout there is
+  // no limit. Once it has seen one, it also waits for the cluster to answer again.
   absl::Status Watch(const tranche::v1::WatchReservationRequest& request,
-                     absl::FunctionRef<void(const tranche::v1::WatchReservationResponse&)> show);
+                     absl::FunctionRef<bool(const tranche::v1::WatchReservationResponse&)> show);
   // For objects that outlive one call: a channel to each endpoint, which connects when it is first used.
   absl::StatusOr<std::vector<std::shared_ptr<grpc::Channel>>> Channels();
   // Calls back with each message of the move. Without --timeout there is no limit.
@@ -99,7 +99,10 @@ class Session {
   void PrintJson(const google::protobuf::Message& message, bool whitespace);
   // The same one for all calls of a command.
   absl::StatusOr<Failover*> Nodes();
+  // --timeout, if it is given.
+  absl::StatusOr<absl::Duration> LimitOf(absl::Duration default_timeout) const;
   absl::Status Call(CallKind kind, absl::Duration default_timeout, Failover::Attempt attempt);
+  absl::Status CallFor(CallKind kind, absl::Duration limit, Failover::Attempt attempt);
 
   template <typename Service, typename Request, typename Response>
   absl::StatusOr<Response> Unary(grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&, Response*),

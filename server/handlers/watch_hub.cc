@@ -162,7 +162,8 @@ std::vector<WatchHub::News> WatchHub::Compare(absl::Span<const storage::Uuid> id
         continue;
       }
       News one{watch.watcher, std::nullopt, std::nullopt};
-      const bool silent = time - watch.told_at >= options_.repeat_after;
+      // Also after the clock was set back.
+      const bool silent = time - watch.told_at >= options_.repeat_after || time < watch.told_at;
       if (now != nullptr && (watch.revision != now->revision || silent)) one.reservation = *now;
       if (over) one.end = absl::OkStatus();
       if (unknown) one.end = ReservationNotFound(id);

@@ -58,14 +58,21 @@ void StopRequest::Graceful() {
 }
 
 void StopRequest::Request(const std::string& reason) {
-  LOG(INFO) << "stopping: " << reason;
   absl::MutexLock lock(&mutex_);
+  if (!requested_) reason_ = reason;
   requested_ = true;
 }
 
 void StopRequest::Wait() {
-  absl::MutexLock lock(&mutex_);
-  mutex_.Await(absl::Condition(&requested_));
+  std::string reason;
+  {
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&requested_));
+    reason = reason_;
+  }
+  // Not on the thread that takes the signals: a log that nobody reads may block it, and the next signal must still end
+  // the process.
+  LOG(INFO) << "stopping: " << reason;
 }
 
 void StopRequest::TakeSignals() {
@@ -99,11 +106,7 @@ void StopRequest::Take(int signal) {
     // 128 + n is the status that shells show for a process that a signal ended.
     _exit(128 + signal);
   }
-  if (first < absl::InfiniteFuture()) {
-    LOG(INFO) << name << " came within a second of the first signal: stopping as before";
-  } else {
-    Request(absl::StrCat(name, "; another one ends at once, from a second later on"));
-  }
+  Request(absl::StrCat(name, "; another one ends at once, from a second later on"));
 }
 
 }  // namespace tranche::server

@@ -24,7 +24,7 @@ class StopRequest {
   StopRequest& operator=(const StopRequest&) = delete;
 
   void Graceful();
-  // `reason` is logged.
+  // The first `reason` is logged by Wait.
   void Request(const std::string& reason);
   void Wait();
 
@@ -36,6 +36,7 @@ class StopRequest {
   absl::Mutex mutex_;
   bool graceful_ ABSL_GUARDED_BY(mutex_) = false;
   bool requested_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string reason_ ABSL_GUARDED_BY(mutex_);
   absl::Time first_signal_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();  // since Graceful
   std::thread thread_;
 };

@@ -154,7 +154,7 @@ TEST_F(BadInputTest, StringsThatAreNotUtf8AreRefusedWithoutAFloodOfLines) {
     EXPECT_EQ(answer.code, grpc::INVALID_ARGUMENT);
     EXPECT_EQ(answer.reason, "FIELD_INVALID");
   }
-  EXPECT_EQ(cluster_->node(0).LogLinesWith("invalid UTF-8"), 1);
+  EXPECT_LE(cluster_->node(0).LogLinesWith("invalid UTF-8"), 1);
 }
 
 TEST_F(BadInputTest, AMessageAboveTheTransportsLimitIsRefusedAndTheConnectionLives) {
