@@ -71,7 +71,7 @@ Refusal RefusalOf(const absl::Status& status) {
     case absl::StatusCode::kCancelled:
       return Refusal::kDraining;
     default:
-      LOG(ERROR) << "the ledger refused a batch: " << status;
+      LOG_EVERY_T(ERROR, 1) << "the ledger refused a batch: " << status;
       return Refusal::kInternal;
   }
 }

@@ -423,10 +423,13 @@ LaneNext GroupCommitLane<Work>::Commit() {
   in_doubt_ = in_doubt_ || IsUnknownCommit(status);
   const bool up = LedgerIsUp(status);
   if (!in_doubt_) {
-    ledger_is_down_ = absl::IsUnavailable(status) && !up;
-    if (ledger_is_down_) group_->LedgerIsDown(status);
+    // A role that has lost its right can do as little as one that reaches no server.
+    const bool may_pass = absl::IsUnavailable(status) || absl::IsPermissionDenied(status);
     group_->Refuse(std::exchange(batch_, {}),
-                   absl::IsUnavailable(status) ? status : absl::InternalError(status.message()));
+                   may_pass ? absl::UnavailableError(status.message()) : absl::InternalError(status.message()));
+    // A lock on a row lets others go on; one on a whole table does not, which a read shows.
+    ledger_is_down_ = may_pass && !(up && (group_->Stopping() || work_.LedgerAnswers()));
+    if (ledger_is_down_) group_->LedgerIsDown(status);
     return Next::kStep;
   }
   if (up) {

@@ -103,7 +103,9 @@ absl::StatusOr<ConnectionPool::Lease> ConnectionPool::Acquire() {
     if (connection == nullptr) {
       absl::MutexLock lock(&mutex_);
       --lent_;
-      return std::move(failure.status);
+      // Others of this pool work with theirs.
+      const bool busy = failure.meaning->kind == SqlStateKind::kConnection && !due_.empty();
+      return busy ? BusyError(failure.status.message()) : std::move(failure.status);
     }
   }
   // Also starts the time anew for a connection that was just opened: opening took a part of it.
@@ -169,6 +171,8 @@ PostgresError ConnectionPool::Open(std::unique_ptr<Connection>* opened) {
     // We give this guarantee: an operator's or a role's default must not weaken it.
     connection->pq.set_variable("synchronous_commit", "on");
     connection->pq.set_variable("default_transaction_isolation", "'read committed'");
+    // Otherwise the warning of a COMMIT that no standby has confirmed may not reach us.
+    connection->pq.set_variable("client_min_messages", "warning");
     *opened = std::move(connection);
     return failed(absl::OkStatus());
   } catch (const std::exception& error) {

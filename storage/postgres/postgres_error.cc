@@ -45,7 +45,8 @@ absl::Status StatusOf(const SqlState& meaning, const std::string& text, bool sen
     case SqlStateKind::kOutdatedPlan:
       return RetryTransactionError(text);
     case SqlStateKind::kStatement:
-      return BusyError(text);
+      // At connect there is no connection that others could go on with.
+      return sent ? BusyError(text) : absl::UnavailableError(text);
     default:
       return absl::Status(meaning.code, text);
   }

@@ -66,6 +66,8 @@ constexpr SqlState kTable[] = {
     {"57P01", Kind::kServer, Code::kUnavailable, true, "the server shuts down, or somebody ended this connection"},
     {"57P02", Kind::kServer, Code::kUnavailable, true, "the server has crashed and restarts: see its log"},
     {"57P03", Kind::kConnection, Code::kUnavailable, true, "the server starts, recovers or shuts down: wait"},
+    // The connection was idle for longer than the role may be: nothing happened, and a new one serves.
+    {"57P05", Kind::kOutdatedPlan, Code::kAborted},
     {"58", Kind::kServer, Code::kUnavailable, false, "the server cannot use its files: see its log and its disk"},
 };
 

@@ -11,7 +11,8 @@ namespace tranche::storage {
 // (kUnavailable, IsSkuMoving) has done nothing, and the SKU may have arrived at another one.
 inline bool MayBeElsewhere(const absl::Status& status) {
   if (absl::IsNotFound(status)) return true;
-  const bool silent = absl::IsUnavailable(status) || absl::IsResourceExhausted(status);
+  const bool silent =
+      absl::IsUnavailable(status) || absl::IsResourceExhausted(status) || absl::IsPermissionDenied(status);
   return silent && !IsUnknownCommit(status);
 }
 

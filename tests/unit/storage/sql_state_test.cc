@@ -60,6 +60,7 @@ const std::vector<Expected> kExpected = {
     {"57P01", Kind::kServer, absl::StatusCode::kUnavailable, true},
     {"57P02", Kind::kServer, absl::StatusCode::kUnavailable, true},
     {"57P03", Kind::kConnection, absl::StatusCode::kUnavailable, true},
+    {"57P05", Kind::kOutdatedPlan, absl::StatusCode::kAborted},
     {"58030", Kind::kServer, absl::StatusCode::kUnavailable},
     {"XX000", Kind::kRefusal, absl::StatusCode::kInternal},
 };
