@@ -249,7 +249,6 @@ TEST(CommitPipelineTest, WhileTheLedgerIsDownClaimsAreRefusedAtOnceAndAcceptedAf
 TEST(CommitPipelineTest, ABatchThatFailsAloneTakesNobodyWithIt) {
   ScriptedLedger ledger;
   Answers first, queued;
-  ledger.SetDown(true);  // so that nothing but an answer can lift "down"
   CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
   absl::Notification started, release;
   ledger.Then([&](auto, auto, auto) -> CommitResults {
@@ -265,6 +264,29 @@ TEST(CommitPipelineTest, ABatchThatFailsAloneTakesNobodyWithIt) {
   EXPECT_TRUE(absl::IsUnavailable(refused) && !IsUnknownCommit(refused)) << refused;
   EXPECT_TRUE(queued.Wait(1)[0].ok());
   EXPECT_TRUE(pipeline.Stats().ledger_answers);
+}
+
+// While a lock on a whole table is held, or after the role has lost its right, nobody's turn comes.
+TEST(CommitPipelineTest, AFailureThatHoldsForAllRefusesWhatWaits) {
+  for (const absl::Status& failure : {BusyError("lock timeout"), absl::PermissionDeniedError("no right")}) {
+    ScriptedLedger ledger;
+    Answers first, queued;
+    ledger.SetDown(true);  // a read fails, too
+    CommitPipeline pipeline(&ledger, Clock::Real(), OneLane());
+    absl::Notification started, release;
+    ledger.Then([&](auto, auto, auto) -> CommitResults {
+      started.Notify();
+      release.WaitForNotification();
+      return failure;
+    });
+    pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), first.Expect());
+    started.WaitForNotification();
+    pipeline.Submit(1, ClaimOf(2), absl::InfiniteFuture(), queued.Expect());
+    release.Notify();
+    EXPECT_TRUE(absl::IsUnavailable(first.Wait(1)[0].status())) << failure;
+    EXPECT_TRUE(absl::IsUnavailable(queued.Wait(1)[0].status())) << failure;
+    EXPECT_FALSE(pipeline.Stats().ledger_answers);
+  }
 }
 
 TEST(CommitPipelineTest, ADeadlockIsTriedAgain) {
