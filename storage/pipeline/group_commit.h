@@ -425,8 +425,9 @@ LaneNext GroupCommitLane<Work>::Commit() {
   if (!in_doubt_) {
     // A role that has lost its right can do as little as one that reaches no server.
     const bool may_pass = absl::IsUnavailable(status) || absl::IsPermissionDenied(status);
-    group_->Refuse(std::exchange(batch_, {}),
-                   may_pass ? absl::UnavailableError(status.message()) : absl::InternalError(status.message()));
+    absl::Status refusal = absl::InternalError(status.message());
+    if (may_pass) refusal = absl::IsUnavailable(status) ? status : absl::UnavailableError(status.message());
+    group_->Refuse(std::exchange(batch_, {}), refusal);
     // A lock on a row lets others go on; one on a whole table does not, which a read shows.
     ledger_is_down_ = may_pass && !(up && (group_->Stopping() || work_.LedgerAnswers()));
     if (ledger_is_down_) group_->LedgerIsDown(status);
