@@ -18,8 +18,8 @@ bool IsUnknownCommit(const absl::Status& status);
 // ledger is up and may serve others.
 absl::Status BusyError(absl::string_view detail);
 
-// An unknown commit of a ledger that is up: the change was made, but no synchronous standby has confirmed it, so that it
-// is lost if one takes over now.
+// An unknown commit of a ledger that is up: the change was made, but no synchronous standby has confirmed it, so that
+// it is lost if one takes over now.
 absl::Status UnsettledCommitError(absl::string_view detail);
 
 // The call failed, but the ledger answered it: it is no sign that the ledger is down.
