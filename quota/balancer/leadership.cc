@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
 #include "storage/base/status_macros.h"
@@ -100,7 +101,7 @@ absl::StatusOr<bool> Leadership::RemoveFalseLeader(Coordination& session) {
   LOG(ERROR) << path << " is not the znode of a balancer (no session owns it); deleting it. Restrict who may write to "
              << "ZooKeeper";
   ASSIGN_OR_RETURN(const auto children, session.List(path, Watch::kNo));
-  for (const std::string& child : children) session.Delete(path + "/" + child, kAnyVersion).IgnoreError();
+  for (const std::string& child : children) session.Delete(absl::StrCat(path, "/", child), kAnyVersion).IgnoreError();
   const absl::Status deleted = session.Delete(path, kAnyVersion);
   if (!deleted.ok() && !absl::IsNotFound(deleted)) return deleted;
   return false;

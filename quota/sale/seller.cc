@@ -57,7 +57,8 @@ void Seller::SellWithoutSlice(SaleRequest request) {
       return Refuse(std::move(request), *refused);
     }
     const std::shared_ptr<Slice> slice = slices_->FindOrAdd(request.claim.sku_id);
-    if (slice == nullptr) return Refuse(std::move(request), OutOfUnits(terms, request.claim.quantity));
+    const int64_t units = request.claim.quantity;
+    if (slice == nullptr) return Refuse(std::move(request), OutOfUnits(terms, units));
     // Until the SKU's own announcement is read; the slice's may come first.
     if (slice->counter().version() == 0 || slice->terms() == nullptr) slice->OfferTerms(terms);
     // Units may have come while the ledger was asked.
