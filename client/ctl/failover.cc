@@ -6,9 +6,9 @@
 #include <cstdlib>
 
 #include "absl/strings/cord.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "client/internal/attempt_verdict.h"
 #include "client/internal/status_translation.h"
 #include "tranche/error.h"
 
@@ -28,17 +28,11 @@ std::string Actor() {
   return absl::StrCat(user != nullptr && *user != '\0' ? user : "unknown", "@", host);
 }
 
-// gRPC's words for a call that was never sent.
-bool IsUnconnected(const absl::Status& status) {
-  return absl::IsUnavailable(status) && (absl::StartsWith(status.message(), "failed to connect") ||
-                                         absl::StartsWith(status.message(), "DNS resolution failed"));
-}
-
 // Another node may be asked after this answer.
 bool PassesOn(CallKind kind, const absl::Status& status) {
   const Reason reason = ReasonOf(status);
   if (kind != CallKind::kChange) return absl::IsUnavailable(status) || reason == Reason::kOverloaded;
-  return IsUnconnected(status) ||
+  return internal::WasNotSent(status) ||
          (absl::IsUnavailable(status) && (reason == Reason::kDraining || reason == Reason::kExhaustedHere));
 }
 
@@ -54,7 +48,7 @@ bool IsDecided(grpc::Channel& channel, absl::Time end) {
 // 0 says most: the node's own words, then silence, then that there is no node.
 int Vagueness(const absl::Status& status) {
   if (!ReasonNameOf(status).empty()) return 0;
-  return IsUnconnected(status) ? 2 : 1;
+  return internal::WasNotSent(status) ? 2 : 1;
 }
 
 absl::Status At(const std::string& address, const absl::Status& status) {
@@ -93,6 +87,7 @@ absl::Status Failover::Call(CallKind kind, absl::Duration limit, Attempt attempt
   // Short of time, each still gets its turn.
   const absl::Duration patience = std::min(kPatience, limit / static_cast<int64_t>(endpoints_.size()));
   other_errors_.clear();
+  reached_ = false;
   for (Endpoint& endpoint : endpoints_) endpoint.silent = true;
   for (const bool brief : {true, false}) {
     if (brief && endpoints_.size() == 1) continue;
@@ -124,6 +119,7 @@ void Failover::Ask(CallKind kind, absl::Time patience_end, absl::Time end, Attem
   const std::unique_ptr<grpc::ClientContext> context = NewContext();
   context->set_deadline(absl::ToChronoTime(quick ? patience_end : end));
   endpoint.status = internal::ToAbslStatus(attempt(endpoint.channel, context.get()));
+  reached_ = reached_ || !internal::WasNotSent(endpoint.status);
   endpoint.silent = quick && absl::IsDeadlineExceeded(endpoint.status);
   if (endpoint.silent && ReasonNameOf(endpoint.status).empty()) {
     endpoint.status = absl::DeadlineExceededError(absl::StrCat("no answer, waited ", waited()));

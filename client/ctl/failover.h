@@ -42,6 +42,9 @@ class Failover {
   // When the last call was in vain at several nodes: what the others than the one in its status said, a line for each.
   const std::vector<std::string>& other_errors() const { return other_errors_; }
 
+  // Did the last call reach a node, which may have carried it out?
+  bool reached() const { return reached_; }
+
   std::vector<std::shared_ptr<grpc::Channel>> channels() const;
 
  private:
@@ -58,6 +61,7 @@ class Failover {
 
   std::vector<Endpoint> endpoints_;
   std::vector<std::string> other_errors_;
+  bool reached_ = false;
 };
 
 }  // namespace tranche::ctl

@@ -1,6 +1,5 @@
 #include "client/ctl/hints.h"
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tranche/error.h"
 
@@ -10,21 +9,13 @@ namespace {
 constexpr char kLookBeforeYouRepeat[] =
     "whether it was done is not known: look (sku show, quota show) before you repeat it";
 
-// gRPC's words, and failover's, for a call that reached no node.
-bool WasNotSent(const absl::Status& status) {
-  for (const char* words : {"failed to connect", "DNS resolution failed", "takes no connection"}) {
-    if (absl::StrContains(status.message(), words)) return true;
-  }
-  return false;
-}
-
-std::string NextStepForTransport(const absl::Status& status, bool was_read) {
+std::string NextStepForTransport(const absl::Status& status, bool changed_nothing) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
-      if (!was_read && !WasNotSent(status)) return kLookBeforeYouRepeat;
+      if (!changed_nothing) return kLookBeforeYouRepeat;
       return "is a front node running there? Set --endpoint or TRANCHE_ENDPOINT to host:port of one";
     case absl::StatusCode::kDeadlineExceeded:
-      if (was_read)
+      if (changed_nothing)
         return "--timeout waits longer; --endpoint HOST:PORT,HOST:PORT asks another node when one is silent";
       return absl::StrCat(kLookBeforeYouRepeat, "; --timeout waits longer");
     case absl::StatusCode::kUnimplemented:
@@ -36,10 +27,10 @@ std::string NextStepForTransport(const absl::Status& status, bool was_read) {
 
 }  // namespace
 
-std::string NextStepFor(const absl::Status& status, bool was_read) {
+std::string NextStepFor(const absl::Status& status, bool changed_nothing) {
   switch (ReasonOf(status)) {
     case Reason::kUnspecified:
-      return ReasonNameOf(status).empty() ? NextStepForTransport(status, was_read) : "";
+      return ReasonNameOf(status).empty() ? NextStepForTransport(status, changed_nothing) : "";
     case Reason::kSkuNotFound:
       return "`tranchectl sku list` shows the SKUs there are";
     case Reason::kSkuAlreadyExists:

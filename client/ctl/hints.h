@@ -7,7 +7,7 @@
 
 namespace tranche::ctl {
 
-// `was_read`: what failed would have changed nothing. Empty when there is no useful advice.
-std::string NextStepFor(const absl::Status& status, bool was_read);
+// `changed_nothing`: what failed was a read, or reached no node. Empty when there is no useful advice.
+std::string NextStepFor(const absl::Status& status, bool changed_nothing);
 
 }  // namespace tranche::ctl

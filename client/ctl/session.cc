@@ -64,7 +64,8 @@ void Session::FailRemotely(const absl::Status& status) {
   if (nodes_ != nullptr) {
     for (const std::string& error : nodes_->other_errors()) err_ << "also: " << error << "\n";
   }
-  const std::string hint = NextStepFor(status, /*was_read=*/last_call_ != CallKind::kChange);
+  const bool changed_nothing = last_call_ != CallKind::kChange || nodes_ == nullptr || !nodes_->reached();
+  const std::string hint = NextStepFor(status, changed_nothing);
   if (!hint.empty()) err_ << "next: " << hint << "\n";
   // What the cluster takes for wrong usage is wrong usage.
   exit_code = absl::IsInvalidArgument(status) ? kExitLocal : kExitRemote;

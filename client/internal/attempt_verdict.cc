@@ -12,10 +12,8 @@ using Next = AttemptVerdict::Next;
 AttemptVerdict JudgeTransport(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
-      // The request was not sent at all, because there was no connection. If gRPC ever words this differently, the
-      // outcome counts as unknown: slower, never wrong.
       return {.next = Next::kAnotherNow,
-              .outcome_unknown = !absl::StartsWith(status.message(), "failed to connect"),
+              .outcome_unknown = !WasNotSent(status),
               .costs_budget = true,
               .avoid_node = true,
               .retry_delay = {}};
@@ -80,6 +78,11 @@ AttemptVerdict Judge(const absl::Status& status) {
     default:
       return verdict;
   }
+}
+
+bool WasNotSent(const absl::Status& status) {
+  return absl::IsUnavailable(status) && (absl::StartsWith(status.message(), "failed to connect") ||
+                                         absl::StartsWith(status.message(), "DNS resolution failed"));
 }
 
 bool IsRefusal(const absl::Status& status) {

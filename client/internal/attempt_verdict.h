@@ -25,6 +25,10 @@ struct AttemptVerdict {
 
 AttemptVerdict Judge(const absl::Status& status);
 
+// gRPC's words for a call that was never sent: there was no connection, or the name does not resolve. If gRPC ever
+// words this differently, the outcome counts as unknown: slower, never wrong.
+bool WasNotSent(const absl::Status& status);
+
 // A definite no: no node would answer otherwise, and this attempt did nothing.
 bool IsRefusal(const absl::Status& status);
 

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
+#include "client/internal/attempt_verdict.h"
 #include "client/internal/status_translation.h"
 #include "google/rpc/error_details.pb.h"
 #include "tests/unit/client/scripted_stub.h"
@@ -99,6 +100,13 @@ TEST(OptionsTest, NamesTheOptionOutOfRange) {
   EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.attempt_timeout = {}; }), "attempt_timeout"));
   EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.retry.max_attempts = 0; }), "max_attempts"));
   EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.channels_per_endpoint = 0; }), "channels"));
+}
+
+TEST(AttemptVerdict, ANameThatDoesNotResolveWasAskedNothing) {
+  for (const char* words : {"failed to connect to all addresses", "DNS resolution failed for shop:7400: not found"}) {
+    EXPECT_FALSE(internal::Judge(absl::UnavailableError(words)).outcome_unknown) << words;
+  }
+  EXPECT_TRUE(internal::Judge(absl::UnavailableError("Socket closed")).outcome_unknown);
 }
 
 }  // namespace
