@@ -29,7 +29,7 @@ std::string Node(const tranche::v1::AuditEntry& entry) {
                                    : absl::StrCat(entry.node_name(), " #", entry.incarnation());
 }
 
-std::string Time(const google::protobuf::Timestamp& time) {
+std::string TimeInMillis(const google::protobuf::Timestamp& time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ",
                           absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos()), absl::UTCTimeZone());
 }
@@ -55,7 +55,7 @@ void PrintAudit(Session& session, const tranche::v1::ListAuditResponse& audit) {
   if (session.json()) return session.PrintJson(audit);
   Table table({"TIME", "ACTOR", "ACTION", "SKU", "NODE", "CHANGE"});
   for (const tranche::v1::AuditEntry& entry : audit.entries()) {
-    table.AddRow({Time(entry.time()), entry.actor(), entry.action(), entry.sku_id(), Node(entry),
+    table.AddRow({TimeInMillis(entry.time()), entry.actor(), entry.action(), entry.sku_id(), Node(entry),
                   DescribeAuditChange(entry.before(), entry.after())});
   }
   session.Print(table);

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/ctl/change_view.h"
 #include "client/ctl/commands.h"
+#include "client/ctl/parse.h"
 
 namespace tranche::ctl {
 namespace {
@@ -25,9 +26,7 @@ std::string State(const tranche::v1::Node& node) {
 void PrintNodes(Session& session, const tranche::v1::ListNodesResponse& nodes) {
   Table table({"NODE", "INCARNATION", "ADDRESS", "STARTED", "STATE", "STILL HOLDS"});
   for (const tranche::v1::Node& node : nodes.nodes()) {
-    table.AddRow({node.name(), absl::StrCat(node.incarnation()), node.address(),
-                  absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(node.start_time().seconds()),
-                                   absl::UTCTimeZone()),
+    table.AddRow({node.name(), absl::StrCat(node.incarnation()), node.address(), FormatTime(node.start_time()),
                   State(node), node.draining() ? absl::StrCat(node.units_held()) : "-"});
   }
   session.Print(table);

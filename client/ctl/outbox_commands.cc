@@ -124,7 +124,7 @@ void AddMessageFlags(CLI::App* command, MessageFlags& flags, bool required) {
   command->add_option("--sink", flags.sink, "Whose copy")->capture_default_str();
 }
 
-void AddList(CLI::App* outbox, Session& session) {
+void AddListMessages(CLI::App* outbox, Session& session) {
   auto sink = std::make_shared<std::string>();
   auto state = std::make_shared<std::string>("dead");
   auto limit = std::make_shared<int>(100);
@@ -184,7 +184,7 @@ void AddSinkCommands(CLI::App* outbox, Session& session) {
 void AddOutboxCommands(CLI::App& app, Session& session) {
   CLI::App* outbox = app.add_subcommand("outbox", "Messages about changes of reservations, and who gets them");
   outbox->require_subcommand(1);
-  AddList(outbox, session);
+  AddListMessages(outbox, session);
 
   auto shown = std::make_shared<MessageFlags>();
   CLI::App* show = outbox->add_subcommand("show", "One message, with its payload and its last error");

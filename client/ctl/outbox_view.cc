@@ -13,10 +13,6 @@ namespace {
 // Enough to recognise an error; `outbox show` shows all of it.
 constexpr size_t kErrorColumnBytes = 60;
 
-std::string Time(const google::protobuf::Timestamp& time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(time.seconds()), absl::UTCTimeZone());
-}
-
 std::string State(const tranche::v1::OutboxMessage& message) {
   return message.state() == tranche::v1::OUTBOX_STATE_DEAD ? "DEAD" : "PENDING";
 }
@@ -24,7 +20,7 @@ std::string State(const tranche::v1::OutboxMessage& message) {
 std::string Id(const tranche::v1::OutboxKey& key) { return absl::StrCat(key.reservation_id(), "/", key.revision()); }
 
 std::string NextAttempt(const tranche::v1::OutboxMessage& message) {
-  return message.state() == tranche::v1::OUTBOX_STATE_DEAD ? "" : Time(message.next_attempt_time());
+  return message.state() == tranche::v1::OUTBOX_STATE_DEAD ? "" : FormatTime(message.next_attempt_time());
 }
 
 }  // namespace
@@ -34,7 +30,7 @@ void PrintOutbox(Session& session, const tranche::v1::ListOutboxMessagesResponse
   Table table({"MESSAGE", "SINK", "KIND", "SKU", "STATE", "CREATED", "ATTEMPTS", "NEXT ATTEMPT", "LAST ERROR"});
   for (const tranche::v1::OutboxMessage& message : messages.messages()) {
     table.AddRow({Id(message.key()), message.key().sink(), message.kind(), message.sku_id(), State(message),
-                  Time(message.create_time()), absl::StrCat(message.attempts()), NextAttempt(message),
+                  FormatTime(message.create_time()), absl::StrCat(message.attempts()), NextAttempt(message),
                   message.last_error().substr(0, kErrorColumnBytes)});
   }
   session.Print(table);
@@ -48,7 +44,7 @@ void PrintOutboxMessage(Session& session, const tranche::v1::OutboxMessage& mess
   table.AddRow({"kind", message.kind()});
   table.AddRow({"sku", message.sku_id()});
   table.AddRow({"state", State(message)});
-  table.AddRow({"created", Time(message.create_time())});
+  table.AddRow({"created", FormatTime(message.create_time())});
   table.AddRow({"attempts", absl::StrCat(message.attempts())});
   table.AddRow({"next attempt", NextAttempt(message)});
   table.AddRow({"last error", message.last_error()});

@@ -115,6 +115,10 @@ std::string FormatPrice(int64_t minor, const std::string& currency) {
   return absl::StrFormat("%d.%0*d %s", minor / unit, decimals, minor % unit, currency);
 }
 
+std::string FormatTime(const google::protobuf::Timestamp& time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(time.seconds()), absl::UTCTimeZone());
+}
+
 std::string FormatHold(absl::Duration hold) { return absl::FormatDuration(absl::Trunc(hold, absl::Seconds(1))); }
 
 std::string FormatAge(absl::Duration age) {

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "google/protobuf/timestamp.pb.h"
 
 namespace tranche::ctl {
 
@@ -46,6 +47,8 @@ absl::StatusOr<T> OfFlag(absl::string_view flag, absl::StatusOr<T> parsed) {
 
 // The reverse of ParsePriceMinor: "19.99 EUR".
 std::string FormatPrice(int64_t minor, const std::string& currency);
+// "2026-11-27T09:00:00Z".
+std::string FormatTime(const google::protobuf::Timestamp& time);
 // "15m", in whole seconds.
 std::string FormatHold(absl::Duration hold);
 // "0.4s", "1m30s": how long ago something was, to a tenth of a second below a minute.

@@ -22,13 +22,13 @@ void Get(Session& session, const std::string& reservation_id) {
   PrintReservation(session, response->reservation());
 }
 
-struct CreateFlags {
+struct ReservationFlags {
   std::vector<std::string> lines;
   std::string user;
   std::string order_reference;
 };
 
-void Create(Session& session, const CreateFlags& flags) {
+void CreateReservation(Session& session, const ReservationFlags& flags) {
   tranche::v1::CreateReservationsRequest request;
   request.set_user_id(flags.user);
   request.set_order_reference(flags.order_reference);
@@ -46,8 +46,8 @@ void Create(Session& session, const CreateFlags& flags) {
   PrintReservations(session, {response->reservations().begin(), response->reservations().end()});
 }
 
-void AddCreate(CLI::App* reservation, Session& session) {
-  auto flags = std::make_shared<CreateFlags>();
+void AddCreateReservation(CLI::App* reservation, Session& session) {
+  auto flags = std::make_shared<ReservationFlags>();
   CLI::App* create = reservation->add_subcommand("create", "Reserve for a buyer: all lines or none");
   create->add_option("LINE", flags->lines, "SKU or SKU=QTY: what, and how many of it")->required()->expected(1, 32);
   create->add_option("--user", flags->user, "The buyer")->required();
@@ -58,7 +58,7 @@ void AddCreate(CLI::App* reservation, Session& session) {
       "  tranchectl reservation create --user alice tv\n"
       "  tranchectl reservation create --user alice --order-reference A-1017 tv\n"
       "  tranchectl reservation create --user alice tv=1 cable=2 -o json | jq -r .reservations[].reservation_id");
-  create->callback([&session, flags] { Create(session, *flags); });
+  create->callback([&session, flags] { CreateReservation(session, *flags); });
 }
 
 struct ListFlags {
@@ -103,7 +103,7 @@ void List(Session& session, const ListFlags& flags) {
   }
 }
 
-void AddList(CLI::App* reservation, Session& session) {
+void AddListReservations(CLI::App* reservation, Session& session) {
   auto flags = std::make_shared<ListFlags>();
   CLI::App* list = reservation->add_subcommand("list", "The reservations of a buyer or of a SKU");
   list->add_option("--user", flags->user, "Of this buyer; without --sku it looks into every SKU");
@@ -137,7 +137,7 @@ void Watch(Session& session, const std::string& reservation_id) {
 void AddReservationCommands(CLI::App& app, Session& session) {
   CLI::App* reservation = app.add_subcommand("reservation", "Single reservations");
   reservation->require_subcommand(1);
-  AddCreate(reservation, session);
+  AddCreateReservation(reservation, session);
 
   auto id = std::make_shared<std::string>();
   CLI::App* get = reservation->add_subcommand("get", "One reservation, from the ledger");
@@ -145,7 +145,7 @@ void AddReservationCommands(CLI::App& app, Session& session) {
   get->footer("Example:\n  tranchectl reservation get 01890a5d-ac96-774b-bcce-b302099a8057");
   get->callback([&session, id] { Get(session, *id); });
 
-  AddList(reservation, session);
+  AddListReservations(reservation, session);
 
   auto watched = std::make_shared<std::string>();
   CLI::App* watch = reservation->add_subcommand("watch", "Show it now and after every change, until it is final");

@@ -11,10 +11,6 @@
 namespace tranche::ctl {
 namespace {
 
-std::string Time(const google::protobuf::Timestamp& time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(time.seconds()), absl::UTCTimeZone());
-}
-
 // The reason for its state.
 std::string Note(const tranche::v1::Reservation& reservation) {
   if (!reservation.rebooked_from().empty()) {
@@ -40,7 +36,7 @@ void PrintReservations(Session& session, const std::vector<tranche::v1::Reservat
   for (const tranche::v1::Reservation& one : reservations) {
     const std::string order = one.order_reference().empty() ? "-" : one.order_reference();
     table.AddRow({one.reservation_id(), one.sku_id(), one.user_id(), order, absl::StrCat(one.quantity()), StateOf(one),
-                  FormatPrice(one.amount_minor(), one.currency()), Time(one.create_time()), HoldLeft(one),
+                  FormatPrice(one.amount_minor(), one.currency()), FormatTime(one.create_time()), HoldLeft(one),
                   absl::StrCat(one.extensions()), Note(one)});
   }
   session.Print(table);
@@ -64,7 +60,7 @@ void PrintReservationChange(Session& session, const tranche::v1::Reservation& be
   } else {
     Table table({"RESERVATION", "SKU", "USER", "STATE", "EXPIRES", "EXTENDED", "NOTE"});
     table.AddRow({after.reservation_id(), after.sku_id(), after.user_id(), Arrow(StateOf(before), StateOf(after)),
-                  Arrow(Time(before.expire_time()), Time(after.expire_time())),
+                  Arrow(FormatTime(before.expire_time()), FormatTime(after.expire_time())),
                   Arrow(before.extensions(), after.extensions()), Note(after)});
     session.Print(table);
     if (notes.rebooked != nullptr) PrintReservations(session, {*notes.rebooked});

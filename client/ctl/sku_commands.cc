@@ -12,7 +12,7 @@ namespace {
 
 using tranche::v1::AdminService;
 
-struct CreateFlags {
+struct SkuFlags {
   std::string sku_id;
   std::string title;
   std::string price = "0";
@@ -39,7 +39,7 @@ absl::Status SetTime(const char* flag, const std::string& text,
   return absl::OkStatus();
 }
 
-absl::StatusOr<tranche::v1::Sku> ToSku(const CreateFlags& flags) {
+absl::StatusOr<tranche::v1::Sku> ToSku(const SkuFlags& flags) {
   tranche::v1::Sku sku;
   sku.set_sku_id(flags.sku_id);
   sku.set_title(flags.title.empty() ? flags.sku_id : flags.title);
@@ -63,7 +63,7 @@ absl::StatusOr<tranche::v1::Sku> ToSku(const CreateFlags& flags) {
   return sku;
 }
 
-void Create(Session& session, const CreateFlags& flags) {
+void CreateSku(Session& session, const SkuFlags& flags) {
   const absl::StatusOr<tranche::v1::Sku> sku = ToSku(flags);
   if (!sku.ok()) return session.FailLocally(sku.status().message());
   tranche::v1::CreateSkuRequest request;
@@ -111,9 +111,9 @@ void Close(Session& session, const std::string& sku_id, bool yes) {
   PrintSkuChange(session, before->sku(), response->sku(), {.preview = !yes});
 }
 
-void AddCreate(CLI::App* sku, Session& session) {
+void AddCreateSku(CLI::App* sku, Session& session) {
   CLI::App* command = sku->add_subcommand("create", "Create a SKU and open its sale");
-  auto flags = std::make_shared<CreateFlags>();
+  auto flags = std::make_shared<SkuFlags>();
   command->add_option("SKU", flags->sku_id, "1 to 64 characters of A-Z a-z 0-9 . _ -")->required();
   command->add_option("--stock", flags->stock, "Units for sale")->required()->check(CLI::Range(0, 1000000000));
   command->add_option("--title", flags->title, "For people; default: the SKU");
@@ -143,7 +143,7 @@ void AddCreate(CLI::App* sku, Session& session) {
       "    --opens-at 2026-11-27T09:00:00Z\n"
       "  tranchectl sku create flat --stock 40 --hold 24h --max-extensions 1 --max-hold 48h\n"
       "  tranchectl sku create spare-part-4711 --stock 12 --no-presplit");
-  command->callback([&session, flags] { Create(session, *flags); });
+  command->callback([&session, flags] { CreateSku(session, *flags); });
 }
 
 }  // namespace
@@ -151,7 +151,7 @@ void AddCreate(CLI::App* sku, Session& session) {
 void AddSkuCommands(CLI::App& app, Session& session) {
   CLI::App* sku = app.add_subcommand("sku", "What is for sale");
   sku->require_subcommand(1);
-  AddCreate(sku, session);
+  AddCreateSku(sku, session);
 
   sku->add_subcommand("list", "All SKUs with stock, reserved and unsold units")->callback([&session] {
     ListSkus(session);

@@ -29,11 +29,6 @@ std::string Extensions(const tranche::v1::Sku& sku) {
   return absl::StrCat(sku.max_extensions(), most.empty() ? "" : ", to ", most);
 }
 
-std::string Time(bool present, const google::protobuf::Timestamp& time) {
-  if (!present) return "-";
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(time.seconds()), absl::UTCTimeZone());
-}
-
 }  // namespace
 
 void PrintSkus(Session& session, const std::vector<tranche::v1::Sku>& skus) {
@@ -43,8 +38,8 @@ void PrintSkus(Session& session, const std::vector<tranche::v1::Sku>& skus) {
     table.AddRow({sku.sku_id(), State(sku), absl::StrCat(sku.stock()), absl::StrCat(sku.reserved()),
                   absl::StrCat(sku.unsold()), QuotaMode(sku), FormatPrice(sku.price_minor(), sku.currency()),
                   absl::StrCat(sku.per_user_limit()), FormatHold(absl::Seconds(sku.hold().seconds())), Extensions(sku),
-                  Time(sku.has_open_time(), sku.open_time()), Time(sku.has_close_time(), sku.close_time()),
-                  sku.title()});
+                  sku.has_open_time() ? FormatTime(sku.open_time()) : "-",
+                  sku.has_close_time() ? FormatTime(sku.close_time()) : "-", sku.title()});
   }
   session.Print(table);
 }

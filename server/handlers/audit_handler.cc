@@ -51,7 +51,7 @@ Log* Newest(std::vector<Log>& logs) {
   return newest;
 }
 
-v1::AuditEntry ToMessage(const std::string& shard, const storage::AuditEntry& entry) {
+v1::AuditEntry EntryToMessage(const std::string& shard, const storage::AuditEntry& entry) {
   v1::AuditEntry message;
   message.set_id(entry.id);
   *message.mutable_time() = ToTimestamp(entry.at);
@@ -96,7 +96,7 @@ absl::StatusOr<v1::ListAuditResponse> AuditHandler::List(const v1::ListAuditRequ
       break;
     }
     const storage::AuditEntry& entry = log->entries[log->next++];
-    *response.add_entries() = ToMessage(log->shard, entry);
+    *response.add_entries() = EntryToMessage(log->shard, entry);
     (*positions)[log->shard] = entry.id;
   }
   AddNames(&response);

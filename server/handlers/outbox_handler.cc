@@ -45,7 +45,7 @@ absl::StatusOr<storage::OutboxKey> FromMessage(const v1::OutboxKey& key) {
   return storage::OutboxKey{*id, key.revision(), key.sink()};
 }
 
-v1::OutboxMessage ToMessage(const storage::OutboxMessage& from) {
+v1::OutboxMessage MessageOf(const storage::OutboxMessage& from) {
   v1::OutboxMessage message;
   message.mutable_key()->set_reservation_id(from.key.reservation_id.ToString());
   message.mutable_key()->set_revision(from.key.revision);
@@ -61,7 +61,7 @@ v1::OutboxMessage ToMessage(const storage::OutboxMessage& from) {
   return message;
 }
 
-v1::OutboxSink ToMessage(const storage::OutboxDepth& depth) {
+v1::OutboxSink SinkOf(const storage::OutboxDepth& depth) {
   v1::OutboxSink sink;
   sink.set_name(depth.sink);
   sink.set_pending(depth.pending);
@@ -114,7 +114,7 @@ absl::StatusOr<v1::ListOutboxMessagesResponse> OutboxHandler::ListMessages(
       response.set_next_page_token(ToToken(response.messages(page_size - 1).key()));
       break;
     }
-    *response.add_messages() = ToMessage(message);
+    *response.add_messages() = MessageOf(message);
   }
   return response;
 }
@@ -123,7 +123,7 @@ absl::StatusOr<v1::GetOutboxMessageResponse> OutboxHandler::GetMessage(const v1:
   ASSIGN_OR_RETURN(const storage::OutboxKey key, FromMessage(request.key()));
   ASSIGN_OR_RETURN(const storage::OutboxMessage message, Find(key));
   v1::GetOutboxMessageResponse response;
-  *response.mutable_message() = ToMessage(message);
+  *response.mutable_message() = MessageOf(message);
   return response;
 }
 
@@ -178,7 +178,7 @@ absl::StatusOr<v1::DiscardOutboxMessageResponse> OutboxHandler::Discard(const v1
     if (*discarded == 0) return NoSuchMessage(key);
   }
   v1::DiscardOutboxMessageResponse response;
-  *response.mutable_message() = ToMessage(message);
+  *response.mutable_message() = MessageOf(message);
   return response;
 }
 
@@ -186,7 +186,7 @@ absl::StatusOr<v1::ListSinksResponse> OutboxHandler::ListSinks(const v1::ListSin
   const auto depths = ledger_->Depths();
   if (!depths.ok()) return LedgerFailed(depths.status());
   v1::ListSinksResponse response;
-  for (const storage::OutboxDepth& depth : *depths) *response.add_sinks() = ToMessage(depth);
+  for (const storage::OutboxDepth& depth : *depths) *response.add_sinks() = SinkOf(depth);
   return response;
 }
 
@@ -231,7 +231,7 @@ absl::StatusOr<v1::OutboxSink> OutboxHandler::FindSink(const std::string& name) 
   const auto depths = ledger_->Depths();
   if (!depths.ok()) return LedgerFailed(depths.status());
   for (const storage::OutboxDepth& depth : *depths) {
-    if (depth.sink == name) return ToMessage(depth);
+    if (depth.sink == name) return SinkOf(depth);
   }
   return NoSuchSink(name);
 }

@@ -13,7 +13,7 @@
 namespace tranche::server {
 namespace {
 
-v1::NodeReport ToMessage(const NodeReportOf& report, absl::Time now) {
+v1::NodeReport ReportToMessage(const NodeReportOf& report, absl::Time now) {
   v1::NodeReport message;
   // If the node's clock is ahead of ours, the age is 0, not negative.
   *message.mutable_age() = ToDuration(std::max(now - report.reported_at, absl::ZeroDuration()));
@@ -80,13 +80,13 @@ void AddReports(const NodeReports& reports, absl::Time now, v1::Quota* message) 
   for (v1::Slice& slice : *message->mutable_slices()) {
     holders.insert(slice.incarnation());
     const auto report = reports.find(slice.incarnation());
-    if (report != reports.end()) *slice.mutable_report() = ToMessage(report->second, now);
+    if (report != reports.end()) *slice.mutable_report() = ReportToMessage(report->second, now);
   }
   for (const auto& [incarnation, report] : reports) {
     if (holders.contains(incarnation) || !report.demand.has_value()) continue;
     v1::Slice* slice = message->add_slices();
     slice->set_incarnation(incarnation);
-    *slice->mutable_report() = ToMessage(report, now);
+    *slice->mutable_report() = ReportToMessage(report, now);
   }
   std::sort(message->mutable_slices()->begin(), message->mutable_slices()->end(),
             [](const v1::Slice& a, const v1::Slice& b) { return a.incarnation() < b.incarnation(); });

@@ -15,7 +15,7 @@ namespace {
 // The other shards get this long to return a dead or departing node's units to their pools before its successor begins.
 // If they do not manage, a balancer does it.
 constexpr absl::Duration kTellOfEnd = absl::Seconds(1);
-constexpr size_t kMaxViolations = 1000;
+constexpr size_t kMaxMergedViolations = 1000;
 
 // Home is asked in any case, as if it were the only shard.
 bool IsSilent(const ShardBackend& shard) { return shard.name != kHomeShard && !shard.Answers(); }
@@ -239,7 +239,7 @@ absl::StatusOr<VerifyReport> RoutingStockLedger::Verify(const std::string& sku_i
     merged.reservations_checked += report.reservations_checked;
     for (LedgerViolation& violation : report.violations) {
       if (shard.name != kHomeShard) absl::StrAppend(&violation.detail, " (shard ", shard.name, ")");
-      if (merged.violations.size() < kMaxViolations) merged.violations.push_back(std::move(violation));
+      if (merged.violations.size() < kMaxMergedViolations) merged.violations.push_back(std::move(violation));
     }
     return absl::OkStatus();
   });

@@ -5,10 +5,8 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <pqxx/pqxx>
-#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -108,11 +106,10 @@ TEST_F(ReconcileTest, WhatDiffersIsFoundAndWhatIsSafeCorrected) {
   EXPECT_EQ(found["statement"]["charges"]["units"], "7");
   EXPECT_EQ(found["statement"]["charges"]["amounts_minor"]["EUR"], "399300");
   EXPECT_EQ(found["ledger"]["payments"]["count"], "4");
-  std::stringstream report;
-  report << std::ifstream(report_).rdbuf();
-  EXPECT_EQ(std::count(std::istreambuf_iterator<char>(report), {}, '\n'), 8);
-  EXPECT_THAT(report.str(), HasSubstr(absl::StrCat(R"({"class":"PAID_BUT_PENDING","reservation_id":")", ids[3])));
-  EXPECT_THAT(report.str(), HasSubstr(R"("class":"MALFORMED_COLUMNS","statement_line":"10")"));
+  const std::string report = FileContents(report_);
+  EXPECT_EQ(std::count(report.begin(), report.end(), '\n'), 8);
+  EXPECT_THAT(report, HasSubstr(absl::StrCat(R"({"class":"PAID_BUT_PENDING","reservation_id":")", ids[3])));
+  EXPECT_THAT(report, HasSubstr(R"("class":"MALFORMED_COLUMNS","statement_line":"10")"));
 
   Reconcile(charges, {"--fix"});
   EXPECT_THAT(err_, HasSubstr("Nothing has changed"));

@@ -1,6 +1,4 @@
 // Starting with a mistake: one line that says what to do, and an exit status that scripts can use.
-#include <fstream>
-#include <sstream>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -28,10 +26,7 @@ Ended RunToEnd(const std::string& binary, const std::vector<std::string>& args) 
   const auto status = (*server)->process().Wait(absl::Seconds(30));
   EXPECT_TRUE(status.ok()) << "still running: " << status.status();
   ended.status = status.value_or(-1);
-  std::ifstream log((*server)->log_file());
-  std::stringstream text;
-  text << log.rdbuf();
-  ended.output = text.str();
+  ended.output = FileContents((*server)->log_file());
   return ended;
 }
 

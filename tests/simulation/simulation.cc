@@ -27,7 +27,7 @@ constexpr absl::Duration kSoldOutStaleness = absl::Seconds(20);
 // From the balancer's look for returned units, every 100 ms, to the slowest announcement.
 constexpr absl::Duration kReturnedStaleness = absl::Seconds(5);
 // Many holds may end at once, and a worker takes a few at a time.
-constexpr absl::Duration kLongestOverdue = absl::Seconds(5);
+constexpr absl::Duration kLongestOverdueHold = absl::Seconds(5);
 // No short hold can last this long, and no long one can end this soon.
 constexpr absl::Duration kSoon = absl::Hours(1);
 constexpr absl::Duration kFickleSale = absl::Seconds(3);
@@ -86,7 +86,7 @@ class Simulation {
 
   void ExpectFresh() {
     world_.checker.ExpectFreshSoldOut(kSoldOutStaleness, kReturnedStaleness);
-    world_.life.ExpectPromptExpiry(kLongestOverdue);
+    world_.life.ExpectPromptExpiry(kLongestOverdueHold);
   }
 
   // Unpaid units that will come back.

@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -85,10 +83,9 @@ TEST_P(SqlTest, Passes) {
   });
   ASSERT_TRUE(prove.ok()) << prove.status();
   const auto exit_status = (*prove)->Wait(absl::Seconds(60));
-  std::ostringstream output;
-  output << std::ifstream(log).rdbuf();
-  ASSERT_TRUE(exit_status.ok()) << exit_status.status() << "\n" << output.str();
-  EXPECT_EQ(*exit_status, 0) << output.str();
+  const std::string output = FileContents(log);
+  ASSERT_TRUE(exit_status.ok()) << exit_status.status() << "\n" << output;
+  EXPECT_EQ(*exit_status, 0) << output;
 }
 
 }  // namespace

@@ -23,6 +23,10 @@ struct ChildProcessOptions {
   std::string user;                        // the user to run as if this process is root; empty or not root: the same
 };
 
+// How long a server may take to serve and to end, on a machine that is busy with other tests.
+inline constexpr absl::Duration kServerStartTimeout = absl::Seconds(60);
+inline constexpr absl::Duration kServerStopTimeout = absl::Seconds(30);
+
 // One process. Not thread-safe, but Signal and pid may be used beside a Wait.
 //
 // The kernel kills the process when the *thread* that started it ends (PR_SET_PDEATHSIG): start it from a thread that

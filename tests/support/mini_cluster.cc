@@ -11,9 +11,6 @@
 namespace tranche::testing {
 namespace {
 
-constexpr absl::Duration kStartTimeout = absl::Seconds(60);
-constexpr absl::Duration kStopTimeout = absl::Seconds(30);
-
 // Asks the process to end, if it runs. Only once: a second SIGTERM may end it at once, without its own shutdown.
 absl::Status AskToEnd(ServerProcess& process) {
   if (!process.Running()) return absl::OkStatus();
@@ -24,7 +21,7 @@ absl::Status AskToEnd(ServerProcess& process) {
 
 // Waits for a process that was asked to end, and kills it if necessary; non-OK when it did not end with status 0.
 absl::Status WaitForEnd(ServerProcess& process) {
-  const absl::StatusOr<int> status = process.process().Wait(kStopTimeout);
+  const absl::StatusOr<int> status = process.process().Wait(kServerStopTimeout);
   if (absl::IsDeadlineExceeded(status.status())) {
     if (absl::Status killed = process.Kill(); !killed.ok()) return killed;
     return absl::DeadlineExceededError(absl::StrCat(process.name(), " had to be killed"));
@@ -83,7 +80,7 @@ absl::Status MiniCluster::KillNode(int node) {
 
 absl::StatusOr<int> MiniCluster::StopNode(int node) {
   Node(node).endpoint.clear();
-  return Node(node).process->Terminate(kStopTimeout);
+  return Node(node).process->Terminate(kServerStopTimeout);
 }
 
 absl::Status MiniCluster::SuspendNode(int node) { return Node(node).process->process().Signal(SIGSTOP); }
@@ -172,7 +169,7 @@ absl::Status MiniCluster::AddShards() {
 absl::Status MiniCluster::Migrate(const MiniPostgres& postgres) {
   auto migrate = ServerProcess::Start("migrate", "tranche-migrate", {"--postgres", postgres.dsn()}, dir());
   if (!migrate.ok()) return migrate.status();
-  const absl::StatusOr<int> status = (*migrate)->process().Wait(kStartTimeout);
+  const absl::StatusOr<int> status = (*migrate)->process().Wait(kServerStartTimeout);
   if (!status.ok()) return status.status();
   if (*status == 0) return absl::OkStatus();
   return absl::UnavailableError(absl::StrCat("tranche-migrate failed:\n", (*migrate)->LogTail()));
@@ -193,7 +190,7 @@ absl::Status MiniCluster::LaunchNode() {
 }
 
 absl::Status MiniCluster::WaitForNode(FrontNode& node) {
-  const absl::StatusOr<int> port = node.process->WaitForPort(node.port_file, kStartTimeout);
+  const absl::StatusOr<int> port = node.process->WaitForPort(node.port_file, kServerStartTimeout);
   if (!port.ok()) return port.status();
   node.endpoint = absl::StrCat("127.0.0.1:", *port);
   return absl::OkStatus();

@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 #include <vector>
 
@@ -21,8 +20,6 @@ namespace tranche::testing {
 namespace {
 
 constexpr absl::Duration kInitTimeout = absl::Seconds(60);
-constexpr absl::Duration kStartTimeout = absl::Seconds(60);
-constexpr absl::Duration kStopTimeout = absl::Seconds(30);
 // The server refuses to run as root; this user comes with the package.
 constexpr char kSystemUser[] = "postgres";
 
@@ -41,16 +38,10 @@ std::filesystem::path ProgramDir() {
   return newest;
 }
 
-std::string Contents(const std::string& file) {
-  std::ostringstream text;
-  text << std::ifstream(file).rdbuf();
-  return text.str();
-}
-
 // The parent of a process; 0 when it is gone.
 pid_t ParentOf(const std::string& pid) {
   // "pid (name) state ppid ...": the name may hold anything, so look after the last bracket.
-  const std::string stat = Contents(absl::StrCat("/proc/", pid, "/stat"));
+  const std::string stat = FileContents(absl::StrCat("/proc/", pid, "/stat"));
   const size_t bracket = stat.rfind(')');
   if (bracket == std::string::npos) return 0;
   std::istringstream rest(stat.substr(bracket + 1));
@@ -132,7 +123,7 @@ absl::Status MiniPostgres::InitData() {
   const absl::StatusOr<int> exit_status = (*initdb)->Wait(kInitTimeout);
   if (!exit_status.ok()) return exit_status.status();
   if (*exit_status == 0) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat("initdb failed:\n", Contents(log_file())));
+  return absl::InternalError(absl::StrCat("initdb failed:\n", FileContents(log_file())));
 }
 
 absl::Status MiniPostgres::Start() {
@@ -179,22 +170,22 @@ absl::Status MiniPostgres::StartOnPort() {
 }
 
 absl::Status MiniPostgres::WaitUntilServing() {
-  const absl::Time deadline = absl::Now() + kStartTimeout;
+  const absl::Time deadline = absl::Now() + kServerStartTimeout;
   const std::string dsn = Dsn("postgres");
   while (absl::Now() < deadline) {
     if (!process_->Running()) {
-      return absl::UnavailableError(absl::StrCat("PostgreSQL ended at its start:\n", Contents(log_file())));
+      return absl::UnavailableError(absl::StrCat("PostgreSQL ended at its start:\n", FileContents(log_file())));
     }
     if (PQping(dsn.c_str()) == PQPING_OK) return absl::OkStatus();
     absl::SleepFor(absl::Milliseconds(10));
   }
-  return absl::DeadlineExceededError(absl::StrCat("PostgreSQL does not serve:\n", Contents(log_file())));
+  return absl::DeadlineExceededError(absl::StrCat("PostgreSQL does not serve:\n", FileContents(log_file())));
 }
 
 absl::Status MiniPostgres::Stop() {
   CHECK(running()) << "not started";
   if (absl::Status sent = process_->Signal(SIGINT); !sent.ok()) return sent;
-  const absl::Status ended = process_->Wait(kStopTimeout).status();
+  const absl::Status ended = process_->Wait(kServerStopTimeout).status();
   if (!ended.ok()) return ended;
   process_.reset();
   return absl::OkStatus();
@@ -210,8 +201,8 @@ absl::Status MiniPostgres::Kill() {
     for (const pid_t child : children) kill(child, SIGKILL);
     if (absl::Status sent = process_->Signal(SIGKILL); !sent.ok()) return sent;
   }
-  const absl::Time deadline = absl::Now() + kStopTimeout;
-  if (absl::Status ended = process_->Wait(kStopTimeout).status(); !ended.ok()) return ended;
+  const absl::Time deadline = absl::Now() + kServerStopTimeout;
+  if (absl::Status ended = process_->Wait(kServerStopTimeout).status(); !ended.ok()) return ended;
   process_.reset();
   // A new server cannot start while one of them is attached to the old one's memory.
   while (!std::all_of(children.begin(), children.end(), Gone)) {

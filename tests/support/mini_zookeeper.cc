@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <fstream>
-#include <sstream>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -18,9 +17,6 @@
 
 namespace tranche::testing {
 namespace {
-
-constexpr absl::Duration kStartTimeout = absl::Seconds(60);
-constexpr absl::Duration kStopTimeout = absl::Seconds(30);
 
 // The jar's manifest names what else it needs; the second jar writes the log to stderr.
 constexpr char kClassPath[] = "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar";
@@ -43,12 +39,6 @@ std::string FourLetterWord(int port, const std::string& word) {
   }
   close(fd);
   return answer;
-}
-
-std::string Contents(const std::string& file) {
-  std::ostringstream text;
-  text << std::ifstream(file).rdbuf();
-  return text.str();
 }
 
 }  // namespace
@@ -108,21 +98,21 @@ absl::Status MiniZookeeper::StartOnPort() {
 }
 
 absl::Status MiniZookeeper::WaitUntilServing() {
-  const absl::Time deadline = absl::Now() + kStartTimeout;
+  const absl::Time deadline = absl::Now() + kServerStartTimeout;
   while (absl::Now() < deadline) {
     if (!process_->Running()) {
-      return absl::UnavailableError(absl::StrCat("ZooKeeper ended at its start:\n", Contents(log_file())));
+      return absl::UnavailableError(absl::StrCat("ZooKeeper ended at its start:\n", FileContents(log_file())));
     }
     if (absl::StartsWith(FourLetterWord(port_, "srvr"), "Zookeeper version")) return absl::OkStatus();
     absl::SleepFor(absl::Milliseconds(20));
   }
-  return absl::DeadlineExceededError(absl::StrCat("ZooKeeper does not serve:\n", Contents(log_file())));
+  return absl::DeadlineExceededError(absl::StrCat("ZooKeeper does not serve:\n", FileContents(log_file())));
 }
 
 absl::Status MiniZookeeper::Stop() {
   CHECK(running()) << "not started";
   if (absl::Status sent = process_->Signal(SIGTERM); !sent.ok()) return sent;
-  const absl::Status ended = process_->Wait(kStopTimeout).status();
+  const absl::Status ended = process_->Wait(kServerStopTimeout).status();
   process_.reset();
   return ended;
 }
@@ -130,7 +120,7 @@ absl::Status MiniZookeeper::Stop() {
 absl::Status MiniZookeeper::Kill() {
   CHECK(running()) << "not started";
   if (absl::Status sent = process_->Signal(SIGKILL); !sent.ok()) return sent;
-  const absl::Status ended = process_->Wait(kStopTimeout).status();
+  const absl::Status ended = process_->Wait(kServerStopTimeout).status();
   process_.reset();
   return ended;
 }

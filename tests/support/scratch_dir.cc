@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <fstream>
+#include <sstream>
 #include <system_error>
 
 namespace tranche::testing {
@@ -34,6 +36,12 @@ std::filesystem::path ScratchDir::MakeSubdir(const std::string& name, const std:
     PCHECK(chown(path.c_str(), user->pw_uid, user->pw_gid) == 0) << path;
   }
   return path;
+}
+
+std::string FileContents(const std::filesystem::path& file) {
+  std::ostringstream text;
+  text << std::ifstream(file).rdbuf();
+  return text.str();
 }
 
 }  // namespace tranche::testing

@@ -25,4 +25,7 @@ class ScratchDir {
   std::filesystem::path path_;
 };
 
+// What the file holds; empty if it cannot be read.
+std::string FileContents(const std::filesystem::path& file);
+
 }  // namespace tranche::testing

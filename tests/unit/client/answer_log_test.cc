@@ -2,20 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <sstream>
 #include <string>
 
 #include "absl/time/clock.h"
+#include "tests/support/scratch_dir.h"
 
 namespace tranche::load {
 namespace {
-
-std::string Contents(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
 
 TEST(AnswerLogTest, WritesOneLinePerAnswer) {
   const std::string path = ::testing::TempDir() + "/answer_log_test.answers";
@@ -26,7 +19,7 @@ TEST(AnswerLogTest, WritesOneLinePerAnswer) {
   log.Add(request, "UNKNOWN", 0, ended, absl::Milliseconds(1500));
   log.Add(request, "replayed", 1998, ended, absl::ZeroDuration());
   EXPECT_TRUE(log.Close());
-  EXPECT_EQ(Contents(path),
+  EXPECT_EQ(testing::FileContents(path),
             "id-1\ttv\talice\t2\tUNKNOWN\t0\t3500000\t5000000\n"
             "id-1\ttv\talice\t2\treplayed\t1998\t5000000\t5000000\n");
 }
@@ -43,7 +36,7 @@ TEST(ChangeLogTest, WritesOneLinePerAnswer) {
   log.Add({ChangeKind::kExtend, reservation}, "n1:7400", "EXTENDED", began, ended);
   log.Add({ChangeKind::kConfirm, reservation}, "n2:7400", "UNKNOWN", began, ended);
   EXPECT_TRUE(log.Close());
-  EXPECT_EQ(Contents(path),
+  EXPECT_EQ(testing::FileContents(path),
             "id-1\textend\tn1:7400\t3\tEXTENDED\t5000000\t6500000\n"
             "id-1\tconfirm\tn2:7400\tpay-id-1\tUNKNOWN\t5000000\t6500000\n");
 }

@@ -2,15 +2,14 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "client/internal/connection.h"
+#include "tests/support/scratch_dir.h"
 #include "tests/unit/client/scripted_stub.h"
 
 namespace tranche::load {
@@ -125,11 +124,10 @@ TEST_F(ChangerTest, LogsEveryAnswer) {
   for (int i = 0; i < 7; ++i) Offer(absl::StrCat("id-", i));
   for (int i = 0; i < 7; ++i) EXPECT_TRUE(changer_->SendNext(0));
   EXPECT_TRUE(changer_->CloseAnswers());
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  EXPECT_NE(text.str().find("id-0\tconfirm\tn0\tpay-id-0\tCONFIRMED\t"), std::string::npos) << text.str();
-  EXPECT_NE(text.str().find("id-3\tcancel\tn0\tchanged-my-mind\tCANCELLED\t"), std::string::npos) << text.str();
-  EXPECT_NE(text.str().find("id-6\textend\tn0\t1\tOVERLOADED\t"), std::string::npos) << text.str();
+  const std::string text = testing::FileContents(path);
+  EXPECT_NE(text.find("id-0\tconfirm\tn0\tpay-id-0\tCONFIRMED\t"), std::string::npos) << text;
+  EXPECT_NE(text.find("id-3\tcancel\tn0\tchanged-my-mind\tCANCELLED\t"), std::string::npos) << text;
+  EXPECT_NE(text.find("id-6\textend\tn0\t1\tOVERLOADED\t"), std::string::npos) << text;
 }
 
 }  // namespace
