@@ -21,8 +21,9 @@
 namespace tranche::ctl {
 
 inline constexpr int kExitOk = 0;
-inline constexpr int kExitLocal = 1;   // wrong usage, or a file or an output that cannot be written
-inline constexpr int kExitRemote = 2;  // the cluster refused, did not answer or is not healthy
+inline constexpr int kExitLocal = 1;    // wrong usage, or a file or an output that cannot be written
+inline constexpr int kExitRemote = 2;   // the cluster refused, did not answer or is not healthy
+inline constexpr int kExitUnknown = 3;  // of `verify`, where 2 says that a rule is broken: it could not be told
 
 // Of a call, unless it is known to take longer.
 inline constexpr absl::Duration kUsualTimeout = absl::Seconds(10);

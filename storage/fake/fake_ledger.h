@@ -57,6 +57,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) override;
   absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
+  absl::StatusOr<VerifyReport> VerifyPage(const VerifyPosition& after, int max_skus) override;
 
   absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Payment> batch) override;
   absl::StatusOr<std::vector<ChangeResult>> CancelReservations(absl::Span<const Cancellation> batch) override;
@@ -203,6 +204,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
     std::map<IncarnationId, int64_t> by_incarnation;  // including lapsed ones: it has spent those units
     std::map<std::string, int64_t> live_by_user;
   };
+  std::map<std::string, SoldUnits> SoldBySku() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void VerifySku(const SkuState& state, const SoldUnits& sold, VerifyReport& report) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -248,13 +248,10 @@ void FakeLedger::VerifySku(const SkuState& state, const SoldUnits& sold, VerifyR
   }
 }
 
-absl::StatusOr<VerifyReport> FakeLedger::Verify(const std::string& sku_id) {
-  absl::MutexLock lock(&mutex_);
-  RETURN_IF_ERROR(Enter());
+std::map<std::string, FakeLedger::SoldUnits> FakeLedger::SoldBySku() const {
   std::map<std::string, SoldUnits> sold;
   for (const auto& [id, stored] : reservations_) {
     const Reservation& reservation = stored.reservation;
-    if (!sku_id.empty() && reservation.sku_id != sku_id) continue;
     SoldUnits& of_sku = sold[reservation.sku_id];
     ++of_sku.reservations;
     of_sku.by_incarnation[stored.incarnation] += reservation.quantity;
@@ -267,10 +264,33 @@ absl::StatusOr<VerifyReport> FakeLedger::Verify(const std::string& sku_id) {
     of_sku.by_incarnation[key.second] += retired.units;
     of_sku.live_units += retired.live_units;
   }
+  return sold;
+}
+
+absl::StatusOr<VerifyReport> FakeLedger::Verify(const std::string& sku_id) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Enter());
+  std::map<std::string, SoldUnits> sold = SoldBySku();
   VerifyReport report;
   for (const auto& [id, state] : skus_) {
     if (sku_id.empty() || sku_id == id) VerifySku(state, sold[id], report);
   }
+  return report;
+}
+
+absl::StatusOr<VerifyReport> FakeLedger::VerifyPage(const VerifyPosition& after, int max_skus) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Enter());
+  std::map<std::string, SoldUnits> sold = SoldBySku();
+  VerifyReport report;
+  auto next = skus_.upper_bound(after.sku_id);
+  std::string last;
+  for (; next != skus_.end() && report.skus_checked < max_skus; ++next) {
+    last = next->first;
+    VerifySku(next->second, sold[last], report);
+  }
+  report.skus_left = std::distance(next, skus_.end());
+  if (report.skus_left > 0) report.next = VerifyPosition{.shard = kHomeShard, .sku_id = last};
   return report;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,10 +32,21 @@ struct LedgerViolation {
   std::string detail;
 };
 
+// How far a verification has come: all shards before `shard` are done (home is the first, the others follow by name),
+// and of `shard` all SKUs up to `sku_id`.
+struct VerifyPosition {
+  std::string shard;
+  std::string sku_id;
+};
+
 struct VerifyReport {
   std::vector<LedgerViolation> violations;  // at most 1000
   int64_t skus_checked = 0;
   int64_t reservations_checked = 0;
+  // From where the next page goes on; nothing after the last one.
+  std::optional<VerifyPosition> next;
+  // SKUs of the same shard that are still to be checked.
+  int64_t skus_left = 0;
 };
 
 class AuditLedger {
@@ -47,6 +59,9 @@ class AuditLedger {
 
   // Recomputes the invariants of the SKU ("" = of all) from scratch, in one snapshot.
   virtual absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) = 0;
+  // The same for the next SKUs, at most `max_skus` > 0, each page in a snapshot of its own. {} is the beginning. A SKU
+  // that moves to another shard between two pages may be left out, or be checked twice.
+  virtual absl::StatusOr<VerifyReport> VerifyPage(const VerifyPosition& after, int max_skus) = 0;
 };
 
 }  // namespace tranche::storage

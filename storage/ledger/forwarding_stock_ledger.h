@@ -96,6 +96,10 @@ class ForwardingStockLedger : public StockLedger {
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override {
     return Forward(LedgerCall::Read("Verify"), [&](AuditLedger& target) { return target.Verify(sku_id); });
   }
+  absl::StatusOr<VerifyReport> VerifyPage(const VerifyPosition& after, int max_skus) override {
+    return Forward(LedgerCall::Read("VerifyPage"),
+                   [&](AuditLedger& target) { return target.VerifyPage(after, max_skus); });
+  }
 
  private:
   template <typename Ask>

@@ -29,7 +29,10 @@ class PostgresStockLedger : public StockLedger {
  public:
   // `shard` is set in every SKU that is read.
   explicit PostgresStockLedger(ConnectionPool* pool, std::string shard = kHomeShard)
-      : pool_(pool), shard_(std::move(shard)) {}
+      : PostgresStockLedger(pool, pool, std::move(shard)) {}
+  // `verify_pool` lets a statement run for as long as it takes to verify a SKU with millions of reservations.
+  PostgresStockLedger(ConnectionPool* pool, ConnectionPool* verify_pool, std::string shard)
+      : pool_(pool), verify_pool_(verify_pool), shard_(std::move(shard)) {}
 
   absl::StatusOr<Sku> CreateSku(const Sku& sku, const std::string& actor) override;
   absl::StatusOr<Sku> GetSku(const std::string& sku_id) override;
@@ -54,12 +57,15 @@ class PostgresStockLedger : public StockLedger {
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) override;
   absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
+  absl::StatusOr<VerifyReport> VerifyPage(const VerifyPosition& after, int max_skus) override;
 
  private:
+  absl::StatusOr<VerifyReport> ReadVerified(const std::string& sku_id, const std::string& after, int max_skus);
   absl::StatusOr<Sku> ReadChanged(const std::string& sku_id);
   Sku AtShard(Sku sku) const;
 
   ConnectionPool* const pool_;
+  ConnectionPool* const verify_pool_;
   const std::string shard_;
 };
 

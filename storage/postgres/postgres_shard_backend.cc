@@ -10,6 +10,16 @@ namespace {
 // that slow lists take no connection from a cart.
 constexpr int kMoreConnections = 12;
 
+// A page of a verification may have a single SKU with millions of reservations, which are read in one snapshot.
+constexpr absl::Duration kVerifyTimeout = absl::Minutes(10);
+
+PoolOptions VerifyPool(PoolOptions options) {
+  options.application_name = "tranched-verify";
+  options.max_connections = 1;
+  options.statement_timeout = kVerifyTimeout;
+  return options;
+}
+
 PoolOptions PoolOf(PoolOptions options, const char* application_name, int max_connections) {
   options.application_name = application_name;
   options.max_connections = max_connections;
@@ -22,9 +32,10 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const Postgre
     : commit_pool_(PoolOf(options.pool, "tranched-commit", options.pipeline.lanes)),
       call_pool_(PoolOf(options.pool, "tranched", options.blocking_threads + kMoreConnections)),
       change_pool_(PoolOf(options.pool, "tranched-change", options.pipeline.lanes)),
+      verify_pool_(VerifyPool(options.pool)),
       commit_ledger_(&commit_pool_),
       ledger_(&call_pool_),
-      stock_ledger_(&call_pool_, shard_name),
+      stock_ledger_(&call_pool_, &verify_pool_, shard_name),
       lifecycle_ledger_(&call_pool_),
       change_ledger_(&change_pool_),
       shard_ledger_(&call_pool_),

@@ -36,7 +36,7 @@ class PostgresShardBackend : public ShardBackend {
     changes_->Stop();
   }
   void GiveUpLedger() override {
-    for (ConnectionPool* pool : {&commit_pool_, &call_pool_, &change_pool_}) pool->GiveUp();
+    for (ConnectionPool* pool : {&commit_pool_, &call_pool_, &change_pool_, &verify_pool_}) pool->GiveUp();
   }
   void StopExecutor() override { executor_.reset(); }
   void StopPipelines() override {
@@ -48,6 +48,7 @@ class PostgresShardBackend : public ShardBackend {
   ConnectionPool commit_pool_;
   ConnectionPool call_pool_;
   ConnectionPool change_pool_;
+  ConnectionPool verify_pool_;
   PostgresLedger commit_ledger_;
   PostgresLedger ledger_;
   PostgresStockLedger stock_ledger_;

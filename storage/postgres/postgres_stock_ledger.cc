@@ -1,3 +1,4 @@
+#include <limits>
 #include <optional>
 
 #include "absl/strings/ascii.h"
@@ -111,7 +112,16 @@ absl::StatusOr<std::vector<AuditEntry>> PostgresStockLedger::ListAudit(const std
 }
 
 absl::StatusOr<VerifyReport> PostgresStockLedger::Verify(const std::string& sku_id) {
-  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "verify_ledger", sku_id));
+  return ReadVerified(sku_id, "", std::numeric_limits<int>::max());
+}
+
+absl::StatusOr<VerifyReport> PostgresStockLedger::VerifyPage(const VerifyPosition& after, int max_skus) {
+  return ReadVerified("", after.sku_id, max_skus);
+}
+
+absl::StatusOr<VerifyReport> PostgresStockLedger::ReadVerified(const std::string& sku_id, const std::string& after,
+                                                               int max_skus) {
+  ASSIGN_OR_RETURN(const auto rows, Call(*verify_pool_, Repeat::kRead, "verify_page", sku_id, after, max_skus));
   return ReadAnswer(Repeat::kRead, [&] {
     VerifyReport report;
     for (const pqxx::row& row : rows) {
@@ -120,9 +130,11 @@ absl::StatusOr<VerifyReport> PostgresStockLedger::Verify(const std::string& sku_
         continue;
       }
       const std::vector<std::string> counts = absl::StrSplit(row[2].c_str(), ' ');
-      const bool counted = counts.size() == 2 && absl::SimpleAtoi(counts[0], &report.skus_checked) &&
-                           absl::SimpleAtoi(counts[1], &report.reservations_checked);
-      RequireOfAnswer(counted, "verify_ledger's last row counts what was checked");
+      const bool counted = counts.size() == 3 && absl::SimpleAtoi(counts[0], &report.skus_checked) &&
+                           absl::SimpleAtoi(counts[1], &report.reservations_checked) &&
+                           absl::SimpleAtoi(counts[2], &report.skus_left);
+      RequireOfAnswer(counted, "verify_page's last row counts what was checked");
+      if (!row[1].is_null()) report.next = VerifyPosition{.shard = shard_, .sku_id = row[1].c_str()};
     }
     return report;
   });

@@ -61,6 +61,17 @@ absl::StatusOr<std::vector<std::string>> ListIds(const ShardList& shards, size_t
   return std::vector<std::string>(all.begin(), end);
 }
 
+void NameShard(const ShardBackend& shard, VerifyReport& report) {
+  if (shard.name == kHomeShard) return;
+  for (LedgerViolation& violation : report.violations) absl::StrAppend(&violation.detail, " (shard ", shard.name, ")");
+}
+
+// The order in which shards are verified: home, then the others by name.
+bool IsBefore(absl::string_view a, absl::string_view b) {
+  if (a == b || b == kHomeShard) return false;
+  return a == kHomeShard || a < b;
+}
+
 }  // namespace
 
 absl::StatusOr<Sku> RoutingStockLedger::CreateSku(const Sku& sku, const std::string& actor) {
@@ -235,16 +246,32 @@ absl::StatusOr<VerifyReport> RoutingStockLedger::Verify(const std::string& sku_i
   VerifyReport merged;
   const absl::Status verified = AskEach(shards_->All(), [&](ShardBackend& shard) {
     ASSIGN_OR_RETURN(VerifyReport report, shard.stock->Verify(sku_id));
+    NameShard(shard, report);
     merged.skus_checked += report.skus_checked;
     merged.reservations_checked += report.reservations_checked;
     for (LedgerViolation& violation : report.violations) {
-      if (shard.name != kHomeShard) absl::StrAppend(&violation.detail, " (shard ", shard.name, ")");
       if (merged.violations.size() < kMaxMergedViolations) merged.violations.push_back(std::move(violation));
     }
     return absl::OkStatus();
   });
   if (!verified.ok()) return verified;
   return merged;
+}
+
+absl::StatusOr<VerifyReport> RoutingStockLedger::VerifyPage(const VerifyPosition& after, int max_skus) {
+  const ShardList all = shards_->All();
+  const std::string begin = after.shard.empty() ? std::string(kHomeShard) : after.shard;
+  const auto shard = std::find_if(all.begin(), all.end(), [&](const auto& one) { return !IsBefore(one->name, begin); });
+  if (shard == all.end()) return VerifyReport();
+  if (IsSilent(**shard)) return Silent(**shard);
+  // The shard of the position may have been removed meanwhile.
+  const VerifyPosition from{.shard = (*shard)->name, .sku_id = (*shard)->name == begin ? after.sku_id : ""};
+  ASSIGN_OR_RETURN(VerifyReport report, (*shard)->stock->VerifyPage(from, max_skus));
+  NameShard(**shard, report);
+  if (!report.next.has_value() && std::next(shard) != all.end()) {
+    report.next = VerifyPosition{.shard = (*std::next(shard))->name, .sku_id = ""};
+  }
+  return report;
 }
 
 }  // namespace tranche::storage

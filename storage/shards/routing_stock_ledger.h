@@ -54,6 +54,7 @@ class RoutingStockLedger : public ForwardingStockLedger<RoutingStockLedger> {
   absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
   // One snapshot per shard.
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
+  absl::StatusOr<VerifyReport> VerifyPage(const VerifyPosition& after, int max_skus) override;
 
  private:
   using MoveResults = std::vector<absl::StatusOr<SkuQuota>>;

@@ -410,5 +410,24 @@ TEST_P(StockLedgerContract, VerifyCountsWhatItChecked) {
   EXPECT_EQ(one.reservations_checked, 2);
 }
 
+TEST_P(StockLedgerContract, VerifyGoesThroughTheLedgerPageByPage) {
+  for (const char* sku : {"tv", "radio", "lamp"}) Create(SkuOf(sku, 10));
+  const IncarnationId node = HolderOf("tv", 10);
+  Commit(node, {Claim("tv", "alice"), Claim("tv", "bob")});
+
+  const VerifyReport first = *stock().VerifyPage({}, 2);
+  EXPECT_EQ(first.skus_checked, 2);
+  EXPECT_EQ(first.reservations_checked, 0);
+  EXPECT_EQ(first.skus_left, 1);
+  ASSERT_TRUE(first.next.has_value());
+  EXPECT_EQ(first.next->sku_id, "radio");
+  const VerifyReport second = *stock().VerifyPage(*first.next, 2);
+  EXPECT_EQ(second.skus_checked, 1);
+  EXPECT_EQ(second.reservations_checked, 2);
+  EXPECT_EQ(second.skus_left, 0);
+  EXPECT_FALSE(second.next.has_value());
+  EXPECT_FALSE(stock().VerifyPage({}, 3)->next.has_value()) << "a full page may be the last one";
+}
+
 }  // namespace
 }  // namespace tranche::storage

@@ -152,7 +152,15 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
   }
   grpc::Status VerifyLedger(grpc::ServerContext* context, const tranche::v1::VerifyLedgerRequest* request,
                             tranche::v1::VerifyLedgerResponse* response) override {
+    if (ledger_silent) return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "no answer");
     response->set_skus_checked(1);
+    // Three pages, of which the last one is broken.
+    const int page = request->page_token().empty() ? 1 : std::stoi(request->page_token());
+    if (request->page_size() > 0 && page < 3) {
+      response->set_next_page_token(absl::StrCat(page + 1));
+      response->set_skus_left(3 - page);
+      return grpc::Status::OK;
+    }
     if (broken) {
       response->add_violations()->set_rule("conservation");
       response->mutable_violations(0)->set_sku_id("tv");
@@ -192,6 +200,7 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
   std::vector<tranche::v1::RebalanceQuotaRequest> rebalance_requests;
   bool meddle = false;
   bool broken = false;
+  bool ledger_silent = false;
   bool drained = false;
   bool stays = false;
 
@@ -366,10 +375,19 @@ TEST_F(TranchectlTest, AMistypedCommandIsMetWithASuggestion) {
 
 TEST_F(TranchectlTest, VerifyReturnsTwoWhenARuleIsBroken) {
   EXPECT_EQ(Ctl({"verify"}), 0);
+  EXPECT_THAT(out_, HasSubstr("ok: 3 SKUs")) << "of all pages";
+  EXPECT_EQ(Ctl({"verify", "--sku", "tv"}), 0);
   EXPECT_THAT(out_, HasSubstr("ok: 1 SKUs"));
   admin_.broken = true;
   EXPECT_EQ(Ctl({"verify"}), 2);
   EXPECT_THAT(out_, HasSubstr("conservation"));
+}
+
+TEST_F(TranchectlTest, VerifyReturnsThreeWhenItCouldNotTell) {
+  admin_.ledger_silent = true;
+  EXPECT_EQ(Ctl({"verify"}), 3);
+  EXPECT_EQ(out_, "");
+  EXPECT_EQ(Ctl({"verify", "--sku"}), 1) << "wrong usage stays 1";
 }
 
 TEST_F(TranchectlTest, ErrorsNameReasonAndNextStepAndLeaveStdoutEmpty) {

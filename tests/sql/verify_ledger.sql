@@ -9,6 +9,36 @@ SELECT results_eq($$ SELECT * FROM tranche.verify_ledger('') $$, $$ VALUES (NULL
 SELECT results_eq($$ SELECT * FROM tranche.verify_ledger('radio') $$, $$ VALUES (NULL::text, NULL::text, '1 0') $$);
 SELECT results_eq($$ SELECT * FROM tranche.verify_ledger('none') $$, $$ VALUES (NULL::text, NULL::text, '0 0') $$);
 
+-- Page by page; the last page has no next one, also if it is full.
+SELECT results_eq($$ SELECT * FROM tranche.verify_page('', '', 1) $$, $$ VALUES (NULL::text, 'radio'::text, '1 0 1'::text) $$);
+SELECT results_eq($$ SELECT * FROM tranche.verify_page('', 'radio', 1) $$, $$ VALUES (NULL::text, NULL::text, '1 1 0') $$);
+SELECT results_eq($$ SELECT * FROM tranche.verify_page('', '', 2) $$, $$ VALUES (NULL::text, NULL::text, '2 1 0') $$);
+SELECT results_eq($$ SELECT * FROM tranche.verify_page('', 'tv', 1) $$, $$ VALUES (NULL::text, NULL::text, '0 0 0') $$);
+
+-- The rules that page by page are found while `p_damage` is done. It is undone at the end.
+CREATE FUNCTION found_in_pages(p_damage text) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+  v_rules text[] := '{}';
+  v_after text := '';
+BEGIN
+  BEGIN
+    EXECUTE p_damage;
+    WHILE v_after IS NOT NULL LOOP
+      v_rules := v_rules || ARRAY(SELECT rule || ' ' || sku_id FROM tranche.verify_page('', v_after, 1)
+                                  WHERE rule IS NOT NULL ORDER BY rule, sku_id);
+      SELECT sku_id INTO v_after FROM tranche.verify_page('', v_after, 1) WHERE rule IS NULL;
+    END LOOP;
+    RAISE EXCEPTION 'undo' USING ERRCODE = 'P0099';
+  EXCEPTION WHEN SQLSTATE 'P0099' THEN
+    RETURN v_rules;
+  END;
+END $$;
+SELECT is(found_in_pages('SELECT 1'), '{}');
+SELECT is(found_in_pages('UPDATE tranche.sku SET stock = stock + 1'), '{conservation radio,conservation tv}');
+SELECT is(found_in_pages($$INSERT INTO tranche.stock_slot
+                           SELECT g, 0, NULL, 1, 1, 1 FROM unnest(ARRAY['a', 'radio.', 'zz', 'ü']) AS g$$),
+          '{slot_sku a,slot_sku radio.,slot_sku zz,slot_sku ü}', 'what belongs to no SKU lies in one page');
+
 -- The rules that are violated while `p_damage` is done. It is undone at the end.
 CREATE FUNCTION found(p_damage text, p_sku text DEFAULT '') RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE

@@ -273,6 +273,41 @@ TEST_F(AdminHandlersTest, VerifyChecksThatTheSkuExists) {
   EXPECT_EQ(ReasonOf(verify_.Verify(request).status()), "SKU_ID_MALFORMED");
 }
 
+TEST_F(AdminHandlersTest, VerifyGoesThroughTheLedgerPageByPage) {
+  v1::VerifyLedgerRequest request;
+  request.set_page_size(1);
+  const auto only = verify_.Verify(request);
+  ASSERT_TRUE(only.ok()) << only.status();
+  EXPECT_EQ(only->skus_checked(), 1);
+  EXPECT_EQ(only->next_page_token(), "");
+  v1::CreateSkuRequest another;
+  *another.mutable_sku() = Tv();
+  another.mutable_sku()->set_sku_id("b");
+  ASSERT_TRUE(sku_.Create(another, kActor).ok());
+  const auto first = verify_.Verify(request);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->skus_left(), 1);
+  request.set_page_token(first->next_page_token());
+  const auto second = verify_.Verify(request);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(second->skus_checked(), 1);
+  EXPECT_EQ(second->next_page_token(), "");
+}
+
+TEST_F(AdminHandlersTest, VerifyRefusesPagesThatMakeNoSense) {
+  v1::VerifyLedgerRequest request;
+  request.set_page_size(-1);
+  EXPECT_EQ(ReasonOf(verify_.Verify(request).status()), "FIELD_INVALID");
+  request.set_page_size(1);
+  request.set_sku_id("tv");
+  EXPECT_EQ(ReasonOf(verify_.Verify(request).status()), "FIELD_INVALID");
+  request.clear_sku_id();
+  request.set_page_token("nonsense");
+  EXPECT_EQ(ReasonOf(verify_.Verify(request).status()), "FIELD_INVALID");
+  request.clear_page_size();
+  EXPECT_EQ(ReasonOf(verify_.Verify(request).status()), "FIELD_INVALID");
+}
+
 TEST_F(AdminHandlersTest, DumpPagesThroughTheWholeTree) {
   ASSERT_TRUE(quota_.Set(SetRequest("a", 40, false), kActor).ok());
   const auto whole = coordination_.Dump({});

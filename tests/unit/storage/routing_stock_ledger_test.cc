@@ -315,5 +315,24 @@ TEST_F(RoutingStockLedgerTest, VerifiesAllShards) {
   EXPECT_EQ(ledger_.Verify("a")->skus_checked, 1);
 }
 
+TEST_F(RoutingStockLedgerTest, VerifiesShardAfterShardPageByPage) {
+  for (const char* sku : {"b", "c", "d"}) Create(home_, sku);
+  Create(s2_, "a");
+  std::vector<std::string> pages;
+  VerifyPosition after;
+  while (true) {
+    const VerifyReport page = *ledger_.VerifyPage(after, 2);
+    pages.push_back(absl::StrCat(after.shard, "/", after.sku_id, ": ", page.skus_checked));
+    if (!page.next.has_value()) break;
+    after = *page.next;
+  }
+  EXPECT_THAT(pages, ElementsAre("/: 2", "home/c: 1", "s1/: 0", "s2/: 1"));
+  EXPECT_EQ(ledger_.VerifyPage({.shard = "s11", .sku_id = "zz"}, 2)->skus_checked, 1)
+      << "removed: the next one follows";
+  EXPECT_FALSE(ledger_.VerifyPage({.shard = "z", .sku_id = ""}, 2)->next.has_value());
+  s2_->FallSilent();
+  EXPECT_TRUE(absl::IsUnavailable(ledger_.VerifyPage({.shard = "s2", .sku_id = ""}, 2).status()));
+}
+
 }  // namespace
 }  // namespace tranche::storage
