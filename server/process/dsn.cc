@@ -28,13 +28,26 @@ std::string ValueOf(const PQconninfoOption* options, const char* keyword, const 
 
 using Options = std::unique_ptr<PQconninfoOption, FreeOptions>;
 
-// Null if libpq cannot read it.
+// Whether a "/" or "@" of the password, written as it is, ended the user and password of a URI too early: then libpq
+// takes the password's beginning for a port, or its end for a part of the database's name.
+bool SplitsPassword(const PQconninfoOption* options) {
+  for (const PQconninfoOption* option = options; option->keyword != nullptr; ++option) {
+    const std::string keyword = option->keyword;
+    const std::string value = option->val == nullptr ? "" : option->val;
+    if (keyword == "port" && value.find_first_not_of("0123456789,") != std::string::npos) return true;
+    if ((keyword == "dbname" || keyword == "host") && value.find('@') != std::string::npos) return true;
+  }
+  return false;
+}
+
+// Null if libpq cannot read it, or misreads a password.
 Options Parse(const std::string& dsn) {
   // A text with neither keyword nor URI would be taken as empty.
   if (dsn.find('=') == std::string::npos && dsn.find("://") == std::string::npos) return nullptr;
   char* message = nullptr;
   Options options(PQconninfoParse(dsn.c_str(), &message));
   PQfreemem(message);
+  if (options != nullptr && dsn.find("://") != std::string::npos && SplitsPassword(options.get())) return nullptr;
   return options;
 }
 
@@ -53,7 +66,10 @@ absl::Status CheckSharedDsn(const std::string& dsn) {
   constexpr size_t kLongest = 1024;
   const Options options = Parse(dsn);
   if (options == nullptr || dsn.size() > kLongest) {
-    return absl::InvalidArgumentError("must be a connection string or URI that libpq can read, of 1024 bytes at most");
+    return absl::InvalidArgumentError(
+        "must be a connection string or URI that libpq can read, of 1024 bytes at most; in a URI, write special "
+        "characters "
+        "of names as %XX");
   }
   for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
     const std::string keyword = option->keyword;

@@ -8,8 +8,8 @@
 
 namespace tranche::server {
 
-// "host:port/database", with libpq's defaults where the string leaves them open; nullopt if libpq cannot read it. Only
-// these three are ever shown.
+// "host:port/database", with libpq's defaults where the string leaves them open; nullopt if libpq cannot read it,
+// or takes a part of an unescaped password for one of these. Only these three are ever shown.
 std::optional<std::string> DescribeDsn(const std::string& dsn);
 
 // OK for a connection string that may be stored where every server reads it: libpq can read it and it holds no

@@ -63,9 +63,11 @@ std::string CheckRoot(const std::string& text) {
 
 std::string CheckDsn(const std::string& text) {
   // The message does not quote the text: it may hold a password.
-  return DescribeDsn(text).has_value() ? ""
-                                       : "must be a PostgreSQL connection string, such as "
-                                         "postgresql://user@host:5432/database or \"host=... dbname=...\"";
+  return DescribeDsn(text).has_value()
+             ? ""
+             : "must be a PostgreSQL connection string, such as "
+               "postgresql://user@host:5432/database or \"host=... dbname=...\"; in the first "
+               "form, write special characters of a password as %XX";
 }
 
 // 1 to 128 printable characters.

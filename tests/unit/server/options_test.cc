@@ -141,6 +141,13 @@ TEST_F(OptionsTest, HelpTeachesAndVersionTells) {
 TEST(DsnTest, TellsServerAndDatabaseAndNothingElse) {
   EXPECT_EQ(DescribeDsn("host=db port=6543 dbname=shop user=me password=hunter2"), "db:6543/shop");
   EXPECT_EQ(DescribeDsn("postgresql://me:hunter2@db:6543/shop?sslmode=require"), "db:6543/shop");
+  EXPECT_EQ(DescribeDsn("postgresql://me:hun%2Fter2@db:6543/shop"), "db:6543/shop");
+  for (const char* unescaped : {"postgresql://me:hun/ter2@db:6543/shop", "postgresql://me:1/ter2@db:6543/shop",
+                                "postgresql://me:hun@ter2@db:6543/shop"}) {
+    const auto shown = DescribeDsn(unescaped);
+    EXPECT_EQ(shown.value_or("").find("hun"), std::string::npos) << *shown;
+    EXPECT_EQ(shown.value_or("").find("ter2"), std::string::npos) << *shown;
+  }
   EXPECT_EQ(DescribeDsn("hunter2"), std::nullopt);
   EXPECT_EQ(DescribeDsn("host=db password='hunter2"), std::nullopt);
 }
