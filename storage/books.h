@@ -52,6 +52,9 @@ class Books {
 
   // Those of the ids that exist on the shard, unordered. At most kMaxBatch ids.
   virtual void Read(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) = 0;
+  // Those of the ids that exist on any shard, unordered. At most kMaxBatch ids. kUnavailable when some were not found
+  // and some shard did not answer.
+  virtual void ReadAll(std::vector<Uuid> reservation_ids, absl::Time deadline, ReadDone done) = 0;
   // Shard after shard; the cursor says which one is next. See LifecycleLedger::ListReservations.
   virtual void List(ReservationFilter filter, ReservationCursor after, int limit, absl::Time deadline,
                     PageDone done) = 0;

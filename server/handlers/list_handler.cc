@@ -3,6 +3,8 @@
 #include <memory>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -19,6 +21,7 @@ using storage::ReservationCursor;
 
 constexpr char kLive[] = "live";
 constexpr char kLapsed[] = "lapsed";
+constexpr int kMostIds = 100;
 
 absl::Status BadToken() { return InvalidField("page_token", "must be the next_page_token of the page before"); }
 
@@ -46,6 +49,20 @@ bool Belongs(const ReservationCursor& cursor, const storage::ReservationFilter& 
   const bool sku_fits = filter.sku_id.empty() || cursor.sku_id.empty() || cursor.sku_id == filter.sku_id;
   const bool user_fits = filter.user_id.empty() || cursor.user_id.empty() || cursor.user_id == filter.user_id;
   return sku_fits && user_fits;
+}
+
+absl::StatusOr<std::vector<storage::Uuid>> CheckIds(const v1::BatchGetReservationsRequest& request) {
+  if (request.reservation_ids().empty() || request.reservation_ids_size() > kMostIds) {
+    return InvalidField("reservation_ids", absl::StrCat("must be 1 to ", kMostIds, " ids"));
+  }
+  std::vector<storage::Uuid> ids;
+  absl::flat_hash_set<storage::Uuid> seen;
+  for (const std::string& text : request.reservation_ids()) {
+    ASSIGN_OR_RETURN(const storage::Uuid id, CheckReservationId(text));
+    if (!seen.insert(id).second) return InvalidField("reservation_ids", absl::StrCat("names ", text, " twice"));
+    ids.push_back(id);
+  }
+  return ids;
 }
 
 }  // namespace
@@ -102,6 +119,29 @@ v1::ListReservationsResponse ListHandler::Answer(const storage::ReservationPage&
     Fill(reservation, clock_->Now(), response.add_reservations());
   }
   if (page.next.has_value()) response.set_next_page_token(EncodeCursor(*page.next));
+  return response;
+}
+
+void ListHandler::BatchGet(const v1::BatchGetReservationsRequest& request, absl::Time deadline, BatchDone done) {
+  const absl::StatusOr<std::vector<storage::Uuid>> ids = CheckIds(request);
+  if (!ids.ok()) return done(ids.status());
+  books_->ReadAll(*ids, deadline,
+                  [this, ids = *ids,
+                   done = std::move(done)](const absl::StatusOr<std::vector<storage::Reservation>>& found) mutable {
+                    if (!found.ok()) return done(LedgerError(found.status(), "", Repeatable::kYes));
+                    done(InOrder(ids, *found));
+                  });
+}
+
+v1::BatchGetReservationsResponse ListHandler::InOrder(const std::vector<storage::Uuid>& ids,
+                                                      const std::vector<storage::Reservation>& found) const {
+  absl::flat_hash_map<storage::Uuid, const storage::Reservation*> by_id;
+  for (const storage::Reservation& reservation : found) by_id.emplace(reservation.reservation_id, &reservation);
+  v1::BatchGetReservationsResponse response;
+  for (const storage::Uuid& id : ids) {
+    const auto one = by_id.find(id);
+    if (one != by_id.end()) Fill(*one->second, clock_->Now(), response.add_reservations());
+  }
   return response;
 }
 

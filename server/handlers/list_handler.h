@@ -1,7 +1,8 @@
-// ListReservations, without gRPC.
+// ListReservations and BatchGetReservations, without gRPC.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
@@ -18,11 +19,13 @@ class ListHandler {
  public:
   // Called exactly once, inline or on another thread; must not block.
   using Done = absl::AnyInvocable<void(absl::StatusOr<v1::ListReservationsResponse>)>;
+  using BatchDone = absl::AnyInvocable<void(absl::StatusOr<v1::BatchGetReservationsResponse>)>;
 
   ListHandler(storage::Books* books, storage::Clock* clock) : books_(books), clock_(clock) {}
 
-  // `request` is not used after List returns.
+  // `request` is not used after these return.
   void List(const v1::ListReservationsRequest& request, absl::Time deadline, Done done);
+  void BatchGet(const v1::BatchGetReservationsRequest& request, absl::Time deadline, BatchDone done);
 
  private:
   struct Query {
@@ -34,6 +37,8 @@ class ListHandler {
 
   absl::StatusOr<Query> Check(const v1::ListReservationsRequest& request, absl::Time deadline) const;
   v1::ListReservationsResponse Answer(const storage::ReservationPage& page) const;
+  v1::BatchGetReservationsResponse InOrder(const std::vector<storage::Uuid>& ids,
+                                           const std::vector<storage::Reservation>& found) const;
 
   storage::Books* const books_;
   storage::Clock* const clock_;

@@ -61,6 +61,7 @@ std::vector<CallEntry> ReservationCalls(const ReservationHandlers& to, Reservati
       InlineCall({"CancelReservation", kBuyer, kInline, kYes, kCancel}, to.change, &ChangeHandler::Cancel),
       InlineCall({"ExtendReservation", kBuyer, kInline, kYes, kExtend}, to.change, &ChangeHandler::Extend),
       GetCall({"GetReservation", kBuyer, kInline, kYes, kGet}, to.reservation),
+      InlineCall({"BatchGetReservations", kBuyer, kInline, kYes, kGet}, to.list, &ListHandler::BatchGet),
       InlineCall({"ListReservations", kShop, kInline, kYes, kList}, to.list, &ListHandler::List),
       // Not counted: a watch has no deadline, and a stream's requests are counted one by one.
       WatchCall({"WatchReservation", kBuyer, kInline, kYes}, to.watch),

@@ -162,6 +162,16 @@ void ShardRouter::Read(const std::string& shard, std::vector<Uuid> reservation_i
       std::move(done));
 }
 
+void ShardRouter::ReadAll(std::vector<Uuid> reservation_ids, absl::Time deadline, ReadDone done) {
+  RunOn(
+      *lists_,
+      [this, ids = std::move(reservation_ids), deadline]() -> absl::StatusOr<std::vector<Reservation>> {
+        if (clock_->Now() >= deadline) return TooLate();
+        return ReadEverywhere(ids);
+      },
+      std::move(done));
+}
+
 void ShardRouter::List(ReservationFilter filter, ReservationCursor after, int limit, absl::Time deadline,
                        PageDone done) {
   RunOn(

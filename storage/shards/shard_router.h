@@ -30,6 +30,7 @@ class ShardRouter : public Books {
   void Find(const Uuid& reservation_id, FindDone done) override;
   void FindSku(const std::string& sku_id, SkuDone done) override;
   void Read(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) override;
+  void ReadAll(std::vector<Uuid> reservation_ids, absl::Time deadline, ReadDone done) override;
   void List(ReservationFilter filter, ReservationCursor after, int limit, absl::Time deadline, PageDone done) override;
 
   // Those of the ids that exist on any shard. Blocks, for about a second at most: call it on a dedicated thread, so

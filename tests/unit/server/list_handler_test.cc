@@ -6,8 +6,10 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "server/handlers/field_checks.h"
 #include "storage/fake/fake_ledger.h"
 #include "tests/support/inline_executor.h"
@@ -46,6 +48,12 @@ class ListHandlerTest : public ::testing::Test {
     absl::StatusOr<v1::ListReservationsResponse> result = absl::InternalError("not answered");
     handler_.List(request, clock_.Now() + absl::Seconds(2),
                   [&](absl::StatusOr<v1::ListReservationsResponse> response) { result = std::move(response); });
+    return result;
+  }
+  absl::StatusOr<v1::BatchGetReservationsResponse> BatchGet(const v1::BatchGetReservationsRequest& request) {
+    absl::StatusOr<v1::BatchGetReservationsResponse> result = absl::InternalError("not answered");
+    handler_.BatchGet(request, clock_.Now() + absl::Seconds(2),
+                      [&](absl::StatusOr<v1::BatchGetReservationsResponse> response) { result = std::move(response); });
     return result;
   }
   absl::Status ErrorOf(const v1::ListReservationsRequest& request) { return List(request).status(); }
@@ -166,6 +174,42 @@ TEST_F(ListHandlerTest, TroublesOfTheLedger) {
   executor_.full = false;
   handler_.List(Of("alice", ""), clock_.Now(), [&](auto response) { late = response.status(); });
   EXPECT_EQ(ReasonOf(late), "DEADLINE_PASSED");
+}
+
+TEST_F(ListHandlerTest, ABatchIsInTheOrderOfItsIdsAndLeavesOutWhatDoesNotExist) {
+  const auto id = [](int number) { return absl::StrFormat("00000000-0000-0000-0000-%012x", number); };
+  v1::BatchGetReservationsRequest request;
+  for (const int number : {7, 99, 2, 8}) request.add_reservation_ids(id(number));
+  const auto found = BatchGet(request);
+  ASSERT_TRUE(found.ok()) << found.status();
+  std::vector<std::string> ids;
+  for (const auto& one : found->reservations()) ids.push_back(one.reservation_id());
+  EXPECT_EQ(ids, (std::vector<std::string>{id(7), id(2), id(8)}));
+  EXPECT_EQ(found->reservations(2).user_id(), "bob/x");
+}
+
+TEST_F(ListHandlerTest, ABatchIsBoundedAndNamesEachIdOnce) {
+  v1::BatchGetReservationsRequest request;
+  EXPECT_EQ(ReasonOf(BatchGet(request).status()), "FIELD_INVALID") << "empty";
+  request.add_reservation_ids("x");
+  EXPECT_EQ(ReasonOf(BatchGet(request).status()), "RESERVATION_ID_MALFORMED");
+  request.set_reservation_ids(0, "00000000-0000-0000-0000-00000000000a");
+  request.add_reservation_ids("00000000-0000-0000-0000-00000000000A");
+  EXPECT_EQ(ReasonOf(BatchGet(request).status()), "FIELD_INVALID") << "the same id";
+  request.clear_reservation_ids();
+  for (int number = 0; number < 101; ++number) {
+    request.add_reservation_ids(absl::StrFormat("00000000-0000-0000-0000-%012d", number));
+  }
+  EXPECT_EQ(ReasonOf(BatchGet(request).status()), "FIELD_INVALID") << "too many";
+  request.mutable_reservation_ids()->RemoveLast();
+  EXPECT_TRUE(BatchGet(request).ok());
+}
+
+TEST_F(ListHandlerTest, ABatchWithoutTheLedgerSaysSo) {
+  ledger_.FailNext(1);
+  v1::BatchGetReservationsRequest request;
+  request.add_reservation_ids("00000000-0000-0000-0000-000000000001");
+  EXPECT_EQ(ReasonOf(BatchGet(request).status()), "LEDGER_UNAVAILABLE");
 }
 
 }  // namespace
