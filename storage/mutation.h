@@ -40,6 +40,8 @@ enum class Mutation {
   kInsufficientFromOwnSlice,  // a node with too few units says that no other has more
   kWaitersNeverWoken,         // units come, and waiting requests do not learn of it
   kWaitersForgotten,          // a request that waits in vain is never answered
+  kCartKeepsItsUnits,         // a cart that must wait keeps the units that it could take
+  kCartStaysInItsLine,        // a cart that misses another SKU than before still waits for the one that has come
   // The announcements.
   kAnnouncerOverwritesNewer,
   kSoldOutNeverLifted,  // terms that say "sold out" stay

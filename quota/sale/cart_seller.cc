@@ -1,9 +1,11 @@
 #include "quota/sale/cart_seller.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "storage/mutation.h"
 
 namespace tranche::quota {
 namespace {
@@ -13,6 +15,14 @@ using storage::CommitResult;
 
 CartRefused RefusedAs(Refusal refusal, std::string sku_id = "") {
   return CartRefused{Refused{.refusal = refusal}, std::move(sku_id)};
+}
+
+bool BelongsTo(storage::IncarnationId incarnation, const std::shared_ptr<Slice>& slice) {
+  return slice != nullptr && slice->incarnation() == incarnation;
+}
+
+bool IsNew(const storage::CartResult& result) {
+  return result.committed && result.lines.front().outcome == CommitOutcome::kCreated;
 }
 
 // What the ledger's decision on a cart means for the slice of one of its SKUs.
@@ -33,6 +43,54 @@ CommitResult VerdictFor(const std::string& sku_id, absl::Span<const storage::Res
 
 }  // namespace
 
+// A cart in the waiting room.
+class CartSeller::WaitingCart : public Waiter {
+ public:
+  WaitingCart(CartSeller* seller, CartPtr cart) : seller_(seller), cart_(std::move(cart)) {}
+
+  bool TryToGo(absl::Time now, NewDemand& demand) override {
+    if (MustWaitOn(now, demand)) return false;
+    seller_->Refresh(*cart_);
+    refused_ = RefusedByTerms(*cart_, now);
+    while (!refused_.has_value()) {
+      if (seller_->TakeAll(*cart_)) return true;
+      refused_ = Missing(*cart_);  // nothing, if others took the units and gave them back in this moment
+    }
+    if (IsFinal(refused_->refused)) return true;
+    NoteDemand(*cart_, demand);
+    const bool moves = sku_id().empty() || !storage::Mutated(storage::Mutation::kCartStaysInItsLine);
+    if (moves) WaitFor(refused_->sku_id);
+    return false;
+  }
+
+  void GoOn() override {
+    if (refused_.has_value()) return seller_->Refuse(cart_, *std::move(refused_));
+    seller_->Commit(cart_);
+  }
+  void GiveUp() override { seller_->Refuse(cart_, *std::move(refused_)); }
+  void SendAway() override { cart_->done(RefusedAs(Refusal::kDraining)); }
+
+ private:
+  // The SKU that it waits for is looked at first, since many may wait for the same one. At the end of its time, what
+  // became of the others counts, too: it is told that one of them is sold out, if one is.
+  bool MustWaitOn(absl::Time now, NewDemand& demand) const {
+    if (sku_id().empty() || now >= wait_until()) return false;
+    const std::shared_ptr<Slice> slice = seller_->slices_->Find(sku_id());
+    const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
+    const int64_t units = cart_->wants.at(sku_id()).units;
+    if (terms == nullptr || slice->counter().free() >= units) return false;
+    if (RefuseByTerms(*terms, units, now).has_value() || IsFinal(OutOfUnits(*terms, units))) return false;
+    demand.Note(*slice, units);
+    return true;
+  }
+
+  CartSeller* const seller_;
+  const CartPtr cart_;
+  std::optional<CartRefused> refused_;  // of the last try; nullopt: it has its units
+};
+
+CartSeller::~CartSeller() { room_->SetOpen(false); }
+
 void CartSeller::Sell(std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist,
                       CartDone done) {
   if (!accepting_.load(std::memory_order_relaxed)) return done(RefusedAs(Refusal::kDraining));
@@ -41,7 +99,7 @@ void CartSeller::Sell(std::vector<storage::ReservationClaim> lines, absl::Time d
   Resolve(cart, cart->wants.begin());
 }
 
-void CartSeller::Resolve(const CartPtr& cart, std::map<std::string, Want>::iterator want) {
+void CartSeller::Resolve(const CartPtr& cart, Wants::iterator want) {
   for (; want != cart->wants.end(); ++want) {
     const std::string& sku_id = want->first;
     want->second.slice = slices_->Find(sku_id);
@@ -50,7 +108,7 @@ void CartSeller::Resolve(const CartPtr& cart, std::map<std::string, Want>::itera
     if (terms == nullptr || want->second.slice->counter().version() == 0) break;
     want->second.terms = *terms;
   }
-  if (want == cart->wants.end()) return TakeAll(cart);
+  if (want == cart->wants.end()) return SellHere(cart);
   directory_->Lookup(want->first, [this, cart, want](const SkuDirectory::Found& found) {
     const std::string& sku_id = want->first;
     if (!found.ok()) return cart->done(RefusedAs(RefusalOf(found.status()), sku_id));
@@ -65,58 +123,86 @@ void CartSeller::Resolve(const CartPtr& cart, std::map<std::string, Want>::itera
   });
 }
 
-void CartSeller::TakeAll(const CartPtr& cart) {
-  // One transaction works on one shard.
-  const std::string& shard = cart->wants.begin()->second.terms.shard;
-  for (const auto& [sku_id, want] : cart->wants) {
-    if (want.terms.shard != shard) return cart->done(RefusedAs(Refusal::kCartSpansShards, sku_id));
-  }
-  cart->shard = shard;
-  const absl::Time now = clock_->Now();
-  for (const auto& [sku_id, want] : cart->wants) {
-    if (const auto refused = RefuseByTerms(want.terms, want.units, now)) {
-      return Refuse(cart, CartRefused{*refused, sku_id});
+void CartSeller::Refresh(Cart& cart) {
+  for (auto& [sku_id, want] : cart.wants) {
+    want.slice = slices_->Find(sku_id);
+    if (want.slice == nullptr) want.slice = slices_->FindOrAdd(sku_id);
+    if (want.slice == nullptr) continue;  // before the first incarnation
+    if (const auto terms = want.slice->terms(); terms != nullptr) {
+      want.terms = *terms;
+    } else {
+      want.slice->OfferTerms(want.terms);
     }
   }
+}
+
+void CartSeller::SellHere(const CartPtr& cart) {
   // Draining may have begun while a SKU was looked up.
   if (!accepting_.load(std::memory_order_relaxed)) return cart->done(RefusedAs(Refusal::kDraining));
-  bool all = true;
-  for (auto& [_, want] : cart->wants) {
-    Grant grant;
-    if (want.slice != nullptr && TryGrant(want.slice, want.units, &grant)) {
-      want.grant = std::move(grant);
-    } else {
-      all = false;
-    }
+  if (auto refused = RefusedByTerms(*cart, clock_->Now())) return Refuse(cart, *std::move(refused));
+  const std::optional<CartRefused> missing = Missing(*cart);
+  if (missing.has_value() && IsFinal(missing->refused)) return Refuse(cart, *missing);
+  if (!missing.has_value()) {
+    if (TakeAll(*cart)) return Commit(cart);
+    // Others were faster. What was taken and given back may be missed by who waits.
+    for (const auto& [sku_id, _] : cart->wants) room_->Serve(sku_id);
   }
-  // One transaction belongs to one incarnation. Slices of two only meet while the node begins a new one.
-  const storage::IncarnationId incarnation =
-      all ? cart->wants.begin()->second.grant->slice->incarnation() : storage::kPool;
-  for (const auto& [_, want] : cart->wants) all = all && want.slice->incarnation() == incarnation;
-  if (all) return Commit(cart);
-  RefuseForWantOfUnits(cart);
+  room_->Enter(std::make_unique<WaitingCart>(this, cart), cart->deadline);
 }
 
-// Every dry SKU is demand, not only the first, so that the next try finds units of them all.
-void CartSeller::RefuseForWantOfUnits(const CartPtr& cart) {
-  CartRefused refused = RefusedAs(Refusal::kExhaustedHere);
-  for (auto& [sku_id, want] : cart->wants) {
-    if (want.grant.has_value()) continue;
-    const Refused why = OutOfUnits(want.terms, want.units);
-    if (refused.sku_id.empty() || (IsFinal(why) && !IsFinal(refused.refused))) refused = {why, sku_id};
-    if (IsFinal(why) || want.slice == nullptr) continue;
-    want.slice->CountDenied(want.units);
-    if (want.slice->MarkWanted(want.units)) slices_->NoteExhausted();
-  }
-  GiveBack(*cart);
-  Refuse(cart, std::move(refused));
-}
-
-// Nothing was sent.
-void CartSeller::GiveBack(Cart& cart) {
-  SettleAll(cart, absl::CancelledError("not sent"));
+std::optional<CartRefused> CartSeller::RefusedByTerms(Cart& cart, absl::Time now) {
+  // One transaction works on one shard.
+  cart.shard = cart.wants.begin()->second.terms.shard;
   for (const auto& [sku_id, want] : cart.wants) {
-    if (want.slice != nullptr && want.slice->counter().free() > 0) slices_->NoteChanged(sku_id);
+    if (want.terms.shard != cart.shard) return RefusedAs(Refusal::kCartSpansShards, sku_id);
+  }
+  for (const auto& [sku_id, want] : cart.wants) {
+    if (const auto refused = RefuseByTerms(want.terms, want.units, now)) return CartRefused{*refused, sku_id};
+  }
+  return std::nullopt;
+}
+
+storage::IncarnationId CartSeller::IncarnationOf(const Cart& cart) {
+  storage::IncarnationId newest = storage::kPool;
+  for (const auto& [_, want] : cart.wants) {
+    if (want.slice != nullptr) newest = std::max(newest, want.slice->incarnation());
+  }
+  return newest;
+}
+
+std::optional<CartRefused> CartSeller::Missing(const Cart& cart) {
+  const storage::IncarnationId incarnation = IncarnationOf(cart);
+  std::optional<CartRefused> first;
+  for (const auto& [sku_id, want] : cart.wants) {
+    if (BelongsTo(incarnation, want.slice) && want.slice->counter().free() >= want.units) continue;
+    const CartRefused missing{OutOfUnits(want.terms, want.units), sku_id};
+    if (IsFinal(missing.refused)) return missing;
+    if (!first.has_value()) first = missing;
+  }
+  return first;
+}
+
+bool CartSeller::TakeAll(Cart& cart) {
+  const storage::IncarnationId incarnation = IncarnationOf(cart);
+  for (auto& [_, want] : cart.wants) {
+    Grant grant;
+    if (BelongsTo(incarnation, want.slice) && TryGrant(want.slice, want.units, &grant)) {
+      want.grant = std::move(grant);
+      continue;
+    }
+    if (!storage::Mutated(storage::Mutation::kCartKeepsItsUnits)) SettleAll(cart, absl::CancelledError("not sent"));
+    return false;
+  }
+  return true;
+}
+
+// Every SKU of which units are missing, not only the first, so that units of all of them are on their way at once.
+void CartSeller::NoteDemand(Cart& cart, NewDemand& demand) {
+  for (auto& [_, want] : cart.wants) {
+    if (want.slice == nullptr || want.slice->counter().free() >= want.units) continue;
+    if (!want.denied) want.slice->CountDenied(want.units);
+    want.denied = true;
+    demand.Note(*want.slice, want.units);
   }
 }
 
@@ -132,12 +218,11 @@ void CartSeller::Commit(const CartPtr& cart) {
 
 void CartSeller::Decided(const CartPtr& cart, absl::StatusOr<storage::CartResult> result) {
   SettleAll(*cart, result);
-  const bool decided = result.ok();
+  // As in Seller::Commit: not after an error.
+  const bool gave_back = result.ok() && !IsNew(*result);
   cart->done(AnswerOf(*cart, std::move(result)));
-  // Units that were given back may serve a waiting request. Not after an error: all waiting requests would be refused
-  // one by one.
   for (const auto& [sku_id, want] : cart->wants) {
-    if (decided && want.slice->counter().free() > 0) slices_->NoteChanged(sku_id);
+    if (gave_back && want.slice->counter().free() > 0) room_->Serve(sku_id);
   }
   absl::MutexLock lock(&mutex_);
   --unanswered_;
@@ -148,7 +233,7 @@ CartSale CartSeller::AnswerOf(const Cart& cart, absl::StatusOr<storage::CartResu
   if (result->committed) {
     CartSold sold;
     for (CommitResult& line : result->lines) sold.reservations.push_back(std::move(line.reservation));
-    sold.replayed = result->lines.front().outcome == CommitOutcome::kReplayed;
+    sold.replayed = !IsNew(*result);
     return sold;
   }
   for (size_t i = 0; i < cart.lines.size(); ++i) {
@@ -174,7 +259,8 @@ void CartSeller::SettleAll(Cart& cart, const absl::StatusOr<storage::CartResult>
 }
 
 void CartSeller::Refuse(const CartPtr& cart, CartRefused refused) {
-  if (!cart->may_exist) return cart->done(std::move(refused));
+  const bool at_no_shard = refused.refused.refusal == Refusal::kCartSpansShards;
+  if (!cart->may_exist || at_no_shard) return cart->done(std::move(refused));
   std::vector<storage::Uuid> ids;
   for (const storage::ReservationClaim& line : cart->lines) ids.push_back(line.reservation_id);
   books_->Read(cart->shard, std::move(ids),

@@ -1,8 +1,10 @@
 // Sells several SKUs to one buyer at once: takes the units of all lines from this node's slices, or none, commits them
 // in one transaction, and settles each slice as the seller does (quota/sale/grant.h).
 //
-// A cart does not wait for units: what is missing here counts as demand, so that the balancer brings it, and the
-// buyer's next try finds it. Units that a cart could not use are given back before its answer.
+// If units of some SKU are missing here and may still come, the cart waits for them as a claim does
+// (quota/sale/waiting_room.h). All that it misses counts as demand at once, so that the balancer brings all of it. The
+// cart itself waits for one SKU at a time; when that comes, it takes the units of all lines, or goes on waiting for the
+// next that is missing. While it waits, it holds nothing.
 #pragma once
 
 #include <atomic>
@@ -21,6 +23,7 @@
 #include "quota/sale/grant.h"
 #include "quota/sale/sale_result.h"
 #include "quota/sale/sku_directory.h"
+#include "quota/sale/waiting_room.h"
 #include "quota/slices/slice_table.h"
 #include "storage/books.h"
 #include "storage/clock.h"
@@ -31,17 +34,21 @@ namespace tranche::quota {
 // Thread-safe. Outlived by its dependencies.
 class CartSeller {
  public:
-  CartSeller(SliceTable* slices, SkuDirectory* directory, storage::Books* books, storage::Clock* clock)
-      : slices_(slices), directory_(directory), books_(books), clock_(clock) {}
+  CartSeller(SliceTable* slices, SkuDirectory* directory, storage::Books* books, storage::Clock* clock,
+             WaitingRoom* room)
+      : slices_(slices), directory_(directory), books_(books), clock_(clock), room_(room) {}
+  // Closes the room.
+  ~CartSeller();
 
   // `lines` are of one buyer, with distinct ids, 1 to kMaxCartLines of them. `deadline` and `may_exist` as for
   // Seller::Sell.
   void Sell(std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist, CartDone done);
 
-  // While not accepting, every Sell is refused with kDraining. What was granted goes on.
+  // While not accepting, every Sell is refused with kDraining. What was granted goes on; who waits is the room's
+  // matter.
   void SetAccepting(bool accepting) { accepting_.store(accepting, std::memory_order_relaxed); }
 
-  // Carts that the ledger has not decided yet.
+  // Carts that the ledger has not decided yet. Those that wait for units are not among them.
   int64_t unanswered() const;
   // Waits until there are none, or `timeout`. True if there are none.
   bool AwaitAnswered(absl::Duration timeout);
@@ -52,24 +59,38 @@ class CartSeller {
     int64_t units = 0;
     std::shared_ptr<Slice> slice;
     SkuTerms terms;
+    bool denied = false;  // counted as such
     std::optional<Grant> grant;
   };
+  using Wants = std::map<std::string, Want>;
   struct Cart {
     std::vector<storage::ReservationClaim> lines;
     absl::Time deadline;
     bool may_exist = false;
     CartDone done;
     std::string shard;
-    // Ascending by SKU, so that two carts that want the last units of the same SKUs block each other least.
-    std::map<std::string, Want> wants;
+    // Ascending by SKU, so that of two carts that want the last units of the same SKUs one gets them.
+    Wants wants;
   };
   using CartPtr = std::shared_ptr<Cart>;
+  class WaitingCart;
 
-  // Starting at this SKU: looks up each SKU, then takes the units.
-  void Resolve(const CartPtr& cart, std::map<std::string, Want>::iterator want);
-  void TakeAll(const CartPtr& cart);
-  void RefuseForWantOfUnits(const CartPtr& cart);
-  void GiveBack(Cart& cart);
+  // Starting at this SKU: looks up each SKU, then sells.
+  void Resolve(const CartPtr& cart, Wants::iterator want);
+  // Looks again at the slices of the present incarnation and at what was announced.
+  void Refresh(Cart& cart);
+  void SellHere(const CartPtr& cart);
+
+  // The incarnation that all slices of the cart must belong to: one transaction belongs to one. Slices of two only meet
+  // while the node begins a new one.
+  static storage::IncarnationId IncarnationOf(const Cart& cart);
+  // Why no such cart can be sold at present, here or elsewhere. Chooses the shard.
+  static std::optional<CartRefused> RefusedByTerms(Cart& cart, absl::Time now);
+  // The first SKU of which units are missing here, or one that nobody has enough of; nullopt: everything is here.
+  static std::optional<CartRefused> Missing(const Cart& cart);
+  // The units of all lines, or none.
+  bool TakeAll(Cart& cart);
+  static void NoteDemand(Cart& cart, NewDemand& demand);
 
   void Commit(const CartPtr& cart);
   void Decided(const CartPtr& cart, absl::StatusOr<storage::CartResult> result);
@@ -84,6 +105,7 @@ class CartSeller {
   SkuDirectory* const directory_;
   storage::Books* const books_;
   storage::Clock* const clock_;
+  WaitingRoom* const room_;
   std::atomic<bool> accepting_{true};
 
   mutable absl::Mutex mutex_;

@@ -55,8 +55,6 @@ struct SaleRequest {
   // An earlier try with this id may have been committed.
   bool may_exist = false;
   SaleDone done;
-  // While it waits for units: when the wait ends.
-  absl::Time wait_until = absl::InfinitePast();
 };
 
 }  // namespace tranche::quota

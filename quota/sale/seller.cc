@@ -1,9 +1,8 @@
 #include "quota/sale/seller.h"
 
-#include <algorithm>
+#include <memory>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include "quota/sale/grant.h"
 #include "storage/mutation.h"
@@ -14,21 +13,42 @@ using storage::CommitOutcome;
 using storage::CommitResult;
 using storage::ReservationClaim;
 
-Seller::Seller(SliceTable* slices, SkuDirectory* directory, storage::Books* books, storage::Clock* clock,
-               SellerOptions options)
-    : slices_(slices),
-      directory_(directory),
-      books_(books),
-      clock_(clock),
-      options_(options),
-      room_(options.max_waiting) {
-  slices_->SetChangeListener([this](const std::string& sku_id) { ServeWaiting(sku_id); });
-}
+// A claim in the waiting room.
+class Seller::WaitingClaim : public Waiter {
+ public:
+  WaitingClaim(Seller* seller, SaleRequest request)
+      : Waiter(request.claim.sku_id), seller_(seller), request_(std::move(request)) {}
 
-Seller::~Seller() {
-  slices_->SetChangeListener({});
-  SetAccepting(false);
-}
+  bool TryToGo(absl::Time now, NewDemand& demand) override {
+    const std::shared_ptr<Slice> slice = seller_->slices_->Find(sku_id());
+    const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
+    if (terms == nullptr) return false;
+    const int64_t units = request_.claim.quantity;
+    refused_ = RefuseByTerms(*terms, units, now);
+    if (refused_.has_value() || TryGrant(slice, units, &grant_)) return true;
+    if (const Refused out_of_units = OutOfUnits(*terms, units); IsFinal(out_of_units)) {
+      refused_ = out_of_units;
+      return true;
+    }
+    demand.Note(*slice, units);
+    return false;
+  }
+
+  void GoOn() override {
+    if (refused_.has_value()) return seller_->Refuse(std::move(request_), *refused_);
+    seller_->Commit(std::move(grant_), std::move(request_));
+  }
+  void GiveUp() override { seller_->Refuse(std::move(request_), Refused{.refusal = Refusal::kExhaustedHere}); }
+  void SendAway() override { request_.done(Refused{.refusal = Refusal::kDraining}); }
+
+ private:
+  Seller* const seller_;
+  SaleRequest request_;
+  std::optional<Refused> refused_;
+  Grant grant_;
+};
+
+Seller::~Seller() { room_->SetOpen(false); }
 
 void Seller::Sell(ReservationClaim claim, absl::Time deadline, bool may_exist, SaleDone done) {
   SaleRequest request{std::move(claim), deadline, may_exist, std::move(done)};
@@ -75,81 +95,8 @@ void Seller::WaitForUnits(Slice& slice, const SkuTerms& terms, SaleRequest reque
   // Draining may have begun while the SKU was looked up.
   if (!accepting_.load(std::memory_order_relaxed)) return request.done(Refused{.refusal = Refusal::kDraining});
   slice.CountDenied(request.claim.quantity);
-  if (slice.MarkWanted(request.claim.quantity)) slices_->NoteExhausted();
-  const absl::Time now = clock_->Now();
-  request.wait_until = std::min(now + options_.exhausted_wait, request.deadline);
-  if (request.wait_until <= now) return Refuse(std::move(request), out_of_units);
-  const std::string sku_id = request.claim.sku_id;
-  const int64_t units = request.claim.quantity;
-  if (!room_.TryEnter(request)) return Refuse(std::move(request), out_of_units);
-  // Units that came before the request entered have woken nobody.
-  if (slice.counter().free() >= units) ServeWaiting(sku_id);
-}
-
-// Units or other terms have come: requests that can be served go on, in the order in which they came.
-void Seller::ServeWaiting(const std::string& sku_id) {
-  if (room_.empty() || storage::Mutated(storage::Mutation::kWaitersNeverWoken)) return;
-  const std::shared_ptr<Slice> slice = slices_->Find(sku_id);
-  const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
-  if (terms == nullptr) return;
-  const absl::Time now = clock_->Now();
-  std::vector<std::optional<Grant>> grants;
-  int64_t still_wanted = 0;
-  std::vector<SaleRequest> leaving = room_.Leave(sku_id, [&](const SaleRequest& request) {
-    const int64_t units = request.claim.quantity;
-    Grant grant;
-    const bool allowed =
-        accepting_.load(std::memory_order_relaxed) && !RefuseByTerms(*terms, request.claim.quantity, now).has_value();
-    if (allowed && TryGrant(slice, units, &grant)) {
-      grants.emplace_back(std::move(grant));
-      return true;
-    }
-    if (allowed && !IsFinal(OutOfUnits(*terms, units))) {
-      still_wanted = still_wanted == 0 ? units : std::min(still_wanted, units);
-      return false;
-    }
-    grants.emplace_back(std::nullopt);
-    return true;
-  });
-  for (size_t i = 0; i < leaving.size(); ++i) {
-    SaleRequest& request = leaving[i];
-    if (grants[i].has_value()) {
-      Commit(*std::move(grants[i]), std::move(request));
-    } else {
-      const int64_t units = request.claim.quantity;
-      const Refused refused = RefuseByTerms(*terms, units, now).value_or(OutOfUnits(*terms, units));
-      const bool accepting = accepting_.load(std::memory_order_relaxed);
-      Refuse(std::move(request), accepting ? refused : Refused{.refusal = Refusal::kDraining});
-    }
-  }
-  if (still_wanted > 0 && slice->MarkWanted(still_wanted)) slices_->NoteExhausted();
-}
-
-void Seller::AnswerOverdue() {
-  if (room_.empty() || storage::Mutated(storage::Mutation::kWaitersForgotten)) return;
-  const absl::Time now = clock_->Now();
-  for (SaleRequest& request : room_.LeaveOverdue(now)) {
-    const std::shared_ptr<Slice> slice = slices_->Find(request.claim.sku_id);
-    const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
-    const bool allowed = terms != nullptr && !RefuseByTerms(*terms, request.claim.quantity, now).has_value();
-    // Units that were given back after an error have woken nobody.
-    Grant grant;
-    if (allowed && TryGrant(slice, request.claim.quantity, &grant)) {
-      Commit(std::move(grant), std::move(request));
-    } else {
-      const int64_t units = request.claim.quantity;
-      Refuse(std::move(request),
-             terms == nullptr ? Refused{.refusal = Refusal::kExhaustedHere} : OutOfUnits(*terms, units));
-    }
-  }
-}
-
-void Seller::SetAccepting(bool accepting) {
-  accepting_.store(accepting, std::memory_order_relaxed);
-  if (accepting) return;
-  for (SaleRequest& request : room_.LeaveOverdue(absl::InfiniteFuture())) {
-    request.done(Refused{.refusal = Refusal::kDraining});
-  }
+  const absl::Time deadline = request.deadline;
+  room_->Enter(std::make_unique<WaitingClaim>(this, std::move(request)), deadline);
 }
 
 void Seller::Refuse(SaleRequest request, Refused refused) {
@@ -181,7 +128,7 @@ void Seller::Commit(Grant grant, SaleRequest request) {
         if (!result.ok()) return done(Refused{.refusal = RefusalOf(result.status())});
         // Units that were given back may serve a waiting request. Not after an error: all waiting requests would be
         // refused one by one.
-        const bool gave_back = result->outcome != CommitOutcome::kCreated && !room_.empty();
+        const bool gave_back = result->outcome != CommitOutcome::kCreated;
         if (result->outcome == CommitOutcome::kCreated || result->outcome == CommitOutcome::kReplayed) {
           done(Sold{std::move(result->reservation), result->outcome == CommitOutcome::kReplayed});
         } else {
@@ -192,7 +139,7 @@ void Seller::Commit(Grant grant, SaleRequest request) {
           }
           done(refused);
         }
-        if (gave_back && grant.slice->counter().free() > 0) ServeWaiting(grant.slice->sku_id());
+        if (gave_back && grant.slice->counter().free() > 0) room_->Serve(grant.slice->sku_id());
       });
 }
 

@@ -20,18 +20,12 @@
 
 namespace tranche::quota {
 
-struct SellerOptions {
-  // How long a request waits at most for units that may be on their way to this node; 0: not at all.
-  absl::Duration exhausted_wait = absl::Milliseconds(100);
-  // The most requests that wait at once, over all SKUs; further ones are told "exhausted here" at once.
-  size_t max_waiting = 1000;
-};
-
 // Thread-safe. Outlived by its dependencies.
 class Seller {
  public:
-  Seller(SliceTable* slices, SkuDirectory* directory, storage::Books* books, storage::Clock* clock,
-         SellerOptions options = {});
+  Seller(SliceTable* slices, SkuDirectory* directory, storage::Books* books, storage::Clock* clock, WaitingRoom* room)
+      : slices_(slices), directory_(directory), books_(books), clock_(clock), room_(room) {}
+  // Closes the room.
   ~Seller();
 
   // `deadline` bounds how long the claim may wait before it is sent to the ledger, and how long a lost answer of the
@@ -39,19 +33,15 @@ class Seller {
   // from memory, the node then looks the id up in the ledger, so that nobody who has a reservation is told "sold out".
   void Sell(storage::ReservationClaim claim, absl::Time deadline, bool may_exist, SaleDone done);
 
-  // While not accepting, every Sell is refused with kDraining, and so are waiting requests. What was granted goes on.
-  void SetAccepting(bool accepting);
-
-  // Answers requests that have waited long enough. Call it every few milliseconds; it costs nothing when none waits.
-  void AnswerOverdue();
-
-  // How many requests wait for units of the SKU.
-  size_t waiting(const std::string& sku_id) const { return room_.size(sku_id); }
+  // While not accepting, every Sell is refused with kDraining. What was granted goes on; who waits is the room's
+  // matter.
+  void SetAccepting(bool accepting) { accepting_.store(accepting, std::memory_order_relaxed); }
 
  private:
+  class WaitingClaim;
+
   void SellWithoutSlice(SaleRequest request);
   void WaitForUnits(Slice& slice, const SkuTerms& terms, SaleRequest request);
-  void ServeWaiting(const std::string& sku_id);
   void Refuse(SaleRequest request, Refused refused);
   void AnswerFromLedger(SaleRequest request, Refused otherwise);
   void Commit(Grant grant, SaleRequest request);
@@ -60,8 +50,7 @@ class Seller {
   SkuDirectory* const directory_;
   storage::Books* const books_;
   storage::Clock* const clock_;
-  const SellerOptions options_;
-  WaitingRoom room_;
+  WaitingRoom* const room_;
   std::atomic<bool> accepting_{true};
 };
 

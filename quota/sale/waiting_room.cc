@@ -1,61 +1,136 @@
 #include "quota/sale/waiting_room.h"
 
-#include <iterator>
-#include <utility>
+#include <algorithm>
+
+#include "storage/mutation.h"
 
 namespace tranche::quota {
 
-bool WaitingRoom::TryEnter(SaleRequest& request) {
-  absl::MutexLock lock(&mutex_);
-  if (size_ >= max_waiting_) return false;
-  Line& line = by_sku_[request.claim.sku_id];
-  line.push_back(std::move(request));
-  ++size_;
-  return true;
+WaitingRoom::WaitingRoom(SliceTable* slices, storage::Clock* clock, WaitingOptions options)
+    : slices_(slices), clock_(clock), options_(options) {
+  slices_->SetChangeListener([this](const std::string& sku_id) { Serve(sku_id); });
 }
 
-std::vector<SaleRequest> WaitingRoom::Leave(const std::string& sku_id,
-                                            absl::FunctionRef<bool(const SaleRequest&)> admit) {
-  absl::MutexLock lock(&mutex_);
-  std::vector<SaleRequest> leaving;
-  const auto found = by_sku_.find(sku_id);
-  if (found == by_sku_.end()) return leaving;
-  LeaveLine(found->second, admit, &leaving);
-  if (found->second.empty()) by_sku_.erase(found);
-  return leaving;
+WaitingRoom::~WaitingRoom() {
+  slices_->SetChangeListener({});
+  SetOpen(false);
 }
 
-std::vector<SaleRequest> WaitingRoom::LeaveOverdue(absl::Time now) {
-  absl::MutexLock lock(&mutex_);
-  std::vector<SaleRequest> leaving;
-  for (auto line = by_sku_.begin(); line != by_sku_.end();) {
-    LeaveLine(
-        line->second, [now](const SaleRequest& request) { return request.wait_until <= now; }, &leaving);
-    const auto next = std::next(line);
-    if (line->second.empty()) by_sku_.erase(line);
-    line = next;
+void WaitingRoom::Enter(std::unique_ptr<Waiter> waiter, absl::Time deadline) {
+  const absl::Time now = clock_->Now();
+  waiter->wait_until_ = std::min(now + options_.exhausted_wait, deadline);
+  NewDemand demand;
+  std::vector<Leaving> leaving;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!open_) {
+      leaving.push_back({std::move(waiter), Answer::kSentAway});
+    } else if (waiter->TryToGo(now, demand)) {
+      leaving.push_back({std::move(waiter), Answer::kGoesOn});
+    } else if (size_ >= options_.max_waiting || waiter->wait_until() <= now) {
+      leaving.push_back({std::move(waiter), Answer::kGivesUp});
+    } else {
+      Line& line = by_sku_[waiter->sku_id()];
+      line.emplace(++last_number_, std::move(waiter));
+      ++size_;
+    }
   }
-  return leaving;
+  Dismiss(demand, std::move(leaving));
 }
 
-size_t WaitingRoom::size(const std::string& sku_id) const {
+// Always with the lock: whoever enters either finds the units or is found here.
+void WaitingRoom::Serve(const std::string& sku_id) {
+  if (storage::Mutated(storage::Mutation::kWaitersNeverWoken)) return;
+  const absl::Time now = clock_->Now();
+  NewDemand demand;
+  std::vector<Leaving> leaving;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = by_sku_.find(sku_id);
+    if (found == by_sku_.end()) return;
+    ServeLine(found->second, sku_id, now, demand, &leaving);
+    if (found->second.empty()) by_sku_.erase(found);
+  }
+  Dismiss(demand, std::move(leaving));
+}
+
+// Who must wait for another SKU now goes to that line. It needs no further look: the lock is held, so units that come
+// to that SKU from now on find it there.
+void WaitingRoom::ServeLine(Line& line, const std::string& sku_id, absl::Time now, NewDemand& demand,
+                            std::vector<Leaving>* leaving) {
+  for (auto next = line.begin(); next != line.end();) {
+    const auto here = next++;
+    if (here->second->TryToGo(now, demand)) {
+      leaving->push_back({std::move(here->second), Answer::kGoesOn});
+      line.erase(here);
+      --size_;
+    } else if (here->second->sku_id() != sku_id) {
+      Line& other = by_sku_[here->second->sku_id()];
+      other.insert(line.extract(here));
+    }
+  }
+}
+
+void WaitingRoom::AnswerOverdue() {
+  if (size_.load(std::memory_order_relaxed) == 0) return;
+  if (storage::Mutated(storage::Mutation::kWaitersForgotten)) return;
+  const absl::Time now = clock_->Now();
+  NewDemand demand;
+  std::vector<Leaving> leaving;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (auto& [_, line] : by_sku_) {
+      for (auto next = line.begin(); next != line.end();) {
+        const auto here = next++;
+        if (here->second->wait_until() > now) continue;
+        // Units that were given back after an error have woken nobody.
+        const bool goes = here->second->TryToGo(now, demand);
+        leaving.push_back({std::move(here->second), goes ? Answer::kGoesOn : Answer::kGivesUp});
+        line.erase(here);
+        --size_;
+      }
+    }
+    std::erase_if(by_sku_, [](const auto& line) { return line.second.empty(); });
+  }
+  Dismiss(demand, std::move(leaving));
+}
+
+void WaitingRoom::SetOpen(bool open) {
+  std::vector<Leaving> leaving;
+  {
+    absl::MutexLock lock(&mutex_);
+    open_ = open;
+    if (open) return;
+    for (auto& [_, line] : by_sku_) {
+      for (auto& [number, waiter] : line) leaving.push_back({std::move(waiter), Answer::kSentAway});
+    }
+    by_sku_.clear();
+    size_ = 0;
+  }
+  Dismiss(NewDemand(), std::move(leaving));
+}
+
+void WaitingRoom::Dismiss(const NewDemand& demand, std::vector<Leaving> leaving) {
+  for (const Leaving& one : leaving) {
+    switch (one.answer) {
+      case Answer::kGoesOn:
+        one.waiter->GoOn();
+        break;
+      case Answer::kGivesUp:
+        one.waiter->GiveUp();
+        break;
+      case Answer::kSentAway:
+        one.waiter->SendAway();
+        break;
+    }
+  }
+  if (demand.any()) slices_->NoteExhausted();
+}
+
+size_t WaitingRoom::waiting(const std::string& sku_id) const {
   absl::MutexLock lock(&mutex_);
   const auto found = by_sku_.find(sku_id);
   return found == by_sku_.end() ? 0 : found->second.size();
-}
-
-void WaitingRoom::LeaveLine(Line& line, absl::FunctionRef<bool(const SaleRequest&)> admit,
-                            std::vector<SaleRequest>* leaving) {
-  Line staying;
-  for (SaleRequest& request : line) {
-    if (admit(request)) {
-      leaving->push_back(std::move(request));
-      --size_;
-    } else {
-      staying.push_back(std::move(request));
-    }
-  }
-  line.swap(staying);
 }
 
 }  // namespace tranche::quota

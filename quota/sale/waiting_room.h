@@ -1,53 +1,123 @@
-// Where requests wait a moment for units that are on their way to this node.
+// Where requests wait a moment for units that are on their way to this node: claims and carts, in the same lines.
 //
 // Bounded in number and in time, so that a sale that is over cannot pile up requests. Requests are served in the order
 // in which they came, with one exception: one that wants more units than have come does not block those behind it.
+//
+// Who waits holds no units. A cart waits for one of its SKUs at a time, and takes all or nothing when it is woken; so
+// carts that want the same SKUs cannot block each other.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
-#include <deque>
+#include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "quota/sale/sale_result.h"
+#include "quota/slices/slice_table.h"
+#include "storage/clock.h"
 
 namespace tranche::quota {
 
-// Thread-safe. Calls only `admit`, so that answers are given without its lock.
-class WaitingRoom {
+struct WaitingOptions {
+  // How long a request waits at most for units that may be on their way to this node; 0: not at all.
+  absl::Duration exhausted_wait = absl::Milliseconds(100);
+  // The most requests that wait at once, over all SKUs; further ones are told "exhausted here" at once.
+  size_t max_waiting = 1000;
+};
+
+// Demand that requests leave at slices. Whether some of it is new is said to the agent later, without a lock.
+class NewDemand {
  public:
-  explicit WaitingRoom(size_t max_waiting) : max_waiting_(max_waiting) {}
-
-  // False when it is full: then `request` is unchanged.
-  bool TryEnter(SaleRequest& request);
-
-  // Takes the requests for the SKU that `admit` accepts, asked in the order in which they came.
-  std::vector<SaleRequest> Leave(const std::string& sku_id, absl::FunctionRef<bool(const SaleRequest&)> admit);
-
-  // Takes the requests whose wait_until has come.
-  std::vector<SaleRequest> LeaveOverdue(absl::Time now);
-
-  // Read without the lock.
-  bool empty() const { return size_.load(std::memory_order_relaxed) == 0; }
-  size_t size(const std::string& sku_id) const;
+  void Note(Slice& slice, int64_t units) { any_ = slice.MarkWanted(units) || any_; }
+  bool any() const { return any_; }
 
  private:
-  using Line = std::deque<SaleRequest>;
+  bool any_ = false;
+};
 
-  void LeaveLine(Line& line, absl::FunctionRef<bool(const SaleRequest&)> admit, std::vector<SaleRequest>* leaving)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+// A request that waits for units.
+class Waiter {
+ public:
+  // `sku_id`: what it waits for; may be empty until TryToGo has said.
+  explicit Waiter(std::string sku_id = "") : sku_id_(std::move(sku_id)) {}
+  virtual ~Waiter() = default;
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
 
-  const size_t max_waiting_;
+  // Takes all that the request wants, or nothing. False: it must wait, perhaps for another SKU than before, and is
+  // noted as demand. True: it need not wait, since it has its units, or can get none any more.
+  //
+  // Called with the room's lock held, so by one thread at a time, and units that it takes and gives back are missed by
+  // no other waiter. It touches only slices.
+  virtual bool TryToGo(absl::Time now, NewDemand& demand) = 0;
+
+  // The answer: one of these, once, without the lock.
+  virtual void GoOn() = 0;      // TryToGo was true
+  virtual void GiveUp() = 0;    // its time is over, or the room is full
+  virtual void SendAway() = 0;  // the node is not accepting requests
+
+  const std::string& sku_id() const { return sku_id_; }
+  absl::Time wait_until() const { return wait_until_; }
+
+ protected:
+  void WaitFor(const std::string& sku_id) { sku_id_ = sku_id; }
+
+ private:
+  friend class WaitingRoom;
+  std::string sku_id_;
+  absl::Time wait_until_ = absl::InfiniteFuture();
+};
+
+// Thread-safe. Outlived by its dependencies, and outlives the sellers, which close it when they end.
+class WaitingRoom {
+ public:
+  WaitingRoom(SliceTable* slices, storage::Clock* clock, WaitingOptions options = {});
+  ~WaitingRoom();
+
+  // Tries once more, since units that came before now have woken nobody; then waits, until `deadline` at most.
+  void Enter(std::unique_ptr<Waiter> waiter, absl::Time deadline);
+
+  // Units of the SKU or other terms have come: requests that wait for it and can be served go on.
+  void Serve(const std::string& sku_id);
+
+  // Answers requests that have waited long enough. Call it every few milliseconds; it costs nothing when none waits.
+  void AnswerOverdue();
+
+  // Closed: who waits is sent away, and so is who comes.
+  void SetOpen(bool open);
+
+  // How many requests wait for units of the SKU.
+  size_t waiting(const std::string& sku_id) const;
+
+ private:
+  // By when they came to the room, whichever line they were in first.
+  using Line = std::map<uint64_t, std::unique_ptr<Waiter>>;
+  enum class Answer { kGoesOn, kGivesUp, kSentAway };
+  struct Leaving {
+    std::unique_ptr<Waiter> waiter;
+    Answer answer;
+  };
+
+  void ServeLine(Line& line, const std::string& sku_id, absl::Time now, NewDemand& demand,
+                 std::vector<Leaving>* leaving) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // To be called without the lock.
+  void Dismiss(const NewDemand& demand, std::vector<Leaving> leaving);
+
+  SliceTable* const slices_;
+  storage::Clock* const clock_;
+  const WaitingOptions options_;
   mutable absl::Mutex mutex_;
+  bool open_ ABSL_GUARDED_BY(mutex_) = true;
+  uint64_t last_number_ ABSL_GUARDED_BY(mutex_) = 0;
   // Ordered, so that answers do not depend on hashes: the simulation replays them.
   std::map<std::string, Line> by_sku_ ABSL_GUARDED_BY(mutex_);
-  std::atomic<size_t> size_{0};  // written with mutex_ held
+  std::atomic<size_t> size_{0};  // of all lines; written with mutex_ held
 };
 
 }  // namespace tranche::quota

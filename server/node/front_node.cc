@@ -167,8 +167,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   absl::Status StartAgent(const ServerOptions& options) {
     auto agent = std::make_unique<quota::NodeAgent>(
         &connector_, &ledger_.stock(), &slices_, this, storage::Clock::Real(),
-        [this](const std::string& sku_id) { return static_cast<int64_t>(sale_.seller().waiting(sku_id)); },
-        ToAgentOptions(options, grpc_.port));
+        [this](const std::string& sku_id) { return sale_.waiting(sku_id); }, ToAgentOptions(options, grpc_.port));
     if (absl::Status started = agent->Start(); !started.ok()) return ZookeeperStartError(started, options.backends);
     absl::MutexLock lock(&mutex_);
     agent_ = std::move(agent);

@@ -1,11 +1,14 @@
-// The selling parts of a front node: the sellers and their slices.
+// The selling parts of a front node: the sellers, and where their requests wait.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <string>
 
 #include "quota/sale/cart_seller.h"
 #include "quota/sale/seller.h"
 #include "quota/sale/sku_directory.h"
+#include "quota/sale/waiting_room.h"
 #include "quota/slices/slice_table.h"
 #include "server/process/options.h"
 #include "server/process/periodic_task.h"
@@ -20,6 +23,8 @@ class NodeSale {
 
   quota::Seller& seller() { return seller_; }
   quota::CartSeller& carts() { return carts_; }
+  // How many requests wait for units of the SKU.
+  int64_t waiting(const std::string& sku_id) const { return static_cast<int64_t>(room_.waiting(sku_id)); }
 
   // While not accepting, claims and carts are refused with kDraining, and so are requests that wait for units.
   void SetAccepting(bool accepting);
@@ -28,6 +33,7 @@ class NodeSale {
 
  private:
   quota::SkuDirectory directory_;
+  quota::WaitingRoom room_;
   quota::Seller seller_;
   quota::CartSeller carts_;
   std::unique_ptr<PeriodicTask> overdue_task_;  // last: it uses the others

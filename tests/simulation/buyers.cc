@@ -1,5 +1,6 @@
 #include "tests/simulation/buyers.h"
 
+#include <map>
 #include <utility>
 #include <variant>
 
@@ -13,11 +14,19 @@ using storage::Refusal;
 constexpr absl::Duration kShortestWay = absl::Microseconds(50);
 constexpr absl::Duration kLongestWay = absl::Milliseconds(3);
 constexpr absl::Duration kJumpEvery = absl::Seconds(5);
+constexpr double kCarts = 0.25;
+constexpr int64_t kMostLines = 3;
 
 storage::Uuid NumberedId(int64_t number) {
   storage::Uuid id;
   for (size_t i = 0; i < 8; ++i) id.bytes[15 - i] = static_cast<uint8_t>(number >> (8 * i));
   return id;
+}
+
+std::map<std::string, int64_t> UnitsBySku(const std::vector<storage::ReservationClaim>& lines) {
+  std::map<std::string, int64_t> units;
+  for (const storage::ReservationClaim& line : lines) units[line.sku_id] += line.quantity;
+  return units;
 }
 
 // Would the SDK try again, elsewhere or later?
@@ -41,10 +50,11 @@ class Buyers::Try {
   Try(Buyers* buyers, std::shared_ptr<FrontNode> node, std::shared_ptr<Purchase> purchase)
       : buyers_(buyers), node_(node.get()), purchase_(std::move(purchase)), may_exist_(purchase_->may_exist) {
     Checker& checker = buyers_->world_->checker;
-    sent_before_ = checker.TimesSent(purchase_->claim.reservation_id);
+    // All lines of a cart are sent and exist, or none.
+    sent_before_ = checker.TimesSent(purchase_->lines.front().reservation_id);
     begun_at_ = buyers_->world_->scheduler.Now();
-    existed_ = checker.Exists(purchase_->claim.reservation_id);
-    checker.OnTryBegun(purchase_->claim);
+    existed_ = checker.Exists(purchase_->lines.front().reservation_id);
+    for (const storage::ReservationClaim& line : purchase_->lines) checker.OnTryBegun(line);
     ++buyers_->open_tries_;
   }
   Try(const Try&) = delete;
@@ -57,38 +67,58 @@ class Buyers::Try {
   void Answer(const quota::SaleResult& result) {
     // A dead process tells nobody anything.
     if (node_->process().crashed()) return Lose();
-    Checker& checker = buyers_->world_->checker;
-    checker.OnAnswer(node_->process().actor(), purchase_->claim, may_exist_, existed_, result);
-    checker.CheckCounter(node_->slices(), purchase_->claim.sku_id, /*settled=*/false);
-    CheckWaiting(result);
-    --buyers_->open_tries_;
-    buyers_->Ended(std::exchange(purchase_, nullptr), &result);
+    buyers_->world_->checker.OnAnswer(node_->process().actor(), purchase_->lines.front(), may_exist_, existed_, result);
+    Outcome outcome;
+    if (const auto* sold = std::get_if<quota::Sold>(&result)) outcome.sold = {sold->reservation};
+    if (const auto* refused = std::get_if<quota::Refused>(&result)) outcome.refused = *refused;
+    End(outcome);
+  }
+
+  void AnswerCart(const quota::CartSale& sale) {
+    if (node_->process().crashed()) return Lose();
+    buyers_->world_->checker.OnCartAnswer(node_->process().actor(), purchase_->lines, may_exist_, existed_, sale);
+    Outcome outcome;
+    if (const auto* sold = std::get_if<quota::CartSold>(&sale)) outcome.sold = sold->reservations;
+    if (const auto* refused = std::get_if<quota::CartRefused>(&sale)) outcome.refused = refused->refused;
+    End(outcome);
   }
 
  private:
-  // A buyer who has waited for units in vain may be refused only if there are none: only a move can bring units, and a
-  // move wakes those who wait.
-  void CheckWaiting(const quota::SaleResult& result) {
-    const auto* refused = std::get_if<quota::Refused>(&result);
+  void End(const Outcome& outcome) {
+    for (const auto& [sku_id, units] : UnitsBySku(purchase_->lines)) {
+      buyers_->world_->checker.CheckCounter(node_->slices(), sku_id, /*settled=*/false);
+    }
+    CheckWaiting(outcome);
+    --buyers_->open_tries_;
+    buyers_->Ended(std::exchange(purchase_, nullptr), &outcome);
+  }
+
+  // A buyer who has waited for units in vain may be refused only if some are missing: only a move can bring units, and
+  // a move wakes those who wait.
+  void CheckWaiting(const Outcome& outcome) {
     World& world = *buyers_->world_;
     const absl::Duration wait = world.scenario.exhausted_wait;
     const bool waited = wait > absl::ZeroDuration() && world.scheduler.Now() - begun_at_ >= wait && !may_exist_ &&
-                        world.checker.TimesSent(purchase_->claim.reservation_id) == sent_before_;
-    if (refused == nullptr || refused->refusal != Refusal::kExhaustedHere || !waited) return;
-    const auto slice = node_->slices().Find(purchase_->claim.sku_id);
-    // Without terms nothing can be sold: the SKU's own announcement is not there.
-    if (slice == nullptr || slice->terms() == nullptr || slice->counter().version() == 0) return;
-    if (slice->counter().free() >= purchase_->claim.quantity) {
-      world.checker.Violated("waiting",
-                             absl::StrCat("a request for ", purchase_->claim.quantity, " of ", purchase_->claim.sku_id,
-                                          " waited for ", absl::FormatDuration(world.scheduler.Now() - begun_at_),
-                                          " and was refused with ", slice->counter().free(), " free"));
+                        world.checker.TimesSent(purchase_->lines.front().reservation_id) == sent_before_;
+    if (!outcome.refused.has_value() || outcome.refused->refusal != Refusal::kExhaustedHere || !waited) return;
+    for (const auto& [sku_id, units] : UnitsBySku(purchase_->lines)) {
+      const auto slice = node_->slices().Find(sku_id);
+      // Without terms nothing can be sold: the SKU's own announcement is not there.
+      if (slice == nullptr || slice->terms() == nullptr || slice->counter().version() == 0) return;
+      if (slice->counter().free() < units) return;
     }
+    world.checker.Violated("waiting",
+                           absl::StrCat("a request for ", purchase_->lines.size(), " lines, the first of ",
+                                        purchase_->lines.front().quantity, " ", purchase_->lines.front().sku_id,
+                                        ", waited for ", absl::FormatDuration(world.scheduler.Now() - begun_at_),
+                                        " and was refused although all its units are there"));
   }
 
   void Lose() {
     if (!node_->process().crashed()) buyers_->world_->checker.Violated("one answer", "a request was never answered");
-    buyers_->world_->checker.OnTryLost(purchase_->claim.reservation_id);
+    for (const storage::ReservationClaim& line : purchase_->lines) {
+      buyers_->world_->checker.OnTryLost(line.reservation_id);
+    }
     --buyers_->open_tries_;
     buyers_->Ended(std::exchange(purchase_, nullptr), nullptr);
   }
@@ -129,16 +159,34 @@ void Buyers::Come(uint64_t generation) {
 std::shared_ptr<Buyers::Purchase> Buyers::NewPurchase() {
   const Scenario& scenario = world_->scenario;
   ++requests_;
-  const storage::Sku& sku = random_.Pick(scenario.skus);
-  auto purchase = std::make_shared<Purchase>(Purchase{.claim = {}, .random = random_.Fork()});
-  purchase->claim.reservation_id = NumberedId(requests_);
-  purchase->claim.sku_id = sku.sku_id;
-  purchase->claim.user_id =
+  auto purchase = std::make_shared<Purchase>(Purchase{.lines = {}, .random = random_.Fork()});
+  const std::string user =
       everybody_new_ ? absl::StrCat("new-", requests_) : absl::StrCat("user-", random_.Below(scenario.users));
-  purchase->claim.quantity = static_cast<int32_t>(random_.Chance(0.6) ? 1 : random_.Between(1, sku.per_user_limit));
+  purchase->lines.push_back(NewLine(random_.Pick(scenario.skus), user));
+  purchase->cart = random_.Chance(kCarts);
+  if (purchase->cart) AddLines(purchase.get());
   purchase->tries_left = scenario.most_tries;
   purchase->node = ChooseNode();
   return purchase;
+}
+
+storage::ReservationClaim Buyers::NewLine(const storage::Sku& sku, const std::string& user) {
+  storage::ReservationClaim line;
+  line.reservation_id = NumberedId(++last_id_);
+  line.sku_id = sku.sku_id;
+  line.user_id = user;
+  line.quantity = static_cast<int32_t>(random_.Chance(0.6) ? 1 : random_.Between(1, sku.per_user_limit));
+  return line;
+}
+
+// Of any SKUs, also of the same one, as far as its limit allows.
+void Buyers::AddLines(Purchase* purchase) {
+  std::vector<storage::ReservationClaim>& lines = purchase->lines;
+  for (int64_t more = random_.Below(kMostLines); more > 0; --more) {
+    const storage::Sku& sku = random_.Pick(world_->scenario.skus);
+    storage::ReservationClaim line = NewLine(sku, lines.front().user_id);
+    if (UnitsBySku(lines)[sku.sku_id] + line.quantity <= sku.per_user_limit) lines.push_back(std::move(line));
+  }
 }
 
 int Buyers::ChooseNode() {
@@ -170,22 +218,27 @@ void Buyers::Arrive(std::shared_ptr<Purchase> purchase) {
     return world_->scheduler.After(node->process().paused_for(),
                                    [this, purchase = std::move(purchase)]() mutable { Arrive(std::move(purchase)); });
   }
-  const storage::ReservationClaim claim = purchase->claim;
+  const std::vector<storage::ReservationClaim> lines = purchase->lines;
+  const bool cart = purchase->cart;
   const bool may_exist = purchase->may_exist;
+  const absl::Time deadline = world_->scheduler.Now() + world_->scenario.request_deadline;
   auto attempt = std::make_unique<Try>(this, node, std::move(purchase));
-  node->Sell(claim, world_->scheduler.Now() + world_->scenario.request_deadline, may_exist,
+  if (cart) {
+    return node->SellCart(lines, deadline, may_exist,
+                          [attempt = std::move(attempt)](const quota::CartSale& sale) { attempt->AnswerCart(sale); });
+  }
+  node->Sell(lines.front(), deadline, may_exist,
              [attempt = std::move(attempt)](const quota::SaleResult& result) { attempt->Answer(result); });
 }
 
-void Buyers::Ended(const std::shared_ptr<Purchase>& purchase, const quota::SaleResult* result) {
-  if (result == nullptr) {
+void Buyers::Ended(const std::shared_ptr<Purchase>& purchase, const Outcome* outcome) {
+  if (outcome == nullptr) {
     purchase->may_exist = true;
     return TryAgain(purchase, absl::Milliseconds(10));
   }
-  const auto* refused = std::get_if<quota::Refused>(result);
-  if (refused == nullptr) return aftersale_->Begin(std::get<quota::Sold>(*result).reservation);
-  if (!IsRetried(refused->refusal)) return;
-  if (refused->refusal == Refusal::kCommitUnknown) purchase->may_exist = true;
+  for (const storage::Reservation& sold : outcome->sold) aftersale_->Begin(sold);
+  if (!outcome->refused.has_value() || !IsRetried(outcome->refused->refusal)) return;
+  if (outcome->refused->refusal == Refusal::kCommitUnknown) purchase->may_exist = true;
   TryAgain(purchase, absl::Milliseconds(10));
 }
 

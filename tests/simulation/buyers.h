@@ -1,9 +1,12 @@
 // The buyers, each with a client that behaves like the SDK: it tries again at another node with the same reservation
-// id, and says when an earlier try may have been committed.
+// id, and says when an earlier try may have been committed. Some want one thing, some a cart.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "tests/simulation/aftersale.h"
@@ -29,21 +32,29 @@ class Buyers {
  private:
   // One buyer's wish, over all its tries.
   struct Purchase {
-    storage::ReservationClaim claim;
+    std::vector<storage::ReservationClaim> lines;
+    bool cart = false;  // otherwise one line
     int node = 0;
     int tries_left = 0;
     bool may_exist = false;
     Random random;  // its own, so that other buyers do not affect it
+  };
+  struct Outcome {
+    std::vector<storage::Reservation> sold = {};
+    std::optional<quota::Refused> refused = {};
   };
   // One try. Held by whoever must answer it; if it is destroyed unanswered, it is lost.
   class Try;
 
   void Come(uint64_t generation);
   std::shared_ptr<Purchase> NewPurchase();
+  storage::ReservationClaim NewLine(const storage::Sku& sku, const std::string& user);
+  void AddLines(Purchase* purchase);
   int ChooseNode();
   void Send(std::shared_ptr<Purchase> purchase);
   void Arrive(std::shared_ptr<Purchase> purchase);
-  void Ended(const std::shared_ptr<Purchase>& purchase, const quota::SaleResult* result);
+  // `outcome` is null when no answer came.
+  void Ended(const std::shared_ptr<Purchase>& purchase, const Outcome* outcome);
   void TryAgain(std::shared_ptr<Purchase> purchase, absl::Duration pause);
 
   World* const world_;
@@ -58,6 +69,7 @@ class Buyers {
   absl::Time started_at_;
   int64_t open_tries_ = 0;
   int64_t requests_ = 0;
+  int64_t last_id_ = 0;
 };
 
 }  // namespace tranche::simulation

@@ -121,6 +121,14 @@ void Checker::OnCommit(ActorId actor, IncarnationId incarnation, absl::Span<cons
   }
 }
 
+void Checker::OnCartRefused(absl::Span<const storage::ReservationClaim> lines) {
+  for (const storage::ReservationClaim& line : lines) {
+    ++tries_[line.reservation_id].sent;
+    if (Exists(line.reservation_id) || !ledger_->FindReservation(line.reservation_id).ok()) continue;
+    Violated("cart", absl::StrCat(line.reservation_id.ToString(), ": booked, and the rest of its cart is not"));
+  }
+}
+
 void Checker::CheckUserLimit(const storage::ReservationClaim& claim) {
   const auto books = books_.find(claim.sku_id);
   if (books == books_.end()) return;
@@ -294,6 +302,28 @@ void Checker::OnAnswer(ActorId actor, const storage::ReservationClaim& claim, bo
     tries.unknown = true;
   } else {
     CheckRefused(claim, tries, may_exist, existed_before, refused);
+  }
+}
+
+void Checker::OnCartAnswer(ActorId actor, absl::Span<const storage::ReservationClaim> lines, bool may_exist,
+                           bool existed_before, const quota::CartSale& sale) {
+  const auto* sold = std::get_if<quota::CartSold>(&sale);
+  if (sold != nullptr && sold->reservations.size() != lines.size()) {
+    return Violated("cart", absl::StrCat(lines.size(), " lines, and ", sold->reservations.size(), " sold"));
+  }
+  std::map<std::string, int32_t> units;
+  for (const storage::ReservationClaim& line : lines) units[line.sku_id] += line.quantity;
+  for (size_t i = 0; i < lines.size(); ++i) {
+    if (sold != nullptr) {
+      OnAnswer(actor, lines[i], may_exist, existed_before, quota::Sold{sold->reservations[i], sold->replayed});
+      continue;
+    }
+    const auto& [refused, sku_id] = std::get<quota::CartRefused>(sale);
+    // What is said about the units of one SKU concerns all its lines together, and says nothing about other SKUs.
+    storage::ReservationClaim all = lines[i];
+    all.quantity = units.at(all.sku_id);
+    const bool concerned = sku_id.empty() || sku_id == all.sku_id;
+    OnAnswer(actor, all, may_exist, existed_before, concerned ? refused : quota::Refused{Refusal::kExhaustedHere});
   }
 }
 

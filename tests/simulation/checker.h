@@ -5,6 +5,7 @@
 //   acknowledged    a buyer who is told "sold" has the row at that very moment, with the values of the answer
 //   one answer      every try is answered at most once; a refusal that says "nothing happened" is true for ever
 //   replay          the same id gives the first answer again
+//   cart            all lines of a cart are sold, or none
 //   user limit      no buyer has more than the limit
 //   sold out        answered only if no unsold unit existed at some moment; without faults: at a recent moment
 //   versions        an older announcement never replaces a newer one: not in ZooKeeper, not in a node's counter
@@ -50,6 +51,8 @@ class Checker {
   // `planned`: by the balancer, which knows what there is.
   void OnMoved(ActorId actor, bool planned, absl::Span<const storage::QuotaMove> moves,
                absl::Span<const absl::StatusOr<storage::SkuQuota>> results);
+  // A cart reached the ledger and was not committed: none of its lines may be.
+  void OnCartRefused(absl::Span<const storage::ReservationClaim> lines);
   // Stock changed by `units`, or the SKU was closed, frozen or thawed.
   void OnStock(ActorId actor, const storage::Sku& sku, int64_t units);
   // The units of these reservations have come back; they are cancelled or expired.
@@ -65,6 +68,9 @@ class Checker {
   void OnTryBegun(const storage::ReservationClaim& claim);
   void OnAnswer(ActorId actor, const storage::ReservationClaim& claim, bool may_exist, bool existed_before,
                 const quota::SaleResult& result);
+  // The same for a cart, whose lines are tries of one buyer that begin and end together.
+  void OnCartAnswer(ActorId actor, absl::Span<const storage::ReservationClaim> lines, bool may_exist,
+                    bool existed_before, const quota::CartSale& sale);
   void OnTryLost(const storage::Uuid& reservation_id);
   // How often a commit of it reached the ledger.
   int64_t TimesSent(const storage::Uuid& reservation_id) { return tries_[reservation_id].sent; }

@@ -21,8 +21,8 @@ storage::PipelineOptions ToPipelineOptions(const Scenario& scenario) {
   return options;
 }
 
-quota::SellerOptions ToSellerOptions(const Scenario& scenario) {
-  quota::SellerOptions options;
+quota::WaitingOptions ToWaitingOptions(const Scenario& scenario) {
+  quota::WaitingOptions options;
   options.exhausted_wait = scenario.exhausted_wait;
   options.max_waiting = scenario.max_waiting;
   return options;
@@ -53,11 +53,12 @@ FrontNode::FrontNode(World* world, ActorId actor, const std::string& name, std::
                                                  ToPipelineOptions(world->scenario))),
       change_lane_(std::make_unique<storage::ChangeLane>(&shard_->changes())),
       directory_(shard_->books(), &world->scheduler),
-      seller_(std::make_unique<quota::Seller>(&slices_, &directory_, shard_->books(), &world->scheduler,
-                                              ToSellerOptions(world->scenario))),
+      room_(&slices_, &world->scheduler, ToWaitingOptions(world->scenario)),
+      seller_(std::make_unique<quota::Seller>(&slices_, &directory_, shard_->books(), &world->scheduler, &room_)),
+      carts_(std::make_unique<quota::CartSeller>(&slices_, &directory_, shard_->books(), &world->scheduler, &room_)),
       agent_(std::make_unique<quota::NodeAgent>(
           &connector_, &ledger_, &slices_, this, &world->scheduler,
-          [this](const std::string& sku_id) { return static_cast<int64_t>(seller_->waiting(sku_id)); },
+          [this](const std::string& sku_id) { return static_cast<int64_t>(room_.waiting(sku_id)); },
           ToAgentOptions(name))) {
   for (int i = 0; i < world->scenario.lanes; ++i) {
     lanes_.push_back(std::make_unique<storage::CommitLane>(&shard_->claims()));
@@ -112,21 +113,30 @@ void FrontNode::RunAgent() {
 }
 
 // A request only waits for lack of units: when units come, they wake it, and it is served or counts as more demand.
-// Only without faults, since a new incarnation knows nothing about waiting requests at first.
+// Meanwhile it holds nothing. Only without faults, since a new incarnation knows nothing about waiting requests at
+// first.
 void FrontNode::CheckWaiting() {
   World& world = process_.world();
   if (world.scenario.name != "calm" || process_.crashed()) return;
   for (const storage::Sku& sku : world.scenario.skus) {
     const auto slice = slices_.Find(sku.sku_id);
-    if (slice == nullptr || slice->wanted() > 0 || seller_->waiting(sku.sku_id) == 0) continue;
+    if (slice == nullptr) continue;
+    CheckNothingHeld(*slice);
+    if (slice->wanted() > 0 || room_.waiting(sku.sku_id) == 0) continue;
     world.checker.Violated("waiting", sku.sku_id + ": units came, and who waits for them was not woken");
   }
+}
+
+void FrontNode::CheckNothingHeld(const quota::Slice& slice) {
+  if (busy() || slice.in_flight() == 0) return;
+  process_.world().checker.Violated(
+      "waiting", absl::StrCat(slice.sku_id(), ": ", slice.in_flight(), " units are taken, and nobody commits them"));
 }
 
 void FrontNode::ReleaseInOrder() {
   Scheduler& scheduler = process_.world().scheduler;
   serving_ = false;
-  seller_->SetAccepting(false);
+  SetAccepting(false);
   const absl::Time deadline = scheduler.Now() + kDrainTimeout;
   while (!Drained() && scheduler.Now() < deadline && !process_.crashed()) {
     scheduler.Sleep(kDrainPoll);
@@ -197,14 +207,14 @@ void FrontNode::AnswerOverdue() {
   while (!process_.crashed()) {
     process_.AwaitChange([this] { return Waiting() > 0; }, absl::InfiniteDuration());
     process_.AwaitChange([] { return false; }, kOverdueInterval);
-    if (!process_.crashed()) seller_->AnswerOverdue();
+    if (!process_.crashed()) room_.AnswerOverdue();
   }
 }
 
 int64_t FrontNode::Waiting() const {
   int64_t waiting = 0;
   for (const storage::Sku& sku : process_.world().scenario.skus) {
-    waiting += static_cast<int64_t>(seller_->waiting(sku.sku_id));
+    waiting += static_cast<int64_t>(room_.waiting(sku.sku_id));
   }
   return waiting;
 }
@@ -216,6 +226,17 @@ void FrontNode::Sell(storage::ReservationClaim claim, absl::Time deadline, bool 
                   ticket.Close();
                   done(std::move(result));
                 });
+  process_.NoteChange();
+}
+
+void FrontNode::SellCart(std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist,
+                         quota::CartDone done) {
+  carts_->Sell(std::move(lines), deadline, may_exist,
+               [ticket = requests_.Open("buy a cart", process_.world().scheduler.Now(), deadline),
+                done = std::move(done)](quota::CartSale sale) mutable {
+                 ticket.Close();
+                 done(std::move(sale));
+               });
   process_.NoteChange();
 }
 
@@ -245,7 +266,13 @@ void FrontNode::StopInOrder() {
 void FrontNode::SetDraining(bool draining) {
   if (draining != draining_) process_.Note("draining", draining ? 1 : 0);
   draining_ = draining;
-  seller_->SetAccepting(!draining);
+  SetAccepting(!draining);
+}
+
+void FrontNode::SetAccepting(bool accepting) {
+  seller_->SetAccepting(accepting);
+  carts_->SetAccepting(accepting);
+  room_.SetOpen(accepting);
 }
 
 }  // namespace tranche::simulation

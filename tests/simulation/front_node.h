@@ -1,4 +1,4 @@
-// One run of a front node's process: the real seller, pipeline lanes, directory and agent, each on fibers.
+// One run of a front node's process: the real sellers, pipeline lanes, directory and agent, each on fibers.
 #pragma once
 
 #include <functional>
@@ -9,8 +9,10 @@
 
 #include "quota/node/node_agent.h"
 #include "quota/node/node_host.h"
+#include "quota/sale/cart_seller.h"
 #include "quota/sale/seller.h"
 #include "quota/sale/sku_directory.h"
+#include "quota/sale/waiting_room.h"
 #include "quota/slices/slice_table.h"
 #include "storage/pipeline/change_pipeline.h"
 #include "storage/pipeline/commit_lane.h"
@@ -34,6 +36,8 @@ class FrontNode : public quota::NodeHost {
 
   // Like an arriving request. When the process dies, `done` is destroyed unanswered.
   void Sell(storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done);
+  void SellCart(std::vector<storage::ReservationClaim> lines, absl::Time deadline, bool may_exist,
+                quota::CartDone done);
   // A request to change a reservation. Distinguishes late payments from those in time, as the server does.
   void Apply(Change change, absl::Time deadline, storage::ChangeDone done);
   // Drains and ends, as after SIGTERM.
@@ -47,8 +51,8 @@ class FrontNode : public quota::NodeHost {
   bool draining() const { return draining_; }
   const OpenRequests& requests() const { return requests_; }
   const std::string& name() const { return name_; }
-  // Claims that were granted units and are not decided.
-  bool busy() const { return shard_->claims().Stats().unanswered > 0; }
+  // Claims and carts that were granted units and are not decided.
+  bool busy() const { return shard_->claims().Stats().unanswered > 0 || carts_->unanswered() > 0; }
 
   // NodeHost.
   void SetDraining(bool draining) override;
@@ -63,14 +67,17 @@ class FrontNode : public quota::NodeHost {
   void RunLane(Lane& lane, const Pipeline& pipeline);
   void CheckQueue(const storage::PipelineStats& stats);
   bool Drained() {
-    return shard_->claims().Drain(absl::ZeroDuration()) && shard_->changes().Drain(absl::ZeroDuration());
+    return shard_->claims().Drain(absl::ZeroDuration()) && carts_->unanswered() == 0 &&
+           shard_->changes().Drain(absl::ZeroDuration());
   }
+  void SetAccepting(bool accepting);
   void AnswerOverdue();
   void WatchRequests();
   int64_t Waiting() const;
   void ReleaseInOrder();
   void AwaitCalls();
   void CheckWaiting();
+  void CheckNothingHeld(const quota::Slice& slice);
 
   Process process_;
   const std::string name_;
@@ -90,7 +97,9 @@ class FrontNode : public quota::NodeHost {
   std::vector<std::unique_ptr<storage::CommitLane>> lanes_;
   std::unique_ptr<storage::ChangeLane> change_lane_;
   quota::SkuDirectory directory_;
+  quota::WaitingRoom room_;
   std::unique_ptr<quota::Seller> seller_;
+  std::unique_ptr<quota::CartSeller> carts_;
   std::unique_ptr<quota::NodeAgent> agent_;
 };
 

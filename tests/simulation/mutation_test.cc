@@ -57,6 +57,7 @@ INSTANTIATE_TEST_SUITE_P(
         TRANCHE_CASE(UnorderedAnnouncements, ""), TRANCHE_CASE(InFlightNotCounted, ""), TRANCHE_CASE(NoGiveBack, ""),
         TRANCHE_CASE(GiveBackTwice, ""), TRANCHE_CASE(MayExistIgnored, ""), TRANCHE_CASE(SoldOutFromOwnSlice, ""),
         TRANCHE_CASE(WaitersNeverWoken, "calm"), TRANCHE_CASE(WaitersForgotten, ""),
+        TRANCHE_CASE(CartKeepsItsUnits, "calm"), TRANCHE_CASE(CartStaysInItsLine, "calm"),
         TRANCHE_CASE(AnnouncerOverwritesNewer, ""), TRANCHE_CASE(SoldOutNeverLifted, ""), TRANCHE_CASE(NoReread, ""),
         TRANCHE_CASE(KeepsDeadIncarnation, ""), TRANCHE_CASE(DemandNotReported, ""),
         TRANCHE_CASE(SharesLoseOddUnits, ""), TRANCHE_CASE(SharesInventUnits, ""),

@@ -97,4 +97,11 @@ absl::StatusOr<std::vector<storage::CommitResult>> SimLedger::CommitReservations
   return results;
 }
 
+absl::StatusOr<storage::CartResult> SimLedger::CommitCart(storage::IncarnationId incarnation,
+                                                          absl::Span<const storage::ReservationClaim> lines) {
+  auto cart = ForwardingLifecycleLedger::CommitCart(incarnation, lines);
+  if (storage::IsUnknownCommit(cart.status())) process_->world().checker.OnCommitUnknown(incarnation, lines);
+  return cart;
+}
+
 }  // namespace tranche::simulation

@@ -42,6 +42,8 @@ class SimLedger : public storage::ForwardingReservationLedger<SimLedger>,
   absl::StatusOr<std::vector<storage::CommitResult>> CommitReservations(
       storage::IncarnationId incarnation, storage::LockMode mode,
       absl::Span<const storage::ReservationClaim> claims) override;
+  absl::StatusOr<storage::CartResult> CommitCart(storage::IncarnationId incarnation,
+                                                 absl::Span<const storage::ReservationClaim> lines) override;
 
  private:
   using Effect = storage::LedgerCall::Effect;

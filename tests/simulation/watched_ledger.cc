@@ -102,7 +102,12 @@ absl::StatusOr<ChangeResult> WatchedLedger::ConfirmLate(const storage::Payment& 
 absl::StatusOr<storage::CartResult> WatchedLedger::CommitCart(IncarnationId incarnation,
                                                               absl::Span<const storage::ReservationClaim> lines) {
   auto cart = ledger().CommitCart(incarnation, lines);
-  if (cart.ok() && cart->committed) OnCommitted(incarnation, lines, cart->lines);
+  if (!cart.ok()) return cart;
+  if (cart->committed) {
+    OnCommitted(incarnation, lines, cart->lines);
+  } else {
+    process_->world().checker.OnCartRefused(lines);
+  }
   return cart;
 }
 

@@ -67,8 +67,8 @@ class SellerTest : public ::testing::Test {
   static bool IsSold(const SaleResult& result) { return std::holds_alternative<Sold>(result); }
   int64_t Free() { return slices_.Find("tv")->counter().free(); }
 
-  static SellerOptions NoWaiting() {
-    SellerOptions options;
+  static WaitingOptions NoWaiting() {
+    WaitingOptions options;
     options.exhausted_wait = absl::ZeroDuration();
     return options;
   }
@@ -84,7 +84,8 @@ class SellerTest : public ::testing::Test {
                                       return options;
                                     }()};
   SkuDirectory directory_{shard_.books(), &clock_};
-  Seller seller_{&slices_, &directory_, shard_.books(), &clock_, NoWaiting()};
+  WaitingRoom room_{&slices_, &clock_, NoWaiting()};
+  Seller seller_{&slices_, &directory_, shard_.books(), &clock_, &room_};
   IncarnationId incarnation_ = storage::kPool;
   uint8_t next_id_ = 1;
 };

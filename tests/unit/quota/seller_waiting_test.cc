@@ -37,8 +37,8 @@ class SellerWaitingTest : public ::testing::Test {
     slices_.SetListener({.exhausted = [this] { ++exhausted_; }, .incarnation_ended = {}});
   }
 
-  static SellerOptions Options() {
-    SellerOptions options;
+  static WaitingOptions Options() {
+    WaitingOptions options;
     options.exhausted_wait = absl::Milliseconds(100);
     options.max_waiting = 3;
     return options;
@@ -93,7 +93,11 @@ class SellerWaitingTest : public ::testing::Test {
   }
   void TimePasses(absl::Duration duration) {
     clock_.AdvanceBy(duration);
-    seller_->AnswerOverdue();
+    room_.AnswerOverdue();
+  }
+  void SetAccepting(bool accepting) {
+    seller_->SetAccepting(accepting);
+    room_.SetOpen(accepting);
   }
   Slice& slice() { return *slices_.Find("tv"); }
 
@@ -104,8 +108,9 @@ class SellerWaitingTest : public ::testing::Test {
   tranche::testing::OneShard shard_{&ledger_, &executor_, &clock_};
   SkuDirectory directory_{shard_.books(), &clock_};
   CommitLane lane_{&shard_.claims()};
-  const SellerOptions options_ = Options();
-  std::unique_ptr<Seller> seller_ = std::make_unique<Seller>(&slices_, &directory_, shard_.books(), &clock_, options_);
+  const WaitingOptions options_ = Options();
+  WaitingRoom room_{&slices_, &clock_, options_};
+  std::unique_ptr<Seller> seller_ = std::make_unique<Seller>(&slices_, &directory_, shard_.books(), &clock_, &room_);
   IncarnationId incarnation_ = storage::kPool;
   int exhausted_ = 0;
   uint8_t next_id_ = 1;
@@ -115,12 +120,12 @@ TEST_F(SellerWaitingTest, WhoFindsTheSliceDryIsServedWhenUnitsCome) {
   HoldADrySlice();
   const Answer answer = Ask("a");
   EXPECT_FALSE(answer->has_value());
-  EXPECT_EQ(seller_->waiting("tv"), 1u);
+  EXPECT_EQ(room_.waiting("tv"), 1u);
   EXPECT_EQ(slice().wanted(), 1);
   EXPECT_EQ(slice().denied(), 1) << "that is demand";
   EXPECT_EQ(exhausted_, 1) << "said at once";
   Give(1);
-  EXPECT_EQ(seller_->waiting("tv"), 0u);
+  EXPECT_EQ(room_.waiting("tv"), 0u);
   Commit();
   EXPECT_TRUE(IsSold(answer));
   EXPECT_EQ(slice().wanted(), 0);
@@ -134,7 +139,7 @@ TEST_F(SellerWaitingTest, FirstComeFirstServed) {
   Give(1);
   Commit();
   EXPECT_TRUE(IsSold(a));
-  EXPECT_EQ(seller_->waiting("tv"), 2u);
+  EXPECT_EQ(room_.waiting("tv"), 2u);
   EXPECT_EQ(slice().wanted(), 1) << "who still waits is still demand";
   EXPECT_EQ(exhausted_, 2);
   Give(2);
@@ -170,7 +175,7 @@ TEST_F(SellerWaitingTest, WhoHasWaitedLongEnoughIsToldToTryElsewhere) {
   EXPECT_FALSE(answer->has_value());
   TimePasses(absl::Milliseconds(1));
   EXPECT_EQ(RefusalOf(answer), Refusal::kExhaustedHere);
-  EXPECT_EQ(seller_->waiting("tv"), 0u);
+  EXPECT_EQ(room_.waiting("tv"), 0u);
   Give(2);
   EXPECT_EQ(slice().counter().free(), 2) << "nobody takes units for who has gone";
   EXPECT_EQ(RefusalOf(Sell(ClaimOf("c", 5), false, clock_.Now())), Refusal::kExhaustedHere) << "no time to wait";
@@ -179,11 +184,11 @@ TEST_F(SellerWaitingTest, WhoHasWaitedLongEnoughIsToldToTryElsewhere) {
 TEST_F(SellerWaitingTest, ADrainingNodeSendsThemAway) {
   HoldADrySlice();
   const Answer a = Ask("a"), b = Ask("b");
-  seller_->SetAccepting(false);
+  SetAccepting(false);
   EXPECT_EQ(RefusalOf(a), Refusal::kDraining);
   EXPECT_EQ(RefusalOf(b), Refusal::kDraining);
   EXPECT_EQ(RefusalOf(Ask("c")), Refusal::kDraining);
-  seller_->SetAccepting(true);
+  SetAccepting(true);
   Give(1);
   const Answer d = Ask("d");
   Commit();
