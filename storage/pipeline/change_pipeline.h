@@ -14,7 +14,7 @@
 #include "absl/types/span.h"
 #include "storage/clock.h"
 #include "storage/ledger/lifecycle_ledger.h"
-#include "storage/pipeline/group_commit.h"
+#include "storage/pipeline/group_commit_lane.h"
 
 namespace tranche::storage {
 

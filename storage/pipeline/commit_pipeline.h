@@ -10,7 +10,7 @@
 #include "storage/clock.h"
 #include "storage/ledger/incarnation_id.h"
 #include "storage/ledger/reservation_ledger.h"
-#include "storage/pipeline/group_commit.h"
+#include "storage/pipeline/group_commit_lane.h"
 
 namespace tranche::storage {
 
