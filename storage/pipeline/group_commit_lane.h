@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <iterator>
 #include <utility>
 #include <vector>
@@ -16,7 +17,7 @@ namespace tranche::storage {
 // What a lane must wait for before its next step.
 enum class LaneNext {
   kStep,       // nothing
-  kAwaitWork,  // requests: the queues are empty
+  kAwaitWork,  // requests that are not slow; if slow ones wait, at most PipelineOptions::retry_interval
   kPause,      // PipelineOptions::retry_interval: the ledger does not answer
   kEnd,        // the pipeline is shutting down, and nothing is left to do
 };
@@ -33,11 +34,12 @@ class GroupCommitLane {
  public:
   using Next = LaneNext;
 
-  explicit GroupCommitLane(GroupCommit<Work>* group) : group_(group), work_(group->work_) {}
+  explicit GroupCommitLane(GroupCommit<Work>* group)
+      : group_(group), work_(group->work_), max_batch_(static_cast<size_t>(group->options_.max_batch)) {}
   GroupCommitLane(const GroupCommitLane&) = delete;
   GroupCommitLane& operator=(const GroupCommitLane&) = delete;
 
-  // Calls the ledger at most once. Blocks for that call only.
+  // Sends at most once. Blocks for the ledger only.
   Next Step();
 
  private:
@@ -45,15 +47,24 @@ class GroupCommitLane {
   using Results = std::vector<typename Work::Result>;
 
   Next Commit();
+  // After a failure of this batch alone: changes how it is tried next.
+  Next GiveWay(const absl::Status& status);
+  // After any other failure.
+  Next Fail(const absl::Status& status);
   Next AskForLedger();
   void Answer(Results results);
   void DropExpired();
+  // Moves those that `stays` does not want out of the batch.
+  template <typename Predicate>
+  Batch TakeOut(const Predicate& stays);
 
   GroupCommit<Work>* const group_;
   Work work_;
   Batch batch_;                  // being built or sent; empty between two batches
-  bool in_doubt_ = false;        // an earlier try of this batch may have been committed
+  bool slow_ = false;            // it is from the slow queue
+  bool no_wait_ = false;         // it is sent without waiting for locks
   int transaction_retries_ = 0;  // of this batch
+  size_t max_batch_;             // less than the option's while the server lacks something
   bool ledger_is_down_ = false;  // no batch is taken until it answers again
 };
 
@@ -80,8 +91,8 @@ template <typename Work>
 LaneNext GroupCommitLane<Work>::Step() {
   if (ledger_is_down_) return AskForLedger();
   if (batch_.empty()) {
-    batch_ = group_->TakeBatch();
-    in_doubt_ = false;
+    batch_ = group_->TakeBatch(max_batch_, &slow_);
+    no_wait_ = slow_;
     transaction_retries_ = 0;
   }
   if (batch_.empty()) return group_->Stopping() ? Next::kEnd : Next::kAwaitWork;
@@ -91,9 +102,10 @@ LaneNext GroupCommitLane<Work>::Step() {
 // Tries once to commit the batch. It is answered here, or kept for another try.
 template <typename Work>
 LaneNext GroupCommitLane<Work>::Commit() {
-  absl::StatusOr<Results> results = work_.Send(batch_);
+  absl::StatusOr<Results> results = work_.Send(batch_, no_wait_);
   if (results.ok()) {
     group_->LedgerAnswers();
+    max_batch_ = std::min(max_batch_ + max_batch_ / 8 + 1, static_cast<size_t>(group_->options_.max_batch));
     Answer(*std::move(results));
     return Next::kStep;
   }
@@ -101,19 +113,50 @@ LaneNext GroupCommitLane<Work>::Commit() {
   if (IsRetryTransaction(status) && ++transaction_retries_ <= group_->options_.max_transaction_retries) {
     return Next::kStep;
   }
-  in_doubt_ = in_doubt_ || IsUnknownCommit(status);
-  const bool up = LedgerIsUp(status);
-  if (!in_doubt_) {
-    // A role that has lost its right can do as little as one that reaches no server.
-    const bool may_pass = absl::IsUnavailable(status) || absl::IsPermissionDenied(status);
-    absl::Status refusal = absl::InternalError(status.message());
-    if (may_pass) refusal = absl::IsUnavailable(status) ? status : absl::UnavailableError(status.message());
-    group_->Refuse(std::exchange(batch_, {}), refusal);
-    // A lock on a row lets others go on; one on a whole table does not, which a read shows.
-    ledger_is_down_ = may_pass && !(up && (group_->Stopping() || work_.LedgerAnswers()));
+  if (IsUnknownCommit(status)) {
+    for (auto& item : batch_) item.in_doubt = true;
+  } else if (LedgerIsUp(status)) {
+    return GiveWay(status);
+  }
+  return Fail(status);
+}
+
+template <typename Work>
+LaneNext GroupCommitLane<Work>::GiveWay(const absl::Status& status) {
+  DropExpired();
+  if (batch_.empty()) return Next::kStep;
+  if (!NeedsLess(status)) {
+    if (!std::exchange(no_wait_, true)) return Next::kStep;
+    // Locked rows were skipped. What is left is one that an insert waits for, which lets others go on, or a lock on a
+    // whole table, which does not. A read shows it.
+    if (!group_->Stopping() && !work_.LedgerAnswers()) return Fail(absl::UnavailableError(status.message()));
+  }
+  group_->LedgerAnswers();
+  if (batch_.size() == 1) {
+    group_->Requeue(std::exchange(batch_, {}), /*locked=*/true);
+    return Next::kStep;
+  }
+  max_batch_ = batch_.size() / 2;
+  const auto half = batch_.begin() + static_cast<std::ptrdiff_t>(max_batch_);
+  Batch rest(std::make_move_iterator(half), std::make_move_iterator(batch_.end()));
+  batch_.erase(half, batch_.end());
+  group_->Requeue(std::move(rest), /*locked=*/false);
+  return Next::kStep;
+}
+
+template <typename Work>
+LaneNext GroupCommitLane<Work>::Fail(const absl::Status& status) {
+  // A role that has lost its right can do as little as one that reaches no server.
+  const bool may_pass = absl::IsUnavailable(status) || absl::IsPermissionDenied(status);
+  absl::Status refusal = absl::InternalError(status.message());
+  if (may_pass) refusal = absl::IsUnavailable(status) ? status : absl::UnavailableError(status.message());
+  group_->Refuse(TakeOut([](const auto& item) { return item.in_doubt; }), refusal);
+  if (batch_.empty()) {
+    ledger_is_down_ = may_pass;
     if (ledger_is_down_) group_->LedgerIsDown(status);
     return Next::kStep;
   }
+  const bool up = LedgerIsUp(status);
   if (up) {
     group_->LedgerAnswers();
   } else {
@@ -137,30 +180,34 @@ LaneNext GroupCommitLane<Work>::AskForLedger() {
 template <typename Work>
 void GroupCommitLane<Work>::Answer(Results results) {
   Batch batch = std::exchange(batch_, {});
-  Batch again;
-  int64_t answered = 0;
+  Batch again, answered;
   for (size_t i = 0; i < batch.size(); ++i) {
-    if (Work::MustGoAgain(results[i], &batch[i])) {
-      again.push_back(std::move(batch[i]));
-      continue;
-    }
-    std::move(batch[i].done)(std::move(results[i]));
-    ++answered;
+    const bool go_again = Work::MustGoAgain(results[i], &batch[i]);
+    if (!go_again) std::move(batch[i].done)(std::move(results[i]));
+    (go_again ? again : answered).push_back(std::move(batch[i]));
   }
-  if (!again.empty()) group_->Requeue(std::move(again));
+  if (!again.empty()) group_->Requeue(std::move(again), /*locked=*/no_wait_);
   group_->Finished(answered);
 }
 
-// In doubt and out of time: the caller is told that the outcome is unknown, and can find out with the same id.
+// Of those in doubt the caller is told so, and can find out with the same id.
 template <typename Work>
 void GroupCommitLane<Work>::DropExpired() {
+  if (group_->Stopping()) {
+    group_->Refuse(std::exchange(batch_, {}), absl::CancelledError("shutting down"));
+    return;
+  }
   const absl::Time now = group_->clock_->Now();
-  const bool stopping = group_->Stopping();
-  const auto expired = std::stable_partition(batch_.begin(), batch_.end(),
-                                             [&](const auto& item) { return item.deadline > now && !stopping; });
-  Batch given_up(std::make_move_iterator(expired), std::make_move_iterator(batch_.end()));
-  batch_.erase(expired, batch_.end());
-  group_->Refuse(std::move(given_up), UnknownCommitError("the ledger's answer was lost"));
+  group_->RefuseLate(TakeOut([now](const auto& item) { return item.deadline > now; }));
+}
+
+template <typename Work>
+template <typename Predicate>
+typename GroupCommitLane<Work>::Batch GroupCommitLane<Work>::TakeOut(const Predicate& stays) {
+  const auto leave = std::stable_partition(batch_.begin(), batch_.end(), stays);
+  Batch out(std::make_move_iterator(leave), std::make_move_iterator(batch_.end()));
+  batch_.erase(leave, batch_.end());
+  return out;
 }
 
 }  // namespace tranche::storage

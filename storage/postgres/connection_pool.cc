@@ -168,6 +168,7 @@ PostgresError ConnectionPool::Open(std::unique_ptr<Connection>* opened) {
 #pragma GCC diagnostic pop
     connection->pq.set_variable("statement_timeout",
                                 absl::StrCat(absl::ToInt64Milliseconds(options_.statement_timeout)));
+    connection->pq.set_variable("lock_timeout", absl::StrCat(absl::ToInt64Milliseconds(options_.lock_timeout)));
     // We give this guarantee: an operator's or a role's default must not weaken it.
     connection->pq.set_variable("synchronous_commit", "on");
     connection->pq.set_variable("default_transaction_isolation", "'read committed'");

@@ -38,6 +38,7 @@ struct PoolOptions {
   absl::Duration acquire_timeout = absl::Seconds(2);  // waiting for a free connection
   absl::Duration connect_timeout = absl::Seconds(2);  // opening one (whole seconds, at least 2: libpq's granularity)
   absl::Duration statement_timeout = absl::Seconds(10);
+  absl::Duration lock_timeout = absl::ZeroDuration();  // waiting for one lock; zero: the statement timeout alone
   // Sent data that is unacknowledged for this long breaks the connection: the host may have vanished.
   absl::Duration tcp_user_timeout = absl::Seconds(5);
   std::string application_name = "tranche";

@@ -1,5 +1,6 @@
 #include "storage/postgres/postgres_shard_backend.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace tranche::storage {
@@ -10,18 +11,28 @@ namespace {
 // that slow lists take no connection from a cart.
 constexpr int kMoreConnections = 12;
 
+// How long a lane waits for a row before it goes on without it (storage/pipeline/group_commit.h). Locks of this system
+// are held for milliseconds. If a disk that stalls makes it longer for all, nothing worse comes of it than more tries.
+constexpr absl::Duration kLaneLockTimeout = absl::Milliseconds(500);
+
 PoolOptions PoolOf(PoolOptions options, const char* application_name, int max_connections) {
   options.application_name = application_name;
   options.max_connections = max_connections;
   return options;
 }
 
+PoolOptions LanePoolOf(const PostgresShardOptions& options, const char* application_name) {
+  PoolOptions pool = PoolOf(options.pool, application_name, options.pipeline.lanes);
+  pool.lock_timeout = std::min(kLaneLockTimeout, pool.statement_timeout);
+  return pool;
+}
+
 }  // namespace
 
 PostgresShardBackend::PostgresShardBackend(std::string shard_name, const PostgresShardOptions& options)
-    : commit_pool_(PoolOf(options.pool, "tranched-commit", options.pipeline.lanes)),
+    : commit_pool_(LanePoolOf(options, "tranched-commit")),
       call_pool_(PoolOf(options.pool, "tranched", options.blocking_threads + kMoreConnections)),
-      change_pool_(PoolOf(options.pool, "tranched-change", options.pipeline.lanes)),
+      change_pool_(LanePoolOf(options, "tranched-change")),
       commit_ledger_(&commit_pool_),
       ledger_(&call_pool_),
       stock_ledger_(&call_pool_, shard_name),

@@ -23,10 +23,10 @@
 #include "storage/pipeline/commit_pipeline.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/connection_pool.h"
-#include "storage/postgres/migrator.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"
+#include "tests/contract/postgres_outage_fixture.h"
 #include "tests/support/claims.h"
 #include "tests/support/mini_postgres.h"
 
@@ -34,62 +34,6 @@ namespace tranche::storage {
 namespace {
 
 using testing::Claim;
-
-class PostgresOutageTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    ASSERT_TRUE(postgres_.Start().ok());
-    const auto migrated = Migrate(postgres_.dsn());
-    ASSERT_TRUE(migrated.ok()) << migrated.status();
-    PoolOptions options;
-    options.dsn = postgres_.node_dsn();
-    pool_ = std::make_unique<ConnectionPool>(options);
-    ledger_ = std::make_unique<PostgresLedger>(pool_.get());
-    stock_ = std::make_unique<PostgresStockLedger>(pool_.get());
-    Sku sku;
-    sku.sku_id = "tv";
-    sku.title = "A television";
-    sku.currency = "EUR";
-    sku.stock = kStock;
-    ASSERT_TRUE(stock_->CreateSku(sku, "test").ok());
-    node_ = *stock_->RegisterIncarnation("node", "host:1");
-    ASSERT_TRUE(stock_->MoveUnits("tv", {{node_, kStock}}, std::nullopt, "test").ok());
-  }
-
-  // Tries until the ledger answers again.
-  Sku ReadWhenBack() {
-    const absl::Time deadline = absl::Now() + absl::Seconds(30);
-    while (true) {
-      const auto sku = stock_->GetSku("tv");
-      if (sku.ok()) return *sku;
-      EXPECT_EQ(sku.status().code(), absl::StatusCode::kUnavailable) << sku.status();
-      if (absl::Now() > deadline) {
-        ADD_FAILURE() << "the ledger does not come back: " << sku.status();
-        return {};
-      }
-      absl::SleepFor(absl::Milliseconds(20));
-    }
-  }
-
-  // The ledger's first real answer. A backend that continues after it was stopped may hold its locks for longer than a
-  // short statement timeout, on a busy machine.
-  template <typename Call>
-  static auto AnswerOf(const Call& call) {
-    const absl::Time deadline = absl::Now() + absl::Seconds(30);
-    while (true) {
-      auto answer = call();
-      if (!absl::IsUnavailable(answer.status()) || absl::Now() > deadline) return answer;
-      absl::SleepFor(absl::Milliseconds(20));
-    }
-  }
-
-  static constexpr int64_t kStock = 1'000'000;
-  testing::MiniPostgres postgres_;
-  std::unique_ptr<ConnectionPool> pool_;
-  std::unique_ptr<PostgresLedger> ledger_;
-  std::unique_ptr<PostgresStockLedger> stock_;
-  IncarnationId node_ = kPool;
-};
 
 TEST_F(PostgresOutageTest, StoppedServerIsUnavailableAndComesBack) {
   ASSERT_TRUE(postgres_.Stop().ok());
@@ -353,20 +297,9 @@ TEST_F(PostgresOutageTest, ASkuThatMovesBreaksNoConnection) {
   EXPECT_EQ(backends(), before);
 }
 
-// The process ids of the server's backends for this application.
-std::string BackendsOf(const testing::MiniPostgres& postgres, const std::string& application) {
-  pqxx::connection connection(postgres.dsn());
-  pqxx::nontransaction query(connection);
-  return query
-      .exec1(absl::StrCat("SELECT coalesce(string_agg(pid::text, ' ' ORDER BY pid), '') FROM pg_stat_activity "
-                          "WHERE application_name = '",
-                          application, "'"))[0]
-      .as<std::string>();
-}
-
 // A row is locked for longer than a statement may take. Only the statement that waited has failed: the ledger is up,
 // its connections are good, and other SKUs sell.
-TEST_F(PostgresOutageTest, AStatementTimeoutFailsOneBatchAndNothingElse) {
+TEST_F(PostgresOutageTest, AStatementTimeoutStopsOneSkuAndNothingElse) {
   Sku other;
   other.sku_id = "radio";
   other.currency = "EUR";
@@ -388,7 +321,7 @@ TEST_F(PostgresOutageTest, AStatementTimeoutFailsOneBatchAndNothingElse) {
   const auto commit = [&](const ReservationClaim& claim) {
     absl::Notification answered;
     absl::StatusOr<CommitResult> answer;
-    pipeline.Submit(node_, claim, absl::Now() + absl::Seconds(20), [&](absl::StatusOr<CommitResult> result) {
+    pipeline.Submit(node_, claim, absl::Now() + absl::Seconds(6), [&](absl::StatusOr<CommitResult> result) {
       answer = std::move(result);
       answered.Notify();
     });
@@ -401,7 +334,6 @@ TEST_F(PostgresOutageTest, AStatementTimeoutFailsOneBatchAndNothingElse) {
   const auto locked = commit(Claim("tv", "alice"));
   EXPECT_TRUE(absl::IsUnavailable(locked.status())) << locked.status();
   EXPECT_TRUE(LedgerIsUp(locked.status()) && !IsUnknownCommit(locked.status())) << locked.status();
-  EXPECT_TRUE(absl::StrContains(locked.status().message(), "57014")) << locked.status();
   EXPECT_TRUE(pipeline.Stats().ledger_answers);
   const auto sold = commit(Claim("radio", "bob"));
   EXPECT_TRUE(sold.ok()) << sold.status();
@@ -492,7 +424,7 @@ TEST_F(PostgresOutageTest, AnAnswerOfAnotherVersionEndsNoProcess) {
       p_incarnation bigint, p_wait boolean, p_ids uuid[], p_skus text[], p_users text[], p_quantities integer[],
       p_references text[] DEFAULT NULL)
     RETURNS SETOF tranche.claim_answer LANGUAGE sql AS 'SELECT (NULL::tranche.claim_answer).* WHERE false';
-    CREATE OR REPLACE FUNCTION tranche.cancel_reservations(p_ids uuid[], p_reasons text[])
+    CREATE OR REPLACE FUNCTION tranche.cancel_reservations(p_ids uuid[], p_reasons text[], p_wait boolean DEFAULT true)
     RETURNS SETOF tranche.change_answer LANGUAGE sql AS 'SELECT (NULL::tranche.change_answer).* WHERE false';
     DROP FUNCTION tranche.find_reservations(uuid[]);
     CREATE FUNCTION tranche.find_reservations(p_ids uuid[])
