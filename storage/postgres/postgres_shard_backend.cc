@@ -1,6 +1,5 @@
 #include "storage/postgres/postgres_shard_backend.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace tranche::storage {
@@ -14,25 +13,34 @@ constexpr int kMoreConnections = 12;
 // How long a lane waits for a row before it goes on without it (storage/pipeline/group_commit.h). Locks of this system
 // are held for milliseconds. If a disk that stalls makes it longer for all, nothing worse comes of it than more tries.
 constexpr absl::Duration kLaneLockTimeout = absl::Milliseconds(500);
+// Other calls are not tried again. They give up when most of their callers have.
+constexpr absl::Duration kCallLockTimeout = absl::Seconds(2);
 
-PoolOptions PoolOf(PoolOptions options, const char* application_name, int max_connections) {
+PoolOptions PoolOf(PoolOptions options, const std::shared_ptr<ConnectionShare>& share, const char* application_name,
+                   int max_connections, absl::Duration lock_timeout) {
+  options.share = share;
   options.application_name = application_name;
   options.max_connections = max_connections;
+  options.lock_timeout = lock_timeout;
   return options;
 }
 
-PoolOptions LanePoolOf(const PostgresShardOptions& options, const char* application_name) {
-  PoolOptions pool = PoolOf(options.pool, application_name, options.pipeline.lanes);
-  pool.lock_timeout = std::min(kLaneLockTimeout, pool.statement_timeout);
-  return pool;
+PoolOptions LanePoolOf(const PostgresShardOptions& options, const std::shared_ptr<ConnectionShare>& share,
+                       const char* application_name) {
+  return PoolOf(options.pool, share, application_name, options.pipeline.lanes, kLaneLockTimeout);
 }
 
 }  // namespace
 
+ConnectionNeeds PostgresShardBackend::NeedsOf(const PostgresShardOptions& options) {
+  return {.most = 2 * options.pipeline.lanes + options.blocking_threads + kMoreConnections, .least = 3};
+}
+
 PostgresShardBackend::PostgresShardBackend(std::string shard_name, const PostgresShardOptions& options)
-    : commit_pool_(LanePoolOf(options, "tranched-commit")),
-      call_pool_(PoolOf(options.pool, "tranched", options.blocking_threads + kMoreConnections)),
-      change_pool_(LanePoolOf(options, "tranched-change")),
+    : commit_pool_(LanePoolOf(options, share_, "tranched-commit")),
+      call_pool_(
+          PoolOf(options.pool, share_, "tranched", options.blocking_threads + kMoreConnections, kCallLockTimeout)),
+      change_pool_(LanePoolOf(options, share_, "tranched-change")),
       commit_ledger_(&commit_pool_),
       ledger_(&call_pool_),
       stock_ledger_(&call_pool_, shard_name),
