@@ -69,6 +69,8 @@ int main(int argc, char** argv) {
   if (absl::Status answers = server::WaitForLedger(ledger, options.backends); !answers.ok()) return Fail(answers);
   storage::PostgresShardLedger shards(&pool);
   if (absl::Status home = server::RequireHome(shards, options.backends); !home.ok()) return Fail(home);
+  const storage::ConnectionNeeds needs{.most = kConnections, .least = 1};
+  if (absl::Status checked = server::CheckConnections(options.backends, needs); !checked.ok()) return Fail(checked);
   quota::ZookeeperConnector connector(server::ToZookeeperOptions(options.backends));
   quota::BalancerOptions balancer_options;
   balancer_options.name = options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name;

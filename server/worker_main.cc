@@ -101,6 +101,8 @@ int main(int argc, char** argv) {
   if (absl::Status answers = server::WaitForLedger(stock, options.backends); !answers.ok()) return Fail(answers);
   storage::PostgresShardLedger shards(&pool);
   if (absl::Status home = server::RequireHome(shards, options.backends); !home.ok()) return Fail(home);
+  const storage::ConnectionNeeds needs{.most = connections, .least = 1};
+  if (absl::Status checked = server::CheckConnections(options.backends, needs); !checked.ok()) return Fail(checked);
   TellOfOtherSinks(outbox, sinks);
 
   std::optional<server::ShardWorker> worker(std::in_place, &upkeep, &outbox, sinks, storage::Clock::Real(),

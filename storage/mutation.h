@@ -58,6 +58,7 @@ enum class Mutation {
   kBalancerIgnoresReturned,  // units that come back are left to the repair
   // Group commit.
   kOtherQueuesNotSeen,  // a lane only checks its first queue for work
+  kSlowDoubtForgotten,  // a request that must wait for a lock forgets that an earlier try may have been committed
   kCount,
 };
 

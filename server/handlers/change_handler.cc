@@ -120,6 +120,8 @@ absl::StatusOr<v1::ConfirmReservationResponse> ChangeHandler::Confirmed(const Ch
       break;
     case ChangeOutcome::kRefused:
       return ChangeError(result, /*refund_requested=*/late);
+    case ChangeOutcome::kBusy:  // the pipeline keeps it back
+      return LedgerError(storage::BusyError("locked"), result.reservation.sku_id, Repeatable::kYes);
   }
   // Has no id if retention has dropped the reservation and only the payment's record is left.
   if (!(result.reservation.reservation_id == storage::Uuid{})) {

@@ -38,7 +38,8 @@ absl::Duration Until(absl::Time deadline) { return std::max(absl::ZeroDuration()
 }  // namespace
 
 NodeLedger::NodeLedger(const ServerOptions& options, std::function<void(storage::IncarnationId)> incarnation_ended)
-    : shards_(
+    : needs_(storage::PostgresShardBackend::NeedsOf(ShardOptions(options, ""))),
+      shards_(
           std::make_unique<storage::PostgresShardBackend>(storage::kHomeShard,
                                                           ShardOptions(options, options.backends.postgres)),
           [options](const storage::Shard& shard) {
@@ -58,6 +59,7 @@ absl::Status NodeLedger::Start(const BackendOptions& options) {
   RETURN_IF_ERROR(WaitForLedger(*shards_.home().stock, options));
   RETURN_IF_ERROR(RequireSchema(*shards_.home().reservations, options));
   RETURN_IF_ERROR(RequireHome(*shards_.home().shards, options));
+  RETURN_IF_ERROR(CheckConnections(options, needs_));
   RETURN_IF_ERROR(shards_.Refresh());
   refresh_task_ = std::make_unique<PeriodicTask>(kRefreshShards, [this] { RefreshShards(); });
   return absl::OkStatus();

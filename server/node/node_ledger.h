@@ -12,6 +12,7 @@
 #include "server/process/options.h"
 #include "server/process/periodic_task.h"
 #include "storage/bounded_executor.h"
+#include "storage/postgres/connection_limits.h"
 #include "storage/shards/routing_outbox_ledger.h"
 #include "storage/shards/routing_payment_ledger.h"
 #include "storage/shards/routing_stock_ledger.h"
@@ -58,6 +59,7 @@ class NodeLedger {
  private:
   void RefreshShards();
 
+  const storage::ConnectionNeeds needs_;  // of each shard's server
   storage::ShardSet shards_;
   // Outlives everything that may wait for a ledger.
   std::unique_ptr<DelayedTask> give_up_;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "glog/logging.h"
 #include "server/process/dsn.h"
 
 namespace tranche::server {
@@ -80,6 +81,24 @@ absl::Status RequireSchema(storage::ReservationLedger& ledger, const BackendOpti
   const absl::Status status = ledger.CommitReservations(storage::kPool, storage::LockMode::kWait, {}).status();
   if (absl::IsFailedPrecondition(status)) return LacksSchema(DescribeDsn(options.postgres).value_or("(unreadable)"));
   return status;
+}
+
+absl::Status CheckConnections(const BackendOptions& options, const storage::ConnectionNeeds& needs) {
+  const std::string server = DescribeDsn(options.postgres).value_or("(unreadable)");
+  storage::ConnectionPool pool(ToPoolOptions(options, "tranche-start", 2));
+  const auto limits = storage::ReadConnectionLimits(pool);
+  if (absl::IsUnavailable(limits.status()) || absl::IsResourceExhausted(limits.status())) {
+    LOG(WARNING) << "PostgreSQL at " << server << ": cannot read its limits of connections ("
+                 << limits.status().message() << ")";
+    return absl::OkStatus();
+  }
+  if (!limits.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("PostgreSQL at ", server, " cannot be used (", std::string(limits.status().message()), ")"));
+  }
+  const storage::ConnectionVerdict verdict = storage::Judge(*limits, needs);
+  for (const std::string& warning : verdict.warnings) LOG(WARNING) << warning;
+  return verdict.refusal.empty() ? absl::OkStatus() : absl::FailedPreconditionError(verdict.refusal);
 }
 
 absl::Status ZookeeperStartError(const absl::Status& status, const BackendOptions& options) {

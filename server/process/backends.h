@@ -7,6 +7,7 @@
 #include "storage/ledger/incarnation_ledger.h"
 #include "storage/ledger/reservation_ledger.h"
 #include "storage/ledger/shard_ledger.h"
+#include "storage/postgres/connection_limits.h"
 #include "storage/postgres/connection_pool.h"
 
 namespace tranche::server {
@@ -23,6 +24,10 @@ absl::Status RequireHome(storage::ShardLedger& ledger, const BackendOptions& opt
 
 // Fails when the database lacks what this version's claims need. Changes nothing.
 absl::Status RequireSchema(storage::ReservationLedger& ledger, const BackendOptions& options);
+
+// Warns if the server may give this process fewer connections than it may want. Fails if it can never give it enough,
+// or if a pooler swaps the sessions behind its connections. Uses two connections for a moment.
+absl::Status CheckConnections(const BackendOptions& options, const storage::ConnectionNeeds& needs);
 
 // The line for the operator when the start failed at ZooKeeper.
 absl::Status ZookeeperStartError(const absl::Status& status, const BackendOptions& options);

@@ -199,7 +199,7 @@ CommitResult FakeLedger::Classify(const ReservationClaim& claim, IncarnationId i
   }
   const auto slots = locked.find(claim.sku_id);
   if (slots == locked.end()) return answer(CommitOutcome::kNotHeld);
-  if (mode != LockMode::kWait) return answer(CommitOutcome::kBusy);
+  if (mode == LockMode::kSkipLocked) return answer(CommitOutcome::kBusy);
   CommitResult too_short = answer(CommitOutcome::kShort);
   for (const Slot* slot : slots->second) too_short.slice_version = std::max(too_short.slice_version, slot->version);
   return too_short;

@@ -59,9 +59,15 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
   absl::StatusOr<VerifyReport> VerifyPage(const VerifyPosition& after, int max_skus) override;
 
-  absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Payment> batch) override;
-  absl::StatusOr<std::vector<ChangeResult>> CancelReservations(absl::Span<const Cancellation> batch) override;
-  absl::StatusOr<std::vector<ChangeResult>> ExtendReservations(absl::Span<const Extension> batch) override;
+  using LifecycleLedger::CancelReservations;
+  using LifecycleLedger::ConfirmReservations;
+  using LifecycleLedger::ExtendReservations;
+  absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(LockMode mode,
+                                                                absl::Span<const Payment> batch) override;
+  absl::StatusOr<std::vector<ChangeResult>> CancelReservations(LockMode mode,
+                                                               absl::Span<const Cancellation> batch) override;
+  absl::StatusOr<std::vector<ChangeResult>> ExtendReservations(LockMode mode,
+                                                               absl::Span<const Extension> batch) override;
   absl::StatusOr<ChangeResult> ConfirmLate(const Payment& payment) override;
   absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation, absl::Span<const ReservationClaim> lines) override;
   absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid> reservation_ids) override;

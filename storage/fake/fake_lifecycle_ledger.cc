@@ -107,7 +107,7 @@ ChangeResult FakeLedger::Confirm(const Payment& payment) {
   return {.outcome = ChangeOutcome::kDone, .reservation = row};
 }
 
-absl::StatusOr<std::vector<ChangeResult>> FakeLedger::ConfirmReservations(absl::Span<const Payment> batch) {
+absl::StatusOr<std::vector<ChangeResult>> FakeLedger::ConfirmReservations(LockMode, absl::Span<const Payment> batch) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   RETURN_IF_ERROR(CheckDistinct(batch));
@@ -129,7 +129,8 @@ ChangeResult FakeLedger::Cancel(const Cancellation& cancellation, std::map<std::
   return {.outcome = ChangeOutcome::kDone, .reservation = row};
 }
 
-absl::StatusOr<std::vector<ChangeResult>> FakeLedger::CancelReservations(absl::Span<const Cancellation> batch) {
+absl::StatusOr<std::vector<ChangeResult>> FakeLedger::CancelReservations(LockMode,
+                                                                         absl::Span<const Cancellation> batch) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   RETURN_IF_ERROR(CheckDistinct(batch));
@@ -171,7 +172,7 @@ ChangeResult FakeLedger::Extend(const Extension& extension) {
   return {.outcome = ChangeOutcome::kDone, .reservation = row};
 }
 
-absl::StatusOr<std::vector<ChangeResult>> FakeLedger::ExtendReservations(absl::Span<const Extension> batch) {
+absl::StatusOr<std::vector<ChangeResult>> FakeLedger::ExtendReservations(LockMode, absl::Span<const Extension> batch) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   RETURN_IF_ERROR(CheckDistinct(batch));

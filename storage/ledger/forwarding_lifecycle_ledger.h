@@ -14,17 +14,23 @@ namespace tranche::storage {
 template <typename Derived>
 class ForwardingLifecycleLedger : public LifecycleLedger {
  public:
-  absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Payment> batch) override {
+  using LifecycleLedger::CancelReservations;
+  using LifecycleLedger::ConfirmReservations;
+  using LifecycleLedger::ExtendReservations;
+  absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(LockMode mode,
+                                                                absl::Span<const Payment> batch) override {
     return Forward(LedgerCall::ChangeReservations("ConfirmReservations"),
-                   [&](LifecycleLedger& target) { return target.ConfirmReservations(batch); });
+                   [&](LifecycleLedger& target) { return target.ConfirmReservations(mode, batch); });
   }
-  absl::StatusOr<std::vector<ChangeResult>> CancelReservations(absl::Span<const Cancellation> batch) override {
+  absl::StatusOr<std::vector<ChangeResult>> CancelReservations(LockMode mode,
+                                                               absl::Span<const Cancellation> batch) override {
     return Forward(LedgerCall::ChangeReservations("CancelReservations"),
-                   [&](LifecycleLedger& target) { return target.CancelReservations(batch); });
+                   [&](LifecycleLedger& target) { return target.CancelReservations(mode, batch); });
   }
-  absl::StatusOr<std::vector<ChangeResult>> ExtendReservations(absl::Span<const Extension> batch) override {
+  absl::StatusOr<std::vector<ChangeResult>> ExtendReservations(LockMode mode,
+                                                               absl::Span<const Extension> batch) override {
     return Forward(LedgerCall::ChangeReservations("ExtendReservations"),
-                   [&](LifecycleLedger& target) { return target.ExtendReservations(batch); });
+                   [&](LifecycleLedger& target) { return target.ExtendReservations(mode, batch); });
   }
   absl::StatusOr<ChangeResult> ConfirmLate(const Payment& payment) override {
     return Forward(LedgerCall::ChangeReservations("ConfirmLate"),

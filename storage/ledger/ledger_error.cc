@@ -7,6 +7,7 @@ namespace {
 
 constexpr char kUnknownCommitUrl[] = "tranche/unknown-commit";
 constexpr char kBusyUrl[] = "tranche/busy";
+constexpr char kNeedsLessUrl[] = "tranche/needs-less";
 constexpr char kSkuMovingUrl[] = "tranche/sku-moving";
 constexpr char kNoSuchShardUrl[] = "tranche/no-such-shard";
 constexpr char kRetryTransactionUrl[] = "tranche/retry-transaction";
@@ -26,6 +27,14 @@ absl::Status UnknownCommitError(absl::string_view detail) {
 bool IsUnknownCommit(const absl::Status& status) { return status.GetPayload(kUnknownCommitUrl).has_value(); }
 
 absl::Status BusyError(absl::string_view detail) { return Marked(absl::StatusCode::kUnavailable, detail, kBusyUrl); }
+
+absl::Status NeedsLessError(absl::string_view detail) {
+  absl::Status status = BusyError(detail);
+  status.SetPayload(kNeedsLessUrl, absl::Cord("1"));
+  return status;
+}
+
+bool NeedsLess(const absl::Status& status) { return status.GetPayload(kNeedsLessUrl).has_value(); }
 
 absl::Status UnsettledCommitError(absl::string_view detail) {
   absl::Status status = UnknownCommitError(detail);

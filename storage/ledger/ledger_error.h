@@ -18,6 +18,10 @@ bool IsUnknownCommit(const absl::Status& status);
 // ledger is up and may serve others.
 absl::Status BusyError(absl::string_view detail);
 
+// The same, because the call needs more of something than the server has, for example locks. A smaller one may succeed.
+absl::Status NeedsLessError(absl::string_view detail);
+bool NeedsLess(const absl::Status& status);
+
 // An unknown commit of a ledger that is up: the change was made, but no synchronous standby has confirmed it, so that
 // it is lost if one takes over now.
 absl::Status UnsettledCommitError(absl::string_view detail);

@@ -48,6 +48,7 @@ enum class ChangeOutcome {
   kDone,
   kReplayed,  // it was done before: `reservation` is as it is now
   kRefused,   // `refusal` says why
+  kBusy,      // only with LockMode::kNoWait: what is needed is locked, and nothing was decided
   // Only from ConfirmLate.
   kRebooked,         // another unit was booked: `rebooked`
   kPaidUnfulfilled,  // no unit was left: the payment is recorded, and a refund is requested
@@ -58,7 +59,7 @@ struct ChangeResult {
   // For kRefused. kReservationNotFound: not on this shard. kReservationState: `reservation.state` forbids it.
   // kSkuMoving: its SKU is on its way to another shard, and nothing was decided.
   Refusal refusal = Refusal::kNone;
-  // As it is after the change; set unless kReservationNotFound or kSkuMoving.
+  // As it is after the change; set unless kReservationNotFound, kSkuMoving or kBusy.
   Reservation reservation = {};
   // The limit that was reached, for kTooManyExtensions (how many) and kHoldTooLong (seconds).
   int64_t bound = 0;
@@ -110,9 +111,23 @@ class LifecycleLedger {
 
   // Each commits its batch in one transaction. Ids are distinct; at most kMaxBatch of them. Results are in the order of
   // the batch. A reservation that is no longer pending is refused with kReservationState, unless it is a replay.
-  virtual absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Payment> batch) = 0;
-  virtual absl::StatusOr<std::vector<ChangeResult>> CancelReservations(absl::Span<const Cancellation> batch) = 0;
-  virtual absl::StatusOr<std::vector<ChangeResult>> ExtendReservations(absl::Span<const Extension> batch) = 0;
+  // `mode`: kWait or kNoWait.
+  virtual absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(LockMode mode,
+                                                                        absl::Span<const Payment> batch) = 0;
+  virtual absl::StatusOr<std::vector<ChangeResult>> CancelReservations(LockMode mode,
+                                                                       absl::Span<const Cancellation> batch) = 0;
+  virtual absl::StatusOr<std::vector<ChangeResult>> ExtendReservations(LockMode mode,
+                                                                       absl::Span<const Extension> batch) = 0;
+  // With kWait.
+  absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Payment> batch) {
+    return ConfirmReservations(LockMode::kWait, batch);
+  }
+  absl::StatusOr<std::vector<ChangeResult>> CancelReservations(absl::Span<const Cancellation> batch) {
+    return CancelReservations(LockMode::kWait, batch);
+  }
+  absl::StatusOr<std::vector<ChangeResult>> ExtendReservations(absl::Span<const Extension> batch) {
+    return ExtendReservations(LockMode::kWait, batch);
+  }
 
   // A payment for a reservation that ConfirmReservations refused with kReservationState. If the reservation expired:
   // kRebooked or kPaidUnfulfilled. If it was cancelled, or confirmed by another payment: kReservationState, and the

@@ -63,7 +63,7 @@ enum class CommitOutcome {
   kReplayed,  // same id, same payload: `reservation` is the first answer
   kNotHeld,   // the incarnation holds no slot of the SKU
   kShort,     // its slots have too few units; decided with all of them locked
-  kBusy,      // only with LockMode::kSkipLocked: the slots that were free had too few units
+  kBusy,      // not with LockMode::kWait: what is needed is locked, and nothing was decided
   kRefused,   // `refusal` says why
 };
 
@@ -82,10 +82,13 @@ inline CommitResult RefusedClaim(Refusal refusal) {
   return {.outcome = CommitOutcome::kRefused, .reservation = {}, .refusal = refusal};
 }
 
-// What commit_reservations does about slots that another transaction has locked.
+// What is done about rows that another transaction has locked.
 enum class LockMode {
-  kSkipLocked,  // takes one free slot per SKU; answers kBusy rather than wait
+  kSkipLocked,  // for claims: takes one free slot per SKU; answers kBusy if that has too few units
   kWait,        // locks all slots of the slice in (sku, slot) order
+  // As kWait, but rather than wait answers kBusy: to all claims for a SKU of whose slice any slot is locked, and to
+  // every change that a locked row stands in the way of.
+  kNoWait,
 };
 
 class ReservationLedger {

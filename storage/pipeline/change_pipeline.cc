@@ -19,11 +19,14 @@ const Uuid& ChangeWork::IdOf(const Item& item) {
   return std::visit([](const auto& change) -> const Uuid& { return change.reservation_id; }, item.change);
 }
 
-absl::StatusOr<std::vector<ChangeResult>> ChangeWork::Send(absl::Span<const Item> batch) {
+absl::StatusOr<std::vector<ChangeResult>> ChangeWork::Send(absl::Span<const Item> batch, bool no_wait) {
   const auto& first = batch.front().change;
-  if (std::holds_alternative<Payment>(first)) return ledger_->ConfirmReservations(ChangesOf<Payment>(batch));
-  if (std::holds_alternative<Cancellation>(first)) return ledger_->CancelReservations(ChangesOf<Cancellation>(batch));
-  return ledger_->ExtendReservations(ChangesOf<Extension>(batch));
+  const LockMode mode = no_wait ? LockMode::kNoWait : LockMode::kWait;
+  if (std::holds_alternative<Payment>(first)) return ledger_->ConfirmReservations(mode, ChangesOf<Payment>(batch));
+  if (std::holds_alternative<Cancellation>(first)) {
+    return ledger_->CancelReservations(mode, ChangesOf<Cancellation>(batch));
+  }
+  return ledger_->ExtendReservations(mode, ChangesOf<Extension>(batch));
 }
 
 bool ChangeWork::LedgerAnswers() {

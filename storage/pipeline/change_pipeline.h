@@ -14,7 +14,7 @@
 #include "absl/types/span.h"
 #include "storage/clock.h"
 #include "storage/ledger/lifecycle_ledger.h"
-#include "storage/pipeline/group_commit.h"
+#include "storage/pipeline/group_commit_lane.h"
 
 namespace tranche::storage {
 
@@ -26,6 +26,9 @@ struct PendingChange {
   Change change;
   absl::Time deadline;
   ChangeDone done;
+  // See GroupCommit.
+  bool in_doubt = false;
+  bool slow = false;
 };
 
 // How changes are batched and sent: see GroupCommit.
@@ -40,9 +43,12 @@ class ChangeWork {
 
   static int QueueOf(const Item& item) { return static_cast<int>(item.change.index()); }
   static const Uuid& IdOf(const Item& item);
-  static bool GoTogether(const Item&, const Item&) { return true; }
-  static bool MustGoAgain(const Result&, Item*) { return false; }
-  absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch);
+  // A change does not say which SKU it is about. So while one finds something locked, no change of its kind waits for
+  // locks.
+  static int KeyOf(const Item& item) { return QueueOf(item); }
+  static bool GoTogether(const Item& first, const Item& next) { return QueueOf(first) == QueueOf(next); }
+  static bool MustGoAgain(const Result& result, Item*) { return result.outcome == ChangeOutcome::kBusy; }
+  absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, bool no_wait);
   bool LedgerAnswers();
 
  private:

@@ -10,14 +10,14 @@ bool ClaimWork::MustGoAgain(const Result& result, Item* item) {
   return true;
 }
 
-absl::StatusOr<std::vector<CommitResult>> ClaimWork::Send(absl::Span<const Item> batch) {
+absl::StatusOr<std::vector<CommitResult>> ClaimWork::Send(absl::Span<const Item> batch, bool no_wait) {
   claims_.clear();
   bool must_wait = false;
   for (const PendingCommit& pending : batch) {
     claims_.push_back(pending.claim);
     must_wait = must_wait || pending.must_wait;
   }
-  const LockMode mode = must_wait ? LockMode::kWait : first_lock_mode_;
+  const LockMode mode = no_wait ? LockMode::kNoWait : must_wait ? LockMode::kWait : first_lock_mode_;
   return ledger_->CommitReservations(batch.front().incarnation, mode, claims_);
 }
 

@@ -1,6 +1,7 @@
 // Group commit of claims (storage/pipeline/group_commit.h): one incarnation and distinct ids per batch.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -10,7 +11,7 @@
 #include "storage/clock.h"
 #include "storage/ledger/incarnation_id.h"
 #include "storage/ledger/reservation_ledger.h"
-#include "storage/pipeline/group_commit.h"
+#include "storage/pipeline/group_commit_lane.h"
 
 namespace tranche::storage {
 
@@ -25,6 +26,9 @@ struct PendingCommit {
   CommitDone done;
   // The slots that were free had too few units: next time wait for the locked ones.
   bool must_wait = false;
+  // See GroupCommit.
+  bool in_doubt = false;
+  bool slow = false;
 };
 
 // How claims are batched and sent: see GroupCommit.
@@ -39,9 +43,10 @@ class ClaimWork {
 
   static int QueueOf(const Item&) { return 0; }
   static const Uuid& IdOf(const Item& item) { return item.claim.reservation_id; }
+  static const std::string& KeyOf(const Item& item) { return item.claim.sku_id; }
   static bool GoTogether(const Item& first, const Item& next) { return first.incarnation == next.incarnation; }
   static bool MustGoAgain(const Result& result, Item* item);
-  absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch);
+  absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, bool no_wait);
   bool LedgerAnswers();
 
  private:

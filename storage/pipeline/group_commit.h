@@ -6,34 +6,41 @@
 //   Submit -> queue -> lane: requests that go together, distinct ids -> Work::Send -> done(result) per request
 //
 // A lost answer (unknown commit) is settled by sending the batch again under the same ids until the ledger answers or
-// the request's deadline passes. While the ledger does not answer, waiting and new requests are refused at once. A
-// batch that fails while the ledger is up (LedgerIsUp: a lock held for too long, a full lock table) fails alone.
+// the request's deadline passes. While the ledger does not answer, waiting and new requests are refused at once.
 //
-// Work, a value that each lane has a copy of, defines what is batched and how it is sent:
+// A batch that fails while the ledger is up (LedgerIsUp) is sent again without waiting for locks. What turns out to be
+// locked becomes slow (request_queues.h) and is tried again, apart from the others, until it succeeds or its deadline
+// passes. If the batch needs more than the server has (NeedsLess), or still has to wait, it is halved.
 //
-//   struct Item { absl::Time deadline; <callable with absl::StatusOr<Result>, exactly once> done; ... };  // movable
+// The lanes are in group_commit_lane.h, which is the header to include. Work, a value that each lane has a copy of,
+// defines what is batched and how it is sent:
+//
+//   struct Item { absl::Time deadline; <callable with absl::StatusOr<Result>, exactly once> done;         // movable
+//                 bool in_doubt = false;   // an earlier try may have been committed
+//                 bool slow = false;       // see RequestQueues
+//                 ... };
 //   using Result;
 //   static constexpr const char* kRequests;                        // what the items are, for the log
 //   static constexpr int kQueues;                                  // each batch is of one queue; they take turns
 //   static int QueueOf(const Item&);
 //   static const Uuid& IdOf(const Item&);
+//   static <hashable> KeyOf(const Item&);                          // what is likely to be locked for all who have it
 //   static bool GoTogether(const Item& first, const Item& next);   // may be in one batch
-//   static bool MustGoAgain(const Result&, Item*);                 // nothing was decided; may change the item
-//   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch);  // one result per item, in their order
+//   static bool MustGoAgain(const Result&, Item*);                 // locked: nothing was decided; may change the item
+//   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, bool no_wait);  // one result per item, in
+//                                                                                          // their order
 //   bool LedgerAnswers();                                          // asks; called while it did not answer
 #pragma once
 
 #include <algorithm>
-#include <array>
+#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <iterator>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
@@ -42,21 +49,22 @@
 #include "storage/clock.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/ledger/reservation_ledger.h"
-#include "storage/mutation.h"
+#include "storage/pipeline/request_queues.h"
 
 namespace tranche::storage {
 
 struct PipelineOptions {
   int lanes = 2;                                           // threads that commit side by side; 0: see GroupCommitLane
   int max_batch = 512;                                     // requests per transaction; at most kMaxBatch
-  int max_queue = 16384;                                   // requests waiting; more are refused
+  int max_queue = 16384;                                   // requests waiting, and as many slow ones; more are refused
   LockMode first_lock_mode = LockMode::kWait;              // of claims; kSkipLocked pays with several slots per slice
-  absl::Duration retry_interval = absl::Milliseconds(50);  // between tries while the ledger does not answer
+  absl::Duration retry_interval = absl::Milliseconds(50);  // while the ledger does not answer; between slow tries
   int max_transaction_retries = 10;                        // after deadlocks
 };
 
 struct PipelineStats {
-  int64_t queued = 0;
+  int64_t queued = 0;      // slow ones included
+  int64_t slow = 0;        // of these; see RequestQueues
   int64_t unanswered = 0;  // queued and in flight
   uint64_t batches = 0;
   uint64_t requests = 0;
@@ -70,8 +78,9 @@ class GroupCommitLane;
 //
 // Errors that `done` may get:
 //   kResourceExhausted  the queue is full; nothing happened
-//   kDeadlineExceeded   the deadline passed before the request was sent; nothing happened
-//   kUnavailable        the ledger does not answer, or only this batch failed; nothing happened, unless IsUnknownCommit
+//   kDeadlineExceeded   the deadline passed before the request was decided; nothing happened
+//   kUnavailable        the ledger does not answer, or what is needed was locked until the deadline; nothing happened,
+//                       unless IsUnknownCommit
 //   kCancelled          the pipeline is shutting down; nothing happened
 //   kInternal           the ledger refused the batch; nothing happened
 template <typename Work>
@@ -103,18 +112,20 @@ class GroupCommit {
   void RunLane();
   void AwaitWork();
   void PauseBeforeRetry();
-  size_t Queued() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
-  Batch TakeBatch();
-  Batch TakeFrom(std::deque<Item>& queue, Batch* expired) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Requeue(Batch batch);
-  Batch TakeAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // At most `max_batch` requests. `slow` says whether the caller's last batch was slow, and then whether this one is.
+  Batch TakeBatch(size_t max_batch, bool* slow);
+  // Nothing was decided about them. `locked`: by another transaction.
+  void Requeue(Batch batch, bool locked);
   void LedgerAnswers();
   // `cause`: how it was noticed.
   void LedgerIsDown(const absl::Status& cause);
-  // Answers all of them with the error. Nothing else refuses requests, so that each is counted once.
+  // Answers all of them: those in doubt with that, the others with the error.
   void Refuse(Batch refused, const absl::Status& status);
-  void Finished(int64_t requests);
+  // The same, because their deadlines have passed.
+  void RefuseLate(Batch late);
+  // They have been answered, by whomever: each is counted once.
+  void Finished(const Batch& answered);
   bool Stopping() const;
 
   const Work work_;
@@ -122,9 +133,7 @@ class GroupCommit {
   const PipelineOptions options_;
 
   mutable absl::Mutex mutex_;
-  // The number of waiting requests is computed from the queues: lanes sleep on it, so a separate count must not differ.
-  std::array<std::deque<Item>, Work::kQueues> queues_ ABSL_GUARDED_BY(mutex_);
-  size_t next_queue_ ABSL_GUARDED_BY(mutex_) = 0;   // whose turn it is
+  RequestQueues<Work> queues_ ABSL_GUARDED_BY(mutex_);
   int64_t unanswered_ ABSL_GUARDED_BY(mutex_) = 0;  // accepted and not yet answered
   bool accepting_ ABSL_GUARDED_BY(mutex_) = true;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
@@ -132,50 +141,6 @@ class GroupCommit {
   uint64_t batches_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t requests_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::thread> lanes_;
-};
-
-// What a lane must wait for before its next step.
-enum class LaneNext {
-  kStep,       // nothing
-  kAwaitWork,  // requests: the queues are empty
-  kPause,      // PipelineOptions::retry_interval: the ledger does not answer
-  kEnd,        // the pipeline is shutting down, and nothing is left to do
-};
-
-// One lane: commits one batch after the other, a step at a time.
-//
-// A thread of the pipeline runs it as "step, then wait for what it says". The simulation makes its own lanes on a
-// pipeline without threads and runs them in the same way, with its own kind of waiting.
-//
-// Used by one thread at a time. Outlived by the pipeline. If a lane is destroyed in the middle of a batch, its requests
-// are never answered, as if the process had died.
-template <typename Work>
-class GroupCommitLane {
- public:
-  using Next = LaneNext;
-
-  explicit GroupCommitLane(GroupCommit<Work>* group) : group_(group), work_(group->work_) {}
-  GroupCommitLane(const GroupCommitLane&) = delete;
-  GroupCommitLane& operator=(const GroupCommitLane&) = delete;
-
-  // Calls the ledger at most once. Blocks for that call only.
-  Next Step();
-
- private:
-  using Batch = typename GroupCommit<Work>::Batch;
-  using Results = std::vector<typename Work::Result>;
-
-  Next Commit();
-  Next AskForLedger();
-  void Answer(Results results);
-  void DropExpired();
-
-  GroupCommit<Work>* const group_;
-  Work work_;
-  Batch batch_;                  // being built or sent; empty between two batches
-  bool in_doubt_ = false;        // an earlier try of this batch may have been committed
-  int transaction_retries_ = 0;  // of this batch
-  bool ledger_is_down_ = false;  // no batch is taken until it answers again
 };
 
 template <typename Work>
@@ -201,19 +166,9 @@ void GroupCommit<Work>::Stop() {
     absl::MutexLock lock(&mutex_);
     accepting_ = false;
     stopping_ = true;
-    refused = TakeAll();
+    refused = queues_.TakeAll();
   }
   Refuse(std::move(refused), absl::CancelledError("shutting down"));
-}
-
-template <typename Work>
-size_t GroupCommit<Work>::Queued() const {
-  size_t queued = 0;
-  for (const std::deque<Item>& queue : queues_) {
-    queued += queue.size();
-    if (Mutated(Mutation::kOtherQueuesNotSeen)) break;
-  }
-  return queued;
 }
 
 template <typename Work>
@@ -225,10 +180,10 @@ void GroupCommit<Work>::Submit(Item item) {
       refusal = absl::CancelledError("shutting down");
     } else if (!ledger_answers_) {
       refusal = absl::UnavailableError("the ledger does not answer");
-    } else if (Queued() >= static_cast<size_t>(options_.max_queue)) {
+    } else if (queues_.AheadOf(item) >= static_cast<size_t>(options_.max_queue)) {
       refusal = absl::ResourceExhaustedError("too many requests wait for the ledger");
     } else {
-      queues_[static_cast<size_t>(Work::QueueOf(item))].push_back(std::move(item));
+      queues_.Push(std::move(item));
       ++unanswered_;
       return;
     }
@@ -236,30 +191,13 @@ void GroupCommit<Work>::Submit(Item item) {
   std::move(item.done)(std::move(refusal));
 }
 
-template <typename Work>
-void GroupCommit<Work>::RunLane() {
-  GroupCommitLane<Work> lane(this);
-  while (true) {
-    switch (lane.Step()) {
-      case LaneNext::kStep:
-        break;
-      case LaneNext::kAwaitWork:
-        AwaitWork();
-        break;
-      case LaneNext::kPause:
-        PauseBeforeRetry();
-        break;
-      case LaneNext::kEnd:
-        return;
-    }
-  }
-}
-
+// Slow requests wake nobody: their turn comes with time.
 template <typename Work>
 void GroupCommit<Work>::AwaitWork() {
   absl::MutexLock lock(&mutex_);
-  const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || Queued() > 0; };
-  mutex_.Await(absl::Condition(&has_work));
+  const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || queues_.ready() > 0; };
+  mutex_.AwaitWithTimeout(absl::Condition(&has_work),
+                          queues_.slow() > 0 ? options_.retry_interval : absl::InfiniteDuration());
 }
 
 template <typename Work>
@@ -268,80 +206,47 @@ void GroupCommit<Work>::PauseBeforeRetry() {
   mutex_.AwaitWithTimeout(absl::Condition(&stopping_), options_.retry_interval);
 }
 
-// The next batch, from the queue whose turn it is. Empty: no request waits.
 template <typename Work>
-typename GroupCommit<Work>::Batch GroupCommit<Work>::TakeBatch() {
-  Batch batch;
-  Batch expired;
+typename GroupCommit<Work>::Batch GroupCommit<Work>::TakeBatch(size_t max_batch, bool* slow) {
+  typename RequestQueues<Work>::Taken taken;
   {
     absl::MutexLock lock(&mutex_);
-    for (size_t i = 0; i < queues_.size() && batch.empty(); ++i) {
-      batch = TakeFrom(queues_[next_queue_], &expired);
-      next_queue_ = (next_queue_ + 1) % queues_.size();
-    }
-    batches_ += batch.empty() ? 0 : 1;
-    requests_ += batch.size();
+    if (*slow) queues_.SlowTried();
+    taken = queues_.Take(clock_->Now(), max_batch);
+    batches_ += taken.batch.empty() ? 0 : 1;
+    requests_ += taken.batch.size();
   }
-  Refuse(std::move(expired), absl::DeadlineExceededError("the deadline passed before the request was sent"));
-  return batch;
+  RefuseLate(std::move(taken.expired));
+  *slow = taken.slow;
+  return std::move(taken.batch);
 }
 
-// Takes requests that go together and have distinct ids, from the head on, and adds those that are too late to
-// `expired`. A request whose id is already in the batch is a replay of that one: it keeps its place, and later requests
-// are examined, so that many requests with one id do not lead to batches of one. Only up to a bound, since this runs
-// under the lock.
+// The queues' bounds hold, since these were counted when they were first accepted.
 template <typename Work>
-typename GroupCommit<Work>::Batch GroupCommit<Work>::TakeFrom(std::deque<Item>& queue, Batch* expired) {
-  const absl::Time now = clock_->Now();
-  const size_t max_batch = static_cast<size_t>(options_.max_batch);
-  absl::flat_hash_set<Uuid> ids;
-  Batch batch;
-  Batch passed;
-  while (!queue.empty() && batch.size() < max_batch && passed.size() < max_batch) {
-    Item& next = queue.front();
-    if (next.deadline <= now) {
-      expired->push_back(std::move(next));
-    } else if (!batch.empty() && !Work::GoTogether(batch.front(), next)) {
-      break;
-    } else if (!ids.insert(Work::IdOf(next)).second) {
-      passed.push_back(std::move(next));
-    } else {
-      batch.push_back(std::move(next));
-    }
-    queue.pop_front();
-  }
-  queue.insert(queue.begin(), std::make_move_iterator(passed.begin()), std::make_move_iterator(passed.end()));
-  return batch;
-}
-
-template <typename Work>
-void GroupCommit<Work>::Requeue(Batch batch) {
+void GroupCommit<Work>::Requeue(Batch batch, bool locked) {
   {
     absl::MutexLock lock(&mutex_);
-    if (!stopping_) {
-      // At the head: they have waited longest. The bound holds, since they were counted when they were first accepted.
-      std::deque<Item>& queue = queues_[static_cast<size_t>(Work::QueueOf(batch.front()))];
-      queue.insert(queue.begin(), std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end()));
-      return;
-    }
+    if (!stopping_ && locked) return queues_.PushLocked(std::move(batch), clock_->Now() + options_.retry_interval);
+    if (!stopping_) return queues_.PushFront(std::move(batch));
   }
   Refuse(std::move(batch), absl::CancelledError("shutting down"));
 }
 
 template <typename Work>
 void GroupCommit<Work>::Refuse(Batch refused, const absl::Status& status) {
-  for (Item& item : refused) std::move(item.done)(status);
-  Finished(static_cast<int64_t>(refused.size()));
+  for (Item& item : refused) {
+    std::move(item.done)(item.in_doubt ? UnknownCommitError("the ledger's answer was lost") : status);
+  }
+  Finished(refused);
 }
 
 template <typename Work>
-typename GroupCommit<Work>::Batch GroupCommit<Work>::TakeAll() {
-  Batch all;
-  for (std::deque<Item>& queue : queues_) {
-    all.insert(all.end(), std::make_move_iterator(queue.begin()), std::make_move_iterator(queue.end()));
-    queue.clear();
-  }
-  return all;
+void GroupCommit<Work>::RefuseLate(Batch late) {
+  const auto locked = std::stable_partition(late.begin(), late.end(), [](const Item& item) { return !item.slow; });
+  Batch slow(std::make_move_iterator(locked), std::make_move_iterator(late.end()));
+  late.erase(locked, late.end());
+  Refuse(std::move(late), absl::DeadlineExceededError("the deadline passed before the request was decided"));
+  Refuse(std::move(slow), BusyError("another transaction has locked what the request needs"));
 }
 
 template <typename Work>
@@ -361,7 +266,7 @@ void GroupCommit<Work>::LedgerIsDown(const absl::Status& cause) {
     absl::MutexLock lock(&mutex_);
     if (!ledger_answers_) return;
     ledger_answers_ = false;
-    refused = TakeAll();
+    refused = queues_.TakeAll();
   }
   LOG(WARNING) << "the ledger does not answer: " << Work::kRequests << " are refused until it does (" << cause.message()
                << ")";
@@ -375,10 +280,11 @@ bool GroupCommit<Work>::Stopping() const {
 }
 
 template <typename Work>
-void GroupCommit<Work>::Finished(int64_t requests) {
-  if (requests == 0) return;
+void GroupCommit<Work>::Finished(const Batch& answered) {
+  if (answered.empty()) return;
   absl::MutexLock lock(&mutex_);
-  unanswered_ -= requests;
+  unanswered_ -= static_cast<int64_t>(answered.size());
+  for (const Item& item : answered) queues_.Answered(item);
 }
 
 template <typename Work>
@@ -392,94 +298,9 @@ bool GroupCommit<Work>::Drain(absl::Duration timeout) {
 template <typename Work>
 PipelineStats GroupCommit<Work>::Stats() const {
   absl::MutexLock lock(&mutex_);
-  return PipelineStats{static_cast<int64_t>(Queued()), unanswered_, batches_, requests_, ledger_answers_};
-}
-
-template <typename Work>
-LaneNext GroupCommitLane<Work>::Step() {
-  if (ledger_is_down_) return AskForLedger();
-  if (batch_.empty()) {
-    batch_ = group_->TakeBatch();
-    in_doubt_ = false;
-    transaction_retries_ = 0;
-  }
-  if (batch_.empty()) return group_->Stopping() ? Next::kEnd : Next::kAwaitWork;
-  return Commit();
-}
-
-// Tries once to commit the batch. It is answered here, or kept for another try.
-template <typename Work>
-LaneNext GroupCommitLane<Work>::Commit() {
-  absl::StatusOr<Results> results = work_.Send(batch_);
-  if (results.ok()) {
-    group_->LedgerAnswers();
-    Answer(*std::move(results));
-    return Next::kStep;
-  }
-  const absl::Status& status = results.status();
-  if (IsRetryTransaction(status) && ++transaction_retries_ <= group_->options_.max_transaction_retries) {
-    return Next::kStep;
-  }
-  in_doubt_ = in_doubt_ || IsUnknownCommit(status);
-  const bool up = LedgerIsUp(status);
-  if (!in_doubt_) {
-    // A role that has lost its right can do as little as one that reaches no server.
-    const bool may_pass = absl::IsUnavailable(status) || absl::IsPermissionDenied(status);
-    absl::Status refusal = absl::InternalError(status.message());
-    if (may_pass) refusal = absl::IsUnavailable(status) ? status : absl::UnavailableError(status.message());
-    group_->Refuse(std::exchange(batch_, {}), refusal);
-    // A lock on a row lets others go on; one on a whole table does not, which a read shows.
-    ledger_is_down_ = may_pass && !(up && (group_->Stopping() || work_.LedgerAnswers()));
-    if (ledger_is_down_) group_->LedgerIsDown(status);
-    return Next::kStep;
-  }
-  if (up) {
-    group_->LedgerAnswers();
-  } else {
-    group_->LedgerIsDown(status);
-  }
-  DropExpired();
-  ledger_is_down_ = !up && batch_.empty();
-  return batch_.empty() ? Next::kStep : Next::kPause;
-}
-
-// Asks whether the ledger answers again, so that callers are meanwhile refused without waiting for it.
-template <typename Work>
-LaneNext GroupCommitLane<Work>::AskForLedger() {
-  const bool stopping = group_->Stopping();
-  if (!stopping && !work_.LedgerAnswers()) return Next::kPause;
-  ledger_is_down_ = false;
-  if (!stopping) group_->LedgerAnswers();
-  return Next::kStep;
-}
-
-template <typename Work>
-void GroupCommitLane<Work>::Answer(Results results) {
-  Batch batch = std::exchange(batch_, {});
-  Batch again;
-  int64_t answered = 0;
-  for (size_t i = 0; i < batch.size(); ++i) {
-    if (Work::MustGoAgain(results[i], &batch[i])) {
-      again.push_back(std::move(batch[i]));
-      continue;
-    }
-    std::move(batch[i].done)(std::move(results[i]));
-    ++answered;
-  }
-  if (!again.empty()) group_->Requeue(std::move(again));
-  group_->Finished(answered);
-}
-
-// In doubt and out of time: the caller is told that the outcome is unknown, and can find out with the same id.
-template <typename Work>
-void GroupCommitLane<Work>::DropExpired() {
-  const absl::Time now = group_->clock_->Now();
-  const bool stopping = group_->Stopping();
-  const auto expired = std::stable_partition(batch_.begin(), batch_.end(),
-                                             [&](const auto& item) { return item.deadline > now && !stopping; });
-  Batch given_up(std::make_move_iterator(expired), std::make_move_iterator(batch_.end()));
-  batch_.erase(expired, batch_.end());
-  group_->Refuse(std::move(given_up), UnknownCommitError("the ledger's answer was lost"));
+  const auto slow = static_cast<int64_t>(queues_.slow());
+  return PipelineStats{
+      static_cast<int64_t>(queues_.ready()) + slow, slow, unanswered_, batches_, requests_, ledger_answers_};
 }
 
 }  // namespace tranche::storage

@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "glog/logging.h"
 #include "storage/clock.h"
+#include "storage/ledger/ledger_error.h"
 
 namespace tranche::storage {
 namespace {
@@ -17,6 +18,9 @@ namespace {
 constexpr absl::Duration kWatchInterval = absl::Milliseconds(250);
 // How long the server may take to report its own timeout.
 constexpr absl::Duration kStatementGrace = absl::Seconds(2);
+// Between tries to open a connection that another pool is to give up.
+constexpr absl::Duration kShareInterval = absl::Milliseconds(50);
+constexpr char kTooManyConnections[] = "53300";
 
 // libpq takes either a URI, whose parameters follow "?", or "key=value key=value".
 std::string WithParameters(const std::string& dsn, const PoolOptions& options) {
@@ -39,16 +43,27 @@ std::string WithParameters(const std::string& dsn, const PoolOptions& options) {
   return full;
 }
 
+// One round trip for all of them.
+std::string SessionSettings(const PoolOptions& options) {
+  return absl::StrCat("SET statement_timeout = ", absl::ToInt64Milliseconds(options.statement_timeout),
+                      "; SET lock_timeout = ", absl::ToInt64Milliseconds(options.lock_timeout),
+                      // We give this guarantee: an operator's or a role's default must not weaken it.
+                      "; SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'"
+                      // Otherwise the warning of a COMMIT that no standby has confirmed may not reach us.
+                      "; SET client_min_messages = warning");
+}
+
 absl::Status GivenUp() { return absl::UnavailableError("the process is ending: the database was given up"); }
 
 }  // namespace
 
 ConnectionPool::ConnectionPool(PoolOptions options)
-    : options_(std::move(options)),
-      trouble_(options_.application_name, Clock::Real()),
-      watchdog_([this] { Watch(); }) {}
+    : options_(std::move(options)), trouble_(options_.application_name, Clock::Real()), watchdog_([this] { Watch(); }) {
+  if (options_.share != nullptr) options_.share->Join(this);
+}
 
 ConnectionPool::~ConnectionPool() {
+  if (options_.share != nullptr) options_.share->Leave(this);
   {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
@@ -57,8 +72,31 @@ ConnectionPool::~ConnectionPool() {
 }
 
 void ConnectionPool::Watch() {
+  while (true) {
+    std::vector<std::unique_ptr<Connection>> stale;
+    absl::MutexLock lock(&mutex_);
+    if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), kWatchInterval)) return;
+    ShutOverdue(absl::Now());
+    stale = TakeStale(absl::Now());
+  }
+}
+
+std::vector<std::unique_ptr<ConnectionPool::Connection>> ConnectionPool::TakeStale(absl::Time now) {
+  std::vector<std::unique_ptr<Connection>> stale;
+  while (!idle_.empty() && idle_.front().since + options_.idle_timeout <= now) {
+    stale.push_back(std::move(idle_.front().connection));
+    idle_.pop_front();
+  }
+  return stale;
+}
+
+bool ConnectionPool::CloseIdle() {
+  std::unique_ptr<Connection> closed;
   absl::MutexLock lock(&mutex_);
-  while (!mutex_.AwaitWithTimeout(absl::Condition(&stopping_), kWatchInterval)) ShutOverdue(absl::Now());
+  if (idle_.empty() || idle_.size() + due_.size() < 2) return false;
+  closed = std::move(idle_.front().connection);
+  idle_.pop_front();
+  return true;
 }
 
 // Under the lock, which Return takes before a connection is closed, so the socket still belongs to this connection.
@@ -97,9 +135,12 @@ absl::StatusOr<ConnectionPool::Lease> ConnectionPool::Acquire() {
     ++lent_;
     connection = TakeIdle();
   }
+  if (connection == nullptr && options_.share != nullptr && options_.share->Asking()) {
+    connection = AwaitReturned(latest);
+  }
   if (connection == nullptr) {
     PostgresError failure = Open(&connection);
-    if (failure.meaning->kind == SqlStateKind::kConnection) connection = AwaitReturned(latest);
+    if (failure.meaning->kind == SqlStateKind::kConnection) connection = AwaitOther(latest, &failure);
     if (connection == nullptr) {
       absl::MutexLock lock(&mutex_);
       --lent_;
@@ -109,7 +150,7 @@ absl::StatusOr<ConnectionPool::Lease> ConnectionPool::Acquire() {
     }
   }
   // Also starts the time anew for a connection that was just opened: opening took a part of it.
-  if (absl::Status begun = BeginUse(*connection); !begun.ok()) {
+  if (absl::Status begun = BeginUse(*connection, options_.statement_timeout + kStatementGrace); !begun.ok()) {
     Return(std::move(connection), ConnectionFate::kDropped);
     return begun;
   }
@@ -118,9 +159,29 @@ absl::StatusOr<ConnectionPool::Lease> ConnectionPool::Acquire() {
 
 std::unique_ptr<ConnectionPool::Connection> ConnectionPool::TakeIdle() {
   if (idle_.empty()) return nullptr;
-  std::unique_ptr<Connection> connection = std::move(idle_.back());
+  std::unique_ptr<Connection> connection = std::move(idle_.back().connection);
   idle_.pop_back();
   return connection;
+}
+
+std::unique_ptr<ConnectionPool::Connection> ConnectionPool::AwaitOther(absl::Time latest, PostgresError* refused) {
+  std::unique_ptr<Connection> connection = AwaitReturned(latest);
+  if (connection != nullptr || options_.share == nullptr) return connection;
+  options_.share->BeginAsking();
+  while (connection == nullptr && refused->sqlstate == kTooManyConnections && !AwaitShare(latest)) {
+    *refused = Open(&connection);
+    if (connection == nullptr) connection = AwaitReturned(latest);
+  }
+  options_.share->EndAsking();
+  return connection;
+}
+
+// Waits until the server may have noticed that another pool has closed a connection. True if it is too late.
+bool ConnectionPool::AwaitShare(absl::Time latest) {
+  options_.share->AskFor(this);
+  absl::MutexLock lock(&mutex_);
+  mutex_.AwaitWithTimeout(absl::Condition(&given_up_), kShareInterval);
+  return given_up_ || absl::Now() >= latest;
 }
 
 std::unique_ptr<ConnectionPool::Connection> ConnectionPool::AwaitReturned(absl::Time latest) {
@@ -133,10 +194,10 @@ std::unique_ptr<ConnectionPool::Connection> ConnectionPool::AwaitReturned(absl::
   return TakeIdle();
 }
 
-absl::Status ConnectionPool::BeginUse(Connection& connection) {
+absl::Status ConnectionPool::BeginUse(Connection& connection, absl::Duration timeout) {
   absl::MutexLock lock(&mutex_);
   if (given_up_) return GivenUp();
-  due_[&connection] = absl::Now() + options_.statement_timeout + kStatementGrace;
+  due_[&connection] = absl::Now() + timeout;
   return absl::OkStatus();
 }
 
@@ -160,19 +221,14 @@ PostgresError ConnectionPool::Open(std::unique_ptr<Connection>* opened) {
   try {
     connection = std::make_unique<Connection>(WithParameters(options_.dsn, options_));
     // The statements below may hang like any other.
-    if (absl::Status begun = BeginUse(*connection); !begun.ok()) return failed(std::move(begun));
+    if (absl::Status begun = BeginUse(*connection, options_.setup_timeout); !begun.ok())
+      return failed(std::move(begun));
 // Deprecated, because its successor never reactivates; in this version it is the only way.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     connection->pq.inhibit_reactivation(true);
 #pragma GCC diagnostic pop
-    connection->pq.set_variable("statement_timeout",
-                                absl::StrCat(absl::ToInt64Milliseconds(options_.statement_timeout)));
-    // We give this guarantee: an operator's or a role's default must not weaken it.
-    connection->pq.set_variable("synchronous_commit", "on");
-    connection->pq.set_variable("default_transaction_isolation", "'read committed'");
-    // Otherwise the warning of a COMMIT that no standby has confirmed may not reach us.
-    connection->pq.set_variable("client_min_messages", "warning");
+    pqxx::nontransaction(connection->pq).exec(SessionSettings(options_));
     *opened = std::move(connection);
     return failed(absl::OkStatus());
   } catch (const std::exception& error) {
@@ -184,12 +240,17 @@ PostgresError ConnectionPool::Open(std::unique_ptr<Connection>* opened) {
 }
 
 void ConnectionPool::Return(std::unique_ptr<Connection> connection, ConnectionFate fate) {
+  std::deque<Idle> closed;
   absl::MutexLock lock(&mutex_);
   --lent_;
   due_.erase(connection.get());
   // The idle ones were probably opened to the same server, which is gone: make all callers connect anew.
-  if (fate == ConnectionFate::kAllDropped) idle_.clear();
-  if (fate == ConnectionFate::kKept) idle_.push_back(std::move(connection));
+  if (fate == ConnectionFate::kAllDropped) closed = std::exchange(idle_, {});
+  const bool last = idle_.empty() && due_.empty();
+  if (fate == ConnectionFate::kKept && !last && options_.share != nullptr && options_.share->Take()) {
+    fate = ConnectionFate::kDropped;
+  }
+  if (fate == ConnectionFate::kKept) idle_.push_back({std::move(connection), absl::Now()});
 }
 
 }  // namespace tranche::storage

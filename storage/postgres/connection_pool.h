@@ -5,12 +5,17 @@
 // Every connection gets the session settings below when it is opened; libpqxx's silent reactivation is switched off, so
 // that no connection ever runs without them.
 //
+// Opening a connection is bounded as a whole, its settings included. Idle connections are closed after a while, so that
+// other processes can have them. When the server gives no more connections, callers wait for those that the pool has;
+// if it has none, another pool of the process gives one up (connection_share.h).
+//
 // A server that hangs without breaking its connections (a frozen disk, a stopped process) would block its callers for
 // ever: libpq waits without a limit, and statement_timeout is enforced by the server itself. So a watchdog shuts the
 // socket of a connection that was lent for longer than any statement may take; the caller then sees a broken
 // connection.
 #pragma once
 
+#include <deque>
 #include <exception>
 #include <memory>
 #include <string>
@@ -24,6 +29,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "storage/postgres/connection_share.h"
 #include "storage/postgres/postgres_error.h"
 #include "storage/postgres/server_connection.h"
 #include "storage/postgres/sql_state.h"
@@ -36,11 +42,16 @@ struct PoolOptions {
   std::string dsn;
   int max_connections = 8;
   absl::Duration acquire_timeout = absl::Seconds(2);  // waiting for a free connection
-  absl::Duration connect_timeout = absl::Seconds(2);  // opening one (whole seconds, at least 2: libpq's granularity)
+  absl::Duration connect_timeout =
+      absl::Seconds(2);                             // reaching a host (whole seconds, at least 2: libpq's granularity)
+  absl::Duration setup_timeout = absl::Seconds(3);  // making the session's settings: a pooler may keep us waiting here
+  absl::Duration idle_timeout = absl::Minutes(1);   // an idle connection is closed
   absl::Duration statement_timeout = absl::Seconds(10);
+  absl::Duration lock_timeout = absl::ZeroDuration();  // waiting for one lock; zero: the statement timeout alone
   // Sent data that is unacknowledged for this long breaks the connection: the host may have vanished.
   absl::Duration tcp_user_timeout = absl::Seconds(5);
   std::string application_name = "tranche";
+  std::shared_ptr<ConnectionShare> share = {};  // with the other pools of this process and server; may be nullptr
 };
 
 // Thread-safe. Outlives the connections that it lends.
@@ -80,8 +91,11 @@ class ConnectionPool {
 
   // kUnavailable when the database does not accept a connection, kPermissionDenied when it does not let this role in;
   // kResourceExhausted when none becomes free in time. When the server gives no further connection, one that the pool
-  // has lent is waited for.
+  // has lent, or that another pool gives up, is waited for.
   absl::StatusOr<Lease> Acquire();
+
+  // Closes the connection that was idle for longest, unless it is this pool's last one. False if there is none.
+  bool CloseIdle();
 
   // For a process that ends and must not be blocked by a hung server: lends no more connections (kUnavailable) and
   // shuts the lent ones, so that callers who wait for the server see a broken connection. A caller who is just
@@ -89,22 +103,32 @@ class ConnectionPool {
   void GiveUp();
 
  private:
+  struct Idle {
+    std::unique_ptr<Connection> connection;
+    absl::Time since;
+  };
+
   void Return(std::unique_ptr<Connection> connection, ConnectionFate fate);
   // Sets `opened` if the error's status is OK.
   PostgresError Open(std::unique_ptr<Connection>* opened);
-  // One that another caller returns until then; nullptr if there is none.
+  // After `refused`: one that another caller returns, or that another pool gives up, until then; otherwise nullptr and
+  // the latest refusal.
+  std::unique_ptr<Connection> AwaitOther(absl::Time latest, PostgresError* refused);
   std::unique_ptr<Connection> AwaitReturned(absl::Time latest);
+  bool AwaitShare(absl::Time latest);
   std::unique_ptr<Connection> TakeIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // From now on the connection must be back in time. An error once the pool was given up.
-  absl::Status BeginUse(Connection& connection);
+  absl::Status BeginUse(Connection& connection, absl::Duration timeout);
   void EndUse(Connection& connection);
   void Watch();
+  // Those that have been idle for too long, to be closed by the caller without the lock.
+  std::vector<std::unique_ptr<Connection>> TakeStale(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ShutOverdue(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const PoolOptions options_;
   TroubleLog trouble_;
   absl::Mutex mutex_;
-  std::vector<std::unique_ptr<Connection>> idle_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Idle> idle_ ABSL_GUARDED_BY(mutex_);  // the one that was used last at the end
   int lent_ ABSL_GUARDED_BY(mutex_) = 0;
   // Until when each connection that is lent, or being set up, must be back.
   absl::flat_hash_map<Connection*, absl::Time> due_ ABSL_GUARDED_BY(mutex_);

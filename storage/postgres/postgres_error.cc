@@ -47,6 +47,8 @@ absl::Status StatusOf(const SqlState& meaning, const std::string& text, bool sen
     case SqlStateKind::kStatement:
       // At connect there is no connection that others could go on with.
       return sent ? BusyError(text) : absl::UnavailableError(text);
+    case SqlStateKind::kNeedsLess:
+      return sent ? NeedsLessError(text) : absl::UnavailableError(text);
     default:
       return absl::Status(meaning.code, text);
   }

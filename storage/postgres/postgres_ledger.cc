@@ -10,13 +10,29 @@
 #include "storage/postgres/reservation_row.h"
 
 namespace tranche::storage {
+namespace {
+
+// The parameter p_wait of commit_reservations.
+const char* WaitOf(LockMode mode) {
+  switch (mode) {
+    case LockMode::kSkipLocked:
+      return "false";
+    case LockMode::kWait:
+      return "true";
+    case LockMode::kNoWait:
+      return nullptr;
+  }
+  LOG(FATAL) << "unknown lock mode";
+}
+
+}  // namespace
 
 absl::StatusOr<std::vector<CommitResult>> PostgresLedger::CommitReservations(
     IncarnationId incarnation, LockMode mode, absl::Span<const ReservationClaim> claims) {
   CHECK_LE(claims.size(), static_cast<size_t>(kMaxBatch));
   const auto rows = std::apply(
       [&](const auto&... literals) {
-        return CallOnce(*pool_, "commit_reservations", incarnation, mode == LockMode::kWait, literals...);
+        return CallOnce(*pool_, "commit_reservations", incarnation, WaitOf(mode), literals...);
       },
       ToLiterals(claims));
   if (!rows.ok()) return rows.status();

@@ -21,10 +21,9 @@ struct ChangeWord {
 };
 // Every other word that a change is answered with is a refusal's.
 constexpr ChangeWord kChangeWords[] = {
-    {"DONE", ChangeOutcome::kDone},
-    {"REPLAYED", ChangeOutcome::kReplayed},
-    {"REBOOKED", ChangeOutcome::kRebooked},
-    {"PAID_UNFULFILLED", ChangeOutcome::kPaidUnfulfilled},
+    {"DONE", ChangeOutcome::kDone},         {"REPLAYED", ChangeOutcome::kReplayed},
+    {"REBOOKED", ChangeOutcome::kRebooked}, {"PAID_UNFULFILLED", ChangeOutcome::kPaidUnfulfilled},
+    {"BUSY", ChangeOutcome::kBusy},
 };
 
 ChangeResult ChangeOf(absl::string_view word) {
@@ -108,7 +107,7 @@ std::vector<Reservation> ToReservations(const pqxx::result& rows) {
 }  // namespace
 
 absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ConfirmReservations(
-    absl::Span<const Payment> batch) {
+    LockMode mode, absl::Span<const Payment> batch) {
   CHECK_LE(batch.size(), static_cast<size_t>(kMaxBatch));
   ArrayLiteral ids, references, amounts, currencies;
   for (const Payment& payment : batch) {
@@ -118,24 +117,25 @@ absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ConfirmReserv
     currencies.AddText(payment.currency);
   }
   return ReadResults(CallOnce(*pool_, "confirm_reservations", std::move(ids).Finish(), std::move(references).Finish(),
-                              std::move(amounts).Finish(), std::move(currencies).Finish()),
+                              std::move(amounts).Finish(), std::move(currencies).Finish(), mode == LockMode::kWait),
                      batch.size());
 }
 
 absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::CancelReservations(
-    absl::Span<const Cancellation> batch) {
+    LockMode mode, absl::Span<const Cancellation> batch) {
   CHECK_LE(batch.size(), static_cast<size_t>(kMaxBatch));
   ArrayLiteral ids, reasons;
   for (const Cancellation& cancellation : batch) {
     ids.AddPlain(cancellation.reservation_id.ToString());
     reasons.AddText(cancellation.reason);
   }
-  return ReadResults(CallOnce(*pool_, "cancel_reservations", std::move(ids).Finish(), std::move(reasons).Finish()),
+  return ReadResults(CallOnce(*pool_, "cancel_reservations", std::move(ids).Finish(), std::move(reasons).Finish(),
+                              mode == LockMode::kWait),
                      batch.size());
 }
 
 absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ExtendReservations(
-    absl::Span<const Extension> batch) {
+    LockMode mode, absl::Span<const Extension> batch) {
   CHECK_LE(batch.size(), static_cast<size_t>(kMaxBatch));
   ArrayLiteral ids, numbers, seconds;
   for (const Extension& extension : batch) {
@@ -144,7 +144,7 @@ absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ExtendReserva
     seconds.AddInt(absl::ToInt64Seconds(extension.by));
   }
   return ReadResults(CallOnce(*pool_, "extend_reservations", std::move(ids).Finish(), std::move(numbers).Finish(),
-                              std::move(seconds).Finish()),
+                              std::move(seconds).Finish(), mode == LockMode::kWait),
                      batch.size());
 }
 

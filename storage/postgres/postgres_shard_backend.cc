@@ -10,29 +10,47 @@ namespace {
 // that slow lists take no connection from a cart.
 constexpr int kMoreConnections = 12;
 
+// How long a lane waits for a row before it goes on without it (storage/pipeline/group_commit.h). Locks of this system
+// are held for milliseconds. If a disk that stalls makes it longer for all, nothing worse comes of it than more tries.
+constexpr absl::Duration kLaneLockTimeout = absl::Milliseconds(500);
 // A page of a verification may have a single SKU with millions of reservations, which are read in one snapshot.
 constexpr absl::Duration kVerifyTimeout = absl::Minutes(10);
+constexpr int kVerifyConnections = 1;
+// Other calls are not tried again. They give up when most of their callers have.
+constexpr absl::Duration kCallLockTimeout = absl::Seconds(2);
 
-PoolOptions VerifyPool(PoolOptions options) {
-  options.application_name = "tranched-verify";
-  options.max_connections = 1;
-  options.statement_timeout = kVerifyTimeout;
+PoolOptions PoolOf(PoolOptions options, const std::shared_ptr<ConnectionShare>& share, const char* application_name,
+                   int max_connections, absl::Duration lock_timeout) {
+  options.share = share;
+  options.application_name = application_name;
+  options.max_connections = max_connections;
+  options.lock_timeout = lock_timeout;
   return options;
 }
 
-PoolOptions PoolOf(PoolOptions options, const char* application_name, int max_connections) {
-  options.application_name = application_name;
-  options.max_connections = max_connections;
-  return options;
+PoolOptions LanePoolOf(const PostgresShardOptions& options, const std::shared_ptr<ConnectionShare>& share,
+                       const char* application_name) {
+  return PoolOf(options.pool, share, application_name, options.pipeline.lanes, kLaneLockTimeout);
+}
+
+PoolOptions VerifyPoolOf(PoolOptions options, const std::shared_ptr<ConnectionShare>& share) {
+  options.statement_timeout = kVerifyTimeout;
+  return PoolOf(std::move(options), share, "tranched-verify", kVerifyConnections, kCallLockTimeout);
 }
 
 }  // namespace
 
+ConnectionNeeds PostgresShardBackend::NeedsOf(const PostgresShardOptions& options) {
+  return {.most = 2 * options.pipeline.lanes + options.blocking_threads + kMoreConnections + kVerifyConnections,
+          .least = 3};
+}
+
 PostgresShardBackend::PostgresShardBackend(std::string shard_name, const PostgresShardOptions& options)
-    : commit_pool_(PoolOf(options.pool, "tranched-commit", options.pipeline.lanes)),
-      call_pool_(PoolOf(options.pool, "tranched", options.blocking_threads + kMoreConnections)),
-      change_pool_(PoolOf(options.pool, "tranched-change", options.pipeline.lanes)),
-      verify_pool_(VerifyPool(options.pool)),
+    : commit_pool_(LanePoolOf(options, share_, "tranched-commit")),
+      call_pool_(
+          PoolOf(options.pool, share_, "tranched", options.blocking_threads + kMoreConnections, kCallLockTimeout)),
+      change_pool_(LanePoolOf(options, share_, "tranched-change")),
+      verify_pool_(VerifyPoolOf(options.pool, share_)),
       commit_ledger_(&commit_pool_),
       ledger_(&call_pool_),
       stock_ledger_(&call_pool_, &verify_pool_, shard_name),

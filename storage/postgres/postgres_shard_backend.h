@@ -7,7 +7,9 @@
 #include "storage/bounded_executor.h"
 #include "storage/pipeline/change_pipeline.h"
 #include "storage/pipeline/commit_pipeline.h"
+#include "storage/postgres/connection_limits.h"
 #include "storage/postgres/connection_pool.h"
+#include "storage/postgres/connection_share.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"
@@ -28,6 +30,9 @@ struct PostgresShardOptions {
 
 class PostgresShardBackend : public ShardBackend {
  public:
+  // How many connections it may open. It works with one for each of its pools.
+  static ConnectionNeeds NeedsOf(const PostgresShardOptions& options);
+
   // The pool's DSN is this shard's.
   PostgresShardBackend(std::string shard_name, const PostgresShardOptions& options);
 
@@ -45,6 +50,7 @@ class PostgresShardBackend : public ShardBackend {
   }
 
  private:
+  const std::shared_ptr<ConnectionShare> share_ = std::make_shared<ConnectionShare>();
   ConnectionPool commit_pool_;
   ConnectionPool call_pool_;
   ConnectionPool change_pool_;

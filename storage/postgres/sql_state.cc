@@ -50,12 +50,12 @@ constexpr SqlState kTable[] = {
     // 53: the server lacks something.
     {"53", Kind::kServer, Code::kUnavailable, false, "the server's log says what it lacks"},
     {"53100", Kind::kServer, Code::kUnavailable, false, "the server's disk is full: free space"},
-    {"53200", Kind::kStatement, Code::kUnavailable, false,
+    {"53200", Kind::kNeedsLess, Code::kUnavailable, false,
      "the server's lock table or memory is full: raise max_locks_per_transaction, or see its log"},
     {"53300", Kind::kConnection, Code::kUnavailable, false,
      "no connection is left: raise max_connections or the role's CONNECTION LIMIT, or run fewer processes"},
-    {"53400", Kind::kStatement, Code::kUnavailable, false, "raise the limit that the server's log names"},
-    {"54000", Kind::kStatement, Code::kUnavailable, false, "the server's log names the limit"},
+    {"53400", Kind::kNeedsLess, Code::kUnavailable, false, "raise the limit that the server's log names"},
+    {"54000", Kind::kNeedsLess, Code::kUnavailable, false, "the server's log names the limit"},
     {"55P03", Kind::kStatement, Code::kUnavailable, false,
      "another transaction holds a lock for long: find it with pg_blocking_pids() in pg_stat_activity"},
 
@@ -91,6 +91,7 @@ ConnectionFate FateOf(SqlStateKind kind) {
     case SqlStateKind::kSkuMoving:
     case SqlStateKind::kRetry:
     case SqlStateKind::kStatement:
+    case SqlStateKind::kNeedsLess:
       return ConnectionFate::kKept;
     case SqlStateKind::kConnection:
     case SqlStateKind::kPooler:

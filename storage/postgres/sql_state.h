@@ -14,6 +14,7 @@ enum class SqlStateKind {
   kRetry,         // rolled back; the same statement may succeed at once
   kOutdatedPlan,  // a migration changed what the statement answers; it succeeds on a fresh connection
   kStatement,     // only this statement failed: it took too long, or too much; the ledger is up
+  kNeedsLess,     // the same, because it needs more than the server has; a smaller one may succeed
   kConnection,    // no (such) connection can be had now; those that exist may be good
   kPooler,        // a pooler between us and the server swaps connections between statements
   kWrongServer,   // this server does not accept changes

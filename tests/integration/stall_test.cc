@@ -183,12 +183,14 @@ class StallTest : public SaleTest {
 
 // With one lane: the first confirmation is in flight during the stall, the others wait and are too late.
 TEST_F(StallTest, AfterAStallEveryChangeIsAnsweredAtOnce) {
-  Start({"--lanes", "1"});
+  // The stall must end before the connections are given up.
+  Start({"--lanes", "1", "--statement-timeout-ms", "30000"});
   TableLock stall(cluster_->postgres().dsn());
   Calls calls;
   static constexpr absl::Duration kHurry = absl::Seconds(1);
   calls.Begin([this] { return Confirm(holds_[0], kHurry); });
   AwaitBlocked("tranched-change", 1);
+  ASSERT_TRUE(cluster_->postgres().Suspend().ok());
   calls.Begin([this] { return Confirm(holds_[1], kHurry); });
   for (const size_t hold : {2, 3}) {
     calls.Begin([this, hold] { return Cancel(holds_[hold], kHurry); });
@@ -198,6 +200,7 @@ TEST_F(StallTest, AfterAStallEveryChangeIsAnsweredAtOnce) {
   }
   // Their callers are gone, but the node still has to answer.
   AwaitHealth(false);
+  ASSERT_TRUE(cluster_->postgres().Resume().ok());
   stall.Release();
   for (size_t hold = 4; hold + 1 < holds_.size(); hold += 2) {
     const grpc::Status confirmed = Confirm(holds_[hold], absl::Seconds(5));

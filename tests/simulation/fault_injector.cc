@@ -24,9 +24,10 @@ void FaultInjector::Later(absl::Duration delay, absl::AnyInvocable<void()> repai
 }
 
 void FaultInjector::Inject(Fault fault) {
-  const absl::Duration timeout = world_->scenario.session_timeout;
-  const absl::Duration duration = world_->fault_random.Between(absl::Milliseconds(20), timeout * 2);
+  const absl::Duration duration =
+      world_->fault_random.Between(absl::Milliseconds(20), world_->scenario.session_timeout * 2);
   const std::vector<Target> targets = cluster_->Targets();
+  const Scenario& scenario = world_->scenario;
   switch (fault) {
     case Fault::kZookeeperDown:
       SetZookeeperDown(true);
@@ -46,6 +47,10 @@ void FaultInjector::Inject(Fault fault) {
     case Fault::kLedgerDown:
       world_->ledger_down = true;
       Later(duration, [this] { world_->ledger_down = false; });
+      break;
+    case Fault::kSkuLocked:
+      world_->locked_sku = world_->fault_random.Pick(scenario.skus).sku_id;
+      Later(duration, [this] { world_->locked_sku.clear(); });
       break;
     default:
       if (!targets.empty()) InjectIntoProcess(fault, world_->fault_random.Pick(targets));
@@ -126,6 +131,7 @@ void FaultInjector::SetZookeeperDown(bool down) {
 void FaultInjector::Heal() {
   world_->faulty = false;
   world_->ledger_down = false;
+  world_->locked_sku.clear();
   SetZookeeperDown(false);
   for (const Target& target : cluster_->Targets()) {
     target.process->CutOffFromLedger(false);

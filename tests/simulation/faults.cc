@@ -24,6 +24,7 @@ const char* NameOf(Fault fault) {
                                                       "tree restored",
                                                       "ledger down",
                                                       "ledger cut off from one",
+                                                      "SKU locked",
                                                       "request duplicated"};
   return kNames[static_cast<int>(fault)];
 }

@@ -33,6 +33,7 @@ enum class Fault {
   kTreeRestored,  // from a backup: announcements become older
   kLedgerDown,
   kLedgerCutOffFromOne,
+  kSkuLocked,  // a stranger's transaction has locked its slots
   // Faults of a request.
   kRequestDuplicated,
   kCount,

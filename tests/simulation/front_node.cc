@@ -184,7 +184,8 @@ void FrontNode::RunLane(Lane& lane, const Pipeline& pipeline) {
         process_.NoteChange();
         break;
       case storage::LaneNext::kAwaitWork:
-        process_.AwaitChange([&] { return pipeline.Stats().queued > 0; }, absl::InfiniteDuration());
+        process_.AwaitChange([&] { return pipeline.Stats().queued > pipeline.Stats().slow; },
+                             pipeline.Stats().slow > 0 ? options.retry_interval : absl::InfiniteDuration());
         break;
       case storage::LaneNext::kPause:
         process_.NoteChange();

@@ -28,12 +28,12 @@ const std::vector<Kind>& Kinds() {
        {Fault::kSessionExpires, Fault::kSessionCutOff, Fault::kFollowerIsolated, Fault::kFollowerLags,
         Fault::kZookeeperDown, Fault::kTreeDeleted, Fault::kTreeRestored},
        true},
-      {"ledger", 3, {Fault::kLedgerDown, Fault::kLedgerCutOffFromOne}, true},
+      {"ledger", 3, {Fault::kLedgerDown, Fault::kLedgerCutOffFromOne, Fault::kSkuLocked}, true},
       {"everything",
        7,
        {Fault::kCrash, Fault::kRestart, Fault::kPause, Fault::kSessionExpires, Fault::kSessionCutOff,
         Fault::kFollowerIsolated, Fault::kFollowerLags, Fault::kZookeeperDown, Fault::kTreeDeleted,
-        Fault::kTreeRestored, Fault::kLedgerDown, Fault::kLedgerCutOffFromOne},
+        Fault::kTreeRestored, Fault::kLedgerDown, Fault::kLedgerCutOffFromOne, Fault::kSkuLocked},
        true}};
   return *kinds;
 }

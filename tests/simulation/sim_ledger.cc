@@ -10,6 +10,7 @@ namespace {
 constexpr absl::Duration kLeastLate = absl::Milliseconds(300);
 constexpr absl::Duration kMostLate = absl::Seconds(4);
 // Like the connection pool's: this long after the statement's own timeout it still waits for the server's answer.
+constexpr absl::Duration kLockTimeout = absl::Milliseconds(500);
 constexpr absl::Duration kStatementGrace = absl::Seconds(2);
 
 }  // namespace
@@ -92,7 +93,12 @@ absl::Status SimLedger::Lost(Effect effect, const char* why) {
 
 absl::StatusOr<std::vector<storage::CommitResult>> SimLedger::CommitReservations(
     storage::IncarnationId incarnation, storage::LockMode mode, absl::Span<const storage::ReservationClaim> claims) {
-  auto results = ForwardingReservationLedger::CommitReservations(incarnation, mode, claims);
+  const std::string locked = process_->world().locked_sku;
+  const bool blocked =
+      std::any_of(claims.begin(), claims.end(), [&](const auto& claim) { return claim.sku_id == locked; });
+  if (blocked && mode == storage::LockMode::kWait) return WaitInVain();
+  auto results = blocked ? CommitUnlocked(locked, incarnation, mode, claims)
+                         : ForwardingReservationLedger::CommitReservations(incarnation, mode, claims);
   if (storage::IsUnknownCommit(results.status())) process_->world().checker.OnCommitUnknown(incarnation, claims);
   return results;
 }
@@ -102,6 +108,32 @@ absl::StatusOr<storage::CartResult> SimLedger::CommitCart(storage::IncarnationId
   auto cart = ForwardingLifecycleLedger::CommitCart(incarnation, lines);
   if (storage::IsUnknownCommit(cart.status())) process_->world().checker.OnCommitUnknown(incarnation, lines);
   return cart;
+}
+
+// The transaction with the lock lasts longer than a lane waits.
+absl::Status SimLedger::WaitInVain() {
+  if (absl::Status begun = Begin(Fate::kAnswered); !begun.ok()) return begun;
+  process_->Hinder(kLockTimeout);
+  process_->world().scheduler.Sleep(kLockTimeout);
+  if (absl::Status ended = End(Effect::kRead, Fate::kAnswered); !ended.ok()) return ended;
+  return storage::BusyError("lock timeout");
+}
+
+absl::StatusOr<std::vector<storage::CommitResult>> SimLedger::CommitUnlocked(
+    const std::string& locked, storage::IncarnationId incarnation, storage::LockMode mode,
+    absl::Span<const storage::ReservationClaim> claims) {
+  std::vector<storage::ReservationClaim> free;
+  for (const auto& claim : claims) {
+    if (claim.sku_id != locked) free.push_back(claim);
+  }
+  auto committed = ForwardingReservationLedger::CommitReservations(incarnation, mode, free);
+  if (!committed.ok()) return committed.status();
+  std::vector<storage::CommitResult> results;
+  auto next = committed->begin();
+  for (const auto& claim : claims) {
+    results.push_back(claim.sku_id == locked ? storage::CommitResult{storage::CommitOutcome::kBusy, {}} : *next++);
+  }
+  return results;
 }
 
 }  // namespace tranche::simulation

@@ -7,6 +7,7 @@
 // given up, the outcome is unknown.
 #pragma once
 
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -59,6 +60,12 @@ class SimLedger : public storage::ForwardingReservationLedger<SimLedger>,
   // The wait after the call; an error if its answer does not come.
   absl::Status End(Effect effect, Fate fate);
   static absl::Status Lost(Effect effect, const char* why);
+  // While a SKU is locked: a call that waits for its slots, and one that leaves its claims undecided.
+  absl::Status WaitInVain();
+  absl::StatusOr<std::vector<storage::CommitResult>> CommitUnlocked(const std::string& locked,
+                                                                    storage::IncarnationId incarnation,
+                                                                    storage::LockMode mode,
+                                                                    absl::Span<const storage::ReservationClaim> claims);
 
   Process* const process_;
   WatchedLedger ledger_;

@@ -79,18 +79,19 @@ absl::StatusOr<std::vector<ChangeResult>> WatchedLedger::Watched(absl::Span<cons
   return results;
 }
 
-absl::StatusOr<std::vector<ChangeResult>> WatchedLedger::ConfirmReservations(absl::Span<const storage::Payment> batch) {
-  return Watched(batch, ledger().ConfirmReservations(batch));
+absl::StatusOr<std::vector<ChangeResult>> WatchedLedger::ConfirmReservations(storage::LockMode mode,
+                                                                             absl::Span<const storage::Payment> batch) {
+  return Watched(batch, ledger().ConfirmReservations(mode, batch));
 }
 
 absl::StatusOr<std::vector<ChangeResult>> WatchedLedger::CancelReservations(
-    absl::Span<const storage::Cancellation> batch) {
-  return Watched(batch, ledger().CancelReservations(batch));
+    storage::LockMode mode, absl::Span<const storage::Cancellation> batch) {
+  return Watched(batch, ledger().CancelReservations(mode, batch));
 }
 
 absl::StatusOr<std::vector<ChangeResult>> WatchedLedger::ExtendReservations(
-    absl::Span<const storage::Extension> batch) {
-  return Watched(batch, ledger().ExtendReservations(batch));
+    storage::LockMode mode, absl::Span<const storage::Extension> batch) {
+  return Watched(batch, ledger().ExtendReservations(mode, batch));
 }
 
 absl::StatusOr<ChangeResult> WatchedLedger::ConfirmLate(const storage::Payment& payment) {

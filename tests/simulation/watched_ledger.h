@@ -47,11 +47,11 @@ class WatchedLedger : public storage::ForwardingReservationLedger<WatchedLedger>
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(storage::IncarnationId incarnation) override;
 
   absl::StatusOr<std::vector<storage::ChangeResult>> ConfirmReservations(
-      absl::Span<const storage::Payment> batch) override;
+      storage::LockMode mode, absl::Span<const storage::Payment> batch) override;
   absl::StatusOr<std::vector<storage::ChangeResult>> CancelReservations(
-      absl::Span<const storage::Cancellation> batch) override;
+      storage::LockMode mode, absl::Span<const storage::Cancellation> batch) override;
   absl::StatusOr<std::vector<storage::ChangeResult>> ExtendReservations(
-      absl::Span<const storage::Extension> batch) override;
+      storage::LockMode mode, absl::Span<const storage::Extension> batch) override;
   absl::StatusOr<storage::ChangeResult> ConfirmLate(const storage::Payment& payment) override;
   absl::StatusOr<storage::CartResult> CommitCart(storage::IncarnationId incarnation,
                                                  absl::Span<const storage::ReservationClaim> lines) override;

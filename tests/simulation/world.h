@@ -62,6 +62,7 @@ struct World {
   bool faulty = true;
   bool ledger_down = false;
   bool zookeeper_down = false;
+  std::string locked_sku;  // a stranger's transaction has locked its slots; "" for none
   FaultCounts fault_counts{};
   // The server notices when their time is out.
   std::vector<Orphan> orphans;

@@ -1,6 +1,6 @@
 -- commit_reservations against other sessions.
 \ir helpers.psql
-SELECT plan(32);
+SELECT plan(40);
 SELECT open_session('a'), open_session('b');
 SELECT pid('a') AS a_pid, pid('b') AS b_pid \gset
 
@@ -15,6 +15,24 @@ SELECT is(blocks(:'b_pid'), true, 'waiting');
 SELECT dblink_exec('a', 'COMMIT');
 SELECT is(receive('b'), 'CREATED');
 SELECT is(slices('tv'), '0:0 ' || :node || ':8', 'it saw what the other took');
+
+-- Without waiting: a locked slot makes its SKU busy, and no other; a repeat needs no slot.
+SELECT sku('free', 10), sku('both', 10, 3, 2);
+SELECT tranche.move_units(s, ARRAY[:node], ARRAY[4], NULL, 'test') FROM unnest(ARRAY['free', 'both']) AS s;
+SELECT dblink_exec('a', 'BEGIN');
+SELECT is(ask('a', format($$SELECT outcome(%s, 3, 'tv', 'u3')$$, :node)), 'CREATED');
+SELECT is(outcomes(:node, NULL, uids(4, 5, 1), '{tv,free,tv}', '{u4,u5,u1}', '{1,1,1}'), '{BUSY,CREATED,REPLAYED}');
+SELECT dblink_exec('a', 'COMMIT');
+SELECT is(outcome(:node, 4, 'tv', 'u4', NULL), 'CREATED', 'free again');
+-- ... of several slots: one that is free does not help, and it is left alone.
+SELECT dblink_exec('a', 'BEGIN');
+SELECT is(ask('a', format($$SELECT 'locked' FROM tranche.stock_slot WHERE sku_id = 'both' AND holder = %s
+                            ORDER BY slot_no LIMIT 1 FOR UPDATE$$, :node)), 'locked');
+SELECT is(outcome(:node, 6, 'both', 'u6', NULL), 'BUSY');
+SELECT dblink_exec('a', 'COMMIT');
+SELECT is(outcomes(:node, NULL, uids(6, 7), '{both,both}', '{u6,u7}', '{3,2}'), '{SHORT,CREATED}', 'all slots count');
+SELECT is(outcome(999, 8, 'both', 'u8', NULL), 'NOT_HELD');
+SELECT is(slices('both'), '0:6 ' || :node || ':2');
 
 -- The last unit goes to one of two.
 SELECT sku('last', 1);
@@ -93,7 +111,7 @@ SELECT is(ask('a', format($$SELECT outcome(%s, 70, 'pair', 'u3')$$, :node)), 'CR
 SELECT send('b', format($$SELECT string_agg(sku_id, ' ') FROM tranche.reclaim_incarnation(%s)$$, :node));
 SELECT is(blocks(:'b_pid'), true);
 SELECT dblink_exec('a', 'COMMIT');
-SELECT is(receive('b'), 'last pair tv two');
+SELECT is(receive('b'), 'both free last pair tv two');
 SELECT is(outcome(:node, 71, 'pair', 'u4'), 'NOT_HELD');
 
 SELECT conserved();

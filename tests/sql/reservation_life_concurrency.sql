@@ -57,6 +57,34 @@ SELECT is(blocks(:'b_pid'), true);
 SELECT dblink_exec('a', 'ROLLBACK');
 SELECT is(receive('b'), 'DONE CONFIRMED 2');
 
+-- Without waiting: what is locked is busy, and nothing else.
+SELECT sku('own', 10);
+SELECT tranche.move_units('own', ARRAY[:node], ARRAY[10], NULL, 'test');
+SELECT is(outcomes(:node, true, uids(190, 191, 192, 193), '{own,own,own,own}', '{b0,b1,b2,b3}', '{1,1,1,1}'),
+          '{CREATED,CREATED,CREATED,CREATED}');
+SELECT dblink_exec('a', 'BEGIN');
+SELECT is(ask('a', 'SELECT (confirm(uids(190)))[1]'), 'DONE CONFIRMED 2');
+SELECT is((SELECT array_agg(outcome ORDER BY idx)
+           FROM tranche.confirm_reservations(uids(190, 191, 999), '{p,p,p}', '{500,500,500}', '{EUR,EUR,EUR}', false)),
+          '{BUSY,DONE,NOT_FOUND}');
+SELECT is((SELECT array_agg(outcome ORDER BY idx) FROM tranche.extend_reservations(uids(190, 192), '{1,1}', '{60,60}', false)),
+          '{BUSY,DONE}');
+SELECT is((SELECT array_agg(outcome ORDER BY idx) FROM tranche.cancel_reservations(uids(190, 193), '{w,w}', false)),
+          '{BUSY,DONE}');
+SELECT dblink_exec('a', 'COMMIT');
+SELECT is((SELECT outcome FROM tranche.cancel_reservations(uids(190), '{w}', false)), 'STATE');
+-- ... units come back into the pool: its slot or the SKU's row is enough to be in the way, unless nothing comes back.
+SELECT dblink_exec('a', 'BEGIN');
+SELECT is(ask('a', $$SELECT sku_id FROM tranche.stock_slot WHERE sku_id = 'own' AND slot_no = 0 FOR UPDATE$$), 'own');
+SELECT is((SELECT array_agg(outcome ORDER BY idx) FROM tranche.cancel_reservations(uids(192, 193, 190), '{w,w,w}', false)),
+          '{BUSY,REPLAYED,STATE}');
+SELECT dblink_exec('a', 'COMMIT');
+SELECT dblink_exec('a', 'BEGIN');
+SELECT is(ask('a', $$SELECT sku_id FROM tranche.sku WHERE sku_id = 'own' FOR UPDATE$$), 'own');
+SELECT is((SELECT outcome FROM tranche.cancel_reservations(uids(192), '{w}', false)), 'BUSY');
+SELECT dblink_exec('a', 'COMMIT');
+SELECT is((SELECT outcome FROM tranche.cancel_reservations(uids(192), '{w}', false)), 'DONE');
+
 -- Two payments of one hold: one confirms it. The same one twice: once.
 SELECT dblink_exec('a', 'BEGIN');
 SELECT is(ask('a', $$SELECT (confirm(uids(8), 'first'))[1]$$), 'DONE CONFIRMED 2');

@@ -30,24 +30,12 @@ std::vector<storage::ReservationClaim> ClaimsOf(const std::string& sku_id, const
 namespace tranche::storage {
 
 void PrintTo(CommitOutcome outcome, std::ostream* out) {
-  static constexpr const char* kNames[] = {"Created", "Replayed", "Conflict",    "UserLimitReached",   "NotHeld",
-                                           "Short",   "Busy",     "SkuNotFound", "QuantityAboveLimit", "NotOpen",
-                                           "Closed",  "Moving"};
+  static constexpr const char* kNames[] = {"Created", "Replayed", "NotHeld", "Short", "Busy", "Refused"};
   *out << kNames[static_cast<int>(outcome)];
 }
 
 void PrintTo(ChangeOutcome outcome, std::ostream* out) {
-  static constexpr const char* kNames[] = {"Done",
-                                           "Replayed",
-                                           "NotFound",
-                                           "StateForbids",
-                                           "PaymentMismatch",
-                                           "TooManyExtensions",
-                                           "HoldTooLong",
-                                           "ExtensionOutOfOrder",
-                                           "Moving",
-                                           "Rebooked",
-                                           "PaidUnfulfilled"};
+  static constexpr const char* kNames[] = {"Done", "Replayed", "Refused", "Busy", "Rebooked", "PaidUnfulfilled"};
   *out << kNames[static_cast<int>(outcome)];
 }
 

@@ -4,7 +4,8 @@
 -- p_ids must be distinct. Returns one row per id with its position `idx` (from 1), the reservation as it is now, and the
 -- outcome:
 --   DONE REPLAYED (it is cancelled already, for whatever reason) STATE (confirmed or expired) and, without the
---   reservation, NOT_FOUND and MOVING
+--   reservation, NOT_FOUND and MOVING, and without p_wait BUSY (another transaction has locked it, its SKU or its pool
+--   slot, and nothing is decided)
 -- Rows come in no order.
 --
 -- Why it is safe:
@@ -18,7 +19,7 @@
 -- their own slots, never a pool. They wait for our reservations only when they insert for the same buyer, with all
 -- their slots locked, and we never wait for those slots. confirm_reservations and extend_reservations lock only
 -- reservations, in our order.
-CREATE OR REPLACE FUNCTION tranche.cancel_reservations(p_ids uuid[], p_reasons text[])
+CREATE OR REPLACE FUNCTION tranche.cancel_reservations(p_ids uuid[], p_reasons text[], p_wait boolean DEFAULT true)
 RETURNS SETOF tranche.change_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -28,11 +29,13 @@ AS $$
 DECLARE
   v_locked  uuid[];
   v_leaving uuid[];
+  v_busy    uuid[];
   v_done    uuid[];
   v_changed reservation[];
   v_now     timestamptz;
 BEGIN
-  SELECT l.locked, l.leaving INTO v_locked, v_leaving FROM lock_reservations(p_ids, p_pools => true) AS l;
+  SELECT l.locked, l.leaving, l.busy INTO v_locked, v_leaving, v_busy
+  FROM lock_reservations(p_ids, p_pools => true, p_wait => p_wait) AS l;
   v_now := clock_timestamp();
 
   -- Joined with each other, the two arrays are hashed.
@@ -56,7 +59,8 @@ BEGIN
   RETURN QUERY
   SELECT c.idx::integer,
          CASE WHEN done.id IS NOT NULL THEN 'DONE'
-              WHEN l.id IS NULL THEN CASE WHEN c.id = ANY (v_leaving) THEN 'MOVING' ELSE 'NOT_FOUND' END
+              WHEN l.id IS NULL THEN CASE WHEN c.id = ANY (v_leaving) THEN 'MOVING' WHEN c.id = ANY (v_busy) THEN 'BUSY'
+                                         ELSE 'NOT_FOUND' END
               WHEN r.state = 'CANCELLED' THEN 'REPLAYED'
               ELSE 'STATE'
          END,

@@ -2,9 +2,12 @@
 -- statements however long the batch.
 --
 -- p_ids must be distinct. p_references are the shop's names for the orders, '' for none; NULL if the caller does not
--- know of them. With p_wait all slots of the slice are locked in (sku, slot) order, waiting for other transactions.
--- Without it one slot per SKU is taken, the fullest unlocked one, and a claim that does not fit there is BUSY: nothing
--- is decided about it, and it must be sent again with p_wait.
+-- know of them. BUSY means that nothing is decided about a claim. p_wait says what is done about locked slots:
+--   true   all slots of the slice are locked in (sku, slot) order, waiting for other transactions
+--   false  one slot per SKU is taken, the fullest unlocked one. A claim that does not fit there is BUSY, and must be sent
+--          again with true
+--   NULL   as true without waiting: if a slot of the slice is locked, all claims for its SKU are BUSY, except repeats.
+--          What an insert waits for is waited for
 --
 -- Returns one row per claim with its position `idx` (from 1) and its outcome:
 --   CREATED REPLAYED CONFLICT USER_LIMIT_REACHED NOT_HELD SHORT BUSY SKU_NOT_FOUND QUANTITY_ABOVE_LIMIT NOT_OPEN CLOSED
@@ -83,8 +86,16 @@ BEGIN
                         FROM stock_slot sl
                         WHERE sl.holder = p_incarnation AND sl.sku_id = wanted.sku_id
                         ORDER BY sl.remaining DESC
-                        LIMIT 1
+                        LIMIT CASE WHEN p_wait IS NOT NULL THEN 1 END
                         FOR UPDATE SKIP LOCKED) AS l;
+  END IF;
+  IF p_wait IS NULL THEN
+    -- Leave out the slices of which a slot was skipped. A slot that comes to one meanwhile is taken for one of those.
+    SELECT array_agg(l.sku_id), array_agg(l.slot_no), array_agg(l.remaining)
+    INTO v_slot_skus, v_slot_nos, v_slot_units
+    FROM (SELECT x.*, count(*) OVER (PARTITION BY x.sku_id) AS slots
+          FROM unnest(v_slot_skus, v_slot_nos, v_slot_units) AS x (sku_id, slot_no, remaining)) AS l
+    WHERE l.slots = (SELECT count(*) FROM stock_slot sl WHERE sl.holder = p_incarnation AND sl.sku_id = l.sku_id);
   END IF;
 
   -- 2. Handle a buyer in one transaction at a time where the unique index alone does not enforce the limit.
@@ -92,6 +103,7 @@ BEGIN
   FROM (SELECT DISTINCT hashtextextended(c.user_id, hashtextextended(c.sku_id, 0)) AS key
         FROM unnest(p_skus, p_users) AS c (sku_id, user_id)
         JOIN sku s ON s.sku_id = c.sku_id AND s.per_user_limit > 1
+        WHERE c.sku_id = ANY (v_slot_skus)
         ORDER BY key) AS b;
 
   WHILE v_slot_skus IS NOT NULL LOOP
@@ -187,7 +199,7 @@ BEGIN
            WHEN now() < s.opens_at THEN 'NOT_OPEN'
            WHEN c.quantity NOT BETWEEN 1 AND s.per_user_limit THEN 'QUANTITY_ABOVE_LIMIT'
            WHEN live.units + c.quantity > s.per_user_limit THEN 'USER_LIMIT_REACHED'
-           WHEN c.sku_id = ANY (v_slot_skus) THEN CASE WHEN p_wait THEN 'SHORT' ELSE 'BUSY' END
+           WHEN c.sku_id = ANY (v_slot_skus) THEN CASE WHEN p_wait IS NOT FALSE THEN 'SHORT' ELSE 'BUSY' END
            WHEN p_wait OR NOT EXISTS (SELECT FROM stock_slot sl
                                       WHERE sl.holder = p_incarnation AND sl.sku_id = c.sku_id) THEN 'NOT_HELD'
            ELSE 'BUSY'

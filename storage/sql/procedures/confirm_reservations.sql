@@ -4,7 +4,8 @@
 -- p_ids must be distinct. Returns one row per payment with its position `idx` (from 1), the reservation as it is now, and
 -- the outcome:
 --   DONE REPLAYED (this payment had confirmed it) PAYMENT_MISMATCH (another amount or currency) STATE (not pending any
---   more) and, without the reservation, NOT_FOUND and MOVING
+--   more) and, without the reservation, NOT_FOUND and MOVING, and without p_wait BUSY (another transaction has locked
+--   it, and nothing is decided)
 -- Rows come in no order. A hold whose time is over can be confirmed until it is expired: it still has its units.
 --
 -- Why it is safe:
@@ -17,7 +18,7 @@
 -- reservations by then, in this order too. Sales (commit_reservations) wait for a reservation only in their inserts,
 -- which go in this order as well; expire_due skips what is locked.
 CREATE OR REPLACE FUNCTION tranche.confirm_reservations(p_ids uuid[], p_references text[], p_amounts bigint[],
-                                                        p_currencies text[])
+                                                        p_currencies text[], p_wait boolean DEFAULT true)
 RETURNS SETOF tranche.change_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -27,10 +28,12 @@ AS $$
 DECLARE
   v_locked  uuid[];
   v_leaving uuid[];
+  v_busy    uuid[];
   v_done    uuid[];
   v_now     timestamptz;
 BEGIN
-  SELECT l.locked, l.leaving INTO v_locked, v_leaving FROM lock_reservations(p_ids) AS l;
+  SELECT l.locked, l.leaving, l.busy INTO v_locked, v_leaving, v_busy
+  FROM lock_reservations(p_ids, p_wait => p_wait) AS l;
   v_now := clock_timestamp();
 
   -- Joined with each other, the two arrays are hashed.
@@ -51,7 +54,8 @@ BEGIN
   RETURN QUERY
   SELECT c.idx::integer,
          CASE WHEN done.id IS NOT NULL THEN 'DONE'
-              WHEN l.id IS NULL THEN CASE WHEN c.id = ANY (v_leaving) THEN 'MOVING' ELSE 'NOT_FOUND' END
+              WHEN l.id IS NULL THEN CASE WHEN c.id = ANY (v_leaving) THEN 'MOVING' WHEN c.id = ANY (v_busy) THEN 'BUSY'
+                                         ELSE 'NOT_FOUND' END
               WHEN r.amount_minor <> c.amount OR r.currency <> c.currency THEN 'PAYMENT_MISMATCH'
               WHEN r.state = 'CONFIRMED' AND r.payment_reference = c.reference THEN 'REPLAYED'
               ELSE 'STATE'

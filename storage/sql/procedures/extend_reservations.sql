@@ -5,14 +5,16 @@
 -- outcome:
 --   DONE REPLAYED (that extension was made before) STATE (not pending, or its time is over) OUT_OF_ORDER (an extension
 --   before this one is missing) TOO_MANY_EXTENSIONS (`bound`: how many) HOLD_TOO_LONG (`bound`: seconds from the
---   creation) and, without the reservation, NOT_FOUND and MOVING
+--   creation) and, without the reservation, NOT_FOUND and MOVING, and without p_wait BUSY (another transaction has
+--   locked it, and nothing is decided)
 -- Rows come in no order.
 --
 -- A hold whose time is over is not extended, even if it is not expired yet: otherwise the expirer's pace would decide.
 --
 -- Locks like confirm_reservations, and closes no cycle for the same reasons: pins, then the reservations in (sku, user,
 -- id) order. The SKU's bounds never change, so they are read without a lock.
-CREATE OR REPLACE FUNCTION tranche.extend_reservations(p_ids uuid[], p_numbers integer[], p_seconds bigint[])
+CREATE OR REPLACE FUNCTION tranche.extend_reservations(p_ids uuid[], p_numbers integer[], p_seconds bigint[],
+                                                       p_wait boolean DEFAULT true)
 RETURNS SETOF tranche.change_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -24,13 +26,15 @@ DECLARE
   c_seconds constant bigint := 100000000::bigint;
   v_locked  uuid[];
   v_leaving uuid[];
+  v_busy    uuid[];
   v_done    uuid[];
   v_now     timestamptz;
 BEGIN
   IF 1 > ANY (p_numbers) OR 1 > ANY (p_seconds) THEN
     RAISE EXCEPTION 'numbers and seconds must be at least 1' USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  SELECT l.locked, l.leaving INTO v_locked, v_leaving FROM lock_reservations(p_ids) AS l;
+  SELECT l.locked, l.leaving, l.busy INTO v_locked, v_leaving, v_busy
+  FROM lock_reservations(p_ids, p_wait => p_wait) AS l;
   v_now := clock_timestamp();
 
   -- Joined with each other, the two arrays are hashed.
@@ -66,7 +70,8 @@ BEGIN
   LEFT JOIN sku s ON s.sku_id = r.sku_id
   CROSS JOIN LATERAL (
     SELECT CASE WHEN done.id IS NOT NULL THEN 'DONE'
-                WHEN l.id IS NULL THEN CASE WHEN c.id = ANY (v_leaving) THEN 'MOVING' ELSE 'NOT_FOUND' END
+                WHEN l.id IS NULL THEN CASE WHEN c.id = ANY (v_leaving) THEN 'MOVING'
+                                             WHEN c.id = ANY (v_busy) THEN 'BUSY' ELSE 'NOT_FOUND' END
                 WHEN c.number <= r.extensions THEN 'REPLAYED'
                 WHEN r.state <> 'PENDING' OR r.expires_us <= (date_part('epoch', v_now) * 1000000)::bigint THEN 'STATE'
                 WHEN c.number > r.extensions + 1 THEN 'OUT_OF_ORDER'

@@ -4,7 +4,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA tranche FROM PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA tranche TO tranche_app;
 REVOKE EXECUTE ON FUNCTION tranche.record_migration(text, text, text) FROM tranche_app;
 REVOKE EXECUTE ON FUNCTION tranche.check_arriving(text, uuid), tranche.confirm_retired(uuid, text, bigint, text),
-  tranche.known_reservation(uuid), tranche.lock_reservations(uuid[], boolean), tranche.lock_sku(text),
+  tranche.known_reservation(uuid), tranche.lock_reservations(uuid[], boolean, boolean), tranche.lock_sku(text),
   tranche.lock_units(text, bigint), tranche.pin_skus(text[], boolean), tranche.pool_ended_slots(text, bigint),
   tranche.rebook_reservation(tranche.reservation, tranche.sku, text),
   tranche.request_refund(uuid, text, text, bigint, text), tranche.return_units(text[], bigint[]),

@@ -26,9 +26,9 @@ Uuid IdOf(uint8_t number) {
 // Notes the batches, such as "confirm 1 2 3", and does them all unless it has statuses to return first.
 class NotingLedger : public LifecycleLedger {
  public:
-  Results ConfirmReservations(absl::Span<const Payment> batch) override { return Note("confirm", batch); }
-  Results CancelReservations(absl::Span<const Cancellation> batch) override { return Note("cancel", batch); }
-  Results ExtendReservations(absl::Span<const Extension> batch) override { return Note("extend", batch); }
+  Results ConfirmReservations(LockMode, absl::Span<const Payment> batch) override { return Note("confirm", batch); }
+  Results CancelReservations(LockMode, absl::Span<const Cancellation> batch) override { return Note("cancel", batch); }
+  Results ExtendReservations(LockMode, absl::Span<const Extension> batch) override { return Note("extend", batch); }
   absl::StatusOr<ChangeResult> ConfirmLate(const Payment&) override { return absl::UnimplementedError(""); }
   absl::StatusOr<CartResult> CommitCart(IncarnationId, absl::Span<const ReservationClaim>) override {
     return absl::UnimplementedError("");
@@ -239,12 +239,12 @@ TEST_F(ChangePipelineTest, ADeadlockIsTriedAgain) {
 // Holds its first batch until it is released: a stall.
 class StallingLedger : public NotingLedger {
  public:
-  Results ExtendReservations(absl::Span<const Extension> batch) override {
+  Results ExtendReservations(LockMode mode, absl::Span<const Extension> batch) override {
     if (!stalled_.HasBeenNotified()) {
       stalled_.Notify();
       release_.WaitForNotification();
     }
-    return NotingLedger::ExtendReservations(batch);
+    return NotingLedger::ExtendReservations(mode, batch);
   }
   void AwaitStall() { stalled_.WaitForNotification(); }
   void Release() { release_.Notify(); }

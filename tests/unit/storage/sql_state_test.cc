@@ -49,10 +49,10 @@ const std::vector<Expected> kExpected = {
     {"42P13", Kind::kOutdatedPlan, absl::StatusCode::kAborted},
     {"53000", Kind::kServer, absl::StatusCode::kUnavailable},
     {"53100", Kind::kServer, absl::StatusCode::kUnavailable},
-    {"53200", Kind::kStatement, absl::StatusCode::kUnavailable},
+    {"53200", Kind::kNeedsLess, absl::StatusCode::kUnavailable},
     {"53300", Kind::kConnection, absl::StatusCode::kUnavailable},
-    {"53400", Kind::kStatement, absl::StatusCode::kUnavailable},
-    {"54000", Kind::kStatement, absl::StatusCode::kUnavailable},
+    {"53400", Kind::kNeedsLess, absl::StatusCode::kUnavailable},
+    {"54000", Kind::kNeedsLess, absl::StatusCode::kUnavailable},
     {"54001", Kind::kRefusal, absl::StatusCode::kInternal},
     {"55P03", Kind::kStatement, absl::StatusCode::kUnavailable},
     {"57000", Kind::kServer, absl::StatusCode::kUnavailable},
@@ -76,7 +76,9 @@ TEST(SqlState, EveryRowMeansWhatItSays) {
     const bool again = expected.kind == Kind::kRetry || expected.kind == Kind::kOutdatedPlan;
     EXPECT_EQ(IsRetryTransaction(sent.status), again) << expected.sqlstate;
     EXPECT_EQ(IsSkuMoving(sent.status), expected.kind == Kind::kSkuMoving) << expected.sqlstate;
-    EXPECT_EQ(LedgerIsUp(sent.status), expected.kind == Kind::kStatement) << expected.sqlstate;
+    const bool needs_less = expected.kind == Kind::kNeedsLess;
+    EXPECT_EQ(NeedsLess(sent.status), needs_less) << expected.sqlstate;
+    EXPECT_EQ(LedgerIsUp(sent.status), needs_less || expected.kind == Kind::kStatement) << expected.sqlstate;
     EXPECT_TRUE(absl::StrContains(sent.status.message(), "what the server said")) << expected.sqlstate;
     EXPECT_TRUE(absl::StrContains(sent.status.message(), sent.meaning->remedy)) << expected.sqlstate;
   }
@@ -87,6 +89,7 @@ TEST(SqlState, WhatConcernsOneStatementBreaksNoConnection) {
   EXPECT_EQ(FateOf(Kind::kSkuMoving), ConnectionFate::kKept);
   EXPECT_EQ(FateOf(Kind::kRetry), ConnectionFate::kKept);
   EXPECT_EQ(FateOf(Kind::kStatement), ConnectionFate::kKept);
+  EXPECT_EQ(FateOf(Kind::kNeedsLess), ConnectionFate::kKept);
   EXPECT_EQ(FateOf(Kind::kConnection), ConnectionFate::kDropped);
   EXPECT_EQ(FateOf(Kind::kPooler), ConnectionFate::kDropped);
   EXPECT_EQ(FateOf(Kind::kOutdatedPlan), ConnectionFate::kAllDropped);

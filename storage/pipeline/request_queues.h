@@ -1,0 +1,154 @@
+// The requests that wait in a group commit (group_commit.h), and which of them are the next batch.
+//
+// A request is *slow* once another transaction was found to have locked what it needs. Slow requests have a queue of
+// their own: only one batch of it is under way at a time, and after a try that did not help all of it, the next one
+// comes only after a while. New requests with the key of a slow one queue up behind it. If they did not, each of them
+// would keep a lane waiting for the lock, and with it everybody else.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <deque>
+#include <iterator>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/time/time.h"
+#include "storage/mutation.h"
+#include "storage/uuid.h"
+
+namespace tranche::storage {
+
+// Not thread-safe. Of Work it uses what is about items: see GroupCommit.
+template <typename Work>
+class RequestQueues {
+ public:
+  using Item = typename Work::Item;
+  using Batch = std::vector<Item>;
+
+  struct Taken {
+    Batch batch;
+    Batch expired;  // their deadlines have passed
+    bool slow = false;
+  };
+
+  // How many wait: slow ones, and others. These are computed from the queues: lanes sleep on them, so separate counts
+  // must not differ.
+  size_t slow() const { return slow_.size(); }
+  size_t ready() const {
+    size_t ready = 0;
+    for (const std::deque<Item>& queue : queues_) {
+      ready += queue.size();
+      if (Mutated(Mutation::kOtherQueuesNotSeen)) break;
+    }
+    return ready;
+  }
+
+  // How many requests wait in the queue that the request belongs to, or compete with it for its bound.
+  size_t AheadOf(const Item& item) const { return IsSlow(item) ? slow() : ready(); }
+
+  void Push(Item item) {
+    if (IsSlow(item)) {
+      PushSlow(std::move(item));
+    } else {
+      QueueOf(item).push_back(std::move(item));
+    }
+  }
+
+  // At the heads of their queues: nothing was decided about them, and they have waited longest.
+  void PushFront(Batch batch) {
+    if (batch.empty()) return;
+    std::deque<Item>& queue = batch.front().slow ? slow_ : QueueOf(batch.front());
+    queue.insert(queue.begin(), std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end()));
+  }
+
+  // What they need is locked. No slow request is tried before `due`.
+  void PushLocked(Batch batch, absl::Time due) {
+    for (Item& item : batch) PushSlow(std::move(item));
+    slow_due_ = due;
+  }
+
+  // The next batch, from the queue whose turn it is. Empty: no request may be sent now. After a slow batch, SlowTried
+  // must follow.
+  Taken Take(absl::Time now, size_t max_batch) {
+    Taken taken;
+    for (size_t i = 0; i <= queues_.size() && taken.batch.empty(); ++i) {
+      taken.slow = next_ == queues_.size();
+      if (!taken.slow || (!slow_under_way_ && slow_due_ <= now)) TakeFrom(now, max_batch, &taken);
+      next_ = (next_ + 1) % (queues_.size() + 1);
+    }
+    taken.slow = taken.slow && !taken.batch.empty();
+    slow_under_way_ = slow_under_way_ || taken.slow;
+    return taken;
+  }
+  void SlowTried() { slow_under_way_ = false; }
+
+  // To be called for every request that is answered and was in these queues.
+  void Answered(const Item& item) {
+    if (!item.slow) return;
+    const auto found = slow_keys_.find(Work::KeyOf(item));
+    if (--found->second == 0) slow_keys_.erase(found);
+  }
+
+  Batch TakeAll() {
+    Batch all;
+    const auto take = [&all](std::deque<Item>& queue) {
+      all.insert(all.end(), std::make_move_iterator(queue.begin()), std::make_move_iterator(queue.end()));
+      queue.clear();
+    };
+    for (std::deque<Item>& queue : queues_) take(queue);
+    take(slow_);
+    return all;
+  }
+
+ private:
+  using Key = std::decay_t<decltype(Work::KeyOf(std::declval<const Item&>()))>;
+
+  std::deque<Item>& QueueOf(const Item& item) { return queues_[static_cast<size_t>(Work::QueueOf(item))]; }
+  bool IsSlow(const Item& item) const { return !slow_keys_.empty() && slow_keys_.contains(Work::KeyOf(item)); }
+
+  void PushSlow(Item item) {
+    if (!item.slow) ++slow_keys_[Work::KeyOf(item)];
+    item.slow = true;
+    if (Mutated(Mutation::kSlowDoubtForgotten)) item.in_doubt = false;
+    slow_.push_back(std::move(item));
+  }
+
+  // Takes requests that go together and have distinct ids, from the head on. A request whose id is already in the batch
+  // is a replay of that one: it keeps its place, and later requests are examined, so that many requests with one id do
+  // not lead to batches of one. So it is for slow requests that do not go together; they are in no order that matters.
+  // Only up to a bound, since this runs under the pipeline's lock.
+  void TakeFrom(absl::Time now, size_t max_batch, Taken* taken) {
+    std::deque<Item>& queue = taken->slow ? slow_ : queues_[next_];
+    absl::flat_hash_set<Uuid> ids;
+    Batch& batch = taken->batch;
+    Batch passed;
+    while (!queue.empty() && batch.size() < max_batch && passed.size() < max_batch) {
+      Item& next = queue.front();
+      const bool together = batch.empty() || Work::GoTogether(batch.front(), next);
+      if (next.deadline <= now) {
+        taken->expired.push_back(std::move(next));
+      } else if (!together && !taken->slow) {
+        break;
+      } else if (!together || !ids.insert(Work::IdOf(next)).second) {
+        passed.push_back(std::move(next));
+      } else {
+        batch.push_back(std::move(next));
+      }
+      queue.pop_front();
+    }
+    queue.insert(queue.begin(), std::make_move_iterator(passed.begin()), std::make_move_iterator(passed.end()));
+  }
+
+  std::array<std::deque<Item>, Work::kQueues> queues_;
+  std::deque<Item> slow_;
+  size_t next_ = 0;                             // whose turn it is; the last one is that of the slow
+  absl::flat_hash_map<Key, size_t> slow_keys_;  // slow requests that are not yet answered, by key
+  bool slow_under_way_ = false;
+  absl::Time slow_due_ = absl::InfinitePast();
+};
+
+}  // namespace tranche::storage

@@ -1,0 +1,340 @@
+// What a group commit does when another transaction has locked what some requests need, or when a batch needs more than
+// the server has: they stop themselves only.
+#include <functional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_join.h"
+#include "gtest/gtest.h"
+#include "storage/clock.h"
+#include "storage/ledger/ledger_error.h"
+#include "storage/pipeline/change_pipeline.h"
+#include "storage/pipeline/commit_lane.h"
+
+namespace tranche::storage {
+namespace {
+
+using ClaimResults = absl::StatusOr<std::vector<CommitResult>>;
+
+Uuid NumberedId(int number) {
+  Uuid id;
+  id.bytes[14] = static_cast<uint8_t>(number / 256);
+  id.bytes[15] = static_cast<uint8_t>(number % 256);
+  return id;
+}
+
+// Creates every claim that nothing stands in the way of. Notes the batches, such as "wait a b".
+class LockedLedger : public ReservationLedger {
+ public:
+  ClaimResults CommitReservations(IncarnationId, LockMode mode, absl::Span<const ReservationClaim> claims) override {
+    std::vector<std::string> words = {mode == LockMode::kWait ? "wait" : "skip"};
+    for (const ReservationClaim& claim : claims) words.push_back(claim.sku_id);
+    batches.push_back(absl::StrJoin(words, " "));
+    sizes.push_back(claims.size());
+    if (during_next) std::exchange(during_next, nullptr)();
+    if (lose_next) {
+      lose_next = false;
+      return UnknownCommitError("lost");
+    }
+    if (claims.size() > room) return NeedsLessError("out of shared memory");
+    std::vector<CommitResult> results(claims.size());
+    for (size_t i = 0; i < claims.size(); ++i) {
+      if (held_up.contains(claims[i].user_id)) return BusyError("an insert waits");
+      const bool locked = locked_skus.contains(claims[i].sku_id);
+      if (locked && mode == LockMode::kWait) return BusyError("lock timeout");
+      results[i].outcome = locked ? CommitOutcome::kBusy : CommitOutcome::kCreated;
+    }
+    return results;
+  }
+  absl::StatusOr<Reservation> FindReservation(const Uuid&) override { return absl::NotFoundError("none"); }
+
+  std::set<std::string> locked_skus;
+  std::set<std::string> held_up;  // users whose inserts wait for another transaction
+  size_t room = 1000;             // claims for which the server has enough locks
+  bool lose_next = false;
+  std::function<void()> during_next;
+  std::vector<std::string> batches;
+  std::vector<size_t> sizes;
+};
+
+class SlowRequestsTest : public ::testing::Test {
+ protected:
+  static PipelineOptions StepOptions() {
+    PipelineOptions options;
+    options.lanes = 0;
+    options.max_batch = 8;
+    options.max_queue = 8;
+    return options;
+  }
+
+  void Buy(const std::string& sku_id, absl::Duration patience = absl::InfiniteDuration(),
+           const std::string& user_id = "u") {
+    const ReservationClaim claim{
+        .reservation_id = NumberedId(++bought_), .sku_id = sku_id, .user_id = user_id, .quantity = 1};
+    pipeline_.Submit(1, claim, clock_.Now() + patience, [this, sku_id](absl::StatusOr<CommitResult> result) {
+      answers_.push_back(result.ok() ? sku_id : std::string(result.status().message()));
+      last_ = result.status();
+    });
+  }
+  // Until there is nothing to do at once.
+  void Run(CommitLane& lane) {
+    for (int steps = 0; lane.Step() == LaneNext::kStep; ++steps) ASSERT_LT(steps, 1000);
+  }
+  void Run() { Run(lane_); }
+  std::vector<std::string> TakeBatches() { return std::exchange(ledger_.batches, {}); }
+  std::vector<std::string> TakeAnswers() { return std::exchange(answers_, {}); }
+
+  using Words = std::vector<std::string>;
+  LockedLedger ledger_;
+  FakeClock clock_;
+  int bought_ = 0;
+  Words answers_;
+  absl::Status last_;
+  CommitPipeline pipeline_{&ledger_, &clock_, StepOptions()};
+  CommitLane lane_{&pipeline_};
+};
+
+TEST_F(SlowRequestsTest, ALockedSkuStopsItselfOnly) {
+  ledger_.locked_skus = {"a"};
+  for (const char* sku_id : {"b", "a", "b"}) Buy(sku_id);
+  Run();
+  EXPECT_EQ(TakeBatches(), (Words{"wait b a b", "skip b a b"}));
+  EXPECT_EQ(TakeAnswers(), (Words{"b", "b"}));
+  EXPECT_EQ(pipeline_.Stats().slow, 1);
+  EXPECT_TRUE(pipeline_.Stats().ledger_answers);
+  // Neither an earlier nor a new claim for it keeps a lane waiting again.
+  for (const char* sku_id : {"a", "b", "a"}) Buy(sku_id);
+  Run();
+  EXPECT_EQ(TakeBatches(), (Words{"wait b"}));
+  clock_.AdvanceBy(absl::Milliseconds(50));
+  Run();
+  EXPECT_EQ(TakeBatches(), (Words{"skip a a a"}));
+  EXPECT_EQ(TakeAnswers(), (Words{"b"}));
+}
+
+TEST_F(SlowRequestsTest, OnceItIsFreeItIsLikeAnyOther) {
+  ledger_.locked_skus = {"a"};
+  Buy("a");
+  Run();
+  Buy("a");
+  ledger_.locked_skus.clear();
+  clock_.AdvanceBy(absl::Milliseconds(50));
+  Run();
+  EXPECT_EQ(TakeAnswers(), (Words{"a", "a"}));
+  TakeBatches();
+  Buy("a");
+  Run();
+  EXPECT_EQ(TakeBatches(), (Words{"wait a"}));
+  EXPECT_EQ(TakeAnswers(), (Words{"a"}));
+  EXPECT_EQ(pipeline_.Stats().queued, 0);
+  EXPECT_EQ(pipeline_.Stats().unanswered, 0);
+}
+
+TEST_F(SlowRequestsTest, AtItsDeadlineNothingHasHappenedAndTheLedgerIsUp) {
+  ledger_.locked_skus = {"a"};
+  Buy("a", absl::Seconds(1));
+  Run();
+  EXPECT_TRUE(TakeAnswers().empty());
+  clock_.AdvanceBy(absl::Seconds(1));
+  Run();
+  EXPECT_EQ(TakeAnswers().size(), 1u);
+  EXPECT_TRUE(absl::IsUnavailable(last_) && LedgerIsUp(last_) && !IsUnknownCommit(last_)) << last_;
+  EXPECT_TRUE(pipeline_.Stats().ledger_answers);
+  EXPECT_EQ(pipeline_.Stats().unanswered, 0);
+  // Nobody asks for it any more: it is forgotten that it was slow.
+  TakeBatches();
+  Buy("a");
+  Run();
+  EXPECT_EQ(TakeBatches(), (Words{"wait a", "skip a"}));
+}
+
+// The try whose answer was lost may still hold the lock, and commit in the end.
+TEST_F(SlowRequestsTest, WhatIsInDoubtStaysInDoubt) {
+  for (const bool stopped : {false, true}) {
+    ledger_.locked_skus = {"a"};
+    ledger_.lose_next = true;
+    Buy("a", absl::Seconds(1));
+    EXPECT_EQ(lane_.Step(), LaneNext::kPause);
+    Run();
+    EXPECT_EQ(pipeline_.Stats().slow, 1);
+    EXPECT_TRUE(TakeAnswers().empty());
+    if (stopped) {
+      pipeline_.Stop();
+    } else {
+      clock_.AdvanceBy(absl::Seconds(1));
+      Run();
+    }
+    EXPECT_EQ(TakeAnswers().size(), 1u);
+    EXPECT_TRUE(IsUnknownCommit(last_)) << last_;
+  }
+}
+
+// Two would find each other's locks.
+TEST_F(SlowRequestsTest, OnlyOneLaneTriesThem) {
+  ledger_.locked_skus = {"a"};
+  Buy("a");
+  Run();
+  clock_.AdvanceBy(absl::Milliseconds(50));
+  ledger_.locked_skus.clear();
+  CommitLane other(&pipeline_);
+  ledger_.during_next = [&] {
+    Buy("a");
+    EXPECT_EQ(other.Step(), LaneNext::kAwaitWork);
+  };
+  Run();
+  EXPECT_EQ(TakeAnswers(), (Words{"a", "a"}));
+}
+
+TEST_F(SlowRequestsTest, TheyLeaveTheOthersTheirRoom) {
+  ledger_.locked_skus = {"a"};
+  Buy("a");
+  Run();
+  for (int i = 0; i < 8; ++i) Buy("a");
+  EXPECT_TRUE(absl::IsResourceExhausted(last_)) << "seven more fit";
+  EXPECT_EQ(TakeAnswers().size(), 1u);
+  for (int i = 0; i < 8; ++i) Buy("b");
+  EXPECT_TRUE(TakeAnswers().empty());
+  Run();
+  EXPECT_EQ(TakeAnswers().size(), 8u);
+}
+
+TEST_F(SlowRequestsTest, ABatchThatNeedsTooMuchIsHalvedUntilItFits) {
+  ledger_.room = 2;
+  for (int i = 0; i < 8; ++i) Buy("b");
+  Run();
+  EXPECT_EQ(TakeAnswers().size(), 8u);
+  EXPECT_EQ(ledger_.sizes, (std::vector<size_t>{8, 4, 2, 3, 1, 2, 3, 1, 2}));
+  EXPECT_TRUE(pipeline_.Stats().ledger_answers);
+  // Later batches grow again.
+  ledger_.room = 1000;
+  ledger_.sizes.clear();
+  for (int i = 0; i < 8; ++i) Buy("b");
+  Run();
+  EXPECT_EQ(ledger_.sizes, (std::vector<size_t>{3, 4, 1}));
+}
+
+TEST_F(SlowRequestsTest, WhatNeedsTooMuchAloneIsTriedUntilItsDeadline) {
+  ledger_.room = 0;
+  Buy("b", absl::Seconds(1));
+  Run();
+  EXPECT_EQ(pipeline_.Stats().slow, 1);
+  ledger_.room = 1;
+  clock_.AdvanceBy(absl::Milliseconds(50));
+  Run();
+  EXPECT_EQ(TakeAnswers(), (Words{"b"}));
+}
+
+// A row that an insert waits for cannot be skipped: the claim is found by halves.
+TEST_F(SlowRequestsTest, AnInsertThatWaitsKeepsFewOthers) {
+  ledger_.held_up = {"stuck"};
+  for (int i = 0; i < 3; ++i) Buy("b");
+  Buy("a", absl::InfiniteDuration(), "stuck");
+  for (int i = 0; i < 4; ++i) Buy("b");
+  Run();
+  EXPECT_EQ(TakeAnswers(), (Words(7, "b")));
+  EXPECT_EQ(pipeline_.Stats().slow, 1);
+}
+
+TEST_F(SlowRequestsTest, StoppingAnswersThem) {
+  ledger_.locked_skus = {"a"};
+  Buy("a");
+  Run();
+  pipeline_.Stop();
+  EXPECT_TRUE(absl::IsCancelled(last_)) << last_;
+  EXPECT_EQ(pipeline_.Stats().queued, 0);
+  EXPECT_EQ(pipeline_.Stats().unanswered, 0);
+}
+
+// Confirms and cancels everything but what is locked. Notes the batches, such as "skip confirm 1 2".
+class LockedReservations : public LifecycleLedger {
+ public:
+  using Answer = absl::StatusOr<std::vector<ChangeResult>>;
+  Answer ConfirmReservations(LockMode mode, absl::Span<const Payment> batch) override {
+    return Try("confirm", mode, batch);
+  }
+  Answer CancelReservations(LockMode mode, absl::Span<const Cancellation> batch) override {
+    return Try("cancel", mode, batch);
+  }
+  Answer ExtendReservations(LockMode mode, absl::Span<const Extension> batch) override {
+    return Try("extend", mode, batch);
+  }
+  absl::StatusOr<ChangeResult> ConfirmLate(const Payment&) override { return absl::UnimplementedError(""); }
+  absl::StatusOr<CartResult> CommitCart(IncarnationId, absl::Span<const ReservationClaim>) override {
+    return absl::UnimplementedError("");
+  }
+  absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid>) override {
+    return std::vector<Reservation>();
+  }
+  absl::StatusOr<ReservationPage> ListReservations(const ReservationFilter&, const ReservationCursor&, int) override {
+    return absl::UnimplementedError("");
+  }
+
+  std::set<int> locked;
+  std::vector<std::string> batches;
+
+ private:
+  template <typename Kind>
+  Answer Try(const std::string& kind, LockMode mode, absl::Span<const Kind> batch) {
+    std::string noted = (mode == LockMode::kWait ? "wait " : "skip ") + kind;
+    bool waits = false;
+    std::vector<ChangeResult> results;
+    for (const Kind& change : batch) {
+      const int number = change.reservation_id.bytes[15];
+      noted += " " + std::to_string(number);
+      waits = waits || (mode == LockMode::kWait && locked.contains(number));
+      results.push_back({.outcome = locked.contains(number) ? ChangeOutcome::kBusy : ChangeOutcome::kDone});
+    }
+    batches.push_back(noted);
+    if (waits) return BusyError("lock timeout");
+    return results;
+  }
+};
+
+TEST(SlowChangesTest, ALockedReservationStopsItselfOnly) {
+  LockedReservations ledger;
+  FakeClock clock;
+  PipelineOptions options;
+  options.lanes = 0;
+  ChangePipeline pipeline(&ledger, &clock, options);
+  ChangeLane lane(&pipeline);
+  int done = 0;
+  const auto submit = [&](Change change) {
+    pipeline.Submit(std::move(change), absl::InfiniteFuture(),
+                    [&done](const absl::StatusOr<ChangeResult>& result) { done += result.ok() ? 1 : 0; });
+  };
+  const auto confirm = [&](int id) { submit(Payment{NumberedId(id), "pay", 1, "EUR"}); };
+  const auto run = [&] {
+    while (lane.Step() == LaneNext::kStep) {
+    }
+    return std::exchange(ledger.batches, {});
+  };
+  using Words = std::vector<std::string>;
+  ledger.locked = {1};
+  confirm(1);
+  confirm(2);
+  EXPECT_EQ(run(), (Words{"wait confirm 1 2", "skip confirm 1 2"}));
+  EXPECT_EQ(done, 1);
+  // The other kinds go on as before. New confirmations might be about something locked, so they do not wait for locks.
+  confirm(3);
+  submit(Cancellation{NumberedId(4), "why"});
+  EXPECT_EQ(run(), (Words{"wait cancel 4"}));
+  clock.AdvanceBy(absl::Milliseconds(50));
+  EXPECT_EQ(run(), (Words{"skip confirm 1 3"}));
+  EXPECT_EQ(done, 3);
+  // Of several slow kinds each has batches of its own.
+  ledger.locked = {1, 5};
+  submit(Cancellation{NumberedId(5), "why"});
+  confirm(6);
+  EXPECT_EQ(run(), (Words{"wait cancel 5", "skip cancel 5"}));
+  ledger.locked.clear();
+  clock.AdvanceBy(absl::Milliseconds(50));
+  EXPECT_EQ(run(), (Words{"skip confirm 1 6", "skip cancel 5"}));
+  EXPECT_EQ(done, 6);
+  confirm(7);
+  EXPECT_EQ(run(), (Words{"wait confirm 7"}));
+}
+
+}  // namespace
+}  // namespace tranche::storage
