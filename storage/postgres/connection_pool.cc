@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "glog/logging.h"
 #include "storage/clock.h"
+#include "storage/ledger/ledger_error.h"
 
 namespace tranche::storage {
 namespace {

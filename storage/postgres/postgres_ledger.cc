@@ -27,7 +27,7 @@ absl::StatusOr<Reservation> PostgresLedger::FindReservation(const Uuid& reservat
   const std::string ids = ToLiteral(absl::MakeConstSpan(&reservation_id, 1));
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "find_reservations", ids));
   if (rows.empty()) return absl::NotFoundError("no such reservation");
-  return ReadAnswer(Repeat::kRead, [&] { return ReservationColumns(rows).Read(rows.front()); });
+  return ReadAnswer(Repeat::kRead, [&] { return ToReservations(rows).front(); });
 }
 
 }  // namespace tranche::storage

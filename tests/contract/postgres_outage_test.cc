@@ -496,7 +496,7 @@ TEST_F(PostgresOutageTest, AnAnswerOfAnotherVersionEndsNoProcess) {
     RETURNS SETOF tranche.change_answer LANGUAGE sql AS 'SELECT (NULL::tranche.change_answer).* WHERE false';
     DROP FUNCTION tranche.find_reservations(uuid[]);
     CREATE FUNCTION tranche.find_reservations(p_ids uuid[])
-    RETURNS TABLE (state text) LANGUAGE sql AS $$ SELECT 'REVOKED' $$)")
+    RETURNS TABLE (reservation_id uuid, state text) LANGUAGE sql AS $$ SELECT p_ids[1], 'REVOKED' $$)")
                   .ok());
   PoolOptions options;
   options.dsn = postgres_.node_dsn();
