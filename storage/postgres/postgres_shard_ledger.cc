@@ -9,6 +9,14 @@
 
 namespace tranche::storage {
 
+absl::StatusOr<SchemaRange> PostgresShardLedger::Schema() {
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "schema_range"));
+  return ReadAnswer(Repeat::kRead, [&] {
+    const pqxx::row row = rows.at(0);
+    return SchemaRange{.version = row.at(0).as<int>(), .oldest_server = row.at(1).as<int>()};
+  });
+}
+
 absl::StatusOr<ShardIdentity> PostgresShardLedger::Identity() {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "shard_identity"));
   return ReadAnswer(Repeat::kRead, [&] {

@@ -1,14 +1,21 @@
-// Procedures of another version answer what this one does not expect.
+// Programs and schemas of different versions meet: an older migrator, an encoding that does not fit, and procedures
+// that answer what this version does not expect.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <functional>
 #include <optional>
+#include <pqxx/pqxx>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/postgres/connection_pool.h"
+#include "storage/postgres/migrator.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"
@@ -25,7 +32,106 @@ namespace {
 
 using testing::Claim;
 using testing::ExecuteSql;
+using ::testing::HasSubstr;
 using testing::NewId;
+
+std::string ValueOf(const std::string& dsn, const std::string& query) {
+  pqxx::connection connection(dsn);
+  pqxx::nontransaction transaction(connection);
+  return transaction.exec1(query)[0].as<std::string>();
+}
+
+// As if the next version had been here: a migration that this one does not know, and a procedure with a newer text.
+void MigrateToTheNextVersion(const std::string& dsn) {
+  const absl::Status done = ExecuteSql(dsn, R"(
+    SET tranche.schema_version = '1001';
+    INSERT INTO tranche.schema_migration (name, kind, md5) VALUES ('1001_more', 'migration', '');
+    UPDATE tranche.schema_migration SET md5 = 'newer' WHERE name = 'list_skus')");
+  ASSERT_TRUE(done.ok()) << done;
+}
+
+constexpr char kTextOfOne[] = "SELECT md5 FROM tranche.schema_migration WHERE name = 'list_skus'";
+
+TEST(MigrateAgainTest, AMigratorThatLacksAMigrationChangesNothing) {
+  const testing::TestDatabase database;
+  MigrateToTheNextVersion(database.owner_dsn());
+  const absl::Status refused = Migrate(database.owner_dsn()).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("too old: it does not know what was applied there (1001_more)"));
+  EXPECT_EQ(ValueOf(database.owner_dsn(), kTextOfOne), "newer");
+}
+
+// What migrators from before schema 0009 do first, and then for each of their procedures.
+constexpr char kOlderMigrator[] = R"(
+  BEGIN;
+  SELECT pg_advisory_xact_lock(hashtextextended('tranche.schema_migration', 0));
+  CREATE SCHEMA IF NOT EXISTS tranche;
+  CREATE TABLE IF NOT EXISTS tranche.schema_migration (
+    name       text PRIMARY KEY,
+    kind       text NOT NULL CHECK (kind IN ('migration', 'procedure')),
+    md5        text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+  );
+  CREATE OR REPLACE FUNCTION tranche.record_migration(p_name text, p_kind text, p_text text)
+  RETURNS text
+  LANGUAGE plpgsql VOLATILE
+  AS $$
+  DECLARE
+    v_md5 text;
+  BEGIN
+    SELECT md5 INTO v_md5 FROM tranche.schema_migration WHERE name = p_name;
+    IF v_md5 = md5(p_text) THEN
+      RETURN 'SKIP';
+    ELSIF v_md5 IS NOT NULL AND p_kind = 'migration' THEN
+      RETURN 'CHANGED';
+    END IF;
+    INSERT INTO tranche.schema_migration (name, kind, md5) VALUES (p_name, p_kind, md5(p_text))
+    ON CONFLICT (name) DO UPDATE SET md5 = excluded.md5, applied_at = now();
+    RETURN 'APPLY';
+  END
+  $$;
+  SELECT tranche.record_migration('list_skus', 'procedure', 'an older text');
+  CREATE OR REPLACE FUNCTION tranche.list_pooled_skus(p_after text, p_limit integer) RETURNS SETOF text
+  LANGUAGE sql AS 'SELECT ''older''';
+  COMMIT)";
+
+TEST(MigrateAgainTest, AMigratorFromBeforeTheRuleChangesNothing) {
+  const testing::TestDatabase database;
+  const std::string before = ValueOf(database.owner_dsn(), kTextOfOne);
+  const absl::Status refused = ExecuteSql(database.owner_dsn(), kOlderMigrator);
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr(absl::StrCat("too old: the schema is of version ", SchemaVersion())));
+  EXPECT_EQ(ValueOf(database.owner_dsn(), kTextOfOne), before);
+  EXPECT_EQ(ValueOf(database.owner_dsn(), "SELECT count(*) FROM tranche.list_pooled_skus('', 10)"), "0");
+  // Nothing is left of it that would be in the way of the right one.
+  const auto again = Migrate(database.owner_dsn());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_THAT(*again, ::testing::IsEmpty());
+}
+
+// Otherwise the test above would say nothing: this is what such a migrator does where it is not stopped.
+TEST(MigrateAgainTest, WithoutTheRuleSuchAMigratorReplacesProcedures) {
+  const testing::TestDatabase database;
+  ASSERT_TRUE(ExecuteSql(database.owner_dsn(), "DROP TRIGGER refuse_older_migrator ON tranche.schema_migration").ok());
+  const absl::Status done = ExecuteSql(database.owner_dsn(), kOlderMigrator);
+  ASSERT_TRUE(done.ok()) << done;
+  EXPECT_EQ(ValueOf(database.owner_dsn(), "SELECT tranche.list_pooled_skus('', 10)"), "older");
+}
+
+TEST(MigrateAgainTest, ADatabaseOfAnotherEncodingIsRefusedAndStaysEmpty) {
+  const std::string& server = testing::SharedPostgres();
+  const std::string name = absl::StrCat("tranche_latin_", absl::ToUnixMicros(absl::Now()));
+  const absl::Status made =
+      ExecuteSql(server, absl::StrCat("CREATE DATABASE ", name, " ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"));
+  ASSERT_TRUE(made.ok()) << made;
+  const std::string dsn = testing::WithDatabase(server, name);
+  const absl::Status refused = Migrate(dsn).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("its encoding is LATIN1; create it with ENCODING 'UTF8'"));
+  EXPECT_EQ(ValueOf(dsn, "SELECT count(*) FROM pg_namespace WHERE nspname = 'tranche'"), "0");
+  ASSERT_TRUE(ExecuteSql(server, absl::StrCat("DROP DATABASE ", name)).ok());
+}
 
 // Every procedure that servers may call becomes one that answers with this query of one column.
 void AnswerEverythingWith(const std::string& dsn, const std::string& query) {
@@ -154,6 +260,7 @@ std::vector<NamedCall> Reads() {
          return l.payments.ExportPayments(std::nullopt, absl::UnixEpoch(), absl::UnixEpoch(), 1).status();
        }},
       {"LookUpPayments", [](Ledgers& l) { return l.payments.LookUpPayments({NewId()}).status(); }},
+      {"Schema", [](Ledgers& l) { return l.shards.Schema().status(); }},
       {"Identity", [](Ledgers& l) { return l.shards.Identity().status(); }},
       {"ListShards", [](Ledgers& l) { return l.shards.ListShards().status(); }},
       {"Where", [](Ledgers& l) { return l.moves.Where("tv").status(); }},

@@ -126,6 +126,7 @@ class ShardRouterTest : public ::testing::Test {
   class Directory : public ShardLedger {
    public:
     explicit Directory(const bool* east_known) : east_known_(east_known) {}
+    absl::StatusOr<SchemaRange> Schema() override { return SchemaRange{}; }
     absl::StatusOr<ShardIdentity> Identity() override { return ShardIdentity{}; }
     absl::StatusOr<std::vector<Shard>> ListShards() override {
       if (!*east_known_) return std::vector<Shard>{};
