@@ -75,10 +75,10 @@ std::string Readable(absl::string_view text) {
 }  // namespace
 
 absl::StatusOr<std::vector<OutboxMessage>> PostgresOutboxLedger::ClaimMessages(const std::string& sink, int limit,
-                                                                               absl::Duration lease) {
+                                                                               absl::Duration lease, bool fresh) {
   // Messages that were claimed by a call whose answer was lost are handed out again when their lease is over.
   return ReadMessages(Repeat::kNever, Call(*pool_, Repeat::kNever, "claim_outbox", sink, limit,
-                                           absl::ToInt64Milliseconds(lease)));
+                                           absl::ToInt64Milliseconds(lease), fresh));
 }
 
 absl::Status PostgresOutboxLedger::MarkDelivered(absl::Span<const OutboxKey> keys) {

@@ -215,7 +215,7 @@ std::vector<NamedCall> SalesChanges() {
 std::vector<NamedCall> OtherChanges() {
   return {
       {"ClaimMessages",
-       [](Ledgers& l) { return l.outbox.ClaimMessages("default", 1, absl::Seconds(1)).status(); }},
+       [](Ledgers& l) { return l.outbox.ClaimMessages("default", 1, absl::Seconds(1), true).status(); }},
       {"RemoveSink", [](Ledgers& l) { return l.outbox.RemoveSink("default", "test"); }},
       {"RetryDead", [](Ledgers& l) { return l.outbox.RetryDead("default", "test").status(); }},
       {"RetryMessage", [](Ledgers& l) { return l.outbox.RetryMessage(kKey, "test").status(); }},

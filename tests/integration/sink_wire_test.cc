@@ -152,6 +152,20 @@ TEST_F(WebhookTest, ALongAnswerIsCutOffAndCountsByItsStatus) {
   EXPECT_LT(refused.error.size(), 300u);
 }
 
+// Otherwise as many bad messages as run at once would keep the good ones behind them from being tried.
+TEST_F(WebhookTest, BadMessagesThatComeAgainDoNotStopABatch) {
+  HttpReceiver receiver([](const HttpRequestSeen& request) {
+    return HttpAnswer{.status = request.body.size() < std::string("{\"number\": 10}").size() ? 500 : 200};
+  });
+  WebhookSink sink(To(receiver.url()), storage::Clock::Real());
+  std::vector<OutboxMessage> messages = Messages(20);
+  for (int i = 0; i < 9; ++i) messages[i].attempts = 2;
+  const auto again = Outcomes(sink.Deliver(messages, Always));
+  EXPECT_EQ(std::count(again.begin(), again.end(), DeliveryOutcome::kDelivered), 11);
+  const auto first = Outcomes(sink.Deliver(Messages(20), Always));
+  EXPECT_EQ(std::count(first.begin(), first.end(), DeliveryOutcome::kDelivered), 0) << "as a sink that is down";
+}
+
 TEST_F(WebhookTest, ASinkThatIsNotThereFailsAfterAFewTries) {
   const int port = tranche::testing::PickFreePort();
   WebhookSink sink(To(absl::StrCat("http://127.0.0.1:", port, "/")), storage::Clock::Real());
