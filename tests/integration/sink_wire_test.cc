@@ -152,6 +152,19 @@ TEST_F(WebhookTest, ALongAnswerIsCutOffAndCountsByItsStatus) {
   EXPECT_LT(refused.error.size(), 300u);
 }
 
+TEST_F(WebhookTest, AnAnswerThatDoesNotEndCountsByItsStatus) {
+  HttpAnswer answer{.status = 200, .body = "I am still", .unfinished = true};
+  HttpReceiver receiver([&](const HttpRequestSeen&) { return answer; });
+  WebhookOptions options = To(receiver.url());
+  options.timeout = absl::Milliseconds(300);
+  WebhookSink sink(options, storage::Clock::Real());
+  EXPECT_EQ(sink.Deliver(Messages(1), Always).front().outcome, DeliveryOutcome::kDelivered);
+  answer.status = 422;
+  const Delivery refused = sink.Deliver(Messages(1), Always).front();
+  EXPECT_EQ(refused.outcome, DeliveryOutcome::kRefused);
+  EXPECT_EQ(refused.error, "HTTP 422: I am still");
+}
+
 // Otherwise as many bad messages as run at once would keep the good ones behind them from being tried.
 TEST_F(WebhookTest, BadMessagesThatComeAgainDoNotStopABatch) {
   HttpReceiver receiver([](const HttpRequestSeen& request) {
