@@ -55,7 +55,8 @@ void ReservationHandler::Create(const v1::CreateReservationRequest& request, abs
 void ReservationHandler::Get(const v1::GetReservationRequest& request, GetDone done) {
   const absl::StatusOr<Uuid> id = CheckReservationId(request.reservation_id());
   if (!id.ok()) return done(id.status());
-  books_->Find(*id, [id = *id, done = std::move(done)](absl::StatusOr<storage::Reservation> found) mutable {
+  const auto assurance = request.after_lost_answer() ? storage::Assurance::kReplicated : storage::Assurance::kCommitted;
+  books_->Find(*id, assurance, [id = *id, done = std::move(done)](absl::StatusOr<storage::Reservation> found) mutable {
     if (found.ok()) return done(*std::move(found));
     if (absl::IsNotFound(found.status())) return done(ReservationNotFound(id));
     done(LedgerError(found.status(), "", Repeatable::kYes));

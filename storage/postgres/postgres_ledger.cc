@@ -30,4 +30,11 @@ absl::StatusOr<Reservation> PostgresLedger::FindReservation(const Uuid& reservat
   return ReadAnswer(Repeat::kRead, [&] { return ToReservations(rows).front(); });
 }
 
+absl::StatusOr<std::vector<Reservation>> PostgresLedger::FindReplicated(absl::Span<const Uuid> reservation_ids) {
+  CHECK_LE(reservation_ids.size(), static_cast<size_t>(kMaxBatch));
+  const std::string ids = ToLiteral(reservation_ids);
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "find_replicated", ids));
+  return ReadAnswer(Repeat::kRead, [&] { return ToReservations(rows); });
+}
+
 }  // namespace tranche::storage

@@ -195,7 +195,7 @@ TEST_F(ShardRouterTest, ACartGoesToTheShardThatItsTermsName) {
   ASSERT_TRUE(cart.ok()) << cart.status();
   EXPECT_TRUE(cart->committed);
   const auto read = Ask<std::vector<Reservation>>([&](auto done) {
-    router_.Read("east", {IdOf(1), IdOf(2)}, std::move(done));
+    router_.FindReplicated("east", {IdOf(1), IdOf(2)}, std::move(done));
   });
   ASSERT_EQ(read->size(), 1u);
   EXPECT_EQ(read->front().sku_id, "radio");
@@ -218,7 +218,8 @@ TEST_F(ShardRouterTest, ASilentShardIsNotTakenForOneThatHasNothing) {
   east_.FailNext(1000);
   const auto result = Apply("", Cancellation{IdOf(9), "why"});
   EXPECT_TRUE(absl::IsUnavailable(result.status())) << result.status();
-  const auto found = Ask<Reservation>([&](auto done) { router_.Find(IdOf(9), std::move(done)); });
+  const auto found =
+      Ask<Reservation>([&](auto done) { router_.Find(IdOf(9), Assurance::kReplicated, std::move(done)); });
   EXPECT_TRUE(absl::IsUnavailable(found.status())) << found.status();
   const auto sku = Ask<Sku>([&](auto done) { router_.FindSku("sofa", std::move(done)); });
   EXPECT_TRUE(absl::IsUnavailable(sku.status())) << sku.status();
@@ -228,7 +229,8 @@ TEST_F(ShardRouterTest, ASilentShardIsNotTakenForOneThatHasNothing) {
 
 TEST_F(ShardRouterTest, WhatDoesNotExistIsFoundNowhere) {
   AddEast();
-  const auto found = Ask<Reservation>([&](auto done) { router_.Find(IdOf(9), std::move(done)); });
+  const auto found =
+      Ask<Reservation>([&](auto done) { router_.Find(IdOf(9), Assurance::kCommitted, std::move(done)); });
   EXPECT_TRUE(absl::IsNotFound(found.status())) << found.status();
   const auto sku = Ask<Sku>([&](auto done) { router_.FindSku("radio", std::move(done)); });
   EXPECT_TRUE(sku.ok()) << sku.status();
