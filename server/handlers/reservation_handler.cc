@@ -23,7 +23,7 @@ absl::StatusOr<storage::ReservationClaim> CheckClaim(const v1::CreateReservation
   }
   ASSIGN_OR_RETURN(Uuid id, CheckReservationId(request.reservation_id()));
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
-  RETURN_IF_ERROR(CheckUserId(request.user_id()));
+  RETURN_IF_ERROR(CheckBuyer(request.user_id()));
   if (request.quantity() < 1) return FieldError(v1::ERROR_REASON_QUANTITY_INVALID, "quantity", "must be at least 1");
   RETURN_IF_ERROR(CheckOrderReference(request.order_reference()));
   return storage::ReservationClaim{id, request.sku_id(), request.user_id(), request.quantity(),
