@@ -1,6 +1,8 @@
 #include "server/plain_utf8.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 
 namespace tranche::server {
 namespace {
@@ -29,22 +31,58 @@ uint32_t DecodeMultibyte(absl::string_view text, size_t* length) {
   return code_point < least || code_point > 0x10FFFF || surrogate ? 0 : code_point;
 }
 
+// Takes one character off the front of `text`; 0 if it is malformed or a control character, otherwise its code point.
+uint32_t TakePlain(absl::string_view* text) {
+  const uint8_t first = static_cast<uint8_t>(text->front());
+  if (first < 0x80) {
+    text->remove_prefix(1);
+    return first < 0x20 || first == 0x7F ? 0 : first;
+  }
+  size_t length = 0;
+  const uint32_t code_point = DecodeMultibyte(*text, &length);
+  // U+0080 to U+009F are control characters too.
+  if (code_point < 0xA0) return 0;
+  text->remove_prefix(length);
+  return code_point;
+}
+
+struct Range {
+  uint32_t first, last;
+};
+constexpr Range kInvisible[] = {
+    {0x00AD, 0x00AD}, {0x034F, 0x034F}, {0x061C, 0x061C},   {0x115F, 0x1160},   {0x17B4, 0x17B5},   {0x180B, 0x180F},
+    {0x200B, 0x200F}, {0x2028, 0x202E}, {0x2060, 0x206F},   {0x3164, 0x3164},   {0xFE00, 0xFE0F},   {0xFEFF, 0xFEFF},
+    {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFFB}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF},
+};
+constexpr Range kSpaces[] = {
+    {0x0020, 0x0020}, {0x00A0, 0x00A0}, {0x1680, 0x1680}, {0x2000, 0x200A},
+    {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000},
+};
+
+template <size_t kSize>
+bool IsIn(const Range (&ranges)[kSize], uint32_t code_point) {
+  return std::any_of(std::begin(ranges), std::end(ranges), [code_point](const Range& range) {
+    return range.first <= code_point && code_point <= range.last;
+  });
+}
+
 }  // namespace
 
 bool IsPlainUtf8(absl::string_view text) {
   while (!text.empty()) {
-    const uint8_t first = static_cast<uint8_t>(text.front());
-    if (first < 0x80) {
-      if (first < 0x20 || first == 0x7F) return false;
-      text.remove_prefix(1);
-      continue;
-    }
-    size_t length = 0;
-    // U+0080 to U+009F are control characters too.
-    if (DecodeMultibyte(text, &length) < 0xA0) return false;
-    text.remove_prefix(length);
+    if (TakePlain(&text) == 0) return false;
   }
   return true;
+}
+
+bool IsVisibleUtf8(absl::string_view text) {
+  bool any = false;
+  while (!text.empty()) {
+    const uint32_t code_point = TakePlain(&text);
+    if (code_point == 0 || IsIn(kInvisible, code_point)) return false;
+    any = any || !IsIn(kSpaces, code_point);
+  }
+  return any;
 }
 
 }  // namespace tranche::server

@@ -8,4 +8,9 @@ namespace tranche::server {
 // UTF-8 (no overlong forms, no surrogates) without control characters (C0, DEL, C1).
 bool IsPlainUtf8(absl::string_view text);
 
+// For names that people compare by eye. Plain UTF-8 of which something is seen, and without characters that are not
+// seen: joiners, marks of direction, variation selectors, fillers (Unicode's Default_Ignorable_Code_Point), separators
+// of lines. Spaces are allowed, but not alone.
+bool IsVisibleUtf8(absl::string_view text);
+
 }  // namespace tranche::server

@@ -15,6 +15,7 @@
 #include "server/process/host.h"
 #include "server/process/options.h"
 #include "server/process/process_setup.h"
+#include "server/process/schema_check.h"
 #include "server/process/stop_request.h"
 #include "server/shard_units.h"
 #include "server/worker/make_sinks.h"
@@ -65,17 +66,12 @@ void TellOfOtherSinks(storage::OutboxLedger& ledger, const std::vector<server::S
 
 // What working for a shard besides home needs.
 struct OtherShard {
-  OtherShard(const storage::PoolOptions& options, const std::vector<server::Sink*>& sinks,
-             const server::ShardWorkerOptions& worker_options)
-      : pool(options),
-        upkeep(&pool),
-        outbox(&pool),
-        worker(&upkeep, &outbox, sinks, storage::Clock::Real(), worker_options) {}
+  explicit OtherShard(const storage::PoolOptions& options) : pool(options), upkeep(&pool), outbox(&pool) {}
 
   storage::ConnectionPool pool;
   storage::PostgresUpkeepLedger upkeep;
   storage::PostgresOutboxLedger outbox;
-  server::ShardWorker worker;
+  std::optional<server::ShardWorker> worker;  // once it is known that the schema fits
 };
 
 }  // namespace
@@ -110,7 +106,10 @@ int main(int argc, char** argv) {
   std::optional<server::ShardUnits> others(std::in_place, &shards, [&](const storage::Shard& shard) {
     storage::PoolOptions other = server::ToPoolOptions(options.backends, "tranche-worker", connections);
     other.dsn = shard.dsn;
-    return std::make_shared<OtherShard>(other, sinks, ToWorkerOptions(options));
+    auto unit = std::make_shared<OtherShard>(other);
+    if (!server::SchemaFits(&unit->pool, shard)) return std::shared_ptr<OtherShard>();
+    unit->worker.emplace(&unit->upkeep, &unit->outbox, sinks, storage::Clock::Real(), ToWorkerOptions(options));
+    return unit;
   });
   LOG(INFO) << "worker " << (options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name)
             << " runs, PostgreSQL at " << server::DescribeDsn(options.backends.postgres).value_or("(unreadable)")

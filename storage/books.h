@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "storage/ledger/lifecycle_ledger.h"
+#include "storage/ledger/reservation_ledger.h"
 #include "storage/ledger/sku_ledger.h"
 #include "storage/pipeline/change_pipeline.h"
 #include "storage/pipeline/commit_pipeline.h"
@@ -47,11 +48,11 @@ class Books {
   virtual void ConfirmLate(Payment payment, absl::Time deadline, ChangeDone done) = 0;
 
   // Asks all shards; kNotFound when all say that it does not exist.
-  virtual void Find(const Uuid& reservation_id, FindDone done) = 0;
+  virtual void Find(const Uuid& reservation_id, Assurance assurance, FindDone done) = 0;
   virtual void FindSku(const std::string& sku_id, SkuDone done) = 0;
 
-  // Those of the ids that exist on the shard, unordered. At most kMaxBatch ids.
-  virtual void Read(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) = 0;
+  // See ReservationLedger::FindReplicated; on the shard.
+  virtual void FindReplicated(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) = 0;
   // Those of the ids that exist on any shard, unordered. At most kMaxBatch ids. kUnavailable when some were not found
   // and some shard did not answer.
   virtual void ReadAll(std::vector<Uuid> reservation_ids, absl::Time deadline, ReadDone done) = 0;

@@ -54,9 +54,10 @@ void CreateCall::LookUp(const absl::Status& refusal) {
     OnLookedUp(refusal, absl::DeadlineExceededError("no time was left to look it up"));
     return;
   }
-  auto* lookup =
-      new GetCall(environment(), deadline(), request_.reservation_id(),
-                  [this, refusal](absl::StatusOr<Reservation> found) { OnLookedUp(refusal, std::move(found)); });
+  auto* lookup = new GetCall(
+      environment(), deadline(), request_.reservation_id(),
+      [this, refusal](absl::StatusOr<Reservation> found) { OnLookedUp(refusal, std::move(found)); },
+      /*after_lost_answer=*/true);
   lookup->Start();
 }
 

@@ -7,9 +7,11 @@
 
 namespace tranche::internal {
 
-GetCall::GetCall(CallEnvironment& environment, absl::Time deadline, std::string reservation_id, Callback callback)
+GetCall::GetCall(CallEnvironment& environment, absl::Time deadline, std::string reservation_id, Callback callback,
+                 bool after_lost_answer)
     : RetryingCall(environment, deadline), callback_(std::move(callback)) {
   request_.set_reservation_id(std::move(reservation_id));
+  request_.set_after_lost_answer(after_lost_answer);
 }
 
 void GetCall::Send(Stub& stub, absl::Time deadline) {

@@ -13,7 +13,9 @@ namespace tranche::internal {
 class GetCall : public RetryingCall {
  public:
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;
-  GetCall(CallEnvironment& environment, absl::Time deadline, std::string reservation_id, Callback callback);
+  // `after_lost_answer` as in the request's proto.
+  GetCall(CallEnvironment& environment, absl::Time deadline, std::string reservation_id, Callback callback,
+          bool after_lost_answer = false);
 
  private:
   void Send(Stub& stub, absl::Time deadline) override;

@@ -263,10 +263,10 @@ void CartSeller::Refuse(const CartPtr& cart, CartRefused refused) {
   if (!cart->may_exist || at_no_shard) return cart->done(std::move(refused));
   std::vector<storage::Uuid> ids;
   for (const storage::ReservationClaim& line : cart->lines) ids.push_back(line.reservation_id);
-  books_->Read(cart->shard, std::move(ids),
-               [cart, refused = std::move(refused)](absl::StatusOr<std::vector<storage::Reservation>> found) {
-                 cart->done(FoundAs(*cart, refused, std::move(found)));
-               });
+  books_->FindReplicated(cart->shard, std::move(ids),
+                         [cart, refused = std::move(refused)](absl::StatusOr<std::vector<storage::Reservation>> found) {
+                           cart->done(FoundAs(*cart, refused, std::move(found)));
+                         });
 }
 
 // As Seller does for one claim. Lines are committed together, so if one is found, all must be.

@@ -31,7 +31,7 @@ absl::StatusOr<std::vector<ReservationClaim>> CheckCart(const v1::CreateReservat
     return FieldError(v1::ERROR_REASON_MESSAGE_TOO_LARGE, "request",
                       absl::StrCat("must be at most ", kMaxCartBytes, " bytes"));
   }
-  RETURN_IF_ERROR(CheckUserId(request.user_id()));
+  RETURN_IF_ERROR(CheckBuyer(request.user_id()));
   RETURN_IF_ERROR(CheckOrderReference(request.order_reference()));
   if (request.lines().empty() || request.lines_size() > storage::kMaxCartLines) {
     return InvalidField("lines", absl::StrCat("must be 1 to ", storage::kMaxCartLines));

@@ -23,7 +23,7 @@ absl::StatusOr<storage::ReservationClaim> CheckClaim(const v1::CreateReservation
   }
   ASSIGN_OR_RETURN(Uuid id, CheckReservationId(request.reservation_id()));
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
-  RETURN_IF_ERROR(CheckUserId(request.user_id()));
+  RETURN_IF_ERROR(CheckBuyer(request.user_id()));
   if (request.quantity() < 1) return FieldError(v1::ERROR_REASON_QUANTITY_INVALID, "quantity", "must be at least 1");
   RETURN_IF_ERROR(CheckOrderReference(request.order_reference()));
   return storage::ReservationClaim{id, request.sku_id(), request.user_id(), request.quantity(),
@@ -55,7 +55,8 @@ void ReservationHandler::Create(const v1::CreateReservationRequest& request, abs
 void ReservationHandler::Get(const v1::GetReservationRequest& request, GetDone done) {
   const absl::StatusOr<Uuid> id = CheckReservationId(request.reservation_id());
   if (!id.ok()) return done(id.status());
-  books_->Find(*id, [id = *id, done = std::move(done)](absl::StatusOr<storage::Reservation> found) mutable {
+  const auto assurance = request.after_lost_answer() ? storage::Assurance::kReplicated : storage::Assurance::kCommitted;
+  books_->Find(*id, assurance, [id = *id, done = std::move(done)](absl::StatusOr<storage::Reservation> found) mutable {
     if (found.ok()) return done(*std::move(found));
     if (absl::IsNotFound(found.status())) return done(ReservationNotFound(id));
     done(LedgerError(found.status(), "", Repeatable::kYes));

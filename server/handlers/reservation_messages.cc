@@ -8,6 +8,7 @@
 #include "server/handlers/field_checks.h"
 #include "server/plain_utf8.h"
 #include "server/proto_time.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -89,6 +90,13 @@ absl::Status CheckUserId(const std::string& user_id) {
                       "must be 1 to 128 bytes of UTF-8 without control characters");
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckBuyer(const std::string& user_id) {
+  RETURN_IF_ERROR(CheckUserId(user_id));
+  if (IsVisibleUtf8(user_id)) return absl::OkStatus();
+  return FieldError(v1::ERROR_REASON_USER_ID_MALFORMED, "user_id",
+                    "must not hold invisible characters, nor spaces alone: it would look like another buyer's");
 }
 
 absl::Status CheckOrderReference(const std::string& order_reference) {

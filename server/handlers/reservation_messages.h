@@ -26,6 +26,8 @@ std::string StateName(storage::ReservationState state);
 absl::StatusOr<storage::Uuid> CheckReservationId(const std::string& text, absl::string_view field = "reservation_id");
 // OK, or USER_ID_REQUIRED / USER_ID_MALFORMED.
 absl::Status CheckUserId(const std::string& user_id);
+// The same, for one who makes a claim: nor may the id hold what nobody sees.
+absl::Status CheckBuyer(const std::string& user_id);
 // May be empty. FIELD_INVALID.
 absl::Status CheckOrderReference(const std::string& order_reference);
 

@@ -13,6 +13,7 @@
 #include "server/handlers/field_checks.h"
 #include "server/handlers/sku_handler.h"
 #include "server/process/dsn.h"
+#include "server/process/schema_check.h"
 #include "server/proto_time.h"
 #include "storage/base/status_macros.h"
 #include "storage/postgres/postgres_shard_ledger.h"
@@ -131,6 +132,9 @@ absl::StatusOr<v1::AddShardResponse> ShardHandler::Add(const v1::AddShardRequest
 
   storage::ConnectionPool pool(pool_of_(request.postgres()));
   storage::PostgresShardLedger shard(&pool);
+  if (absl::Status fits = RequireSchema(shard, request.postgres()); !fits.ok()) {
+    return CannotBeShard(request.name(), fits);
+  }
   const auto identity = shard.Identity();
   if (!identity.ok()) return CannotBeShard(request.name(), identity.status());
   const bool is_it = identity->name == request.name() && identity->home_id == home->ledger_id;

@@ -57,7 +57,6 @@ NodeLedger::~NodeLedger() { Stop(); }
 
 absl::Status NodeLedger::Start(const BackendOptions& options) {
   RETURN_IF_ERROR(WaitForLedger(*shards_.home().stock, options));
-  RETURN_IF_ERROR(RequireSchema(*shards_.home().reservations, options));
   RETURN_IF_ERROR(RequireHome(*shards_.home().shards, options));
   RETURN_IF_ERROR(CheckConnections(options, needs_));
   RETURN_IF_ERROR(shards_.Refresh());

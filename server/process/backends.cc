@@ -7,16 +7,13 @@
 #include "absl/time/clock.h"
 #include "glog/logging.h"
 #include "server/process/dsn.h"
+#include "server/process/schema_check.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::server {
 namespace {
 
 constexpr absl::Duration kPoll = absl::Milliseconds(200);
-
-absl::Status LacksSchema(const std::string& server) {
-  return absl::FailedPreconditionError(
-      absl::StrCat("the database at ", server, " lacks this version's schema: run tranche-migrate --postgres DSN"));
-}
 
 }  // namespace
 
@@ -66,21 +63,12 @@ absl::Status WaitForLedger(storage::IncarnationLedger& ledger, const BackendOpti
 }
 
 absl::Status RequireHome(storage::ShardLedger& ledger, const BackendOptions& options) {
-  const std::string server = DescribeDsn(options.postgres).value_or("(unreadable)");
-  const auto identity = ledger.Identity();
-  // It answers, but its schema is from a version without shards.
-  if (absl::IsFailedPrecondition(identity.status())) return LacksSchema(server);
-  if (!identity.ok()) return identity.status();
-  if (identity->name == storage::kHomeShard) return absl::OkStatus();
+  RETURN_IF_ERROR(RequireSchema(ledger, options.postgres));
+  ASSIGN_OR_RETURN(const storage::ShardIdentity identity, ledger.Identity());
+  if (identity.name == storage::kHomeShard) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat("the database at ", server, " is the shard ", identity->name,
-                   " and not home: give the home shard's --postgres; the others are found there"));
-}
-
-absl::Status RequireSchema(storage::ReservationLedger& ledger, const BackendOptions& options) {
-  const absl::Status status = ledger.CommitReservations(storage::kPool, storage::LockMode::kWait, {}).status();
-  if (absl::IsFailedPrecondition(status)) return LacksSchema(DescribeDsn(options.postgres).value_or("(unreadable)"));
-  return status;
+      absl::StrCat("the database at ", DescribeDsn(options.postgres).value_or("(unreadable)"), " is the shard ",
+                   identity.name, " and not home: give the home shard's --postgres; the others are found there"));
 }
 
 absl::Status CheckConnections(const BackendOptions& options, const storage::ConnectionNeeds& needs) {

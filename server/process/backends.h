@@ -5,7 +5,6 @@
 #include "quota/zookeeper/zookeeper_coordination.h"
 #include "server/process/options.h"
 #include "storage/ledger/incarnation_ledger.h"
-#include "storage/ledger/reservation_ledger.h"
 #include "storage/ledger/shard_ledger.h"
 #include "storage/postgres/connection_limits.h"
 #include "storage/postgres/connection_pool.h"
@@ -19,11 +18,8 @@ quota::ZookeeperOptions ToZookeeperOptions(const BackendOptions& options);
 // help; the message is for operators and holds no password.
 absl::Status WaitForLedger(storage::IncarnationLedger& ledger, const BackendOptions& options);
 
-// Fails when the database is a shard of a home other than that of --postgres, or has an earlier version's schema.
+// Fails when the database's schema and this version do not fit together, or when it is a shard and not home.
 absl::Status RequireHome(storage::ShardLedger& ledger, const BackendOptions& options);
-
-// Fails when the database lacks what this version's claims need. Changes nothing.
-absl::Status RequireSchema(storage::ReservationLedger& ledger, const BackendOptions& options);
 
 // Warns if the server may give this process fewer connections than it may want. Fails if it can never give it enough,
 // or if a pooler swaps the sessions behind its connections. Uses two connections for a moment.

@@ -13,6 +13,8 @@ namespace {
 // reused.
 constexpr size_t kKeptBytes = 200;
 constexpr size_t kReadBytes = 64 * 1024;
+// Below it, more is to come: "100 Continue".
+constexpr long kFirstFinalStatus = 200;
 
 CURL* NewHandle() {
   static absl::once_flag once;
@@ -58,16 +60,17 @@ void HttpRequest::PreparePost(const std::string& body, const std::vector<std::st
 
 HttpRequest::Answer HttpRequest::TakeAnswer(CURLcode result) {
   Answer answer;
-  // An answer whose body we cut off is still an answer.
-  if (result == CURLE_OK || (result == CURLE_WRITE_ERROR && body_bytes_ > kReadBytes)) {
-    curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &answer.status);
-    curl_off_t retry_after_s = 0;
-    curl_easy_getinfo(handle_.get(), CURLINFO_RETRY_AFTER, &retry_after_s);
-    answer.retry_after = absl::Seconds(std::max<curl_off_t>(retry_after_s, 0));
-    answer.error = body_;
-  } else {
+  curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &answer.status);
+  // The status is the answer, even if its body was cut off by us or does not end before the timeout.
+  if (result != CURLE_OK && answer.status < kFirstFinalStatus) {
+    answer.status = 0;
     answer.error = error_[0] != '\0' ? error_ : curl_easy_strerror(result);
+    return answer;
   }
+  curl_off_t retry_after_s = 0;
+  curl_easy_getinfo(handle_.get(), CURLINFO_RETRY_AFTER, &retry_after_s);
+  answer.retry_after = absl::Seconds(std::max<curl_off_t>(retry_after_s, 0));
+  answer.error = body_;
   return answer;
 }
 

@@ -11,20 +11,22 @@ constexpr int kGrowth = 4;
 
 SinkHealth::Permit SinkHealth::Ask(absl::Time now) {
   absl::MutexLock lock(&mutex_);
-  if (failures_ == 0) return {.messages = batch_};
-  if (const absl::Duration left = PauseLeftLocked(now); left > absl::ZeroDuration()) return {.wait = left};
+  const bool tried_ones_wait = Left(tried_, now) > absl::ZeroDuration();
+  const Which which = tried_ones_wait ? Which::kFresh : Which::kFreshElseOne;
+  if (fresh_.failures == 0) return {.messages = batch_, .which = tried_.failures == 0 ? Which::kAny : which};
+  if (const absl::Duration left = Left(fresh_, now); left > absl::ZeroDuration()) return {.wait = left};
   if (probing_) return {.wait = options_.least_pause};
   probing_ = true;
-  return {.messages = 1, .probe = true};
+  return {.messages = 1, .which = which, .probe = true};
 }
 
 absl::Duration SinkHealth::PauseLeft(absl::Time now) const {
   absl::MutexLock lock(&mutex_);
-  return failures_ == 0 ? absl::ZeroDuration() : PauseLeftLocked(now);
+  return Left(tried_, now);
 }
 
-absl::Duration SinkHealth::PauseLeftLocked(absl::Time now) const {
-  const absl::Duration left = paused_until_ - now;
+absl::Duration SinkHealth::Left(const Lane& lane, absl::Time now) const {
+  const absl::Duration left = lane.after - now;
   // A longer pause was never set: the clock was set back.
   const absl::Duration longest = std::max(options_.pause.most, options_.least_pause);
   return left > absl::ZeroDuration() && left <= longest ? left : absl::ZeroDuration();
@@ -34,21 +36,34 @@ SinkHealth::Change SinkHealth::Report(const Permit& permit, const Outcomes& outc
   absl::MutexLock lock(&mutex_);
   if (permit.probe) probing_ = false;
   if (outcomes.answered > 0) return NoteAnswer(outcomes);
-  if (outcomes.failed == 0) return Change::kNone;
-  // A batch that was in flight when another one brought the sink down says nothing new.
-  if (failures_ > 0 && !permit.probe) return Change::kNone;
-  ++failures_;
-  batch_ = 1;
-  paused_until_ = now + std::max(options_.least_pause, Backoff(options_.pause, failures_, random));
-  return failures_ == 1 ? Change::kDown : Change::kNone;
+  if (outcomes.failed + outcomes.failed_again == 0) return Change::kNone;
+  // A batch that was in flight when another one failed says nothing new.
+  if (fresh_.failures > 0 && !permit.probe) return Change::kNone;
+  NoteFailure(now, random, &tried_);
+  if (outcomes.failed > 0) {
+    NoteFailure(now, random, &fresh_);
+    tried_.after = std::max(tried_.after, fresh_.after);
+    batch_ = 1;
+  }
+  if (!permit.probe || down_) return Change::kNone;
+  down_ = true;
+  return Change::kDown;
+}
+
+// The first time another message is tried at once: only two in a row say something about the sink.
+void SinkHealth::NoteFailure(absl::Time now, double random, Lane* lane) {
+  ++lane->failures;
+  if (lane->failures == 1) return;
+  lane->after = now + std::max(options_.least_pause, Backoff(options_.pause, lane->failures - 1, random));
 }
 
 SinkHealth::Change SinkHealth::NoteAnswer(const Outcomes& outcomes) {
-  const bool was_down = failures_ > 0;
-  failures_ = 0;
-  // The batch was more than it can take in time, or only a part of it works: send less at once.
-  const bool struggles = outcomes.failed + outcomes.not_tried > 0;
+  fresh_ = tried_ = Lane();
+  // The batch was more than it can take in time, or it takes only a part of what comes at once: send less.
+  const bool struggles = outcomes.not_tried > 0 || outcomes.failed * 4 > outcomes.answered + outcomes.failed;
   batch_ = struggles ? std::max(1, batch_ / 2) : std::min(options_.max_batch, batch_ * kGrowth);
+  const bool was_down = down_;
+  down_ = false;
   return was_down ? Change::kUp : Change::kNone;
 }
 

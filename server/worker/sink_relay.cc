@@ -40,20 +40,28 @@ absl::Duration SinkRelay::Step() {
 absl::Duration SinkRelay::Carry(const SinkHealth::Permit& permit) {
   // Taken before the claim, so that by the ledger's clock the lease ends no earlier than we assume.
   const absl::Time claimed_at = clock_->Now();
-  const auto messages = ledger_->ClaimMessages(sink_->name(), permit.messages, options_.lease);
+  const auto messages = Claim(permit);
   if (!messages.ok() || messages->empty()) {
-    NoteHealth(permit, {});
+    NoteHealth(permit, {}, {});
     if (!messages.ok()) return trouble_.Failed(messages.status());
     trouble_.Answered();
     return options_.poll;
   }
   const std::vector<Delivery> deliveries = Deliver(*messages, claimed_at);
-  NoteHealth(permit, deliveries);
+  NoteHealth(permit, *messages, deliveries);
   if (const absl::Status settled = Settle(Judge(*messages, deliveries, claimed_at)); !settled.ok()) {
     return trouble_.Failed(settled);
   }
   trouble_.Answered();
   return absl::ZeroDuration();
+}
+
+absl::StatusOr<std::vector<storage::OutboxMessage>> SinkRelay::Claim(const SinkHealth::Permit& permit) {
+  using Which = SinkHealth::Which;
+  const bool fresh = permit.which != Which::kAny;
+  auto messages = ledger_->ClaimMessages(sink_->name(), permit.messages, options_.lease, fresh);
+  if (!messages.ok() || !messages->empty() || permit.which != Which::kFreshElseOne) return messages;
+  return ledger_->ClaimMessages(sink_->name(), 1, options_.lease, /*fresh=*/false);
 }
 
 std::vector<Delivery> SinkRelay::Deliver(absl::Span<const storage::OutboxMessage> messages, absl::Time claimed_at) {
@@ -100,15 +108,16 @@ SinkRelay::Settlement SinkRelay::Judge(absl::Span<const storage::OutboxMessage> 
   return settlement;
 }
 
-void SinkRelay::NoteHealth(const SinkHealth::Permit& permit, absl::Span<const Delivery> deliveries) {
+void SinkRelay::NoteHealth(const SinkHealth::Permit& permit, absl::Span<const storage::OutboxMessage> messages,
+                           absl::Span<const Delivery> deliveries) {
   SinkHealth::Outcomes outcomes;
   const std::string* error = nullptr;
-  for (const Delivery& delivery : deliveries) {
-    if (delivery.outcome == DeliveryOutcome::kSinkFailed) {
-      ++outcomes.failed;
-      error = &delivery.error;
+  for (size_t i = 0; i < deliveries.size(); ++i) {
+    if (deliveries[i].outcome == DeliveryOutcome::kSinkFailed) {
+      ++(messages[i].attempts > 1 ? outcomes.failed_again : outcomes.failed);
+      error = &deliveries[i].error;
     } else {
-      ++(delivery.outcome == DeliveryOutcome::kNotTried ? outcomes.not_tried : outcomes.answered);
+      ++(deliveries[i].outcome == DeliveryOutcome::kNotTried ? outcomes.not_tried : outcomes.answered);
     }
   }
   switch (health_.Report(permit, outcomes, clock_->Now(), random_())) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
@@ -57,10 +58,12 @@ class SinkRelay {
   };
 
   absl::Duration Carry(const SinkHealth::Permit& permit);
+  absl::StatusOr<std::vector<storage::OutboxMessage>> Claim(const SinkHealth::Permit& permit);
   std::vector<Delivery> Deliver(absl::Span<const storage::OutboxMessage> messages, absl::Time claimed_at);
   Settlement Judge(absl::Span<const storage::OutboxMessage> messages, absl::Span<const Delivery> deliveries,
                    absl::Time claimed_at);
-  void NoteHealth(const SinkHealth::Permit& permit, absl::Span<const Delivery> deliveries);
+  void NoteHealth(const SinkHealth::Permit& permit, absl::Span<const storage::OutboxMessage> messages,
+                  absl::Span<const Delivery> deliveries);
   // Reports to the ledger; what it does not take is kept for the next step.
   absl::Status Settle(Settlement settlement);
   absl::Status SettleKept();

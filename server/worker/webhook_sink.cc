@@ -15,16 +15,26 @@ namespace {
 // Only the transfers themselves wake us, and they do.
 constexpr int kPollMs = 1000;
 
-// When as many fail as run at once, and none gets an answer, the rest would fail too and are better not tried.
-bool Hopeless(const std::vector<Delivery>& deliveries, int connections) {
-  int failed = 0;
-  for (const Delivery& delivery : deliveries) {
-    if (delivery.outcome == DeliveryOutcome::kNotTried) continue;
-    if (delivery.outcome != DeliveryOutcome::kSinkFailed) return false;
-    ++failed;
+// When as many fail as run at once, and none is taken or refused, the rest would fail too and are better not tried.
+// Messages that failed before and now get an error for an answer do not count: they may be bad ones.
+class Prospects {
+ public:
+  explicit Prospects(int connections) : connections_(connections) {}
+
+  void Note(const storage::OutboxMessage& message, const HttpRequest::Answer& answer, DeliveryOutcome outcome) {
+    if (outcome != DeliveryOutcome::kSinkFailed) {
+      any_ = true;
+    } else if (message.attempts <= 1 || answer.status == 0) {
+      ++failed_;
+    }
   }
-  return failed >= connections;
-}
+  bool Hopeless() const { return !any_ && failed_ >= connections_; }
+
+ private:
+  const int connections_;
+  int failed_ = 0;
+  bool any_ = false;
+};
 
 Delivery ToDelivery(const HttpRequest::Answer& answer) {
   if (answer.status == 0) return {DeliveryOutcome::kSinkFailed, Printable(answer.error, kMaxSinkErrorBytes)};
@@ -79,16 +89,16 @@ class WebhookSink::Transfers {
     CHECK_EQ(curl_multi_add_handle(multi_.get(), request->handle()), CURLM_OK);
   }
 
-  // Waits until a transfer has ended, or for a while.
-  void AwaitSome(std::vector<Delivery>& deliveries) {
+  // Waits until a transfer has ended, or for a while. `ended` gets the place in the batch and the answer.
+  void AwaitSome(absl::FunctionRef<void(size_t, const HttpRequest::Answer&)> ended) {
     int running = 0;
     CHECK_EQ(curl_multi_perform(multi_.get(), &running), CURLM_OK);
-    if (TakeEnded(deliveries)) return;
+    if (TakeEnded(ended)) return;
     CHECK_EQ(curl_multi_poll(multi_.get(), nullptr, 0, kPollMs, nullptr), CURLM_OK);
   }
 
  private:
-  bool TakeEnded(std::vector<Delivery>& deliveries) {
+  bool TakeEnded(absl::FunctionRef<void(size_t, const HttpRequest::Answer&)> ended) {
     bool any = false;
     int left = 0;
     while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
@@ -100,7 +110,7 @@ class WebhookSink::Transfers {
       curl_multi_remove_handle(multi_.get(), request->handle());  // ends the life of `message`
       for (auto it = indexes_.begin(); it != indexes_.end(); ++it) {
         if (it->first != request) continue;
-        deliveries[it->second] = ToDelivery(request->TakeAnswer(result));
+        ended(it->second, request->TakeAnswer(result));
         indexes_.erase(it);
         break;
       }
@@ -133,10 +143,15 @@ std::vector<Delivery> WebhookSink::Deliver(absl::Span<const storage::OutboxMessa
   if (transfers == nullptr) transfers = std::make_unique<Transfers>(options_);
 
   std::vector<Delivery> deliveries(batch.size());
+  Prospects prospects(options_.connections);
+  const auto ended = [&](size_t index, const HttpRequest::Answer& answer) {
+    deliveries[index] = ToDelivery(answer);
+    prospects.Note(batch[index], answer, deliveries[index].outcome);
+  };
   size_t next = 0;
   while (true) {
     while (next < batch.size() && transfers->HasRoom()) {
-      if (!may_begin() || Hopeless(deliveries, options_.connections)) {
+      if (!may_begin() || prospects.Hopeless()) {
         next = batch.size();
         break;
       }
@@ -144,7 +159,7 @@ std::vector<Delivery> WebhookSink::Deliver(absl::Span<const storage::OutboxMessa
       ++next;
     }
     if (transfers->Idle()) break;
-    transfers->AwaitSome(deliveries);
+    transfers->AwaitSome(ended);
   }
   absl::MutexLock lock(&mutex_);
   idle_.push_back(std::move(transfers));

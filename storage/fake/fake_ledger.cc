@@ -218,6 +218,11 @@ absl::StatusOr<Reservation> FakeLedger::FindReservation(const Uuid& reservation_
   return found->second.reservation;
 }
 
+// It has no standby.
+absl::StatusOr<std::vector<Reservation>> FakeLedger::FindReplicated(absl::Span<const Uuid> reservation_ids) {
+  return ReadReservations(reservation_ids);
+}
+
 void FakeLedger::FailNext(int calls) {
   absl::MutexLock lock(&mutex_);
   fail_next_ = calls;

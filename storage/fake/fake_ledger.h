@@ -33,6 +33,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   absl::StatusOr<std::vector<CommitResult>> CommitReservations(IncarnationId incarnation, LockMode mode,
                                                                absl::Span<const ReservationClaim> claims) override;
   absl::StatusOr<Reservation> FindReservation(const Uuid& reservation_id) override;
+  absl::StatusOr<std::vector<Reservation>> FindReplicated(absl::Span<const Uuid> reservation_ids) override;
 
   absl::StatusOr<Sku> CreateSku(const Sku& sku, const std::string& actor) override;
   absl::StatusOr<Sku> GetSku(const std::string& sku_id) override;

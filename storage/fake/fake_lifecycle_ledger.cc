@@ -267,6 +267,11 @@ std::optional<Reservation> FakeLedger::Rebook(const Payment& payment) {
   SkuState& state = skus_.at(old.sku_id);
   const int64_t live_units = Mutated(Mutation::kLateForgetsLimit) ? 0 : LiveUnits(old.sku_id, old.user_id);
   if (state.sku.closed || live_units + old.quantity > state.sku.per_user_limit) return {};
+  // Those that retention has removed may have been this buyer's.
+  const bool confirmed_ones_retired = std::any_of(retired_.begin(), retired_.end(), [&](const auto& entry) {
+    return entry.first.first == old.sku_id && entry.second.live_units > 0;
+  });
+  if (confirmed_ones_retired) return {};
   if (Read(state).unsold < old.quantity) return {};
   TakeUnits(state, Mutated(Mutation::kLateTakesNoUnits) ? 0 : old.quantity);
   ListIfPooled(state);

@@ -101,7 +101,7 @@ bool FakeOutbox::HasMessages(const Uuid& reservation_id) {
 }
 
 absl::StatusOr<std::vector<OutboxMessage>> FakeOutbox::ClaimMessages(const std::string& sink, int limit,
-                                                                     absl::Duration lease) {
+                                                                     absl::Duration lease, bool fresh) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   const absl::Time now = DatabaseNow();
@@ -112,10 +112,10 @@ absl::StatusOr<std::vector<OutboxMessage>> FakeOutbox::ClaimMessages(const std::
     // Only the first one that waits, due or not.
     const bool first = previous == nullptr || !(*previous == message.key.reservation_id);
     previous = &message.key.reservation_id;
-    if (first && message.next_attempt_at <= now) due.push_back(&message);
+    if (first && message.next_attempt_at <= now && !(fresh && message.attempts > 0)) due.push_back(&message);
   }
-  std::stable_sort(due.begin(), due.end(), [](const OutboxMessage* a, const OutboxMessage* b) {
-    return a->next_attempt_at < b->next_attempt_at;
+  std::stable_sort(due.begin(), due.end(), [fresh](const OutboxMessage* a, const OutboxMessage* b) {
+    return fresh ? b->next_attempt_at < a->next_attempt_at : a->next_attempt_at < b->next_attempt_at;
   });
   std::vector<OutboxMessage> claimed;
   for (OutboxMessage* message : due) {

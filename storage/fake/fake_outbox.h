@@ -33,8 +33,8 @@ class FakeOutbox : public OutboxLedger {
   // Is there a message about the reservation, dead or not?
   bool HasMessages(const Uuid& reservation_id);
 
-  absl::StatusOr<std::vector<OutboxMessage>> ClaimMessages(const std::string& sink, int limit,
-                                                           absl::Duration lease) override;
+  absl::StatusOr<std::vector<OutboxMessage>> ClaimMessages(const std::string& sink, int limit, absl::Duration lease,
+                                                           bool fresh) override;
   absl::Status MarkDelivered(absl::Span<const OutboxKey> keys) override;
   absl::Status MarkFailed(absl::Span<const OutboxFailure> failures) override;
   absl::StatusOr<std::vector<std::string>> ListSinks() override;

@@ -23,6 +23,10 @@ class ForwardingReservationLedger : public ReservationLedger {
     return Forward(LedgerCall::Read("FindReservation"),
                    [&](ReservationLedger& target) { return target.FindReservation(reservation_id); });
   }
+  absl::StatusOr<std::vector<Reservation>> FindReplicated(absl::Span<const Uuid> reservation_ids) override {
+    return Forward(LedgerCall::Read("FindReplicated"),
+                   [&](ReservationLedger& target) { return target.FindReplicated(reservation_ids); });
+  }
 
  private:
   template <typename Ask>

@@ -61,9 +61,9 @@ class OutboxLedger {
   virtual ~OutboxLedger() = default;
 
   // Takes up to `limit` due messages of the sink, those due longest first; they are not handed out again for `lease`.
-  // Relays side by side get different ones.
+  // Relays side by side get different ones. `fresh`: only messages that were never taken before, the newest first.
   virtual absl::StatusOr<std::vector<OutboxMessage>> ClaimMessages(const std::string& sink, int limit,
-                                                                   absl::Duration lease) = 0;
+                                                                   absl::Duration lease, bool fresh) = 0;
   // They were delivered; deletes them. Unknown ones are ignored.
   virtual absl::Status MarkDelivered(absl::Span<const OutboxKey> keys) = 0;
   virtual absl::Status MarkFailed(absl::Span<const OutboxFailure> failures) = 0;

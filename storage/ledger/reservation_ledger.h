@@ -91,6 +91,12 @@ enum class LockMode {
   kNoWait,
 };
 
+// What "found" promises.
+enum class Assurance {
+  kCommitted,
+  kReplicated,  // as by FindReplicated
+};
+
 class ReservationLedger {
  public:
   virtual ~ReservationLedger() = default;
@@ -103,6 +109,11 @@ class ReservationLedger {
 
   // The reservation, or kNotFound.
   virtual absl::StatusOr<Reservation> FindReservation(const Uuid& reservation_id) = 0;
+
+  // Those of the ids that exist, unordered, once the synchronous standby has them, too, if there is one. At most
+  // kMaxBatch ids. For looking up what an answer was lost about: a row can be read before its standby has it, if
+  // somebody cancelled the wait, and is gone after a failover then. IsUnknownCommit if no standby confirms in time.
+  virtual absl::StatusOr<std::vector<Reservation>> FindReplicated(absl::Span<const Uuid> reservation_ids) = 0;
 };
 
 }  // namespace tranche::storage

@@ -31,9 +31,18 @@ struct ShardIdentity {
   bool used = false;      // it has SKUs, incarnations or shards
 };
 
+// Numbers of migrations.
+struct SchemaRange {
+  int version = 0;        // of the database's schema
+  int oldest_server = 0;  // of the oldest servers that it serves
+};
+
 class ShardLedger {
  public:
   virtual ~ShardLedger() = default;
+
+  // kFailedPrecondition for a schema from before there was a range.
+  virtual absl::StatusOr<SchemaRange> Schema() = 0;
 
   virtual absl::StatusOr<ShardIdentity> Identity() = 0;
 

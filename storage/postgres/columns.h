@@ -19,7 +19,8 @@ using ColumnIndex = pqxx::row::size_type;
 
 // Each throws UnreadableAnswer if there is no such thing.
 
-// The column with that name: a procedure returns all the columns that its callers know.
+// The column with that name: a procedure returns all the columns that its callers know. Columns asks for none, so
+// whoever reads by it asks for one that no answer of its kind lacks.
 ColumnIndex ColumnOf(const pqxx::result& rows, absl::string_view name);
 
 // Fields that are not NULL.

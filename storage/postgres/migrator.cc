@@ -1,9 +1,14 @@
 #include "storage/postgres/migrator.h"
 
 #include <pqxx/pqxx>
+#include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "glog/logging.h"
 #include "storage/base/status_macros.h"
+#include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/embedded_sql.h"
 #include "storage/postgres/postgres_error.h"
@@ -11,6 +16,7 @@
 namespace tranche::storage {
 namespace {
 
+constexpr char kBegin[] = "begin_migration";
 constexpr char kRecord[] = "record_migration";
 // Grants cover every function that exists when they run, so they follow any procedure that was replaced.
 constexpr char kGrants[] = "zz_grants";
@@ -29,13 +35,28 @@ absl::Status ApplyFile(pqxx::work& transaction, const SqlFile& file, const char*
   return absl::OkStatus();
 }
 
+std::string KnownMigrations() {
+  ArrayLiteral names;
+  for (const SqlFile& file : EmbeddedMigrations()) names.AddText(file.name);
+  return std::move(names).Finish();
+}
+
 }  // namespace
+
+int SchemaVersion() {
+  const absl::string_view newest = EmbeddedMigrations().back().name;
+  int version = 0;
+  CHECK(absl::SimpleAtoi(newest.substr(0, newest.find('_')), &version)) << newest;
+  return version;
+}
 
 absl::StatusOr<std::vector<std::string>> Migrate(const std::string& dsn) {
   try {
     pqxx::connection connection(dsn);
     pqxx::work transaction(connection);
     transaction.exec(EmbeddedBookkeeping().text);
+    connection.prepare(kBegin, CallText(kBegin, 1));
+    transaction.exec_prepared(kBegin, KnownMigrations());
     connection.prepare(kRecord, CallText(kRecord, 3));
     std::vector<std::string> applied;
     for (const SqlFile& file : EmbeddedMigrations()) {

@@ -13,7 +13,12 @@ namespace tranche::storage {
 // failure changes nothing. Returns the names of what was applied: none when the database is up to date. Migrations are
 // immutable: if the text of an applied one has changed, that is kFailedPrecondition. A procedure is replaced when its
 // text has changed, and all are after a migration.
+// kFailedPrecondition, too, for a database that a newer build has migrated, whose procedures would be replaced by older
+// ones, and for one whose encoding is not UTF-8.
 // The connection's role must own the schema or be allowed to create it, and the first time be allowed to create roles.
 absl::StatusOr<std::vector<std::string>> Migrate(const std::string& dsn);
+
+// Of the schema that this build's Migrate makes: the number of its newest migration.
+int SchemaVersion();
 
 }  // namespace tranche::storage

@@ -1,5 +1,6 @@
 #include "storage/postgres/postgres_error.h"
 
+#include <algorithm>
 #include <pqxx/except>
 #include <string>
 #include <utility>
@@ -13,6 +14,7 @@ namespace {
 
 // A server's message has several lines; a log line and an operator want one.
 std::string OneLine(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
   absl::RemoveExtraAsciiWhitespace(&text);
   return text;
 }

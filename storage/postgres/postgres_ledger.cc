@@ -43,7 +43,14 @@ absl::StatusOr<Reservation> PostgresLedger::FindReservation(const Uuid& reservat
   const std::string ids = ToLiteral(absl::MakeConstSpan(&reservation_id, 1));
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "find_reservations", ids));
   if (rows.empty()) return absl::NotFoundError("no such reservation");
-  return ReadAnswer(Repeat::kRead, [&] { return ReservationColumns(rows).Read(rows.front()); });
+  return ReadAnswer(Repeat::kRead, [&] { return ToReservations(rows).front(); });
+}
+
+absl::StatusOr<std::vector<Reservation>> PostgresLedger::FindReplicated(absl::Span<const Uuid> reservation_ids) {
+  CHECK_LE(reservation_ids.size(), static_cast<size_t>(kMaxBatch));
+  const std::string ids = ToLiteral(reservation_ids);
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "find_replicated", ids));
+  return ReadAnswer(Repeat::kRead, [&] { return ToReservations(rows); });
 }
 
 }  // namespace tranche::storage

@@ -19,6 +19,7 @@ class PostgresLedger : public ReservationLedger {
   absl::StatusOr<std::vector<CommitResult>> CommitReservations(IncarnationId incarnation, LockMode mode,
                                                                absl::Span<const ReservationClaim> claims) override;
   absl::StatusOr<Reservation> FindReservation(const Uuid& reservation_id) override;
+  absl::StatusOr<std::vector<Reservation>> FindReplicated(absl::Span<const Uuid> reservation_ids) override;
 
  private:
   ConnectionPool* const pool_;

@@ -97,13 +97,6 @@ CartResult ToCartResult(const pqxx::result& rows, absl::Span<const ReservationCl
   return cart;
 }
 
-std::vector<Reservation> ToReservations(const pqxx::result& rows) {
-  const Columns<Reservation> columns = ReservationColumns(rows);
-  std::vector<Reservation> reservations;
-  for (const pqxx::row& row : rows) reservations.push_back(columns.Read(row));
-  return reservations;
-}
-
 }  // namespace
 
 absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ConfirmReservations(

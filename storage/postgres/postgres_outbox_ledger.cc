@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "storage/base/status_macros.h"
+#include "storage/postgres/answer.h"
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
 #include "storage/postgres/columns.h"
@@ -27,24 +28,30 @@ constexpr Column<OutboxMessage> kMessageTable[] = {
     {"created_us", [](const pqxx::field& field, OutboxMessage* to) { to->created_at = TimeOf(field); }},
     {"state",
      [](const pqxx::field& field, OutboxMessage* to) {
-       to->state = TextOf(field) == "DEAD" ? OutboxState::kDead : OutboxState::kPending;
+       const bool dead = TextOf(field) == "DEAD";
+       RequireOfAnswer(dead || TextOf(field) == "PENDING", "the state of a message is known");
+       to->state = dead ? OutboxState::kDead : OutboxState::kPending;
      }},
     {"attempts", [](const pqxx::field& field, OutboxMessage* to) { to->attempts = field.as<int32_t>(); }},
     {"next_us", [](const pqxx::field& field, OutboxMessage* to) { to->next_attempt_at = TimeOf(field); }},
     {"last_error", [](const pqxx::field& field, OutboxMessage* to) { to->last_error = field.c_str(); }},
 };
 
-absl::StatusOr<std::vector<OutboxMessage>> ToMessages(const absl::StatusOr<pqxx::result>& rows) {
+absl::StatusOr<std::vector<OutboxMessage>> ReadMessages(Repeat repeat, const absl::StatusOr<pqxx::result>& rows) {
   if (!rows.ok()) return rows.status();
-  const Columns<OutboxMessage> columns(*rows, kMessageTable);
-  std::vector<OutboxMessage> messages;
-  for (const pqxx::row& row : *rows) messages.push_back(columns.Read(row));
-  return messages;
+  return ReadAnswer(repeat, [&] {
+    ColumnOf(*rows, "payload");
+    const Columns<OutboxMessage> columns(*rows, kMessageTable);
+    std::vector<OutboxMessage> messages;
+    for (const pqxx::row& row : *rows) messages.push_back(columns.Read(row));
+    return messages;
+  });
 }
 
-absl::StatusOr<int64_t> ToCount(const absl::StatusOr<pqxx::result>& rows) {
+// How many messages an operator's change was made to.
+absl::StatusOr<int64_t> ReadCount(const absl::StatusOr<pqxx::result>& rows) {
   if (!rows.ok()) return rows.status();
-  return rows->front()[0].as<int64_t>();
+  return ReadValue<int64_t>(Repeat::kNever, *rows);
 }
 
 // Parallel array literals.
@@ -68,9 +75,10 @@ std::string Readable(absl::string_view text) {
 }  // namespace
 
 absl::StatusOr<std::vector<OutboxMessage>> PostgresOutboxLedger::ClaimMessages(const std::string& sink, int limit,
-                                                                               absl::Duration lease) {
+                                                                               absl::Duration lease, bool fresh) {
   // Messages that were claimed by a call whose answer was lost are handed out again when their lease is over.
-  return ToMessages(Call(*pool_, Repeat::kNever, "claim_outbox", sink, limit, absl::ToInt64Milliseconds(lease)));
+  return ReadMessages(Repeat::kNever, Call(*pool_, Repeat::kNever, "claim_outbox", sink, limit,
+                                           absl::ToInt64Milliseconds(lease), fresh));
 }
 
 absl::Status PostgresOutboxLedger::MarkDelivered(absl::Span<const OutboxKey> keys) {
@@ -101,9 +109,7 @@ absl::Status PostgresOutboxLedger::MarkFailed(absl::Span<const OutboxFailure> fa
 
 absl::StatusOr<std::vector<std::string>> PostgresOutboxLedger::ListSinks() {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_outbox_sinks"));
-  std::vector<std::string> sinks;
-  for (const pqxx::row& row : rows) sinks.emplace_back(row[0].c_str());
-  return sinks;
+  return ReadTexts(Repeat::kRead, rows);
 }
 
 absl::Status PostgresOutboxLedger::AddSink(const std::string& sink, const std::string& actor) {
@@ -115,7 +121,8 @@ absl::Status PostgresOutboxLedger::RemoveSink(const std::string& sink, const std
   bool removed = false;
   while (true) {
     ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "remove_outbox_sink", sink, actor));
-    if (!rows.front()[0].as<bool>()) break;
+    ASSIGN_OR_RETURN(const bool more, ReadValue<bool>(Repeat::kIfAnswerLost, rows));
+    if (!more) break;
     removed = true;
   }
   return removed ? absl::OkStatus() : absl::NotFoundError(absl::StrCat("no sink ", sink));
@@ -124,39 +131,42 @@ absl::Status PostgresOutboxLedger::RemoveSink(const std::string& sink, const std
 absl::StatusOr<std::vector<OutboxMessage>> PostgresOutboxLedger::ListMessages(const std::string& sink,
                                                                               OutboxState state, const OutboxKey& after,
                                                                               int limit) {
-  return ToMessages(Call(*pool_, Repeat::kRead, "list_outbox", sink, NameOf(state), after.reservation_id.ToString(),
-                         after.revision, after.sink, limit));
+  return ReadMessages(Repeat::kRead, Call(*pool_, Repeat::kRead, "list_outbox", sink, NameOf(state),
+                                          after.reservation_id.ToString(), after.revision, after.sink, limit));
 }
 
 absl::StatusOr<OutboxMessage> PostgresOutboxLedger::GetMessage(const OutboxKey& key) {
-  ASSIGN_OR_RETURN(const auto rows,
-                   Call(*pool_, Repeat::kRead, "get_outbox", key.reservation_id.ToString(), key.revision, key.sink));
-  if (rows.empty()) return absl::NotFoundError("no such message");
-  return Columns<OutboxMessage>(rows, kMessageTable).Read(rows.front());
+  ASSIGN_OR_RETURN(auto messages,
+                   ReadMessages(Repeat::kRead, Call(*pool_, Repeat::kRead, "get_outbox", key.reservation_id.ToString(),
+                                                    key.revision, key.sink)));
+  if (messages.empty()) return absl::NotFoundError("no such message");
+  return std::move(messages.front());
 }
 
 absl::StatusOr<int64_t> PostgresOutboxLedger::RetryDead(const std::string& sink, const std::string& actor) {
-  return ToCount(Call(*pool_, Repeat::kNever, "retry_outbox", sink, actor));
+  return ReadCount(Call(*pool_, Repeat::kNever, "retry_outbox", sink, actor));
 }
 
 absl::StatusOr<int64_t> PostgresOutboxLedger::RetryMessage(const OutboxKey& key, const std::string& actor) {
-  return ToCount(Call(*pool_, Repeat::kNever, "retry_outbox_message", key.reservation_id.ToString(), key.revision,
-                      key.sink, actor));
+  return ReadCount(Call(*pool_, Repeat::kNever, "retry_outbox_message", key.reservation_id.ToString(), key.revision,
+                        key.sink, actor));
 }
 
 absl::StatusOr<int64_t> PostgresOutboxLedger::DiscardMessage(const OutboxKey& key, const std::string& actor) {
-  return ToCount(Call(*pool_, Repeat::kNever, "discard_outbox_message", key.reservation_id.ToString(), key.revision,
-                      key.sink, actor));
+  return ReadCount(Call(*pool_, Repeat::kNever, "discard_outbox_message", key.reservation_id.ToString(), key.revision,
+                        key.sink, actor));
 }
 
 absl::StatusOr<std::vector<OutboxDepth>> PostgresOutboxLedger::Depths() {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "outbox_depths"));
-  std::vector<OutboxDepth> depths;
-  for (const pqxx::row& row : rows) {
-    depths.push_back(
-        {row[0].c_str(), row[1].as<int64_t>(), row[2].as<int64_t>(), absl::Microseconds(row[3].as<int64_t>(0))});
-  }
-  return depths;
+  return ReadAnswer(Repeat::kRead, [&] {
+    std::vector<OutboxDepth> depths;
+    for (const pqxx::row& row : rows) {
+      depths.push_back({row.at(0).as<std::string>(), row.at(1).as<int64_t>(), row.at(2).as<int64_t>(),
+                        absl::Microseconds(row.at(3).as<int64_t>(0))});
+    }
+    return depths;
+  });
 }
 
 }  // namespace tranche::storage

@@ -14,8 +14,8 @@ class PostgresOutboxLedger : public OutboxLedger {
  public:
   explicit PostgresOutboxLedger(ConnectionPool* pool) : pool_(pool) {}
 
-  absl::StatusOr<std::vector<OutboxMessage>> ClaimMessages(const std::string& sink, int limit,
-                                                           absl::Duration lease) override;
+  absl::StatusOr<std::vector<OutboxMessage>> ClaimMessages(const std::string& sink, int limit, absl::Duration lease,
+                                                           bool fresh) override;
   absl::Status MarkDelivered(absl::Span<const OutboxKey> keys) override;
   absl::Status MarkFailed(absl::Span<const OutboxFailure> failures) override;
   absl::StatusOr<std::vector<std::string>> ListSinks() override;

@@ -133,7 +133,7 @@ absl::StatusOr<std::vector<RefundMark>> PostgresPaymentLedger::MarkRefunded(
                                          std::move(references).Finish(), actor));
   return ReadAnswer(Repeat::kIfAnswerLost, [&] {
     std::vector<RefundMark> marks(payments.size(), RefundMark::kNotFound);
-    for (const pqxx::row& row : rows) marks.at(row[0].as<size_t>() - 1) = ParseMark(TextOf(row[1]));
+    for (const pqxx::row& row : rows) marks.at(row.at(0).as<size_t>() - 1) = ParseMark(TextOf(row.at(1)));
     return marks;
   });
 }

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "glog/logging.h"
 #include "storage/base/status_macros.h"
 #include "storage/postgres/answer.h"
@@ -17,8 +18,8 @@ namespace {
 
 // A bigint[] without NULLs: "{1,2}".
 std::vector<int64_t> ToNumbers(const pqxx::field& field) {
-  absl::string_view text(field.c_str(), field.size());
-  text = text.substr(1, text.size() - 2);
+  absl::string_view text = TextOf(field);
+  RequireOfAnswer(absl::ConsumePrefix(&text, "{") && absl::ConsumeSuffix(&text, "}"), "an array is in braces");
   std::vector<int64_t> numbers;
   for (const absl::string_view part : absl::StrSplit(text, ',', absl::SkipEmpty())) {
     RequireOfAnswer(absl::SimpleAtoi(part, &numbers.emplace_back()), "an array holds numbers");
@@ -83,11 +84,11 @@ std::vector<absl::StatusOr<SkuQuota>> ToMoves(const pqxx::result& rows, absl::Sp
 }
 
 Incarnation ToIncarnation(const pqxx::row& row) {
-  return Incarnation{.id = row[0].as<int64_t>(),
-                     .node_name = row[1].c_str(),
-                     .address = row[2].c_str(),
-                     .started_at = absl::FromUnixMicros(row[3].as<int64_t>()),
-                     .draining = row[4].as<bool>()};
+  return Incarnation{.id = row.at(0).as<int64_t>(),
+                     .node_name = row.at(1).as<std::string>(),
+                     .address = row.at(2).as<std::string>(),
+                     .started_at = TimeOf(row.at(3)),
+                     .draining = row.at(4).as<bool>()};
 }
 
 struct MoveLiterals {
@@ -145,16 +146,12 @@ absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> PostgresStockLedger::MoveU
 
 absl::StatusOr<std::vector<std::string>> PostgresStockLedger::ListPooledSkus(const std::string& after, int limit) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_pooled_skus", after, limit));
-  std::vector<std::string> skus;
-  for (const pqxx::row& row : rows) skus.emplace_back(row[0].c_str());
-  return skus;
+  return ReadTexts(Repeat::kRead, rows);
 }
 
 absl::StatusOr<std::vector<std::string>> PostgresStockLedger::ListReturnedSkus(const std::string& after, int limit) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_returned_skus", after, limit));
-  std::vector<std::string> skus;
-  for (const pqxx::row& row : rows) skus.emplace_back(row[0].c_str());
-  return skus;
+  return ReadTexts(Repeat::kRead, rows);
 }
 
 absl::Status PostgresStockLedger::AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) {
@@ -171,14 +168,16 @@ absl::Status PostgresStockLedger::AckReturnedSkus(absl::Span<const std::pair<std
 absl::StatusOr<std::vector<std::pair<std::string, HeldSlice>>> PostgresStockLedger::ListSlices(
     IncarnationId incarnation) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_slices", incarnation));
-  std::vector<std::pair<std::string, HeldSlice>> slices;
-  for (const pqxx::row& row : rows) {
-    slices.emplace_back(row[0].c_str(), HeldSlice{.holder = incarnation,
-                                                  .allotted = row[1].as<int64_t>(),
-                                                  .remaining = row[2].as<int64_t>(),
-                                                  .version = row[3].as<int64_t>()});
-  }
-  return slices;
+  return ReadAnswer(Repeat::kRead, [&] {
+    std::vector<std::pair<std::string, HeldSlice>> slices;
+    for (const pqxx::row& row : rows) {
+      slices.emplace_back(row.at(0).as<std::string>(), HeldSlice{.holder = incarnation,
+                                                                 .allotted = row.at(1).as<int64_t>(),
+                                                                 .remaining = row.at(2).as<int64_t>(),
+                                                                 .version = row.at(3).as<int64_t>()});
+    }
+    return slices;
+  });
 }
 
 absl::StatusOr<IncarnationId> PostgresStockLedger::RegisterIncarnation(const std::string& node_name,
@@ -186,28 +185,28 @@ absl::StatusOr<IncarnationId> PostgresStockLedger::RegisterIncarnation(const std
   // A repeated registration leaves an incarnation that never held anything; the balancer ends it.
   ASSIGN_OR_RETURN(const auto rows,
                    Call(*pool_, Repeat::kIfAnswerLost, "register_incarnation", node_name, address, draining));
-  return rows.front()[0].as<int64_t>();
+  return ReadValue<IncarnationId>(Repeat::kIfAnswerLost, rows);
 }
 
 absl::StatusOr<std::vector<Incarnation>> PostgresStockLedger::ListLiveIncarnations() {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_live_incarnations"));
-  std::vector<Incarnation> live;
-  for (const pqxx::row& row : rows) live.push_back(ToIncarnation(row));
-  return live;
+  return ReadAnswer(Repeat::kRead, [&] {
+    std::vector<Incarnation> live;
+    for (const pqxx::row& row : rows) live.push_back(ToIncarnation(row));
+    return live;
+  });
 }
 
 absl::StatusOr<Incarnation> PostgresStockLedger::SetDraining(IncarnationId incarnation, bool draining,
                                                              const std::string& actor) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "set_draining", incarnation, draining, actor));
   if (rows.empty()) return absl::NotFoundError(absl::StrCat("no live incarnation ", incarnation));
-  return ToIncarnation(rows.front());
+  return ReadAnswer(Repeat::kIfAnswerLost, [&] { return ToIncarnation(rows.front()); });
 }
 
 absl::StatusOr<std::vector<std::string>> PostgresStockLedger::ReclaimIncarnation(IncarnationId incarnation) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "reclaim_incarnation", incarnation));
-  std::vector<std::string> skus;
-  for (const pqxx::row& row : rows) skus.emplace_back(row[0].c_str());
-  return skus;
+  return ReadTexts(Repeat::kIfAnswerLost, rows);
 }
 
 }  // namespace tranche::storage

@@ -14,6 +14,7 @@ class PostgresShardLedger : public ShardLedger {
  public:
   explicit PostgresShardLedger(ConnectionPool* pool) : pool_(pool) {}
 
+  absl::StatusOr<SchemaRange> Schema() override;
   absl::StatusOr<ShardIdentity> Identity() override;
   absl::StatusOr<std::vector<Shard>> ListShards() override;
   absl::StatusOr<bool> AddShard(const std::string& name, const std::string& dsn, const std::string& actor) override;

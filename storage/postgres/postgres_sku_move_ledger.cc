@@ -5,13 +5,12 @@
 #include "storage/base/status_macros.h"
 #include "storage/postgres/answer.h"
 #include "storage/postgres/call.h"
+#include "storage/postgres/columns.h"
 
 namespace tranche::storage {
 namespace {
 
 constexpr Repeat kRepeat = Repeat::kIfAnswerLost;
-
-std::string TextOrEmpty(const pqxx::field& field) { return field.is_null() ? "" : field.c_str(); }
 
 SkuWhereabouts::Place ToPlace(absl::string_view text) {
   using Place = SkuWhereabouts::Place;
@@ -29,21 +28,24 @@ absl::StatusOr<SkuWhereabouts> PostgresSkuMoveLedger::Where(const std::string& s
   if (rows.empty()) return SkuWhereabouts{};
   return ReadAnswer(Repeat::kRead, [&] {
     const pqxx::row row = rows.front();
-    return SkuWhereabouts{.place = ToPlace(row[0].c_str()),
-                          .other_shard = TextOrEmpty(row[1]),
-                          .token = TextOrEmpty(row[2]),
-                          .leftovers = row[4].as<bool>()};
+    return SkuWhereabouts{.place = ToPlace(TextOf(row.at(0))),
+                          .other_shard = row.at(1).as<std::string>(""),
+                          .token = row.at(2).as<std::string>(""),
+                          .leftovers = row.at(4).as<bool>()};
   });
 }
 
 absl::StatusOr<PreparedLeave> PostgresSkuMoveLedger::PrepareLeave(const std::string& sku_id, const std::string& token) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, kRepeat, "prepare_leave", sku_id, token));
-  return PreparedLeave{rows.front()[0].c_str(), rows.front()[1].c_str()};
+  return ReadAnswer(kRepeat, [&] {
+    const pqxx::row row = rows.at(0);
+    return PreparedLeave{row.at(0).as<std::string>(), row.at(1).as<std::string>()};
+  });
 }
 
 absl::StatusOr<std::string> PostgresSkuMoveLedger::Snapshot() {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, kRepeat, "move_snapshot"));
-  return std::string(rows.front()[0].c_str());
+  return ReadValue<std::string>(kRepeat, rows);
 }
 
 absl::Status PostgresSkuMoveLedger::BeginLeave(const std::string& sku_id, const std::string& token,
@@ -64,26 +66,29 @@ absl::StatusOr<SkuPage> PostgresSkuMoveLedger::ExportPage(const std::string& sku
                 after.id, limit);
   }
   if (!rows.ok()) return rows.status();
-  const pqxx::row row = rows->front();
-  SkuPage page{.rows = TextOrEmpty(row[0]), .count = row[1].as<int64_t>(), .last = after};
-  if (page.count == 0) return page;
-  if (reservations) page.last.user_id = row[2].c_str();
-  const pqxx::field id = row[reservations ? 3 : 2];
-  if (!id.is_null()) page.last.id = id.c_str();
-  return page;
+  return ReadAnswer(Repeat::kRead, [&] {
+    const pqxx::row row = rows->at(0);
+    SkuPage page{.rows = row.at(0).as<std::string>(""), .count = row.at(1).as<int64_t>(), .last = after};
+    if (page.count == 0) return page;
+    if (reservations) page.last.user_id = row.at(2).as<std::string>();
+    page.last.id = row.at(reservations ? 3 : 2).as<std::string>(after.id);
+    return page;
+  });
 }
 
 absl::StatusOr<ExportedSku> PostgresSkuMoveLedger::ExportSku(const std::string& sku_id, const std::string& token) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "export_sku", sku_id, token));
   if (rows.empty()) return absl::FailedPreconditionError("it is not leaving by this attempt any more");
-  const pqxx::row row = rows.front();
-  return ExportedSku{row[0].c_str(), row[1].c_str(), row[2].c_str(), row[3].c_str(), row[4].c_str()};
+  return ReadAnswer(Repeat::kRead, [&] {
+    const auto text = [row = rows.front()](pqxx::row::size_type column) { return row.at(column).as<std::string>(""); };
+    return ExportedSku{text(0), text(1), text(2), text(3), text(4)};
+  });
 }
 
 absl::StatusOr<bool> PostgresSkuMoveLedger::CancelLeave(const std::string& sku_id, const std::string& token,
                                                         const std::string& actor) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, kRepeat, "cancel_leave", sku_id, token, actor));
-  return rows.front()[0].as<bool>();
+  return ReadValue<bool>(kRepeat, rows);
 }
 
 absl::Status PostgresSkuMoveLedger::FinishLeave(const std::string& sku_id, const std::string& target,
@@ -115,12 +120,12 @@ absl::Status PostgresSkuMoveLedger::ImportPage(const std::string& sku_id, const 
 
 absl::StatusOr<bool> PostgresSkuMoveLedger::CancelArrival(const std::string& sku_id) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, kRepeat, "cancel_arrival", sku_id));
-  return rows.front()[0].as<bool>();
+  return ReadValue<bool>(kRepeat, rows);
 }
 
 absl::StatusOr<int64_t> PostgresSkuMoveLedger::Purge(const std::string& sku_id, int limit) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, kRepeat, "purge_departed", sku_id, limit));
-  return rows.front()[0].as<int64_t>();
+  return ReadValue<int64_t>(kRepeat, rows);
 }
 
 absl::Status PostgresSkuMoveLedger::NoteWhereabouts(const std::string& sku_id, const std::string& shard) {

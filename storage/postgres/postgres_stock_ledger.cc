@@ -19,6 +19,17 @@ std::optional<int64_t> FiniteMicros(absl::Time time) {
   return absl::ToUnixMicros(time);
 }
 
+AuditEntry ToAuditEntry(const pqxx::row& row) {
+  return AuditEntry{.id = row.at(0).as<int64_t>(),
+                    .at = TimeOf(row.at(1)),
+                    .actor = row.at(2).as<std::string>(),
+                    .action = row.at(3).as<std::string>(),
+                    .sku_id = row.at(4).as<std::string>(""),
+                    .incarnation = row.at(5).as<int64_t>(),
+                    .before = row.at(6).as<std::string>(""),
+                    .after = row.at(7).as<std::string>("")};
+}
+
 }  // namespace
 
 Sku PostgresStockLedger::AtShard(Sku sku) const {
@@ -35,28 +46,32 @@ absl::StatusOr<Sku> PostgresStockLedger::CreateSku(const Sku& sku, const std::st
                                          sku.currency, sku.stock, sku.per_user_limit, absl::ToInt64Seconds(sku.hold),
                                          opens.parameter(), closes.parameter(), sku.slots_per_slice, actor,
                                          sku.presplit, sku.max_extensions, max_hold.parameter()));
-  if (!rows.front()[0].as<bool>()) return absl::AlreadyExistsError(absl::StrCat("SKU ", sku.sku_id, " exists"));
+  ASSIGN_OR_RETURN(const bool created, ReadValue<bool>(Repeat::kNever, rows));
+  if (!created) return absl::AlreadyExistsError(absl::StrCat("SKU ", sku.sku_id, " exists"));
   return GetSku(sku.sku_id);
 }
 
 absl::StatusOr<Sku> PostgresStockLedger::GetSku(const std::string& sku_id) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_skus", "", 1, sku_id));
   if (rows.empty()) return NoSuchSku(sku_id);
-  return AtShard(SkuColumns(rows).Read(rows.front()));
+  return ReadAnswer(Repeat::kRead, [&] { return AtShard(SkuColumns(rows).Read(rows.front())); });
 }
 
 absl::StatusOr<std::vector<Sku>> PostgresStockLedger::ListSkus(const std::string& after, int limit) {
   const char* const every = nullptr;
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_skus", after, limit, every));
-  const Columns<Sku> columns = SkuColumns(rows);
-  std::vector<Sku> skus;
-  for (const pqxx::row& row : rows) skus.push_back(AtShard(columns.Read(row)));
-  return skus;
+  return ReadAnswer(Repeat::kRead, [&] {
+    const Columns<Sku> columns = SkuColumns(rows);
+    std::vector<Sku> skus;
+    for (const pqxx::row& row : rows) skus.push_back(AtShard(columns.Read(row)));
+    return skus;
+  });
 }
 
 absl::StatusOr<Sku> PostgresStockLedger::CloseSku(const std::string& sku_id, const std::string& actor) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "close_sku", sku_id, actor));
-  if (!rows.front()[0].as<bool>()) return NoSuchSku(sku_id);
+  ASSIGN_OR_RETURN(const bool known, ReadValue<bool>(Repeat::kIfAnswerLost, rows));
+  if (!known) return NoSuchSku(sku_id);
   return GetSku(sku_id);
 }
 
@@ -65,7 +80,8 @@ absl::StatusOr<Sku> PostgresStockLedger::AddStock(const std::string& sku_id, int
   const NullableNumber expected(expected_stock);
   ASSIGN_OR_RETURN(const auto rows,
                    Call(*pool_, Repeat::kNever, "add_stock", sku_id, units, actor, expected.parameter()));
-  if (!rows.front()[0].as<bool>()) return NoSuchSku(sku_id);
+  ASSIGN_OR_RETURN(const bool known, ReadValue<bool>(Repeat::kNever, rows));
+  if (!known) return NoSuchSku(sku_id);
   return ReadChanged(sku_id);
 }
 
@@ -82,33 +98,32 @@ absl::StatusOr<ReducedStock> PostgresStockLedger::ReduceStock(const std::string&
   const NullableNumber expected(expected_stock);
   ASSIGN_OR_RETURN(const auto rows,
                    Call(*pool_, Repeat::kNever, "reduce_stock", sku_id, units, actor, expected.parameter()));
-  if (rows.front()[0].is_null()) return NoSuchSku(sku_id);
+  // NULL: there is no such SKU.
+  ASSIGN_OR_RETURN(const auto reduced, ReadAnswer(Repeat::kNever, [&] {
+                     const pqxx::field units = rows.at(0).at(0);
+                     return units.is_null() ? std::nullopt : std::make_optional(units.as<int64_t>());
+                   }));
+  if (!reduced.has_value()) return NoSuchSku(sku_id);
   ASSIGN_OR_RETURN(auto sku, ReadChanged(sku_id));
-  return ReducedStock{std::move(sku), rows.front()[0].as<int64_t>()};
+  return ReducedStock{std::move(sku), *reduced};
 }
 
 absl::StatusOr<Sku> PostgresStockLedger::SetQuotaFrozen(const std::string& sku_id, bool frozen,
                                                         const std::string& actor) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "set_quota_frozen", sku_id, frozen, actor));
-  if (!rows.front()[0].as<bool>()) return NoSuchSku(sku_id);
+  ASSIGN_OR_RETURN(const bool known, ReadValue<bool>(Repeat::kIfAnswerLost, rows));
+  if (!known) return NoSuchSku(sku_id);
   return GetSku(sku_id);
 }
 
 absl::StatusOr<std::vector<AuditEntry>> PostgresStockLedger::ListAudit(const std::string& sku_id, int64_t before,
                                                                        int limit) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_audit", sku_id, before, limit));
-  std::vector<AuditEntry> entries;
-  for (const pqxx::row& row : rows) {
-    entries.push_back(AuditEntry{.id = row[0].as<int64_t>(),
-                                 .at = absl::FromUnixMicros(row[1].as<int64_t>()),
-                                 .actor = row[2].c_str(),
-                                 .action = row[3].c_str(),
-                                 .sku_id = row[4].c_str(),
-                                 .incarnation = row[5].as<int64_t>(),
-                                 .before = row[6].c_str(),
-                                 .after = row[7].c_str()});
-  }
-  return entries;
+  return ReadAnswer(Repeat::kRead, [&] {
+    std::vector<AuditEntry> entries;
+    for (const pqxx::row& row : rows) entries.push_back(ToAuditEntry(row));
+    return entries;
+  });
 }
 
 absl::StatusOr<VerifyReport> PostgresStockLedger::Verify(const std::string& sku_id) {
@@ -125,16 +140,17 @@ absl::StatusOr<VerifyReport> PostgresStockLedger::ReadVerified(const std::string
   return ReadAnswer(Repeat::kRead, [&] {
     VerifyReport report;
     for (const pqxx::row& row : rows) {
-      if (!row[0].is_null()) {
-        report.violations.push_back({row[0].c_str(), row[1].c_str(), row[2].c_str()});
+      const std::string detail = row.at(2).as<std::string>("");
+      if (!row.at(0).is_null()) {
+        report.violations.push_back({row.at(0).as<std::string>(), row.at(1).as<std::string>(""), detail});
         continue;
       }
-      const std::vector<std::string> counts = absl::StrSplit(row[2].c_str(), ' ');
+      const std::vector<std::string> counts = absl::StrSplit(detail, ' ');
       const bool counted = counts.size() == 3 && absl::SimpleAtoi(counts[0], &report.skus_checked) &&
                            absl::SimpleAtoi(counts[1], &report.reservations_checked) &&
                            absl::SimpleAtoi(counts[2], &report.skus_left);
       RequireOfAnswer(counted, "verify_page's last row counts what was checked");
-      if (!row[1].is_null()) report.next = VerifyPosition{.shard = shard_, .sku_id = row[1].c_str()};
+      if (!row.at(1).is_null()) report.next = VerifyPosition{.shard = shard_, .sku_id = row.at(1).as<std::string>()};
     }
     return report;
   });

@@ -55,6 +55,14 @@ ReservationState ToReservationState(absl::string_view text) {
 
 Columns<Reservation> ReservationColumns(const pqxx::result& rows) { return {rows, kReservationTable}; }
 
+std::vector<Reservation> ToReservations(const pqxx::result& rows) {
+  ColumnOf(rows, "reservation_id");
+  const Columns<Reservation> columns = ReservationColumns(rows);
+  std::vector<Reservation> reservations;
+  for (const pqxx::row& row : rows) reservations.push_back(columns.Read(row));
+  return reservations;
+}
+
 std::string ToLiteral(absl::Span<const ReservationState> states) {
   ArrayLiteral names;
   for (const ReservationState state : states) names.AddPlain(NameOf(state));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -12,6 +13,9 @@ namespace tranche::storage {
 
 // The columns of the view reservation_row, in any answer that has them.
 Columns<Reservation> ReservationColumns(const pqxx::result& rows);
+
+// Rows of reservation_fields. Throws UnreadableAnswer.
+std::vector<Reservation> ToReservations(const pqxx::result& rows);
 
 // Throws UnreadableAnswer for a state that this version does not know.
 ReservationState ToReservationState(absl::string_view text);

@@ -34,6 +34,9 @@ NullableNumber::NullableNumber(std::optional<int64_t> value) {
   if (value.has_value()) text_ = absl::StrCat(*value);
 }
 
-Columns<Sku> SkuColumns(const pqxx::result& rows) { return {rows, kSkuTable}; }
+Columns<Sku> SkuColumns(const pqxx::result& rows) {
+  ColumnOf(rows, "sku_id");
+  return {rows, kSkuTable};
+}
 
 }  // namespace tranche::storage

@@ -11,8 +11,8 @@
 namespace tranche::storage {
 
 absl::StatusOr<std::vector<OutboxMessage>> RoutingOutboxLedger::ClaimMessages(const std::string& sink, int limit,
-                                                                              absl::Duration lease) {
-  return shards_->home().outbox->ClaimMessages(sink, limit, lease);
+                                                                              absl::Duration lease, bool fresh) {
+  return shards_->home().outbox->ClaimMessages(sink, limit, lease, fresh);
 }
 
 absl::Status RoutingOutboxLedger::MarkDelivered(absl::Span<const OutboxKey> keys) {

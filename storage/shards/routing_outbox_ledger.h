@@ -15,8 +15,8 @@ class RoutingOutboxLedger : public OutboxLedger {
   explicit RoutingOutboxLedger(ShardSet* shards) : shards_(shards) {}
 
   // For a relay, so home's only: a worker has one relay per shard, on that shard's own ledger.
-  absl::StatusOr<std::vector<OutboxMessage>> ClaimMessages(const std::string& sink, int limit,
-                                                           absl::Duration lease) override;
+  absl::StatusOr<std::vector<OutboxMessage>> ClaimMessages(const std::string& sink, int limit, absl::Duration lease,
+                                                           bool fresh) override;
   absl::Status MarkDelivered(absl::Span<const OutboxKey> keys) override;
   absl::Status MarkFailed(absl::Span<const OutboxFailure> failures) override;
 

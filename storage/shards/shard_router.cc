@@ -61,6 +61,13 @@ absl::StatusOr<ChangeResult> OfAll(absl::StatusOr<ChangeResult> result) {
   return result;
 }
 
+absl::StatusOr<Reservation> FindAt(ShardBackend& shard, const Uuid& reservation_id, Assurance assurance) {
+  if (assurance == Assurance::kCommitted) return shard.reservations->FindReservation(reservation_id);
+  ASSIGN_OR_RETURN(auto found, shard.reservations->FindReplicated(absl::MakeConstSpan(&reservation_id, 1)));
+  if (found.empty()) return absl::NotFoundError("no such reservation");
+  return std::move(found.front());
+}
+
 }  // namespace
 
 void ShardRouter::Commit(const std::string& shard, IncarnationId incarnation, ReservationClaim claim,
@@ -126,24 +133,24 @@ absl::StatusOr<ChangeResult> ShardRouter::AskLate(const Payment& payment) {
   return result;
 }
 
-void ShardRouter::Find(const Uuid& reservation_id, FindDone done) {
+void ShardRouter::Find(const Uuid& reservation_id, Assurance assurance, FindDone done) {
   const ShardList all = shards_->All();
   const bool alone = all.size() == 1;
-  AskShards<Reservation>(all, Blocking<Reservation>([this, reservation_id, alone](ShardBackend& shard) {
-                           absl::StatusOr<Reservation> found = shard.reservations->FindReservation(reservation_id);
-                           return found.ok() && !alone ? AsItIs(shard, *std::move(found)) : found;
+  AskShards<Reservation>(all, Blocking<Reservation>([this, reservation_id, assurance, alone](ShardBackend& shard) {
+                           absl::StatusOr<Reservation> found = FindAt(shard, reservation_id, assurance);
+                           return found.ok() && !alone ? AsItIs(shard, *std::move(found), assurance) : found;
                          }),
                          std::move(done));
 }
 
 // A shard that a SKU is leaving does not know whether it has arrived at the other one: the mover may have died in
 // between. Then the other shard's answer counts.
-absl::StatusOr<Reservation> ShardRouter::AsItIs(ShardBackend& shard, Reservation found) {
+absl::StatusOr<Reservation> ShardRouter::AsItIs(ShardBackend& shard, Reservation found, Assurance assurance) {
   ASSIGN_OR_RETURN(const auto where, shard.moves->Where(found.sku_id));
   if (where.place != SkuWhereabouts::Place::kLeaving) return found;
   const auto target = shards_->Find(where.other_shard);
   if (target == nullptr) return UnknownShard();
-  auto there = target->reservations->FindReservation(found.reservation_id);
+  auto there = FindAt(*target, found.reservation_id, assurance);
   if (absl::IsNotFound(there.status())) return found;
   return there;
 }
@@ -153,12 +160,12 @@ void ShardRouter::FindSku(const std::string& sku_id, SkuDone done) {
                  std::move(done));
 }
 
-void ShardRouter::Read(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) {
+void ShardRouter::FindReplicated(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) {
   const auto backend = shards_->Find(shard);
   if (backend == nullptr) return done(UnknownShard());
   RunOn(
       *backend->executor,
-      [backend, ids = std::move(reservation_ids)] { return backend->lifecycle->ReadReservations(ids); },
+      [backend, ids = std::move(reservation_ids)] { return backend->reservations->FindReplicated(ids); },
       std::move(done));
 }
 

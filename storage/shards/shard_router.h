@@ -27,9 +27,9 @@ class ShardRouter : public Books {
                   absl::Time deadline, CartDone done) override;
   void Apply(const std::string& shard, Change change, absl::Time deadline, ChangeDone done) override;
   void ConfirmLate(Payment payment, absl::Time deadline, ChangeDone done) override;
-  void Find(const Uuid& reservation_id, FindDone done) override;
+  void Find(const Uuid& reservation_id, Assurance assurance, FindDone done) override;
   void FindSku(const std::string& sku_id, SkuDone done) override;
-  void Read(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) override;
+  void FindReplicated(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) override;
   void ReadAll(std::vector<Uuid> reservation_ids, absl::Time deadline, ReadDone done) override;
   void List(ReservationFilter filter, ReservationCursor after, int limit, absl::Time deadline, PageDone done) override;
 
@@ -38,7 +38,7 @@ class ShardRouter : public Books {
   absl::StatusOr<std::vector<Reservation>> ReadEverywhere(absl::Span<const Uuid> reservation_ids);
 
  private:
-  absl::StatusOr<Reservation> AsItIs(ShardBackend& shard, Reservation found);
+  absl::StatusOr<Reservation> AsItIs(ShardBackend& shard, Reservation found, Assurance assurance);
   absl::StatusOr<ChangeResult> AskLate(const Payment& payment);
   absl::StatusOr<ReservationPage> ReadPage(const ReservationFilter& filter, const ReservationCursor& after, int limit);
 

@@ -63,6 +63,10 @@ class PostgresBackend : public LedgerBackend {
         "UPDATE tranche.outbox SET created_at = created_at - $1 * interval '1 us', "
         "next_attempt_at = next_attempt_at - $1 * interval '1 us'",
         us);
+    transaction.exec_params(
+        "UPDATE tranche.sku SET opens_at = opens_at - $1 * interval '1 us', "
+        "closes_at = closes_at - $1 * interval '1 us'",
+        us);
     transaction.commit();
   }
 

@@ -22,8 +22,8 @@ class OutboxLedgerContract : public LifecycleContractTest {
     node_ = HolderOf("tv", 100);
   }
 
-  std::vector<OutboxMessage> Take(int limit = 100, const std::string& sink = "default") {
-    const auto claimed = outbox().ClaimMessages(sink, limit, kLease);
+  std::vector<OutboxMessage> Take(int limit = 100, const std::string& sink = "default", bool fresh = false) {
+    const auto claimed = outbox().ClaimMessages(sink, limit, kLease, fresh);
     EXPECT_TRUE(claimed.ok()) << claimed.status();
     return claimed.value_or(std::vector<OutboxMessage>());
   }
@@ -118,6 +118,27 @@ TEST_P(OutboxLedgerContract, AFailedOneComesAgainWhenItIsDue) {
   ASSERT_EQ(again.size(), 1u);
   EXPECT_EQ(again[0].key.revision, 2);
   EXPECT_EQ(again[0].attempts, 2);
+}
+
+// A relay that suspects its sink tries such ones, and not those that may be bad themselves.
+TEST_P(OutboxLedgerContract, FreshOnesCanBeTakenPastThoseThatFailed) {
+  const Uuid blocked = ThreeMessages("alice");
+  Fail(Take().at(0), absl::Hours(1));
+  for (int i = 0; i < 3; ++i) Cancel(Hold(node_, "tv", absl::StrCat("bad", i)));
+  for (const OutboxMessage& message : Take()) Fail(message, {});
+  Cancel(Hold(node_, "tv", "bob"));
+  LetPass(absl::Seconds(1));
+  const Reservation newest = Hold(node_, "tv", "carol");
+  Cancel(newest);
+  const std::vector<OutboxMessage> taken = Take(1, "default", /*fresh=*/true);
+  ASSERT_EQ(taken.size(), 1u);
+  EXPECT_EQ(taken[0].key.reservation_id, newest.reservation_id) << "the newest first";
+  EXPECT_EQ(taken[0].attempts, 1);
+  const std::vector<OutboxMessage> rest = Take(100, "default", /*fresh=*/true);
+  ASSERT_EQ(rest.size(), 1u) << "none that failed, and none behind one that failed";
+  EXPECT_FALSE(rest[0].key.reservation_id == blocked);
+  EXPECT_THAT(Take(100, "default", /*fresh=*/true), IsEmpty());
+  EXPECT_EQ(Take().size(), 3u) << "those that failed are due as before";
 }
 
 TEST_P(OutboxLedgerContract, WhatAServerSaidMayBeAnyBytes) {

@@ -1,5 +1,6 @@
 // Expiry and retention, on the fake and on PostgreSQL.
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "tests/contract/lifecycle_fixture.h"
 
 namespace tranche::storage {
@@ -145,6 +146,26 @@ TEST_P(UpkeepLedgerContract, ALaterPaymentOfARetiredHoldIsToBeRefunded) {
   EXPECT_EQ(late.reservation.state, ReservationState::kExpired);
   EXPECT_TRUE(ConfirmLate(PaymentOf(lapsed)).replayed);
   EXPECT_THAT(Kinds(lapsed.reservation_id), ::testing::ElementsAre("payment.refund_requested"));
+}
+
+// The sale is over by its window, and the buyer's paid reservation is retired, so that the limit cannot be judged any
+// more. One with an undelivered message is still there to be paid.
+TEST_P(UpkeepLedgerContract, ALatePaymentBuysNoSecondUnitOnceTheFirstIsRetired) {
+  Sku sku = SkuOf("tv", 10);
+  sku.closes_at = absl::Now() + absl::Hours(2);
+  Create(sku);
+  const IncarnationId node = HolderOf("tv", 10);
+  const Reservation lapsed = Expired(node, "tv", "alice");
+  const Reservation paid = Hold(node, "tv", "alice");
+  Confirm(PaymentOf(paid));
+  for (const OutboxMessage& message : *outbox().ListMessages("default", OutboxState::kPending, {}, 100)) {
+    if (message.key.reservation_id == paid.reservation_id) ASSERT_TRUE(outbox().MarkDelivered({message.key}).ok());
+  }
+  LetPass(absl::Hours(25));
+  ASSERT_EQ(Retire(), 1);
+  ASSERT_TRUE(Exists(lapsed.reservation_id));
+  EXPECT_EQ(ConfirmLate(PaymentOf(lapsed)).outcome, ChangeOutcome::kPaidUnfulfilled);
+  ExpectConserved();
 }
 
 TEST_P(UpkeepLedgerContract, ALaterPaymentOfADroppedHoldIsUnknown) {

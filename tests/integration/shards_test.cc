@@ -15,9 +15,11 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/postgres/migrator.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "tests/integration/sale_fixture.h"
 #include "tests/support/claims.h"
+#include "tests/support/mini_postgres.h"
 #include "tests/support/tranchectl_runner.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
 
@@ -241,6 +243,20 @@ TEST_F(ShardsTest, AsOperatorsSeeThem) {
   EXPECT_EQ(Ctl({"audit", "--sku", "x"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("move_sku"));
   CheckLedger();
+}
+
+TEST_F(ShardsTest, ADatabaseWhoseSchemaDoesNotFitBecomesNoShard) {
+  StartCluster();
+  MiniPostgres& postgres = cluster_->postgres();
+  ASSERT_TRUE(postgres.CreateDatabase("newer").ok());
+  ASSERT_TRUE(storage::Migrate(postgres.Dsn("newer")).ok());
+  ASSERT_TRUE(ExecuteSql(postgres.Dsn("newer"), R"(
+    CREATE OR REPLACE FUNCTION tranche.schema_range() RETURNS TABLE (version integer, oldest_server integer)
+    LANGUAGE sql STABLE AS 'SELECT 1001, 1000')")
+                  .ok());
+  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", postgres.Dsn("newer", MiniPostgres::kNodeRole), "--yes"}), 2);
+  EXPECT_THAT(err_, HasSubstr("SHARD_STATE"));
+  EXPECT_THAT(err_, HasSubstr("this version is too old for the database"));
 }
 
 }  // namespace

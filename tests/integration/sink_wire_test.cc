@@ -152,6 +152,33 @@ TEST_F(WebhookTest, ALongAnswerIsCutOffAndCountsByItsStatus) {
   EXPECT_LT(refused.error.size(), 300u);
 }
 
+TEST_F(WebhookTest, AnAnswerThatDoesNotEndCountsByItsStatus) {
+  HttpAnswer answer{.status = 200, .body = "I am still", .unfinished = true};
+  HttpReceiver receiver([&](const HttpRequestSeen&) { return answer; });
+  WebhookOptions options = To(receiver.url());
+  options.timeout = absl::Milliseconds(300);
+  WebhookSink sink(options, storage::Clock::Real());
+  EXPECT_EQ(sink.Deliver(Messages(1), Always).front().outcome, DeliveryOutcome::kDelivered);
+  answer.status = 422;
+  const Delivery refused = sink.Deliver(Messages(1), Always).front();
+  EXPECT_EQ(refused.outcome, DeliveryOutcome::kRefused);
+  EXPECT_EQ(refused.error, "HTTP 422: I am still");
+}
+
+// Otherwise as many bad messages as run at once would keep the good ones behind them from being tried.
+TEST_F(WebhookTest, BadMessagesThatComeAgainDoNotStopABatch) {
+  HttpReceiver receiver([](const HttpRequestSeen& request) {
+    return HttpAnswer{.status = request.body.size() < std::string("{\"number\": 10}").size() ? 500 : 200};
+  });
+  WebhookSink sink(To(receiver.url()), storage::Clock::Real());
+  std::vector<OutboxMessage> messages = Messages(20);
+  for (int i = 0; i < 9; ++i) messages[i].attempts = 2;
+  const auto again = Outcomes(sink.Deliver(messages, Always));
+  EXPECT_EQ(std::count(again.begin(), again.end(), DeliveryOutcome::kDelivered), 11);
+  const auto first = Outcomes(sink.Deliver(Messages(20), Always));
+  EXPECT_EQ(std::count(first.begin(), first.end(), DeliveryOutcome::kDelivered), 0) << "as a sink that is down";
+}
+
 TEST_F(WebhookTest, ASinkThatIsNotThereFailsAfterAFewTries) {
   const int port = tranche::testing::PickFreePort();
   WebhookSink sink(To(absl::StrCat("http://127.0.0.1:", port, "/")), storage::Clock::Real());

@@ -1,8 +1,12 @@
 // Starting with a mistake: one line that says what to do, and an exit status that scripts can use.
 
+#include <thread>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "gtest/gtest.h"
+#include "storage/postgres/migrator.h"
 #include "tests/support/child_process.h"
 #include "tests/support/free_port.h"
 #include "tests/support/mini_postgres.h"
@@ -67,13 +71,72 @@ TEST(StartupTest, ADatabaseThatWasNotMigratedSaysHowTo) {
   EXPECT_TRUE(absl::StrContains(ended.output, "tranche-migrate")) << ended.output;
 }
 
+// What each kind of process says at its start, with this database.
+void ExpectAllRefuse(const TestDatabase& database, const std::string& reason) {
+  for (const std::string binary : {"tranched", "tranche-balancer", "tranche-worker"}) {
+    std::vector<std::string> args = {"--startup-timeout-ms", "2000", "--postgres", database.node_dsn()};
+    if (binary != "tranche-worker") args.insert(args.end(), {"--zookeeper", "127.0.0.1:1"});
+    if (binary == "tranched") args.insert(args.end(), {"--listen", "127.0.0.1:0"});
+    const Ended ended = RunToEnd(binary, args);
+    EXPECT_EQ(ended.status, 2) << binary;
+    EXPECT_TRUE(absl::StrContains(ended.output, reason)) << binary << ": " << ended.output;
+    EXPECT_LE(Lines(ended.output), 2) << ended.output;
+  }
+}
+
 // The first thing that is asked for has existed since the first version.
-TEST(StartupTest, ADatabaseOfAnEarlierVersionSaysHowTo) {
+TEST(StartupTest, ADatabaseFromBeforeSchemasHadVersionsSaysHowTo) {
   const TestDatabase database;
-  ASSERT_TRUE(ExecuteSql(database.owner_dsn(), "DROP FUNCTION tranche.shard_identity()").ok());
-  const Ended ended = RunToEnd("tranche-worker", {"--startup-timeout-ms", "2000", "--postgres", database.node_dsn()});
+  ASSERT_TRUE(ExecuteSql(database.owner_dsn(), "DROP FUNCTION tranche.shard_identity(), tranche.schema_range()").ok());
+  ExpectAllRefuse(database, "lacks this version's schema: run tranche-migrate");
+}
+
+TEST(StartupTest, ADatabaseOfAnOlderSchemaSaysHowTo) {
+  const TestDatabase database;
+  const std::string last = absl::StrCat(storage::SchemaVersion());
+  ASSERT_TRUE(ExecuteSql(database.owner_dsn(),
+                         absl::StrCat("DELETE FROM tranche.schema_migration WHERE name ~ '^0*", last, "_'"))
+                  .ok());
+  ExpectAllRefuse(database, absl::StrCat("this version needs ", last, ": run this version's tranche-migrate"));
+}
+
+TEST(StartupTest, ADatabaseThatServesNewerVersionsOnlySaysThatThisOneIsTooOld) {
+  const TestDatabase database;
+  ASSERT_TRUE(ExecuteSql(database.owner_dsn(), R"(
+    CREATE OR REPLACE FUNCTION tranche.schema_range() RETURNS TABLE (version integer, oldest_server integer)
+    LANGUAGE sql STABLE AS 'SELECT 1001, 1000')")
+                  .ok());
+  ExpectAllRefuse(database, "the database's schema 1001 serves versions from 1000 on: install the version");
+}
+
+// A newer schema that serves this version, too, as while a new version is rolled out.
+TEST(StartupTest, ANewerSchemaThatServesThisVersionIsNoObstacle) {
+  const TestDatabase database;
+  ASSERT_TRUE(ExecuteSql(database.owner_dsn(), R"(
+    SET tranche.schema_version = '1001';
+    INSERT INTO tranche.schema_migration (name, kind, md5) VALUES ('1001_more', 'migration', ''))")
+                  .ok());
+  const ScratchDir scratch("startup");
+  auto worker = ServerProcess::Start("worker", "tranche-worker", {"--postgres", database.node_dsn()}, scratch.path());
+  ASSERT_TRUE(worker.ok()) << worker.status();
+  const absl::Time give_up = absl::Now() + absl::Seconds(30);
+  while ((*worker)->LogLinesWith(" runs, PostgreSQL at ") == 0) {
+    ASSERT_TRUE((*worker)->Running() && absl::Now() < give_up) << (*worker)->LogTail();
+    std::this_thread::yield();
+  }
+}
+
+TEST(StartupTest, MigratingADatabaseOfANewerVersionChangesNothing) {
+  const TestDatabase database;
+  ASSERT_TRUE(ExecuteSql(database.owner_dsn(), R"(
+    SET tranche.schema_version = '1001';
+    INSERT INTO tranche.schema_migration (name, kind, md5) VALUES ('1001_more', 'migration', ''))")
+                  .ok());
+  const Ended ended = RunToEnd("tranche-migrate", {"--postgres", database.owner_dsn()});
   EXPECT_EQ(ended.status, 2);
-  EXPECT_TRUE(absl::StrContains(ended.output, "lacks this version's schema: run tranche-migrate")) << ended.output;
+  EXPECT_TRUE(absl::StrContains(ended.output, "was not changed")) << ended.output;
+  EXPECT_TRUE(absl::StrContains(ended.output, "this tranche-migrate is too old")) << ended.output;
+  EXPECT_TRUE(absl::StrContains(ended.output, "1001_more")) << ended.output;
 }
 
 TEST(StartupTest, HelpTeaches) {

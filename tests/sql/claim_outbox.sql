@@ -57,6 +57,17 @@ SELECT is(claimed(0), NULL);
 SELECT is(claimed(), '1/2 2/2 3/2 4/2');
 DELETE FROM tranche.outbox;
 
+-- Only those that were never handed out, the newest first.
+SELECT message(i, 2, p_since => make_interval(secs => i)) FROM generate_series(1, 9) AS i;
+SELECT is(claimed(3), '7/2 8/2 9/2');
+SELECT failed(i, 2, 0) FROM generate_series(7, 9) AS i;
+SELECT message(10, 2, p_since => '1 hour'), message(10, 3);
+SELECT is(claimed_fresh(2), '1/2 2/2', 'and none that waits for another one of its reservation');
+SELECT is(claimed_fresh(100), '3/2 4/2 5/2 6/2 10/2');
+SELECT is(claimed_fresh(100), NULL);
+SELECT is(claimed(), '7/2 8/2 9/2', 'those that failed are due as before');
+DELETE FROM tranche.outbox;
+
 -- Skips many that only wait for others: these are read once.
 SELECT message(i, 2, p_since => '-1 hour'), message(i, 3, p_since => '1 hour') FROM generate_series(1, 400) AS i;
 SELECT message(1000, 2);
@@ -72,4 +83,5 @@ ANALYZE tranche.outbox;
 SELECT claimed(10);  -- the last to meet the index entries of what was put off
 SELECT cmp_ok(rows_read('outbox', 'SELECT claimed(10)'), '<=', 60::bigint);
 SELECT cmp_ok(rows_read('outbox', 'SELECT claimed(10)'), '<=', 60::bigint);
+SELECT cmp_ok(rows_read('outbox', 'SELECT claimed_fresh(10)'), '<=', 60::bigint);
 SELECT * FROM finish();

@@ -124,7 +124,8 @@ void HttpReceiver::Serve(int socket, int number) {
     request->connection = number;
     const HttpAnswer answer = answer_(*request);
     if (answer.hang_up) break;
-    if (!SendAll(socket, absl::StrCat("HTTP/1.1 ", answer.status, " X\r\nContent-Length: ", answer.body.size(), "\r\n",
+    const size_t body_size = answer.body.size() + (answer.unfinished ? 1 : 0);
+    if (!SendAll(socket, absl::StrCat("HTTP/1.1 ", answer.status, " X\r\nContent-Length: ", body_size, "\r\n",
                                       answer.headers, "\r\n", answer.body))) {
       break;
     }

@@ -23,7 +23,8 @@ struct HttpAnswer {
   int status = 200;
   std::string headers = "";  // "Name: value\r\n"...
   std::string body = "";
-  bool hang_up = false;  // close the connection without an answer
+  bool hang_up = false;     // close the connection without an answer
+  bool unfinished = false;  // the body lacks its last byte, and nothing more comes
 };
 
 // `answer` runs on a thread per connection. Thread-safe.

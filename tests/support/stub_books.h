@@ -21,9 +21,9 @@ class StubBooks : public storage::Books {
   }
   void Apply(const std::string&, storage::Change, absl::Time, storage::ChangeDone done) override { done(Unexpected()); }
   void ConfirmLate(storage::Payment, absl::Time, storage::ChangeDone done) override { done(Unexpected()); }
-  void Find(const storage::Uuid&, FindDone done) override { done(Unexpected()); }
+  void Find(const storage::Uuid&, storage::Assurance, FindDone done) override { done(Unexpected()); }
   void FindSku(const std::string&, SkuDone done) override { done(Unexpected()); }
-  void Read(const std::string&, std::vector<storage::Uuid>, ReadDone done) override { done(Unexpected()); }
+  void FindReplicated(const std::string&, std::vector<storage::Uuid>, ReadDone done) override { done(Unexpected()); }
   void ReadAll(std::vector<storage::Uuid>, absl::Time, ReadDone done) override { done(Unexpected()); }
   void List(storage::ReservationFilter, storage::ReservationCursor, int, absl::Time, PageDone done) override {
     done(Unexpected());

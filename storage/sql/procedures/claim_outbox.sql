@@ -1,5 +1,7 @@
 -- Hands up to p_limit due messages of the sink to a relay, those due longest first. They are not handed out again for
--- p_lease_ms: if a relay dies, the others get them after that. Rows come in no order.
+-- p_lease_ms: if a relay dies, the others get them after that. Rows come in no order. With p_fresh only messages that were
+-- never handed out, the newest first: a relay that suspects its sink tries these, because one that fails may be bad itself,
+-- and then it has neighbours of its age that are.
 --
 -- Why they go in order: only the first waiting message of a (reservation, sink) is handed out, and it stays the first
 -- until it is delivered, dead or discarded, leased or not. The messages of a reservation become visible in the order of
@@ -13,7 +15,8 @@
 -- Whoever removes that one holds its lock until the end, or waits for ours and then looks for the next message.
 --
 -- Waits for no lock.
-CREATE OR REPLACE FUNCTION tranche.claim_outbox(p_sink text, p_limit integer, p_lease_ms bigint)
+CREATE OR REPLACE FUNCTION tranche.claim_outbox(p_sink text, p_limit integer, p_lease_ms bigint,
+                                                p_fresh boolean DEFAULT false)
 RETURNS TABLE (reservation_id uuid, revision integer, sink text, sku_id text, kind text, payload text, created_us bigint,
                state text, attempts integer, next_us bigint, last_error text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
@@ -29,6 +32,7 @@ DECLARE
   v_now       timestamptz := clock_timestamp();
   v_leased    timestamptz := v_now + make_interval(secs => p_lease_ms / 1000.0);
   v_from      timestamptz := '-infinity'::timestamptz;
+  v_to        timestamptz := v_now;
   v_left      integer := p_limit;
   v_wanted    integer;
   v_ids       uuid[];
@@ -40,14 +44,25 @@ BEGIN
   -- the last one ended, not through the dead index entries that it left.
   FOR v_round IN 1..16 LOOP
     v_wanted := v_left;
-    SELECT array_agg(l.reservation_id), array_agg(l.revision), coalesce(max(l.next_attempt_at), v_now)
-    INTO v_ids, v_revisions, v_from
-    FROM (SELECT o.reservation_id, o.revision, o.next_attempt_at
-          FROM outbox o
-          WHERE o.sink = p_sink AND o.state = 'PENDING' AND o.next_attempt_at BETWEEN v_from AND v_now
-          ORDER BY o.next_attempt_at
-          LIMIT v_wanted
-          FOR UPDATE SKIP LOCKED) AS l;
+    IF p_fresh THEN
+      SELECT array_agg(l.reservation_id), array_agg(l.revision), coalesce(min(l.next_attempt_at), v_to)
+      INTO v_ids, v_revisions, v_to
+      FROM (SELECT o.reservation_id, o.revision, o.next_attempt_at
+            FROM outbox o
+            WHERE o.sink = p_sink AND o.state = 'PENDING' AND o.next_attempt_at <= v_to AND o.attempts = 0
+            ORDER BY o.next_attempt_at DESC
+            LIMIT v_wanted
+            FOR UPDATE SKIP LOCKED) AS l;
+    ELSE
+      SELECT array_agg(l.reservation_id), array_agg(l.revision), coalesce(max(l.next_attempt_at), v_now)
+      INTO v_ids, v_revisions, v_from
+      FROM (SELECT o.reservation_id, o.revision, o.next_attempt_at
+            FROM outbox o
+            WHERE o.sink = p_sink AND o.state = 'PENDING' AND o.next_attempt_at BETWEEN v_from AND v_now
+            ORDER BY o.next_attempt_at
+            LIMIT v_wanted
+            FOR UPDATE SKIP LOCKED) AS l;
+    END IF;
 
     -- A separate statement, so that its snapshot is newer than the locks.
     RETURN QUERY

@@ -185,6 +185,10 @@ BEGIN
   IF cardinality(v_created) = cardinality(p_ids) THEN
     RETURN;
   END IF;
+  -- A repeat is the way to find out what became of a claim. With a slot locked, this transaction waits for the standby.
+  IF v_slot_skus IS NULL AND EXISTS (SELECT FROM reservation r WHERE r.reservation_id = ANY (p_ids) OFFSET 0) THEN
+    PERFORM await_standby();
+  END IF;
   RETURN QUERY
   SELECT c.idx::integer,
          CASE

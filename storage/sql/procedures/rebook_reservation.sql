@@ -1,5 +1,6 @@
 -- Books units again for a lapsed reservation that was paid late: a new reservation, confirmed at once. Returns its id,
--- or NULL if that is impossible: the SKU is closed, too few units are unsold, or the buyer's limit is reached.
+-- or NULL if that is impossible: the SKU is closed, too few units are unsold, or the buyer's limit is reached, or cannot be
+-- judged: retention has removed confirmed reservations of the SKU, which may have been this buyer's.
 --
 -- For confirm_late, which has locked the SKU's row and explains why the locks here close no cycle.
 CREATE OR REPLACE FUNCTION tranche.rebook_reservation(p_old tranche.reservation, p_sku tranche.sku, p_reference text)
@@ -20,7 +21,8 @@ BEGIN
   -- Before any lock: a buyer whose limit is used up should block no sale. Checked again below.
   IF (SELECT coalesce(sum(r.quantity), 0) FROM reservation r
       WHERE r.sku_id = p_old.sku_id AND r.user_id = p_old.user_id AND r.state IN ('PENDING', 'CONFIRMED'))
-     + p_old.quantity > p_sku.per_user_limit THEN
+     + p_old.quantity > p_sku.per_user_limit
+     OR EXISTS (SELECT FROM retired_units u WHERE u.sku_id = p_old.sku_id AND u.live_units > 0) THEN
     RETURN NULL;
   END IF;
   v_slots := lock_units(p_sku.sku_id, p_old.quantity);
@@ -42,6 +44,8 @@ BEGIN
         FROM reservation r
         WHERE r.sku_id = p_old.sku_id AND r.user_id = p_old.user_id AND r.state IN ('PENDING', 'CONFIRMED')) AS live
   WHERE live.units + p_old.quantity <= p_sku.per_user_limit
+    -- In the same snapshot as the sum: what is retired leaves the one and comes into the other.
+    AND NOT EXISTS (SELECT FROM retired_units u WHERE u.sku_id = p_old.sku_id AND u.live_units > 0)
   ON CONFLICT DO NOTHING;
   IF NOT FOUND THEN
     RETURN NULL;

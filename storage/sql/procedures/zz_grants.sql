@@ -1,9 +1,11 @@
 -- Runs last of the procedures: only the application role may execute the functions above. It may not execute the
--- migrator's own function, nor those that only other procedures call.
+-- migrator's own functions, nor those that only other procedures call.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA tranche FROM PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA tranche TO tranche_app;
-REVOKE EXECUTE ON FUNCTION tranche.record_migration(text, text, text) FROM tranche_app;
-REVOKE EXECUTE ON FUNCTION tranche.check_arriving(text, uuid), tranche.confirm_retired(uuid, text, bigint, text),
+REVOKE EXECUTE ON FUNCTION tranche.begin_migration(text[]), tranche.record_migration(text, text, text),
+  tranche.refuse_older_migrator(), tranche.schema_version() FROM tranche_app;
+REVOKE EXECUTE ON FUNCTION tranche.await_standby(),
+  tranche.check_arriving(text, uuid), tranche.confirm_retired(uuid, text, bigint, text),
   tranche.known_reservation(uuid), tranche.lock_reservations(uuid[], boolean, boolean), tranche.lock_sku(text),
   tranche.lock_units(text, bigint), tranche.pin_skus(text[], boolean), tranche.pool_ended_slots(text, bigint),
   tranche.rebook_reservation(tranche.reservation, tranche.sku, text),

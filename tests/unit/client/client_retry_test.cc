@@ -270,6 +270,7 @@ TEST_F(ClientRetryTest, ALookUpMayOvertakeTheCommit) {
   const auto reservation = Create({.sku = "tv", .user = "alice", .reservation_id = Committed().reservation_id()});
   ASSERT_TRUE(reservation.ok()) << reservation.status();
   EXPECT_EQ(scheduler_->waits().size(), 1u);
+  EXPECT_EQ(script_.gets_after_lost_answer, 2u) << "what it finds must survive a failover";
 }
 
 TEST_F(ClientRetryTest, WithoutTimeToLookTwiceTheOutcomeIsUnknown) {

@@ -97,6 +97,7 @@ struct Script {
   std::function<void()> during_create = [] {};
   std::vector<SeenCreate> creates;
   std::vector<std::string> gets;
+  size_t gets_after_lost_answer = 0;
   ScriptedMethod<tranche::v1::CreateReservationsRequest, tranche::v1::CreateReservationsResponse> cart;
   ScriptedMethod<tranche::v1::ConfirmReservationRequest, tranche::v1::ConfirmReservationResponse> confirm;
   ScriptedMethod<tranche::v1::CancelReservationRequest, tranche::v1::CancelReservationResponse> cancel;
@@ -124,6 +125,7 @@ class ScriptedStub : public Stub {
   void GetReservation(Context& context, absl::Time deadline, const tranche::v1::GetReservationRequest& request,
                       tranche::v1::GetReservationResponse* response, AttemptObserver* observer) override {
     script_.gets.push_back(request.reservation_id());
+    script_.gets_after_lost_answer += request.after_lost_answer() ? 1 : 0;
     absl::StatusOr<tranche::v1::Reservation> answer = absl::UnimplementedError("the test has no answer to Get");
     if (!script_.get.empty()) {
       answer = std::move(script_.get.front());

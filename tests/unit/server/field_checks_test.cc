@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "tests/unit/server/error_matchers.h"
 
 namespace tranche::server {
@@ -27,6 +28,22 @@ TEST(FieldChecksTest, UserIdsAreUtf8WithoutControlCharacters) {
   EXPECT_FALSE(IsUserId("a\tb"));
   EXPECT_FALSE(IsUserId("a\x7f"));
   EXPECT_FALSE(IsUserId(absl::string_view("a\0b", 3)));
+}
+
+TEST(FieldChecksTest, BuyersLookDifferent) {
+  EXPECT_TRUE(IsVisibleUtf8("user 1@example.com"));
+  EXPECT_TRUE(IsVisibleUtf8("J\xc3\xbcrgen"));
+  EXPECT_TRUE(IsVisibleUtf8("\xe6\xbc\xa2\xf0\x9f\x98\x80"));
+  EXPECT_FALSE(IsVisibleUtf8(""));
+  EXPECT_FALSE(IsVisibleUtf8(" "));
+  EXPECT_FALSE(IsVisibleUtf8("\xc2\xa0\xe3\x80\x80"));  // U+00A0, U+3000
+  for (const char* invisible : {"\xe2\x80\x8d", "\xe2\x80\xae", "\xef\xbb\xbf", "\xc2\xad", "\xef\xb8\x8f",
+                                "\xe3\x85\xa4", "\xf3\xa0\x81\xa1"}) {
+    EXPECT_FALSE(IsVisibleUtf8(invisible));
+    EXPECT_FALSE(IsVisibleUtf8(absl::StrCat("alice", invisible)));
+    EXPECT_TRUE(IsPlainUtf8(invisible)) << "to be listed, if an earlier version let it in";
+  }
+  EXPECT_FALSE(IsVisibleUtf8("alice\x07"));
 }
 
 TEST(FieldChecksTest, MalformedUtf8IsRefused) {

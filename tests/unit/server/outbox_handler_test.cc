@@ -33,7 +33,7 @@ class OutboxHandlerTest : public ::testing::Test {
   }
   // Every message of the sink.
   void Kill(const std::string& sink) {
-    const auto claimed = outbox_.ClaimMessages(sink, 1000, absl::Minutes(1));
+    const auto claimed = outbox_.ClaimMessages(sink, 1000, absl::Minutes(1), false);
     std::vector<storage::OutboxFailure> failures;
     for (const auto& message : *claimed) {
       failures.push_back({.key = message.key, .error = "because", .retry_after = absl::ZeroDuration(), .dead = true});

@@ -40,6 +40,7 @@ class HookedStock : public ForwardingStockLedger<HookedStock> {
 // Home's list of shards.
 class ListedShards : public ShardLedger {
  public:
+  absl::StatusOr<SchemaRange> Schema() override { return SchemaRange{}; }
   absl::StatusOr<ShardIdentity> Identity() override { return ShardIdentity{}; }
   absl::StatusOr<std::vector<Shard>> ListShards() override { return shards; }
   absl::StatusOr<bool> AddShard(const std::string&, const std::string&, const std::string&) override { return false; }

@@ -126,6 +126,7 @@ class ShardRouterTest : public ::testing::Test {
   class Directory : public ShardLedger {
    public:
     explicit Directory(const bool* east_known) : east_known_(east_known) {}
+    absl::StatusOr<SchemaRange> Schema() override { return SchemaRange{}; }
     absl::StatusOr<ShardIdentity> Identity() override { return ShardIdentity{}; }
     absl::StatusOr<std::vector<Shard>> ListShards() override {
       if (!*east_known_) return std::vector<Shard>{};
@@ -194,7 +195,7 @@ TEST_F(ShardRouterTest, ACartGoesToTheShardThatItsTermsName) {
   ASSERT_TRUE(cart.ok()) << cart.status();
   EXPECT_TRUE(cart->committed);
   const auto read = Ask<std::vector<Reservation>>([&](auto done) {
-    router_.Read("east", {IdOf(1), IdOf(2)}, std::move(done));
+    router_.FindReplicated("east", {IdOf(1), IdOf(2)}, std::move(done));
   });
   ASSERT_EQ(read->size(), 1u);
   EXPECT_EQ(read->front().sku_id, "radio");
@@ -217,7 +218,8 @@ TEST_F(ShardRouterTest, ASilentShardIsNotTakenForOneThatHasNothing) {
   east_.FailNext(1000);
   const auto result = Apply("", Cancellation{IdOf(9), "why"});
   EXPECT_TRUE(absl::IsUnavailable(result.status())) << result.status();
-  const auto found = Ask<Reservation>([&](auto done) { router_.Find(IdOf(9), std::move(done)); });
+  const auto found =
+      Ask<Reservation>([&](auto done) { router_.Find(IdOf(9), Assurance::kReplicated, std::move(done)); });
   EXPECT_TRUE(absl::IsUnavailable(found.status())) << found.status();
   const auto sku = Ask<Sku>([&](auto done) { router_.FindSku("sofa", std::move(done)); });
   EXPECT_TRUE(absl::IsUnavailable(sku.status())) << sku.status();
@@ -227,7 +229,8 @@ TEST_F(ShardRouterTest, ASilentShardIsNotTakenForOneThatHasNothing) {
 
 TEST_F(ShardRouterTest, WhatDoesNotExistIsFoundNowhere) {
   AddEast();
-  const auto found = Ask<Reservation>([&](auto done) { router_.Find(IdOf(9), std::move(done)); });
+  const auto found =
+      Ask<Reservation>([&](auto done) { router_.Find(IdOf(9), Assurance::kCommitted, std::move(done)); });
   EXPECT_TRUE(absl::IsNotFound(found.status())) << found.status();
   const auto sku = Ask<Sku>([&](auto done) { router_.FindSku("radio", std::move(done)); });
   EXPECT_TRUE(sku.ok()) << sku.status();

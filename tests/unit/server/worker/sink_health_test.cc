@@ -6,6 +6,7 @@ namespace tranche::server {
 namespace {
 
 using Change = SinkHealth::Change;
+using Which = SinkHealth::Which;
 
 class SinkHealthTest : public ::testing::Test {
  protected:
@@ -17,6 +18,12 @@ class SinkHealthTest : public ::testing::Test {
   void Succeed() {
     const auto permit = Ask();
     Report(permit, {.answered = permit.messages});
+  }
+
+  // Two in a row fail that never failed before.
+  void GoDown() {
+    EXPECT_EQ(Report(Ask(), {.failed = 1}), Change::kNone);
+    EXPECT_EQ(Report(Ask(), {.failed = 1}), Change::kDown);
   }
 
   absl::Time now_ = absl::UnixEpoch();
@@ -31,16 +38,59 @@ TEST_F(SinkHealthTest, BatchesGrowWhileAllArrives) {
   }
 }
 
-TEST_F(SinkHealthTest, ABatchThatFailsAsAWholePausesTheSink) {
+TEST_F(SinkHealthTest, ABatchThatFailsAsAWholeIsNoProofAndAnotherMessageIsTriedAtOnce) {
   for (int i = 0; i < 5; ++i) Succeed();
-  const auto permit = Ask();
-  EXPECT_EQ(Report(permit, {.failed = 100}), Change::kDown);
+  EXPECT_EQ(Report(Ask(), {.failed = 100}), Change::kNone);
+  const auto probe = Ask();
+  EXPECT_EQ(probe.messages, 1);
+  EXPECT_EQ(probe.which, Which::kFreshElseOne);
+  EXPECT_EQ(Report(probe, {.failed = 1}), Change::kDown);
   EXPECT_EQ(Ask().messages, 0);
   EXPECT_EQ(Ask().wait, absl::Milliseconds(250));
 }
 
-TEST_F(SinkHealthTest, AfterThePauseOneMessageProbesAndTheOthersWait) {
+TEST_F(SinkHealthTest, ABadMessageAmongGoodOnesCostsNothing) {
+  for (int i = 0; i < 5; ++i) Succeed();
+  EXPECT_EQ(Report(Ask(), {.answered = 95, .failed = 5}), Change::kNone);
+  EXPECT_EQ(Ask().messages, 100);
+  EXPECT_EQ(Ask().which, Which::kAny);
+}
+
+// However often they fail.
+TEST_F(SinkHealthTest, MessagesThatFailAgainPauseOnlyTheirKind) {
+  for (int i = 0; i < 5; ++i) Succeed();
+  Report(Ask(), {.failed_again = 40});
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(Ask().which, Which::kFreshElseOne);
+    EXPECT_EQ(Report(Ask(), {.failed_again = 1}), Change::kNone);
+    const auto permit = Ask();
+    EXPECT_EQ(permit.which, Which::kFresh);
+    EXPECT_EQ(permit.messages, 100);
+    EXPECT_GT(health_.PauseLeft(now_), absl::ZeroDuration());
+    now_ += absl::Seconds(30);
+  }
+  Succeed();
+  EXPECT_EQ(Ask().which, Which::kAny);
+  EXPECT_EQ(health_.PauseLeft(now_), absl::ZeroDuration());
+}
+
+// The next fresh message is tried as soon as it comes: what failed meanwhile may all be bad.
+TEST_F(SinkHealthTest, OldMessagesThatFailDoNotMakeAFreshOneWait) {
   Report(Ask(), {.failed = 1});
+  EXPECT_EQ(Report(Ask(), {.failed_again = 1}), Change::kDown) << "there is nothing else to try";
+  for (int i = 0; i < 10; ++i) {
+    const auto permit = Ask();
+    EXPECT_EQ(permit.messages, 1);
+    EXPECT_EQ(permit.which, Which::kFresh);
+    Report(permit, {});
+    now_ += absl::Seconds(30);
+    Report(Ask(), {.failed_again = 1});
+  }
+  EXPECT_EQ(Report(Ask(), {.answered = 1}), Change::kUp);
+}
+
+TEST_F(SinkHealthTest, AfterThePauseOneMessageProbesAndTheOthersWait) {
+  GoDown();
   now_ += absl::Milliseconds(250);
   const auto probe = Ask();
   EXPECT_TRUE(probe.probe);
@@ -55,7 +105,7 @@ TEST_F(SinkHealthTest, AfterThePauseOneMessageProbesAndTheOthersWait) {
 }
 
 TEST_F(SinkHealthTest, AProbeThatFoundNothingToSendLeavesTheNextOneToTry) {
-  Report(Ask(), {.failed = 1});
+  GoDown();
   now_ += absl::Seconds(1);
   Report(Ask(), {});
   EXPECT_TRUE(Ask().probe);
@@ -66,21 +116,24 @@ TEST_F(SinkHealthTest, WhatWasOnItsWayWhenTheSinkWentDownCountsOnce) {
   const auto second = Ask();
   Report(first, {.failed = 1});
   EXPECT_EQ(Report(second, {.failed = 1}), Change::kNone);
-  EXPECT_EQ(Ask().wait, absl::Milliseconds(250));
+  EXPECT_TRUE(Ask().probe) << "still no more than a suspicion";
 }
 
 TEST_F(SinkHealthTest, ThePauseHasItsBounds) {
+  GoDown();
   for (int i = 0; i < 30; ++i) {
-    Report(Ask(), {.failed = 1});
-    EXPECT_LE(Ask().wait, absl::Seconds(30));
     now_ += absl::Minutes(1);
+    Report(Ask(), {.failed = 1});
+    EXPECT_GT(Ask().wait, absl::ZeroDuration());
+    EXPECT_LE(Ask().wait, absl::Seconds(30));
   }
+  now_ += absl::Minutes(1);
   health_.Report(Ask(), {.failed = 1}, now_, /*random=*/0);
   EXPECT_EQ(Ask().wait, absl::Milliseconds(100)) << "jitter does not make a storm";
 }
 
 TEST_F(SinkHealthTest, AClockThatIsSetBackDoesNotProlongThePause) {
-  Report(Ask(), {.failed = 1});
+  GoDown();
   now_ -= absl::Hours(1);
   EXPECT_TRUE(Ask().probe);
 }

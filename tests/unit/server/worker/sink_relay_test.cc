@@ -207,6 +207,36 @@ TEST_F(SinkRelayTest, APoisonedMessageDoesNotKeepTheSinkDown) {
   EXPECT_THAT(sink_.delivered, SizeIs(499));
 }
 
+// As they may come: before the good ones, and between them.
+TEST_F(SinkRelayTest, ManyPoisonedMessagesHoldUpNoOther) {
+  constexpr int kBad = 3;  // the revision of those that the receiver cannot take
+  sink_.answer = [&](const OutboxMessage& message) {
+    return message.key.revision == kBad ? Failure(DeliveryOutcome::kSinkFailed)
+                                        : Delivery{DeliveryOutcome::kDelivered, ""};
+  };
+  size_t good = 0;
+  for (int i = 1; i <= 808; ++i) {
+    const bool bad = i <= 40 || i % 20 == 0;
+    Write(i, bad ? kBad : 2);
+    if (!bad) ++good;
+    clock_.AdvanceBy(absl::Milliseconds(1));
+  }
+  const absl::Time begin = clock_.Now();
+  while (sink_.delivered.size() < good && clock_.Now() < begin + absl::Minutes(10)) clock_.AdvanceBy(relay_.Step());
+  EXPECT_THAT(sink_.delivered, SizeIs(good));
+  EXPECT_LT(clock_.Now() - begin, absl::Seconds(1));
+  // Nor one that comes when nothing but bad ones is left, for however long.
+  for (int round = 1; round <= 5; ++round) {
+    Run(absl::Minutes(20));
+    const absl::Time written = clock_.Now();
+    Write(1000 + round, 2);
+    while (sink_.delivered.size() < good + round && clock_.Now() < written + absl::Minutes(1)) {
+      clock_.AdvanceBy(relay_.Step());
+    }
+    EXPECT_LT(clock_.Now() - written, absl::Seconds(1));
+  }
+}
+
 TEST_F(SinkRelayTest, AStopBeginsNoFurtherMessageAndItsLeaseRunsOut) {
   for (int i = 1; i <= 9; ++i) Write(i, 2);
   sink_.answer = [&](const OutboxMessage&) {

@@ -1,0 +1,26 @@
+// Do this build and a database's schema fit together? Asked at start: a process that meets procedures which it does not
+// know fails call by call, in mid-sale.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "storage/ledger/shard_ledger.h"
+#include "storage/postgres/connection_pool.h"
+
+namespace tranche::server {
+
+// kFailedPrecondition says which of the two is too old, and what to do. `own` is the version of the schema that the
+// servers were built with; `database` is how to name the database to an operator.
+absl::Status CheckSchema(const storage::SchemaRange& schema, int own, const std::string& database);
+
+// For a database without any schema, or with one from before schemas had versions.
+absl::Status LacksSchema(const std::string& database);
+
+// Asks the database of this DSN for its schema. Other errors than CheckSchema's are the ledger's.
+absl::Status RequireSchema(storage::ShardLedger& ledger, const std::string& dsn);
+
+// The same for a shard that home lists. Says in the log now and then why it does not.
+bool SchemaFits(storage::ConnectionPool* pool, const storage::Shard& shard);
+
+}  // namespace tranche::server
