@@ -104,7 +104,11 @@ void CartSeller::RefuseForWantOfUnits(const CartPtr& cart) {
     if (want.grant.has_value()) continue;
     const Refused why = OutOfUnits(want.terms, want.units);
     if (refused.sku_id.empty() || (IsFinal(why) && !IsFinal(refused.refused))) refused = {why, sku_id};
-    if (IsFinal(why) || want.slice == nullptr) continue;
+    if (want.slice == nullptr) continue;
+    if (IsFinal(why)) {
+      want.slice->CountRefused(want.units);
+      continue;
+    }
     want.slice->CountDenied(want.units);
     if (want.slice->MarkWanted(want.units)) slices_->NoteExhausted();
   }

@@ -167,6 +167,8 @@ TEST_F(CartSellerTest, SoldOutIsSaidOfTheOneThatIs) {
   const CartRefused refused = Refused(Sell({Line("tv", 2), Line("cable", 1)}));
   EXPECT_EQ(refused.refused.refusal, Refusal::kSoldOut);
   EXPECT_EQ(refused.sku_id, "cable");
+  EXPECT_EQ(slices_.Find("cable")->refused(), 1);
+  EXPECT_EQ(slices_.Find("cable")->denied(), 0);
 }
 
 TEST_F(CartSellerTest, TooFewUnitsAnywhereAreSaidOfTheSkuThatHasThem) {

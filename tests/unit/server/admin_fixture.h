@@ -154,6 +154,7 @@ class AdminHandlersTest : public ::testing::Test {
     demand->set_grants_per_s(grants_per_s);
     demand->set_denials_per_s(denials_per_s);
     Write(quota::DemandPath(incarnation), report.SerializeAsString());
+    demand->set_refused_per_s(7.5);
   }
 
   void Write(const std::string& path, const std::string& data) {

@@ -288,6 +288,7 @@ TEST_F(OperatorQuotaTest, ShowsWhatTheNodesReport) {
   EXPECT_EQ(a.activity().waiting(), 1);
   EXPECT_EQ(a.activity().slice_version(), 4);
   EXPECT_DOUBLE_EQ(a.activity().grants_per_s(), 1.5);
+  EXPECT_DOUBLE_EQ(a.activity().refused_per_s(), 7.5);
   EXPECT_EQ(quota.slices(2).incarnation(), b_);
   EXPECT_EQ(quota.slices(2).node_name(), "b");
   EXPECT_EQ(quota.slices(2).version(), 0);
