@@ -35,8 +35,8 @@ storage::PoolOptions MovePool(const ServerOptions& options, const std::string& d
 OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions)
     : announcer_(sessions),
       mover_(&ledger->stock(), &announcer_),
-      skus_(&ledger->stock(), &announcer_),
-      stock_(&ledger->stock(), &announcer_),
+      skus_(&ledger->stock(), &announcer_, storage::Clock::Real()),
+      stock_(&ledger->stock(), &announcer_, storage::Clock::Real()),
       quota_(&ledger->stock(), &mover_, sessions, storage::Clock::Real()),
       nodes_(&ledger->stock(), sessions, storage::Clock::Real()),
       verify_(&ledger->stock()),

@@ -187,8 +187,8 @@ class AdminHandlersTest : public ::testing::Test {
   testing::FixedSession sessions_;
   quota::Announcer announcer_{&sessions_};
   quota::QuotaMover mover_{&ledger_, &announcer_};
-  SkuHandler sku_{&ledger_, &announcer_};
-  StockHandler stock_{&ledger_, &announcer_};
+  SkuHandler sku_{&ledger_, &announcer_, &clock_};
+  StockHandler stock_{&ledger_, &announcer_, &clock_};
   QuotaHandler quota_{&ledger_, &mover_, &sessions_, &clock_};
   NodeHandler node_{&ledger_, &sessions_, &clock_};
   VerifyHandler verify_{&ledger_};

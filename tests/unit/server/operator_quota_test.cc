@@ -306,6 +306,13 @@ TEST_F(OperatorQuotaTest, AReportThatDoesNotNameTheSkuIsOnlyAnAge) {
   EXPECT_EQ(SliceIn(quota, a_).report().age().seconds(), 0) << "a clock ahead of ours makes no report from the future";
 }
 
+TEST_F(OperatorQuotaTest, APreviewOfFreezingEqualsWhatHappens) {
+  for (const bool frozen : {true, true, false}) {
+    const v1::SetQuotaFrozenResponse preview = Freeze(frozen, /*preview=*/true);
+    EXPECT_EQ(Freeze(frozen).DebugString(), preview.DebugString());
+  }
+}
+
 TEST_F(OperatorQuotaTest, OnDemandSkusAreCreatedAndShownAsSuch) {
   v1::CreateSkuRequest create;
   *create.mutable_sku() = Tv();
