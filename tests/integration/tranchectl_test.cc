@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -16,6 +17,7 @@
 #include "client/ctl/run.h"
 #include "tests/integration/fake_front_node.h"
 #include "tests/support/tranchectl_runner.h"
+#include "tests/support/scratch_dir.h"
 #include "tranche/v1/admin_service.grpc.pb.h"
 
 namespace tranche::ctl {
@@ -510,3 +512,40 @@ TEST_F(TranchectlTest, CompletionKnowsEveryCommand) {
 
 }  // namespace
 }  // namespace tranche::ctl
+TEST_F(TranchectlTest, TellsWhoActsWhereTheEnvironmentDoesNot) {
+  const char* user = getenv("USER");
+  const std::string before = user == nullptr ? "" : user;
+  unsetenv("USER");
+  EXPECT_EQ(Ctl({"sku", "show", "tv"}), 0);
+  EXPECT_THAT(admin_.actor_seen, Not(::testing::StartsWith("unknown@")));
+  EXPECT_THAT(admin_.actor_seen, Not(::testing::StartsWith("@")));
+  if (user != nullptr) setenv("USER", before.c_str(), 1);
+}
+
+// As with the servers: the command line, then the environment, then the file.
+TEST_F(TranchectlTest, TheEnvironmentWinsOverTheConfigFile) {
+  testing::ScratchDir dir("tranchectl");
+  const std::string file = absl::StrCat(dir.path().string(), "/tranchectl.toml");
+  std::ofstream(file) << "endpoint = \"127.0.0.1:1\"\noutput = \"json\"\n";
+  EXPECT_EQ(RunCtl({"--config", file, "sku", "show", "tv"}), 2) << "nobody is there";
+  setenv("TRANCHE_ENDPOINT", admin_.address().c_str(), 1);
+  EXPECT_EQ(RunCtl({"--config", file, "sku", "show", "tv"}), 0) << err_;
+  EXPECT_TRUE(nlohmann::json::accept(out_)) << "the rest of the file holds";
+  setenv("TRANCHE_CONFIG", file.c_str(), 1);
+  EXPECT_EQ(RunCtl({"sku", "show", "tv"}), 0) << err_;
+  EXPECT_TRUE(nlohmann::json::accept(out_));
+  EXPECT_EQ(RunCtl({"--endpoint", "127.0.0.1:1", "sku", "show", "tv"}), 2);
+  unsetenv("TRANCHE_ENDPOINT");
+  EXPECT_EQ(RunCtl({"--endpoint", admin_.address(), "sku", "show", "tv"}), 0) << err_;
+  unsetenv("TRANCHE_CONFIG");
+}
+
+TEST_F(TranchectlTest, AnUnknownKeyOfTheConfigFileIsWrongUsage) {
+  testing::ScratchDir dir("tranchectl");
+  const std::string file = absl::StrCat(dir.path().string(), "/tranchectl.toml");
+  std::ofstream(file) << "endpoint = \"" << admin_.address() << "\"\ntime-out = \"1s\"\n";
+  EXPECT_EQ(RunCtl({"--config", file, "sku", "show", "tv"}), 1);
+  EXPECT_THAT(err_, HasSubstr("unknown key"));
+  EXPECT_THAT(err_, HasSubstr("time-out"));
+}
+
