@@ -13,6 +13,12 @@ std::string State(const tranche::v1::Sku& sku) {
       return "OPEN";
     case tranche::v1::SKU_STATE_CLOSED:
       return "CLOSED";
+    case tranche::v1::SKU_STATE_NOT_YET:
+      return "NOT_YET";
+    case tranche::v1::SKU_STATE_SOLD_OUT:
+      return "SOLD_OUT";
+    case tranche::v1::SKU_STATE_ENDED:
+      return "ENDED";
     default:
       return "?";
   }
@@ -29,6 +35,12 @@ std::string Extensions(const tranche::v1::Sku& sku) {
   return absl::StrCat(sku.max_extensions(), most.empty() ? "" : ", to ", most);
 }
 
+// By an operator: sales go on meanwhile.
+bool IsChanged(const tranche::v1::Sku& before, const tranche::v1::Sku& after) {
+  return before.state() != after.state() || before.stock() != after.stock() ||
+         before.quota_frozen() != after.quota_frozen();
+}
+
 std::string Time(bool present, const google::protobuf::Timestamp& time) {
   if (!present) return "-";
   return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(time.seconds()), absl::UTCTimeZone());
@@ -37,24 +49,44 @@ std::string Time(bool present, const google::protobuf::Timestamp& time) {
 }  // namespace
 
 void PrintSkus(Session& session, const std::vector<tranche::v1::Sku>& skus) {
+  if (!session.wide()) {
+    Table table({"SKU", "STATE", "STOCK", "RESERVED", "UNSOLD", "PRICE", "SHARD"});
+    for (const tranche::v1::Sku& sku : skus) {
+      table.AddRow({sku.sku_id(), State(sku), absl::StrCat(sku.stock()), absl::StrCat(sku.reserved()),
+                    absl::StrCat(sku.unsold()), FormatPrice(sku.price_minor(), sku.currency()), sku.shard()});
+    }
+    return session.Print(table);
+  }
   Table table({"SKU", "STATE", "STOCK", "RESERVED", "UNSOLD", "QUOTA", "PRICE", "PER USER", "HOLD", "EXTENSIONS",
-               "OPENS", "CLOSES", "TITLE"});
+               "OPENS", "CLOSES", "SHARD", "TITLE"});
   for (const tranche::v1::Sku& sku : skus) {
     table.AddRow({sku.sku_id(), State(sku), absl::StrCat(sku.stock()), absl::StrCat(sku.reserved()),
                   absl::StrCat(sku.unsold()), QuotaMode(sku), FormatPrice(sku.price_minor(), sku.currency()),
                   absl::StrCat(sku.per_user_limit()), FormatHold(absl::Seconds(sku.hold().seconds())), Extensions(sku),
-                  Time(sku.has_open_time(), sku.open_time()), Time(sku.has_close_time(), sku.close_time()),
+                  Time(sku.has_open_time(), sku.open_time()), Time(sku.has_close_time(), sku.close_time()), sku.shard(),
                   sku.title()});
   }
   session.Print(table);
 }
 
 void PrintSku(Session& session, const tranche::v1::Sku& sku) {
-  if (session.json()) {
-    session.PrintJson(sku);
-  } else {
-    PrintSkus(session, {sku});
-  }
+  if (session.json()) return session.PrintJson(sku);
+  Table table({"FIELD", "VALUE"});
+  table.AddRow({"sku", sku.sku_id()});
+  table.AddRow({"title", sku.title()});
+  table.AddRow({"state", State(sku)});
+  table.AddRow({"stock", absl::StrCat(sku.stock())});
+  table.AddRow({"reserved", absl::StrCat(sku.reserved())});
+  table.AddRow({"unsold", absl::StrCat(sku.unsold())});
+  table.AddRow({"quota", QuotaMode(sku)});
+  table.AddRow({"price", FormatPrice(sku.price_minor(), sku.currency())});
+  table.AddRow({"per user", absl::StrCat(sku.per_user_limit())});
+  table.AddRow({"hold", FormatHold(absl::Seconds(sku.hold().seconds()))});
+  table.AddRow({"extensions", Extensions(sku)});
+  table.AddRow({"opens", Time(sku.has_open_time(), sku.open_time())});
+  table.AddRow({"closes", Time(sku.has_close_time(), sku.close_time())});
+  table.AddRow({"shard", sku.shard()});
+  session.Print(table);
 }
 
 void PrintSkuChange(Session& session, const tranche::v1::Sku& before, const tranche::v1::Sku& after,
@@ -68,7 +100,9 @@ void PrintSkuChange(Session& session, const tranche::v1::Sku& before, const tran
                   Arrow(QuotaMode(before), QuotaMode(after))});
     session.Print(table);
   }
-  if (notes.preview) SayHowToApply(session, notes.more_flags);
+  if (!notes.preview) return;
+  if (IsChanged(before, after)) return SayHowToApply(session, notes.more_flags);
+  SayNothingWouldChange(session);
 }
 
 }  // namespace tranche::ctl

@@ -50,6 +50,7 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
     slice->mutable_report()->mutable_activity()->set_in_flight(5);
     slice->mutable_report()->mutable_activity()->set_grants_per_s(12.25);
     slice = quota_.add_slices();
+    slice->mutable_report()->mutable_activity()->set_refused_per_s(31.5);
     slice->set_incarnation(4);
     slice->set_node_name("node-2");
     grpc::ServerBuilder builder;
@@ -63,6 +64,11 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
 
   const std::string& address() const { return address_; }
 
+  void RenameNode(int slice, const std::string& name) { quota_.mutable_slices(slice)->set_node_name(name); }
+  void SetSku(tranche::v1::SkuState state, bool frozen) {
+    tv_.set_state(state);
+    tv_.set_quota_frozen(frozen);
+  }
   grpc::Status CreateSku(grpc::ServerContext* context, const tranche::v1::CreateSkuRequest* request,
                          tranche::v1::CreateSkuResponse* response) override {
     created = request->sku();
@@ -168,9 +174,42 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
     response->mutable_before()->set_name(request->node());
     response->mutable_before()->set_state(tranche::v1::NODE_STATE_SERVING);
     response->mutable_node()->set_name(request->node());
+    response->mutable_before()->set_units_held(17);
+    response->mutable_before()->set_draining(drains);
     response->mutable_node()->set_state(tranche::v1::NODE_STATE_DRAINING);
     return grpc::Status::OK;
   }
+    response->add_warnings("it is the last");
+    return grpc::Status::OK;
+  }
+  grpc::Status UndrainNode(grpc::ServerContext* context, const tranche::v1::UndrainNodeRequest* request,
+                           tranche::v1::UndrainNodeResponse* response) override {
+    response->mutable_before()->set_draining(drains);
+    return grpc::Status::OK;
+  }
+  // The node of a drain: it holds units, then none, then it has left.
+  grpc::Status ListNodes(grpc::ServerContext* context, const tranche::v1::ListNodesRequest* request,
+                         tranche::v1::ListNodesResponse* response) override {
+    const int look = ++node_looks;
+    if (look == 2) return ToGrpc(ErrorDetails(grpc::StatusCode::UNAVAILABLE, "COORDINATION_UNAVAILABLE"));
+    if (look > 4) return grpc::Status::OK;
+    tranche::v1::Node* node = response->add_nodes();
+    node->set_incarnation(3);
+    node->set_name("node-1");
+    node->set_draining(true);
+    node->set_units_held(look < 4 ? 17 : 0);
+    node->set_state(look < 4 ? tranche::v1::NODE_STATE_DRAINING : tranche::v1::NODE_STATE_DRAINED);
+    return grpc::Status::OK;
+  }
+  grpc::Status DumpCoordination(grpc::ServerContext* context, const tranche::v1::DumpCoordinationRequest* request,
+                                tranche::v1::DumpCoordinationResponse* response) override {
+    return grpc::Status::OK;
+  }
+  grpc::Status SetQuotaFrozen(grpc::ServerContext* context, const tranche::v1::SetQuotaFrozenRequest* request,
+                              tranche::v1::SetQuotaFrozenResponse* response) override {
+    *response->mutable_before() = tv_;
+    *response->mutable_sku() = tv_;
+    response->mutable_sku()->set_quota_frozen(request->frozen());
   grpc::Status ListAudit(grpc::ServerContext* context, const tranche::v1::ListAuditRequest* request,
                          tranche::v1::ListAuditResponse* response) override {
     // Endless: page after page.
@@ -197,6 +236,8 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
   bool drained = false;
   bool stays = false;
 
+  bool drains = false;
+  int node_looks = 0;
  private:
   tranche::v1::Sku tv_;
   tranche::v1::Quota quota_;
@@ -297,13 +338,40 @@ TEST_F(TranchectlTest, QuotaShowsPoolAndNodes) {
   EXPECT_THAT(out_, HasSubstr("120 unsold"));
   EXPECT_THAT(out_, HasSubstr("880"));  // spent by node-1
 }
+  ASSERT_EQ(Ctl({"quota", "show", "tv", "-o", "wide"}), 0);
 
 TEST_F(TranchectlTest, QuotaShowMarksWhoLagsAndWhatIsNotReported) {
   ASSERT_EQ(Ctl({"quota", "show", "tv"}), 0);
-  EXPECT_THAT(out_, HasSubstr("6 LAGS"));
+TEST_F(TranchectlTest, TwoNodesOfOneNameAreToldApart) {
+  ASSERT_EQ(Ctl({"quota", "show", "tv"}), 0);
+  EXPECT_THAT(out_, Not(HasSubstr("#")));
+  admin_.RenameNode(2, "node-1");
+  ASSERT_EQ(Ctl({"quota", "show", "tv"}), 0);
+  EXPECT_THAT(out_, HasSubstr("node-1#3"));
+  EXPECT_THAT(out_, HasSubstr("node-1#4"));
+}
+
+TEST_F(TranchectlTest, TablesFitATerminalOf80Characters) {
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"sku", "list"}, {"sku", "show", "tv"}, {"quota", "show", "tv"}}) {
+    ASSERT_EQ(Ctl(command), 0) << err_;
+    std::istringstream lines(out_);
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
+    std::vector<std::string> wide = command;
+    wide.insert(wide.end(), {"-o", "wide"});
+    EXPECT_EQ(Ctl(wide), 0) << err_;
+  }
+  ASSERT_EQ(Ctl({"sku", "list", "-o", "wide"}), 0);
+  EXPECT_THAT(out_, HasSubstr("TITLE"));
+}
+
+  EXPECT_THAT(out_, HasSubstr("0.4s LAGS"));
   EXPECT_THAT(out_, HasSubstr("12.2"));
-  EXPECT_THAT(out_, HasSubstr("0.4s"));
-  EXPECT_THAT(out_, ::testing::ContainsRegex("node-2 +4 +0 +0 +0 +- +- +- +- +- +0 +0 +-\n"));
+  EXPECT_THAT(out_, HasSubstr("31.5")) << "asked for after sell-out";
+  EXPECT_THAT(out_, ::testing::ContainsRegex("node-2 +0 +- +- +- +- +-\n"));
+  ASSERT_EQ(Ctl({"quota", "show", "tv", "-o", "wide"}), 0);
+  EXPECT_THAT(out_, HasSubstr("6 LAGS"));
+  EXPECT_THAT(out_, ::testing::ContainsRegex("node-2 +4 +0 +0 +0 +- +- +- +- +- +- +0 +0 +-\n"));
 }
 
 TEST_F(TranchectlTest, MoveSendsBothEndsAndPrintsWarnings) {
@@ -350,6 +418,75 @@ TEST_F(TranchectlTest, DrainNeedsYesAndWaitsUnlessToldToExit) {
 
 TEST_F(TranchectlTest, AuditStopsAtItsLimit) {
   ASSERT_EQ(Ctl({"audit", "--sku", "tv", "--limit", "7", "-o", "json"}), 0);
+TEST_F(TranchectlTest, APreviewOfADrainTellsWhatItCosts) {
+  ASSERT_EQ(Ctl({"node", "drain", "node-1"}), 0);
+  EXPECT_THAT(out_, HasSubstr("17"));
+  EXPECT_THAT(err_, HasSubstr("warning: it is the last"));
+  ASSERT_EQ(Ctl({"node", "drain", "node-1", "-o", "json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out_)["warnings"][0], "it is the last");
+}
+
+TEST_F(TranchectlTest, DrainWaitsUntilItIsDoneIfAsked) {
+  EXPECT_EQ(Ctl({"node", "drain", "node-1", "--wait"}), 1) << "for what?";
+  EXPECT_EQ(admin_.node_looks, 0);
+  ASSERT_EQ(Ctl({"node", "drain", "node-1", "--wait", "--yes"}), 0) << err_;
+  EXPECT_EQ(admin_.node_looks, 4);
+  EXPECT_THAT(err_, HasSubstr("still holds 17 units"));
+  EXPECT_THAT(err_, HasSubstr("asking again: COORDINATION_UNAVAILABLE")) << "it did not answer once";
+  EXPECT_THAT(err_, HasSubstr("node-1 is drained"));
+  admin_.node_looks = 0;
+  ASSERT_EQ(Ctl({"node", "drain", "node-1", "--wait", "--yes", "--exit"}), 0) << err_;
+  EXPECT_EQ(admin_.node_looks, 5);
+  EXPECT_THAT(err_, HasSubstr("node-1 has left"));
+}
+
+TEST_F(TranchectlTest, APreviewSaysWhenThereIsNothingToDo) {
+  admin_.SetSku(tranche::v1::SKU_STATE_OPEN, /*frozen=*/true);
+  ASSERT_EQ(Ctl({"quota", "freeze", "tv"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("nothing would change"));
+  EXPECT_THAT(err_, Not(HasSubstr("--yes")));
+  ASSERT_EQ(Ctl({"quota", "thaw", "tv"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("--yes"));
+  ASSERT_EQ(Ctl({"node", "undrain", "node-1"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("nothing would change"));
+  ASSERT_EQ(Ctl({"quota", "rebalance", "tv"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("nothing would change"));
+  admin_.drains = true;
+  ASSERT_EQ(Ctl({"node", "undrain", "node-1"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("--yes"));
+  ASSERT_EQ(Ctl({"node", "drain", "node-1", "--exit"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("drains already: nothing would change, except that its process would end"));
+}
+
+TEST_F(TranchectlTest, StockThatWouldNotSellIsWarnedOf) {
+  ASSERT_EQ(Ctl({"stock", "add", "tv", "5"}), 0);
+  EXPECT_THAT(err_, Not(HasSubstr("warning")));
+  admin_.SetSku(tranche::v1::SKU_STATE_OPEN, /*frozen=*/true);
+  ASSERT_EQ(Ctl({"stock", "add", "tv", "5"}), 0);
+  EXPECT_THAT(err_, HasSubstr("warning: its quota is frozen"));
+  admin_.SetSku(tranche::v1::SKU_STATE_CLOSED, /*frozen=*/false);
+  ASSERT_EQ(Ctl({"stock", "add", "tv", "5"}), 0);
+  EXPECT_THAT(err_, HasSubstr("warning: its sale is over"));
+  ASSERT_EQ(Ctl({"stock", "reduce", "tv", "5"}), 0);
+  EXPECT_THAT(err_, Not(HasSubstr("warning")));
+}
+
+TEST_F(TranchectlTest, AStateSaysWhyNothingSells) {
+  using tranche::v1::SkuState;
+  for (const auto& [state, word] :
+       {std::pair(SkuState::SKU_STATE_NOT_YET, "NOT_YET"), std::pair(SkuState::SKU_STATE_SOLD_OUT, "SOLD_OUT"),
+        std::pair(SkuState::SKU_STATE_ENDED, "ENDED"), std::pair(SkuState::SKU_STATE_CLOSED, "CLOSED")}) {
+    admin_.SetSku(state, false);
+    ASSERT_EQ(Ctl({"sku", "list"}), 0);
+    EXPECT_THAT(out_, HasSubstr(word));
+  }
+}
+
+TEST_F(TranchectlTest, APathThatDoesNotExistIsNotJustEmpty) {
+  EXPECT_EQ(Ctl({"zk", "dump", "/nope"}), 2);
+  EXPECT_THAT(err_, HasSubstr("no znode /nope"));
+}
+
   EXPECT_EQ(nlohmann::json::parse(out_)["entries"].size(), 7u);
   ASSERT_EQ(Ctl({"audit", "--sku", "tv", "--limit", "1"}), 0);
   EXPECT_THAT(out_, HasSubstr("stock 1000 -> 1500"));
@@ -400,9 +537,10 @@ TEST_F(TranchectlTest, WrongUsageReturnsOne) {
        std::vector<std::vector<std::string>>{{},
                                              {"sku"},
                                              {"sku", "show"},
-                                             {"sku", "create", "tv", "--stock", "-1"},
+                                             {"sku", "create", "tv", "--stock", "-1", "--price", "1"},
                                              {"sku", "create", "tv", "--stock", "1", "--price", "1.999"},
-                                             {"sku", "create", "tv", "--stock", "1", "--hold", "soon"},
+                                             {"sku", "create", "tv", "--stock", "1"},
+                                             {"sku", "create", "tv", "--stock", "1", "--price", "1", "--hold", "soon"},
                                              {"stock", "add", "tv", "0"},
                                              {"sku", "list", "-o", "yaml"},
                                              {"sku", "list", "--timeout", "soon"}}) {
@@ -413,7 +551,7 @@ TEST_F(TranchectlTest, WrongUsageReturnsOne) {
 }
 
 TEST_F(TranchectlTest, NumbersAreDecimal) {
-  ASSERT_EQ(Ctl({"sku", "create", "tv", "--stock", "010", "--per-user-limit", "+2"}), 0) << err_;
+  ASSERT_EQ(Ctl({"sku", "create", "tv", "--price", "1", "--stock", "010", "--per-user-limit", "+2"}), 0) << err_;
   EXPECT_EQ(admin_.created.stock(), 10);
   EXPECT_EQ(admin_.created.per_user_limit(), 2);
   ASSERT_EQ(Ctl({"stock", "add", "tv", "0100"}), 0) << err_;
@@ -424,7 +562,7 @@ TEST_F(TranchectlTest, NumbersAreDecimal) {
   for (const char* text : {"0x10", "1e3", "1.5", "true", "ten", "1_000", "10 ", ""}) {
     EXPECT_EQ(Ctl({"stock", "add", "tv", text}), 1) << text;
     EXPECT_THAT(err_, HasSubstr("whole number in decimal digits")) << text;
-    EXPECT_EQ(Ctl({"sku", "create", "tv", "--stock", text}), 1) << text;
+    EXPECT_EQ(Ctl({"sku", "create", "tv", "--price", "1", "--stock", text}), 1) << text;
     EXPECT_EQ(Ctl({"audit", "--limit", text}), 1) << text;
   }
   EXPECT_EQ(Ctl({"stock", "add", "tv", "99999999999999999999"}), 1);
@@ -540,7 +678,21 @@ TEST_F(TranchectlTest, TheEnvironmentWinsOverTheConfigFile) {
   unsetenv("TRANCHE_CONFIG");
 }
 
-TEST_F(TranchectlTest, AnUnknownKeyOfTheConfigFileIsWrongUsage) {
+TEST_F(CompletionTest, AsksTheClusterForNames) {
+  EXPECT_THAT(Candidates({"sku", "show", ""}), ::testing::ElementsAre("tv"));
+  EXPECT_THAT(Candidates({"reservation", "list", "--sku", "t"}), ::testing::ElementsAre("tv"));
+  EXPECT_THAT(Candidates({"node", "drain", "--yes", "no"}), ::testing::ElementsAre("node-1"));
+  admin_.node_looks = 0;
+  EXPECT_THAT(Candidates({"quota", "move", "tv", "--from", ""}), ::testing::ElementsAre("node-1", "pool"));
+  EXPECT_THAT(Candidates({"stock", "add", "tv", ""}), ::testing::IsEmpty()) << "a number";
+  ASSERT_EQ(RunCtl({"completion", "candidates", "--", "--endpoint", admin_.address(), "sku", "show", ""}), 0);
+  EXPECT_EQ(out_, "tv\n") << "at the endpoint that was typed";
+  ASSERT_EQ(RunCtl({"completion", "candidates", "--", "--endpoint", "127.0.0.1:1", "sku", "show", ""}), 0);
+  EXPECT_EQ(out_ + err_, "") << "silent without a cluster";
+}
+
+TEST_F(CompletionTest, BashPassesOnWhatWasTypedAndKeepsWhatItKeeps) {
+  ASSERT_EQ(RunCtl({"completion", "bash"}), 0);
   testing::ScratchDir dir("tranchectl");
   const std::string file = absl::StrCat(dir.path().string(), "/tranchectl.toml");
   std::ofstream(file) << "endpoint = \"" << admin_.address() << "\"\ntime-out = \"1s\"\n";
