@@ -40,6 +40,11 @@ void AddVerifyCommand(CLI::App& app, Session& session) {
   CLI::App* verify =
       app.add_subcommand("verify", "Recompute the ledger's rules from scratch; exit status 2 when one is broken");
   verify->add_option("--sku", *sku_id, "Only this SKU");
+  verify->footer(
+      "It reads everything: once a day, and after every incident.\n"
+      "Examples:\n"
+      "  tranchectl verify && echo all well\n"
+      "  tranchectl verify --sku tv");
   verify->callback([&session, sku_id] { Verify(session, *sku_id); });
 }
 

@@ -14,10 +14,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "client/ctl/run.h"
 #include "tests/integration/fake_front_node.h"
-#include "tests/support/tranchectl_runner.h"
 #include "tests/support/scratch_dir.h"
+#include "tests/support/tranchectl_runner.h"
 #include "tranche/v1/admin_service.grpc.pb.h"
 
 namespace tranche::ctl {
@@ -49,8 +50,8 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
     slice->mutable_report()->mutable_age()->set_nanos(400'000'000);
     slice->mutable_report()->mutable_activity()->set_in_flight(5);
     slice->mutable_report()->mutable_activity()->set_grants_per_s(12.25);
-    slice = quota_.add_slices();
     slice->mutable_report()->mutable_activity()->set_refused_per_s(31.5);
+    slice = quota_.add_slices();
     slice->set_incarnation(4);
     slice->set_node_name("node-2");
     grpc::ServerBuilder builder;
@@ -63,12 +64,12 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
   ~FakeAdmin() override { server_->Shutdown(std::chrono::system_clock::now()); }
 
   const std::string& address() const { return address_; }
-
   void RenameNode(int slice, const std::string& name) { quota_.mutable_slices(slice)->set_node_name(name); }
   void SetSku(tranche::v1::SkuState state, bool frozen) {
     tv_.set_state(state);
     tv_.set_quota_frozen(frozen);
   }
+
   grpc::Status CreateSku(grpc::ServerContext* context, const tranche::v1::CreateSkuRequest* request,
                          tranche::v1::CreateSkuResponse* response) override {
     created = request->sku();
@@ -173,12 +174,11 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
     stays = request->stay();
     response->mutable_before()->set_name(request->node());
     response->mutable_before()->set_state(tranche::v1::NODE_STATE_SERVING);
-    response->mutable_node()->set_name(request->node());
     response->mutable_before()->set_units_held(17);
     response->mutable_before()->set_draining(drains);
+    response->mutable_node()->set_name(request->node());
+    response->mutable_node()->set_incarnation(3);
     response->mutable_node()->set_state(tranche::v1::NODE_STATE_DRAINING);
-    return grpc::Status::OK;
-  }
     response->add_warnings("it is the last");
     return grpc::Status::OK;
   }
@@ -210,6 +210,8 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
     *response->mutable_before() = tv_;
     *response->mutable_sku() = tv_;
     response->mutable_sku()->set_quota_frozen(request->frozen());
+    return grpc::Status::OK;
+  }
   grpc::Status ListAudit(grpc::ServerContext* context, const tranche::v1::ListAuditRequest* request,
                          tranche::v1::ListAuditResponse* response) override {
     // Endless: page after page.
@@ -234,10 +236,10 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
   bool meddle = false;
   bool broken = false;
   bool drained = false;
-  bool stays = false;
-
   bool drains = false;
   int node_looks = 0;
+  bool stays = false;
+
  private:
   tranche::v1::Sku tv_;
   tranche::v1::Quota quota_;
@@ -336,12 +338,10 @@ TEST_F(TranchectlTest, QuotaShowsPoolAndNodes) {
   ASSERT_EQ(Ctl({"quota", "show", "tv"}), 0);
   EXPECT_THAT(out_, HasSubstr("(pool)"));
   EXPECT_THAT(out_, HasSubstr("120 unsold"));
+  ASSERT_EQ(Ctl({"quota", "show", "tv", "-o", "wide"}), 0);
   EXPECT_THAT(out_, HasSubstr("880"));  // spent by node-1
 }
-  ASSERT_EQ(Ctl({"quota", "show", "tv", "-o", "wide"}), 0);
 
-TEST_F(TranchectlTest, QuotaShowMarksWhoLagsAndWhatIsNotReported) {
-  ASSERT_EQ(Ctl({"quota", "show", "tv"}), 0);
 TEST_F(TranchectlTest, TwoNodesOfOneNameAreToldApart) {
   ASSERT_EQ(Ctl({"quota", "show", "tv"}), 0);
   EXPECT_THAT(out_, Not(HasSubstr("#")));
@@ -365,6 +365,8 @@ TEST_F(TranchectlTest, TablesFitATerminalOf80Characters) {
   EXPECT_THAT(out_, HasSubstr("TITLE"));
 }
 
+TEST_F(TranchectlTest, QuotaShowMarksWhoLagsAndWhatIsNotReported) {
+  ASSERT_EQ(Ctl({"quota", "show", "tv"}), 0);
   EXPECT_THAT(out_, HasSubstr("0.4s LAGS"));
   EXPECT_THAT(out_, HasSubstr("12.2"));
   EXPECT_THAT(out_, HasSubstr("31.5")) << "asked for after sell-out";
@@ -416,8 +418,6 @@ TEST_F(TranchectlTest, DrainNeedsYesAndWaitsUnlessToldToExit) {
   EXPECT_FALSE(admin_.stays);
 }
 
-TEST_F(TranchectlTest, AuditStopsAtItsLimit) {
-  ASSERT_EQ(Ctl({"audit", "--sku", "tv", "--limit", "7", "-o", "json"}), 0);
 TEST_F(TranchectlTest, APreviewOfADrainTellsWhatItCosts) {
   ASSERT_EQ(Ctl({"node", "drain", "node-1"}), 0);
   EXPECT_THAT(out_, HasSubstr("17"));
@@ -487,6 +487,8 @@ TEST_F(TranchectlTest, APathThatDoesNotExistIsNotJustEmpty) {
   EXPECT_THAT(err_, HasSubstr("no znode /nope"));
 }
 
+TEST_F(TranchectlTest, AuditStopsAtItsLimit) {
+  ASSERT_EQ(Ctl({"audit", "--sku", "tv", "--limit", "7", "-o", "json"}), 0);
   EXPECT_EQ(nlohmann::json::parse(out_)["entries"].size(), 7u);
   ASSERT_EQ(Ctl({"audit", "--sku", "tv", "--limit", "1"}), 0);
   EXPECT_THAT(out_, HasSubstr("stock 1000 -> 1500"));
@@ -521,6 +523,43 @@ TEST_F(TranchectlTest, ErrorsNameReasonAndNextStepAndLeaveStdoutEmpty) {
 TEST_F(TranchectlTest, TellsWhoActs) {
   ASSERT_EQ(Ctl({"sku", "show", "tv"}), 0);
   EXPECT_THAT(admin_.actor_seen, HasSubstr("@"));
+}
+
+TEST_F(TranchectlTest, TellsWhoActsWhereTheEnvironmentDoesNot) {
+  const char* user = getenv("USER");
+  const std::string before = user == nullptr ? "" : user;
+  unsetenv("USER");
+  EXPECT_EQ(Ctl({"sku", "show", "tv"}), 0);
+  EXPECT_THAT(admin_.actor_seen, Not(::testing::StartsWith("unknown@")));
+  EXPECT_THAT(admin_.actor_seen, Not(::testing::StartsWith("@")));
+  if (user != nullptr) setenv("USER", before.c_str(), 1);
+}
+
+// As with the servers: the command line, then the environment, then the file.
+TEST_F(TranchectlTest, TheEnvironmentWinsOverTheConfigFile) {
+  testing::ScratchDir dir("tranchectl");
+  const std::string file = absl::StrCat(dir.path().string(), "/tranchectl.toml");
+  std::ofstream(file) << "endpoint = \"127.0.0.1:1\"\noutput = \"json\"\n";
+  EXPECT_EQ(RunCtl({"--config", file, "sku", "show", "tv"}), 2) << "nobody is there";
+  setenv("TRANCHE_ENDPOINT", admin_.address().c_str(), 1);
+  EXPECT_EQ(RunCtl({"--config", file, "sku", "show", "tv"}), 0) << err_;
+  EXPECT_TRUE(nlohmann::json::accept(out_)) << "the rest of the file holds";
+  setenv("TRANCHE_CONFIG", file.c_str(), 1);
+  EXPECT_EQ(RunCtl({"sku", "show", "tv"}), 0) << err_;
+  EXPECT_TRUE(nlohmann::json::accept(out_));
+  EXPECT_EQ(RunCtl({"--endpoint", "127.0.0.1:1", "sku", "show", "tv"}), 2);
+  unsetenv("TRANCHE_ENDPOINT");
+  EXPECT_EQ(RunCtl({"--endpoint", admin_.address(), "sku", "show", "tv"}), 0) << err_;
+  unsetenv("TRANCHE_CONFIG");
+}
+
+TEST_F(TranchectlTest, AnUnknownKeyOfTheConfigFileIsWrongUsage) {
+  testing::ScratchDir dir("tranchectl");
+  const std::string file = absl::StrCat(dir.path().string(), "/tranchectl.toml");
+  std::ofstream(file) << "endpoint = \"" << admin_.address() << "\"\ntime-out = \"1s\"\n";
+  EXPECT_EQ(RunCtl({"--config", file, "sku", "show", "tv"}), 1);
+  EXPECT_THAT(err_, HasSubstr("unknown key"));
+  EXPECT_THAT(err_, HasSubstr("time-out"));
 }
 
 TEST_F(TranchectlTest, UsesTheFirstEndpointThatAnswers) {
@@ -639,43 +678,49 @@ TEST_F(TranchectlTest, HelpTeachesAndReturnsZero) {
   }
 }
 
-TEST_F(TranchectlTest, CompletionKnowsEveryCommand) {
-  ASSERT_EQ(RunCtl({"completion", "bash"}), 0);
-  for (const char* word :
-       {"'quota'", "rebalance", "'sku create'", "--opens-at", "drain", "undrain", "freeze", "audit", "reservation"}) {
-    EXPECT_THAT(out_, HasSubstr(word));
+// Every page, so also that of a command that is added: with an example of its own.
+TEST_F(TranchectlTest, EveryHelpPageHasAnExampleOfItsOwn) {
+  std::vector<std::string> paths = {""};
+  for (size_t i = 0; i < paths.size(); ++i) {
+    std::vector<std::string> arguments = absl::StrSplit(paths[i], ' ', absl::SkipEmpty());
+    std::vector<std::string> completed = arguments;
+    arguments.push_back("--help");
+    EXPECT_EQ(RunCtl(arguments), 0);
+    EXPECT_THAT(out_, HasSubstr(absl::StrCat("tranchectl ", paths[i]))) << paths[i];
+    EXPECT_THAT(out_, HasSubstr("Example")) << paths[i];
+    completed.insert(completed.begin(), {"--endpoint", "127.0.0.1:1", "completion", "candidates", "--"});
+    completed.push_back("");
+    ASSERT_EQ(RunCtl(completed), 0) << err_;
+    for (const absl::string_view word : absl::StrSplit(out_, '\n', absl::SkipEmpty())) {
+      paths.push_back(absl::StrCat(paths[i], paths[i].empty() ? "" : " ", word));
+    }
   }
-  EXPECT_THAT(out_, Not(HasSubstr("\x1b")));
+  EXPECT_GE(paths.size(), 38u);
 }
 
-}  // namespace
-}  // namespace tranche::ctl
-TEST_F(TranchectlTest, TellsWhoActsWhereTheEnvironmentDoesNot) {
-  const char* user = getenv("USER");
-  const std::string before = user == nullptr ? "" : user;
-  unsetenv("USER");
-  EXPECT_EQ(Ctl({"sku", "show", "tv"}), 0);
-  EXPECT_THAT(admin_.actor_seen, Not(::testing::StartsWith("unknown@")));
-  EXPECT_THAT(admin_.actor_seen, Not(::testing::StartsWith("@")));
-  if (user != nullptr) setenv("USER", before.c_str(), 1);
+class CompletionTest : public TranchectlTest {
+ protected:
+  std::vector<std::string> Candidates(std::vector<std::string> typed) {
+    typed.insert(typed.begin(), {"--endpoint", admin_.address(), "completion", "candidates", "--"});
+    EXPECT_EQ(RunCtl(typed), 0) << err_;
+    EXPECT_EQ(err_, "");
+    return absl::StrSplit(out_, '\n', absl::SkipEmpty());
+  }
+};
+
+TEST_F(CompletionTest, KnowsCommandsAndFlags) {
+  EXPECT_THAT(Candidates({""}), ::testing::IsSupersetOf({"sku", "quota", "reservation", "completion"}));
+  EXPECT_THAT(Candidates({"quota", "re"}), ::testing::ElementsAre("rebalance"));
+  EXPECT_THAT(Candidates({"sku", "create", "--op"}), ::testing::ElementsAre("--opens-at"));
+  EXPECT_THAT(Candidates({"sku", "create", "--end"}), ::testing::ElementsAre("--endpoint")) << "a global one";
+  EXPECT_THAT(Candidates({"completion", ""}), ::testing::UnorderedElementsAre("bash", "zsh", "fish"));
 }
 
-// As with the servers: the command line, then the environment, then the file.
-TEST_F(TranchectlTest, TheEnvironmentWinsOverTheConfigFile) {
-  testing::ScratchDir dir("tranchectl");
-  const std::string file = absl::StrCat(dir.path().string(), "/tranchectl.toml");
-  std::ofstream(file) << "endpoint = \"127.0.0.1:1\"\noutput = \"json\"\n";
-  EXPECT_EQ(RunCtl({"--config", file, "sku", "show", "tv"}), 2) << "nobody is there";
-  setenv("TRANCHE_ENDPOINT", admin_.address().c_str(), 1);
-  EXPECT_EQ(RunCtl({"--config", file, "sku", "show", "tv"}), 0) << err_;
-  EXPECT_TRUE(nlohmann::json::accept(out_)) << "the rest of the file holds";
-  setenv("TRANCHE_CONFIG", file.c_str(), 1);
-  EXPECT_EQ(RunCtl({"sku", "show", "tv"}), 0) << err_;
-  EXPECT_TRUE(nlohmann::json::accept(out_));
-  EXPECT_EQ(RunCtl({"--endpoint", "127.0.0.1:1", "sku", "show", "tv"}), 2);
-  unsetenv("TRANCHE_ENDPOINT");
-  EXPECT_EQ(RunCtl({"--endpoint", admin_.address(), "sku", "show", "tv"}), 0) << err_;
-  unsetenv("TRANCHE_CONFIG");
+TEST_F(CompletionTest, KnowsTheWordsThatAFlagTakes) {
+  EXPECT_THAT(Candidates({"quota", "rebalance", "tv", "--policy", ""}),
+              ::testing::ElementsAre("equal", "demand", "weights"));
+  EXPECT_THAT(Candidates({"quota", "rebalance", "tv", "--policy=d"}), ::testing::ElementsAre("--policy=demand"));
+  EXPECT_THAT(Candidates({"sku", "list", "-o", "w"}), ::testing::ElementsAre("wide"));
 }
 
 TEST_F(CompletionTest, AsksTheClusterForNames) {
@@ -694,10 +739,26 @@ TEST_F(CompletionTest, AsksTheClusterForNames) {
 TEST_F(CompletionTest, BashPassesOnWhatWasTypedAndKeepsWhatItKeeps) {
   ASSERT_EQ(RunCtl({"completion", "bash"}), 0);
   testing::ScratchDir dir("tranchectl");
-  const std::string file = absl::StrCat(dir.path().string(), "/tranchectl.toml");
-  std::ofstream(file) << "endpoint = \"" << admin_.address() << "\"\ntime-out = \"1s\"\n";
-  EXPECT_EQ(RunCtl({"--config", file, "sku", "show", "tv"}), 1);
-  EXPECT_THAT(err_, HasSubstr("unknown key"));
-  EXPECT_THAT(err_, HasSubstr("time-out"));
+  const std::string script = absl::StrCat(dir.path().string(), "/completion.bash");
+  // A tranchectl that knows one candidate, and writes down what it was asked.
+  std::ofstream(script) << out_ << "asked=" << dir.path().string() << "/asked\n"
+                        << "tranchectl() { printf '<%s>' \"$@\" > $asked; echo 10.0.0.1:7400; }\n"
+                        << "COMP_LINE='tranchectl node drain 10.0.0.1:'\nCOMP_POINT=${#COMP_LINE}\n"
+                        << "_tranchectl\ncat $asked; echo \" ${COMPREPLY[*]}\"\n";
+  const std::string result = absl::StrCat(dir.path().string(), "/result");
+  ASSERT_EQ(std::system(absl::StrCat("bash ", script, " > ", result).c_str()), 0);
+  std::stringstream text;
+  text << std::ifstream(result).rdbuf();
+  EXPECT_EQ(text.str(), "<completion><candidates><--><node><drain><10.0.0.1:> 7400\n");
 }
 
+TEST_F(CompletionTest, EveryShellAsksForCandidates) {
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    ASSERT_EQ(RunCtl({"completion", shell}), 0);
+    EXPECT_THAT(out_, HasSubstr("tranchectl completion candidates --")) << shell;
+    EXPECT_THAT(out_, Not(HasSubstr("\x1b")));
+  }
+}
+
+}  // namespace
+}  // namespace tranche::ctl
