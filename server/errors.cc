@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "absl/hash/hash.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -115,68 +116,91 @@ absl::string_view TextOf(Refusal refusal) {
   }
 }
 
-absl::Status FixedRefusal(Refusal refusal) {
-  if (refusal == Refusal::kCartSpansShards) {
-    return FieldError(ReasonOf(refusal), "lines",
-                      "must be of SKUs on one shard: this one is on another than the first");
-  }
-  return MakeError(ReasonOf(refusal), TextOf(refusal));
-}
-
-absl::Status BuildSoldOut(bool holds_may_lapse) {
-  return MakeError(v1::ERROR_REASON_SOLD_OUT, "Every unit is sold or held.",
-                   {{"holds_may_lapse", holds_may_lapse ? "true" : "false"}});
-}
-
-const absl::Status& SoldOut(bool holds_may_lapse) {
-  static const auto& may_lapse = *new absl::Status(BuildSoldOut(true));
-  static const auto& final = *new absl::Status(BuildSoldOut(false));
-  return holds_may_lapse ? may_lapse : final;
-}
-
-// Callers who come before the opening all ask for the same few SKUs, so the last answer mostly fits again.
-absl::Status NotOpen(absl::Time opens_at) {
-  thread_local absl::Time last_opens_at;
-  thread_local absl::Status last;
-  if (last.ok() || last_opens_at != opens_at) {
-    const std::string text = absl::FormatTime(absl::RFC3339_full, opens_at, absl::UTCTimeZone());
-    last = MakeError(v1::ERROR_REASON_SALE_NOT_OPEN, absl::StrCat("The sale of this SKU opens at ", text, "."),
-                     {{"opens_at", text}});
-    last_opens_at = opens_at;
-  }
-  return last;
-}
-
-// As NotOpen.
-absl::Status InsufficientUnits(int64_t available, bool holds_may_lapse) {
-  thread_local int64_t last_available = 0;
-  thread_local bool last_may_lapse = false;
-  thread_local absl::Status last;
-  if (last.ok() || last_available != available || last_may_lapse != holds_may_lapse) {
-    last = MakeError(v1::ERROR_REASON_INSUFFICIENT_UNITS,
-                     absl::StrCat("Only ", available, available == 1 ? " unit is" : " units are", " left."),
-                     {{"available", absl::StrCat(available)}, {"holds_may_lapse", holds_may_lapse ? "true" : "false"}});
-    last_available = available;
-    last_may_lapse = holds_may_lapse;
-  }
-  return last;
-}
-
-// By number; few of them are used.
-using FixedRefusals = std::array<absl::Status, static_cast<size_t>(Refusal::kInternal) + 1>;
-
-FixedRefusals BuildFixedRefusals() {
-  FixedRefusals statuses;
-  statuses.fill(FixedRefusal(Refusal::kInternal));
-  for (const storage::RefusalWord& word : storage::kRefusalWords) {
-    statuses[static_cast<size_t>(word.refusal)] = FixedRefusal(word.refusal);
-  }
-  return statuses;
-}
+const char* YesOrNo(bool yes) { return yes ? "true" : "false"; }
 
 ErrorMetadata SkuMetadata(const std::string& sku_id) {
   return sku_id.empty() ? ErrorMetadata{} : ErrorMetadata{{"sku_id", sku_id}};
 }
+
+// A refusal with its variables, but for the SKU.
+struct Wording {
+  std::string text;
+  ErrorMetadata metadata = {};
+};
+
+Wording WordingOf(const quota::Refused& refused) {
+  switch (refused.refusal) {
+    case Refusal::kSoldOut:
+      return {"Every unit is sold or held.", {{"holds_may_lapse", YesOrNo(refused.holds_may_lapse)}}};
+    case Refusal::kInsufficientUnits:
+      return {absl::StrCat("Only ", refused.available, refused.available == 1 ? " unit is" : " units are", " left."),
+              {{"available", absl::StrCat(refused.available)}, {"holds_may_lapse", YesOrNo(refused.holds_may_lapse)}}};
+    case Refusal::kSaleNotOpen: {
+      const std::string time = absl::FormatTime(absl::RFC3339_full, refused.opens_at, absl::UTCTimeZone());
+      return {absl::StrCat("The sale of this SKU opens at ", time, "."), {{"opens_at", time}}};
+    }
+    case Refusal::kQuantityAboveUserLimit:
+      return {absl::StrCat("One buyer may have at most ", refused.per_user_limit, " of this SKU."),
+              {{"per_user_limit", absl::StrCat(refused.per_user_limit)}}};
+    case Refusal::kUserLimitReached:
+      return {absl::StrCat("This buyer's reservations leave no room: at most ", refused.per_user_limit,
+                           " of this SKU per buyer."),
+              {{"per_user_limit", absl::StrCat(refused.per_user_limit)}}};
+    default:
+      return {std::string(TextOf(refused.refusal))};
+  }
+}
+
+// A node that is full or drains refuses every SKU alike.
+bool IsAboutItsSku(Refusal refusal) {
+  switch (refusal) {
+    case Refusal::kCartSpansShards:
+    case Refusal::kSkuNotFound:
+    case Refusal::kQuantityAboveUserLimit:
+    case Refusal::kUserLimitReached:
+    case Refusal::kSaleNotOpen:
+    case Refusal::kSaleClosed:
+    case Refusal::kInsufficientUnits:
+    case Refusal::kSoldOut:
+    case Refusal::kExhaustedHere:
+    case Refusal::kSkuMoving:
+      return true;
+    default:
+      return false;
+  }
+}
+
+absl::Status BuildRefusal(const quota::Refused& refused, absl::string_view sku_id) {
+  if (refused.refusal == Refusal::kCartSpansShards) {
+    const absl::Status error = FieldError(ReasonOf(refused.refusal), "lines",
+                                          "must be of SKUs on one shard: this one is on another than the first");
+    return sku_id.empty() ? error : WithMetadata(error, "sku_id", std::string(sku_id));
+  }
+  Wording wording = WordingOf(refused);
+  if (!sku_id.empty()) wording.metadata.emplace_back("sku_id", sku_id);
+  return MakeError(ReasonOf(refused.refusal), wording.text, wording.metadata);
+}
+
+// Refusals that this thread has built, because buyers of a few SKUs are refused a million times for the same reason.
+// Each has one place; another one that belongs there takes it.
+class BuiltRefusals {
+ public:
+  const absl::Status& Get(const quota::Refused& refused, absl::string_view sku_id) {
+    Built& built = places_[absl::HashOf(sku_id, refused.refusal) % places_.size()];
+    if (built.error.ok() || built.sku_id != sku_id || !(built.refused == refused)) {
+      built = {refused, std::string(sku_id), BuildRefusal(refused, sku_id)};
+    }
+    return built.error;
+  }
+
+ private:
+  struct Built {
+    quota::Refused refused;
+    std::string sku_id;
+    absl::Status error;
+  };
+  std::array<Built, 64> places_;
+};
 
 absl::Status UnknownOutcome(const std::string& sku_id, Repeatable repeatable) {
   if (repeatable == Repeatable::kYes) {
@@ -224,27 +248,9 @@ absl::Status WithMetadata(const absl::Status& error, const std::string& key, con
   return changed;
 }
 
-absl::Status RefusalError(const quota::Refused& refused) {
-  static const auto& fixed = *new FixedRefusals(BuildFixedRefusals());
-  switch (refused.refusal) {
-    case Refusal::kSoldOut:
-      return SoldOut(refused.holds_may_lapse);
-    case Refusal::kInsufficientUnits:
-      return InsufficientUnits(refused.available, refused.holds_may_lapse);
-    case Refusal::kSaleNotOpen:
-      return NotOpen(refused.opens_at);
-    case Refusal::kQuantityAboveUserLimit:
-      return MakeError(v1::ERROR_REASON_QUANTITY_ABOVE_USER_LIMIT,
-                       absl::StrCat("One buyer may have at most ", refused.per_user_limit, " of this SKU."),
-                       {{"per_user_limit", absl::StrCat(refused.per_user_limit)}});
-    case Refusal::kUserLimitReached:
-      return MakeError(v1::ERROR_REASON_USER_LIMIT_REACHED,
-                       absl::StrCat("This buyer's reservations leave no room: at most ", refused.per_user_limit,
-                                    " of this SKU per buyer."),
-                       {{"per_user_limit", absl::StrCat(refused.per_user_limit)}});
-    default:
-      return fixed[static_cast<size_t>(refused.refusal)];
-  }
+absl::Status RefusalError(const quota::Refused& refused, absl::string_view sku_id) {
+  thread_local BuiltRefusals built;
+  return built.Get(refused, IsAboutItsSku(refused.refusal) ? sku_id : "");
 }
 
 absl::Status ShardNotFound(const std::string& shard) {
@@ -258,7 +264,7 @@ absl::Status LedgerError(const absl::Status& status, const std::string& sku_id, 
     return MakeError(v1::ERROR_REASON_OVERLOADED, "Other changes were in the way; nothing changed. Try again.",
                      SkuMetadata(sku_id));
   }
-  if (storage::IsSkuMoving(status)) return RefusalError({.refusal = Refusal::kSkuMoving});
+  if (storage::IsSkuMoving(status)) return RefusalError({.refusal = Refusal::kSkuMoving}, sku_id);
   if (storage::IsNoSuchShard(status)) return ShardNotFound(std::string(status.message()));
   switch (status.code()) {
     case absl::StatusCode::kCancelled:

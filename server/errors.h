@@ -37,8 +37,9 @@ absl::Status InvalidField(absl::string_view field, absl::string_view description
 // The same error with one more variable in its metadata.
 absl::Status WithMetadata(const absl::Status& error, const std::string& key, const std::string& value);
 
-// Why nothing was sold. Errors without variables are built once per kind.
-absl::Status RefusalError(const quota::Refused& refused);
+// Why nothing was sold, or changed. `sku_id` is the SKU in question; "" if there is no single one. A refusal that is
+// about the SKU names it. What is refused again and again, as in a sale that is over, is built once per thread.
+absl::Status RefusalError(const quota::Refused& refused, absl::string_view sku_id = "");
 
 // Translates an error that the ledger returned while serving a call about `sku_id` ("" for none). If the outcome is
 // unknown and the call is not repeatable, the code is UNKNOWN, so that nobody retries it without looking.

@@ -16,6 +16,7 @@
 #include "server/process/options.h"
 #include "server/process/process_setup.h"
 #include "server/process/schema_check.h"
+#include "server/process/sink_spec.h"
 #include "server/process/stop_request.h"
 #include "server/shard_units.h"
 #include "server/worker/make_sinks.h"
@@ -52,15 +53,13 @@ server::ShardWorkerOptions ToWorkerOptions(const server::WorkerProcessOptions& o
   return worker;
 }
 
-// Its messages pile up until somebody delivers or removes them; perhaps another worker does.
+// Their messages pile up until somebody delivers or removes them; perhaps another worker does.
 void TellOfOtherSinks(storage::OutboxLedger& ledger, const std::vector<server::Sink*>& sinks) {
   const auto registered = ledger.ListSinks();
   if (!registered.ok()) return;
   for (const std::string& name : *registered) {
     const bool served = std::any_of(sinks.begin(), sinks.end(), [&](const auto* sink) { return sink->name() == name; });
-    LOG_IF(INFO, !served) << "sink " << name
-                          << " is registered, but not one of this worker's: another worker has to serve it, "
-                          << "or `tranchectl outbox sink remove " << name << " --yes` ends it";
+    if (!served) LOG(INFO) << server::AdviceAboutOtherSink(name, /*only_one=*/registered->size() == 1);
   }
 }
 

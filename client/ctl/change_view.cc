@@ -34,4 +34,6 @@ void SayHowToApply(Session& session, const std::string& more_flags) {
                 << " to apply.\n";
 }
 
+void SayNothingWouldChange(Session& session) { session.err() << "It is so already: nothing would change.\n"; }
+
 }  // namespace tranche::ctl

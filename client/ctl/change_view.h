@@ -22,4 +22,7 @@ void PrintChangeJson(Session& session, const google::protobuf::Message& before, 
 // On stderr; `more_flags` is put after --yes.
 void SayHowToApply(Session& session, const std::string& more_flags = "");
 
+// Instead of that, when there is nothing to apply.
+void SayNothingWouldChange(Session& session);
+
 }  // namespace tranche::ctl

@@ -1,5 +1,6 @@
 #include "client/ctl/failover.h"
 
+#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,11 +22,22 @@ constexpr int kMaxReconnectBackoffMs = 1000;
 // One that vanished in the middle of a stream, too.
 constexpr int kKeepaliveMs = 20000;
 
-std::string Actor() {
+// By the process's own user id where the environment does not say, as under cron and in containers.
+std::string UserName() {
   const char* user = std::getenv("USER");
+  if (user != nullptr && *user != '\0') return user;
+  const uid_t id = geteuid();
+  std::vector<char> names(16384);
+  passwd entry;
+  passwd* found = nullptr;
+  if (getpwuid_r(id, &entry, names.data(), names.size(), &found) == 0 && found != nullptr) return found->pw_name;
+  return absl::StrCat("uid-", id);
+}
+
+std::string Actor() {
   char host[256] = "unknown";
   gethostname(host, sizeof(host) - 1);
-  return absl::StrCat(user != nullptr && *user != '\0' ? user : "unknown", "@", host);
+  return absl::StrCat(UserName(), "@", host);
 }
 
 // Another node may be asked after this answer.

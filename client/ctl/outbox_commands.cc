@@ -74,7 +74,9 @@ void Retry(Session& session, tranche::v1::RetryOutboxMessagesRequest request, bo
     table.AddRow({absl::StrCat(response->messages())});
     session.Print(table);
   }
-  if (!yes) SayHowToApply(session);
+  if (yes) return;
+  if (response->messages() > 0) return SayHowToApply(session);
+  SayNothingWouldChange(session);
 }
 
 void RetryOneOrDead(Session& session, const MessageFlags& flags, bool sink_given) {
@@ -114,7 +116,11 @@ void ChangeSink(Session& session, const std::string& name, bool yes,
   tranche::v1::ListSinksResponse shown;
   *shown.add_sinks() = response->sink();
   PrintSinks(session, shown);
-  if (!yes) SayHowToApply(session);
+  if (yes) return;
+  if constexpr (requires { response->existed(); }) {
+    if (response->existed()) return SayNothingWouldChange(session);
+  }
+  SayHowToApply(session);
 }
 
 void AddMessageFlags(CLI::App* command, MessageFlags& flags, bool required) {
@@ -155,7 +161,10 @@ void AddRetry(CLI::App* outbox, Session& session) {
 void AddSinkCommands(CLI::App* outbox, Session& session) {
   CLI::App* sink = outbox->add_subcommand("sink", "Who is told of changes");
   sink->require_subcommand(1);
-  sink->add_subcommand("list", "The sinks, and how many messages wait for each")->callback([&session] {
+  sink->footer("Example:\n  tranchectl outbox sink list");
+  CLI::App* list = sink->add_subcommand("list", "The sinks, and how many messages wait for each");
+  list->footer("Example:\n  tranchectl outbox sink list");
+  list->callback([&session] {
     const auto sinks = session.Admin(&AdminService::Stub::ListSinks, tranche::v1::ListSinksRequest());
     if (!sinks.ok()) return session.FailRemotely(sinks.status());
     PrintSinks(session, *sinks);
@@ -173,7 +182,9 @@ void AddSinkCommands(CLI::App* outbox, Session& session) {
   remove->add_option("SINK", removed->sink)->required();
   AddYesFlag(remove, removed->yes);
   remove->footer(
-      "Stop the workers that have it first: at their start they add it again.\n"
+      "Stop the workers that have it first: at their start they add it again. The last sink cannot be removed: add the "
+      "one\n"
+      "that takes its place first.\n"
       "Example:\n  tranchectl outbox sink remove books --yes");
   remove->callback(
       [&session, removed] { ChangeSink(session, removed->sink, removed->yes, &AdminService::Stub::RemoveSink); });
@@ -184,11 +195,13 @@ void AddSinkCommands(CLI::App* outbox, Session& session) {
 void AddOutboxCommands(CLI::App& app, Session& session) {
   CLI::App* outbox = app.add_subcommand("outbox", "Messages about changes of reservations, and who gets them");
   outbox->require_subcommand(1);
+  outbox->footer("Example:\n  tranchectl outbox list --state pending");
   AddListMessages(outbox, session);
 
   auto shown = std::make_shared<MessageFlags>();
   CLI::App* show = outbox->add_subcommand("show", "One message, with its payload and its last error");
   AddMessageFlags(show, *shown, /*required=*/true);
+  show->footer("Example:\n  tranchectl outbox show 018f4c3a-0000-7000-8000-000000000001/2 --sink books");
   show->callback([&session, shown] { Show(session, *shown); });
 
   AddRetry(outbox, session);

@@ -4,6 +4,7 @@
 #include <cctype>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -55,6 +56,10 @@ absl::StatusOr<int64_t> ParsePriceMinor(const std::string& text, const std::stri
   const size_t decimals = static_cast<size_t>(reconcile::DecimalsOf(currency));
   const bool form_ok =
       !whole.empty() && AllDigits(whole) && AllDigits(fraction) && (dot == std::string::npos || !fraction.empty());
+  if (absl::StrContains(text, ',')) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", text, "\": write prices with a point and without commas, as 19.99"));
+  }
   if (!form_ok || fraction.size() > decimals) {
     const std::string example = FormatPrice(1999, currency);
     return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not a price in ", currency, ", such as ",

@@ -100,14 +100,18 @@ void AddShow(CLI::App* quota, Session& session) {
   show->add_flag("-w,--watch", flags->watch, "Show it again and again, with the time, until it is interrupted");
   show->add_option("--interval", flags->interval, "Time between two looks of --watch")->capture_default_str();
   show->footer(
-      "ALLOTTED, SPENT and REMAINING are the ledger's; FREE, IN FLIGHT, WAITING and the rates are the node's own, as "
-      "of\n"
-      "its last report. LAGS marks a node that has not been told the ledger's VERSION yet.\n"
+      "REMAINING is the ledger's (with -o wide also ALLOTTED and SPENT); FREE and the rates, in units, are the node's "
+      "own,\n"
+      "as of its last REPORT. DENIALS/S: refused while units were unsold elsewhere; the balancer moves some there.\n"
+      "REFUSED/S: refused because no node has them; more stock would sell. LAGS marks a node that has not been told of "
+      "the\n"
+      "last change of its units yet.\n"
       "--watch goes on when the cluster does not answer: the last view stays, marked STALE with its time. Where it "
       "cannot\n"
       "be drawn anew, as in a file or as JSON, stderr says so.\n"
       "Examples:\n"
       "  tranchectl quota show tv --watch\n"
+      "  tranchectl quota show tv -o wide\n"
       "  tranchectl quota show tv --watch -o json    one JSON object per line");
   show->callback([&session, flags] {
     if (flags->watch) {
@@ -240,6 +244,7 @@ void AddFreezeAndThaw(CLI::App* quota, Session& session) {
 void AddQuotaCommands(CLI::App& app, Session& session) {
   CLI::App* quota = app.add_subcommand("quota", "How a SKU's unsold units are divided among the nodes");
   quota->require_subcommand(1);
+  quota->footer("Example:\n  tranchectl quota show tv --watch");
   AddShow(quota, session);
   AddSet(quota, session);
   AddMove(quota, session);

@@ -1,6 +1,4 @@
 // tranchectl reservation confirm|cancel|extend
-//
-// The API has no preview of these changes: the preview is computed from the reservation as it is now.
 
 #include <memory>
 
@@ -18,6 +16,12 @@ namespace {
 using tranche::v1::Reservation;
 using tranche::v1::ReservationService;
 
+// "CONFIRMED", "REBOOKED", ...; "REFUSED" if the payment is none of these.
+std::string NameOf(tranche::v1::ConfirmOutcome outcome) {
+  if (outcome == tranche::v1::CONFIRM_OUTCOME_UNSPECIFIED) return "REFUSED";
+  return std::string(absl::StripPrefix(tranche::v1::ConfirmOutcome_Name(outcome), "CONFIRM_OUTCOME_"));
+}
+
 absl::StatusOr<Reservation> Find(Session& session, const std::string& reservation_id) {
   tranche::v1::GetReservationRequest request;
   request.set_reservation_id(reservation_id);
@@ -25,10 +29,23 @@ absl::StatusOr<Reservation> Find(Session& session, const std::string& reservatio
   return response.reservation();
 }
 
-// A preview cannot know what others will do until then, but it can show what is in the way already.
-void WarnUnlessPending(Session& session, const Reservation& before, const char* what_then) {
-  if (before.state() == tranche::v1::RESERVATION_STATE_PENDING) return;
-  session.err() << "It is " << StateOf(before) << ": " << what_then << "\n";
+// Asks what the change in the request would do, and shows that.
+void Preview(Session& session, const Reservation& before, const tranche::v1::PreviewReservationChangeRequest& request,
+             const std::string& more_flags = "") {
+  const auto preview = session.Admin(&tranche::v1::AdminService::Stub::PreviewReservationChange, request);
+  if (!preview.ok()) return session.FailRemotely(preview.status());
+  ReservationChangeNotes notes{.preview = true, .replayed = preview->replayed(), .more_flags = more_flags};
+  if (request.has_confirm()) notes.outcome = NameOf(preview->outcome());
+  if (preview->has_rebooked()) notes.rebooked = &preview->rebooked();
+  if (!preview->replayed() && preview->has_rebooked()) {
+    session.err() << "The hold has lapsed; other units would be booked.\n";
+  }
+  if (!preview->replayed() && preview->refund_requested()) {
+    const bool expired = before.state() == tranche::v1::RESERVATION_STATE_EXPIRED;
+    session.err() << "It is " << StateOf(before) << (expired ? ", and nothing is left for its buyer" : "")
+                  << ": the payment would be recorded, and a refund asked for.\n";
+  }
+  PrintReservationChange(session, before, preview->has_reservation() ? preview->reservation() : before, notes);
 }
 
 struct ConfirmFlags {
@@ -56,21 +73,14 @@ void Confirm(Session& session, const ConfirmFlags& flags) {
   const auto request = ToRequest(flags, *before);
   if (!request.ok()) return session.FailLocally(request.status().message());
   if (!flags.yes) {
-    Reservation after = *before;
-    if (before->state() == tranche::v1::RESERVATION_STATE_PENDING) {
-      after.set_state(tranche::v1::RESERVATION_STATE_CONFIRMED);
-      after.set_payment_reference(flags.payment);
-    }
-    WarnUnlessPending(
-        session, *before,
-        "a payment for an expired one books another unit if one is left, else it is recorded and a refund "
-        "asked for, as for a cancelled one.");
-    return PrintReservationChange(session, *before, after, {.preview = true});
+    tranche::v1::PreviewReservationChangeRequest preview;
+    *preview.mutable_confirm() = *request;
+    return Preview(session, *before, preview);
   }
   const auto done = session.Reservations(&ReservationService::Stub::ConfirmReservation, *request);
   if (!done.ok()) return session.FailRemotely(done.status());
   ReservationChangeNotes notes;
-  notes.outcome = std::string(absl::StripPrefix(tranche::v1::ConfirmOutcome_Name(done->outcome()), "CONFIRM_OUTCOME_"));
+  notes.outcome = NameOf(done->outcome());
   if (done->has_rebooked()) notes.rebooked = &done->rebooked();
   PrintReservationChange(session, *before, done->reservation(), notes);
   if (done->outcome() == tranche::v1::CONFIRM_OUTCOME_REBOOKED) {
@@ -106,19 +116,15 @@ struct CancelFlags {
 void Cancel(Session& session, const CancelFlags& flags) {
   const absl::StatusOr<Reservation> before = Find(session, flags.id);
   if (!before.ok()) return session.FailRemotely(before.status());
-  if (!flags.yes) {
-    Reservation after = *before;
-    if (before->state() == tranche::v1::RESERVATION_STATE_PENDING) {
-      after.set_state(tranche::v1::RESERVATION_STATE_CANCELLED);
-      after.set_cancel_reason(flags.reason);
-    }
-    WarnUnlessPending(session, *before, "only a pending one can be cancelled.");
-    return PrintReservationChange(session, *before, after, {.preview = true});
-  }
   tranche::v1::CancelReservationRequest request;
   request.set_reservation_id(flags.id);
   request.set_reason(flags.reason);
   request.set_sku_id(before->sku_id());
+  if (!flags.yes) {
+    tranche::v1::PreviewReservationChangeRequest preview;
+    *preview.mutable_cancel() = request;
+    return Preview(session, *before, preview);
+  }
   const auto done = session.Reservations(&ReservationService::Stub::CancelReservation, request);
   if (!done.ok()) return session.FailRemotely(done.status());
   PrintReservationChange(session, *before, done->reservation(), {});
@@ -149,22 +155,16 @@ void Extend(Session& session, const ExtendFlags& flags) {
   const absl::StatusOr<Reservation> before = Find(session, flags.id);
   if (!before.ok()) return session.FailRemotely(before.status());
   const int extension = flags.extension > 0 ? flags.extension : before->extensions() + 1;
-  if (!flags.yes) {
-    Reservation after = *before;
-    const bool next = extension == before->extensions() + 1;
-    if (next && before->state() == tranche::v1::RESERVATION_STATE_PENDING) {
-      after.mutable_expire_time()->set_seconds(before->expire_time().seconds() + *seconds);
-      after.set_extensions(extension);
-    }
-    WarnUnlessPending(session, *before, "only a pending one can be extended.");
-    return PrintReservationChange(session, *before, after,
-                                  {.preview = true, .more_flags = absl::StrCat("--extension ", extension)});
-  }
   tranche::v1::ExtendReservationRequest request;
   request.set_reservation_id(flags.id);
   request.mutable_extend_by()->set_seconds(*seconds);
   request.set_extension(extension);
   request.set_sku_id(before->sku_id());
+  if (!flags.yes) {
+    tranche::v1::PreviewReservationChangeRequest preview;
+    *preview.mutable_extend() = request;
+    return Preview(session, *before, preview, absl::StrCat("--extension ", extension));
+  }
   const auto done = session.Reservations(&ReservationService::Stub::ExtendReservation, request);
   if (!done.ok()) return session.FailRemotely(done.status());
   PrintReservationChange(session, *before, done->reservation(), {});

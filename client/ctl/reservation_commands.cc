@@ -4,14 +4,17 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "client/ctl/change_view.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/parse.h"
 #include "client/ctl/reservation_view.h"
+#include "tranche/error.h"
 #include "tranche/uuid.h"
 
 namespace tranche::ctl {
 namespace {
 
+using tranche::v1::AdminService;
 using tranche::v1::ReservationService;
 
 void Get(Session& session, const std::string& reservation_id) {
@@ -19,7 +22,22 @@ void Get(Session& session, const std::string& reservation_id) {
   request.set_reservation_id(reservation_id);
   const auto response = session.Reservations(&ReservationService::Stub::GetReservation, request);
   if (!response.ok()) return session.FailRemotely(response.status());
+  // Payments that came too late are no part of the reservation.
+  tranche::v1::LookUpPaymentsRequest look_up;
+  look_up.add_reservation_ids(reservation_id);
+  const auto payments = session.Admin(&AdminService::Stub::LookUpPayments, look_up);
+  if (!payments.ok()) {
+    session.err() << "Late payments, if there are any, are not shown: " << DescribeError(payments.status()) << "\n";
+  }
+  const bool known = payments.ok() && payments->entries_size() == 1;
+  if (session.json()) {
+    nlohmann::ordered_json json = ToJson(response->reservation());
+    if (known) json["late_payments"] = ToJson(payments->entries(0))["late_payments"];
+    session.out() << json.dump(1) << "\n";
+    return;
+  }
   PrintReservation(session, response->reservation());
+  if (known && payments->entries(0).late_payments_size() > 0) PrintLatePayments(session, payments->entries(0));
 }
 
 struct ReservationFlags {
@@ -82,6 +100,16 @@ absl::StatusOr<tranche::v1::ListReservationsRequest> ToRequest(const ListFlags& 
   return request;
 }
 
+// Says so if there is no such SKU: a mistyped one has no reservations either.
+bool SkuExists(Session& session, const std::string& sku_id) {
+  tranche::v1::GetSkuRequest request;
+  request.set_sku_id(sku_id);
+  const auto sku = session.Admin(&AdminService::Stub::GetSku, request);
+  if (ReasonOf(sku.status()) != Reason::kSkuNotFound) return true;
+  session.FailRemotely(sku.status());
+  return false;
+}
+
 void List(Session& session, const ListFlags& flags) {
   absl::StatusOr<tranche::v1::ListReservationsRequest> request = ToRequest(flags);
   if (!request.ok()) return session.FailLocally(request.status().message());
@@ -93,6 +121,7 @@ void List(Session& session, const ListFlags& flags) {
     all.mutable_reservations()->MergeFrom(page->reservations());
     request->set_page_token(page->next_page_token());
   } while (!request->page_token().empty() && all.reservations_size() < flags.limit);
+  if (all.reservations().empty() && !flags.sku.empty() && !SkuExists(session, flags.sku)) return;
   if (session.json()) {
     session.PrintJson(all);
   } else {
@@ -137,6 +166,7 @@ void Watch(Session& session, const std::string& reservation_id) {
 void AddReservationCommands(CLI::App& app, Session& session) {
   CLI::App* reservation = app.add_subcommand("reservation", "Single reservations");
   reservation->require_subcommand(1);
+  reservation->footer("Example:\n  tranchectl reservation list --user alice");
   AddCreateReservation(reservation, session);
 
   auto id = std::make_shared<std::string>();

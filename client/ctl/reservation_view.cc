@@ -50,6 +50,18 @@ void PrintReservation(Session& session, const tranche::v1::Reservation& reservat
   }
 }
 
+void PrintLatePayments(Session& session, const tranche::v1::PaymentEntry& entry) {
+  Table table({"LATE PAYMENT", "AMOUNT", "RECEIVED", "RESULT"});
+  for (const tranche::v1::LatePayment& late : entry.late_payments()) {
+    const std::string result = !late.rebooked_as().empty() ? absl::StrCat("booked ", late.rebooked_as(), " instead")
+                               : late.has_refund_time()    ? absl::StrCat("refunded at ", Time(late.refund_time()))
+                                                           : "refund requested";
+    table.AddRow({late.payment_reference(), FormatPrice(late.amount_minor(), late.currency()),
+                  Time(late.receive_time()), result});
+  }
+  session.Print(table);
+}
+
 void PrintReservationChange(Session& session, const tranche::v1::Reservation& before,
                             const tranche::v1::Reservation& after, const ReservationChangeNotes& notes) {
   if (session.json()) {
@@ -65,7 +77,9 @@ void PrintReservationChange(Session& session, const tranche::v1::Reservation& be
     session.Print(table);
     if (notes.rebooked != nullptr) PrintReservations(session, {*notes.rebooked});
   }
-  if (notes.preview) SayHowToApply(session, notes.more_flags);
+  if (!notes.preview) return;
+  if (notes.replayed) return SayNothingWouldChange(session);
+  SayHowToApply(session, notes.more_flags);
 }
 
 }  // namespace tranche::ctl

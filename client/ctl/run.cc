@@ -6,6 +6,7 @@
 #include "client/ctl/commands.h"
 #include "client/ctl/parse.h"
 #include "client/ctl/suggest.h"
+#include "storage/base/config_file.h"
 #include "storage/base/decimal_flags.h"
 
 namespace tranche::ctl {
@@ -59,8 +60,11 @@ void AddGlobalFlags(CLI::App& app, Session& session) {
                  "For one call, such as 30s; default: 10s, and 5m for verify and zk rebuild")
       ->envname("TRANCHE_TIMEOUT")
       ->check([](const std::string& text) { return std::string(ParseDuration(text).status().message()); });
-  TakesOneOf(app.add_option("-o,--output", session.output, "table or json"), {"table", "json"})->capture_default_str();
-  app.set_config("--config", "", "Read flags from this file, lines such as endpoint=127.0.0.1:7400");
+  TakesOneOf(app.add_option("-o,--output", session.output, "table; wide: with every column; json"),
+             {"table", "wide", "json"})
+      ->envname("TRANCHE_OUTPUT")
+      ->capture_default_str();
+  ReadConfigFile(app, "File with global flags, as TOML: endpoint = \"10.0.0.1:7400,10.0.0.2:7400\"");
 }
 
 }  // namespace
@@ -94,6 +98,8 @@ int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err
     const std::string mistyped = ExplainMistypedCommand(app, arguments);
     if (error.get_exit_code() != 0 && !mistyped.empty()) {
       session.FailLocally(mistyped);
+    } else if (dynamic_cast<const CLI::ConfigError*>(&error) != nullptr) {
+      session.FailLocally(ExplainConfigError(error.what()));
     } else if (app.exit(error, out, err) != 0) {
       session.exit_code = kExitLocal;
     }

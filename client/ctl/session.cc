@@ -27,7 +27,7 @@ std::string DescribeError(const absl::Status& error) {
 }
 
 bool IsNameOfARead(absl::string_view request_name) {
-  for (const char* verb : {"Get", "List", "LookUp", "Dump", "Verify"}) {
+  for (const char* verb : {"Get", "List", "LookUp", "Dump", "Verify", "Preview"}) {
     if (absl::StartsWith(request_name, verb)) return true;
   }
   return false;

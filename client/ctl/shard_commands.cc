@@ -138,7 +138,10 @@ void AddSkuMoveCommand(CLI::App* sku, Session& session) {
 void AddShardCommands(CLI::App& app, Session& session) {
   CLI::App* shard = app.add_subcommand("shard", "The databases that SKUs are on");
   shard->require_subcommand(1);
-  shard->add_subcommand("list", "All shards, home first")->callback([&session] { ListShards(session); });
+  shard->footer("Example:\n  tranchectl shard list");
+  CLI::App* list = shard->add_subcommand("list", "All shards, home first");
+  list->footer("Example:\n  tranchectl shard list");
+  list->callback([&session] { ListShards(session); });
 
   auto flags = std::make_shared<AddFlags>();
   CLI::App* add = shard->add_subcommand("add", "Add a migrated, unused database, or change a shard's address");

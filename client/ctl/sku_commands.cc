@@ -15,7 +15,7 @@ using tranche::v1::AdminService;
 struct SkuFlags {
   std::string sku_id;
   std::string title;
-  std::string price = "0";
+  std::string price;
   std::string currency = "EUR";
   int64_t stock = 0;
   int per_user_limit = 1;
@@ -109,6 +109,9 @@ void Close(Session& session, const std::string& sku_id, bool yes) {
   const auto response = session.Admin(&AdminService::Stub::CloseSku, request);
   if (!response.ok()) return session.FailRemotely(response.status());
   PrintSkuChange(session, before->sku(), response->sku(), {.preview = !yes});
+  if (!yes && before->sku().state() != tranche::v1::SKU_STATE_CLOSED) {
+    session.err() << "This is for good: a closed SKU cannot be opened again. Reservations stay.\n";
+  }
 }
 
 void AddCreateSku(CLI::App* sku, Session& session) {
@@ -117,8 +120,8 @@ void AddCreateSku(CLI::App* sku, Session& session) {
   command->add_option("SKU", flags->sku_id, "1 to 64 characters of A-Z a-z 0-9 . _ -")->required();
   command->add_option("--stock", flags->stock, "Units for sale")->required()->check(CLI::Range(0, 1000000000));
   command->add_option("--title", flags->title, "For people; default: the SKU");
-  command->add_option("--price", flags->price, "Per unit, such as 19.99")->capture_default_str();
-  command->add_option("--currency", flags->currency, "ISO 4217")->capture_default_str();
+  command->add_option("--price", flags->price, "Per unit, such as 19.99; 0 sells for nothing")->required();
+  command->add_option("--currency", flags->currency, "A code of ISO 4217")->capture_default_str();
   command->add_option("--per-user-limit", flags->per_user_limit, "Units that one buyer may have")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
@@ -141,8 +144,9 @@ void AddCreateSku(CLI::App* sku, Session& session) {
       "Examples:\n"
       "  tranchectl sku create tv --stock 1000 --price 499.00 --currency EUR --hold 15m \\\n"
       "    --opens-at 2026-11-27T09:00:00Z\n"
-      "  tranchectl sku create flat --stock 40 --hold 24h --max-extensions 1 --max-hold 48h\n"
-      "  tranchectl sku create spare-part-4711 --stock 12 --no-presplit");
+      "  tranchectl sku create flat --stock 40 --price 120 --currency CHF --hold 24h --max-extensions 1 --max-hold "
+      "48h\n"
+      "  tranchectl sku create spare-part-4711 --stock 12 --price 8.50 --no-presplit");
   command->callback([&session, flags] { CreateSku(session, *flags); });
 }
 
@@ -150,16 +154,24 @@ void AddCreateSku(CLI::App* sku, Session& session) {
 
 void AddSkuCommands(CLI::App& app, Session& session) {
   CLI::App* sku = app.add_subcommand("sku", "What is for sale");
+  sku->footer("Example:\n  tranchectl sku list");
   sku->require_subcommand(1);
   AddCreateSku(sku, session);
 
-  sku->add_subcommand("list", "All SKUs with stock, reserved and unsold units")->callback([&session] {
-    ListSkus(session);
-  });
+  CLI::App* list = sku->add_subcommand("list", "All SKUs with stock, reserved and unsold units");
+  list->footer(
+      "STATE: OPEN (on sale), SOLD_OUT (no unit is unsold; holds may lapse), NOT_YET and ENDED (outside of its "
+      "window),\n"
+      "CLOSED (for good).\n"
+      "Examples:\n"
+      "  tranchectl sku list\n"
+      "  tranchectl sku list -o wide    also windows, limits and titles");
+  list->callback([&session] { ListSkus(session); });
 
   auto show_id = std::make_shared<std::string>();
   CLI::App* show = sku->add_subcommand("show", "One SKU");
   show->add_option("SKU", *show_id)->required();
+  show->footer("Example:\n  tranchectl sku show tv");
   show->callback([&session, show_id] { Show(session, *show_id); });
 
   AddSkuMoveCommand(sku, session);
@@ -169,6 +181,10 @@ void AddSkuCommands(CLI::App& app, Session& session) {
   CLI::App* close = sku->add_subcommand("close", "End the sale of a SKU for good; reservations stay");
   close->add_option("SKU", *close_id)->required();
   AddYesFlag(close, *yes);
+  close->footer(
+      "Examples:\n"
+      "  tranchectl sku close tv          shows what would change\n"
+      "  tranchectl sku close tv --yes    for good: it cannot be opened again");
   close->callback([&session, close_id, yes] { Close(session, *close_id, *yes); });
 }
 

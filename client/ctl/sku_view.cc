@@ -13,6 +13,12 @@ std::string State(const tranche::v1::Sku& sku) {
       return "OPEN";
     case tranche::v1::SKU_STATE_CLOSED:
       return "CLOSED";
+    case tranche::v1::SKU_STATE_NOT_YET:
+      return "NOT_YET";
+    case tranche::v1::SKU_STATE_SOLD_OUT:
+      return "SOLD_OUT";
+    case tranche::v1::SKU_STATE_ENDED:
+      return "ENDED";
     default:
       return "?";
   }
@@ -29,27 +35,57 @@ std::string Extensions(const tranche::v1::Sku& sku) {
   return absl::StrCat(sku.max_extensions(), most.empty() ? "" : ", to ", most);
 }
 
+// By an operator: sales go on meanwhile.
+bool IsChanged(const tranche::v1::Sku& before, const tranche::v1::Sku& after) {
+  return before.state() != after.state() || before.stock() != after.stock() ||
+         before.quota_frozen() != after.quota_frozen();
+}
+
+std::string TimeOrDash(bool present, const google::protobuf::Timestamp& time) {
+  return present ? FormatTime(time) : "-";
+}
+
 }  // namespace
 
 void PrintSkus(Session& session, const std::vector<tranche::v1::Sku>& skus) {
+  if (!session.wide()) {
+    Table table({"SKU", "STATE", "STOCK", "RESERVED", "UNSOLD", "PRICE", "SHARD"});
+    for (const tranche::v1::Sku& sku : skus) {
+      table.AddRow({sku.sku_id(), State(sku), absl::StrCat(sku.stock()), absl::StrCat(sku.reserved()),
+                    absl::StrCat(sku.unsold()), FormatPrice(sku.price_minor(), sku.currency()), sku.shard()});
+    }
+    return session.Print(table);
+  }
   Table table({"SKU", "STATE", "STOCK", "RESERVED", "UNSOLD", "QUOTA", "PRICE", "PER USER", "HOLD", "EXTENSIONS",
-               "OPENS", "CLOSES", "TITLE"});
+               "OPENS", "CLOSES", "SHARD", "TITLE"});
   for (const tranche::v1::Sku& sku : skus) {
     table.AddRow({sku.sku_id(), State(sku), absl::StrCat(sku.stock()), absl::StrCat(sku.reserved()),
                   absl::StrCat(sku.unsold()), QuotaMode(sku), FormatPrice(sku.price_minor(), sku.currency()),
                   absl::StrCat(sku.per_user_limit()), FormatHold(absl::Seconds(sku.hold().seconds())), Extensions(sku),
-                  sku.has_open_time() ? FormatTime(sku.open_time()) : "-",
-                  sku.has_close_time() ? FormatTime(sku.close_time()) : "-", sku.title()});
+                  TimeOrDash(sku.has_open_time(), sku.open_time()), TimeOrDash(sku.has_close_time(), sku.close_time()),
+                  sku.shard(), sku.title()});
   }
   session.Print(table);
 }
 
 void PrintSku(Session& session, const tranche::v1::Sku& sku) {
-  if (session.json()) {
-    session.PrintJson(sku);
-  } else {
-    PrintSkus(session, {sku});
-  }
+  if (session.json()) return session.PrintJson(sku);
+  Table table({"FIELD", "VALUE"});
+  table.AddRow({"sku", sku.sku_id()});
+  table.AddRow({"title", sku.title()});
+  table.AddRow({"state", State(sku)});
+  table.AddRow({"stock", absl::StrCat(sku.stock())});
+  table.AddRow({"reserved", absl::StrCat(sku.reserved())});
+  table.AddRow({"unsold", absl::StrCat(sku.unsold())});
+  table.AddRow({"quota", QuotaMode(sku)});
+  table.AddRow({"price", FormatPrice(sku.price_minor(), sku.currency())});
+  table.AddRow({"per user", absl::StrCat(sku.per_user_limit())});
+  table.AddRow({"hold", FormatHold(absl::Seconds(sku.hold().seconds()))});
+  table.AddRow({"extensions", Extensions(sku)});
+  table.AddRow({"opens", TimeOrDash(sku.has_open_time(), sku.open_time())});
+  table.AddRow({"closes", TimeOrDash(sku.has_close_time(), sku.close_time())});
+  table.AddRow({"shard", sku.shard()});
+  session.Print(table);
 }
 
 void PrintSkuChange(Session& session, const tranche::v1::Sku& before, const tranche::v1::Sku& after,
@@ -63,7 +99,9 @@ void PrintSkuChange(Session& session, const tranche::v1::Sku& before, const tran
                   Arrow(QuotaMode(before), QuotaMode(after))});
     session.Print(table);
   }
-  if (notes.preview) SayHowToApply(session, notes.more_flags);
+  if (!notes.preview) return;
+  if (IsChanged(before, after)) return SayHowToApply(session, notes.more_flags);
+  SayNothingWouldChange(session);
 }
 
 }  // namespace tranche::ctl

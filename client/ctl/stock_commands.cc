@@ -19,6 +19,16 @@ struct StockFlags {
   bool yes = false;
 };
 
+// What keeps added units from being sold.
+void WarnOfUnitsThatDoNotSell(Session& session, const tranche::v1::Sku& sku) {
+  const bool over = sku.state() == tranche::v1::SKU_STATE_CLOSED || sku.state() == tranche::v1::SKU_STATE_ENDED;
+  if (over) session.err() << "warning: its sale is over: the units will not be sold\n";
+  if (!over && sku.quota_frozen()) {
+    session.err() << "warning: its quota is frozen: the units stay in the pool until `tranchectl quota thaw "
+                  << sku.sku_id() << "` or quota move\n";
+  }
+}
+
 template <typename Response>
 void PrintChange(Session& session, const StockFlags& flags, const Response& response) {
   nlohmann::ordered_json more = nlohmann::ordered_json::object();
@@ -28,6 +38,8 @@ void PrintChange(Session& session, const StockFlags& flags, const Response& resp
     if (response.units_taken() < flags.units) {
       session.err() << "Only " << response.units_taken() << " of " << flags.units << " units are unsold.\n";
     }
+  } else {
+    WarnOfUnitsThatDoNotSell(session, response.sku());
   }
   const std::string expectation = absl::StrCat("--expect-stock ", response.before().stock());
   PrintSkuChange(session, response.before(), response.sku(), {!flags.yes, expectation, more});
@@ -75,6 +87,7 @@ void AddChange(CLI::App* stock, Session& session, const char* name, const char* 
 void AddStockCommands(CLI::App& app, Session& session) {
   CLI::App* stock = app.add_subcommand("stock", "Units that may ever be sold; changes are possible during the sale");
   stock->require_subcommand(1);
+  stock->footer("Example:\n  tranchectl stock add tv 500 --yes");
   AddChange(stock, session, "add", "Add units; the balancer hands them to the nodes",
             "Examples: the warehouse found 500 more\n"
             "  tranchectl stock add tv 500                            shows what would change\n"

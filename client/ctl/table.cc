@@ -6,6 +6,8 @@
 #include <cctype>
 #include <utility>
 
+#include "client/ctl/display_width.h"
+
 namespace tranche::ctl {
 namespace {
 
@@ -17,7 +19,7 @@ bool IsNumber(const std::string& cell) {
 }
 
 std::string Padded(const std::string& cell, size_t width, bool right) {
-  const std::string space(width - cell.size(), ' ');
+  const std::string space(width - DisplayWidth(cell), ' ');
   return right ? space + cell : cell + space;
 }
 
@@ -39,9 +41,9 @@ void Table::Print(std::ostream& out, bool bold_header) const {
   std::vector<size_t> widths(headers_.size());
   std::vector<bool> right(headers_.size(), !rows_.empty());
   for (size_t column = 0; column < headers_.size(); ++column) {
-    widths[column] = headers_[column].size();
+    widths[column] = DisplayWidth(headers_[column]);
     for (const auto& row : rows_) {
-      widths[column] = std::max(widths[column], row[column].size());
+      widths[column] = std::max(widths[column], DisplayWidth(row[column]));
       if (!IsNumber(row[column])) right[column] = false;
     }
   }

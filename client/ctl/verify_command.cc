@@ -112,6 +112,11 @@ void AddVerifyCommand(CLI::App& app, Session& session) {
       "Recompute the ledger's rules from scratch, page by page beside the running sale. Exit status: 0 all hold; "
       "1 wrong usage; 2 a rule is broken; 3 it could not be told");
   verify->add_option("--sku", *sku_id, "Only this SKU");
+  verify->footer(
+      "It reads everything: once a day, and after every incident.\n"
+      "Examples:\n"
+      "  tranchectl verify && echo all well\n"
+      "  tranchectl verify --sku tv");
   verify->callback([&session, sku_id] { Verify(session, *sku_id); });
 }
 

@@ -20,6 +20,10 @@ void Dump(Session& session, const std::string& path) {
     all.mutable_znodes()->MergeFrom(page->znodes());
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());
+  // A znode is a part of what is below its path.
+  if (all.znodes().empty() && !path.empty()) {
+    return session.FailRemotely(absl::NotFoundError(absl::StrCat("there is no znode ", path)));
+  }
   if (session.json()) return session.PrintJson(all);
   Table table({"ZNODE", "VERSION", "KIND", "PAYLOAD"});
   for (const auto& znode : all.znodes()) {
@@ -27,6 +31,14 @@ void Dump(Session& session, const std::string& path) {
         {znode.path(), absl::StrCat(znode.version()), znode.ephemeral() ? "ephemeral" : "persistent", znode.payload()});
   }
   session.Print(table);
+}
+
+bool IsComplete(const tranche::v1::RebuildCoordinationResponse& tree) {
+  for (const auto* count :
+       {&tree.fixed_folders(), &tree.skus(), &tree.slice_folders(), &tree.slices(), &tree.drain_requests()}) {
+    if (count->missing() > 0 || count->outdated() > 0) return false;
+  }
+  return true;
 }
 
 void Rebuild(Session& session, bool yes) {
@@ -54,7 +66,9 @@ void Rebuild(Session& session, bool yes) {
     session.Print(table);
     if (yes) session.err() << "What was missing or outdated is written.\n";
   }
-  if (!yes) SayHowToApply(session);
+  if (yes) return;
+  if (IsComplete(*response)) return SayNothingWouldChange(session);
+  SayHowToApply(session);
 }
 
 void AddRebuild(CLI::App* zk, Session& session) {
@@ -75,9 +89,14 @@ void AddRebuild(CLI::App* zk, Session& session) {
 void AddZkCommands(CLI::App& app, Session& session) {
   CLI::App* zk = app.add_subcommand("zk", "The coordination tree in ZooKeeper");
   zk->require_subcommand(1);
+  zk->footer("Example:\n  tranchectl zk dump");
   auto path = std::make_shared<std::string>();
   CLI::App* dump = zk->add_subcommand("dump", "All znodes with their payloads as JSON");
   dump->add_option("PATH", *path, "Only below this path, such as /slices; default: everything");
+  dump->footer(
+      "Examples:\n"
+      "  tranchectl zk dump\n"
+      "  tranchectl zk dump /drain    who is asked to drain");
   dump->callback([&session, path] { Dump(session, *path); });
   AddRebuild(zk, session);
 }

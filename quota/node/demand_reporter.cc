@@ -1,6 +1,7 @@
 #include "quota/node/demand_reporter.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -84,15 +85,17 @@ void DemandReporter::Measure(absl::Time now) {
     if (const auto known = traffic_.find(sku_id); known != traffic_.end()) traffic = known->second;
     const int64_t granted = slice->granted() + slice->in_flight();
     const int64_t denied = slice->denied();
-    if (granted != traffic.granted || denied != traffic.denied || traffic.last_request == absl::InfinitePast()) {
-      traffic.last_request = now;
-    }
+    const int64_t refused = slice->refused();
+    const bool asked_for = granted != traffic.granted || denied != traffic.denied || refused != traffic.refused;
+    if (asked_for || traffic.last_request == absl::InfinitePast()) traffic.last_request = now;
     // The requests that were refused are gone: the next one is news again.
     if (denied == traffic.denied && waiting_(sku_id) == 0) slice->ForgetWanted();
     traffic.grants_per_s = Smooth(traffic.grants_per_s, std::max<int64_t>(0, granted - traffic.granted), seconds);
     traffic.denials_per_s = Smooth(traffic.denials_per_s, denied - traffic.denied, seconds);
+    traffic.refused_per_s = Smooth(traffic.refused_per_s, refused - traffic.refused, seconds);
     traffic.granted = granted;
     traffic.denied = denied;
+    traffic.refused = refused;
     const bool never_held = slice->counter().version() == 0;
     if (never_held && now - traffic.last_request >= options_.forget_after) {
       slices_->Remove(sku_id);
@@ -114,20 +117,22 @@ DemandReport DemandReporter::Compose(bool ledger_answers) const {
     if (const auto traffic = traffic_.find(sku_id); traffic != traffic_.end()) {
       demand.set_grants_per_s(traffic->second.grants_per_s);
       if (on_sale) demand.set_denials_per_s(traffic->second.denials_per_s);
+      demand.set_refused_per_s(traffic->second.refused_per_s);
     }
     demand.set_in_flight(slice->in_flight());
     demand.set_waiting(waiting_(sku_id));
     const bool active = demand.wanted() > 0 || demand.grants_per_s() > 0 || demand.denials_per_s() > 0 ||
-                        demand.in_flight() > 0 || demand.waiting() > 0;
+                        demand.in_flight() > 0 || demand.waiting() > 0 || demand.refused_per_s() > 0;
     if (!active) continue;
     demand.set_sku_id(sku_id);
     demand.set_free(slice->counter().free());
     demand.set_slice_version(slice->counter().version());
     demands.push_back(std::move(demand));
   }
-  // Dry SKUs first, then the busiest. A SKU that is served leaves the list and makes room for the next.
+  // Dry SKUs first, then the busiest, then those that are only refused. A SKU that is served leaves the list and makes
+  // room for the next.
   const auto importance = [](const DemandReport::SkuDemand& d) {
-    return std::make_pair(d.wanted() == 0, -(d.grants_per_s() + d.denials_per_s()));
+    return std::make_tuple(d.wanted() == 0, -(d.grants_per_s() + d.denials_per_s()), -d.refused_per_s());
   };
   std::sort(demands.begin(), demands.end(), [&](const auto& a, const auto& b) {
     return importance(a) != importance(b) ? importance(a) < importance(b) : a.sku_id() < b.sku_id();

@@ -48,8 +48,10 @@ class DemandReporter {
   struct Traffic {
     int64_t granted = 0;  // as last counted
     int64_t denied = 0;
+    int64_t refused = 0;
     double grants_per_s = 0;  // smoothed
     double denials_per_s = 0;
+    double refused_per_s = 0;
     absl::Time last_request = absl::InfinitePast();
   };
 

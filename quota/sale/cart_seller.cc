@@ -141,7 +141,11 @@ void CartSeller::SellHere(const CartPtr& cart) {
   if (!accepting_.load(std::memory_order_relaxed)) return cart->done(RefusedAs(Refusal::kDraining));
   if (auto refused = RefusedByTerms(*cart, clock_->Now())) return Refuse(cart, *std::move(refused));
   const std::optional<CartRefused> missing = Missing(*cart);
-  if (missing.has_value() && IsFinal(missing->refused)) return Refuse(cart, *missing);
+  if (missing.has_value() && IsFinal(missing->refused)) {
+    const Want& want = cart->wants.at(missing->sku_id);
+    if (want.slice != nullptr) want.slice->CountRefused(want.units);
+    return Refuse(cart, *missing);
+  }
   if (!missing.has_value()) {
     if (TakeAll(*cart)) return Commit(cart);
     // Others were faster. What was taken and given back may be missed by who waits.

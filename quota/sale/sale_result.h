@@ -26,6 +26,8 @@ struct Refused {
   int64_t available = 0;                       // kInsufficientUnits: unsold units, anywhere
   absl::Time opens_at = absl::InfinitePast();  // kSaleNotOpen
   int32_t per_user_limit = 0;                  // kQuantityAboveUserLimit, kUserLimitReached
+
+  friend bool operator==(const Refused&, const Refused&) = default;
 };
 
 using SaleResult = std::variant<Sold, Refused>;

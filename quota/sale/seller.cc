@@ -91,7 +91,10 @@ void Seller::SellWithoutSlice(SaleRequest request) {
 // The slice is dry. If units exist elsewhere, this request is demand, and they may be on their way.
 void Seller::WaitForUnits(Slice& slice, const SkuTerms& terms, SaleRequest request) {
   const Refused out_of_units = OutOfUnits(terms, request.claim.quantity);
-  if (IsFinal(out_of_units)) return Refuse(std::move(request), out_of_units);
+  if (IsFinal(out_of_units)) {
+    slice.CountRefused(request.claim.quantity);
+    return Refuse(std::move(request), out_of_units);
+  }
   // Draining may have begun while the SKU was looked up.
   if (!accepting_.load(std::memory_order_relaxed)) return request.done(Refused{.refusal = Refusal::kDraining});
   slice.CountDenied(request.claim.quantity);

@@ -53,6 +53,9 @@ class Slice {
   // Demand in units, for the report to the balancer.
   void CountGranted(int64_t units) { granted_.fetch_add(units, std::memory_order_relaxed); }
   void CountDenied(int64_t units) { denied_.fetch_add(units, std::memory_order_relaxed); }
+  // Units that no node has. They are no demand, and drive nothing.
+  void CountRefused(int64_t units) { refused_.fetch_add(units, std::memory_order_relaxed); }
+  int64_t refused() const { return refused_.load(std::memory_order_relaxed); }
   int64_t granted() const { return granted_.load(std::memory_order_relaxed); }
   int64_t denied() const { return denied_.load(std::memory_order_relaxed); }
   // Units that were granted and are not settled yet.
@@ -81,6 +84,7 @@ class Slice {
   SliceCounter counter_;
   std::atomic<int64_t> granted_{0};
   std::atomic<int64_t> denied_{0};
+  std::atomic<int64_t> refused_{0};
   std::atomic<int64_t> in_flight_{0};
   std::atomic<int64_t> wanted_{0};
   mutable absl::Mutex mutex_;

@@ -50,11 +50,6 @@ absl::StatusOr<std::vector<ReservationClaim>> CheckCart(const v1::CreateReservat
   return claims;
 }
 
-absl::Status CartError(const quota::CartRefused& refused) {
-  absl::Status error = RefusalError(refused.refused);
-  return refused.sku_id.empty() ? error : WithMetadata(error, "sku_id", refused.sku_id);
-}
-
 }  // namespace
 
 void CartHandler::Create(const v1::CreateReservationsRequest& request, absl::Time deadline, Done done) {
@@ -65,7 +60,9 @@ void CartHandler::Create(const v1::CreateReservationsRequest& request, absl::Tim
   }
   sell_(*std::move(claims), deadline, request.may_exist(),
         [this, done = std::move(done)](quota::CartSale sale) mutable {
-          if (const auto* refused = std::get_if<quota::CartRefused>(&sale)) return done(CartError(*refused));
+          if (const auto* refused = std::get_if<quota::CartRefused>(&sale)) {
+            return done(RefusalError(refused->refused, refused->sku_id));
+          }
           const auto& sold = std::get<quota::CartSold>(sale);
           v1::CreateReservationsResponse response;
           for (const storage::Reservation& reservation : sold.reservations) {

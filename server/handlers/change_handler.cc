@@ -2,12 +2,10 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "server/errors.h"
+#include "server/handlers/change_checks.h"
 #include "server/handlers/change_errors.h"
-#include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
-#include "server/proto_time.h"
 #include "storage/base/status_macros.h"
 #include "storage/ledger/ledger_error.h"
 
@@ -18,51 +16,6 @@ using storage::ChangeOutcome;
 using storage::ChangeResult;
 using storage::Refusal;
 
-constexpr size_t kMaxReferenceBytes = 128;
-constexpr size_t kMaxReasonBytes = 256;
-constexpr absl::Duration kMaxExtension = absl::Hours(30 * 24);
-
-// Checks the two fields that every change has.
-absl::StatusOr<storage::Uuid> CheckTarget(const std::string& reservation_id, const std::string& sku_id) {
-  absl::StatusOr<storage::Uuid> id = CheckReservationId(reservation_id);
-  if (!id.ok() || sku_id.empty()) return id;
-  RETURN_IF_ERROR(CheckSkuId(sku_id));
-  return id;
-}
-
-absl::StatusOr<storage::Payment> Check(const v1::ConfirmReservationRequest& request) {
-  ASSIGN_OR_RETURN(const storage::Uuid id, CheckTarget(request.reservation_id(), request.sku_id()));
-  const std::string& reference = request.payment_reference();
-  if (reference.empty() || reference.size() > kMaxReferenceBytes || !IsPlainUtf8(reference)) {
-    return InvalidField("payment_reference", absl::StrCat("must be 1 to ", kMaxReferenceBytes,
-                                                          " bytes of UTF-8 without control characters"));
-  }
-  if (request.amount_minor() < 0) return InvalidField("amount_minor", "must not be negative");
-  if (!IsCurrency(request.currency())) return InvalidField("currency", "must be three capital letters, such as EUR");
-  return storage::Payment{id, reference, request.amount_minor(), request.currency()};
-}
-
-absl::StatusOr<storage::Cancellation> Check(const v1::CancelReservationRequest& request) {
-  ASSIGN_OR_RETURN(const storage::Uuid id, CheckTarget(request.reservation_id(), request.sku_id()));
-  if (request.reason().size() > kMaxReasonBytes || !IsPlainUtf8(request.reason())) {
-    return InvalidField(
-        "reason", absl::StrCat("must be at most ", kMaxReasonBytes, " bytes of UTF-8 without control characters"));
-  }
-  return storage::Cancellation{id, request.reason()};
-}
-
-absl::StatusOr<storage::Extension> Check(const v1::ExtendReservationRequest& request) {
-  ASSIGN_OR_RETURN(const storage::Uuid id, CheckTarget(request.reservation_id(), request.sku_id()));
-  if (request.extension() < 1)
-    return InvalidField("extension", "must be at least 1: which extension of the hold this is");
-  const std::optional<absl::Duration> by = FromDuration(request.extend_by());
-  // The ledger keeps whole seconds.
-  if (!by.has_value() || *by < absl::Seconds(1) || *by > kMaxExtension || request.extend_by().nanos() != 0) {
-    return InvalidField("extend_by", "must be 1 s to 30 days in whole seconds");
-  }
-  return storage::Extension{id, request.extension(), *by};
-}
-
 }  // namespace
 
 absl::Status ChangeHandler::Admit() const {
@@ -72,7 +25,7 @@ absl::Status ChangeHandler::Admit() const {
 
 void ChangeHandler::Confirm(const v1::ConfirmReservationRequest& request, absl::Time deadline,
                             Done<v1::ConfirmReservationResponse> done) {
-  const absl::StatusOr<storage::Payment> payment = Check(request);
+  const absl::StatusOr<storage::Payment> payment = ToChange(request);
   if (!payment.ok()) return done(payment.status());
   if (absl::Status admitted = Admit(); !admitted.ok()) return done(admitted);
   Apply(request.sku_id(), *payment, deadline,
@@ -133,7 +86,7 @@ absl::StatusOr<v1::ConfirmReservationResponse> ChangeHandler::Confirmed(const Ch
 
 void ChangeHandler::Cancel(const v1::CancelReservationRequest& request, absl::Time deadline,
                            Done<v1::CancelReservationResponse> done) {
-  const absl::StatusOr<storage::Cancellation> cancellation = Check(request);
+  const absl::StatusOr<storage::Cancellation> cancellation = ToChange(request);
   if (!cancellation.ok()) return done(cancellation.status());
   if (absl::Status admitted = Admit(); !admitted.ok()) return done(admitted);
   Apply(request.sku_id(), *cancellation, deadline,
@@ -144,7 +97,7 @@ void ChangeHandler::Cancel(const v1::CancelReservationRequest& request, absl::Ti
 
 void ChangeHandler::Extend(const v1::ExtendReservationRequest& request, absl::Time deadline,
                            Done<v1::ExtendReservationResponse> done) {
-  const absl::StatusOr<storage::Extension> extension = Check(request);
+  const absl::StatusOr<storage::Extension> extension = ToChange(request);
   if (!extension.ok()) return done(extension.status());
   if (absl::Status admitted = Admit(); !admitted.ok()) return done(admitted);
   Apply(request.sku_id(), *extension, deadline,

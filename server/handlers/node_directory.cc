@@ -5,6 +5,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "server/errors.h"
 #include "storage/base/status_macros.h"
 
@@ -44,11 +45,26 @@ std::vector<storage::IncarnationId> Receivers(absl::Span<const quota::LiveNode> 
 absl::StatusOr<quota::LiveNode> ResolveNode(absl::Span<const quota::LiveNode> nodes, const std::string& node,
                                             absl::string_view field) {
   if (node.empty()) return InvalidField(field, "is missing: a name or an incarnation");
+  std::vector<const quota::LiveNode*> named;
+  for (const quota::LiveNode& live : nodes) {
+    if (live.name == node) named.push_back(&live);
+  }
+  if (!named.empty()) {
+    const bool one_address = std::all_of(named.begin(), named.end(), [&](const quota::LiveNode* live) {
+      return live->address == named.front()->address;
+    });
+    if (one_address) return *named.back();
+    return InvalidField(field, absl::StrCat("is the name of several nodes; give the incarnation of one: ",
+                                            absl::StrJoin(named, ", ", [](std::string* text, const auto* live) {
+                                              absl::StrAppend(text, live->incarnation, " (", live->address, ")");
+                                            })));
+  }
   storage::IncarnationId incarnation = storage::kPool;
   const bool digits = absl::SimpleAtoi(node, &incarnation);
-  for (auto it = nodes.rbegin(); it != nodes.rend(); ++it) {
-    if (it->name == node || (digits && it->incarnation == incarnation)) return *it;
-  }
+  const auto found = std::find_if(nodes.begin(), nodes.end(), [&](const quota::LiveNode& live) {
+    return digits && live.incarnation == incarnation;
+  });
+  if (found != nodes.end()) return *found;
   return NodeNotFound(node);
 }
 

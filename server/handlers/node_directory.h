@@ -24,8 +24,10 @@ absl::StatusOr<std::vector<quota::LiveNode>> RequireLiveNodes(quota::SessionSour
 // Those that may be given units: the nodes that are not draining.
 std::vector<storage::IncarnationId> Receivers(absl::Span<const quota::LiveNode> nodes);
 
-// The live node that `node` names: by its name (its newest incarnation) or by its incarnation in decimal digits.
-// NODE_NOT_FOUND if there is none; `field` names the request's field for FIELD_INVALID.
+// The live node that `node` names: by its name, or by its incarnation in decimal digits. NODE_NOT_FOUND if there is
+// none; `field` names the request's field for FIELD_INVALID. Of several incarnations at one address, which is a node
+// that was started again, the newest is meant. Nodes that share a name, at several addresses, must be named by
+// incarnation.
 absl::StatusOr<quota::LiveNode> ResolveNode(absl::Span<const quota::LiveNode> nodes, const std::string& node,
                                             absl::string_view field = "node");
 

@@ -25,6 +25,11 @@ absl::Status NotTold(const quota::LiveNode& node, const char* what, const absl::
                    {{"node", node.name}});
 }
 
+bool IsLastServing(absl::Span<const quota::LiveNode> nodes, const quota::LiveNode& node) {
+  const std::vector<storage::IncarnationId> serving = Receivers(nodes);
+  return serving.size() == 1 && serving.front() == node.incarnation;
+}
+
 }  // namespace
 
 absl::StatusOr<v1::ListNodesResponse> NodeHandler::List(const v1::ListNodesRequest& request) {
@@ -58,6 +63,7 @@ absl::StatusOr<v1::DrainNodeResponse> NodeHandler::Drain(const v1::DrainNodeRequ
   v1::DrainNodeResponse response;
   *response.mutable_before() = std::move(change->before);
   *response.mutable_node() = std::move(change->after);
+  for (std::string& warning : change->warnings) response.add_warnings(std::move(warning));
   return response;
 }
 
@@ -83,6 +89,12 @@ absl::StatusOr<NodeHandler::Change> NodeHandler::SetDraining(const std::string& 
   ASSIGN_OR_RETURN(quota::LiveNode node, ResolveNode(nodes, name));
   Change change;
   change.before = ToMessage(node);
+  if (draining) {
+    change.before.set_units_held(UnitsHeld(node.incarnation).value_or(0));
+    if (IsLastServing(nodes, node)) {
+      change.warnings.emplace_back("It is the last node that serves: without it, nothing is sold.");
+    }
+  }
   if (!preview) {
     const auto set = ledger_->SetDraining(node.incarnation, draining, actor);
     if (absl::IsNotFound(set.status())) return NodeNotFound(name);  // it has ended since it was listed
@@ -119,13 +131,19 @@ v1::Node NodeHandler::ToMessage(const quota::LiveNode& node) {
   message.set_draining(node.draining);
   message.set_state(node.draining ? v1::NODE_STATE_DRAINING : v1::NODE_STATE_SERVING);
   if (!node.draining) return message;
-  const auto slices = ledger_->ListSlices(node.incarnation);
-  if (!slices.ok()) return message;  // then it is not known to be done
+  const std::optional<int64_t> held = UnitsHeld(node.incarnation);
+  if (!held.has_value()) return message;  // then it is not known to be done
+  message.set_units_held(*held);
+  if (*held == 0) message.set_state(v1::NODE_STATE_DRAINED);
+  return message;
+}
+
+std::optional<int64_t> NodeHandler::UnitsHeld(storage::IncarnationId incarnation) {
+  const auto slices = ledger_->ListSlices(incarnation);
+  if (!slices.ok()) return std::nullopt;
   int64_t held = 0;
   for (const auto& [_, slice] : *slices) held += slice.remaining;
-  message.set_units_held(held);
-  if (held == 0) message.set_state(v1::NODE_STATE_DRAINED);
-  return message;
+  return held;
 }
 
 }  // namespace tranche::server

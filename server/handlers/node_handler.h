@@ -1,7 +1,9 @@
 // Admin calls about front nodes. Blocking: not on gRPC's threads. Thread-safe.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "quota/coordination/announcer.h"
@@ -27,6 +29,7 @@ class NodeHandler {
   struct Change {
     v1::Node before;
     v1::Node after;
+    std::vector<std::string> warnings;
   };
 
   // `tell` changes the announcement.
@@ -35,6 +38,8 @@ class NodeHandler {
                                      const Tell& tell);
   absl::Status AskToDrain(quota::Coordination& session, storage::IncarnationId incarnation, bool exit);
   v1::Node ToMessage(const quota::LiveNode& node);
+  // The units that it holds, of all SKUs; nullopt if the ledger does not say.
+  std::optional<int64_t> UnitsHeld(storage::IncarnationId incarnation);
 
   storage::StockLedger* const ledger_;
   quota::SessionSource* const sessions_;

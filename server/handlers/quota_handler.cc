@@ -192,14 +192,17 @@ absl::StatusOr<v1::SetQuotaFrozenResponse> QuotaHandler::SetFrozen(const v1::Set
   if (!before.ok()) return LedgerError(before.status(), request.sku_id(), Repeatable::kYes);
   absl::StatusOr<storage::Sku> after = *before;
   if (request.preview()) {
+    // As set_quota_frozen: repeating it changes nothing.
+    if (after->quota_frozen != request.frozen()) ++after->quota_version;
     after->quota_frozen = request.frozen();
   } else {
     after = ledger_->SetQuotaFrozen(request.sku_id(), request.frozen(), actor);
     if (!after.ok()) return LedgerError(after.status(), request.sku_id(), Repeatable::kYes);
   }
   v1::SetQuotaFrozenResponse response;
-  *response.mutable_before() = ToMessage(*before);
-  *response.mutable_sku() = ToMessage(*after);
+  const absl::Time now = clock_->Now();
+  *response.mutable_before() = ToMessage(*before, now);
+  *response.mutable_sku() = ToMessage(*after, now);
   return response;
 }
 

@@ -17,7 +17,7 @@ namespace tranche::server {
 
 class QuotaHandler {
  public:
-  // `clock` gives the age of the nodes' reports.
+  // `clock` gives the age of the nodes' reports, and the state of a SKU.
   QuotaHandler(storage::StockLedger* ledger, quota::QuotaMover* mover, quota::SessionSource* sessions,
                storage::Clock* clock)
       : ledger_(ledger), mover_(mover), sessions_(sessions), clock_(clock) {}

@@ -25,6 +25,7 @@ v1::NodeReport ReportToMessage(const NodeReportOf& report, absl::Time now) {
   activity->set_waiting(report.demand->waiting());
   activity->set_grants_per_s(report.demand->grants_per_s());
   activity->set_denials_per_s(report.demand->denials_per_s());
+  activity->set_refused_per_s(report.demand->refused_per_s());
   activity->set_slice_version(report.demand->slice_version());
   return message;
 }

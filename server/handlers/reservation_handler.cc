@@ -30,12 +30,6 @@ absl::StatusOr<storage::ReservationClaim> CheckClaim(const v1::CreateReservation
                                    request.order_reference()};
 }
 
-absl::Status RefusedAs(storage::Refusal refusal) {
-  quota::Refused refused;
-  refused.refusal = refusal;
-  return RefusalError(refused);
-}
-
 }  // namespace
 
 ReservationHandler::ReservationHandler(Sell sell, storage::Books* books, storage::Clock* clock)
@@ -44,12 +38,14 @@ ReservationHandler::ReservationHandler(Sell sell, storage::Books* books, storage
 void ReservationHandler::Create(const v1::CreateReservationRequest& request, absl::Time deadline, CreateDone done) {
   absl::StatusOr<storage::ReservationClaim> claim = CheckClaim(request);
   if (!claim.ok()) return done(claim.status());
-  if (!serving_.load(std::memory_order_acquire)) return done(RefusedAs(storage::Refusal::kExhaustedHere));
-
-  sell_(*std::move(claim), deadline, request.may_exist(), [done = std::move(done)](quota::SaleResult result) mutable {
-    if (const auto* refused = std::get_if<quota::Refused>(&result)) return done(RefusalError(*refused));
-    done(std::get<quota::Sold>(std::move(result)));
-  });
+  if (!serving_.load(std::memory_order_acquire)) {
+    return done(RefusalError({.refusal = storage::Refusal::kExhaustedHere}, request.sku_id()));
+  }
+  sell_(*std::move(claim), deadline, request.may_exist(),
+        [sku_id = request.sku_id(), done = std::move(done)](quota::SaleResult result) mutable {
+          if (const auto* refused = std::get_if<quota::Refused>(&result)) return done(RefusalError(*refused, sku_id));
+          done(std::get<quota::Sold>(std::move(result)));
+        });
 }
 
 void ReservationHandler::Get(const v1::GetReservationRequest& request, GetDone done) {

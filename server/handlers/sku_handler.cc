@@ -17,13 +17,13 @@ void AnnounceSku(quota::Announcer& announcer, const storage::Sku& sku) {
 
 absl::StatusOr<v1::CreateSkuResponse> SkuHandler::Create(const v1::CreateSkuRequest& request,
                                                          const std::string& actor) {
-  ASSIGN_OR_RETURN(const storage::Sku wanted, FromMessage(request.sku()));
+  ASSIGN_OR_RETURN(const storage::Sku wanted, FromMessage(request.sku(), clock_->Now()));
   const absl::StatusOr<storage::Sku> created = ledger_->CreateSku(wanted, actor);
   // Safe to repeat: if the SKU exists by then, it is refused.
   if (!created.ok()) return LedgerError(created.status(), wanted.sku_id, Repeatable::kYes);
   AnnounceSku(*announcer_, *created);
   v1::CreateSkuResponse response;
-  *response.mutable_sku() = ToMessage(*created);
+  *response.mutable_sku() = ToMessage(*created, clock_->Now());
   return response;
 }
 
@@ -40,7 +40,7 @@ absl::StatusOr<v1::ListSkusResponse> SkuHandler::List(const v1::ListSkusRequest&
       response.set_next_page_token(EncodePageToken(response.skus(page_size - 1).sku_id()));
       break;
     }
-    *response.add_skus() = ToMessage(sku);
+    *response.add_skus() = ToMessage(sku, clock_->Now());
   }
   return response;
 }
@@ -50,7 +50,7 @@ absl::StatusOr<v1::GetSkuResponse> SkuHandler::Get(const v1::GetSkuRequest& requ
   const absl::StatusOr<storage::Sku> sku = ledger_->GetSku(request.sku_id());
   if (!sku.ok()) return LedgerError(sku.status(), request.sku_id(), Repeatable::kYes);
   v1::GetSkuResponse response;
-  *response.mutable_sku() = ToMessage(*sku);
+  *response.mutable_sku() = ToMessage(*sku, clock_->Now());
   return response;
 }
 
@@ -66,7 +66,7 @@ absl::StatusOr<v1::CloseSkuResponse> SkuHandler::Close(const v1::CloseSkuRequest
     ++sku->quota_version;
   }
   v1::CloseSkuResponse response;
-  *response.mutable_sku() = ToMessage(*sku);
+  *response.mutable_sku() = ToMessage(*sku, clock_->Now());
   return response;
 }
 

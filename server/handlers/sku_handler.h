@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "quota/coordination/announcer.h"
+#include "storage/clock.h"
 #include "storage/ledger/sku_ledger.h"
 #include "tranche/v1/admin_service.pb.h"
 
@@ -12,7 +13,9 @@ namespace tranche::server {
 
 class SkuHandler {
  public:
-  SkuHandler(storage::SkuLedger* ledger, quota::Announcer* announcer) : ledger_(ledger), announcer_(announcer) {}
+  // `clock` decides what state a SKU is in.
+  SkuHandler(storage::SkuLedger* ledger, quota::Announcer* announcer, storage::Clock* clock)
+      : ledger_(ledger), announcer_(announcer), clock_(clock) {}
 
   absl::StatusOr<v1::CreateSkuResponse> Create(const v1::CreateSkuRequest& request, const std::string& actor);
   absl::StatusOr<v1::ListSkusResponse> List(const v1::ListSkusRequest& request);
@@ -22,6 +25,7 @@ class SkuHandler {
  private:
   storage::SkuLedger* const ledger_;
   quota::Announcer* const announcer_;
+  storage::Clock* const clock_;
 };
 
 // Announces the SKU as the ledger has it now. A failure is only logged: the balancer repairs it.

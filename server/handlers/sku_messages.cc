@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/errors.h"
+#include "server/handlers/currencies.h"
 #include "server/handlers/field_checks.h"
 #include "server/proto_time.h"
 #include "storage/base/status_macros.h"
@@ -37,7 +38,23 @@ absl::Status CheckNumbers(const storage::Sku& sku) {
   return absl::OkStatus();
 }
 
-absl::Status ReadTimes(const v1::Sku& message, storage::Sku* sku) {
+absl::Status ReadWindow(const v1::Sku& message, absl::Time now, storage::Sku* sku) {
+  if (message.has_open_time()) {
+    const auto opens_at = FromTimestamp(message.open_time());
+    if (!opens_at.has_value()) return InvalidField("sku.open_time", "is not a valid timestamp");
+    sku->opens_at = *opens_at;
+  }
+  if (message.has_close_time()) {
+    const auto closes_at = FromTimestamp(message.close_time());
+    if (!closes_at.has_value()) return InvalidField("sku.close_time", "is not a valid timestamp");
+    if (*closes_at <= now) return InvalidField("sku.close_time", "must be in the future: the sale would be over");
+    sku->closes_at = *closes_at;
+  }
+  if (sku->opens_at >= sku->closes_at) return InvalidField("sku.close_time", "must be after open_time");
+  return absl::OkStatus();
+}
+
+absl::Status ReadHold(const v1::Sku& message, storage::Sku* sku) {
   if (message.has_hold()) {
     const auto hold = FromDuration(message.hold());
     // The ledger keeps whole seconds.
@@ -54,23 +71,19 @@ absl::Status ReadTimes(const v1::Sku& message, storage::Sku* sku) {
     }
     sku->max_hold = *max_hold;
   }
-  if (message.has_open_time()) {
-    const auto opens_at = FromTimestamp(message.open_time());
-    if (!opens_at.has_value()) return InvalidField("sku.open_time", "is not a valid timestamp");
-    sku->opens_at = *opens_at;
-  }
-  if (message.has_close_time()) {
-    const auto closes_at = FromTimestamp(message.close_time());
-    if (!closes_at.has_value()) return InvalidField("sku.close_time", "is not a valid timestamp");
-    sku->closes_at = *closes_at;
-  }
-  if (sku->opens_at >= sku->closes_at) return InvalidField("sku.close_time", "must be after open_time");
   return absl::OkStatus();
 }
 
 }  // namespace
 
-v1::Sku ToMessage(const storage::Sku& sku) {
+v1::SkuState StateOf(const storage::Sku& sku, absl::Time now) {
+  if (sku.closed) return v1::SKU_STATE_CLOSED;
+  if (now >= sku.closes_at) return v1::SKU_STATE_ENDED;
+  if (now < sku.opens_at) return v1::SKU_STATE_NOT_YET;
+  return sku.unsold == 0 ? v1::SKU_STATE_SOLD_OUT : v1::SKU_STATE_OPEN;
+}
+
+v1::Sku ToMessage(const storage::Sku& sku, absl::Time now) {
   v1::Sku message;
   message.set_sku_id(sku.sku_id);
   message.set_title(sku.title);
@@ -83,7 +96,7 @@ v1::Sku ToMessage(const storage::Sku& sku) {
   if (sku.max_hold > absl::ZeroDuration()) *message.mutable_max_hold() = ToDuration(sku.max_hold);
   if (sku.opens_at > absl::InfinitePast()) *message.mutable_open_time() = ToTimestamp(sku.opens_at);
   if (sku.closes_at < absl::InfiniteFuture()) *message.mutable_close_time() = ToTimestamp(sku.closes_at);
-  message.set_state(sku.closed ? v1::SKU_STATE_CLOSED : v1::SKU_STATE_OPEN);
+  message.set_state(StateOf(sku, now));
   message.set_slots_per_slice(sku.slots_per_slice);
   message.set_unsold(sku.unsold);
   // Conservation: units that are in no slot are in live reservations.
@@ -95,14 +108,16 @@ v1::Sku ToMessage(const storage::Sku& sku) {
   return message;
 }
 
-absl::StatusOr<storage::Sku> FromMessage(const v1::Sku& message) {
+absl::StatusOr<storage::Sku> FromMessage(const v1::Sku& message, absl::Time now) {
   RETURN_IF_ERROR(CheckSkuId(message.sku_id(), "sku.sku_id"));
   if (message.title().size() > kMaxTitleBytes || !IsPlainUtf8(message.title())) {
     return InvalidField("sku.title",
                         absl::StrCat("must be at most ", kMaxTitleBytes, " bytes without control characters"));
   }
-  if (!IsCurrency(message.currency()))
-    return InvalidField("sku.currency", "must be three capital letters, such as EUR");
+  if (!IsKnownCurrency(message.currency())) {
+    return InvalidField("sku.currency", "must be a code of ISO 4217, such as EUR");
+  }
+  if (!message.has_price_minor()) return InvalidField("sku.price_minor", "is missing; 0 sells for nothing");
   storage::Sku sku;
   sku.sku_id = message.sku_id();
   sku.title = message.title();
@@ -115,7 +130,8 @@ absl::StatusOr<storage::Sku> FromMessage(const v1::Sku& message) {
   if (!message.shard().empty()) sku.shard = message.shard();
   if (message.has_max_extensions()) sku.max_extensions = message.max_extensions();
   RETURN_IF_ERROR(CheckNumbers(sku));
-  RETURN_IF_ERROR(ReadTimes(message, &sku));
+  RETURN_IF_ERROR(ReadHold(message, &sku));
+  RETURN_IF_ERROR(ReadWindow(message, now, &sku));
   return sku;
 }
 

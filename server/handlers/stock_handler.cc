@@ -49,10 +49,10 @@ storage::Sku WithMoreUnits(storage::Sku sku, int64_t units) {
 }
 
 // The reverse. It is exact: a SKU that was read beforehand might differ by a sale.
-v1::Sku Before(storage::Sku after, int64_t units) {
+storage::Sku Before(storage::Sku after, int64_t units) {
   after = WithMoreUnits(std::move(after), -units);
   after.quota_version -= 2;
-  return ToMessage(after);
+  return after;
 }
 
 }  // namespace
@@ -76,8 +76,9 @@ absl::StatusOr<v1::AddStockResponse> StockHandler::Add(const v1::AddStockRequest
     AnnounceSku(*announcer_, *sku);
   }
   v1::AddStockResponse response;
-  *response.mutable_sku() = ToMessage(*sku);
-  *response.mutable_before() = Before(*std::move(sku), request.units());
+  const absl::Time now = clock_->Now();
+  *response.mutable_sku() = ToMessage(*sku, now);
+  *response.mutable_before() = ToMessage(Before(*std::move(sku), request.units()), now);
   return response;
 }
 
@@ -95,9 +96,10 @@ absl::StatusOr<v1::ReduceStockResponse> StockHandler::Reduce(const v1::ReduceSto
     AnnounceSku(*announcer_, reduced->sku);
   }
   v1::ReduceStockResponse response;
-  *response.mutable_sku() = ToMessage(reduced->sku);
+  const absl::Time now = clock_->Now();
+  *response.mutable_sku() = ToMessage(reduced->sku, now);
   response.set_units_taken(reduced->units_taken);
-  *response.mutable_before() = Before(std::move(reduced->sku), -reduced->units_taken);
+  *response.mutable_before() = ToMessage(Before(std::move(reduced->sku), -reduced->units_taken), now);
   return response;
 }
 

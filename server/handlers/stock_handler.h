@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "quota/coordination/announcer.h"
+#include "storage/clock.h"
 #include "storage/ledger/stock_ledger.h"
 #include "tranche/v1/admin_service.pb.h"
 
@@ -13,7 +14,9 @@ namespace tranche::server {
 
 class StockHandler {
  public:
-  StockHandler(storage::StockLedger* ledger, quota::Announcer* announcer) : ledger_(ledger), announcer_(announcer) {}
+  // `clock` decides what state a SKU is in.
+  StockHandler(storage::StockLedger* ledger, quota::Announcer* announcer, storage::Clock* clock)
+      : ledger_(ledger), announcer_(announcer), clock_(clock) {}
 
   // With expected_stock: STOCK_CHANGED, saying who changed it, if the stock is no longer the expected one.
   absl::StatusOr<v1::AddStockResponse> Add(const v1::AddStockRequest& request, const std::string& actor);
@@ -27,6 +30,7 @@ class StockHandler {
 
   storage::StockLedger* const ledger_;
   quota::Announcer* const announcer_;
+  storage::Clock* const clock_;
 };
 
 }  // namespace tranche::server

@@ -35,8 +35,8 @@ storage::PoolOptions MovePool(const ServerOptions& options, const std::string& d
 OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions)
     : announcer_(sessions),
       mover_(&ledger->stock(), &announcer_),
-      skus_(&ledger->stock(), &announcer_),
-      stock_(&ledger->stock(), &announcer_),
+      skus_(&ledger->stock(), &announcer_, storage::Clock::Real()),
+      stock_(&ledger->stock(), &announcer_, storage::Clock::Real()),
       quota_(&ledger->stock(), &mover_, sessions, storage::Clock::Real()),
       nodes_(&ledger->stock(), sessions, storage::Clock::Real()),
       verify_(&ledger->stock()),
@@ -44,13 +44,24 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
       audit_(&ledger->stock(), LogsOf(ledger)),
       outbox_(&ledger->outbox()),
       payments_(&ledger->payments()),
+      previews_([ledger](const storage::Change& change) { return ledger->router().Preview(change); },
+                storage::Clock::Real()),
       shards_(&ledger->shards(), &announcer_, storage::Clock::Real(),
               [options](const std::string& dsn) { return MovePool(options, dsn); }),
       executor_(std::make_unique<storage::BoundedExecutor>(kAdminThreads, kAdminQueue)),
       move_executor_(std::make_unique<storage::BoundedExecutor>(1, 1)),
-      service_(MakeAdminService(
-          {&skus_, &stock_, &quota_, &nodes_, &verify_, &coordination_, &audit_, &outbox_, &payments_, &shards_},
-          storage::Clock::Real(), executor_.get(), move_executor_.get())) {}
+      service_(MakeAdminService({.sku = &skus_,
+                                 .stock = &stock_,
+                                 .quota = &quota_,
+                                 .node = &nodes_,
+                                 .verify = &verify_,
+                                 .coordination = &coordination_,
+                                 .audit = &audit_,
+                                 .outbox = &outbox_,
+                                 .payment = &payments_,
+                                 .preview = &previews_,
+                                 .shard = &shards_},
+                                storage::Clock::Real(), executor_.get(), move_executor_.get())) {}
 
 void OperatorCalls::StopThreads() {
   move_executor_.reset();

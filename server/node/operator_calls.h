@@ -12,6 +12,7 @@
 #include "server/handlers/node_handler.h"
 #include "server/handlers/outbox_handler.h"
 #include "server/handlers/payment_handler.h"
+#include "server/handlers/preview_handler.h"
 #include "server/handlers/quota_handler.h"
 #include "server/handlers/shard_handler.h"
 #include "server/handlers/sku_handler.h"
@@ -45,6 +46,7 @@ class OperatorCalls {
   AuditHandler audit_;
   OutboxHandler outbox_;
   PaymentHandler payments_;
+  PreviewHandler previews_;
   ShardHandler shards_;
   std::unique_ptr<storage::BoundedExecutor> executor_;
   std::unique_ptr<storage::BoundedExecutor> move_executor_;

@@ -2,16 +2,14 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "server/process/dsn.h"
 #include "storage/base/address.h"
+#include "storage/base/config_file.h"
 #include "storage/base/decimal_flags.h"
 
 #ifndef TRANCHE_VERSION
@@ -20,24 +18,6 @@
 
 namespace tranche::server {
 namespace {
-
-std::string EnvironmentName(const std::string& flag) {
-  return absl::StrCat("TRANCHE_", absl::AsciiStrToUpper(absl::StrReplaceAll(flag, {{"-", "_"}})));
-}
-
-// CLI11 lets the file win over the environment; dropping the keys that the environment sets reverses that.
-class FileBelowEnvironment : public CLI::ConfigTOML {
- public:
-  std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
-    std::vector<CLI::ConfigItem> items = CLI::ConfigTOML::from_config(input);
-    const auto in_environment = [](const CLI::ConfigItem& item) {
-      const char* value = std::getenv(EnvironmentName(item.name).c_str());
-      return value != nullptr && *value != '\0';
-    };
-    items.erase(std::remove_if(items.begin(), items.end(), in_environment), items.end());
-    return items;
-  }
-};
 
 std::string CheckAddress(const std::string& text) {
   return ParseAddress(text).has_value() ? "" : "must be HOST:PORT, such as 127.0.0.1:7400 or [::]:7400";
@@ -86,13 +66,7 @@ class Parser {
     app_.footer(
         "Each flag can also be set as the environment variable shown as Env:, or as a key (without dashes) of "
         "the --config file.\nThe command line wins over the environment, and that over the file.");
-    const char* file = std::getenv(EnvironmentName("config").c_str());
-    const bool named = file != nullptr && *file != '\0';
-    app_.set_config("--config", named ? file : "", "File with flags, as TOML: max-batch = 256 (Env:TRANCHE_CONFIG)",
-                    /*config_required=*/named)
-        ->type_name("FILE");
-    app_.config_formatter(std::make_shared<FileBelowEnvironment>());
-    app_.allow_config_extras(CLI::config_extras_mode::error);
+    ReadConfigFile(app_, "File with flags, as TOML: max-batch = 256");
   }
 
   void Group(const std::string& group) { group_ = group; }
@@ -148,8 +122,7 @@ class Parser {
       app_.exit(request, out, out);
       return 0;
     } catch (const CLI::ParseError& error) {
-      std::string what =
-          absl::StrReplaceAll(error.what(), {{"INI was not able to parse", "the --config file has an unknown key:"}});
+      std::string what = ExplainConfigError(error.what());
       std::replace(what.begin(), what.end(), '\n', ' ');
       return Refuse(absl::StripAsciiWhitespace(what), err);
     }

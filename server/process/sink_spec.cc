@@ -78,4 +78,14 @@ absl::StatusOr<std::vector<SinkSpec>> ParseSinks(const std::vector<std::string>&
   return specs;
 }
 
+std::string AdviceAboutOtherSink(const std::string& name, bool only_one) {
+  return absl::StrCat(
+      "sink ", name,
+      " is registered, but not one of this worker's: its messages pile up until a worker is started "
+      "with --sink ",
+      name, "=...",
+      only_one ? ". It is the only sink and cannot be removed"
+               : absl::StrCat(", or `tranchectl outbox sink remove ", name, " --yes` ends it and discards them"));
+}
+
 }  // namespace tranche::server

@@ -21,4 +21,8 @@ struct SinkSpec {
 absl::StatusOr<std::vector<SinkSpec>> ParseSinks(const std::vector<std::string>& sinks,
                                                  const std::vector<std::string>& secret_files);
 
+// For the log: what to do about a sink that is registered, but not one of this worker's. The only one cannot be
+// removed.
+std::string AdviceAboutOtherSink(const std::string& name, bool only_one);
+
 }  // namespace tranche::server

@@ -65,6 +65,7 @@ std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
       ServerStreamCall<v1::ExportPaymentsRequest, v1::ExportPaymentsResponse>(
           {"ExportPayments", kObserver, kAdmin, kYes}, ExportBy(to.payment)),
       BlockingCall({"LookUpPayments", kObserver, kAdmin, kYes}, to.payment, &PaymentHandler::LookUp),
+      BlockingCall({"PreviewReservationChange", kObserver, kAdmin, kYes}, to.preview, &PreviewHandler::Change),
       BlockingCall({"ApplyCorrections", kOperator, kAdmin, kYes}, to.payment, &PaymentHandler::Apply),
 
       BlockingCall({"DumpCoordination", kObserver, kAdmin, kYes}, to.coordination, &CoordinationHandler::Dump),

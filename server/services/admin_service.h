@@ -11,6 +11,7 @@
 #include "server/handlers/node_handler.h"
 #include "server/handlers/outbox_handler.h"
 #include "server/handlers/payment_handler.h"
+#include "server/handlers/preview_handler.h"
 #include "server/handlers/quota_handler.h"
 #include "server/handlers/shard_handler.h"
 #include "server/handlers/sku_handler.h"
@@ -32,6 +33,7 @@ struct AdminHandlers {
   AuditHandler* audit = nullptr;
   OutboxHandler* outbox = nullptr;
   PaymentHandler* payment = nullptr;
+  PreviewHandler* preview = nullptr;
   ShardHandler* shard = nullptr;
 };
 

@@ -70,6 +70,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   absl::StatusOr<std::vector<ChangeResult>> ExtendReservations(LockMode mode,
                                                                absl::Span<const Extension> batch) override;
   absl::StatusOr<ChangeResult> ConfirmLate(const Payment& payment) override;
+  absl::StatusOr<ChangeResult> PreviewChange(const Change& change) override;
   absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation, absl::Span<const ReservationClaim> lines) override;
   absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid> reservation_ids) override;
   absl::StatusOr<ReservationPage> ListReservations(const ReservationFilter& filter, const ReservationCursor& after,
@@ -159,15 +160,24 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
                         const LockedSlots& locked) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   int64_t LiveUnits(const std::string& sku_id, const std::string& user_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  // What one change of a reservation does, without doing it. For kDone with the reservation as it will be, but for its
+  // end's time and its revision.
+  ChangeResult Decide(const Payment& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  ChangeResult Decide(const Cancellation& cancellation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  ChangeResult Decide(const Extension& extension) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // One change of a reservation each.
   ChangeResult Confirm(const Payment& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult Cancel(const Cancellation& cancellation, std::map<std::string, int64_t>* returned)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult Extend(const Extension& extension) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult ConfirmRetired(const Payment& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The rest of PreviewChange, for a payment that is late.
+  ChangeResult PreviewLate(const Payment& payment, ChangeResult decided) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult ReplayLate(const Reservation& asked, const LateDecision& decided) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WasRebooked(const Uuid& reservation_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Are there units for the same again, and may the buyer have them?
+  bool MayRebook(const Reservation& old) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Books the same again, already paid. nullopt: there is no unit, or the buyer may not have it.
   std::optional<Reservation> Rebook(const Payment& payment) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   StoredReservation* FindStored(const Uuid& reservation_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

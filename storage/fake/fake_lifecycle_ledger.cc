@@ -90,10 +90,10 @@ void FakeLedger::ReturnUnits(const std::map<std::string, int64_t>& units_by_sku)
   }
 }
 
-ChangeResult FakeLedger::Confirm(const Payment& payment) {
-  StoredReservation* const stored = FindStored(payment.reservation_id);
+ChangeResult FakeLedger::Decide(const Payment& payment) {
+  const StoredReservation* const stored = FindStored(payment.reservation_id);
   if (stored == nullptr) return RefusedChange(Refusal::kReservationNotFound);
-  Reservation& row = stored->reservation;
+  const Reservation& row = stored->reservation;
   const bool replay = row.state == ReservationState::kConfirmed &&
                       (row.payment_reference == payment.payment_reference || Mutated(Mutation::kSecondPaymentReplayed));
   if (!Same(payment, row)) return RefusedChange(Refusal::kPaymentMismatch, row);
@@ -101,10 +101,21 @@ ChangeResult FakeLedger::Confirm(const Payment& payment) {
   if (row.state != ReservationState::kPending && !Mutated(Mutation::kConfirmsWhatEnded)) {
     return RefusedChange(Refusal::kReservationState, row);
   }
-  row.payment_reference = payment.payment_reference;
-  Finish(*stored, ReservationState::kConfirmed);
-  Tell("reservation.confirmed", row);
-  return {.outcome = ChangeOutcome::kDone, .reservation = row};
+  ChangeResult result{.outcome = ChangeOutcome::kDone, .reservation = row};
+  result.reservation.payment_reference = payment.payment_reference;
+  result.reservation.state = ReservationState::kConfirmed;
+  return result;
+}
+
+ChangeResult FakeLedger::Confirm(const Payment& payment) {
+  ChangeResult result = Decide(payment);
+  if (result.outcome != ChangeOutcome::kDone) return result;
+  StoredReservation& stored = *FindStored(payment.reservation_id);
+  stored.reservation.payment_reference = payment.payment_reference;
+  Finish(stored, ReservationState::kConfirmed);
+  Tell("reservation.confirmed", stored.reservation);
+  result.reservation = stored.reservation;
+  return result;
 }
 
 absl::StatusOr<std::vector<ChangeResult>> FakeLedger::ConfirmReservations(LockMode, absl::Span<const Payment> batch) {
@@ -116,17 +127,29 @@ absl::StatusOr<std::vector<ChangeResult>> FakeLedger::ConfirmReservations(LockMo
   return results;
 }
 
-ChangeResult FakeLedger::Cancel(const Cancellation& cancellation, std::map<std::string, int64_t>* returned) {
-  StoredReservation* const stored = FindStored(cancellation.reservation_id);
+ChangeResult FakeLedger::Decide(const Cancellation& cancellation) {
+  const StoredReservation* const stored = FindStored(cancellation.reservation_id);
   if (stored == nullptr) return RefusedChange(Refusal::kReservationNotFound);
-  Reservation& row = stored->reservation;
+  const Reservation& row = stored->reservation;
   if (row.state == ReservationState::kCancelled) return {.outcome = ChangeOutcome::kReplayed, .reservation = row};
   if (row.state != ReservationState::kPending) return RefusedChange(Refusal::kReservationState, row);
+  ChangeResult result{.outcome = ChangeOutcome::kDone, .reservation = row};
+  result.reservation.cancel_reason = cancellation.reason;
+  result.reservation.state = ReservationState::kCancelled;
+  return result;
+}
+
+ChangeResult FakeLedger::Cancel(const Cancellation& cancellation, std::map<std::string, int64_t>* returned) {
+  ChangeResult result = Decide(cancellation);
+  if (result.outcome != ChangeOutcome::kDone) return result;
+  StoredReservation& stored = *FindStored(cancellation.reservation_id);
+  Reservation& row = stored.reservation;
   row.cancel_reason = cancellation.reason;
-  Finish(*stored, ReservationState::kCancelled);
+  Finish(stored, ReservationState::kCancelled);
   (*returned)[row.sku_id] += Mutated(Mutation::kCancelReturnsTwice) ? 2 * row.quantity : row.quantity;
   Tell("reservation.cancelled", row);
-  return {.outcome = ChangeOutcome::kDone, .reservation = row};
+  result.reservation = row;
+  return result;
 }
 
 absl::StatusOr<std::vector<ChangeResult>> FakeLedger::CancelReservations(LockMode,
@@ -141,10 +164,10 @@ absl::StatusOr<std::vector<ChangeResult>> FakeLedger::CancelReservations(LockMod
   return results;
 }
 
-ChangeResult FakeLedger::Extend(const Extension& extension) {
-  StoredReservation* const stored = FindStored(extension.reservation_id);
+ChangeResult FakeLedger::Decide(const Extension& extension) {
+  const StoredReservation* const stored = FindStored(extension.reservation_id);
   if (stored == nullptr) return RefusedChange(Refusal::kReservationNotFound);
-  Reservation& row = stored->reservation;
+  const Reservation& row = stored->reservation;
   const Sku& sku = skus_.at(row.sku_id).sku;
   const auto refused = [&row](Refusal refusal, int64_t bound = 0) {
     ChangeResult result = RefusedChange(refusal, row);
@@ -161,15 +184,25 @@ ChangeResult FakeLedger::Extend(const Extension& extension) {
   if (extended > row.created_at + LongestHold(sku)) {
     return refused(Refusal::kHoldTooLong, absl::ToInt64Seconds(LongestHold(sku)));
   }
+  ChangeResult result{.outcome = ChangeOutcome::kDone, .reservation = row};
+  result.reservation.expires_at = extended;
+  result.reservation.extensions = extension.number;
+  return result;
+}
+
+ChangeResult FakeLedger::Extend(const Extension& extension) {
+  ChangeResult result = Decide(extension);
+  if (result.outcome != ChangeOutcome::kDone) return result;
+  Reservation& row = FindStored(extension.reservation_id)->reservation;
   if (!Mutated(Mutation::kExpiresExtended)) {
     due_.erase({row.expires_at, row.reservation_id});
-    due_.insert({extended, row.reservation_id});
+    due_.insert({result.reservation.expires_at, row.reservation_id});
   }
-  row.expires_at = extended;
-  row.extensions = extension.number;
+  row = result.reservation;
   ++row.revision;
   Tell("reservation.extended", row);
-  return {.outcome = ChangeOutcome::kDone, .reservation = row};
+  result.reservation = row;
+  return result;
 }
 
 absl::StatusOr<std::vector<ChangeResult>> FakeLedger::ExtendReservations(LockMode, absl::Span<const Extension> batch) {
@@ -218,6 +251,58 @@ absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Payment& payment) {
   return RefusedChange(Refusal::kReservationState, row);
 }
 
+absl::StatusOr<ChangeResult> FakeLedger::PreviewChange(const Change& change) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Enter());
+  ChangeResult result =
+      std::visit([this](const auto& one) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return Decide(one); }, change);
+  if (const auto* payment = std::get_if<Payment>(&change); payment != nullptr) {
+    result = PreviewLate(*payment, std::move(result));
+  }
+  const bool done = result.outcome == ChangeOutcome::kDone;
+  if (done) ++result.reservation.revision;
+  if (done && result.reservation.state != ReservationState::kPending) result.reservation.finished_at = DatabaseNow();
+  return result;
+}
+
+// Like ConfirmLate and ConfirmRetired.
+ChangeResult FakeLedger::PreviewLate(const Payment& payment, ChangeResult decided) {
+  if (decided.refusal == Refusal::kReservationNotFound) {
+    const auto retired = archive_.find(payment.reservation_id);
+    if (retired == archive_.end()) return decided;
+    if (!Same(payment, retired->second)) return RefusedChange(Refusal::kPaymentMismatch, retired->second);
+    if (retired->second.payment_reference == payment.payment_reference) {
+      return {.outcome = ChangeOutcome::kReplayed, .reservation = retired->second};
+    }
+    decided.reservation = retired->second;
+  } else if (decided.refusal != Refusal::kReservationState) {
+    return decided;
+  }
+  const Reservation& row = decided.reservation;
+  const auto known = late_payments_.find({payment.reservation_id, payment.payment_reference});
+  if (known != late_payments_.end()) return ReplayLate(row, known->second);
+  const bool kept = FindStored(payment.reservation_id) != nullptr;
+  if (row.state == ReservationState::kExpired && kept && !WasRebooked(payment.reservation_id) && MayRebook(row)) {
+    ChangeResult rebooked{.outcome = ChangeOutcome::kRebooked, .reservation = row, .rebooked = row};
+    Reservation& fresh = *rebooked.rebooked;
+    fresh.reservation_id = {};
+    fresh.rebooked_from = row.reservation_id;
+    fresh.state = ReservationState::kConfirmed;
+    fresh.payment_reference = payment.payment_reference;
+    fresh.created_at = DatabaseNow();
+    fresh.finished_at = fresh.created_at;
+    fresh.expires_at = fresh.created_at + skus_.at(row.sku_id).sku.hold;
+    fresh.extensions = 0;
+    fresh.revision = 2;
+    return rebooked;
+  }
+  ChangeResult refund = row.state == ReservationState::kExpired
+                            ? ChangeResult{.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = row}
+                            : RefusedChange(Refusal::kReservationState, row);
+  ++refund.reservation.revision;
+  return refund;
+}
+
 // Like confirm_retired: nothing is booked any more, but the payment is recorded.
 ChangeResult FakeLedger::ConfirmRetired(const Payment& payment) {
   const auto found = archive_.find(payment.reservation_id);
@@ -262,17 +347,22 @@ bool FakeLedger::WasRebooked(const Uuid& reservation_id) const {
   return false;
 }
 
-std::optional<Reservation> FakeLedger::Rebook(const Payment& payment) {
-  const Reservation old = FindStored(payment.reservation_id)->reservation;
-  SkuState& state = skus_.at(old.sku_id);
+bool FakeLedger::MayRebook(const Reservation& old) const {
+  const SkuState& state = skus_.at(old.sku_id);
   const int64_t live_units = Mutated(Mutation::kLateForgetsLimit) ? 0 : LiveUnits(old.sku_id, old.user_id);
-  if (state.sku.closed || live_units + old.quantity > state.sku.per_user_limit) return {};
+  if (state.sku.closed || live_units + old.quantity > state.sku.per_user_limit) return false;
   // Those that retention has removed may have been this buyer's.
   const bool confirmed_ones_retired = std::any_of(retired_.begin(), retired_.end(), [&](const auto& entry) {
     return entry.first.first == old.sku_id && entry.second.live_units > 0;
   });
-  if (confirmed_ones_retired) return {};
-  if (Read(state).unsold < old.quantity) return {};
+  if (confirmed_ones_retired) return false;
+  return Read(state).unsold >= old.quantity;
+}
+
+std::optional<Reservation> FakeLedger::Rebook(const Payment& payment) {
+  const Reservation old = FindStored(payment.reservation_id)->reservation;
+  if (!MayRebook(old)) return {};
+  SkuState& state = skus_.at(old.sku_id);
   TakeUnits(state, Mutated(Mutation::kLateTakesNoUnits) ? 0 : old.quantity);
   ListIfPooled(state);
   returned_.insert(old.sku_id);  // to be announced again: a slice may have become smaller

@@ -36,6 +36,10 @@ class ForwardingLifecycleLedger : public LifecycleLedger {
     return Forward(LedgerCall::ChangeReservations("ConfirmLate"),
                    [&](LifecycleLedger& target) { return target.ConfirmLate(payment); });
   }
+  absl::StatusOr<ChangeResult> PreviewChange(const Change& change) override {
+    return Forward(LedgerCall::Read("PreviewChange"),
+                   [&](LifecycleLedger& target) { return target.PreviewChange(change); });
+  }
   absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation, absl::Span<const ReservationClaim> lines) override {
     return Forward(LedgerCall::ChangeReservations("CommitCart"),
                    [&](LifecycleLedger& target) { return target.CommitCart(incarnation, lines); });

@@ -135,6 +135,10 @@ class LifecycleLedger {
   // answer.
   virtual absl::StatusOr<ChangeResult> ConfirmLate(const Payment& payment) = 0;
 
+  // What the change would do now. It is made and taken back: the answer is what the calls above would answer, for a
+  // payment ConfirmLate if the reservation is not pending or not found. What would be booked instead has no id yet.
+  virtual absl::StatusOr<ChangeResult> PreviewChange(const Change& change) = 0;
+
   // Creates all lines for one buyer, or none. They are claims of one incarnation with distinct ids, at most
   // kMaxCartLines.
   virtual absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation,

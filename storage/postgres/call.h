@@ -1,5 +1,5 @@
-// Calls one function of the schema `tranche` in autocommit mode: one round trip, one transaction. The servers send no
-// other SQL.
+// Calls one function of the schema `tranche` in autocommit mode: one round trip, one transaction; or in a transaction
+// that is taken back, to see what the call would do. The servers send no other SQL.
 #pragma once
 
 #include <exception>
@@ -33,6 +33,11 @@ inline std::string CallText(const char* function, int arguments) {
   return text;
 }
 
+inline void PrepareOnce(ConnectionPool::Connection& connection, const char* function, int arguments) {
+  if (!connection.prepared.insert(function).second) return;
+  connection.pq.prepare(function, CallText(function, arguments));
+}
+
 // Arguments are strings, integers, booleans or `const char*` where nullptr is NULL.
 //
 // A change that was committed, but whose wait for the synchronous standby was cancelled, is an unknown commit: it would
@@ -42,14 +47,29 @@ absl::StatusOr<pqxx::result> CallOnce(ConnectionPool& pool, const char* function
   ASSIGN_OR_RETURN(auto lease, pool.Acquire());
   ConnectionPool::Connection& connection = *lease;
   try {
-    if (connection.prepared.insert(function).second) {
-      connection.pq.prepare(function, CallText(function, sizeof...(args)));
-    }
+    PrepareOnce(connection, function, sizeof...(args));
     pqxx::nontransaction transaction(connection.pq);
     pqxx::result rows = transaction.exec_prepared(function, args...);
     // In autocommit mode the server commits before it ends its answer, so the warning is here by now.
     if (connection.pq.TakeNotReplicated())
       return UnsettledCommitError("committed, but the wait for the synchronous standby was cancelled");
+    return rows;
+  } catch (const std::exception& error) {
+    return lease.Failed(error);
+  }
+}
+
+// What CallOnce would do and answer: nothing of it stays. Other transactions may wait for its locks as for those of the
+// call itself, until it is taken back, at once.
+template <typename... Args>
+absl::StatusOr<pqxx::result> CallAndTakeBack(ConnectionPool& pool, const char* function, const Args&... args) {
+  ASSIGN_OR_RETURN(auto lease, pool.Acquire());
+  ConnectionPool::Connection& connection = *lease;
+  try {
+    PrepareOnce(connection, function, sizeof...(args));
+    pqxx::work transaction(connection.pq);
+    pqxx::result rows = transaction.exec_prepared(function, args...);
+    transaction.abort();
     return rows;
   } catch (const std::exception& error) {
     return lease.Failed(error);

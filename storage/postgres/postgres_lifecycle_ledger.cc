@@ -67,6 +67,28 @@ ChangeResult ToLateResult(const pqxx::result& rows) {
   return result;
 }
 
+// Calls a procedure of changes of reservations for one change, and takes it back.
+template <typename... Args>
+absl::StatusOr<ChangeResult> TryOneChange(ConnectionPool& pool, const char* procedure, const Args&... args) {
+  ASSIGN_OR_RETURN(const auto rows,
+                   RepeatCall(Repeat::kRead, [&] { return CallAndTakeBack(pool, procedure, args...); }));
+  return ReadAnswer(Repeat::kRead, [&] { return ToResults(rows, 1).front(); });
+}
+
+std::string OneId(const Uuid& id) { return ToLiteral(absl::MakeConstSpan(&id, 1)); }
+
+std::string OneInt(int64_t value) {
+  ArrayLiteral literal;
+  literal.AddInt(value);
+  return std::move(literal).Finish();
+}
+
+std::string OneText(const std::string& text) {
+  ArrayLiteral literal;
+  literal.AddText(text);
+  return std::move(literal).Finish();
+}
+
 // Rows of list_answer. A row without a reservation id says where to continue.
 ReservationPage ToReservationPage(const pqxx::result& rows) {
   const Columns<Reservation> reservation = ReservationColumns(rows);
@@ -146,6 +168,36 @@ absl::StatusOr<ChangeResult> PostgresLifecycleLedger::ConfirmLate(const Payment&
                    Call(*pool_, Repeat::kIfAnswerLost, "confirm_late", payment.reservation_id.ToString(),
                         payment.payment_reference, payment.amount_minor, payment.currency));
   return ReadAnswer(Repeat::kIfAnswerLost, [&] { return ToLateResult(rows); });
+}
+
+absl::StatusOr<ChangeResult> PostgresLifecycleLedger::PreviewChange(const Change& change) {
+  return std::visit([this](const auto& one) { return Preview(one); }, change);
+}
+
+// In two transactions, as the change itself: confirm_late locks the SKU before the reservation.
+absl::StatusOr<ChangeResult> PostgresLifecycleLedger::Preview(const Payment& payment) {
+  ASSIGN_OR_RETURN(ChangeResult result, TryOneChange(*pool_, "confirm_reservations", OneId(payment.reservation_id),
+                                                     OneText(payment.payment_reference), OneInt(payment.amount_minor),
+                                                     OneText(payment.currency)));
+  const bool late = result.refusal == Refusal::kReservationState || result.refusal == Refusal::kReservationNotFound;
+  if (!late) return result;
+  ASSIGN_OR_RETURN(const auto rows, RepeatCall(Repeat::kRead, [&] {
+                     return CallAndTakeBack(*pool_, "confirm_late", payment.reservation_id.ToString(),
+                                            payment.payment_reference, payment.amount_minor, payment.currency);
+                   }));
+  ASSIGN_OR_RETURN(result, ReadAnswer(Repeat::kRead, [&] { return ToLateResult(rows); }));
+  // The id was taken back with the rest.
+  if (result.rebooked.has_value() && !result.replayed) result.rebooked->reservation_id = {};
+  return result;
+}
+
+absl::StatusOr<ChangeResult> PostgresLifecycleLedger::Preview(const Cancellation& cancellation) {
+  return TryOneChange(*pool_, "cancel_reservations", OneId(cancellation.reservation_id), OneText(cancellation.reason));
+}
+
+absl::StatusOr<ChangeResult> PostgresLifecycleLedger::Preview(const Extension& extension) {
+  return TryOneChange(*pool_, "extend_reservations", OneId(extension.reservation_id), OneInt(extension.number),
+                      OneInt(absl::ToInt64Seconds(extension.by)));
 }
 
 absl::StatusOr<CartResult> PostgresLifecycleLedger::CommitCart(IncarnationId incarnation,

@@ -23,12 +23,17 @@ class PostgresLifecycleLedger : public LifecycleLedger {
   absl::StatusOr<std::vector<ChangeResult>> ExtendReservations(LockMode mode,
                                                                absl::Span<const Extension> batch) override;
   absl::StatusOr<ChangeResult> ConfirmLate(const Payment& payment) override;
+  absl::StatusOr<ChangeResult> PreviewChange(const Change& change) override;
   absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation, absl::Span<const ReservationClaim> lines) override;
   absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid> reservation_ids) override;
   absl::StatusOr<ReservationPage> ListReservations(const ReservationFilter& filter, const ReservationCursor& after,
                                                    int limit) override;
 
  private:
+  absl::StatusOr<ChangeResult> Preview(const Payment& payment);
+  absl::StatusOr<ChangeResult> Preview(const Cancellation& cancellation);
+  absl::StatusOr<ChangeResult> Preview(const Extension& extension);
+
   ConnectionPool* const pool_;
 };
 

@@ -133,6 +133,11 @@ absl::StatusOr<ChangeResult> ShardRouter::AskLate(const Payment& payment) {
   return result;
 }
 
+absl::StatusOr<ChangeResult> ShardRouter::Preview(const Change& change) {
+  return OfAll(
+      AskInTurn(*shards_, [&](ShardBackend& shard) { return AmongSeveral(shard.lifecycle->PreviewChange(change)); }));
+}
+
 void ShardRouter::Find(const Uuid& reservation_id, Assurance assurance, FindDone done) {
   const ShardList all = shards_->All();
   const bool alone = all.size() == 1;

@@ -33,6 +33,9 @@ class ShardRouter : public Books {
   void ReadAll(std::vector<Uuid> reservation_ids, absl::Time deadline, ReadDone done) override;
   void List(ReservationFilter filter, ReservationCursor after, int limit, absl::Time deadline, PageDone done) override;
 
+  // See LifecycleLedger::PreviewChange. Blocks.
+  absl::StatusOr<ChangeResult> Preview(const Change& change);
+
   // Those of the ids that exist on any shard. Blocks, for about a second at most: call it on a dedicated thread, so
   // that it blocks no buyer's call. kUnavailable when some were not found and some shard did not answer.
   absl::StatusOr<std::vector<Reservation>> ReadEverywhere(absl::Span<const Uuid> reservation_ids);

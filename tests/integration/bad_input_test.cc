@@ -174,6 +174,7 @@ TEST_F(BadInputTest, WindowsAndClosedSales) {
   EXPECT_EQ(soon.code, grpc::FAILED_PRECONDITION);
   EXPECT_EQ(soon.reason, "SALE_NOT_OPEN");
   EXPECT_TRUE(soon.metadata.contains("opens_at"));
+  EXPECT_EQ(soon.metadata.at("sku_id"), "soon");
   request.set_sku_id("over");
   ExpectRefused(request, grpc::FAILED_PRECONDITION, "SALE_CLOSED");
 }

@@ -229,10 +229,10 @@ TEST_F(ShardsTest, AsOperatorsSeeThem) {
   EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", cluster_->app_dsn()}), 2) << "it is home";
   EXPECT_EQ(Ctl({"shard", "add", "s1", "--postgres", cluster_->shard(0).node_dsn(), "--yes"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("already"));
-  EXPECT_EQ(Ctl({"sku", "create", "x", "--stock", "5", "--shard", "nowhere"}), 2);
+  EXPECT_EQ(Ctl({"sku", "create", "x", "--stock", "5", "--price", "1", "--shard", "nowhere"}), 2);
   EXPECT_THAT(err_, HasSubstr("SHARD_NOT_FOUND"));
-  EXPECT_EQ(Ctl({"sku", "create", "x", "--stock", "5", "--shard", "s1"}), 0) << err_;
-  EXPECT_EQ(Ctl({"sku", "create", "x", "--stock", "5"}), 2) << "one id, one SKU";
+  EXPECT_EQ(Ctl({"sku", "create", "x", "--stock", "5", "--price", "1", "--shard", "s1"}), 0) << err_;
+  EXPECT_EQ(Ctl({"sku", "create", "x", "--stock", "5", "--price", "1"}), 2) << "one id, one SKU";
   EXPECT_EQ(Ctl({"sku", "list"}), 0);
   EXPECT_THAT(out_, HasSubstr("x"));
   EXPECT_EQ(Ctl({"stock", "add", "x", "3", "--yes"}), 0) << err_;

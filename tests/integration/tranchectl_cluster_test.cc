@@ -110,9 +110,9 @@ class TranchectlClusterTest : public SaleTest, protected TranchectlRunner {
 
 TEST_F(TranchectlClusterTest, SkusAndStock) {
   CreateTv();
-  ASSERT_EQ(Run({"sku", "create", "spare", "--stock", "12", "--no-presplit"}), 0) << err_;
+  ASSERT_EQ(Run({"sku", "create", "spare", "--stock", "12", "--price", "8.50", "--no-presplit"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("ON DEMAND"));
-  EXPECT_THAT(Table({"sku", "list"}), ContainsRegex("tv +OPEN +100 .*PRESPLIT"));
+  EXPECT_THAT(Table({"sku", "list"}), ContainsRegex("tv +OPEN +100 .*499.00 EUR +home"));
   EXPECT_EQ(Json({"sku", "list"})["skus"].size(), 2u);
   EXPECT_EQ(Json({"sku", "show", "spare"})["on_demand"], true);
   // The balancer has finished a round: it has announced what came before. And this SKU's units are still in the pool.
@@ -134,7 +134,15 @@ TEST_F(TranchectlClusterTest, SkusAndStock) {
   EXPECT_THAT(Table({"stock", "reduce", "tv", "500", "--yes"}), HasSubstr("120 -> 0"));
   EXPECT_THAT(err_, HasSubstr("Only 120 of 500"));
 
-  EXPECT_THAT(Table({"sku", "close", "tv", "--yes"}), HasSubstr("OPEN -> CLOSED"));
+  EXPECT_THAT(Table({"sku", "show", "tv"}), ContainsRegex("state +SOLD_OUT"));
+  EXPECT_THAT(Table({"sku", "close", "tv"}), HasSubstr("SOLD_OUT -> CLOSED"));
+  EXPECT_THAT(err_, HasSubstr("cannot be opened again"));
+  EXPECT_THAT(Table({"sku", "close", "tv", "--yes"}), HasSubstr("SOLD_OUT -> CLOSED"));
+  Table({"sku", "close", "tv"});
+  EXPECT_THAT(err_, HasSubstr("nothing would change"));
+  EXPECT_EQ(Run({"sku", "create", "late", "--stock", "1", "--price", "1", "--closes-at", "2020-01-01T00:00:00Z"}), 1);
+  EXPECT_THAT(err_, HasSubstr("in the future"));
+  EXPECT_EQ(Run({"sku", "create", "odd", "--stock", "1", "--price", "1", "--currency", "EUX"}), 1);
   EXPECT_EQ(Run({"sku", "show", "radio"}), 2);
   EXPECT_THAT(err_, HasSubstr("SKU_NOT_FOUND"));
   CheckLedger();
@@ -246,8 +254,10 @@ TEST_F(TranchectlClusterTest, NodesAreDrainedUndrainedAndEnded) {
   EXPECT_THAT(Table({"node", "list"}), ContainsRegex("SERVING.*SERVING"));
   EXPECT_THAT(Table({"node", "drain", first}), HasSubstr("SERVING -> DRAINING"));
   EXPECT_EQ(StateOf(0), "NODE_STATE_SERVING") << "a preview changes nothing";
-  EXPECT_EQ(Json({"node", "drain", first, "--yes"})["before"]["state"], "NODE_STATE_SERVING");
-  AwaitTrue("DRAINED", [&] { return StateOf(0) == "NODE_STATE_DRAINED"; });
+  ASSERT_EQ(Run({"node", "drain", first, "--yes", "--wait"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("is drained"));
+  EXPECT_EQ(StateOf(0), "NODE_STATE_DRAINED");
+  EXPECT_EQ(Json({"node", "drain", NameOf(1)})["warnings"].size(), 1u) << "it is the last that serves";
   EXPECT_THAT(Table({"node", "list"}), HasSubstr("DRAINED"));
   EXPECT_EQ(Remaining(first), 0);
   EXPECT_EQ(Run({"quota", "set", "tv", first, "10", "--yes"}), 2);
@@ -258,7 +268,8 @@ TEST_F(TranchectlClusterTest, NodesAreDrainedUndrainedAndEnded) {
   AwaitTrue("units again", [&] { return Remaining(first) > 0; });
   EXPECT_THAT(Table({"audit", "--limit", "200"}), HasSubstr("undrain_incarnation"));
 
-  ASSERT_EQ(Run({"node", "drain", first, "--exit", "--yes"}), 0) << err_;
+  ASSERT_EQ(Run({"node", "drain", first, "--exit", "--yes", "--wait"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("has left"));
   const auto status = cluster_->node(0).process().Wait(kPatience);
   ASSERT_TRUE(status.ok()) << status.status();
   EXPECT_EQ(*status, 0);
@@ -274,6 +285,8 @@ TEST_F(TranchectlClusterTest, TheTreeIsShownAndRestored) {
   EXPECT_EQ(Missing(), 0);
   EXPECT_THAT(Table({"zk", "dump"}), ContainsRegex("/balancer/leader +[0-9]+ +ephemeral +[a-z]")) << "as text";
   EXPECT_GT(Json({"zk", "dump", "/slices"})["znodes"].size(), 2u);
+  EXPECT_EQ(Run({"zk", "dump", "/slices/nope"}), 2);
+  EXPECT_EQ(Run({"zk", "dump", "/"}), 0) << err_;
 
   // Without the balancer, which would repair it as well.
   ASSERT_TRUE(cluster_->balancer(0).Kill().ok());
@@ -304,10 +317,26 @@ TEST_F(TranchectlClusterTest, AReservationFromTheFirstToTheLast) {
   EXPECT_THAT(Table({"reservation", "extend", id, "--by", "5m"}), HasSubstr("0 -> 1"));
   EXPECT_EQ(Json({"reservation", "get", id})["extensions"], 0) << "a preview changes nothing";
   EXPECT_EQ(Json({"reservation", "extend", id, "--by", "5m", "--yes"})["after"]["extensions"], 1);
+  EXPECT_EQ(Run({"reservation", "confirm", id, "--payment", "pay-1", "--amount", "9.99"}), 2);
+  EXPECT_THAT(err_, HasSubstr("PAYMENT_MISMATCH"));
+  EXPECT_EQ(Run({"reservation", "extend", id, "--by", "10h"}), 2);
+  EXPECT_THAT(err_, HasSubstr("HOLD_TOO_LONG"));
+  EXPECT_THAT(Table({"reservation", "confirm", id, "--payment", "pay-1", "--amount", "499.00"}),
+              HasSubstr("PENDING -> CONFIRMED"));
   EXPECT_EQ(Json({"reservation", "confirm", id, "--payment", "pay-1", "--amount", "499.00", "--yes"})["outcome"],
             "CONFIRMED");
+  Table({"reservation", "confirm", id, "--payment", "pay-1", "--amount", "499.00"});
+  EXPECT_THAT(err_, HasSubstr("nothing would change"));
+  EXPECT_EQ(Run({"reservation", "cancel", id}), 2);
+  EXPECT_THAT(err_, HasSubstr("RESERVATION_STATE"));
   EXPECT_EQ(Run({"reservation", "cancel", id, "--yes"}), 2);
   EXPECT_THAT(err_, HasSubstr("RESERVATION_STATE"));
+  EXPECT_THAT(Table({"reservation", "confirm", id, "--payment", "pay-2", "--amount", "499.00"}),
+              HasSubstr("CONFIRMED"));
+  EXPECT_THAT(err_, HasSubstr("a refund asked for"));
+  EXPECT_EQ(Json({"reservation", "get", id})["late_payments"].size(), 0u) << "a preview changes nothing";
+  EXPECT_EQ(Run({"reservation", "confirm", id, "--payment", "pay-2", "--amount", "499.00", "--yes"}), 2);
+  EXPECT_THAT(Table({"reservation", "get", id}), ContainsRegex("pay-2 +499.00 EUR .*refund requested"));
   EXPECT_THAT(Table({"reservation", "watch", id}), HasSubstr("CONFIRMED"));
 
   const json second = Json({"reservation", "create", "--user", "bob", "tv"});
@@ -316,6 +345,9 @@ TEST_F(TranchectlClusterTest, AReservationFromTheFirstToTheLast) {
               HasSubstr("PENDING -> CANCELLED"));
   EXPECT_EQ(Json({"reservation", "list", "--sku", "tv"})["reservations"].size(), 2u);
   EXPECT_EQ(Json({"reservation", "list", "--user", "bob", "--state", "PENDING"})["reservations"].size(), 0u);
+  EXPECT_EQ(Json({"reservation", "list", "--sku", "tv", "--state", "EXPIRED"})["reservations"].size(), 0u);
+  EXPECT_EQ(Run({"reservation", "list", "--sku", "nope"}), 2);
+  EXPECT_THAT(err_, HasSubstr("SKU_NOT_FOUND"));
   CheckLedger();
 }
 

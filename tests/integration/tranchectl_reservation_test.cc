@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/integration/fake_front_node.h"
 #include "tests/support/tranchectl_runner.h"
+#include "tranche/v1/admin_service.grpc.pb.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
 
 namespace tranche::ctl {
@@ -24,6 +25,33 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 constexpr char kId[] = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+// Answers as it is told, and remembers what it was asked.
+class FakePreviews final : public tranche::v1::AdminService::Service {
+ public:
+  grpc::Status PreviewReservationChange(grpc::ServerContext*,
+                                        const tranche::v1::PreviewReservationChangeRequest* request,
+                                        tranche::v1::PreviewReservationChangeResponse* response) override {
+    asked.push_back(*request);
+    *response = answer;
+    return error.empty() ? grpc::Status::OK : ToGrpc(ErrorDetails(grpc::StatusCode::FAILED_PRECONDITION, error));
+  }
+  grpc::Status LookUpPayments(grpc::ServerContext*, const tranche::v1::LookUpPaymentsRequest*,
+                              tranche::v1::LookUpPaymentsResponse* response) override {
+    *response = payments;
+    return grpc::Status::OK;
+  }
+  grpc::Status GetSku(grpc::ServerContext*, const tranche::v1::GetSkuRequest* request,
+                      tranche::v1::GetSkuResponse*) override {
+    if (request->sku_id() == "tv") return grpc::Status::OK;
+    return ToGrpc(ErrorDetails(grpc::StatusCode::NOT_FOUND, "SKU_NOT_FOUND"));
+  }
+
+  std::vector<tranche::v1::PreviewReservationChangeRequest> asked;
+  tranche::v1::PreviewReservationChangeResponse answer;
+  std::string error;
+  tranche::v1::LookUpPaymentsResponse payments;
+};
 
 // Knows one reservation.
 class FakeReservations final : public tranche::v1::ReservationService::Service {
@@ -44,6 +72,7 @@ class FakeReservations final : public tranche::v1::ReservationService::Service {
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
     builder.RegisterService(this);
+    builder.RegisterService(&previews);
     server_ = builder.BuildAndStart();
     address = absl::StrCat("127.0.0.1:", port);
   }
@@ -108,6 +137,7 @@ class FakeReservations final : public tranche::v1::ReservationService::Service {
   grpc::Status ListReservations(grpc::ServerContext*, const tranche::v1::ListReservationsRequest* request,
                                 tranche::v1::ListReservationsResponse* response) override {
     listed.push_back(*request);
+    if (!request->sku_id().empty() && request->sku_id() != "tv") return grpc::Status::OK;
     int next = request->page_token().empty() ? 0 : std::stoi(request->page_token());
     for (int i = 0; i < std::min(2, request->page_size()) && next < 5; ++i, ++next) {
       *response->add_reservations() = one;
@@ -138,6 +168,7 @@ class FakeReservations final : public tranche::v1::ReservationService::Service {
   }
 
   std::string address;
+  FakePreviews previews;
   tranche::v1::Reservation one;
   tranche::v1::ConfirmOutcome outcome = tranche::v1::CONFIRM_OUTCOME_CONFIRMED;
   int refuse_creates = 0;
@@ -204,10 +235,16 @@ TEST_F(TranchectlReservationTest, CreateTriesTheNextNodeWhenOneHasNoUnits) {
 }
 
 TEST_F(TranchectlReservationTest, ConfirmPreviewsAndActsWithYes) {
+  *node_.previews.answer.mutable_reservation() = node_.one;
+  node_.previews.answer.mutable_reservation()->set_state(tranche::v1::RESERVATION_STATE_CONFIRMED);
+  node_.previews.answer.set_outcome(tranche::v1::CONFIRM_OUTCOME_CONFIRMED);
   ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--amount", "499.00"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("PENDING -> CONFIRMED"));
   EXPECT_THAT(err_, HasSubstr("--yes"));
   EXPECT_TRUE(node_.confirmed.empty());
+  ASSERT_EQ(node_.previews.asked.size(), 1u);
+  EXPECT_EQ(node_.previews.asked[0].confirm().payment_reference(), "pay-1");
+  EXPECT_EQ(node_.previews.asked[0].confirm().amount_minor(), 49900);
 
   ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--amount", "499.00", "--yes"}), 0) << err_;
   ASSERT_EQ(node_.confirmed.size(), 1u);
@@ -228,9 +265,6 @@ TEST_F(TranchectlReservationTest, ConfirmPreviewsAndActsWithYes) {
 
 TEST_F(TranchectlReservationTest, ConfirmSaysWhatBecameOfALatePayment) {
   node_.one.set_state(tranche::v1::RESERVATION_STATE_EXPIRED);
-  ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--amount", "499.00"}), 0);
-  EXPECT_THAT(err_, HasSubstr("It is EXPIRED"));
-  EXPECT_THAT(out_, Not(HasSubstr("CONFIRMED")));
 
   node_.outcome = tranche::v1::CONFIRM_OUTCOME_REBOOKED;
   ASSERT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--amount", "499.00", "--yes", "-o", "json"}), 0);
@@ -243,7 +277,78 @@ TEST_F(TranchectlReservationTest, ConfirmSaysWhatBecameOfALatePayment) {
   EXPECT_THAT(err_, HasSubstr("refund"));
 }
 
+TEST_F(TranchectlReservationTest, ConfirmPreviewsWhatWouldBecomeOfALatePayment) {
+  const auto preview = [this](std::vector<std::string> more = {}) {
+    std::vector<std::string> arguments = {"confirm", kId, "--payment", "pay-1", "--amount", "499.00"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    EXPECT_EQ(Ctl(arguments), 0) << err_;
+    EXPECT_TRUE(node_.confirmed.empty());
+  };
+  node_.one.set_state(tranche::v1::RESERVATION_STATE_EXPIRED);
+  *node_.previews.answer.mutable_reservation() = node_.one;
+  node_.previews.answer.set_outcome(tranche::v1::CONFIRM_OUTCOME_REBOOKED);
+  node_.previews.answer.mutable_rebooked()->set_rebooked_from(kId);
+  preview();
+  EXPECT_THAT(err_, HasSubstr("other units would be booked"));
+  preview({"-o", "json"});
+  EXPECT_EQ(nlohmann::json::parse(out_)["outcome"], "REBOOKED");
+
+  node_.previews.answer.clear_rebooked();
+  node_.previews.answer.set_outcome(tranche::v1::CONFIRM_OUTCOME_PAID_UNFULFILLED);
+  node_.previews.answer.set_refund_requested(true);
+  preview();
+  EXPECT_THAT(err_, HasSubstr("It is EXPIRED, and nothing is left for its buyer: the payment would be recorded"));
+
+  node_.one.set_state(tranche::v1::RESERVATION_STATE_CANCELLED);
+  node_.previews.answer.clear_outcome();
+  preview();
+  EXPECT_THAT(err_, HasSubstr("It is CANCELLED: the payment would be recorded, and a refund asked for."));
+
+  node_.previews.answer.set_replayed(true);
+  preview();
+  EXPECT_THAT(err_, HasSubstr("nothing would change"));
+  EXPECT_THAT(err_, Not(HasSubstr("--yes")));
+}
+
+TEST_F(TranchectlReservationTest, APreviewOfWhatIsRefusedFailsLikeTheChange) {
+  node_.previews.error = "PAYMENT_MISMATCH";
+  EXPECT_EQ(Ctl({"confirm", kId, "--payment", "pay-1", "--amount", "9.99"}), 2);
+  EXPECT_THAT(err_, HasSubstr("PAYMENT_MISMATCH"));
+  EXPECT_EQ(out_, "");
+  node_.previews.error = "HOLD_TOO_LONG";
+  EXPECT_EQ(Ctl({"extend", kId, "--by", "10h"}), 2);
+  EXPECT_THAT(err_, HasSubstr("HOLD_TOO_LONG"));
+  node_.previews.error = "RESERVATION_STATE";
+  EXPECT_EQ(Ctl({"cancel", kId}), 2);
+  EXPECT_THAT(err_, Not(HasSubstr("--yes")));
+}
+
+TEST_F(TranchectlReservationTest, GetShowsPaymentsThatCameTooLate) {
+  ASSERT_EQ(Ctl({"get", kId}), 0) << err_;
+  EXPECT_THAT(out_, Not(HasSubstr("LATE PAYMENT")));
+  tranche::v1::PaymentEntry* entry = node_.previews.payments.add_entries();
+  tranche::v1::LatePayment* late = entry->add_late_payments();
+  late->set_payment_reference("pay-7");
+  late->set_amount_minor(49900);
+  late->set_currency("EUR");
+  ASSERT_EQ(Ctl({"get", kId}), 0) << err_;
+  EXPECT_THAT(out_, ::testing::ContainsRegex("pay-7 +499.00 EUR .*refund requested"));
+  late->mutable_refund_time()->set_seconds(1'800'000'000);
+  ASSERT_EQ(Ctl({"get", kId}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("refunded at 2027-01-15"));
+  ASSERT_EQ(Ctl({"get", kId, "-o", "json"}), 0) << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["late_payments"][0]["payment_reference"], "pay-7");
+  EXPECT_EQ(nlohmann::json::parse(out_)["reservation_id"], kId);
+}
+
+TEST_F(TranchectlReservationTest, AListOfAnUnknownSkuIsNotJustEmpty) {
+  EXPECT_EQ(Ctl({"list", "--sku", "nope"}), 2);
+  EXPECT_THAT(err_, HasSubstr("SKU_NOT_FOUND"));
+}
+
 TEST_F(TranchectlReservationTest, CancelPreviewsAndActsWithYes) {
+  *node_.previews.answer.mutable_reservation() = node_.one;
+  node_.previews.answer.mutable_reservation()->set_state(tranche::v1::RESERVATION_STATE_CANCELLED);
   ASSERT_EQ(Ctl({"cancel", kId, "--reason", "buyer called"}), 0);
   EXPECT_THAT(out_, HasSubstr("PENDING -> CANCELLED"));
   EXPECT_TRUE(node_.cancelled.empty());
@@ -257,6 +362,8 @@ TEST_F(TranchectlReservationTest, CancelPreviewsAndActsWithYes) {
 }
 
 TEST_F(TranchectlReservationTest, ExtendNamesTheExtensionThatWasPreviewed) {
+  *node_.previews.answer.mutable_reservation() = node_.one;
+  node_.previews.answer.mutable_reservation()->set_extensions(2);
   ASSERT_EQ(Ctl({"extend", kId, "--by", "10m"}), 0);
   EXPECT_THAT(out_, HasSubstr("1 -> 2"));
   EXPECT_THAT(err_, HasSubstr("--yes --extension 2"));

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -13,8 +14,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "client/ctl/run.h"
 #include "tests/integration/fake_front_node.h"
+#include "tests/support/scratch_dir.h"
 #include "tests/support/tranchectl_runner.h"
 #include "tranche/v1/admin_service.grpc.pb.h"
 
@@ -47,6 +50,7 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
     slice->mutable_report()->mutable_age()->set_nanos(400'000'000);
     slice->mutable_report()->mutable_activity()->set_in_flight(5);
     slice->mutable_report()->mutable_activity()->set_grants_per_s(12.25);
+    slice->mutable_report()->mutable_activity()->set_refused_per_s(31.5);
     slice = quota_.add_slices();
     slice->set_incarnation(4);
     slice->set_node_name("node-2");
@@ -60,6 +64,11 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
   ~FakeAdmin() override { server_->Shutdown(std::chrono::system_clock::now()); }
 
   const std::string& address() const { return address_; }
+  void RenameNode(int slice, const std::string& name) { quota_.mutable_slices(slice)->set_node_name(name); }
+  void SetSku(tranche::v1::SkuState state, bool frozen) {
+    tv_.set_state(state);
+    tv_.set_quota_frozen(frozen);
+  }
 
   grpc::Status CreateSku(grpc::ServerContext* context, const tranche::v1::CreateSkuRequest* request,
                          tranche::v1::CreateSkuResponse* response) override {
@@ -173,8 +182,42 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
     stays = request->stay();
     response->mutable_before()->set_name(request->node());
     response->mutable_before()->set_state(tranche::v1::NODE_STATE_SERVING);
+    response->mutable_before()->set_units_held(17);
+    response->mutable_before()->set_draining(drains);
     response->mutable_node()->set_name(request->node());
+    response->mutable_node()->set_incarnation(3);
     response->mutable_node()->set_state(tranche::v1::NODE_STATE_DRAINING);
+    response->add_warnings("it is the last");
+    return grpc::Status::OK;
+  }
+  grpc::Status UndrainNode(grpc::ServerContext* context, const tranche::v1::UndrainNodeRequest* request,
+                           tranche::v1::UndrainNodeResponse* response) override {
+    response->mutable_before()->set_draining(drains);
+    return grpc::Status::OK;
+  }
+  // The node of a drain: it holds units, then none, then it has left.
+  grpc::Status ListNodes(grpc::ServerContext* context, const tranche::v1::ListNodesRequest* request,
+                         tranche::v1::ListNodesResponse* response) override {
+    const int look = ++node_looks;
+    if (look == 2) return ToGrpc(ErrorDetails(grpc::StatusCode::UNAVAILABLE, "COORDINATION_UNAVAILABLE"));
+    if (look > 4) return grpc::Status::OK;
+    tranche::v1::Node* node = response->add_nodes();
+    node->set_incarnation(3);
+    node->set_name("node-1");
+    node->set_draining(true);
+    node->set_units_held(look < 4 ? 17 : 0);
+    node->set_state(look < 4 ? tranche::v1::NODE_STATE_DRAINING : tranche::v1::NODE_STATE_DRAINED);
+    return grpc::Status::OK;
+  }
+  grpc::Status DumpCoordination(grpc::ServerContext* context, const tranche::v1::DumpCoordinationRequest* request,
+                                tranche::v1::DumpCoordinationResponse* response) override {
+    return grpc::Status::OK;
+  }
+  grpc::Status SetQuotaFrozen(grpc::ServerContext* context, const tranche::v1::SetQuotaFrozenRequest* request,
+                              tranche::v1::SetQuotaFrozenResponse* response) override {
+    *response->mutable_before() = tv_;
+    *response->mutable_sku() = tv_;
+    response->mutable_sku()->set_quota_frozen(request->frozen());
     return grpc::Status::OK;
   }
   grpc::Status ListAudit(grpc::ServerContext* context, const tranche::v1::ListAuditRequest* request,
@@ -202,6 +245,8 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
   bool broken = false;
   bool ledger_silent = false;
   bool drained = false;
+  bool drains = false;
+  int node_looks = 0;
   bool stays = false;
 
  private:
@@ -302,15 +347,42 @@ TEST_F(TranchectlTest, QuotaShowsPoolAndNodes) {
   ASSERT_EQ(Ctl({"quota", "show", "tv"}), 0);
   EXPECT_THAT(out_, HasSubstr("(pool)"));
   EXPECT_THAT(out_, HasSubstr("120 unsold"));
+  ASSERT_EQ(Ctl({"quota", "show", "tv", "-o", "wide"}), 0);
   EXPECT_THAT(out_, HasSubstr("880"));  // spent by node-1
+}
+
+TEST_F(TranchectlTest, TwoNodesOfOneNameAreToldApart) {
+  ASSERT_EQ(Ctl({"quota", "show", "tv"}), 0);
+  EXPECT_THAT(out_, Not(HasSubstr("#")));
+  admin_.RenameNode(2, "node-1");
+  ASSERT_EQ(Ctl({"quota", "show", "tv"}), 0);
+  EXPECT_THAT(out_, HasSubstr("node-1#3"));
+  EXPECT_THAT(out_, HasSubstr("node-1#4"));
+}
+
+TEST_F(TranchectlTest, TablesFitATerminalOf80Characters) {
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"sku", "list"}, {"sku", "show", "tv"}, {"quota", "show", "tv"}}) {
+    ASSERT_EQ(Ctl(command), 0) << err_;
+    std::istringstream lines(out_);
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
+    std::vector<std::string> wide = command;
+    wide.insert(wide.end(), {"-o", "wide"});
+    EXPECT_EQ(Ctl(wide), 0) << err_;
+  }
+  ASSERT_EQ(Ctl({"sku", "list", "-o", "wide"}), 0);
+  EXPECT_THAT(out_, HasSubstr("TITLE"));
 }
 
 TEST_F(TranchectlTest, QuotaShowMarksWhoLagsAndWhatIsNotReported) {
   ASSERT_EQ(Ctl({"quota", "show", "tv"}), 0);
-  EXPECT_THAT(out_, HasSubstr("6 LAGS"));
+  EXPECT_THAT(out_, HasSubstr("0.4s LAGS"));
   EXPECT_THAT(out_, HasSubstr("12.2"));
-  EXPECT_THAT(out_, HasSubstr("0.4s"));
-  EXPECT_THAT(out_, ::testing::ContainsRegex("node-2 +4 +0 +0 +0 +- +- +- +- +- +0 +0 +-\n"));
+  EXPECT_THAT(out_, HasSubstr("31.5")) << "asked for after sell-out";
+  EXPECT_THAT(out_, ::testing::ContainsRegex("node-2 +0 +- +- +- +- +-\n"));
+  ASSERT_EQ(Ctl({"quota", "show", "tv", "-o", "wide"}), 0);
+  EXPECT_THAT(out_, HasSubstr("6 LAGS"));
+  EXPECT_THAT(out_, ::testing::ContainsRegex("node-2 +4 +0 +0 +0 +- +- +- +- +- +- +0 +0 +-\n"));
 }
 
 TEST_F(TranchectlTest, MoveSendsBothEndsAndPrintsWarnings) {
@@ -353,6 +425,75 @@ TEST_F(TranchectlTest, DrainNeedsYesAndWaitsUnlessToldToExit) {
   EXPECT_THAT(out_, HasSubstr("SERVING -> DRAINING"));
   ASSERT_EQ(Ctl({"node", "drain", "node-1", "-y", "--exit"}), 0);
   EXPECT_FALSE(admin_.stays);
+}
+
+TEST_F(TranchectlTest, APreviewOfADrainTellsWhatItCosts) {
+  ASSERT_EQ(Ctl({"node", "drain", "node-1"}), 0);
+  EXPECT_THAT(out_, HasSubstr("17"));
+  EXPECT_THAT(err_, HasSubstr("warning: it is the last"));
+  ASSERT_EQ(Ctl({"node", "drain", "node-1", "-o", "json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out_)["warnings"][0], "it is the last");
+}
+
+TEST_F(TranchectlTest, DrainWaitsUntilItIsDoneIfAsked) {
+  EXPECT_EQ(Ctl({"node", "drain", "node-1", "--wait"}), 1) << "for what?";
+  EXPECT_EQ(admin_.node_looks, 0);
+  ASSERT_EQ(Ctl({"node", "drain", "node-1", "--wait", "--yes"}), 0) << err_;
+  EXPECT_EQ(admin_.node_looks, 4);
+  EXPECT_THAT(err_, HasSubstr("still holds 17 units"));
+  EXPECT_THAT(err_, HasSubstr("asking again: COORDINATION_UNAVAILABLE")) << "it did not answer once";
+  EXPECT_THAT(err_, HasSubstr("node-1 is drained"));
+  admin_.node_looks = 0;
+  ASSERT_EQ(Ctl({"node", "drain", "node-1", "--wait", "--yes", "--exit"}), 0) << err_;
+  EXPECT_EQ(admin_.node_looks, 5);
+  EXPECT_THAT(err_, HasSubstr("node-1 has left"));
+}
+
+TEST_F(TranchectlTest, APreviewSaysWhenThereIsNothingToDo) {
+  admin_.SetSku(tranche::v1::SKU_STATE_OPEN, /*frozen=*/true);
+  ASSERT_EQ(Ctl({"quota", "freeze", "tv"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("nothing would change"));
+  EXPECT_THAT(err_, Not(HasSubstr("--yes")));
+  ASSERT_EQ(Ctl({"quota", "thaw", "tv"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("--yes"));
+  ASSERT_EQ(Ctl({"node", "undrain", "node-1"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("nothing would change"));
+  ASSERT_EQ(Ctl({"quota", "rebalance", "tv"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("nothing would change"));
+  admin_.drains = true;
+  ASSERT_EQ(Ctl({"node", "undrain", "node-1"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("--yes"));
+  ASSERT_EQ(Ctl({"node", "drain", "node-1", "--exit"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("drains already: nothing would change, except that its process would end"));
+}
+
+TEST_F(TranchectlTest, StockThatWouldNotSellIsWarnedOf) {
+  ASSERT_EQ(Ctl({"stock", "add", "tv", "5"}), 0);
+  EXPECT_THAT(err_, Not(HasSubstr("warning")));
+  admin_.SetSku(tranche::v1::SKU_STATE_OPEN, /*frozen=*/true);
+  ASSERT_EQ(Ctl({"stock", "add", "tv", "5"}), 0);
+  EXPECT_THAT(err_, HasSubstr("warning: its quota is frozen"));
+  admin_.SetSku(tranche::v1::SKU_STATE_CLOSED, /*frozen=*/false);
+  ASSERT_EQ(Ctl({"stock", "add", "tv", "5"}), 0);
+  EXPECT_THAT(err_, HasSubstr("warning: its sale is over"));
+  ASSERT_EQ(Ctl({"stock", "reduce", "tv", "5"}), 0);
+  EXPECT_THAT(err_, Not(HasSubstr("warning")));
+}
+
+TEST_F(TranchectlTest, AStateSaysWhyNothingSells) {
+  using tranche::v1::SkuState;
+  for (const auto& [state, word] :
+       {std::pair(SkuState::SKU_STATE_NOT_YET, "NOT_YET"), std::pair(SkuState::SKU_STATE_SOLD_OUT, "SOLD_OUT"),
+        std::pair(SkuState::SKU_STATE_ENDED, "ENDED"), std::pair(SkuState::SKU_STATE_CLOSED, "CLOSED")}) {
+    admin_.SetSku(state, false);
+    ASSERT_EQ(Ctl({"sku", "list"}), 0);
+    EXPECT_THAT(out_, HasSubstr(word));
+  }
+}
+
+TEST_F(TranchectlTest, APathThatDoesNotExistIsNotJustEmpty) {
+  EXPECT_EQ(Ctl({"zk", "dump", "/nope"}), 2);
+  EXPECT_THAT(err_, HasSubstr("no znode /nope"));
 }
 
 TEST_F(TranchectlTest, AuditStopsAtItsLimit) {
@@ -402,6 +543,43 @@ TEST_F(TranchectlTest, TellsWhoActs) {
   EXPECT_THAT(admin_.actor_seen, HasSubstr("@"));
 }
 
+TEST_F(TranchectlTest, TellsWhoActsWhereTheEnvironmentDoesNot) {
+  const char* user = getenv("USER");
+  const std::string before = user == nullptr ? "" : user;
+  unsetenv("USER");
+  EXPECT_EQ(Ctl({"sku", "show", "tv"}), 0);
+  EXPECT_THAT(admin_.actor_seen, Not(::testing::StartsWith("unknown@")));
+  EXPECT_THAT(admin_.actor_seen, Not(::testing::StartsWith("@")));
+  if (user != nullptr) setenv("USER", before.c_str(), 1);
+}
+
+// As with the servers: the command line, then the environment, then the file.
+TEST_F(TranchectlTest, TheEnvironmentWinsOverTheConfigFile) {
+  testing::ScratchDir dir("tranchectl");
+  const std::string file = absl::StrCat(dir.path().string(), "/tranchectl.toml");
+  std::ofstream(file) << "endpoint = \"127.0.0.1:1\"\noutput = \"json\"\n";
+  EXPECT_EQ(RunCtl({"--config", file, "sku", "show", "tv"}), 2) << "nobody is there";
+  setenv("TRANCHE_ENDPOINT", admin_.address().c_str(), 1);
+  EXPECT_EQ(RunCtl({"--config", file, "sku", "show", "tv"}), 0) << err_;
+  EXPECT_TRUE(nlohmann::json::accept(out_)) << "the rest of the file holds";
+  setenv("TRANCHE_CONFIG", file.c_str(), 1);
+  EXPECT_EQ(RunCtl({"sku", "show", "tv"}), 0) << err_;
+  EXPECT_TRUE(nlohmann::json::accept(out_));
+  EXPECT_EQ(RunCtl({"--endpoint", "127.0.0.1:1", "sku", "show", "tv"}), 2);
+  unsetenv("TRANCHE_ENDPOINT");
+  EXPECT_EQ(RunCtl({"--endpoint", admin_.address(), "sku", "show", "tv"}), 0) << err_;
+  unsetenv("TRANCHE_CONFIG");
+}
+
+TEST_F(TranchectlTest, AnUnknownKeyOfTheConfigFileIsWrongUsage) {
+  testing::ScratchDir dir("tranchectl");
+  const std::string file = absl::StrCat(dir.path().string(), "/tranchectl.toml");
+  std::ofstream(file) << "endpoint = \"" << admin_.address() << "\"\ntime-out = \"1s\"\n";
+  EXPECT_EQ(RunCtl({"--config", file, "sku", "show", "tv"}), 1);
+  EXPECT_THAT(err_, HasSubstr("unknown key"));
+  EXPECT_THAT(err_, HasSubstr("time-out"));
+}
+
 TEST_F(TranchectlTest, UsesTheFirstEndpointThatAnswers) {
   EXPECT_EQ(RunCtl({"--endpoint", absl::StrCat("127.0.0.1:1, ", admin_.address()), "sku", "show", "tv"}), 0) << err_;
 }
@@ -416,9 +594,10 @@ TEST_F(TranchectlTest, WrongUsageReturnsOne) {
        std::vector<std::vector<std::string>>{{},
                                              {"sku"},
                                              {"sku", "show"},
-                                             {"sku", "create", "tv", "--stock", "-1"},
+                                             {"sku", "create", "tv", "--stock", "-1", "--price", "1"},
                                              {"sku", "create", "tv", "--stock", "1", "--price", "1.999"},
-                                             {"sku", "create", "tv", "--stock", "1", "--hold", "soon"},
+                                             {"sku", "create", "tv", "--stock", "1"},
+                                             {"sku", "create", "tv", "--stock", "1", "--price", "1", "--hold", "soon"},
                                              {"stock", "add", "tv", "0"},
                                              {"sku", "list", "-o", "yaml"},
                                              {"sku", "list", "--timeout", "soon"}}) {
@@ -429,7 +608,7 @@ TEST_F(TranchectlTest, WrongUsageReturnsOne) {
 }
 
 TEST_F(TranchectlTest, NumbersAreDecimal) {
-  ASSERT_EQ(Ctl({"sku", "create", "tv", "--stock", "010", "--per-user-limit", "+2"}), 0) << err_;
+  ASSERT_EQ(Ctl({"sku", "create", "tv", "--price", "1", "--stock", "010", "--per-user-limit", "+2"}), 0) << err_;
   EXPECT_EQ(admin_.created.stock(), 10);
   EXPECT_EQ(admin_.created.per_user_limit(), 2);
   ASSERT_EQ(Ctl({"stock", "add", "tv", "0100"}), 0) << err_;
@@ -440,7 +619,7 @@ TEST_F(TranchectlTest, NumbersAreDecimal) {
   for (const char* text : {"0x10", "1e3", "1.5", "true", "ten", "1_000", "10 ", ""}) {
     EXPECT_EQ(Ctl({"stock", "add", "tv", text}), 1) << text;
     EXPECT_THAT(err_, HasSubstr("whole number in decimal digits")) << text;
-    EXPECT_EQ(Ctl({"sku", "create", "tv", "--stock", text}), 1) << text;
+    EXPECT_EQ(Ctl({"sku", "create", "tv", "--price", "1", "--stock", text}), 1) << text;
     EXPECT_EQ(Ctl({"audit", "--limit", text}), 1) << text;
   }
   EXPECT_EQ(Ctl({"stock", "add", "tv", "99999999999999999999"}), 1);
@@ -517,13 +696,86 @@ TEST_F(TranchectlTest, HelpTeachesAndReturnsZero) {
   }
 }
 
-TEST_F(TranchectlTest, CompletionKnowsEveryCommand) {
-  ASSERT_EQ(RunCtl({"completion", "bash"}), 0);
-  for (const char* word :
-       {"'quota'", "rebalance", "'sku create'", "--opens-at", "drain", "undrain", "freeze", "audit", "reservation"}) {
-    EXPECT_THAT(out_, HasSubstr(word));
+// Every page, so also that of a command that is added: with an example of its own.
+TEST_F(TranchectlTest, EveryHelpPageHasAnExampleOfItsOwn) {
+  std::vector<std::string> paths = {""};
+  for (size_t i = 0; i < paths.size(); ++i) {
+    std::vector<std::string> arguments = absl::StrSplit(paths[i], ' ', absl::SkipEmpty());
+    std::vector<std::string> completed = arguments;
+    arguments.push_back("--help");
+    EXPECT_EQ(RunCtl(arguments), 0);
+    EXPECT_THAT(out_, HasSubstr(absl::StrCat("tranchectl ", paths[i]))) << paths[i];
+    EXPECT_THAT(out_, HasSubstr("Example")) << paths[i];
+    completed.insert(completed.begin(), {"--endpoint", "127.0.0.1:1", "completion", "candidates", "--"});
+    completed.push_back("");
+    ASSERT_EQ(RunCtl(completed), 0) << err_;
+    for (const absl::string_view word : absl::StrSplit(out_, '\n', absl::SkipEmpty())) {
+      paths.push_back(absl::StrCat(paths[i], paths[i].empty() ? "" : " ", word));
+    }
   }
-  EXPECT_THAT(out_, Not(HasSubstr("\x1b")));
+  EXPECT_GE(paths.size(), 38u);
+}
+
+class CompletionTest : public TranchectlTest {
+ protected:
+  std::vector<std::string> Candidates(std::vector<std::string> typed) {
+    typed.insert(typed.begin(), {"--endpoint", admin_.address(), "completion", "candidates", "--"});
+    EXPECT_EQ(RunCtl(typed), 0) << err_;
+    EXPECT_EQ(err_, "");
+    return absl::StrSplit(out_, '\n', absl::SkipEmpty());
+  }
+};
+
+TEST_F(CompletionTest, KnowsCommandsAndFlags) {
+  EXPECT_THAT(Candidates({""}), ::testing::IsSupersetOf({"sku", "quota", "reservation", "completion"}));
+  EXPECT_THAT(Candidates({"quota", "re"}), ::testing::ElementsAre("rebalance"));
+  EXPECT_THAT(Candidates({"sku", "create", "--op"}), ::testing::ElementsAre("--opens-at"));
+  EXPECT_THAT(Candidates({"sku", "create", "--end"}), ::testing::ElementsAre("--endpoint")) << "a global one";
+  EXPECT_THAT(Candidates({"completion", ""}), ::testing::UnorderedElementsAre("bash", "zsh", "fish"));
+}
+
+TEST_F(CompletionTest, KnowsTheWordsThatAFlagTakes) {
+  EXPECT_THAT(Candidates({"quota", "rebalance", "tv", "--policy", ""}),
+              ::testing::ElementsAre("equal", "demand", "weights"));
+  EXPECT_THAT(Candidates({"quota", "rebalance", "tv", "--policy=d"}), ::testing::ElementsAre("--policy=demand"));
+  EXPECT_THAT(Candidates({"sku", "list", "-o", "w"}), ::testing::ElementsAre("wide"));
+}
+
+TEST_F(CompletionTest, AsksTheClusterForNames) {
+  EXPECT_THAT(Candidates({"sku", "show", ""}), ::testing::ElementsAre("tv"));
+  EXPECT_THAT(Candidates({"reservation", "list", "--sku", "t"}), ::testing::ElementsAre("tv"));
+  EXPECT_THAT(Candidates({"node", "drain", "--yes", "no"}), ::testing::ElementsAre("node-1"));
+  admin_.node_looks = 0;
+  EXPECT_THAT(Candidates({"quota", "move", "tv", "--from", ""}), ::testing::ElementsAre("node-1", "pool"));
+  EXPECT_THAT(Candidates({"stock", "add", "tv", ""}), ::testing::IsEmpty()) << "a number";
+  ASSERT_EQ(RunCtl({"completion", "candidates", "--", "--endpoint", admin_.address(), "sku", "show", ""}), 0);
+  EXPECT_EQ(out_, "tv\n") << "at the endpoint that was typed";
+  ASSERT_EQ(RunCtl({"completion", "candidates", "--", "--endpoint", "127.0.0.1:1", "sku", "show", ""}), 0);
+  EXPECT_EQ(out_ + err_, "") << "silent without a cluster";
+}
+
+TEST_F(CompletionTest, BashPassesOnWhatWasTypedAndKeepsWhatItKeeps) {
+  ASSERT_EQ(RunCtl({"completion", "bash"}), 0);
+  testing::ScratchDir dir("tranchectl");
+  const std::string script = absl::StrCat(dir.path().string(), "/completion.bash");
+  // A tranchectl that knows one candidate, and writes down what it was asked.
+  std::ofstream(script) << out_ << "asked=" << dir.path().string() << "/asked\n"
+                        << "tranchectl() { printf '<%s>' \"$@\" > $asked; echo 10.0.0.1:7400; }\n"
+                        << "COMP_LINE='tranchectl node drain 10.0.0.1:'\nCOMP_POINT=${#COMP_LINE}\n"
+                        << "_tranchectl\ncat $asked; echo \" ${COMPREPLY[*]}\"\n";
+  const std::string result = absl::StrCat(dir.path().string(), "/result");
+  ASSERT_EQ(std::system(absl::StrCat("bash ", script, " > ", result).c_str()), 0);
+  std::stringstream text;
+  text << std::ifstream(result).rdbuf();
+  EXPECT_EQ(text.str(), "<completion><candidates><--><node><drain><10.0.0.1:> 7400\n");
+}
+
+TEST_F(CompletionTest, EveryShellAsksForCandidates) {
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    ASSERT_EQ(RunCtl({"completion", shell}), 0);
+    EXPECT_THAT(out_, HasSubstr("tranchectl completion candidates --")) << shell;
+    EXPECT_THAT(out_, Not(HasSubstr("\x1b")));
+  }
 }
 
 }  // namespace

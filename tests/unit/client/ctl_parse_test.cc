@@ -23,6 +23,7 @@ TEST(ParsePriceTest, RefusesWhatIsNoPrice) {
     EXPECT_FALSE(ParsePriceMinor(text, "EUR").ok()) << text;
   }
   EXPECT_FALSE(ParsePriceMinor("5.0", "JPY").ok());
+  EXPECT_THAT(ParsePriceMinor("1,50", "EUR").status().message(), HasSubstr("with a point"));
 }
 
 TEST(FormatPriceTest, IsTheReverse) {

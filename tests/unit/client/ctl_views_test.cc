@@ -1,6 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "client/ctl/audit_view.h"
+#include "client/ctl/display_width.h"
 #include "client/ctl/parse.h"
 #include "client/ctl/suggest.h"
 #include "client/ctl/table.h"
@@ -17,6 +20,29 @@ TEST(AuditViewTest, ShowsOnlyWhatChanged) {
   EXPECT_EQ(DescribeAuditChange(R"({"draining": false})", R"({"draining": true})"), "draining false -> true");
   EXPECT_EQ(DescribeAuditChange("x", "y"), "x -> y") << "what is no JSON is shown as it is";
   EXPECT_EQ(DescribeAuditChange("{}", "{}"), "");
+}
+
+TEST(DisplayWidthTest, WideCharactersTakeTwoColumnsAndMarksNone) {
+  EXPECT_EQ(DisplayWidth(""), 0u);
+  EXPECT_EQ(DisplayWidth("Fernseher"), 9u);
+  EXPECT_EQ(DisplayWidth("M\u00fctze"), 5u);
+  EXPECT_EQ(DisplayWidth("Mu\u0308tze"), 5u) << "decomposed";
+  EXPECT_EQ(DisplayWidth("\u30c6\u30ec\u30d3"), 6u);
+  EXPECT_EQ(DisplayWidth("\uc11c\uc6b8"), 4u);
+  EXPECT_EQ(DisplayWidth("\U0001f3ab 2"), 4u);
+  EXPECT_EQ(DisplayWidth("\xff\xe3x"), 3u) << "what is no UTF-8 takes a column a byte";
+}
+
+TEST(TableTest, ColumnsLineUpBehindWideCharacters) {
+  Table table({"TITLE", "STOCK"});
+  table.AddRow({"\u30c6\u30ec\u30d3", "7"});
+  table.AddRow({"TV", "12"});
+  std::ostringstream out;
+  table.Print(out, /*bold_header=*/false);
+  EXPECT_EQ(out.str(),
+            "TITLE   STOCK\n"
+            "\u30c6\u30ec\u30d3      7\n"
+            "TV         12\n");
 }
 
 TEST(SuggestTest, FindsWhatWasMeant) {

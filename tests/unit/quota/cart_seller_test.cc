@@ -166,6 +166,8 @@ TEST_F(CartSellerTest, SoldOutIsSaidOfTheOneThatIs) {
   EXPECT_EQ(refused.refused.refusal, Refusal::kSoldOut);
   EXPECT_EQ(refused.sku_id, "cable");
   EXPECT_EQ(slices_.Find("tv")->wanted(), 0) << "a cart that cannot be sold wants nothing else either";
+  EXPECT_EQ(slices_.Find("cable")->refused(), 1);
+  EXPECT_EQ(slices_.Find("cable")->denied(), 0);
 }
 
 TEST_F(CartSellerTest, TooFewUnitsAnywhereAreSaidOfTheSkuThatHasThem) {

@@ -130,6 +130,17 @@ TEST_F(DemandBoardTest, TheWantedComeBeforeTheLowAndTheLimitHolds) {
   EXPECT_FALSE(board_.HasDue());
 }
 
+TEST_F(DemandBoardTest, WhatIsAskedForAfterSellOutMovesNothing) {
+  DemandReport::SkuDemand tv = Sku("tv", 0, 0);
+  tv.set_refused_per_s(5000);
+  Report(1, {tv});
+  ReadAll();
+  EXPECT_FALSE(board_.HasDue());
+  EXPECT_FALSE(board_.Wanted("tv"));
+  ASSERT_TRUE(board_.DemandOf("tv").contains(1));
+  EXPECT_EQ(board_.DemandOf("tv").at(1).milli_rate, 0);
+}
+
 TEST_F(DemandBoardTest, ANodeThatIsGoneIsForgottenAndWhoWantsItsUnitsIsDue) {
   Report(1, {Sku("tv", 1, 0)});
   Report(2, {Sku("tv", 0, 100, 50), Sku("radio", 1, 0)});

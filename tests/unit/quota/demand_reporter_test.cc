@@ -140,6 +140,36 @@ TEST_F(DemandReporterTest, WhatIsSoldOutOrOverIsNobodysDemand) {
   EXPECT_EQ(MustWrite().skus_size(), 2) << "stock was added";
 }
 
+TEST_F(DemandReporterTest, WhatIsAskedForAfterSellOutIsShownAndIsNoDemand) {
+  const auto slice = Hold("tv", 0, 1);
+  slice->SetTerms(SkuTerms{.at_most = 0});
+  MustWrite();
+  slice->CountRefused(100);
+  EXPECT_FALSE(Write().has_value()) << "no hurry";
+  IntervalPasses();
+  const DemandReport::SkuDemand tv = WriteOnly();
+  EXPECT_DOUBLE_EQ(tv.refused_per_s(), 60);
+  EXPECT_EQ(tv.wanted(), 0);
+  EXPECT_EQ(tv.grants_per_s() + tv.denials_per_s(), 0) << "the balancer goes by these";
+  IntervalPasses();
+  EXPECT_EQ(MustWrite().skus_size(), 0) << "nobody asks any more";
+}
+
+// A report has room for so many: what is only refused must not push out what runs dry or sells.
+TEST_F(DemandReporterTest, WhatIsOnlyRefusedComesLast) {
+  MustWrite();
+  for (int i = 0; i < 400; ++i) Hold(absl::StrCat("a-sold-out-", i), 0, 1)->CountRefused(1000);
+  Hold("z-sells", 1000, 1)->CountGranted(1);
+  const auto dry = Hold("y-dry", 0, 1);
+  dry->CountDenied(1);
+  dry->MarkWanted(1);
+  IntervalPasses();
+  const DemandReport report = MustWrite();
+  ASSERT_EQ(report.skus_size(), 400);
+  EXPECT_EQ(report.skus(0).sku_id(), "y-dry");
+  EXPECT_EQ(report.skus(1).sku_id(), "z-sells");
+}
+
 TEST_F(DemandReporterTest, MoreUnitsThanExistAreNotWanted) {
   const auto slice = Hold("tv", 0, 1);
   const auto deny_two = [&] {

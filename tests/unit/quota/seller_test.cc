@@ -109,6 +109,20 @@ TEST_F(SellerTest, SoldOutIsSaidOnlyWhenTheLedgerHasNoUnitLeft) {
   EXPECT_TRUE(std::get<Refused>(result).holds_may_lapse);
 }
 
+TEST_F(SellerTest, WhatIsAskedForAfterSellOutIsCountedApartFromDemand) {
+  ASSERT_TRUE(ledger_.ReduceStock("tv", 9, std::nullopt, "test").ok());
+  Move(1);
+  Announce();
+  EXPECT_TRUE(IsSold(Sell(ClaimOf("a"))));
+  Announce();
+  EXPECT_EQ(RefusalOf(Sell(ClaimOf("b"))), Refusal::kSoldOut);
+  EXPECT_EQ(RefusalOf(Sell(ClaimOf("c"))), Refusal::kSoldOut);
+  const auto slice = slices_.Find("tv");
+  EXPECT_EQ(slice->refused(), 2);
+  EXPECT_EQ(slice->denied(), 0) << "the balancer cannot help";
+  EXPECT_EQ(slice->wanted(), 0);
+}
+
 TEST_F(SellerTest, WhatTheLedgerRefusesIsGivenBack) {
   Move(3);
   Announce();

@@ -97,12 +97,13 @@ class AdminHandlersTest : public ::testing::Test {
     return sku;
   }
 
-  storage::IncarnationId Register(const std::string& name) {
-    const auto incarnation = ledger_.RegisterIncarnation(name, name + ":1");
+  storage::IncarnationId Register(const std::string& name) { return Register(name, name + ":1"); }
+  storage::IncarnationId Register(const std::string& name, const std::string& address) {
+    const auto incarnation = ledger_.RegisterIncarnation(name, address);
     EXPECT_TRUE(incarnation.ok());
     internal::v1::NodeRegistration registration;
     registration.set_name(name);
-    registration.set_address(name + ":1");
+    registration.set_address(address);
     quota::Coordination& session = *sessions_.session;
     EXPECT_TRUE(session.Create(quota::SlicesPath(*incarnation), "", quota::CreateMode::kPersistent).ok());
     EXPECT_TRUE(
@@ -153,6 +154,7 @@ class AdminHandlersTest : public ::testing::Test {
     demand->set_slice_version(4);
     demand->set_grants_per_s(grants_per_s);
     demand->set_denials_per_s(denials_per_s);
+    demand->set_refused_per_s(7.5);
     Write(quota::DemandPath(incarnation), report.SerializeAsString());
   }
 
@@ -186,8 +188,8 @@ class AdminHandlersTest : public ::testing::Test {
   testing::FixedSession sessions_;
   quota::Announcer announcer_{&sessions_};
   quota::QuotaMover mover_{&ledger_, &announcer_};
-  SkuHandler sku_{&ledger_, &announcer_};
-  StockHandler stock_{&ledger_, &announcer_};
+  SkuHandler sku_{&ledger_, &announcer_, &clock_};
+  StockHandler stock_{&ledger_, &announcer_, &clock_};
   QuotaHandler quota_{&ledger_, &mover_, &sessions_, &clock_};
   NodeHandler node_{&ledger_, &sessions_, &clock_};
   VerifyHandler verify_{&ledger_};

@@ -6,10 +6,13 @@
 #include "server/handlers/field_checks.h"
 #include "server/handlers/node_directory.h"
 #include "server/handlers/quota_preview.h"
+#include "server/proto_time.h"
 #include "tests/unit/server/admin_fixture.h"
 
 namespace tranche::server {
 namespace {
+
+constexpr int64_t kFarFuture = 4'000'000'000;  // seconds of the Unix epoch
 
 TEST_F(AdminHandlersTest, CreateSkuFillsInDefaultsAndAnnounces) {
   v1::GetSkuRequest request;
@@ -49,8 +52,10 @@ TEST_F(AdminHandlersTest, CreateSkuChecksEveryField) {
   const Case cases[] = {
       {"sku.title", [](auto& s) { s.set_title(std::string(257, 'x')); }},
       {"sku.price_minor", [](auto& s) { s.set_price_minor(-1); }},
+      {"sku.price_minor", [](auto& s) { s.clear_price_minor(); }},
       {"sku.currency", [](auto& s) { s.set_currency("eur"); }},
       {"sku.currency", [](auto& s) { s.clear_currency(); }},
+      {"sku.currency", [](auto& s) { s.set_currency("EUX"); }},
       {"sku.stock", [](auto& s) { s.set_stock(-1); }},
       {"sku.stock", [](auto& s) { s.set_stock(kMaxStock + 1); }},
       {"sku.per_user_limit", [](auto& s) { s.set_per_user_limit(1001); }},
@@ -64,8 +69,8 @@ TEST_F(AdminHandlersTest, CreateSkuChecksEveryField) {
       {"sku.open_time", [](auto& s) { s.mutable_open_time()->set_nanos(-1); }},
       {"sku.close_time",
        [](auto& s) {
-         s.mutable_open_time()->set_seconds(10);
-         s.mutable_close_time()->set_seconds(10);
+         s.mutable_open_time()->set_seconds(kFarFuture);
+         s.mutable_close_time()->set_seconds(kFarFuture);
        }},
   };
   for (const Case& bad : cases) {
@@ -82,6 +87,58 @@ TEST_F(AdminHandlersTest, CreateSkuChecksEveryField) {
   EXPECT_EQ(ReasonOf(sku_.Create(again, kActor).status()), "SKU_ALREADY_EXISTS");
   again.mutable_sku()->set_sku_id("");
   EXPECT_EQ(ReasonOf(sku_.Create(again, kActor).status()), "SKU_ID_REQUIRED");
+}
+
+TEST_F(AdminHandlersTest, ASaleThatWouldBeOverIsNotCreated) {
+  v1::CreateSkuRequest request;
+  *request.mutable_sku() = Tv();
+  request.mutable_sku()->set_sku_id("late");
+  *request.mutable_sku()->mutable_close_time() = ToTimestamp(clock_.Now());
+  const absl::Status error = sku_.Create(request, kActor).status();
+  EXPECT_EQ(MetadataOf(error, "field"), "sku.close_time");
+  EXPECT_TRUE(absl::IsNotFound(ledger_.GetSku("late").status()));
+  *request.mutable_sku()->mutable_close_time() = ToTimestamp(clock_.Now() + absl::Seconds(1));
+  EXPECT_TRUE(sku_.Create(request, kActor).ok());
+}
+
+TEST_F(AdminHandlersTest, GivingAwayForNothingMustBeSaid) {
+  v1::CreateSkuRequest request;
+  *request.mutable_sku() = Tv();
+  request.mutable_sku()->set_sku_id("gift");
+  request.mutable_sku()->set_price_minor(0);
+  const auto created = sku_.Create(request, kActor);
+  ASSERT_TRUE(created.ok()) << created.status();
+  EXPECT_TRUE(created->sku().has_price_minor());
+}
+
+TEST_F(AdminHandlersTest, TheStateSaysWhetherABuyerCanGetAUnit) {
+  const auto state = [this] {
+    v1::GetSkuRequest request;
+    request.set_sku_id("show");
+    return sku_.Get(request)->sku().state();
+  };
+  v1::CreateSkuRequest request;
+  *request.mutable_sku() = Tv();
+  request.mutable_sku()->set_sku_id("show");
+  *request.mutable_sku()->mutable_open_time() = ToTimestamp(clock_.Now() + absl::Hours(1));
+  *request.mutable_sku()->mutable_close_time() = ToTimestamp(clock_.Now() + absl::Hours(2));
+  ASSERT_TRUE(sku_.Create(request, kActor).ok());
+  EXPECT_EQ(state(), v1::SKU_STATE_NOT_YET);
+  clock_.AdvanceBy(absl::Hours(1));
+  EXPECT_EQ(state(), v1::SKU_STATE_OPEN);
+  v1::ReduceStockRequest reduce;
+  reduce.set_sku_id("show");
+  reduce.set_units(1000);
+  const auto reduced = stock_.Reduce(reduce, kActor);
+  EXPECT_EQ(reduced->before().state(), v1::SKU_STATE_OPEN);
+  EXPECT_EQ(reduced->sku().state(), v1::SKU_STATE_SOLD_OUT);
+  EXPECT_EQ(state(), v1::SKU_STATE_SOLD_OUT);
+  clock_.AdvanceBy(absl::Hours(1));
+  EXPECT_EQ(state(), v1::SKU_STATE_ENDED) << "more stock would not help";
+  v1::CloseSkuRequest close;
+  close.set_sku_id("show");
+  ASSERT_TRUE(sku_.Close(close, kActor).ok());
+  EXPECT_EQ(state(), v1::SKU_STATE_CLOSED) << "another closing time would not help";
 }
 
 TEST_F(AdminHandlersTest, ListSkusPagesWithoutLossOrRepetition) {

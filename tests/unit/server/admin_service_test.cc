@@ -77,7 +77,7 @@ class AdminServiceTest : public ::testing::Test {
   PagedPayments payments_;
   NoSession session_;
   quota::Announcer announcer_{&session_};
-  SkuHandler sku_{&ledger_, &announcer_};
+  SkuHandler sku_{&ledger_, &announcer_, &clock_};
   AuditHandler audit_{&ledger_};
   PaymentHandler payment_{&payments_};
   tranche::testing::InlineExecutor executor_;
@@ -92,6 +92,7 @@ TEST_F(AdminServiceTest, TheAuditLogSaysWhoAsked) {
   v1::CreateSkuRequest create;
   create.mutable_sku()->set_sku_id("tv");
   create.mutable_sku()->set_title("A TV");
+  create.mutable_sku()->set_price_minor(100);
   create.mutable_sku()->set_currency("EUR");
   create.mutable_sku()->set_stock(5);
   v1::CreateSkuResponse created;

@@ -57,7 +57,7 @@ TEST(CallTable, ObserversOnlyLook) {
   for (const CallEntry& entry : AdminCalls({})) {
     const std::string method = entry.policy.method;
     bool looks = false;
-    for (const char* verb : {"Get", "List", "LookUp", "Verify", "Export", "Dump"}) {
+    for (const char* verb : {"Get", "List", "LookUp", "Verify", "Export", "Dump", "Preview"}) {
       looks = looks || absl::StartsWith(method, verb);
     }
     EXPECT_EQ(entry.policy.role, looks ? Role::kObserver : Role::kOperator) << method;

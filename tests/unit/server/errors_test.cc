@@ -97,6 +97,33 @@ TEST(ErrorsTest, NotOpenTellsTheTimeOfTheSkuAskedFor) {
   EXPECT_EQ(RefusalError({.refusal = Refusal::kSaleNotOpen, .opens_at = noon}), first);
 }
 
+TEST(ErrorsTest, ARefusalAboutASkuNamesIt) {
+  for (const Refusal refusal :
+       {Refusal::kSoldOut, Refusal::kInsufficientUnits, Refusal::kSkuNotFound, Refusal::kSaleNotOpen,
+        Refusal::kSaleClosed, Refusal::kUserLimitReached, Refusal::kQuantityAboveUserLimit, Refusal::kExhaustedHere,
+        Refusal::kSkuMoving, Refusal::kCartSpansShards}) {
+    EXPECT_EQ(MetadataOf(RefusalError({.refusal = refusal}, "tv"), "sku_id"), "tv");
+    EXPECT_EQ(MetadataOf(RefusalError({.refusal = refusal}), "sku_id"), "");
+  }
+  for (const Refusal refusal : {Refusal::kDraining, Refusal::kOverloaded, Refusal::kReservationIdReused}) {
+    EXPECT_EQ(MetadataOf(RefusalError({.refusal = refusal}, "tv"), "sku_id"), "") << "every SKU fares alike";
+  }
+}
+
+// What was built for one SKU is kept, and must not be given for another, however many there are.
+TEST(ErrorsTest, ASoldOutSkuIsNotNamedForAnother) {
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 200; ++i) {
+      const std::string sku = absl::StrCat("sku-", i);
+      for (const bool may_lapse : {false, true}) {
+        const absl::Status error = RefusalError({.refusal = Refusal::kSoldOut, .holds_may_lapse = may_lapse}, sku);
+        ASSERT_EQ(MetadataOf(error, "sku_id"), sku);
+        ASSERT_EQ(MetadataOf(error, "holds_may_lapse"), may_lapse ? "true" : "false");
+      }
+    }
+  }
+}
+
 TEST(ErrorsTest, FieldErrorsNameTheFieldTwice) {
   const absl::Status error = FieldError(v1::ERROR_REASON_QUANTITY_INVALID, "quantity", "must be at least 1");
   EXPECT_EQ(error.code(), absl::StatusCode::kInvalidArgument);

@@ -160,6 +160,32 @@ TEST_F(NodeHandlerTest, ANameMeansItsNewestIncarnation) {
   EXPECT_EQ(ResolveNode(*nodes, std::to_string(a_))->incarnation, a_);
 }
 
+TEST_F(NodeHandlerTest, NodesThatShareANameMustBeNamedByIncarnation) {
+  const storage::IncarnationId other = Register("a", "elsewhere:1");
+  const absl::Status error = node_.Drain(DrainRequest("a"), kActor).status();
+  EXPECT_EQ(ReasonOf(error), "FIELD_INVALID");
+  EXPECT_EQ(MetadataOf(error, "field"), "node");
+  EXPECT_NE(error.message().find(absl::StrCat(a_, " (a:1), ", other, " (elsewhere:1)")), absl::string_view::npos)
+      << error;
+  EXPECT_FALSE(DrainingByLedger(a_) || DrainingByLedger(other));
+  ASSERT_TRUE(node_.Drain(DrainRequest(absl::StrCat(other)), kActor).ok());
+  EXPECT_TRUE(DrainingByLedger(other));
+  EXPECT_FALSE(DrainingByLedger(a_));
+}
+
+TEST_F(NodeHandlerTest, ADrainTellsTheUnitsAndWhetherItIsTheLastThatServes) {
+  ASSERT_TRUE(quota_.Set(SetRequest("b", 40, false), kActor).ok());
+  const auto first = node_.Drain(DrainRequest("b", /*preview=*/true), kActor);
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(first->before().units_held(), 40);
+  EXPECT_EQ(first->warnings_size(), 0);
+  ASSERT_TRUE(node_.Drain(DrainRequest("b"), kActor).ok());
+  const auto last = node_.Drain(DrainRequest("a", /*preview=*/true), kActor);
+  ASSERT_TRUE(last.ok());
+  EXPECT_EQ(last->warnings_size(), 1);
+  EXPECT_EQ(node_.Drain(DrainRequest("b", /*preview=*/true), kActor)->warnings_size(), 0) << "it does not serve";
+}
+
 TEST_F(NodeHandlerTest, WhatTheLedgerHasEndedIsNoNode) {
   ASSERT_TRUE(ledger_.ReclaimIncarnation(a_).ok());
   const auto nodes = RequireLiveNodes(sessions_, ledger_);

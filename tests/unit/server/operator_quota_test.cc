@@ -288,6 +288,7 @@ TEST_F(OperatorQuotaTest, ShowsWhatTheNodesReport) {
   EXPECT_EQ(a.activity().waiting(), 1);
   EXPECT_EQ(a.activity().slice_version(), 4);
   EXPECT_DOUBLE_EQ(a.activity().grants_per_s(), 1.5);
+  EXPECT_DOUBLE_EQ(a.activity().refused_per_s(), 7.5);
   EXPECT_EQ(quota.slices(2).incarnation(), b_);
   EXPECT_EQ(quota.slices(2).node_name(), "b");
   EXPECT_EQ(quota.slices(2).version(), 0);
@@ -303,6 +304,13 @@ TEST_F(OperatorQuotaTest, AReportThatDoesNotNameTheSkuIsOnlyAnAge) {
   ASSERT_TRUE(SliceIn(quota, a_).has_report());
   EXPECT_FALSE(SliceIn(quota, a_).report().has_activity());
   EXPECT_EQ(SliceIn(quota, a_).report().age().seconds(), 0) << "a clock ahead of ours makes no report from the future";
+}
+
+TEST_F(OperatorQuotaTest, APreviewOfFreezingEqualsWhatHappens) {
+  for (const bool frozen : {true, true, false}) {
+    const v1::SetQuotaFrozenResponse preview = Freeze(frozen, /*preview=*/true);
+    EXPECT_EQ(Freeze(frozen).DebugString(), preview.DebugString());
+  }
 }
 
 TEST_F(OperatorQuotaTest, OnDemandSkusAreCreatedAndShownAsSuch) {

@@ -165,6 +165,15 @@ TEST_F(ReservationHandlerTest, RefusalsOfTheSellerBecomeErrors) {
   }
 }
 
+TEST_F(ReservationHandlerTest, ARefusalNamesTheSkuThatWasAskedFor) {
+  answer_ = quota::Refused{.refusal = storage::Refusal::kSoldOut};
+  for (const char* sku : {"tv", "radio", "tv"}) {
+    v1::CreateReservationRequest request = GoodRequest();
+    request.set_sku_id(sku);
+    EXPECT_EQ(MetadataOf(CreateError(request), "sku_id"), sku);
+  }
+}
+
 TEST_F(ReservationHandlerTest, ANodeThatIsNotReadySendsCallersElsewhere) {
   ReservationHandler starting([](auto, auto, auto, auto) { FAIL() << "sold before it was ready"; }, shard_->books(),
                               &clock_);

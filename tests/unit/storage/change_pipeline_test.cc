@@ -30,6 +30,7 @@ class NotingLedger : public LifecycleLedger {
   Results CancelReservations(LockMode, absl::Span<const Cancellation> batch) override { return Note("cancel", batch); }
   Results ExtendReservations(LockMode, absl::Span<const Extension> batch) override { return Note("extend", batch); }
   absl::StatusOr<ChangeResult> ConfirmLate(const Payment&) override { return absl::UnimplementedError(""); }
+  absl::StatusOr<ChangeResult> PreviewChange(const Change&) override { return absl::UnimplementedError(""); }
   absl::StatusOr<CartResult> CommitCart(IncarnationId, absl::Span<const ReservationClaim>) override {
     return absl::UnimplementedError("");
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "server/process/options.h"
+#include "server/process/sink_spec.h"
 
 namespace tranche::server {
 namespace {
@@ -74,6 +75,11 @@ TEST_F(WorkerOptionsTest, WhatIsWrongWithASinkIsSaidInALine) {
   EXPECT_THAT(Complaint({"--sink", "a=webhook:ftp://u:secret@h"}), Not(HasSubstr("secret@")));
   EXPECT_THAT(Complaint({"--sink-timeout-ms", "5000", "--sink-lease-ms", "9999"}), HasSubstr("at least twice"));
   EXPECT_THAT(Complaint({"--retain-days", "0"}), HasSubstr("retain-days"));
+}
+
+TEST_F(WorkerOptionsTest, TheOnlySinkIsNotAdvisedToBeRemoved) {
+  EXPECT_THAT(AdviceAboutOtherSink("default", /*only_one=*/true), Not(HasSubstr("sink remove")));
+  EXPECT_THAT(AdviceAboutOtherSink("books", /*only_one=*/false), HasSubstr("outbox sink remove books --yes"));
 }
 
 TEST_F(WorkerOptionsTest, HelpTeaches) {

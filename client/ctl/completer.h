@@ -1,0 +1,26 @@
+// What may come next on a command line: made from the command tree itself, so that it cannot fall behind.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace tranche::ctl {
+
+// What names of the cluster's own an argument or a flag takes.
+enum class NameKind { kSku, kNode, kShard, kSink };
+
+struct Completer {
+  // The names that there are; empty when the cluster does not say. `endpoints`: as typed with --endpoint, or empty.
+  using NamesOf = std::function<std::vector<std::string>(NameKind kind, const std::string& endpoints)>;
+
+  const CLI::App& app;
+  NamesOf names_of;
+
+  // The words that the last one of `typed`, which may be empty, can be continued to. `typed` is without the program's
+  // name.
+  std::vector<std::string> Complete(const std::vector<std::string>& typed) const;
+};
+
+}  // namespace tranche::ctl
