@@ -196,6 +196,7 @@ inline absl::Status NodeError(absl::StatusCode code, const std::string& reason,
 // What a client sees of one node.
 inline absl::Status Refused() { return absl::UnavailableError("failed to connect to all addresses"); }
 inline absl::Status ConnectionLost() { return absl::UnavailableError("Socket closed"); }
+inline absl::Status NotFound() { return NodeError(absl::StatusCode::kNotFound, "RESERVATION_NOT_FOUND"); }
 inline absl::Status SoldOut() { return NodeError(absl::StatusCode::kResourceExhausted, "SOLD_OUT"); }
 
 }  // namespace tranche::internal
