@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "client/internal/connection.h"
@@ -232,6 +233,51 @@ TEST_F(ClientRetryTest, CallsGoRoundTheNodes) {
   Open(4);
   for (int i = 0; i < 4; ++i) ASSERT_TRUE(Create().ok());
   EXPECT_EQ(NodesSeen().size(), 4u);
+}
+
+TEST_F(ClientRetryTest, ADeadNodesCallsSpreadEvenlyOverTheOthers) {
+  for (int nodes = 2; nodes <= 5; ++nodes) {
+    SCOPED_TRACE(nodes);
+    script_ = {};
+    options_.endpoints.clear();
+    Open(nodes);
+    connection_->environment().nodes.Avoid(0, scheduler_->Now());
+    constexpr int kEach = 150;
+    for (int i = 0; i < kEach * (nodes - 1); ++i) ASSERT_TRUE(Create().ok());
+    std::vector<int> calls(nodes);
+    for (const SeenCreate& seen : script_.creates) ++calls[seen.node];
+    EXPECT_EQ(calls[0], 0);
+    for (int node = 1; node < nodes; ++node) EXPECT_EQ(calls[node], kEach) << "node " << node;
+  }
+}
+
+// With two nodes and turns that only alternate, one node would get all the claims and the other all the look-ups.
+TEST_F(ClientRetryTest, CallersWhoTakeTurnsDoNotGetTheSameNodesAgainAndAgain) {
+  for (int nodes = 2; nodes <= 5; ++nodes) {
+    SCOPED_TRACE(nodes);
+    NodeSet set{std::vector<std::shared_ptr<Stub>>(nodes)};
+    std::vector<int> claims(nodes);
+    constexpr int kEach = 1000;
+    for (int i = 0; i < kEach * nodes; ++i) {
+      ++claims[set.Pick(0, scheduler_->Now())];
+      set.Pick(0, scheduler_->Now());
+    }
+    for (int node = 0; node < nodes; ++node) EXPECT_NEAR(claims[node], kEach, kEach / 10) << "node " << node;
+  }
+}
+
+// As when a node has just died and nobody knows it yet, or when it is the only one that is empty.
+TEST_F(ClientRetryTest, WhatOneNodeCannotAnswerSpreadsEvenlyOverTheOthers) {
+  for (int nodes = 2; nodes <= 5; ++nodes) {
+    SCOPED_TRACE(nodes);
+    NodeSet set{std::vector<std::shared_ptr<Stub>>(nodes)};
+    std::vector<int> retries(nodes);
+    constexpr int kEach = 60;  // divisible by the number of the others
+    for (int i = 0; i < kEach * nodes; ++i) {
+      if (set.Pick(0, scheduler_->Now()) == 0) ++retries[set.Pick(1, scheduler_->Now())];
+    }
+    for (int node = 1; node < nodes; ++node) EXPECT_EQ(retries[node], kEach / (nodes - 1)) << "node " << node;
+  }
 }
 
 TEST_F(ClientRetryTest, WithoutFailoverACallStaysWithItsNode) {
