@@ -1,4 +1,5 @@
-// Reads the errors of the client. Every error is an absl::Status; programs should decide by its Reason.
+// Reads the errors of the client. Every error is an absl::Status; programs should decide by its Reason. Printed, it
+// shows the reason and the details as text: RESOURCE_EXHAUSTED: ... [tranche/reason='SOLD_OUT'].
 #pragma once
 
 #include <map>
