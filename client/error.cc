@@ -2,9 +2,9 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "client/internal/status_translation.h"
-#include "google/rpc/error_details.pb.h"
 #include "tranche/v1/error_reason.pb.h"
 
 namespace tranche {
@@ -12,30 +12,24 @@ namespace {
 
 constexpr char kPrefix[] = "ERROR_REASON_";
 
-std::optional<google::rpc::ErrorInfo> ErrorInfoOf(const absl::Status& status) {
-  if (status.ok()) return std::nullopt;
-  const auto payload = status.GetPayload(internal::kErrorInfoUrl);
-  google::rpc::ErrorInfo info;
-  if (!payload.has_value() || !info.ParseFromString(std::string(*payload))) return std::nullopt;
-  if (info.domain() != internal::kErrorDomain) return std::nullopt;
-  return info;
+std::optional<std::string> Payload(const absl::Status& status, absl::string_view name) {
+  const auto payload = status.GetPayload(name);
+  if (!payload.has_value()) return std::nullopt;
+  return std::string(*payload);
 }
 
 }  // namespace
 
 Reason ReasonOf(const absl::Status& status) {
-  const auto info = ErrorInfoOf(status);
+  const auto name = Payload(status, internal::kReasonPayload);
   tranche::v1::ErrorReason reason;
-  if (!info.has_value() || !tranche::v1::ErrorReason_Parse(absl::StrCat(kPrefix, info->reason()), &reason)) {
+  if (!name.has_value() || !tranche::v1::ErrorReason_Parse(absl::StrCat(kPrefix, *name), &reason)) {
     return Reason::kUnspecified;
   }
   return static_cast<Reason>(reason);
 }
 
-std::string ReasonNameOf(const absl::Status& status) {
-  const auto info = ErrorInfoOf(status);
-  return info.has_value() ? info->reason() : "";
-}
+std::string ReasonNameOf(const absl::Status& status) { return Payload(status, internal::kReasonPayload).value_or(""); }
 
 std::string ReasonName(Reason reason) {
   const std::string& name = tranche::v1::ErrorReason_Name(static_cast<tranche::v1::ErrorReason>(reason));
@@ -43,24 +37,22 @@ std::string ReasonName(Reason reason) {
 }
 
 std::map<std::string, std::string> ErrorMetadata(const absl::Status& status) {
-  const auto info = ErrorInfoOf(status);
-  if (!info.has_value()) return {};
-  return {info->metadata().begin(), info->metadata().end()};
+  std::map<std::string, std::string> metadata;
+  status.ForEachPayload([&](absl::string_view name, const absl::Cord& value) {
+    if (absl::ConsumePrefix(&name, internal::kMetadataPayload)) metadata[std::string(name)] = std::string(value);
+  });
+  return metadata;
 }
 
 std::optional<std::string> ErrorMetadata(const absl::Status& status, const std::string& key) {
-  const auto info = ErrorInfoOf(status);
-  if (!info.has_value()) return std::nullopt;
-  const auto it = info->metadata().find(key);
-  if (it == info->metadata().end()) return std::nullopt;
-  return it->second;
+  return Payload(status, absl::StrCat(internal::kMetadataPayload, key));
 }
 
 std::optional<absl::Duration> RetryDelayOf(const absl::Status& status) {
-  const auto payload = status.GetPayload(internal::kRetryInfoUrl);
-  google::rpc::RetryInfo info;
-  if (!payload.has_value() || !info.ParseFromString(std::string(*payload))) return std::nullopt;
-  return absl::Seconds(info.retry_delay().seconds()) + absl::Nanoseconds(info.retry_delay().nanos());
+  const auto text = Payload(status, internal::kRetryDelayPayload);
+  absl::Duration delay;
+  if (!text.has_value() || !absl::ParseDuration(*text, &delay)) return std::nullopt;
+  return delay;
 }
 
 bool IsSoldOut(const absl::Status& status) { return ReasonOf(status) == Reason::kSoldOut; }

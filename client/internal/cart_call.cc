@@ -4,21 +4,13 @@
 #include <utility>
 
 #include "client/internal/convert.h"
-#include "client/internal/status_translation.h"
 
 namespace tranche::internal {
-namespace {
-
-// As for single claims (create_call.cc).
-constexpr int kRefusalsToBelieve = 2;
-
-}  // namespace
 
 CartCall::CartCall(CallEnvironment& environment, absl::Time deadline, CreateCart cart, Callback callback)
-    : RetryingCall(environment, deadline), callback_(std::move(callback)) {
-  if (cart.retry_of_unknown) set_outcome_unknown();
-  request_ = ToProto(std::move(cart));
-}
+    : ClaimCall(environment, deadline, cart.retry_of_unknown),
+      request_(ToProto(std::move(cart))),
+      callback_(std::move(callback)) {}
 
 void CartCall::Send(Stub& stub, absl::Time deadline) {
   request_.set_may_exist(outcome_unknown());
@@ -26,24 +18,43 @@ void CartCall::Send(Stub& stub, absl::Time deadline) {
   stub.CreateReservations(context(), deadline, request_, &response_, observer());
 }
 
-void CartCall::Finish(const absl::Status& status) {
-  const bool in_doubt = !status.ok() && outcome_unknown();
-  const bool refused = IsRefusal(status);
-  if (in_doubt && refused && ++refusals_in_doubt_ < kRefusalsToBelieve) {
-    const absl::Time next = environment().scheduler->Now() + kSettlingTime;
-    if (next < deadline() && !environment().closing.load(std::memory_order_relaxed)) {
-      environment().scheduler->RunAt(next, [this] { GoOn(); });
-      return;
+void CartCall::Granted() { End(FromProto(response_)); }
+
+bool CartCall::IsNextLine(const Reservation& found) const {
+  const tranche::v1::CartLine& line = request_.lines(static_cast<int>(found_.reservations.size()));
+  // An older node without order references drops the reference, and so does not return it.
+  return found.sku_id == line.sku_id() && found.user_id == request_.user_id() && found.quantity == line.quantity() &&
+         (found.order_reference.empty() || found.order_reference == request_.order_reference());
+}
+
+// The first line was found, so the others exist, too: they are looked up one after the other.
+void CartCall::Found(Reservation found, const absl::Status& refusal) {
+  if (!IsNextLine(found)) {
+    // The id belongs to another claim.
+    Believe(refusal);
+    return;
+  }
+  found.replayed = true;
+  found_.reservations.push_back(std::move(found));
+  const int next = static_cast<int>(found_.reservations.size());
+  if (next == request_.lines_size()) {
+    found_.replayed = true;
+    End(std::move(found_));
+    return;
+  }
+  LookUp(request_.lines(next).reservation_id(), [this, refusal](absl::StatusOr<Reservation> line) {
+    if (line.ok()) {
+      Found(*std::move(line), refusal);
+    } else {
+      // No time, no node, or a line that was retired: the cart was made, but cannot be told as a whole.
+      StayInDoubt(refusal);
     }
-  }
+  });
+}
+
+void CartCall::End(absl::StatusOr<Cart> answer) {
   const std::unique_ptr<CartCall> self(this);
-  if (status.ok()) {
-    callback_(FromProto(response_));
-  } else if (in_doubt && (!refused || refusals_in_doubt_ < kRefusalsToBelieve)) {
-    callback_(OutcomeUnknown(request_.lines(0).reservation_id(), status));
-  } else {
-    callback_(status);
-  }
+  callback_(std::move(answer));
 }
 
 }  // namespace tranche::internal

@@ -1,16 +1,16 @@
-// CreateReservations with retries, always with the same ids.
+// CreateReservations with retries.
 #pragma once
+
+#include <string>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
-#include "client/internal/retrying_call.h"
+#include "client/internal/claim_call.h"
 #include "tranche/reservation.h"
 
 namespace tranche::internal {
 
-// After a lost answer, every further try says that the cart may exist, so that the node asks the ledger before it
-// refuses. A refusal is believed only when it is repeated a moment later: the first may have overtaken the commit.
-class CartCall final : public RetryingCall {
+class CartCall final : public ClaimCall {
  public:
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Cart>)>;
   // There must be at least one line, and the lines must have their ids.
@@ -18,12 +18,18 @@ class CartCall final : public RetryingCall {
 
  private:
   void Send(Stub& stub, absl::Time deadline) override;
-  void Finish(const absl::Status& status) override;
+  const std::string& reservation_id() const override { return request_.lines(0).reservation_id(); }
+  void Granted() override;
+  void Found(Reservation found, const absl::Status& refusal) override;
+  void EndWith(const absl::Status& error) override { End(error); }
+
+  bool IsNextLine(const Reservation& found) const;
+  void End(absl::StatusOr<Cart> answer);
 
   tranche::v1::CreateReservationsRequest request_;
   tranche::v1::CreateReservationsResponse response_;
   Callback callback_;
-  int refusals_in_doubt_ = 0;
+  Cart found_;  // as far as it was looked up
 };
 
 }  // namespace tranche::internal

@@ -1,16 +1,16 @@
-// CreateReservation with retries, always with the same id.
+// CreateReservation with retries.
 #pragma once
+
+#include <string>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
-#include "client/internal/retrying_call.h"
+#include "client/internal/claim_call.h"
 #include "tranche/reservation.h"
 
 namespace tranche::internal {
 
-// When an attempt's outcome was lost and a later one was refused, the refusal alone proves nothing: a node refuses a
-// sold-out SKU from memory without looking up the id. So the call then asks the ledger for the id first.
-class CreateCall : public RetryingCall {
+class CreateCall final : public ClaimCall {
  public:
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;
   // `request` must have its id.
@@ -18,15 +18,16 @@ class CreateCall : public RetryingCall {
 
  private:
   void Send(Stub& stub, absl::Time deadline) override;
-  void Finish(const absl::Status& status) override;
+  const std::string& reservation_id() const override { return request_.reservation_id(); }
+  void Granted() override;
+  void Found(Reservation found, const absl::Status& refusal) override;
+  void EndWith(const absl::Status& error) override { End(error); }
 
-  void LookUp(const absl::Status& refusal);
-  void OnLookedUp(const absl::Status& refusal, absl::StatusOr<Reservation> found);
+  void End(absl::StatusOr<Reservation> answer);
 
   tranche::v1::CreateReservationRequest request_;
   tranche::v1::CreateReservationResponse response_;
   Callback callback_;
-  int times_not_found_ = 0;
 };
 
 }  // namespace tranche::internal

@@ -11,7 +11,7 @@
 
 namespace tranche::internal {
 
-// Thread-safe, lock-free. At most 64 nodes.
+// Thread-safe, lock-free. 1 to 64 nodes.
 class NodeSet {
  public:
   // Bit i set: node i was tried in this round.
@@ -22,7 +22,8 @@ class NodeSet {
   int size() const { return static_cast<int>(nodes_.size()); }
   Stub& stub(int node) { return *nodes_[node].stub; }
 
-  // The next untried node in turn, a healthy one if there is one. -1: all were tried.
+  // The next untried node in turn, a healthy one if there is one. -1: all were tried. The turn goes through the nodes
+  // that are left, so that what a failed node would get spreads evenly over the others.
   int Pick(Tried tried, absl::Time now);
   // True when an untried healthy node exists.
   bool HasHealthy(Tried tried, absl::Time now) const;
@@ -46,8 +47,12 @@ class NodeSet {
     return node.avoid_until_ns.load(std::memory_order_relaxed) <= now_ns;
   }
 
+  Tried HealthyNodes(absl::Time now) const;
+
   std::vector<Node> nodes_;
-  std::atomic<uint32_t> turn_{0};
+  // Two, so that the retries of one node's calls do not decide where other calls begin.
+  std::atomic<uint32_t> first_turn_{0};
+  std::atomic<uint32_t> retry_turn_{0};
 };
 
 }  // namespace tranche::internal

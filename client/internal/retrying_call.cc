@@ -26,11 +26,6 @@ void RetryingCall::StartAttempt() {
   Send(environment_.nodes.stub(node_), std::min(deadline_, now + environment_.options.attempt_timeout));
 }
 
-void RetryingCall::GoOn() {
-  tried_ = 0;
-  StartAttempt();
-}
-
 void RetryingCall::OnAttemptDone(const absl::Status& status) {
   const AttemptVerdict verdict = Judge(status);
   outcome_unknown_ |= verdict.outcome_unknown;
@@ -49,7 +44,7 @@ void RetryingCall::OnAttemptDone(const absl::Status& status) {
 
 void RetryingCall::RetryOrFinish(const absl::Status& status, const AttemptVerdict& verdict, absl::Time now) {
   const absl::Duration delay = NextDelay(verdict, now);
-  if (attempts_ >= environment_.options.retry.max_attempts || now + delay >= deadline_ ||
+  if (attempts_ >= environment_.options.retry.max_attempts || now + delay >= EndOfAttempts(verdict, now) ||
       environment_.closing.load(std::memory_order_relaxed) ||
       (verdict.costs_budget && !environment_.budget.TrySpend())) {
     Finish(status);
@@ -66,6 +61,12 @@ void RetryingCall::RetryOrFinish(const absl::Status& status, const AttemptVerdic
       StartAttempt();
     }
   });
+}
+
+absl::Time RetryingCall::EndOfAttempts(const AttemptVerdict& verdict, absl::Time now) const {
+  const absl::Time settle_at = deadline_ - TimeToSettle();
+  const bool still_in_doubt = outcome_unknown_ && !verdict.outcome_unknown;
+  return still_in_doubt && now < settle_at ? settle_at : deadline_;
 }
 
 absl::Duration RetryingCall::NextDelay(const AttemptVerdict& verdict, absl::Time now) {

@@ -31,8 +31,9 @@ class RetryingCall : private AttemptObserver {
   // Ends the call. Must delete this.
   virtual void Finish(const absl::Status& status) = 0;
 
-  // Makes another attempt, at any node, instead of ending, although Finish was called.
-  void GoOn();
+  // How long it takes to settle a doubt in Finish(). When an answer leaves a doubt as it was ("not now"), so much of
+  // the call's time is not spent on further attempts.
+  virtual absl::Duration TimeToSettle() const { return absl::ZeroDuration(); }
 
   AttemptObserver* observer() { return this; }
 
@@ -47,6 +48,7 @@ class RetryingCall : private AttemptObserver {
   void OnAttemptDone(const absl::Status& status) final;
   void StartAttempt();
   void RetryOrFinish(const absl::Status& status, const AttemptVerdict& verdict, absl::Time now);
+  absl::Time EndOfAttempts(const AttemptVerdict& verdict, absl::Time now) const;
   absl::Duration NextDelay(const AttemptVerdict& verdict, absl::Time now);
   absl::Duration NextBackoff();
 

@@ -7,13 +7,53 @@
 namespace tranche::internal {
 namespace {
 
+using google::protobuf::Any;
+
+bool AddErrorInfo(const Any& detail, absl::Status& status) {
+  google::rpc::ErrorInfo info;
+  if (!detail.Is<google::rpc::ErrorInfo>() || !detail.UnpackTo(&info) || info.domain() != kErrorDomain) return false;
+  SetReason(status, info.reason());
+  for (const auto& [key, value] : info.metadata()) SetMetadata(status, key, value);
+  return true;
+}
+
+bool AddRetryInfo(const Any& detail, absl::Status& status) {
+  google::rpc::RetryInfo info;
+  if (!detail.Is<google::rpc::RetryInfo>() || !detail.UnpackTo(&info)) return false;
+  SetRetryDelay(status, absl::Seconds(info.retry_delay().seconds()) + absl::Nanoseconds(info.retry_delay().nanos()));
+  return true;
+}
+
+bool AddBadRequest(const Any& detail, absl::Status& status) {
+  google::rpc::BadRequest bad;
+  if (!detail.Is<google::rpc::BadRequest>() || !detail.UnpackTo(&bad)) return false;
+  for (const auto& violation : bad.field_violations()) {
+    status.SetPayload(absl::StrCat(kBadFieldPayload, violation.field()), absl::Cord(violation.description()));
+  }
+  return true;
+}
+
 void AddDetails(const google::rpc::Status& details, absl::Status& status) {
-  for (const google::protobuf::Any& detail : details.details()) {
-    status.SetPayload(detail.type_url(), absl::Cord(detail.value()));
+  for (const Any& detail : details.details()) {
+    if (!AddErrorInfo(detail, status) && !AddRetryInfo(detail, status) && !AddBadRequest(detail, status)) {
+      status.SetPayload(detail.type_url(), absl::Cord(detail.value()));
+    }
   }
 }
 
 }  // namespace
+
+void SetReason(absl::Status& status, absl::string_view reason) {
+  status.SetPayload(kReasonPayload, absl::Cord(reason));
+}
+
+void SetMetadata(absl::Status& status, absl::string_view key, absl::string_view value) {
+  status.SetPayload(absl::StrCat(kMetadataPayload, key), absl::Cord(value));
+}
+
+void SetRetryDelay(absl::Status& status, absl::Duration delay) {
+  status.SetPayload(kRetryDelayPayload, absl::Cord(absl::FormatDuration(delay)));
+}
 
 absl::Status ToAbslStatus(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
@@ -34,11 +74,8 @@ absl::Status OutcomeUnknown(const std::string& reservation_id, const absl::Statu
                                                 " is unknown: what was asked for may have been done. Send it again "
                                                 "with the same reservation id, or look it up. Last answer: ",
                                                 last.message()));
-  google::rpc::ErrorInfo info;
-  info.set_reason("COMMIT_UNKNOWN");
-  info.set_domain(kErrorDomain);
-  (*info.mutable_metadata())["reservation_id"] = reservation_id;
-  status.SetPayload(kErrorInfoUrl, absl::Cord(info.SerializeAsString()));
+  SetReason(status, "COMMIT_UNKNOWN");
+  SetMetadata(status, "reservation_id", reservation_id);
   return status;
 }
 

@@ -133,16 +133,20 @@ void Changer::Record(const Change& change, const std::string& node, absl::Time b
   }
 }
 
-void Changer::ResolveUnknown(Client& client, int rounds) {
-  for (int round = 0; round < rounds; ++round) {
+void Changer::ResolveUnknown(Client& client, int rounds, const StopFlag& stop) {
+  const auto any = [this] {
+    absl::MutexLock lock(&mutex_);
+    return !unknown_.empty();
+  };
+  for (int round = 0; round < rounds && any(); ++round) {
+    // As for the requests: the first obstacle may need a moment to pass.
+    if (round > 0) stop.SleepUntil(absl::Now() + absl::Seconds(1));
+    if (stop.IsSet()) return;
     std::vector<Change> unknown;
     {
       absl::MutexLock lock(&mutex_);
       unknown = std::exchange(unknown_, {});
     }
-    if (unknown.empty()) return;
-    // As for the requests: the first obstacle may need a moment to pass.
-    if (round > 0) absl::SleepFor(absl::Seconds(1));
     ResolveAll(client, unknown);
   }
 }

@@ -15,6 +15,7 @@
 #include "absl/synchronization/notification.h"
 #include "client/load/answer_log.h"
 #include "client/load/load_options.h"
+#include "client/load/stop_flag.h"
 #include "tranche/client.h"
 
 namespace tranche::load {
@@ -57,8 +58,8 @@ class Changer {
   // Sends the next change for that node (by its index), for the reservation that has waited longest. False: none waits.
   bool SendNext(size_t node);
 
-  // Sends changes of unknown outcome again, to any node, until each has an answer or `rounds` are over.
-  void ResolveUnknown(Client& client, int rounds);
+  // Sends changes of unknown outcome again, to any node, until each has an answer, `rounds` are over or `stop` is set.
+  void ResolveUnknown(Client& client, int rounds, const StopFlag& stop);
 
   Totals totals() const;
 

@@ -1,6 +1,7 @@
 #include "client/load/generator.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 #include <vector>
 
@@ -32,7 +33,7 @@ void Generator::Run() {
 }
 
 bool Generator::TakeNext(int64_t* number) {
-  if (stop_.load(std::memory_order_relaxed)) return false;
+  if (stop_.IsSet()) return false;
   if (absl::Now() - started_ >= options_.duration) return false;
   *number = next_.fetch_add(1, std::memory_order_relaxed);
   return options_.requests == 0 || *number < options_.requests;
@@ -57,10 +58,7 @@ void Generator::RunOpenLoop() {
   int64_t number = 0;
   while (TakeNext(&number)) {
     arrival += absl::Seconds(absl::Exponential<double>(random, options_.rate_per_second));
-    // Short sleeps, so that Stop() and the end of the duration are seen.
-    while (arrival > absl::Now() && !interrupted() && absl::Now() - started_ < options_.duration) {
-      absl::SleepFor(std::min(arrival - absl::Now(), absl::Milliseconds(50)));
-    }
+    stop_.SleepUntil(std::min(arrival, started_ + options_.duration));
     if (interrupted() || absl::Now() - started_ >= options_.duration) return;
     AwaitFewerThan(options_.in_flight);
     {
@@ -107,14 +105,18 @@ void Generator::AwaitFewerThan(int64_t limit) {
   mutex_.Await(absl::Condition(&fewer));
 }
 
-void ResolveUnknown(Client& client, Outcomes& outcomes, int rounds) {
+void ResolveUnknown(Client& client, Outcomes& outcomes, int rounds, const StopFlag& stop) {
   constexpr size_t kAtOnce = 64;
   for (int round = 0; round < rounds; ++round) {
     std::vector<UnknownRequest> unknown = outcomes.TakeUnknown();
     if (unknown.empty()) return;
     // The obstacle may need a moment to pass: a database that recovers, a node that restarts.
-    if (round > 0) absl::SleepFor(absl::Seconds(1));
+    if (round > 0) stop.SleepUntil(absl::Now() + absl::Seconds(1));
     for (size_t first = 0; first < unknown.size(); first += kAtOnce) {
+      if (stop.IsSet()) {
+        outcomes.PutBack({unknown.begin() + static_cast<std::ptrdiff_t>(first), unknown.end()});
+        return;
+      }
       const size_t last = std::min(unknown.size(), first + kAtOnce);
       absl::BlockingCounter answers(static_cast<int>(last - first));
       for (size_t i = first; i < last; ++i) {

@@ -12,6 +12,7 @@
 #include "client/load/changer.h"
 #include "client/load/load_options.h"
 #include "client/load/outcomes.h"
+#include "client/load/stop_flag.h"
 #include "tranche/client.h"
 
 namespace tranche::load {
@@ -24,9 +25,10 @@ class Generator {
 
   // Returns when every request is answered or, after Stop() or the duration, when those in flight are.
   void Run();
-  void Stop() { stop_.store(true, std::memory_order_relaxed); }
+  void Stop() { stop_.Set(); }
 
-  bool interrupted() const { return stop_.load(std::memory_order_relaxed); }
+  bool interrupted() const { return stop_.IsSet(); }
+  const StopFlag& stop_flag() const { return stop_; }
   absl::Duration elapsed() const;
 
  private:
@@ -45,7 +47,7 @@ class Generator {
   Changer* const changer_;
   absl::Time started_;
   absl::Time ended_ = absl::InfiniteFuture();
-  std::atomic<bool> stop_{false};
+  StopFlag stop_;
   std::atomic<int64_t> next_{0};
   // Empty when every request is a call of its own.
   std::vector<std::unique_ptr<ReservationStream>> streams_;
@@ -54,8 +56,8 @@ class Generator {
   int64_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-// Sends requests of unknown outcome again, with their ids, until each has an answer or `rounds` are over. What stays
-// unknown stays in `outcomes`.
-void ResolveUnknown(Client& client, Outcomes& outcomes, int rounds);
+// Sends requests of unknown outcome again, with their ids, until each has an answer, `rounds` are over or `stop` is
+// set. What stays unknown stays in `outcomes`.
+void ResolveUnknown(Client& client, Outcomes& outcomes, int rounds, const StopFlag& stop);
 
 }  // namespace tranche::load

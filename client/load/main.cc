@@ -30,7 +30,8 @@ constexpr int kResolveRounds = 10;
 
 Generator* running_generator = nullptr;
 
-// The second signal ends the program at once.
+// The first signal ends the run: nothing more is sent, and what is under way is waited for. The second ends the program
+// at once.
 void StopOnSignal(int signal) {
   if (running_generator != nullptr) running_generator->Stop();
   std::signal(signal, SIG_DFL);
@@ -176,8 +177,9 @@ int Main(int argc, char** argv) {
       "  tranche-load --endpoints 127.0.0.1:7400,127.0.0.1:7401 --sku tv --sku phone --requests 1000000\n"
       "  tranche-load --endpoints 127.0.0.1:7400 --sku tv --rate 5000 --duration 30s --summary run.json\n"
       "  tranche-load --endpoints 127.0.0.1:7400 --sku tv --rate 500 --duration 30s --change-rate 100\n\n"
-      "Requests and changes of unknown outcome are sent again at the end, just as they were. Exit status: 0 done,\n"
-      "1 wrong usage or a file that cannot be written, 2 no front node answered.");
+      "Requests and changes of unknown outcome are sent again at the end, just as they were; not if a signal ended "
+      "the\n"
+      "run. Exit status: 0 done, 1 wrong usage or a file that cannot be written, 2 no front node answered.");
   LoadOptions options;
   Flags flags;
   app.set_version_flag("--version", "tranche-load " TRANCHE_VERSION);
@@ -226,8 +228,8 @@ int Main(int argc, char** argv) {
     if (changer != nullptr) changer->Stop();
   }
   const absl::Duration wall = generator.elapsed();
-  ResolveUnknown(**client, outcomes, kResolveRounds);
-  if (changer != nullptr) changer->ResolveUnknown(**client, kResolveRounds);
+  ResolveUnknown(**client, outcomes, kResolveRounds, generator.stop_flag());
+  if (changer != nullptr) changer->ResolveUnknown(**client, kResolveRounds, generator.stop_flag());
   return Report(options, outcomes, changer.get(), wall, generator.interrupted());
 }
 

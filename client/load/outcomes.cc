@@ -108,6 +108,11 @@ std::vector<UnknownRequest> Outcomes::TakeUnknown() {
   return std::exchange(unknown_, {});
 }
 
+void Outcomes::PutBack(std::vector<UnknownRequest> unknown) {
+  absl::MutexLock lock(&mutex_);
+  for (UnknownRequest& request : unknown) unknown_.push_back(std::move(request));
+}
+
 std::string Outcomes::RefusalName(int outcome) {
   if (outcome < kReasons) return ReasonName(static_cast<Reason>(outcome));
   return absl::StatusCodeToString(static_cast<absl::StatusCode>(outcome - kReasons));

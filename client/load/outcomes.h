@@ -63,6 +63,8 @@ class Outcomes {
   void Resolve(const UnknownRequest& unknown, const absl::StatusOr<Reservation>& answer, absl::Duration latency);
 
   std::vector<UnknownRequest> TakeUnknown();
+  // Some of what was taken, unresolved.
+  void PutBack(std::vector<UnknownRequest> unknown);
   // Consistent while nothing is recorded.
   SkuTotals TotalsOf(int sku) const;
   SkuTotals Totals() const;

@@ -9,6 +9,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
 
 import cluster
 
@@ -41,9 +42,9 @@ def load(folder, endpoints, sku, *args):
     return json.loads(summary.read_text())
 
 
-def open_sale(endpoint, sku, stock):
+def open_sale(endpoint, sku, stock, *args):
     run("tranchectl", "--endpoint", endpoint, "sku", "create", sku, "--stock", stock, "--price", "1.00", "--currency",
-        "EUR", show=False)
+        "EUR", *args, show=False)
 
 
 def resident_mib(pid):
@@ -53,6 +54,11 @@ def resident_mib(pid):
     raise RuntimeError(f"no VmRSS of process {pid}")
 
 
+def cpu_ms(pids):
+    """CPU time that these processes have used, to the nanosecond: by their CPU clocks (clock_getcpuclockid(3))."""
+    return 1e3 * sum(time.clock_gettime(~pid << 3 | 2) for pid in pids)
+
+
 def sold_out(options):
     with running_cluster(nodes=1) as (endpoints, _, folder):
         open_sale(endpoints[0], "tv", 100)
@@ -60,6 +66,45 @@ def sold_out(options):
         report = folder / "sold_out.json"
         run("bench_sold_out", "--endpoint", endpoints[0], "--sku", "tv", "--rounds", 5, "--seconds", 3, "--json", report)
         return json.loads(report.read_text())
+
+
+def buy_two(folder, endpoints, sku):
+    """Sells two units to one buyer; the units may have to be moved to one node first."""
+    for _ in range(20):
+        if load(folder, endpoints, sku, "--requests", 1, "--quantity", 2)["totals"]["created"]:
+            return
+    raise RuntimeError(f"nobody could buy two units of {sku}")
+
+
+def scarce(options):
+    """What 3,000 requests for two units cost the nodes while one is left, beside as many for a SKU that is sold out."""
+    reasons = {"sold out": "SOLD_OUT", "one left": "INSUFFICIENT_UNITS"}
+    rounds = {name: [] for name in reasons}
+    with running_cluster(nodes=3) as (endpoints, state, folder):
+        pids = [node["pid"] for node in state["nodes"]]
+        skus = {"sold out": "none-left", "one left": "one-left"}
+        for name, stock in (("sold out", 2), ("one left", 3)):
+            open_sale(endpoints[0], skus[name], stock, "--per-user-limit", 10)
+            buy_two(folder, endpoints, skus[name])
+        load(folder, endpoints, skus["sold out"], "--requests", 3000, "--quantity", 2)  # connections and caches
+        for turn in range(options.rounds):
+            for name in sorted(reasons, reverse=bool(turn % 2)):
+                before = cpu_ms(pids)
+                result = load(folder, endpoints, skus[name], "--requests", 3000, "--quantity", 2)
+                rounds[name].append({"node_cpu_ms": cpu_ms(pids) - before, "wall_s": result["wall_seconds"],
+                                     "p50_ms": result["latency_ms"]["all"]["p50"],
+                                     "refused": result["totals"]["refused"], "unknown": result["totals"]["unknown"]})
+                last = rounds[name][-1]
+                print(f"{name:9} {last['node_cpu_ms']:6.0f} ms of the nodes' CPU   {last['wall_s']:.2f} s   "
+                      f"p50 {last['p50_ms']:.1f} ms   {last['refused']}", flush=True)
+    for name, reason in reasons.items():
+        if any(set(one["refused"]) != {reason} for one in rounds[name][1:]):
+            raise RuntimeError(f"{name}: not a measurement of {reason}: {rounds[name]}")
+    ratios = {figure: statistics.median(one[figure] for one in rounds["one left"])
+              / statistics.median(one[figure] for one in rounds["sold out"]) for figure in ("node_cpu_ms", "wall_s")}
+    print(f"medians: one left costs {ratios['node_cpu_ms']:.2f} times the CPU of sold out, and {ratios['wall_s']:.2f} "
+          "times the time", flush=True)
+    return {"rounds": rounds, "ratios": ratios}
 
 
 def durable(options):
@@ -158,6 +203,7 @@ def reservation_figure(*args):
 
 FIGURES = {
     "sold-out": sold_out,
+    "scarce": scarce,
     "durable": durable,
     "quota": quota,
     "quota-plane": quota_plane,

@@ -267,6 +267,35 @@ TEST(ClientWireTest, AWatchGoesOnAtAnotherNode) {
   EXPECT_EQ(alive.watches(), 2);
 }
 
+TEST(ClientWireTest, WatchesAndStreamsOfADeadNodeSpreadEvenlyOverTheOthers) {
+  std::string dead;
+  {
+    FakeFrontNode node;
+    dead = node.address();
+  }
+  FakeFrontNode second, third;
+  second.on_watch = third.on_watch = [](grpc::ServerContext*, auto* writer) {
+    writer->Write(State(2, tranche::v1::RESERVATION_STATE_EXPIRED));
+    return grpc::Status::OK;
+  };
+  const auto client = OpenAt({dead, second.address(), third.address()});
+  constexpr int kEach = 12;
+  for (int i = 0; i < 2 * kEach; ++i) {
+    const auto watch = client->Watch("id");
+    ASSERT_TRUE(watch->Next(absl::Seconds(20)).ok());
+    EXPECT_FALSE((*watch->Next(absl::Seconds(20))).has_value());
+  }
+  for (int i = 0; i < 2 * kEach; ++i) {
+    StreamRun run;
+    run.Run(*client->OpenStream(), 1);
+    EXPECT_EQ(run.granted, 1);
+  }
+  // Now and then the dead node is tried again.
+  EXPECT_NEAR(second.watches(), kEach, 2);
+  EXPECT_NEAR(second.streams(), third.streams(), 4);
+  EXPECT_GE(second.streams() + third.streams(), 2 * kEach - 4);
+}
+
 TEST(ClientWireTest, AWatchEndsWithTheRefusal) {
   FakeFrontNode node;
   node.on_watch = [](grpc::ServerContext*, auto*) {

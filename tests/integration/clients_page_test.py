@@ -1,5 +1,5 @@
-"""The Python of docs/clients.md, as its readers run it: cut out of the page, against real nodes and against a server that
-loses answers.
+"""The Python and the Node of docs/clients.md, as its readers run them: cut out of the page, against real nodes and against
+a server that loses answers.
 
     clients_page_test.py BIN_DIR
 """
@@ -21,10 +21,11 @@ sys.path[:0] = [str(ROOT / "scripts" / "lib"), str(FOLDER / "gen")]
 
 
 def prepare():
-    """The page's program with its stubs beside it and the protos where it expects them."""
+    """The page's programs, with stubs beside them and the protos where they expect them."""
     page = (ROOT / "docs" / "clients.md").read_text()
-    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    (FOLDER / "reserve.py").write_text(program)
+    for language, file in (("python", "reserve.py"), ("js", "reserve.js")):
+        (program,) = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+        (FOLDER / file).write_text(program)
     (FOLDER / "gen").mkdir()
     (FOLDER / "proto").symlink_to(ROOT / "proto")
     plugin = "/usr/bin/grpc_python_plugin"
@@ -37,6 +38,7 @@ def prepare():
 prepare()
 import cluster  # noqa: E402
 import grpc  # noqa: E402
+import npm  # noqa: E402
 import tranchectl  # noqa: E402
 from google.protobuf import any_pb2  # noqa: E402
 from google.rpc import error_details_pb2, status_pb2  # noqa: E402
@@ -44,9 +46,14 @@ from tranche.v1 import reservation_service_pb2 as pb  # noqa: E402
 from tranche.v1 import reservation_service_pb2_grpc as rpc  # noqa: E402
 
 
-def reserve(nodes, sku, user):
-    return subprocess.run([sys.executable, "reserve.py", nodes, sku, user], cwd=FOLDER, capture_output=True, text=True,
-                          timeout=60, check=False, env={**os.environ, "PYTHONPATH": "gen"})
+NODE_MODULES = npm.install(npm.TOOLS / "clients", {"@grpc/grpc-js": "1.14.0", "@grpc/proto-loader": "0.8.0"})
+PYTHON = [sys.executable, "reserve.py"]
+NODE = ["node", "reserve.js"]
+
+
+def reserve(program, nodes, sku, user):
+    return subprocess.run([*program, nodes, sku, user], cwd=FOLDER, capture_output=True, text=True, timeout=60,
+                          check=False, env={**os.environ, "PYTHONPATH": "gen", "NODE_PATH": str(NODE_MODULES)})
 
 
 def packed(message):
@@ -77,6 +84,8 @@ class Scripted(rpc.ReservationServiceServicer):
 
 
 class WhenAnswersAreLost(unittest.TestCase):
+    program = PYTHON
+
     def reserve(self, *answers):
         service = Scripted(answers)
         server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=1))
@@ -84,7 +93,7 @@ class WhenAnswersAreLost(unittest.TestCase):
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         self.addCleanup(server.stop, None)
-        done = reserve(f"127.0.0.1:{port}", "tv", "alice")
+        done = reserve(self.program, f"127.0.0.1:{port}", "tv", "alice")
         self.assertEqual(len({claim.reservation_id for claim in service.claims}), 1, done.stderr)
         return done, [claim.may_exist for claim in service.claims]
 
@@ -103,6 +112,10 @@ class WhenAnswersAreLost(unittest.TestCase):
         self.assertEqual(may_exist, [False, True])
 
 
+class WhenAnswersToNodeAreLost(WhenAnswersAreLost):
+    program = NODE
+
+
 class AgainstRealNodes(unittest.TestCase):
     def test_it_reserves_until_all_is_sold(self):
         folder = cluster.make_scratch_folder("clients-page")
@@ -110,16 +123,17 @@ class AgainstRealNodes(unittest.TestCase):
         process, state = cluster.start(folder, folder / "state.json", 2, 1, keep=False)
         self.addCleanup(cluster.stop, process.pid, process)
         nodes = ",".join(node["endpoint"] for node in state["nodes"])
-        tranchectl.create_sku(state, "tv", 1, 49900, "EUR")
-        tranchectl.wait_until_announced(state, ["tv"])
+        for sku, program in (("tv", PYTHON), ("radio", NODE)):
+            tranchectl.create_sku(state, sku, 1, 49900, "EUR")
+            tranchectl.wait_until_announced(state, [sku])
 
-        first = reserve(nodes, "tv", "alice")
-        self.assertEqual(first.returncode, 0, first.stderr)
-        self.assertRegex(first.stdout, r"^[0-9a-f-]{36} RESERVATION_STATE_PENDING\n$")
+            first = reserve(program, nodes, sku, "alice")
+            self.assertEqual(first.returncode, 0, first.stderr)
+            self.assertRegex(first.stdout, r"^[0-9a-f-]{36} RESERVATION_STATE_PENDING\n$")
 
-        second = reserve(nodes, "tv", "bob")
-        self.assertEqual(second.returncode, 1)
-        self.assertIn("RESOURCE_EXHAUSTED", second.stderr)
+            second = reserve(program, nodes, sku, "bob")
+            self.assertEqual(second.returncode, 1)
+            self.assertIn("RESOURCE_EXHAUSTED", second.stderr)
 
 
 if __name__ == "__main__":

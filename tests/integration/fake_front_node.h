@@ -61,6 +61,8 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
   int streams() const { return streams_; }
   int watches() const { return watches_; }
 
+  // Told of every CreateReservation. Set it before the first.
+  std::function<void(const tranche::v1::CreateReservationRequest&)> on_create;
   // Set it before the first watch.
   std::function<grpc::Status(grpc::ServerContext*, grpc::ServerWriter<tranche::v1::WatchReservationResponse>*)>
       on_watch;
@@ -68,6 +70,7 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
   grpc::Status CreateReservation(grpc::ServerContext* context, const tranche::v1::CreateReservationRequest* request,
                                  tranche::v1::CreateReservationResponse* response) override {
     ++unary_calls_;
+    if (on_create) on_create(*request);
     if (refusal_.code() != 0) return ToGrpc(refusal_);
     Grant(*request, response);
     return grpc::Status::OK;

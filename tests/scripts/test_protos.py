@@ -6,7 +6,27 @@ import subprocess
 import tempfile
 import unittest
 
+import lib_path  # noqa: F401
+import protos
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+class BufComplains(unittest.TestCase):
+    def test_about_a_deleted_field_and_about_a_missing_comment(self):
+        with tempfile.TemporaryDirectory() as folder:
+            copy = pathlib.Path(folder) / "proto"
+            shutil.copytree(ROOT / "proto", copy)
+            file = copy / "tranche/v1/reservation_service.proto"
+            text = file.read_text()
+            for part in ("  // How often the hold was extended.\n  int32 extensions = 14;\n",
+                         "  // Grows with every change, from 1.\n"):
+                self.assertEqual(text.count(part), 1)
+                text = text.replace(part, "")
+            file.write_text(text)
+            said = "\n".join(protos.complaints(copy))
+        self.assertIn('Previously present field "14" with name "extensions" on message "Reservation" was deleted', said)
+        self.assertIn('Field "revision" should have a non-empty comment', said)
 
 
 class Protos(unittest.TestCase):

@@ -15,6 +15,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "tranche/error.h"
+#include "tranche/export.h"
 #include "tranche/options.h"
 #include "tranche/reservation.h"
 #include "tranche/reservation_stream.h"
@@ -28,7 +29,7 @@ class Connection;
 }
 
 // Thread-safe. Make one per process and share it.
-class Client {
+class TRANCHE_EXPORT Client {
  public:
   // Callbacks run once, on a thread of the library: they must not block and must not destroy the client.
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;

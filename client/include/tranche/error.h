@@ -1,4 +1,5 @@
-// Reads the errors of the client. Every error is an absl::Status; programs should decide by its Reason.
+// Reads the errors of the client. Every error is an absl::Status; programs should decide by its Reason. Printed, it
+// shows the reason and the details as text: RESOURCE_EXHAUSTED: ... [tranche/reason='SOLD_OUT'].
 #pragma once
 
 #include <map>
@@ -7,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "tranche/export.h"
 
 namespace tranche {
 
@@ -71,25 +73,25 @@ enum class Reason {
 };
 
 // kUnspecified for OK, for errors of other origin and for reasons newer than this library.
-Reason ReasonOf(const absl::Status& status);
+TRANCHE_EXPORT Reason ReasonOf(const absl::Status& status);
 
 // As on the wire, such as "SOLD_OUT"; also right for reasons newer than this library. Empty when there is none.
-std::string ReasonNameOf(const absl::Status& status);
-std::string ReasonName(Reason reason);
+TRANCHE_EXPORT std::string ReasonNameOf(const absl::Status& status);
+TRANCHE_EXPORT std::string ReasonName(Reason reason);
 
 // The details of the error, such as {"per_user_limit", "2"}. Empty when there are none.
-std::map<std::string, std::string> ErrorMetadata(const absl::Status& status);
-std::optional<std::string> ErrorMetadata(const absl::Status& status, const std::string& key);
+TRANCHE_EXPORT std::map<std::string, std::string> ErrorMetadata(const absl::Status& status);
+TRANCHE_EXPORT std::optional<std::string> ErrorMetadata(const absl::Status& status, const std::string& key);
 
 // How long the server asks to wait before the next try; nullopt if it does not say.
-std::optional<absl::Duration> RetryDelayOf(const absl::Status& status);
+TRANCHE_EXPORT std::optional<absl::Duration> RetryDelayOf(const absl::Status& status);
 
 // No unsold unit exists anywhere.
-bool IsSoldOut(const absl::Status& status);
+TRANCHE_EXPORT bool IsSoldOut(const absl::Status& status);
 // Like IsSoldOut, but unpaid holds may still return units.
-bool IsSoldOutForNow(const absl::Status& status);
+TRANCHE_EXPORT bool IsSoldOutForNow(const absl::Status& status);
 // The claim, or the change of a reservation, may or may not have been committed. Metadata "reservation_id" names it
 // (for a cart, its first line): send it again, a claim with retry_of_unknown, or ask with Get.
-bool IsOutcomeUnknown(const absl::Status& status);
+TRANCHE_EXPORT bool IsOutcomeUnknown(const absl::Status& status);
 
 }  // namespace tranche

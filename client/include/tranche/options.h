@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "tranche/export.h"
 
 namespace tranche {
 
@@ -37,6 +38,6 @@ struct ClientOptions {
 };
 
 // INVALID_ARGUMENT that names the first option that is out of range.
-absl::Status Validate(const ClientOptions& options);
+TRANCHE_EXPORT absl::Status Validate(const ClientOptions& options);
 
 }  // namespace tranche

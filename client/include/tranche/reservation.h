@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "tranche/export.h"
 
 namespace tranche {
 
@@ -19,7 +20,7 @@ enum class ReservationState {
 };
 
 // "PENDING", "CONFIRMED", ...
-const char* ReservationStateName(ReservationState state);
+TRANCHE_EXPORT const char* ReservationStateName(ReservationState state);
 
 // One buyer's claim.
 struct Reservation {
@@ -101,7 +102,7 @@ enum class ConfirmOutcome {
   kPaidUnfulfilled = 3,  // the hold had expired and no unit was left: recorded, and a refund is requested
 };
 // "CONFIRMED", "REBOOKED", ...
-const char* ConfirmOutcomeName(ConfirmOutcome outcome);
+TRANCHE_EXPORT const char* ConfirmOutcomeName(ConfirmOutcome outcome);
 
 struct Confirmation {
   ConfirmOutcome outcome = ConfirmOutcome::kUnspecified;

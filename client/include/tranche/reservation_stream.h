@@ -6,6 +6,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "tranche/export.h"
 #include "tranche/reservation.h"
 
 namespace tranche {
@@ -22,7 +23,7 @@ struct StreamOptions {
 // Requests that the stream's node cannot answer, and those outstanding when the stream breaks, continue as single calls
 // with the client's retries and failover and with the same reservation ids. The next Create then opens a stream to
 // another node. Thread-safe.
-class ReservationStream {
+class TRANCHE_EXPORT ReservationStream {
  public:
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;
 

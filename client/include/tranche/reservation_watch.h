@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "tranche/export.h"
 #include "tranche/reservation.h"
 
 namespace tranche {
@@ -20,7 +21,7 @@ struct WatchOptions {
 };
 
 // Made by Client::Watch. When its node drains or is lost, it continues at another one. Thread-safe.
-class ReservationWatch {
+class TRANCHE_EXPORT ReservationWatch {
  public:
   explicit ReservationWatch(std::shared_ptr<internal::WatchSession> session);
   // Does Cancel(), and waits for what is under way. Must not run in a callback.

@@ -106,7 +106,7 @@ TEST_F(ChangerTest, AnUnknownOutcomeIsSettledByTheSameChange) {
   EXPECT_TRUE(changer_->SendNext(0));
   EXPECT_FALSE(changer_->SendNext(0));
   const std::unique_ptr<Client> any = MakeClient(0);
-  changer_->ResolveUnknown(*any, /*rounds=*/1);
+  changer_->ResolveUnknown(*any, /*rounds=*/1, StopFlag());
   ASSERT_EQ(script_.confirm.requests.size(), 2u);
   EXPECT_EQ(script_.confirm.requests[1].SerializeAsString(), script_.confirm.requests[0].SerializeAsString());
   EXPECT_EQ(changer_->totals().at("confirm").at("UNKNOWN"), 1u);

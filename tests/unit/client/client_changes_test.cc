@@ -5,6 +5,8 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "client/internal/connection.h"
@@ -19,6 +21,13 @@ using absl::StatusCode;
 constexpr char kId[] = "01890000-0000-7000-8000-000000000001";
 
 absl::Status StateForbids() { return NodeError(StatusCode::kFailedPrecondition, "RESERVATION_STATE"); }
+tranche::v1::Reservation Line(const std::string& sku, int32_t quantity) {
+  tranche::v1::Reservation line;
+  line.set_sku_id(sku);
+  line.set_user_id("alice");
+  line.set_quantity(quantity);
+  return line;
+}
 absl::Status CommitUnknown() { return NodeError(StatusCode::kUnavailable, "COMMIT_UNKNOWN"); }
 
 class ClientChangesTest : public testing::Test {
@@ -217,24 +226,66 @@ TEST_F(ClientChangesTest, AfterALostAnswerTheNodeIsToldThatTheCartMayExist) {
   EXPECT_TRUE(script_.cart.requests[1].may_exist());
 }
 
-// A refusal can overtake a commit that is still under way, so it counts only when it is repeated.
-TEST_F(ClientChangesTest, ARefusalOfACartInDoubtIsBelievedTheSecondTime) {
+TEST_F(ClientChangesTest, ARefusalOfACartInDoubtIsCheckedAgainstTheLedger) {
   Open(2);
-  script_.cart.answers = {ConnectionLost(), SoldOut(), SoldOut()};
+  script_.cart.answers = {ConnectionLost(), SoldOut()};
+  script_.get = {NotFound(), NotFound()};
   const absl::Status refused = Cart().status();
   EXPECT_TRUE(IsSoldOut(refused)) << refused;
-  EXPECT_EQ(script_.cart.requests.size(), 3u);
-  EXPECT_EQ(scheduler_->waits().back(), absl::Milliseconds(250));
-
-  script_.cart.answers = {ConnectionLost(), SoldOut(), tranche::v1::CreateReservationsResponse()};
-  EXPECT_TRUE(Cart().ok()) << "it had landed by then";
+  EXPECT_EQ(script_.gets, (std::vector<std::string>{kId, kId})) << "the first line tells of all";
+  EXPECT_EQ(scheduler_->waits().back(), absl::Milliseconds(250)) << "the first look-up may overtake the commit";
 
   script_.cart.answers = {SoldOut()};
-  EXPECT_TRUE(IsSoldOut(Cart().status())) << "without a doubt once is enough";
-  script_.cart.answers = {SoldOut(), SoldOut()};
+  EXPECT_TRUE(IsSoldOut(Cart().status()));
+  EXPECT_EQ(script_.gets.size(), 2u) << "without a doubt nothing is looked up";
+
+  script_.cart.answers = {SoldOut()};
+  script_.get = {NotFound(), NotFound()};
   EXPECT_TRUE(IsSoldOut(Cart(/*retry_of_unknown=*/true).status()));
   EXPECT_TRUE(script_.cart.requests.back().may_exist());
-  EXPECT_TRUE(script_.cart.answers.empty());
+}
+
+// A node may say so without having looked for the cart.
+TEST_F(ClientChangesTest, ACartThatWasLookedUpTwiceInVainIsNotUnknown) {
+  for (const char* reason : {"EXHAUSTED_HERE", "DRAINING", "OVERLOADED"}) {
+    SCOPED_TRACE(reason);
+    script_ = {};
+    Open(2);
+    script_.cart.answers = {ConnectionLost()};
+    for (int i = 0; i < 100; ++i) script_.cart.answers.push_back(NodeError(StatusCode::kUnavailable, reason));
+    script_.get = {NotFound(), NotFound()};
+    const absl::Status status = Cart().status();
+    EXPECT_EQ(ReasonNameOf(status), reason) << status;
+  }
+}
+
+TEST_F(ClientChangesTest, ACartThatTheLedgerHasIsReturnedAlthoughTheNodeRefused) {
+  options_.retry.max_attempts = 2;
+  Open(2);
+  script_.cart.answers = {ConnectionLost(), NodeError(StatusCode::kUnavailable, "EXHAUSTED_HERE")};
+  script_.get = {NotFound(), Line("tv", 1), Line("cable", 2)};
+  const auto cart = Cart();
+  ASSERT_TRUE(cart.ok()) << cart.status();
+  EXPECT_TRUE(cart->replayed);
+  ASSERT_EQ(cart->reservations.size(), 2u);
+  EXPECT_EQ(cart->reservations[0].sku_id, "tv");
+  EXPECT_EQ(cart->reservations[1].quantity, 2);
+  EXPECT_TRUE(cart->reservations[1].replayed);
+  EXPECT_EQ(script_.gets.back(), script_.cart.requests[0].lines(1).reservation_id());
+}
+
+TEST_F(ClientChangesTest, ACartOfWhichALineCannotBeReadIsUnknown) {
+  Open(1);
+  script_.cart.answers = {SoldOut()};
+  script_.get = {Line("tv", 1), NotFound()};
+  EXPECT_TRUE(IsOutcomeUnknown(Cart(/*retry_of_unknown=*/true).status()));
+}
+
+TEST_F(ClientChangesTest, AnIdOfAnotherClaimIsNotTakenForTheCart) {
+  Open(1);
+  script_.cart.answers = {NodeError(StatusCode::kAlreadyExists, "RESERVATION_ID_REUSED")};
+  script_.get = {Line("tv", 7)};
+  EXPECT_EQ(ReasonOf(Cart(/*retry_of_unknown=*/true).status()), Reason::kReservationIdReused);
 }
 
 TEST_F(ClientChangesTest, ACartWithoutADefiniteAnswerIsUnknown) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "client/internal/connection.h"
@@ -20,7 +21,6 @@ using absl::StatusCode;
 absl::Status Exhausted(absl::Duration delay = absl::ZeroDuration()) {
   return NodeError(StatusCode::kUnavailable, "EXHAUSTED_HERE", delay);
 }
-absl::Status NotFound() { return NodeError(StatusCode::kNotFound, "RESERVATION_NOT_FOUND"); }
 
 // Alice's claim, as the ledger has it.
 tranche::v1::Reservation Committed() {
@@ -235,6 +235,51 @@ TEST_F(ClientRetryTest, CallsGoRoundTheNodes) {
   EXPECT_EQ(NodesSeen().size(), 4u);
 }
 
+TEST_F(ClientRetryTest, ADeadNodesCallsSpreadEvenlyOverTheOthers) {
+  for (int nodes = 2; nodes <= 5; ++nodes) {
+    SCOPED_TRACE(nodes);
+    script_ = {};
+    options_.endpoints.clear();
+    Open(nodes);
+    connection_->environment().nodes.Avoid(0, scheduler_->Now());
+    constexpr int kEach = 150;
+    for (int i = 0; i < kEach * (nodes - 1); ++i) ASSERT_TRUE(Create().ok());
+    std::vector<int> calls(nodes);
+    for (const SeenCreate& seen : script_.creates) ++calls[seen.node];
+    EXPECT_EQ(calls[0], 0);
+    for (int node = 1; node < nodes; ++node) EXPECT_EQ(calls[node], kEach) << "node " << node;
+  }
+}
+
+// With two nodes and turns that only alternate, one node would get all the claims and the other all the look-ups.
+TEST_F(ClientRetryTest, CallersWhoTakeTurnsDoNotGetTheSameNodesAgainAndAgain) {
+  for (int nodes = 2; nodes <= 5; ++nodes) {
+    SCOPED_TRACE(nodes);
+    NodeSet set{std::vector<std::shared_ptr<Stub>>(nodes)};
+    std::vector<int> claims(nodes);
+    constexpr int kEach = 1000;
+    for (int i = 0; i < kEach * nodes; ++i) {
+      ++claims[set.Pick(0, scheduler_->Now())];
+      set.Pick(0, scheduler_->Now());
+    }
+    for (int node = 0; node < nodes; ++node) EXPECT_NEAR(claims[node], kEach, kEach / 10) << "node " << node;
+  }
+}
+
+// As when a node has just died and nobody knows it yet, or when it is the only one that is empty.
+TEST_F(ClientRetryTest, WhatOneNodeCannotAnswerSpreadsEvenlyOverTheOthers) {
+  for (int nodes = 2; nodes <= 5; ++nodes) {
+    SCOPED_TRACE(nodes);
+    NodeSet set{std::vector<std::shared_ptr<Stub>>(nodes)};
+    std::vector<int> retries(nodes);
+    constexpr int kEach = 60;  // divisible by the number of the others
+    for (int i = 0; i < kEach * nodes; ++i) {
+      if (set.Pick(0, scheduler_->Now()) == 0) ++retries[set.Pick(1, scheduler_->Now())];
+    }
+    for (int node = 1; node < nodes; ++node) EXPECT_EQ(retries[node], kEach / (nodes - 1)) << "node " << node;
+  }
+}
+
 TEST_F(ClientRetryTest, WithoutFailoverACallStaysWithItsNode) {
   options_.failover = false;
   Open(4);
@@ -288,6 +333,52 @@ TEST_F(ClientRetryTest, ARefusalAfterALostAnswerIsUnknownWhenTheLedgerIsSilent) 
   const auto reservation = Create();
   EXPECT_TRUE(IsOutcomeUnknown(reservation.status())) << reservation.status();
   EXPECT_FALSE(IsSoldOut(reservation.status()));
+}
+
+// "Not now" to the end says as much as "no": this claim was not made.
+TEST_F(ClientRetryTest, WhatWasLookedUpTwiceInVainIsNotUnknown) {
+  for (const char* reason : {"EXHAUSTED_HERE", "DRAINING", "OVERLOADED", "LEDGER_UNAVAILABLE", "SKU_MOVING"}) {
+    SCOPED_TRACE(reason);
+    script_ = {};
+    options_.endpoints.clear();
+    Open(2);
+    script_.create = {ConnectionLost()};
+    for (int i = 0; i < 100; ++i) script_.create.push_back(NodeError(StatusCode::kUnavailable, reason));
+    script_.get = {NotFound(), NotFound()};
+    const absl::Status status = Create().status();
+    EXPECT_EQ(ReasonNameOf(status), reason) << status;
+    EXPECT_EQ(script_.gets.size(), 2u);
+  }
+}
+
+// Waits are long, as an empty node asks for them: time for two look-ups must be left.
+TEST_F(ClientRetryTest, ADoubtIsSettledWithinTheDeadline) {
+  Open(1);
+  for (int i = 0; i < 100; ++i) script_.create.push_back(Exhausted(absl::Milliseconds(300)));
+  script_.get = {NotFound(), NotFound()};
+  const absl::Time start = scheduler_->Now();
+  const auto reservation = Create({.sku = "tv", .user = "alice", .reservation_id = "id", .retry_of_unknown = true});
+  EXPECT_EQ(ReasonOf(reservation.status()), Reason::kExhaustedHere) << reservation.status();
+  EXPECT_LE(scheduler_->Now() - start, options_.request_timeout);
+  EXPECT_GE(scheduler_->Now() - start, options_.request_timeout / 2) << "it gave up early";
+}
+
+TEST_F(ClientRetryTest, WithoutADoubtTheWholeTimeIsForAttempts) {
+  options_.retry.max_attempts = 100;
+  Open(1);
+  for (int i = 0; i < 100; ++i) script_.create.push_back(Exhausted(absl::Milliseconds(300)));
+  const absl::Time start = scheduler_->Now();
+  EXPECT_EQ(ReasonOf(Create().status()), Reason::kExhaustedHere);
+  EXPECT_GT(scheduler_->Now() - start, options_.request_timeout - absl::Milliseconds(500));
+}
+
+// The last answer was lost as well: what it was about may still be on its way to the ledger.
+TEST_F(ClientRetryTest, ALostLastAnswerStaysUnknownAfterTwoLookUps) {
+  options_.retry.max_attempts = 2;
+  Open(2);
+  script_.create = {ConnectionLost(), ConnectionLost()};
+  script_.get = {NotFound(), NotFound()};
+  EXPECT_TRUE(IsOutcomeUnknown(Create().status()));
 }
 
 TEST_F(ClientRetryTest, AConnectionThatNeverCameAboutLeavesNoDoubt) {

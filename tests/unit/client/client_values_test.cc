@@ -76,6 +76,47 @@ TEST(StatusTranslationTest, KeepsDetails) {
   }
 }
 
+// As it appears in a user's log.
+TEST(StatusTranslationTest, APrintedStatusIsText) {
+  google::rpc::Status details;
+  details.set_code(8);
+  details.set_message("all sold");
+  google::rpc::ErrorInfo info;
+  info.set_reason("SOLD_OUT");
+  info.set_domain("tranche");
+  details.add_details()->PackFrom(info);
+  EXPECT_EQ(internal::ToAbslStatus(details).ToString(), "RESOURCE_EXHAUSTED: all sold [tranche/reason='SOLD_OUT']");
+
+  details.set_code(3);
+  info.set_reason("QUANTITY_INVALID");
+  (*info.mutable_metadata())["field"] = "quantity";
+  google::rpc::BadRequest bad;
+  bad.add_field_violations()->set_field("quantity");
+  bad.mutable_field_violations(0)->set_description("must be at least 1");
+  google::rpc::RetryInfo retry;
+  retry.mutable_retry_delay()->set_seconds(1);
+  details.clear_details();
+  details.add_details()->PackFrom(info);
+  details.add_details()->PackFrom(bad);
+  details.add_details()->PackFrom(retry);
+  const std::string text = internal::ToAbslStatus(details).ToString();
+  for (const char* part : {"[tranche/reason='QUANTITY_INVALID']", "[tranche.metadata/field='quantity']",
+                           "[tranche.field/quantity='must be at least 1']", "[tranche/retry_delay='1s']"}) {
+    EXPECT_TRUE(absl::StrContains(text, part)) << text;
+  }
+  EXPECT_FALSE(absl::StrContains(text, "\\")) << "escaped bytes: " << text;
+}
+
+TEST(StatusTranslationTest, AnErrorInfoOfSomebodyElseIsNoReason) {
+  google::rpc::Status details;
+  details.set_code(14);
+  google::rpc::ErrorInfo info;
+  info.set_reason("SOLD_OUT");
+  info.set_domain("proxy.example");
+  details.add_details()->PackFrom(info);
+  EXPECT_EQ(ReasonOf(internal::ToAbslStatus(details)), Reason::kUnspecified);
+}
+
 TEST(StatusTranslationTest, GarbageInTheDetailsIsIgnored) {
   const grpc::Status wire(grpc::StatusCode::UNAVAILABLE, "gone", "\xff\xff\xff");
   EXPECT_EQ(internal::ToAbslStatus(wire).code(), absl::StatusCode::kUnavailable);

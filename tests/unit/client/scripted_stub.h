@@ -9,11 +9,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/cord.h"
 #include "client/internal/scheduler.h"
 #include "client/internal/status_translation.h"
 #include "client/internal/stub.h"
-#include "google/rpc/error_details.pb.h"
 
 namespace tranche::internal {
 
@@ -183,21 +181,15 @@ class ScriptedStub : public Stub {
 inline absl::Status NodeError(absl::StatusCode code, const std::string& reason,
                               absl::Duration retry_delay = absl::ZeroDuration()) {
   absl::Status status(code, "scripted " + reason);
-  google::rpc::ErrorInfo info;
-  info.set_reason(reason);
-  info.set_domain(kErrorDomain);
-  status.SetPayload(kErrorInfoUrl, absl::Cord(info.SerializeAsString()));
-  if (retry_delay > absl::ZeroDuration()) {
-    google::rpc::RetryInfo retry;
-    retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(retry_delay)));
-    status.SetPayload(kRetryInfoUrl, absl::Cord(retry.SerializeAsString()));
-  }
+  SetReason(status, reason);
+  if (retry_delay > absl::ZeroDuration()) SetRetryDelay(status, retry_delay);
   return status;
 }
 
 // What a client sees of one node.
 inline absl::Status Refused() { return absl::UnavailableError("failed to connect to all addresses"); }
 inline absl::Status ConnectionLost() { return absl::UnavailableError("Socket closed"); }
+inline absl::Status NotFound() { return NodeError(absl::StatusCode::kNotFound, "RESERVATION_NOT_FOUND"); }
 inline absl::Status SoldOut() { return NodeError(absl::StatusCode::kResourceExhausted, "SOLD_OUT"); }
 
 }  // namespace tranche::internal
