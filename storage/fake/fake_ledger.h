@@ -43,6 +43,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   absl::StatusOr<ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
                                            std::optional<int64_t> expected_stock, const std::string& actor) override;
   absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) override;
+  absl::StatusOr<Sku> RaiseVersion(const std::string& sku_id, int64_t above, const std::string& actor) override;
   absl::StatusOr<std::vector<SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) override;
   absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> MoveUnitsBatch(absl::Span<const QuotaMove> moves,
                                                                        const std::string& actor) override;

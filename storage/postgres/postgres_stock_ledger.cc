@@ -93,6 +93,13 @@ absl::StatusOr<Sku> PostgresStockLedger::SetQuotaFrozen(const std::string& sku_i
   return GetSku(sku_id);
 }
 
+absl::StatusOr<Sku> PostgresStockLedger::RaiseVersion(const std::string& sku_id, int64_t above,
+                                                      const std::string& actor) {
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "raise_version", sku_id, above, actor));
+  if (!rows.front()[0].as<bool>()) return NoSuchSku(sku_id);
+  return GetSku(sku_id);
+}
+
 absl::StatusOr<std::vector<AuditEntry>> PostgresStockLedger::ListAudit(const std::string& sku_id, int64_t before,
                                                                        int limit) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_audit", sku_id, before, limit));
