@@ -58,6 +58,8 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) override;
   absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
+  absl::StatusOr<LedgerMark> Mark() override;
+  absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const std::string& actor) override;
 
   absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(absl::Span<const Payment> batch) override;
   absl::StatusOr<std::vector<ChangeResult>> CancelReservations(absl::Span<const Cancellation> batch) override;
@@ -223,6 +225,8 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   std::map<std::pair<std::string, IncarnationId>, RetiredUnits> retired_ ABSL_GUARDED_BY(mutex_);
   uint64_t rebookings_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<IncarnationId, StoredIncarnation> incarnations_ ABSL_GUARDED_BY(mutex_);
+  IncarnationId next_incarnation_ ABSL_GUARDED_BY(mutex_) = 1;
+  int64_t marks_ ABSL_GUARDED_BY(mutex_) = 0;
   // Indexes, so that a call costs what it returns: what ListPooledSkus lists, and the SKUs of each holder's slices.
   std::set<std::string> pooled_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> returned_ ABSL_GUARDED_BY(mutex_);  // not acknowledged yet

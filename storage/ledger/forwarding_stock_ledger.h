@@ -101,6 +101,14 @@ class ForwardingStockLedger : public StockLedger {
     return Forward(LedgerCall::Read("Verify"), [&](AuditLedger& target) { return target.Verify(sku_id); });
   }
 
+  absl::StatusOr<LedgerMark> Mark() override {
+    return Forward(LedgerCall::ChangeStock("Mark"), [&](HistoryLedger& target) { return target.Mark(); });
+  }
+  absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const std::string& actor) override {
+    return Forward(LedgerCall::ChangeStock("BeginHistory"),
+                   [&](HistoryLedger& target) { return target.BeginHistory(above, actor); });
+  }
+
  private:
   template <typename Ask>
   auto Forward(const LedgerCall& call, const Ask& ask) {

@@ -55,6 +55,8 @@ class PostgresStockLedger : public StockLedger {
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) override;
   absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
+  absl::StatusOr<LedgerMark> Mark() override;
+  absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const std::string& actor) override;
 
  private:
   absl::StatusOr<Sku> ReadChanged(const std::string& sku_id);

@@ -117,6 +117,16 @@ absl::StatusOr<std::vector<AuditEntry>> PostgresStockLedger::ListAudit(const std
   return entries;
 }
 
+absl::StatusOr<LedgerMark> PostgresStockLedger::Mark() {
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "mark_ledger"));
+  return LedgerMark{.line = rows.front()[0].c_str(), .count = rows.front()[1].as<int64_t>()};
+}
+
+absl::StatusOr<IncarnationId> PostgresStockLedger::BeginHistory(IncarnationId above, const std::string& actor) {
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "begin_history", above, actor));
+  return rows.front()[0].as<int64_t>();
+}
+
 absl::StatusOr<VerifyReport> PostgresStockLedger::Verify(const std::string& sku_id) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "verify_ledger", sku_id));
   return ReadAnswer(Repeat::kRead, [&] {

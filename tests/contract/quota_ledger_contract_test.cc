@@ -193,6 +193,26 @@ TEST_P(QuotaLedgerContract, ARaisedVersionLeavesRoomForLaterOnes) {
   EXPECT_TRUE(absl::IsNotFound(stock().RaiseVersion("none", 5, "repair").status()));
 }
 
+TEST_P(QuotaLedgerContract, AHistoryGoesOnFromMarkToMark) {
+  const LedgerMark first = *stock().Mark(), second = *stock().Mark();
+  EXPECT_TRUE(GoesOn(first, second));
+  EXPECT_FALSE(GoesOn(second, first)) << "an older state of the same ledger";
+  EXPECT_FALSE(GoesOn(first, first)) << "nothing was counted in between";
+  EXPECT_FALSE(GoesOn(LedgerMark{}, first));
+}
+
+TEST_P(QuotaLedgerContract, ANewHistoryNumbersItsIncarnationsAboveTheEarlierOnes) {
+  const IncarnationId before = Register();
+  const IncarnationId first = *stock().BeginHistory(before + 5000, "balancer");
+  EXPECT_GT(first, before + 5000);
+  EXPECT_EQ(Register(), first);
+  const IncarnationId again = *stock().BeginHistory(0, "balancer");
+  EXPECT_GT(again, first);
+  EXPECT_EQ(Register(), again);
+  EXPECT_TRUE(absl::IsInvalidArgument(stock().BeginHistory(kMostBelievedIncarnation + 1, "balancer").status()));
+  EXPECT_THAT(LastAudit(), ::testing::StartsWith("balancer begin_history"));
+}
+
 TEST_P(QuotaLedgerContract, WaitingPoolsAreListedAsTheyChange) {
   const auto listed = [this] { return !stock().ListPooledSkus("", 9)->empty(); };
   Sku tail = SkuOf("tail", 10);
