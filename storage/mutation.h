@@ -42,6 +42,7 @@ enum class Mutation {
   kWaitersForgotten,          // a request that waits in vain is never answered
   // The announcements.
   kAnnouncerOverwritesNewer,
+  kNothingOverruled,    // an announcement that is ahead of the ledger stays
   kSoldOutNeverLifted,  // terms that say "sold out" stay
   // The node's agent.
   kNoReread,              // neither after a reconnect nor from time to time

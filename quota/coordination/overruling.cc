@@ -7,6 +7,7 @@
 #include "glog/logging.h"
 #include "quota/coordination/sku_announcement.h"
 #include "storage/base/status_macros.h"
+#include "storage/mutation.h"
 
 namespace tranche::quota {
 namespace {
@@ -84,6 +85,7 @@ class Overruling {
 
 absl::Status Overrule(storage::StockLedger& ledger, Announcer& announcer, absl::Span<const AheadOfLedger> ahead,
                       const std::string& actor) {
+  if (storage::Mutated(storage::Mutation::kNothingOverruled)) return absl::OkStatus();
   std::multimap<std::string, AheadOfLedger> by_sku;
   for (const AheadOfLedger& one : ahead) by_sku.emplace(one.sku_id, one);
   Overruling overruling(ledger, announcer, actor);
