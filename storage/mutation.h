@@ -44,6 +44,7 @@ enum class Mutation {
   kCartStaysInItsLine,        // a cart that misses another SKU than before still waits for the one that has come
   // The announcements.
   kAnnouncerOverwritesNewer,
+  kNothingOverruled,    // an announcement that is ahead of the ledger stays
   kSoldOutNeverLifted,  // terms that say "sold out" stay
   // The node's agent.
   kNoReread,              // neither after a reconnect nor from time to time

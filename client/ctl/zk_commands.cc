@@ -41,13 +41,17 @@ bool IsComplete(const tranche::v1::RebuildCoordinationResponse& tree) {
   return true;
 }
 
-void Rebuild(Session& session, bool yes) {
+void Rebuild(Session& session, bool yes, bool new_history) {
   tranche::v1::RebuildCoordinationRequest request;
   request.set_preview(!yes);
+  request.set_new_history(new_history);
   // Reads every SKU and its announcements.
   const auto response = session.Admin(&tranche::v1::AdminService::Stub::RebuildCoordination, request,
                                       /*default_timeout=*/absl::Minutes(5));
   if (!response.ok()) return session.FailRemotely(response.status());
+  if (yes && new_history && !response->new_history_requested()) {
+    session.err() << "This node is of an earlier version, which knows no --new-history.\n";
+  }
   if (session.json()) {
     nlohmann::ordered_json json = {{"preview", !yes}};
     json.update(ToJson(*response));
@@ -65,6 +69,9 @@ void Rebuild(Session& session, bool yes) {
     add("requests to drain", response->drain_requests());
     session.Print(table);
     if (yes) session.err() << "What was missing or outdated is written.\n";
+    if (response->new_history_requested()) {
+      session.err() << "The leading balancer ends all incarnations within about a second; the nodes begin anew.\n";
+    }
   }
   if (yes) return;
   if (IsComplete(*response)) return SayNothingWouldChange(session);
@@ -73,15 +80,20 @@ void Rebuild(Session& session, bool yes) {
 
 void AddRebuild(CLI::App* zk, Session& session) {
   auto yes = std::make_shared<bool>(false);
+  auto new_history = std::make_shared<bool>(false);
   CLI::App* rebuild = zk->add_subcommand("rebuild", "Restore the tree from the ledger, whatever parts were lost");
   AddYesFlag(rebuild, *yes);
+  rebuild->add_flag("--new-history", *new_history,
+                    "Besides, let all nodes begin anew from what the ledger says, as balancers do by themselves after "
+                    "a restore or failover");
   rebuild->footer(
       "Safe at any time, also during the sale: nothing newer is replaced. Registrations, reports and the balancer's\n"
       "leader are written by their owners, within moments.\n"
       "Examples:\n"
       "  tranchectl zk rebuild          what is missing or outdated\n"
-      "  tranchectl zk rebuild --yes    writes it");
-  rebuild->callback([&session, yes] { Rebuild(session, *yes); });
+      "  tranchectl zk rebuild --yes    writes it\n"
+      "  tranchectl zk rebuild --new-history --yes    the nodes' counters begin anew, too");
+  rebuild->callback([&session, yes, new_history] { Rebuild(session, *yes, *new_history); });
 }
 
 }  // namespace

@@ -1,10 +1,12 @@
 #include "quota/coordination/announcement_repair.h"
 
 #include <algorithm>
+#include <set>
 #include <vector>
 
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/incarnation_znodes.h"
+#include "quota/coordination/overruling.h"
 #include "storage/base/status_macros.h"
 
 namespace tranche::quota {
@@ -14,6 +16,7 @@ using storage::IncarnationId;
 
 // About how many announcements one step looks at.
 constexpr int kPiece = 500;
+constexpr char kRepairActor[] = "balancer";
 
 }  // namespace
 
@@ -42,7 +45,15 @@ absl::Status AnnouncementRepair::StepSkus() {
   } else {
     after_sku_ = page.back().sku_id;
   }
-  return announcer_->AnnounceSkus(page);
+  std::vector<AheadOfLedger> ahead;
+  const absl::Status announced = announcer_->AnnounceSkus(page, &ahead);
+  return Overruled(announced, ahead);
+}
+
+absl::Status AnnouncementRepair::Overruled(const absl::Status& announced, const std::vector<AheadOfLedger>& ahead) {
+  absl::Status status = announced;
+  if (!ahead.empty()) status.Update(Overrule(*ledger_, *announcer_, ahead, kRepairActor));
+  return status;
 }
 
 absl::Status AnnouncementRepair::StepSlices() {
@@ -69,7 +80,9 @@ absl::Status AnnouncementRepair::AnnounceSlicesOf(IncarnationId incarnation, siz
     announcements.push_back({incarnation, sku_id, slice.allotted, slice.version});
   }
   if (announced != nullptr) *announced = announcements.size();
-  return announcer_->AnnounceSlices(announcements);
+  std::vector<AheadOfLedger> ahead;
+  const absl::Status status = announcer_->AnnounceSlices(announcements, &ahead);
+  return Overruled(status, ahead);
 }
 
 // Removes slices and requests to drain of incarnations that ended while ZooKeeper or the balancer was away, and repairs

@@ -1,9 +1,10 @@
-// Compares the ledger with all announcements and writes what is missing or old, a bounded piece at a time. So hundreds
-// of thousands of SKUs cost a steady trickle of reads and never delay the balancer's other work.
+// Compares the ledger with all announcements, writes what is missing or old and overrules what the ledger cannot have
+// said, a bounded piece at a time. So hundreds of thousands of SKUs cost a steady trickle of reads and never delay the
+// balancer's other work.
 #pragma once
 
-#include <set>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "quota/coordination/announcer.h"
@@ -31,6 +32,7 @@ class AnnouncementRepair {
  private:
   enum class Phase { kIdle, kSkus, kSlices, kIncarnations };
 
+  absl::Status Overruled(const absl::Status& announced, const std::vector<AheadOfLedger>& ahead);
   absl::Status StepSkus();
   absl::Status StepSlices();
   absl::Status RepairIncarnations(Coordination& session);

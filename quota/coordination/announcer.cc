@@ -1,10 +1,12 @@
 #include "quota/coordination/announcer.h"
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/read_announcement.h"
 #include "quota/coordination/sku_announcement.h"
 #include "storage/mutation.h"
 
@@ -28,6 +30,8 @@ struct Target {
   bool make_parent = false;
   // Is `data` newer than what is there?
   std::function<bool(const std::string& present)> supersedes;
+  // What is there, if it is ahead of what `data` was made from.
+  std::function<std::optional<AheadOfLedger>(const std::string& present)> ahead;
 };
 
 enum class Fate { kDone, kAgain, kMakeParent };
@@ -57,7 +61,7 @@ void MakeParent(Coordination& session, const std::string& path) {
 }
 
 // One round: reads what is there, writes what is newer, keeps in `targets` what must be tried again.
-absl::Status Round(Coordination& session, std::vector<Target>* targets) {
+absl::Status Round(Coordination& session, std::vector<Target>* targets, std::vector<AheadOfLedger>* ahead) {
   std::vector<std::string> paths;
   for (const Target& target : *targets) paths.push_back(target.path);
   const auto present = session.GetMany(paths, Watch::kNo);
@@ -76,6 +80,8 @@ absl::Status Round(Coordination& session, std::vector<Target>* targets) {
     } else if (target.supersedes(present[i]->data)) {
       ops.push_back({WriteOp::Kind::kSet, target.path, target.data, present[i]->version});
     } else {
+      if (ahead == nullptr) continue;
+      if (auto stays = target.ahead(present[i]->data); stays.has_value()) ahead->push_back(*std::move(stays));
       continue;
     }
     positions.push_back(i);
@@ -93,8 +99,8 @@ absl::Status Round(Coordination& session, std::vector<Target>* targets) {
   return last;
 }
 
-absl::Status AnnounceTargets(SessionSource& sessions, const std::vector<Target>& targets,
-                             std::set<std::string>* failed) {
+absl::Status AnnounceTargets(SessionSource& sessions, const std::vector<Target>& targets, std::set<std::string>* failed,
+                             std::vector<AheadOfLedger>* ahead) {
   absl::Status result;
   for (size_t begin = 0; begin < targets.size(); begin += kMostWrites) {
     const size_t end = std::min(begin + kMostWrites, targets.size());
@@ -102,7 +108,7 @@ absl::Status AnnounceTargets(SessionSource& sessions, const std::vector<Target>&
     absl::Status last;
     for (int round = 0; round < kRounds && !chunk.empty(); ++round) {
       const std::shared_ptr<Coordination> session = sessions.Session();
-      last = session == nullptr ? absl::UnavailableError("no session with ZooKeeper") : Round(*session, &chunk);
+      last = session == nullptr ? absl::UnavailableError("no session with ZooKeeper") : Round(*session, &chunk, ahead);
       if (absl::IsUnavailable(last) || absl::IsUnauthenticated(last)) break;
     }
     if (!chunk.empty()) result.Update(absl::UnavailableError(last.message()));
@@ -112,6 +118,19 @@ absl::Status AnnounceTargets(SessionSource& sessions, const std::vector<Target>&
   return result;
 }
 
+std::optional<AheadOfLedger> AheadOf(const storage::Sku& read, const std::string& data) {
+  const auto present = ReadSkuAnnouncement(data);
+  if (!present.has_value() || !IsAhead(present->version(), AtMost(*present), read)) return std::nullopt;
+  return AheadOfLedger{read.sku_id, storage::kPool, present->version(), AtMost(*present)};
+}
+
+std::optional<AheadOfLedger> AheadOf(const SliceToAnnounce& slice, const std::string& data) {
+  const auto present = ReadSliceAnnouncement(data);
+  const storage::HeldSlice read{.holder = slice.incarnation, .allotted = slice.allotted, .version = slice.version};
+  if (!present.has_value() || !IsAhead(present->version(), present->allotted(), read)) return std::nullopt;
+  return AheadOfLedger{slice.sku_id, slice.incarnation, present->version(), present->allotted()};
+}
+
 Target TargetOf(const SkuToAnnounce& sku) {
   const SkuAnnouncement fresh = ToAnnouncement(sku.sku);
   return Target{.sku_id = sku.sku.sku_id,
@@ -119,10 +138,12 @@ Target TargetOf(const SkuToAnnounce& sku) {
                 .data = fresh.SerializeAsString(),
                 .parent = SkuBucketPath(sku.sku.sku_id),
                 .make_parent = true,
-                .supersedes = [fresh, always = sku.always](const std::string& data) {
-                  SkuAnnouncement present;
-                  return !present.ParseFromString(data) || Supersedes(fresh, present, always);
-                }};
+                .supersedes =
+                    [fresh, always = sku.always](const std::string& data) {
+                      const auto present = ReadSkuAnnouncement(data);
+                      return !present.has_value() || Supersedes(fresh, *present, always);
+                    },
+                .ahead = [read = sku.sku](const std::string& data) { return AheadOf(read, data); }};
 }
 
 Target TargetOf(const SliceToAnnounce& slice) {
@@ -134,28 +155,43 @@ Target TargetOf(const SliceToAnnounce& slice) {
                 .data = announcement.SerializeAsString(),
                 .parent = SlicesPath(slice.incarnation),
                 .make_parent = false,
-                .supersedes = [version = slice.version](const std::string& data) {
-                  SliceAnnouncement present;
-                  const bool overwrites = storage::Mutated(storage::Mutation::kAnnouncerOverwritesNewer);
-                  return !present.ParseFromString(data) || version > present.version() || overwrites;
-                }};
+                .supersedes =
+                    [version = slice.version](const std::string& data) {
+                      const auto present = ReadSliceAnnouncement(data);
+                      const bool overwrites = storage::Mutated(storage::Mutation::kAnnouncerOverwritesNewer);
+                      return !present.has_value() || version > present->version() || overwrites;
+                    },
+                .ahead = [slice](const std::string& data) { return AheadOf(slice, data); }};
 }
 
 }  // namespace
 
 absl::Status Announcer::Announce(absl::Span<const SkuToAnnounce> skus, absl::Span<const SliceToAnnounce> slices,
-                                 std::set<std::string>* failed) {
+                                 std::set<std::string>* failed, std::vector<AheadOfLedger>* ahead) {
   std::vector<Target> targets;
   targets.reserve(skus.size() + slices.size());
   for (const SkuToAnnounce& sku : skus) targets.push_back(TargetOf(sku));
   for (const SliceToAnnounce& slice : slices) targets.push_back(TargetOf(slice));
-  return AnnounceTargets(*sessions_, targets, failed);
+  return AnnounceTargets(*sessions_, targets, failed, ahead);
 }
 
-absl::Status Announcer::AnnounceSkus(absl::Span<const storage::Sku> skus) {
+absl::Status Announcer::AnnounceSkus(absl::Span<const storage::Sku> skus, std::vector<AheadOfLedger>* ahead) {
   std::vector<SkuToAnnounce> targets;
   for (const storage::Sku& sku : skus) targets.push_back({sku, /*always=*/false});
-  return Announce(targets, {});
+  return Announce(targets, {}, nullptr, ahead);
+}
+
+absl::Status Announcer::AnnounceAll(absl::Span<const storage::SkuQuota> quotas, std::set<std::string>* failed) {
+  std::vector<SkuToAnnounce> skus;
+  std::vector<SliceToAnnounce> slices;
+  for (const storage::SkuQuota& quota : quotas) {
+    skus.push_back({quota.sku, /*always=*/true});
+    for (const storage::HeldSlice& slice : quota.quota.slices) {
+      if (slice.holder == storage::kPool) continue;
+      slices.push_back({slice.holder, quota.sku.sku_id, slice.allotted, slice.version});
+    }
+  }
+  return Announce(skus, slices, failed);
 }
 
 }  // namespace tranche::quota

@@ -2,7 +2,9 @@
 // replaces a newer one, whichever process writes and however late.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -12,6 +14,7 @@
 #include "absl/types/span.h"
 #include "quota/coordination/coordination.h"
 #include "storage/ledger/incarnation_id.h"
+#include "storage/ledger/quota_ledger.h"
 #include "storage/ledger/sku_ledger.h"
 
 namespace tranche::quota {
@@ -38,6 +41,16 @@ struct SkuToAnnounce {
   bool always = false;
 };
 
+// An announcement, or what a node goes by, that says more than the ledger said when it was read (IsAhead): usually it
+// is only later. Otherwise it is not of this ledger's history (overruling.h).
+struct AheadOfLedger {
+  std::string sku_id;
+  storage::IncarnationId incarnation = storage::kPool;  // kPool: the SKU's own announcement
+  int64_t version = 0;
+  // The slice's allotted units, or the bound on the SKU's unsold ones; nullopt: not known, or none.
+  std::optional<int64_t> units;
+};
+
 // Thread-safe.
 class Announcer {
  public:
@@ -45,13 +58,19 @@ class Announcer {
 
   // Announces those of the SKUs whose terms changed and those of the slices whose announcement is missing or older, the
   // SKUs first: a node cannot sell a slice whose terms it does not find. A slice of an incarnation that has ended is
-  // skipped. kUnavailable when some could not be written; repeating is harmless. `failed`, if given, gets the ids of
-  // the SKUs that were not fully written.
+  // skipped. kUnavailable when some could not be written; repeating is harmless.
+  //
+  // `failed`, if given, gets the ids of the SKUs that were not fully written; `ahead`, if given, gets the announcements
+  // that stayed although they are ahead of what was to be announced.
   absl::Status Announce(absl::Span<const SkuToAnnounce> skus, absl::Span<const SliceToAnnounce> slices,
-                        std::set<std::string>* failed = nullptr);
+                        std::set<std::string>* failed = nullptr, std::vector<AheadOfLedger>* ahead = nullptr);
 
-  absl::Status AnnounceSlices(absl::Span<const SliceToAnnounce> slices) { return Announce({}, slices); }
-  absl::Status AnnounceSkus(absl::Span<const storage::Sku> skus);
+  absl::Status AnnounceSlices(absl::Span<const SliceToAnnounce> slices, std::vector<AheadOfLedger>* ahead = nullptr) {
+    return Announce({}, slices, nullptr, ahead);
+  }
+  absl::Status AnnounceSkus(absl::Span<const storage::Sku> skus, std::vector<AheadOfLedger>* ahead = nullptr);
+  // The SKUs, even if only their versions are newer, and all their slices.
+  absl::Status AnnounceAll(absl::Span<const storage::SkuQuota> quotas, std::set<std::string>* failed = nullptr);
 
  private:
   SessionSource* const sessions_;

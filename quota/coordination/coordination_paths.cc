@@ -45,6 +45,8 @@ std::string LeaderPath(absl::string_view shard) {
   return absl::StrCat(kBalancerPath, "/shard-", shard);
 }
 
+std::string LedgerMarkPath(absl::string_view shard) { return absl::StrCat(kLedgerPath, "/", shard); }
+
 std::string SkuBucketPath(absl::string_view sku_id) {
   return absl::StrCat(kSkusPath, "/", absl::Hex(Bucket(sku_id), absl::kZeroPad2));
 }

@@ -15,10 +15,11 @@ inline constexpr char kDemandPath[] = "/demand";
 inline constexpr char kSkusPath[] = "/skus";
 inline constexpr char kBalancerPath[] = "/balancer";
 inline constexpr char kDrainPath[] = "/drain";
+inline constexpr char kLedgerPath[] = "/ledger";
 
 // The first level: these always exist.
-inline constexpr const char* kFixedPaths[] = {kNodesPath, kSlicesPath,   kDemandPath,
-                                              kSkusPath,  kBalancerPath, kDrainPath};
+inline constexpr const char* kFixedPaths[] = {kNodesPath,    kSlicesPath, kDemandPath, kSkusPath,
+                                              kBalancerPath, kDrainPath,  kLedgerPath};
 
 std::string NodePath(storage::IncarnationId incarnation);
 std::string SlicesPath(storage::IncarnationId incarnation);
@@ -27,6 +28,9 @@ std::string DemandPath(storage::IncarnationId incarnation);
 std::string DrainPath(storage::IncarnationId incarnation);
 // The leader of a shard's balancers.
 std::string LeaderPath(absl::string_view shard = storage::kHomeShard);
+
+// The mark of a shard's ledger.
+std::string LedgerMarkPath(absl::string_view shard = storage::kHomeShard);
 
 // SKUs lie in 256 buckets by a hash of their id, so that no list of children grows past ZooKeeper's reply limit.
 std::string SkuBucketPath(absl::string_view sku_id);

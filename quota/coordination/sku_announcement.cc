@@ -13,13 +13,13 @@ int64_t MicrosOrZero(absl::Time time) {
   return absl::ToUnixMicros(time);
 }
 
+}  // namespace
+
 // Servers of earlier versions announce only whether anything is unsold.
 int64_t AtMost(const SkuAnnouncement& announcement) {
   if (announcement.has_at_most()) return announcement.at_most();
   return announcement.unsold() == 0 ? 0 : SkuTerms::kPlenty;
 }
-
-}  // namespace
 
 SkuAnnouncement ToAnnouncement(const storage::Sku& sku) {
   SkuAnnouncement announcement;
@@ -59,11 +59,22 @@ bool SameTerms(const SkuAnnouncement& a, const SkuAnnouncement& b) {
 
 bool Supersedes(const SkuAnnouncement& fresh, const SkuAnnouncement& present, bool always) {
   if (storage::Mutated(storage::Mutation::kSoldOutNeverLifted) && present.unsold() == 0) return false;
+  // The ledger cannot be raised above it, and has not come there by itself: it was written by hand.
+  if (!storage::MayRaise(fresh.version(), present.version())) return true;
   if (fresh.version() < present.version()) return false;
   // Within one version scarce units are only sold (storage/sql/procedures/return_units.sql), so an announcement with
   // more of them was read earlier.
   if (fresh.version() == present.version() && AtMost(fresh) > AtMost(present)) return false;
   return (always && fresh.version() > present.version()) || !SameTerms(fresh, present);
+}
+
+bool IsAhead(int64_t version, int64_t at_most, const storage::Sku& read) {
+  const int64_t left = TermsOf(read).at_most;
+  return version > read.quota_version || (version == read.quota_version && at_most < left);
+}
+
+bool IsAhead(int64_t version, std::optional<int64_t> units, const storage::HeldSlice& read) {
+  return version > read.version || (version == read.version && units.value_or(read.allotted) != read.allotted);
 }
 
 }  // namespace tranche::quota

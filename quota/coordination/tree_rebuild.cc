@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/overruling.h"
+#include "quota/coordination/read_announcement.h"
 #include "quota/coordination/sku_announcement.h"
 #include "storage/base/status_macros.h"
 #include "tranche/internal/v1/coordination.pb.h"
@@ -19,18 +21,20 @@ using storage::IncarnationId;
 
 enum class Found { kMissing, kOutdated, kCurrent };
 
+// What is ahead of the ledger counts as outdated, too: a few announcements may have been made between the two reads.
 Found FoundSku(const absl::StatusOr<Znode>& znode, const storage::Sku& sku) {
-  internal::v1::SkuAnnouncement present;
   if (!znode.ok()) return Found::kMissing;
-  const bool current =
-      present.ParseFromString(znode->data) && !Supersedes(ToAnnouncement(sku), present, /*always=*/false);
+  const auto present = ReadSkuAnnouncement(znode->data);
+  const bool current = present.has_value() && !Supersedes(ToAnnouncement(sku), *present, /*always=*/false) &&
+                       !IsAhead(present->version(), AtMost(*present), sku);
   return current ? Found::kCurrent : Found::kOutdated;
 }
 
-Found FoundSlice(const absl::StatusOr<Znode>& znode, int64_t version) {
-  internal::v1::SliceAnnouncement present;
+Found FoundSlice(const absl::StatusOr<Znode>& znode, const storage::HeldSlice& slice) {
   if (!znode.ok()) return Found::kMissing;
-  const bool current = present.ParseFromString(znode->data) && present.version() >= version;
+  const auto present = ReadSliceAnnouncement(znode->data);
+  const bool current =
+      present.has_value() && present->version() == slice.version && present->allotted() == slice.allotted;
   return current ? Found::kCurrent : Found::kOutdated;
 }
 
@@ -42,6 +46,8 @@ void Add(Found found, RebuildCount* count) {
 
 // Requests in flight at once: 1,000 nodes' slices of a page must not flood the server.
 constexpr size_t kMostReads = 512;
+
+constexpr char kRebuildActor[] = "rebuild";
 
 class Rebuild {
  public:
@@ -152,28 +158,36 @@ class Rebuild {
       Add(found, &report_.skus);
       if (found != Found::kCurrent) stale.push_back(quotas[i].sku);
     }
-    return write_ ? announcer_.AnnounceSkus(stale) : absl::OkStatus();
+    if (!write_) return absl::OkStatus();
+    std::vector<AheadOfLedger> ahead;
+    RETURN_IF_ERROR(announcer_.AnnounceSkus(stale, &ahead));
+    return Overrule(ledger_, announcer_, ahead, kRebuildActor);
   }
 
   absl::Status Slices(const std::vector<storage::SkuQuota>& quotas) {
     std::vector<SliceToAnnounce> slices;
+    std::vector<storage::HeldSlice> held;
     std::vector<std::string> paths;
     for (const storage::SkuQuota& quota : quotas) {
       for (const storage::HeldSlice& slice : quota.quota.slices) {
         // Slices of incarnations that began since then are announced by the mover that made them.
         if (!live_.contains(slice.holder)) continue;
         slices.push_back({slice.holder, quota.sku.sku_id, slice.allotted, slice.version});
+        held.push_back(slice);
         paths.push_back(SlicePath(slice.holder, quota.sku.sku_id));
       }
     }
     ASSIGN_OR_RETURN(const auto present, Read(paths));
     std::vector<SliceToAnnounce> stale;
     for (size_t i = 0; i < slices.size(); ++i) {
-      const Found found = FoundSlice(present[i], slices[i].version);
+      const Found found = FoundSlice(present[i], held[i]);
       Add(found, &report_.slices);
       if (found != Found::kCurrent) stale.push_back(slices[i]);
     }
-    return write_ ? announcer_.AnnounceSlices(stale) : absl::OkStatus();
+    if (!write_) return absl::OkStatus();
+    std::vector<AheadOfLedger> ahead;
+    RETURN_IF_ERROR(announcer_.AnnounceSlices(stale, &ahead));
+    return Overrule(ledger_, announcer_, ahead, kRebuildActor);
   }
 
   SessionSource& sessions_;

@@ -29,7 +29,8 @@ enum class RebuildMode { kCount, kWrite };
 
 // Brings up to date: the fixed folders, every SKU's announcement, and the folder, the slices and the request to drain
 // of every live incarnation. Registrations, demand reports and the leader's znode are ephemeral: their owners write
-// them again. Nothing is deleted, and nothing newer is replaced, so it may run at any time.
+// them again. Nothing is deleted, and nothing newer is replaced, so it may run at any time. What this ledger cannot
+// have said is overruled (overruling.h).
 //
 // Reads the SKUs in pages: memory is bounded by one page's slices, however many SKUs there are. Blocks until all are
 // done. Fails with the ledger's or the coordination's error; what was written stays, and a repeated call continues from

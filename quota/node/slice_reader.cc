@@ -4,14 +4,12 @@
 
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/read_announcement.h"
 #include "quota/coordination/sku_announcement.h"
-#include "tranche/internal/v1/coordination.pb.h"
 
 namespace tranche::quota {
 namespace {
 
-using internal::v1::SkuAnnouncement;
-using internal::v1::SliceAnnouncement;
 using storage::IncarnationId;
 
 // How many slices are read again at a time, although nothing was heard of them.
@@ -78,12 +76,12 @@ absl::Status SliceReader::Read(Coordination& session, IncarnationId incarnation,
 absl::Status SliceReader::ApplySku(const std::string& sku_id, const absl::StatusOr<Znode>& read) {
   if (absl::IsNotFound(read.status())) return absl::OkStatus();  // not announced yet; the next resync finds it
   if (!read.ok()) return read.status();
-  SkuAnnouncement announcement;
-  if (!announcement.ParseFromString(read->data)) {
-    LOG(ERROR) << SkuPath(sku_id) << " is not a SKU announcement";
+  const auto announcement = ReadSkuAnnouncement(read->data);
+  if (!announcement.has_value()) {
+    LOG_EVERY_T(ERROR, 1) << SkuPath(sku_id) << " is not a SKU announcement; the balancer writes over it";
     return absl::OkStatus();
   }
-  if (const auto slice = slices_->FindOrAdd(sku_id); slice != nullptr) slice->SetTerms(TermsOf(announcement));
+  if (const auto slice = slices_->FindOrAdd(sku_id); slice != nullptr) slice->SetTerms(TermsOf(*announcement));
   return absl::OkStatus();
 }
 
@@ -96,14 +94,14 @@ absl::Status SliceReader::ApplySlice(const std::string& path, const std::string&
     return absl::OkStatus();
   }
   if (!read.ok()) return read.status();
-  SliceAnnouncement announcement;
-  if (!announcement.ParseFromString(read->data)) {
-    LOG(ERROR) << path << " is not a slice announcement";
+  const auto announcement = ReadSliceAnnouncement(read->data);
+  if (!announcement.has_value()) {
+    LOG_EVERY_T(ERROR, 1) << path << " is not a slice announcement; the balancer writes over it";
     return absl::OkStatus();
   }
   const std::shared_ptr<Slice> slice = slices_->FindOrAdd(sku_id);
   if (slice == nullptr) return absl::OkStatus();
-  slice->counter().Apply(announcement.allotted(), announcement.version());
+  slice->counter().Apply(announcement->allotted(), announcement->version());
   slice->ClearWantedIfMet();
   return absl::OkStatus();
 }

@@ -189,6 +189,13 @@ class Cluster:
 
         wait_until(answers, "PostgreSQL")
 
+    def promote_postgres(self):
+        """Starts it on its data as a standby that has no primary, and promotes it."""
+        (self.folder / "data" / "standby.signal").touch()
+        self.postgres.start()
+        self.await_postgres()
+        self.ledger.execute("SELECT pg_promote()", database="postgres")
+
     def await_serving(self, node, restarts=10):
         """Until the node serves; it is started again when it gives up, as a supervisor would."""
         for _ in range(restarts):

@@ -47,7 +47,7 @@ TOGETHER = ("leader", "node", "tree", "zookeeper")
 
 def may_join(name):
     """Whether the fault may strike together with another."""
-    return name.split("-")[0] in TOGETHER and not FAULTS[name].graceful and name != "tree-rebuild"
+    return name.split("-")[0] in TOGETHER and not FAULTS[name].graceful and name not in ("tree-rebuild", "tree-history")
 
 
 def parts(name):
@@ -368,6 +368,14 @@ def tree_rebuild(victims):
     yield blow
 
 
+@fault("tree-history", "an operator lets all nodes begin anew from what the ledger says")
+def tree_history(victims):
+    blow = victims.blow(ROOT_ZNODE, victims.cluster.able_nodes())
+    victims.able_again(*victims.cluster.nodes)
+    victims.operator.do("zk", "rebuild", "--new-history", "--yes")
+    yield blow
+
+
 # PostgreSQL
 
 
@@ -380,6 +388,16 @@ def postgres_kill(victims):
     yield blow
     cluster.postgres.start()
     cluster.await_postgres()
+
+
+@fault("postgres-promote", "PostgreSQL crashes, comes back as a standby and is promoted: all nodes begin anew")
+def postgres_promote(victims):
+    cluster = victims.cluster
+    blow = victims.blow(POSTGRES, cluster.able_nodes(), victims.moment())
+    victims.able_again(*cluster.nodes)
+    cluster.postgres.kill_with_children()
+    yield blow
+    cluster.promote_postgres()
 
 
 # The ledger answers late. Nothing is sold meanwhile, so all nodes are hit. Waiting requests outlive their callers'

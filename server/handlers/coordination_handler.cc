@@ -11,6 +11,7 @@
 #include "glog/logging.h"
 #include "google/protobuf/util/json_util.h"
 #include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/ledger_mark.h"
 #include "quota/coordination/tree_rebuild.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
@@ -42,6 +43,7 @@ std::unique_ptr<google::protobuf::Message> PayloadType(const Components& path) {
   if (top == quota::kNodesPath) return std::make_unique<internal::v1::NodeRegistration>();
   if (top == quota::kDemandPath) return std::make_unique<internal::v1::DemandReport>();
   if (top == quota::kDrainPath) return std::make_unique<internal::v1::DrainRequest>();
+  if (top == quota::kLedgerPath) return std::make_unique<internal::v1::LedgerMark>();
   if (path.size() < 3) return nullptr;
   if (top == quota::kSlicesPath) return std::make_unique<internal::v1::SliceAnnouncement>();
   if (top == quota::kSkusPath) return std::make_unique<internal::v1::SkuAnnouncement>();
@@ -157,7 +159,12 @@ absl::StatusOr<v1::DumpCoordinationResponse> CoordinationHandler::Dump(const v1:
 
 absl::StatusOr<v1::RebuildCoordinationResponse> CoordinationHandler::Rebuild(
     const v1::RebuildCoordinationRequest& request, const std::string& actor) {
-  if (const auto session = RequireSession(*sessions_); !session.ok()) return session.status();
+  ASSIGN_OR_RETURN(const auto session, RequireSession(*sessions_));
+  const bool new_history = request.new_history() && !request.preview();
+  if (new_history) {
+    if (absl::Status asked = quota::RequestNewHistory(*session); !asked.ok()) return CoordinationError(asked);
+    LOG(WARNING) << actor << " asks for a new history: all nodes begin anew from what the ledger says";
+  }
   const auto mode = request.preview() ? quota::RebuildMode::kCount : quota::RebuildMode::kWrite;
   const auto report = quota::RebuildTree(*sessions_, *ledger_, *clock_, mode);
   if (!report.ok()) {
@@ -172,6 +179,7 @@ absl::StatusOr<v1::RebuildCoordinationResponse> CoordinationHandler::Rebuild(
   LOG_IF(INFO, !request.preview()) << actor << " rebuilt the coordination tree: " << report->skus.missing
                                    << " SKUs and " << report->slices.missing << " slices were missing";
   v1::RebuildCoordinationResponse response;
+  response.set_new_history_requested(new_history);
   Fill(report->fixed_folders, response.mutable_fixed_folders());
   Fill(report->skus, response.mutable_skus());
   Fill(report->slice_folders, response.mutable_slice_folders());

@@ -44,6 +44,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   absl::StatusOr<ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
                                            std::optional<int64_t> expected_stock, const std::string& actor) override;
   absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) override;
+  absl::StatusOr<Sku> RaiseVersion(const std::string& sku_id, int64_t above, const std::string& actor) override;
   absl::StatusOr<std::vector<SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) override;
   absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> MoveUnitsBatch(absl::Span<const QuotaMove> moves,
                                                                        const std::string& actor) override;
@@ -59,6 +60,8 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
   absl::StatusOr<VerifyReport> VerifyPage(const VerifyPosition& after, int max_skus) override;
+  absl::StatusOr<LedgerMark> Mark() override;
+  absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const std::string& actor) override;
 
   using LifecycleLedger::CancelReservations;
   using LifecycleLedger::ConfirmReservations;
@@ -241,6 +244,8 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   std::map<std::pair<std::string, IncarnationId>, RetiredUnits> retired_ ABSL_GUARDED_BY(mutex_);
   uint64_t rebookings_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<IncarnationId, StoredIncarnation> incarnations_ ABSL_GUARDED_BY(mutex_);
+  IncarnationId next_incarnation_ ABSL_GUARDED_BY(mutex_) = 1;
+  int64_t marks_ ABSL_GUARDED_BY(mutex_) = 0;
   // Indexes, so that a call costs what it returns: what ListPooledSkus lists, and the SKUs of each holder's slices.
   std::set<std::string> pooled_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> returned_ ABSL_GUARDED_BY(mutex_);  // not acknowledged yet

@@ -226,12 +226,30 @@ absl::StatusOr<IncarnationId> FakeLedger::RegisterIncarnation(const std::string&
   RETURN_IF_ERROR(Enter());
   if (node_name.empty() || node_name.size() > 128) return absl::InvalidArgumentError("malformed node name");
   if (address.empty() || address.size() > 256) return absl::InvalidArgumentError("malformed address");
-  const IncarnationId id = static_cast<IncarnationId>(incarnations_.size()) + 1;
+  const IncarnationId id = next_incarnation_++;
   incarnations_[id].incarnation = Incarnation{id, node_name, address, DatabaseNow(), draining};
   if (draining) {
     Audit(node_name, "register_incarnation", "", id, "{}", "{\"draining\": true}");
   }
   return id;
+}
+
+absl::StatusOr<LedgerMark> FakeLedger::Mark() {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Enter());
+  return LedgerMark{.line = "fake", .count = ++marks_};
+}
+
+absl::StatusOr<IncarnationId> FakeLedger::BeginHistory(IncarnationId above, const std::string& actor) {
+  constexpr IncarnationId kUnheard = 1000;
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Enter());
+  if (above > kMostBelievedIncarnation) return absl::InvalidArgumentError("no incarnation has a number like that");
+  const IncarnationId last = next_incarnation_;
+  next_incarnation_ = std::max(above, last) + kUnheard;
+  Audit(actor, "begin_history", "", kPool, absl::StrCat("{\"last_incarnation\": ", last, "}"),
+        absl::StrCat("{\"first_incarnation\": ", next_incarnation_, "}"));
+  return next_incarnation_;
 }
 
 absl::StatusOr<std::vector<Incarnation>> FakeLedger::ListLiveIncarnations() {

@@ -195,6 +195,20 @@ absl::StatusOr<Sku> FakeLedger::SetQuotaFrozen(const std::string& sku_id, bool f
   return Read(*state);
 }
 
+absl::StatusOr<Sku> FakeLedger::RaiseVersion(const std::string& sku_id, int64_t above, const std::string& actor) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Enter());
+  ASSIGN_OR_RETURN(const auto state, Find(sku_id));
+  const int64_t before = state->sku.quota_version;
+  if (!MayRaise(before, above)) return absl::InvalidArgumentError("no version is raised that far");
+  const int64_t version = std::max(before, above) + 1;
+  state->sku.quota_version = version;
+  for (auto& [number, slot] : state->slots) slot.version = version;
+  Audit(actor, "raise_version", sku_id, kPool, absl::StrCat("{\"quota_version\": ", before, "}"),
+        absl::StrCat("{\"quota_version\": ", version, "}"));
+  return Read(*state);
+}
+
 void FakeLedger::Audit(const std::string& actor, const char* action, const std::string& sku_id,
                        IncarnationId incarnation, std::string before, std::string after) {
   audit_.push_back({.id = static_cast<int64_t>(audit_.size()) + 1,

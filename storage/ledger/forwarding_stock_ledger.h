@@ -47,6 +47,10 @@ class ForwardingStockLedger : public StockLedger {
     return Forward(LedgerCall::ChangeSku("SetQuotaFrozen"),
                    [&](QuotaLedger& target) { return target.SetQuotaFrozen(sku_id, frozen, actor); });
   }
+  absl::StatusOr<Sku> RaiseVersion(const std::string& sku_id, int64_t above, const std::string& actor) override {
+    return Forward(LedgerCall::ChangeSku("RaiseVersion"),
+                   [&](QuotaLedger& target) { return target.RaiseVersion(sku_id, above, actor); });
+  }
   absl::StatusOr<std::vector<SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) override {
     return Forward(LedgerCall::Read("ReadQuotas"), [&](QuotaLedger& target) { return target.ReadQuotas(sku_ids); });
   }
@@ -99,6 +103,14 @@ class ForwardingStockLedger : public StockLedger {
   absl::StatusOr<VerifyReport> VerifyPage(const VerifyPosition& after, int max_skus) override {
     return Forward(LedgerCall::Read("VerifyPage"),
                    [&](AuditLedger& target) { return target.VerifyPage(after, max_skus); });
+  }
+
+  absl::StatusOr<LedgerMark> Mark() override {
+    return Forward(LedgerCall::ChangeStock("Mark"), [&](HistoryLedger& target) { return target.Mark(); });
+  }
+  absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const std::string& actor) override {
+    return Forward(LedgerCall::ChangeStock("BeginHistory"),
+                   [&](HistoryLedger& target) { return target.BeginHistory(above, actor); });
   }
 
  private:

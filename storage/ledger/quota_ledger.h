@@ -58,6 +58,14 @@ struct QuotaMove {
 // SKUs per call of ReadQuotas and MoveUnitsBatch: a bound on how long one transaction holds its locks.
 inline constexpr int kMaxQuotaBatch = 64;
 
+// How far a SKU's version is raised at once: to this one from anywhere, and beyond it by small steps. So no number of
+// absurd requests uses up the versions that later moves need (raise_version.sql has the rule, too).
+inline constexpr int64_t kMostRaisedVersion = int64_t{1} << 61;
+inline constexpr int64_t kSmallRaise = int64_t{1} << 40;
+inline bool MayRaise(int64_t version, int64_t above) {
+  return above <= kMostRaisedVersion || above - version <= kSmallRaise;
+}
+
 class QuotaLedger {
  public:
   virtual ~QuotaLedger() = default;
@@ -66,6 +74,10 @@ class QuotaLedger {
 
   // Freezes or thaws the SKU's quota. Repeating it changes and audits nothing.
   virtual absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) = 0;
+  // Makes the SKU's quota version, and that of all its slices, higher than `above` and than they are. Nothing moves.
+  // For when a version was announced that this ledger has not reached: nodes obey the highest one. kInvalidArgument
+  // unless MayRaise. Repeating it raises the version once more.
+  virtual absl::StatusOr<Sku> RaiseVersion(const std::string& sku_id, int64_t above, const std::string& actor) = 0;
 
   // Those of the SKUs that exist, ascending by id, all in one snapshot. At most kMaxQuotaBatch distinct ids.
   virtual absl::StatusOr<std::vector<SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) = 0;

@@ -3,12 +3,17 @@
 #pragma once
 
 #include "storage/ledger/audit_ledger.h"
+#include "storage/ledger/history_ledger.h"
 #include "storage/ledger/incarnation_ledger.h"
 #include "storage/ledger/quota_ledger.h"
 #include "storage/ledger/sku_ledger.h"
 
 namespace tranche::storage {
 
-class StockLedger : public SkuLedger, public QuotaLedger, public IncarnationLedger, public AuditLedger {};
+class StockLedger : public SkuLedger,
+                    public QuotaLedger,
+                    public IncarnationLedger,
+                    public AuditLedger,
+                    public HistoryLedger {};
 
 }  // namespace tranche::storage

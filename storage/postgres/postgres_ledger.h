@@ -44,6 +44,7 @@ class PostgresStockLedger : public StockLedger {
   absl::StatusOr<ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
                                            std::optional<int64_t> expected_stock, const std::string& actor) override;
   absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) override;
+  absl::StatusOr<Sku> RaiseVersion(const std::string& sku_id, int64_t above, const std::string& actor) override;
   absl::StatusOr<std::vector<SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) override;
   absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> MoveUnitsBatch(absl::Span<const QuotaMove> moves,
                                                                        const std::string& actor) override;
@@ -59,6 +60,8 @@ class PostgresStockLedger : public StockLedger {
   absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
   absl::StatusOr<VerifyReport> VerifyPage(const VerifyPosition& after, int max_skus) override;
+  absl::StatusOr<LedgerMark> Mark() override;
+  absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const std::string& actor) override;
 
  private:
   absl::StatusOr<VerifyReport> ReadVerified(const std::string& sku_id, const std::string& after, int max_skus);

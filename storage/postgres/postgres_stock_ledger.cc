@@ -116,6 +116,13 @@ absl::StatusOr<Sku> PostgresStockLedger::SetQuotaFrozen(const std::string& sku_i
   return GetSku(sku_id);
 }
 
+absl::StatusOr<Sku> PostgresStockLedger::RaiseVersion(const std::string& sku_id, int64_t above,
+                                                      const std::string& actor) {
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "raise_version", sku_id, above, actor));
+  if (!rows.front()[0].as<bool>()) return NoSuchSku(sku_id);
+  return GetSku(sku_id);
+}
+
 absl::StatusOr<std::vector<AuditEntry>> PostgresStockLedger::ListAudit(const std::string& sku_id, int64_t before,
                                                                        int limit) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_audit", sku_id, before, limit));
@@ -124,6 +131,16 @@ absl::StatusOr<std::vector<AuditEntry>> PostgresStockLedger::ListAudit(const std
     for (const pqxx::row& row : rows) entries.push_back(ToAuditEntry(row));
     return entries;
   });
+}
+
+absl::StatusOr<LedgerMark> PostgresStockLedger::Mark() {
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "mark_ledger"));
+  return LedgerMark{.line = rows.front()[0].c_str(), .count = rows.front()[1].as<int64_t>()};
+}
+
+absl::StatusOr<IncarnationId> PostgresStockLedger::BeginHistory(IncarnationId above, const std::string& actor) {
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "begin_history", above, actor));
+  return rows.front()[0].as<int64_t>();
 }
 
 absl::StatusOr<VerifyReport> PostgresStockLedger::Verify(const std::string& sku_id) {

@@ -290,5 +290,51 @@ TEST_F(PostgresOutageTest, AMoveWhoseAnswerIsLostIsUnknown) {
   EXPECT_LE((*known)[0]->quota.quota_version, version + 1 + tries);
 }
 
+// The mark goes on through restarts and crashes, and breaks off where commits may be lost.
+TEST_F(PostgresOutageTest, AMarkTellsARestartFromARestoreAndAPromotion) {
+  const auto mark = [this] {
+    absl::StatusOr<LedgerMark> now = stock_->Mark();
+    for (int tries = 0; !now.ok() && tries < 100; ++tries) now = stock_->Mark();
+    EXPECT_TRUE(now.ok()) << now.status();
+    return now.value_or(LedgerMark());
+  };
+  const LedgerMark first = mark();
+  ASSERT_TRUE(postgres_.Stop().ok());
+  ASSERT_TRUE(postgres_.SaveData().ok());
+  ASSERT_TRUE(postgres_.Start().ok());
+  const LedgerMark restarted = mark();
+  EXPECT_TRUE(GoesOn(first, restarted)) << restarted.line << " " << restarted.count;
+  ASSERT_TRUE(postgres_.KillAndRestart().ok());
+  const LedgerMark recovered = mark();
+  EXPECT_TRUE(GoesOn(restarted, recovered)) << recovered.line << " " << recovered.count;
+
+  ASSERT_TRUE(postgres_.Stop().ok());
+  ASSERT_TRUE(postgres_.RestoreData().ok());
+  ASSERT_TRUE(postgres_.Start().ok());
+  const LedgerMark restored = mark();
+  EXPECT_FALSE(GoesOn(recovered, restored));
+  EXPECT_EQ(restored.line, recovered.line) << "only the count shows it";
+
+  ASSERT_TRUE(postgres_.RestartPromoted().ok());
+  const LedgerMark promoted = mark();
+  EXPECT_FALSE(GoesOn(restored, promoted));
+  EXPECT_NE(promoted.line, restored.line);
+  EXPECT_TRUE(GoesOn(promoted, mark()));
+}
+
+// An owner of the schema who is not a superuser.
+TEST_F(PostgresOutageTest, AMarkNeedsNoSuperuser) {
+  ASSERT_TRUE(testing::ExecuteSql(postgres_.dsn(), "CREATE ROLE plain LOGIN").ok());
+  ASSERT_TRUE(testing::ExecuteSql(postgres_.dsn(), "CREATE DATABASE plain OWNER plain").ok());
+  const auto migrated = Migrate(postgres_.Dsn("plain", "plain"));
+  ASSERT_TRUE(migrated.ok()) << migrated.status();
+  ConnectionPool pool({.dsn = postgres_.Dsn("plain", testing::MiniPostgres::kNodeRole)});
+  PostgresStockLedger ledger(&pool);
+  const auto mark = ledger.Mark();
+  ASSERT_TRUE(mark.ok()) << mark.status();
+  EXPECT_NE(mark->line, stock_->Mark()->line) << "another database of the same server";
+  EXPECT_TRUE(ledger.BeginHistory(5, "test").ok());
+}
+
 }  // namespace
 }  // namespace tranche::storage

@@ -160,6 +160,59 @@ TEST_P(QuotaLedgerContract, FrozenSkuMovesOnlyByHand) {
   EXPECT_EQ(stock().SetQuotaFrozen("none", true, "alice").status().code(), absl::StatusCode::kNotFound);
 }
 
+TEST_P(QuotaLedgerContract, AVersionIsRaisedAboveWhatWasAnnouncedAndNothingMoves) {
+  Create(SkuOf("tv", 10));
+  const IncarnationId a = HolderOf("tv", 4), b = HolderOf("tv", 3);
+  Commit(a, {Claim("tv", "alice")});
+  const Sku raised = *stock().RaiseVersion("tv", 1000, "repair");
+  EXPECT_EQ(raised.quota_version, 1001);
+  EXPECT_EQ(raised.unsold, 9);
+  EXPECT_EQ(LastAudit(), "repair raise_version tv 0 {\"quota_version\": 3} {\"quota_version\": 1001}");
+  EXPECT_THAT(Remaining("tv"), ElementsAre(Pair(kPool, 3), Pair(a, 3), Pair(b, 3)));
+  const QuotaSnapshot quota = *stock().ReadQuota("tv");
+  for (const HeldSlice& slice : quota.slices) EXPECT_EQ(slice.version, 1001) << slice.holder;
+  EXPECT_EQ(quota.slices[1].allotted, 4) << "what is spent is not forgotten";
+
+  EXPECT_EQ(stock().RaiseVersion("tv", 5, "repair")->quota_version, 1002)
+      << "a slice's announcement may be below the SKU's version and yet above the slice's";
+  EXPECT_TRUE(absl::IsAborted(stock().MoveUnits("tv", {{{a, 1}}}, 1001, "test").status())) << "planned before";
+  Move("tv", {{a, 1}});
+  EXPECT_EQ(Commit(a, {Claim("tv", "bob")}).front().outcome, CommitOutcome::kCreated);
+}
+
+TEST_P(QuotaLedgerContract, ARaisedVersionLeavesRoomForLaterOnes) {
+  Create(SkuOf("tv", 10));
+  EXPECT_TRUE(absl::IsInvalidArgument(stock().RaiseVersion("tv", kMostRaisedVersion + 1, "repair").status()));
+  EXPECT_EQ(stock().GetSku("tv")->quota_version, 1);
+  EXPECT_EQ(stock().RaiseVersion("tv", kMostRaisedVersion, "repair")->quota_version, kMostRaisedVersion + 1);
+  HolderOf("tv", 4);
+  EXPECT_EQ(stock().GetSku("tv")->quota_version, kMostRaisedVersion + 2);
+  EXPECT_EQ(stock().RaiseVersion("tv", kMostRaisedVersion + 99, "repair")->quota_version, kMostRaisedVersion + 100)
+      << "by a small step";
+  EXPECT_TRUE(absl::IsInvalidArgument(stock().RaiseVersion("tv", 2 * kMostRaisedVersion, "repair").status()));
+  EXPECT_TRUE(absl::IsNotFound(stock().RaiseVersion("none", 5, "repair").status()));
+}
+
+TEST_P(QuotaLedgerContract, AHistoryGoesOnFromMarkToMark) {
+  const LedgerMark first = *stock().Mark(), second = *stock().Mark();
+  EXPECT_TRUE(GoesOn(first, second));
+  EXPECT_FALSE(GoesOn(second, first)) << "an older state of the same ledger";
+  EXPECT_FALSE(GoesOn(first, first)) << "nothing was counted in between";
+  EXPECT_FALSE(GoesOn(LedgerMark{}, first));
+}
+
+TEST_P(QuotaLedgerContract, ANewHistoryNumbersItsIncarnationsAboveTheEarlierOnes) {
+  const IncarnationId before = Register();
+  const IncarnationId first = *stock().BeginHistory(before + 5000, "balancer");
+  EXPECT_GT(first, before + 5000);
+  EXPECT_EQ(Register(), first);
+  const IncarnationId again = *stock().BeginHistory(0, "balancer");
+  EXPECT_GT(again, first);
+  EXPECT_EQ(Register(), again);
+  EXPECT_TRUE(absl::IsInvalidArgument(stock().BeginHistory(kMostBelievedIncarnation + 1, "balancer").status()));
+  EXPECT_THAT(LastAudit(), ::testing::StartsWith("balancer begin_history"));
+}
+
 TEST_P(QuotaLedgerContract, WaitingPoolsAreListedAsTheyChange) {
   const auto listed = [this] { return !stock().ListPooledSkus("", 9)->empty(); };
   Sku tail = SkuOf("tail", 10);

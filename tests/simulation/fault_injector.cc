@@ -2,12 +2,56 @@
 
 #include <glog/logging.h>
 
+#include <limits>
 #include <utility>
 #include <vector>
 
 #include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/ledger_mark.h"
+#include "quota/coordination/read_announcement.h"
+#include "storage/ledger/quota_ledger.h"
+#include "tests/support/sessions.h"
 
 namespace tranche::simulation {
+namespace {
+
+// A version that the ledger has not said: one that it might have said, or that none can say. None that comes true soon
+// after: then a node would believe the wrong number.
+int64_t InventVersion(Random& random) {
+  const int64_t versions[] = {random.Between(int64_t{1000}, int64_t{1000000}),
+                              storage::kMostRaisedVersion - 10000,
+                              storage::kMostRaisedVersion + 10000,
+                              quota::kMostVersion,
+                              quota::kMostVersion + 1,
+                              std::numeric_limits<int64_t>::max()};
+  return versions[random.Below(6)];
+}
+
+void CloseByHand(Random& random, quota::Coordination& tree, const storage::Sku& sku) {
+  internal::v1::SkuAnnouncement announcement;
+  announcement.set_sku_id(sku.sku_id);
+  announcement.set_state(internal::v1::SkuAnnouncement::STATE_CLOSED);
+  announcement.set_per_user_limit(sku.per_user_limit);
+  announcement.set_unsold(1);
+  announcement.set_version(InventVersion(random));
+  tree.Set(quota::SkuPath(sku.sku_id), announcement.SerializeAsString(), quota::kAnyVersion).IgnoreError();
+}
+
+// Returns the path.
+std::string WriteSliceByHand(Random& random, quota::Coordination& tree, const storage::Sku& sku) {
+  const auto incarnations = tree.List(quota::kSlicesPath, quota::Watch::kNo);
+  if (!incarnations.ok() || incarnations->empty()) return "";
+  const std::string path = quota::SlicePath(quota::ParseIncarnation(random.Pick(*incarnations)), sku.sku_id);
+  const auto present = tree.Get(path, quota::Watch::kNo);
+  internal::v1::SliceAnnouncement announcement;
+  if (!present.ok() || !announcement.ParseFromString(present->data)) return "";
+  announcement.set_allotted(random.Between(int64_t{0}, announcement.allotted()));
+  if (random.Chance(0.8)) announcement.set_version(InventVersion(random));
+  tree.Set(path, announcement.SerializeAsString(), quota::kAnyVersion).IgnoreError();
+  return path;
+}
+
+}  // namespace
 
 void FaultInjector::Run() {
   const Scenario& scenario = world_->scenario;
@@ -44,6 +88,14 @@ void FaultInjector::Inject(Fault fault) {
         world_->zookeeper.Restore(backup);
       });
       break;
+    case Fault::kAnnouncementByHand:
+    case Fault::kNewHistory: {
+      testing::DeafObserver observer;
+      const auto session = quota::FakeConnector(&world_->zookeeper).Connect(&observer);
+      if (!session.ok()) return;
+      MeddleWith(**session, fault);
+      break;
+    }
     case Fault::kLedgerDown:
       world_->ledger_down = true;
       Later(duration, [this] { world_->ledger_down = false; });
@@ -58,6 +110,15 @@ void FaultInjector::Inject(Fault fault) {
   }
   world_->Count(fault);
   world_->trace.Add(world_->scheduler.Now(), 0, NameOf(fault), absl::ToInt64Milliseconds(duration));
+}
+
+void FaultInjector::MeddleWith(quota::Coordination& tree, Fault fault) {
+  Random& random = world_->fault_random;
+  if (fault == Fault::kNewHistory) return quota::RequestNewHistory(tree).IgnoreError();
+  const storage::Sku& sku = random.Pick(world_->scenario.skus);
+  if (random.Chance(0.3)) return CloseByHand(random, tree, sku);
+  // What was announced there before is gone.
+  world_->checker.OnAnnouncementGone(WriteSliceByHand(random, tree, sku));
 }
 
 void FaultInjector::InjectIntoProcess(Fault fault, const Target& target) {

@@ -20,6 +20,7 @@ class FaultInjector {
   void InjectIntoProcess(Fault fault, const Target& target);
   void InjectIntoSession(Fault fault, int64_t session);
   void SetZookeeperDown(bool down);
+  void MeddleWith(quota::Coordination& tree, Fault fault);
   void ExpireAfterTimeout(int64_t session);
   void Later(absl::Duration delay, absl::AnyInvocable<void()> repair);
 

@@ -22,6 +22,8 @@ const char* NameOf(Fault fault) {
                                                       "ZooKeeper down",
                                                       "tree deleted",
                                                       "tree restored",
+                                                      "announcement by hand",
+                                                      "new history",
                                                       "ledger down",
                                                       "ledger cut off from one",
                                                       "SKU locked",

@@ -30,7 +30,9 @@ enum class Fault {
   // Faults of the servers.
   kZookeeperDown,
   kTreeDeleted,
-  kTreeRestored,  // from a backup: announcements become older
+  kTreeRestored,        // from a backup: announcements become older
+  kAnnouncementByHand,  // somebody writes what the ledger never said
+  kNewHistory,          // an operator lets all nodes begin anew
   kLedgerDown,
   kLedgerCutOffFromOne,
   kSkuLocked,  // a stranger's transaction has locked its slots

@@ -26,14 +26,16 @@ const std::vector<Kind>& Kinds() {
       {"coordination",
        4,
        {Fault::kSessionExpires, Fault::kSessionCutOff, Fault::kFollowerIsolated, Fault::kFollowerLags,
-        Fault::kZookeeperDown, Fault::kTreeDeleted, Fault::kTreeRestored},
+        Fault::kZookeeperDown, Fault::kTreeDeleted, Fault::kTreeRestored, Fault::kAnnouncementByHand,
+        Fault::kNewHistory},
        true},
       {"ledger", 3, {Fault::kLedgerDown, Fault::kLedgerCutOffFromOne, Fault::kSkuLocked}, true},
       {"everything",
        7,
        {Fault::kCrash, Fault::kRestart, Fault::kPause, Fault::kSessionExpires, Fault::kSessionCutOff,
         Fault::kFollowerIsolated, Fault::kFollowerLags, Fault::kZookeeperDown, Fault::kTreeDeleted,
-        Fault::kTreeRestored, Fault::kLedgerDown, Fault::kLedgerCutOffFromOne, Fault::kSkuLocked},
+         Fault::kTreeRestored, Fault::kAnnouncementByHand, Fault::kNewHistory, Fault::kLedgerDown,
+         Fault::kLedgerCutOffFromOne, Fault::kSkuLocked},
        true}};
   return *kinds;
 }

@@ -52,6 +52,12 @@ absl::StatusOr<Sku> WatchedLedger::SetQuotaFrozen(const std::string& sku_id, boo
   return sku;
 }
 
+absl::StatusOr<Sku> WatchedLedger::RaiseVersion(const std::string& sku_id, int64_t above, const std::string& actor) {
+  auto sku = ledger().RaiseVersion(sku_id, above, actor);
+  if (sku.ok()) process_->world().checker.OnStock(process_->actor(), *sku, 0);
+  return sku;
+}
+
 absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> WatchedLedger::MoveUnitsBatch(
     absl::Span<const storage::QuotaMove> moves, const std::string& actor) {
   auto moved = ledger().MoveUnitsBatch(moves, actor);

@@ -40,6 +40,8 @@ class WatchedLedger : public storage::ForwardingReservationLedger<WatchedLedger>
                                                     const std::string& actor) override;
   absl::StatusOr<storage::Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen,
                                               const std::string& actor) override;
+  absl::StatusOr<storage::Sku> RaiseVersion(const std::string& sku_id, int64_t above,
+                                            const std::string& actor) override;
   absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> MoveUnitsBatch(
       absl::Span<const storage::QuotaMove> moves, const std::string& actor) override;
   absl::StatusOr<storage::IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,

@@ -4,7 +4,7 @@ SELECT no_plan();
 
 SELECT has_table('tranche', t, 'table ' || t)
 FROM unnest(ARRAY['sku', 'incarnation', 'stock_slot', 'reservation', 'audit_log', 'late_payment', 'outbox', 'outbox_sink',
-                  'retired_units', 'reservation_archive', 'retire_cursor']::name[]) AS t;
+                  'retired_units', 'reservation_archive', 'retire_cursor', 'ledger_mark']::name[]) AS t;
 
 -- The role of the servers.
 SELECT schema_privs_are('tranche', 'tranche_app', ARRAY['USAGE']);

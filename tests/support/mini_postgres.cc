@@ -226,6 +226,31 @@ absl::Status MiniPostgres::Resume() {
   return process_->Signal(SIGCONT);
 }
 
+absl::Status MiniPostgres::CopyData(const std::string& from, const std::string& to) {
+  CHECK(!running()) << "still running";
+  std::error_code failed;
+  std::filesystem::remove_all(to, failed);
+  if (failed) return absl::InternalError(failed.message());
+  // With its owner and its permissions, which the server checks.
+  absl::StatusOr<std::unique_ptr<ChildProcess>> copy =
+      ChildProcess::Start({.args = {"cp", "-a", from, to}, .env = {}, .working_dir = "", .log_file = "", .user = ""});
+  if (!copy.ok()) return copy.status();
+  const absl::StatusOr<int> exit_status = (*copy)->Wait(kInitTimeout);
+  if (!exit_status.ok()) return exit_status.status();
+  return *exit_status == 0 ? absl::OkStatus() : absl::InternalError("the data could not be copied");
+}
+
+absl::Status MiniPostgres::SaveData() { return CopyData(data_dir_, data_dir_ + ".saved"); }
+
+absl::Status MiniPostgres::RestoreData() { return CopyData(data_dir_ + ".saved", data_dir_); }
+
+absl::Status MiniPostgres::RestartPromoted() {
+  if (absl::Status stopped = Stop(); !stopped.ok()) return stopped;
+  std::ofstream(std::filesystem::path(data_dir_) / "standby.signal").close();
+  if (absl::Status started = Start(); !started.ok()) return started;
+  return ExecuteSql(Dsn("postgres"), "SELECT pg_promote()");
+}
+
 absl::Status MiniPostgres::KillAndRestart() {
   if (absl::Status killed = Kill(); !killed.ok()) return killed;
   return Start();

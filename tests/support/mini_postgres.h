@@ -42,6 +42,14 @@ class MiniPostgres {
   absl::Status Suspend();
   absl::Status Resume();
 
+  // Keeps a copy of the data, and puts it back, whatever has happened since: a restore from a backup. Only while the
+  // server is stopped.
+  absl::Status SaveData();
+  absl::Status RestoreData();
+
+  // Stops it, and starts it again as a standby that is then promoted: a failover, as far as the data shows it.
+  absl::Status RestartPromoted();
+
   absl::Status CreateDatabase(const std::string& name);
 
   // The database "tranche", which exists from the start and is empty: as its owner, and as the servers connect.
@@ -59,6 +67,7 @@ class MiniPostgres {
   absl::Status InitData();
   absl::Status StartOnPort();
   absl::Status WaitUntilServing();
+  absl::Status CopyData(const std::string& from, const std::string& to);
 
   ScratchDir scratch_{"postgres"};
   std::string data_dir_;  // empty before the first Start

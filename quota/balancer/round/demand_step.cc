@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "quota/coordination/overruling.h"
 #include "storage/mutation.h"
 
 namespace tranche::quota {
@@ -9,6 +10,8 @@ namespace {
 
 using storage::QuotaDelta;
 using storage::SkuQuota;
+
+constexpr char kDemandActor[] = "balancer";
 
 // Demand changes few of a SKU's slices.
 constexpr size_t kLeastDemandBatch = 16;
@@ -19,6 +22,16 @@ void AddUnheard(const SkuQuota& now, const DemandByNode& demand, std::vector<Sli
     const auto asks = demand.find(slice.holder);
     if (asks != demand.end() && asks->second.wanted > 0 && slice.version > asks->second.slice_version) {
       unheard.push_back({slice.holder, now.sku.sku_id, slice.allotted, slice.version});
+    }
+  }
+}
+
+// Adds the slices of which nodes have applied a version that the ledger has not reached: they do not hear what it says.
+void AddDeaf(const SkuQuota& now, const DemandByNode& demand, std::vector<AheadOfLedger>& ahead) {
+  for (const storage::HeldSlice& slice : now.quota.slices) {
+    const auto asks = demand.find(slice.holder);
+    if (asks != demand.end() && asks->second.slice_version > slice.version) {
+      ahead.push_back({now.sku.sku_id, slice.holder, asks->second.slice_version, std::nullopt});
     }
   }
 }
@@ -46,17 +59,20 @@ absl::Status DemandStep::Run() {
 absl::Status DemandStep::Meet(const std::vector<std::string>& sku_ids) {
   std::vector<SkuToAnnounce> scarce;
   std::vector<SliceToAnnounce> unheard;
+  std::vector<AheadOfLedger> ahead;
   absl::Status status = context_.mover.MoveUnitsOf(sku_ids, [&](const SkuQuota& now) -> std::vector<QuotaDelta> {
     const DemandByNode demand = context_.board.DemandOf(now.sku.sku_id);
     if (storage::IsScarce(now.sku) && context_.board.Wanted(now.sku.sku_id))
       scarce.push_back({now.sku, /*always=*/false});
     if (now.sku.unsold == 0 || now.sku.closed) return {};
     AddUnheard(now, demand, unheard);
+    AddDeaf(now, demand, ahead);
     if (now.sku.quota_frozen) return {};
     return PlanForDemand(now.quota, context_.nodes.receivers(), demand, /*pool_feeds=*/!now.sku.presplit,
                          context_.options.demand);
   });
-  status.Update(context_.announcer.Announce(scarce, unheard));
+  status.Update(context_.announcer.Announce(scarce, unheard, nullptr, &ahead));
+  if (!ahead.empty()) status.Update(Overrule(context_.ledger, context_.announcer, ahead, kDemandActor));
   return status;
 }
 

@@ -16,6 +16,7 @@ LeaderRound::LeaderRound(storage::StockLedger* ledger, storage::Clock* clock, co
       mover_(ledger, &announcer_, &nodes_, &repair_),
       board_(options->demand_retry, options->shard),
       context_{*ledger, *clock, *options, *inbox, announcer_, nodes_, repair_, mover_, board_},
+      history_(&context_),
       newcomers_(&context_),
       reclaim_(&context_),
       evacuation_(&context_, &newcomers_),
@@ -25,6 +26,7 @@ LeaderRound::LeaderRound(storage::StockLedger* ledger, storage::Clock* clock, co
 
 void LeaderRound::ForgetAll() {
   nodes_.Forget();
+  history_.Forget();
   newcomers_.Forget();
   reclaim_.Forget();
   evacuation_.Forget();
@@ -52,8 +54,10 @@ absl::Status LeaderRound::ReadDemand(Coordination& session, bool everything,
 absl::Status LeaderRound::Run(Coordination& session) {
   mover_.BeginRound();
   // Each step stands alone: a failing one is tried again in the next round and does not stop the others.
+  absl::Status status = history_.Run(session);
+  if (history_.beginning()) return status;
   AnnounceToNewNodes();
-  absl::Status status = newcomers_.TakeOver();
+  status.Update(newcomers_.TakeOver());
   status.Update(reclaim_.Run(session));
   status.Update(evacuation_.Run());
   status.Update(demand_.Run());

@@ -10,6 +10,7 @@
 #include "quota/balancer/inbox.h"
 #include "quota/balancer/round/demand_step.h"
 #include "quota/balancer/round/evacuation_step.h"
+#include "quota/balancer/round/history_step.h"
 #include "quota/balancer/round/known_nodes.h"
 #include "quota/balancer/round/newcomer_step.h"
 #include "quota/balancer/round/pool_step.h"
@@ -58,6 +59,7 @@ class LeaderRound {
   DemandBoard board_;
   const RoundContext context_;
 
+  HistoryStep history_;
   NewcomerStep newcomers_;
   ReclaimStep reclaim_;
   EvacuationStep evacuation_;

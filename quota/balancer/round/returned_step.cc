@@ -20,7 +20,8 @@ absl::Status ReturnedStep::Run() {
   if (returned.empty()) return absl::OkStatus();
   ASSIGN_OR_RETURN(const auto quotas, context_.ledger.ReadQuotas(returned));
   std::set<std::string> failed;
-  absl::Status status = Announce(quotas, &failed);
+  // All slices: late payments may have made some smaller, and no version tells which.
+  absl::Status status = context_.announcer.AnnounceAll(quotas, &failed);
   std::vector<std::pair<std::string, int64_t>> announced;
   for (const SkuQuota& now : quotas) {
     if (!failed.contains(now.sku.sku_id)) announced.emplace_back(now.sku.sku_id, now.sku.quota_version);
@@ -37,20 +38,6 @@ absl::StatusOr<std::vector<std::string>> ReturnedStep::NextPage() {
   after_sku_ = returned.size() < limit ? "" : returned.back();
   if (!after_sku_.empty()) context_.inbox.Again();
   return returned;
-}
-
-absl::Status ReturnedStep::Announce(absl::Span<const SkuQuota> quotas, std::set<std::string>* failed) {
-  std::vector<SkuToAnnounce> skus;
-  std::vector<SliceToAnnounce> slices;
-  for (const SkuQuota& now : quotas) {
-    skus.push_back({now.sku, /*always=*/true});
-    // All slices: late payments may have made some smaller, and no version tells which.
-    for (const storage::HeldSlice& slice : now.quota.slices) {
-      if (slice.holder == storage::kPool) continue;
-      slices.push_back({slice.holder, now.sku.sku_id, slice.allotted, slice.version});
-    }
-  }
-  return context_.announcer.Announce(skus, slices, failed);
 }
 
 }  // namespace tranche::quota

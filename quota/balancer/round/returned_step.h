@@ -4,13 +4,11 @@
 // units, perhaps out of slices, which are smaller then.
 #pragma once
 
-#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
 #include "quota/balancer/round/round_context.h"
 
 namespace tranche::quota {
@@ -25,7 +23,6 @@ class ReturnedStep {
   void Forget() { after_sku_.clear(); }
 
  private:
-  absl::Status Announce(absl::Span<const storage::SkuQuota> quotas, std::set<std::string>* failed);
   absl::StatusOr<std::vector<std::string>> NextPage();
 
   const RoundContext& context_;

@@ -164,6 +164,22 @@ TEST_F(BalancerDemandTest, AnAnnouncementThatWasLostIsRepeatedWhileTheNodeAsks) 
   ExpectAnnounced(a);
 }
 
+// It has applied an announcement that the ledger never made, and would not hear of a move.
+TEST_F(BalancerDemandTest, ANodeThatGoesByAVersionAboveTheLedgersHearsOfItsUnits) {
+  CreateSku(10);
+  const Node a = AddNode();
+  AddNode();
+  Rounds();
+  ReportDemand(a, /*wanted=*/1, 0, /*free=*/0, /*slice_version=*/1000);
+  Rounds();
+  EXPECT_GT(Held(a.id).version, 1000);
+  ExpectAnnounced(a);
+  const int64_t version = QuotaVersion();
+  ReportDemand(a, /*wanted=*/0, 0, Left(a.id), Held(a.id).version);
+  Rounds();
+  EXPECT_EQ(QuotaVersion(), version);
+}
+
 TEST_F(BalancerDemandTest, WhatIsNotPresplitWaitsInThePoolUntilANodeAsks) {
   CreateSku(100, "tv", /*presplit=*/false);
   const Node a = AddNode(), b = AddNode();

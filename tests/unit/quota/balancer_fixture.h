@@ -22,7 +22,8 @@ struct Node {
   storage::IncarnationId id = storage::kPool;
 };
 
-// A ledger in which some SKUs change so often that no announcement has their latest version.
+// A ledger in which some SKUs change so often that no announcement has their latest version, and whose marks can be
+// made to fail.
 class BusyLedger : public storage::FakeLedger {
  public:
   using FakeLedger::FakeLedger;
@@ -34,7 +35,14 @@ class BusyLedger : public storage::FakeLedger {
     return FakeLedger::AckReturnedSkus(quiet);
   }
 
+  absl::StatusOr<storage::LedgerMark> Mark() override {
+    if (marks_left == 0) return absl::UnavailableError("no more marks");
+    --marks_left;
+    return FakeLedger::Mark();
+  }
+
   std::string busy_before;  // these ids
+  int marks_left = 1000000;
 };
 
 // Every round is run by hand, on one thread; time moves by hand.

@@ -76,6 +76,30 @@ TEST(SkuAnnouncementTest, AnEarlierVersionSaysOnlyWhetherAnythingIsUnsold) {
   EXPECT_EQ(TermsOf(announcement).at_most, 0);
 }
 
+TEST(SupersedesTest, AVersionThatNoLedgerIsRaisedToIsWrittenOver) {
+  EXPECT_TRUE(Supersedes(At(5, 10), At(storage::kMostRaisedVersion + 1, 10), false));
+  EXPECT_FALSE(Supersedes(At(5, 10), At(storage::kMostRaisedVersion, 10), false)) << "the ledger is raised above it";
+  const int64_t high = storage::kMostRaisedVersion + 1000;
+  EXPECT_FALSE(Supersedes(At(high, 10), At(high + 1000, 10), false)) << "by a small step";
+  EXPECT_TRUE(Supersedes(At(high, 10), At(2 * storage::kMostRaisedVersion, 10), false));
+}
+
+TEST(IsAheadTest, AnotherNumberOfTheSameVersionOrAHigherVersionIsAhead) {
+  Sku read = SkuOf(5, 3);
+  read.per_user_limit = 4;
+  EXPECT_TRUE(IsAhead(6, 3, read));
+  EXPECT_FALSE(IsAhead(4, 0, read));
+  EXPECT_FALSE(IsAhead(5, 3, read));
+  EXPECT_TRUE(IsAhead(5, 2, read)) << "one was sold since";
+  EXPECT_FALSE(IsAhead(5, SkuTerms::kPlenty, read));
+  const storage::HeldSlice slice{.holder = 1, .allotted = 4, .remaining = 2, .version = 5};
+  EXPECT_TRUE(IsAhead(6, 4, slice));
+  EXPECT_FALSE(IsAhead(4, 7, slice));
+  EXPECT_FALSE(IsAhead(5, 4, slice));
+  EXPECT_TRUE(IsAhead(5, 3, slice)) << "its units depend on its version alone";
+  EXPECT_FALSE(IsAhead(5, std::nullopt, slice));
+}
+
 TEST(SupersedesTest, WhatChangesNothingForANodeIsNotWritten) {
   EXPECT_FALSE(Supersedes(At(6, 9), At(5, 10), false)) << "the exact number matters to nobody";
   EXPECT_FALSE(Supersedes(At(5, 9), At(5, 10), true));

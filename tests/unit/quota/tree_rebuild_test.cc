@@ -92,7 +92,7 @@ TEST_F(TreeRebuildTest, RestoresADeletedTreeAsTheLedgerHasIt) {
   Rebuild();
   DeleteEverything();
   const RebuildReport report = Rebuild();
-  EXPECT_EQ(report.fixed_folders.missing, 6);
+  EXPECT_EQ(report.fixed_folders.missing, 7);
   EXPECT_EQ(report.skus.missing, 3);
   EXPECT_EQ(report.slice_folders.missing, 2);
   EXPECT_EQ(report.slices.missing, 6);
@@ -129,7 +129,7 @@ TEST_F(TreeRebuildTest, CountingWritesNothing) {
   EXPECT_FALSE(sessions_.session->Get(kDrainPath, Watch::kNo).ok());
 }
 
-TEST_F(TreeRebuildTest, ReplacesWhatIsOlderAndLeavesWhatIsNewer) {
+TEST_F(TreeRebuildTest, ReplacesWhatIsOlderAndOverrulesWhatTheLedgerNeverSaid) {
   CreateSkus(1);
   Rebuild();
   ASSERT_TRUE(ledger_.MoveUnits("sku-000000", {{{nodes_[0], 1}}}, std::nullopt, "test").ok());
@@ -137,11 +137,15 @@ TEST_F(TreeRebuildTest, ReplacesWhatIsOlderAndLeavesWhatIsNewer) {
   newer.set_allotted(77);
   newer.set_version(1000);
   ASSERT_TRUE(sessions_.session->Set(SlicePath(nodes_[1], "sku-000000"), newer.SerializeAsString(), kAnyVersion).ok());
+  EXPECT_EQ(Rebuild(RebuildMode::kCount).slices.outdated, 2);
   const RebuildReport report = Rebuild();
-  EXPECT_EQ(report.slices.outdated, 1);
+  EXPECT_EQ(report.slices.outdated, 2);
   EXPECT_EQ(report.slices.missing, 0);
   EXPECT_EQ(Read<internal::v1::SliceAnnouncement>(SlicePath(nodes_[0], "sku-000000")).allotted(), 5);
-  EXPECT_EQ(Read<internal::v1::SliceAnnouncement>(SlicePath(nodes_[1], "sku-000000")).allotted(), 77);
+  const auto overruled = Read<internal::v1::SliceAnnouncement>(SlicePath(nodes_[1], "sku-000000"));
+  EXPECT_EQ(overruled.allotted(), 4);
+  EXPECT_EQ(overruled.version(), 1001) << "above what was written";
+  EXPECT_EQ(Rebuild().slices.outdated, 0);
 }
 
 TEST_F(TreeRebuildTest, WhatIsNoMessageIsReplaced) {

@@ -374,6 +374,15 @@ TEST_F(OperatorQuotaTest, TheTreeIsRebuiltFromTheLedger) {
   EXPECT_EQ(SliceIn(Quota(), a_).announced_version(), SliceIn(Quota(), a_).version());
   EXPECT_TRUE(session.Get(quota::DrainPath(b_), quota::Watch::kNo).ok());
 
+  request.set_new_history(true);
+  request.set_preview(true);
+  EXPECT_FALSE(coordination_.Rebuild(request, kActor)->new_history_requested());
+  EXPECT_FALSE(session.Get(quota::LedgerMarkPath(), quota::Watch::kNo).ok());
+  request.set_preview(false);
+  EXPECT_TRUE(coordination_.Rebuild(request, kActor)->new_history_requested());
+  EXPECT_EQ(session.Get(quota::LedgerMarkPath(), quota::Watch::kNo)->data, "") << "the leading balancer obeys it";
+  request.set_new_history(false);
+
   ledger_.FailNext(100);
   EXPECT_EQ(ReasonOf(coordination_.Rebuild(request, kActor).status()), "LEDGER_UNAVAILABLE");
   ledger_.FailNext(0);

@@ -1,0 +1,203 @@
+// The ledger is an older state of itself, or another one: everything begins anew from what it says.
+#include "quota/balancer/round/history_step.h"
+
+#include <string>
+#include <vector>
+
+#include "quota/coordination/ledger_mark.h"
+#include "tests/unit/quota/balancer_fixture.h"
+
+namespace tranche::quota {
+namespace {
+
+using internal::v1::SliceAnnouncement;
+using storage::IncarnationId;
+using storage::kPool;
+using storage::LedgerMark;
+
+class HistoryStepTest : public BalancerTest {
+ protected:
+  void Remember(const LedgerMark& mark, const std::string& shard = storage::kHomeShard) {
+    const std::string data = ToZnodeData(mark);
+    absl::Status written = operator_.tree().Set(LedgerMarkPath(shard), data, kAnyVersion);
+    if (absl::IsNotFound(written)) {
+      written = operator_.tree().Create(LedgerMarkPath(shard), data, CreateMode::kPersistent);
+    }
+    ASSERT_TRUE(written.ok()) << written;
+  }
+  LedgerMark Remembered(const std::string& shard = storage::kHomeShard) {
+    const auto znode = operator_.tree().Get(LedgerMarkPath(shard), Watch::kNo);
+    EXPECT_TRUE(znode.ok()) << znode.status();
+    return znode.ok() ? ReadLedgerMark(znode->data) : LedgerMark{};
+  }
+  // As it is remembered when the ledger has lost its last 500 looks.
+  void LoseHistory() {
+    LedgerMark mark = Remembered();
+    mark.count += 500;
+    Remember(mark);
+  }
+  void NextLook() {
+    clock_.AdvanceBy(options_.refresh_interval);
+    Rounds();
+  }
+  // Until it has nothing to do at once, whatever fails.
+  static absl::Status RunAll(Balancer& balancer) {
+    absl::Status status;
+    do {
+      status = balancer.RunOnce();
+    } while (status.ok() && balancer.HasWork());
+    return status;
+  }
+  int Histories() {
+    int begun = 0;
+    for (const storage::AuditEntry& entry : *ledger_.ListAudit("", 0, 1000)) {
+      begun += entry.action == "begin_history" ? 1 : 0;
+    }
+    return begun;
+  }
+};
+
+TEST_F(HistoryStepTest, ALedgerThatGoesOnIsLeftAlone) {
+  CreateSku(10);
+  const Node a = AddNode();
+  for (int look = 0; look < 5; ++look) NextLook();
+  EXPECT_TRUE(IsLive(a.id));
+  EXPECT_EQ(Histories(), 0);
+  EXPECT_EQ(Remembered().line, "fake");
+  EXPECT_GE(Remembered().count, 5);
+  // Nor does another leader begin one.
+  Balancer other(&connector_, &ledger_, &clock_, options_);
+  balancer_.Stop();
+  ASSERT_TRUE(other.Connect().ok());
+  ASSERT_TRUE(other.RunOnce().ok());
+  ASSERT_TRUE(other.leading());
+  EXPECT_TRUE(IsLive(a.id));
+  EXPECT_EQ(Histories(), 0);
+}
+
+TEST_F(HistoryStepTest, AnOlderLedgerEndsAllIncarnationsAndItsUnitsAreDistributedAnew) {
+  CreateSku(10);
+  const Node a = AddNode(), b = AddNode();
+  Rounds();
+  ASSERT_EQ(Left(a.id) + Left(b.id), 10);
+  LoseHistory();
+  clock_.AdvanceBy(options_.refresh_interval);
+  Rounds();
+  for (const Node* node : {&a, &b}) {
+    EXPECT_FALSE(IsLive(node->id));
+    EXPECT_FALSE(Exists(NodePath(node->id))) << "so it hears that it has ended";
+    EXPECT_FALSE(Exists(SlicesPath(node->id)));
+  }
+  EXPECT_EQ(Left(kPool), 10);
+  EXPECT_EQ(Histories(), 1);
+  EXPECT_GT(Remembered().count, 0);
+  EXPECT_LT(Remembered().count, 500);
+
+  const Node again = AddNode();
+  EXPECT_GT(again.id, b.id);
+  Rounds();
+  EXPECT_EQ(Left(again.id), 10);
+  ExpectAnnounced(again);
+  NextLook();
+  EXPECT_TRUE(IsLive(again.id)) << "it belongs to the new history";
+  EXPECT_EQ(Histories(), 1);
+}
+
+TEST_F(HistoryStepTest, AnotherLineOfHistoryIsAnotherLedger) {
+  Rounds();
+  Remember({.line = "the timeline before the failover", .count = 1});
+  const Node a = AddNode();
+  NextLook();
+  EXPECT_FALSE(IsLive(a.id));
+}
+
+// Registered after the backup was taken: the older ledger knows nothing of it, and would give its number out again.
+TEST_F(HistoryStepTest, NoNumberOfALostIncarnationIsGivenAgain) {
+  Rounds();
+  const IncarnationId lost = 4711, by_hand = storage::kMostBelievedIncarnation + 1;
+  for (const IncarnationId id : {lost, by_hand}) {
+    ASSERT_TRUE(operator_.tree().Create(SlicesPath(id), "", CreateMode::kPersistent).ok());
+  }
+  ASSERT_TRUE(operator_.tree().Create(NodePath(lost), "", CreateMode::kEphemeral).ok());
+  LoseHistory();
+  NextLook();
+  EXPECT_FALSE(Exists(NodePath(lost)));
+  EXPECT_FALSE(Exists(SlicesPath(lost)));
+  const IncarnationId next = *ledger_.RegisterIncarnation("node", "host:1");
+  EXPECT_GT(next, lost);
+  EXPECT_LT(next, lost + 10000) << "one that was written by hand does not use up the numbers";
+}
+
+TEST_F(HistoryStepTest, AnOperatorAsksForANewHistory) {
+  Rounds();
+  const Node a = AddNode();
+  NextLook();
+  ASSERT_TRUE(RequestNewHistory(operator_.tree()).ok());
+  NextLook();
+  EXPECT_FALSE(IsLive(a.id));
+  EXPECT_EQ(Histories(), 1);
+  for (int look = 0; look < 3; ++look) NextLook();
+  EXPECT_EQ(Histories(), 1) << "asked for once";
+}
+
+TEST_F(HistoryStepTest, ADeletedMarkIsRememberedByTheLeader) {
+  Rounds();
+  const Node a = AddNode();
+  NextLook();
+  ASSERT_TRUE(operator_.tree().Delete(LedgerMarkPath(), kAnyVersion).ok());
+  NextLook();
+  EXPECT_TRUE(IsLive(a.id));
+  EXPECT_EQ(Histories(), 0);
+  EXPECT_EQ(Remembered().line, "fake");
+  // The folder, too.
+  operator_.DeleteAll(kLedgerPath);
+  NextLook();
+  NextLook();
+  EXPECT_EQ(Remembered().line, "fake");
+  EXPECT_EQ(Histories(), 0);
+}
+
+// The leader dies when the incarnations have ended: until the mark is written, its successor begins again.
+TEST_F(HistoryStepTest, ANewHistoryThatWasInterruptedIsBegunAgain) {
+  CreateSku(10);
+  const Node a = AddNode();
+  Rounds();
+  LoseHistory();
+  const LedgerMark before = Remembered();
+  clock_.AdvanceBy(options_.refresh_interval);
+  ledger_.marks_left = 1;
+  EXPECT_FALSE(RunAll(balancer_).ok());
+  EXPECT_FALSE(IsLive(a.id));
+  EXPECT_EQ(Remembered().count, before.count) << "it is written last";
+  balancer_.Stop();
+  const Node between = AddNode();
+  ledger_.marks_left = 1000;
+  Balancer successor(&connector_, &ledger_, &clock_, options_);
+  ASSERT_TRUE(successor.Connect().ok());
+  ASSERT_TRUE(RunAll(successor).ok());
+  EXPECT_EQ(Histories(), 2);
+  EXPECT_FALSE(IsLive(between.id));
+  EXPECT_LT(Remembered().count, before.count);
+}
+
+// A shard numbers no incarnations: their home ends them everywhere.
+TEST_F(HistoryStepTest, TheLeaderOfAShardLetsHomeBeginTheNewHistory) {
+  Rounds();
+  const Node a = AddNode();
+  NextLook();
+  storage::FakeLedger shard_ledger(&clock_);
+  BalancerOptions options;
+  options.shard = "s1";
+  Balancer of_shard(&connector_, &shard_ledger, &clock_, options);
+  ASSERT_TRUE(of_shard.Connect().ok());
+  Remember({.line = "fake", .count = 500}, "s1");
+  ASSERT_TRUE(RunAll(of_shard).ok());
+  EXPECT_LT(Remembered("s1").count, 500);
+  EXPECT_EQ(Remembered().line, "") << "asked for";
+  NextLook();
+  EXPECT_FALSE(IsLive(a.id));
+  EXPECT_EQ(Histories(), 1);
+}
+
+}  // namespace
+}  // namespace tranche::quota
