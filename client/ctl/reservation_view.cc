@@ -54,10 +54,10 @@ void PrintLatePayments(Session& session, const tranche::v1::PaymentEntry& entry)
   Table table({"LATE PAYMENT", "AMOUNT", "RECEIVED", "RESULT"});
   for (const tranche::v1::LatePayment& late : entry.late_payments()) {
     const std::string result = !late.rebooked_as().empty() ? absl::StrCat("booked ", late.rebooked_as(), " instead")
-                               : late.has_refund_time()    ? absl::StrCat("refunded at ", Time(late.refund_time()))
-                                                           : "refund requested";
+                               : late.has_refund_time() ? absl::StrCat("refunded at ", FormatTime(late.refund_time()))
+                                                        : "refund requested";
     table.AddRow({late.payment_reference(), FormatPrice(late.amount_minor(), late.currency()),
-                  Time(late.receive_time()), result});
+                  FormatTime(late.receive_time()), result});
   }
   session.Print(table);
 }

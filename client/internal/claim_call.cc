@@ -71,7 +71,7 @@ void ClaimCall::LookUp(const std::string& id, absl::AnyInvocable<void(absl::Stat
     done(absl::DeadlineExceededError("no time was left to look it up"));
     return;
   }
-  (new GetCall(environment(), deadline(), id, std::move(done)))->Start();
+  (new GetCall(environment(), deadline(), id, std::move(done), /*after_lost_answer=*/true))->Start();
 }
 
 }  // namespace tranche::internal

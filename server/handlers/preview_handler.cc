@@ -35,6 +35,7 @@ v1::ConfirmOutcome OutcomeOf(const ChangeResult& result) {
     case ChangeOutcome::kPaidUnfulfilled:
       return v1::CONFIRM_OUTCOME_PAID_UNFULFILLED;
     case ChangeOutcome::kRefused:
+    case ChangeOutcome::kBusy:  // not of a preview: it waits
       break;
   }
   return v1::CONFIRM_OUTCOME_UNSPECIFIED;

@@ -158,7 +158,8 @@ TEST_P(UpkeepLedgerContract, ALatePaymentBuysNoSecondUnitOnceTheFirstIsRetired) 
   const Reservation lapsed = Expired(node, "tv", "alice");
   const Reservation paid = Hold(node, "tv", "alice");
   Confirm(PaymentOf(paid));
-  for (const OutboxMessage& message : *outbox().ListMessages("default", OutboxState::kPending, {}, 100)) {
+  const auto messages = outbox().ListMessages("default", OutboxState::kPending, {}, 100);
+  for (const OutboxMessage& message : *messages) {
     if (message.key.reservation_id == paid.reservation_id) ASSERT_TRUE(outbox().MarkDelivered({message.key}).ok());
   }
   LetPass(absl::Hours(25));

@@ -36,6 +36,7 @@ class CartWaitTest : public SaleTest {
     v1::CreateSkuRequest request;
     request.mutable_sku()->set_sku_id(sku);
     request.mutable_sku()->set_title(sku);
+    request.mutable_sku()->set_price_minor(1999);
     request.mutable_sku()->set_currency("EUR");
     request.mutable_sku()->set_stock(stock);
     request.mutable_sku()->set_per_user_limit(4);

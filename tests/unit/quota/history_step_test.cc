@@ -50,7 +50,8 @@ class HistoryStepTest : public BalancerTest {
   }
   int Histories() {
     int begun = 0;
-    for (const storage::AuditEntry& entry : *ledger_.ListAudit("", 0, 1000)) {
+    const auto log = ledger_.ListAudit("", 0, 1000);
+    for (const storage::AuditEntry& entry : *log) {
       begun += entry.action == "begin_history" ? 1 : 0;
     }
     return begun;

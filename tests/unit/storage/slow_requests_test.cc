@@ -49,6 +49,9 @@ class LockedLedger : public ReservationLedger {
     return results;
   }
   absl::StatusOr<Reservation> FindReservation(const Uuid&) override { return absl::NotFoundError("none"); }
+  absl::StatusOr<std::vector<Reservation>> FindReplicated(absl::Span<const Uuid>) override {
+    return std::vector<Reservation>();
+  }
 
   std::set<std::string> locked_skus;
   std::set<std::string> held_up;  // users whose inserts wait for another transaction
@@ -261,6 +264,7 @@ class LockedReservations : public LifecycleLedger {
     return Try("extend", mode, batch);
   }
   absl::StatusOr<ChangeResult> ConfirmLate(const Payment&) override { return absl::UnimplementedError(""); }
+  absl::StatusOr<ChangeResult> PreviewChange(const Change&) override { return absl::UnimplementedError(""); }
   absl::StatusOr<CartResult> CommitCart(IncarnationId, absl::Span<const ReservationClaim>) override {
     return absl::UnimplementedError("");
   }
