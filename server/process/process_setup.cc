@@ -7,7 +7,6 @@
 
 #include "absl/synchronization/mutex.h"
 #include "glog/logging.h"
-#include "server/process/descriptor_limit.h"
 
 namespace tranche::server {
 namespace {
@@ -37,7 +36,6 @@ void SetUpProcess(const char* program) {
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(program);
   google::protobuf::SetLogHandler(LogFromProtobuf);
-  RaiseDescriptorLimit();
   mallopt(M_TRIM_THRESHOLD, kKeptBytes);
   mallopt(M_TOP_PAD, kGrowthBytes);
   mallopt(M_ARENA_MAX, kHeaps);

@@ -71,7 +71,8 @@ ChangeResult ToLateResult(const pqxx::result& rows) {
 template <typename... Args>
 absl::StatusOr<ChangeResult> TryOneChange(ConnectionPool& pool, const char* procedure, const Args&... args) {
   ASSIGN_OR_RETURN(const auto rows,
-                   RepeatCall(Repeat::kRead, [&] { return CallAndTakeBack(pool, procedure, args...); }));
+                   // With p_wait, as changes are sent: a connection prepares each procedure once.
+                   RepeatCall(Repeat::kRead, [&] { return CallAndTakeBack(pool, procedure, args..., true); }));
   return ReadAnswer(Repeat::kRead, [&] { return ToResults(rows, 1).front(); });
 }
 
