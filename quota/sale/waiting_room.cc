@@ -76,23 +76,33 @@ void WaitingRoom::AnswerOverdue() {
   if (storage::Mutated(storage::Mutation::kWaitersForgotten)) return;
   const absl::Time now = clock_->Now();
   NewDemand demand;
-  std::vector<Leaving> leaving;
-  {
-    absl::MutexLock lock(&mutex_);
-    for (auto& [_, line] : by_sku_) {
-      for (auto next = line.begin(); next != line.end();) {
-        const auto here = next++;
-        if (here->second->wait_until() > now) continue;
-        // Units that were given back after an error have woken nobody.
-        const bool goes = here->second->TryToGo(now, demand);
-        leaving.push_back({std::move(here->second), goes ? Answer::kGoesOn : Answer::kGivesUp});
-        line.erase(here);
-        --size_;
-      }
+  // One by one: each may find what the one before gives back. Units that were given back after an error have woken
+  // nobody.
+  for (std::unique_ptr<Waiter>& waiter : TakeOverdue(now)) {
+    bool goes;
+    {
+      absl::MutexLock lock(&mutex_);
+      goes = waiter->TryToGo(now, demand);
     }
-    std::erase_if(by_sku_, [](const auto& line) { return line.second.empty(); });
+    goes ? waiter->GoOn() : waiter->GiveUp();
   }
-  Dismiss(demand, std::move(leaving));
+  if (demand.any()) slices_->NoteExhausted();
+}
+
+std::vector<std::unique_ptr<Waiter>> WaitingRoom::TakeOverdue(absl::Time now) {
+  std::vector<std::unique_ptr<Waiter>> overdue;
+  absl::MutexLock lock(&mutex_);
+  for (auto& [_, line] : by_sku_) {
+    for (auto next = line.begin(); next != line.end();) {
+      const auto here = next++;
+      if (here->second->wait_until() > now) continue;
+      overdue.push_back(std::move(here->second));
+      line.erase(here);
+      --size_;
+    }
+  }
+  std::erase_if(by_sku_, [](const auto& line) { return line.second.empty(); });
+  return overdue;
 }
 
 void WaitingRoom::SetOpen(bool open) {

@@ -106,6 +106,7 @@ class WaitingRoom {
 
   void ServeLine(Line& line, const std::string& sku_id, absl::Time now, NewDemand& demand,
                  std::vector<Leaving>* leaving) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::vector<std::unique_ptr<Waiter>> TakeOverdue(absl::Time now);
   // To be called without the lock.
   void Dismiss(const NewDemand& demand, std::vector<Leaving> leaving);
 

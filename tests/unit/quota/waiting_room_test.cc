@@ -32,7 +32,11 @@ class WaitingRoomTest : public ::testing::Test {
       for (const auto& [sku_id, units] : wants_) test_->units_[sku_id] -= units;
       return true;
     }
-    void GoOn() override { test_->told_.push_back(name_ + " goes on"); }
+    void GoOn() override {
+      test_->told_.push_back(name_ + " goes on");
+      if (!test_->ledger_fails_) return;
+      for (const auto& [sku_id, units] : wants_) test_->units_[sku_id] += units;
+    }
     void GiveUp() override { test_->told_.push_back(name_ + " gives up"); }
     void SendAway() override { test_->told_.push_back(name_ + " is sent away"); }
 
@@ -66,6 +70,7 @@ class WaitingRoomTest : public ::testing::Test {
   SliceTable slices_;
   std::map<std::string, int64_t> units_;
   bool closed_ = false;
+  bool ledger_fails_ = false;  // units are given back at once
   Strings told_;
   int exhausted_ = 0;
   WaitingRoom room_{&slices_, &clock_, {.exhausted_wait = absl::Seconds(1), .max_waiting = 3}};
@@ -156,6 +161,15 @@ TEST_F(WaitingRoomTest, WhoseTimeHasComeLeavesWhateverItWaitsFor) {
   EXPECT_EQ(Told(), (Strings{"b goes on", "a gives up"}));
   Enter("late", {{"tv", 1}}, clock_.Now());
   EXPECT_EQ(Told(), (Strings{"late gives up"})) << "no time to wait";
+}
+
+TEST_F(WaitingRoomTest, WhoGivesUpHasTriedAfterTheOneBeforeGaveItsUnitsBack) {
+  Enter("a", {{"tv", 1}});
+  Enter("b", {{"tv", 1}});
+  units_["tv"] = 1;
+  ledger_fails_ = true;
+  TimePasses(absl::Seconds(1));
+  EXPECT_EQ(Told(), (Strings{"a goes on", "b goes on"}));
 }
 
 TEST_F(WaitingRoomTest, AClosedRoomSendsEverybodyAway) {
