@@ -34,8 +34,8 @@ const std::vector<Kind>& Kinds() {
        7,
        {Fault::kCrash, Fault::kRestart, Fault::kPause, Fault::kSessionExpires, Fault::kSessionCutOff,
         Fault::kFollowerIsolated, Fault::kFollowerLags, Fault::kZookeeperDown, Fault::kTreeDeleted,
-         Fault::kTreeRestored, Fault::kAnnouncementByHand, Fault::kNewHistory, Fault::kLedgerDown,
-         Fault::kLedgerCutOffFromOne, Fault::kSkuLocked},
+        Fault::kTreeRestored, Fault::kAnnouncementByHand, Fault::kNewHistory, Fault::kLedgerDown,
+        Fault::kLedgerCutOffFromOne, Fault::kSkuLocked},
        true}};
   return *kinds;
 }
