@@ -20,12 +20,12 @@ AS $$
 DECLARE
   v_first text := p_sku_id;
   v_last text := p_sku_id;
-  v_left bigint := 0;
+  v_left bigint := 0::bigint;
 BEGIN
   IF p_sku_id = '' THEN
     -- Above p_after and below all longer ids that begin with it.
     v_first := p_after || E'\x01';
-    SELECT s.sku_id INTO v_last FROM sku s WHERE s.sku_id > p_after ORDER BY s.sku_id OFFSET p_limit::bigint - 1 LIMIT 1;
+    SELECT s.sku_id INTO v_last FROM sku s WHERE s.sku_id > p_after ORDER BY s.sku_id OFFSET p_limit - 1 LIMIT 1;
     IF v_last IS NOT NULL THEN
       SELECT count(*) INTO v_left FROM sku s WHERE s.sku_id > v_last;
     END IF;
