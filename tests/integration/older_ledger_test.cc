@@ -38,7 +38,8 @@ class OlderLedgerTest : public SaleTest {
   // Which incarnations hold units of the SKU, by the ledger.
   std::set<int64_t> Holders(const std::string& sku) {
     std::set<int64_t> holders;
-    for (const v1::Slice& slice : QuotaOf(sku).slices()) {
+    const v1::Quota quota = QuotaOf(sku);
+    for (const v1::Slice& slice : quota.slices()) {
       if (slice.incarnation() != 0) holders.insert(slice.incarnation());
     }
     return holders;
