@@ -160,7 +160,8 @@ TEST_P(UpkeepLedgerContract, ALatePaymentBuysNoSecondUnitOnceTheFirstIsRetired) 
   Confirm(PaymentOf(paid));
   const auto messages = outbox().ListMessages("default", OutboxState::kPending, {}, 100);
   for (const OutboxMessage& message : *messages) {
-    if (message.key.reservation_id == paid.reservation_id) ASSERT_TRUE(outbox().MarkDelivered({message.key}).ok());
+    if (message.key.reservation_id != paid.reservation_id) continue;
+    ASSERT_TRUE(outbox().MarkDelivered({message.key}).ok());
   }
   LetPass(absl::Hours(25));
   ASSERT_EQ(Retire(), 1);
