@@ -37,21 +37,14 @@ TEST_F(PostgresOutageTest, ASkuThatMovesBreaksNoConnection) {
   ConnectionPool pool(options);
   PostgresStockLedger stock(&pool);
   ASSERT_TRUE(stock.GetSku("tv").ok());
-  pqxx::connection connection(postgres_.dsn());
-  const auto backends = [&connection] {
-    pqxx::nontransaction query(connection);
-    const auto row = query.exec1(
-        "SELECT coalesce(string_agg(pid::text, ' '), '') FROM pg_stat_activity WHERE application_name = 'moving'");
-    return row[0].as<std::string>();
-  };
-  const std::string before = backends();
+  const std::string before = BackendsOf(postgres_, "moving");
   ASSERT_TRUE(
       testing::ExecuteSql(postgres_.dsn(), "UPDATE tranche.sku SET whereabouts = 'LEAVING', other_shard = 'east'")
           .ok());
   const absl::Status moving = stock.AddStock("tv", 1, std::nullopt, "test").status();
   EXPECT_TRUE(IsSkuMoving(moving)) << moving;
   EXPECT_TRUE(stock.GetSku("tv").ok());
-  EXPECT_EQ(backends(), before);
+  EXPECT_EQ(BackendsOf(postgres_, "moving"), before);
 }
 
 // A row is locked for longer than a statement may take. Only the statement that waited has failed: the ledger is up,

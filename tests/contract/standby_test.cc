@@ -14,9 +14,9 @@
 #include "absl/time/clock.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/postgres/connection_pool.h"
-#include "storage/postgres/migrator.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
+#include "tests/contract/postgres_outage_fixture.h"
 #include "tests/support/claims.h"
 #include "tests/support/mini_postgres.h"
 
@@ -30,29 +30,18 @@ using testing::NewId;
 // Of the sessions whose commits the tests cancel.
 constexpr char kApplication[] = "standby";
 
-class StandbyTest : public ::testing::Test {
+class StandbyTest : public PostgresOutageTest {
  protected:
   void SetUp() override {
-    ASSERT_TRUE(postgres_.Start().ok());
-    const auto migrated = Migrate(postgres_.dsn());
-    ASSERT_TRUE(migrated.ok()) << migrated.status();
+    ASSERT_NO_FATAL_FAILURE(PostgresOutageTest::SetUp());
     // A default that would keep the warning from us.
     ASSERT_TRUE(ExecuteSql(postgres_.dsn(), "ALTER ROLE tranche_node SET client_min_messages = error").ok());
     PoolOptions options;
     options.dsn = postgres_.node_dsn();
     options.application_name = kApplication;
-    pool_ = std::make_unique<ConnectionPool>(options);
-    ledger_ = std::make_unique<PostgresLedger>(pool_.get());
-    lifecycle_ = std::make_unique<PostgresLifecycleLedger>(pool_.get());
-    stock_ = std::make_unique<PostgresStockLedger>(pool_.get());
-    Sku sku;
-    sku.sku_id = "tv";
-    sku.title = "A television";
-    sku.currency = "EUR";
-    sku.stock = kStock;
-    ASSERT_TRUE(stock_->CreateSku(sku, "test").ok());
-    node_ = *stock_->RegisterIncarnation("node", "host:1");
-    ASSERT_TRUE(stock_->MoveUnits("tv", {{node_, kStock}}, std::nullopt, "test").ok());
+    waiting_pool_ = std::make_unique<ConnectionPool>(options);
+    ledger_ = std::make_unique<PostgresLedger>(waiting_pool_.get());
+    lifecycle_ = std::make_unique<PostgresLifecycleLedger>(waiting_pool_.get());
   }
 
   void TearDown() override { SetStandby(""); }
@@ -87,15 +76,7 @@ class StandbyTest : public ::testing::Test {
   }
   bool CancelAWait() { return AwaitWaiting("pg_cancel_backend(pid)"); }
 
-  std::string Backends() {
-    pqxx::connection connection(postgres_.dsn());
-    pqxx::nontransaction query(connection);
-    return query
-        .exec1(absl::StrCat("SELECT coalesce(string_agg(pid::text, ' ' ORDER BY pid), '') FROM pg_stat_activity "
-                            "WHERE application_name = '",
-                            kApplication, "'"))[0]
-        .as<std::string>();
-  }
+  std::string Backends() { return BackendsOf(postgres_, kApplication); }
 
   // A claim that is committed and can be read, but that no standby has: the wait for it was cancelled. The standby is
   // still missing. `created` counts the claims that were committed with this one.
@@ -132,13 +113,8 @@ class StandbyTest : public ::testing::Test {
     asker.join();
   }
 
-  static constexpr int64_t kStock = 1'000'000;
-  testing::MiniPostgres postgres_;
-  std::unique_ptr<ConnectionPool> pool_;
-  std::unique_ptr<PostgresLedger> ledger_;
+  std::unique_ptr<ConnectionPool> waiting_pool_;
   std::unique_ptr<PostgresLifecycleLedger> lifecycle_;
-  std::unique_ptr<PostgresStockLedger> stock_;
-  IncarnationId node_ = kPool;
 };
 
 // When the wait for the synchronous standby is cancelled, the server reports success with a warning. Acknowledged, the
