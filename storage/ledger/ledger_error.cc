@@ -8,6 +8,7 @@ namespace {
 constexpr char kUnknownCommitUrl[] = "tranche/unknown-commit";
 constexpr char kBusyUrl[] = "tranche/busy";
 constexpr char kNeedsLessUrl[] = "tranche/needs-less";
+constexpr char kNoConnectionUrl[] = "tranche/no-connection";
 constexpr char kSkuMovingUrl[] = "tranche/sku-moving";
 constexpr char kNoSuchShardUrl[] = "tranche/no-such-shard";
 constexpr char kRetryTransactionUrl[] = "tranche/retry-transaction";
@@ -35,6 +36,14 @@ absl::Status NeedsLessError(absl::string_view detail) {
 }
 
 bool NeedsLess(const absl::Status& status) { return status.GetPayload(kNeedsLessUrl).has_value(); }
+
+absl::Status NoConnectionError(absl::string_view detail) {
+  absl::Status status = BusyError(detail);
+  status.SetPayload(kNoConnectionUrl, absl::Cord("1"));
+  return status;
+}
+
+bool IsNoConnection(const absl::Status& status) { return status.GetPayload(kNoConnectionUrl).has_value(); }
 
 absl::Status UnsettledCommitError(absl::string_view detail) {
   absl::Status status = UnknownCommitError(detail);

@@ -22,6 +22,10 @@ absl::Status BusyError(absl::string_view detail);
 absl::Status NeedsLessError(absl::string_view detail);
 bool NeedsLess(const absl::Status& status);
 
+// The same, because the call got no connection in time, while others of this process have one. Nothing was sent.
+absl::Status NoConnectionError(absl::string_view detail);
+bool IsNoConnection(const absl::Status& status);
+
 // An unknown commit of a ledger that is up: the change was made, but no synchronous standby has confirmed it, so that
 // it is lost if one takes over now.
 absl::Status UnsettledCommitError(absl::string_view detail);

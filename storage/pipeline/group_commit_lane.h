@@ -125,6 +125,11 @@ template <typename Work>
 LaneNext GroupCommitLane<Work>::GiveWay(const absl::Status& status) {
   DropExpired();
   if (batch_.empty()) return Next::kStep;
+  if (IsNoConnection(status)) {
+    // The call has waited for one. Those whose deadlines have passed in the queue meanwhile are answered first.
+    group_->Requeue(std::exchange(batch_, {}), /*locked=*/false);
+    return Next::kStep;
+  }
   if (!NeedsLess(status)) {
     if (!std::exchange(no_wait_, true)) return Next::kStep;
     // Locked rows were skipped. What is left is one that an insert waits for, which lets others go on, or a lock on a

@@ -86,6 +86,7 @@ std::vector<std::unique_ptr<ConnectionPool::Connection>> ConnectionPool::TakeSta
   while (!idle_.empty() && idle_.front().since + options_.idle_timeout <= now) {
     stale.push_back(std::move(idle_.front().connection));
     idle_.pop_front();
+    --open_;
   }
   return stale;
 }
@@ -93,10 +94,16 @@ std::vector<std::unique_ptr<ConnectionPool::Connection>> ConnectionPool::TakeSta
 bool ConnectionPool::CloseIdle() {
   std::unique_ptr<Connection> closed;
   absl::MutexLock lock(&mutex_);
-  if (idle_.empty() || idle_.size() + due_.size() < 2) return false;
+  if (idle_.empty() || open_ < 2) return false;
   closed = std::move(idle_.front().connection);
   idle_.pop_front();
+  --open_;
   return true;
+}
+
+bool ConnectionPool::Connected() {
+  absl::MutexLock lock(&mutex_);
+  return open_ > 0;
 }
 
 // Under the lock, which Return takes before a connection is closed, so the socket still belongs to this connection.
@@ -142,15 +149,15 @@ absl::StatusOr<ConnectionPool::Lease> ConnectionPool::Acquire() {
     PostgresError failure = Open(&connection);
     if (failure.meaning->kind == SqlStateKind::kConnection) connection = AwaitOther(latest, &failure);
     if (connection == nullptr) {
+      // Others of this process work with theirs.
+      const bool busy = failure.meaning->kind == SqlStateKind::kConnection && (Connected() || OthersMayGive(failure));
       absl::MutexLock lock(&mutex_);
       --lent_;
-      // Others of this pool work with theirs.
-      const bool busy = failure.meaning->kind == SqlStateKind::kConnection && !due_.empty();
-      return busy ? BusyError(failure.status.message()) : std::move(failure.status);
+      return busy ? NoConnectionError(failure.status.message()) : std::move(failure.status);
     }
   }
   // Also starts the time anew for a connection that was just opened: opening took a part of it.
-  if (absl::Status begun = BeginUse(*connection, options_.statement_timeout + kStatementGrace); !begun.ok()) {
+  if (absl::Status begun = BeginUse(*connection); !begun.ok()) {
     Return(std::move(connection), ConnectionFate::kDropped);
     return begun;
   }
@@ -176,6 +183,10 @@ std::unique_ptr<ConnectionPool::Connection> ConnectionPool::AwaitOther(absl::Tim
   return connection;
 }
 
+bool ConnectionPool::OthersMayGive(const PostgresError& refused) {
+  return refused.sqlstate == kTooManyConnections && options_.share != nullptr && options_.share->OthersConnected(this);
+}
+
 // Waits until the server may have noticed that another pool has closed a connection. True if it is too late.
 bool ConnectionPool::AwaitShare(absl::Time latest) {
   options_.share->AskFor(this);
@@ -188,21 +199,30 @@ std::unique_ptr<ConnectionPool::Connection> ConnectionPool::AwaitReturned(absl::
   absl::MutexLock lock(&mutex_);
   // Callers that wait here, or that are opening one, have none that they could return.
   const auto settled = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return given_up_ || !idle_.empty() || due_.empty();
+    return given_up_ || !idle_.empty() || open_ == 0;
   };
   mutex_.AwaitWithDeadline(absl::Condition(&settled), latest);
   return TakeIdle();
 }
 
-absl::Status ConnectionPool::BeginUse(Connection& connection, absl::Duration timeout) {
+absl::Status ConnectionPool::BeginUse(Connection& connection) {
   absl::MutexLock lock(&mutex_);
   if (given_up_) return GivenUp();
-  due_[&connection] = absl::Now() + timeout;
+  due_[&connection] = absl::Now() + options_.statement_timeout + kStatementGrace;
   return absl::OkStatus();
 }
 
-void ConnectionPool::EndUse(Connection& connection) {
+absl::Status ConnectionPool::BeginSetup(Connection& connection) {
   absl::MutexLock lock(&mutex_);
+  if (given_up_) return GivenUp();
+  ++open_;
+  due_[&connection] = absl::Now() + options_.setup_timeout;
+  return absl::OkStatus();
+}
+
+void ConnectionPool::SetupFailed(Connection& connection) {
+  absl::MutexLock lock(&mutex_);
+  --open_;
   due_.erase(&connection);
 }
 
@@ -221,8 +241,7 @@ PostgresError ConnectionPool::Open(std::unique_ptr<Connection>* opened) {
   try {
     connection = std::make_unique<Connection>(WithParameters(options_.dsn, options_));
     // The statements below may hang like any other.
-    if (absl::Status begun = BeginUse(*connection, options_.setup_timeout); !begun.ok())
-      return failed(std::move(begun));
+    if (absl::Status begun = BeginSetup(*connection); !begun.ok()) return failed(std::move(begun));
 // Deprecated, because its successor never reactivates; in this version it is the only way.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -232,7 +251,7 @@ PostgresError ConnectionPool::Open(std::unique_ptr<Connection>* opened) {
     *opened = std::move(connection);
     return failed(absl::OkStatus());
   } catch (const std::exception& error) {
-    if (connection != nullptr) EndUse(*connection);
+    if (connection != nullptr) SetupFailed(*connection);
     PostgresError failure = TranslatePostgresError(error, /*sent=*/false);
     trouble_.Note(failure);
     return failure;
@@ -246,11 +265,15 @@ void ConnectionPool::Return(std::unique_ptr<Connection> connection, ConnectionFa
   due_.erase(connection.get());
   // The idle ones were probably opened to the same server, which is gone: make all callers connect anew.
   if (fate == ConnectionFate::kAllDropped) closed = std::exchange(idle_, {});
-  const bool last = idle_.empty() && due_.empty();
-  if (fate == ConnectionFate::kKept && !last && options_.share != nullptr && options_.share->Take()) {
+  if (fate == ConnectionFate::kKept && open_ > 1 && options_.share != nullptr && options_.share->Take()) {
     fate = ConnectionFate::kDropped;
   }
-  if (fate == ConnectionFate::kKept) idle_.push_back({std::move(connection), absl::Now()});
+  open_ -= static_cast<int>(closed.size());
+  if (fate == ConnectionFate::kKept) {
+    idle_.push_back({std::move(connection), absl::Now()});
+  } else {
+    --open_;
+  }
 }
 
 }  // namespace tranche::storage

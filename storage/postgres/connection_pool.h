@@ -91,11 +91,13 @@ class ConnectionPool {
 
   // kUnavailable when the database does not accept a connection, kPermissionDenied when it does not let this role in;
   // kResourceExhausted when none becomes free in time. When the server gives no further connection, one that the pool
-  // has lent, or that another pool gives up, is waited for.
+  // has lent, or that another pool gives up, is waited for; NoConnectionError if none comes in time.
   absl::StatusOr<Lease> Acquire();
 
   // Closes the connection that was idle for longest, unless it is this pool's last one. False if there is none.
   bool CloseIdle();
+  // Whether it has a connection, or is setting one up.
+  bool Connected();
 
   // For a process that ends and must not be blocked by a hung server: lends no more connections (kUnavailable) and
   // shuts the lent ones, so that callers who wait for the server see a broken connection. A caller who is just
@@ -117,9 +119,13 @@ class ConnectionPool {
   std::unique_ptr<Connection> AwaitReturned(absl::Time latest);
   bool AwaitShare(absl::Time latest);
   std::unique_ptr<Connection> TakeIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether another pool of this process has a connection, of which it gives one up when it has two.
+  bool OthersMayGive(const PostgresError& refused);
   // From now on the connection must be back in time. An error once the pool was given up.
-  absl::Status BeginUse(Connection& connection, absl::Duration timeout);
-  void EndUse(Connection& connection);
+  absl::Status BeginUse(Connection& connection);
+  // From now on the connection is one of the pool's. An error once the pool was given up.
+  absl::Status BeginSetup(Connection& connection);
+  void SetupFailed(Connection& connection);
   void Watch();
   // Those that have been idle for too long, to be closed by the caller without the lock.
   std::vector<std::unique_ptr<Connection>> TakeStale(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -129,7 +135,8 @@ class ConnectionPool {
   TroubleLog trouble_;
   absl::Mutex mutex_;
   std::deque<Idle> idle_ ABSL_GUARDED_BY(mutex_);  // the one that was used last at the end
-  int lent_ ABSL_GUARDED_BY(mutex_) = 0;
+  int open_ ABSL_GUARDED_BY(mutex_) = 0;           // that exist: idle, lent, or being set up
+  int lent_ ABSL_GUARDED_BY(mutex_) = 0;           // with those that are waited for
   // Until when each connection that is lent, or being set up, must be back.
   absl::flat_hash_map<Connection*, absl::Time> due_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

@@ -23,4 +23,10 @@ void ConnectionShare::AskFor(ConnectionPool* asking) {
   asked_ = !closed;
 }
 
+bool ConnectionShare::OthersConnected(ConnectionPool* asking) {
+  absl::MutexLock lock(&mutex_);
+  return std::any_of(pools_.begin(), pools_.end(),
+                     [asking](ConnectionPool* pool) { return pool != asking && pool->Connected(); });
+}
+
 }  // namespace tranche::storage

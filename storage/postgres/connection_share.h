@@ -31,6 +31,9 @@ class ConnectionShare {
   // pool's lock.
   void AskFor(ConnectionPool* asking);
 
+  // Whether another pool has a connection. The caller holds no pool's lock.
+  bool OthersConnected(ConnectionPool* asking);
+
   // For a pool that could close one: is one asked for? Then it has to close it.
   bool Take() { return asked_.exchange(false); }
 

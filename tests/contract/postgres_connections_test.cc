@@ -87,6 +87,27 @@ TEST_F(PostgresConnectionsTest, WhatIsSoldCanBePaidWithFewConnections) { SellAnd
 
 TEST_F(PostgresConnectionsTest, WhatIsSoldCanBePaidWithOneConnectionForEachPool) { SellAndBePaid(3); }
 
+// The one that has the only connection keeps it for long. The ledger is not down for that.
+TEST_F(PostgresConnectionsTest, WhatAnotherPoolHasIsNoOutage) {
+  PoolOptions options;
+  options.dsn = RoleWith(1);
+  options.acquire_timeout = absl::Milliseconds(200);
+  options.share = std::make_shared<ConnectionShare>();
+  ConnectionPool first(options), second(options);
+  {
+    const auto lent = first.Acquire();
+    ASSERT_TRUE(lent.ok()) << lent.status();
+    const absl::Status of_another = second.Acquire().status(), of_the_same = first.Acquire().status();
+    EXPECT_TRUE(IsNoConnection(of_another)) << of_another;
+    EXPECT_TRUE(IsNoConnection(of_the_same)) << of_the_same;
+  }
+  EXPECT_TRUE(IsNoConnection(second.Acquire().status())) << "no pool gives its last one";
+  options.share = nullptr;
+  ConnectionPool stranger(options);
+  const absl::Status refused = stranger.Acquire().status();
+  EXPECT_TRUE(absl::IsUnavailable(refused) && !LedgerIsUp(refused)) << refused;
+}
+
 TEST_F(PostgresConnectionsTest, IdleConnectionsAreGivenBack) {
   PoolOptions options;
   options.dsn = postgres_.node_dsn();

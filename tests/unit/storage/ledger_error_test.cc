@@ -27,6 +27,12 @@ TEST(LedgerError, BusyIsUnavailableOfALedgerThatIsUp) {
   EXPECT_FALSE(IsUnknownCommit(status));
 }
 
+TEST(LedgerError, WithoutAConnectionTheLedgerIsBusy) {
+  EXPECT_TRUE(IsNoConnection(NoConnectionError("none is left")));
+  EXPECT_TRUE(LedgerIsUp(NoConnectionError("none is left")));
+  EXPECT_FALSE(IsNoConnection(BusyError("a lock")));
+}
+
 TEST(LedgerError, UnsettledIsAnUnknownCommitOfALedgerThatIsUp) {
   EXPECT_TRUE(IsUnknownCommit(UnsettledCommitError("no standby")));
   EXPECT_TRUE(LedgerIsUp(UnsettledCommitError("no standby")));

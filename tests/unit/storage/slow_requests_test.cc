@@ -38,6 +38,7 @@ class LockedLedger : public ReservationLedger {
       lose_next = false;
       return UnknownCommitError("lost");
     }
+    if (no_connection) return NoConnectionError("no connection is left");
     if (claims.size() > room) return NeedsLessError("out of shared memory");
     std::vector<CommitResult> results(claims.size());
     for (size_t i = 0; i < claims.size(); ++i) {
@@ -57,6 +58,7 @@ class LockedLedger : public ReservationLedger {
   std::set<std::string> held_up;  // users whose inserts wait for another transaction
   size_t room = 1000;             // claims for which the server has enough locks
   bool lose_next = false;
+  bool no_connection = false;
   std::function<void()> during_next;
   std::vector<std::string> batches;
   std::vector<size_t> sizes;
@@ -338,6 +340,33 @@ TEST(SlowChangesTest, ALockedReservationStopsItselfOnly) {
   EXPECT_EQ(done, 6);
   confirm(7);
   EXPECT_EQ(run(), (Words{"wait confirm 7"}));
+}
+
+// Other pools of the process have the connections: the ledger is up, and one of them will be given up.
+TEST_F(SlowRequestsTest, WithoutAConnectionRequestsWaitAndNobodyIsRefusedForIt) {
+  ledger_.no_connection = true;
+  for (const char* sku_id : {"a", "b"}) Buy(sku_id);
+  Buy("c", absl::Seconds(1));
+  ASSERT_EQ(lane_.Step(), LaneNext::kStep);
+  EXPECT_TRUE(pipeline_.Stats().ledger_answers);
+  Buy("d");
+  clock_.AdvanceBy(absl::Seconds(2));
+  ASSERT_EQ(lane_.Step(), LaneNext::kStep);
+  EXPECT_EQ(TakeAnswers(), (Words{"the deadline passed before the request was decided"}));
+  ledger_.no_connection = false;
+  TakeBatches();
+  Run();
+  EXPECT_EQ(TakeBatches(), (Words{"wait a b d"}));
+  EXPECT_EQ(TakeAnswers(), (Words{"a", "b", "d"}));
+}
+
+TEST_F(SlowRequestsTest, WhoStopsWithoutAConnectionRefuses) {
+  ledger_.no_connection = true;
+  ledger_.during_next = [this] { pipeline_.Stop(); };
+  Buy("a");
+  Run();
+  EXPECT_EQ(TakeAnswers(), (Words{"shutting down"}));
+  EXPECT_EQ(lane_.Step(), LaneNext::kEnd);
 }
 
 }  // namespace
