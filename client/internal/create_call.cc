@@ -20,7 +20,9 @@ bool SamePayload(const Reservation& found, const tranche::v1::CreateReservationR
 CreateCall::CreateCall(CallEnvironment& environment, absl::Time deadline, CreateReservation request, Callback callback)
     : ClaimCall(environment, deadline, request.retry_of_unknown),
       request_(ToProto(std::move(request))),
-      callback_(std::move(callback)) {}
+      callback_(std::move(callback)) {
+  request_.set_refusal_in_response(true);
+}
 
 void CreateCall::Send(Stub& stub, absl::Time deadline) {
   // A node refuses a sold-out SKU from memory, so it must be told that this id may be booked already.

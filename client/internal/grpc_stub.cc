@@ -62,7 +62,10 @@ void GrpcStub::CreateReservation(Context& context, absl::Time deadline,
                                  const tranche::v1::CreateReservationRequest& request,
                                  tranche::v1::CreateReservationResponse* response, AttemptObserver* observer) {
   Begin(context, deadline);
-  Next()->CreateReservation(&*context, &request, response, Reporting(observer));
+  Next()->CreateReservation(&*context, &request, response, [observer, response](const grpc::Status& status) {
+    const bool refused = status.ok() && response->refusal().code() != 0;
+    observer->OnAttemptDone(refused ? ToAbslStatus(response->refusal()) : ToAbslStatus(status));
+  });
 }
 
 void GrpcStub::GetReservation(Context& context, absl::Time deadline, const tranche::v1::GetReservationRequest& request,

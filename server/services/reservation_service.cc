@@ -1,16 +1,27 @@
 #include "server/services/reservation_service.h"
 
+#include "server/errors.h"
 #include "server/services/reservation_watch.h"
 
 namespace tranche::server {
 namespace {
 
+// What the sale decided, as opposed to what is wrong with the request or the service.
+bool IsDecision(const absl::Status& refusal) {
+  return absl::IsFailedPrecondition(refusal) || absl::IsResourceExhausted(refusal);
+}
+
 CallEntry CreateCall(CallPolicy policy, ReservationHandler* handler) {
   return InlineCall<v1::CreateReservationRequest, v1::CreateReservationResponse>(
       policy, [handler](const CallContext& call, const v1::CreateReservationRequest& request,
                         const Reply<v1::CreateReservationResponse>& reply) {
-        handler->Create(request, call.deadline(), [handler, reply](absl::StatusOr<quota::Sold> sold) {
-          if (!sold.ok()) return reply.Finish(sold.status());
+        const bool in_response = request.refusal_in_response();
+        handler->Create(request, call.deadline(), [handler, reply, in_response](absl::StatusOr<quota::Sold> sold) {
+          if (!sold.ok()) {
+            if (!in_response || !IsDecision(sold.status())) return reply.Finish(sold.status());
+            *reply.response()->mutable_refusal() = ToRpcStatus(sold.status());
+            return reply.Finish(absl::OkStatus());
+          }
           handler->Fill(sold->reservation, reply.response()->mutable_reservation());
           reply.response()->set_replayed(sold->replayed);
           reply.Finish(absl::OkStatus());

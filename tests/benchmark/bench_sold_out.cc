@@ -1,5 +1,6 @@
 // How fast a front node answers "sold out", compared with the fastest answer that gRPC can give at all: an echo server,
-// called in turns by the same client on the same machine, so that both see the same conditions.
+// called in turns by the same client on the same machine, so that both see the same conditions. The node answers in two
+// forms: as a status, and as a message (refusal_in_response).
 //
 //   bench_sold_out --endpoint 127.0.0.1:7400 --sku tv        (tv must be sold out)
 
@@ -10,6 +11,7 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -57,50 +59,85 @@ nlohmann::json ToJson(const Series& series) {
           {"sampled_outcomes", series.outcomes}};
 }
 
+// A node's sold-out answers of one form, beside the echo.
+struct Answers {
+  std::string name;
+  RawCaller caller;
+  Series series;
+  std::vector<double> ratios;
+};
+
+bool Write(const std::string& path, const nlohmann::json& report) {
+  std::ofstream file(path);
+  file << report.dump(2) << "\n";
+  return static_cast<bool>(file);
+}
+
+nlohmann::json ToJson(const Answers& answers) {
+  nlohmann::json json = ToJson(answers.series);
+  json["ratios"] = answers.ratios;
+  json["median_ratio"] = Median(answers.ratios);
+  return json;
+}
+
+// Says so if something else than sold-out answers was measured.
+bool Valid(const Series& echo, const std::vector<std::unique_ptr<Answers>>& forms) {
+  bool valid = echo.Only("OK");
+  for (const auto& answers : forms) {
+    if (answers->series.Only("SOLD_OUT")) continue;
+    valid = false;
+    std::cerr << "bench_sold_out: not a measurement of sold-out answers; sampled:";
+    for (const auto& [name, count] : answers->series.outcomes) std::cerr << " " << name << "=" << count;
+    std::cerr << "\n";
+  }
+  return valid;
+}
+
 int Measure(const Flags& flags, const std::string& echo_address) {
-  RawCaller echo_caller(echo_address, flags.sku, flags.in_flight, flags.channels);
-  RawCaller sale_caller(flags.endpoint, flags.sku, flags.in_flight, flags.channels);
+  RawCaller echo_caller(echo_address, flags.sku, flags.in_flight, flags.channels, false);
+  std::vector<std::unique_ptr<Answers>> forms;
+  for (const bool in_response : {false, true}) {
+    forms.emplace_back(new Answers{in_response ? "message" : "status",
+                                   {flags.endpoint, flags.sku, flags.in_flight, flags.channels, in_response},
+                                   {},
+                                   {}});
+  }
   const absl::Duration duration = absl::Seconds(flags.seconds);
   // Connections and caches.
   echo_caller.Run(absl::Milliseconds(500));
-  sale_caller.Run(absl::Milliseconds(500));
+  for (const auto& answers : forms) answers->caller.Run(absl::Milliseconds(500));
   Series echo;
-  Series sold_out;
-  std::vector<double> ratios;
-  std::cout << absl::StrFormat("%-7s %14s %14s %8s\n", "ROUND", "ECHO/s", "SOLD OUT/s", "RATIO");
+  std::cout << absl::StrFormat("%-7s %10s %10s %8s %10s %8s\n", "ROUND", "ECHO/s", "STATUS/s", "RATIO", "MESSAGE/s",
+                               "RATIO");
+  const auto print = [&](const std::string& round, double echo_rate, const auto& rate, const auto& ratio) {
+    std::cout << absl::StrFormat("%-7s %10.0f", round, echo_rate);
+    for (const auto& a : forms) std::cout << absl::StrFormat(" %10.0f %7.1f%%", rate(*a), ratio(*a) * 100);
+    std::cout << std::endl;
+  };
   for (int round = 1; round <= flags.rounds; ++round) {
     echo.Add(echo_caller.Run(duration));
-    sold_out.Add(sale_caller.Run(duration));
-    ratios.push_back(sold_out.per_second.back() / std::max(1.0, echo.per_second.back()));
-    std::cout << absl::StrFormat("%-7d %14.0f %14.0f %7.1f%%\n", round, echo.per_second.back(),
-                                 sold_out.per_second.back(), ratios.back() * 100)
-              << std::flush;
-  }
-  std::cout << absl::StrFormat("%-7s %14.0f %14.0f %7.1f%%\n", "median", Median(echo.per_second),
-                               Median(sold_out.per_second), Median(ratios) * 100);
-  if (!flags.json_file.empty()) {
-    std::ofstream file(flags.json_file);
-    file << nlohmann::json({{"in_flight", flags.in_flight},
-                            {"channels", flags.channels},
-                            {"round_seconds", flags.seconds},
-                            {"echo", ToJson(echo)},
-                            {"sold_out", ToJson(sold_out)},
-                            {"ratios", ratios},
-                            {"median_ratio", Median(ratios)}})
-                .dump(2)
-         << "\n";
-    if (!file) {
-      std::cerr << "bench_sold_out: cannot write " << flags.json_file << "\n";
-      return 1;
+    const double echo_rate = echo.per_second.back();
+    for (const auto& answers : forms) {
+      answers->series.Add(answers->caller.Run(duration));
+      answers->ratios.push_back(answers->series.per_second.back() / std::max(1.0, echo_rate));
     }
+    print(
+        std::to_string(round), echo_rate, [](const Answers& a) { return a.series.per_second.back(); },
+        [](const Answers& a) { return a.ratios.back(); });
   }
-  if (!echo.Only("OK") || !sold_out.Only("SOLD_OUT")) {
-    std::cerr << "bench_sold_out: not a measurement of sold-out answers; sampled:";
-    for (const auto& [name, count] : sold_out.outcomes) std::cerr << " " << name << "=" << count;
-    std::cerr << "\n";
-    return 2;
+  print(
+      "median", Median(echo.per_second), [](const Answers& a) { return Median(a.series.per_second); },
+      [](const Answers& a) { return Median(a.ratios); });
+  nlohmann::json report = {{"in_flight", flags.in_flight},
+                           {"channels", flags.channels},
+                           {"round_seconds", flags.seconds},
+                           {"echo", ToJson(echo)}};
+  for (const auto& answers : forms) report["sold_out"][answers->name] = ToJson(*answers);
+  if (!flags.json_file.empty() && !Write(flags.json_file, report)) {
+    std::cerr << "bench_sold_out: cannot write " << flags.json_file << "\n";
+    return 1;
   }
-  return 0;
+  return Valid(echo, forms) ? 0 : 2;
 }
 
 int Main(int argc, char** argv) {

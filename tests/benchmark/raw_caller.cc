@@ -14,11 +14,13 @@ namespace tranche::benchmark {
 // One call in flight after the other. Used by one thread at a time.
 class RawCaller::Slot {
  public:
-  Slot(RawCaller* owner, tranche::v1::ReservationService::Stub* stub, const std::string& sku, int number)
+  Slot(RawCaller* owner, tranche::v1::ReservationService::Stub* stub, const std::string& sku, bool refusal_in_response,
+       int number)
       : owner_(owner), stub_(stub) {
     request_.set_sku_id(sku);
     request_.set_user_id(absl::StrCat("buyer-", MakeUuidV7().substr(0, 23), "-", number));
     request_.set_quantity(1);
+    request_.set_refusal_in_response(refusal_in_response);
   }
 
   void Start(absl::Time end) {
@@ -45,13 +47,14 @@ class RawCaller::Slot {
       return;
     }
     // The reason is read only sometimes: reading it each time would cost the sold-out side more than the echo's.
-    if (calls_++ % 64 == 0) ++outcomes_[NameOf(status)];
+    if (calls_++ % 64 == 0) ++outcomes_[NameOf(status, response_)];
     Call();
   }
 
-  static std::string NameOf(const grpc::Status& status) {
-    if (status.ok()) return "OK";
-    const std::string reason = ReasonNameOf(internal::ToAbslStatus(status));
+  static std::string NameOf(const grpc::Status& status, const tranche::v1::CreateReservationResponse& response) {
+    if (status.ok() && !response.has_refusal()) return "OK";
+    const std::string reason =
+        ReasonNameOf(status.ok() ? internal::ToAbslStatus(response.refusal()) : internal::ToAbslStatus(status));
     return reason.empty() ? absl::StrCat("status ", static_cast<int>(status.error_code())) : reason;
   }
 
@@ -65,7 +68,8 @@ class RawCaller::Slot {
   std::map<std::string, uint64_t> outcomes_;
 };
 
-RawCaller::RawCaller(const std::string& address, const std::string& sku, int in_flight, int channels) {
+RawCaller::RawCaller(const std::string& address, const std::string& sku, int in_flight, int channels,
+                     bool refusal_in_response) {
   for (int i = 0; i < channels; ++i) {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -74,7 +78,7 @@ RawCaller::RawCaller(const std::string& address, const std::string& sku, int in_
         grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments)));
   }
   for (int i = 0; i < in_flight; ++i) {
-    slots_.push_back(std::make_unique<Slot>(this, stubs_[i % stubs_.size()].get(), sku, i));
+    slots_.push_back(std::make_unique<Slot>(this, stubs_[i % stubs_.size()].get(), sku, refusal_in_response, i));
   }
 }
 

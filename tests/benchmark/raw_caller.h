@@ -26,7 +26,8 @@ struct RawResult {
 
 class RawCaller {
  public:
-  RawCaller(const std::string& address, const std::string& sku, int in_flight, int channels);
+  // `refusal_in_response`: as in the request.
+  RawCaller(const std::string& address, const std::string& sku, int in_flight, int channels, bool refusal_in_response);
   ~RawCaller();
 
   // Calls for that long, then waits for outstanding answers; counts only answers within the time.

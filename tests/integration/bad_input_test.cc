@@ -92,9 +92,36 @@ class BadInputTest : public SaleTest {
     EXPECT_EQ(answer.reason, reason);
   }
 
+  // For a request that asks for refusals in the response: what would be the status otherwise.
+  void ExpectTheSameInTheResponse(v1::CreateReservationRequest request) {
+    v1::CreateReservationResponse response;
+    google::rpc::Status refusal;
+    ASSERT_TRUE(refusal.ParseFromString(stub_->CreateReservation(Context().get(), request, &response).error_details()));
+    request.set_refusal_in_response(true);
+    const grpc::Status asked = stub_->CreateReservation(Context().get(), request, &response);
+    ASSERT_TRUE(asked.ok()) << asked.error_message();
+    EXPECT_EQ(response.refusal().SerializeAsString(), refusal.SerializeAsString());
+    EXPECT_FALSE(response.has_reservation());
+  }
+
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::ReservationService::Stub> stub_;
 };
+
+TEST_F(BadInputTest, OnlyDecisionsOfTheSaleComeInTheResponse) {
+  auto request = GoodRequest("alice");
+  request.set_quantity(2);
+  ExpectTheSameInTheResponse(request);
+  request.set_quantity(1);
+  request.set_refusal_in_response(true);
+  v1::CreateReservationResponse sold;
+  ASSERT_TRUE(stub_->CreateReservation(Context().get(), request, &sold).ok());
+  EXPECT_TRUE(sold.has_reservation() && !sold.has_refusal());
+  request.set_user_id("bob");
+  ExpectRefused(request, grpc::ALREADY_EXISTS, "RESERVATION_ID_REUSED");
+  request.clear_sku_id();
+  ExpectRefused(request, grpc::INVALID_ARGUMENT, "SKU_ID_REQUIRED");
+}
 
 TEST_F(BadInputTest, EveryKindHasItsOwnReason) {
   auto request = GoodRequest("alice");
@@ -210,6 +237,7 @@ TEST_F(BadInputTest, TheSameIdIsTheSameReservationAlsoAfterTheSaleIsSoldOut) {
   ASSERT_TRUE(shoppers.WaitForReason(Reason::kSoldOut, 5, absl::Seconds(20)));
   shoppers.Stop();
   ExpectRefused(GoodRequest("carol"), grpc::RESOURCE_EXHAUSTED, "SOLD_OUT");
+  ExpectTheSameInTheResponse(GoodRequest("carol"));
   auto retry = request;
   retry.set_may_exist(true);
   ASSERT_TRUE(stub_->CreateReservation(Context().get(), retry, &late).ok());

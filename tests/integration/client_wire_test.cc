@@ -51,9 +51,14 @@ TEST(ClientWireTest, CreatesSyncAndAsync) {
 }
 
 TEST(ClientWireTest, CarriesReasonsFromTheWire) {
-  FakeFrontNode node({}, ErrorDetails(grpc::StatusCode::RESOURCE_EXHAUSTED, "SOLD_OUT"));
-  const auto reservation = OpenAt({node.address()})->Create({.sku = "tv", .user = "alice"});
-  EXPECT_TRUE(IsSoldOut(reservation.status())) << reservation.status();
+  for (const bool statuses_only : {false, true}) {
+    FakeFrontNode node({}, ErrorDetails(grpc::StatusCode::RESOURCE_EXHAUSTED, "SOLD_OUT"));
+    node.knows_statuses_only = statuses_only;
+    const auto reservation = OpenAt({node.address()})->Create({.sku = "tv", .user = "alice"});
+    EXPECT_TRUE(IsSoldOut(reservation.status())) << reservation.status();
+    EXPECT_EQ(reservation.status().code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_EQ(node.unary_calls(), 1);
+  }
 }
 
 TEST(ClientWireTest, GoesOnWhenANodeIsDead) {

@@ -61,6 +61,8 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
   int streams() const { return streams_; }
   int watches() const { return watches_; }
 
+  // Like a node from before refusals came in responses. Set it before the first call.
+  bool knows_statuses_only = false;
   // Told of every CreateReservation. Set it before the first.
   std::function<void(const tranche::v1::CreateReservationRequest&)> on_create;
   // Set it before the first watch.
@@ -71,7 +73,11 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
                                  tranche::v1::CreateReservationResponse* response) override {
     ++unary_calls_;
     if (on_create) on_create(*request);
-    if (refusal_.code() != 0) return ToGrpc(refusal_);
+    if (refusal_.code() != 0) {
+      if (!request->refusal_in_response() || knows_statuses_only) return ToGrpc(refusal_);
+      *response->mutable_refusal() = refusal_;
+      return grpc::Status::OK;
+    }
     Grant(*request, response);
     return grpc::Status::OK;
   }
