@@ -24,22 +24,30 @@ namespace {
 
 constexpr int kCannotStart = 2;
 constexpr int kConnections = 2;
+// A leader that is cut off must resign soon. Trying anew costs it nothing.
+constexpr absl::Duration kTcpUserTimeout = absl::Milliseconds(1500);
+
+tranche::storage::PoolOptions PoolOf(const tranche::server::BackendOptions& backends) {
+  tranche::storage::PoolOptions pool = tranche::server::ToPoolOptions(backends, "tranche-balancer", kConnections);
+  pool.tcp_user_timeout = kTcpUserTimeout;
+  return pool;
+}
 
 // What balancing one shard needs.
 struct ShardBalancer {
   ShardBalancer(const tranche::server::BalancerProcessOptions& options,
                 tranche::quota::CoordinationConnector* connector, tranche::quota::BalancerOptions balancer_options,
                 const tranche::storage::Shard& shard)
-      : pool(PoolOf(options, shard)),
+      : pool(PoolOfShard(options, shard)),
         ledger(&pool, shard.name),
         balancer(connector, &ledger, tranche::storage::Clock::Real(), [&] {
           balancer_options.shard = shard.name;
           return balancer_options;
         }()) {}
 
-  static tranche::storage::PoolOptions PoolOf(const tranche::server::BalancerProcessOptions& options,
-                                              const tranche::storage::Shard& shard) {
-    auto pool = tranche::server::ToPoolOptions(options.backends, "tranche-balancer", kConnections);
+  static tranche::storage::PoolOptions PoolOfShard(const tranche::server::BalancerProcessOptions& options,
+                                                   const tranche::storage::Shard& shard) {
+    tranche::storage::PoolOptions pool = PoolOf(options.backends);
     pool.dsn = shard.dsn;
     return pool;
   }
@@ -65,7 +73,7 @@ int main(int argc, char** argv) {
   server::SetUpProcess("tranche-balancer");
   server::StopRequest stop;
 
-  storage::ConnectionPool pool(server::ToPoolOptions(options.backends, "tranche-balancer", kConnections));
+  storage::ConnectionPool pool(PoolOf(options.backends));
   storage::PostgresStockLedger ledger(&pool);
   if (absl::Status answers = server::WaitForLedger(ledger, options.backends); !answers.ok()) return Fail(answers);
   storage::PostgresShardLedger shards(&pool);
