@@ -10,30 +10,59 @@ ExportStream* ExportStream::Start(const CallContext& call, const CallFrame& fram
                                   const v1::ExportPaymentsRequest& request) {
   auto* const stream = new ExportStream(call, frame.ExecutorFor(call.policy()), handler);
   absl::StatusOr<PaymentHandler::ExportCursor> cursor = handler->StartExport(request);
-  if (!cursor.ok()) {
-    stream->Finish(call.Conclude(cursor.status()));
-    return stream;
-  }
-  stream->cursor_ = *std::move(cursor);
-  stream->ReadNext();
+  if (cursor.ok()) stream->cursor_ = *std::move(cursor);
+  stream->GoOn([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(stream->mutex_) {
+    if (!cursor.ok()) stream->end_ = call.Conclude(cursor.status());
+  });
   return stream;
 }
 
-void ExportStream::ReadNext() {
-  absl::AnyInvocable<void()> task = [this] {
-    if (call_.cancelled()) return Finish(grpc::Status::CANCELLED);
-    absl::StatusOr<v1::ExportPaymentsResponse> page = handler_->ReadExport(&cursor_);
-    if (!page.ok()) return Finish(call_.Conclude(page.status()));
-    page_ = *std::move(page);
-    StartWrite(&page_);
-  };
-  if (!executor_->TryRun(task)) Finish(call_.Conclude(ExecutorFull()));
+void ExportStream::Read() {
+  absl::StatusOr<v1::ExportPaymentsResponse> page;
+  if (!call_.cancelled()) page = handler_->ReadExport(&cursor_);
+  GoOn([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    reading_ = false;
+    if (page.ok()) {
+      next_page_ = *std::move(page);
+      if (cursor_.done) end_ = grpc::Status::OK;
+    } else {
+      end_ = call_.cancelled() ? grpc::Status::CANCELLED : call_.Conclude(page.status());
+    }
+  });
 }
 
 void ExportStream::OnWriteDone(bool ok) {
-  if (!ok) return Finish(grpc::Status::CANCELLED);
-  if (cursor_.done) return Finish(grpc::Status::OK);
-  ReadNext();
+  GoOn([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    writing_ = false;
+    if (ok) return;
+    next_page_.reset();
+    end_ = grpc::Status::CANCELLED;
+  });
+}
+
+void ExportStream::GoOn(absl::FunctionRef<void()> note) {
+  std::optional<grpc::Status> end;
+  {
+    absl::MutexLock lock(&mutex_);
+    note();
+    if (!writing_ && next_page_.has_value()) {
+      page_ = *std::move(next_page_);
+      next_page_.reset();
+      writing_ = true;
+      StartWrite(&page_);
+    }
+    if (reading_ || next_page_.has_value() || (end_.has_value() && writing_)) return;
+    end = end_;
+    reading_ = !end.has_value();
+  }
+  // Not under the lock: the task may run at once, and both let gRPC delete this.
+  if (end.has_value()) return Finish(*end);
+  absl::AnyInvocable<void()> task = [this] { Read(); };
+  if (executor_->TryRun(task)) return;
+  GoOn([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    reading_ = false;
+    end_ = call_.Conclude(ExecutorFull());
+  });
 }
 
 }  // namespace tranche::server

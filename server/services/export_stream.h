@@ -1,13 +1,19 @@
 // One ExportPayments call.
 //
-//   read a page (on the executor, because it blocks) -> write it -> when it is written, read the next
+//   read a page (on the executor, because it blocks) -> write it, and meanwhile read the next one
 //
-// So HTTP/2 flow control holds back a caller who reads slowly, and only their own stream waits for them: between two
-// pages it holds no thread, no connection and no transaction.
+// So HTTP/2 flow control holds back a caller who reads slowly, and only their own stream waits for them: with one page
+// being written and one read, it holds no thread, no connection and no transaction.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>
 
+#include <optional>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "server/handlers/payment_handler.h"
 #include "server/rpc/call_frame.h"
 #include "tranche/v1/reconciliation.pb.h"
@@ -28,14 +34,23 @@ class ExportStream final : public grpc::ServerWriteReactor<v1::ExportPaymentsRes
   ExportStream(const CallContext& call, storage::Executor* executor, PaymentHandler* handler)
       : call_(call), executor_(executor), handler_(handler) {}
 
-  void ReadNext();
+  // On the executor.
+  void Read();
+  // Notes what has happened, then starts what can start, or finishes. All under one lock: what is noted may be the last
+  // thing, and another thread may then delete this.
+  void GoOn(absl::FunctionRef<void()> note);
 
-  // Only one thing happens at a time: a page is being read or being written.
   const CallContext call_;
   storage::Executor* const executor_;
   PaymentHandler* const handler_;
-  PaymentHandler::ExportCursor cursor_;
-  v1::ExportPaymentsResponse page_;
+
+  absl::Mutex mutex_;
+  bool reading_ ABSL_GUARDED_BY(mutex_) = false;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  PaymentHandler::ExportCursor cursor_;  // used by Read while `reading_`
+  v1::ExportPaymentsResponse page_;      // used by gRPC while `writing_`
+  std::optional<v1::ExportPaymentsResponse> next_page_ ABSL_GUARDED_BY(mutex_);
+  std::optional<grpc::Status> end_ ABSL_GUARDED_BY(mutex_);  // once the pages that were read are written
 };
 
 }  // namespace tranche::server
