@@ -1,11 +1,15 @@
-// The calls of ReservationService on a front node: their handlers and the service.
+// The calls of ReservationService and CatalogService on a front node: their handlers and the services.
 #pragma once
 
 #include <grpcpp/impl/service_type.h>
 
+#include <memory>
+#include <vector>
+
 #include "absl/time/time.h"
 #include "quota/slices/slice_table.h"
 #include "server/handlers/cart_handler.h"
+#include "server/handlers/catalog_handler.h"
 #include "server/handlers/change_handler.h"
 #include "server/handlers/list_handler.h"
 #include "server/handlers/reservation_handler.h"
@@ -23,7 +27,7 @@ class BuyerCalls {
  public:
   BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger, NodeSale* sale);
 
-  grpc::Service* service() { return service_.service(); }
+  std::vector<grpc::Service*> services() { return {service_.service(), catalog_service_.get()}; }
   OpenCalls& open_calls() { return open_calls_; }
 
   // Until this is called, claims and carts are answered as if this node had no units, so callers go elsewhere.
@@ -41,8 +45,10 @@ class BuyerCalls {
   ChangeHandler changes_;
   ListHandler lists_;
   WatchHub watch_hub_;
+  CatalogHandler catalog_;
   OpenCalls open_calls_;
   ReservationServiceImpl service_;
+  std::unique_ptr<grpc::Service> catalog_service_;
 };
 
 }  // namespace tranche::server

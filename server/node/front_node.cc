@@ -125,7 +125,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
 
  private:
   absl::Status StartCalls(const ServerOptions& options) {
-    std::vector<grpc::Service*> services = {buyer_calls_.service()};
+    std::vector<grpc::Service*> services = buyer_calls_.services();
     if (options.admin) services.push_back(operator_calls_.service());
     ASSIGN_OR_RETURN(GrpcServer grpc, StartGrpcServer(options, services));
     grpc_ = std::move(grpc);

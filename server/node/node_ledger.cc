@@ -69,6 +69,12 @@ void NodeLedger::RefreshShards() {
   LOG_IF_EVERY_N(WARNING, !refreshed.ok(), 30) << "cannot ask home for the shards: " << refreshed.message();
 }
 
+void NodeLedger::ListSkus(const std::string& after, int limit,
+                          absl::AnyInvocable<void(absl::StatusOr<std::vector<storage::Sku>>)> done) {
+  storage::RunOn(
+      *list_executor_, [this, after, limit] { return stock_.ListSkus(after, limit); }, std::move(done));
+}
+
 bool NodeLedger::Idle() const {
   const storage::ShardList all = shards_.All();
   return std::all_of(all.begin(), all.end(), [](const auto& shard) {

@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/process/delayed_task.h"
 #include "server/process/options.h"
@@ -40,6 +42,10 @@ class NodeLedger {
   storage::RoutingStockLedger& stock() { return stock_; }
   storage::RoutingOutboxLedger& outbox() { return outbox_; }
   storage::RoutingPaymentLedger& payments() { return payments_; }
+
+  // The first `limit` SKUs after the id, for callers that must not block; see SkuLedger::ListSkus.
+  void ListSkus(const std::string& after, int limit,
+                absl::AnyInvocable<void(absl::StatusOr<std::vector<storage::Sku>>)> done);
 
   // Is no claim and no change waiting or under way?
   bool Idle() const;

@@ -56,6 +56,7 @@ void GrpcServer::SetServing(bool buyers, bool operators) {
   grpc::HealthCheckServiceInterface* const health = server->GetHealthCheckService();
   health->SetServingStatus("", buyers);
   health->SetServingStatus("tranche.v1.ReservationService", buyers);
+  health->SetServingStatus("tranche.v1.CatalogService", buyers);
   // A service that has a health is taken to be there.
   if (admin) health->SetServingStatus("tranche.v1.AdminService", operators);
 }

@@ -1,4 +1,4 @@
-// The tables of both services: every method once, with the messages of the .proto and a fitting policy.
+// The tables of the services: every method once, with the messages of the .proto and a fitting policy.
 #include "server/rpc/call_table.h"
 
 #include <gmock/gmock.h>
@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "server/rpc/call_service.h"
 #include "server/services/admin_service.h"
+#include "server/services/catalog_service.h"
 #include "server/services/reservation_service.h"
 
 namespace tranche::server {
@@ -25,6 +26,7 @@ const google::protobuf::ServiceDescriptor& Service(const std::string& name) {
 TEST(CallTable, EveryMethodIsThereOnce) {
   EXPECT_THAT(FaultsOf(AdminCalls({}), Service("AdminService")), IsEmpty());
   EXPECT_THAT(FaultsOf(ReservationCalls({}, nullptr, {}), Service("ReservationService")), IsEmpty());
+  EXPECT_THAT(FaultsOf(CatalogCalls(nullptr), Service("CatalogService")), IsEmpty());
 }
 
 TEST(CallTable, FaultsAreNamed) {
@@ -65,8 +67,10 @@ TEST(CallTable, ObserversOnlyLook) {
 }
 
 // Calls that buyers wait for never queue behind an operator.
-TEST(CallTable, ReservationCallsRunInline) {
-  for (const CallEntry& entry : ReservationCalls({}, nullptr, {})) {
+TEST(CallTable, BuyersCallsRunInline) {
+  std::vector<CallEntry> entries = ReservationCalls({}, nullptr, {});
+  for (CallEntry& entry : CatalogCalls(nullptr)) entries.push_back(std::move(entry));
+  for (const CallEntry& entry : entries) {
     EXPECT_EQ(entry.policy.runs_on, RunsOn::kInline) << entry.policy.method;
     EXPECT_FALSE(entry.blocks) << entry.policy.method;
   }

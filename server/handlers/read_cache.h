@@ -1,0 +1,202 @@
+// Answers reads of the ledger from memory, so that any number of callers cost it one read per key and second.
+//
+//   - An answer is used for `fresh_for`. Then the next caller starts a read, and those who come meanwhile share it.
+//   - That there is nothing of a key is an answer like any other.
+//   - If a read fails, the last answer is given until it is `stale_for` old, and the key is not read again for
+//     `fresh_for`. If a read takes longer than `patience`, those who come from then on get the last answer at once.
+//   - At most `max_reads` are under way; the keys of others wait their turn. So a flood of keys that are not known
+//     delays itself, and does not take the ledger's threads from those who buy.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "storage/clock.h"
+
+namespace tranche::server {
+
+struct ReadCacheOptions {
+  absl::Duration fresh_for = absl::Seconds(1);
+  absl::Duration stale_for = absl::Minutes(1);
+  absl::Duration patience = absl::Milliseconds(100);
+  size_t max_entries = 10'000;
+  size_t max_waiting = 10'000;  // callers
+  size_t max_reads = 2;
+};
+
+// Thread-safe. Outlived by its clock and by what `read` uses; destroyed when no read is under way.
+template <typename Value>
+class ReadCache {
+ public:
+  struct Entry {
+    std::shared_ptr<const Value> value;  // nullptr: there is nothing of this key
+    absl::Time read_at;
+  };
+  // Errors are those of `read`; kResourceExhausted when too many callers wait.
+  using Found = absl::StatusOr<Entry>;
+  // Called exactly once, inline or on another thread; must not block.
+  using Done = absl::AnyInvocable<void(const Found&)>;
+  using ReadDone = absl::AnyInvocable<void(absl::StatusOr<Value>)>;
+  // Answers exactly once, inline or on another thread, with kNotFound when there is nothing. Must not block.
+  using Read = std::function<void(const std::string& key, ReadDone done)>;
+
+  ReadCache(Read read, storage::Clock* clock, const ReadCacheOptions& options)
+      : read_(std::move(read)), clock_(clock), options_(options) {}
+
+  void Get(const std::string& key, Done done) {
+    Found answer = absl::UnknownError("not answered yet");
+    if (!AnswerOrWait(key, &answer, done)) return StartReads();
+    done(answer);
+  }
+
+ private:
+  struct Known {
+    Entry entry{nullptr, absl::InfinitePast()};  // in the infinite past: nothing was read yet
+    absl::Time failed_at = absl::InfinitePast();
+    absl::Status error;  // of the read that failed
+  };
+  struct Wanted {
+    absl::Time since;
+    std::vector<Done> waiters;
+  };
+
+  // True: `answer` is set. Otherwise `done` waits for a read.
+  bool AnswerOrWait(const std::string& key, Found* answer, Done& done) {
+    absl::MutexLock lock(&mutex_);
+    const absl::Time now = clock_->Now();
+    const Known* known = Find(key);
+    if (known != nullptr && now - known->entry.read_at < options_.fresh_for) {
+      *answer = known->entry;
+      return true;
+    }
+    if (known != nullptr && now - known->failed_at < options_.fresh_for) {
+      *answer = LastOr(known, known->error, now);
+      return true;
+    }
+    const auto wanted = wanted_.find(key);
+    if (wanted != wanted_.end() && now - wanted->second.since >= options_.patience && Usable(known, now)) {
+      *answer = known->entry;
+      return true;
+    }
+    if (waiting_ >= options_.max_waiting) {
+      *answer = LastOr(known, absl::ResourceExhaustedError("too many callers wait for the ledger"), now);
+      return true;
+    }
+    ++waiting_;
+    if (wanted != wanted_.end()) {
+      wanted->second.waiters.push_back(std::move(done));
+    } else {
+      Wanted& wanted_now = wanted_[key];
+      wanted_now.since = now;
+      wanted_now.waiters.push_back(std::move(done));
+      queue_.push_back(key);
+    }
+    return false;
+  }
+
+  void StartReads() {
+    bool starter = false;
+    while (const std::optional<std::string> key = NextToRead(&starter)) {
+      read_(*key, [this, key = *key](absl::StatusOr<Value> value) { Finish(key, std::move(value)); });
+    }
+  }
+
+  // A read that answers inline comes here again: only the first one goes on, so that no recursion results.
+  std::optional<std::string> NextToRead(bool* starter) {
+    absl::MutexLock lock(&mutex_);
+    if (starting_ && !*starter) return std::nullopt;
+    starting_ = *starter = !queue_.empty() && reading_ < options_.max_reads;
+    if (!starting_) return std::nullopt;
+    std::string key = std::move(queue_.front());
+    queue_.pop_front();
+    ++reading_;
+    return key;
+  }
+
+  void Finish(const std::string& key, absl::StatusOr<Value> value) {
+    std::vector<Done> waiters;
+    Found answer = absl::UnknownError("not answered yet");
+    {
+      absl::MutexLock lock(&mutex_);
+      answer = Note(key, std::move(value));
+      const auto wanted = wanted_.find(key);
+      waiters = std::move(wanted->second.waiters);
+      wanted_.erase(wanted);
+      waiting_ -= waiters.size();
+      --reading_;
+    }
+    StartReads();
+    for (Done& waiter : waiters) waiter(answer);
+  }
+
+  // What to answer after this read.
+  Found Note(const std::string& key, absl::StatusOr<Value> value) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const absl::Time now = clock_->Now();
+    Known next;
+    if (value.ok()) {
+      next.entry = {std::make_shared<const Value>(*std::move(value)), now};
+    } else if (absl::IsNotFound(value.status())) {
+      next.entry = {nullptr, now};
+    } else {
+      if (const Known* last = Find(key); last != nullptr) next.entry = last->entry;
+      next.failed_at = now;
+      next.error = value.status();
+    }
+    const Found answer = next.error.ok() ? Found(next.entry) : LastOr(&next, next.error, now);
+    Keep(key, std::move(next));
+    return answer;
+  }
+
+  bool Usable(const Known* known, absl::Time now) const {
+    return known != nullptr && now - known->entry.read_at < options_.stale_for;
+  }
+  Found LastOr(const Known* known, const absl::Status& error, absl::Time now) const {
+    return Usable(known, now) ? Found(known->entry) : Found(error);
+  }
+
+  const Known* Find(const std::string& key) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const auto young = young_.find(key);
+    if (young != young_.end()) return &young->second;
+    const auto old = old_.find(key);
+    return old == old_.end() ? nullptr : &old->second;
+  }
+
+  // Two generations: what nobody has asked for while the younger one filled up is forgotten. So a flood of invented
+  // keys does not push out what is asked for all the time.
+  void Keep(const std::string& key, Known known) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    old_.erase(key);
+    if (young_.size() >= options_.max_entries / 2 && !young_.contains(key)) {
+      old_ = std::move(young_);
+      young_.clear();
+    }
+    young_.insert_or_assign(key, std::move(known));
+  }
+
+  const Read read_;
+  storage::Clock* const clock_;
+  const ReadCacheOptions options_;
+  absl::Mutex mutex_;
+  absl::flat_hash_map<std::string, Known> young_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, Known> old_ ABSL_GUARDED_BY(mutex_);
+  // Keys that are being read, or wait in queue_ for their turn.
+  absl::flat_hash_map<std::string, Wanted> wanted_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::string> queue_ ABSL_GUARDED_BY(mutex_);
+  size_t reading_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t waiting_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool starting_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace tranche::server
