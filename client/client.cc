@@ -94,6 +94,32 @@ void Client::ListAsync(ListReservations query, PageCallback callback) {
   connection_->List(std::move(query), std::move(callback));
 }
 
+absl::StatusOr<std::vector<Reservation>> Client::BatchGet(std::vector<std::string> reservation_ids) {
+  return Await<std::vector<Reservation>>(
+      [&](BatchCallback callback) { connection_->BatchGet(std::move(reservation_ids), std::move(callback)); });
+}
+
+void Client::BatchGetAsync(std::vector<std::string> reservation_ids, BatchCallback callback) {
+  connection_->BatchGet(std::move(reservation_ids), std::move(callback));
+}
+
+absl::StatusOr<Sku> Client::GetSku(std::string sku_id) {
+  return Await<Sku>([&](SkuCallback callback) { connection_->GetSku(std::move(sku_id), std::move(callback)); });
+}
+
+void Client::GetSkuAsync(std::string sku_id, SkuCallback callback) {
+  connection_->GetSku(std::move(sku_id), std::move(callback));
+}
+
+absl::StatusOr<SkuPage> Client::ListSkus(tranche::ListSkus query) {
+  return Await<SkuPage>(
+      [&](SkuPageCallback callback) { connection_->ListSkus(std::move(query), std::move(callback)); });
+}
+
+void Client::ListSkusAsync(tranche::ListSkus query, SkuPageCallback callback) {
+  connection_->ListSkus(std::move(query), std::move(callback));
+}
+
 std::unique_ptr<ReservationWatch> Client::Watch(std::string reservation_id, const WatchOptions& options) {
   auto session =
       std::make_shared<internal::WatchSession>(connection_->environment(), std::move(reservation_id), options);

@@ -80,6 +80,32 @@ void Connection::List(ListReservations query, CallbackOf<ReservationPage> callba
       ->Start();
 }
 
+void Connection::BatchGet(std::vector<std::string> reservation_ids, CallbackOf<std::vector<Reservation>> callback) {
+  using Call = RepeatableCall<tranche::v1::BatchGetReservationsRequest, tranche::v1::BatchGetReservationsResponse,
+                              std::vector<Reservation>>;
+  tranche::v1::BatchGetReservationsRequest request;
+  for (std::string& id : reservation_ids) request.add_reservation_ids(std::move(id));
+  (new Call(environment_, DeadlineFromNow(), &Stub::BatchGetReservations, std::move(request), /*changes=*/"",
+            std::move(callback)))
+      ->Start();
+}
+
+void Connection::GetSku(std::string sku_id, CallbackOf<Sku> callback) {
+  using Call = RepeatableCall<tranche::v1::CatalogServiceGetSkuRequest, tranche::v1::CatalogServiceGetSkuResponse, Sku>;
+  tranche::v1::CatalogServiceGetSkuRequest request;
+  request.set_sku_id(std::move(sku_id));
+  (new Call(environment_, DeadlineFromNow(), &Stub::GetSku, std::move(request), /*changes=*/"", std::move(callback)))
+      ->Start();
+}
+
+void Connection::ListSkus(tranche::ListSkus query, CallbackOf<SkuPage> callback) {
+  using Call =
+      RepeatableCall<tranche::v1::CatalogServiceListSkusRequest, tranche::v1::CatalogServiceListSkusResponse, SkuPage>;
+  (new Call(environment_, DeadlineFromNow(), &Stub::ListSkus, ToProto(std::move(query)), /*changes=*/"",
+            std::move(callback)))
+      ->Start();
+}
+
 std::shared_ptr<Connection> MakeGrpcConnection(const ClientOptions& options) {
   std::vector<std::shared_ptr<Stub>> stubs;
   for (const std::string& endpoint : options.endpoints) {

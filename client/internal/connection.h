@@ -10,6 +10,7 @@
 #include "client/internal/call_environment.h"
 #include "tranche/options.h"
 #include "tranche/reservation.h"
+#include "tranche/sku.h"
 
 namespace tranche::internal {
 
@@ -36,7 +37,10 @@ class Connection {
   void Confirm(ConfirmReservation change, CallbackOf<Confirmation> callback);
   void Cancel(CancelReservation change, Callback callback);
   void Extend(ExtendReservation change, Callback callback);
+  void BatchGet(std::vector<std::string> reservation_ids, CallbackOf<std::vector<Reservation>> callback);
   void List(ListReservations query, CallbackOf<ReservationPage> callback);
+  void GetSku(std::string sku_id, CallbackOf<Sku> callback);
+  void ListSkus(tranche::ListSkus query, CallbackOf<SkuPage> callback);
 
   CallEnvironment& environment() { return environment_; }
 

@@ -34,6 +34,40 @@ const char* ConfirmOutcomeName(ConfirmOutcome outcome) {
   return "UNSPECIFIED";
 }
 
+const char* SaleStateName(SaleState state) {
+  switch (state) {
+    case SaleState::kOpen:
+      return "OPEN";
+    case SaleState::kClosed:
+      return "CLOSED";
+    case SaleState::kNotYet:
+      return "NOT_YET";
+    case SaleState::kSoldOut:
+      return "SOLD_OUT";
+    case SaleState::kEnded:
+      return "ENDED";
+    case SaleState::kUnspecified:
+      break;
+  }
+  return "UNSPECIFIED";
+}
+
+const char* AvailabilityName(Availability availability) {
+  switch (availability) {
+    case Availability::kPlenty:
+      return "PLENTY";
+    case Availability::kFew:
+      return "FEW";
+    case Availability::kNoneForNow:
+      return "NONE_FOR_NOW";
+    case Availability::kNone:
+      return "NONE";
+    case Availability::kUnspecified:
+      break;
+  }
+  return "UNSPECIFIED";
+}
+
 namespace internal {
 namespace {
 
@@ -43,6 +77,22 @@ absl::Time ToTime(const google::protobuf::Timestamp& message) {
 
 absl::Duration ToDuration(const google::protobuf::Duration& message) {
   return absl::Seconds(message.seconds()) + absl::Nanoseconds(message.nanos());
+}
+
+Sku ToSku(const tranche::v1::CatalogSku& message, const google::protobuf::Duration& age) {
+  Sku sku;
+  sku.sku_id = message.sku_id();
+  sku.title = message.title();
+  sku.price_minor = message.price_minor();
+  sku.currency = message.currency();
+  if (message.has_open_time()) sku.open_time = ToTime(message.open_time());
+  if (message.has_close_time()) sku.close_time = ToTime(message.close_time());
+  sku.per_user_limit = message.per_user_limit();
+  sku.hold = ToDuration(message.hold());
+  sku.state = static_cast<SaleState>(message.state());
+  sku.availability = static_cast<Availability>(message.availability());
+  sku.age = ToDuration(age);
+  return sku;
 }
 
 }  // namespace
@@ -112,6 +162,13 @@ tranche::v1::ListReservationsRequest ToProto(ListReservations query) {
   return message;
 }
 
+tranche::v1::CatalogServiceListSkusRequest ToProto(ListSkus query) {
+  tranche::v1::CatalogServiceListSkusRequest message;
+  message.set_page_size(query.page_size);
+  message.set_page_token(std::move(query.page_token));
+  return message;
+}
+
 Reservation FromProto(const tranche::v1::Reservation& message, bool replayed) {
   Reservation reservation;
   reservation.reservation_id = message.reservation_id();
@@ -166,6 +223,23 @@ ReservationPage FromProto(const tranche::v1::ListReservationsResponse& message) 
   for (const tranche::v1::Reservation& one : message.reservations()) {
     page.reservations.push_back(FromProto(one, /*replayed=*/false));
   }
+  page.next_page_token = message.next_page_token();
+  return page;
+}
+
+std::vector<Reservation> FromProto(const tranche::v1::BatchGetReservationsResponse& message) {
+  std::vector<Reservation> found;
+  for (const tranche::v1::Reservation& one : message.reservations()) {
+    found.push_back(FromProto(one, /*replayed=*/false));
+  }
+  return found;
+}
+
+Sku FromProto(const tranche::v1::CatalogServiceGetSkuResponse& message) { return ToSku(message.sku(), message.age()); }
+
+SkuPage FromProto(const tranche::v1::CatalogServiceListSkusResponse& message) {
+  SkuPage page;
+  for (const tranche::v1::CatalogSku& one : message.skus()) page.skus.push_back(ToSku(one, message.age()));
   page.next_page_token = message.next_page_token();
   return page;
 }

@@ -1,7 +1,11 @@
 // Converts between the client's plain values and the messages of tranche.v1.
 #pragma once
 
+#include <vector>
+
 #include "tranche/reservation.h"
+#include "tranche/sku.h"
+#include "tranche/v1/catalog_service.pb.h"
 #include "tranche/v1/reservation_service.pb.h"
 
 namespace tranche::internal {
@@ -14,6 +18,7 @@ tranche::v1::ConfirmReservationRequest ToProto(ConfirmReservation change);
 tranche::v1::CancelReservationRequest ToProto(CancelReservation change);
 tranche::v1::ExtendReservationRequest ToProto(const ExtendReservation& change);
 tranche::v1::ListReservationsRequest ToProto(ListReservations query);
+tranche::v1::CatalogServiceListSkusRequest ToProto(ListSkus query);
 
 Reservation FromProto(const tranche::v1::Reservation& message, bool replayed);
 Cart FromProto(const tranche::v1::CreateReservationsResponse& message);
@@ -21,5 +26,8 @@ Confirmation FromProto(const tranche::v1::ConfirmReservationResponse& message);
 Reservation FromProto(const tranche::v1::CancelReservationResponse& message);
 Reservation FromProto(const tranche::v1::ExtendReservationResponse& message);
 ReservationPage FromProto(const tranche::v1::ListReservationsResponse& message);
+std::vector<Reservation> FromProto(const tranche::v1::BatchGetReservationsResponse& message);
+Sku FromProto(const tranche::v1::CatalogServiceGetSkuResponse& message);
+SkuPage FromProto(const tranche::v1::CatalogServiceListSkusResponse& message);
 
 }  // namespace tranche::internal

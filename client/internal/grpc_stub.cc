@@ -48,14 +48,16 @@ auto Reporting(AttemptObserver* observer) {
 
 GrpcStub::GrpcStub(const std::string& endpoint, int channels) {
   for (int i = 0; i < channels; ++i) {
-    stubs_.push_back(tranche::v1::ReservationService::NewStub(
-        grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(), ArgumentsOfChannel(i))));
+    const std::shared_ptr<grpc::Channel> channel =
+        grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(), ArgumentsOfChannel(i));
+    channels_.push_back(
+        {tranche::v1::ReservationService::NewStub(channel), tranche::v1::CatalogService::NewStub(channel)});
   }
 }
 
-tranche::v1::ReservationService::Stub::async_interface* GrpcStub::Next() {
-  if (stubs_.size() == 1) return stubs_[0]->async();
-  return stubs_[next_.fetch_add(1, std::memory_order_relaxed) % stubs_.size()]->async();
+const GrpcStub::Services& GrpcStub::NextChannel() {
+  if (channels_.size() == 1) return channels_[0];
+  return channels_[next_.fetch_add(1, std::memory_order_relaxed) % channels_.size()];
 }
 
 void GrpcStub::CreateReservation(Context& context, absl::Time deadline,
@@ -107,6 +109,26 @@ void GrpcStub::ListReservations(Context& context, absl::Time deadline,
                                 tranche::v1::ListReservationsResponse* response, AttemptObserver* observer) {
   Begin(context, deadline);
   Next()->ListReservations(&*context, &request, response, Reporting(observer));
+}
+
+void GrpcStub::BatchGetReservations(Context& context, absl::Time deadline,
+                                    const tranche::v1::BatchGetReservationsRequest& request,
+                                    tranche::v1::BatchGetReservationsResponse* response, AttemptObserver* observer) {
+  Begin(context, deadline);
+  Next()->BatchGetReservations(&*context, &request, response, Reporting(observer));
+}
+
+void GrpcStub::GetSku(Context& context, absl::Time deadline, const tranche::v1::CatalogServiceGetSkuRequest& request,
+                      tranche::v1::CatalogServiceGetSkuResponse* response, AttemptObserver* observer) {
+  Begin(context, deadline);
+  NextChannel().catalog->async()->GetSku(&*context, &request, response, Reporting(observer));
+}
+
+void GrpcStub::ListSkus(Context& context, absl::Time deadline,
+                        const tranche::v1::CatalogServiceListSkusRequest& request,
+                        tranche::v1::CatalogServiceListSkusResponse* response, AttemptObserver* observer) {
+  Begin(context, deadline);
+  NextChannel().catalog->async()->ListSkus(&*context, &request, response, Reporting(observer));
 }
 
 void GrpcStub::WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,

@@ -28,14 +28,28 @@ class GrpcStub : public Stub {
                          tranche::v1::ExtendReservationResponse* response, AttemptObserver* observer) override;
   void ListReservations(Context& context, absl::Time deadline, const tranche::v1::ListReservationsRequest& request,
                         tranche::v1::ListReservationsResponse* response, AttemptObserver* observer) override;
+  void BatchGetReservations(Context& context, absl::Time deadline,
+                            const tranche::v1::BatchGetReservationsRequest& request,
+                            tranche::v1::BatchGetReservationsResponse* response, AttemptObserver* observer) override;
+  void GetSku(Context& context, absl::Time deadline, const tranche::v1::CatalogServiceGetSkuRequest& request,
+              tranche::v1::CatalogServiceGetSkuResponse* response, AttemptObserver* observer) override;
+  void ListSkus(Context& context, absl::Time deadline, const tranche::v1::CatalogServiceListSkusRequest& request,
+                tranche::v1::CatalogServiceListSkusResponse* response, AttemptObserver* observer) override;
   void WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
                         WatchReactor* reactor) override;
   void StreamReservations(Context& context, StreamReactor* reactor) override;
 
  private:
-  tranche::v1::ReservationService::Stub::async_interface* Next();
+  // Those of one channel.
+  struct Services {
+    std::unique_ptr<tranche::v1::ReservationService::Stub> reservations;
+    std::unique_ptr<tranche::v1::CatalogService::Stub> catalog;
+  };
 
-  std::vector<std::unique_ptr<tranche::v1::ReservationService::Stub>> stubs_;
+  const Services& NextChannel();
+  tranche::v1::ReservationService::Stub::async_interface* Next() { return NextChannel().reservations->async(); }
+
+  std::vector<Services> channels_;
   std::atomic<uint32_t> next_{0};
 };
 

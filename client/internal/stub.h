@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "tranche/v1/catalog_service.grpc.pb.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
 
 namespace tranche::internal {
@@ -54,6 +55,14 @@ class Stub {
   virtual void ListReservations(Context& context, absl::Time deadline,
                                 const tranche::v1::ListReservationsRequest& request,
                                 tranche::v1::ListReservationsResponse* response, AttemptObserver* observer) = 0;
+  virtual void BatchGetReservations(Context& context, absl::Time deadline,
+                                    const tranche::v1::BatchGetReservationsRequest& request,
+                                    tranche::v1::BatchGetReservationsResponse* response, AttemptObserver* observer) = 0;
+  virtual void GetSku(Context& context, absl::Time deadline, const tranche::v1::CatalogServiceGetSkuRequest& request,
+                      tranche::v1::CatalogServiceGetSkuResponse* response, AttemptObserver* observer) = 0;
+  virtual void ListSkus(Context& context, absl::Time deadline,
+                        const tranche::v1::CatalogServiceListSkusRequest& request,
+                        tranche::v1::CatalogServiceListSkusResponse* response, AttemptObserver* observer) = 0;
   // Like StreamReservations.
   virtual void WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
                                 WatchReactor* reactor) = 0;

@@ -11,6 +11,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
@@ -20,6 +21,7 @@
 #include "tranche/reservation.h"
 #include "tranche/reservation_stream.h"
 #include "tranche/reservation_watch.h"
+#include "tranche/sku.h"
 #include "tranche/uuid.h"
 
 namespace tranche {
@@ -35,7 +37,10 @@ class TRANCHE_EXPORT Client {
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;
   using CartCallback = absl::AnyInvocable<void(absl::StatusOr<Cart>)>;
   using ConfirmCallback = absl::AnyInvocable<void(absl::StatusOr<Confirmation>)>;
+  using BatchCallback = absl::AnyInvocable<void(absl::StatusOr<std::vector<Reservation>>)>;
   using PageCallback = absl::AnyInvocable<void(absl::StatusOr<ReservationPage>)>;
+  using SkuCallback = absl::AnyInvocable<void(absl::StatusOr<Sku>)>;
+  using SkuPageCallback = absl::AnyInvocable<void(absl::StatusOr<SkuPage>)>;
 
   // INVALID_ARGUMENT for bad options. Does not wait for any node: an unreachable one is noticed at the first call.
   static absl::StatusOr<std::unique_ptr<Client>> Open(const ClientOptions& options);
@@ -58,6 +63,10 @@ class TRANCHE_EXPORT Client {
   absl::StatusOr<Reservation> Get(std::string reservation_id);
   void GetAsync(std::string reservation_id, Callback callback);
 
+  // Up to 100 at once, such as the lines of an order: in the order of the ids, without those that do not exist.
+  absl::StatusOr<std::vector<Reservation>> BatchGet(std::vector<std::string> reservation_ids);
+  void BatchGetAsync(std::vector<std::string> reservation_ids, BatchCallback callback);
+
   // All lines or none; OK means that the ledger has committed them. Refusals name the SKU in their metadata, "sku_id".
   absl::StatusOr<Cart> CreateCart(tranche::CreateCart cart);
   void CreateCartAsync(tranche::CreateCart cart, CartCallback callback);
@@ -76,6 +85,14 @@ class TRANCHE_EXPORT Client {
   // One page. Repeat with ReservationPage::next_page_token until it is empty.
   absl::StatusOr<ReservationPage> List(ListReservations query);
   void ListAsync(ListReservations query, PageCallback callback);
+
+  // What a shop shows of a SKU, for page views: nodes answer from memory, so it may be a second old, and only Create
+  // decides who gets a unit. NOT_FOUND (Reason::kSkuNotFound) when there is none of this id.
+  absl::StatusOr<Sku> GetSku(std::string sku_id);
+  void GetSkuAsync(std::string sku_id, SkuCallback callback);
+  // One page of all SKUs. Repeat with SkuPage::next_page_token until it is empty.
+  absl::StatusOr<SkuPage> ListSkus(tranche::ListSkus query = {});
+  void ListSkusAsync(tranche::ListSkus query, SkuPageCallback callback);
 
   // The reservation as it is now, and again after every change until it is final. The client must outlive it.
   std::unique_ptr<ReservationWatch> Watch(std::string reservation_id, const WatchOptions& options = {});

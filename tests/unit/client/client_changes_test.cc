@@ -198,6 +198,76 @@ TEST_F(ClientChangesTest, ListSendsItsFilterAndReadsThePage) {
   EXPECT_EQ(sent.page_token(), "token");
 }
 
+TEST_F(ClientChangesTest, ABatchOfIdsIsSentAndReadInOrder) {
+  Open(2);
+  tranche::v1::BatchGetReservationsResponse response;
+  *response.add_reservations() = Line("tv", 1);
+  *response.add_reservations() = Line("cable", 2);
+  script_.batch_get.answers = {ConnectionLost(), response};
+  const auto found = Run(&Connection::BatchGet, std::vector<std::string>{"one", "two", "three"});
+  ASSERT_TRUE(found.ok()) << found.status();
+  ASSERT_EQ(found->size(), 2u);
+  EXPECT_EQ((*found)[0].sku_id, "tv");
+  EXPECT_EQ((*found)[1].sku_id, "cable");
+  EXPECT_EQ((*found)[1].quantity, 2);
+  EXPECT_FALSE((*found)[0].replayed);
+  ASSERT_EQ(script_.batch_get.requests.size(), 2u) << "a read that was lost is sent to the other node";
+  ASSERT_EQ(script_.batch_get.requests[1].reservation_ids_size(), 3);
+  EXPECT_EQ(script_.batch_get.requests[1].reservation_ids(2), "three");
+}
+
+TEST_F(ClientChangesTest, ASkuIsReadWithEveryField) {
+  Open(1);
+  tranche::v1::CatalogServiceGetSkuResponse response;
+  tranche::v1::CatalogSku& sku = *response.mutable_sku();
+  sku.set_sku_id("tv");
+  sku.set_title("A TV");
+  sku.set_price_minor(49900);
+  sku.set_currency("EUR");
+  sku.mutable_open_time()->set_seconds(100);
+  sku.mutable_close_time()->set_seconds(200);
+  sku.set_per_user_limit(3);
+  sku.mutable_hold()->set_seconds(900);
+  sku.set_state(tranche::v1::SALE_STATE_SOLD_OUT);
+  sku.set_availability(tranche::v1::AVAILABILITY_NONE_FOR_NOW);
+  response.mutable_age()->set_nanos(500'000'000);
+  script_.get_sku.answers = {response};
+  const auto found = Run(&Connection::GetSku, std::string("tv"));
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(script_.get_sku.requests[0].sku_id(), "tv");
+  EXPECT_EQ(found->sku_id, "tv");
+  EXPECT_EQ(found->title, "A TV");
+  EXPECT_EQ(found->price_minor, 49900);
+  EXPECT_EQ(found->currency, "EUR");
+  EXPECT_EQ(found->open_time, absl::FromUnixSeconds(100));
+  EXPECT_EQ(found->close_time, absl::FromUnixSeconds(200));
+  EXPECT_EQ(found->per_user_limit, 3);
+  EXPECT_EQ(found->hold, absl::Minutes(15));
+  EXPECT_STREQ(SaleStateName(found->state), "SOLD_OUT");
+  EXPECT_STREQ(AvailabilityName(found->availability), "NONE_FOR_NOW");
+  EXPECT_EQ(found->age, absl::Milliseconds(500));
+}
+
+TEST_F(ClientChangesTest, APageOfSkusIsAskedForAndRead) {
+  Open(1);
+  tranche::v1::CatalogServiceListSkusResponse response;
+  response.add_skus()->set_sku_id("radio");
+  response.add_skus()->set_sku_id("tv");
+  response.mutable_age()->set_seconds(7);
+  response.set_next_page_token("more");
+  script_.list_skus.answers = {response};
+  const auto page = Run(&Connection::ListSkus, ListSkus{.page_size = 2, .page_token = "token"});
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_EQ(script_.list_skus.requests[0].page_size(), 2);
+  EXPECT_EQ(script_.list_skus.requests[0].page_token(), "token");
+  ASSERT_EQ(page->skus.size(), 2u);
+  EXPECT_EQ(page->skus[1].sku_id, "tv");
+  EXPECT_EQ(page->skus[1].age, absl::Seconds(7));
+  EXPECT_EQ(page->skus[0].open_time, absl::InfinitePast());
+  EXPECT_EQ(page->skus[0].close_time, absl::InfiniteFuture());
+  EXPECT_EQ(page->next_page_token, "more");
+}
+
 TEST_F(ClientChangesTest, ACartKeepsItsIdsAndGetsThoseItLacks) {
   Open(3);
   script_.cart.answers = {Refused(), NodeError(StatusCode::kUnavailable, "EXHAUSTED_HERE")};

@@ -101,6 +101,9 @@ struct Script {
   ScriptedMethod<tranche::v1::CancelReservationRequest, tranche::v1::CancelReservationResponse> cancel;
   ScriptedMethod<tranche::v1::ExtendReservationRequest, tranche::v1::ExtendReservationResponse> extend;
   ScriptedMethod<tranche::v1::ListReservationsRequest, tranche::v1::ListReservationsResponse> list;
+  ScriptedMethod<tranche::v1::BatchGetReservationsRequest, tranche::v1::BatchGetReservationsResponse> batch_get;
+  ScriptedMethod<tranche::v1::CatalogServiceGetSkuRequest, tranche::v1::CatalogServiceGetSkuResponse> get_sku;
+  ScriptedMethod<tranche::v1::CatalogServiceListSkusRequest, tranche::v1::CatalogServiceListSkusResponse> list_skus;
 };
 
 class ScriptedStub : public Stub {
@@ -156,6 +159,22 @@ class ScriptedStub : public Stub {
   void ListReservations(Context& context, absl::Time deadline, const tranche::v1::ListReservationsRequest& request,
                         tranche::v1::ListReservationsResponse* response, AttemptObserver* observer) override {
     script_.list.Call(node_, request, response, observer);
+  }
+
+  void BatchGetReservations(Context& context, absl::Time deadline,
+                            const tranche::v1::BatchGetReservationsRequest& request,
+                            tranche::v1::BatchGetReservationsResponse* response, AttemptObserver* observer) override {
+    script_.batch_get.Call(node_, request, response, observer);
+  }
+
+  void GetSku(Context& context, absl::Time deadline, const tranche::v1::CatalogServiceGetSkuRequest& request,
+              tranche::v1::CatalogServiceGetSkuResponse* response, AttemptObserver* observer) override {
+    script_.get_sku.Call(node_, request, response, observer);
+  }
+
+  void ListSkus(Context& context, absl::Time deadline, const tranche::v1::CatalogServiceListSkusRequest& request,
+                tranche::v1::CatalogServiceListSkusResponse* response, AttemptObserver* observer) override {
+    script_.list_skus.Call(node_, request, response, observer);
   }
 
   void WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
