@@ -1,7 +1,8 @@
 -- Reservations of a SKU, of a buyer, or of a buyer for a SKU ('' for all), in the states (NULL or empty for all), after
 -- a place in the order: SKUs ascending; for each first the live ones by (user, ordinal), then the lapsed ones by (user,
 -- id). That is the order of two indexes, and the cost of a page is bounded: it reads at most 10,000 reservations, and
--- for a buyer's list 1,000 SKUs. So a page may be short, or empty, and not the last.
+-- looks into at most 1,000 SKUs, for a buyer's list without those that next_sku_of_buyer.sql can skip. So a page may be
+-- short, or empty, and not the last.
 --
 -- If more may follow, the last row has reservation_id NULL and is the place to continue after: sku_id, lapsed, user_id,
 -- ordinal, and rebooked_from as the id. A reservation that lapses between two pages may come twice, but is not missed.
@@ -19,14 +20,18 @@ SET enable_sort = off
 AS $$
 DECLARE
   c_no_id    CONSTANT uuid := '00000000-0000-0000-0000-000000000000'::uuid;
-  c_max_skus CONSTANT integer := 1000;
   v_states   text[] := CASE WHEN cardinality(p_states) > 0 THEN p_states
                             ELSE ARRAY['PENDING', 'CONFIRMED', 'CANCELLED', 'EXPIRED'] END;
   -- The range of users; no user id is above the last value.
   v_last     text := CASE WHEN p_user = '' THEN repeat(chr(1114111), 32) ELSE p_user END;
   v_rows     refcursor;
   v_row      reservation%ROWTYPE;
-  v_sku      record;
+  -- The SKUs that are left.
+  v_from     text := greatest(p_after_sku COLLATE "C", p_sku COLLATE "C");
+  v_to       text := CASE WHEN p_sku = '' THEN '~' ELSE p_sku END;
+  v_sku      text;
+  v_found    boolean;
+  v_skus     integer := 1000;
   v_next     list_answer;
   -- The place to continue after.
   v_lapsed   boolean := p_after_lapsed;
@@ -36,43 +41,41 @@ DECLARE
   v_left     integer := p_limit;
   v_looks    integer := 10000;
 BEGIN
-  FOR v_sku IN
-    SELECT s.sku_id, s.nth, s.shown
-    FROM (SELECT x.sku_id, x.whereabouts IN ('HERE', 'LEAVING') AS shown, row_number() OVER (ORDER BY x.sku_id) AS nth
-          FROM sku x
-          WHERE x.sku_id >= greatest(p_after_sku COLLATE "C", p_sku COLLATE "C")
-            AND x.sku_id <= CASE WHEN p_sku = '' THEN '~' ELSE p_sku END
-          ORDER BY x.sku_id
-          LIMIT c_max_skus + 1) AS s
-    WHERE s.nth > c_max_skus OR s.sku_id = p_after_sku OR p_user = ''
-       OR EXISTS (SELECT FROM reservation r WHERE r.sku_id = s.sku_id AND r.user_id = p_user
-                                              AND r.state IN ('PENDING', 'CONFIRMED') OFFSET 0)
-       OR EXISTS (SELECT FROM reservation r WHERE r.sku_id = s.sku_id AND r.user_id = p_user
-                                              AND r.state IN ('CANCELLED', 'EXPIRED') OFFSET 0)
-    ORDER BY s.sku_id
   LOOP
-    IF v_sku.sku_id <> p_after_sku THEN
+    -- The next SKU to look into.
+    IF p_user <> '' AND p_sku = '' THEN
+      SELECT n.sku_id, n.has_some, n.looks INTO v_sku, v_found, v_skus
+      FROM next_sku_of_buyer(p_user, v_from, 'PENDING' = ANY (v_states), v_skus) AS n;
+    ELSE
+      SELECT x.sku_id INTO v_sku FROM sku x WHERE x.sku_id >= v_from AND x.sku_id <= v_to ORDER BY x.sku_id LIMIT 1;
+      v_found := v_skus > 0;
+      v_skus := v_skus - 1;
+    END IF;
+    EXIT WHEN v_sku IS NULL;
+    IF v_sku <> p_after_sku THEN
       v_lapsed := false; v_user := p_user; v_ordinal := 0; v_id := c_no_id;
     END IF;
-    IF v_sku.nth > c_max_skus THEN
-      v_next.sku_id := v_sku.sku_id; v_next.lapsed := v_lapsed; v_next.user_id := v_user; v_next.ordinal := v_ordinal;
+    IF NOT v_found THEN
+      v_next.sku_id := v_sku; v_next.lapsed := v_lapsed; v_next.user_id := v_user; v_next.ordinal := v_ordinal;
       v_next.rebooked_from := v_id;
       RETURN NEXT v_next;
       RETURN;
     END IF;
-    CONTINUE WHEN NOT v_sku.shown;
+    -- A space sorts before every character of an id.
+    v_from := v_sku || ' ';
+    CONTINUE WHEN NOT EXISTS (SELECT FROM sku x WHERE x.sku_id = v_sku AND x.whereabouts IN ('HERE', 'LEAVING'));
 
     LOOP
       IF v_lapsed THEN
         OPEN v_rows FOR
           SELECT r.* FROM reservation r
-          WHERE r.sku_id = v_sku.sku_id AND r.state IN ('CANCELLED', 'EXPIRED') AND r.user_id <= v_last
+          WHERE r.sku_id = v_sku AND r.state IN ('CANCELLED', 'EXPIRED') AND r.user_id <= v_last
             AND (r.user_id, r.reservation_id) > (v_user, v_id) AND v_states && ARRAY['CANCELLED', 'EXPIRED']
           ORDER BY r.user_id, r.reservation_id;
       ELSE
         OPEN v_rows FOR
           SELECT r.* FROM reservation r
-          WHERE r.sku_id = v_sku.sku_id AND r.state IN ('PENDING', 'CONFIRMED') AND r.user_id <= v_last
+          WHERE r.sku_id = v_sku AND r.state IN ('PENDING', 'CONFIRMED') AND r.user_id <= v_last
             AND (r.user_id, r.ordinal) > (v_user, v_ordinal) AND v_states && ARRAY['PENDING', 'CONFIRMED']
           ORDER BY r.user_id, r.ordinal;
       END IF;
@@ -80,7 +83,7 @@ BEGIN
         FETCH v_rows INTO v_row;
         EXIT WHEN NOT FOUND;
         IF v_left = 0 OR v_looks = 0 THEN
-          v_next.sku_id := v_sku.sku_id; v_next.lapsed := v_lapsed; v_next.user_id := v_user;
+          v_next.sku_id := v_sku; v_next.lapsed := v_lapsed; v_next.user_id := v_user;
           v_next.ordinal := v_ordinal; v_next.rebooked_from := v_id;
           RETURN NEXT v_next;
           RETURN;
