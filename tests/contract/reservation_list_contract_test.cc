@@ -78,6 +78,27 @@ TEST_P(ReservationListContract, InStates) {
               ElementsAre("tv alice expired", "tv bob expired"));
 }
 
+// A buyer's list finds a hold and what is paid or has lapsed in different ways.
+TEST_P(ReservationListContract, OfABuyerAmongSkusThatOthersBuy) {
+  for (const char* sku_id : {"apple", "pear", "plum", "zebra"}) Create(SkuOf(sku_id, 10, /*per_user_limit=*/10));
+  Hold(HolderOf("apple", 10), "apple", "bob");
+  Hold(HolderOf("pear", 10), "pear", "alice");
+  const IncarnationId node = HolderOf("zebra", 10);
+  Hold(node, "zebra", "bob");
+  Confirm(PaymentOf(Hold(node, "zebra", "alice")));
+
+  const ReservationFilter all{.sku_id = "", .user_id = "alice", .states = {}};
+  const std::vector<std::string> whole = List(all);
+  EXPECT_THAT(whole, ElementsAre("pear alice pending", "radio alice confirmed", "radio alice pending",
+                                 "radio alice cancelled", "tv alice confirmed", "tv alice pending",
+                                 "tv alice cancelled", "zebra alice confirmed"));
+  for (int page = 1; page <= 7; ++page) EXPECT_EQ(List(all, page), whole) << "in pages of " << page;
+  EXPECT_THAT(List({.sku_id = "", .user_id = "alice", .states = {ReservationState::kPending}}),
+              ElementsAre("pear alice pending", "radio alice pending", "tv alice pending"));
+  EXPECT_THAT(List({.sku_id = "", .user_id = "alice", .states = {ReservationState::kConfirmed}}),
+              ElementsAre("radio alice confirmed", "tv alice confirmed", "zebra alice confirmed"));
+}
+
 TEST_P(ReservationListContract, InPagesOfAnySize) {
   for (const ReservationFilter& filter : {ReservationFilter{.sku_id = "tv", .user_id = "", .states = {}},
                                           ReservationFilter{.sku_id = "", .user_id = "alice", .states = {}},

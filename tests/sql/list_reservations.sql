@@ -60,6 +60,9 @@ SELECT is(listed('tv', '', '{PENDING}'), '1 2 4');
 SELECT is(listed('tv', '', '{CONFIRMED,CANCELLED}'), '3 5');
 SELECT is(listed('tv', '', '{EXPIRED}', 1), '6 | 7');
 SELECT is(listed('', 'b', '{CANCELLED}'), '9 5');
+SELECT is(listed('', 'b', '{CONFIRMED}'), '3');
+SELECT is(listed('', 'd', '{PENDING}'), '10');
+SELECT is(listed('', 'd', '{CONFIRMED,CANCELLED,EXPIRED}'), '');
 
 -- A row in full, and the place to go on.
 SELECT results_eq($$ SELECT reservation_id, sku_id COLLATE "default", user_id COLLATE "default", quantity, state, amount_minor, currency,
@@ -83,12 +86,30 @@ UPDATE tranche.sku SET whereabouts = 'ARRIVING' WHERE sku_id = 'tv';
 SELECT is(listed('', 'b'), '');
 UPDATE tranche.sku SET whereabouts = 'HERE', other_shard = NULL;
 
--- A bounded number of SKUs per call.
+-- SKUs in which nobody has a hold, and the buyer nothing else, are not looked into.
 SELECT sku('many-' || lpad(i::text, 4, '0'), 1) FROM generate_series(1, 2500) AS i;
+INSERT INTO tranche.reservation (reservation_id, sku_id, user_id, quantity, ordinal, state, amount_minor, currency,
+                                 incarnation_id, created_at, expires_at, finished_at, payment_reference)
+SELECT uid(200000 + i), 'many-' || lpad(i::text, 4, '0'), 'z', 1, 1, 'CONFIRMED', 500, 'EUR', 7, now(), now(), now(), 'r'
+FROM generate_series(1, 2500) AS i;
+ANALYZE tranche.reservation;
+SELECT is(listed('', 'b'), '8 9 3 2 5 7');
+SELECT cmp_ok(rows_read('reservation', $$ SELECT * FROM tranche.list_reservations('', 'b', NULL, '', false, '', 0, uid(0), 10) $$),
+              '<=', 100::bigint);
+
+-- A bounded number of SKUs per call. Somebody has a hold in each.
+INSERT INTO tranche.reservation (reservation_id, sku_id, user_id, quantity, ordinal, amount_minor, currency, incarnation_id,
+                                 created_at, expires_at)
+SELECT uid(300000 + i), 'many-' || lpad(i::text, 4, '0'), 'y', 1, 1, 500, 'EUR', 7, now(), now() FROM generate_series(1, 2500) AS i;
 SELECT is(listed('', 'b'), ' |  | 8 9 3 2 5 7', 'empty pages, and not the last');
+SELECT is(listed('', 'b', '{CONFIRMED,CANCELLED,EXPIRED}'), '9 3 5 7', 'holds are not asked for');
+SELECT is(listed('', 'z', '{EXPIRED}'), ' |  | ', 'a buyer with much that is not asked for');
 SELECT reserve(11, 'many-1000', 'b', 1), reserve(12, 'many-1001', 'b', 1), reserve(13, 'many-2001', 'b', 1);
 SELECT is(listed('', 'b'), '11 | 12 | 13 8 9 3 2 5 7');
 SELECT is(listed('', 'b', NULL, 2), '11 | 12 | 13 8 | 9 3 | 2 5 | 7');
+
+DELETE FROM tranche.reservation WHERE user_id IN ('y', 'z');
+VACUUM tranche.reservation;
 
 -- A bounded number of reservations per call: 25,000 of which none is asked for.
 SELECT sku('big', 30000);
