@@ -89,9 +89,9 @@ TEST_P(ReservationListContract, OfABuyerAmongSkusThatOthersBuy) {
 
   const ReservationFilter all{.sku_id = "", .user_id = "alice", .states = {}};
   const std::vector<std::string> whole = List(all);
-  EXPECT_THAT(whole, ElementsAre("pear alice pending", "radio alice confirmed", "radio alice pending",
-                                 "radio alice cancelled", "tv alice confirmed", "tv alice pending",
-                                 "tv alice cancelled", "zebra alice confirmed"));
+  EXPECT_THAT(whole,
+              ElementsAre("pear alice pending", "radio alice confirmed", "radio alice pending", "radio alice cancelled",
+                          "tv alice confirmed", "tv alice pending", "tv alice cancelled", "zebra alice confirmed"));
   for (int page = 1; page <= 7; ++page) EXPECT_EQ(List(all, page), whole) << "in pages of " << page;
   EXPECT_THAT(List({.sku_id = "", .user_id = "alice", .states = {ReservationState::kPending}}),
               ElementsAre("pear alice pending", "radio alice pending", "tv alice pending"));

@@ -20,6 +20,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 constexpr char kBuyers[] = "tranche.v1.ReservationService";
+constexpr char kVisitors[] = "tranche.v1.CatalogService";
 constexpr char kOperators[] = "tranche.v1.AdminService";
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
@@ -102,7 +103,7 @@ TEST_F(NodeProcessTest, ASignalOfASecondLaterEndsItAtOnce) {
 
 TEST_F(NodeProcessTest, ADrainedNodeServesItsOperatorsAndSaysSo) {
   Start();
-  for (const char* service : {"", kBuyers, kOperators}) EXPECT_TRUE(Serves(service)) << service;
+  for (const char* service : {"", kBuyers, kVisitors, kOperators}) EXPECT_TRUE(Serves(service)) << service;
   v1::DrainNodeRequest drain;
   drain.set_node("node-1");
   drain.set_stay(true);
@@ -113,6 +114,7 @@ TEST_F(NodeProcessTest, ADrainedNodeServesItsOperatorsAndSaysSo) {
   while (Serves("") && absl::Now() < give_up) std::this_thread::yield();
   EXPECT_FALSE(Serves(""));
   EXPECT_FALSE(Serves(kBuyers));
+  EXPECT_FALSE(Serves(kVisitors));
   EXPECT_TRUE(Serves(kOperators));
   v1::UndrainNodeRequest undrain;
   undrain.set_node("node-1");
@@ -128,8 +130,9 @@ TEST_F(NodeProcessTest, WhatIsNotServedHasNoHealth) {
 }
 
 // Asked of the process: this test has the descriptor itself.
-TEST_F(NodeProcessTest, ReflectionDescribesHealth) {
+TEST_F(NodeProcessTest, ReflectionDescribesHealthAndTheCatalogue) {
   Start();
+  EXPECT_THAT(Reflected("tranche.v1.CatalogService"), HasSubstr("tranche/v1/catalog_service.proto"));
   EXPECT_THAT(Reflected("grpc.health.v1.Health"), HasSubstr("grpc/health/v1/health.proto"));
   EXPECT_THAT(Reflected("grpc.health.v1.Sickness"), Not(HasSubstr("health.proto")));
 }
