@@ -4,19 +4,22 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/blocking_counter.h"
+#include "storage/bounded_executor.h"
 
 namespace tranche::server {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 using Cache = ReadCache<std::string>;
@@ -220,6 +223,41 @@ TEST_F(ReadCacheTest, ReadsThatAnswerInlineDoNotNest) {
   EXPECT_EQ(deepest, 1);
   EXPECT_EQ(*waits, "a");
   for (const auto& one : told) EXPECT_EQ(*one, "UNAVAILABLE");
+}
+
+TEST(ReadCacheThreads, EachCallerIsAnsweredOnceAndEachKeyIsReadOnce) {
+  constexpr int kThreads = 4;
+  constexpr int kRounds = 2000;
+  constexpr int kKeys = 50;
+  storage::FakeClock clock;
+  std::atomic<int> reads{0};
+  std::atomic<int> right{0};
+  absl::BlockingCounter answers(kThreads * kRounds);
+  auto executor = std::make_unique<storage::BoundedExecutor>(2, kKeys);
+  Cache cache(
+      [&](const std::string& key, Cache::ReadDone done) {
+        ++reads;
+        storage::RunOn(
+            *executor, [key]() -> absl::StatusOr<std::string> { return key; }, std::move(done));
+      },
+      &clock, ReadCacheOptions{});
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([&cache, &answers, &right] {
+      for (int i = 0; i < kRounds; ++i) {
+        const std::string key = absl::StrCat("sku-", i % kKeys);
+        cache.Get(key, [&answers, &right, key](const Cache::Found& found) {
+          if (found.ok() && found->value != nullptr && *found->value == key) ++right;
+          answers.DecrementCount();
+        });
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  answers.Wait();
+  executor.reset();
+  EXPECT_EQ(right, kThreads * kRounds);
+  EXPECT_EQ(reads, kKeys);
 }
 
 }  // namespace
