@@ -1,10 +1,14 @@
 #include "server/node/buyer_calls.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
 namespace tranche::server {
 namespace {
+
+// How soon a stream that stopped reading for want of room, and has nothing to write, notices that there is room again.
+constexpr absl::Duration kCheckStreams = absl::Milliseconds(100);
 
 CallDeadlines ToDeadlines(const ServerOptions& options) {
   CallDeadlines deadlines;
@@ -16,7 +20,19 @@ CallDeadlines ToDeadlines(const ServerOptions& options) {
 WatchHubOptions ToWatchOptions(const ServerOptions& options) {
   WatchHubOptions watch;
   watch.max_watches = static_cast<size_t>(options.max_watches);
+  watch.max_watches_per_caller = static_cast<size_t>(options.max_watches_per_address);
   return watch;
+}
+
+ReservationStreamOptions ToStreamOptions(const ServerOptions& options) {
+  constexpr int64_t kMib = 1024 * 1024;
+  ReservationStreamOptions stream;
+  stream.max_outstanding = options.max_stream_outstanding;
+  stream.unread_timeout = absl::Milliseconds(options.unread_timeout_ms);
+  stream.node = {options.max_streams, options.stream_memory_mib * kMib / kAnswerBytes};
+  stream.connection = {options.max_streams_per_connection,
+                       options.stream_memory_per_connection_mib * kMib / kAnswerBytes};
+  return stream;
 }
 
 }  // namespace
@@ -40,7 +56,9 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
       service_(
           {&reservations_, &carts_, &changes_, &lists_, &watch_hub_},
           CallFrame{.clock = storage::Clock::Real(), .deadlines = ToDeadlines(options), .open_calls = &open_calls_},
-          ReservationStreamOptions{options.max_stream_outstanding}) {}
+          ToStreamOptions(options)),
+      check_streams_task_(std::min(kCheckStreams, absl::Milliseconds(options.unread_timeout_ms) / 4),
+                          [this] { service_.CheckStreams(); }) {}
 
 void BuyerCalls::StartServing() {
   reservations_.StartServing();

@@ -13,6 +13,7 @@
 #include "server/node/node_ledger.h"
 #include "server/node/node_sale.h"
 #include "server/process/options.h"
+#include "server/process/periodic_task.h"
 #include "server/rpc/open_calls.h"
 #include "server/services/reservation_service.h"
 
@@ -43,6 +44,7 @@ class BuyerCalls {
   WatchHub watch_hub_;
   OpenCalls open_calls_;
   ReservationServiceImpl service_;
+  PeriodicTask check_streams_task_;  // last: it uses the others
 };
 
 }  // namespace tranche::server

@@ -40,6 +40,8 @@ class CallContext {
   grpc::Status Conclude(const absl::Status& outcome) const;
 
  private:
+  friend class CallBreaker;
+
   // nullptr when the call came without it.
   const grpc::string_ref* Metadata(const char* key) const;
 

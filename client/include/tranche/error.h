@@ -56,6 +56,8 @@ enum class Reason {
 
   kSoldOut = 60,
   kTooManyWatches = 61,
+  kTooManyStreams = 62,
+  kAnswersNotRead = 63,
 
   kExhaustedHere = 80,
   kOverloaded = 81,
