@@ -25,13 +25,14 @@ WatchHubOptions ToWatchOptions(const ServerOptions& options) {
 }
 
 ReservationStreamOptions ToStreamOptions(const ServerOptions& options) {
-  constexpr int64_t kMib = 1024 * 1024;
+  constexpr int64_t kAnswersPerMib = 1024 * 1024 / kAnswerBytes;
   ReservationStreamOptions stream;
   stream.max_outstanding = options.max_stream_outstanding;
   stream.unread_timeout = absl::Milliseconds(options.unread_timeout_ms);
-  stream.node = {options.max_streams, options.stream_memory_mib * kMib / kAnswerBytes};
-  stream.connection = {options.max_streams_per_connection,
-                       options.stream_memory_per_connection_mib * kMib / kAnswerBytes};
+  stream.limits.node = {options.max_streams, options.stream_memory_mib * kAnswersPerMib};
+  stream.limits.address = {options.max_streams_per_address, options.stream_memory_per_address_mib * kAnswersPerMib};
+  stream.limits.connection = {options.max_streams_per_connection,
+                              options.stream_memory_per_connection_mib * kAnswersPerMib};
   return stream;
 }
 

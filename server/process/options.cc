@@ -207,13 +207,17 @@ void AddStreams(Parser& parser, ServerOptions* options) {
                    "stops reading from it");
   parser.AddNumber("stream-memory-per-connection-mib", &options->stream_memory_per_connection_mib, 1, 65536, "MIB",
                    "The same for all streams of one connection, at 2 KiB a request");
+  parser.AddNumber("stream-memory-per-address-mib", &options->stream_memory_per_address_mib, 1, 65536, "MIB",
+                   "The same for all streams of callers at one IP address, which may be a proxy's");
   parser.AddNumber("stream-memory-mib", &options->stream_memory_mib, 1, 65536, "MIB",
                    "The same for all streams of the node");
   parser.AddNumber("unread-timeout-ms", &options->unread_timeout_ms, 100, 600000, "MS",
-                   "A stream that takes no answer for this long, while one of these three limits is reached, is ended "
-                   "with ANSWERS_NOT_READ");
+                   "A stream that takes no answer for this long, while one of these four limits is reached, is "
+                   "cancelled");
   parser.AddNumber("max-streams-per-connection", &options->max_streams_per_connection, 1, 100000, "N",
                    "Most streams at once on one connection; more are refused with TOO_MANY_STREAMS");
+  parser.AddNumber("max-streams-per-address", &options->max_streams_per_address, 1, 100000, "N",
+                   "The same for callers at one IP address, which may be a proxy's");
   parser.AddNumber("max-streams", &options->max_streams, 1, 100000, "N", "The same for the node");
   parser.AddNumber("max-watches-per-address", &options->max_watches_per_address, 1, 1000000, "N",
                    "Most reservations watched at once by callers at one IP address, which may be a proxy's; more are "

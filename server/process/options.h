@@ -44,9 +44,11 @@ struct ServerOptions {
 
   int max_stream_outstanding = 1024;
   int stream_memory_per_connection_mib = 16;
+  int stream_memory_per_address_mib = 32;
   int stream_memory_mib = 64;
   int unread_timeout_ms = 10000;
   int max_streams_per_connection = 256;
+  int max_streams_per_address = 512;
   int max_streams = 1024;
   int max_watches_per_address = 5000;
   int max_watches = 10000;

@@ -7,18 +7,9 @@
 #include "glog/logging.h"
 #include "server/errors.h"
 #include "server/proto_time.h"
-#include "server/rpc/call_breaker.h"
 #include "server/services/reservation_stream_set.h"
 
 namespace tranche::server {
-namespace {
-
-absl::Status AnswersNotRead() {
-  return MakeError(v1::ERROR_REASON_ANSWERS_NOT_READ,
-                   "The answers of this stream were not read; what got no answer may have been committed.");
-}
-
-}  // namespace
 
 ReservationStream* ReservationStream::Start(const CallContext& call, const CallFrame& frame,
                                             ReservationHandler* handler, ReservationStreamSet* set,
@@ -95,47 +86,35 @@ void ReservationStream::OnCancel() {
   FinishIfOver();
 }
 
-void ReservationStream::OnDone() {
-  {
-    absl::MutexLock lock(&mutex_);
-    done_ = true;
-  }
-  set_->Remove(this);
-}
+void ReservationStream::OnDone() { set_->Remove(this); }
 
 void ReservationStream::Check(absl::Time now) {
-  std::optional<CallBreaker> breaker;
   {
     absl::MutexLock lock(&mutex_);
-    if (done_) return;
+    if (finished_) return;
     // Other streams may have made room.
     ReadNext();
-    if (!TakesNothing(now)) return;
-    if (unread_) {
-      breaker.emplace(call_);
-    } else if (outstanding_ >= options_.max_outstanding || share_->Exhausted()) {
-      LOG_EVERY_T(WARNING, 60) << "a stream of " << call_.peer()
-                               << " is ended, because its caller takes no answers (at most one line a minute)";
-      unread_ = true;
-      WriteNext();
-      FinishIfOver();
-    }
+    if (unread_ || cancelled_ || !TakesNothing(now)) return;
+    if (outstanding_ < options_.max_outstanding && !share_->Exhausted()) return;
+    LOG_EVERY_T(WARNING, 60) << "a stream of " << call_.peer()
+                             << " is ended, because its caller takes no answers (at most one line a minute)";
+    unread_ = true;
+    cancelling_ = true;
+    WriteNext();
   }
-  // Without the lock: gRPC may call OnWriteDone, OnCancel and OnDone before it returns.
-  if (breaker.has_value()) breaker->Break(AnswersNotRead());
+  call_.TryCancel();
+  absl::MutexLock lock(&mutex_);
+  cancelling_ = false;
+  FinishIfOver();
 }
 
 bool ReservationStream::TakesNothing(absl::Time now) {
-  // gRPC takes over some answers ahead of the caller, and a status stays behind them.
-  const bool something_waits = writing_ || (unread_ && finished_);
-  if (written_ != written_before_ || !something_waits || untaken_since_ > now) {
+  if (written_ != written_before_ || !writing_ || untaken_since_ > now) {
     written_before_ = written_;
     untaken_since_ = now;
     return false;
   }
-  if (now - untaken_since_ < options_.unread_timeout) return false;
-  untaken_since_ = now;
-  return true;
+  return now - untaken_since_ >= options_.unread_timeout;
 }
 
 void ReservationStream::Decided(uint64_t sequence, absl::StatusOr<quota::Sold> sold) {
@@ -196,13 +175,10 @@ void ReservationStream::Answered(int count) {
 }
 
 void ReservationStream::FinishIfOver() {
-  if (finished_ || !(half_closed_ || cancelled_ || stopping_ || unread_)) return;
-  // What is being written to a caller who does not read may stay so. The status waits behind it.
-  const bool leaves_a_write = writing_ && unread_ && !cancelled_;
-  if (leaves_a_write ? outstanding_ > 1 : outstanding_ > 0 || writing_) return;
+  if (finished_ || cancelling_ || !(half_closed_ || cancelled_ || stopping_ || unread_)) return;
+  if (outstanding_ > 0 || writing_) return;
   finished_ = true;
-  if (cancelled_) return Finish(grpc::Status::CANCELLED);
-  if (unread_) return Finish(call_.Conclude(AnswersNotRead()));
+  if (cancelled_ || unread_) return Finish(grpc::Status::CANCELLED);
   if (half_closed_) return Finish(grpc::Status::OK);
   Finish(call_.Conclude(RefusalError({storage::Refusal::kDraining})));
 }

@@ -5,10 +5,10 @@
 // A request is outstanding from its read to the end of its answer's write, which ends when the caller's window of flow
 // control has room for it. The stream reads no more, so that HTTP/2 flow control holds the caller back, while
 //   - max_outstanding of its requests are, or
-//   - the answers of all streams, or of those on its connection, take what they may (StreamBudget).
-// If its caller takes no answer meanwhile for unread_timeout, it ends with ANSWERS_NOT_READ. That status comes behind
-// the answers that gRPC has taken over, so a caller who begins to read sees it. After as long again the call is broken
-// off, which frees what gRPC keeps.
+//   - the answers of all streams, or of those of its caller or on its connection, take what they may (StreamBudget).
+// If its caller takes no answer meanwhile for unread_timeout, the call is cancelled from this side, which also frees
+// what gRPC keeps. It cannot be finished with a reason: gRPC allows no finish while a write is pending, and this write
+// stays pending until the caller reads.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>
@@ -32,8 +32,7 @@ namespace tranche::server {
 struct ReservationStreamOptions {
   int max_outstanding = 1024;  // requests of one stream that are read and whose answers are not written yet
   absl::Duration unread_timeout = absl::Seconds(10);
-  StreamBounds node{.streams = 1024, .answers = 32768};
-  StreamBounds connection{.streams = 256, .answers = 8192};
+  StreamLimits limits = {};
 };
 
 class ReservationStreamSet;
@@ -51,8 +50,8 @@ class ReservationStream final
   // Reads no more; ends with DRAINING once every request that was read is answered.
   void Stop();
 
-  // Reads on if there is room again, and ends the stream if its caller does not read. To be called several times within
-  // unread_timeout.
+  // Reads on if there is room again, and cancels the call if its caller does not read. To be called several times
+  // within unread_timeout, by one thread.
   void Check(absl::Time now);
 
   void OnReadDone(bool ok) override;
@@ -67,7 +66,7 @@ class ReservationStream final
 
   void Decided(uint64_t sequence, absl::StatusOr<quota::Sold> sold);
   absl::StatusOr<absl::Time> DeadlineOfRequest() const;
-  // Whether the caller has taken nothing of what waits for them for unread_timeout, since this last said so.
+  // Whether the caller has taken nothing of what waits for them for unread_timeout.
   bool TakesNothing(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ReadNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -96,8 +95,9 @@ class ReservationStream final
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;    // the caller is gone
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool unread_ ABSL_GUARDED_BY(mutex_) = false;  // the caller takes no answers
+  // Check is cancelling the call, which must not be finished meanwhile: its context would vanish.
+  bool cancelling_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
-  bool done_ ABSL_GUARDED_BY(mutex_) = false;  // gRPC's part is over, and with it the call's context
   int64_t written_ ABSL_GUARDED_BY(mutex_) = 0;
   // At the last check at which the caller had taken something.
   int64_t written_before_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -6,8 +6,7 @@
 
 namespace tranche::server {
 
-ReservationStreamSet::ReservationStreamSet(StreamBounds node, StreamBounds connection)
-    : budget_(StreamBudget::Make(node, connection)) {}
+ReservationStreamSet::ReservationStreamSet(const StreamLimits& limits) : budget_(StreamBudget::Make(limits)) {}
 
 ReservationStreamSet::~ReservationStreamSet() = default;
 

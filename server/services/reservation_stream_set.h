@@ -17,8 +17,7 @@ class ReservationStream;
 // Thread-safe.
 class ReservationStreamSet {
  public:
-  // What all streams, and those of each connection, may take.
-  ReservationStreamSet(StreamBounds node, StreamBounds connection);
+  explicit ReservationStreamSet(const StreamLimits& limits);
   // Not inline: the streams' class is complete only in the .cc.
   ~ReservationStreamSet();
 

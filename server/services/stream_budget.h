@@ -1,4 +1,5 @@
-// How many streams may be open and how many of their answers may be in memory, for the node and for each connection.
+// How many streams may be open, and how many of their answers may be in memory: for the node, for callers at one
+// address, and for each connection.
 //
 // gRPC's own memory limit does not see answers that wait here because a caller does not take them.
 #pragma once
@@ -9,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
@@ -20,8 +22,14 @@ namespace tranche::server {
 inline constexpr int64_t kAnswerBytes = 2048;
 
 struct StreamBounds {
-  int streams = 1024;
-  int64_t answers = 32768;
+  int streams = 0;
+  int64_t answers = 0;
+};
+
+struct StreamLimits {
+  StreamBounds node{.streams = 1024, .answers = 32768};
+  StreamBounds address{.streams = 512, .answers = 16384};
+  StreamBounds connection{.streams = 256, .answers = 8192};
 };
 
 class StreamShare;
@@ -29,31 +37,32 @@ class StreamShare;
 // Thread-safe. Kept alive by its shares.
 class StreamBudget : public std::enable_shared_from_this<StreamBudget> {
  public:
-  static std::shared_ptr<StreamBudget> Make(StreamBounds node, StreamBounds connection);
+  static std::shared_ptr<StreamBudget> Make(const StreamLimits& limits);
 
-  // For one more stream on `connection`; TOO_MANY_STREAMS if there is no room for it.
-  absl::StatusOr<std::unique_ptr<StreamShare>> Open(const std::string& connection);
+  // For one more stream of `peer` (CallContext::peer), which names a connection; TOO_MANY_STREAMS if there is no room.
+  absl::StatusOr<std::unique_ptr<StreamShare>> Open(const std::string& peer);
 
   // How many are taken, of all connections.
   int64_t answers() const { return answers_.load(std::memory_order_relaxed); }
 
  private:
   friend class StreamShare;
-  struct Connection {
+  struct Count {
     int streams = 0;  // guarded by the budget's mutex
     std::atomic<int64_t> answers{0};
   };
-  using Connections = std::map<std::string, Connection>;
+  // Those with a stream.
+  using Counts = std::map<std::string, Count>;
 
-  StreamBudget(StreamBounds node, StreamBounds connection) : node_(node), connection_(connection) {}
-  void Close(Connections::iterator connection);
+  explicit StreamBudget(const StreamLimits& limits) : limits_(limits) {}
+  void Close(Counts::iterator address, Counts::iterator connection);
 
-  const StreamBounds node_;
-  const StreamBounds connection_;
+  const StreamLimits limits_;
   std::atomic<int64_t> answers_{0};
   absl::Mutex mutex_;
   int streams_ ABSL_GUARDED_BY(mutex_) = 0;
-  Connections connections_ ABSL_GUARDED_BY(mutex_);  // those with a stream
+  Counts addresses_ ABSL_GUARDED_BY(mutex_);
+  Counts connections_ ABSL_GUARDED_BY(mutex_);
 };
 
 // What one stream takes; its destructor gives everything back. Not thread-safe. Takes no lock and allocates nothing
@@ -72,11 +81,13 @@ class StreamShare {
 
  private:
   friend class StreamBudget;
-  StreamShare(std::shared_ptr<StreamBudget> budget, StreamBudget::Connections::iterator connection)
-      : budget_(std::move(budget)), connection_(connection) {}
+  StreamShare(std::shared_ptr<StreamBudget> budget, StreamBudget::Counts::iterator address,
+              StreamBudget::Counts::iterator connection)
+      : budget_(std::move(budget)), address_(address), connection_(connection) {}
 
   const std::shared_ptr<StreamBudget> budget_;
-  const StreamBudget::Connections::iterator connection_;
+  const StreamBudget::Counts::iterator address_;
+  const StreamBudget::Counts::iterator connection_;
   int64_t taken_ = 0;
 };
 

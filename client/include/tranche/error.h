@@ -57,7 +57,6 @@ enum class Reason {
   kSoldOut = 60,
   kTooManyWatches = 61,
   kTooManyStreams = 62,
-  kAnswersNotRead = 63,
 
   kExhaustedHere = 80,
   kOverloaded = 81,

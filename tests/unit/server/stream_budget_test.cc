@@ -13,6 +13,10 @@ namespace tranche::server {
 namespace {
 
 constexpr StreamBounds kMany{.streams = 100, .answers = 1000};
+// Two connections of one machine, and one of another.
+constexpr char kFirst[] = "ipv4:10.0.0.1:1001";
+constexpr char kSecond[] = "ipv4:10.0.0.1:1002";
+constexpr char kElsewhere[] = "ipv4:10.0.0.2:1001";
 
 std::string ReasonIn(const absl::Status& status) {
   google::rpc::ErrorInfo info;
@@ -20,10 +24,10 @@ std::string ReasonIn(const absl::Status& status) {
 }
 
 TEST(StreamBudgetTest, AConnectionThatHoldsItsShareLeavesTheOthersAlone) {
-  const auto budget = StreamBudget::Make(kMany, {.streams = 10, .answers = 3});
-  const auto first = budget->Open("a");
-  const auto second = budget->Open("a");
-  const auto other = budget->Open("b");
+  const auto budget = StreamBudget::Make({kMany, kMany, {.streams = 10, .answers = 3}});
+  const auto first = budget->Open(kFirst);
+  const auto second = budget->Open(kFirst);
+  const auto other = budget->Open(kSecond);
   EXPECT_TRUE((*first)->TryTake());
   EXPECT_TRUE((*first)->TryTake());
   EXPECT_TRUE((*second)->TryTake());
@@ -36,10 +40,26 @@ TEST(StreamBudgetTest, AConnectionThatHoldsItsShareLeavesTheOthersAlone) {
   EXPECT_TRUE((*second)->TryTake());
 }
 
-TEST(StreamBudgetTest, AllConnectionsShareWhatTheNodeHas) {
-  const auto budget = StreamBudget::Make({.streams = 10, .answers = 4}, {.streams = 10, .answers = 3});
-  const auto first = budget->Open("a");
-  const auto other = budget->Open("b");
+TEST(StreamBudgetTest, ACallerWithManyConnectionsLeavesTheOthersAlone) {
+  const auto budget = StreamBudget::Make({kMany, {.streams = 10, .answers = 3}, {.streams = 10, .answers = 2}});
+  const auto first = budget->Open(kFirst);
+  const auto second = budget->Open(kSecond);
+  const auto other = budget->Open(kElsewhere);
+  EXPECT_TRUE((*first)->TryTake());
+  EXPECT_TRUE((*first)->TryTake());
+  EXPECT_TRUE((*second)->TryTake());
+  for (int i = 0; i < 10; ++i) EXPECT_FALSE((*second)->TryTake()) << "a try that fails takes nothing";
+  EXPECT_TRUE((*second)->Exhausted());
+  EXPECT_TRUE((*other)->TryTake());
+  (*first)->GiveBack(1);
+  EXPECT_FALSE((*second)->Exhausted());
+  EXPECT_TRUE((*second)->TryTake());
+}
+
+TEST(StreamBudgetTest, AllCallersShareWhatTheNodeHas) {
+  const auto budget = StreamBudget::Make({{.streams = 10, .answers = 4}, kMany, {.streams = 10, .answers = 3}});
+  const auto first = budget->Open(kFirst);
+  const auto other = budget->Open(kElsewhere);
   for (int i = 0; i < 3; ++i) EXPECT_TRUE((*first)->TryTake());
   EXPECT_TRUE((*other)->TryTake());
   for (int i = 0; i < 10; ++i) EXPECT_FALSE((*other)->TryTake()) << "a try that fails takes nothing";
@@ -51,9 +71,9 @@ TEST(StreamBudgetTest, AllConnectionsShareWhatTheNodeHas) {
 }
 
 TEST(StreamBudgetTest, AStreamThatEndsGivesEverythingBack) {
-  const auto budget = StreamBudget::Make(kMany, {.streams = 1, .answers = 2});
+  const auto budget = StreamBudget::Make({kMany, {.streams = 1, .answers = 2}, {.streams = 1, .answers = 2}});
   for (int i = 0; i < 5; ++i) {
-    const auto stream = budget->Open("a");
+    const auto stream = budget->Open(kFirst);
     ASSERT_TRUE(stream.ok()) << i;
     EXPECT_TRUE((*stream)->TryTake());
     EXPECT_TRUE((*stream)->TryTake());
@@ -61,17 +81,23 @@ TEST(StreamBudgetTest, AStreamThatEndsGivesEverythingBack) {
   EXPECT_EQ(budget->answers(), 0);
 }
 
-TEST(StreamBudgetTest, StreamsAreBoundedForAConnectionAndForTheNode) {
-  const auto budget = StreamBudget::Make({.streams = 3, .answers = 10}, {.streams = 2, .answers = 10});
-  auto first = budget->Open("a");
-  const auto second = budget->Open("a");
-  EXPECT_EQ(ReasonIn(budget->Open("a").status()), "TOO_MANY_STREAMS");
-  const auto other = budget->Open("b");
-  EXPECT_TRUE(other.ok());
-  EXPECT_EQ(ReasonIn(budget->Open("c").status()), "TOO_MANY_STREAMS");
-  EXPECT_EQ(budget->Open("c").status().code(), absl::StatusCode::kResourceExhausted);
+TEST(StreamBudgetTest, StreamsAreBoundedForAConnectionACallerAndTheNode) {
+  const auto budget =
+      StreamBudget::Make({{.streams = 4, .answers = 10}, {.streams = 3, .answers = 10}, {.streams = 2, .answers = 10}});
+  const auto refusal = [&](const char* peer) { return budget->Open(peer).status(); };
+  auto first = budget->Open(kFirst);
+  const auto second = budget->Open(kFirst);
+  EXPECT_EQ(ReasonIn(refusal(kFirst)), "TOO_MANY_STREAMS");
+  EXPECT_EQ(refusal(kFirst).code(), absl::StatusCode::kResourceExhausted);
+  const auto third = budget->Open(kSecond);
+  EXPECT_TRUE(third.ok());
+  EXPECT_EQ(ReasonIn(refusal(kSecond)), "TOO_MANY_STREAMS") << "the caller has three";
+  const auto fourth = budget->Open(kElsewhere);
+  EXPECT_TRUE(fourth.ok());
+  EXPECT_EQ(ReasonIn(refusal(kElsewhere)), "TOO_MANY_STREAMS") << "the node has four";
   first->reset();
-  EXPECT_TRUE(budget->Open("c").ok());
+  EXPECT_TRUE(budget->Open(kElsewhere).ok());
+  EXPECT_TRUE(budget->Open(kSecond).ok());
 }
 
 TEST(StreamBudgetTest, NoAnswerTakesMoreThanItIsCountedFor) {
