@@ -1,13 +1,16 @@
 // A front node as a process, and more connections than it can take.
 #include <arpa/inet.h>
+#include <grpcpp/grpcpp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <filesystem>
 #include <iterator>
+#include <memory>
 #include <pqxx/pqxx>
 #include <string>
 #include <thread>
@@ -15,6 +18,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/integration/sale_fixture.h"
 
 namespace tranche::testing {
@@ -59,6 +63,33 @@ class Connection {
   int socket_;
 };
 
+// A node's health, over a connection that it has had from the start.
+class HealthWatch {
+ public:
+  explicit HealthWatch(const std::string& endpoint)
+      : stub_(grpc::health::v1::Health::NewStub(
+            grpc::CreateChannel(endpoint, grpc::InsecureChannelCredentials()))) {
+    context_.set_deadline(absl::ToChronoTime(absl::Now() + 2 * kPatience));
+    reader_ = stub_->Watch(&context_, grpc::health::v1::HealthCheckRequest());
+  }
+  ~HealthWatch() {
+    context_.TryCancel();
+    reader_->Finish();
+  }
+
+  // Waits for it; "" once the node tells no more.
+  std::string Next() {
+    grpc::health::v1::HealthCheckResponse response;
+    if (!reader_->Read(&response)) return "";
+    return grpc::health::v1::HealthCheckResponse::ServingStatus_Name(response.status());
+  }
+
+ private:
+  const std::unique_ptr<grpc::health::v1::Health::Stub> stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReader<grpc::health::v1::HealthCheckResponse>> reader_;
+};
+
 // This process's soft limit, which its children inherit, lowered for a while.
 class LowerSoftLimit {
  public:
@@ -82,6 +113,8 @@ class ListenerTest : public SaleTest {
     options.node_args = std::move(node_args);
     StartCluster(options);
     OpenSale("tv", 100);
+    health_ = std::make_unique<HealthWatch>(cluster_->endpoint(0));
+    EXPECT_EQ(health_->Next(), "SERVING");
   }
 
   std::vector<Connection> Connect(int count) {
@@ -102,6 +135,8 @@ class ListenerTest : public SaleTest {
 
   void ExpectEndsByItself() {
     ServerProcess& node = cluster_->node(0);
+    EXPECT_EQ(health_->Next(), "NOT_SERVING") << node.LogTail();
+    health_.reset();
     const absl::StatusOr<int> status = node.process().Wait(kPatience);
     ASSERT_TRUE(status.ok()) << status.status() << "\n" << node.LogTail();
     EXPECT_EQ(*status, kNotReachable) << node.LogTail();
@@ -113,6 +148,8 @@ class ListenerTest : public SaleTest {
         << "the units are for other nodes to sell\n"
         << node.LogTail();
   }
+
+  std::unique_ptr<HealthWatch> health_;
 };
 
 // As nmap, or a client with a leak, may do to it. gRPC 1.51 never accepts again, although descriptors are free later.
