@@ -67,8 +67,7 @@ class Connection {
 class HealthWatch {
  public:
   explicit HealthWatch(const std::string& endpoint)
-      : stub_(grpc::health::v1::Health::NewStub(
-            grpc::CreateChannel(endpoint, grpc::InsecureChannelCredentials()))) {
+      : stub_(grpc::health::v1::Health::NewStub(grpc::CreateChannel(endpoint, grpc::InsecureChannelCredentials()))) {
     context_.set_deadline(absl::ToChronoTime(absl::Now() + 2 * kPatience));
     reader_ = stub_->Watch(&context_, grpc::health::v1::HealthCheckRequest());
   }
