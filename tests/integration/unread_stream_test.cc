@@ -36,9 +36,9 @@ constexpr int kRequests = 2000;    // of each stream
 constexpr absl::Duration kPatience = absl::Seconds(120);
 // What one connection can cost, by server/README.md.
 #if defined(TRANCHE_ADDRESS_SANITIZER)
-constexpr int64_t kMostMib = 64 + 512;  // freed memory is kept for a while
+constexpr int64_t kMostMib = 128 + 512;  // freed memory is kept for a while
 #else
-constexpr int64_t kMostMib = 64;
+constexpr int64_t kMostMib = 128;
 #endif
 
 std::string ReasonOf(const grpc::Status& status) {
@@ -136,6 +136,8 @@ class UnreadStreamTest : public SaleTest {
   std::unique_ptr<v1::ReservationService::Stub> Connect() {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    // Otherwise gRPC's client widens its windows, and takes all answers into its own memory.
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
     return v1::ReservationService::NewStub(
         grpc::CreateCustomChannel(cluster_->endpoint(0), grpc::InsecureChannelCredentials(), arguments));
   }
@@ -205,9 +207,8 @@ TEST_F(UnreadStreamTest, ACallerWhoOpensFourThousandAndReadsNothingCostsBoundedM
   const std::string cut_off = absl::StrCat(grpc::StatusCode::CANCELLED, " ");
   EXPECT_EQ(ends[refused], kStreams - kMostStreams);
   EXPECT_GT(ends[cut_off], 0);
-  // Those with all answers in what gRPC takes over in advance.
+  // Those that go on when others have made room, and whose caller reads by then.
   EXPECT_EQ(ends[refused] + ends[cut_off] + ends["OK"], kStreams);
-  for (const auto& [end, count] : ends) RecordProperty(end, count);
   EXPECT_TRUE(buyer.failure().ok()) << buyer.failure();
   EXPECT_GT(buyer.bought(), 10);
   EXPECT_LT(buyer.slowest(), absl::Seconds(2));
