@@ -1,6 +1,7 @@
 // tranched: a front node.
 #include <iostream>
 #include <optional>
+#include <string>
 
 #include "server/node/front_node.h"
 #include "server/process/options.h"
@@ -25,7 +26,7 @@ int main(int argc, char** argv) {
   if (const std::optional<int> done = ParseServerOptions(argc, argv, &options, std::cout, std::cerr)) return *done;
   SetUpProcess("tranched");
   StopRequest stop;
-  FrontNode node(options, [&stop] { stop.Request("an operator has drained this node and wants it to end"); });
+  FrontNode node(options, [&stop](const std::string& reason, int exit_status) { stop.Request(reason, exit_status); });
   if (absl::Status started = node.Start(); !started.ok()) return Fail(started);
   stop.Graceful();
   if (!options.port_file.empty()) {
@@ -34,7 +35,7 @@ int main(int argc, char** argv) {
       return Fail(written);
     }
   }
-  stop.Wait();
+  const int exit_status = stop.Wait();
   node.Drain();
-  return 0;
+  return exit_status;
 }

@@ -26,15 +26,23 @@ void WatchHub::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-absl::Status WatchHub::Add(const storage::Uuid& id, std::shared_ptr<ReservationWatcher> watcher) {
+absl::Status WatchHub::Add(const storage::Uuid& id, std::shared_ptr<ReservationWatcher> watcher,
+                           const std::string& caller) {
   absl::MutexLock lock(&mutex_);
   if (!accepting_) return RefusalError({.refusal = storage::Refusal::kDraining});
   if (count_ >= options_.max_watches) {
     return MakeError(v1::ERROR_REASON_TOO_MANY_WATCHES,
                      "This node watches as many reservations as it may; poll GetReservation instead.");
   }
-  watches_[id].push_back(Watch{std::move(watcher), 0, looks_});
+  const Callers::iterator of_caller = callers_.try_emplace(caller, 0).first;
+  if (of_caller->second >= options_.max_watches_per_caller) {
+    return MakeError(v1::ERROR_REASON_TOO_MANY_WATCHES,
+                     "This node watches as many reservations for callers at your address as it may; poll "
+                     "GetReservation instead.");
+  }
+  ++of_caller->second;
   ++count_;
+  watches_[id].push_back({.watcher = std::move(watcher), .added_in = looks_, .caller = of_caller});
   fresh_.push_back(id);
   return absl::OkStatus();
 }
@@ -49,8 +57,8 @@ void WatchHub::Remove(const storage::Uuid& id, const ReservationWatcher* watcher
       std::find_if(all.begin(), all.end(), [&](const Watch& watch) { return watch.watcher.get() == watcher; });
   if (mine == all.end()) return;
   last = std::move(mine->watcher);
+  Uncount(*mine);
   all.erase(mine);
-  --count_;
   if (all.empty()) watches_.erase(found);
 }
 
@@ -68,6 +76,7 @@ void WatchHub::SetAccepting(bool accepting) {
     }
     watches_.clear();
     fresh_.clear();
+    callers_.clear();
     count_ = 0;
   }
   Tell(std::move(news));
@@ -170,11 +179,13 @@ std::vector<WatchHub::News> WatchHub::Compare(absl::Span<const storage::Uuid> id
       const bool stays = !one.end.has_value();
       if (one.reservation.has_value()) watch.told_at = time;
       if (one.reservation.has_value() || !stays) news.push_back(std::move(one));
-      if (!stays) continue;
+      if (!stays) {
+        Uncount(watch);
+        continue;
+      }
       watch.revision = now->revision;
       staying.push_back(std::move(watch));
     }
-    count_ -= watched->second.size() - staying.size();
     watched->second = std::move(staying);
     if (watched->second.empty()) watches_.erase(watched);
   }
@@ -186,6 +197,11 @@ void WatchHub::Tell(std::vector<News> news) {
     if (one.reservation.has_value()) one.watcher->OnReservation(*one.reservation);
     if (one.end.has_value()) one.watcher->OnEnd(*one.end);
   }
+}
+
+void WatchHub::Uncount(const Watch& watch) {
+  --count_;
+  if (--watch.caller->second == 0) callers_.erase(watch.caller);
 }
 
 void WatchHub::NoteLedgerAnswers(const absl::Status& status) {

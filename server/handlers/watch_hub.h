@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -28,6 +29,7 @@ namespace tranche::server {
 
 struct WatchHubOptions {
   size_t max_watches = 10000;
+  size_t max_watches_per_caller = 5000;
   // Time between two looks at all watched reservations; a new watch is looked at at once. Zero: no thread, the owner
   // calls Poll.
   absl::Duration poll_interval = absl::Milliseconds(250);
@@ -66,8 +68,8 @@ class WatchHub {
 
   // An error, TOO_MANY_WATCHES or DRAINING, when the watch is refused; then `watcher` is never called. If the
   // reservation does not exist, the watch ends with RESERVATION_NOT_FOUND. While the ledger does not answer, the watch
-  // goes on.
-  absl::Status Add(const storage::Uuid& id, std::shared_ptr<ReservationWatcher> watcher);
+  // goes on. `caller` is whose watch it is, for the limit of each caller's.
+  absl::Status Add(const storage::Uuid& id, std::shared_ptr<ReservationWatcher> watcher, const std::string& caller);
   // Ends a watch on the watcher's behalf. Repeating it is harmless.
   void Remove(const storage::Uuid& id, const ReservationWatcher* watcher);
 
@@ -80,11 +82,14 @@ class WatchHub {
   size_t watches() const;
 
  private:
+  // How many watches each has; those without any are not in it.
+  using Callers = std::map<std::string, size_t>;
   struct Watch {
     std::shared_ptr<ReservationWatcher> watcher;
     int32_t revision = 0;   // last one told; 0: none
     uint64_t added_in = 0;  // the first look that includes it
     absl::Time told_at = absl::InfinitePast();
+    Callers::iterator caller{};
   };
   // What to tell one watcher.
   struct News {
@@ -102,6 +107,8 @@ class WatchHub {
   std::vector<News> Compare(absl::Span<const storage::Uuid> ids, const std::vector<storage::Reservation>& found,
                             uint64_t look);
   static void Tell(std::vector<News> news);
+  // For a watch that ends.
+  void Uncount(const Watch& watch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteLedgerAnswers(const absl::Status& status);
 
   const Read read_;
@@ -112,6 +119,7 @@ class WatchHub {
   // Ordered by id, so that a look follows the order of the ledger's index.
   std::map<storage::Uuid, std::vector<Watch>> watches_ ABSL_GUARDED_BY(mutex_);
   size_t count_ ABSL_GUARDED_BY(mutex_) = 0;
+  Callers callers_ ABSL_GUARDED_BY(mutex_);
   std::vector<storage::Uuid> fresh_ ABSL_GUARDED_BY(mutex_);  // not looked at yet
   uint64_t looks_ ABSL_GUARDED_BY(mutex_) = 1;
   bool accepting_ ABSL_GUARDED_BY(mutex_) = true;

@@ -1,5 +1,6 @@
 #include "server/node/buyer_calls.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,6 +9,9 @@
 
 namespace tranche::server {
 namespace {
+
+// How soon a stream that stopped reading for want of room, and has nothing to write, notices that there is room again.
+constexpr absl::Duration kCheckStreams = absl::Milliseconds(100);
 
 CallDeadlines ToDeadlines(const ServerOptions& options) {
   CallDeadlines deadlines;
@@ -23,7 +27,20 @@ CallFrame FrameOf(const ServerOptions& options, OpenCalls* open_calls) {
 WatchHubOptions ToWatchOptions(const ServerOptions& options) {
   WatchHubOptions watch;
   watch.max_watches = static_cast<size_t>(options.max_watches);
+  watch.max_watches_per_caller = static_cast<size_t>(options.max_watches_per_address);
   return watch;
+}
+
+ReservationStreamOptions ToStreamOptions(const ServerOptions& options) {
+  constexpr int64_t kAnswersPerMib = 1024 * 1024 / kAnswerBytes;
+  ReservationStreamOptions stream;
+  stream.max_outstanding = options.max_stream_outstanding;
+  stream.unread_timeout = absl::Milliseconds(options.unread_timeout_ms);
+  stream.limits.node = {options.max_streams, options.stream_memory_mib * kAnswersPerMib};
+  stream.limits.address = {options.max_streams_per_address, options.stream_memory_per_address_mib * kAnswersPerMib};
+  stream.limits.connection = {options.max_streams_per_connection,
+                              options.stream_memory_per_connection_mib * kAnswersPerMib};
+  return stream;
 }
 
 }  // namespace
@@ -50,8 +67,10 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
                storage::Clock::Real()),
       open_calls_(storage::Clock::Real(), absl::Milliseconds(options.max_deadline_ms)),
       service_({&reservations_, &carts_, &changes_, &lists_, &watch_hub_}, FrameOf(options, &open_calls_),
-               ReservationStreamOptions{options.max_stream_outstanding}),
-      catalog_service_(MakeCatalogService(&catalog_, FrameOf(options, &open_calls_))) {}
+               ToStreamOptions(options)),
+      catalog_service_(MakeCatalogService(&catalog_, FrameOf(options, &open_calls_))),
+      check_streams_task_(std::min(kCheckStreams, absl::Milliseconds(options.unread_timeout_ms) / 4),
+                          [this] { service_.CheckStreams(); }) {}
 
 void BuyerCalls::StartServing() {
   reservations_.StartServing();

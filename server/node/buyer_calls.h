@@ -17,6 +17,7 @@
 #include "server/node/node_ledger.h"
 #include "server/node/node_sale.h"
 #include "server/process/options.h"
+#include "server/process/periodic_task.h"
 #include "server/rpc/open_calls.h"
 #include "server/services/reservation_service.h"
 
@@ -49,6 +50,7 @@ class BuyerCalls {
   OpenCalls open_calls_;
   ReservationServiceImpl service_;
   std::unique_ptr<grpc::Service> catalog_service_;
+  PeriodicTask check_streams_task_;  // last: it uses the others
 };
 
 }  // namespace tranche::server

@@ -17,8 +17,10 @@
 #include "server/node/node_sale.h"
 #include "server/node/operator_calls.h"
 #include "server/process/backends.h"
+#include "server/process/descriptor_limit.h"
 #include "server/process/dsn.h"
 #include "server/process/host.h"
+#include "server/process/listener_probe.h"
 #include "server/process/periodic_task.h"
 #include "server/process/stop_request.h"
 #include "server/rpc/grpc_server.h"
@@ -30,12 +32,21 @@ namespace {
 
 // This long after the drain timeout the process ends, whatever holds it up.
 constexpr absl::Duration kEndAfter = absl::Seconds(6);
-constexpr int kCannotEnd = 3;  // exit status
+// Exit statuses.
+constexpr int kCannotEnd = 3;
+constexpr int kNotReachable = 4;
 // Time between two checks for overdue calls.
 constexpr absl::Duration kCheckCalls = absl::Seconds(1);
 // Health reports a fault only after this many checks in a row with overdue calls: one slow call is no reason to send
 // all callers elsewhere, and a short stall of the ledger must not make all nodes do so together.
 constexpr int kOverdueChecks = 5;
+// Time between two probes of the own port, and for the answer to one.
+constexpr absl::Duration kProbeListener = absl::Seconds(1);
+constexpr absl::Duration kProbeTimeout = absl::Seconds(2);
+// So many probes in a row without an answer, so 5 to 15 s, end the node.
+constexpr int kSilentProbes = 5;
+// Below this limit of open files the node warns: each caller's connection takes one.
+constexpr uint64_t kFewDescriptors = 4096;
 
 quota::NodeAgentOptions ToAgentOptions(const ServerOptions& options, int port) {
   quota::NodeAgentOptions agent;
@@ -52,8 +63,8 @@ quota::NodeAgentOptions ToAgentOptions(const ServerOptions& options, int port) {
 // In the order of their dependencies, so that they are destroyed in the opposite one.
 class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
  public:
-  Parts(const ServerOptions& options, std::function<void()> exit_requested)
-      : exit_requested_(std::move(exit_requested)),
+  Parts(const ServerOptions& options, EndRequested end_requested)
+      : end_requested_(std::move(end_requested)),
         ledger_(options, [this](storage::IncarnationId id) { slices_.NoteIncarnationEnded(id); }),
         connector_(ToZookeeperOptions(options.backends)),
         sale_(options, &slices_, ledger_.books()),
@@ -113,7 +124,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     UpdateHealth();
   }
   bool Idle() override { return ledger_.Idle() && sale_.carts().unanswered() == 0; }
-  void ExitAfterDrain() override { exit_requested_(); }
+  void ExitAfterDrain() override { end_requested_("an operator has drained this node and wants it to end", 0); }
   bool LedgerAnswers() override { return ledger_.shards().home().Answers(); }
   std::vector<std::string> SilentShards() override { return ledger_.shards().Silent(); }
 
@@ -134,6 +145,22 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
       UpdateHealth();
     }
     check_calls_task_ = std::make_unique<PeriodicTask>(kCheckCalls, [this] { CheckCalls(); });
+    return WatchListener(*ParseAddress(options.listen));
+  }
+
+  absl::Status WatchListener(Address listening) {
+    LOG_IF(WARNING, DescriptorLimit() < kFewDescriptors)
+        << "this process may have only " << DescriptorLimit()
+        << " files and connections open; raise the hard limit (ulimit -Hn, LimitNOFILE=)";
+    listening.port = grpc_.port;
+    absl::StatusOr<ListenerProbe> probe = ListenerProbe::Make(listening);
+    if (probe.ok()) (void)probe->Ask(kProbeTimeout);
+    if (!probe.ok() || !probe->has_answered()) {
+      LOG(WARNING) << "this process cannot connect to its own port, and so cannot notice when nobody can";
+      return absl::OkStatus();
+    }
+    probe_ = std::make_unique<ListenerProbe>(*std::move(probe));
+    probe_task_ = std::make_unique<PeriodicTask>(kProbeListener, [this] { ProbeListener(); });
     return absl::OkStatus();
   }
 
@@ -156,7 +183,8 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   void UpdateHealth() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (grpc_.server == nullptr) return;
     // Operators are answered all the time; a drained node is undrained by one of them.
-    grpc_.SetServing(/*buyers=*/serving_ && !draining_ && !stopping_ && !overdue_, /*operators=*/!stopping_);
+    grpc_.SetServing(/*buyers=*/serving_ && !draining_ && !stopping_ && !overdue_ && !not_reachable_,
+                     /*operators=*/!stopping_);
   }
 
   void CheckCalls() {
@@ -167,6 +195,23 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     overdue_ = overdue;
     LOG_IF(WARNING, serving_) << "health: " << (overdue ? "NOT_SERVING while calls are overdue" : "no call is overdue");
     UpdateHealth();
+  }
+
+  // A listener that takes no connections does not recover (listener_probe.h). Those who are connected are served until
+  // the node ends, but units that only they can buy are better off elsewhere.
+  void ProbeListener() {
+    const absl::Status answer = probe_->Ask(kProbeTimeout);
+    silent_probes_ = answer.ok() ? 0 : silent_probes_ + 1;
+    if (silent_probes_ < kSilentProbes) return;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (stopping_ || not_reachable_) return;
+      not_reachable_ = true;
+      UpdateHealth();
+    }
+    LOG(ERROR) << "no connection is taken any more: " << kSilentProbes
+               << " probes of the own port in a row had no answer (" << answer.message() << ")";
+    end_requested_("nobody can connect to this node any more; a restart mends it", kNotReachable);
   }
 
   // From now on an operator's request to drain or undrain comes too late, and health says that the node serves no more.
@@ -199,7 +244,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     return agent_.get();
   }
 
-  const std::function<void()> exit_requested_;
+  const EndRequested end_requested_;
   quota::SliceTable slices_;
   NodeLedger ledger_;
   quota::ZookeeperConnector connector_;
@@ -214,13 +259,18 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool overdue_ ABSL_GUARDED_BY(mutex_) = false;  // some call is, and has been for several checks
-  int overdue_checks_ = 0;                        // in a row; only in CheckCalls
+  bool not_reachable_ ABSL_GUARDED_BY(mutex_) = false;
+  int overdue_checks_ = 0;  // in a row; only in CheckCalls
   GrpcServer grpc_;
-  std::unique_ptr<PeriodicTask> check_calls_task_;  // last: it uses the others
+  std::unique_ptr<ListenerProbe> probe_;  // only in ProbeListener, once its task runs
+  int silent_probes_ = 0;                 // in a row; only in ProbeListener
+  // Last: they use the others.
+  std::unique_ptr<PeriodicTask> check_calls_task_;
+  std::unique_ptr<PeriodicTask> probe_task_;
 };
 
-FrontNode::FrontNode(const ServerOptions& options, std::function<void()> exit_requested)
-    : options_(options), exit_requested_(std::move(exit_requested)) {}
+FrontNode::FrontNode(const ServerOptions& options, EndRequested end_requested)
+    : options_(options), end_requested_(std::move(end_requested)) {}
 
 FrontNode::~FrontNode() {
   EndWithin(absl::ZeroDuration());
@@ -228,7 +278,7 @@ FrontNode::~FrontNode() {
 }
 
 absl::Status FrontNode::Start() {
-  parts_ = std::make_unique<Parts>(options_, exit_requested_);
+  parts_ = std::make_unique<Parts>(options_, end_requested_);
   RETURN_IF_ERROR(parts_->Start(options_));
   LOG(INFO) << "serving at port " << parts_->port() << ", PostgreSQL at "
             << DescribeDsn(options_.backends.postgres).value_or("(unreadable)") << ", ZooKeeper at "

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "server/process/delayed_task.h"
@@ -12,9 +13,11 @@ namespace tranche::server {
 
 class FrontNode {
  public:
-  // `exit_requested` is called when an operator has drained the node and wants the process to end. It may be called
-  // more than once and must not block its thread.
-  FrontNode(const ServerOptions& options, std::function<void()> exit_requested);
+  // `end_requested` is called when the process is to end, by Drain and then with this exit status: an operator has
+  // drained the node, or nobody can connect to it any more. It may be called more than once and must not block its
+  // thread.
+  using EndRequested = std::function<void(const std::string& reason, int exit_status)>;
+  FrontNode(const ServerOptions& options, EndRequested end_requested);
   // Without Drain: ends everything at once; the balancer reclaims the units.
   ~FrontNode();
   FrontNode(const FrontNode&) = delete;
@@ -38,7 +41,7 @@ class FrontNode {
   void EndWithin(absl::Duration timeout);
 
   const ServerOptions options_;
-  const std::function<void()> exit_requested_;
+  const EndRequested end_requested_;
   std::unique_ptr<DelayedTask> last_resort_;  // outlives the parts
   std::unique_ptr<Parts> parts_;
 };

@@ -9,11 +9,23 @@
 #include "server/process/dsn.h"
 #include "server/process/schema_check.h"
 #include "storage/base/status_macros.h"
+#include "storage/postgres/sql_state.h"
+#include "storage/postgres/writable_server.h"
 
 namespace tranche::server {
 namespace {
 
 constexpr absl::Duration kPoll = absl::Milliseconds(200);
+
+// A standby answers, too. Each try connects anew: one of several hosts may have become the primary.
+absl::Status LedgerWorks(storage::IncarnationLedger& ledger, const BackendOptions& options) {
+  RETURN_IF_ERROR(ledger.ListLiveIncarnations().status());
+  storage::ConnectionPool pool(ToPoolOptions(options, "tranche-start", 1));
+  const absl::StatusOr<bool> takes_changes = storage::TakesChanges(pool);
+  // If it cannot be asked, for want of a connection, the process finds out by itself.
+  if (takes_changes.value_or(true)) return absl::OkStatus();
+  return absl::UnavailableError(storage::ClassifySqlState("25006").remedy);
+}
 
 }  // namespace
 
@@ -39,7 +51,7 @@ absl::Status WaitForLedger(storage::IncarnationLedger& ledger, const BackendOpti
   const std::string server = DescribeDsn(options.postgres).value_or("(unreadable)");
   const absl::Time give_up = absl::Now() + absl::Milliseconds(options.startup_timeout_ms);
   while (true) {
-    const absl::Status status = ledger.ListLiveIncarnations().status();
+    const absl::Status status = LedgerWorks(ledger, options);
     if (status.ok()) return status;
     const std::string detail(status.message());
     switch (status.code()) {

@@ -192,16 +192,37 @@ void AddSelling(Parser& parser, ServerOptions* options) {
                    "Deadline of reservation calls that carry none; 0 refuses them with DEADLINE_REQUIRED");
   parser.AddNumber("max-deadline-ms", &options->max_deadline_ms, 1, 600000, "MS",
                    "Longer deadlines are lowered to this");
-  parser.AddNumber("max-stream-outstanding", &options->max_stream_outstanding, 1, 65536, "N",
-                   "Most unanswered requests of one stream; at that the node stops reading from it");
-  parser.AddNumber("max-watches", &options->max_watches, 1, 1000000, "N",
-                   "Most reservations watched at once; more are refused with TOO_MANY_WATCHES");
   parser.AddNumber(
       "blocking-threads", &options->blocking_threads, 1, 256, "N",
       "Threads (and database connections) of each shard for carts and for reads of one SKU or reservation");
   parser.AddNumber(
       "blocking-queue", &options->blocking_queue, 1, 100000, "N",
       "Most carts and such reads waiting for a thread, and most late payments; more are refused with OVERLOADED");
+}
+
+void AddStreams(Parser& parser, ServerOptions* options) {
+  parser.Group("Streams and watches");
+  parser.AddNumber("max-stream-outstanding", &options->max_stream_outstanding, 1, 65536, "N",
+                   "Most requests of one stream that are not answered, or whose answer is not taken; at that the node "
+                   "stops reading from it");
+  parser.AddNumber("stream-memory-per-connection-mib", &options->stream_memory_per_connection_mib, 1, 65536, "MIB",
+                   "The same for all streams of one connection, at 2 KiB a request");
+  parser.AddNumber("stream-memory-per-address-mib", &options->stream_memory_per_address_mib, 1, 65536, "MIB",
+                   "The same for all streams of callers at one IP address, which may be a proxy's");
+  parser.AddNumber("stream-memory-mib", &options->stream_memory_mib, 1, 65536, "MIB",
+                   "The same for all streams of the node");
+  parser.AddNumber("unread-timeout-ms", &options->unread_timeout_ms, 100, 600000, "MS",
+                   "A stream that takes no answer for this long, while one of these four limits is reached, is "
+                   "cancelled");
+  parser.AddNumber("max-streams-per-connection", &options->max_streams_per_connection, 1, 100000, "N",
+                   "Most streams at once on one connection; more are refused with TOO_MANY_STREAMS");
+  parser.AddNumber("max-streams-per-address", &options->max_streams_per_address, 1, 100000, "N",
+                   "The same for callers at one IP address, which may be a proxy's");
+  parser.AddNumber("max-streams", &options->max_streams, 1, 100000, "N", "The same for the node");
+  parser.AddNumber("max-watches-per-address", &options->max_watches_per_address, 1, 1000000, "N",
+                   "Most reservations watched at once by callers at one IP address, which may be a proxy's; more are "
+                   "refused with TOO_MANY_WATCHES");
+  parser.AddNumber("max-watches", &options->max_watches, 1, 1000000, "N", "The same for the node");
 }
 
 void AddLimits(Parser& parser, ServerOptions* options) {
@@ -214,6 +235,8 @@ void AddLimits(Parser& parser, ServerOptions* options) {
                    "Memory that gRPC may use for its buffers");
   parser.AddNumber("max-connection-age-ms", &options->max_connection_age_ms, 0, 86400000, "MS",
                    "Ask clients to reconnect after this long, to spread them over new nodes; 0: never");
+  parser.AddNumber("max-connection-idle-ms", &options->max_connection_idle_ms, 0, 86400000, "MS",
+                   "Close connections without a call for this long; 0: never");
   parser.AddNumber("drain-timeout-ms", &options->drain_timeout_ms, 0, 600000, "MS",
                    "How long accepted calls may take to finish after SIGTERM");
 }
@@ -282,6 +305,7 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
   AddBackends(parser, &options->backends);
   AddListening(parser, options);
   AddSelling(parser, options);
+  AddStreams(parser, options);
   AddLimits(parser, options);
   return parser.Parse(argc, argv, out, err);
 }

@@ -39,15 +39,25 @@ struct ServerOptions {
   int max_waiting = 1000;
   int default_deadline_ms = 2000;  // 0: refuse calls without a deadline
   int max_deadline_ms = 30000;
-  int max_stream_outstanding = 1024;
-  int max_watches = 10000;
   int blocking_threads = 4;
   int blocking_queue = 1024;
+
+  int max_stream_outstanding = 1024;
+  int stream_memory_per_connection_mib = 16;
+  int stream_memory_per_address_mib = 32;
+  int stream_memory_mib = 64;
+  int unread_timeout_ms = 10000;
+  int max_streams_per_connection = 256;
+  int max_streams_per_address = 512;
+  int max_streams = 1024;
+  int max_watches_per_address = 5000;
+  int max_watches = 10000;
 
   int max_message_bytes = 64 * 1024;
   int max_concurrent_streams = 4096;  // calls at once on one connection
   int grpc_memory_mib = 128;
-  int max_connection_age_ms = 0;  // 0: without end
+  int max_connection_age_ms = 0;        // 0: without end
+  int max_connection_idle_ms = 300000;  // 0: without end
   int drain_timeout_ms = 10000;
 };
 

@@ -7,6 +7,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "glog/logging.h"
+#include "server/process/descriptor_limit.h"
 
 namespace tranche::server {
 namespace {
@@ -36,6 +37,7 @@ void SetUpProcess(const char* program) {
   FLAGS_logtostderr = true;
   google::InitGoogleLogging(program);
   google::protobuf::SetLogHandler(LogFromProtobuf);
+  RaiseDescriptorLimit();
   mallopt(M_TRIM_THRESHOLD, kKeptBytes);
   mallopt(M_TOP_PAD, kGrowthBytes);
   mallopt(M_ARENA_MAX, kHeaps);

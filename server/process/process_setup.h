@@ -7,7 +7,8 @@ namespace tranche::server {
 //
 // Sets one log format on stderr for the whole process, and limits protobuf's lines about what callers send. Switches
 // off Abseil's deadlock detection: Debian builds Abseil with it, and gRPC's every mutex would take part (a tenth of a
-// front node's time). Keeps freed memory in the heap instead of returning it to the kernel at once.
+// front node's time). Keeps freed memory in the heap instead of returning it to the kernel at once. Raises the limit of
+// open files as far as this process may.
 void SetUpProcess(const char* program);
 
 }  // namespace tranche::server

@@ -57,22 +57,27 @@ void StopRequest::Graceful() {
   graceful_ = true;
 }
 
-void StopRequest::Request(const std::string& reason) {
+void StopRequest::Request(const std::string& reason, int exit_status) {
   absl::MutexLock lock(&mutex_);
-  if (!requested_) reason_ = reason;
+  if (requested_) return;
+  reason_ = reason;
+  exit_status_ = exit_status;
   requested_ = true;
 }
 
-void StopRequest::Wait() {
+int StopRequest::Wait() {
   std::string reason;
+  int exit_status = 0;
   {
     absl::MutexLock lock(&mutex_);
     mutex_.Await(absl::Condition(&requested_));
     reason = reason_;
+    exit_status = exit_status_;
   }
   // Not on the thread that takes the signals: a log that nobody reads may block it, and the next signal must still end
   // the process.
   LOG(INFO) << "stopping: " << reason;
+  return exit_status;
 }
 
 void StopRequest::TakeSignals() {

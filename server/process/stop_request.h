@@ -24,9 +24,10 @@ class StopRequest {
   StopRequest& operator=(const StopRequest&) = delete;
 
   void Graceful();
-  // The first `reason` is logged by Wait.
-  void Request(const std::string& reason);
-  void Wait();
+  // Of several requests the first one counts; a signal is a request with exit status 0.
+  void Request(const std::string& reason, int exit_status = 0);
+  // Logs the reason; returns the status to exit with.
+  int Wait();
 
  private:
   void TakeSignals();
@@ -37,6 +38,7 @@ class StopRequest {
   bool graceful_ ABSL_GUARDED_BY(mutex_) = false;
   bool requested_ ABSL_GUARDED_BY(mutex_) = false;
   std::string reason_ ABSL_GUARDED_BY(mutex_);
+  int exit_status_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Time first_signal_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();  // since Graceful
   std::thread thread_;
 };

@@ -39,6 +39,11 @@ class CallContext {
   // logs the caller if the error is internal. Call it once, right before Finish.
   grpc::Status Conclude(const absl::Status& outcome) const;
 
+  // Ends a call that is not finished from this side, whatever its caller does: pending reads and writes fail, and the
+  // caller gets CANCELLED. The call must still be finished, and must not be before this returns. gRPC may call its
+  // reactor meanwhile, on this thread too: hold no lock that the reactor takes.
+  void TryCancel() const { context_->TryCancel(); }
+
  private:
   // nullptr when the call came without it.
   const grpc::string_ref* Metadata(const char* key) const;

@@ -22,6 +22,9 @@ constexpr int kKeepaliveTimeoutMs = 5 * 1000;
 // Clients may ping this often; gRPC's default of 5 minutes disconnects clients that check their connections more often.
 constexpr int kLeastPingIntervalMs = 10 * 1000;
 
+// A connection that has not begun HTTP/2 by then is closed. It takes a descriptor and may be of a port scanner.
+constexpr int kHandshakeTimeoutMs = 20 * 1000;
+
 // Silences gRPC while we bind a port: our caller reports once that a port is taken.
 std::atomic<bool> muted{false};
 
@@ -42,6 +45,10 @@ void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kLeastPingIntervalMs);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeTimeoutMs);
+  if (options.max_connection_idle_ms > 0) {
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, options.max_connection_idle_ms);
+  }
   // Two nodes on one port would share its callers at random.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   if (options.max_connection_age_ms > 0) {

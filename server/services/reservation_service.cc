@@ -82,7 +82,9 @@ std::vector<CallEntry> ReservationCalls(const ReservationHandlers& to, Reservati
 
 ReservationServiceImpl::ReservationServiceImpl(const ReservationHandlers& handlers, const CallFrame& frame,
                                                ReservationStreamOptions stream_options)
-    : service_(*v1::CreateReservationRequest::descriptor()->file()->FindServiceByName("ReservationService"), frame,
+    : clock_(frame.clock),
+      streams_(stream_options.limits),
+      service_(*v1::CreateReservationRequest::descriptor()->file()->FindServiceByName("ReservationService"), frame,
                ReservationCalls(handlers, &streams_, stream_options)) {}
 
 }  // namespace tranche::server

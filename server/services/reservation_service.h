@@ -1,6 +1,7 @@
 // ReservationService: which handler answers which call.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "server/handlers/cart_handler.h"
@@ -10,6 +11,7 @@
 #include "server/handlers/watch_hub.h"
 #include "server/rpc/call_service.h"
 #include "server/services/reservation_stream.h"
+#include "server/services/reservation_stream_set.h"
 
 namespace tranche::server {
 
@@ -38,7 +40,14 @@ class ReservationServiceImpl final {
   // Ends every stream, and every later one, once the requests that it has accepted are answered.
   void StopStreams() { streams_.StopAll(); }
 
+  // Looks at every stream (ReservationStream::Check), on the caller's thread.
+  void CheckStreams() { streams_.CheckAll(clock_->Now()); }
+
+  // Of all streams: requests that are not answered, or whose answers are not taken, and one for each stream that reads.
+  int64_t unread_answers() { return streams_.budget().answers(); }
+
  private:
+  storage::Clock* const clock_;
   ReservationStreamSet streams_;
   CallService service_;
 };

@@ -1,51 +1,34 @@
 #include "server/services/reservation_stream.h"
 
+#include <memory>
+#include <optional>
 #include <utility>
-#include <vector>
 
+#include "glog/logging.h"
 #include "server/errors.h"
 #include "server/proto_time.h"
+#include "server/services/reservation_stream_set.h"
 
 namespace tranche::server {
-
-void ReservationStreamSet::Add(const std::shared_ptr<ReservationStream>& stream) {
-  bool stopped = false;
-  {
-    absl::MutexLock lock(&mutex_);
-    streams_.emplace(stream.get(), stream);
-    stopped = stopped_;
-  }
-  if (stopped) stream->Stop();
-}
-
-void ReservationStreamSet::Remove(ReservationStream* stream) {
-  std::shared_ptr<ReservationStream> last;  // destroyed after the lock is released
-  absl::MutexLock lock(&mutex_);
-  const auto it = streams_.find(stream);
-  if (it == streams_.end()) return;
-  last = std::move(it->second);
-  streams_.erase(it);
-}
-
-void ReservationStreamSet::StopAll() {
-  std::vector<std::shared_ptr<ReservationStream>> open;
-  {
-    absl::MutexLock lock(&mutex_);
-    stopped_ = true;
-    for (const auto& [_, stream] : streams_) open.push_back(stream);
-  }
-  for (const auto& stream : open) stream->Stop();
-}
 
 ReservationStream* ReservationStream::Start(const CallContext& call, const CallFrame& frame,
                                             ReservationHandler* handler, ReservationStreamSet* set,
                                             ReservationStreamOptions options) {
   std::shared_ptr<ReservationStream> stream(new ReservationStream(call, frame, handler, set, options));
-  set->Add(stream);
+  absl::StatusOr<std::unique_ptr<StreamShare>> share = set->budget().Open(call.peer());
   // The set keeps it alive until OnDone, which gRPC calls only after it got the reactor.
   ReservationStream* const reactor = stream.get();
-  absl::MutexLock lock(&reactor->mutex_);
-  reactor->ReadNext();
+  {
+    absl::MutexLock lock(&reactor->mutex_);
+    if (share.ok()) {
+      reactor->share_ = *std::move(share);
+      reactor->ReadNext();
+    } else {
+      reactor->finished_ = true;
+    }
+  }
+  set->Add(stream);
+  if (!share.ok()) reactor->Finish(call.Conclude(share.status()));
   return reactor;
 }
 
@@ -61,6 +44,7 @@ void ReservationStream::OnReadDone(bool ok) {
     if (!ok) half_closed_ = true;
     if (!ok || finished_) {
       reading_ = false;
+      share_->GiveBack(1);
       return FinishIfOver();
     }
     ++outstanding_;
@@ -87,7 +71,8 @@ void ReservationStream::OnWriteDone(bool ok) {
   absl::MutexLock lock(&mutex_);
   writing_ = false;
   outbox_.pop_front();
-  --outstanding_;
+  ++written_;
+  Answered(1);
   if (!ok) cancelled_ = true;
   WriteNext();
   ReadNext();
@@ -102,6 +87,35 @@ void ReservationStream::OnCancel() {
 }
 
 void ReservationStream::OnDone() { set_->Remove(this); }
+
+void ReservationStream::Check(absl::Time now) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (finished_) return;
+    // Other streams may have made room.
+    ReadNext();
+    if (unread_ || cancelled_ || !TakesNothing(now)) return;
+    if (outstanding_ < options_.max_outstanding && !share_->Exhausted()) return;
+    LOG_EVERY_T(WARNING, 60) << "a stream of " << call_.peer()
+                             << " is ended, because its caller takes no answers (at most one line a minute)";
+    unread_ = true;
+    cancelling_ = true;
+    WriteNext();
+  }
+  call_.TryCancel();
+  absl::MutexLock lock(&mutex_);
+  cancelling_ = false;
+  FinishIfOver();
+}
+
+bool ReservationStream::TakesNothing(absl::Time now) {
+  if (written_ != written_before_ || !writing_ || untaken_since_ > now) {
+    written_before_ = written_;
+    untaken_since_ = now;
+    return false;
+  }
+  return now - untaken_since_ >= options_.unread_timeout;
+}
 
 void ReservationStream::Decided(uint64_t sequence, absl::StatusOr<quota::Sold> sold) {
   v1::StreamReservationsResponse response;
@@ -130,21 +144,17 @@ absl::StatusOr<absl::Time> ReservationStream::DeadlineOfRequest() const {
 }
 
 void ReservationStream::ReadNext() {
-  if (reading_ || half_closed_ || cancelled_ || stopping_ || finished_) return;
-  if (outstanding_ >= options_.max_outstanding) return;
+  if (reading_ || half_closed_ || cancelled_ || stopping_ || unread_ || finished_) return;
+  // If there is no room, the next Check or the next answer that is taken tries again.
+  if (outstanding_ >= options_.max_outstanding || !share_->TryTake()) return;
   reading_ = true;
   StartRead(&request_);
 }
 
 void ReservationStream::WriteNext() {
-  if (writing_) return;
-  if (cancelled_) {
-    // Nobody listens any more: the claims stand, their answers are dropped.
-    outstanding_ -= static_cast<int>(outbox_.size());
-    outbox_.clear();
-    return;
-  }
-  if (outbox_.empty()) return;
+  // Nobody listens: the claims stand, their answers are dropped.
+  if (cancelled_ || unread_) return DropAnswers();
+  if (writing_ || outbox_.empty()) return;
   writing_ = true;
   grpc::WriteOptions options;
   // More answers follow at once: let the transport combine them.
@@ -152,11 +162,23 @@ void ReservationStream::WriteNext() {
   StartWrite(&outbox_.front(), options);
 }
 
+void ReservationStream::DropAnswers() {
+  const size_t kept = writing_ ? 1 : 0;  // until OnWriteDone
+  if (outbox_.size() <= kept) return;
+  Answered(static_cast<int>(outbox_.size() - kept));
+  outbox_.resize(kept);
+}
+
+void ReservationStream::Answered(int count) {
+  outstanding_ -= count;
+  share_->GiveBack(count);
+}
+
 void ReservationStream::FinishIfOver() {
-  const bool no_more_requests = half_closed_ || cancelled_ || stopping_;
-  if (finished_ || !no_more_requests || outstanding_ > 0 || writing_) return;
+  if (finished_ || cancelling_ || !(half_closed_ || cancelled_ || stopping_ || unread_)) return;
+  if (outstanding_ > 0 || writing_) return;
   finished_ = true;
-  if (cancelled_) return Finish(grpc::Status::CANCELLED);
+  if (cancelled_ || unread_) return Finish(grpc::Status::CANCELLED);
   if (half_closed_) return Finish(grpc::Status::OK);
   Finish(call_.Conclude(RefusalError({storage::Refusal::kDraining})));
 }

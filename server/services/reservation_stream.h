@@ -2,8 +2,13 @@
 //
 //   read -> handler -> decided (any thread, any order) -> outbox -> one write at a time
 //
-// A request is outstanding from its read to the end of its answer's write. With max_outstanding of them the stream
-// stops reading, so that HTTP/2 flow control holds the caller back and a stream's memory is bounded.
+// A request is outstanding from its read to the end of its answer's write, which ends when the caller's window of flow
+// control has room for it. The stream reads no more, so that HTTP/2 flow control holds the caller back, while
+//   - max_outstanding of its requests are, or
+//   - the answers of all streams, or of those of its caller or on its connection, take what they may (StreamBudget).
+// If its caller takes no answer meanwhile for unread_timeout, the call is cancelled from this side, which also frees
+// what gRPC keeps. It cannot be finished with a reason: gRPC allows no finish while a write is pending, and this write
+// stays pending until the caller reads.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>
@@ -13,35 +18,24 @@
 #include <memory>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "server/handlers/reservation_handler.h"
 #include "server/rpc/call_frame.h"
+#include "server/services/stream_budget.h"
 #include "tranche/v1/reservation_service.pb.h"
 
 namespace tranche::server {
 
 struct ReservationStreamOptions {
   int max_outstanding = 1024;  // requests of one stream that are read and whose answers are not written yet
+  absl::Duration unread_timeout = absl::Seconds(10);
+  StreamLimits limits = {};
 };
 
-class ReservationStream;
-
-// The open streams, so that a draining node can end them. Thread-safe.
-class ReservationStreamSet {
- public:
-  void Add(const std::shared_ptr<ReservationStream>& stream);
-  void Remove(ReservationStream* stream);
-  // Stops the open streams and every one that is added later.
-  void StopAll();
-
- private:
-  absl::Mutex mutex_;
-  absl::flat_hash_map<ReservationStream*, std::shared_ptr<ReservationStream>> streams_ ABSL_GUARDED_BY(mutex_);
-  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
-};
+class ReservationStreamSet;
 
 // Owned by the set until gRPC is done with it, and by every claim that is not decided yet, which may take longer.
 class ReservationStream final
@@ -56,6 +50,10 @@ class ReservationStream final
   // Reads no more; ends with DRAINING once every request that was read is answered.
   void Stop();
 
+  // Reads on if there is room again, and cancels the call if its caller does not read. To be called several times
+  // within unread_timeout, by one thread.
+  void Check(absl::Time now);
+
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -68,8 +66,12 @@ class ReservationStream final
 
   void Decided(uint64_t sequence, absl::StatusOr<quota::Sold> sold);
   absl::StatusOr<absl::Time> DeadlineOfRequest() const;
+  // Whether the caller has taken nothing of what waits for them for unread_timeout.
+  bool TakesNothing(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ReadNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DropAnswers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Answered(int count) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FinishIfOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const CallContext call_;  // valid until the call is finished
@@ -82,6 +84,8 @@ class ReservationStream final
   v1::StreamReservationsRequest request_;
 
   absl::Mutex mutex_;
+  // Has taken one answer for each outstanding request and for the read under way. Absent if the stream was refused.
+  std::unique_ptr<StreamShare> share_ ABSL_GUARDED_BY(mutex_);
   // The front is being written while writing_. A deque: what is being written must not move.
   std::deque<v1::StreamReservationsResponse> outbox_ ABSL_GUARDED_BY(mutex_);
   int outstanding_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -90,7 +94,14 @@ class ReservationStream final
   bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;  // the caller sends no more
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;    // the caller is gone
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool unread_ ABSL_GUARDED_BY(mutex_) = false;  // the caller takes no answers
+  // Check is cancelling the call, which must not be finished meanwhile: its context would vanish.
+  bool cancelling_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  int64_t written_ ABSL_GUARDED_BY(mutex_) = 0;
+  // At the last check at which the caller had taken something.
+  int64_t written_before_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Time untaken_since_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
 };
 
 }  // namespace tranche::server

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/handlers/reservation_messages.h"
+#include "server/rpc/peer_address.h"
 
 namespace tranche::server {
 
@@ -13,7 +14,7 @@ ReservationWatch* ReservationWatch::Start(const CallContext& call, const CallFra
   watch->self_ = watch;
   // gRPC keeps writes and a finish until it has the reactor.
   ReservationWatch* const reactor = watch.get();
-  const absl::Status begun = id.ok() ? hub->Add(*id, std::move(watch)) : id.status();
+  const absl::Status begun = id.ok() ? hub->Add(*id, std::move(watch), AddressOfPeer(call.peer())) : id.status();
   if (!begun.ok()) reactor->OnEnd(begun);
   return reactor;
 }

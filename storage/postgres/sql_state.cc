@@ -12,7 +12,9 @@ using Kind = SqlStateKind;
 constexpr absl::string_view kMigrate = "the database has not been migrated: run tranche-migrate";
 constexpr absl::string_view kLacksRight =
     "the servers' role must be in tranche_app (GRANT tranche_app TO it); tranche-migrate's must own the schema";
-constexpr absl::string_view kUsePrimary = "this server is a standby or read-only: --postgres must name the primary";
+constexpr absl::string_view kUsePrimary =
+    "this server is a standby or read-only: --postgres must name the primary, or several hosts with "
+    "target_session_attrs=read-write";
 constexpr absl::string_view kNoTransactionPooling =
     "a pooler in transaction mode lies between: use its session mode, or connect to the server";
 

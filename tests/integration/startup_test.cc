@@ -84,6 +84,14 @@ void ExpectAllRefuse(const TestDatabase& database, const std::string& reason) {
   }
 }
 
+void ExpectRuns(ServerProcess& worker) {
+  const absl::Time give_up = absl::Now() + absl::Seconds(30);
+  while (worker.LogLinesWith(" runs, PostgreSQL at ") == 0) {
+    ASSERT_TRUE(worker.Running() && absl::Now() < give_up) << worker.LogTail();
+    std::this_thread::yield();
+  }
+}
+
 // The first thing that is asked for has existed since the first version.
 TEST(StartupTest, ADatabaseFromBeforeSchemasHadVersionsSaysHowTo) {
   const TestDatabase database;
@@ -109,6 +117,32 @@ TEST(StartupTest, ADatabaseThatServesNewerVersionsOnlySaysThatThisOneIsTooOld) {
   ExpectAllRefuse(database, "the database's schema 1001 serves versions from 1000 on: install the version");
 }
 
+// A standby lets everybody in, and answers what only reads.
+TEST(StartupTest, AServerThatTakesNoChangesIsNamed) {
+  const TestDatabase database;
+  ASSERT_TRUE(ExecuteSql(database.owner_dsn(),
+                         "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', "
+                         "current_database()); END $$")
+                  .ok());
+  ExpectAllRefuse(database, "cannot be used (this server is a standby or read-only: --postgres must name the primary");
+}
+
+// libpq takes the first host whose sessions may write.
+TEST(StartupTest, OfSeveralHostsTheOneThatTakesChangesIsUsed) {
+  MiniPostgres read_only, primary;
+  ASSERT_TRUE(read_only.Start().ok());
+  ASSERT_TRUE(ExecuteSql(read_only.dsn(), "ALTER DATABASE tranche SET default_transaction_read_only = on").ok());
+  ASSERT_TRUE(primary.Start().ok());
+  ASSERT_EQ(RunToEnd("tranche-migrate", {"--postgres", primary.dsn()}).status, 0);
+  const std::string both =
+      absl::StrCat("host=127.0.0.1,127.0.0.1 port=", read_only.port(), ",", primary.port(),
+                   " dbname=tranche user=", MiniPostgres::kNodeRole, " target_session_attrs=read-write");
+  const ScratchDir scratch("startup");
+  auto worker = ServerProcess::Start("worker", "tranche-worker", {"--postgres", both}, scratch.path());
+  ASSERT_TRUE(worker.ok()) << worker.status();
+  ExpectRuns(**worker);
+}
+
 // A newer schema that serves this version, too, as while a new version is rolled out.
 TEST(StartupTest, ANewerSchemaThatServesThisVersionIsNoObstacle) {
   const TestDatabase database;
@@ -119,11 +153,7 @@ TEST(StartupTest, ANewerSchemaThatServesThisVersionIsNoObstacle) {
   const ScratchDir scratch("startup");
   auto worker = ServerProcess::Start("worker", "tranche-worker", {"--postgres", database.node_dsn()}, scratch.path());
   ASSERT_TRUE(worker.ok()) << worker.status();
-  const absl::Time give_up = absl::Now() + absl::Seconds(30);
-  while ((*worker)->LogLinesWith(" runs, PostgreSQL at ") == 0) {
-    ASSERT_TRUE((*worker)->Running() && absl::Now() < give_up) << (*worker)->LogTail();
-    std::this_thread::yield();
-  }
+  ExpectRuns(**worker);
 }
 
 TEST(StartupTest, MigratingADatabaseOfANewerVersionChangesNothing) {

@@ -56,6 +56,7 @@ enum class Reason {
 
   kSoldOut = 60,
   kTooManyWatches = 61,
+  kTooManyStreams = 62,
 
   kExhaustedHere = 80,
   kOverloaded = 81,

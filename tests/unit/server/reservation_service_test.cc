@@ -12,8 +12,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "server/process/periodic_task.h"
 #include "storage/bounded_executor.h"
 #include "storage/fake/fake_ledger.h"
 #include "tests/support/one_shard.h"
@@ -64,6 +66,10 @@ class HeldSales {
   absl::Time last_deadline() {
     absl::MutexLock lock(&mutex_);
     return held_.back().deadline;
+  }
+  std::string last_user() {
+    absl::MutexLock lock(&mutex_);
+    return held_.back().claim.user_id;
   }
   size_t most_held() {
     absl::MutexLock lock(&mutex_);
@@ -134,13 +140,15 @@ class WatchedRows {
 
 class ReservationServiceTest : public ::testing::Test {
  protected:
-  void StartServer(int max_outstanding) {
+  void StartServer(int max_outstanding) { StartServer(ReservationStreamOptions{.max_outstanding = max_outstanding}); }
+  void StartServer(const ReservationStreamOptions& stream_options) {
     handler_.StartServing();
     cart_handler_.StartServing();
     service_ = std::make_unique<ReservationServiceImpl>(
         ReservationHandlers{&handler_, &cart_handler_, &change_handler_, &list_handler_, &watch_hub_},
         CallFrame{.clock = storage::Clock::Real(), .deadlines = CallDeadlines{}, .open_calls = &calls_},
-        ReservationStreamOptions{max_outstanding});
+        stream_options);
+    check_streams_ = std::make_unique<PeriodicTask>(absl::Milliseconds(10), [this] { service_->CheckStreams(); });
     server_ = std::make_unique<LocalServer>(service_->service());
     stub_ = v1::ReservationService::NewStub(server_->channel());
   }
@@ -201,6 +209,7 @@ class ReservationServiceTest : public ::testing::Test {
                       {.max_watches = 2, .poll_interval = absl::Milliseconds(1)}};
   OpenCalls calls_{&clock_, absl::Seconds(30)};
   std::unique_ptr<ReservationServiceImpl> service_;
+  std::unique_ptr<PeriodicTask> check_streams_;
   std::unique_ptr<LocalServer> server_;
   std::unique_ptr<v1::ReservationService::Stub> stub_;
 };
@@ -298,6 +307,161 @@ TEST_F(ReservationServiceTest, StreamItemsHaveTheirOwnTimeout) {
   v1::StreamReservationsResponse response;
   EXPECT_TRUE(stream->Read(&response));
   EXPECT_TRUE(stream->Finish().ok());
+}
+
+// The stub of a connection of its own: by default, channels share one.
+std::unique_ptr<v1::ReservationService::Stub> StubOfAnotherConnection(const LocalServer& server) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return v1::ReservationService::NewStub(
+      grpc::CreateCustomChannel(server.address(), grpc::InsecureChannelCredentials(), arguments));
+}
+
+bool AwaitThat(absl::FunctionRef<bool()> reached) {
+  const absl::Time give_up = absl::Now() + kLong;
+  while (!reached() && absl::Now() < give_up) std::this_thread::yield();
+  return reached();
+}
+
+TEST_F(ReservationServiceTest, ACallerWhoReadsNoAnswersIsCutOffAndCostsNoMore) {
+  StartServer({.max_outstanding = 50, .unread_timeout = absl::Seconds(1)});
+  auto context = Context();
+  const auto stream = stub_->StreamReservations(context.get());
+  std::thread writer([&] {
+    v1::StreamReservationsRequest item = Item(1);
+    item.mutable_create()->set_sku_id("dry");
+    while (stream->Write(item)) {
+    }
+  });
+  EXPECT_TRUE(AwaitThat([&] { return service_->unread_answers() == 50; })) << "it stops reading";
+  EXPECT_TRUE(AwaitThat([&] { return service_->unread_answers() == 0; })) << "they are dropped";
+  // Would block until the deadline if the call were not cancelled.
+  writer.join();
+  EXPECT_LT(absl::Now(), absl::FromChrono(context->deadline()) - kLong / 2);
+  v1::StreamReservationsResponse response;
+  while (stream->Read(&response)) {
+  }
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+// gRPC may not see the end of a call before its last claim is decided, and must see it then.
+TEST_F(ReservationServiceTest, AStreamThatWasCutOffEndsOnceItsClaimsAreDecided) {
+  StartServer({.max_outstanding = 50, .unread_timeout = absl::Milliseconds(50)});
+  auto context = Context();
+  const auto stream = stub_->StreamReservations(context.get());
+  ASSERT_TRUE(stream->Write(Item(1)));
+  v1::StreamReservationsRequest item = Item(2);
+  item.mutable_create()->set_sku_id("dry");
+  while (stream->Write(item)) {
+  }
+  EXPECT_TRUE(AwaitThat([&] { return service_->unread_answers() <= 1; }));
+  EXPECT_EQ(service_->unread_answers(), 1) << "the one that is not decided";
+  ASSERT_TRUE(sales_.AwaitArrived(1));
+  sales_.DecideFirst();
+  EXPECT_TRUE(AwaitThat([&] { return service_->unread_answers() == 0; }));
+  server_.reset();  // would hang if the call had not been finished
+}
+
+// Their calls end in every possible order: the cancellation races with the caller's own, and with the server's end.
+TEST_F(ReservationServiceTest, CallersWhoReadNothingAndGoEndWell) {
+  StartServer({.max_outstanding = 10, .unread_timeout = absl::Milliseconds(20)});
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 8; ++caller) {
+    callers.emplace_back([this, caller] {
+      const auto stub = StubOfAnotherConnection(*server_);
+      for (int i = 0; i < 10; ++i) {
+        auto context = Context();
+        const auto stream = stub->StreamReservations(context.get());
+        v1::StreamReservationsRequest item = Item(1);
+        item.mutable_create()->set_sku_id("dry");
+        // Enough to fill both windows; then more and more of the time until the cancellation.
+        for (int sent = 0; sent < 700 + 20 * caller && stream->Write(item); ++sent) {
+        }
+        absl::SleepFor(absl::Milliseconds(5 * i));
+        context->TryCancel();
+        EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_TRUE(AwaitThat([&] { return service_->unread_answers() == 0; }));
+}
+
+TEST_F(ReservationServiceTest, ACallerWhoWaitsForSlowClaimsIsNotEnded) {
+  StartServer({.max_outstanding = 2, .unread_timeout = absl::Milliseconds(50)});
+  auto context = Context();
+  const auto stream = stub_->StreamReservations(context.get());
+  for (int i = 1; i <= 2; ++i) ASSERT_TRUE(stream->Write(Item(i)));
+  ASSERT_TRUE(sales_.AwaitArrived(2));
+  // At the bound for longer than the timeout, but no answer waits for the caller.
+  absl::SleepFor(absl::Milliseconds(300));
+  for (int i = 0; i < 2; ++i) sales_.DecideFirst();
+  ASSERT_TRUE(stream->WritesDone());
+  v1::StreamReservationsResponse response;
+  int answers = 0;
+  while (stream->Read(&response)) ++answers;
+  EXPECT_EQ(answers, 2);
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(ReservationServiceTest, AStreamThatOthersHoldUpReadsOnWhenThereIsRoom) {
+  StartServer({.max_outstanding = 8, .limits = {.connection = {.streams = 8, .answers = 2}}});
+  auto context = Context(), second_context = Context();
+  const auto first = stub_->StreamReservations(context.get());
+  ASSERT_TRUE(first->Write(Item(1)));
+  ASSERT_TRUE(first->Write(Item(2)));
+  ASSERT_TRUE(sales_.AwaitArrived(2));
+  const auto second = stub_->StreamReservations(second_context.get());
+  ASSERT_TRUE(second->Write(Item(3)));
+  // Another connection has a share of its own.
+  const auto other_stub = StubOfAnotherConnection(*server_);
+  auto other_context = Context();
+  const auto other = other_stub->StreamReservations(other_context.get());
+  ASSERT_TRUE(other->Write(Item(4)));
+  ASSERT_TRUE(sales_.AwaitArrived(3));
+  EXPECT_EQ(sales_.last_user(), "u4");
+  ASSERT_TRUE(first->WritesDone());
+  for (int i = 0; i < 2; ++i) sales_.DecideFirst();
+  ASSERT_TRUE(sales_.AwaitArrived(4));
+  EXPECT_EQ(sales_.last_user(), "u3");
+  for (int i = 0; i < 2; ++i) sales_.DecideFirst();
+  for (auto* stream : {first.get(), second.get(), other.get()}) {
+    stream->WritesDone();
+    v1::StreamReservationsResponse response;
+    while (stream->Read(&response)) {
+    }
+    EXPECT_TRUE(stream->Finish().ok());
+  }
+}
+
+TEST_F(ReservationServiceTest, StreamsBeyondAConnectionsShareAreRefused) {
+  StartServer({.limits = {.connection = {.streams = 1, .answers = 8}}});
+  const auto refusal = [&] {
+    auto context = Context();
+    const auto stream = stub_->StreamReservations(context.get());
+    v1::StreamReservationsResponse response;
+    EXPECT_FALSE(stream->Read(&response));
+    return ReasonOnWire(stream->Finish());
+  };
+  {
+    auto context = Context();
+    const auto stream = stub_->StreamReservations(context.get());
+    ASSERT_TRUE(stream->Write(Item(1)));
+    ASSERT_TRUE(sales_.AwaitArrived(1));
+    EXPECT_EQ(refusal(), "TOO_MANY_STREAMS");
+    sales_.DecideFirst();
+    ASSERT_TRUE(stream->WritesDone());
+    v1::StreamReservationsResponse response;
+    EXPECT_TRUE(stream->Read(&response));
+    EXPECT_TRUE(stream->Finish().ok());
+  }
+  const auto accepted = [&] {
+    auto context = Context();
+    const auto stream = stub_->StreamReservations(context.get());
+    stream->WritesDone();
+    return stream->Finish().ok();
+  };
+  EXPECT_TRUE(AwaitThat(accepted)) << "the one before makes room when the server is done with it";
 }
 
 TEST_F(ReservationServiceTest, StreamStopsReadingAtItsBound) {

@@ -70,9 +70,9 @@ class WatchHubTest : public ::testing::Test {
     return found;
   }
 
-  std::shared_ptr<Ear> Watch(int number) {
+  std::shared_ptr<Ear> Watch(int number, const std::string& caller = "a") {
     auto ear = std::make_shared<Ear>();
-    EXPECT_TRUE(hub_.Add(WatchedId(number), ear).ok());
+    EXPECT_TRUE(hub_.Add(WatchedId(number), ear, caller).ok());
     return ear;
   }
 
@@ -204,9 +204,33 @@ TEST_F(WatchHubTest, ReadsInBatches) {
 
 TEST_F(WatchHubTest, WatchesAreBounded) {
   for (int i = 0; i < 3000; ++i) Watch(i);
-  const absl::Status refused = hub_.Add(WatchedId(1), std::make_shared<Ear>());
+  const absl::Status refused = hub_.Add(WatchedId(1), std::make_shared<Ear>(), "a");
   EXPECT_EQ(ReasonOf(refused), "TOO_MANY_WATCHES");
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(WatchHubTest, OneCallerCannotTakeThemAll) {
+  WatchHub hub([this](absl::Span<const Uuid> ids) { return Read(ids); }, &clock_,
+               {.max_watches = 10, .max_watches_per_caller = 4, .poll_interval = absl::ZeroDuration()});
+  Put(1, 1);
+  const auto ear = std::make_shared<Ear>();
+  ASSERT_TRUE(hub.Add(WatchedId(1), ear, "greedy").ok());
+  for (int number = 2; number <= 4; ++number) {
+    Put(number, 1);
+    ASSERT_TRUE(hub.Add(WatchedId(number), std::make_shared<Ear>(), "greedy").ok());
+  }
+  const auto refused = [&](const std::string& caller) {
+    return ReasonOf(hub.Add(WatchedId(9), std::make_shared<Ear>(), caller));
+  };
+  EXPECT_EQ(refused("greedy"), "TOO_MANY_WATCHES");
+  EXPECT_TRUE(hub.Add(WatchedId(1), std::make_shared<Ear>(), "modest").ok());
+  hub.Remove(WatchedId(1), ear.get());
+  Put(2, 2, ReservationState::kExpired);
+  hub.Poll();  // ends the second one
+  Put(5, 1);
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(hub.Add(WatchedId(5), std::make_shared<Ear>(), "greedy").ok()) << i;
+  EXPECT_EQ(refused("greedy"), "TOO_MANY_WATCHES") << "two have ended, two have begun";
+  EXPECT_EQ(hub.watches(), 5u);
 }
 
 TEST_F(WatchHubTest, WhoIsRemovedHearsNoMoreAndMakesRoom) {
@@ -228,7 +252,7 @@ TEST_F(WatchHubTest, DrainingEndsEveryWatchAndEveryLaterOne) {
   hub_.SetAccepting(false);
   ASSERT_TRUE(ear->end.has_value());
   EXPECT_EQ(ReasonOf(*ear->end), "DRAINING");
-  EXPECT_EQ(ReasonOf(hub_.Add(WatchedId(1), std::make_shared<Ear>())), "DRAINING");
+  EXPECT_EQ(ReasonOf(hub_.Add(WatchedId(1), std::make_shared<Ear>(), "a")), "DRAINING");
   hub_.SetAccepting(true);
   Watch(1);
   EXPECT_EQ(hub_.watches(), 1u);
@@ -258,7 +282,7 @@ TEST_F(WatchHubTest, ANewWatchIsLookedAtAtOnce) {
   WatchHub hub([this](absl::Span<const Uuid> ids) { return Read(ids); }, &clock_,
                WatchHubOptions{.max_watches = 10, .poll_interval = absl::Hours(1)});
   auto ear = std::make_shared<Ear>();
-  ASSERT_TRUE(hub.Add(WatchedId(1), ear).ok());
+  ASSERT_TRUE(hub.Add(WatchedId(1), ear, "a").ok());
   ASSERT_TRUE(ear->ended.WaitForNotificationWithTimeout(absl::Seconds(20)));
   EXPECT_EQ(ear->revisions, (std::vector<int32_t>{2}));
 }
@@ -268,7 +292,7 @@ TEST_F(WatchHubTest, TheThreadSeesChanges) {
   WatchHub hub([this](absl::Span<const Uuid> ids) { return Read(ids); }, &clock_,
                WatchHubOptions{.max_watches = 10, .poll_interval = absl::Milliseconds(1)});
   auto ear = std::make_shared<Ear>();
-  ASSERT_TRUE(hub.Add(WatchedId(1), ear).ok());
+  ASSERT_TRUE(hub.Add(WatchedId(1), ear, "a").ok());
   Put(1, 2, ReservationState::kCancelled);
   ASSERT_TRUE(ear->ended.WaitForNotificationWithTimeout(absl::Seconds(20)));
   EXPECT_EQ(ear->last->revision, 2);

@@ -1,0 +1,139 @@
+#include "server/process/listener_probe.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "server/process/host.h"
+#include "storage/base/status_macros.h"
+
+namespace tranche::server {
+namespace {
+
+// How a client begins HTTP/2, with an empty SETTINGS frame. The server answers with its own.
+constexpr char kPreface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+constexpr absl::string_view kHello(kPreface, sizeof(kPreface) - 1);
+
+class Descriptor {
+ public:
+  explicit Descriptor(int number) : number_(number) {}
+  ~Descriptor() {
+    if (number_ >= 0) close(number_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  int number() const { return number_; }
+  bool open() const { return number_ >= 0; }
+
+ private:
+  const int number_;
+};
+
+absl::Status Failure(absl::string_view what) {
+  return absl::UnavailableError(absl::StrCat(what, ": ", strerror(errno)));
+}
+
+absl::Status Await(int socket, short events, absl::Time deadline) {
+  while (true) {
+    const int64_t left = std::max<int64_t>(0, absl::ToInt64Milliseconds(deadline - absl::Now()));
+    pollfd waiting{socket, events, 0};
+    const int ready = poll(&waiting, 1, static_cast<int>(left));
+    if (ready > 0) return absl::OkStatus();
+    if (ready == 0) return absl::UnavailableError("no answer in time");
+    if (errno != EINTR) return Failure("poll");
+  }
+}
+
+absl::Status Connect(int socket, const sockaddr_storage& address, socklen_t length, absl::Time deadline) {
+  if (connect(socket, reinterpret_cast<const sockaddr*>(&address), length) == 0) return absl::OkStatus();
+  if (errno != EINPROGRESS) return Failure("cannot connect");
+  RETURN_IF_ERROR(Await(socket, POLLOUT, deadline));
+  int error = 0;
+  socklen_t size = sizeof(error);
+  if (getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return Failure("getsockopt");
+  errno = error;
+  return error == 0 ? absl::OkStatus() : Failure("cannot connect");
+}
+
+// A connection that the program took and then closed is an answer, too: it does so when it is short of memory.
+absl::Status Exchange(int socket, absl::Time deadline) {
+  if (send(socket, kHello.data(), kHello.size(), MSG_NOSIGNAL) < 0) {
+    return errno == ECONNRESET || errno == EPIPE ? absl::OkStatus() : Failure("cannot send");
+  }
+  RETURN_IF_ERROR(Await(socket, POLLIN, deadline));
+  char first = 0;
+  if (recv(socket, &first, 1, 0) < 0 && errno != ECONNRESET) return Failure("cannot receive");
+  return absl::OkStatus();
+}
+
+absl::Status AskOnce(const sockaddr_storage& address, socklen_t length, absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  const Descriptor client(socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!client.open()) return Failure("cannot open a socket");
+  {
+    // The server needs one as well. Taking the last would break what is asked about.
+    const Descriptor of_server(dup(client.number()));
+    if (!of_server.open()) return Failure("no descriptor is free");
+  }
+  // Closed without waiting, so that asking every second leaves no socket in TIME_WAIT.
+  const linger at_once{1, 0};
+  setsockopt(client.number(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+  RETURN_IF_ERROR(Connect(client.number(), address, length, deadline));
+  return Exchange(client.number(), deadline);
+}
+
+// A wildcard listens for both families, or for the one that the machine has.
+std::vector<std::string> HostsToAsk(const std::string& listening) {
+  if (IsWildcard(listening)) return {"127.0.0.1", "::1"};
+  if (listening.front() == '[') return {listening.substr(1, listening.size() - 2)};
+  return {listening};
+}
+
+}  // namespace
+
+absl::StatusOr<ListenerProbe> ListenerProbe::Make(const Address& listening) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV;
+  std::vector<Target> targets;
+  for (const std::string& host : HostsToAsk(listening.host)) {
+    addrinfo* found = nullptr;
+    const int error = getaddrinfo(host.c_str(), absl::StrCat(listening.port).c_str(), &hints, &found);
+    if (error != 0) return absl::UnavailableError(absl::StrCat(host, ": ", gai_strerror(error)));
+    for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+      Target target{absl::StrCat(host, " port ", listening.port), {}, one->ai_addrlen, false};
+      memcpy(&target.address, one->ai_addr, one->ai_addrlen);
+      targets.push_back(std::move(target));
+    }
+    freeaddrinfo(found);
+  }
+  return ListenerProbe(std::move(targets));
+}
+
+bool ListenerProbe::has_answered() const {
+  return std::any_of(targets_.begin(), targets_.end(), [](const Target& target) { return target.has_answered; });
+}
+
+absl::Status ListenerProbe::Ask(absl::Duration timeout) {
+  absl::Status failure;
+  for (Target& target : targets_) {
+    const absl::Status answer = AskOnce(target.address, target.length, timeout);
+    target.has_answered |= answer.ok();
+    if (!answer.ok() && target.has_answered) {
+      failure.Update(absl::UnavailableError(absl::StrCat(target.name, ": ", answer.message())));
+    }
+  }
+  return failure;
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,222 @@
+// Callers of StreamReservations who do not read, against a front node as a process.
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/blocking_counter.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "tests/integration/sale_fixture.h"
+#include "tranche/uuid.h"
+#include "tranche/v1/reservation_service.grpc.pb.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TRANCHE_ADDRESS_SANITIZER
+#endif
+#endif
+
+namespace tranche::testing {
+namespace {
+
+constexpr int kStreams = 4096;     // as many calls as one connection may have
+constexpr int kMostStreams = 256;  // of them streams: --max-streams-per-connection
+constexpr int kRequests = 2000;    // of each stream
+constexpr absl::Duration kPatience = absl::Seconds(120);
+// What one connection can cost, by server/README.md.
+#if defined(TRANCHE_ADDRESS_SANITIZER)
+constexpr int64_t kMostMib = 128 + 512;  // freed memory is kept for a while
+#else
+constexpr int64_t kMostMib = 128;
+#endif
+
+std::string ReasonOf(const grpc::Status& status) {
+  google::rpc::Status rpc;
+  google::rpc::ErrorInfo info;
+  if (!rpc.ParseFromString(status.error_details()) || rpc.details_size() == 0) return "";
+  return rpc.details(0).UnpackTo(&info) ? info.reason() : "";
+}
+
+v1::StreamReservationsRequest RequestOf(const std::string& sku, const std::string& user) {
+  v1::StreamReservationsRequest request;
+  request.mutable_create()->set_sku_id(sku);
+  request.mutable_create()->set_user_id(user);
+  request.mutable_create()->set_quantity(1);
+  request.mutable_create()->set_reservation_id(MakeUuidV7());
+  return request;
+}
+
+// Sends as many requests as the node takes, and reads nothing until it is told to.
+class Caller final : public grpc::ClientBidiReactor<v1::StreamReservationsRequest, v1::StreamReservationsResponse> {
+ public:
+  Caller(v1::ReservationService::Stub& stub, const v1::StreamReservationsRequest& request, absl::BlockingCounter* ended)
+      : ended_(ended), request_(request) {
+    stub.async()->StreamReservations(&context_, this);
+    AddHold();  // until Read
+    StartWrite(&request_);
+    StartCall();
+  }
+
+  void Read() {
+    StartRead(&response_);
+    RemoveHold();
+  }
+  // After its end.
+  std::string End() const { return status_.ok() ? "OK" : absl::StrCat(status_.error_code(), " ", ReasonOf(status_)); }
+
+  void OnWriteDone(bool ok) override {
+    if (!ok) return;
+    if (++sent_ < kRequests) return StartWrite(&request_);
+    StartWritesDone();
+  }
+  void OnReadDone(bool ok) override {
+    if (ok) StartRead(&response_);
+  }
+  void OnDone(const grpc::Status& status) override {
+    status_ = status;
+    ended_->DecrementCount();
+  }
+
+ private:
+  absl::BlockingCounter* const ended_;
+  grpc::ClientContext context_;
+  const v1::StreamReservationsRequest request_;
+  v1::StreamReservationsResponse response_;
+  int sent_ = 0;
+  grpc::Status status_;
+};
+
+// Buys on a connection of its own, one unit after the other, until it is destroyed.
+class Buyer {
+ public:
+  explicit Buyer(std::unique_ptr<Client> client) : client_(std::move(client)), thread_([this] { Buy(); }) {}
+  ~Buyer() { Stop(); }
+  void Stop() {
+    stopping_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  // After Stop.
+  int bought() const { return bought_; }
+  absl::Duration slowest() const { return slowest_; }
+  const absl::Status& failure() const { return failure_; }
+
+ private:
+  void Buy() {
+    while (!stopping_) {
+      const absl::Time begun = absl::Now();
+      const auto answer = client_->Create({.sku = "book", .user = absl::StrCat("reader-", bought_)});
+      slowest_ = std::max(slowest_, absl::Now() - begun);
+      if (!answer.ok()) failure_.Update(answer.status());
+      ++bought_;
+    }
+  }
+
+  const std::unique_ptr<Client> client_;
+  std::atomic<bool> stopping_{false};
+  int bought_ = 0;
+  absl::Duration slowest_;
+  absl::Status failure_;
+  std::thread thread_;  // last: it uses the others
+};
+
+class UnreadStreamTest : public SaleTest {
+ protected:
+  // A stub with a connection of its own.
+  std::unique_ptr<v1::ReservationService::Stub> Connect() {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    // Otherwise gRPC's client widens its windows, and takes all answers into its own memory.
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    return v1::ReservationService::NewStub(
+        grpc::CreateCustomChannel(cluster_->endpoint(0), grpc::InsecureChannelCredentials(), arguments));
+  }
+
+  // The most memory that the node has used since it began, in MiB.
+  int64_t PeakMib() {
+    std::ifstream status(absl::StrCat("/proc/", cluster_->node(0).process().pid(), "/status"));
+    std::string line;
+    while (std::getline(status, line)) {
+      int64_t kib = 0;
+      if (absl::StartsWith(line, "VmHWM:") && absl::SimpleAtoi(line.substr(6, line.size() - 6 - 3), &kib)) {
+        return kib / 1024;
+      }
+    }
+    ADD_FAILURE() << "no VmHWM";
+    return 0;
+  }
+
+  // One claim over a stream.
+  static void ExpectStreamSells(v1::ReservationService::Stub& stub, const std::string& user) {
+    const auto context = Context();
+    const auto stream = stub.StreamReservations(context.get());
+    ASSERT_TRUE(stream->Write(RequestOf("book", user)));
+    ASSERT_TRUE(stream->WritesDone());
+    v1::StreamReservationsResponse response;
+    EXPECT_TRUE(stream->Read(&response));
+    EXPECT_TRUE(response.has_created()) << response.ShortDebugString();
+    EXPECT_TRUE(stream->Finish().ok());
+  }
+};
+
+TEST_F(UnreadStreamTest, ACallerWhoOpensFourThousandAndReadsNothingCostsBoundedMemoryAndNobodyElse) {
+  MiniClusterOptions options;
+  options.nodes = 1;
+  options.workers = 0;
+  StartCluster(options);
+  OpenSale("tv", 1);
+  OpenSale("book", 1000000);
+  ASSERT_TRUE(client_->Create({.sku = "tv", .user = "first"}).ok());
+  ServerProcess& node = cluster_->node(0);
+  const auto ended_streams = [&node] { return node.LogLinesWith("its caller takes no answers"); };
+  const auto greedy = Connect();
+  const v1::StreamReservationsRequest late = RequestOf("tv", "late");
+  const int64_t before = PeakMib();
+
+  Buyer buyer(ClientOf({cluster_->endpoint(0)}));
+  absl::BlockingCounter ended(kStreams);
+  std::vector<std::unique_ptr<Caller>> callers;
+  for (int i = 0; i < kStreams; ++i) callers.push_back(std::make_unique<Caller>(*greedy, late, &ended));
+  const absl::Time give_up = absl::Now() + kPatience;
+  bool accepted_meanwhile = false;
+  while (ended_streams() == 0 && absl::Now() < give_up) {
+    if (!accepted_meanwhile) ExpectStreamSells(*Connect(), "meanwhile");
+    accepted_meanwhile = true;
+    absl::SleepFor(absl::Milliseconds(20));  // the node needs the processor
+  }
+  EXPECT_TRUE(accepted_meanwhile);
+  EXPECT_EQ(ended_streams(), 1) << node.LogTail();
+
+  for (const auto& caller : callers) caller->Read();
+  ended.Wait();
+  buyer.Stop();
+  EXPECT_LT(PeakMib() - before, kMostMib);
+  std::map<std::string, int> ends;
+  for (const auto& caller : callers) ++ends[caller->End()];
+  const std::string refused = absl::StrCat(grpc::StatusCode::RESOURCE_EXHAUSTED, " TOO_MANY_STREAMS");
+  const std::string cut_off = absl::StrCat(grpc::StatusCode::CANCELLED, " ");
+  EXPECT_EQ(ends[refused], kStreams - kMostStreams);
+  EXPECT_GT(ends[cut_off], 0);
+  // Those that go on when others have made room, and whose caller reads by then.
+  EXPECT_EQ(ends[refused] + ends[cut_off] + ends["OK"], kStreams);
+  EXPECT_TRUE(buyer.failure().ok()) << buyer.failure();
+  EXPECT_GT(buyer.bought(), 10);
+  EXPECT_LT(buyer.slowest(), absl::Seconds(2));
+  RecordProperty("peak_mib", static_cast<int>(PeakMib() - before));
+  RecordProperty("slowest_ms", static_cast<int>(absl::ToInt64Milliseconds(buyer.slowest())));
+  ExpectStreamSells(*Connect(), "later");
+  ExpectStreamSells(*greedy, "improved");
+}
+
+}  // namespace
+}  // namespace tranche::testing
