@@ -61,6 +61,8 @@ absl::Status NodeLedger::Start(const BackendOptions& options) {
   RETURN_IF_ERROR(CheckConnections(options, needs_));
   RETURN_IF_ERROR(shards_.Refresh());
   refresh_task_ = std::make_unique<PeriodicTask>(kRefreshShards, [this] { RefreshShards(); });
+  carts_task_ =
+      std::make_unique<PeriodicTask>(storage::CartPipeline::kTryInterval, [this] { shards_.TrySlowCarts(); });
   return absl::OkStatus();
 }
 
@@ -99,6 +101,7 @@ void NodeLedger::GiveUpAfter(absl::Duration timeout) {
 }
 
 void NodeLedger::StopExecutors() {
+  carts_task_.reset();
   list_executor_.reset();
   late_payment_executor_.reset();
   shards_.StopExecutors();
@@ -106,6 +109,7 @@ void NodeLedger::StopExecutors() {
 
 void NodeLedger::Stop() {
   refresh_task_.reset();
+  carts_task_.reset();
   shards_.StopMirrors();
   shards_.StopPipelines();
 }

@@ -70,7 +70,9 @@ class NodeLedger {
   storage::RoutingStockLedger stock_;
   storage::RoutingOutboxLedger outbox_;
   storage::RoutingPaymentLedger payments_;
-  std::unique_ptr<PeriodicTask> refresh_task_;  // last: it uses the others
+  // Last: they use the others.
+  std::unique_ptr<PeriodicTask> carts_task_;
+  std::unique_ptr<PeriodicTask> refresh_task_;
 };
 
 }  // namespace tranche::server
