@@ -26,10 +26,14 @@ constexpr int kCannotStart = 2;
 constexpr int kConnections = 2;
 // A leader that is cut off must resign soon. Trying anew costs it nothing.
 constexpr absl::Duration kTcpUserTimeout = absl::Milliseconds(1500);
+// How long a round waits for a row that another transaction has locked; then it goes on without that SKU
+// (round_mover.h).
+constexpr absl::Duration kLockTimeout = absl::Milliseconds(250);
 
 tranche::storage::PoolOptions PoolOf(const tranche::server::BackendOptions& backends) {
   tranche::storage::PoolOptions pool = tranche::server::ToPoolOptions(backends, "tranche-balancer", kConnections);
   pool.tcp_user_timeout = kTcpUserTimeout;
+  pool.lock_timeout = kLockTimeout;
   return pool;
 }
 
