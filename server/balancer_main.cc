@@ -13,7 +13,7 @@
 #include "server/process/host.h"
 #include "server/process/options.h"
 #include "server/process/process_setup.h"
-#include "server/process/schema_check.h"
+#include "server/process/shard_check.h"
 #include "server/process/stop_request.h"
 #include "server/shard_units.h"
 #include "storage/clock.h"
@@ -92,9 +92,11 @@ int main(int argc, char** argv) {
     return Fail(server::ZookeeperStartError(started, options.backends));
   }
   // Each shard has a leader of its own, perhaps in another process. A shard that is down delays only its own SKUs.
+  server::ShardCheck check(PoolOf(options.backends), needs);
   std::optional<server::ShardUnits> others(std::in_place, &shards, [&](const storage::Shard& shard) {
+    if (!check.Check(shard).ok()) return std::shared_ptr<ShardBalancer>();
     auto unit = std::make_shared<ShardBalancer>(options, &connector, balancer_options, shard);
-    return server::SchemaFits(&unit->pool, shard) && unit->balancer.Start().ok() ? unit : nullptr;
+    return unit->balancer.Start().ok() ? unit : nullptr;
   });
   LOG(INFO) << "balancer " << balancer_options.name << " runs";
   stop.Graceful();
