@@ -13,7 +13,7 @@
 #include "server/process/host.h"
 #include "server/process/options.h"
 #include "server/process/process_setup.h"
-#include "server/process/schema_check.h"
+#include "server/process/shard_check.h"
 #include "server/process/stop_request.h"
 #include "server/shard_units.h"
 #include "storage/clock.h"
@@ -26,10 +26,14 @@ constexpr int kCannotStart = 2;
 constexpr int kConnections = 2;
 // A leader that is cut off must resign soon. Trying anew costs it nothing.
 constexpr absl::Duration kTcpUserTimeout = absl::Milliseconds(1500);
+// How long a round waits for a row that another transaction has locked; then it goes on without that SKU
+// (round_mover.h).
+constexpr absl::Duration kLockTimeout = absl::Milliseconds(250);
 
 tranche::storage::PoolOptions PoolOf(const tranche::server::BackendOptions& backends) {
   tranche::storage::PoolOptions pool = tranche::server::ToPoolOptions(backends, "tranche-balancer", kConnections);
   pool.tcp_user_timeout = kTcpUserTimeout;
+  pool.lock_timeout = kLockTimeout;
   return pool;
 }
 
@@ -88,9 +92,11 @@ int main(int argc, char** argv) {
     return Fail(server::ZookeeperStartError(started, options.backends));
   }
   // Each shard has a leader of its own, perhaps in another process. A shard that is down delays only its own SKUs.
+  server::ShardCheck check(PoolOf(options.backends), needs);
   std::optional<server::ShardUnits> others(std::in_place, &shards, [&](const storage::Shard& shard) {
+    if (!check.Check(shard).ok()) return std::shared_ptr<ShardBalancer>();
     auto unit = std::make_shared<ShardBalancer>(options, &connector, balancer_options, shard);
-    return server::SchemaFits(&unit->pool, shard) && unit->balancer.Start().ok() ? unit : nullptr;
+    return unit->balancer.Start().ok() ? unit : nullptr;
   });
   LOG(INFO) << "balancer " << balancer_options.name << " runs";
   stop.Graceful();

@@ -13,7 +13,9 @@ int main(int argc, char** argv) {
     return *done;
   }
   const std::string server = server::DescribeDsn(options.postgres).value_or("(unreadable)");
-  const absl::StatusOr<std::vector<std::string>> applied = storage::Migrate(options.postgres);
+  const absl::StatusOr<std::vector<std::string>> applied =
+      storage::Migrate(options.postgres, options.replace_procedures ? storage::OtherProcedures::kReplace
+                                                                    : storage::OtherProcedures::kRefuse);
   if (!applied.ok()) {
     const bool unreachable = absl::IsUnavailable(applied.status());
     std::cerr << "tranche-migrate: the database at " << server << " was not changed ("

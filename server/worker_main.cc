@@ -15,7 +15,7 @@
 #include "server/process/host.h"
 #include "server/process/options.h"
 #include "server/process/process_setup.h"
-#include "server/process/schema_check.h"
+#include "server/process/shard_check.h"
 #include "server/process/sink_spec.h"
 #include "server/process/stop_request.h"
 #include "server/shard_units.h"
@@ -70,7 +70,7 @@ struct OtherShard {
   storage::ConnectionPool pool;
   storage::PostgresUpkeepLedger upkeep;
   storage::PostgresOutboxLedger outbox;
-  std::optional<server::ShardWorker> worker;  // once it is known that the schema fits
+  std::optional<server::ShardWorker> worker;  // last: it uses the others
 };
 
 }  // namespace
@@ -102,11 +102,12 @@ int main(int argc, char** argv) {
 
   std::optional<server::ShardWorker> worker(std::in_place, &upkeep, &outbox, sinks, storage::Clock::Real(),
                                             ToWorkerOptions(options));
+  server::ShardCheck check(server::ToPoolOptions(options.backends, "tranche-worker", connections), needs);
   std::optional<server::ShardUnits> others(std::in_place, &shards, [&](const storage::Shard& shard) {
+    if (!check.Check(shard).ok()) return std::shared_ptr<OtherShard>();
     storage::PoolOptions other = server::ToPoolOptions(options.backends, "tranche-worker", connections);
     other.dsn = shard.dsn;
     auto unit = std::make_shared<OtherShard>(other);
-    if (!server::SchemaFits(&unit->pool, shard)) return std::shared_ptr<OtherShard>();
     unit->worker.emplace(&unit->upkeep, &unit->outbox, sinks, storage::Clock::Real(), ToWorkerOptions(options));
     return unit;
   });

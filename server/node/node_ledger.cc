@@ -39,6 +39,7 @@ absl::Duration Until(absl::Time deadline) { return std::max(absl::ZeroDuration()
 
 NodeLedger::NodeLedger(const ServerOptions& options, std::function<void(storage::IncarnationId)> incarnation_ended)
     : needs_(storage::PostgresShardBackend::NeedsOf(ShardOptions(options, ""))),
+      check_(ToPoolOptions(options.backends, "", 0), needs_),
       shards_(
           std::make_unique<storage::PostgresShardBackend>(storage::kHomeShard,
                                                           ShardOptions(options, options.backends.postgres)),
@@ -60,13 +61,33 @@ absl::Status NodeLedger::Start(const BackendOptions& options) {
   RETURN_IF_ERROR(RequireHome(*shards_.home().shards, options));
   RETURN_IF_ERROR(CheckConnections(options, needs_));
   RETURN_IF_ERROR(shards_.Refresh());
+  CheckShards();
   refresh_task_ = std::make_unique<PeriodicTask>(kRefreshShards, [this] { RefreshShards(); });
+  carts_task_ = std::make_unique<PeriodicTask>(storage::CartPipeline::kTryInterval, [this] { shards_.TrySlowCarts(); });
   return absl::OkStatus();
 }
 
 void NodeLedger::RefreshShards() {
   const absl::Status refreshed = shards_.Refresh();
   LOG_IF_EVERY_N(WARNING, !refreshed.ok(), 30) << "cannot ask home for the shards: " << refreshed.message();
+  CheckShards();
+}
+
+void NodeLedger::CheckShards() {
+  for (const auto& backend : shards_.All()) {
+    if (backend.get() == &shards_.home()) continue;
+    const storage::Shard shard{backend->name, backend->dsn, absl::InfinitePast()};
+    const absl::Status fits = check_.Check(shard);
+    const auto given_up = unfit_.find(shard.name);
+    const bool is_given_up = given_up != unfit_.end() && given_up->second == shard.dsn;
+    if (absl::IsFailedPrecondition(fits) && !is_given_up) {
+      backend->GiveUpLedger();
+      unfit_[shard.name] = shard.dsn;
+    } else if (fits.ok() && given_up != unfit_.end()) {
+      unfit_.erase(given_up);
+      if (is_given_up) shards_.Renew(shard);
+    }
+  }
 }
 
 void NodeLedger::ListSkus(const std::string& after, int limit,
@@ -105,6 +126,7 @@ void NodeLedger::GiveUpAfter(absl::Duration timeout) {
 }
 
 void NodeLedger::StopExecutors() {
+  carts_task_.reset();
   list_executor_.reset();
   late_payment_executor_.reset();
   shards_.StopExecutors();
@@ -112,6 +134,7 @@ void NodeLedger::StopExecutors() {
 
 void NodeLedger::Stop() {
   refresh_task_.reset();
+  carts_task_.reset();
   shards_.StopMirrors();
   shards_.StopPipelines();
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "server/process/delayed_task.h"
 #include "server/process/options.h"
 #include "server/process/periodic_task.h"
+#include "server/process/shard_check.h"
 #include "storage/bounded_executor.h"
 #include "storage/postgres/connection_limits.h"
 #include "storage/shards/routing_outbox_ledger.h"
@@ -64,8 +66,13 @@ class NodeLedger {
 
  private:
   void RefreshShards();
+  // Of shards that were not found to fit yet. One that does not fit answers nothing until it does: it may have SKUs, so
+  // it must not look as if it were not there.
+  void CheckShards();
 
-  const storage::ConnectionNeeds needs_;  // of each shard's server
+  const storage::ConnectionNeeds needs_;      // of each shard's server
+  ShardCheck check_;                          // after the start, only on the refreshing task's thread
+  std::map<std::string, std::string> unfit_;  // shards that were given up, with their DSNs; likewise
   storage::ShardSet shards_;
   // Outlives everything that may wait for a ledger.
   std::unique_ptr<DelayedTask> give_up_;
@@ -76,7 +83,9 @@ class NodeLedger {
   storage::RoutingStockLedger stock_;
   storage::RoutingOutboxLedger outbox_;
   storage::RoutingPaymentLedger payments_;
-  std::unique_ptr<PeriodicTask> refresh_task_;  // last: it uses the others
+  // Last: they use the others.
+  std::unique_ptr<PeriodicTask> carts_task_;
+  std::unique_ptr<PeriodicTask> refresh_task_;
 };
 
 }  // namespace tranche::server

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -84,21 +85,27 @@ absl::Status RequireHome(storage::ShardLedger& ledger, const BackendOptions& opt
 }
 
 absl::Status CheckConnections(const BackendOptions& options, const storage::ConnectionNeeds& needs) {
-  const std::string server = DescribeDsn(options.postgres).value_or("(unreadable)");
-  storage::ConnectionPool pool(ToPoolOptions(options, "tranche-start", 2));
+  return CheckConnections(ToPoolOptions(options, "tranche-start", 2), "home", needs);
+}
+
+absl::Status CheckConnections(storage::PoolOptions options, const std::string& name,
+                              const storage::ConnectionNeeds& needs) {
+  const std::string server =
+      absl::StrCat(name, " (PostgreSQL at ", DescribeDsn(options.dsn).value_or("(unreadable)"), ")");
+  storage::ConnectionPool pool(std::move(options));
   const auto limits = storage::ReadConnectionLimits(pool);
   if (absl::IsUnavailable(limits.status()) || absl::IsResourceExhausted(limits.status())) {
-    LOG(WARNING) << "PostgreSQL at " << server << ": cannot read its limits of connections ("
-                 << limits.status().message() << ")";
+    LOG(WARNING) << server << ": cannot read its limits of connections (" << limits.status().message() << ")";
     return absl::OkStatus();
   }
   if (!limits.ok()) {
     return absl::FailedPreconditionError(
-        absl::StrCat("PostgreSQL at ", server, " cannot be used (", std::string(limits.status().message()), ")"));
+        absl::StrCat(server, " cannot be used (", std::string(limits.status().message()), ")"));
   }
   const storage::ConnectionVerdict verdict = storage::Judge(*limits, needs);
-  for (const std::string& warning : verdict.warnings) LOG(WARNING) << warning;
-  return verdict.refusal.empty() ? absl::OkStatus() : absl::FailedPreconditionError(verdict.refusal);
+  for (const std::string& warning : verdict.warnings) LOG(WARNING) << server << ": " << warning;
+  if (verdict.refusal.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(server, ": ", verdict.refusal));
 }
 
 absl::Status ZookeeperStartError(const absl::Status& status, const BackendOptions& options) {

@@ -1,6 +1,8 @@
 // Waits at start for the backends of a process, and says in one line what is wrong if they do not answer.
 #pragma once
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "quota/zookeeper/zookeeper_coordination.h"
 #include "server/process/options.h"
@@ -24,6 +26,9 @@ absl::Status RequireHome(storage::ShardLedger& ledger, const BackendOptions& opt
 // Warns if the server may give this process fewer connections than it may want. Fails if it can never give it enough,
 // or if a pooler swaps the sessions behind its connections. Uses two connections for a moment.
 absl::Status CheckConnections(const BackendOptions& options, const storage::ConnectionNeeds& needs);
+// The same for the server of a pool, which may be another shard's. `name`: how the log names it.
+absl::Status CheckConnections(storage::PoolOptions options, const std::string& name,
+                              const storage::ConnectionNeeds& needs);
 
 // The line for the operator when the start failed at ZooKeeper.
 absl::Status ZookeeperStartError(const absl::Status& status, const BackendOptions& options);

@@ -356,6 +356,9 @@ std::optional<int> ParseMigrateOptions(int argc, const char* const* argv, Migrat
                 "repeating it is harmless.");
   parser.Group("Servers behind");
   AddPostgres(parser, &options->postgres);
+  parser.Group("Schema");
+  parser.AddSwitch("replace-procedures", &options->replace_procedures,
+                   "Replace procedures that another build of the same schema version has made");
   return parser.Parse(argc, argv, out, err);
 }
 

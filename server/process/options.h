@@ -93,6 +93,7 @@ struct WorkerProcessOptions {
 
 struct MigrateOptions {
   std::string postgres;
+  bool replace_procedures = false;
 };
 
 // Fills `options` from command line, environment and file. Returns an exit status when there is nothing more to do: 0

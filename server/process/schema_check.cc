@@ -1,10 +1,8 @@
 #include "server/process/schema_check.h"
 
 #include "absl/strings/str_cat.h"
-#include "glog/logging.h"
 #include "server/process/dsn.h"
 #include "storage/postgres/migrator.h"
-#include "storage/postgres/postgres_shard_ledger.h"
 
 namespace tranche::server {
 
@@ -34,13 +32,6 @@ absl::Status RequireSchema(storage::ShardLedger& ledger, const std::string& dsn)
   if (absl::IsFailedPrecondition(schema.status())) return LacksSchema(database);
   if (!schema.ok()) return schema.status();
   return CheckSchema(*schema, storage::SchemaVersion(), database);
-}
-
-bool SchemaFits(storage::ConnectionPool* pool, const storage::Shard& shard) {
-  storage::PostgresShardLedger ledger(pool);
-  const absl::Status fits = RequireSchema(ledger, shard.dsn);
-  LOG_IF_EVERY_N(WARNING, !fits.ok(), 60) << "shard " << shard.name << " is not served: " << fits.message();
-  return fits.ok();
 }
 
 }  // namespace tranche::server

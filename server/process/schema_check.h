@@ -6,7 +6,6 @@
 
 #include "absl/status/status.h"
 #include "storage/ledger/shard_ledger.h"
-#include "storage/postgres/connection_pool.h"
 
 namespace tranche::server {
 
@@ -19,8 +18,5 @@ absl::Status LacksSchema(const std::string& database);
 
 // Asks the database of this DSN for its schema. Other errors than CheckSchema's are the ledger's.
 absl::Status RequireSchema(storage::ShardLedger& ledger, const std::string& dsn);
-
-// The same for a shard that home lists. Says in the log now and then why it does not.
-bool SchemaFits(storage::ConnectionPool* pool, const storage::Shard& shard);
 
 }  // namespace tranche::server

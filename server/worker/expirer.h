@@ -1,6 +1,8 @@
 // Expires unpaid holds whose time is over, so that their units can be sold to others.
 #pragma once
 
+#include <string>
+
 #include "absl/time/time.h"
 #include "server/worker/ledger_trouble.h"
 #include "server/worker/retry_policy.h"
@@ -24,14 +26,25 @@ class Expirer {
  public:
   Expirer(storage::UpkeepLedger* ledger, storage::Clock* clock, RandomSource random, const ExpirerOptions& options);
 
-  // One batch. Blocks for one call to the ledger; returns how long to wait before the next. One thread at a time.
+  // One batch, and a line in the log when a SKU stays locked. Blocks for one call to the ledger; returns how long to
+  // wait before the next. One thread at a time.
   absl::Duration Step();
 
+  // How often it was logged that a SKU stays locked.
+  int told_locked() const { return told_locked_; }
+
  private:
+  void NoteLocked(const std::string& sku_id, absl::Time now);
+
   storage::UpkeepLedger* const ledger_;
   storage::Clock* const clock_;
   const ExpirerOptions options_;
   LedgerTrouble trouble_;
+  // Since when one SKU or another has been found locked again and again, and when one was last.
+  absl::Time locked_since_ = absl::InfinitePast();
+  absl::Time locked_at_ = absl::InfinitePast();
+  absl::Time tell_locked_at_ = absl::InfinitePast();
+  int told_locked_ = 0;
 };
 
 }  // namespace tranche::server

@@ -384,15 +384,16 @@ std::optional<Reservation> FakeLedger::Rebook(const Payment& payment) {
 }
 
 // All or nothing: otherwise undoes what was created, units and rows.
-absl::StatusOr<CartResult> FakeLedger::CommitCart(IncarnationId incarnation, absl::Span<const ReservationClaim> lines) {
+absl::StatusOr<CartResult> FakeLedger::CommitCart(IncarnationId incarnation, LockMode mode,
+                                                  absl::Span<const ReservationClaim> lines) {
   CHECK_LE(lines.size(), static_cast<size_t>(kMaxCartLines));
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   std::vector<std::pair<Slot*, int64_t>> before;
-  for (const auto& [sku_id, slots] : LockSlots(incarnation, LockMode::kWait, lines)) {
+  for (const auto& [sku_id, slots] : LockSlots(incarnation, mode, lines)) {
     for (Slot* slot : slots) before.emplace_back(slot, slot->remaining);
   }
-  ASSIGN_OR_RETURN(auto results, Commit(incarnation, LockMode::kWait, lines));
+  ASSIGN_OR_RETURN(auto results, Commit(incarnation, mode, lines));
   const auto all = [&](CommitOutcome outcome) {
     return std::all_of(results.begin(), results.end(), [&](const auto& line) { return line.outcome == outcome; });
   };

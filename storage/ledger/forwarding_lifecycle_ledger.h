@@ -15,6 +15,7 @@ template <typename Derived>
 class ForwardingLifecycleLedger : public LifecycleLedger {
  public:
   using LifecycleLedger::CancelReservations;
+  using LifecycleLedger::CommitCart;
   using LifecycleLedger::ConfirmReservations;
   using LifecycleLedger::ExtendReservations;
   absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(LockMode mode,
@@ -40,9 +41,10 @@ class ForwardingLifecycleLedger : public LifecycleLedger {
     return Forward(LedgerCall::Read("PreviewChange"),
                    [&](LifecycleLedger& target) { return target.PreviewChange(change); });
   }
-  absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation, absl::Span<const ReservationClaim> lines) override {
+  absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation, LockMode mode,
+                                        absl::Span<const ReservationClaim> lines) override {
     return Forward(LedgerCall::ChangeReservations("CommitCart"),
-                   [&](LifecycleLedger& target) { return target.CommitCart(incarnation, lines); });
+                   [&](LifecycleLedger& target) { return target.CommitCart(incarnation, mode, lines); });
   }
   absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid> reservation_ids) override {
     return Forward(LedgerCall::Read("ReadReservations"),

@@ -53,6 +53,10 @@ absl::Status UnsettledCommitError(absl::string_view detail) {
 
 bool LedgerIsUp(const absl::Status& status) { return status.GetPayload(kBusyUrl).has_value(); }
 
+bool FoundLocked(const absl::Status& status) {
+  return LedgerIsUp(status) && !IsUnknownCommit(status) && !NeedsLess(status) && !IsNoConnection(status);
+}
+
 absl::Status RetryTransactionError(absl::string_view detail) {
   return Marked(absl::StatusCode::kAborted, detail, kRetryTransactionUrl);
 }

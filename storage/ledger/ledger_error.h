@@ -33,6 +33,9 @@ absl::Status UnsettledCommitError(absl::string_view detail);
 // The call failed, but the ledger answered it: it is no sign that the ledger is down.
 bool LedgerIsUp(const absl::Status& status);
 
+// The call did nothing, because another transaction has locked something that it needs, for longer than it may wait.
+bool FoundLocked(const absl::Status& status);
+
 // The database asks to run the transaction again (deadlock or serialization failure); nothing was changed.
 absl::Status RetryTransactionError(absl::string_view detail);
 bool IsRetryTransaction(const absl::Status& status);

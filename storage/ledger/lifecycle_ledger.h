@@ -5,6 +5,7 @@
 // same change of the same reservation returns the same answer again.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -105,6 +106,12 @@ struct CartResult {
   std::vector<CommitResult> lines = {};
 };
 
+// Only with LockMode::kNoWait: slots of a line are locked, and nothing was decided.
+inline bool IsBusy(const CartResult& cart) {
+  return std::any_of(cart.lines.begin(), cart.lines.end(),
+                     [](const CommitResult& line) { return line.outcome == CommitOutcome::kBusy; });
+}
+
 class LifecycleLedger {
  public:
   virtual ~LifecycleLedger() = default;
@@ -140,9 +147,13 @@ class LifecycleLedger {
   virtual absl::StatusOr<ChangeResult> PreviewChange(const Change& change) = 0;
 
   // Creates all lines for one buyer, or none. They are claims of one incarnation with distinct ids, at most
-  // kMaxCartLines.
-  virtual absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation,
+  // kMaxCartLines. `mode`: kWait or kNoWait.
+  virtual absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation, LockMode mode,
                                                 absl::Span<const ReservationClaim> lines) = 0;
+  // With kWait.
+  absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation, absl::Span<const ReservationClaim> lines) {
+    return CommitCart(incarnation, LockMode::kWait, lines);
+  }
 
   // Those of the ids that exist, unordered. At most kMaxBatch ids.
   virtual absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid> reservation_ids) = 0;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -12,10 +13,13 @@ namespace tranche::storage {
 
 struct ExpiredHolds {
   int64_t expired = 0;
-  // More holds are due, beyond `limit` or locked by another worker: call again.
+  // More holds are due, beyond `limit`: call again.
   bool more = false;
   // Until the next hold lapses; InfiniteDuration when there is none. By the database's clock.
   absl::Duration until_next;
+  // A SKU of which holds are due and were passed over, because another transaction has locked its row or its pool; ""
+  // if there is none.
+  std::string locked = {};
 };
 
 enum class Retired { kArchive, kDrop };
@@ -24,7 +28,8 @@ class UpkeepLedger {
  public:
   virtual ~UpkeepLedger() = default;
 
-  // Expires up to `limit` unpaid holds whose time is over by the database's clock; their units go to the pools.
+  // Expires up to `limit` unpaid holds whose time is over by the database's clock; their units go to the pools. A SKU
+  // that is locked holds up its own holds only: they are passed over, and later calls come back to them.
   virtual absl::StatusOr<ExpiredHolds> ExpireDue(int limit) = 0;
 
   // Takes up to `limit` reservations out of the live tables: cancelled and expired ones that ended longer than `age`

@@ -53,7 +53,7 @@ std::string SessionSettings(const PoolOptions& options) {
                       "; SET client_min_messages = warning");
 }
 
-absl::Status GivenUp() { return absl::UnavailableError("the process is ending: the database was given up"); }
+absl::Status GivenUp() { return absl::UnavailableError("the database was given up"); }
 
 }  // namespace
 

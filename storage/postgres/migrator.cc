@@ -18,6 +18,7 @@ namespace {
 
 constexpr char kBegin[] = "begin_migration";
 constexpr char kRecord[] = "record_migration";
+constexpr char kCheck[] = "check_procedures";
 // Grants cover every function that exists when they run, so they follow any procedure that was replaced.
 constexpr char kGrants[] = "zz_grants";
 
@@ -41,6 +42,16 @@ std::string KnownMigrations() {
   return std::move(names).Finish();
 }
 
+void CheckProcedures(pqxx::connection& connection, pqxx::work& transaction) {
+  ArrayLiteral names, texts;
+  for (const SqlFile& file : EmbeddedProcedures()) {
+    names.AddText(file.name);
+    texts.AddText(file.text);
+  }
+  connection.prepare(kCheck, CallText(kCheck, 2));
+  transaction.exec_prepared(kCheck, std::move(names).Finish(), std::move(texts).Finish());
+}
+
 }  // namespace
 
 int SchemaVersion() {
@@ -50,7 +61,7 @@ int SchemaVersion() {
   return version;
 }
 
-absl::StatusOr<std::vector<std::string>> Migrate(const std::string& dsn) {
+absl::StatusOr<std::vector<std::string>> Migrate(const std::string& dsn, OtherProcedures others) {
   try {
     pqxx::connection connection(dsn);
     pqxx::work transaction(connection);
@@ -64,6 +75,7 @@ absl::StatusOr<std::vector<std::string>> Migrate(const std::string& dsn) {
     }
     // A migration may drop a procedure together with its row type, although the procedure's text has not changed.
     const bool migrated = !applied.empty();
+    if (!migrated && others == OtherProcedures::kRefuse) CheckProcedures(connection, transaction);
     for (const SqlFile& file : EmbeddedProcedures()) {
       const bool in_any_case = migrated || (file.name == absl::string_view(kGrants) && !applied.empty());
       if (absl::Status status = ApplyFile(transaction, file, "procedure", in_any_case, &applied); !status.ok()) {

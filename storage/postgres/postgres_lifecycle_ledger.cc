@@ -201,12 +201,12 @@ absl::StatusOr<ChangeResult> PostgresLifecycleLedger::Preview(const Extension& e
                       OneInt(absl::ToInt64Seconds(extension.by)));
 }
 
-absl::StatusOr<CartResult> PostgresLifecycleLedger::CommitCart(IncarnationId incarnation,
+absl::StatusOr<CartResult> PostgresLifecycleLedger::CommitCart(IncarnationId incarnation, LockMode mode,
                                                                absl::Span<const ReservationClaim> lines) {
   CHECK_LE(lines.size(), static_cast<size_t>(kMaxCartLines));
   const auto rows = std::apply(
       [&](const auto&... literals) {
-        return Call(*pool_, Repeat::kIfAnswerLost, "commit_cart", incarnation, literals...);
+        return Call(*pool_, Repeat::kIfAnswerLost, "commit_cart", incarnation, literals..., mode == LockMode::kWait);
       },
       ToLiterals(lines));
   if (!rows.ok()) return rows.status();

@@ -14,6 +14,7 @@ class PostgresLifecycleLedger : public LifecycleLedger {
   explicit PostgresLifecycleLedger(ConnectionPool* pool) : pool_(pool) {}
 
   using LifecycleLedger::CancelReservations;
+  using LifecycleLedger::CommitCart;
   using LifecycleLedger::ConfirmReservations;
   using LifecycleLedger::ExtendReservations;
   absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(LockMode mode,
@@ -24,7 +25,8 @@ class PostgresLifecycleLedger : public LifecycleLedger {
                                                                absl::Span<const Extension> batch) override;
   absl::StatusOr<ChangeResult> ConfirmLate(const Payment& payment) override;
   absl::StatusOr<ChangeResult> PreviewChange(const Change& change) override;
-  absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation, absl::Span<const ReservationClaim> lines) override;
+  absl::StatusOr<CartResult> CommitCart(IncarnationId incarnation, LockMode mode,
+                                        absl::Span<const ReservationClaim> lines) override;
   absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid> reservation_ids) override;
   absl::StatusOr<ReservationPage> ListReservations(const ReservationFilter& filter, const ReservationCursor& after,
                                                    int limit) override;

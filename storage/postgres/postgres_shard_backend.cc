@@ -63,6 +63,7 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const Postgre
       claims_(std::make_unique<CommitPipeline>(&commit_ledger_, Clock::Real(), options.pipeline)),
       changes_(std::make_unique<ChangePipeline>(&change_ledger_, Clock::Real(), options.pipeline)),
       executor_(std::make_unique<BoundedExecutor>(options.blocking_threads, options.blocking_queue)) {
+  carts_ = std::make_unique<CartPipeline>(&lifecycle_ledger_, executor_.get(), Clock::Real());
   name = std::move(shard_name);
   dsn = options.pool.dsn;
   reservations = &ledger_;
@@ -74,6 +75,7 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const Postgre
   moves = &move_ledger_;
   claims = claims_.get();
   changes = changes_.get();
+  carts = carts_.get();
   executor = executor_.get();
 }
 

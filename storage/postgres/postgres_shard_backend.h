@@ -5,6 +5,7 @@
 #include <string>
 
 #include "storage/bounded_executor.h"
+#include "storage/pipeline/cart_pipeline.h"
 #include "storage/pipeline/change_pipeline.h"
 #include "storage/pipeline/commit_pipeline.h"
 #include "storage/postgres/connection_limits.h"
@@ -39,6 +40,7 @@ class PostgresShardBackend : public ShardBackend {
   void RefuseWaiting() override {
     claims_->Stop();
     changes_->Stop();
+    carts_->Stop();
   }
   void GiveUpLedger() override {
     for (ConnectionPool* pool : {&commit_pool_, &call_pool_, &change_pool_, &verify_pool_}) pool->GiveUp();
@@ -66,6 +68,7 @@ class PostgresShardBackend : public ShardBackend {
   PostgresSkuMoveLedger move_ledger_;
   std::unique_ptr<CommitPipeline> claims_;
   std::unique_ptr<ChangePipeline> changes_;
+  std::unique_ptr<CartPipeline> carts_;  // outlives the executor's tasks
   std::unique_ptr<BoundedExecutor> executor_;
 };
 

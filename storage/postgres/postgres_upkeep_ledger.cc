@@ -1,15 +1,32 @@
 #include "storage/postgres/postgres_upkeep_ledger.h"
 
+#include <utility>
+
 #include "storage/base/status_macros.h"
 #include "storage/postgres/answer.h"
 #include "storage/postgres/call.h"
 
 namespace tranche::storage {
+namespace {
+
+// What was passed over is looked at again after so many others, even if those do not come to an end.
+constexpr int64_t kExpiredPerPass = 5000;
+
+const char* OrNull(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }
+
+}  // namespace
 
 // These are not repeated after a lost answer: the repeated call would only answer about other rows.
 
 absl::StatusOr<ExpiredHolds> PostgresUpkeepLedger::ExpireDue(int limit) {
-  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kNever, "expire_due", limit));
+  ExpiryPass pass;
+  {
+    absl::MutexLock lock(&mutex_);
+    pass = pass_;
+  }
+  const bool begins = pass.at_id.empty();
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kNever, "expire_due", limit, OrNull(pass.at_due),
+                                         OrNull(pass.at_id), begins ? OrNull(pass.wait_for) : nullptr));
   return ReadAnswer(Repeat::kNever, [&] {
     const pqxx::row row = rows.at(0);
     ExpiredHolds holds;
@@ -17,8 +34,26 @@ absl::StatusOr<ExpiredHolds> PostgresUpkeepLedger::ExpireDue(int limit) {
     holds.more = row.at(1).as<bool>();
     const pqxx::field next_us = row.at(2);
     holds.until_next = next_us.is_null() ? absl::InfiniteDuration() : absl::Microseconds(next_us.as<int64_t>());
+    holds.locked = row.at(5).as<std::string>("");
+    GoOn(holds, row.at(3).as<std::string>(""), row.at(4).as<std::string>(""), &pass);
+    absl::MutexLock lock(&mutex_);
+    pass_ = std::move(pass);
     return holds;
   });
+}
+
+void PostgresUpkeepLedger::GoOn(const ExpiredHolds& holds, std::string at_due, std::string at_id, ExpiryPass* pass) {
+  const bool passes_over = !pass->at_id.empty() || !holds.locked.empty();
+  if (!holds.locked.empty()) pass->wait_for = holds.locked;
+  pass->expired += holds.expired;
+  if (passes_over && holds.more && pass->expired < kExpiredPerPass) {
+    pass->at_due = std::move(at_due);
+    pass->at_id = std::move(at_id);
+    return;
+  }
+  // The one that was waited for is waited for as long as there is more: others may want it all the time.
+  const bool still = passes_over || holds.more;
+  *pass = {.at_due = "", .at_id = "", .expired = 0, .wait_for = still ? std::move(pass->wait_for) : ""};
 }
 
 absl::StatusOr<int64_t> PostgresUpkeepLedger::RetireReservations(absl::Duration age, int limit, Retired retired) {

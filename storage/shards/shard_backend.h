@@ -12,6 +12,7 @@
 #include "storage/ledger/shard_ledger.h"
 #include "storage/ledger/sku_move_ledger.h"
 #include "storage/ledger/stock_ledger.h"
+#include "storage/pipeline/cart_pipeline.h"
 #include "storage/pipeline/change_pipeline.h"
 #include "storage/pipeline/commit_pipeline.h"
 
@@ -44,6 +45,7 @@ struct ShardBackend {
   SkuMoveLedger* moves = nullptr;
   CommitPipeline* claims = nullptr;
   ChangePipeline* changes = nullptr;
+  CartPipeline* carts = nullptr;
   Executor* executor = nullptr;
 };
 

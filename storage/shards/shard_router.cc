@@ -7,7 +7,6 @@
 #include "absl/synchronization/mutex.h"
 #include "storage/base/status_macros.h"
 #include "storage/ledger/ledger_error.h"
-#include "storage/pipeline/cart_commit.h"
 #include "storage/shards/ask_in_turn.h"
 #include "storage/shards/ask_shards.h"
 
@@ -84,12 +83,7 @@ void ShardRouter::CommitCart(const std::string& shard, IncarnationId incarnation
                              absl::Time deadline, CartDone done) {
   const auto backend = shards_->Find(shard);
   if (backend == nullptr) return done(UnknownShard());
-  RunOn(
-      *backend->executor,
-      [this, backend, incarnation, lines = std::move(lines), deadline] {
-        return storage::CommitCart(*backend->lifecycle, *clock_, incarnation, lines, deadline);
-      },
-      std::move(done));
+  backend->carts->Submit(incarnation, std::move(lines), deadline, std::move(done));
 }
 
 void ShardRouter::Apply(const std::string& shard, Change change, absl::Time deadline, ChangeDone done) {

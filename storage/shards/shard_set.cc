@@ -126,6 +126,10 @@ void ShardSet::RefuseWaiting() {
   for (const auto& shard : Everyone()) shard->RefuseWaiting();
 }
 
+void ShardSet::TrySlowCarts() {
+  for (const auto& shard : Everyone()) shard->carts->TrySlow();
+}
+
 void ShardSet::GiveUpLedgers() {
   for (const auto& shard : Everyone()) shard->GiveUpLedger();
 }

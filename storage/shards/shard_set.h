@@ -28,6 +28,8 @@ class ShardSet {
 
   // Reads home's list. Blocks; one call at a time.
   absl::Status Refresh();
+  // Makes the shard's backend anew, because the old one was given up. Not beside Refresh.
+  void Renew(const Shard& shard) { Add(shard); }
 
   ShardBackend& home() const { return *home_; }
   // Home first, then by name.
@@ -47,6 +49,8 @@ class ShardSet {
   // would not be refused, nor its ledger given up.
   void RefuseWaiting();
   void GiveUpLedgers();
+  // See CartPipeline. Not after StopExecutors.
+  void TrySlowCarts();
   void StopMirrors();
   void StopExecutors();
   void StopPipelines();

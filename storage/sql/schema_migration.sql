@@ -61,6 +61,27 @@ $$;
 CREATE OR REPLACE TRIGGER refuse_older_migrator BEFORE INSERT OR UPDATE ON tranche.schema_migration
 FOR EACH ROW EXECUTE FUNCTION tranche.refuse_older_migrator();
 
+-- For a migrator that has no migration to apply: are the procedures that are there its own? If one has another text, another
+-- build of the same schema version made it, and nobody can tell which of the two is the newer one.
+CREATE OR REPLACE FUNCTION tranche.check_procedures(p_names text[], p_texts text[])
+RETURNS void
+LANGUAGE plpgsql STABLE
+SET search_path = tranche, pg_temp
+AS $$
+DECLARE
+  v_others text;
+BEGIN
+  SELECT string_agg(m.name, ', ' ORDER BY m.name) INTO v_others
+  FROM schema_migration m JOIN unnest(p_names, p_texts) AS k (name, text) ON k.name = m.name
+  WHERE m.kind = 'procedure' AND m.md5 <> md5(k.text);
+  IF v_others IS NOT NULL THEN
+    RAISE EXCEPTION 'another build of schema version % made some procedures there (%): run the tranche-migrate of the newer of the two builds, with --replace-procedures on',
+      schema_version(), CASE WHEN length(v_others) > 200 THEN left(v_others, 200) || '...' ELSE v_others END
+      USING ERRCODE = 'TR002';
+  END IF;
+END
+$$;
+
 -- Notes that the caller now applies the file. 'APPLY': it is new, or a procedure whose text has changed; 'SKIP': it was
 -- applied with this text; 'CHANGED': a migration that was applied with another text.
 CREATE OR REPLACE FUNCTION tranche.record_migration(p_name text, p_kind text, p_text text)

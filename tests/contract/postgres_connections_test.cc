@@ -21,6 +21,7 @@
 #include "storage/postgres/postgres_shard_backend.h"
 #include "tests/contract/postgres_outage_fixture.h"
 #include "tests/support/claims.h"
+#include "tests/support/mini_pgbouncer.h"
 
 namespace tranche::storage {
 namespace {
@@ -38,9 +39,10 @@ class PostgresConnectionsTest : public PostgresOutageTest {
     return postgres_.Dsn("tranche", "few");
   }
   // Sells and is paid, while lists and lookups would take every connection.
-  void SellAndBePaid(int connections) {
+  void SellAndBePaid(int connections) { SellAndBePaidAt(RoleWith(connections)); }
+  void SellAndBePaidAt(const std::string& dsn) {
     PostgresShardOptions options;
-    options.pool.dsn = RoleWith(connections);
+    options.pool.dsn = dsn;
     PostgresShardBackend shard(kHomeShard, options);
     std::atomic<bool> stop{false};
     std::vector<std::thread> readers;
@@ -167,6 +169,30 @@ TEST_F(PostgresConnectionsTest, TheServersLimitsAreRead) {
       EXPECT_EQ(limit.used, 1) << "the other pool's";
     }
   }
+}
+
+TEST_F(PostgresConnectionsTest, ThroughPgbouncerInSessionModeWhatIsSoldIsPaid) {
+  testing::MiniPgbouncer pooler(postgres_, "session");
+  const absl::Status started = pooler.Start();
+  ASSERT_TRUE(started.ok()) << started;
+  PoolOptions options;
+  options.dsn = pooler.node_dsn();
+  ConnectionPool pool(options);
+  const auto limits = ReadConnectionLimits(pool);
+  EXPECT_TRUE(limits.ok()) << limits.status();
+  SellAndBePaidAt(pooler.node_dsn());
+}
+
+TEST_F(PostgresConnectionsTest, PgbouncerInTransactionModeIsNoticed) {
+  testing::MiniPgbouncer pooler(postgres_, "transaction");
+  const absl::Status started = pooler.Start();
+  ASSERT_TRUE(started.ok()) << started;
+  PoolOptions options;
+  options.dsn = pooler.node_dsn();
+  ConnectionPool pool(options);
+  const absl::Status refused = ReadConnectionLimits(pool).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_TRUE(absl::StrContains(refused.message(), "session mode")) << refused;
 }
 
 // A pooler in transaction mode lends each transaction whichever session is free: two connections that take turns come

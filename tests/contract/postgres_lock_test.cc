@@ -1,9 +1,13 @@
 // Another transaction has locked something for long, or the server lacks something: it stops only who needs that.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <iostream>
 #include <memory>
 #include <pqxx/pqxx>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -13,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/postgres/postgres_shard_backend.h"
+#include "storage/postgres/postgres_upkeep_ledger.h"
 #include "tests/contract/postgres_outage_fixture.h"
 #include "tests/support/claims.h"
 
@@ -55,6 +60,7 @@ class Tally {
  private:
   static bool Done(const CommitResult& result) { return result.outcome == CommitOutcome::kCreated; }
   static bool Done(const ChangeResult& result) { return result.outcome == ChangeOutcome::kDone; }
+  static bool Done(const CartResult& result) { return result.committed; }
 
   mutable absl::Mutex mutex_;
   int asked_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -86,8 +92,12 @@ class PostgresLockTest : public PostgresOutageTest {
     PostgresShardOptions options;
     options.pool.dsn = postgres_.node_dsn();
     shard_ = std::make_unique<PostgresShardBackend>(kHomeShard, options);
+    upkeep_ = std::make_unique<PostgresUpkeepLedger>(pool_.get());
+    lifecycle_ = std::make_unique<PostgresLifecycleLedger>(pool_.get());
+    outbox_ = std::make_unique<PostgresOutboxLedger>(pool_.get());
   }
   void TearDown() override {
+    if (shard_ != nullptr) shard_->StopExecutor();
     if (shard_ != nullptr) shard_->StopPipelines();
     const auto report = stock_->Verify("");
     ASSERT_TRUE(report.ok()) << report.status();
@@ -101,6 +111,78 @@ class PostgresLockTest : public PostgresOutageTest {
   void Apply(Change change, Tally* tally) {
     shard_->changes->Submit(std::move(change), absl::Now() + kPatience, tally->Expect<ChangeResult>());
   }
+  // A cart with a unit of each of the SKUs, of a new buyer; adds how long its answer took.
+  void BuyCart(const std::vector<std::string>& skus, Tally* tally, std::vector<absl::Duration>* took = nullptr) {
+    const std::string user = absl::StrCat("user", ++users_);
+    std::vector<ReservationClaim> lines;
+    for (const std::string& sku_id : skus) lines.push_back(Claim(sku_id, user));
+    const absl::Time began_at = absl::Now();
+    shard_->carts->Submit(node_, std::move(lines), began_at + kPatience,
+                          [this, began_at, took, done = tally->Expect<CartResult>()](auto result) mutable {
+                            if (took != nullptr) {
+                              absl::MutexLock lock(&mutex_);
+                              took->push_back(absl::Now() - began_at);
+                            }
+                            done(std::move(result));
+                          });
+  }
+  // Twenty carts with the locked SKU "b" beside those of "a", as a node has them tried.
+  void BuyCartsBesideLocked(const std::vector<std::string>& locked_skus) {
+    Tally locked, sold;
+    for (int i = 0; i < 20; ++i) BuyCart({"a"}, &sold);
+    sold.AwaitAll();  // opens the connections
+    std::vector<absl::Duration> took;
+    WhileLocked("SELECT FROM tranche.stock_slot WHERE sku_id = 'b' FOR UPDATE", [&](int number) {
+      if (number < 20) BuyCart(locked_skus, &locked);
+      BuyCart({"a"}, &sold, &took);
+      if (number % 5 == 0) shard_->carts->TrySlow();
+    });
+    BuyCart(locked_skus, &locked);
+    while (shard_->carts->waiting() > 0) {
+      shard_->carts->TrySlow();
+      absl::SleepFor(kBetweenRequests);
+    }
+    locked.AwaitAll();
+    sold.AwaitAll();
+    EXPECT_EQ(sold.done(), sold.asked()) << sold.last();
+    EXPECT_EQ(locked.done(), 1) << "the one that came when it was over";
+    EXPECT_TRUE(absl::IsUnavailable(locked.last()) && LedgerIsUp(locked.last())) << locked.last();
+    absl::MutexLock lock(&mutex_);
+    std::sort(took.begin(), took.end());
+    const absl::Duration p99 = took[took.size() * 99 / 100];
+    std::cout << "carts of the other SKU: p50 " << took[took.size() / 2] << ", p99 " << p99 << std::endl;
+    EXPECT_LT(p99, absl::Seconds(1));
+  }
+
+  // Their time is over, and for so long.
+  void MakeDue(const std::string& sku_id, const std::string& since) {
+    const absl::Status done = testing::ExecuteSql(
+        postgres_.dsn(), absl::StrCat("UPDATE tranche.reservation SET created_at = created_at - interval '2 h', "
+                                      "expires_at = now() - interval '",
+                                      since, "' WHERE state = 'PENDING' AND sku_id = '", sku_id, "'"));
+    ASSERT_TRUE(done.ok()) << done;
+  }
+  int64_t Pending(const std::string& sku_id) {
+    pqxx::connection connection(postgres_.dsn());
+    pqxx::nontransaction query(connection);
+    return query
+        .exec1(absl::StrCat("SELECT count(*) FROM tranche.reservation WHERE state = 'PENDING' AND sku_id = '", sku_id,
+                            "'"))[0]
+        .as<int64_t>();
+  }
+  // Expires as a worker does, until none of the SKU is left. False if that takes too long.
+  bool ExpireAll(const std::string& sku_id, absl::Duration patience) {
+    const absl::Time until = absl::Now() + patience;
+    while (Pending(sku_id) > 0) {
+      if (absl::Now() > until) return false;
+      const absl::Time began_at = absl::Now();
+      const auto holds = upkeep_->ExpireDue(50);
+      EXPECT_TRUE(holds.ok()) << holds.status();
+      EXPECT_LT(absl::Now() - began_at, absl::Seconds(1)) << "it waited for a lock";
+    }
+    return true;
+  }
+
   std::vector<Uuid> Hold(const std::string& sku_id, int count) {
     const auto claims = testing::ClaimsOf(sku_id, absl::StrCat(sku_id, "-holder"), count);
     EXPECT_TRUE(ledger_->CommitReservations(node_, LockMode::kWait, claims).ok());
@@ -128,6 +210,10 @@ class PostgresLockTest : public PostgresOutageTest {
 
   int users_ = 0;
   std::unique_ptr<PostgresShardBackend> shard_;
+  std::unique_ptr<PostgresUpkeepLedger> upkeep_;
+  std::unique_ptr<PostgresLifecycleLedger> lifecycle_;
+  std::unique_ptr<PostgresOutboxLedger> outbox_;
+  absl::Mutex mutex_;  // for what answers write
 };
 
 // Field: somebody looks at a SKU's stock in a transaction and goes to lunch (woocommerce#65313, PrestaShop#35690).
@@ -190,6 +276,88 @@ TEST_F(PostgresLockTest, ALockOnASkuWithItsPoolStopsTheCancellationsOfThatSkuOnl
   ExpectNearlyAll(cancelled);
   ExpectNearlyAll(confirmed);
   EXPECT_GT(locked.done(), 0);
+}
+
+// A cart waits on one of few threads.
+TEST_F(PostgresLockTest, TwentyCartsOfALockedSkuDoNotSlowTheCartsOfAnotherOne) { BuyCartsBesideLocked({"b"}); }
+
+// In the order of locking, a cart that waits for "b" has locked "a".
+TEST_F(PostgresLockTest, TwentyCartsWithALockedSkuDoNotKeepTheirOtherSkus) { BuyCartsBesideLocked({"a", "b"}); }
+
+TEST_F(PostgresLockTest, ALockedSkuHoldsUpTheExpiryOfItsOwnHoldsOnly) {
+  Hold("a", 1000);
+  Hold("b", 300);
+  Hold("tv", 1);
+  MakeDue("a", "1 h");
+  MakeDue("b", "1 s");
+  for (const std::string table : {"sku", "stock_slot"}) {
+    pqxx::connection connection(postgres_.dsn());
+    pqxx::work lock(connection);
+    lock.exec(absl::StrCat("SELECT FROM tranche.", table, " WHERE sku_id = 'a' FOR UPDATE"));
+    EXPECT_TRUE(ExpireAll("b", absl::Seconds(10))) << table << ": " << Pending("b") << " wait behind it";
+    EXPECT_EQ(Pending("a"), 1000);
+    EXPECT_EQ(upkeep_->ExpireDue(50)->locked, "a");
+    Hold("b", 300);
+    MakeDue("b", "1 s");
+  }
+  EXPECT_TRUE(ExpireAll("a", absl::Seconds(10))) << "once it is free";
+  EXPECT_TRUE(ExpireAll("b", absl::Seconds(10)));
+  EXPECT_EQ(upkeep_->ExpireDue(50)->locked, "");
+}
+
+// As when buyers cancel all the time. Whoever only skips what is locked would never get it.
+TEST_F(PostgresLockTest, HoldsOfASkuThatOthersLockAllTheTimeExpire) {
+  Hold("a", 300);
+  MakeDue("a", "1 h");
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> others;
+  for (int i = 0; i < 4; ++i) {
+    others.emplace_back([&] {
+      pqxx::connection connection(postgres_.dsn());
+      while (!stop) {
+        pqxx::work lock(connection);
+        lock.exec("SELECT FROM tranche.sku WHERE sku_id = 'a' FOR UPDATE");
+        lock.exec("SELECT pg_sleep(0.005)");
+        lock.commit();
+      }
+    });
+  }
+  EXPECT_TRUE(ExpireAll("a", absl::Seconds(20))) << Pending("a") << " are left";
+  stop = true;
+  for (std::thread& other : others) other.join();
+}
+
+TEST_F(PostgresLockTest, ALockedMessageHoldsUpNoOtherThatWasDelivered) {
+  for (const Uuid& id : Hold("a", 20)) ASSERT_TRUE(lifecycle_->CancelReservations({{id, "why"}}).ok());
+  const auto messages = outbox_->ClaimMessages("default", 20, absl::Seconds(60), false);
+  ASSERT_TRUE(messages.ok() && messages->size() == 20u) << messages.status();
+  std::vector<OutboxKey> delivered;
+  std::vector<OutboxFailure> failed;
+  for (const OutboxMessage& message : *messages) {
+    if (delivered.size() < 10) {
+      delivered.push_back(message.key);
+    } else {
+      failed.push_back({.key = message.key, .error = "no", .retry_after = absl::Seconds(1)});
+    }
+  }
+  pqxx::connection connection(postgres_.dsn());
+  pqxx::work lock(connection);
+  for (const OutboxKey& key : {delivered[3], failed[3].key}) {
+    lock.exec(absl::StrCat("SELECT FROM tranche.outbox WHERE reservation_id = '", key.reservation_id.ToString(),
+                           "' FOR UPDATE"));
+  }
+  const absl::Time began_at = absl::Now();
+  EXPECT_TRUE(outbox_->MarkDelivered(delivered).ok());
+  EXPECT_TRUE(outbox_->MarkFailed(failed).ok());
+  EXPECT_LT(absl::Now() - began_at, absl::Seconds(5));
+  const auto left = outbox_->ListMessages("default", OutboxState::kPending, {}, 100);
+  ASSERT_TRUE(left.ok()) << left.status();
+  EXPECT_EQ(left->size(), 11u) << "the one that is locked, and those that failed";
+  EXPECT_EQ(std::count_if(left->begin(), left->end(), [](const auto& message) { return message.last_error == "no"; }),
+            9);
+  lock.abort();
+  EXPECT_TRUE(outbox_->MarkDelivered(delivered).ok()) << "delivered once more";
+  EXPECT_EQ(outbox_->ListMessages("default", OutboxState::kPending, {}, 100)->size(), 10u);
 }
 
 // A row that is not there yet cannot be skipped.

@@ -119,6 +119,44 @@ TEST(MigrateAgainTest, WithoutTheRuleSuchAMigratorReplacesProcedures) {
   EXPECT_EQ(ValueOf(database.owner_dsn(), "SELECT tranche.list_pooled_skus('', 10)"), "older");
 }
 
+// As if another build of the same schema version had been here: no migration tells which of the two is newer.
+TEST(MigrateAgainTest, ProceduresOfAnotherBuildAreReplacedOnlyIfThatIsAskedFor) {
+  const testing::TestDatabase database;
+  ASSERT_TRUE(ExecuteSql(database.owner_dsn(), absl::StrCat(R"(
+    SET tranche.schema_version = ')",
+                                                            SchemaVersion(), R"(';
+    UPDATE tranche.schema_migration SET md5 = 'theirs' WHERE name IN ('list_skus', 'get_outbox');
+    INSERT INTO tranche.schema_migration (name, kind, md5) VALUES ('of_an_older_version', 'procedure', ''))"))
+                  .ok());
+  const absl::Status refused = Migrate(database.owner_dsn()).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr(absl::StrCat("another build of schema version ", SchemaVersion(),
+                                     " made some procedures there (get_outbox, list_skus)")));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("--replace-procedures on"));
+  EXPECT_EQ(ValueOf(database.owner_dsn(), kTextOfOne), "theirs");
+  const auto replaced = Migrate(database.owner_dsn(), OtherProcedures::kReplace);
+  ASSERT_TRUE(replaced.ok()) << replaced.status();
+  EXPECT_THAT(*replaced, ::testing::ElementsAre("get_outbox", "list_skus", "zz_grants"));
+  EXPECT_NE(ValueOf(database.owner_dsn(), kTextOfOne), "theirs");
+  EXPECT_THAT(*Migrate(database.owner_dsn()), ::testing::IsEmpty());
+}
+
+// The newer migration says who is newer.
+TEST(MigrateAgainTest, AfterAMigrationAllProceduresAreThisBuilds) {
+  const testing::TestDatabase database;
+  ASSERT_TRUE(ExecuteSql(database.owner_dsn(), absl::StrCat(R"(
+    SET tranche.schema_version = ')",
+                                                            SchemaVersion(), R"(';
+    UPDATE tranche.schema_migration SET md5 = 'theirs' WHERE name = 'list_skus';
+    DELETE FROM tranche.schema_migration WHERE name ~ '^0*)",
+                                                            SchemaVersion(), "_'"))
+                  .ok());
+  const auto migrated = Migrate(database.owner_dsn());
+  ASSERT_TRUE(migrated.ok()) << migrated.status();
+  EXPECT_NE(ValueOf(database.owner_dsn(), kTextOfOne), "theirs");
+}
+
 TEST(MigrateAgainTest, ADatabaseOfAnotherEncodingIsRefusedAndStaysEmpty) {
   const std::string& server = testing::SharedPostgres();
   const std::string name = absl::StrCat("tranche_latin_", absl::ToUnixMicros(absl::Now()));

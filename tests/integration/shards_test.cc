@@ -259,5 +259,92 @@ TEST_F(ShardsTest, ADatabaseWhoseSchemaDoesNotFitBecomesNoShard) {
   EXPECT_THAT(err_, HasSubstr("this version is too old for the database"));
 }
 
+class UnfitShardTest : public ShardsTest {
+ protected:
+  // Home and s1, without any process of ours.
+  void StartServers() {
+    MiniClusterOptions options;
+    options.nodes = 0;
+    options.balancers = 0;
+    options.workers = 0;
+    options.shards = 1;
+    auto started = MiniCluster::Start(options);
+    ASSERT_TRUE(started.ok()) << started.status();
+    cluster_ = *std::move(started);
+  }
+  void AtShard(const std::string& sql) {
+    const absl::Status done = ExecuteSql(cluster_->shard(0).dsn(), sql);
+    ASSERT_TRUE(done.ok()) << done;
+  }
+  // One of each. They serve home.
+  void StartProcesses() {
+    for (const auto& started : {cluster_->StartNode(), cluster_->StartBalancer(), cluster_->StartWorker()}) {
+      ASSERT_TRUE(started.ok()) << started.status();
+    }
+  }
+  static void AwaitLine(ServerProcess& process, const std::string& line) {
+    const absl::Time give_up = absl::Now() + kPatience;
+    while (process.LogLinesWith(line) == 0) {
+      ASSERT_TRUE(process.Running() && absl::Now() < give_up) << line << "\n" << process.LogTail();
+      std::this_thread::yield();
+    }
+  }
+  std::vector<ServerProcess*> Processes() { return {&cluster_->node(0), &cluster_->balancer(0), &cluster_->worker(0)}; }
+};
+
+constexpr char kNewerRange[] = R"(
+  ALTER FUNCTION tranche.schema_range() RENAME TO own_range;
+  CREATE FUNCTION tranche.schema_range() RETURNS TABLE (version integer, oldest_server integer)
+  LANGUAGE sql STABLE SECURITY DEFINER AS 'SELECT 1001, 1000')";
+constexpr char kOwnRange[] = R"(
+  DROP FUNCTION tranche.schema_range();
+  ALTER FUNCTION tranche.own_range() RENAME TO schema_range)";
+
+TEST_F(UnfitShardTest, AShardOfANewerVersionIsNamedAndServedOnceItFits) {
+  StartServers();
+  AtShard(kNewerRange);
+  StartProcesses();
+  for (ServerProcess* process : Processes()) {
+    AwaitLine(*process, "shard s1 is not served: this version is too old for the database at ");
+  }
+  client_ = ClientOf(cluster_->endpoints());
+  OpenSale("tv", 100);
+  Hold("tv", "early");
+  // It may be there.
+  const auto nowhere = client_->Get(NewId().ToString());
+  EXPECT_EQ(nowhere.status().code(), absl::StatusCode::kUnavailable) << nowhere.status();
+
+  AtShard(kOwnRange);
+  for (ServerProcess* process : {&cluster_->balancer(0), &cluster_->worker(0)}) {
+    AwaitLine(*process, "serves shard s1 from now on");
+  }
+  OpenSale("hot", 100, absl::Minutes(15), "s1");
+  Hold("hot", "early");
+  EXPECT_EQ(client_->Get(NewId().ToString()).status().code(), absl::StatusCode::kNotFound);
+  CheckLedger();
+}
+
+TEST_F(UnfitShardTest, AShardThatWasForgottenInAnUpgradeIsNamed) {
+  StartServers();
+  AtShard(absl::StrCat("DELETE FROM tranche.schema_migration WHERE name ~ '^0*", storage::SchemaVersion(), "_'"));
+  StartProcesses();
+  for (ServerProcess* process : Processes()) {
+    AwaitLine(*process, "shard s1 is not served: the database at ");
+    EXPECT_GE(process->LogLinesWith("run this version's tranche-migrate"), 1);
+  }
+}
+
+TEST_F(UnfitShardTest, AShardWithTooFewConnectionsIsNamed) {
+  StartServers();
+  AtShard("ALTER ROLE tranche_node CONNECTION LIMIT 2");
+  StartProcesses();
+  AwaitLine(cluster_->node(0), "shard s1 is not served: shard s1 (PostgreSQL at ");
+  EXPECT_GE(cluster_->node(0).LogLinesWith("raise the CONNECTION LIMIT of the role tranche_node to "), 1);
+  for (ServerProcess* process : {&cluster_->balancer(0), &cluster_->worker(0)}) {
+    AwaitLine(*process, "shard s1 (PostgreSQL at ");
+    EXPECT_GE(process->LogLinesWith("raise the CONNECTION LIMIT of the role tranche_node to "), 1);
+  }
+}
+
 }  // namespace
 }  // namespace tranche::testing

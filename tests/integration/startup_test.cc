@@ -9,6 +9,7 @@
 #include "storage/postgres/migrator.h"
 #include "tests/support/child_process.h"
 #include "tests/support/free_port.h"
+#include "tests/support/mini_pgbouncer.h"
 #include "tests/support/mini_postgres.h"
 #include "tests/support/scratch_dir.h"
 #include "tests/support/server_process.h"
@@ -71,24 +72,28 @@ TEST(StartupTest, ADatabaseThatWasNotMigratedSaysHowTo) {
   EXPECT_TRUE(absl::StrContains(ended.output, "tranche-migrate")) << ended.output;
 }
 
-// What each kind of process says at its start, with this database.
-void ExpectAllRefuse(const TestDatabase& database, const std::string& reason) {
-  for (const std::string binary : {"tranched", "tranche-balancer", "tranche-worker"}) {
-    std::vector<std::string> args = {"--startup-timeout-ms", "2000", "--postgres", database.node_dsn()};
-    if (binary != "tranche-worker") args.insert(args.end(), {"--zookeeper", "127.0.0.1:1"});
-    if (binary == "tranched") args.insert(args.end(), {"--listen", "127.0.0.1:0"});
-    const Ended ended = RunToEnd(binary, args);
-    EXPECT_EQ(ended.status, 2) << binary;
-    EXPECT_TRUE(absl::StrContains(ended.output, reason)) << binary << ": " << ended.output;
-    EXPECT_LE(Lines(ended.output), 2) << ended.output;
-  }
+std::vector<std::string> StartArgs(const std::string& binary, const std::string& dsn) {
+  std::vector<std::string> args = {"--startup-timeout-ms", "2000", "--postgres", dsn};
+  if (binary != "tranche-worker") args.insert(args.end(), {"--zookeeper", "127.0.0.1:1"});
+  if (binary == "tranched") args.insert(args.end(), {"--listen", "127.0.0.1:0"});
+  return args;
 }
 
-void ExpectRuns(ServerProcess& worker) {
+void AwaitRuns(ServerProcess& worker) {
   const absl::Time give_up = absl::Now() + absl::Seconds(30);
   while (worker.LogLinesWith(" runs, PostgreSQL at ") == 0) {
     ASSERT_TRUE(worker.Running() && absl::Now() < give_up) << worker.LogTail();
     std::this_thread::yield();
+  }
+}
+
+// What each kind of process says at its start, with this database.
+void ExpectAllRefuse(const TestDatabase& database, const std::string& reason) {
+  for (const std::string binary : {"tranched", "tranche-balancer", "tranche-worker"}) {
+    const Ended ended = RunToEnd(binary, StartArgs(binary, database.node_dsn()));
+    EXPECT_EQ(ended.status, 2) << binary;
+    EXPECT_TRUE(absl::StrContains(ended.output, reason)) << binary << ": " << ended.output;
+    EXPECT_LE(Lines(ended.output), 2) << ended.output;
   }
 }
 
@@ -140,7 +145,7 @@ TEST(StartupTest, OfSeveralHostsTheOneThatTakesChangesIsUsed) {
   const ScratchDir scratch("startup");
   auto worker = ServerProcess::Start("worker", "tranche-worker", {"--postgres", both}, scratch.path());
   ASSERT_TRUE(worker.ok()) << worker.status();
-  ExpectRuns(**worker);
+  AwaitRuns(**worker);
 }
 
 // A newer schema that serves this version, too, as while a new version is rolled out.
@@ -153,7 +158,32 @@ TEST(StartupTest, ANewerSchemaThatServesThisVersionIsNoObstacle) {
   const ScratchDir scratch("startup");
   auto worker = ServerProcess::Start("worker", "tranche-worker", {"--postgres", database.node_dsn()}, scratch.path());
   ASSERT_TRUE(worker.ok()) << worker.status();
-  ExpectRuns(**worker);
+  AwaitRuns(**worker);
+}
+
+// PgBouncer keeps a server's prepared statements in transaction mode, so that the second process meets those of the
+// first.
+TEST(StartupTest, BehindPgbouncerOnlyItsSessionModeWill) {
+  MiniPostgres postgres;
+  ASSERT_TRUE(postgres.Start().ok());
+  ASSERT_TRUE(storage::Migrate(postgres.dsn()).ok());
+  MiniPgbouncer swaps(postgres, "transaction"), keeps(postgres, "session");
+  for (MiniPgbouncer* pooler : {&swaps, &keeps}) {
+    const absl::Status started = pooler->Start();
+    ASSERT_TRUE(started.ok()) << started;
+  }
+  for (int i = 0; i < 2; ++i) {
+    for (const std::string binary : {"tranched", "tranche-balancer", "tranche-worker"}) {
+      const Ended ended = RunToEnd(binary, StartArgs(binary, swaps.node_dsn()));
+      EXPECT_EQ(ended.status, 2) << binary;
+      EXPECT_TRUE(absl::StrContains(ended.output, "in transaction mode lies between: use its session mode"))
+          << binary << ": " << ended.output;
+    }
+  }
+  const ScratchDir scratch("startup");
+  auto worker = ServerProcess::Start("worker", "tranche-worker", {"--postgres", keeps.node_dsn()}, scratch.path());
+  ASSERT_TRUE(worker.ok()) << worker.status();
+  AwaitRuns(**worker);
 }
 
 TEST(StartupTest, MigratingADatabaseOfANewerVersionChangesNothing) {

@@ -90,6 +90,7 @@ void FrontNode::Launch() {
   for (int i = 0; i < process_.world().scenario.executor_fibers; ++i) {
     Spawn([this] { executor_.Work(); });
   }
+  Spawn([this] { TrySlowCarts(); });
   Spawn([this] { AnswerOverdue(); });
   Spawn([this] { WatchRequests(); });
 }
@@ -202,6 +203,14 @@ void FrontNode::CheckQueue(const storage::PipelineStats& stats) {
   if (0 <= stats.queued && stats.queued <= stats.unanswered) return;
   process_.world().checker.Violated(
       "queue", absl::StrCat(name_, ": ", stats.queued, " requests are queued, and ", stats.unanswered, " unanswered"));
+}
+
+void FrontNode::TrySlowCarts() {
+  while (!process_.crashed()) {
+    process_.AwaitChange([this] { return shard_->carts().waiting() > 0; }, absl::InfiniteDuration());
+    process_.AwaitChange([] { return false; }, storage::CartPipeline::kTryInterval);
+    if (!process_.crashed()) shard_->carts().TrySlow();
+  }
 }
 
 void FrontNode::AnswerOverdue() {

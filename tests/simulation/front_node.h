@@ -72,6 +72,7 @@ class FrontNode : public quota::NodeHost {
   }
   void SetAccepting(bool accepting);
   void AnswerOverdue();
+  void TrySlowCarts();
   void WatchRequests();
   int64_t Waiting() const;
   void ReleaseInOrder();

@@ -103,10 +103,26 @@ absl::StatusOr<std::vector<storage::CommitResult>> SimLedger::CommitReservations
   return results;
 }
 
-absl::StatusOr<storage::CartResult> SimLedger::CommitCart(storage::IncarnationId incarnation,
+absl::StatusOr<storage::CartResult> SimLedger::CommitCart(storage::IncarnationId incarnation, storage::LockMode mode,
                                                           absl::Span<const storage::ReservationClaim> lines) {
-  auto cart = ForwardingLifecycleLedger::CommitCart(incarnation, lines);
+  const std::string locked = process_->world().locked_sku;
+  const bool blocked = std::any_of(lines.begin(), lines.end(), [&](const auto& line) { return line.sku_id == locked; });
+  if (blocked && mode == storage::LockMode::kWait) return WaitInVain();
+  if (blocked) return FindLocked(locked, lines);
+  auto cart = ForwardingLifecycleLedger::CommitCart(incarnation, mode, lines);
   if (storage::IsUnknownCommit(cart.status())) process_->world().checker.OnCommitUnknown(incarnation, lines);
+  return cart;
+}
+
+absl::StatusOr<storage::CartResult> SimLedger::FindLocked(const std::string& locked,
+                                                          absl::Span<const storage::ReservationClaim> lines) {
+  if (absl::Status begun = Begin(Fate::kAnswered); !begun.ok()) return begun;
+  if (absl::Status ended = End(Effect::kRead, Fate::kAnswered); !ended.ok()) return ended;
+  storage::CartResult cart;
+  for (const auto& line : lines) {
+    cart.lines.push_back(
+        {line.sku_id == locked ? storage::CommitOutcome::kBusy : storage::CommitOutcome::kCreated, {}});
+  }
   return cart;
 }
 

@@ -43,7 +43,7 @@ class SimLedger : public storage::ForwardingReservationLedger<SimLedger>,
   absl::StatusOr<std::vector<storage::CommitResult>> CommitReservations(
       storage::IncarnationId incarnation, storage::LockMode mode,
       absl::Span<const storage::ReservationClaim> claims) override;
-  absl::StatusOr<storage::CartResult> CommitCart(storage::IncarnationId incarnation,
+  absl::StatusOr<storage::CartResult> CommitCart(storage::IncarnationId incarnation, storage::LockMode mode,
                                                  absl::Span<const storage::ReservationClaim> lines) override;
 
  private:
@@ -60,8 +60,11 @@ class SimLedger : public storage::ForwardingReservationLedger<SimLedger>,
   // The wait after the call; an error if its answer does not come.
   absl::Status End(Effect effect, Fate fate);
   static absl::Status Lost(Effect effect, const char* why);
-  // While a SKU is locked: a call that waits for its slots, and one that leaves its claims undecided.
+  // While a SKU is locked: a call that waits for its slots, a cart that does not, and a batch whose claims for it stay
+  // undecided.
   absl::Status WaitInVain();
+  absl::StatusOr<storage::CartResult> FindLocked(const std::string& locked,
+                                                 absl::Span<const storage::ReservationClaim> lines);
   absl::StatusOr<std::vector<storage::CommitResult>> CommitUnlocked(const std::string& locked,
                                                                     storage::IncarnationId incarnation,
                                                                     storage::LockMode mode,

@@ -106,9 +106,9 @@ absl::StatusOr<ChangeResult> WatchedLedger::ConfirmLate(const storage::Payment& 
   return result;
 }
 
-absl::StatusOr<storage::CartResult> WatchedLedger::CommitCart(IncarnationId incarnation,
+absl::StatusOr<storage::CartResult> WatchedLedger::CommitCart(IncarnationId incarnation, storage::LockMode mode,
                                                               absl::Span<const storage::ReservationClaim> lines) {
-  auto cart = ledger().CommitCart(incarnation, lines);
+  auto cart = ledger().CommitCart(incarnation, mode, lines);
   if (!cart.ok()) return cart;
   if (cart->committed) {
     OnCommitted(incarnation, lines, cart->lines);

@@ -55,7 +55,7 @@ class WatchedLedger : public storage::ForwardingReservationLedger<WatchedLedger>
   absl::StatusOr<std::vector<storage::ChangeResult>> ExtendReservations(
       storage::LockMode mode, absl::Span<const storage::Extension> batch) override;
   absl::StatusOr<storage::ChangeResult> ConfirmLate(const storage::Payment& payment) override;
-  absl::StatusOr<storage::CartResult> CommitCart(storage::IncarnationId incarnation,
+  absl::StatusOr<storage::CartResult> CommitCart(storage::IncarnationId incarnation, storage::LockMode mode,
                                                  absl::Span<const storage::ReservationClaim> lines) override;
 
   absl::StatusOr<storage::ExpiredHolds> ExpireDue(int limit) override;

@@ -1,7 +1,7 @@
 \ir helpers.psql
 SELECT no_plan();
 
-SELECT results_eq('SELECT * FROM tranche.expire_due(10)', $$ VALUES (0::bigint, false, NULL::bigint) $$, 'no hold at all');
+SELECT results_eq('SELECT expired, more, next_us FROM tranche.expire_due(10)', $$ VALUES (0::bigint, false, NULL::bigint) $$, 'no hold at all');
 SELECT sku('tv', 10, 3), sku('radio', 5);
 SELECT holder('tv', 10) AS node \gset
 SELECT tranche.move_units('radio', ARRAY[:node], ARRAY[5], NULL, 'test');
@@ -49,7 +49,7 @@ SELECT is(expire(1), '1 false');
 SELECT move_sku('tv', 'GONE');
 SELECT is(expire(1), '0 false');
 SELECT move_sku('tv', 'ARRIVING');
-SELECT results_eq('SELECT * FROM tranche.expire_due(10)', $$ VALUES (0::bigint, false, NULL::bigint) $$);
+SELECT results_eq('SELECT expired, more, next_us FROM tranche.expire_due(10)', $$ VALUES (0::bigint, false, NULL::bigint) $$);
 SELECT is(state(9) || ' ' || state(6), 'PENDING EXPIRED');
 SELECT move_sku('tv', 'HERE');
 SELECT is(expire(), '1 false');

@@ -24,6 +24,7 @@ class OneShard {
   storage::Books* books() { return &router_; }
   storage::CommitPipeline& claims() { return *shards_.home().claims; }
   storage::ChangePipeline& changes() { return *shards_.home().changes; }
+  storage::CartPipeline& carts() { return *shards_.home().carts; }
   // Refuses what waits, without waiting for what is in flight.
   void RefuseWaiting() { shards_.RefuseWaiting(); }
   // After this, it may only be destroyed.
@@ -41,18 +42,21 @@ class OneShard {
     template <typename Ledger>
     Backend(Ledger* ledger, storage::Executor* blocking, storage::Clock* clock, const storage::PipelineOptions& options)
         : own_claims(std::make_unique<storage::CommitPipeline>(ledger, clock, options)),
-          own_changes(std::make_unique<storage::ChangePipeline>(ledger, clock, options)) {
+          own_changes(std::make_unique<storage::ChangePipeline>(ledger, clock, options)),
+          own_carts(ledger, blocking, clock) {
       name = storage::kHomeShard;
       reservations = ledger;
       stock = ledger;
       lifecycle = ledger;
       claims = own_claims.get();
       changes = own_changes.get();
+      carts = &own_carts;
       executor = blocking;
     }
     void RefuseWaiting() override {
       own_claims->Stop();
       own_changes->Stop();
+      own_carts.Stop();
     }
     void StopPipelines() override {
       own_claims.reset();
@@ -61,6 +65,7 @@ class OneShard {
 
     std::unique_ptr<storage::CommitPipeline> own_claims;
     std::unique_ptr<storage::ChangePipeline> own_changes;
+    storage::CartPipeline own_carts;
   };
 
   storage::ShardSet shards_;

@@ -9,8 +9,6 @@ namespace tranche::quota {
 namespace {
 
 using storage::IncarnationId;
-using storage::QuotaDelta;
-using storage::SkuQuota;
 
 }  // namespace
 
@@ -28,14 +26,7 @@ absl::Status EvacuationStep::Run() {
   absl::Status status;
   for (const IncarnationId incarnation : unable) {
     if (!IsDue(incarnation)) continue;
-    ASSIGN_OR_RETURN(const auto slices, context_.ledger.ListSlices(incarnation));
-    std::vector<std::string> held;
-    for (const auto& [sku_id, slice] : slices) {
-      if (slice.remaining > 0) held.push_back(sku_id);
-    }
-    const absl::Status moved = Evacuate(incarnation, held);
-    if (moved.ok()) evacuated_.insert(incarnation);
-    status.Update(moved);
+    status.Update(Evacuate(incarnation));
   }
   return status;
 }
@@ -53,17 +44,14 @@ bool EvacuationStep::IsDue(IncarnationId incarnation) {
 }
 
 // From now on it receives nothing; what it holds goes into the pools.
-absl::Status EvacuationStep::Evacuate(IncarnationId incarnation, absl::Span<const std::string> held) {
-  LOG(WARNING) << "incarnation " << incarnation << " does not reach the ledger: its units go to the others";
+absl::Status EvacuationStep::Evacuate(IncarnationId incarnation) {
+  LOG_EVERY_T(WARNING, 1) << "incarnation " << incarnation << " does not reach the ledger: its units go to the others";
   context_.nodes.NoteUnable(incarnation);
   newcomers_.NoteEvacuated(incarnation);
-  return context_.mover.MoveUnitsOf(held, [&](const SkuQuota& now) -> std::vector<QuotaDelta> {
-    if (now.sku.quota_frozen) return {};
-    for (const storage::HeldSlice& slice : now.quota.slices) {
-      if (slice.holder == incarnation && slice.remaining > 0) return {QuotaDelta{incarnation, -slice.remaining}};
-    }
-    return {};
-  });
+  std::vector<std::string> left;
+  const absl::Status moved = context_.mover.TakeBack(incarnation, &left);
+  if (moved.ok() && left.empty()) evacuated_.insert(incarnation);
+  return moved;
 }
 
 }  // namespace tranche::quota

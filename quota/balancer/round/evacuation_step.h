@@ -3,11 +3,9 @@
 
 #include <map>
 #include <set>
-#include <string>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "absl/types/span.h"
 #include "quota/balancer/round/newcomer_step.h"
 #include "quota/balancer/round/round_context.h"
 
@@ -28,7 +26,7 @@ class EvacuationStep {
  private:
   void ForgetWhoRecovered(const std::set<storage::IncarnationId>& unable);
   bool IsDue(storage::IncarnationId incarnation);
-  absl::Status Evacuate(storage::IncarnationId incarnation, absl::Span<const std::string> held);
+  absl::Status Evacuate(storage::IncarnationId incarnation);
 
   const RoundContext& context_;
   NewcomerStep& newcomers_;

@@ -13,7 +13,7 @@ LeaderRound::LeaderRound(storage::StockLedger* ledger, storage::Clock* clock, co
     : announcer_(sessions),
       nodes_(ledger, options->shard == storage::kHomeShard),
       repair_(ledger, &announcer_, clock, options),
-      mover_(ledger, &announcer_, &nodes_, &repair_),
+      mover_(ledger, &announcer_, clock, &nodes_, &repair_),
       board_(options->demand_retry, options->shard),
       context_{*ledger, *clock, *options, *inbox, announcer_, nodes_, repair_, mover_, board_},
       history_(&context_),

@@ -18,15 +18,21 @@ class ReclaimStep {
 
   // No node is treated as dead before then.
   void SpareAllUntil(absl::Time when) { nobody_dead_before_ = when; }
-  void Forget() { first_seen_unregistered_.clear(); }
+  void Forget() {
+    first_seen_unregistered_.clear();
+    not_before_.clear();
+  }
 
  private:
   bool IsGone(storage::IncarnationId incarnation, absl::Time started_at);
   absl::Status Reclaim(Coordination& session, storage::IncarnationId incarnation);
+  // While one of its SKUs is locked, it cannot be ended: takes back what is free.
+  absl::Status TakeBack(storage::IncarnationId incarnation);
 
   const RoundContext& context_;
   std::map<storage::IncarnationId, absl::Time> first_seen_unregistered_;
   absl::Time nobody_dead_before_ = absl::InfinitePast();
+  std::map<storage::IncarnationId, absl::Time> not_before_;  // dead ones that hold a locked SKU: when to try again
 };
 
 }  // namespace tranche::quota

@@ -1,8 +1,10 @@
 #include "quota/balancer/round/round_mover.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
+#include "glog/logging.h"
 #include "storage/base/status_macros.h"
 #include "storage/ledger/ledger_error.h"
 
@@ -22,7 +24,22 @@ constexpr size_t kSkusPerRound = 256;
 constexpr size_t kSlicesReadPerRound = 16384;
 constexpr size_t kSlicesChangedPerRound = 2048;
 
+// How long a SKU that is locked is put aside; how often the ledger may keep a round waiting for locks: then what may be
+// locked, too, is left to the next one.
+constexpr absl::Duration kPutAside = absl::Seconds(1);
+constexpr int kMostWaitsInVain = 4;
+// One that nobody wanted to move any more is forgotten.
+constexpr absl::Duration kForgetAfter = absl::Minutes(1);
+
 }  // namespace
+
+void RoundMover::BeginRound() {
+  slices_changed_ = 0;
+  waited_in_vain_ = 0;
+  if (aside_.empty()) return;
+  const absl::Time now = clock_.Now();
+  std::erase_if(aside_, [now](const auto& entry) { return entry.second + kForgetAfter < now; });
+}
 
 bool RoundMover::Exhausted() const { return slices_changed_ >= kSlicesChangedPerRound; }
 
@@ -35,8 +52,9 @@ size_t RoundMover::SkusPerRound(size_t slices) const {
   return std::clamp<size_t>(slices / std::max<size_t>(1, nodes_.receivers().size()), 1, kSkusPerRound);
 }
 
-absl::Status RoundMover::MoveUnitsOf(absl::Span<const std::string> sku_ids, Plan plan) {
+absl::Status RoundMover::MoveUnitsOf(absl::Span<const std::string> sku_ids, Plan plan, std::vector<std::string>* left) {
   absl::Status status;
+  std::vector<std::string> locked;
   for (size_t begin = 0; begin < sku_ids.size(); begin += kMaxQuotaBatch) {
     ASSIGN_OR_RETURN(const auto quotas, ledger_->ReadQuotas(sku_ids.subspan(begin, kMaxQuotaBatch)));
     std::vector<QuotaMove> moves;
@@ -44,12 +62,69 @@ absl::Status RoundMover::MoveUnitsOf(absl::Span<const std::string> sku_ids, Plan
       std::vector<QuotaDelta> deltas = plan(now);
       if (!deltas.empty()) moves.push_back({now.sku.sku_id, std::move(deltas), now.quota.quota_version});
     }
-    status.Update(Move(moves));
+    status.Update(MoveOrPutAside(std::move(moves), locked));
+  }
+  if (left != nullptr) *left = std::move(locked);
+  return status;
+}
+
+absl::Status RoundMover::TakeBack(storage::IncarnationId incarnation, std::vector<std::string>* left) {
+  ASSIGN_OR_RETURN(const auto slices, ledger_->ListSlices(incarnation));
+  std::vector<std::string> held;
+  for (const auto& [sku_id, slice] : slices) {
+    if (slice.remaining > 0) held.push_back(sku_id);
+  }
+  return MoveUnitsOf(
+      held,
+      [incarnation](const SkuQuota& now) -> std::vector<QuotaDelta> {
+        if (now.sku.quota_frozen) return {};
+        for (const storage::HeldSlice& slice : now.quota.slices) {
+          if (slice.holder == incarnation && slice.remaining > 0) return {QuotaDelta{incarnation, -slice.remaining}};
+        }
+        return {};
+      },
+      left);
+}
+
+absl::Status RoundMover::MoveOrPutAside(Moves moves, std::vector<std::string>& left) {
+  const auto by_itself = std::stable_partition(moves.begin(), moves.end(),
+                                               [&](const auto& move) { return !aside_.contains(move.sku_id); });
+  Moves alone(std::make_move_iterator(by_itself), std::make_move_iterator(moves.end()));
+  moves.erase(by_itself, moves.end());
+  absl::Status status = Move(moves);
+  if (storage::FoundLocked(status)) {
+    ++waited_in_vain_;
+    status = absl::OkStatus();
+    alone.insert(alone.end(), std::make_move_iterator(moves.begin()), std::make_move_iterator(moves.end()));
+  }
+  for (const QuotaMove& move : alone) status.Update(MoveByItself(move, left));
+  return status;
+}
+
+absl::Status RoundMover::MoveByItself(const QuotaMove& move, std::vector<std::string>& left) {
+  const auto known = aside_.find(move.sku_id);
+  const bool early = known != aside_.end() && clock_.Now() < known->second;
+  if (early || waited_in_vain_ >= kMostWaitsInVain) {
+    left.push_back(move.sku_id);
+    return absl::OkStatus();
+  }
+  const absl::Status status = Move({&move, 1});
+  if (storage::FoundLocked(status)) {
+    ++waited_in_vain_;
+    left.push_back(move.sku_id);
+    LOG_IF(WARNING, known == aside_.end())
+        << "no units of " << move.sku_id << " are moved while another transaction locks the SKU or its slots: find it "
+        << "with pg_blocking_pids() in pg_stat_activity. Others are moved (" << status.message() << ")";
+    aside_[move.sku_id] = clock_.Now() + kPutAside;
+    return absl::OkStatus();
+  }
+  if (known != aside_.end()) {
+    LOG(INFO) << "units of " << move.sku_id << " are moved again";
+    aside_.erase(known);
   }
   return status;
 }
 
-// Takes one batch at most.
 absl::Status RoundMover::Move(absl::Span<const QuotaMove> moves) {
   if (moves.empty()) return absl::OkStatus();
   for (const QuotaMove& move : moves) slices_changed_ += move.deltas.size();

@@ -1,17 +1,24 @@
 // Moves units for a round's steps, and counts what the round has changed. With many nodes a SKU has many slices to read
 // and change, so a round is bounded by slices, not by SKUs.
+//
+// SKUs are moved in batches. If another transaction has locked one of them, the ledger refuses the whole batch after a
+// moment, and each SKU is moved by itself. One that is locked is put aside: it is tried by itself now and then, and
+// holds up no other.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "quota/balancer/round/known_nodes.h"
 #include "quota/balancer/round/repair_schedule.h"
 #include "quota/coordination/announcer.h"
 #include "quota/coordination/quota_mover.h"
+#include "storage/clock.h"
 #include "storage/ledger/stock_ledger.h"
 
 namespace tranche::quota {
@@ -23,10 +30,11 @@ class RoundMover {
   using Plan = absl::FunctionRef<std::vector<storage::QuotaDelta>(const storage::SkuQuota&)>;
 
   // Dependencies outlive it.
-  RoundMover(storage::StockLedger* ledger, Announcer* announcer, const KnownNodes* nodes, RepairSchedule* repair)
-      : ledger_(ledger), nodes_(*nodes), repair_(*repair), mover_(ledger, announcer) {}
+  RoundMover(storage::StockLedger* ledger, Announcer* announcer, storage::Clock* clock, const KnownNodes* nodes,
+             RepairSchedule* repair)
+      : ledger_(ledger), clock_(*clock), nodes_(*nodes), repair_(*repair), mover_(ledger, announcer) {}
 
-  void BeginRound() { slices_changed_ = 0; }
+  void BeginRound();
   // Counts slices that were changed in another way.
   void CountChanged(size_t slices) { slices_changed_ += slices; }
   // Has the round changed as many slices as it may?
@@ -36,18 +44,28 @@ class RoundMover {
   size_t SkusToRead() const;
   size_t SkusToChange() const;
 
-  // Reads the SKUs, plans each, and moves. A quota that changed between reading and moving is left for the next look.
-  absl::Status MoveUnitsOf(absl::Span<const std::string> sku_ids, Plan plan);
+  // Reads the SKUs, plans each, and moves. A quota that changed between reading and moving is left for the next look,
+  // and so is a SKU that is locked; of those, `left` gets the ids, if it is given.
+  absl::Status MoveUnitsOf(absl::Span<const std::string> sku_ids, Plan plan, std::vector<std::string>* left = nullptr);
+  // Moves all that the incarnation holds into the pools, except of frozen SKUs.
+  absl::Status TakeBack(storage::IncarnationId incarnation, std::vector<std::string>* left);
 
  private:
+  using Moves = std::vector<storage::QuotaMove>;
   size_t SkusPerRound(size_t slices) const;
+  // Takes one batch at most.
+  absl::Status MoveOrPutAside(Moves moves, std::vector<std::string>& left);
+  absl::Status MoveByItself(const storage::QuotaMove& move, std::vector<std::string>& left);
   absl::Status Move(absl::Span<const storage::QuotaMove> moves);
 
   storage::StockLedger* const ledger_;
+  storage::Clock& clock_;
   const KnownNodes& nodes_;
   RepairSchedule& repair_;
   QuotaMover mover_;
   size_t slices_changed_ = 0;
+  int waited_in_vain_ = 0;                   // in this round
+  std::map<std::string, absl::Time> aside_;  // SKUs that were found locked; until when they are not tried
 };
 
 }  // namespace tranche::quota

@@ -2,15 +2,19 @@
 --
 -- Returns whether it is committed, and what commit_reservations says about each line. Committed means that all lines
 -- are CREATED, or that all are REPLAYED. Otherwise nothing has happened, and each line has its own outcome: CREATED,
--- with NULL for the reservation, if this line was not the obstacle.
+-- with NULL for the reservation, if this line was not the obstacle. Without p_wait, lines whose slots are locked are
+-- BUSY, and nothing is decided about the cart.
 --
--- The block rolls back to its own start: one subtransaction per call, whatever the cart. It waits for slots, all of
--- them in (sku, slot) order, so that carts that share SKUs close no cycle, whatever the order of their lines.
+-- The block rolls back to its own start: one subtransaction per call, whatever the cart. With p_wait it waits for slots,
+-- all of them in (sku, slot) order, so that carts that share SKUs close no cycle, whatever the order of their lines.
 CREATE OR REPLACE FUNCTION tranche.commit_cart(p_incarnation bigint, p_ids uuid[], p_skus text[], p_users text[],
-                                               p_quantities integer[], p_references text[] DEFAULT NULL)
+                                               p_quantities integer[], p_references text[] DEFAULT NULL,
+                                               p_wait boolean DEFAULT true)
 RETURNS SETOF tranche.cart_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
+-- The caller has few threads, and goes on without waiting after this.
+SET lock_timeout = '200ms'
 AS $$
 DECLARE
   v_committed boolean;
@@ -19,7 +23,7 @@ BEGIN
   BEGIN
     SELECT coalesce(bool_and(c.outcome = 'CREATED') OR bool_and(c.outcome = 'REPLAYED'), false), jsonb_agg(c)
     INTO v_committed, v_lines
-    FROM commit_reservations(p_incarnation, true, p_ids, p_skus, p_users, p_quantities, p_references) AS c;
+    FROM commit_reservations(p_incarnation, nullif(p_wait, false), p_ids, p_skus, p_users, p_quantities, p_references) AS c;
     IF NOT v_committed THEN
       RAISE EXCEPTION 'not all lines' USING ERRCODE = 'TR005';
     END IF;

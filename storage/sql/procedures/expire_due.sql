@@ -1,19 +1,26 @@
 -- Expires up to p_limit unpaid holds whose time is over, the longest overdue first: PENDING becomes EXPIRED, and the
--- units go to the pools. One transaction and a constant number of statements. Only due holds are read, by the index
--- reservation_due: the cost does not grow with the number of live holds or of finished reservations. Only this
--- database's clock decides what is due.
+-- units go to the pools. One transaction. Only due holds are read, by the index reservation_due: the cost does not grow
+-- with the number of live holds or of finished reservations. Only this database's clock decides what is due.
 --
--- Returns how many it expired, whether others are due (beyond the limit, or locked just now), and the microseconds
--- until the next one is due: 0 if one is, NULL if there is no hold at all. Holds of SKUs that are on their way to
--- another shard are left alone, and not counted: the shard that has the SKU in the end expires them.
+-- Returns how many it expired, whether others are due that were not looked at, and the microseconds until the next one
+-- is due: 0 if one is, NULL if there is none. Holds of SKUs that are on their way to another shard are left alone, and
+-- not counted: the shard that has the SKU in the end expires them.
+--
+-- Holds of a SKU whose row or pool slot another transaction has locked are passed over, so that the lock stops that
+-- SKU's holds only. `locked` names one of these SKUs, any, or is NULL. A call looks at 10 * p_limit holds at most;
+-- (at_due, at_id) is the last of them, NULL if no others are due. Given back as p_after_due and p_after_id, the next
+-- call goes on behind it, however many holds of the locked SKU come first. p_wait_for: a SKU that was locked; this call
+-- waits for it, but only for a moment, and before it has locked anything (see await_pool).
 --
 -- Any number may run side by side. The candidates are read without locks, because a reservation's lock comes after
 -- those of its SKU. Candidates that others have expired or locked meanwhile are skipped.
 --
--- Locks: pins; the rows of the SKUs, ascending; their pool slots, in this order; the reservations, without waiting. It
--- closes no cycle for the reasons given in cancel_reservations.
-CREATE OR REPLACE FUNCTION tranche.expire_due(p_limit integer)
-RETURNS TABLE (expired bigint, more boolean, next_us bigint)
+-- Locks: p_wait_for's row and pool slot; then, without waiting, the rows of the other SKUs, their pool slots, and the
+-- reservations. It waits for nobody while it holds a lock, so it is part of no cycle. While it has a SKU's row, the SKU
+-- stays on this shard: so it needs no pin.
+CREATE OR REPLACE FUNCTION tranche.expire_due(p_limit integer, p_after_due timestamptz DEFAULT NULL,
+                                              p_after_id uuid DEFAULT NULL, p_wait_for text DEFAULT NULL)
+RETURNS TABLE (expired bigint, more boolean, next_us bigint, at_due timestamptz, at_id uuid, locked text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -23,59 +30,90 @@ SET enable_bitmapscan = off
 AS $$
 #variable_conflict use_column
 DECLARE
-  v_candidates uuid[];
+  v_now        timestamptz := clock_timestamp();
+  v_at_due     timestamptz := coalesce(p_after_due, '-infinity'::timestamptz);
+  v_at_id      uuid := coalesce(p_after_id, '00000000-0000-0000-0000-000000000000'::uuid);
+  v_candidates uuid[] := '{}'::uuid[];
+  v_free       text[] := '{}'::text[];  -- SKUs that we have locked
+  v_locked     text[] := '{}'::text[];  -- SKUs that others have
+  v_left       integer;
+  v_ids        uuid[];
+  v_ids_skus   text[];
+  v_ids_due    timestamptz[];
   v_skus       text[];
-  v_locked     uuid[];
+  v_got        text[];
   v_changed    reservation[];
   v_next       timestamptz;
-  v_now        timestamptz := clock_timestamp();
 BEGIN
   IF p_limit < 1 THEN
     RAISE EXCEPTION 'the limit must be at least 1' USING ERRCODE = 'invalid_parameter_value';
   END IF;
-  -- Whereabouts by a scalar subquery: never a join, so that the limit bounds what is read.
-  SELECT array_agg(d.reservation_id), array_agg(DISTINCT d.sku_id) INTO v_candidates, v_skus
-  FROM (SELECT r.reservation_id, r.sku_id FROM reservation r
-        WHERE r.state = 'PENDING' AND r.expires_at <= v_now
-          AND (SELECT s.whereabouts FROM sku s WHERE s.sku_id = r.sku_id) = 'HERE'
-        ORDER BY r.expires_at
-        LIMIT p_limit) AS d;
+  IF p_wait_for IS NOT NULL AND await_pool(p_wait_for) THEN
+    v_free := ARRAY[p_wait_for];
+  END IF;
 
-  IF v_candidates IS NOT NULL THEN
-    PERFORM pin_skus(v_skus);
-    SELECT array_agg(l.sku_id) INTO v_skus
-    FROM (SELECT s.sku_id FROM sku s WHERE s.sku_id = ANY (v_skus) AND s.whereabouts = 'HERE'
-          ORDER BY s.sku_id FOR UPDATE) AS l;
-    PERFORM FROM stock_slot sl WHERE sl.sku_id = ANY (v_skus) AND sl.slot_no = 0 ORDER BY sl.sku_id FOR UPDATE;
-    -- It may have been extended since: check again that it is due.
-    v_now := clock_timestamp();
-    SELECT array_agg(l.reservation_id) INTO v_locked
-    FROM (SELECT r.reservation_id FROM reservation r
-          WHERE r.reservation_id = ANY (v_candidates) AND r.sku_id = ANY (v_skus)
-            AND r.state = 'PENDING' AND r.expires_at <= v_now
-          FOR UPDATE SKIP LOCKED) AS l;
+  -- One round, unless something is locked.
+  FOR v_round IN 1..10 LOOP
+    v_left := p_limit - cardinality(v_candidates);
+    -- Whereabouts by a scalar subquery: never a join, so that the limit bounds what is read.
+    SELECT array_agg(d.reservation_id), array_agg(d.sku_id), array_agg(d.expires_at) INTO v_ids, v_ids_skus, v_ids_due
+    FROM (SELECT r.reservation_id, r.sku_id::text, r.expires_at FROM reservation r
+          WHERE r.state = 'PENDING' AND r.expires_at <= v_now AND r.expires_at >= v_at_due
+            AND (r.expires_at > v_at_due OR r.reservation_id > v_at_id)
+            AND (SELECT s.whereabouts FROM sku s WHERE s.sku_id = r.sku_id) = 'HERE'
+          ORDER BY r.expires_at, r.reservation_id
+          LIMIT v_left) AS d;
+    EXIT WHEN v_ids IS NULL;
+    v_at_due := v_ids_due[cardinality(v_ids)];
+    v_at_id := v_ids[cardinality(v_ids)];
 
+    SELECT array_agg(DISTINCT s) INTO v_skus FROM unnest(v_ids_skus) AS s WHERE s <> ALL (v_free || v_locked);
+    SELECT array_agg(l.sku_id) INTO v_got
+    FROM (SELECT s.sku_id::text FROM sku s
+          WHERE s.sku_id = ANY (v_skus) AND s.whereabouts = 'HERE'
+          ORDER BY s.sku_id FOR UPDATE SKIP LOCKED) AS l;
+    SELECT array_agg(l.sku_id) INTO v_got
+    FROM (SELECT sl.sku_id::text FROM stock_slot sl
+          WHERE sl.sku_id = ANY (v_got) AND sl.slot_no = 0
+          ORDER BY sl.sku_id FOR UPDATE SKIP LOCKED) AS l;
+    v_free := v_free || v_got;
+    SELECT v_locked || array_agg(s) INTO v_locked FROM unnest(v_skus) AS s WHERE s <> ALL (v_free);
+    SELECT v_candidates || array_agg(c.id) INTO v_candidates
+    FROM unnest(v_ids, v_ids_skus) AS c (id, sku_id) WHERE c.sku_id = ANY (v_free);
+    EXIT WHEN cardinality(v_ids) < v_left OR cardinality(v_candidates) = p_limit;
+  END LOOP;
+
+  -- It may have been extended since: check again that it is due.
+  v_now := clock_timestamp();
+  SELECT array_agg(l.reservation_id) INTO v_ids
+  FROM (SELECT r.reservation_id FROM reservation r
+        WHERE r.reservation_id = ANY (v_candidates) AND r.state = 'PENDING' AND r.expires_at <= v_now
+        FOR UPDATE SKIP LOCKED) AS l;
+  IF v_ids IS NOT NULL THEN
     WITH lapsed AS (
       UPDATE reservation r SET state = 'EXPIRED', finished_at = v_now, revision = r.revision + 1
-      FROM unnest(v_locked) AS l (id)
+      FROM unnest(v_ids) AS l (id)
       WHERE r.reservation_id = l.id
       RETURNING r AS changed
     ), batch AS (
       SELECT array_agg(c.changed) AS changed FROM lapsed c
     )
     SELECT b.changed INTO v_changed FROM batch b, write_outbox('reservation.expired', b.changed, v_now);
-    IF v_changed IS NOT NULL THEN
-      PERFORM return_units(array_agg(c.sku_id), array_agg(c.quantity::bigint)) FROM unnest(v_changed) AS c;
-    END IF;
+  END IF;
+  IF v_changed IS NOT NULL THEN
+    PERFORM return_units(array_agg(c.sku_id), array_agg(c.quantity::bigint)) FROM unnest(v_changed) AS c;
   END IF;
 
   SELECT r.expires_at INTO v_next FROM reservation r
-  WHERE r.state = 'PENDING' AND (SELECT s.whereabouts FROM sku s WHERE s.sku_id = r.sku_id) = 'HERE'
-  ORDER BY r.expires_at
+  WHERE r.state = 'PENDING' AND r.expires_at >= v_at_due AND (r.expires_at > v_at_due OR r.reservation_id > v_at_id)
+    AND (SELECT s.whereabouts FROM sku s WHERE s.sku_id = r.sku_id) = 'HERE'
+  ORDER BY r.expires_at, r.reservation_id
   LIMIT 1;
   v_now := clock_timestamp();
   RETURN QUERY
   SELECT coalesce(cardinality(v_changed), 0)::bigint, coalesce(v_next <= v_now, false),
-         CASE WHEN v_next IS NOT NULL THEN greatest(0, (date_part('epoch', v_next - v_now) * 1000000)::bigint) END;
+         CASE WHEN v_next IS NOT NULL THEN greatest(0, (date_part('epoch', v_next - v_now) * 1000000)::bigint) END,
+         CASE WHEN v_next <= v_now THEN v_at_due END, CASE WHEN v_next <= v_now THEN v_at_id END,
+         v_locked[1 + floor(random() * cardinality(v_locked))::integer];
 END
 $$;

@@ -11,10 +11,11 @@
 --                        commits that have all their slots.
 --   add_stock, reduce_stock, close_sku, set_quota_frozen
 --                        lock one SKU's row and then its slots: this order, cut to one SKU.
---   cancel_reservations, expire_due, confirm_late
+--   cancel_reservations, confirm_late
 --                        lock SKUs' rows, ascending, before any slot, and before rows of SKUs only pins, which nobody waits
 --                        for who holds a row. The slots that they want are pools, guarded by rows that they hold by then,
 --                        and for confirm_late those of one SKU, locked otherwise by commits.
+--   expire_due           waits for no lock while it holds one.
 --   set_draining         locks one incarnation and nothing else.
 --   reclaim_incarnation  locks its incarnation, then all its SKUs' rows, ascending, and only then their slots: so it may
 --                        take row b before the slots of a, where this takes them after. It does no harm. The slots that it

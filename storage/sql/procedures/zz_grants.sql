@@ -2,9 +2,10 @@
 -- migrator's own functions, nor those that only other procedures call.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA tranche FROM PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA tranche TO tranche_app;
-REVOKE EXECUTE ON FUNCTION tranche.begin_migration(text[]), tranche.record_migration(text, text, text),
+REVOKE EXECUTE ON FUNCTION tranche.begin_migration(text[]), tranche.check_procedures(text[], text[]),
+  tranche.record_migration(text, text, text),
   tranche.refuse_older_migrator(), tranche.schema_version() FROM tranche_app;
-REVOKE EXECUTE ON FUNCTION tranche.await_standby(),
+REVOKE EXECUTE ON FUNCTION tranche.await_pool(text), tranche.await_standby(),
   tranche.check_arriving(text, uuid), tranche.confirm_retired(uuid, text, bigint, text),
   tranche.known_reservation(uuid), tranche.lock_reservations(uuid[], boolean, boolean), tranche.lock_sku(text),
   tranche.lock_units(text, bigint), tranche.next_sku_of_buyer(text, text, boolean, integer),

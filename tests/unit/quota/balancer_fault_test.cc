@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "tests/unit/quota/balancer_fixture.h"
 
@@ -23,6 +24,13 @@ class BalancerFaultTest : public BalancerTest {
   // The next rounds, on any balancer, do not reach the ledger.
   void CutOffLedger() { ledger_.FailNext(1000); }
   void ConnectLedger() { ledger_.FailNext(0); }
+  int64_t UnitsAt(IncarnationId holder, const std::string& sku_id) {
+    const storage::QuotaSnapshot quota = *ledger_.ReadQuota(sku_id);
+    for (const storage::HeldSlice& slice : quota.slices) {
+      if (slice.holder == holder) return slice.remaining;
+    }
+    return 0;
+  }
 };
 
 TEST_F(BalancerFaultTest, OldAndMissingAnnouncementsAreRepaired) {
@@ -63,6 +71,74 @@ TEST_F(BalancerFaultTest, AMoveWhoseAnnouncementWasLostIsRepaired) {
   ASSERT_TRUE(balancer_.RunOnce().ok());
   EXPECT_EQ(Left(a.id), 10);
   ExpectAnnounced(a);
+}
+
+TEST_F(BalancerFaultTest, ALockedSkuHoldsUpNoOtherInTheBatch) {
+  CreateSku(10);
+  for (const char* sku_id : {"a", "b", "z"}) CreateSku(10, sku_id);
+  const Node node = AddNode();
+  ledger_.locked = {"b"};
+  Round();
+  for (const char* sku_id : {"a", "tv", "z"}) EXPECT_EQ(UnitsAt(node.id, sku_id), 10) << sku_id;
+  EXPECT_EQ(UnitsAt(node.id, "b"), 0);
+  EXPECT_EQ(ledger_.waited_in_vain, 2) << "the batch, and b by itself";
+  for (int i = 0; i < 9; ++i) {
+    clock_.AdvanceBy(options_.poll_interval);
+    ASSERT_TRUE(ledger_.AddStock("z", 1, std::nullopt, "test").ok());
+    Round();
+    EXPECT_EQ(UnitsAt(node.id, "z"), 11 + i);
+  }
+  EXPECT_EQ(ledger_.waited_in_vain, 2) << "it is put aside";
+  clock_.AdvanceBy(options_.poll_interval);
+  Round();
+  EXPECT_EQ(ledger_.waited_in_vain, 3) << "and tried now and then";
+  ledger_.locked.clear();
+  clock_.AdvanceBy(absl::Seconds(1));
+  Round();
+  EXPECT_EQ(UnitsAt(node.id, "b"), 10);
+}
+
+TEST_F(BalancerFaultTest, ManyLockedSkusKeepARoundForABoundedTime) {
+  for (int i = 0; i < 40; ++i) {
+    CreateSku(10, absl::StrCat("s", 10 + i));
+    ledger_.locked.insert(absl::StrCat("s", 10 + i));
+  }
+  const Node node = AddNode();
+  Round();
+  EXPECT_LE(ledger_.waited_in_vain, 5);
+  ledger_.locked = {"s10"};
+  for (int i = 0; i < 12; ++i) {
+    clock_.AdvanceBy(options_.poll_interval);
+    Round();
+  }
+  for (int i = 1; i < 40; ++i) EXPECT_EQ(UnitsAt(node.id, absl::StrCat("s", 10 + i)), 10) << i;
+}
+
+TEST_F(BalancerFaultTest, WhatADeadNodeHeldGoesToTheOthersExceptOfALockedSku) {
+  for (const char* sku_id : {"a", "b"}) CreateSku(10, sku_id);
+  Node dead = AddNode();
+  Round();
+  const Node alive = AddNode();
+  Rounds();
+  EXPECT_EQ(UnitsAt(alive.id, "a"), 5);
+  ledger_.locked = {"b"};
+  dead.session.reset();
+  clock_.AdvanceBy(options_.refresh_interval);
+  for (int i = 0; i < 3; ++i) {
+    Round();
+    clock_.AdvanceBy(options_.poll_interval);
+  }
+  EXPECT_EQ(UnitsAt(alive.id, "a"), 10);
+  EXPECT_EQ(UnitsAt(alive.id, "b"), 5);
+  EXPECT_TRUE(IsLive(dead.id));
+  ledger_.locked.clear();
+  clock_.AdvanceBy(absl::Seconds(2));
+  for (int i = 0; i < 3; ++i) {
+    Round();
+    clock_.AdvanceBy(absl::Seconds(1));
+  }
+  EXPECT_EQ(UnitsAt(alive.id, "b"), 10);
+  EXPECT_FALSE(IsLive(dead.id));
 }
 
 TEST_F(BalancerFaultTest, LeftoversOfEndedIncarnationsAreRemoved) {

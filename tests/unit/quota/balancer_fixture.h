@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "quota/coordination/coordination_paths.h"
 #include "quota/fake/fake_coordination.h"
 #include "storage/fake/fake_ledger.h"
+#include "storage/ledger/ledger_error.h"
 #include "tests/unit/quota/tree_tools.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
@@ -22,8 +24,8 @@ struct Node {
   storage::IncarnationId id = storage::kPool;
 };
 
-// A ledger in which some SKUs change so often that no announcement has their latest version, and whose marks can be
-// made to fail.
+// A ledger in which some SKUs change so often that no announcement has their latest version, in which others are
+// locked, and whose marks can be made to fail.
 class BusyLedger : public storage::FakeLedger {
  public:
   using FakeLedger::FakeLedger;
@@ -41,8 +43,32 @@ class BusyLedger : public storage::FakeLedger {
     return FakeLedger::Mark();
   }
 
+  // While some SKUs are locked, whatever needs them does nothing.
+  absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> MoveUnitsBatch(
+      absl::Span<const storage::QuotaMove> moves, const std::string& actor) override {
+    for (const storage::QuotaMove& move : moves) {
+      if (locked.contains(move.sku_id)) return Waited();
+    }
+    return FakeLedger::MoveUnitsBatch(moves, actor);
+  }
+  absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(storage::IncarnationId incarnation) override {
+    const auto slices = FakeLedger::ListSlices(incarnation);
+    for (const auto& [sku_id, slice] : *slices) {
+      if (locked.contains(sku_id)) return Waited();
+    }
+    return FakeLedger::ReclaimIncarnation(incarnation);
+  }
+
+  std::set<std::string> locked;
+  int waited_in_vain = 0;
   std::string busy_before;  // these ids
   int marks_left = 1000000;
+
+ private:
+  absl::Status Waited() {
+    ++waited_in_vain;
+    return storage::BusyError("lock timeout");
+  }
 };
 
 // Every round is run by hand, on one thread; time moves by hand.

@@ -22,7 +22,7 @@ class FlakyLedger : public storage::FakeLedger {
  public:
   using FakeLedger::FakeLedger;
 
-  absl::StatusOr<storage::CartResult> CommitCart(IncarnationId incarnation,
+  absl::StatusOr<storage::CartResult> CommitCart(IncarnationId incarnation, storage::LockMode mode,
                                                  absl::Span<const ReservationClaim> lines) override {
     ++carts;
     if (deadlocks > 0) {
@@ -31,10 +31,10 @@ class FlakyLedger : public storage::FakeLedger {
     }
     if (lost > 0) {
       --lost;
-      if (performed) FakeLedger::CommitCart(incarnation, lines).IgnoreError();
+      if (performed) FakeLedger::CommitCart(incarnation, mode, lines).IgnoreError();
       return storage::UnknownCommitError("lost");
     }
-    return FakeLedger::CommitCart(incarnation, lines);
+    return FakeLedger::CommitCart(incarnation, mode, lines);
   }
 
   int carts = 0;

@@ -37,13 +37,15 @@ class FakeShard : public ShardBackend {
  public:
   FakeShard(std::string shard_name, DeadlockingLedger* ledger, Clock* clock, Executor* blocking)
       : pipeline_(std::make_unique<CommitPipeline>(ledger, clock, OneLane())),
-        change_pipeline_(std::make_unique<ChangePipeline>(ledger, clock, OneLane())) {
+        change_pipeline_(std::make_unique<ChangePipeline>(ledger, clock, OneLane())),
+        cart_pipeline_(ledger, blocking, clock) {
     name = std::move(shard_name);
     reservations = ledger;
     stock = ledger;
     lifecycle = ledger;
     claims = pipeline_.get();
     changes = change_pipeline_.get();
+    carts = &cart_pipeline_;
     executor = blocking;
   }
   void StopPipelines() override {
@@ -61,6 +63,7 @@ class FakeShard : public ShardBackend {
 
   std::unique_ptr<CommitPipeline> pipeline_;
   std::unique_ptr<ChangePipeline> change_pipeline_;
+  CartPipeline cart_pipeline_;
 };
 
 // Home alone; with AddEast a second shard.

@@ -267,7 +267,7 @@ class LockedReservations : public LifecycleLedger {
   }
   absl::StatusOr<ChangeResult> ConfirmLate(const Payment&) override { return absl::UnimplementedError(""); }
   absl::StatusOr<ChangeResult> PreviewChange(const Change&) override { return absl::UnimplementedError(""); }
-  absl::StatusOr<CartResult> CommitCart(IncarnationId, absl::Span<const ReservationClaim>) override {
+  absl::StatusOr<CartResult> CommitCart(IncarnationId, LockMode, absl::Span<const ReservationClaim>) override {
     return absl::UnimplementedError("");
   }
   absl::StatusOr<std::vector<Reservation>> ReadReservations(absl::Span<const Uuid>) override {

@@ -83,6 +83,23 @@ TEST_F(UpkeepTest, MoreThanABatchGoesOnAtTheBoundedRate) {
 
 TEST_F(UpkeepTest, WhatOthersExpireIsNotAskedForAtFullSpeed) { EXPECT_EQ(After(MoreAfter(0)), absl::Milliseconds(10)); }
 
+TEST_F(UpkeepTest, ALockedSkuIsTriedAgainSoonAndToldOfOnceAMinuteIfItLasts) {
+  ExpiredHolds locked{.until_next = absl::Hours(1), .locked = "tv"};
+  for (int i = 0; i < 49; ++i) {
+    EXPECT_EQ(After(locked), absl::Milliseconds(50));
+    clock_.AdvanceBy(absl::Milliseconds(100));
+  }
+  EXPECT_EQ(expirer_.told_locked(), 0) << "that may be other workers";
+  for (int second = 0; second < 70; ++second) {
+    After(locked);
+    clock_.AdvanceBy(absl::Seconds(1));
+  }
+  EXPECT_EQ(expirer_.told_locked(), 2);
+  clock_.AdvanceBy(absl::Minutes(5));
+  After(locked);
+  EXPECT_EQ(expirer_.told_locked(), 2) << "it was free meanwhile";
+}
+
 TEST_F(UpkeepTest, AnOutageIsWaitedForLongerEachTimeAndForgottenAfterwards) {
   EXPECT_EQ(After(absl::UnavailableError("gone")), absl::Milliseconds(100));
   EXPECT_EQ(After(absl::UnavailableError("gone")), absl::Milliseconds(200));
