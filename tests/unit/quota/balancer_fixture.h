@@ -22,8 +22,8 @@ struct Node {
   storage::IncarnationId id = storage::kPool;
 };
 
-// A ledger in which some SKUs change so often that no announcement has their latest version, and whose marks can be
-// made to fail.
+// A ledger in which some SKUs change so often that no announcement has their latest version, and whose marks and
+// new histories can be made to fail.
 class BusyLedger : public storage::FakeLedger {
  public:
   using FakeLedger::FakeLedger;
@@ -35,14 +35,21 @@ class BusyLedger : public storage::FakeLedger {
     return FakeLedger::AckReturnedSkus(quiet);
   }
 
-  absl::StatusOr<storage::LedgerMark> Mark() override {
+  absl::StatusOr<storage::LedgerMark> Mark(const std::optional<storage::LedgerMark>& earlier) override {
     if (marks_left == 0) return absl::UnavailableError("no more marks");
     --marks_left;
-    return FakeLedger::Mark();
+    return FakeLedger::Mark(earlier);
+  }
+
+  absl::StatusOr<storage::IncarnationId> BeginHistory(storage::IncarnationId above, const std::string& actor) override {
+    if (histories_to_fail == 0) return FakeLedger::BeginHistory(above, actor);
+    --histories_to_fail;
+    return absl::UnavailableError("not now");
   }
 
   std::string busy_before;  // these ids
   int marks_left = 1000000;
+  int histories_to_fail = 0;
 };
 
 // Every round is run by hand, on one thread; time moves by hand.
