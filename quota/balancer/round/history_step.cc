@@ -76,16 +76,16 @@ absl::Status HistoryStep::BreakOff(Coordination& session, const LedgerMark& mark
   // If the ledger forgets this history, too, its numbers are in the world nevertheless.
   highest_ = *first_;
   line_ = mark.line;
+  seen_.reset();
   return absl::OkStatus();
 }
 
 // The mark is written last: whoever takes over from us before that begins again.
 absl::Status HistoryStep::GoOn(Coordination& session) {
-  // No ledger goes on from this mark, so ours only says where it stands.
-  ASSIGN_OR_RETURN(const LedgerMark now, context_.ledger.Mark(LedgerMark{}));
-  if (now.line != line_ || !BeganWith(now, *first_)) {
-    // It was replaced once more, and does not know of this new history: incarnations that begin now have low numbers
-    // again, and would be ended for ever. The mark in the tree is still the old one: the next look begins again.
+  ASSIGN_OR_RETURN(const bool replaced, WasReplaced());
+  if (replaced) {
+    // It may not know of this new history, and incarnations that begin now may have low numbers again: they would be
+    // ended for ever. The mark in the tree is still the old one: the next look begins again.
     first_.reset();
     looked_at_ = absl::InfinitePast();
     context_.inbox.Again();
@@ -97,14 +97,26 @@ absl::Status HistoryStep::GoOn(Coordination& session) {
     context_.inbox.Again();
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(const LedgerMark mark, context_.ledger.Mark(now));
-  if (!GoesOn(now, mark)) return absl::OkStatus();  // replaced at this very moment: the next round looks again
-  RETURN_IF_ERROR(Note(session, mark));
+  RETURN_IF_ERROR(Note(session, *seen_));
   LOG(WARNING) << "a new history has begun with incarnation " << *first_;
   first_.reset();
   looked_at_ = context_.clock.Now();
   context_.repair.Soon();
   return absl::OkStatus();
+}
+
+// Has the ledger been replaced once more since it was told to begin this history?
+absl::StatusOr<bool> HistoryStep::WasReplaced() {
+  if (!seen_.has_value()) {
+    // No ledger goes on from this mark, so ours only says where it stands.
+    ASSIGN_OR_RETURN(const LedgerMark now, context_.ledger.Mark(LedgerMark{}));
+    if (now.line != line_ || !BeganWith(now, *first_)) return true;
+    seen_ = now;
+  }
+  ASSIGN_OR_RETURN(const LedgerMark mark, context_.ledger.Mark(seen_));
+  if (!GoesOn(*seen_, mark)) return true;
+  seen_ = mark;
+  return false;
 }
 
 // As many as the round allows. `done` if there were none: one that was just registering is found by the next round.

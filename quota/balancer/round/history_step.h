@@ -34,6 +34,7 @@ class HistoryStep {
   absl::Status Look(Coordination& session);
   absl::Status BreakOff(Coordination& session, const storage::LedgerMark& mark);
   absl::Status GoOn(Coordination& session);
+  absl::StatusOr<bool> WasReplaced();
   absl::Status EndIncarnations(Coordination& session, bool* done);
   absl::Status Note(Coordination& session, const storage::LedgerMark& mark);
   absl::Status Write(Coordination& session, const absl::StatusOr<Znode>& present, const storage::LedgerMark& mark);
@@ -44,7 +45,8 @@ class HistoryStep {
   std::optional<storage::LedgerMark> written_;
   // While a new history is being begun: the first incarnation that belongs to it.
   std::optional<storage::IncarnationId> first_;
-  std::string line_;  // of the ledger that was told to begin it
+  std::string line_;                         // of the ledger that was told to begin it
+  std::optional<storage::LedgerMark> seen_;  // where it stood in our last round
   // The highest incarnation that we have heard of.
   storage::IncarnationId highest_ = storage::kPool;
 };

@@ -165,7 +165,7 @@ TEST_F(HistoryStepTest, ANewHistoryThatWasInterruptedIsBegunAgain) {
   LoseHistory();
   const LedgerMark before = Remembered();
   clock_.AdvanceBy(options_.refresh_interval);
-  ledger_.marks_left = 2;
+  ledger_.marks_left = 3;
   EXPECT_FALSE(RunAll(balancer_).ok());
   EXPECT_FALSE(IsLive(a.id));
   EXPECT_EQ(Remembered().count, before.count) << "it is written last";
