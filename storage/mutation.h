@@ -10,12 +10,13 @@ namespace tranche::storage {
 enum class Mutation {
   kNone,
   // The ledger, as the fake implements it.
-  kNoHolderCheck,      // a commit takes units that belong to another incarnation
-  kReclaimLeavesLive,  // a reclaimed incarnation can be given units
-  kNoReplay,           // the same reservation id is inserted again
-  kNoUserLimit,        // units that a buyer already has do not count
-  kMoveLosesUnits,     // a deposit takes one unit more from the pool than it hands out
-  kNoExpectedVersion,  // a move does not check whether the quota has changed meanwhile
+  kNoHolderCheck,         // a commit takes units that belong to another incarnation
+  kReclaimLeavesLive,     // a reclaimed incarnation can be given units
+  kNoReplay,              // the same reservation id is inserted again
+  kNoUserLimit,           // units that a buyer already has do not count
+  kMoveLosesUnits,        // a deposit takes one unit more from the pool than it hands out
+  kNoExpectedVersion,     // a move does not check whether the quota has changed meanwhile
+  kMarkCountsRegardless,  // looks at a ledger whose history broke off make it seem to go on
   // The life of reservations, as the fake implements it.
   kConfirmsWhatEnded,        // a confirmation does not check the state
   kSecondPaymentReplayed,    // another payment for a confirmed reservation is treated as the first one again
@@ -44,8 +45,9 @@ enum class Mutation {
   kCartStaysInItsLine,        // a cart that misses another SKU than before still waits for the one that has come
   // The announcements.
   kAnnouncerOverwritesNewer,
-  kNothingOverruled,    // an announcement that is ahead of the ledger stays
-  kSoldOutNeverLifted,  // terms that say "sold out" stay
+  kNothingOverruled,     // an announcement that is ahead of the ledger stays
+  kSoldOutNeverLifted,   // terms that say "sold out" stay
+  kHistoryAlwaysGoesOn,  // nobody notices that the ledger is an older state of itself
   // The node's agent.
   kNoReread,              // neither after a reconnect nor from time to time
   kKeepsDeadIncarnation,  // goes on as an incarnation that has ended

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/incarnation_znodes.h"
 #include "storage/base/status_macros.h"
 
 namespace tranche::quota {
@@ -100,9 +100,7 @@ absl::StatusOr<bool> Leadership::RemoveFalseLeader(Coordination& session) {
   const std::string path = LeaderPath(options_.shard);
   LOG(ERROR) << path << " is not the znode of a balancer (no session owns it); deleting it. Restrict who may write to "
              << "ZooKeeper";
-  ASSIGN_OR_RETURN(const auto children, session.List(path, Watch::kNo));
-  for (const std::string& child : children) session.Delete(absl::StrCat(path, "/", child), kAnyVersion).IgnoreError();
-  const absl::Status deleted = session.Delete(path, kAnyVersion);
+  const absl::Status deleted = DeleteWithChildren(session, path);
   if (!deleted.ok() && !absl::IsNotFound(deleted)) return deleted;
   return false;
 }

@@ -85,12 +85,12 @@ absl::Status AnnouncementRepair::AnnounceSlicesOf(IncarnationId incarnation, siz
   return Overruled(status, ahead);
 }
 
-// Removes slices and requests to drain of incarnations that ended while ZooKeeper or the balancer was away, and repairs
-// requests to drain or to serve again that an operator's call did not complete. Reads the tree first: an incarnation in
-// it was registered in the ledger before, and is marked as draining there first.
+// Removes what is in the tree of incarnations that ended while ZooKeeper or the balancer was away, or that never were,
+// and repairs requests to drain or to serve again that an operator's call did not complete. Reads the tree first: an
+// incarnation in it was registered in the ledger before, and is marked as draining there first.
 absl::Status AnnouncementRepair::RepairIncarnations(Coordination& session) {
   std::set<IncarnationId> mentioned, asked_to_drain;
-  for (const char* folder : {kSlicesPath, kDrainPath}) {
+  for (const char* folder : {kNodesPath, kSlicesPath, kDemandPath, kDrainPath}) {
     ASSIGN_OR_RETURN(const auto names, session.List(folder, Watch::kNo));
     for (const std::string& name : names) {
       mentioned.insert(ParseIncarnation(name));
@@ -105,7 +105,7 @@ absl::Status AnnouncementRepair::RepairIncarnations(Coordination& session) {
     if (incarnation.draining == asked_to_drain.contains(incarnation.id)) continue;
     const std::string path = DrainPath(incarnation.id);
     const absl::Status told =
-        incarnation.draining ? session.Create(path, "", CreateMode::kPersistent) : session.Delete(path, kAnyVersion);
+        incarnation.draining ? session.Create(path, "", CreateMode::kPersistent) : DeleteWithChildren(session, path);
     if (!absl::IsAlreadyExists(told) && !absl::IsNotFound(told)) status.Update(told);
   }
   for (const IncarnationId ended : mentioned) RemoveIncarnationZnodes(session, ended);

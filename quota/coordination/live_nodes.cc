@@ -29,8 +29,9 @@ absl::StatusOr<std::vector<LiveNode>> ListLiveNodes(Coordination& session, Watch
     if (!registrations[i].ok()) return registrations[i].status();
     // A node's registration vanishes with its session. One that cannot vanish would keep a dead node's units for ever.
     if (!registrations[i]->owned_by_session()) continue;
+    // Somebody wrote over it: the node is there, and writes it again. It has no name until then.
     internal::v1::NodeRegistration registration;
-    if (!registration.ParseFromString(registrations[i]->data)) continue;
+    if (!registration.ParseFromString(registrations[i]->data)) registration.Clear();
     nodes.push_back(LiveNode{.incarnation = incarnations[i],
                              .name = registration.name(),
                              .address = registration.address(),

@@ -264,11 +264,15 @@ absl::Status NodeAgent::Register(Coordination& session, IncarnationId incarnatio
     status = CreateIfMissing(session, DrainPath(incarnation), drain_.Request(), CreateMode::kPersistent);
   }
   if (!status.ok()) return status;
-  NodeRegistration registration;
-  registration.set_name(options_.node_name);
-  registration.set_address(options_.address);
-  registration.set_started_at_us(absl::ToUnixMicros(clock_->Now()));
-  return CreateIfMissing(session, NodePath(incarnation), registration.SerializeAsString(), CreateMode::kEphemeral);
+  if (registration_of_ != incarnation) {
+    NodeRegistration registration;
+    registration.set_name(options_.node_name);
+    registration.set_address(options_.address);
+    registration.set_started_at_us(absl::ToUnixMicros(clock_->Now()));
+    registration_ = registration.SerializeAsString();
+    registration_of_ = incarnation;
+  }
+  return CreateIfMissing(session, NodePath(incarnation), registration_, CreateMode::kEphemeral);
 }
 
 absl::Status NodeAgent::Sync(const Work& work) {
@@ -289,6 +293,7 @@ absl::Status NodeAgent::SyncAll(Coordination& session, SliceReader::Which which)
     return absl::OkStatus();
   }
   if (absl::IsNotFound(registration.status())) return RegisterAgain(session);
+  if (registration.ok() && registration->data != registration_) RestoreRegistration(session, registration->version);
   const auto skus = session.List(SlicesPath(incarnation), Watch::kYes);
   if (absl::IsNotFound(skus.status())) return RegisterAgain(session);
   if (!skus.ok()) return skus.status();
@@ -296,6 +301,13 @@ absl::Status NodeAgent::SyncAll(Coordination& session, SliceReader::Which which)
   const absl::Status drain = drain_.Read(session, incarnation);
   status.Update(absl::IsNotFound(drain) ? RegisterAgain(session) : drain);
   return status;
+}
+
+// Somebody wrote over it, and others would not find us by our name and address. If it fails, the next look tries again.
+void NodeAgent::RestoreRegistration(Coordination& session, int32_t version) {
+  const std::string path = NodePath(incarnation_.load());
+  LOG(WARNING) << path << " is not what this node wrote; writing it again. Restrict who may write to ZooKeeper";
+  session.Set(path, registration_, version).IgnoreError();
 }
 
 // The registration or the folder has gone. If the ledger has ended the incarnation, that is why, and a new one begins.

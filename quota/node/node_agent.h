@@ -98,6 +98,7 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
   absl::Status SyncAll(Coordination& session, SliceReader::Which which);
   absl::Status SyncChanged(Coordination& session, const std::set<std::string>& changed);
   absl::Status RegisterAgain(Coordination& session);
+  void RestoreRegistration(Coordination& session, int32_t version);
 
   absl::Status ReportDemand();
   void Wake(absl::FunctionRef<void(Work&)> note);
@@ -122,6 +123,9 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
   bool begun_ = false;  // the current incarnation is registered
   // Registered in the ledger, not yet in ZooKeeper.
   storage::IncarnationId beginning_ = storage::kPool;
+  // What an incarnation wrote about itself.
+  std::string registration_;
+  storage::IncarnationId registration_of_ = storage::kPool;
   absl::Time last_full_sync_ = absl::InfinitePast();
   SliceReader reader_;
   NodeDrain drain_;

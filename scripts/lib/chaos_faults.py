@@ -11,6 +11,7 @@ from chaos_cluster import CLIENT, POSTGRES, ROOT_ZNODE, wait_until
 from cluster import ClusterError
 
 JOIN_TIMEOUT_S = 60
+NEW_HISTORY_GOAL_S = 10.0
 LEDGER = "the ledger"
 
 
@@ -23,6 +24,8 @@ class Fault:
     graceful: bool = False
     # The ledger only stands still: everything must go on at once afterwards.
     stall: bool = False
+    # The ledger may be older than before: all units are sellable again within this time (docs/operations.md).
+    units_goal_s: float = None
 
 
 @dataclasses.dataclass
@@ -72,9 +75,9 @@ def strike(faults, victims):
     )
 
 
-def fault(name, text, graceful=False, stall=False):
+def fault(name, text, graceful=False, stall=False, units_goal_s=None):
     def add(run):
-        FAULTS[name] = Fault(name, text, run, graceful, stall)
+        FAULTS[name] = Fault(name, text, run, graceful, stall, units_goal_s)
         return run
 
     return add
@@ -368,7 +371,7 @@ def tree_rebuild(victims):
     yield blow
 
 
-@fault("tree-history", "an operator lets all nodes begin anew from what the ledger says")
+@fault("tree-history", "an operator lets all nodes begin anew from what the ledger says", units_goal_s=NEW_HISTORY_GOAL_S)
 def tree_history(victims):
     blow = victims.blow(ROOT_ZNODE, victims.cluster.able_nodes())
     victims.able_again(*victims.cluster.nodes)
@@ -390,7 +393,8 @@ def postgres_kill(victims):
     cluster.await_postgres()
 
 
-@fault("postgres-promote", "PostgreSQL crashes, comes back as a standby and is promoted: all nodes begin anew")
+@fault("postgres-promote", "PostgreSQL crashes, comes back as a standby and is promoted: all nodes begin anew",
+       units_goal_s=NEW_HISTORY_GOAL_S)
 def postgres_promote(victims):
     cluster = victims.cluster
     blow = victims.blow(POSTGRES, cluster.able_nodes(), victims.moment())

@@ -47,6 +47,15 @@ def unforgivable(failed):
             if outcome != "EXHAUSTED_HERE"]
 
 
+def missed_units_goal(faults, result):
+    """Units that were sellable again too late, counted from the end of the fault."""
+    goals = [fault.units_goal_s for fault in faults if fault.units_goal_s is not None]
+    if not goals or None in (result.holders_s, result.pool_s):
+        return []
+    late_s = max(result.holders_s, result.pool_s) - result.healed_s
+    return [f"units were sellable {late_s:.1f} s after the end of the fault"] if late_s > min(goals) else []
+
+
 class Rounds:
     def __init__(self, cluster, victims, buyers, payers, warehouse, watch):
         self._cluster, self._victims = cluster, victims
@@ -98,6 +107,7 @@ class Rounds:
         result.healed_s = healed - blow.began
         self._await_recovery(recovery, healed, result)
         self._await_changes(healed, any(fault.stall for fault in faults), result)
+        result.violations += missed_units_goal(faults, result)
         result.notes = blow.notes
         if any(fault.graceful for fault in faults):
             result.violations += unforgivable(result.failed)

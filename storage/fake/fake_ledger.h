@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -60,7 +61,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
   absl::StatusOr<VerifyReport> VerifyPage(const VerifyPosition& after, int max_skus) override;
-  absl::StatusOr<LedgerMark> Mark() override;
+  absl::StatusOr<LedgerMark> Mark(const std::optional<LedgerMark>& earlier) override;
   absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const std::string& actor) override;
 
   using LifecycleLedger::CancelReservations;
@@ -98,6 +99,14 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   // Calls of CommitReservations so far, failed ones included.
   int commit_calls() const;
 
+  // All that is stored now, and the return to it: a backup that is restored, with its outbox. With a new line of
+  // history if a standby is promoted, or the server recovers to a point in time. Ids that the ledger chooses by chance
+  // do not come again.
+  struct Backup;
+  std::shared_ptr<const Backup> Save() const;
+  enum class Line { kSame, kNew };
+  void Restore(const Backup& backup, Line line);
+
  private:
   struct Slot {
     int number = 0;
@@ -118,6 +127,10 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
     // The slots of each slice, ascending by number: a SKU may have a thousand slices, and a call looks at few of them.
     std::map<IncarnationId, std::vector<Slot*>> slices;
     int64_t pending = 0;  // number of reservations that wait for their payment
+
+    SkuState() = default;
+    SkuState(const SkuState& other);
+    SkuState& operator=(const SkuState&) = delete;
 
     Slot& pool() { return slots.begin()->second; }
     const Slot& pool() const { return slots.begin()->second; }
@@ -247,7 +260,9 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   uint64_t rebookings_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<IncarnationId, StoredIncarnation> incarnations_ ABSL_GUARDED_BY(mutex_);
   IncarnationId next_incarnation_ ABSL_GUARDED_BY(mutex_) = 1;
+  std::string line_ ABSL_GUARDED_BY(mutex_) = "fake";
   int64_t marks_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t histories_ ABSL_GUARDED_BY(mutex_) = 0;  // that were ever begun, also those that were lost
   // Indexes, so that a call costs what it returns: what ListPooledSkus lists, and the SKUs of each holder's slices.
   std::set<std::string> pooled_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> returned_ ABSL_GUARDED_BY(mutex_);  // not acknowledged yet

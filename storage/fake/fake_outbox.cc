@@ -248,4 +248,15 @@ absl::StatusOr<std::vector<OutboxDepth>> FakeOutbox::Depths() {
   return depths;
 }
 
+FakeOutbox::Backup FakeOutbox::Save() {
+  absl::MutexLock lock(&mutex_);
+  return {.sinks = sinks_, .messages = messages_};
+}
+
+void FakeOutbox::Restore(const Backup& backup) {
+  absl::MutexLock lock(&mutex_);
+  sinks_ = backup.sinks;
+  messages_ = backup.messages;
+}
+
 }  // namespace tranche::storage

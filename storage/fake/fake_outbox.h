@@ -48,6 +48,14 @@ class FakeOutbox : public OutboxLedger {
   absl::StatusOr<int64_t> DiscardMessage(const OutboxKey& key, const std::string& actor) override;
   absl::StatusOr<std::vector<OutboxDepth>> Depths() override;
 
+  // All that is stored now, and the return to it.
+  struct Backup {
+    std::set<std::string> sinks;
+    std::map<std::tuple<Uuid, int32_t, std::string>, OutboxMessage> messages;
+  };
+  Backup Save();
+  void Restore(const Backup& backup);
+
   // The next `calls` calls of OutboxLedger's methods return kUnavailable and do nothing.
   void FailNext(int calls);
 

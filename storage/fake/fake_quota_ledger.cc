@@ -234,10 +234,13 @@ absl::StatusOr<IncarnationId> FakeLedger::RegisterIncarnation(const std::string&
   return id;
 }
 
-absl::StatusOr<LedgerMark> FakeLedger::Mark() {
+absl::StatusOr<LedgerMark> FakeLedger::Mark(const std::optional<LedgerMark>& earlier) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
-  return LedgerMark{.line = "fake", .count = ++marks_};
+  LedgerMark mark{.line = line_, .count = marks_};
+  const bool goes_on = !earlier.has_value() || (IsSameHistory(*earlier, mark) && earlier->count <= mark.count);
+  if (goes_on || Mutated(Mutation::kMarkCountsRegardless)) mark.count = ++marks_;
+  return mark;
 }
 
 absl::StatusOr<IncarnationId> FakeLedger::BeginHistory(IncarnationId above, const std::string& actor) {
@@ -247,6 +250,8 @@ absl::StatusOr<IncarnationId> FakeLedger::BeginHistory(IncarnationId above, cons
   if (above > kMostBelievedIncarnation) return absl::InvalidArgumentError("no incarnation has a number like that");
   const IncarnationId last = next_incarnation_;
   next_incarnation_ = std::max(above, last) + kUnheard;
+  const int64_t chance = histories_++ % (int64_t{1} << kChanceBits);
+  marks_ = ((chance << kHistoryBits) | next_incarnation_ % (int64_t{1} << kHistoryBits)) << kMarkBits;
   Audit(actor, "begin_history", "", kPool, absl::StrCat("{\"last_incarnation\": ", last, "}"),
         absl::StrCat("{\"first_incarnation\": ", next_incarnation_, "}"));
   return next_incarnation_;

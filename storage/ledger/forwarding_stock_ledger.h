@@ -105,8 +105,8 @@ class ForwardingStockLedger : public StockLedger {
                    [&](AuditLedger& target) { return target.VerifyPage(after, max_skus); });
   }
 
-  absl::StatusOr<LedgerMark> Mark() override {
-    return Forward(LedgerCall::ChangeStock("Mark"), [&](HistoryLedger& target) { return target.Mark(); });
+  absl::StatusOr<LedgerMark> Mark(const std::optional<LedgerMark>& earlier) override {
+    return Forward(LedgerCall::ChangeStock("Mark"), [&](HistoryLedger& target) { return target.Mark(earlier); });
   }
   absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const std::string& actor) override {
     return Forward(LedgerCall::ChangeStock("BeginHistory"),

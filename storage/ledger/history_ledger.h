@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -14,13 +15,29 @@ namespace tranche::storage {
 
 // A point in a ledger's history.
 struct LedgerMark {
-  std::string line;   // changes when the database is another one, or was recovered or promoted
-  int64_t count = 0;  // grows with every mark
+  std::string line;  // changes when the database is another one, or was recovered or promoted
+  // Grows with every mark of one history. Its upper bits name the history, since a backup from an earlier one may have
+  // counted further.
+  int64_t count = 0;
 };
+
+inline constexpr int kMarkBits = 40;  // of the count, below the history
+// A history's name: the lower bits of its first incarnation's number, and some bits by chance above them.
+inline constexpr int kHistoryBits = 12;
+inline constexpr int kChanceBits = 10;
+
+// Is it of a history that began with this incarnation?
+inline bool BeganWith(const LedgerMark& mark, IncarnationId first) {
+  return ((mark.count >> kMarkBits) ^ first) % (int64_t{1} << kHistoryBits) == 0;
+}
+
+inline bool IsSameHistory(const LedgerMark& a, const LedgerMark& b) {
+  return a.line == b.line && (a.count >> kMarkBits) == (b.count >> kMarkBits);
+}
 
 // Is all that the ledger had committed by `earlier` still there at `later`, which was asked for after that?
 inline bool GoesOn(const LedgerMark& earlier, const LedgerMark& later) {
-  return earlier.line == later.line && earlier.count < later.count;
+  return IsSameHistory(earlier, later) && earlier.count < later.count;
 }
 
 // Somebody wrote a higher number by hand.
@@ -30,10 +47,13 @@ class HistoryLedger {
  public:
   virtual ~HistoryLedger() = default;
 
-  // Where it stands now. A change: it is committed before it is returned.
-  virtual absl::StatusOr<LedgerMark> Mark() = 0;
-  // Numbers new incarnations above `above` from now on, and returns the first number: lower ones are of the earlier
-  // history. kInvalidArgument if `above` is higher than kMostBelievedIncarnation. Repeating it leaves some numbers out.
+  // Where it stands now. Counts on, if the history goes on from `earlier`, or if there is none. Otherwise nothing is
+  // changed: then whoever looks after us sees the same, however often looks fail. A change is committed before it is
+  // returned.
+  virtual absl::StatusOr<LedgerMark> Mark(const std::optional<LedgerMark>& earlier) = 0;
+  // Begins a new history. Numbers new incarnations above `above` from now on, and returns the first number: lower ones
+  // are of the earlier history. kInvalidArgument if `above` is higher than kMostBelievedIncarnation. Repeating it
+  // leaves some numbers out.
   virtual absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const std::string& actor) = 0;
 };
 

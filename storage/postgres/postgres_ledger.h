@@ -60,7 +60,7 @@ class PostgresStockLedger : public StockLedger {
   absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
   absl::StatusOr<VerifyReport> VerifyPage(const VerifyPosition& after, int max_skus) override;
-  absl::StatusOr<LedgerMark> Mark() override;
+  absl::StatusOr<LedgerMark> Mark(const std::optional<LedgerMark>& earlier) override;
   absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const std::string& actor) override;
 
  private:

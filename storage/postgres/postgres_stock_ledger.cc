@@ -133,8 +133,10 @@ absl::StatusOr<std::vector<AuditEntry>> PostgresStockLedger::ListAudit(const std
   });
 }
 
-absl::StatusOr<LedgerMark> PostgresStockLedger::Mark() {
-  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "mark_ledger"));
+absl::StatusOr<LedgerMark> PostgresStockLedger::Mark(const std::optional<LedgerMark>& earlier) {
+  ASSIGN_OR_RETURN(const auto rows, earlier.has_value() ? Call(*pool_, Repeat::kIfAnswerLost, "mark_ledger_after",
+                                                               earlier->line, earlier->count)
+                                                        : Call(*pool_, Repeat::kIfAnswerLost, "mark_ledger"));
   return LedgerMark{.line = rows.front()[0].c_str(), .count = rows.front()[1].as<int64_t>()};
 }
 

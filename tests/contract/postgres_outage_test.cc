@@ -293,8 +293,8 @@ TEST_F(PostgresOutageTest, AMoveWhoseAnswerIsLostIsUnknown) {
 // The mark goes on through restarts and crashes, and breaks off where commits may be lost.
 TEST_F(PostgresOutageTest, AMarkTellsARestartFromARestoreAndAPromotion) {
   const auto mark = [this] {
-    absl::StatusOr<LedgerMark> now = stock_->Mark();
-    for (int tries = 0; !now.ok() && tries < 100; ++tries) now = stock_->Mark();
+    absl::StatusOr<LedgerMark> now = stock_->Mark(std::nullopt);
+    for (int tries = 0; !now.ok() && tries < 100; ++tries) now = stock_->Mark(std::nullopt);
     EXPECT_TRUE(now.ok()) << now.status();
     return now.value_or(LedgerMark());
   };
@@ -330,9 +330,9 @@ TEST_F(PostgresOutageTest, AMarkNeedsNoSuperuser) {
   ASSERT_TRUE(migrated.ok()) << migrated.status();
   ConnectionPool pool({.dsn = postgres_.Dsn("plain", testing::MiniPostgres::kNodeRole)});
   PostgresStockLedger ledger(&pool);
-  const auto mark = ledger.Mark();
+  const auto mark = ledger.Mark(std::nullopt);
   ASSERT_TRUE(mark.ok()) << mark.status();
-  EXPECT_NE(mark->line, stock_->Mark()->line) << "another database of the same server";
+  EXPECT_NE(mark->line, stock_->Mark(std::nullopt)->line) << "another database of the same server";
   EXPECT_TRUE(ledger.BeginHistory(5, "test").ok());
 }
 

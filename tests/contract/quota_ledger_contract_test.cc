@@ -194,11 +194,34 @@ TEST_P(QuotaLedgerContract, ARaisedVersionLeavesRoomForLaterOnes) {
 }
 
 TEST_P(QuotaLedgerContract, AHistoryGoesOnFromMarkToMark) {
-  const LedgerMark first = *stock().Mark(), second = *stock().Mark();
+  const LedgerMark first = *stock().Mark(std::nullopt), second = *stock().Mark(first);
   EXPECT_TRUE(GoesOn(first, second));
   EXPECT_FALSE(GoesOn(second, first)) << "an older state of the same ledger";
   EXPECT_FALSE(GoesOn(first, first)) << "nothing was counted in between";
   EXPECT_FALSE(GoesOn(LedgerMark{}, first));
+}
+
+// However often one looks: the count of an older state must not catch up with the mark that is remembered.
+TEST_P(QuotaLedgerContract, ALookAtAHistoryThatBrokeOffChangesNothing) {
+  const LedgerMark mark = *stock().Mark(std::nullopt);
+  const LedgerMark ahead{.line = mark.line, .count = mark.count + 1};
+  for (int looks = 0; looks < 3; ++looks) {
+    const LedgerMark now = *stock().Mark(ahead);
+    EXPECT_EQ(now.line, mark.line);
+    EXPECT_EQ(now.count, mark.count);
+    EXPECT_EQ(stock().Mark(LedgerMark{.line = "another", .count = 0})->count, mark.count);
+  }
+  EXPECT_EQ(stock().Mark(mark)->count, mark.count + 1);
+}
+
+TEST_P(QuotaLedgerContract, NoMarkOfAnEarlierHistoryIsGoneOnFrom) {
+  const LedgerMark before = *stock().Mark(std::nullopt);
+  ASSERT_TRUE(stock().BeginHistory(0, "balancer").ok());
+  const LedgerMark begun = *stock().Mark(before);
+  EXPECT_EQ(begun.line, before.line);
+  EXPECT_FALSE(GoesOn(before, begun));
+  EXPECT_FALSE(GoesOn(begun, {.line = before.line, .count = before.count + 1000000}));
+  EXPECT_TRUE(GoesOn(begun, *stock().Mark(begun)));
 }
 
 TEST_P(QuotaLedgerContract, ANewHistoryNumbersItsIncarnationsAboveTheEarlierOnes) {

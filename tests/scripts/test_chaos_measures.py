@@ -10,7 +10,7 @@ import chaos_load
 import chaos_report
 from chaos_answers import Tally, parse
 from chaos_faults import FAULTS, Victims, may_join, parts
-from chaos_round import Round
+from chaos_round import Round, missed_units_goal
 from chaos_units import POOL, Recovery, to_sample
 
 
@@ -170,6 +170,21 @@ class Stalls(unittest.TestCase):
     def test_strike_alone(self):
         for fault in FAULTS.values():
             self.assertFalse(fault.stall and may_join(fault.name), fault.name)
+
+
+class UnitsInTime(unittest.TestCase):
+    def missed(self, *names, **measured):
+        measures = {"healed_s": 8.0, "holders_s": 9.0, "pool_s": 12.0, **measured}
+        return missed_units_goal([FAULTS[name] for name in names], Round("any", **measures))
+
+    def test_counts_from_the_end_of_the_fault(self):
+        self.assertEqual(self.missed("postgres-promote"), [])
+        self.assertEqual(self.missed("tree-history", holders_s=18.5),
+                         ["units were sellable 10.5 s after the end of the fault"])
+
+    def test_others_have_no_such_goal_and_what_was_not_measured_misses_none(self):
+        self.assertEqual(self.missed("postgres-kill", pool_s=60.0), [])
+        self.assertEqual(self.missed("postgres-promote", pool_s=None), [])
 
 
 class Schedule(unittest.TestCase):

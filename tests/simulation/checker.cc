@@ -1,6 +1,7 @@
 #include "tests/simulation/checker.h"
 
 #include <algorithm>
+#include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
@@ -93,6 +94,10 @@ void Checker::OnSkuCreated(const storage::Sku& sku) {
   books.stock = sku.stock;
   books.per_user_limit = sku.per_user_limit;
   books.quota.sku_id = sku.sku_id;
+  // Created again: there were none until now, and nodes may know the earlier one.
+  for (int32_t quantity = 1; lost_skus_.contains(sku.sku_id) && quantity <= sku.per_user_limit; ++quantity) {
+    books.shortages[quantity].last = absl::InfiniteFuture();
+  }
   Update(books);
 }
 
@@ -261,6 +266,9 @@ void Checker::OnRebooked(ActorId actor, const storage::Reservation& rebooked) {
 void Checker::OnRegistered(ActorId actor, IncarnationId incarnation) {
   trace_->Add(scheduler_->Now(), actor, "registered", incarnation);
   if (!live_.insert(incarnation).second) Violated("ownership", "an incarnation's number was given twice");
+  // A ledger that was restored may have given it before.
+  std::erase_if(applied_, [&](const auto& entry) { return entry.first.first == incarnation; });
+  std::erase_if(lost_units_, [&](const auto& entry) { return entry.first.first == incarnation; });
 }
 
 void Checker::OnReclaimed(ActorId actor, IncarnationId incarnation) {
@@ -271,6 +279,40 @@ void Checker::OnReclaimed(ActorId actor, IncarnationId incarnation) {
     Update(books);
     if (Find(books.quota, incarnation) != nullptr) Violated("ownership", "a reclaimed incarnation still holds a slot");
   }
+}
+
+Checker::Past Checker::Save() const { return {books_, live_, reservations_}; }
+
+void Checker::GoBack(const Past& past) {
+  for (const auto& [id, reservation] : reservations_) {
+    if (!past.reservations.contains(id)) lost_.insert(id);
+  }
+  const std::map<std::string, SkuBooks> lost = std::exchange(books_, past.books);
+  live_ = past.live;
+  reservations_ = past.reservations;
+  history_broke_off_ = true;
+  for (const auto& [sku_id, books] : lost) {
+    if (!books_.contains(sku_id)) lost_skus_.insert(sku_id);
+  }
+  for (auto& [sku_id, books] : books_) {
+    // When units were short is told by what was, not by what the ledger remembers.
+    if (const auto was = lost.find(sku_id); was != lost.end()) books.shortages = was->second.shortages;
+    Update(books);
+  }
+}
+
+void Checker::OnHistoryBegun(ActorId actor, IncarnationId first) {
+  trace_->Add(scheduler_->Now(), actor, "begins a new history", first);
+  history_broke_off_ = false;
+  first_of_history_ = first;
+}
+
+std::set<IncarnationId> Checker::LiveFromBefore() const {
+  std::set<IncarnationId> live;
+  for (const IncarnationId incarnation : live_) {
+    if (IsFromBefore(incarnation)) live.insert(incarnation);
+  }
+  return live;
 }
 
 void Checker::OnCommitUnknown(IncarnationId incarnation, absl::Span<const storage::ReservationClaim> claims) {
@@ -334,6 +376,8 @@ void Checker::CheckSold(const storage::ReservationClaim& claim, const quota::Sol
     return Violated("acknowledged", absl::StrCat(id, ": another reservation than the one asked for"));
   }
   const auto found = ledger_->FindReservation(claim.reservation_id);
+  // An answer that was on its way when the ledger lost what it says.
+  if (!found.ok() && lost_.contains(claim.reservation_id)) return;
   if (!found.ok()) return Violated("acknowledged", absl::StrCat(id, ": the buyer was told 'sold' and has no row"));
   if (!SameReservation(told, *found)) return Violated("acknowledged", absl::StrCat(id, ": not as told"));
   CheckReplay(told);
@@ -366,7 +410,9 @@ void Checker::CheckRefused(const storage::ReservationClaim& claim, const Tries& 
     case Refusal::kQuantityAboveUserLimit:
       // Without may_exist it is allowed: the clock of the node may be behind, or a later answer may have overtaken this
       // one.
-      if (may_exist && existed_before) violated("replay", "refused although the caller has the reservation");
+      if (may_exist && existed_before && !lost_.contains(claim.reservation_id)) {
+        violated("replay", "refused although the caller has the reservation");
+      }
       break;
     case Refusal::kReservationIdReused:
       violated("replay", "nobody uses an id for two purposes here");
@@ -398,6 +444,11 @@ void Checker::CheckCounter(const quota::SliceTable& slices, const std::string& s
   const auto books = books_.find(sku_id);
   const std::shared_ptr<quota::Slice> local = slices.Find(sku_id);
   if (local == nullptr || books == books_.end()) return;
+  if (IsFromBefore(local->incarnation())) {
+    // It may have counted anything, but it soon ends.
+    if (settled) Violated("restore", absl::StrCat("incarnation ", local->incarnation(), " has outlived its history"));
+    return;
+  }
   int64_t& applied = applied_[{local->incarnation(), sku_id}];
   const int64_t version = local->counter().version();
   if (version < applied) {

@@ -12,6 +12,8 @@
 //   exact plans     the balancer never hands out more than the pool and its withdrawals have
 //   returned        units of a reservation that ended go to the pool; nodes that answer SOLD_OUT soon hear of it
 //   counter         without a lost answer a node's free units never exceed what the ledger has for it
+//   restore         when the ledger has become an older state of itself, no incarnation from before goes on for long.
+//                   From then on everything is judged by what the ledger says now: what it has lost, nobody has
 //
 // LifeChecker checks what happens to a reservation after it was created. The checker keeps its own books from the
 // arguments and results of calls, and does not trust the fake ledger's.
@@ -82,6 +84,20 @@ class Checker {
   void OnAnnounced(ActorId actor, const std::string& path, int64_t version);
   void OnAnnouncementGone(const std::string& path) { announced_.erase(path); }
   void OnTreeDeleted() { announced_.clear(); }
+
+  // What the books say now, and the return to it with the ledger.
+  struct Past;
+  Past Save() const;
+  void GoBack(const Past& past);
+  void OnHistoryBegun(ActorId actor, storage::IncarnationId first);
+  // The ledger was restored, and no new history has begun since.
+  bool history_broke_off() const { return history_broke_off_; }
+  // Live incarnations that may have counted what the ledger has lost.
+  std::set<storage::IncarnationId> LiveFromBefore() const;
+  bool IsFromBefore(storage::IncarnationId incarnation) const {
+    return history_broke_off_ || incarnation < first_of_history_;
+  }
+
   // The ledger's own verification.
   void VerifyLedger();
   // SOLD_OUT must have been true within the last `staleness`, from now on.
@@ -148,6 +164,7 @@ class Checker {
   storage::FakeLedger* const ledger_;
   Scheduler* const scheduler_;
   Trace* const trace_;
+  // What follows the ledger into the past is in Past, too.
   std::map<std::string, SkuBooks> books_;
   std::set<storage::IncarnationId> live_;
   absl::flat_hash_map<storage::Uuid, storage::Reservation> reservations_;
@@ -157,10 +174,22 @@ class Checker {
   // The version last announced, by path, and last applied, by incarnation and SKU.
   std::map<std::string, int64_t> announced_;
   std::map<std::pair<storage::IncarnationId, std::string>, int64_t> applied_;
+  bool history_broke_off_ = false;
+  // Of the latest history.
+  storage::IncarnationId first_of_history_ = storage::kPool;
+  // Reservations that the ledger has lost, at some time. Buyers may have been told of them.
+  std::set<storage::Uuid> lost_;
+  std::set<std::string> lost_skus_;
   absl::Duration sold_out_staleness_ = absl::InfiniteDuration();
   absl::Duration returned_staleness_ = absl::InfiniteDuration();
   int64_t moves_ = 0;
   std::optional<Violation> violation_;
+};
+
+struct Checker::Past {
+  std::map<std::string, SkuBooks> books;
+  std::set<storage::IncarnationId> live;
+  absl::flat_hash_map<storage::Uuid, storage::Reservation> reservations;
 };
 
 }  // namespace tranche::simulation

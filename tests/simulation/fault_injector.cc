@@ -3,17 +3,27 @@
 #include <glog/logging.h>
 
 #include <limits>
+#include <memory>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/ledger_mark.h"
 #include "quota/coordination/read_announcement.h"
 #include "storage/ledger/quota_ledger.h"
+#include "tests/simulation/ledger_backup.h"
 #include "tests/support/sessions.h"
 
 namespace tranche::simulation {
 namespace {
+
+constexpr absl::Duration kOldestBackup = absl::Seconds(6);
+// Of a standby, behind its primary.
+constexpr absl::Duration kLongestLag = absl::Milliseconds(500);
+constexpr absl::Duration kLongestSwitch = absl::Milliseconds(500);
+// From when the ledger serves again; docs/operations.md.
+constexpr absl::Duration kLongestRecovery = absl::Seconds(10);
 
 // A version that the ledger has not said: one that it might have said, or that none can say. None that comes true soon
 // after: then a node would believe the wrong number.
@@ -78,6 +88,8 @@ void FaultInjector::Inject(Fault fault) {
       Later(duration, [this] { SetZookeeperDown(false); });
       break;
     case Fault::kTreeDeleted:
+      // Without the mark nobody could notice what the ledger has lost (docs/operations.md).
+      if (world_->checker.history_broke_off() || !world_->checker.LiveFromBefore().empty()) return;
       world_->zookeeper.DeleteTree();
       world_->checker.OnTreeDeleted();
       break;
@@ -100,6 +112,9 @@ void FaultInjector::Inject(Fault fault) {
       world_->ledger_down = true;
       Later(duration, [this] { world_->ledger_down = false; });
       break;
+    case Fault::kLedgerRestored:
+    case Fault::kLedgerPromoted:
+      return LoseHistory(fault);
     case Fault::kSkuLocked:
       world_->locked_sku = world_->fault_random.Pick(scenario.skus).sku_id;
       Later(duration, [this] { world_->locked_sku.clear(); });
@@ -110,6 +125,37 @@ void FaultInjector::Inject(Fault fault) {
   }
   world_->Count(fault);
   world_->trace.Add(world_->scheduler.Now(), 0, NameOf(fault), absl::ToInt64Milliseconds(duration));
+}
+
+void FaultInjector::LoseHistory(Fault fault) {
+  const bool restored = fault == Fault::kLedgerRestored;
+  Random& random = world_->fault_random;
+  const auto backup = std::make_shared<const LedgerBackup>(*world_);
+  const absl::Duration loss = restored ? random.Between(absl::Milliseconds(100), kOldestBackup)
+                                       : random.Between(absl::ZeroDuration(), kLongestLag);
+  const absl::Duration outage = random.Between(absl::Milliseconds(20), kLongestSwitch);
+  Later(loss, [this, fault, restored, backup, outage] {
+    if (!world_->faulty || world_->ledger_down) return;
+    world_->ledger_down = true;
+    Later(outage, [this, fault, restored, backup] {
+      if (!world_->faulty) return;
+      world_->ledger_down = false;
+      if (!backup->LossIsNoticed(*world_, restored)) return;
+      backup->Restore(*world_, restored);
+      world_->Count(fault);
+      world_->trace.Add(world_->scheduler.Now(), 0, NameOf(fault), backup->AgeMs(*world_));
+      if (world_->scenario.name == "restores") ExpectRecovery();
+    });
+  });
+}
+
+// Nothing else fails: the nodes begin anew in time.
+void FaultInjector::ExpectRecovery() {
+  Later(kLongestRecovery, [this, epoch = world_->ledger_epoch] {
+    if (epoch != world_->ledger_epoch || world_->checker.LiveFromBefore().empty()) return;
+    world_->checker.Violated("restore", absl::StrCat("incarnation ", *world_->checker.LiveFromBefore().begin(),
+                                                     " goes on with what the ledger has lost"));
+  });
 }
 
 void FaultInjector::MeddleWith(quota::Coordination& tree, Fault fault) {

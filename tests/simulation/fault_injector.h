@@ -20,6 +20,9 @@ class FaultInjector {
   void InjectIntoProcess(Fault fault, const Target& target);
   void InjectIntoSession(Fault fault, int64_t session);
   void SetZookeeperDown(bool down);
+  // Takes a backup now and returns to it later.
+  void LoseHistory(Fault fault);
+  void ExpectRecovery();
   void MeddleWith(quota::Coordination& tree, Fault fault);
   void ExpireAfterTimeout(int64_t session);
   void Later(absl::Duration delay, absl::AnyInvocable<void()> repair);

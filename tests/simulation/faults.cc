@@ -25,6 +25,8 @@ const char* NameOf(Fault fault) {
                                                       "announcement by hand",
                                                       "new history",
                                                       "ledger down",
+                                                      "ledger restored",
+                                                      "ledger promoted",
                                                       "ledger cut off from one",
                                                       "SKU locked",
                                                       "request duplicated"};

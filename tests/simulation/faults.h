@@ -34,6 +34,8 @@ enum class Fault {
   kAnnouncementByHand,  // somebody writes what the ledger never said
   kNewHistory,          // an operator lets all nodes begin anew
   kLedgerDown,
+  kLedgerRestored,  // from a backup: commits since then are lost
+  kLedgerPromoted,  // a standby takes over, which lacked the last commits
   kLedgerCutOffFromOne,
   kSkuLocked,  // a stranger's transaction has locked its slots
   // Faults of a request.

@@ -95,6 +95,7 @@ void LifeChecker::OnCommit(absl::Span<const storage::CommitResult> results) {
 std::optional<LifeEvent> LifeChecker::Follow(ActorId actor, const Uuid& id) {
   const auto book = rows_.find(id);
   const auto found = ledger_->FindReservation(id);
+  if (book == rows_.end() && !found.ok() && lost_.contains(id)) return std::nullopt;
   if (book == rows_.end() || !found.ok()) {
     Violated("states", id, "a reservation that is known to one of ledger and books only");
     return std::nullopt;
@@ -138,6 +139,7 @@ void LifeChecker::OnChanges(ActorId actor, absl::Span<const Asked> batch, absl::
     const Uuid& id = batch[i].reservation_id;
     const std::optional<LifeEvent> event = Follow(actor, id);
     if (event == LifeEvent::kCancelled) lapsed.push_back(rows_.at(id));
+    if (IsUnknown(id, results[i])) continue;
     CheckResult(results[i], event);
     CheckOutcome(batch[i], results[i]);
   }
@@ -147,6 +149,13 @@ void LifeChecker::OnChanges(ActorId actor, absl::Span<const Asked> batch, absl::
 template void LifeChecker::OnChanges(ActorId, absl::Span<const storage::Payment>, absl::Span<const ChangeResult>);
 template void LifeChecker::OnChanges(ActorId, absl::Span<const storage::Cancellation>, absl::Span<const ChangeResult>);
 template void LifeChecker::OnChanges(ActorId, absl::Span<const storage::Extension>, absl::Span<const ChangeResult>);
+
+// All reservations that anybody asks for were made; only a ledger that has lost one does not know it.
+bool LifeChecker::IsUnknown(const Uuid& id, const ChangeResult& result) {
+  if (result.refusal != Refusal::kReservationNotFound) return false;
+  if (rows_.contains(id) || !lost_.contains(id)) Violated("states", id, "the ledger does not know it, and must");
+  return true;
+}
 
 void LifeChecker::CheckResult(const ChangeResult& result, std::optional<LifeEvent> event) {
   const Uuid& id = result.reservation.reservation_id;
@@ -226,6 +235,7 @@ void LifeChecker::NeverSo(const char* change, const ChangeResult& result) {
 void LifeChecker::OnConfirmedLate(ActorId actor, const storage::Payment& payment, const ChangeResult& result) {
   const Uuid& id = payment.reservation_id;
   const std::optional<LifeEvent> event = Follow(actor, id);
+  if (IsUnknown(id, result)) return;
   if (result.outcome == ChangeOutcome::kDone || result.outcome == ChangeOutcome::kReplayed) {
     CheckResult(result, event);
     return CheckOutcome(payment, result);
@@ -315,6 +325,7 @@ void LifeChecker::OnAnswer(ActorId actor, const Change& change, const ChangeResu
 }
 
 void LifeChecker::CheckPaid(const storage::Payment& payment, const ChangeResult& result) {
+  if (result.refusal == Refusal::kReservationNotFound && lost_.contains(payment.reservation_id)) return;
   const auto decided = late_.find({payment.reservation_id, payment.payment_reference});
   bool kept = false;
   switch (result.outcome) {
@@ -329,6 +340,18 @@ void LifeChecker::CheckPaid(const storage::Payment& payment, const ChangeResult&
       kept = decided != late_.end() && decided->second.outcome == result.outcome;
   }
   if (!kept) Violated("acknowledged", payment.reservation_id, "the ledger does not say of the payment what was told");
+}
+
+LifeChecker::Past LifeChecker::Save() const { return {rows_, holds_, late_, rebooked_}; }
+
+void LifeChecker::GoBack(const Past& past) {
+  for (const auto& [id, row] : rows_) {
+    if (!past.rows.contains(id)) lost_.insert(id);
+  }
+  rows_ = past.rows;
+  holds_ = past.holds;
+  late_ = past.late;
+  rebooked_ = past.rebooked;
 }
 
 void LifeChecker::VerifyAll() {

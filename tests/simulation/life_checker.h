@@ -63,6 +63,11 @@ class LifeChecker {
   // A buyer was told the result of their change.
   void OnAnswer(ActorId actor, const Change& change, const storage::ChangeResult& result);
 
+  // What the books say now, and the return to it with the ledger.
+  struct Past;
+  Past Save() const;
+  void GoBack(const Past& past);
+
   // Checks that only calls have changed anything, and that there are as many messages as changes.
   void VerifyAll();
   // From now on no hold may be overdue for longer than this.
@@ -89,6 +94,8 @@ class LifeChecker {
   std::optional<LifeEvent> Follow(ActorId actor, const storage::Uuid& id);
   void Note(ActorId actor, LifeEvent event, const Reservation& row);
   void CheckResult(const storage::ChangeResult& result, std::optional<LifeEvent> event);
+  // Was it answered, and rightly, that there is no such reservation?
+  bool IsUnknown(const storage::Uuid& id, const storage::ChangeResult& result);
   void CheckOutcome(const storage::Payment& payment, const storage::ChangeResult& result);
   void CheckOutcome(const storage::Cancellation& cancellation, const storage::ChangeResult& result);
   void CheckOutcome(const storage::Extension& extension, const storage::ChangeResult& result);
@@ -106,12 +113,21 @@ class LifeChecker {
   Scheduler* const scheduler_;
   Trace* const trace_;
   std::vector<std::string> sinks_;
+  // What follows the ledger into the past is in Past, too.
   std::map<storage::Uuid, Reservation> rows_;
   std::set<std::pair<absl::Time, storage::Uuid>> holds_;            // unpaid, by when they end
   std::map<std::pair<storage::Uuid, std::string>, Decision> late_;  // by reservation and reference
   std::set<storage::Uuid> rebooked_;                                // whose late payment was booked again
+  std::set<storage::Uuid> lost_;                                    // reservations that the ledger has lost
   absl::Duration longest_overdue_ = absl::InfiniteDuration();
   LifeCounts counts_{};
+};
+
+struct LifeChecker::Past {
+  std::map<storage::Uuid, Reservation> rows;
+  std::set<std::pair<absl::Time, storage::Uuid>> holds;
+  std::map<std::pair<storage::Uuid, std::string>, Decision> late;
+  std::set<storage::Uuid> rebooked;
 };
 
 }  // namespace tranche::simulation

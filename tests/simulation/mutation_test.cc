@@ -68,7 +68,8 @@ INSTANTIATE_TEST_SUITE_P(
         TRANCHE_CASE(LateBookedTwice, ""), TRANCHE_CASE(LateTakesNoUnits, ""), TRANCHE_CASE(LateForgetsLimit, ""),
         TRANCHE_CASE(BalancerIgnoresReturned, ""), TRANCHE_CASE(OtherQueuesNotSeen, ""),
         TRANCHE_CASE(ReturnMarkedOnlyIfEmpty, ""), TRANCHE_CASE(InsufficientFromOwnSlice, ""),
-        TRANCHE_CASE(SlowDoubtForgotten, ""), TRANCHE_CASE(NothingOverruled, "")),
+        TRANCHE_CASE(SlowDoubtForgotten, ""), TRANCHE_CASE(NothingOverruled, ""),
+        TRANCHE_CASE(HistoryAlwaysGoesOn, "restores"), TRANCHE_CASE(MarkCountsRegardless, "")),
     [](const testing::TestParamInfo<Case>& info) { return std::string(info.param.name); });
 
 // A fence that is in the enumeration but not in this list would not be tested.

@@ -92,14 +92,17 @@ void Operators::Run() {
 
 void Operators::CreateSkus(bool late) {
   for (size_t i = 0; i < world_->scenario.skus.size(); ++i) {
-    if (world_->scenario.created_late[i] != late) continue;
-    while (!world_->scheduler.stopping()) {
-      Console console(world_, actor_);
-      const auto created = console.ledger().CreateSku(world_->scenario.skus[i], kName);
-      if (created.ok()) console.Announce(*created);
-      if (created.ok() || absl::IsAlreadyExists(created.status())) break;
-      world_->scheduler.Sleep(kPause);
-    }
+    if (world_->scenario.created_late[i] == late) CreateSku(world_->scenario.skus[i]);
+  }
+}
+
+void Operators::CreateSku(const storage::Sku& sku) {
+  while (!world_->scheduler.stopping()) {
+    Console console(world_, actor_);
+    const auto created = console.ledger().CreateSku(sku, kName);
+    if (created.ok()) console.Announce(*created);
+    if (created.ok() || absl::IsAlreadyExists(created.status())) return;
+    world_->scheduler.Sleep(kPause);
   }
 }
 
@@ -194,7 +197,10 @@ bool Operators::SettleOnce() {
   Console console(world_, actor_);
   bool done = true;
   for (const storage::Sku& sku : world_->scenario.skus) {
-    done &= console.ledger().SetQuotaFrozen(sku.sku_id, frozen_.contains(sku.sku_id), kName).ok();
+    const absl::Status set = console.ledger().SetQuotaFrozen(sku.sku_id, frozen_.contains(sku.sku_id), kName).status();
+    // The ledger was restored to a time before it was created.
+    if (absl::IsNotFound(set)) CreateSku(sku);
+    done &= set.ok();
   }
   const auto live = console.ledger().ListLiveIncarnations();
   if (!live.ok()) return false;

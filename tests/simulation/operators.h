@@ -36,6 +36,7 @@ class Operators {
   class Console;
 
   void CreateSkus(bool late);
+  void CreateSku(const storage::Sku& sku);
   void Operate(Console& console);
   std::vector<storage::QuotaDelta> Rebalance(const storage::QuotaSnapshot& quota,
                                              const std::vector<storage::IncarnationId>& live);

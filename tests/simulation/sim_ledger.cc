@@ -60,7 +60,7 @@ absl::Status SimLedger::Begin(Fate fate) {
 // By a lock, or because the ledger is slow. The ledger does not notice if the process that called it is paused, cut off
 // or dies meanwhile: it goes on.
 // dies meanwhile: it goes on.
-absl::Status SimLedger::BeHeldUp(Effect effect) {
+absl::Status SimLedger::BeHeldUp(Effect effect, int epoch) {
   World& world = process_->world();
   const absl::Duration timeout = world.scenario.statement_timeout;
   const absl::Duration late = ChooseLateness();
@@ -68,12 +68,12 @@ absl::Status SimLedger::BeHeldUp(Effect effect) {
   process_->Hinder(waits);
   world.scheduler.Sleep(waits);
   if (world.scheduler.stopping()) return absl::UnavailableError("crashed");
-  if (world.ledger_down) return Lost(effect, "the ledger went down");
+  if (world.ledger_down || world.ledger_epoch != epoch) return Lost(effect, "the ledger went down");
   if (late > waits) return absl::UnavailableError("cancelled by the statement timeout");
   return absl::OkStatus();
 }
 
-absl::Status SimLedger::End(Effect effect, Fate fate) {
+absl::Status SimLedger::End(Effect effect, Fate fate, int epoch) {
   const Scenario& scenario = process_->world().scenario;
   const absl::Duration late = fate == Fate::kAnswerLate ? ChooseLateness() : absl::ZeroDuration();
   const absl::Duration waits = std::min(late, scenario.statement_timeout + kStatementGrace);
@@ -82,7 +82,8 @@ absl::Status SimLedger::End(Effect effect, Fate fate) {
     return absl::UnavailableError("crashed");
   }
   if (fate == Fate::kAnswerLost) process_->NoteFault(Fault::kLedgerAnswerLost);
-  if (fate != Fate::kAnswerLost && late == waits && process_->ReachesLedger()) return absl::OkStatus();
+  const bool same_server = process_->ReachesLedger() && process_->world().ledger_epoch == epoch;
+  if (fate != Fate::kAnswerLost && late == waits && same_server) return absl::OkStatus();
   return Lost(effect, "lost on the way back");
 }
 
@@ -131,7 +132,8 @@ absl::Status SimLedger::WaitInVain() {
   if (absl::Status begun = Begin(Fate::kAnswered); !begun.ok()) return begun;
   process_->Hinder(kLockTimeout);
   process_->world().scheduler.Sleep(kLockTimeout);
-  if (absl::Status ended = End(Effect::kRead, Fate::kAnswered); !ended.ok()) return ended;
+  const int epoch = process_->world().ledger_epoch;
+  if (absl::Status ended = End(Effect::kRead, Fate::kAnswered, epoch); !ended.ok()) return ended;
   return storage::BusyError("lock timeout");
 }
 

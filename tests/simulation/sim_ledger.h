@@ -32,11 +32,12 @@ class SimLedger : public storage::ForwardingReservationLedger<SimLedger>,
   auto Around(const storage::LedgerCall& call, const Ask& ask) -> decltype(ask(std::declval<WatchedLedger&>())) {
     const Fate fate = ChooseFate(call.effect);
     if (absl::Status begun = Begin(fate); !begun.ok()) return begun;
+    const int epoch = process_->world().ledger_epoch;
     if (fate == Fate::kHeldUp) {
-      if (absl::Status held_up = BeHeldUp(call.effect); !held_up.ok()) return held_up;
+      if (absl::Status held_up = BeHeldUp(call.effect, epoch); !held_up.ok()) return held_up;
     }
     auto result = ask(ledger_);
-    if (absl::Status ended = End(call.effect, fate); !ended.ok()) return ended;
+    if (absl::Status ended = End(call.effect, fate, epoch); !ended.ok()) return ended;
     return result;
   }
 
@@ -56,9 +57,9 @@ class SimLedger : public storage::ForwardingReservationLedger<SimLedger>,
   // The wait before the call; an error if the call is not made.
   absl::Status Begin(Fate fate);
   // The wait in the ledger after a call has arrived; an error if the call is cancelled.
-  absl::Status BeHeldUp(Effect effect);
-  // The wait after the call; an error if its answer does not come.
-  absl::Status End(Effect effect, Fate fate);
+  absl::Status BeHeldUp(Effect effect, int epoch);
+  // The wait after the call; an error if its answer does not come. `epoch`: of the ledger that was called.
+  absl::Status End(Effect effect, Fate fate, int epoch);
   static absl::Status Lost(Effect effect, const char* why);
   // While a SKU is locked: a call that waits for its slots, a cart that does not, and a batch whose claims for it stay
   // undecided.

@@ -78,6 +78,12 @@ absl::StatusOr<std::vector<std::string>> WatchedLedger::ReclaimIncarnation(Incar
   return skus;
 }
 
+absl::StatusOr<IncarnationId> WatchedLedger::BeginHistory(IncarnationId above, const std::string& actor) {
+  auto first = ledger().BeginHistory(above, actor);
+  if (first.ok()) process_->world().checker.OnHistoryBegun(process_->actor(), *first);
+  return first;
+}
+
 template <typename Asked>
 absl::StatusOr<std::vector<ChangeResult>> WatchedLedger::Watched(absl::Span<const Asked> batch,
                                                                  absl::StatusOr<std::vector<ChangeResult>> results) {

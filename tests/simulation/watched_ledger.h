@@ -47,6 +47,7 @@ class WatchedLedger : public storage::ForwardingReservationLedger<WatchedLedger>
   absl::StatusOr<storage::IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
                                                              bool draining) override;
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(storage::IncarnationId incarnation) override;
+  absl::StatusOr<storage::IncarnationId> BeginHistory(storage::IncarnationId above, const std::string& actor) override;
 
   absl::StatusOr<std::vector<storage::ChangeResult>> ConfirmReservations(
       storage::LockMode mode, absl::Span<const storage::Payment> batch) override;

@@ -61,6 +61,8 @@ struct World {
   // Whether faults are injected. Not in the second phase, in which every unit must find its buyer.
   bool faulty = true;
   bool ledger_down = false;
+  // Grows when the ledger is replaced by an older state of itself: connections from before are dead.
+  int ledger_epoch = 0;
   bool zookeeper_down = false;
   std::string locked_sku;  // a stranger's transaction has locked its slots; "" for none
   FaultCounts fault_counts{};

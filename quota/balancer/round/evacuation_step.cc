@@ -18,7 +18,9 @@ void EvacuationStep::Forget() {
 }
 
 absl::Status EvacuationStep::Run() {
-  const std::set<IncarnationId> unable = context_.board.CannotCommit();
+  std::set<IncarnationId> unable = context_.board.CannotCommit();
+  // The report of what is no node was written by hand, or left behind: it must not outvote the nodes.
+  std::erase_if(unable, [&](IncarnationId id) { return !context_.nodes.registered().contains(id); });
   ForgetWhoRecovered(unable);
   // When most nodes are unable, they are not the ones cut off: moving everything to the few others, or to none, helps
   // no buyer.

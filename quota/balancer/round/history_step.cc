@@ -9,6 +9,7 @@
 #include "quota/coordination/incarnation_znodes.h"
 #include "quota/coordination/ledger_mark.h"
 #include "storage/base/status_macros.h"
+#include "storage/mutation.h"
 
 namespace tranche::quota {
 namespace {
@@ -52,44 +53,70 @@ absl::Status HistoryStep::Run(Coordination& session) {
 absl::Status HistoryStep::Look(Coordination& session) {
   const auto znode = session.Get(LedgerMarkPath(context_.options.shard), Watch::kNo);
   if (!znode.ok() && !absl::IsNotFound(znode.status())) return znode.status();
-  ASSIGN_OR_RETURN(const LedgerMark mark, context_.ledger.Mark());
   const std::optional<LedgerMark> earlier = znode.ok() ? ReadLedgerMark(znode->data) : written_;
+  ASSIGN_OR_RETURN(const LedgerMark mark, context_.ledger.Mark(earlier));
   const bool goes_on = !earlier.has_value() || GoesOn(*earlier, mark);
-  if (goes_on) return Write(session, znode, mark);
+  if (goes_on || storage::Mutated(storage::Mutation::kHistoryAlwaysGoesOn)) return Write(session, znode, mark);
   LOG(WARNING) << "shard " << context_.options.shard << ": the ledger is another one than before, or an older state of "
                << "itself (line " << earlier->line << " at " << earlier->count << " before, " << mark.line << " at "
                << mark.count << " now), or an operator asks for this: all nodes begin anew from what it says";
   context_.repair.Soon();
-  if (context_.options.shard == storage::kHomeShard) return BreakOff(session);
+  if (context_.options.shard == storage::kHomeShard) return BreakOff(session, mark);
   // Only home can end incarnations for good. Their end is told to this shard, too.
   RETURN_IF_ERROR(RequestNewHistory(session));
   return Write(session, znode, mark);
 }
 
-absl::Status HistoryStep::BreakOff(Coordination& session) {
+absl::Status HistoryStep::BreakOff(Coordination& session, const LedgerMark& mark) {
   ASSIGN_OR_RETURN(const std::set<IncarnationId> mentioned, Mentioned(session));
-  IncarnationId highest = storage::kPool;
   for (const IncarnationId incarnation : mentioned) {
-    if (incarnation <= storage::kMostBelievedIncarnation) highest = incarnation;
+    if (incarnation <= storage::kMostBelievedIncarnation) highest_ = std::max(highest_, incarnation);
   }
-  ASSIGN_OR_RETURN(first_, context_.ledger.BeginHistory(highest, kHistoryActor));
+  ASSIGN_OR_RETURN(first_, context_.ledger.BeginHistory(highest_, kHistoryActor));
+  // If the ledger forgets this history, too, its numbers are in the world nevertheless.
+  highest_ = *first_;
+  line_ = mark.line;
+  seen_.reset();
   return absl::OkStatus();
 }
 
 // The mark is written last: whoever takes over from us before that begins again.
 absl::Status HistoryStep::GoOn(Coordination& session) {
+  ASSIGN_OR_RETURN(const bool replaced, WasReplaced());
+  if (replaced) {
+    // It may not know of this new history, and incarnations that begin now may have low numbers again: they would be
+    // ended for ever. The mark in the tree is still the old one: the next look begins again.
+    first_.reset();
+    looked_at_ = absl::InfinitePast();
+    context_.inbox.Again();
+    return absl::OkStatus();
+  }
   bool done = false;
   RETURN_IF_ERROR(EndIncarnations(session, &done));
   if (!done) {
     context_.inbox.Again();
     return absl::OkStatus();
   }
-  RETURN_IF_ERROR(Note(session));
+  RETURN_IF_ERROR(Note(session, *seen_));
   LOG(WARNING) << "a new history has begun with incarnation " << *first_;
   first_.reset();
   looked_at_ = context_.clock.Now();
   context_.repair.Soon();
   return absl::OkStatus();
+}
+
+// Has the ledger been replaced once more since it was told to begin this history?
+absl::StatusOr<bool> HistoryStep::WasReplaced() {
+  if (!seen_.has_value()) {
+    // No ledger goes on from this mark, so ours only says where it stands.
+    ASSIGN_OR_RETURN(const LedgerMark now, context_.ledger.Mark(LedgerMark{}));
+    if (now.line != line_ || !BeganWith(now, *first_)) return true;
+    seen_ = now;
+  }
+  ASSIGN_OR_RETURN(const LedgerMark mark, context_.ledger.Mark(seen_));
+  if (!GoesOn(*seen_, mark)) return true;
+  seen_ = mark;
+  return false;
 }
 
 // As many as the round allows. `done` if there were none: one that was just registering is found by the next round.
@@ -114,10 +141,9 @@ absl::Status HistoryStep::EndIncarnations(Coordination& session, bool* done) {
   return absl::OkStatus();
 }
 
-absl::Status HistoryStep::Note(Coordination& session) {
+absl::Status HistoryStep::Note(Coordination& session, const LedgerMark& mark) {
   const auto znode = session.Get(LedgerMarkPath(context_.options.shard), Watch::kNo);
   if (!znode.ok() && !absl::IsNotFound(znode.status())) return znode.status();
-  ASSIGN_OR_RETURN(const LedgerMark mark, context_.ledger.Mark());
   return Write(session, znode, mark);
 }
 

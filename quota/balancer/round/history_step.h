@@ -8,6 +8,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -31,10 +32,11 @@ class HistoryStep {
 
  private:
   absl::Status Look(Coordination& session);
-  absl::Status BreakOff(Coordination& session);
+  absl::Status BreakOff(Coordination& session, const storage::LedgerMark& mark);
   absl::Status GoOn(Coordination& session);
+  absl::StatusOr<bool> WasReplaced();
   absl::Status EndIncarnations(Coordination& session, bool* done);
-  absl::Status Note(Coordination& session);
+  absl::Status Note(Coordination& session, const storage::LedgerMark& mark);
   absl::Status Write(Coordination& session, const absl::StatusOr<Znode>& present, const storage::LedgerMark& mark);
 
   const RoundContext& context_;
@@ -43,6 +45,10 @@ class HistoryStep {
   std::optional<storage::LedgerMark> written_;
   // While a new history is being begun: the first incarnation that belongs to it.
   std::optional<storage::IncarnationId> first_;
+  std::string line_;                         // of the ledger that was told to begin it
+  std::optional<storage::LedgerMark> seen_;  // where it stood in our last round
+  // The highest incarnation that we have heard of.
+  storage::IncarnationId highest_ = storage::kPool;
 };
 
 }  // namespace tranche::quota

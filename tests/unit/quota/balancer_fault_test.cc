@@ -243,6 +243,22 @@ TEST_F(BalancerFaultTest, ANodeThatCannotCommitIsEvacuatedAfterItsGraceAndWelcom
   EXPECT_EQ((Units{Left(a.id), Left(b.id), Left(kPool)}), (Units{6, 6, 0}));
 }
 
+// Else "most nodes cannot reach the ledger" would be said by nobody, and keep a node's units from the others.
+TEST_F(BalancerFaultTest, ReportsOfNodesThatDoNotExistOutvoteNobody) {
+  CreateSku(10);
+  const Node a = AddNode(), b = AddNode();
+  internal::v1::DemandReport report;
+  report.set_cannot_commit(true);
+  for (IncarnationId none = b.id + 1; none < b.id + 4; ++none) {
+    ASSERT_TRUE(operator_.tree().Create(DemandPath(none), report.SerializeAsString(), CreateMode::kPersistent).ok());
+  }
+  ReportLedger(a, /*cannot_commit=*/true);
+  Rounds();
+  clock_.AdvanceBy(options_.cannot_commit_grace);
+  Rounds();
+  EXPECT_EQ((Units{Left(a.id), Left(b.id), Left(kPool)}), (Units{0, 10, 0}));
+}
+
 TEST_F(BalancerFaultTest, AMomentWithoutTheLedgerCostsANodeNothing) {
   CreateSku(10);
   const Node a = AddNode(), b = AddNode();

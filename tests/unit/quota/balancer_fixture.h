@@ -25,7 +25,7 @@ struct Node {
 };
 
 // A ledger in which some SKUs change so often that no announcement has their latest version, in which others are
-// locked, and whose marks can be made to fail.
+// locked, and whose marks and new histories can be made to fail.
 class BusyLedger : public storage::FakeLedger {
  public:
   using FakeLedger::FakeLedger;
@@ -37,10 +37,16 @@ class BusyLedger : public storage::FakeLedger {
     return FakeLedger::AckReturnedSkus(quiet);
   }
 
-  absl::StatusOr<storage::LedgerMark> Mark() override {
+  absl::StatusOr<storage::LedgerMark> Mark(const std::optional<storage::LedgerMark>& earlier) override {
     if (marks_left == 0) return absl::UnavailableError("no more marks");
     --marks_left;
-    return FakeLedger::Mark();
+    return FakeLedger::Mark(earlier);
+  }
+
+  absl::StatusOr<storage::IncarnationId> BeginHistory(storage::IncarnationId above, const std::string& actor) override {
+    if (histories_to_fail == 0) return FakeLedger::BeginHistory(above, actor);
+    --histories_to_fail;
+    return absl::UnavailableError("not now");
   }
 
   // While some SKUs are locked, whatever needs them does nothing.
@@ -63,6 +69,7 @@ class BusyLedger : public storage::FakeLedger {
   int waited_in_vain = 0;
   std::string busy_before;  // these ids
   int marks_left = 1000000;
+  int histories_to_fail = 0;
 
  private:
   absl::Status Waited() {

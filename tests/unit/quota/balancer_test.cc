@@ -151,6 +151,19 @@ TEST_F(BalancerTest, APersistentRegistrationKeepsNoDeadNodeAlive) {
   EXPECT_EQ((Units{Left(a.id), Left(b.id), Left(kPool)}), (Units{0, 10, 0}));
 }
 
+// The node is there, and writes it again.
+TEST_F(BalancerTest, ARegistrationThatSomebodyWroteOverIsNoDeadNode) {
+  CreateSku(10);
+  const Node a = AddNode(), b = AddNode();
+  Rounds();
+  const Units before{Left(a.id), Left(b.id), Left(kPool)};
+  ASSERT_TRUE(operator_.tree().Set(NodePath(a.id), "\xff\xff", kAnyVersion).ok());
+  clock_.AdvanceBy(options_.refresh_interval);
+  Rounds();
+  EXPECT_TRUE(IsLive(a.id));
+  EXPECT_EQ((Units{Left(a.id), Left(b.id), Left(kPool)}), before);
+}
+
 TEST_F(BalancerTest, ANewcomerGetsItsShareAndTheOthersAreNotReshuffled) {
   CreateSku(12);
   const Node a = AddNode(), b = AddNode();

@@ -224,6 +224,20 @@ TEST_F(BegunNodeAgentTest, ARegistrationOfAnotherSessionIsNotBelievedIn) {
   ExpectRegisteredByItself();
 }
 
+TEST_F(BegunNodeAgentTest, ARegistrationThatSomebodyWroteOverIsWrittenAgain) {
+  const IncarnationId id = agent_.incarnation();
+  const std::string written = tree().Get(NodePath(id), Watch::kNo)->data;
+  internal::v1::NodeRegistration other;
+  other.set_name("n2");
+  other.set_address("elsewhere:1");
+  for (const std::string& data : {std::string("\xff\xff"), std::string(), other.SerializeAsString()}) {
+    ASSERT_TRUE(tree().Set(NodePath(id), data, kAnyVersion).ok());
+    Turns();
+    EXPECT_EQ(tree().Get(NodePath(id), Watch::kNo)->data, written);
+    EXPECT_EQ(agent_.incarnation(), id) << "it goes on";
+  }
+}
+
 TEST_F(BegunNodeAgentTest, ReleaseReturnsTheUnitsAndLeavesNothingBehind) {
   Give(4);
   const IncarnationId id = agent_.incarnation();
