@@ -198,9 +198,8 @@ bool ConnectionPool::AwaitShare(absl::Time latest) {
 std::unique_ptr<ConnectionPool::Connection> ConnectionPool::AwaitReturned(absl::Time latest) {
   absl::MutexLock lock(&mutex_);
   // Callers that wait here, or that are opening one, have none that they could return.
-  const auto settled = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return given_up_ || !idle_.empty() || open_ == 0;
-  };
+  const auto settled = [this]()
+                           ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return given_up_ || !idle_.empty() || open_ == 0; };
   mutex_.AwaitWithDeadline(absl::Condition(&settled), latest);
   return TakeIdle();
 }

@@ -48,8 +48,8 @@ struct PoolOptions {
   absl::Duration idle_timeout = absl::Minutes(1);   // an idle connection is closed
   absl::Duration statement_timeout = absl::Seconds(10);
   absl::Duration lock_timeout = absl::ZeroDuration();  // waiting for one lock; zero: the statement timeout alone
-  // Sent data that is unacknowledged for this long breaks the connection: the host may have vanished. A node that is cut
-  // off must say so soon, so that its units are moved within five seconds.
+  // Sent data that is unacknowledged for this long breaks the connection: the host may have vanished. A node that is
+  // cut off must say so soon, so that its units are moved within five seconds.
   absl::Duration tcp_user_timeout = absl::Seconds(3);
   std::string application_name = "tranche";
   std::shared_ptr<ConnectionShare> share = {};  // with the other pools of this process and server; may be nullptr

@@ -24,7 +24,8 @@ SELECT results_eq($$
   SELECT p.proname::text COLLATE "C" FROM pg_proc p
   WHERE p.pronamespace = 'tranche'::regnamespace AND NOT has_function_privilege('tranche_node', p.oid, 'EXECUTE')
   ORDER BY 1 $$,
-  $$ VALUES ('await_standby' COLLATE "C"), ('begin_migration'), ('check_arriving'), ('confirm_retired'), ('known_reservation'),
+  $$ VALUES ('await_pool' COLLATE "C"), ('await_standby'), ('begin_migration'), ('check_arriving'), ('check_procedures'),
+            ('confirm_retired'), ('known_reservation'),
             ('ledger_line'), ('lock_reservations'), ('lock_sku'), ('lock_units'), ('next_sku_of_buyer'), ('pin_skus'), ('pool_ended_slots'),
             ('rebook_reservation'), ('record_migration'), ('refuse_older_migrator'), ('request_refund'), ('return_units'), ('schema_version'),
             ('sku_totals'), ('take_units'), ('wake_outbox'), ('write_outbox') $$,
