@@ -27,6 +27,12 @@ namespace {
 constexpr absl::Duration kPatience = absl::Seconds(60);
 constexpr int kNotReachable = 4;
 
+#if defined(__has_feature)
+#if __has_feature(undefined_behavior_sanitizer)
+#define TRANCHE_UNDEFINED_BEHAVIOR_SANITIZER
+#endif
+#endif
+
 // A TCP connection that says only what it is told to.
 class Connection {
  public:
@@ -165,6 +171,9 @@ TEST_F(ListenerTest, ANodeThatRanOutOfDescriptorsOnceEndsAndHandsItsUnitsBack) {
 }
 
 TEST_F(ListenerTest, ANodeWhoseDescriptorsStayUsedUpEndsAndHandsItsUnitsBack) {
+#if defined(TRANCHE_UNDEFINED_BEHAVIOR_SANITIZER)
+  GTEST_SKIP() << "the sanitizer opens a pipe to look at an object, and reports the object if it gets none";
+#endif
   Start();
   LimitDescriptors(20);
   const std::vector<Connection> idle = Connect(40);

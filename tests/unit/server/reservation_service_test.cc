@@ -425,8 +425,9 @@ TEST_F(ReservationServiceTest, AStreamThatOthersHoldUpReadsOnWhenThereIsRoom) {
   ASSERT_TRUE(sales_.AwaitArrived(4));
   EXPECT_EQ(sales_.last_user(), "u3");
   for (int i = 0; i < 2; ++i) sales_.DecideFirst();
+  ASSERT_TRUE(second->WritesDone());
+  ASSERT_TRUE(other->WritesDone());
   for (auto* stream : {first.get(), second.get(), other.get()}) {
-    stream->WritesDone();
     v1::StreamReservationsResponse response;
     while (stream->Read(&response)) {
     }
