@@ -2,6 +2,8 @@
 
 #include <glog/logging.h>
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 namespace tranche::simulation {
@@ -50,10 +52,11 @@ const Kind& ChooseKind(Random& random, absl::string_view name) {
   int64_t weights = 0;
   for (const Kind& kind : Kinds()) weights += kind.weight;
   int64_t chosen = random.Below(weights);
-  for (const Kind& kind : Kinds()) {
-    if (name.empty() ? (chosen -= kind.weight) < 0 : kind.name == name) return kind;
-  }
-  LOG(FATAL) << "no scenario " << name;
+  const auto found = std::find_if(Kinds().begin(), Kinds().end(), [&](const Kind& kind) {
+    return name.empty() ? (chosen -= kind.weight) < 0 : kind.name == name;
+  });
+  CHECK(found != Kinds().end()) << "no scenario " << name;
+  return *found;
 }
 
 storage::Sku ChooseSku(Random& random, int number, absl::Time start) {

@@ -59,7 +59,6 @@ absl::Status SimLedger::Begin(Fate fate) {
 
 // By a lock, or because the ledger is slow. The ledger does not notice if the process that called it is paused, cut off
 // or dies meanwhile: it goes on.
-// dies meanwhile: it goes on.
 absl::Status SimLedger::BeHeldUp(Effect effect, int epoch) {
   World& world = process_->world();
   const absl::Duration timeout = world.scenario.statement_timeout;
@@ -118,7 +117,8 @@ absl::StatusOr<storage::CartResult> SimLedger::CommitCart(storage::IncarnationId
 absl::StatusOr<storage::CartResult> SimLedger::FindLocked(const std::string& locked,
                                                           absl::Span<const storage::ReservationClaim> lines) {
   if (absl::Status begun = Begin(Fate::kAnswered); !begun.ok()) return begun;
-  if (absl::Status ended = End(Effect::kRead, Fate::kAnswered); !ended.ok()) return ended;
+  const int epoch = process_->world().ledger_epoch;
+  if (absl::Status ended = End(Effect::kRead, Fate::kAnswered, epoch); !ended.ok()) return ended;
   storage::CartResult cart;
   for (const auto& line : lines) {
     cart.lines.push_back(
