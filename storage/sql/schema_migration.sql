@@ -65,7 +65,7 @@ FOR EACH ROW EXECUTE FUNCTION tranche.refuse_older_migrator();
 -- build of the same schema version made it, and nobody can tell which of the two is the newer one.
 CREATE OR REPLACE FUNCTION tranche.check_procedures(p_names text[], p_texts text[])
 RETURNS void
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 AS $$
 DECLARE

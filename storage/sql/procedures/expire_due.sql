@@ -2,7 +2,7 @@
 -- units go to the pools. One transaction. Only due holds are read, by the index reservation_due: the cost does not grow
 -- with the number of live holds or of finished reservations. Only this database's clock decides what is due.
 --
--- Returns how many it expired, whether others are due that were not looked at, and the microseconds until the next one
+-- Returns how many it expired, whether others are due (beyond the limit, or locked just now), and the microseconds until the next one
 -- is due: 0 if one is, NULL if there is none. Holds of SKUs that are on their way to another shard are left alone, and
 -- not counted: the shard that has the SKU in the end expires them.
 --
@@ -44,6 +44,7 @@ DECLARE
   v_got        text[];
   v_changed    reservation[];
   v_next       timestamptz;
+  v_skipped    boolean;
 BEGIN
   IF p_limit < 1 THEN
     RAISE EXCEPTION 'the limit must be at least 1' USING ERRCODE = 'invalid_parameter_value';
@@ -107,12 +108,16 @@ BEGIN
   SELECT r.expires_at INTO v_next FROM reservation r
   WHERE r.state = 'PENDING' AND r.expires_at >= v_at_due AND (r.expires_at > v_at_due OR r.reservation_id > v_at_id)
     AND (SELECT s.whereabouts FROM sku s WHERE s.sku_id = r.sku_id) = 'HERE'
-  ORDER BY r.expires_at, r.reservation_id
+  ORDER BY r.expires_at
   LIMIT 1;
   v_now := clock_timestamp();
+  -- Holds in another's hands: one way or the other, that is over at once.
+  v_skipped := cardinality(v_candidates) > coalesce(cardinality(v_changed), 0)
+    AND EXISTS (SELECT FROM reservation r
+                WHERE r.reservation_id = ANY (v_candidates) AND r.state = 'PENDING' AND r.expires_at <= v_now);
   RETURN QUERY
-  SELECT coalesce(cardinality(v_changed), 0)::bigint, coalesce(v_next <= v_now, false),
-         CASE WHEN v_next IS NOT NULL THEN greatest(0, (date_part('epoch', v_next - v_now) * 1000000)::bigint) END,
+  SELECT coalesce(cardinality(v_changed), 0)::bigint, v_skipped OR coalesce(v_next <= v_now, false),
+         CASE WHEN v_skipped THEN 0 WHEN v_next IS NOT NULL THEN greatest(0, (date_part('epoch', v_next - v_now) * 1000000)::bigint) END,
          CASE WHEN v_next <= v_now THEN v_at_due END, CASE WHEN v_next <= v_now THEN v_at_id END,
          v_locked[1 + floor(random() * cardinality(v_locked))::integer];
 END
