@@ -102,7 +102,7 @@ class ReadCache {
       Wanted& wanted_now = wanted_[key];
       wanted_now.since = now;
       wanted_now.waiters.push_back(std::move(done));
-      queue_.push_back(key);
+      (Usable(known, now) ? renewals_ : queue_).push_back(key);
     }
     return false;
   }
@@ -118,10 +118,11 @@ class ReadCache {
   std::optional<std::string> NextToRead(bool* starter) {
     absl::MutexLock lock(&mutex_);
     if (starting_ && !*starter) return std::nullopt;
-    starting_ = *starter = !queue_.empty() && reading_ < options_.max_reads;
+    std::deque<std::string>& queue = renewals_.empty() ? queue_ : renewals_;
+    starting_ = *starter = !queue.empty() && reading_ < options_.max_reads;
     if (!starting_) return std::nullopt;
-    std::string key = std::move(queue_.front());
-    queue_.pop_front();
+    std::string key = std::move(queue.front());
+    queue.pop_front();
     ++reading_;
     return key;
   }
@@ -191,8 +192,10 @@ class ReadCache {
   absl::Mutex mutex_;
   absl::flat_hash_map<std::string, Known> young_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, Known> old_ ABSL_GUARDED_BY(mutex_);
-  // Keys that are being read, or wait in queue_ for their turn.
+  // Keys that are being read, or wait in a queue for their turn.
   absl::flat_hash_map<std::string, Wanted> wanted_ ABSL_GUARDED_BY(mutex_);
+  // Keys that are known go first: a flood of invented ones does not delay what shoppers look at.
+  std::deque<std::string> renewals_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::string> queue_ ABSL_GUARDED_BY(mutex_);
   size_t reading_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t waiting_ ABSL_GUARDED_BY(mutex_) = 0;

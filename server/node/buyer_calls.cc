@@ -60,7 +60,7 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
       lists_(ledger->books(), storage::Clock::Real()),
       watch_hub_([ledger](absl::Span<const storage::Uuid> ids) { return ledger->router().ReadEverywhere(ids); },
                  storage::Clock::Real(), ToWatchOptions(options)),
-      catalog_([ledger](const std::string& sku_id, auto done) { ledger->books()->FindSku(sku_id, std::move(done)); },
+      catalog_([ledger](const std::string& sku_id, auto done) { ledger->router().ViewSku(sku_id, std::move(done)); },
                [ledger](const std::string& after, auto done) {
                  ledger->ListSkus(after, CatalogHandler::kLargestPage + 1, std::move(done));
                },

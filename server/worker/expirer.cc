@@ -32,6 +32,8 @@ absl::Duration Expirer::Step() {
   trouble_.Answered();
   if (!expired->locked.empty()) NoteLocked(expired->locked, clock_->Now());
   if (!expired->more) {
+    // Other workers and changes have locks, too, but not at every look.
+    if (!std::exchange(pass_found_locked_, false)) locked_at_ = absl::InfinitePast();
     const absl::Duration longest = expired->locked.empty() ? options_.poll : kWhileLocked;
     return std::clamp(expired->until_next, kLeastWait, longest);
   }
@@ -44,6 +46,7 @@ absl::Duration Expirer::Step() {
 void Expirer::NoteLocked(const std::string& sku_id, absl::Time now) {
   if (now - locked_at_ > kLockedForLong) locked_since_ = now;
   locked_at_ = now;
+  pass_found_locked_ = true;
   if (now - locked_since_ < kLockedForLong || now < tell_locked_at_) return;
   LOG(WARNING) << "holds of " << sku_id << " do not expire: another transaction has locked the SKU or its pool for "
                << now - locked_since_ << "; find it with pg_blocking_pids() in pg_stat_activity. Others expire";

@@ -40,7 +40,8 @@ class Expirer {
   storage::Clock* const clock_;
   const ExpirerOptions options_;
   LedgerTrouble trouble_;
-  // Since when one SKU or another has been found locked again and again, and when one was last.
+  // Since when each pass over what is due has found one SKU or another locked, and when one was last.
+  bool pass_found_locked_ = false;
   absl::Time locked_since_ = absl::InfinitePast();
   absl::Time locked_at_ = absl::InfinitePast();
   absl::Time tell_locked_at_ = absl::InfinitePast();

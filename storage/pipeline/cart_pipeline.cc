@@ -102,12 +102,20 @@ CartPipeline::Carts CartPipeline::NextAfter(const Cart& cart) {
 }
 
 void CartPipeline::MakeSlow(const CartPtr& cart, std::vector<std::string> slow_skus) {
-  if (!cart->slow) {
-    cart->slow = true;
+  cart->slow = true;
+  if (!slow_skus.empty()) {
+    ForgetSlowSkusOf(*cart);
     cart->slow_skus = std::move(slow_skus);
     for (const std::string& sku_id : cart->slow_skus) ++slow_skus_[sku_id];
   }
   slow_.push_back(cart);
+}
+
+void CartPipeline::ForgetSlowSkusOf(const Cart& cart) {
+  for (const std::string& sku_id : cart.slow_skus) {
+    const auto found = slow_skus_.find(sku_id);
+    if (--found->second == 0) slow_skus_.erase(found);
+  }
 }
 
 std::vector<std::string> CartPipeline::SlowSkusOf(const Cart& cart) const {
@@ -155,10 +163,7 @@ void CartPipeline::Settle(const CartPtr& cart, Result result) {
 void CartPipeline::Answer(const CartPtr& cart, Result result) {
   {
     absl::MutexLock lock(&mutex_);
-    for (const std::string& sku_id : cart->slow_skus) {
-      const auto found = slow_skus_.find(sku_id);
-      if (--found->second == 0) slow_skus_.erase(found);
-    }
+    ForgetSlowSkusOf(*cart);
   }
   cart->done(std::move(result));
 }
@@ -206,7 +211,12 @@ CartPipeline::CartPtr CartPipeline::NextSlow() {
 }
 
 void CartPipeline::CommitSlow() {
-  size_t left = waiting();  // at most once round
+  size_t left = 0;  // at most once round
+  {
+    absl::MutexLock lock(&mutex_);
+    left = slow_.size();
+  }
+  LockMode mode = LockMode::kWait;
   for (int in_vain = 0; left > 0 && in_vain < kMostTriesInVain; --left) {
     const CartPtr cart = NextSlow();
     if (cart == nullptr) break;
@@ -215,11 +225,14 @@ void CartPipeline::CommitSlow() {
       Answer(cart, std::move(result));
       continue;
     }
-    result = CommitCart(ledger_, clock_, cart->incarnation, LockMode::kNoWait, cart->lines, cart->deadline);
+    result = CommitCart(ledger_, clock_, cart->incarnation, std::exchange(mode, LockMode::kNoWait), cart->lines,
+                        cart->deadline);
     in_vain += CartFoundLocked(result) ? 1 : 0;
     Settle(cart, std::move(result));
   }
   absl::MutexLock lock(&mutex_);
+  // Another one waits the next time.
+  if (slow_.size() > 1) std::rotate(slow_.begin(), slow_.begin() + 1, slow_.end());
   slow_under_way_ = false;
 }
 

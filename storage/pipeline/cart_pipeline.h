@@ -4,13 +4,12 @@
 // The threads are few, and another transaction may lock a SKU for long. So that it holds up the carts with that SKU
 // only:
 //   - of each SKU, only kMostPerSku carts are under way at a time; the others queue up here. That costs nothing: a
-//   node's
-//     carts for a SKU lock the same slots, and so one after the other.
+//     node's carts for a SKU lock the same slots, and so one after the other.
 //   - a cart that has waited in vain is tried once more without waiting, to learn which of its SKUs are locked. From
-//   then
-//     on it is *slow*, as requests of the other pipelines are (request_queues.h), and so is every cart with a SKU that
-//     holds up a slow one. Slow carts are tried without waiting, by one thread, until they succeed or their deadlines
-//     pass.
+//     then on it is *slow*, as requests of the other pipelines are (request_queues.h), and so is every cart with a SKU
+//     that holds up a slow one. One thread tries slow carts until they succeed or their deadlines pass: the first of
+//     each turn waits for its locks for a moment, because short transactions that follow each other closely would
+//     otherwise keep them from it for ever; the others do not wait.
 #pragma once
 
 #include <cstddef>
@@ -86,7 +85,9 @@ class CartPipeline {
   void Enqueue(const CartPtr& cart) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // One that was under way is not any more. Returns those that go in its place.
   Carts NextAfter(const Cart& cart) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // `slow_skus`: what holds it up, as far as it is known now; empty: as before.
   void MakeSlow(const CartPtr& cart, std::vector<std::string> slow_skus) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ForgetSlowSkusOf(const Cart& cart) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::vector<std::string> SlowSkusOf(const Cart& cart) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   CartPtr NextSlow();
 

@@ -47,6 +47,8 @@ std::string WithParameters(const std::string& dsn, const PoolOptions& options) {
 std::string SessionSettings(const PoolOptions& options) {
   return absl::StrCat("SET statement_timeout = ", absl::ToInt64Milliseconds(options.statement_timeout),
                       "; SET lock_timeout = ", absl::ToInt64Milliseconds(options.lock_timeout),
+                      // Times go through text in some answers.
+                      "; SET datestyle = 'ISO'; SET timezone = 'UTC'"
                       // We give this guarantee: an operator's or a role's default must not weaken it.
                       "; SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'"
                       // Otherwise the warning of a COMMIT that no standby has confirmed may not reach us.

@@ -204,13 +204,16 @@ absl::StatusOr<ChangeResult> PostgresLifecycleLedger::Preview(const Extension& e
 absl::StatusOr<CartResult> PostgresLifecycleLedger::CommitCart(IncarnationId incarnation, LockMode mode,
                                                                absl::Span<const ReservationClaim> lines) {
   CHECK_LE(lines.size(), static_cast<size_t>(kMaxCartLines));
+  // Without waiting, a repeat may only say that the first try, whose answer was lost, still has its locks. The caller
+  // must learn of the loss, and asks again.
+  const Repeat repeat = mode == LockMode::kWait ? Repeat::kIfAnswerLost : Repeat::kNever;
   const auto rows = std::apply(
       [&](const auto&... literals) {
-        return Call(*pool_, Repeat::kIfAnswerLost, "commit_cart", incarnation, literals..., mode == LockMode::kWait);
+        return Call(*pool_, repeat, "commit_cart", incarnation, literals..., mode == LockMode::kWait);
       },
       ToLiterals(lines));
   if (!rows.ok()) return rows.status();
-  return ReadAnswer(Repeat::kIfAnswerLost, [&] { return ToCartResult(*rows, lines); });
+  return ReadAnswer(repeat, [&] { return ToCartResult(*rows, lines); });
 }
 
 absl::StatusOr<std::vector<Reservation>> PostgresLifecycleLedger::ReadReservations(

@@ -159,6 +159,11 @@ void ShardRouter::FindSku(const std::string& sku_id, SkuDone done) {
                  std::move(done));
 }
 
+void ShardRouter::ViewSku(const std::string& sku_id, SkuDone done) {
+  AskShards<Sku>(shards_->All(), Blocking<Sku>([sku_id](ShardBackend& shard) { return shard.stock->GetSku(sku_id); }),
+                 std::move(done), AwaitShards::kAll);
+}
+
 void ShardRouter::FindReplicated(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) {
   const auto backend = shards_->Find(shard);
   if (backend == nullptr) return done(UnknownShard());

@@ -29,6 +29,8 @@ class ShardRouter : public Books {
   void ConfirmLate(Payment payment, absl::Time deadline, ChangeDone done) override;
   void Find(const Uuid& reservation_id, Assurance assurance, FindDone done) override;
   void FindSku(const std::string& sku_id, SkuDone done) override;
+  // The same for page views, which are many: answers when no shard is still busy with it.
+  void ViewSku(const std::string& sku_id, SkuDone done);
   void FindReplicated(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) override;
   void ReadAll(std::vector<Uuid> reservation_ids, absl::Time deadline, ReadDone done) override;
   void List(ReservationFilter filter, ReservationCursor after, int limit, absl::Time deadline, PageDone done) override;

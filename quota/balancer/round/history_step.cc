@@ -127,9 +127,12 @@ absl::Status HistoryStep::EndIncarnations(Coordination& session, bool* done) {
     if (incarnation.id >= *first_) continue;
     *done = false;
     if (context_.mover.Exhausted()) return absl::OkStatus();
-    ASSIGN_OR_RETURN(const auto skus, context_.ledger.ReclaimIncarnation(incarnation.id));
+    const auto skus = context_.ledger.ReclaimIncarnation(incarnation.id);
+    // The others need not go on with lost counters because of it.
+    if (storage::FoundLocked(skus.status())) continue;
+    if (!skus.ok()) return skus.status();
     context_.nodes.NoteEnded(incarnation.id);
-    context_.mover.CountChanged(skus.size() + 1);
+    context_.mover.CountChanged(skus->size() + 1);
     RemoveIncarnationZnodes(session, incarnation.id);
   }
   if (!*done) return absl::OkStatus();

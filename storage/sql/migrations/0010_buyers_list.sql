@@ -17,6 +17,9 @@ BEGIN
     RAISE EXCEPTION 'the index tranche.reservation_finished_buyer is not complete'
       USING HINT = 'Wait until CREATE INDEX CONCURRENTLY has ended. If it has failed, drop the index.';
   END IF;
+  -- Not IF NOT EXISTS: that locks the table before it looks.
+  IF to_regclass('tranche.reservation_finished_buyer') IS NULL THEN
+    CREATE INDEX reservation_finished_buyer ON tranche.reservation (user_id, sku_id) WHERE finished_at IS NOT NULL;
+  END IF;
 END
 $$;
-CREATE INDEX IF NOT EXISTS reservation_finished_buyer ON tranche.reservation (user_id, sku_id) WHERE finished_at IS NOT NULL;

@@ -21,20 +21,30 @@ DECLARE
   v_ids   uuid[];
   v_sinks text[];
 BEGIN
-  BEGIN
-    SELECT array_agg(l.nth) INTO v_nths
-    FROM (SELECT c.nth
-          FROM unnest(p_ids, p_revisions, p_sinks) WITH ORDINALITY AS c (id, revision, sink, nth)
-          JOIN outbox o ON o.reservation_id = c.id AND o.revision = c.revision AND o.sink = c.sink
-          ORDER BY o.reservation_id, o.revision, o.sink
-          FOR UPDATE OF o) AS l;
-  EXCEPTION WHEN lock_not_available THEN
-    SELECT array_agg(l.nth) INTO v_nths
-    FROM (SELECT c.nth
-          FROM unnest(p_ids, p_revisions, p_sinks) WITH ORDINALITY AS c (id, revision, sink, nth)
-          JOIN outbox o ON o.reservation_id = c.id AND o.revision = c.revision AND o.sink = c.sink
-          FOR UPDATE OF o SKIP LOCKED) AS l;
-  END;
+  SELECT array_agg(l.nth) INTO v_nths
+  FROM (SELECT c.nth
+        FROM unnest(p_ids, p_revisions, p_sinks) WITH ORDINALITY AS c (id, revision, sink, nth)
+        JOIN outbox o ON o.reservation_id = c.id AND o.revision = c.revision AND o.sink = c.sink
+        ORDER BY o.reservation_id, o.revision, o.sink
+        FOR UPDATE OF o SKIP LOCKED) AS l;
+  -- Nearly always that is all. The block is a subtransaction: rows that it locks and the outer one changes would each
+  -- cost a multixact.
+  IF EXISTS (SELECT FROM unnest(p_ids, p_revisions, p_sinks) WITH ORDINALITY AS c (id, revision, sink, nth)
+             JOIN outbox o ON o.reservation_id = c.id AND o.revision = c.revision AND o.sink = c.sink
+             WHERE c.nth <> ALL (coalesce(v_nths, '{}')))
+  THEN
+    BEGIN
+      SELECT v_nths || array_agg(l.nth) INTO v_nths
+      FROM (SELECT c.nth
+            FROM unnest(p_ids, p_revisions, p_sinks) WITH ORDINALITY AS c (id, revision, sink, nth)
+            JOIN outbox o ON o.reservation_id = c.id AND o.revision = c.revision AND o.sink = c.sink
+            WHERE c.nth <> ALL (coalesce(v_nths, '{}'))
+            ORDER BY o.reservation_id, o.revision, o.sink
+            FOR UPDATE OF o) AS l;
+    EXCEPTION WHEN lock_not_available THEN
+      NULL;
+    END;
+  END IF;
   WITH done AS (
     DELETE FROM outbox o
     USING unnest(p_ids, p_revisions, p_sinks) WITH ORDINALITY AS c (id, revision, sink, nth)

@@ -25,8 +25,10 @@ EXCEPTION WHEN lock_not_available THEN
   SET next_attempt_at = clock_timestamp()
   FROM (SELECT DISTINCT c.id, c.sink FROM unnest(p_ids, p_sinks) AS c (id, sink)) AS c
   CROSS JOIN LATERAL (SELECT x.revision FROM outbox x
-                      WHERE x.reservation_id = c.id AND x.sink = c.sink AND x.state = 'PENDING'
-                      ORDER BY x.revision LIMIT 1
+                      WHERE x.reservation_id = c.id AND x.sink = c.sink
+                        AND x.revision = (SELECT y.revision FROM outbox y
+                                          WHERE y.reservation_id = c.id AND y.sink = c.sink AND y.state = 'PENDING'
+                                          ORDER BY y.revision LIMIT 1)
                       FOR UPDATE SKIP LOCKED) AS next
   WHERE o.reservation_id = c.id AND o.revision = next.revision AND o.sink = c.sink AND o.attempts = 0;
 END
