@@ -9,6 +9,7 @@
 #include "quota/coordination/incarnation_znodes.h"
 #include "quota/coordination/ledger_mark.h"
 #include "storage/base/status_macros.h"
+#include "storage/ledger/ledger_error.h"
 #include "storage/mutation.h"
 
 namespace tranche::quota {
