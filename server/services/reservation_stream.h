@@ -101,7 +101,8 @@ class ReservationStream final
   int64_t written_ ABSL_GUARDED_BY(mutex_) = 0;
   // At the last check at which the caller had taken something.
   int64_t written_before_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::Time untaken_since_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  // A first check may come while the first answer is being written: it begins the time.
+  absl::Time untaken_since_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
 };
 
 }  // namespace tranche::server

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -406,6 +407,32 @@ TEST_F(ReservationServiceTest, ACallerWhoWaitsForSlowClaimsIsNotEnded) {
   while (stream->Read(&response)) ++answers;
   EXPECT_EQ(answers, 2);
   EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(ReservationServiceTest, AStreamAtItsBoundThatIsCheckedWhileItWritesGoesOn) {
+  StartServer(/*max_outstanding=*/1);
+  check_streams_.reset();
+  std::atomic<bool> stopping{false};
+  std::thread checks([&] {
+    while (!stopping) service_->CheckStreams();
+  });
+  int ended_well = 0;
+  constexpr int kTries = 300;
+  for (int i = 0; i < kTries; ++i) {
+    auto context = Context();
+    const auto stream = stub_->StreamReservations(context.get());
+    v1::StreamReservationsRequest item = Item(1);
+    item.mutable_create()->set_sku_id("dry");
+    stream->Write(item);
+    stream->WritesDone();
+    v1::StreamReservationsResponse response;
+    while (stream->Read(&response)) {
+    }
+    if (stream->Finish().ok()) ++ended_well;
+  }
+  stopping = true;
+  checks.join();
+  EXPECT_EQ(ended_well, kTries);
 }
 
 TEST_F(ReservationServiceTest, AStreamThatOthersHoldUpReadsOnWhenThereIsRoom) {
