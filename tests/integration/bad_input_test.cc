@@ -95,13 +95,18 @@ class BadInputTest : public SaleTest {
   // For a request that asks for refusals in the response: what would be the status otherwise.
   void ExpectTheSameInTheResponse(v1::CreateReservationRequest request) {
     v1::CreateReservationResponse response;
-    google::rpc::Status refusal;
-    ASSERT_TRUE(refusal.ParseFromString(stub_->CreateReservation(Context().get(), request, &response).error_details()));
+    const Answer refused = AnswerOf(Create(request));
     request.set_refusal_in_response(true);
     const grpc::Status asked = stub_->CreateReservation(Context().get(), request, &response);
     ASSERT_TRUE(asked.ok()) << asked.error_message();
-    EXPECT_EQ(response.refusal().SerializeAsString(), refusal.SerializeAsString());
     EXPECT_FALSE(response.has_reservation());
+    const auto code = static_cast<grpc::StatusCode>(response.refusal().code());
+    const Answer in_response =
+        AnswerOf(grpc::Status(code, response.refusal().message(), response.refusal().SerializeAsString()));
+    EXPECT_EQ(in_response.code, refused.code);
+    EXPECT_EQ(in_response.reason, refused.reason);
+    EXPECT_EQ(in_response.metadata, refused.metadata);
+    EXPECT_EQ(in_response.has_retry_info, refused.has_retry_info);
   }
 
   std::shared_ptr<grpc::Channel> channel_;
