@@ -16,6 +16,8 @@ constexpr int kMostPerSku = 2;
 constexpr size_t kMostWaiting = 1024;
 // Slow carts that are tried in vain before the others have to wait for the next turn.
 constexpr int kMostTriesInVain = 16;
+// Turns after which a slow cart waits although it holds SKUs meanwhile that are not slow.
+constexpr int kTurnsWithoutWaiting = 10;
 
 std::vector<std::string> SkusOf(absl::Span<const ReservationClaim> lines) {
   std::set<std::string> skus;
@@ -137,7 +139,7 @@ void CartPipeline::Send(const Carts& carts) {
 
 void CartPipeline::Commit(const CartPtr& cart) {
   Result result = CommitCart(ledger_, clock_, cart->incarnation, LockMode::kWait, cart->lines, cart->deadline);
-  if (FoundLocked(result.status())) {
+  if (FoundLocked(result.status()) && clock_.Now() < cart->deadline) {
     result = CommitCart(ledger_, clock_, cart->incarnation, LockMode::kNoWait, cart->lines, cart->deadline);
   }
   Settle(cart, std::move(result));
@@ -212,11 +214,16 @@ CartPipeline::CartPtr CartPipeline::NextSlow() {
 
 void CartPipeline::CommitSlow() {
   size_t left = 0;  // at most once round
+  LockMode mode = LockMode::kNoWait;
   {
     absl::MutexLock lock(&mutex_);
     left = slow_.size();
+    const bool holds_others = left > 0 && SlowSkusOf(*slow_.front()).size() < slow_.front()->skus.size();
+    if (!holds_others || ++turns_without_waiting_ >= kTurnsWithoutWaiting) {
+      mode = LockMode::kWait;
+      turns_without_waiting_ = 0;
+    }
   }
-  LockMode mode = LockMode::kWait;
   for (int in_vain = 0; left > 0 && in_vain < kMostTriesInVain; --left) {
     const CartPtr cart = NextSlow();
     if (cart == nullptr) break;

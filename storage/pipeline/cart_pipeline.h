@@ -9,7 +9,8 @@
 //     then on it is *slow*, as requests of the other pipelines are (request_queues.h), and so is every cart with a SKU
 //     that holds up a slow one. One thread tries slow carts until they succeed or their deadlines pass: the first of
 //     each turn waits for its locks for a moment, because short transactions that follow each other closely would
-//     otherwise keep them from it for ever; the others do not wait.
+//     otherwise keep them from it for ever; the others do not wait. One that would hold SKUs that are not slow waits in
+//     few turns only.
 #pragma once
 
 #include <cstddef>
@@ -102,6 +103,7 @@ class CartPipeline {
   SkuCounts under_way_ ABSL_GUARDED_BY(mutex_);  // of those that are, without the slow ones
   SkuCounts slow_skus_ ABSL_GUARDED_BY(mutex_);  // of unanswered slow ones: SKUs that hold them up
   bool slow_under_way_ ABSL_GUARDED_BY(mutex_) = false;
+  int turns_without_waiting_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
