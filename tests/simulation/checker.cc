@@ -291,6 +291,7 @@ void Checker::GoBack(const Past& past) {
   live_ = past.live;
   reservations_ = past.reservations;
   history_broke_off_ = true;
+  broke_off_at_ = scheduler_->Now();
   for (const auto& [sku_id, books] : lost) {
     if (!books_.contains(sku_id)) lost_skus_.insert(sku_id);
   }
@@ -420,6 +421,8 @@ void Checker::CheckRefused(const storage::ReservationClaim& claim, const Tries& 
     default:
       break;
   }
+  // Nodes speak of what the ledger has lost, until they hear of it.
+  if (scheduler_->Now() < broke_off_at_ + absl::Seconds(10)) return;
   const auto found = books_.find(claim.sku_id);
   if (found == books_.end()) return;
   if (refused.refusal == Refusal::kSoldOut) CheckShortage(found->second, "sold out", 1);

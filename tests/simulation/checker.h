@@ -175,6 +175,7 @@ class Checker {
   std::map<std::string, int64_t> announced_;
   std::map<std::pair<storage::IncarnationId, std::string>, int64_t> applied_;
   bool history_broke_off_ = false;
+  absl::Time broke_off_at_ = absl::InfinitePast();
   // Of the latest history.
   storage::IncarnationId first_of_history_ = storage::kPool;
   // Reservations that the ledger has lost, at some time. Buyers may have been told of them.

@@ -31,11 +31,7 @@ const std::vector<Kind>& Kinds() {
         Fault::kZookeeperDown, Fault::kTreeDeleted, Fault::kTreeRestored, Fault::kAnnouncementByHand,
         Fault::kNewHistory},
        true},
-      {"ledger",
-       3,
-       {Fault::kLedgerDown, Fault::kLedgerRestored, Fault::kLedgerPromoted, Fault::kLedgerCutOffFromOne,
-        Fault::kSkuLocked},
-       true},
+      {"ledger", 3, {Fault::kLedgerDown, Fault::kLedgerCutOffFromOne, Fault::kSkuLocked}, true},
       // Nothing else fails: then all units must be sellable again soon.
       {"restores", 3, {Fault::kLedgerRestored, Fault::kLedgerPromoted}, false},
       // No older ledger: what it and a tree that was restored, too, have lost together nobody can notice.
