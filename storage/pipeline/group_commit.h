@@ -118,6 +118,7 @@ class GroupCommit {
   // Nothing was decided about them. `locked`: by another transaction.
   void Requeue(Batch batch, bool locked);
   void LedgerAnswers();
+  bool Answers() const;
   // `cause`: how it was noticed.
   void LedgerIsDown(const absl::Status& cause);
   // Answers all of them: those in doubt with that, the others with the error.
@@ -271,6 +272,12 @@ void GroupCommit<Work>::LedgerIsDown(const absl::Status& cause) {
   LOG(WARNING) << "the ledger does not answer: " << Work::kRequests << " are refused until it does (" << cause.message()
                << ")";
   Refuse(std::move(refused), absl::UnavailableError("the ledger does not answer"));
+}
+
+template <typename Work>
+bool GroupCommit<Work>::Answers() const {
+  absl::MutexLock lock(&mutex_);
+  return ledger_answers_;
 }
 
 template <typename Work>

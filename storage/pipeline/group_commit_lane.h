@@ -124,9 +124,14 @@ LaneNext GroupCommitLane<Work>::Commit() {
 template <typename Work>
 LaneNext GroupCommitLane<Work>::GiveWay(const absl::Status& status) {
   DropExpired();
-  if (batch_.empty()) return Next::kStep;
+  if (batch_.empty()) {
+    // An answer of this batch was lost before, which said that the ledger is down: somebody must ask whether it is.
+    ledger_is_down_ = !group_->Answers();
+    return Next::kStep;
+  }
   if (IsNoConnection(status)) {
     // The call has waited for one. Those whose deadlines have passed in the queue meanwhile are answered first.
+    group_->LedgerAnswers();
     group_->Requeue(std::exchange(batch_, {}), /*locked=*/false);
     return Next::kStep;
   }

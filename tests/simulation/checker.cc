@@ -365,7 +365,8 @@ void Checker::OnCartAnswer(ActorId actor, absl::Span<const storage::ReservationC
     // What is said about the units of one SKU concerns all its lines together, and says nothing about other SKUs.
     storage::ReservationClaim all = lines[i];
     all.quantity = units.at(all.sku_id);
-    const bool concerned = sku_id.empty() || sku_id == all.sku_id;
+    const bool about_units = refused.refusal == Refusal::kSoldOut || refused.refusal == Refusal::kInsufficientUnits;
+    const bool concerned = !about_units || sku_id.empty() || sku_id == all.sku_id;
     OnAnswer(actor, all, may_exist, existed_before, concerned ? refused : quota::Refused{Refusal::kExhaustedHere});
   }
 }

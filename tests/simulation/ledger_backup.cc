@@ -21,7 +21,12 @@ bool LedgerBackup::LossIsNoticed(World& world, bool same_line) const {
   const auto znode = (*session)->Get(quota::LedgerMarkPath(), quota::Watch::kNo);
   if (!znode.ok()) return false;
   const storage::LedgerMark noted = quota::ReadLedgerMark(znode->data);
-  return !same_line || !storage::IsSameHistory(noted, mark_) || noted.count > mark_.count;
+  if (!same_line) return true;
+  // While a new history is being begun, the tree still has the earlier one's mark: what is lost of the new one since
+  // its leader last looked is not seen there.
+  const auto now = world.ledger.Mark(storage::LedgerMark{});
+  if (now.ok() && storage::IsSameHistory(*now, mark_) && !storage::IsSameHistory(noted, mark_)) return false;
+  return !storage::IsSameHistory(noted, mark_) || noted.count > mark_.count;
 }
 
 void LedgerBackup::Restore(World& world, bool same_line) const {

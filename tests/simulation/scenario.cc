@@ -31,16 +31,19 @@ const std::vector<Kind>& Kinds() {
         Fault::kZookeeperDown, Fault::kTreeDeleted, Fault::kTreeRestored, Fault::kAnnouncementByHand,
         Fault::kNewHistory},
        true},
-      {"ledger", 3, {Fault::kLedgerDown, Fault::kLedgerCutOffFromOne, Fault::kSkuLocked}, true},
-      // Nothing else fails: then all units must be sellable again soon. By name only, until its seeds find nothing.
-      {"restores", 0, {Fault::kLedgerRestored, Fault::kLedgerPromoted}, false},
-      // No older ledger: what it and a tree that was restored, too, have lost together nobody can notice.
+      {"ledger",
+       3,
+       {Fault::kLedgerDown, Fault::kLedgerRestored, Fault::kLedgerPromoted, Fault::kLedgerCutOffFromOne,
+        Fault::kSkuLocked},
+       true},
+      // Nothing else fails: then all units must be sellable again soon.
+      {"restores", 3, {Fault::kLedgerRestored, Fault::kLedgerPromoted}, false},
       {"everything",
        7,
        {Fault::kCrash, Fault::kRestart, Fault::kPause, Fault::kSessionExpires, Fault::kSessionCutOff,
         Fault::kFollowerIsolated, Fault::kFollowerLags, Fault::kZookeeperDown, Fault::kTreeDeleted,
         Fault::kTreeRestored, Fault::kAnnouncementByHand, Fault::kNewHistory, Fault::kLedgerDown,
-        Fault::kLedgerCutOffFromOne, Fault::kSkuLocked},
+        Fault::kLedgerRestored, Fault::kLedgerPromoted, Fault::kLedgerCutOffFromOne, Fault::kSkuLocked},
        true}};
   return *kinds;
 }

@@ -137,8 +137,6 @@ TEST(SimulationTest, FixedSeedsFindNothingAndDoEverything) {
         << KindOf(static_cast<LifeEvent>(i));
   }
   for (int i = 0; i < kFaultKinds; ++i) {
-    // Their scenario runs by name only.
-    if (static_cast<Fault>(i) == Fault::kLedgerRestored || static_cast<Fault>(i) == Fault::kLedgerPromoted) continue;
     EXPECT_GT(summary.faults[static_cast<size_t>(i)], 0) << NameOf(static_cast<Fault>(i));
   }
 }

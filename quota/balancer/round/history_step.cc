@@ -62,7 +62,11 @@ absl::Status HistoryStep::Look(Coordination& session) {
                << "itself (line " << earlier->line << " at " << earlier->count << " before, " << mark.line << " at "
                << mark.count << " now), or an operator asks for this: all nodes begin anew from what it says";
   context_.repair.Soon();
-  if (context_.options.shard == storage::kHomeShard) return BreakOff(session, mark);
+  if (context_.options.shard == storage::kHomeShard) {
+    // The tree may have lost it meanwhile. Whoever takes over from us in the middle must see it, too.
+    RETURN_IF_ERROR(Note(session, *earlier));
+    return BreakOff(session, mark);
+  }
   // Only home can end incarnations for good. Their end is told to this shard, too.
   RETURN_IF_ERROR(RequestNewHistory(session));
   return Write(session, znode, mark);

@@ -360,6 +360,22 @@ TEST_F(SlowRequestsTest, WithoutAConnectionRequestsWaitAndNobodyIsRefusedForIt) 
   EXPECT_EQ(TakeAnswers(), (Words{"a", "b", "d"}));
 }
 
+// Found by the simulation: the node then refused everything for ever.
+TEST_F(SlowRequestsTest, ALostAnswerThatALockKeepsOpenUntilItsDeadlineDoesNotKeepTheLedgerDown) {
+  ledger_.lose_next = true;
+  Buy("a", absl::Seconds(1));
+  ASSERT_EQ(lane_.Step(), LaneNext::kPause);
+  EXPECT_FALSE(pipeline_.Stats().ledger_answers);
+  ledger_.locked_skus = {"a"};
+  clock_.AdvanceBy(absl::Seconds(2));
+  Run();
+  EXPECT_TRUE(pipeline_.Stats().ledger_answers);
+  TakeAnswers();
+  Buy("b");
+  Run();
+  EXPECT_EQ(TakeAnswers(), (Words{"b"}));
+}
+
 TEST_F(SlowRequestsTest, WhoStopsWithoutAConnectionRefuses) {
   ledger_.no_connection = true;
   ledger_.during_next = [this] { pipeline_.Stop(); };
