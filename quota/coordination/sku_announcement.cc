@@ -43,7 +43,6 @@ SkuTerms TermsOf(const SkuAnnouncement& announcement) {
   if (announcement.closes_at_us() != 0) terms.closes_at = absl::FromUnixMicros(announcement.closes_at_us());
   terms.closed = announcement.state() == SkuAnnouncement::STATE_CLOSED;
   terms.at_most = AtMost(announcement);
-  terms.version = announcement.version();
   terms.holds_may_lapse = announcement.holds_may_lapse();
   if (!announcement.shard().empty()) terms.shard = announcement.shard();
   return terms;

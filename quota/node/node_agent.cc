@@ -47,7 +47,7 @@ NodeAgent::NodeAgent(CoordinationConnector* connector, storage::StockLedger* led
       clock_(clock),
       options_(std::move(options)),
       announcer_(this),
-      reader_(slices),
+      reader_(slices, clock),
       drain_(ledger, &announcer_, host, clock, options_.drain_patience),
       reporter_(slices, std::move(waiting), options_.demand) {
   slices_->SetListener(

@@ -1,6 +1,7 @@
 #include "quota/node/slice_reader.h"
 
 #include <memory>
+#include <utility>
 
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
@@ -81,7 +82,11 @@ absl::Status SliceReader::ApplySku(const std::string& sku_id, const absl::Status
     LOG_EVERY_T(ERROR, 1) << SkuPath(sku_id) << " is not a SKU announcement; the balancer writes over it";
     return absl::OkStatus();
   }
-  if (const auto slice = slices_->FindOrAdd(sku_id); slice != nullptr) slice->SetTerms(TermsOf(*announcement));
+  const auto slice = slices_->FindOrAdd(sku_id);
+  if (slice == nullptr) return absl::OkStatus();
+  SkuTerms terms = TermsOf(*announcement);
+  terms.read_at = clock_->Now();
+  slice->SetTerms(std::move(terms));
   return absl::OkStatus();
 }
 

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "quota/coordination/coordination.h"
 #include "quota/slices/slice_table.h"
+#include "storage/clock.h"
 #include "storage/ledger/incarnation_id.h"
 
 namespace tranche::quota {
@@ -17,8 +18,8 @@ namespace tranche::quota {
 // Used in the agent's turns. Every read leaves a watch.
 class SliceReader {
  public:
-  // `slices` outlives it.
-  explicit SliceReader(SliceTable* slices) : slices_(slices) {}
+  // Dependencies outlive it.
+  SliceReader(SliceTable* slices, storage::Clock* clock) : slices_(slices), clock_(clock) {}
 
   // Which of an incarnation's slices are read: all of them; those that are not followed yet; or these and, in case an
   // event was lost, some of the others in turn.
@@ -36,6 +37,7 @@ class SliceReader {
   absl::Status ApplySlice(const std::string& path, const std::string& sku_id, const absl::StatusOr<Znode>& read);
 
   SliceTable* const slices_;
+  storage::Clock* const clock_;
   std::set<std::string> followed_;  // SKUs that were read, and whose watches report changes
   std::string reread_after_;        // how far the reading in turn has come
 };

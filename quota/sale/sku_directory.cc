@@ -24,8 +24,12 @@ void SkuDirectory::Lookup(const std::string& sku_id, LookupDone done) {
   // NOLINTNEXTLINE(bugprone-use-after-move): it was moved only where there is no answer
   if (answer.has_value()) return done(*answer);
   if (!must_read) return;
-  books_->FindSku(sku_id, [this, sku_id](const absl::StatusOr<storage::Sku>& sku) {
-    if (sku.ok()) return Finish(sku_id, std::optional<SkuTerms>(TermsOf(*sku)));
+  books_->FindSku(sku_id, [this, sku_id, begun_at = clock_->Now()](const absl::StatusOr<storage::Sku>& sku) {
+    if (sku.ok()) {
+      SkuTerms terms = TermsOf(*sku);
+      terms.read_at = begun_at;
+      return Finish(sku_id, std::optional<SkuTerms>(std::move(terms)));
+    }
     if (absl::IsNotFound(sku.status())) return Finish(sku_id, std::optional<SkuTerms>());
     Finish(sku_id, sku.status());
   });

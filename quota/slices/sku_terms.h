@@ -21,12 +21,12 @@ struct SkuTerms {
   // No more units than this were unsold anywhere when the terms were read. Exact if it is less than a buyer may ask
   // for.
   int64_t at_most = kPlenty;
-  // The SKU's quota version then.
-  int64_t version = 0;
   bool holds_may_lapse = false;
   // The shard that its claims go to. A wrong one costs a try: the ledger there knows that the SKU is not, or no longer,
   // there.
   std::string shard = storage::kHomeShard;
+  // When the look-up of them began, or their announcement was applied.
+  absl::Time read_at = absl::InfinitePast();
 
   bool sold_out() const { return at_most == 0; }
 };
@@ -37,7 +37,6 @@ inline SkuTerms TermsOf(const storage::Sku& sku) {
                   .closes_at = sku.closes_at,
                   .closed = sku.closed,
                   .at_most = storage::IsScarce(sku) ? sku.unsold : SkuTerms::kPlenty,
-                  .version = sku.quota_version,
                   .holds_may_lapse = sku.holds_may_lapse,
                   .shard = sku.shard};
 }

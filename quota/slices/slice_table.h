@@ -40,14 +40,12 @@ class Slice {
     absl::MutexLock lock(&mutex_);
     terms_.swap(fresh);
   }
-  // The terms of a look-up in the ledger, which may be a second old: newer ones that were announced stay. Within one
-  // version units are only sold.
+  // The terms of a look-up in the ledger: those that were announced since it began stay. Earlier ones do not, whatever
+  // their version: they may have been written by hand.
   void OfferTerms(SkuTerms terms) {
     auto fresh = std::make_shared<const SkuTerms>(std::move(terms));
     absl::MutexLock lock(&mutex_);
-    const bool newer = terms_ != nullptr && (terms_->version > fresh->version ||
-                                             (terms_->version == fresh->version && terms_->at_most < fresh->at_most));
-    if (!newer) terms_.swap(fresh);
+    if (terms_ == nullptr || terms_->read_at <= fresh->read_at) terms_.swap(fresh);
   }
 
   // Demand in units, for the report to the balancer.

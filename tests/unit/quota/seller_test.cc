@@ -200,6 +200,19 @@ TEST_F(SellerTest, ARefusalAsShortMendsOneUnitAndStrandsNone) {
   EXPECT_TRUE(IsSold(Sell(claim("b", 3))));
 }
 
+// A SKU of which the node holds nothing was closed by hand, with a version that the ledger never reaches.
+TEST_F(SellerTest, TheLedgerOverrulesWhatWasAnnouncedBeforeItWasAsked) {
+  const std::shared_ptr<Slice> slice = slices_.FindOrAdd("tv");
+  slice->SetTerms(SkuTerms{.closed = true, .read_at = clock_.Now()});
+  clock_.AdvanceBy(absl::Milliseconds(1));
+  EXPECT_EQ(RefusalOf(Sell(ClaimOf("a"))), Refusal::kExhaustedHere);
+  EXPECT_FALSE(slice->terms()->closed) << "else nobody would report the demand";
+
+  clock_.AdvanceBy(absl::Milliseconds(1));
+  slice->SetTerms(SkuTerms{.closed = true, .read_at = clock_.Now()});
+  EXPECT_EQ(RefusalOf(Sell(ClaimOf("b"))), Refusal::kSaleClosed) << "announced after the last look";
+}
+
 TEST_F(SellerTest, AReclaimedIncarnationIsToldSo) {
   Move(2);
   Announce();
