@@ -43,6 +43,11 @@ std::string WithParameters(const std::string& dsn, const PoolOptions& options) {
   return full;
 }
 
+// Has the server no room for one more connection? That says nothing about those that are open.
+bool LacksRoom(const PostgresError& refused) {
+  return refused.meaning->kind == SqlStateKind::kConnection || refused.meaning->kind == SqlStateKind::kNeedsLess;
+}
+
 // One round trip for all of them.
 std::string SessionSettings(const PoolOptions& options) {
   return absl::StrCat("SET statement_timeout = ", absl::ToInt64Milliseconds(options.statement_timeout),
@@ -149,10 +154,11 @@ absl::StatusOr<ConnectionPool::Lease> ConnectionPool::Acquire() {
   }
   if (connection == nullptr) {
     PostgresError failure = Open(&connection);
-    if (failure.meaning->kind == SqlStateKind::kConnection) connection = AwaitOther(latest, &failure);
+    const bool lacks_room = LacksRoom(failure);
+    if (lacks_room) connection = AwaitOther(latest, &failure);
     if (connection == nullptr) {
       // Others of this process work with theirs.
-      const bool busy = failure.meaning->kind == SqlStateKind::kConnection && (Connected() || OthersMayGive(failure));
+      const bool busy = lacks_room && (Connected() || OthersMayGive(failure));
       absl::MutexLock lock(&mutex_);
       --lent_;
       return busy ? NoConnectionError(failure.status.message()) : std::move(failure.status);
