@@ -12,22 +12,24 @@ constexpr int kMaxCartDeadlocks = 10;
 
 }  // namespace
 
+bool CartFoundLocked(const absl::StatusOr<CartResult>& result) {
+  return result.ok() ? IsBusy(*result) : FoundLocked(result.status());
+}
+
 absl::StatusOr<CartResult> CommitCart(LifecycleLedger& ledger, Clock& clock, IncarnationId incarnation, LockMode mode,
-                                      absl::Span<const ReservationClaim> lines, absl::Time deadline) {
-  if (clock.Now() >= deadline) return absl::DeadlineExceededError("the deadline passed before it was sent");
-  absl::Status doubt;
+                                      absl::Span<const ReservationClaim> lines, absl::Time deadline, bool* in_doubt) {
   int deadlocks = 0;
-  for (int tries = 0; tries < kMaxTries;) {
+  for (int tries = 0; tries < kMaxTries && clock.Now() < deadline;) {
     absl::StatusOr<CartResult> result = ledger.CommitCart(incarnation, mode, lines);
-    // Busy, it says nothing about an earlier try.
-    if (result.ok() && (doubt.ok() || !IsBusy(*result))) return result;
+    if (CartFoundLocked(result)) return result;
     if (IsRetryTransaction(result.status()) && ++deadlocks < kMaxCartDeadlocks) continue;
-    if (IsUnknownCommit(result.status())) doubt = result.status();
-    if (doubt.ok()) return result.status();
+    if (result.ok()) *in_doubt = false;
+    if (IsUnknownCommit(result.status())) *in_doubt = true;
+    if (!*in_doubt) return result;
     ++tries;
-    if (clock.Now() >= deadline) break;
   }
-  return doubt;
+  if (*in_doubt) return UnknownCommitError("the ledger's answer was lost");
+  return absl::DeadlineExceededError("the deadline passed before it was sent");
 }
 
 }  // namespace tranche::storage

@@ -25,11 +25,6 @@ std::vector<std::string> SkusOf(absl::Span<const ReservationClaim> lines) {
   return {skus.begin(), skus.end()};
 }
 
-// Did it fail because something is locked? Then nothing has happened.
-bool CartFoundLocked(const absl::StatusOr<CartResult>& result) {
-  return result.ok() ? IsBusy(*result) : FoundLocked(result.status());
-}
-
 std::vector<std::string> LockedSkus(absl::Span<const ReservationClaim> lines,
                                     const absl::StatusOr<CartResult>& result) {
   std::set<std::string> locked;
@@ -137,11 +132,13 @@ void CartPipeline::Send(const Carts& carts) {
   }
 }
 
+CartPipeline::Result CartPipeline::Try(Cart& cart, LockMode mode) {
+  return CommitCart(ledger_, clock_, cart.incarnation, mode, cart.lines, cart.deadline, &cart.in_doubt);
+}
+
 void CartPipeline::Commit(const CartPtr& cart) {
-  Result result = CommitCart(ledger_, clock_, cart->incarnation, LockMode::kWait, cart->lines, cart->deadline);
-  if (FoundLocked(result.status()) && clock_.Now() < cart->deadline) {
-    result = CommitCart(ledger_, clock_, cart->incarnation, LockMode::kNoWait, cart->lines, cart->deadline);
-  }
+  Result result = Try(*cart, LockMode::kWait);
+  if (FoundLocked(result.status()) && clock_.Now() < cart->deadline) result = Try(*cart, LockMode::kNoWait);
   Settle(cart, std::move(result));
 }
 
@@ -167,6 +164,7 @@ void CartPipeline::Answer(const CartPtr& cart, Result result) {
     absl::MutexLock lock(&mutex_);
     ForgetSlowSkusOf(*cart);
   }
+  if (cart->in_doubt && !result.ok()) result = UnknownCommitError("the ledger's answer was lost");
   cart->done(std::move(result));
 }
 
@@ -232,8 +230,7 @@ void CartPipeline::CommitSlow() {
       Answer(cart, std::move(result));
       continue;
     }
-    result = CommitCart(ledger_, clock_, cart->incarnation, std::exchange(mode, LockMode::kNoWait), cart->lines,
-                        cart->deadline);
+    result = Try(*cart, std::exchange(mode, LockMode::kNoWait));
     in_vain += CartFoundLocked(result) ? 1 : 0;
     Settle(cart, std::move(result));
   }

@@ -43,7 +43,7 @@ class CartPipeline {
       : ledger_(*ledger), executor_(*executor), clock_(*clock) {}
 
   // Calls `done` exactly once: inline when refused, else on another thread. It must not block. Errors: see Books.
-  // kUnavailable, too, for a cart that was slow until its deadline.
+  // kUnavailable, too, for a cart that was slow until its deadline; IsUnknownCommit if it was in doubt, too.
   void Submit(IncarnationId incarnation, std::vector<ReservationClaim> lines, absl::Time deadline, Done done);
 
   // Answers carts that wait here and whose deadlines have passed, and has slow ones tried. Does not block.
@@ -65,12 +65,14 @@ class CartPipeline {
     std::vector<std::string> skus;       // of its lines, each once
     std::vector<std::string> slow_skus;  // of these, those that hold it up
     bool slow = false;
+    bool in_doubt = false;  // an earlier try may have been committed
   };
   using CartPtr = std::shared_ptr<Cart>;
   using Carts = std::vector<CartPtr>;
   using SkuCounts = absl::flat_hash_map<std::string, int>;  // of carts, by SKU; none is zero
   using Result = absl::StatusOr<CartResult>;
 
+  Result Try(Cart& cart, LockMode mode);
   // On the executor. It counts as under way.
   void Commit(const CartPtr& cart);
   void CommitSlow();

@@ -245,12 +245,22 @@ TEST_F(CartPipelineTest, AnInsertThatWaitsHoldsUpItsOwnCartOnly) {
 
 // Busy says nothing about whether the first try was committed.
 TEST_F(CartPipelineTest, ALostAnswerIsNotForgottenOverALock) {
-  ledger_.lost = 1;
   ledger_.locked = {"a"};
-  const int cart = Buy({"a"});
-  executor_.RunAll();
-  ASSERT_FALSE(Open(cart));
-  EXPECT_TRUE(IsUnknownCommit(answers_.at(cart).status())) << answers_.at(cart).status();
+  const auto lose = [this](absl::Duration patience) {
+    ledger_.lost = 1;
+    const int cart = Buy({"a"}, patience);
+    executor_.RunAll();
+    for (int i = 0; i < 20; ++i) Turn();
+    return cart;
+  };
+  const int late = lose(absl::Seconds(1));
+  ASSERT_FALSE(Open(late));
+  EXPECT_TRUE(IsUnknownCommit(answers_.at(late).status())) << answers_.at(late).status();
+  const int patient = lose(absl::Seconds(2));
+  EXPECT_TRUE(Open(patient)) << "whoever asks again would only meet the same lock";
+  ledger_.locked.clear();
+  Turn();
+  EXPECT_TRUE(Sold(patient));
 }
 
 TEST_F(CartPipelineTest, AfterAStopNothingWaits) {
