@@ -45,7 +45,9 @@ class Books {
   // In a batch with other changes of the same kind. `shard` is a hint, "" for none: the others are asked as well.
   virtual void Apply(const std::string& shard, Change change, absl::Time deadline, ChangeDone done) = 0;
   // A payment that Apply refused with kReservationState or kReservationNotFound; see LifecycleLedger::ConfirmLate.
-  virtual void ConfirmLate(Payment payment, absl::Time deadline, ChangeDone done) = 0;
+  // `sku_id`: of the reservation, as the ledger said; "" if it did not. kUnavailable, too, for a SKU that earlier ones
+  // have lately found locked.
+  virtual void ConfirmLate(Payment payment, const std::string& sku_id, absl::Time deadline, ChangeDone done) = 0;
 
   // Asks all shards; kNotFound when all say that it does not exist.
   virtual void Find(const Uuid& reservation_id, Assurance assurance, FindDone done) = 0;

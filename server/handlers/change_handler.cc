@@ -29,15 +29,14 @@ void ChangeHandler::Confirm(const v1::ConfirmReservationRequest& request, absl::
   if (!payment.ok()) return done(payment.status());
   if (absl::Status admitted = Admit(); !admitted.ok()) return done(admitted);
   Apply(request.sku_id(), *payment, deadline,
-        [this, payment = *payment, sku_id = request.sku_id(), deadline,
-         done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
+        [this, payment = *payment, deadline, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
           if (!result.ok()) return done(LedgerError(result.status(), "", Repeatable::kYes));
           // A reservation that is not found may have been retired: its payment must not be lost.
           const bool maybe_late =
               result->refusal == Refusal::kReservationState || result->refusal == Refusal::kReservationNotFound;
           if (!maybe_late) return done(Confirmed(*result, /*late=*/false));
-          if (result->refusal == Refusal::kReservationState) sku_id = result->reservation.sku_id;
-          ConfirmLate(std::move(payment), deadline, sku_id, std::move(done));
+          const bool known = result->refusal == Refusal::kReservationState;
+          ConfirmLate(std::move(payment), deadline, known ? result->reservation.sku_id : "", std::move(done));
         });
 }
 
@@ -48,7 +47,7 @@ void ChangeHandler::Apply(const std::string& sku_id, storage::Change change, abs
 
 void ChangeHandler::ConfirmLate(storage::Payment payment, absl::Time deadline, const std::string& sku_id,
                                 Done<v1::ConfirmReservationResponse> done) {
-  books_->ConfirmLate(std::move(payment), deadline,
+  books_->ConfirmLate(std::move(payment), sku_id, deadline,
                       [this, sku_id, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
                         if (!result.ok()) return done(LedgerError(result.status(), sku_id, Repeatable::kYes));
                         done(Confirmed(*result, /*late=*/true));

@@ -25,8 +25,8 @@ std::vector<std::string> SkusOf(absl::Span<const ReservationClaim> lines) {
   return {skus.begin(), skus.end()};
 }
 
-std::vector<std::string> LockedSkus(absl::Span<const ReservationClaim> lines,
-                                    const absl::StatusOr<CartResult>& result) {
+std::vector<std::string> SkusFoundLocked(absl::Span<const ReservationClaim> lines,
+                                         const absl::StatusOr<CartResult>& result) {
   std::set<std::string> locked;
   for (size_t i = 0; result.ok() && i < lines.size(); ++i) {
     if (result->lines[i].outcome == CommitOutcome::kBusy) locked.insert(lines[i].sku_id);
@@ -150,7 +150,7 @@ void CartPipeline::Settle(const CartPtr& cart, Result result) {
     absl::MutexLock lock(&mutex_);
     const bool was_slow = cart->slow;
     if (locked && !stopping_) {
-      MakeSlow(cart, LockedSkus(cart->lines, result));
+      MakeSlow(cart, SkusFoundLocked(cart->lines, result));
       stays = true;
     }
     if (!was_slow) next = NextAfter(*cart);

@@ -107,17 +107,24 @@ void ShardRouter::Apply(const std::string& shard, Change change, absl::Time dead
   });
 }
 
-void ShardRouter::ConfirmLate(Payment payment, absl::Time deadline, ChangeDone done) {
+void ShardRouter::ConfirmLate(Payment payment, const std::string& sku_id, absl::Time deadline, ChangeDone done) {
   RunOn(
       *late_payments_,
-      [this, payment = std::move(payment), deadline]() -> absl::StatusOr<ChangeResult> {
-        for (int tries = 1;; ++tries) {
-          if (clock_->Now() >= deadline) return TooLate();
-          absl::StatusOr<ChangeResult> result = AskLate(payment);
-          if (result.ok() || !IsRetryTransaction(result.status()) || tries == kMaxLateTries) return result;
-        }
+      [this, payment = std::move(payment), sku_id, deadline]() -> absl::StatusOr<ChangeResult> {
+        if (!locked_skus_.MayTry(sku_id)) return BusyError("another transaction has locked the SKU");
+        absl::StatusOr<ChangeResult> result = TryLate(payment, deadline);
+        locked_skus_.Tried(sku_id, FoundLocked(result.status()));
+        return result;
       },
       std::move(done));
+}
+
+absl::StatusOr<ChangeResult> ShardRouter::TryLate(const Payment& payment, absl::Time deadline) {
+  for (int tries = 1;; ++tries) {
+    if (clock_->Now() >= deadline) return TooLate();
+    absl::StatusOr<ChangeResult> result = AskLate(payment);
+    if (result.ok() || !IsRetryTransaction(result.status()) || tries == kMaxLateTries) return result;
+  }
 }
 
 absl::StatusOr<ChangeResult> ShardRouter::AskLate(const Payment& payment) {

@@ -10,6 +10,7 @@
 #include "storage/books.h"
 #include "storage/clock.h"
 #include "storage/executor.h"
+#include "storage/shards/locked_skus.h"
 #include "storage/shards/shard_set.h"
 
 namespace tranche::storage {
@@ -19,14 +20,14 @@ class ShardRouter : public Books {
  public:
   // The executors run blocking calls that may concern any shard. Carts, look-ups and reads run on their shard's.
   ShardRouter(ShardSet* shards, Executor* late_payments, Executor* lists, Clock* clock)
-      : shards_(shards), late_payments_(late_payments), lists_(lists), clock_(clock) {}
+      : shards_(shards), late_payments_(late_payments), lists_(lists), clock_(clock), locked_skus_(clock) {}
 
   void Commit(const std::string& shard, IncarnationId incarnation, ReservationClaim claim, absl::Time deadline,
               CommitDone done) override;
   void CommitCart(const std::string& shard, IncarnationId incarnation, std::vector<ReservationClaim> lines,
                   absl::Time deadline, CartDone done) override;
   void Apply(const std::string& shard, Change change, absl::Time deadline, ChangeDone done) override;
-  void ConfirmLate(Payment payment, absl::Time deadline, ChangeDone done) override;
+  void ConfirmLate(Payment payment, const std::string& sku_id, absl::Time deadline, ChangeDone done) override;
   void Find(const Uuid& reservation_id, Assurance assurance, FindDone done) override;
   void FindSku(const std::string& sku_id, SkuDone done) override;
   // The same for page views, which are many: answers when no shard is still busy with it.
@@ -44,6 +45,7 @@ class ShardRouter : public Books {
 
  private:
   absl::StatusOr<Reservation> AsItIs(ShardBackend& shard, Reservation found, Assurance assurance);
+  absl::StatusOr<ChangeResult> TryLate(const Payment& payment, absl::Time deadline);
   absl::StatusOr<ChangeResult> AskLate(const Payment& payment);
   absl::StatusOr<ReservationPage> ReadPage(const ReservationFilter& filter, const ReservationCursor& after, int limit);
 
@@ -51,6 +53,7 @@ class ShardRouter : public Books {
   Executor* const late_payments_;
   Executor* const lists_;
   Clock* const clock_;
+  LockedSkus locked_skus_;  // by late payments
 };
 
 }  // namespace tranche::storage

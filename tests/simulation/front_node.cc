@@ -261,7 +261,8 @@ void FrontNode::Apply(Change change, absl::Time deadline, storage::ChangeDone an
     done = [this, paid = *payment, deadline,
             done = std::move(done)](absl::StatusOr<storage::ChangeResult> result) mutable {
       const bool late = result.ok() && result->refusal == storage::Refusal::kReservationState;
-      late ? shard_->books()->ConfirmLate(std::move(paid), deadline, std::move(done)) : done(std::move(result));
+      if (!late) return done(std::move(result));
+      shard_->books()->ConfirmLate(std::move(paid), result->reservation.sku_id, deadline, std::move(done));
     };
   }
   shard_->books()->Apply("", std::move(change), deadline, std::move(done));

@@ -20,7 +20,9 @@ class StubBooks : public storage::Books {
     done(Unexpected());
   }
   void Apply(const std::string&, storage::Change, absl::Time, storage::ChangeDone done) override { done(Unexpected()); }
-  void ConfirmLate(storage::Payment, absl::Time, storage::ChangeDone done) override { done(Unexpected()); }
+  void ConfirmLate(storage::Payment, const std::string&, absl::Time, storage::ChangeDone done) override {
+    done(Unexpected());
+  }
   void Find(const storage::Uuid&, storage::Assurance, FindDone done) override { done(Unexpected()); }
   void FindSku(const std::string&, SkuDone done) override { done(Unexpected()); }
   void FindReplicated(const std::string&, std::vector<storage::Uuid>, ReadDone done) override { done(Unexpected()); }

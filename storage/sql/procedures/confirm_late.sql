@@ -31,6 +31,8 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+-- Late payments of all SKUs share a few threads of a server.
+SET lock_timeout = '500ms'
 AS $$
 DECLARE
   v_sku_id   text;

@@ -48,7 +48,9 @@ class ChangeHandlerTest : public ::testing::Test {
       if (!test_->error_.ok()) return done(test_->error_);
       done(test_->answer_);
     }
-    void ConfirmLate(storage::Payment payment, absl::Time deadline, storage::ChangeDone done) override {
+    void ConfirmLate(storage::Payment payment, const std::string& sku_id, absl::Time deadline,
+                     storage::ChangeDone done) override {
+      test_->late_sku_ = sku_id;
       ++test_->late_calls_;
       test_->late_payment_ = std::move(payment);
       test_->late_deadline_ = deadline;
@@ -113,6 +115,7 @@ class ChangeHandlerTest : public ::testing::Test {
   storage::Change change_;
   int late_calls_ = 0;
   storage::Payment late_payment_;
+  std::string late_sku_;
   absl::Time late_deadline_;
 };
 
@@ -256,6 +259,7 @@ TEST_F(ChangeHandlerTest, APaymentThatComesTooLateIsDecidedByItself) {
   answer_.outcome = ChangeOutcome::kRefused;
   answer_.refusal = Refusal::kReservationState;
   answer_.reservation.state = storage::ReservationState::kExpired;
+  answer_.reservation.sku_id = "tv";
   late_.outcome = ChangeOutcome::kRebooked;
   late_.rebooked = late_.reservation;
   late_.rebooked->rebooked_from = late_.reservation.reservation_id;
@@ -265,6 +269,7 @@ TEST_F(ChangeHandlerTest, APaymentThatComesTooLateIsDecidedByItself) {
   EXPECT_EQ(rebooked->rebooked().rebooked_from(), kId);
   EXPECT_FALSE(rebooked->replayed());
   EXPECT_EQ(late_payment_.payment_reference, "pay-1");
+  EXPECT_EQ(late_sku_, "tv");
   EXPECT_EQ(late_deadline_, deadline_);
 
   late_.outcome = ChangeOutcome::kPaidUnfulfilled;

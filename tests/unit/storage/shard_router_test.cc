@@ -26,11 +26,13 @@ class DeadlockingLedger : public FakeLedger {
   absl::StatusOr<ChangeResult> ConfirmLate(const Payment& payment) override {
     ++late_payments;
     if (late_payments <= deadlocks) return RetryTransactionError("deadlock");
+    if (locked) return BusyError("lock timeout");
     return FakeLedger::ConfirmLate(payment);
   }
 
   int late_payments = 0;
   int deadlocks = 0;
+  bool locked = false;
 };
 
 class FakeShard : public ShardBackend {
@@ -120,8 +122,10 @@ class ShardRouterTest : public ::testing::Test {
   absl::StatusOr<ChangeResult> Apply(const std::string& shard, Change change) {
     return Ask<ChangeResult>([&](auto done) { router_.Apply(shard, std::move(change), Soon(), std::move(done)); });
   }
-  absl::StatusOr<ChangeResult> ConfirmLate(const Uuid& id, absl::Time deadline) {
-    return Ask<ChangeResult>([&](auto done) { router_.ConfirmLate({id, "pay", 5, "EUR"}, deadline, std::move(done)); });
+  absl::StatusOr<ChangeResult> ConfirmLate(const Uuid& id, absl::Time deadline, const std::string& sku_id = "tv") {
+    return Ask<ChangeResult>([&](auto done) {
+      router_.ConfirmLate({id, "pay", 5, "EUR"}, sku_id, deadline, std::move(done));
+    });
   }
   absl::Time Soon() { return clock_.Now() + absl::Seconds(2); }
 
@@ -252,6 +256,24 @@ TEST_F(ShardRouterTest, ALatePaymentIsRepeatedAfterDeadlocksAFewTimes) {
   EXPECT_EQ(home_.late_payments, 8) << "it was sent after its deadline";
   executor_.full = true;
   EXPECT_TRUE(absl::IsResourceExhausted(ConfirmLate(IdOf(1), Soon()).status()));
+}
+
+// They share a few threads, so only one now and then waits for the lock.
+TEST_F(ShardRouterTest, LatePaymentsOfALockedSkuHoldUpNoOther) {
+  Reserve(home_, home_node_, "tv", 1);
+  home_.locked = true;
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(FoundLocked(ConfirmLate(IdOf(1), Soon()).status()));
+  EXPECT_EQ(home_.late_payments, 1);
+  ConfirmLate(IdOf(1), Soon(), "sofa").IgnoreError();
+  ConfirmLate(IdOf(1), Soon(), "").IgnoreError();
+  ConfirmLate(IdOf(1), Soon(), "").IgnoreError();
+  EXPECT_EQ(home_.late_payments, 4);
+  clock_.AdvanceBy(absl::Seconds(1));
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(FoundLocked(ConfirmLate(IdOf(1), Soon()).status()));
+  EXPECT_EQ(home_.late_payments, 5);
+  clock_.AdvanceBy(absl::Seconds(1));
+  home_.locked = false;
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(ConfirmLate(IdOf(1), Soon()).ok());
 }
 
 TEST_F(ShardRouterTest, AListGoesThroughAllShards) {
