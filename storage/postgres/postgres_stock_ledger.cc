@@ -119,7 +119,8 @@ absl::StatusOr<Sku> PostgresStockLedger::SetQuotaFrozen(const std::string& sku_i
 absl::StatusOr<Sku> PostgresStockLedger::RaiseVersion(const std::string& sku_id, int64_t above,
                                                       const std::string& actor) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "raise_version", sku_id, above, actor));
-  if (!rows.front()[0].as<bool>()) return NoSuchSku(sku_id);
+  ASSIGN_OR_RETURN(const bool known, ReadValue<bool>(Repeat::kIfAnswerLost, rows));
+  if (!known) return NoSuchSku(sku_id);
   return GetSku(sku_id);
 }
 
@@ -137,12 +138,15 @@ absl::StatusOr<LedgerMark> PostgresStockLedger::Mark(const std::optional<LedgerM
   ASSIGN_OR_RETURN(const auto rows, earlier.has_value() ? Call(*pool_, Repeat::kIfAnswerLost, "mark_ledger_after",
                                                                earlier->line, earlier->count)
                                                         : Call(*pool_, Repeat::kIfAnswerLost, "mark_ledger"));
-  return LedgerMark{.line = rows.front()[0].c_str(), .count = rows.front()[1].as<int64_t>()};
+  return ReadAnswer(Repeat::kIfAnswerLost, [&] {
+    const pqxx::row row = rows.at(0);
+    return LedgerMark{.line = row.at(0).as<std::string>(), .count = row.at(1).as<int64_t>()};
+  });
 }
 
 absl::StatusOr<IncarnationId> PostgresStockLedger::BeginHistory(IncarnationId above, const std::string& actor) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "begin_history", above, actor));
-  return rows.front()[0].as<int64_t>();
+  return ReadValue<int64_t>(Repeat::kIfAnswerLost, rows);
 }
 
 absl::StatusOr<VerifyReport> PostgresStockLedger::Verify(const std::string& sku_id) {

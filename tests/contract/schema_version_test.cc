@@ -252,6 +252,10 @@ std::vector<NamedCall> SalesChanges() {
 
 std::vector<NamedCall> OtherChanges() {
   return {
+      {"RaiseVersion", [](Ledgers& l) { return l.stock.RaiseVersion("tv", 1, "test").status(); }},
+      {"Mark", [](Ledgers& l) { return l.stock.Mark({}).status(); }},
+      {"MarkAfter", [](Ledgers& l) { return l.stock.Mark(LedgerMark{.line = "l", .count = 1}).status(); }},
+      {"BeginHistory", [](Ledgers& l) { return l.stock.BeginHistory(1, "test").status(); }},
       {"ClaimMessages",
        [](Ledgers& l) { return l.outbox.ClaimMessages("default", 1, absl::Seconds(1), true).status(); }},
       {"RemoveSink", [](Ledgers& l) { return l.outbox.RemoveSink("default", "test"); }},
