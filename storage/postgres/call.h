@@ -8,11 +8,11 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "storage/base/status_macros.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/postgres/connection_pool.h"
+#include "storage/postgres/steady_now.h"
 
 namespace tranche::storage {
 
@@ -82,7 +82,7 @@ absl::StatusOr<pqxx::result> CallAndTakeBack(ConnectionPool& pool, const char* f
 template <typename Once>
 auto RepeatCall(Repeat repeat, const Once& once) -> decltype(once()) {
   constexpr int kTries = 4;
-  const absl::Time last_begin = absl::Now() + kBeginTriesFor;
+  const absl::Time last_begin = SteadyNow() + kBeginTriesFor;
   absl::Status doubt;
   for (int attempt = 1;; ++attempt) {
     auto result = once();
@@ -90,7 +90,7 @@ auto RepeatCall(Repeat repeat, const Once& once) -> decltype(once()) {
     const bool lost = IsUnknownCommit(result.status());
     if (lost && repeat != Repeat::kRead) doubt = result.status();
     const bool again = IsRetryTransaction(result.status()) || (lost && repeat != Repeat::kNever);
-    if (again && attempt < kTries && absl::Now() < last_begin) continue;
+    if (again && attempt < kTries && SteadyNow() < last_begin) continue;
     if (!doubt.ok()) return doubt;
     return result;
   }

@@ -7,10 +7,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "glog/logging.h"
 #include "storage/clock.h"
 #include "storage/ledger/ledger_error.h"
+#include "storage/postgres/steady_now.h"
 
 namespace tranche::storage {
 namespace {
@@ -83,8 +83,8 @@ void ConnectionPool::Watch() {
     std::vector<std::unique_ptr<Connection>> stale;
     absl::MutexLock lock(&mutex_);
     if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), kWatchInterval)) return;
-    ShutOverdue(absl::Now());
-    stale = TakeStale(absl::Now());
+    ShutOverdue(SteadyNow());
+    stale = TakeStale(SteadyNow());
   }
 }
 
@@ -135,14 +135,14 @@ absl::Status ConnectionPool::Lease::Failed(const std::exception& error) {
 }
 
 absl::StatusOr<ConnectionPool::Lease> ConnectionPool::Acquire() {
-  const absl::Time latest = absl::Now() + options_.acquire_timeout;
+  const absl::Time latest = SteadyNow() + options_.acquire_timeout;
   std::unique_ptr<Connection> connection;
   {
     absl::MutexLock lock(&mutex_);
     const auto may_lend = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       return given_up_ || lent_ < options_.max_connections;
     };
-    if (!mutex_.AwaitWithDeadline(absl::Condition(&may_lend), latest)) {
+    if (!mutex_.AwaitWithTimeout(absl::Condition(&may_lend), options_.acquire_timeout)) {
       return absl::ResourceExhaustedError("all database connections are in use");
     }
     if (given_up_) return GivenUp();
@@ -183,7 +183,7 @@ std::unique_ptr<ConnectionPool::Connection> ConnectionPool::AwaitOther(absl::Tim
   std::unique_ptr<Connection> connection = AwaitReturned(latest);
   if (connection != nullptr || options_.share == nullptr) return connection;
   options_.share->BeginAsking();
-  while (connection == nullptr && refused->sqlstate == kTooManyConnections && !AwaitShare(latest)) {
+  while (connection == nullptr && OthersMayGive(*refused) && !AwaitShare(latest)) {
     *refused = Open(&connection);
     if (connection == nullptr) connection = AwaitReturned(latest);
   }
@@ -200,7 +200,7 @@ bool ConnectionPool::AwaitShare(absl::Time latest) {
   options_.share->AskFor(this);
   absl::MutexLock lock(&mutex_);
   mutex_.AwaitWithTimeout(absl::Condition(&given_up_), kShareInterval);
-  return given_up_ || absl::Now() >= latest;
+  return given_up_ || SteadyNow() >= latest;
 }
 
 std::unique_ptr<ConnectionPool::Connection> ConnectionPool::AwaitReturned(absl::Time latest) {
@@ -208,14 +208,14 @@ std::unique_ptr<ConnectionPool::Connection> ConnectionPool::AwaitReturned(absl::
   // Callers that wait here, or that are opening one, have none that they could return.
   const auto settled = [this]()
                            ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return given_up_ || !idle_.empty() || open_ == 0; };
-  mutex_.AwaitWithDeadline(absl::Condition(&settled), latest);
+  mutex_.AwaitWithTimeout(absl::Condition(&settled), latest - SteadyNow());
   return TakeIdle();
 }
 
 absl::Status ConnectionPool::BeginUse(Connection& connection) {
   absl::MutexLock lock(&mutex_);
   if (given_up_) return GivenUp();
-  due_[&connection] = absl::Now() + options_.statement_timeout + kStatementGrace;
+  due_[&connection] = SteadyNow() + options_.statement_timeout + kStatementGrace;
   return absl::OkStatus();
 }
 
@@ -223,7 +223,7 @@ absl::Status ConnectionPool::BeginSetup(Connection& connection) {
   absl::MutexLock lock(&mutex_);
   if (given_up_) return GivenUp();
   ++open_;
-  due_[&connection] = absl::Now() + options_.setup_timeout;
+  due_[&connection] = SteadyNow() + options_.setup_timeout;
   return absl::OkStatus();
 }
 
@@ -277,7 +277,7 @@ void ConnectionPool::Return(std::unique_ptr<Connection> connection, ConnectionFa
   }
   open_ -= static_cast<int>(closed.size());
   if (fate == ConnectionFate::kKept) {
-    idle_.push_back({std::move(connection), absl::Now()});
+    idle_.push_back({std::move(connection), SteadyNow()});
   } else {
     --open_;
   }

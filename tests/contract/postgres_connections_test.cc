@@ -110,6 +110,20 @@ TEST_F(PostgresConnectionsTest, WhatAnotherPoolHasIsNoOutage) {
   EXPECT_TRUE(absl::IsUnavailable(refused) && !LedgerIsUp(refused)) << refused;
 }
 
+// Nobody in this process could give one away, so there is nothing to wait for.
+TEST_F(PostgresConnectionsTest, WithoutAnyConnectionCallersAreToldAtOnce) {
+  PostgresShardOptions options;
+  options.pool.dsn = RoleWith(0);
+  options.pool.acquire_timeout = absl::Minutes(1);
+  PostgresShardBackend shard(kHomeShard, options);
+  const absl::Time begun = absl::Now();
+  const absl::Status status = shard.lifecycle->ReadReservations({testing::NewId()}).status();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_LT(absl::Now() - begun, absl::Seconds(30));
+  shard.StopExecutor();
+  shard.StopPipelines();
+}
+
 TEST_F(PostgresConnectionsTest, IdleConnectionsAreGivenBack) {
   PoolOptions options;
   options.dsn = postgres_.node_dsn();
