@@ -115,7 +115,8 @@ void Move(Session& session, const MoveFlags& flags) {
     session.out() << flags.sku_id << ": " << Arrow(last.from_shard(), flags.abort ? last.from_shard() : flags.to)
                   << ", " << last.rows() << " units reserved\n";
   }
-  if (last.from_shard() != flags.to || flags.abort) SayHowToApply(session);
+  if (last.from_shard() == flags.to && !flags.abort) return SayNothingWouldChange(session);
+  SayHowToApply(session);
 }
 
 }  // namespace

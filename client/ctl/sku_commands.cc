@@ -124,7 +124,7 @@ void AddCreateSku(CLI::App* sku, Session& session) {
   command->add_option("--currency", flags->currency, "A code of ISO 4217")->capture_default_str();
   command->add_option("--per-user-limit", flags->per_user_limit, "Units that one buyer may have")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1000));
   command->add_option("--hold", flags->hold, "How long a unit is held unpaid")->capture_default_str();
   command->add_option("--max-extensions", flags->max_extensions, "How often a hold may be extended")
       ->capture_default_str()
@@ -135,7 +135,7 @@ void AddCreateSku(CLI::App* sku, Session& session) {
   command->add_option("--closes-at", flags->closes_at, "RFC 3339; default: never");
   command->add_option("--slots", flags->slots_per_slice, "Rows behind one node's slice; more for a very hot SKU")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1000));
   command->add_option("--shard", flags->shard, "The shard that it is on; default: home");
   command->add_flag("--no-presplit", flags->no_presplit,
                     "Keep the units in the pool until a node has buyers for them, instead of splitting them over all "

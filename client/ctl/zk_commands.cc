@@ -74,7 +74,8 @@ void Rebuild(Session& session, bool yes, bool new_history) {
     }
   }
   if (yes) return;
-  if (IsComplete(*response)) return SayNothingWouldChange(session);
+  if (IsComplete(*response) && !new_history) return SayNothingWouldChange(session);
+  if (new_history) session.err() << "All incarnations would end, and the nodes begin anew from what the ledger says.\n";
   SayHowToApply(session);
 }
 

@@ -56,7 +56,7 @@ void AddChangeFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
       app.add_option("--change-rate", options.changes_per_second,
                      "Also confirm, cancel and extend acknowledged reservations: this many changes per second "
                      "at random times, each sent once, to a node at random")
-          ->check(CLI::PositiveNumber);
+          ->check(CLI::Range(0.001, 1'000'000.0));
   app.add_option("--change-timeout-ms", flags.change_timeout_ms, "Deadline of a change")
       ->check(CLI::Range(1, 3'600'000))
       ->capture_default_str()

@@ -121,6 +121,10 @@ class Parser {
     } catch (const CLI::Success& request) {
       app_.exit(request, out, out);
       return 0;
+    } catch (const CLI::RequiredError& error) {
+      // CLI11 looks for flags that are missing first; but one that is mistyped is the reason, or tells more.
+      const std::vector<std::string> unknown = app_.remaining();
+      return Refuse(unknown.empty() ? error.what() : CLI::ExtrasError(app_.get_name(), unknown).what(), err);
     } catch (const CLI::ParseError& error) {
       std::string what = ExplainConfigError(error.what());
       std::replace(what.begin(), what.end(), '\n', ' ');

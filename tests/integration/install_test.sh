@@ -32,6 +32,16 @@ quietly cmake --install "$build" --component client --prefix "$prefix"
 if grep -rlE 'grpc|\.pb\.h|google/protobuf' "$prefix/include/tranche"/*.h; then
   fail "these public headers know gRPC or protobuf"
 fi
+for component in server tools; do
+  [ ! -e "$prefix/bin" ] || fail "the component before $component has programs of another one"
+  quietly cmake --install "$build" --component $component --prefix "$prefix"
+  case $component in
+    server) programs='tranche-balancer tranche-migrate tranche-worker tranched' ;;
+    tools) programs='tranche-load tranchectl' ;;
+  esac
+  [ "$(echo $(ls "$prefix/bin"))" = "$programs" ] || fail "$component has other programs: $(ls "$prefix/bin")"
+  rm -r "$prefix/bin"
+done
 # Away from the source tree, so that only the package can be found.
 cp -r "$source/client/example" "$source/tests/integration/package" "$scratch"
 

@@ -26,8 +26,10 @@
 namespace tranche::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr absl::Duration kPatience = absl::Seconds(60);
 
@@ -102,6 +104,8 @@ TEST_F(ShardsTest, AMoveInMidSale) {
     Move("tv", to);
     ASSERT_TRUE(shoppers.WaitForMore(200, kPatience)) << "nobody can buy at " << to;
     Move("tv", to);  // again: nothing is left to do
+    EXPECT_EQ(Ctl({"sku", "move", "tv", "--to", to}), 0) << err_;
+    EXPECT_THAT(err_, AllOf(HasSubstr("othing would change"), Not(HasSubstr("--yes"))));
   }
   shoppers.Stop();
   EXPECT_THAT(shoppers.refused(), IsEmpty()) << "the SDK waits for a SKU that moves";

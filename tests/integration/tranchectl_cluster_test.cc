@@ -19,8 +19,10 @@ namespace tranche::testing {
 namespace {
 
 using nlohmann::json;
+using ::testing::AllOf;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
@@ -287,6 +289,10 @@ TEST_F(TranchectlClusterTest, TheTreeIsShownAndRestored) {
   EXPECT_GT(Json({"zk", "dump", "/slices"})["znodes"].size(), 2u);
   EXPECT_EQ(Run({"zk", "dump", "/slices/nope"}), 2);
   EXPECT_EQ(Run({"zk", "dump", "/"}), 0) << err_;
+  EXPECT_EQ(Run({"zk", "rebuild"}), 0);
+  EXPECT_THAT(err_, HasSubstr("othing would change"));
+  EXPECT_EQ(Run({"zk", "rebuild", "--new-history"}), 0);
+  EXPECT_THAT(err_, AllOf(HasSubstr("All incarnations would end"), HasSubstr("--yes"), Not(HasSubstr("othing would"))));
 
   // Without the balancer, which would repair it as well.
   ASSERT_TRUE(cluster_->balancer(0).Kill().ok());

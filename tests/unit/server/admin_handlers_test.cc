@@ -402,6 +402,7 @@ TEST_F(AdminHandlersTest, DumpShowsPayloadsAsJson) {
   request.set_path("slices");
   EXPECT_EQ(ReasonOf(coordination_.Dump(request).status()), "FIELD_INVALID");
   EXPECT_EQ(RenderPayload("/balancer/leader", "balancer-1"), "balancer-1");
+  EXPECT_EQ(RenderPayload("/balancer/shard-east", "balancer-1"), "balancer-1");
   EXPECT_EQ(RenderPayload("/balancer/leader", "\n"), "Cg==") << "what would disturb a terminal is not shown as text";
   EXPECT_EQ(RenderPayload("/balancer/x", "x"), "eA==") << "not ours: base64";
   EXPECT_EQ(RenderPayload("/nodes/1", "\xff"), "/w==") << "no message: base64";

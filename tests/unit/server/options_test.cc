@@ -118,6 +118,7 @@ TEST_F(OptionsTest, WrongValuesAreOneLineThatNamesTheFlag) {
   EXPECT_THAT(Complaint({"--node-name", "a b"}), HasSubstr("--node-name"));
   EXPECT_THAT(Complaint({"--reflection", "perhaps"}), HasSubstr("--reflection"));
   EXPECT_THAT(Complaint({"--no-such-flag"}), HasSubstr("--no-such-flag"));
+  EXPECT_THAT(Complaint({"--postgers", "host=db"}, /*with_servers=*/false), HasSubstr("--postgers"));
   EXPECT_THAT(Complaint({}, /*with_servers=*/false), HasSubstr("--postgres is required"));
   EXPECT_THAT(Complaint({"--config", "/no/such/file"}), HasSubstr("/no/such/file"));
   EXPECT_THAT(Complaint({"--config", WriteFile("lames = 3\n")}), HasSubstr("lames"));
