@@ -15,8 +15,12 @@ absl::Status StateForbids(const storage::Reservation& reservation, bool refund_r
   const std::string state = StateName(reservation.state);
   ErrorMetadata metadata = {{"reservation_id", reservation.reservation_id.ToString()}, {"state", state}};
   if (!refund_requested) {
+    // The worker has not come to it yet.
+    const bool lapsed = reservation.state == storage::ReservationState::kPending;
     return MakeError(v1::ERROR_REASON_RESERVATION_STATE,
-                     absl::StrCat("The reservation is ", state, ", which forbids this."), metadata);
+                     lapsed ? "The hold's time is over."
+                            : absl::StrCat("The reservation is ", state, ", which forbids this."),
+                     metadata);
   }
   metadata.emplace_back("refund_requested", "true");
   return MakeError(v1::ERROR_REASON_RESERVATION_STATE,

@@ -58,7 +58,8 @@ absl::StatusOr<std::vector<storage::Uuid>> CheckIds(const v1::BatchGetReservatio
   std::vector<storage::Uuid> ids;
   absl::flat_hash_set<storage::Uuid> seen;
   for (const std::string& text : request.reservation_ids()) {
-    ASSIGN_OR_RETURN(const storage::Uuid id, CheckReservationId(text));
+    ASSIGN_OR_RETURN(const storage::Uuid id,
+                     CheckReservationId(text, absl::StrCat("reservation_ids[", ids.size(), "]")));
     if (!seen.insert(id).second) return InvalidField("reservation_ids", absl::StrCat("names ", text, " twice"));
     ids.push_back(id);
   }

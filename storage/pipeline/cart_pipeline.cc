@@ -1,6 +1,7 @@
 #include "storage/pipeline/cart_pipeline.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -32,6 +33,14 @@ std::vector<std::string> SkusFoundLocked(absl::Span<const ReservationClaim> line
     if (result->lines[i].outcome == CommitOutcome::kBusy) locked.insert(lines[i].sku_id);
   }
   return {locked.begin(), locked.end()};
+}
+
+// What was locked at two tries, if any; both are sorted. Otherwise a SKU would become slow because another cart has just
+// had it for a moment, and then, being slow, stay so.
+std::vector<std::string> StillLocked(const std::vector<std::string>& before, std::vector<std::string> now) {
+  std::vector<std::string> both;
+  std::set_intersection(before.begin(), before.end(), now.begin(), now.end(), std::back_inserter(both));
+  return both.empty() ? std::move(now) : both;
 }
 
 absl::Status TooManyCarts() { return absl::ResourceExhaustedError("too many carts wait for the ledger"); }
@@ -102,7 +111,7 @@ void CartPipeline::MakeSlow(const CartPtr& cart, std::vector<std::string> slow_s
   cart->slow = true;
   if (!slow_skus.empty()) {
     ForgetSlowSkusOf(*cart);
-    cart->slow_skus = std::move(slow_skus);
+    cart->slow_skus = StillLocked(cart->slow_skus, std::move(slow_skus));
     for (const std::string& sku_id : cart->slow_skus) ++slow_skus_[sku_id];
   }
   slow_.push_back(cart);

@@ -38,7 +38,7 @@ TEST(FieldChecksTest, BuyersLookDifferent) {
   EXPECT_FALSE(IsVisibleUtf8(" "));
   EXPECT_FALSE(IsVisibleUtf8("\xc2\xa0\xe3\x80\x80"));  // U+00A0, U+3000
   for (const char* invisible : {"\xe2\x80\x8d", "\xe2\x80\xae", "\xef\xbb\xbf", "\xc2\xad", "\xef\xb8\x8f",
-                                "\xe3\x85\xa4", "\xf3\xa0\x81\xa1"}) {
+                                "\xe3\x85\xa4", "\xe2\xa0\x80", "\xf3\xa0\x81\xa1"}) {
     EXPECT_FALSE(IsVisibleUtf8(invisible));
     EXPECT_FALSE(IsVisibleUtf8(absl::StrCat("alice", invisible)));
     EXPECT_TRUE(IsPlainUtf8(invisible)) << "to be listed, if an earlier version let it in";
