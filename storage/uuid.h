@@ -18,6 +18,8 @@ struct Uuid {
   static std::optional<Uuid> Parse(absl::string_view text);
   // Lower case with hyphens.
   std::string ToString() const;
+  // All zeros: stands for "none", and names nothing.
+  bool is_nil() const { return bytes == decltype(bytes){}; }
 
   friend bool operator==(const Uuid& a, const Uuid& b) { return a.bytes == b.bytes; }
   friend bool operator<(const Uuid& a, const Uuid& b) { return a.bytes < b.bytes; }

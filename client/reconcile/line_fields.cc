@@ -202,7 +202,8 @@ Malformed ReadLine(const LineFields& fields, StatementLine* line) {
     return Malformed::kMissingField;
   }
   const std::optional<ReservationId> id = ParseReservationId(id_text);
-  if (!id.has_value()) return Malformed::kReservationId;
+  // The nodes would refuse the nil UUID, and with it every id that is asked for together with it.
+  if (!id.has_value() || *id == ReservationId{}) return Malformed::kReservationId;
   const std::optional<Currency> currency = Currency::Parse(currency_text);
   if (!currency.has_value()) return Malformed::kCurrency;
   const std::optional<LineKind> kind = ParseKind(kind_text);

@@ -17,7 +17,7 @@ enum class Malformed {
   kJson,           // not one JSON object
   kMissingField,   // a field that the JSON object lacks, or an empty one
   kText,           // not UTF-8, or control characters, or too long
-  kReservationId,  // not a UUID
+  kReservationId,  // not a UUID, or the nil UUID
   kAmount,         // not a number, more decimals than the currency has, negative, or too large
   kCurrency,       // not three letters
   kTime,           // not RFC 3339

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "storage/mutation.h"
+
 namespace tranche::quota {
 
 void SkuDirectory::Lookup(const std::string& sku_id, LookupDone done) {
@@ -10,7 +12,9 @@ void SkuDirectory::Lookup(const std::string& sku_id, LookupDone done) {
   {
     absl::MutexLock lock(&mutex_);
     const auto known = known_.find(sku_id);
-    if (known != known_.end() && clock_->Now() - known->second.read_at < kFreshFor) {
+    const bool fresh = known != known_.end() && (clock_->Now() - known->second.read_at < kFreshFor ||
+                                                 storage::Mutated(storage::Mutation::kLooksNeverRepeated));
+    if (fresh) {
       answer = known->second.found;
     } else if (waiters_ >= kMaxWaiters) {
       answer = absl::ResourceExhaustedError("too many lookups of SKUs wait for the ledger");
@@ -26,13 +30,21 @@ void SkuDirectory::Lookup(const std::string& sku_id, LookupDone done) {
   if (!must_read) return;
   books_->FindSku(sku_id, [this, sku_id, begun_at = clock_->Now()](const absl::StatusOr<storage::Sku>& sku) {
     if (sku.ok()) {
-      SkuTerms terms = TermsOf(*sku);
-      terms.read_at = begun_at;
-      return Finish(sku_id, std::optional<SkuTerms>(std::move(terms)));
+      SkuLook look{.terms = TermsOf(*sku), .unsold = sku->unsold};
+      look.terms.read_at = begun_at;
+      return Finish(sku_id, std::optional<SkuLook>(std::move(look)));
     }
-    if (absl::IsNotFound(sku.status())) return Finish(sku_id, std::optional<SkuTerms>());
+    if (absl::IsNotFound(sku.status())) return Finish(sku_id, std::optional<SkuLook>());
     Finish(sku_id, sku.status());
   });
+}
+
+bool SkuDirectory::LastSawFewerThan(const std::string& sku_id, int64_t units) {
+  absl::MutexLock lock(&mutex_);
+  const auto known = known_.find(sku_id);
+  if (known == known_.end()) return false;
+  const std::optional<SkuLook>& look = *known->second.found;
+  return look.has_value() && look->unsold < units;
 }
 
 void SkuDirectory::Finish(const std::string& sku_id, const Found& found) {

@@ -76,7 +76,7 @@ absl::StatusOr<v1::ConfirmReservationResponse> ChangeHandler::Confirmed(const Ch
       return LedgerError(storage::BusyError("locked"), result.reservation.sku_id, Repeatable::kYes);
   }
   // Has no id if retention has dropped the reservation and only the payment's record is left.
-  if (!(result.reservation.reservation_id == storage::Uuid{})) {
+  if (!result.reservation.reservation_id.is_nil()) {
     Fill(result.reservation, clock_->Now(), response.mutable_reservation());
   }
   if (result.rebooked.has_value()) Fill(*result.rebooked, clock_->Now(), response.mutable_rebooked());

@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
+#include "server/handlers/reservation_messages.h"
 #include "server/process/sink_name.h"
 #include "server/proto_time.h"
 #include "storage/base/status_macros.h"
@@ -36,13 +37,10 @@ absl::Status CheckSinkName(absl::string_view name, absl::string_view field) {
 }
 
 absl::StatusOr<storage::OutboxKey> FromMessage(const v1::OutboxKey& key) {
-  const std::optional<storage::Uuid> id = storage::Uuid::Parse(key.reservation_id());
-  if (!id.has_value()) {
-    return FieldError(v1::ERROR_REASON_RESERVATION_ID_MALFORMED, "key.reservation_id", "must be a UUID");
-  }
+  ASSIGN_OR_RETURN(const storage::Uuid id, CheckReservationId(key.reservation_id(), "key.reservation_id"));
   if (key.revision() < 1) return InvalidField("key.revision", "must be at least 1");
   RETURN_IF_ERROR(CheckSinkName(key.sink(), "key.sink"));
-  return storage::OutboxKey{*id, key.revision(), key.sink()};
+  return storage::OutboxKey{id, key.revision(), key.sink()};
 }
 
 v1::OutboxMessage MessageOf(const storage::OutboxMessage& from) {

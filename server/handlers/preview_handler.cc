@@ -41,7 +41,7 @@ v1::ConfirmOutcome OutcomeOf(const ChangeResult& result) {
   return v1::CONFIRM_OUTCOME_UNSPECIFIED;
 }
 
-bool HasId(const storage::Reservation& reservation) { return !(reservation.reservation_id == storage::Uuid{}); }
+bool HasId(const storage::Reservation& reservation) { return !reservation.reservation_id.is_nil(); }
 
 }  // namespace
 

@@ -76,9 +76,10 @@ std::string StateName(storage::ReservationState state) {
 absl::StatusOr<storage::Uuid> CheckReservationId(const std::string& text, absl::string_view field) {
   if (text.empty()) return FieldError(v1::ERROR_REASON_RESERVATION_ID_REQUIRED, field, "is missing");
   const std::optional<storage::Uuid> id = storage::Uuid::Parse(text);
-  if (!id.has_value()) {
+  if (!id.has_value() || id->is_nil()) {
     return FieldError(v1::ERROR_REASON_RESERVATION_ID_MALFORMED, field,
-                      "must be a UUID of 36 characters, such as 01890a5d-ac96-774b-bcce-b302099a8057");
+                      "must be a UUID of 36 characters, such as 01890a5d-ac96-774b-bcce-b302099a8057, and not the nil "
+                      "UUID");
   }
   return *id;
 }

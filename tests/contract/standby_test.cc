@@ -7,6 +7,7 @@
 #include <pqxx/pqxx>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -57,12 +58,13 @@ class StandbyTest : public PostgresOutageTest {
     while (query.exec1("SHOW synchronous_standby_names")[0].as<std::string>() != name) std::this_thread::yield();
   }
 
-  // Runs this query about a session that waits for the standby, once there is one. False if none comes in time.
-  bool AwaitWaiting(const std::string& select) {
+  // Runs this query about a session that waits for the standby, once there is one. False if none comes in time, or
+  // before `ended`.
+  bool AwaitWaiting(const std::string& select, const absl::Notification* ended = nullptr) {
     pqxx::connection connection(postgres_.dsn());
     pqxx::nontransaction query(connection);
     const absl::Time deadline = absl::Now() + absl::Seconds(30);
-    while (absl::Now() < deadline) {
+    while (absl::Now() < deadline && (ended == nullptr || !ended->HasBeenNotified())) {
       if (!query
                .exec(absl::StrCat("SELECT ", select,
                                   " FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name = '",
@@ -74,7 +76,7 @@ class StandbyTest : public PostgresOutageTest {
     }
     return false;
   }
-  bool CancelAWait() { return AwaitWaiting("pg_cancel_backend(pid)"); }
+  bool CancelAWait(const absl::Notification* ended = nullptr) { return AwaitWaiting("pg_cancel_backend(pid)", ended); }
 
   std::string Backends() { return BackendsOf(postgres_, kApplication); }
 
@@ -98,6 +100,29 @@ class StandbyTest : public PostgresOutageTest {
     EXPECT_TRUE(LedgerIsUp(claimed)) << claimed;
     if (created != nullptr) *created = count;
     return claim;
+  }
+
+  // Runs `call` while the standby is missing, and cancels its waits, however often it is tried: what it does is
+  // committed and can be read, but no standby has it. Commits wait already (CommitWithoutStandby).
+  void ExpectLeftInDoubt(const std::function<absl::Status()>& call) {
+    absl::Status status;
+    absl::Notification ended;
+    std::thread caller([&] {
+      status = call();
+      ended.Notify();
+    });
+    while (CancelAWait(&ended)) {
+    }
+    caller.join();
+    EXPECT_TRUE(IsUnknownCommit(status)) << status;
+  }
+
+  // Of one buyer, committed; the standby is missing afterwards.
+  ReservationClaim HoldThenLoseTheStandby() {
+    const ReservationClaim hold = Claim("tv", NewId().ToString());
+    EXPECT_TRUE(ledger_->CommitReservations(node_, LockMode::kWait, {hold}).ok());
+    CommitWithoutStandby();
+    return hold;
   }
 
   // Runs `look_up` on another thread, and expects that it does not end before the standby is no longer waited for.
@@ -158,17 +183,7 @@ TEST_F(StandbyTest, ALookUpAfterALostAnswerFindsOnlyWhatTheStandbyHas) {
 
 TEST_F(StandbyTest, ALookUpWhoseWaitIsCancelledLeavesTheDoubt) {
   const ReservationClaim claim = CommitWithoutStandby();
-  absl::Status looked_up;
-  absl::Notification ended;
-  std::thread asker([&] {
-    looked_up = ledger_->FindReplicated({claim.reservation_id}).status();
-    ended.Notify();
-  });
-  while (!ended.HasBeenNotified()) {
-    if (!AwaitWaiting("pg_cancel_backend(pid)") || ended.WaitForNotificationWithTimeout(absl::Milliseconds(1))) break;
-  }
-  asker.join();
-  EXPECT_TRUE(IsUnknownCommit(looked_up)) << looked_up;
+  ExpectLeftInDoubt([&] { return ledger_->FindReplicated({claim.reservation_id}).status(); });
 }
 
 // A repeated claim is a look-up, too. It locks the slots of its SKU, and so waits at its end; unless the incarnation
@@ -183,6 +198,87 @@ TEST_F(StandbyTest, ARepeatedClaimIsKnownOnlyWhenTheStandbyHasIt) {
       ASSERT_TRUE(repeated.ok()) << repeated.status();
       EXPECT_EQ(repeated->front().outcome, CommitOutcome::kReplayed);
     }
+  }
+}
+
+TEST_F(StandbyTest, ARepeatedChangeIsKnownOnlyWhenTheStandbyHasIt) {
+  using Results = absl::StatusOr<std::vector<ChangeResult>>;
+  using Change = std::function<Results(LockMode, const Uuid&)>;
+  const std::vector<Change> changes = {
+      [&](LockMode mode, const Uuid& id) {
+        return lifecycle_->ConfirmReservations(mode, {Payment{id, "pay-1", 0, "EUR"}});
+      },
+      [&](LockMode mode, const Uuid& id) {
+        return lifecycle_->CancelReservations(mode, {Cancellation{id, "changed their mind"}});
+      },
+      [&](LockMode mode, const Uuid& id) {
+        return lifecycle_->ExtendReservations(mode, {Extension{id, 1, absl::Seconds(60)}});
+      }};
+  for (size_t kind = 0; kind < changes.size(); ++kind) {
+    for (const LockMode mode : {LockMode::kWait, LockMode::kNoWait}) {
+      const Uuid id = HoldThenLoseTheStandby().reservation_id;
+      ExpectLeftInDoubt([&] { return changes[kind](LockMode::kWait, id).status(); });
+      Results repeated;
+      ExpectItWaits([&] { repeated = changes[kind](mode, id); });
+      ASSERT_TRUE(repeated.ok()) << repeated.status();
+      EXPECT_EQ(repeated->front().outcome, ChangeOutcome::kReplayed) << "change " << kind;
+    }
+  }
+}
+
+TEST_F(StandbyTest, WhatBecameOfALatePaymentIsKnownOnlyWhenTheStandbyHasIt) {
+  const auto pay = [&](const Uuid& id) { return lifecycle_->ConfirmLate({id, "pay-1", 0, "EUR"}); };
+  const ReservationClaim cancelled = Claim("tv", "alice"), expired = Claim("tv", "bob");
+  ASSERT_TRUE(ledger_->CommitReservations(node_, LockMode::kWait, {cancelled, expired}).ok());
+  ASSERT_TRUE(lifecycle_->CancelReservations({Cancellation{cancelled.reservation_id, ""}}).ok());
+  ASSERT_TRUE(ExecuteSql(postgres_.dsn(),
+                         "UPDATE tranche.reservation SET created_at = created_at - interval '2 h', "
+                         "expires_at = now() - interval '1 s' WHERE state = 'PENDING'")
+                  .ok());
+  ASSERT_TRUE(ExecuteSql(postgres_.dsn(), "SELECT tranche.expire_due(10)").ok());
+  for (const auto& [claim, outcome] :
+       {std::pair(cancelled, ChangeOutcome::kRefused), std::pair(expired, ChangeOutcome::kRebooked)}) {
+    CommitWithoutStandby();
+    ExpectLeftInDoubt([&] { return pay(claim.reservation_id).status(); });
+    absl::StatusOr<ChangeResult> repeated;
+    ExpectItWaits([&] { repeated = pay(claim.reservation_id); });
+    ASSERT_TRUE(repeated.ok()) << repeated.status();
+    EXPECT_EQ(repeated->outcome, outcome);
+    EXPECT_TRUE(repeated->replayed) << "it was recorded by the first try";
+  }
+}
+
+TEST_F(StandbyTest, ARepeatedCartIsKnownOnlyWhenTheStandbyHasIt) {
+  ASSERT_TRUE(stock_->CreateSku({.sku_id = "bag", .title = "", .currency = "EUR", .stock = 100}, "test").ok());
+  ASSERT_TRUE(stock_->MoveUnits("bag", {{node_, 100}}, std::nullopt, "test").ok());
+  const IncarnationId without_units = *stock_->RegisterIncarnation("other", "host:2");
+  for (const IncarnationId incarnation : {node_, without_units}) {
+    for (const LockMode mode : {LockMode::kWait, LockMode::kNoWait}) {
+      const std::string buyer = NewId().ToString();
+      const std::vector<ReservationClaim> cart = {Claim("bag", buyer), Claim("tv", buyer)};
+      CommitWithoutStandby();
+      ExpectLeftInDoubt([&] { return lifecycle_->CommitCart(node_, LockMode::kWait, cart).status(); });
+      absl::StatusOr<CartResult> repeated;
+      ExpectItWaits([&] { repeated = lifecycle_->CommitCart(incarnation, mode, cart); });
+      ASSERT_TRUE(repeated.ok()) << repeated.status();
+      EXPECT_TRUE(repeated->committed);
+      for (const CommitResult& line : repeated->lines) EXPECT_EQ(line.outcome, CommitOutcome::kReplayed);
+    }
+  }
+}
+
+// Nothing of such a cart is committed, but its answer says of one line that it was.
+TEST_F(StandbyTest, ACartWithALineOfAnotherIsAnsweredWhenTheStandbyHasThatLine) {
+  const IncarnationId without_units = *stock_->RegisterIncarnation("other", "host:2");
+  for (const IncarnationId incarnation : {node_, without_units}) {
+    const ReservationClaim claim = CommitWithoutStandby();
+    absl::StatusOr<CartResult> mixed;
+    ExpectItWaits([&] {
+      mixed = lifecycle_->CommitCart(incarnation, LockMode::kWait, {claim, Claim("tv", claim.user_id)});
+    });
+    ASSERT_TRUE(mixed.ok()) << mixed.status();
+    EXPECT_FALSE(mixed->committed);
+    EXPECT_EQ(mixed->lines.front().outcome, CommitOutcome::kReplayed);
   }
 }
 

@@ -132,8 +132,10 @@ TEST_F(BadInputTest, EveryKindHasItsOwnReason) {
   auto request = GoodRequest("alice");
   request.clear_reservation_id();
   ExpectRefused(request, grpc::INVALID_ARGUMENT, "RESERVATION_ID_REQUIRED");
-  request.set_reservation_id("42");
-  ExpectRefused(request, grpc::INVALID_ARGUMENT, "RESERVATION_ID_MALFORMED");
+  for (const char* id : {"42", "00000000-0000-0000-0000-000000000000"}) {
+    request.set_reservation_id(id);
+    ExpectRefused(request, grpc::INVALID_ARGUMENT, "RESERVATION_ID_MALFORMED");
+  }
 
   request = GoodRequest("alice");
   request.clear_sku_id();

@@ -197,7 +197,7 @@ TEST_F(ListHandlerTest, ABatchIsBoundedAndNamesEachIdOnce) {
   request.add_reservation_ids("00000000-0000-0000-0000-00000000000A");
   EXPECT_EQ(ReasonOf(BatchGet(request).status()), "FIELD_INVALID") << "the same id";
   request.clear_reservation_ids();
-  for (int number = 0; number < 101; ++number) {
+  for (int number = 1; number <= 101; ++number) {
     request.add_reservation_ids(absl::StrFormat("00000000-0000-0000-0000-%012d", number));
   }
   EXPECT_EQ(ReasonOf(BatchGet(request).status()), "FIELD_INVALID") << "too many";

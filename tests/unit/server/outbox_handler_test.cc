@@ -94,8 +94,10 @@ TEST_F(OutboxHandlerTest, ShowsOneWithEverything) {
   EXPECT_THAT(response->message().payload(), ::testing::HasSubstr(Id(1)));
   *request.mutable_key() = Key(2);
   EXPECT_EQ(ReasonOf(handler_.GetMessage(request).status()), "OUTBOX_MESSAGE_NOT_FOUND");
-  request.mutable_key()->set_reservation_id("x");
-  EXPECT_EQ(ReasonOf(handler_.GetMessage(request).status()), "RESERVATION_ID_MALFORMED");
+  for (const char* id : {"x", "00000000-0000-0000-0000-000000000000"}) {
+    request.mutable_key()->set_reservation_id(id);
+    EXPECT_EQ(ReasonOf(handler_.GetMessage(request).status()), "RESERVATION_ID_MALFORMED") << id;
+  }
 }
 
 TEST_F(OutboxHandlerTest, RetryPreviewsAndMakesDue) {

@@ -107,6 +107,8 @@ TEST_F(ReservationHandlerTest, EveryBadFieldHasItsOwnReason) {
       {"RESERVATION_ID_REQUIRED", "reservation_id", [](auto& r) { r.clear_reservation_id(); }},
       {"RESERVATION_ID_MALFORMED", "reservation_id", [](auto& r) { r.set_reservation_id("17"); }},
       {"RESERVATION_ID_MALFORMED", "reservation_id", [](auto& r) { r.mutable_reservation_id()->append("0"); }},
+      {"RESERVATION_ID_MALFORMED", "reservation_id",
+       [](auto& r) { r.set_reservation_id("00000000-0000-0000-0000-000000000000"); }},
       {"SKU_ID_REQUIRED", "sku_id", [](auto& r) { r.clear_sku_id(); }},
       {"SKU_ID_MALFORMED", "sku_id", [](auto& r) { r.set_sku_id("a/b"); }},
       {"SKU_ID_MALFORMED", "sku_id", [](auto& r) { r.set_sku_id(std::string(65, 'x')); }},

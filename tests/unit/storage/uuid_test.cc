@@ -34,6 +34,12 @@ TEST(Uuid, RefusesEverythingElse) {
   EXPECT_FALSE(Uuid::Parse(absl::string_view("0123abcd-4567-89ef-fedc-ba987654321\0", 36)).has_value());
 }
 
+TEST(Uuid, NilIsAllZeros) {
+  EXPECT_TRUE(Uuid{}.is_nil());
+  EXPECT_TRUE(Uuid::Parse("00000000-0000-0000-0000-000000000000")->is_nil());
+  EXPECT_FALSE(Uuid::Parse("00000000-0000-0000-0000-000000000001")->is_nil());
+}
+
 TEST(Uuid, OrdersByBytesAndHashesByValue) {
   const Uuid low = *Uuid::Parse("00000000-0000-0000-0000-000000000001");
   const Uuid high = *Uuid::Parse("80000000-0000-0000-0000-000000000000");

@@ -108,10 +108,11 @@ TEST(CsvStatementTest, EmptyLinesAreNone) {
 TEST(CsvStatementTest, EachFieldIsChecked) {
   EXPECT_THAT(Csv("a,b\n" + Row("p,x") + Row("") + Row("p", "1", "no-uuid") + Row("p", "1", kId, "EURO") +
                   Row("p", "1", kId, "EUR", "yesterday") + Row("p", "1", kId, "EUR", "2026-02-29T00:00:00Z") +
-                  Row("p", "1", kId, "EUR", "2026-11-27T09:00:00Z", "payout")),
+                  Row("p", "1", kId, "EUR", "2026-11-27T09:00:00Z", "payout") +
+                  Row("p", "1", "00000000-0000-0000-0000-000000000000")),
               ElementsAre("2:MALFORMED_COLUMNS", "3:MALFORMED_COLUMNS", "4:MALFORMED_MISSING_FIELD",
                           "5:MALFORMED_RESERVATION_ID", "6:MALFORMED_CURRENCY", "7:MALFORMED_TIME", "8:MALFORMED_TIME",
-                          "9:MALFORMED_KIND"));
+                          "9:MALFORMED_KIND", "10:MALFORMED_RESERVATION_ID"));
 }
 
 TEST(CsvStatementTest, TextIsUtf8) {
