@@ -58,7 +58,10 @@ absl::StatusOr<std::optional<Reservation>> WatchSession::Next(absl::Duration tim
   if (!mutex_.AwaitWithTimeout(absl::Condition(&something), timeout)) {
     return absl::DeadlineExceededError("nothing new came in time");
   }
-  if (news_.has_value()) return std::exchange(news_, std::nullopt);
+  if (news_.has_value()) {
+    given_ = std::pair(news_->revision, news_->state);
+    return std::exchange(news_, std::nullopt);
+  }
   if (end_->ok()) return std::optional<Reservation>();
   return *end_;
 }
@@ -100,10 +103,10 @@ void WatchSession::OnMessage(const tranche::v1::WatchReservationResponse& messag
   failing_since_ = absl::InfiniteFuture();
   tried_ = 0;
   backoffs_ = 0;
-  // Another node first sends a state that is known already.
-  if (message.reservation().revision() <= revision_) return;
-  revision_ = message.reservation().revision();
   news_ = FromProto(message.reservation(), /*replayed=*/false);
+  // Nodes repeat themselves, and another node first sends a state that is known already. A lower revision is news: the
+  // ledger was restored to an older state, and goes on from there.
+  if (given_ == std::pair(news_->revision, news_->state)) news_.reset();
 }
 
 void WatchSession::OnStreamEnded(const absl::Status& status, absl::FunctionRef<void()> release) {

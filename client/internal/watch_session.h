@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
@@ -53,7 +54,8 @@ class WatchSession : public std::enable_shared_from_this<WatchSession> {
   absl::Mutex mutex_;
   WatchStream* stream_ ABSL_GUARDED_BY(mutex_) = nullptr;  // null: no stream is open
   std::optional<Reservation> news_ ABSL_GUARDED_BY(mutex_);
-  int32_t revision_ ABSL_GUARDED_BY(mutex_) = 0;  // the last one received
+  // Revision and state of what Next returned last.
+  std::optional<std::pair<int32_t, ReservationState>> given_ ABSL_GUARDED_BY(mutex_);
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);
   absl::Time failing_since_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   NodeSet::Tried tried_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -42,7 +42,7 @@ absl::Status WatchHub::Add(const storage::Uuid& id, std::shared_ptr<ReservationW
   }
   ++of_caller->second;
   ++count_;
-  watches_[id].push_back({.watcher = std::move(watcher), .added_in = looks_, .caller = of_caller});
+  watched_[id].watches.push_back({.watcher = std::move(watcher), .added_in = looks_, .caller = of_caller});
   fresh_.push_back(id);
   return absl::OkStatus();
 }
@@ -50,16 +50,16 @@ absl::Status WatchHub::Add(const storage::Uuid& id, std::shared_ptr<ReservationW
 void WatchHub::Remove(const storage::Uuid& id, const ReservationWatcher* watcher) {
   std::shared_ptr<ReservationWatcher> last;  // destroyed after the lock is released
   absl::MutexLock lock(&mutex_);
-  const auto found = watches_.find(id);
-  if (found == watches_.end()) return;
-  std::vector<Watch>& all = found->second;
+  const auto found = watched_.find(id);
+  if (found == watched_.end()) return;
+  std::vector<Watch>& all = found->second.watches;
   const auto mine =
       std::find_if(all.begin(), all.end(), [&](const Watch& watch) { return watch.watcher.get() == watcher; });
   if (mine == all.end()) return;
   last = std::move(mine->watcher);
   Uncount(*mine);
   all.erase(mine);
-  if (all.empty()) watches_.erase(found);
+  if (all.empty()) watched_.erase(found);
 }
 
 void WatchHub::SetAccepting(bool accepting) {
@@ -68,13 +68,13 @@ void WatchHub::SetAccepting(bool accepting) {
     absl::MutexLock lock(&mutex_);
     accepting_ = accepting;
     if (accepting) return;
-    for (auto& [_, all] : watches_) {
-      for (Watch& watch : all) {
+    for (auto& [_, watched] : watched_) {
+      for (Watch& watch : watched.watches) {
         news.push_back(
             {std::move(watch.watcher), std::nullopt, RefusalError({.refusal = storage::Refusal::kDraining})});
       }
     }
-    watches_.clear();
+    watched_.clear();
     fresh_.clear();
     callers_.clear();
     count_ = 0;
@@ -132,64 +132,95 @@ std::vector<storage::Uuid> WatchHub::TakeAll(uint64_t* look) {
   *look = looks_++;
   fresh_.clear();
   std::vector<storage::Uuid> ids;
-  ids.reserve(watches_.size());
-  for (const auto& [id, _] : watches_) ids.push_back(id);
+  ids.reserve(watched_.size());
+  for (const auto& [id, _] : watched_) ids.push_back(id);
   return ids;
 }
 
 void WatchHub::Look(absl::Span<const storage::Uuid> ids, uint64_t look) {
   for (size_t begin = 0; begin < ids.size() && !Stopping(); begin += storage::kMaxBatch) {
     const absl::Span<const storage::Uuid> batch = ids.subspan(begin, storage::kMaxBatch);
-    const absl::StatusOr<std::vector<storage::Reservation>> found = read_(batch);
+    absl::StatusOr<std::vector<storage::Reservation>> found = read_(batch);
     NoteLedgerAnswers(found.status());
     // The next look reads them again.
-    if (!found.ok()) return;
-    Tell(Compare(batch, *found, look));
+    if (!found.ok()) return Tell(Repeat(ids.subspan(begin)));
+    Tell(Compare(batch, *std::move(found), look));
   }
 }
 
 std::vector<WatchHub::News> WatchHub::Compare(absl::Span<const storage::Uuid> ids,
-                                              const std::vector<storage::Reservation>& found, uint64_t look) {
-  absl::flat_hash_map<storage::Uuid, const storage::Reservation*> by_id;
-  for (const storage::Reservation& reservation : found) by_id.emplace(reservation.reservation_id, &reservation);
+                                              std::vector<storage::Reservation> found, uint64_t look) {
+  absl::flat_hash_map<storage::Uuid, storage::Reservation*> by_id;
+  for (storage::Reservation& reservation : found) by_id.emplace(reservation.reservation_id, &reservation);
+  std::vector<News> news;
+  absl::MutexLock lock(&mutex_);
+  for (const storage::Uuid& id : ids) {
+    const auto watched = watched_.find(id);
+    if (watched == watched_.end()) continue;
+    std::optional<storage::Reservation> now;
+    if (const auto it = by_id.find(id); it != by_id.end()) now = std::move(*it->second);
+    CompareOne(id, std::move(now), look, &watched->second, &news);
+    if (watched->second.watches.empty()) watched_.erase(watched);
+  }
+  return news;
+}
+
+void WatchHub::CompareOne(const storage::Uuid& id, std::optional<storage::Reservation> now, uint64_t look,
+                          Watched* watched, std::vector<News>* news) {
+  const absl::Time time = clock_->Now();
+  const bool found = now.has_value();
+  if (found) watched->last = std::move(now);
+  // The lesser of both also after the clock was set back.
+  watched->missing_since = found ? absl::InfiniteFuture() : std::min(watched->missing_since, time);
+  const bool lost = !found && time - watched->missing_since >= options_.lost_after;
+  const bool over = found && watched->last->state != storage::ReservationState::kPending;
+  std::vector<Watch> staying;
+  for (Watch& watch : watched->watches) {
+    // A watch that was added while the ledger was read is told by the next look.
+    if (watch.added_in > look) {
+      staying.push_back(std::move(watch));
+      continue;
+    }
+    News one{watch.watcher, std::nullopt, std::nullopt};
+    if (over) one.end = absl::OkStatus();
+    if (lost || (!found && watch.revision == 0)) one.end = ReservationNotFound(id);
+    const bool stays = !one.end.has_value();
+    // A final state is always news, also with a revision that a restored ledger uses for the second time.
+    const bool changed = found && (watch.revision != watched->last->revision || over);
+    if (changed || (stays && IsSilent(watch, time))) {
+      one.reservation = *watched->last;
+      watch.told_at = time;
+    }
+    if (one.reservation.has_value() || !stays) news->push_back(std::move(one));
+    if (!stays) {
+      Uncount(watch);
+      continue;
+    }
+    watch.revision = watched->last->revision;
+    staying.push_back(std::move(watch));
+  }
+  watched->watches = std::move(staying);
+}
+
+std::vector<WatchHub::News> WatchHub::Repeat(absl::Span<const storage::Uuid> ids) {
   const absl::Time time = clock_->Now();
   std::vector<News> news;
   absl::MutexLock lock(&mutex_);
   for (const storage::Uuid& id : ids) {
-    const auto watched = watches_.find(id);
-    if (watched == watches_.end()) continue;
-    const auto it = by_id.find(id);
-    const storage::Reservation* now = it == by_id.end() ? nullptr : it->second;
-    const bool over = now != nullptr && now->state != storage::ReservationState::kPending;
-    std::vector<Watch> staying;
-    for (Watch& watch : watched->second) {
-      // A watch that was added while the ledger was read is told by the next look. So is one whose reservation was seen
-      // before and is not found now: it is on its way to another shard.
-      const bool unknown = now == nullptr && watch.revision == 0;
-      if (watch.added_in > look || (now == nullptr && !unknown)) {
-        staying.push_back(std::move(watch));
-        continue;
-      }
-      News one{watch.watcher, std::nullopt, std::nullopt};
-      // Also after the clock was set back.
-      const bool silent = time - watch.told_at >= options_.repeat_after || time < watch.told_at;
-      if (now != nullptr && (watch.revision != now->revision || silent)) one.reservation = *now;
-      if (over) one.end = absl::OkStatus();
-      if (unknown) one.end = ReservationNotFound(id);
-      const bool stays = !one.end.has_value();
-      if (one.reservation.has_value()) watch.told_at = time;
-      if (one.reservation.has_value() || !stays) news.push_back(std::move(one));
-      if (!stays) {
-        Uncount(watch);
-        continue;
-      }
-      watch.revision = now->revision;
-      staying.push_back(std::move(watch));
+    const auto found = watched_.find(id);
+    if (found == watched_.end()) continue;
+    for (Watch& watch : found->second.watches) {
+      if (watch.revision == 0 || !IsSilent(watch, time)) continue;
+      news.push_back({watch.watcher, found->second.last, std::nullopt});
+      watch.told_at = time;
     }
-    watched->second = std::move(staying);
-    if (watched->second.empty()) watches_.erase(watched);
   }
   return news;
+}
+
+bool WatchHub::IsSilent(const Watch& watch, absl::Time now) const {
+  // Also after the clock was set back.
+  return now - watch.told_at >= options_.repeat_after || now < watch.told_at;
 }
 
 void WatchHub::Tell(std::vector<News> news) {

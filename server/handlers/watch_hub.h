@@ -4,6 +4,9 @@
 // Polling, because the change may have been made through any node, by a worker, or by hand: only the ledger has seen
 // them all. A watcher is called only when the reservation's revision differs from the last one that it was told, and
 // again after some time without a change: proxies end idle streams, many of them after a minute.
+//
+// A ledger can become an older state of itself (a restore, a failover). Then a revision may fall, and a reservation may
+// be gone for good. One that is on its way to another shard is missing only for a moment.
 #pragma once
 
 #include <cstddef>
@@ -33,8 +36,10 @@ struct WatchHubOptions {
   // Time between two looks at all watched reservations; a new watch is looked at at once. Zero: no thread, the owner
   // calls Poll.
   absl::Duration poll_interval = absl::Milliseconds(250);
-  // A watcher that was not called for this long is called again with the present state.
+  // A watcher that was not called for this long is called again with the state that was seen last.
   absl::Duration repeat_after = absl::Seconds(20);
+  // A reservation that was seen and then is missing for this long is lost.
+  absl::Duration lost_after = absl::Seconds(30);
 };
 
 // Receives the hub's calls. They come without the hub's lock, on the hub's thread or, for the end, on any other, and
@@ -42,7 +47,8 @@ struct WatchHubOptions {
 class ReservationWatcher {
  public:
   virtual ~ReservationWatcher() = default;
-  // The reservation as it is now: once at the start, then after each change that was seen and every `repeat_after`.
+  // The reservation as it is now: once at the start, then after each change that was seen. Every `repeat_after` as it
+  // was seen last: the ledger may be silent, or the reservation missing.
   virtual void OnReservation(const storage::Reservation& reservation) = 0;
   // OK after a final state; otherwise why the watch ends.
   virtual void OnEnd(const absl::Status& status) = 0;
@@ -54,7 +60,7 @@ class WatchHub {
   // LifecycleLedger::ReadReservations, or a stand-in for it: at most kMaxBatch ids. Blocks.
   using Read = std::function<absl::StatusOr<std::vector<storage::Reservation>>(absl::Span<const storage::Uuid>)>;
 
-  // `clock` decides when to repeat; it outlives the hub.
+  // `clock` decides when to repeat, and when a reservation is lost; it outlives the hub.
   WatchHub(Read read, storage::Clock* clock, WatchHubOptions options);
   // Drops all remaining watchers without calling them.
   ~WatchHub();
@@ -67,8 +73,8 @@ class WatchHub {
   WatchHub& operator=(const WatchHub&) = delete;
 
   // An error, TOO_MANY_WATCHES or DRAINING, when the watch is refused; then `watcher` is never called. If the
-  // reservation does not exist, the watch ends with RESERVATION_NOT_FOUND. While the ledger does not answer, the watch
-  // goes on. `caller` is whose watch it is, for the limit of each caller's.
+  // reservation does not exist, or is lost later, the watch ends with RESERVATION_NOT_FOUND. While the ledger does not
+  // answer, the watch goes on. `caller` is whose watch it is, for the limit of each caller's.
   absl::Status Add(const storage::Uuid& id, std::shared_ptr<ReservationWatcher> watcher, const std::string& caller);
   // Ends a watch on the watcher's behalf. Repeating it is harmless.
   void Remove(const storage::Uuid& id, const ReservationWatcher* watcher);
@@ -91,6 +97,12 @@ class WatchHub {
     absl::Time told_at = absl::InfinitePast();
     Callers::iterator caller{};
   };
+  // A reservation and its watches, at least one.
+  struct Watched {
+    std::vector<Watch> watches;
+    std::optional<storage::Reservation> last;  // as it was seen last; nullopt: never
+    absl::Time missing_since = absl::InfiniteFuture();
+  };
   // What to tell one watcher.
   struct News {
     std::shared_ptr<ReservationWatcher> watcher;
@@ -104,8 +116,14 @@ class WatchHub {
   std::vector<storage::Uuid> TakeFresh(uint64_t* look);
   std::vector<storage::Uuid> TakeAll(uint64_t* look);
   void Look(absl::Span<const storage::Uuid> ids, uint64_t look);
-  std::vector<News> Compare(absl::Span<const storage::Uuid> ids, const std::vector<storage::Reservation>& found,
+  std::vector<News> Compare(absl::Span<const storage::Uuid> ids, std::vector<storage::Reservation> found,
                             uint64_t look);
+  // For one reservation that was looked for; nullopt: it is not there. Drops the watches that end.
+  void CompareOne(const storage::Uuid& id, std::optional<storage::Reservation> now, uint64_t look, Watched* watched,
+                  std::vector<News>* news) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // For those that the ledger was asked for without an answer.
+  std::vector<News> Repeat(absl::Span<const storage::Uuid> ids);
+  bool IsSilent(const Watch& watch, absl::Time now) const;
   static void Tell(std::vector<News> news);
   // For a watch that ends.
   void Uncount(const Watch& watch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -117,7 +135,7 @@ class WatchHub {
 
   mutable absl::Mutex mutex_;
   // Ordered by id, so that a look follows the order of the ledger's index.
-  std::map<storage::Uuid, std::vector<Watch>> watches_ ABSL_GUARDED_BY(mutex_);
+  std::map<storage::Uuid, Watched> watched_ ABSL_GUARDED_BY(mutex_);
   size_t count_ ABSL_GUARDED_BY(mutex_) = 0;
   Callers callers_ ABSL_GUARDED_BY(mutex_);
   std::vector<storage::Uuid> fresh_ ABSL_GUARDED_BY(mutex_);  // not looked at yet

@@ -50,6 +50,32 @@ DeliveryOutcome ToOutcome(v1::DeliverResponse::Verdict verdict) {
   }
 }
 
+// For one message of a call.
+Delivery DeliveryOf(const grpc::Status& status, const v1::DeliverResponse& response, int nth) {
+  if (!status.ok()) {
+    return {DeliveryOutcome::kSinkFailed,
+            Printable(absl::StrCat("gRPC status ", static_cast<int>(status.error_code()), ": ", status.error_message()),
+                      kMaxSinkErrorBytes)};
+  }
+  if (nth >= response.results_size()) return {DeliveryOutcome::kRefused, "the answer has no result for this message"};
+  const v1::DeliverResponse::Result& result = response.results(nth);
+  Delivery delivery;
+  delivery.outcome = ToOutcome(result.verdict());
+  if (delivery.outcome == DeliveryOutcome::kDelivered) return delivery;
+  delivery.error = Printable(result.error().empty() ? absl::string_view("refused without a reason") : result.error(),
+                             kMaxSinkErrorBytes);
+  return delivery;
+}
+
+// Whether the receiver as a whole could not be asked, whatever the messages are.
+bool IsAway(grpc::StatusCode code) {
+  return code == grpc::StatusCode::UNAVAILABLE || code == grpc::StatusCode::DEADLINE_EXCEEDED ||
+         code == grpc::StatusCode::CANCELLED || code == grpc::StatusCode::RESOURCE_EXHAUSTED;
+}
+
+// About the receiver, when it fails: it failed before, too (as in SinkHealth).
+bool SaysLittle(const storage::OutboxMessage& message) { return message.attempts > 1; }
+
 }  // namespace
 
 GrpcSink::GrpcSink(GrpcSinkOptions options)
@@ -61,14 +87,37 @@ std::vector<Delivery> GrpcSink::Deliver(absl::Span<const storage::OutboxMessage>
   const size_t step = static_cast<size_t>(options_.messages_per_call);
   for (size_t begin = 0; begin < batch.size() && may_begin(); begin += step) {
     const size_t count = std::min(step, batch.size() - begin);
-    DeliverSome(batch.subspan(begin, count), absl::MakeSpan(deliveries).subspan(begin, count));
-    // The rest would fail in the same way; waiting is better than timing out.
-    if (deliveries[begin].outcome == DeliveryOutcome::kSinkFailed) break;
+    if (!DeliverSome(batch.subspan(begin, count), absl::MakeSpan(deliveries).subspan(begin, count), may_begin)) break;
   }
   return deliveries;
 }
 
-void GrpcSink::DeliverSome(absl::Span<const storage::OutboxMessage> messages, absl::Span<Delivery> deliveries) {
+bool GrpcSink::DeliverSome(absl::Span<const storage::OutboxMessage> messages, absl::Span<Delivery> deliveries,
+                           absl::FunctionRef<bool()> may_begin) {
+  const grpc::Status status = Call(messages, deliveries);
+  if (status.ok()) return true;
+  // Waiting is better than timing out.
+  if (IsAway(status.error_code())) return false;
+  if (messages.size() > 1) return DeliverSingly(messages, deliveries, may_begin);
+  return SaysLittle(messages[0]);
+}
+
+bool GrpcSink::DeliverSingly(absl::Span<const storage::OutboxMessage> messages, absl::Span<Delivery> deliveries,
+                             absl::FunctionRef<bool()> may_begin) {
+  // The failure of the call that had them all stands.
+  if (!may_begin()) return false;
+  std::fill(deliveries.begin(), deliveries.end(), Delivery());
+  bool answers = false, fresh_ones_fail = false;
+  for (size_t i = 0; i < messages.size() && (i == 0 || may_begin()); ++i) {
+    const grpc::Status status = Call(messages.subspan(i, 1), deliveries.subspan(i, 1));
+    if (IsAway(status.error_code())) return false;
+    answers = answers || status.ok();
+    fresh_ones_fail = fresh_ones_fail || (!status.ok() && !SaysLittle(messages[i]));
+  }
+  return answers || !fresh_ones_fail;
+}
+
+grpc::Status GrpcSink::Call(absl::Span<const storage::OutboxMessage> messages, absl::Span<Delivery> deliveries) {
   v1::DeliverRequest request;
   request.set_sink(options_.name);
   for (const storage::OutboxMessage& message : messages) AddMessage(message, &request);
@@ -76,25 +125,8 @@ void GrpcSink::DeliverSome(absl::Span<const storage::OutboxMessage> messages, ab
   context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(options_.timeout));
   v1::DeliverResponse response;
   const grpc::Status status = stub_->Deliver(&context, request, &response);
-  for (size_t i = 0; i < messages.size(); ++i) {
-    Delivery& delivery = deliveries[i];
-    if (!status.ok()) {
-      delivery = {
-          DeliveryOutcome::kSinkFailed,
-          Printable(absl::StrCat("gRPC status ", static_cast<int>(status.error_code()), ": ", status.error_message()),
-                    kMaxSinkErrorBytes)};
-    } else if (static_cast<int>(i) >= response.results_size()) {
-      delivery = {DeliveryOutcome::kRefused, "the answer has no result for this message"};
-    } else {
-      const v1::DeliverResponse::Result& result = response.results(static_cast<int>(i));
-      delivery.outcome = ToOutcome(result.verdict());
-      if (delivery.outcome != DeliveryOutcome::kDelivered) {
-        delivery.error =
-            Printable(result.error().empty() ? absl::string_view("refused without a reason") : result.error(),
-                      kMaxSinkErrorBytes);
-      }
-    }
-  }
+  for (size_t i = 0; i < messages.size(); ++i) deliveries[i] = DeliveryOf(status, response, static_cast<int>(i));
+  return status;
 }
 
 }  // namespace tranche::server

@@ -1,5 +1,10 @@
 // Calls a tranche.v1.OutboxSinkService that the receiver implements, with several messages per call.
+//
+// A call that fails says nothing about the single messages. If the receiver seems to be away, no more is sent.
+// Otherwise one message may have spoilt the call, so each is sent again in a call of its own.
 #pragma once
+
+#include <grpcpp/support/status.h>
 
 #include <memory>
 #include <string>
@@ -27,7 +32,12 @@ class GrpcSink : public Sink {
                                 absl::FunctionRef<bool()> may_begin) override;
 
  private:
-  void DeliverSome(absl::Span<const storage::OutboxMessage> messages, absl::Span<Delivery> deliveries);
+  // For one call and what follows from it. False: the rest would fail in the same way.
+  bool DeliverSome(absl::Span<const storage::OutboxMessage> messages, absl::Span<Delivery> deliveries,
+                   absl::FunctionRef<bool()> may_begin);
+  bool DeliverSingly(absl::Span<const storage::OutboxMessage> messages, absl::Span<Delivery> deliveries,
+                     absl::FunctionRef<bool()> may_begin);
+  grpc::Status Call(absl::Span<const storage::OutboxMessage> messages, absl::Span<Delivery> deliveries);
 
   const GrpcSinkOptions options_;
   const std::unique_ptr<v1::OutboxSinkService::Stub> stub_;

@@ -243,6 +243,55 @@ TEST(ClientWireTest, AWatchTellsEachStateOnceAndThenThatItIsOver) {
   EXPECT_FALSE((*watch->Next()).has_value()) << "and again";
 }
 
+// What the watch tells next; nothing if it is over, or fails.
+std::optional<Reservation> NextOf(ReservationWatch& watch) {
+  const auto next = watch.Next(absl::Seconds(20));
+  EXPECT_TRUE(next.ok()) << next.status();
+  return next.value_or(std::nullopt);
+}
+
+// The ledger was restored to an older state, and went on from there.
+TEST(ClientWireTest, AWatchTellsAlsoOfALowerRevision) {
+  absl::Notification third_was_read, first_was_read;
+  FakeFrontNode node;
+  node.on_watch = [&](grpc::ServerContext*, auto* writer) {
+    writer->Write(State(3, tranche::v1::RESERVATION_STATE_PENDING));
+    third_was_read.WaitForNotification();
+    writer->Write(State(1, tranche::v1::RESERVATION_STATE_PENDING));
+    first_was_read.WaitForNotification();
+    writer->Write(State(1, tranche::v1::RESERVATION_STATE_PENDING));
+    writer->Write(State(2, tranche::v1::RESERVATION_STATE_EXPIRED));
+    return grpc::Status::OK;
+  };
+  const auto client = OpenAt({node.address()});
+  const auto watch = client->Watch("id");
+  EXPECT_EQ(NextOf(*watch).value_or(Reservation()).revision, 3);
+  third_was_read.Notify();
+  EXPECT_EQ(NextOf(*watch).value_or(Reservation()).revision, 1);
+  first_was_read.Notify();
+  const Reservation last = NextOf(*watch).value_or(Reservation());
+  EXPECT_EQ(last.revision, 2);
+  EXPECT_EQ(last.state, ReservationState::kExpired);
+  EXPECT_FALSE(NextOf(*watch).has_value());
+}
+
+// The restored ledger has lost an extension, and the expiry has its revision now.
+TEST(ClientWireTest, AWatchTellsAnotherStateOfTheSameRevision) {
+  absl::Notification extension_was_read;
+  FakeFrontNode node;
+  node.on_watch = [&](grpc::ServerContext*, auto* writer) {
+    writer->Write(State(2, tranche::v1::RESERVATION_STATE_PENDING));
+    extension_was_read.WaitForNotification();
+    writer->Write(State(2, tranche::v1::RESERVATION_STATE_EXPIRED));
+    return grpc::Status::OK;
+  };
+  const auto client = OpenAt({node.address()});
+  const auto watch = client->Watch("id");
+  EXPECT_EQ(NextOf(*watch).value_or(Reservation()).state, ReservationState::kPending);
+  extension_was_read.Notify();
+  EXPECT_EQ(NextOf(*watch).value_or(Reservation()).state, ReservationState::kExpired);
+}
+
 TEST(ClientWireTest, AWatchGoesOnAtAnotherNode) {
   FakeFrontNode draining, alive;
   draining.on_watch = [](grpc::ServerContext*, auto* writer) {

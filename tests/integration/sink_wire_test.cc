@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -25,6 +26,7 @@ namespace {
 
 using storage::OutboxMessage;
 using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 using tranche::testing::HttpAnswer;
@@ -221,14 +223,14 @@ TEST_F(WebhookTest, BeginsNothingWhenItMayNot) {
             6);
 }
 
-// Answers as its `verdict` says.
+// Answers as its `verdicts` say, unless the call as a whole fails.
 class Receiver : public v1::OutboxSinkService::Service {
  public:
   grpc::Status Deliver(grpc::ServerContext*, const v1::DeliverRequest* request,
                        v1::DeliverResponse* response) override {
     absl::MutexLock lock(&mutex);
     requests.push_back(*request);
-    if (!status.ok()) return status;
+    if (const grpc::Status status = status_of(*request); !status.ok()) return status;
     for (const auto& message : request->messages()) {
       if (message.reservation_id() == skipped) break;
       auto* result = response->add_results();
@@ -240,7 +242,7 @@ class Receiver : public v1::OutboxSinkService::Service {
   }
 
   absl::Mutex mutex;
-  grpc::Status status;
+  std::function<grpc::Status(const v1::DeliverRequest&)> status_of = [](const auto&) { return grpc::Status::OK; };
   std::string skipped;
   std::map<std::string, v1::DeliverResponse::Verdict> verdicts;
   std::vector<v1::DeliverRequest> requests;
@@ -260,6 +262,21 @@ class GrpcSinkTest : public ::testing::Test {
     options.address = absl::StrCat("127.0.0.1:", port);
     options.messages_per_call = 4;
     sink_ = std::make_unique<GrpcSink>(options);
+  }
+
+  // Every call with the message of this number fails.
+  void FailFor(int number, grpc::StatusCode code) {
+    receiver_.status_of = [=, id = Messages(number).back().key](const v1::DeliverRequest& request) {
+      const bool has_it = std::any_of(request.messages().begin(), request.messages().end(),
+                                      [&](const auto& message) { return message.message_id() == MessageId(id); });
+      return has_it ? grpc::Status(code, "a bug") : grpc::Status::OK;
+    };
+  }
+  // How many messages each call had.
+  std::vector<int> Calls() {
+    std::vector<int> sizes;
+    for (const v1::DeliverRequest& request : receiver_.requests) sizes.push_back(request.messages_size());
+    return sizes;
   }
 
   Receiver receiver_;
@@ -291,20 +308,88 @@ TEST_F(GrpcSinkTest, EachMessageHasItsVerdict) {
                         {messages[2].key.reservation_id.ToString(), v1::DeliverResponse::VERDICT_REJECTED}};
   receiver_.skipped = messages[3].key.reservation_id.ToString();
   const auto deliveries = sink_->Deliver(messages, Always);
-  EXPECT_THAT(Outcomes(deliveries), ::testing::ElementsAre(kDelivered, kRefused, kRefusedForGood, kRefused));
+  EXPECT_THAT(Outcomes(deliveries), ElementsAre(kDelivered, kRefused, kRefusedForGood, kRefused));
   EXPECT_EQ(deliveries[1].error, "because");
   EXPECT_THAT(deliveries[3].error, HasSubstr("no result"));
 }
 
 TEST_F(GrpcSinkTest, ACallThatFailsIsTheSinksFailureAndTheRestIsNotTried) {
   using enum DeliveryOutcome;
-  receiver_.status = grpc::Status(grpc::StatusCode::UNAVAILABLE, "not now");
-  const auto deliveries = sink_->Deliver(Messages(6), Always);
-  EXPECT_EQ(deliveries[0].outcome, kSinkFailed);
-  EXPECT_EQ(deliveries[0].error, "gRPC status 14: not now");
-  EXPECT_EQ(deliveries[5].outcome, kNotTried);
+  for (const auto code : {grpc::StatusCode::UNAVAILABLE, grpc::StatusCode::DEADLINE_EXCEEDED,
+                          grpc::StatusCode::CANCELLED, grpc::StatusCode::RESOURCE_EXHAUSTED}) {
+    receiver_.status_of = [=](const auto&) { return grpc::Status(code, "not now"); };
+    const auto deliveries = sink_->Deliver(Messages(6), Always);
+    EXPECT_THAT(Outcomes(deliveries),
+                ElementsAre(kSinkFailed, kSinkFailed, kSinkFailed, kSinkFailed, kNotTried, kNotTried));
+    EXPECT_EQ(deliveries[0].error, absl::StrCat("gRPC status ", static_cast<int>(code), ": not now"));
+  }
+  EXPECT_THAT(Calls(), ElementsAre(4, 4, 4, 4));
   server_->Shutdown();
   EXPECT_EQ(sink_->Deliver(Messages(1), Always).front().outcome, kSinkFailed);
+}
+
+TEST_F(GrpcSinkTest, ABadMessageThatFailsItsCallIsFoundAndFailsAlone) {
+  using enum DeliveryOutcome;
+  for (const auto code : {grpc::StatusCode::UNKNOWN, grpc::StatusCode::INTERNAL, grpc::StatusCode::INVALID_ARGUMENT}) {
+    receiver_.requests.clear();
+    FailFor(2, code);
+    const auto deliveries = sink_->Deliver(Messages(9), Always);
+    EXPECT_THAT(Outcomes(deliveries), ElementsAre(kDelivered, kSinkFailed, kDelivered, kDelivered, kDelivered,
+                                                  kDelivered, kDelivered, kDelivered, kDelivered));
+    EXPECT_EQ(deliveries[1].error, absl::StrCat("gRPC status ", static_cast<int>(code), ": a bug"));
+    EXPECT_THAT(Calls(), ElementsAre(4, 1, 1, 1, 1, 4, 1)) << "only the call that failed is repeated";
+  }
+  receiver_.requests.clear();
+  EXPECT_THAT(Outcomes(sink_->Deliver(absl::MakeConstSpan(Messages(2)).subspan(1), Always)), ElementsAre(kSinkFailed));
+  EXPECT_THAT(Calls(), ElementsAre(1)) << "it was alone already";
+}
+
+TEST_F(GrpcSinkTest, SentAgainByItselfAMessageStillHasItsOwnVerdict) {
+  using enum DeliveryOutcome;
+  const auto messages = Messages(4);
+  receiver_.verdicts = {{messages[1].key.reservation_id.ToString(), v1::DeliverResponse::VERDICT_RETRY},
+                        {messages[2].key.reservation_id.ToString(), v1::DeliverResponse::VERDICT_REJECTED}};
+  FailFor(1, grpc::StatusCode::INTERNAL);
+  EXPECT_THAT(Outcomes(sink_->Deliver(messages, Always)),
+              ElementsAre(kSinkFailed, kRefused, kRefusedForGood, kDelivered));
+}
+
+TEST_F(GrpcSinkTest, AReceiverThatFailsForEveryMessageIsLeftAlone) {
+  receiver_.status_of = [](const auto&) { return grpc::Status(grpc::StatusCode::INTERNAL, "a bug"); };
+  std::vector<OutboxMessage> messages = Messages(10);
+  const auto count = [&](DeliveryOutcome outcome) {
+    const auto outcomes = Outcomes(sink_->Deliver(messages, Always));
+    return std::count(outcomes.begin(), outcomes.end(), outcome);
+  };
+  EXPECT_EQ(count(DeliveryOutcome::kNotTried), 6);
+  EXPECT_THAT(Calls(), ElementsAre(4, 1, 1, 1, 1));
+  // They may be bad ones, and good ones may come after them.
+  for (OutboxMessage& message : messages) message.attempts = 2;
+  EXPECT_EQ(count(DeliveryOutcome::kNotTried), 0);
+}
+
+TEST_F(GrpcSinkTest, AReceiverThatGoesAwayBetweenSingleMessagesIsLeftAlone) {
+  using enum DeliveryOutcome;
+  receiver_.status_of = [this](const v1::DeliverRequest& request) {
+    if (receiver_.requests.size() == 1) return grpc::Status(grpc::StatusCode::INTERNAL, "a bug");
+    return receiver_.requests.size() == 3 ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "gone") : grpc::Status::OK;
+  };
+  const auto deliveries = sink_->Deliver(Messages(6), Always);
+  EXPECT_THAT(Outcomes(deliveries), ElementsAre(kDelivered, kSinkFailed, kNotTried, kNotTried, kNotTried, kNotTried));
+  EXPECT_THAT(Calls(), ElementsAre(4, 1, 1));
+}
+
+TEST_F(GrpcSinkTest, SingleMessagesAreBegunOnlyWhileThereIsTime) {
+  using enum DeliveryOutcome;
+  FailFor(1, grpc::StatusCode::INTERNAL);
+  int allowed = 3;
+  const auto may_begin = [&] { return allowed-- > 0; };
+  EXPECT_THAT(Outcomes(sink_->Deliver(Messages(6), may_begin)),
+              ElementsAre(kSinkFailed, kDelivered, kNotTried, kNotTried, kNotTried, kNotTried));
+  allowed = 1;
+  EXPECT_THAT(Outcomes(sink_->Deliver(Messages(6), may_begin)),
+              ElementsAre(kSinkFailed, kSinkFailed, kSinkFailed, kSinkFailed, kNotTried, kNotTried))
+      << "the call that failed is all that is known";
 }
 
 }  // namespace

@@ -29,9 +29,10 @@ class TRANCHE_EXPORT ReservationWatch {
   ReservationWatch(const ReservationWatch&) = delete;
   ReservationWatch& operator=(const ReservationWatch&) = delete;
 
-  // Waits for a state that was not returned yet; states that follow each other fast may be returned as one. nullopt:
-  // the last one was final. DEADLINE_EXCEEDED: nothing new came in time, ask again. Any other error ends the watch,
-  // such as NOT_FOUND (Reason::kReservationNotFound).
+  // Waits for another state than the last one returned; states that follow each other fast may be returned as one. The
+  // revision falls if the ledger was restored to an older state. nullopt: the last one was final. DEADLINE_EXCEEDED:
+  // nothing new came in time, ask again. Any other error ends the watch, such as NOT_FOUND
+  // (Reason::kReservationNotFound): there is no such reservation, or the ledger was restored to a state without it.
   absl::StatusOr<std::optional<Reservation>> Next(absl::Duration timeout = absl::InfiniteDuration());
 
   // Ends the watch: Next returns CANCELLED, unless it has ended before.

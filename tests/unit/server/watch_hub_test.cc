@@ -1,5 +1,6 @@
 #include "server/handlers/watch_hub.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -164,10 +165,70 @@ TEST_F(WatchHubTest, WhatWasSeenOnceMayVanishForAMoment) {
   hub_.Poll();
   rows_.clear();  // on its way to another shard
   hub_.Poll();
+  clock_.AdvanceBy(absl::Seconds(29));
+  hub_.Poll();
   EXPECT_FALSE(ear->end.has_value());
+  EXPECT_EQ(ear->revisions, (std::vector<int32_t>{1, 1})) << "its stream must not be idle meanwhile";
   Put(1, 2);
   hub_.Poll();
-  EXPECT_EQ(ear->revisions, (std::vector<int32_t>{1, 2}));
+  EXPECT_EQ(ear->revisions, (std::vector<int32_t>{1, 1, 2}));
+  rows_.clear();
+  hub_.Poll();
+  clock_.AdvanceBy(absl::Seconds(29));
+  hub_.Poll();
+  EXPECT_FALSE(ear->end.has_value()) << "missing for half a minute only if both times are added up";
+  EXPECT_EQ(ear->last->revision, 2);
+}
+
+// A restored ledger does not know it any more.
+TEST_F(WatchHubTest, WhatStaysMissingEndsItsWatches) {
+  Put(1, 1);
+  Put(2, 1);
+  const auto ear = Watch(1), second = Watch(1), other = Watch(2);
+  hub_.Poll();
+  rows_.erase(WatchedId(1));
+  hub_.Poll();
+  clock_.AdvanceBy(absl::Seconds(30));
+  hub_.Poll();
+  for (const auto& lost : {ear, second}) {
+    ASSERT_TRUE(lost->end.has_value());
+    EXPECT_EQ(ReasonOf(*lost->end), "RESERVATION_NOT_FOUND");
+  }
+  EXPECT_FALSE(other->end.has_value());
+  EXPECT_EQ(hub_.watches(), 1u);
+}
+
+TEST_F(WatchHubTest, AClockThatWasSetBackOnlyProlongsTheWaitForWhatIsMissing) {
+  Put(1, 1);
+  const auto ear = Watch(1);
+  hub_.Poll();
+  rows_.clear();
+  hub_.Poll();
+  clock_.AdvanceBy(-absl::Hours(1));
+  hub_.Poll();
+  clock_.AdvanceBy(absl::Seconds(29));
+  hub_.Poll();
+  EXPECT_FALSE(ear->end.has_value());
+  clock_.AdvanceBy(absl::Seconds(1));
+  hub_.Poll();
+  EXPECT_TRUE(ear->end.has_value());
+}
+
+// A restored ledger has lost extensions, and uses their revisions again.
+TEST_F(WatchHubTest, AFinalStateIsToldAlsoWithARevisionThatWasToldBefore) {
+  Put(1, 3);
+  const auto falling = Watch(1);
+  Put(2, 2);
+  const auto same = Watch(2);
+  hub_.Poll();
+  Put(1, 2, ReservationState::kConfirmed);
+  Put(2, 2, ReservationState::kExpired);
+  hub_.Poll();
+  EXPECT_EQ(falling->revisions, (std::vector<int32_t>{3, 2}));
+  EXPECT_EQ(falling->last->state, ReservationState::kConfirmed);
+  EXPECT_EQ(same->revisions, (std::vector<int32_t>{2, 2}));
+  EXPECT_EQ(same->last->state, ReservationState::kExpired);
+  EXPECT_TRUE(same->end.has_value());
 }
 
 TEST_F(WatchHubTest, AnOutageOfTheLedgerIsWaitedOut) {
@@ -180,6 +241,25 @@ TEST_F(WatchHubTest, AnOutageOfTheLedgerIsWaitedOut) {
   error_ = absl::OkStatus();
   hub_.Poll();
   EXPECT_EQ(ear->revisions, (std::vector<int32_t>{1}));
+}
+
+// Otherwise proxies would end the streams of a whole outage, one after another.
+TEST_F(WatchHubTest, WhatWasSeenLastIsRepeatedDuringAnOutageOfTheLedger) {
+  for (int number = 0; number < 2000; ++number) Put(number, 1);
+  const auto first = Watch(0), last = Watch(1999);
+  for (int number = 1; number < 1999; ++number) Watch(number);
+  hub_.Poll();
+  error_ = absl::UnavailableError("down");
+  const auto untold = Watch(2000);
+  clock_.AdvanceBy(absl::Seconds(19));
+  hub_.Poll();
+  EXPECT_EQ(first->revisions, (std::vector<int32_t>{1}));
+  clock_.AdvanceBy(absl::Seconds(1));
+  hub_.Poll();
+  hub_.Poll();
+  EXPECT_EQ(first->revisions, (std::vector<int32_t>{1, 1}));
+  EXPECT_EQ(last->revisions, (std::vector<int32_t>{1, 1})) << "also those after the batch that failed";
+  EXPECT_THAT(untold->revisions, ::testing::IsEmpty()) << "nothing is known of it";
 }
 
 TEST_F(WatchHubTest, ManyWatchersOfOneReservationAreOneRead) {
