@@ -14,7 +14,7 @@ def blocks(page, languages=("sh",)):
 
 
 def commands(block):
-    """The commands of a block as they are pasted: with their comments, their continued lines and their here-documents."""
+    """The commands of a block as they are pasted: with their comments, continued lines and here-documents."""
     found, parts, end = [], [], None
     for line in block.splitlines():
         if not parts and (not line.strip() or line.startswith("#")):

@@ -65,9 +65,9 @@ class Servers:
     def _start(self, name, port, user, command):
         log_file = pathlib.Path(self.folder / f"{name}.log")
         with open(log_file, "wb") as log:
-            process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                       cwd=self.folder, start_new_session=True, **user,
-                                       preexec_fn=cluster.terminate_with_parent)
+            process = subprocess.Popen([str(part) for part in command], cwd=self.folder, start_new_session=True,
+                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                       preexec_fn=cluster.terminate_with_parent, **user)
         self._running.append(process)
         await_port(port, process, log_file)
 

@@ -92,7 +92,7 @@ class Background:
 
 
 def checkout_in(folder, bin_dir):
-    """A checkout for commands of scripts/dev, which keeps one cluster for each checkout; with programs that are built."""
+    """A checkout with built programs, for scripts/dev: it keeps one cluster for each checkout."""
     root = pathlib.Path(__file__).resolve().parents[3]
     shutil.copytree(root / "scripts", folder / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "build" / "release").mkdir(parents=True)

@@ -1,5 +1,5 @@
-"""The documentation's commands do what it says: README.md's tour and the first start of docs/operations.md are cut out of
-the pages and run, command by command, as a reader would; what the other pages name exists.
+"""The documentation's commands do what it says: those of README.md's tour and of the first start in docs/operations.md
+are cut out of the pages and run, one by one, as a reader would. What the other pages name exists.
 
     pages_test.py BIN_DIR
 """
@@ -76,7 +76,7 @@ class PageTest(unittest.TestCase):
         return shell
 
     def commands_to_run(self):
-        """The page's commands, without those of the list; the list has no others, and no command hides in another block."""
+        """The page's commands, without those of the list. The list has no others; no command hides in another block."""
         for block in blocks(self.page, ("", "bash", "shell", "console")):
             self.assertNotRegex(block, r"(?m)^\$? *(tranche|scripts/|psql|createdb)", "not in a block of `sh`")
         found = [command for block in blocks(self.page) for command in commands(block)]
@@ -164,11 +164,11 @@ class TheFirstStart(PageTest):
 
     def await_cluster(self, shell, background):
         """Until there is a node, and a balancer leads; the page's reader types more slowly."""
-        deadline = time.monotonic() + READY_TIMEOUT_S
+        deadline, ctl = time.monotonic() + READY_TIMEOUT_S, f"tranchectl --endpoint {self.node}"
         while True:
             background.check()
             try:
-                listed = shell.run(f"tranchectl --endpoint {self.node} node list && tranchectl --endpoint {self.node} zk dump")
+                listed = shell.run(f"{ctl} node list && {ctl} zk dump")
                 if "SERVING" in listed and "balancer/leader" in listed:
                     return
             except page_shell.Failed:
@@ -241,17 +241,20 @@ class WhatThePagesName(unittest.TestCase):
         self.assertEqual(problems, [])
 
     def test_what_does_not_exist_is_found(self):
-        for command, problem in (("tranchectl sku paint", "has no paint"), ("tranchectl sku list --colour", "--colour"),
-                                 ("tranched --lanes 2 --colours=3", "--colours"), ("scripts/nothing", "no such command"),
-                                 ("scripts/dev up --nodez 3", "--nodez")):
+        for command, problem in (
+            ("tranchectl sku paint", "has no paint"), ("tranchectl sku list --colour", "--colour"),
+            ("tranched --lanes 2 --colours=3", "--colours"), ("scripts/nothing", "no such command"),
+            ("scripts/dev up --nodez 3", "--nodez"),
+        ):
             self.assertIn(problem, self.programs.problem(command.split()) or "nothing", command)
         self.assertIsNone(self.programs.problem("tranchectl quota move tv --from pool --to n 5 --yes -o json".split()))
 
 
 class Cutting(unittest.TestCase):
     def test_a_command_may_have_several_lines(self):
-        block = "a 1  # why\n\n# only a comment\nb \\\n  --c\npsql <<'SQL'\nSELECT 1;\n# of the document\nSQL\nd\n"
-        self.assertEqual(commands(block), ["a 1  # why", "b \\\n  --c", "psql <<'SQL'\nSELECT 1;\n# of the document\nSQL", "d"])
+        document = "psql <<'SQL'\nSELECT 1;\n# of the document\nSQL"
+        block = f"a 1  # why\n\n# only a comment\nb \\\n  --c\n{document}\nd\n"
+        self.assertEqual(commands(block), ["a 1  # why", "b \\\n  --c", document, "d"])
 
 
 if __name__ == "__main__":
