@@ -1,7 +1,7 @@
 """The faults: what each does to the cluster, and how it is undone.
 
 A fault is a generator. It strikes, yields the blow (who was hit, for how long), and undoes itself when it is
-resumed.
+resumed. How soon everything must go on afterwards is in chaos_goals.
 """
 
 import dataclasses
@@ -11,7 +11,6 @@ from chaos_cluster import CLIENT, POSTGRES, ROOT_ZNODE, wait_until
 from cluster import ClusterError
 
 JOIN_TIMEOUT_S = 60
-NEW_HISTORY_GOAL_S = 10.0
 LEDGER = "the ledger"
 
 
@@ -22,10 +21,8 @@ class Fault:
     run: object
     # A fault that callers of the SDK must not notice at all.
     graceful: bool = False
-    # The ledger only stands still: everything must go on at once afterwards.
+    # The ledger only stands still: everything must go on at once afterwards, and is watched for a while.
     stall: bool = False
-    # The ledger may be older than before: all units are sellable again within this time (docs/operations.md).
-    units_goal_s: float = None
 
 
 @dataclasses.dataclass
@@ -75,9 +72,9 @@ def strike(faults, victims):
     )
 
 
-def fault(name, text, graceful=False, stall=False, units_goal_s=None):
+def fault(name, text, graceful=False, stall=False):
     def add(run):
-        FAULTS[name] = Fault(name, text, run, graceful, stall, units_goal_s)
+        FAULTS[name] = Fault(name, text, run, graceful, stall)
         return run
 
     return add
@@ -371,7 +368,7 @@ def tree_rebuild(victims):
     yield blow
 
 
-@fault("tree-history", "an operator lets all nodes begin anew from what the ledger says", units_goal_s=NEW_HISTORY_GOAL_S)
+@fault("tree-history", "an operator lets all nodes begin anew from what the ledger says")
 def tree_history(victims):
     blow = victims.blow(ROOT_ZNODE, victims.cluster.able_nodes())
     victims.able_again(*victims.cluster.nodes)
@@ -393,8 +390,7 @@ def postgres_kill(victims):
     cluster.await_postgres()
 
 
-@fault("postgres-promote", "PostgreSQL crashes, comes back as a standby and is promoted: all nodes begin anew",
-       units_goal_s=NEW_HISTORY_GOAL_S)
+@fault("postgres-promote", "PostgreSQL crashes, comes back as a standby and is promoted: all nodes begin anew")
 def postgres_promote(victims):
     cluster = victims.cluster
     blow = victims.blow(POSTGRES, cluster.able_nodes(), victims.moment())
