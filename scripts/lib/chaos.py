@@ -127,13 +127,13 @@ def run_rounds(options, servers, watch):
                 callers.kill()
 
 
-def check_changes(servers, changes, rows, quiet_from):
+def check_changes(servers, changes, rows, told, quiet_from, forgotten):
     names = {servers.address_of(node): node.name for node in servers.nodes}
 
     def timeout_s(change):
         return (TIMEOUT_MS if change.node == chaos_changes.ANY_NODE else CHANGE_TIMEOUT_MS) / 1000
 
-    return (chaos_check.check_changes(changes, rows) + chaos_check.check_overdue(changes, timeout_s)
+    return (chaos_check.check_changes(changes, rows, told, forgotten) + chaos_check.check_overdue(changes, timeout_s)
             + chaos_check.check_quiet_changes(changes, quiet_from, names))
 
 
@@ -151,13 +151,13 @@ def judge(options, servers, watch, rounds, load, verify):
     chaos_goals.fill_in_claims(rounds, list(read(servers.folder / "payers-answers")))
     for one in rounds:
         one.goals = chaos_goals.judge(one, chaos_goals.Times(options.session_timeout_ms / 1000, FULL_S))
-    quiet_from = chaos_check.quiet_times(rounds)
+    quiet_from, forgotten = chaos_check.quiet_times(rounds), chaos_check.forgotten_by(rounds)
     stale = chaos_check.stale_sold_outs(read(answers_file), samples, quiet_from)
     violations = [f"{one.fault} {one.target}: {text}" for one in rounds for text in one.violations]
     violations += chaos_check.check_overdue(answers, lambda answer: TIMEOUT_MS / 1000)
-    violations += chaos_check.check_answers(told) + chaos_check.check_rows(told, rows)
+    violations += chaos_check.check_answers(told) + chaos_check.check_rows(told, rows, forgotten)
     violations += chaos_check.check_limits(rows, limits) + chaos_check.check_stock(rows, last.stock, last.unsold)
-    violations += check_changes(servers, changes, rows, quiet_from)
+    violations += check_changes(servers, changes, rows, told, quiet_from, forgotten)
     violations += chaos_check.check_sold_out(stale) + chaos_check.check_verify(verify)
     return {
         "seed": options.seed,

@@ -8,6 +8,8 @@ from chaos_answers import UNKNOWN, Tail
 SUCCESSES = {"confirm": "CONFIRMED", "cancel": "CANCELLED", "extend": "EXTENDED"}
 # No answer in time, by the caller's clock or by the node's.
 LATE = (UNKNOWN, "DEADLINE_PASSED", "DEADLINE_EXCEEDED")
+# Definite answers, right only about what the ledger has forgotten; chaos_check judges that.
+FORGOTTEN = ("RESERVATION_NOT_FOUND", "EXTENSION_OUT_OF_ORDER")
 # How long the nodes are watched after a stall of the ledger. Changes that were sent during the stall may fail until
 # their deadline after it.
 WATCH_S = 5.0
@@ -54,8 +56,8 @@ class ChangeTally:
         self._succeeded = collections.defaultdict(list)
 
     def add(self, change):
-        (self._succeeded if change.success() else self._failed)[change.node].append(
-            change.began if change.success() else change.ended)
+        well = change.success() or change.outcome in FORGOTTEN
+        (self._succeeded if well else self._failed)[change.node].append(change.began if well else change.ended)
 
     def well_since(self, node, began):
         """Since when (at the earliest `began`) the node has made every change; None: it is not well yet."""

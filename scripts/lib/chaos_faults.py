@@ -11,6 +11,8 @@ from chaos_cluster import CLIENT, POSTGRES, ROOT_ZNODE, wait_until
 from cluster import ClusterError
 
 JOIN_TIMEOUT_S = 60
+# From a commit until its caller notes the answer.
+SLOWEST_ANSWER_S = 0.2
 LEDGER = "the ledger"
 
 
@@ -32,6 +34,8 @@ class Blow:
     # Incarnations that cannot sell because of it.
     unable: set
     hold_s: float = 0
+    # What was acknowledged in this span (Unix seconds) may be gone: the ledger is an older one.
+    forgotten: tuple = None
     # The units of the hit nodes are idle, not lost: others fetch them only when they need them. So no stock is added
     # meanwhile.
     starve: bool = False
@@ -67,6 +71,7 @@ def strike(faults, victims):
         began=blows[0].began,
         unable=set().union(*(blow.unable for blow in blows)),
         hold_s=max(blow.began + blow.hold_s for blow in blows) - blows[0].began,
+        forgotten=next((blow.forgotten for blow in blows if blow.forgotten), None),
         starve=any(blow.starve for blow in blows),
         notes=[note for blow in blows for note in blow.notes],
     )
@@ -98,6 +103,10 @@ class Victims:
 
     def moment(self):
         return self.random.uniform(0.2, 1.5)
+
+    def past_look(self):
+        """Long enough for sales that will be lost, and for the leading balancer to look at the ledger: once a second."""
+        return self.random.uniform(2.5, 4)
 
     def past_statement(self, statement_s):
         """Long enough to give up a database that does not answer, and for others to take over."""
@@ -398,6 +407,19 @@ def postgres_promote(victims):
     cluster.postgres.kill_with_children()
     yield blow
     cluster.promote_postgres()
+
+
+@fault("postgres-restore", "PostgreSQL crashes, and a copy of its data from some seconds before is put in its place")
+def postgres_restore(victims):
+    cluster = victims.cluster
+    complete = cluster.copy_postgres()
+    time.sleep(victims.past_look())
+    blow = victims.blow(POSTGRES, cluster.able_nodes(), victims.moment())
+    victims.able_again(*cluster.nodes)
+    cluster.postgres.kill_with_children()
+    blow.forgotten = (complete, time.time() + SLOWEST_ANSWER_S)
+    yield blow
+    cluster.restore_postgres()
 
 
 # The ledger answers late. Nothing is sold meanwhile, so all nodes are hit. Waiting requests outlive their callers'

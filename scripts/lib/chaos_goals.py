@@ -76,7 +76,7 @@ TABLE = [
     # The next read.
     (("tree-delete", "tree-rebuild"), _limits(_seconds(2), STRIKE), QUOTA),
     # A new history. Announcements that are ahead of the ledger take the longest.
-    (("tree-history", "postgres-promote"), _limits(_seconds(10), END), OPERATIONS),
+    (("tree-history", "postgres-promote", "postgres-restore"), _limits(_seconds(10), END), OPERATIONS),
     # The ledger was away, or stood still: nothing recovers but what waits, so 3 s have their margin in them.
     (("postgres-kill", "ledger-lock", "ledger-lock-long", "postgres-stop", "postgres-stop-long"),
      _limits(_seconds(3), END, (FREED, POOL, CALLERS, CHANGES), margin_s=0), "scripts/README.md"),

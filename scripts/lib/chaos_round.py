@@ -28,6 +28,7 @@ class Round:
     ended: float = 0  # when everything was well again
     healed_s: float = 0
     delivered_s: float = None  # until stock was added
+    forgotten: tuple = None  # as in Blow
     stuck_units: int = 0
     # Until nodes that could not sell held nothing; until new stock left the pool; until callers were as well as before;
     # until all of these held; until every node made changes again; and, known after the run, until the last moment in
@@ -81,7 +82,7 @@ class Rounds:
 
     def _strike(self, faults, result):
         steps, blow = strike(faults, self._victims)
-        result.target, result.began = blow.target, blow.began
+        result.target, result.began, result.forgotten = blow.target, blow.began, blow.forgotten
         recovery = Recovery(blow.unable, blow.began)
         # When the blow is reported, a graceful fault's process is back, or gone for good: look at it nevertheless.
         for sample in self._watch.samples():

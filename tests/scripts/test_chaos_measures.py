@@ -141,6 +141,10 @@ class Changing(unittest.TestCase):
         for failure in ("UNKNOWN", "OVERLOADED", "REBOOKED"):
             self.assertEqual(self.well_since("CONFIRMED", failure, *self.DONE), 2.1)
 
+    def test_a_node_may_say_that_it_knows_no_such_reservation(self):
+        for answer in chaos_changes.FORGOTTEN:
+            self.assertEqual(self.well_since("UNKNOWN", answer, *self.DONE[1:]), 1.1)
+
     def test_failures_of_before_do_not_count(self):
         self.assertEqual(self.well_since("UNKNOWN", "CONFIRMED", *self.DONE, began=2), 2)
 
