@@ -12,13 +12,14 @@ import time
 
 import chaos_changes
 import chaos_check
+import chaos_goals
 import chaos_network
 import chaos_report
 import cluster
 from chaos_answers import UNKNOWN, read
 from chaos_cluster import Cluster
 from chaos_faults import FAULTS, Victims, may_join
-from chaos_load import CHANGE_TIMEOUT_MS, TIMEOUT_MS, Buyers, Operator, Payers, Warehouse
+from chaos_load import CHANGE_TIMEOUT_MS, FULL_S, TIMEOUT_MS, Buyers, Operator, Payers, Warehouse
 from chaos_round import Rounds
 from chaos_units import UnitsWatch
 from cluster import ClusterError
@@ -64,6 +65,7 @@ def parse_options(argv):
     parser.add_argument("--keep-logs", type=pathlib.Path)
     parser.add_argument("--report", type=pathlib.Path)
     parser.add_argument("--parse-only", action="store_true")
+    parser.add_argument("--list-goals", action="store_true")
     options = parser.parse_args(argv)
     options.seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     if options.nodes < 2:
@@ -125,13 +127,13 @@ def run_rounds(options, servers, watch):
                 callers.kill()
 
 
-def check_changes(servers, changes, rows, quiet_from):
+def check_changes(servers, changes, rows, told, quiet_from, forgotten):
     names = {servers.address_of(node): node.name for node in servers.nodes}
 
     def timeout_s(change):
         return (TIMEOUT_MS if change.node == chaos_changes.ANY_NODE else CHANGE_TIMEOUT_MS) / 1000
 
-    return (chaos_check.check_changes(changes, rows) + chaos_check.check_overdue(changes, timeout_s)
+    return (chaos_check.check_changes(changes, rows, told, forgotten) + chaos_check.check_overdue(changes, timeout_s)
             + chaos_check.check_quiet_changes(changes, quiet_from, names))
 
 
@@ -146,13 +148,16 @@ def judge(options, servers, watch, rounds, load, verify):
     last, samples = watch.await_fresh(), watch.samples()
     if last is None:
         raise ClusterError("the ledger does not answer at the end")
-    quiet_from = chaos_check.quiet_times(rounds)
+    chaos_goals.fill_in_claims(rounds, list(read(servers.folder / "payers-answers")))
+    for one in rounds:
+        one.goals = chaos_goals.judge(one, chaos_goals.Times(options.session_timeout_ms / 1000, FULL_S))
+    quiet_from, forgotten = chaos_check.quiet_times(rounds), chaos_check.forgotten_by(rounds)
     stale = chaos_check.stale_sold_outs(read(answers_file), samples, quiet_from)
     violations = [f"{one.fault} {one.target}: {text}" for one in rounds for text in one.violations]
     violations += chaos_check.check_overdue(answers, lambda answer: TIMEOUT_MS / 1000)
-    violations += chaos_check.check_answers(told) + chaos_check.check_rows(told, rows)
+    violations += chaos_check.check_answers(told) + chaos_check.check_rows(told, rows, forgotten)
     violations += chaos_check.check_limits(rows, limits) + chaos_check.check_stock(rows, last.stock, last.unsold)
-    violations += check_changes(servers, changes, rows, quiet_from)
+    violations += check_changes(servers, changes, rows, told, quiet_from, forgotten)
     violations += chaos_check.check_sold_out(stale) + chaos_check.check_verify(verify)
     return {
         "seed": options.seed,
@@ -172,6 +177,8 @@ def judge(options, servers, watch, rounds, load, verify):
         "stale_sold_out": len(stale),
         "stale_sold_out_max_s": max((behind for _, behind in stale), default=0),
         "violations": violations,
+        "missed_goals": [f"{one.fault} {one.target}: {text}" for one in rounds
+                         for text in chaos_goals.missed(one.goals)],
     }
 
 
@@ -197,7 +204,11 @@ def run(options, folder):
         say(line)
     if options.report:
         chaos_report.write(result, options.report)
-    return 1 if result["violations"] else 0
+    return exit_status(result)
+
+
+def exit_status(result):
+    return 1 if result["violations"] or result["missed_goals"] else 0
 
 
 def remove_stale():
@@ -230,6 +241,10 @@ def main(argv):
             print(f"{fault.name:24}{fault.text}")
         return 0
     options = parse_options(argv)
+    if options.list_goals:
+        for line in chaos_goals.lines(chaos_goals.Times(options.session_timeout_ms / 1000, FULL_S)):
+            print(line)
+        return 0
     if options.parse_only:
         return 0
     if reason := chaos_network.why_impossible():

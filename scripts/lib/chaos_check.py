@@ -80,14 +80,24 @@ def check_answers(told):
     return _such_as("requests were answered twice", again)
 
 
-def check_rows(told, rows):
+def forgotten_by(rounds):
+    """Whether the ledger may have forgotten what was acknowledged at a time: it was replaced by an older one."""
+    spans = [one.forgotten for one in rounds if one.forgotten]
+    return lambda at: any(begin <= at <= end for begin, end in spans)
+
+
+def nothing_forgotten(at):
+    return False
+
+
+def check_rows(told, rows, forgotten=nothing_forgotten):
     """Every success has its row, every row its request, and both say the same."""
     by_id = {row.reservation_id: row for row in rows}
     lost, altered, refused = [], [], []
     for key, one in told.items():
         row, last = by_id.get(key), one.last
         if row is None:
-            if last.success():
+            if last.success() and not forgotten(last.ended):
                 lost.append(key)
             continue
         if (row.sku, row.user, row.quantity) != (last.sku, last.user, last.quantity):
@@ -202,17 +212,27 @@ def _done(change, row):
     return row.state == "CANCELLED" if change.kind == "cancel" else row.extensions >= int(change.value)
 
 
-def check_changes(changes, rows):
-    """Changes answered as done are in the ledger, refused ones are not, and a held reservation can be changed."""
+def check_changes(changes, rows, told=None, forgotten=nothing_forgotten):
+    """Changes answered as done are in the ledger, refused ones are not, and a held reservation can be changed.
+
+    `told`: the answers to the claims. A change of a forgotten time may be missing, and what was claimed or changed then
+    may not be there, or be extended less, for the changes that follow.
+    """
+    def may_be_gone(change):
+        return forgotten(change.began) or forgotten(change.ended)
+
     by_id = {row.reservation_id: row for row in rows}
+    excused = {change.reservation_id for change in changes if may_be_gone(change)}
+    excused |= {key for key, one in (told or {}).items() if forgotten(one.last.ended)}
     undone, odd = [], []
     # Changes that may have been made: (id, kind), and by id how often it may have been extended.
     asked, extended = set(), collections.Counter()
     for change in changes:
         key, row = change.reservation_id, by_id.get(change.reservation_id)
         if change.success() and not _done(change, row):
-            undone.append(f"{key} ({change.outcome}, in the ledger {row.state if row else 'missing'})")
-        elif change.outcome in ODD:
+            if not may_be_gone(change):
+                undone.append(f"{key} ({change.outcome}, in the ledger {row.state if row else 'missing'})")
+        elif change.outcome in ODD and key not in excused:
             odd.append(f"{key} ({change.kind}: {change.outcome})")
         if change.success() or change.outcome == UNKNOWN:
             asked.add((key, change.kind))

@@ -5,6 +5,7 @@ import shutil
 import socket
 import time
 
+import chaos_backup
 import chaos_zookeeper
 from chaos_ledger import Ledger, LedgerError
 from chaos_network import Network
@@ -195,6 +196,16 @@ class Cluster:
         self.postgres.start()
         self.await_postgres()
         self.ledger.execute("SELECT pg_promote()", database="postgres")
+
+    def copy_postgres(self):
+        """What was acknowledged before the returned time is in the copy."""
+        return chaos_backup.take(self.ledger, self.folder / "data", self.folder / "data-copy")
+
+    def restore_postgres(self):
+        """Starts it on the copy."""
+        chaos_backup.put_back(self.folder / "data-copy", self.folder / "data")
+        self.postgres.start()
+        self.await_postgres()
 
     def await_serving(self, node, restarts=10):
         """Until the node serves; it is started again when it gives up, as a supervisor would."""

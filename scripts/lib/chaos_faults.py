@@ -1,7 +1,7 @@
 """The faults: what each does to the cluster, and how it is undone.
 
 A fault is a generator. It strikes, yields the blow (who was hit, for how long), and undoes itself when it is
-resumed.
+resumed. How soon everything must go on afterwards is in chaos_goals.
 """
 
 import dataclasses
@@ -11,7 +11,8 @@ from chaos_cluster import CLIENT, POSTGRES, ROOT_ZNODE, wait_until
 from cluster import ClusterError
 
 JOIN_TIMEOUT_S = 60
-NEW_HISTORY_GOAL_S = 10.0
+# From a commit until its caller notes the answer.
+SLOWEST_ANSWER_S = 0.2
 LEDGER = "the ledger"
 
 
@@ -22,10 +23,8 @@ class Fault:
     run: object
     # A fault that callers of the SDK must not notice at all.
     graceful: bool = False
-    # The ledger only stands still: everything must go on at once afterwards.
+    # The ledger only stands still: everything must go on at once afterwards, and is watched for a while.
     stall: bool = False
-    # The ledger may be older than before: all units are sellable again within this time (docs/operations.md).
-    units_goal_s: float = None
 
 
 @dataclasses.dataclass
@@ -35,6 +34,8 @@ class Blow:
     # Incarnations that cannot sell because of it.
     unable: set
     hold_s: float = 0
+    # What was acknowledged in this span (Unix seconds) may be gone: the ledger is an older one.
+    forgotten: tuple = None
     # The units of the hit nodes are idle, not lost: others fetch them only when they need them. So no stock is added
     # meanwhile.
     starve: bool = False
@@ -70,14 +71,15 @@ def strike(faults, victims):
         began=blows[0].began,
         unable=set().union(*(blow.unable for blow in blows)),
         hold_s=max(blow.began + blow.hold_s for blow in blows) - blows[0].began,
+        forgotten=next((blow.forgotten for blow in blows if blow.forgotten), None),
         starve=any(blow.starve for blow in blows),
         notes=[note for blow in blows for note in blow.notes],
     )
 
 
-def fault(name, text, graceful=False, stall=False, units_goal_s=None):
+def fault(name, text, graceful=False, stall=False):
     def add(run):
-        FAULTS[name] = Fault(name, text, run, graceful, stall, units_goal_s)
+        FAULTS[name] = Fault(name, text, run, graceful, stall)
         return run
 
     return add
@@ -101,6 +103,10 @@ class Victims:
 
     def moment(self):
         return self.random.uniform(0.2, 1.5)
+
+    def past_look(self):
+        """Long enough for sales that will be lost, and for the leading balancer to look at the ledger: once a second."""
+        return self.random.uniform(2.5, 4)
 
     def past_statement(self, statement_s):
         """Long enough to give up a database that does not answer, and for others to take over."""
@@ -371,7 +377,7 @@ def tree_rebuild(victims):
     yield blow
 
 
-@fault("tree-history", "an operator lets all nodes begin anew from what the ledger says", units_goal_s=NEW_HISTORY_GOAL_S)
+@fault("tree-history", "an operator lets all nodes begin anew from what the ledger says")
 def tree_history(victims):
     blow = victims.blow(ROOT_ZNODE, victims.cluster.able_nodes())
     victims.able_again(*victims.cluster.nodes)
@@ -393,8 +399,7 @@ def postgres_kill(victims):
     cluster.await_postgres()
 
 
-@fault("postgres-promote", "PostgreSQL crashes, comes back as a standby and is promoted: all nodes begin anew",
-       units_goal_s=NEW_HISTORY_GOAL_S)
+@fault("postgres-promote", "PostgreSQL crashes, comes back as a standby and is promoted: all nodes begin anew")
 def postgres_promote(victims):
     cluster = victims.cluster
     blow = victims.blow(POSTGRES, cluster.able_nodes(), victims.moment())
@@ -402,6 +407,19 @@ def postgres_promote(victims):
     cluster.postgres.kill_with_children()
     yield blow
     cluster.promote_postgres()
+
+
+@fault("postgres-restore", "PostgreSQL crashes, and a copy of its data from some seconds before is put in its place")
+def postgres_restore(victims):
+    cluster = victims.cluster
+    complete = cluster.copy_postgres()
+    time.sleep(victims.past_look())
+    blow = victims.blow(POSTGRES, cluster.able_nodes(), victims.moment())
+    victims.able_again(*cluster.nodes)
+    cluster.postgres.kill_with_children()
+    blow.forgotten = (complete, time.time() + SLOWEST_ANSWER_S)
+    yield blow
+    cluster.restore_postgres()
 
 
 # The ledger answers late. Nothing is sold meanwhile, so all nodes are hit. Waiting requests outlive their callers'

@@ -4,8 +4,7 @@ import dataclasses
 import json
 import math
 
-DRAIN_GOAL_S = 1
-KILLS = ("node-kill", "node-stop")
+from chaos_goals import WORDS
 
 
 def quantile(values, share):
@@ -60,16 +59,39 @@ MEANING = [
 ]
 
 
-def table(rounds):
-    """As Markdown, which a terminal shows well enough."""
-    rows = [HEADER, *by_fault(rounds)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+GOALS_HEADER = ["fault", "goal", "within", "counted from", "seen", "met"]
+
+
+def by_goal(rounds):
+    """Rows of the table of goals: for each kind of fault and each of its goals, in the order of their appearance."""
+    kinds = {}
+    for one in rounds:
+        for goal in one["goals"]:
+            kinds.setdefault((one["fault"], goal["measure"]), []).append(goal)
+    for (name, measure), goals in kinds.items():
+        promised_s, margin_s = goals[0]["promised_s"], goals[0]["margin_s"]
+        yield [
+            name,
+            WORDS[measure],
+            f"{promised_s:.1f} s" + (f" + {margin_s:.0f} s" if margin_s else ""),
+            goals[0]["since"],
+            _seconds([goal["seen_s"] for goal in goals]),
+            f"{sum(goal['met'] for goal in goals)} of {len(goals)}",
+        ]
+
+
+def table(header, body, words=1):
+    """As Markdown, which a terminal shows well enough. The first `words` columns are words, the others figures."""
+    rows = [header, *body]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
 
     def line(row):
-        cells = [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
+        cells = [cell.ljust(width) if column < words else cell.rjust(width)
+                 for column, (cell, width) in enumerate(zip(row, widths))]
         return "| " + " | ".join(cells) + " |"
 
-    rule = "|" + "-" * (widths[0] + 2) + "|" + "".join("-" * (width + 1) + ":|" for width in widths[1:])
+    rule = "|" + "".join("-" * (width + 2) + "|" if column < words else "-" * (width + 1) + ":|"
+                         for column, width in enumerate(widths))
     return [line(rows[0]), rule, *map(line, rows[1:])]
 
 
@@ -77,20 +99,10 @@ def lines(result):
     yield f"seed {result['seed']}, {result['duration_s']:.0f} s, {result['nodes']} front nodes, "\
           f"{result['balancers']} balancers, session {result['session_s']:.1f} s, {result['rate']}/s offered"
     yield ""
-    yield from table(result["rounds"])
+    yield from table(HEADER, by_fault(result["rounds"]))
     yield ""
     yield from MEANING
-    goal = result["session_s"] + 1
-    freed = [one["holders_s"] for one in result["rounds"]
-             if one["fault"] in KILLS and one["stuck_units"] and one["holders_s"] is not None]
-    if freed:
-        met = sum(value <= goal for value in freed)
-        yield "Units of a dead or stopped node sellable elsewhere within session timeout + 1 s: " \
-              f"{met} of {len(freed)} times."
-    drained = [one for one in result["rounds"] if one["fault"] == "node-drain" and one["holders_s"] is not None]
-    if drained:
-        met = sum(one["holders_s"] < DRAIN_GOAL_S and not one["failed"] for one in drained)
-        yield f"Drained within {DRAIN_GOAL_S} s and without a failed request: {met} of {len(drained)} times."
+    yield from table(GOALS_HEADER, by_goal(result["rounds"]), words=4)
     yield ""
     for outcome, count in sorted(result["outcomes"].items(), key=lambda item: -item[1]):
         yield f"- {outcome}: {count:,} requests"
@@ -100,10 +112,11 @@ def lines(result):
     yield f"- stock {sum(result['stock'].values()):,}, unsold {sum(result['unsold'].values()):,}"
     yield f"- \"sold out\" said while units were there: {result['stale_sold_out']:,} times outside faults, "\
           f"at most {result['stale_sold_out_max_s']:.2f} s late"
-    yield ""
-    yield f"{len(result['violations'])} violations"
-    for violation in result["violations"]:
-        yield f"- {violation}"
+    for what in ("violations", "missed goals"):
+        found = result[what.replace(" ", "_")]
+        yield ""
+        yield f"{len(found)} {what}"
+        yield from (f"- {one}" for one in found)
 
 
 def round_line(since_start_s, one):

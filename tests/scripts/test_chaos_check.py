@@ -7,6 +7,7 @@ import chaos_check
 from chaos_answers import Answer
 from chaos_changes import ANY_NODE, SUCCESSES, Change
 from chaos_check import Row
+from chaos_round import Round
 from chaos_units import Sample
 
 
@@ -127,6 +128,47 @@ class Changes(Finds):
     def test_a_held_reservation_can_be_changed(self):
         self.assert_found(self.check([change(outcome="RESERVATION_STATE")], row()), "a (confirm: RESERVATION_STATE)")
         self.assertEqual(len(self.check([change(outcome="REBOOKED")], row())), 1)
+
+
+class AnOlderLedger(Finds):
+    """It has forgotten what was acknowledged from second 10 to 20, and nothing else."""
+
+    FORGOTTEN = staticmethod(chaos_check.forgotten_by([Round("postgres-restore", forgotten=(10.0, 20.0)), Round("other")]))
+    LATER = {"began": 21.0, "ended": 21.1}
+
+    def rows(self, *answers):
+        return chaos_check.check_rows(chaos_check.collect(answers), [], self.FORGOTTEN)
+
+    def changes(self, changes, *rows, claimed=5.0):
+        told = chaos_check.collect([answer(began=claimed, ended=claimed)])
+        return chaos_check.check_changes(changes, rows, told, self.FORGOTTEN)
+
+    def test_may_lack_what_was_acknowledged_then(self):
+        self.assertEqual(self.rows(answer(ended=10.1), answer("b", ended=20.0)), [])
+
+    def test_lacks_nothing_of_before_and_after(self):
+        for ended in (9.9, 20.1):
+            self.assert_found(self.rows(answer(ended=ended)), "have no row")
+
+    def test_may_lack_changes_of_then(self):
+        self.assertEqual(self.changes([change()], row()), [])
+        self.assertEqual(self.changes([change()]), [])
+        self.assert_found(self.changes([change(began=8.0, ended=8.1)], row()), "not in the ledger")
+        self.assert_found(self.changes([change(**self.LATER)], row()), "not in the ledger")
+
+    def test_says_later_that_it_does_not_know_what_was_of_then(self):
+        unknown = change(outcome="RESERVATION_NOT_FOUND", **self.LATER)
+        self.assertEqual(self.changes([unknown], claimed=12.0), [])
+        self.assert_found(self.changes([unknown], claimed=5.0), "as if these were not held")
+
+    def test_counts_extensions_without_those_of_then(self):
+        again = change("extend", outcome="EXTENSION_OUT_OF_ORDER", value="2", **self.LATER)
+        self.assertEqual(self.changes([change("extend"), again], row()), [])
+        self.assert_found(self.changes([again], row()), "as if these were not held")
+
+    def test_keeps_to_refusals_all_the_same(self):
+        self.assert_found(self.changes([change(outcome="OVERLOADED")], row(state="CONFIRMED", payment="pay-a")),
+                          "that was refused")
 
 
 class Promptness(Finds):

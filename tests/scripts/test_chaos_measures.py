@@ -6,11 +6,12 @@ import unittest
 import lib_path  # noqa: F401
 import chaos
 import chaos_changes
+import chaos_goals
 import chaos_load
 import chaos_report
 from chaos_answers import Tally, parse
 from chaos_faults import FAULTS, Victims, may_join, parts
-from chaos_round import Round, missed_units_goal
+from chaos_round import Round
 from chaos_units import POOL, Recovery, to_sample
 
 
@@ -140,6 +141,10 @@ class Changing(unittest.TestCase):
         for failure in ("UNKNOWN", "OVERLOADED", "REBOOKED"):
             self.assertEqual(self.well_since("CONFIRMED", failure, *self.DONE), 2.1)
 
+    def test_a_node_may_say_that_it_knows_no_such_reservation(self):
+        for answer in chaos_changes.FORGOTTEN:
+            self.assertEqual(self.well_since("UNKNOWN", answer, *self.DONE[1:]), 1.1)
+
     def test_failures_of_before_do_not_count(self):
         self.assertEqual(self.well_since("UNKNOWN", "CONFIRMED", *self.DONE, began=2), 2)
 
@@ -151,11 +156,6 @@ class Changing(unittest.TestCase):
 
     def test_a_node_that_was_never_asked(self):
         self.assertIsNone(self.tally(*self.DONE).well_since("n2", 0))
-
-    def test_the_goal_is_for_every_node(self):
-        since = {"node-1": 102.9, "node-2": 103.1}
-        self.assertEqual(chaos_changes.missed_goal(since, healed=100), ["node-2 3.1 s"])
-        self.assertEqual(chaos_changes.missed_goal(since, healed=101), [])
 
 
 class Stalls(unittest.TestCase):
@@ -170,21 +170,6 @@ class Stalls(unittest.TestCase):
     def test_strike_alone(self):
         for fault in FAULTS.values():
             self.assertFalse(fault.stall and may_join(fault.name), fault.name)
-
-
-class UnitsInTime(unittest.TestCase):
-    def missed(self, *names, **measured):
-        measures = {"healed_s": 8.0, "holders_s": 9.0, "pool_s": 12.0, **measured}
-        return missed_units_goal([FAULTS[name] for name in names], Round("any", **measures))
-
-    def test_counts_from_the_end_of_the_fault(self):
-        self.assertEqual(self.missed("postgres-promote"), [])
-        self.assertEqual(self.missed("tree-history", holders_s=18.5),
-                         ["units were sellable 10.5 s after the end of the fault"])
-
-    def test_others_have_no_such_goal_and_what_was_not_measured_misses_none(self):
-        self.assertEqual(self.missed("postgres-kill", pool_s=60.0), [])
-        self.assertEqual(self.missed("postgres-promote", pool_s=None), [])
 
 
 class Schedule(unittest.TestCase):
@@ -221,23 +206,29 @@ class Report(unittest.TestCase):
                      changes_s=0.6, empty_s=2.0, failed={"UNKNOWN": 3})
         slow = Round("node-kill", "node-2", stuck_units=9, holders_s=7.7, pool_s=1.4, recovered_s=8.8, callers_s=0.2,
                      changes_s=0.7, empty_s=2.5)
+        for one in (kill, slow):
+            one.goals = chaos_goals.judge(one, chaos_goals.Times(session_s=4.0, stock_s=2.5))
         return {"seed": 7, "duration_s": 60, "nodes": 5, "balancers": 2, "session_s": 4.0, "rate": 600,
                 "rounds": [chaos_report.as_dict(one) for one in (kill, slow)], "outcomes": {"created": 12345},
                 "changes": 1234, "changes_failed": 56,
                 "in_doubt": 2, "stock": {"tv": 12345}, "unsold": {"tv": 0}, "stale_sold_out": 1,
-                "stale_sold_out_max_s": 0.25, "violations": []} | changed
+                "stale_sold_out_max_s": 0.25, "violations": [], "missed_goals": []} | changed
 
     def test_shows_every_figure(self):
         text = "\n".join(chaos_report.lines(self.result()))
         for shown in ("seed 7", "node-kill", "4.2 / 7.7", "4.3 / 8.8", "0.1 / 0.2", "0.6 / 0.7", "1,234 changes",
-                      "1 of 2 times", "created: 12,345", "0 violations"):
+                      "created: 12,345", "0 violations", "0 missed goals"):
             self.assertIn(shown, text)
 
-    def test_counts_good_drains(self):
-        rounds = [chaos_report.as_dict(Round("node-drain", holders_s=seconds, failed=failed))
-                  for seconds, failed in ((0.2, {}), (1.5, {}), (0.2, {"UNKNOWN": 1}))]
-        text = "\n".join(chaos_report.lines(self.result(rounds=rounds)))
-        self.assertIn("without a failed request: 1 of 3 times", text)
+    def test_shows_goal_and_seen_and_met_for_each_fault(self):
+        rows = [line for line in chaos_report.lines(self.result()) if "stuck units are sellable" in line]
+        (cells,) = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+        self.assertEqual(cells[:3], ["node-kill", "stuck units are sellable", "5.0 s + 2 s"])
+        self.assertEqual(cells[3:], ["strike", "4.2 / 7.7", "1 of 2"])
+
+    def test_shows_missed_goals(self):
+        text = "\n".join(chaos_report.lines(self.result(missed_goals=["node-kill node-2: late"])))
+        self.assertIn("1 missed goals\n- node-kill node-2: late", text)
 
     def test_shows_what_never_recovered(self):
         never = chaos_report.as_dict(Round("node-kill", stuck_units=1))

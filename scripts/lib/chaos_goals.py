@@ -1,0 +1,202 @@
+"""The one table of goals: how soon everything must go on after each fault; and which of them a round has missed.
+
+The times are those that the documentation promises. Each has a margin, because one machine runs the whole cluster and
+its callers, and perhaps other work. A missed goal fails the run.
+"""
+
+import collections
+import dataclasses
+import typing
+
+MARGIN_S = 2.0
+# What the balancer needs for a round, and chaos to see it.
+ROUND_S = 1.0
+# So many claims of a second may fail while callers count as served.
+FEW_FAILED, FAILED_SHARE = 1, 0.05
+
+# What is measured, by the field of a Round.
+FREED, POOL, CALLERS, CHANGES, SOLD = "holders_s", "pool_s", "claims_s", "changes_s", "empty_s"
+WORDS = {
+    FREED: "stuck units are sellable",
+    POOL: "new stock has left the pool",
+    CALLERS: "callers are served",
+    CHANGES: "every node makes changes",
+    SOLD: "the last unit is sold",
+}
+# From when it counts. New stock that was delivered later than it should have been sellable counts from its delivery.
+STRIKE, END, SUPPLY = "strike", "end", "last supply"
+
+
+@dataclasses.dataclass(frozen=True)
+class Times:
+    """Seconds that this run was told or decides: the session timeout, and how long a node's stock lasts its callers."""
+
+    session_s: float
+    stock_s: float
+
+
+class Limit(typing.NamedTuple):
+    measure: str
+    promised: object  # seconds, from the Times
+    since: str
+    margin_s: float = MARGIN_S
+
+
+def _seconds(number):
+    return lambda times: number
+
+
+def _session(times):
+    """A session ends, and the balancer's next round follows."""
+    return times.session_s + ROUND_S
+
+
+def _limits(promised, since, measures=(FREED, POOL, CALLERS), margin_s=MARGIN_S):
+    return [Limit(measure, promised, since, margin_s) for measure in measures]
+
+
+QUOTA, OPERATIONS, MEASUREMENTS = "docs/quota.md, 7", "docs/operations.md", "docs/measurements.md"
+
+# (faults, their goals, where that is promised)
+TABLE = [
+    # A dead one's session ends. Until then new stock may go to it, and callers may run out of what the others hold.
+    (("node-kill", "node-crash", "node-stop", "node-cut-zookeeper", "node-oneway-zookeeper", "leader-kill",
+      "leader-stop", "leader-cut-zookeeper"), _limits(_session, STRIKE), QUOTA),
+    # The connection's timeout, an attempt at a new one, and a round.
+    (("node-cut-postgres", "node-oneway-postgres"), _limits(_seconds(3 + 2 + ROUND_S), STRIKE), QUOTA),
+    # Its units are fetched when those of the others are sold.
+    (("node-cut-clients", "node-oneway-clients"),
+     _limits(lambda times: times.stock_s + ROUND_S, STRIKE), MEASUREMENTS),
+    # It resigns; its successor's round follows.
+    (("leader-cut-postgres",), _limits(_seconds(1.5 + 2 + ROUND_S), STRIKE), QUOTA),
+    (("rolling-restart", "node-add"), _limits(_seconds(1), END), MEASUREMENTS),
+    (("node-drain",), _limits(_seconds(1), STRIKE), MEASUREMENTS),
+    # Nothing moves until it is back. Then sessions that ended meanwhile begin anew.
+    (("zookeeper-kill", "zookeeper-restart", "zookeeper-isolate"), _limits(_session, END), QUOTA),
+    # The next read.
+    (("tree-delete", "tree-rebuild"), _limits(_seconds(2), STRIKE), QUOTA),
+    # A new history. Announcements that are ahead of the ledger take the longest.
+    (("tree-history", "postgres-promote", "postgres-restore"), _limits(_seconds(10), END), OPERATIONS),
+    # The ledger was away, or stood still: nothing recovers but what waits, so 3 s have their margin in them.
+    (("postgres-kill", "ledger-lock", "ledger-lock-long", "postgres-stop", "postgres-stop-long"),
+     _limits(_seconds(3), END, (FREED, POOL, CALLERS, CHANGES), margin_s=0), "scripts/README.md"),
+]
+# Whatever the fault was. A change is sent to one node, which was perhaps away: its caller's connection waits before it
+# is tried again. An announcement that was lost is repaired within 10 s.
+ALWAYS = [Limit(CHANGES, _seconds(10), END), Limit(SOLD, _seconds(10), SUPPLY)]
+
+
+def goals_of(fault):
+    """By measure, the goals of a single fault."""
+    found = {limit.measure: limit for limit in ALWAYS}
+    for faults, limits, _ in TABLE:
+        if fault in faults:
+            found |= {limit.measure: limit for limit in limits}
+    return found
+
+
+def goals(name):
+    """By measure, the limits of a round's faults. Those of faults that strike together follow one another at worst."""
+    together = [goals_of(fault) for fault in name.split("+")]
+    if len(together) == 1:
+        return together[0]
+    both = {}
+    for measure in WORDS:
+        limits = [one[measure] for one in together if measure in one]
+        if measure in (CHANGES, SOLD):
+            both[measure] = limits[0]
+        elif limits:
+            since = END if any(limit.since == END for limit in limits) else STRIKE
+            both[measure] = Limit(measure, _sum([limit.promised for limit in limits]), since,
+                                  sum(limit.margin_s for limit in limits))
+    return both
+
+
+def _sum(promised):
+    return lambda times: sum(one(times) for one in promised)
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What became of one goal in one round."""
+
+    measure: str
+    promised_s: float
+    margin_s: float
+    since: str
+    seen_s: float  # None: never
+    met: bool
+
+
+def _seen(one, limit, promised_s):
+    """When it was seen, counted as the goal counts; None: never."""
+    value = getattr(one, limit.measure)
+    if value is None or limit.since == SUPPLY:
+        return value
+    begins = one.healed_s if limit.since == END else 0.0
+    if limit.measure == POOL and one.delivered_s is not None and one.delivered_s > begins + promised_s:
+        begins = one.delivered_s
+    return max(0.0, value - begins)
+
+
+def served_since(claims, begin, end):
+    """Seconds from `begin` until all but a few claims of those sent from then on, until `end`, were reservations.
+
+    `claims`: answers about a SKU that never runs out, so that every caller should get one. A claim counts when it was
+    sent: one that was sent during the fault may wait in vain until its deadline.
+    """
+    sent, failed = collections.Counter(), collections.Counter()
+    for claim in claims:
+        if begin <= claim.began < end:
+            second = int(claim.began - begin)
+            sent[second] += 1
+            failed[second] += not claim.success()
+    ill = [second for second, count in failed.items() if count > max(FEW_FAILED, FAILED_SHARE * sent[second])]
+    return float(max(ill) + 1) if ill else 0.0
+
+
+def fill_in_claims(rounds, claims):
+    """Until when claims failed in each of the rounds, which last until the next one begins."""
+    ends = [one.began for one in rounds[1:]] + [float("inf")]
+    for one, end in zip(rounds, ends):
+        one.claims_s = served_since(claims, one.began, end)
+
+
+def judge(one, times):
+    """The outcome of each goal of a Round."""
+    outcomes = []
+    for limit in goals(one.fault).values():
+        # Nothing was stuck, so nothing could be freed.
+        if limit.measure == FREED and not one.stuck_units and one.holders_s is not None:
+            continue
+        promised_s = limit.promised(times)
+        seen_s = _seen(one, limit, promised_s)
+        met = seen_s is not None and seen_s <= promised_s + limit.margin_s
+        outcomes.append(Outcome(limit.measure, promised_s, limit.margin_s, limit.since, seen_s, met))
+    return outcomes
+
+
+def missed(outcomes):
+    """For people: which goals were missed."""
+    found = []
+    for one in outcomes:
+        if not one.met:
+            seen = "never" if one.seen_s is None else f"{one.seen_s:.1f} s after the {one.since}"
+            found.append(f"{WORDS[one.measure]}: {seen}, promised {one.promised_s:.1f} s (+ {one.margin_s:.0f} s)")
+    return found
+
+
+def lines(times):
+    """The table for people: what scripts/chaos --list-goals prints."""
+    for faults, limits, page in TABLE:
+        yield ", ".join(faults)
+        for limit in limits:
+            yield _line(limit, times, page)
+    yield "every fault, where nothing else is said above"
+    for limit in ALWAYS:
+        yield _line(limit, times, "scripts/README.md")
+
+
+def _line(limit, times, page):
+    return (f"  {WORDS[limit.measure]:<30}{limit.promised(times):5.1f} s after the {limit.since}, "
+            f"with a margin of {limit.margin_s:.0f} s ({page})")
