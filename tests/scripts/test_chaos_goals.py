@@ -32,7 +32,7 @@ class TheTable(unittest.TestCase):
 
     def test_demands_units_and_callers_of_every_fault(self):
         for fault in FAULTS:
-            self.assertEqual(set(chaos_goals.goals(fault)), {FREED, POOL, CALLERS, CHANGES, SOLD}, fault)
+            self.assertLessEqual({FREED, POOL, CALLERS, SOLD}, set(chaos_goals.goals(fault)), fault)
 
     def test_stalls_end_at_once_for_everybody(self):
         for fault in FAULTS.values():
@@ -78,8 +78,8 @@ class OneFault(unittest.TestCase):
 
     def test_what_never_was_is_missed(self):
         for measure in (FREED, POOL, CALLERS, CHANGES, SOLD):
-            self.assertEqual(missed("node-kill", **{measure: None}), {measure: None})
-        self.assertEqual(len(chaos_goals.judge(Round("node-kill"), TIMES)), 5)
+            self.assertEqual(missed("ledger-lock", **{measure: None}), {measure: None})
+        self.assertEqual(len(chaos_goals.judge(Round("ledger-lock"), TIMES)), 5)
 
     def test_where_nothing_was_stuck_nothing_is_freed(self):
         outcomes = chaos_goals.judge(perfect("leader-kill", stuck_units=0), TIMES)
