@@ -106,7 +106,14 @@ void AwaitDrained(Session& session, const tranche::v1::Node& draining, bool exit
     if (!node.ok()) {
       session.err() << "asking again: " << DescribeError(node.status()) << std::endl;
     } else if (!node->has_value()) {
-      session.err() << draining.name() << " has left.\n";
+      if (exits) {
+        session.err() << draining.name() << " has left.\n";
+        return;
+      }
+      // Its process may be frozen and come back: then it begins a new incarnation, which does not drain.
+      session.err() << "tranchectl: " << draining.name()
+                    << " was lost before it was drained. What it held goes to the others; if it comes back, it serves\n";
+      session.exit_code = kExitRemote;
       return;
     } else if (!(*node)->draining()) {
       session.err() << "tranchectl: " << draining.name() << " was taken back into the sale meanwhile\n";

@@ -123,8 +123,9 @@ class Parser {
       return 0;
     } catch (const CLI::RequiredError& error) {
       // CLI11 looks for flags that are missing first; but one that is mistyped is the reason, or tells more.
-      const std::vector<std::string> unknown = app_.remaining();
-      return Refuse(unknown.empty() ? error.what() : CLI::ExtrasError(app_.get_name(), unknown).what(), err);
+      return Refuse(app_.remaining().empty() ? error.what() : UnknownArguments(), err);
+    } catch (const CLI::ExtrasError&) {
+      return Refuse(UnknownArguments(), err);
     } catch (const CLI::ParseError& error) {
       std::string what = ExplainConfigError(error.what());
       std::replace(what.begin(), what.end(), '\n', ' ');
@@ -133,6 +134,15 @@ class Parser {
   }
 
  private:
+  std::string UnknownArguments() const {
+    std::string named;
+    for (const std::string& argument : app_.remaining()) {
+      const std::string name = NameIn(argument);
+      absl::StrAppend(&named, named.empty() ? "" : ", ", absl::StartsWith(name, "--") ? name : "a value without a flag");
+    }
+    return absl::StrCat("not expected: ", named);
+  }
+
   const std::string program_;
   CLI::App app_;
   std::string group_;

@@ -14,8 +14,8 @@ constexpr absl::Duration kOthersAtWork = absl::Milliseconds(10);
 constexpr absl::Duration kLeastWait = absl::Milliseconds(1);
 // Until a SKU that was locked is tried again. The ledger then waits for it for a moment.
 constexpr absl::Duration kWhileLocked = absl::Milliseconds(50);
-// Transactions of this system lock a SKU for milliseconds: if it is locked at every look for so long, it is another
-// one.
+// Transactions of this system lock a SKU for milliseconds: if it is waited for in vain again and again for so long, it
+// is another one.
 constexpr absl::Duration kLockedForLong = absl::Seconds(5);
 constexpr absl::Duration kTellLockedEvery = absl::Minutes(1);
 
@@ -30,10 +30,8 @@ absl::Duration Expirer::Step() {
   const absl::StatusOr<storage::ExpiredHolds> expired = ledger_->ExpireDue(options_.batch);
   if (!expired.ok()) return trouble_.Failed(expired.status());
   trouble_.Answered();
-  if (!expired->locked.empty()) NoteLocked(expired->locked, clock_->Now());
+  if (expired->waited_in_vain) NoteLocked(expired->locked, clock_->Now());
   if (!expired->more) {
-    // Other workers and changes have locks, too, but not at every look.
-    if (!std::exchange(pass_found_locked_, false)) locked_at_ = absl::InfinitePast();
     const absl::Duration longest = expired->locked.empty() ? options_.poll : kWhileLocked;
     return std::clamp(expired->until_next, kLeastWait, longest);
   }
@@ -46,7 +44,6 @@ absl::Duration Expirer::Step() {
 void Expirer::NoteLocked(const std::string& sku_id, absl::Time now) {
   if (now - locked_at_ > kLockedForLong) locked_since_ = now;
   locked_at_ = now;
-  pass_found_locked_ = true;
   if (now - locked_since_ < kLockedForLong || now < tell_locked_at_) return;
   LOG(WARNING) << "holds of " << sku_id << " do not expire: another transaction has locked the SKU or its pool for "
                << now - locked_since_ << "; find it with pg_blocking_pids() in pg_stat_activity. Others expire";

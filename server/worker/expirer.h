@@ -40,8 +40,7 @@ class Expirer {
   storage::Clock* const clock_;
   const ExpirerOptions options_;
   LedgerTrouble trouble_;
-  // Since when each pass over what is due has found one SKU or another locked, and when one was last.
-  bool pass_found_locked_ = false;
+  // Since when one SKU or another has been waited for in vain, and when one was last.
   absl::Time locked_since_ = absl::InfinitePast();
   absl::Time locked_at_ = absl::InfinitePast();
   absl::Time tell_locked_at_ = absl::InfinitePast();

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
 
 namespace tranche {
 
@@ -44,9 +46,20 @@ inline void ReadConfigFile(CLI::App& app, const std::string& help) {
   app.allow_config_extras(CLI::config_extras_mode::error);
 }
 
+// The name at the beginning of what somebody mistyped. The rest may be a password, and must not be shown.
+inline std::string NameIn(absl::string_view mistyped) {
+  const auto end = std::find_if_not(mistyped.begin(), mistyped.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.';
+  });
+  return std::string(mistyped.begin(), end);
+}
+
 // CLI11's message about an unknown key, in words that say where it is.
 inline std::string ExplainConfigError(const std::string& message) {
-  return absl::StrReplaceAll(message, {{"INI was not able to parse", "the --config file has an unknown key:"}});
+  constexpr absl::string_view kUnknown = "INI was not able to parse ";
+  if (!absl::StartsWith(message, kUnknown)) return message;
+  return absl::StrCat("the --config file has an unknown key, or a line that is not \"key = value\": ",
+                      NameIn(absl::string_view(message).substr(kUnknown.size())));
 }
 
 }  // namespace tranche

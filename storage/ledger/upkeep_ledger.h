@@ -20,6 +20,8 @@ struct ExpiredHolds {
   // A SKU of which holds are due and were passed over, because another transaction has locked its row or its pool; ""
   // if there is none.
   std::string locked = {};
+  // The call has waited for that one for a moment, in vain. Other workers and sales have it for shorter than that.
+  bool waited_in_vain = false;
 };
 
 enum class Retired { kArchive, kDrop };

@@ -109,6 +109,8 @@ class GroupCommit {
   friend class GroupCommitLane<Work>;
   using Batch = std::vector<Item>;
 
+  static constexpr absl::Duration kTellDownEvery = absl::Seconds(10);
+
   void RunLane();
   void AwaitWork();
   void PauseBeforeRetry();
@@ -139,6 +141,8 @@ class GroupCommit {
   bool accepting_ ABSL_GUARDED_BY(mutex_) = true;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool ledger_answers_ ABSL_GUARDED_BY(mutex_) = true;
+  bool told_down_ ABSL_GUARDED_BY(mutex_) = false;  // that it does not
+  absl::Time told_down_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   uint64_t batches_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t requests_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::thread> lanes_;
@@ -256,6 +260,7 @@ void GroupCommit<Work>::LedgerAnswers() {
     absl::MutexLock lock(&mutex_);
     if (ledger_answers_) return;
     ledger_answers_ = true;
+    if (!std::exchange(told_down_, false)) return;
   }
   LOG(WARNING) << "the ledger answers again: " << Work::kRequests << " are accepted";
 }
@@ -263,14 +268,20 @@ void GroupCommit<Work>::LedgerAnswers() {
 template <typename Work>
 void GroupCommit<Work>::LedgerIsDown(const absl::Status& cause) {
   Batch refused;
+  bool tell = false;
   {
     absl::MutexLock lock(&mutex_);
     if (!ledger_answers_) return;
     ledger_answers_ = false;
     refused = queues_.TakeAll();
+    // A ledger that reads and does not write seems to come back at every look.
+    const absl::Time now = clock_->Now();
+    tell = now >= told_down_at_ + kTellDownEvery || now < told_down_at_;
+    if (tell) told_down_at_ = now;
+    told_down_ = tell;
   }
-  LOG(WARNING) << "the ledger does not answer: " << Work::kRequests << " are refused until it does (" << cause.message()
-               << ")";
+  LOG_IF(WARNING, tell) << "the ledger does not answer: " << Work::kRequests << " are refused until it does ("
+                        << cause.message() << ")";
   Refuse(std::move(refused), absl::UnavailableError("the ledger does not answer"));
 }
 

@@ -56,11 +56,7 @@ absl::Status StatusOf(const SqlState& meaning, const std::string& text, bool sen
   }
 }
 
-}  // namespace
-
-PostgresError TranslatePostgresError(const std::exception& error, bool sent) {
-  std::string sqlstate = SqlStateOf(error);
-  const SqlState& meaning = ClassifySqlState(sqlstate);
+PostgresError Translate(const std::exception& error, std::string sqlstate, const SqlState& meaning, bool sent) {
   std::string text = OneLine(error.what());
   // libpqxx often notices a lost connection by a step that it can no longer do, and names that.
   if (sqlstate.empty()) text = absl::StrCat("no connection, or it was lost: ", text);
@@ -70,6 +66,20 @@ PostgresError TranslatePostgresError(const std::exception& error, bool sent) {
   if (!meaning.remedy.empty()) absl::StrAppend(&text, "; ", meaning.remedy);
   absl::Status status = StatusOf(meaning, text, sent);
   return {std::move(status), std::move(sqlstate), &meaning};
+}
+
+}  // namespace
+
+PostgresError TranslatePostgresError(const std::exception& error, bool sent) {
+  std::string sqlstate = SqlStateOf(error);
+  const SqlState& meaning = ClassifySqlState(sqlstate);
+  return Translate(error, std::move(sqlstate), meaning, sent);
+}
+
+PostgresError TranslateConnectError(const std::exception& error) {
+  std::string sqlstate = SqlStateOf(error);
+  const SqlState& meaning = ClassifyConnectError(sqlstate);
+  return Translate(error, std::move(sqlstate), meaning, /*sent=*/false);
 }
 
 }  // namespace tranche::storage

@@ -19,4 +19,7 @@ struct PostgresError {
 // statement was sent, pass `sent == false`: nothing happened. After that the outcome is unknown, whatever was lost.
 PostgresError TranslatePostgresError(const std::exception& error, bool sent);
 
+// The same for one that was caught while a connection was being made: always kUnavailable.
+PostgresError TranslateConnectError(const std::exception& error);
+
 }  // namespace tranche::storage

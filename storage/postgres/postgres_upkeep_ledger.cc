@@ -35,6 +35,7 @@ absl::StatusOr<ExpiredHolds> PostgresUpkeepLedger::ExpireDue(int limit) {
     const pqxx::field next_us = row.at(2);
     holds.until_next = next_us.is_null() ? absl::InfiniteDuration() : absl::Microseconds(next_us.as<int64_t>());
     holds.locked = row.at(5).as<std::string>("");
+    holds.waited_in_vain = begins && !holds.locked.empty() && holds.locked == pass.wait_for;
     GoOn(holds, row.at(3).as<std::string>(""), row.at(4).as<std::string>(""), &pass);
     absl::MutexLock lock(&mutex_);
     pass_ = std::move(pass);

@@ -87,6 +87,19 @@ const SqlState& ClassifySqlState(absl::string_view sqlstate) {
   return *longest;
 }
 
+const SqlState& ClassifyConnectError(absl::string_view sqlstate) {
+  static constexpr SqlState kDatabaseClosed = {
+      "55000", Kind::kConnection, Code::kUnavailable, false,
+      "the database accepts no connections: ALTER DATABASE ... ALLOW_CONNECTIONS true, or see the server's log"};
+  static constexpr SqlState kMayNotConnect = {"42501", Kind::kConnection, Code::kUnavailable, false,
+                                              "GRANT CONNECT ON DATABASE ... TO the servers' role"};
+  static constexpr SqlState kRefused = {"", Kind::kConnection, Code::kUnavailable, false, "see the server's log"};
+  const SqlState& meaning = ClassifySqlState(sqlstate);
+  if (sqlstate == kDatabaseClosed.prefix) return kDatabaseClosed;
+  if (sqlstate == kMayNotConnect.prefix) return kMayNotConnect;
+  return meaning.code == Code::kUnavailable ? meaning : kRefused;
+}
+
 ConnectionFate FateOf(SqlStateKind kind) {
   switch (kind) {
     case SqlStateKind::kRefusal:

@@ -41,6 +41,9 @@ struct SqlState {
 // The row with the longest prefix. For "", kLost; for a SQLSTATE that is not in the table, an internal kRefusal.
 const SqlState& ClassifySqlState(absl::string_view sqlstate);
 
+// The same for an error of opening a connection: whatever the server refuses then, the ledger is out of reach.
+const SqlState& ClassifyConnectError(absl::string_view sqlstate);
+
 ConnectionFate FateOf(SqlStateKind kind);
 
 }  // namespace tranche::storage

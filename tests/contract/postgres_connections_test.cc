@@ -124,6 +124,26 @@ TEST_F(PostgresConnectionsTest, WithoutAnyConnectionCallersAreToldAtOnce) {
   shard.StopPipelines();
 }
 
+// An operator who restores a database cuts it off first. To callers the ledger is away, not broken.
+TEST_F(PostgresConnectionsTest, ADatabaseThatRefusesConnectionsIsUnavailable) {
+  const auto refused = [this] {
+    PostgresShardOptions options;
+    options.pool.dsn = postgres_.Dsn("tranche", "tranche_visitor");
+    PostgresShardBackend shard(kHomeShard, options);
+    const absl::Status status = shard.lifecycle->ReadReservations({testing::NewId()}).status();
+    shard.StopExecutor();
+    shard.StopPipelines();
+    return status;
+  };
+  const auto as_owner = [this](const char* sql) { ASSERT_TRUE(testing::ExecuteSql(postgres_.dsn(), sql).ok()); };
+  as_owner("CREATE ROLE tranche_visitor LOGIN IN ROLE tranche_app; REVOKE CONNECT ON DATABASE tranche FROM PUBLIC");
+  absl::Status status = refused();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_THAT(status.message(), ::testing::HasSubstr("GRANT CONNECT"));
+  as_owner("GRANT CONNECT ON DATABASE tranche TO PUBLIC");
+  EXPECT_TRUE(refused().ok());
+}
+
 TEST_F(PostgresConnectionsTest, IdleConnectionsAreGivenBack) {
   PoolOptions options;
   options.dsn = postgres_.node_dsn();

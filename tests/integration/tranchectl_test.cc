@@ -447,6 +447,9 @@ TEST_F(TranchectlTest, DrainWaitsUntilItIsDoneIfAsked) {
   ASSERT_EQ(Ctl({"node", "drain", "node-1", "--wait", "--yes", "--exit"}), 0) << err_;
   EXPECT_EQ(admin_.node_looks, 5);
   EXPECT_THAT(err_, HasSubstr("node-1 has left"));
+  admin_.node_looks = 4;
+  EXPECT_EQ(Ctl({"node", "drain", "node-1", "--wait", "--yes"}), 2) << "a frozen node comes back, and serves";
+  EXPECT_THAT(err_, HasSubstr("lost before it was drained"));
 }
 
 TEST_F(TranchectlTest, APreviewSaysWhenThereIsNothingToDo) {

@@ -23,6 +23,10 @@ absl::Status ReclaimStep::Run(Coordination& session) {
   if (context_.clock.Now() < nobody_dead_before_) return absl::OkStatus();
   absl::Status status;
   const std::map<IncarnationId, absl::Time> live = context_.nodes.live();
+  if (context_.nodes.registered().empty()) {
+    if (!live.empty()) TellNobodyIsRegistered(live.size());
+    return absl::OkStatus();
+  }
   for (const auto& [incarnation, started_at] : live) {
     if (context_.nodes.registered().contains(incarnation) || !IsGone(incarnation, started_at)) continue;
     if (storage::Mutated(storage::Mutation::kBalancerDoesNotReclaim)) continue;
@@ -41,6 +45,13 @@ absl::Status ReclaimStep::Run(Coordination& session) {
   std::erase_if(not_before_, ended);
   context_.nodes.ForgetEnded();
   return status;
+}
+
+// Nobody could be given the units. And if this is not the tree of these nodes, they are alive.
+void ReclaimStep::TellNobodyIsRegistered(size_t live) const {
+  LOG_EVERY_T(ERROR, 60) << "no node is registered in this tree, and the ledger has " << live
+                         << " that have not ended. They are all down, or --zookeeper-root is not theirs; "
+                         << "they keep their units until a node is registered here";
 }
 
 // An incarnation that we saw registered is gone. One that we never saw may be just starting, unless it began long ago.

@@ -24,6 +24,7 @@ class ReclaimStep {
   }
 
  private:
+  void TellNobodyIsRegistered(size_t live) const;
   bool IsGone(storage::IncarnationId incarnation, absl::Time started_at);
   absl::Status Reclaim(Coordination& session, storage::IncarnationId incarnation);
   // While one of its SKUs is locked, it cannot be ended: takes back what is free.

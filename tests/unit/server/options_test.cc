@@ -124,6 +124,23 @@ TEST_F(OptionsTest, WrongValuesAreOneLineThatNamesTheFlag) {
   EXPECT_THAT(Complaint({"--config", WriteFile("lames = 3\n")}), HasSubstr("lames"));
 }
 
+TEST_F(OptionsTest, WhatIsMistypedMayBeAPassword) {
+  const std::string dsn = "postgresql://tranche:hunter2@db/tranche";
+  const auto expect_secret = [this](const std::vector<std::string>& arguments) {
+    for (const bool with_servers : {true, false}) {
+      EXPECT_EQ(Parse(arguments, with_servers), 1);
+      EXPECT_THAT(err_.str(), Not(HasSubstr("hunter2")));
+    }
+  };
+  for (const std::string& argument : {"--postgress=" + dsn, dsn}) expect_secret({argument});
+  expect_secret({"--postgress", dsn});
+  for (const std::string& line : {"postgres: " + dsn, "postgres \"" + dsn + "\"", dsn}) {
+    expect_secret({"--config", WriteFile(line + "\n")});
+  }
+  EXPECT_THAT(Complaint({"--postgress=" + dsn}), HasSubstr("--postgress"));
+  EXPECT_THAT(Complaint({"--config", WriteFile("postgres: " + dsn + "\n")}), HasSubstr("postgres"));
+}
+
 TEST_F(OptionsTest, ABadDsnIsNotRepeated) {
   const std::string line = Complaint({"--postgres", "host=db hunter2", "--zookeeper", "zk:1"}, /*with_servers=*/false);
   EXPECT_THAT(line, HasSubstr("--postgres"));

@@ -115,5 +115,17 @@ TEST(SqlState, ABrokenConnectionLeavesDoubtOnceTheStatementWasSent) {
   EXPECT_TRUE(absl::IsUnavailable(not_sent) && !IsUnknownCommit(not_sent) && !LedgerIsUp(not_sent)) << not_sent;
 }
 
+// Whatever the server says about a connection that is being made: nobody could send it a statement.
+TEST(SqlStateTest, ARefusedConnectionIsUnavailable) {
+  for (const Expected& expected : kExpected) {
+    const PostgresError error = TranslateConnectError(pqxx::sql_error("no", "", expected.sqlstate));
+    EXPECT_TRUE(absl::IsUnavailable(error.status)) << expected.sqlstate << ": " << error.status;
+    EXPECT_FALSE(IsUnknownCommit(error.status)) << expected.sqlstate;
+    EXPECT_EQ(error.meaning->code, absl::StatusCode::kUnavailable) << expected.sqlstate;
+  }
+  const PostgresError closed = TranslateConnectError(pqxx::sql_error("no", "", "55000"));
+  EXPECT_TRUE(absl::StrContains(closed.status.message(), "ALLOW_CONNECTIONS")) << closed.status;
+}
+
 }  // namespace
 }  // namespace tranche::storage
