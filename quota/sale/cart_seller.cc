@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "quota/sale/shortage.h"
 #include "storage/mutation.h"
 
 namespace tranche::quota {
@@ -67,7 +68,7 @@ class CartSeller::WaitingCart : public Waiter {
     if (refused_.has_value()) return seller_->Refuse(cart_, *std::move(refused_));
     seller_->Commit(cart_);
   }
-  void GiveUp() override { seller_->Refuse(cart_, *std::move(refused_)); }
+  void GiveUp() override { seller_->RefuseInVain(cart_, *std::move(refused_)); }
   void SendAway() override { cart_->done(RefusedAs(Refusal::kDraining)); }
 
  private:
@@ -113,11 +114,11 @@ void CartSeller::Resolve(const CartPtr& cart, Wants::iterator want) {
     const std::string& sku_id = want->first;
     if (!found.ok()) return cart->done(RefusedAs(RefusalOf(found.status()), sku_id));
     if (!found->has_value()) return cart->done(RefusedAs(Refusal::kSkuNotFound, sku_id));
-    want->second.terms = **found;
+    want->second.terms = (*found)->terms;
     // Null before the first incarnation.
     want->second.slice = slices_->FindOrAdd(sku_id);
     if (Slice* slice = want->second.slice.get(); slice != nullptr) {
-      if (slice->counter().version() == 0 || slice->terms() == nullptr) slice->OfferTerms(**found);
+      if (slice->counter().version() == 0 || slice->terms() == nullptr) slice->OfferTerms((*found)->terms);
     }
     Resolve(cart, std::next(want));
   });
@@ -141,17 +142,41 @@ void CartSeller::SellHere(const CartPtr& cart) {
   if (!accepting_.load(std::memory_order_relaxed)) return cart->done(RefusedAs(Refusal::kDraining));
   if (auto refused = RefusedByTerms(*cart, clock_->Now())) return Refuse(cart, *std::move(refused));
   const std::optional<CartRefused> missing = Missing(*cart);
-  if (missing.has_value() && IsFinal(missing->refused)) {
-    const Want& want = cart->wants.at(missing->sku_id);
-    if (want.slice != nullptr) want.slice->CountRefused(want.units);
-    return Refuse(cart, *missing);
-  }
-  if (!missing.has_value()) {
-    if (TakeAll(*cart)) return Commit(cart);
-    // Others were faster. What was taken and given back may be missed by who waits.
-    for (const auto& [sku_id, _] : cart->wants) room_->Serve(sku_id);
-  }
+  if (missing.has_value() && IsFinal(missing->refused)) return RefuseAsShort(cart, *missing);
+  if (!missing.has_value() && TakeAllOrServe(*cart)) return Commit(cart);
+  if (!WasShort(*cart)) return EnterRoom(cart);
+  // As in Seller::WaitForUnits: asked before it is demand.
+  FindShortage(cart, cart->wants.begin(), [this, cart](std::optional<CartRefused> shortage) {
+    if (shortage.has_value()) return RefuseAsShort(cart, *std::move(shortage));
+    EnterRoom(cart);
+  });
+}
+
+void CartSeller::EnterRoom(const CartPtr& cart) {
   room_->Enter(std::make_unique<WaitingCart>(this, cart), cart->deadline);
+}
+
+bool CartSeller::MayBeShort(const Want& want) {
+  const bool missing = want.slice == nullptr || want.slice->counter().free() < want.units;
+  return missing && MayLackUnannounced(want.terms, want.units);
+}
+
+bool CartSeller::WasShort(const Cart& cart) const {
+  for (const auto& [sku_id, want] : cart.wants) {
+    if (MayBeShort(want) && directory_->LastSawFewerThan(sku_id, want.units)) return true;
+  }
+  return false;
+}
+
+void CartSeller::FindShortage(const CartPtr& cart, Wants::iterator want, ShortageDone done) {
+  while (want != cart->wants.end() && !MayBeShort(want->second)) ++want;
+  if (want == cart->wants.end()) return done(std::nullopt);
+  directory_->Lookup(want->first, [this, cart, want, done = std::move(done)](const SkuDirectory::Found& found) mutable {
+    if (const std::optional<Refused> too_few = TooFew(found, want->second.units)) {
+      return done(CartRefused{*too_few, want->first});
+    }
+    FindShortage(cart, std::next(want), std::move(done));
+  });
 }
 
 std::optional<CartRefused> CartSeller::RefusedByTerms(Cart& cart, absl::Time now) {
@@ -198,6 +223,13 @@ bool CartSeller::TakeAll(Cart& cart) {
     return false;
   }
   return true;
+}
+
+bool CartSeller::TakeAllOrServe(Cart& cart) {
+  if (TakeAll(cart)) return true;
+  // Others were faster. What was taken and given back may be missed by who waits.
+  for (const auto& [sku_id, _] : cart.wants) room_->Serve(sku_id);
+  return false;
 }
 
 // Every SKU of which units are missing, not only the first, so that units of all of them are on their way at once.
@@ -260,6 +292,26 @@ void CartSeller::SettleAll(Cart& cart, const absl::StatusOr<storage::CartResult>
            result.ok() ? absl::StatusOr<CommitResult>(VerdictFor(sku_id, cart.lines, *result)) : result.status());
     want.grant.reset();
   }
+}
+
+void CartSeller::RefuseAsShort(const CartPtr& cart, CartRefused refused) {
+  const Want& want = cart->wants.at(refused.sku_id);
+  if (want.slice != nullptr) want.slice->CountRefused(want.units);
+  Refuse(cart, std::move(refused));
+}
+
+void CartSeller::RefuseInVain(const CartPtr& cart, CartRefused exhausted) {
+  // At its deadline nobody hears the answer any more.
+  if (clock_->Now() >= cart->deadline) return Refuse(cart, std::move(exhausted));
+  FindShortage(cart, cart->wants.begin(),
+               [this, cart, exhausted = std::move(exhausted)](std::optional<CartRefused> shortage) {
+                 if (shortage.has_value()) return Refuse(cart, *std::move(shortage));
+                 // Units may have come while the ledger was asked, and have woken nobody.
+                 Refresh(*cart);
+                 const bool all_here = !RefusedByTerms(*cart, clock_->Now()).has_value() && !Missing(*cart).has_value();
+                 if (all_here && TakeAllOrServe(*cart)) return Commit(cart);
+                 Refuse(cart, exhausted);
+               });
 }
 
 void CartSeller::Refuse(const CartPtr& cart, CartRefused refused) {

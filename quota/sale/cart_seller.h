@@ -4,7 +4,8 @@
 // If units of some SKU are missing here and may still come, the cart waits for them as a claim does
 // (quota/sale/waiting_room.h). All that it misses counts as demand at once, so that the balancer brings all of it. The
 // cart itself waits for one SKU at a time; when that comes, it takes the units of all lines, or goes on waiting for the
-// next that is missing. While it waits, it holds nothing.
+// next that is missing. While it waits, it holds nothing. A cart that wants many units of a SKU, and waits in vain, is
+// told whether there are that many at all (quota/sale/shortage.h).
 #pragma once
 
 #include <atomic>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
@@ -74,6 +76,7 @@ class CartSeller {
   };
   using CartPtr = std::shared_ptr<Cart>;
   class WaitingCart;
+  using ShortageDone = absl::AnyInvocable<void(std::optional<CartRefused>)>;
 
   // Starting at this SKU: looks up each SKU, then sells.
   void Resolve(const CartPtr& cart, Wants::iterator want);
@@ -90,7 +93,17 @@ class CartSeller {
   static std::optional<CartRefused> Missing(const Cart& cart);
   // The units of all lines, or none.
   bool TakeAll(Cart& cart);
+  // Outside of the waiting room, once nothing was missing.
+  bool TakeAllOrServe(Cart& cart);
   static void NoteDemand(Cart& cart, NewDemand& demand);
+
+  void EnterRoom(const CartPtr& cart);
+  // Units of it are missing here, and perhaps everywhere without an announcement that says so.
+  static bool MayBeShort(const Want& want);
+  // The same, and there were too few when the ledger was last asked.
+  bool WasShort(const Cart& cart) const;
+  // Starting at this SKU: asks about each that may be short. nullopt: there is enough, or the ledger does not answer.
+  void FindShortage(const CartPtr& cart, Wants::iterator want, ShortageDone done);
 
   void Commit(const CartPtr& cart);
   void Decided(const CartPtr& cart, absl::StatusOr<storage::CartResult> result);
@@ -98,6 +111,11 @@ class CartSeller {
   void SettleAll(Cart& cart, const absl::StatusOr<storage::CartResult>& result);
 
   void Refuse(const CartPtr& cart, CartRefused refused);
+  // At once: what it wants of that SKU is no demand.
+  void RefuseAsShort(const CartPtr& cart, CartRefused refused);
+  // After it has waited: as `exhausted`, unless the ledger says of some SKU that there is too little of it, or all has
+  // come.
+  void RefuseInVain(const CartPtr& cart, CartRefused exhausted);
   static CartSale FoundAs(const Cart& cart, const CartRefused& otherwise,
                           absl::StatusOr<std::vector<storage::Reservation>> found);
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "quota/sale/grant.h"
+#include "quota/sale/shortage.h"
 #include "storage/mutation.h"
 
 namespace tranche::quota {
@@ -24,6 +25,7 @@ class Seller::WaitingClaim : public Waiter {
     const std::shared_ptr<const SkuTerms> terms = slice == nullptr ? nullptr : slice->terms();
     if (terms == nullptr) return false;
     const int64_t units = request_.claim.quantity;
+    may_lack_unannounced_ = MayLackUnannounced(*terms, units);
     refused_ = RefuseByTerms(*terms, units, now);
     if (refused_.has_value() || TryGrant(slice, units, &grant_)) return true;
     if (const Refused out_of_units = OutOfUnits(*terms, units); IsFinal(out_of_units)) {
@@ -38,13 +40,17 @@ class Seller::WaitingClaim : public Waiter {
     if (refused_.has_value()) return seller_->Refuse(std::move(request_), *refused_);
     seller_->Commit(std::move(grant_), std::move(request_));
   }
-  void GiveUp() override { seller_->Refuse(std::move(request_), Refused{.refusal = Refusal::kExhaustedHere}); }
+  void GiveUp() override {
+    if (may_lack_unannounced_) return seller_->RefuseInVain(std::move(request_));
+    seller_->Refuse(std::move(request_), Refused{.refusal = Refusal::kExhaustedHere});
+  }
   void SendAway() override { request_.done(Refused{.refusal = Refusal::kDraining}); }
 
  private:
   Seller* const seller_;
   SaleRequest request_;
   std::optional<Refused> refused_;
+  bool may_lack_unannounced_ = false;
   Grant grant_;
 };
 
@@ -62,7 +68,7 @@ void Seller::Sell(ReservationClaim claim, absl::Time deadline, bool may_exist, S
   }
   Grant grant;
   if (TryGrant(slice, request.claim.quantity, &grant)) return Commit(std::move(grant), std::move(request));
-  WaitForUnits(*slice, *terms, std::move(request));
+  WaitForUnits(slice, *terms, std::move(request));
 }
 
 // The node holds nothing of the SKU: the ledger knows whether it exists and on what terms. If it has unsold units, this
@@ -72,34 +78,66 @@ void Seller::SellWithoutSlice(SaleRequest request) {
   directory_->Lookup(sku_id, [this, request = std::move(request)](const SkuDirectory::Found& found) mutable {
     if (!found.ok()) return request.done(Refused{.refusal = RefusalOf(found.status())});
     if (!found->has_value()) return request.done(Refused{.refusal = Refusal::kSkuNotFound});
-    const SkuTerms& terms = **found;
+    const SkuTerms& terms = (*found)->terms;
     if (const auto refused = RefuseByTerms(terms, request.claim.quantity, clock_->Now())) {
       return Refuse(std::move(request), *refused);
     }
     const std::shared_ptr<Slice> slice = slices_->FindOrAdd(request.claim.sku_id);
     const int64_t units = request.claim.quantity;
-    if (slice == nullptr) return Refuse(std::move(request), OutOfUnits(terms, units));
+    const SkuTerms exact = (*found)->ExactTerms();
+    if (slice == nullptr) return Refuse(std::move(request), OutOfUnits(exact, units));
     // Until the SKU's own announcement is read; the slice's may come first.
     if (slice->counter().version() == 0 || slice->terms() == nullptr) slice->OfferTerms(terms);
     // Units may have come while the ledger was asked.
     Grant grant;
-    if (TryGrant(slice, request.claim.quantity, &grant)) return Commit(std::move(grant), std::move(request));
-    WaitForUnits(*slice, terms, std::move(request));
+    if (TryGrant(slice, units, &grant)) return Commit(std::move(grant), std::move(request));
+    WaitForUnits(slice, exact, std::move(request));
   });
 }
 
 // The slice is dry. If units exist elsewhere, this request is demand, and they may be on their way.
-void Seller::WaitForUnits(Slice& slice, const SkuTerms& terms, SaleRequest request) {
-  const Refused out_of_units = OutOfUnits(terms, request.claim.quantity);
+void Seller::WaitForUnits(const std::shared_ptr<Slice>& slice, const SkuTerms& terms, SaleRequest request) {
+  const int64_t units = request.claim.quantity;
+  const Refused out_of_units = OutOfUnits(terms, units);
   if (IsFinal(out_of_units)) {
-    slice.CountRefused(request.claim.quantity);
+    slice->CountRefused(units);
     return Refuse(std::move(request), out_of_units);
   }
+  const std::string sku_id = request.claim.sku_id;
+  const bool ask_first = MayLackUnannounced(terms, units) && directory_->LastSawFewerThan(sku_id, units);
+  if (!ask_first) return EnterRoom(*slice, std::move(request));
+  // The last one waited in vain for units that do not exist. If there still are too few, this one is no demand.
+  directory_->Lookup(sku_id,
+                     [this, slice, units, request = std::move(request)](const SkuDirectory::Found& found) mutable {
+                       const std::optional<Refused> too_few = TooFew(found, units);
+                       if (!too_few.has_value()) return EnterRoom(*slice, std::move(request));
+                       slice->CountRefused(units);
+                       Refuse(std::move(request), *too_few);
+                     });
+}
+
+void Seller::EnterRoom(Slice& slice, SaleRequest request) {
   // Draining may have begun while the SKU was looked up.
   if (!accepting_.load(std::memory_order_relaxed)) return request.done(Refused{.refusal = Refusal::kDraining});
   slice.CountDenied(request.claim.quantity);
   const absl::Time deadline = request.deadline;
   room_->Enter(std::make_unique<WaitingClaim>(this, std::move(request)), deadline);
+}
+
+void Seller::RefuseInVain(SaleRequest request) {
+  const Refused exhausted{.refusal = Refusal::kExhaustedHere};
+  // At its deadline nobody hears the answer any more.
+  if (clock_->Now() >= request.deadline) return Refuse(std::move(request), exhausted);
+  const std::string sku_id = request.claim.sku_id;
+  directory_->Lookup(sku_id, [this, exhausted, request = std::move(request)](const SkuDirectory::Found& found) mutable {
+    const int64_t units = request.claim.quantity;
+    if (const auto too_few = TooFew(found, units)) return Refuse(std::move(request), *too_few);
+    // Units may have come while the ledger was asked, and have woken nobody.
+    const std::shared_ptr<Slice> slice = slices_->Find(request.claim.sku_id);
+    Grant grant;
+    if (slice != nullptr && TryGrant(slice, units, &grant)) return Commit(std::move(grant), std::move(request));
+    Refuse(std::move(request), exhausted);
+  });
 }
 
 void Seller::Refuse(SaleRequest request, Refused refused) {

@@ -2,10 +2,12 @@
 // ledger decided. This is all of a front node's logic between "a well-formed request" and "an answer", without gRPC.
 //
 // While the slice is dry and units may still come, a request waits for them for a bounded moment
-// (quota/sale/waiting_room.h).
+// (quota/sale/waiting_room.h). Whoever wants many, and waits in vain, is told whether there are that many at all
+// (quota/sale/shortage.h).
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <string>
 
 #include "absl/time/time.h"
@@ -41,7 +43,10 @@ class Seller {
   class WaitingClaim;
 
   void SellWithoutSlice(SaleRequest request);
-  void WaitForUnits(Slice& slice, const SkuTerms& terms, SaleRequest request);
+  void WaitForUnits(const std::shared_ptr<Slice>& slice, const SkuTerms& terms, SaleRequest request);
+  void EnterRoom(Slice& slice, SaleRequest request);
+  // Of a request that wants many: kExhaustedHere, unless the ledger says that there are too few, or they have come.
+  void RefuseInVain(SaleRequest request);
   void Refuse(SaleRequest request, Refused refused);
   void AnswerFromLedger(SaleRequest request, Refused otherwise);
   void Commit(Grant grant, SaleRequest request);

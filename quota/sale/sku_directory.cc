@@ -26,13 +26,21 @@ void SkuDirectory::Lookup(const std::string& sku_id, LookupDone done) {
   if (!must_read) return;
   books_->FindSku(sku_id, [this, sku_id, begun_at = clock_->Now()](const absl::StatusOr<storage::Sku>& sku) {
     if (sku.ok()) {
-      SkuTerms terms = TermsOf(*sku);
-      terms.read_at = begun_at;
-      return Finish(sku_id, std::optional<SkuTerms>(std::move(terms)));
+      SkuLook look{.terms = TermsOf(*sku), .unsold = sku->unsold};
+      look.terms.read_at = begun_at;
+      return Finish(sku_id, std::optional<SkuLook>(std::move(look)));
     }
-    if (absl::IsNotFound(sku.status())) return Finish(sku_id, std::optional<SkuTerms>());
+    if (absl::IsNotFound(sku.status())) return Finish(sku_id, std::optional<SkuLook>());
     Finish(sku_id, sku.status());
   });
+}
+
+bool SkuDirectory::LastSawFewerThan(const std::string& sku_id, int64_t units) {
+  absl::MutexLock lock(&mutex_);
+  const auto known = known_.find(sku_id);
+  if (known == known_.end()) return false;
+  const std::optional<SkuLook>& look = *known->second.found;
+  return look.has_value() && look->unsold < units;
 }
 
 void SkuDirectory::Finish(const std::string& sku_id, const Found& found) {

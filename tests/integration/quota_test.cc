@@ -141,6 +141,21 @@ TEST_F(QuotaTest, TooFewUnitsForOneOrderAreAnsweredAtOnceUntilSomeComeBack) {
   CheckLedger();
 }
 
+// Field: twenty were left of a SKU with a high limit, and an order of fifty was sent from node to node.
+TEST_F(QuotaTest, TooFewUnitsForALargeOrderAreToldAsWell) {
+  StartCluster(2);
+  OpenSale("tv", 40, absl::Minutes(15), "", /*per_user_limit=*/100);
+  for (int node = 0; node < 2; ++node) {
+    const auto fifty = ClientOfNode(node)->Create({.sku = "tv", .user = "carol", .quantity = 50, .reservation_id = ""});
+    EXPECT_EQ(ReasonOf(fifty.status()), Reason::kInsufficientUnits) << fifty.status();
+    EXPECT_EQ(ErrorMetadata(fifty.status(), "available"), "40");
+  }
+  // Each node has twenty: all of them come to where somebody wants them.
+  const auto all = ClientOfNode(0)->Create({.sku = "tv", .user = "dave", .quantity = 40, .reservation_id = ""});
+  EXPECT_TRUE(all.ok()) << all.status();
+  CheckLedger();
+}
+
 TEST_F(QuotaTest, FrozenUnitsStayUntilTheyAreThawed) {
   StartCluster(2);
   OpenSale("tv", 20);

@@ -67,7 +67,10 @@ storage::Sku ChooseSku(Random& random, int number, absl::Time start) {
   // One unit, a few, or more than a few batches take.
   const int64_t kind = random.Below(8);
   sku.stock = kind == 0 ? 1 : kind < 5 ? random.Between(2, 20) : random.Between(20, 80);
-  sku.per_user_limit = static_cast<int32_t>(random.Between(1, 4));
+  // Mostly as a shop's; or so high that announcements do not tell all that a buyer may want to know.
+  const bool wholesale = random.Chance(0.15);
+  sku.per_user_limit = static_cast<int32_t>(wholesale ? random.Between(20, 40) : random.Between(1, 4));
+  if (wholesale) sku.stock = random.Between(20, 80);
   // So short that it lapses during the run, or so long that it does not.
   sku.hold = random.Chance(0.5) ? absl::Seconds(random.Between(1, 4)) : absl::Hours(24);
   sku.max_extensions = static_cast<int32_t>(random.Between(0, 3));
