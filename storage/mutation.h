@@ -39,6 +39,7 @@ enum class Mutation {
   kMayExistIgnored,           // a refusal from memory although an earlier try may have been committed
   kSoldOutFromOwnSlice,       // a dry node says that the SKU is sold out
   kInsufficientFromOwnSlice,  // a node with too few units says that no other has more
+  kLooksNeverRepeated,        // what the ledger once said about a SKU is believed for ever
   kWaitersNeverWoken,         // units come, and waiting requests do not learn of it
   kWaitersForgotten,          // a request that waits in vain is never answered
   kCartKeepsItsUnits,         // a cart that must wait keeps the units that it could take

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "storage/mutation.h"
+
 namespace tranche::quota {
 
 void SkuDirectory::Lookup(const std::string& sku_id, LookupDone done) {
@@ -10,7 +12,9 @@ void SkuDirectory::Lookup(const std::string& sku_id, LookupDone done) {
   {
     absl::MutexLock lock(&mutex_);
     const auto known = known_.find(sku_id);
-    if (known != known_.end() && clock_->Now() - known->second.read_at < kFreshFor) {
+    const bool fresh = known != known_.end() && (clock_->Now() - known->second.read_at < kFreshFor ||
+                                                 storage::Mutated(storage::Mutation::kLooksNeverRepeated));
+    if (fresh) {
       answer = known->second.found;
     } else if (waiters_ >= kMaxWaiters) {
       answer = absl::ResourceExhaustedError("too many lookups of SKUs wait for the ledger");
