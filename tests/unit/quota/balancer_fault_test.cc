@@ -179,6 +179,25 @@ TEST_F(BalancerFaultTest, AnIncarnationThatNeverRegisteredIsReclaimedOnlyAfterIt
   EXPECT_EQ((Units{Left(a.id), Left(starting), Left(kPool)}), (Units{10, 0, 0}));
 }
 
+// A balancer with the wrong --zookeeper-root looks at a tree without nodes; those of the ledger are alive elsewhere.
+TEST_F(BalancerFaultTest, WithoutAnyRegisteredNodeNothingIsTakenBack) {
+  CreateSku(10);
+  const IncarnationId elsewhere = *ledger_.RegisterIncarnation("elsewhere", "host:2");
+  ASSERT_TRUE(ledger_.MoveUnits("tv", {storage::QuotaDelta{elsewhere, 10}}, std::nullopt, "test").ok());
+  for (int i = 0; i < 3; ++i) {
+    clock_.AdvanceBy(options_.unregistered_grace);
+    ASSERT_TRUE(balancer_.RunOnce().ok());
+    EXPECT_TRUE(IsLive(elsewhere));
+  }
+  const Node a = AddNode();
+  clock_.AdvanceBy(options_.refresh_interval);
+  ASSERT_TRUE(balancer_.RunOnce().ok());
+  EXPECT_FALSE(IsLive(elsewhere));
+  clock_.AdvanceBy(options_.refresh_interval);
+  ASSERT_TRUE(balancer_.RunOnce().ok());
+  EXPECT_EQ(Left(a.id), 10);
+}
+
 // One host held both: the next leader has never seen that node.
 TEST_F(BalancerFaultTest, WhoDiedWithTheLeaderIsReclaimedByTheNextAtOnce) {
   CreateSku(10);
