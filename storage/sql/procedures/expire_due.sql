@@ -56,14 +56,8 @@ BEGIN
   -- One round, unless something is locked.
   FOR v_round IN 1..10 LOOP
     v_left := p_limit - cardinality(v_candidates);
-    -- Whereabouts by a scalar subquery: never a join, so that the limit bounds what is read.
     SELECT array_agg(d.reservation_id), array_agg(d.sku_id), array_agg(d.expires_at) INTO v_ids, v_ids_skus, v_ids_due
-    FROM (SELECT r.reservation_id, r.sku_id::text, r.expires_at FROM reservation r
-          WHERE r.state = 'PENDING' AND r.expires_at <= v_now AND r.expires_at >= v_at_due
-            AND (r.expires_at > v_at_due OR r.reservation_id > v_at_id)
-            AND (SELECT s.whereabouts FROM sku s WHERE s.sku_id = r.sku_id) = 'HERE'
-          ORDER BY r.expires_at, r.reservation_id
-          LIMIT v_left) AS d;
+    FROM due_holds(v_now, v_at_due, v_at_id, v_left) AS d;
     EXIT WHEN v_ids IS NULL;
     v_at_due := v_ids_due[cardinality(v_ids)];
     v_at_id := v_ids[cardinality(v_ids)];

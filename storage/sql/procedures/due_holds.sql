@@ -1,0 +1,26 @@
+-- For expire_due: unpaid holds whose time is over and whose SKUs are on this shard, after a place in the order (due time,
+-- id), p_limit of them. A function of its own because of its settings, which would harm the other queries there.
+--
+-- Whereabouts by a scalar subquery: never a join, so that the limit bounds what is read.
+CREATE OR REPLACE FUNCTION tranche.due_holds(p_now timestamptz, p_after_due timestamptz, p_after_id uuid, p_limit integer)
+RETURNS TABLE (reservation_id uuid, sku_id text, expires_at timestamptz)
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET plan_cache_mode = force_generic_plan
+-- Only an index scan in the order of the due times, and ids sorted within each of them: while the table has no statistics,
+-- PostgreSQL would read and sort everything that is due.
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_sort = off
+AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  SELECT r.reservation_id, r.sku_id::text, r.expires_at FROM reservation r
+  WHERE r.state = 'PENDING' AND r.expires_at <= p_now AND r.expires_at >= p_after_due
+    AND (r.expires_at > p_after_due OR r.reservation_id > p_after_id)
+    AND (SELECT s.whereabouts FROM sku s WHERE s.sku_id = r.sku_id) = 'HERE'
+  ORDER BY r.expires_at, r.reservation_id
+  LIMIT p_limit;
+END
+$$;
