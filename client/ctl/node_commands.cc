@@ -111,8 +111,9 @@ void AwaitDrained(Session& session, const tranche::v1::Node& draining, bool exit
         return;
       }
       // Its process may be frozen and come back: then it begins a new incarnation, which does not drain.
-      session.err() << "tranchectl: " << draining.name()
-                    << " was lost before it was drained. What it held goes to the others; if it comes back, it serves\n";
+      session.err()
+          << "tranchectl: " << draining.name()
+          << " was lost before it was drained. What it held goes to the others; if it comes back, it serves\n";
       session.exit_code = kExitRemote;
       return;
     } else if (!(*node)->draining()) {

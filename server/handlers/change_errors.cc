@@ -17,10 +17,10 @@ absl::Status StateForbids(const storage::Reservation& reservation, bool refund_r
   if (!refund_requested) {
     // The worker has not come to it yet.
     const bool lapsed = reservation.state == storage::ReservationState::kPending;
-    return MakeError(v1::ERROR_REASON_RESERVATION_STATE,
-                     lapsed ? "The hold's time is over."
-                            : absl::StrCat("The reservation is ", state, ", which forbids this."),
-                     metadata);
+    return MakeError(
+        v1::ERROR_REASON_RESERVATION_STATE,
+        lapsed ? "The hold's time is over." : absl::StrCat("The reservation is ", state, ", which forbids this."),
+        metadata);
   }
   metadata.emplace_back("refund_requested", "true");
   return MakeError(v1::ERROR_REASON_RESERVATION_STATE,

@@ -35,8 +35,8 @@ std::vector<std::string> SkusFoundLocked(absl::Span<const ReservationClaim> line
   return {locked.begin(), locked.end()};
 }
 
-// What was locked at two tries, if any; both are sorted. Otherwise a SKU would become slow because another cart has just
-// had it for a moment, and then, being slow, stay so.
+// What was locked at two tries, if any; both are sorted. Otherwise a SKU would become slow because another cart has
+// just had it for a moment, and then, being slow, stay so.
 std::vector<std::string> StillLocked(const std::vector<std::string>& before, std::vector<std::string> now) {
   std::vector<std::string> both;
   std::set_intersection(before.begin(), before.end(), now.begin(), now.end(), std::back_inserter(both));

@@ -259,8 +259,8 @@ PostgresError ConnectionPool::Open(std::unique_ptr<Connection>* opened) {
     return failed(absl::OkStatus());
   } catch (const std::exception& error) {
     if (connection != nullptr) SetupFailed(*connection);
-    PostgresError failure = connection == nullptr ? TranslateConnectError(error)
-                                                  : TranslatePostgresError(error, /*sent=*/false);
+    PostgresError failure =
+        connection == nullptr ? TranslateConnectError(error) : TranslatePostgresError(error, /*sent=*/false);
     trouble_.Note(failure);
     return failure;
   }

@@ -92,7 +92,7 @@ const SqlState& ClassifyConnectError(absl::string_view sqlstate) {
       "55000", Kind::kConnection, Code::kUnavailable, false,
       "the database accepts no connections: ALTER DATABASE ... ALLOW_CONNECTIONS true, or see the server's log"};
   static constexpr SqlState kMayNotConnect = {"42501", Kind::kConnection, Code::kUnavailable, false,
-                                              "GRANT CONNECT ON DATABASE ... TO the servers' role"};
+                                              "the servers' role lacks the right to CONNECT to the database: grant it"};
   static constexpr SqlState kRefused = {"", Kind::kConnection, Code::kUnavailable, false, "see the server's log"};
   const SqlState& meaning = ClassifySqlState(sqlstate);
   if (sqlstate == kDatabaseClosed.prefix) return kDatabaseClosed;
