@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <pqxx/pqxx>
 #include <string>
@@ -236,14 +237,15 @@ TEST_F(StandbyTest, WhatBecameOfALatePaymentIsKnownOnlyWhenTheStandbyHasIt) {
                          "expires_at = now() - interval '1 s' WHERE state = 'PENDING'")
                   .ok());
   ASSERT_TRUE(ExecuteSql(postgres_.dsn(), "SELECT tranche.expire_due(10)").ok());
-  for (const auto& [claim, outcome] :
-       {std::pair(cancelled, ChangeOutcome::kRefused), std::pair(expired, ChangeOutcome::kRebooked)}) {
+  const std::map<Uuid, ChangeOutcome> outcomes = {{cancelled.reservation_id, ChangeOutcome::kRefused},
+                                                  {expired.reservation_id, ChangeOutcome::kRebooked}};
+  for (const auto& late : outcomes) {
     CommitWithoutStandby();
-    ExpectLeftInDoubt([&] { return pay(claim.reservation_id).status(); });
+    ExpectLeftInDoubt([&] { return pay(late.first).status(); });
     absl::StatusOr<ChangeResult> repeated;
-    ExpectItWaits([&] { repeated = pay(claim.reservation_id); });
+    ExpectItWaits([&] { repeated = pay(late.first); });
     ASSERT_TRUE(repeated.ok()) << repeated.status();
-    EXPECT_EQ(repeated->outcome, outcome);
+    EXPECT_EQ(repeated->outcome, late.second);
     EXPECT_TRUE(repeated->replayed) << "it was recorded by the first try";
   }
 }
