@@ -274,7 +274,7 @@ void GroupCommit<Work>::LedgerIsDown(const absl::Status& cause) {
     if (!ledger_answers_) return;
     ledger_answers_ = false;
     refused = queues_.TakeAll();
-    // A ledger that reads and does not write seems to come back at every look.
+    // One that answers look-ups and refuses changes (a lost right) seems to come back at every look.
     const absl::Time now = clock_->Now();
     tell = now >= told_down_at_ + kTellDownEvery || now < told_down_at_;
     if (tell) told_down_at_ = now;

@@ -21,6 +21,7 @@ constexpr absl::Duration kStatementGrace = absl::Seconds(2);
 // Between tries to open a connection that another pool is to give up.
 constexpr absl::Duration kShareInterval = absl::Milliseconds(50);
 constexpr char kTooManyConnections[] = "53300";
+constexpr char kReadOnlyTransaction[] = "25006";
 
 // libpq takes either a URI, whose parameters follow "?", or "key=value key=value".
 std::string WithParameters(const std::string& dsn, const PoolOptions& options) {
@@ -48,7 +49,7 @@ bool LacksRoom(const PostgresError& refused) {
   return refused.meaning->kind == SqlStateKind::kConnection || refused.meaning->kind == SqlStateKind::kNeedsLess;
 }
 
-// One round trip for all of them.
+// One round trip for all of them, which answers whether the session may only read: "on" or "off".
 std::string SessionSettings(const PoolOptions& options) {
   return absl::StrCat("SET statement_timeout = ", absl::ToInt64Milliseconds(options.statement_timeout),
                       "; SET lock_timeout = ", absl::ToInt64Milliseconds(options.lock_timeout),
@@ -57,7 +58,8 @@ std::string SessionSettings(const PoolOptions& options) {
                       // We give this guarantee: an operator's or a role's default must not weaken it.
                       "; SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'"
                       // Otherwise the warning of a COMMIT that no standby has confirmed may not reach us.
-                      "; SET client_min_messages = warning");
+                      "; SET client_min_messages = warning"
+                      "; SHOW transaction_read_only");
 }
 
 absl::Status GivenUp() { return absl::UnavailableError("the database was given up"); }
@@ -128,7 +130,7 @@ ConnectionPool::Lease::~Lease() {
 }
 
 absl::Status ConnectionPool::Lease::Failed(const std::exception& error) {
-  PostgresError failure = TranslatePostgresError(error, /*sent=*/true);
+  PostgresError failure = TranslatePostgresError(error, /*sent=*/true, connection_->pq.LastError());
   fate_ = FateOf(failure.meaning->kind);
   pool_->trouble_.Note(failure);
   return std::move(failure.status);
@@ -254,7 +256,10 @@ PostgresError ConnectionPool::Open(std::unique_ptr<Connection>* opened) {
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     connection->pq.inhibit_reactivation(true);
 #pragma GCC diagnostic pop
-    pqxx::nontransaction(connection->pq).exec(SessionSettings(options_));
+    const auto read_only = pqxx::nontransaction(connection->pq).exec1(SessionSettings(options_))[0].as<std::string>();
+    if (options_.for_changes && read_only == "on") {
+      throw pqxx::sql_error("the server takes no changes", "", kReadOnlyTransaction);
+    }
     *opened = std::move(connection);
     return failed(absl::OkStatus());
   } catch (const std::exception& error) {

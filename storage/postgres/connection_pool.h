@@ -52,6 +52,9 @@ struct PoolOptions {
   // cut off must say so soon, so that its units are moved within five seconds.
   absl::Duration tcp_user_timeout = absl::Seconds(3);
   std::string application_name = "tranche";
+  // A server that takes no changes counts as one that cannot be reached. Without this, a look-up there would say that
+  // the ledger is back, and the next change that it is down.
+  bool for_changes = false;
   std::shared_ptr<ConnectionShare> share = {};  // with the other pools of this process and server; may be nullptr
 };
 

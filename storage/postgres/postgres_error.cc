@@ -56,9 +56,8 @@ absl::Status StatusOf(const SqlState& meaning, const std::string& text, bool sen
   }
 }
 
-PostgresError Translate(const std::exception& error, std::string sqlstate, const SqlState& meaning, bool sent) {
-  std::string text = OneLine(error.what());
-  // libpqxx often notices a lost connection by a step that it can no longer do, and names that.
+PostgresError Translate(const std::string& said, std::string sqlstate, const SqlState& meaning, bool sent) {
+  std::string text = OneLine(said);
   if (sqlstate.empty()) text = absl::StrCat("no connection, or it was lost: ", text);
   if (!meaning.remedy.empty() || meaning.code == absl::StatusCode::kInternal) {
     text = absl::StrCat("SQLSTATE ", sqlstate, ": ", text);
@@ -70,16 +69,18 @@ PostgresError Translate(const std::exception& error, std::string sqlstate, const
 
 }  // namespace
 
-PostgresError TranslatePostgresError(const std::exception& error, bool sent) {
+PostgresError TranslatePostgresError(const std::exception& error, bool sent, const std::string& libpq_says) {
   std::string sqlstate = SqlStateOf(error);
   const SqlState& meaning = ClassifySqlState(sqlstate);
-  return Translate(error, std::move(sqlstate), meaning, sent);
+  // libpqxx often notices a lost connection by a step that it can no longer do, and names that.
+  const bool lost = sqlstate.empty() && !libpq_says.empty();
+  return Translate(lost ? libpq_says : error.what(), std::move(sqlstate), meaning, sent);
 }
 
 PostgresError TranslateConnectError(const std::exception& error) {
   std::string sqlstate = SqlStateOf(error);
   const SqlState& meaning = ClassifyConnectError(sqlstate);
-  return Translate(error, std::move(sqlstate), meaning, /*sent=*/false);
+  return Translate(error.what(), std::move(sqlstate), meaning, /*sent=*/false);
 }
 
 }  // namespace tranche::storage

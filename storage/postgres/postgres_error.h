@@ -17,7 +17,8 @@ struct PostgresError {
 
 // Translates an exception caught around a single statement in autocommit mode. If the connection broke before the
 // statement was sent, pass `sent == false`: nothing happened. After that the outcome is unknown, whatever was lost.
-PostgresError TranslatePostgresError(const std::exception& error, bool sent);
+// `libpq_says`: ServerConnection::LastError, the text to show if the connection was lost; may be empty.
+PostgresError TranslatePostgresError(const std::exception& error, bool sent, const std::string& libpq_says = "");
 
 // The same for one that was caught while a connection was being made: always kUnavailable.
 PostgresError TranslateConnectError(const std::exception& error);

@@ -30,7 +30,9 @@ PoolOptions PoolOf(PoolOptions options, const std::shared_ptr<ConnectionShare>& 
 
 PoolOptions LanePoolOf(const PostgresShardOptions& options, const std::shared_ptr<ConnectionShare>& share,
                        const char* application_name) {
-  return PoolOf(options.pool, share, application_name, options.pipeline.lanes, kLaneLockTimeout);
+  PoolOptions pool = PoolOf(options.pool, share, application_name, options.pipeline.lanes, kLaneLockTimeout);
+  pool.for_changes = true;
+  return pool;
 }
 
 PoolOptions VerifyPoolOf(PoolOptions options, const std::shared_ptr<ConnectionShare>& share) {

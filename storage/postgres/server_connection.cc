@@ -41,7 +41,13 @@ absl::string_view FieldOf(const PGresult* notice, int field) {
 
 ServerConnectionPolicy::handle ServerConnectionPolicy::do_completeconnect(handle connected) {
   PQsetNoticeReceiver(connected, &Receive, this);
+  connected_ = connected;
   return connected;
+}
+
+ServerConnectionPolicy::handle ServerConnectionPolicy::do_disconnect(handle present) noexcept {
+  connected_ = nullptr;
+  return pqxx::connect_direct::do_disconnect(present);
 }
 
 void ServerConnectionPolicy::Receive(void* self, const PGresult* notice) {

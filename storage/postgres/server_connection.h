@@ -17,13 +17,16 @@ class ServerConnectionPolicy : public pqxx::connect_direct {
   // the text is in the server's language.
   handle do_startconnect(handle present) override;
   handle do_completeconnect(handle connected) override;
+  handle do_disconnect(handle present) noexcept override;
 
   bool TakeNotReplicated() { return std::exchange(not_replicated_, false); }
+  std::string LastError() const { return connected_ == nullptr ? "" : PQerrorMessage(connected_); }
 
  private:
   // A PQnoticeReceiver. `self` is the policy.
   static void Receive(void* self, const PGresult* notice);
 
+  handle connected_ = nullptr;
   bool not_replicated_ = false;
 };
 
@@ -38,6 +41,10 @@ class ServerConnection : public pqxx::connection_base {
   // its wait was cancelled. The server reports success, and a WARNING that libpqxx passes on only as text in the
   // server's language.
   bool TakeNotReplicated() { return policy_.TakeNotReplicated(); }
+
+  // What libpq says of the last call: why the connection was lost, in the server's words, where libpqxx names a step
+  // that it could no longer do. "" if there is nothing.
+  std::string LastError() const { return policy_.LastError(); }
 
  private:
   ServerConnectionPolicy policy_;

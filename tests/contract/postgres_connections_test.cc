@@ -144,6 +144,54 @@ TEST_F(PostgresConnectionsTest, ADatabaseThatRefusesConnectionsIsUnavailable) {
   EXPECT_TRUE(refused().ok());
 }
 
+// Otherwise a look-up, which a standby answers too, would say that the ledger is back, and the next claim that it is
+// not.
+TEST_F(PostgresConnectionsTest, AServerThatOnlyReadsIsNoLedgerForChanges) {
+  PoolOptions options;
+  options.dsn = postgres_.node_dsn();
+  options.application_name = "changes";
+  options.for_changes = true;
+  ConnectionPool pool(options);
+  PostgresLedger ledger(&pool);
+  const auto make = [&](const char* read_only) {
+    return testing::ExecuteSql(postgres_.dsn(),
+                               absl::StrCat("ALTER DATABASE tranche SET default_transaction_read_only = ", read_only));
+  };
+  EXPECT_TRUE(absl::IsNotFound(ledger.FindReservation(testing::NewId()).status()));
+  ASSERT_TRUE(make("on").ok());
+  const std::string backends = BackendsOf(postgres_, options.application_name);
+  ASSERT_TRUE(testing::ExecuteSql(postgres_.dsn(), absl::StrCat("SELECT pg_terminate_backend(", backends, ")")).ok());
+  const absl::Status lost = ledger.CommitReservations(node_, LockMode::kWait, {Claim("tv", "buyer")}).status();
+  EXPECT_TRUE(absl::IsUnavailable(lost)) << lost;
+  const absl::Status refused = ledger.FindReservation(testing::NewId()).status();
+  EXPECT_TRUE(absl::IsUnavailable(refused)) << refused;
+  EXPECT_TRUE(absl::StrContains(refused.message(), "a standby or read-only")) << refused;
+  EXPECT_TRUE(stock_->GetSku("tv").ok()) << "who only reads is answered";
+  // ALTER DATABASE needs a session that may write.
+  ASSERT_TRUE(testing::ExecuteSql(postgres_.dsn(),
+                                  "SET default_transaction_read_only = off; "
+                                  "ALTER DATABASE tranche SET default_transaction_read_only = off")
+                  .ok());
+  EXPECT_TRUE(ledger.CommitReservations(node_, LockMode::kWait, {Claim("tv", "buyer")}).ok());
+}
+
+// libpqxx alone says "could not obtain client encoding".
+TEST_F(PostgresConnectionsTest, TheCauseOfALostConnectionIsTold) {
+  ASSERT_TRUE(stock_->GetSku("tv").ok());
+  auto lease = pool_->Acquire();
+  ASSERT_TRUE(lease.ok()) << lease.status();
+  ASSERT_TRUE(testing::ExecuteSql(postgres_.dsn(),
+                                  absl::StrCat("SELECT pg_terminate_backend(", BackendsOf(postgres_, "tranche"), ")"))
+                  .ok());
+  try {
+    pqxx::nontransaction(lease.value()->pq).exec("SELECT 1");
+    ADD_FAILURE() << "the connection was not ended";
+  } catch (const std::exception& error) {
+    const absl::Status failed = lease->Failed(error);
+    EXPECT_TRUE(absl::StrContains(failed.message(), "terminating connection due to administrator command")) << failed;
+  }
+}
+
 TEST_F(PostgresConnectionsTest, IdleConnectionsAreGivenBack) {
   PoolOptions options;
   options.dsn = postgres_.node_dsn();
