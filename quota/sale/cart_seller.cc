@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_map.h"
 #include "quota/sale/shortage.h"
 #include "storage/mutation.h"
@@ -16,6 +17,10 @@ using storage::CommitResult;
 
 CartRefused RefusedAs(Refusal refusal, std::string sku_id = "") {
   return CartRefused{Refused{.refusal = refusal}, std::move(sku_id)};
+}
+
+CartRefused ReusedAt(const storage::ReservationClaim& line) {
+  return CartRefused{Refused{.refusal = Refusal::kReservationIdReused}, "", line.reservation_id};
 }
 
 bool BelongsTo(storage::IncarnationId incarnation, const std::shared_ptr<Slice>& slice) {
@@ -277,12 +282,16 @@ CartSale CartSeller::AnswerOf(const Cart& cart, absl::StatusOr<storage::CartResu
     if (line.outcome == CommitOutcome::kCreated || line.outcome == CommitOutcome::kReplayed) continue;
     const std::string& sku_id = cart.lines[i].sku_id;
     const SkuTerms& terms = cart.wants.at(sku_id).terms;
-    return CartRefused{
+    CartRefused refused{
         Refused{.refusal = RefusalOf(line), .opens_at = terms.opens_at, .per_user_limit = terms.per_user_limit},
         sku_id};
+    if (RefusalOf(line) == Refusal::kReservationIdReused) refused.reservation_id = cart.lines[i].reservation_id;
+    return refused;
   }
-  // Some of the ids belong to another cart, or to single claims.
-  return RefusedAs(Refusal::kReservationIdReused);
+  // A line was reserved before, and another was not: it belongs to another cart, or to a single claim.
+  const auto before =
+      absl::c_find_if(result->lines, [](const CommitResult& line) { return line.outcome == CommitOutcome::kReplayed; });
+  return ReusedAt(cart.lines[before - result->lines.begin()]);
 }
 
 void CartSeller::SettleAll(Cart& cart, const absl::StatusOr<storage::CartResult>& result) {
@@ -336,7 +345,7 @@ CartSale CartSeller::FoundAs(const Cart& cart, const CartRefused& otherwise,
   CartSold sold{{}, /*replayed=*/true};
   for (const storage::ReservationClaim& line : cart.lines) {
     const auto one = by_id.find(line.reservation_id);
-    if (one == by_id.end() || !IsOf(one->second, line)) return RefusedAs(Refusal::kReservationIdReused);
+    if (one == by_id.end() || !IsOf(one->second, line)) return ReusedAt(line);
     sold.reservations.push_back(std::move(one->second));
   }
   return sold;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -43,7 +44,8 @@ struct CartSold {
 
 struct CartRefused {
   Refused refused;
-  std::string sku_id;  // the SKU at fault; "" if no single one is
+  std::string sku_id;                                // the SKU at fault; "" if no single one is
+  std::optional<storage::Uuid> reservation_id = {};  // kReservationIdReused: that of one such line
 };
 
 using CartSale = std::variant<CartSold, CartRefused>;

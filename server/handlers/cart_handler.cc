@@ -61,7 +61,9 @@ void CartHandler::Create(const v1::CreateReservationsRequest& request, absl::Tim
   sell_(*std::move(claims), deadline, request.may_exist(),
         [this, done = std::move(done)](quota::CartSale sale) mutable {
           if (const auto* refused = std::get_if<quota::CartRefused>(&sale)) {
-            return done(RefusalError(refused->refused, refused->sku_id));
+            absl::Status error = RefusalError(refused->refused, refused->sku_id);
+            if (refused->reservation_id.has_value()) error = WithReservationId(error, *refused->reservation_id);
+            return done(std::move(error));
           }
           const auto& sold = std::get<quota::CartSold>(sale);
           v1::CreateReservationsResponse response;

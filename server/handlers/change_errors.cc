@@ -13,7 +13,7 @@ using storage::Refusal;
 
 absl::Status StateForbids(const storage::Reservation& reservation, bool refund_requested) {
   const std::string state = StateName(reservation.state);
-  ErrorMetadata metadata = {{"reservation_id", reservation.reservation_id.ToString()}, {"state", state}};
+  ErrorMetadata metadata = {{"state", state}};
   if (!refund_requested) {
     // The worker has not come to it yet.
     const bool lapsed = reservation.state == storage::ReservationState::kPending;
@@ -28,13 +28,10 @@ absl::Status StateForbids(const storage::Reservation& reservation, bool refund_r
                    metadata);
 }
 
-}  // namespace
-
-absl::Status ChangeError(const storage::ChangeResult& result, bool refund_requested) {
+// Each error's text and what it tells besides the id.
+absl::Status RefusedChange(const storage::ChangeResult& result, bool refund_requested) {
   const storage::Reservation& reservation = result.reservation;
   switch (result.refusal) {
-    case Refusal::kReservationNotFound:
-      return MakeError(v1::ERROR_REASON_RESERVATION_NOT_FOUND, "There is no reservation with this id.");
     case Refusal::kReservationState:
       return StateForbids(reservation, refund_requested);
     case Refusal::kPaymentMismatch:
@@ -58,6 +55,13 @@ absl::Status ChangeError(const storage::ChangeResult& result, bool refund_reques
     default:
       return RefusalError({.refusal = result.refusal});
   }
+}
+
+}  // namespace
+
+absl::Status ChangeError(const storage::Uuid& id, const storage::ChangeResult& result, bool refund_requested) {
+  if (result.refusal == Refusal::kReservationNotFound) return ReservationNotFound(id);
+  return WithReservationId(RefusedChange(result, refund_requested), id);
 }
 
 }  // namespace tranche::server

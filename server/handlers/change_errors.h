@@ -6,7 +6,8 @@
 
 namespace tranche::server {
 
-// For an outcome that is not a success. `refund_requested`: the payment is recorded and a refund is requested.
-absl::Status ChangeError(const storage::ChangeResult& result, bool refund_requested);
+// For an outcome that is not a success, of the reservation `id`. `refund_requested`: the payment is recorded and a
+// refund is requested.
+absl::Status ChangeError(const storage::Uuid& id, const storage::ChangeResult& result, bool refund_requested);
 
 }  // namespace tranche::server

@@ -34,7 +34,7 @@ void ChangeHandler::Confirm(const v1::ConfirmReservationRequest& request, absl::
           // A reservation that is not found may have been retired: its payment must not be lost.
           const bool maybe_late =
               result->refusal == Refusal::kReservationState || result->refusal == Refusal::kReservationNotFound;
-          if (!maybe_late) return done(Confirmed(*result, /*late=*/false));
+          if (!maybe_late) return done(Confirmed(payment.reservation_id, *result, /*late=*/false));
           const bool known = result->refusal == Refusal::kReservationState;
           ConfirmLate(std::move(payment), deadline, known ? result->reservation.sku_id : "", std::move(done));
         });
@@ -47,14 +47,16 @@ void ChangeHandler::Apply(const std::string& sku_id, storage::Change change, abs
 
 void ChangeHandler::ConfirmLate(storage::Payment payment, absl::Time deadline, const std::string& sku_id,
                                 Done<v1::ConfirmReservationResponse> done) {
+  const storage::Uuid id = payment.reservation_id;
   books_->ConfirmLate(std::move(payment), sku_id, deadline,
-                      [this, sku_id, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
+                      [this, id, sku_id, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
                         if (!result.ok()) return done(LedgerError(result.status(), sku_id, Repeatable::kYes));
-                        done(Confirmed(*result, /*late=*/true));
+                        done(Confirmed(id, *result, /*late=*/true));
                       });
 }
 
-absl::StatusOr<v1::ConfirmReservationResponse> ChangeHandler::Confirmed(const ChangeResult& result, bool late) const {
+absl::StatusOr<v1::ConfirmReservationResponse> ChangeHandler::Confirmed(const storage::Uuid& id,
+                                                                        const ChangeResult& result, bool late) const {
   v1::ConfirmReservationResponse response;
   switch (result.outcome) {
     case ChangeOutcome::kDone:
@@ -71,7 +73,7 @@ absl::StatusOr<v1::ConfirmReservationResponse> ChangeHandler::Confirmed(const Ch
       response.set_replayed(result.replayed);
       break;
     case ChangeOutcome::kRefused:
-      return ChangeError(result, /*refund_requested=*/late);
+      return ChangeError(id, result, /*refund_requested=*/late);
     case ChangeOutcome::kBusy:  // the pipeline keeps it back
       return LedgerError(storage::BusyError("locked"), result.reservation.sku_id, Repeatable::kYes);
   }
@@ -89,8 +91,8 @@ void ChangeHandler::Cancel(const v1::CancelReservationRequest& request, absl::Ti
   if (!cancellation.ok()) return done(cancellation.status());
   if (absl::Status admitted = Admit(); !admitted.ok()) return done(admitted);
   Apply(request.sku_id(), *cancellation, deadline,
-        [this, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
-          done(Changed<v1::CancelReservationResponse>(result));
+        [this, id = cancellation->reservation_id, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
+          done(Changed<v1::CancelReservationResponse>(id, result));
         });
 }
 
@@ -100,15 +102,16 @@ void ChangeHandler::Extend(const v1::ExtendReservationRequest& request, absl::Ti
   if (!extension.ok()) return done(extension.status());
   if (absl::Status admitted = Admit(); !admitted.ok()) return done(admitted);
   Apply(request.sku_id(), *extension, deadline,
-        [this, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
-          done(Changed<v1::ExtendReservationResponse>(result));
+        [this, id = extension->reservation_id, done = std::move(done)](absl::StatusOr<ChangeResult> result) mutable {
+          done(Changed<v1::ExtendReservationResponse>(id, result));
         });
 }
 
 template <typename Response>
-absl::StatusOr<Response> ChangeHandler::Changed(const absl::StatusOr<ChangeResult>& result) const {
+absl::StatusOr<Response> ChangeHandler::Changed(const storage::Uuid& id,
+                                                const absl::StatusOr<ChangeResult>& result) const {
   if (!result.ok()) return LedgerError(result.status(), "", Repeatable::kYes);
-  if (result->outcome == ChangeOutcome::kRefused) return ChangeError(*result, /*refund_requested=*/false);
+  if (result->outcome == ChangeOutcome::kRefused) return ChangeError(id, *result, /*refund_requested=*/false);
   Response response;
   Fill(result->reservation, clock_->Now(), response.mutable_reservation());
   response.set_replayed(result->outcome == ChangeOutcome::kReplayed);

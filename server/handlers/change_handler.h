@@ -44,9 +44,10 @@ class ChangeHandler {
   void Apply(const std::string& sku_id, storage::Change change, absl::Time deadline, storage::ChangeDone done);
   void ConfirmLate(storage::Payment payment, absl::Time deadline, const std::string& sku_id,
                    Done<v1::ConfirmReservationResponse> done);
-  absl::StatusOr<v1::ConfirmReservationResponse> Confirmed(const storage::ChangeResult& result, bool late) const;
+  absl::StatusOr<v1::ConfirmReservationResponse> Confirmed(const storage::Uuid& id, const storage::ChangeResult& result,
+                                                           bool late) const;
   template <typename Response>
-  absl::StatusOr<Response> Changed(const absl::StatusOr<storage::ChangeResult>& result) const;
+  absl::StatusOr<Response> Changed(const storage::Uuid& id, const absl::StatusOr<storage::ChangeResult>& result) const;
 
   storage::Books* const books_;
   const quota::SliceTable* const slices_;

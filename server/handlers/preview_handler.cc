@@ -52,7 +52,9 @@ absl::StatusOr<v1::PreviewReservationChangeResponse> PreviewHandler::Change(
   if (!result.ok()) return LedgerError(result.status(), "", Repeatable::kYes);
   // Such a payment is refused, but not for nothing: see LifecycleLedger::ConfirmLate.
   const bool refunded = request.has_confirm() && result->refusal == storage::Refusal::kReservationState;
-  if (result->outcome == ChangeOutcome::kRefused && !refunded) return ChangeError(*result, /*refund_requested=*/false);
+  if (result->outcome == ChangeOutcome::kRefused && !refunded) {
+    return ChangeError(storage::ReservationOf(change), *result, /*refund_requested=*/false);
+  }
 
   v1::PreviewReservationChangeResponse response;
   if (HasId(result->reservation)) Fill(result->reservation, clock_->Now(), response.mutable_reservation());

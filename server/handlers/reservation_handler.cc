@@ -41,9 +41,14 @@ void ReservationHandler::Create(const v1::CreateReservationRequest& request, abs
   if (!serving_.load(std::memory_order_acquire)) {
     return done(RefusalError({.refusal = storage::Refusal::kExhaustedHere}, request.sku_id()));
   }
+  const Uuid id = claim->reservation_id;
   sell_(*std::move(claim), deadline, request.may_exist(),
-        [sku_id = request.sku_id(), done = std::move(done)](quota::SaleResult result) mutable {
-          if (const auto* refused = std::get_if<quota::Refused>(&result)) return done(RefusalError(*refused, sku_id));
+        [id, sku_id = request.sku_id(), done = std::move(done)](quota::SaleResult result) mutable {
+          if (const auto* refused = std::get_if<quota::Refused>(&result)) {
+            absl::Status error = RefusalError(*refused, sku_id);
+            const bool reused = refused->refusal == storage::Refusal::kReservationIdReused;
+            return done(reused ? WithReservationId(error, id) : std::move(error));
+          }
           done(std::get<quota::Sold>(std::move(result)));
         });
 }

@@ -111,4 +111,8 @@ absl::Status ReservationNotFound(const storage::Uuid& id) {
                    {{"reservation_id", id.ToString()}});
 }
 
+absl::Status WithReservationId(const absl::Status& error, const storage::Uuid& id) {
+  return WithMetadata(error, "reservation_id", id.ToString());
+}
+
 }  // namespace tranche::server

@@ -33,4 +33,7 @@ absl::Status CheckOrderReference(const std::string& order_reference);
 
 absl::Status ReservationNotFound(const storage::Uuid& id);
 
+// `error` with the metadata reservation_id.
+absl::Status WithReservationId(const absl::Status& error, const storage::Uuid& id);
+
 }  // namespace tranche::server

@@ -45,6 +45,10 @@ struct Extension {
 // The changes that can be requested for a pending reservation.
 using Change = std::variant<Payment, Cancellation, Extension>;
 
+inline const Uuid& ReservationOf(const Change& change) {
+  return std::visit([](const auto& one) -> const Uuid& { return one.reservation_id; }, change);
+}
+
 enum class ChangeOutcome {
   kDone,
   kReplayed,  // it was done before: `reservation` is as it is now

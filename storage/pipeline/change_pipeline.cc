@@ -15,9 +15,7 @@ std::vector<Kind> ChangesOf(absl::Span<const PendingChange> batch) {
 
 }  // namespace
 
-const Uuid& ChangeWork::IdOf(const Item& item) {
-  return std::visit([](const auto& change) -> const Uuid& { return change.reservation_id; }, item.change);
-}
+const Uuid& ChangeWork::IdOf(const Item& item) { return ReservationOf(item.change); }
 
 absl::StatusOr<std::vector<ChangeResult>> ChangeWork::Send(absl::Span<const Item> batch, bool no_wait) {
   const auto& first = batch.front().change;

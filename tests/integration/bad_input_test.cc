@@ -124,6 +124,7 @@ TEST_F(BadInputTest, OnlyDecisionsOfTheSaleComeInTheResponse) {
   EXPECT_TRUE(sold.has_reservation() && !sold.has_refusal());
   request.set_user_id("bob");
   ExpectRefused(request, grpc::ALREADY_EXISTS, "RESERVATION_ID_REUSED");
+  EXPECT_EQ(AnswerOf(Create(request)).metadata.at("reservation_id"), request.reservation_id());
   request.clear_sku_id();
   ExpectRefused(request, grpc::INVALID_ARGUMENT, "SKU_ID_REQUIRED");
 }

@@ -218,7 +218,9 @@ TEST_F(CartSellerTest, ARepeatedCartIsAnsweredTheSameAndTakesNothing) {
   EXPECT_EQ(Free("cable"), 2);
 
   // One of its lines is in another cart: neither a replay nor a new one.
-  EXPECT_EQ(Refused(Sell({lines[0], Line("cable", 1)})).refused.refusal, Refusal::kReservationIdReused);
+  const CartRefused mixed = Refused(Sell({Line("cable", 1), lines[0]}));
+  EXPECT_EQ(mixed.refused.refusal, Refusal::kReservationIdReused);
+  EXPECT_EQ(mixed.reservation_id, lines[0].reservation_id);
   EXPECT_EQ(Free("cable"), 2);
 }
 
@@ -253,7 +255,9 @@ TEST_F(CartSellerTest, WhatStaysUnknownIsSaidSoAndFoundWithMayExist) {
   EXPECT_EQ(Refused(Sell({Line("tv", 1)}, /*may_exist=*/true)).refused.refusal, Refusal::kExhaustedHere);
   std::vector<ReservationClaim> other = lines;
   other[0].user_id = other[1].user_id = "bob";
-  EXPECT_EQ(Refused(Sell(other, /*may_exist=*/true)).refused.refusal, Refusal::kReservationIdReused);
+  const CartRefused of_another = Refused(Sell(other, /*may_exist=*/true));
+  EXPECT_EQ(of_another.refused.refusal, Refusal::kReservationIdReused);
+  EXPECT_EQ(of_another.reservation_id, lines[0].reservation_id);
 }
 
 TEST_F(CartSellerTest, DeadlocksAreTriedAgain) {

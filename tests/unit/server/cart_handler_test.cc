@@ -113,6 +113,9 @@ TEST_F(CartHandlerTest, RefusalsNameTheSku) {
   EXPECT_EQ(RetryDelay(Create(Cart()).status()), absl::Milliseconds(50)) << "as without the name";
   answer_ = quota::CartRefused{{.refusal = storage::Refusal::kCommitUnknown}, ""};
   EXPECT_EQ(MetadataOf(Create(Cart()).status(), "sku_id"), "");
+  answer_ =
+      quota::CartRefused{{.refusal = storage::Refusal::kReservationIdReused}, "", *storage::Uuid::Parse(LineId(1))};
+  EXPECT_EQ(MetadataOf(Create(Cart()).status(), "reservation_id"), LineId(1));
 }
 
 TEST_F(CartHandlerTest, ANodeThatIsNotReadySendsCallersElsewhere) {

@@ -207,6 +207,7 @@ TEST_F(ChangeHandlerTest, TheLimitsThemselvesAreAllowed) {
 
 TEST_F(ChangeHandlerTest, OutcomesBecomeErrorsWithTheirVariables) {
   answer_.bound = 7;
+  answer_.reservation.reservation_id = {};
   answer_.reservation.state = storage::ReservationState::kConfirmed;
   struct Case {
     Refusal refusal;
@@ -232,6 +233,7 @@ TEST_F(ChangeHandlerTest, OutcomesBecomeErrorsWithTheirVariables) {
     EXPECT_EQ(ReasonOf(error), one.reason);
     EXPECT_EQ(error.code(), one.code) << one.reason;
     EXPECT_EQ(MetadataOf(error, one.key), one.value) << one.reason;
+    EXPECT_EQ(MetadataOf(error, "reservation_id"), kId) << one.reason;
     EXPECT_EQ(MetadataOf(error, "refund_requested"), "") << one.reason;
   }
   answer_.outcome = ChangeOutcome::kRefused;
