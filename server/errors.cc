@@ -21,6 +21,10 @@ constexpr char kDetailsUrl[] = "tranche/details";
 // The payload that holds the retry delay in milliseconds, as decimal digits: avoids parsing the details.
 constexpr char kRetryDelayUrl[] = "tranche/retry-delay-ms";
 
+constexpr absl::string_view kLedgerIsDown = "The ledger does not answer; nothing changed.";
+constexpr absl::string_view kLedgerIsBusy =
+    "The ledger answers, but what this needs is locked or used up there; nothing changed. The node's log says more.";
+
 constexpr auto kExhaustedHereDelay = absl::Milliseconds(50);
 constexpr auto kOverloadedDelay = absl::Milliseconds(100);
 constexpr auto kDrainingDelay = absl::Milliseconds(50);
@@ -102,7 +106,7 @@ absl::string_view TextOf(Refusal refusal) {
     case Refusal::kOverloaded:
       return "Too many requests wait here; try another node, or shortly again.";
     case Refusal::kLedgerUnavailable:
-      return "The ledger does not answer; nothing was reserved.";
+      return "The ledger does not answer, or what this needs is locked there; nothing was reserved.";
     case Refusal::kCommitUnknown:
       return "The ledger's answer was lost; repeat with the same reservation id to learn the outcome.";
     case Refusal::kDraining:
@@ -272,7 +276,7 @@ absl::Status LedgerError(const absl::Status& status, const std::string& sku_id, 
     case absl::StatusCode::kDeadlineExceeded:
       return MakeError(v1::ERROR_REASON_DEADLINE_PASSED, "The deadline passed before the ledger was asked.");
     case absl::StatusCode::kUnavailable:
-      return MakeError(v1::ERROR_REASON_LEDGER_UNAVAILABLE, "The ledger does not answer; nothing changed.",
+      return MakeError(v1::ERROR_REASON_LEDGER_UNAVAILABLE, storage::LedgerIsUp(status) ? kLedgerIsBusy : kLedgerIsDown,
                        SkuMetadata(sku_id));
     case absl::StatusCode::kResourceExhausted:
       return MakeError(v1::ERROR_REASON_OVERLOADED, "Too many requests wait for the ledger; try again shortly.",

@@ -3,10 +3,13 @@
 #include <glog/logging.h>
 #include <zookeeper/zookeeper.h>
 
-#include <atomic>
-#include <cstdint>
 #include <cstring>
+#include <string>
 
+#include "absl/base/const_init.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 
@@ -19,11 +22,19 @@ const char* WithoutTime(const char* message) {
   return text == nullptr ? message : text + 1;
 }
 
-bool IsTurn() {
-  static std::atomic<int64_t> next_turn_s{0};
-  const int64_t now_s = absl::ToUnixSeconds(absl::Now());
-  int64_t turn_s = next_turn_s.load(std::memory_order_relaxed);
-  return now_s >= turn_s && next_turn_s.compare_exchange_strong(turn_s, now_s + 1, std::memory_order_relaxed);
+// A cause is told once a minute: the client repeats its lines with every try to connect. "ZOO_ERROR@check_events@2490" is
+// one cause, whatever the rest of the line says.
+bool IsTurn(absl::string_view text) {
+  constexpr absl::Duration kTellEvery = absl::Minutes(1);
+  static absl::Mutex mutex(absl::kConstInit);
+  static auto* const last_told = new absl::flat_hash_map<std::string, absl::Time>;
+  const absl::string_view cause = text.substr(0, text.find(':'));
+  const absl::Time now = absl::Now();
+  absl::MutexLock lock(&mutex);
+  const auto [told, first] = last_told->try_emplace(cause, now);
+  if (!first && now < told->second + kTellEvery && now >= told->second) return false;
+  told->second = now;
+  return true;
 }
 
 }  // namespace
@@ -31,7 +42,7 @@ bool IsTurn() {
 void LogFromZookeeper(const char* message) noexcept {
   const char* const text = WithoutTime(message);
   const bool is_problem = std::strncmp(text, "ZOO_ERROR", 9) == 0 || std::strncmp(text, "ZOO_WARN", 8) == 0;
-  if (is_problem && IsTurn()) {
+  if (is_problem && IsTurn(text)) {
     LOG(WARNING) << "ZooKeeper client: " << text;
   } else {
     VLOG(2) << "ZooKeeper client: " << text;

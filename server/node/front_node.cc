@@ -103,8 +103,8 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     SetAccepting(false);
     buyer_calls_.StopStreams();
     ledger_.DrainClaims(deadline);
-    LOG_IF(WARNING, !sale_.carts().AwaitAnswered(std::max(absl::ZeroDuration(), deadline - absl::Now())))
-        << "some carts are not decided by the drain timeout";
+    const bool carts_decided = sale_.carts().AwaitAnswered(std::max(absl::ZeroDuration(), deadline - absl::Now()));
+    LOG_IF(WARNING, !carts_decided) << "some carts are not decided by the drain timeout";
     ledger_.DrainChanges(deadline);
     ledger_.RefuseWaiting();
     // The units first: others can sell them while a slow call still runs.
@@ -211,7 +211,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     }
     LOG(ERROR) << "no connection is taken any more: " << kSilentProbes
                << " probes of the own port in a row had no answer (" << answer.message() << ")";
-    end_requested_("nobody can connect to this node any more; a restart mends it", kNotReachable);
+    end_requested_("nobody can connect to this node any more: it must be started again", kNotReachable);
   }
 
   // From now on an operator's request to drain or undrain comes too late, and health says that the node serves no more.

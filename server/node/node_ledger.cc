@@ -106,13 +106,15 @@ bool NodeLedger::Idle() const {
 // Home first, then the others by name; a shard that is down has no waiting claims.
 void NodeLedger::DrainClaims(absl::Time deadline) {
   for (const auto& shard : shards_.All()) {
-    LOG_IF(WARNING, !shard->claims->Drain(Until(deadline))) << "some claims are not decided by the drain timeout";
+    const bool decided = shard->claims->Drain(Until(deadline));
+    LOG_IF(WARNING, !decided) << "some claims are not decided by the drain timeout";
   }
 }
 
 void NodeLedger::DrainChanges(absl::Time deadline) {
   for (const auto& shard : shards_.All()) {
-    LOG_IF(WARNING, !shard->changes->Drain(Until(deadline))) << "some changes are not decided by the drain timeout";
+    const bool decided = shard->changes->Drain(Until(deadline));
+    LOG_IF(WARNING, !decided) << "some changes are not decided by the drain timeout";
   }
 }
 

@@ -220,13 +220,13 @@ CartPipeline::CartPtr CartPipeline::NextSlow() {
 }
 
 void CartPipeline::CommitSlow() {
-  size_t left = 0;  // at most once round
+  size_t left = 0;  // each cart that is slow now is tried at most once
   LockMode mode = LockMode::kNoWait;
   {
     absl::MutexLock lock(&mutex_);
     left = slow_.size();
-    const bool holds_others = left > 0 && SlowSkusOf(*slow_.front()).size() < slow_.front()->skus.size();
-    if (!holds_others || ++turns_without_waiting_ >= kTurnsWithoutWaiting) {
+    const bool may_delay_others = left > 0 && SlowSkusOf(*slow_.front()).size() < slow_.front()->skus.size();
+    if (!may_delay_others || ++turns_without_waiting_ >= kTurnsWithoutWaiting) {
       mode = LockMode::kWait;
       turns_without_waiting_ = 0;
     }
@@ -244,7 +244,7 @@ void CartPipeline::CommitSlow() {
     Settle(cart, std::move(result));
   }
   absl::MutexLock lock(&mutex_);
-  // Another one waits the next time.
+  // The next round may wait for locks with its first cart only: another one shall be the first.
   if (slow_.size() > 1) std::rotate(slow_.begin(), slow_.begin() + 1, slow_.end());
   slow_under_way_ = false;
 }

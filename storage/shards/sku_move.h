@@ -69,7 +69,6 @@ class SkuMove {
   absl::Status Pause(const Found& found, const std::string& token, const std::string& since);
   absl::Status AfterFailure(const Found& found, const absl::Status& failure);
   absl::Status CopyWhileSelling(const Found& found, const std::string& token, std::string* since);
-  absl::Status CopyRest(const Found& found, const std::string& token, const std::string& since);
   absl::Status Complete(const Found& found);
   absl::Status PurgeAt(SkuMoveLedger& ledger, const std::string& sku_id);
   absl::StatusOr<int64_t> CopyParts(const Found& found, const std::string& token, const std::vector<SkuPart>& parts,

@@ -3,6 +3,7 @@
 //   tranche::ClientOptions options;
 //   options.endpoints = {"127.0.0.1:7400", "127.0.0.1:7401"};
 //   auto client = tranche::Client::Open(options);
+//   if (!client.ok()) return client.status();
 //   auto reservation = (*client)->Create({.sku = "tv", .user = "alice"});
 //
 // A call that a node cannot answer (connection lost, draining, overloaded, out of units) is tried at other nodes,

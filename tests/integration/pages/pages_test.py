@@ -146,7 +146,7 @@ class TheFirstStart(PageTest):
             "zk1:2181,zk2:2181,zk3:2181": f"127.0.0.1:{self.servers.zookeeper_port}",
             "0.0.0.0:7400": self.node,
             "node1:7400": self.node,
-            "/etc/tranche/default.secret": str(self.files / "default.secret"),
+            "/etc/tranche": str(self.files / "etc"),
             "build/release": str(BIN.parent),
             "/usr/local": str(self.folder / "usr"),
         }
@@ -159,10 +159,9 @@ class TheFirstStart(PageTest):
     def write_files(self):
         """What the page tells its reader to have in files."""
         (passwords,) = [text for text in blocks(self.page, ("",)) if text.startswith("db:5432:")]
-        secrets = {self.home / ".pgpass": self.adapted(passwords), self.files / "default.secret": "0123456789abcdef\n"}
-        for file, text in secrets.items():
-            file.touch(0o600)
-            file.write_text(text)
+        file = self.home / ".pgpass"
+        file.touch(0o600)
+        file.write_text(self.adapted(passwords))
 
     def await_cluster(self, shell, background):
         """Until there is a node, and a balancer leads; the page's reader types more slowly."""

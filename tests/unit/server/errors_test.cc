@@ -159,6 +159,10 @@ TEST(ErrorsTest, LedgerErrorsKeepTheirMeaning) {
   EXPECT_EQ(reason(storage::SkuMovingError("")), "SKU_MOVING") << "not LEDGER_UNAVAILABLE";
   EXPECT_EQ(reason(absl::InternalError("")), "INTERNAL");
   EXPECT_EQ(MetadataOf(LedgerError(absl::NotFoundError(""), "tv", Repeatable::kYes), "sku_id"), "tv");
+  const absl::Status locked = LedgerError(storage::BusyError(""), "tv", Repeatable::kYes);
+  EXPECT_EQ(ReasonOf(locked), "LEDGER_UNAVAILABLE");
+  EXPECT_NE(locked.message(), LedgerError(absl::UnavailableError(""), "tv", Repeatable::kYes).message())
+      << "a locked row is no outage";
 }
 
 TEST(ErrorsTest, AnUnknownOutcomeIsUnavailableOnlyWhereRepeatingIsSafe) {

@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "absl/synchronization/notification.h"
-#include "glog/logging.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/pipeline/commit_lane.h"
+#include "tests/support/logged_lines.h"
 
 namespace tranche::storage {
 namespace {
@@ -452,21 +452,6 @@ TEST(CommitLaneTest, ADoubtThatLeavesTheConnectionIntactEmptiesNoQueue) {
   EXPECT_TRUE(other.Wait(1)[0].ok());
 }
 
-// Keeps the lines that are logged while it lives.
-class LoggedLines : public google::LogSink {
- public:
-  LoggedLines() { google::AddLogSink(this); }
-  ~LoggedLines() override { google::RemoveLogSink(this); }
-  void send(google::LogSeverity, const char*, const char*, int, const google::LogMessageTime&, const char* text,
-            size_t size) override {
-    lines_.emplace_back(text, size);
-  }
-  const std::vector<std::string>& lines() const { return lines_; }
-
- private:
-  std::vector<std::string> lines_;
-};
-
 TEST(CommitLaneTest, TheLogSaysWhyTheLedgerIsDown) {
   ScriptedLedger ledger;
   Answers answers;
@@ -476,7 +461,7 @@ TEST(CommitLaneTest, TheLogSaysWhyTheLedgerIsDown) {
   CommitLane lane(&pipeline);
   ledger.Then([](auto, auto, auto) -> CommitResults { return absl::UnavailableError("SQLSTATE 53100: disk full"); });
   pipeline.Submit(1, ClaimOf(1), absl::InfiniteFuture(), answers.Expect());
-  const LoggedLines log;
+  const testing::LoggedLines log;
   lane.Step();
   ASSERT_EQ(log.lines().size(), 1u);
   EXPECT_THAT(log.lines()[0], ::testing::HasSubstr("SQLSTATE 53100: disk full"));
