@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -73,7 +75,10 @@ absl::Status At(const std::string& address, const absl::Status& status) {
 
 std::unique_ptr<grpc::ClientContext> NewContext() {
   auto context = std::make_unique<grpc::ClientContext>();
-  context->AddMetadata("tranche-actor", Actor());
+  const std::string actor = Actor();
+  const bool ascii = absl::c_all_of(actor, [](char c) { return absl::ascii_isprint(static_cast<unsigned char>(c)); });
+  // gRPC aborts on a value of another key that is not printable ASCII.
+  context->AddMetadata(ascii ? "tranche-actor" : "tranche-actor-bin", actor);
   return context;
 }
 

@@ -42,7 +42,8 @@ absl::Status WatchHub::Add(const storage::Uuid& id, std::shared_ptr<ReservationW
   }
   ++of_caller->second;
   ++count_;
-  watched_[id].watches.push_back({.watcher = std::move(watcher), .added_in = looks_, .caller = of_caller});
+  watched_[id].watches.push_back(
+      {.watcher = std::move(watcher), .added_in = looks_, .added_at = clock_->Now(), .caller = of_caller});
   fresh_.push_back(id);
   return absl::OkStatus();
 }
@@ -140,18 +141,18 @@ std::vector<storage::Uuid> WatchHub::TakeAll(uint64_t* look) {
 void WatchHub::Look(absl::Span<const storage::Uuid> ids, uint64_t look) {
   for (size_t begin = 0; begin < ids.size() && !Stopping(); begin += storage::kMaxBatch) {
     const absl::Span<const storage::Uuid> batch = ids.subspan(begin, storage::kMaxBatch);
-    absl::StatusOr<std::vector<storage::Reservation>> found = read_(batch);
-    NoteLedgerAnswers(found.status());
-    // The next look reads them again.
-    if (!found.ok()) return Tell(Repeat(ids.subspan(begin)));
-    Tell(Compare(batch, *std::move(found), look));
+    storage::PartialRead read = read_(batch);
+    NoteLedgerAnswers(read.rest);
+    // The others would wait for an answer just as long; the next look reads them again.
+    if (read.none_answered) return Tell(Compare(ids.subspan(begin), std::move(read), look));
+    Tell(Compare(batch, std::move(read), look));
   }
 }
 
-std::vector<WatchHub::News> WatchHub::Compare(absl::Span<const storage::Uuid> ids,
-                                              std::vector<storage::Reservation> found, uint64_t look) {
+std::vector<WatchHub::News> WatchHub::Compare(absl::Span<const storage::Uuid> ids, storage::PartialRead read,
+                                              uint64_t look) {
   absl::flat_hash_map<storage::Uuid, storage::Reservation*> by_id;
-  for (storage::Reservation& reservation : found) by_id.emplace(reservation.reservation_id, &reservation);
+  for (storage::Reservation& reservation : read.found) by_id.emplace(reservation.reservation_id, &reservation);
   std::vector<News> news;
   absl::MutexLock lock(&mutex_);
   for (const storage::Uuid& id : ids) {
@@ -159,7 +160,11 @@ std::vector<WatchHub::News> WatchHub::Compare(absl::Span<const storage::Uuid> id
     if (watched == watched_.end()) continue;
     std::optional<storage::Reservation> now;
     if (const auto it = by_id.find(id); it != by_id.end()) now = std::move(*it->second);
-    CompareOne(id, std::move(now), look, &watched->second, &news);
+    if (now.has_value() || read.rest.ok()) {
+      CompareOne(id, std::move(now), look, &watched->second, &news);
+    } else {
+      RepeatOne(&watched->second, &news);
+    }
     if (watched->second.watches.empty()) watched_.erase(watched);
   }
   return news;
@@ -202,20 +207,24 @@ void WatchHub::CompareOne(const storage::Uuid& id, std::optional<storage::Reserv
   watched->watches = std::move(staying);
 }
 
-std::vector<WatchHub::News> WatchHub::Repeat(absl::Span<const storage::Uuid> ids) {
+void WatchHub::RepeatOne(Watched* watched, std::vector<News>* news) {
   const absl::Time time = clock_->Now();
-  std::vector<News> news;
-  absl::MutexLock lock(&mutex_);
-  for (const storage::Uuid& id : ids) {
-    const auto found = watched_.find(id);
-    if (found == watched_.end()) continue;
-    for (Watch& watch : found->second.watches) {
-      if (watch.revision == 0 || !IsSilent(watch, time)) continue;
-      news.push_back({watch.watcher, found->second.last, std::nullopt});
+  std::vector<Watch> staying;
+  for (Watch& watch : watched->watches) {
+    const bool unseen = watch.revision == 0;
+    if (unseen && time - watch.added_at >= options_.first_within) {
+      news->push_back(
+          {std::move(watch.watcher), std::nullopt, LedgerError(absl::UnavailableError(""), "", Repeatable::kYes)});
+      Uncount(watch);
+      continue;
+    }
+    if (!unseen && IsSilent(watch, time)) {
+      news->push_back({watch.watcher, watched->last, std::nullopt});
       watch.told_at = time;
     }
+    staying.push_back(std::move(watch));
   }
-  return news;
+  watched->watches = std::move(staying);
 }
 
 bool WatchHub::IsSilent(const Watch& watch, absl::Time now) const {

@@ -27,6 +27,7 @@
 #include "absl/types/span.h"
 #include "storage/clock.h"
 #include "storage/ledger/reservation_ledger.h"
+#include "storage/shards/partial_read.h"
 
 namespace tranche::server {
 
@@ -40,6 +41,8 @@ struct WatchHubOptions {
   absl::Duration repeat_after = absl::Seconds(20);
   // A reservation that was seen and then is missing for this long is lost.
   absl::Duration lost_after = absl::Seconds(30);
+  // A watch of which the ledger has said nothing for this long, because it does not answer, ends.
+  absl::Duration first_within = absl::Seconds(5);
 };
 
 // Receives the hub's calls. They come without the hub's lock, on the hub's thread or, for the end, on any other, and
@@ -57,8 +60,8 @@ class ReservationWatcher {
 // Thread-safe.
 class WatchHub {
  public:
-  // LifecycleLedger::ReadReservations, or a stand-in for it: at most kMaxBatch ids. Blocks.
-  using Read = std::function<absl::StatusOr<std::vector<storage::Reservation>>(absl::Span<const storage::Uuid>)>;
+  // ShardRouter::ReadWhereAnswered, or a stand-in for it: at most kMaxBatch ids. Blocks.
+  using Read = std::function<storage::PartialRead(absl::Span<const storage::Uuid>)>;
 
   // `clock` decides when to repeat, and when a reservation is lost; it outlives the hub.
   WatchHub(Read read, storage::Clock* clock, WatchHubOptions options);
@@ -73,8 +76,9 @@ class WatchHub {
   WatchHub& operator=(const WatchHub&) = delete;
 
   // An error, TOO_MANY_WATCHES or DRAINING, when the watch is refused; then `watcher` is never called. If the
-  // reservation does not exist, or is lost later, the watch ends with RESERVATION_NOT_FOUND. While the ledger does not
-  // answer, the watch goes on. `caller` is whose watch it is, for the limit of each caller's.
+  // reservation does not exist, or is lost later, the watch ends with RESERVATION_NOT_FOUND. While the ledger, or
+  // the shard, does not answer, the watch goes on; but if nothing was seen yet, it ends with LEDGER_UNAVAILABLE.
+  // `caller` is whose watch it is, for the limit of each caller's.
   absl::Status Add(const storage::Uuid& id, std::shared_ptr<ReservationWatcher> watcher, const std::string& caller);
   // Ends a watch on the watcher's behalf. Repeating it is harmless.
   void Remove(const storage::Uuid& id, const ReservationWatcher* watcher);
@@ -94,6 +98,7 @@ class WatchHub {
     std::shared_ptr<ReservationWatcher> watcher;
     int32_t revision = 0;   // last one told; 0: none
     uint64_t added_in = 0;  // the first look that includes it
+    absl::Time added_at;
     absl::Time told_at = absl::InfinitePast();
     Callers::iterator caller{};
   };
@@ -116,13 +121,12 @@ class WatchHub {
   std::vector<storage::Uuid> TakeFresh(uint64_t* look);
   std::vector<storage::Uuid> TakeAll(uint64_t* look);
   void Look(absl::Span<const storage::Uuid> ids, uint64_t look);
-  std::vector<News> Compare(absl::Span<const storage::Uuid> ids, std::vector<storage::Reservation> found,
-                            uint64_t look);
+  std::vector<News> Compare(absl::Span<const storage::Uuid> ids, storage::PartialRead read, uint64_t look);
   // For one reservation that was looked for; nullopt: it is not there. Drops the watches that end.
   void CompareOne(const storage::Uuid& id, std::optional<storage::Reservation> now, uint64_t look, Watched* watched,
                   std::vector<News>* news) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // For those that the ledger was asked for without an answer.
-  std::vector<News> Repeat(absl::Span<const storage::Uuid> ids);
+  // For one that may exist on a shard that did not answer. Drops the watches that end.
+  void RepeatOne(Watched* watched, std::vector<News>* news) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsSilent(const Watch& watch, absl::Time now) const;
   static void Tell(std::vector<News> news);
   // For a watch that ends.

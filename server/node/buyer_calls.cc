@@ -58,7 +58,7 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
           storage::Clock::Real()),
       changes_(ledger->books(), slices, storage::Clock::Real()),
       lists_(ledger->books(), storage::Clock::Real()),
-      watch_hub_([ledger](absl::Span<const storage::Uuid> ids) { return ledger->router().ReadEverywhere(ids); },
+      watch_hub_([ledger](absl::Span<const storage::Uuid> ids) { return ledger->router().ReadWhereAnswered(ids); },
                  storage::Clock::Real(), ToWatchOptions(options)),
       catalog_([ledger](const std::string& sku_id, auto done) { ledger->router().ViewSku(sku_id, std::move(done)); },
                [ledger](const std::string& after, auto done) {

@@ -9,7 +9,8 @@
 namespace tranche::server {
 namespace {
 
-constexpr char kActorKey[] = "tranche-actor";
+// Metadata may hold more than printable ASCII only under a key that ends in -bin.
+constexpr const char* kActorKeys[] = {"tranche-actor-bin", "tranche-actor"};
 constexpr char kTraceKey[] = "traceparent";
 constexpr size_t kMaxActorBytes = 128;
 
@@ -21,7 +22,9 @@ const grpc::string_ref* CallContext::Metadata(const char* key) const {
 }
 
 std::string CallContext::actor() const {
-  if (const grpc::string_ref* given = Metadata(kActorKey)) {
+  for (const char* const key : kActorKeys) {
+    const grpc::string_ref* const given = Metadata(key);
+    if (given == nullptr) continue;
     std::string actor(given->data(), given->size());
     if (!actor.empty() && actor.size() <= kMaxActorBytes && IsPlainUtf8(actor)) return actor;
   }

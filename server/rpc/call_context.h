@@ -27,7 +27,8 @@ class CallContext {
 
   // These parse what came with the call and allocate, so they are read only on demand: a sale does not need them.
 
-  // Who is asking, for the audit log: what callers call themselves ("tranche-actor", at most 128 bytes of plain UTF-8),
+  // Who is asking, for the audit log: what callers call themselves ("tranche-actor-bin" or "tranche-actor", at most 128
+  // bytes of plain UTF-8),
   // otherwise the address that they call from. Not authenticated.
   std::string actor() const;
   // As gRPC writes it, such as "ipv4:10.0.0.7:51234".

@@ -193,7 +193,8 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   ChangeResult PreviewLate(const Payment& payment, ChangeResult decided) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ChangeResult ReplayLate(const Reservation& asked, const LateDecision& decided) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool WasRebooked(const Uuid& reservation_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<Uuid> RebookedAs(const Uuid& reservation_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<Reservation> Known(const std::optional<Uuid>& id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Are there units for the same again, and may the buyer have them?
   bool MayRebook(const Reservation& old) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Books the same again, already paid. nullopt: there is no unit, or the buyer may not have it.

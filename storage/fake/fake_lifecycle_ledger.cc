@@ -231,7 +231,8 @@ absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Payment& payment) {
     return ReplayLate(result.reservation, decided->second);
   }
   const bool expired = result.reservation.state == ReservationState::kExpired;
-  if (expired && !WasRebooked(payment.reservation_id)) {
+  const std::optional<Uuid> rebooked_as = RebookedAs(payment.reservation_id);
+  if (expired && !rebooked_as.has_value()) {
     result.rebooked = Rebook(payment);
     if (result.rebooked.has_value()) {
       late_payments_[key] = {.rebooked_as = result.rebooked->reservation_id};
@@ -282,7 +283,7 @@ ChangeResult FakeLedger::PreviewLate(const Payment& payment, ChangeResult decide
   const auto known = late_payments_.find({payment.reservation_id, payment.payment_reference});
   if (known != late_payments_.end()) return ReplayLate(row, known->second);
   const bool kept = FindStored(payment.reservation_id) != nullptr;
-  if (row.state == ReservationState::kExpired && kept && !WasRebooked(payment.reservation_id) && MayRebook(row)) {
+  if (row.state == ReservationState::kExpired && kept && !RebookedAs(payment.reservation_id).has_value() && MayRebook(row)) {
     ChangeResult rebooked{.outcome = ChangeOutcome::kRebooked, .reservation = row, .rebooked = row};
     Reservation& fresh = *rebooked.rebooked;
     fresh.reservation_id = {};
@@ -297,7 +298,9 @@ ChangeResult FakeLedger::PreviewLate(const Payment& payment, ChangeResult decide
     return rebooked;
   }
   ChangeResult refund = row.state == ReservationState::kExpired
-                            ? ChangeResult{.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = row}
+                            ? ChangeResult{.outcome = ChangeOutcome::kPaidUnfulfilled,
+                                           .reservation = row,
+                                           .rebooked = Known(RebookedAs(row.reservation_id))}
                             : RefusedChange(Refusal::kReservationState, row);
   ++refund.reservation.revision;
   return refund;
@@ -320,7 +323,9 @@ ChangeResult FakeLedger::ConfirmRetired(const Payment& payment) {
   Reservation told = row;
   told.payment_reference = payment.payment_reference;
   Tell("payment.refund_requested", told);
-  if (row.state == ReservationState::kExpired) return {.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = row};
+  if (row.state == ReservationState::kExpired) {
+    return {.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = row, .rebooked = Known(rebooked_as)};
+  }
   return RefusedChange(Refusal::kReservationState, row);
 }
 
@@ -328,23 +333,30 @@ ChangeResult FakeLedger::ReplayLate(const Reservation& asked, const LateDecision
   ChangeResult result{.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = asked};
   if (decided.rebooked_as.has_value()) {
     result.outcome = ChangeOutcome::kRebooked;
-    const auto rebooked = reservations_.find(*decided.rebooked_as);
-    if (rebooked != reservations_.end()) result.rebooked = rebooked->second.reservation;
+    result.rebooked = Known(decided.rebooked_as);
   } else if (asked.state != ReservationState::kExpired) {
     result = RefusedChange(Refusal::kReservationState, asked);
+  } else {
+    result.rebooked = Known(RebookedAs(asked.reservation_id));
   }
   result.replayed = true;
   return result;
 }
 
+std::optional<Reservation> FakeLedger::Known(const std::optional<Uuid>& id) const {
+  if (!id.has_value()) return std::nullopt;
+  const auto known = reservations_.find(*id);
+  return known == reservations_.end() ? std::nullopt : std::make_optional(known->second.reservation);
+}
+
 // By another payment: each hold is rebooked only once.
-bool FakeLedger::WasRebooked(const Uuid& reservation_id) const {
-  if (Mutated(Mutation::kLateBookedTwice)) return false;
+std::optional<Uuid> FakeLedger::RebookedAs(const Uuid& reservation_id) const {
+  if (Mutated(Mutation::kLateBookedTwice)) return std::nullopt;
   for (auto it = late_payments_.lower_bound({reservation_id, ""});
        it != late_payments_.end() && it->first.first == reservation_id; ++it) {
-    if (it->second.rebooked_as.has_value()) return true;
+    if (it->second.rebooked_as.has_value()) return it->second.rebooked_as;
   }
-  return false;
+  return std::nullopt;
 }
 
 bool FakeLedger::MayRebook(const Reservation& old) const {

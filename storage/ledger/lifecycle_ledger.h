@@ -68,7 +68,7 @@ struct ChangeResult {
   Reservation reservation = {};
   // The limit that was reached, for kTooManyExtensions (how many) and kHoldTooLong (seconds).
   int64_t bound = 0;
-  // Only from ConfirmLate.
+  // Only from ConfirmLate: what was booked instead; with kPaidUnfulfilled, by another payment for the same hold.
   std::optional<Reservation> rebooked = {};
   bool replayed = false;  // for kRebooked and kPaidUnfulfilled: it was decided before
 };

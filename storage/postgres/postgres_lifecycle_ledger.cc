@@ -188,7 +188,8 @@ absl::StatusOr<ChangeResult> PostgresLifecycleLedger::Preview(const Payment& pay
                    }));
   ASSIGN_OR_RETURN(result, ReadAnswer(Repeat::kRead, [&] { return ToLateResult(rows); }));
   // The id was taken back with the rest.
-  if (result.rebooked.has_value() && !result.replayed) result.rebooked->reservation_id = {};
+  const bool fresh = result.outcome == ChangeOutcome::kRebooked && !result.replayed;
+  if (fresh && result.rebooked.has_value()) result.rebooked->reservation_id = {};
   return result;
 }
 

@@ -41,7 +41,7 @@ std::vector<Reservation> Newest(std::vector<Reservation> found) {
 struct Gathered {
   absl::Mutex mutex;
   size_t waiting ABSL_GUARDED_BY(mutex) = 0;
-  bool complete ABSL_GUARDED_BY(mutex) = true;
+  size_t answered ABSL_GUARDED_BY(mutex) = 0;
   std::vector<Reservation> found ABSL_GUARDED_BY(mutex);
 };
 
@@ -185,7 +185,9 @@ void ShardRouter::ReadAll(std::vector<Uuid> reservation_ids, absl::Time deadline
       *lists_,
       [this, ids = std::move(reservation_ids), deadline]() -> absl::StatusOr<std::vector<Reservation>> {
         if (clock_->Now() >= deadline) return TooLate();
-        return ReadEverywhere(ids);
+        PartialRead read = ReadWhereAnswered(ids);
+        if (!read.rest.ok() && read.found.size() < ids.size()) return read.rest;
+        return std::move(read.found);
       },
       std::move(done));
 }
@@ -218,10 +220,14 @@ absl::StatusOr<ReservationPage> ShardRouter::ReadPage(const ReservationFilter& f
   return page;
 }
 
-absl::StatusOr<std::vector<Reservation>> ShardRouter::ReadEverywhere(absl::Span<const Uuid> reservation_ids) {
+PartialRead ShardRouter::ReadWhereAnswered(absl::Span<const Uuid> reservation_ids) {
   using Found = std::vector<Reservation>;
   const ShardList all = shards_->All();
-  if (all.size() == 1) return all.front()->lifecycle->ReadReservations(reservation_ids);
+  if (all.size() == 1) {
+    absl::StatusOr<Found> found = all.front()->lifecycle->ReadReservations(reservation_ids);
+    if (!found.ok()) return {{}, found.status(), /*none_answered=*/true};
+    return {*std::move(found), absl::OkStatus()};
+  }
   auto gathered = std::make_shared<Gathered>();
   {
     absl::MutexLock lock(&gathered->mutex);
@@ -236,20 +242,17 @@ absl::StatusOr<std::vector<Reservation>> ShardRouter::ReadEverywhere(absl::Span<
     ask(*shard, [gathered, shard](absl::StatusOr<Found> found) {
       absl::MutexLock lock(&gathered->mutex);
       --gathered->waiting;
-      if (!found.ok()) {
-        gathered->complete = false;
-      } else {
-        gathered->found.insert(gathered->found.end(), found->begin(), found->end());
-      }
+      if (!found.ok()) return;
+      ++gathered->answered;
+      gathered->found.insert(gathered->found.end(), found->begin(), found->end());
     });
   }
   absl::MutexLock lock(&gathered->mutex);
-  const auto answered = [&gathered]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gathered->mutex) { return gathered->waiting == 0; };
-  const bool complete =
-      gathered->mutex.AwaitWithTimeout(absl::Condition(&answered), kReadPatience) && gathered->complete;
-  std::vector<Reservation> found = Newest(gathered->found);
-  if (!complete && found.size() < reservation_ids.size()) return absl::UnavailableError("a shard does not answer");
-  return found;
+  const auto settled = [&gathered]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(gathered->mutex) { return gathered->waiting == 0; };
+  gathered->mutex.AwaitWithTimeout(absl::Condition(&settled), kReadPatience);
+  const bool complete = gathered->answered == all.size();
+  return {Newest(gathered->found), complete ? absl::OkStatus() : absl::UnavailableError("a shard does not answer"),
+          /*none_answered=*/gathered->answered == 0};
 }
 
 }  // namespace tranche::storage

@@ -11,6 +11,7 @@
 #include "storage/clock.h"
 #include "storage/executor.h"
 #include "storage/shards/locked_skus.h"
+#include "storage/shards/partial_read.h"
 #include "storage/shards/shard_set.h"
 
 namespace tranche::storage {
@@ -39,9 +40,9 @@ class ShardRouter : public Books {
   // See LifecycleLedger::PreviewChange. Blocks.
   absl::StatusOr<ChangeResult> Preview(const Change& change);
 
-  // Those of the ids that exist on any shard. Blocks, for about a second at most: call it on a dedicated thread, so
-  // that it blocks no buyer's call. kUnavailable when some were not found and some shard did not answer.
-  absl::StatusOr<std::vector<Reservation>> ReadEverywhere(absl::Span<const Uuid> reservation_ids);
+  // Those of the ids that exist on the shards that answer. Blocks; with several shards for about a second at most. Call
+  // it on a dedicated thread, so that it blocks no buyer's call.
+  PartialRead ReadWhereAnswered(absl::Span<const Uuid> reservation_ids);
 
  private:
   absl::StatusOr<Reservation> AsItIs(ShardBackend& shard, Reservation found, Assurance assurance);

@@ -138,8 +138,15 @@ TEST_P(LatePaymentContract, OfACancelledOrOtherwisePaidReservationIsToBeRefunded
 TEST_P(LatePaymentContract, TwoPaymentsForOneHoldBuyOneUnit) {
   Create(SkuOf("tv", 10, /*per_user_limit=*/5));
   const Reservation lapsed = Expired(HolderOf("tv", 10), "tv", "alice");
-  EXPECT_EQ(ConfirmLate(PaymentOf(lapsed, "pay-1")).outcome, kRebooked);
-  EXPECT_EQ(ConfirmLate(PaymentOf(lapsed, "pay-2")).outcome, kPaidUnfulfilled);
+  const ChangeResult first = ConfirmLate(PaymentOf(lapsed, "pay-1"));
+  EXPECT_EQ(first.outcome, kRebooked);
+  for (const bool replayed : {false, true}) {
+    const ChangeResult second = ConfirmLate(PaymentOf(lapsed, "pay-2"));
+    EXPECT_EQ(second.outcome, kPaidUnfulfilled);
+    EXPECT_EQ(second.replayed, replayed);
+    ASSERT_TRUE(second.rebooked.has_value()) << "the buyer has the unit";
+    ExpectSame(*second.rebooked, *first.rebooked);
+  }
   EXPECT_EQ(stock().GetSku("tv")->unsold, 9);
 }
 

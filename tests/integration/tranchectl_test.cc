@@ -85,8 +85,10 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
   }
   grpc::Status GetSku(grpc::ServerContext* context, const tranche::v1::GetSkuRequest* request,
                       tranche::v1::GetSkuResponse* response) override {
-    const auto actor = context->client_metadata().find("tranche-actor");
-    if (actor != context->client_metadata().end()) actor_seen = {actor->second.data(), actor->second.size()};
+    for (const char* key : {"tranche-actor", "tranche-actor-bin"}) {
+      const auto actor = context->client_metadata().find(key);
+      if (actor != context->client_metadata().end()) actor_seen = {actor->second.data(), actor->second.size()};
+    }
     if (request->sku_id() != "tv") return ToGrpc(ErrorDetails(grpc::StatusCode::NOT_FOUND, "SKU_NOT_FOUND"));
     *response->mutable_sku() = tv_;
     return grpc::Status::OK;
@@ -549,6 +551,10 @@ TEST_F(TranchectlTest, TellsWhoActs) {
 TEST_F(TranchectlTest, TellsWhoActsWhereTheEnvironmentDoesNot) {
   const char* user = getenv("USER");
   const std::string before = user == nullptr ? "" : user;
+  // gRPC aborts on such metadata, unless its key says that it is binary.
+  setenv("USER", "J\xc3\xb6rg", 1);
+  EXPECT_EQ(Ctl({"sku", "show", "tv"}), 0);
+  EXPECT_THAT(admin_.actor_seen, ::testing::StartsWith("J\xc3\xb6rg@"));
   unsetenv("USER");
   EXPECT_EQ(Ctl({"sku", "show", "tv"}), 0);
   EXPECT_THAT(admin_.actor_seen, Not(::testing::StartsWith("unknown@")));

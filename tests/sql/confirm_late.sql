@@ -44,11 +44,11 @@ SELECT is(pay_late(3), 'REBOOKED t EXPIRED -> u3 1 CONFIRMED 2', 'a repeat');
 SELECT is((SELECT count(*) FROM tranche.reservation), :rows + 1::bigint, '... books nothing more');
 SELECT is(messages(3), '3:reservation.expired:2', '... and says nothing more');
 -- The buyer paid twice for one hold: the second payment books nothing, although the limit would allow it.
-SELECT is(pay_late(3, 'again'), 'PAID_UNFULFILLED f EXPIRED');
+SELECT is(pay_late(3, 'again'), 'PAID_UNFULFILLED f EXPIRED -> u3 1 CONFIRMED 2', 'what the first one has bought');
 SELECT results_eq($$ SELECT kind, payload->>'payment_reference', payload->>'state', revision FROM tranche.outbox
                      WHERE reservation_id = uid(3) AND kind <> 'reservation.expired' $$,
                   $$ VALUES ('payment.refund_requested', 'again', 'EXPIRED', 3) $$);
-SELECT is(pay_late(3, 'again'), 'PAID_UNFULFILLED t EXPIRED');
+SELECT is(pay_late(3, 'again'), 'PAID_UNFULFILLED t EXPIRED -> u3 1 CONFIRMED 2');
 SELECT is(messages(3), '3:reservation.expired:2 3:payment.refund_requested:3');
 SELECT conserved();
 

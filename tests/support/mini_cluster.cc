@@ -31,7 +31,21 @@ absl::Status WaitForEnd(ServerProcess& process) {
   return absl::UnknownError(absl::StrCat(process.name(), " ended with status ", *status, ":\n", process.LogTail()));
 }
 
+// The ZooKeeper of a cluster that has ended and left it serving, for the next cluster of this process, which uses
+// another root: starting a JVM takes a second of CPU.
+std::unique_ptr<MiniZookeeper>& SpareZookeeper() {
+  static std::unique_ptr<MiniZookeeper> spare;
+  return spare;
+}
+
+std::string NewZookeeperRoot() {
+  static int roots = 0;
+  return ++roots == 1 ? "/tranche" : absl::StrCat("/tranche-", roots);
+}
+
 }  // namespace
+
+MiniCluster::MiniCluster(const MiniClusterOptions& options) : options_(options), zookeeper_root_(NewZookeeperRoot()) {}
 
 absl::StatusOr<std::unique_ptr<MiniCluster>> MiniCluster::Start(const MiniClusterOptions& options) {
   auto cluster = std::unique_ptr<MiniCluster>(new MiniCluster(options));
@@ -127,6 +141,7 @@ absl::Status MiniCluster::Stop() {
   nodes_.clear();
   balancers_.clear();
   workers_.clear();
+  if (zookeeper_ != nullptr && zookeeper_->undisturbed()) SpareZookeeper() = std::move(zookeeper_);
   zookeeper_.reset();
   shards_.clear();
   postgres_.reset();
@@ -136,6 +151,8 @@ absl::Status MiniCluster::Stop() {
 absl::Status MiniCluster::StartServers() {
   postgres_ = std::make_unique<MiniPostgres>();
   if (absl::Status started = postgres_->Start(); !started.ok()) return started;
+  zookeeper_ = std::move(SpareZookeeper());
+  if (zookeeper_ != nullptr) return absl::OkStatus();
   zookeeper_ = std::make_unique<MiniZookeeper>();
   return zookeeper_->Start();
 }

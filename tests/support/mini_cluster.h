@@ -89,7 +89,7 @@ class MiniCluster {
     std::string endpoint;  // empty: not serving (yet or any more)
   };
 
-  explicit MiniCluster(const MiniClusterOptions& options) : options_(options) {}
+  explicit MiniCluster(const MiniClusterOptions& options);
   absl::Status StartServers();
   absl::Status Migrate(const MiniPostgres& postgres);
   absl::Status AddShards();
@@ -101,7 +101,7 @@ class MiniCluster {
 
   const MiniClusterOptions options_;
   const ScratchDir scratch_{"cluster"};
-  std::string zookeeper_root_ = "/tranche";
+  const std::string zookeeper_root_;
   std::unique_ptr<MiniPostgres> postgres_;
   std::vector<std::unique_ptr<MiniPostgres>> shards_;
   std::unique_ptr<MiniZookeeper> zookeeper_;

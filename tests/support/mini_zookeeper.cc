@@ -111,6 +111,7 @@ absl::Status MiniZookeeper::WaitUntilServing() {
 
 absl::Status MiniZookeeper::Stop() {
   CHECK(running()) << "not started";
+  disturbed_ = true;
   if (absl::Status sent = process_->Signal(SIGTERM); !sent.ok()) return sent;
   const absl::Status ended = process_->Wait(kServerStopTimeout).status();
   process_.reset();
@@ -119,6 +120,7 @@ absl::Status MiniZookeeper::Stop() {
 
 absl::Status MiniZookeeper::Kill() {
   CHECK(running()) << "not started";
+  disturbed_ = true;
   if (absl::Status sent = process_->Signal(SIGKILL); !sent.ok()) return sent;
   const absl::Status ended = process_->Wait(kServerStopTimeout).status();
   process_.reset();
@@ -127,6 +129,7 @@ absl::Status MiniZookeeper::Kill() {
 
 absl::Status MiniZookeeper::Freeze() {
   CHECK(running()) << "not started";
+  disturbed_ = true;
   return process_->Signal(SIGSTOP);
 }
 

@@ -30,6 +30,8 @@ class MiniZookeeper {
   absl::Status Thaw();
 
   bool running() const { return process_ != nullptr; }
+  // Serves since its first start, without a pause.
+  bool undisturbed() const { return running() && !disturbed_; }
   // "127.0.0.1:port"
   std::string connect_string() const;
   // The server's log, to be shown when a test fails.
@@ -42,6 +44,7 @@ class MiniZookeeper {
 
   ScratchDir scratch_{"zookeeper"};
   int port_ = 0;  // chosen by the first Start
+  bool disturbed_ = false;
   std::unique_ptr<ChildProcess> process_;
 };
 

@@ -99,7 +99,8 @@ enum class ConfirmOutcome {
   kUnspecified = 0,
   kConfirmed = 1,
   kRebooked = 2,         // the hold had expired; another unit was booked
-  kPaidUnfulfilled = 3,  // the hold had expired and no unit was left: recorded, and a refund is requested
+  // The hold had expired, and no unit was left, or another payment has booked one: recorded, and a refund is requested.
+  kPaidUnfulfilled = 3,
 };
 // "CONFIRMED", "REBOOKED", ...
 TRANCHE_EXPORT const char* ConfirmOutcomeName(ConfirmOutcome outcome);
@@ -107,7 +108,7 @@ TRANCHE_EXPORT const char* ConfirmOutcomeName(ConfirmOutcome outcome);
 struct Confirmation {
   ConfirmOutcome outcome = ConfirmOutcome::kUnspecified;
   Reservation reservation;              // the one in the request
-  std::optional<Reservation> rebooked;  // the one that was booked instead
+  std::optional<Reservation> rebooked;  // the one that was booked instead; with kPaidUnfulfilled by another payment
   bool replayed = false;
 };
 

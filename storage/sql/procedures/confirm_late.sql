@@ -5,7 +5,8 @@
 --   REBOOKED          the hold had expired, and other units were there: a new reservation, confirmed at once; a second row,
 --                     outcome NULL, is about that
 --   PAID_UNFULFILLED  the hold had expired, and rebook_reservation found nothing for the buyer, or another payment for
---                     the same hold has had it rebooked: recorded, and a message asks for a refund
+--                     the same hold has had it rebooked: recorded, and a message asks for a refund. In the latter case
+--                     the second row is about what that payment has booked
 --   STATE             it is cancelled, or another payment has confirmed it: recorded and to be refunded just so
 --   or what confirm_reservations says. `replayed`: the payment had been recorded before; this is the answer of then.
 -- A sale that has merely ended does not matter: the buyer was in time. If retention has archived or dropped the
@@ -97,6 +98,8 @@ BEGIN
   SELECT CASE WHEN v_old.state = 'EXPIRED' THEN v_late.outcome ELSE 'STATE' END, v_replayed, r.*
   FROM (SELECT) AS one LEFT JOIN known_reservation(p_id) AS r ON true
   UNION ALL
-  SELECT NULL, v_replayed, r.* FROM known_reservation(v_late.rebooked_as) AS r;
+  SELECT NULL, v_replayed, r.*
+  FROM known_reservation(coalesce(v_late.rebooked_as, (SELECT l.rebooked_as FROM late_payment l
+                                                       WHERE l.reservation_id = p_id AND l.outcome = 'REBOOKED'))) AS r;
 END
 $$;

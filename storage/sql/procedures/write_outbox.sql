@@ -36,8 +36,8 @@ BEGIN
              'rebooked_from', r.rebooked_from)) || p_more AS payload
     FROM unnest(p_rows) AS r
   )
-  INSERT INTO outbox (reservation_id, revision, sink, sku_id, kind, payload)
-  SELECT m.reservation_id, m.revision, s.name, m.sku_id, p_kind, m.payload
+  INSERT INTO outbox (reservation_id, revision, sink, sku_id, kind, payload, created_at)
+  SELECT m.reservation_id, m.revision, s.name, m.sku_id, p_kind, m.payload, p_occurred_at
   FROM messages m CROSS JOIN outbox_sink s;
 END
 $$;

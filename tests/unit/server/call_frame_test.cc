@@ -116,9 +116,9 @@ class CallFrameTest : public ::testing::Test {
     DeliverResponse response;
     return stub_->Deliver(context, DeliverRequest(), &response);
   }
-  std::string ActorWhen(const std::string& declared) {
+  std::string ActorWhen(const std::string& declared, const std::string& key = "tranche-actor") {
     const auto context = Context();
-    context->AddMetadata("tranche-actor", declared);
+    context->AddMetadata(key, declared);
     EXPECT_TRUE(Call(context.get()).ok());
     return seen_->actor;
   }
@@ -145,6 +145,8 @@ TEST_F(CallFrameTest, TheActorIsWhoCallersSayTheyAreElseWhereTheyAre) {
   EXPECT_EQ(ActorWhen("alice@laptop"), "alice@laptop");
   EXPECT_THAT(seen_->peer, ::testing::StartsWith("ipv4:127.0.0.1:"));
   EXPECT_EQ(ActorWhen(std::string(128, 'a')), std::string(128, 'a'));
+  EXPECT_EQ(ActorWhen("J\xc3\xb6rg", "tranche-actor-bin"), "J\xc3\xb6rg");
+  EXPECT_THAT(ActorWhen("J\xb6rg", "tranche-actor-bin"), ::testing::StartsWith("ipv4:127.0.0.1:"));
   for (const std::string& declared : {std::string(), std::string(129, 'a')}) {
     EXPECT_THAT(ActorWhen(declared), ::testing::StartsWith("ipv4:127.0.0.1:")) << declared;
   }

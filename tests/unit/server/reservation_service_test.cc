@@ -119,11 +119,11 @@ class WatchedRows {
     row.user_id = std::string(1 << 16, 'u');
     row_ = row;
   }
-  std::vector<storage::Reservation> Read() {
+  storage::PartialRead Read() {
     absl::MutexLock lock(&mutex_);
     ++reads_;
     if (!row_.has_value()) return {};
-    return {*row_};
+    return {.found = {*row_}};
   }
   // Waits until what was put is certainly seen: a look that began after it has ended.
   bool AwaitSeen() {

@@ -59,16 +59,20 @@ class WatchHubTest : public ::testing::Test {
     rows_[WatchedId(number)] = reservation;
   }
 
-  absl::StatusOr<std::vector<Reservation>> Read(absl::Span<const Uuid> ids) {
+  storage::PartialRead Read(absl::Span<const Uuid> ids) {
     during_read_();
     absl::MutexLock lock(&mutex_);
     reads_.push_back(ids.size());
-    if (!error_.ok()) return error_;
-    std::vector<Reservation> found;
+    if (!error_.ok()) return {{}, error_, /*none_answered=*/true};
+    storage::PartialRead read;
     for (const Uuid& id : ids) {
-      if (const auto row = rows_.find(id); row != rows_.end()) found.push_back(row->second);
+      if (id == at_silent_shard_) {
+        read.rest = absl::UnavailableError("a shard does not answer");
+      } else if (const auto row = rows_.find(id); row != rows_.end()) {
+        read.found.push_back(row->second);
+      }
     }
-    return found;
+    return read;
   }
 
   std::shared_ptr<Ear> Watch(int number, const std::string& caller = "a") {
@@ -80,6 +84,7 @@ class WatchHubTest : public ::testing::Test {
   absl::Mutex mutex_;
   std::map<Uuid, Reservation> rows_;
   absl::Status error_;
+  std::optional<Uuid> at_silent_shard_;
   std::vector<size_t> reads_;
   std::function<void()> during_read_ = [] {};
   storage::FakeClock clock_;
@@ -260,6 +265,42 @@ TEST_F(WatchHubTest, WhatWasSeenLastIsRepeatedDuringAnOutageOfTheLedger) {
   EXPECT_EQ(first->revisions, (std::vector<int32_t>{1, 1}));
   EXPECT_EQ(last->revisions, (std::vector<int32_t>{1, 1})) << "also those after the batch that failed";
   EXPECT_THAT(untold->revisions, ::testing::IsEmpty()) << "nothing is known of it";
+}
+
+TEST_F(WatchHubTest, AWatchThatTheLedgerNeverAnsweredEnds) {
+  Put(1, 1);
+  error_ = absl::UnavailableError("down");
+  const auto ear = Watch(1);
+  hub_.Poll();
+  clock_.AdvanceBy(absl::Seconds(4));
+  hub_.Poll();
+  EXPECT_FALSE(ear->end.has_value());
+  clock_.AdvanceBy(absl::Seconds(1));
+  hub_.Poll();
+  ASSERT_TRUE(ear->end.has_value());
+  EXPECT_EQ(ReasonOf(*ear->end), "LEDGER_UNAVAILABLE");
+  EXPECT_EQ(hub_.watches(), 0U);
+}
+
+TEST_F(WatchHubTest, AShardThatIsSilentDelaysTheNewsOfNoOther) {
+  for (int number = 0; number < 2000; ++number) Put(number, 1);
+  const auto seen = Watch(0), first = Watch(1), last = Watch(1999);
+  for (int number = 2; number < 1999; ++number) Watch(number);
+  hub_.Poll();
+  const auto unseen = Watch(2000);
+  rows_.erase(WatchedId(0));
+  at_silent_shard_ = WatchedId(0);
+  Put(1, 2);
+  Put(1999, 2);
+  Put(2000, 1);
+  hub_.Poll();
+  EXPECT_EQ(first->revisions, (std::vector<int32_t>{1, 2})) << "in the same batch";
+  EXPECT_EQ(last->revisions, (std::vector<int32_t>{1, 2})) << "in a later batch";
+  EXPECT_EQ(unseen->revisions, (std::vector<int32_t>{1}));
+  clock_.AdvanceBy(absl::Minutes(1));
+  hub_.Poll();
+  EXPECT_EQ(seen->revisions, (std::vector<int32_t>{1, 1})) << "it may still be there";
+  EXPECT_FALSE(seen->end.has_value());
 }
 
 TEST_F(WatchHubTest, ManyWatchersOfOneReservationAreOneRead) {
