@@ -217,6 +217,18 @@ absl::Status UnknownOutcome(const std::string& sku_id, Repeatable repeatable) {
                           SkuMetadata(sku_id)));
 }
 
+absl::Status LedgerUnavailable(const absl::Status& status, const std::string& sku_id) {
+  ErrorMetadata metadata = SkuMetadata(sku_id);
+  const std::string shard = storage::ShardOf(status);
+  if (!shard.empty()) metadata.emplace_back("shard", shard);
+  const bool up = storage::LedgerIsUp(status);
+  return MakeError(v1::ERROR_REASON_LEDGER_UNAVAILABLE,
+                   up || shard.empty() ? std::string(up ? kLedgerIsBusy : kLedgerIsDown)
+                                       : absl::StrCat("The shard ", shard,
+                                                      " does not answer, and this needs every shard; nothing changed."),
+                   metadata);
+}
+
 }  // namespace
 
 absl::Status MakeError(v1::ErrorReason reason, absl::string_view message, const ErrorMetadata& metadata) {
@@ -276,8 +288,7 @@ absl::Status LedgerError(const absl::Status& status, const std::string& sku_id, 
     case absl::StatusCode::kDeadlineExceeded:
       return MakeError(v1::ERROR_REASON_DEADLINE_PASSED, "The deadline passed before the ledger was asked.");
     case absl::StatusCode::kUnavailable:
-      return MakeError(v1::ERROR_REASON_LEDGER_UNAVAILABLE, storage::LedgerIsUp(status) ? kLedgerIsBusy : kLedgerIsDown,
-                       SkuMetadata(sku_id));
+      return LedgerUnavailable(status, sku_id);
     case absl::StatusCode::kResourceExhausted:
       return MakeError(v1::ERROR_REASON_OVERLOADED, "Too many requests wait for the ledger; try again shortly.",
                        SkuMetadata(sku_id));

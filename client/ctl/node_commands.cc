@@ -163,7 +163,9 @@ void Undrain(Session& session, const std::string& node, bool yes) {
 void AddDrain(CLI::App* node, Session& session) {
   auto flags = std::make_shared<DrainFlags>();
   CLI::App* drain = node->add_subcommand(
-      "drain", "Take a node out of the sale: it answers what it has accepted, hands its units back and waits");
+      "drain",
+      "Take a running node out of the sale: it answers what it has accepted, hands its units back and waits. "
+      "Started again, it serves");
   drain->add_option("NODE", flags->node, "Its name or incarnation")->required();
   drain->add_flag("--exit", flags->exit, "Then its process ends, instead of waiting to be undrained");
   drain->add_flag("--wait", flags->wait, "Return when it is drained; with --exit, when it has left");

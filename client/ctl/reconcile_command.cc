@@ -76,10 +76,10 @@ struct Job {
 };
 
 absl::Status Open(const Flags& flags, Job* job) {
-  ASSIGN_OR_RETURN(const reconcile::StatementFormat format, FormatOf(flags));
   ASSIGN_OR_RETURN(job->options.from_us, BoundOf("--from", flags.from));
   ASSIGN_OR_RETURN(job->options.to_us, BoundOf("--to", flags.to));
   ASSIGN_OR_RETURN(job->source, reconcile::OpenSource(flags.statement));
+  ASSIGN_OR_RETURN(const reconcile::StatementFormat format, FormatOf(flags));
   ASSIGN_OR_RETURN(job->statement, reconcile::OpenStatement(job->source.get(), format));
   if (flags.report.empty()) return absl::OkStatus();
   const bool csv = absl::EndsWithIgnoreCase(flags.report, ".csv");

@@ -7,6 +7,7 @@
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/incarnation_znodes.h"
 #include "storage/base/status_macros.h"
+#include "storage/ledger/ledger_error.h"
 
 namespace tranche::quota {
 
@@ -106,7 +107,8 @@ absl::StatusOr<bool> Leadership::RemoveFalseLeader(Coordination& session) {
 }
 
 bool Leadership::MissedTheLedger(const absl::Status& led, absl::Time began_at) {
-  if (led.ok() || ledger_->ListLiveIncarnations().ok()) {
+  // `led` may be about ZooKeeper. To ask a ledger that was not reached once more would take as long as that try.
+  if (led.ok() || (!storage::IsNotReached(led) && ledger_->ListLiveIncarnations().ok())) {
     ledger_failing_since_ = absl::InfiniteFuture();
     return false;
   }

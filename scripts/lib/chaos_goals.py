@@ -63,12 +63,12 @@ TABLE = [
     (("node-kill", "node-crash", "node-stop", "node-cut-zookeeper", "node-oneway-zookeeper", "leader-kill",
       "leader-stop", "leader-cut-zookeeper"), _limits(_session, STRIKE), QUOTA),
     # The connection's timeout, an attempt at a new one, and a round.
-    (("node-cut-postgres", "node-oneway-postgres"), _limits(_seconds(3 + 2 + ROUND_S), STRIKE), QUOTA),
+    (("node-cut-postgres", "node-oneway-postgres"), _limits(_seconds(2 + 2 + ROUND_S), STRIKE), QUOTA),
     # Its units are fetched when those of the others are sold.
     (("node-cut-clients", "node-oneway-clients"),
      _limits(lambda times: times.stock_s + ROUND_S, STRIKE), MEASUREMENTS),
     # It resigns at the end of a round, after the connection's timeout and an attempt at a new one. A successor follows.
-    (("leader-cut-postgres",), _limits(_seconds(1.5 + 2 + 2 * ROUND_S), STRIKE), QUOTA),
+    (("leader-cut-postgres",), _limits(_seconds(1.5 + 2 + ROUND_S), STRIKE), QUOTA),
     (("rolling-restart", "node-add"), _limits(_seconds(1), END), MEASUREMENTS),
     (("node-drain",), _limits(_seconds(1), STRIKE), MEASUREMENTS),
     # Nothing moves until it is back. Then sessions that ended meanwhile begin anew.

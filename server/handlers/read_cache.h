@@ -58,7 +58,9 @@ class ReadCache {
 
   void Get(const std::string& key, Done done) {
     Found answer = absl::UnknownError("not answered yet");
-    if (!AnswerOrWait(key, &answer, done)) return StartReads();
+    std::vector<Done> others;
+    if (!AnswerOrWait(key, &answer, done, &others)) return StartReads();
+    for (Done& other : others) other(answer);
     done(answer);
   }
 
@@ -73,8 +75,8 @@ class ReadCache {
     std::vector<Done> waiters;
   };
 
-  // True: `answer` is set. Otherwise `done` waits for a read.
-  bool AnswerOrWait(const std::string& key, Found* answer, Done& done) {
+  // True: `answer` is set, for `others` too, who have waited for long enough. Otherwise `done` waits for a read.
+  bool AnswerOrWait(const std::string& key, Found* answer, Done& done, std::vector<Done>* others) {
     absl::MutexLock lock(&mutex_);
     const absl::Time now = clock_->Now();
     const Known* known = Find(key);
@@ -89,6 +91,8 @@ class ReadCache {
     const auto wanted = wanted_.find(key);
     if (wanted != wanted_.end() && now - wanted->second.since >= options_.patience && Usable(known, now)) {
       *answer = known->entry;
+      *others = std::exchange(wanted->second.waiters, {});
+      waiting_ -= others->size();
       return true;
     }
     if (waiting_ >= options_.max_waiting) {

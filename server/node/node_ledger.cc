@@ -44,7 +44,9 @@ NodeLedger::NodeLedger(const ServerOptions& options, std::function<void(storage:
           std::make_unique<storage::PostgresShardBackend>(storage::kHomeShard,
                                                           ShardOptions(options, options.backends.postgres)),
           [options](const storage::Shard& shard) {
-            return std::make_unique<storage::PostgresShardBackend>(shard.name, ShardOptions(options, shard.dsn));
+            storage::PostgresShardOptions its = ShardOptions(options, shard.dsn);
+            its.pool.shard = shard.name;
+            return std::make_unique<storage::PostgresShardBackend>(shard.name, its);
           },
           std::move(incarnation_ended)),
       late_payment_executor_(std::make_unique<storage::BoundedExecutor>(kLatePaymentThreads, options.blocking_queue)),

@@ -14,7 +14,9 @@ struct CallDeadlines {
   absl::Duration max_deadline = absl::Seconds(30);         // longer ones are lowered
 };
 
-// `deadline` is the caller's, nullopt if they gave none: DEADLINE_REQUIRED unless there is a default.
+// Until when the call is to be answered. `deadline` is the caller's, nullopt if they gave none: DEADLINE_REQUIRED
+// unless there is a default. The result is a little earlier than the caller's: what is answered at the deadline is not
+// heard, and "nothing was done" would become an unknown outcome.
 absl::StatusOr<absl::Time> EffectiveDeadline(const CallDeadlines& deadlines, std::optional<absl::Time> deadline,
                                              absl::Time now);
 

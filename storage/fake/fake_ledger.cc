@@ -49,7 +49,7 @@ absl::Status FakeLedger::Enter() {
   --waiting_;
   if (fail_next_ == 0) return absl::OkStatus();
   --fail_next_;
-  return absl::UnavailableError("the fake ledger was told to fail");
+  return NotReachedError("the fake ledger was told to fail");
 }
 
 absl::StatusOr<std::vector<CommitResult>> FakeLedger::CommitReservations(IncarnationId incarnation, LockMode mode,

@@ -283,7 +283,8 @@ ChangeResult FakeLedger::PreviewLate(const Payment& payment, ChangeResult decide
   const auto known = late_payments_.find({payment.reservation_id, payment.payment_reference});
   if (known != late_payments_.end()) return ReplayLate(row, known->second);
   const bool kept = FindStored(payment.reservation_id) != nullptr;
-  if (row.state == ReservationState::kExpired && kept && !RebookedAs(payment.reservation_id).has_value() && MayRebook(row)) {
+  if (row.state == ReservationState::kExpired && kept && !RebookedAs(payment.reservation_id).has_value() &&
+      MayRebook(row)) {
     ChangeResult rebooked{.outcome = ChangeOutcome::kRebooked, .reservation = row, .rebooked = row};
     Reservation& fresh = *rebooked.rebooked;
     fresh.reservation_id = {};
@@ -324,7 +325,7 @@ ChangeResult FakeLedger::ConfirmRetired(const Payment& payment) {
   told.payment_reference = payment.payment_reference;
   Tell("payment.refund_requested", told);
   if (row.state == ReservationState::kExpired) {
-    return {.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = row, .rebooked = Known(rebooked_as)};
+    return {.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = row};
   }
   return RefusedChange(Refusal::kReservationState, row);
 }

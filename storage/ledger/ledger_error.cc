@@ -8,8 +8,10 @@ namespace {
 constexpr char kUnknownCommitUrl[] = "tranche/unknown-commit";
 constexpr char kBusyUrl[] = "tranche/busy";
 constexpr char kNeedsLessUrl[] = "tranche/needs-less";
+constexpr char kNotReachedUrl[] = "tranche/not-reached";
 constexpr char kNoConnectionUrl[] = "tranche/no-connection";
 constexpr char kSkuMovingUrl[] = "tranche/sku-moving";
+constexpr char kShardUrl[] = "tranche/shard";
 constexpr char kNoSuchShardUrl[] = "tranche/no-such-shard";
 constexpr char kRetryTransactionUrl[] = "tranche/retry-transaction";
 
@@ -36,6 +38,12 @@ absl::Status NeedsLessError(absl::string_view detail) {
 }
 
 bool NeedsLess(const absl::Status& status) { return status.GetPayload(kNeedsLessUrl).has_value(); }
+
+absl::Status NotReachedError(absl::string_view detail) {
+  return Marked(absl::StatusCode::kUnavailable, detail, kNotReachedUrl);
+}
+
+bool IsNotReached(const absl::Status& status) { return status.GetPayload(kNotReachedUrl).has_value(); }
 
 absl::Status NoConnectionError(absl::string_view detail) {
   absl::Status status = BusyError(detail);
@@ -68,6 +76,16 @@ absl::Status SkuMovingError(absl::string_view detail) {
 }
 
 bool IsSkuMoving(const absl::Status& status) { return status.GetPayload(kSkuMovingUrl).has_value(); }
+
+absl::Status AtShard(absl::Status status, absl::string_view shard) {
+  status.SetPayload(kShardUrl, absl::Cord(shard));
+  return status;
+}
+
+std::string ShardOf(const absl::Status& status) {
+  const auto shard = status.GetPayload(kShardUrl);
+  return shard.has_value() ? std::string(*shard) : "";
+}
 
 absl::Status NoSuchShardError(absl::string_view shard) {
   return Marked(absl::StatusCode::kNotFound, shard, kNoSuchShardUrl);

@@ -22,7 +22,11 @@ absl::Status BusyError(absl::string_view detail);
 absl::Status NeedsLessError(absl::string_view detail);
 bool NeedsLess(const absl::Status& status);
 
-// The same, because the call got no connection in time, while others of this process have one. Nothing was sent.
+// The ledger was not reached: no connection could be made (kUnavailable). Nothing was sent.
+absl::Status NotReachedError(absl::string_view detail);
+bool IsNotReached(const absl::Status& status);
+
+// A busy ledger: the call got no connection in time, while others of this process have one. Nothing was sent.
 absl::Status NoConnectionError(absl::string_view detail);
 bool IsNoConnection(const absl::Status& status);
 
@@ -43,6 +47,10 @@ bool IsRetryTransaction(const absl::Status& status);
 // The SKU is on its way to another shard (kUnavailable); nothing was changed, and a retry may soon succeed.
 absl::Status SkuMovingError(absl::string_view detail);
 bool IsSkuMoving(const absl::Status& status);
+
+// Which shard an error is about, if a call concerns several; "" if it does not say.
+absl::Status AtShard(absl::Status status, absl::string_view shard);
+std::string ShardOf(const absl::Status& status);
 
 // There is no shard with that name (kNotFound).
 absl::Status NoSuchShardError(absl::string_view shard);

@@ -59,6 +59,9 @@ std::string SessionSettings(const PoolOptions& options) {
                       "; SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'"
                       // Otherwise the warning of a COMMIT that no standby has confirmed may not reach us.
                       "; SET client_min_messages = warning"
+                      // Where a procedure switches kinds of plans off, the estimated cost can be huge, and compiling the
+                      // plan would take a hundred times longer than running it.
+                      "; SET jit = off"
                       "; SHOW transaction_read_only");
 }
 
@@ -133,7 +136,11 @@ absl::Status ConnectionPool::Lease::Failed(const std::exception& error) {
   PostgresError failure = TranslatePostgresError(error, /*sent=*/true, connection_->pq.LastError());
   fate_ = FateOf(failure.meaning->kind);
   pool_->trouble_.Note(failure);
-  return std::move(failure.status);
+  return pool_->Named(std::move(failure.status));
+}
+
+absl::Status ConnectionPool::Named(absl::Status failed) const {
+  return options_.shard.empty() ? failed : AtShard(std::move(failed), options_.shard);
 }
 
 absl::StatusOr<ConnectionPool::Lease> ConnectionPool::Acquire() {
@@ -163,7 +170,7 @@ absl::StatusOr<ConnectionPool::Lease> ConnectionPool::Acquire() {
       const bool busy = lacks_room && (Connected() || OthersMayGive(failure));
       absl::MutexLock lock(&mutex_);
       --lent_;
-      return busy ? NoConnectionError(failure.status.message()) : std::move(failure.status);
+      return Named(busy ? NoConnectionError(failure.status.message()) : std::move(failure.status));
     }
   }
   // Also starts the time anew for a connection that was just opened: opening took a part of it.

@@ -49,12 +49,13 @@ struct PoolOptions {
   absl::Duration statement_timeout = absl::Seconds(10);
   absl::Duration lock_timeout = absl::ZeroDuration();  // waiting for one lock; zero: the statement timeout alone
   // Sent data that is unacknowledged for this long breaks the connection: the host may have vanished. A node that is
-  // cut off must say so soon, so that its units are moved within five seconds.
-  absl::Duration tcp_user_timeout = absl::Seconds(3);
+  // cut off must say so soon: with another try to connect, so that its units are moved within five seconds.
+  absl::Duration tcp_user_timeout = absl::Seconds(2);
   std::string application_name = "tranche";
   // A server that takes no changes counts as one that cannot be reached. Without this, a look-up there would say that
   // the ledger is back, and the next change that it is down.
   bool for_changes = false;
+  std::string shard;                            // named by every error; "" for home
   std::shared_ptr<ConnectionShare> share = {};  // with the other pools of this process and server; may be nullptr
 };
 
@@ -125,6 +126,7 @@ class ConnectionPool {
   std::unique_ptr<Connection> TakeIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether another pool of this process has a connection, of which it gives one up when it has two.
   bool OthersMayGive(const PostgresError& refused);
+  absl::Status Named(absl::Status failed) const;
   // From now on the connection must be back in time. An error once the pool was given up.
   absl::Status BeginUse(Connection& connection);
   // From now on the connection is one of the pool's. An error once the pool was given up.

@@ -80,7 +80,9 @@ PostgresError TranslatePostgresError(const std::exception& error, bool sent, con
 PostgresError TranslateConnectError(const std::exception& error) {
   std::string sqlstate = SqlStateOf(error);
   const SqlState& meaning = ClassifyConnectError(sqlstate);
-  return Translate(error.what(), std::move(sqlstate), meaning, /*sent=*/false);
+  PostgresError refused = Translate(error.what(), std::move(sqlstate), meaning, /*sent=*/false);
+  refused.status = NotReachedError(refused.status.message());
+  return refused;
 }
 
 }  // namespace tranche::storage

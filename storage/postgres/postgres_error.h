@@ -20,7 +20,7 @@ struct PostgresError {
 // `libpq_says`: ServerConnection::LastError, the text to show if the connection was lost; may be empty.
 PostgresError TranslatePostgresError(const std::exception& error, bool sent, const std::string& libpq_says = "");
 
-// The same for one that was caught while a connection was being made: always kUnavailable.
+// The same for one that was caught while a connection was being made: always NotReachedError.
 PostgresError TranslateConnectError(const std::exception& error);
 
 }  // namespace tranche::storage

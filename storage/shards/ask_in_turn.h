@@ -36,7 +36,7 @@ auto AskInTurn(const ShardSet& shards, const Ask& ask) -> decltype(ask(shards.ho
     decltype(ask(shards.home())) last = absl::NotFoundError("on no shard");
     for (const auto& shard : all) {
       if (all.size() > 1 && !shard->Answers()) {
-        error = absl::UnavailableError("a shard does not answer");
+        error = SilentShard(*shard);
         continue;
       }
       last = ask(*shard);

@@ -25,7 +25,7 @@ using ShardQuestion = std::function<void(ShardBackend& shard, ShardAnswer<T> ans
 template <typename T>
 ShardQuestion<T> Blocking(std::function<absl::StatusOr<T>(ShardBackend& shard)> ask) {
   return [ask = std::move(ask)](ShardBackend& shard, ShardAnswer<T> answer) {
-    if (!shard.Answers()) return answer(absl::UnavailableError("the shard does not answer"));
+    if (!shard.Answers()) return answer(SilentShard(shard));
     RunOn(
         *shard.executor, [ask, &shard] { return ask(shard); }, std::move(answer));
   };

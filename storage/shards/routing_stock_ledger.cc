@@ -5,7 +5,6 @@
 #include <map>
 #include <set>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "storage/base/status_macros.h"
 
@@ -20,15 +19,11 @@ constexpr size_t kMaxMergedViolations = 1000;
 // Home is asked in any case, as if it were the only shard.
 bool IsSilent(const ShardBackend& shard) { return shard.name != kHomeShard && !shard.Answers(); }
 
-absl::Status Silent(const ShardBackend& shard) {
-  return absl::UnavailableError(absl::StrCat("shard ", shard.name, " does not answer"));
-}
-
 // Asks all shards; the first error ends it.
 template <typename Ask>
 absl::Status AskEach(const ShardList& shards, const Ask& ask) {
   for (const auto& shard : shards) {
-    if (IsSilent(*shard)) return Silent(*shard);
+    if (IsSilent(*shard)) return SilentShard(*shard);
     RETURN_IF_ERROR(ask(*shard));
   }
   return absl::OkStatus();
@@ -82,7 +77,7 @@ absl::StatusOr<Sku> RoutingStockLedger::CreateSku(const Sku& sku, const std::str
     shard = shards_->Find(sku.shard);
   }
   if (shard == nullptr) return NoSuchShardError(sku.shard);
-  if (IsSilent(*shard)) return Silent(*shard);
+  if (IsSilent(*shard)) return SilentShard(*shard);
   if (absl::Status reserved = shards_->home().shards->ReserveSku(sku.sku_id, sku.shard); !reserved.ok()) {
     return reserved;
   }
@@ -116,7 +111,7 @@ absl::StatusOr<std::vector<SkuQuota>> RoutingStockLedger::ReadQuotas(absl::Span<
   absl::Status error;
   const auto ask = [&](ShardBackend& shard) {
     if (missing.empty()) return;
-    absl::StatusOr<std::vector<SkuQuota>> quotas = Silent(shard);
+    absl::StatusOr<std::vector<SkuQuota>> quotas = SilentShard(shard);
     if (!IsSilent(shard)) quotas = shard.stock->ReadQuotas(std::vector<std::string>(missing.begin(), missing.end()));
     if (!quotas.ok()) {
       error = quotas.status();
@@ -158,7 +153,7 @@ void RoutingStockLedger::MoveAt(ShardBackend& shard, absl::Span<const QuotaMove>
   std::vector<QuotaMove> batch;
   for (const size_t i : *left) batch.push_back(moves[i]);
   absl::StatusOr<MoveResults> moved =
-      shard.Answers() ? shard.stock->MoveUnitsBatch(batch, actor) : absl::StatusOr<MoveResults>(Silent(shard));
+      shard.Answers() ? shard.stock->MoveUnitsBatch(batch, actor) : absl::StatusOr<MoveResults>(SilentShard(shard));
   std::vector<size_t> elsewhere;
   for (size_t k = 0; k < left->size(); ++k) {
     absl::StatusOr<SkuQuota> result = moved.ok() ? std::move((*moved)[k]) : moved.status();
@@ -187,7 +182,7 @@ absl::StatusOr<std::vector<std::string>> RoutingStockLedger::ListReturnedSkus(co
 absl::Status RoutingStockLedger::AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) {
   absl::Status status;
   for (const auto& shard : shards_->All()) {
-    status.Update(IsSilent(*shard) ? Silent(*shard) : shard->stock->AckReturnedSkus(announced));
+    status.Update(IsSilent(*shard) ? SilentShard(*shard) : shard->stock->AckReturnedSkus(announced));
   }
   return status;
 }
@@ -229,7 +224,7 @@ absl::StatusOr<std::vector<AuditEntry>> RoutingStockLedger::ListAudit(const std:
     const bool silent = IsSilent(*shard);
     // A question about one SKU depends on its shard alone.
     if (silent && !sku_id.empty()) continue;
-    if (silent) return Silent(*shard);
+    if (silent) return SilentShard(*shard);
     ASSIGN_OR_RETURN(const std::vector<AuditEntry> log, shard->stock->ListAudit(sku_id, 0, limit));
     // Each log stays in the order of its ids, which is only nearly the order of its times.
     std::vector<AuditEntry> merged;
@@ -263,7 +258,7 @@ absl::StatusOr<VerifyReport> RoutingStockLedger::VerifyPage(const VerifyPosition
   const std::string begin = after.shard.empty() ? std::string(kHomeShard) : after.shard;
   const auto shard = std::find_if(all.begin(), all.end(), [&](const auto& one) { return !IsBefore(one->name, begin); });
   if (shard == all.end()) return VerifyReport();
-  if (IsSilent(**shard)) return Silent(**shard);
+  if (IsSilent(**shard)) return SilentShard(**shard);
   // The shard of the position may have been removed meanwhile.
   const VerifyPosition from{.shard = (*shard)->name, .sku_id = (*shard)->name == begin ? after.sku_id : ""};
   ASSIGN_OR_RETURN(VerifyReport report, (*shard)->stock->VerifyPage(from, max_skus));

@@ -4,7 +4,10 @@
 
 #include <string>
 
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "storage/executor.h"
+#include "storage/ledger/ledger_error.h"
 #include "storage/ledger/lifecycle_ledger.h"
 #include "storage/ledger/outbox_ledger.h"
 #include "storage/ledger/payment_ledger.h"
@@ -48,5 +51,9 @@ struct ShardBackend {
   CartPipeline* carts = nullptr;
   Executor* executor = nullptr;
 };
+
+inline absl::Status SilentShard(const ShardBackend& shard) {
+  return AtShard(absl::UnavailableError(absl::StrCat("shard ", shard.name, " does not answer")), shard.name);
+}
 
 }  // namespace tranche::storage

@@ -310,6 +310,20 @@ TEST_F(BalancerFaultTest, WhenTheLedgerIsAwayForAllNobodyIsUnableAlone) {
   EXPECT_EQ((Units{Left(a.id), Left(b.id)}), (Units{0, 10}));
 }
 
+// Each try to connect to a host that is out of reach takes two seconds, in which no other balancer can lead.
+TEST_F(BalancerFaultTest, ALedgerThatWasNotReachedIsNotAskedAgainInTheSameRound) {
+  AddNode();
+  Rounds();
+  ASSERT_TRUE(balancer_.leading());
+  ledger_.FailNext(1);
+  clock_.AdvanceBy(options_.refresh_interval);
+  EXPECT_FALSE(balancer_.RunOnce().ok());
+  ledger_.FailNext(1);
+  clock_.AdvanceBy(options_.resign_after);
+  EXPECT_FALSE(balancer_.RunOnce().ok());
+  EXPECT_FALSE(balancer_.leading()) << "a second call would have found it";
+}
+
 TEST_F(BalancerFaultTest, ALeaderThatDoesNotReachTheLedgerMakesRoomForAnother) {
   const Node a = AddNode();
   Rounds();

@@ -194,7 +194,17 @@ TEST_F(CallFrameTest, LongDeadlinesAreLowered) {
   // Our clock is far behind the caller's.
   ServeNote();
   EXPECT_TRUE(Call(Context().get()).ok());
-  EXPECT_EQ(seen_->deadline, clock_.Now() + absl::Seconds(30));
+  EXPECT_EQ(seen_->deadline, clock_.Now() + absl::Seconds(30) - absl::Milliseconds(50));
+}
+
+TEST_F(CallFrameTest, AnAnswerHasTimeToReachItsCaller) {
+  const absl::Time now = clock_.Now();
+  const auto answer_by = [&](absl::Duration deadline) {
+    return *EffectiveDeadline(CallDeadlines{}, now + deadline, now) - now;
+  };
+  EXPECT_EQ(answer_by(absl::Seconds(2)), absl::Milliseconds(1950));
+  EXPECT_EQ(answer_by(absl::Milliseconds(100)), absl::Milliseconds(95)) << "little of the time there is";
+  EXPECT_EQ(answer_by(-absl::Seconds(1)), -absl::Seconds(1));
 }
 
 TEST_F(CallFrameTest, AServiceMayLeaveDeadlinesToItsCallers) {

@@ -159,6 +159,9 @@ TEST(ErrorsTest, LedgerErrorsKeepTheirMeaning) {
   EXPECT_EQ(reason(storage::SkuMovingError("")), "SKU_MOVING") << "not LEDGER_UNAVAILABLE";
   EXPECT_EQ(reason(absl::InternalError("")), "INTERNAL");
   EXPECT_EQ(MetadataOf(LedgerError(absl::NotFoundError(""), "tv", Repeatable::kYes), "sku_id"), "tv");
+  const absl::Status elsewhere = LedgerError(storage::AtShard(absl::UnavailableError(""), "hot"), "", Repeatable::kYes);
+  EXPECT_EQ(MetadataOf(elsewhere, "shard"), "hot");
+  EXPECT_TRUE(absl::StrContains(elsewhere.message(), "shard hot")) << elsewhere;
   const absl::Status locked = LedgerError(storage::BusyError(""), "tv", Repeatable::kYes);
   EXPECT_EQ(ReasonOf(locked), "LEDGER_UNAVAILABLE");
   EXPECT_NE(locked.message(), LedgerError(absl::UnavailableError(""), "tv", Repeatable::kYes).message())

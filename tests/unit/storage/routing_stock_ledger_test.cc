@@ -284,6 +284,7 @@ TEST_F(RoutingStockLedgerTest, ASilentShardLeavesNoListComplete) {
   Create(home_, "tv");
   s2_->FallSilent();
   EXPECT_TRUE(absl::IsUnavailable(ledger_.ListSkus("", 10).status()));
+  EXPECT_EQ(ShardOf(ledger_.ListSkus("", 10).status()), "s2") << "the operator shall know where to look";
   EXPECT_TRUE(absl::IsUnavailable(ledger_.ListPooledSkus("", 10).status()));
   EXPECT_TRUE(absl::IsUnavailable(ledger_.ListReturnedSkus("", 10).status()));
   EXPECT_TRUE(absl::IsUnavailable(ledger_.AckReturnedSkus({{"tv", 1}})));
