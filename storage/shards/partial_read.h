@@ -9,9 +9,9 @@
 namespace tranche::storage {
 
 struct PartialRead {
-  std::vector<Reservation> found;
+  std::vector<Reservation> found = {};
   // OK: what was not found does not exist. Otherwise it may: why it is not known.
-  absl::Status rest;
+  absl::Status rest = {};
   bool none_answered = false;
 };
 
