@@ -25,6 +25,9 @@ BEGIN
   INTO outcome, replayed, state, reference, rebooked_as, v_sku
   FROM confirm_late(p_id, p_reference, p_amount, p_currency) AS c;
   replayed := replayed OR outcome = 'REPLAYED';
+  IF outcome <> 'REBOOKED' THEN
+    rebooked_as := NULL;  -- what another payment has booked
+  END IF;
 
   IF NOT replayed AND outcome IN ('DONE', 'REBOOKED', 'PAID_UNFULFILLED', 'STATE') THEN
     INSERT INTO audit_log (actor, action, sku_id, before, after)
