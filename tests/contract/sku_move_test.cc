@@ -70,6 +70,9 @@ class MortalMoveLedger : public SkuMoveLedger {
   absl::StatusOr<SkuWhereabouts> Where(const std::string& sku_id) override {
     return fate_->Do([&] { return real_->Where(sku_id); });
   }
+  absl::StatusOr<std::vector<ListedWhereabouts>> ListWhereabouts(const std::string& after, int limit) override {
+    return real_->ListWhereabouts(after, limit);
+  }
   absl::StatusOr<PreparedLeave> PrepareLeave(const std::string& sku_id, const std::string& token) override {
     return fate_->Do([&] { return real_->PrepareLeave(sku_id, token); });
   }
