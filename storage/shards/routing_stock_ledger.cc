@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "storage/base/status_macros.h"
+#include "storage/ledger/ledger_error.h"
 #include "storage/shards/sku_places.h"
 
 namespace tranche::storage {
@@ -72,6 +73,13 @@ void NameShard(const ShardBackend& shard, VerifyReport& report) {
 bool IsBefore(absl::string_view a, absl::string_view b) {
   if (a == b || b == kHomeShard) return false;
   return a == kHomeShard || a < b;
+}
+
+// For the id of a SKU that is taken: by one on another shard?
+absl::Status TellWhere(ShardBackend& home, const std::string& sku_id, const absl::Status& taken) {
+  const auto where = home.whereabouts->Where(sku_id);
+  if (!where.ok() || where->place != SkuWhereabouts::Place::kGone) return taken;
+  return AtShard(taken, where->other_shard);
 }
 
 // Adds what is wrong with a SKU that is not on exactly one shard.
@@ -144,7 +152,11 @@ absl::Status CompareOne(const ShardList& shards, const std::string& sku_id, Veri
 }  // namespace
 
 absl::StatusOr<Sku> RoutingStockLedger::CreateSku(const Sku& sku, const std::string& actor) {
-  if (sku.shard == kHomeShard) return shards_->home().stock->CreateSku(sku, actor);
+  if (sku.shard == kHomeShard) {
+    auto created = shards_->home().stock->CreateSku(sku, actor);
+    if (!absl::IsAlreadyExists(created.status())) return created;
+    return TellWhere(shards_->home(), sku.sku_id, created.status());
+  }
   std::shared_ptr<ShardBackend> shard = shards_->Find(sku.shard);
   if (shard == nullptr) {
     RETURN_IF_ERROR(shards_->Refresh());
@@ -153,7 +165,7 @@ absl::StatusOr<Sku> RoutingStockLedger::CreateSku(const Sku& sku, const std::str
   if (shard == nullptr) return NoSuchShardError(sku.shard);
   if (IsSilent(*shard)) return SilentShard(*shard);
   if (absl::Status reserved = shards_->home().shards->ReserveSku(sku.sku_id, sku.shard); !reserved.ok()) {
-    return reserved;
+    return absl::IsAlreadyExists(reserved) ? TellWhere(shards_->home(), sku.sku_id, reserved) : reserved;
   }
   return shard->stock->CreateSku(sku, actor);
 }

@@ -130,6 +130,13 @@ absl::StatusOr<std::string> OnSeveralShards(SkuPlaces first_look, const LookAtSk
   return Prove(std::move(first_look), look_again, Several);
 }
 
+absl::Status OnSeveralShardsError(const std::string& shards) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("it is on ", shards,
+                   ", and each may sell it: one of them was restored to before a move. Stop all processes and "
+                   "take the older copy out, as \"An older copy came back\" in docs/operations.md says"));
+}
+
 absl::StatusOr<std::string> OnNoShard(SkuPlaces first_look, const LookAtSku& look_again) {
   return Prove(std::move(first_look), look_again, None);
 }

@@ -43,6 +43,8 @@ absl::StatusOr<SkuPlaces> LookAt(const ShardList& shards, const std::string& sku
 
 // "home and hot" if these shards have the SKU, each for itself; "" if they do not.
 absl::StatusOr<std::string> OnSeveralShards(SkuPlaces first_look, const LookAtSku& look_again);
+// For whoever is to move such a SKU (kFailedPrecondition): with the next step.
+absl::Status OnSeveralShardsError(const std::string& shards);
 // What the shards say, if a shard has had the SKU and none has it now, or the shard that it is leaving for does not
 // know it; "" otherwise. Nothing is said when a shard that was not asked may have it, nor of an id that was only
 // reserved by the first look: whoever wanted to create the SKU was told whether that worked.

@@ -48,6 +48,7 @@ class ListedShards : public ShardLedger {
   absl::StatusOr<std::vector<Shard>> ListShards() override { return shards; }
   absl::StatusOr<bool> AddShard(const std::string&, const std::string&, const std::string&) override { return false; }
   absl::Status ReserveSku(const std::string& sku_id, const std::string&) override {
+    if (taken) return absl::AlreadyExistsError("taken");
     reserved.insert(sku_id);
     return absl::OkStatus();
   }
@@ -59,6 +60,7 @@ class ListedShards : public ShardLedger {
 
   std::vector<Shard> shards;
   std::set<std::string> reserved;
+  bool taken = false;  // no id is free
 };
 
 // What one shard knows about where SKUs are.
@@ -358,6 +360,22 @@ TEST_F(RoutingStockLedgerTest, NothingIsCreatedOnASilentShard) {
   EXPECT_THAT(home_->listed.reserved, IsEmpty()) << "the id is free, also on another shard";
   EXPECT_TRUE(ledger_.CreateSku(Wanted("tv", "s2"), "test").ok());
   EXPECT_THAT(home_->listed.reserved, ElementsAre("tv"));
+}
+
+TEST_F(RoutingStockLedgerTest, WhoCreatesASkuThatIsOnAnotherShardIsToldWhere) {
+  Create(home_, "cam");
+  home_->noted.Set("cam", Place::kGone, "s1", 3);
+  const absl::Status there = ledger_.CreateSku(Wanted("cam", "home"), "test").status();
+  EXPECT_TRUE(absl::IsAlreadyExists(there));
+  EXPECT_EQ(ShardOf(there), "s1");
+  home_->listed.taken = true;
+  EXPECT_EQ(ShardOf(ledger_.CreateSku(Wanted("cam", "s2"), "test").status()), "s1");
+  home_->noted.Set("cam", Place::kHere);
+  for (const char* shard : {"home", "s2"}) {
+    const absl::Status here = ledger_.CreateSku(Wanted("cam", shard), "test").status();
+    EXPECT_TRUE(absl::IsAlreadyExists(here));
+    EXPECT_EQ(ShardOf(here), "");
+  }
 }
 
 TEST_F(RoutingStockLedgerTest, VerifiesAllShards) {
