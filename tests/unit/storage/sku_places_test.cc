@@ -27,7 +27,7 @@ SkuWhereabouts LeavingFor(const std::string& shard, int64_t version) { return At
 SkuWhereabouts GoneTo(const std::string& shard, int64_t version) { return At(Place::kGone, shard, version); }
 SkuWhereabouts ComingFrom(const std::string& shard, int64_t version) { return At(Place::kArriving, shard, version); }
 
-const SkuWhereabouts kUnknown;
+const SkuWhereabouts kUnknown{};
 
 SkuPlaces Places(SkuWhereabouts home, SkuWhereabouts cold, SkuWhereabouts hot) {
   return {{"home", std::move(home)}, {"cold", std::move(cold)}, {"hot", std::move(hot)}};
