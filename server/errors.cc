@@ -229,6 +229,17 @@ absl::Status LedgerUnavailable(const absl::Status& status, const std::string& sk
                    metadata);
 }
 
+absl::Status SkuExists(const absl::Status& status, const std::string& sku_id) {
+  ErrorMetadata metadata = SkuMetadata(sku_id);
+  const std::string shard = storage::ShardOf(status);
+  if (shard.empty()) return MakeError(v1::ERROR_REASON_SKU_ALREADY_EXISTS, "A SKU with this id exists.", metadata);
+  metadata.emplace_back("shard", shard);
+  return MakeError(v1::ERROR_REASON_SKU_ALREADY_EXISTS,
+                   absl::StrCat("A SKU with this id is on the shard ", shard,
+                                ", or was: if the shard has forgotten it, create it there again."),
+                   metadata);
+}
+
 }  // namespace
 
 absl::Status MakeError(v1::ErrorReason reason, absl::string_view message, const ErrorMetadata& metadata) {
@@ -295,7 +306,7 @@ absl::Status LedgerError(const absl::Status& status, const std::string& sku_id, 
     case absl::StatusCode::kNotFound:
       return MakeError(v1::ERROR_REASON_SKU_NOT_FOUND, "There is no such SKU.", SkuMetadata(sku_id));
     case absl::StatusCode::kAlreadyExists:
-      return MakeError(v1::ERROR_REASON_SKU_ALREADY_EXISTS, "A SKU with this id exists.", SkuMetadata(sku_id));
+      return SkuExists(status, sku_id);
     case absl::StatusCode::kInvalidArgument:
       return FieldError(v1::ERROR_REASON_FIELD_INVALID, "request", "has a value that the ledger refuses");
     case absl::StatusCode::kAborted:

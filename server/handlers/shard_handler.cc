@@ -20,6 +20,7 @@
 #include "storage/postgres/postgres_sku_move_ledger.h"
 #include "storage/shards/ask_in_turn.h"
 #include "storage/shards/sku_move.h"
+#include "storage/shards/sku_places.h"
 
 namespace tranche::server {
 namespace {
@@ -59,6 +60,17 @@ absl::Status MoveError(const v1::MoveSkuRequest& request, const absl::Status& st
     default:
       return LedgerError(status, request.sku_id(), Repeatable::kYes);
   }
+}
+
+// For a preview, which says nothing about shards that do not answer.
+absl::Status CheckOneHasIt(const storage::ShardSet& shards, const v1::MoveSkuRequest& request) {
+  if (!shards.Silent().empty()) return absl::OkStatus();
+  const auto look = [&, all = shards.All()] { return storage::LookAt(all, request.sku_id()); };
+  const auto places = look();
+  if (!places.ok()) return MoveError(request, places.status());
+  const auto several = storage::OnSeveralShards(*places, look);
+  if (!several.ok()) return MoveError(request, several.status());
+  return several->empty() ? absl::OkStatus() : MoveError(request, storage::OnSeveralShardsError(*several));
 }
 
 v1::MoveSkuResponse::Stage ToStage(SkuMoveProgress::Stage stage) {
@@ -188,6 +200,7 @@ absl::Status ShardHandler::PreviewMove(const v1::MoveSkuRequest& request, const 
 
 absl::Status ShardHandler::Move(const v1::MoveSkuRequest& request, const std::string& actor, const Tell& tell) {
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
+  if (request.preview()) RETURN_IF_ERROR(CheckOneHasIt(*shards_, request));
   if (absl::Status known = shards_->Refresh(); !known.ok()) LOG(WARNING) << "shards: " << known;
   if (shards_->Find(request.to()) == nullptr) return ShardNotFound(request.to());
   if (request.preview()) return PreviewMove(request, tell);

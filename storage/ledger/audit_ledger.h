@@ -33,7 +33,7 @@ struct LedgerViolation {
 };
 
 // How far a verification has come: all shards before `shard` are done (home is the first, the others follow by name),
-// and of `shard` all SKUs up to `sku_id`.
+// and of `shard` all SKUs up to `sku_id`. With several shards, the last part compares them: "~" instead of a name.
 struct VerifyPosition {
   std::string shard;
   std::string sku_id;
@@ -60,7 +60,8 @@ class AuditLedger {
   // Recomputes the invariants of the SKU ("" = of all) from scratch, in one snapshot.
   virtual absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) = 0;
   // The same for the next SKUs, at most `max_skus` > 0, each page in a snapshot of its own. {} is the beginning. A SKU
-  // that moves to another shard between two pages may be left out, or be checked twice.
+  // that moves to another shard between two pages may be left out, or be checked twice. The page that compares shards
+  // counts no SKUs.
   virtual absl::StatusOr<VerifyReport> VerifyPage(const VerifyPosition& after, int max_skus) = 0;
 };
 

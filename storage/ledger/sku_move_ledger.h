@@ -7,7 +7,6 @@
 // SKU is not where the step expects it, or that the token is not the current attempt's. Tokens are UUIDs, each used for
 // one attempt. Every step but BeginArrival and FinishArrival is safe to repeat. A late step of an attempt that is over
 // does nothing.
-// however late, is nothing.
 #pragma once
 
 #include <cstdint>
@@ -15,17 +14,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "storage/ledger/whereabouts_ledger.h"
 
 namespace tranche::storage {
-
-struct SkuWhereabouts {
-  // kNowhere: this shard has never had it.
-  enum class Place { kNowhere, kHere, kLeaving, kGone, kArriving };
-  Place place = Place::kNowhere;
-  std::string other_shard;  // set unless kNowhere or kHere
-  std::string token;        // of the latest attempt to move it, perhaps abandoned; "" if there is none
-  bool leftovers = false;   // of kGone: its rows are still here
-};
 
 struct PreparedLeave {
   std::string sku_row;
@@ -52,12 +43,8 @@ struct SkuPage {
   PageCursor last;
 };
 
-class SkuMoveLedger {
+class SkuMoveLedger : public WhereaboutsLedger {
  public:
-  virtual ~SkuMoveLedger() = default;
-
-  virtual absl::StatusOr<SkuWhereabouts> Where(const std::string& sku_id) = 0;
-
   // Steps of the shard that it leaves.
   virtual absl::StatusOr<PreparedLeave> PrepareLeave(const std::string& sku_id, const std::string& token) = 0;
   virtual absl::StatusOr<std::string> Snapshot() = 0;

@@ -65,7 +65,7 @@ class PostgresShardBackend : public ShardBackend {
   PostgresShardLedger shard_ledger_;
   PostgresOutboxLedger outbox_ledger_;
   PostgresPaymentLedger payment_ledger_;
-  PostgresSkuMoveLedger move_ledger_;
+  PostgresSkuMoveLedger whereabouts_ledger_;
   std::unique_ptr<CommitPipeline> claims_;
   std::unique_ptr<ChangePipeline> changes_;
   std::unique_ptr<CartPipeline> carts_;  // outlives the executor's tasks

@@ -31,7 +31,27 @@ absl::StatusOr<SkuWhereabouts> PostgresSkuMoveLedger::Where(const std::string& s
     return SkuWhereabouts{.place = ToPlace(TextOf(row.at(0))),
                           .other_shard = row.at(1).as<std::string>(""),
                           .token = row.at(2).as<std::string>(""),
-                          .leftovers = row.at(4).as<bool>()};
+                          .leftovers = row.at(4).as<bool>(),
+                          .version = row.at(3).as<int64_t>(),
+                          .only_reserved = false};
+  });
+}
+
+absl::StatusOr<std::vector<ListedWhereabouts>> PostgresSkuMoveLedger::ListWhereabouts(const std::string& after,
+                                                                                      int limit) {
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_whereabouts", after, limit));
+  return ReadAnswer(Repeat::kRead, [&] {
+    std::vector<ListedWhereabouts> listed;
+    for (const pqxx::row& row : rows) {
+      listed.push_back({.sku_id = row.at(0).as<std::string>(),
+                        .where = {.place = ToPlace(TextOf(row.at(1))),
+                                  .other_shard = row.at(2).as<std::string>(""),
+                                  .token = {},
+                                  .leftovers = false,
+                                  .version = row.at(3).as<int64_t>(),
+                                  .only_reserved = row.at(4).as<bool>()}});
+    }
+    return listed;
   });
 }
 

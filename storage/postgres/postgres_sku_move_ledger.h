@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "storage/ledger/sku_move_ledger.h"
 #include "storage/postgres/connection_pool.h"
@@ -14,6 +15,8 @@ class PostgresSkuMoveLedger : public SkuMoveLedger {
   explicit PostgresSkuMoveLedger(ConnectionPool* pool) : pool_(pool) {}
 
   absl::StatusOr<SkuWhereabouts> Where(const std::string& sku_id) override;
+  absl::StatusOr<std::vector<ListedWhereabouts>> ListWhereabouts(const std::string& after, int limit) override;
+
   absl::StatusOr<PreparedLeave> PrepareLeave(const std::string& sku_id, const std::string& token) override;
   absl::StatusOr<std::string> Snapshot() override;
   absl::Status BeginLeave(const std::string& sku_id, const std::string& token, const std::string& target,

@@ -5,8 +5,11 @@
 #include <map>
 #include <set>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "storage/base/status_macros.h"
+#include "storage/ledger/ledger_error.h"
+#include "storage/shards/sku_places.h"
 
 namespace tranche::storage {
 namespace {
@@ -15,6 +18,11 @@ namespace {
 // If they do not manage, a balancer does it.
 constexpr absl::Duration kTellOfEnd = absl::Seconds(1);
 constexpr size_t kMaxMergedViolations = 1000;
+
+// The position of a verification's last part, which compares the shards. No shard has this name; it comes after all.
+constexpr char kComparison[] = "~";
+// SKUs that are compared at a time: each is kept in memory as often as there are shards.
+constexpr int kMostCompared = 1000;
 
 // Home is asked in any case, as if it were the only shard.
 bool IsSilent(const ShardBackend& shard) { return shard.name != kHomeShard && !shard.Answers(); }
@@ -67,10 +75,88 @@ bool IsBefore(absl::string_view a, absl::string_view b) {
   return a == kHomeShard || a < b;
 }
 
+// For the id of a SKU that is taken: by one on another shard?
+absl::Status TellWhere(ShardBackend& home, const std::string& sku_id, const absl::Status& taken) {
+  const auto where = home.whereabouts->Where(sku_id);
+  if (!where.ok() || where->place != SkuWhereabouts::Place::kGone) return taken;
+  return AtShard(taken, where->other_shard);
+}
+
+// Adds what is wrong with a SKU that is not on exactly one shard.
+absl::Status JudgePlaces(const ShardList& shards, const std::string& sku_id, const SkuPlaces& places,
+                         VerifyReport& report) {
+  const LookAtSku look_again = [&] { return LookAt(shards, sku_id); };
+  ASSIGN_OR_RETURN(const std::string several, OnSeveralShards(places, look_again));
+  if (!several.empty()) report.violations.push_back({"sku_on_several_shards", sku_id, absl::StrCat("on ", several)});
+  ASSIGN_OR_RETURN(const std::string none, OnNoShard(places, look_again));
+  if (!none.empty()) report.violations.push_back({"sku_on_no_shard", sku_id, none});
+  return absl::OkStatus();
+}
+
+// What all shards list of the next SKUs.
+struct PlacesPage {
+  std::map<std::string, SkuPlaces> places;
+  std::string last;  // up to here all shards were asked; "": there are no more
+};
+
+// A shard that lists as many as were asked for may have more behind the last one. Home comes first and lists nearly all
+// ids, so little is read of the others that the page does not keep.
+absl::StatusOr<PlacesPage> ListPlaces(const ShardList& shards, const std::string& after, int limit) {
+  PlacesPage page;
+  SkuPlaces unknown;
+  for (const auto& shard : shards) unknown.push_back({shard->name, {}});
+  for (size_t i = 0; i < shards.size(); ++i) {
+    if (IsSilent(*shards[i])) return SilentShard(*shards[i]);
+    ASSIGN_OR_RETURN(const auto listed, shards[i]->whereabouts->ListWhereabouts(after, limit));
+    for (const ListedWhereabouts& sku : listed) {
+      if (!page.last.empty() && sku.sku_id > page.last) break;
+      page.places.try_emplace(sku.sku_id, unknown).first->second[i].where = sku.where;
+    }
+    if (static_cast<int>(listed.size()) < limit) continue;
+    if (page.last.empty() || listed.back().sku_id < page.last) page.last = listed.back().sku_id;
+  }
+  if (!page.last.empty()) page.places.erase(page.places.upper_bound(page.last), page.places.end());
+  return page;
+}
+
+// All of them together: the rest of what makes the ledger whole. Each shard by itself has been verified before.
+absl::StatusOr<VerifyReport> CompareShards(const ShardList& shards, const std::string& after, int max_skus) {
+  ASSIGN_OR_RETURN(const PlacesPage page, ListPlaces(shards, after, std::min(max_skus, kMostCompared)));
+  VerifyReport report;
+  for (const auto& [sku_id, places] : page.places) {
+    RETURN_IF_ERROR(JudgePlaces(shards, sku_id, places, report));
+  }
+  if (!page.last.empty()) report.next = VerifyPosition{.shard = kComparison, .sku_id = page.last};
+  return report;
+}
+
+absl::Status CompareAll(const ShardList& shards, VerifyReport& merged) {
+  std::string after;
+  while (true) {
+    ASSIGN_OR_RETURN(VerifyReport page, CompareShards(shards, after, kMostCompared));
+    for (LedgerViolation& violation : page.violations) {
+      if (merged.violations.size() < kMaxMergedViolations) merged.violations.push_back(std::move(violation));
+    }
+    if (!page.next.has_value()) return absl::OkStatus();
+    after = page.next->sku_id;
+  }
+}
+
+// Only of a SKU that a shard has: others are not verified one by one.
+absl::Status CompareOne(const ShardList& shards, const std::string& sku_id, VerifyReport& merged) {
+  ASSIGN_OR_RETURN(const SkuPlaces places, LookAt(shards, sku_id));
+  const bool found = std::any_of(places.begin(), places.end(), [](const SkuPlace& at) { return HasSku(at.where); });
+  return found ? JudgePlaces(shards, sku_id, places, merged) : absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<Sku> RoutingStockLedger::CreateSku(const Sku& sku, const std::string& actor) {
-  if (sku.shard == kHomeShard) return shards_->home().stock->CreateSku(sku, actor);
+  if (sku.shard == kHomeShard) {
+    auto created = shards_->home().stock->CreateSku(sku, actor);
+    if (!absl::IsAlreadyExists(created.status())) return created;
+    return TellWhere(shards_->home(), sku.sku_id, created.status());
+  }
   std::shared_ptr<ShardBackend> shard = shards_->Find(sku.shard);
   if (shard == nullptr) {
     RETURN_IF_ERROR(shards_->Refresh());
@@ -79,7 +165,7 @@ absl::StatusOr<Sku> RoutingStockLedger::CreateSku(const Sku& sku, const std::str
   if (shard == nullptr) return NoSuchShardError(sku.shard);
   if (IsSilent(*shard)) return SilentShard(*shard);
   if (absl::Status reserved = shards_->home().shards->ReserveSku(sku.sku_id, sku.shard); !reserved.ok()) {
-    return reserved;
+    return absl::IsAlreadyExists(reserved) ? TellWhere(shards_->home(), sku.sku_id, reserved) : reserved;
   }
   return shard->stock->CreateSku(sku, actor);
 }
@@ -250,6 +336,9 @@ absl::StatusOr<VerifyReport> RoutingStockLedger::Verify(const std::string& sku_i
     return absl::OkStatus();
   });
   if (!verified.ok()) return verified;
+  const ShardList shards = shards_->All();
+  if (shards.size() == 1) return merged;
+  RETURN_IF_ERROR(sku_id.empty() ? CompareAll(shards, merged) : CompareOne(shards, sku_id, merged));
   return merged;
 }
 
@@ -257,15 +346,16 @@ absl::StatusOr<VerifyReport> RoutingStockLedger::VerifyPage(const VerifyPosition
   const ShardList all = shards_->All();
   const std::string begin = after.shard.empty() ? std::string(kHomeShard) : after.shard;
   const auto shard = std::find_if(all.begin(), all.end(), [&](const auto& one) { return !IsBefore(one->name, begin); });
-  if (shard == all.end()) return VerifyReport();
+  if (shard == all.end() && all.size() == 1) return VerifyReport();
+  if (shard == all.end()) return CompareShards(all, begin == kComparison ? after.sku_id : "", max_skus);
   if (IsSilent(**shard)) return SilentShard(**shard);
   // The shard of the position may have been removed meanwhile.
   const VerifyPosition from{.shard = (*shard)->name, .sku_id = (*shard)->name == begin ? after.sku_id : ""};
   ASSIGN_OR_RETURN(VerifyReport report, (*shard)->stock->VerifyPage(from, max_skus));
   NameShard(**shard, report);
-  if (!report.next.has_value() && std::next(shard) != all.end()) {
-    report.next = VerifyPosition{.shard = (*std::next(shard))->name, .sku_id = ""};
-  }
+  if (report.next.has_value() || all.size() == 1) return report;
+  const bool last = std::next(shard) == all.end();
+  report.next = VerifyPosition{.shard = last ? kComparison : (*std::next(shard))->name, .sku_id = ""};
   return report;
 }
 

@@ -52,7 +52,9 @@ class RoutingStockLedger : public ForwardingStockLedger<RoutingStockLedger> {
   // Ordered by time. For one SKU, what the shards say that were asked until the one that has it. With several shards
   // only from the newest: kInvalidArgument with a `before`, because ids are per shard.
   absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
-  // One snapshot per shard.
+  // One snapshot per shard. With several shards also whether each SKU is on exactly one (storage/shards/sku_places.h):
+  // rules sku_on_several_shards and sku_on_no_shard. The latter is not looked for when it is about one SKU that no
+  // shard has.
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
   absl::StatusOr<VerifyReport> VerifyPage(const VerifyPosition& after, int max_skus) override;
 

@@ -13,8 +13,8 @@
 #include "storage/ledger/payment_ledger.h"
 #include "storage/ledger/reservation_ledger.h"
 #include "storage/ledger/shard_ledger.h"
-#include "storage/ledger/sku_move_ledger.h"
 #include "storage/ledger/stock_ledger.h"
+#include "storage/ledger/whereabouts_ledger.h"
 #include "storage/pipeline/cart_pipeline.h"
 #include "storage/pipeline/change_pipeline.h"
 #include "storage/pipeline/commit_pipeline.h"
@@ -45,7 +45,7 @@ struct ShardBackend {
   ShardLedger* shards = nullptr;
   OutboxLedger* outbox = nullptr;
   PaymentLedger* payments = nullptr;
-  SkuMoveLedger* moves = nullptr;
+  WhereaboutsLedger* whereabouts = nullptr;
   CommitPipeline* claims = nullptr;
   ChangePipeline* changes = nullptr;
   CartPipeline* carts = nullptr;

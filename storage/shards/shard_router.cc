@@ -152,7 +152,7 @@ void ShardRouter::Find(const Uuid& reservation_id, Assurance assurance, FindDone
 // A shard that a SKU is leaving does not know whether it has arrived at the other one: the mover may have died in
 // between. Then the other shard's answer counts.
 absl::StatusOr<Reservation> ShardRouter::AsItIs(ShardBackend& shard, Reservation found, Assurance assurance) {
-  ASSIGN_OR_RETURN(const auto where, shard.moves->Where(found.sku_id));
+  ASSIGN_OR_RETURN(const auto where, shard.whereabouts->Where(found.sku_id));
   if (where.place != SkuWhereabouts::Place::kLeaving) return found;
   const auto target = shards_->Find(where.other_shard);
   if (target == nullptr) return UnknownShard();

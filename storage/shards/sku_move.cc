@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "storage/base/status_macros.h"
+#include "storage/shards/sku_places.h"
 #include "storage/uuid.h"
 
 namespace tranche::storage {
@@ -24,8 +25,6 @@ std::string NewToken() {
   for (uint8_t& byte : token.bytes) byte = static_cast<uint8_t>(random());
   return token.ToString();
 }
-
-bool Owns(const SkuWhereabouts& where) { return where.place == Place::kHere || where.place == Place::kLeaving; }
 
 // Temporary failures are tried again.
 template <typename Call>
@@ -49,11 +48,12 @@ struct SkuMove::Found {
 
   std::string sku_id, target_name, actor;
   At target;
-  std::vector<At> others;           // that answered
+  SkuPlaces seen;                   // of all that answered
+  std::vector<At> others;           // likewise, but for the target
   std::optional<size_t> owner;      // the one of `others` that has the SKU
   std::vector<std::string> silent;  // that did not answer
 
-  bool decided() const { return Owns(target.where); }
+  bool decided() const { return HasSku(target.where); }
   const At& source() const { return others.at(*owner); }
 };
 
@@ -103,24 +103,49 @@ absl::Status SkuMove::Abort(const std::string& sku_id, const std::string& target
 
 absl::StatusOr<SkuMove::Found> SkuMove::Find(const std::string& sku_id, const std::string& target,
                                              const std::string& actor) {
-  Found found{
-      .sku_id = sku_id, .target_name = target, .actor = actor, .target = {}, .others = {}, .owner = {}, .silent = {}};
+  Found found{.sku_id = sku_id,
+              .target_name = target,
+              .actor = actor,
+              .target = {},
+              .seen = {},
+              .others = {},
+              .owner = {},
+              .silent = {}};
   for (const Participant& shard : shards_) {
     auto where = shard.ledger->Where(sku_id);
+    if (where.ok()) found.seen.push_back({shard.shard, *where});
     if (shard.shard == target) {
       if (!where.ok()) return where.status();
       found.target = {shard, *std::move(where)};
     } else if (!where.ok()) {
       found.silent.push_back(shard.shard);
     } else {
-      if (Owns(*where)) found.owner = found.others.size();
+      // Two have it if it is leaving one of them for the other: that move must be finished before another one begins.
+      const bool leaving = where->place == Place::kLeaving;
+      if (leaving || (HasSku(*where) && !found.owner.has_value())) found.owner = found.others.size();
       found.others.push_back({shard, *std::move(where)});
     }
   }
   if (found.target.shard.ledger == nullptr) return absl::NotFoundError(absl::StrCat("no shard ", target));
+  RETURN_IF_ERROR(CheckOneHasIt(found));
   if (found.decided() || found.owner.has_value()) return found;
   if (found.silent.empty()) return absl::NotFoundError(absl::StrCat("no SKU ", sku_id));
   return absl::UnavailableError(absl::StrCat("shard ", found.silent.front(), " does not answer"));
+}
+
+// Nothing may be built on a SKU of which a shard has a copy besides: a restored one, which sells.
+absl::Status SkuMove::CheckOneHasIt(const Found& found) {
+  const auto look_again = [&]() -> absl::StatusOr<SkuPlaces> {
+    SkuPlaces places;
+    for (const Participant& shard : shards_) {
+      if (std::count(found.silent.begin(), found.silent.end(), shard.shard) > 0) continue;
+      ASSIGN_OR_RETURN(SkuWhereabouts where, shard.ledger->Where(found.sku_id));
+      places.push_back({shard.shard, std::move(where)});
+    }
+    return places;
+  };
+  ASSIGN_OR_RETURN(const std::string several, OnSeveralShards(found.seen, look_again));
+  return several.empty() ? absl::OkStatus() : OnSeveralShardsError(several);
 }
 
 // Restores "it sells at the source". The target first: after that, no step of the attempt can decide anything. False if

@@ -54,16 +54,18 @@ class SkuMove {
   SkuMove(std::vector<Participant> shards, Clock* clock, SkuMoveOptions options, Watch watch, Announce announce);
 
   // Begins the move, or finishes one that was abandoned; once the SKU is there, deletes what is left elsewhere. Errors:
-  // kNotFound (no such SKU), kFailedPrecondition (it is on its way elsewhere; it changes too fast), kUnavailable (a
+  // kNotFound (no such SKU), kFailedPrecondition (it is on its way elsewhere; it changes too fast; another shard has a
+  // copy of its own, see storage/shards/sku_places.h), kUnavailable (a
   // shard does not answer; if the move could not be undone, the message says that the SKU is paused). Run it again.
   absl::Status Run(const std::string& sku_id, const std::string& target, const std::string& actor);
-  // Undoes a move that is not decided. kFailedPrecondition if the SKU is at the target.
+  // Undoes a move that is not decided. kFailedPrecondition if the SKU is at the target, or on several shards.
   absl::Status Abort(const std::string& sku_id, const std::string& target, const std::string& actor);
 
  private:
   struct Found;
 
   absl::StatusOr<Found> Find(const std::string& sku_id, const std::string& target, const std::string& actor);
+  absl::Status CheckOneHasIt(const Found& found);
   absl::StatusOr<bool> Undo(const Found& found);
   absl::Status Move(const Found& found);
   absl::Status Pause(const Found& found, const std::string& token, const std::string& since);

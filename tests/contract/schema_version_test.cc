@@ -306,6 +306,7 @@ std::vector<NamedCall> Reads() {
       {"Identity", [](Ledgers& l) { return l.shards.Identity().status(); }},
       {"ListShards", [](Ledgers& l) { return l.shards.ListShards().status(); }},
       {"Where", [](Ledgers& l) { return l.moves.Where("tv").status(); }},
+      {"ListWhereabouts", [](Ledgers& l) { return l.moves.ListWhereabouts("", 1).status(); }},
       {"ExportPage", [](Ledgers& l) { return l.moves.ExportPage("tv", SkuPart::kLive, "", {}, 1).status(); }},
       {"ExportSku", [](Ledgers& l) { return l.moves.ExportSku("tv", NewId().ToString()).status(); }},
   };

@@ -70,6 +70,9 @@ class MortalMoveLedger : public SkuMoveLedger {
   absl::StatusOr<SkuWhereabouts> Where(const std::string& sku_id) override {
     return fate_->Do([&] { return real_->Where(sku_id); });
   }
+  absl::StatusOr<std::vector<ListedWhereabouts>> ListWhereabouts(const std::string& after, int limit) override {
+    return real_->ListWhereabouts(after, limit);
+  }
   absl::StatusOr<PreparedLeave> PrepareLeave(const std::string& sku_id, const std::string& token) override {
     return fate_->Do([&] { return real_->PrepareLeave(sku_id, token); });
   }
@@ -375,6 +378,28 @@ TEST_F(SkuMoveTest, StepsOfAnAttemptThatIsOverDoNothing) {
   MoverFate fate;
   EXPECT_TRUE(Run(fate, "tv", "b").ok());
   ExpectWhole("tv");
+}
+
+TEST_F(SkuMoveTest, AnOlderCopyThatCameBackStopsEveryMove) {
+  Create("tv", 100);
+  EXPECT_EQ(Claim(home_, "tv").outcome, CommitOutcome::kCreated);
+  MoverFate fate;
+  ASSERT_TRUE(Run(fate, "tv", "b").ok());
+  // As if home had been restored to before the move.
+  const absl::Status restored = testing::ExecuteSql(home_.database.owner_dsn(), R"(
+    UPDATE tranche.sku SET whereabouts = 'HERE', other_shard = NULL, pool_waiting = true WHERE sku_id = 'tv';
+    INSERT INTO tranche.stock_slot (sku_id, slot_no, holder, allotted, remaining, version)
+    VALUES ('tv', 0, NULL, 100, 100, 1))");
+  ASSERT_TRUE(restored.ok()) << restored;
+  for (const char* target : {"b", "home"}) {
+    for (const bool abort : {false, true}) {
+      const absl::Status refused = Run(fate, "tv", target, abort);
+      EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition) << target;
+      EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("it is on home and b"));
+    }
+  }
+  EXPECT_EQ(b_.moves.Where("tv")->place, SkuWhereabouts::Place::kHere) << "nothing was done";
+  EXPECT_EQ(home_.moves.Where("tv")->place, SkuWhereabouts::Place::kHere);
 }
 
 TEST_F(SkuMoveTest, AShardIsAddedOnceUnderOneNameToOneHome) {

@@ -83,6 +83,11 @@ class ShardsTest : public SaleTest, protected TranchectlRunner {
     ASSERT_TRUE(stock.SetQuotaFrozen(sku, false, "test").ok());
   }
 
+  static void Execute(const MiniPostgres& postgres, const std::string& sql) {
+    const absl::Status done = ExecuteSql(postgres.dsn(), sql);
+    ASSERT_TRUE(done.ok()) << done;
+  }
+
   Reservation Hold(const std::string& sku, const std::string& user) {
     const auto held = client_->Create({.sku = sku, .user = user, .reservation_id = ""});
     EXPECT_TRUE(held.ok()) << held.status();
@@ -263,6 +268,63 @@ TEST_F(ShardsTest, ADatabaseWhoseSchemaDoesNotFitBecomesNoShard) {
   EXPECT_THAT(err_, HasSubstr("this version is too old for the database"));
 }
 
+TEST_F(ShardsTest, AnOlderCopyThatARestoreBroughtBackIsFoundAndTakenOut) {
+  StartCluster();
+  OpenSale("tv", 1000);
+  const Reservation held = Hold("tv", "early");
+  Move("tv", "s1");
+  EXPECT_EQ(Ctl({"verify"}), 0) << out_ << err_;
+  // As if home had been restored to before the first sale.
+  Execute(cluster_->postgres(), R"(
+    UPDATE tranche.sku SET whereabouts = 'HERE', other_shard = NULL, pool_waiting = true WHERE sku_id = 'tv';
+    INSERT INTO tranche.stock_slot (sku_id, slot_no, holder, allotted, remaining, version)
+    VALUES ('tv', 0, NULL, 1000, 1000, 1))");
+  const auto found = AllOf(HasSubstr("sku_on_several_shards"), HasSubstr("on home and s1"));
+  EXPECT_EQ(Ctl({"verify"}), 2) << out_ << err_;
+  EXPECT_THAT(out_, found);
+  EXPECT_EQ(Ctl({"verify", "--sku", "tv"}), 2) << out_ << err_;
+  EXPECT_THAT(out_, found);
+  for (const std::string option : {"--yes", "--abort", ""}) {
+    std::vector<std::string> move = {"sku", "move", "tv", "--to", "s1"};
+    if (!option.empty()) move.push_back(option);
+    EXPECT_EQ(Ctl(move), 2) << option;
+    EXPECT_THAT(err_,
+                AllOf(HasSubstr("SHARD_STATE"), HasSubstr("on home and s1"), HasSubstr("An older copy came back")));
+  }
+
+  Execute(cluster_->postgres(), "SELECT tranche.give_up_copy('tv', 's1', 'alice')");
+  Move("tv", "s1");
+  EXPECT_EQ(Ctl({"verify"}), 0) << out_ << err_;
+  EXPECT_EQ(Ctl({"audit", "--sku", "tv"}), 0) << err_;
+  const auto read = client_->Get(held.reservation_id);
+  EXPECT_TRUE(read.ok()) << read.status();
+  Shoppers shoppers(client_.get(), {"tv"}, 2);
+  EXPECT_TRUE(shoppers.WaitForMore(50, kPatience)) << "it does not sell at s1";
+  shoppers.Stop();
+  CheckLedger();
+}
+
+TEST_F(ShardsTest, ASkuThatARestoredShardHasForgottenIsFoundAndCreatedAgain) {
+  StartCluster();
+  OpenSale("cam", 10);
+  Move("cam", "s1");
+  // As if s1 had been restored to before the move.
+  Execute(cluster_->shard(0), R"(
+    DELETE FROM tranche.sku WHERE sku_id = 'cam';
+    DELETE FROM tranche.stock_slot WHERE sku_id = 'cam')");
+  EXPECT_EQ(Ctl({"verify"}), 2) << out_ << err_;
+  EXPECT_THAT(out_, AllOf(HasSubstr("sku_on_no_shard"), HasSubstr("home says it has gone to s1, s1 does not know it")));
+  std::vector<std::string> create = {"sku", "create", "cam", "--stock", "10", "--price", "1"};
+  EXPECT_EQ(Ctl(create), 2);
+  EXPECT_THAT(err_, AllOf(HasSubstr("SKU_ALREADY_EXISTS"), HasSubstr("on the shard s1, or was")));
+  create.insert(create.end(), {"--shard", "s1"});
+  EXPECT_EQ(Ctl(create), 0) << err_;
+  EXPECT_EQ(Ctl({"verify"}), 0) << out_ << err_;
+  EXPECT_EQ(Ctl({"sku", "show", "cam", "-o", "json"}), 0) << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["shard"], "s1");
+  CheckLedger();
+}
+
 class UnfitShardTest : public ShardsTest {
  protected:
   // Home and s1, without any process of ours.
@@ -276,10 +338,7 @@ class UnfitShardTest : public ShardsTest {
     ASSERT_TRUE(started.ok()) << started.status();
     cluster_ = *std::move(started);
   }
-  void AtShard(const std::string& sql) {
-    const absl::Status done = ExecuteSql(cluster_->shard(0).dsn(), sql);
-    ASSERT_TRUE(done.ok()) << done;
-  }
+  void AtShard(const std::string& sql) { Execute(cluster_->shard(0), sql); }
   // One of each. They serve home.
   void StartProcesses() {
     for (const auto& started : {cluster_->StartNode(), cluster_->StartBalancer(), cluster_->StartWorker()}) {

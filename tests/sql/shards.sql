@@ -38,6 +38,20 @@ SELECT is((SELECT whereabouts FROM tranche.sku_whereabouts('radio')), 'HERE');
 SELECT is_empty($$ SELECT * FROM tranche.sku_whereabouts('never') $$);
 SELECT conserved();
 
+-- What home says about all of them, page by page.
+SELECT is(sku('cam', 5), true);
+UPDATE tranche.sku SET whereabouts = 'GONE', other_shard = 'hot', quota_version = 7, pool_waiting = false WHERE sku_id = 'cam';
+CREATE FUNCTION listed(p_after text, p_limit integer) RETURNS text LANGUAGE sql AS
+$$ SELECT string_agg(concat_ws(' ', l.sku_id, l.whereabouts, l.other_shard, l.quota_version,
+                               CASE WHEN l.only_reserved THEN 'only reserved' END), ', ')
+   FROM tranche.list_whereabouts(p_after, p_limit) l $$;
+SELECT is(listed('', 9), 'cam GONE hot 7, radio HERE 1, tv GONE cold 1 only reserved');
+SELECT is(listed('', 2), 'cam GONE hot 7, radio HERE 1');
+SELECT is(listed('radio', 2), 'tv GONE cold 1 only reserved');
+SELECT is(listed('tv', 2), NULL);
+SELECT is(tranche.reserve_sku('cam', 'hot'), true, 'it may be created there again');
+SELECT is(listed('', 1), 'cam GONE hot 7', 'and stays what it was');
+
 -- As a shard.
 DELETE FROM tranche.shard; DELETE FROM tranche.stock_slot; DELETE FROM tranche.sku; DELETE FROM tranche.incarnation;
 SELECT throws_ok($$ SELECT tranche.adopt_shard('home', gen_random_uuid(), '{}', 'alice') $$, '22023');

@@ -1,5 +1,5 @@
 -- Runs last of the procedures: only the application role may execute the functions above. It may not execute the
--- migrator's own functions, nor those that only other procedures call.
+-- migrator's own functions, nor those that only other procedures, or only operators, call.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA tranche FROM PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA tranche TO tranche_app;
 REVOKE EXECUTE ON FUNCTION tranche.begin_migration(text[]), tranche.check_procedures(text[], text[]),
@@ -7,7 +7,7 @@ REVOKE EXECUTE ON FUNCTION tranche.begin_migration(text[]), tranche.check_proced
   tranche.refuse_older_migrator(), tranche.schema_version() FROM tranche_app;
 REVOKE EXECUTE ON FUNCTION tranche.await_pool(text), tranche.await_standby(),
   tranche.check_arriving(text, uuid), tranche.confirm_retired(uuid, text, bigint, text),
-  tranche.due_holds(timestamptz, timestamptz, uuid, integer),
+  tranche.due_holds(timestamptz, timestamptz, uuid, integer), tranche.give_up_copy(text, text, text),
   tranche.known_reservation(uuid), tranche.ledger_line(), tranche.lock_reservations(uuid[], boolean, boolean),
   tranche.lock_sku(text), tranche.lock_units(text, bigint), tranche.next_sku_of_buyer(text, text, boolean, integer),
   tranche.pin_skus(text[], boolean), tranche.pool_ended_slots(text, bigint),

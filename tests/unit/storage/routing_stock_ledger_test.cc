@@ -1,7 +1,9 @@
 // Several shards as one stock ledger: what each method of the interfaces promises holds over all of them.
 #include "storage/shards/routing_stock_ledger.h"
 
+#include <algorithm>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -18,6 +20,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using Place = SkuWhereabouts::Place;
 
 // The stock ledger of one shard. `after`, if set, runs once, when the next call has been answered.
 class HookedStock : public ForwardingStockLedger<HookedStock> {
@@ -45,6 +48,7 @@ class ListedShards : public ShardLedger {
   absl::StatusOr<std::vector<Shard>> ListShards() override { return shards; }
   absl::StatusOr<bool> AddShard(const std::string&, const std::string&, const std::string&) override { return false; }
   absl::Status ReserveSku(const std::string& sku_id, const std::string&) override {
+    if (taken) return absl::AlreadyExistsError("taken");
     reserved.insert(sku_id);
     return absl::OkStatus();
   }
@@ -56,6 +60,36 @@ class ListedShards : public ShardLedger {
 
   std::vector<Shard> shards;
   std::set<std::string> reserved;
+  bool taken = false;  // no id is free
+};
+
+// What one shard knows about where SKUs are.
+class NotedWhereabouts : public WhereaboutsLedger {
+ public:
+  absl::StatusOr<SkuWhereabouts> Where(const std::string& sku_id) override {
+    if (const std::function<void()> hook = std::exchange(before_where, nullptr)) hook();
+    const auto found = known.find(sku_id);
+    return found == known.end() ? SkuWhereabouts() : found->second;
+  }
+  absl::StatusOr<std::vector<ListedWhereabouts>> ListWhereabouts(const std::string& after, int limit) override {
+    std::vector<ListedWhereabouts> listed;
+    for (auto sku = known.upper_bound(after); sku != known.end(); ++sku) {
+      if (static_cast<int>(listed.size()) < limit) listed.push_back({sku->first, sku->second});
+    }
+    largest_page = std::max(largest_page, listed.size());
+    return listed;
+  }
+
+  void Set(const std::string& sku_id, SkuWhereabouts::Place place, const std::string& other_shard = "",
+           int64_t version = 1) {
+    known[sku_id].place = place;
+    known[sku_id].other_shard = other_shard;
+    known[sku_id].version = version;
+  }
+
+  std::map<std::string, SkuWhereabouts> known;
+  std::function<void()> before_where;  // if set, runs once, before the next answer
+  size_t largest_page = 0;
 };
 
 struct ShardOfFakes : ShardBackend {
@@ -68,6 +102,7 @@ struct ShardOfFakes : ShardBackend {
     reservations = &ledger;
     stock = &hooked;
     shards = &listed;
+    whereabouts = &noted;
     claims = pipeline.get();
   }
 
@@ -82,6 +117,7 @@ struct ShardOfFakes : ShardBackend {
   FakeLedger ledger;
   HookedStock hooked;
   ListedShards listed;
+  NotedWhereabouts noted;
   FakeLedger sales;  // of the pipeline, which shows whether it answers
   std::unique_ptr<CommitPipeline> pipeline;
   std::unique_ptr<CommitLane> lane;
@@ -133,6 +169,22 @@ class RoutingStockLedgerTest : public ::testing::Test {
     id.bytes[0] = static_cast<uint8_t>(sku_id[0]);
     Buy(shard, sku_id, id);
     EXPECT_TRUE(shard->ledger.CancelReservations({Cancellation{id, ""}}).ok());
+  }
+
+  // "rule sku: detail" of all pages, as an operator's verification reads them.
+  std::vector<std::string> VerifyAll(int page_size) {
+    std::vector<std::string> violations;
+    VerifyPosition after;
+    while (true) {
+      const absl::StatusOr<VerifyReport> page = ledger_.VerifyPage(after, page_size);
+      EXPECT_TRUE(page.ok()) << page.status();
+      if (!page.ok()) return violations;
+      for (const LedgerViolation& violation : page->violations) {
+        violations.push_back(absl::StrCat(violation.rule, " ", violation.sku_id, ": ", violation.detail));
+      }
+      if (!page->next.has_value()) return violations;
+      after = *page->next;
+    }
   }
 
   static std::vector<std::string> IdsOf(const absl::StatusOr<std::vector<Sku>>& skus) {
@@ -310,6 +362,22 @@ TEST_F(RoutingStockLedgerTest, NothingIsCreatedOnASilentShard) {
   EXPECT_THAT(home_->listed.reserved, ElementsAre("tv"));
 }
 
+TEST_F(RoutingStockLedgerTest, WhoCreatesASkuThatIsOnAnotherShardIsToldWhere) {
+  Create(home_, "cam");
+  home_->noted.Set("cam", Place::kGone, "s1", 3);
+  const absl::Status there = ledger_.CreateSku(Wanted("cam", "home"), "test").status();
+  EXPECT_TRUE(absl::IsAlreadyExists(there));
+  EXPECT_EQ(ShardOf(there), "s1");
+  home_->listed.taken = true;
+  EXPECT_EQ(ShardOf(ledger_.CreateSku(Wanted("cam", "s2"), "test").status()), "s1");
+  home_->noted.Set("cam", Place::kHere);
+  for (const char* shard : {"home", "s2"}) {
+    const absl::Status here = ledger_.CreateSku(Wanted("cam", shard), "test").status();
+    EXPECT_TRUE(absl::IsAlreadyExists(here));
+    EXPECT_EQ(ShardOf(here), "");
+  }
+}
+
 TEST_F(RoutingStockLedgerTest, VerifiesAllShards) {
   Create(home_, "b");
   Create(s1_, "a");
@@ -328,12 +396,60 @@ TEST_F(RoutingStockLedgerTest, VerifiesShardAfterShardPageByPage) {
     if (!page.next.has_value()) break;
     after = *page.next;
   }
-  EXPECT_THAT(pages, ElementsAre("/: 2", "home/c: 1", "s1/: 0", "s2/: 1"));
+  EXPECT_THAT(pages, ElementsAre("/: 2", "home/c: 1", "s1/: 0", "s2/: 1", "~/: 0")) << "~ compares them";
   EXPECT_EQ(ledger_.VerifyPage({.shard = "s11", .sku_id = "zz"}, 2)->skus_checked, 1)
       << "removed: the next one follows";
   EXPECT_FALSE(ledger_.VerifyPage({.shard = "z", .sku_id = ""}, 2)->next.has_value());
   s2_->FallSilent();
   EXPECT_TRUE(absl::IsUnavailable(ledger_.VerifyPage({.shard = "s2", .sku_id = ""}, 2).status()));
+}
+
+TEST_F(RoutingStockLedgerTest, ComparesTheShardsPageByPage) {
+  // "tv" came back to home by a restore, and s2 has forgotten "cam". All others are where they should be.
+  for (const char* sku : {"a", "b", "cam", "d", "e", "tv"}) home_->noted.Set(sku, Place::kGone, "s2", 3);
+  for (const char* sku : {"a", "b", "d", "e", "tv"}) s2_->noted.Set(sku, Place::kHere, "", 4);
+  home_->noted.Set("tv", Place::kHere, "", 2);
+  home_->noted.Set("f", Place::kHere);
+  home_->noted.Set("g", Place::kLeaving, "s1", 7);
+  s1_->noted.Set("g", Place::kHere, "", 8);
+  const auto found =
+      ElementsAre("sku_on_no_shard cam: home says it has gone to s2, s1 does not know it, s2 does not know it",
+                  "sku_on_several_shards tv: on home and s2");
+  for (const int page_size : {1, 2, 3, 100}) EXPECT_THAT(VerifyAll(page_size), found) << page_size << " at a time";
+  const VerifyReport all = *ledger_.Verify("");
+  EXPECT_EQ(all.violations.size(), 2u);
+  EXPECT_EQ(ledger_.Verify("tv")->violations.size(), 1u);
+  EXPECT_THAT(ledger_.Verify("a")->violations, IsEmpty());
+  EXPECT_THAT(ledger_.Verify("cam")->violations, IsEmpty()) << "no shard has it: see VerifyHandler";
+}
+
+TEST_F(RoutingStockLedgerTest, ASkuThatMovesWhileTheShardsAreComparedIsInOrder) {
+  home_->noted.Set("tv", Place::kHere, "", 5);
+  s1_->noted.Set("tv", Place::kHere, "", 6);
+  // It was listed at home, arrived at s1, was listed there, and home is told now.
+  home_->noted.before_where = [this] { home_->noted.Set("tv", Place::kGone, "s1", 5); };
+  EXPECT_THAT(VerifyAll(10), IsEmpty());
+  home_->noted.Set("radio", Place::kGone, "s1", 5);
+  s1_->noted.Set("radio", Place::kGone, "home", 6);
+  home_->noted.before_where = [this] { home_->noted.Set("radio", Place::kHere, "", 7); };
+  EXPECT_THAT(VerifyAll(10), IsEmpty());
+}
+
+TEST_F(RoutingStockLedgerTest, ComparingTheShardsKeepsFewSkusInMemory) {
+  for (int i = 0; i < 5000; ++i) {
+    const std::string sku = absl::StrCat("sku-", i);
+    home_->noted.Set(sku, Place::kGone, "s1", 1);
+    s1_->noted.Set(sku, Place::kHere, "", 2);
+  }
+  home_->noted.Set("sku-4999", Place::kHere);
+  EXPECT_EQ(VerifyAll(10000).size(), 1u);
+  EXPECT_LE(home_->noted.largest_page, 1000u);
+  EXPECT_LE(s1_->noted.largest_page, 1000u);
+}
+
+TEST_F(RoutingStockLedgerTest, ShardsAreComparedOnlyWhenAllAnswer) {
+  s1_->FallSilent();
+  EXPECT_TRUE(absl::IsUnavailable(ledger_.VerifyPage({.shard = "~", .sku_id = ""}, 2).status()));
 }
 
 }  // namespace
