@@ -40,8 +40,9 @@ std::string NextStepFor(const absl::Status& status, bool changed_nothing) {
     case Reason::kShardNotFound:
       return "`tranchectl shard list` shows the shards there are";
     case Reason::kShardState:
-      return "`tranchectl sku show` and `shard list` show what is where; run the command again, or take it back with "
-             "--abort";
+      // Of a move; otherwise it is about a database that cannot be added.
+      if (ErrorMetadata(status, "sku_id").has_value()) return "`tranchectl sku show` shows where it is";
+      return "`tranchectl shard list` shows the shards there are";
     case Reason::kSinkNotFound:
       return "`tranchectl outbox sink list` shows the sinks there are";
     case Reason::kOutboxMessageNotFound:

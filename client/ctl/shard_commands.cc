@@ -77,6 +77,7 @@ class MoveProgress {
   }
   void Tell() {
     if (last_.stage() == MoveSkuResponse::STAGE_UNSPECIFIED || last_.stage() == MoveSkuResponse::STAGE_PREVIEW) return;
+    if (last_.nothing_to_abort()) return;
     session_.err() << NameOf(last_.stage());
     if (last_.rows() > 0) session_.err() << ": " << last_.rows() << " rows";
     if (last_.stage() == MoveSkuResponse::STAGE_SELLING && last_.has_paused_for()) {
@@ -107,6 +108,11 @@ void Move(Session& session, const MoveFlags& flags) {
   }
   progress.Tell();
   const MoveSkuResponse& last = progress.last();
+  if (last.nothing_to_abort()) {
+    if (!session.json()) session.out() << flags.sku_id << ": no unfinished move to " << flags.to << "\n";
+    if (!flags.yes) SayNothingWouldChange(session);
+    return;
+  }
   if (flags.yes) {
     if (!session.json()) session.out() << flags.sku_id << (flags.abort ? ": stays" : ": is at " + flags.to) << "\n";
     return;
