@@ -511,10 +511,12 @@ TEST_F(TranchectlTest, AuditStopsAtItsLimit) {
 TEST_F(TranchectlTest, AMistypedCommandIsMetWithASuggestion) {
   EXPECT_EQ(Ctl({"sku", "shwo", "tv"}), 1);
   EXPECT_THAT(err_, HasSubstr("did you mean \"show\"?"));
-  EXPECT_EQ(Ctl({"-o", "json", "quto", "show", "tv"}), 1);
+  EXPECT_EQ(Ctl({"-o", "json", "qouta", "show", "tv"}), 1);
   EXPECT_THAT(err_, HasSubstr("did you mean \"quota\"?"));
   EXPECT_EQ(Ctl({"stock", "delete", "tv", "5"}), 1);
   EXPECT_THAT(err_, HasSubstr("there are: add, reduce"));
+  EXPECT_EQ(Ctl({"completion", "tcsh"}), 1);
+  EXPECT_THAT(err_, HasSubstr("there are: bash, zsh, fish"));
   EXPECT_EQ(Ctl({"stock", "add", "tv"}), 1);
   EXPECT_THAT(err_, Not(HasSubstr("did you mean"))) << "what is missing is an argument";
 }

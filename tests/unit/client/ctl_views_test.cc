@@ -55,6 +55,8 @@ TEST(SuggestTest, FindsWhatWasMeant) {
   EXPECT_EQ(ClosestWord("delete", words), "");
   EXPECT_EQ(ClosestWord("get", words), "set");
   EXPECT_EQ(ClosestWord("add", words), "") << "two slips are too many for three letters";
+  EXPECT_EQ(ClosestWord("tcsh", {"bash", "zsh", "fish"}), "") << "and for four";
+  EXPECT_EQ(ClosestWord("rebalnec", words), "rebalance") << "two in eight";
   EXPECT_EQ(ClosestWord("s", words), "") << "show or set";
   EXPECT_EQ(ClosestWord("", words), "");
 }
