@@ -4,6 +4,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "client/ctl/field_arguments.h"
 #include "client/ctl/parse.h"
 #include "tranche/error.h"
 
@@ -151,9 +152,8 @@ std::string NextStepForOutage(Reason reason, bool changed_nothing) {
 std::string NextStepFor(const absl::Status& status, bool changed_nothing) {
   const Reason reason = ReasonOf(status);
   if (ReasonNameOf(status).empty()) return NextStepForTransport(status, changed_nothing);
-  if (reason == Reason::kFieldInvalid) {
-    const std::string field = Known(status, "field");
-    return field.empty() ? "" : absl::StrCat("correct ", field);
+  if (const std::string argument = ArgumentOf(Known(status, "field")); !argument.empty()) {
+    return absl::StrCat("correct ", argument);
   }
   for (const std::string& step : {NextStepForMissing(reason), NextStepForChange(status), NextStepForOperation(status),
                                   NextStepForOutage(reason, changed_nothing)}) {

@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "client/ctl/field_arguments.h"
 #include "client/ctl/run.h"
 #include "tests/integration/fake_front_node.h"
 #include "tests/support/scratch_dir.h"
@@ -710,11 +711,13 @@ TEST_F(TranchectlTest, HelpTeachesAndReturnsZero) {
 // Every page, so also that of a command that is added: with an example of its own.
 TEST_F(TranchectlTest, EveryHelpPageHasAnExampleOfItsOwn) {
   std::vector<std::string> paths = {""};
+  std::string pages;
   for (size_t i = 0; i < paths.size(); ++i) {
     std::vector<std::string> arguments = absl::StrSplit(paths[i], ' ', absl::SkipEmpty());
     std::vector<std::string> completed = arguments;
     arguments.push_back("--help");
     EXPECT_EQ(RunCtl(arguments), 0);
+    pages += out_;
     EXPECT_THAT(out_, HasSubstr(absl::StrCat("tranchectl ", paths[i]))) << paths[i];
     EXPECT_THAT(out_, HasSubstr("Example")) << paths[i];
     completed.insert(completed.begin(), {"--endpoint", "127.0.0.1:1", "completion", "candidates", "--"});
@@ -725,6 +728,9 @@ TEST_F(TranchectlTest, EveryHelpPageHasAnExampleOfItsOwn) {
     }
   }
   EXPECT_GE(paths.size(), 38u);
+  for (const FieldArgument& known : FieldArguments()) {
+    EXPECT_THAT(pages, HasSubstr(absl::StrCat("  ", std::string(known.argument)))) << "hints name it";
+  }
 }
 
 class CompletionTest : public TranchectlTest {

@@ -55,6 +55,16 @@ TEST(HintsTest, SpeakOfAmountsAsTheToolDoes) {
   EXPECT_THAT(Hint("INSUFFICIENT_UNITS", {{"available", "0"}}), HasSubstr("quota show"));
 }
 
+TEST(HintsTest, NameTheArgumentInsteadOfTheField) {
+  EXPECT_EQ(Hint("FIELD_INVALID", {{"field", "sku.slots_per_slice"}}), "correct --slots");
+  EXPECT_EQ(Hint("FIELD_INVALID", {{"field", "to"}}), "correct --to");
+  EXPECT_EQ(Hint("FIELD_INVALID", {{"field", "key.revision"}}), "correct MESSAGE");
+  EXPECT_EQ(Hint("QUANTITY_INVALID", {{"field", "lines[2].quantity"}}), "correct LINE");
+  EXPECT_EQ(Hint("RESERVATION_ID_MALFORMED", {{"field", "reservation_id"}}), "correct ID");
+  EXPECT_EQ(Hint("FIELD_INVALID", {{"field", "name"}}), "") << "the message says it";
+  EXPECT_EQ(Hint("FIELD_INVALID"), "");
+}
+
 TEST(HintsTest, OfAReasonThatThisVersionDoesNotKnowAreEmpty) { EXPECT_EQ(Hint("FROM_THE_FUTURE"), ""); }
 
 }  // namespace
