@@ -123,13 +123,16 @@ std::string NextStepForOperation(const absl::Status& status) {
 }
 
 // It may go better later, or elsewhere.
-std::string NextStepForOutage(Reason reason, bool changed_nothing) {
-  switch (reason) {
+std::string NextStepForOutage(const absl::Status& status, bool changed_nothing) {
+  switch (ReasonOf(status)) {
     case Reason::kExhaustedHere:
       return "units are on their way: try again in a moment";
     case Reason::kSkuMoving:
       return "try again in a moment";
     case Reason::kLedgerUnavailable:
+      if (!Known(status, "shard").empty()) {
+        return "look at that shard's PostgreSQL, and whether every server has credentials for it; nothing was changed";
+      }
       return "look at PostgreSQL, and at what it waits for; nothing was changed";
     case Reason::kCommitUnknown:
       return changed_nothing ? "try again" : kLookBeforeYouRepeat;
@@ -156,7 +159,7 @@ std::string NextStepFor(const absl::Status& status, bool changed_nothing) {
     return absl::StrCat("correct ", argument);
   }
   for (const std::string& step : {NextStepForMissing(reason), NextStepForChange(status), NextStepForOperation(status),
-                                  NextStepForOutage(reason, changed_nothing)}) {
+                                  NextStepForOutage(status, changed_nothing)}) {
     if (!step.empty()) return step;
   }
   return "";

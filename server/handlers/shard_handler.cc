@@ -13,6 +13,7 @@
 #include "server/handlers/field_checks.h"
 #include "server/handlers/sku_handler.h"
 #include "server/process/dsn.h"
+#include "server/process/ledger_advice.h"
 #include "server/process/schema_check.h"
 #include "server/proto_time.h"
 #include "storage/base/status_macros.h"
@@ -35,9 +36,13 @@ absl::Status CannotBeShard(const std::string& name, const absl::Status& status) 
   const std::string detail(status.message());
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kResourceExhausted: {
+      const std::string password = PasswordAdvice(detail);
       return MakeError(v1::ERROR_REASON_LEDGER_UNAVAILABLE,
-                       absl::StrCat("This node does not reach the database: ", detail), {{"shard", name}});
+                       absl::StrCat("This node does not reach the database: ", detail,
+                                    password.empty() ? "" : absl::StrCat("; on every server, ", password)),
+                       {{"shard", name}});
+    }
     case absl::StatusCode::kPermissionDenied:
       return ShardState(name, absl::StrCat("The database user may not use the ledger there: GRANT tranche_app TO that "
                                            "user (",

@@ -657,6 +657,21 @@ TEST_F(TranchectlTest, AnEndpointThatIsNoneIsWrongUsage) {
   }
 }
 
+TEST_F(TranchectlTest, AWrongValueOfTheEnvironmentNamesItsVariable) {
+  setenv("TRANCHE_ENDPOINT", "foo", 1);
+  EXPECT_EQ(RunCtl({"node", "list"}), 1);
+  EXPECT_THAT(err_, HasSubstr("TRANCHE_ENDPOINT: \"foo\" is not HOST:PORT"));
+  EXPECT_EQ(RunCtl({"--endpoint", "bar", "node", "list"}), 1);
+  EXPECT_THAT(err_, HasSubstr("--endpoint: \"bar\"")) << "it was typed";
+  unsetenv("TRANCHE_ENDPOINT");
+  setenv("TRANCHE_OUTPUT", "yaml", 1);
+  EXPECT_EQ(RunCtl({"node", "list"}), 1);
+  EXPECT_THAT(err_, HasSubstr("TRANCHE_OUTPUT: "));
+  EXPECT_EQ(RunCtl({"-o", "toml", "node", "list"}), 1);
+  EXPECT_THAT(err_, HasSubstr("--output: "));
+  unsetenv("TRANCHE_OUTPUT");
+}
+
 TEST_F(TranchectlTest, WhatTheClusterTakesForWrongUsageReturnsOne) {
   EXPECT_EQ(Ctl({"sku", "close", "tv"}), 1);
   EXPECT_THAT(err_, HasSubstr("FIELD_INVALID"));

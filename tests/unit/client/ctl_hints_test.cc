@@ -44,6 +44,7 @@ TEST(HintsTest, ClaimNothingThatMayBeFalse) {
   EXPECT_THAT(Hint("RESERVATION_STATE", {{"state", "PENDING"}}), Not(HasSubstr("only a PENDING one")));
   EXPECT_THAT(Hint("SALE_CLOSED"), Not(HasSubstr("closed SKU"))) << "its window may be over";
   EXPECT_THAT(Hint("LEDGER_UNAVAILABLE"), HasSubstr("what it waits for")) << "a single row may be locked";
+  EXPECT_THAT(Hint("LEDGER_UNAVAILABLE", {{"shard", "hot"}}), HasSubstr("credentials")) << "as `shard add` finds it";
   EXPECT_EQ(Hint("COMMIT_UNKNOWN"), "try again") << "a read";
 }
 

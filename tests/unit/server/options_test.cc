@@ -124,6 +124,14 @@ TEST_F(OptionsTest, WrongValuesAreOneLineThatNamesTheFlag) {
   EXPECT_THAT(Complaint({"--config", WriteFile("lames = 3\n")}), HasSubstr("lames"));
 }
 
+TEST_F(OptionsTest, AWrongValueOfTheEnvironmentNamesItsVariable) {
+  SetEnvironment("TRANCHE_LANES", "many");
+  EXPECT_THAT(Complaint({}), HasSubstr("tranched: TRANCHE_LANES: "));
+  EXPECT_THAT(Complaint({"--lanes", "none"}), HasSubstr("tranched: --lanes: ")) << "it was typed";
+  EXPECT_THAT(Complaint({"--lanes=none"}), HasSubstr("tranched: --lanes: "));
+  EXPECT_THAT(Complaint({"--lanes", "2", "--max-queue", "x"}), HasSubstr("tranched: --max-queue: "));
+}
+
 TEST_F(OptionsTest, WhatIsMistypedMayBeAPassword) {
   const std::string dsn = "postgresql://tranche:hunter2@db/tranche";
   const auto expect_secret = [this](const std::vector<std::string>& arguments) {
