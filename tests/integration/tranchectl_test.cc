@@ -609,6 +609,7 @@ TEST_F(TranchectlTest, WrongUsageReturnsOne) {
                                              {"sku", "create", "tv", "--stock", "-1", "--price", "1"},
                                              {"sku", "create", "tv", "--stock", "1", "--price", "1.999"},
                                              {"sku", "create", "tv", "--stock", "1"},
+                                             {"sku", "create", "tv", "--stock", "1", "--price", "1", "--slots", "65"},
                                              {"sku", "create", "tv", "--stock", "1", "--price", "1", "--hold", "soon"},
                                              {"stock", "add", "tv", "0"},
                                              {"sku", "list", "-o", "yaml"},

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/process/dsn.h"
 #include "storage/base/address.h"
@@ -153,6 +155,46 @@ TEST_F(OptionsTest, ABadDsnIsNotRepeated) {
   const std::string line = Complaint({"--postgres", "host=db hunter2", "--zookeeper", "zk:1"}, /*with_servers=*/false);
   EXPECT_THAT(line, HasSubstr("--postgres"));
   EXPECT_THAT(line, Not(HasSubstr("hunter2")));
+}
+
+// Of every program: its --help shows a line of a --config file, which must be one that it takes.
+TEST_F(OptionsTest, TheLineOfAConfigFileInTheHelpIsTaken) {
+  const auto expect_taken = [&](const std::string& program, auto parse) {
+    const auto run = [&](std::vector<const char*> arguments) {
+      arguments.insert(arguments.begin(), program.c_str());
+      out_.str("");
+      err_.str("");
+      return parse(static_cast<int>(arguments.size()), arguments.data());
+    };
+    ASSERT_EQ(run({"--help"}), 0);
+    std::string help = out_.str();
+    absl::RemoveExtraAsciiWhitespace(&help);
+    const std::string before = "File with flags, as TOML: ";
+    const size_t begin = help.find(before) + before.size();
+    ASSERT_GT(begin, before.size()) << help;
+    const std::string line = help.substr(begin, help.find(" (Env:", begin) - begin);
+    const std::string file = WriteFile(absl::StrCat(line, "\n"));
+    std::vector<const char*> arguments = {"--config", file.c_str()};
+    // The environment hides a key of the file.
+    if (!absl::StartsWith(line, "postgres")) SetEnvironment("TRANCHE_POSTGRES", "host=db");
+    SetEnvironment("TRANCHE_ZOOKEEPER", "zk:2181");
+    EXPECT_EQ(run(arguments), std::nullopt) << program << ": " << line << ": " << err_.str();
+  };
+  expect_taken("tranche-migrate", [&](int argc, const char* const* argv) {
+    MigrateOptions options;
+    return ParseMigrateOptions(argc, argv, &options, out_, err_);
+  });
+  expect_taken("tranched", [&](int argc, const char* const* argv) {
+    return ParseServerOptions(argc, argv, &options_, out_, err_);
+  });
+  expect_taken("tranche-balancer", [&](int argc, const char* const* argv) {
+    BalancerProcessOptions options;
+    return ParseBalancerOptions(argc, argv, &options, out_, err_);
+  });
+  expect_taken("tranche-worker", [&](int argc, const char* const* argv) {
+    WorkerProcessOptions options;
+    return ParseWorkerOptions(argc, argv, &options, out_, err_);
+  });
 }
 
 TEST_F(OptionsTest, HelpTeachesAndVersionTells) {
