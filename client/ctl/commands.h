@@ -33,6 +33,11 @@ inline CLI::Option* TakesOneOf(CLI::Option* option, std::vector<std::string> wor
   return option->transform(CLI::IsMember(std::move(words), CLI::ignore_case));
 }
 
+// The argument of commands about one SKU.
+inline CLI::Option* AddSkuArgument(CLI::App* command, std::string& sku_id) {
+  return command->add_option("SKU", sku_id, "Its id, as in `tranchectl sku list`")->required();
+}
+
 // The flag of all commands that preview.
 inline void AddYesFlag(CLI::App* command, bool& yes) {
   command->add_flag("-y,--yes", yes, "Do it; without this flag, only show what would change");

@@ -131,7 +131,7 @@ void AddSkuMoveCommand(CLI::App* sku, Session& session) {
   auto flags = std::make_shared<MoveFlags>();
   CLI::App* move = sku->add_subcommand(
       "move", "Move a SKU to another shard while it is on sale; its sale pauses for about a second");
-  move->add_option("SKU", flags->sku_id)->required();
+  AddSkuArgument(move, flags->sku_id);
   move->add_option("--to", flags->to, "The shard; \"home\" for the first one")->required();
   move->add_flag("--abort", flags->abort, "Undo an unfinished move to that shard");
   AddYesFlag(move, flags->yes);
@@ -161,7 +161,7 @@ void AddShardCommands(CLI::App& app, Session& session) {
   add->footer(
       "Example:\n"
       "  tranche-migrate --postgres 'host=db2 dbname=tranche user=tranche_owner'\n"
-      "  tranchectl shard add hot --postgres 'host=db2 dbname=tranche user=tranche_node' --yes");
+      "  tranchectl shard add hot --postgres 'host=db2 dbname=tranche user=tranche' --yes");
   add->callback([&session, flags] { Add(session, *flags); });
 }
 

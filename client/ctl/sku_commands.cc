@@ -170,7 +170,7 @@ void AddSkuCommands(CLI::App& app, Session& session) {
 
   auto show_id = std::make_shared<std::string>();
   CLI::App* show = sku->add_subcommand("show", "One SKU");
-  show->add_option("SKU", *show_id)->required();
+  AddSkuArgument(show, *show_id);
   show->footer("Example:\n  tranchectl sku show tv");
   show->callback([&session, show_id] { Show(session, *show_id); });
 
@@ -179,7 +179,7 @@ void AddSkuCommands(CLI::App& app, Session& session) {
   auto close_id = std::make_shared<std::string>();
   auto yes = std::make_shared<bool>(false);
   CLI::App* close = sku->add_subcommand("close", "End the sale of a SKU for good; reservations stay");
-  close->add_option("SKU", *close_id)->required();
+  AddSkuArgument(close, *close_id);
   AddYesFlag(close, *yes);
   close->footer(
       "Examples:\n"

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client/ctl/field_arguments.h"
@@ -25,6 +26,7 @@
 namespace tranche::ctl {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -744,9 +746,29 @@ TEST_F(TranchectlTest, EveryHelpPageHasAnExampleOfItsOwn) {
     }
   }
   EXPECT_GE(paths.size(), 38u);
+  // The text follows, perhaps on the next line, far to the right.
+  const std::vector<std::string> lines = absl::StrSplit(pages, '\n');
+  for (size_t i = 0; i + 1 < lines.size(); ++i) {
+    if (!absl::EndsWith(lines[i], " REQUIRED")) continue;
+    EXPECT_TRUE(absl::StartsWith(lines[i + 1], "          ")) << "an argument without a text: " << lines[i];
+  }
   for (const FieldArgument& known : FieldArguments()) {
     EXPECT_THAT(pages, HasSubstr(absl::StrCat("  ", std::string(known.argument)))) << "hints name it";
   }
+}
+
+TEST_F(TranchectlTest, TheHelpOfACommandIsAboutThatCommand) {
+  const auto help = [&](std::vector<std::string> command) {
+    command.push_back("--help");
+    EXPECT_EQ(RunCtl(command), 0);
+    return out_;
+  };
+  EXPECT_THAT(help({"stock", "add"}), AllOf(Not(HasSubstr("reduce")), Not(HasSubstr("warehouse"))));
+  EXPECT_THAT(help({"stock", "reduce"}), HasSubstr("as are unsold"));
+  EXPECT_THAT(help({"quota", "freeze"}), HasSubstr("dead node"));
+  EXPECT_THAT(help({"quota", "thaw"}), Not(HasSubstr("dead node")));
+  EXPECT_THAT(help({"outbox", "retry"}), AllOf(HasSubstr("otherwise every sink"), Not(HasSubstr("=default"))));
+  EXPECT_THAT(help({"outbox", "discard"}), HasSubstr("=default"));
 }
 
 class CompletionTest : public TranchectlTest {

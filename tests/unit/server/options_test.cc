@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -195,6 +196,22 @@ TEST_F(OptionsTest, TheLineOfAConfigFileInTheHelpIsTaken) {
     WorkerProcessOptions options;
     return ParseWorkerOptions(argc, argv, &options, out_, err_);
   });
+}
+
+TEST_F(OptionsTest, EveryServerSaysWhatSigtermDoes) {
+  const char* const arguments[] = {"program", "--help"};
+  BalancerProcessOptions balancer;
+  WorkerProcessOptions worker;
+  const std::function<void()> helps[] = {
+      [&] { ParseServerOptions(2, arguments, &options_, out_, err_); },
+      [&] { ParseBalancerOptions(2, arguments, &balancer, out_, err_); },
+      [&] { ParseWorkerOptions(2, arguments, &worker, out_, err_); },
+  };
+  for (const auto& help : helps) {
+    out_.str("");
+    help();
+    EXPECT_THAT(out_.str(), HasSubstr("SIGTERM")) << out_.str().substr(0, 80);
+  }
 }
 
 TEST_F(OptionsTest, HelpTeachesAndVersionTells) {
