@@ -147,7 +147,9 @@ void AddListMessages(CLI::App* outbox, Session& session) {
       ->capture_default_str();
   list->add_option("--limit", *limit, "How many, by reservation")->capture_default_str()->check(CLI::Range(1, 1000000));
   list->footer(
-      "Example:\n  tranchectl outbox list --state pending -o json | jq -r '.messages[].last_error' | sort | uniq -c");
+      "Examples:\n"
+      "  tranchectl outbox list -o wide    also SKU, state, times and more of the error\n"
+      "  tranchectl outbox list --state pending -o json | jq -r '.messages[].last_error' | sort | uniq -c");
   list->callback([&session, sink, state, limit] { List(session, *sink, *state, *limit); });
 }
 

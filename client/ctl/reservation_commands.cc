@@ -143,6 +143,7 @@ void AddListReservations(CLI::App* reservation, Session& session) {
   list->footer(
       "Examples:\n"
       "  tranchectl reservation list --user alice\n"
+      "  tranchectl reservation list --user alice -o wide    also order, time, extensions and note\n"
       "  tranchectl reservation list --sku tv --state PENDING,CONFIRMED --limit 50 -o json");
   list->callback([&session, flags] { List(session, *flags); });
 }
