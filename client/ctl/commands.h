@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/ctl/completer.h"
 #include "client/ctl/session.h"
 
 namespace tranche::ctl {
@@ -35,7 +36,8 @@ inline CLI::Option* TakesOneOf(CLI::Option* option, std::vector<std::string> wor
 
 // The argument of commands about one SKU.
 inline CLI::Option* AddSkuArgument(CLI::App* command, std::string& sku_id) {
-  return command->add_option("SKU", sku_id, "Its id, as in `tranchectl sku list`")->required();
+  return TakesNameOf(NameKind::kSku, command->add_option("SKU", sku_id, "Its id, as in `tranchectl sku list`"))
+      ->required();
 }
 
 // The flag of all commands that preview.

@@ -133,7 +133,7 @@ constexpr char kMessageHelp[] = "RESERVATION/REVISION, as `outbox list` shows it
 // Of commands about one message.
 void AddMessageFlags(CLI::App* command, MessageFlags& flags) {
   command->add_option("MESSAGE", flags.message, kMessageHelp)->required();
-  command->add_option("--sink", flags.sink, "Whose copy")->capture_default_str();
+  TakesNameOf(NameKind::kSink, command->add_option("--sink", flags.sink, "Whose copy"))->capture_default_str();
 }
 
 void AddListMessages(CLI::App* outbox, Session& session) {
@@ -141,7 +141,7 @@ void AddListMessages(CLI::App* outbox, Session& session) {
   auto state = std::make_shared<std::string>("dead");
   auto limit = std::make_shared<int>(100);
   CLI::App* list = outbox->add_subcommand("list", "Messages that are not delivered: given up, or still waiting");
-  list->add_option("--sink", *sink, "Only those for this sink");
+  TakesNameOf(NameKind::kSink, list->add_option("--sink", *sink, "Only those for this sink"));
   TakesOneOf(list->add_option("--state", *state, "dead: given up; pending: to be delivered, or to be tried again"),
              {"dead", "pending"})
       ->capture_default_str();
@@ -157,7 +157,9 @@ void AddRetry(CLI::App* outbox, Session& session) {
   auto flags = std::make_shared<MessageFlags>();
   CLI::App* retry = outbox->add_subcommand("retry", "Make dead messages due again, or one message due at once");
   retry->add_option("MESSAGE", flags->message, kMessageHelp);
-  retry->add_option("--sink", flags->sink, "Whose copy; default: \"default\" for a MESSAGE, otherwise every sink");
+  TakesNameOf(
+      NameKind::kSink,
+      retry->add_option("--sink", flags->sink, "Whose copy; default: \"default\" for a MESSAGE, otherwise every sink"));
   AddYesFlag(retry, flags->yes);
   retry->footer(
       "Without MESSAGE: all dead ones.\n"
@@ -188,7 +190,9 @@ void AddSinkCommands(CLI::App* outbox, Session& session) {
   add->callback([&session, added] { ChangeSink(session, added->name, added->yes, &AdminService::Stub::AddSink); });
   auto removed = std::make_shared<SinkFlags>();
   CLI::App* remove = sink->add_subcommand("remove", "Remove a sink, and discard its waiting messages");
-  remove->add_option("SINK", removed->name, "Its name, as in `tranchectl outbox sink list`")->required();
+  TakesNameOf(NameKind::kSink,
+              remove->add_option("SINK", removed->name, "Its name, as in `tranchectl outbox sink list`"))
+      ->required();
   AddYesFlag(remove, removed->yes);
   remove->footer(
       "Stop the workers that have it first: at their start they add it again. The last sink cannot be removed: add the "

@@ -131,7 +131,9 @@ void AddSet(CLI::App* quota, Session& session) {
   CLI::App* set =
       quota->add_subcommand("set", "Set what one node may still sell; the other nodes give or get the difference");
   AddSkuArgument(set, flags->sku_id);
-  set->add_option("NODE", flags->node, "Its name or incarnation, as in `tranchectl node list`")->required();
+  TakesNameOf(NameKind::kNode,
+              set->add_option("NODE", flags->node, "Its name or incarnation, as in `tranchectl node list`"))
+      ->required();
   set->add_option("UNITS", flags->remaining, "Units it shall have left")->required()->check(CLI::Range(0, 1000000000));
   AddChangeFlags(set, *flags);
   set->footer("Examples:\n  tranchectl quota set tv node-3 200\n  tranchectl quota set tv node-3 200 --yes");
@@ -155,8 +157,10 @@ void AddMove(CLI::App* quota, Session& session) {
   move->add_option("UNITS", flags->units, "How many; never more than remain at the source")
       ->required()
       ->check(CLI::Range(1, 1000000000));
-  move->add_option("--from", flags->from, "A node's name or incarnation, or pool")->required();
-  move->add_option("--to", flags->to, "A node's name or incarnation, or pool")->required();
+  TakesNameOf(NameKind::kNodeOrPool, move->add_option("--from", flags->from, "A node's name or incarnation, or pool"))
+      ->required();
+  TakesNameOf(NameKind::kNodeOrPool, move->add_option("--to", flags->to, "A node's name or incarnation, or pool"))
+      ->required();
   AddChangeFlags(move, *flags);
   move->footer(
       "The balancer hands units in the pool out again, unless the quota is frozen.\n"

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/parse.h"
 #include "client/ctl/suggest.h"
@@ -49,6 +50,13 @@ class HelpWithGlobalFlags : public CLI::Formatter {
           return option != root->get_help_ptr() && option != root->get_version_ptr();
         })),
         subcommands);
+  }
+
+  // "NODE REQUIRED" instead of "NODE NODE REQUIRED".
+  std::string make_option_opts(const CLI::Option* option) const override {
+    const std::string text = CLI::Formatter::make_option_opts(option);
+    if (!option->get_positional() || option->get_name(/*positional=*/true) != option->get_type_name()) return text;
+    return std::string(absl::StripPrefix(text, absl::StrCat(" ", option->get_type_name())));
   }
 };
 

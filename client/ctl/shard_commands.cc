@@ -132,7 +132,8 @@ void AddSkuMoveCommand(CLI::App* sku, Session& session) {
   CLI::App* move = sku->add_subcommand(
       "move", "Move a SKU to another shard while it is on sale; its sale pauses for about a second");
   AddSkuArgument(move, flags->sku_id);
-  move->add_option("--to", flags->to, "The shard; \"home\" for the first one")->required();
+  TakesNameOf(NameKind::kShard, move->add_option("--to", flags->to, "The shard; \"home\" for the first one"))
+      ->required();
   move->add_flag("--abort", flags->abort, "Undo an unfinished move to that shard");
   AddYesFlag(move, flags->yes);
   move->footer(

@@ -136,7 +136,7 @@ void AddCreateSku(CLI::App* sku, Session& session) {
   command->add_option("--slots", flags->slots_per_slice, "Rows behind one node's slice; more for a very hot SKU")
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
-  command->add_option("--shard", flags->shard, "The shard that it is on; default: home");
+  TakesNameOf(NameKind::kShard, command->add_option("--shard", flags->shard, "The shard that it is on; default: home"));
   command->add_flag("--no-presplit", flags->no_presplit,
                     "Keep the units in the pool until a node has buyers for them, instead of splitting them over all "
                     "nodes before the sale; for the long tail");

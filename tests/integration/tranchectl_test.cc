@@ -214,6 +214,17 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
     node->set_state(look < 4 ? tranche::v1::NODE_STATE_DRAINING : tranche::v1::NODE_STATE_DRAINED);
     return grpc::Status::OK;
   }
+  grpc::Status ListShards(grpc::ServerContext* context, const tranche::v1::ListShardsRequest* request,
+                          tranche::v1::ListShardsResponse* response) override {
+    response->add_shards()->set_name("home");
+    response->add_shards()->set_name("hot");
+    return grpc::Status::OK;
+  }
+  grpc::Status ListSinks(grpc::ServerContext* context, const tranche::v1::ListSinksRequest* request,
+                         tranche::v1::ListSinksResponse* response) override {
+    response->add_sinks()->set_name("books");
+    return grpc::Status::OK;
+  }
   grpc::Status DumpCoordination(grpc::ServerContext* context, const tranche::v1::DumpCoordinationRequest* request,
                                 tranche::v1::DumpCoordinationResponse* response) override {
     return grpc::Status::OK;
@@ -746,6 +757,9 @@ TEST_F(TranchectlTest, EveryHelpPageHasAnExampleOfItsOwn) {
     }
   }
   EXPECT_GE(paths.size(), 38u);
+  for (const char* name : {"--sku", "--sink", "--shard", "NODE"}) {
+    EXPECT_THAT(pages, Not(HasSubstr(absl::StrCat("  ", name, " TEXT")))) << "its names are not completed";
+  }
   // The text follows, perhaps on the next line, far to the right.
   const std::vector<std::string> lines = absl::StrSplit(pages, '\n');
   for (size_t i = 0; i + 1 < lines.size(); ++i) {
@@ -807,6 +821,35 @@ TEST_F(CompletionTest, AsksTheClusterForNames) {
   EXPECT_EQ(out_, "tv\n") << "at the endpoint that was typed";
   ASSERT_EQ(RunCtl({"completion", "candidates", "--", "--endpoint", "127.0.0.1:1", "sku", "show", ""}), 0);
   EXPECT_EQ(out_ + err_, "") << "silent without a cluster";
+}
+
+TEST_F(CompletionTest, CompletesWhereverAnExistingNameIsWanted) {
+  using ::testing::ElementsAre;
+  using ::testing::IsEmpty;
+  EXPECT_THAT(Candidates({"reservation", "create", "--user", "alice", ""}), ElementsAre("tv"));
+  EXPECT_THAT(Candidates({"audit", "--sku", ""}), ElementsAre("tv"));
+  EXPECT_THAT(Candidates({"verify", "--sku="}), ElementsAre("--sku=tv"));
+  EXPECT_THAT(Candidates({"sku", "move", "tv", "--to", ""}), ElementsAre("home", "hot"));
+  EXPECT_THAT(Candidates({"sku", "create", "radio", "--shard", "ho"}), ElementsAre("home", "hot"));
+  EXPECT_THAT(Candidates({"outbox", "list", "--sink", ""}), ElementsAre("books"));
+  EXPECT_THAT(Candidates({"outbox", "retry", "--sink", ""}), ElementsAre("books"));
+  EXPECT_THAT(Candidates({"outbox", "sink", "remove", ""}), ElementsAre("books"));
+  admin_.node_looks = 0;
+  EXPECT_THAT(Candidates({"quota", "set", "tv", ""}), ElementsAre("node-1")) << "not the pool";
+  EXPECT_THAT(Candidates({"sku", "create", ""}), IsEmpty()) << "that is a new one";
+  EXPECT_THAT(Candidates({"outbox", "sink", "add", ""}), IsEmpty());
+  EXPECT_THAT(Candidates({"shard", "add", ""}), IsEmpty());
+}
+
+TEST_F(CompletionTest, OffersEachFlagOnce) {
+  for (const std::vector<std::string>& typed :
+       std::vector<std::vector<std::string>>{{"--"}, {"sku", "--"}, {"outbox", "sink", "list", "--"}}) {
+    const std::vector<std::string> flags = Candidates(typed);
+    for (const std::string& flag : flags) EXPECT_EQ(std::count(flags.begin(), flags.end(), flag), 1) << flag;
+    EXPECT_EQ(std::count(flags.begin(), flags.end(), "--help"), 1);
+    EXPECT_EQ(std::count(flags.begin(), flags.end(), "--version"), typed.size() == 1 ? 1 : 0);
+    EXPECT_EQ(std::count(flags.begin(), flags.end(), "--endpoint"), 1);
+  }
 }
 
 TEST_F(CompletionTest, BashPassesOnWhatWasTypedAndKeepsWhatItKeeps) {
