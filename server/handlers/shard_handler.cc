@@ -235,6 +235,7 @@ absl::Status ShardHandler::Move(const v1::MoveSkuRequest& request, const std::st
   }
   if (request.preview()) return PreviewMove(request, *places, tell);
 
+  const bool nothing_to_abort = request.abort() && !IsUnfinished(*places, request.to());
   const auto announce = [&](const std::string& name) {
     const auto shard = shards_->Find(name);
     const auto sku = shard->stock->GetSku(request.sku_id());
@@ -247,13 +248,13 @@ absl::Status ShardHandler::Move(const v1::MoveSkuRequest& request, const std::st
     if (progress.paused_for > absl::ZeroDuration()) *response.mutable_paused_for() = ToDuration(progress.paused_for);
     response.set_from_shard(places->owner);
     response.set_to_shard(request.to());
-    response.set_nothing_to_abort(request.abort() && !IsUnfinished(*places, request.to()));
+    response.set_nothing_to_abort(nothing_to_abort);
     tell(response);
   };
   storage::SkuMove move(shards.participants(), clock_, storage::SkuMoveOptions(), watch, announce);
   const absl::Status done = request.abort() ? move.Abort(request.sku_id(), request.to(), actor)
                                             : move.Run(request.sku_id(), request.to(), actor);
-  LogMove(request, actor, done);
+  if (!done.ok() || !nothing_to_abort) LogMove(request, actor, done);
   return done.ok() ? done : MoveError(request, done);
 }
 
