@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "storage/ledger/ledger_error.h"
 #include "tests/unit/server/error_matchers.h"
