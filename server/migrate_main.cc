@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "server/process/dsn.h"
+#include "server/process/ledger_advice.h"
 #include "server/process/options.h"
 #include "storage/postgres/migrator.h"
 
@@ -17,10 +18,9 @@ int main(int argc, char** argv) {
       storage::Migrate(options.postgres, options.replace_procedures ? storage::OtherProcedures::kReplace
                                                                     : storage::OtherProcedures::kRefuse);
   if (!applied.ok()) {
-    const bool unreachable = absl::IsUnavailable(applied.status());
-    std::cerr << "tranche-migrate: the database at " << server << " was not changed ("
-              << std::string(applied.status().message()) << ")"
-              << (unreachable ? ": start it, or correct --postgres" : "") << std::endl;
+    const std::string why(applied.status().message());
+    std::cerr << "tranche-migrate: the database at " << server << " was not changed (" << why << ")"
+              << (absl::IsUnavailable(applied.status()) ? server::StartAdvice(why) : "") << std::endl;
     return 2;
   }
   for (const std::string& name : *applied) std::cout << "applied " << name << "\n";

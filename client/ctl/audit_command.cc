@@ -30,7 +30,7 @@ void AddAuditCommand(CLI::App& app, Session& session) {
   auto sku_id = std::make_shared<std::string>();
   auto limit = std::make_shared<int>(50);
   CLI::App* audit = app.add_subcommand("audit", "Who changed stock, quota or a node, when, from what to what");
-  audit->add_option("--sku", *sku_id, "Only what concerns this SKU");
+  TakesNameOf(NameKind::kSku, audit->add_option("--sku", *sku_id, "Only what concerns this SKU"));
   audit->add_option("--limit", *limit, "How many entries, the newest first")
       ->capture_default_str()
       ->check(CLI::Range(1, 100000));

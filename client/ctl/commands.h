@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "client/ctl/completer.h"
 #include "client/ctl/session.h"
 
 namespace tranche::ctl {
@@ -31,6 +32,12 @@ void AddCompletionCommand(CLI::App& app, Session& session);
 // The flag takes one of these words, in either case; kept as it is written here.
 inline CLI::Option* TakesOneOf(CLI::Option* option, std::vector<std::string> words) {
   return option->transform(CLI::IsMember(std::move(words), CLI::ignore_case));
+}
+
+// The argument of commands about one SKU.
+inline CLI::Option* AddSkuArgument(CLI::App* command, std::string& sku_id) {
+  return TakesNameOf(NameKind::kSku, command->add_option("SKU", sku_id, "Its id, as in `tranchectl sku list`"))
+      ->required();
 }
 
 // The flag of all commands that preview.

@@ -1,10 +1,12 @@
 #include "client/ctl/completer.h"
 
 #include <optional>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 
 namespace tranche::ctl {
 namespace {
@@ -39,15 +41,16 @@ const CLI::Option* ArgumentAt(const CLI::App* command, size_t place) {
   return last != nullptr && last->get_items_expected_max() > 1 ? last : nullptr;
 }
 
-std::optional<NameKind> KindOf(const CLI::App& command, const CLI::Option& option) {
-  const std::string argument = option.get_positional() ? option.get_name(true) : "";
-  const bool ends = IsNamed(option, "from") || IsNamed(option, "to");
-  if (argument == "SKU" || argument == "LINE" || IsNamed(option, "sku")) return NameKind::kSku;
-  if (argument == "SINK" || IsNamed(option, "sink")) return NameKind::kSink;
-  if (argument == "NODE") return NameKind::kNode;
-  if (ends && command.get_parent() != nullptr && command.get_parent()->get_name() == "quota") return NameKind::kNode;
-  if (IsNamed(option, "shard")) return NameKind::kShard;
-  if (ends && command.get_parent() != nullptr && command.get_parent()->get_name() == "sku") return NameKind::kShard;
+// What the help shows as the type of such an option, and what tells that it is one.
+constexpr std::pair<NameKind, absl::string_view> kTypes[] = {
+    {NameKind::kSku, "SKU"},     {NameKind::kNode, "NODE"}, {NameKind::kNodeOrPool, "NODE|pool"},
+    {NameKind::kShard, "SHARD"}, {NameKind::kSink, "SINK"},
+};
+
+std::optional<NameKind> KindOf(const CLI::Option& option) {
+  for (const auto& [kind, type] : kTypes) {
+    if (type == option.get_type_name()) return kind;
+  }
   return std::nullopt;
 }
 
@@ -60,10 +63,12 @@ std::vector<std::string> FixedWords(const CLI::Option& option) {
   return absl::StrSplit(type.substr(open + 1, close - open - 1), ',');
 }
 
+// Of the command, and the global ones of those above; --help and --version are each command's own.
 std::vector<std::string> FlagsOf(const CLI::App* command) {
   std::vector<std::string> flags;
-  for (; command != nullptr; command = command->get_parent()) {
-    for (const CLI::Option* option : command->get_options()) {
+  for (const CLI::App* owner = command; owner != nullptr; owner = owner->get_parent()) {
+    for (const CLI::Option* option : owner->get_options()) {
+      if (owner != command && (option == owner->get_help_ptr() || option == owner->get_version_ptr())) continue;
       for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
     }
   }
@@ -104,14 +109,21 @@ Place PlaceOf(const CLI::App& app, const std::vector<std::string>& typed) {
 
 }  // namespace
 
+CLI::Option* TakesNameOf(NameKind kind, CLI::Option* option) {
+  for (const auto& [known, type] : kTypes) {
+    if (known == kind) option->type_name(std::string(type));
+  }
+  return option;
+}
+
 std::vector<std::string> Completer::Complete(const std::vector<std::string>& typed) const {
   const Place place = PlaceOf(app, typed);
   const std::string last = typed.empty() ? "" : typed.back();
   const auto values_of = [&](const CLI::Option* option) {
     if (option == nullptr) return std::vector<std::string>();
-    const std::optional<NameKind> kind = KindOf(*place.command, *option);
+    const std::optional<NameKind> kind = KindOf(*option);
     std::vector<std::string> values = kind.has_value() ? names_of(*kind, place.endpoints) : FixedWords(*option);
-    if (kind == NameKind::kNode && !option->get_positional()) values.push_back("pool");
+    if (kind == NameKind::kNodeOrPool) values.push_back("pool");
     return values;
   };
 

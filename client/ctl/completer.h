@@ -8,8 +8,12 @@
 
 namespace tranche::ctl {
 
-// What names of the cluster's own an argument or a flag takes.
-enum class NameKind { kSku, kNode, kShard, kSink };
+// What names of the cluster's own an argument or a flag takes. kNodeOrPool: a node's, or "pool".
+enum class NameKind { kSku, kNode, kNodeOrPool, kShard, kSink };
+
+// To be said where the option is added: its values are names of this kind, which can be completed. The help shows
+// the kind as its type.
+CLI::Option* TakesNameOf(NameKind kind, CLI::Option* option);
 
 struct Completer {
   // The names that there are; empty when the cluster does not say. `endpoints`: as typed with --endpoint, or empty.

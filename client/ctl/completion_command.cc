@@ -66,7 +66,8 @@ std::vector<std::string> NamesAt(Session& session, NameKind kind, const std::str
       for (const auto& sku : skus->skus()) names.push_back(sku.sku_id());
       return names;
     }
-    case NameKind::kNode: {
+    case NameKind::kNode:
+    case NameKind::kNodeOrPool: {
       const auto nodes = session.Admin(&AdminService::Stub::ListNodes, tranche::v1::ListNodesRequest());
       if (!nodes.ok()) return names;
       for (const auto& node : nodes->nodes()) names.push_back(node.name());

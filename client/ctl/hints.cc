@@ -1,13 +1,18 @@
 #include "client/ctl/hints.h"
 
+#include <cstdint>
+
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "client/ctl/field_arguments.h"
+#include "client/ctl/parse.h"
 #include "tranche/error.h"
 
 namespace tranche::ctl {
 namespace {
 
 constexpr char kLookBeforeYouRepeat[] =
-    "whether it was done is not known: look (sku show, quota show) before you repeat it";
+    "whether it was done is not known: look (sku show, quota show, reservation get) before you repeat it";
 
 std::string NextStepForTransport(const absl::Status& status, bool changed_nothing) {
   switch (status.code()) {
@@ -25,75 +30,139 @@ std::string NextStepForTransport(const absl::Status& status, bool changed_nothin
   }
 }
 
-}  // namespace
+std::string Known(const absl::Status& status, const std::string& key) {
+  return ErrorMetadata(status, key).value_or("");
+}
 
-std::string NextStepFor(const absl::Status& status, bool changed_nothing) {
-  switch (ReasonOf(status)) {
-    case Reason::kUnspecified:
-      return ReasonNameOf(status).empty() ? NextStepForTransport(status, changed_nothing) : "";
+// What was named is not there.
+std::string NextStepForMissing(Reason reason) {
+  switch (reason) {
     case Reason::kSkuNotFound:
       return "`tranchectl sku list` shows the SKUs there are";
-    case Reason::kSkuAlreadyExists:
-      return "`tranchectl sku show` shows it; `tranchectl stock add` adds units to it";
     case Reason::kNodeNotFound:
       return "`tranchectl node list` shows the live nodes";
     case Reason::kShardNotFound:
       return "`tranchectl shard list` shows the shards there are";
-    case Reason::kShardState:
-      return "`tranchectl sku show` and `shard list` show what is where; run the command again, or take it back with "
-             "--abort";
     case Reason::kSinkNotFound:
       return "`tranchectl outbox sink list` shows the sinks there are";
     case Reason::kOutboxMessageNotFound:
-      return "it has been delivered or discarded; `tranchectl outbox list` shows what has not";
+      return "it was delivered or discarded, or its id or --sink is mistyped; `tranchectl outbox list` shows what was "
+             "not delivered";
     case Reason::kReservationNotFound:
-      return "it was never committed, or the id is mistyped";
+      return "the id is mistyped, nothing was committed under it, or it is older than the workers' --retain-days and "
+             "was retired";
+    default:
+      return "";
+  }
+}
+
+std::string NextStepForState(const absl::Status& status) {
+  if (!Known(status, "refund_requested").empty()) {
+    return "the sinks are told to refund it; `tranchectl reservation get` shows the late payment";
+  }
+  // The reason's way to say that the hold has lapsed.
+  if (Known(status, "state") == "PENDING") return "its hold is over: the buyer can reserve again";
+  return "`tranchectl reservation get` shows it; only a PENDING one can be changed";
+}
+
+std::string NextStepForPayment(const absl::Status& status) {
+  int64_t minor = 0;
+  if (!absl::SimpleAtoi(Known(status, "amount_minor"), &minor)) {
+    return "`tranchectl reservation get` shows what it costs";
+  }
+  return absl::StrCat("it costs ", FormatPrice(minor, Known(status, "currency")));
+}
+
+// A change of one reservation is refused.
+std::string NextStepForChange(const absl::Status& status) {
+  switch (ReasonOf(status)) {
     case Reason::kReservationState:
-      if (ErrorMetadata(status, "refund_requested").has_value()) return "the message that asks for it is in the outbox";
-      return "`tranchectl reservation get` shows it; only a PENDING one can be changed";
+      return NextStepForState(status);
     case Reason::kPaymentMismatch:
-      return "`tranchectl reservation get` shows what it costs";
+      return NextStepForPayment(status);
     case Reason::kTooManyExtensions:
     case Reason::kHoldTooLong:
       return "`tranchectl sku show` shows the bounds";
     case Reason::kExtensionOutOfOrder:
-      return "somebody else extended it meanwhile: preview again without --yes";
+      return "preview again, without --yes and --extension: that takes the next one";
+    default:
+      return "";
+  }
+}
+
+std::string NextStepForUnits(const absl::Status& status) {
+  const std::string available = Known(status, "available");
+  if (available.empty() || available == "0") return "`tranchectl quota show` shows where units are";
+  return absl::StrCat("ask for at most ", available);
+}
+
+// Stock, quota, nodes and shards are not as the command wants them.
+std::string NextStepForOperation(const absl::Status& status) {
+  switch (ReasonOf(status)) {
+    case Reason::kSkuAlreadyExists:
+      return "`tranchectl sku show` shows it; `tranchectl stock add` adds units to it";
+    case Reason::kShardState:
+      // Of a move; otherwise it is about a database that cannot be added.
+      if (!Known(status, "sku_id").empty()) return "`tranchectl sku show` shows where it is";
+      return "`tranchectl shard list` shows the shards there are";
     case Reason::kSoldOut:
       return "`tranchectl stock add` adds units";
+    case Reason::kQuotaVersionChanged:
+      return "preview again, without --yes and --expect-version";
+    case Reason::kStockChanged:
+      return "preview again, without --yes and --expect-stock";
+    case Reason::kNodeDraining:
+      return "`tranchectl node undrain` lets it serve again; or choose another node";
+    case Reason::kInsufficientUnits:
+      return NextStepForUnits(status);
+    case Reason::kSaleClosed:
+      return "its sale is over for good: sell more as another SKU";
+    default:
+      return "";
+  }
+}
+
+// It may go better later, or elsewhere.
+std::string NextStepForOutage(const absl::Status& status, bool changed_nothing) {
+  switch (ReasonOf(status)) {
     case Reason::kExhaustedHere:
       return "units are on their way: try again in a moment";
     case Reason::kSkuMoving:
       return "try again in a moment";
-    case Reason::kQuotaVersionChanged:
-      return "somebody else moved units meanwhile: preview again without --yes";
-    case Reason::kStockChanged:
-      return "somebody else changed the stock meanwhile: preview again without --yes";
-    case Reason::kNodeDraining:
-      return "`tranchectl node undrain` lets it serve again; or choose another node";
-    case Reason::kInsufficientUnits:
-      return absl::StrCat("ask for fewer",
-                          ErrorMetadata(status, "available").has_value()
-                              ? absl::StrCat(": ", *ErrorMetadata(status, "available"), " are available")
-                              : "");
-    case Reason::kFieldInvalid:
-      return ErrorMetadata(status, "field").has_value() ? absl::StrCat("correct ", *ErrorMetadata(status, "field"))
-                                                        : "";
-    case Reason::kSaleClosed:
-      return "a closed SKU stays closed: create another one";
     case Reason::kLedgerUnavailable:
-      return "check PostgreSQL; nothing was changed";
+      if (!Known(status, "shard").empty()) {
+        return "look at that shard's PostgreSQL, and whether every server has credentials for it; nothing was changed";
+      }
+      return "look at PostgreSQL, and at what it waits for; nothing was changed";
     case Reason::kCommitUnknown:
-      return "look (sku show, quota show) whether it was done before you repeat it";
+      return changed_nothing ? "try again" : kLookBeforeYouRepeat;
     case Reason::kCoordinationUnavailable:
       return "check ZooKeeper; the nodes keep selling what they hold meanwhile";
     case Reason::kOverloaded:
     case Reason::kDraining:
       return "try again, or at another node with --endpoint";
+    case Reason::kDeadlinePassed:
+      return "--timeout waits longer; nothing was changed";
     case Reason::kInternal:
       return "the node's log says more";
     default:
       return "";
   }
+}
+
+}  // namespace
+
+std::string NextStepFor(const absl::Status& status, bool changed_nothing) {
+  const Reason reason = ReasonOf(status);
+  if (ReasonNameOf(status).empty()) return NextStepForTransport(status, changed_nothing);
+  if (const std::string argument = ArgumentOf(Known(status, "field")); !argument.empty()) {
+    return absl::StrCat("correct ", argument);
+  }
+  for (const std::string& step : {NextStepForMissing(reason), NextStepForChange(status), NextStepForOperation(status),
+                                  NextStepForOutage(status, changed_nothing)}) {
+    if (!step.empty()) return step;
+  }
+  return "";
 }
 
 }  // namespace tranche::ctl

@@ -166,7 +166,7 @@ void AddDrain(CLI::App* node, Session& session) {
       "drain",
       "Take a running node out of the sale: it answers what it has accepted, hands its units back and waits. "
       "Started again, it serves");
-  drain->add_option("NODE", flags->node, "Its name or incarnation")->required();
+  TakesNameOf(NameKind::kNode, drain->add_option("NODE", flags->node, "Its name or incarnation"))->required();
   drain->add_flag("--exit", flags->exit, "Then its process ends, instead of waiting to be undrained");
   drain->add_flag("--wait", flags->wait, "Return when it is drained; with --exit, when it has left");
   AddYesFlag(drain, flags->yes);
@@ -183,7 +183,7 @@ void AddUndrain(CLI::App* node, Session& session) {
   auto name = std::make_shared<std::string>();
   auto yes = std::make_shared<bool>(false);
   CLI::App* undrain = node->add_subcommand("undrain", "Take a drained node back into the sale");
-  undrain->add_option("NODE", *name, "Its name or incarnation")->required();
+  TakesNameOf(NameKind::kNode, undrain->add_option("NODE", *name, "Its name or incarnation"))->required();
   AddYesFlag(undrain, *yes);
   undrain->footer("Example:\n  tranchectl node undrain node-3 --yes");
   undrain->callback([&session, name, yes] { Undrain(session, *name, *yes); });

@@ -20,6 +20,11 @@ struct MessageFlags {
   bool yes = false;
 };
 
+struct SinkFlags {
+  std::string name;
+  bool yes = false;
+};
+
 // "<reservation id>/<revision>", as `outbox list` shows it.
 absl::StatusOr<tranche::v1::OutboxKey> ToKey(const MessageFlags& flags) {
   const size_t slash = flags.message.rfind('/');
@@ -123,11 +128,12 @@ void ChangeSink(Session& session, const std::string& name, bool yes,
   SayHowToApply(session);
 }
 
-void AddMessageFlags(CLI::App* command, MessageFlags& flags, bool required) {
-  CLI::Option* message =
-      command->add_option("MESSAGE", flags.message, "RESERVATION/REVISION, as `outbox list` shows it");
-  if (required) message->required();
-  command->add_option("--sink", flags.sink, "Whose copy")->capture_default_str();
+constexpr char kMessageHelp[] = "RESERVATION/REVISION, as `outbox list` shows it";
+
+// Of commands about one message.
+void AddMessageFlags(CLI::App* command, MessageFlags& flags) {
+  command->add_option("MESSAGE", flags.message, kMessageHelp)->required();
+  TakesNameOf(NameKind::kSink, command->add_option("--sink", flags.sink, "Whose copy"))->capture_default_str();
 }
 
 void AddListMessages(CLI::App* outbox, Session& session) {
@@ -135,23 +141,28 @@ void AddListMessages(CLI::App* outbox, Session& session) {
   auto state = std::make_shared<std::string>("dead");
   auto limit = std::make_shared<int>(100);
   CLI::App* list = outbox->add_subcommand("list", "Messages that are not delivered: given up, or still waiting");
-  list->add_option("--sink", *sink, "Only those for this sink");
+  TakesNameOf(NameKind::kSink, list->add_option("--sink", *sink, "Only those for this sink"));
   TakesOneOf(list->add_option("--state", *state, "dead: given up; pending: to be delivered, or to be tried again"),
              {"dead", "pending"})
       ->capture_default_str();
   list->add_option("--limit", *limit, "How many, by reservation")->capture_default_str()->check(CLI::Range(1, 1000000));
   list->footer(
-      "Example:\n  tranchectl outbox list --state pending -o json | jq -r '.messages[].last_error' | sort | uniq -c");
+      "Examples:\n"
+      "  tranchectl outbox list -o wide    also SKU, state, times and more of the error\n"
+      "  tranchectl outbox list --state pending -o json | jq -r '.messages[].last_error' | sort | uniq -c");
   list->callback([&session, sink, state, limit] { List(session, *sink, *state, *limit); });
 }
 
 void AddRetry(CLI::App* outbox, Session& session) {
   auto flags = std::make_shared<MessageFlags>();
   CLI::App* retry = outbox->add_subcommand("retry", "Make dead messages due again, or one message due at once");
-  AddMessageFlags(retry, *flags, /*required=*/false);
+  retry->add_option("MESSAGE", flags->message, kMessageHelp);
+  TakesNameOf(
+      NameKind::kSink,
+      retry->add_option("--sink", flags->sink, "Whose copy; default: \"default\" for a MESSAGE, otherwise every sink"));
   AddYesFlag(retry, flags->yes);
   retry->footer(
-      "Without MESSAGE: all dead ones, of --sink or of every sink.\n"
+      "Without MESSAGE: all dead ones.\n"
       "Examples:\n"
       "  tranchectl outbox retry --sink books --yes\n"
       "  tranchectl outbox retry 018f4c3a-0000-7000-8000-000000000001/2 --sink books --yes");
@@ -169,17 +180,19 @@ void AddSinkCommands(CLI::App* outbox, Session& session) {
     if (!sinks.ok()) return session.FailRemotely(sinks.status());
     PrintSinks(session, *sinks);
   });
-  auto added = std::make_shared<MessageFlags>();
+  auto added = std::make_shared<SinkFlags>();
   CLI::App* add = sink->add_subcommand("add", "Add a sink; from now on it gets a copy of every message");
-  add->add_option("SINK", added->sink)->required();
+  add->add_option("SINK", added->name, "1 to 32 characters of a-z 0-9 _ -")->required();
   AddYesFlag(add, added->yes);
   add->footer(
       "A tranche-worker that is started with --sink NAME=... does this by itself.\n"
       "Example:\n  tranchectl outbox sink add books --yes");
-  add->callback([&session, added] { ChangeSink(session, added->sink, added->yes, &AdminService::Stub::AddSink); });
-  auto removed = std::make_shared<MessageFlags>();
+  add->callback([&session, added] { ChangeSink(session, added->name, added->yes, &AdminService::Stub::AddSink); });
+  auto removed = std::make_shared<SinkFlags>();
   CLI::App* remove = sink->add_subcommand("remove", "Remove a sink, and discard its waiting messages");
-  remove->add_option("SINK", removed->sink)->required();
+  TakesNameOf(NameKind::kSink,
+              remove->add_option("SINK", removed->name, "Its name, as in `tranchectl outbox sink list`"))
+      ->required();
   AddYesFlag(remove, removed->yes);
   remove->footer(
       "Stop the workers that have it first: at their start they add it again. The last sink cannot be removed: add the "
@@ -187,7 +200,7 @@ void AddSinkCommands(CLI::App* outbox, Session& session) {
       "that takes its place first.\n"
       "Example:\n  tranchectl outbox sink remove books --yes");
   remove->callback(
-      [&session, removed] { ChangeSink(session, removed->sink, removed->yes, &AdminService::Stub::RemoveSink); });
+      [&session, removed] { ChangeSink(session, removed->name, removed->yes, &AdminService::Stub::RemoveSink); });
 }
 
 }  // namespace
@@ -200,7 +213,7 @@ void AddOutboxCommands(CLI::App& app, Session& session) {
 
   auto shown = std::make_shared<MessageFlags>();
   CLI::App* show = outbox->add_subcommand("show", "One message, with its payload and its last error");
-  AddMessageFlags(show, *shown, /*required=*/true);
+  AddMessageFlags(show, *shown);
   show->footer("Example:\n  tranchectl outbox show 018f4c3a-0000-7000-8000-000000000001/2 --sink books");
   show->callback([&session, shown] { Show(session, *shown); });
 
@@ -208,7 +221,7 @@ void AddOutboxCommands(CLI::App& app, Session& session) {
 
   auto discarded = std::make_shared<MessageFlags>();
   CLI::App* discard = outbox->add_subcommand("discard", "Discard a message undelivered; the audit log keeps it");
-  AddMessageFlags(discard, *discarded, /*required=*/true);
+  AddMessageFlags(discard, *discarded);
   AddYesFlag(discard, discarded->yes);
   discard->footer("Example:\n  tranchectl outbox discard 018f4c3a-0000-7000-8000-000000000001/2 --sink books --yes");
   discard->callback([&session, discarded] { Discard(session, *discarded); });

@@ -10,8 +10,9 @@
 namespace tranche::ctl {
 namespace {
 
-// Enough to recognise an error; `outbox show` shows all of it.
-constexpr size_t kErrorColumnBytes = 60;
+// Enough to recognise an error, in a table with and without -o wide; `outbox show` shows all of it.
+constexpr size_t kWideErrorBytes = 60;
+constexpr size_t kErrorBytes = 28;
 
 std::string State(const tranche::v1::OutboxMessage& message) {
   return message.state() == tranche::v1::OUTBOX_STATE_DEAD ? "DEAD" : "PENDING";
@@ -27,11 +28,19 @@ std::string NextAttempt(const tranche::v1::OutboxMessage& message) {
 
 void PrintOutbox(Session& session, const tranche::v1::ListOutboxMessagesResponse& messages) {
   if (session.json()) return session.PrintJson(messages);
+  if (!session.wide()) {
+    Table table({"MESSAGE", "SINK", "KIND", "ATTEMPTS", "LAST ERROR"});
+    for (const tranche::v1::OutboxMessage& message : messages.messages()) {
+      table.AddRow({Id(message.key()), message.key().sink(), message.kind(), absl::StrCat(message.attempts()),
+                    message.last_error().substr(0, kErrorBytes)});
+    }
+    return session.Print(table);
+  }
   Table table({"MESSAGE", "SINK", "KIND", "SKU", "STATE", "CREATED", "ATTEMPTS", "NEXT ATTEMPT", "LAST ERROR"});
   for (const tranche::v1::OutboxMessage& message : messages.messages()) {
     table.AddRow({Id(message.key()), message.key().sink(), message.kind(), message.sku_id(), State(message),
                   FormatTime(message.create_time()), absl::StrCat(message.attempts()), NextAttempt(message),
-                  message.last_error().substr(0, kErrorColumnBytes)});
+                  message.last_error().substr(0, kWideErrorBytes)});
   }
   session.Print(table);
 }

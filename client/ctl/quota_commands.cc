@@ -96,7 +96,7 @@ void AddShow(CLI::App* quota, Session& session) {
   };
   auto flags = std::make_shared<Flags>();
   CLI::App* show = quota->add_subcommand("show", "Who holds how many unsold units of a SKU");
-  show->add_option("SKU", flags->sku_id)->required();
+  AddSkuArgument(show, flags->sku_id);
   show->add_flag("-w,--watch", flags->watch, "Show it again and again, with the time, until it is interrupted");
   show->add_option("--interval", flags->interval, "Time between two looks of --watch")->capture_default_str();
   show->footer(
@@ -130,8 +130,10 @@ void AddSet(CLI::App* quota, Session& session) {
   auto flags = std::make_shared<Flags>();
   CLI::App* set =
       quota->add_subcommand("set", "Set what one node may still sell; the other nodes give or get the difference");
-  set->add_option("SKU", flags->sku_id)->required();
-  set->add_option("NODE", flags->node, "Its name or incarnation, as in `tranchectl node list`")->required();
+  AddSkuArgument(set, flags->sku_id);
+  TakesNameOf(NameKind::kNode,
+              set->add_option("NODE", flags->node, "Its name or incarnation, as in `tranchectl node list`"))
+      ->required();
   set->add_option("UNITS", flags->remaining, "Units it shall have left")->required()->check(CLI::Range(0, 1000000000));
   AddChangeFlags(set, *flags);
   set->footer("Examples:\n  tranchectl quota set tv node-3 200\n  tranchectl quota set tv node-3 200 --yes");
@@ -151,12 +153,14 @@ void AddMove(CLI::App* quota, Session& session) {
   };
   auto flags = std::make_shared<Flags>();
   CLI::App* move = quota->add_subcommand("move", "Move units from one node, or the pool, to another");
-  move->add_option("SKU", flags->sku_id)->required();
+  AddSkuArgument(move, flags->sku_id);
   move->add_option("UNITS", flags->units, "How many; never more than remain at the source")
       ->required()
       ->check(CLI::Range(1, 1000000000));
-  move->add_option("--from", flags->from, "A node's name or incarnation, or pool")->required();
-  move->add_option("--to", flags->to, "A node's name or incarnation, or pool")->required();
+  TakesNameOf(NameKind::kNodeOrPool, move->add_option("--from", flags->from, "A node's name or incarnation, or pool"))
+      ->required();
+  TakesNameOf(NameKind::kNodeOrPool, move->add_option("--to", flags->to, "A node's name or incarnation, or pool"))
+      ->required();
   AddChangeFlags(move, *flags);
   move->footer(
       "The balancer hands units in the pool out again, unless the quota is frozen.\n"
@@ -197,7 +201,7 @@ void AddRebalance(CLI::App* quota, Session& session) {
   };
   auto flags = std::make_shared<Flags>();
   CLI::App* rebalance = quota->add_subcommand("rebalance", "Spread the unsold units over the nodes that serve");
-  rebalance->add_option("SKU", flags->sku_id)->required();
+  AddSkuArgument(rebalance, flags->sku_id);
   TakesOneOf(rebalance->add_option(
                  "--policy", flags->policy,
                  "equal; demand: in proportion to what the nodes are asked for per second; weights: to --weight"),
@@ -224,17 +228,18 @@ void AddFreezeAndThaw(CLI::App* quota, Session& session) {
     const char* name;
     bool frozen;
     const char* description;
+    const char* note;
   };
   for (const Kind& kind :
-       {Kind{"freeze", true, "The balancer leaves the units where they are; operators may still move them"},
-        Kind{"thaw", false, "The balancer moves units again"}}) {
+       {Kind{"freeze", true, "The balancer leaves the units where they are; operators may still move them",
+             "Units of a dead node still go to the pool.\n"},
+        Kind{"thaw", false, "The balancer moves units again", ""}}) {
     auto sku_id = std::make_shared<std::string>();
     auto yes = std::make_shared<bool>(false);
     CLI::App* command = quota->add_subcommand(kind.name, kind.description);
-    command->add_option("SKU", *sku_id)->required();
+    AddSkuArgument(command, *sku_id);
     AddYesFlag(command, *yes);
-    command->footer(absl::StrCat("Units of a dead node still go to the pool.\nExample:\n", "  tranchectl quota ",
-                                 kind.name, " tv --yes"));
+    command->footer(absl::StrCat(kind.note, "Example:\n  tranchectl quota ", kind.name, " tv --yes"));
     command->callback([&session, sku_id, yes, frozen = kind.frozen] { SetFrozen(session, *sku_id, frozen, *yes); });
   }
 }

@@ -119,14 +119,17 @@ absl::StatusOr<reconcile::Totals> RunJob(Session& session, Job* job, reconcile::
 void ApplyCorrections(Session& session, const Flags& flags, Corrections* corrections) {
   corrections->PrintProposals(session);
   if (corrections->proposed() == 0) return;
+  if (corrections->too_many()) {
+    const std::string warning =
+        absl::StrCat("more corrections than --max-fixes ", flags.max_fixes,
+                     " allows: is it the right statement, and the right cluster? Nothing has changed.");
+    if (flags.yes) return session.FailLocally(warning);
+    session.err() << "warning: " << warning << "\n";
+    return;
+  }
   if (!flags.yes) {
     session.err() << "Nothing has changed. Run again with --fix --yes to apply.\n";
     return;
-  }
-  if (corrections->too_many()) {
-    return session.FailLocally(
-        absl::StrCat("more corrections than --max-fixes ", flags.max_fixes,
-                     " allows: is it the right statement, and the right cluster? Nothing has changed."));
   }
   if (const absl::Status applied = corrections->Apply(session); !applied.ok()) return session.FailRemotely(applied);
   for (const auto& [outcome, count] : corrections->outcomes()) session.err() << count << " x " << outcome << "\n";

@@ -178,7 +178,7 @@ void AddExtend(CLI::App* reservation, Session& session) {
   extend
       ->add_option("--extension", flags->extension,
                    "Which extension this is, from 1; repeated with the same number it extends once. Default: the next")
-      ->check(CLI::Range(1, 1000));
+      ->check(CLI::Range(1, 100));
   AddYesFlag(extend, flags->yes);
   extend->footer(
       "Example:\n"

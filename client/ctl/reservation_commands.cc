@@ -67,7 +67,9 @@ void CreateReservation(Session& session, const ReservationFlags& flags) {
 void AddCreateReservation(CLI::App* reservation, Session& session) {
   auto flags = std::make_shared<ReservationFlags>();
   CLI::App* create = reservation->add_subcommand("create", "Reserve for a buyer: all lines or none");
-  create->add_option("LINE", flags->lines, "SKU or SKU=QTY: what, and how many of it")->required()->expected(1, 32);
+  TakesNameOf(NameKind::kSku, create->add_option("LINE", flags->lines, "SKU or SKU=QTY: what, and how many of it"))
+      ->required()
+      ->expected(1, 32);
   create->add_option("--user", flags->user, "The buyer")->required();
   create->add_option("--order-reference", flags->order_reference,
                      "What the shop calls the order; stays with the reservation (at most 128 bytes)");
@@ -136,13 +138,14 @@ void AddListReservations(CLI::App* reservation, Session& session) {
   auto flags = std::make_shared<ListFlags>();
   CLI::App* list = reservation->add_subcommand("list", "The reservations of a buyer or of a SKU");
   list->add_option("--user", flags->user, "Of this buyer; without --sku it looks into every SKU");
-  list->add_option("--sku", flags->sku, "Of this SKU");
+  TakesNameOf(NameKind::kSku, list->add_option("--sku", flags->sku, "Of this SKU"));
   TakesOneOf(list->add_option("--state", flags->states, "Only these, separated by commas")->delimiter(','),
              {"PENDING", "CONFIRMED", "CANCELLED", "EXPIRED"});
   list->add_option("--limit", flags->limit, "At most so many")->capture_default_str()->check(CLI::Range(1, 10000000));
   list->footer(
       "Examples:\n"
       "  tranchectl reservation list --user alice\n"
+      "  tranchectl reservation list --user alice -o wide    also order, time, extensions and note\n"
       "  tranchectl reservation list --sku tv --state PENDING,CONFIRMED --limit 50 -o json");
   list->callback([&session, flags] { List(session, *flags); });
 }

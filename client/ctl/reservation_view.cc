@@ -31,23 +31,39 @@ std::string StateOf(const tranche::v1::Reservation& reservation) {
 }
 
 void PrintReservations(Session& session, const std::vector<tranche::v1::Reservation>& reservations) {
+  if (!session.wide()) {
+    Table table({"RESERVATION", "SKU", "USER", "QUANTITY", "STATE", "AMOUNT", "HOLD LEFT"});
+    for (const tranche::v1::Reservation& one : reservations) {
+      table.AddRow({one.reservation_id(), one.sku_id(), one.user_id(), absl::StrCat(one.quantity()), StateOf(one),
+                    FormatPrice(one.amount_minor(), one.currency()), HoldLeft(one)});
+    }
+    return session.Print(table);
+  }
   Table table({"RESERVATION", "SKU", "USER", "ORDER", "QUANTITY", "STATE", "AMOUNT", "CREATED", "HOLD LEFT", "EXTENDED",
                "NOTE"});
   for (const tranche::v1::Reservation& one : reservations) {
-    const std::string order = one.order_reference().empty() ? "-" : one.order_reference();
-    table.AddRow({one.reservation_id(), one.sku_id(), one.user_id(), order, absl::StrCat(one.quantity()), StateOf(one),
-                  FormatPrice(one.amount_minor(), one.currency()), FormatTime(one.create_time()), HoldLeft(one),
-                  absl::StrCat(one.extensions()), Note(one)});
+    table.AddRow({one.reservation_id(), one.sku_id(), one.user_id(), one.order_reference(),
+                  absl::StrCat(one.quantity()), StateOf(one), FormatPrice(one.amount_minor(), one.currency()),
+                  FormatTime(one.create_time()), HoldLeft(one), absl::StrCat(one.extensions()), Note(one)});
   }
   session.Print(table);
 }
 
 void PrintReservation(Session& session, const tranche::v1::Reservation& reservation) {
-  if (session.json()) {
-    session.PrintJson(reservation);
-  } else {
-    PrintReservations(session, {reservation});
-  }
+  if (session.json()) return session.PrintJson(reservation);
+  Table table({"FIELD", "VALUE"});
+  table.AddRow({"reservation", reservation.reservation_id()});
+  table.AddRow({"sku", reservation.sku_id()});
+  table.AddRow({"user", reservation.user_id()});
+  table.AddRow({"order", reservation.order_reference()});
+  table.AddRow({"quantity", absl::StrCat(reservation.quantity())});
+  table.AddRow({"state", StateOf(reservation)});
+  table.AddRow({"amount", FormatPrice(reservation.amount_minor(), reservation.currency())});
+  table.AddRow({"created", FormatTime(reservation.create_time())});
+  table.AddRow({"hold left", HoldLeft(reservation)});
+  table.AddRow({"extended", absl::StrCat(reservation.extensions())});
+  table.AddRow({"note", Note(reservation)});
+  session.Print(table);
 }
 
 void PrintLatePayments(Session& session, const tranche::v1::PaymentEntry& entry) {
@@ -70,10 +86,14 @@ void PrintReservationChange(Session& session, const tranche::v1::Reservation& be
     if (notes.rebooked != nullptr) more["rebooked"] = ToJson(*notes.rebooked);
     PrintChangeJson(session, before, after, notes.preview, more);
   } else {
-    Table table({"RESERVATION", "SKU", "USER", "STATE", "EXPIRES", "EXTENDED", "NOTE"});
-    table.AddRow({after.reservation_id(), after.sku_id(), after.user_id(), Arrow(StateOf(before), StateOf(after)),
-                  Arrow(FormatTime(before.expire_time()), FormatTime(after.expire_time())),
-                  Arrow(before.extensions(), after.extensions()), Note(after)});
+    Table table({"FIELD", "VALUE"});
+    table.AddRow({"reservation", after.reservation_id()});
+    table.AddRow({"sku", after.sku_id()});
+    table.AddRow({"user", after.user_id()});
+    table.AddRow({"state", Arrow(StateOf(before), StateOf(after))});
+    table.AddRow({"expires", Arrow(FormatTime(before.expire_time()), FormatTime(after.expire_time()))});
+    table.AddRow({"extended", Arrow(before.extensions(), after.extensions())});
+    table.AddRow({"note", Note(after)});
     session.Print(table);
     if (notes.rebooked != nullptr) PrintReservations(session, {*notes.rebooked});
   }

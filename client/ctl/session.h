@@ -56,7 +56,8 @@ class Session {
   int exit_code = kExitOk;
 
   bool json() const { return output == "json"; }
-  // Every column, however wide the table gets. Otherwise it fits a terminal of 80 characters, unless names are long.
+  // Every column, however wide the table gets. Otherwise it fits a terminal of 80 characters, or of 110 if it lists
+  // reservation ids, unless names are long.
   bool wide() const { return output == "wide"; }
   // Whether a table may take the place of the one before.
   bool redraws() const { return screen_.redraw && !json(); }

@@ -77,6 +77,7 @@ class MoveProgress {
   }
   void Tell() {
     if (last_.stage() == MoveSkuResponse::STAGE_UNSPECIFIED || last_.stage() == MoveSkuResponse::STAGE_PREVIEW) return;
+    if (last_.nothing_to_abort()) return;
     session_.err() << NameOf(last_.stage());
     if (last_.rows() > 0) session_.err() << ": " << last_.rows() << " rows";
     if (last_.stage() == MoveSkuResponse::STAGE_SELLING && last_.has_paused_for()) {
@@ -107,6 +108,11 @@ void Move(Session& session, const MoveFlags& flags) {
   }
   progress.Tell();
   const MoveSkuResponse& last = progress.last();
+  if (last.nothing_to_abort()) {
+    if (!session.json()) session.out() << flags.sku_id << ": no unfinished move to " << flags.to << "\n";
+    if (!flags.yes) SayNothingWouldChange(session);
+    return;
+  }
   if (flags.yes) {
     if (!session.json()) session.out() << flags.sku_id << (flags.abort ? ": stays" : ": is at " + flags.to) << "\n";
     return;
@@ -125,8 +131,9 @@ void AddSkuMoveCommand(CLI::App* sku, Session& session) {
   auto flags = std::make_shared<MoveFlags>();
   CLI::App* move = sku->add_subcommand(
       "move", "Move a SKU to another shard while it is on sale; its sale pauses for about a second");
-  move->add_option("SKU", flags->sku_id)->required();
-  move->add_option("--to", flags->to, "The shard; \"home\" for the first one")->required();
+  AddSkuArgument(move, flags->sku_id);
+  TakesNameOf(NameKind::kShard, move->add_option("--to", flags->to, "The shard; \"home\" for the first one"))
+      ->required();
   move->add_flag("--abort", flags->abort, "Undo an unfinished move to that shard");
   AddYesFlag(move, flags->yes);
   move->footer(
@@ -155,7 +162,7 @@ void AddShardCommands(CLI::App& app, Session& session) {
   add->footer(
       "Example:\n"
       "  tranche-migrate --postgres 'host=db2 dbname=tranche user=tranche_owner'\n"
-      "  tranchectl shard add hot --postgres 'host=db2 dbname=tranche user=tranche_node' --yes");
+      "  tranchectl shard add hot --postgres 'host=db2 dbname=tranche user=tranche' --yes");
   add->callback([&session, flags] { Add(session, *flags); });
 }
 

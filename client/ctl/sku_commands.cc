@@ -135,8 +135,8 @@ void AddCreateSku(CLI::App* sku, Session& session) {
   command->add_option("--closes-at", flags->closes_at, "RFC 3339; default: never");
   command->add_option("--slots", flags->slots_per_slice, "Rows behind one node's slice; more for a very hot SKU")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
-  command->add_option("--shard", flags->shard, "The shard that it is on; default: home");
+      ->check(CLI::Range(1, 64));
+  TakesNameOf(NameKind::kShard, command->add_option("--shard", flags->shard, "The shard that it is on; default: home"));
   command->add_flag("--no-presplit", flags->no_presplit,
                     "Keep the units in the pool until a node has buyers for them, instead of splitting them over all "
                     "nodes before the sale; for the long tail");
@@ -170,7 +170,7 @@ void AddSkuCommands(CLI::App& app, Session& session) {
 
   auto show_id = std::make_shared<std::string>();
   CLI::App* show = sku->add_subcommand("show", "One SKU");
-  show->add_option("SKU", *show_id)->required();
+  AddSkuArgument(show, *show_id);
   show->footer("Example:\n  tranchectl sku show tv");
   show->callback([&session, show_id] { Show(session, *show_id); });
 
@@ -179,7 +179,7 @@ void AddSkuCommands(CLI::App& app, Session& session) {
   auto close_id = std::make_shared<std::string>();
   auto yes = std::make_shared<bool>(false);
   CLI::App* close = sku->add_subcommand("close", "End the sale of a SKU for good; reservations stay");
-  close->add_option("SKU", *close_id)->required();
+  AddSkuArgument(close, *close_id);
   AddYesFlag(close, *yes);
   close->footer(
       "Examples:\n"

@@ -64,21 +64,26 @@ void Change(Session& session, const StockFlags& flags,
   PrintChange(session, flags, *done);
 }
 
+// Of one command's help.
+struct HelpTexts {
+  const char* description;
+  const char* units;
+  const char* examples;
+};
+
 template <typename Request, typename Response>
-void AddChange(CLI::App* stock, Session& session, const char* name, const char* description, const char* example,
+void AddChange(CLI::App* stock, Session& session, const char* name, const HelpTexts& texts,
                grpc::Status (AdminService::Stub::*method)(grpc::ClientContext*, const Request&, Response*)) {
   auto flags = std::make_shared<StockFlags>();
-  CLI::App* command = stock->add_subcommand(name, description);
-  command->add_option("SKU", flags->sku_id)->required();
-  command->add_option("UNITS", flags->units, "How many; reduce takes as many of them as are unsold")
-      ->required()
-      ->check(CLI::Range(1, 1000000000));
+  CLI::App* command = stock->add_subcommand(name, texts.description);
+  AddSkuArgument(command, flags->sku_id);
+  command->add_option("UNITS", flags->units, texts.units)->required()->check(CLI::Range(1, 1000000000));
   AddYesFlag(command, flags->yes);
   command
       ->add_option("--expect-stock", flags->expected_stock,
                    "Refuse unless the stock is still this one, as printed by the preview")
       ->check(CLI::Range(0, 1000000000));
-  command->footer(example);
+  command->footer(texts.examples);
   command->callback([&session, flags, method] { Change(session, *flags, method); });
 }
 
@@ -88,15 +93,19 @@ void AddStockCommands(CLI::App& app, Session& session) {
   CLI::App* stock = app.add_subcommand("stock", "Units that may ever be sold; changes are possible during the sale");
   stock->require_subcommand(1);
   stock->footer("Example:\n  tranchectl stock add tv 500 --yes");
-  AddChange(stock, session, "add", "Add units; the balancer hands them to the nodes",
-            "Examples: the warehouse found 500 more\n"
-            "  tranchectl stock add tv 500                            shows what would change\n"
-            "  tranchectl stock add tv 500 --yes --expect-stock 1000  does that, and nothing else",
+  AddChange(stock, session, "add",
+            {.description = "Add units; the balancer hands them to the nodes",
+             .units = "How many",
+             .examples = "Examples:\n"
+                         "  tranchectl stock add tv 500                            shows what would change\n"
+                         "  tranchectl stock add tv 500 --yes --expect-stock 1000  does that, and nothing else"},
             &AdminService::Stub::AddStock);
-  AddChange(stock, session, "reduce", "Take unsold units away, never sold ones",
-            "Examples:\n"
-            "  tranchectl stock reduce tv 20\n"
-            "  tranchectl stock reduce tv 20 --yes -o json | jq -r .units_taken",
+  AddChange(stock, session, "reduce",
+            {.description = "Take unsold units away, never sold ones",
+             .units = "How many; as many of them are taken as are unsold",
+             .examples = "Examples:\n"
+                         "  tranchectl stock reduce tv 20\n"
+                         "  tranchectl stock reduce tv 20 --yes -o json | jq -r .units_taken"},
             &AdminService::Stub::ReduceStock);
 }
 

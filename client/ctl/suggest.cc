@@ -9,6 +9,8 @@
 namespace tranche::ctl {
 namespace {
 
+constexpr size_t kLettersPerSlip = 4;
+
 // Optimal string alignment distance: insertions, deletions, substitutions, and exchanges of neighbours.
 size_t Slips(const std::string& a, const std::string& b) {
   std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
@@ -46,7 +48,8 @@ std::vector<std::string> CommandsOf(const CLI::App* command) {
 
 std::string ClosestWord(const std::string& typed, const std::vector<std::string>& words) {
   std::string closest;
-  size_t fewest = (typed.size() > 3 ? 2 : 1) + 1;
+  // In a short word two slips leave little of what was typed: "tcsh" is no "bash".
+  size_t fewest = (typed.size() < 2 * kLettersPerSlip ? 1 : 2) + 1;
   for (const std::string& word : words) {
     const size_t slips = Slips(typed, word);
     if (slips < fewest) fewest = slips, closest = word;

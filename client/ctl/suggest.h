@@ -7,8 +7,8 @@
 
 namespace tranche::ctl {
 
-// The one of `words` that is closest to `typed`, if it is close enough: at most two slips (a letter wrong, missing, too
-// many, or two exchanged), or one in a word of up to three letters; or `typed` is the beginning of only one word.
+// The one of `words` that is closest to `typed`, if it is close enough: at most one slip (a letter wrong, missing, too
+// many, or two exchanged), or two in a word of eight letters or more; or `typed` is the beginning of only one word.
 // Otherwise empty.
 std::string ClosestWord(const std::string& typed, const std::vector<std::string>& words);
 

@@ -111,7 +111,7 @@ void AddVerifyCommand(CLI::App& app, Session& session) {
       "verify",
       "Recompute the ledger's rules from scratch, page by page beside the running sale. Exit status: 0 all hold; "
       "1 wrong usage; 2 a rule is broken; 3 it could not be told");
-  verify->add_option("--sku", *sku_id, "Only this SKU");
+  TakesNameOf(NameKind::kSku, verify->add_option("--sku", *sku_id, "Only this SKU"));
   verify->footer(
       "It reads everything: once a day, and after every incident.\n"
       "Examples:\n"

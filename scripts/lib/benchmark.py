@@ -1,6 +1,5 @@
 """Measures the figures of docs/measurements.md. Called by scripts/benchmark."""
 
-import argparse
 import contextlib
 import json
 import os
@@ -12,6 +11,7 @@ import sys
 import time
 
 import cluster
+from options import Parser, at_least_one
 
 IN_FLIGHT_FOR_MEMORY = 2000
 
@@ -217,11 +217,11 @@ FIGURES = {
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(prog="scripts/benchmark")
-    parser.add_argument("--soak", type=int, default=60)
+    parser = Parser("scripts/benchmark")
+    parser.add_argument("--soak", type=at_least_one, default=60)
     parser.add_argument("--summary", type=pathlib.Path)
     parser.add_argument("--baseline", type=pathlib.Path)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=at_least_one, default=5)
     parser.add_argument("--parse-only", action="store_true")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(FIGURES))
     options = parser.parse_args(arguments)

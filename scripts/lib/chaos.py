@@ -23,7 +23,7 @@ from chaos_load import CHANGE_TIMEOUT_MS, FULL_S, TIMEOUT_MS, Buyers, Operator, 
 from chaos_round import Rounds
 from chaos_units import UnitsWatch
 from cluster import ClusterError
-from options import at_least_one
+from options import Parser, at_least_one
 
 IMPOSSIBLE = 2
 # After this many single faults, two strike together.
@@ -43,15 +43,8 @@ def fault_names(text):
     return names
 
 
-class Parser(argparse.ArgumentParser):
-    def error(self, message):
-        """Wrong usage is 1, as everywhere in Tranche; 2 means "not possible here"."""
-        self.exit(1, f"{self.prog}: {message}\n")
-
-
 def parse_options(argv):
-    parser = Parser(prog="scripts/chaos", usage="see scripts/chaos --help", add_help=False,
-                    allow_abbrev=False)
+    parser = Parser("scripts/chaos")
     parser.add_argument("--duration", type=at_least_one, default=300)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--nodes", type=at_least_one, default=5)

@@ -9,6 +9,9 @@ die() {
   exit 1
 }
 
+# need_value OPTION [REST]...: of the arguments that are left, the first is an option, and a value must follow it.
+need_value() { [[ -n ${2:-} ]] || die "$1 needs a value"; }
+
 # configure_preset PRESET: if need be.
 configure_preset() {
   local preset=$1 dir=build/$1

@@ -1,6 +1,5 @@
 """Keeps one cluster in the background; scripts/dev is its front."""
 
-import argparse
 import os
 import pathlib
 import signal
@@ -9,7 +8,7 @@ import sys
 import cluster
 import tranchectl
 from cluster import ClusterError
-from options import at_least_one, sku_and_stock
+from options import Parser, at_least_one, sku_and_stock
 
 # The file that records the one background cluster.
 STATE_FILE = cluster.ROOT / ".scratch" / "dev" / "state.json"
@@ -18,19 +17,17 @@ DEMO_CURRENCY = "EUR"
 
 
 def parse_options(argv):
-    parser = argparse.ArgumentParser(
-        prog="scripts/dev", usage="see scripts/dev --help", add_help=False, allow_abbrev=False
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    up = commands.add_parser("up", add_help=False, allow_abbrev=False)
+    parser = Parser("scripts/dev")
+    commands = parser.add_subparsers(dest="command", required=True, prog="scripts/dev")
+    up = commands.add_parser("up")
     up.add_argument("--nodes", type=at_least_one, default=3)
     up.add_argument("--balancers", type=at_least_one, default=1)
     up.add_argument("--workers", type=at_least_one, default=1)
     up.add_argument("--sku", type=sku_and_stock, action="append", dest="skus", default=[])
     up.add_argument("--parse-only", action="store_true")
-    commands.add_parser("down", add_help=False)
-    commands.add_parser("status", add_help=False)
-    logs = commands.add_parser("logs", add_help=False, allow_abbrev=False)
+    commands.add_parser("down")
+    commands.add_parser("status")
+    logs = commands.add_parser("logs")
     logs.add_argument("-f", "--follow", action="store_true")
     logs.add_argument("processes", nargs="*")
     return parser.parse_args(argv)

@@ -1,7 +1,17 @@
-"""Values of command line options, for argparse."""
+"""Command line options of the scripts, and their values."""
 
 import argparse
 import re
+
+
+class Parser(argparse.ArgumentParser):
+    """For `prog`, "scripts/NAME", whose help is in the script itself. Wrong usage is one line and exit status 1."""
+
+    def __init__(self, prog, **more):
+        super().__init__(prog=prog, **{"add_help": False, "allow_abbrev": False, **more})
+
+    def error(self, message):
+        self.exit(1, f"{self.prog}: {message}; see {self.prog.split()[0]} --help\n")
 
 
 def sku_and_stock(text):

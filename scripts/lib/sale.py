@@ -1,6 +1,5 @@
 """Runs a sale on a private cluster from start to verdict. Called by scripts/run."""
 
-import argparse
 import json
 import pathlib
 import signal
@@ -13,7 +12,7 @@ import sale_check
 import sale_report
 import tranchectl
 from cluster import ClusterError
-from options import at_least_one, sku_and_stock
+from options import Parser, at_least_one, sku_and_stock
 
 DEFAULT_SKUS = [("tv", 1000), ("phone", 1000), ("clothes", 1000)]
 PRICES_MINOR = {"tv": 49900, "phone": 29900, "clothes": 4900}
@@ -22,9 +21,7 @@ CURRENCY = "EUR"
 
 
 def parse_options(argv):
-    parser = argparse.ArgumentParser(
-        prog="scripts/run", usage="see scripts/run --help", add_help=False, allow_abbrev=False
-    )
+    parser = Parser("scripts/run")
     parser.add_argument("--nodes", type=at_least_one, default=8)
     parser.add_argument("--balancers", type=at_least_one, default=1)
     parser.add_argument("--sku", type=sku_and_stock, action="append", dest="skus")

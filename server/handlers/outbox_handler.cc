@@ -31,6 +31,8 @@ absl::Status NoSuchSink(const std::string& name) {
   return MakeError(v1::ERROR_REASON_SINK_NOT_FOUND, "There is no such sink.", {{"sink", name}});
 }
 
+absl::Status OnlySink() { return InvalidField("name", "is the only sink: add another first"); }
+
 absl::Status CheckSinkName(absl::string_view name, absl::string_view field) {
   if (IsSinkName(name)) return absl::OkStatus();
   return InvalidField(field, "must be 1 to 32 characters of [a-z0-9_-], the first of them [a-z0-9]");
@@ -203,17 +205,22 @@ absl::StatusOr<v1::AddSinkResponse> OutboxHandler::AddSink(const v1::AddSinkRequ
 
 absl::StatusOr<v1::RemoveSinkResponse> OutboxHandler::RemoveSink(const v1::RemoveSinkRequest& request,
                                                                  const std::string& actor) {
-  ASSIGN_OR_RETURN(const v1::OutboxSink sink, FindSink(request.name()));
-  if (!request.preview()) {
+  RETURN_IF_ERROR(CheckSinkName(request.name(), "name"));
+  const auto sinks = ledger_->Depths();
+  if (!sinks.ok()) return LedgerFailed(sinks.status());
+  const auto sink =
+      absl::c_find_if(*sinks, [&](const storage::OutboxDepth& depth) { return depth.sink == request.name(); });
+  if (sink == sinks->end()) return NoSuchSink(request.name());
+  if (request.preview()) {
+    if (sinks->size() == 1) return OnlySink();
+  } else {
     const absl::Status removed = ledger_->RemoveSink(request.name(), actor);
-    if (absl::IsInvalidArgument(removed)) {
-      return InvalidField("name", "is the only sink: add another first");
-    }
+    if (absl::IsInvalidArgument(removed)) return OnlySink();
     // If it is gone meanwhile, that is what was wanted.
     if (!removed.ok() && !absl::IsNotFound(removed)) return LedgerFailed(removed);
   }
   v1::RemoveSinkResponse response;
-  *response.mutable_sink() = sink;
+  *response.mutable_sink() = SinkOf(*sink);
   return response;
 }
 
@@ -222,16 +229,6 @@ absl::StatusOr<storage::OutboxMessage> OutboxHandler::Find(const storage::Outbox
   if (absl::IsNotFound(message.status())) return NoSuchMessage(key);
   if (!message.ok()) return LedgerFailed(message.status());
   return message;
-}
-
-absl::StatusOr<v1::OutboxSink> OutboxHandler::FindSink(const std::string& name) {
-  RETURN_IF_ERROR(CheckSinkName(name, "sink"));
-  const auto depths = ledger_->Depths();
-  if (!depths.ok()) return LedgerFailed(depths.status());
-  for (const storage::OutboxDepth& depth : *depths) {
-    if (depth.sink == name) return SinkOf(depth);
-  }
-  return NoSuchSink(name);
 }
 
 absl::Status OutboxHandler::CheckSinkExists(const std::string& name) {

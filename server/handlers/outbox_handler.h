@@ -29,9 +29,8 @@ class OutboxHandler {
   absl::StatusOr<int64_t> RetryAll(const std::string& sink, bool preview, const std::string& actor);
   absl::StatusOr<int64_t> RetryOne(const v1::OutboxKey& key, bool preview, const std::string& actor);
   absl::StatusOr<storage::OutboxMessage> Find(const storage::OutboxKey& key);
-  // Both return SINK_NOT_FOUND when there is no such sink.
+  // SINK_NOT_FOUND when there is no such sink.
   absl::Status CheckSinkExists(const std::string& name);
-  absl::StatusOr<v1::OutboxSink> FindSink(const std::string& name);
 
   storage::OutboxLedger* const ledger_;
 };

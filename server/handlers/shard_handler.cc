@@ -13,6 +13,7 @@
 #include "server/handlers/field_checks.h"
 #include "server/handlers/sku_handler.h"
 #include "server/process/dsn.h"
+#include "server/process/ledger_advice.h"
 #include "server/process/schema_check.h"
 #include "server/proto_time.h"
 #include "storage/base/status_macros.h"
@@ -36,9 +37,13 @@ absl::Status CannotBeShard(const std::string& name, const absl::Status& status) 
   const std::string detail(status.message());
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kResourceExhausted: {
+      const std::string password = PasswordAdvice(detail);
       return MakeError(v1::ERROR_REASON_LEDGER_UNAVAILABLE,
-                       absl::StrCat("This node does not reach the database: ", detail), {{"shard", name}});
+                       absl::StrCat("This node does not reach the database: ", detail,
+                                    password.empty() ? "" : absl::StrCat("; on every server, ", password)),
+                       {{"shard", name}});
+    }
     case absl::StatusCode::kPermissionDenied:
       return ShardState(name, absl::StrCat("The database user may not use the ledger there: GRANT tranche_app TO that "
                                            "user (",
@@ -50,11 +55,14 @@ absl::Status CannotBeShard(const std::string& name, const absl::Status& status) 
 
 absl::Status MoveError(const v1::MoveSkuRequest& request, const absl::Status& status) {
   const std::string what = absl::StrCat("SKU ", request.sku_id(), ": ", std::string(status.message()));
+  const auto shard_state = [&](absl::string_view message) {
+    return WithMetadata(ShardState(request.to(), message), "sku_id", request.sku_id());
+  };
   switch (status.code()) {
     case absl::StatusCode::kFailedPrecondition:
-      return ShardState(request.to(), what);
+      return shard_state(what);
     case absl::StatusCode::kInvalidArgument:
-      return ShardState(request.to(), absl::StrCat(what, " (a reservation of it cannot be copied there)"));
+      return shard_state(absl::StrCat(what, " (a reservation of it cannot be copied there)"));
     case absl::StatusCode::kUnavailable:
       return MakeError(v1::ERROR_REASON_LEDGER_UNAVAILABLE, what, {{"sku_id", request.sku_id()}});
     default:
@@ -107,6 +115,32 @@ struct MovingShard {
   storage::ConnectionPool pool;
   storage::PostgresSkuMoveLedger ledger;
 };
+
+// Those of all shards.
+class MovingShards {
+ public:
+  MovingShards(const storage::ShardSet& shards, const ShardHandler::PoolOf& pool_of) {
+    for (const auto& shard : shards.All()) {
+      shards_.push_back(std::make_unique<MovingShard>(pool_of(shard->dsn)));
+      participants_.push_back({shard->name, &shards_.back()->ledger});
+    }
+  }
+  const std::vector<storage::SkuMove::Participant>& participants() const { return participants_; }
+
+ private:
+  std::vector<std::unique_ptr<MovingShard>> shards_;
+  std::vector<storage::SkuMove::Participant> participants_;
+};
+
+void LogMove(const v1::MoveSkuRequest& request, const std::string& actor, const absl::Status& done) {
+  const std::string move = absl::StrCat("SKU ", request.sku_id(), " to ", request.to());
+  if (!done.ok()) {
+    LOG(WARNING) << actor << (request.abort() ? " could not undo the move of " : " could not move ") << move << ": "
+                 << done.message();
+  } else {
+    LOG(INFO) << actor << (request.abort() ? " undid the move of " : " moved ") << move;
+  }
+}
 
 }  // namespace
 
@@ -185,15 +219,18 @@ absl::StatusOr<v1::AddShardResponse> ShardHandler::Add(const v1::AddShardRequest
   return response;
 }
 
-absl::Status ShardHandler::PreviewMove(const v1::MoveSkuRequest& request, const Tell& tell) {
+absl::Status ShardHandler::PreviewMove(const v1::MoveSkuRequest& request, const SkuPlaces& places, const Tell& tell) {
+  const absl::Status fits = request.abort() ? CheckAbort(places, request.to()) : CheckMove(places, request.to());
+  if (!fits.ok()) return MoveError(request, fits);
   const auto sku =
       storage::AskInTurn(*shards_, [&](storage::ShardBackend& shard) { return shard.stock->GetSku(request.sku_id()); });
   if (!sku.ok()) return LedgerError(sku.status(), request.sku_id(), Repeatable::kYes);
   v1::MoveSkuResponse response;
   response.set_stage(v1::MoveSkuResponse::STAGE_PREVIEW);
-  response.set_from_shard(sku->shard);
+  response.set_from_shard(places.owner);
   response.set_to_shard(request.to());
   response.set_rows(sku->stock - sku->unsold);
+  response.set_nothing_to_abort(request.abort() && !IsUnfinished(places, request.to()));
   tell(response);
   return absl::OkStatus();
 }
@@ -203,20 +240,15 @@ absl::Status ShardHandler::Move(const v1::MoveSkuRequest& request, const std::st
   if (request.preview()) RETURN_IF_ERROR(CheckOneHasIt(*shards_, request));
   if (absl::Status known = shards_->Refresh(); !known.ok()) LOG(WARNING) << "shards: " << known;
   if (shards_->Find(request.to()) == nullptr) return ShardNotFound(request.to());
-  if (request.preview()) return PreviewMove(request, tell);
+  const MovingShards shards(*shards_, pool_of_);
+  const auto places = FindSkuPlaces(shards.participants(), request.sku_id(), request.to());
+  if (!places.ok()) {
+    if (!request.preview()) LogMove(request, actor, places.status());
+    return MoveError(request, places.status());
+  }
+  if (request.preview()) return PreviewMove(request, *places, tell);
 
-  std::vector<std::unique_ptr<MovingShard>> shards;
-  std::vector<storage::SkuMove::Participant> participants;
-  for (const auto& shard : shards_->All()) {
-    shards.push_back(std::make_unique<MovingShard>(pool_of_(shard->dsn)));
-    participants.push_back({shard->name, &shards.back()->ledger});
-  }
-  std::string from;
-  if (const auto sku =
-          storage::AskInTurn(*shards_, [&](storage::ShardBackend& s) { return s.stock->GetSku(request.sku_id()); });
-      sku.ok()) {
-    from = sku->shard;
-  }
+  const bool nothing_to_abort = request.abort() && !IsUnfinished(*places, request.to());
   const auto announce = [&](const std::string& name) {
     const auto shard = shards_->Find(name);
     const auto sku = shard->stock->GetSku(request.sku_id());
@@ -227,15 +259,15 @@ absl::Status ShardHandler::Move(const v1::MoveSkuRequest& request, const std::st
     response.set_stage(ToStage(progress.stage));
     response.set_rows(progress.rows);
     if (progress.paused_for > absl::ZeroDuration()) *response.mutable_paused_for() = ToDuration(progress.paused_for);
-    response.set_from_shard(from);
+    response.set_from_shard(places->owner);
     response.set_to_shard(request.to());
+    response.set_nothing_to_abort(nothing_to_abort);
     tell(response);
   };
-  storage::SkuMove move(std::move(participants), clock_, storage::SkuMoveOptions(), watch, announce);
+  storage::SkuMove move(shards.participants(), clock_, storage::SkuMoveOptions(), watch, announce);
   const absl::Status done = request.abort() ? move.Abort(request.sku_id(), request.to(), actor)
                                             : move.Run(request.sku_id(), request.to(), actor);
-  LOG(INFO) << actor << (request.abort() ? " undid the move of SKU " : " moved SKU ") << request.sku_id() << " to "
-            << request.to() << ": " << done;
+  if (!done.ok() || !nothing_to_abort) LogMove(request, actor, done);
   return done.ok() ? done : MoveError(request, done);
 }
 

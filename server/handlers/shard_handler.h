@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "quota/coordination/announcer.h"
+#include "server/handlers/sku_move_preview.h"
 #include "storage/clock.h"
 #include "storage/postgres/connection_pool.h"
 #include "storage/shards/shard_set.h"
@@ -29,7 +30,7 @@ class ShardHandler {
   absl::Status Move(const v1::MoveSkuRequest& request, const std::string& actor, const Tell& tell);
 
  private:
-  absl::Status PreviewMove(const v1::MoveSkuRequest& request, const Tell& tell);
+  absl::Status PreviewMove(const v1::MoveSkuRequest& request, const SkuPlaces& places, const Tell& tell);
 
   storage::ShardSet* const shards_;
   quota::Announcer* const announcer_;

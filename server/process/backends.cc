@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "glog/logging.h"
 #include "server/process/dsn.h"
+#include "server/process/ledger_advice.h"
 #include "server/process/schema_check.h"
 #include "storage/base/status_macros.h"
 #include "storage/postgres/sql_state.h"
@@ -59,8 +60,8 @@ absl::Status WaitForLedger(storage::IncarnationLedger& ledger, const BackendOpti
       case absl::StatusCode::kUnavailable:
       case absl::StatusCode::kResourceExhausted:
         if (absl::Now() + kPoll >= give_up) {
-          return absl::UnavailableError(absl::StrCat("PostgreSQL at ", server, " cannot be used (", detail,
-                                                     "): start it, or correct --postgres"));
+          return absl::UnavailableError(
+              absl::StrCat("PostgreSQL at ", server, " cannot be used (", detail, ")", StartAdvice(detail)));
         }
         absl::SleepFor(kPoll);
         break;

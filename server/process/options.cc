@@ -2,9 +2,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "server/process/dsn.h"
@@ -60,13 +62,15 @@ std::string CheckName(const std::string& text) {
 // CLI11 with what all our binaries share.
 class Parser {
  public:
-  Parser(const std::string& program, const std::string& description) : program_(program), app_(description, program) {
+  // `line`: of a --config file for this program.
+  Parser(const std::string& program, const std::string& description, const std::string& line)
+      : program_(program), app_(description, program) {
     app_.set_version_flag("--version", absl::StrCat(program, " " TRANCHE_VERSION));
     app_.get_formatter()->column_width(44);
     app_.footer(
         "Each flag can also be set as the environment variable shown as Env:, or as a key (without dashes) of "
         "the --config file.\nThe command line wins over the environment, and that over the file.");
-    ReadConfigFile(app_, "File with flags, as TOML: max-batch = 256");
+    ReadConfigFile(app_, absl::StrCat("File with flags, as TOML: ", line));
   }
 
   void Group(const std::string& group) { group_ = group; }
@@ -127,13 +131,27 @@ class Parser {
     } catch (const CLI::ExtrasError&) {
       return Refuse(UnknownArguments(), err);
     } catch (const CLI::ParseError& error) {
-      std::string what = ExplainConfigError(error.what());
+      std::string what = NamingTheVariable(ExplainConfigError(error.what()), argc, argv);
       std::replace(what.begin(), what.end(), '\n', ' ');
       return Refuse(absl::StripAsciiWhitespace(what), err);
     }
   }
 
  private:
+  // CLI11 blames the flag, also where nobody typed it: then the environment has set it.
+  std::string NamingTheVariable(const std::string& message, int argc, const char* const* argv) const {
+    for (const CLI::Option* option : app_.get_options()) {
+      const std::string variable = option->get_envname();
+      const std::string blamed = absl::StrCat(option->get_name(), ": ");
+      if (variable.empty() || !absl::StartsWith(message, blamed) || std::getenv(variable.c_str()) == nullptr) continue;
+      const bool typed = std::any_of(argv + 1, argv + argc, [&](absl::string_view argument) {
+        return argument == option->get_name() || absl::StartsWith(argument, absl::StrCat(option->get_name(), "="));
+      });
+      if (!typed) return absl::StrCat(variable, ": ", message.substr(blamed.size()));
+    }
+    return message;
+  }
+
   std::string UnknownArguments() const {
     std::string named;
     for (const std::string& argument : app_.remaining()) {
@@ -316,7 +334,8 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
   Parser parser("tranched",
                 "A front node of Tranche: sells limited stock over gRPC.\n\n"
                 "SIGTERM drains it: it finishes what it has accepted, returns its unsold units and exits 0. Another "
-                "signal, from a second later on, ends it at once.");
+                "signal, from a second later on, ends it at once.",
+                "max-batch = 256");
   AddBackends(parser, &options->backends);
   AddListening(parser, options);
   AddSelling(parser, options);
@@ -327,8 +346,12 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
 
 std::optional<int> ParseBalancerOptions(int argc, const char* const* argv, BalancerProcessOptions* options,
                                         std::ostream& out, std::ostream& err) {
-  Parser parser("tranche-balancer",
-                "Moves units between the front nodes of Tranche. Run two or more: one leads, the others wait.");
+  Parser parser(
+      "tranche-balancer",
+      "Moves units between the front nodes of Tranche. Run two or more: one leads, the others wait.\n\n"
+      "SIGTERM ends it: another one leads, and it exits 0. Another signal, from a second later on, ends it at "
+      "once.",
+      "name = \"balancer-1\"");
   AddBackends(parser, &options->backends);
   parser.Group("Balancing");
   parser.Add("name", &options->name, "NAME", "This process's name [default: host name and process id]")
@@ -342,7 +365,8 @@ std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerP
                 "Does what Tranche's reservations need beside the sale: expires unpaid holds, delivers the messages "
                 "about changes, retires old reservations. Run two or more, side by side.\n\n"
                 "SIGTERM ends it: it finishes what it has begun and exits 0. Another signal, from a second later on, "
-                "ends it at once.");
+                "ends it at once.",
+                "expire-per-s = 5000");
   parser.Group("Servers behind");
   AddPostgres(parser, &options->backends.postgres);
   AddPatience(parser, &options->backends);
@@ -368,7 +392,8 @@ std::optional<int> ParseMigrateOptions(int argc, const char* const* argv, Migrat
                                        std::ostream& err) {
   Parser parser("tranche-migrate",
                 "Brings a PostgreSQL database to this version's schema. Run it before starting or upgrading nodes; "
-                "repeating it is harmless.");
+                "repeating it is harmless.",
+                "postgres = \"host=db dbname=tranche user=tranche_owner\"");
   parser.Group("Servers behind");
   AddPostgres(parser, &options->postgres);
   parser.Group("Schema");

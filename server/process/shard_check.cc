@@ -6,6 +6,7 @@
 #include "absl/time/clock.h"
 #include "glog/logging.h"
 #include "server/process/backends.h"
+#include "server/process/ledger_advice.h"
 #include "server/process/schema_check.h"
 #include "storage/base/status_macros.h"
 #include "storage/postgres/postgres_shard_ledger.h"
@@ -36,7 +37,9 @@ absl::Status ShardCheck::Check(const storage::Shard& shard) {
   seen.fits = status.ok();
   const absl::Time now = absl::Now();
   if (!status.ok() && now >= seen.tell_at) {
-    LOG(WARNING) << "shard " << shard.name << " is not served: " << status.message();
+    const std::string password = PasswordAdvice(status.message());
+    LOG(WARNING) << "shard " << shard.name << " is not served: " << status.message() << (password.empty() ? "" : ": ")
+                 << password;
     seen.tell_at = now + kTellShardEvery;
   }
   return status;

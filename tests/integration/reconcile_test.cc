@@ -22,6 +22,7 @@ namespace {
 using nlohmann::json;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kHeader[] = "reference,reservation_id,amount,currency,time,kind\n";
 constexpr char kUnknownId[] = "01890a5d-ac96-774b-bcce-b302099a8057";
@@ -122,6 +123,9 @@ TEST_F(ReconcileTest, WhatDiffersIsFoundAndWhatIsSafeCorrected) {
   Reconcile(charges, {"--fix"});
   EXPECT_THAT(err_, HasSubstr("Nothing has changed"));
   EXPECT_EQ(StateOf(ids[3]), "PENDING");
+  Reconcile(charges, {"--fix", "--max-fixes", "1"});
+  EXPECT_THAT(err_, HasSubstr("more corrections than --max-fixes 1 allows"));
+  EXPECT_THAT(err_, Not(HasSubstr("--yes"))) << "which would be refused";
 
   found = Reconcile(charges, {"--fix", "--yes"});
   EXPECT_EQ(status_, 2) << err_;

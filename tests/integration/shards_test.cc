@@ -46,6 +46,20 @@ class ShardsTest : public SaleTest, protected TranchectlRunner {
 
   int Ctl(std::vector<std::string> arguments) { return RunCtlAt(cluster_->endpoint(0), std::move(arguments)); }
 
+  // Of a SKU at rest on this shard.
+  void ExpectAbortsArePreviewedAsTheyGo(const std::string& sku, const std::string& shard) {
+    std::vector<std::string> there = {"sku", "move", sku, "--to", shard, "--abort"};
+    std::vector<std::string> elsewhere = {"sku", "move", sku, "--to", "home", "--abort"};
+    for (const bool yes : {false, true}) {
+      if (yes) there.push_back("--yes"), elsewhere.push_back("--yes");
+      EXPECT_EQ(Ctl(there), 2);
+      EXPECT_THAT(err_, AllOf(HasSubstr("SHARD_STATE"), Not(HasSubstr("--abort")))) << "that is what was typed";
+      EXPECT_EQ(Ctl(elsewhere), 0) << err_;
+      EXPECT_THAT(out_, HasSubstr("no unfinished move to home"));
+      EXPECT_THAT(err_, AllOf(Not(HasSubstr("--yes")), Not(HasSubstr("done"))));
+    }
+  }
+
   // How long its sale was paused.
   absl::Duration Move(const std::string& sku, const std::string& to) {
     EXPECT_EQ(Ctl({"sku", "move", sku, "--to", to, "--yes", "-o", "json"}), 0) << err_;
@@ -234,7 +248,7 @@ TEST_F(ShardsTest, AsOperatorsSeeThem) {
   EXPECT_THAT(err_, HasSubstr("PGPASSFILE"));
   EXPECT_THAT(err_, Not(HasSubstr("secret")));
   EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", cluster_->shard(0).node_dsn()}), 2) << "it is s1";
-  EXPECT_THAT(err_, HasSubstr("SHARD_STATE"));
+  EXPECT_THAT(err_, AllOf(HasSubstr("SHARD_STATE"), Not(HasSubstr("--abort"))));
   EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", cluster_->app_dsn()}), 2) << "it is home";
   EXPECT_EQ(Ctl({"shard", "add", "s1", "--postgres", cluster_->shard(0).node_dsn(), "--yes"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("already"));
@@ -246,8 +260,7 @@ TEST_F(ShardsTest, AsOperatorsSeeThem) {
   EXPECT_THAT(out_, HasSubstr("x"));
   EXPECT_EQ(Ctl({"stock", "add", "x", "3", "--yes"}), 0) << err_;
   EXPECT_EQ(Ctl({"quota", "show", "x"}), 0) << err_;
-  EXPECT_EQ(Ctl({"sku", "move", "x", "--to", "s1", "--abort", "--yes"}), 2);
-  EXPECT_THAT(err_, HasSubstr("SHARD_STATE"));
+  ExpectAbortsArePreviewedAsTheyGo("x", "s1");
   EXPECT_EQ(Ctl({"sku", "move", "x", "--to", "home", "--yes"}), 0) << err_;
   EXPECT_EQ(Ctl({"audit", "--sku", "x"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("move_sku"));

@@ -35,6 +35,13 @@ Ended RunToEnd(const std::string& binary, const std::vector<std::string>& args) 
   return ended;
 }
 
+std::vector<std::string> StartArgs(const std::string& binary, const std::string& dsn) {
+  std::vector<std::string> args = {"--startup-timeout-ms", "2000", "--postgres", dsn};
+  if (binary != "tranche-worker") args.insert(args.end(), {"--zookeeper", "127.0.0.1:1"});
+  if (binary == "tranched") args.insert(args.end(), {"--listen", "127.0.0.1:0"});
+  return args;
+}
+
 int Lines(const std::string& text) { return static_cast<int>(std::count(text.begin(), text.end(), '\n')); }
 
 TEST(StartupTest, AWrongFlagIsNamed) {
@@ -55,6 +62,17 @@ TEST(StartupTest, AnUnreachablePostgresIsNamedWithoutItsPassword) {
   EXPECT_LE(Lines(ended.output), 2) << ended.output;
 }
 
+TEST(StartupTest, ADatabaseThatIsMissingIsToBeCreatedAndNotStarted) {
+  const std::string missing = WithDatabase(SharedPostgres(), "nowhere_at_all");
+  for (const std::string binary : {"tranche-worker", "tranche-migrate"}) {
+    const Ended ended = RunToEnd(binary, binary == "tranche-migrate" ? std::vector<std::string>{"--postgres", missing}
+                                                                     : StartArgs(binary, missing));
+    EXPECT_EQ(ended.status, 2);
+    EXPECT_TRUE(absl::StrContains(ended.output, "--postgres")) << ended.output;
+    EXPECT_FALSE(absl::StrContains(ended.output, "start it")) << ended.output;
+  }
+}
+
 TEST(StartupTest, AnUnreachableZookeeperIsNamed) {
   const TestDatabase database;
   const int port = PickFreePort();
@@ -70,13 +88,6 @@ TEST(StartupTest, ADatabaseThatWasNotMigratedSaysHowTo) {
                                             "127.0.0.1:1", "--postgres", empty});
   EXPECT_EQ(ended.status, 2);
   EXPECT_TRUE(absl::StrContains(ended.output, "tranche-migrate")) << ended.output;
-}
-
-std::vector<std::string> StartArgs(const std::string& binary, const std::string& dsn) {
-  std::vector<std::string> args = {"--startup-timeout-ms", "2000", "--postgres", dsn};
-  if (binary != "tranche-worker") args.insert(args.end(), {"--zookeeper", "127.0.0.1:1"});
-  if (binary == "tranched") args.insert(args.end(), {"--listen", "127.0.0.1:0"});
-  return args;
 }
 
 void AwaitRuns(ServerProcess& worker) {

@@ -13,8 +13,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "client/ctl/field_arguments.h"
 #include "client/ctl/run.h"
 #include "tests/integration/fake_front_node.h"
 #include "tests/support/scratch_dir.h"
@@ -24,6 +26,7 @@
 namespace tranche::ctl {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -209,6 +212,17 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
     node->set_draining(true);
     node->set_units_held(look < 4 ? 17 : 0);
     node->set_state(look < 4 ? tranche::v1::NODE_STATE_DRAINING : tranche::v1::NODE_STATE_DRAINED);
+    return grpc::Status::OK;
+  }
+  grpc::Status ListShards(grpc::ServerContext* context, const tranche::v1::ListShardsRequest* request,
+                          tranche::v1::ListShardsResponse* response) override {
+    response->add_shards()->set_name("home");
+    response->add_shards()->set_name("hot");
+    return grpc::Status::OK;
+  }
+  grpc::Status ListSinks(grpc::ServerContext* context, const tranche::v1::ListSinksRequest* request,
+                         tranche::v1::ListSinksResponse* response) override {
+    response->add_sinks()->set_name("books");
     return grpc::Status::OK;
   }
   grpc::Status DumpCoordination(grpc::ServerContext* context, const tranche::v1::DumpCoordinationRequest* request,
@@ -511,10 +525,12 @@ TEST_F(TranchectlTest, AuditStopsAtItsLimit) {
 TEST_F(TranchectlTest, AMistypedCommandIsMetWithASuggestion) {
   EXPECT_EQ(Ctl({"sku", "shwo", "tv"}), 1);
   EXPECT_THAT(err_, HasSubstr("did you mean \"show\"?"));
-  EXPECT_EQ(Ctl({"-o", "json", "quto", "show", "tv"}), 1);
+  EXPECT_EQ(Ctl({"-o", "json", "qouta", "show", "tv"}), 1);
   EXPECT_THAT(err_, HasSubstr("did you mean \"quota\"?"));
   EXPECT_EQ(Ctl({"stock", "delete", "tv", "5"}), 1);
   EXPECT_THAT(err_, HasSubstr("there are: add, reduce"));
+  EXPECT_EQ(Ctl({"completion", "tcsh"}), 1);
+  EXPECT_THAT(err_, HasSubstr("there are: bash, zsh, fish"));
   EXPECT_EQ(Ctl({"stock", "add", "tv"}), 1);
   EXPECT_THAT(err_, Not(HasSubstr("did you mean"))) << "what is missing is an argument";
 }
@@ -606,6 +622,7 @@ TEST_F(TranchectlTest, WrongUsageReturnsOne) {
                                              {"sku", "create", "tv", "--stock", "-1", "--price", "1"},
                                              {"sku", "create", "tv", "--stock", "1", "--price", "1.999"},
                                              {"sku", "create", "tv", "--stock", "1"},
+                                             {"sku", "create", "tv", "--stock", "1", "--price", "1", "--slots", "65"},
                                              {"sku", "create", "tv", "--stock", "1", "--price", "1", "--hold", "soon"},
                                              {"stock", "add", "tv", "0"},
                                              {"sku", "list", "-o", "yaml"},
@@ -652,6 +669,21 @@ TEST_F(TranchectlTest, AnEndpointThatIsNoneIsWrongUsage) {
     EXPECT_EQ(RunCtl({"--endpoint", endpoint, "sku", "list"}), 1) << endpoint;
     EXPECT_THAT(err_, HasSubstr("is not HOST:PORT")) << endpoint;
   }
+}
+
+TEST_F(TranchectlTest, AWrongValueOfTheEnvironmentNamesItsVariable) {
+  setenv("TRANCHE_ENDPOINT", "foo", 1);
+  EXPECT_EQ(RunCtl({"node", "list"}), 1);
+  EXPECT_THAT(err_, HasSubstr("TRANCHE_ENDPOINT: \"foo\" is not HOST:PORT"));
+  EXPECT_EQ(RunCtl({"--endpoint", "bar", "node", "list"}), 1);
+  EXPECT_THAT(err_, HasSubstr("--endpoint: \"bar\"")) << "it was typed";
+  unsetenv("TRANCHE_ENDPOINT");
+  setenv("TRANCHE_OUTPUT", "yaml", 1);
+  EXPECT_EQ(RunCtl({"node", "list"}), 1);
+  EXPECT_THAT(err_, HasSubstr("TRANCHE_OUTPUT: "));
+  EXPECT_EQ(RunCtl({"-o", "toml", "node", "list"}), 1);
+  EXPECT_THAT(err_, HasSubstr("--output: "));
+  unsetenv("TRANCHE_OUTPUT");
 }
 
 TEST_F(TranchectlTest, WhatTheClusterTakesForWrongUsageReturnsOne) {
@@ -708,11 +740,13 @@ TEST_F(TranchectlTest, HelpTeachesAndReturnsZero) {
 // Every page, so also that of a command that is added: with an example of its own.
 TEST_F(TranchectlTest, EveryHelpPageHasAnExampleOfItsOwn) {
   std::vector<std::string> paths = {""};
+  std::string pages;
   for (size_t i = 0; i < paths.size(); ++i) {
     std::vector<std::string> arguments = absl::StrSplit(paths[i], ' ', absl::SkipEmpty());
     std::vector<std::string> completed = arguments;
     arguments.push_back("--help");
     EXPECT_EQ(RunCtl(arguments), 0);
+    pages += out_;
     EXPECT_THAT(out_, HasSubstr(absl::StrCat("tranchectl ", paths[i]))) << paths[i];
     EXPECT_THAT(out_, HasSubstr("Example")) << paths[i];
     completed.insert(completed.begin(), {"--endpoint", "127.0.0.1:1", "completion", "candidates", "--"});
@@ -723,6 +757,32 @@ TEST_F(TranchectlTest, EveryHelpPageHasAnExampleOfItsOwn) {
     }
   }
   EXPECT_GE(paths.size(), 38u);
+  for (const char* name : {"--sku", "--sink", "--shard", "NODE"}) {
+    EXPECT_THAT(pages, Not(HasSubstr(absl::StrCat("  ", name, " TEXT")))) << "its names are not completed";
+  }
+  // The text follows, perhaps on the next line, far to the right.
+  const std::vector<std::string> lines = absl::StrSplit(pages, '\n');
+  for (size_t i = 0; i + 1 < lines.size(); ++i) {
+    if (!absl::EndsWith(lines[i], " REQUIRED")) continue;
+    EXPECT_TRUE(absl::StartsWith(lines[i + 1], "          ")) << "an argument without a text: " << lines[i];
+  }
+  for (const FieldArgument& known : FieldArguments()) {
+    EXPECT_THAT(pages, HasSubstr(absl::StrCat("  ", std::string(known.argument)))) << "hints name it";
+  }
+}
+
+TEST_F(TranchectlTest, TheHelpOfACommandIsAboutThatCommand) {
+  const auto help = [&](std::vector<std::string> command) {
+    command.push_back("--help");
+    EXPECT_EQ(RunCtl(command), 0);
+    return out_;
+  };
+  EXPECT_THAT(help({"stock", "add"}), AllOf(Not(HasSubstr("reduce")), Not(HasSubstr("warehouse"))));
+  EXPECT_THAT(help({"stock", "reduce"}), HasSubstr("as are unsold"));
+  EXPECT_THAT(help({"quota", "freeze"}), HasSubstr("dead node"));
+  EXPECT_THAT(help({"quota", "thaw"}), Not(HasSubstr("dead node")));
+  EXPECT_THAT(help({"outbox", "retry"}), AllOf(HasSubstr("otherwise every sink"), Not(HasSubstr("=default"))));
+  EXPECT_THAT(help({"outbox", "discard"}), HasSubstr("=default"));
 }
 
 class CompletionTest : public TranchectlTest {
@@ -761,6 +821,35 @@ TEST_F(CompletionTest, AsksTheClusterForNames) {
   EXPECT_EQ(out_, "tv\n") << "at the endpoint that was typed";
   ASSERT_EQ(RunCtl({"completion", "candidates", "--", "--endpoint", "127.0.0.1:1", "sku", "show", ""}), 0);
   EXPECT_EQ(out_ + err_, "") << "silent without a cluster";
+}
+
+TEST_F(CompletionTest, CompletesWhereverAnExistingNameIsWanted) {
+  using ::testing::ElementsAre;
+  using ::testing::IsEmpty;
+  EXPECT_THAT(Candidates({"reservation", "create", "--user", "alice", ""}), ElementsAre("tv"));
+  EXPECT_THAT(Candidates({"audit", "--sku", ""}), ElementsAre("tv"));
+  EXPECT_THAT(Candidates({"verify", "--sku="}), ElementsAre("--sku=tv"));
+  EXPECT_THAT(Candidates({"sku", "move", "tv", "--to", ""}), ElementsAre("home", "hot"));
+  EXPECT_THAT(Candidates({"sku", "create", "radio", "--shard", "ho"}), ElementsAre("home", "hot"));
+  EXPECT_THAT(Candidates({"outbox", "list", "--sink", ""}), ElementsAre("books"));
+  EXPECT_THAT(Candidates({"outbox", "retry", "--sink", ""}), ElementsAre("books"));
+  EXPECT_THAT(Candidates({"outbox", "sink", "remove", ""}), ElementsAre("books"));
+  admin_.node_looks = 0;
+  EXPECT_THAT(Candidates({"quota", "set", "tv", ""}), ElementsAre("node-1")) << "not the pool";
+  EXPECT_THAT(Candidates({"sku", "create", ""}), IsEmpty()) << "that is a new one";
+  EXPECT_THAT(Candidates({"outbox", "sink", "add", ""}), IsEmpty());
+  EXPECT_THAT(Candidates({"shard", "add", ""}), IsEmpty());
+}
+
+TEST_F(CompletionTest, OffersEachFlagOnce) {
+  for (const std::vector<std::string>& typed :
+       std::vector<std::vector<std::string>>{{"--"}, {"sku", "--"}, {"outbox", "sink", "list", "--"}}) {
+    const std::vector<std::string> flags = Candidates(typed);
+    for (const std::string& flag : flags) EXPECT_EQ(std::count(flags.begin(), flags.end(), flag), 1) << flag;
+    EXPECT_EQ(std::count(flags.begin(), flags.end(), "--help"), 1);
+    EXPECT_EQ(std::count(flags.begin(), flags.end(), "--version"), typed.size() == 1 ? 1 : 0);
+    EXPECT_EQ(std::count(flags.begin(), flags.end(), "--endpoint"), 1);
+  }
 }
 
 TEST_F(CompletionTest, BashPassesOnWhatWasTypedAndKeepsWhatItKeeps) {

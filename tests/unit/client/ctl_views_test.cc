@@ -1,10 +1,14 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <sstream>
+#include <utility>
 
 #include "client/ctl/audit_view.h"
 #include "client/ctl/display_width.h"
+#include "client/ctl/outbox_view.h"
 #include "client/ctl/parse.h"
+#include "client/ctl/reservation_view.h"
 #include "client/ctl/suggest.h"
 #include "client/ctl/table.h"
 
@@ -45,6 +49,78 @@ TEST(TableTest, ColumnsLineUpBehindWideCharacters) {
             "TV         12\n");
 }
 
+constexpr char kReservationId[] = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+// What is printed with this format, and how wide it is.
+template <typename PrintIt>
+std::pair<std::string, size_t> Printed(const std::string& format, PrintIt print) {
+  std::ostringstream out, err;
+  Session session(out, err);
+  session.output = format;
+  print(session);
+  size_t width = 0;
+  std::istringstream lines(out.str());
+  for (std::string line; std::getline(lines, line);) width = std::max(width, line.size());
+  return {out.str(), width};
+}
+
+tranche::v1::Reservation UsualReservation() {
+  tranche::v1::Reservation one;
+  one.set_reservation_id(kReservationId);
+  one.set_sku_id("tv-55-oled");
+  one.set_user_id("customer-10017");
+  one.set_order_reference("A-1017");
+  one.set_quantity(1);
+  one.set_state(tranche::v1::RESERVATION_STATE_CONFIRMED);
+  one.set_amount_minor(129900);
+  one.set_currency("EUR");
+  one.set_payment_reference("pi_3MtwBwLkdIwHu7ix28a3tqPa");
+  one.mutable_create_time()->set_seconds(1'800'000'000);
+  one.mutable_expire_time()->set_seconds(1'800'000'900);
+  one.mutable_remaining_hold()->set_seconds(899);
+  return one;
+}
+
+TEST(WidthTest, AListOfReservationsFits110Characters) {
+  const auto list = [](Session& session) { PrintReservations(session, {UsualReservation()}); };
+  EXPECT_LE(Printed("table", list).second, 110u);
+  const std::string wide = Printed("wide", list).first;
+  for (const char* column : {"ORDER", "CREATED", "EXTENDED", "NOTE", "pi_3MtwBwLkdIwHu7ix28a3tqPa"}) {
+    EXPECT_NE(wide.find(column), std::string::npos) << column;
+  }
+}
+
+TEST(WidthTest, OneReservationAndItsChangeFit80CharactersWithEveryField) {
+  const auto [one, width] = Printed("table", [](Session& session) { PrintReservation(session, UsualReservation()); });
+  EXPECT_LE(width, 80u) << one;
+  for (const char* value : {"A-1017", "2027-01-15T08:00:00Z", "14m59s", "pi_3MtwBwLkdIwHu7ix28a3tqPa"}) {
+    EXPECT_NE(one.find(value), std::string::npos) << value;
+  }
+  tranche::v1::Reservation before = UsualReservation();
+  before.set_state(tranche::v1::RESERVATION_STATE_PENDING);
+  before.mutable_expire_time()->set_seconds(1'800'000'000);
+  const auto change = [&](Session& session) { PrintReservationChange(session, before, UsualReservation(), {}); };
+  EXPECT_LE(Printed("table", change).second, 80u) << Printed("table", change).first;
+}
+
+TEST(WidthTest, AListOfMessagesFits110Characters) {
+  tranche::v1::ListOutboxMessagesResponse messages;
+  tranche::v1::OutboxMessage& message = *messages.add_messages();
+  message.mutable_key()->set_reservation_id(kReservationId);
+  message.mutable_key()->set_revision(2);
+  message.mutable_key()->set_sink("default");
+  message.set_kind("reservation.confirmed");
+  message.set_sku_id("tv-55-oled");
+  message.set_attempts(200);
+  message.set_last_error("HTTP 422: the order A-1017 is not known here, and it was not known yesterday either");
+  const auto list = [&](Session& session) { PrintOutbox(session, messages); };
+  EXPECT_LE(Printed("table", list).second, 110u);
+  EXPECT_NE(Printed("table", list).first.find("HTTP 422: the order A-1017"), std::string::npos);
+  for (const char* column : {"SKU", "STATE", "CREATED", "NEXT ATTEMPT"}) {
+    EXPECT_NE(Printed("wide", list).first.find(column), std::string::npos) << column;
+  }
+}
+
 TEST(SuggestTest, FindsWhatWasMeant) {
   const std::vector<std::string> words = {"show", "set", "move", "rebalance", "freeze", "thaw"};
   EXPECT_EQ(ClosestWord("shwo", words), "show");
@@ -55,6 +131,8 @@ TEST(SuggestTest, FindsWhatWasMeant) {
   EXPECT_EQ(ClosestWord("delete", words), "");
   EXPECT_EQ(ClosestWord("get", words), "set");
   EXPECT_EQ(ClosestWord("add", words), "") << "two slips are too many for three letters";
+  EXPECT_EQ(ClosestWord("tcsh", {"bash", "zsh", "fish"}), "") << "and for four";
+  EXPECT_EQ(ClosestWord("rebalnec", words), "rebalance") << "two in eight";
   EXPECT_EQ(ClosestWord("s", words), "") << "show or set";
   EXPECT_EQ(ClosestWord("", words), "");
 }

@@ -7,10 +7,13 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/process/dsn.h"
 #include "storage/base/address.h"
@@ -124,6 +127,14 @@ TEST_F(OptionsTest, WrongValuesAreOneLineThatNamesTheFlag) {
   EXPECT_THAT(Complaint({"--config", WriteFile("lames = 3\n")}), HasSubstr("lames"));
 }
 
+TEST_F(OptionsTest, AWrongValueOfTheEnvironmentNamesItsVariable) {
+  SetEnvironment("TRANCHE_LANES", "many");
+  EXPECT_THAT(Complaint({}), HasSubstr("tranched: TRANCHE_LANES: "));
+  EXPECT_THAT(Complaint({"--lanes", "none"}), HasSubstr("tranched: --lanes: ")) << "it was typed";
+  EXPECT_THAT(Complaint({"--lanes=none"}), HasSubstr("tranched: --lanes: "));
+  EXPECT_THAT(Complaint({"--lanes", "2", "--max-queue", "x"}), HasSubstr("tranched: --max-queue: "));
+}
+
 TEST_F(OptionsTest, WhatIsMistypedMayBeAPassword) {
   const std::string dsn = "postgresql://tranche:hunter2@db/tranche";
   const auto expect_secret = [this](const std::vector<std::string>& arguments) {
@@ -145,6 +156,62 @@ TEST_F(OptionsTest, ABadDsnIsNotRepeated) {
   const std::string line = Complaint({"--postgres", "host=db hunter2", "--zookeeper", "zk:1"}, /*with_servers=*/false);
   EXPECT_THAT(line, HasSubstr("--postgres"));
   EXPECT_THAT(line, Not(HasSubstr("hunter2")));
+}
+
+// Of every program: its --help shows a line of a --config file, which must be one that it takes.
+TEST_F(OptionsTest, TheLineOfAConfigFileInTheHelpIsTaken) {
+  const auto expect_taken = [&](const std::string& program, auto parse) {
+    const auto run = [&](std::vector<const char*> arguments) {
+      arguments.insert(arguments.begin(), program.c_str());
+      out_.str("");
+      err_.str("");
+      return parse(static_cast<int>(arguments.size()), arguments.data());
+    };
+    ASSERT_EQ(run({"--help"}), 0);
+    std::string help = out_.str();
+    absl::RemoveExtraAsciiWhitespace(&help);
+    const std::string before = "File with flags, as TOML: ";
+    const size_t begin = help.find(before) + before.size();
+    ASSERT_GT(begin, before.size()) << help;
+    const std::string line = help.substr(begin, help.find(" (Env:", begin) - begin);
+    const std::string file = WriteFile(absl::StrCat(line, "\n"));
+    std::vector<const char*> arguments = {"--config", file.c_str()};
+    // The environment hides a key of the file.
+    if (!absl::StartsWith(line, "postgres")) SetEnvironment("TRANCHE_POSTGRES", "host=db");
+    SetEnvironment("TRANCHE_ZOOKEEPER", "zk:2181");
+    EXPECT_EQ(run(arguments), std::nullopt) << program << ": " << line << ": " << err_.str();
+  };
+  expect_taken("tranche-migrate", [&](int argc, const char* const* argv) {
+    MigrateOptions options;
+    return ParseMigrateOptions(argc, argv, &options, out_, err_);
+  });
+  expect_taken("tranched", [&](int argc, const char* const* argv) {
+    return ParseServerOptions(argc, argv, &options_, out_, err_);
+  });
+  expect_taken("tranche-balancer", [&](int argc, const char* const* argv) {
+    BalancerProcessOptions options;
+    return ParseBalancerOptions(argc, argv, &options, out_, err_);
+  });
+  expect_taken("tranche-worker", [&](int argc, const char* const* argv) {
+    WorkerProcessOptions options;
+    return ParseWorkerOptions(argc, argv, &options, out_, err_);
+  });
+}
+
+TEST_F(OptionsTest, EveryServerSaysWhatSigtermDoes) {
+  const char* const arguments[] = {"program", "--help"};
+  BalancerProcessOptions balancer;
+  WorkerProcessOptions worker;
+  const std::function<void()> helps[] = {
+      [&] { ParseServerOptions(2, arguments, &options_, out_, err_); },
+      [&] { ParseBalancerOptions(2, arguments, &balancer, out_, err_); },
+      [&] { ParseWorkerOptions(2, arguments, &worker, out_, err_); },
+  };
+  for (const auto& help : helps) {
+    out_.str("");
+    help();
+    EXPECT_THAT(out_.str(), HasSubstr("SIGTERM")) << out_.str().substr(0, 80);
+  }
 }
 
 TEST_F(OptionsTest, HelpTeachesAndVersionTells) {

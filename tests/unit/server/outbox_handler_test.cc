@@ -162,6 +162,19 @@ TEST_F(OutboxHandlerTest, SinksAreAddedListedAndRemoved) {
   EXPECT_EQ(ReasonOf(handler_.AddSink(add, kActor).status()), "FIELD_INVALID");
 }
 
+TEST_F(OutboxHandlerTest, APreviewRefusesToRemoveTheOnlySinkLikeTheRemoval) {
+  v1::RemoveSinkRequest remove;
+  remove.set_name("default");
+  for (const bool preview : {true, false}) {
+    remove.set_preview(preview);
+    const absl::Status refused = handler_.RemoveSink(remove, kActor).status();
+    EXPECT_EQ(ReasonOf(refused), "FIELD_INVALID") << preview;
+    EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("is the only sink"));
+  }
+  remove.set_name("BAD!");
+  EXPECT_EQ(MetadataOf(handler_.RemoveSink(remove, kActor).status(), "field"), "name");
+}
+
 TEST_F(OutboxHandlerTest, ALedgerThatDoesNotAnswerIsSaidToBeUnavailable) {
   outbox_.FailNext(1);
   EXPECT_EQ(ReasonOf(handler_.ListSinks(v1::ListSinksRequest()).status()), "LEDGER_UNAVAILABLE");

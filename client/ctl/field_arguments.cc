@@ -1,0 +1,58 @@
+#include "client/ctl/field_arguments.h"
+
+#include "absl/strings/match.h"
+
+namespace tranche::ctl {
+namespace {
+
+constexpr FieldArgument kArguments[] = {
+    {"amount_minor", "--amount"},
+    {"currency", "--currency"},
+    {"expected_quota_version", "--expect-version"},
+    {"expected_stock", "--expect-stock"},
+    {"extend_by", "--by"},
+    {"extension", "--extension"},
+    {"from", "--from"},
+    {"key.reservation_id", "MESSAGE"},
+    {"key.revision", "MESSAGE"},
+    {"key.sink", "--sink"},
+    {"order_reference", "--order-reference"},
+    {"payment_reference", "--payment"},
+    {"policy", "--policy"},
+    {"postgres", "--postgres"},
+    {"reason", "--reason"},
+    {"remaining", "UNITS"},
+    {"reservation_id", "ID"},
+    {"sink", "--sink"},
+    {"sku.close_time", "--closes-at"},
+    {"sku.currency", "--currency"},
+    {"sku.hold", "--hold"},
+    {"sku.max_extensions", "--max-extensions"},
+    {"sku.max_hold", "--max-hold"},
+    {"sku.open_time", "--opens-at"},
+    {"sku.per_user_limit", "--per-user-limit"},
+    {"sku.price_minor", "--price"},
+    {"sku.slots_per_slice", "--slots"},
+    {"sku.stock", "--stock"},
+    {"sku.title", "--title"},
+    {"states", "--state"},
+    {"to", "--to"},
+    {"units", "UNITS"},
+    {"user_id", "--user"},
+    {"weights", "--weight"},
+};
+
+}  // namespace
+
+absl::Span<const FieldArgument> FieldArguments() { return kArguments; }
+
+std::string ArgumentOf(absl::string_view field) {
+  // Each line of a cart is one argument: "lines[2].quantity".
+  if (absl::StartsWith(field, "lines")) return "LINE";
+  for (const FieldArgument& known : kArguments) {
+    if (known.field == field) return std::string(known.argument);
+  }
+  return "";
+}
+
+}  // namespace tranche::ctl
