@@ -76,9 +76,9 @@ class Run {
     const bool open = !options_.from_us.has_value() || !options_.to_us.has_value();
     if (sorter_.lines() == 0 && open) {
       return absl::InvalidArgumentError(
-          totals_.malformed_lines > 0
-              ? absl::StrCat("none of the statement's ", totals_.malformed_lines, " lines can be used: --report FILE says why for each")
-              : "the statement has no lines: say with --from and --to which time it is about");
+          totals_.malformed_lines > 0 ? absl::StrCat("none of the statement's ", totals_.malformed_lines,
+                                                     " lines can be used: --report FILE says why for each")
+                                      : "the statement has no lines: say with --from and --to which time it is about");
     }
     totals_.window = {options_.from_us.value_or(earliest_us_), options_.to_us.value_or(latest_us_)};
     if (totals_.window.from_us > totals_.window.to_us) {

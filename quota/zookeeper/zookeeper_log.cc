@@ -22,8 +22,8 @@ const char* WithoutTime(const char* message) {
   return text == nullptr ? message : text + 1;
 }
 
-// A cause is told once a minute: the client repeats its lines with every try to connect. "ZOO_ERROR@check_events@2490" is
-// one cause, whatever the rest of the line says.
+// A cause is told once a minute: the client repeats its lines with every try to connect. "ZOO_ERROR@check_events@2490"
+// is one cause, whatever the rest of the line says.
 bool IsTurn(absl::string_view text) {
   constexpr absl::Duration kTellEvery = absl::Minutes(1);
   static absl::Mutex mutex(absl::kConstInit);

@@ -59,8 +59,8 @@ std::string SessionSettings(const PoolOptions& options) {
                       "; SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'"
                       // Otherwise the warning of a COMMIT that no standby has confirmed may not reach us.
                       "; SET client_min_messages = warning"
-                      // Where a procedure switches kinds of plans off, the estimated cost can be huge, and compiling the
-                      // plan would take a hundred times longer than running it.
+                      // Where a procedure switches kinds of plans off, the estimated cost can be huge, and compiling
+                      // the plan would take a hundred times longer than running it.
                       "; SET jit = off"
                       "; SHOW transaction_read_only");
 }

@@ -98,7 +98,7 @@ struct ConfirmReservation {
 enum class ConfirmOutcome {
   kUnspecified = 0,
   kConfirmed = 1,
-  kRebooked = 2,         // the hold had expired; another unit was booked
+  kRebooked = 2,  // the hold had expired; another unit was booked
   // The hold had expired, and no unit was left, or another payment has booked one: recorded, and a refund is requested.
   kPaidUnfulfilled = 3,
 };

@@ -18,6 +18,9 @@ class AskedShard final : public storage::SkuMoveLedger {
   absl::StatusOr<SkuWhereabouts> where = SkuWhereabouts{};
 
   absl::StatusOr<SkuWhereabouts> Where(const std::string&) override { return where; }
+  absl::StatusOr<std::vector<storage::ListedWhereabouts>> ListWhereabouts(const std::string&, int) override {
+    return No();
+  }
   absl::StatusOr<storage::PreparedLeave> PrepareLeave(const std::string&, const std::string&) override { return No(); }
   absl::StatusOr<std::string> Snapshot() override { return No(); }
   absl::Status BeginLeave(const std::string&, const std::string&, const std::string&, const std::string&) override {
