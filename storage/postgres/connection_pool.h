@@ -55,7 +55,7 @@ struct PoolOptions {
   // A server that takes no changes counts as one that cannot be reached. Without this, a look-up there would say that
   // the ledger is back, and the next change that it is down.
   bool for_changes = false;
-  std::string shard;                            // named by every error; "" for home
+  std::string shard = {};                       // named by every error; "" for home
   std::shared_ptr<ConnectionShare> share = {};  // with the other pools of this process and server; may be nullptr
 };
 
