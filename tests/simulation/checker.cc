@@ -362,7 +362,7 @@ void Checker::OnCartAnswer(ActorId actor, absl::Span<const storage::ReservationC
       OnAnswer(actor, lines[i], may_exist, existed_before, quota::Sold{sold->reservations[i], sold->replayed});
       continue;
     }
-    const auto& [refused, sku_id] = std::get<quota::CartRefused>(sale);
+    const auto& [refused, sku_id, _] = std::get<quota::CartRefused>(sale);
     // What is said about the units of one SKU concerns all its lines together, and says nothing about other SKUs.
     storage::ReservationClaim all = lines[i];
     all.quantity = units.at(all.sku_id);
