@@ -248,7 +248,9 @@ absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Payment& payment) {
   Reservation told = row;
   told.payment_reference = payment.payment_reference;
   Tell("payment.refund_requested", told);
-  if (expired) return ChangeResult{.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = row};
+  if (expired) {
+    return ChangeResult{.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = row, .rebooked = Known(rebooked_as)};
+  }
   return RefusedChange(Refusal::kReservationState, row);
 }
 

@@ -1,6 +1,8 @@
 #include "storage/postgres/server_connection.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <memory>
 #include <new>
 
@@ -8,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 #include "glog/logging.h"
+#include "storage/postgres/sql_state.h"
 
 namespace tranche::storage {
 namespace {
@@ -66,6 +69,9 @@ ServerConnectionPolicy::handle ServerConnectionPolicy::do_startconnect(handle pr
   if (connection == nullptr) throw std::bad_alloc();
   if (PQstatus(connection.get()) == CONNECTION_OK) return connection.release();
   const std::string message = PQerrorMessage(connection.get());
+  // libpq has only this text for it. The server is well, and the connections that exist serve.
+  if (absl::StrContains(message, strerrordesc_np(EMFILE)))
+    throw pqxx::sql_error(message, "", std::string(kNoDescriptor).c_str());
   if (!absl::StrContains(message, kAfterSeverity)) throw pqxx::broken_connection(message);
   // The server itself said no. libpq tells the SQLSTATE of that only in a verbose message, which can only be asked for
   // once there is a handle: so the same again.

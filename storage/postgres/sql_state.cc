@@ -25,6 +25,8 @@ constexpr SqlState kTable[] = {
     {"TR002", Kind::kRefusal, Code::kFailedPrecondition},
     {"TR003", Kind::kRefusal, Code::kFailedPrecondition},
     {"TR004", Kind::kSkuMoving, Code::kUnavailable},
+    {kNoDescriptor, Kind::kConnection, Code::kUnavailable, false,
+     "this process has no file descriptor left: raise its limit (LimitNOFILE), or see who opens so many"},
 
     // 08: lost, or never made, on the way; a pooler says so, too.
     {"08", Kind::kConnection, Code::kUnavailable, true, "look at the network, and at a pooler that lies between"},

@@ -29,6 +29,9 @@ enum class ConnectionFate {
   kAllDropped,  // the idle ones, too: they are probably no better
 };
 
+// Ours, not the server's: the process could not open a socket.
+inline constexpr absl::string_view kNoDescriptor = "TR050";
+
 struct SqlState {
   absl::string_view prefix;  // a whole SQLSTATE, or the beginning of several
   SqlStateKind kind;

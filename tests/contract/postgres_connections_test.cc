@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -111,6 +112,26 @@ TEST_F(PostgresConnectionsTest, WhatAnotherPoolHasIsNoOutage) {
 }
 
 // Nobody in this process could give one away, so there is nothing to wait for.
+// A node that ends because its descriptors are used up must still give its units back.
+TEST_F(PostgresConnectionsTest, WithoutADescriptorTheOneThatIsLentIsWaitedFor) {
+  PoolOptions options;
+  options.dsn = postgres_.node_dsn();
+  ConnectionPool pool(options);
+  auto lent = std::make_unique<absl::StatusOr<ConnectionPool::Lease>>(pool.Acquire());
+  ASSERT_TRUE(lent->ok()) << lent->status();
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{.rlim_cur = 3, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  absl::Status second;
+  std::thread other([&] { second = pool.Acquire().status(); });
+  absl::SleepFor(absl::Milliseconds(300));  // or the other one finds it returned already, which proves less
+  lent.reset();
+  other.join();
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_TRUE(second.ok()) << second;
+}
+
 TEST_F(PostgresConnectionsTest, WithoutAnyConnectionCallersAreToldAtOnce) {
   PostgresShardOptions options;
   options.pool.dsn = RoleWith(0);

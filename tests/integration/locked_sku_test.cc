@@ -1,7 +1,6 @@
 // Somebody's transaction locks one SKU for long, on real servers: expiry and the distribution of units stop for that
 // SKU only.
-#include <gmock/gmock.h>
-#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
 
 #include <memory>
 #include <pqxx/pqxx>
@@ -10,8 +9,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "tests/integration/sale_fixture.h"
-#include "tranche/uuid.h"
-#include "tranche/v1/reservation_service.grpc.pb.h"
 
 namespace tranche::testing {
 namespace {
@@ -57,42 +54,6 @@ TEST_F(LockedSkuTest, OtherHoldsExpireInTime) {
   }
   EXPECT_TRUE(BuyOne("a", "late", absl::Seconds(15)));
   CheckLedger();
-}
-
-// An answer at the deadline is not heard: the caller would have to take "nothing was done" for an unknown outcome.
-TEST_F(LockedSkuTest, ClaimsAndCartsAreRefusedInTimeToBeHeard) {
-  MiniClusterOptions options;
-  options.nodes = 1;
-  StartCluster(options);
-  OpenSale("a", 100);
-  WaitUntilShared("a", 100);
-  const auto stub =
-      v1::ReservationService::NewStub(grpc::CreateChannel(cluster_->endpoint(0), grpc::InsecureChannelCredentials()));
-  const auto within = [](absl::Duration time) {
-    auto context = std::make_unique<grpc::ClientContext>();
-    context->set_deadline(absl::ToChronoTime(absl::Now() + time));
-    return context;
-  };
-  const Lock lock(cluster_->postgres(), "a");
-  for (int i = 0; i < 5; ++i) {
-    v1::CreateReservationRequest claim;
-    claim.set_reservation_id(MakeUuidV7());
-    claim.set_sku_id("a");
-    claim.set_user_id(absl::StrCat("buyer-", i));
-    claim.set_quantity(1);
-    v1::CreateReservationResponse no_claim;
-    const grpc::Status claimed = stub->CreateReservation(within(absl::Seconds(2)).get(), claim, &no_claim);
-    EXPECT_THAT(claimed.error_details(), ::testing::HasSubstr("LEDGER_UNAVAILABLE")) << claimed.error_message();
-    v1::CreateReservationsRequest cart;
-    cart.set_user_id(absl::StrCat("family-", i));
-    v1::CartLine* const line = cart.add_lines();
-    line->set_reservation_id(MakeUuidV7());
-    line->set_sku_id("a");
-    line->set_quantity(1);
-    v1::CreateReservationsResponse no_cart;
-    const grpc::Status carted = stub->CreateReservations(within(absl::Seconds(2)).get(), cart, &no_cart);
-    EXPECT_THAT(carted.error_details(), ::testing::HasSubstr("LEDGER_UNAVAILABLE")) << carted.error_message();
-  }
 }
 
 TEST_F(LockedSkuTest, OtherUnitsMoveInTime) {

@@ -244,8 +244,16 @@ void LifeChecker::OnConfirmedLate(ActorId actor, const storage::Payment& payment
   const bool rebooked = result.outcome == ChangeOutcome::kRebooked;
   const bool refunded =
       result.outcome == ChangeOutcome::kPaidUnfulfilled || result.refusal == Refusal::kReservationState;
-  if (rebooked == refunded || rebooked != result.rebooked.has_value()) {
+  if (rebooked == refunded || (rebooked && !result.rebooked.has_value())) {
     return Violated("late payment", id, absl::StrCat("answered as ", static_cast<int>(result.outcome)));
+  }
+  // Another payment may have booked something although its own answer was lost.
+  const bool by_another = result.outcome == ChangeOutcome::kPaidUnfulfilled && rebooked_.contains(id);
+  if (by_another && !result.rebooked.has_value()) {
+    return Violated("late payment", id, "not told what another payment has booked");
+  }
+  if (result.rebooked.has_value() && result.rebooked->rebooked_from != id) {
+    return Violated("late payment", id, "told of what was booked for another hold");
   }
   Decision decision{result.outcome, std::nullopt};
   if (rebooked) decision.rebooked_as = result.rebooked->reservation_id;
