@@ -25,7 +25,7 @@ namespace {
 constexpr int kCannotStart = 2;
 constexpr int kConnections = 2;
 // A leader that is cut off must resign soon. Trying anew costs it nothing.
-constexpr absl::Duration kTcpUserTimeout = absl::Milliseconds(1500);
+constexpr absl::Duration kTcpUserTimeout = absl::Seconds(1);
 // How long a round waits for a row that another transaction has locked; then it goes on without that SKU
 // (round_mover.h).
 constexpr absl::Duration kLockTimeout = absl::Milliseconds(250);

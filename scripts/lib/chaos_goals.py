@@ -68,7 +68,7 @@ TABLE = [
     (("node-cut-clients", "node-oneway-clients"),
      _limits(lambda times: times.stock_s + ROUND_S, STRIKE), MEASUREMENTS),
     # It resigns at the end of a round, after the connection's timeout and an attempt at a new one. A successor follows.
-    (("leader-cut-postgres",), _limits(_seconds(1.5 + 2 + ROUND_S), STRIKE), QUOTA),
+    (("leader-cut-postgres",), _limits(_seconds(1 + 2 + ROUND_S), STRIKE), QUOTA),
     (("rolling-restart", "node-add"), _limits(_seconds(1), END), MEASUREMENTS),
     (("node-drain",), _limits(_seconds(1), STRIKE), MEASUREMENTS),
     # Nothing moves until it is back. Then sessions that ended meanwhile begin anew.
