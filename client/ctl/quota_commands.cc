@@ -11,6 +11,7 @@
 #include "client/ctl/quota_view.h"
 #include "client/ctl/sku_view.h"
 #include "storage/base/status_macros.h"
+#include "tranche/error.h"
 
 namespace tranche::ctl {
 namespace {
@@ -55,21 +56,28 @@ void PrintChange(Session& session, const Response& response, bool preview) {
   PrintQuotaChange(session, response.before(), response.after(), preview, more);
 }
 
-// A change is always previewed first; it is carried out only if the quota is still the one that was previewed.
+// A balancer may move units of the SKU all the time.
+constexpr int kMostPreviews = 10;
+
+// A change is always previewed first; it is carried out only if the quota is still the one that was previewed. If it is
+// not, nothing was changed: unless the operator insists on a version, the new quota is previewed.
 template <typename Request, typename Response>
 void Change(Session& session, Request request, const ChangeFlags& flags,
             grpc::Status (AdminService::Stub::*method)(grpc::ClientContext*, const Request&, Response*)) {
   request.set_sku_id(flags.sku_id);
-  request.set_preview(true);
-  request.set_expected_quota_version(flags.expected_version);
-  const auto preview = session.Admin(method, request);
-  if (!preview.ok()) return session.FailRemotely(preview.status());
-  if (!flags.yes) return PrintChange(session, *preview, /*preview=*/true);
-  request.set_preview(false);
-  request.set_expected_quota_version(preview->before().quota_version());
-  const auto done = session.Admin(method, request);
-  if (!done.ok()) return session.FailRemotely(done.status());
-  PrintChange(session, *done, /*preview=*/false);
+  for (int previews = 1;; ++previews) {
+    request.set_preview(true);
+    request.set_expected_quota_version(flags.expected_version);
+    const auto preview = session.Admin(method, request);
+    if (!preview.ok()) return session.FailRemotely(preview.status());
+    if (!flags.yes) return PrintChange(session, *preview, /*preview=*/true);
+    request.set_preview(false);
+    request.set_expected_quota_version(preview->before().quota_version());
+    const auto done = session.Admin(method, request);
+    if (done.ok()) return PrintChange(session, *done, /*preview=*/false);
+    const bool again = flags.expected_version == 0 && ReasonOf(done.status()) == Reason::kQuotaVersionChanged;
+    if (!again || previews == kMostPreviews) return session.FailRemotely(done.status());
+  }
 }
 
 void SetFrozen(Session& session, const std::string& sku_id, bool frozen, bool yes) {
