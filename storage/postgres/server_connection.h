@@ -42,8 +42,8 @@ class ServerConnection : public pqxx::connection_base {
   // server's language.
   bool TakeNotReplicated() { return policy_.TakeNotReplicated(); }
 
-  // What libpq says of the last call: why the connection was lost, in the server's words, where libpqxx names a step
-  // that it could no longer do. "" if there is nothing.
+  // What libpq says of the last call: how the connection was lost, where libpqxx names a step that it could no longer
+  // do. "" if there is nothing.
   std::string LastError() const { return policy_.LastError(); }
 
  private:

@@ -162,6 +162,8 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
     after.mutable_slices(1)->set_remaining(request->remaining());
     *response->mutable_after() = after;
     if (!request->preview()) quota_ = after;
+    // The balancer moves units between the preview and the execution.
+    if (request->preview() && balancer_moves-- > 0) quota_.set_quota_version(quota_.quota_version() + 1);
     return grpc::Status::OK;
   }
   grpc::Status VerifyLedger(grpc::ServerContext* context, const tranche::v1::VerifyLedgerRequest* request,
@@ -258,6 +260,7 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
   std::vector<tranche::v1::MoveQuotaRequest> move_requests;
   std::vector<tranche::v1::RebalanceQuotaRequest> rebalance_requests;
   bool meddle = false;
+  int balancer_moves = 0;
   bool broken = false;
   bool ledger_silent = false;
   bool drained = false;
@@ -357,6 +360,18 @@ TEST_F(TranchectlTest, QuotaIsChangedOnlyAsPreviewed) {
   EXPECT_EQ(Ctl({"quota", "set", "tv", "node-1", "60", "--yes", "--expect-version", "7"}), 2);
   EXPECT_THAT(err_, HasSubstr("QUOTA_VERSION_CHANGED"));
   EXPECT_THAT(err_, HasSubstr("preview again"));
+}
+
+TEST_F(TranchectlTest, AChangeOfQuotaIsPreviewedAnewWhenTheBalancerWasQuicker) {
+  admin_.balancer_moves = 2;
+  EXPECT_EQ(Ctl({"quota", "set", "tv", "node-1", "50", "--yes"}), 0) << err_;
+  EXPECT_EQ(admin_.set_quota_requests.size(), 6U) << "twice in vain";
+  EXPECT_EQ(admin_.set_quota_requests.back().expected_quota_version(), 9);
+  admin_.balancer_moves = 1;
+  EXPECT_EQ(Ctl({"quota", "set", "tv", "node-1", "60", "--yes", "--expect-version", "8"}), 2) << "as previewed, or not";
+  EXPECT_THAT(err_, HasSubstr("QUOTA_VERSION_CHANGED"));
+  admin_.balancer_moves = 1000;
+  EXPECT_EQ(Ctl({"quota", "set", "tv", "node-1", "60", "--yes"}), 2) << "not for ever";
 }
 
 TEST_F(TranchectlTest, QuotaShowsPoolAndNodes) {
