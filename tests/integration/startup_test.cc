@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
-#include "storage/postgres/migrator.h"
 #include "tests/support/child_process.h"
 #include "tests/support/free_port.h"
 #include "tests/support/mini_pgbouncer.h"
@@ -149,7 +148,6 @@ TEST(StartupTest, OfSeveralHostsTheOneThatTakesChangesIsUsed) {
   ASSERT_TRUE(read_only.Start().ok());
   ASSERT_TRUE(ExecuteSql(read_only.dsn(), "ALTER DATABASE tranche SET default_transaction_read_only = on").ok());
   ASSERT_TRUE(primary.Start().ok());
-  ASSERT_EQ(RunToEnd("tranche-migrate", {"--postgres", primary.dsn()}).status, 0);
   const std::string both =
       absl::StrCat("host=127.0.0.1,127.0.0.1 port=", read_only.port(), ",", primary.port(),
                    " dbname=tranche user=", MiniPostgres::kNodeRole, " target_session_attrs=read-write");
@@ -177,7 +175,6 @@ TEST(StartupTest, ANewerSchemaThatServesThisVersionIsNoObstacle) {
 TEST(StartupTest, BehindPgbouncerOnlyItsSessionModeWill) {
   MiniPostgres postgres;
   ASSERT_TRUE(postgres.Start().ok());
-  ASSERT_TRUE(storage::Migrate(postgres.dsn()).ok());
   MiniPgbouncer swaps(postgres, "transaction"), keeps(postgres, "session");
   for (MiniPgbouncer* pooler : {&swaps, &keeps}) {
     const absl::Status started = pooler->Start();
