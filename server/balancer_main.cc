@@ -4,6 +4,7 @@
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
@@ -41,11 +42,12 @@ tranche::storage::PoolOptions PoolOf(const tranche::server::BackendOptions& back
 struct ShardBalancer {
   ShardBalancer(const tranche::server::BalancerProcessOptions& options,
                 tranche::quota::CoordinationConnector* connector, tranche::quota::BalancerOptions balancer_options,
-                const tranche::storage::Shard& shard)
+                const std::string& home_id, const tranche::storage::Shard& shard)
       : pool(PoolOfShard(options, shard)),
         ledger(&pool, shard.name),
         balancer(connector, &ledger, tranche::storage::Clock::Real(), [&] {
           balancer_options.shard = shard.name;
+          balancer_options.home_id = home_id;
           return balancer_options;
         }()) {}
 
@@ -82,6 +84,8 @@ int main(int argc, char** argv) {
   if (absl::Status answers = server::WaitForLedger(ledger, options.backends); !answers.ok()) return Fail(answers);
   storage::PostgresShardLedger shards(&pool);
   if (absl::Status home = server::RequireHome(shards, options.backends); !home.ok()) return Fail(home);
+  const auto identity = shards.Identity();
+  if (!identity.ok()) return Fail(identity.status());
   const storage::ConnectionNeeds needs{.most = kConnections, .least = 1};
   if (absl::Status checked = server::CheckConnections(options.backends, needs); !checked.ok()) return Fail(checked);
   quota::ZookeeperConnector connector(server::ToZookeeperOptions(options.backends));
@@ -95,7 +99,7 @@ int main(int argc, char** argv) {
   server::ShardCheck check(PoolOf(options.backends), needs);
   std::optional<server::ShardUnits> others(std::in_place, &shards, [&](const storage::Shard& shard) {
     if (!check.Check(shard).ok()) return std::shared_ptr<ShardBalancer>();
-    auto unit = std::make_shared<ShardBalancer>(options, &connector, balancer_options, shard);
+    auto unit = std::make_shared<ShardBalancer>(options, &connector, balancer_options, identity->ledger_id, shard);
     return unit->balancer.Start().ok() ? unit : nullptr;
   });
   LOG(INFO) << "balancer " << balancer_options.name << " runs";
