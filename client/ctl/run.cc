@@ -66,7 +66,7 @@ void AddGlobalFlags(CLI::App& app, Session& session) {
       ->check([](const std::string& text) { return std::string(ParseEndpoints(text).status().message()); })
       ->capture_default_str();
   app.add_option("--timeout", session.timeout,
-                 "For one call, such as 30s; default: 10s, and 5m for verify and zk rebuild")
+                 "For one call, such as 30s; default: 10s, 5m for zk rebuild, and 10m for each page of verify")
       ->envname("TRANCHE_TIMEOUT")
       ->check([](const std::string& text) { return std::string(ParseDuration(text).status().message()); });
   TakesOneOf(app.add_option("-o,--output", session.output, "table; wide: with every column; json"),
