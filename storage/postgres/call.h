@@ -1,5 +1,6 @@
 // Calls one function of the schema `tranche` in autocommit mode: one round trip, one transaction; or in a transaction
-// that is taken back, to see what the call would do. The servers send no other SQL.
+// that is taken back, to see what the call would do. The servers send no other SQL, except to see a server's settings
+// and its clock.
 #pragma once
 
 #include <exception>
