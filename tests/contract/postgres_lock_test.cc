@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
@@ -369,6 +370,39 @@ TEST_F(PostgresLockTest, ALockedMessageHoldsUpNoOtherThatWasDelivered) {
   lock.abort();
   EXPECT_TRUE(outbox_->MarkDelivered(delivered).ok()) << "delivered once more";
   EXPECT_EQ(outbox_->ListMessages("default", OutboxState::kPending, {}, 100)->size(), 10u);
+}
+
+// The wait of one statement, and not of the connection's later ones.
+TEST_F(PostgresLockTest, ABriefWaitEndsByItself) {
+  PoolOptions options;
+  options.dsn = postgres_.node_dsn();
+  options.max_connections = 1;  // which waits for locks without end
+  ConnectionPool pool(options);
+  PostgresLedger sales(&pool);
+  PostgresLifecycleLedger changes(&pool);
+  const LockMode brief = LockMode::kWaitBriefly;
+  const ReservationClaim claim = Claim("a", "brief");
+  const std::vector<Uuid> held = Hold("a", 3);
+  const auto confirm = [&] { return changes.ConfirmReservations(brief, {{held[0], "pay", 0, "EUR"}}); };
+  const auto cancel = [&] { return changes.CancelReservations(brief, {{held[1], "why"}}); };
+  const auto extend = [&] { return changes.ExtendReservations(brief, {{held[2], 1, absl::Seconds(1)}}); };
+  {
+    pqxx::connection connection(postgres_.dsn());
+    pqxx::work lock(connection);
+    lock.exec("SELECT FROM tranche.reservation JOIN tranche.stock_slot USING (sku_id) WHERE sku_id = 'a' FOR UPDATE");
+    for (const absl::Status& status : {sales.CommitReservations(node_, brief, {&claim, 1}).status(), confirm().status(),
+                                       cancel().status(), extend().status()}) {
+      EXPECT_TRUE(FoundLocked(status) && absl::StrContains(status.message(), "lock timeout")) << status;
+    }
+  }
+  EXPECT_EQ(sales.CommitReservations(node_, brief, {&claim, 1})->front().outcome, CommitOutcome::kCreated);
+  for (const auto& result : {confirm(), cancel(), extend()}) {
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->front().outcome, ChangeOutcome::kDone);
+  }
+  auto lease = pool.Acquire();
+  ASSERT_TRUE(lease.ok()) << lease.status();
+  EXPECT_EQ(pqxx::nontransaction((*lease)->pq).exec1("SHOW lock_timeout")[0].as<std::string>(), "0");
 }
 
 // A row that is not there yet cannot be skipped.
