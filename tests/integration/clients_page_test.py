@@ -1,41 +1,53 @@
-"""The Python and the Node of docs/clients.md, as its readers run them: cut out of the page, against real nodes and against
-a server that loses answers.
+"""The Python and the Node of docs/clients.md, as its readers run them: cut out of the page, against real nodes and
+against a server that loses answers. And the line of docs/reservations.md with which Stripe's library verifies messages.
 
     clients_page_test.py BIN_DIR
 """
 
 import concurrent.futures
+import json
 import os
 import pathlib
 import re
+import select
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRATCH = tempfile.TemporaryDirectory(prefix="tranche-clients-page-")  # goes with the process
 FOLDER = pathlib.Path(SCRATCH.name)
 os.environ["TRANCHE_BIN"] = sys.argv.pop(1)
-sys.path[:0] = [str(ROOT / "scripts" / "lib"), str(FOLDER / "gen")]
+sys.path[:0] = [str(ROOT / "scripts" / "lib"), str(ROOT / "tests" / "integration" / "pages")]
+
+from page_commands import blocks, code_in_text, commands  # noqa: E402
+
+PAGE, MESSAGES_PAGE = "docs/clients.md", "docs/reservations.md"
+# What the page's commands are about; the tests have their own.
+EXAMPLE = "10.0.0.1:7400,10.0.0.2:7400 tv alice"
+# Debian's python3-grpcio is for no other interpreter than this one.
+ENVIRONMENT = {**os.environ, "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"}
+VERIFIED_TIMEOUT_S = 60
 
 
 def prepare():
-    """The page's programs, with stubs beside them and the protos where they expect them."""
-    page = (ROOT / "docs" / "clients.md").read_text()
+    """Runs the page's commands up to those that start its programs, and returns these: Python's and Node's."""
     for language, file in (("python", "reserve.py"), ("js", "reserve.js")):
-        (program,) = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+        (program,) = blocks(PAGE, (language,))
         (FOLDER / file).write_text(program)
-    (FOLDER / "gen").mkdir()
     (FOLDER / "proto").symlink_to(ROOT / "proto")
-    plugin = "/usr/bin/grpc_python_plugin"
-    subprocess.run(
-        ["protoc", "-I", "proto", "--python_out=gen", "--grpc_python_out=gen", f"--plugin=protoc-gen-grpc_python={plugin}",
-         "google/rpc/status.proto", "google/rpc/error_details.proto", "tranche/v1/reservation_service.proto"],
-        cwd=FOLDER, check=True)
+    for_python, _for_go = blocks(PAGE)
+    *stubs, python = commands(for_python)
+    for command in stubs:
+        subprocess.run(["bash", "-c", command], cwd=FOLDER, env=ENVIRONMENT, check=True)
+    (node,) = [span for span in code_in_text(PAGE) if span.startswith("node reserve.js ")]
+    return python, node
 
 
-prepare()
+PYTHON, NODE = prepare()
+sys.path.insert(0, str(FOLDER / "gen"))
 import cluster  # noqa: E402
 import grpc  # noqa: E402
 import npm  # noqa: E402
@@ -45,15 +57,15 @@ from google.rpc import error_details_pb2, status_pb2  # noqa: E402
 from tranche.v1 import reservation_service_pb2 as pb  # noqa: E402
 from tranche.v1 import reservation_service_pb2_grpc as rpc  # noqa: E402
 
-
-NODE_MODULES = npm.install(npm.TOOLS / "clients", {"@grpc/grpc-js": "1.14.0", "@grpc/proto-loader": "0.8.0"})
-PYTHON = [sys.executable, "reserve.py"]
-NODE = ["node", "reserve.js"]
+ENVIRONMENT["NODE_PATH"] = str(npm.install(
+    npm.TOOLS / "clients", {"@grpc/grpc-js": "1.14.0", "@grpc/proto-loader": "0.8.0", "stripe": "22.6.2"}))
 
 
-def reserve(program, nodes, sku, user):
-    return subprocess.run([*program, nodes, sku, user], cwd=FOLDER, capture_output=True, text=True, timeout=60,
-                          check=False, env={**os.environ, "PYTHONPATH": "gen", "NODE_PATH": str(NODE_MODULES)})
+def reserve(command, nodes, sku, user):
+    command = command.replace(EXAMPLE, f"{nodes} {sku} {user}")
+    assert nodes in command, command
+    return subprocess.run(["bash", "-c", command], cwd=FOLDER, capture_output=True, text=True, timeout=60, check=False,
+                          env=ENVIRONMENT)
 
 
 def packed(message):
@@ -117,23 +129,68 @@ class WhenAnswersToNodeAreLost(WhenAnswersAreLost):
 
 
 class AgainstRealNodes(unittest.TestCase):
-    def test_it_reserves_until_all_is_sold(self):
+    @classmethod
+    def setUpClass(cls):
         folder = cluster.make_scratch_folder("clients-page")
-        self.addCleanup(cluster.remove, folder)
-        process, state = cluster.start(folder, folder / "state.json", 2, 1, keep=False)
-        self.addCleanup(cluster.stop, process.pid, process)
-        nodes = ",".join(node["endpoint"] for node in state["nodes"])
-        for sku, program in (("tv", PYTHON), ("radio", NODE)):
-            tranchectl.create_sku(state, sku, 1, 49900, "EUR")
-            tranchectl.wait_until_announced(state, [sku])
+        cls.addClassCleanup(cluster.remove, folder)
+        process, cls.state = cluster.start(folder, folder / "state.json", 2, 1, keep=False)
+        cls.addClassCleanup(cluster.stop, process.pid, process)
+        cls.nodes = ",".join(node["endpoint"] for node in cls.state["nodes"])
 
-            first = reserve(program, nodes, sku, "alice")
+    def sell(self, sku, stock):
+        tranchectl.create_sku(self.state, sku, stock, 49900, "EUR")
+        tranchectl.wait_until_announced(self.state, [sku])
+
+    def test_it_reserves_until_all_is_sold(self):
+        for sku, program in (("tv", PYTHON), ("radio", NODE)):
+            self.sell(sku, 1)
+
+            first = reserve(program, self.nodes, sku, "alice")
             self.assertEqual(first.returncode, 0, first.stderr)
             self.assertRegex(first.stdout, r"^[0-9a-f-]{36} RESERVATION_STATE_PENDING\n$")
 
-            second = reserve(program, nodes, sku, "bob")
+            second = reserve(program, self.nodes, sku, "bob")
             self.assertEqual(second.returncode, 1)
             self.assertRegex(second.stderr, r"^SOLD_OUT:? .*holds_may_lapse")
+
+    def start(self, *command):
+        log = open(FOLDER / f"{pathlib.Path(command[0]).name}.log", "w+b")
+        self.addCleanup(log.close)
+        process = subprocess.Popen([str(part) for part in command], env=ENVIRONMENT, text=True, stderr=log,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   preexec_fn=cluster.terminate_with_parent)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.terminate)
+        return process
+
+    def await_sink(self, name, worker):
+        deadline = time.monotonic() + VERIFIED_TIMEOUT_S
+        while name not in tranchectl.ctl(self.state, "outbox", "sink", "list"):
+            self.assertIsNone(worker.poll(), "the worker has ended")
+            self.assertLess(time.monotonic(), deadline, "the worker has no sink")
+            time.sleep(0.05)
+
+    def test_stripes_library_verifies_a_message(self):
+        (verify,) = [span for span in code_in_text(MESSAGES_PAGE) if span.startswith("stripe.webhooks.")]
+        secrets = ["the-old-secret-of-this-test", "the-new-secret-of-this-test"]
+        secret_file = FOLDER / "shop.secret"
+        secret_file.touch(0o600)
+        secret_file.write_text("".join(f"{secret}\n" for secret in secrets))
+        shop = self.start("node", ROOT / "tests/integration/stripe_receiver.js", verify, *secrets)
+        worker = self.start(cluster.BIN / "tranche-worker", "--postgres", self.state["postgres"]["app"],
+                            "--sink", f"shop=webhook:http://127.0.0.1:{shop.stdout.readline().strip()}/hooks/tranche",
+                            "--sink-secret-file", f"shop={secret_file}")
+        self.await_sink("shop", worker)
+        self.sell("lamp", 1)
+        reservation = reserve(PYTHON, self.nodes, "lamp", "alice").stdout.split()[0]
+        tranchectl.ctl(self.state, "reservation", "cancel", reservation, "--reason", "no room, \u00e4h", "--yes")
+
+        self.assertTrue(select.select([shop.stdout], [], [], VERIFIED_TIMEOUT_S)[0], "no message came")
+        refused = "StripeSignatureVerificationError"
+        self.assertEqual(json.loads(shop.stdout.readline()), {
+            "with the first secret": reservation, "with the second secret": reservation, "with another secret": refused,
+            "with a changed body": refused, "4 minutes later": reservation, "6 minutes later": refused})
 
 
 if __name__ == "__main__":

@@ -52,7 +52,8 @@ class Servers:
         (data / "pg_hba.conf").write_text(ACCESS)
         self._start("postgres", self.postgres_port, user,
                     [programs / "postgres", "-D", data, "-p", str(self.postgres_port),
-                     "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
+                     "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
+                     "-c", "max_prepared_transactions=1"])
         config = self.folder / "zoo.cfg"
         settings = {"clientPort": self.zookeeper_port, "clientPortAddress": "127.0.0.1", "tickTime": 500,
                     "dataDir": self.folder / "zookeeper", "admin.enableServer": "false"}

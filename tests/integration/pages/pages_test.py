@@ -1,5 +1,5 @@
-"""The documentation's commands do what it says: those of README.md's tour and of the first start in docs/operations.md
-are cut out of the pages and run, one by one, as a reader would. What the other pages name exists.
+"""The documentation's commands do what it says: all blocks of commands and of SQL are cut out of the pages and run, one
+by one, as a reader would, but for those that page_lists.py has. What the pages name in their text exists.
 
     pages_test.py BIN_DIR
 """
@@ -18,53 +18,40 @@ sys.path.insert(0, str(ROOT / "scripts" / "lib"))
 import cluster  # noqa: E402
 import doc_links  # noqa: E402
 import page_commands  # noqa: E402
+import page_database  # noqa: E402
+import page_lists  # noqa: E402
 import page_servers  # noqa: E402
 import page_shell  # noqa: E402
+import page_tour  # noqa: E402
 from page_commands import blocks, commands  # noqa: E402
+from page_lists import OPERATIONS, README, begins  # noqa: E402
 from program_help import CTL, Programs, simple_commands  # noqa: E402
 
-README, OPERATIONS = "README.md", "docs/operations.md"
-# Commands of these two pages that are not run, by how they begin, and why.
-NOT_RUN = {
-    README: {
-        "scripts/run ": "a million buyers; installs packages and builds",
-        "scripts/test ": "runs this test",
-        "scripts/simulate ": "simulation_test runs what it runs",
-        "scripts/chaos ": "chaos_test runs it",
-        "scripts/scale ": "scale_test runs what it runs",
-    },
-    OPERATIONS: {},
-}
-# What a command must print, by how it begins.
-PRINTS = {
-    "tranche-load --endpoints $TRANCHE_ENDPOINT --sku tv --requests 5000": r"^tv +5000 +1000 (?s:.*)SOLD_OUT +4000$",
-    "tranche-load --endpoints $TRANCHE_ENDPOINT --sku tv --requests 3 ": r"^tv +3 +3 ",
-    "tranchectl node list": r"\bSERVING\b",
-    "tranchectl verify": r"^ok\b",
-    "tranchectl shard list": r"\bhome\b",
-}
-# Flags that the pages name by themselves and that are not ours, and whose they are.
-FLAGS_OF_OTHERS = {"--component": "cmake"}
 READY_TIMEOUT_S = 60
 
 
-def why_not_run(page, command):
-    """The beginning of the list's entry for the command, or None."""
-    return next((begin for begin in NOT_RUN[page] if f"{command} ".startswith(begin)), None)
+def all_pages():
+    """Their paths from the repository's root."""
+    return [str(page.relative_to(ROOT)) for page in doc_links.pages(ROOT)]
+
+
+def commands_to_run(page):
+    """The page's commands, without those of the list."""
+    return [command for block in blocks(page) for command in commands(block)
+            if not begins(page_lists.NOT_RUN.get(page, ()), command)]
 
 
 def run_and_look(shell, command, adapted=None):
-    """Runs it, perhaps adapted, and looks at what it printed."""
-    output = shell.run(adapted or command)
-    for begin, printed in PRINTS.items():
-        if f"{command} ".startswith(begin) and not re.search(printed, output, re.MULTILINE):
-            raise page_shell.Failed(command, f"it does not print {printed}", output)
+    """Runs it, perhaps adapted, and looks at its exit status and at what it printed."""
+    status = begins(page_lists.STATUS, command)
+    output = shell.run((adapted or command) + (f"\n[ $? -eq {page_lists.STATUS[status]} ]" if status else ""))
+    printed = page_lists.PRINTS.get(begins(page_lists.PRINTS, command), "")
+    if not re.search(printed, output, re.MULTILINE):
+        raise page_shell.Failed(command, f"it does not print {printed}", output)
     return output
 
 
 class PageTest(unittest.TestCase):
-    page = None
-
     def setUp(self):
         self.folder = cluster.make_scratch_folder("pages")
         self.addCleanup(cluster.remove, self.folder)
@@ -77,49 +64,31 @@ class PageTest(unittest.TestCase):
         self.addCleanup(shell.close)
         return shell
 
-    def commands_to_run(self):
-        """The page's commands, without those of the list. The list has no others; no command hides in another block."""
-        for block in blocks(self.page, ("", "bash", "shell", "console")):
-            self.assertNotRegex(block, r"(?m)^\$? *(tranche|scripts/|psql|createdb)", "not in a block of `sh`")
-        found = [command for block in blocks(self.page) for command in commands(block)]
-        listed = [begin for command in found if (begin := why_not_run(self.page, command))]
-        self.assertEqual(sorted(listed), sorted(NOT_RUN[self.page]), "the list of what is not run")
-        return [command for command in found if not why_not_run(self.page, command)]
 
+class TheTour(PageTest):
+    """README.md's, and before its end, with what is on sale then, the commands of other pages."""
 
-class TheReadmesTour(PageTest):
-    page = README
-
-    def adapted(self, command, shell, reservations):
-        """With something of the reader's in place of the placeholders; the reader presses Ctrl-C after 2 s."""
-        words = command.partition("#")[0].split()
-        if "ID" in words:
-            return re.sub(r"\bID\b", reservations[0], command, count=1)
-        if "FILE" in words:
-            return re.sub(r"\bFILE\b", str(self.statement_of(shell, reservations[1])), command, count=1)
-        return f"timeout --signal INT 2 {command}\n[ $? -eq 124 ]" if "--watch" in words else command
-
-    def statement_of(self, shell, reservation):
-        """A buyer pays, and the provider says so."""
-        shell.run(f"tranchectl reservation confirm {reservation} --payment ch_1 --amount 499.00 --yes")
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        statement = self.files / "statement.csv"
-        statement.write_text(f"reference,reservation_id,amount,currency,time,kind\n"
-                             f"ch_1,{reservation},499.00,EUR,{now},charge\n")
-        return statement
+    def all_commands(self):
+        """(page, command) of each in its turn: the other pages' before README.md takes its SKU to another database."""
+        tour = commands_to_run(README)
+        (away,) = [at for at, command in enumerate(tour) if command.startswith("PG=")]
+        others = [(page, command) for page in page_lists.ON_THE_TOURS_CLUSTER for command in commands_to_run(page)]
+        return [(README, command) for command in tour[:away]] + others + [(README, command) for command in tour[away:]]
 
     def test_every_command_works_when_pasted_in_its_order(self):
         checkout = self.folder / "checkout"
         checkout.mkdir()
         page_shell.checkout_in(checkout, BIN)
-        self.addCleanup(self.end_cluster, checkout / ".scratch" / "dev" / "state.json")
-        shell, reservations = self.shell(checkout, TRANCHE_BIN=str(checkout / "build/release/bin")), []
-        for command in self.commands_to_run():
-            output = run_and_look(shell, command, self.adapted(command, shell, reservations))
-            if command.startswith("tranchectl reservation list"):
-                reservations = re.findall(r"^([0-9a-f]{8}-[0-9a-f-]{27})\b", output, re.MULTILINE)
-                self.assertEqual(len(reservations), 3, output)
-        self.assertFalse((checkout / ".scratch" / "dev" / "state.json").exists(), "the tour leaves its cluster behind")
+        shell = self.shell(checkout, TRANCHE_BIN=str(checkout / "build/release/bin"))
+        env = page_shell.environment(self.home, PATH=f"{BIN}:/usr/bin:/bin")
+        background = page_shell.Background(checkout, self.files, env)
+        reader = page_tour.Reader(shell, background, checkout, self.files)
+        self.addCleanup(self.end_cluster, reader.state_file)
+        self.addCleanup(background.end)
+        for page, command in self.all_commands():
+            if not reader.starts(page, command):
+                reader.look(command, run_and_look(shell, command, reader.adapted(page, command)))
+        self.assertFalse(reader.state_file.exists(), "the tour leaves its cluster behind")
 
     @staticmethod
     def end_cluster(state_file):
@@ -129,7 +98,8 @@ class TheReadmesTour(PageTest):
 
 
 class TheFirstStart(PageTest):
-    page = OPERATIONS
+    """Of docs/operations.md; and the SQL of all pages, on a database of its own beside what was started."""
+
     SERVERS = ("tranched ", "tranche-balancer ", "tranche-worker ")
 
     def setUp(self):
@@ -158,7 +128,7 @@ class TheFirstStart(PageTest):
 
     def write_files(self):
         """What the page tells its reader to have in files."""
-        (passwords,) = [text for text in blocks(self.page, ("",)) if text.startswith("db:5432:")]
+        (passwords,) = [text for text in blocks(OPERATIONS, ("",)) if text.startswith("db:5432:")]
         file = self.home / ".pgpass"
         file.touch(0o600)
         file.write_text(self.adapted(passwords))
@@ -187,7 +157,7 @@ class TheFirstStart(PageTest):
         background = page_shell.Background(self.folder, self.files, env)
         self.addCleanup(background.end)
         started = waited = False
-        for command in self.commands_to_run():
+        for command in commands_to_run(OPERATIONS):
             if command.startswith(self.SERVERS):
                 background.start(self.adapted(command))
                 started = True
@@ -198,6 +168,52 @@ class TheFirstStart(PageTest):
             run_and_look(shell, command, self.adapted(command))
         self.assertTrue(waited, "the page starts no servers")
         background.check()
+        background.end()
+        self.run_sql(shell, env | variables)
+
+    def run_sql(self, shell, env):
+        """All pages' blocks of `sql`, and what stands in their text, as the owner."""
+        owner, name = "tranche_owner", "statements"
+        shell.run(f"createdb -U postgres -O {owner} -E UTF8 -T template0 {name}")
+        shell.run(self.adapted(f"tranche-migrate --postgres postgresql://{owner}@db/{name}"))
+        database = page_database.Database(shell, env | {"PGUSER": owner, "PGDATABASE": name})
+        for page in all_pages():
+            for sql in page_commands.sql_in_text(page):
+                if sql.startswith("psql "):
+                    run_and_look(shell, sql)
+                else:
+                    database.run_block(sql)
+            for block in blocks(page, ("sql",)):
+                database.run_block(block)
+
+
+class EveryBlock(unittest.TestCase):
+    def test_is_run_or_listed(self):
+        listed = {(page, begin) for lists in (page_lists.NOT_RUN, page_lists.OTHER_BLOCKS)
+                  for page, entries in lists.items() for begin in entries}
+        used = set()
+        for page in all_pages():
+            for language, block in page_commands.fenced(page):
+                entries = page_lists.entries_of(page, language, block)
+                self.assertIsNotNone(entries, f"{page}: neither run nor listed in page_lists.py, or not `sh`:\n{block}")
+                used |= {(page, entry) for entry in entries}
+        self.assertEqual(listed - used, set(), "listed, but on no page")
+
+    def test_what_is_looked_at_is_run(self):
+        run = [command for page in page_lists.RUN_BY_COMMAND for command in commands_to_run(page)]
+        run += [sql for page in all_pages() for sql in page_commands.sql_in_text(page)]
+        for begin in (*page_lists.PRINTS, *page_lists.STATUS):
+            self.assertTrue(any(begins((begin,), command) for command in run), begin)
+
+    def test_a_new_one_is_found(self):
+        for page, language, block in (
+            ("docs/quota.md", "", "tranchectl quota show tv\n"), ("docs/quota.md", "", "something else\n"),
+            ("docs/clients.md", "sh", "npm install tranche\n"), ("docs/new.md", "sh", "tranchectl node list\n"),
+            ("proto/README.md", "", "build/tools/node_modules/.bin/buf build proto\ntranchectl node list\n"),
+        ):
+            self.assertIsNone(page_lists.entries_of(page, language, block), block)
+        block = "tranchectl node list\nscripts/run --keep\n"
+        self.assertEqual(page_lists.entries_of(README, "sh", block), ["scripts/run "])
 
 
 class WhatThePagesName(unittest.TestCase):
@@ -233,7 +249,7 @@ class WhatThePagesName(unittest.TestCase):
         self.assertGreater(seen, 100, "the pages' commands were not found")
 
     def test_every_flag_named_by_itself_is_one_of_ours(self):
-        known, problems = self.programs.all_flags() | set(FLAGS_OF_OTHERS), []
+        known, problems = self.programs.all_flags() | set(page_lists.FLAGS_OF_OTHERS), []
         for page in doc_links.pages(ROOT):
             for span in page_commands.code_in_text(page.relative_to(ROOT)):
                 flag = re.match(r"--[a-z][a-z0-9-]*", span)
@@ -256,6 +272,11 @@ class Cutting(unittest.TestCase):
         document = "psql <<'SQL'\nSELECT 1;\n# of the document\nSQL"
         block = f"a 1  # why\n\n# only a comment\nb \\\n  --c\n{document}\nd\n"
         self.assertEqual(commands(block), ["a 1  # why", "b \\\n  --c", document, "d"])
+
+    def test_a_statement_ends_with_its_semicolon_and_its_comment(self):
+        first, second = "SELECT ';' -- a; b\n  FROM x;   -- then: SELECT f(PID)", "DELETE FROM y;"
+        self.assertEqual(page_commands.statements(f"{first}\n\n{second}\nSELECT 3\n"),
+                         [first, "SELECT f(PID)", second, "SELECT 3"])
 
 
 if __name__ == "__main__":

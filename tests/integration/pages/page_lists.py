@@ -1,0 +1,91 @@
+"""What the test knows about the pages' commands: which are not run and why, what they print, and what stands for what
+the reader has to fill in."""
+
+import re
+
+from page_commands import commands
+
+README, OPERATIONS = "README.md", "docs/operations.md"
+# Run on the cluster of README.md's tour, in this order.
+ON_THE_TOURS_CLUSTER = ("docs/quota.md", "docs/reservations.md", "docs/reconciliation.md")
+# The pages of which pages_test runs each command in a block of `sh`, unless NOT_RUN has it. SQL is run of all pages.
+RUN_BY_COMMAND = (README, OPERATIONS, *ON_THE_TOURS_CLUSTER)
+
+# Commands of these pages that are not run, by how they begin, and why.
+NOT_RUN = {
+    README: {
+        "scripts/run ": "a million buyers; installs packages and builds",
+        "scripts/test ": "runs this test",
+        "scripts/simulate ": "simulation_test runs what it runs",
+        "scripts/chaos ": "chaos_test runs it",
+        "scripts/scale ": "scale_test runs what it runs",
+    },
+}
+# All other blocks, by how they begin, and why pages_test does not run them.
+OTHER_BLOCKS = {
+    README: {"tranche::ClientOptions options;": "client_install_test builds client/example, which has the same calls"},
+    "client/README.md": {
+        '#include "tranche/client.h"': "client_install_test builds client/example, which has the same calls",
+        "find_package(tranche REQUIRED)": "client_install_test builds client/example with it",
+        "auto cart = ": "a piece of C++",
+        "auto sku = ": "a piece of C++",
+    },
+    "docs/architecture.md": {"proto/ ": "a list of folders"},
+    "docs/clients.md": {
+        "mkdir -p gen\nprotoc -I proto --python_out=": "clients_page_test runs it",
+        "import random": "clients_page_test runs it",
+        "const fs = ": "clients_page_test runs it",
+        "mkdir -p gen\nprotoc -I proto --go_out=": "needs Go; the page says that it is not tested",
+        "import (": "needs Go; the page says that it is not tested",
+    },
+    OPERATIONS: {
+        "db:5432:*:tranche_owner:": "a file; the first start reads it",
+        "host=db1,db2 ": "connection strings for several servers; startup_test uses such",
+    },
+    "docs/reconciliation.md": {"reference,reservation_id,": "a file; the page's commands read it"},
+    "docs/reservations.md": {'{"kind": ': "messages; the tests of SQL and outbox_ledger_contract_test look at such"},
+    "proto/README.md": {"build/tools/node_modules/.bin/buf build ": "replaces a file of the repository"},
+    "server/README.md": {"BlockingCall(": "a piece of C++"},
+    "tests/README.md": {"ctest --test-dir ": "runs this test"},
+    "tests/simulation/README.md": {"scripts/simulate ": "simulation_test runs what it runs"},
+}
+# A command that nobody would look for, in a block that is not of `sh`.
+HIDDEN_COMMAND = r"(?m)^\$? *(tranche[\w-]* |scripts/|psql |createdb |ctest )"
+
+# What a command must print, by how it begins.
+PRINTS = {
+    "tranche-load --endpoints $TRANCHE_ENDPOINT --sku tv --requests 5000": r"^tv +5000 +1000 (?s:.*)SOLD_OUT +4000$",
+    "tranche-load --endpoints $TRANCHE_ENDPOINT --sku tv --requests 3 ": r"^tv +3 +3 ",
+    "tranchectl node list": r"\bSERVING\b",
+    "tranchectl verify": r"^ok\b",
+    "tranchectl shard list": r"\bhome\b",
+    "tranchectl outbox retry --sink orders": r"DUE AGAIN\n +1$",
+    "tranchectl reconcile --statement psp-2026-11-27.csv --report": r"^PAID_BUT_PENDING +1 ",
+    'zcat psp.jsonl.gz | tranchectl reconcile --statement - ': r'"clean": true',
+    'psql -c "SELECT count(*) FROM tranche.reservation WHERE state = \'PENDING\' ': r"^ +[1-9]",
+}
+# The exit status, by how the command begins; otherwise 0.
+STATUS = {"tranchectl reconcile --statement psp-2026-11-27.csv": 2}
+
+# In the pages' SQL. PID and GID are the first column of what the statement before has found.
+SQL_PLACEHOLDERS = {"TIME OF THE RESTORE": "yesterday"}
+
+# Flags that the pages name by themselves and that are not ours, and whose they are.
+FLAGS_OF_OTHERS = {"--component": "cmake"}
+
+
+def begins(entries, text):
+    """The key of the entry that the text begins with, or None."""
+    return next((begin for begin in entries if f"{text} ".startswith(begin)), None)
+
+
+def entries_of(page, language, block):
+    """The lists' entries about what of the block is not run; None if it is neither run nor listed."""
+    if language == "sql":
+        return []
+    if language == "sh" and page in RUN_BY_COMMAND:
+        entries = [begins(NOT_RUN.get(page, ()), command) for command in commands(block)]
+        return [entry for entry in entries if entry]
+    entry = begins(OTHER_BLOCKS.get(page, ()), block)
+    hides = language != "sh" and re.search(HIDDEN_COMMAND, block)
+    return [entry] if entry and not hides else None
