@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/node/answer_limits.h"
 #include "server/services/catalog_service.h"
 
 namespace tranche::server {
@@ -20,8 +21,9 @@ CallDeadlines ToDeadlines(const ServerOptions& options) {
   return deadlines;
 }
 
-CallFrame FrameOf(const ServerOptions& options, OpenCalls* open_calls) {
-  return {.clock = storage::Clock::Real(), .deadlines = ToDeadlines(options), .open_calls = open_calls};
+CallFrame FrameOf(const ServerOptions& options, OpenCalls* open_calls, AnswerBudget* answers) {
+  return {
+      .clock = storage::Clock::Real(), .deadlines = ToDeadlines(options), .open_calls = open_calls, .answers = answers};
 }
 
 WatchHubOptions ToWatchOptions(const ServerOptions& options) {
@@ -36,10 +38,10 @@ ReservationStreamOptions ToStreamOptions(const ServerOptions& options) {
   ReservationStreamOptions stream;
   stream.max_outstanding = options.max_stream_outstanding;
   stream.unread_timeout = absl::Milliseconds(options.unread_timeout_ms);
-  stream.limits.node = {options.max_streams, options.stream_memory_mib * kAnswersPerMib};
-  stream.limits.address = {options.max_streams_per_address, options.stream_memory_per_address_mib * kAnswersPerMib};
+  stream.limits.node = {options.max_streams, options.unread_memory_mib * kAnswersPerMib};
+  stream.limits.address = {options.max_streams_per_address, options.unread_memory_per_address_mib * kAnswersPerMib};
   stream.limits.connection = {options.max_streams_per_connection,
-                              options.stream_memory_per_connection_mib * kAnswersPerMib};
+                              options.unread_memory_per_connection_mib * kAnswersPerMib};
   return stream;
 }
 
@@ -66,9 +68,10 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
                },
                storage::Clock::Real()),
       open_calls_(storage::Clock::Real(), absl::Milliseconds(options.max_deadline_ms)),
-      service_({&reservations_, &carts_, &changes_, &lists_, &watch_hub_}, FrameOf(options, &open_calls_),
+      answers_(AnswerLimitsOf(options), storage::Clock::Real()),
+      service_({&reservations_, &carts_, &changes_, &lists_, &watch_hub_}, FrameOf(options, &open_calls_, &answers_),
                ToStreamOptions(options)),
-      catalog_service_(MakeCatalogService(&catalog_, FrameOf(options, &open_calls_))),
+      catalog_service_(MakeCatalogService(&catalog_, FrameOf(options, &open_calls_, &answers_))),
       check_streams_task_(std::min(kCheckStreams, absl::Milliseconds(options.unread_timeout_ms) / 4),
                           [this] { service_.CheckStreams(); }) {}
 

@@ -18,6 +18,7 @@
 #include "server/node/node_sale.h"
 #include "server/process/options.h"
 #include "server/process/periodic_task.h"
+#include "server/rpc/answer_budget.h"
 #include "server/rpc/open_calls.h"
 #include "server/services/reservation_service.h"
 
@@ -48,6 +49,7 @@ class BuyerCalls {
   WatchHub watch_hub_;
   CatalogHandler catalog_;
   OpenCalls open_calls_;
+  AnswerBudget answers_;
   ReservationServiceImpl service_;
   std::unique_ptr<grpc::Service> catalog_service_;
   PeriodicTask check_streams_task_;  // last: it uses the others

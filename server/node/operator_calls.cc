@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/node/answer_limits.h"
 #include "server/process/backends.h"
 #include "server/services/admin_service.h"
 
@@ -48,6 +49,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                 storage::Clock::Real()),
       shards_(&ledger->shards(), &announcer_, storage::Clock::Real(),
               [options](const std::string& dsn) { return MovePool(options, dsn); }),
+      answers_(AnswerLimitsOf(options), storage::Clock::Real()),
       executor_(std::make_unique<storage::BoundedExecutor>(kAdminThreads, kAdminQueue)),
       move_executor_(std::make_unique<storage::BoundedExecutor>(1, 1)),
       service_(MakeAdminService({.sku = &skus_,
@@ -61,7 +63,10 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                                  .payment = &payments_,
                                  .preview = &previews_,
                                  .shard = &shards_},
-                                storage::Clock::Real(), executor_.get(), move_executor_.get())) {}
+                                {.clock = storage::Clock::Real(),
+                                 .answers = &answers_,
+                                 .admin_executor = executor_.get(),
+                                 .move_executor = move_executor_.get()})) {}
 
 void OperatorCalls::StopThreads() {
   move_executor_.reset();

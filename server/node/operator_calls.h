@@ -20,6 +20,7 @@
 #include "server/handlers/verify_handler.h"
 #include "server/node/node_ledger.h"
 #include "server/process/options.h"
+#include "server/rpc/answer_budget.h"
 #include "storage/bounded_executor.h"
 
 namespace tranche::server {
@@ -48,6 +49,7 @@ class OperatorCalls {
   PaymentHandler payments_;
   PreviewHandler previews_;
   ShardHandler shards_;
+  AnswerBudget answers_;
   std::unique_ptr<storage::BoundedExecutor> executor_;
   std::unique_ptr<storage::BoundedExecutor> move_executor_;
   std::unique_ptr<grpc::Service> service_;

@@ -224,15 +224,17 @@ void AddStreams(Parser& parser, ServerOptions* options) {
   parser.AddNumber("max-stream-outstanding", &options->max_stream_outstanding, 1, 65536, "N",
                    "Most requests of one stream that are not answered, or whose answer is not taken; at that the node "
                    "stops reading from it");
-  parser.AddNumber("stream-memory-per-connection-mib", &options->stream_memory_per_connection_mib, 1, 65536, "MIB",
-                   "The same for all streams of one connection, at 2 KiB a request");
-  parser.AddNumber("stream-memory-per-address-mib", &options->stream_memory_per_address_mib, 1, 65536, "MIB",
-                   "The same for all streams of callers at one IP address, which may be a proxy's");
-  parser.AddNumber("stream-memory-mib", &options->stream_memory_mib, 1, 65536, "MIB",
-                   "The same for all streams of the node");
+  parser.AddNumber(
+      "unread-memory-per-connection-mib", &options->unread_memory_per_connection_mib, 1, 65536, "MIB",
+      "The same for all streams of one connection, at 2 KiB a request; and, counted by itself, most memory "
+      "for other calls' answers of more than 4 KiB that it does not take; at that they are refused with "
+      "OVERLOADED");
+  parser.AddNumber("unread-memory-per-address-mib", &options->unread_memory_per_address_mib, 1, 65536, "MIB",
+                   "The same for callers at one IP address, which may be a proxy's");
+  parser.AddNumber("unread-memory-mib", &options->unread_memory_mib, 1, 65536, "MIB", "The same for the node");
   parser.AddNumber("unread-timeout-ms", &options->unread_timeout_ms, 100, 600000, "MS",
-                   "A stream that takes no answer for this long, while one of these four limits is reached, is "
-                   "cancelled");
+                   "A stream that takes no answer for this long, or a call whose answer is not taken for this long, "
+                   "while one of these four limits is reached, is cancelled");
   parser.AddNumber("max-streams-per-connection", &options->max_streams_per_connection, 1, 100000, "N",
                    "Most streams at once on one connection; more are refused with TOO_MANY_STREAMS");
   parser.AddNumber("max-streams-per-address", &options->max_streams_per_address, 1, 100000, "N",

@@ -43,9 +43,9 @@ struct ServerOptions {
   int blocking_queue = 1024;
 
   int max_stream_outstanding = 1024;
-  int stream_memory_per_connection_mib = 16;
-  int stream_memory_per_address_mib = 32;
-  int stream_memory_mib = 64;
+  int unread_memory_per_connection_mib = 16;
+  int unread_memory_per_address_mib = 32;
+  int unread_memory_mib = 64;
   int unread_timeout_ms = 10000;
   int max_streams_per_connection = 256;
   int max_streams_per_address = 512;

@@ -1,5 +1,9 @@
 #include "server/rpc/call_context.h"
 
+#include <grpc/grpc.h>
+
+#include <memory>
+
 #include "absl/strings/string_view.h"
 #include "glog/logging.h"
 #include "server/plain_utf8.h"
@@ -34,6 +38,15 @@ std::string CallContext::actor() const {
 std::string CallContext::trace_id() const {
   const grpc::string_ref* given = Metadata(kTraceKey);
   return given == nullptr ? "" : std::string(TraceIdOf({given->data(), given->size()}));
+}
+
+std::function<void()> CallContext::Canceller() const {
+  // The context goes with the call, but what gRPC cancels has references.
+  grpc_call* const call = context_->c_call();
+  grpc_call_ref(call);
+  return [kept = std::shared_ptr<grpc_call>(call, grpc_call_unref)] {
+    grpc_call_cancel_with_status(kept.get(), GRPC_STATUS_CANCELLED, "Cancelled on the server side", nullptr);
+  };
 }
 
 grpc::Status CallContext::Conclude(const absl::Status& outcome) const {

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <grpcpp/server_context.h>
+#include <grpcpp/support/server_callback.h>
 #include <grpcpp/support/status.h>
 
+#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -44,6 +46,12 @@ class CallContext {
   // caller gets CANCELLED. The call must still be finished, and must not be before this returns. gRPC may call its
   // reactor meanwhile, on this thread too: hold no lock that the reactor takes.
   void TryCancel() const { context_->TryCancel(); }
+  // For a unary call. Does the same whenever it is called, and on any thread: also when the call is finished, or even
+  // gone.
+  std::function<void()> Canceller() const;
+
+  // gRPC's own for a unary call, which belongs to the call.
+  grpc::ServerUnaryReactor* DefaultReactor() const { return context_->DefaultReactor(); }
 
  private:
   // nullptr when the call came without it.

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/rpc/answer_budget.h"
 #include "server/rpc/call_context.h"
 #include "server/rpc/call_deadline.h"
 #include "server/rpc/open_calls.h"
@@ -27,6 +28,8 @@ struct CallFrame {
   std::optional<CallDeadlines> deadlines = std::nullopt;
   // Counts the methods that are to be counted; may be absent if there are none.
   OpenCalls* open_calls = nullptr;
+  // Counts what callers do not take of large answers to unary calls. Absent: those have no bound.
+  AnswerBudget* answers = nullptr;
   // May be absent if no method runs on it.
   storage::Executor* admin_executor = nullptr;
   storage::Executor* move_executor = nullptr;

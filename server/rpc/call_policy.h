@@ -39,4 +39,7 @@ struct CallPolicy {
   std::optional<CallKind> counted_as;  // by OpenCalls
 };
 
+// Whether a call of this method changes nothing, so that it may be refused also after its work.
+bool OnlyReads(const CallPolicy& policy);
+
 }  // namespace tranche::server

@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
@@ -40,7 +41,8 @@ struct MethodShape {
 struct CallEntry {
   CallPolicy policy;
   MethodShape shape;
-  bool blocks;  // then it must not run inline
+  bool blocks;        // then it must not run inline
+  bool large_answer;  // is counted while its caller does not take it (AnswerBudget)
   // What gRPC runs for each call. The frame outlives it.
   std::function<std::unique_ptr<grpc::internal::MethodHandler>(const CallFrame& frame)> bind;
 };
@@ -63,29 +65,34 @@ template <typename Request, typename Response>
 using BidiStreamHandler =
     std::function<grpc::ServerBidiReactor<Request, Response>*(const CallContext&, const CallFrame&)>;
 
-// `serve(frame, request, reply)` is called for each call that has time left, on gRPC's thread. It must not block.
-template <typename Request, typename Response, typename Serve>
+// `serve(frame, request, reply)` is called for each call that has time left, on gRPC's thread. It must not block. The
+// reply is a Reply or a LargeReply of Response.
+template <typename Request, typename Response, typename ReplyOfCall, typename Serve>
 CallEntry UnaryCall(CallPolicy policy, bool blocks, Serve serve) {
+  using Wire = typename ReplyOfCall::Wire;
   const auto bind = [policy, serve](const CallFrame& frame) {
-    return RefuseMalformed(std::make_unique<grpc::internal::CallbackUnaryHandler<Request, Response>>(
-        [policy, serve, &frame](grpc::CallbackServerContext* context, const Request* request, Response* response) {
+    return RefuseMalformed(std::make_unique<grpc::internal::CallbackUnaryHandler<Request, Wire>>(
+        [policy, serve, &frame](grpc::CallbackServerContext* context, const Request* request, Wire* wire) {
           const absl::StatusOr<absl::Time> deadline = frame.Admit(*context);
-          const Reply<Response> reply(CallContext(context, &policy, deadline.value_or(absl::InfinitePast())),
-                                      frame.open_calls, context->DefaultReactor(), response);
-          if (deadline.ok()) {
+          const CallContext call(context, &policy, deadline.value_or(absl::InfinitePast()));
+          const ReplyOfCall reply(call, frame, wire);
+          const absl::Status may_begin = deadline.ok() ? reply.MayBegin() : deadline.status();
+          if (may_begin.ok()) {
             serve(frame, *request, reply);
           } else {
-            reply.Finish(deadline.status());
+            reply.Finish(may_begin);
           }
           return reply.reactor();
         }));
   };
-  return {policy, {Request::descriptor(), Response::descriptor()}, blocks, bind};
+  constexpr bool kLargeAnswer = std::is_base_of_v<LargeReplyBase, ReplyOfCall>;
+  return {policy, {Request::descriptor(), Response::descriptor()}, blocks, kLargeAnswer, bind};
 }
 
+// For a method whose answers are small.
 template <typename Request, typename Response>
 CallEntry InlineCall(CallPolicy policy, InlineHandler<Request, Response> handler) {
-  return UnaryCall<Request, Response>(
+  return UnaryCall<Request, Response, Reply<Response>>(
       policy, /*blocks=*/false,
       [handler = std::move(handler)](const CallFrame&, const Request& request, const Reply<Response>& reply) {
         handler(reply.call(), request, reply);
@@ -103,12 +110,24 @@ CallEntry InlineCall(CallPolicy policy, Handler* handler,
       });
 }
 
+// The same for a method whose answers may be large.
+template <typename Handler, typename Request, typename Response>
+CallEntry LargeInlineCall(CallPolicy policy, Handler* handler,
+                          void (Handler::*method)(const Request&, absl::Time,
+                                                  absl::AnyInvocable<void(absl::StatusOr<Response>)>)) {
+  return UnaryCall<Request, Response, LargeReply<Response>>(
+      policy, /*blocks=*/false, [=](const CallFrame&, const Request& request, const LargeReply<Response>& reply) {
+        (handler->*method)(request, reply.call().deadline(), reply);
+      });
+}
+
+// Its answers may be large.
 template <typename Request, typename Response>
 CallEntry BlockingCall(CallPolicy policy, BlockingHandler<Request, Response> handler) {
-  return UnaryCall<Request, Response>(
+  return UnaryCall<Request, Response, LargeReply<Response>>(
       policy, /*blocks=*/true,
       [policy, handler = std::move(handler)](const CallFrame& frame, const Request& request,
-                                             const Reply<Response>& reply) {
+                                             const LargeReply<Response>& reply) {
         // The request lives until the call is finished, the handler as long as the service.
         absl::AnyInvocable<void()> task = [reply, &request, &handler, &frame] {
           if (frame.clock->Now() >= reply.call().deadline()) return reply.Finish(DeadlinePassed());
@@ -146,6 +165,7 @@ CallEntry ServerStreamCall(CallPolicy policy, ServerStreamHandler<Request, Respo
   return {policy,
           {Request::descriptor(), Response::descriptor(), /*client_streaming=*/false, /*server_streaming=*/true},
           /*blocks=*/false,
+          /*large_answer=*/false,
           bind};
 }
 
@@ -160,6 +180,7 @@ CallEntry BidiStreamCall(CallPolicy policy, BidiStreamHandler<Request, Response>
   return {policy,
           {Request::descriptor(), Response::descriptor(), /*client_streaming=*/true, /*server_streaming=*/true},
           /*blocks=*/false,
+          /*large_answer=*/false,
           bind};
 }
 

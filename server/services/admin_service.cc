@@ -73,9 +73,7 @@ std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
   };
 }
 
-std::unique_ptr<grpc::Service> MakeAdminService(const AdminHandlers& handlers, storage::Clock* clock,
-                                                storage::Executor* executor, storage::Executor* move_executor) {
-  const CallFrame frame{.clock = clock, .admin_executor = executor, .move_executor = move_executor};
+std::unique_ptr<grpc::Service> MakeAdminService(const AdminHandlers& handlers, const CallFrame& frame) {
   const auto* service = v1::CreateSkuRequest::descriptor()->file()->FindServiceByName("AdminService");
   return std::make_unique<CallService>(*service, frame, AdminCalls(handlers));
 }

@@ -18,8 +18,6 @@
 #include "server/handlers/stock_handler.h"
 #include "server/handlers/verify_handler.h"
 #include "server/rpc/call_table.h"
-#include "storage/clock.h"
-#include "storage/executor.h"
 
 namespace tranche::server {
 
@@ -39,8 +37,8 @@ struct AdminHandlers {
 
 std::vector<CallEntry> AdminCalls(const AdminHandlers& handlers);
 
-// Handlers, clock and executors outlive it; `move_executor` runs moves of SKUs, which take long.
-std::unique_ptr<grpc::Service> MakeAdminService(const AdminHandlers& handlers, storage::Clock* clock,
-                                                storage::Executor* executor, storage::Executor* move_executor);
+// The frame needs the executors; its move_executor runs moves of SKUs, which take long. Outlived by the handlers and
+// everything that the frame points to.
+std::unique_ptr<grpc::Service> MakeAdminService(const AdminHandlers& handlers, const CallFrame& frame);
 
 }  // namespace tranche::server

@@ -12,7 +12,7 @@ std::vector<CallEntry> CatalogCalls(CatalogHandler* handler) {
   return {
       // Counted as a list: a page view that hangs is no reason to send buyers away.
       InlineCall({"GetSku", kBuyer, kInline, kYes, kList}, handler, &CatalogHandler::Get),
-      InlineCall({"ListSkus", kBuyer, kInline, kYes, kList}, handler, &CatalogHandler::List),
+      LargeInlineCall({"ListSkus", kBuyer, kInline, kYes, kList}, handler, &CatalogHandler::List),
   };
 }
 

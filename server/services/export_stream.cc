@@ -9,12 +9,22 @@ namespace tranche::server {
 ExportStream* ExportStream::Start(const CallContext& call, const CallFrame& frame, PaymentHandler* handler,
                                   const v1::ExportPaymentsRequest& request) {
   auto* const stream = new ExportStream(call, frame.ExecutorFor(call.policy()), handler);
-  absl::StatusOr<PaymentHandler::ExportCursor> cursor = handler->StartExport(request);
-  if (cursor.ok()) stream->cursor_ = *std::move(cursor);
+  const absl::Status begun = stream->Begin(frame.answers, request);
   stream->GoOn([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(stream->mutex_) {
-    if (!cursor.ok()) stream->end_ = call.Conclude(cursor.status());
+    if (!begun.ok()) stream->end_ = call.Conclude(begun);
   });
   return stream;
+}
+
+absl::Status ExportStream::Begin(AnswerBudget* answers, const v1::ExportPaymentsRequest& request) {
+  absl::StatusOr<PaymentHandler::ExportCursor> cursor = handler_->StartExport(request);
+  if (!cursor.ok()) return cursor.status();
+  cursor_ = *std::move(cursor);
+  if (answers == nullptr) return absl::OkStatus();
+  // A long export takes its time also when its caller reads, so it is not cancelled.
+  absl::StatusOr<std::unique_ptr<AnswerShare>> share = answers->Take(call_.peer(), kExportBytes, /*cancel=*/nullptr);
+  if (share.ok()) share_ = *std::move(share);
+  return share.status();
 }
 
 void ExportStream::Read() {

@@ -67,13 +67,13 @@ std::vector<CallEntry> ReservationCalls(const ReservationHandlers& to, Reservati
   // A change names its reservation by an id that the caller chose, so repeating it changes nothing.
   return {
       CreateCall({"CreateReservation", kBuyer, kInline, kYes, kReservation}, to.reservation),
-      InlineCall({"CreateReservations", kBuyer, kInline, kYes, kCart}, to.cart, &CartHandler::Create),
+      LargeInlineCall({"CreateReservations", kBuyer, kInline, kYes, kCart}, to.cart, &CartHandler::Create),
       InlineCall({"ConfirmReservation", kShop, kInline, kYes, kConfirm}, to.change, &ChangeHandler::Confirm),
       InlineCall({"CancelReservation", kBuyer, kInline, kYes, kCancel}, to.change, &ChangeHandler::Cancel),
       InlineCall({"ExtendReservation", kBuyer, kInline, kYes, kExtend}, to.change, &ChangeHandler::Extend),
       GetCall({"GetReservation", kBuyer, kInline, kYes, kGet}, to.reservation),
-      InlineCall({"BatchGetReservations", kBuyer, kInline, kYes, kGet}, to.list, &ListHandler::BatchGet),
-      InlineCall({"ListReservations", kShop, kInline, kYes, kList}, to.list, &ListHandler::List),
+      LargeInlineCall({"BatchGetReservations", kBuyer, kInline, kYes, kGet}, to.list, &ListHandler::BatchGet),
+      LargeInlineCall({"ListReservations", kShop, kInline, kYes, kList}, to.list, &ListHandler::List),
       // Not counted: a watch has no deadline, and a stream's requests are counted one by one.
       WatchCall({"WatchReservation", kBuyer, kInline, kYes}, to.watch),
       StreamCall({"StreamReservations", kShop, kInline, kYes}, to.reservation, streams, stream_options),

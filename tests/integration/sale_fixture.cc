@@ -3,9 +3,13 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <fstream>
 #include <pqxx/pqxx>
 #include <thread>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "storage/postgres/connection_pool.h"
 #include "storage/postgres/postgres_ledger.h"
 
@@ -53,6 +57,19 @@ void SaleTest::OpenSale(const std::string& sku, int64_t stock, absl::Duration ho
   const grpc::Status status = Admin()->CreateSku(Context().get(), request, &response);
   ASSERT_TRUE(status.ok()) << status.error_message();
   WaitUntilAnnounced(sku, stock);
+}
+
+int64_t SaleTest::PeakMib(int node) {
+  std::ifstream status(absl::StrCat("/proc/", cluster_->node(node).process().pid(), "/status"));
+  std::string line;
+  while (std::getline(status, line)) {
+    int64_t kib = 0;
+    if (absl::StartsWith(line, "VmHWM:") && absl::SimpleAtoi(line.substr(6, line.size() - 6 - 3), &kib)) {
+      return kib / 1024;
+    }
+  }
+  ADD_FAILURE() << "no VmHWM";
+  return 0;
 }
 
 v1::Quota SaleTest::QuotaOf(const std::string& sku) {

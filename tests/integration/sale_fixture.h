@@ -35,6 +35,9 @@ class SaleTest : public ::testing::Test {
   // An admin stub for a node that is up.
   std::unique_ptr<v1::AdminService::Stub> Admin();
 
+  // The most memory that this node has used since it began, in MiB.
+  int64_t PeakMib(int node);
+
   // Sums over all shards.
   std::set<std::string> RowsOf(const std::string& sku);
   std::vector<std::string> OwnerDsns() const;

@@ -4,20 +4,18 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/blocking_counter.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "tests/integration/sale_fixture.h"
+#include "tests/support/unread_call.h"
 #include "tranche/uuid.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
 
@@ -135,28 +133,8 @@ class Buyer {
 
 class UnreadStreamTest : public SaleTest {
  protected:
-  // A stub with a connection of its own.
   std::unique_ptr<v1::ReservationService::Stub> Connect() {
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    // Otherwise gRPC's client widens its windows, and takes all answers into its own memory.
-    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-    return v1::ReservationService::NewStub(
-        grpc::CreateCustomChannel(cluster_->endpoint(0), grpc::InsecureChannelCredentials(), arguments));
-  }
-
-  // The most memory that the node has used since it began, in MiB.
-  int64_t PeakMib() {
-    std::ifstream status(absl::StrCat("/proc/", cluster_->node(0).process().pid(), "/status"));
-    std::string line;
-    while (std::getline(status, line)) {
-      int64_t kib = 0;
-      if (absl::StartsWith(line, "VmHWM:") && absl::SimpleAtoi(line.substr(6, line.size() - 6 - 3), &kib)) {
-        return kib / 1024;
-      }
-    }
-    ADD_FAILURE() << "no VmHWM";
-    return 0;
+    return v1::ReservationService::NewStub(UnreadChannel(cluster_->endpoint(0)));
   }
 
   // One claim over a stream.
@@ -185,7 +163,7 @@ TEST_F(UnreadStreamTest, ACallerWhoOpensFourThousandAndReadsNothingCostsBoundedM
   const auto ended_streams = [&node] { return node.LogLinesWith("its caller takes no answers"); };
   const auto greedy = Connect();
   const v1::StreamReservationsRequest late = RequestOf("tv", "late");
-  const int64_t before = PeakMib();
+  const int64_t before = PeakMib(0);
 
   Buyer buyer(ClientOf({cluster_->endpoint(0)}));
   absl::BlockingCounter ended(kStreams);
@@ -204,7 +182,7 @@ TEST_F(UnreadStreamTest, ACallerWhoOpensFourThousandAndReadsNothingCostsBoundedM
   for (const auto& caller : callers) caller->Read();
   ended.Wait();
   buyer.Stop();
-  EXPECT_LT(PeakMib() - before, kMostMib);
+  EXPECT_LT(PeakMib(0) - before, kMostMib);
   std::map<std::string, int> ends;
   for (const auto& caller : callers) ++ends[caller->End()];
   const std::string refused = absl::StrCat(grpc::StatusCode::RESOURCE_EXHAUSTED, " TOO_MANY_STREAMS");
@@ -216,7 +194,7 @@ TEST_F(UnreadStreamTest, ACallerWhoOpensFourThousandAndReadsNothingCostsBoundedM
   // Each claim has the SDK's deadline.
   EXPECT_TRUE(buyer.failure().ok()) << buyer.failure();
   EXPECT_GT(buyer.bought(), 10);
-  RecordProperty("peak_mib", static_cast<int>(PeakMib() - before));
+  RecordProperty("peak_mib", static_cast<int>(PeakMib(0) - before));
   RecordProperty("slowest_ms", static_cast<int>(absl::ToInt64Milliseconds(buyer.slowest())));
   ExpectStreamSells(*Connect(), "later");
   ExpectStreamSells(*greedy, "improved");

@@ -11,6 +11,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "server/proto_time.h"
+#include "server/services/export_stream.h"
 #include "storage/bounded_executor.h"
 #include "storage/fake/fake_ledger.h"
 #include "tests/support/inline_executor.h"
@@ -82,8 +83,10 @@ class AdminServiceTest : public ::testing::Test {
   PaymentHandler payment_{&payments_};
   tranche::testing::InlineExecutor executor_;
   tranche::testing::InlineExecutor move_executor_;
-  std::unique_ptr<grpc::Service> service_ =
-      MakeAdminService({.sku = &sku_, .audit = &audit_, .payment = &payment_}, &clock_, &executor_, &move_executor_);
+  AnswerBudget answers_{AnswerLimits{}, &clock_};
+  std::unique_ptr<grpc::Service> service_ = MakeAdminService(
+      {.sku = &sku_, .audit = &audit_, .payment = &payment_},
+      {.clock = &clock_, .answers = &answers_, .admin_executor = &executor_, .move_executor = &move_executor_});
   LocalServer server_{service_.get()};
   std::unique_ptr<v1::AdminService::Stub> stub_ = v1::AdminService::NewStub(server_.channel());
 };
@@ -123,6 +126,18 @@ TEST_F(AdminServiceTest, AnExportEndsWithWhatIsWrong) {
   executor_.full = true;
   EXPECT_EQ(ExportEnd(&messages), "OVERLOADED, wait");
   EXPECT_EQ(messages, 0);
+}
+
+TEST_F(AdminServiceTest, AnExportIsRefusedWhereTooMuchIsUnread) {
+  std::vector<std::unique_ptr<AnswerShare>> exports;
+  while (answers_.bytes() < AnswerLimits{}.node_bytes) {
+    exports.push_back(answers_.TakeAnyway("ipv4:10.0.0.1:1001", kExportBytes, nullptr));
+  }
+  int messages = 0;
+  EXPECT_EQ(ExportEnd(&messages), "OVERLOADED, wait");
+  EXPECT_EQ(messages, 0);
+  exports.pop_back();
+  EXPECT_EQ(ExportEnd(&messages), "OK") << "what is there is enough";
 }
 
 TEST_F(AdminServiceTest, OneMoveAtATime) {

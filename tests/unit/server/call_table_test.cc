@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -63,6 +64,41 @@ TEST(CallTable, ObserversOnlyLook) {
       looks = looks || absl::StartsWith(method, verb);
     }
     EXPECT_EQ(entry.policy.role, looks ? Role::kObserver : Role::kOperator) << method;
+  }
+}
+
+std::vector<CallEntry> AllCalls() {
+  std::vector<CallEntry> entries = AdminCalls({});
+  for (CallEntry& entry : ReservationCalls({}, nullptr, {})) entries.push_back(std::move(entry));
+  for (CallEntry& entry : CatalogCalls(nullptr)) entries.push_back(std::move(entry));
+  return entries;
+}
+
+// Otherwise callers who do not read them would cost memory without a bound.
+TEST(CallTable, AnswersWithAListAreCounted) {
+  int lists = 0;
+  for (const CallEntry& entry : AllCalls()) {
+    if (entry.shape.server_streaming) continue;
+    bool list = false;
+    for (int i = 0; i < entry.shape.response->field_count(); ++i) {
+      list = list || entry.shape.response->field(i)->is_repeated();
+    }
+    lists += list ? 1 : 0;
+    EXPECT_TRUE(entry.large_answer || !list) << entry.policy.method;
+  }
+  EXPECT_GT(lists, 5);
+}
+
+// What is done must be told, so only the answer of a call that reads may be refused.
+TEST(CallTable, WhatMayBeRefusedAfterItsWorkOnlyReads) {
+  for (const CallEntry& entry : AllCalls()) {
+    if (entry.shape.server_streaming) continue;
+    const std::string method = entry.policy.method;
+    bool reads = false;
+    for (const char* verb : {"Get", "BatchGet", "List", "LookUp", "Verify", "Dump", "Preview"}) {
+      reads = reads || absl::StartsWith(method, verb);
+    }
+    EXPECT_EQ(OnlyReads(entry.policy), reads) << method;
   }
 }
 

@@ -1,0 +1,11 @@
+#include "server/rpc/call_policy.h"
+
+#include "server/rpc/open_calls.h"
+
+namespace tranche::server {
+
+bool OnlyReads(const CallPolicy& policy) {
+  return policy.role == Role::kObserver || policy.counted_as == CallKind::kGet || policy.counted_as == CallKind::kList;
+}
+
+}  // namespace tranche::server
