@@ -14,11 +14,14 @@
 #include "server/process/options.h"
 #include "server/process/process_setup.h"
 #include "server/process/shard_check.h"
+#include "server/process/shard_witnesses.h"
 #include "server/process/stop_request.h"
 #include "server/shard_units.h"
 #include "storage/clock.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_shard_ledger.h"
+#include "storage/postgres/postgres_sku_move_ledger.h"
+#include "storage/shards/older_copies.h"
 
 namespace {
 
@@ -40,14 +43,14 @@ tranche::storage::PoolOptions PoolOf(const tranche::server::BackendOptions& back
 // What balancing one shard needs.
 struct ShardBalancer {
   ShardBalancer(const tranche::server::BalancerProcessOptions& options,
-                tranche::quota::CoordinationConnector* connector, tranche::quota::BalancerOptions balancer_options,
+                tranche::quota::CoordinationConnector* connector,
+                const tranche::quota::BalancerOptions& balancer_options, tranche::server::ShardWitnesses* witnesses,
                 const tranche::storage::Shard& shard)
       : pool(PoolOfShard(options, shard)),
         ledger(&pool, shard.name),
-        balancer(connector, &ledger, tranche::storage::Clock::Real(), [&] {
-          balancer_options.shard = shard.name;
-          return balancer_options;
-        }()) {}
+        moves(&pool),
+        balancer(connector, &ledger, tranche::storage::Clock::Real(),
+                 OfShard(balancer_options, shard.name, &moves, witnesses)) {}
 
   static tranche::storage::PoolOptions PoolOfShard(const tranche::server::BalancerProcessOptions& options,
                                                    const tranche::storage::Shard& shard) {
@@ -56,8 +59,19 @@ struct ShardBalancer {
     return pool;
   }
 
+  // `moves` are that shard's.
+  static tranche::quota::BalancerOptions OfShard(tranche::quota::BalancerOptions options, const std::string& shard,
+                                                 tranche::storage::SkuMoveLedger* moves,
+                                                 tranche::server::ShardWitnesses* witnesses) {
+    options.shard = shard;
+    options.copies = std::make_shared<tranche::storage::OlderCopies>(
+        shard, moves, [witnesses, shard] { return witnesses->Except(shard); });
+    return options;
+  }
+
   tranche::storage::ConnectionPool pool;
   tranche::storage::PostgresStockLedger ledger;
+  tranche::storage::PostgresSkuMoveLedger moves;
   tranche::quota::Balancer balancer;
 };
 
@@ -87,7 +101,10 @@ int main(int argc, char** argv) {
   quota::ZookeeperConnector connector(server::ToZookeeperOptions(options.backends));
   quota::BalancerOptions balancer_options;
   balancer_options.name = options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name;
-  quota::Balancer balancer(&connector, &ledger, storage::Clock::Real(), balancer_options);
+  server::ShardWitnesses witnesses(PoolOf(options.backends));
+  storage::PostgresSkuMoveLedger moves(&pool);
+  quota::Balancer balancer(&connector, &ledger, storage::Clock::Real(),
+                           ShardBalancer::OfShard(balancer_options, storage::kHomeShard, &moves, &witnesses));
   if (absl::Status started = balancer.Start(); !started.ok()) {
     return Fail(server::ZookeeperStartError(started, options.backends));
   }
@@ -95,7 +112,7 @@ int main(int argc, char** argv) {
   server::ShardCheck check(PoolOf(options.backends), needs);
   std::optional<server::ShardUnits> others(std::in_place, &shards, [&](const storage::Shard& shard) {
     if (!check.Check(shard).ok()) return std::shared_ptr<ShardBalancer>();
-    auto unit = std::make_shared<ShardBalancer>(options, &connector, balancer_options, shard);
+    auto unit = std::make_shared<ShardBalancer>(options, &connector, balancer_options, &witnesses, shard);
     return unit->balancer.Start().ok() ? unit : nullptr;
   });
   LOG(INFO) << "balancer " << balancer_options.name << " runs";

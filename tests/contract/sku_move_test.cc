@@ -98,6 +98,10 @@ class MortalMoveLedger : public SkuMoveLedger {
                            const std::string& actor) override {
     return fate_->Do([&] { return real_->FinishLeave(sku_id, target, token, actor); });
   }
+  absl::StatusOr<bool> GiveUpOlderCopy(const std::string& sku_id, const std::string& shard, int64_t moves,
+                                       const std::string& actor) override {
+    return real_->GiveUpOlderCopy(sku_id, shard, moves, actor);
+  }
   absl::Status BeginArrival(const std::string& sku_row, const std::string& source, const std::string& token) override {
     return fate_->Do([&] { return real_->BeginArrival(sku_row, source, token); });
   }

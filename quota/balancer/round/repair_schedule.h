@@ -1,6 +1,9 @@
 // When the announcements are compared with the ledger: in passes, at intervals, and soon after a failure.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "quota/balancer/balancer_options.h"
@@ -21,6 +24,9 @@ class RepairSchedule {
 
   // The next pass is due at once.
   void Soon() { last_pass_ = absl::InfinitePast(); }
+  // These SKUs are announced as being at another shard: the next pass finds out whose copy counts. It is due at once,
+  // unless an earlier one could not find it out.
+  void JudgeSoon(const std::vector<std::string>& sku_ids);
   // Begins a pass or does the next piece of one, if that is due.
   absl::Status Step(Coordination& session);
   // Announces all that one incarnation holds; if that fails, the next pass does it.

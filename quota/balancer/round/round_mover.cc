@@ -140,6 +140,7 @@ absl::Status RoundMover::Move(absl::Span<const QuotaMove> moves) {
   }
   // Moved and not announced: repair it as soon as ZooKeeper answers.
   if (!moved->announced.ok()) repair_.Soon();
+  repair_.JudgeSoon(moved->elsewhere);
   status.Update(moved->announced);
   return status;
 }
