@@ -46,7 +46,7 @@ absl::Status AnnouncementRepair::StepSkus() {
   const bool last = page.size() < static_cast<size_t>(kPiece);
   std::string done = last ? std::string() : page.back().sku_id;
   std::vector<AheadOfLedger> ahead;
-  Sorted elsewhere;
+  std::vector<AnnouncedElsewhere> elsewhere;
   absl::Status status = announcer_->AnnounceSkus(page, &ahead, &elsewhere);
   std::sort(elsewhere.begin(), elsewhere.end(),
             [](const auto& a, const auto& b) { return a.sku.sku_id < b.sku.sku_id; });
@@ -55,8 +55,8 @@ absl::Status AnnouncementRepair::StepSkus() {
     elsewhere.erase(elsewhere.begin() + kMostJudged, elsewhere.end());
     done = elsewhere.back().sku.sku_id;
   }
-  // Those of earlier passes are looked at anew.
-  open_.erase(open_.upper_bound(after_sku_), done.empty() ? open_.end() : open_.upper_bound(done));
+  // What was open in an earlier pass is judged anew, if it could be read where it is announced.
+  if (status.ok()) open_.erase(open_.upper_bound(after_sku_), done.empty() ? open_.end() : open_.upper_bound(done));
   after_sku_ = done;
   if (done.empty()) phase_ = Phase::kSlices;
   status = Overruled(*announcer_, status, ahead);
@@ -64,7 +64,7 @@ absl::Status AnnouncementRepair::StepSkus() {
   return status;
 }
 
-absl::Status AnnouncementRepair::JudgeCopies(const Sorted& elsewhere) {
+absl::Status AnnouncementRepair::JudgeCopies(const std::vector<AnnouncedElsewhere>& elsewhere) {
   using Verdict = storage::CopyCheck::Verdict;
   absl::Status status;
   std::vector<storage::Sku> ours;

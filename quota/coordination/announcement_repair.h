@@ -41,11 +41,9 @@ class AnnouncementRepair {
  private:
   enum class Phase { kIdle, kSkus, kSlices, kIncarnations };
 
-  using Sorted = std::vector<AnnouncedElsewhere>;  // by id
-
   absl::Status Overruled(Announcer& announcer, const absl::Status& announced, const std::vector<AheadOfLedger>& ahead);
   absl::Status StepSkus();
-  absl::Status JudgeCopies(const Sorted& elsewhere);
+  absl::Status JudgeCopies(const std::vector<AnnouncedElsewhere>& elsewhere);
   absl::Status StepSlices();
   absl::Status RepairIncarnations(Coordination& session);
 

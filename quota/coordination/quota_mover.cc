@@ -47,9 +47,7 @@ absl::StatusOr<QuotaMover::Moved> QuotaMover::MoveBatch(absl::Span<const QuotaMo
   const absl::Status announced = announcer_->Announce(skus, slices, nullptr, nullptr, &elsewhere);
   LOG_IF(WARNING, !announced.ok()) << "quota of " << skus.size() << " SKUs moved (" << actor
                                    << ") but not announced, left to the balancer's repair: " << announced.message();
-  Moved result{std::move(moved), announced, {}};
-  for (const AnnouncedElsewhere& one : elsewhere) result.elsewhere.push_back(one.sku.sku_id);
-  return result;
+  return Moved{std::move(moved), announced, !elsewhere.empty()};
 }
 
 absl::StatusOr<storage::QuotaSnapshot> QuotaMover::Move(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,

@@ -1,7 +1,5 @@
 #include "quota/balancer/round/repair_schedule.h"
 
-#include <algorithm>
-
 #include "storage/mutation.h"
 
 namespace tranche::quota {
@@ -11,10 +9,6 @@ RepairSchedule::RepairSchedule(storage::StockLedger* ledger, Announcer* announce
     : clock_(clock),
       options_(*options),
       repair_(ledger, announcer, options->shard == storage::kHomeShard, options->copies.get()) {}
-
-void RepairSchedule::JudgeSoon(const std::vector<std::string>& sku_ids) {
-  if (std::any_of(sku_ids.begin(), sku_ids.end(), [&](const auto& sku_id) { return !repair_.IsOpen(sku_id); })) Soon();
-}
 
 absl::Status RepairSchedule::Step(Coordination& session) {
   if (storage::Mutated(storage::Mutation::kBalancerNeverRepairs)) return absl::OkStatus();

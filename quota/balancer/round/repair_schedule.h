@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -24,9 +23,8 @@ class RepairSchedule {
 
   // The next pass is due at once.
   void Soon() { last_pass_ = absl::InfinitePast(); }
-  // These SKUs are announced as being at another shard: the next pass finds out whose copy counts. It is due at once,
-  // unless an earlier one could not find it out.
-  void JudgeSoon(const std::vector<std::string>& sku_ids);
+  // Did the latest look leave open whether our copy of the SKU counts?
+  bool IsOpen(const std::string& sku_id) const { return repair_.IsOpen(sku_id); }
   // Begins a pass or does the next piece of one, if that is due.
   absl::Status Step(Coordination& session);
   // Announces all that one incarnation holds; if that fails, the next pass does it.

@@ -454,6 +454,7 @@ TEST_F(BalancerTest, UnitsOfACopyThatMayBeOlderAreNotAnnounced) {
   EXPECT_EQ(copies->judged, 1);
   round_with_new_units();
   EXPECT_EQ(copies->judged, 1) << "it was open a moment ago";
+  EXPECT_EQ(Left(kPool), 5) << "so nothing is moved";
 
   copies->verdict = storage::CopyCheck::Verdict::kCounts;
   clock_.AdvanceBy(options_.repair_interval);
