@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "storage/base/status_macros.h"
 #include "storage/ledger/ledger_error.h"
@@ -14,6 +15,24 @@ constexpr char kCopyActor[] = "balancer";
 
 // Given up in one pass and named in the log; the audit log names all of them.
 constexpr int kMostTold = 50;
+
+// Has one of them had the SKU after more moves?
+bool KnowMoreMoves(const SkuPlaces& others, int64_t moves) {
+  return std::any_of(others.begin(), others.end(),
+                     [moves](const SkuPlace& other) { return other.where.moves > moves; });
+}
+
+bool SayTheSame(const SkuPlaces& a, const SkuPlaces& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const SkuPlace& x, const SkuPlace& y) {
+    return x.shard == y.shard && x.where.place == y.where.place && x.where.version == y.where.version;
+  });
+}
+
+std::string SoldSince(const std::string& sku_id) {
+  return absl::StrCat(
+      "SELECT reservation_id, user_id, quantity, state, payment_reference FROM tranche.reservation WHERE ",
+      "sku_id = '", sku_id, "' AND greatest(created_at, finished_at) > 'TIME OF THE RESTORE'");
+}
 
 }  // namespace
 
@@ -40,7 +59,10 @@ absl::StatusOr<CopyCheck::Verdict> OlderCopies::Judge(const std::string& sku_id,
                              << "\"An older copy came back\" in docs/operations.md says";
     return Verdict::kOpen;
   }
-  return MayBeAtASilentOne(others, announced_at) ? Verdict::kOpen : Verdict::kCounts;
+  if (MayBeAtASilentOne(others, announced_at)) return Verdict::kOpen;
+  // The newer copy may have moved from a shard that was asked late to one that was asked early. Or it is lost.
+  if (KnowMoreMoves(others, own.moves) && !SayTheSame(others, AskOthers(sku_id))) return Verdict::kOpen;
+  return Verdict::kCounts;
 }
 
 bool OlderCopies::KnowsOthers() {
@@ -85,13 +107,9 @@ absl::StatusOr<CopyCheck::Verdict> OlderCopies::GiveUp(const std::string& sku_id
   LOG_IF(WARNING, told_ < kMostTold)
       << "shard " << shard_ << " gave up its older copy of SKU " << sku_id
       << ", which a restore brought back: " << newer.shard << " has the newer one (moved " << newer.where.moves
-      << " times, here " << own.moves
-      << "). What was sold and paid of the older one since the restore is lost; it is in shard " << shard_
-      << ": SELECT reservation_id, user_id, quantity, state, payment_reference FROM tranche.reservation WHERE sku_id = "
-         "'"
-      << sku_id
-      << "' AND greatest(created_at, finished_at) > 'TIME OF THE RESTORE' (docs/operations.md, \"An older copy "
-      << "came back\")";
+      << " times, here " << own.moves << "). What was sold and paid of "
+      << "the older one since the restore is lost, and is listed in this shard's database "
+      << "by: " << SoldSince(sku_id) << " (docs/operations.md, \"An older copy came back\")";
   LOG_IF(WARNING, told_ == kMostTold) << "shard " << shard_
                                       << " gave up older copies of other SKUs, too: tranchectl audit, give_up_copy";
   ++told_;

@@ -1,6 +1,7 @@
 // Which of several copies of a SKU counts: an older one is given up, and what is not known stays as it is.
 #include "storage/shards/older_copies.h"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -31,7 +32,9 @@ class CopyLedger final : public SkuMoveLedger {
     ++asked;
     if (!answers) return absl::UnavailableError("silent");
     const auto found = known.find(sku_id);
-    return found == known.end() ? SkuWhereabouts() : found->second;
+    const SkuWhereabouts answer = found == known.end() ? SkuWhereabouts() : found->second;
+    if (const std::function<void()> hook = std::exchange(after_answer, nullptr)) hook();
+    return answer;
   }
   absl::StatusOr<bool> GiveUpOlderCopy(const std::string& sku_id, const std::string& shard, int64_t moves,
                                        const std::string&) override {
@@ -68,6 +71,7 @@ class CopyLedger final : public SkuMoveLedger {
   std::map<std::string, SkuWhereabouts> known;
   absl::Status give_up;  // what the next tries to give a copy up meet
   bool answers = true;
+  std::function<void()> after_answer;  // if set, runs once, after the next answer
   int asked = 0;
 
  private:
@@ -138,6 +142,23 @@ TEST_F(OlderCopiesTest, ACopyThatNoShardHasANewerOneOfCounts) {
   Set(Stays(Place::kHere, 1), kNeverHere, Stays(Place::kLeaving, 0, "home"));
   EXPECT_EQ(Judge("hot"), Verdict::kCounts);
   EXPECT_EQ(Judge("nowhere"), Verdict::kCounts) << "no shard of ours: somebody wrote that";
+}
+
+TEST_F(OlderCopiesTest, ANewerCopyThatMovesWhileItIsLookedForIsNotTakenForLost) {
+  Set(Stays(Place::kHere, 0), Stays(Place::kArriving, 1, "hot"), Stays(Place::kLeaving, 1, "cold"));
+  cold_->after_answer = [&] {
+    cold_->known["tv"] = Stays(Place::kHere, 2);
+    hot_->known["tv"] = Stays(Place::kGone, 1, "cold");
+  };
+  EXPECT_EQ(Judge("hot"), Verdict::kOpen);
+  EXPECT_TRUE(Sells());
+  EXPECT_EQ(Judge("hot"), Verdict::kGivenUp);
+  EXPECT_EQ(home_.known["tv"].other_shard, "cold");
+}
+
+TEST_F(OlderCopiesTest, AnOlderCopyCountsWhenTheNewerOneIsLost) {
+  Set(Stays(Place::kHere, 0), kNeverHere, Stays(Place::kGone, 1, "cold"));
+  EXPECT_EQ(Judge("cold"), Verdict::kCounts);
 }
 
 TEST_F(OlderCopiesTest, WhatTheMovesDoNotSayStaysOpen) {
