@@ -4,6 +4,7 @@
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
@@ -40,33 +41,34 @@ tranche::storage::PoolOptions PoolOf(const tranche::server::BackendOptions& back
   return pool;
 }
 
+// `moves` are that shard's.
+std::shared_ptr<tranche::storage::CopyCheck> CopiesOf(const std::string& shard, tranche::storage::SkuMoveLedger* moves,
+                                                      tranche::server::ShardWitnesses* witnesses) {
+  return std::make_shared<tranche::storage::OlderCopies>(shard, moves,
+                                                         [witnesses, shard] { return witnesses->Except(shard); });
+}
+
 // What balancing one shard needs.
 struct ShardBalancer {
   ShardBalancer(const tranche::server::BalancerProcessOptions& options,
-                tranche::quota::CoordinationConnector* connector,
-                const tranche::quota::BalancerOptions& balancer_options, tranche::server::ShardWitnesses* witnesses,
+                tranche::quota::CoordinationConnector* connector, tranche::quota::BalancerOptions balancer_options,
+                const std::string& home_id, tranche::server::ShardWitnesses* witnesses,
                 const tranche::storage::Shard& shard)
       : pool(PoolOfShard(options, shard)),
         ledger(&pool, shard.name),
         moves(&pool),
-        balancer(connector, &ledger, tranche::storage::Clock::Real(),
-                 OfShard(balancer_options, shard.name, &moves, witnesses)) {}
+        balancer(connector, &ledger, tranche::storage::Clock::Real(), [&] {
+          balancer_options.shard = shard.name;
+          balancer_options.home_id = home_id;
+          balancer_options.copies = CopiesOf(shard.name, &moves, witnesses);
+          return balancer_options;
+        }()) {}
 
   static tranche::storage::PoolOptions PoolOfShard(const tranche::server::BalancerProcessOptions& options,
                                                    const tranche::storage::Shard& shard) {
     tranche::storage::PoolOptions pool = PoolOf(options.backends);
     pool.dsn = shard.dsn;
     return pool;
-  }
-
-  // `moves` are that shard's.
-  static tranche::quota::BalancerOptions OfShard(tranche::quota::BalancerOptions options, const std::string& shard,
-                                                 tranche::storage::SkuMoveLedger* moves,
-                                                 tranche::server::ShardWitnesses* witnesses) {
-    options.shard = shard;
-    options.copies = std::make_shared<tranche::storage::OlderCopies>(
-        shard, moves, [witnesses, shard] { return witnesses->Except(shard); });
-    return options;
   }
 
   tranche::storage::ConnectionPool pool;
@@ -96,6 +98,8 @@ int main(int argc, char** argv) {
   if (absl::Status answers = server::WaitForLedger(ledger, options.backends); !answers.ok()) return Fail(answers);
   storage::PostgresShardLedger shards(&pool);
   if (absl::Status home = server::RequireHome(shards, options.backends); !home.ok()) return Fail(home);
+  const auto identity = shards.Identity();
+  if (!identity.ok()) return Fail(identity.status());
   const storage::ConnectionNeeds needs{.most = kConnections, .least = 1};
   if (absl::Status checked = server::CheckConnections(options.backends, needs); !checked.ok()) return Fail(checked);
   quota::ZookeeperConnector connector(server::ToZookeeperOptions(options.backends));
@@ -103,8 +107,9 @@ int main(int argc, char** argv) {
   balancer_options.name = options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name;
   server::ShardWitnesses witnesses(PoolOf(options.backends));
   storage::PostgresSkuMoveLedger moves(&pool);
-  quota::Balancer balancer(&connector, &ledger, storage::Clock::Real(),
-                           ShardBalancer::OfShard(balancer_options, storage::kHomeShard, &moves, &witnesses));
+  quota::BalancerOptions home_options = balancer_options;
+  home_options.copies = CopiesOf(storage::kHomeShard, &moves, &witnesses);
+  quota::Balancer balancer(&connector, &ledger, storage::Clock::Real(), home_options);
   if (absl::Status started = balancer.Start(); !started.ok()) {
     return Fail(server::ZookeeperStartError(started, options.backends));
   }
@@ -112,7 +117,8 @@ int main(int argc, char** argv) {
   server::ShardCheck check(PoolOf(options.backends), needs);
   std::optional<server::ShardUnits> others(std::in_place, &shards, [&](const storage::Shard& shard) {
     if (!check.Check(shard).ok()) return std::shared_ptr<ShardBalancer>();
-    auto unit = std::make_shared<ShardBalancer>(options, &connector, balancer_options, &witnesses, shard);
+    auto unit =
+        std::make_shared<ShardBalancer>(options, &connector, balancer_options, identity->ledger_id, &witnesses, shard);
     return unit->balancer.Start().ok() ? unit : nullptr;
   });
   LOG(INFO) << "balancer " << balancer_options.name << " runs";

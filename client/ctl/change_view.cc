@@ -2,6 +2,8 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 
 namespace tranche::ctl {
@@ -22,11 +24,16 @@ std::string Arrow(const std::string& before, const std::string& after) {
 
 std::string Arrow(int64_t before, int64_t after) { return Arrow(absl::StrCat(before), absl::StrCat(after)); }
 
-void PrintChangeJson(Session& session, const google::protobuf::Message& before, const google::protobuf::Message& after,
-                     bool preview, const nlohmann::ordered_json& more) {
-  nlohmann::ordered_json change = {{"preview", preview}, {"before", ToJson(before)}, {"after", ToJson(after)}};
+void PrintChangeJson(Session& session, nlohmann::ordered_json before, nlohmann::ordered_json after, bool preview,
+                     const nlohmann::ordered_json& more) {
+  nlohmann::ordered_json change = {{"preview", preview}, {"before", std::move(before)}, {"after", std::move(after)}};
   change.update(more);
   session.out() << change.dump(1) << "\n";
+}
+
+void PrintChangeJson(Session& session, const google::protobuf::Message& before, const google::protobuf::Message& after,
+                     bool preview, const nlohmann::ordered_json& more) {
+  PrintChangeJson(session, ToJson(before), ToJson(after), preview, more);
 }
 
 void SayHowToApply(Session& session, const std::string& more_flags) {

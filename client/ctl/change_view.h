@@ -16,6 +16,8 @@ std::string Arrow(int64_t before, int64_t after);
 nlohmann::ordered_json ToJson(const google::protobuf::Message& message);
 
 // One JSON object {"preview": ..., "before": ..., "after": ...}, with the members of `more`.
+void PrintChangeJson(Session& session, nlohmann::ordered_json before, nlohmann::ordered_json after, bool preview,
+                     const nlohmann::ordered_json& more = nlohmann::ordered_json::object());
 void PrintChangeJson(Session& session, const google::protobuf::Message& before, const google::protobuf::Message& after,
                      bool preview, const nlohmann::ordered_json& more = nlohmann::ordered_json::object());
 

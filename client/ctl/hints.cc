@@ -12,7 +12,8 @@ namespace tranche::ctl {
 namespace {
 
 constexpr char kLookBeforeYouRepeat[] =
-    "whether it was done is not known: look (sku show, quota show, reservation get) before you repeat it";
+    "whether it was done is not known: look (sku show, quota show, reservation get --after-lost-answer) before you "
+    "repeat it";
 
 std::string NextStepForTransport(const absl::Status& status, bool changed_nothing) {
   switch (status.code()) {

@@ -31,11 +31,29 @@ std::string State(const tranche::v1::Node& node) {
   }
 }
 
+// The units that it holds; nullopt if the cluster has not counted them, and so says 0.
+std::optional<int64_t> UnitsHeld(const tranche::v1::Node& node) {
+  if (node.units_held() == 0 && node.state() != tranche::v1::NODE_STATE_DRAINED) return std::nullopt;
+  return node.units_held();
+}
+
+std::string UnitsText(const tranche::v1::Node& node) {
+  const std::optional<int64_t> held = UnitsHeld(node);
+  return held.has_value() ? absl::StrCat(*held) : "-";
+}
+
+// Without what is not known.
+nlohmann::ordered_json NodeJson(const tranche::v1::Node& node) {
+  nlohmann::ordered_json json = ToJson(node);
+  if (!UnitsHeld(node).has_value()) json.erase("units_held");
+  return json;
+}
+
 void PrintNodes(Session& session, const tranche::v1::ListNodesResponse& nodes) {
   Table table({"NODE", "INCARNATION", "ADDRESS", "STARTED", "STATE", "STILL HOLDS"});
   for (const tranche::v1::Node& node : nodes.nodes()) {
     table.AddRow({node.name(), absl::StrCat(node.incarnation()), node.address(), FormatTime(node.start_time()),
-                  State(node), node.draining() ? absl::StrCat(node.units_held()) : "-"});
+                  State(node), UnitsText(node)});
   }
   session.Print(table);
 }
@@ -54,11 +72,10 @@ absl::StatusOr<tranche::v1::ListNodesResponse> AllNodes(Session& session) {
 void ListNodes(Session& session) {
   const auto nodes = AllNodes(session);
   if (!nodes.ok()) return session.FailRemotely(nodes.status());
-  if (session.json()) {
-    session.PrintJson(*nodes);
-  } else {
-    PrintNodes(session, *nodes);
-  }
+  if (!session.json()) return PrintNodes(session, *nodes);
+  nlohmann::ordered_json json = ToJson(*nodes);
+  for (int i = 0; i < nodes->nodes_size(); ++i) json["nodes"][i] = NodeJson(nodes->nodes(i));
+  session.out() << json.dump(1) << "\n";
 }
 
 template <typename Response>
@@ -70,11 +87,11 @@ void PrintNodeChange(Session& session, const Response& response, bool preview) {
     if constexpr (requires { response.warnings(); }) {
       more["warnings"] = std::vector<std::string>(response.warnings().begin(), response.warnings().end());
     }
-    PrintChangeJson(session, before, after, preview, more);
+    PrintChangeJson(session, NodeJson(before), NodeJson(after), preview, more);
   } else {
     Table table({"NODE", "INCARNATION", "ADDRESS", "STATE", "UNITS"});
     table.AddRow({after.name(), absl::StrCat(after.incarnation()), after.address(), Arrow(State(before), State(after)),
-                  before.units_held() > 0 ? absl::StrCat(before.units_held()) : "-"});
+                  UnitsText(before)});
     session.Print(table);
   }
 }
@@ -123,7 +140,7 @@ void AwaitDrained(Session& session, const tranche::v1::Node& draining, bool exit
     } else if ((*node)->state() == tranche::v1::NODE_STATE_DRAINED && !exits) {
       session.err() << draining.name() << " is drained.\n";
       return;
-    } else if ((*node)->units_held() != std::exchange(told, (*node)->units_held())) {
+    } else if (const int64_t held = UnitsHeld(**node).value_or(told); held != std::exchange(told, held)) {
       session.err() << draining.name() << " still holds " << told << " units" << std::endl;
     }
     absl::SleepFor(kPause);

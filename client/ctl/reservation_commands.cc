@@ -17,14 +17,20 @@ namespace {
 using tranche::v1::AdminService;
 using tranche::v1::ReservationService;
 
-void Get(Session& session, const std::string& reservation_id) {
+struct GetFlags {
+  std::string reservation_id;
+  bool after_lost_answer = false;
+};
+
+void Get(Session& session, const GetFlags& flags) {
   tranche::v1::GetReservationRequest request;
-  request.set_reservation_id(reservation_id);
+  request.set_reservation_id(flags.reservation_id);
+  request.set_after_lost_answer(flags.after_lost_answer);
   const auto response = session.Reservations(&ReservationService::Stub::GetReservation, request);
   if (!response.ok()) return session.FailRemotely(response.status());
   // Payments that came too late are no part of the reservation.
   tranche::v1::LookUpPaymentsRequest look_up;
-  look_up.add_reservation_ids(reservation_id);
+  look_up.add_reservation_ids(flags.reservation_id);
   const auto payments = session.Admin(&AdminService::Stub::LookUpPayments, look_up);
   if (!payments.ok()) {
     session.err() << "Late payments, if there are any, are not shown: " << DescribeError(payments.status()) << "\n";
@@ -38,6 +44,20 @@ void Get(Session& session, const std::string& reservation_id) {
   }
   PrintReservation(session, response->reservation());
   if (known && payments->entries(0).late_payments_size() > 0) PrintLatePayments(session, payments->entries(0));
+}
+
+void AddGetReservation(CLI::App* reservation, Session& session) {
+  auto flags = std::make_shared<GetFlags>();
+  CLI::App* get = reservation->add_subcommand("get", "One reservation, from the ledger");
+  get->add_option("ID", flags->reservation_id, "Its UUID")->required();
+  get->add_flag("--after-lost-answer", flags->after_lost_answer,
+                "To find out what became of a change whose answer was lost: show it only when the synchronous standby, "
+                "if there is one, has it too");
+  get->footer(
+      "Examples:\n"
+      "  tranchectl reservation get 01890a5d-ac96-774b-bcce-b302099a8057\n"
+      "  tranchectl reservation get 01890a5d-ac96-774b-bcce-b302099a8057 --after-lost-answer --timeout 30s");
+  get->callback([&session, flags] { Get(session, *flags); });
 }
 
 struct ReservationFlags {
@@ -171,13 +191,7 @@ void AddReservationCommands(CLI::App& app, Session& session) {
   reservation->require_subcommand(1);
   reservation->footer("Example:\n  tranchectl reservation list --user alice");
   AddCreateReservation(reservation, session);
-
-  auto id = std::make_shared<std::string>();
-  CLI::App* get = reservation->add_subcommand("get", "One reservation, from the ledger");
-  get->add_option("ID", *id, "Its UUID")->required();
-  get->footer("Example:\n  tranchectl reservation get 01890a5d-ac96-774b-bcce-b302099a8057");
-  get->callback([&session, id] { Get(session, *id); });
-
+  AddGetReservation(reservation, session);
   AddListReservations(reservation, session);
 
   auto watched = std::make_shared<std::string>();

@@ -1,18 +1,15 @@
 #include "client/ctl/run.h"
 
-#include <algorithm>
-#include <cstdlib>
 #include <memory>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/parse.h"
 #include "client/ctl/suggest.h"
 #include "storage/base/config_file.h"
 #include "storage/base/decimal_flags.h"
+#include "storage/base/flag_variable.h"
 
 namespace tranche::ctl {
 namespace {
@@ -69,7 +66,7 @@ void AddGlobalFlags(CLI::App& app, Session& session) {
       ->check([](const std::string& text) { return std::string(ParseEndpoints(text).status().message()); })
       ->capture_default_str();
   app.add_option("--timeout", session.timeout,
-                 "For one call, such as 30s; default: 10s, and 5m for verify and zk rebuild")
+                 "For one call, such as 30s; default: 10s, 5m for zk rebuild, and 10m for each page of verify")
       ->envname("TRANCHE_TIMEOUT")
       ->check([](const std::string& text) { return std::string(ParseDuration(text).status().message()); });
   TakesOneOf(app.add_option("-o,--output", session.output, "table; wide: with every column; json"),
@@ -79,27 +76,10 @@ void AddGlobalFlags(CLI::App& app, Session& session) {
   ReadConfigFile(app, "File with global flags, as TOML: endpoint = \"10.0.0.1:7400,10.0.0.2:7400\"");
 }
 
-// CLI11 blames the flag, also where nobody typed it: then the environment has set it.
-std::string NamingTheVariable(const CLI::App& app, const std::vector<std::string>& arguments,
-                              const std::string& message) {
-  for (const CLI::Option* option : app.get_options()) {
-    const std::string variable = option->get_envname();
-    const std::string blamed = absl::StrCat(option->get_name(), ": ");
-    if (variable.empty() || !absl::StartsWith(message, blamed) || std::getenv(variable.c_str()) == nullptr) continue;
-    const std::vector<std::string> names = absl::StrSplit(option->get_name(false, /*all_options=*/true), ',');
-    const bool typed = std::any_of(arguments.begin(), arguments.end(), [&](const std::string& argument) {
-      return std::any_of(names.begin(), names.end(),
-                         [&](const std::string& name) { return absl::StartsWith(argument, name); });
-    });
-    if (!typed) return absl::StrCat(variable, ": ", message.substr(blamed.size()));
-  }
-  return message;
-}
-
 int ExitAfter(const CLI::ParseError& error, const CLI::App& app, const std::vector<std::string>& arguments,
               Session& session) {
   if (error.get_exit_code() == 0) return app.exit(error, session.out(), session.err());
-  const CLI::ParseError named(NamingTheVariable(app, arguments, error.what()), error.get_exit_code());
+  const CLI::ParseError named(BlamingTheVariable(app, arguments, error.what()), error.get_exit_code());
   return app.exit(named, session.out(), session.err());
 }
 

@@ -27,6 +27,9 @@ namespace tranche::load {
 namespace {
 
 constexpr int kResolveRounds = 10;
+constexpr double kMostPerSecond = 1'000'000;
+constexpr int64_t kMostRequests = 1'000'000'000'000;
+constexpr int kMostUnits = 1'000'000'000;
 
 Generator* running_generator = nullptr;
 
@@ -56,7 +59,7 @@ void AddChangeFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
       app.add_option("--change-rate", options.changes_per_second,
                      "Also confirm, cancel and extend acknowledged reservations: this many changes per second "
                      "at random times, each sent once, to a node at random")
-          ->check(CLI::Range(0.001, 1'000'000.0));
+          ->check(CLI::Range(0.001, kMostPerSecond).description("[0.001-1000000]"));
   app.add_option("--change-timeout-ms", flags.change_timeout_ms, "Deadline of a change")
       ->check(CLI::Range(1, 3'600'000))
       ->capture_default_str()
@@ -73,7 +76,7 @@ void AddFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
       ->envname("TRANCHE_ENDPOINT");
   app.add_option("--sku", options.skus, "SKU to buy; repeat it to spread the requests evenly over several")->required();
   app.add_option("--requests", options.requests, "Requests in total; 0: until --duration is over")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(int64_t{0}, kMostRequests));
   app.add_option("--duration", flags.duration, "Stop after this time, such as 30s or 5m");
   app.add_option("--in-flight", flags.in_flight,
                  "Requests in flight at most: the window of the closed loop (default 512), the bound of the open one "
@@ -82,8 +85,10 @@ void AddFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
   app.add_option("--rate", options.rate_per_second,
                  "Arrivals per second at random (Poisson) times, latency measured from the intended arrival; 0: as "
                  "many as the window lets through")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--quantity", options.quantity, "Units per request")->capture_default_str();
+      ->check(CLI::Range(0.0, kMostPerSecond).description("[0-1000000]"));
+  app.add_option("--quantity", options.quantity, "Units per request")
+      ->check(CLI::Range(1, kMostUnits))
+      ->capture_default_str();
   app.add_option("--timeout-ms", flags.timeout_ms, "Deadline of a request, retries included")
       ->check(CLI::Range(1, 3'600'000))
       ->capture_default_str();

@@ -6,6 +6,7 @@
 #include "glog/logging.h"
 #include "quota/balancer/round/leader_round.h"
 #include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/ledger_mark.h"
 #include "storage/base/status_macros.h"
 
 namespace tranche::quota {
@@ -87,6 +88,10 @@ absl::Status Balancer::RunOnce() {
   }
   const absl::Time began_at = clock_->Now();
   const absl::Status led = Lead(*session);
+  if (IsAnotherLedgersTree(led)) {
+    leadership_.LeaveTree(*session, led);
+    return led;
+  }
   if (leadership_.MissedTheLedger(led, began_at)) {
     round_->NobodyIsUnableAlone();
     leadership_.MindTheLedger(*session);

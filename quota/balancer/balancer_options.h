@@ -16,6 +16,9 @@ struct BalancerOptions {
   // The shard whose SKUs it balances; each has a leader of its own. Work that concerns no SKU (requests to drain,
   // remains of ended incarnations in the tree) is done by home's.
   std::string shard = storage::kHomeShard;
+  // The ledger_id of home's database, for balancers of other shards: they stay away from the tree of another home. ""
+  // at home, which asks its ledger.
+  std::string home_id;
   absl::Duration poll_interval = absl::Milliseconds(100);  // for what no event announces: units that come into a pool
   // Everything that events announce is read again this often, since events can be lost.
   absl::Duration refresh_interval = absl::Seconds(1);

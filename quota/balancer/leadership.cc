@@ -6,10 +6,16 @@
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/incarnation_znodes.h"
+#include "quota/coordination/ledger_mark.h"
 #include "storage/base/status_macros.h"
 #include "storage/ledger/ledger_error.h"
 
 namespace tranche::quota {
+namespace {
+
+constexpr absl::Duration kTellAnotherLedgerEvery = absl::Minutes(1);
+
+}  // namespace
 
 Leadership::Leadership(CoordinationConnector* connector, CoordinationObserver* observer, storage::StockLedger* ledger,
                        storage::Clock* clock, const BalancerOptions* options)
@@ -69,6 +75,15 @@ absl::Status Leadership::EndAbstention() {
 }
 
 absl::StatusOr<bool> Leadership::Stand(Coordination& session) {
+  // A leader looks in its rounds (history_step.h). Those who wait look, too: it should be known before they are needed.
+  if (!leading()) {
+    if (absl::Status own = RequireOwnTree(session); !own.ok()) {
+      DropLeadership(session);
+      if (!IsAnotherLedgersTree(own)) return own;
+      TellAnotherLedger(own);
+      return false;
+    }
+  }
   ASSIGN_OR_RETURN(const bool leader, Campaign(session));
   bool before = false;
   {
@@ -79,6 +94,28 @@ absl::StatusOr<bool> Leadership::Stand(Coordination& session) {
   LOG(INFO) << options_.name << " leads, shard " << options_.shard;
   ledger_failing_since_ = absl::InfiniteFuture();
   return true;
+}
+
+absl::Status Leadership::RequireOwnTree(Coordination& session) {
+  if (options_.shard != storage::kHomeShard) {
+    const storage::LedgerMark home{.line = options_.home_id};
+    RETURN_IF_ERROR(RequireTreeOf(session, storage::kHomeShard, home));
+  }
+  return RequireTreeOf(session, options_.shard, *ledger_);
+}
+
+// Of a resignation, or of a try to lead, whose answer was lost: else nobody could lead while our session lives.
+void Leadership::DropLeadership(Coordination& session) {
+  const auto leader = session.Get(LeaderPath(options_.shard), Watch::kNo);
+  if (!leader.ok() || leader->ephemeral_owner != session.SessionId()) return;
+  session.Delete(LeaderPath(options_.shard), leader->version).IgnoreError();
+}
+
+void Leadership::TellAnotherLedger(const absl::Status& why) {
+  const absl::Time now = clock_->Now();
+  if (now < tell_at_) return;
+  LOG(ERROR) << options_.name << " does not lead, shard " << options_.shard << ": " << why.message();
+  tell_at_ = now + kTellAnotherLedgerEvery;
 }
 
 // Is this session the leader, now or after trying? Whoever creates the node leads; it goes with the session.
@@ -117,13 +154,19 @@ bool Leadership::MissedTheLedger(const absl::Status& led, absl::Time began_at) {
 }
 
 void Leadership::MindTheLedger(Coordination& session) {
-  if (clock_->Now() - ledger_failing_since_ >= options_.resign_after) Resign(session);
-}
-
-// Another balancer may reach the ledger. We stand again when we reach it.
-void Leadership::Resign(Coordination& session) {
+  if (clock_->Now() - ledger_failing_since_ < options_.resign_after) return;
+  // Another balancer may reach it. We stand again when we do.
   LOG(WARNING) << options_.name << " does not reach the ledger and gives up leadership";
   abstaining_ = true;
+  Resign(session);
+}
+
+void Leadership::LeaveTree(Coordination& session, const absl::Status& why) {
+  TellAnotherLedger(why);
+  Resign(session);
+}
+
+void Leadership::Resign(Coordination& session) {
   ledger_failing_since_ = absl::InfiniteFuture();
   {
     absl::MutexLock lock(&mutex_);

@@ -2,7 +2,8 @@
 //
 // Whoever creates the leader's znode leads until its session ends. Leadership only saves work: two leaders at once, or
 // none, cost efficiency and never a unit. A leader that does not reach the ledger gives up, and does not stand again
-// before the ledger answers: another may reach it.
+// before the ledger answers: another may reach it. With the tree of another ledger (ledger_mark.h) it neither stands
+// nor leads on, but goes on looking: an operator may hand the tree over.
 #pragma once
 
 #include <memory>
@@ -44,16 +45,21 @@ class Leadership : public SessionSource {
   bool abstaining() const { return abstaining_; }
   // Ends the abstention if the ledger answers; otherwise returns its error.
   absl::Status EndAbstention();
-  // Becomes the leader if there is none. Returns whether we lead now and did not before. Leaves a watch. kNotFound: the
-  // tree has gone.
+  // Becomes the leader if there is none. Returns whether we lead now and did not before. Leaves a watch, but not in
+  // another ledger's tree. kNotFound: the tree has gone.
   absl::StatusOr<bool> Stand(Coordination& session);
 
   // For a round that began then: did it fail because the ledger did not answer?
   bool MissedTheLedger(const absl::Status& led, absl::Time began_at);
   // Resigns if the ledger has not answered for too long.
   void MindTheLedger(Coordination& session);
+  // Resigns, because the tree is another ledger's, as `why` says.
+  void LeaveTree(Coordination& session, const absl::Status& why);
 
  private:
+  absl::Status RequireOwnTree(Coordination& session);
+  void TellAnotherLedger(const absl::Status& why);
+  void DropLeadership(Coordination& session);
   absl::StatusOr<bool> Campaign(Coordination& session);
   absl::StatusOr<bool> RemoveFalseLeader(Coordination& session);
   void Resign(Coordination& session);
@@ -71,6 +77,7 @@ class Leadership : public SessionSource {
 
   absl::Time ledger_failing_since_ = absl::InfiniteFuture();
   bool abstaining_ = false;
+  absl::Time tell_at_ = absl::InfinitePast();  // of another ledger's tree, again
 };
 
 }  // namespace tranche::quota

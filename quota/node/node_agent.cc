@@ -9,6 +9,7 @@
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/incarnation_znodes.h"
+#include "quota/coordination/ledger_mark.h"
 #include "storage/base/status_macros.h"
 #include "storage/mutation.h"
 #include "tranche/internal/v1/coordination.pb.h"
@@ -234,6 +235,7 @@ absl::StatusOr<IncarnationId> NodeAgent::RegisterInLedger() {
 absl::Status NodeAgent::BeginIncarnation() {
   const std::shared_ptr<Coordination> session = Session();
   if (session == nullptr) return absl::UnauthenticatedError("no session with ZooKeeper");
+  RETURN_IF_ERROR(RequireTreeOf(*session, storage::kHomeShard, *ledger_));
   ASSIGN_OR_RETURN(const auto incarnation, RegisterInLedger());
   absl::Status registered = Register(*session, incarnation);
   if (absl::IsUnauthenticated(registered)) {
@@ -319,6 +321,13 @@ absl::Status NodeAgent::RegisterAgain(Coordination& session) {
   if (present == nullptr) {
     Wake([incarnation](Work& work) { work.ended = incarnation; });
     return absl::OkStatus();
+  }
+  // In another ledger's tree its number may be somebody else's. It goes on selling what its ledger says it holds.
+  if (absl::Status own = RequireTreeOf(session, storage::kHomeShard, *ledger_); !own.ok()) {
+    if (IsAnotherLedgersTree(own)) {
+      LOG_EVERY_T(ERROR, 60) << "incarnation " << incarnation << " does not register again: " << own.message();
+    }
+    return own;
   }
   LOG(WARNING) << "the registration of incarnation " << incarnation << " has gone from ZooKeeper; registering again";
   drain_.FollowLedger(present->draining);

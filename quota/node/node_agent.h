@@ -54,7 +54,8 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
   // Begin, then turns on a thread of its own.
   absl::Status Start();
 
-  // Connects and registers the first incarnation. Fails if ZooKeeper or the ledger does not answer.
+  // Connects and registers the first incarnation. Fails if ZooKeeper or the ledger does not answer, and with an error
+  // of IsAnotherLedgersTree if the two do not belong together. Later incarnations do not begin either, until they do.
   absl::Status Begin();
   // One turn: does what there is to do now and returns without waiting for more.
   void RunOnce();

@@ -1,62 +1,18 @@
 """Measures the figures of docs/measurements.md. Called by scripts/benchmark."""
 
-import contextlib
 import json
 import os
 import pathlib
 import shutil
 import statistics
-import subprocess
 import sys
-import time
 
 import cluster
+from benchmark_cluster import cpu_ms, load, memory_mib, open_sale, run, running_cluster
+from benchmark_verify import verify
 from options import Parser, at_least_one
 
 IN_FLIGHT_FOR_MEMORY = 2000
-
-
-@contextlib.contextmanager
-def running_cluster(nodes, balancers=1):
-    """A cluster for one figure: its endpoints, its state and a folder for files."""
-    folder = cluster.make_scratch_folder("benchmark")
-    process, state = cluster.start(folder, folder / "state.json", nodes, balancers, keep=False)
-    try:
-        yield [node["endpoint"] for node in state["nodes"]], state, folder
-    finally:
-        cluster.stop(process.pid, process)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def run(binary, *args, show=True):
-    """Runs one of our binaries; its output is shown to the person who watches."""
-    output = None if show else subprocess.DEVNULL
-    subprocess.run([str(cluster.BIN / binary), *map(str, args)], check=True, stdout=output, stderr=output)
-
-
-def load(folder, endpoints, sku, *args):
-    """Runs the load generator and returns its figures."""
-    summary = folder / "load.json"
-    run("tranche-load", "--endpoints", ",".join(endpoints), "--sku", sku, "--no-progress", "--summary", summary, *args,
-        show=False)
-    return json.loads(summary.read_text())
-
-
-def open_sale(endpoint, sku, stock, *args):
-    run("tranchectl", "--endpoint", endpoint, "sku", "create", sku, "--stock", stock, "--price", "1.00", "--currency",
-        "EUR", *args, show=False)
-
-
-def resident_mib(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError(f"no VmRSS of process {pid}")
-
-
-def cpu_ms(pids):
-    """CPU time that these processes have used, to the nanosecond: by their CPU clocks (clock_getcpuclockid(3))."""
-    return 1e3 * sum(time.clock_gettime(~pid << 3 | 2) for pid in pids)
 
 
 def sold_out(options):
@@ -148,12 +104,12 @@ def quota_plane(options):
 def memory(options):
     with running_cluster(nodes=1) as (endpoints, state, folder):
         pid = state["nodes"][0]["pid"]
-        figures = {"idle_mib": resident_mib(pid)}
+        figures = {"idle_mib": memory_mib(pid, "VmRSS")}
         open_sale(endpoints[0], "tv", 100_000_000)
         load(folder, endpoints, "tv", "--duration", "10s", "--in-flight", IN_FLIGHT_FOR_MEMORY)
-        figures["after_10_s_mib"] = resident_mib(pid)
+        figures["after_10_s_mib"] = memory_mib(pid, "VmRSS")
         load(folder, endpoints, "tv", "--duration", f"{options.soak}s", "--in-flight", IN_FLIGHT_FOR_MEMORY)
-        figures[f"after_{options.soak}_s_mib"] = resident_mib(pid)
+        figures[f"after_{options.soak}_s_mib"] = memory_mib(pid, "VmRSS")
         print("  ".join(f"{name} {value:.0f}" for name, value in figures.items()), flush=True)
         return figures
 
@@ -186,14 +142,15 @@ def create(options):
     return {"rates": rates, "ratio": ratio}
 
 
-def reservation_figure(*args):
-    """A figure of the binary reservation_benchmark."""
+def reservation_figure(name, *flags):
+    """A figure of the binary reservation_benchmark; `flags` are options that it takes."""
 
     def measure(options):
         folder = cluster.make_scratch_folder("benchmark")
         try:
             report = folder / "figures.json"
-            run("reservation_benchmark", "--json", report, *args)
+            args = [arg for flag in flags for arg in (f"--{flag}", getattr(options, flag))]
+            run("reservation_benchmark", "--json", report, name, *args)
             return json.loads(report.read_text())
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -212,7 +169,8 @@ FIGURES = {
     "create": create,
     "changes": reservation_figure("changes"),
     "expiry": reservation_figure("expiry"),
-    "old-rows": reservation_figure("old-rows"),
+    "old-rows": reservation_figure("old-rows", "rows"),
+    "verify": verify,
 }
 
 
@@ -222,6 +180,7 @@ def parse(arguments):
     parser.add_argument("--summary", type=pathlib.Path)
     parser.add_argument("--baseline", type=pathlib.Path)
     parser.add_argument("--rounds", type=at_least_one, default=5)
+    parser.add_argument("--rows", type=at_least_one, default=10_000_000)
     parser.add_argument("--parse-only", action="store_true")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(FIGURES))
     options = parser.parse_args(arguments)

@@ -163,7 +163,8 @@ absl::StatusOr<v1::RebuildCoordinationResponse> CoordinationHandler::Rebuild(
   ASSIGN_OR_RETURN(const auto session, RequireSession(*sessions_));
   const bool new_history = request.new_history() && !request.preview();
   if (new_history) {
-    if (absl::Status asked = quota::RequestNewHistory(*session); !asked.ok()) return CoordinationError(asked);
+    const absl::Status asked = quota::RequestNewHistoryOfAnyLedger(*session);
+    if (!asked.ok()) return CoordinationError(asked);
     LOG(WARNING) << actor << " asks for a new history: all nodes begin anew from what the ledger says";
   }
   const auto mode = request.preview() ? quota::RebuildMode::kCount : quota::RebuildMode::kWrite;

@@ -6,8 +6,10 @@
 #include "absl/time/clock.h"
 #include "glog/logging.h"
 #include "server/process/backends.h"
+#include "server/process/clock_check.h"
 #include "storage/base/status_macros.h"
 #include "storage/postgres/postgres_shard_backend.h"
+#include "storage/postgres/steady_now.h"
 
 namespace tranche::server {
 namespace {
@@ -18,6 +20,8 @@ constexpr int kListThreads = 2;
 constexpr int kListQueue = 64;
 // Every node knows an added shard after this long.
 constexpr absl::Duration kRefreshShards = absl::Seconds(1);
+// A difference is logged as often.
+constexpr absl::Duration kCompareClocks = absl::Minutes(1);
 // Time after the drain timeout. Then a ledger that hangs is given up, so that callers who wait for it are answered.
 constexpr absl::Duration kGiveUpAfter = absl::Seconds(1);
 
@@ -31,6 +35,15 @@ storage::PostgresShardOptions ShardOptions(const ServerOptions& options, const s
   shard.blocking_threads = options.blocking_threads;
   shard.blocking_queue = options.blocking_queue;
   return shard;
+}
+
+void CompareClock(const std::string& shard, storage::ShardLedger& ledger) {
+  const storage::Clock& own = *storage::Clock::Real();
+  const absl::Time before = own.Now();
+  const absl::StatusOr<absl::Time> read = ledger.ReadClock();
+  if (!read.ok()) return;  // others tell of that
+  const std::string warning = ClockWarning(shard, before, *read, own.Now());
+  LOG_IF(WARNING, !warning.empty()) << warning;
 }
 
 absl::Duration Until(absl::Time deadline) { return std::max(absl::ZeroDuration(), deadline - absl::Now()); }
@@ -64,6 +77,7 @@ absl::Status NodeLedger::Start(const BackendOptions& options) {
   RETURN_IF_ERROR(CheckConnections(options, needs_));
   RETURN_IF_ERROR(shards_.Refresh());
   CheckShards();
+  CompareClocks();
   refresh_task_ = std::make_unique<PeriodicTask>(kRefreshShards, [this] { RefreshShards(); });
   carts_task_ = std::make_unique<PeriodicTask>(storage::CartPipeline::kTryInterval, [this] { shards_.TrySlowCarts(); });
   return absl::OkStatus();
@@ -73,6 +87,7 @@ void NodeLedger::RefreshShards() {
   const absl::Status refreshed = shards_.Refresh();
   LOG_IF_EVERY_N(WARNING, !refreshed.ok(), 30) << "cannot ask home for the shards: " << refreshed.message();
   CheckShards();
+  CompareClocks();
 }
 
 void NodeLedger::CheckShards() {
@@ -89,6 +104,18 @@ void NodeLedger::CheckShards() {
       unfit_.erase(given_up);
       if (is_given_up) shards_.Renew(shard);
     }
+  }
+}
+
+// On each shard's own threads: a shard that hangs delays no other. By a clock that nobody sets, since this is about one
+// that somebody may set.
+void NodeLedger::CompareClocks() {
+  const absl::Time now = storage::SteadyNow();
+  if (now < compare_clocks_at_) return;
+  compare_clocks_at_ = now + kCompareClocks;
+  for (const auto& shard : shards_.All()) {
+    absl::AnyInvocable<void()> compare = [name = shard->name, ledger = shard->shards] { CompareClock(name, *ledger); };
+    shard->executor->TryRun(compare);  // if there is no room, the next time
   }
 }
 
@@ -130,6 +157,7 @@ void NodeLedger::GiveUpAfter(absl::Duration timeout) {
 }
 
 void NodeLedger::StopExecutors() {
+  refresh_task_.reset();
   carts_task_.reset();
   list_executor_.reset();
   late_payment_executor_.reset();

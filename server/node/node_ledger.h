@@ -69,10 +69,13 @@ class NodeLedger {
   // Of shards that were not found to fit yet. One that does not fit answers nothing until it does: it may have SKUs, so
   // it must not look as if it were not there.
   void CheckShards();
+  // Of this machine and of each shard's database, now and then. Does not wait for the answers.
+  void CompareClocks();
 
-  const storage::ConnectionNeeds needs_;      // of each shard's server
-  ShardCheck check_;                          // after the start, only on the refreshing task's thread
-  std::map<std::string, std::string> unfit_;  // shards that were given up, with their DSNs; likewise
+  const storage::ConnectionNeeds needs_;                 // of each shard's server
+  ShardCheck check_;                                     // after the start, only on the refreshing task's thread
+  std::map<std::string, std::string> unfit_;             // shards that were given up, with their DSNs; likewise
+  absl::Time compare_clocks_at_ = absl::InfinitePast();  // by SteadyNow; likewise
   storage::ShardSet shards_;
   // Outlives everything that may wait for a ledger.
   std::unique_ptr<DelayedTask> give_up_;

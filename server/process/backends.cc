@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "glog/logging.h"
+#include "quota/coordination/ledger_mark.h"
 #include "server/process/dsn.h"
 #include "server/process/ledger_advice.h"
 #include "server/process/schema_check.h"
@@ -110,6 +111,7 @@ absl::Status CheckConnections(storage::PoolOptions options, const std::string& n
 }
 
 absl::Status ZookeeperStartError(const absl::Status& status, const BackendOptions& options) {
+  if (quota::IsAnotherLedgersTree(status)) return status;  // says what to do
   return absl::UnavailableError(absl::StrCat("ZooKeeper at ", options.zookeeper, " cannot be used (",
                                              std::string(status.message()),
                                              "): start it, or correct --zookeeper and --zookeeper-root"));

@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdlib>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -13,6 +12,7 @@
 #include "storage/base/address.h"
 #include "storage/base/config_file.h"
 #include "storage/base/decimal_flags.h"
+#include "storage/base/flag_variable.h"
 
 #ifndef TRANCHE_VERSION
 #error "TRANCHE_VERSION comes from server/CMakeLists.txt"
@@ -131,27 +131,13 @@ class Parser {
     } catch (const CLI::ExtrasError&) {
       return Refuse(UnknownArguments(), err);
     } catch (const CLI::ParseError& error) {
-      std::string what = NamingTheVariable(ExplainConfigError(error.what()), argc, argv);
+      std::string what = BlamingTheVariable(app_, {argv + 1, argv + argc}, ExplainConfigError(error.what()));
       std::replace(what.begin(), what.end(), '\n', ' ');
       return Refuse(absl::StripAsciiWhitespace(what), err);
     }
   }
 
  private:
-  // CLI11 blames the flag, also where nobody typed it: then the environment has set it.
-  std::string NamingTheVariable(const std::string& message, int argc, const char* const* argv) const {
-    for (const CLI::Option* option : app_.get_options()) {
-      const std::string variable = option->get_envname();
-      const std::string blamed = absl::StrCat(option->get_name(), ": ");
-      if (variable.empty() || !absl::StartsWith(message, blamed) || std::getenv(variable.c_str()) == nullptr) continue;
-      const bool typed = std::any_of(argv + 1, argv + argc, [&](absl::string_view argument) {
-        return argument == option->get_name() || absl::StartsWith(argument, absl::StrCat(option->get_name(), "="));
-      });
-      if (!typed) return absl::StrCat(variable, ": ", message.substr(blamed.size()));
-    }
-    return message;
-  }
-
   std::string UnknownArguments() const {
     std::string named;
     for (const std::string& argument : app_.remaining()) {

@@ -12,15 +12,10 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
+#include "storage/base/flag_variable.h"
 
 namespace tranche {
-
-// "--node-name" is TRANCHE_NODE_NAME.
-inline std::string EnvironmentName(const std::string& flag) {
-  return absl::StrCat("TRANCHE_", absl::AsciiStrToUpper(absl::StrReplaceAll(flag, {{"-", "_"}})));
-}
 
 // CLI11 lets the file win over the environment; dropping the keys that the environment sets reverses that.
 class FileBelowEnvironment : public CLI::ConfigTOML {

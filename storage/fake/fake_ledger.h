@@ -107,6 +107,9 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   enum class Line { kSame, kNew };
   void Restore(const Backup& backup, Line line);
 
+  // The line of history that it begins with. All fakes have the same id.
+  static constexpr char kFirstLine[] = "00000000-0000-4000-8000-00000000fa4e/1";
+
  private:
   struct Slot {
     int number = 0;
@@ -261,7 +264,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   uint64_t rebookings_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<IncarnationId, StoredIncarnation> incarnations_ ABSL_GUARDED_BY(mutex_);
   IncarnationId next_incarnation_ ABSL_GUARDED_BY(mutex_) = 1;
-  std::string line_ ABSL_GUARDED_BY(mutex_) = "fake";
+  std::string line_ ABSL_GUARDED_BY(mutex_) = kFirstLine;
   int64_t marks_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t histories_ ABSL_GUARDED_BY(mutex_) = 0;  // that were ever begun, also those that were lost
   // Indexes, so that a call costs what it returns: what ListPooledSkus lists, and the SKUs of each holder's slices.

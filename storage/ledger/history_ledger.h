@@ -1,5 +1,5 @@
 // The ledger's history: it goes on and on, until the ledger is replaced by an older state of itself (from a backup, or
-// by a failover that lost commits) or by another one.
+// by a failover that lost commits). Another ledger is told by its id.
 //
 // Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
 #pragma once
@@ -10,12 +10,14 @@
 
 #include "absl/status/statusor.h"
 #include "storage/ledger/incarnation_id.h"
+#include "storage/uuid.h"
 
 namespace tranche::storage {
 
 // A point in a ledger's history.
 struct LedgerMark {
-  std::string line;  // changes when the database is another one, or was recovered or promoted
+  // Begins with the ledger's id. Changes when the database was dumped and restored, recovered or promoted.
+  std::string line;
   // Grows with every mark of one history. Its upper bits name the history, since a backup from an earlier one may have
   // counted further.
   int64_t count = 0;
@@ -29,6 +31,12 @@ inline constexpr int kChanceBits = 10;
 // Is it of a history that began with this incarnation?
 inline bool BeganWith(const LedgerMark& mark, IncarnationId first) {
   return ((mark.count >> kMarkBits) ^ first) % (int64_t{1} << kHistoryBits) == 0;
+}
+
+// The ledger's id (ShardIdentity), which stays whatever becomes of the database: no state of one ledger is an older one
+// of another. nullopt: no ledger wrote this mark.
+inline std::optional<Uuid> LedgerIdOf(const LedgerMark& mark) {
+  return Uuid::Parse(mark.line.substr(0, mark.line.find('/')));
 }
 
 inline bool IsSameHistory(const LedgerMark& a, const LedgerMark& b) {

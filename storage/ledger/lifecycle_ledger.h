@@ -122,7 +122,7 @@ class LifecycleLedger {
 
   // Each commits its batch in one transaction. Ids are distinct; at most kMaxBatch of them. Results are in the order of
   // the batch. A reservation that is no longer pending is refused with kReservationState, unless it is a replay.
-  // `mode`: kWait or kNoWait.
+  // `mode`: not kSkipLocked.
   virtual absl::StatusOr<std::vector<ChangeResult>> ConfirmReservations(LockMode mode,
                                                                         absl::Span<const Payment> batch) = 0;
   virtual absl::StatusOr<std::vector<ChangeResult>> CancelReservations(LockMode mode,

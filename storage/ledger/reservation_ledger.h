@@ -63,7 +63,7 @@ enum class CommitOutcome {
   kReplayed,  // same id, same payload: `reservation` is the first answer
   kNotHeld,   // the incarnation holds no slot of the SKU
   kShort,     // its slots have too few units; decided with all of them locked
-  kBusy,      // not with LockMode::kWait: what is needed is locked, and nothing was decided
+  kBusy,      // with LockMode::kSkipLocked and kNoWait: what is needed is locked, and nothing was decided
   kRefused,   // `refusal` says why
 };
 
@@ -84,12 +84,18 @@ inline CommitResult RefusedClaim(Refusal refusal) {
 
 // What is done about rows that another transaction has locked.
 enum class LockMode {
-  kSkipLocked,  // for claims: takes one free slot per SKU; answers kBusy if that has too few units
-  kWait,        // locks all slots of the slice in (sku, slot) order
+  kSkipLocked,   // for claims: takes one free slot per SKU; answers kBusy if that has too few units
+  kWait,         // locks all slots of the slice in (sku, slot) order
+  kWaitBriefly,  // as kWait, but waits for no lock for longer than kBriefLockWait; not for carts, whose wait is brief
   // As kWait, but rather than wait answers kBusy: to all claims for a SKU of whose slice any slot is locked, and to
   // every change that a locked row stands in the way of.
   kNoWait,
 };
+
+// Locks of this system are held for milliseconds, so that whoever waits for this long meets somebody else's.
+inline constexpr absl::Duration kBriefLockWait = absl::Milliseconds(100);
+
+inline bool MayWait(LockMode mode) { return mode == LockMode::kWait || mode == LockMode::kWaitBriefly; }
 
 // What "found" promises.
 enum class Assurance {

@@ -46,6 +46,9 @@ class ShardLedger {
 
   virtual absl::StatusOr<ShardIdentity> Identity() = 0;
 
+  // The database's clock. It was read while this call was under way.
+  virtual absl::StatusOr<absl::Time> ReadClock() = 0;
+
   // Only at home. Ordered by name.
   virtual absl::StatusOr<std::vector<Shard>> ListShards() = 0;
   // Another DSN than before means that the shard has moved. False if nothing changed.

@@ -15,6 +15,8 @@ namespace {
 constexpr int kMostPerSku = 2;
 // Carts that wait here; more are refused. And as many slow ones.
 constexpr size_t kMostWaiting = 1024;
+// How long commit_cart waits for a lock at most.
+constexpr absl::Duration kLockWait = absl::Milliseconds(200);
 // Slow carts that are tried in vain before the others have to wait for the next turn.
 constexpr int kMostTriesInVain = 16;
 // Turns after which a slow cart waits although it holds SKUs meanwhile that are not slow.
@@ -44,7 +46,7 @@ std::vector<std::string> StillLocked(const std::vector<std::string>& before, std
 }
 
 absl::Status TooManyCarts() { return absl::ResourceExhaustedError("too many carts wait for the ledger"); }
-absl::Status LockedUntilDeadline() { return BusyError("another transaction has locked what the cart needs"); }
+absl::Status FoundLockedInTheEnd() { return BusyError("another transaction has locked what the cart needs"); }
 absl::Status StoppingCarts() { return absl::CancelledError("shutting down"); }
 
 }  // namespace
@@ -183,15 +185,16 @@ void CartPipeline::TrySlow() {
   bool some = false;
   {
     absl::MutexLock lock(&mutex_);
-    const auto take_late = [now, &late](std::deque<CartPtr>& carts) {
+    const auto take_late = [&late](std::deque<CartPtr>& carts, absl::Time until) {
       const auto from = std::stable_partition(carts.begin(), carts.end(),
-                                              [now](const CartPtr& cart) { return cart->deadline > now; });
+                                              [until](const CartPtr& cart) { return cart->deadline > until; });
       late.insert(late.end(), from, carts.end());
       carts.erase(from, carts.end());
     };
-    take_late(slow_);
+    // At the next call their callers would not listen any more.
+    take_late(slow_, now + kTryInterval);
     const size_t before = queue_.size();
-    take_late(queue_);
+    take_late(queue_, now);
     if (queue_.size() < before) {
       const std::deque<CartPtr> in_time = std::exchange(queue_, {});
       queued_.clear();
@@ -202,7 +205,7 @@ void CartPipeline::TrySlow() {
   }
   for (const CartPtr& cart : late) {
     Answer(cart,
-           cart->slow ? LockedUntilDeadline() : absl::DeadlineExceededError("the deadline passed before it was sent"));
+           cart->slow ? FoundLockedInTheEnd() : absl::DeadlineExceededError("the deadline passed before it was sent"));
   }
   if (!some) return;
   absl::AnyInvocable<void()> task = [this] { CommitSlow(); };
@@ -234,12 +237,15 @@ void CartPipeline::CommitSlow() {
   for (int in_vain = 0; left > 0 && in_vain < kMostTriesInVain; --left) {
     const CartPtr cart = NextSlow();
     if (cart == nullptr) break;
-    Result result = LockedUntilDeadline();
-    if (clock_.Now() >= cart->deadline) {
-      Answer(cart, std::move(result));
+    const absl::Time now = clock_.Now();
+    if (now >= cart->deadline) {
+      Answer(cart, FoundLockedInTheEnd());
       continue;
     }
-    result = Try(*cart, std::exchange(mode, LockMode::kNoWait));
+    // After a wait in vain it must be here again when TrySlow looks whose deadline is near.
+    const bool in_time = now + kLockWait + kTryInterval < cart->deadline;
+    const LockMode planned = std::exchange(mode, LockMode::kNoWait);
+    Result result = Try(*cart, in_time ? planned : LockMode::kNoWait);
     in_vain += CartFoundLocked(result) ? 1 : 0;
     Settle(cart, std::move(result));
   }

@@ -7,10 +7,10 @@
 //     node's carts for a SKU lock the same slots, and so one after the other.
 //   - a cart that has waited in vain is tried once more without waiting, to learn which of its SKUs are locked. From
 //     then on it is *slow*, as requests of the other pipelines are (request_queues.h), and so is every cart with a SKU
-//     that holds up a slow one. One thread tries slow carts until they succeed or their deadlines pass: the first of
-//     each turn waits for its locks for a moment, because short transactions that follow each other closely would
-//     otherwise keep them from it for ever; the others do not wait. One that would hold SKUs that are not slow waits in
-//     few turns only.
+//     that holds up a slow one. One thread tries slow carts until they succeed or their deadlines are near: the first
+//     of each turn waits for its locks for a moment, because short transactions that follow each other closely would
+//     otherwise keep them from it for ever; the others do not wait, nor does one that would be answered too late after
+//     that. One that would hold SKUs that are not slow waits in few turns only.
 #pragma once
 
 #include <cstddef>
@@ -43,10 +43,12 @@ class CartPipeline {
       : ledger_(*ledger), executor_(*executor), clock_(*clock) {}
 
   // Calls `done` exactly once: inline when refused, else on another thread. It must not block. Errors: see Books.
-  // kUnavailable, too, for a cart that was slow until its deadline; IsUnknownCommit if it was in doubt, too.
+  // kUnavailable, too, for a cart that was slow until there was no time for another try before its deadline;
+  // IsUnknownCommit if it was in doubt, too.
   void Submit(IncarnationId incarnation, std::vector<ReservationClaim> lines, absl::Time deadline, Done done);
 
-  // Answers carts that wait here and whose deadlines have passed, and has slow ones tried. Does not block.
+  // Answers carts that wait here and whose deadlines have passed, those of slow ones by the time of the next call, and
+  // has the other slow ones tried. Does not block.
   void TrySlow();
 
   // Refuses the carts that wait here, and later ones. Those that are under way get the ledger's answer. Repeating it is

@@ -17,9 +17,8 @@ std::vector<Kind> ChangesOf(absl::Span<const PendingChange> batch) {
 
 const Uuid& ChangeWork::IdOf(const Item& item) { return ReservationOf(item.change); }
 
-absl::StatusOr<std::vector<ChangeResult>> ChangeWork::Send(absl::Span<const Item> batch, bool no_wait) {
+absl::StatusOr<std::vector<ChangeResult>> ChangeWork::Send(absl::Span<const Item> batch, LockMode mode) {
   const auto& first = batch.front().change;
-  const LockMode mode = no_wait ? LockMode::kNoWait : LockMode::kWait;
   if (std::holds_alternative<Payment>(first)) return ledger_->ConfirmReservations(mode, ChangesOf<Payment>(batch));
   if (std::holds_alternative<Cancellation>(first)) {
     return ledger_->CancelReservations(mode, ChangesOf<Cancellation>(batch));

@@ -48,7 +48,7 @@ class ChangeWork {
   static int KeyOf(const Item& item) { return QueueOf(item); }
   static bool GoTogether(const Item& first, const Item& next) { return QueueOf(first) == QueueOf(next); }
   static bool MustGoAgain(const Result& result, Item*) { return result.outcome == ChangeOutcome::kBusy; }
-  absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, bool no_wait);
+  absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);
   bool LedgerAnswers();
 
  private:

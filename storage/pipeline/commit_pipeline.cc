@@ -10,14 +10,15 @@ bool ClaimWork::MustGoAgain(const Result& result, Item* item) {
   return true;
 }
 
-absl::StatusOr<std::vector<CommitResult>> ClaimWork::Send(absl::Span<const Item> batch, bool no_wait) {
+absl::StatusOr<std::vector<CommitResult>> ClaimWork::Send(absl::Span<const Item> batch, LockMode mode) {
   claims_.clear();
   bool must_wait = false;
   for (const PendingCommit& pending : batch) {
     claims_.push_back(pending.claim);
     must_wait = must_wait || pending.must_wait;
   }
-  const LockMode mode = no_wait ? LockMode::kNoWait : must_wait ? LockMode::kWait : first_lock_mode_;
+  const bool skips = first_lock_mode_ == LockMode::kSkipLocked && MayWait(mode) && !must_wait;
+  if (skips) mode = LockMode::kSkipLocked;
   return ledger_->CommitReservations(batch.front().incarnation, mode, claims_);
 }
 

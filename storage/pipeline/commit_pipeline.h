@@ -46,7 +46,7 @@ class ClaimWork {
   static const std::string& KeyOf(const Item& item) { return item.claim.sku_id; }
   static bool GoTogether(const Item& first, const Item& next) { return first.incarnation == next.incarnation; }
   static bool MustGoAgain(const Result& result, Item* item);
-  absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, bool no_wait);
+  absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);
   bool LedgerAnswers();
 
  private:

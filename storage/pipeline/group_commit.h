@@ -9,8 +9,10 @@
 // the request's deadline passes. While the ledger does not answer, waiting and new requests are refused at once.
 //
 // A batch that fails while the ledger is up (LedgerIsUp) is sent again without waiting for locks. What turns out to be
-// locked becomes slow (request_queues.h) and is tried again, apart from the others, until it succeeds or its deadline
-// passes. If the batch needs more than the server has (NeedsLess), or still has to wait, it is halved.
+// locked becomes slow (request_queues.h) and is tried again, apart from the others, until it succeeds or would be tried
+// next after its deadline. If the batch needs more than the server has (NeedsLess), or still has to wait, it is halved.
+// A request whose deadline is near shortens the first wait of its batch, so that this ends before the deadline, too. It
+// still waits for a moment: in a healthy system every lock is free again by then.
 //
 // The lanes are in group_commit_lane.h, which is the header to include. Work, a value that each lane has a copy of,
 // defines what is batched and how it is sent:
@@ -27,8 +29,8 @@
 //   static <hashable> KeyOf(const Item&);                          // what is likely to be locked for all who have it
 //   static bool GoTogether(const Item& first, const Item& next);   // may be in one batch
 //   static bool MustGoAgain(const Result&, Item*);                 // locked: nothing was decided; may change the item
-//   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, bool no_wait);  // one result per item, in
-//                                                                                          // their order
+//   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);  // one result per item, in
+//                                                                                           // their order
 //   bool LedgerAnswers();                                          // asks; called while it did not answer
 #pragma once
 
@@ -59,7 +61,10 @@ struct PipelineOptions {
   int max_queue = 16384;                                   // requests waiting, and as many slow ones; more are refused
   LockMode first_lock_mode = LockMode::kWait;              // of claims; kSkipLocked pays with several slots per slice
   absl::Duration retry_interval = absl::Milliseconds(50);  // while the ledger does not answer; between slow tries
-  int max_transaction_retries = 10;                        // after deadlocks
+  // With LockMode::kWait, the ledger gives up a lock after this long. Locks of this system are held for milliseconds.
+  // If a disk that stalls makes it longer for all, nothing worse comes of it than more tries.
+  absl::Duration lock_wait = absl::Milliseconds(500);
+  int max_transaction_retries = 10;  // after deadlocks
 };
 
 struct PipelineStats {
@@ -79,8 +84,8 @@ class GroupCommitLane;
 // Errors that `done` may get:
 //   kResourceExhausted  the queue is full; nothing happened
 //   kDeadlineExceeded   the deadline passed before the request was decided; nothing happened
-//   kUnavailable        the ledger does not answer, or what is needed was locked until the deadline; nothing happened,
-//                       unless IsUnknownCommit
+//   kUnavailable        the ledger does not answer, or what is needed was locked at the last try that the deadline
+//                       left time for; nothing happened, unless IsUnknownCommit
 //   kCancelled          the pipeline is shutting down; nothing happened
 //   kInternal           the ledger refused the batch; nothing happened
 template <typename Work>
@@ -117,7 +122,8 @@ class GroupCommit {
 
   // At most `max_batch` requests. `slow` says whether the caller's last batch was slow, and then whether this one is.
   Batch TakeBatch(size_t max_batch, bool* slow);
-  // Nothing was decided about them. `locked`: by another transaction.
+  // Nothing was decided about them. `locked`: by another transaction. Then those that cannot be tried again before
+  // their deadlines are refused, while their callers still listen.
   void Requeue(Batch batch, bool locked);
   void LedgerAnswers();
   bool Answers() const;
@@ -125,11 +131,12 @@ class GroupCommit {
   void LedgerIsDown(const absl::Status& cause);
   // Answers all of them: those in doubt with that, the others with the error.
   void Refuse(Batch refused, const absl::Status& status);
-  // The same, because their deadlines have passed.
+  // The same, because their deadlines have passed, or those of slow ones will before the next try.
   void RefuseLate(Batch late);
   // They have been answered, by whomever: each is counted once.
   void Finished(const Batch& answered);
   bool Stopping() const;
+  static absl::Status Locked() { return BusyError("another transaction has locked what the request needs"); }
 
   const Work work_;
   Clock* const clock_;
@@ -185,6 +192,8 @@ void GroupCommit<Work>::Submit(Item item) {
       refusal = absl::CancelledError("shutting down");
     } else if (!ledger_answers_) {
       refusal = absl::UnavailableError("the ledger does not answer");
+    } else if (queues_.ComesTooLate(item)) {
+      refusal = Locked();
     } else if (queues_.AheadOf(item) >= static_cast<size_t>(options_.max_queue)) {
       refusal = absl::ResourceExhaustedError("too many requests wait for the ledger");
     } else {
@@ -229,11 +238,13 @@ typename GroupCommit<Work>::Batch GroupCommit<Work>::TakeBatch(size_t max_batch,
 // The queues' bounds hold, since these were counted when they were first accepted.
 template <typename Work>
 void GroupCommit<Work>::Requeue(Batch batch, bool locked) {
+  Batch late;
   {
     absl::MutexLock lock(&mutex_);
-    if (!stopping_ && locked) return queues_.PushLocked(std::move(batch), clock_->Now() + options_.retry_interval);
-    if (!stopping_) return queues_.PushFront(std::move(batch));
+    if (!stopping_ && !locked) return queues_.PushFront(std::move(batch));
+    if (!stopping_) late = queues_.PushLocked(std::exchange(batch, {}), clock_->Now() + options_.retry_interval);
   }
+  RefuseLate(std::move(late));
   Refuse(std::move(batch), absl::CancelledError("shutting down"));
 }
 
@@ -251,7 +262,7 @@ void GroupCommit<Work>::RefuseLate(Batch late) {
   Batch slow(std::make_move_iterator(locked), std::make_move_iterator(late.end()));
   late.erase(locked, late.end());
   Refuse(std::move(late), absl::DeadlineExceededError("the deadline passed before the request was decided"));
-  Refuse(std::move(slow), BusyError("another transaction has locked what the request needs"));
+  Refuse(std::move(slow), Locked());
 }
 
 template <typename Work>

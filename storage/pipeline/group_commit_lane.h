@@ -9,7 +9,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "storage/ledger/ledger_error.h"
+#include "storage/ledger/reservation_ledger.h"
 #include "storage/pipeline/group_commit.h"
 
 namespace tranche::storage {
@@ -47,6 +49,7 @@ class GroupCommitLane {
   using Results = std::vector<typename Work::Result>;
 
   Next Commit();
+  LockMode ModeOfTry() const;
   // After a failure of this batch alone: changes how it is tried next.
   Next GiveWay(const absl::Status& status);
   // After any other failure.
@@ -102,7 +105,7 @@ LaneNext GroupCommitLane<Work>::Step() {
 // Tries once to commit the batch. It is answered here, or kept for another try.
 template <typename Work>
 LaneNext GroupCommitLane<Work>::Commit() {
-  absl::StatusOr<Results> results = work_.Send(batch_, no_wait_);
+  absl::StatusOr<Results> results = work_.Send(batch_, ModeOfTry());
   if (results.ok()) {
     group_->LedgerAnswers();
     max_batch_ = std::min(max_batch_ + max_batch_ / 8 + 1, static_cast<size_t>(group_->options_.max_batch));
@@ -119,6 +122,16 @@ LaneNext GroupCommitLane<Work>::Commit() {
     return GiveWay(status);
   }
   return Fail(status);
+}
+
+// After a wait in vain there must be time for a try without waiting, and for its answers.
+template <typename Work>
+LockMode GroupCommitLane<Work>::ModeOfTry() const {
+  if (no_wait_) return LockMode::kNoWait;
+  const absl::Time over = group_->clock_->Now() + group_->options_.lock_wait + group_->options_.retry_interval;
+  const bool hurry =
+      std::any_of(batch_.begin(), batch_.end(), [over](const auto& item) { return item.deadline < over; });
+  return hurry ? LockMode::kWaitBriefly : LockMode::kWait;
 }
 
 template <typename Work>

@@ -2,10 +2,12 @@
 //
 // A request is *slow* once another transaction was found to have locked what it needs. Slow requests have a queue of
 // their own: only one batch of it is under way at a time, and after a try that did not help all of it, the next one
-// comes only after a while. New requests with the key of a slow one queue up behind it. If they did not, each of them
-// would keep a lane waiting for the lock, and with it everybody else.
+// comes only after a while. Whose deadline passes meanwhile is not kept until then. New requests with the key of a slow
+// one queue up behind it. If they did not, each of them would keep a lane waiting for the lock, and with it everybody
+// else.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <deque>
@@ -50,6 +52,9 @@ class RequestQueues {
   // How many requests wait in the queue that the request belongs to, or compete with it for its bound.
   size_t AheadOf(const Item& item) const { return IsSlow(item) ? slow() : ready(); }
 
+  // It would be slow, and tried for the first time after its deadline.
+  bool ComesTooLate(const Item& item) const { return IsSlow(item) && item.deadline <= slow_due_; }
+
   void Push(Item item) {
     if (IsSlow(item)) {
       PushSlow(std::move(item));
@@ -65,10 +70,16 @@ class RequestQueues {
     queue.insert(queue.begin(), std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end()));
   }
 
-  // What they need is locked. No slow request is tried before `due`.
-  void PushLocked(Batch batch, absl::Time due) {
+  // What they need is locked. No slow request is tried before `due`: returns those, all of them slow, whose deadlines
+  // have passed by then.
+  Batch PushLocked(Batch batch, absl::Time due) {
     for (Item& item : batch) PushSlow(std::move(item));
     slow_due_ = due;
+    const auto late =
+        std::stable_partition(slow_.begin(), slow_.end(), [due](const Item& item) { return item.deadline > due; });
+    Batch too_late(std::make_move_iterator(late), std::make_move_iterator(slow_.end()));
+    slow_.erase(late, slow_.end());
+    return too_late;
   }
 
   // The next batch, from the queue whose turn it is. Empty: no request may be sent now. After a slow batch, SlowTried

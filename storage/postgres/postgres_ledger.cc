@@ -12,7 +12,7 @@
 namespace tranche::storage {
 namespace {
 
-// The parameter p_wait of commit_reservations.
+// The second parameter of commit_reservations, p_wait, for modes that leave lock_timeout as it is.
 const char* WaitOf(LockMode mode) {
   switch (mode) {
     case LockMode::kSkipLocked:
@@ -21,8 +21,10 @@ const char* WaitOf(LockMode mode) {
       return "true";
     case LockMode::kNoWait:
       return nullptr;
+    case LockMode::kWaitBriefly:
+      break;
   }
-  LOG(FATAL) << "unknown lock mode";
+  LOG(FATAL) << "no such p_wait";
 }
 
 }  // namespace
@@ -32,7 +34,11 @@ absl::StatusOr<std::vector<CommitResult>> PostgresLedger::CommitReservations(
   CHECK_LE(claims.size(), static_cast<size_t>(kMaxBatch));
   const auto rows = std::apply(
       [&](const auto&... literals) {
-        return CallOnce(*pool_, "commit_reservations", incarnation, WaitOf(mode), literals...);
+        constexpr const char* kFunction = "commit_reservations";
+        if (mode == LockMode::kWaitBriefly) {
+          return CallOnceWaiting(*pool_, /*p_wait=*/2, kFunction, incarnation, BriefLockTimeout(), literals...);
+        }
+        return CallOnce(*pool_, kFunction, incarnation, WaitOf(mode), literals...);
       },
       ToLiterals(claims));
   if (!rows.ok()) return rows.status();

@@ -67,6 +67,15 @@ ChangeResult ToLateResult(const pqxx::result& rows) {
   return result;
 }
 
+// Calls a procedure of changes of reservations, whose last parameter is p_wait.
+template <typename... Args>
+absl::StatusOr<pqxx::result> CallChange(ConnectionPool& pool, LockMode mode, const char* procedure,
+                                        const Args&... args) {
+  if (mode != LockMode::kWaitBriefly) return CallOnce(pool, procedure, args..., mode == LockMode::kWait);
+  constexpr int kPWait = sizeof...(args) + 1;
+  return CallOnceWaiting(pool, kPWait, procedure, args..., BriefLockTimeout());
+}
+
 // Calls a procedure of changes of reservations for one change, and takes it back.
 template <typename... Args>
 absl::StatusOr<ChangeResult> TryOneChange(ConnectionPool& pool, const char* procedure, const Args&... args) {
@@ -132,9 +141,10 @@ absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ConfirmReserv
     amounts.AddInt(payment.amount_minor);
     currencies.AddText(payment.currency);
   }
-  return ReadResults(CallOnce(*pool_, "confirm_reservations", std::move(ids).Finish(), std::move(references).Finish(),
-                              std::move(amounts).Finish(), std::move(currencies).Finish(), mode == LockMode::kWait),
-                     batch.size());
+  return ReadResults(
+      CallChange(*pool_, mode, "confirm_reservations", std::move(ids).Finish(), std::move(references).Finish(),
+                 std::move(amounts).Finish(), std::move(currencies).Finish()),
+      batch.size());
 }
 
 absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::CancelReservations(
@@ -145,9 +155,9 @@ absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::CancelReserva
     ids.AddPlain(cancellation.reservation_id.ToString());
     reasons.AddText(cancellation.reason);
   }
-  return ReadResults(CallOnce(*pool_, "cancel_reservations", std::move(ids).Finish(), std::move(reasons).Finish(),
-                              mode == LockMode::kWait),
-                     batch.size());
+  return ReadResults(
+      CallChange(*pool_, mode, "cancel_reservations", std::move(ids).Finish(), std::move(reasons).Finish()),
+      batch.size());
 }
 
 absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ExtendReservations(
@@ -159,8 +169,8 @@ absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ExtendReserva
     numbers.AddInt(extension.number);
     seconds.AddInt(absl::ToInt64Seconds(extension.by));
   }
-  return ReadResults(CallOnce(*pool_, "extend_reservations", std::move(ids).Finish(), std::move(numbers).Finish(),
-                              std::move(seconds).Finish(), mode == LockMode::kWait),
+  return ReadResults(CallChange(*pool_, mode, "extend_reservations", std::move(ids).Finish(),
+                                std::move(numbers).Finish(), std::move(seconds).Finish()),
                      batch.size());
 }
 

@@ -10,9 +10,6 @@ namespace {
 // that slow lists take no connection from a cart.
 constexpr int kMoreConnections = 12;
 
-// How long a lane waits for a row before it goes on without it (storage/pipeline/group_commit.h). Locks of this system
-// are held for milliseconds. If a disk that stalls makes it longer for all, nothing worse comes of it than more tries.
-constexpr absl::Duration kLaneLockTimeout = absl::Milliseconds(500);
 // A page of a verification may have a single SKU with millions of reservations, which are read in one snapshot.
 constexpr absl::Duration kVerifyTimeout = absl::Minutes(10);
 constexpr int kVerifyConnections = 1;
@@ -30,7 +27,7 @@ PoolOptions PoolOf(PoolOptions options, const std::shared_ptr<ConnectionShare>& 
 
 PoolOptions LanePoolOf(const PostgresShardOptions& options, const std::shared_ptr<ConnectionShare>& share,
                        const char* application_name) {
-  PoolOptions pool = PoolOf(options.pool, share, application_name, options.pipeline.lanes, kLaneLockTimeout);
+  PoolOptions pool = PoolOf(options.pool, share, application_name, options.pipeline.lanes, options.pipeline.lock_wait);
   pool.for_changes = true;
   return pool;
 }

@@ -1,5 +1,8 @@
 #include "storage/postgres/postgres_shard_ledger.h"
 
+#include <exception>
+#include <pqxx/pqxx>
+
 #include "absl/strings/str_cat.h"
 #include "storage/base/status_macros.h"
 #include "storage/postgres/answer.h"
@@ -26,6 +29,17 @@ absl::StatusOr<ShardIdentity> PostgresShardLedger::Identity() {
                          .home_id = row.at(2).as<std::string>(""),
                          .used = row.at(3).as<bool>()};
   });
+}
+
+absl::StatusOr<absl::Time> PostgresShardLedger::ReadClock() {
+  ASSIGN_OR_RETURN(auto lease, pool_->Acquire());
+  try {
+    pqxx::nontransaction query(lease->pq);
+    constexpr const char* kMicros = "SELECT (date_part('epoch', clock_timestamp()) * 1000000)::bigint";
+    return absl::FromUnixMicros(query.exec1(kMicros)[0].as<int64_t>());
+  } catch (const std::exception& error) {
+    return lease.Failed(error);
+  }
 }
 
 absl::StatusOr<std::vector<Shard>> PostgresShardLedger::ListShards() {

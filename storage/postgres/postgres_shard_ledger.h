@@ -16,6 +16,7 @@ class PostgresShardLedger : public ShardLedger {
 
   absl::StatusOr<SchemaRange> Schema() override;
   absl::StatusOr<ShardIdentity> Identity() override;
+  absl::StatusOr<absl::Time> ReadClock() override;
   absl::StatusOr<std::vector<Shard>> ListShards() override;
   absl::StatusOr<bool> AddShard(const std::string& name, const std::string& dsn, const std::string& actor) override;
   absl::Status ReserveSku(const std::string& sku_id, const std::string& shard) override;

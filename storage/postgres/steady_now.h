@@ -1,5 +1,6 @@
 // A clock that nobody sets: for how long something has taken. If the machine's clock is moved by an hour while the
-// database works, no call may be cut for that, nor wait an hour longer.
+// database works, no call may be cut for that. (Abseil's timed waits go by the clock that is set: an hour back makes
+// those that are under way an hour longer.)
 #pragma once
 
 #include <chrono>

@@ -145,12 +145,12 @@ int Main(int argc, char** argv) {
   Flags flags;
   app.add_option("--endpoint", flags.endpoint, "A front node, host:port")->required();
   app.add_option("--sku", flags.sku, "A SKU that is sold out")->required();
-  app.add_option("--rounds", flags.rounds)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--rounds", flags.rounds)->check(CLI::Range(1, 1000))->capture_default_str();
   app.add_option("--seconds", flags.seconds, "Of each half of a round")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(0.1, 3600.0))
       ->capture_default_str();
-  app.add_option("--in-flight", flags.in_flight)->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--channels", flags.channels, "Connections")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--in-flight", flags.in_flight)->check(CLI::Range(1, 100'000))->capture_default_str();
+  app.add_option("--channels", flags.channels, "Connections")->check(CLI::Range(1, 1000))->capture_default_str();
   app.add_option("--json", flags.json_file, "Write the figures to this file");
   CLI11_PARSE(app, argc, argv);
   const auto echo = EchoServer::Start(std::filesystem::read_symlink("/proc/self/exe").string());

@@ -340,6 +340,7 @@ int main(int argc, char** argv) {
   using namespace tranche::storage;
   google::InitGoogleLogging(argv[0]);
   FLAGS_logtostderr = true;
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);  // as the servers do
   CLI::App app("Measures what a reservation's life costs.");
   app.require_subcommand(1);
   std::string json_file;

@@ -20,6 +20,7 @@
 #include "storage/ledger/ledger_error.h"
 #include "storage/postgres/connection_limits.h"
 #include "storage/postgres/postgres_shard_backend.h"
+#include "storage/postgres/postgres_shard_ledger.h"
 #include "tests/contract/postgres_outage_fixture.h"
 #include "tests/support/claims.h"
 #include "tests/support/mini_pgbouncer.h"
@@ -259,6 +260,20 @@ TEST_F(PostgresConnectionsTest, TheSettingsOfASessionAreMade) {
   EXPECT_EQ(setting("synchronous_commit"), "on");
   EXPECT_EQ(setting("default_transaction_isolation"), "read committed");
   EXPECT_EQ(setting("client_min_messages"), "warning");
+}
+
+TEST_F(PostgresConnectionsTest, TheDatabasesClockIsRead) {
+  PoolOptions options;
+  options.dsn = postgres_.node_dsn();
+  ConnectionPool pool(options);
+  PostgresShardLedger shards(&pool);
+  const absl::Time before = absl::Now();
+  const auto read = shards.ReadClock();
+  const absl::Time after = absl::Now();
+  ASSERT_TRUE(read.ok()) << read.status();
+  // It is this machine's clock, too. Abseil reads it in a way of its own, which may differ a little.
+  EXPECT_GE(*read, before - absl::Milliseconds(100));
+  EXPECT_LE(*read, after + absl::Milliseconds(100));
 }
 
 TEST_F(PostgresConnectionsTest, TheServersLimitsAreRead) {

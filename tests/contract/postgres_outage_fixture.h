@@ -12,7 +12,6 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "storage/postgres/connection_pool.h"
-#include "storage/postgres/migrator.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "tests/support/mini_postgres.h"
 
@@ -22,8 +21,6 @@ class PostgresOutageTest : public ::testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(postgres_.Start().ok());
-    const auto migrated = Migrate(postgres_.dsn());
-    ASSERT_TRUE(migrated.ok()) << migrated.status();
     PoolOptions options;
     options.dsn = postgres_.node_dsn();
     pool_ = std::make_unique<ConnectionPool>(options);

@@ -14,6 +14,7 @@
 #include "storage/ledger/ledger_error.h"
 #include "storage/pipeline/change_pipeline.h"
 #include "storage/postgres/connection_pool.h"
+#include "storage/postgres/migrator.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"

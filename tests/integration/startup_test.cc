@@ -6,14 +6,18 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
-#include "storage/postgres/migrator.h"
+#include "quota/coordination/coordination_paths.h"
+#include "quota/coordination/ledger_mark.h"
+#include "quota/zookeeper/zookeeper_coordination.h"
 #include "tests/support/child_process.h"
 #include "tests/support/free_port.h"
 #include "tests/support/mini_pgbouncer.h"
 #include "tests/support/mini_postgres.h"
 #include "tests/support/scratch_dir.h"
 #include "tests/support/server_process.h"
+#include "tests/support/sessions.h"
 #include "tests/support/test_postgres.h"
+#include "tests/support/test_zookeeper.h"
 
 namespace tranche::testing {
 namespace {
@@ -90,13 +94,15 @@ TEST(StartupTest, ADatabaseThatWasNotMigratedSaysHowTo) {
   EXPECT_TRUE(absl::StrContains(ended.output, "tranche-migrate")) << ended.output;
 }
 
-void AwaitRuns(ServerProcess& worker) {
+void AwaitLog(ServerProcess& process, const std::string& text) {
   const absl::Time give_up = absl::Now() + absl::Seconds(30);
-  while (worker.LogLinesWith(" runs, PostgreSQL at ") == 0) {
-    ASSERT_TRUE(worker.Running() && absl::Now() < give_up) << worker.LogTail();
+  while (process.LogLinesWith(text) == 0) {
+    ASSERT_TRUE(process.Running() && absl::Now() < give_up) << process.LogTail();
     std::this_thread::yield();
   }
 }
+
+void AwaitRuns(ServerProcess& worker) { AwaitLog(worker, " runs, PostgreSQL at "); }
 
 // What each kind of process says at its start, with this database.
 void ExpectAllRefuse(const TestDatabase& database, const std::string& reason) {
@@ -149,7 +155,6 @@ TEST(StartupTest, OfSeveralHostsTheOneThatTakesChangesIsUsed) {
   ASSERT_TRUE(read_only.Start().ok());
   ASSERT_TRUE(ExecuteSql(read_only.dsn(), "ALTER DATABASE tranche SET default_transaction_read_only = on").ok());
   ASSERT_TRUE(primary.Start().ok());
-  ASSERT_EQ(RunToEnd("tranche-migrate", {"--postgres", primary.dsn()}).status, 0);
   const std::string both =
       absl::StrCat("host=127.0.0.1,127.0.0.1 port=", read_only.port(), ",", primary.port(),
                    " dbname=tranche user=", MiniPostgres::kNodeRole, " target_session_attrs=read-write");
@@ -177,7 +182,6 @@ TEST(StartupTest, ANewerSchemaThatServesThisVersionIsNoObstacle) {
 TEST(StartupTest, BehindPgbouncerOnlyItsSessionModeWill) {
   MiniPostgres postgres;
   ASSERT_TRUE(postgres.Start().ok());
-  ASSERT_TRUE(storage::Migrate(postgres.dsn()).ok());
   MiniPgbouncer swaps(postgres, "transaction"), keeps(postgres, "session");
   for (MiniPgbouncer* pooler : {&swaps, &keeps}) {
     const absl::Status started = pooler->Start();
@@ -208,6 +212,51 @@ TEST(StartupTest, MigratingADatabaseOfANewerVersionChangesNothing) {
   EXPECT_TRUE(absl::StrContains(ended.output, "was not changed")) << ended.output;
   EXPECT_TRUE(absl::StrContains(ended.output, "this tranche-migrate is too old")) << ended.output;
   EXPECT_TRUE(absl::StrContains(ended.output, "1001_more")) << ended.output;
+}
+
+// With the ZooKeeper of this system and the database of another one, say staging's.
+TEST(StartupTest, WithAnothersTreeANodeRefusesToStartAndABalancerWaits) {
+  const TestDatabase owner, other;
+  // Test databases are copies of one, and have its id.
+  ASSERT_TRUE(ExecuteSql(other.owner_dsn(), "UPDATE tranche.shard_identity SET ledger_id = gen_random_uuid()").ok());
+  const TestRoot root;
+  const ScratchDir scratch("startup");
+  const auto args = [&](const TestDatabase& database) {
+    return std::vector<std::string>{"--postgres",      database.node_dsn(), "--zookeeper",
+                                    SharedZookeeper(), "--zookeeper-root",  root.path()};
+  };
+  const auto start = [&](const std::string& name, const TestDatabase& database) {
+    auto started = ServerProcess::Start(name, "tranche-balancer", args(database), scratch.path());
+    EXPECT_TRUE(started.ok()) << started.status();
+    return *std::move(started);
+  };
+  DeafObserver observer;
+  const auto tree = quota::ZookeeperConnector({.servers = SharedZookeeper(), .root = root.path()}).Connect(&observer);
+  ASSERT_TRUE(tree.ok()) << tree.status();
+  const auto owners = start("owners", owner);
+  AwaitLog(*owners, " leads, shard home");
+  const absl::Time give_up = absl::Now() + absl::Seconds(30);
+  while (!(*tree)->Get(quota::LedgerMarkPath(), quota::Watch::kNo).ok() && absl::Now() < give_up) {
+    std::this_thread::yield();
+  }
+
+  std::vector<std::string> node_args = args(other);
+  node_args.insert(node_args.end(), {"--listen", "127.0.0.1:0", "--port-file", (scratch.path() / "port").string()});
+  const Ended node = RunToEnd("tranched", node_args);
+  EXPECT_EQ(node.status, 2);
+  EXPECT_TRUE(absl::StrContains(node.output, "tranched: /ledger/home in ZooKeeper is of the database")) << node.output;
+  const auto others = start("others", other);
+  AwaitLog(*others, "does not lead, shard home: /ledger/home in ZooKeeper is of the database");
+
+  // An operator puts the other database in its place.
+  ASSERT_TRUE(owners->Terminate(absl::Seconds(30)).ok());
+  EXPECT_EQ(others->LogLinesWith(" leads, shard home"), 0);
+  ASSERT_TRUE(quota::RequestNewHistoryOfAnyLedger(**tree).ok());
+  AwaitLog(*others, " leads, shard home");
+  const auto serves = ServerProcess::Start("node", "tranched", node_args, scratch.path());
+  ASSERT_TRUE(serves.ok()) << serves.status();
+  const auto port = (*serves)->WaitForPort(scratch.path() / "port", absl::Seconds(30));
+  EXPECT_TRUE(port.ok()) << port.status();
 }
 
 TEST(StartupTest, HelpTeaches) {

@@ -3,10 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <csignal>
 #include <fstream>
+#include <map>
 #include <sstream>
+#include <string>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "tests/integration/fake_front_node.h"
 #include "tests/support/scratch_dir.h"
@@ -14,6 +19,92 @@
 
 namespace tranche {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+struct LoadRun {
+  int exit_status = -1;
+  std::string printed;
+};
+
+// To its end.
+LoadRun RunLoad(const std::vector<std::string>& arguments) {
+  const testing::ScratchDir scratch("load");
+  const auto load = testing::ServerProcess::Start("load", "tranche-load", arguments, scratch.path());
+  if (!load.ok()) return {-1, load.status().ToString()};
+  const auto status = (*load)->process().Wait(absl::Seconds(60));
+  return {status.value_or(-1), testing::FileContents((*load)->log_file())};
+}
+
+// With what is required.
+LoadRun RunLoadAt(const std::string& endpoints, std::vector<std::string> arguments) {
+  arguments.insert(arguments.end(), {"--endpoints", endpoints, "--sku", "tv"});
+  return RunLoad(arguments);
+}
+
+TEST(TrancheLoadTest, AWrongFlagIsNamedAndNothingIsSent) {
+  FakeFrontNode node;
+  const std::map<std::string, std::vector<std::string>> wrong = {
+      {"--requests", {"-1", "0x10", "1e3", "1000000000001"}},
+      {"--rate", {"-1", "1e3", "1000001"}},
+      {"--quantity", {"0", "-1", "2.5"}},
+      {"--in-flight", {"0"}},
+      {"--timeout-ms", {"0"}},
+      {"--channels", {"65"}},
+      {"--streams", {"-1"}},
+      {"--change-rate", {"0", "1000001"}},
+      {"--change-timeout-ms", {"5"}},  // without --change-rate
+      {"--duration", {"soon", "-5s"}},
+  };
+  for (const auto& [flag, values] : wrong) {
+    for (const std::string& value : values) {
+      std::vector<std::string> arguments = {flag, value};
+      if (flag != "--requests") arguments.insert(arguments.end(), {"--requests", "1"});
+      const LoadRun run = RunLoadAt(node.address(), arguments);
+      EXPECT_EQ(run.exit_status, 1) << flag << " " << value << ": " << run.printed;
+      EXPECT_THAT(run.printed, AllOf(HasSubstr(flag), Not(ContainsRegex("[0-9]{20}")))) << flag << " " << value;
+    }
+  }
+  const LoadRun endless = RunLoadAt(node.address(), {});
+  EXPECT_EQ(endless.exit_status, 1);
+  EXPECT_THAT(endless.printed, HasSubstr("give --requests or --duration"));
+  EXPECT_EQ(node.unary_calls() + node.streams(), 0);
+}
+
+TEST(TrancheLoadTest, NumbersAreDecimal) {
+  FakeFrontNode node;
+  std::atomic<bool> octal = false;
+  node.on_create = [&](const tranche::v1::CreateReservationRequest& request) {
+    if (request.quantity() != 10) octal = true;
+  };
+  const LoadRun run = RunLoadAt(node.address(), {"--requests", "020", "--quantity", "010", "--timeout-ms", "060000"});
+  EXPECT_EQ(run.exit_status, 0) << run.printed;
+  EXPECT_THAT(run.printed, ContainsRegex("tv +20 +20 "));
+  EXPECT_FALSE(octal) << "010 is ten";
+}
+
+TEST(TrancheLoadTest, AnEndpointIsAHostAndAPort) {
+  for (const char* endpoints : {"127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "http://127.0.0.1:7400", ":7400"}) {
+    const LoadRun run = RunLoadAt(endpoints, {"--requests", "1"});
+    EXPECT_EQ(run.exit_status, 1) << run.printed;
+    EXPECT_THAT(run.printed, HasSubstr(absl::StrCat("\"", endpoints, "\" is not host:port")));
+  }
+  const LoadRun none = RunLoadAt(" , ", {"--requests", "1"});
+  EXPECT_EQ(none.exit_status, 1);
+  EXPECT_THAT(none.printed, HasSubstr("at least one host:port"));
+}
+
+TEST(TrancheLoadTest, TellsItsVersionAndItsFlags) {
+  const LoadRun version = RunLoad({"--version"});
+  EXPECT_EQ(version.exit_status, 0);
+  EXPECT_THAT(version.printed, ContainsRegex("^tranche-load [0-9]+\\.[0-9]+\\.[0-9]+\n$"));
+  const LoadRun help = RunLoad({"--help"});
+  EXPECT_EQ(help.exit_status, 0);
+  EXPECT_THAT(help.printed, AllOf(HasSubstr("--rate FLOAT:[0-1000000]"), Not(ContainsRegex("[0-9]{20}"))));
+}
 
 // The outcome of its request stays unknown for ever, so it would be asked for again and again.
 TEST(TrancheLoadTest, TheFirstSignalEndsARunThatResolvesUnknownOutcomes) {

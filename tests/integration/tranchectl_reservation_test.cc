@@ -80,6 +80,7 @@ class FakeReservations final : public tranche::v1::ReservationService::Service {
 
   grpc::Status GetReservation(grpc::ServerContext*, const tranche::v1::GetReservationRequest* request,
                               tranche::v1::GetReservationResponse* response) override {
+    got.push_back(*request);
     if (request->reservation_id() != kId) {
       return ToGrpc(ErrorDetails(grpc::StatusCode::NOT_FOUND, "RESERVATION_NOT_FOUND"));
     }
@@ -174,6 +175,7 @@ class FakeReservations final : public tranche::v1::ReservationService::Service {
   int refuse_creates = 0;
   int watches = 0;
   bool breaks_off = false;  // the first watch, after one state
+  std::vector<tranche::v1::GetReservationRequest> got;
   std::vector<tranche::v1::CreateReservationsRequest> created;
   std::vector<tranche::v1::ConfirmReservationRequest> confirmed;
   std::vector<tranche::v1::CancelReservationRequest> cancelled;
@@ -204,6 +206,18 @@ TEST_F(TranchectlReservationTest, GetShowsOne) {
   EXPECT_EQ(Ctl({"get", "x"}), 2);
   EXPECT_THAT(err_, HasSubstr("RESERVATION_NOT_FOUND"));
   EXPECT_EQ(Ctl({"get"}), 1);
+}
+
+// What a failover would lose is not shown as done; but support can read while the standby is away.
+TEST_F(TranchectlReservationTest, GetAfterALostAnswerAsksForWhatTheStandbyHas) {
+  ASSERT_EQ(Ctl({"get", kId}), 0) << err_;
+  ASSERT_EQ(node_.got.size(), 1u);
+  EXPECT_FALSE(node_.got[0].after_lost_answer());
+  ASSERT_EQ(Ctl({"get", kId, "--after-lost-answer"}), 0) << err_;
+  ASSERT_EQ(node_.got.size(), 2u);
+  EXPECT_TRUE(node_.got[1].after_lost_answer());
+  EXPECT_EQ(node_.got[1].reservation_id(), kId);
+  EXPECT_THAT(out_, HasSubstr("499.00 EUR"));
 }
 
 TEST_F(TranchectlReservationTest, CreateSendsACart) {

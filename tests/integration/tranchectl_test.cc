@@ -202,9 +202,11 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
     response->mutable_before()->set_draining(drains);
     return grpc::Status::OK;
   }
-  // The node of a drain: it holds units, then none, then it has left.
+  // `listed_nodes`. Without them the node of a drain: it holds units, then none, then it has left.
   grpc::Status ListNodes(grpc::ServerContext* context, const tranche::v1::ListNodesRequest* request,
                          tranche::v1::ListNodesResponse* response) override {
+    *response = listed_nodes;
+    if (listed_nodes.nodes_size() > 0) return grpc::Status::OK;
     const int look = ++node_looks;
     if (look == 2) return ToGrpc(ErrorDetails(grpc::StatusCode::UNAVAILABLE, "COORDINATION_UNAVAILABLE"));
     if (look > 4) return grpc::Status::OK;
@@ -266,6 +268,7 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
   bool drained = false;
   bool drains = false;
   int node_looks = 0;
+  tranche::v1::ListNodesResponse listed_nodes;
   bool stays = false;
 
  private:
@@ -463,7 +466,38 @@ TEST_F(TranchectlTest, APreviewOfADrainTellsWhatItCosts) {
   EXPECT_THAT(out_, HasSubstr("17"));
   EXPECT_THAT(err_, HasSubstr("warning: it is the last"));
   ASSERT_EQ(Ctl({"node", "drain", "node-1", "-o", "json"}), 0);
-  EXPECT_EQ(nlohmann::json::parse(out_)["warnings"][0], "it is the last");
+  const auto preview = nlohmann::json::parse(out_);
+  EXPECT_EQ(preview["warnings"][0], "it is the last");
+  EXPECT_EQ(preview["before"]["units_held"], "17");
+  EXPECT_FALSE(preview["after"].contains("units_held")) << "it was not counted";
+}
+
+// The cluster counts the units of nodes that drain; of the others it says 0, whatever they hold.
+TEST_F(TranchectlTest, NodeListTellsUnitsOnlyWhereTheyWereCounted) {
+  using tranche::v1::NodeState;
+  const auto list = [this](const std::string& name, NodeState state, int64_t units) {
+    tranche::v1::Node* node = admin_.listed_nodes.add_nodes();
+    node->set_name(name);
+    node->set_state(state);
+    node->set_draining(state != NodeState::NODE_STATE_SERVING);
+    node->set_units_held(units);
+  };
+  list("serving", NodeState::NODE_STATE_SERVING, 0);
+  list("draining", NodeState::NODE_STATE_DRAINING, 17);
+  list("untold", NodeState::NODE_STATE_DRAINING, 0);
+  list("drained", NodeState::NODE_STATE_DRAINED, 0);
+  ASSERT_EQ(Ctl({"node", "list", "-o", "json"}), 0) << err_;
+  const auto nodes = nlohmann::json::parse(out_)["nodes"];
+  ASSERT_EQ(nodes.size(), 4u);
+  EXPECT_FALSE(nodes[0].contains("units_held"));
+  EXPECT_EQ(nodes[0]["state"], "NODE_STATE_SERVING");
+  EXPECT_EQ(nodes[1]["units_held"], "17");
+  EXPECT_FALSE(nodes[2].contains("units_held")) << "the ledger did not tell";
+  EXPECT_EQ(nodes[3]["units_held"], "0");
+  ASSERT_EQ(Ctl({"node", "list"}), 0) << err_;
+  for (const char* row : {"SERVING +-\n", "DRAINING +17\n", "DRAINING +-\n", "DRAINED +0\n"}) {
+    EXPECT_THAT(out_, ::testing::ContainsRegex(row));
+  }
 }
 
 TEST_F(TranchectlTest, DrainWaitsUntilItIsDoneIfAsked) {

@@ -35,6 +35,7 @@ class Usage(unittest.TestCase):
                                (("run", "--nodes", "x"), "scripts/run: argument --nodes: 'x'"),
                                (("benchmark", "nope"), "scripts/benchmark: no figure nope"),
                                (("benchmark", "--rounds", "0"), "scripts/benchmark: argument --rounds"),
+                               (("benchmark", "--rows", "0"), "scripts/benchmark: argument --rows"),
                                (("chaos", "--nodes", "1"), "scripts/chaos: --nodes")):
             said = self.refuse(*command)
             self.assertTrue(said.startswith(words), said)

@@ -96,7 +96,7 @@ absl::StatusOr<std::vector<storage::CommitResult>> SimLedger::CommitReservations
   const std::string locked = process_->world().locked_sku;
   const bool blocked =
       std::any_of(claims.begin(), claims.end(), [&](const auto& claim) { return claim.sku_id == locked; });
-  if (blocked && mode == storage::LockMode::kWait) return WaitInVain();
+  if (blocked && storage::MayWait(mode)) return WaitInVain(mode);
   auto results = blocked ? CommitUnlocked(locked, incarnation, mode, claims)
                          : ForwardingReservationLedger::CommitReservations(incarnation, mode, claims);
   if (storage::IsUnknownCommit(results.status())) process_->world().checker.OnCommitUnknown(incarnation, claims);
@@ -107,7 +107,7 @@ absl::StatusOr<storage::CartResult> SimLedger::CommitCart(storage::IncarnationId
                                                           absl::Span<const storage::ReservationClaim> lines) {
   const std::string locked = process_->world().locked_sku;
   const bool blocked = std::any_of(lines.begin(), lines.end(), [&](const auto& line) { return line.sku_id == locked; });
-  if (blocked && mode == storage::LockMode::kWait) return WaitInVain();
+  if (blocked && storage::MayWait(mode)) return WaitInVain(mode);
   if (blocked) return FindLocked(locked, lines);
   auto cart = ForwardingLifecycleLedger::CommitCart(incarnation, mode, lines);
   if (storage::IsUnknownCommit(cart.status())) process_->world().checker.OnCommitUnknown(incarnation, lines);
@@ -128,10 +128,11 @@ absl::StatusOr<storage::CartResult> SimLedger::FindLocked(const std::string& loc
 }
 
 // The transaction with the lock lasts longer than a lane waits.
-absl::Status SimLedger::WaitInVain() {
+absl::Status SimLedger::WaitInVain(storage::LockMode mode) {
   if (absl::Status begun = Begin(Fate::kAnswered); !begun.ok()) return begun;
-  process_->Hinder(kLockTimeout);
-  process_->world().scheduler.Sleep(kLockTimeout);
+  const absl::Duration wait = mode == storage::LockMode::kWaitBriefly ? storage::kBriefLockWait : kLockTimeout;
+  process_->Hinder(wait);
+  process_->world().scheduler.Sleep(wait);
   const int epoch = process_->world().ledger_epoch;
   if (absl::Status ended = End(Effect::kRead, Fate::kAnswered, epoch); !ended.ok()) return ended;
   return storage::BusyError("lock timeout");

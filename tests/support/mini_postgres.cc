@@ -15,6 +15,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "storage/postgres/migrator.h"
 #include "tests/support/free_port.h"
 
 namespace tranche::testing {
@@ -84,13 +85,6 @@ absl::StatusOr<std::string> InitDb(const ScratchDir& scratch) {
   return absl::InternalError(absl::StrCat("initdb failed:\n", FileContents(log_file)));
 }
 
-// Made once for this process: initdb takes a second of CPU, copying what it made a tenth of that.
-const absl::StatusOr<std::string>& FreshData() {
-  static const ScratchDir scratch("initdb");
-  static const absl::StatusOr<std::string> data_dir = InitDb(scratch);
-  return data_dir;
-}
-
 bool Gone(pid_t pid) { return kill(pid, 0) != 0 && errno == ESRCH; }
 
 }  // namespace
@@ -135,39 +129,60 @@ absl::Status MiniPostgres::CreateDatabase(const std::string& name) {
   return ExecuteSql(Dsn("postgres"), absl::StrCat("CREATE DATABASE \"", name, "\""));
 }
 
-absl::Status MiniPostgres::InitData() {
-  const absl::StatusOr<std::string>& fresh = FreshData();
-  if (!fresh.ok()) return fresh.status();
+// Initdb and the migrations take two seconds of CPU, copying what they made a tenth of that.
+absl::StatusOr<std::string> MiniPostgres::MakeData() {
+  absl::StatusOr<std::string> made = InitDb(scratch_);
+  if (!made.ok()) return made;
+  data_dir_ = *std::move(made);
+  // What is copied again and again is to be small: one segment of write-ahead log, if it may not keep others to reuse.
+  if (absl::Status started = StartOnFreePort({"fsync=off", "min_wal_size=32MB"}); !started.ok()) return started;
+  if (absl::Status roles = EnsureRoles(Dsn("postgres")); !roles.ok()) return roles;
+  const absl::Status created = ExecuteSql(Dsn("postgres"), "CREATE DATABASE tranche STRATEGY file_copy");
+  if (!created.ok()) return created;
+  if (const auto migrated = storage::Migrate(dsn()); !migrated.ok()) return migrated.status();
+  if (absl::Status stopped = Stop(); !stopped.ok()) return stopped;
+  return data_dir_;
+}
+
+absl::Status MiniPostgres::CopyMadeData() {
+  static MiniPostgres maker;
+  static const absl::StatusOr<std::string> made = maker.MakeData();
+  if (!made.ok()) return made.status();
   data_dir_ = (scratch_.path() / "data").string();
-  return CopyData(*fresh, data_dir_);
+  return CopyData(*made, data_dir_);
 }
 
 absl::Status MiniPostgres::Start() {
   CHECK(!running()) << "already started";
-  if (port_ != 0) return StartOnPort();
+  if (port_ != 0) return StartOnPort({});
   if (data_dir_.empty()) {
-    if (absl::Status made = InitData(); !made.ok()) return made;
+    if (absl::Status copied = CopyMadeData(); !copied.ok()) return copied;
   }
-  // A free port may be taken by another process before the server binds it.
+  if (absl::Status started = StartOnFreePort({}); !started.ok()) return started;
+  // All copies would be taken for one ledger.
+  return ExecuteSql(dsn(), "UPDATE tranche.shard_identity SET ledger_id = gen_random_uuid()");
+}
+
+// A free port may be taken by another process before the server binds it.
+absl::Status MiniPostgres::StartOnFreePort(const std::vector<std::string>& settings) {
   absl::Status started;
   for (int attempt = 0; attempt < 3; ++attempt) {
     port_ = PickFreePort();
-    started = StartOnPort();
-    if (!started.ok()) continue;
-    if (absl::Status roles = EnsureRoles(Dsn("postgres")); !roles.ok()) return roles;
-    return CreateDatabase("tranche");
+    started = StartOnPort(settings);
+    if (started.ok()) return started;
   }
   port_ = 0;
   return started;
 }
 
-absl::Status MiniPostgres::StartOnPort() {
+absl::Status MiniPostgres::StartOnPort(const std::vector<std::string>& settings) {
   std::vector<std::string> args = {(ProgramDir() / "postgres").string(), "-D", data_dir_};
-  for (const std::string& setting :
-       {absl::StrCat("port=", port_), std::string("listen_addresses=127.0.0.1"),
-        std::string("unix_socket_directories="), std::string("shared_buffers=256MB"),
-        std::string("max_connections=200"), std::string("max_wal_size=2GB"), std::string("deadlock_timeout=100ms"),
-        std::string("jit=off"), std::string("log_line_prefix=%m [%p] %u@%d ")}) {
+  std::vector<std::string> all = {
+      absl::StrCat("port=", port_),    "listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=256MB",
+      "max_connections=200",           "max_wal_size=2GB",           "deadlock_timeout=100ms",   "jit=off",
+      "log_line_prefix=%m [%p] %u@%d "};
+  all.insert(all.end(), settings.begin(), settings.end());
+  for (const std::string& setting : all) {
     args.push_back("-c");
     args.push_back(setting);
   }

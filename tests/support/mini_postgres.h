@@ -3,8 +3,10 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "tests/support/child_process.h"
 #include "tests/support/scratch_dir.h"
 
@@ -12,7 +14,7 @@ namespace tranche::testing {
 
 // One server from the distribution's package, on a free port of 127.0.0.1, with its data in a scratch folder. Durable
 // as in production: fsync and synchronous_commit are on. It trusts every connection. It dies with the thread that
-// started it, at the latest. Not thread-safe.
+// started it, at the latest. Not thread-safe. The first one of a process takes two seconds longer to start.
 class MiniPostgres {
  public:
   // A role that may log in and has the rights of the application role tranche_app: it may call the procedures.
@@ -25,8 +27,8 @@ class MiniPostgres {
   MiniPostgres(const MiniPostgres&) = delete;
   MiniPostgres& operator=(const MiniPostgres&) = delete;
 
-  // Starts the server and returns when it accepts connections. The first time it creates the data and the roles; after
-  // Stop or Kill it comes back with the same port and data.
+  // Starts the server and returns when it accepts connections. The first time, it has the roles and the migrated
+  // database "tranche"; after Stop or Kill it comes back with the same port and data.
   absl::Status Start();
 
   // Ends it in an orderly way (a fast shutdown: sessions are cut off), and waits until it is gone.
@@ -50,9 +52,10 @@ class MiniPostgres {
   // Stops it, and starts it again as a standby that is then promoted: a failover, as far as the data shows it.
   absl::Status RestartPromoted();
 
+  // An empty one.
   absl::Status CreateDatabase(const std::string& name);
 
-  // The database "tranche", which exists from the start and is empty: as its owner, and as the servers connect.
+  // The database "tranche": as its owner, and as the servers connect.
   std::string dsn() const { return Dsn("tranche"); }
   std::string node_dsn() const { return Dsn("tranche", kNodeRole); }
 
@@ -64,8 +67,10 @@ class MiniPostgres {
   std::string log_file() const { return (scratch_.path() / "postgres.log").string(); }
 
  private:
-  absl::Status InitData();
-  absl::Status StartOnPort();
+  absl::StatusOr<std::string> MakeData();
+  absl::Status CopyMadeData();
+  absl::Status StartOnFreePort(const std::vector<std::string>& settings);
+  absl::Status StartOnPort(const std::vector<std::string>& settings);
   absl::Status WaitUntilServing();
   absl::Status CopyData(const std::string& from, const std::string& to);
 

@@ -56,11 +56,18 @@ absl::Status HistoryStep::Look(Coordination& session) {
   if (!znode.ok() && !absl::IsNotFound(znode.status())) return znode.status();
   const std::optional<LedgerMark> earlier = znode.ok() ? ReadLedgerMark(znode->data) : written_;
   ASSIGN_OR_RETURN(const LedgerMark mark, context_.ledger.Mark(earlier));
+  if (earlier.has_value()) {
+    if (absl::Status same = RequireSameLedger(context_.options.shard, *earlier, mark); !same.ok()) {
+      // The tree may have lost it. Whoever stands after us must see it, too.
+      if (!znode.ok()) RETURN_IF_ERROR(Write(session, znode, *earlier));
+      return same;
+    }
+  }
   const bool goes_on = !earlier.has_value() || GoesOn(*earlier, mark);
   if (goes_on || storage::Mutated(storage::Mutation::kHistoryAlwaysGoesOn)) return Write(session, znode, mark);
-  LOG(WARNING) << "shard " << context_.options.shard << ": the ledger is another one than before, or an older state of "
-               << "itself (line " << earlier->line << " at " << earlier->count << " before, " << mark.line << " at "
-               << mark.count << " now), or an operator asks for this: all nodes begin anew from what it says";
+  LOG(WARNING) << "shard " << context_.options.shard << ": the ledger may be an older state of itself (line "
+               << earlier->line << " at " << earlier->count << " before, " << mark.line << " at " << mark.count
+               << " now), or an operator asks for this: all nodes begin anew from what it says";
   context_.repair.Soon();
   if (context_.options.shard == storage::kHomeShard) {
     // The tree may have lost it meanwhile. Whoever takes over from us in the middle must see it, too.

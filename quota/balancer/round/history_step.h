@@ -1,5 +1,4 @@
-// Notices when the ledger was replaced by an older state of itself, or by another ledger, and lets the sale begin anew
-// from what it says.
+// Notices when the ledger was replaced by an older state of itself, and lets the sale begin anew from what it says.
 //
 // Nodes have then counted sales that are lost, and versions do not show it: sales change none. So all incarnations are
 // ended, which makes their nodes forget everything, and what was announced to them is removed. Units go to the pools
@@ -23,7 +22,8 @@ class HistoryStep {
   explicit HistoryStep(const RoundContext* context) : context_(*context) {}
 
   // Compares the ledger's mark with the one in the tree at every refresh interval. A new history that takes more than
-  // one round is gone on with in the next.
+  // one round is gone on with in the next. An error of IsAnotherLedgersTree if the two are of different ledgers: then
+  // nothing that the tree says is about ours, and we must not lead.
   absl::Status Run(Coordination& session);
   // Is a new history being begun? Until it is, the other steps would work on what is about to be forgotten.
   bool beginning() const { return first_.has_value(); }

@@ -1,5 +1,7 @@
 #include "quota/balancer/round/leader_round.h"
 
+#include "quota/coordination/ledger_mark.h"
+
 namespace tranche::quota {
 namespace {
 
@@ -55,7 +57,7 @@ absl::Status LeaderRound::Run(Coordination& session) {
   mover_.BeginRound();
   // Each step stands alone: a failing one is tried again in the next round and does not stop the others.
   absl::Status status = history_.Run(session);
-  if (history_.beginning()) return status;
+  if (history_.beginning() || IsAnotherLedgersTree(status)) return status;
   AnnounceToNewNodes();
   status.Update(newcomers_.TakeOver());
   status.Update(reclaim_.Run(session));

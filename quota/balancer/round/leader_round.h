@@ -46,7 +46,8 @@ class LeaderRound {
   absl::Status LookAround(Coordination& session);
   absl::Status ReadDemand(Coordination& session, bool everything, const std::set<storage::IncarnationId>& reports);
 
-  // One round. Returns the first error; what failed is tried again in the next round.
+  // One round. Returns the first error; what failed is tried again in the next round. After one of
+  // IsAnotherLedgersTree, no more was done.
   absl::Status Run(Coordination& session);
 
  private:

@@ -51,6 +51,10 @@ BEGIN
     SELECT r.* FROM reservation r
     WHERE r.state IN ('CANCELLED', 'EXPIRED')
       AND r.sku_id BETWEEN v_first AND v_last AND r.sku_id NOT IN (SELECT e.sku_id FROM elsewhere e)
+  ), rebooked AS (
+    -- Few of them: all other tables are looked up by their primary keys. A join by SKU would compare each payment with
+    -- all reservations of its SKU.
+    SELECT r.* FROM reservations r WHERE r.rebooked_from IS NOT NULL
   ), payments AS (
     SELECT p.* FROM late_payment p
     WHERE p.sku_id BETWEEN v_first AND v_last AND p.sku_id NOT IN (SELECT e.sku_id FROM elsewhere e)
@@ -159,17 +163,23 @@ BEGIN
     UNION ALL
     SELECT 'late_unfulfilled', p.sku_id,
            format('%s paid by %s counts as unfulfilled, but confirmed %s', p.reservation_id, p.payment_reference,
-                  r.reservation_id)
-    FROM payments p
-    JOIN reservation r ON r.sku_id = p.sku_id AND r.state = 'CONFIRMED' AND r.payment_reference = p.payment_reference
-                      AND (r.reservation_id = p.reservation_id OR r.rebooked_from = p.reservation_id)
+                  p.confirmed)
+    FROM (SELECT p.*, r.reservation_id AS confirmed
+          FROM payments p
+          JOIN reservation r ON r.reservation_id = p.reservation_id AND r.state = 'CONFIRMED'
+                            AND r.payment_reference = p.payment_reference
+          UNION ALL
+          SELECT p.*, r.reservation_id
+          FROM rebooked r
+          JOIN late_payment p ON p.reservation_id = r.rebooked_from AND p.payment_reference = r.payment_reference
+          WHERE r.state = 'CONFIRMED') AS p
     WHERE p.outcome = 'PAID_UNFULFILLED'
     UNION ALL
     SELECT 'rebooked_from', r.sku_id,
            format('%s was rebooked from %s, of which there is no such payment', r.reservation_id, r.rebooked_from)
-    FROM reservations r
-    WHERE r.rebooked_from IS NOT NULL
-      AND NOT EXISTS (SELECT FROM payments p WHERE p.reservation_id = r.rebooked_from AND p.rebooked_as = r.reservation_id)
+    FROM rebooked r
+    WHERE NOT EXISTS (SELECT FROM late_payment p
+                      WHERE p.reservation_id = r.rebooked_from AND p.rebooked_as = r.reservation_id)
     UNION ALL
     SELECT 'outbox_sink', o.sku_id, format('message %s of %s to %s, which is no sink', o.revision, o.reservation_id, o.sink)
     FROM messages o WHERE NOT EXISTS (SELECT FROM outbox_sink k WHERE k.name = o.sink)

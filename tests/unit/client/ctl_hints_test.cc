@@ -48,6 +48,13 @@ TEST(HintsTest, ClaimNothingThatMayBeFalse) {
   EXPECT_EQ(Hint("COMMIT_UNKNOWN"), "try again") << "a read";
 }
 
+TEST(HintsTest, AfterALostAnswerNameTheLookThatWaitsForTheStandby) {
+  absl::Status unknown = absl::UnavailableError("lost");
+  EXPECT_THAT(NextStepFor(unknown, /*changed_nothing=*/false), HasSubstr("reservation get --after-lost-answer"));
+  internal::SetReason(unknown, "COMMIT_UNKNOWN");
+  EXPECT_THAT(NextStepFor(unknown, /*changed_nothing=*/false), HasSubstr("reservation get --after-lost-answer"));
+}
+
 TEST(HintsTest, SpeakOfAmountsAsTheToolDoes) {
   EXPECT_EQ(Hint("PAYMENT_MISMATCH", {{"amount_minor", "49900"}, {"currency", "EUR"}}), "it costs 499.00 EUR");
   EXPECT_EQ(Hint("PAYMENT_MISMATCH", {{"amount_minor", "500"}, {"currency", "JPY"}}), "it costs 500 JPY");

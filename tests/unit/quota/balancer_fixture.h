@@ -25,7 +25,7 @@ struct Node {
 };
 
 // A ledger in which some SKUs change so often that no announcement has their latest version, in which others are
-// locked, and whose marks and new histories can be made to fail.
+// locked, and whose marks and new histories can be made to fail. It can also be replaced by another ledger.
 class BusyLedger : public storage::FakeLedger {
  public:
   using FakeLedger::FakeLedger;
@@ -40,7 +40,9 @@ class BusyLedger : public storage::FakeLedger {
   absl::StatusOr<storage::LedgerMark> Mark(const std::optional<storage::LedgerMark>& earlier) override {
     if (marks_left == 0) return absl::UnavailableError("no more marks");
     --marks_left;
-    return FakeLedger::Mark(earlier);
+    auto mark = FakeLedger::Mark(earlier);
+    if (mark.ok() && !line_of_another.empty()) mark->line = line_of_another;
+    return mark;
   }
 
   absl::StatusOr<storage::IncarnationId> BeginHistory(storage::IncarnationId above, const std::string& actor) override {
@@ -67,7 +69,8 @@ class BusyLedger : public storage::FakeLedger {
 
   std::set<std::string> locked;
   int waited_in_vain = 0;
-  std::string busy_before;  // these ids
+  std::string busy_before;      // these ids
+  std::string line_of_another;  // if not empty, it is that one
   int marks_left = 1000000;
   int histories_to_fail = 0;
 

@@ -1,9 +1,10 @@
-// The ledger is an older state of itself, or another one: everything begins anew from what it says.
+// The ledger is an older state of itself: everything begins anew from what it says.
 #include "quota/balancer/round/history_step.h"
 
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "quota/coordination/ledger_mark.h"
 #include "tests/unit/quota/balancer_fixture.h"
 
@@ -64,7 +65,7 @@ TEST_F(HistoryStepTest, ALedgerThatGoesOnIsLeftAlone) {
   for (int look = 0; look < 5; ++look) NextLook();
   EXPECT_TRUE(IsLive(a.id));
   EXPECT_EQ(Histories(), 0);
-  EXPECT_EQ(Remembered().line, "fake");
+  EXPECT_EQ(Remembered().line, storage::FakeLedger::kFirstLine);
   EXPECT_GE(Remembered().count, 5);
   // Nor does another leader begin one.
   Balancer other(&connector_, &ledger_, &clock_, options_);
@@ -103,9 +104,9 @@ TEST_F(HistoryStepTest, AnOlderLedgerEndsAllIncarnationsAndItsUnitsAreDistribute
   EXPECT_EQ(Histories(), 1);
 }
 
-TEST_F(HistoryStepTest, AnotherLineOfHistoryIsAnotherLedger) {
+TEST_F(HistoryStepTest, AnotherLineOfHistoryIsAnOlderLedger) {
   Rounds();
-  Remember({.line = "the timeline before the failover", .count = 1});
+  Remember({.line = absl::StrCat(storage::FakeLedger::kFirstLine, "/the timeline before the failover"), .count = 1});
   const Node a = AddNode();
   NextLook();
   EXPECT_FALSE(IsLive(a.id));
@@ -148,12 +149,12 @@ TEST_F(HistoryStepTest, ADeletedMarkIsRememberedByTheLeader) {
   NextLook();
   EXPECT_TRUE(IsLive(a.id));
   EXPECT_EQ(Histories(), 0);
-  EXPECT_EQ(Remembered().line, "fake");
+  EXPECT_EQ(Remembered().line, storage::FakeLedger::kFirstLine);
   // The folder, too.
   operator_.DeleteAll(kLedgerPath);
   NextLook();
   NextLook();
-  EXPECT_EQ(Remembered().line, "fake");
+  EXPECT_EQ(Remembered().line, storage::FakeLedger::kFirstLine);
   EXPECT_EQ(Histories(), 0);
 }
 
@@ -222,7 +223,7 @@ TEST_F(HistoryStepTest, ALedgerThatIsRestoredTwiceBeginsANewHistoryTwice) {
 }
 
 // First the wrong backup was restored, then a newer one: its ledger had counted further than the one that it replaces.
-TEST_F(HistoryStepTest, ANewerBackupOfAnEarlierHistoryIsAnotherLedgerToo) {
+TEST_F(HistoryStepTest, ANewerBackupOfAnEarlierHistoryIsNoticedToo) {
   Rounds();
   const auto monday = ledger_.Save();
   for (int look = 0; look < 5; ++look) NextLook();
@@ -250,7 +251,7 @@ TEST_F(HistoryStepTest, TheLeaderOfAShardLetsHomeBeginTheNewHistory) {
   options.shard = "s1";
   Balancer of_shard(&connector_, &shard_ledger, &clock_, options);
   ASSERT_TRUE(of_shard.Connect().ok());
-  Remember({.line = "fake", .count = 500}, "s1");
+  Remember({.line = storage::FakeLedger::kFirstLine, .count = 500}, "s1");
   ASSERT_TRUE(RunAll(of_shard).ok());
   EXPECT_LT(Remembered("s1").count, 500);
   EXPECT_EQ(Remembered().line, "") << "asked for";

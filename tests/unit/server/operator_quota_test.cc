@@ -378,8 +378,11 @@ TEST_F(OperatorQuotaTest, TheTreeIsRebuiltFromTheLedger) {
   request.set_preview(true);
   EXPECT_FALSE(coordination_.Rebuild(request, kActor)->new_history_requested());
   EXPECT_FALSE(session.Get(quota::LedgerMarkPath(), quota::Watch::kNo).ok());
+  const std::string of_shard = quota::LedgerMarkPath("hot");
+  ASSERT_TRUE(session.Create(of_shard, "perhaps of another ledger", quota::CreateMode::kPersistent).ok());
   request.set_preview(false);
   EXPECT_TRUE(coordination_.Rebuild(request, kActor)->new_history_requested());
+  EXPECT_TRUE(absl::IsNotFound(session.Get(of_shard, quota::Watch::kNo).status())) << "its leader writes it anew";
   EXPECT_EQ(session.Get(quota::LedgerMarkPath(), quota::Watch::kNo)->data, "") << "the leading balancer obeys it";
   request.set_new_history(false);
 

@@ -45,6 +45,7 @@ class ListedShards : public ShardLedger {
  public:
   absl::StatusOr<SchemaRange> Schema() override { return SchemaRange{}; }
   absl::StatusOr<ShardIdentity> Identity() override { return ShardIdentity{}; }
+  absl::StatusOr<absl::Time> ReadClock() override { return absl::UnixEpoch(); }
   absl::StatusOr<std::vector<Shard>> ListShards() override { return shards; }
   absl::StatusOr<bool> AddShard(const std::string&, const std::string&, const std::string&) override { return false; }
   absl::Status ReserveSku(const std::string& sku_id, const std::string&) override {

@@ -135,6 +135,7 @@ class ShardRouterTest : public ::testing::Test {
     explicit Directory(const bool* east_known) : east_known_(east_known) {}
     absl::StatusOr<SchemaRange> Schema() override { return SchemaRange{}; }
     absl::StatusOr<ShardIdentity> Identity() override { return ShardIdentity{}; }
+    absl::StatusOr<absl::Time> ReadClock() override { return absl::UnixEpoch(); }
     absl::StatusOr<std::vector<Shard>> ListShards() override {
       if (!*east_known_) return std::vector<Shard>{};
       return std::vector<Shard>{{.name = "east", .dsn = "", .added_at = {}}};

@@ -25,11 +25,15 @@ Uuid NumberedId(int number) {
   return id;
 }
 
+std::string WordOf(LockMode mode) {
+  return mode == LockMode::kWait ? "wait" : mode == LockMode::kWaitBriefly ? "brief" : "skip";
+}
+
 // Creates every claim that nothing stands in the way of. Notes the batches, such as "wait a b".
 class LockedLedger : public ReservationLedger {
  public:
   ClaimResults CommitReservations(IncarnationId, LockMode mode, absl::Span<const ReservationClaim> claims) override {
-    std::vector<std::string> words = {mode == LockMode::kWait ? "wait" : "skip"};
+    std::vector<std::string> words = {WordOf(mode)};
     for (const ReservationClaim& claim : claims) words.push_back(claim.sku_id);
     batches.push_back(absl::StrJoin(words, " "));
     sizes.push_back(claims.size());
@@ -44,7 +48,7 @@ class LockedLedger : public ReservationLedger {
     for (size_t i = 0; i < claims.size(); ++i) {
       if (held_up.contains(claims[i].user_id)) return BusyError("an insert waits");
       const bool locked = locked_skus.contains(claims[i].sku_id);
-      if (locked && mode == LockMode::kWait) return BusyError("lock timeout");
+      if (locked && MayWait(mode)) return BusyError("lock timeout");
       results[i].outcome = locked ? CommitOutcome::kBusy : CommitOutcome::kCreated;
     }
     return results;
@@ -135,6 +139,76 @@ TEST_F(SlowRequestsTest, OnceItIsFreeItIsLikeAnyOther) {
   EXPECT_EQ(TakeAnswers(), (Words{"a"}));
   EXPECT_EQ(pipeline_.Stats().queued, 0);
   EXPECT_EQ(pipeline_.Stats().unanswered, 0);
+}
+
+// At its deadline nobody listens any more: the caller would hear that it is unknown whether something has happened.
+TEST_F(SlowRequestsTest, WhoCannotBeTriedAgainInTimeIsToldBeforeTheDeadline) {
+  ledger_.locked_skus = {"a"};
+  Buy("a", absl::Milliseconds(700));
+  Buy("a", absl::Milliseconds(740));
+  Run();
+  clock_.AdvanceBy(absl::Milliseconds(640));
+  Run();
+  EXPECT_EQ(TakeBatches(), (Words{"wait a a", "skip a a", "skip a a"}));
+  EXPECT_TRUE(TakeAnswers().empty()) << "there is time for another try";
+  clock_.AdvanceBy(absl::Milliseconds(50));
+  Run();
+  EXPECT_EQ(TakeBatches(), (Words{"skip a a"})) << "the last one";
+  EXPECT_EQ(TakeAnswers(), (Words(2, "another transaction has locked what the request needs")));
+  EXPECT_TRUE(absl::IsUnavailable(last_) && LedgerIsUp(last_) && !IsUnknownCommit(last_)) << last_;
+  EXPECT_EQ(pipeline_.Stats().unanswered, 0);
+}
+
+TEST_F(SlowRequestsTest, WhoIsInDoubtAtTheLastTryStaysInDoubt) {
+  ledger_.locked_skus = {"a"};
+  ledger_.lose_next = true;
+  Buy("a", absl::Milliseconds(740));
+  EXPECT_EQ(lane_.Step(), LaneNext::kPause);
+  clock_.AdvanceBy(absl::Milliseconds(700));
+  Run();
+  EXPECT_EQ(TakeAnswers().size(), 1u);
+  EXPECT_TRUE(IsUnknownCommit(last_)) << last_;
+}
+
+// Some are not in the batch of a try: it is too late for them as well.
+TEST_F(SlowRequestsTest, NobodyIsKeptPastTheDeadlineUntilTheNextTry) {
+  ledger_.locked_skus = {"a"};
+  Buy("a");
+  Run();
+  for (int i = 0; i < 6; ++i) Buy("a");
+  Buy("a", absl::Milliseconds(90));
+  Buy("a", absl::Milliseconds(20));
+  EXPECT_EQ(TakeAnswers().size(), 1u) << "the next try comes in 50 ms";
+  EXPECT_TRUE(absl::IsUnavailable(last_) && LedgerIsUp(last_)) << last_;
+  ledger_.room = 4;
+  clock_.AdvanceBy(absl::Milliseconds(50));
+  Run();
+  EXPECT_EQ(ledger_.sizes.back(), 4u) << "the first half of them";
+  EXPECT_EQ(TakeAnswers().size(), 1u) << "the next try comes in 50 ms";
+  EXPECT_EQ(pipeline_.Stats().slow, 7);
+}
+
+// Its answer could not be there in time after the longest wait.
+TEST_F(SlowRequestsTest, WhoHasLittleTimeMakesItsBatchWaitBriefly) {
+  Buy("b");
+  Buy("b", absl::Milliseconds(600));
+  Run();
+  EXPECT_EQ(TakeBatches(), (Words{"wait b b"}));
+  ledger_.locked_skus = {"a"};
+  Buy("b");
+  Buy("b", absl::Milliseconds(300));
+  Buy("a");
+  Run();
+  EXPECT_EQ(TakeBatches(), (Words{"brief b b a", "skip b b a"}));
+  EXPECT_EQ(TakeAnswers(), (Words(4, "b")));
+}
+
+// Locks of a healthy system are free again in a moment. Who would not wait for them would be refused.
+TEST_F(SlowRequestsTest, WhoHasHardlyAnyTimeWaitsToo) {
+  Buy("b", absl::Milliseconds(1));
+  Run();
+  EXPECT_EQ(TakeBatches(), (Words{"brief b"}));
+  EXPECT_EQ(TakeAnswers(), (Words{"b"}));
 }
 
 TEST_F(SlowRequestsTest, AtItsDeadlineNothingHasHappenedAndTheLedgerIsUp) {
@@ -283,13 +357,13 @@ class LockedReservations : public LifecycleLedger {
  private:
   template <typename Kind>
   Answer Try(const std::string& kind, LockMode mode, absl::Span<const Kind> batch) {
-    std::string noted = (mode == LockMode::kWait ? "wait " : "skip ") + kind;
+    std::string noted = WordOf(mode) + " " + kind;
     bool waits = false;
     std::vector<ChangeResult> results;
     for (const Kind& change : batch) {
       const int number = change.reservation_id.bytes[15];
       noted += " " + std::to_string(number);
-      waits = waits || (mode == LockMode::kWait && locked.contains(number));
+      waits = waits || (MayWait(mode) && locked.contains(number));
       results.push_back({.outcome = locked.contains(number) ? ChangeOutcome::kBusy : ChangeOutcome::kDone});
     }
     batches.push_back(noted);
@@ -340,6 +414,43 @@ TEST(SlowChangesTest, ALockedReservationStopsItselfOnly) {
   EXPECT_EQ(done, 6);
   confirm(7);
   EXPECT_EQ(run(), (Words{"wait confirm 7"}));
+}
+
+TEST(SlowChangesTest, WhoHasLittleTimeIsToldInTime) {
+  LockedReservations ledger;
+  FakeClock clock;
+  PipelineOptions options;
+  options.lanes = 0;
+  ChangePipeline pipeline(&ledger, &clock, options);
+  ChangeLane lane(&pipeline);
+  std::vector<absl::Status> answers;
+  const auto submit = [&](Change change, absl::Duration patience) {
+    pipeline.Submit(std::move(change), clock.Now() + patience,
+                    [&](const absl::StatusOr<ChangeResult>& result) { answers.push_back(result.status()); });
+  };
+  const auto run = [&] {
+    while (lane.Step() == LaneNext::kStep) {
+    }
+    return std::exchange(ledger.batches, {});
+  };
+  using Words = std::vector<std::string>;
+  ledger.locked = {1, 2, 3};
+  submit(Payment{NumberedId(1), "pay", 1, "EUR"}, absl::Milliseconds(120));
+  submit(Cancellation{NumberedId(2), "why"}, absl::Milliseconds(90));
+  submit(Extension{NumberedId(3), 1, absl::Seconds(1)}, absl::Seconds(2));
+  EXPECT_EQ(run(), (Words{"brief confirm 1", "skip confirm 1", "brief cancel 2", "skip cancel 2", "wait extend 3",
+                          "skip extend 3"}));
+  EXPECT_TRUE(answers.empty());
+  clock.AdvanceBy(absl::Milliseconds(50));
+  EXPECT_EQ(run(), (Words{"skip confirm 1"}));
+  ASSERT_EQ(answers.size(), 1u) << "the cancellation, whose turn will come too late";
+  clock.AdvanceBy(absl::Milliseconds(50));
+  run();
+  ASSERT_EQ(answers.size(), 2u);
+  for (const absl::Status& answer : answers) {
+    EXPECT_TRUE(absl::IsUnavailable(answer) && LedgerIsUp(answer) && !IsUnknownCommit(answer)) << answer;
+  }
+  EXPECT_EQ(pipeline.Stats().slow, 1);
 }
 
 // Other pools of the process have the connections: the ledger is up, and one of them will be given up.

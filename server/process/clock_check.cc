@@ -1,0 +1,28 @@
+#include "server/process/clock_check.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace tranche::server {
+namespace {
+
+// Clocks that are synchronised differ by milliseconds. Nobody tells a second from it: countdowns show whole ones.
+constexpr absl::Duration kClocksMayDiffer = absl::Seconds(1);
+
+}  // namespace
+
+std::string ClockWarning(absl::string_view shard, absl::Time before, absl::Time read, absl::Time after) {
+  // If the own clock was set back meanwhile, nothing can be said.
+  if (after < before) return "";
+  const absl::Duration behind = std::max(read - after, absl::ZeroDuration());
+  const absl::Duration ahead = std::max(before - read, absl::ZeroDuration());
+  const absl::Duration difference = std::max(behind, ahead);
+  if (difference <= kClocksMayDiffer) return "";
+  return absl::StrCat("this machine's clock is ", absl::FormatDuration(absl::Trunc(difference, absl::Milliseconds(1))),
+                      behind > ahead ? " behind" : " ahead of", " the clock of the database of shard ", shard,
+                      ", or more: until they are synchronised (NTP), sales open and close here at other times than the "
+                      "ledger says, and remaining_hold is wrong");
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,42 @@
+#include "server/process/clock_check.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tranche::server {
+namespace {
+
+using ::testing::HasSubstr;
+
+const absl::Time kBefore = absl::FromUnixSeconds(1'700'000'000);
+constexpr absl::Duration kRoundTrip = absl::Milliseconds(300);
+
+// What is said when the database's clock is so far from the moment of the question.
+std::string Said(absl::Duration database, absl::Duration round_trip = kRoundTrip) {
+  return ClockWarning("home", kBefore, kBefore + database, kBefore + round_trip);
+}
+
+TEST(ClockCheckTest, ClocksThatMayAgreeAreNotSpokenOf) {
+  for (const int ms : {-1000, -999, 0, 150, 300, 1300}) EXPECT_EQ(Said(absl::Milliseconds(ms)), "") << ms;
+}
+
+TEST(ClockCheckTest, ADifferenceIsNamedWithItsDirection) {
+  EXPECT_THAT(Said(absl::Milliseconds(1301)), HasSubstr("is 1.001s behind the clock of the database of shard home"));
+  EXPECT_THAT(Said(absl::Milliseconds(-2500)), HasSubstr("is 2.5s ahead of the clock"));
+  EXPECT_THAT(Said(absl::Hours(1) + kRoundTrip), HasSubstr("is 1h behind"));
+  EXPECT_THAT(Said(-absl::Hours(1)), HasSubstr("(NTP)"));
+}
+
+// When the database read its clock is unknown then, and so is the difference.
+TEST(ClockCheckTest, ASlowAnswerIsNoDifference) {
+  EXPECT_EQ(Said(absl::ZeroDuration(), absl::Seconds(10)), "");
+  EXPECT_EQ(Said(absl::Seconds(10), absl::Seconds(10)), "");
+  EXPECT_NE(Said(absl::Seconds(12), absl::Seconds(10)), "");
+}
+
+TEST(ClockCheckTest, NothingIsSaidIfTheOwnClockWasSetBackMeanwhile) {
+  EXPECT_EQ(Said(absl::Milliseconds(150), -absl::Hours(1)), "");
+}
+
+}  // namespace
+}  // namespace tranche::server
