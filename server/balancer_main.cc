@@ -15,11 +15,14 @@
 #include "server/process/options.h"
 #include "server/process/process_setup.h"
 #include "server/process/shard_check.h"
+#include "server/process/shard_witnesses.h"
 #include "server/process/stop_request.h"
 #include "server/shard_units.h"
 #include "storage/clock.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_shard_ledger.h"
+#include "storage/postgres/postgres_sku_move_ledger.h"
+#include "storage/shards/older_copies.h"
 
 namespace {
 
@@ -38,16 +41,26 @@ tranche::storage::PoolOptions PoolOf(const tranche::server::BackendOptions& back
   return pool;
 }
 
+// `moves` are that shard's.
+std::shared_ptr<tranche::storage::CopyCheck> CopiesOf(const std::string& shard, tranche::storage::SkuMoveLedger* moves,
+                                                      tranche::server::ShardWitnesses* witnesses) {
+  return std::make_shared<tranche::storage::OlderCopies>(shard, moves,
+                                                         [witnesses, shard] { return witnesses->Except(shard); });
+}
+
 // What balancing one shard needs.
 struct ShardBalancer {
   ShardBalancer(const tranche::server::BalancerProcessOptions& options,
                 tranche::quota::CoordinationConnector* connector, tranche::quota::BalancerOptions balancer_options,
-                const std::string& home_id, const tranche::storage::Shard& shard)
+                const std::string& home_id, tranche::server::ShardWitnesses* witnesses,
+                const tranche::storage::Shard& shard)
       : pool(PoolOfShard(options, shard)),
         ledger(&pool, shard.name),
+        moves(&pool),
         balancer(connector, &ledger, tranche::storage::Clock::Real(), [&] {
           balancer_options.shard = shard.name;
           balancer_options.home_id = home_id;
+          balancer_options.copies = CopiesOf(shard.name, &moves, witnesses);
           return balancer_options;
         }()) {}
 
@@ -60,6 +73,7 @@ struct ShardBalancer {
 
   tranche::storage::ConnectionPool pool;
   tranche::storage::PostgresStockLedger ledger;
+  tranche::storage::PostgresSkuMoveLedger moves;
   tranche::quota::Balancer balancer;
 };
 
@@ -91,7 +105,11 @@ int main(int argc, char** argv) {
   quota::ZookeeperConnector connector(server::ToZookeeperOptions(options.backends));
   quota::BalancerOptions balancer_options;
   balancer_options.name = options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name;
-  quota::Balancer balancer(&connector, &ledger, storage::Clock::Real(), balancer_options);
+  server::ShardWitnesses witnesses(PoolOf(options.backends));
+  storage::PostgresSkuMoveLedger moves(&pool);
+  quota::BalancerOptions home_options = balancer_options;
+  home_options.copies = CopiesOf(storage::kHomeShard, &moves, &witnesses);
+  quota::Balancer balancer(&connector, &ledger, storage::Clock::Real(), home_options);
   if (absl::Status started = balancer.Start(); !started.ok()) {
     return Fail(server::ZookeeperStartError(started, options.backends));
   }
@@ -99,7 +117,8 @@ int main(int argc, char** argv) {
   server::ShardCheck check(PoolOf(options.backends), needs);
   std::optional<server::ShardUnits> others(std::in_place, &shards, [&](const storage::Shard& shard) {
     if (!check.Check(shard).ok()) return std::shared_ptr<ShardBalancer>();
-    auto unit = std::make_shared<ShardBalancer>(options, &connector, balancer_options, identity->ledger_id, shard);
+    auto unit =
+        std::make_shared<ShardBalancer>(options, &connector, balancer_options, identity->ledger_id, &witnesses, shard);
     return unit->balancer.Start().ok() ? unit : nullptr;
   });
   LOG(INFO) << "balancer " << balancer_options.name << " runs";

@@ -1,11 +1,13 @@
 // How the balancer does its work.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "absl/time/time.h"
 #include "quota/balancer/demand_plan.h"
 #include "storage/ledger/shard_name.h"
+#include "storage/shards/older_copies.h"
 
 namespace tranche::quota {
 
@@ -32,6 +34,8 @@ struct BalancerOptions {
   // A leader that cannot reach the ledger for this long gives up leadership: another may reach it.
   absl::Duration resign_after = absl::Seconds(3);
   DemandPlanOptions demand;
+  // Whose copy of a SKU counts; null if there is no other shard. Each balancer has its own.
+  std::shared_ptr<storage::CopyCheck> copies = nullptr;
 };
 
 }  // namespace tranche::quota

@@ -16,6 +16,8 @@ using storage::IncarnationId;
 
 // About how many announcements one step looks at.
 constexpr int kPiece = 500;
+// How many SKUs one step asks other shards about.
+constexpr size_t kMostJudged = 64;
 constexpr char kRepairActor[] = "balancer";
 
 }  // namespace
@@ -24,6 +26,7 @@ void AnnouncementRepair::Begin() {
   phase_ = Phase::kSkus;
   after_sku_.clear();
   after_incarnation_ = storage::kPool;
+  if (copies_ != nullptr) copies_->BeginPass();
 }
 
 absl::Status AnnouncementRepair::Step(Coordination& session) {
@@ -40,19 +43,53 @@ absl::Status AnnouncementRepair::Step(Coordination& session) {
 
 absl::Status AnnouncementRepair::StepSkus() {
   ASSIGN_OR_RETURN(const auto page, ledger_->ListSkus(after_sku_, kPiece));
-  if (page.size() < static_cast<size_t>(kPiece)) {
-    phase_ = Phase::kSlices;
-  } else {
-    after_sku_ = page.back().sku_id;
-  }
+  const bool last = page.size() < static_cast<size_t>(kPiece);
+  std::string done = last ? std::string() : page.back().sku_id;
   std::vector<AheadOfLedger> ahead;
-  const absl::Status announced = announcer_->AnnounceSkus(page, &ahead);
-  return Overruled(announced, ahead);
+  std::vector<AnnouncedElsewhere> elsewhere;
+  absl::Status status = announcer_->AnnounceSkus(page, &ahead, &elsewhere);
+  std::sort(elsewhere.begin(), elsewhere.end(),
+            [](const auto& a, const auto& b) { return a.sku.sku_id < b.sku.sku_id; });
+  if (elsewhere.size() > kMostJudged) {
+    // The next step looks at the rest of the page.
+    elsewhere.erase(elsewhere.begin() + kMostJudged, elsewhere.end());
+    done = elsewhere.back().sku.sku_id;
+  }
+  // What was open in an earlier pass is judged anew, if it could be read where it is announced.
+  if (status.ok()) open_.erase(open_.upper_bound(after_sku_), done.empty() ? open_.end() : open_.upper_bound(done));
+  after_sku_ = done;
+  if (done.empty()) phase_ = Phase::kSlices;
+  status = Overruled(*announcer_, status, ahead);
+  status.Update(JudgeCopies(elsewhere));
+  return status;
 }
 
-absl::Status AnnouncementRepair::Overruled(const absl::Status& announced, const std::vector<AheadOfLedger>& ahead) {
+absl::Status AnnouncementRepair::JudgeCopies(const std::vector<AnnouncedElsewhere>& elsewhere) {
+  using Verdict = storage::CopyCheck::Verdict;
+  absl::Status status;
+  std::vector<storage::Sku> ours;
+  for (const AnnouncedElsewhere& one : elsewhere) {
+    absl::StatusOr<Verdict> verdict = Verdict::kCounts;
+    if (copies_ != nullptr) verdict = copies_->Judge(one.sku.sku_id, one.shard);
+    status.Update(verdict.status());
+    if (verdict.ok() && *verdict == Verdict::kCounts) {
+      ours.push_back(one.sku);
+    } else if (!verdict.ok() || *verdict == Verdict::kOpen) {
+      open_.insert(one.sku.sku_id);
+    }
+  }
+  if (ours.empty()) return status;
+  Announcer announcer = announcer_->Replacing();
+  std::vector<AheadOfLedger> ahead;
+  const absl::Status announced = announcer.AnnounceSkus(ours, &ahead);
+  status.Update(Overruled(announcer, announced, ahead));
+  return status;
+}
+
+absl::Status AnnouncementRepair::Overruled(Announcer& announcer, const absl::Status& announced,
+                                           const std::vector<AheadOfLedger>& ahead) {
   absl::Status status = announced;
-  if (!ahead.empty()) status.Update(Overrule(*ledger_, *announcer_, ahead, kRepairActor));
+  if (!ahead.empty()) status.Update(Overrule(*ledger_, announcer, ahead, kRepairActor));
   return status;
 }
 
@@ -77,12 +114,13 @@ absl::Status AnnouncementRepair::AnnounceSlicesOf(IncarnationId incarnation, siz
   std::vector<SliceToAnnounce> announcements;
   announcements.reserve(slices.size());
   for (const auto& [sku_id, slice] : slices) {
+    if (open_.contains(sku_id)) continue;
     announcements.push_back({incarnation, sku_id, slice.allotted, slice.version});
   }
   if (announced != nullptr) *announced = announcements.size();
   std::vector<AheadOfLedger> ahead;
   const absl::Status status = announcer_->AnnounceSlices(announcements, &ahead);
-  return Overruled(status, ahead);
+  return Overruled(*announcer_, status, ahead);
 }
 
 // Removes what is in the tree of incarnations that ended while ZooKeeper or the balancer was away, or that never were,

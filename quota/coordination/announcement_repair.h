@@ -1,8 +1,12 @@
 // Compares the ledger with all announcements, writes what is missing or old and overrules what the ledger cannot have
 // said, a bounded piece at a time. So hundreds of thousands of SKUs cost a steady trickle of reads and never delay the
 // balancer's other work.
+//
+// A SKU that is announced as being at another shard may be an older copy, which a restore brought back: then it is
+// given up and not announced. Until that is known, the announcement stays.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -10,6 +14,7 @@
 #include "quota/coordination/announcer.h"
 #include "quota/coordination/coordination.h"
 #include "storage/ledger/stock_ledger.h"
+#include "storage/shards/older_copies.h"
 
 namespace tranche::quota {
 
@@ -17,12 +22,16 @@ namespace tranche::quota {
 class AnnouncementRepair {
  public:
   // Dependencies outlive it. `of_home`: the ledger knows of every incarnation whether it is live and whether it drains.
-  AnnouncementRepair(storage::StockLedger* ledger, Announcer* announcer, bool of_home = true)
-      : ledger_(ledger), announcer_(announcer), of_home_(of_home) {}
+  // `copies` knows the other shards; null: there are none, so every copy counts.
+  AnnouncementRepair(storage::StockLedger* ledger, Announcer* announcer, bool of_home = true,
+                     storage::CopyCheck* copies = nullptr)
+      : ledger_(ledger), announcer_(announcer), copies_(copies), of_home_(of_home) {}
 
   // Begins a pass at the start.
   void Begin();
   bool running() const { return phase_ != Phase::kIdle; }
+  // Did the latest look leave open whether our copy of the SKU counts?
+  bool IsOpen(const std::string& sku_id) const { return open_.contains(sku_id); }
   // Does the next piece of the pass. A piece that fails is skipped: the next pass comes soon.
   absl::Status Step(Coordination& session);
 
@@ -32,16 +41,20 @@ class AnnouncementRepair {
  private:
   enum class Phase { kIdle, kSkus, kSlices, kIncarnations };
 
-  absl::Status Overruled(const absl::Status& announced, const std::vector<AheadOfLedger>& ahead);
+  absl::Status Overruled(Announcer& announcer, const absl::Status& announced, const std::vector<AheadOfLedger>& ahead);
   absl::Status StepSkus();
+  absl::Status JudgeCopies(const std::vector<AnnouncedElsewhere>& elsewhere);
   absl::Status StepSlices();
   absl::Status RepairIncarnations(Coordination& session);
 
   storage::StockLedger* const ledger_;
   Announcer* const announcer_;
+  storage::CopyCheck* const copies_;
   const bool of_home_;
   Phase phase_ = Phase::kIdle;
   std::string after_sku_;
+  // SKUs that may be older copies. What is announced of their slices is the newer copy's.
+  std::set<std::string> open_;
   storage::IncarnationId after_incarnation_ = storage::kPool;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <optional>
+#include <utility>
 
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
@@ -32,6 +33,15 @@ struct Target {
   std::function<bool(const std::string& present)> supersedes;
   // What is there, if it is ahead of what `data` was made from.
   std::function<std::optional<AheadOfLedger>(const std::string& present)> ahead;
+  // What is there, if it is to stay because it names another shard.
+  std::function<std::optional<AnnouncedElsewhere>(const std::string& present)> elsewhere = nullptr;
+};
+
+// What a call found besides: see Announcer::Announce. `ahead` may be null.
+struct Findings {
+  std::vector<AheadOfLedger>* ahead;
+  std::vector<AnnouncedElsewhere> elsewhere;
+  std::set<std::string> kept;  // the SKUs of `elsewhere`
 };
 
 enum class Fate { kDone, kAgain, kMakeParent };
@@ -60,8 +70,19 @@ void MakeParent(Coordination& session, const std::string& path) {
   if (absl::IsNotFound(made)) session.EnsureFixedPaths().IgnoreError();
 }
 
+// Does what is there stay, whatever is newer?
+bool IsKept(const Target& target, const absl::StatusOr<Znode>& present, Findings& findings) {
+  if (findings.kept.contains(target.sku_id)) return true;  // its slices come behind it
+  if (target.elsewhere == nullptr || !present.ok()) return false;
+  auto elsewhere = target.elsewhere(present->data);
+  if (!elsewhere.has_value()) return false;
+  findings.kept.insert(target.sku_id);
+  findings.elsewhere.push_back(*std::move(elsewhere));
+  return true;
+}
+
 // One round: reads what is there, writes what is newer, keeps in `targets` what must be tried again.
-absl::Status Round(Coordination& session, std::vector<Target>* targets, std::vector<AheadOfLedger>* ahead) {
+absl::Status Round(Coordination& session, std::vector<Target>* targets, Findings& findings) {
   std::vector<std::string> paths;
   for (const Target& target : *targets) paths.push_back(target.path);
   const auto present = session.GetMany(paths, Watch::kNo);
@@ -71,6 +92,7 @@ absl::Status Round(Coordination& session, std::vector<Target>* targets, std::vec
   absl::Status last;
   for (size_t i = 0; i < targets->size(); ++i) {
     const Target& target = (*targets)[i];
+    if (IsKept(target, present[i], findings)) continue;
     if (absl::IsNotFound(present[i].status())) {
       ops.push_back({WriteOp::Kind::kCreatePersistent, target.path, target.data, kAnyVersion});
     } else if (!present[i].ok()) {
@@ -80,8 +102,8 @@ absl::Status Round(Coordination& session, std::vector<Target>* targets, std::vec
     } else if (target.supersedes(present[i]->data)) {
       ops.push_back({WriteOp::Kind::kSet, target.path, target.data, present[i]->version});
     } else {
-      if (ahead == nullptr) continue;
-      if (auto stays = target.ahead(present[i]->data); stays.has_value()) ahead->push_back(*std::move(stays));
+      if (findings.ahead == nullptr) continue;
+      if (auto stays = target.ahead(present[i]->data); stays.has_value()) findings.ahead->push_back(*std::move(stays));
       continue;
     }
     positions.push_back(i);
@@ -100,7 +122,7 @@ absl::Status Round(Coordination& session, std::vector<Target>* targets, std::vec
 }
 
 absl::Status AnnounceTargets(SessionSource& sessions, const std::vector<Target>& targets, std::set<std::string>* failed,
-                             std::vector<AheadOfLedger>* ahead) {
+                             Findings& findings) {
   absl::Status result;
   for (size_t begin = 0; begin < targets.size(); begin += kMostWrites) {
     const size_t end = std::min(begin + kMostWrites, targets.size());
@@ -108,7 +130,8 @@ absl::Status AnnounceTargets(SessionSource& sessions, const std::vector<Target>&
     absl::Status last;
     for (int round = 0; round < kRounds && !chunk.empty(); ++round) {
       const std::shared_ptr<Coordination> session = sessions.Session();
-      last = session == nullptr ? absl::UnavailableError("no session with ZooKeeper") : Round(*session, &chunk, ahead);
+      last =
+          session == nullptr ? absl::UnavailableError("no session with ZooKeeper") : Round(*session, &chunk, findings);
       if (absl::IsUnavailable(last) || absl::IsUnauthenticated(last)) break;
     }
     if (!chunk.empty()) result.Update(absl::UnavailableError(last.message()));
@@ -131,8 +154,17 @@ std::optional<AheadOfLedger> AheadOf(const SliceToAnnounce& slice, const std::st
   return AheadOfLedger{slice.sku_id, slice.incarnation, present->version(), present->allotted()};
 }
 
-Target TargetOf(const SkuToAnnounce& sku) {
+std::optional<AnnouncedElsewhere> ElsewhereThan(const storage::Sku& read, const std::string& data) {
+  const auto present = ReadSkuAnnouncement(data);
+  if (!present.has_value()) return std::nullopt;
+  std::string shard = TermsOf(*present).shard;
+  if (shard == read.shard) return std::nullopt;
+  return AnnouncedElsewhere{read, std::move(shard)};
+}
+
+Target TargetOf(const SkuToAnnounce& sku, OtherShards other_shards) {
   const SkuAnnouncement fresh = ToAnnouncement(sku.sku);
+  const bool kept = other_shards == OtherShards::kKept;
   return Target{.sku_id = sku.sku.sku_id,
                 .path = SkuPath(sku.sku.sku_id),
                 .data = fresh.SerializeAsString(),
@@ -143,7 +175,9 @@ Target TargetOf(const SkuToAnnounce& sku) {
                       const auto present = ReadSkuAnnouncement(data);
                       return !present.has_value() || Supersedes(fresh, *present, always);
                     },
-                .ahead = [read = sku.sku](const std::string& data) { return AheadOf(read, data); }};
+                .ahead = [read = sku.sku](const std::string& data) { return AheadOf(read, data); },
+                .elsewhere = kept ? [read = sku.sku](const std::string& data) { return ElsewhereThan(read, data); }
+                                  : std::function<std::optional<AnnouncedElsewhere>(const std::string&)>()};
 }
 
 Target TargetOf(const SliceToAnnounce& slice) {
@@ -167,18 +201,24 @@ Target TargetOf(const SliceToAnnounce& slice) {
 }  // namespace
 
 absl::Status Announcer::Announce(absl::Span<const SkuToAnnounce> skus, absl::Span<const SliceToAnnounce> slices,
-                                 std::set<std::string>* failed, std::vector<AheadOfLedger>* ahead) {
+                                 std::set<std::string>* failed, std::vector<AheadOfLedger>* ahead,
+                                 std::vector<AnnouncedElsewhere>* elsewhere) {
   std::vector<Target> targets;
   targets.reserve(skus.size() + slices.size());
-  for (const SkuToAnnounce& sku : skus) targets.push_back(TargetOf(sku));
+  for (const SkuToAnnounce& sku : skus) targets.push_back(TargetOf(sku, other_shards_));
   for (const SliceToAnnounce& slice : slices) targets.push_back(TargetOf(slice));
-  return AnnounceTargets(*sessions_, targets, failed, ahead);
+  Findings findings{.ahead = ahead, .elsewhere = {}, .kept = {}};
+  const absl::Status announced = AnnounceTargets(*sessions_, targets, failed, findings);
+  if (failed != nullptr) failed->insert(findings.kept.begin(), findings.kept.end());
+  if (elsewhere != nullptr) *elsewhere = std::move(findings.elsewhere);
+  return announced;
 }
 
-absl::Status Announcer::AnnounceSkus(absl::Span<const storage::Sku> skus, std::vector<AheadOfLedger>* ahead) {
+absl::Status Announcer::AnnounceSkus(absl::Span<const storage::Sku> skus, std::vector<AheadOfLedger>* ahead,
+                                     std::vector<AnnouncedElsewhere>* elsewhere) {
   std::vector<SkuToAnnounce> targets;
   for (const storage::Sku& sku : skus) targets.push_back({sku, /*always=*/false});
-  return Announce(targets, {}, nullptr, ahead);
+  return Announce(targets, {}, nullptr, ahead, elsewhere);
 }
 
 absl::Status Announcer::AnnounceAll(absl::Span<const storage::SkuQuota> quotas, std::set<std::string>* failed) {

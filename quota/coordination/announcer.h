@@ -51,29 +51,49 @@ struct AheadOfLedger {
   std::optional<int64_t> units;
 };
 
+// A SKU that was not announced, since it is announced as being at another shard than the one that it was read from.
+struct AnnouncedElsewhere {
+  storage::Sku sku;
+  std::string shard;  // where it is announced
+};
+
+// What becomes of the announcement of a SKU that names another shard than the one that it was read from. Kept: if two
+// shards have it, the one that is announced has the newer copy, unless these shards say otherwise
+// (storage/shards/older_copies.h). Replaced: by whoever knows that it is at the shard that it was read from.
+enum class OtherShards { kKept, kReplaced };
+
 // Thread-safe.
 class Announcer {
  public:
-  explicit Announcer(SessionSource* sessions) : sessions_(sessions) {}
+  explicit Announcer(SessionSource* sessions, OtherShards other_shards = OtherShards::kKept)
+      : sessions_(sessions), other_shards_(other_shards) {}
 
   // Announces those of the SKUs whose terms changed and those of the slices whose announcement is missing or older, the
   // SKUs first: a node cannot sell a slice whose terms it does not find. A slice of an incarnation that has ended is
   // skipped. kUnavailable when some could not be written; repeating is harmless.
   //
   // `failed`, if given, gets the ids of the SKUs that were not fully written; `ahead`, if given, gets the announcements
-  // that stayed although they are ahead of what was to be announced.
+  // that stayed although they are ahead of what was to be announced; `elsewhere`, if given, gets the SKUs whose
+  // announcement was kept because it names another shard. Their slices in the same call are not written either, and
+  // they are among `failed`.
   absl::Status Announce(absl::Span<const SkuToAnnounce> skus, absl::Span<const SliceToAnnounce> slices,
-                        std::set<std::string>* failed = nullptr, std::vector<AheadOfLedger>* ahead = nullptr);
+                        std::set<std::string>* failed = nullptr, std::vector<AheadOfLedger>* ahead = nullptr,
+                        std::vector<AnnouncedElsewhere>* elsewhere = nullptr);
 
   absl::Status AnnounceSlices(absl::Span<const SliceToAnnounce> slices, std::vector<AheadOfLedger>* ahead = nullptr) {
     return Announce({}, slices, nullptr, ahead);
   }
-  absl::Status AnnounceSkus(absl::Span<const storage::Sku> skus, std::vector<AheadOfLedger>* ahead = nullptr);
+  absl::Status AnnounceSkus(absl::Span<const storage::Sku> skus, std::vector<AheadOfLedger>* ahead = nullptr,
+                            std::vector<AnnouncedElsewhere>* elsewhere = nullptr);
   // The SKUs, even if only their versions are newer, and all their slices.
   absl::Status AnnounceAll(absl::Span<const storage::SkuQuota> quotas, std::set<std::string>* failed = nullptr);
 
+  // The same, but such announcements are replaced.
+  Announcer Replacing() const { return Announcer(sessions_, OtherShards::kReplaced); }
+
  private:
   SessionSource* const sessions_;
+  const OtherShards other_shards_;
 };
 
 }  // namespace tranche::quota

@@ -43,10 +43,11 @@ absl::StatusOr<QuotaMover::Moved> QuotaMover::MoveBatch(absl::Span<const QuotaMo
     skus.push_back({after->sku, /*always=*/TakesFromPool(moves[i])});
     AddSlices(moves[i], after->quota, &slices);
   }
-  const absl::Status announced = announcer_->Announce(skus, slices);
+  std::vector<AnnouncedElsewhere> elsewhere;
+  const absl::Status announced = announcer_->Announce(skus, slices, nullptr, nullptr, &elsewhere);
   LOG_IF(WARNING, !announced.ok()) << "quota of " << skus.size() << " SKUs moved (" << actor
                                    << ") but not announced, left to the balancer's repair: " << announced.message();
-  return Moved{std::move(moved), announced};
+  return Moved{std::move(moved), announced, !elsewhere.empty()};
 }
 
 absl::StatusOr<storage::QuotaSnapshot> QuotaMover::Move(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,

@@ -20,6 +20,7 @@ class QuotaMover {
   struct Moved {
     std::vector<absl::StatusOr<storage::SkuQuota>> skus;  // in the order of the moves
     absl::Status announced;
+    bool elsewhere = false;  // some were not announced, since they are announced as being at another shard
   };
   // One ledger transaction, then the announcements of every slice that it changed and of the SKUs whose terms changed.
   // The ledger's errors are returned; a failed announcement is only reported, since the balancer repairs it. At most

@@ -252,7 +252,9 @@ absl::Status ShardHandler::Move(const v1::MoveSkuRequest& request, const std::st
   const auto announce = [&](const std::string& name) {
     const auto shard = shards_->Find(name);
     const auto sku = shard->stock->GetSku(request.sku_id());
-    if (sku.ok()) AnnounceSku(*announcer_, *sku);
+    // At the shard that it leaves, or by the one that it goes to: this is the one that has it.
+    quota::Announcer announcer = announcer_->Replacing();
+    if (sku.ok()) AnnounceSku(announcer, *sku);
   };
   const auto watch = [&](const SkuMoveProgress& progress) {
     v1::MoveSkuResponse response;

@@ -62,6 +62,12 @@ class SkuMoveLedger : public WhereaboutsLedger {
   // Marks it as gone to the target. Call it only after FinishArrival.
   virtual absl::Status FinishLeave(const std::string& sku_id, const std::string& target, const std::string& token,
                                    const std::string& actor) = 0;
+  // For a shard that may have been restored to before a move: `shard` has the SKU after `moves` moves. If fewer have
+  // brought it to the copy here, the copy sells nothing from now on, and waits to be purged. False if not: the copy
+  // here is the newer one, or there is none, or it is leaving for `shard`. A repetition is false, too.
+  // kFailedPrecondition if home knows no such shard.
+  virtual absl::StatusOr<bool> GiveUpOlderCopy(const std::string& sku_id, const std::string& shard, int64_t moves,
+                                               const std::string& actor) = 0;
 
   // Steps of the shard where it arrives.
   virtual absl::Status BeginArrival(const std::string& sku_row, const std::string& source,

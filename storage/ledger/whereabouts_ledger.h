@@ -22,6 +22,9 @@ struct SkuWhereabouts {
   int64_t version = 0;
   // Of kGone: only the id was noted, since a SKU was to be created at the other shard, which may have failed.
   bool only_reserved = false;
+  // How many had brought it here; of kArriving, to the shard that it comes from. Of two shards that have it, the one
+  // with more has the newer copy.
+  int64_t moves = 0;
 };
 
 struct ListedWhereabouts {
@@ -33,7 +36,6 @@ class WhereaboutsLedger {
  public:
   virtual ~WhereaboutsLedger() = default;
 
-  // Without only_reserved.
   virtual absl::StatusOr<SkuWhereabouts> Where(const std::string& sku_id) = 0;
   // Ascending by id, those after `after` ("" = from the start), at most `limit`. Without token and leftovers.
   virtual absl::StatusOr<std::vector<ListedWhereabouts>> ListWhereabouts(const std::string& after, int limit) = 0;

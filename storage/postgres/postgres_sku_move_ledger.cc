@@ -33,7 +33,8 @@ absl::StatusOr<SkuWhereabouts> PostgresSkuMoveLedger::Where(const std::string& s
                           .token = row.at(2).as<std::string>(""),
                           .leftovers = row.at(4).as<bool>(),
                           .version = row.at(3).as<int64_t>(),
-                          .only_reserved = false};
+                          .only_reserved = row.at(6).as<bool>(),
+                          .moves = row.at(5).as<int64_t>()};
   });
 }
 
@@ -49,7 +50,8 @@ absl::StatusOr<std::vector<ListedWhereabouts>> PostgresSkuMoveLedger::ListWherea
                                   .token = {},
                                   .leftovers = false,
                                   .version = row.at(3).as<int64_t>(),
-                                  .only_reserved = row.at(4).as<bool>()}});
+                                  .only_reserved = row.at(4).as<bool>(),
+                                  .moves = row.at(5).as<int64_t>()}});
     }
     return listed;
   });
@@ -114,6 +116,12 @@ absl::StatusOr<bool> PostgresSkuMoveLedger::CancelLeave(const std::string& sku_i
 absl::Status PostgresSkuMoveLedger::FinishLeave(const std::string& sku_id, const std::string& target,
                                                 const std::string& token, const std::string& actor) {
   return Call(*pool_, kRepeat, "finish_leave", sku_id, target, token, actor).status();
+}
+
+absl::StatusOr<bool> PostgresSkuMoveLedger::GiveUpOlderCopy(const std::string& sku_id, const std::string& shard,
+                                                            int64_t moves, const std::string& actor) {
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, kRepeat, "give_up_older_copy", sku_id, shard, moves, actor));
+  return ReadValue<bool>(kRepeat, rows);
 }
 
 // Neither of these two is sent twice: if one hangs and completes late, that must not come after what was decided

@@ -28,6 +28,8 @@ class PostgresSkuMoveLedger : public SkuMoveLedger {
                                    const std::string& actor) override;
   absl::Status FinishLeave(const std::string& sku_id, const std::string& target, const std::string& token,
                            const std::string& actor) override;
+  absl::StatusOr<bool> GiveUpOlderCopy(const std::string& sku_id, const std::string& shard, int64_t moves,
+                                       const std::string& actor) override;
   absl::Status BeginArrival(const std::string& sku_row, const std::string& source, const std::string& token) override;
   absl::Status ImportPage(const std::string& sku_id, const std::string& token, SkuPart part,
                           const std::string& rows) override;

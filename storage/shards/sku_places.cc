@@ -131,10 +131,11 @@ absl::StatusOr<std::string> OnSeveralShards(SkuPlaces first_look, const LookAtSk
 }
 
 absl::Status OnSeveralShardsError(const std::string& shards) {
-  return absl::FailedPreconditionError(
-      absl::StrCat("it is on ", shards,
-                   ", and each may sell it: one of them was restored to before a move. Stop all processes and "
-                   "take the older copy out, as \"An older copy came back\" in docs/operations.md says"));
+  return absl::FailedPreconditionError(absl::StrCat(
+      "it is on ", shards,
+      ", and each may sell it: one of them was restored to before a move. The balancers give the older "
+      "copy up within seconds if they can tell which it is. If they do not, take it out, as \"An older copy "
+      "came back\" in docs/operations.md says"));
 }
 
 absl::StatusOr<std::string> OnNoShard(SkuPlaces first_look, const LookAtSku& look_again) {

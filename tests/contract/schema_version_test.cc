@@ -273,6 +273,7 @@ std::vector<NamedCall> OtherChanges() {
       {"RegisterIncarnationAs", [](Ledgers& l) { return l.shards.RegisterIncarnationAs(Incarnation{}).status(); }},
       {"PrepareLeave", [](Ledgers& l) { return l.moves.PrepareLeave("tv", NewId().ToString()).status(); }},
       {"CancelLeave", [](Ledgers& l) { return l.moves.CancelLeave("tv", NewId().ToString(), "test").status(); }},
+      {"GiveUpOlderCopy", [](Ledgers& l) { return l.moves.GiveUpOlderCopy("tv", "b", 1, "test").status(); }},
       {"CancelArrival", [](Ledgers& l) { return l.moves.CancelArrival("tv").status(); }},
       {"Purge", [](Ledgers& l) { return l.moves.Purge("tv", 1).status(); }},
       {"ExpireDue", [](Ledgers& l) { return l.upkeep.ExpireDue(1).status(); }},

@@ -6,15 +6,20 @@
 
 #include <algorithm>
 #include <functional>
+#include <memory>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/substitute.h"
 #include "absl/time/clock.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
 #include "storage/postgres/postgres_shard_ledger.h"
 #include "storage/postgres/postgres_sku_move_ledger.h"
 #include "storage/postgres/postgres_upkeep_ledger.h"
+#include "storage/shards/older_copies.h"
 #include "tests/support/mini_postgres.h"
 #include "tests/support/test_postgres.h"
 
@@ -97,6 +102,10 @@ class MortalMoveLedger : public SkuMoveLedger {
   absl::Status FinishLeave(const std::string& sku_id, const std::string& target, const std::string& token,
                            const std::string& actor) override {
     return fate_->Do([&] { return real_->FinishLeave(sku_id, target, token, actor); });
+  }
+  absl::StatusOr<bool> GiveUpOlderCopy(const std::string& sku_id, const std::string& shard, int64_t moves,
+                                       const std::string& actor) override {
+    return real_->GiveUpOlderCopy(sku_id, shard, moves, actor);
   }
   absl::Status BeginArrival(const std::string& sku_row, const std::string& source, const std::string& token) override {
     return fate_->Do([&] { return real_->BeginArrival(sku_row, source, token); });
@@ -203,6 +212,8 @@ class SkuMoveTest : public ::testing::Test {
         [](const std::string&) {});
     return abort ? move.Abort(sku_id, target, "test") : move.Run(sku_id, target, "test");
   }
+
+  void RestoreHome(const std::string& sku_id);
 
   // The SKU is complete on exactly one shard, and the books of both balance.
   void ExpectWhole(const std::string& sku_id) {
@@ -380,17 +391,74 @@ TEST_F(SkuMoveTest, StepsOfAnAttemptThatIsOverDoNothing) {
   ExpectWhole("tv");
 }
 
+// As if home had been restored to before the move of this SKU.
+void SkuMoveTest::RestoreHome(const std::string& sku_id) {
+  const absl::Status restored = testing::ExecuteSql(home_.database.owner_dsn(), absl::Substitute(R"(
+    UPDATE tranche.sku SET whereabouts = 'HERE', other_shard = NULL, pool_waiting = true WHERE sku_id = '$0';
+    INSERT INTO tranche.stock_slot (sku_id, slot_no, holder, allotted, remaining, version)
+    VALUES ('$0', 0, NULL, 100, 100, 1))",
+                                                                                                 sku_id));
+  ASSERT_TRUE(restored.ok()) << restored;
+}
+
+TEST_F(SkuMoveTest, EachMoveIsCountedUnlessItIsTakenBack) {
+  Create("tv", 100);
+  const auto moves_at = [&](ShardUnderTest& shard) { return shard.moves.Where("tv")->moves; };
+  EXPECT_EQ(moves_at(home_), 0);
+  MoverFate fate;
+  ASSERT_TRUE(Run(fate, "tv", "b").ok());
+  EXPECT_EQ(moves_at(b_), 1);
+  MoverFate dying;
+  dying.dies_after = 6;
+  EXPECT_FALSE(Run(dying, "tv", "home").ok());
+  ASSERT_TRUE(Run(fate, "tv", "home", /*abort=*/true).ok());
+  EXPECT_EQ(moves_at(b_), 1);
+  ASSERT_TRUE(Run(fate, "tv", "home").ok());
+  EXPECT_EQ(moves_at(home_), 2);
+  EXPECT_EQ(b_.moves.ListWhereabouts("", 1)->front().where.moves, 1) << "when it left";
+}
+
+TEST_F(SkuMoveTest, AnOlderCopyThatCameBackIsGivenUpAndTheNewerOneIsNot) {
+  Create("tv", 100);
+  EXPECT_EQ(Claim(home_, "tv").outcome, CommitOutcome::kCreated);
+  MoverFate fate;
+  ASSERT_TRUE(Run(fate, "tv", "b").ok());
+  RestoreHome("tv");
+  const auto other = [](const std::string& name, SkuMoveLedger& ledger) {
+    return [name, &ledger]() -> absl::StatusOr<std::vector<OlderCopies::OtherShard>> {
+      return std::vector<OlderCopies::OtherShard>{{name, {std::shared_ptr<void>(), &ledger}}};
+    };
+  };
+  OlderCopies at_b("b", &b_.moves, other("home", home_.moves)), at_home("home", &home_.moves, other("b", b_.moves));
+  EXPECT_EQ(at_b.Judge("tv", "home").value(), CopyCheck::Verdict::kCounts);
+  EXPECT_EQ(at_home.Judge("tv", "b").value(), CopyCheck::Verdict::kGivenUp);
+  EXPECT_EQ(at_home.Judge("tv", "b").value(), CopyCheck::Verdict::kOpen) << "it has gone";
+  EXPECT_EQ(Claim(home_, "tv").refusal, Refusal::kSkuMoving);
+  EXPECT_EQ(Claim(b_, "tv").outcome, CommitOutcome::kCreated);
+  ASSERT_TRUE(Run(fate, "tv", "b").ok()) << "which clears the rows of the older copy away";
+  ExpectWhole("tv");
+  ExpectGone(home_, "tv");
+}
+
+// While shards are being migrated one after the other.
+TEST_F(SkuMoveTest, ARowOfAnotherSchemaIsRefusedAndTheSkuSellsOn) {
+  Create("tv", 100);
+  ASSERT_TRUE(
+      testing::ExecuteSql(b_.database.owner_dsn(), "ALTER TABLE tranche.sku ADD COLUMN of_the_next_version integer")
+          .ok());
+  MoverFate fate;
+  const absl::Status refused = Run(fate, "tv", "b");
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument) << refused;
+  EXPECT_EQ(Claim(home_, "tv").outcome, CommitOutcome::kCreated);
+  EXPECT_EQ(b_.moves.Where("tv")->place, SkuWhereabouts::Place::kNowhere);
+}
+
 TEST_F(SkuMoveTest, AnOlderCopyThatCameBackStopsEveryMove) {
   Create("tv", 100);
   EXPECT_EQ(Claim(home_, "tv").outcome, CommitOutcome::kCreated);
   MoverFate fate;
   ASSERT_TRUE(Run(fate, "tv", "b").ok());
-  // As if home had been restored to before the move.
-  const absl::Status restored = testing::ExecuteSql(home_.database.owner_dsn(), R"(
-    UPDATE tranche.sku SET whereabouts = 'HERE', other_shard = NULL, pool_waiting = true WHERE sku_id = 'tv';
-    INSERT INTO tranche.stock_slot (sku_id, slot_no, holder, allotted, remaining, version)
-    VALUES ('tv', 0, NULL, 100, 100, 1))");
-  ASSERT_TRUE(restored.ok()) << restored;
+  RestoreHome("tv");
   for (const char* target : {"b", "home"}) {
     for (const bool abort : {false, true}) {
       const absl::Status refused = Run(fate, "tv", target, abort);

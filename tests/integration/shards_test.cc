@@ -13,10 +13,12 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/substitute.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "storage/postgres/migrator.h"
 #include "storage/postgres/postgres_ledger.h"
+#include "storage/postgres/postgres_sku_move_ledger.h"
 #include "tests/integration/sale_fixture.h"
 #include "tests/support/claims.h"
 #include "tests/support/mini_postgres.h"
@@ -100,6 +102,41 @@ class ShardsTest : public SaleTest, protected TranchectlRunner {
   static void Execute(const MiniPostgres& postgres, const std::string& sql) {
     const absl::Status done = ExecuteSql(postgres.dsn(), sql);
     ASSERT_TRUE(done.ok()) << done;
+  }
+
+  // As if home had been restored to before the first sale of a SKU that is at s1. `moves`: of the copy.
+  void RestoreCopyAtHome(const std::string& sku, int moves) {
+    Execute(cluster_->postgres(), absl::Substitute(R"(
+      UPDATE tranche.sku SET whereabouts = 'HERE', other_shard = NULL, pool_waiting = true, stock = 1000,
+        moves = $1 WHERE sku_id = '$0';
+      INSERT INTO tranche.stock_slot (sku_id, slot_no, holder, allotted, remaining, version)
+      VALUES ('$0', 0, NULL, 1000, 1000, 1))",
+                                                   sku, moves));
+  }
+
+  // Until home has given up its copy, of which nothing was sold.
+  void AwaitGivenUpAtHome(const std::string& sku) {
+    storage::ConnectionPool pool({.dsn = cluster_->postgres().dsn()});
+    storage::PostgresSkuMoveLedger home(&pool);
+    storage::SkuWhereabouts where;
+    const absl::Time give_up = absl::Now() + kPatience;
+    do {
+      const auto now = home.Where(sku);
+      ASSERT_TRUE(now.ok()) << now.status();
+      where = *now;
+      std::this_thread::yield();
+    } while (where.place != storage::SkuWhereabouts::Place::kGone && absl::Now() < give_up);
+    EXPECT_EQ(where.place, storage::SkuWhereabouts::Place::kGone) << cluster_->balancer(0).LogTail();
+    EXPECT_EQ(where.other_shard, "s1");
+    EXPECT_FALSE(where.leftovers) << "units of the older copy were sold";
+  }
+
+  static void AwaitLine(ServerProcess& process, const std::string& line, int times = 1) {
+    const absl::Time give_up = absl::Now() + kPatience;
+    while (process.LogLinesWith(line) < times) {
+      ASSERT_TRUE(process.Running() && absl::Now() < give_up) << line << "\n" << process.LogTail();
+      std::this_thread::yield();
+    }
   }
 
   Reservation Hold(const std::string& sku, const std::string& user) {
@@ -287,11 +324,8 @@ TEST_F(ShardsTest, AnOlderCopyThatARestoreBroughtBackIsFoundAndTakenOut) {
   const Reservation held = Hold("tv", "early");
   Move("tv", "s1");
   EXPECT_EQ(Ctl({"verify"}), 0) << out_ << err_;
-  // As if home had been restored to before the first sale.
-  Execute(cluster_->postgres(), R"(
-    UPDATE tranche.sku SET whereabouts = 'HERE', other_shard = NULL, pool_waiting = true WHERE sku_id = 'tv';
-    INSERT INTO tranche.stock_slot (sku_id, slot_no, holder, allotted, remaining, version)
-    VALUES ('tv', 0, NULL, 1000, 1000, 1))");
+  // Of a move from before they were counted: nobody can tell which copy is older.
+  RestoreCopyAtHome("tv", /*moves=*/1);
   const auto found = AllOf(HasSubstr("sku_on_several_shards"), HasSubstr("on home and s1"));
   EXPECT_EQ(Ctl({"verify"}), 2) << out_ << err_;
   EXPECT_THAT(out_, found);
@@ -314,6 +348,48 @@ TEST_F(ShardsTest, AnOlderCopyThatARestoreBroughtBackIsFoundAndTakenOut) {
   Shoppers shoppers(client_.get(), {"tv"}, 2);
   EXPECT_TRUE(shoppers.WaitForMore(50, kPatience)) << "it does not sell at s1";
   shoppers.Stop();
+  CheckLedger();
+}
+
+TEST_F(ShardsTest, AnOlderCopyThatARestoreBroughtBackIsGivenUpByItself) {
+  StartCluster();
+  OpenSale("tv", 1000000);
+  const Reservation held = Hold("tv", "early");
+  Move("tv", "s1");
+  Shoppers shoppers(client_.get(), {"tv"}, 2);
+  ASSERT_TRUE(shoppers.WaitForMore(20, kPatience));
+  RestoreCopyAtHome("tv", /*moves=*/0);
+  AwaitGivenUpAtHome("tv");
+  EXPECT_TRUE(shoppers.WaitForMore(50, kPatience)) << "it does not sell at s1";
+  shoppers.Stop();
+  EXPECT_EQ(Ctl({"verify"}), 0) << out_ << err_;
+  EXPECT_EQ(Ctl({"audit", "--sku", "tv"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("give_up_copy"));
+  AwaitLine(cluster_->balancer(0), "shard home gave up its older copy of SKU tv");
+  const auto read = client_->Get(held.reservation_id);
+  EXPECT_TRUE(read.ok()) << read.status();
+  Move("tv", "s1");
+  CheckLedger();
+}
+
+TEST_F(ShardsTest, AnOlderCopyIsNotSoldWhileTheShardWithTheNewerOneHangs) {
+  StartCluster({"--statement-timeout-ms", "1000"});
+  OpenSale("tv", 1000000);
+  Move("tv", "s1");
+  Hold("tv", "early");
+  ASSERT_TRUE(cluster_->shard(0).Suspend().ok());
+  RestoreCopyAtHome("tv", /*moves=*/0);
+  {
+    const auto other_client = ClientOf(cluster_->endpoints());
+    Shoppers in_vain(other_client.get(), {"tv"}, 4);
+    AwaitLine(cluster_->balancer(0), "shard s1 does not say whose copy is older");
+    EXPECT_TRUE(in_vain.acknowledged().empty());
+  }
+  ASSERT_TRUE(cluster_->shard(0).Resume().ok());
+  AwaitGivenUpAtHome("tv");
+  Shoppers again(client_.get(), {"tv"}, 2);
+  EXPECT_TRUE(again.WaitForMore(50, kPatience)) << "it does not sell at s1";
+  again.Stop();
   CheckLedger();
 }
 
@@ -356,13 +432,6 @@ class UnfitShardTest : public ShardsTest {
   void StartProcesses() {
     for (const auto& started : {cluster_->StartNode(), cluster_->StartBalancer(), cluster_->StartWorker()}) {
       ASSERT_TRUE(started.ok()) << started.status();
-    }
-  }
-  static void AwaitLine(ServerProcess& process, const std::string& line, int times = 1) {
-    const absl::Time give_up = absl::Now() + kPatience;
-    while (process.LogLinesWith(line) < times) {
-      ASSERT_TRUE(process.Running() && absl::Now() < give_up) << line << "\n" << process.LogTail();
-      std::this_thread::yield();
     }
   }
   std::vector<ServerProcess*> Processes() { return {&cluster_->node(0), &cluster_->balancer(0), &cluster_->worker(0)}; }

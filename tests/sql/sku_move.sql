@@ -81,6 +81,7 @@ SELECT is(tranche.purge_departed('radio', 10), 0::bigint, 'nothing of a SKU that
 -- Arriving.
 SELECT tranche.begin_arrival(:'sku_row'::tranche.sku, 'home', token(3));
 SELECT is(where_is('tv'), 'ARRIVING home');
+SELECT is((SELECT moves FROM tranche.sku_whereabouts('tv')), 0::bigint, 'it has not arrived');
 SELECT throws_ok(format($$ SELECT tranche.import_reservations('tv', %L, '{}') $$, token(1)), 'TR002');
 SELECT tranche.import_reservations('tv', token(3), :'lapsed'), tranche.import_reservations('tv', token(3), :'live1'),
        tranche.import_reservations('tv', token(3), :'live2');
@@ -98,6 +99,7 @@ SELECT is(where_is('tv'), 'HERE');
 SELECT is(reserved('tv'), :'reserved'::text);
 SELECT is(slices('tv'), :'slices'::text, 'with the slices of before');
 SELECT is(version('tv'), (:version + 1)::bigint);
+SELECT is((SELECT moves FROM tranche.sku_whereabouts('tv')), 1::bigint);
 SELECT is((SELECT count(*) FROM tranche.outbox WHERE sku_id = 'tv'), 3::bigint);
 SELECT is(tranche.cancel_arrival('tv'), false, 'it was decided');
 SELECT is(outcome(:x, 9, 'tv', 'u9'), 'CREATED');
@@ -114,6 +116,7 @@ SELECT is(tranche.cancel_leave('tv', token(1), 'alice'), false, 'another attempt
 SELECT is(tranche.cancel_leave('tv', token(4), 'alice'), true);
 SELECT is(tranche.cancel_leave('tv', token(4), 'alice'), false, 'that attempt is over');
 SELECT is(where_is('tv'), 'HERE');
+SELECT is((SELECT moves FROM tranche.sku_whereabouts('tv')), 1::bigint, 'nor has it moved');
 SELECT is((SELECT count(*) FROM tranche.stock_slot WHERE sku_id = 'tv'), 1::bigint);
 SELECT is(waiting('tv'), true);
 SELECT conserved();

@@ -6,7 +6,9 @@ namespace tranche::quota {
 
 RepairSchedule::RepairSchedule(storage::StockLedger* ledger, Announcer* announcer, storage::Clock* clock,
                                const BalancerOptions* options)
-    : clock_(clock), options_(*options), repair_(ledger, announcer, options->shard == storage::kHomeShard) {}
+    : clock_(clock),
+      options_(*options),
+      repair_(ledger, announcer, options->shard == storage::kHomeShard, options->copies.get()) {}
 
 absl::Status RepairSchedule::Step(Coordination& session) {
   if (storage::Mutated(storage::Mutation::kBalancerNeverRepairs)) return absl::OkStatus();

@@ -1,6 +1,8 @@
 // When the announcements are compared with the ledger: in passes, at intervals, and soon after a failure.
 #pragma once
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "quota/balancer/balancer_options.h"
@@ -21,6 +23,8 @@ class RepairSchedule {
 
   // The next pass is due at once.
   void Soon() { last_pass_ = absl::InfinitePast(); }
+  // Did the latest look leave open whether our copy of the SKU counts?
+  bool IsOpen(const std::string& sku_id) const { return repair_.IsOpen(sku_id); }
   // Begins a pass or does the next piece of one, if that is due.
   absl::Status Step(Coordination& session);
   // Announces all that one incarnation holds; if that fails, the next pass does it.

@@ -59,6 +59,7 @@ absl::Status RoundMover::MoveUnitsOf(absl::Span<const std::string> sku_ids, Plan
     ASSIGN_OR_RETURN(const auto quotas, ledger_->ReadQuotas(sku_ids.subspan(begin, kMaxQuotaBatch)));
     std::vector<QuotaMove> moves;
     for (const SkuQuota& now : quotas) {
+      if (repair_.IsOpen(now.sku.sku_id)) continue;
       std::vector<QuotaDelta> deltas = plan(now);
       if (!deltas.empty()) moves.push_back({now.sku.sku_id, std::move(deltas), now.quota.quota_version});
     }
@@ -138,8 +139,8 @@ absl::Status RoundMover::Move(absl::Span<const QuotaMove> moves) {
   for (const auto& sku : moved->skus) {
     if (!sku.ok() && !absl::IsAborted(sku.status()) && !absl::IsNotFound(sku.status())) status.Update(sku.status());
   }
-  // Moved and not announced: repair it as soon as ZooKeeper answers.
-  if (!moved->announced.ok()) repair_.Soon();
+  // Moved and not announced: repair it as soon as ZooKeeper answers, or find out whose copy counts.
+  if (!moved->announced.ok() || moved->elsewhere) repair_.Soon();
   status.Update(moved->announced);
   return status;
 }

@@ -45,7 +45,8 @@ class RoundMover {
   size_t SkusToChange() const;
 
   // Reads the SKUs, plans each, and moves. A quota that changed between reading and moving is left for the next look,
-  // and so is a SKU that is locked; of those, `left` gets the ids, if it is given.
+  // and so is a SKU that is locked; of those, `left` gets the ids, if it is given. A SKU of which it is open whether
+  // our copy counts is not planned.
   absl::Status MoveUnitsOf(absl::Span<const std::string> sku_ids, Plan plan, std::vector<std::string>* left = nullptr);
   // Moves all that the incarnation holds into the pools, except of frozen SKUs.
   absl::Status TakeBack(storage::IncarnationId incarnation, std::vector<std::string>* left);

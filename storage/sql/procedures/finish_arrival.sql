@@ -33,6 +33,7 @@ BEGIN
   v_row.other_shard := NULL;
   v_row.move_token := NULL;
   v_row.quota_version := p_row.quota_version + 1;
+  v_row.moves := p_row.moves + 1;
   DELETE FROM sku WHERE sku_id = p_row.sku_id;
   INSERT INTO sku SELECT (v_row).*;
   INSERT INTO stock_slot SELECT s.* FROM unnest(p_slots) AS s WHERE s.sku_id = p_row.sku_id;

@@ -1,6 +1,7 @@
--- For the schema's owner, after this database was restored to before a move of the SKU: p_shard has the newer copy, and the
--- one here is void. From this commit on it sells nothing; its rows wait for purge_departed, like those of a SKU that has
--- gone. Error TR002 if no copy is here, or if p_shard is this database or unknown at home.
+-- After this database was restored to before a move of the SKU: p_shard has the newer copy, and the one here is void. From
+-- this commit on it sells nothing; its rows wait for purge_departed, like those of a SKU that has gone. For the schema's
+-- owner, who decides that; give_up_older_copy decides it by the number of moves. Error TR002 if no copy is here, or if p_shard
+-- is this database or unknown at home.
 CREATE OR REPLACE FUNCTION tranche.give_up_copy(p_sku_id text, p_shard text, p_actor text)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER

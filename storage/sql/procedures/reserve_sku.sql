@@ -10,8 +10,8 @@ BEGIN
     RAISE EXCEPTION 'there is no shard %', p_shard USING ERRCODE = 'TR002';
   END IF;
   INSERT INTO sku (sku_id, title, price_minor, currency, stock, per_user_limit, hold_seconds, pool_waiting, whereabouts,
-                   other_shard)
-  VALUES (p_sku_id, '', 0, 'XXX', 0, 1, 1, false, 'GONE', p_shard)
+                   other_shard, only_reserved)
+  VALUES (p_sku_id, '', 0, 'XXX', 0, 1, 1, false, 'GONE', p_shard, true)
   ON CONFLICT DO NOTHING;
   RETURN EXISTS (SELECT FROM sku WHERE sku_id = p_sku_id AND whereabouts = 'GONE' AND other_shard = p_shard);
 END

@@ -1,5 +1,6 @@
 #include "quota/coordination/announcement_repair.h"
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -172,6 +173,142 @@ TEST_F(AnnouncementRepairTest, AllOfOneIncarnationAtOnce) {
   EXPECT_TRUE(Exists(SlicePath(a, "tv")));
   EXPECT_TRUE(Exists(SlicePath(a, "radio")));
   EXPECT_FALSE(Exists(SlicePath(b, "tv")));
+}
+
+// What is known of copies, without the shards that know it.
+class ScriptedCopies : public storage::CopyCheck {
+ public:
+  void BeginPass() override { ++passes; }
+  absl::StatusOr<Verdict> Judge(const std::string& sku_id, const std::string& announced_at) override {
+    judged.push_back(sku_id + " at " + announced_at);
+    return verdict;
+  }
+
+  absl::StatusOr<Verdict> verdict = Verdict::kOpen;
+  std::vector<std::string> judged;
+  int passes = 0;
+};
+
+using Verdict = storage::CopyCheck::Verdict;
+
+// The repair of home, where the SKU "tv" is announced as being at the shard "hot".
+class CopyRepairTest : public AnnouncementRepairTest {
+ protected:
+  void SetUp() override {
+    node_ = AddNode();
+    for (const char* sku_id : {"tv", "radio"}) {
+      CreateSku(sku_id);
+      Give(node_, sku_id, 4);
+    }
+    Announce("tv", 1);
+  }
+  // As the other shard does it.
+  void Announce(const std::string& sku_id, int64_t version) {
+    storage::Sku sku = *ledger_.GetSku(sku_id);
+    sku.shard = "hot";
+    sku.quota_version = version;
+    ASSERT_TRUE(announcer_.Replacing().Announce({{sku, /*always=*/true}}, {}).ok());
+  }
+  internal::v1::SkuAnnouncement AnnouncedSku(const std::string& sku_id) {
+    const auto znode = tree().Get(SkuPath(sku_id), Watch::kNo);
+    internal::v1::SkuAnnouncement announcement;
+    EXPECT_TRUE(znode.ok() && announcement.ParseFromString(znode->data)) << znode.status();
+    return announcement;
+  }
+  std::string ShardOf(const std::string& sku_id) { return AnnouncedSku(sku_id).shard(); }
+  int64_t Version(const std::string& sku_id) { return ledger_.GetSku(sku_id)->quota_version; }
+  void PassWithCopies() {
+    with_copies_.Begin();
+    for (int step = 0; with_copies_.running() && step < 100; ++step) EXPECT_TRUE(with_copies_.Step(tree()).ok());
+  }
+
+  ScriptedCopies copies_;
+  AnnouncementRepair with_copies_{&ledger_, &announcer_, /*of_home=*/true, &copies_};
+  IncarnationId node_ = storage::kPool;
+};
+
+TEST_F(CopyRepairTest, OnlyASkuThatIsAnnouncedElsewhereIsJudged) {
+  PassWithCopies();
+  PassWithCopies();
+  EXPECT_EQ(copies_.judged, (std::vector<std::string>{"tv at hot", "tv at hot"}));
+  EXPECT_EQ(copies_.passes, 2);
+}
+
+TEST_F(CopyRepairTest, WhileItIsOpenTheOtherShardsAnnouncementStays) {
+  // Whichever of them has the higher version.
+  for (const int64_t version : {int64_t{1}, Version("tv"), Version("tv") + 100}) {
+    Announce("tv", version);
+    const int64_t before = Version("tv");
+    PassWithCopies();
+    EXPECT_EQ(ShardOf("tv"), "hot");
+    EXPECT_EQ(Version("tv"), before) << "nothing to overrule";
+    EXPECT_FALSE(Exists(SlicePath(node_, "tv"))) << "its slices are the other shard's, too";
+    ASSERT_TRUE(with_copies_.AnnounceSlicesOf(node_).ok());
+    EXPECT_FALSE(Exists(SlicePath(node_, "tv")));
+  }
+  EXPECT_TRUE(with_copies_.IsOpen("tv"));
+  EXPECT_EQ(ShardOf("radio"), "");
+  EXPECT_EQ(Announced(node_, "radio").allotted(), 4);
+}
+
+TEST_F(CopyRepairTest, WhatCannotBeJudgedStaysOpenAndIsTold) {
+  copies_.verdict = absl::UnavailableError("our own ledger");
+  with_copies_.Begin();
+  EXPECT_TRUE(absl::IsUnavailable(with_copies_.Step(tree())));
+  EXPECT_EQ(ShardOf("tv"), "hot");
+  EXPECT_TRUE(with_copies_.IsOpen("tv"));
+  EXPECT_EQ(ShardOf("radio"), "") << "the others are repaired";
+}
+
+TEST_F(CopyRepairTest, ACopyThatWasGivenUpIsNotAnnounced) {
+  copies_.verdict = Verdict::kGivenUp;
+  PassWithCopies();
+  EXPECT_EQ(ShardOf("tv"), "hot");
+  EXPECT_FALSE(with_copies_.IsOpen("tv"));
+}
+
+TEST_F(CopyRepairTest, ACopyThatCountsIsAnnouncedInsteadOfTheOther) {
+  copies_.verdict = Verdict::kCounts;
+  PassWithCopies();
+  EXPECT_EQ(ShardOf("tv"), "");
+  EXPECT_EQ(Announced(node_, "tv").allotted(), 4);
+  // The announcement of the other one may have a higher version.
+  Announce("tv", Version("tv") + 100);
+  ASSERT_EQ(ShardOf("tv"), "hot");
+  PassWithCopies();
+  EXPECT_EQ(ShardOf("tv"), "");
+  EXPECT_EQ(AnnouncedSku("tv").version(), Version("tv"));
+  EXPECT_FALSE(with_copies_.IsOpen("tv"));
+}
+
+TEST_F(CopyRepairTest, OnceItIsKnownItIsNoLongerOpen) {
+  PassWithCopies();
+  ASSERT_TRUE(with_copies_.IsOpen("tv"));
+  copies_.verdict = Verdict::kCounts;
+  PassWithCopies();
+  EXPECT_FALSE(with_copies_.IsOpen("tv"));
+  EXPECT_EQ(Announced(node_, "tv").allotted(), 4);
+}
+
+TEST_F(CopyRepairTest, WhoKnowsOfNoOtherShardAnnouncesWhatItHas) {
+  Pass();
+  EXPECT_EQ(ShardOf("tv"), "");
+}
+
+TEST_F(CopyRepairTest, ManyAreJudgedInBoundedPieces) {
+  constexpr size_t kCopies = 150;
+  for (size_t i = 0; i < kCopies; ++i) {
+    const std::string sku_id = absl::StrCat("sku-", 1000 + i);
+    CreateSku(sku_id);
+    Announce(sku_id, 1);
+  }
+  with_copies_.Begin();
+  ASSERT_TRUE(with_copies_.Step(tree()).ok());
+  EXPECT_LE(copies_.judged.size(), 100u);
+  for (int step = 0; with_copies_.running() && step < 100; ++step) ASSERT_TRUE(with_copies_.Step(tree()).ok());
+  EXPECT_EQ(copies_.judged.size(), kCopies + 1) << "each once, and tv";
+  EXPECT_EQ(std::set<std::string>(copies_.judged.begin(), copies_.judged.end()).size(), kCopies + 1);
+  for (size_t i = 0; i < kCopies; ++i) EXPECT_TRUE(with_copies_.IsOpen(absl::StrCat("sku-", 1000 + i)));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "quota/balancer/balancer.h"
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -411,6 +412,63 @@ TEST_F(BalancerTest, ASliceMadeSmallerIsAnnouncedAlsoWhenSomethingElseChangedSin
   ASSERT_TRUE(ledger_.CancelReservations({{other, ""}}).ok());
   ASSERT_LT(Held(a.id).version, QuotaVersion());
   Rounds();
+  ExpectAnnounced(a);
+}
+
+// Says the same of every copy.
+class OneVerdict : public storage::CopyCheck {
+ public:
+  void BeginPass() override {}
+  absl::StatusOr<Verdict> Judge(const std::string&, const std::string&) override {
+    ++judged;
+    return verdict;
+  }
+  Verdict verdict = Verdict::kOpen;
+  int judged = 0;
+};
+
+TEST_F(BalancerTest, UnitsOfACopyThatMayBeOlderAreNotAnnounced) {
+  const auto copies = std::make_shared<OneVerdict>();
+  BalancerOptions options = options_;
+  options.copies = copies;
+  Balancer home(&connector_, &ledger_, &clock_, options);
+  ASSERT_TRUE(home.Connect().ok());
+  CreateSku(100);
+  const Node a = AddNode();
+  const auto announce_elsewhere = [&] {
+    storage::Sku sku = *ledger_.GetSku("tv");
+    sku.shard = "hot";
+    ++sku.quota_version;
+    return Announcer(&operator_, OtherShards::kReplaced).Announce({{sku, /*always=*/true}}, {});
+  };
+  ASSERT_TRUE(announce_elsewhere().ok());
+  const auto round_with_new_units = [&] {
+    ASSERT_TRUE(ledger_.AddStock("tv", 5, std::nullopt, "test").ok());
+    ASSERT_TRUE(home.RunOnce().ok());
+  };
+
+  round_with_new_units();
+  EXPECT_EQ(Left(a.id), 105);
+  EXPECT_FALSE(Exists(SlicePath(a.id, "tv")));
+  EXPECT_EQ(AnnouncedSku().shard(), "hot");
+  EXPECT_EQ(copies->judged, 1);
+  round_with_new_units();
+  EXPECT_EQ(copies->judged, 1) << "it was open a moment ago";
+  EXPECT_EQ(Left(kPool), 5) << "so nothing is moved";
+
+  copies->verdict = storage::CopyCheck::Verdict::kCounts;
+  clock_.AdvanceBy(options_.repair_interval);
+  round_with_new_units();
+  EXPECT_EQ(copies->judged, 2);
+  EXPECT_EQ(AnnouncedSku().shard(), "");
+  ExpectAnnounced(a);
+
+  // Not known to be open: it is judged in the same round.
+  ASSERT_TRUE(announce_elsewhere().ok());
+  ASSERT_EQ(AnnouncedSku().shard(), "hot");
+  round_with_new_units();
+  EXPECT_EQ(copies->judged, 3);
+  EXPECT_EQ(AnnouncedSku().shard(), "");
   ExpectAnnounced(a);
 }
 

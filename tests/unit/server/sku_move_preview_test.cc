@@ -35,6 +35,9 @@ class AskedShard final : public storage::SkuMoveLedger {
   absl::Status FinishLeave(const std::string&, const std::string&, const std::string&, const std::string&) override {
     return No();
   }
+  absl::StatusOr<bool> GiveUpOlderCopy(const std::string&, const std::string&, int64_t, const std::string&) override {
+    return No();
+  }
   absl::Status BeginArrival(const std::string&, const std::string&, const std::string&) override { return No(); }
   absl::Status ImportPage(const std::string&, const std::string&, storage::SkuPart, const std::string&) override {
     return No();

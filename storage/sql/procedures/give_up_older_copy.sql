@@ -1,0 +1,21 @@
+-- This database may have been restored to before a move of the SKU: p_shard has it after p_moves moves. If fewer have
+-- brought it to the copy here, that one is given up as by give_up_copy. False if not: the copy here is the newer one, or
+-- there is none, or it is leaving for p_shard, and its mover or the next one ends that.
+CREATE OR REPLACE FUNCTION tranche.give_up_older_copy(p_sku_id text, p_shard text, p_moves bigint, p_actor text)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+AS $$
+BEGIN
+  PERFORM pin_skus(ARRAY[p_sku_id], true);
+  PERFORM FROM sku
+  WHERE sku_id = p_sku_id AND moves < p_moves
+    AND (whereabouts = 'HERE' OR (whereabouts = 'LEAVING' AND other_shard <> p_shard))
+  FOR UPDATE;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  PERFORM give_up_copy(p_sku_id, p_shard, p_actor);
+  RETURN true;
+END
+$$;
