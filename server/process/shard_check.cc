@@ -52,8 +52,23 @@ absl::Status ShardCheck::Ask(const storage::Shard& shard) const {
     storage::ConnectionPool pool(options);
     storage::PostgresShardLedger ledger(&pool);
     RETURN_IF_ERROR(RequireSchema(ledger, shard.dsn));
+    RETURN_IF_ERROR(RequireOurs(shard.name, ledger));
   }
   return CheckConnections(options, absl::StrCat("shard ", shard.name), needs_);
+}
+
+// A home that was copied lists the shards of the system that it was copied from.
+absl::Status ShardCheck::RequireOurs(const std::string& name, storage::ShardLedger& ledger) const {
+  storage::ConnectionPool home_pool(pool_);
+  storage::PostgresShardLedger home(&home_pool);
+  ASSIGN_OR_RETURN(const storage::ShardIdentity ours, home.Identity());
+  ASSIGN_OR_RETURN(const storage::ShardIdentity its, ledger.Identity());
+  if (its.name == name && its.home_id == ours.ledger_id) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the database is shard ", its.name, " of the home with ledger_id ", its.home_id.empty() ? "none" : its.home_id,
+      ", and home's is ", ours.ledger_id,
+      ": correct the DSN in home's table tranche.shard, or, if home is a copy, see \"Another database\" in "
+      "docs/operations.md"));
 }
 
 }  // namespace tranche::server

@@ -18,9 +18,10 @@ class ShardCheck {
   // `pool`: how the process connects to home. `needs`: of each shard's server.
   ShardCheck(storage::PoolOptions pool, storage::ConnectionNeeds needs);
 
-  // kFailedPrecondition: its schema and this version do not fit together, it gives too few connections, or a pooler
-  // swaps its sessions. Other errors: it cannot be asked now. In both cases ask again later; the log says at most once
-  // a minute which shard it is and what to do. Once a shard was found to fit, it is not asked again at the same DSN.
+  // kFailedPrecondition: its schema and this version do not fit together, it is not this home's shard of that name, it
+  // gives too few connections, or a pooler swaps its sessions. Other errors: it cannot be asked now. In both cases ask
+  // again later; the log says at most once a minute which shard it is and what to do. Once a shard was found to fit, it
+  // is not asked again at the same DSN.
   absl::Status Check(const storage::Shard& shard);
 
  private:
@@ -31,6 +32,7 @@ class ShardCheck {
   };
 
   absl::Status Ask(const storage::Shard& shard) const;
+  absl::Status RequireOurs(const std::string& name, storage::ShardLedger& ledger) const;
 
   const storage::PoolOptions pool_;
   const storage::ConnectionNeeds needs_;

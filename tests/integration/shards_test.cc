@@ -480,6 +480,16 @@ TEST_F(UnfitShardTest, AShardThatWasForgottenInAnUpgradeIsNamed) {
   }
 }
 
+// Home was copied, with the list of the shards that the first system sells on.
+TEST_F(UnfitShardTest, AnotherSystemsShardIsNamedAndNotServed) {
+  StartServers();
+  Execute(cluster_->postgres(), "UPDATE tranche.shard_identity SET ledger_id = gen_random_uuid()");
+  StartProcesses();
+  for (ServerProcess* process : Processes()) {
+    AwaitLine(*process, "shard s1 is not served: the database is shard s1 of the home with ledger_id");
+  }
+}
+
 TEST_F(UnfitShardTest, AShardWithTooFewConnectionsIsNamed) {
   StartServers();
   AtShard("ALTER ROLE tranche_node CONNECTION LIMIT 2");

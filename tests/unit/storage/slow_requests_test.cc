@@ -421,9 +421,9 @@ TEST(SlowChangesTest, WhoHasLittleTimeIsToldInTime) {
   FakeClock clock;
   PipelineOptions options;
   options.lanes = 0;
+  std::vector<absl::Status> answers;  // outlives the pipeline, whose end answers the rest
   ChangePipeline pipeline(&ledger, &clock, options);
   ChangeLane lane(&pipeline);
-  std::vector<absl::Status> answers;
   const auto submit = [&](Change change, absl::Duration patience) {
     pipeline.Submit(std::move(change), clock.Now() + patience,
                     [&](const absl::StatusOr<ChangeResult>& result) { answers.push_back(result.status()); });
