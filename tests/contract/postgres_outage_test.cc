@@ -242,9 +242,11 @@ TEST_F(PostgresOutageTest, ACallWhoseAnswerIsLostStaysUnknownWhileTheServerIsAwa
   const std::vector<ReservationClaim> cart = {Claim("tv", "bob")};
   const Payment payment{hold.reservation_id, "pay-1", 0, "EUR"};
   ASSERT_TRUE(postgres_.Suspend().ok());
-  const auto lost_cart = carts.CommitCart(node_, cart);
+  absl::StatusOr<CartResult> lost_cart;
+  std::thread buyer([&] { lost_cart = carts.CommitCart(node_, cart); });
   const auto lost_payment = payments.ConfirmLate(payment);
   const auto not_sent = payments.ConfirmLate(payment);
+  buyer.join();
   ASSERT_TRUE(postgres_.Resume().ok());
   EXPECT_TRUE(IsUnknownCommit(lost_cart.status())) << lost_cart.status();
   EXPECT_TRUE(IsUnknownCommit(lost_payment.status())) << lost_payment.status();

@@ -5,7 +5,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -40,17 +39,20 @@ std::filesystem::path ProgramDir() {
   return newest;
 }
 
-// The parent of a process; 0 when it is gone.
-pid_t ParentOf(const std::string& pid) {
+struct ProcessStat {
+  char state = 'X';  // as of a process that is gone
+  pid_t parent = 0;
+};
+
+ProcessStat StatOf(const std::string& pid) {
   // "pid (name) state ppid ...": the name may hold anything, so look after the last bracket.
   const std::string stat = FileContents(absl::StrCat("/proc/", pid, "/stat"));
   const size_t bracket = stat.rfind(')');
-  if (bracket == std::string::npos) return 0;
+  if (bracket == std::string::npos) return {};
   std::istringstream rest(stat.substr(bracket + 1));
-  char state = 0;
-  pid_t parent = 0;
-  rest >> state >> parent;
-  return parent;
+  ProcessStat found;
+  rest >> found.state >> found.parent;
+  return found;
 }
 
 std::vector<pid_t> ChildrenOf(pid_t parent) {
@@ -59,7 +61,7 @@ std::vector<pid_t> ChildrenOf(pid_t parent) {
   for (const auto& entry : std::filesystem::directory_iterator("/proc", none)) {
     const std::string name = entry.path().filename().string();
     pid_t pid = 0;
-    if (absl::SimpleAtoi(name, &pid) && ParentOf(name) == parent) children.push_back(pid);
+    if (absl::SimpleAtoi(name, &pid) && StatOf(name).parent == parent) children.push_back(pid);
   }
   return children;
 }
@@ -85,7 +87,11 @@ absl::StatusOr<std::string> InitDb(const ScratchDir& scratch) {
   return absl::InternalError(absl::StrCat("initdb failed:\n", FileContents(log_file)));
 }
 
-bool Gone(pid_t pid) { return kill(pid, 0) != 0 && errno == ESRCH; }
+// Or a zombie: it has no memory any more, and whoever is to reap it may take a second.
+bool Gone(pid_t pid) {
+  const char state = StatOf(absl::StrCat(pid)).state;
+  return state == 'X' || state == 'Z';
+}
 
 }  // namespace
 
