@@ -84,9 +84,10 @@ void AddRebuild(CLI::App* zk, Session& session) {
   auto new_history = std::make_shared<bool>(false);
   CLI::App* rebuild = zk->add_subcommand("rebuild", "Restore the tree from the ledger, whatever parts were lost");
   AddYesFlag(rebuild, *yes);
-  rebuild->add_flag("--new-history", *new_history,
-                    "Besides, let all nodes begin anew from what the ledger says, as balancers do by themselves after "
-                    "a restore or failover");
+  rebuild->add_flag(
+      "--new-history", *new_history,
+      "Besides, let all nodes begin anew from what the ledger says, as balancers do by themselves after "
+      "a restore or failover; also hands the tree over when another database has replaced the former one");
   rebuild->footer(
       "Safe at any time, also during the sale: nothing newer is replaced. Registrations, reports and the balancer's\n"
       "leader are written by their owners, within moments.\n"

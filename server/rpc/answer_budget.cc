@@ -122,7 +122,7 @@ absl::Status AnswerBudget::Refuse(Scope scope, const std::vector<Late>& late) {
   }
   return MakeError(
       v1::ERROR_REASON_OVERLOADED,
-      "Too many answers of this node are not read yet by its callers; try another node, or shortly again.");
+      "Too many answers of this node are not read yet by its callers; try another node, or this one in a moment.");
 }
 
 }  // namespace tranche::server

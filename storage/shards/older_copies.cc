@@ -55,7 +55,7 @@ absl::StatusOr<CopyCheck::Verdict> OlderCopies::Judge(const std::string& sku_id,
   if (newest != nullptr && newest->where.moves > own.moves) return GiveUp(sku_id, own, *newest);
   if (newest != nullptr && newest->where.moves == own.moves) {
     LOG_EVERY_T(WARNING, 60) << "SKU " << sku_id << " is on " << shard_ << " and on " << newest->shard
-                             << ", and the number of its moves does not say which copy is older. Take that one out, as "
+                             << ", and the number of its moves does not say which copy is older. Take the older one out, as "
                              << "\"An older copy came back\" in docs/operations.md says";
     return Verdict::kOpen;
   }

@@ -41,6 +41,7 @@ OTHER_BLOCKS = {
     OPERATIONS: {
         "db:5432:*:tranche_owner:": "a file; the first start reads it",
         "host=db1,db2 ": "connection strings for several servers; startup_test uses such",
+        "shard home gave up ": "a line of a log; shards_test looks for it",
     },
     "docs/reconciliation.md": {"reference,reservation_id,": "a file; the page's commands read it"},
     "docs/reservations.md": {'{"kind": ': "messages; the tests of SQL and outbox_ledger_contract_test look at such"},
@@ -68,7 +69,11 @@ PRINTS = {
 STATUS = {"tranchectl reconcile --statement psp-2026-11-27.csv": 2}
 
 # In the pages' SQL. PID and GID are the first column of what the statement before has found.
-SQL_PLACEHOLDERS = {"TIME OF THE RESTORE": "yesterday"}
+SQL_PLACEHOLDERS = {
+    "TIME OF THE RESTORE": "yesterday",
+    "THE NEW ID OF HOME": "11111111-1111-4111-8111-111111111111",
+    "WHERE name <> 'home'": "WHERE true",  # the database is home
+}
 
 # Flags that the pages name by themselves and that are not ours, and whose they are.
 FLAGS_OF_OTHERS = {"--component": "cmake"}
