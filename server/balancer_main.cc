@@ -44,8 +44,8 @@ tranche::storage::PoolOptions PoolOf(const tranche::server::BackendOptions& back
 // `moves` are that shard's.
 std::shared_ptr<tranche::storage::CopyCheck> CopiesOf(const std::string& shard, tranche::storage::SkuMoveLedger* moves,
                                                       tranche::server::ShardWitnesses* witnesses) {
-  return std::make_shared<tranche::storage::OlderCopies>(shard, moves,
-                                                         [witnesses, shard] { return witnesses->Except(shard); });
+  return std::make_shared<tranche::storage::OlderCopies>(
+      shard, moves, [witnesses, shard] { return witnesses->Except(shard); }, tranche::storage::Clock::Real());
 }
 
 // What balancing one shard needs.

@@ -160,7 +160,9 @@ class Rebuild {
     }
     if (!write_) return absl::OkStatus();
     std::vector<AheadOfLedger> ahead;
-    RETURN_IF_ERROR(announcer_.AnnounceSkus(stale, &ahead));
+    std::vector<AnnouncedElsewhere> elsewhere;
+    RETURN_IF_ERROR(announcer_.AnnounceSkus(stale, &ahead, &elsewhere));
+    for (const AnnouncedElsewhere& one : elsewhere) elsewhere_.insert(one.sku.sku_id);
     return Overrule(ledger_, announcer_, ahead, kRebuildActor);
   }
 
@@ -169,6 +171,7 @@ class Rebuild {
     std::vector<storage::HeldSlice> held;
     std::vector<std::string> paths;
     for (const storage::SkuQuota& quota : quotas) {
+      if (elsewhere_.contains(quota.sku.sku_id)) continue;  // a balancer decides whose copy counts
       for (const storage::HeldSlice& slice : quota.quota.slices) {
         // Slices of incarnations that began since then are announced by the mover that made them.
         if (!live_.contains(slice.holder)) continue;
@@ -196,6 +199,7 @@ class Rebuild {
   const int64_t now_us_;
   const bool write_;
   std::set<IncarnationId> live_;
+  std::set<std::string> elsewhere_;  // SKUs that are announced at another shard than has them
   RebuildReport report_;
 };
 

@@ -249,11 +249,10 @@ absl::Status ShardHandler::Move(const v1::MoveSkuRequest& request, const std::st
   if (request.preview()) return PreviewMove(request, *places, tell);
 
   const bool nothing_to_abort = request.abort() && !IsUnfinished(*places, request.to());
-  const auto announce = [&](const std::string& name) {
+  const auto announce = [&](const std::string& name, bool certain) {
     const auto shard = shards_->Find(name);
     const auto sku = shard->stock->GetSku(request.sku_id());
-    // At the shard that it leaves, or by the one that it goes to: this is the one that has it.
-    quota::Announcer announcer = announcer_->Replacing();
+    quota::Announcer announcer = certain ? announcer_->Replacing() : *announcer_;
     if (sku.ok()) AnnounceSku(announcer, *sku);
   };
   const auto watch = [&](const SkuMoveProgress& progress) {

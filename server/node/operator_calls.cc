@@ -50,6 +50,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
       shards_(&ledger->shards(), &announcer_, storage::Clock::Real(),
               [options](const std::string& dsn) { return MovePool(options, dsn); }),
       answers_(AnswerLimitsOf(options), storage::Clock::Real()),
+      exports_(AnswerLimitsOf(options), storage::Clock::Real()),
       executor_(std::make_unique<storage::BoundedExecutor>(kAdminThreads, kAdminQueue)),
       move_executor_(std::make_unique<storage::BoundedExecutor>(1, 1)),
       service_(MakeAdminService({.sku = &skus_,
@@ -65,6 +66,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                                  .shard = &shards_},
                                 {.clock = storage::Clock::Real(),
                                  .answers = &answers_,
+                                 .exports = &exports_,
                                  .admin_executor = executor_.get(),
                                  .move_executor = move_executor_.get()})) {}
 

@@ -50,6 +50,7 @@ class OperatorCalls {
   PreviewHandler previews_;
   ShardHandler shards_;
   AnswerBudget answers_;
+  AnswerBudget exports_;
   std::unique_ptr<storage::BoundedExecutor> executor_;
   std::unique_ptr<storage::BoundedExecutor> move_executor_;
   std::unique_ptr<grpc::Service> service_;

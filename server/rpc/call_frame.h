@@ -30,6 +30,8 @@ struct CallFrame {
   OpenCalls* open_calls = nullptr;
   // Counts what callers do not take of large answers to unary calls. Absent: those have no bound.
   AnswerBudget* answers = nullptr;
+  // The same for exports, so that those that nobody reads stop only each other.
+  AnswerBudget* exports = nullptr;
   // May be absent if no method runs on it.
   storage::Executor* admin_executor = nullptr;
   storage::Executor* move_executor = nullptr;

@@ -9,20 +9,20 @@ namespace tranche::server {
 ExportStream* ExportStream::Start(const CallContext& call, const CallFrame& frame, PaymentHandler* handler,
                                   const v1::ExportPaymentsRequest& request) {
   auto* const stream = new ExportStream(call, frame.ExecutorFor(call.policy()), handler);
-  const absl::Status begun = stream->Begin(frame.answers, request);
+  const absl::Status begun = stream->Begin(frame.exports, request);
   stream->GoOn([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(stream->mutex_) {
     if (!begun.ok()) stream->end_ = call.Conclude(begun);
   });
   return stream;
 }
 
-absl::Status ExportStream::Begin(AnswerBudget* answers, const v1::ExportPaymentsRequest& request) {
+absl::Status ExportStream::Begin(AnswerBudget* exports, const v1::ExportPaymentsRequest& request) {
   absl::StatusOr<PaymentHandler::ExportCursor> cursor = handler_->StartExport(request);
   if (!cursor.ok()) return cursor.status();
   cursor_ = *std::move(cursor);
-  if (answers == nullptr) return absl::OkStatus();
+  if (exports == nullptr) return absl::OkStatus();
   // A long export takes its time also when its caller reads, so it is not cancelled.
-  absl::StatusOr<std::unique_ptr<AnswerShare>> share = answers->Take(call_.peer(), kExportBytes, /*cancel=*/nullptr);
+  absl::StatusOr<std::unique_ptr<AnswerShare>> share = exports->Take(call_.peer(), kExportBytes, /*cancel=*/nullptr);
   if (share.ok()) share_ = *std::move(share);
   return share.status();
 }

@@ -67,7 +67,7 @@ std::vector<CallEntry> ReservationCalls(const ReservationHandlers& to, Reservati
   // A change names its reservation by an id that the caller chose, so repeating it changes nothing.
   return {
       CreateCall({"CreateReservation", kBuyer, kInline, kYes, kReservation}, to.reservation),
-      LargeInlineCall({"CreateReservations", kBuyer, kInline, kYes, kCart}, to.cart, &CartHandler::Create),
+      InlineCall({"CreateReservations", kBuyer, kInline, kYes, kCart}, to.cart, &CartHandler::Create),
       InlineCall({"ConfirmReservation", kShop, kInline, kYes, kConfirm}, to.change, &ChangeHandler::Confirm),
       InlineCall({"CancelReservation", kBuyer, kInline, kYes, kCancel}, to.change, &ChangeHandler::Cancel),
       InlineCall({"ExtendReservation", kBuyer, kInline, kYes, kExtend}, to.change, &ChangeHandler::Extend),

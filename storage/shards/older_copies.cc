@@ -16,6 +16,10 @@ constexpr char kCopyActor[] = "balancer";
 // Given up in one pass and named in the log; the audit log names all of them.
 constexpr int kMostTold = 50;
 
+// What an answer may take, and how much longer than that all answers of a shard in one pass.
+constexpr absl::Duration kUsualAnswer = absl::Milliseconds(20);
+constexpr absl::Duration kMostLost = absl::Milliseconds(250);
+
 // Has one of them had the SKU after more moves?
 bool KnowMoreMoves(const SkuPlaces& others, int64_t moves) {
   return std::any_of(others.begin(), others.end(),
@@ -39,6 +43,7 @@ std::string SoldSince(const std::string& sku_id) {
 void OlderCopies::BeginPass() {
   others_.reset();
   silent_.clear();
+  lost_.clear();
   told_ = 0;
 }
 
@@ -52,11 +57,16 @@ absl::StatusOr<CopyCheck::Verdict> OlderCopies::Judge(const std::string& sku_id,
   for (const SkuPlace& other : others) {
     if (HasSku(other.where) && (newest == nullptr || other.where.moves > newest->where.moves)) newest = &other;
   }
+  // A move that was abandoned after its decision: whoever finishes it clears ours away.
+  const bool leaving_for_newest =
+      newest != nullptr && own.place == SkuWhereabouts::Place::kLeaving && own.other_shard == newest->shard;
+  if (leaving_for_newest) return Verdict::kOpen;
   if (newest != nullptr && newest->where.moves > own.moves) return GiveUp(sku_id, own, *newest);
   if (newest != nullptr && newest->where.moves == own.moves) {
-    LOG_EVERY_T(WARNING, 60) << "SKU " << sku_id << " is on " << shard_ << " and on " << newest->shard
-                             << ", and the number of its moves does not say which copy is older. Take the older one out, as "
-                             << "\"An older copy came back\" in docs/operations.md says";
+    LOG_EVERY_T(WARNING, 60)
+        << "SKU " << sku_id << " is on " << shard_ << " and on " << newest->shard
+        << ", and the number of its moves does not say which copy is older. Take the older one out, as "
+        << "\"An older copy came back\" in docs/operations.md says";
     return Verdict::kOpen;
   }
   if (MayBeAtASilentOne(others, announced_at)) return Verdict::kOpen;
@@ -79,16 +89,29 @@ SkuPlaces OlderCopies::AskOthers(const std::string& sku_id) {
   SkuPlaces places;
   for (const OtherShard& other : **others_) {
     if (silent_.contains(other.name)) continue;
+    const absl::Time began_at = clock_.Now();
     auto where = other.ledger->Where(sku_id);
+    NoteTime(other.name, clock_.Now() - began_at);
     if (where.ok()) {
       places.push_back({other.name, *std::move(where)});
-      continue;
+    } else {
+      NoteSilent(other.name, std::string(where.status().message()));
     }
-    silent_.insert(other.name);
-    LOG_EVERY_T(WARNING, 60) << "shard " << shard_ << " has SKUs that are announced at another one, and shard "
-                             << other.name << " does not say whose copy is older: " << where.status().message();
   }
   return places;
+}
+
+// A shard that answers slowly must not hold up whoever asks for hundreds of SKUs.
+void OlderCopies::NoteTime(const std::string& shard, absl::Duration took) {
+  absl::Duration& lost = lost_[shard];
+  lost += std::max(absl::ZeroDuration(), took - kUsualAnswer);
+  if (lost > kMostLost) NoteSilent(shard, "it answers too slowly");
+}
+
+void OlderCopies::NoteSilent(const std::string& shard, const std::string& why) {
+  silent_.insert(shard);
+  LOG_EVERY_T(WARNING, 60) << "shard " << shard_ << " has SKUs that are announced at another one, and shard " << shard
+                           << " does not say whose copy is older: " << why;
 }
 
 // The one where it is announced, or one that it has gone to, as another one says. Elsewhere nobody has seen it.

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -16,6 +17,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "storage/clock.h"
 #include "storage/ledger/sku_move_ledger.h"
 #include "storage/ledger/whereabouts_ledger.h"
 #include "storage/shards/sku_places.h"
@@ -48,27 +51,31 @@ class OlderCopies : public CopyCheck {
   // All shards of this system besides this one. Blocks. An error: it is not known which there are.
   using ListOthers = std::function<absl::StatusOr<std::vector<OtherShard>>()>;
 
-  // `ledger` is that of the shard `shard`, and outlives this.
-  OlderCopies(std::string shard, SkuMoveLedger* ledger, ListOthers list_others)
-      : shard_(std::move(shard)), ledger_(*ledger), list_others_(std::move(list_others)) {}
+  // `ledger` is that of the shard `shard`; it and the clock outlive this.
+  OlderCopies(std::string shard, SkuMoveLedger* ledger, ListOthers list_others, Clock* clock)
+      : shard_(std::move(shard)), ledger_(*ledger), list_others_(std::move(list_others)), clock_(*clock) {}
 
   void BeginPass() override;
   absl::StatusOr<Verdict> Judge(const std::string& sku_id, const std::string& announced_at) override;
 
  private:
   bool KnowsOthers();
-  // What the others say that answer; those that do not are silent for the rest of the pass.
+  // What the others say that answer; those that do not, or that have been slow, are silent for the rest of the pass.
   SkuPlaces AskOthers(const std::string& sku_id);
+  void NoteTime(const std::string& shard, absl::Duration took);
+  void NoteSilent(const std::string& shard, const std::string& why);
   bool MayBeAtASilentOne(const SkuPlaces& others, const std::string& announced_at) const;
   absl::StatusOr<Verdict> GiveUp(const std::string& sku_id, const SkuWhereabouts& own, const SkuPlace& newer);
 
   const std::string shard_;
   SkuMoveLedger& ledger_;
   const ListOthers list_others_;
+  Clock& clock_;
 
   // Of this pass.
   std::optional<absl::StatusOr<std::vector<OtherShard>>> others_;
   std::set<std::string> silent_;
+  std::map<std::string, absl::Duration> lost_;  // by slow answers of each
   int told_ = 0;
 };
 

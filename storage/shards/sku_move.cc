@@ -76,6 +76,8 @@ absl::Status SkuMove::Run(const std::string& sku_id, const std::string& target, 
     return absl::FailedPreconditionError(
         absl::StrCat("it is on its way to ", source.other_shard, ": finish or abort that move first"));
   }
+  // What leaves now might be an older copy, and the move would make it look like the newest.
+  if (!found.silent.empty()) return Silent(found);
   ASSIGN_OR_RETURN(const auto undone, Undo(found));
   if (undone) {
     RETURN_IF_ERROR(PurgeAt(*found.target.shard.ledger, sku_id));
@@ -95,7 +97,7 @@ absl::Status SkuMove::Abort(const std::string& sku_id, const std::string& target
   }
   ASSIGN_OR_RETURN(const auto undone, Undo(found));
   if (!undone) return refuse(absl::StrCat("it has just arrived at ", target, ": move it back instead"));
-  announce_(found.source().shard.shard);
+  announce_(found.source().shard.shard, found.silent.empty());
   RETURN_IF_ERROR(PurgeAt(*found.target.shard.ledger, sku_id));
   Tell(Stage::kDone);
   return absl::OkStatus();
@@ -129,8 +131,11 @@ absl::StatusOr<SkuMove::Found> SkuMove::Find(const std::string& sku_id, const st
   if (found.target.shard.ledger == nullptr) return absl::NotFoundError(absl::StrCat("no shard ", target));
   RETURN_IF_ERROR(CheckOneHasIt(found));
   if (found.decided() || found.owner.has_value()) return found;
-  if (found.silent.empty()) return absl::NotFoundError(absl::StrCat("no SKU ", sku_id));
-  return absl::UnavailableError(absl::StrCat("shard ", found.silent.front(), " does not answer"));
+  return found.silent.empty() ? absl::NotFoundError(absl::StrCat("no SKU ", sku_id)) : Silent(found);
+}
+
+absl::Status SkuMove::Silent(const Found& found) {
+  return absl::UnavailableError(absl::StrCat("shard ", found.silent.front(), " does not answer, and may have it, too"));
 }
 
 // Nothing may be built on a SKU of which a shard has a copy besides: a restored one, which sells.
@@ -222,7 +227,7 @@ absl::Status SkuMove::Pause(const Found& found, const std::string& token, const 
       CopyParts(found, token, {SkuPart::kLapsed, SkuPart::kLive, SkuPart::kLatePayments, SkuPart::kOutbox}, since));
   ASSIGN_OR_RETURN(const auto sku, source.ExportSku(found.sku_id, token));
   RETURN_IF_ERROR(target.FinishArrival(sku, token, found.actor));
-  announce_(found.target_name);
+  announce_(found.target_name, found.silent.empty());
   progress_.paused_for = clock_->Now() - paused_at;
   Tell(Stage::kSelling, rest);
   return absl::OkStatus();
@@ -241,7 +246,7 @@ absl::Status SkuMove::AfterFailure(const Found& found, const absl::Status& failu
     undone = undo.status();
   }
   if (undone.ok()) {
-    announce_(found.source().shard.shard);
+    announce_(found.source().shard.shard, found.silent.empty());
     return failure;
   }
   return absl::UnavailableError(absl::StrCat(std::string(failure.message()), "; and it could not be undone (",
@@ -273,7 +278,7 @@ absl::StatusOr<int64_t> SkuMove::CopyParts(const Found& found, const std::string
 
 // The SKU is at the target and sells there.
 absl::Status SkuMove::Complete(const Found& found) {
-  announce_(found.target_name);
+  announce_(found.target_name, found.silent.empty());
   absl::Status status;
   for (const Found::At& other : found.others) {
     if (other.where.place == Place::kLeaving && other.where.other_shard == found.target_name) {

@@ -47,8 +47,9 @@ class SkuMove {
   };
   // Called in the run's thread.
   using Watch = std::function<void(const SkuMoveProgress&)>;
-  // Announces that the SKU is where it is now; best effort.
-  using Announce = std::function<void(const std::string& shard)>;
+  // Announces that the SKU is where it is now; best effort. `certain`: all shards say so. If not, a shard that does not
+  // answer may have a newer copy (older_copies.h), and an announcement that names another shard must stay.
+  using Announce = std::function<void(const std::string& shard, bool certain)>;
 
   // All shards, home first. Ledgers outlive it.
   SkuMove(std::vector<Participant> shards, Clock* clock, SkuMoveOptions options, Watch watch, Announce announce);
@@ -66,6 +67,7 @@ class SkuMove {
 
   absl::StatusOr<Found> Find(const std::string& sku_id, const std::string& target, const std::string& actor);
   absl::Status CheckOneHasIt(const Found& found);
+  static absl::Status Silent(const Found& found);
   absl::StatusOr<bool> Undo(const Found& found);
   absl::Status Move(const Found& found);
   absl::Status Pause(const Found& found, const std::string& token, const std::string& since);

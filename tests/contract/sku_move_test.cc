@@ -209,7 +209,7 @@ class SkuMoveTest : public ::testing::Test {
     options.max_pause = absl::InfiniteDuration();  // slowness of a busy machine must not end the move
     SkuMove move(
         {{kHomeShard, &home}, {"b", &b}}, Clock::Real(), options, [](const SkuMoveProgress&) {},
-        [](const std::string&) {});
+        [](const std::string&, bool) {});
     return abort ? move.Abort(sku_id, target, "test") : move.Run(sku_id, target, "test");
   }
 
@@ -429,7 +429,8 @@ TEST_F(SkuMoveTest, AnOlderCopyThatCameBackIsGivenUpAndTheNewerOneIsNot) {
       return std::vector<OlderCopies::OtherShard>{{name, {std::shared_ptr<void>(), &ledger}}};
     };
   };
-  OlderCopies at_b("b", &b_.moves, other("home", home_.moves)), at_home("home", &home_.moves, other("b", b_.moves));
+  OlderCopies at_b("b", &b_.moves, other("home", home_.moves), Clock::Real());
+  OlderCopies at_home("home", &home_.moves, other("b", b_.moves), Clock::Real());
   EXPECT_EQ(at_b.Judge("tv", "home").value(), CopyCheck::Verdict::kCounts);
   EXPECT_EQ(at_home.Judge("tv", "b").value(), CopyCheck::Verdict::kGivenUp);
   EXPECT_EQ(at_home.Judge("tv", "b").value(), CopyCheck::Verdict::kOpen) << "it has gone";
@@ -438,6 +439,27 @@ TEST_F(SkuMoveTest, AnOlderCopyThatCameBackIsGivenUpAndTheNewerOneIsNot) {
   ASSERT_TRUE(Run(fate, "tv", "b").ok()) << "which clears the rows of the older copy away";
   ExpectWhole("tv");
   ExpectGone(home_, "tv");
+}
+
+// It may have a newer copy: what leaves now would look like the newest at its target.
+TEST_F(SkuMoveTest, NothingLeavesWhileAShardIsSilent) {
+  Create("tv", 100);
+  MoverFate fate, dead;
+  dead.dies_after = 0;
+  MortalMoveLedger silent(&b_.moves, &dead);
+  std::vector<bool> certain;
+  SkuMove move(
+      {{kHomeShard, &home_.moves}, {"b", &b_.moves}, {"c", &silent}}, Clock::Real(), SkuMoveOptions(),
+      [](const SkuMoveProgress&) {}, [&](const std::string&, bool all_say_so) { certain.push_back(all_say_so); });
+  const absl::Status refused = move.Run("tv", "b", "test");
+  EXPECT_TRUE(absl::IsUnavailable(refused)) << refused;
+  EXPECT_EQ(home_.moves.Where("tv")->place, SkuWhereabouts::Place::kHere);
+  EXPECT_TRUE(certain.empty());
+  // Where it is already, it is not announced against the silent one's word.
+  EXPECT_TRUE(absl::IsUnavailable(move.Run("tv", "home", "test")));
+  EXPECT_EQ(certain, std::vector<bool>{false});
+  ASSERT_TRUE(Run(fate, "tv", "b").ok());
+  ExpectWhole("tv");
 }
 
 // While shards are being migrated one after the other.

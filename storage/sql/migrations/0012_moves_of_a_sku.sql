@@ -1,7 +1,7 @@
 -- Which of two copies of a SKU is the newer one, when a shard was restored to before a move.
 --
--- Nothing is built; the lock is held for milliseconds. Who cannot have it within 2 s fails and is run again: all sales would wait
--- behind it.
+-- Nothing is built; the lock is held until the procedures are made anew, for a fraction of a second. Who cannot have it within 2 s
+-- fails and is run again: all sales would wait behind it.
 
 SET LOCAL lock_timeout = '2s';
 

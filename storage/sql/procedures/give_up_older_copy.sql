@@ -15,6 +15,8 @@ BEGIN
   IF NOT FOUND THEN
     RETURN false;
   END IF;
+  -- Here, so that it waits no longer than its caller wants to; give_up_copy has a patience of its own.
+  PERFORM FROM stock_slot WHERE sku_id = p_sku_id ORDER BY slot_no FOR UPDATE;
   PERFORM give_up_copy(p_sku_id, p_shard, p_actor);
   RETURN true;
 END

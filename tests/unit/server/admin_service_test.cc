@@ -83,10 +83,13 @@ class AdminServiceTest : public ::testing::Test {
   PaymentHandler payment_{&payments_};
   tranche::testing::InlineExecutor executor_;
   tranche::testing::InlineExecutor move_executor_;
-  AnswerBudget answers_{AnswerLimits{}, &clock_};
-  std::unique_ptr<grpc::Service> service_ = MakeAdminService(
-      {.sku = &sku_, .audit = &audit_, .payment = &payment_},
-      {.clock = &clock_, .answers = &answers_, .admin_executor = &executor_, .move_executor = &move_executor_});
+  AnswerBudget answers_{AnswerLimits{}, &clock_}, exports_{AnswerLimits{}, &clock_};
+  std::unique_ptr<grpc::Service> service_ =
+      MakeAdminService({.sku = &sku_, .audit = &audit_, .payment = &payment_}, {.clock = &clock_,
+                                                                                .answers = &answers_,
+                                                                                .exports = &exports_,
+                                                                                .admin_executor = &executor_,
+                                                                                .move_executor = &move_executor_});
   LocalServer server_{service_.get()};
   std::unique_ptr<v1::AdminService::Stub> stub_ = v1::AdminService::NewStub(server_.channel());
 };
@@ -130,12 +133,13 @@ TEST_F(AdminServiceTest, AnExportEndsWithWhatIsWrong) {
 
 TEST_F(AdminServiceTest, AnExportIsRefusedWhereTooMuchIsUnread) {
   std::vector<std::unique_ptr<AnswerShare>> exports;
-  while (answers_.bytes() < AnswerLimits{}.node_bytes) {
-    exports.push_back(answers_.TakeAnyway("ipv4:10.0.0.1:1001", kExportBytes, nullptr));
+  while (exports_.bytes() < AnswerLimits{}.node_bytes) {
+    exports.push_back(exports_.TakeAnyway("ipv4:10.0.0.1:1001", kExportBytes, nullptr));
   }
   int messages = 0;
   EXPECT_EQ(ExportEnd(&messages), "OVERLOADED, wait");
   EXPECT_EQ(messages, 0);
+  EXPECT_EQ(answers_.bytes(), 0) << "other calls have room";
   exports.pop_back();
   EXPECT_EQ(ExportEnd(&messages), "OK") << "what is there is enough";
 }

@@ -8,7 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
+#include "storage/clock.h"
 #include "storage/ledger/ledger_error.h"
 
 namespace tranche::storage {
@@ -33,6 +35,7 @@ class CopyLedger final : public SkuMoveLedger {
     if (!answers) return absl::UnavailableError("silent");
     const auto found = known.find(sku_id);
     const SkuWhereabouts answer = found == known.end() ? SkuWhereabouts() : found->second;
+    if (clock != nullptr) clock->AdvanceBy(takes);
     if (const std::function<void()> hook = std::exchange(after_answer, nullptr)) hook();
     return answer;
   }
@@ -73,6 +76,8 @@ class CopyLedger final : public SkuMoveLedger {
   bool answers = true;
   std::function<void()> after_answer;  // if set, runs once, after the next answer
   int asked = 0;
+  FakeClock* clock = nullptr;  // which goes on by `takes` with each answer
+  absl::Duration takes;
 
  private:
   static absl::Status No() { return absl::UnimplementedError("nobody moves it"); }
@@ -102,7 +107,8 @@ class OlderCopiesTest : public ::testing::Test {
   std::shared_ptr<CopyLedger> cold_ = std::make_shared<CopyLedger>(), hot_ = std::make_shared<CopyLedger>();
   absl::StatusOr<std::vector<OlderCopies::OtherShard>> others_ =
       std::vector<OlderCopies::OtherShard>{{"cold", cold_}, {"hot", hot_}};
-  OlderCopies copies_{"home", &home_, [this] { return others_; }};
+  FakeClock clock_;
+  OlderCopies copies_{"home", &home_, [this] { return others_; }, &clock_};
 };
 
 const SkuWhereabouts kNeverHere{};
@@ -112,6 +118,25 @@ TEST_F(OlderCopiesTest, TheCopyWithFewerMovesIsGivenUp) {
   EXPECT_EQ(Judge("hot"), Verdict::kGivenUp);
   EXPECT_FALSE(Sells());
   EXPECT_EQ(home_.known["tv"].other_shard, "hot");
+}
+
+TEST_F(OlderCopiesTest, AShardThatAnswersSlowlyIsAskedAFewTimesInAPass) {
+  hot_->clock = &clock_;
+  hot_->takes = absl::Milliseconds(100);
+  Set(Stays(Place::kHere, 2), kNeverHere, Stays(Place::kGone, 1));
+  EXPECT_EQ(Judge("hot"), Verdict::kCounts);
+  for (int i = 0; i < 100; ++i) JudgeAgain("hot");
+  EXPECT_EQ(JudgeAgain("hot"), Verdict::kOpen);
+  EXPECT_LE(hot_->asked, 4);
+  hot_->takes = absl::Milliseconds(10);
+  EXPECT_EQ(Judge("hot"), Verdict::kCounts) << "in the next pass";
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(JudgeAgain("hot"), Verdict::kCounts) << "that is usual";
+}
+
+TEST_F(OlderCopiesTest, WhatLeavesForTheShardWithTheNewerCopyIsLeftToTheMover) {
+  Set(Stays(Place::kLeaving, 0, "hot"), kNeverHere, Stays(Place::kHere, 1));
+  home_.give_up = absl::InternalError("must not be asked: it would lock");
+  EXPECT_EQ(Judge("hot"), Verdict::kOpen);
 }
 
 TEST_F(OlderCopiesTest, TheCopyWithMoreMovesCounts) {
