@@ -9,8 +9,8 @@
 
 namespace tranche::server {
 
-// Buyers' calls, operators' calls and exports have a budget each, so that callers of the one cannot keep the others from
-// being answered.
+// Buyers' calls, operators' calls and exports have a budget each, so that callers of the one cannot keep the others
+// from being answered.
 inline AnswerLimits AnswerLimitsOf(const ServerOptions& options) {
   constexpr int64_t kMib = 1024 * 1024;
   return {.node_bytes = options.unread_memory_mib * kMib,

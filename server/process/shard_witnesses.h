@@ -1,5 +1,5 @@
-// Asks the other shards where a SKU is, on connections of its own: so a shard that hangs delays who asks it, for three to
-// five seconds, and nobody else.
+// Asks the other shards where a SKU is, on connections of its own: so a shard that hangs delays who asks it, for three
+// to five seconds, and nobody else.
 #pragma once
 
 #include <map>

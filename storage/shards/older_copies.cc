@@ -32,12 +32,6 @@ bool SayTheSame(const SkuPlaces& a, const SkuPlaces& b) {
   });
 }
 
-std::string SoldSince(const std::string& sku_id) {
-  return absl::StrCat(
-      "SELECT reservation_id, user_id, quantity, state, payment_reference FROM tranche.reservation WHERE ",
-      "sku_id = '", sku_id, "' AND greatest(created_at, finished_at) > 'TIME OF THE RESTORE'");
-}
-
 }  // namespace
 
 void OlderCopies::BeginPass() {
@@ -127,12 +121,12 @@ absl::StatusOr<CopyCheck::Verdict> OlderCopies::GiveUp(const std::string& sku_id
   if (FoundLocked(given_up.status())) return Verdict::kOpen;
   if (!given_up.ok()) return given_up.status();
   if (!*given_up) return Verdict::kOpen;  // it moves, and the mover ends that
-  LOG_IF(WARNING, told_ < kMostTold)
-      << "shard " << shard_ << " gave up its older copy of SKU " << sku_id
-      << ", which a restore brought back: " << newer.shard << " has the newer one (moved " << newer.where.moves
-      << " times, here " << own.moves << "). What was sold and paid of "
-      << "the older one since the restore is lost, and is listed in this shard's database "
-      << "by: " << SoldSince(sku_id) << " (docs/operations.md, \"An older copy came back\")";
+  LOG_IF(WARNING, told_ < kMostTold) << "shard " << shard_ << " gave up its older copy of SKU " << sku_id
+                                     << ", which a restore brought back: " << newer.shard
+                                     << " has the newer one (moved " << newer.where.moves << " times, here "
+                                     << own.moves
+                                     << "). What was sold and paid of the older one since the restore is lost: "
+                                     << "docs/operations.md, \"An older copy came back\", says how to list it";
   LOG_IF(WARNING, told_ == kMostTold) << "shard " << shard_
                                       << " gave up older copies of other SKUs, too: tranchectl audit, give_up_copy";
   ++told_;
