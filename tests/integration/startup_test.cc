@@ -9,6 +9,7 @@
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/ledger_mark.h"
 #include "quota/zookeeper/zookeeper_coordination.h"
+#include "storage/postgres/migrator.h"
 #include "tests/support/child_process.h"
 #include "tests/support/free_port.h"
 #include "tests/support/mini_pgbouncer.h"
