@@ -352,12 +352,12 @@ TEST_F(ZnodeRepairTest, ALostMarkIsWrittenAgainAndAFalseOneBeginsANewHistory) {
     return found.ok() && mark.ParseFromString(found->data) && !mark.line().empty() && mark.count() > 0 &&
            mark.count() < kHighest;
   };
-  LedgerMark wild;
-  ASSERT_TRUE(wild.ParseFromString(Read(quota::LedgerMarkPath())->data));
-  wild.set_count(kHighest);
   NodeRegistration registration;
   registration.set_name("a registration");
   for (const std::string& path : {quota::LedgerMarkPath(), quota::LedgerMarkPath("s1")}) {
+    LedgerMark wild;  // of this shard: that of another one is not repaired
+    ASSERT_TRUE(wild.ParseFromString(Read(path)->data));
+    wild.set_count(kHighest);
     const IncarnationId before = Incarnation(0);
     ExpectRepaired({{"deleted", path, std::nullopt, marked}}, absl::Seconds(1));
     EXPECT_EQ(Incarnation(0), before) << "the leader remembers it";

@@ -71,8 +71,9 @@ STATUS = {"tranchectl reconcile --statement psp-2026-11-27.csv": 2}
 # In the pages' SQL. PID and GID are the first column of what the statement before has found.
 SQL_PLACEHOLDERS = {
     "TIME OF THE RESTORE": "yesterday",
-    "THE NEW ID OF HOME": "11111111-1111-4111-8111-111111111111",
-    "WHERE name <> 'home'": "WHERE true",  # the database is home
+    # The database is home, and stays it.
+    "UPDATE tranche.shard_identity SET home_id = 'THE NEW ID OF HOME' WHERE name <> 'home'":
+        "BEGIN; UPDATE tranche.shard_identity SET name = 'hot', home_id = gen_random_uuid(); ROLLBACK",
 }
 
 # Flags that the pages name by themselves and that are not ours, and whose they are.

@@ -1,11 +1,11 @@
 -- What the pages' SQL takes for granted, in a new database: the SKU phone, of which a restore brought an older copy
--- back, and cam, which has gone to the shard hot; with sales, a payment that came late, and a hold that should have
+-- back, cam, which has gone to the shard hot, and tv; with sales, a payment that came late, and a hold that should have
 -- expired.
 SET check_function_bodies = off;  -- some of the helpers need pgTAP
 \ir ../../sql/helpers.psql
 
 SELECT tranche.add_shard('hot', 'host=a dbname=hot', 'test');
-SELECT sku('phone', 10), sku('cam', 5);
+SELECT sku('phone', 10), sku('cam', 5), sku('tv', 1);
 SELECT holder('phone', 6) AS node \gset
 SELECT outcome(:node, 1, 'phone', 'alice');
 SELECT make_due(1);
