@@ -84,6 +84,11 @@ TEST(CallTable, AnswersWithAListAreCounted) {
       list = list || entry.shape.response->field(i)->is_repeated();
     }
     lists += list ? 1 : 0;
+    // Has as many lines as the cart, and no sale may depend on who reads lists.
+    if (std::string(entry.policy.method) == "CreateReservations") {
+      EXPECT_FALSE(entry.large_answer);
+      continue;
+    }
     EXPECT_TRUE(entry.large_answer || !list) << entry.policy.method;
   }
   EXPECT_GT(lists, 5);
