@@ -12,6 +12,8 @@ constexpr absl::Duration kMostLate = absl::Seconds(4);
 // Like the connection pool's: this long after the statement's own timeout it still waits for the server's answer.
 constexpr absl::Duration kLockTimeout = absl::Milliseconds(500);
 constexpr absl::Duration kStatementGrace = absl::Seconds(2);
+constexpr absl::Duration kLeastLock = absl::Milliseconds(200);
+constexpr absl::Duration kMostLock = absl::Seconds(6);
 
 }  // namespace
 
@@ -99,8 +101,22 @@ absl::StatusOr<std::vector<storage::CommitResult>> SimLedger::CommitReservations
   if (blocked && storage::MayWait(mode)) return WaitInVain(mode);
   auto results = blocked ? CommitUnlocked(locked, incarnation, mode, claims)
                          : ForwardingReservationLedger::CommitReservations(incarnation, mode, claims);
-  if (storage::IsUnknownCommit(results.status())) process_->world().checker.OnCommitUnknown(incarnation, claims);
+  if (storage::IsUnknownCommit(results.status())) {
+    process_->world().checker.OnCommitUnknown(incarnation, claims);
+    LockNowAndThen(claims.front().sku_id);
+  }
   return results;
+}
+
+// Whoever takes long enough for answers to be lost may have a lock, too: then claims are in doubt, and have to wait.
+void SimLedger::LockNowAndThen(const std::string& sku_id) {
+  World& world = process_->world();
+  const bool may = world.faulty && world.scenario.call_faults.ledger > 0 && world.locked_sku.empty();
+  if (!may || !world.call_random.Chance(0.3)) return;
+  const absl::Duration lasts = world.call_random.Between(kLeastLock, kMostLock);
+  world.locked_sku = sku_id;
+  process_->NoteFault(Fault::kSkuLocked, absl::ToInt64Milliseconds(lasts));
+  world.scheduler.After(lasts, [&world] { world.locked_sku.clear(); });
 }
 
 absl::StatusOr<storage::CartResult> SimLedger::CommitCart(storage::IncarnationId incarnation, storage::LockMode mode,

@@ -64,6 +64,7 @@ class SimLedger : public storage::ForwardingReservationLedger<SimLedger>,
   // While a SKU is locked: a call that waits for its slots, a cart that does not, and a batch whose claims for it stay
   // undecided.
   absl::Status WaitInVain(storage::LockMode mode);
+  void LockNowAndThen(const std::string& sku_id);
   absl::StatusOr<storage::CartResult> FindLocked(const std::string& locked,
                                                  absl::Span<const storage::ReservationClaim> lines);
   absl::StatusOr<std::vector<storage::CommitResult>> CommitUnlocked(const std::string& locked,
