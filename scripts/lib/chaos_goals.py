@@ -139,14 +139,15 @@ def _seen(one, limit, promised_s):
 
 
 def served_since(claims, begin, end):
-    """Seconds from `begin` until all but a few claims of those sent from then on, until `end`, were reservations.
+    """Seconds from `begin` until all but a few claims of those sent from then on, and answered by `end`, were reservations.
 
     `claims`: answers about a SKU that never runs out, so that every caller should get one. A claim counts when it was
-    sent: one that was sent during the fault may wait in vain until its deadline.
+    sent: one that was sent during the fault may wait in vain until its deadline. What is under way at the end, when the
+    next fault strikes, may fail because of that one.
     """
     sent, failed = collections.Counter(), collections.Counter()
     for claim in claims:
-        if begin <= claim.began < end:
+        if begin <= claim.began and claim.ended <= end:
             second = int(claim.began - begin)
             sent[second] += 1
             failed[second] += not claim.success()

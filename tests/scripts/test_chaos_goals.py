@@ -116,7 +116,10 @@ class Claims(unittest.TestCase):
 
     def test_those_of_other_rounds_do_not_count(self):
         self.assertEqual(self.served_since(20, 0, 5, begin=101.0), 2)
-        self.assertEqual(self.served_since(20, 0, 5, end=102.0), 1)
+        self.assertEqual(self.served_since(20, 0, 5, end=106.0), 1)
+
+    def test_what_is_under_way_when_the_next_fault_strikes_does_not_count(self):
+        self.assertEqual(self.served_since(0, 0, 5, end=103.0), 0)
 
     def test_each_round_has_its_own(self):
         rounds = [Round("node-kill", began=100.0), Round("node-kill", began=110.0)]
