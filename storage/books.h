@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "storage/ledger/lifecycle_ledger.h"
+#include "storage/ledger/quota_ledger.h"
 #include "storage/ledger/reservation_ledger.h"
 #include "storage/ledger/sku_ledger.h"
 #include "storage/pipeline/change_pipeline.h"
@@ -32,6 +33,7 @@ class Books {
   using ReadDone = absl::AnyInvocable<void(absl::StatusOr<std::vector<Reservation>>)>;
   using PageDone = absl::AnyInvocable<void(absl::StatusOr<ReservationPage>)>;
   using SkuDone = absl::AnyInvocable<void(absl::StatusOr<Sku>)>;
+  using TakeDone = absl::AnyInvocable<void(absl::StatusOr<PoolTake>)>;
 
   virtual ~Books() = default;
 
@@ -52,6 +54,9 @@ class Books {
   // Asks all shards; kNotFound when all say that it does not exist.
   virtual void Find(const Uuid& reservation_id, Assurance assurance, FindDone done) = 0;
   virtual void FindSku(const std::string& sku_id, SkuDone done) = 0;
+
+  // See QuotaLedger::TakeFromPool. Only this shard is asked: kNotFound if the SKU is elsewhere.
+  virtual void TakeFromPool(const std::string& shard, PoolRequest request, TakeDone done) = 0;
 
   // See ReservationLedger::FindReplicated; on the shard.
   virtual void FindReplicated(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) = 0;

@@ -43,6 +43,7 @@ enum class Mutation {
   kWaitersNeverWoken,         // units come, and waiting requests do not learn of it
   kWaitersForgotten,          // a request that waits in vain is never answered
   kCartKeepsItsUnits,         // a cart that must wait keeps the units that it could take
+  kPoolNeverAsked,            // a node that runs dry waits for the balancer
   kCartStaysInItsLine,        // a cart that misses another SKU than before still waits for the one that has come
   // The announcements.
   kAnnouncerOverwritesNewer,

@@ -45,8 +45,8 @@ absl::StatusOr<QuotaMover::Moved> QuotaMover::MoveBatch(absl::Span<const QuotaMo
   }
   std::vector<AnnouncedElsewhere> elsewhere;
   const absl::Status announced = announcer_->Announce(skus, slices, nullptr, nullptr, &elsewhere);
-  LOG_IF(WARNING, !announced.ok()) << "quota of " << skus.size() << " SKUs moved (" << actor
-                                   << ") but not announced, left to the balancer's repair: " << announced.message();
+  LOG_IF(WARNING, !announced.ok()) << "quota of " << skus.size() << " SKUs moved but not announced, left to the "
+                                   << "balancer's repair: " << announced.message();
   return Moved{std::move(moved), announced, !elsewhere.empty()};
 }
 

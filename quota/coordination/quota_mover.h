@@ -12,6 +12,9 @@
 
 namespace tranche::quota {
 
+// The actor of moves that no person has asked for: they are not audited.
+inline constexpr char kAutomatic[] = "";
+
 // Thread-safe. Outlived by its dependencies.
 class QuotaMover {
  public:

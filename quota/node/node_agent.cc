@@ -55,7 +55,8 @@ NodeAgent::NodeAgent(CoordinationConnector* connector, storage::StockLedger* led
       {.exhausted = [this] { Wake([](Work&) {}); },
        // The latest one counts: a late note of an earlier incarnation must not hide that the present one has ended.
        .incarnation_ended =
-           [this](IncarnationId id) { Wake([id](Work& work) { work.ended = std::max(work.ended, id); }); }});
+           [this](IncarnationId id) { Wake([id](Work& work) { work.ended = std::max(work.ended, id); }); },
+       .pool_news = [this](PoolNews news) { NotePoolNews(std::move(news)); }});
 }
 
 NodeAgent::~NodeAgent() {
@@ -112,6 +113,16 @@ void NodeAgent::Wake(absl::FunctionRef<void(Work&)> note) {
   absl::MutexLock lock(&mutex_);
   note(work_);
   work_to_do_ = true;
+}
+
+// One SKU's news come one after the other, so the latest is the newest; but it does not repeat what others had to hear.
+void NodeAgent::NotePoolNews(PoolNews news) {
+  Wake([&](Work& work) {
+    PoolNews& known = work.pool_news[news.take.sku.sku_id];
+    news.about_sku |= known.about_sku;
+    news.more_than_known |= known.more_than_known;
+    known = std::move(news);
+  });
 }
 
 void NodeAgent::OnChanged(const std::string& path) {
@@ -187,6 +198,7 @@ void NodeAgent::RunOnce() {
   } else if (work.everything || work.resync) {
     last_full_sync_ = now;
   }
+  AnnouncePoolNews(work);
   if (drain_.requested()) drain_.ReturnUnits(incarnation_.load()).IgnoreError();
   if (absl::Status status = ReportDemand(); !status.ok()) VLOG(1) << "demand report: " << status;
 }
@@ -355,6 +367,21 @@ absl::Status NodeAgent::SyncChanged(Coordination& session, const std::set<std::s
   absl::Status status = reader_.Read(session, incarnation, skus, slices);
   if (others) status.Update(SyncAll(session, SliceReader::Which::kNew));
   return status;
+}
+
+// They count already. If this fails, the balancer's repair finds what was not announced.
+void NodeAgent::AnnouncePoolNews(const Work& work) {
+  std::vector<SkuToAnnounce> skus;
+  std::vector<SliceToAnnounce> slices;
+  for (const auto& [sku_id, news] : work.pool_news) {
+    const storage::HeldSlice& slice = news.take.slice;
+    if (slice.holder != incarnation_.load()) continue;
+    if (news.about_sku) skus.push_back({news.take.sku, /*always=*/news.more_than_known});
+    if (slice.version > 0) slices.push_back({slice.holder, sku_id, slice.allotted, slice.version});
+  }
+  if (skus.empty() && slices.empty()) return;
+  const absl::Status announced = announcer_.Announce(skus, slices);
+  if (!announced.ok()) VLOG(1) << "units from pools: " << announced;
 }
 
 absl::Status NodeAgent::ReportDemand() {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -85,6 +86,7 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
     bool everything = false;                        // re-read all
     bool resync = false;                            // re-read a part, in turn
     std::set<std::string> changed;                  // otherwise only these paths
+    std::map<std::string, PoolNews> pool_news;      // by SKU, to be announced
   };
 
   void Run();
@@ -101,7 +103,9 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
   absl::Status RegisterAgain(Coordination& session);
   void RestoreRegistration(Coordination& session, int32_t version);
 
+  void AnnouncePoolNews(const Work& work);
   absl::Status ReportDemand();
+  void NotePoolNews(PoolNews news);
   void Wake(absl::FunctionRef<void(Work&)> note);
 
   CoordinationConnector* const connector_;

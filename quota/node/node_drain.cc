@@ -16,8 +16,6 @@ namespace {
 using internal::v1::DrainRequest;
 using storage::IncarnationId;
 
-constexpr char kDrainActor[] = "drain";
-
 }  // namespace
 
 absl::Status NodeDrain::Read(Coordination& session, IncarnationId incarnation) {
@@ -86,7 +84,7 @@ absl::Status NodeDrain::MoveAllToPool(IncarnationId incarnation) {
   QuotaMover mover(ledger_, announcer_);
   absl::Status status;
   const auto flush = [&] {
-    if (!moves.empty()) status.Update(mover.MoveBatch(moves, kDrainActor).status());
+    if (!moves.empty()) status.Update(mover.MoveBatch(moves, kAutomatic).status());
     moves.clear();
   };
   for (const auto& [sku_id, slice] : slices) {

@@ -87,6 +87,7 @@ absl::Status SliceReader::ApplySku(const std::string& sku_id, const absl::Status
   SkuTerms terms = TermsOf(*announcement);
   terms.read_at = clock_->Now();
   slice->SetTerms(std::move(terms));
+  slice->pool_pacing().Reset();
   return absl::OkStatus();
 }
 

@@ -86,7 +86,7 @@ class CartSeller::WaitingCart : public Waiter {
     const int64_t units = cart_->wants.at(sku_id()).units;
     if (terms == nullptr || slice->counter().free() >= units) return false;
     if (RefuseByTerms(*terms, units, now).has_value() || IsFinal(OutOfUnits(*terms, units))) return false;
-    demand.Note(*slice, units);
+    demand.Note(slice, units);
     return true;
   }
 
@@ -243,7 +243,7 @@ void CartSeller::NoteDemand(Cart& cart, NewDemand& demand) {
     if (want.slice == nullptr || want.slice->counter().free() >= want.units) continue;
     if (!want.denied) want.slice->CountDenied(want.units);
     want.denied = true;
-    demand.Note(*want.slice, want.units);
+    demand.Note(want.slice, want.units);
   }
 }
 
@@ -305,7 +305,10 @@ void CartSeller::SettleAll(Cart& cart, const absl::StatusOr<storage::CartResult>
 
 void CartSeller::RefuseAsShort(const CartPtr& cart, CartRefused refused) {
   const Want& want = cart->wants.at(refused.sku_id);
-  if (want.slice != nullptr) want.slice->CountRefused(want.units);
+  if (want.slice != nullptr) {
+    want.slice->CountRefused(want.units);
+    room_->NoteRefused(want.slice, want.terms);
+  }
   Refuse(cart, std::move(refused));
 }
 

@@ -32,7 +32,7 @@ class Seller::WaitingClaim : public Waiter {
       refused_ = out_of_units;
       return true;
     }
-    demand.Note(*slice, units);
+    demand.Note(slice, units);
     return false;
   }
 
@@ -101,6 +101,7 @@ void Seller::WaitForUnits(const std::shared_ptr<Slice>& slice, const SkuTerms& t
   const Refused out_of_units = OutOfUnits(terms, units);
   if (IsFinal(out_of_units)) {
     slice->CountRefused(units);
+    room_->NoteRefused(slice, terms);
     return Refuse(std::move(request), out_of_units);
   }
   const std::string sku_id = request.claim.sku_id;

@@ -6,8 +6,8 @@
 
 namespace tranche::quota {
 
-WaitingRoom::WaitingRoom(SliceTable* slices, storage::Clock* clock, WaitingOptions options)
-    : slices_(slices), clock_(clock), options_(options) {
+WaitingRoom::WaitingRoom(SliceTable* slices, storage::Clock* clock, WaitingOptions options, PoolTaker* pools)
+    : slices_(slices), clock_(clock), options_(options), pools_(pools) {
   slices_->SetChangeListener([this](const std::string& sku_id) { Serve(sku_id); });
 }
 
@@ -86,7 +86,29 @@ void WaitingRoom::AnswerOverdue() {
     }
     goes ? waiter->GoOn() : waiter->GiveUp();
   }
-  if (demand.any()) slices_->NoteExhausted();
+  Bring(demand);
+  AskForWaiting();
+}
+
+// The pool may have been empty when they came.
+void WaitingRoom::AskForWaiting() {
+  if (pools_ == nullptr) return;
+  std::vector<std::string> waited_for;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [sku_id, _] : by_sku_) waited_for.push_back(sku_id);
+  }
+  for (const std::string& sku_id : waited_for) {
+    if (const std::shared_ptr<Slice> slice = slices_->Find(sku_id); slice != nullptr) {
+      pools_->Ask(slice, slice->wanted());
+    }
+  }
+}
+
+void WaitingRoom::NoteRefused(const std::shared_ptr<Slice>& slice, const SkuTerms& terms) {
+  if (pools_ == nullptr || !terms.holds_may_lapse) return;
+  // Of a SKU of which nothing was announced here, the ledger is asked before each refusal.
+  if (slice->counter().version() > 0) pools_->Doubt(slice);
 }
 
 std::vector<std::unique_ptr<Waiter>> WaitingRoom::TakeOverdue(absl::Time now) {
@@ -134,7 +156,15 @@ void WaitingRoom::Dismiss(const NewDemand& demand, std::vector<Leaving> leaving)
         break;
     }
   }
-  if (demand.any()) slices_->NoteExhausted();
+  Bring(demand);
+}
+
+void WaitingRoom::Bring(const NewDemand& demand) {
+  if (pools_ == nullptr) {
+    if (demand.is_news()) slices_->NoteExhausted();
+    return;
+  }
+  for (const NewDemand::Dry& dry : demand.dry()) pools_->Ask(dry.slice, dry.wanted);
 }
 
 size_t WaitingRoom::waiting(const std::string& sku_id) const {

@@ -7,6 +7,7 @@
 // carts that want the same SKUs cannot block each other.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +20,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "quota/sale/pool_taker.h"
 #include "quota/slices/slice_table.h"
 #include "storage/clock.h"
 
@@ -31,14 +33,31 @@ struct WaitingOptions {
   size_t max_waiting = 1000;
 };
 
-// Demand that requests leave at slices. Whether some of it is new is said to the agent later, without a lock.
+// Demand that requests leave at slices. Those who bring units are told of it later, without a lock.
 class NewDemand {
  public:
-  void Note(Slice& slice, int64_t units) { any_ = slice.MarkWanted(units) || any_; }
-  bool any() const { return any_; }
+  void Note(const std::shared_ptr<Slice>& slice, int64_t units) {
+    is_news_ = slice->MarkWanted(units) || is_news_;
+    for (Dry& known : dry_) {
+      if (known.slice != slice) continue;
+      known.wanted = std::min(known.wanted, units);
+      return;
+    }
+    dry_.push_back({slice, units});
+  }
+  // Is some of it not known yet?
+  bool is_news() const { return is_news_; }
+
+  struct Dry {
+    std::shared_ptr<Slice> slice;
+    int64_t wanted = 0;  // the smallest quantity that was noted
+  };
+  // A cart's SKUs at most, or what one SKU's line waits for.
+  const std::vector<Dry>& dry() const { return dry_; }
 
  private:
-  bool any_ = false;
+  bool is_news_ = false;
+  std::vector<Dry> dry_;
 };
 
 // A request that waits for units.
@@ -77,7 +96,8 @@ class Waiter {
 // Thread-safe. Outlived by its dependencies, and outlives the sellers, which close it when they end.
 class WaitingRoom {
  public:
-  WaitingRoom(SliceTable* slices, storage::Clock* clock, WaitingOptions options = {});
+  // `pools`: where units come from; null if only the balancer brings some.
+  WaitingRoom(SliceTable* slices, storage::Clock* clock, WaitingOptions options = {}, PoolTaker* pools = nullptr);
   ~WaitingRoom();
 
   // Tries once more, since units that came before now have woken nobody; then waits, until `deadline` at most.
@@ -86,7 +106,11 @@ class WaitingRoom {
   // Units of the SKU or other terms have come: requests that wait for it and can be served go on.
   void Serve(const std::string& sku_id);
 
-  // Answers requests that have waited long enough. Call it every few milliseconds; it costs nothing when none waits.
+  // A request was refused, since there are no units of the slice's SKU anywhere. See PoolTaker::Doubt.
+  void NoteRefused(const std::shared_ptr<Slice>& slice, const SkuTerms& terms);
+
+  // Answers requests that have waited long enough, and asks the pools again for the others. Call it every few
+  // milliseconds; it costs nothing when none waits.
   void AnswerOverdue();
 
   // Closed: who waits is sent away, and so is who comes.
@@ -108,11 +132,14 @@ class WaitingRoom {
                  std::vector<Leaving>* leaving) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::vector<std::unique_ptr<Waiter>> TakeOverdue(absl::Time now);
   // To be called without the lock.
+  void Bring(const NewDemand& demand);
+  void AskForWaiting();
   void Dismiss(const NewDemand& demand, std::vector<Leaving> leaving);
 
   SliceTable* const slices_;
   storage::Clock* const clock_;
   const WaitingOptions options_;
+  PoolTaker* const pools_;
   mutable absl::Mutex mutex_;
   bool open_ ABSL_GUARDED_BY(mutex_) = true;
   uint64_t last_number_ ABSL_GUARDED_BY(mutex_) = 0;

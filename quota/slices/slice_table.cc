@@ -58,6 +58,11 @@ void SliceTable::NoteIncarnationEnded(storage::IncarnationId incarnation) const 
   if (listener_.incarnation_ended) listener_.incarnation_ended(incarnation);
 }
 
+void SliceTable::NotePoolNews(PoolNews news) const {
+  absl::ReaderMutexLock lock(&listener_mutex_);
+  if (listener_.pool_news) listener_.pool_news(std::move(news));
+}
+
 void SliceTable::NoteChanged(const std::string& sku_id) const {
   // Called without the lock: the listener does much, and may call back into this table.
   std::function<void(const std::string&)> changed;

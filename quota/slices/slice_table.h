@@ -12,9 +12,11 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "quota/slices/pool_pacing.h"
 #include "quota/slices/sku_terms.h"
 #include "quota/slices/slice_counter.h"
 #include "storage/ledger/incarnation_id.h"
+#include "storage/ledger/quota_ledger.h"
 
 namespace tranche::quota {
 
@@ -29,6 +31,9 @@ class Slice {
   storage::IncarnationId incarnation() const { return incarnation_; }
   SliceCounter& counter() { return counter_; }
   const SliceCounter& counter() const { return counter_; }
+
+  // When its SKU's pool may be asked for units.
+  PoolPacing& pool_pacing() { return pool_pacing_; }
 
   // Null until the SKU's announcement has been read.
   std::shared_ptr<const SkuTerms> terms() const {
@@ -85,8 +90,16 @@ class Slice {
   std::atomic<int64_t> refused_{0};
   std::atomic<int64_t> in_flight_{0};
   std::atomic<int64_t> wanted_{0};
+  PoolPacing pool_pacing_;
   mutable absl::Mutex mutex_;
   std::shared_ptr<const SkuTerms> terms_ ABSL_GUARDED_BY(mutex_);
+};
+
+// What a slice learned from its SKU's pool, for announcing it.
+struct PoolNews {
+  storage::PoolTake take;
+  bool about_sku = false;        // the number of unsold units is not the one that was known
+  bool more_than_known = false;  // and it is higher
 };
 
 // Thread-safe.
@@ -94,12 +107,14 @@ class SliceTable {
  public:
   // What the agent wants to hear at once. Called on the seller's threads: must only take note.
   struct Listener {
-    std::function<void()> exhausted;  // a slice has run dry
+    std::function<void()> exhausted;  // a slice has run dry, and its SKU's pool has too few units
     // The ledger says that this incarnation holds nothing any more.
     std::function<void(storage::IncarnationId)> incarnation_ended;
+    std::function<void(PoolNews)> pool_news = {};
   };
   void SetListener(Listener listener);
-  // Called on the agent's thread when a SKU's slice got units or other terms: requests that wait for it may go on.
+  // Called on the agent's thread, or on one of the books', when a SKU's slice got units or other terms: requests that
+  // wait for it may go on.
   void SetChangeListener(std::function<void(const std::string& sku_id)> changed);
 
   // Forgets all slices: from now on the node sells as this incarnation.
@@ -117,6 +132,7 @@ class SliceTable {
 
   void NoteExhausted() const;
   void NoteIncarnationEnded(storage::IncarnationId incarnation) const;
+  void NotePoolNews(PoolNews news) const;
   void NoteChanged(const std::string& sku_id) const;
 
  private:

@@ -17,7 +17,8 @@ quota::WaitingOptions ToWaitingOptions(const ServerOptions& options) {
 
 NodeSale::NodeSale(const ServerOptions& options, quota::SliceTable* slices, storage::Books* books)
     : directory_(books, storage::Clock::Real()),
-      room_(slices, storage::Clock::Real(), ToWaitingOptions(options)),
+      pools_(slices, books, storage::Clock::Real()),
+      room_(slices, storage::Clock::Real(), ToWaitingOptions(options), &pools_),
       seller_(slices, &directory_, books, storage::Clock::Real(), &room_),
       carts_(slices, &directory_, books, storage::Clock::Real(), &room_),
       overdue_task_(std::make_unique<PeriodicTask>(kWaitGranularity, [this] { room_.AnswerOverdue(); })) {}
@@ -25,6 +26,7 @@ NodeSale::NodeSale(const ServerOptions& options, quota::SliceTable* slices, stor
 void NodeSale::SetAccepting(bool accepting) {
   seller_.SetAccepting(accepting);
   carts_.SetAccepting(accepting);
+  pools_.SetAccepting(accepting);
   room_.SetOpen(accepting);
 }
 

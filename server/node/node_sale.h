@@ -6,6 +6,7 @@
 #include <string>
 
 #include "quota/sale/cart_seller.h"
+#include "quota/sale/pool_taker.h"
 #include "quota/sale/seller.h"
 #include "quota/sale/sku_directory.h"
 #include "quota/sale/waiting_room.h"
@@ -33,6 +34,7 @@ class NodeSale {
 
  private:
   quota::SkuDirectory directory_;
+  quota::PoolTaker pools_;
   quota::WaitingRoom room_;
   quota::Seller seller_;
   quota::CartSeller carts_;

@@ -49,6 +49,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   absl::StatusOr<std::vector<SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) override;
   absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> MoveUnitsBatch(absl::Span<const QuotaMove> moves,
                                                                        const std::string& actor) override;
+  absl::StatusOr<PoolTake> TakeFromPool(const PoolRequest& request) override;
   absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) override;
   absl::StatusOr<std::vector<std::string>> ListReturnedSkus(const std::string& after, int limit) override;
   absl::Status AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) override;

@@ -151,7 +151,7 @@ absl::StatusOr<SkuQuota> FakeLedger::Move(const QuotaMove& move, const std::stri
   if (checked && *move.expected_quota_version != state.sku.quota_version) {
     return absl::AbortedError(absl::StrCat("the quota of ", move.sku_id, " has changed meanwhile"));
   }
-  std::string before = Holdings(state, move.deltas);
+  std::string before = actor.empty() ? "" : Holdings(state, move.deltas);
   ++state.sku.quota_version;
   state.pool().version = state.sku.quota_version;
   for (const QuotaDelta& delta : move.deltas) {
@@ -162,7 +162,9 @@ absl::StatusOr<SkuQuota> FakeLedger::Move(const QuotaMove& move, const std::stri
     if (delta.units > 0 && IsLive(delta.holder)) Deposit(state, delta);
   }
   ListIfPooled(state);
-  Audit(actor, "move_units", move.sku_id, kPool, std::move(before), Holdings(state, move.deltas));
+  if (!actor.empty()) {
+    Audit(actor, "move_units", move.sku_id, kPool, std::move(before), Holdings(state, move.deltas));
+  }
   return SkuQuota{Read(state), Quota(state)};
 }
 
@@ -175,6 +177,28 @@ absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> FakeLedger::MoveUnitsBatch
   std::vector<absl::StatusOr<SkuQuota>> results(moves.size());
   for (const size_t i : order) results[i] = Move(moves[i], actor);
   return results;
+}
+
+absl::StatusOr<PoolTake> FakeLedger::TakeFromPool(const PoolRequest& request) {
+  CHECK_GE(request.wanted, 1);
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Enter());
+  ASSIGN_OR_RETURN(const auto found, Find(request.sku_id));
+  SkuState& state = *found;
+  PoolTake take;
+  take.live = IsLive(request.incarnation);
+  const bool may_take = take.live && !incarnations_.at(request.incarnation).incarnation.draining && !state.sku.closed &&
+                        !state.sku.quota_frozen;
+  if (may_take && state.pool().remaining >= request.wanted) {
+    const int64_t nodes = std::count_if(incarnations_.begin(), incarnations_.end(),
+                                        [](const auto& entry) { return !entry.second.reclaimed; });
+    take.taken = std::max(request.wanted, state.pool().remaining / (2 * nodes));
+    RETURN_IF_ERROR(Move({request.sku_id, {{request.incarnation, take.taken}}, std::nullopt}, "").status());
+  }
+  take.sku = Read(state);
+  const auto slice = state.slices.find(request.incarnation);
+  take.slice = slice == state.slices.end() ? HeldSlice{request.incarnation} : SumOf(request.incarnation, slice->second);
+  return take;
 }
 
 absl::StatusOr<std::vector<std::string>> FakeLedger::ListPooledSkus(const std::string& after, int limit) {

@@ -59,6 +59,10 @@ class ForwardingStockLedger : public StockLedger {
     return Forward(LedgerCall::ChangeStock("MoveUnitsBatch"),
                    [&](QuotaLedger& target) { return target.MoveUnitsBatch(moves, actor); });
   }
+  absl::StatusOr<PoolTake> TakeFromPool(const PoolRequest& request) override {
+    return Forward(LedgerCall::ChangeSku("TakeFromPool"),
+                   [&](QuotaLedger& target) { return target.TakeFromPool(request); });
+  }
   absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) override {
     return Forward(LedgerCall::Read("ListPooledSkus"),
                    [&](QuotaLedger& target) { return target.ListPooledSkus(after, limit); });

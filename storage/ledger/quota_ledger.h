@@ -47,6 +47,21 @@ struct QuotaDelta {
   int64_t units = 0;
 };
 
+// A node that has run dry asks the pool.
+struct PoolRequest {
+  std::string sku_id;
+  IncarnationId incarnation = kPool;
+  int64_t wanted = 1;  // units that it lacks, >= 1; fewer are of no use
+};
+
+// What came of it, as of afterwards.
+struct PoolTake {
+  Sku sku;
+  bool live = false;  // has the incarnation not ended?
+  int64_t taken = 0;  // units that it got from the pool: none, or at least as many as it wanted
+  HeldSlice slice;    // its own; version 0 if it has none
+};
+
 // The deltas of one SKU; holders are distinct.
 struct QuotaMove {
   std::string sku_id;
@@ -70,7 +85,8 @@ class QuotaLedger {
  public:
   virtual ~QuotaLedger() = default;
 
-  // In all of these, `actor` is written into the audit log with the state before and after.
+  // In all of these, `actor` is written into the audit log with the state before and after. "" for moves that nobody
+  // has asked for: they are not audited.
 
   // Freezes or thaws the SKU's quota. Repeating it changes and audits nothing.
   virtual absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) = 0;
@@ -87,7 +103,12 @@ class QuotaLedger {
   // moves of distinct SKUs.
   virtual absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> MoveUnitsBatch(absl::Span<const QuotaMove> moves,
                                                                                const std::string& actor) = 0;
-  // The same for one SKU.
+  // Moves a lot from the pool to the slice: what is wanted, or the pool divided by twice the number of live
+  // incarnations if that is more. Nothing if the pool has fewer units than are wanted, if the SKU is closed or frozen,
+  // or if the incarnation drains or has ended. A pool with too few units is found so without a lock. kNotFound if there
+  // is no such SKU.
+  virtual absl::StatusOr<PoolTake> TakeFromPool(const PoolRequest& request) = 0;
+  // ReadQuotas and MoveUnitsBatch for one SKU.
   absl::StatusOr<QuotaSnapshot> ReadQuota(const std::string& sku_id);
   absl::StatusOr<QuotaSnapshot> MoveUnits(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,
                                           std::optional<int64_t> expected_quota_version, const std::string& actor);

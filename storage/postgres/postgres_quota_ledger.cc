@@ -83,6 +83,17 @@ std::vector<absl::StatusOr<SkuQuota>> ToMoves(const pqxx::result& rows, absl::Sp
   return results;
 }
 
+PoolTake ToPoolTake(const pqxx::result& rows, IncarnationId incarnation, const std::string& shard) {
+  const pqxx::row row = rows.at(0);
+  const auto number = [&](const char* name) { return row[ColumnOf(rows, name)].as<int64_t>(); };
+  PoolTake take{.sku = SkuColumns(rows).Read(row),
+                .live = row[ColumnOf(rows, "live")].as<bool>(),
+                .taken = number("taken"),
+                .slice = {incarnation, number("slice_allotted"), number("slice_remaining"), number("slice_version")}};
+  take.sku.shard = shard;
+  return take;
+}
+
 Incarnation ToIncarnation(const pqxx::row& row) {
   return Incarnation{.id = row.at(0).as<int64_t>(),
                      .node_name = row.at(1).as<std::string>(),
@@ -142,6 +153,14 @@ absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> PostgresStockLedger::MoveU
                    Call(*pool_, Repeat::kNever, "move_units_batch", literals.skus, literals.expected_versions,
                         literals.delta_skus, literals.holders, literals.units, actor));
   return ReadAnswer(Repeat::kNever, [&] { return ToMoves(rows, moves, shard_); });
+}
+
+// Not repeated if the answer is lost: the units may be there already, and more of them are no better.
+absl::StatusOr<PoolTake> PostgresStockLedger::TakeFromPool(const PoolRequest& request) {
+  ASSIGN_OR_RETURN(const auto rows,
+                   Call(*pool_, Repeat::kNever, "take_from_pool", request.sku_id, request.incarnation, request.wanted));
+  if (rows.empty()) return NoSuchSku(request.sku_id);
+  return ReadAnswer(Repeat::kNever, [&] { return ToPoolTake(rows, request.incarnation, shard_); });
 }
 
 absl::StatusOr<std::vector<std::string>> PostgresStockLedger::ListPooledSkus(const std::string& after, int limit) {

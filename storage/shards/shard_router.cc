@@ -171,6 +171,16 @@ void ShardRouter::ViewSku(const std::string& sku_id, SkuDone done) {
                  std::move(done), AwaitShards::kAll);
 }
 
+// A shard that is silent keeps nobody waiting: its threads are needed for those who ask whether it is back.
+void ShardRouter::TakeFromPool(const std::string& shard, PoolRequest request, TakeDone done) {
+  const auto backend = shards_->Find(shard);
+  if (backend == nullptr) return done(UnknownShard());
+  if (!backend->Answers()) return done(SilentShard(*backend));
+  RunOn(
+      *backend->executor, [backend, request = std::move(request)] { return backend->stock->TakeFromPool(request); },
+      std::move(done));
+}
+
 void ShardRouter::FindReplicated(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) {
   const auto backend = shards_->Find(shard);
   if (backend == nullptr) return done(UnknownShard());

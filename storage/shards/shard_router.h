@@ -33,6 +33,7 @@ class ShardRouter : public Books {
   void FindSku(const std::string& sku_id, SkuDone done) override;
   // The same for page views, which are many: answers when no shard is still busy with it.
   void ViewSku(const std::string& sku_id, SkuDone done);
+  void TakeFromPool(const std::string& shard, PoolRequest request, TakeDone done) override;
   void FindReplicated(const std::string& shard, std::vector<Uuid> reservation_ids, ReadDone done) override;
   void ReadAll(std::vector<Uuid> reservation_ids, absl::Time deadline, ReadDone done) override;
   void List(ReservationFilter filter, ReservationCursor after, int limit, absl::Time deadline, PageDone done) override;

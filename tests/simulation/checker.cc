@@ -172,7 +172,29 @@ void Checker::CheckSpent(const SkuBooks& books, const QuotaSnapshot& before, Inc
   }
 }
 
-void Checker::OnMoved(ActorId actor, bool planned, absl::Span<const storage::QuotaMove> moves,
+void Checker::OnTaken(ActorId actor, const storage::PoolRequest& request, const storage::PoolTake& take) {
+  SkuBooks& books = books_.at(request.sku_id);
+  const QuotaSnapshot before = Update(books);
+  const auto violated = [&](absl::string_view what) {
+    Violated("pool", absl::StrCat(request.sku_id, ": incarnation ", request.incarnation, " ", what));
+  };
+  if (take.live != live_.contains(request.incarnation)) violated("is not told whether it has ended");
+  if (take.taken != 0 && take.taken < request.wanted) violated("got fewer units than are of use to it");
+  if (take.taken != 0 && !take.live) violated("has ended, and got units");
+  if (take.taken > 0 && take.slice.version <= before.quota_version) violated("got units without a new version");
+  for (const HeldSlice& is : books.quota.slices) {
+    const HeldSlice* const was = Find(before, is.holder);
+    const int64_t gained = is.remaining - (was == nullptr ? 0 : was->remaining);
+    const int64_t expected = is.holder == request.incarnation ? take.taken
+                             : is.holder == storage::kPool    ? -take.taken
+                                                              : 0;
+    if (gained != expected) violated(absl::StrCat("changed what ", is.holder, " has by ", gained));
+  }
+  moves_ += take.taken > 0 ? 1 : 0;
+  trace_->Add(scheduler_->Now(), actor, "taken: sku, units, version", books.number, take.taken, take.slice.version);
+}
+
+void Checker::OnMoved(ActorId actor, bool automatic, absl::Span<const storage::QuotaMove> moves,
                       absl::Span<const absl::StatusOr<storage::SkuQuota>> results) {
   for (size_t i = 0; i < moves.size(); ++i) {
     if (!results[i].ok()) continue;
@@ -182,6 +204,7 @@ void Checker::OnMoved(ActorId actor, bool planned, absl::Span<const storage::Quo
       Violated("expected version", absl::StrCat(before.sku_id, ": moved on old information"));
     }
     // A version that the ledger gives again after a loss is no longer a sign that nothing has changed.
+    const bool planned = automatic && moves[i].expected_quota_version.has_value();
     if (planned && !history_broke_off_) CheckPlan(moves[i], before);
     int64_t moved = 0;
     for (const HeldSlice& is : books.quota.slices) {

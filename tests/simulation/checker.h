@@ -51,7 +51,9 @@ class Checker {
   void OnCommit(ActorId actor, storage::IncarnationId incarnation, absl::Span<const storage::ReservationClaim> claims,
                 absl::Span<const storage::CommitResult> results);
   // `planned`: by the balancer, which knows what there is.
-  void OnMoved(ActorId actor, bool planned, absl::Span<const storage::QuotaMove> moves,
+  // The ledger was asked for units of a pool.
+  void OnTaken(ActorId actor, const storage::PoolRequest& request, const storage::PoolTake& take);
+  void OnMoved(ActorId actor, bool automatic, absl::Span<const storage::QuotaMove> moves,
                absl::Span<const absl::StatusOr<storage::SkuQuota>> results);
   // A cart reached the ledger and was not committed: none of its lines may be.
   void OnCartRefused(absl::Span<const storage::ReservationClaim> lines);

@@ -53,7 +53,8 @@ FrontNode::FrontNode(World* world, ActorId actor, const std::string& name, std::
                                                  ToPipelineOptions(world->scenario))),
       change_lane_(std::make_unique<storage::ChangeLane>(&shard_->changes())),
       directory_(shard_->books(), &world->scheduler),
-      room_(&slices_, &world->scheduler, ToWaitingOptions(world->scenario)),
+      pools_(&slices_, shard_->books(), &world->scheduler),
+      room_(&slices_, &world->scheduler, ToWaitingOptions(world->scenario), &pools_),
       seller_(std::make_unique<quota::Seller>(&slices_, &directory_, shard_->books(), &world->scheduler, &room_)),
       carts_(std::make_unique<quota::CartSeller>(&slices_, &directory_, shard_->books(), &world->scheduler, &room_)),
       agent_(std::make_unique<quota::NodeAgent>(
@@ -283,6 +284,7 @@ void FrontNode::SetDraining(bool draining) {
 void FrontNode::SetAccepting(bool accepting) {
   seller_->SetAccepting(accepting);
   carts_->SetAccepting(accepting);
+  pools_.SetAccepting(accepting);
   room_.SetOpen(accepting);
 }
 

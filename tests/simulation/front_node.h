@@ -10,6 +10,7 @@
 #include "quota/node/node_agent.h"
 #include "quota/node/node_host.h"
 #include "quota/sale/cart_seller.h"
+#include "quota/sale/pool_taker.h"
 #include "quota/sale/seller.h"
 #include "quota/sale/sku_directory.h"
 #include "quota/sale/waiting_room.h"
@@ -98,6 +99,7 @@ class FrontNode : public quota::NodeHost {
   std::vector<std::unique_ptr<storage::CommitLane>> lanes_;
   std::unique_ptr<storage::ChangeLane> change_lane_;
   quota::SkuDirectory directory_;
+  quota::PoolTaker pools_;
   quota::WaitingRoom room_;
   std::unique_ptr<quota::Seller> seller_;
   std::unique_ptr<quota::CartSeller> carts_;

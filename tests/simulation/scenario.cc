@@ -36,6 +36,8 @@ const std::vector<Kind>& Kinds() {
        {Fault::kLedgerDown, Fault::kLedgerRestored, Fault::kLedgerPromoted, Fault::kLedgerCutOffFromOne,
         Fault::kSkuLocked},
        true},
+      // No balancer runs: nodes take from the pools by themselves.
+      {"unbalanced", 2, {}, false},
       // Nothing else fails: then all units must be sellable again soon.
       {"restores", 3, {Fault::kLedgerRestored, Fault::kLedgerPromoted}, false},
       {"everything",
@@ -124,6 +126,13 @@ void ChooseFaults(Random& random, const Kind& kind, Scenario* scenario) {
   scenario->between_faults = absl::Milliseconds(random.Between(300, 4000));
 }
 
+// What one node holds stays there, so buyers must come to each.
+void LeaveOutWhatNeedsABalancer(Scenario* scenario) {
+  scenario->balancers = 0;
+  scenario->shape = DemandShape::kEven;
+  scenario->one_buyer_node_at_the_end = false;
+}
+
 }  // namespace
 
 std::vector<std::string> ScenarioNames() {
@@ -155,6 +164,7 @@ Scenario ScenarioFor(Random& random, absl::string_view name, absl::Time start) {
       random.Chance(0.5) ? absl::Milliseconds(random.Between(500, 5000)) : absl::InfiniteDuration();
   scenario.faulty_phase = absl::Seconds(random.Between(3, 20));
   scenario.one_buyer_node_at_the_end = random.Chance(0.4);
+  if (scenario.name == "unbalanced") LeaveOutWhatNeedsABalancer(&scenario);
   return scenario;
 }
 

@@ -61,8 +61,14 @@ absl::StatusOr<Sku> WatchedLedger::RaiseVersion(const std::string& sku_id, int64
 absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> WatchedLedger::MoveUnitsBatch(
     absl::Span<const storage::QuotaMove> moves, const std::string& actor) {
   auto moved = ledger().MoveUnitsBatch(moves, actor);
-  if (moved.ok()) process_->world().checker.OnMoved(process_->actor(), actor == "balancer", moves, *moved);
+  if (moved.ok()) process_->world().checker.OnMoved(process_->actor(), /*automatic=*/actor.empty(), moves, *moved);
   return moved;
+}
+
+absl::StatusOr<storage::PoolTake> WatchedLedger::TakeFromPool(const storage::PoolRequest& request) {
+  auto take = ledger().TakeFromPool(request);
+  if (take.ok()) process_->world().checker.OnTaken(process_->actor(), request, *take);
+  return take;
 }
 
 absl::StatusOr<IncarnationId> WatchedLedger::RegisterIncarnation(const std::string& node_name,

@@ -44,6 +44,7 @@ class WatchedLedger : public storage::ForwardingReservationLedger<WatchedLedger>
                                             const std::string& actor) override;
   absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> MoveUnitsBatch(
       absl::Span<const storage::QuotaMove> moves, const std::string& actor) override;
+  absl::StatusOr<storage::PoolTake> TakeFromPool(const storage::PoolRequest& request) override;
   absl::StatusOr<storage::IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
                                                              bool draining) override;
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(storage::IncarnationId incarnation) override;

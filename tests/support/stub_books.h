@@ -25,6 +25,7 @@ class StubBooks : public storage::Books {
   }
   void Find(const storage::Uuid&, storage::Assurance, FindDone done) override { done(Unexpected()); }
   void FindSku(const std::string&, SkuDone done) override { done(Unexpected()); }
+  void TakeFromPool(const std::string&, storage::PoolRequest, TakeDone done) override { done(Unexpected()); }
   void FindReplicated(const std::string&, std::vector<storage::Uuid>, ReadDone done) override { done(Unexpected()); }
   void ReadAll(std::vector<storage::Uuid>, absl::Time, ReadDone done) override { done(Unexpected()); }
   void List(storage::ReservationFilter, storage::ReservationCursor, int, absl::Time, PageDone done) override {

@@ -16,8 +16,6 @@ using storage::QuotaDelta;
 using storage::QuotaMove;
 using storage::SkuQuota;
 
-constexpr char kBalancerActor[] = "balancer";
-
 // The most SKUs per round whose demand is looked at or whose pools are shared, and the most slices it may read or
 // change.
 constexpr size_t kSkusPerRound = 256;
@@ -129,7 +127,7 @@ absl::Status RoundMover::MoveByItself(const QuotaMove& move, std::vector<std::st
 absl::Status RoundMover::Move(absl::Span<const QuotaMove> moves) {
   if (moves.empty()) return absl::OkStatus();
   for (const QuotaMove& move : moves) slices_changed_ += move.deltas.size();
-  const auto moved = mover_.MoveBatch(moves, kBalancerActor);
+  const auto moved = mover_.MoveBatch(moves, kAutomatic);
   if (!moved.ok()) {
     // The move may have been made, and then it must be announced.
     if (storage::IsUnknownCommit(moved.status())) repair_.Soon();

@@ -5,6 +5,8 @@
 -- Locks in the order incarnations, SKU, slots; the SKU's lock serialises the moves of one SKU, so that quota_version
 -- orders them. Sales go on meanwhile, except for the moment in which their slot is locked.
 --
+-- p_actor is written into the audit log; '' for a move that nobody has asked for, which is not audited.
+--
 -- Returns false if p_expected_version is given and is not the SKU's, or if the SKU is on its way to another shard, so
 -- that nothing of it may change; NULL if there is no such SKU.
 CREATE OR REPLACE FUNCTION tranche.move_units(
@@ -39,9 +41,11 @@ BEGIN
   v_version := v_sku.quota_version + 1;
   PERFORM FROM stock_slot
   WHERE sku_id = p_sku_id AND (slot_no = 0 OR holder = ANY (p_holders)) ORDER BY slot_no FOR UPDATE;
-  SELECT jsonb_object_agg(coalesce(q.holder, 0), q.remaining) INTO v_before
-  FROM (SELECT holder, sum(remaining) AS remaining FROM stock_slot
-        WHERE sku_id = p_sku_id AND (slot_no = 0 OR holder = ANY (p_holders)) GROUP BY holder) AS q;
+  IF p_actor <> '' THEN
+    SELECT jsonb_object_agg(coalesce(q.holder, 0), q.remaining) INTO v_before
+    FROM (SELECT holder, sum(remaining) AS remaining FROM stock_slot
+          WHERE sku_id = p_sku_id AND (slot_no = 0 OR holder = ANY (p_holders)) GROUP BY holder) AS q;
+  END IF;
 
   -- Withdraw, from each holder's fullest slots first.
   WITH ranked AS (
@@ -98,10 +102,12 @@ BEGIN
   UPDATE stock_slot SET allotted = v_pool, remaining = v_pool, version = v_version
   WHERE sku_id = p_sku_id AND slot_no = 0;
   UPDATE sku SET quota_version = v_version, pool_waiting = v_pool > 0 WHERE sku_id = p_sku_id;
-  INSERT INTO audit_log (actor, action, sku_id, before, after)
-  SELECT p_actor, 'move_units', p_sku_id, v_before, jsonb_object_agg(coalesce(q.holder, 0), q.remaining)
-  FROM (SELECT holder, sum(remaining) AS remaining FROM stock_slot
-        WHERE sku_id = p_sku_id AND (slot_no = 0 OR holder = ANY (p_holders)) GROUP BY holder) AS q;
+  IF p_actor <> '' THEN
+    INSERT INTO audit_log (actor, action, sku_id, before, after)
+    SELECT p_actor, 'move_units', p_sku_id, v_before, jsonb_object_agg(coalesce(q.holder, 0), q.remaining)
+    FROM (SELECT holder, sum(remaining) AS remaining FROM stock_slot
+          WHERE sku_id = p_sku_id AND (slot_no = 0 OR holder = ANY (p_holders)) GROUP BY holder) AS q;
+  END IF;
   RETURN true;
 END
 $$;

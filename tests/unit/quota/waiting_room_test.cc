@@ -26,7 +26,7 @@ class WaitingRoomTest : public ::testing::Test {
         if (test_->closed_) return true;
         if (test_->units_[sku_id] >= units) continue;
         WaitFor(sku_id);
-        demand.Note(*test_->slices_.FindOrAdd(sku_id), units);
+        demand.Note(test_->slices_.FindOrAdd(sku_id), units);
         return false;
       }
       for (const auto& [sku_id, units] : wants_) test_->units_[sku_id] -= units;

@@ -1,0 +1,54 @@
+// Gets units for slices that have run dry out of their SKUs' pools. Nobody else is needed for that: what nobody holds
+// is everybody's, and the ledger decides. Units that other nodes hold are the balancer's matter; so is all demand that
+// the pool cannot meet, and it is reported only then.
+//
+// What the ledger answers is applied at once. The agent announces it afterwards; if that fails, repair does.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "quota/slices/pool_pacing.h"
+#include "quota/slices/slice_table.h"
+#include "storage/books.h"
+#include "storage/clock.h"
+
+namespace tranche::quota {
+
+// Thread-safe. Outlived by its dependencies, and outlives the books' callbacks.
+class PoolTaker {
+ public:
+  PoolTaker(SliceTable* slices, storage::Books* books, storage::Clock* clock)
+      : slices_(slices), books_(books), clock_(clock) {}
+
+  // Somebody wants so many units of the slice. If fewer are free, it asks the pool, unless that is being asked, or was
+  // in vain a moment ago. Does not block; call it as often as you like.
+  void Ask(const std::shared_ptr<Slice>& slice, int64_t wanted);
+  // Somebody was told that there are no units. Asks now and then whether that is still so: holds may have lapsed, and
+  // nobody may be there to announce it.
+  void Doubt(const std::shared_ptr<Slice>& slice);
+
+  // While not accepting, the node wants no units.
+  void SetAccepting(bool accepting) { accepting_.store(accepting, std::memory_order_relaxed); }
+
+ private:
+  struct Question {
+    std::shared_ptr<Slice> slice;
+    PoolPacing::Reason reason;
+    int64_t units = 0;
+    absl::Time asked_at;
+  };
+
+  void AskNow(Question question);
+  void Answered(const Question& question, absl::StatusOr<storage::PoolTake> answer);
+  void Tell(Slice& slice, const SkuTerms& fresh, const storage::PoolTake& take);
+
+  SliceTable* const slices_;
+  storage::Books* const books_;
+  storage::Clock* const clock_;
+  std::atomic<bool> accepting_{true};
+};
+
+}  // namespace tranche::quota

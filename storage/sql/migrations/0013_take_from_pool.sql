@@ -1,0 +1,2 @@
+-- Nodes that run dry take units from the pool by themselves (take_from_pool), and moves that nobody has asked for leave
+-- the audit log. Both are in procedures/. Servers of before go on: the balancer still brings them units.

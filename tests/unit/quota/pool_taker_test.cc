@@ -1,0 +1,310 @@
+// A node that runs dry asks the pool by itself.
+#include "quota/sale/pool_taker.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "quota/sale/seller.h"
+#include "storage/fake/fake_ledger.h"
+#include "storage/pipeline/commit_lane.h"
+#include "tests/support/inline_executor.h"
+#include "tests/support/one_shard.h"
+#include "tests/support/stub_books.h"
+
+namespace tranche::quota {
+namespace {
+
+using storage::PoolRequest;
+using storage::PoolTake;
+
+// Keeps the questions until the test answers them.
+class AskedBooks : public testing::StubBooks {
+ public:
+  struct Question {
+    std::string shard;
+    PoolRequest request;
+    TakeDone answer;
+  };
+  void TakeFromPool(const std::string& shard, PoolRequest request, TakeDone done) override {
+    questions.push_back({shard, std::move(request), std::move(done)});
+  }
+  std::vector<Question> questions;
+};
+
+class PoolTakerTest : public ::testing::Test {
+ protected:
+  PoolTakerTest() {
+    slices_.Begin(7);
+    slices_.SetListener({.exhausted = [this] { ++exhausted_; },
+                         .incarnation_ended = [this](storage::IncarnationId id) { ended_ = id; },
+                         .pool_news = [this](PoolNews news) { news_.push_back(std::move(news)); }});
+    slices_.SetChangeListener([this](const std::string&) { ++changed_; });
+    slice_ = slices_.FindOrAdd("tv");
+    slice_->SetTerms(SkuTerms{.shard = "east", .read_at = clock_.Now()});
+  }
+
+  void Ask(int64_t wanted) {
+    slice_->MarkWanted(wanted);
+    pools_.Ask(slice_, wanted);
+  }
+  // The ledger's answer to the latest question.
+  static PoolTake Take(int64_t taken, int64_t unsold) {
+    PoolTake take;
+    take.sku = {.sku_id = "tv", .title = "", .currency = "", .per_user_limit = 4, .shard = "east", .unsold = unsold};
+    take.live = true;
+    take.taken = taken;
+    take.slice = {.holder = 7, .allotted = taken, .remaining = taken, .version = taken > 0 ? 5 : 0};
+    return take;
+  }
+  void Answer(absl::StatusOr<PoolTake> take) { books_.questions.back().answer(std::move(take)); }
+  size_t questions() const { return books_.questions.size(); }
+
+  storage::FakeClock clock_{absl::FromUnixSeconds(1000)};
+  SliceTable slices_;
+  AskedBooks books_;
+  PoolTaker pools_{&slices_, &books_, &clock_};
+  std::shared_ptr<Slice> slice_;
+  int exhausted_ = 0;
+  int changed_ = 0;
+  std::optional<storage::IncarnationId> ended_;
+  std::vector<PoolNews> news_;
+};
+
+TEST_F(PoolTakerTest, AsksTheSkusShardForWhatIsLacking) {
+  slice_->counter().Apply(2, 1);
+  Ask(5);
+  ASSERT_EQ(questions(), 1u);
+  EXPECT_EQ(books_.questions[0].shard, "east");
+  EXPECT_EQ(books_.questions[0].request.sku_id, "tv");
+  EXPECT_EQ(books_.questions[0].request.incarnation, 7);
+  EXPECT_EQ(books_.questions[0].request.wanted, 3);
+  pools_.Ask(slice_, 9);
+  EXPECT_EQ(questions(), 1u) << "one at a time";
+}
+
+TEST_F(PoolTakerTest, AsksForNothingThatIsThere) {
+  slice_->counter().Apply(2, 1);
+  pools_.Ask(slice_, 2);
+  EXPECT_EQ(questions(), 0u);
+}
+
+TEST_F(PoolTakerTest, WhatIsWithdrawnInFlightIsNotLacking) {
+  slice_->counter().Apply(-3, 1);
+  Ask(2);
+  ASSERT_EQ(questions(), 1u);
+  EXPECT_EQ(books_.questions[0].request.wanted, 2);
+}
+
+TEST_F(PoolTakerTest, UnitsCountAtOnceAndWakeWhoWaits) {
+  Ask(2);
+  Answer(Take(10, 30));
+  EXPECT_EQ(slice_->counter().free(), 10);
+  EXPECT_EQ(slice_->counter().version(), 5);
+  EXPECT_EQ(slice_->wanted(), 0);
+  EXPECT_EQ(changed_, 1);
+  EXPECT_EQ(exhausted_, 0) << "the balancer is not needed";
+  ASSERT_EQ(news_.size(), 1u);
+  EXPECT_EQ(news_[0].take.slice.allotted, 10);
+  EXPECT_FALSE(news_[0].about_sku) << "many units are unsold, as before";
+  Ask(11);
+  EXPECT_EQ(questions(), 2u) << "no pause after units came";
+}
+
+TEST_F(PoolTakerTest, DemandIsReportedWhenThePoolHasNotEnough) {
+  Ask(2);
+  EXPECT_EQ(exhausted_, 0);
+  Answer(Take(0, 30));
+  EXPECT_EQ(exhausted_, 1);
+  EXPECT_EQ(slice_->wanted(), 2);
+  EXPECT_TRUE(news_.empty());
+}
+
+TEST_F(PoolTakerTest, APoolThatWasEmptyIsAskedAgainAfterAGrowingPause) {
+  for (const int pause_ms : {20, 40, 80, 160, 160}) {
+    Ask(1);
+    const size_t asked = questions();
+    Answer(Take(0, 30));
+    clock_.AdvanceBy(absl::Milliseconds(pause_ms - 1));
+    Ask(1);
+    EXPECT_EQ(questions(), asked) << pause_ms;
+    clock_.AdvanceBy(absl::Milliseconds(1));
+  }
+  Ask(1);
+  Answer(Take(3, 30));
+  Ask(4);
+  EXPECT_EQ(questions(), 7u);
+  Answer(Take(0, 30));
+  clock_.AdvanceBy(absl::Milliseconds(20));
+  Ask(4);
+  EXPECT_EQ(questions(), 8u) << "the pause begins anew";
+}
+
+TEST_F(PoolTakerTest, WhoWantsFewerThanThereWereNotDoesNotPause) {
+  Ask(3);
+  Answer(Take(0, 30));
+  Ask(3);
+  EXPECT_EQ(questions(), 1u);
+  Ask(2);
+  EXPECT_EQ(questions(), 2u);
+}
+
+TEST_F(PoolTakerTest, NewsAboutTheSkuEndThePause) {
+  Ask(1);
+  Answer(Take(0, 30));
+  slice_->pool_pacing().Reset();
+  Ask(1);
+  EXPECT_EQ(questions(), 2u);
+}
+
+TEST_F(PoolTakerTest, TheAnswerSaysThatTheSkuIsSoldOut) {
+  Ask(1);
+  Answer(Take(0, 0));
+  EXPECT_TRUE(slice_->terms()->sold_out());
+  EXPECT_EQ(changed_, 1) << "who waits is told";
+  ASSERT_EQ(news_.size(), 1u);
+  EXPECT_TRUE(news_[0].about_sku) << "and the other nodes";
+  EXPECT_FALSE(news_[0].more_than_known);
+}
+
+TEST_F(PoolTakerTest, TermsThatWereAnnouncedMeanwhileStay) {
+  Ask(1);
+  clock_.AdvanceBy(absl::Milliseconds(1));
+  slice_->SetTerms(SkuTerms{.at_most = 2, .read_at = clock_.Now()});
+  Answer(Take(0, 0));
+  EXPECT_FALSE(slice_->terms()->sold_out());
+}
+
+TEST_F(PoolTakerTest, WhoeverIsRefusedMakesItAskNowAndThen) {
+  slice_->SetTerms(SkuTerms{.at_most = 0, .holds_may_lapse = true, .shard = "east"});
+  pools_.Doubt(slice_);
+  ASSERT_EQ(questions(), 1u);
+  EXPECT_EQ(books_.questions[0].request.wanted, 1);
+  Answer(Take(0, 0));
+  EXPECT_TRUE(news_.empty()) << "as everybody knows";
+  for (const int pause_s : {1, 2, 4, 8, 8}) {
+    clock_.AdvanceBy(absl::Seconds(pause_s) - absl::Milliseconds(1));
+    const size_t asked = questions();
+    pools_.Doubt(slice_);
+    EXPECT_EQ(questions(), asked) << pause_s;
+    clock_.AdvanceBy(absl::Milliseconds(1));
+    pools_.Doubt(slice_);
+    EXPECT_EQ(questions(), asked + 1) << pause_s;
+    Answer(Take(0, 0));
+  }
+  Ask(1);
+  EXPECT_EQ(questions(), 7u) << "who wants units does not wait for that";
+}
+
+TEST_F(PoolTakerTest, UnitsOfALapsedHoldAreTakenAndAnnounced) {
+  slice_->SetTerms(SkuTerms{.at_most = 0, .holds_may_lapse = true, .shard = "east"});
+  pools_.Doubt(slice_);
+  Answer(Take(1, 1));
+  EXPECT_EQ(slice_->counter().free(), 1);
+  EXPECT_EQ(slice_->terms()->at_most, 1);
+  ASSERT_EQ(news_.size(), 1u);
+  EXPECT_TRUE(news_[0].about_sku);
+  EXPECT_TRUE(news_[0].more_than_known) << "it replaces an announcement that says less";
+}
+
+TEST_F(PoolTakerTest, AnErrorIsTheBalancersMatter) {
+  Ask(1);
+  Answer(absl::UnavailableError("down"));
+  EXPECT_EQ(exhausted_, 1);
+  EXPECT_FALSE(slice_->terms()->sold_out());
+  Ask(1);
+  EXPECT_EQ(questions(), 1u) << "it pauses";
+}
+
+TEST_F(PoolTakerTest, HearsThatItsIncarnationHasEnded) {
+  Ask(1);
+  PoolTake take = Take(0, 30);
+  take.live = false;
+  Answer(take);
+  EXPECT_EQ(ended_, 7);
+}
+
+TEST_F(PoolTakerTest, ADrainingNodeWantsNothing) {
+  pools_.SetAccepting(false);
+  Ask(1);
+  pools_.Doubt(slice_);
+  EXPECT_EQ(questions(), 0u);
+}
+
+// The real seller and room over the fake ledger; no balancer exists.
+class SaleFromThePoolTest : public ::testing::Test {
+ protected:
+  SaleFromThePoolTest() {
+    EXPECT_TRUE(ledger_
+                    .CreateSku({.sku_id = "tv",
+                                .title = "",
+                                .price_minor = 100,
+                                .currency = "EUR",
+                                .stock = 20,
+                                .per_user_limit = 5,
+                                .presplit = false},
+                               "test")
+                    .ok());
+    slices_.Begin(*ledger_.RegisterIncarnation("node", "host:1"));
+  }
+
+  SaleResult Buy(int32_t quantity) {
+    storage::ReservationClaim claim{.reservation_id = {}, .sku_id = "tv", .user_id = "", .quantity = quantity};
+    claim.reservation_id.bytes[15] = next_id_;
+    claim.user_id = std::string("u") + std::to_string(next_id_++);
+    std::optional<SaleResult> answer;
+    seller_.Sell(claim, absl::InfiniteFuture(), /*may_exist=*/false, [&](SaleResult result) { answer = result; });
+    while (lane_.Step() == storage::CommitLane::Next::kStep) {
+    }
+    EXPECT_TRUE(answer.has_value());
+    return answer.value_or(Refused{});
+  }
+  static bool IsSold(const SaleResult& result) { return std::holds_alternative<Sold>(result); }
+
+  storage::FakeClock clock_{absl::FromUnixSeconds(1000)};
+  storage::FakeLedger ledger_{&clock_};
+  SliceTable slices_;
+  testing::InlineExecutor executor_;
+  testing::OneShard shard_{&ledger_, &executor_, &clock_};
+  storage::CommitLane lane_{&shard_.claims()};
+  SkuDirectory directory_{shard_.books(), &clock_};
+  PoolTaker pools_{&slices_, shard_.books(), &clock_};
+  WaitingRoom room_{&slices_, &clock_, {}, &pools_};
+  Seller seller_{&slices_, &directory_, shard_.books(), &clock_, &room_};
+  uint8_t next_id_ = 1;
+};
+
+TEST_F(SaleFromThePoolTest, TheFirstClaimIsServedAndSoAreAllUntilTheEnd) {
+  EXPECT_TRUE(IsSold(Buy(1)));
+  EXPECT_EQ(ledger_.GetSku("tv")->unsold, 19);
+  for (int i = 0; i < 19; ++i) ASSERT_TRUE(IsSold(Buy(1))) << i;
+  const SaleResult over = Buy(1);
+  ASSERT_FALSE(IsSold(over));
+  EXPECT_EQ(std::get<Refused>(over).refusal, Refusal::kSoldOut) << "no announcement is needed for that";
+  EXPECT_TRUE(std::get<Refused>(over).holds_may_lapse);
+}
+
+TEST_F(SaleFromThePoolTest, TooFewUnitsForOneClaimAreSaidAtOnce) {
+  for (int i = 0; i < 18; ++i) ASSERT_TRUE(IsSold(Buy(1))) << i;
+  const SaleResult refused = Buy(3);
+  ASSERT_FALSE(IsSold(refused));
+  EXPECT_EQ(std::get<Refused>(refused).refusal, Refusal::kInsufficientUnits);
+  EXPECT_EQ(std::get<Refused>(refused).available, 2);
+  EXPECT_TRUE(IsSold(Buy(2)));
+}
+
+TEST_F(SaleFromThePoolTest, WhatComesBackIsSoldAgainAlthoughItWasSoldOut) {
+  std::vector<storage::Reservation> sold;
+  for (int i = 0; i < 4; ++i) sold.push_back(std::get<Sold>(Buy(5)).reservation);
+  EXPECT_FALSE(IsSold(Buy(1)));
+  ASSERT_TRUE(ledger_.CancelReservations(std::vector<storage::Cancellation>{{sold[0].reservation_id, ""}}).ok());
+  clock_.AdvanceBy(absl::Seconds(1));
+  EXPECT_FALSE(IsSold(Buy(1))) << "the node asks because of this one";
+  EXPECT_TRUE(IsSold(Buy(5)));
+}
+
+}  // namespace
+}  // namespace tranche::quota
