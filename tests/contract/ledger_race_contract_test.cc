@@ -166,6 +166,8 @@ TEST_P(LedgerRaceContract, SalesMovesAndReclaimsAtOnceConserve) {
       while (selling) {
         const auto moved = stock().MoveUnits("tv", {{nodes[0], -3}, {nodes[1], 20}}, std::nullopt, "test");
         EXPECT_TRUE(moved.ok()) << moved.status();
+        const auto taken = stock().TakeFromPool({"tv", nodes[0], 5});
+        EXPECT_TRUE(taken.ok()) << taken.status();
       }
     } else {
       while (selling) {
@@ -176,6 +178,34 @@ TEST_P(LedgerRaceContract, SalesMovesAndReclaimsAtOnceConserve) {
   });
   EXPECT_GT(created, 0);
   EXPECT_EQ(stock().GetSku("tv")->unsold, kStock - created);
+}
+
+TEST_P(LedgerRaceContract, NodesThatTakeAtOnceShareThePool) {
+  // All run dry together, sell what they get, and ask again until the pool is empty.
+  constexpr int kThreads = 8;
+  constexpr int kStock = 500;
+  Create(SkuOf("tv", kStock, /*per_user_limit=*/1, /*slots=*/2));
+  std::array<IncarnationId, kThreads> nodes;
+  for (IncarnationId& node : nodes) node = Register();
+  std::atomic<int64_t> taken{0};
+  std::atomic<int> created{0};
+  RunThreads(kThreads, [&](int thread) {
+    const IncarnationId node = nodes[static_cast<size_t>(thread)];
+    for (int round = 0;; ++round) {
+      const auto take = stock().TakeFromPool({"tv", node, 1});
+      ASSERT_TRUE(take.ok()) << take.status();
+      if (take->taken == 0) break;
+      taken += take->taken;
+      const auto batch =
+          testing::ClaimsOf("tv", absl::StrCat("u", thread, "-", round, "-"), static_cast<int>(take->taken));
+      for (const CommitResult& result : CommitRetrying(node, LockMode::kWait, batch)) {
+        created += result.outcome == CommitOutcome::kCreated ? 1 : 0;
+      }
+    }
+  });
+  EXPECT_EQ(taken, kStock);
+  EXPECT_EQ(created, kStock);
+  EXPECT_EQ(stock().GetSku("tv")->unsold, 0);
 }
 
 TEST_P(LedgerRaceContract, BatchesAndReclaimsAtOnceConserve) {
@@ -247,7 +277,7 @@ class RandomHistory {
   void AddSku(const std::string& sku_id) { skus_.push_back(sku_id); }
 
   void Step() {
-    switch (Pick(15)) {
+    switch (Pick(17)) {
       case 0:
         if (const auto id = stock_->RegisterIncarnation("node", "a:1"); id.ok()) nodes_.push_back(*id);
         break;
@@ -276,6 +306,10 @@ class RandomHistory {
       case 9:
         MoveMany();
         break;
+      case 10:
+      case 11:
+        TakeSomething();
+        break;
       default:
         CommitSomething();
     }
@@ -296,6 +330,19 @@ class RandomHistory {
     const auto after = stock_->MoveUnits(sku_id, deltas, before->quota_version, "test");
     ASSERT_TRUE(after.ok()) << after.status();
     EXPECT_EQ(Unsold(*after), Unsold(*before)) << "a move makes and loses nothing";
+  }
+
+  void TakeSomething() {
+    if (nodes_.empty()) return;
+    const PoolRequest request{AnySku(), AnyNode(), 1 + Pick(12)};
+    const auto before = stock_->ReadQuota(request.sku_id);
+    const auto take = stock_->TakeFromPool(request);
+    const auto after = stock_->ReadQuota(request.sku_id);
+    ASSERT_TRUE(before.ok() && take.ok() && after.ok()) << take.status();
+    EXPECT_EQ(Unsold(*after), Unsold(*before));
+    EXPECT_EQ(take->sku.unsold, Unsold(*before));
+    EXPECT_EQ(before->slices[0].remaining - after->slices[0].remaining, take->taken);
+    EXPECT_TRUE(take->taken == 0 || take->taken >= request.wanted);
   }
 
   void MoveMany() {

@@ -236,6 +236,65 @@ TEST_P(QuotaLedgerContract, ANewHistoryNumbersItsIncarnationsAboveTheEarlierOnes
   EXPECT_THAT(LastAudit(), ::testing::StartsWith("balancer begin_history"));
 }
 
+TEST_P(QuotaLedgerContract, ANodeTakesALotFromThePool) {
+  Create(SkuOf("tv", 100, /*per_user_limit=*/4, /*slots=*/3));
+  const IncarnationId a = Register();
+  const IncarnationId b = Register();
+  ASSERT_TRUE(stock().ReclaimIncarnation(Register()).ok());
+  const auto first = stock().TakeFromPool({"tv", a, 1});
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_TRUE(first->live);
+  EXPECT_EQ(first->taken, 25) << "the pool by twice the live ones";
+  EXPECT_EQ(first->slice.holder, a);
+  EXPECT_EQ(first->slice.allotted, 25);
+  EXPECT_EQ(first->slice.remaining, 25);
+  EXPECT_EQ(first->slice.version, 2);
+  EXPECT_EQ(first->sku.title, "A thing");
+  EXPECT_EQ(first->sku.unsold, 100);
+  EXPECT_EQ(first->sku.quota_version, 2);
+  EXPECT_EQ(stock().TakeFromPool({"tv", b, 60})->taken, 60) << "what it wants, if that is more";
+  EXPECT_THAT(Remaining("tv"), ElementsAre(Pair(kPool, 15), Pair(a, 25), Pair(b, 60)));
+  EXPECT_THAT(LastAudit(), ::testing::StartsWith("test create_sku")) << "nobody has asked for these moves";
+
+  Commit(a, ClaimsOf("tv", "u", 5));
+  const auto more = stock().TakeFromPool({"tv", a, 15});
+  EXPECT_EQ(more->taken, 15);
+  EXPECT_EQ(more->slice.allotted, 40);
+  EXPECT_EQ(more->slice.remaining, 35);
+  EXPECT_TRUE(more->sku.holds_may_lapse);
+  EXPECT_EQ(more->sku.unsold, 95);
+}
+
+TEST_P(QuotaLedgerContract, APoolGivesWhatIsWantedOrNothing) {
+  Create(SkuOf("tv", 10));
+  const IncarnationId node = Register();
+  const auto vain = stock().TakeFromPool({"tv", node, 11});
+  ASSERT_TRUE(vain.ok()) << vain.status();
+  EXPECT_EQ(vain->taken, 0);
+  EXPECT_EQ(vain->slice.version, 0) << "it has no slice";
+  EXPECT_EQ(vain->sku.unsold, 10);
+  EXPECT_EQ(vain->sku.quota_version, 1) << "nothing changed";
+  EXPECT_TRUE(absl::IsNotFound(stock().TakeFromPool({"none", node, 1}).status()));
+
+  EXPECT_EQ(stock().TakeFromPool({"tv", node + 1, 1})->live, false);
+  const IncarnationId ended = Register();
+  ASSERT_TRUE(stock().ReclaimIncarnation(ended).ok());
+  const auto late = stock().TakeFromPool({"tv", ended, 1});
+  EXPECT_FALSE(late->live);
+  EXPECT_EQ(late->taken, 0);
+  ASSERT_TRUE(stock().SetDraining(node, true, "test").ok());
+  EXPECT_EQ(stock().TakeFromPool({"tv", node, 1})->taken, 0) << "it drains";
+  EXPECT_TRUE(stock().TakeFromPool({"tv", node, 1})->live);
+  ASSERT_TRUE(stock().SetDraining(node, false, "test").ok());
+  ASSERT_TRUE(stock().SetQuotaFrozen("tv", true, "test").ok());
+  EXPECT_EQ(stock().TakeFromPool({"tv", node, 1})->taken, 0) << "it is frozen";
+  ASSERT_TRUE(stock().SetQuotaFrozen("tv", false, "test").ok());
+  EXPECT_EQ(stock().TakeFromPool({"tv", node, 1})->taken, 5);
+  ASSERT_TRUE(stock().CloseSku("tv", "test").ok());
+  EXPECT_EQ(stock().TakeFromPool({"tv", node, 1})->taken, 0) << "it is closed";
+  EXPECT_THAT(Remaining("tv"), ElementsAre(Pair(kPool, 5), Pair(node, 5)));
+}
+
 TEST_P(QuotaLedgerContract, WaitingPoolsAreListedAsTheyChange) {
   const auto listed = [this] { return !stock().ListPooledSkus("", 9)->empty(); };
   Sku tail = SkuOf("tail", 10);
@@ -313,6 +372,14 @@ TEST_P(QuotaLedgerContract, EveryChangeIsAudited) {
                   "alice add_stock tv 0 {\"stock\": 10} {\"stock\": 15}",
                   absl::StrCat("test move_units tv 0 {\"0\": 10} {\"0\": 6, \"", node, "\": 4}"),
                   "test create_sku tv 0 {} {\"stock\": 10, \"presplit\": true, \"price_minor\": 1999}"));
+}
+
+TEST_P(QuotaLedgerContract, MovesThatNobodyAskedForAreNotAudited) {
+  Create(SkuOf("tv", 10));
+  const IncarnationId node = Register();
+  ASSERT_TRUE(stock().MoveUnits("tv", {{node, 4}}, std::nullopt, "").ok());
+  EXPECT_THAT(Remaining("tv"), ElementsAre(Pair(kPool, 6), Pair(node, 4)));
+  EXPECT_EQ(Audit().size(), 1u) << "that the SKU was created";
 }
 
 TEST_P(QuotaLedgerContract, AuditIsReadInPages) {

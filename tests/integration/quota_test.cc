@@ -17,9 +17,10 @@ constexpr absl::Duration kPatience = absl::Seconds(60);
 
 class QuotaTest : public SaleTest {
  protected:
-  void StartCluster(int nodes) {
+  void StartCluster(int nodes, int balancers = 1) {
     MiniClusterOptions options;
     options.nodes = nodes;
+    options.balancers = balancers;
     options.zookeeper_session_timeout = absl::Seconds(3);
     SaleTest::StartCluster(options);
   }
@@ -111,6 +112,35 @@ TEST_F(QuotaTest, WhatIsNotPresplitIsSoldFromThePool) {
   EXPECT_TRUE(Reserve(*client, "book", "first"));
   EXPECT_GT(Remaining("book", 0), 0) << "one node's first buyer is no reason to give it everything";
   SellOutThrough(*client_, "book", 50);
+}
+
+TEST_F(QuotaTest, WithoutABalancerAllThatIsAddedOrComesBackIsSoldOut) {
+  StartCluster(2, /*balancers=*/0);
+  CreateSku("tv", 40);
+  SellOutThrough(*client_, "tv", 40);
+
+  v1::AddStockRequest request;
+  request.set_sku_id("tv");
+  request.set_units(10);
+  v1::AddStockResponse response;
+  ASSERT_TRUE(Admin()->AddStock(Context().get(), request, &response).ok());
+  // The nodes hear of it from the node that added it; until then they say that it is sold out.
+  absl::StatusOr<Reservation> first = absl::UnknownError("not asked");
+  const absl::Time give_up = absl::Now() + kPatience;
+  while (!first.ok() && absl::Now() < give_up) {
+    first = client_->Create({.sku = "tv", .user = "first", .reservation_id = ""});
+  }
+  ASSERT_TRUE(first.ok()) << first.status();
+  SellOutThrough(*client_, "tv", 50);
+
+  // Nobody announces that units came back. Whoever is refused makes the nodes ask.
+  ASSERT_TRUE(client_->Cancel({.reservation_id = first->reservation_id}).ok());
+  absl::StatusOr<Reservation> again = absl::UnknownError("not asked");
+  while (!again.ok() && absl::Now() < give_up) {
+    again = client_->Create({.sku = "tv", .user = "second", .reservation_id = ""});
+  }
+  EXPECT_TRUE(again.ok()) << again.status();
+  CheckLedger();
 }
 
 // Field: two are wanted, one is left. The caller used to be sent from node to node until their deadline.

@@ -44,6 +44,12 @@ std::unique_ptr<v1::AdminService::Stub> SaleTest::Admin() {
 
 void SaleTest::OpenSale(const std::string& sku, int64_t stock, absl::Duration hold, const std::string& shard,
                         int32_t per_user_limit) {
+  CreateSku(sku, stock, hold, shard, per_user_limit);
+  WaitUntilAnnounced(sku, stock);
+}
+
+void SaleTest::CreateSku(const std::string& sku, int64_t stock, absl::Duration hold, const std::string& shard,
+                         int32_t per_user_limit) {
   v1::CreateSkuRequest request;
   request.mutable_sku()->set_sku_id(sku);
   request.mutable_sku()->set_title(sku);
@@ -56,7 +62,6 @@ void SaleTest::OpenSale(const std::string& sku, int64_t stock, absl::Duration ho
   v1::CreateSkuResponse response;
   const grpc::Status status = Admin()->CreateSku(Context().get(), request, &response);
   ASSERT_TRUE(status.ok()) << status.error_message();
-  WaitUntilAnnounced(sku, stock);
 }
 
 int64_t SaleTest::PeakMib(int node) {

@@ -20,6 +20,8 @@ class SaleTest : public ::testing::Test {
   void StartCluster(const MiniClusterOptions& options);
   std::unique_ptr<Client> ClientOf(std::vector<std::string> endpoints);
 
+  void CreateSku(const std::string& sku, int64_t stock, absl::Duration hold = absl::Minutes(15),
+                 const std::string& shard = "", int32_t per_user_limit = 1);
   // Creates the SKU and waits until all its units are announced to the nodes.
   void OpenSale(const std::string& sku, int64_t stock, absl::Duration hold = absl::Minutes(15),
                 const std::string& shard = "", int32_t per_user_limit = 1);

@@ -209,6 +209,20 @@ TEST_F(ShardRouterTest, ACartGoesToTheShardThatItsTermsName) {
   EXPECT_EQ(read->front().sku_id, "radio");
 }
 
+TEST_F(ShardRouterTest, APoolIsAskedOnTheShardThatIsNamed) {
+  AddEast();
+  ASSERT_TRUE(east_.AddStock("radio", 4, std::nullopt, "test").ok());
+  const auto take = [&](const std::string& shard) {
+    return Ask<PoolTake>([&](auto done) { router_.TakeFromPool(shard, {"radio", east_node_, 1}, std::move(done)); });
+  };
+  const auto taken = take("east");
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  EXPECT_EQ(taken->taken, 2);
+  EXPECT_EQ(taken->slice.allotted, 12);
+  EXPECT_TRUE(absl::IsNotFound(take(kHomeShard).status())) << "the terms are outdated";
+  EXPECT_TRUE(absl::IsUnavailable(take("west").status()));
+}
+
 TEST_F(ShardRouterTest, AChangeFindsItsReservationWhateverTheHint) {
   AddEast();
   Reserve(east_, east_node_, "radio", 2);
