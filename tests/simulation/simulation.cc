@@ -26,8 +26,9 @@ constexpr absl::Duration kLongestAnswering = absl::Seconds(15);
 constexpr absl::Duration kSoldOutStaleness = absl::Seconds(20);
 // Until nodes forget sales that were lost; docs/operations.md.
 constexpr absl::Duration kRestoredStaleness = absl::Seconds(10);
-// From the balancer's look for returned units, every 100 ms, to the slowest announcement.
-constexpr absl::Duration kReturnedStaleness = absl::Seconds(5);
+// From the balancer's look for returned units, every 100 ms, to the slowest announcement. Nodes that nobody tells find
+// out later: their doubts are up to 8 s apart.
+constexpr absl::Duration kReturnedStaleness = absl::Seconds(2);
 // Many holds may end at once, and a worker takes a few at a time.
 constexpr absl::Duration kLongestOverdueHold = absl::Seconds(5);
 // No short hold can last this long, and no long one can end this soon.
