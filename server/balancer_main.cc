@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
@@ -12,6 +13,7 @@
 #include "quota/zookeeper/zookeeper_coordination.h"
 #include "server/process/backends.h"
 #include "server/process/host.h"
+#include "server/process/node_probe.h"
 #include "server/process/options.h"
 #include "server/process/process_setup.h"
 #include "server/process/shard_check.h"
@@ -109,6 +111,11 @@ int main(int argc, char** argv) {
   storage::PostgresSkuMoveLedger moves(&pool);
   quota::BalancerOptions home_options = balancer_options;
   home_options.copies = CopiesOf(storage::kHomeShard, &moves, &witnesses);
+  if (options.probe_nodes) {
+    auto probe = server::TcpNodeProbe::Start();
+    if (!probe.ok()) return Fail(probe.status());
+    home_options.probe = *std::move(probe);
+  }
   quota::Balancer balancer(&connector, &ledger, storage::Clock::Real(), home_options);
   if (absl::Status started = balancer.Start(); !started.ok()) {
     return Fail(server::ZookeeperStartError(started, options.backends));

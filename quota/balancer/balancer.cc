@@ -29,6 +29,7 @@ absl::Status Balancer::Start() {
 void Balancer::Stop() {
   inbox_.Close();
   if (thread_.joinable()) thread_.join();
+  round_->StopProbing();
   leadership_.Close();
 }
 
@@ -70,6 +71,8 @@ void Balancer::Run() {
 }
 
 absl::Status Balancer::RunOnce() {
+  // It may have ended in whatever way.
+  if (!leading()) round_->StopProbing();
   if (!leadership_.connected()) {
     if (absl::Status connected = Connect(); !connected.ok()) {
       inbox_.Take();

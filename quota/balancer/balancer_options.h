@@ -6,6 +6,7 @@
 
 #include "absl/time/time.h"
 #include "quota/balancer/demand_plan.h"
+#include "quota/balancer/node_probe.h"
 #include "storage/ledger/shard_name.h"
 #include "storage/shards/older_copies.h"
 
@@ -36,6 +37,10 @@ struct BalancerOptions {
   DemandPlanOptions demand;
   // Whose copy of a SKU counts; null if there is no other shard. Each balancer has its own.
   std::shared_ptr<storage::CopyCheck> copies = nullptr;
+  // Sees when a node's process has ended; null: only the end of its session tells. For home's balancers, each its own:
+  // only home ends incarnations for good, and the other shards follow when the registration goes. If each shard judged
+  // by itself, a wrong guess would end an incarnation at one of them, and its node would not hear of it.
+  std::shared_ptr<NodeProbe> probe = nullptr;
 };
 
 }  // namespace tranche::quota

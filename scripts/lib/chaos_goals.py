@@ -59,8 +59,10 @@ QUOTA, OPERATIONS, MEASUREMENTS = "docs/quota.md, 7", "docs/operations.md", "doc
 
 # (faults, their goals, where that is promised)
 TABLE = [
-    # A dead one's session ends. Until then new stock may go to it, and callers may run out of what the others hold.
-    (("node-kill", "node-crash", "node-stop", "node-cut-zookeeper", "node-oneway-zookeeper", "leader-kill",
+    # The balancer sees that the process has ended.
+    (("node-kill", "node-crash"), _limits(_seconds(0.5), STRIKE), QUOTA),
+    # A silent one's session ends. Until then new stock may go to it, and callers may run out of what the others hold.
+    (("node-stop", "node-cut-zookeeper", "node-oneway-zookeeper", "leader-kill",
       "leader-stop", "leader-cut-zookeeper"), _limits(_session, STRIKE), QUOTA),
     # The connection's timeout, an attempt at a new one, and a round.
     (("node-cut-postgres", "node-oneway-postgres"), _limits(_seconds(2 + 2 + ROUND_S), STRIKE), QUOTA),
@@ -70,7 +72,7 @@ TABLE = [
     # It resigns at the end of a round, after the connection's timeout and an attempt at a new one. A successor follows.
     (("leader-cut-postgres",), _limits(_seconds(1 + 2 + ROUND_S), STRIKE), QUOTA),
     (("rolling-restart", "node-add"), _limits(_seconds(1), END), MEASUREMENTS),
-    (("node-drain",), _limits(_seconds(1), STRIKE), MEASUREMENTS),
+    (("node-drain",), _limits(_seconds(0.3), STRIKE), MEASUREMENTS),
     # Nothing moves until it is back. Then sessions that ended meanwhile begin anew.
     (("zookeeper-kill", "zookeeper-restart", "zookeeper-isolate"), _limits(_session, END), QUOTA),
     # The next read.

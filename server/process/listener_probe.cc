@@ -1,7 +1,5 @@
 #include "server/process/listener_probe.h"
 
-#include <netdb.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -13,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "server/process/file_descriptor.h"
 #include "server/process/host.h"
 #include "storage/base/status_macros.h"
 
@@ -22,22 +21,6 @@ namespace {
 // How a client begins HTTP/2, with an empty SETTINGS frame. The server answers with its own.
 constexpr char kPreface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
 constexpr absl::string_view kHello(kPreface, sizeof(kPreface) - 1);
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() {
-    if (number_ >= 0) close(number_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  int number() const { return number_; }
-  bool open() const { return number_ >= 0; }
-
- private:
-  const int number_;
-};
 
 absl::Status Failure(absl::string_view what) {
   return absl::UnavailableError(absl::StrCat(what, ": ", strerror(errno)));
@@ -54,8 +37,8 @@ absl::Status Await(int socket, short events, absl::Time deadline) {
   }
 }
 
-absl::Status Connect(int socket, const sockaddr_storage& address, socklen_t length, absl::Time deadline) {
-  if (connect(socket, reinterpret_cast<const sockaddr*>(&address), length) == 0) return absl::OkStatus();
+absl::Status Connect(int socket, const SocketAddress& to, absl::Time deadline) {
+  if (connect(socket, to.get(), to.length) == 0) return absl::OkStatus();
   if (errno != EINPROGRESS) return Failure("cannot connect");
   RETURN_IF_ERROR(Await(socket, POLLOUT, deadline));
   int error = 0;
@@ -76,46 +59,37 @@ absl::Status Exchange(int socket, absl::Time deadline) {
   return absl::OkStatus();
 }
 
-absl::Status AskOnce(const sockaddr_storage& address, socklen_t length, absl::Duration timeout) {
+absl::Status AskOnce(const SocketAddress& to, absl::Duration timeout) {
   const absl::Time deadline = absl::Now() + timeout;
-  const Descriptor client(socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const FileDescriptor client(socket(to.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!client.open()) return Failure("cannot open a socket");
   {
     // The server needs one as well. Taking the last would break what is asked about.
-    const Descriptor of_server(dup(client.number()));
+    const FileDescriptor of_server(dup(client.number()));
     if (!of_server.open()) return Failure("no descriptor is free");
   }
   // Closed without waiting, so that asking every second leaves no socket in TIME_WAIT.
   const linger at_once{1, 0};
   setsockopt(client.number(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-  RETURN_IF_ERROR(Connect(client.number(), address, length, deadline));
+  RETURN_IF_ERROR(Connect(client.number(), to, deadline));
   return Exchange(client.number(), deadline);
 }
 
 // A wildcard listens for both families, or for the one that the machine has.
 std::vector<std::string> HostsToAsk(const std::string& listening) {
   if (IsWildcard(listening)) return {"127.0.0.1", "::1"};
-  if (listening.front() == '[') return {listening.substr(1, listening.size() - 2)};
   return {listening};
 }
 
 }  // namespace
 
 absl::StatusOr<ListenerProbe> ListenerProbe::Make(const Address& listening) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV;
   std::vector<Target> targets;
   for (const std::string& host : HostsToAsk(listening.host)) {
-    addrinfo* found = nullptr;
-    const int error = getaddrinfo(host.c_str(), absl::StrCat(listening.port).c_str(), &hints, &found);
-    if (error != 0) return absl::UnavailableError(absl::StrCat(host, ": ", gai_strerror(error)));
-    for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
-      Target target{absl::StrCat(host, " port ", listening.port), {}, one->ai_addrlen, false};
-      memcpy(&target.address, one->ai_addr, one->ai_addrlen);
-      targets.push_back(std::move(target));
+    ASSIGN_OR_RETURN(const auto addresses, Resolve({host, listening.port}, Lookup::kNames));
+    for (const SocketAddress& address : addresses) {
+      targets.push_back({absl::StrCat(host, " port ", listening.port), address, false});
     }
-    freeaddrinfo(found);
   }
   return ListenerProbe(std::move(targets));
 }
@@ -127,7 +101,7 @@ bool ListenerProbe::has_answered() const {
 absl::Status ListenerProbe::Ask(absl::Duration timeout) {
   absl::Status failure;
   for (Target& target : targets_) {
-    const absl::Status answer = AskOnce(target.address, target.length, timeout);
+    const absl::Status answer = AskOnce(target.address, timeout);
     target.has_answered |= answer.ok();
     if (!answer.ok() && target.has_answered) {
       failure.Update(absl::UnavailableError(absl::StrCat(target.name, ": ", answer.message())));

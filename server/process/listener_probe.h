@@ -5,14 +5,13 @@
 // listener never accepts again, though the port stays open (CVE-2023-4785).
 #pragma once
 
-#include <sys/socket.h>
-
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/process/socket_address.h"
 #include "storage/base/address.h"
 
 namespace tranche::server {
@@ -35,8 +34,7 @@ class ListenerProbe {
  private:
   struct Target {
     std::string name;
-    sockaddr_storage address;
-    socklen_t length;
+    SocketAddress address;
     bool has_answered;
   };
 

@@ -344,6 +344,9 @@ std::optional<int> ParseBalancerOptions(int argc, const char* const* argv, Balan
   parser.Group("Balancing");
   parser.Add("name", &options->name, "NAME", "This process's name [default: host name and process id]")
       ->check(CheckName, "");
+  parser.AddSwitch("probe-nodes", &options->probe_nodes,
+                   "Keep a TCP connection to each front node's --advertise address while leading, so that a dead "
+                   "process's units go to others at once; off: when its ZooKeeper session ends");
   return parser.Parse(argc, argv, out, err);
 }
 

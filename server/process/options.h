@@ -67,6 +67,7 @@ struct BalancerProcessOptions {
 
   BackendOptions backends;
   std::string name;  // "": host name and process id
+  bool probe_nodes = true;
 };
 
 struct WorkerProcessOptions {

@@ -1,6 +1,9 @@
 // Faults in the middle of a sale, on real servers and real processes. Each test ends with a check of the books: every
 // acknowledged reservation has its row, and no unit is sold twice or stranded.
+#include <algorithm>
 #include <pqxx/pqxx>
+#include <string>
+#include <thread>
 
 #include "gtest/gtest.h"
 #include "tests/integration/sale_fixture.h"
@@ -18,6 +21,38 @@ class FaultTest : public SaleTest {
     options.balancers = balancers;
     options.zookeeper_session_timeout = absl::Seconds(2);
     SaleTest::StartCluster(options);
+  }
+
+  // Sessions outlive what is tested. Node 0 stands still from now on, and node 1 is killed afterwards: when node 1's
+  // units are at node 2, its session has not ended, since that of node 0, which was silent before, has not either.
+  void StandStillAndKill(const std::string& sku) {
+    const int64_t stopped = IncarnationOf(sku, "node-1");
+    const int64_t killed = IncarnationOf(sku, "node-2");
+    ASSERT_TRUE(stopped != 0 && killed != 0 && stopped != killed);
+    ASSERT_TRUE(cluster_->SuspendNode(0).ok());
+    ASSERT_TRUE(cluster_->KillNode(1).ok());
+    const absl::Time give_up = absl::Now() + kPatience;
+    while (Holds(sku, killed) && absl::Now() < give_up) std::this_thread::yield();
+    EXPECT_FALSE(Holds(sku, killed));
+    EXPECT_TRUE(Holds(sku, stopped)) << "the sessions have ended: nobody has seen that a process died";
+    while (SeenDead() == 0 && absl::Now() < give_up) std::this_thread::yield();
+    EXPECT_EQ(SeenDead(), 1) << cluster_->balancer(0).LogTail();
+    ASSERT_TRUE(cluster_->ResumeNode(0).ok());
+  }
+  // As the balancer's log says.
+  int SeenDead() { return cluster_->balancer(0).LogLinesWith("nothing listens there any more"); }
+  bool Holds(const std::string& sku, int64_t incarnation) {
+    const v1::Quota quota = QuotaOf(sku);
+    return std::any_of(quota.slices().begin(), quota.slices().end(),
+                       [&](const v1::Slice& slice) { return slice.incarnation() == incarnation; });
+  }
+  // 0: that node has no slice.
+  int64_t IncarnationOf(const std::string& sku, const std::string& node) {
+    const v1::Quota quota = QuotaOf(sku);
+    for (const v1::Slice& slice : quota.slices()) {
+      if (slice.node_name() == node) return slice.incarnation();
+    }
+    return 0;
   }
 
   // Buyers come until the SKU is sold out; then exactly its stock must be booked.
@@ -51,6 +86,37 @@ TEST_F(FaultTest, AKilledNodesUnitsAreSoldByTheOthers) {
   ASSERT_TRUE(shoppers.WaitForMore(300, kPatience));
   ASSERT_TRUE(cluster_->KillNode(0).ok());
   SellOut(shoppers, "tv", 3000);
+}
+
+// The machine of a killed process says so; one that stands still says nothing, and keeps what it holds.
+TEST_F(FaultTest, AKilledNodesUnitsAreElsewhereBeforeItsSessionEndsAndAStoppedOneKeepsItsOwn) {
+  MiniClusterOptions options;
+  options.nodes = 3;
+  options.zookeeper_session_timeout = absl::Seconds(30);
+  SaleTest::StartCluster(options);
+  OpenSale("tv", 3000);
+  WaitUntilShared("tv", 3000);
+  const int64_t stopped = IncarnationOf("tv", "node-1");
+  const auto others = ClientOf({cluster_->endpoint(1), cluster_->endpoint(2)});
+  Shoppers shoppers(others.get(), {"tv"}, 8);
+  ASSERT_TRUE(shoppers.WaitForMore(100, kPatience));
+  StandStillAndKill("tv");
+  SellOut(shoppers, "tv", 3000);
+  EXPECT_EQ(IncarnationOf("tv", "node-1"), stopped);
+}
+
+// Home's balancer ends the incarnation; the other shard's sees that the registration has gone.
+TEST_F(FaultTest, AKilledNodesUnitsOfEveryShardAreElsewhereBeforeItsSessionEnds) {
+  MiniClusterOptions options;
+  options.nodes = 3;
+  options.shards = 1;
+  options.zookeeper_session_timeout = absl::Seconds(30);
+  SaleTest::StartCluster(options);
+  OpenSale("tv", 300, absl::Minutes(15), "s1");
+  WaitUntilShared("tv", 300);
+  StandStillAndKill("tv");
+  WaitUntilShared("tv", 300);
+  CheckLedger();
 }
 
 // Field: "a node without a slice turns its users away" (spikeSystem#9).

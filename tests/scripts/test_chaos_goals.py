@@ -55,8 +55,13 @@ class OneFault(unittest.TestCase):
 
     def test_counts_from_the_strike(self):
         limit = TIMES.session_s + chaos_goals.ROUND_S + MARGIN_S
-        self.assertEqual(missed("node-kill", holders_s=limit), {})
-        self.assertEqual(missed("node-kill", holders_s=limit + 0.5), {FREED: limit + 0.5})
+        self.assertEqual(missed("node-stop", holders_s=limit), {})
+        self.assertEqual(missed("node-stop", holders_s=limit + 0.5), {FREED: limit + 0.5})
+
+    def test_a_dead_process_is_noticed_before_its_session_ends(self):
+        for fault in ("node-kill", "node-crash"):
+            self.assertEqual(missed(fault, holders_s=0.5 + MARGIN_S), {})
+            self.assertEqual(missed(fault, holders_s=TIMES.session_s), {FREED: TIMES.session_s})
 
     def test_counts_from_the_end(self):
         self.assertEqual(missed("postgres-stop", claims_s=11.0, changes_s=11.0), {})
@@ -88,8 +93,8 @@ class OneFault(unittest.TestCase):
     def test_is_said_in_words(self):
         outcomes = chaos_goals.judge(perfect("node-kill", holders_s=9.5, pool_s=None), TIMES)
         self.assertEqual(chaos_goals.missed(outcomes),
-                         ["stuck units are sellable: 9.5 s after the strike, promised 5.0 s (+ 2 s)",
-                          "new stock has left the pool: never, promised 5.0 s (+ 2 s)"])
+                         ["stuck units are sellable: 9.5 s after the strike, promised 0.5 s (+ 2 s)",
+                          "new stock has left the pool: never, promised 0.5 s (+ 2 s)"])
 
 
 class Claims(unittest.TestCase):
@@ -131,11 +136,11 @@ class Claims(unittest.TestCase):
 class TwoFaults(unittest.TestCase):
     def test_their_times_add_up(self):
         limit = chaos_goals.goals("node-kill+tree-delete")[FREED]
-        self.assertEqual((limit.promised(TIMES), limit.margin_s, limit.since), (5.0 + 2.0, 2 * MARGIN_S, STRIKE))
+        self.assertEqual((limit.promised(TIMES), limit.margin_s, limit.since), (0.5 + 2.0, 2 * MARGIN_S, STRIKE))
 
     def test_they_count_from_the_end_if_one_does(self):
         limit = chaos_goals.goals("node-kill+zookeeper-kill")[CALLERS]
-        self.assertEqual((limit.promised(TIMES), limit.since), (5.0 + 5.0, END))
+        self.assertEqual((limit.promised(TIMES), limit.since), (0.5 + 5.0, END))
 
     def test_every_pair_has_all_goals(self):
         joining = [name for name in FAULTS if may_join(name)]

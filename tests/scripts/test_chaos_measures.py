@@ -202,9 +202,9 @@ class Schedule(unittest.TestCase):
 
 class Report(unittest.TestCase):
     def result(self, **changed):
-        kill = Round("node-kill", "node-1", stuck_units=9, holders_s=4.2, pool_s=1.3, recovered_s=4.3, callers_s=0.1,
+        kill = Round("node-stop", "node-1", stuck_units=9, holders_s=4.2, pool_s=1.3, recovered_s=4.3, callers_s=0.1,
                      changes_s=0.6, empty_s=2.0, failed={"UNKNOWN": 3})
-        slow = Round("node-kill", "node-2", stuck_units=9, holders_s=7.7, pool_s=1.4, recovered_s=8.8, callers_s=0.2,
+        slow = Round("node-stop", "node-2", stuck_units=9, holders_s=7.7, pool_s=1.4, recovered_s=8.8, callers_s=0.2,
                      changes_s=0.7, empty_s=2.5)
         for one in (kill, slow):
             one.goals = chaos_goals.judge(one, chaos_goals.Times(session_s=4.0, stock_s=2.5))
@@ -216,22 +216,22 @@ class Report(unittest.TestCase):
 
     def test_shows_every_figure(self):
         text = "\n".join(chaos_report.lines(self.result()))
-        for shown in ("seed 7", "node-kill", "4.2 / 7.7", "4.3 / 8.8", "0.1 / 0.2", "0.6 / 0.7", "1,234 changes",
+        for shown in ("seed 7", "node-stop", "4.2 / 7.7", "4.3 / 8.8", "0.1 / 0.2", "0.6 / 0.7", "1,234 changes",
                       "created: 12,345", "0 violations", "0 missed goals"):
             self.assertIn(shown, text)
 
     def test_shows_goal_and_seen_and_met_for_each_fault(self):
         rows = [line for line in chaos_report.lines(self.result()) if "stuck units are sellable" in line]
         (cells,) = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
-        self.assertEqual(cells[:3], ["node-kill", "stuck units are sellable", "5.0 s + 2 s"])
+        self.assertEqual(cells[:3], ["node-stop", "stuck units are sellable", "5.0 s + 2 s"])
         self.assertEqual(cells[3:], ["strike", "4.2 / 7.7", "1 of 2"])
 
     def test_shows_missed_goals(self):
-        text = "\n".join(chaos_report.lines(self.result(missed_goals=["node-kill node-2: late"])))
-        self.assertIn("1 missed goals\n- node-kill node-2: late", text)
+        text = "\n".join(chaos_report.lines(self.result(missed_goals=["node-stop node-2: late"])))
+        self.assertIn("1 missed goals\n- node-stop node-2: late", text)
 
     def test_shows_what_never_recovered(self):
-        never = chaos_report.as_dict(Round("node-kill", stuck_units=1))
+        never = chaos_report.as_dict(Round("node-stop", stuck_units=1))
         text = "\n".join(chaos_report.lines(self.result(rounds=[never], violations=["units are stranded"])))
         self.assertIn("1 violations\n- units are stranded", text)
         self.assertIn("1 never", text)

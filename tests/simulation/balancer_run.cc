@@ -1,5 +1,9 @@
 #include "tests/simulation/balancer_run.h"
 
+#include <memory>
+
+#include "tests/simulation/sim_node_probe.h"
+
 namespace tranche::simulation {
 
 void BalancerRun::Launch() {
@@ -14,6 +18,7 @@ void BalancerRun::Launch() {
 void BalancerRun::Run() {
   quota::BalancerOptions options;
   options.name = name_;
+  options.probe = std::make_shared<SimNodeProbe>(&process_);
   quota::Balancer balancer(&connector_, &ledger_, &process_.world().scheduler, options);
   bool connected = false;
   bool led = false;

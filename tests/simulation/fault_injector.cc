@@ -177,6 +177,11 @@ void FaultInjector::InjectIntoProcess(Fault fault, const Target& target) {
       if (target.node == nullptr) return;
       process->NoteFault(fault);
       return target.node->StopInOrder();
+    case Fault::kProbesLie:
+      if (target.node == nullptr || target.node->incarnation() == storage::kPool) return;
+      process->NoteFault(fault, target.node->incarnation());
+      world_->said_to_be_dead.insert(target.node->incarnation());
+      return;
     case Fault::kPause: {
       const absl::Duration duration = world_->fault_random.Between(absl::Milliseconds(20), timeout * 3);
       process->Pause(duration);
@@ -239,6 +244,7 @@ void FaultInjector::Heal() {
   world_->faulty = false;
   world_->ledger_down = false;
   world_->locked_sku.clear();
+  world_->said_to_be_dead.clear();
   SetZookeeperDown(false);
   for (const Target& target : cluster_->Targets()) {
     target.process->CutOffFromLedger(false);

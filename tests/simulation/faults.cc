@@ -15,6 +15,7 @@ const char* NameOf(Fault fault) {
                                                       "crash",
                                                       "pause",
                                                       "restart",
+                                                      "probes lie",
                                                       "session expires",
                                                       "session cut off",
                                                       "follower isolated",

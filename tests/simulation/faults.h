@@ -21,7 +21,8 @@ enum class Fault {
   // Faults of a process.
   kCrash,
   kPause,
-  kRestart,  // drains and stops in order; then it is started again
+  kRestart,    // drains and stops in order; then it is started again
+  kProbesLie,  // balancers' probes find it dead, and it lives
   // Faults of a session.
   kSessionExpires,
   kSessionCutOff,

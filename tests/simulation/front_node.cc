@@ -1,5 +1,6 @@
 #include "tests/simulation/front_node.h"
 
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -28,10 +29,12 @@ quota::WaitingOptions ToWaitingOptions(const Scenario& scenario) {
   return options;
 }
 
+std::string AddressOf(const std::string& name) { return name + ":1"; }
+
 quota::NodeAgentOptions ToAgentOptions(const std::string& name) {
   quota::NodeAgentOptions options;
   options.node_name = name;
-  options.address = name + ":1";
+  options.address = AddressOf(name);
   return options;
 }
 
@@ -64,10 +67,13 @@ FrontNode::FrontNode(World* world, ActorId actor, const std::string& name, std::
   for (int i = 0; i < world->scenario.lanes; ++i) {
     lanes_.push_back(std::make_unique<storage::CommitLane>(&shard_->claims()));
   }
+  world->listening[AddressOf(name)] = &process_;
 }
 
 FrontNode::~FrontNode() {
   process_.End();
+  // Requests may keep an earlier run when the next one listens already.
+  std::erase_if(process_.world().listening, [this](const auto& entry) { return entry.second == &process_; });
   agent_.reset();
   lanes_.clear();
   change_lane_.reset();

@@ -24,7 +24,7 @@ const std::vector<Kind>& Kinds() {
   static const auto* kinds = new std::vector<Kind>{
       // Nothing fails: then stricter rules hold.
       {"calm", 3, {}, false},
-      {"crashes", 3, {Fault::kCrash, Fault::kRestart, Fault::kPause}, false},
+      {"crashes", 3, {Fault::kCrash, Fault::kRestart, Fault::kPause, Fault::kProbesLie}, false},
       {"coordination",
        4,
        {Fault::kSessionExpires, Fault::kSessionCutOff, Fault::kFollowerIsolated, Fault::kFollowerLags,
@@ -42,7 +42,7 @@ const std::vector<Kind>& Kinds() {
       {"restores", 3, {Fault::kLedgerRestored, Fault::kLedgerPromoted}, false},
       {"everything",
        7,
-       {Fault::kCrash, Fault::kRestart, Fault::kPause, Fault::kSessionExpires, Fault::kSessionCutOff,
+       {Fault::kCrash, Fault::kRestart, Fault::kPause, Fault::kProbesLie, Fault::kSessionExpires, Fault::kSessionCutOff,
         Fault::kFollowerIsolated, Fault::kFollowerLags, Fault::kZookeeperDown, Fault::kTreeDeleted,
         Fault::kTreeRestored, Fault::kAnnouncementByHand, Fault::kNewHistory, Fault::kLedgerDown,
         Fault::kLedgerRestored, Fault::kLedgerPromoted, Fault::kLedgerCutOffFromOne, Fault::kSkuLocked},

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,8 @@
 #include "tests/simulation/trace.h"
 
 namespace tranche::simulation {
+
+class Process;
 
 // A session whose process died. Its observer is destroyed after it.
 struct Orphan {
@@ -65,6 +69,10 @@ struct World {
   int ledger_epoch = 0;
   bool zookeeper_down = false;
   std::string locked_sku;  // a stranger's transaction has locked its slots; "" for none
+  // The process that listens at each node's address, if one does.
+  std::map<std::string, const Process*> listening;
+  // Of these nodes, balancers' probes say that they are dead, whatever is true.
+  std::set<storage::IncarnationId> said_to_be_dead;
   FaultCounts fault_counts{};
   // The server notices when their time is out.
   std::vector<Orphan> orphans;

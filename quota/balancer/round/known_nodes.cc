@@ -17,7 +17,7 @@ absl::Status KnownNodes::LookAround(Coordination& session, const std::set<Incarn
   live_.clear();
   std::set<IncarnationId> draining;
   for (const storage::Incarnation& incarnation : incarnations) {
-    live_[incarnation.id] = incarnation.started_at;
+    live_[incarnation.id] = incarnation;
     if (at_home_ && incarnation.draining) draining.insert(incarnation.id);
   }
   // Only home's ledger has the flag. Elsewhere the tree is asked, which home's balancer keeps true.
@@ -43,6 +43,14 @@ void KnownNodes::Meet(const std::vector<LiveNode>& nodes) {
   looked_around_ = true;
   seen_registered_.insert(registered.begin(), registered.end());
   registered_ = std::move(registered);
+}
+
+std::vector<ProbedNode> KnownNodes::ToProbe() const {
+  std::vector<ProbedNode> nodes;
+  for (const auto& [id, incarnation] : live_) {
+    if (WasRegistered(id)) nodes.push_back({id, incarnation.address});
+  }
+  return nodes;
 }
 
 void KnownNodes::Forget() {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/time/time.h"
+#include "quota/balancer/node_probe.h"
 #include "quota/coordination/coordination.h"
 #include "quota/coordination/live_nodes.h"
 #include "storage/ledger/stock_ledger.h"
@@ -30,19 +30,25 @@ class KnownNodes {
 
   // Live, and neither draining nor unable; ascending.
   const std::vector<storage::IncarnationId>& receivers() const { return receivers_; }
-  // Live by the ledger, and since when.
-  const std::map<storage::IncarnationId, absl::Time>& live() const { return live_; }
+  // Live by the ledger.
+  const std::map<storage::IncarnationId, storage::Incarnation>& live() const { return live_; }
   // Registered in ZooKeeper.
   const std::set<storage::IncarnationId>& registered() const { return registered_; }
   // At some time since we began to lead.
   bool WasRegistered(storage::IncarnationId id) const { return seen_registered_.contains(id); }
+  // Live, and registered at some time since we began to lead: also while the tree has gone. With the addresses that the
+  // ledger has, which nobody can write over.
+  std::vector<ProbedNode> ToProbe() const;
 
   // Nodes that registered since the first look around and were not taken yet.
   bool HasNew() const { return !new_.empty(); }
   storage::IncarnationId TakeNew() { return new_.extract(new_.begin()).value(); }  // requires HasNew
 
   // Changes that are known before the next look around.
-  void NoteEnded(storage::IncarnationId id) { live_.erase(id); }
+  void NoteEnded(storage::IncarnationId id) {
+    live_.erase(id);
+    NoteUnable(id);
+  }
   void NoteUnable(storage::IncarnationId id) { std::erase(receivers_, id); }
 
  private:
@@ -51,7 +57,7 @@ class KnownNodes {
   storage::StockLedger* const ledger_;
   const bool at_home_;
   std::vector<storage::IncarnationId> receivers_;
-  std::map<storage::IncarnationId, absl::Time> live_;
+  std::map<storage::IncarnationId, storage::Incarnation> live_;
   std::set<storage::IncarnationId> registered_;
   std::set<storage::IncarnationId> seen_registered_;
   std::set<storage::IncarnationId> new_;

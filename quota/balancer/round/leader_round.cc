@@ -1,6 +1,9 @@
 #include "quota/balancer/round/leader_round.h"
 
+#include "glog/logging.h"
+#include "quota/balancer/node_probe.h"
 #include "quota/coordination/ledger_mark.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::quota {
 namespace {
@@ -45,7 +48,29 @@ void LeaderRound::TreeHasGone() {
 }
 
 absl::Status LeaderRound::LookAround(Coordination& session) {
-  return nodes_.LookAround(session, evacuation_.evacuated());
+  RETURN_IF_ERROR(nodes_.LookAround(session, NodesThatReceiveNothing()));
+  if (NodeProbe* const probe = context_.options.probe.get(); probe != nullptr) {
+    probe->Watch(nodes_.ToProbe(), [inbox = &context_.inbox] { inbox->Again(); });
+    probing_ = true;
+  }
+  return absl::OkStatus();
+}
+
+void LeaderRound::StopProbing() {
+  if (!probing_) return;
+  const NodeProbeStats stats = context_.options.probe->Stats();
+  context_.options.probe->WatchNobody();
+  probing_ = false;
+  LOG(INFO) << "no longer watches the processes of " << stats.watched << " nodes, " << stats.connected
+            << " of them connected; since the start " << stats.found_dead << " were found dead, " << stats.wrong_guesses
+            << " of them wrongly, and " << stats.switched_off << " addresses are not believed";
+}
+
+// One that was found dead may have to wait for its end, while somebody locks a SKU of it.
+std::set<storage::IncarnationId> LeaderRound::NodesThatReceiveNothing() const {
+  std::set<storage::IncarnationId> nothing = evacuation_.evacuated();
+  if (context_.options.probe != nullptr) nothing.merge(context_.options.probe->FoundDead());
+  return nothing;
 }
 
 absl::Status LeaderRound::ReadDemand(Coordination& session, bool everything,

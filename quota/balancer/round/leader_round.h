@@ -42,6 +42,9 @@ class LeaderRound {
   // We do not reach the ledger, so a node that does not reach it either is not unable.
   void NobodyIsUnableAlone() { evacuation_.NobodyIsUnableAlone(); }
 
+  // We do not lead any more: closes what watches the nodes' processes. Can be called at any time.
+  void StopProbing();
+
   // Reads which nodes exist and what they want: all nodes, or those in `reports`. kNotFound: the tree has gone.
   absl::Status LookAround(Coordination& session);
   absl::Status ReadDemand(Coordination& session, bool everything, const std::set<storage::IncarnationId>& reports);
@@ -51,6 +54,7 @@ class LeaderRound {
   absl::Status Run(Coordination& session);
 
  private:
+  std::set<storage::IncarnationId> NodesThatReceiveNothing() const;
   void AnnounceToNewNodes();
 
   Announcer announcer_;
@@ -67,6 +71,7 @@ class LeaderRound {
   DemandStep demand_;
   PoolStep pools_;
   ReturnedStep returned_;
+  bool probing_ = false;
 };
 
 }  // namespace tranche::quota

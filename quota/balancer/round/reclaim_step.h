@@ -2,11 +2,13 @@
 #pragma once
 
 #include <map>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "quota/balancer/round/round_context.h"
 #include "quota/coordination/coordination.h"
+#include "storage/ledger/incarnation_ledger.h"
 
 namespace tranche::quota {
 
@@ -16,7 +18,7 @@ class ReclaimStep {
 
   absl::Status Run(Coordination& session);
 
-  // No node is treated as dead before then.
+  // No node is treated as dead before then, except one whose process has ended: that does not depend on the tree.
   void SpareAllUntil(absl::Time when) { nobody_dead_before_ = when; }
   void Forget() {
     first_seen_unregistered_.clear();
@@ -24,9 +26,17 @@ class ReclaimStep {
   }
 
  private:
+  // Why a node loses its units.
+  enum class Cause { kProcessEnded, kRegistrationGone };
+  struct Gone {
+    storage::Incarnation incarnation;
+    Cause cause;
+  };
+
+  std::vector<Gone> FindGone();
   void TellNobodyIsRegistered(size_t live) const;
-  bool IsGone(storage::IncarnationId incarnation, absl::Time started_at);
-  absl::Status Reclaim(Coordination& session, storage::IncarnationId incarnation);
+  bool IsUnregistered(const storage::Incarnation& incarnation);
+  absl::Status Reclaim(Coordination& session, const Gone& gone);
   // While one of its SKUs is locked, it cannot be ended: takes back what is free.
   absl::Status TakeBack(storage::IncarnationId incarnation);
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <set>
@@ -227,6 +228,26 @@ TEST_F(ClientRetryTest, ANodeThatFailedIsLeftAloneForAWhile) {
   scheduler_->Pass(NodeSet::kMaxAvoid);
   for (int i = 0; i < 2; ++i) ASSERT_TRUE(Create().ok());
   EXPECT_TRUE(NodesSeen().contains(dead));
+}
+
+TEST_F(ClientRetryTest, ANodeThatRefusesAgainAndAgainIsLeftAloneForAGrowingTime) {
+  NodeSet set{std::vector<std::shared_ptr<Stub>>(1)};
+  absl::Time now = scheduler_->Now();
+  absl::Duration avoided = NodeSet::kMinAvoid;
+  for (int failures = 0; failures < 20; ++failures) {
+    ASSERT_TRUE(set.HasHealthy(0, now)) << failures;
+    set.Avoid(0, now);
+    // The other calls that were in flight when it died.
+    set.Avoid(0, now);
+    EXPECT_FALSE(set.HasHealthy(0, now + avoided - absl::Nanoseconds(1))) << failures;
+    now += avoided;
+    avoided = std::min(2 * avoided, NodeSet::kMaxAvoid);
+  }
+  set.Avoid(0, now);
+  set.MarkHealthy(0);
+  EXPECT_TRUE(set.HasHealthy(0, now)) << "it has answered";
+  set.Avoid(0, now);
+  EXPECT_TRUE(set.HasHealthy(0, now + NodeSet::kMinAvoid));
 }
 
 TEST_F(ClientRetryTest, CallsGoRoundTheNodes) {

@@ -198,6 +198,16 @@ TEST_F(OptionsTest, TheLineOfAConfigFileInTheHelpIsTaken) {
   });
 }
 
+TEST_F(OptionsTest, ProbingOfNodesCanBeSwitchedOff) {
+  const char* const arguments[] = {"tranche-balancer", "--postgres", "host=db", "--zookeeper", "zk:2181"};
+  BalancerProcessOptions probing, not_probing;
+  EXPECT_EQ(ParseBalancerOptions(5, arguments, &probing, out_, err_), std::nullopt) << err_.str();
+  EXPECT_TRUE(probing.probe_nodes);
+  SetEnvironment("TRANCHE_PROBE_NODES", "off");
+  EXPECT_EQ(ParseBalancerOptions(5, arguments, &not_probing, out_, err_), std::nullopt) << err_.str();
+  EXPECT_FALSE(not_probing.probe_nodes);
+}
+
 TEST_F(OptionsTest, EveryServerSaysWhatSigtermDoes) {
   const char* const arguments[] = {"program", "--help"};
   BalancerProcessOptions balancer;
