@@ -18,7 +18,8 @@
 
 namespace tranche::server {
 
-// No answer of StreamReservations takes more, whatever its fields hold (stream_budget_test.cc).
+// No answer of StreamReservations takes more, whatever its fields hold (stream_budget_test.cc). In a frame most take a
+// few bytes, but that is not known before.
 inline constexpr int64_t kAnswerBytes = 2048;
 
 struct StreamBounds {
@@ -73,10 +74,10 @@ class StreamShare {
   StreamShare(const StreamShare&) = delete;
   StreamShare& operator=(const StreamShare&) = delete;
 
-  // Takes room for one more answer; false if there is none.
-  bool TryTake();
+  // Takes room for so many more answers; false, and takes nothing, if there is not that much.
+  bool TryTake(int64_t answers = 1);
   void GiveBack(int64_t answers);
-  // Whether TryTake would fail.
+  // Whether there is no room for one more.
   bool Exhausted() const;
 
  private:

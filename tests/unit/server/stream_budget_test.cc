@@ -100,6 +100,20 @@ TEST(StreamBudgetTest, StreamsAreBoundedForAConnectionACallerAndTheNode) {
   EXPECT_TRUE(budget->Open(kSecond).ok());
 }
 
+TEST(StreamBudgetTest, RoomForSeveralIsTakenAsAWholeOrNotAtAll) {
+  const auto budget = StreamBudget::Make({{.streams = 10, .answers = 10}, kMany, {.streams = 10, .answers = 8}});
+  const auto first = budget->Open(kFirst);
+  const auto other = budget->Open(kElsewhere);
+  EXPECT_TRUE((*first)->TryTake(8));
+  EXPECT_TRUE((*first)->TryTake(0));
+  EXPECT_FALSE((*other)->TryTake(3));
+  EXPECT_EQ(budget->answers(), 8) << "a try that fails takes nothing";
+  EXPECT_TRUE((*other)->TryTake(2));
+  (*first)->GiveBack(8);
+  EXPECT_TRUE((*other)->TryTake(6));
+  EXPECT_FALSE((*other)->TryTake(1)) << "the connection has eight";
+}
+
 TEST(StreamBudgetTest, NoAnswerTakesMoreThanItIsCountedFor) {
   v1::StreamReservationsResponse created;
   v1::Reservation& reservation = *created.mutable_created()->mutable_reservation();
@@ -116,12 +130,13 @@ TEST(StreamBudgetTest, NoAnswerTakesMoreThanItIsCountedFor) {
   reservation.mutable_expire_time()->set_seconds(1);
   reservation.mutable_finish_time()->set_seconds(1);
   reservation.mutable_remaining_hold()->set_seconds(1);
-  EXPECT_LE(created.SpaceUsedLong(), static_cast<size_t>(kAnswerBytes));
-  EXPECT_GT(created.SpaceUsedLong(), static_cast<size_t>(kAnswerBytes) / 4) << "a measure of nothing";
+  // It waits as bytes, in a string that may have room for as many again.
+  EXPECT_LE(2 * created.ByteSizeLong(), static_cast<size_t>(kAnswerBytes));
+  EXPECT_GT(2 * created.ByteSizeLong(), static_cast<size_t>(kAnswerBytes) / 2) << "a measure of nothing";
 
   v1::StreamReservationsResponse refused;
   *refused.mutable_error() = ToRpcStatus(RefusalError({.refusal = storage::Refusal::kExhaustedHere}));
-  EXPECT_LE(refused.SpaceUsedLong(), static_cast<size_t>(kAnswerBytes));
+  EXPECT_LE(2 * refused.ByteSizeLong(), static_cast<size_t>(kAnswerBytes));
 }
 
 }  // namespace
