@@ -59,10 +59,17 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
   const std::string& address() const { return address_; }
   int unary_calls() const { return unary_calls_; }
   int streams() const { return streams_; }
+  // On streams: the messages that were read, and the most requests in one of them.
+  int stream_messages() const { return stream_messages_; }
+  int largest_frame() const { return largest_frame_; }
   int watches() const { return watches_; }
 
   // Like a node from before refusals came in responses. Set it before the first call.
   bool knows_statuses_only = false;
+  // The most items and bytes of a frame, as the node says it; without items it says nothing, like a node from before
+  // frames. Set them before the first stream.
+  std::string frame_items = "1024";
+  std::string frame_bytes = "65536";
   // Told of every CreateReservation. Set it before the first.
   std::function<void(const tranche::v1::CreateReservationRequest&)> on_create;
   // Set it before the first watch.
@@ -101,25 +108,53 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
       on_stream_(stream);
       return grpc::Status::OK;
     }
+    if (!frame_items.empty()) {
+      context->AddInitialMetadata("tranche-frame-items", frame_items);
+      context->AddInitialMetadata("tranche-frame-bytes", frame_bytes);
+    }
+    stream->SendInitialMetadata();
     tranche::v1::StreamReservationsRequest request;
     while (stream->Read(&request)) {
-      tranche::v1::StreamReservationsResponse response;
-      response.set_sequence(request.sequence());
-      if (refusal_.code() != 0) {
-        *response.mutable_error() = refusal_;
-      } else {
-        Grant(request.create(), response.mutable_created());
-      }
-      stream->Write(response);
+      ++stream_messages_;
+      stream->Write(request.items().empty() ? AnswerTo(request) : AnswerToFrame(request));
     }
     return grpc::Status::OK;
   }
 
  private:
+  tranche::v1::StreamReservationsResponse AnswerTo(const tranche::v1::StreamReservationsRequest& request) const {
+    tranche::v1::StreamReservationsResponse response;
+    response.set_sequence(request.sequence());
+    if (refusal_.code() != 0) {
+      *response.mutable_error() = refusal_;
+    } else {
+      Grant(request.create(), response.mutable_created());
+    }
+    return response;
+  }
+
+  tranche::v1::StreamReservationsResponse AnswerToFrame(const tranche::v1::StreamReservationsRequest& frame) {
+    tranche::v1::StreamReservationsResponse response;
+    if (frame.items_size() > largest_frame_) largest_frame_ = frame.items_size();
+    if (refusal_.code() != 0) *response.add_refusals()->mutable_error() = refusal_;
+    for (const tranche::v1::StreamReservationsItem& item : frame.items()) {
+      if (refusal_.code() != 0) {
+        response.mutable_refusals(0)->add_sequences(item.sequence());
+        continue;
+      }
+      tranche::v1::StreamReservationsResult* const result = response.add_results();
+      result->set_sequence(item.sequence());
+      Grant(item.create(), result->mutable_created());
+    }
+    return response;
+  }
+
   const google::rpc::Status refusal_;
   const StreamHandler on_stream_;
   std::atomic<int> unary_calls_{0};
   std::atomic<int> streams_{0};
+  std::atomic<int> stream_messages_{0};
+  std::atomic<int> largest_frame_{0};
   std::atomic<int> watches_{0};
   std::unique_ptr<grpc::Server> server_;
   std::string address_;

@@ -1,4 +1,5 @@
-// Many reservations over one call: cheaper per request than Client::CreateAsync.
+// Many reservations over one call, and many in one message while others wait: several times cheaper per request than
+// Client::CreateAsync.
 #pragma once
 
 #include <memory>
@@ -16,7 +17,8 @@ class StreamSession;
 }
 
 struct StreamOptions {
-  // The most requests that are sent and not yet answered.
+  // The most requests that are sent and not yet answered. A request that is answered makes room before its callback
+  // runs.
   int max_outstanding = 1024;
 };
 
