@@ -114,6 +114,11 @@ def memory(options):
         return figures
 
 
+def refusal(options):
+    run("refusal_benchmark", "--benchmark_min_time=0.5")
+    return None
+
+
 def counter(options):
     run("slice_counter_benchmark", "--benchmark_min_time=0.2")
     return None
@@ -165,6 +170,7 @@ FIGURES = {
     "quota": quota,
     "quota-plane": quota_plane,
     "memory": memory,
+    "refusal": refusal,
     "counter": counter,
     "create": create,
     "changes": reservation_figure("changes"),

@@ -77,6 +77,16 @@ TEST(AnswerQueueTest, WhatComesWhileAMessageIsWrittenIsOneFrame) {
   EXPECT_TRUE(queue.empty());
 }
 
+TEST(AnswerQueueTest, ARepeatedRefusalTakesTheBytesOfItsSequence) {
+  AnswerQueue queue;
+  queue.UseFrames();
+  queue.AddRefusal(1, SoldOut(), 1);
+  const size_t alone = queue.Take().bytes.size();
+  for (uint64_t i = 1; i <= 1000; ++i) queue.AddRefusal(i, SoldOut(), 1);
+  // Two bytes each, and longer lengths in front of them.
+  EXPECT_LE(queue.Take().bytes.size(), alone + 2 * 1000 + 10);
+}
+
 TEST(AnswerQueueTest, AnswersOfBeforeTheFirstFrameStayMessages) {
   AnswerQueue queue;
   queue.Add(Created(1), 1);
