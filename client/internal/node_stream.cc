@@ -68,23 +68,24 @@ void NodeStream::OnReadInitialMetadataDone(bool ok) {
   queue_.UseFrames(items, bytes);
 }
 
-bool NodeStream::Send(std::unique_ptr<StreamRequest>& request, absl::Time now) {
+NodeStream::Sending NodeStream::Send(std::unique_ptr<StreamRequest>& request, absl::Time now) {
   tranche::v1::StreamReservationsItem item;
   request->Write(&item);
   SetTimeout(std::max(absl::Milliseconds(1), request->attempt_deadline() - now), &item);
   {
     absl::MutexLock lock(&mutex_);
-    if (ending_ || finish_sending_) return false;
+    if (ending_ || finish_sending_) return Sending::kEnding;
+    if (!queue_.uses_frames() && !request->MayBeSingle()) return Sending::kNotHere;
     item.set_sequence(++last_sequence_);
     queue_.Push(std::move(item));
     unanswered_.emplace(last_sequence_, std::move(request));
-    if (writing_) return true;
+    if (writing_) return Sending::kTaken;
     writing_ = NextWrite();
     AddHold();
   }
   StartWrite(&write_);
   RemoveHold();
-  return true;
+  return Sending::kTaken;
 }
 
 bool NodeStream::NextWrite() {

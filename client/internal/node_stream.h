@@ -41,8 +41,13 @@ class NodeStream final : public StreamReactor, public std::enable_shared_from_th
   // The owner must stay alive until OnEnded() has returned.
   static std::shared_ptr<NodeStream> Start(Stub& stub, int node, Owner* owner);
 
-  // False, with `request` unchanged: the stream is ending.
-  bool Send(std::unique_ptr<StreamRequest>& request, absl::Time now);
+  enum class Sending {
+    kTaken,
+    kNotHere,  // the node has not said that it takes frames, and such a request needs one
+    kEnding,   // another stream may take it
+  };
+  // Unless it is taken, `request` is unchanged.
+  Sending Send(std::unique_ptr<StreamRequest>& request, absl::Time now);
   // Sends what is queued and then closes the sending side; the node ends the stream after its last answer.
   void FinishSending();
   // Ends the stream at once.

@@ -41,6 +41,10 @@ class StreamRequest {
   // For the whole request.
   absl::Time deadline() const { return deadline_; }
 
+  // Whether it may travel as a message of its own; others need a node that takes frames.
+  virtual bool MayBeSingle() const { return false; }
+  // Whether it may have been done before, so that a refusal must be checked, which takes a call of its own.
+  virtual bool NeedsCall() const { return false; }
   // Writes what is asked for. May be called again.
   virtual void Write(tranche::v1::StreamReservationsItem* item) const = 0;
   // Whether `result` is an answer to such a request.
@@ -78,6 +82,8 @@ class CreateOnStream final : public StreamRequest {
   CreateOnStream(absl::Time attempt_deadline, absl::Time deadline, CreateReservation request, Callback callback)
       : StreamRequest(attempt_deadline, deadline), request_(std::move(request)), callback_(std::move(callback)) {}
 
+  bool MayBeSingle() const override { return true; }
+  bool NeedsCall() const override { return request_.retry_of_unknown; }
   void Write(tranche::v1::StreamReservationsItem* item) const override;
   bool IsAnswer(const tranche::v1::StreamReservationsResult& result) const override { return result.has_created(); }
   void Deliver(const tranche::v1::StreamReservationsResult& result) override;
@@ -86,6 +92,64 @@ class CreateOnStream final : public StreamRequest {
 
  private:
   CreateReservation request_;
+  Callback callback_;
+};
+
+class CartOnStream final : public StreamRequest {
+ public:
+  using Callback = absl::AnyInvocable<void(absl::StatusOr<Cart>)>;
+
+  // `cart` must have a line at least, and its lines their ids.
+  CartOnStream(absl::Time attempt_deadline, absl::Time deadline, CreateCart cart, Callback callback)
+      : StreamRequest(attempt_deadline, deadline), cart_(std::move(cart)), callback_(std::move(callback)) {}
+
+  bool NeedsCall() const override { return cart_.retry_of_unknown; }
+  void Write(tranche::v1::StreamReservationsItem* item) const override;
+  bool IsAnswer(const tranche::v1::StreamReservationsResult& result) const override {
+    return result.has_cart_created();
+  }
+  void Deliver(const tranche::v1::StreamReservationsResult& result) override;
+  void Refuse(const absl::Status& error) override { callback_(error); }
+  void ContinueAsCall(Connection& connection, bool outcome_unknown, StreamWindow* window) override;
+
+ private:
+  CreateCart cart_;
+  Callback callback_;
+};
+
+class ConfirmOnStream final : public StreamRequest {
+ public:
+  using Callback = absl::AnyInvocable<void(absl::StatusOr<Confirmation>)>;
+
+  ConfirmOnStream(absl::Time attempt_deadline, absl::Time deadline, ConfirmReservation change, Callback callback)
+      : StreamRequest(attempt_deadline, deadline), change_(std::move(change)), callback_(std::move(callback)) {}
+
+  void Write(tranche::v1::StreamReservationsItem* item) const override;
+  bool IsAnswer(const tranche::v1::StreamReservationsResult& result) const override { return result.has_confirmed(); }
+  void Deliver(const tranche::v1::StreamReservationsResult& result) override;
+  void Refuse(const absl::Status& error) override { callback_(error); }
+  void ContinueAsCall(Connection& connection, bool outcome_unknown, StreamWindow* window) override;
+
+ private:
+  ConfirmReservation change_;
+  Callback callback_;
+};
+
+class CancelOnStream final : public StreamRequest {
+ public:
+  using Callback = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;
+
+  CancelOnStream(absl::Time attempt_deadline, absl::Time deadline, CancelReservation change, Callback callback)
+      : StreamRequest(attempt_deadline, deadline), change_(std::move(change)), callback_(std::move(callback)) {}
+
+  void Write(tranche::v1::StreamReservationsItem* item) const override;
+  bool IsAnswer(const tranche::v1::StreamReservationsResult& result) const override { return result.has_cancelled(); }
+  void Deliver(const tranche::v1::StreamReservationsResult& result) override;
+  void Refuse(const absl::Status& error) override { callback_(error); }
+  void ContinueAsCall(Connection& connection, bool outcome_unknown, StreamWindow* window) override;
+
+ private:
+  CancelReservation change_;
   Callback callback_;
 };
 

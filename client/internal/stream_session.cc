@@ -10,8 +10,15 @@ namespace tranche::internal {
 namespace {
 
 constexpr absl::Duration kWatchInterval = absl::Milliseconds(250);
+// Streams that a request is offered to: one may be ending just then.
+constexpr int kTries = 2;
 // How long the node may take to end a stream on which it owes no answer.
 constexpr absl::Duration kEndGrace = absl::Seconds(1);
+
+CreateReservation WithId(CreateReservation request) {
+  if (request.reservation_id.empty()) request.reservation_id = MakeUuidV7();
+  return request;
+}
 
 }  // namespace
 
@@ -19,14 +26,8 @@ StreamSession::StreamSession(Connection& connection, const StreamOptions& option
     : connection_(connection), max_outstanding_(std::max(1, options.max_outstanding)) {}
 
 void StreamSession::Create(CreateReservation request, Callback callback) {
-  {
-    absl::MutexLock lock(&mutex_);
-    auto window_open = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return WindowOpen(); };
-    mutex_.Await(absl::Condition(&window_open));
-    ++outstanding_;
-    ++undelivered_;
-  }
-  Send(std::move(request), std::move(callback));
+  TakeSlot();
+  Start<CreateOnStream>(WithId(std::move(request)), std::move(callback));
 }
 
 bool StreamSession::TryCreate(CreateReservation& request, Callback& callback) {
@@ -36,26 +37,56 @@ bool StreamSession::TryCreate(CreateReservation& request, Callback& callback) {
     ++outstanding_;
     ++undelivered_;
   }
-  Send(std::move(request), std::move(callback));
+  Start<CreateOnStream>(WithId(std::move(request)), std::move(callback));
   return true;
 }
 
-void StreamSession::Send(CreateReservation request, Callback callback) {
-  CallEnvironment& environment = connection_.environment();
-  const absl::Time now = environment.scheduler->Now();
-  if (request.reservation_id.empty()) request.reservation_id = MakeUuidV7();
-  // A refusal must be checked against the ledger, which takes a call of its own.
-  const bool as_call = request.retry_of_unknown;
-  std::unique_ptr<StreamRequest> item = std::make_unique<CreateOnStream>(
-      now + std::min(environment.options.attempt_timeout, environment.options.request_timeout),
-      now + environment.options.request_timeout, std::move(request), std::move(callback));
-  if (!as_call) {
-    std::shared_ptr<NodeStream> stream = StreamInsteadOf(nullptr);
-    if (stream != nullptr && stream->Send(item, now)) return;
-    stream = StreamInsteadOf(stream);
-    if (stream != nullptr && stream->Send(item, now)) return;
+void StreamSession::CreateCart(tranche::CreateCart cart, CartOnStream::Callback callback) {
+  // As without a stream.
+  if (cart.lines.empty()) return connection_.CreateCart(std::move(cart), std::move(callback));
+  for (CartLine& line : cart.lines) {
+    if (line.reservation_id.empty()) line.reservation_id = MakeUuidV7();
   }
-  item->ContinueAsCall(connection_, /*outcome_unknown=*/false, this);
+  TakeSlot();
+  Start<CartOnStream>(std::move(cart), std::move(callback));
+}
+
+void StreamSession::Confirm(ConfirmReservation change, ConfirmOnStream::Callback callback) {
+  TakeSlot();
+  Start<ConfirmOnStream>(std::move(change), std::move(callback));
+}
+
+void StreamSession::Cancel(CancelReservation change, Callback callback) {
+  TakeSlot();
+  Start<CancelOnStream>(std::move(change), std::move(callback));
+}
+
+void StreamSession::TakeSlot() {
+  auto window_open = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return WindowOpen(); };
+  absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(&window_open));
+  ++outstanding_;
+  ++undelivered_;
+}
+
+template <typename OnStream, typename Request, typename RequestCallback>
+void StreamSession::Start(Request request, RequestCallback callback) {
+  const ClientOptions& options = connection_.environment().options;
+  const absl::Time now = connection_.environment().scheduler->Now();
+  Send(std::make_unique<OnStream>(now + std::min(options.attempt_timeout, options.request_timeout),
+                                  now + options.request_timeout, std::move(request), std::move(callback)),
+       now);
+}
+
+void StreamSession::Send(std::unique_ptr<StreamRequest> request, absl::Time now) {
+  std::shared_ptr<NodeStream> stream;
+  for (int tries = 0; tries < kTries && !request->NeedsCall(); ++tries) {
+    stream = StreamInsteadOf(stream);
+    const NodeStream::Sending sending = stream == nullptr ? NodeStream::Sending::kNotHere : stream->Send(request, now);
+    if (sending == NodeStream::Sending::kTaken) return;
+    if (sending == NodeStream::Sending::kNotHere) break;
+  }
+  request->ContinueAsCall(connection_, /*outcome_unknown=*/false, this);
 }
 
 std::shared_ptr<NodeStream> StreamSession::StreamInsteadOf(const std::shared_ptr<NodeStream>& failed) {

@@ -24,6 +24,9 @@ class StreamSession final : public std::enable_shared_from_this<StreamSession>,
 
   void Create(CreateReservation request, Callback callback);
   bool TryCreate(CreateReservation& request, Callback& callback);
+  void CreateCart(tranche::CreateCart cart, CartOnStream::Callback callback);
+  void Confirm(ConfirmReservation change, ConfirmOnStream::Callback callback);
+  void Cancel(CancelReservation change, Callback callback);
   void Close();
 
  private:
@@ -34,8 +37,12 @@ class StreamSession final : public std::enable_shared_from_this<StreamSession>,
   void OnDelivered(int count) override;
 
   bool WindowOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return outstanding_ < max_outstanding_; }
-  // Call it when a slot of the window is taken.
-  void Send(CreateReservation request, Callback callback);
+  // Waits for a slot of the window.
+  void TakeSlot();
+  // Call these when a slot of the window is taken.
+  template <typename OnStream, typename Request, typename RequestCallback>
+  void Start(Request request, RequestCallback callback);
+  void Send(std::unique_ptr<StreamRequest> request, absl::Time now);
   // The stream to send on; opens one if there is none except `failed`.
   std::shared_ptr<NodeStream> StreamInsteadOf(const std::shared_ptr<NodeStream>& failed);
   void ContinueAsCalls(NodeStream::Requests requests, bool outcome_unknown);

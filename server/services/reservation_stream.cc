@@ -3,7 +3,6 @@
 #include <grpcpp/support/slice.h>
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,15 +10,11 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "server/errors.h"
-#include "server/proto_time.h"
 #include "server/rpc/malformed_request.h"
 #include "server/services/reservation_stream_set.h"
 
 namespace tranche::server {
 namespace {
-
-// Of any request, so far.
-constexpr int64_t kRoom = 1;
 
 std::string BytesOf(const grpc::ByteBuffer& buffer) {
   std::vector<grpc::Slice> slices;
@@ -34,9 +29,9 @@ std::string BytesOf(const grpc::ByteBuffer& buffer) {
 }  // namespace
 
 ReservationStream* ReservationStream::Start(const CallContext& call, const CallFrame& frame,
-                                            ReservationHandler* handler, ReservationStreamSet* set,
+                                            const StreamHandlers& handlers, ReservationStreamSet* set,
                                             ReservationStreamOptions options) {
-  std::shared_ptr<ReservationStream> stream(new ReservationStream(call, frame, handler, set, options));
+  std::shared_ptr<ReservationStream> stream(new ReservationStream(call, frame, handlers, set, options));
   absl::StatusOr<std::unique_ptr<StreamShare>> share = set->budget().Open(call.peer());
   // The set keeps it alive until OnDone, which gRPC calls only after it got the reactor.
   ReservationStream* const reactor = stream.get();
@@ -85,6 +80,7 @@ void ReservationStream::Admit() {
   v1::StreamReservationsItem item;
   while (true) {
     const RequestMessage::Found found = message_.Next(&item);
+    const int64_t room = found == RequestMessage::Found::kRequest ? RoomOf(item) : 1;
     {
       absl::MutexLock lock(&mutex_);
       if (found == RequestMessage::Found::kMalformed) {
@@ -92,17 +88,20 @@ void ReservationStream::Admit() {
       }
       holding_ = !Unheard() && malformed_.ok() && found != RequestMessage::Found::kNone;
       if (!holding_) return EndAdmitting();
-      if (!TakeRoom(kRoom)) {
+      if (!TakeRoom(room)) {
         message_.StepBack();
         return EndAdmitting();
       }
       ++outstanding_;
     }
     if (found == RequestMessage::Found::kUnreadable) {
-      Refused(item.sequence(), UnreadableRequest(*v1::StreamReservationsItem::descriptor()));
-    } else {
-      Serve(item);
+      Decided(item.sequence(), room, UnreadableRequest(*v1::StreamReservationsItem::descriptor()));
+      continue;
     }
+    ServeItem(
+        handlers_, frame_, item,
+        [self = shared_from_this(), sequence = item.sequence(), room](
+            absl::StatusOr<v1::StreamReservationsResult> result) { self->Decided(sequence, room, std::move(result)); });
   }
 }
 
@@ -136,48 +135,14 @@ bool ReservationStream::TakeRoom(int64_t room) {
   return true;
 }
 
-void ReservationStream::Serve(const v1::StreamReservationsItem& item) {
-  const uint64_t sequence = item.sequence();
-  if (!item.has_create()) return Refused(sequence, InvalidField("request", "is missing, or newer than this node"));
-  const absl::StatusOr<absl::Time> deadline = DeadlineOf(item);
-  if (!deadline.ok()) return Refused(sequence, deadline.status());
-  const OpenCall call = frame_.open_calls->Begin(CallKind::kReservation, *deadline);
-  handler_->Create(item.create(), *deadline,
-                   [self = shared_from_this(), call, sequence](absl::StatusOr<quota::Sold> sold) {
-                     self->frame_.open_calls->End(call);
-                     self->Decided(sequence, std::move(sold));
-                   });
-}
-
-absl::StatusOr<absl::Time> ReservationStream::DeadlineOf(const v1::StreamReservationsItem& item) const {
-  std::optional<absl::Duration> timeout = absl::InfiniteDuration();
-  if (item.has_timeout()) timeout = FromDuration(item.timeout());
-  if (!timeout.has_value() || *timeout <= absl::ZeroDuration()) {
-    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "timeout", "must be a positive duration");
+void ReservationStream::Decided(uint64_t sequence, int64_t room, absl::StatusOr<v1::StreamReservationsResult> result) {
+  absl::MutexLock lock(&mutex_);
+  if (result.ok()) {
+    result->set_sequence(sequence);
+    answers_.Add(*std::move(result), room);
+  } else {
+    answers_.AddRefusal(sequence, result.status(), room);
   }
-  const absl::Time now = frame_.clock->Now();
-  return EffectiveDeadline(*frame_.deadlines, now + *timeout, now);
-}
-
-void ReservationStream::Decided(uint64_t sequence, absl::StatusOr<quota::Sold> sold) {
-  if (!sold.ok()) return Refused(sequence, sold.status());
-  v1::StreamReservationsResult result;
-  result.set_sequence(sequence);
-  v1::CreateReservationResponse* const created = result.mutable_created();
-  handler_->Fill(sold->reservation, created->mutable_reservation());
-  created->set_replayed(sold->replayed);
-  absl::MutexLock lock(&mutex_);
-  answers_.Add(std::move(result), kRoom);
-  Answer();
-}
-
-void ReservationStream::Refused(uint64_t sequence, const absl::Status& error) {
-  absl::MutexLock lock(&mutex_);
-  answers_.AddRefusal(sequence, error, kRoom);
-  Answer();
-}
-
-void ReservationStream::Answer() {
   // Most requests of a frame are decided while it is gone through: their answers go into one message.
   if (admitting_ && !answers_.has_ready() && !Unheard()) return;
   WriteNext();

@@ -27,11 +27,11 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "server/handlers/reservation_handler.h"
 #include "server/rpc/call_frame.h"
 #include "server/services/answer_queue.h"
 #include "server/services/request_message.h"
 #include "server/services/stream_budget.h"
+#include "server/services/stream_item.h"
 #include "tranche/v1/reservation_service.pb.h"
 
 namespace tranche::server {
@@ -49,13 +49,13 @@ inline constexpr char kFrameBytesKey[] = "tranche-frame-bytes";
 
 class ReservationStreamSet;
 
-// Owned by the set until gRPC is done with it, and by every claim that is not decided yet, which may take longer.
+// Owned by the set until gRPC is done with it, and by every request that is not decided yet, which may take longer.
 class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
                                 public std::enable_shared_from_this<ReservationStream> {
  public:
-  // The reactor to hand to gRPC. Frame, handler and set outlive it. Each request is counted as an open call of its own,
-  // and each has its own deadline: its timeout, lowered to the frame's max_deadline.
-  static ReservationStream* Start(const CallContext& call, const CallFrame& frame, ReservationHandler* handler,
+  // The reactor to hand to gRPC. Frame, handlers and set outlive it. Each request is counted as an open call of its
+  // own, and each has its own deadline.
+  static ReservationStream* Start(const CallContext& call, const CallFrame& frame, const StreamHandlers& handlers,
                                   ReservationStreamSet* set, ReservationStreamOptions options);
 
   // Reads no more; ends with DRAINING once every request that was read is answered.
@@ -71,9 +71,9 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
   void OnDone() override;
 
  private:
-  ReservationStream(const CallContext& call, const CallFrame& frame, ReservationHandler* handler,
+  ReservationStream(const CallContext& call, const CallFrame& frame, const StreamHandlers& handlers,
                     ReservationStreamSet* set, ReservationStreamOptions options)
-      : call_(call), frame_(frame), handler_(handler), set_(set), options_(options) {}
+      : call_(call), frame_(frame), handlers_(handlers), set_(set), options_(options) {}
 
   // Admits what is in hand while there is room. By the thread that has set admitting_.
   void Admit() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -82,13 +82,8 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
   void EndAdmitting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LetGoOfMessage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool TakeRoom(int64_t room) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Serve(const v1::StreamReservationsItem& item);
-  absl::StatusOr<absl::Time> DeadlineOf(const v1::StreamReservationsItem& item) const;
-
-  void Decided(uint64_t sequence, absl::StatusOr<quota::Sold> sold) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Refused(uint64_t sequence, const absl::Status& error) ABSL_LOCKS_EXCLUDED(mutex_);
-  // An answer was added.
-  void Answer() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Decided(uint64_t sequence, int64_t room, absl::StatusOr<v1::StreamReservationsResult> result)
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Whether the caller has taken nothing of what waits for them for unread_timeout.
   bool TakesNothing(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -101,7 +96,7 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
 
   const CallContext call_;  // valid until the call is finished
   const CallFrame& frame_;
-  ReservationHandler* const handler_;
+  const StreamHandlers handlers_;
   ReservationStreamSet* const set_;
   const ReservationStreamOptions options_;
 

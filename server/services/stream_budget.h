@@ -18,8 +18,9 @@
 
 namespace tranche::server {
 
-// No answer of StreamReservations takes more, whatever its fields hold (stream_budget_test.cc). In a frame most take a
-// few bytes, but that is not known before.
+// No answer of StreamReservations takes more for each reservation that it tells, whatever the fields hold
+// (stream_budget_test.cc). So an answer that may tell several counts as several. In a frame most take a few bytes, but
+// that is not known before.
 inline constexpr int64_t kAnswerBytes = 2048;
 
 struct StreamBounds {

@@ -246,6 +246,76 @@ TEST(ClientStreamTest, ACallbackFindsRoomInTheWindowThatItsAnswerLeft) {
   stream->Close();
 }
 
+// Sends as many carts, payments and cancellations, and counts the right answers.
+int CountChanges(ReservationStream& stream, int each) {
+  std::atomic<int> right = 0;
+  for (int i = 0; i < each; ++i) {
+    const std::string id = absl::StrCat("id-", i);
+    stream.CreateCart({.user = "alice", .lines = {{.sku = "tv"}, {.sku = "cable", .quantity = 2}}},
+                      [&](absl::StatusOr<Cart> cart) {
+                        right += cart.ok() && cart->reservations.size() == 2 && cart->reservations[1].quantity == 2;
+                      });
+    stream.Confirm({.reservation_id = id, .payment_reference = "p", .currency = "EUR"},
+                   [&right, id](absl::StatusOr<Confirmation> paid) {
+                     right += paid.ok() && paid->outcome == ConfirmOutcome::kConfirmed &&
+                              paid->reservation.reservation_id == id;
+                   });
+    stream.Cancel({.reservation_id = id}, [&right, id](absl::StatusOr<Reservation> gone) {
+      right += gone.ok() && gone->state == ReservationState::kCancelled && gone->reservation_id == id;
+    });
+  }
+  stream.Close();
+  return right;
+}
+
+TEST(ClientStreamTest, CartsAndChangesTravelInFramesToANodeThatTakesThem) {
+  FakeFrontNode node;
+  const auto client = OpenAt({node.address()});
+  constexpr int kEach = 3000;
+  EXPECT_EQ(CountChanges(*client->OpenStream({.max_outstanding = 64}), kEach), 3 * kEach);
+  EXPECT_GT(node.largest_frame(), 1);
+  // Those of the time before the node had said so are calls.
+  EXPECT_LT(node.unary_calls(), kEach);
+}
+
+TEST(ClientStreamTest, CartsAndChangesAreCallsToANodeFromBeforeFrames) {
+  FakeFrontNode node;
+  node.frame_items = "";
+  const auto client = OpenAt({node.address()});
+  EXPECT_EQ(CountChanges(*client->OpenStream({.max_outstanding = 64}), 100), 300);
+  EXPECT_EQ(node.unary_calls(), 300);
+  EXPECT_EQ(node.stream_messages(), 0);
+}
+
+TEST(ClientStreamTest, ACartWithoutLinesIsRefusedAtOnce) {
+  FakeFrontNode node;
+  const auto client = OpenAt({node.address()});
+  const auto stream = client->OpenStream();
+  absl::Status refused;
+  stream->CreateCart({.user = "alice"}, [&](absl::StatusOr<Cart> cart) { refused = cart.status(); });
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(ClientStreamTest, ChangesOfABrokenStreamContinueAsCalls) {
+  // Answers single requests, and ends the stream at the first frame.
+  FakeFrontNode node([](auto* stream) {
+    tranche::v1::StreamReservationsRequest request;
+    while (stream->Read(&request) && request.items().empty()) {
+      tranche::v1::StreamReservationsResponse response;
+      response.set_sequence(request.sequence());
+      Grant(request.create(), response.mutable_created());
+      stream->Write(response);
+    }
+  });
+  node.handler_takes_frames = true;
+  const auto client = OpenAt({node.address()});
+  const auto stream = client->OpenStream();
+  absl::Notification known;  // the node has said that it takes frames, before this answer
+  stream->Create({.sku = "tv", .user = "alice"}, [&](absl::StatusOr<Reservation>) { known.Notify(); });
+  known.WaitForNotification();
+  EXPECT_EQ(CountChanges(*stream, 10), 30);
+}
+
 TEST(ClientStreamTest, WhatANodeCannotAnswerGoesElsewhereAsACall) {
   FakeFrontNode empty({}, ErrorDetails(grpc::StatusCode::UNAVAILABLE, "EXHAUSTED_HERE"));
   FakeFrontNode full;

@@ -28,6 +28,8 @@ struct StreamOptions {
 class TRANCHE_EXPORT ReservationStream {
  public:
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;
+  using CartCallback = absl::AnyInvocable<void(absl::StatusOr<Cart>)>;
+  using ConfirmCallback = absl::AnyInvocable<void(absl::StatusOr<Confirmation>)>;
 
   // Made by Client::OpenStream.
   explicit ReservationStream(std::shared_ptr<internal::StreamSession> session);
@@ -42,6 +44,12 @@ class TRANCHE_EXPORT ReservationStream {
 
   // Like Create, but instead of waiting returns false at once, with `request` and `callback` unchanged.
   bool TryCreate(CreateReservation& request, Callback& callback);
+
+  // The same for carts and for changes: the callback gets what Client::CreateCart, Confirm and Cancel would return.
+  // They travel on the stream if its node takes them there, and otherwise as single calls.
+  void CreateCart(tranche::CreateCart cart, CartCallback callback);
+  void Confirm(ConfirmReservation change, ConfirmCallback callback);
+  void Cancel(CancelReservation change, Callback callback);
 
   // Sends no more requests and waits for outstanding answers, at most until their deadlines.
   void Close();

@@ -200,6 +200,45 @@ TEST_F(ReservationFramesTest, ItemsFailOneByOne) {
   EXPECT_TRUE(stream->Finish().ok());
 }
 
+TEST_F(ReservationFramesTest, CartsPaymentsAndCancellationsTravelInFrames) {
+  StartServer(16);
+  const auto context = Context();
+  const auto stream = stub_->StreamReservations(context.get());
+  const std::string id = WatchRequest().reservation_id();
+  v1::StreamReservationsRequest frame;
+  for (uint64_t sequence = 1; sequence <= 4; ++sequence) frame.add_items()->set_sequence(sequence);
+  v1::CreateReservationsRequest* const cart = frame.mutable_items(0)->mutable_create_cart();
+  cart->set_user_id("u1");
+  cart->add_lines()->set_reservation_id(id);
+  cart->mutable_lines(0)->set_sku_id("tv");
+  cart->mutable_lines(0)->set_quantity(1);
+  v1::ConfirmReservationRequest* const payment = frame.mutable_items(1)->mutable_confirm();
+  payment->set_reservation_id(id);
+  payment->set_payment_reference("p");
+  payment->set_currency("EUR");
+  frame.mutable_items(2)->mutable_cancel()->set_reservation_id(id);
+  frame.mutable_items(3)->mutable_create_cart();
+  ASSERT_TRUE(stream->Write(frame));
+  ASSERT_TRUE(stream->WritesDone());
+  v1::StreamReservationsResponse answers;
+  ASSERT_TRUE(stream->Read(&answers)) << "one message: the handlers answer at once";
+  EXPECT_EQ(answers.results_size(), 2);
+  for (const auto& result : answers.results()) {
+    EXPECT_EQ(result.has_cart_created(), result.sequence() == 1);
+    EXPECT_EQ(result.has_confirmed(), result.sequence() == 2);
+    EXPECT_EQ(result.cart_created().reservations_size(), result.sequence() == 1 ? 1 : 0);
+    EXPECT_EQ(result.confirmed().outcome() == v1::CONFIRM_OUTCOME_CONFIRMED, result.sequence() == 2);
+  }
+  std::map<uint64_t, std::string> refused;
+  for (const auto& refusal : answers.refusals()) {
+    for (const uint64_t sequence : refusal.sequences()) refused[sequence] = FrameAnswers::ReasonIn(refusal.error());
+  }
+  EXPECT_EQ(refused, (std::map<uint64_t, std::string>{{3, "LEDGER_UNAVAILABLE"}, {4, "USER_ID_REQUIRED"}}));
+  EXPECT_FALSE(stream->Read(&answers));
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(service_->unread_answers(), 0);
+}
+
 // A caller whose messages are any bytes.
 class RawStream {
  public:
