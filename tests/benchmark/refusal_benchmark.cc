@@ -4,9 +4,11 @@
 // "claims" is claims per second of CPU time; "allocations" is per claim.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <new>
 #include <string>
 #include <utility>
@@ -16,10 +18,11 @@
 #include "glog/logging.h"
 #include "quota/sale/seller.h"
 #include "server/handlers/reservation_handler.h"
-#include "server/rpc/call_deadline.h"
+#include "server/rpc/call_frame.h"
 #include "server/rpc/open_calls.h"
 #include "server/services/answer_queue.h"
 #include "server/services/request_message.h"
+#include "server/services/stream_item.h"
 #include "tests/support/stub_books.h"
 
 namespace {
@@ -68,16 +71,12 @@ class SoldOutNode {
   }
 
   void Refuse(const v1::StreamReservationsItem& item) {
-    const absl::Time now = storage::Clock::Real()->Now();
-    const absl::StatusOr<absl::Time> deadline = EffectiveDeadline({}, now + absl::Seconds(1), now);
-    const OpenCall call = open_calls_.Begin(CallKind::kReservation, *deadline);
-    handler_.Create(item.create(), *deadline,
-                    [this, call, sequence = item.sequence()](absl::StatusOr<quota::Sold> sold) {
-                      open_calls_.End(call);
-                      CHECK(absl::IsResourceExhausted(sold.status())) << sold.status();
-                      absl::MutexLock lock(&mutex_);
-                      answers_.AddRefusal(sequence, sold.status(), /*room=*/1);
-                    });
+    ServeItem({&handler_, nullptr, nullptr}, frame_, item,
+              [this, sequence = item.sequence()](absl::StatusOr<v1::StreamReservationsResult> result) {
+                CHECK(absl::IsResourceExhausted(result.status())) << result.status();
+                absl::MutexLock lock(&mutex_);
+                answers_.AddRefusal(sequence, result.status(), /*room=*/1);
+              });
   }
   void UseFrames() {
     absl::MutexLock lock(&mutex_);
@@ -100,6 +99,7 @@ class SoldOutNode {
       },
       &books_, storage::Clock::Real()};
   OpenCalls open_calls_{storage::Clock::Real(), absl::Seconds(30)};
+  const CallFrame frame_{.clock = storage::Clock::Real(), .deadlines = CallDeadlines{}, .open_calls = &open_calls_};
   absl::Mutex mutex_;
   AnswerQueue answers_ ABSL_GUARDED_BY(mutex_);
 };
