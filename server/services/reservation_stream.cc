@@ -187,7 +187,8 @@ void ReservationStream::Check(absl::Time now) {
     // Other streams may have made room.
     ReadNext();
     admit = BeginToAdmit();
-    const bool at_limit = outstanding_ >= options_.max_outstanding || share_->Exhausted();
+    // Whoever leaves no room for a cart is in the way, too.
+    const bool at_limit = outstanding_ >= options_.max_outstanding || share_->Exhausted(kMostRoom);
     if (!unread_ && !cancelled_ && TakesNothing(now) && at_limit) {
       LOG_EVERY_T(WARNING, 60) << "a stream of " << call_.peer()
                                << " is ended, because its caller takes no answers (at most one line a minute)";

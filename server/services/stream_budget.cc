@@ -82,11 +82,11 @@ void StreamShare::GiveBack(int64_t answers) {
   budget_->answers_.fetch_sub(answers, std::memory_order_relaxed);
 }
 
-bool StreamShare::Exhausted() const {
+bool StreamShare::Exhausted(int64_t answers) const {
   const StreamLimits& limits = budget_->limits_;
-  return connection_->second.answers.load(std::memory_order_relaxed) >= limits.connection.answers ||
-         address_->second.answers.load(std::memory_order_relaxed) >= limits.address.answers ||
-         budget_->answers() >= limits.node.answers;
+  return connection_->second.answers.load(std::memory_order_relaxed) + answers > limits.connection.answers ||
+         address_->second.answers.load(std::memory_order_relaxed) + answers > limits.address.answers ||
+         budget_->answers() + answers > limits.node.answers;
 }
 
 }  // namespace tranche::server

@@ -78,8 +78,8 @@ class StreamShare {
   // Takes room for so many more answers; false, and takes nothing, if there is not that much.
   bool TryTake(int64_t answers = 1);
   void GiveBack(int64_t answers);
-  // Whether there is no room for one more.
-  bool Exhausted() const;
+  // Whether there is no room for so many more.
+  bool Exhausted(int64_t answers = 1) const;
 
  private:
   friend class StreamBudget;

@@ -6,7 +6,6 @@
 
 #include "server/errors.h"
 #include "server/proto_time.h"
-#include "storage/ledger/lifecycle_ledger.h"
 
 namespace tranche::server {
 namespace {
@@ -57,7 +56,7 @@ void ServeClaim(ReservationHandler* handler, const CallFrame& frame, const v1::C
 int64_t RoomOf(const StreamReservationsItem& item) {
   switch (item.request_case()) {
     case StreamReservationsItem::kCreateCart:
-      return std::clamp(item.create_cart().lines_size(), 1, storage::kMaxCartLines);
+      return std::clamp<int64_t>(item.create_cart().lines_size(), 1, kMostRoom);
     case StreamReservationsItem::kConfirm:
       return 2;  // the reservation, and the one that was booked instead
     default:

@@ -10,6 +10,7 @@
 #include "server/handlers/change_handler.h"
 #include "server/handlers/reservation_handler.h"
 #include "server/rpc/call_frame.h"
+#include "storage/ledger/lifecycle_ledger.h"
 #include "tranche/v1/reservation_service.pb.h"
 
 namespace tranche::server {
@@ -22,6 +23,7 @@ struct StreamHandlers {
 
 // Of the StreamBudget: how many reservations the answer may tell, which is at least one.
 int64_t RoomOf(const v1::StreamReservationsItem& item);
+inline constexpr int64_t kMostRoom = storage::kMaxCartLines;
 
 // The result has no sequence yet.
 using ItemDone = absl::AnyInvocable<void(absl::StatusOr<v1::StreamReservationsResult>)>;

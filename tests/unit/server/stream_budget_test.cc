@@ -113,6 +113,8 @@ TEST(StreamBudgetTest, RoomForSeveralIsTakenAsAWholeOrNotAtAll) {
   EXPECT_TRUE((*other)->TryTake(2));
   (*first)->GiveBack(8);
   EXPECT_TRUE((*other)->TryTake(6));
+  EXPECT_FALSE((*first)->Exhausted(2));
+  EXPECT_TRUE((*first)->Exhausted(3)) << "the node has ten";
   EXPECT_FALSE((*other)->TryTake(1)) << "the connection has eight";
 }
 
