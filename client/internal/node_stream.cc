@@ -1,6 +1,7 @@
 #include "client/internal/node_stream.h"
 
 #include <algorithm>
+#include <map>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/string_view.h"
