@@ -18,6 +18,18 @@ bool ReservationStream::TryCreate(CreateReservation& request, Callback& callback
   return session_->TryCreate(request, callback);
 }
 
+void ReservationStream::CreateCart(tranche::CreateCart cart, CartCallback callback) {
+  session_->CreateCart(std::move(cart), std::move(callback));
+}
+
+void ReservationStream::Confirm(ConfirmReservation change, ConfirmCallback callback) {
+  session_->Confirm(std::move(change), std::move(callback));
+}
+
+void ReservationStream::Cancel(CancelReservation change, Callback callback) {
+  session_->Cancel(std::move(change), std::move(callback));
+}
+
 void ReservationStream::Close() { session_->Close(); }
 
 }  // namespace tranche

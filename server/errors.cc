@@ -338,6 +338,11 @@ std::string SerializedDetails(const absl::Status& error) {
   return details.has_value() ? std::string(*details) : std::string();
 }
 
+std::string SerializedRpcStatus(const absl::Status& error) {
+  std::string details = SerializedDetails(error);
+  return details.empty() ? ToRpcStatus(error).SerializeAsString() : details;
+}
+
 absl::Duration RetryDelay(const absl::Status& error) {
   const absl::optional<absl::Cord> text = error.GetPayload(kRetryDelayUrl);
   int64_t milliseconds = 0;

@@ -55,6 +55,8 @@ google::rpc::Status ToRpcStatus(const absl::Status& error);
 
 // The serialized google.rpc.Status within an error; empty if it has none.
 std::string SerializedDetails(const absl::Status& error);
+// ToRpcStatus, serialized.
+std::string SerializedRpcStatus(const absl::Status& error);
 
 // How long the caller should wait before it tries again; zero if it should not.
 absl::Duration RetryDelay(const absl::Status& error);

@@ -37,29 +37,42 @@ void Connection::Get(std::string reservation_id, Callback callback) {
 }
 
 void Connection::CreateCart(tranche::CreateCart cart, CallbackOf<Cart> callback) {
+  CreateCartBefore(DeadlineFromNow(), std::move(cart), std::move(callback));
+}
+
+void Connection::CreateCartBefore(absl::Time deadline, tranche::CreateCart cart, CallbackOf<Cart> callback) {
   // Without a line there would be no id to name if the outcome is unknown.
   if (cart.lines.empty()) return callback(absl::InvalidArgumentError("a cart has at least one line"));
   for (CartLine& line : cart.lines) {
     if (line.reservation_id.empty()) line.reservation_id = MakeUuidV7();
   }
-  (new CartCall(environment_, DeadlineFromNow(), std::move(cart), std::move(callback)))->Start();
+  (new CartCall(environment_, deadline, std::move(cart), std::move(callback)))->Start();
 }
 
 void Connection::Confirm(ConfirmReservation change, CallbackOf<Confirmation> callback) {
+  ConfirmBefore(DeadlineFromNow(), /*in_doubt=*/false, std::move(change), std::move(callback));
+}
+
+void Connection::ConfirmBefore(absl::Time deadline, bool in_doubt, ConfirmReservation change,
+                               CallbackOf<Confirmation> callback) {
   using Call =
       RepeatableCall<tranche::v1::ConfirmReservationRequest, tranche::v1::ConfirmReservationResponse, Confirmation>;
   std::string id = change.reservation_id;
-  (new Call(environment_, DeadlineFromNow(), &Stub::ConfirmReservation, ToProto(std::move(change)), std::move(id),
-            std::move(callback)))
+  (new Call(environment_, deadline, &Stub::ConfirmReservation, ToProto(std::move(change)), std::move(id),
+            std::move(callback), in_doubt))
       ->Start();
 }
 
 void Connection::Cancel(CancelReservation change, Callback callback) {
+  CancelBefore(DeadlineFromNow(), /*in_doubt=*/false, std::move(change), std::move(callback));
+}
+
+void Connection::CancelBefore(absl::Time deadline, bool in_doubt, CancelReservation change, Callback callback) {
   using Call =
       RepeatableCall<tranche::v1::CancelReservationRequest, tranche::v1::CancelReservationResponse, Reservation>;
   std::string id = change.reservation_id;
-  (new Call(environment_, DeadlineFromNow(), &Stub::CancelReservation, ToProto(std::move(change)), std::move(id),
-            std::move(callback)))
+  (new Call(environment_, deadline, &Stub::CancelReservation, ToProto(std::move(change)), std::move(id),
+            std::move(callback), in_doubt))
       ->Start();
 }
 

@@ -28,8 +28,12 @@ class Connection {
   ~Connection();
 
   void Create(CreateReservation request, Callback callback);
-  // With the caller's deadline, for a request that began elsewhere (on a stream).
+  // These have the caller's deadline, for a request that began elsewhere (on a stream). `in_doubt`: it may have been
+  // done there. For the claims, retry_of_unknown says so.
   void CreateBefore(absl::Time deadline, CreateReservation request, Callback callback);
+  void CreateCartBefore(absl::Time deadline, tranche::CreateCart cart, CallbackOf<Cart> callback);
+  void ConfirmBefore(absl::Time deadline, bool in_doubt, ConfirmReservation change, CallbackOf<Confirmation> callback);
+  void CancelBefore(absl::Time deadline, bool in_doubt, CancelReservation change, Callback callback);
   void Get(std::string reservation_id, Callback callback);
 
   // INVALID_ARGUMENT at once for a cart without lines.

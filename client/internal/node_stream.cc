@@ -1,9 +1,10 @@
 #include "client/internal/node_stream.h"
 
 #include <algorithm>
-#include <utility>
+#include <map>
 
-#include "client/internal/convert.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/string_view.h"
 #include "client/internal/status_translation.h"
 
 namespace tranche::internal {
@@ -11,6 +12,39 @@ namespace {
 
 // Time for the node's own "deadline passed" to arrive before the stream is given up.
 constexpr absl::Duration kOverdueGrace = absl::Milliseconds(200);
+
+// A number of the node's; 0 if it gives none.
+int64_t NumberIn(const std::multimap<grpc::string_ref, grpc::string_ref>& metadata, const char* key) {
+  const auto found = metadata.find(key);
+  int64_t number = 0;
+  if (found == metadata.end()) return 0;
+  return absl::SimpleAtoi(absl::string_view(found->second.data(), found->second.size()), &number) ? number : 0;
+}
+
+void SetTimeout(absl::Duration timeout, tranche::v1::StreamReservationsItem* item) {
+  item->mutable_timeout()->set_seconds(timeout / absl::Seconds(1));
+  item->mutable_timeout()->set_nanos(static_cast<int32_t>((timeout % absl::Seconds(1)) / absl::Nanoseconds(1)));
+}
+
+// An answer that is not in a frame, as if it were.
+void PutIntoFrame(tranche::v1::StreamReservationsResponse* answer) {
+  if (answer->sequence() == 0) return;
+  if (answer->has_error() && answer->error().code() != 0) {
+    tranche::v1::StreamReservationsRefusal* const refusal = answer->add_refusals();
+    refusal->add_sequences(answer->sequence());
+    refusal->mutable_error()->Swap(answer->mutable_error());
+    return;
+  }
+  tranche::v1::StreamReservationsResult* const result = answer->add_results();
+  result->set_sequence(answer->sequence());
+  // With neither, the node says nothing that could be understood.
+  if (answer->has_created()) result->mutable_created()->Swap(answer->mutable_created());
+}
+
+absl::Status ErrorIn(const tranche::v1::StreamReservationsRefusal& refusal) {
+  if (refusal.error().code() == 0) return absl::InternalError("the node refused a request without an error");
+  return ToAbslStatus(refusal.error());
+}
 
 }  // namespace
 
@@ -25,30 +59,39 @@ std::shared_ptr<NodeStream> NodeStream::Start(Stub& stub, int node, Owner* owner
   return stream;
 }
 
-bool NodeStream::Send(StreamItem& item, absl::Time now) {
+void NodeStream::OnReadInitialMetadataDone(bool ok) {
+  if (!ok) return;
+  const auto& metadata = context_->GetServerInitialMetadata();
+  const int64_t items = NumberIn(metadata, "tranche-frame-items");
+  const int64_t bytes = NumberIn(metadata, "tranche-frame-bytes");
+  if (items <= 0 || bytes <= 0) return;
+  absl::MutexLock lock(&mutex_);
+  queue_.UseFrames(items, bytes);
+}
+
+NodeStream::Sending NodeStream::Send(std::unique_ptr<StreamRequest>& request, absl::Time now) {
+  tranche::v1::StreamReservationsItem item;
+  request->Write(&item);
+  SetTimeout(std::max(absl::Milliseconds(1), request->attempt_deadline() - now), &item);
   {
     absl::MutexLock lock(&mutex_);
-    if (ending_ || finish_sending_) return false;
-    tranche::v1::StreamReservationsRequest& message = queue_.emplace_back();
-    message.set_sequence(++last_sequence_);
-    *message.mutable_create() = ToProto(item.request);
-    const absl::Duration timeout = std::max(absl::Milliseconds(1), item.attempt_deadline - now);
-    message.mutable_timeout()->set_seconds(timeout / absl::Seconds(1));
-    message.mutable_timeout()->set_nanos(static_cast<int32_t>((timeout % absl::Seconds(1)) / absl::Nanoseconds(1)));
-    unanswered_.emplace(last_sequence_, std::move(item));
-    if (writing_) return true;
+    if (ending_ || finish_sending_) return Sending::kEnding;
+    if (!queue_.uses_frames() && !request->MayBeSingle()) return Sending::kNotHere;
+    item.set_sequence(++last_sequence_);
+    queue_.Push(std::move(item));
+    unanswered_.emplace(last_sequence_, std::move(request));
+    if (writing_) return Sending::kTaken;
     writing_ = NextWrite();
     AddHold();
   }
   StartWrite(&write_);
   RemoveHold();
-  return true;
+  return Sending::kTaken;
 }
 
 bool NodeStream::NextWrite() {
   if (queue_.empty()) return false;
-  write_ = std::move(queue_.front());
-  queue_.pop_front();
+  queue_.Pop(&write_);
   return true;
 }
 
@@ -73,30 +116,50 @@ void NodeStream::OnWriteDone(bool ok) {
 }
 
 void NodeStream::OnReadDone(bool ok) {
-  StreamItem item;
-  bool found = false;
-  {
-    absl::MutexLock lock(&mutex_);
-    if (!ok) {
-      ending_ = true;
-    } else if (auto it = unanswered_.find(read_.sequence()); it != unanswered_.end()) {
-      item = std::move(it->second);
-      unanswered_.erase(it);
-      found = true;
-    }
-  }
   if (!ok) {
+    {
+      absl::MutexLock lock(&mutex_);
+      ending_ = true;
+    }
     RemoveHold();
     return;
   }
-  absl::StatusOr<Reservation> answer = absl::InternalError("the node answered with neither a reservation nor an error");
-  if (read_.has_created()) {
-    answer = FromProto(read_.created().reservation(), read_.created().replayed());
-  } else if (read_.has_error() && read_.error().code() != 0) {
-    answer = ToAbslStatus(read_.error());
-  }
+  tranche::v1::StreamReservationsResponse answers;
+  answers.Swap(&read_);
   StartRead(&read_);
-  if (found) owner_->OnAnswer(std::move(item), std::move(answer));
+  PutIntoFrame(&answers);
+  Deliver(answers);
+}
+
+std::unique_ptr<StreamRequest> NodeStream::Take(uint64_t sequence) {
+  const auto found = unanswered_.find(sequence);
+  if (found == unanswered_.end()) return nullptr;
+  std::unique_ptr<StreamRequest> request = std::move(found->second);
+  unanswered_.erase(found);
+  return request;
+}
+
+void NodeStream::Deliver(const tranche::v1::StreamReservationsResponse& answers) {
+  std::vector<Done> done;
+  std::vector<Requests> refused(static_cast<size_t>(answers.refusals_size()));
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const tranche::v1::StreamReservationsResult& result : answers.results()) {
+      std::unique_ptr<StreamRequest> request = Take(result.sequence());
+      if (request != nullptr) done.emplace_back(std::move(request), &result);
+    }
+    for (int i = 0; i < answers.refusals_size(); ++i) {
+      for (const uint64_t sequence : answers.refusals(i).sequences()) {
+        std::unique_ptr<StreamRequest> request = Take(sequence);
+        if (request != nullptr) refused[static_cast<size_t>(i)].push_back(std::move(request));
+      }
+    }
+  }
+  if (!done.empty()) owner_->OnDone(std::move(done));
+  for (int i = 0; i < answers.refusals_size(); ++i) {
+    Requests& requests = refused[static_cast<size_t>(i)];
+    if (!requests.empty()) owner_->OnRefused(std::move(requests), ErrorIn(answers.refusals(i)));
+  }
 }
 
 void NodeStream::FinishSending() {
@@ -125,18 +188,18 @@ void NodeStream::CancelIfOverdue(absl::Time now) {
   bool overdue = false;
   {
     absl::MutexLock lock(&mutex_);
-    for (const auto& [sequence, item] : unanswered_) overdue |= item.attempt_deadline + kOverdueGrace < now;
+    for (const auto& [sequence, request] : unanswered_) overdue |= request->attempt_deadline() + kOverdueGrace < now;
   }
   if (overdue) Cancel();
 }
 
 void NodeStream::OnDone(const grpc::Status& status) {
   const std::shared_ptr<NodeStream> self = std::move(self_);
-  std::vector<StreamItem> unanswered;
+  Requests unanswered;
   {
     absl::MutexLock lock(&mutex_);
     ending_ = true;
-    for (auto& [sequence, item] : unanswered_) unanswered.push_back(std::move(item));
+    for (auto& [sequence, request] : unanswered_) unanswered.push_back(std::move(request));
     unanswered_.clear();
   }
   // The context holds its channel. The channel's last owner must not be a thread of gRPC: the client may be destroyed

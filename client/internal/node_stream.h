@@ -1,39 +1,38 @@
-// One gRPC stream to one node: writes one request at a time and matches answers to requests by their sequence.
+// One gRPC stream to one node: writes one message at a time and matches answers to requests by their sequence.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
-#include "absl/functional/any_invocable.h"
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "client/internal/request_queue.h"
+#include "client/internal/stream_request.h"
 #include "client/internal/stub.h"
-#include "tranche/reservation.h"
 
 namespace tranche::internal {
 
-// A request in flight and its callback.
-struct StreamItem {
-  CreateReservation request;
-  absl::AnyInvocable<void(absl::StatusOr<Reservation>)> callback;
-  absl::Time attempt_deadline;  // for its try on the stream
-  absl::Time deadline;          // for the whole request
-};
-
 // Thread-safe. Keeps itself alive until gRPC is done with it.
+//
+// A node that takes frames says so when the stream begins; until then each request is a message.
 class NodeStream final : public StreamReactor, public std::enable_shared_from_this<NodeStream> {
  public:
+  using Requests = std::vector<std::unique_ptr<StreamRequest>>;
+  // A request and the node's answer to it.
+  using Done = std::pair<std::unique_ptr<StreamRequest>, const tranche::v1::StreamReservationsResult*>;
+
   class Owner {
    public:
-    // The node's answer to one request. Called on a thread of gRPC, without locks.
-    virtual void OnAnswer(StreamItem item, absl::StatusOr<Reservation> answer) = 0;
+    // What one message has answered. These are called on a thread of gRPC, without locks.
+    virtual void OnDone(std::vector<Done> done) = 0;
+    virtual void OnRefused(Requests requests, const absl::Status& error) = 0;
     // The stream to `node` has ended; these requests got no answer. This is the last call.
-    virtual void OnEnded(int node, std::vector<StreamItem> unanswered) = 0;
+    virtual void OnEnded(int node, Requests unanswered) = 0;
 
    protected:
     ~Owner() = default;
@@ -42,8 +41,13 @@ class NodeStream final : public StreamReactor, public std::enable_shared_from_th
   // The owner must stay alive until OnEnded() has returned.
   static std::shared_ptr<NodeStream> Start(Stub& stub, int node, Owner* owner);
 
-  // False, with `item` unchanged: the stream is ending.
-  bool Send(StreamItem& item, absl::Time now);
+  enum class Sending {
+    kTaken,
+    kNotHere,  // the node has not said that it takes frames, and such a request needs one
+    kEnding,   // another stream may take it
+  };
+  // Unless it is taken, `request` is unchanged.
+  Sending Send(std::unique_ptr<StreamRequest>& request, absl::Time now);
   // Sends what is queued and then closes the sending side; the node ends the stream after its last answer.
   void FinishSending();
   // Ends the stream at once.
@@ -54,12 +58,17 @@ class NodeStream final : public StreamReactor, public std::enable_shared_from_th
  private:
   NodeStream(int node, Owner* owner) : node_(node), owner_(owner) {}
 
+  void OnReadInitialMetadataDone(bool ok) override;
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
   void OnDone(const grpc::Status& status) override;
 
-  // Takes the next request to write into write_; false when there is none.
+  // Takes the next message to write into write_; false when there is none.
   bool NextWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Null if nobody waits for an answer of this sequence.
+  std::unique_ptr<StreamRequest> Take(uint64_t sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Tells the owner what is in a message.
+  void Deliver(const tranche::v1::StreamReservationsResponse& answers) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const int node_;
   Owner* const owner_;
@@ -74,8 +83,8 @@ class NodeStream final : public StreamReactor, public std::enable_shared_from_th
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool finish_sending_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t last_sequence_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::deque<tranche::v1::StreamReservationsRequest> queue_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<uint64_t, StreamItem> unanswered_ ABSL_GUARDED_BY(mutex_);
+  RequestQueue queue_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<uint64_t, std::unique_ptr<StreamRequest>> unanswered_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tranche::internal

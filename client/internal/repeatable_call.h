@@ -22,14 +22,17 @@ class RepeatableCall final : public RetryingCall {
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Answer>)>;
   using Method = void (Stub::*)(Stub::Context&, absl::Time, const Request&, Response*, internal::AttemptObserver*);
 
-  // `changes`: the id of the reservation that the call changes; "" if it only reads.
+  // `changes`: the id of the reservation that the call changes; "" if it only reads. `in_doubt`: it may have been done
+  // before.
   RepeatableCall(CallEnvironment& environment, absl::Time deadline, Method method, Request request, std::string changes,
-                 Callback callback)
+                 Callback callback, bool in_doubt = false)
       : RetryingCall(environment, deadline),
         method_(method),
         request_(std::move(request)),
         changes_(std::move(changes)),
-        callback_(std::move(callback)) {}
+        callback_(std::move(callback)) {
+    if (in_doubt) set_outcome_unknown();
+  }
 
  private:
   void Send(Stub& stub, absl::Time deadline) override {

@@ -10,8 +10,15 @@ namespace tranche::internal {
 namespace {
 
 constexpr absl::Duration kWatchInterval = absl::Milliseconds(250);
+// Streams that a request is offered to: one may be ending just then.
+constexpr int kTries = 2;
 // How long the node may take to end a stream on which it owes no answer.
 constexpr absl::Duration kEndGrace = absl::Seconds(1);
+
+CreateReservation WithId(CreateReservation request) {
+  if (request.reservation_id.empty()) request.reservation_id = MakeUuidV7();
+  return request;
+}
 
 }  // namespace
 
@@ -19,13 +26,8 @@ StreamSession::StreamSession(Connection& connection, const StreamOptions& option
     : connection_(connection), max_outstanding_(std::max(1, options.max_outstanding)) {}
 
 void StreamSession::Create(CreateReservation request, Callback callback) {
-  {
-    absl::MutexLock lock(&mutex_);
-    auto window_open = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return WindowOpen(); };
-    mutex_.Await(absl::Condition(&window_open));
-    ++outstanding_;
-  }
-  Send(std::move(request), std::move(callback));
+  TakeSlot();
+  Start<CreateOnStream>(WithId(std::move(request)), std::move(callback));
 }
 
 bool StreamSession::TryCreate(CreateReservation& request, Callback& callback) {
@@ -33,28 +35,58 @@ bool StreamSession::TryCreate(CreateReservation& request, Callback& callback) {
     absl::MutexLock lock(&mutex_);
     if (!WindowOpen()) return false;
     ++outstanding_;
+    ++undelivered_;
   }
-  Send(std::move(request), std::move(callback));
+  Start<CreateOnStream>(WithId(std::move(request)), std::move(callback));
   return true;
 }
 
-void StreamSession::Send(CreateReservation request, Callback callback) {
-  CallEnvironment& environment = connection_.environment();
-  const absl::Time now = environment.scheduler->Now();
-  if (request.reservation_id.empty()) request.reservation_id = MakeUuidV7();
-  StreamItem item{std::move(request), std::move(callback),
-                  now + std::min(environment.options.attempt_timeout, environment.options.request_timeout),
-                  now + environment.options.request_timeout};
-  // A refusal must be checked against the ledger, which takes a call of its own.
-  if (item.request.retry_of_unknown) {
-    ContinueAsCall(std::move(item), /*outcome_unknown=*/true);
-    return;
+void StreamSession::CreateCart(tranche::CreateCart cart, CartOnStream::Callback callback) {
+  // As without a stream.
+  if (cart.lines.empty()) return connection_.CreateCart(std::move(cart), std::move(callback));
+  for (CartLine& line : cart.lines) {
+    if (line.reservation_id.empty()) line.reservation_id = MakeUuidV7();
   }
-  std::shared_ptr<NodeStream> stream = StreamInsteadOf(nullptr);
-  if (stream != nullptr && stream->Send(item, now)) return;
-  stream = StreamInsteadOf(stream);
-  if (stream != nullptr && stream->Send(item, now)) return;
-  ContinueAsCall(std::move(item), /*outcome_unknown=*/false);
+  TakeSlot();
+  Start<CartOnStream>(std::move(cart), std::move(callback));
+}
+
+void StreamSession::Confirm(ConfirmReservation change, ConfirmOnStream::Callback callback) {
+  TakeSlot();
+  Start<ConfirmOnStream>(std::move(change), std::move(callback));
+}
+
+void StreamSession::Cancel(CancelReservation change, Callback callback) {
+  TakeSlot();
+  Start<CancelOnStream>(std::move(change), std::move(callback));
+}
+
+void StreamSession::TakeSlot() {
+  auto window_open = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return WindowOpen(); };
+  absl::MutexLock lock(&mutex_);
+  mutex_.Await(absl::Condition(&window_open));
+  ++outstanding_;
+  ++undelivered_;
+}
+
+template <typename OnStream, typename Request, typename RequestCallback>
+void StreamSession::Start(Request request, RequestCallback callback) {
+  const ClientOptions& options = connection_.environment().options;
+  const absl::Time now = connection_.environment().scheduler->Now();
+  Send(std::make_unique<OnStream>(now + std::min(options.attempt_timeout, options.request_timeout),
+                                  now + options.request_timeout, std::move(request), std::move(callback)),
+       now);
+}
+
+void StreamSession::Send(std::unique_ptr<StreamRequest> request, absl::Time now) {
+  std::shared_ptr<NodeStream> stream;
+  for (int tries = 0; tries < kTries && !request->NeedsCall(); ++tries) {
+    stream = StreamInsteadOf(stream);
+    const NodeStream::Sending sending = stream == nullptr ? NodeStream::Sending::kNotHere : stream->Send(request, now);
+    if (sending == NodeStream::Sending::kTaken) return;
+    if (sending == NodeStream::Sending::kNotHere) break;
+  }
+  request->ContinueAsCall(connection_, /*outcome_unknown=*/false, this);
 }
 
 std::shared_ptr<NodeStream> StreamSession::StreamInsteadOf(const std::shared_ptr<NodeStream>& failed) {
@@ -82,35 +114,51 @@ std::shared_ptr<NodeStream> StreamSession::StreamInsteadOf(const std::shared_ptr
   return stream;
 }
 
-void StreamSession::OnAnswer(StreamItem item, absl::StatusOr<Reservation> answer) {
-  const AttemptVerdict verdict = Judge(answer.status());
-  if (verdict.next == AttemptVerdict::Next::kDone && !verdict.outcome_unknown) {
-    Deliver(item.callback, std::move(answer));
-  } else {
-    ContinueAsCall(std::move(item), verdict.outcome_unknown);
-  }
+void StreamSession::OnDone(std::vector<NodeStream::Done> done) {
+  NodeStream::Requests not_answered;
+  std::erase_if(done, [&](NodeStream::Done& one) {
+    if (one.first->IsAnswer(*one.second)) return false;
+    not_answered.push_back(std::move(one.first));
+    return true;
+  });
+  ContinueAsCalls(std::move(not_answered), /*outcome_unknown=*/true);
+  OnAnswered(static_cast<int>(done.size()));
+  for (const NodeStream::Done& one : done) one.first->Deliver(*one.second);
+  OnDelivered(static_cast<int>(done.size()));
 }
 
-void StreamSession::OnEnded(int node, std::vector<StreamItem> unanswered) {
+void StreamSession::OnRefused(NodeStream::Requests requests, const absl::Status& error) {
+  const AttemptVerdict verdict = Judge(error);
+  if (verdict.next != AttemptVerdict::Next::kDone || verdict.outcome_unknown) {
+    return ContinueAsCalls(std::move(requests), verdict.outcome_unknown);
+  }
+  OnAnswered(static_cast<int>(requests.size()));
+  for (const std::unique_ptr<StreamRequest>& request : requests) request->Refuse(error);
+  OnDelivered(static_cast<int>(requests.size()));
+}
+
+void StreamSession::OnEnded(int node, NodeStream::Requests unanswered) {
   CallEnvironment& environment = connection_.environment();
   if (!unanswered.empty()) environment.nodes.Avoid(node, environment.scheduler->Now());
-  for (StreamItem& item : unanswered) ContinueAsCall(std::move(item), /*outcome_unknown=*/true);
+  ContinueAsCalls(std::move(unanswered), /*outcome_unknown=*/true);
   absl::MutexLock lock(&mutex_);
   --streams_;
 }
 
-void StreamSession::ContinueAsCall(StreamItem item, bool outcome_unknown) {
-  item.request.retry_of_unknown |= outcome_unknown;
-  connection_.CreateBefore(item.deadline, std::move(item.request),
-                           [this, callback = std::move(item.callback)](absl::StatusOr<Reservation> answer) mutable {
-                             Deliver(callback, std::move(answer));
-                           });
+void StreamSession::ContinueAsCalls(NodeStream::Requests requests, bool outcome_unknown) {
+  for (const std::unique_ptr<StreamRequest>& request : requests) {
+    request->ContinueAsCall(connection_, outcome_unknown, this);
+  }
 }
 
-void StreamSession::Deliver(Callback& callback, absl::StatusOr<Reservation> answer) {
-  callback(std::move(answer));
+void StreamSession::OnAnswered(int count) {
   absl::MutexLock lock(&mutex_);
-  --outstanding_;
+  outstanding_ -= count;
+}
+
+void StreamSession::OnDelivered(int count) {
+  absl::MutexLock lock(&mutex_);
+  undelivered_ -= count;
 }
 
 void StreamSession::Watch() {
@@ -123,7 +171,7 @@ void StreamSession::Watch() {
     {
       absl::MutexLock lock(&self->mutex_);
       stream = self->stream_;
-      if (self->closed_ && self->outstanding_ == 0) return;
+      if (self->closed_ && self->undelivered_ == 0) return;
     }
     if (stream != nullptr) stream->CancelIfOverdue(environment.scheduler->Now());
     self->Watch();
@@ -132,7 +180,7 @@ void StreamSession::Watch() {
 
 void StreamSession::Close() {
   std::shared_ptr<NodeStream> stream;
-  auto answered = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return outstanding_ == 0; };
+  auto answered = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return undelivered_ == 0; };
   auto ended = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return streams_ == 0; };
   {
     absl::MutexLock open_lock(&open_mutex_);

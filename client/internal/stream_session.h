@@ -14,7 +14,9 @@
 namespace tranche::internal {
 
 // Thread-safe. The connection must outlive it; Close() must have returned before the last reference is released.
-class StreamSession final : public std::enable_shared_from_this<StreamSession>, private NodeStream::Owner {
+class StreamSession final : public std::enable_shared_from_this<StreamSession>,
+                            private NodeStream::Owner,
+                            private StreamWindow {
  public:
   using Callback = ReservationStream::Callback;
 
@@ -22,20 +24,28 @@ class StreamSession final : public std::enable_shared_from_this<StreamSession>, 
 
   void Create(CreateReservation request, Callback callback);
   bool TryCreate(CreateReservation& request, Callback& callback);
+  void CreateCart(tranche::CreateCart cart, CartOnStream::Callback callback);
+  void Confirm(ConfirmReservation change, ConfirmOnStream::Callback callback);
+  void Cancel(CancelReservation change, Callback callback);
   void Close();
 
  private:
-  void OnAnswer(StreamItem item, absl::StatusOr<Reservation> answer) override;
-  void OnEnded(int node, std::vector<StreamItem> unanswered) override;
+  void OnDone(std::vector<NodeStream::Done> done) override;
+  void OnRefused(NodeStream::Requests requests, const absl::Status& error) override;
+  void OnEnded(int node, NodeStream::Requests unanswered) override;
+  void OnAnswered(int count) override;
+  void OnDelivered(int count) override;
 
   bool WindowOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return outstanding_ < max_outstanding_; }
-  // Call it when a slot of the window is taken.
-  void Send(CreateReservation request, Callback callback);
+  // Waits for a slot of the window.
+  void TakeSlot();
+  // Call these when a slot of the window is taken.
+  template <typename OnStream, typename Request, typename RequestCallback>
+  void Start(Request request, RequestCallback callback);
+  void Send(std::unique_ptr<StreamRequest> request, absl::Time now);
   // The stream to send on; opens one if there is none except `failed`.
   std::shared_ptr<NodeStream> StreamInsteadOf(const std::shared_ptr<NodeStream>& failed);
-  void ContinueAsCall(StreamItem item, bool outcome_unknown);
-  // Runs the callback and frees the slot of the window.
-  void Deliver(Callback& callback, absl::StatusOr<Reservation> answer);
+  void ContinueAsCalls(NodeStream::Requests requests, bool outcome_unknown);
   void Watch();
 
   Connection& connection_;
@@ -43,8 +53,9 @@ class StreamSession final : public std::enable_shared_from_this<StreamSession>, 
 
   absl::Mutex open_mutex_;  // one thread opens, the others wait; never taken in a callback of a stream
   absl::Mutex mutex_ ABSL_ACQUIRED_AFTER(open_mutex_);
-  int outstanding_ ABSL_GUARDED_BY(mutex_) = 0;
-  int streams_ ABSL_GUARDED_BY(mutex_) = 0;  // started and not yet ended
+  int outstanding_ ABSL_GUARDED_BY(mutex_) = 0;  // sent and not yet answered
+  int undelivered_ ABSL_GUARDED_BY(mutex_) = 0;  // whose callbacks have not run
+  int streams_ ABSL_GUARDED_BY(mutex_) = 0;      // started and not yet ended
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   bool watching_ ABSL_GUARDED_BY(mutex_) = false;
   std::shared_ptr<NodeStream> stream_ ABSL_GUARDED_BY(mutex_);

@@ -78,6 +78,10 @@ def durable(options):
             }
             print(f"{name:8}{figures[name]['created_per_second']:10,.0f} durable reservations/s   "
                   f"p50 {figures[name]['p50_ms']:.1f} ms   p99 {figures[name]['p99_ms']:.1f} ms", flush=True)
+        open_sale(endpoints[0], "hot-frames", 100_000_000)
+        report = folder / "durable.json"
+        run("bench_durable", "--endpoint", endpoints[0], "--sku", "hot-frames", "--json", report)
+        figures["beside the bare procedure"] = json.loads(report.read_text())
         run("tranchectl", "--endpoint", endpoints[0], "verify")
     return figures
 
@@ -112,6 +116,11 @@ def memory(options):
         figures[f"after_{options.soak}_s_mib"] = memory_mib(pid, "VmRSS")
         print("  ".join(f"{name} {value:.0f}" for name, value in figures.items()), flush=True)
         return figures
+
+
+def refusal(options):
+    run("refusal_benchmark", "--benchmark_min_time=0.5")
+    return None
 
 
 def counter(options):
@@ -165,6 +174,7 @@ FIGURES = {
     "quota": quota,
     "quota-plane": quota_plane,
     "memory": memory,
+    "refusal": refusal,
     "counter": counter,
     "create": create,
     "changes": reservation_figure("changes"),

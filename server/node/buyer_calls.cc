@@ -37,6 +37,7 @@ ReservationStreamOptions ToStreamOptions(const ServerOptions& options) {
   constexpr int64_t kAnswersPerMib = 1024 * 1024 / kAnswerBytes;
   ReservationStreamOptions stream;
   stream.max_outstanding = options.max_stream_outstanding;
+  stream.max_message_bytes = options.max_message_bytes;
   stream.unread_timeout = absl::Milliseconds(options.unread_timeout_ms);
   stream.limits.node = {options.max_streams, options.unread_memory_mib * kAnswersPerMib};
   stream.limits.address = {options.max_streams_per_address, options.unread_memory_per_address_mib * kAnswersPerMib};

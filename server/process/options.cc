@@ -226,9 +226,9 @@ void AddStreams(Parser& parser, ServerOptions* options) {
                    "stops reading from it");
   parser.AddNumber(
       "unread-memory-per-connection-mib", &options->unread_memory_per_connection_mib, 1, 65536, "MIB",
-      "The same for all streams of one connection, at 2 KiB a request; and, counted by itself, most memory "
-      "for other calls' answers of more than 4 KiB that it does not take; at that they are refused with "
-      "OVERLOADED");
+      "The same for all streams of one connection, at 2 KiB for each reservation that an answer may tell; and, counted "
+      "by itself, most memory for other calls' answers of more than 4 KiB that it does not take; at that they are "
+      "refused with OVERLOADED");
   parser.AddNumber("unread-memory-per-address-mib", &options->unread_memory_per_address_mib, 1, 65536, "MIB",
                    "The same for callers at one IP address, which may be a proxy's");
   parser.AddNumber("unread-memory-mib", &options->unread_memory_mib, 1, 65536, "MIB", "The same for the node");

@@ -42,6 +42,11 @@ class CallContext {
   // logs the caller if the error is internal. Call it once, right before Finish.
   grpc::Status Conclude(const absl::Status& outcome) const;
 
+  // Before the reactor has sent anything.
+  void AddInitialMetadata(const std::string& key, const std::string& value) const {
+    context_->AddInitialMetadata(key, value);
+  }
+
   // Ends a call that is not finished from this side, whatever its caller does: pending reads and writes fail, and the
   // caller gets CANCELLED. The call must still be finished, and must not be before this returns. gRPC may call its
   // reactor meanwhile, on this thread too: hold no lock that the reactor takes.

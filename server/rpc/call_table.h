@@ -10,6 +10,7 @@
 #include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/impl/codegen/server_callback_handlers.h>
 #include <grpcpp/impl/rpc_service_method.h>
+#include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <functional>
@@ -61,9 +62,10 @@ using BlockingHandler = std::function<absl::StatusOr<Response>(const CallContext
 template <typename Request, typename Response>
 using ServerStreamHandler =
     std::function<grpc::ServerWriteReactor<Response>*(const CallContext&, const CallFrame&, const Request&)>;
-template <typename Request, typename Response>
+// The stream parses and serializes its messages by itself: gRPC would take one that cannot be read for the end of the
+// caller's requests.
 using BidiStreamHandler =
-    std::function<grpc::ServerBidiReactor<Request, Response>*(const CallContext&, const CallFrame&)>;
+    std::function<grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*(const CallContext&, const CallFrame&)>;
 
 // `serve(frame, request, reply)` is called for each call that has time left, on gRPC's thread. It must not block. The
 // reply is a Reply or a LargeReply of Response.
@@ -170,9 +172,9 @@ CallEntry ServerStreamCall(CallPolicy policy, ServerStreamHandler<Request, Respo
 }
 
 template <typename Request, typename Response>
-CallEntry BidiStreamCall(CallPolicy policy, BidiStreamHandler<Request, Response> handler) {
+CallEntry BidiStreamCall(CallPolicy policy, BidiStreamHandler handler) {
   const auto bind = [policy, handler](const CallFrame& frame) {
-    return std::make_unique<grpc::internal::CallbackBidiHandler<Request, Response>>(
+    return std::make_unique<grpc::internal::CallbackBidiHandler<grpc::ByteBuffer, grpc::ByteBuffer>>(
         [policy, handler, &frame](grpc::CallbackServerContext* context) {
           return handler(frame.ContextOfStream(context, policy), frame);
         });

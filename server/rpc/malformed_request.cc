@@ -6,10 +6,13 @@
 
 namespace tranche::server {
 
+absl::Status UnreadableRequest(const google::protobuf::Descriptor& type) {
+  return InvalidField("request", absl::StrCat("cannot be read as ", type.full_name(),
+                                              ": its bytes are no such message, or a string in it is not UTF-8"));
+}
+
 grpc::Status MalformedRequest(const google::protobuf::Descriptor& type) {
-  return ToGrpcStatus(
-      InvalidField("request", absl::StrCat("cannot be read as ", type.full_name(),
-                                           ": its bytes are no such message, or a string in it is not UTF-8")));
+  return ToGrpcStatus(UnreadableRequest(type));
 }
 
 void* RequestGate::Deserialize(grpc_call* call, grpc_byte_buffer* request, grpc::Status* status, void** handler_data) {

@@ -9,11 +9,13 @@
 #include <memory>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "google/protobuf/descriptor.h"
 
 namespace tranche::server {
 
 // INVALID_ARGUMENT, FIELD_INVALID. `type` is the one that the request should have had.
+absl::Status UnreadableRequest(const google::protobuf::Descriptor& type);
 grpc::Status MalformedRequest(const google::protobuf::Descriptor& type);
 
 // Two handlers of one method: `serve` for requests that could be read, `refuse` for the others.

@@ -48,11 +48,11 @@ CallEntry WatchCall(CallPolicy policy, WatchHub* hub) {
       });
 }
 
-CallEntry StreamCall(CallPolicy policy, ReservationHandler* handler, ReservationStreamSet* streams,
+CallEntry StreamCall(CallPolicy policy, const StreamHandlers& handlers, ReservationStreamSet* streams,
                      ReservationStreamOptions options) {
   return BidiStreamCall<v1::StreamReservationsRequest, v1::StreamReservationsResponse>(
       policy, [=](const CallContext& call, const CallFrame& frame) {
-        return ReservationStream::Start(call, frame, handler, streams, options);
+        return ReservationStream::Start(call, frame, handlers, streams, options);
       });
 }
 
@@ -76,7 +76,8 @@ std::vector<CallEntry> ReservationCalls(const ReservationHandlers& to, Reservati
       LargeInlineCall({"ListReservations", kShop, kInline, kYes, kList}, to.list, &ListHandler::List),
       // Not counted: a watch has no deadline, and a stream's requests are counted one by one.
       WatchCall({"WatchReservation", kBuyer, kInline, kYes}, to.watch),
-      StreamCall({"StreamReservations", kShop, kInline, kYes}, to.reservation, streams, stream_options),
+      StreamCall({"StreamReservations", kShop, kInline, kYes}, {to.reservation, to.cart, to.change}, streams,
+                 stream_options),
   };
 }
 

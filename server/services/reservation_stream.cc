@@ -1,20 +1,37 @@
 #include "server/services/reservation_stream.h"
 
-#include <memory>
-#include <optional>
-#include <utility>
+#include <grpcpp/support/slice.h>
 
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "server/errors.h"
-#include "server/proto_time.h"
+#include "server/rpc/malformed_request.h"
 #include "server/services/reservation_stream_set.h"
 
 namespace tranche::server {
+namespace {
+
+std::string BytesOf(const grpc::ByteBuffer& buffer) {
+  std::vector<grpc::Slice> slices;
+  std::string bytes;
+  // It fails only for what no caller can send: a message whose compression gRPC has not undone.
+  if (!buffer.Dump(&slices).ok()) return bytes;
+  bytes.reserve(buffer.Length());
+  for (const grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  return bytes;
+}
+
+}  // namespace
 
 ReservationStream* ReservationStream::Start(const CallContext& call, const CallFrame& frame,
-                                            ReservationHandler* handler, ReservationStreamSet* set,
+                                            const StreamHandlers& handlers, ReservationStreamSet* set,
                                             ReservationStreamOptions options) {
-  std::shared_ptr<ReservationStream> stream(new ReservationStream(call, frame, handler, set, options));
+  std::shared_ptr<ReservationStream> stream(new ReservationStream(call, frame, handlers, set, options));
   absl::StatusOr<std::unique_ptr<StreamShare>> share = set->budget().Open(call.peer());
   // The set keeps it alive until OnDone, which gRPC calls only after it got the reactor.
   ReservationStream* const reactor = stream.get();
@@ -22,6 +39,9 @@ ReservationStream* ReservationStream::Start(const CallContext& call, const CallF
     absl::MutexLock lock(&reactor->mutex_);
     if (share.ok()) {
       reactor->share_ = *std::move(share);
+      call.AddInitialMetadata(kFrameItemsKey, absl::StrCat(kMaxFrameItems));
+      call.AddInitialMetadata(kFrameBytesKey, absl::StrCat(options.max_message_bytes));
+      reactor->StartSendInitialMetadata();
       reactor->ReadNext();
     } else {
       reactor->finished_ = true;
@@ -39,69 +59,147 @@ void ReservationStream::Stop() {
 }
 
 void ReservationStream::OnReadDone(bool ok) {
+  const absl::Status readable = ok ? message_.Read(BytesOf(received_)) : absl::OkStatus();
+  received_.Clear();
   {
     absl::MutexLock lock(&mutex_);
-    if (!ok) half_closed_ = true;
-    if (!ok || finished_) {
-      reading_ = false;
-      share_->GiveBack(1);
+    reading_ = false;
+    half_closed_ = half_closed_ || !ok;
+    malformed_.Update(readable);
+    holding_ = ok && readable.ok();
+    if (message_.is_frame()) answers_.UseFrames();
+    if (!BeginToAdmit()) {
+      if (!holding_) LetGoOfMessage();
       return FinishIfOver();
     }
-    ++outstanding_;
   }
-  const uint64_t sequence = request_.sequence();
-  const absl::StatusOr<absl::Time> deadline = DeadlineOfRequest();
-  if (!deadline.ok()) {
-    Decided(sequence, deadline.status());
-  } else {
-    const OpenCall call = frame_.open_calls->Begin(CallKind::kReservation, *deadline);
-    handler_->Create(request_.create(), *deadline,
-                     [self = shared_from_this(), call, sequence](absl::StatusOr<quota::Sold> sold) {
-                       self->frame_.open_calls->End(call);
-                       self->Decided(sequence, std::move(sold));
-                     });
+  Admit();
+}
+
+void ReservationStream::Admit() {
+  v1::StreamReservationsItem item;
+  while (true) {
+    const RequestMessage::Found found = message_.Next(&item);
+    const int64_t room = found == RequestMessage::Found::kRequest ? RoomOf(item) : 1;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (found == RequestMessage::Found::kMalformed) {
+        malformed_.Update(UnreadableRequest(*v1::StreamReservationsRequest::descriptor()));
+      }
+      holding_ = !Unheard() && malformed_.ok() && found != RequestMessage::Found::kNone;
+      if (!holding_) return EndAdmitting();
+      if (!TakeRoom(room)) {
+        message_.StepBack();
+        return EndAdmitting();
+      }
+      ++outstanding_;
+    }
+    if (found == RequestMessage::Found::kUnreadable) {
+      Decided(item.sequence(), room, UnreadableRequest(*v1::StreamReservationsItem::descriptor()));
+      continue;
+    }
+    ServeItem(
+        handlers_, frame_, item,
+        [self = shared_from_this(), sequence = item.sequence(), room](
+            absl::StatusOr<v1::StreamReservationsResult> result) { self->Decided(sequence, room, std::move(result)); });
   }
-  // Only now may request_ be read into again.
+}
+
+bool ReservationStream::BeginToAdmit() {
+  if (!holding_ || admitting_) return false;
+  // If there is no room, the next Check or the next answer that is taken tries again.
+  const bool room = outstanding_ < options_.max_outstanding && (reserved_ > 0 || !share_->Exhausted());
+  if (!room && !Unheard()) return false;
+  admitting_ = true;
+  return true;
+}
+
+void ReservationStream::EndAdmitting() {
+  admitting_ = false;
+  if (!holding_) {
+    LetGoOfMessage();
+    ReadNext();
+  }
+  WriteNext();
+  FinishIfOver();
+}
+
+void ReservationStream::LetGoOfMessage() {
+  message_.Clear();
+  share_->GiveBack(std::exchange(reserved_, 0));
+}
+
+bool ReservationStream::TakeRoom(int64_t room) {
+  if (outstanding_ >= options_.max_outstanding || !share_->TryTake(room - reserved_)) return false;
+  reserved_ = 0;
+  return true;
+}
+
+void ReservationStream::Decided(uint64_t sequence, int64_t room, absl::StatusOr<v1::StreamReservationsResult> result) {
   absl::MutexLock lock(&mutex_);
-  reading_ = false;
-  ReadNext();
+  if (result.ok()) {
+    result->set_sequence(sequence);
+    answers_.Add(*std::move(result), room);
+  } else {
+    answers_.AddRefusal(sequence, result.status(), room);
+  }
+  // Most requests of a frame are decided while it is gone through: their answers go into one message.
+  if (admitting_ && !answers_.has_ready() && !Unheard()) return;
+  WriteNext();
+  FinishIfOver();
 }
 
 void ReservationStream::OnWriteDone(bool ok) {
-  absl::MutexLock lock(&mutex_);
-  writing_ = false;
-  outbox_.pop_front();
-  ++written_;
-  Answered(1);
-  if (!ok) cancelled_ = true;
-  WriteNext();
-  ReadNext();
-  FinishIfOver();
+  {
+    absl::MutexLock lock(&mutex_);
+    writing_ = false;
+    sent_.Clear();
+    ++written_;
+    Answered(writing_count_);
+    if (!ok) cancelled_ = true;
+    WriteNext();
+    if (!BeginToAdmit()) {
+      ReadNext();
+      return FinishIfOver();
+    }
+  }
+  Admit();
 }
 
 void ReservationStream::OnCancel() {
-  absl::MutexLock lock(&mutex_);
-  cancelled_ = true;
-  WriteNext();
-  FinishIfOver();
+  {
+    absl::MutexLock lock(&mutex_);
+    cancelled_ = true;
+    WriteNext();
+    if (!BeginToAdmit()) return FinishIfOver();
+  }
+  Admit();
 }
 
 void ReservationStream::OnDone() { set_->Remove(this); }
 
 void ReservationStream::Check(absl::Time now) {
+  bool admit = false;
+  bool cancel = false;
   {
     absl::MutexLock lock(&mutex_);
     if (finished_) return;
     // Other streams may have made room.
     ReadNext();
-    if (unread_ || cancelled_ || !TakesNothing(now)) return;
-    if (outstanding_ < options_.max_outstanding && !share_->Exhausted()) return;
-    LOG_EVERY_T(WARNING, 60) << "a stream of " << call_.peer()
-                             << " is ended, because its caller takes no answers (at most one line a minute)";
-    unread_ = true;
-    cancelling_ = true;
-    WriteNext();
+    admit = BeginToAdmit();
+    // Whoever leaves no room for a cart is in the way, too.
+    const bool at_limit = outstanding_ >= options_.max_outstanding || share_->Exhausted(kMostRoom);
+    if (!unread_ && !cancelled_ && TakesNothing(now) && at_limit) {
+      LOG_EVERY_T(WARNING, 60) << "a stream of " << call_.peer()
+                               << " is ended, because its caller takes no answers (at most one line a minute)";
+      unread_ = cancelling_ = cancel = true;
+      WriteNext();
+      // Lets go of the message that is in hand.
+      admit = admit || BeginToAdmit();
+    }
   }
+  if (admit) Admit();
+  if (!cancel) return;
   call_.TryCancel();
   absl::MutexLock lock(&mutex_);
   cancelling_ = false;
@@ -117,68 +215,43 @@ bool ReservationStream::TakesNothing(absl::Time now) {
   return now - untaken_since_ >= options_.unread_timeout;
 }
 
-void ReservationStream::Decided(uint64_t sequence, absl::StatusOr<quota::Sold> sold) {
-  v1::StreamReservationsResponse response;
-  response.set_sequence(sequence);
-  if (sold.ok()) {
-    v1::CreateReservationResponse* created = response.mutable_created();
-    handler_->Fill(sold->reservation, created->mutable_reservation());
-    created->set_replayed(sold->replayed);
-  } else {
-    *response.mutable_error() = ToRpcStatus(sold.status());
-  }
-  absl::MutexLock lock(&mutex_);
-  outbox_.push_back(std::move(response));
-  WriteNext();
-  FinishIfOver();
-}
-
-absl::StatusOr<absl::Time> ReservationStream::DeadlineOfRequest() const {
-  std::optional<absl::Duration> timeout = absl::InfiniteDuration();
-  if (request_.has_timeout()) timeout = FromDuration(request_.timeout());
-  if (!timeout.has_value() || *timeout <= absl::ZeroDuration()) {
-    return FieldError(v1::ERROR_REASON_FIELD_INVALID, "timeout", "must be a positive duration");
-  }
-  const absl::Time now = frame_.clock->Now();
-  return EffectiveDeadline(*frame_.deadlines, now + *timeout, now);
-}
-
 void ReservationStream::ReadNext() {
-  if (reading_ || half_closed_ || cancelled_ || stopping_ || unread_ || finished_) return;
+  if (reading_ || holding_ || half_closed_ || stopping_ || Unheard() || !malformed_.ok()) return;
   // If there is no room, the next Check or the next answer that is taken tries again.
-  if (outstanding_ >= options_.max_outstanding || !share_->TryTake()) return;
+  if (outstanding_ >= options_.max_outstanding || !share_->TryTake(1 - reserved_)) return;
+  reserved_ = 1;
   reading_ = true;
-  StartRead(&request_);
+  StartRead(&received_);
 }
 
 void ReservationStream::WriteNext() {
-  // Nobody listens: the claims stand, their answers are dropped.
-  if (cancelled_ || unread_) return DropAnswers();
-  if (writing_ || outbox_.empty()) return;
+  // Nobody listens: the claims stand, their answers are dropped. What is being written stays until OnWriteDone.
+  if (cancelled_ || unread_) return Answered(answers_.Clear());
+  if (writing_ || answers_.empty()) return;
   writing_ = true;
+  const AnswerMessage next = answers_.Take();
+  writing_count_ = next.count;
+  const grpc::Slice slice(next.bytes);
+  sent_ = grpc::ByteBuffer(&slice, 1);
   grpc::WriteOptions options;
   // More answers follow at once: let the transport combine them.
-  if (outbox_.size() > 1) options.set_buffer_hint();
-  StartWrite(&outbox_.front(), options);
+  if (!answers_.empty()) options.set_buffer_hint();
+  StartWrite(&sent_, options);
 }
 
-void ReservationStream::DropAnswers() {
-  const size_t kept = writing_ ? 1 : 0;  // until OnWriteDone
-  if (outbox_.size() <= kept) return;
-  Answered(static_cast<int>(outbox_.size() - kept));
-  outbox_.resize(kept);
-}
-
-void ReservationStream::Answered(int count) {
-  outstanding_ -= count;
-  share_->GiveBack(count);
+void ReservationStream::Answered(const AnswerCount& count) {
+  if (count.answers == 0) return;
+  outstanding_ -= count.answers;
+  share_->GiveBack(count.room);
 }
 
 void ReservationStream::FinishIfOver() {
-  if (finished_ || cancelling_ || !(half_closed_ || cancelled_ || stopping_ || unread_)) return;
-  if (outstanding_ > 0 || writing_) return;
+  if (finished_ || cancelling_) return;
+  if (!(half_closed_ || cancelled_ || stopping_ || unread_ || !malformed_.ok())) return;
+  if (outstanding_ > 0 || writing_ || holding_ || admitting_) return;
   finished_ = true;
   if (cancelled_ || unread_) return Finish(grpc::Status::CANCELLED);
+  if (!malformed_.ok()) return Finish(call_.Conclude(malformed_));
   if (half_closed_) return Finish(grpc::Status::OK);
   Finish(call_.Conclude(RefusalError({storage::Refusal::kDraining})));
 }

@@ -1,20 +1,25 @@
 // One StreamReservations call.
 //
-//   read -> handler -> decided (any thread, any order) -> outbox -> one write at a time
+//   read -> its requests, one after the other -> handler -> decided (any thread, any order) -> answers -> one write at
+//   a time
 //
-// A request is outstanding from its read to the end of its answer's write, which ends when the caller's window of flow
-// control has room for it. The stream reads no more, so that HTTP/2 flow control holds the caller back, while
+// A request is outstanding from when it is admitted to the end of its answer's write, which ends when the caller's
+// window of flow control has room for it. The stream admits no more, and so reads no more, so that HTTP/2 flow control
+// holds the caller back, while
 //   - max_outstanding of its requests are, or
 //   - the answers of all streams, or of those of its caller or on its connection, take what they may (StreamBudget).
+// The requests of a frame are admitted one by one by the same rule: what there is no room for waits in the frame, as
+// bytes, and the next message is read when the last of them is admitted.
+//
 // If its caller takes no answer meanwhile for unread_timeout, the call is cancelled from this side, which also frees
 // what gRPC keeps. It cannot be finished with a reason: gRPC allows no finish while a write is pending, and this write
 // stays pending until the caller reads.
 #pragma once
 
+#include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 
 #include "absl/base/thread_annotations.h"
@@ -22,36 +27,42 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "server/handlers/reservation_handler.h"
 #include "server/rpc/call_frame.h"
+#include "server/services/answer_queue.h"
+#include "server/services/request_message.h"
 #include "server/services/stream_budget.h"
+#include "server/services/stream_item.h"
 #include "tranche/v1/reservation_service.pb.h"
 
 namespace tranche::server {
 
 struct ReservationStreamOptions {
-  int max_outstanding = 1024;  // requests of one stream that are read and whose answers are not written yet
+  int max_outstanding = 1024;         // requests of one stream that are admitted and whose answers are not written yet
+  int max_message_bytes = 64 * 1024;  // gRPC refuses a larger one; the caller is told
   absl::Duration unread_timeout = absl::Seconds(10);
   StreamLimits limits = {};
 };
 
+// A node that takes frames says so in its initial metadata, with decimal numbers.
+inline constexpr char kFrameItemsKey[] = "tranche-frame-items";
+inline constexpr char kFrameBytesKey[] = "tranche-frame-bytes";
+
 class ReservationStreamSet;
 
-// Owned by the set until gRPC is done with it, and by every claim that is not decided yet, which may take longer.
-class ReservationStream final
-    : public grpc::ServerBidiReactor<v1::StreamReservationsRequest, v1::StreamReservationsResponse>,
-      public std::enable_shared_from_this<ReservationStream> {
+// Owned by the set until gRPC is done with it, and by every request that is not decided yet, which may take longer.
+class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
+                                public std::enable_shared_from_this<ReservationStream> {
  public:
-  // The reactor to hand to gRPC. Frame, handler and set outlive it. Each request is counted as an open call of its own,
-  // and each has its own deadline: its timeout, lowered to the frame's max_deadline.
-  static ReservationStream* Start(const CallContext& call, const CallFrame& frame, ReservationHandler* handler,
+  // The reactor to hand to gRPC. Frame, handlers and set outlive it. Each request is counted as an open call of its
+  // own, and each has its own deadline.
+  static ReservationStream* Start(const CallContext& call, const CallFrame& frame, const StreamHandlers& handlers,
                                   ReservationStreamSet* set, ReservationStreamOptions options);
 
   // Reads no more; ends with DRAINING once every request that was read is answered.
   void Stop();
 
-  // Reads on if there is room again, and cancels the call if its caller does not read. To be called several times
-  // within unread_timeout, by one thread.
+  // Goes on if there is room again, and cancels the call if its caller does not read. To be called several times within
+  // unread_timeout, by one thread.
   void Check(absl::Time now);
 
   void OnReadDone(bool ok) override;
@@ -60,41 +71,59 @@ class ReservationStream final
   void OnDone() override;
 
  private:
-  ReservationStream(const CallContext& call, const CallFrame& frame, ReservationHandler* handler,
+  ReservationStream(const CallContext& call, const CallFrame& frame, const StreamHandlers& handlers,
                     ReservationStreamSet* set, ReservationStreamOptions options)
-      : call_(call), frame_(frame), handler_(handler), set_(set), options_(options) {}
+      : call_(call), frame_(frame), handlers_(handlers), set_(set), options_(options) {}
 
-  void Decided(uint64_t sequence, absl::StatusOr<quota::Sold> sold);
-  absl::StatusOr<absl::Time> DeadlineOfRequest() const;
+  // Admits what is in hand while there is room. By the thread that has set admitting_.
+  void Admit() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether the caller of this is to call Admit, without the lock.
+  bool BeginToAdmit() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndAdmitting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LetGoOfMessage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool TakeRoom(int64_t room) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Decided(uint64_t sequence, int64_t room, absl::StatusOr<v1::StreamReservationsResult> result)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Whether the caller has taken nothing of what waits for them for unread_timeout.
   bool TakesNothing(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Nobody hears what is answered from now on.
+  bool Unheard() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return cancelled_ || unread_ || finished_; }
   void ReadNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void DropAnswers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Answered(int count) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Answered(const AnswerCount& count) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FinishIfOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const CallContext call_;  // valid until the call is finished
   const CallFrame& frame_;
-  ReservationHandler* const handler_;
+  const StreamHandlers handlers_;
   ReservationStreamSet* const set_;
   const ReservationStreamOptions options_;
 
-  // Filled by gRPC, then used by OnReadDone; both only while reading_.
-  v1::StreamReservationsRequest request_;
+  // Filled by gRPC, then emptied by OnReadDone; both only while reading_.
+  grpc::ByteBuffer received_;
+  // What was read last. Only for the thread that has set admitting_.
+  RequestMessage message_;
+  // What is being written; only while writing_.
+  grpc::ByteBuffer sent_;
 
   absl::Mutex mutex_;
-  // Has taken one answer for each outstanding request and for the read under way. Absent if the stream was refused.
+  // Has taken room for each outstanding request, and reserved_. Absent if the stream was refused.
   std::unique_ptr<StreamShare> share_ ABSL_GUARDED_BY(mutex_);
-  // The front is being written while writing_. A deque: what is being written must not move.
-  std::deque<v1::StreamReservationsResponse> outbox_ ABSL_GUARDED_BY(mutex_);
+  AnswerQueue answers_ ABSL_GUARDED_BY(mutex_);
+  AnswerCount writing_count_ ABSL_GUARDED_BY(mutex_);
   int outstanding_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Room that was taken before the read, for the first request that it brings.
+  int64_t reserved_ ABSL_GUARDED_BY(mutex_) = 0;
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
+  bool holding_ ABSL_GUARDED_BY(mutex_) = false;  // message_ has requests that are not admitted
+  bool admitting_ ABSL_GUARDED_BY(mutex_) = false;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;  // the caller sends no more
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;    // the caller is gone
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  bool unread_ ABSL_GUARDED_BY(mutex_) = false;  // the caller takes no answers
+  bool unread_ ABSL_GUARDED_BY(mutex_) = false;     // the caller takes no answers
+  absl::Status malformed_ ABSL_GUARDED_BY(mutex_);  // not OK: what the caller is told about a message of theirs
   // Check is cancelling the call, which must not be finished meanwhile: its context would vanish.
   bool cancelling_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;

@@ -9,11 +9,11 @@ namespace {
 
 absl::Status TooManyStreams(const char* message) { return MakeError(v1::ERROR_REASON_TOO_MANY_STREAMS, message); }
 
-// Adds one unless that exceeds the bound. Near the bound it may fail although another thread is just giving way, which
-// costs that stream a moment.
-bool TakeOne(std::atomic<int64_t>& count, int64_t bound) {
-  if (count.fetch_add(1, std::memory_order_relaxed) < bound) return true;
-  count.fetch_sub(1, std::memory_order_relaxed);
+// Adds so many unless that exceeds the bound. Near the bound it may fail although another thread is just giving way,
+// which costs that stream a moment.
+bool Take(std::atomic<int64_t>& count, int64_t answers, int64_t bound) {
+  if (count.fetch_add(answers, std::memory_order_relaxed) + answers <= bound) return true;
+  count.fetch_sub(answers, std::memory_order_relaxed);
   return false;
 }
 
@@ -59,17 +59,18 @@ StreamShare::~StreamShare() {
   budget_->Close(address_, connection_);
 }
 
-bool StreamShare::TryTake() {
+bool StreamShare::TryTake(int64_t answers) {
+  if (answers == 0) return true;
   const StreamLimits& limits = budget_->limits_;
-  if (!TakeOne(connection_->second.answers, limits.connection.answers)) return false;
-  if (TakeOne(address_->second.answers, limits.address.answers)) {
-    if (TakeOne(budget_->answers_, limits.node.answers)) {
-      ++taken_;
+  if (!Take(connection_->second.answers, answers, limits.connection.answers)) return false;
+  if (Take(address_->second.answers, answers, limits.address.answers)) {
+    if (Take(budget_->answers_, answers, limits.node.answers)) {
+      taken_ += answers;
       return true;
     }
-    address_->second.answers.fetch_sub(1, std::memory_order_relaxed);
+    address_->second.answers.fetch_sub(answers, std::memory_order_relaxed);
   }
-  connection_->second.answers.fetch_sub(1, std::memory_order_relaxed);
+  connection_->second.answers.fetch_sub(answers, std::memory_order_relaxed);
   return false;
 }
 
@@ -81,11 +82,11 @@ void StreamShare::GiveBack(int64_t answers) {
   budget_->answers_.fetch_sub(answers, std::memory_order_relaxed);
 }
 
-bool StreamShare::Exhausted() const {
+bool StreamShare::Exhausted(int64_t answers) const {
   const StreamLimits& limits = budget_->limits_;
-  return connection_->second.answers.load(std::memory_order_relaxed) >= limits.connection.answers ||
-         address_->second.answers.load(std::memory_order_relaxed) >= limits.address.answers ||
-         budget_->answers() >= limits.node.answers;
+  return connection_->second.answers.load(std::memory_order_relaxed) + answers > limits.connection.answers ||
+         address_->second.answers.load(std::memory_order_relaxed) + answers > limits.address.answers ||
+         budget_->answers() + answers > limits.node.answers;
 }
 
 }  // namespace tranche::server

@@ -18,7 +18,9 @@
 
 namespace tranche::server {
 
-// No answer of StreamReservations takes more, whatever its fields hold (stream_budget_test.cc).
+// No answer of StreamReservations takes more for each reservation that it tells, whatever the fields hold
+// (stream_budget_test.cc). So an answer that may tell several counts as several. In a frame most take a few bytes, but
+// that is not known before.
 inline constexpr int64_t kAnswerBytes = 2048;
 
 struct StreamBounds {
@@ -73,11 +75,11 @@ class StreamShare {
   StreamShare(const StreamShare&) = delete;
   StreamShare& operator=(const StreamShare&) = delete;
 
-  // Takes room for one more answer; false if there is none.
-  bool TryTake();
+  // Takes room for so many more answers; false, and takes nothing, if there is not that much.
+  bool TryTake(int64_t answers = 1);
   void GiveBack(int64_t answers);
-  // Whether TryTake would fail.
-  bool Exhausted() const;
+  // Whether there is no room for so many more.
+  bool Exhausted(int64_t answers = 1) const;
 
  private:
   friend class StreamBudget;

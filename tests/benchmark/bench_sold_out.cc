@@ -1,14 +1,15 @@
 // How fast a front node answers "sold out", compared with the fastest answer that gRPC can give at all: an echo server,
-// called in turns by the same client on the same machine, so that both see the same conditions. The node answers in two
-// forms: as a status, and as a message (refusal_in_response).
+// called in turns by the same client on the same machine, so that both see the same conditions. The node answers in
+// several forms: to unary calls as a status, and as a message (refusal_in_response); and on streams, one claim in a
+// message, and many in a frame.
 //
 //   bench_sold_out --endpoint 127.0.0.1:7400 --sku tv        (tv must be sold out)
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -16,10 +17,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
+#include "tests/benchmark/child_server.h"
 #include "tests/benchmark/echo_server.h"
 #include "tests/benchmark/raw_caller.h"
+#include "tests/benchmark/raw_stream_caller.h"
 
 namespace tranche::benchmark {
 namespace {
@@ -31,6 +35,9 @@ struct Flags {
   double seconds = 3;
   int in_flight = 256;
   int channels = 1;
+  int streams = 2;
+  int stream_in_flight = 1024;
+  int frame_items = 256;
   std::string json_file;
 };
 
@@ -62,9 +69,9 @@ nlohmann::json ToJson(const Series& series) {
 // A node's sold-out answers of one form, beside the echo.
 struct Answers {
   std::string name;
-  RawCaller caller;
-  Series series;
-  std::vector<double> ratios;
+  std::function<RawResult(absl::Duration)> run;
+  Series series = {};
+  std::vector<double> ratios = {};
 };
 
 bool Write(const std::string& path, const nlohmann::json& report) {
@@ -93,22 +100,40 @@ bool Valid(const Series& echo, const std::vector<std::unique_ptr<Answers>>& form
   return valid;
 }
 
-int Measure(const Flags& flags, const std::string& echo_address) {
-  RawCaller echo_caller(echo_address, flags.sku, flags.in_flight, flags.channels, false);
+// The last one is the stream of frames.
+std::vector<std::unique_ptr<Answers>> FormsOf(const Flags& flags) {
   std::vector<std::unique_ptr<Answers>> forms;
   for (const bool in_response : {false, true}) {
+    const auto caller =
+        std::make_shared<RawCaller>(flags.endpoint, flags.sku, flags.in_flight, flags.channels, in_response);
     forms.emplace_back(new Answers{in_response ? "message" : "status",
-                                   {flags.endpoint, flags.sku, flags.in_flight, flags.channels, in_response},
-                                   {},
-                                   {}});
+                                   [caller](absl::Duration duration) { return caller->Run(duration); }});
   }
+  for (const int frame_items : {0, flags.frame_items}) {
+    const auto caller = std::make_shared<RawStreamCaller>(RawStreamOptions{.address = flags.endpoint,
+                                                                           .sku = flags.sku,
+                                                                           .streams = flags.streams,
+                                                                           .in_flight = flags.stream_in_flight,
+                                                                           .frame_items = frame_items});
+    forms.emplace_back(new Answers{frame_items == 0 ? "stream" : "frames",
+                                   [caller](absl::Duration duration) { return caller->Run(duration); }});
+  }
+  return forms;
+}
+
+int Measure(const Flags& flags, const std::string& echo_address) {
+  RawCaller echo_caller(echo_address, flags.sku, flags.in_flight, flags.channels, false);
+  const std::vector<std::unique_ptr<Answers>> forms = FormsOf(flags);
   const absl::Duration duration = absl::Seconds(flags.seconds);
   // Connections and caches.
   echo_caller.Run(absl::Milliseconds(500));
-  for (const auto& answers : forms) answers->caller.Run(absl::Milliseconds(500));
+  for (const auto& answers : forms) answers->run(absl::Milliseconds(500));
   Series echo;
-  std::cout << absl::StrFormat("%-7s %10s %10s %8s %10s %8s\n", "ROUND", "ECHO/s", "STATUS/s", "RATIO", "MESSAGE/s",
-                               "RATIO");
+  std::cout << absl::StrFormat("%-7s %10s", "ROUND", "ECHO/s");
+  for (const auto& answers : forms) {
+    std::cout << absl::StrFormat(" %10s %8s", absl::AsciiStrToUpper(answers->name) + "/s", "RATIO");
+  }
+  std::cout << "\n";
   const auto print = [&](const std::string& round, double echo_rate, const auto& rate, const auto& ratio) {
     std::cout << absl::StrFormat("%-7s %10.0f", round, echo_rate);
     for (const auto& a : forms) std::cout << absl::StrFormat(" %10.0f %7.1f%%", rate(*a), ratio(*a) * 100);
@@ -118,7 +143,7 @@ int Measure(const Flags& flags, const std::string& echo_address) {
     echo.Add(echo_caller.Run(duration));
     const double echo_rate = echo.per_second.back();
     for (const auto& answers : forms) {
-      answers->series.Add(answers->caller.Run(duration));
+      answers->series.Add(answers->run(duration));
       answers->ratios.push_back(answers->series.per_second.back() / std::max(1.0, echo_rate));
     }
     print(
@@ -128,8 +153,13 @@ int Measure(const Flags& flags, const std::string& echo_address) {
   print(
       "median", Median(echo.per_second), [](const Answers& a) { return Median(a.series.per_second); },
       [](const Answers& a) { return Median(a.ratios); });
+  std::cout << absl::StrFormat("A stream of frames refuses %.1f times as fast as the echo answers (medians).\n",
+                               Median(forms.back()->ratios));
   nlohmann::json report = {{"in_flight", flags.in_flight},
                            {"channels", flags.channels},
+                           {"streams", flags.streams},
+                           {"stream_in_flight", flags.stream_in_flight},
+                           {"frame_items", flags.frame_items},
                            {"round_seconds", flags.seconds},
                            {"echo", ToJson(echo)}};
   for (const auto& answers : forms) report["sold_out"][answers->name] = ToJson(*answers);
@@ -151,9 +181,19 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--in-flight", flags.in_flight)->check(CLI::Range(1, 100'000))->capture_default_str();
   app.add_option("--channels", flags.channels, "Connections")->check(CLI::Range(1, 1000))->capture_default_str();
+  app.add_option("--streams", flags.streams, "Each on a connection of its own")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--stream-in-flight", flags.stream_in_flight, "Claims of each stream")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  app.add_option("--frame-items", flags.frame_items, "Claims in a frame; at most those in flight")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
   app.add_option("--json", flags.json_file, "Write the figures to this file");
   CLI11_PARSE(app, argc, argv);
-  const auto echo = EchoServer::Start(std::filesystem::read_symlink("/proc/self/exe").string());
+  flags.frame_items = std::min(flags.frame_items, flags.stream_in_flight);
+  const auto echo = ChildServer::Start({"--serve-echo"});
   if (!echo.ok()) {
     std::cerr << "bench_sold_out: " << echo.status().message() << "\n";
     return 1;

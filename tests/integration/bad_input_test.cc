@@ -294,5 +294,54 @@ TEST_F(BadInputTest, AStreamAnswersEachRequestByItsSequence) {
   EXPECT_EQ(info.reason(), "QUANTITY_INVALID");
 }
 
+TEST_F(BadInputTest, AFrameAnswersEachOfItsRequestsBySequence) {
+  const auto context = Context();
+  auto stream = stub_->StreamReservations(context.get());
+  v1::StreamReservationsRequest frame;
+  for (uint64_t sequence = 1; sequence <= 20; ++sequence) {
+    v1::StreamReservationsItem* const item = frame.add_items();
+    item->set_sequence(sequence);
+    *item->mutable_create() = GoodRequest("buyer-" + std::to_string(sequence));
+    if (sequence == 7) item->mutable_create()->set_quantity(0);
+  }
+  ASSERT_TRUE(stream->Write(frame));
+  std::vector<v1::Reservation> created;
+  std::map<uint64_t, std::string> refused;
+  v1::StreamReservationsResponse response;
+  while (created.size() + refused.size() < 20) {
+    ASSERT_TRUE(stream->Read(&response));
+    for (const auto& result : response.results()) created.push_back(result.created().reservation());
+    for (const auto& refusal : response.refusals()) {
+      google::rpc::ErrorInfo info;
+      ASSERT_TRUE(refusal.error().details(0).UnpackTo(&info));
+      for (const uint64_t sequence : refusal.sequences()) refused[sequence] = info.reason();
+    }
+  }
+  EXPECT_EQ(created.size(), 10u) << "ten units";
+  EXPECT_EQ(refused[7], "QUANTITY_INVALID");
+
+  // What was bought is paid and given up on the same stream.
+  ASSERT_GE(created.size(), 2u);
+  v1::StreamReservationsRequest changes;
+  v1::StreamReservationsItem* const paid = changes.add_items();
+  paid->set_sequence(21);
+  paid->mutable_confirm()->set_reservation_id(created[0].reservation_id());
+  paid->mutable_confirm()->set_payment_reference("p");
+  paid->mutable_confirm()->set_amount_minor(created[0].amount_minor());
+  paid->mutable_confirm()->set_currency(created[0].currency());
+  v1::StreamReservationsItem* const cancelled = changes.add_items();
+  cancelled->set_sequence(22);
+  cancelled->mutable_cancel()->set_reservation_id(created[1].reservation_id());
+  ASSERT_TRUE(stream->Write(changes));
+  ASSERT_TRUE(stream->WritesDone());
+  std::map<uint64_t, v1::StreamReservationsResult> done;
+  while (stream->Read(&response)) {
+    for (const auto& result : response.results()) done[result.sequence()] = result;
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(done[21].confirmed().outcome(), v1::CONFIRM_OUTCOME_CONFIRMED);
+  EXPECT_EQ(done[22].cancelled().reservation().state(), v1::RESERVATION_STATE_CANCELLED);
+}
+
 }  // namespace
 }  // namespace tranche::testing

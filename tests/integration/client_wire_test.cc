@@ -140,6 +140,182 @@ TEST(ClientStreamTest, RefusalsComeThrough) {
   EXPECT_TRUE(IsSoldOut(run.last)) << run.last;
 }
 
+TEST(ClientStreamTest, RequestsGoInFramesToANodeThatTakesThem) {
+  FakeFrontNode node;
+  const auto client = OpenAt({node.address()});
+  StreamRun run;
+  constexpr int kRequests = 20'000;
+  run.Run(*client->OpenStream(), kRequests);
+  EXPECT_EQ(run.granted, kRequests);
+  EXPECT_EQ(run.mismatched, 0);
+  EXPECT_GT(node.largest_frame(), 1);
+  EXPECT_LT(node.stream_messages(), kRequests);
+  EXPECT_EQ(node.unary_calls(), 0);
+}
+
+TEST(ClientStreamTest, ANodeThatDoesNotSayThatItTakesFramesGetsNone) {
+  for (const std::string items : {"", "many", "0", "-1"}) {
+    FakeFrontNode node;
+    node.frame_items = items;
+    const auto client = OpenAt({node.address()});
+    StreamRun run;
+    run.Run(*client->OpenStream(), 2000);
+    EXPECT_EQ(run.granted, 2000);
+    EXPECT_EQ(run.mismatched, 0);
+    EXPECT_EQ(node.largest_frame(), 0);
+    EXPECT_EQ(node.stream_messages(), 2000);
+    EXPECT_EQ(node.unary_calls(), 0);
+  }
+}
+
+TEST(ClientStreamTest, FramesKeepToTheNodesLimits) {
+  FakeFrontNode node;
+  node.frame_items = "3";
+  const auto client = OpenAt({node.address()});
+  StreamRun run;
+  run.Run(*client->OpenStream(), 5000);
+  EXPECT_EQ(run.granted, 5000);
+  EXPECT_GT(node.largest_frame(), 1);
+  EXPECT_LE(node.largest_frame(), 3);
+}
+
+// During an upgrade a client meets nodes of both versions.
+TEST(ClientStreamTest, OldAndNewNodesServeTheStreamsOfOneClient) {
+  FakeFrontNode old_node, new_node;
+  old_node.frame_items = "";
+  const auto client = OpenAt({old_node.address(), new_node.address()});
+  for (int i = 0; i < 4; ++i) {
+    StreamRun run;
+    run.Run(*client->OpenStream(), 2000);
+    EXPECT_EQ(run.granted, 2000);
+    EXPECT_EQ(run.mismatched, 0);
+  }
+  EXPECT_EQ(old_node.largest_frame(), 0);
+  EXPECT_GT(new_node.largest_frame(), 1);
+}
+
+TEST(ClientStreamTest, RefusalsOfAFrameComeThroughToEachOfItsRequests) {
+  FakeFrontNode empty({}, ErrorDetails(grpc::StatusCode::UNAVAILABLE, "EXHAUSTED_HERE"));
+  FakeFrontNode sold_out({}, ErrorDetails(grpc::StatusCode::RESOURCE_EXHAUSTED, "SOLD_OUT"));
+  const auto client = OpenAt({empty.address(), sold_out.address()});
+  for (int i = 0; i < 2; ++i) {
+    StreamRun run;
+    run.Run(*client->OpenStream(), 2000);
+    EXPECT_EQ(run.refused, 2000);
+    absl::MutexLock lock(&run.mutex);
+    EXPECT_TRUE(IsSoldOut(run.last)) << run.last;
+  }
+  EXPECT_GT(empty.largest_frame(), 1);
+  EXPECT_GT(sold_out.largest_frame(), 1);
+}
+
+// Answers that say nothing leave the outcome open; the SDK finds out by calls.
+TEST(ClientStreamTest, AnswersThatCannotBeUnderstoodLoseNothing) {
+  FakeFrontNode node([](auto* stream) {
+    tranche::v1::StreamReservationsRequest request;
+    while (stream->Read(&request)) {
+      tranche::v1::StreamReservationsResponse response;
+      response.add_results()->set_sequence(request.sequence());
+      response.add_refusals()->add_sequences(request.sequence() + 1);  // without an error
+      response.add_results()->set_sequence(1'000'000);                 // of nobody
+      stream->Write(response);
+    }
+  });
+  const auto client = OpenAt({node.address()});
+  StreamRun run;
+  run.Run(*client->OpenStream(), 100);
+  EXPECT_EQ(run.granted, 100);
+  EXPECT_EQ(run.mismatched, 0);
+  EXPECT_EQ(node.unary_calls(), 100);
+}
+
+TEST(ClientStreamTest, ACallbackFindsRoomInTheWindowThatItsAnswerLeft) {
+  FakeFrontNode node;
+  const auto client = OpenAt({node.address()});
+  const auto stream = client->OpenStream({.max_outstanding = 1});
+  absl::Notification second_answered;
+  bool sent = false;
+  stream->Create({.sku = "tv", .user = "first"}, [&](absl::StatusOr<Reservation>) {
+    CreateReservation request{.sku = "tv", .user = "second"};
+    ReservationStream::Callback callback = [&](absl::StatusOr<Reservation>) { second_answered.Notify(); };
+    sent = stream->TryCreate(request, callback);
+    if (!sent) second_answered.Notify();
+  });
+  second_answered.WaitForNotification();
+  EXPECT_TRUE(sent);
+  stream->Close();
+}
+
+// Sends as many carts, payments and cancellations, and counts the right answers.
+int CountChanges(ReservationStream& stream, int each) {
+  std::atomic<int> right = 0;
+  for (int i = 0; i < each; ++i) {
+    const std::string id = absl::StrCat("id-", i);
+    stream.CreateCart({.user = "alice", .lines = {{.sku = "tv"}, {.sku = "cable", .quantity = 2}}},
+                      [&](absl::StatusOr<Cart> cart) {
+                        right += cart.ok() && cart->reservations.size() == 2 && cart->reservations[1].quantity == 2;
+                      });
+    stream.Confirm({.reservation_id = id, .payment_reference = "p", .currency = "EUR"},
+                   [&right, id](absl::StatusOr<Confirmation> paid) {
+                     right += paid.ok() && paid->outcome == ConfirmOutcome::kConfirmed &&
+                              paid->reservation.reservation_id == id;
+                   });
+    stream.Cancel({.reservation_id = id}, [&right, id](absl::StatusOr<Reservation> gone) {
+      right += gone.ok() && gone->state == ReservationState::kCancelled && gone->reservation_id == id;
+    });
+  }
+  stream.Close();
+  return right;
+}
+
+TEST(ClientStreamTest, CartsAndChangesTravelInFramesToANodeThatTakesThem) {
+  FakeFrontNode node;
+  const auto client = OpenAt({node.address()});
+  constexpr int kEach = 3000;
+  EXPECT_EQ(CountChanges(*client->OpenStream({.max_outstanding = 64}), kEach), 3 * kEach);
+  EXPECT_GT(node.largest_frame(), 1);
+  // Those of the time before the node had said so are calls.
+  EXPECT_LT(node.unary_calls(), kEach);
+}
+
+TEST(ClientStreamTest, CartsAndChangesAreCallsToANodeFromBeforeFrames) {
+  FakeFrontNode node;
+  node.frame_items = "";
+  const auto client = OpenAt({node.address()});
+  EXPECT_EQ(CountChanges(*client->OpenStream({.max_outstanding = 64}), 100), 300);
+  EXPECT_EQ(node.unary_calls(), 300);
+  EXPECT_EQ(node.stream_messages(), 0);
+}
+
+TEST(ClientStreamTest, ACartWithoutLinesIsRefusedAtOnce) {
+  FakeFrontNode node;
+  const auto client = OpenAt({node.address()});
+  const auto stream = client->OpenStream();
+  absl::Status refused;
+  stream->CreateCart({.user = "alice"}, [&](absl::StatusOr<Cart> cart) { refused = cart.status(); });
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(ClientStreamTest, ChangesOfABrokenStreamContinueAsCalls) {
+  // Answers single requests, and ends the stream at the first frame.
+  FakeFrontNode node([](auto* stream) {
+    tranche::v1::StreamReservationsRequest request;
+    while (stream->Read(&request) && request.items().empty()) {
+      tranche::v1::StreamReservationsResponse response;
+      response.set_sequence(request.sequence());
+      Grant(request.create(), response.mutable_created());
+      stream->Write(response);
+    }
+  });
+  node.handler_takes_frames = true;
+  const auto client = OpenAt({node.address()});
+  const auto stream = client->OpenStream();
+  absl::Notification known;  // the node has said that it takes frames, before this answer
+  stream->Create({.sku = "tv", .user = "alice"}, [&](absl::StatusOr<Reservation>) { known.Notify(); });
+  known.WaitForNotification();
+  EXPECT_EQ(CountChanges(*stream, 10), 30);
+}
+
 TEST(ClientStreamTest, WhatANodeCannotAnswerGoesElsewhereAsACall) {
   FakeFrontNode empty({}, ErrorDetails(grpc::StatusCode::UNAVAILABLE, "EXHAUSTED_HERE"));
   FakeFrontNode full;

@@ -38,6 +38,30 @@ inline void Grant(const tranche::v1::CreateReservationRequest& request,
   response->mutable_reservation()->set_quantity(request.quantity());
 }
 
+inline void Grant(const tranche::v1::CreateReservationsRequest& cart,
+                  tranche::v1::CreateReservationsResponse* response) {
+  for (const tranche::v1::CartLine& line : cart.lines()) {
+    tranche::v1::Reservation* const reservation = response->add_reservations();
+    reservation->set_reservation_id(line.reservation_id());
+    reservation->set_sku_id(line.sku_id());
+    reservation->set_user_id(cart.user_id());
+    reservation->set_quantity(line.quantity());
+  }
+}
+
+inline void Grant(const tranche::v1::ConfirmReservationRequest& change,
+                  tranche::v1::ConfirmReservationResponse* response) {
+  response->set_outcome(tranche::v1::CONFIRM_OUTCOME_CONFIRMED);
+  response->mutable_reservation()->set_reservation_id(change.reservation_id());
+  response->mutable_reservation()->set_state(tranche::v1::RESERVATION_STATE_CONFIRMED);
+}
+
+inline void Grant(const tranche::v1::CancelReservationRequest& change,
+                  tranche::v1::CancelReservationResponse* response) {
+  response->mutable_reservation()->set_reservation_id(change.reservation_id());
+  response->mutable_reservation()->set_state(tranche::v1::RESERVATION_STATE_CANCELLED);
+}
+
 // Sells without limit, or answers every call with `refusal`.
 class FakeFrontNode final : public tranche::v1::ReservationService::Service {
  public:
@@ -59,10 +83,19 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
   const std::string& address() const { return address_; }
   int unary_calls() const { return unary_calls_; }
   int streams() const { return streams_; }
+  // On streams: the messages that were read, and the most requests in one of them.
+  int stream_messages() const { return stream_messages_; }
+  int largest_frame() const { return largest_frame_; }
   int watches() const { return watches_; }
 
   // Like a node from before refusals came in responses. Set it before the first call.
   bool knows_statuses_only = false;
+  // The most items and bytes of a frame, as the node says it; without items it says nothing, like a node from before
+  // frames. Set them before the first stream.
+  std::string frame_items = "1024";
+  std::string frame_bytes = "65536";
+  // The stream handler that the test gave reads frames, too.
+  bool handler_takes_frames = false;
   // Told of every CreateReservation. Set it before the first.
   std::function<void(const tranche::v1::CreateReservationRequest&)> on_create;
   // Set it before the first watch.
@@ -82,6 +115,19 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status CreateReservations(grpc::ServerContext* context, const tranche::v1::CreateReservationsRequest* request,
+                                  tranche::v1::CreateReservationsResponse* response) override {
+    return Answer(*request, response);
+  }
+  grpc::Status ConfirmReservation(grpc::ServerContext* context, const tranche::v1::ConfirmReservationRequest* request,
+                                  tranche::v1::ConfirmReservationResponse* response) override {
+    return Answer(*request, response);
+  }
+  grpc::Status CancelReservation(grpc::ServerContext* context, const tranche::v1::CancelReservationRequest* request,
+                                 tranche::v1::CancelReservationResponse* response) override {
+    return Answer(*request, response);
+  }
+
   grpc::Status GetReservation(grpc::ServerContext* context, const tranche::v1::GetReservationRequest* request,
                               tranche::v1::GetReservationResponse* response) override {
     return ToGrpc(ErrorDetails(grpc::StatusCode::NOT_FOUND, "RESERVATION_NOT_FOUND"));
@@ -97,29 +143,68 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
                                   grpc::ServerReaderWriter<tranche::v1::StreamReservationsResponse,
                                                            tranche::v1::StreamReservationsRequest>* stream) override {
     ++streams_;
+    if (!frame_items.empty() && (!on_stream_ || handler_takes_frames)) {
+      context->AddInitialMetadata("tranche-frame-items", frame_items);
+      context->AddInitialMetadata("tranche-frame-bytes", frame_bytes);
+    }
+    stream->SendInitialMetadata();
     if (on_stream_) {
       on_stream_(stream);
       return grpc::Status::OK;
     }
     tranche::v1::StreamReservationsRequest request;
     while (stream->Read(&request)) {
-      tranche::v1::StreamReservationsResponse response;
-      response.set_sequence(request.sequence());
-      if (refusal_.code() != 0) {
-        *response.mutable_error() = refusal_;
-      } else {
-        Grant(request.create(), response.mutable_created());
-      }
-      stream->Write(response);
+      ++stream_messages_;
+      stream->Write(request.items().empty() ? AnswerTo(request) : AnswerToFrame(request));
     }
     return grpc::Status::OK;
   }
 
  private:
+  template <typename Request, typename Response>
+  grpc::Status Answer(const Request& request, Response* response) {
+    ++unary_calls_;
+    if (refusal_.code() != 0) return ToGrpc(refusal_);
+    Grant(request, response);
+    return grpc::Status::OK;
+  }
+
+  tranche::v1::StreamReservationsResponse AnswerTo(const tranche::v1::StreamReservationsRequest& request) const {
+    tranche::v1::StreamReservationsResponse response;
+    response.set_sequence(request.sequence());
+    if (refusal_.code() != 0) {
+      *response.mutable_error() = refusal_;
+    } else {
+      Grant(request.create(), response.mutable_created());
+    }
+    return response;
+  }
+
+  tranche::v1::StreamReservationsResponse AnswerToFrame(const tranche::v1::StreamReservationsRequest& frame) {
+    tranche::v1::StreamReservationsResponse response;
+    if (frame.items_size() > largest_frame_) largest_frame_ = frame.items_size();
+    if (refusal_.code() != 0) *response.add_refusals()->mutable_error() = refusal_;
+    for (const tranche::v1::StreamReservationsItem& item : frame.items()) {
+      if (refusal_.code() != 0) {
+        response.mutable_refusals(0)->add_sequences(item.sequence());
+        continue;
+      }
+      tranche::v1::StreamReservationsResult* const result = response.add_results();
+      result->set_sequence(item.sequence());
+      if (item.has_create()) Grant(item.create(), result->mutable_created());
+      if (item.has_create_cart()) Grant(item.create_cart(), result->mutable_cart_created());
+      if (item.has_confirm()) Grant(item.confirm(), result->mutable_confirmed());
+      if (item.has_cancel()) Grant(item.cancel(), result->mutable_cancelled());
+    }
+    return response;
+  }
+
   const google::rpc::Status refusal_;
   const StreamHandler on_stream_;
   std::atomic<int> unary_calls_{0};
   std::atomic<int> streams_{0};
+  std::atomic<int> stream_messages_{0};
+  std::atomic<int> largest_frame_{0};
   std::atomic<int> watches_{0};
   std::unique_ptr<grpc::Server> server_;
   std::string address_;

@@ -86,6 +86,18 @@ TEST(TrancheLoadTest, NumbersAreDecimal) {
   EXPECT_FALSE(octal) << "010 is ten";
 }
 
+TEST(TrancheLoadTest, StreamsCarryManyRequestsInAMessage) {
+  FakeFrontNode node;
+  constexpr int kRequests = 20'000;
+  const LoadRun run =
+      RunLoadAt(node.address(), {"--requests", absl::StrCat(kRequests), "--streams", "1", "--timeout-ms", "60000"});
+  EXPECT_EQ(run.exit_status, 0) << run.printed;
+  EXPECT_EQ(node.streams(), 1);
+  EXPECT_GT(node.largest_frame(), 1);
+  EXPECT_LT(node.stream_messages(), kRequests);
+  EXPECT_EQ(node.unary_calls(), 0) << "an answer leaves room for the next request";
+}
+
 TEST(TrancheLoadTest, AnEndpointIsAHostAndAPort) {
   for (const char* endpoints : {"127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "http://127.0.0.1:7400", ":7400"}) {
     const LoadRun run = RunLoadAt(endpoints, {"--requests", "1"});

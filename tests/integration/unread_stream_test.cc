@@ -28,7 +28,6 @@
 namespace tranche::testing {
 namespace {
 
-constexpr int kRequests = 2000;  // of each stream
 constexpr absl::Duration kPatience = absl::Seconds(120);
 // Calls on one connection, which may have so many; and what it can cost then, by server/README.md.
 #if defined(TRANCHE_ADDRESS_SANITIZER)
@@ -58,14 +57,22 @@ v1::StreamReservationsRequest RequestOf(const std::string& sku, const std::strin
   return request;
 }
 
-// Sends as many requests as the node takes, and reads nothing until it is told to.
+// What each of many callers does.
+struct Attack {
+  v1::StreamReservationsRequest message;
+  int messages = 0;
+  int streams = 0;
+  int served_streams = 0;  // the node's limit for a connection
+};
+
+// Sends as many messages as the node takes, and reads nothing until it is told to.
 class Caller final : public grpc::ClientBidiReactor<v1::StreamReservationsRequest, v1::StreamReservationsResponse> {
  public:
-  Caller(v1::ReservationService::Stub& stub, const v1::StreamReservationsRequest& request, absl::BlockingCounter* ended)
-      : ended_(ended), request_(request) {
+  Caller(v1::ReservationService::Stub& stub, const Attack& attack, absl::BlockingCounter* ended)
+      : ended_(ended), attack_(attack) {
     stub.async()->StreamReservations(&context_, this);
     AddHold();  // until Read
-    StartWrite(&request_);
+    StartWrite(&attack_.message);
     StartCall();
   }
 
@@ -78,7 +85,7 @@ class Caller final : public grpc::ClientBidiReactor<v1::StreamReservationsReques
 
   void OnWriteDone(bool ok) override {
     if (!ok) return;
-    if (++sent_ < kRequests) return StartWrite(&request_);
+    if (++sent_ < attack_.messages) return StartWrite(&attack_.message);
     StartWritesDone();
   }
   void OnReadDone(bool ok) override {
@@ -92,7 +99,7 @@ class Caller final : public grpc::ClientBidiReactor<v1::StreamReservationsReques
  private:
   absl::BlockingCounter* const ended_;
   grpc::ClientContext context_;
-  const v1::StreamReservationsRequest request_;
+  const Attack& attack_;
   v1::StreamReservationsResponse response_;
   int sent_ = 0;
   grpc::Status status_;
@@ -137,6 +144,8 @@ class UnreadStreamTest : public SaleTest {
     return v1::ReservationService::NewStub(UnreadChannel(cluster_->endpoint(0)));
   }
 
+  void ExpectBoundedCost(const Attack& attack);
+
   // One claim over a stream.
   static void ExpectStreamSells(v1::ReservationService::Stub& stub, const std::string& user) {
     const auto context = Context();
@@ -150,11 +159,11 @@ class UnreadStreamTest : public SaleTest {
   }
 };
 
-TEST_F(UnreadStreamTest, ACallerWhoOpensFourThousandAndReadsNothingCostsBoundedMemoryAndNobodyElse) {
+void UnreadStreamTest::ExpectBoundedCost(const Attack& attack) {
   MiniClusterOptions options;
   options.nodes = 1;
   options.workers = 0;
-  options.node_args = {"--max-streams-per-connection", absl::StrCat(kMostStreams)};
+  options.node_args = {"--max-streams-per-connection", absl::StrCat(attack.served_streams)};
   StartCluster(options);
   OpenSale("tv", 1);
   OpenSale("book", 1000000);
@@ -162,13 +171,12 @@ TEST_F(UnreadStreamTest, ACallerWhoOpensFourThousandAndReadsNothingCostsBoundedM
   ServerProcess& node = cluster_->node(0);
   const auto ended_streams = [&node] { return node.LogLinesWith("its caller takes no answers"); };
   const auto greedy = Connect();
-  const v1::StreamReservationsRequest late = RequestOf("tv", "late");
   const int64_t before = PeakMib(0);
 
   Buyer buyer(ClientOf({cluster_->endpoint(0)}));
-  absl::BlockingCounter ended(kStreams);
+  absl::BlockingCounter ended(attack.streams);
   std::vector<std::unique_ptr<Caller>> callers;
-  for (int i = 0; i < kStreams; ++i) callers.push_back(std::make_unique<Caller>(*greedy, late, &ended));
+  for (int i = 0; i < attack.streams; ++i) callers.push_back(std::make_unique<Caller>(*greedy, attack, &ended));
   const absl::Time give_up = absl::Now() + kPatience;
   bool accepted_meanwhile = false;
   while (ended_streams() == 0 && absl::Now() < give_up) {
@@ -187,10 +195,10 @@ TEST_F(UnreadStreamTest, ACallerWhoOpensFourThousandAndReadsNothingCostsBoundedM
   for (const auto& caller : callers) ++ends[caller->End()];
   const std::string refused = absl::StrCat(grpc::StatusCode::RESOURCE_EXHAUSTED, " TOO_MANY_STREAMS");
   const std::string cut_off = absl::StrCat(grpc::StatusCode::CANCELLED, " ");
-  EXPECT_EQ(ends[refused], kStreams - kMostStreams);
+  EXPECT_EQ(ends[refused], attack.streams - attack.served_streams);
   EXPECT_GT(ends[cut_off], 0);
   // Those that go on when others have made room, and whose caller reads by then.
-  EXPECT_EQ(ends[refused] + ends[cut_off] + ends["OK"], kStreams);
+  EXPECT_EQ(ends[refused] + ends[cut_off] + ends["OK"], attack.streams);
   // Each claim has the SDK's deadline.
   EXPECT_TRUE(buyer.failure().ok()) << buyer.failure();
   EXPECT_GT(buyer.bought(), 10);
@@ -198,6 +206,22 @@ TEST_F(UnreadStreamTest, ACallerWhoOpensFourThousandAndReadsNothingCostsBoundedM
   RecordProperty("slowest_ms", static_cast<int>(absl::ToInt64Milliseconds(buyer.slowest())));
   ExpectStreamSells(*Connect(), "later");
   ExpectStreamSells(*greedy, "improved");
+}
+
+TEST_F(UnreadStreamTest, ACallerWhoOpensFourThousandAndReadsNothingCostsBoundedMemoryAndNobodyElse) {
+  ExpectBoundedCost({RequestOf("tv", "late"), /*messages=*/2000, kStreams, kMostStreams});
+}
+
+TEST_F(UnreadStreamTest, ACallerWhoSendsFramesAndReadsNothingCostsNoMore) {
+  // An answer takes the ten bytes of its sequence, so that 30 frames are more than gRPC takes from the node unread.
+  Attack attack{.message = {}, .messages = 30, .streams = 40, .served_streams = 32};
+  const v1::CreateReservationRequest late = RequestOf("tv", "late").create();
+  for (uint64_t i = 0; i < 800; ++i) {
+    v1::StreamReservationsItem* const item = attack.message.add_items();
+    item->set_sequence((uint64_t{1} << 63) + i);
+    *item->mutable_create() = late;
+  }
+  ExpectBoundedCost(attack);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Many reservations over one call: cheaper per request than Client::CreateAsync.
+// Many reservations over one call, and many in one message while others wait: several times cheaper per request than
+// Client::CreateAsync.
 #pragma once
 
 #include <memory>
@@ -16,7 +17,8 @@ class StreamSession;
 }
 
 struct StreamOptions {
-  // The most requests that are sent and not yet answered.
+  // The most requests that are sent and not yet answered. A request that is answered makes room before its callback
+  // runs.
   int max_outstanding = 1024;
 };
 
@@ -26,6 +28,8 @@ struct StreamOptions {
 class TRANCHE_EXPORT ReservationStream {
  public:
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;
+  using CartCallback = absl::AnyInvocable<void(absl::StatusOr<Cart>)>;
+  using ConfirmCallback = absl::AnyInvocable<void(absl::StatusOr<Confirmation>)>;
 
   // Made by Client::OpenStream.
   explicit ReservationStream(std::shared_ptr<internal::StreamSession> session);
@@ -40,6 +44,12 @@ class TRANCHE_EXPORT ReservationStream {
 
   // Like Create, but instead of waiting returns false at once, with `request` and `callback` unchanged.
   bool TryCreate(CreateReservation& request, Callback& callback);
+
+  // The same for carts and for changes: the callback gets what Client::CreateCart, Confirm and Cancel would return.
+  // They travel on the stream if its node takes them there, and otherwise as single calls.
+  void CreateCart(tranche::CreateCart cart, CartCallback callback);
+  void Confirm(ConfirmReservation change, ConfirmCallback callback);
+  void Cancel(CancelReservation change, Callback callback);
 
   // Sends no more requests and waits for outstanding answers, at most until their deadlines.
   void Close();

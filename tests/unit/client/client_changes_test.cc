@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/internal/connection.h"
+#include "client/internal/stream_request.h"
 #include "tests/unit/client/scripted_stub.h"
 #include "tranche/error.h"
 
@@ -172,6 +173,56 @@ TEST_F(ClientChangesTest, WithoutADefiniteAnswerTheOutcomeIsUnknown) {
   const auto list = Run(&Connection::List, ListReservations{.user = "alice"});
   EXPECT_EQ(list.status().code(), StatusCode::kUnavailable);
   EXPECT_FALSE(IsOutcomeUnknown(list.status())) << "a list changes nothing";
+}
+
+// What the window of a stream is told.
+struct CountedWindow final : StreamWindow {
+  void OnAnswered(int count) override { answered += count; }
+  void OnDelivered(int count) override { delivered += count; }
+  int answered = 0;
+  int delivered = 0;
+};
+
+TEST_F(ClientChangesTest, AChangeWhoseStreamBrokeStaysInDoubtUntilItIsAnswered) {
+  options_.retry.max_attempts = 2;
+  Open(1);
+  const absl::Time deadline = scheduler_->Now() + absl::Seconds(10);
+  for (const bool sent : {false, true}) {
+    script_.confirm.answers = {Refused(), Refused()};
+    script_.cancel.answers = {Refused(), Refused()};
+    CountedWindow window;
+    std::vector<absl::Status> ends;
+    const auto end = [&](const absl::Status& status) {
+      ends.push_back(status);
+      EXPECT_EQ(window.answered - window.delivered, 1) << "there is room again, but the callback has not run";
+    };
+    ConfirmOnStream confirm(deadline, deadline, {.reservation_id = kId},
+                            [&](absl::StatusOr<Confirmation> answer) { end(answer.status()); });
+    confirm.ContinueAsCall(*connection_, sent, &window);
+    scheduler_->RunAll();
+    CancelOnStream cancel(deadline, deadline, {.reservation_id = kId},
+                          [&](absl::StatusOr<Reservation> answer) { end(answer.status()); });
+    cancel.ContinueAsCall(*connection_, sent, &window);
+    scheduler_->RunAll();
+    ASSERT_EQ(ends.size(), 2u);
+    EXPECT_EQ(window.delivered, 2);
+    for (const absl::Status& status : ends) EXPECT_EQ(IsOutcomeUnknown(status), sent) << status;
+  }
+}
+
+TEST_F(ClientChangesTest, ACartWhoseStreamBrokeIsRepeatedAsOneThatMayExist) {
+  Open(1);
+  const absl::Time deadline = scheduler_->Now() + absl::Seconds(10);
+  CountedWindow window;
+  bool made = false;
+  CartOnStream cart(deadline, deadline,
+                    {.user = "alice", .lines = {{.sku = "tv", .quantity = 1, .reservation_id = kId}}},
+                    [&](absl::StatusOr<tranche::Cart> answer) { made = answer.ok(); });
+  cart.ContinueAsCall(*connection_, /*outcome_unknown=*/true, &window);
+  EXPECT_TRUE(made);
+  EXPECT_EQ(window.delivered, 1);
+  ASSERT_EQ(script_.cart.requests.size(), 1u);
+  EXPECT_TRUE(script_.cart.requests[0].may_exist());
 }
 
 TEST_F(ClientChangesTest, ListSendsItsFilterAndReadsThePage) {

@@ -7,6 +7,8 @@
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "server/errors.h"
+#include "server/services/stream_item.h"
+#include "storage/ledger/lifecycle_ledger.h"
 #include "tranche/v1/reservation_service.pb.h"
 
 namespace tranche::server {
@@ -100,15 +102,35 @@ TEST(StreamBudgetTest, StreamsAreBoundedForAConnectionACallerAndTheNode) {
   EXPECT_TRUE(budget->Open(kSecond).ok());
 }
 
-TEST(StreamBudgetTest, NoAnswerTakesMoreThanItIsCountedFor) {
-  v1::StreamReservationsResponse created;
-  v1::Reservation& reservation = *created.mutable_created()->mutable_reservation();
-  // As long as each may be: see docs/clients.md.
+TEST(StreamBudgetTest, RoomForSeveralIsTakenAsAWholeOrNotAtAll) {
+  const auto budget = StreamBudget::Make({{.streams = 10, .answers = 10}, kMany, {.streams = 10, .answers = 8}});
+  const auto first = budget->Open(kFirst);
+  const auto other = budget->Open(kElsewhere);
+  EXPECT_TRUE((*first)->TryTake(8));
+  EXPECT_TRUE((*first)->TryTake(0));
+  EXPECT_FALSE((*other)->TryTake(3));
+  EXPECT_EQ(budget->answers(), 8) << "a try that fails takes nothing";
+  EXPECT_TRUE((*other)->TryTake(2));
+  (*first)->GiveBack(8);
+  EXPECT_TRUE((*other)->TryTake(6));
+  EXPECT_FALSE((*first)->Exhausted(2));
+  EXPECT_TRUE((*first)->Exhausted(3)) << "the node has ten";
+  EXPECT_FALSE((*other)->TryTake(1)) << "the connection has eight";
+}
+
+// As long as each of its fields may be: see docs/clients.md.
+v1::Reservation LongestReservation() {
+  v1::Reservation reservation;
   for (std::string* id : {reservation.mutable_reservation_id(), reservation.mutable_rebooked_from()})
     id->assign(36, '0');
   reservation.set_sku_id(std::string(64, 's'));
   reservation.set_user_id(std::string(128, 'u'));
   reservation.set_currency("EUR");
+  reservation.set_quantity(1 << 30);
+  reservation.set_amount_minor(int64_t{1} << 60);
+  reservation.set_state(v1::RESERVATION_STATE_CANCELLED);
+  reservation.set_extensions(1 << 30);
+  reservation.set_revision(1 << 30);
   reservation.set_payment_reference(std::string(128, 'p'));
   reservation.set_order_reference(std::string(128, 'o'));
   reservation.set_cancel_reason(std::string(256, 'c'));
@@ -116,12 +138,45 @@ TEST(StreamBudgetTest, NoAnswerTakesMoreThanItIsCountedFor) {
   reservation.mutable_expire_time()->set_seconds(1);
   reservation.mutable_finish_time()->set_seconds(1);
   reservation.mutable_remaining_hold()->set_seconds(1);
-  EXPECT_LE(created.SpaceUsedLong(), static_cast<size_t>(kAnswerBytes));
-  EXPECT_GT(created.SpaceUsedLong(), static_cast<size_t>(kAnswerBytes) / 4) << "a measure of nothing";
+  return reservation;
+}
+
+TEST(StreamBudgetTest, NoAnswerTakesMoreThanItIsCountedFor) {
+  v1::StreamReservationsResponse created;
+  *created.mutable_created()->mutable_reservation() = LongestReservation();
+  // It waits as bytes, in a string that may have room for as many again.
+  EXPECT_LE(2 * created.ByteSizeLong(), static_cast<size_t>(kAnswerBytes));
+  EXPECT_GT(2 * created.ByteSizeLong(), static_cast<size_t>(kAnswerBytes) / 2) << "a measure of nothing";
 
   v1::StreamReservationsResponse refused;
   *refused.mutable_error() = ToRpcStatus(RefusalError({.refusal = storage::Refusal::kExhaustedHere}));
-  EXPECT_LE(refused.SpaceUsedLong(), static_cast<size_t>(kAnswerBytes));
+  EXPECT_LE(2 * refused.ByteSizeLong(), static_cast<size_t>(kAnswerBytes));
+}
+
+TEST(StreamBudgetTest, CartsAndPaymentsAreCountedForWhatTheirAnswersMayTell) {
+  const auto bytes_counted = [](const v1::StreamReservationsItem& item) {
+    return static_cast<size_t>(RoomOf(item) * kAnswerBytes);
+  };
+  v1::StreamReservationsItem cart;
+  v1::StreamReservationsResult made;
+  for (int i = 0; i < storage::kMaxCartLines; ++i) {
+    cart.mutable_create_cart()->add_lines();
+    *made.mutable_cart_created()->add_reservations() = LongestReservation();
+    EXPECT_LE(2 * made.ByteSizeLong(), bytes_counted(cart));
+  }
+  EXPECT_EQ(RoomOf(cart), storage::kMaxCartLines);
+  cart.mutable_create_cart()->add_lines();
+  EXPECT_EQ(RoomOf(cart), storage::kMaxCartLines) << "such a cart is refused";
+  cart.mutable_create_cart()->clear_lines();
+  EXPECT_EQ(RoomOf(cart), 1);
+
+  v1::StreamReservationsItem payment;
+  payment.mutable_confirm();
+  v1::StreamReservationsResult paid;
+  *paid.mutable_confirmed()->mutable_reservation() = LongestReservation();
+  *paid.mutable_confirmed()->mutable_rebooked() = LongestReservation();
+  EXPECT_LE(2 * paid.ByteSizeLong(), bytes_counted(payment));
+  EXPECT_EQ(RoomOf(v1::StreamReservationsItem()), 1);
 }
 
 }  // namespace

@@ -1,0 +1,57 @@
+#include "client/internal/stream_request.h"
+
+#include "client/internal/convert.h"
+
+namespace tranche::internal {
+
+void CreateOnStream::Write(tranche::v1::StreamReservationsItem* item) const {
+  *item->mutable_create() = ToProto(request_);
+}
+
+void CreateOnStream::Deliver(const tranche::v1::StreamReservationsResult& result) {
+  callback_(FromProto(result.created().reservation(), result.created().replayed()));
+}
+
+void CreateOnStream::ContinueAsCall(Connection& connection, bool outcome_unknown, StreamWindow* window) {
+  request_.retry_of_unknown = request_.retry_of_unknown || outcome_unknown;
+  connection.CreateBefore(deadline(), std::move(request_), Telling(window, std::move(callback_)));
+}
+
+void CartOnStream::Write(tranche::v1::StreamReservationsItem* item) const {
+  *item->mutable_create_cart() = ToProto(cart_);
+}
+
+void CartOnStream::Deliver(const tranche::v1::StreamReservationsResult& result) {
+  callback_(FromProto(result.cart_created()));
+}
+
+void CartOnStream::ContinueAsCall(Connection& connection, bool outcome_unknown, StreamWindow* window) {
+  cart_.retry_of_unknown = cart_.retry_of_unknown || outcome_unknown;
+  connection.CreateCartBefore(deadline(), std::move(cart_), Telling(window, std::move(callback_)));
+}
+
+void ConfirmOnStream::Write(tranche::v1::StreamReservationsItem* item) const {
+  *item->mutable_confirm() = ToProto(change_);
+}
+
+void ConfirmOnStream::Deliver(const tranche::v1::StreamReservationsResult& result) {
+  callback_(FromProto(result.confirmed()));
+}
+
+void ConfirmOnStream::ContinueAsCall(Connection& connection, bool outcome_unknown, StreamWindow* window) {
+  connection.ConfirmBefore(deadline(), outcome_unknown, std::move(change_), Telling(window, std::move(callback_)));
+}
+
+void CancelOnStream::Write(tranche::v1::StreamReservationsItem* item) const {
+  *item->mutable_cancel() = ToProto(change_);
+}
+
+void CancelOnStream::Deliver(const tranche::v1::StreamReservationsResult& result) {
+  callback_(FromProto(result.cancelled()));
+}
+
+void CancelOnStream::ContinueAsCall(Connection& connection, bool outcome_unknown, StreamWindow* window) {
+  connection.CancelBefore(deadline(), outcome_unknown, std::move(change_), Telling(window, std::move(callback_)));
+}
+
+}  // namespace tranche::internal

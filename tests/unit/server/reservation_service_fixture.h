@@ -1,0 +1,243 @@
+// ReservationService on a real server and channel, with a seller that answers when the test says so.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "server/process/periodic_task.h"
+#include "server/services/reservation_service.h"
+#include "storage/bounded_executor.h"
+#include "storage/fake/fake_ledger.h"
+#include "tests/support/one_shard.h"
+#include "tests/support/stub_books.h"
+#include "tests/unit/server/grpc_fixture.h"
+#include "tranche/v1/reservation_service.grpc.pb.h"
+
+namespace tranche::server {
+
+inline constexpr auto kLong = absl::Seconds(20);
+
+// Another answer to each kind of change, and a page of one reservation.
+class AnsweringBooks : public tranche::testing::StubBooks {
+ public:
+  void Apply(const std::string&, storage::Change change, absl::Time, storage::ChangeDone done) override {
+    if (std::holds_alternative<storage::Payment>(change)) {
+      return done(storage::ChangeResult{storage::ChangeOutcome::kDone});
+    }
+    if (std::holds_alternative<storage::Cancellation>(change)) return done(absl::UnavailableError("down"));
+    done(storage::RefusedChange(storage::Refusal::kHoldTooLong));
+  }
+  void List(storage::ReservationFilter, storage::ReservationCursor, int, absl::Time, PageDone done) override {
+    done(storage::ReservationPage{{storage::Reservation{}}, std::nullopt});
+  }
+};
+
+// Keeps the claims that arrive until the test decides them.
+class HeldSales {
+ public:
+  void Sell(storage::ReservationClaim claim, absl::Time deadline, quota::SaleDone done) {
+    absl::MutexLock lock(&mutex_);
+    ++arrived_;
+    held_.push_back({std::move(claim), deadline, std::move(done)});
+    most_held_ = std::max(most_held_, held_.size());
+  }
+
+  bool AwaitArrived(int count) {
+    absl::MutexLock lock(&mutex_);
+    const auto enough = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return arrived_ >= count; };
+    return mutex_.AwaitWithTimeout(absl::Condition(&enough), kLong);
+  }
+
+  // Sells to the holder of the claim that came last or first.
+  void DecideLast() { Decide(/*last=*/true); }
+  void DecideFirst() { Decide(/*last=*/false); }
+  // False if there is none.
+  bool TryDecideFirst() {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (held_.empty()) return false;
+    }
+    DecideFirst();
+    return true;
+  }
+
+  absl::Time last_deadline() {
+    absl::MutexLock lock(&mutex_);
+    return held_.back().deadline;
+  }
+  std::string last_user() {
+    absl::MutexLock lock(&mutex_);
+    return held_.back().claim.user_id;
+  }
+  size_t most_held() {
+    absl::MutexLock lock(&mutex_);
+    return most_held_;
+  }
+
+ private:
+  struct Held {
+    storage::ReservationClaim claim;
+    absl::Time deadline;
+    quota::SaleDone done;
+  };
+
+  void Decide(bool last) {
+    Held held;
+    {
+      absl::MutexLock lock(&mutex_);
+      const auto which = last ? held_.end() - 1 : held_.begin();
+      held = std::move(*which);
+      held_.erase(which);
+    }
+    quota::Sold sold;
+    sold.reservation.reservation_id = held.claim.reservation_id;
+    sold.reservation.sku_id = held.claim.sku_id;
+    sold.reservation.user_id = held.claim.user_id;
+    held.done(std::move(sold));
+  }
+
+  absl::Mutex mutex_;
+  std::vector<Held> held_ ABSL_GUARDED_BY(mutex_);
+  int arrived_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t most_held_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+// The one reservation that is watched.
+class WatchedRows {
+ public:
+  void Put(int32_t revision, storage::ReservationState state) {
+    absl::MutexLock lock(&mutex_);
+    storage::Reservation row;
+    row.reservation_id = *storage::Uuid::Parse("01890a5d-ac96-774b-bcce-b302099a8057");
+    row.revision = revision;
+    row.state = state;
+    // Large messages fill a connection's buffers soon.
+    row.cancel_reason = std::string(200, 'r');
+    row.user_id = std::string(1 << 16, 'u');
+    row_ = row;
+  }
+  storage::PartialRead Read() {
+    absl::MutexLock lock(&mutex_);
+    ++reads_;
+    if (!row_.has_value()) return {};
+    return {.found = {*row_}};
+  }
+  // Waits until what was put is certainly seen: a look that began after it has ended.
+  bool AwaitSeen() {
+    absl::MutexLock lock(&mutex_);
+    const int enough = reads_ + 2;
+    const auto seen = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return reads_ >= enough; };
+    return mutex_.AwaitWithTimeout(absl::Condition(&seen), kLong);
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::optional<storage::Reservation> row_ ABSL_GUARDED_BY(mutex_);
+  int reads_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+class ReservationServiceTest : public ::testing::Test {
+ protected:
+  void StartServer(int max_outstanding) { StartServer(ReservationStreamOptions{.max_outstanding = max_outstanding}); }
+  void StartServer(const ReservationStreamOptions& stream_options) {
+    handler_.StartServing();
+    cart_handler_.StartServing();
+    service_ = std::make_unique<ReservationServiceImpl>(
+        ReservationHandlers{&handler_, &cart_handler_, &change_handler_, &list_handler_, &watch_hub_},
+        CallFrame{.clock = storage::Clock::Real(), .deadlines = CallDeadlines{}, .open_calls = &calls_},
+        stream_options);
+    check_streams_ = std::make_unique<PeriodicTask>(absl::Milliseconds(10), [this] { service_->CheckStreams(); });
+    server_ = std::make_unique<LocalServer>(service_->service());
+    stub_ = v1::ReservationService::NewStub(server_->channel());
+  }
+
+  static v1::CreateReservationRequest Request(const std::string& user = "u1") {
+    v1::CreateReservationRequest request;
+    request.set_reservation_id("01890a5d-ac96-774b-bcce-b302099a8057");
+    request.set_sku_id("tv");
+    request.set_user_id(user);
+    request.set_quantity(1);
+    return request;
+  }
+
+  static v1::WatchReservationRequest WatchRequest() {
+    v1::WatchReservationRequest request;
+    request.set_reservation_id("01890a5d-ac96-774b-bcce-b302099a8057");
+    return request;
+  }
+
+  static v1::StreamReservationsRequest Item(uint64_t sequence) {
+    v1::StreamReservationsRequest item;
+    item.set_sequence(sequence);
+    *item.mutable_create() = Request(absl::StrCat("u", sequence));
+    item.mutable_timeout()->set_seconds(5);
+    return item;
+  }
+
+  static std::unique_ptr<grpc::ClientContext> Context() {
+    auto context = std::make_unique<grpc::ClientContext>();
+    context->set_deadline(absl::ToChronoTime(absl::Now() + kLong));
+    return context;
+  }
+
+  HeldSales sales_;
+  storage::FakeClock clock_;
+  storage::FakeLedger ledger_{&clock_};
+  storage::BoundedExecutor executor_{1, 4};
+  tranche::testing::OneShard shard_{&ledger_, &executor_, &clock_};
+  ReservationHandler handler_{[this](storage::ReservationClaim claim, absl::Time deadline, bool, quota::SaleDone done) {
+                                if (claim.sku_id == "dry")
+                                  return done(quota::Refused{.refusal = storage::Refusal::kExhaustedHere});
+                                sales_.Sell(std::move(claim), deadline, std::move(done));
+                              },
+                              shard_.books(), storage::Clock::Real()};
+  CartHandler cart_handler_{[](std::vector<storage::ReservationClaim> lines, absl::Time, bool, quota::CartDone done) {
+                              quota::CartSold sold;
+                              sold.reservations.resize(lines.size());
+                              done(sold);
+                            },
+                            storage::Clock::Real()};
+  AnsweringBooks answers_;
+  quota::SliceTable slices_;
+  ChangeHandler change_handler_{&answers_, &slices_, storage::Clock::Real()};
+  ListHandler list_handler_{&answers_, storage::Clock::Real()};
+  WatchedRows rows_;
+  WatchHub watch_hub_{[this](absl::Span<const storage::Uuid>) { return rows_.Read(); },
+                      &clock_,
+                      {.max_watches = 2, .poll_interval = absl::Milliseconds(1)}};
+  OpenCalls calls_{&clock_, absl::Seconds(30)};
+  std::unique_ptr<ReservationServiceImpl> service_;
+  std::unique_ptr<PeriodicTask> check_streams_;
+  std::unique_ptr<LocalServer> server_;
+  std::unique_ptr<v1::ReservationService::Stub> stub_;
+};
+
+// The stub of a connection of its own: by default, channels share one.
+inline std::unique_ptr<v1::ReservationService::Stub> StubOfAnotherConnection(const LocalServer& server) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return v1::ReservationService::NewStub(
+      grpc::CreateCustomChannel(server.address(), grpc::InsecureChannelCredentials(), arguments));
+}
+
+inline bool AwaitThat(absl::FunctionRef<bool()> reached) {
+  const absl::Time give_up = absl::Now() + kLong;
+  while (absl::Now() < give_up) {
+    // Not asked again once it is: to ask may change what is asked for.
+    if (reached()) return true;
+    std::this_thread::yield();
+  }
+  return false;
+}
+
+}  // namespace tranche::server
