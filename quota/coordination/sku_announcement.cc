@@ -45,6 +45,8 @@ SkuTerms TermsOf(const SkuAnnouncement& announcement) {
   terms.at_most = AtMost(announcement);
   terms.holds_may_lapse = announcement.holds_may_lapse();
   if (!announcement.shard().empty()) terms.shard = announcement.shard();
+  terms.announced = true;
+  terms.version = announcement.version();
   return terms;
 }
 

@@ -56,7 +56,8 @@ NodeAgent::NodeAgent(CoordinationConnector* connector, storage::StockLedger* led
        // The latest one counts: a late note of an earlier incarnation must not hide that the present one has ended.
        .incarnation_ended =
            [this](IncarnationId id) { Wake([id](Work& work) { work.ended = std::max(work.ended, id); }); },
-       .pool_news = [this](PoolNews news) { NotePoolNews(std::move(news)); }});
+       .pool_news = [this](PoolNews news) { NotePoolNews(std::move(news)); },
+       .terms_wanted = [this](const std::string& sku_id) { OnChanged(SkuPath(sku_id)); }});
 }
 
 NodeAgent::~NodeAgent() {

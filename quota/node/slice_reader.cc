@@ -86,8 +86,10 @@ absl::Status SliceReader::ApplySku(const std::string& sku_id, const absl::Status
   if (slice == nullptr) return absl::OkStatus();
   SkuTerms terms = TermsOf(*announcement);
   terms.read_at = clock_->Now();
+  const std::shared_ptr<const SkuTerms> known = slice->terms();
+  const bool news = known == nullptr || !known->announced || known->version != terms.version;
   slice->SetTerms(std::move(terms));
-  slice->pool_pacing().Reset();
+  if (news) slice->pool_pacing().Reset();
   return absl::OkStatus();
 }
 
@@ -107,7 +109,7 @@ absl::Status SliceReader::ApplySlice(const std::string& path, const std::string&
   }
   const std::shared_ptr<Slice> slice = slices_->FindOrAdd(sku_id);
   if (slice == nullptr) return absl::OkStatus();
-  slice->counter().Apply(announcement->allotted(), announcement->version());
+  if (slice->counter().Apply(announcement->allotted(), announcement->version())) slice->pool_pacing().Reset();
   slice->ClearWantedIfMet();
   return absl::OkStatus();
 }

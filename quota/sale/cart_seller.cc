@@ -75,6 +75,7 @@ class CartSeller::WaitingCart : public Waiter {
   }
   void GiveUp() override { seller_->RefuseInVain(cart_, *std::move(refused_)); }
   void SendAway() override { cart_->done(RefusedAs(Refusal::kDraining)); }
+  int64_t wanted() const override { return cart_->wants.at(sku_id()).units; }
 
  private:
   // The SKU that it waits for is looked at first, since many may wait for the same one. At the end of its time, what
@@ -307,7 +308,7 @@ void CartSeller::RefuseAsShort(const CartPtr& cart, CartRefused refused) {
   const Want& want = cart->wants.at(refused.sku_id);
   if (want.slice != nullptr) {
     want.slice->CountRefused(want.units);
-    room_->NoteRefused(want.slice, want.terms);
+    room_->NoteRefused(want.slice, want.terms, want.units);
   }
   Refuse(cart, std::move(refused));
 }

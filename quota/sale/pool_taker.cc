@@ -1,53 +1,65 @@
 #include "quota/sale/pool_taker.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
+#include "storage/ledger/ledger_error.h"
 #include "storage/mutation.h"
 
 namespace tranche::quota {
 
 using Reason = PoolPacing::Reason;
 
-void PoolTaker::Ask(const std::shared_ptr<Slice>& slice, int64_t wanted) {
-  if (!accepting_.load(std::memory_order_relaxed) || storage::Mutated(storage::Mutation::kPoolNeverAsked)) return;
+bool PoolTaker::Ask(const std::shared_ptr<Slice>& slice, int64_t wanted) {
+  return Begin(slice, Reason::kWanted, wanted);
+}
+
+void PoolTaker::Doubt(const std::shared_ptr<Slice>& slice, int64_t wanted) { Begin(slice, Reason::kDoubt, wanted); }
+
+bool PoolTaker::Begin(const std::shared_ptr<Slice>& slice, Reason reason, int64_t wanted) {
+  if (!accepting_.load(std::memory_order_relaxed) || storage::Mutated(storage::Mutation::kPoolNeverAsked)) return false;
   // The counter is below zero while units in flight are withdrawn: those are not lacking for good.
   const int64_t lacking = wanted - std::max<int64_t>(0, slice->counter().free());
-  if (lacking <= 0) return;
+  if (lacking <= 0) return false;
+  PoolPacing& pacing = slice->pool_pacing();
   const absl::Time now = clock_->Now();
-  if (slice->pool_pacing().TryBegin(Reason::kWanted, lacking, now)) AskNow({slice, Reason::kWanted, lacking, now});
+  if (!pacing.TryBegin(reason, lacking, now)) return pacing.asking();
+  const std::shared_ptr<const SkuTerms> terms = slice->terms();
+  if (terms == nullptr || !terms->announced) {
+    pacing.EndInVain(reason, lacking, now);
+    slices_->NoteTermsWanted(slice->sku_id());
+    return false;
+  }
+  Send({slice, reason, lacking, now}, terms->shard);
+  return true;
 }
 
-void PoolTaker::Doubt(const std::shared_ptr<Slice>& slice) {
-  if (!accepting_.load(std::memory_order_relaxed) || storage::Mutated(storage::Mutation::kPoolNeverAsked)) return;
-  const absl::Time now = clock_->Now();
-  if (slice->pool_pacing().TryBegin(Reason::kDoubt, 1, now)) AskNow({slice, Reason::kDoubt, 1, now});
-}
-
-void PoolTaker::AskNow(Question question) {
-  const Slice& slice = *question.slice;
-  const std::shared_ptr<const SkuTerms> terms = slice.terms();
-  storage::PoolRequest request{slice.sku_id(), slice.incarnation(), question.units};
-  books_->TakeFromPool(terms == nullptr ? storage::kHomeShard : terms->shard, std::move(request),
+void PoolTaker::Send(Question question, const std::string& shard) {
+  storage::PoolRequest request{question.slice->sku_id(), question.slice->incarnation(), question.units};
+  books_->TakeFromPool(shard, std::move(request),
                        [this, question = std::move(question)](absl::StatusOr<storage::PoolTake> answer) {
                          Answered(question, std::move(answer));
                        });
 }
 
 void PoolTaker::Answered(const Question& question, absl::StatusOr<storage::PoolTake> answer) {
+  if (!answer.ok()) return Failed(question, answer.status());
   Slice& slice = *question.slice;
-  if (!answer.ok() || !answer->live) {
+  if (answer->ended) {
     slice.pool_pacing().EndInVain(question.reason, question.units, clock_->Now());
-    if (answer.ok()) slices_->NoteIncarnationEnded(slice.incarnation());
-    // Units may have been taken without an answer: then the balancer sees that we lack what we hold, and announces it.
-    return slices_->NoteExhausted();
+    return slices_->NoteIncarnationEnded(slice.incarnation());
   }
+  const std::shared_ptr<const SkuTerms> known = slice.terms();
   SkuTerms fresh = TermsOf(answer->sku);
   fresh.read_at = question.asked_at;
-  Tell(slice, fresh, *answer);
-  if (answer->taken > 0) {
-    slice.counter().Apply(answer->slice.allotted, answer->slice.version);
-    slice.ClearWantedIfMet();
+  fresh.announced = known->announced;
+  fresh.version = known->version;
+  Tell(*known, fresh, *answer);
+  // Also units of an earlier question whose answer was lost, or of a move that is not announced yet.
+  const bool came = answer->slice.version > 0 && slice.counter().Apply(answer->slice.allotted, answer->slice.version);
+  slice.ClearWantedIfMet();
+  if (came) {
     slice.pool_pacing().End();
   } else {
     slice.pool_pacing().EndInVain(question.reason, question.units, clock_->Now());
@@ -58,12 +70,18 @@ void PoolTaker::Answered(const Question& question, absl::StatusOr<storage::PoolT
   if (slice.wanted() > 0) slices_->NoteExhausted();
 }
 
+void PoolTaker::Failed(const Question& question, const absl::Status& error) {
+  const absl::Duration pause = storage::FoundLocked(error) ? kLockedPause : absl::ZeroDuration();
+  question.slice->pool_pacing().EndInVain(question.reason, question.units, clock_->Now(), pause);
+  // Units may have been taken without an answer: then the balancer sees that we lack what we hold, and announces it.
+  slices_->NoteExhausted();
+}
+
 // Others hear of the SKU only if they would otherwise believe something else: a sale of many units does not wake all
 // nodes whenever one of them takes some.
-void PoolTaker::Tell(Slice& slice, const SkuTerms& fresh, const storage::PoolTake& take) {
-  const std::shared_ptr<const SkuTerms> known = slice.terms();
-  const int64_t believed = known == nullptr ? SkuTerms::kPlenty : known->at_most;
-  PoolNews news{.take = take, .about_sku = believed != fresh.at_most, .more_than_known = believed < fresh.at_most};
+void PoolTaker::Tell(const SkuTerms& known, const SkuTerms& fresh, const storage::PoolTake& take) {
+  PoolNews news{
+      .take = take, .about_sku = known.at_most != fresh.at_most, .more_than_known = known.at_most < fresh.at_most};
   if (take.taken > 0 || news.about_sku) slices_->NotePoolNews(std::move(news));
 }
 

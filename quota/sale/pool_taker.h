@@ -3,9 +3,12 @@
 // the pool cannot meet, and it is reported only then.
 //
 // What the ledger answers is applied at once. The agent announces it afterwards; if that fails, repair does.
+//
+// A pool is only asked at the shard where the SKU is announced: after a restore, another one may have an older copy.
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -23,15 +26,19 @@ class PoolTaker {
   PoolTaker(SliceTable* slices, storage::Books* books, storage::Clock* clock)
       : slices_(slices), books_(books), clock_(clock) {}
 
-  // Somebody wants so many units of the slice. If fewer are free, it asks the pool, unless that is being asked, or was
-  // in vain a moment ago. Does not block; call it as often as you like.
-  void Ask(const std::shared_ptr<Slice>& slice, int64_t wanted);
-  // Somebody was told that there are no units. Asks now and then whether that is still so: holds may have lapsed, and
-  // nobody may be there to announce it.
-  void Doubt(const std::shared_ptr<Slice>& slice);
+  // Somebody wants so many units of the slice. If fewer are free, it asks the pool, unless that was asked in vain a
+  // moment ago. False: nobody asks it now, so if that is news, the balancer must be told. Does not block; call it as
+  // often as you like.
+  bool Ask(const std::shared_ptr<Slice>& slice, int64_t wanted);
+  // Somebody who wanted so many was told that there are not so many. Asks now and then whether that is still so: holds
+  // may have lapsed, and nobody may be there to announce it.
+  void Doubt(const std::shared_ptr<Slice>& slice, int64_t wanted);
 
   // While not accepting, the node wants no units.
   void SetAccepting(bool accepting) { accepting_.store(accepting, std::memory_order_relaxed); }
+
+  // How long a SKU that another transaction has locked is not asked for.
+  static constexpr absl::Duration kLockedPause = absl::Seconds(1);
 
  private:
   struct Question {
@@ -41,9 +48,11 @@ class PoolTaker {
     absl::Time asked_at;
   };
 
-  void AskNow(Question question);
+  bool Begin(const std::shared_ptr<Slice>& slice, PoolPacing::Reason reason, int64_t wanted);
+  void Send(Question question, const std::string& shard);
   void Answered(const Question& question, absl::StatusOr<storage::PoolTake> answer);
-  void Tell(Slice& slice, const SkuTerms& fresh, const storage::PoolTake& take);
+  void Failed(const Question& question, const absl::Status& error);
+  void Tell(const SkuTerms& known, const SkuTerms& fresh, const storage::PoolTake& take);
 
   SliceTable* const slices_;
   storage::Books* const books_;

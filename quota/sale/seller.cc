@@ -45,6 +45,7 @@ class Seller::WaitingClaim : public Waiter {
     seller_->Refuse(std::move(request_), Refused{.refusal = Refusal::kExhaustedHere});
   }
   void SendAway() override { request_.done(Refused{.refusal = Refusal::kDraining}); }
+  int64_t wanted() const override { return request_.claim.quantity; }
 
  private:
   Seller* const seller_;
@@ -101,7 +102,7 @@ void Seller::WaitForUnits(const std::shared_ptr<Slice>& slice, const SkuTerms& t
   const Refused out_of_units = OutOfUnits(terms, units);
   if (IsFinal(out_of_units)) {
     slice->CountRefused(units);
-    room_->NoteRefused(slice, terms);
+    room_->NoteRefused(slice, terms, units);
     return Refuse(std::move(request), out_of_units);
   }
   const std::string sku_id = request.claim.sku_id;

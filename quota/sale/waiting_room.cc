@@ -1,6 +1,7 @@
 #include "quota/sale/waiting_room.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "storage/mutation.h"
 
@@ -93,22 +94,24 @@ void WaitingRoom::AnswerOverdue() {
 // The pool may have been empty when they came.
 void WaitingRoom::AskForWaiting() {
   if (pools_ == nullptr) return;
-  std::vector<std::string> waited_for;
+  std::vector<std::pair<std::string, int64_t>> waited_for;
   {
     absl::MutexLock lock(&mutex_);
-    for (const auto& [sku_id, _] : by_sku_) waited_for.push_back(sku_id);
-  }
-  for (const std::string& sku_id : waited_for) {
-    if (const std::shared_ptr<Slice> slice = slices_->Find(sku_id); slice != nullptr) {
-      pools_->Ask(slice, slice->wanted());
+    for (const auto& [sku_id, line] : by_sku_) {
+      int64_t least = std::numeric_limits<int64_t>::max();
+      for (const auto& [_, waiter] : line) least = std::min(least, waiter->wanted());
+      waited_for.emplace_back(sku_id, least);
     }
+  }
+  for (const auto& [sku_id, wanted] : waited_for) {
+    if (const std::shared_ptr<Slice> slice = slices_->Find(sku_id); slice != nullptr) pools_->Ask(slice, wanted);
   }
 }
 
-void WaitingRoom::NoteRefused(const std::shared_ptr<Slice>& slice, const SkuTerms& terms) {
+void WaitingRoom::NoteRefused(const std::shared_ptr<Slice>& slice, const SkuTerms& terms, int64_t units) {
   if (pools_ == nullptr || !terms.holds_may_lapse) return;
   // Of a SKU of which nothing was announced here, the ledger is asked before each refusal.
-  if (slice->counter().version() > 0) pools_->Doubt(slice);
+  if (slice->counter().version() > 0) pools_->Doubt(slice, units);
 }
 
 std::vector<std::unique_ptr<Waiter>> WaitingRoom::TakeOverdue(absl::Time now) {
@@ -160,11 +163,11 @@ void WaitingRoom::Dismiss(const NewDemand& demand, std::vector<Leaving> leaving)
 }
 
 void WaitingRoom::Bring(const NewDemand& demand) {
-  if (pools_ == nullptr) {
-    if (demand.is_news()) slices_->NoteExhausted();
-    return;
+  bool all_asked = pools_ != nullptr;
+  for (const NewDemand::Dry& dry : demand.dry()) {
+    if (pools_ != nullptr && !pools_->Ask(dry.slice, dry.wanted)) all_asked = false;
   }
-  for (const NewDemand::Dry& dry : demand.dry()) pools_->Ask(dry.slice, dry.wanted);
+  if (demand.is_news() && !all_asked) slices_->NoteExhausted();
 }
 
 size_t WaitingRoom::waiting(const std::string& sku_id) const {

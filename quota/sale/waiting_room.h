@@ -81,6 +81,9 @@ class Waiter {
   virtual void GiveUp() = 0;    // its time is over, or the room is full
   virtual void SendAway() = 0;  // the node is not accepting requests
 
+  // How many units of the SKU that it waits for it wants. Called with the room's lock held.
+  virtual int64_t wanted() const = 0;
+
   const std::string& sku_id() const { return sku_id_; }
   absl::Time wait_until() const { return wait_until_; }
 
@@ -106,8 +109,8 @@ class WaitingRoom {
   // Units of the SKU or other terms have come: requests that wait for it and can be served go on.
   void Serve(const std::string& sku_id);
 
-  // A request was refused, since there are no units of the slice's SKU anywhere. See PoolTaker::Doubt.
-  void NoteRefused(const std::shared_ptr<Slice>& slice, const SkuTerms& terms);
+  // A request for so many units was refused, since nobody has as many of the slice's SKU. See PoolTaker::Doubt.
+  void NoteRefused(const std::shared_ptr<Slice>& slice, const SkuTerms& terms, int64_t units);
 
   // Answers requests that have waited long enough, and asks the pools again for the others. Call it every few
   // milliseconds; it costs nothing when none waits.

@@ -25,12 +25,14 @@ class PoolPacing {
     bool idle = false;
     return asking_.load(std::memory_order_relaxed) == idle && asking_.compare_exchange_strong(idle, true);
   }
-  // There were not so many, or there was no answer.
-  void EndInVain(Reason reason, int64_t units, absl::Time now) {
+  // Is somebody asking?
+  bool asking() const { return asking_.load(std::memory_order_relaxed); }
+  // There were not so many, or there was no answer. `at_least`: how long it shall not be asked.
+  void EndInVain(Reason reason, int64_t units, absl::Time now, absl::Duration at_least = absl::ZeroDuration()) {
     Pause& pause = PauseOf(reason);
     const int times = pause.in_vain.fetch_add(1, std::memory_order_relaxed);
-    const absl::Duration longer = LeastPause(reason) * (1 << std::min(times, kMostDoublings));
-    pause.until_ns.store(absl::ToUnixNanos(now + longer), std::memory_order_relaxed);
+    const absl::Duration longer = LeastPause(reason) * (1 << std::min(times, MostDoublings(reason)));
+    pause.until_ns.store(absl::ToUnixNanos(now + std::max(longer, at_least)), std::memory_order_relaxed);
     pause.units.store(units, std::memory_order_relaxed);
     asking_.store(false);
   }
@@ -47,12 +49,13 @@ class PoolPacing {
     }
   }
 
-  // A pool that was empty is asked again after 20, 40, 80, 160, 160 ... ms: a request waits for 100 ms. Doubts after 1,
-  // 2, 4, 8, 8 ... s: a hold that lapses is sold again within seconds even if no balancer announces it.
+  // A pool that was empty is asked again after 20, 40, 80, ... 640, 640 ... ms: a request waits for 100 ms, and a SKU
+  // that stays dry must not cost more with every node. Doubts after 1, 2, 4, 8, 8 ... s: a hold that lapses is sold
+  // again within seconds even if no balancer announces it.
   static constexpr absl::Duration LeastPause(Reason reason) {
     return reason == Reason::kWanted ? absl::Milliseconds(20) : absl::Seconds(1);
   }
-  static constexpr int kMostDoublings = 3;
+  static constexpr int MostDoublings(Reason reason) { return reason == Reason::kWanted ? 5 : 3; }
 
  private:
   struct Pause {

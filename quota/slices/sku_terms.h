@@ -27,6 +27,10 @@ struct SkuTerms {
   std::string shard = storage::kHomeShard;
   // When the look-up of them began, or their announcement was applied.
   absl::Time read_at = absl::InfinitePast();
+  // Was the shard announced? A look-up finds a SKU also at a shard with an older copy of it, which must not be sold
+  // (storage/shards/older_copies.h).
+  bool announced = false;
+  int64_t version = 0;  // of the announcement
 
   bool sold_out() const { return at_most == 0; }
 };

@@ -63,6 +63,11 @@ void SliceTable::NotePoolNews(PoolNews news) const {
   if (listener_.pool_news) listener_.pool_news(std::move(news));
 }
 
+void SliceTable::NoteTermsWanted(const std::string& sku_id) const {
+  absl::ReaderMutexLock lock(&listener_mutex_);
+  if (listener_.terms_wanted) listener_.terms_wanted(sku_id);
+}
+
 void SliceTable::NoteChanged(const std::string& sku_id) const {
   // Called without the lock: the listener does much, and may call back into this table.
   std::function<void(const std::string&)> changed;

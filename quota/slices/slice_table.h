@@ -111,6 +111,8 @@ class SliceTable {
     // The ledger says that this incarnation holds nothing any more.
     std::function<void(storage::IncarnationId)> incarnation_ended;
     std::function<void(PoolNews)> pool_news = {};
+    // Where the SKU is was looked up, and not announced to this node yet.
+    std::function<void(const std::string& sku_id)> terms_wanted = {};
   };
   void SetListener(Listener listener);
   // Called on the agent's thread, or on one of the books', when a SKU's slice got units or other terms: requests that
@@ -133,6 +135,7 @@ class SliceTable {
   void NoteExhausted() const;
   void NoteIncarnationEnded(storage::IncarnationId incarnation) const;
   void NotePoolNews(PoolNews news) const;
+  void NoteTermsWanted(const std::string& sku_id) const;
   void NoteChanged(const std::string& sku_id) const;
 
  private:

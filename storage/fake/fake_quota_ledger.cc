@@ -186,9 +186,10 @@ absl::StatusOr<PoolTake> FakeLedger::TakeFromPool(const PoolRequest& request) {
   ASSIGN_OR_RETURN(const auto found, Find(request.sku_id));
   SkuState& state = *found;
   PoolTake take;
-  take.live = IsLive(request.incarnation);
-  const bool may_take = take.live && !incarnations_.at(request.incarnation).incarnation.draining && !state.sku.closed &&
-                        !state.sku.quota_frozen;
+  const auto asks = incarnations_.find(request.incarnation);
+  take.ended = asks != incarnations_.end() && asks->second.reclaimed;
+  const bool may_take =
+      IsLive(request.incarnation) && !asks->second.incarnation.draining && !state.sku.closed && !state.sku.quota_frozen;
   if (may_take && state.pool().remaining >= request.wanted) {
     const int64_t nodes = std::count_if(incarnations_.begin(), incarnations_.end(),
                                         [](const auto& entry) { return !entry.second.reclaimed; });

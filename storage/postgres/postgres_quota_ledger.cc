@@ -87,7 +87,7 @@ PoolTake ToPoolTake(const pqxx::result& rows, IncarnationId incarnation, const s
   const pqxx::row row = rows.at(0);
   const auto number = [&](const char* name) { return row[ColumnOf(rows, name)].as<int64_t>(); };
   PoolTake take{.sku = SkuColumns(rows).Read(row),
-                .live = row[ColumnOf(rows, "live")].as<bool>(),
+                .ended = row[ColumnOf(rows, "ended")].as<bool>(),
                 .taken = number("taken"),
                 .slice = {incarnation, number("slice_allotted"), number("slice_remaining"), number("slice_version")}};
   take.sku.shard = shard;

@@ -243,7 +243,7 @@ TEST_P(QuotaLedgerContract, ANodeTakesALotFromThePool) {
   ASSERT_TRUE(stock().ReclaimIncarnation(Register()).ok());
   const auto first = stock().TakeFromPool({"tv", a, 1});
   ASSERT_TRUE(first.ok()) << first.status();
-  EXPECT_TRUE(first->live);
+  EXPECT_FALSE(first->ended);
   EXPECT_EQ(first->taken, 25) << "the pool by twice the live ones";
   EXPECT_EQ(first->slice.holder, a);
   EXPECT_EQ(first->slice.allotted, 25);
@@ -276,15 +276,17 @@ TEST_P(QuotaLedgerContract, APoolGivesWhatIsWantedOrNothing) {
   EXPECT_EQ(vain->sku.quota_version, 1) << "nothing changed";
   EXPECT_TRUE(absl::IsNotFound(stock().TakeFromPool({"none", node, 1}).status()));
 
-  EXPECT_EQ(stock().TakeFromPool({"tv", node + 1, 1})->live, false);
+  const auto stranger = stock().TakeFromPool({"tv", node + 1, 1});
+  EXPECT_EQ(stranger->taken, 0);
+  EXPECT_FALSE(stranger->ended) << "a shard may hear of it a moment later";
   const IncarnationId ended = Register();
   ASSERT_TRUE(stock().ReclaimIncarnation(ended).ok());
   const auto late = stock().TakeFromPool({"tv", ended, 1});
-  EXPECT_FALSE(late->live);
+  EXPECT_TRUE(late->ended);
   EXPECT_EQ(late->taken, 0);
   ASSERT_TRUE(stock().SetDraining(node, true, "test").ok());
   EXPECT_EQ(stock().TakeFromPool({"tv", node, 1})->taken, 0) << "it drains";
-  EXPECT_TRUE(stock().TakeFromPool({"tv", node, 1})->live);
+  EXPECT_FALSE(stock().TakeFromPool({"tv", node, 1})->ended);
   ASSERT_TRUE(stock().SetDraining(node, false, "test").ok());
   ASSERT_TRUE(stock().SetQuotaFrozen("tv", true, "test").ok());
   EXPECT_EQ(stock().TakeFromPool({"tv", node, 1})->taken, 0) << "it is frozen";

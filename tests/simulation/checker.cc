@@ -178,9 +178,10 @@ void Checker::OnTaken(ActorId actor, const storage::PoolRequest& request, const 
   const auto violated = [&](absl::string_view what) {
     Violated("pool", absl::StrCat(request.sku_id, ": incarnation ", request.incarnation, " ", what));
   };
-  if (take.live != live_.contains(request.incarnation)) violated("is not told whether it has ended");
+  if (take.ended && live_.contains(request.incarnation)) violated("is told that it has ended, and has not");
   if (take.taken != 0 && take.taken < request.wanted) violated("got fewer units than are of use to it");
-  if (take.taken != 0 && !take.live) violated("has ended, and got units");
+  if (take.taken != 0 && take.ended) violated("has ended, and got units");
+  if (take.taken != 0 && (take.sku.closed || take.sku.quota_frozen)) violated("got units of a SKU that stands still");
   if (take.taken > 0 && take.slice.version <= before.quota_version) violated("got units without a new version");
   for (const HeldSlice& is : books.quota.slices) {
     const HeldSlice* const was = Find(before, is.holder);

@@ -190,15 +190,30 @@ class Simulation {
     return true;
   }
 
+  // Who holds what is left.
+  std::string Unsold() {
+    std::string text;
+    for (const storage::Sku& sku : world_.scenario.skus) {
+      const auto quota = world_.ledger.ReadQuota(sku.sku_id);
+      if (!quota.ok()) continue;
+      for (const storage::HeldSlice& slice : quota->slices) {
+        if (slice.remaining == 0) continue;
+        absl::StrAppend(&text, " ", slice.remaining, " of ", sku.sku_id, " at ", slice.holder, ", version ",
+                        slice.version, ";");
+      }
+    }
+    return text;
+  }
+
   void SellOut() {
     Note("buyers come for what is left");
     ExpectFresh();
     buyers_.Start(absl::Milliseconds(20), /*everybody_new=*/true, world_.scenario.one_buyer_node_at_the_end);
     RunFor(kFickleSale);
     aftersale_.EverybodyPays();
-    RunUntil(
-        kLongestSale, [this] { return SoldOut() && !HoldsLapseSoon(); }, "stranded",
-        "buyers come and units stay unsold");
+    if (!RunUntil(kLongestSale, [this] { return SoldOut() && !HoldsLapseSoon(); })) {
+      world_.checker.Violated("stranded", absl::StrCat("buyers come and units stay unsold:", Unsold()));
+    }
     buyers_.Stop();
   }
 

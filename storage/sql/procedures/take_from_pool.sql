@@ -5,8 +5,9 @@
 -- Nothing is taken while the SKU is closed, frozen or on its way to another shard, nor by an incarnation that drains or
 -- has ended.
 --
--- Returns how many were taken, whether the incarnation is live, its slice, and the SKU as list_skus does: all as of
--- afterwards. No row if the SKU is not on this shard.
+-- Returns how many were taken, whether the incarnation has ended, its slice, and the SKU as list_skus does: all as of
+-- afterwards. No row if the SKU is not on this shard. An incarnation that is not known here has not ended: a shard hears
+-- of a new one a moment after home.
 --
 -- If the pool has too few units, it locks nothing: nodes that find it empty are in nobody's way. Otherwise it locks in
 -- the order of move_units, cut to one incarnation: the incarnation, the SKU, its slots. The pool changes only while its
@@ -16,11 +17,13 @@ RETURNS TABLE (sku_id text, title text, price_minor bigint, currency text, stock
                hold_seconds integer, opens_us bigint, closes_us bigint, closed boolean, slots_per_slice integer,
                unsold bigint, quota_version bigint, holds_may_lapse boolean, presplit boolean, quota_frozen boolean,
                max_extensions integer, max_hold_seconds integer,
-               taken bigint, live boolean, slice_allotted bigint, slice_remaining bigint, slice_version bigint)
+               taken bigint, ended boolean, slice_allotted bigint, slice_remaining bigint, slice_version bigint)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+-- Callers have other SKUs to ask for, on few threads.
+SET lock_timeout = '250ms'
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -52,7 +55,7 @@ BEGIN
   SELECT s.sku_id, s.title, s.price_minor, s.currency, s.stock, s.per_user_limit, s.hold_seconds, s.opens_us, s.closes_us,
          s.closed, s.slots_per_slice, s.unsold, s.quota_version, s.holds_may_lapse, s.presplit, s.quota_frozen,
          s.max_extensions, s.max_hold_seconds,
-         v_taken, EXISTS (SELECT FROM incarnation i WHERE i.incarnation_id = p_incarnation AND i.reclaimed_at IS NULL),
+         v_taken, EXISTS (SELECT FROM incarnation i WHERE i.incarnation_id = p_incarnation AND i.reclaimed_at IS NOT NULL),
          coalesce(h.allotted, 0), coalesce(h.remaining, 0), coalesce(h.version, 0)
   FROM sku_state s
   CROSS JOIN LATERAL (

@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "quota/coordination/sku_announcement.h"
 #include "quota/sale/seller.h"
 #include "storage/fake/fake_ledger.h"
+#include "storage/ledger/ledger_error.h"
 #include "storage/pipeline/commit_lane.h"
 #include "tests/support/inline_executor.h"
 #include "tests/support/one_shard.h"
@@ -41,21 +43,31 @@ class PoolTakerTest : public ::testing::Test {
     slices_.Begin(7);
     slices_.SetListener({.exhausted = [this] { ++exhausted_; },
                          .incarnation_ended = [this](storage::IncarnationId id) { ended_ = id; },
-                         .pool_news = [this](PoolNews news) { news_.push_back(std::move(news)); }});
+                         .pool_news = [this](PoolNews news) { news_.push_back(std::move(news)); },
+                         .terms_wanted = [this](const std::string&) { ++terms_wanted_; }});
     slices_.SetChangeListener([this](const std::string&) { ++changed_; });
     slice_ = slices_.FindOrAdd("tv");
-    slice_->SetTerms(SkuTerms{.shard = "east", .read_at = clock_.Now()});
+    Announce(SkuTerms::kPlenty);
   }
 
-  void Ask(int64_t wanted) {
+  void Announce(int64_t at_most) {
+    SkuTerms terms;
+    terms.at_most = at_most;
+    terms.holds_may_lapse = at_most == 0;
+    terms.shard = "east";
+    terms.read_at = clock_.Now();
+    terms.announced = true;
+    slice_->SetTerms(std::move(terms));
+  }
+
+  bool Ask(int64_t wanted) {
     slice_->MarkWanted(wanted);
-    pools_.Ask(slice_, wanted);
+    return pools_.Ask(slice_, wanted);
   }
   // The ledger's answer to the latest question.
   static PoolTake Take(int64_t taken, int64_t unsold) {
     PoolTake take;
     take.sku = {.sku_id = "tv", .title = "", .currency = "", .per_user_limit = 4, .shard = "east", .unsold = unsold};
-    take.live = true;
     take.taken = taken;
     take.slice = {.holder = 7, .allotted = taken, .remaining = taken, .version = taken > 0 ? 5 : 0};
     return take;
@@ -72,6 +84,7 @@ class PoolTakerTest : public ::testing::Test {
   int changed_ = 0;
   std::optional<storage::IncarnationId> ended_;
   std::vector<PoolNews> news_;
+  int terms_wanted_ = 0;
 };
 
 TEST_F(PoolTakerTest, AsksTheSkusShardForWhatIsLacking) {
@@ -82,7 +95,7 @@ TEST_F(PoolTakerTest, AsksTheSkusShardForWhatIsLacking) {
   EXPECT_EQ(books_.questions[0].request.sku_id, "tv");
   EXPECT_EQ(books_.questions[0].request.incarnation, 7);
   EXPECT_EQ(books_.questions[0].request.wanted, 3);
-  pools_.Ask(slice_, 9);
+  EXPECT_TRUE(pools_.Ask(slice_, 9)) << "it is being asked";
   EXPECT_EQ(questions(), 1u) << "one at a time";
 }
 
@@ -124,23 +137,23 @@ TEST_F(PoolTakerTest, DemandIsReportedWhenThePoolHasNotEnough) {
 }
 
 TEST_F(PoolTakerTest, APoolThatWasEmptyIsAskedAgainAfterAGrowingPause) {
-  for (const int pause_ms : {20, 40, 80, 160, 160}) {
-    Ask(1);
+  for (const int pause_ms : {20, 40, 80, 160, 320, 640, 640}) {
+    EXPECT_TRUE(Ask(1));
     const size_t asked = questions();
     Answer(Take(0, 30));
     clock_.AdvanceBy(absl::Milliseconds(pause_ms - 1));
-    Ask(1);
+    EXPECT_FALSE(Ask(1)) << "the balancer must hear of it";
     EXPECT_EQ(questions(), asked) << pause_ms;
     clock_.AdvanceBy(absl::Milliseconds(1));
   }
   Ask(1);
   Answer(Take(3, 30));
   Ask(4);
-  EXPECT_EQ(questions(), 7u);
+  EXPECT_EQ(questions(), 9u);
   Answer(Take(0, 30));
   clock_.AdvanceBy(absl::Milliseconds(20));
   Ask(4);
-  EXPECT_EQ(questions(), 8u) << "the pause begins anew";
+  EXPECT_EQ(questions(), 10u) << "the pause begins anew";
 }
 
 TEST_F(PoolTakerTest, WhoWantsFewerThanThereWereNotDoesNotPause) {
@@ -173,25 +186,25 @@ TEST_F(PoolTakerTest, TheAnswerSaysThatTheSkuIsSoldOut) {
 TEST_F(PoolTakerTest, TermsThatWereAnnouncedMeanwhileStay) {
   Ask(1);
   clock_.AdvanceBy(absl::Milliseconds(1));
-  slice_->SetTerms(SkuTerms{.at_most = 2, .read_at = clock_.Now()});
+  Announce(2);
   Answer(Take(0, 0));
   EXPECT_FALSE(slice_->terms()->sold_out());
 }
 
 TEST_F(PoolTakerTest, WhoeverIsRefusedMakesItAskNowAndThen) {
-  slice_->SetTerms(SkuTerms{.at_most = 0, .holds_may_lapse = true, .shard = "east"});
-  pools_.Doubt(slice_);
+  Announce(0);
+  pools_.Doubt(slice_, 2);
   ASSERT_EQ(questions(), 1u);
-  EXPECT_EQ(books_.questions[0].request.wanted, 1);
+  EXPECT_EQ(books_.questions[0].request.wanted, 2) << "fewer are of no use to them";
   Answer(Take(0, 0));
   EXPECT_TRUE(news_.empty()) << "as everybody knows";
   for (const int pause_s : {1, 2, 4, 8, 8}) {
     clock_.AdvanceBy(absl::Seconds(pause_s) - absl::Milliseconds(1));
     const size_t asked = questions();
-    pools_.Doubt(slice_);
+    pools_.Doubt(slice_, 2);
     EXPECT_EQ(questions(), asked) << pause_s;
     clock_.AdvanceBy(absl::Milliseconds(1));
-    pools_.Doubt(slice_);
+    pools_.Doubt(slice_, 2);
     EXPECT_EQ(questions(), asked + 1) << pause_s;
     Answer(Take(0, 0));
   }
@@ -200,8 +213,8 @@ TEST_F(PoolTakerTest, WhoeverIsRefusedMakesItAskNowAndThen) {
 }
 
 TEST_F(PoolTakerTest, UnitsOfALapsedHoldAreTakenAndAnnounced) {
-  slice_->SetTerms(SkuTerms{.at_most = 0, .holds_may_lapse = true, .shard = "east"});
-  pools_.Doubt(slice_);
+  Announce(0);
+  pools_.Doubt(slice_, 1);
   Answer(Take(1, 1));
   EXPECT_EQ(slice_->counter().free(), 1);
   EXPECT_EQ(slice_->terms()->at_most, 1);
@@ -219,10 +232,47 @@ TEST_F(PoolTakerTest, AnErrorIsTheBalancersMatter) {
   EXPECT_EQ(questions(), 1u) << "it pauses";
 }
 
+TEST_F(PoolTakerTest, ALockedSkuIsAskedForOnceASecond) {
+  Ask(1);
+  Answer(storage::BusyError("locked"));
+  clock_.AdvanceBy(absl::Milliseconds(999));
+  Ask(1);
+  EXPECT_EQ(questions(), 1u);
+  clock_.AdvanceBy(absl::Milliseconds(1));
+  Ask(1);
+  EXPECT_EQ(questions(), 2u);
+}
+
+// Its answer was lost, or it is of a move that is not announced yet.
+TEST_F(PoolTakerTest, UnitsThatItHasAlreadyCountAlthoughNoneCame) {
+  Ask(2);
+  PoolTake take = Take(0, 30);
+  take.slice = {.holder = 7, .allotted = 4, .remaining = 4, .version = 9};
+  Answer(take);
+  EXPECT_EQ(slice_->counter().free(), 4);
+  EXPECT_EQ(slice_->wanted(), 0);
+}
+
+// After a restore, the shard that a look-up named may have an older copy of the SKU.
+TEST_F(PoolTakerTest, AsksOnlyTheShardThatIsAnnounced) {
+  SkuTerms looked_up;
+  looked_up.shard = "west";
+  slice_->SetTerms(looked_up);
+  EXPECT_FALSE(Ask(1)) << "the balancer must hear of it, in case nothing is announced";
+  EXPECT_EQ(questions(), 0u);
+  EXPECT_EQ(terms_wanted_, 1);
+  Ask(1);
+  EXPECT_EQ(terms_wanted_, 1) << "it pauses";
+  Announce(SkuTerms::kPlenty);
+  slice_->pool_pacing().Reset();
+  EXPECT_TRUE(Ask(1));
+  EXPECT_EQ(books_.questions[0].shard, "east");
+}
+
 TEST_F(PoolTakerTest, HearsThatItsIncarnationHasEnded) {
   Ask(1);
   PoolTake take = Take(0, 30);
-  take.live = false;
+  take.ended = true;
   Answer(take);
   EXPECT_EQ(ended_, 7);
 }
@@ -230,7 +280,7 @@ TEST_F(PoolTakerTest, HearsThatItsIncarnationHasEnded) {
 TEST_F(PoolTakerTest, ADrainingNodeWantsNothing) {
   pools_.SetAccepting(false);
   Ask(1);
-  pools_.Doubt(slice_);
+  pools_.Doubt(slice_, 1);
   EXPECT_EQ(questions(), 0u);
 }
 
@@ -249,6 +299,20 @@ class SaleFromThePoolTest : public ::testing::Test {
                                "test")
                     .ok());
     slices_.Begin(*ledger_.RegisterIncarnation("node", "host:1"));
+    slices_.SetListener({.exhausted = {}, .incarnation_ended = {}, .terms_wanted = [this](const std::string&) {
+                           terms_wanted_ = true;
+                         }});
+  }
+
+  // The agent reads what was announced when the SKU was created.
+  void ReadTerms() {
+    if (!std::exchange(terms_wanted_, false)) return;
+    SkuTerms terms = TermsOf(ToAnnouncement(*ledger_.GetSku("tv")));
+    terms.read_at = clock_.Now();
+    const std::shared_ptr<Slice> slice = slices_.FindOrAdd("tv");
+    slice->SetTerms(std::move(terms));
+    slice->pool_pacing().Reset();
+    slices_.NoteChanged("tv");
   }
 
   SaleResult Buy(int32_t quantity) {
@@ -257,6 +321,7 @@ class SaleFromThePoolTest : public ::testing::Test {
     claim.user_id = std::string("u") + std::to_string(next_id_++);
     std::optional<SaleResult> answer;
     seller_.Sell(claim, absl::InfiniteFuture(), /*may_exist=*/false, [&](SaleResult result) { answer = result; });
+    ReadTerms();
     while (lane_.Step() == storage::CommitLane::Next::kStep) {
     }
     EXPECT_TRUE(answer.has_value());
@@ -275,6 +340,7 @@ class SaleFromThePoolTest : public ::testing::Test {
   WaitingRoom room_{&slices_, &clock_, {}, &pools_};
   Seller seller_{&slices_, &directory_, shard_.books(), &clock_, &room_};
   uint8_t next_id_ = 1;
+  bool terms_wanted_ = false;
 };
 
 TEST_F(SaleFromThePoolTest, TheFirstClaimIsServedAndSoAreAllUntilTheEnd) {

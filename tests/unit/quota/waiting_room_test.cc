@@ -39,6 +39,7 @@ class WaitingRoomTest : public ::testing::Test {
     }
     void GiveUp() override { test_->told_.push_back(name_ + " gives up"); }
     void SendAway() override { test_->told_.push_back(name_ + " is sent away"); }
+    int64_t wanted() const override { return wants_.at(sku_id()); }
 
    private:
     WaitingRoomTest* const test_;
