@@ -56,7 +56,7 @@ void PrintChange(Session& session, const Response& response, bool preview) {
   PrintQuotaChange(session, response.before(), response.after(), preview, more);
 }
 
-// A balancer may move units of the SKU all the time.
+// Balancers and nodes may move units of the SKU all the time.
 constexpr int kMostPreviews = 10;
 
 // A change is always previewed first; it is carried out only if the quota is still the one that was previewed. If it is
