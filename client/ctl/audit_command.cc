@@ -35,10 +35,12 @@ void AddAuditCommand(CLI::App& app, Session& session) {
       ->capture_default_str()
       ->check(CLI::Range(1, 100000));
   audit->footer(
-      "#17 is incarnation 17, as in `tranchectl node list`; the balancer's moves are entries too.\n"
+      "#17 is incarnation 17, as in `tranchectl node list`. Moves that no person asked for are not shown.\n"
+      "Without a person, \"reclaim\" took back what a node that has ended had left; \"balancer\" acted after\n"
+      "a restore, or on an announcement that the ledger had not made.\n"
       "Examples:\n"
       "  tranchectl audit --sku tv --limit 20\n"
-      "  tranchectl audit -o json | jq -r '.entries[] | select(.actor != \"balancer\") | .action'");
+      "  tranchectl audit -o json | jq -r '.entries[] | select(.actor != \"reclaim\") | .action'");
   audit->callback([&session, sku_id, limit] { Audit(session, *sku_id, *limit); });
 }
 

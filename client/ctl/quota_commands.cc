@@ -56,7 +56,7 @@ void PrintChange(Session& session, const Response& response, bool preview) {
   PrintQuotaChange(session, response.before(), response.after(), preview, more);
 }
 
-// A balancer may move units of the SKU all the time.
+// Balancers and nodes may move units of the SKU all the time.
 constexpr int kMostPreviews = 10;
 
 // A change is always previewed first; it is carried out only if the quota is still the one that was previewed. If it is
@@ -171,7 +171,7 @@ void AddMove(CLI::App* quota, Session& session) {
       ->required();
   AddChangeFlags(move, *flags);
   move->footer(
-      "The balancer hands units in the pool out again, unless the quota is frozen.\n"
+      "Units in the pool go to nodes again, unless the quota is frozen.\n"
       "Examples:\n"
       "  tranchectl quota move tv --from node-1 --to node-2 100\n"
       "  tranchectl quota freeze tv --yes && tranchectl quota move tv --from node-1 --to pool 100 --yes");
@@ -239,9 +239,9 @@ void AddFreezeAndThaw(CLI::App* quota, Session& session) {
     const char* note;
   };
   for (const Kind& kind :
-       {Kind{"freeze", true, "The balancer leaves the units where they are; operators may still move them",
+       {Kind{"freeze", true, "Balancer and nodes leave the units where they are; operators may still move them",
              "Units of a dead node still go to the pool.\n"},
-        Kind{"thaw", false, "The balancer moves units again", ""}}) {
+        Kind{"thaw", false, "Balancer and nodes move units again", ""}}) {
     auto sku_id = std::make_shared<std::string>();
     auto yes = std::make_shared<bool>(false);
     CLI::App* command = quota->add_subcommand(kind.name, kind.description);

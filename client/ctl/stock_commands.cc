@@ -94,7 +94,7 @@ void AddStockCommands(CLI::App& app, Session& session) {
   stock->require_subcommand(1);
   stock->footer("Example:\n  tranchectl stock add tv 500 --yes");
   AddChange(stock, session, "add",
-            {.description = "Add units; the balancer hands them to the nodes",
+            {.description = "Add units to the pool, from where they go to the nodes",
              .units = "How many",
              .examples = "Examples:\n"
                          "  tranchectl stock add tv 500                            shows what would change\n"

@@ -150,10 +150,8 @@ absl::StatusOr<v1::MoveQuotaResponse> QuotaHandler::Move(const v1::MoveQuotaRequ
                                        ": it sold the others in the same moment", stand_in));
   }
   if (to.incarnation == storage::kPool && !change.sku.quota_frozen && !change.sku.closed) {
-    response.add_warnings(
-        absl::StrCat("the balancer will hand these units out again: freeze first (`tranchectl quota "
-                     "freeze ",
-                     request.sku_id(), "`) if they shall stay in the pool"));
+    response.add_warnings(absl::StrCat("these units will go to nodes again: freeze first (`tranchectl quota freeze ",
+                                       request.sku_id(), "`) if they shall stay in the pool"));
   }
   return response;
 }

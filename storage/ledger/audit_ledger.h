@@ -14,7 +14,8 @@
 
 namespace tranche::storage {
 
-// Who changed stock, quota or a node's part in the sale, when, from what to what.
+// Who changed stock, quota or a node's part in the sale, when, from what to what. Moves that no person has asked for
+// have none.
 struct AuditEntry {
   int64_t id = 0;
   absl::Time at;

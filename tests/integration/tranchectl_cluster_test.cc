@@ -196,14 +196,14 @@ TEST_F(TranchectlClusterTest, QuotaIsMovedRebalancedFrozenAndThawed) {
   CheckLedger();
 }
 
-TEST_F(TranchectlClusterTest, AnOutdatedVersionIsRefusedWithWhoWasQuicker) {
+TEST_F(TranchectlClusterTest, AnOutdatedVersionIsRefusedWithThePersonWhoWasLast) {
   CreateFrozenTv();
   const std::string first = NameOf(0);
   const std::string seen = Json({"quota", "show", "tv"})["quota_version"];
   ASSERT_EQ(Run({"quota", "set", "tv", first, "10", "--yes", "--expect-version", seen}), 0) << err_;
   EXPECT_EQ(Run({"quota", "set", "tv", first, "20", "--yes", "--expect-version", seen}), 2);
   EXPECT_THAT(err_, HasSubstr("QUOTA_VERSION_CHANGED"));
-  EXPECT_THAT(err_, ContainsRegex("last changed by .*@.* at 20.*move_units"));
+  EXPECT_THAT(err_, ContainsRegex("a person made was move_units by .*@.* at 20"));
   EXPECT_EQ(Remaining(first), 10);
 
   const json audit = Json({"audit", "--sku", "tv", "--limit", "2"});

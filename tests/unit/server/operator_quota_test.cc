@@ -7,6 +7,7 @@ namespace tranche::server {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class OperatorQuotaTest : public AdminHandlersTest {
  protected:
@@ -147,9 +148,36 @@ TEST_F(OperatorQuotaTest, AnOutdatedVersionIsRefusedWithWhoAndWhen) {
                                       quota_.Set(set, kActor).status()}) {
     EXPECT_EQ(ReasonOf(refused), "QUOTA_VERSION_CHANGED");
     EXPECT_EQ(MetadataOf(refused, "quota_version"), std::to_string(seen + 1));
-    EXPECT_EQ(MetadataOf(refused, "changed_by"), "alice");
-    EXPECT_THAT(std::string(refused.message()), HasSubstr("alice at 1971-01-01T02:00:00+00:00"));
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("is now at version " + std::to_string(seen + 1)));
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("move_units by alice at 1971-01-01T02:00:00+00:00"));
   }
+}
+
+TEST_F(OperatorQuotaTest, WhatNobodyAskedForIsBlamedOnNobody) {
+  clock_.AdvanceBy(absl::Hours(2));
+  ASSERT_TRUE(quota_.Move(MoveRequest("pool", "b", 50), "alice").ok());
+  v1::MoveQuotaRequest move = MoveRequest("pool", "a", 1);
+  move.set_expected_quota_version(Quota().quota_version());
+  clock_.AdvanceBy(absl::Hours(1));
+  const std::string alices_move =
+      "; the last change that a person made was move_units by alice at 1971-01-01T02:00:00+00:00;";
+
+  ASSERT_TRUE(ledger_.TakeFromPool({.sku_id = "tv", .incarnation = a_, .wanted = 1}).ok());
+  ASSERT_TRUE(ledger_.MoveUnits("tv", {{{a_, 1}}}, std::nullopt, quota::kAutomatic).ok());
+  absl::Status refused = quota_.Move(move, kActor).status();
+  EXPECT_EQ(ReasonOf(refused), "QUOTA_VERSION_CHANGED");
+  EXPECT_THAT(std::string(refused.message()), HasSubstr(alices_move)) << "these moves are not in the log";
+  EXPECT_EQ(MetadataOf(refused, "changed_by"), "") << "that would say that alice came in between";
+
+  ASSERT_TRUE(ledger_.ReclaimIncarnation(b_).ok());
+  ASSERT_TRUE(ledger_.RaiseVersion("tv", 1000, "balancer").ok());
+  refused = quota_.Move(move, kActor).status();
+  EXPECT_THAT(std::string(refused.message()), HasSubstr(alices_move)) << "these are, and no person has asked for them";
+
+  ledger_.audit_fails = true;
+  refused = quota_.Move(move, kActor).status();
+  EXPECT_EQ(MetadataOf(refused, "quota_version"), std::to_string(Quota().quota_version()));
+  EXPECT_THAT(std::string(refused.message()), Not(HasSubstr("person")));
 }
 
 TEST_F(OperatorQuotaTest, AMoveBetweenTheLookAndTheDeedIsCaughtByTheLedger) {
@@ -159,7 +187,7 @@ TEST_F(OperatorQuotaTest, AMoveBetweenTheLookAndTheDeedIsCaughtByTheLedger) {
   ledger_.before_next_change = meddle;
   const absl::Status refused = quota_.Move(strict, kActor).status();
   EXPECT_EQ(ReasonOf(refused), "QUOTA_VERSION_CHANGED");
-  EXPECT_EQ(MetadataOf(refused, "changed_by"), "alice");
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("move_units by alice"));
   EXPECT_EQ(Remaining(Quota(), b_), 0);
 
   // Without an expectation it is planned again, from the present state: 9 are left in the pool.

@@ -42,7 +42,7 @@ TEST_F(OperatorStockTest, AnExpectationThatHoldsIsMet) {
 TEST_F(OperatorStockTest, AnOutdatedExpectationIsRefusedWithWhoAndWhen) {
   clock_.AdvanceBy(absl::Hours(1));
   ASSERT_TRUE(stock_.Add(StockRequest<v1::AddStockRequest>(7, false), "alice").ok());
-  // Later moves must not hide who changed the stock.
+  // Later changes of quota must not hide who changed the stock.
   ASSERT_TRUE(quota_.Set(SetRequest("a", 10, false), "bob").ok());
   for (const bool preview : {true, false}) {
     auto add = StockRequest<v1::AddStockRequest>(5, preview);
