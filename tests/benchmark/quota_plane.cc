@@ -2,6 +2,10 @@
 //
 //   dry-pool   a request at a node that holds nothing of a SKU whose units wait in the pool, until it is answered
 //   dry-idle   the same at a node that has sold its last unit, while other nodes have some that nobody asks for
+//   together   all nodes hold nothing of a SKU whose units wait in the pool, and buyers come to all of them at once,
+//   one at
+//              a time at each node: until it is sold out
+//   presplit   the same, but each node has its share of the units before
 //   kill       kill -9 of a node, until all its units are announced at others; then they are sold there
 //   drain      a clean drain, until all its units are announced at others; callers of the SDK go on meanwhile
 //
@@ -122,6 +126,23 @@ int64_t SellOut(ClusterCaller& nodes, const std::string& sku) {
   return sold;
 }
 
+Figure Together(int rounds, bool on_demand) {
+  constexpr int64_t kStock = 100 * kNodes;
+  const auto cluster = StartCluster();
+  ClusterCaller nodes(cluster->endpoints());
+  Figure figure;
+  int64_t unsold = 0;
+  for (int round = 0; round < rounds; ++round) {
+    const std::string sku = absl::StrCat(on_demand ? "together-" : "presplit-", round);
+    CHECK(on_demand ? nodes.CreateSku(sku, kStock, /*on_demand=*/true).ok() : CreateAndSplit(nodes, sku, kStock));
+    const absl::Time start = absl::Now();
+    unsold += kStock - SellOut(nodes, sku);
+    figure.Add(absl::Now() - start);
+  }
+  figure.more = {{"units", kStock}, {"units_not_sold", unsold}};
+  return figure;
+}
+
 Figure Kill(int rounds) {
   constexpr int64_t kStock = 40 * kNodes;
   const auto cluster = StartCluster();
@@ -237,12 +258,14 @@ int main(int argc, char** argv) {
   int faults = 5;
   std::string summary;
   std::vector<std::string> names;
-  app.add_option("--rounds", rounds, "Of the dry node")->capture_default_str()->check(CLI::Range(1, 100'000));
+  app.add_option("--rounds", rounds, "Of the dry node; a tenth for all nodes together")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100'000));
   app.add_option("--faults", faults, "Nodes that are killed, and drained")
       ->capture_default_str()
       ->check(CLI::Range(1, 8));
   app.add_option("--summary", summary, "File for the figures as JSON");
-  app.add_option("NAME", names, "dry-pool, dry-idle, kill, drain; all of them by default");
+  app.add_option("NAME", names, "dry-pool, dry-idle, together, presplit, kill, drain; all of them by default");
   CLI11_PARSE(app, argc, argv);
   google::InitGoogleLogging(argv[0]);
   FLAGS_logtostderr = true;
@@ -251,6 +274,8 @@ int main(int argc, char** argv) {
   const std::vector<std::pair<std::string, std::function<Figure()>>> figures = {
       {"dry-pool", [&] { return tranche::benchmark::DryPool(rounds); }},
       {"dry-idle", [&] { return tranche::benchmark::DryIdle(rounds); }},
+      {"together", [&] { return tranche::benchmark::Together(rounds / 10 + 1, /*on_demand=*/true); }},
+      {"presplit", [&] { return tranche::benchmark::Together(rounds / 10 + 1, /*on_demand=*/false); }},
       {"kill", [&] { return tranche::benchmark::Kill(faults); }},
       {"drain", [&] { return tranche::benchmark::Drain(faults); }},
   };

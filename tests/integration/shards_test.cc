@@ -384,6 +384,13 @@ TEST_F(ShardsTest, AnOlderCopyIsNotSoldWhileTheShardWithTheNewerOneHangs) {
     Shoppers in_vain(other_client.get(), {"tv"}, 4);
     AwaitLine(cluster_->balancer(0), "shard s1 does not say whose copy is older");
     EXPECT_TRUE(in_vain.acknowledged().empty());
+    // A node that has heard nothing of the SKU yet finds the copy at home when it looks it up, with units in the pool.
+    const auto newcomer = cluster_->StartNode();
+    ASSERT_TRUE(newcomer.ok()) << newcomer.status();
+    const auto client = ClientOf({cluster_->endpoint(*newcomer)});
+    Shoppers at_newcomer(client.get(), {"tv"}, 2);
+    EXPECT_TRUE(at_newcomer.WaitForReason(Reason::kExhaustedHere, 2, kPatience));
+    EXPECT_TRUE(at_newcomer.acknowledged().empty()) << "of a copy that may be the older one";
   }
   ASSERT_TRUE(cluster_->shard(0).Resume().ok());
   AwaitGivenUpAtHome("tv");
