@@ -131,6 +131,8 @@ TEST_F(NodeProbeTest, ANameIsLookedUpUntilWhatItGaveHasWorked) {
     return Resolve(*ParseAddress(looked_up == 2 ? gone.address() : node.address()), Lookup::kNumbersOnly);
   });
   Watch({{7, node.address("localhost")}});
+  AwaitConnected(1);
+  ASSERT_FALSE(HasFailure()) << "what the name gave first is tried for ever";
   for (int i = 0; i < 2; ++i) {
     node.Accept();
     node.Close();
