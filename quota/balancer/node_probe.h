@@ -17,7 +17,14 @@ namespace tranche::quota {
 
 struct ProbedNode {
   storage::IncarnationId incarnation = storage::kPool;
-  std::string address;  // host:port that callers reach; nodes behind one proxy may share it
+  std::string address;     // host:port that callers reach; nodes behind one proxy may share it
+  std::string name = "";   // a process that is started again keeps it, and other nodes have other ones
+  bool registered = true;  // its session lives, as far as the tree says
+};
+
+struct UnreachedNode {
+  ProbedNode node;
+  std::string reason;
 };
 
 struct NodeProbeStats {
@@ -26,6 +33,9 @@ struct NodeProbeStats {
   int64_t found_dead = 0;     // since the probe was made
   int64_t wrong_guesses = 0;  // addresses that were found dead, and whose process then began again
   int64_t switched_off = 0;   // addresses that are not believed any more because of that
+  int64_t left_alone = 0;     // looked dead, and were left to their sessions: too many did at once
+  int64_t unreached = 0;      // of those watched, had no connection for a minute or longer
+  UnreachedNode example;      // one of these, if there are any
 };
 
 // Thread-safe.
@@ -36,10 +46,12 @@ class NodeProbe {
   // From now on watches these nodes and no others. `found_dead` is called, from any thread, when one more was found
   // dead; it must neither block nor call the probe. Does not block.
   virtual void Watch(const std::vector<ProbedNode>& nodes, std::function<void()> found_dead) = 0;
-  // Closes all connections. Once it has returned, `found_dead` is not called any more.
+  // Closes all connections, and forgets what was found out about addresses. Once it has returned, `found_dead` is not
+  // called any more.
   virtual void WatchNobody() = 0;
 
-  // Of the watched nodes, those whose process has ended. That is never taken back.
+  // Of the watched nodes, those whose process has ended. It is taken back if the node's session outlives the longest
+  // time after which it would have ended.
   virtual std::set<storage::IncarnationId> FoundDead() = 0;
   virtual NodeProbeStats Stats() = 0;
 };

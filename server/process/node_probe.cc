@@ -14,8 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "glog/logging.h"
-#include "storage/base/address.h"
+#include "server/process/descriptor_limit.h"
 
 namespace tranche::server {
 namespace {
@@ -32,6 +31,9 @@ constexpr int kSynRetries = 1;
 // A host that has vanished does not close its connections. After 10 s without a sign it is asked three times, every
 // 5 s; then the connection is lost, so that a later one can prove something.
 constexpr int kKeepIdleS = 10, kKeepIntervalS = 5, kKeepProbes = 3;
+
+// What this process opens besides: a few connections for each shard, to ZooKeeper, and files.
+constexpr uint64_t kOtherDescriptors = 64;
 
 void SetNumber(int socket, int level, int option, int value) {
   setsockopt(socket, level, option, &value, sizeof(value));
@@ -66,19 +68,26 @@ int ToWaitMs(absl::Duration wait) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<TcpNodeProbe>> TcpNodeProbe::Start() {
+absl::StatusOr<std::unique_ptr<TcpNodeProbe>> TcpNodeProbe::Start(ResolveName resolve) {
   FileDescriptor epoll(epoll_create1(EPOLL_CLOEXEC));
   FileDescriptor waker(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!epoll.open() || !waker.open() || !Listen(epoll, EPOLL_CTL_ADD, waker.number(), EPOLLIN, kWaker)) {
     return absl::UnavailableError(absl::StrCat("cannot watch the nodes' processes (", strerror(errno),
                                                "): raise the limit of open files, or use --probe-nodes off"));
   }
-  return std::unique_ptr<TcpNodeProbe>(new TcpNodeProbe(std::move(epoll), std::move(waker)));
+  return std::unique_ptr<TcpNodeProbe>(new TcpNodeProbe(std::move(epoll), std::move(waker), std::move(resolve)));
 }
 
-TcpNodeProbe::TcpNodeProbe(FileDescriptor epoll, FileDescriptor waker)
+size_t TcpNodeProbe::MostNodes(uint64_t descriptor_limit) {
+  const uint64_t left = descriptor_limit - std::min(descriptor_limit, kOtherDescriptors);
+  return std::min<uint64_t>(left, quota::ProbeVerdicts::kMostNodes);
+}
+
+TcpNodeProbe::TcpNodeProbe(FileDescriptor epoll, FileDescriptor waker, ResolveName resolve)
     : epoll_(std::move(epoll)),
       waker_(std::move(waker)),
+      resolve_(std::move(resolve)),
+      verdicts_(MostNodes(DescriptorLimit())),
       resolver_([this] { ResolveNames(); }),
       thread_([this] { Run(); }) {}
 
@@ -107,7 +116,7 @@ void TcpNodeProbe::WatchNobody() {
   absl::MutexLock lock(&mutex_);
   // It is only called under the lock.
   found_dead_ = nullptr;
-  verdicts_.Watch({}, absl::Now());
+  verdicts_.Forget();
   connections_.clear();
   to_resolve_.clear();
 }
@@ -119,7 +128,7 @@ std::set<IncarnationId> TcpNodeProbe::FoundDead() {
 
 quota::NodeProbeStats TcpNodeProbe::Stats() {
   absl::MutexLock lock(&mutex_);
-  return verdicts_.stats();
+  return verdicts_.stats(absl::Now());
 }
 
 void TcpNodeProbe::WakeThread() {
@@ -173,12 +182,12 @@ void TcpNodeProbe::ConnectToDue() {
   }
 }
 
-// A name is looked up once for each incarnation: its process does not move.
+// A name is looked up until an address that it gave has worked: from then on its process does not move.
 void TcpNodeProbe::Begin(IncarnationId incarnation, Connection& connection) {
   if (connection.addresses.empty()) {
     const std::optional<Address> address = ParseAddress(connection.address);
-    if (!address.has_value() || address->port == 0) return Failed(incarnation, connection, 0);
-    auto resolved = Resolve(*address, Lookup::kNumbersOnly);
+    if (!address.has_value() || address->port == 0) return NotResolved(incarnation, "that is not HOST:PORT");
+    auto resolved = resolve_(*address, Lookup::kNumbersOnly);
     if (!resolved.ok()) {
       to_resolve_.push_back(incarnation);
       return;
@@ -195,7 +204,7 @@ void TcpNodeProbe::Connect(IncarnationId incarnation, Connection& connection) {
   const int socket = connection.socket.number();
   if (connect(socket, to.get(), to.length) != 0 && errno != EINPROGRESS) return Failed(incarnation, connection, errno);
   // What came of it is an event, also if it was at once.
-  if (!Listen(epoll_, EPOLL_CTL_ADD, socket, EPOLLOUT, incarnation)) Failed(incarnation, connection, 0);
+  if (!Listen(epoll_, EPOLL_CTL_ADD, socket, EPOLLOUT, incarnation)) Failed(incarnation, connection, errno);
 }
 
 void TcpNodeProbe::Handle(IncarnationId incarnation) {
@@ -217,7 +226,7 @@ void TcpNodeProbe::Handle(IncarnationId incarnation) {
 
 void TcpNodeProbe::Established(IncarnationId incarnation, Connection& connection) {
   if (!Listen(epoll_, EPOLL_CTL_MOD, connection.socket.number(), 0, incarnation)) {
-    return Failed(incarnation, connection, 0);
+    return Failed(incarnation, connection, errno);
   }
   connection.established = true;
   connection.worked = true;
@@ -226,14 +235,20 @@ void TcpNodeProbe::Established(IncarnationId incarnation, Connection& connection
 
 void TcpNodeProbe::Failed(IncarnationId incarnation, Connection& connection, int error) {
   connection.socket = FileDescriptor();
-  if (!connection.worked && !connection.addresses.empty()) {
-    connection.next = (connection.next + 1) % connection.addresses.size();
+  if (!connection.worked && ++connection.next >= connection.addresses.size()) {
+    // None worked: they may be of another machine than the name means by now.
+    connection.addresses.clear();
+    connection.next = 0;
   }
   if (error == ECONNREFUSED) {
     verdicts_.NoteRefused(incarnation, absl::Now());
   } else {
-    verdicts_.NoteFailed(incarnation, absl::Now());
+    verdicts_.NoteFailed(incarnation, absl::Now(), strerror(error));
   }
+}
+
+void TcpNodeProbe::NotResolved(IncarnationId incarnation, const std::string& reason) {
+  verdicts_.NoteFailed(incarnation, absl::Now(), reason);
 }
 
 void TcpNodeProbe::ResolveNames() {
@@ -251,7 +266,7 @@ void TcpNodeProbe::ResolveNames() {
       if (found == connections_.end() || !found->second.addresses.empty()) continue;
       address = ParseAddress(found->second.address);
     }
-    auto resolved = Resolve(*address, Lookup::kNames);
+    auto resolved = resolve_(*address, Lookup::kNames);
     absl::MutexLock lock(&mutex_);
     // It may not be watched any more, or watched anew.
     const auto found = connections_.find(incarnation);
@@ -260,7 +275,7 @@ void TcpNodeProbe::ResolveNames() {
       found->second.addresses = *std::move(resolved);
       Connect(incarnation, found->second);
     } else {
-      Failed(incarnation, found->second, 0);
+      NotResolved(incarnation, std::string(resolved.status().message()));
     }
     // There may be something due earlier than the thread knows.
     WakeThread();

@@ -23,13 +23,19 @@
 #include "quota/balancer/probe_verdicts.h"
 #include "server/process/file_descriptor.h"
 #include "server/process/socket_address.h"
+#include "storage/base/address.h"
 
 namespace tranche::server {
 
 class TcpNodeProbe : public quota::NodeProbe {
  public:
-  // Fails if this process may have no more descriptors.
-  static absl::StatusOr<std::unique_ptr<TcpNodeProbe>> Start();
+  using ResolveName = std::function<absl::StatusOr<std::vector<SocketAddress>>(const Address&, Lookup)>;
+
+  // Fails if this process may have no more descriptors. `resolve` is called from two threads; for numbers
+  // it must not block.
+  static absl::StatusOr<std::unique_ptr<TcpNodeProbe>> Start(ResolveName resolve = Resolve);
+  // How many nodes a process that may have so many descriptors open can watch.
+  static size_t MostNodes(uint64_t descriptor_limit);
   // Waits for the look-up of a name that is under way.
   ~TcpNodeProbe() override;
   TcpNodeProbe(const TcpNodeProbe&) = delete;
@@ -50,7 +56,7 @@ class TcpNodeProbe : public quota::NodeProbe {
     bool established = false;
   };
 
-  TcpNodeProbe(FileDescriptor epoll, FileDescriptor waker);
+  TcpNodeProbe(FileDescriptor epoll, FileDescriptor waker, ResolveName resolve);
 
   void Run();
   bool Turn();
@@ -61,15 +67,18 @@ class TcpNodeProbe : public quota::NodeProbe {
   void Connect(storage::IncarnationId incarnation, Connection& connection) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Handle(storage::IncarnationId incarnation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Established(storage::IncarnationId incarnation, Connection& connection) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // `error` is of the system; 0 for a reason of our own.
+  // `error` is of the system.
   void Failed(storage::IncarnationId incarnation, Connection& connection, int error)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Before there was anything to connect to.
+  void NotResolved(storage::IncarnationId incarnation, const std::string& reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WakeThread();
 
   void ResolveNames();
 
   const FileDescriptor epoll_;
   const FileDescriptor waker_;
+  const ResolveName resolve_;
   absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<void()> found_dead_ ABSL_GUARDED_BY(mutex_);

@@ -177,6 +177,7 @@ void AddBackends(Parser& parser, BackendOptions* options) {
       ->required();
   parser.Add("zookeeper-root", &options->zookeeper_root, "PATH", "Where this installation's znodes are")
       ->check(CheckRoot, "");
+  // kSessionsEndBy in quota/balancer/probe_verdicts.h is longer than the longest one.
   parser.AddNumber("zookeeper-session-timeout-ms", &options->zookeeper_session_timeout_ms, 500, 120000, "MS",
                    "How long this process may be silent before ZooKeeper declares it gone and its units go to others");
   AddPatience(parser, options);
@@ -188,7 +189,8 @@ void AddListening(Parser& parser, ServerOptions* options) {
       ->check(CheckAddress, "");
   parser
       .Add("advertise", &options->advertise, "HOST:PORT",
-           "The address that callers reach, as shown to operators [default: from --listen]")
+           "The address that callers reach, as shown to operators. Balancers connect there too, to notice at once when "
+           "this process dies [default: from --listen]")
       ->check(CheckAddressWithPort, "");
   parser.Add("node-name", &options->node_name, "NAME", "This node's name [default: host name and port]")
       ->check(CheckName, "");

@@ -23,6 +23,7 @@ constexpr int kKeepaliveTimeoutMs = 5 * 1000;
 constexpr int kLeastPingIntervalMs = 10 * 1000;
 
 // A connection that has not begun HTTP/2 by then is closed. It takes a descriptor and may be of a port scanner.
+// kMassWindow in quota/balancer/probe_verdicts.h is longer.
 constexpr int kHandshakeTimeoutMs = 20 * 1000;
 
 // Silences gRPC while we bind a port: our caller reports once that a port is taken.

@@ -22,7 +22,7 @@ std::set<storage::IncarnationId> SimNodeProbe::FoundDead() {
   std::set<storage::IncarnationId> dead;
   for (auto& [incarnation, node] : watched_) {
     Look(incarnation, node);
-    if (node.seen == Seen::kDead) dead.insert(incarnation);
+    if (node.seen == Seen::kDead || node.seen == Seen::kSaidDead) dead.insert(incarnation);
   }
   return dead;
 }
@@ -30,7 +30,10 @@ std::set<storage::IncarnationId> SimNodeProbe::FoundDead() {
 // Only a process that was seen alive can be seen to have ended.
 void SimNodeProbe::Look(storage::IncarnationId incarnation, Watched& node) {
   World& world = process_.world();
-  if (world.said_to_be_dead.contains(incarnation)) node.seen = Seen::kDead;
+  // A lie is taken back in the end, if the incarnation has not ended: it holds units of a frozen SKU.
+  if (node.seen == Seen::kSaidDead) node.seen = Seen::kAlive;
+  if (world.said_to_be_dead.contains(incarnation)) node.seen = Seen::kSaidDead;
+  if (node.seen == Seen::kSaidDead) return;
   if (node.seen == Seen::kDead || node.seen == Seen::kOverlooked) return;
   const auto listening = world.listening.find(node.address);
   if (listening != world.listening.end() && !listening->second->crashed()) {

@@ -24,7 +24,7 @@ class SimNodeProbe : public quota::NodeProbe {
   quota::NodeProbeStats Stats() override { return {}; }
 
  private:
-  enum class Seen { kNothing, kAlive, kDead, kOverlooked };
+  enum class Seen { kNothing, kAlive, kSaidDead, kDead, kOverlooked };
   struct Watched {
     std::string address;
     Seen seen = Seen::kNothing;

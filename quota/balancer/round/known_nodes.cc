@@ -48,7 +48,7 @@ void KnownNodes::Meet(const std::vector<LiveNode>& nodes) {
 std::vector<ProbedNode> KnownNodes::ToProbe() const {
   std::vector<ProbedNode> nodes;
   for (const auto& [id, incarnation] : live_) {
-    if (WasRegistered(id)) nodes.push_back({id, incarnation.address});
+    if (WasRegistered(id)) nodes.push_back({id, incarnation.address, incarnation.node_name, registered_.contains(id)});
   }
   return nodes;
 }

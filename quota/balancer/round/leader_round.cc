@@ -1,7 +1,5 @@
 #include "quota/balancer/round/leader_round.h"
 
-#include "glog/logging.h"
-#include "quota/balancer/node_probe.h"
 #include "quota/coordination/ledger_mark.h"
 #include "storage/base/status_macros.h"
 
@@ -21,6 +19,7 @@ LeaderRound::LeaderRound(storage::StockLedger* ledger, storage::Clock* clock, co
       mover_(ledger, &announcer_, clock, &nodes_, &repair_),
       board_(options->demand_retry, options->shard),
       context_{*ledger, *clock, *options, *inbox, announcer_, nodes_, repair_, mover_, board_},
+      processes_(&context_),
       history_(&context_),
       newcomers_(&context_),
       reclaim_(&context_),
@@ -49,27 +48,14 @@ void LeaderRound::TreeHasGone() {
 
 absl::Status LeaderRound::LookAround(Coordination& session) {
   RETURN_IF_ERROR(nodes_.LookAround(session, NodesThatReceiveNothing()));
-  if (NodeProbe* const probe = context_.options.probe.get(); probe != nullptr) {
-    probe->Watch(nodes_.ToProbe(), [inbox = &context_.inbox] { inbox->Again(); });
-    probing_ = true;
-  }
+  processes_.Watch();
   return absl::OkStatus();
 }
 
-void LeaderRound::StopProbing() {
-  if (!probing_) return;
-  const NodeProbeStats stats = context_.options.probe->Stats();
-  context_.options.probe->WatchNobody();
-  probing_ = false;
-  LOG(INFO) << "no longer watches the processes of " << stats.watched << " nodes, " << stats.connected
-            << " of them connected; since the start " << stats.found_dead << " were found dead, " << stats.wrong_guesses
-            << " of them wrongly, and " << stats.switched_off << " addresses are not believed";
-}
-
-// One that was found dead may have to wait for its end, while somebody locks a SKU of it.
+// One that was found dead may have to wait for its end, while a SKU of it is locked or frozen.
 std::set<storage::IncarnationId> LeaderRound::NodesThatReceiveNothing() const {
   std::set<storage::IncarnationId> nothing = evacuation_.evacuated();
-  if (context_.options.probe != nullptr) nothing.merge(context_.options.probe->FoundDead());
+  nothing.merge(processes_.FoundDead());
   return nothing;
 }
 

@@ -14,6 +14,7 @@
 #include "quota/balancer/round/known_nodes.h"
 #include "quota/balancer/round/newcomer_step.h"
 #include "quota/balancer/round/pool_step.h"
+#include "quota/balancer/round/process_watch.h"
 #include "quota/balancer/round/reclaim_step.h"
 #include "quota/balancer/round/repair_schedule.h"
 #include "quota/balancer/round/returned_step.h"
@@ -43,7 +44,7 @@ class LeaderRound {
   void NobodyIsUnableAlone() { evacuation_.NobodyIsUnableAlone(); }
 
   // We do not lead any more: closes what watches the nodes' processes. Can be called at any time.
-  void StopProbing();
+  void StopProbing() { processes_.Stop(); }
 
   // Reads which nodes exist and what they want: all nodes, or those in `reports`. kNotFound: the tree has gone.
   absl::Status LookAround(Coordination& session);
@@ -64,6 +65,7 @@ class LeaderRound {
   DemandBoard board_;
   const RoundContext context_;
 
+  ProcessWatch processes_;
   HistoryStep history_;
   NewcomerStep newcomers_;
   ReclaimStep reclaim_;
@@ -71,7 +73,6 @@ class LeaderRound {
   DemandStep demand_;
   PoolStep pools_;
   ReturnedStep returned_;
-  bool probing_ = false;
 };
 
 }  // namespace tranche::quota

@@ -5,10 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "quota/coordination/incarnation_znodes.h"
 #include "storage/base/status_macros.h"
 #include "storage/ledger/ledger_error.h"
+#include "storage/ledger/shard_name.h"
 #include "storage/mutation.h"
 
 namespace tranche::quota {
@@ -16,20 +18,22 @@ namespace {
 
 using storage::IncarnationId;
 
-// To end an incarnation of which a SKU is locked.
+// To end an incarnation that could not be ended.
 constexpr absl::Duration kTryAgain = absl::Seconds(1);
 
 }  // namespace
 
 absl::Status ReclaimStep::Run(Coordination& session) {
   absl::Status status;
-  for (const Gone& gone : FindGone()) {
+  const std::vector<Gone> all_gone = FindGone();
+  ForgetWhoIsBack(all_gone);
+  for (const Gone& gone : all_gone) {
     const IncarnationId incarnation = gone.incarnation.id;
     if (storage::Mutated(storage::Mutation::kBalancerDoesNotReclaim)) continue;
     // It may be registered for some seconds more.
     context_.nodes.NoteUnable(incarnation);
-    const auto locked = not_before_.find(incarnation);
-    if (locked != not_before_.end() && context_.clock.Now() < locked->second) continue;
+    const auto waiting = try_again_.find(incarnation);
+    if (waiting != try_again_.end() && context_.clock.Now() < waiting->second) continue;
     // When many die at once, nodes that run dry need not wait for all of them.
     if (context_.mover.Exhausted()) {
       context_.inbox.Again();
@@ -40,9 +44,15 @@ absl::Status ReclaimStep::Run(Coordination& session) {
   // Ended incarnations need not be remembered.
   const auto ended = [&](const auto& entry) { return !context_.nodes.live().contains(entry.first); };
   std::erase_if(first_seen_unregistered_, ended);
-  std::erase_if(not_before_, ended);
   context_.nodes.ForgetEnded();
   return status;
+}
+
+// One that was taken for dead may live after all.
+void ReclaimStep::ForgetWhoIsBack(const std::vector<Gone>& gone) {
+  std::set<IncarnationId> ids;
+  for (const Gone& one : gone) ids.insert(one.incarnation.id);
+  std::erase_if(try_again_, [&](const auto& entry) { return !ids.contains(entry.first); });
 }
 
 std::vector<ReclaimStep::Gone> ReclaimStep::FindGone() {
@@ -55,10 +65,10 @@ std::vector<ReclaimStep::Gone> ReclaimStep::FindGone() {
   if (nobody && !restoring && !live.empty()) TellNobodyIsRegistered(live.size());
   std::vector<Gone> gone;
   for (const auto& [id, incarnation] : live) {
-    if (dead.contains(id)) {
-      gone.push_back({incarnation, Cause::kProcessEnded});
-    } else if (!restoring && !nobody && IsUnregistered(incarnation)) {
+    if (!restoring && !nobody && IsUnregistered(incarnation)) {
       gone.push_back({incarnation, Cause::kRegistrationGone});
+    } else if (dead.contains(id)) {
+      gone.push_back({incarnation, Cause::kProcessEnded});
     }
   }
   return gone;
@@ -82,25 +92,40 @@ bool ReclaimStep::IsUnregistered(const storage::Incarnation& incarnation) {
 
 absl::Status ReclaimStep::Reclaim(Coordination& session, const Gone& gone) {
   const IncarnationId incarnation = gone.incarnation.id;
+  // To end it puts all its units into the pools, and those of a frozen SKU stay there until a person moves them. That
+  // it has ended may be a wrong guess as long as its session lives.
+  if (gone.cause == Cause::kProcessEnded) {
+    ASSIGN_OR_RETURN(const std::string frozen, context_.mover.FindFrozen(incarnation));
+    if (!frozen.empty()) {
+      return TakeBack(gone, absl::StrCat("nothing listens there any more, but it holds units of ", frozen,
+                                         ", which is frozen: it is ended when its session has, or after a thaw"));
+    }
+  }
   const auto skus = context_.ledger.ReclaimIncarnation(incarnation);
-  if (storage::FoundLocked(skus.status())) return TakeBack(incarnation);
+  if (storage::FoundLocked(skus.status())) {
+    return TakeBack(gone, "another transaction locks one of its SKUs: it is ended when that is over");
+  }
   if (!skus.ok()) return skus.status();
+  // The leaders of other shards hear of a death from home, which removes the registration.
+  const std::string& shard = context_.options.shard;
   LOG(WARNING) << "node " << gone.incarnation.node_name << " at " << gone.incarnation.address << ", incarnation "
-               << incarnation << ", has gone: "
+               << incarnation << ", has gone"
+               << (shard == storage::kHomeShard ? "" : absl::StrCat(" from shard ", shard)) << ": "
                << (gone.cause == Cause::kProcessEnded ? "nothing listens there any more" : "it has no registration")
                << "; " << skus->size() << " slices back in the pool";
-  not_before_.erase(incarnation);
+  try_again_.erase(incarnation);
   context_.nodes.NoteEnded(incarnation);
   RemoveIncarnationZnodes(session, incarnation);
   context_.mover.CountChanged(skus->size());
   return absl::OkStatus();
 }
 
-absl::Status ReclaimStep::TakeBack(IncarnationId incarnation) {
-  const bool first = not_before_.insert_or_assign(incarnation, context_.clock.Now() + kTryAgain).second;
-  LOG_IF(WARNING, first) << "incarnation " << incarnation
-                         << " has gone, and another transaction locks one of its SKUs: "
-                         << "it is ended when that is over; the units of its other SKUs go to the others now";
+absl::Status ReclaimStep::TakeBack(const Gone& gone, const std::string& why) {
+  const IncarnationId incarnation = gone.incarnation.id;
+  const bool first = try_again_.insert_or_assign(incarnation, context_.clock.Now() + kTryAgain).second;
+  LOG_IF(WARNING, first) << "node " << gone.incarnation.node_name << " at " << gone.incarnation.address
+                         << ", incarnation " << incarnation << ", cannot be ended yet: " << why
+                         << ". The units of its other SKUs go to the others now";
   std::vector<std::string> left;
   return context_.mover.TakeBack(incarnation, &left);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -22,11 +23,11 @@ class ReclaimStep {
   void SpareAllUntil(absl::Time when) { nobody_dead_before_ = when; }
   void Forget() {
     first_seen_unregistered_.clear();
-    not_before_.clear();
+    try_again_.clear();
   }
 
  private:
-  // Why a node loses its units.
+  // Why a node loses its units. A session that has ended is the better reason: it is no guess.
   enum class Cause { kProcessEnded, kRegistrationGone };
   struct Gone {
     storage::Incarnation incarnation;
@@ -34,16 +35,17 @@ class ReclaimStep {
   };
 
   std::vector<Gone> FindGone();
+  void ForgetWhoIsBack(const std::vector<Gone>& gone);
   void TellNobodyIsRegistered(size_t live) const;
   bool IsUnregistered(const storage::Incarnation& incarnation);
   absl::Status Reclaim(Coordination& session, const Gone& gone);
-  // While one of its SKUs is locked, it cannot be ended: takes back what is free.
-  absl::Status TakeBack(storage::IncarnationId incarnation);
+  // It cannot be ended yet, and `why` says so: takes back what is neither locked nor frozen.
+  absl::Status TakeBack(const Gone& gone, const std::string& why);
 
   const RoundContext& context_;
   std::map<storage::IncarnationId, absl::Time> first_seen_unregistered_;
   absl::Time nobody_dead_before_ = absl::InfinitePast();
-  std::map<storage::IncarnationId, absl::Time> not_before_;  // dead ones that hold a locked SKU: when to try again
+  std::map<storage::IncarnationId, absl::Time> try_again_;  // those that could not be ended yet: when to try again
 };
 
 }  // namespace tranche::quota

@@ -67,12 +67,29 @@ absl::Status RoundMover::MoveUnitsOf(absl::Span<const std::string> sku_ids, Plan
   return status;
 }
 
-absl::Status RoundMover::TakeBack(storage::IncarnationId incarnation, std::vector<std::string>* left) {
+absl::StatusOr<std::vector<std::string>> RoundMover::SkusOf(storage::IncarnationId incarnation) {
   ASSIGN_OR_RETURN(const auto slices, ledger_->ListSlices(incarnation));
   std::vector<std::string> held;
   for (const auto& [sku_id, slice] : slices) {
     if (slice.remaining > 0) held.push_back(sku_id);
   }
+  return held;
+}
+
+absl::StatusOr<std::string> RoundMover::FindFrozen(storage::IncarnationId incarnation) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> held, SkusOf(incarnation));
+  const absl::Span<const std::string> all(held);
+  for (size_t begin = 0; begin < all.size(); begin += kMaxQuotaBatch) {
+    ASSIGN_OR_RETURN(const auto quotas, ledger_->ReadQuotas(all.subspan(begin, kMaxQuotaBatch)));
+    for (const SkuQuota& now : quotas) {
+      if (now.sku.quota_frozen) return now.sku.sku_id;
+    }
+  }
+  return std::string();
+}
+
+absl::Status RoundMover::TakeBack(storage::IncarnationId incarnation, std::vector<std::string>* left) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> held, SkusOf(incarnation));
   return MoveUnitsOf(
       held,
       [incarnation](const SkuQuota& now) -> std::vector<QuotaDelta> {

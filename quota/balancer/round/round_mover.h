@@ -12,6 +12,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "quota/balancer/round/known_nodes.h"
@@ -50,10 +51,14 @@ class RoundMover {
   absl::Status MoveUnitsOf(absl::Span<const std::string> sku_ids, Plan plan, std::vector<std::string>* left = nullptr);
   // Moves all that the incarnation holds into the pools, except of frozen SKUs.
   absl::Status TakeBack(storage::IncarnationId incarnation, std::vector<std::string>* left);
+  // A frozen SKU of which the incarnation holds units; "": there is none.
+  absl::StatusOr<std::string> FindFrozen(storage::IncarnationId incarnation);
 
  private:
   using Moves = std::vector<storage::QuotaMove>;
   size_t SkusPerRound(size_t slices) const;
+  // The SKUs of which the incarnation holds units.
+  absl::StatusOr<std::vector<std::string>> SkusOf(storage::IncarnationId incarnation);
   // Takes one batch at most.
   absl::Status MoveOrPutAside(Moves moves, std::vector<std::string>& left);
   absl::Status MoveByItself(const storage::QuotaMove& move, std::vector<std::string>& left);

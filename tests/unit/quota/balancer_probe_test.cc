@@ -1,4 +1,5 @@
 // What the balancer does when it is told that a node's process has ended.
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <set>
@@ -6,8 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "gtest/gtest.h"
 #include "quota/balancer/node_probe.h"
+#include "tests/support/logged_lines.h"
 #include "tests/unit/quota/balancer_fixture.h"
 
 namespace tranche::quota {
@@ -35,13 +38,16 @@ class ToldProbe : public NodeProbe {
     }
     return watched;
   }
-  NodeProbeStats Stats() override { return {}; }
+  NodeProbeStats Stats() override { return stats; }
 
   void Find(IncarnationId dead) {
     dead_.insert(dead);
     if (found_dead_ != nullptr) found_dead_();
   }
+  void TakeBack(IncarnationId lives) { dead_.erase(lives); }
   const std::vector<ProbedNode>& nodes() const { return nodes_; }
+
+  NodeProbeStats stats;
 
  private:
   std::vector<ProbedNode> nodes_;
@@ -64,6 +70,18 @@ class BalancerProbeTest : public BalancerTest {
       const absl::Status status = probing_.RunOnce();
       ASSERT_TRUE(status.ok()) << status;
     }
+  }
+
+  int64_t LeftOf(const std::string& sku_id, IncarnationId holder) {
+    const storage::QuotaSnapshot quota = *ledger_.ReadQuota(sku_id);
+    for (const storage::HeldSlice& slice : quota.slices) {
+      if (slice.holder == holder) return slice.remaining;
+    }
+    return 0;
+  }
+  static int LinesWith(const testing::LoggedLines& log, const std::string& text) {
+    return static_cast<int>(std::count_if(log.lines().begin(), log.lines().end(),
+                                          [&](const std::string& line) { return absl::StrContains(line, text); }));
   }
 
   const std::shared_ptr<ToldProbe> probe_ = std::make_shared<ToldProbe>();
@@ -149,6 +167,98 @@ TEST_F(BalancerProbeTest, ADeadNodeThatCannotBeEndedYetReceivesNothing) {
   clock_.AdvanceBy(absl::Seconds(2));
   ProbingRounds();
   EXPECT_FALSE(IsLive(dead.id));
+}
+
+// It may live: its frozen units would be in the pool until a person moves them.
+TEST_F(BalancerProbeTest, WhoHoldsUnitsOfAFrozenSkuIsEndedWithItsSession) {
+  for (const char* sku_id : {"ice", "tv"}) CreateSku(10, sku_id);
+  const Node dead = AddNode(), alive = AddNode();
+  ProbingRounds();
+  ASSERT_TRUE(ledger_.SetQuotaFrozen("ice", true, "test").ok());
+  testing::LoggedLines log;
+  probe_->Find(dead.id);
+  ProbingRounds();
+  EXPECT_TRUE(IsLive(dead.id));
+  EXPECT_EQ((Units{Left(dead.id), Left(alive.id)}), (Units{0, 10}));
+  EXPECT_EQ((Units{LeftOf("ice", dead.id), LeftOf("ice", kPool)}), (Units{5, 0}));
+  clock_.AdvanceBy(options_.refresh_interval);
+  ASSERT_TRUE(ledger_.AddStock("tv", 5, std::nullopt, "test").ok());
+  ProbingRounds();
+  EXPECT_EQ((Units{Left(dead.id), Left(alive.id)}), (Units{0, 15})) << "it gets nothing new";
+  EXPECT_EQ(LinesWith(log, "cannot be ended yet: nothing listens there any more, but it holds units of ice"), 1);
+  zookeeper_.ExpireSession(dead.session->SessionId());
+  clock_.AdvanceBy(absl::Seconds(2));
+  ProbingRounds();
+  EXPECT_FALSE(IsLive(dead.id));
+  EXPECT_EQ(LeftOf("ice", kPool), 5);
+  EXPECT_EQ(LinesWith(log, "has gone: it has no registration"), 1);
+}
+
+TEST_F(BalancerProbeTest, WhoHeldUnitsOfAFrozenSkuIsEndedAfterAThaw) {
+  CreateSku(10);
+  const Node dead = AddNode(), alive = AddNode();
+  ProbingRounds();
+  ASSERT_TRUE(ledger_.SetQuotaFrozen("tv", true, "test").ok());
+  probe_->Find(dead.id);
+  ProbingRounds();
+  EXPECT_EQ((Units{Left(dead.id), Left(alive.id)}), (Units{5, 5}));
+  ASSERT_TRUE(ledger_.SetQuotaFrozen("tv", false, "test").ok());
+  clock_.AdvanceBy(absl::Seconds(2));
+  ProbingRounds();
+  EXPECT_FALSE(IsLive(dead.id));
+  EXPECT_EQ(Left(alive.id), 10);
+}
+
+// That was said because its session outlived it.
+TEST_F(BalancerProbeTest, WhoIsNotDeadAfterAllReceivesAgain) {
+  for (const char* sku_id : {"ice", "tv"}) CreateSku(10, sku_id);
+  const Node suspect = AddNode(), other = AddNode();
+  ProbingRounds();
+  ASSERT_TRUE(ledger_.SetQuotaFrozen("ice", true, "test").ok());
+  probe_->Find(suspect.id);
+  ProbingRounds();
+  EXPECT_EQ((Units{Left(suspect.id), Left(other.id)}), (Units{0, 10}));
+  probe_->TakeBack(suspect.id);
+  clock_.AdvanceBy(options_.refresh_interval);
+  ProbingRounds();
+  EXPECT_EQ((Units{Left(suspect.id), Left(other.id)}), (Units{5, 5}));
+}
+
+TEST_F(BalancerProbeTest, WhomTheProbeDoesNotReachIsToldOnceAMinute) {
+  const Node node = AddNode();
+  probe_->stats.watched = 3;
+  probe_->stats.unreached = 2;
+  probe_->stats.example = {{node.id, "host:1", "node-1"}, "No route to host"};
+  testing::LoggedLines log;
+  for (int i = 0; i < 61; ++i) {
+    ProbingRounds();
+    clock_.AdvanceBy(absl::Seconds(1));
+  }
+  EXPECT_EQ(LinesWith(log, "2 of 3 nodes were not reached for a minute, e.g. node-1 at host:1: No route to host"), 2);
+  probe_->stats.unreached = 0;
+  for (int i = 0; i < 61; ++i) {
+    ProbingRounds();
+    clock_.AdvanceBy(absl::Seconds(1));
+  }
+  EXPECT_EQ(LinesWith(log, "were not reached"), 2);
+}
+
+TEST_F(BalancerProbeTest, TheLeaderOfAnotherShardSaysSo) {
+  BalancerOptions options;
+  options.shard = "s2";
+  Balancer of_shard(&connector_, &ledger_, &clock_, options);
+  ASSERT_TRUE(of_shard.Connect().ok());
+  const Node gone = AddNode(), stays = AddNode();
+  ASSERT_TRUE(of_shard.RunOnce().ok());
+  zookeeper_.ExpireSession(gone.session->SessionId());
+  testing::LoggedLines log;
+  for (int i = 0; i < 3; ++i) {
+    clock_.AdvanceBy(options_.refresh_interval);
+    ASSERT_TRUE(of_shard.RunOnce().ok());
+  }
+  EXPECT_FALSE(IsLive(gone.id));
+  EXPECT_TRUE(IsLive(stays.id));
+  EXPECT_EQ(LinesWith(log, "has gone from shard s2: it has no registration"), 1);
 }
 
 TEST_F(BalancerProbeTest, WhoLeadsNoMoreWatchesNobody) {

@@ -62,8 +62,10 @@ class ListeningProcess {
 
 class NodeProbeTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    auto probe = TcpNodeProbe::Start();
+  void SetUp() override { Start(Resolve); }
+
+  void Start(TcpNodeProbe::ResolveName resolve) {
+    auto probe = TcpNodeProbe::Start(std::move(resolve));
     ASSERT_TRUE(probe.ok()) << probe.status();
     probe_ = *std::move(probe);
   }
@@ -97,7 +99,7 @@ class NodeProbeTest : public ::testing::Test {
 
 TEST_F(NodeProbeTest, AProcessThatEndsIsFoundDeadAndOthersAreNot) {
   ListeningProcess killed, lives;
-  Watch({{7, killed.address()}, {8, lives.address("localhost")}, {9, "no-such-host.invalid:1"}, {10, "garbage"}});
+  Watch({{7, killed.address()}, {8, lives.address("localhost")}, {9, "localhost:0"}});
   killed.Accept();
   lives.Accept();
   AwaitConnected(2);
@@ -106,8 +108,61 @@ TEST_F(NodeProbeTest, AProcessThatEndsIsFoundDeadAndOthersAreNot) {
   AwaitTold(1);
   EXPECT_EQ(probe_->FoundDead(), std::set<IncarnationId>{7});
   EXPECT_EQ(probe_->Stats().found_dead, 1);
-  EXPECT_EQ(probe_->Stats().watched, 4);
+  EXPECT_EQ(probe_->Stats().watched, 3);
   AwaitConnected(1);
+}
+
+TEST_F(NodeProbeTest, AddressesThatAreNoneHoldUpNobody) {
+  ListeningProcess node;
+  Watch({{7, "no-such-host.invalid:1"}, {8, "garbage"}, {9, node.address()}});
+  node.Accept();
+  AwaitConnected(1);
+}
+
+TEST_F(NodeProbeTest, ANameIsLookedUpUntilWhatItGaveHasWorked) {
+  ListeningProcess node, gone;
+  gone.End();
+  absl::Mutex mutex;
+  int looked_up = 0;
+  Start([&](const Address& address, Lookup lookup) -> absl::StatusOr<std::vector<SocketAddress>> {
+    if (lookup == Lookup::kNumbersOnly) return Resolve(address, lookup);
+    absl::MutexLock lock(&mutex);
+    if (++looked_up == 1) return absl::UnavailableError("not yet");
+    return Resolve(*ParseAddress(looked_up == 2 ? gone.address() : node.address()), Lookup::kNumbersOnly);
+  });
+  Watch({{7, node.address("localhost")}});
+  AwaitConnected(1);
+  ASSERT_FALSE(HasFailure()) << "what the name gave first is tried for ever";
+  for (int i = 0; i < 2; ++i) {
+    node.Accept();
+    node.Close();
+  }
+  node.Accept();
+  AwaitConnected(1);
+  {
+    absl::MutexLock lock(&mutex);
+    EXPECT_EQ(looked_up, 3) << "it works, so it is not looked up again";
+  }
+  probe_.reset();
+}
+
+TEST_F(NodeProbeTest, WhatWasFoundOutIsForgottenWithTheNodes) {
+  ListeningProcess node;
+  // A proxy, at first.
+  Watch({{7, node.address(), "a"}, {8, node.address(), "b"}});
+  AwaitConnected(2);
+  probe_->WatchNobody();
+  Watch({{7, node.address(), "a"}});
+  AwaitConnected(1);
+  node.End();
+  AwaitTold(1);
+  EXPECT_EQ(probe_->FoundDead(), std::set<IncarnationId>{7});
+}
+
+TEST_F(NodeProbeTest, SomeDescriptorsAreLeftForOthers) {
+  EXPECT_EQ(TcpNodeProbe::MostNodes(1024), 960u);
+  EXPECT_EQ(TcpNodeProbe::MostNodes(10), 0u);
+  EXPECT_EQ(TcpNodeProbe::MostNodes(1 << 20), quota::ProbeVerdicts::kMostNodes);
 }
 
 // The kernel resets a connection that the process never accepted.
