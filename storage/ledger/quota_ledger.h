@@ -58,8 +58,8 @@ struct PoolRequest {
 struct PoolTake {
   Sku sku;
   bool ended = false;  // has the incarnation? Not if the ledger does not know it yet, as a shard of a new node
-  int64_t taken = 0;  // units that it got from the pool: none, or at least as many as it wanted
-  HeldSlice slice;    // its own; version 0 if it has none
+  int64_t taken = 0;   // units that it got from the pool: none, or at least as many as it wanted
+  HeldSlice slice;     // its own; version 0 if it has none
 };
 
 // The deltas of one SKU; holders are distinct.
