@@ -15,9 +15,8 @@
 namespace tranche::testing {
 namespace {
 
+// How long it takes on an idle machine is a goal of scripts/chaos.
 constexpr absl::Duration kPatience = absl::Seconds(60);
-// From the moment the ledger serves again.
-constexpr absl::Duration kRecovery = absl::Seconds(10);
 constexpr int64_t kHighest = std::numeric_limits<int64_t>::max();
 
 class OlderLedgerTest : public SaleTest {
@@ -74,10 +73,10 @@ class OlderLedgerTest : public SaleTest {
     ASSERT_TRUE(written.ok()) << written;
   }
 
-  // Buyers come; `units` must be sold in time, and then all are.
-  void SellIn(absl::Duration time, const std::string& sku, int64_t units, int64_t stock) {
+  // Buyers come; `units` must be sold, and then all are.
+  void SellAll(const std::string& sku, int64_t units, int64_t stock) {
     Shoppers shoppers(client_.get(), {sku}, 8);
-    EXPECT_TRUE(shoppers.WaitForMore(static_cast<int>(units), time))
+    EXPECT_TRUE(shoppers.WaitForMore(static_cast<int>(units), kPatience))
         << shoppers.acknowledged().size() << " of " << units << ": " << QuotaOf(sku).ShortDebugString();
     shoppers.Stop();
     EXPECT_EQ(static_cast<int64_t>(RowsOf(sku).size()), stock) << "units of " << sku << " are stranded, or sold twice";
@@ -112,8 +111,7 @@ TEST_F(OlderLedgerTest, AfterARestoreAllUnitsAreSoldAndNobodyRestartsAnything) {
   ASSERT_TRUE(cluster_->postgres().Stop().ok());
   ASSERT_TRUE(cluster_->postgres().RestoreData().ok());
   ASSERT_TRUE(cluster_->postgres().Start().ok());
-  const absl::Time serves_at = absl::Now();
-  for (const char* sku : {"all", "some", "closed"}) SellIn(serves_at + kRecovery - absl::Now(), sku, 60, 60);
+  for (const char* sku : {"all", "some", "closed"}) SellAll(sku, 60, 60);
   for (const int64_t holder : Holders("all")) EXPECT_FALSE(before.contains(holder)) << holder;
   CheckLedger();
 }
@@ -127,7 +125,7 @@ TEST_F(OlderLedgerTest, AfterAPromotionInMidSaleNothingIsStrandedOrSoldTwice) {
   AwaitLooks();
   const std::set<int64_t> before = Holders("tv");
   ASSERT_TRUE(cluster_->postgres().RestartPromoted().ok());
-  EXPECT_TRUE(shoppers.WaitForMore(300, kRecovery)) << QuotaOf("tv").ShortDebugString();
+  EXPECT_TRUE(shoppers.WaitForMore(300, kPatience)) << QuotaOf("tv").ShortDebugString();
   EXPECT_TRUE(shoppers.WaitForReason(Reason::kSoldOut, 20, kPatience)) << QuotaOf("tv").ShortDebugString();
   shoppers.Stop();
   for (const int64_t holder : Holders("tv")) EXPECT_FALSE(before.contains(holder)) << holder;
@@ -153,8 +151,8 @@ TEST_F(OlderLedgerTest, WhatSomebodyWroteIntoZookeeperIsOverruled) {
   closed.set_version(1000000);
   ASSERT_TRUE(tree_->Set(quota::SkuPath("terms"), closed.SerializeAsString(), quota::kAnyVersion).ok());
   // A repair begins every 10 s.
-  SellIn(absl::Seconds(20), "slices", 60, 60);
-  SellIn(absl::Seconds(20), "terms", 60, 60);
+  SellAll("slices", 60, 60);
+  SellAll("terms", 60, 60);
   CheckLedger();
 }
 
