@@ -118,8 +118,14 @@ int64_t SellOut(ClusterCaller& nodes, const std::string& sku) {
   std::vector<std::thread> buyers;
   for (size_t node = 0; node < nodes.nodes(); ++node) {
     buyers.emplace_back([&, node] {
-      // More than its share: the last ones are told "sold out".
-      while (nodes.Buy(node, sku, kBuyTimeout).ok()) ++sold;
+      while (true) {
+        const grpc::Status bought = nodes.Buy(node, sku, kBuyTimeout);
+        if (bought.ok()) {
+          ++sold;
+        } else if (bought.error_code() != grpc::StatusCode::UNAVAILABLE) {
+          return;  // sold out; UNAVAILABLE says that there may be some elsewhere
+        }
+      }
     });
   }
   for (std::thread& buyer : buyers) buyer.join();
