@@ -27,9 +27,11 @@ bool PoolTaker::Begin(const std::shared_ptr<Slice>& slice, Reason reason, int64_
   if (!pacing.TryBegin(reason, lacking, now)) return pacing.asking();
   const std::shared_ptr<const SkuTerms> terms = slice->terms();
   if (terms == nullptr || !terms->announced) {
-    pacing.EndInVain(reason, lacking, now);
+    const bool first = pacing.EndInVain(reason, lacking, now) == 0;
     slices_->NoteTermsWanted(slice->sku_id());
-    return false;
+    // It may not be announced at all: then the balancer does that.
+    if (!first) slices_->NoteExhausted();
+    return first;
   }
   Send({slice, reason, lacking, now}, terms->shard);
   return true;

@@ -27,8 +27,8 @@ class PoolTaker {
       : slices_(slices), books_(books), clock_(clock) {}
 
   // Somebody wants so many units of the slice. If fewer are free, it asks the pool, unless that was asked in vain a
-  // moment ago. False: nobody asks it now, so if that is news, the balancer must be told. Does not block; call it as
-  // often as you like.
+  // moment ago. False: nobody is about to ask it, so if that is news, the balancer must be told. Does not block; call
+  // it as often as you like.
   bool Ask(const std::shared_ptr<Slice>& slice, int64_t wanted);
   // Somebody who wanted so many was told that there are not so many. Asks now and then whether that is still so: holds
   // may have lapsed, and nobody may be there to announce it.

@@ -27,14 +27,16 @@ class PoolPacing {
   }
   // Is somebody asking?
   bool asking() const { return asking_.load(std::memory_order_relaxed); }
-  // There were not so many, or there was no answer. `at_least`: how long it shall not be asked.
-  void EndInVain(Reason reason, int64_t units, absl::Time now, absl::Duration at_least = absl::ZeroDuration()) {
+  // There were not so many, or there was no answer. `at_least`: how long it shall not be asked. Returns how often it
+  // was in vain before, in a row.
+  int EndInVain(Reason reason, int64_t units, absl::Time now, absl::Duration at_least = absl::ZeroDuration()) {
     Pause& pause = PauseOf(reason);
     const int times = pause.in_vain.fetch_add(1, std::memory_order_relaxed);
     const absl::Duration longer = LeastPause(reason) * (1 << std::min(times, MostDoublings(reason)));
     pause.until_ns.store(absl::ToUnixNanos(now + std::max(longer, at_least)), std::memory_order_relaxed);
     pause.units.store(units, std::memory_order_relaxed);
     asking_.store(false);
+    return times;
   }
   // Units came.
   void End() {

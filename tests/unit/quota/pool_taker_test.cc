@@ -258,11 +258,16 @@ TEST_F(PoolTakerTest, AsksOnlyTheShardThatIsAnnounced) {
   SkuTerms looked_up;
   looked_up.shard = "west";
   slice_->SetTerms(looked_up);
-  EXPECT_FALSE(Ask(1)) << "the balancer must hear of it, in case nothing is announced";
+  EXPECT_TRUE(Ask(1)) << "the agent reads the announcement";
   EXPECT_EQ(questions(), 0u);
   EXPECT_EQ(terms_wanted_, 1);
+  EXPECT_EQ(exhausted_, 0);
   Ask(1);
   EXPECT_EQ(terms_wanted_, 1) << "it pauses";
+  clock_.AdvanceBy(absl::Milliseconds(20));
+  EXPECT_FALSE(Ask(1));
+  EXPECT_EQ(terms_wanted_, 2);
+  EXPECT_EQ(exhausted_, 1) << "there may be no announcement, and the balancer must hear of it";
   Announce(SkuTerms::kPlenty);
   slice_->pool_pacing().Reset();
   EXPECT_TRUE(Ask(1));
