@@ -110,6 +110,19 @@ TEST(RequestMessageTest, WhatIsNoMessageIsRefused) {
   }
 }
 
+// Read as 32 bits, the length would be 2, and the item one of the sequence 5.
+TEST(RequestMessageTest, AnItemWhoseLengthHasUpperBitsIsRefused) {
+  const std::string item("\x22\x82\x80\x80\x80\x10\x08\x05", 8);
+  const std::string largest_int("\x22\xff\xff\xff\xff\x07\x08\x05", 8);
+  for (const std::string& bytes : {item, FrameOf({ItemOf(1)}) + item, item + FrameOf({ItemOf(1)}), largest_int}) {
+    RequestMessage message;
+    v1::StreamReservationsItem found;
+    EXPECT_EQ(ReasonOf(message.Read(bytes)), "FIELD_INVALID");
+    EXPECT_FALSE(message.is_frame());
+    EXPECT_EQ(message.Next(&found), Found::kNone);
+  }
+}
+
 TEST(RequestMessageTest, AFrameHasABoundAndNoRequestBesides) {
   RequestMessage message;
   const std::vector<v1::StreamReservationsItem> most(kMaxFrameItems);

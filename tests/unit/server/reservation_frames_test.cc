@@ -302,6 +302,8 @@ TEST_F(ReservationFramesTest, AMessageThatCannotBeReadEndsTheStreamWithAReasonAn
       {"\xff", "FIELD_INVALID"},
       // An item without a sequence, and with a string that is not UTF-8.
       {"\x22\x05\x1a\x03\x1a\x01\xff", "FIELD_INVALID"},
+      // An item of the length 2^32 + 2.
+      {"\x22\x82\x80\x80\x80\x10\x08\x05", "FIELD_INVALID"},
       {too_many.SerializeAsString(), "MESSAGE_TOO_LARGE"}};
   for (const auto& [bytes, reason] : expected) {
     const auto context = Context();
