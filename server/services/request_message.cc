@@ -17,6 +17,9 @@ using google::protobuf::io::CodedInputStream;
 constexpr uint32_t kItemTag = WireFormatLite::MakeTag(v1::StreamReservationsRequest::kItemsFieldNumber,
                                                       WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
 
+constexpr uint32_t kSequenceTag =
+    WireFormatLite::MakeTag(v1::StreamReservationsItem::kSequenceFieldNumber, WireFormatLite::WIRETYPE_VARINT);
+
 CodedInputStream InputOf(const std::string& bytes, size_t from) {
   return CodedInputStream(reinterpret_cast<const uint8_t*>(bytes.data()) + from, static_cast<int>(bytes.size() - from));
 }
@@ -25,6 +28,17 @@ CodedInputStream InputOf(const std::string& bytes, size_t from) {
 bool SkipItem(CodedInputStream* input) {
   int size = 0;
   return input->ReadVarintSizeAsInt(&size) && input->Skip(size);
+}
+
+// That of an item which is not parsed; 0 if it has none.
+uint64_t SequenceOf(const char* item, int size) {
+  CodedInputStream input(reinterpret_cast<const uint8_t*>(item), size);
+  uint64_t sequence = 0;
+  while (const uint32_t tag = input.ReadTag()) {
+    if (tag == kSequenceTag) return input.ReadVarint64(&sequence) ? sequence : 0;
+    if (!WireFormatLite::SkipField(&input, tag)) return 0;
+  }
+  return 0;
 }
 
 absl::Status Unreadable() { return UnreadableRequest(*v1::StreamReservationsRequest::descriptor()); }
@@ -87,6 +101,11 @@ RequestMessage::Found RequestMessage::NextOfFrame(v1::StreamReservationsItem* it
     if (static_cast<size_t>(size) > bytes_.size() - begin) return Found::kMalformed;
     last_ = next_;
     next_ = begin + static_cast<size_t>(size);
+    if (static_cast<size_t>(size) > kMaxItemBytes) {
+      item->Clear();
+      item->set_sequence(SequenceOf(bytes_.data() + begin, size));
+      return item->sequence() != 0 ? Found::kTooLarge : Found::kMalformed;
+    }
     if (item->ParseFromArray(bytes_.data() + begin, size)) return Found::kRequest;
     // What was read before the fault is there.
     return item->sequence() != 0 ? Found::kUnreadable : Found::kMalformed;

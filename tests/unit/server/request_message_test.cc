@@ -153,5 +153,35 @@ TEST(RequestMessageTest, AnItemThatCannotBeReadIsNamedIfItsSequenceCan) {
   EXPECT_EQ(message.Next(&item), Found::kMalformed);
 }
 
+TEST(RequestMessageTest, AnItemThatIsTooLargeIsNamedAndNotParsed) {
+  v1::StreamReservationsItem large;
+  large.set_sequence(5);
+  while (large.ByteSizeLong() <= kMaxItemBytes) large.mutable_create_cart()->add_lines();
+  RequestMessage message;
+  v1::StreamReservationsItem item = ItemOf(1);
+  ASSERT_TRUE(message.Read(FrameOf({large, ItemOf(6)})).ok());
+  ASSERT_EQ(message.Next(&item), Found::kTooLarge);
+  EXPECT_EQ(item.sequence(), 5u);
+  EXPECT_EQ(item.request_case(), v1::StreamReservationsItem::REQUEST_NOT_SET);
+  EXPECT_EQ(message.Next(&item), Found::kRequest) << "the next one is not concerned";
+  EXPECT_EQ(item.sequence(), 6u);
+  large.clear_sequence();
+  ASSERT_TRUE(message.Read(FrameOf({large})).ok());
+  EXPECT_EQ(message.Next(&item), Found::kMalformed);
+}
+
+TEST(RequestMessageTest, TheLargestCartIsParsed) {
+  v1::StreamReservationsItem largest;
+  largest.set_sequence(~uint64_t{0});
+  largest.mutable_timeout()->set_seconds(-1);
+  largest.mutable_timeout()->set_nanos(-1);
+  largest.mutable_create_cart()->set_user_id(std::string(kMaxCartBytes - 4, 'u'));
+  ASSERT_EQ(largest.create_cart().ByteSizeLong(), kMaxCartBytes);
+  RequestMessage message;
+  v1::StreamReservationsItem item;
+  ASSERT_TRUE(message.Read(FrameOf({largest})).ok());
+  EXPECT_EQ(message.Next(&item), Found::kRequest);
+}
+
 }  // namespace
 }  // namespace tranche::server
