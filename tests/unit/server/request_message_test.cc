@@ -166,6 +166,7 @@ TEST(RequestMessageTest, AnItemThatIsTooLargeIsNamedAndNotParsed) {
   EXPECT_EQ(message.Next(&item), Found::kRequest) << "the next one is not concerned";
   EXPECT_EQ(item.sequence(), 6u);
   large.clear_sequence();
+  large.mutable_create_cart()->add_lines();
   ASSERT_TRUE(message.Read(FrameOf({large})).ok());
   EXPECT_EQ(message.Next(&item), Found::kMalformed);
 }
@@ -175,7 +176,7 @@ TEST(RequestMessageTest, TheLargestCartIsParsed) {
   largest.set_sequence(~uint64_t{0});
   largest.mutable_timeout()->set_seconds(-1);
   largest.mutable_timeout()->set_nanos(-1);
-  largest.mutable_create_cart()->set_user_id(std::string(kMaxCartBytes - 4, 'u'));
+  largest.mutable_create_cart()->set_user_id(std::string(kMaxCartBytes - 3, 'u'));
   ASSERT_EQ(largest.create_cart().ByteSizeLong(), kMaxCartBytes);
   RequestMessage message;
   v1::StreamReservationsItem item;
