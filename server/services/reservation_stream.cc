@@ -54,6 +54,7 @@ ReservationStream* ReservationStream::Start(const CallContext& call, const CallF
       reactor->share_ = *std::move(share);
       call.AddInitialMetadata(kFrameItemsKey, absl::StrCat(kMaxFrameItems));
       call.AddInitialMetadata(kFrameBytesKey, absl::StrCat(options.max_message_bytes));
+      call.AddInitialMetadata(kFrameKindsKey, kFrameKinds);
       reactor->StartSendInitialMetadata();
       reactor->ReadNext();
     } else {

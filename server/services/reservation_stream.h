@@ -48,6 +48,9 @@ struct ReservationStreamOptions {
 // A node that takes frames says so in its initial metadata, with decimal numbers.
 inline constexpr char kFrameItemsKey[] = "tranche-frame-items";
 inline constexpr char kFrameBytesKey[] = "tranche-frame-bytes";
+// And which kinds of items: the names of the fields of StreamReservationsItem.request that ServeItem knows.
+inline constexpr char kFrameKindsKey[] = "tranche-frame-kinds";
+inline constexpr char kFrameKinds[] = "create,create_cart,confirm,cancel";
 
 class ReservationStreamSet;
 

@@ -83,6 +83,7 @@ TEST_F(ReservationFramesTest, ANodeSaysThatItTakesFramesBeforeTheFirstRequest) {
   };
   EXPECT_EQ(value("tranche-frame-items"), "1024");
   EXPECT_EQ(value("tranche-frame-bytes"), "5000");
+  EXPECT_EQ(value("tranche-frame-kinds"), "create,create_cart,confirm,cancel");
   EXPECT_TRUE(stream->WritesDone());
   EXPECT_TRUE(stream->Finish().ok());
 }
