@@ -349,6 +349,23 @@ TEST_F(ReservationFramesTest, AMessageThatCannotBeReadEndsTheStreamWithAReasonAn
   EXPECT_TRUE(AwaitThat([&] { return service_->unread_answers() == 0; }));
 }
 
+TEST_F(ReservationFramesTest, ALengthWithUpperBitsEndsTheStreamAlsoBehindRequestsThatWait) {
+  StartServer(/*max_outstanding=*/1);
+  const std::string good = Frame(1, 2).SerializeAsString();
+  const std::string bad = "\x22\x82\x80\x80\x80\x10\x08\x05";
+  const auto context = Context();
+  RawStream stream(server_->channel(), context.get());
+  ASSERT_TRUE(stream.Write(good));
+  ASSERT_TRUE(stream.Write(good + bad));
+  for (int i = 1; i <= 2; ++i) {
+    ASSERT_TRUE(sales_.AwaitArrived(i));
+    sales_.DecideFirst();
+  }
+  EXPECT_EQ(stream.ReadAll().outcomes.size(), 2u);
+  EXPECT_EQ(ReasonOnWire(stream.Finish()), "FIELD_INVALID");
+  EXPECT_FALSE(sales_.TryDecideFirst()) << "nothing of a message that cannot be read is done";
+}
+
 TEST_F(ReservationFramesTest, AnItemThatCannotBeReadIsRefusedByItself) {
   StartServer(16);
   const auto context = Context();
