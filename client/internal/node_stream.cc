@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <map>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "client/internal/status_translation.h"
 
@@ -65,18 +67,22 @@ void NodeStream::OnReadInitialMetadataDone(bool ok) {
   const int64_t items = NumberIn(metadata, "tranche-frame-items");
   const int64_t bytes = NumberIn(metadata, "tranche-frame-bytes");
   if (items <= 0 || bytes <= 0) return;
+  const auto kinds = metadata.find("tranche-frame-kinds");
   absl::MutexLock lock(&mutex_);
   queue_.UseFrames(items, bytes);
+  if (kinds == metadata.end()) return;
+  kinds_ = absl::StrSplit(absl::string_view(kinds->second.data(), kinds->second.size()), ',');
 }
 
 NodeStream::Sending NodeStream::Send(std::unique_ptr<StreamRequest>& request, absl::Time now) {
   tranche::v1::StreamReservationsItem item;
   request->Write(&item);
   SetTimeout(std::max(absl::Milliseconds(1), request->attempt_deadline() - now), &item);
+  const int64_t bytes = static_cast<int64_t>(item.ByteSizeLong());
   {
     absl::MutexLock lock(&mutex_);
     if (ending_ || finish_sending_) return Sending::kEnding;
-    if (!queue_.uses_frames() && !request->MayBeSingle()) return Sending::kNotHere;
+    if (!queue_.Fits(bytes) || !absl::c_linear_search(kinds_, request->kind())) return Sending::kNotHere;
     item.set_sequence(++last_sequence_);
     queue_.Push(std::move(item));
     unanswered_.emplace(last_sequence_, std::move(request));

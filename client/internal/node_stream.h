@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -43,7 +44,7 @@ class NodeStream final : public StreamReactor, public std::enable_shared_from_th
 
   enum class Sending {
     kTaken,
-    kNotHere,  // the node has not said that it takes frames, and such a request needs one
+    kNotHere,  // too large for a message to this node, or of a kind that it has not said to take
     kEnding,   // another stream may take it
   };
   // Unless it is taken, `request` is unchanged.
@@ -84,6 +85,8 @@ class NodeStream final : public StreamReactor, public std::enable_shared_from_th
   bool finish_sending_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t last_sequence_ ABSL_GUARDED_BY(mutex_) = 0;
   RequestQueue queue_ ABSL_GUARDED_BY(mutex_);
+  // What the node takes.
+  std::vector<std::string> kinds_ ABSL_GUARDED_BY(mutex_) = {std::string(CreateOnStream::kClaim)};
   absl::flat_hash_map<uint64_t, std::unique_ptr<StreamRequest>> unanswered_ ABSL_GUARDED_BY(mutex_);
 };
 

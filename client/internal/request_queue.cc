@@ -8,6 +8,7 @@ namespace {
 
 // An item's tag and length within the frame.
 constexpr int64_t kItemOverhead = 4;
+constexpr int64_t kSequenceBytes = 11;  // at most
 
 }  // namespace
 
@@ -15,6 +16,8 @@ void RequestQueue::UseFrames(int64_t items, int64_t bytes) {
   items_ = std::min(items, kMaxFrameItems);
   bytes_ = std::min(bytes, kMaxFrameBytes);
 }
+
+bool RequestQueue::Fits(int64_t bytes) const { return bytes + kSequenceBytes + kItemOverhead <= bytes_; }
 
 void RequestQueue::Push(tranche::v1::StreamReservationsItem item) { waiting_.push_back(std::move(item)); }
 

@@ -17,10 +17,15 @@ class RequestQueue {
   // a frame of its own.
   static constexpr int64_t kMaxFrameItems = 1024;
   static constexpr int64_t kMaxFrameBytes = 64 * 1024;
+  // Every node takes messages of so many bytes, the least of its --max-message-bytes. No claim that a node grants
+  // has more.
+  static constexpr int64_t kLeastMessageBytes = 4096;
 
   // The node takes frames of at most that many items and bytes, both positive. Until then each request is a message.
   void UseFrames(int64_t items, int64_t bytes);
-  bool uses_frames() const { return items_ > 0; }
+  // Whether a request of so many bytes, without its sequence, fits into a message to the node. Another would break the
+  // stream.
+  bool Fits(int64_t bytes) const;
 
   void Push(tranche::v1::StreamReservationsItem item);
   bool empty() const { return waiting_.empty(); }
@@ -28,8 +33,10 @@ class RequestQueue {
   void Pop(tranche::v1::StreamReservationsRequest* message);
 
  private:
+  bool uses_frames() const { return items_ > 0; }
+
   int64_t items_ = 0;
-  int64_t bytes_ = 0;
+  int64_t bytes_ = kLeastMessageBytes;
   std::deque<tranche::v1::StreamReservationsItem> waiting_;
 };
 

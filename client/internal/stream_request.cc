@@ -1,8 +1,17 @@
 #include "client/internal/stream_request.h"
 
+#include <algorithm>
+#include <cstddef>
+
 #include "client/internal/convert.h"
 
 namespace tranche::internal {
+
+int WindowRoom(const CreateCart& cart) {
+  // A node takes no larger ones: it answers them at once.
+  constexpr size_t kMostLines = 32;
+  return static_cast<int>(std::clamp<size_t>(cart.lines.size(), 1, kMostLines));
+}
 
 void CreateOnStream::Write(tranche::v1::StreamReservationsItem* item) const {
   *item->mutable_create() = ToProto(request_);

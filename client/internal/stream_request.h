@@ -8,6 +8,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "client/internal/connection.h"
 #include "tranche/reservation.h"
@@ -18,20 +19,28 @@ namespace tranche::internal {
 // Counts the requests of a stream, for its window and for its end.
 class StreamWindow {
  public:
-  // So many requests are answered; their callbacks are about to run. They no longer count for the window.
-  virtual void OnAnswered(int count) = 0;
-  // Their callbacks have run. This may be the end of the window.
+  // Requests are answered that took so much room of the window; their callbacks are about to run. They no longer count
+  // for it.
+  virtual void OnAnswered(int room) = 0;
+  // The callbacks of so many requests have run. This may be the end of the window.
   virtual void OnDelivered(int count) = 0;
 
  protected:
   ~StreamWindow() = default;
 };
 
+// What a request takes of the window: as many reservations as its answer may tell, by which the node counts, too.
+// Otherwise carts would wait at the node until their timeouts are over.
+inline int WindowRoom(const CreateReservation&) { return 1; }
+int WindowRoom(const CreateCart& cart);
+inline int WindowRoom(const ConfirmReservation&) { return 2; }  // the one that is paid, or what is booked instead
+inline int WindowRoom(const CancelReservation&) { return 1; }
+
 // Used by one thread at a time.
 class StreamRequest {
  public:
-  StreamRequest(absl::Time attempt_deadline, absl::Time deadline)
-      : attempt_deadline_(attempt_deadline), deadline_(deadline) {}
+  StreamRequest(absl::Time attempt_deadline, absl::Time deadline, int room)
+      : attempt_deadline_(attempt_deadline), deadline_(deadline), room_(room) {}
   virtual ~StreamRequest() = default;
   StreamRequest(const StreamRequest&) = delete;
   StreamRequest& operator=(const StreamRequest&) = delete;
@@ -40,9 +49,11 @@ class StreamRequest {
   absl::Time attempt_deadline() const { return attempt_deadline_; }
   // For the whole request.
   absl::Time deadline() const { return deadline_; }
+  // What it takes of the window.
+  int room() const { return room_; }
 
-  // Whether it may travel as a message of its own; others need a node that takes frames.
-  virtual bool MayBeSingle() const { return false; }
+  // Its name in the node's list of what it takes in frames: that of the item's field.
+  virtual absl::string_view kind() const = 0;
   // Whether it may have been done before, so that a refusal must be checked, which takes a call of its own.
   virtual bool NeedsCall() const { return false; }
   // Writes what is asked for. May be called again.
@@ -60,10 +71,10 @@ class StreamRequest {
 
  protected:
   template <typename Answer>
-  static absl::AnyInvocable<void(absl::StatusOr<Answer>)> Telling(
-      StreamWindow* window, absl::AnyInvocable<void(absl::StatusOr<Answer>)> callback) {
-    return [window, callback = std::move(callback)](absl::StatusOr<Answer> answer) mutable {
-      window->OnAnswered(1);
+  absl::AnyInvocable<void(absl::StatusOr<Answer>)> Telling(
+      StreamWindow* window, absl::AnyInvocable<void(absl::StatusOr<Answer>)> callback) const {
+    return [window, room = room_, callback = std::move(callback)](absl::StatusOr<Answer> answer) mutable {
+      window->OnAnswered(room);
       callback(std::move(answer));
       window->OnDelivered(1);
     };
@@ -72,17 +83,22 @@ class StreamRequest {
  private:
   const absl::Time attempt_deadline_;
   const absl::Time deadline_;
+  const int room_;
 };
 
 class CreateOnStream final : public StreamRequest {
  public:
+  // The only kind that may be a message of its own, and that every node takes.
+  static constexpr absl::string_view kClaim = "create";
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;
 
   // `request` must have its id.
   CreateOnStream(absl::Time attempt_deadline, absl::Time deadline, CreateReservation request, Callback callback)
-      : StreamRequest(attempt_deadline, deadline), request_(std::move(request)), callback_(std::move(callback)) {}
+      : StreamRequest(attempt_deadline, deadline, WindowRoom(request)),
+        request_(std::move(request)),
+        callback_(std::move(callback)) {}
 
-  bool MayBeSingle() const override { return true; }
+  absl::string_view kind() const override { return kClaim; }
   bool NeedsCall() const override { return request_.retry_of_unknown; }
   void Write(tranche::v1::StreamReservationsItem* item) const override;
   bool IsAnswer(const tranche::v1::StreamReservationsResult& result) const override { return result.has_created(); }
@@ -101,8 +117,11 @@ class CartOnStream final : public StreamRequest {
 
   // `cart` must have a line at least, and its lines their ids.
   CartOnStream(absl::Time attempt_deadline, absl::Time deadline, CreateCart cart, Callback callback)
-      : StreamRequest(attempt_deadline, deadline), cart_(std::move(cart)), callback_(std::move(callback)) {}
+      : StreamRequest(attempt_deadline, deadline, WindowRoom(cart)),
+        cart_(std::move(cart)),
+        callback_(std::move(callback)) {}
 
+  absl::string_view kind() const override { return "create_cart"; }
   bool NeedsCall() const override { return cart_.retry_of_unknown; }
   void Write(tranche::v1::StreamReservationsItem* item) const override;
   bool IsAnswer(const tranche::v1::StreamReservationsResult& result) const override {
@@ -122,8 +141,11 @@ class ConfirmOnStream final : public StreamRequest {
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Confirmation>)>;
 
   ConfirmOnStream(absl::Time attempt_deadline, absl::Time deadline, ConfirmReservation change, Callback callback)
-      : StreamRequest(attempt_deadline, deadline), change_(std::move(change)), callback_(std::move(callback)) {}
+      : StreamRequest(attempt_deadline, deadline, WindowRoom(change)),
+        change_(std::move(change)),
+        callback_(std::move(callback)) {}
 
+  absl::string_view kind() const override { return "confirm"; }
   void Write(tranche::v1::StreamReservationsItem* item) const override;
   bool IsAnswer(const tranche::v1::StreamReservationsResult& result) const override { return result.has_confirmed(); }
   void Deliver(const tranche::v1::StreamReservationsResult& result) override;
@@ -140,8 +162,11 @@ class CancelOnStream final : public StreamRequest {
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;
 
   CancelOnStream(absl::Time attempt_deadline, absl::Time deadline, CancelReservation change, Callback callback)
-      : StreamRequest(attempt_deadline, deadline), change_(std::move(change)), callback_(std::move(callback)) {}
+      : StreamRequest(attempt_deadline, deadline, WindowRoom(change)),
+        change_(std::move(change)),
+        callback_(std::move(callback)) {}
 
+  absl::string_view kind() const override { return "cancel"; }
   void Write(tranche::v1::StreamReservationsItem* item) const override;
   bool IsAnswer(const tranche::v1::StreamReservationsResult& result) const override { return result.has_cancelled(); }
   void Deliver(const tranche::v1::StreamReservationsResult& result) override;

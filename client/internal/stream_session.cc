@@ -26,7 +26,7 @@ StreamSession::StreamSession(Connection& connection, const StreamOptions& option
     : connection_(connection), max_outstanding_(std::max(1, options.max_outstanding)) {}
 
 void StreamSession::Create(CreateReservation request, Callback callback) {
-  TakeSlot();
+  TakeRoom(WindowRoom(request));
   Start<CreateOnStream>(WithId(std::move(request)), std::move(callback));
 }
 
@@ -34,7 +34,7 @@ bool StreamSession::TryCreate(CreateReservation& request, Callback& callback) {
   {
     absl::MutexLock lock(&mutex_);
     if (!WindowOpen()) return false;
-    ++outstanding_;
+    outstanding_ += WindowRoom(request);
     ++undelivered_;
   }
   Start<CreateOnStream>(WithId(std::move(request)), std::move(callback));
@@ -47,25 +47,25 @@ void StreamSession::CreateCart(tranche::CreateCart cart, CartOnStream::Callback 
   for (CartLine& line : cart.lines) {
     if (line.reservation_id.empty()) line.reservation_id = MakeUuidV7();
   }
-  TakeSlot();
+  TakeRoom(WindowRoom(cart));
   Start<CartOnStream>(std::move(cart), std::move(callback));
 }
 
 void StreamSession::Confirm(ConfirmReservation change, ConfirmOnStream::Callback callback) {
-  TakeSlot();
+  TakeRoom(WindowRoom(change));
   Start<ConfirmOnStream>(std::move(change), std::move(callback));
 }
 
 void StreamSession::Cancel(CancelReservation change, Callback callback) {
-  TakeSlot();
+  TakeRoom(WindowRoom(change));
   Start<CancelOnStream>(std::move(change), std::move(callback));
 }
 
-void StreamSession::TakeSlot() {
+void StreamSession::TakeRoom(int room) {
   auto window_open = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return WindowOpen(); };
   absl::MutexLock lock(&mutex_);
   mutex_.Await(absl::Condition(&window_open));
-  ++outstanding_;
+  outstanding_ += room;
   ++undelivered_;
 }
 
@@ -122,7 +122,9 @@ void StreamSession::OnDone(std::vector<NodeStream::Done> done) {
     return true;
   });
   ContinueAsCalls(std::move(not_answered), /*outcome_unknown=*/true);
-  OnAnswered(static_cast<int>(done.size()));
+  int room = 0;
+  for (const NodeStream::Done& one : done) room += one.first->room();
+  OnAnswered(room);
   for (const NodeStream::Done& one : done) one.first->Deliver(*one.second);
   OnDelivered(static_cast<int>(done.size()));
 }
@@ -132,7 +134,9 @@ void StreamSession::OnRefused(NodeStream::Requests requests, const absl::Status&
   if (verdict.next != AttemptVerdict::Next::kDone || verdict.outcome_unknown) {
     return ContinueAsCalls(std::move(requests), verdict.outcome_unknown);
   }
-  OnAnswered(static_cast<int>(requests.size()));
+  int room = 0;
+  for (const std::unique_ptr<StreamRequest>& request : requests) room += request->room();
+  OnAnswered(room);
   for (const std::unique_ptr<StreamRequest>& request : requests) request->Refuse(error);
   OnDelivered(static_cast<int>(requests.size()));
 }
@@ -151,9 +155,9 @@ void StreamSession::ContinueAsCalls(NodeStream::Requests requests, bool outcome_
   }
 }
 
-void StreamSession::OnAnswered(int count) {
+void StreamSession::OnAnswered(int room) {
   absl::MutexLock lock(&mutex_);
-  outstanding_ -= count;
+  outstanding_ -= room;
 }
 
 void StreamSession::OnDelivered(int count) {

@@ -33,13 +33,15 @@ class StreamSession final : public std::enable_shared_from_this<StreamSession>,
   void OnDone(std::vector<NodeStream::Done> done) override;
   void OnRefused(NodeStream::Requests requests, const absl::Status& error) override;
   void OnEnded(int node, NodeStream::Requests unanswered) override;
-  void OnAnswered(int count) override;
+  void OnAnswered(int room) override;
   void OnDelivered(int count) override;
 
+  // A cart comes in as soon as a claim does, and may take more than is left: it would wait forever for claims that take
+  // whatever becomes free.
   bool WindowOpen() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return outstanding_ < max_outstanding_; }
-  // Waits for a slot of the window.
-  void TakeSlot();
-  // Call these when a slot of the window is taken.
+  // Waits until the window is open.
+  void TakeRoom(int room);
+  // Call these when room of the window is taken.
   template <typename OnStream, typename Request, typename RequestCallback>
   void Start(Request request, RequestCallback callback);
   void Send(std::unique_ptr<StreamRequest> request, absl::Time now);
@@ -53,7 +55,7 @@ class StreamSession final : public std::enable_shared_from_this<StreamSession>,
 
   absl::Mutex open_mutex_;  // one thread opens, the others wait; never taken in a callback of a stream
   absl::Mutex mutex_ ABSL_ACQUIRED_AFTER(open_mutex_);
-  int outstanding_ ABSL_GUARDED_BY(mutex_) = 0;  // sent and not yet answered
+  int outstanding_ ABSL_GUARDED_BY(mutex_) = 0;  // WindowRoom of what is sent and not yet answered
   int undelivered_ ABSL_GUARDED_BY(mutex_) = 0;  // whose callbacks have not run
   int streams_ ABSL_GUARDED_BY(mutex_) = 0;      // started and not yet ended
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "server/handlers/cart_handler.h"
 #include "tranche/v1/reservation_service.pb.h"
 
 namespace tranche::server {
@@ -17,12 +18,17 @@ namespace tranche::server {
 // usual claims reaches 64 KiB before.
 inline constexpr int kMaxFrameItems = 1024;
 
+// A longer item is not parsed, because it could become many objects. That is the largest cart, with its sequence and
+// its timeout, which take at most 40 bytes.
+inline constexpr size_t kMaxItemBytes = kMaxCartBytes + 64;
+
 // Not thread-safe.
 class RequestMessage {
  public:
   enum class Found {
     kRequest,     // `item` is the next request
     kUnreadable,  // of the next request, only its sequence can be read
+    kTooLarge,    // the same, because it has more than kMaxItemBytes
     kMalformed,   // the next request cannot be told from others: the caller is to be told so, and heard no more
     kNone,        // there are no more requests
   };

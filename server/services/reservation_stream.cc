@@ -26,6 +26,19 @@ std::string BytesOf(const grpc::ByteBuffer& buffer) {
   return bytes;
 }
 
+// What an item of this room leaves free in the budget. Items of one answer leave room for the largest cart. Otherwise
+// many of them could take whatever becomes free, and a cart, which needs it all at once, would never come in.
+int64_t SpareFor(int64_t room) { return room == 1 ? kMostRoom : 0; }
+
+// Why an item is refused without being looked at by a handler.
+absl::Status ErrorOfItem(RequestMessage::Found found) {
+  if (found == RequestMessage::Found::kTooLarge) {
+    return FieldError(v1::ERROR_REASON_MESSAGE_TOO_LARGE, "items",
+                      absl::StrCat("must be at most ", kMaxItemBytes, " bytes each"));
+  }
+  return UnreadableRequest(*v1::StreamReservationsItem::descriptor());
+}
+
 }  // namespace
 
 ReservationStream* ReservationStream::Start(const CallContext& call, const CallFrame& frame,
@@ -41,6 +54,7 @@ ReservationStream* ReservationStream::Start(const CallContext& call, const CallF
       reactor->share_ = *std::move(share);
       call.AddInitialMetadata(kFrameItemsKey, absl::StrCat(kMaxFrameItems));
       call.AddInitialMetadata(kFrameBytesKey, absl::StrCat(options.max_message_bytes));
+      call.AddInitialMetadata(kFrameKindsKey, kFrameKinds);
       reactor->StartSendInitialMetadata();
       reactor->ReadNext();
     } else {
@@ -90,12 +104,13 @@ void ReservationStream::Admit() {
       if (!holding_) return EndAdmitting();
       if (!TakeRoom(room)) {
         message_.StepBack();
+        next_room_ = room;
         return EndAdmitting();
       }
       ++outstanding_;
     }
-    if (found == RequestMessage::Found::kUnreadable) {
-      Decided(item.sequence(), room, UnreadableRequest(*v1::StreamReservationsItem::descriptor()));
+    if (found != RequestMessage::Found::kRequest) {
+      Decided(item.sequence(), room, ErrorOfItem(found));
       continue;
     }
     ServeItem(
@@ -108,8 +123,7 @@ void ReservationStream::Admit() {
 bool ReservationStream::BeginToAdmit() {
   if (!holding_ || admitting_) return false;
   // If there is no room, the next Check or the next answer that is taken tries again.
-  const bool room = outstanding_ < options_.max_outstanding && (reserved_ > 0 || !share_->Exhausted());
-  if (!room && !Unheard()) return false;
+  if (!HasRoom() && !Unheard()) return false;
   admitting_ = true;
   return true;
 }
@@ -127,11 +141,18 @@ void ReservationStream::EndAdmitting() {
 void ReservationStream::LetGoOfMessage() {
   message_.Clear();
   share_->GiveBack(std::exchange(reserved_, 0));
+  next_room_ = 1;
+}
+
+bool ReservationStream::HasRoom() const {
+  if (outstanding_ >= options_.max_outstanding) return false;
+  return next_room_ <= reserved_ || !share_->Exhausted(next_room_ - reserved_ + SpareFor(next_room_));
 }
 
 bool ReservationStream::TakeRoom(int64_t room) {
-  if (outstanding_ >= options_.max_outstanding || !share_->TryTake(room - reserved_)) return false;
+  if (outstanding_ >= options_.max_outstanding || !share_->TryTake(room - reserved_, SpareFor(room))) return false;
   reserved_ = 0;
+  next_room_ = 1;
   return true;
 }
 
@@ -187,8 +208,8 @@ void ReservationStream::Check(absl::Time now) {
     // Other streams may have made room.
     ReadNext();
     admit = BeginToAdmit();
-    // Whoever leaves no room for a cart is in the way, too.
-    const bool at_limit = outstanding_ >= options_.max_outstanding || share_->Exhausted(kMostRoom);
+    // There is no room for a single claim, and perhaps not for a cart either.
+    const bool at_limit = outstanding_ >= options_.max_outstanding || share_->Exhausted(1 + SpareFor(1));
     if (!unread_ && !cancelled_ && TakesNothing(now) && at_limit) {
       LOG_EVERY_T(WARNING, 60) << "a stream of " << call_.peer()
                                << " is ended, because its caller takes no answers (at most one line a minute)";
@@ -218,7 +239,7 @@ bool ReservationStream::TakesNothing(absl::Time now) {
 void ReservationStream::ReadNext() {
   if (reading_ || holding_ || half_closed_ || stopping_ || Unheard() || !malformed_.ok()) return;
   // If there is no room, the next Check or the next answer that is taken tries again.
-  if (outstanding_ >= options_.max_outstanding || !share_->TryTake(1 - reserved_)) return;
+  if (outstanding_ >= options_.max_outstanding || !share_->TryTake(1 - reserved_, SpareFor(1))) return;
   reserved_ = 1;
   reading_ = true;
   StartRead(&received_);

@@ -8,6 +8,8 @@
 // holds the caller back, while
 //   - max_outstanding of its requests are, or
 //   - the answers of all streams, or of those of its caller or on its connection, take what they may (StreamBudget).
+//     Requests that tell one reservation leave room there for the largest cart, which would wait forever otherwise. No
+//     stream keeps room for a request that waits, so streams that wait cannot block each other.
 // The requests of a frame are admitted one by one by the same rule: what there is no room for waits in the frame, as
 // bytes, and the next message is read when the last of them is admitted.
 //
@@ -46,6 +48,9 @@ struct ReservationStreamOptions {
 // A node that takes frames says so in its initial metadata, with decimal numbers.
 inline constexpr char kFrameItemsKey[] = "tranche-frame-items";
 inline constexpr char kFrameBytesKey[] = "tranche-frame-bytes";
+// And which kinds of items: the names of the fields of StreamReservationsItem.request that ServeItem knows.
+inline constexpr char kFrameKindsKey[] = "tranche-frame-kinds";
+inline constexpr char kFrameKinds[] = "create,create_cart,confirm,cancel";
 
 class ReservationStreamSet;
 
@@ -81,6 +86,8 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
   bool BeginToAdmit() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndAdmitting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LetGoOfMessage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether there seems to be room for the next request.
+  bool HasRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool TakeRoom(int64_t room) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Decided(uint64_t sequence, int64_t room, absl::StatusOr<v1::StreamReservationsResult> result)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -115,6 +122,8 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
   int outstanding_ ABSL_GUARDED_BY(mutex_) = 0;
   // Room that was taken before the read, for the first request that it brings.
   int64_t reserved_ ABSL_GUARDED_BY(mutex_) = 0;
+  // What the next request in hand needs, if it was parsed and had to wait; otherwise the least that one needs.
+  int64_t next_room_ ABSL_GUARDED_BY(mutex_) = 1;
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool holding_ ABSL_GUARDED_BY(mutex_) = false;  // message_ has requests that are not admitted
   bool admitting_ ABSL_GUARDED_BY(mutex_) = false;

@@ -59,12 +59,12 @@ StreamShare::~StreamShare() {
   budget_->Close(address_, connection_);
 }
 
-bool StreamShare::TryTake(int64_t answers) {
+bool StreamShare::TryTake(int64_t answers, int64_t spare) {
   if (answers == 0) return true;
   const StreamLimits& limits = budget_->limits_;
-  if (!Take(connection_->second.answers, answers, limits.connection.answers)) return false;
-  if (Take(address_->second.answers, answers, limits.address.answers)) {
-    if (Take(budget_->answers_, answers, limits.node.answers)) {
+  if (!Take(connection_->second.answers, answers, limits.connection.answers - spare)) return false;
+  if (Take(address_->second.answers, answers, limits.address.answers - spare)) {
+    if (Take(budget_->answers_, answers, limits.node.answers - spare)) {
       taken_ += answers;
       return true;
     }

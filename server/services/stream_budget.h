@@ -75,8 +75,9 @@ class StreamShare {
   StreamShare(const StreamShare&) = delete;
   StreamShare& operator=(const StreamShare&) = delete;
 
-  // Takes room for so many more answers; false, and takes nothing, if there is not that much.
-  bool TryTake(int64_t answers = 1);
+  // Takes room for so many more answers, and leaves room for `spare` others; false, and takes nothing, if there is not
+  // that much.
+  bool TryTake(int64_t answers = 1, int64_t spare = 0);
   void GiveBack(int64_t answers);
   // Whether there is no room for so many more.
   bool Exhausted(int64_t answers = 1) const;

@@ -287,6 +287,72 @@ TEST(ClientStreamTest, CartsAndChangesAreCallsToANodeFromBeforeFrames) {
   EXPECT_EQ(node.stream_messages(), 0);
 }
 
+TEST(ClientStreamTest, KindsThatANodeDoesNotNameAreCalls) {
+  FakeFrontNode node;
+  node.frame_kinds = "create,cancel,later";
+  const auto client = OpenAt({node.address()});
+  constexpr int kEach = 3000;
+  EXPECT_EQ(CountChanges(*client->OpenStream({.max_outstanding = 64}), kEach), 3 * kEach);
+  EXPECT_GE(node.unary_calls(), 2 * kEach);
+  EXPECT_LT(node.unary_calls(), 3 * kEach) << "cancellations travel in frames";
+}
+
+TEST(ClientStreamTest, ANodeThatNamesNoKindsTakesClaims) {
+  FakeFrontNode node;
+  node.frame_kinds = "";
+  const auto client = OpenAt({node.address()});
+  EXPECT_EQ(CountChanges(*client->OpenStream(), 100), 300);
+  EXPECT_EQ(node.unary_calls(), 300);
+  StreamRun run;
+  run.Run(*client->OpenStream(), 20'000);
+  EXPECT_EQ(run.granted, 20'000);
+  EXPECT_GT(node.largest_frame(), 1);
+  EXPECT_EQ(node.unary_calls(), 300);
+}
+
+TEST(ClientStreamTest, ARequestThatIsTooLongForTheNodesMessagesIsACall) {
+  FakeFrontNode node;
+  node.frame_bytes = "5000";
+  const auto client = OpenAt({node.address()});
+  const auto stream = client->OpenStream();
+  std::atomic<int> granted = 0;
+  for (const size_t length : {6000, 10, 100'000}) {
+    stream->Create({.sku = "tv", .user = std::string(length, 'u')},
+                   [&](absl::StatusOr<Reservation> answer) { granted += answer.ok(); });
+  }
+  stream->Close();
+  EXPECT_EQ(granted, 3);
+  EXPECT_EQ(node.unary_calls(), 2);
+  EXPECT_EQ(node.stream_messages(), 1);
+  EXPECT_EQ(node.streams(), 1);
+}
+
+TEST(ClientStreamTest, CartsAndPaymentsTakeAsMuchOfTheWindowAsTheirAnswersMayTell) {
+  absl::Notification release;
+  FakeFrontNode node;
+  node.frame_items = "";  // they are calls, which the test can hold up
+  node.on_change = [&] { release.WaitForNotification(); };
+  const auto client = OpenAt({node.address()}, absl::Seconds(30));
+  const auto carts = client->OpenStream({.max_outstanding = 3});
+  const auto payments = client->OpenStream({.max_outstanding = 2});
+  const auto tries = [](ReservationStream& stream) {
+    CreateReservation request{.sku = "tv", .user = "alice"};
+    ReservationStream::Callback callback = [](absl::StatusOr<Reservation>) {};
+    return stream.TryCreate(request, callback);
+  };
+  std::atomic<int> answered = 0;
+  carts->CreateCart({.user = "alice", .lines = {{.sku = "tv"}, {.sku = "tv"}, {.sku = "tv"}}},
+                    [&](absl::StatusOr<Cart> cart) { answered += cart.ok() && tries(*carts); });
+  payments->Confirm({.reservation_id = "id", .payment_reference = "p", .currency = "EUR"},
+                    [&](absl::StatusOr<Confirmation> paid) { answered += paid.ok() && tries(*payments); });
+  EXPECT_FALSE(tries(*carts));
+  EXPECT_FALSE(tries(*payments));
+  release.Notify();
+  carts->Close();
+  payments->Close();
+  EXPECT_EQ(answered, 2) << "and what they took is free before their callbacks run";
+}
+
 TEST(ClientStreamTest, ACartWithoutLinesIsRefusedAtOnce) {
   FakeFrontNode node;
   const auto client = OpenAt({node.address()});

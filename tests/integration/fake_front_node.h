@@ -90,14 +90,17 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
 
   // Like a node from before refusals came in responses. Set it before the first call.
   bool knows_statuses_only = false;
-  // The most items and bytes of a frame, as the node says it; without items it says nothing, like a node from before
-  // frames. Set them before the first stream.
+  // The most items and bytes of a frame, and the kinds of items, as the node says it; without items it says nothing,
+  // like a node from before frames. Set them before the first stream.
   std::string frame_items = "1024";
   std::string frame_bytes = "65536";
+  std::string frame_kinds = "create,create_cart,confirm,cancel";
   // The stream handler that the test gave reads frames, too.
   bool handler_takes_frames = false;
   // Told of every CreateReservation. Set it before the first.
   std::function<void(const tranche::v1::CreateReservationRequest&)> on_create;
+  // Told of every cart and change that comes as a call. Set it before the first.
+  std::function<void()> on_change;
   // Set it before the first watch.
   std::function<grpc::Status(grpc::ServerContext*, grpc::ServerWriter<tranche::v1::WatchReservationResponse>*)>
       on_watch;
@@ -146,6 +149,7 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
     if (!frame_items.empty() && (!on_stream_ || handler_takes_frames)) {
       context->AddInitialMetadata("tranche-frame-items", frame_items);
       context->AddInitialMetadata("tranche-frame-bytes", frame_bytes);
+      if (!frame_kinds.empty()) context->AddInitialMetadata("tranche-frame-kinds", frame_kinds);
     }
     stream->SendInitialMetadata();
     if (on_stream_) {
@@ -164,6 +168,7 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
   template <typename Request, typename Response>
   grpc::Status Answer(const Request& request, Response* response) {
     ++unary_calls_;
+    if (on_change) on_change();
     if (refusal_.code() != 0) return ToGrpc(refusal_);
     Grant(request, response);
     return grpc::Status::OK;

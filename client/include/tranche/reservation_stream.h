@@ -17,8 +17,8 @@ class StreamSession;
 }
 
 struct StreamOptions {
-  // The most requests that are sent and not yet answered. A request that is answered makes room before its callback
-  // runs.
+  // The most requests that are sent and not yet answered. A cart counts as its lines, and a payment as two; the last
+  // one that comes in may exceed the bound. A request that is answered makes room before its callback runs.
   int max_outstanding = 1024;
 };
 
@@ -46,7 +46,8 @@ class TRANCHE_EXPORT ReservationStream {
   bool TryCreate(CreateReservation& request, Callback& callback);
 
   // The same for carts and for changes: the callback gets what Client::CreateCart, Confirm and Cancel would return.
-  // They travel on the stream if its node takes them there, and otherwise as single calls.
+  // They travel on the stream if its node takes them there, and otherwise as single calls. Requests of a stream are
+  // carried out side by side, in no order: pay or cancel a reservation only after its claim has been answered.
   void CreateCart(tranche::CreateCart cart, CartCallback callback);
   void Confirm(ConfirmReservation change, ConfirmCallback callback);
   void Cancel(CancelReservation change, Callback callback);

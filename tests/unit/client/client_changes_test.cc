@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -177,10 +179,10 @@ TEST_F(ClientChangesTest, WithoutADefiniteAnswerTheOutcomeIsUnknown) {
 
 // What the window of a stream is told.
 struct CountedWindow final : StreamWindow {
-  void OnAnswered(int count) override { answered += count; }
-  void OnDelivered(int count) override { delivered += count; }
-  int answered = 0;
-  int delivered = 0;
+  void OnAnswered(int more_room) override { room += more_room; }
+  void OnDelivered(int count) override { delivered += static_cast<size_t>(count); }
+  int room = 0;
+  size_t delivered = 0;
 };
 
 TEST_F(ClientChangesTest, AChangeWhoseStreamBrokeStaysInDoubtUntilItIsAnswered) {
@@ -194,7 +196,8 @@ TEST_F(ClientChangesTest, AChangeWhoseStreamBrokeStaysInDoubtUntilItIsAnswered) 
     std::vector<absl::Status> ends;
     const auto end = [&](const absl::Status& status) {
       ends.push_back(status);
-      EXPECT_EQ(window.answered - window.delivered, 1) << "there is room again, but the callback has not run";
+      EXPECT_EQ(window.room, ends.size() == 1 ? 2 : 3) << "a payment takes two, a cancellation one";
+      EXPECT_EQ(window.delivered, ends.size() - 1) << "there is room again, but the callback has not run";
     };
     ConfirmOnStream confirm(deadline, deadline, {.reservation_id = kId},
                             [&](absl::StatusOr<Confirmation> answer) { end(answer.status()); });
@@ -205,8 +208,17 @@ TEST_F(ClientChangesTest, AChangeWhoseStreamBrokeStaysInDoubtUntilItIsAnswered) 
     cancel.ContinueAsCall(*connection_, sent, &window);
     scheduler_->RunAll();
     ASSERT_EQ(ends.size(), 2u);
-    EXPECT_EQ(window.delivered, 2);
+    EXPECT_EQ(window.delivered, 2u);
     for (const absl::Status& status : ends) EXPECT_EQ(IsOutcomeUnknown(status), sent) << status;
+  }
+}
+
+TEST(StreamRequestTest, ACartTakesAsMuchOfTheWindowAsItHasLines) {
+  tranche::CreateCart cart;
+  const std::vector<std::pair<size_t, int>> expected = {{0, 1}, {1, 1}, {2, 2}, {32, 32}, {33, 32}};
+  for (const auto& [lines, room] : expected) {
+    cart.lines.resize(lines);
+    EXPECT_EQ(WindowRoom(cart), room);
   }
 }
 
@@ -220,7 +232,8 @@ TEST_F(ClientChangesTest, ACartWhoseStreamBrokeIsRepeatedAsOneThatMayExist) {
                     [&](absl::StatusOr<tranche::Cart> answer) { made = answer.ok(); });
   cart.ContinueAsCall(*connection_, /*outcome_unknown=*/true, &window);
   EXPECT_TRUE(made);
-  EXPECT_EQ(window.delivered, 1);
+  EXPECT_EQ(window.room, 1);
+  EXPECT_EQ(window.delivered, 1u);
   ASSERT_EQ(script_.cart.requests.size(), 1u);
   EXPECT_TRUE(script_.cart.requests[0].may_exist());
 }

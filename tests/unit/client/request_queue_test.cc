@@ -73,6 +73,27 @@ TEST(RequestQueueTest, AFrameKeepsToTheNodesLimitsAndToOurs) {
   EXPECT_EQ(message.items_size(), RequestQueue::kMaxFrameItems);
 }
 
+TEST(RequestQueueTest, WhatIsLongerThanTheNodesMessagesDoesNotFit) {
+  RequestQueue queue;
+  const auto fits = [&](int64_t user_bytes) {
+    StreamReservationsItem item = Item(0, std::string(static_cast<size_t>(user_bytes), 'u'));
+    const bool fits = queue.Fits(static_cast<int64_t>(item.ByteSizeLong()));
+    StreamReservationsRequest frame;
+    item.set_sequence(~uint64_t{0});
+    *frame.add_items() = item;
+    EXPECT_TRUE(!fits || frame.ByteSizeLong() <= 10'000u);
+    return fits;
+  };
+  EXPECT_TRUE(fits(4'000)) << "every node takes that";
+  EXPECT_FALSE(fits(5'000));
+  queue.UseFrames(/*items=*/1024, /*bytes=*/10'000);
+  for (int64_t bytes = 9'950; bytes < 10'050; ++bytes) fits(bytes);
+  EXPECT_TRUE(fits(9'950));
+  EXPECT_FALSE(fits(10'000));
+  queue.UseFrames(/*items=*/1024, /*bytes=*/1 << 30);
+  EXPECT_FALSE(fits(RequestQueue::kMaxFrameBytes));
+}
+
 TEST(RequestQueueTest, AFrameIsBoundedInBytesButNoRequestIsTooLarge) {
   RequestQueue queue;
   queue.UseFrames(/*items=*/1024, /*bytes=*/10'000);

@@ -110,6 +110,19 @@ TEST(RequestMessageTest, WhatIsNoMessageIsRefused) {
   }
 }
 
+// Read as 32 bits, the length would be 2, and the item one of the sequence 5.
+TEST(RequestMessageTest, AnItemWhoseLengthHasUpperBitsIsRefused) {
+  const std::string item("\x22\x82\x80\x80\x80\x10\x08\x05", 8);
+  const std::string largest_int("\x22\xff\xff\xff\xff\x07\x08\x05", 8);
+  for (const std::string& bytes : {item, FrameOf({ItemOf(1)}) + item, item + FrameOf({ItemOf(1)}), largest_int}) {
+    RequestMessage message;
+    v1::StreamReservationsItem found;
+    EXPECT_EQ(ReasonOf(message.Read(bytes)), "FIELD_INVALID");
+    EXPECT_FALSE(message.is_frame());
+    EXPECT_EQ(message.Next(&found), Found::kNone);
+  }
+}
+
 TEST(RequestMessageTest, AFrameHasABoundAndNoRequestBesides) {
   RequestMessage message;
   const std::vector<v1::StreamReservationsItem> most(kMaxFrameItems);
@@ -138,6 +151,37 @@ TEST(RequestMessageTest, AnItemThatCannotBeReadIsNamedIfItsSequenceCan) {
   // The same without a sequence.
   ASSERT_TRUE(message.Read(FrameOfBytes("\x1a\x03\x1a\x01\xff")).ok());
   EXPECT_EQ(message.Next(&item), Found::kMalformed);
+}
+
+TEST(RequestMessageTest, AnItemThatIsTooLargeIsNamedAndNotParsed) {
+  v1::StreamReservationsItem large;
+  large.set_sequence(5);
+  while (large.ByteSizeLong() <= kMaxItemBytes) large.mutable_create_cart()->add_lines();
+  RequestMessage message;
+  v1::StreamReservationsItem item = ItemOf(1);
+  ASSERT_TRUE(message.Read(FrameOf({large, ItemOf(6)})).ok());
+  ASSERT_EQ(message.Next(&item), Found::kTooLarge);
+  EXPECT_EQ(item.sequence(), 5u);
+  EXPECT_EQ(item.request_case(), v1::StreamReservationsItem::REQUEST_NOT_SET);
+  EXPECT_EQ(message.Next(&item), Found::kRequest) << "the next one is not concerned";
+  EXPECT_EQ(item.sequence(), 6u);
+  large.clear_sequence();
+  large.mutable_create_cart()->add_lines();
+  ASSERT_TRUE(message.Read(FrameOf({large})).ok());
+  EXPECT_EQ(message.Next(&item), Found::kMalformed);
+}
+
+TEST(RequestMessageTest, TheLargestCartIsParsed) {
+  v1::StreamReservationsItem largest;
+  largest.set_sequence(~uint64_t{0});
+  largest.mutable_timeout()->set_seconds(-1);
+  largest.mutable_timeout()->set_nanos(-1);
+  largest.mutable_create_cart()->set_user_id(std::string(kMaxCartBytes - 3, 'u'));
+  ASSERT_EQ(largest.create_cart().ByteSizeLong(), kMaxCartBytes);
+  RequestMessage message;
+  v1::StreamReservationsItem item;
+  ASSERT_TRUE(message.Read(FrameOf({largest})).ok());
+  EXPECT_EQ(message.Next(&item), Found::kRequest);
 }
 
 }  // namespace

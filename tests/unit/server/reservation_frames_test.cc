@@ -83,6 +83,7 @@ TEST_F(ReservationFramesTest, ANodeSaysThatItTakesFramesBeforeTheFirstRequest) {
   };
   EXPECT_EQ(value("tranche-frame-items"), "1024");
   EXPECT_EQ(value("tranche-frame-bytes"), "5000");
+  EXPECT_EQ(value("tranche-frame-kinds"), "create,create_cart,confirm,cancel");
   EXPECT_TRUE(stream->WritesDone());
   EXPECT_TRUE(stream->Finish().ok());
 }
@@ -168,7 +169,7 @@ TEST_F(ReservationFramesTest, NoMoreOfAFrameIsAdmittedThanOfSingleRequests) {
 
 // The rest of a frame that its own stream has room for waits for other streams, and nobody tells when they end.
 TEST_F(ReservationFramesTest, AFrameThatOthersHoldUpGoesOnWhenThereIsRoom) {
-  StartServer({.max_outstanding = 8, .limits = {.connection = {.streams = 8, .answers = 3}}});
+  StartServer({.max_outstanding = 8, .limits = {.connection = {.streams = 8, .answers = kMostRoom + 3}}});
   const auto context = Context(), second_context = Context();
   const auto first = stub_->StreamReservations(context.get());
   ASSERT_TRUE(first->Write(Frame(1, 2)));
@@ -182,6 +183,36 @@ TEST_F(ReservationFramesTest, AFrameThatOthersHoldUpGoesOnWhenThereIsRoom) {
   EXPECT_EQ(ReadAll(*second).outcomes.size(), 3u);
   EXPECT_TRUE(first->Finish().ok());
   EXPECT_TRUE(second->Finish().ok());
+}
+
+// Two claims are all that single ones may take beside a cart: the third waits, the largest cart does not.
+TEST_F(ReservationFramesTest, ACartComesInWhileSingleClaimsTakeAllThatTheyMay) {
+  StartServer({.max_outstanding = 8, .limits = {.connection = {.streams = 8, .answers = kMostRoom + 3}}});
+  const auto claims_context = Context(), cart_context = Context();
+  // Before the claims, because its read needs room for one answer.
+  const auto carts = stub_->StreamReservations(cart_context.get());
+  carts->WaitForInitialMetadata();
+  const auto claims = stub_->StreamReservations(claims_context.get());
+  ASSERT_TRUE(claims->Write(Frame(1, 3)));
+  ASSERT_TRUE(sales_.AwaitArrived(2));
+  v1::StreamReservationsRequest frame;
+  frame.add_items()->set_sequence(9);
+  for (int64_t i = 0; i < kMostRoom; ++i) frame.mutable_items(0)->mutable_create_cart()->add_lines();
+  ASSERT_TRUE(carts->Write(frame));
+  v1::StreamReservationsResponse response;
+  ASSERT_TRUE(carts->Read(&response));
+  FrameAnswers refused;
+  refused.Add(response);
+  EXPECT_EQ(refused.outcomes[9], "USER_ID_REQUIRED");
+  sales_.DecideFirst();
+  ASSERT_TRUE(sales_.AwaitArrived(3));
+  for (int i = 0; i < 2; ++i) sales_.DecideFirst();
+  ASSERT_TRUE(carts->WritesDone());
+  ASSERT_TRUE(claims->WritesDone());
+  EXPECT_TRUE(ReadAll(*carts).outcomes.empty());
+  EXPECT_TRUE(carts->Finish().ok());
+  EXPECT_EQ(ReadAll(*claims).outcomes.size(), 3u);
+  EXPECT_TRUE(claims->Finish().ok());
 }
 
 TEST_F(ReservationFramesTest, ItemsFailOneByOne) {
@@ -302,6 +333,8 @@ TEST_F(ReservationFramesTest, AMessageThatCannotBeReadEndsTheStreamWithAReasonAn
       {"\xff", "FIELD_INVALID"},
       // An item without a sequence, and with a string that is not UTF-8.
       {"\x22\x05\x1a\x03\x1a\x01\xff", "FIELD_INVALID"},
+      // An item of the length 2^32 + 2.
+      {"\x22\x82\x80\x80\x80\x10\x08\x05", "FIELD_INVALID"},
       {too_many.SerializeAsString(), "MESSAGE_TOO_LARGE"}};
   for (const auto& [bytes, reason] : expected) {
     const auto context = Context();
@@ -316,6 +349,23 @@ TEST_F(ReservationFramesTest, AMessageThatCannotBeReadEndsTheStreamWithAReasonAn
   EXPECT_TRUE(AwaitThat([&] { return service_->unread_answers() == 0; }));
 }
 
+TEST_F(ReservationFramesTest, ALengthWithUpperBitsEndsTheStreamAlsoBehindRequestsThatWait) {
+  StartServer(/*max_outstanding=*/1);
+  const std::string good = Frame(1, 2).SerializeAsString();
+  const std::string bad = "\x22\x82\x80\x80\x80\x10\x08\x05";
+  const auto context = Context();
+  RawStream stream(server_->channel(), context.get());
+  ASSERT_TRUE(stream.Write(good));
+  ASSERT_TRUE(stream.Write(good + bad));
+  for (int i = 1; i <= 2; ++i) {
+    ASSERT_TRUE(sales_.AwaitArrived(i));
+    sales_.DecideFirst();
+  }
+  EXPECT_EQ(stream.ReadAll().outcomes.size(), 2u);
+  EXPECT_EQ(ReasonOnWire(stream.Finish()), "FIELD_INVALID");
+  EXPECT_FALSE(sales_.TryDecideFirst()) << "nothing of a message that cannot be read is done";
+}
+
 TEST_F(ReservationFramesTest, AnItemThatCannotBeReadIsRefusedByItself) {
   StartServer(16);
   const auto context = Context();
@@ -326,6 +376,19 @@ TEST_F(ReservationFramesTest, AnItemThatCannotBeReadIsRefusedByItself) {
   const std::map<uint64_t, std::string> expected = {{7, "FIELD_INVALID"}, {8, "EXHAUSTED_HERE"}, {9, "EXHAUSTED_HERE"}};
   EXPECT_EQ(stream.ReadAll().outcomes, expected);
   stream.Finish();
+}
+
+TEST_F(ReservationFramesTest, AnItemThatIsTooLargeIsRefusedByItself) {
+  StartServer(16);
+  const auto context = Context();
+  const auto stream = stub_->StreamReservations(context.get());
+  v1::StreamReservationsRequest frame = Frame(1, 2, "dry");
+  frame.mutable_items(0)->mutable_create()->set_user_id(std::string(kMaxItemBytes, 'u'));
+  ASSERT_TRUE(stream->Write(frame));
+  ASSERT_TRUE(stream->WritesDone());
+  const std::map<uint64_t, std::string> expected = {{1, "MESSAGE_TOO_LARGE"}, {2, "EXHAUSTED_HERE"}};
+  EXPECT_EQ(ReadAll(*stream).outcomes, expected);
+  EXPECT_TRUE(stream->Finish().ok());
 }
 
 TEST_F(ReservationFramesTest, ACallerWhoSendsFramesAndReadsNothingIsCutOffAndCostsNoMore) {

@@ -220,7 +220,7 @@ TEST_F(ReservationServiceTest, AStreamAtItsBoundThatIsCheckedWhileItWritesGoesOn
 }
 
 TEST_F(ReservationServiceTest, AStreamThatOthersHoldUpReadsOnWhenThereIsRoom) {
-  StartServer({.max_outstanding = 8, .limits = {.connection = {.streams = 8, .answers = 2}}});
+  StartServer({.max_outstanding = 8, .limits = {.connection = {.streams = 8, .answers = kMostRoom + 2}}});
   auto context = Context(), second_context = Context();
   const auto first = stub_->StreamReservations(context.get());
   ASSERT_TRUE(first->Write(Item(1)));
@@ -251,7 +251,7 @@ TEST_F(ReservationServiceTest, AStreamThatOthersHoldUpReadsOnWhenThereIsRoom) {
 }
 
 TEST_F(ReservationServiceTest, StreamsBeyondAConnectionsShareAreRefused) {
-  StartServer({.limits = {.connection = {.streams = 1, .answers = 8}}});
+  StartServer({.limits = {.connection = {.streams = 1, .answers = kMostRoom + 8}}});
   const auto refusal = [&] {
     auto context = Context();
     const auto stream = stub_->StreamReservations(context.get());

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
@@ -100,6 +101,23 @@ TEST(StreamBudgetTest, StreamsAreBoundedForAConnectionACallerAndTheNode) {
   first->reset();
   EXPECT_TRUE(budget->Open(kElsewhere).ok());
   EXPECT_TRUE(budget->Open(kSecond).ok());
+}
+
+TEST(StreamBudgetTest, SmallRequestsLeaveRoomForALargeOne) {
+  constexpr StreamBounds kFew{.streams = 10, .answers = 6};
+  const std::vector<StreamLimits> limits = {{kFew, kMany, kMany}, {kMany, kFew, kMany}, {kMany, kMany, kFew}};
+  for (const StreamLimits& one : limits) {
+    const auto budget = StreamBudget::Make(one);
+    const auto small = budget->Open(kFirst);
+    const auto large = budget->Open(kFirst);
+    EXPECT_TRUE((*small)->TryTake(1, /*spare=*/4));
+    EXPECT_TRUE((*small)->TryTake(1, /*spare=*/4));
+    EXPECT_FALSE((*small)->TryTake(1, /*spare=*/4));
+    EXPECT_EQ(budget->answers(), 2) << "a try that fails takes nothing";
+    EXPECT_TRUE((*large)->TryTake(4)) << "whenever it comes";
+    (*small)->GiveBack(1);
+    EXPECT_FALSE((*small)->TryTake(1, /*spare=*/4));
+  }
 }
 
 TEST(StreamBudgetTest, RoomForSeveralIsTakenAsAWholeOrNotAtAll) {
