@@ -1,6 +1,7 @@
 // How soon units are where they are wanted, on a cluster of real servers on this machine:
 //
 //   dry-pool   a request at a node that holds nothing of a SKU whose units wait in the pool, until it is answered
+//   dry-again  the same at a node that has sold what it took of the SKU before, so that it knows it
 //   dry-idle   the same at a node that has sold its last unit, while other nodes have some that nobody asks for
 //   together   all nodes hold nothing of a SKU whose units wait in the pool, and buyers come to all of them at once,
 //   one at
@@ -94,6 +95,20 @@ Figure DryPool(int rounds) {
     const std::string sku = absl::StrCat("pool-", round);
     const bool created = nodes.CreateSku(sku, 100, /*on_demand=*/true).ok();
     figure.Add(created ? TimeBuy(nodes, static_cast<size_t>(round) % nodes.nodes(), sku) : absl::InfiniteDuration());
+  }
+  return figure;
+}
+
+Figure DryAgain(int rounds) {
+  const auto cluster = StartCluster();
+  ClusterCaller nodes(cluster->endpoints());
+  Figure figure;
+  for (int round = 0; round < rounds; ++round) {
+    const std::string sku = absl::StrCat("again-", round);
+    const size_t node = static_cast<size_t>(round) % nodes.nodes();
+    // So few that a lot is one unit.
+    const bool ready = nodes.CreateSku(sku, kNodes, /*on_demand=*/true).ok() && nodes.Buy(node, sku, kBuyTimeout).ok();
+    figure.Add(ready ? TimeBuy(nodes, node, sku) : absl::InfiniteDuration());
   }
   return figure;
 }
@@ -271,7 +286,8 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(1, 8));
   app.add_option("--summary", summary, "File for the figures as JSON");
-  app.add_option("NAME", names, "dry-pool, dry-idle, together, presplit, kill, drain; all of them by default");
+  app.add_option("NAME", names,
+                 "dry-pool, dry-again, dry-idle, together, presplit, kill, drain; all of them by default");
   CLI11_PARSE(app, argc, argv);
   google::InitGoogleLogging(argv[0]);
   FLAGS_logtostderr = true;
@@ -279,6 +295,7 @@ int main(int argc, char** argv) {
 
   const std::vector<std::pair<std::string, std::function<Figure()>>> figures = {
       {"dry-pool", [&] { return tranche::benchmark::DryPool(rounds); }},
+      {"dry-again", [&] { return tranche::benchmark::DryAgain(rounds); }},
       {"dry-idle", [&] { return tranche::benchmark::DryIdle(rounds); }},
       {"together", [&] { return tranche::benchmark::Together(rounds / 10 + 1, /*on_demand=*/true); }},
       {"presplit", [&] { return tranche::benchmark::Together(rounds / 10 + 1, /*on_demand=*/false); }},
