@@ -187,7 +187,7 @@ void StreamSession::Close() {
   auto answered = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return undelivered_ == 0; };
   auto ended = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return streams_ == 0; };
   {
-    absl::MutexLock open_lock(&open_mutex_);
+    // Without open_mutex_: whoever is about to open a stream is counted in undelivered_, and may need that lock.
     absl::MutexLock lock(&mutex_);
     closed_ = true;
     mutex_.Await(absl::Condition(&answered));

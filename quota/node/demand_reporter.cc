@@ -113,7 +113,10 @@ DemandReport DemandReporter::Compose(bool ledger_answers) const {
     DemandReport::SkuDemand demand;
     // A SKU that is sold out or closed is no demand; if stock is added, the terms say so first.
     const bool on_sale = terms != nullptr && !terms->sold_out() && !terms->closed;
-    if (on_sale && slice->wanted() <= terms->at_most) demand.set_wanted(slice->wanted());
+    // While the pool is asked, its answer may meet the demand.
+    if (on_sale && slice->wanted() <= terms->at_most && !slice->pool_pacing().asking()) {
+      demand.set_wanted(slice->wanted());
+    }
     if (const auto traffic = traffic_.find(sku_id); traffic != traffic_.end()) {
       demand.set_grants_per_s(traffic->second.grants_per_s);
       if (on_sale) demand.set_denials_per_s(traffic->second.denials_per_s);

@@ -55,8 +55,6 @@ void PoolTaker::Answered(const Question& question, absl::StatusOr<storage::PoolT
   const std::shared_ptr<const SkuTerms> known = slice.terms();
   SkuTerms fresh = TermsOf(answer->sku);
   fresh.read_at = question.asked_at;
-  fresh.announced = known->announced;
-  fresh.version = known->version;
   Tell(*known, fresh, *answer);
   // Also units of an earlier question whose answer was lost, or of a move that is not announced yet.
   const bool came = answer->slice.version > 0 && slice.counter().Apply(answer->slice.allotted, answer->slice.version);

@@ -46,11 +46,18 @@ class Slice {
     terms_.swap(fresh);
   }
   // The terms of a look-up in the ledger: those that were announced since it began stay. Earlier ones do not, whatever
-  // their version: they may have been written by hand.
+  // their version: they may have been written by hand. Where the SKU was announced stays known.
   void OfferTerms(SkuTerms terms) {
-    auto fresh = std::make_shared<const SkuTerms>(std::move(terms));
+    std::shared_ptr<const SkuTerms> replaced;
     absl::MutexLock lock(&mutex_);
-    if (terms_ == nullptr || terms_->read_at <= fresh->read_at) terms_.swap(fresh);
+    if (terms_ != nullptr) {
+      if (terms_->read_at > terms.read_at) return;
+      if (terms_->announced && terms_->shard == terms.shard) {
+        terms.announced = true;
+        terms.version = terms_->version;
+      }
+    }
+    replaced = std::exchange(terms_, std::make_shared<const SkuTerms>(std::move(terms)));
   }
 
   // Demand in units, for the report to the balancer.

@@ -199,6 +199,7 @@ void TcpNodeProbe::Begin(IncarnationId incarnation, Connection& connection) {
 
 void TcpNodeProbe::Connect(IncarnationId incarnation, Connection& connection) {
   const SocketAddress& to = connection.addresses[connection.next];
+  connection.established = false;
   connection.socket = NewProbeSocket(to.address.ss_family);
   if (!connection.socket.open()) return Failed(incarnation, connection, errno);
   const int socket = connection.socket.number();

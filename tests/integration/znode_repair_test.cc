@@ -90,8 +90,11 @@ class ZnodeRepairTest : public SaleTest {
     tree_->Delete(path, quota::kAnyVersion).IgnoreError();  // another process may have written into it again
   }
   void Write(const std::string& path, const std::string& data) {
-    absl::Status written = tree_->Set(path, data, quota::kAnyVersion);
-    if (absl::IsNotFound(written)) written = tree_->Create(path, data, quota::CreateMode::kPersistent);
+    absl::Status written;
+    do {
+      written = tree_->Set(path, data, quota::kAnyVersion);
+      if (absl::IsNotFound(written)) written = tree_->Create(path, data, quota::CreateMode::kPersistent);
+    } while (absl::IsAlreadyExists(written));  // its owner has made it again meanwhile
     ASSERT_TRUE(written.ok()) << written;
   }
   void Inflict(const Damage& damage) {

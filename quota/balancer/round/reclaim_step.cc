@@ -53,6 +53,7 @@ void ReclaimStep::ForgetWhoIsBack(const std::vector<Gone>& gone) {
   std::set<IncarnationId> ids;
   for (const Gone& one : gone) ids.insert(one.incarnation.id);
   std::erase_if(try_again_, [&](const auto& entry) { return !ids.contains(entry.first); });
+  std::erase_if(stripped_, [&](IncarnationId id) { return !ids.contains(id); });
 }
 
 std::vector<ReclaimStep::Gone> ReclaimStep::FindGone() {
@@ -126,8 +127,12 @@ absl::Status ReclaimStep::TakeBack(const Gone& gone, const std::string& why) {
   LOG_IF(WARNING, first) << "node " << gone.incarnation.node_name << " at " << gone.incarnation.address
                          << ", incarnation " << incarnation << ", cannot be ended yet: " << why
                          << ". The units of its other SKUs go to the others now";
+  // Only once from a node that may live: it may take units from the pools meanwhile, and sell them.
+  if (gone.cause == Cause::kProcessEnded && stripped_.contains(incarnation)) return absl::OkStatus();
   std::vector<std::string> left;
-  return context_.mover.TakeBack(incarnation, &left);
+  const absl::Status taken = context_.mover.TakeBack(incarnation, &left);
+  if (taken.ok() && left.empty()) stripped_.insert(incarnation);
+  return taken;
 }
 
 }  // namespace tranche::quota

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ class ReclaimStep {
   void Forget() {
     first_seen_unregistered_.clear();
     try_again_.clear();
+    stripped_.clear();
   }
 
  private:
@@ -46,6 +48,7 @@ class ReclaimStep {
   std::map<storage::IncarnationId, absl::Time> first_seen_unregistered_;
   absl::Time nobody_dead_before_ = absl::InfinitePast();
   std::map<storage::IncarnationId, absl::Time> try_again_;  // those that could not be ended yet: when to try again
+  std::set<storage::IncarnationId> stripped_;               // of those, who was left only what is frozen
 };
 
 }  // namespace tranche::quota

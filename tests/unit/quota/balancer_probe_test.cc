@@ -185,6 +185,14 @@ TEST_F(BalancerProbeTest, WhoHoldsUnitsOfAFrozenSkuIsEndedWithItsSession) {
   ASSERT_TRUE(ledger_.AddStock("tv", 5, std::nullopt, "test").ok());
   ProbingRounds();
   EXPECT_EQ((Units{Left(dead.id), Left(alive.id)}), (Units{0, 15})) << "it gets nothing new";
+  // If it lives after all, it takes from the pools, and keeps that.
+  ASSERT_TRUE(ledger_.SetQuotaFrozen("tv", true, "test").ok());
+  ASSERT_TRUE(ledger_.AddStock("tv", 6, std::nullopt, "test").ok());
+  ASSERT_TRUE(ledger_.MoveUnits("tv", {storage::QuotaDelta{dead.id, 6}}, std::nullopt, "").ok());
+  ASSERT_TRUE(ledger_.SetQuotaFrozen("tv", false, "test").ok());
+  clock_.AdvanceBy(absl::Seconds(2));
+  ProbingRounds();
+  EXPECT_EQ((Units{Left(dead.id), Left(alive.id)}), (Units{6, 15}));
   EXPECT_EQ(LinesWith(log, "cannot be ended yet: nothing listens there any more, but it holds units of ice"), 1);
   zookeeper_.ExpireSession(dead.session->SessionId());
   clock_.AdvanceBy(absl::Seconds(2));

@@ -223,6 +223,17 @@ TEST_F(PoolTakerTest, UnitsOfALapsedHoldAreTakenAndAnnounced) {
   EXPECT_TRUE(news_[0].more_than_known) << "it replaces an announcement that says less";
 }
 
+TEST_F(PoolTakerTest, ALookUpForgetsWhereTheSkuIsAnnouncedOnlyIfItFindsItElsewhere) {
+  SkuTerms looked_up;
+  looked_up.shard = "east";
+  looked_up.read_at = clock_.Now() + absl::Seconds(1);
+  slice_->OfferTerms(looked_up);
+  EXPECT_TRUE(slice_->terms()->announced);
+  looked_up.shard = "west";
+  slice_->OfferTerms(looked_up);
+  EXPECT_FALSE(slice_->terms()->announced);
+}
+
 TEST_F(PoolTakerTest, AnErrorIsTheBalancersMatter) {
   Ask(1);
   Answer(absl::UnavailableError("down"));
