@@ -34,6 +34,11 @@ void Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<Co
     slice.counter().GiveBack(grant.units - (one_never_was_there ? 1 : 0));
   }
   if (storage::Mutated(storage::Mutation::kGiveBackTwice)) slice.counter().GiveBack(grant.units);
+  // The ledger has not reached the version by which they were granted, so it was not the ledger that announced it.
+  // Nobody else may see that announcement any more: only a report tells the balancer which version we go by.
+  const bool goes_by_a_false_one =
+      result.ok() && result->outcome == CommitOutcome::kShort && result->slice_version < grant.version;
+  if (goes_by_a_false_one && slice.MarkWanted(grant.units)) table.NoteExhausted();
   if (result.ok() && result->outcome == CommitOutcome::kNotHeld) table.NoteIncarnationEnded(slice.incarnation());
 }
 

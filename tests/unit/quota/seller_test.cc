@@ -178,6 +178,22 @@ TEST_F(SellerTest, ShortAfterAWithdrawalGivesBackAndShortWithoutOneDoesNot) {
   EXPECT_EQ(Free(), 0) << "the unit that never was there stays spent";
 }
 
+// What was announced by hand, and has gone from the tree since: nobody else knows of it.
+TEST_F(SellerTest, ANodeThatGoesByAFalseAnnouncementReportsIt) {
+  Move(1);
+  Announce();
+  int exhausted = 0;
+  slices_.SetListener({.exhausted = [&] { ++exhausted; }, .incarnation_ended = {}});
+  const std::shared_ptr<Slice> slice = slices_.Find("tv");
+  slice->counter().Apply(1000, slice->counter().version() + 100);
+  EXPECT_TRUE(IsSold(Sell(ClaimOf("a"))));
+  EXPECT_EQ(RefusalOf(Sell(ClaimOf("b"))), Refusal::kExhaustedHere);
+  EXPECT_EQ(slice->wanted(), 1) << "although it seems to have plenty";
+  EXPECT_EQ(exhausted, 1);
+  EXPECT_EQ(RefusalOf(Sell(ClaimOf("c"))), Refusal::kExhaustedHere);
+  EXPECT_EQ(exhausted, 1) << "once";
+}
+
 TEST_F(SellerTest, ARefusalAsShortMendsOneUnitAndStrandsNone) {
   ASSERT_TRUE(
       ledger_
