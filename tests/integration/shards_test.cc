@@ -107,7 +107,7 @@ class ShardsTest : public SaleTest, protected TranchectlRunner {
   // As if home had been restored to before the first sale of a SKU that is at s1. `moves`: of the copy.
   void RestoreCopyAtHome(const std::string& sku, int moves) {
     Execute(cluster_->postgres(), absl::Substitute(R"(
-      UPDATE tranche.sku SET whereabouts = 'HERE', other_shard = NULL, pool_waiting = true, stock = 1000,
+      UPDATE tranche.sku SET whereabouts = 'HERE', other_shard = NULL, presplit = false, pool_waiting = true, stock = 1000,
         moves = $1 WHERE sku_id = '$0';
       INSERT INTO tranche.stock_slot (sku_id, slot_no, holder, allotted, remaining, version)
       VALUES ('$0', 0, NULL, 1000, 1000, 1))",
