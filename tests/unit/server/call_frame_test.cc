@@ -229,10 +229,13 @@ TEST_F(CallFrameTest, ACallThatComesTooLateIsNotBegun) {
 }
 
 TEST_F(CallFrameTest, WhatBlocksRunsOnTheExecutorOfItsTable) {
-  for (const RunsOn executor : {RunsOn::kAdmin, RunsOn::kMove}) {
+  for (const RunsOn executor : {RunsOn::kAdmin, RunsOn::kMove, RunsOn::kStatus}) {
     ServeBlocking(executor, DeliverResponse());
     std::thread caller([&] { EXPECT_TRUE(Call(Context().get()).ok()); });
-    (executor == RunsOn::kAdmin ? admin_executor_ : move_executor_).RunTask();
+    (executor == RunsOn::kAdmin  ? admin_executor_
+     : executor == RunsOn::kMove ? move_executor_
+                                 : status_executor_)
+        .RunTask();
     caller.join();
     EXPECT_TRUE(seen_.has_value());
   }
