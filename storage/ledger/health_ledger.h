@@ -4,6 +4,7 @@
 // bounded cost, whatever is stored.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -130,14 +131,14 @@ class HealthLedger {
   // Besides those that serve: those that have not ended, that ended within the last hour, and that have ended and hold
   // units nevertheless. The newest first, at most kMostGoneTold.
   virtual absl::StatusOr<std::vector<GoneIncarnation>> GoneIncarnations(absl::Span<const IncarnationId> serving) = 0;
-  // One for each of the SKUs, in any order. Counts some 100000 holds at most, in equal parts.
+  // One for each of the SKUs, in any order. Counts MostHoldsOfEach of each.
   virtual absl::StatusOr<std::vector<SkuHolds>> CountHolds(absl::Span<const std::string> sku_ids) = 0;
 };
 
 // How many holds CountHolds counts of each of so many SKUs.
 inline int MostHoldsOfEach(size_t skus) {
-  constexpr size_t kInAll = 100'000;
-  return static_cast<int>(kInAll / (skus == 0 ? 1 : skus)) + 1;
+  constexpr size_t kInAll = 500'000, kAtLeast = 1'000;
+  return static_cast<int>(std::max(kInAll / std::max<size_t>(skus, 1), kAtLeast));
 }
 
 }  // namespace tranche::storage

@@ -80,7 +80,8 @@ class CallFrameTest : public ::testing::Test {
             .deadlines = deadlines_,
             .open_calls = &open_calls_,
             .admin_executor = &admin_executor_,
-            .move_executor = &move_executor_};
+            .move_executor = &move_executor_,
+            .status_executor = &status_executor_};
   }
 
   void Serve(const CallEntry& entry) {
@@ -134,6 +135,7 @@ class CallFrameTest : public ::testing::Test {
   OpenCalls open_calls_{&clock_, absl::Seconds(30)};
   HoldingExecutor admin_executor_;
   HoldingExecutor move_executor_;
+  HoldingExecutor status_executor_;
   std::optional<Seen> seen_;
   std::unique_ptr<CallService> service_;
   std::unique_ptr<LocalServer> server_;
