@@ -27,6 +27,8 @@ std::string SizeText(int64_t bytes) {
   return mib < 1024 ? absl::StrFormat("%.0f MiB", mib) : absl::StrFormat("%.1f GiB", mib / 1024);
 }
 
+std::string HowMany(int64_t count, const char* what) { return absl::StrCat(count, " ", what, count == 1 ? "" : "s"); }
+
 bool Alive(const ProcessStatus& process) { return process.alive(); }
 
 std::string LedgerText(const ShardStatus& shard) {
@@ -153,9 +155,9 @@ std::string VerdictOf(const GetStatusResponse& status) {
     balancers += std::count_if(shard.balancers().begin(), shard.balancers().end(), Alive);
     open += shard.ledger().open_skus();
   }
-  return absl::StrCat("healthy: ", status.nodes_size(), " nodes, ", balancers, " balancers, ", workers, " workers, ",
-                      status.shards_size(), status.shards_size() == 1 ? " shard, " : " shards, ", open,
-                      " SKUs on sale");
+  return absl::StrCat("healthy: ", HowMany(status.nodes_size(), "node"), ", ", HowMany(balancers, "balancer"), ", ",
+                      HowMany(workers, "worker"), ", ", HowMany(status.shards_size(), "shard"), ", ",
+                      HowMany(open, "SKU"), " on sale");
 }
 
 void PrintStatus(Session& session, const GetStatusResponse& status, StatusForm form) {

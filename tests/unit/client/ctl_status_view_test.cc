@@ -54,7 +54,7 @@ std::string Printed(const tranche::v1::GetStatusResponse& status) {
 
 TEST(StatusViewTest, TellsWhoRuns) {
   const std::string shown = Printed(UsualState());
-  EXPECT_THAT(shown, ::testing::StartsWith("healthy: 1 nodes, 1 balancers, 1 workers, 1 shard, 2 SKUs on sale\n"));
+  EXPECT_THAT(shown, ::testing::StartsWith("healthy: 1 node, 1 balancer, 1 worker, 1 shard, 2 SKUs on sale\n"));
   EXPECT_THAT(shown, AllOf(ContainsRegex("home +ok +none +balancer-1 +0 +0 +31/97 +34 MiB"), HasSubstr("ZooKeeper: ok"),
                            ContainsRegex("balancer +home +balancer-1 +0.0s ago +leads for 12m34s"),
                            ContainsRegex("worker +home +worker-1 +0.0s ago +expires, last 0.2s; orders"),
