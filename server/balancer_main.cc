@@ -92,7 +92,7 @@ int main(int argc, char** argv) {
   if (const std::optional<int> done = server::ParseBalancerOptions(argc, argv, &options, std::cout, std::cerr)) {
     return *done;
   }
-  server::SetUpProcess("tranche-balancer");
+  server::SetUpProcess("tranche-balancer", options.log_format);
   server::StopRequest stop;
 
   storage::ConnectionPool pool(PoolOf(options.backends));

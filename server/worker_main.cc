@@ -80,7 +80,7 @@ int main(int argc, char** argv) {
   if (const std::optional<int> done = server::ParseWorkerOptions(argc, argv, &options, std::cout, std::cerr)) {
     return *done;
   }
-  server::SetUpProcess("tranche-worker");
+  server::SetUpProcess("tranche-worker", options.log_format);
   server::StopRequest stop;
 
   absl::StatusOr<std::vector<std::unique_ptr<server::Sink>>> owned = server::MakeSinks(options, storage::Clock::Real());
