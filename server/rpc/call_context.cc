@@ -103,7 +103,7 @@ void CallContext::LogFault(const absl::Status& outcome, const grpc::Status& answ
   LOG_IF(DFATAL, code == grpc::StatusCode::UNKNOWN && policy_->repeatable == Repeatable::kYes)
       << policy_->method << " is not repeatable, whatever its table says";
   const bool internal = code == grpc::StatusCode::INTERNAL;
-  // To read the reason costs: of the answers that are given a million times in a sale, none has one of these codes.
+  // To read the reason costs, so it is read only where an outcome may be unknown and somebody looks for it.
   if (!internal && code != grpc::StatusCode::UNAVAILABLE && code != grpc::StatusCode::UNKNOWN) return;
   const TraceTag tag = trace();
   const ScopedTrace scope(tag);
