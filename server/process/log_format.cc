@@ -11,7 +11,6 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "glog/logging.h"
 #include "storage/base/log_identity.h"
 
@@ -75,9 +74,10 @@ std::string AsJson(absl::string_view piece, bool plain) {
   if (piece == "\"" || piece == "\\") return absl::StrCat("\\", piece);
   if (plain) return std::string(piece);
   const auto first = static_cast<unsigned char>(piece[0]);
-  if (first < 0x80) return absl::StrFormat("\\u%04x", first);
+  if (first < 0x80) return absl::StrCat("\\u", absl::Hex(first, absl::kZeroPad4));
   // A C1 control is U+0080 to U+009F; what remains is no character.
-  return piece.size() == 2 ? absl::StrFormat("\\u%04x", static_cast<unsigned char>(piece[1])) : "\\ufffd";
+  return piece.size() == 2 ? absl::StrCat("\\u", absl::Hex(static_cast<unsigned char>(piece[1]), absl::kZeroPad4))
+                           : "\\ufffd";
 }
 
 std::string Quoted(absl::string_view text, size_t most) { return absl::StrCat("\"", EscapeJson(text, most), "\""); }

@@ -85,7 +85,7 @@ CallEntry UnaryCall(CallPolicy policy, bool blocks, Serve serve) {
           const absl::StatusOr<absl::Time> deadline = frame.Admit(*context);
           CallContext call(context, &policy, deadline.value_or(absl::InfinitePast()), frame.access_log);
           if constexpr (NamesReservation<Request>) call.SetReservation(&request->reservation_id());
-          // Null, and so without effect, for callers who send no trace.
+          // Null for callers who send no trace.
           const ScopedTrace trace(call.trace());
           const ReplyOfCall reply(call, frame, wire);
           const absl::Status may_begin = deadline.ok() ? reply.MayBegin() : deadline.status();
@@ -141,8 +141,7 @@ CallEntry BlockingCall(CallPolicy policy, BlockingHandler<Request, Response> han
       [policy, handler = std::move(handler)](const CallFrame& frame, const Request& request,
                                              const LargeReply<Response>& reply) {
         // The request lives until the call is finished, the handler as long as the service.
-        absl::AnyInvocable<void()> task = [reply, &request, &handler, &frame, trace = CurrentTrace()] {
-          const ScopedTrace scope(trace);
+        absl::AnyInvocable<void()> task = [reply, &request, &handler, &frame] {
           if (frame.clock->Now() >= reply.call().deadline()) return reply.Finish(DeadlinePassed());
           reply(handler(reply.call(), request));
         };

@@ -28,21 +28,15 @@ inline TraceTag& Current() {
 // Of this thread; null for none.
 inline const TraceTag& CurrentTrace() { return log_trace_internal::Current(); }
 
-// Until it goes, this thread works for the call. May be nested. Without a tag it changes nothing: what runs inside a
-// traced scope stays traced.
+// Until it goes, this thread works for the call; null: for one without a trace. May be nested.
 class ScopedTrace {
  public:
-  explicit ScopedTrace(TraceTag tag) : set_(tag != nullptr) {
-    if (set_) before_ = std::exchange(log_trace_internal::Current(), std::move(tag));
-  }
-  ~ScopedTrace() {
-    if (set_) log_trace_internal::Current() = std::move(before_);
-  }
+  explicit ScopedTrace(TraceTag tag) : before_(std::exchange(log_trace_internal::Current(), std::move(tag))) {}
+  ~ScopedTrace() { log_trace_internal::Current() = std::move(before_); }
   ScopedTrace(const ScopedTrace&) = delete;
   ScopedTrace& operator=(const ScopedTrace&) = delete;
 
  private:
-  const bool set_;
   TraceTag before_;
 };
 

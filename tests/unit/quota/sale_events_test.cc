@@ -14,7 +14,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-constexpr absl::Time kStart = absl::UnixEpoch() + absl::Hours(1000);
+const absl::Time kStart = absl::UnixEpoch() + absl::Hours(1000);
 
 class SaleEventsTest : public ::testing::Test {
  protected:

@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "storage/base/log_identity.h"
 #include "storage/base/log_trace.h"
+#include "storage/bounded_executor.h"
 #include "tests/support/logged_lines.h"
 
 namespace tranche {
@@ -69,10 +70,29 @@ TEST(LogTraceTest, HoldsForThisThreadUntilTheScopeEnds) {
       EXPECT_EQ(CurrentTrace(), inner);
       std::thread([] { EXPECT_EQ(CurrentTrace(), nullptr); }).join();
     }
+    EXPECT_EQ(CurrentTrace(), outer);
     const ScopedTrace none(nullptr);
-    EXPECT_EQ(CurrentTrace(), outer) << "a call without a trace inside of one with it";
+    EXPECT_EQ(CurrentTrace(), nullptr) << "a call without a trace";
   }
   EXPECT_EQ(CurrentTrace(), nullptr);
+}
+
+TEST(LogTraceTest, GoesWithATaskToTheThreadThatRunsIt) {
+  const auto tag = std::make_shared<const LogTrace>(LogTrace{"outer", ""});
+  TraceTag traced = nullptr, plain = tag;
+  {
+    storage::BoundedExecutor executor(1, 2);
+    absl::AnyInvocable<void()> first = [&] { traced = CurrentTrace(); };
+    absl::AnyInvocable<void()> second = [&] { plain = CurrentTrace(); };
+    const auto hand_over_first = [&] {
+      const ScopedTrace scope(tag);
+      return executor.TryRun(first);
+    };
+    ASSERT_TRUE(hand_over_first());
+    ASSERT_TRUE(executor.TryRun(second));
+  }
+  EXPECT_EQ(traced, tag);
+  EXPECT_EQ(plain, nullptr) << "the next task on the same thread";
 }
 
 TEST(LogIdentityTest, TheNodeIsSetOnceAndTheIncarnationAnew) {
