@@ -20,7 +20,7 @@ bool CartFoundLocked(const absl::StatusOr<CartResult>& result) {
 absl::StatusOr<CartResult> CommitCart(LifecycleLedger& ledger, Clock& clock, IncarnationId incarnation, LockMode mode,
                                       absl::Span<const ReservationClaim> lines, absl::Time deadline, bool* in_doubt) {
   // It may run on the thread of another cart.
-  const ScopedTrace trace(lines.front().trace);
+  const ScopedTrace trace(lines.empty() ? nullptr : lines.front().trace);
   int deadlocks = 0;
   for (int tries = 0; tries < kMaxTries && clock.Now() < deadline;) {
     absl::StatusOr<CartResult> result = ledger.CommitCart(incarnation, mode, lines);
