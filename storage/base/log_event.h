@@ -83,6 +83,7 @@ inline const LoggedEvent*& EventBeingLogged() {
 // Logs the event at INFO. Thread-safe.
 inline void LogEvent(const char* name, std::vector<LogField> fields, const char* file = __builtin_FILE(),
                      int line = __builtin_LINE()) {
+  if (google::GLOG_INFO < FLAGS_minloglevel) return;
   const LoggedEvent event{name, std::move(fields)};
   const std::string text = LogEventText(event);
   EventBeingLogged() = &event;
