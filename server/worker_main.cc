@@ -21,6 +21,7 @@
 #include "server/shard_units.h"
 #include "server/worker/make_sinks.h"
 #include "server/worker/shard_worker.h"
+#include "storage/base/log_identity.h"
 #include "storage/clock.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"
@@ -80,7 +81,9 @@ int main(int argc, char** argv) {
   if (const std::optional<int> done = server::ParseWorkerOptions(argc, argv, &options, std::cout, std::cerr)) {
     return *done;
   }
-  server::SetUpProcess("tranche-worker");
+  server::SetUpProcess("tranche-worker", options.log_format);
+  const std::string name = options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name;
+  SetLogNode(name);
   server::StopRequest stop;
 
   absl::StatusOr<std::vector<std::unique_ptr<server::Sink>>> owned = server::MakeSinks(options, storage::Clock::Real());
@@ -111,9 +114,9 @@ int main(int argc, char** argv) {
     unit->worker.emplace(&unit->upkeep, &unit->outbox, sinks, storage::Clock::Real(), ToWorkerOptions(options));
     return unit;
   });
-  LOG(INFO) << "worker " << (options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name)
-            << " runs, PostgreSQL at " << server::DescribeDsn(options.backends.postgres).value_or("(unreadable)")
-            << ", " << sinks.size() << " sink(s)";
+  LOG(INFO) << "worker " << name << " runs, PostgreSQL at "
+            << server::DescribeDsn(options.backends.postgres).value_or("(unreadable)") << ", " << sinks.size()
+            << " sink(s)";
   stop.Graceful();
   stop.Wait();
   worker->RequestStop();
