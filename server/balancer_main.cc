@@ -22,6 +22,7 @@
 #include "server/process/shard_witnesses.h"
 #include "server/process/stop_request.h"
 #include "server/shard_units.h"
+#include "storage/base/log_identity.h"
 #include "storage/clock.h"
 #include "storage/postgres/postgres_health_ledger.h"
 #include "storage/postgres/postgres_ledger.h"
@@ -116,7 +117,10 @@ int main(int argc, char** argv) {
   if (const std::optional<int> done = server::ParseBalancerOptions(argc, argv, &options, std::cout, std::cerr)) {
     return *done;
   }
-  server::SetUpProcess("tranche-balancer");
+  server::SetUpProcess("tranche-balancer", options.log_format);
+  quota::BalancerOptions balancer_options;
+  balancer_options.name = options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name;
+  SetLogNode(balancer_options.name);
   server::StopRequest stop;
 
   storage::ConnectionPool pool(PoolOf(options.backends));
@@ -129,8 +133,6 @@ int main(int argc, char** argv) {
   const storage::ConnectionNeeds needs{.most = kConnections, .least = 1};
   if (absl::Status checked = server::CheckConnections(options.backends, needs); !checked.ok()) return Fail(checked);
   quota::ZookeeperConnector connector(server::ToZookeeperOptions(options.backends));
-  quota::BalancerOptions balancer_options;
-  balancer_options.name = options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name;
   server::ShardWitnesses witnesses(PoolOf(options.backends));
   storage::PostgresSkuMoveLedger moves(&pool);
   quota::BalancerOptions home_options = balancer_options;

@@ -22,6 +22,7 @@
 #include "server/shard_units.h"
 #include "server/worker/make_sinks.h"
 #include "server/worker/shard_worker.h"
+#include "storage/base/log_identity.h"
 #include "storage/clock.h"
 #include "storage/postgres/postgres_health_ledger.h"
 #include "storage/postgres/postgres_ledger.h"
@@ -86,7 +87,9 @@ int main(int argc, char** argv) {
   if (const std::optional<int> done = server::ParseWorkerOptions(argc, argv, &options, std::cout, std::cerr)) {
     return *done;
   }
-  server::SetUpProcess("tranche-worker");
+  server::SetUpProcess("tranche-worker", options.log_format);
+  const std::string name = options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name;
+  SetLogNode(name);
   server::StopRequest stop;
 
   absl::StatusOr<std::vector<std::unique_ptr<server::Sink>>> owned = server::MakeSinks(options, storage::Clock::Real());
@@ -108,7 +111,6 @@ int main(int argc, char** argv) {
 
   std::optional<server::ShardWorker> worker(std::in_place, &upkeep, &outbox, sinks, storage::Clock::Real(),
                                             ToWorkerOptions(options));
-  const std::string name = options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name;
   const server::HeartbeatSender::Process process{name, server::RandomInstance()};
   storage::PostgresHealthLedger health(&pool);
   std::optional<server::HeartbeatSender> heartbeats(std::in_place, &health, process,

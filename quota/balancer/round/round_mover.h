@@ -32,8 +32,13 @@ class RoundMover {
 
   // Dependencies outlive it.
   RoundMover(storage::StockLedger* ledger, Announcer* announcer, storage::Clock* clock, const KnownNodes* nodes,
-             RepairSchedule* repair)
-      : ledger_(ledger), clock_(*clock), nodes_(*nodes), repair_(*repair), mover_(ledger, announcer) {}
+             RepairSchedule* repair, SkuObserver* observer)
+      : ledger_(ledger),
+        clock_(*clock),
+        nodes_(*nodes),
+        repair_(*repair),
+        observer_(*observer),
+        mover_(ledger, announcer) {}
 
   void BeginRound();
   // Counts slices that were changed in another way.
@@ -68,6 +73,7 @@ class RoundMover {
   storage::Clock& clock_;
   const KnownNodes& nodes_;
   RepairSchedule& repair_;
+  SkuObserver& observer_;  // hears of what is read
   QuotaMover mover_;
   size_t slices_changed_ = 0;
   int waited_in_vain_ = 0;                   // in this round
