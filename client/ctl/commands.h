@@ -20,6 +20,8 @@ void AddOutboxCommands(CLI::App& app, Session& session);
 void AddShardCommands(CLI::App& app, Session& session);
 // To the noun "sku".
 void AddSkuMoveCommand(CLI::App* sku, Session& session);
+void AddStatusCommand(CLI::App& app, Session& session);
+void AddTopCommand(CLI::App& app, Session& session);
 void AddVerifyCommand(CLI::App& app, Session& session);
 void AddReconcileCommand(CLI::App& app, Session& session);
 void AddZkCommands(CLI::App& app, Session& session);

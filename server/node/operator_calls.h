@@ -16,7 +16,9 @@
 #include "server/handlers/quota_handler.h"
 #include "server/handlers/shard_handler.h"
 #include "server/handlers/sku_handler.h"
+#include "server/handlers/status_handler.h"
 #include "server/handlers/stock_handler.h"
+#include "server/handlers/traffic_handler.h"
 #include "server/handlers/verify_handler.h"
 #include "server/node/node_ledger.h"
 #include "server/process/options.h"
@@ -52,10 +54,14 @@ class OperatorCalls {
   PaymentHandler payments_;
   PreviewHandler previews_;
   ShardHandler shards_;
+  std::unique_ptr<storage::BoundedExecutor> looks_;  // for questions of the next two
+  StatusHandler status_;
+  TrafficHandler traffic_;
   AnswerBudget answers_;
   AnswerBudget exports_;
   std::unique_ptr<storage::BoundedExecutor> executor_;
   std::unique_ptr<storage::BoundedExecutor> move_executor_;
+  std::unique_ptr<storage::BoundedExecutor> status_executor_;
   std::unique_ptr<grpc::Service> service_;
 };
 

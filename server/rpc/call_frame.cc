@@ -26,6 +26,8 @@ storage::Executor* CallFrame::ExecutorFor(const CallPolicy& policy) const {
       return admin_executor;
     case RunsOn::kMove:
       return move_executor;
+    case RunsOn::kStatus:
+      return status_executor;
   }
   return nullptr;
 }

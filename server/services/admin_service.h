@@ -15,7 +15,9 @@
 #include "server/handlers/quota_handler.h"
 #include "server/handlers/shard_handler.h"
 #include "server/handlers/sku_handler.h"
+#include "server/handlers/status_handler.h"
 #include "server/handlers/stock_handler.h"
+#include "server/handlers/traffic_handler.h"
 #include "server/handlers/verify_handler.h"
 #include "server/rpc/call_table.h"
 
@@ -33,6 +35,8 @@ struct AdminHandlers {
   PaymentHandler* payment = nullptr;
   PreviewHandler* preview = nullptr;
   ShardHandler* shard = nullptr;
+  StatusHandler* status = nullptr;
+  TrafficHandler* traffic = nullptr;
 };
 
 std::vector<CallEntry> AdminCalls(const AdminHandlers& handlers);

@@ -84,7 +84,8 @@ class CallFrameTest : public ::testing::Test {
             .open_calls = &open_calls_,
             .access_log = access_log_,
             .admin_executor = &admin_executor_,
-            .move_executor = &move_executor_};
+            .move_executor = &move_executor_,
+            .status_executor = &status_executor_};
   }
 
   void Serve(const CallEntry& entry) {
@@ -138,6 +139,7 @@ class CallFrameTest : public ::testing::Test {
   OpenCalls open_calls_{&clock_, absl::Seconds(30)};
   HoldingExecutor admin_executor_;
   HoldingExecutor move_executor_;
+  HoldingExecutor status_executor_;
   AccessLog* access_log_ = nullptr;
   std::optional<Seen> seen_;
   std::unique_ptr<CallService> service_;
@@ -278,10 +280,13 @@ TEST_F(CallFrameTest, ACallThatComesTooLateIsNotBegun) {
 }
 
 TEST_F(CallFrameTest, WhatBlocksRunsOnTheExecutorOfItsTable) {
-  for (const RunsOn executor : {RunsOn::kAdmin, RunsOn::kMove}) {
+  for (const RunsOn executor : {RunsOn::kAdmin, RunsOn::kMove, RunsOn::kStatus}) {
     ServeBlocking(executor, DeliverResponse());
     std::thread caller([&] { EXPECT_TRUE(Call(Context().get()).ok()); });
-    (executor == RunsOn::kAdmin ? admin_executor_ : move_executor_).RunTask();
+    (executor == RunsOn::kAdmin  ? admin_executor_
+     : executor == RunsOn::kMove ? move_executor_
+                                 : status_executor_)
+        .RunTask();
     caller.join();
     EXPECT_TRUE(seen_.has_value());
   }
