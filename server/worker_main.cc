@@ -10,6 +10,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "server/metrics/metrics_door.h"
+#include "server/metrics/worker_metrics.h"
 #include "server/process/backends.h"
 #include "server/process/dsn.h"
 #include "server/process/host.h"
@@ -63,15 +65,31 @@ void TellOfOtherSinks(storage::OutboxLedger& ledger, const std::vector<server::S
   }
 }
 
-// What working for a shard besides home needs.
-struct OtherShard {
-  explicit OtherShard(const storage::PoolOptions& options) : pool(options), upkeep(&pool), outbox(&pool) {}
+// What working for one shard needs.
+struct ServedShard {
+  explicit ServedShard(const storage::PoolOptions& options) : pool(options), upkeep(&pool), outbox(&pool) {}
+
+  void Begin(const std::string& shard, const std::vector<server::Sink*>& sinks,
+             const server::ShardWorkerOptions& options, server::WorkerMetrics& metrics) {
+    worker.emplace(&upkeep, &outbox, sinks, storage::Clock::Real(), options);
+    told_of = metrics.Join({.shard = shard, .worker = &*worker, .pool = &pool});
+  }
 
   storage::ConnectionPool pool;
   storage::PostgresUpkeepLedger upkeep;
   storage::PostgresOutboxLedger outbox;
-  std::optional<server::ShardWorker> worker;  // last: it uses the others
+  // Last, as they use the others.
+  std::optional<server::ShardWorker> worker;
+  std::unique_ptr<server::WorkerMetrics::Membership> told_of;
 };
+
+absl::Status CheckHome(ServedShard& home, storage::ShardLedger& shards, const server::BackendOptions& backends,
+                       const storage::ConnectionNeeds& needs) {
+  storage::PostgresStockLedger stock(&home.pool);
+  if (absl::Status answers = server::WaitForLedger(stock, backends); !answers.ok()) return answers;
+  if (absl::Status is_home = server::RequireHome(shards, backends); !is_home.ok()) return is_home;
+  return server::CheckConnections(backends, needs);
+}
 
 }  // namespace
 
@@ -89,26 +107,29 @@ int main(int argc, char** argv) {
   for (const auto& sink : *owned) sinks.push_back(sink.get());
 
   const int connections = server::ShardWorker::ConnectionsFor(static_cast<int>(sinks.size()));
-  storage::ConnectionPool pool(server::ToPoolOptions(options.backends, "tranche-worker", connections));
-  storage::PostgresStockLedger stock(&pool);
-  storage::PostgresUpkeepLedger upkeep(&pool);
-  storage::PostgresOutboxLedger outbox(&pool);
-  if (absl::Status answers = server::WaitForLedger(stock, options.backends); !answers.ok()) return Fail(answers);
-  storage::PostgresShardLedger shards(&pool);
-  if (absl::Status home = server::RequireHome(shards, options.backends); !home.ok()) return Fail(home);
-  const storage::ConnectionNeeds needs{.most = connections, .least = 1};
-  if (absl::Status checked = server::CheckConnections(options.backends, needs); !checked.ok()) return Fail(checked);
-  TellOfOtherSinks(outbox, sinks);
+  const storage::PoolOptions pool = server::ToPoolOptions(options.backends, "tranche-worker", connections);
+  server::WorkerMetrics metrics(storage::Clock::Real());
+  std::unique_ptr<server::MetricsDoor> door;
+  if (!options.metrics.listen.empty()) {
+    auto started = server::MetricsDoor::Start(options.metrics, {&metrics}, [&] { return metrics.Ready(); });
+    if (!started.ok()) return Fail(started.status());
+    door = *std::move(started);
+  }
 
-  std::optional<server::ShardWorker> worker(std::in_place, &upkeep, &outbox, sinks, storage::Clock::Real(),
-                                            ToWorkerOptions(options));
-  server::ShardCheck check(server::ToPoolOptions(options.backends, "tranche-worker", connections), needs);
+  std::optional<ServedShard> home(pool);
+  storage::PostgresShardLedger shards(&home->pool);
+  const storage::ConnectionNeeds needs{.most = connections, .least = 1};
+  if (absl::Status checked = CheckHome(*home, shards, options.backends, needs); !checked.ok()) return Fail(checked);
+  TellOfOtherSinks(home->outbox, sinks);
+
+  home->Begin(storage::kHomeShard, sinks, ToWorkerOptions(options), metrics);
+  server::ShardCheck check(pool, needs);
   std::optional<server::ShardUnits> others(std::in_place, &shards, [&](const storage::Shard& shard) {
-    if (!check.Check(shard).ok()) return std::shared_ptr<OtherShard>();
-    storage::PoolOptions other = server::ToPoolOptions(options.backends, "tranche-worker", connections);
+    if (!check.Check(shard).ok()) return std::shared_ptr<ServedShard>();
+    storage::PoolOptions other = pool;
     other.dsn = shard.dsn;
-    auto unit = std::make_shared<OtherShard>(other);
-    unit->worker.emplace(&unit->upkeep, &unit->outbox, sinks, storage::Clock::Real(), ToWorkerOptions(options));
+    auto unit = std::make_shared<ServedShard>(other);
+    unit->Begin(shard.name, sinks, ToWorkerOptions(options), metrics);
     return unit;
   });
   LOG(INFO) << "worker " << (options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name)
@@ -116,9 +137,9 @@ int main(int argc, char** argv) {
             << ", " << sinks.size() << " sink(s)";
   stop.Graceful();
   stop.Wait();
-  worker->RequestStop();
+  home->worker->RequestStop();
   others.reset();
-  worker.reset();
+  home.reset();
   LOG(INFO) << "stopped";
   return 0;
 }
