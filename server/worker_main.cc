@@ -72,7 +72,11 @@ struct ServedShard {
   void Begin(const std::string& shard, const std::vector<server::Sink*>& sinks,
              const server::ShardWorkerOptions& options, server::WorkerMetrics& metrics) {
     worker.emplace(&upkeep, &outbox, sinks, storage::Clock::Real(), options);
-    told_of = metrics.Join({.shard = shard, .worker = &*worker, .pool = &pool});
+    told_of = metrics.Join({.shard = shard,
+                            .expirer = worker->expirer(),
+                            .retirer = worker->retirer(),
+                            .relays = worker->relays(),
+                            .pool = &pool});
   }
 
   storage::ConnectionPool pool;

@@ -20,7 +20,7 @@ constexpr std::array<const char*, kExpiryOutcomes> kExpiryNames = {"done", "lock
 constexpr std::array<const char*, kRelayOutcomes> kRelayNames = {"delivered", "retried", "dead", "returned"};
 
 void AddExpiry(MetricSet* metrics, const WorkerPart& part, absl::Time now) {
-  const ExpiryCounts& counts = part.worker->expirer()->counts();
+  const ExpiryCounts& counts = part.expirer->counts();
   metrics->AddCounter("tranche_holds_expired_total", "Holds that this worker has expired.",
                       static_cast<double>(counts.expired.value()), {{"shard", part.shard}});
   for (size_t i = 0; i < kExpiryNames.size(); ++i) {
@@ -68,9 +68,9 @@ std::unique_ptr<WorkerMetrics::Membership> WorkerMetrics::Join(WorkerPart part) 
 void WorkerMetrics::Collect(MetricSet* metrics) {
   const absl::Time now = clock_->Now();
   parts_.ForEach([&](const WorkerPart& part) {
-    if (part.worker->expirer() != nullptr) AddExpiry(metrics, part, now);
-    if (part.worker->retirer() != nullptr) AddRetired(metrics, part.shard, *part.worker->retirer());
-    for (const auto& relay : part.worker->relays()) AddRelay(metrics, part.shard, *relay);
+    if (part.expirer != nullptr) AddExpiry(metrics, part, now);
+    if (part.retirer != nullptr) AddRetired(metrics, part.shard, *part.retirer);
+    for (const SinkRelay* relay : part.relays) AddRelay(metrics, part.shard, *relay);
     AddLedgerUp(metrics, part.shard, part.pool->reached());
     AddPoolUse(metrics, part.shard, "worker", part.pool->use());
   });
@@ -80,9 +80,9 @@ absl::Status WorkerMetrics::Ready() const {
   absl::Status ready = absl::UnavailableError("the worker is starting");
   parts_.ForEach([&](const WorkerPart& part) {
     if (part.shard != storage::kHomeShard) return;
-    if (part.worker->expirer() != nullptr) {
-      ready = RequireRecentRound("expiry", part.worker->expirer()->counts().succeeded_at.Get(), clock_->Now(),
-                                 kHoldsExpireWithin);
+    if (part.expirer != nullptr) {
+      ready =
+          RequireRecentRound("expiry", part.expirer->counts().succeeded_at.Get(), clock_->Now(), kHoldsExpireWithin);
     } else {
       ready = part.pool->reached() ? absl::OkStatus()
                                    : absl::UnavailableError("home's database does not serve: see the log");

@@ -3,12 +3,15 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "server/metrics/metric_set.h"
 #include "server/metrics/shard_parts.h"
-#include "server/worker/shard_worker.h"
+#include "server/worker/expirer.h"
+#include "server/worker/retirer.h"
+#include "server/worker/sink_relay.h"
 #include "storage/clock.h"
 #include "storage/postgres/connection_pool.h"
 
@@ -17,7 +20,9 @@ namespace tranche::server {
 // What works for one shard.
 struct WorkerPart {
   std::string shard;
-  const ShardWorker* worker;
+  const Expirer* expirer;  // null: none
+  const Retirer* retirer;  // null: none
+  std::vector<const SinkRelay*> relays;
   const storage::ConnectionPool* pool;
   absl::Time began = absl::InfinitePast();  // set by Join
 };

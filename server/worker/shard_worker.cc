@@ -32,6 +32,12 @@ void ShardWorker::RequestStop() {
   for (const auto& loop : loops_) loop->RequestStop();
 }
 
+std::vector<const SinkRelay*> ShardWorker::relays() const {
+  std::vector<const SinkRelay*> relays;
+  for (const auto& relay : relays_) relays.push_back(relay.get());
+  return relays;
+}
+
 int ShardWorker::ConnectionsFor(int sinks) { return 2 + sinks * kRelayThreads; }
 
 }  // namespace tranche::server

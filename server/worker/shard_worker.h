@@ -40,7 +40,7 @@ class ShardWorker {
   // Its parts, for those who watch it; null if it does not do that. They live as long as this.
   const Expirer* expirer() const { return expirer_.get(); }
   const Retirer* retirer() const { return retirer_.get(); }
-  const std::vector<std::unique_ptr<SinkRelay>>& relays() const { return relays_; }
+  std::vector<const SinkRelay*> relays() const;
 
   // The most connections to the ledger that it uses at once.
   static int ConnectionsFor(int sinks);
