@@ -10,9 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "quota/zookeeper/zookeeper_coordination.h"
+#include "server/balancer/balancer_metrics.h"
 #include "server/balancer/shard_balancer.h"
-#include "server/metrics/balancer_metrics.h"
 #include "server/metrics/metrics_door.h"
+#include "server/metrics/pool_metrics.h"
 #include "server/process/backends.h"
 #include "server/process/host.h"
 #include "server/process/node_probe.h"
@@ -56,7 +57,8 @@ int main(int argc, char** argv) {
   quota::ZookeeperConnector connector(server::ToZookeeperOptions(options.backends));
   server::ShardWitnesses witnesses(server::BalancerPoolOptions(options.backends));
   server::BalancerMetrics metrics(storage::Clock::Real());
-  const server::ShardBalancer::Shared shared{options.backends, &connector, &witnesses, &metrics};
+  server::PoolMetrics pools("balancer");
+  const server::ShardBalancer::Shared shared{options.backends, &connector, &witnesses, &metrics, &pools};
   quota::BalancerOptions balancer_options;
   balancer_options.name = options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name;
   quota::BalancerOptions home_options = balancer_options;
@@ -69,7 +71,7 @@ int main(int argc, char** argv) {
   server::ShardBalancer home(shared, home_shard, home_options);
   std::unique_ptr<server::MetricsDoor> door;
   if (!options.metrics.listen.empty()) {
-    auto started = server::MetricsDoor::Start(options.metrics, {&metrics}, [&] { return metrics.Ready(); });
+    auto started = server::MetricsDoor::Start(options.metrics, {&metrics, &pools}, [&] { return metrics.Ready(); });
     if (!started.ok()) return Fail(started.status());
     door = *std::move(started);
   }

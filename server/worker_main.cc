@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "server/metrics/metrics_door.h"
-#include "server/metrics/worker_metrics.h"
+#include "server/metrics/pool_metrics.h"
 #include "server/process/backends.h"
 #include "server/process/dsn.h"
 #include "server/process/host.h"
@@ -23,6 +23,7 @@
 #include "server/shard_units.h"
 #include "server/worker/make_sinks.h"
 #include "server/worker/shard_worker.h"
+#include "server/worker/worker_metrics.h"
 #include "storage/clock.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"
@@ -70,13 +71,14 @@ struct ServedShard {
   explicit ServedShard(const storage::PoolOptions& options) : pool(options), upkeep(&pool), outbox(&pool) {}
 
   void Begin(const std::string& shard, const std::vector<server::Sink*>& sinks,
-             const server::ShardWorkerOptions& options, server::WorkerMetrics& metrics) {
+             const server::ShardWorkerOptions& options, server::WorkerMetrics& metrics, server::PoolMetrics& pools) {
     worker.emplace(&upkeep, &outbox, sinks, storage::Clock::Real(), options);
-    told_of = metrics.Join({.shard = shard,
-                            .expirer = worker->expirer(),
-                            .retirer = worker->retirer(),
-                            .relays = worker->relays(),
-                            .pool = &pool});
+    worker_shown = metrics.Join({.shard = shard,
+                                 .expirer = worker->expirer(),
+                                 .retirer = worker->retirer(),
+                                 .relays = worker->relays(),
+                                 .ledger_up = [this] { return pool.reached(); }});
+    pool_shown = pools.Join({.shard = shard, .pool = &pool});
   }
 
   storage::ConnectionPool pool;
@@ -84,7 +86,8 @@ struct ServedShard {
   storage::PostgresOutboxLedger outbox;
   // Last, as they use the others.
   std::optional<server::ShardWorker> worker;
-  std::unique_ptr<server::WorkerMetrics::Membership> told_of;
+  std::unique_ptr<server::WorkerMetrics::Membership> worker_shown;
+  std::unique_ptr<server::PoolMetrics::Membership> pool_shown;
 };
 
 absl::Status CheckHome(ServedShard& home, storage::ShardLedger& shards, const server::BackendOptions& backends,
@@ -113,9 +116,10 @@ int main(int argc, char** argv) {
   const int connections = server::ShardWorker::ConnectionsFor(static_cast<int>(sinks.size()));
   const storage::PoolOptions pool = server::ToPoolOptions(options.backends, "tranche-worker", connections);
   server::WorkerMetrics metrics(storage::Clock::Real());
+  server::PoolMetrics pools("worker");
   std::unique_ptr<server::MetricsDoor> door;
   if (!options.metrics.listen.empty()) {
-    auto started = server::MetricsDoor::Start(options.metrics, {&metrics}, [&] { return metrics.Ready(); });
+    auto started = server::MetricsDoor::Start(options.metrics, {&metrics, &pools}, [&] { return metrics.Ready(); });
     if (!started.ok()) return Fail(started.status());
     door = *std::move(started);
   }
@@ -126,14 +130,14 @@ int main(int argc, char** argv) {
   if (absl::Status checked = CheckHome(*home, shards, options.backends, needs); !checked.ok()) return Fail(checked);
   TellOfOtherSinks(home->outbox, sinks);
 
-  home->Begin(storage::kHomeShard, sinks, ToWorkerOptions(options), metrics);
+  home->Begin(storage::kHomeShard, sinks, ToWorkerOptions(options), metrics, pools);
   server::ShardCheck check(pool, needs);
   std::optional<server::ShardUnits> others(std::in_place, &shards, [&](const storage::Shard& shard) {
     if (!check.Check(shard).ok()) return std::shared_ptr<ServedShard>();
     storage::PoolOptions other = pool;
     other.dsn = shard.dsn;
     auto unit = std::make_shared<ServedShard>(other);
-    unit->Begin(shard.name, sinks, ToWorkerOptions(options), metrics);
+    unit->Begin(shard.name, sinks, ToWorkerOptions(options), metrics, pools);
     return unit;
   });
   LOG(INFO) << "worker " << (options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name)

@@ -31,14 +31,14 @@ ROOMS = {
     "server": {
         "(root)": (),  # errors, times
         "process": (),
+        "metrics": ("process",),
         "rpc": ("(root)", "process"),
         "handlers": ("(root)", "process", "rpc"),
         "services": ("(root)", "rpc", "handlers"),
         "node": ("(root)", "process", "rpc", "handlers", "services"),
-        "worker": ("(root)", "process"),
-        "metrics": ("process", "worker"),
+        "worker": ("(root)", "process", "metrics"),
         "balancer": ("process", "metrics"),
-        "(main)": ("process", "node", "worker", "metrics", "balancer"),
+        "(main)": ("process", "metrics", "node", "balancer", "worker"),
     },
     "client": {
         "include": (),

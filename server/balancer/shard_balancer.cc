@@ -47,6 +47,7 @@ ShardBalancer::ShardBalancer(const Shared& shared, const storage::Shard& shard, 
       moves_(&pool_),
       balancer_(shared.connector, &ledger_, storage::Clock::Real(),
                 OptionsOf(shard, &moves_, shared.witnesses, std::move(options))),
-      told_of_(shared.metrics->Join({.shard = shard.name, .balancer = &balancer_, .pool = &pool_})) {}
+      pool_shown_(shared.pools->Join({.shard = shard.name, .pool = &pool_})),
+      balancer_shown_(shared.metrics->Join({.shard = shard.name, .balancer = &balancer_})) {}
 
 }  // namespace tranche::server

@@ -7,7 +7,8 @@
 #include "quota/balancer/balancer.h"
 #include "quota/balancer/balancer_options.h"
 #include "quota/coordination/coordination.h"
-#include "server/metrics/balancer_metrics.h"
+#include "server/balancer/balancer_metrics.h"
+#include "server/metrics/pool_metrics.h"
 #include "server/process/options.h"
 #include "server/process/shard_witnesses.h"
 #include "storage/ledger/shard_ledger.h"
@@ -32,6 +33,7 @@ class ShardBalancer {
     quota::CoordinationConnector* connector;
     ShardWitnesses* witnesses;
     BalancerMetrics* metrics;
+    PoolMetrics* pools;
   };
 
   // Connects to nothing yet. `options`: without what depends on the shard.
@@ -49,7 +51,9 @@ class ShardBalancer {
   storage::PostgresStockLedger ledger_;
   storage::PostgresSkuMoveLedger moves_;
   quota::Balancer balancer_;
-  const std::unique_ptr<BalancerMetrics::Membership> told_of_;  // last: scrapes read the others
+  // Last: scrapes read the others through them.
+  const std::unique_ptr<PoolMetrics::Membership> pool_shown_;
+  const std::unique_ptr<BalancerMetrics::Membership> balancer_shown_;
 };
 
 }  // namespace tranche::server

@@ -10,7 +10,6 @@
 #include "server/metrics/metric_set.h"
 #include "server/metrics/shard_parts.h"
 #include "storage/clock.h"
-#include "storage/postgres/connection_pool.h"
 
 namespace tranche::server {
 
@@ -18,7 +17,6 @@ namespace tranche::server {
 struct BalancerPart {
   std::string shard;
   const quota::Balancer* balancer;
-  const storage::ConnectionPool* pool;
   absl::Time began = absl::InfinitePast();  // set by Join
 };
 

@@ -1,11 +1,10 @@
-#include "server/metrics/worker_metrics.h"
+#include "server/worker/worker_metrics.h"
 
 #include <array>
 #include <cstddef>
 #include <utility>
 
 #include "server/metrics/heartbeat.h"
-#include "server/metrics/pool_metrics.h"
 #include "server/worker/worker_counts.h"
 #include "storage/ledger/shard_name.h"
 
@@ -71,8 +70,6 @@ void WorkerMetrics::Collect(MetricSet* metrics) {
     if (part.expirer != nullptr) AddExpiry(metrics, part, now);
     if (part.retirer != nullptr) AddRetired(metrics, part.shard, *part.retirer);
     for (const SinkRelay* relay : part.relays) AddRelay(metrics, part.shard, *relay);
-    AddLedgerUp(metrics, part.shard, part.pool->reached());
-    AddPoolUse(metrics, part.shard, "worker", part.pool->use());
   });
 }
 
@@ -84,8 +81,8 @@ absl::Status WorkerMetrics::Ready() const {
       ready =
           RequireRecentRound("expiry", part.expirer->counts().succeeded_at.Get(), clock_->Now(), kHoldsExpireWithin);
     } else {
-      ready = part.pool->reached() ? absl::OkStatus()
-                                   : absl::UnavailableError("home's database does not serve: see the log");
+      ready =
+          part.ledger_up() ? absl::OkStatus() : absl::UnavailableError("home's database does not serve: see the log");
     }
   });
   return ready;

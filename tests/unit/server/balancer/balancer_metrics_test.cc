@@ -1,5 +1,5 @@
 // What a balancer process says of its shards, and when it is ready.
-#include "server/metrics/balancer_metrics.h"
+#include "server/balancer/balancer_metrics.h"
 
 #include <gmock/gmock.h>
 
@@ -20,16 +20,13 @@ using ::testing::Optional;
 
 class BalancerMetricsTest : public quota::BalancerTest {
  protected:
-  void Join(const std::string& shard = "home") {
-    joined_ = metrics_.Join({.shard = shard, .balancer = &balancer_, .pool = &pool_});
-  }
+  void Join(const std::string& shard = "home") { joined_ = metrics_.Join({.shard = shard, .balancer = &balancer_}); }
   std::string WhyNotReady() { return std::string(metrics_.Ready().message()); }
   std::optional<double> Value(const std::string& name, MetricLabels more = {}) {
     more.emplace_back("shard", "home");
     return MetricValues(metrics_).Of(name, more);
   }
 
-  storage::ConnectionPool pool_{{.dsn = "host=nobody.invalid", .max_connections = 2}};  // never used
   BalancerMetrics metrics_{&clock_};
   std::unique_ptr<BalancerMetrics::Membership> joined_;
 };
@@ -83,9 +80,6 @@ TEST_F(BalancerMetricsTest, WhatALeaderTells) {
   EXPECT_THAT(Value("tranche_nodes_gone"), Optional(0));
   EXPECT_THAT(Value("tranche_incarnations_reclaimed_total", {{"evidence", "session"}}), Optional(0));
   EXPECT_THAT(Value("tranche_zookeeper_up"), Optional(1));
-  EXPECT_THAT(Value("tranche_ledger_up"), Optional(0)) << "nobody has used that pool";
-  EXPECT_THAT(Value("tranche_connections", {{"pool", "balancer"}, {"state", "in_use"}}), Optional(0));
-  EXPECT_THAT(Value("tranche_connections_limit", {{"pool", "balancer"}}), Optional(2));
   zookeeper_.ExpireSession(b.session->SessionId());
   clock_.AdvanceBy(options_.refresh_interval);
   Rounds();

@@ -1,6 +1,7 @@
 // What /metrics and /readyz say of a worker process.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,7 +14,6 @@
 #include "server/worker/retirer.h"
 #include "server/worker/sink_relay.h"
 #include "storage/clock.h"
-#include "storage/postgres/connection_pool.h"
 
 namespace tranche::server {
 
@@ -23,7 +23,8 @@ struct WorkerPart {
   const Expirer* expirer;  // null: none
   const Retirer* retirer;  // null: none
   std::vector<const SinkRelay*> relays;
-  const storage::ConnectionPool* pool;
+  // Has the ledger served this process when it was last used? Must not wait for it.
+  std::function<bool()> ledger_up;
   absl::Time began = absl::InfinitePast();  // set by Join
 };
 

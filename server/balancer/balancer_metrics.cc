@@ -1,4 +1,4 @@
-#include "server/metrics/balancer_metrics.h"
+#include "server/balancer/balancer_metrics.h"
 
 #include <array>
 #include <atomic>
@@ -9,7 +9,6 @@
 
 #include "quota/balancer/balancer_counts.h"
 #include "server/metrics/heartbeat.h"
-#include "server/metrics/pool_metrics.h"
 #include "storage/ledger/shard_name.h"
 
 namespace tranche::server {
@@ -120,8 +119,6 @@ void BalancerMetrics::Collect(MetricSet* metrics) {
     if (probe.has_value()) AddNodeProbe(metrics, part.shard, *probe);
     metrics->AddGauge("tranche_zookeeper_up", "1 if the session with ZooKeeper is connected.",
                       part.balancer->zookeeper_up(), {{"shard", part.shard}});
-    AddLedgerUp(metrics, part.shard, part.pool->reached());
-    AddPoolUse(metrics, part.shard, "balancer", part.pool->use());
   });
 }
 
