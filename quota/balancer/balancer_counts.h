@@ -59,8 +59,8 @@ struct BalancerCounts {
   std::array<Counter, kEvidences> incarnations_reclaimed;
   Counter slices_reclaimed;
   void NoteReclaimed(Evidence evidence, size_t slices) {
-    incarnations_reclaimed[static_cast<size_t>(evidence)].Add();
     slices_reclaimed.Add(static_cast<int64_t>(slices));
+    incarnations_reclaimed[static_cast<size_t>(evidence)].Add();
   }
   Counter histories;  // new ones, begun by this balancer
 

@@ -114,9 +114,9 @@ SinkRelay::Settlement SinkRelay::Judge(absl::Span<const storage::OutboxMessage> 
 }
 
 void SinkRelay::CountDelivered(const storage::OutboxMessage& message) {
-  Count(RelayOutcome::kDelivered);
   // The ledger's clock and this machine's may differ a little.
   counts_.delay.Observe(std::max(clock_->Now() - message.created_at, absl::ZeroDuration()));
+  Count(RelayOutcome::kDelivered);
 }
 
 void SinkRelay::NoteHealth(const SinkHealth::Permit& permit, absl::Span<const storage::OutboxMessage> messages,
