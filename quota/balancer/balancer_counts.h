@@ -58,10 +58,6 @@ struct BalancerCounts {
 
   std::array<Counter, kEvidences> incarnations_reclaimed;
   Counter slices_reclaimed;
-  void NoteReclaimed(Evidence evidence, size_t slices) {
-    slices_reclaimed.Add(static_cast<int64_t>(slices));
-    incarnations_reclaimed[static_cast<size_t>(evidence)].Add();
-  }
   Counter histories;  // new ones, begun by this balancer
 
   // As of the leader's last round.
@@ -70,6 +66,11 @@ struct BalancerCounts {
   std::atomic<int64_t> nodes_receiving{0};   // that may be given units
   std::atomic<int64_t> nodes_gone{0};        // that have gone and could not be ended yet: they may hold units
   std::atomic<int64_t> skus_put_aside{0};    // because another transaction locks them
+
+  void NoteReclaimed(Evidence evidence, size_t slices) {
+    slices_reclaimed.Add(static_cast<int64_t>(slices));
+    incarnations_reclaimed[static_cast<size_t>(evidence)].Add();
+  }
 };
 
 }  // namespace tranche::quota
