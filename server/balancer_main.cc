@@ -23,6 +23,7 @@
 #include "server/process/shard_witnesses.h"
 #include "server/process/stop_request.h"
 #include "server/shard_units.h"
+#include "storage/base/log_identity.h"
 #include "storage/clock.h"
 #include "storage/postgres/postgres_shard_ledger.h"
 
@@ -51,7 +52,10 @@ int main(int argc, char** argv) {
   if (const std::optional<int> done = server::ParseBalancerOptions(argc, argv, &options, std::cout, std::cerr)) {
     return *done;
   }
-  server::SetUpProcess("tranche-balancer");
+  server::SetUpProcess("tranche-balancer", options.log_format);
+  quota::BalancerOptions balancer_options;
+  balancer_options.name = options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name;
+  SetLogNode(balancer_options.name);
   server::StopRequest stop;
 
   quota::ZookeeperConnector connector(server::ToZookeeperOptions(options.backends));
@@ -59,8 +63,6 @@ int main(int argc, char** argv) {
   server::BalancerMetrics metrics(storage::Clock::Real());
   server::PoolMetrics pools("balancer");
   const server::ShardBalancer::Shared shared{options.backends, &connector, &witnesses, &metrics, &pools};
-  quota::BalancerOptions balancer_options;
-  balancer_options.name = options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name;
   quota::BalancerOptions home_options = balancer_options;
   if (options.probe_nodes) {
     auto probe = server::TcpNodeProbe::Start();

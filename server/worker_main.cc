@@ -24,6 +24,7 @@
 #include "server/worker/make_sinks.h"
 #include "server/worker/shard_worker.h"
 #include "server/worker/worker_metrics.h"
+#include "storage/base/log_identity.h"
 #include "storage/clock.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"
@@ -105,7 +106,9 @@ int main(int argc, char** argv) {
   if (const std::optional<int> done = server::ParseWorkerOptions(argc, argv, &options, std::cout, std::cerr)) {
     return *done;
   }
-  server::SetUpProcess("tranche-worker");
+  server::SetUpProcess("tranche-worker", options.log_format);
+  const std::string name = options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name;
+  SetLogNode(name);
   server::StopRequest stop;
 
   absl::StatusOr<std::vector<std::unique_ptr<server::Sink>>> owned = server::MakeSinks(options, storage::Clock::Real());
@@ -140,9 +143,9 @@ int main(int argc, char** argv) {
     unit->Begin(shard.name, sinks, ToWorkerOptions(options), metrics, pools);
     return unit;
   });
-  LOG(INFO) << "worker " << (options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name)
-            << " runs, PostgreSQL at " << server::DescribeDsn(options.backends.postgres).value_or("(unreadable)")
-            << ", " << sinks.size() << " sink(s)";
+  LOG(INFO) << "worker " << name << " runs, PostgreSQL at "
+            << server::DescribeDsn(options.backends.postgres).value_or("(unreadable)") << ", " << sinks.size()
+            << " sink(s)";
   stop.Graceful();
   stop.Wait();
   home->worker->RequestStop();

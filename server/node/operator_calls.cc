@@ -33,7 +33,8 @@ storage::PoolOptions MovePool(const ServerOptions& options, const std::string& d
 
 }  // namespace
 
-OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions)
+OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
+                             AccessLog* access_log)
     : announcer_(sessions),
       mover_(&ledger->stock(), &announcer_),
       skus_(&ledger->stock(), &announcer_, storage::Clock::Real()),
@@ -67,6 +68,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                                 {.clock = storage::Clock::Real(),
                                  .answers = &answers_,
                                  .exports = &exports_,
+                                 .access_log = access_log,
                                  .admin_executor = executor_.get(),
                                  .move_executor = move_executor_.get()})) {}
 

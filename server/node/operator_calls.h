@@ -20,6 +20,7 @@
 #include "server/handlers/verify_handler.h"
 #include "server/node/node_ledger.h"
 #include "server/process/options.h"
+#include "server/rpc/access_log.h"
 #include "server/rpc/answer_budget.h"
 #include "storage/bounded_executor.h"
 
@@ -28,7 +29,9 @@ namespace tranche::server {
 // Thread-safe, except for ending. Outlived by its dependencies.
 class OperatorCalls {
  public:
-  OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions);
+  // `access_log`: null for none.
+  OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
+                AccessLog* access_log);
 
   grpc::Service* service() { return service_.get(); }
 

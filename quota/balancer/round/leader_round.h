@@ -21,6 +21,7 @@
 #include "quota/balancer/round/returned_step.h"
 #include "quota/balancer/round/round_context.h"
 #include "quota/balancer/round/round_mover.h"
+#include "quota/balancer/round/sale_watch.h"
 #include "quota/coordination/announcer.h"
 #include "quota/coordination/coordination.h"
 #include "storage/clock.h"
@@ -58,11 +59,13 @@ class LeaderRound {
  private:
   std::set<storage::IncarnationId> NodesThatReceiveNothing() const;
   void AnnounceToNewNodes();
+  void TellOfNewNode(storage::IncarnationId id) const;
   void NoteNodes();
 
   Announcer announcer_;
   Announcer repair_announcer_;  // counts by itself
   KnownNodes nodes_;
+  SaleWatch sales_;
   RepairSchedule repair_;
   RoundMover mover_;
   DemandBoard board_;

@@ -33,11 +33,12 @@ class RoundMover {
 
   // Dependencies outlive it.
   RoundMover(storage::StockLedger* ledger, Announcer* announcer, storage::Clock* clock, const KnownNodes* nodes,
-             RepairSchedule* repair, BalancerCounts* counts)
+             RepairSchedule* repair, SkuObserver* observer, BalancerCounts* counts)
       : ledger_(ledger),
         clock_(*clock),
         nodes_(*nodes),
         repair_(*repair),
+        observer_(*observer),
         counts_(*counts),
         mover_(ledger, announcer, clock) {}
 
@@ -78,6 +79,7 @@ class RoundMover {
   storage::Clock& clock_;
   const KnownNodes& nodes_;
   RepairSchedule& repair_;
+  SkuObserver& observer_;  // hears of what is read
   BalancerCounts& counts_;
   QuotaMover mover_;
   size_t slices_changed_ = 0;
