@@ -58,7 +58,8 @@ struct BalancerCounts {
 
   std::array<Counter, kEvidences> incarnations_reclaimed;
   Counter slices_reclaimed;
-  Counter histories;  // new ones, begun by this balancer
+  Counter units_reclaimed;  // of those that did not end with a new history, by a look right before
+  Counter histories;        // new ones, begun by this balancer
 
   // As of the leader's last round.
   std::atomic<int64_t> nodes_live{0};        // by the ledger: not ended
@@ -67,7 +68,8 @@ struct BalancerCounts {
   std::atomic<int64_t> nodes_gone{0};        // that have gone and could not be ended yet: they may hold units
   std::atomic<int64_t> skus_put_aside{0};    // because another transaction locks them
 
-  void NoteReclaimed(Evidence evidence, size_t slices) {
+  void NoteReclaimed(Evidence evidence, size_t slices, int64_t units) {
+    units_reclaimed.Add(units);
     slices_reclaimed.Add(static_cast<int64_t>(slices));
     incarnations_reclaimed[static_cast<size_t>(evidence)].Add();
   }

@@ -64,6 +64,8 @@ void AddReclaimed(MetricSet* metrics, const std::string& shard, const BalancerCo
   }
   metrics->AddCounter("tranche_slices_reclaimed_total", "Slices that ended incarnations gave back to the pools.",
                       static_cast<double>(counts.slices_reclaimed.value()), {{"shard", shard}});
+  metrics->AddCounter("tranche_units_reclaimed_total", "Unsold units that dead nodes' incarnations gave back.",
+                      static_cast<double>(counts.units_reclaimed.value()), {{"shard", shard}});
   metrics->AddCounter("tranche_histories_total", "New histories of the ledger that the balancer has begun.",
                       static_cast<double>(counts.histories.value()), {{"shard", shard}});
 }

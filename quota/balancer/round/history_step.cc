@@ -146,7 +146,7 @@ absl::Status HistoryStep::EndIncarnations(Coordination& session, bool* done) {
     if (!skus.ok()) return skus.status();
     context_.nodes.NoteEnded(incarnation.id);
     context_.mover.CountChanged(skus->size() + 1);
-    context_.counts.NoteReclaimed(Evidence::kHistory, skus->size());
+    context_.counts.NoteReclaimed(Evidence::kHistory, skus->size(), /*units=*/0);
     RemoveIncarnationZnodes(session, incarnation.id);
   }
   if (!*done) return absl::OkStatus();

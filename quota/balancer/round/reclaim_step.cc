@@ -136,7 +136,7 @@ absl::Status ReclaimStep::Reclaim(Coordination& session, const Gone& gone) {
   RemoveIncarnationZnodes(session, incarnation);
   context_.mover.CountChanged(skus->size());
   const Evidence evidence = gone.cause == Cause::kProcessEnded ? Evidence::kProbe : Evidence::kSession;
-  context_.counts.NoteReclaimed(evidence, skus->size());
+  context_.counts.NoteReclaimed(evidence, skus->size(), units.value_or(0));
   return absl::OkStatus();
 }
 

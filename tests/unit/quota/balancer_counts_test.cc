@@ -103,6 +103,7 @@ TEST_F(BalancerCountsTest, NodesAndWhoWasReclaimed) {
   EXPECT_EQ(Reclaimed(Evidence::kSession), 1);
   EXPECT_EQ(Reclaimed(Evidence::kProbe), 0);
   EXPECT_EQ(counts().slices_reclaimed.value(), 1);
+  EXPECT_EQ(counts().units_reclaimed.value(), 5);
   EXPECT_EQ(counts().nodes_live, 1);
   EXPECT_EQ(counts().nodes_registered, 1);
   EXPECT_EQ(counts().nodes_gone, 0);

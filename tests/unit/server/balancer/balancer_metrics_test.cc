@@ -85,6 +85,7 @@ TEST_F(BalancerMetricsTest, WhatALeaderTells) {
   Rounds();
   EXPECT_THAT(Value("tranche_incarnations_reclaimed_total", {{"evidence", "session"}}), Optional(1));
   EXPECT_THAT(Value("tranche_slices_reclaimed_total"), Optional(1));
+  EXPECT_THAT(Value("tranche_units_reclaimed_total"), Optional(5));
   EXPECT_THAT(Value("tranche_nodes"), Optional(1));
   EXPECT_EQ(Left(a.id), 10);
   EXPECT_THAT(MetricValues(metrics_).Names(), Not(Contains(HasSubstr("probe")))) << "it has none";
