@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "server/process/metrics_options.h"
 #include "server/process/sink_spec.h"
 
 namespace tranche::server {
@@ -24,6 +25,7 @@ struct BackendOptions {
 
 struct ServerOptions {
   BackendOptions backends;
+  MetricsOptions metrics;
 
   std::string listen = "127.0.0.1:7400";
   std::string advertise;  // "": from listen, with the host name for a wildcard
@@ -66,13 +68,15 @@ struct BalancerProcessOptions {
   BalancerProcessOptions() { backends.statement_timeout_ms = 3000; }
 
   BackendOptions backends;
+  MetricsOptions metrics;
   std::string name;  // "": host name and process id
   bool probe_nodes = true;
 };
 
 struct WorkerProcessOptions {
   BackendOptions backends;  // no ZooKeeper
-  std::string name;         // "": host name and process id
+  MetricsOptions metrics;
+  std::string name;  // "": host name and process id
 
   bool expire = true;
   int expire_batch = 100;
