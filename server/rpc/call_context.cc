@@ -50,9 +50,18 @@ std::function<void()> CallContext::Canceller() const {
 }
 
 grpc::Status CallContext::Conclude(const absl::Status& outcome) const {
-  if (outcome.ok()) return grpc::Status::OK;
+  if (outcome.ok()) {
+    meter_.End(grpc::StatusCode::OK);
+    return grpc::Status::OK;
+  }
+  // No error of ours has this code.
+  if (absl::IsCancelled(outcome)) {
+    meter_.End(grpc::StatusCode::CANCELLED);
+    return grpc::Status::CANCELLED;
+  }
   AddPushback(outcome, context_);
   grpc::Status answer = ToGrpcStatus(outcome);
+  meter_.End(answer.error_code());
   // The cause is logged where it occurred. Logged at a bounded rate: writing a flood of lines would delay other
   // answers.
   LOG_IF_EVERY_N(ERROR, answer.error_code() == grpc::StatusCode::INTERNAL, 100)

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "server/rpc/call_metrics.h"
 #include "server/rpc/call_policy.h"
 
 namespace tranche::server {
@@ -19,8 +20,8 @@ namespace tranche::server {
 class CallContext {
  public:
   // `context` lives until the call is finished, `policy` longer.
-  CallContext(grpc::CallbackServerContext* context, const CallPolicy* policy, absl::Time deadline)
-      : context_(context), policy_(policy), deadline_(deadline) {}
+  CallContext(grpc::CallbackServerContext* context, const CallPolicy* policy, absl::Time deadline, CallMeter meter)
+      : context_(context), policy_(policy), deadline_(deadline), meter_(meter) {}
 
   const CallPolicy& policy() const { return *policy_; }
   // absl::InfiniteFuture() when there is none.
@@ -38,9 +39,13 @@ class CallContext {
   // The caller's trace id; "" if they sent none, or a malformed one.
   std::string trace_id() const;
 
-  // The status to finish the call with. Adds "grpc-retry-pushback-ms" for gRPC clients that retry by themselves, and
-  // logs the caller if the error is internal. Call it once, right before Finish.
+  // The status to finish the call with: OK, an error of errors.h, or kCancelled for a caller who is gone or takes
+  // nothing. Adds "grpc-retry-pushback-ms" for gRPC clients that retry by themselves, counts the answer, and logs the
+  // caller if the error is internal. Call it once, right before Finish.
   grpc::Status Conclude(const absl::Status& outcome) const;
+
+  // For the counts of a stream's messages.
+  const CallMeter& meter() const { return meter_; }
 
   // Before the reactor has sent anything.
   void AddInitialMetadata(const std::string& key, const std::string& value) const {
@@ -65,6 +70,7 @@ class CallContext {
   grpc::CallbackServerContext* context_;
   const CallPolicy* policy_;
   absl::Time deadline_;
+  CallMeter meter_;
 };
 
 }  // namespace tranche::server
