@@ -105,7 +105,9 @@ LaneNext GroupCommitLane<Work>::Step() {
 // Tries once to commit the batch. It is answered here, or kept for another try.
 template <typename Work>
 LaneNext GroupCommitLane<Work>::Commit() {
+  const absl::Time sent_at = group_->clock_->Now();
   absl::StatusOr<Results> results = work_.Send(batch_, ModeOfTry());
+  group_->MetricsOf(batch_.front()).NoteTry(batch_.size(), group_->clock_->Now() - sent_at, results.status());
   if (results.ok()) {
     group_->LedgerAnswers();
     max_batch_ = std::min(max_batch_ + max_batch_ / 8 + 1, static_cast<size_t>(group_->options_.max_batch));
