@@ -22,12 +22,13 @@ class BoundedExecutor : public Executor {
 
   // False when the queue is full.
   bool TryRun(absl::AnyInvocable<void()>& task) override;
+  size_t queued() const override;
 
  private:
   void Work();
 
   const size_t max_queue_;
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   std::deque<absl::AnyInvocable<void()>> queue_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;

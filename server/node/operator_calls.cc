@@ -33,7 +33,8 @@ storage::PoolOptions MovePool(const ServerOptions& options, const std::string& d
 
 }  // namespace
 
-OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions)
+OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
+                             CallMetrics* metrics)
     : announcer_(sessions),
       mover_(&ledger->stock(), &announcer_),
       skus_(&ledger->stock(), &announcer_, storage::Clock::Real()),
@@ -65,6 +66,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                                  .preview = &previews_,
                                  .shard = &shards_},
                                 {.clock = storage::Clock::Real(),
+                                 .metrics = metrics,
                                  .answers = &answers_,
                                  .exports = &exports_,
                                  .admin_executor = executor_.get(),

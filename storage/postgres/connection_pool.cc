@@ -118,6 +118,11 @@ bool ConnectionPool::Connected() {
   return open_ > 0;
 }
 
+ConnectionPool::Counts ConnectionPool::CountConnections() const {
+  absl::MutexLock lock(&mutex_);
+  return {.open = open_, .idle = static_cast<int>(idle_.size()), .limit = options_.max_connections};
+}
+
 // Under the lock, which Return takes before a connection is closed, so the socket still belongs to this connection.
 void ConnectionPool::ShutOverdue(absl::Time now) {
   for (auto& [connection, due] : due_) {

@@ -103,6 +103,13 @@ class ConnectionPool {
   bool CloseIdle();
   // Whether it has a connection, or is setting one up.
   bool Connected();
+  // How many connections it has, and how many of them are lent to nobody; and how many it may have.
+  struct Counts {
+    int open = 0;
+    int idle = 0;
+    int limit = 0;
+  };
+  Counts CountConnections() const;
 
   // For a process that ends and must not be blocked by a hung server: lends no more connections (kUnavailable) and
   // shuts the lent ones, so that callers who wait for the server see a broken connection. A caller who is just
@@ -139,7 +146,7 @@ class ConnectionPool {
 
   const PoolOptions options_;
   TroubleLog trouble_;
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   std::deque<Idle> idle_ ABSL_GUARDED_BY(mutex_);  // the one that was used last at the end
   int open_ ABSL_GUARDED_BY(mutex_) = 0;           // that exist: idle, lent, or being set up
   int lent_ ABSL_GUARDED_BY(mutex_) = 0;           // with those that are waited for
