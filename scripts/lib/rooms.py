@@ -31,12 +31,13 @@ ROOMS = {
     "server": {
         "(root)": (),  # errors, times
         "process": (),
-        "rpc": ("(root)", "process"),
+        "metrics": ("process",),
+        "rpc": ("(root)", "process", "metrics"),
         "handlers": ("(root)", "process", "rpc"),
         "services": ("(root)", "rpc", "handlers"),
-        "node": ("(root)", "process", "rpc", "handlers", "services"),
-        "worker": ("(root)", "process"),
-        "(main)": ("process", "node", "worker"),
+        "node": ("(root)", "process", "metrics", "rpc", "handlers", "services"),
+        "worker": ("(root)", "process", "metrics"),
+        "(main)": ("process", "metrics", "node", "worker"),
     },
     "client": {
         "include": (),

@@ -13,8 +13,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "server/process/descriptor_limit.h"
-#include "storage/postgres/migrator.h"
+#include "server/process/schema_check.h"
 
 #ifndef TRANCHE_VERSION
 #error "TRANCHE_VERSION comes from server/CMakeLists.txt"
@@ -93,7 +94,7 @@ void ProcessMetrics::Collect(MetricSet* metrics) {
   add("process_open_fds", "Files and connections that are open.", OpenDescriptors());
   add("process_max_fds", "How many may be open.", static_cast<double>(DescriptorLimit()));
   metrics->AddGauge("tranche_build_info", "1; the labels say which build this is, and for which schema.", 1,
-                    {{"version", TRANCHE_VERSION}, {"schema", absl::StrCat(storage::SchemaVersion())}});
+                    {{"version", TRANCHE_VERSION}, {"schema", absl::StrCat(OwnSchema())}});
 }
 
 }  // namespace tranche::server
