@@ -71,7 +71,7 @@ class CartPipeline {
     std::vector<std::string> skus;       // of its lines, each once
     std::vector<std::string> slow_skus;  // of these, those that hold it up
     bool slow = false;
-    bool in_doubt = false;  // an earlier try may have been committed
+    bool in_doubt = false;                        // an earlier try may have been committed
     absl::Time queued_at = absl::InfinitePast();  // see CommitMetrics
   };
   using CartPtr = std::shared_ptr<Cart>;
