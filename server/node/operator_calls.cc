@@ -48,7 +48,7 @@ storage::PoolOptions MovePool(const ServerOptions& options, const std::string& d
 }  // namespace
 
 OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
-                             AccessLog* access_log)
+                             CallMetrics* metrics, AccessLog* access_log)
     : announcer_(sessions),
       mover_(&ledger->stock(), &announcer_),
       skus_(&ledger->stock(), &announcer_, storage::Clock::Real(), HoldsOf(ledger)),
@@ -86,6 +86,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                                  .status = &status_,
                                  .traffic = &traffic_},
                                 {.clock = storage::Clock::Real(),
+                                 .metrics = metrics,
                                  .answers = &answers_,
                                  .exports = &exports_,
                                  .access_log = access_log,

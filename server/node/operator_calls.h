@@ -3,6 +3,7 @@
 
 #include <grpcpp/impl/service_type.h>
 
+#include <cstddef>
 #include <memory>
 
 #include "quota/coordination/announcer.h"
@@ -24,6 +25,7 @@
 #include "server/process/options.h"
 #include "server/rpc/access_log.h"
 #include "server/rpc/answer_budget.h"
+#include "server/rpc/call_metrics.h"
 #include "storage/bounded_executor.h"
 
 namespace tranche::server {
@@ -31,11 +33,15 @@ namespace tranche::server {
 // Thread-safe, except for ending. Outlived by its dependencies.
 class OperatorCalls {
  public:
-  // `access_log`: null for none.
-  OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
+  // `metrics` may be null: then calls are not counted by method; so may `access_log`: then they have no lines.
+  OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions, CallMetrics* metrics,
                 AccessLog* access_log);
 
   grpc::Service* service() { return service_.get(); }
+
+  // Calls that wait for a thread. Not after StopThreads.
+  size_t queued() const { return executor_->queued(); }
+  size_t queued_moves() const { return move_executor_->queued(); }
 
   // Ends the threads; what is queued still runs. Call it when no call is under way any more.
   void StopThreads();
