@@ -57,6 +57,8 @@ class LeaderRound {
  private:
   std::set<storage::IncarnationId> NodesThatReceiveNothing() const;
   void AnnounceToNewNodes();
+  // Has an operator frozen the cluster? If the ledger does not say, as it last was; before it has ever said, yes.
+  absl::Status ReadFreeze();
 
   Announcer announcer_;
   KnownNodes nodes_;
@@ -73,6 +75,7 @@ class LeaderRound {
   DemandStep demand_;
   PoolStep pools_;
   ReturnedStep returned_;
+  bool was_frozen_ = false;  // when the ledger last said
 };
 
 }  // namespace tranche::quota

@@ -36,6 +36,9 @@ class RoundMover {
       : ledger_(ledger), clock_(*clock), nodes_(*nodes), repair_(*repair), mover_(ledger, announcer) {}
 
   void BeginRound();
+  // While the cluster is frozen, only what dead nodes hold is moved. Each step decides by it what is left to do.
+  void SetFrozen(bool frozen) { frozen_ = frozen; }
+  bool frozen() const { return frozen_; }
   // Counts slices that were changed in another way.
   void CountChanged(size_t slices) { slices_changed_ += slices; }
   // Has the round changed as many slices as it may?
@@ -69,6 +72,7 @@ class RoundMover {
   const KnownNodes& nodes_;
   RepairSchedule& repair_;
   QuotaMover mover_;
+  bool frozen_ = true;  // until the ledger has said
   size_t slices_changed_ = 0;
   int waited_in_vain_ = 0;                   // in this round
   std::map<std::string, absl::Time> aside_;  // SKUs that were found locked; until when they are not tried
