@@ -143,6 +143,10 @@ Wording WordingOf(const quota::Refused& refused) {
       const std::string time = absl::FormatTime(absl::RFC3339_full, refused.opens_at, absl::UTCTimeZone());
       return {absl::StrCat("The sale of this SKU opens at ", time, "."), {{"opens_at", time}}};
     }
+    case Refusal::kSalePaused:
+      return {refused.pause_reason.empty() ? "The sale of this SKU is paused."
+                                           : absl::StrCat("The sale of this SKU is paused: ", refused.pause_reason),
+              {{"pause_reason", refused.pause_reason}}};
     case Refusal::kQuantityAboveUserLimit:
       return {absl::StrCat("One buyer may have at most ", refused.per_user_limit, " of this SKU."),
               {{"per_user_limit", absl::StrCat(refused.per_user_limit)}}};
@@ -164,6 +168,7 @@ bool IsAboutItsSku(Refusal refusal) {
     case Refusal::kUserLimitReached:
     case Refusal::kSaleNotOpen:
     case Refusal::kSaleClosed:
+    case Refusal::kSalePaused:
     case Refusal::kInsufficientUnits:
     case Refusal::kSoldOut:
     case Refusal::kExhaustedHere:

@@ -25,6 +25,17 @@ AuditHandler::Logs LogsOf(NodeLedger* ledger) {
   };
 }
 
+ClusterHandler::Shards SettingsOf(NodeLedger* ledger) {
+  return [ledger] {
+    std::vector<ClusterHandler::ShardOfCluster> shards;
+    const storage::ShardList all = ledger->shards().All();
+    // A single one is asked in any case.
+    for (const auto& shard : all)
+      shards.push_back({shard->name, all.size() == 1 || shard->Answers() ? shard->stock : nullptr});
+    return shards;
+  };
+}
+
 storage::PoolOptions MovePool(const ServerOptions& options, const std::string& dsn) {
   storage::PoolOptions pool = ToPoolOptions(options.backends, "tranched-move", kMoveConnections);
   pool.dsn = dsn;
@@ -37,6 +48,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
     : announcer_(sessions),
       mover_(&ledger->stock(), &announcer_),
       skus_(&ledger->stock(), &announcer_, storage::Clock::Real()),
+      sku_changes_(&ledger->stock(), &announcer_, storage::Clock::Real()),
       stock_(&ledger->stock(), &announcer_, storage::Clock::Real()),
       quota_(&ledger->stock(), &mover_, sessions, storage::Clock::Real()),
       nodes_(&ledger->stock(), sessions, storage::Clock::Real()),
@@ -49,11 +61,13 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                 storage::Clock::Real()),
       shards_(&ledger->shards(), &announcer_, storage::Clock::Real(),
               [options](const std::string& dsn) { return MovePool(options, dsn); }),
+      cluster_(SettingsOf(ledger)),
       answers_(AnswerLimitsOf(options), storage::Clock::Real()),
       exports_(AnswerLimitsOf(options), storage::Clock::Real()),
       executor_(std::make_unique<storage::BoundedExecutor>(kAdminThreads, kAdminQueue)),
       move_executor_(std::make_unique<storage::BoundedExecutor>(1, 1)),
       service_(MakeAdminService({.sku = &skus_,
+                                 .sku_change = &sku_changes_,
                                  .stock = &stock_,
                                  .quota = &quota_,
                                  .node = &nodes_,
@@ -63,7 +77,8 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                                  .outbox = &outbox_,
                                  .payment = &payments_,
                                  .preview = &previews_,
-                                 .shard = &shards_},
+                                 .shard = &shards_,
+                                 .cluster = &cluster_},
                                 {.clock = storage::Clock::Real(),
                                  .answers = &answers_,
                                  .exports = &exports_,
