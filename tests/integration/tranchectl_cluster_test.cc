@@ -386,7 +386,7 @@ TEST_F(TranchectlClusterTest, PausesChangesAndResumes) {
   EXPECT_EQ(Run({"sku", "resume", "tv", "--yes"}), 0) << err_;
 
   EXPECT_THAT(Table({"sku", "update", "tv", "--price", "20.00", "--hold", "5m"}),
-              AllOf(HasSubstr("19.99 EUR -> 20.00 EUR"), HasSubstr("15m -> 5m")));
+              AllOf(HasSubstr("499.00 EUR -> 20.00 EUR"), HasSubstr("15m -> 5m")));
   EXPECT_THAT(err_, HasSubstr("--yes --expect-version 3"));
   const json updated = Json({"sku", "update", "tv", "--price", "20.00", "--yes", "--expect-version", "3"});
   EXPECT_EQ(updated["after"]["price_minor"], "2000");
