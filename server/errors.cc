@@ -348,6 +348,15 @@ std::string SerializedRpcStatus(const absl::Status& error) {
   return details.empty() ? ToRpcStatus(error).SerializeAsString() : details;
 }
 
+std::string ReasonName(const absl::Status& error) {
+  if (error.ok()) return "";
+  google::rpc::ErrorInfo info;
+  for (const auto& detail : ToRpcStatus(error).details()) {
+    if (detail.UnpackTo(&info)) return info.reason();
+  }
+  return "";
+}
+
 absl::Duration RetryDelay(const absl::Status& error) {
   const absl::optional<absl::Cord> text = error.GetPayload(kRetryDelayUrl);
   int64_t milliseconds = 0;

@@ -58,6 +58,9 @@ std::string SerializedDetails(const absl::Status& error);
 // ToRpcStatus, serialized.
 std::string SerializedRpcStatus(const absl::Status& error);
 
+// The reason as it is on the wire, such as SOLD_OUT; "" if the error has none.
+std::string ReasonName(const absl::Status& error);
+
 // How long the caller should wait before it tries again; zero if it should not.
 absl::Duration RetryDelay(const absl::Status& error);
 

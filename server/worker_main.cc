@@ -12,6 +12,7 @@
 #include "glog/logging.h"
 #include "server/process/backends.h"
 #include "server/process/dsn.h"
+#include "server/process/heartbeat_sender.h"
 #include "server/process/host.h"
 #include "server/process/options.h"
 #include "server/process/process_setup.h"
@@ -21,7 +22,9 @@
 #include "server/shard_units.h"
 #include "server/worker/make_sinks.h"
 #include "server/worker/shard_worker.h"
+#include "storage/base/log_identity.h"
 #include "storage/clock.h"
+#include "storage/postgres/postgres_health_ledger.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"
 #include "storage/postgres/postgres_shard_ledger.h"
@@ -65,12 +68,16 @@ void TellOfOtherSinks(storage::OutboxLedger& ledger, const std::vector<server::S
 
 // What working for a shard besides home needs.
 struct OtherShard {
-  explicit OtherShard(const storage::PoolOptions& options) : pool(options), upkeep(&pool), outbox(&pool) {}
+  explicit OtherShard(const storage::PoolOptions& options)
+      : pool(options), upkeep(&pool), outbox(&pool), health(&pool) {}
 
   storage::ConnectionPool pool;
   storage::PostgresUpkeepLedger upkeep;
   storage::PostgresOutboxLedger outbox;
-  std::optional<server::ShardWorker> worker;  // last: it uses the others
+  storage::PostgresHealthLedger health;
+  // Last, in this order: they use the others.
+  std::optional<server::ShardWorker> worker;
+  std::optional<server::HeartbeatSender> heartbeats;
 };
 
 }  // namespace
@@ -80,7 +87,9 @@ int main(int argc, char** argv) {
   if (const std::optional<int> done = server::ParseWorkerOptions(argc, argv, &options, std::cout, std::cerr)) {
     return *done;
   }
-  server::SetUpProcess("tranche-worker");
+  server::SetUpProcess("tranche-worker", options.log_format);
+  const std::string name = options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name;
+  SetLogNode(name);
   server::StopRequest stop;
 
   absl::StatusOr<std::vector<std::unique_ptr<server::Sink>>> owned = server::MakeSinks(options, storage::Clock::Real());
@@ -102,6 +111,10 @@ int main(int argc, char** argv) {
 
   std::optional<server::ShardWorker> worker(std::in_place, &upkeep, &outbox, sinks, storage::Clock::Real(),
                                             ToWorkerOptions(options));
+  const server::HeartbeatSender::Process process{name, server::RandomInstance()};
+  storage::PostgresHealthLedger health(&pool);
+  std::optional<server::HeartbeatSender> heartbeats(std::in_place, &health, process,
+                                                    [&worker] { return worker->Describe(); });
   server::ShardCheck check(server::ToPoolOptions(options.backends, "tranche-worker", connections), needs);
   std::optional<server::ShardUnits> others(std::in_place, &shards, [&](const storage::Shard& shard) {
     if (!check.Check(shard).ok()) return std::shared_ptr<OtherShard>();
@@ -109,15 +122,17 @@ int main(int argc, char** argv) {
     other.dsn = shard.dsn;
     auto unit = std::make_shared<OtherShard>(other);
     unit->worker.emplace(&unit->upkeep, &unit->outbox, sinks, storage::Clock::Real(), ToWorkerOptions(options));
+    unit->heartbeats.emplace(&unit->health, process, [worker = &*unit->worker] { return worker->Describe(); });
     return unit;
   });
-  LOG(INFO) << "worker " << (options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name)
-            << " runs, PostgreSQL at " << server::DescribeDsn(options.backends.postgres).value_or("(unreadable)")
-            << ", " << sinks.size() << " sink(s)";
+  LOG(INFO) << "worker " << name << " runs, PostgreSQL at "
+            << server::DescribeDsn(options.backends.postgres).value_or("(unreadable)") << ", " << sinks.size()
+            << " sink(s)";
   stop.Graceful();
   stop.Wait();
   worker->RequestStop();
   others.reset();
+  heartbeats.reset();
   worker.reset();
   LOG(INFO) << "stopped";
   return 0;

@@ -66,6 +66,7 @@ absl::Status Balancer::Connect() {
 void Balancer::Run() {
   while (inbox_.Await(options_.poll_interval)) {
     const absl::Status status = RunOnce();
+    pulse_.NoteRound(status.ok(), leading(), clock_->Now());
     LOG_IF_EVERY_N(WARNING, !status.ok(), 50) << "balancing is held up: " << status.message();
   }
 }

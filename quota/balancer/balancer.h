@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "quota/balancer/balancer_options.h"
+#include "quota/balancer/balancer_pulse.h"
 #include "quota/balancer/inbox.h"
 #include "quota/balancer/leadership.h"
 #include "quota/coordination/coordination.h"
@@ -46,6 +47,8 @@ class Balancer : public CoordinationObserver {
   bool HasWork() const { return inbox_.HasWork(); }
 
   bool leading() const { return leadership_.leading(); }
+  // As of the thread's last round. From any thread.
+  BalancerPulse::State pulse() const { return pulse_.Read(); }
   std::shared_ptr<Coordination> Session() { return leadership_.Session(); }
 
   void OnChanged(const std::string& path) override;
@@ -63,6 +66,7 @@ class Balancer : public CoordinationObserver {
   const BalancerOptions options_;
   Inbox inbox_;
   Leadership leadership_;
+  BalancerPulse pulse_;
 
   // Only on the thread that runs the rounds.
   News pending_{.everything = true};  // heard, but not looked at successfully yet

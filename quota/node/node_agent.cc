@@ -10,6 +10,8 @@
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/incarnation_znodes.h"
 #include "quota/coordination/ledger_mark.h"
+#include "storage/base/log_event.h"
+#include "storage/base/log_identity.h"
 #include "storage/base/status_macros.h"
 #include "storage/mutation.h"
 #include "tranche/internal/v1/coordination.pb.h"
@@ -94,7 +96,13 @@ absl::Status NodeAgent::Release() {
   if (thread_.joinable()) thread_.join();
   const IncarnationId incarnation = incarnation_.load();
   slices_->Begin(kPool);
-  const absl::Status reclaimed = ledger_->ReclaimIncarnation(incarnation).status();
+  const auto skus = ledger_->ReclaimIncarnation(incarnation);
+  const absl::Status reclaimed = skus.status();
+  LogEvent("node.ended", {{"node", options_.node_name},
+                          {"incarnation", incarnation},
+                          {"reason", "the process stops"},
+                          {"skus_returned", skus.ok() ? static_cast<int64_t>(skus->size()) : int64_t{0}},
+                          {"returned", skus.ok()}});
   const std::shared_ptr<Coordination> session = Session();
   if (session == nullptr) return reclaimed;
   RemoveIncarnationZnodes(*session, incarnation);
@@ -178,6 +186,10 @@ void NodeAgent::RunOnce() {
     LOG(WARNING) << "incarnation " << incarnation_.load()
                  << " is over: " << (work.expired ? "the ZooKeeper session expired" : "it was reclaimed")
                  << "; beginning a new one";
+    LogEvent("node.ended", {{"node", options_.node_name},
+                            {"incarnation", incarnation_.load()},
+                            {"reason", work.expired ? "the ZooKeeper session expired" : "it was reclaimed"}});
+    SetLogIncarnation(0);
     EndIncarnation();
   }
   if (!begun_) {
@@ -262,7 +274,8 @@ absl::Status NodeAgent::BeginIncarnation() {
   reporter_.Reset();
   begun_ = true;
   last_full_sync_ = absl::InfinitePast();
-  LOG(INFO) << "node " << options_.node_name << " at " << options_.address << " is incarnation " << incarnation;
+  SetLogIncarnation(incarnation);
+  LogEvent("node.began", {{"node", options_.node_name}, {"incarnation", incarnation}, {"address", options_.address}});
   Wake([](Work& work) { work.everything = true; });
   return absl::OkStatus();
 }

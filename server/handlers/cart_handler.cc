@@ -8,6 +8,7 @@
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
+#include "storage/base/log_trace.h"
 #include "storage/base/status_macros.h"
 #include "storage/ledger/lifecycle_ledger.h"
 
@@ -23,7 +24,9 @@ absl::StatusOr<ReservationClaim> CheckLine(const v1::CartLine& line, const std::
   if (line.quantity() < 1) {
     return FieldError(v1::ERROR_REASON_QUANTITY_INVALID, field + ".quantity", "must be at least 1");
   }
-  return ReservationClaim{id, line.sku_id(), user_id, line.quantity()};
+  ReservationClaim claim{id, line.sku_id(), user_id, line.quantity()};
+  claim.trace = CurrentTrace();
+  return claim;
 }
 
 absl::StatusOr<std::vector<ReservationClaim>> CheckCart(const v1::CreateReservationsRequest& request) {

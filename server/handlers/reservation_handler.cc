@@ -9,6 +9,7 @@
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
+#include "storage/base/log_trace.h"
 #include "storage/base/status_macros.h"
 
 namespace tranche::server {
@@ -26,8 +27,8 @@ absl::StatusOr<storage::ReservationClaim> CheckClaim(const v1::CreateReservation
   RETURN_IF_ERROR(CheckBuyer(request.user_id()));
   if (request.quantity() < 1) return FieldError(v1::ERROR_REASON_QUANTITY_INVALID, "quantity", "must be at least 1");
   RETURN_IF_ERROR(CheckOrderReference(request.order_reference()));
-  return storage::ReservationClaim{id, request.sku_id(), request.user_id(), request.quantity(),
-                                   request.order_reference()};
+  return storage::ReservationClaim{
+      id, request.sku_id(), request.user_id(), request.quantity(), request.order_reference(), CurrentTrace()};
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "server/node/node_sale.h"
 #include "server/process/options.h"
 #include "server/process/periodic_task.h"
+#include "server/rpc/access_log.h"
 #include "server/rpc/answer_budget.h"
 #include "server/rpc/open_calls.h"
 #include "server/services/reservation_service.h"
@@ -27,7 +28,9 @@ namespace tranche::server {
 // Thread-safe, except for ending. Outlived by its dependencies.
 class BuyerCalls {
  public:
-  BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger, NodeSale* sale);
+  // `access_log`: null for none.
+  BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger, NodeSale* sale,
+             AccessLog* access_log);
 
   std::vector<grpc::Service*> services() { return {service_.service(), catalog_service_.get()}; }
   OpenCalls& open_calls() { return open_calls_; }

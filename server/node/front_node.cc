@@ -23,8 +23,10 @@
 #include "server/process/listener_probe.h"
 #include "server/process/periodic_task.h"
 #include "server/process/stop_request.h"
+#include "server/rpc/access_log.h"
 #include "server/rpc/grpc_server.h"
 #include "storage/base/address.h"
+#include "storage/base/log_identity.h"
 #include "storage/base/status_macros.h"
 
 namespace tranche::server {
@@ -58,6 +60,11 @@ quota::NodeAgentOptions ToAgentOptions(const ServerOptions& options, int port) {
   return agent;
 }
 
+std::unique_ptr<AccessLog> MakeAccessLog(const ServerOptions& options) {
+  if (options.access_log == AccessLogMode::kOff) return nullptr;
+  return std::make_unique<AccessLog>(options.access_log, options.access_log_sample, storage::Clock::Real());
+}
+
 }  // namespace
 
 // In the order of their dependencies, so that they are destroyed in the opposite one.
@@ -68,8 +75,9 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         ledger_(options, [this](storage::IncarnationId id) { slices_.NoteIncarnationEnded(id); }),
         connector_(ToZookeeperOptions(options.backends)),
         sale_(options, &slices_, ledger_.books()),
-        buyer_calls_(options, &slices_, &ledger_, &sale_),
-        operator_calls_(options, &ledger_, this) {}
+        access_log_(MakeAccessLog(options)),
+        buyer_calls_(options, &slices_, &ledger_, &sale_, access_log_.get()),
+        operator_calls_(options, &ledger_, this, access_log_.get()) {}
 
   ~Parts() override {
     NoteStopping();
@@ -165,9 +173,11 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   }
 
   absl::Status StartAgent(const ServerOptions& options) {
+    const quota::NodeAgentOptions agent_options = ToAgentOptions(options, grpc_.port);
+    SetLogNode(agent_options.node_name);
     auto agent = std::make_unique<quota::NodeAgent>(
         &connector_, &ledger_.stock(), &slices_, this, storage::Clock::Real(),
-        [this](const std::string& sku_id) { return sale_.waiting(sku_id); }, ToAgentOptions(options, grpc_.port));
+        [this](const std::string& sku_id) { return sale_.waiting(sku_id); }, agent_options);
     if (absl::Status started = agent->Start(); !started.ok()) return ZookeeperStartError(started, options.backends);
     absl::MutexLock lock(&mutex_);
     agent_ = std::move(agent);
@@ -249,6 +259,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   NodeLedger ledger_;
   quota::ZookeeperConnector connector_;
   NodeSale sale_;
+  const std::unique_ptr<AccessLog> access_log_;  // null: off
   BuyerCalls buyer_calls_;
   OperatorCalls operator_calls_;
 

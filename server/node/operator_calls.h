@@ -18,10 +18,13 @@
 #include "server/handlers/shard_handler.h"
 #include "server/handlers/sku_change_handler.h"
 #include "server/handlers/sku_handler.h"
+#include "server/handlers/status_handler.h"
 #include "server/handlers/stock_handler.h"
+#include "server/handlers/traffic_handler.h"
 #include "server/handlers/verify_handler.h"
 #include "server/node/node_ledger.h"
 #include "server/process/options.h"
+#include "server/rpc/access_log.h"
 #include "server/rpc/answer_budget.h"
 #include "storage/bounded_executor.h"
 
@@ -30,7 +33,9 @@ namespace tranche::server {
 // Thread-safe, except for ending. Outlived by its dependencies.
 class OperatorCalls {
  public:
-  OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions);
+  // `access_log`: null for none.
+  OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
+                AccessLog* access_log);
 
   grpc::Service* service() { return service_.get(); }
 
@@ -53,10 +58,14 @@ class OperatorCalls {
   PreviewHandler previews_;
   ShardHandler shards_;
   ClusterHandler cluster_;
+  std::unique_ptr<storage::BoundedExecutor> looks_;  // for questions of the next two
+  StatusHandler status_;
+  TrafficHandler traffic_;
   AnswerBudget answers_;
   AnswerBudget exports_;
   std::unique_ptr<storage::BoundedExecutor> executor_;
   std::unique_ptr<storage::BoundedExecutor> move_executor_;
+  std::unique_ptr<storage::BoundedExecutor> status_executor_;
   std::unique_ptr<grpc::Service> service_;
 };
 

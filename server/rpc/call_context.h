@@ -11,7 +11,9 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "server/rpc/access_log.h"
 #include "server/rpc/call_policy.h"
+#include "storage/base/log_trace.h"
 
 namespace tranche::server {
 
@@ -19,8 +21,12 @@ namespace tranche::server {
 class CallContext {
  public:
   // `context` lives until the call is finished, `policy` longer.
-  CallContext(grpc::CallbackServerContext* context, const CallPolicy* policy, absl::Time deadline)
-      : context_(context), policy_(policy), deadline_(deadline) {}
+  // `access_log` lives longer, too; null: calls have no lines.
+  CallContext(grpc::CallbackServerContext* context, const CallPolicy* policy, absl::Time deadline,
+              AccessLog* access_log = nullptr)
+      : context_(context), policy_(policy), deadline_(deadline), access_log_(access_log) {
+    if (access_log_ != nullptr) began_at_ = access_log_->Now();
+  }
 
   const CallPolicy& policy() const { return *policy_; }
   // absl::InfiniteFuture() when there is none.
@@ -37,10 +43,19 @@ class CallContext {
   std::string peer() const { return context_->peer(); }
   // The caller's trace id; "" if they sent none, or a malformed one.
   std::string trace_id() const;
+  // With the id of the header x-request-id, if that is 1 to 128 printable characters of ASCII without spaces. Null,
+  // without an allocation, if the caller sent neither.
+  TraceTag trace() const;
+
+  // What the call is about, for the access log. `id` lives until the call is finished.
+  void SetReservation(const std::string* id) { reservation_id_ = id; }
 
   // The status to finish the call with. Adds "grpc-retry-pushback-ms" for gRPC clients that retry by themselves, and
-  // logs the caller if the error is internal. Call it once, right before Finish.
-  grpc::Status Conclude(const absl::Status& outcome) const;
+  // logs the caller if the error is internal or the outcome unknown. Call it once, right before Finish. `told`: a
+  // refusal that an OK answer carries, for the access log.
+  grpc::Status Conclude(const absl::Status& outcome, const absl::Status& told = absl::OkStatus()) const;
+  // For streams that end with a status of gRPC's own: `status`, which the access log hears of. Instead of Conclude.
+  grpc::Status End(const grpc::Status& status) const;
 
   // Before the reactor has sent anything.
   void AddInitialMetadata(const std::string& key, const std::string& value) const {
@@ -61,10 +76,15 @@ class CallContext {
  private:
   // nullptr when the call came without it.
   const grpc::string_ref* Metadata(const char* key) const;
+  void LogFault(const absl::Status& outcome, const grpc::Status& answer) const;
+  void LogAccess(grpc::StatusCode code, const absl::Status& why) const;
 
   grpc::CallbackServerContext* context_;
   const CallPolicy* policy_;
   absl::Time deadline_;
+  AccessLog* access_log_;
+  absl::Time began_at_ = absl::InfinitePast();  // only for the access log
+  const std::string* reservation_id_ = nullptr;
 };
 
 }  // namespace tranche::server

@@ -15,7 +15,7 @@ absl::StatusOr<absl::Time> CallFrame::Admit(const grpc::CallbackServerContext& c
 }
 
 CallContext CallFrame::ContextOfStream(grpc::CallbackServerContext* context, const CallPolicy& policy) const {
-  return CallContext(context, &policy, DeadlineOf(*context).value_or(absl::InfiniteFuture()));
+  return CallContext(context, &policy, DeadlineOf(*context).value_or(absl::InfiniteFuture()), access_log);
 }
 
 storage::Executor* CallFrame::ExecutorFor(const CallPolicy& policy) const {
@@ -26,6 +26,8 @@ storage::Executor* CallFrame::ExecutorFor(const CallPolicy& policy) const {
       return admin_executor;
     case RunsOn::kMove:
       return move_executor;
+    case RunsOn::kStatus:
+      return status_executor;
   }
   return nullptr;
 }

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/rpc/access_log.h"
 #include "server/rpc/answer_budget.h"
 #include "server/rpc/call_context.h"
 #include "server/rpc/call_deadline.h"
@@ -32,9 +33,12 @@ struct CallFrame {
   AnswerBudget* answers = nullptr;
   // The same for exports, so that those that nobody reads stop only each other.
   AnswerBudget* exports = nullptr;
+  // Hears of the end of every call. Absent: calls have no lines in the log.
+  AccessLog* access_log = nullptr;
   // May be absent if no method runs on it.
   storage::Executor* admin_executor = nullptr;
   storage::Executor* move_executor = nullptr;
+  storage::Executor* status_executor = nullptr;
 
   // The deadline of a unary call. DEADLINE_REQUIRED, or DEADLINE_PASSED when it came too late.
   absl::StatusOr<absl::Time> Admit(const grpc::CallbackServerContext& context) const;

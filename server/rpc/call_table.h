@@ -13,6 +13,7 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <string>
@@ -28,6 +29,7 @@
 #include "server/rpc/call_policy.h"
 #include "server/rpc/malformed_request.h"
 #include "server/rpc/reply.h"
+#include "storage/base/log_trace.h"
 
 namespace tranche::server {
 
@@ -67,6 +69,11 @@ using ServerStreamHandler =
 using BidiStreamHandler =
     std::function<grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*(const CallContext&, const CallFrame&)>;
 
+template <typename Request>
+concept NamesReservation = requires(const Request& request) {
+  { request.reservation_id() } -> std::same_as<const std::string&>;
+};
+
 // `serve(frame, request, reply)` is called for each call that has time left, on gRPC's thread. It must not block. The
 // reply is a Reply or a LargeReply of Response.
 template <typename Request, typename Response, typename ReplyOfCall, typename Serve>
@@ -76,7 +83,10 @@ CallEntry UnaryCall(CallPolicy policy, bool blocks, Serve serve) {
     return RefuseMalformed(std::make_unique<grpc::internal::CallbackUnaryHandler<Request, Wire>>(
         [policy, serve, &frame](grpc::CallbackServerContext* context, const Request* request, Wire* wire) {
           const absl::StatusOr<absl::Time> deadline = frame.Admit(*context);
-          const CallContext call(context, &policy, deadline.value_or(absl::InfinitePast()));
+          CallContext call(context, &policy, deadline.value_or(absl::InfinitePast()), frame.access_log);
+          if constexpr (NamesReservation<Request>) call.SetReservation(&request->reservation_id());
+          // Null for callers who send no trace.
+          const ScopedTrace trace(call.trace());
           const ReplyOfCall reply(call, frame, wire);
           const absl::Status may_begin = deadline.ok() ? reply.MayBegin() : deadline.status();
           if (may_begin.ok()) {

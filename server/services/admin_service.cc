@@ -74,6 +74,9 @@ std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
       BlockingCall({"PreviewReservationChange", kObserver, kAdmin, kYes}, to.preview, &PreviewHandler::Change),
       BlockingCall({"ApplyCorrections", kOperator, kAdmin, kYes}, to.payment, &PaymentHandler::Apply),
 
+      BlockingCall({"GetStatus", kObserver, kStatus, kYes}, to.status, &StatusHandler::Get),
+      BlockingCall({"ListTraffic", kObserver, kStatus, kYes}, to.traffic, &TrafficHandler::List),
+
       BlockingCall({"DumpCoordination", kObserver, kAdmin, kYes}, to.coordination, &CoordinationHandler::Dump),
       BlockingCall({"RebuildCoordination", kOperator, kAdmin, kYes}, to.coordination, &CoordinationHandler::Rebuild),
   };

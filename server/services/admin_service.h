@@ -17,7 +17,9 @@
 #include "server/handlers/shard_handler.h"
 #include "server/handlers/sku_change_handler.h"
 #include "server/handlers/sku_handler.h"
+#include "server/handlers/status_handler.h"
 #include "server/handlers/stock_handler.h"
+#include "server/handlers/traffic_handler.h"
 #include "server/handlers/verify_handler.h"
 #include "server/rpc/call_table.h"
 
@@ -37,6 +39,8 @@ struct AdminHandlers {
   PreviewHandler* preview = nullptr;
   ShardHandler* shard = nullptr;
   ClusterHandler* cluster = nullptr;
+  StatusHandler* status = nullptr;
+  TrafficHandler* traffic = nullptr;
 };
 
 std::vector<CallEntry> AdminCalls(const AdminHandlers& handlers);

@@ -36,7 +36,7 @@ void ExportStream::Read() {
       next_page_ = *std::move(page);
       if (cursor_.done) end_ = grpc::Status::OK;
     } else {
-      end_ = call_.cancelled() ? grpc::Status::CANCELLED : call_.Conclude(page.status());
+      end_ = call_.cancelled() ? call_.End(grpc::Status::CANCELLED) : call_.Conclude(page.status());
     }
   });
 }

@@ -91,6 +91,7 @@ void ReservationStream::OnReadDone(bool ok) {
 }
 
 void ReservationStream::Admit() {
+  const ScopedTrace trace(trace_);
   v1::StreamReservationsItem item;
   while (true) {
     const RequestMessage::Found found = message_.Next(&item);
@@ -271,9 +272,9 @@ void ReservationStream::FinishIfOver() {
   if (!(half_closed_ || cancelled_ || stopping_ || unread_ || !malformed_.ok())) return;
   if (outstanding_ > 0 || writing_ || holding_ || admitting_) return;
   finished_ = true;
-  if (cancelled_ || unread_) return Finish(grpc::Status::CANCELLED);
+  if (cancelled_ || unread_) return Finish(call_.End(grpc::Status::CANCELLED));
   if (!malformed_.ok()) return Finish(call_.Conclude(malformed_));
-  if (half_closed_) return Finish(grpc::Status::OK);
+  if (half_closed_) return Finish(call_.End(grpc::Status::OK));
   Finish(call_.Conclude(RefusalError({storage::Refusal::kDraining})));
 }
 

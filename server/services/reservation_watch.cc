@@ -65,7 +65,7 @@ void ReservationWatch::FinishIfOver() {
   if (finished_ || writing_) return;
   if (cancelled_) {
     finished_ = true;
-    return Finish(grpc::Status::CANCELLED);
+    return Finish(call_.End(grpc::Status::CANCELLED));
   }
   if (!end_.has_value() || pending_.has_value()) return;
   finished_ = true;

@@ -30,6 +30,7 @@ absl::Duration Expirer::Step() {
   const absl::StatusOr<storage::ExpiredHolds> expired = ledger_->ExpireDue(options_.batch);
   if (!expired.ok()) return trouble_.Failed(expired.status());
   trouble_.Answered();
+  succeeded_us_ = absl::ToUnixMicros(clock_->Now());
   if (expired->waited_in_vain) NoteLocked(expired->locked, clock_->Now());
   if (!expired->more) {
     const absl::Duration longest = expired->locked.empty() ? options_.poll : kWhileLocked;
@@ -39,6 +40,12 @@ absl::Duration Expirer::Step() {
   const absl::Duration fair = absl::Seconds(1) * expired->expired / options_.holds_per_s;
   // Bounded, even if the clock is set meanwhile.
   return std::clamp(fair - (clock_->Now() - began), absl::ZeroDuration(), fair);
+}
+
+std::optional<absl::Time> Expirer::succeeded_at() const {
+  const int64_t us = succeeded_us_;
+  if (us == 0) return std::nullopt;
+  return absl::FromUnixMicros(us);
 }
 
 void Expirer::NoteLocked(const std::string& sku_id, absl::Time now) {

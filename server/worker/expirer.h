@@ -1,6 +1,9 @@
 // Expires unpaid holds whose time is over, so that their units can be sold to others.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/time/time.h"
@@ -30,6 +33,9 @@ class Expirer {
   // wait before the next. One thread at a time.
   absl::Duration Step();
 
+  // When a batch last succeeded; nullopt: never. From any thread.
+  std::optional<absl::Time> succeeded_at() const;
+
   // How often it was logged that a SKU stays locked.
   int told_locked() const { return told_locked_; }
 
@@ -40,6 +46,7 @@ class Expirer {
   storage::Clock* const clock_;
   const ExpirerOptions options_;
   LedgerTrouble trouble_;
+  std::atomic<int64_t> succeeded_us_{0};  // 0: never
   // Since when one SKU or another has been waited for in vain, and when one was last.
   absl::Time locked_since_ = absl::InfinitePast();
   absl::Time locked_at_ = absl::InfinitePast();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "server/worker/expirer.h"
@@ -10,6 +11,7 @@
 #include "server/worker/sink.h"
 #include "server/worker/sink_relay.h"
 #include "storage/clock.h"
+#include "storage/ledger/health_ledger.h"
 #include "storage/ledger/outbox_ledger.h"
 #include "storage/ledger/upkeep_ledger.h"
 
@@ -37,10 +39,16 @@ class ShardWorker {
   // Does not wait, so that several shards can stop side by side.
   void RequestStop();
 
-  // The most connections to the ledger that it uses at once.
+  // What it does, for its heartbeat. From any thread.
+  storage::Heartbeat Describe() const;
+
+  // The most connections to the ledger that it uses at once, with its heartbeat's and one for reads for the metrics.
   static int ConnectionsFor(int sinks);
 
  private:
+  storage::Clock* const clock_;
+  const ShardWorkerOptions options_;
+  std::vector<std::string> sink_names_;
   std::unique_ptr<Expirer> expirer_;
   std::unique_ptr<Retirer> retirer_;
   std::vector<std::unique_ptr<SinkRelay>> relays_;

@@ -26,6 +26,7 @@
 //   static constexpr int kQueues;                                  // each batch is of one queue; they take turns
 //   static int QueueOf(const Item&);
 //   static const Uuid& IdOf(const Item&);
+//   static const TraceTag& TraceOf(const Item&);                   // of the call that it is from; null for none
 //   static <hashable> KeyOf(const Item&);                          // what is likely to be locked for all who have it
 //   static bool GoTogether(const Item& first, const Item& next);   // may be in one batch
 //   static bool MustGoAgain(const Result&, Item*);                 // locked: nothing was decided; may change the item

@@ -59,6 +59,7 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const Postgre
       outbox_ledger_(&call_pool_),
       payment_ledger_(&call_pool_),
       whereabouts_ledger_(&call_pool_),
+      health_ledger_(&call_pool_),
       claims_(std::make_unique<CommitPipeline>(&commit_ledger_, Clock::Real(), options.pipeline)),
       changes_(std::make_unique<ChangePipeline>(&change_ledger_, Clock::Real(), options.pipeline)),
       executor_(std::make_unique<BoundedExecutor>(options.blocking_threads, options.blocking_queue)) {
@@ -72,6 +73,7 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const Postgre
   outbox = &outbox_ledger_;
   payments = &payment_ledger_;
   whereabouts = &whereabouts_ledger_;
+  health = &health_ledger_;
   claims = claims_.get();
   changes = changes_.get();
   carts = carts_.get();

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "storage/executor.h"
+#include "storage/ledger/health_ledger.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/ledger/lifecycle_ledger.h"
 #include "storage/ledger/outbox_ledger.h"
@@ -46,6 +47,7 @@ struct ShardBackend {
   OutboxLedger* outbox = nullptr;
   PaymentLedger* payments = nullptr;
   WhereaboutsLedger* whereabouts = nullptr;
+  HealthLedger* health = nullptr;
   CommitPipeline* claims = nullptr;
   ChangePipeline* changes = nullptr;
   CartPipeline* carts = nullptr;

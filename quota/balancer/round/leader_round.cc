@@ -2,7 +2,9 @@
 
 #include "glog/logging.h"
 #include "quota/coordination/ledger_mark.h"
+#include "storage/base/log_event.h"
 #include "storage/base/status_macros.h"
+#include "storage/ledger/shard_name.h"
 
 namespace tranche::quota {
 namespace {
@@ -16,8 +18,9 @@ LeaderRound::LeaderRound(storage::StockLedger* ledger, storage::Clock* clock, co
                          SessionSource* sessions, Inbox* inbox)
     : announcer_(sessions),
       nodes_(ledger, options->shard == storage::kHomeShard),
-      repair_(ledger, &announcer_, clock, options),
-      mover_(ledger, &announcer_, clock, &nodes_, &repair_),
+      sales_(clock),
+      repair_(ledger, &announcer_, clock, options, &sales_),
+      mover_(ledger, &announcer_, clock, &nodes_, &repair_, &sales_),
       board_(options->demand_retry, options->shard),
       context_{*ledger, *clock, *options, *inbox, announcer_, nodes_, repair_, mover_, board_},
       processes_(&context_),
@@ -38,6 +41,7 @@ void LeaderRound::ForgetAll() {
   board_.Clear();
   pools_.Forget();
   returned_.Forget();
+  sales_.Forget();
   repair_.Soon();
 }
 
@@ -72,6 +76,7 @@ absl::Status LeaderRound::Run(Coordination& session) {
   if (history_.beginning() || IsAnotherLedgersTree(status)) return status;
   AnnounceToNewNodes();
   status.Update(ReadFreeze());
+  sales_.Tick();
   status.Update(newcomers_.TakeOver());
   status.Update(reclaim_.Run(session));
   if (!mover_.frozen()) status.Update(evacuation_.Run());
@@ -94,10 +99,19 @@ absl::Status LeaderRound::ReadFreeze() {
   return absl::OkStatus();
 }
 
+// Once for all shards: home's leader knows every incarnation.
+void LeaderRound::TellOfNewNode(storage::IncarnationId id) const {
+  const auto node = nodes_.live().find(id);
+  if (context_.options.shard != storage::kHomeShard || node == nodes_.live().end()) return;
+  LogEvent("node.joined", {{"node", node->second.node_name}, {"incarnation", id}, {"address", node->second.address}});
+}
+
 // A node that registers soon hears what it holds: nothing, if it is new; all of its slices, if the tree was deleted.
 void LeaderRound::AnnounceToNewNodes() {
   for (int told = 0; told < kNodesToldPerRound && nodes_.HasNew(); ++told) {
-    repair_.AnnounceSlicesOf(nodes_.TakeNew());
+    const storage::IncarnationId id = nodes_.TakeNew();
+    TellOfNewNode(id);
+    repair_.AnnounceSlicesOf(id);
   }
   if (nodes_.HasNew()) context_.inbox.Again();
 }

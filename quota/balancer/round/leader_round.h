@@ -20,6 +20,7 @@
 #include "quota/balancer/round/returned_step.h"
 #include "quota/balancer/round/round_context.h"
 #include "quota/balancer/round/round_mover.h"
+#include "quota/balancer/round/sale_watch.h"
 #include "quota/coordination/announcer.h"
 #include "quota/coordination/coordination.h"
 #include "storage/clock.h"
@@ -59,9 +60,11 @@ class LeaderRound {
   void AnnounceToNewNodes();
   // Has an operator frozen the cluster? If the ledger does not say, as it last was; before it has ever said, yes.
   absl::Status ReadFreeze();
+  void TellOfNewNode(storage::IncarnationId id) const;
 
   Announcer announcer_;
   KnownNodes nodes_;
+  SaleWatch sales_;
   RepairSchedule repair_;
   RoundMover mover_;
   DemandBoard board_;

@@ -58,6 +58,7 @@ absl::Status RoundMover::MoveUnitsOf(absl::Span<const std::string> sku_ids, Plan
     std::vector<QuotaMove> moves;
     for (const SkuQuota& now : quotas) {
       if (repair_.IsOpen(now.sku.sku_id)) continue;
+      observer_.OnSku(now.sku);
       std::vector<QuotaDelta> deltas = plan(now);
       if (!deltas.empty()) moves.push_back({now.sku.sku_id, std::move(deltas), now.quota.quota_version});
     }

@@ -32,8 +32,13 @@ class RoundMover {
 
   // Dependencies outlive it.
   RoundMover(storage::StockLedger* ledger, Announcer* announcer, storage::Clock* clock, const KnownNodes* nodes,
-             RepairSchedule* repair)
-      : ledger_(ledger), clock_(*clock), nodes_(*nodes), repair_(*repair), mover_(ledger, announcer) {}
+             RepairSchedule* repair, SkuObserver* observer)
+      : ledger_(ledger),
+        clock_(*clock),
+        nodes_(*nodes),
+        repair_(*repair),
+        observer_(*observer),
+        mover_(ledger, announcer) {}
 
   void BeginRound();
   // While the cluster is frozen, only what dead nodes hold is moved. Each step decides by it what is left to do.
@@ -71,6 +76,7 @@ class RoundMover {
   storage::Clock& clock_;
   const KnownNodes& nodes_;
   RepairSchedule& repair_;
+  SkuObserver& observer_;  // hears of what is read
   QuotaMover mover_;
   bool frozen_ = true;  // until the ledger has said
   size_t slices_changed_ = 0;

@@ -13,7 +13,10 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "server/errors.h"
+#include "server/rpc/access_log.h"
 #include "server/rpc/call_service.h"
+#include "storage/base/log_trace.h"
+#include "tests/support/logged_lines.h"
 #include "tests/support/raw_call.h"
 #include "tests/unit/server/grpc_fixture.h"
 #include "tranche/v1/outbox_sink.grpc.pb.h"
@@ -79,8 +82,10 @@ class CallFrameTest : public ::testing::Test {
     return {.clock = &clock_,
             .deadlines = deadlines_,
             .open_calls = &open_calls_,
+            .access_log = access_log_,
             .admin_executor = &admin_executor_,
-            .move_executor = &move_executor_};
+            .move_executor = &move_executor_,
+            .status_executor = &status_executor_};
   }
 
   void Serve(const CallEntry& entry) {
@@ -134,6 +139,8 @@ class CallFrameTest : public ::testing::Test {
   OpenCalls open_calls_{&clock_, absl::Seconds(30)};
   HoldingExecutor admin_executor_;
   HoldingExecutor move_executor_;
+  HoldingExecutor status_executor_;
+  AccessLog* access_log_ = nullptr;
   std::optional<Seen> seen_;
   std::unique_ptr<CallService> service_;
   std::unique_ptr<LocalServer> server_;
@@ -160,6 +167,50 @@ TEST_F(CallFrameTest, TheTraceIsTheCallersIfItIsWellFormed) {
   EXPECT_EQ(TraceIdWhen(std::string(kTrace) + "-" + std::string(1000, '0')), "");
   EXPECT_TRUE(Call(Context().get()).ok());
   EXPECT_EQ(seen_->trace_id, "");
+}
+
+TEST_F(CallFrameTest, WhileAHandlerRunsItsLinesCarryTheTraceAndTheRequestId) {
+  TraceTag seen;
+  Serve(InlineCall<DeliverRequest, DeliverResponse>(
+      Inline(), [&](const CallContext&, const DeliverRequest&, const Reply<DeliverResponse>& reply) {
+        seen = CurrentTrace();
+        reply(DeliverResponse());
+      }));
+  auto context = Context();
+  context->AddMetadata("traceparent", kTrace);
+  context->AddMetadata("x-request-id", "order-17");
+  EXPECT_TRUE(Call(context.get()).ok());
+  ASSERT_NE(seen, nullptr);
+  EXPECT_EQ(seen->trace_id, "0af7651916cd43dd8448eb211c80319c");
+  EXPECT_EQ(seen->request_id, "order-17");
+  EXPECT_TRUE(Call(Context().get()).ok());
+  EXPECT_EQ(seen, nullptr) << "neither header was sent";
+  for (const std::string& bad : {std::string(129, 'a'), std::string("with space"), std::string()}) {
+    context = Context();
+    context->AddMetadata("x-request-id", bad);
+    EXPECT_TRUE(Call(context.get()).ok());
+    EXPECT_EQ(seen, nullptr) << bad;
+  }
+}
+
+TEST_F(CallFrameTest, TheAccessLogHasALineForEachCallAndWhyItFailed) {
+  AccessLog access_log(AccessLogMode::kAll, 1, &clock_);
+  access_log_ = &access_log;
+  ServeNote();
+  const tranche::testing::LoggedLines log;
+  EXPECT_TRUE(Call(Context().get()).ok());
+  server_.reset();
+  ASSERT_EQ(log.lines().size(), 1u);
+  EXPECT_THAT(log.lines()[0], ::testing::StartsWith("event call method=Deliver code=OK ms=0 peer=ipv4:127.0.0.1:"));
+  Serve(InlineCall<DeliverRequest, DeliverResponse>(
+      Inline(), [](const CallContext&, const DeliverRequest&, const Reply<DeliverResponse>& reply) {
+        reply.Finish(RefusalError({.refusal = storage::Refusal::kDraining}));
+      }));
+  EXPECT_FALSE(Call(Context().get()).ok());
+  server_.reset();
+  ASSERT_EQ(log.lines().size(), 2u);
+  EXPECT_THAT(log.lines()[1], ::testing::HasSubstr(" code=UNAVAILABLE "));
+  EXPECT_THAT(log.lines()[1], ::testing::HasSubstr(" reason=DRAINING"));
 }
 
 TEST_F(CallFrameTest, ARequestThatCannotBeReadIsRefused) {
@@ -229,10 +280,13 @@ TEST_F(CallFrameTest, ACallThatComesTooLateIsNotBegun) {
 }
 
 TEST_F(CallFrameTest, WhatBlocksRunsOnTheExecutorOfItsTable) {
-  for (const RunsOn executor : {RunsOn::kAdmin, RunsOn::kMove}) {
+  for (const RunsOn executor : {RunsOn::kAdmin, RunsOn::kMove, RunsOn::kStatus}) {
     ServeBlocking(executor, DeliverResponse());
     std::thread caller([&] { EXPECT_TRUE(Call(Context().get()).ok()); });
-    (executor == RunsOn::kAdmin ? admin_executor_ : move_executor_).RunTask();
+    (executor == RunsOn::kAdmin  ? admin_executor_
+     : executor == RunsOn::kMove ? move_executor_
+                                 : status_executor_)
+        .RunTask();
     caller.join();
     EXPECT_TRUE(seen_.has_value());
   }

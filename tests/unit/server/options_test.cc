@@ -77,6 +77,28 @@ TEST_F(OptionsTest, FlagsAreRead) {
   EXPECT_EQ(options_.backends.postgres, "host=db");
 }
 
+TEST_F(OptionsTest, WhatIsLoggedAndHow) {
+  ASSERT_EQ(Parse({}), std::nullopt);
+  EXPECT_EQ(options_.log_format, LogFormat::kText);
+  EXPECT_EQ(options_.access_log, AccessLogMode::kOff);
+  ASSERT_EQ(Parse({"--log-format", "json", "--access-log", "errors", "--access-log-sample", "20"}), std::nullopt)
+      << err_.str();
+  EXPECT_EQ(options_.log_format, LogFormat::kJson);
+  EXPECT_EQ(options_.access_log, AccessLogMode::kErrors);
+  EXPECT_EQ(options_.access_log_sample, 20);
+  EXPECT_THAT(Complaint({"--log-format", "xml"}), HasSubstr("must be json or text"));
+  EXPECT_THAT(Complaint({"--access-log", "1"}), HasSubstr("must be all or errors or off"));
+  EXPECT_FALSE(Complaint({"--access-log-sample", "0"}).empty());
+  EXPECT_EQ(Parse({"--help"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("TRANCHE_LOG_FORMAT"));
+}
+
+TEST_F(OptionsTest, TheLogFormatIsReadFromTheEnvironment) {
+  SetEnvironment("TRANCHE_LOG_FORMAT", "json");
+  ASSERT_EQ(Parse({}), std::nullopt) << err_.str();
+  EXPECT_EQ(options_.log_format, LogFormat::kJson);
+}
+
 TEST_F(OptionsTest, NumbersAreDecimal) {
   ASSERT_EQ(Parse({"--max-batch", "0100"}), std::nullopt) << err_.str();
   EXPECT_EQ(options_.max_batch, 100);

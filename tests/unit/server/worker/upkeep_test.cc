@@ -73,6 +73,17 @@ TEST_F(UpkeepTest, TheExpirerSleepsUntilTheNextHoldLapsesButNotLongerThanThePoll
   EXPECT_THAT(ledger_.limits, ::testing::Each(1000));
 }
 
+TEST_F(UpkeepTest, TheExpirerKnowsWhenItLastSucceeded) {
+  EXPECT_FALSE(expirer_.succeeded_at().has_value());
+  After(absl::UnavailableError("down"));
+  EXPECT_FALSE(expirer_.succeeded_at().has_value());
+  After(ExpiredHolds{.until_next = absl::InfiniteDuration()});
+  const absl::Time succeeded_at = clock_.Now();
+  clock_.AdvanceBy(absl::Seconds(5));
+  After(absl::UnavailableError("down"));
+  EXPECT_EQ(expirer_.succeeded_at(), succeeded_at);
+}
+
 TEST_F(UpkeepTest, MoreThanABatchGoesOnAtTheBoundedRate) {
   EXPECT_EQ(After(MoreAfter(1000)), absl::Milliseconds(100));
   ledger_.takes = absl::Milliseconds(30);
