@@ -189,7 +189,7 @@ class Finder {
       const absl::Time until = now_ - std::max(DurationIn(balancer.since_led()), leads_on(balancer));
       led = std::max(led.value_or(absl::InfinitePast()), until);
     }
-    const char* effect = ": units stay where they are, and dead nodes keep theirs.";
+    const char* effect = ": nodes take from the pools, and what dead or idle nodes hold stays with them.";
     if (!some_run) {
       const Since gone = shard.balancers().empty() ? led : Since(Ago(shard.balancers(0).age()));
       const Since since = led.has_value() ? led : gone;

@@ -28,9 +28,9 @@ Expirer::Expirer(storage::UpkeepLedger* ledger, storage::Clock* clock, RandomSou
 absl::Duration Expirer::Step() {
   const absl::Time began = clock_->Now();
   const absl::StatusOr<storage::ExpiredHolds> expired = ledger_->ExpireDue(options_.batch);
+  Count(expired);
   if (!expired.ok()) return trouble_.Failed(expired.status());
   trouble_.Answered();
-  succeeded_us_ = absl::ToUnixMicros(clock_->Now());
   if (expired->waited_in_vain) NoteLocked(expired->locked, clock_->Now());
   if (!expired->more) {
     const absl::Duration longest = expired->locked.empty() ? options_.poll : kWhileLocked;
@@ -43,9 +43,19 @@ absl::Duration Expirer::Step() {
 }
 
 std::optional<absl::Time> Expirer::succeeded_at() const {
-  const int64_t us = succeeded_us_;
-  if (us == 0) return std::nullopt;
-  return absl::FromUnixMicros(us);
+  const absl::Time at = counts_.succeeded_at.Get();
+  if (at == absl::InfinitePast()) return std::nullopt;
+  return at;
+}
+
+void Expirer::Count(const absl::StatusOr<storage::ExpiredHolds>& expired) {
+  ExpiryOutcome outcome = ExpiryOutcome::kFailed;
+  if (expired.ok()) {
+    outcome = expired->waited_in_vain ? ExpiryOutcome::kLocked : ExpiryOutcome::kDone;
+    counts_.expired.Add(expired->expired);
+    counts_.succeeded_at.Set(clock_->Now());
+  }
+  counts_.rounds[static_cast<size_t>(outcome)].Add();
 }
 
 void Expirer::NoteLocked(const std::string& sku_id, absl::Time now) {

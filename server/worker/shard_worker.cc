@@ -37,6 +37,12 @@ void ShardWorker::RequestStop() {
   for (const auto& loop : loops_) loop->RequestStop();
 }
 
+std::vector<const SinkRelay*> ShardWorker::relays() const {
+  std::vector<const SinkRelay*> relays;
+  for (const auto& relay : relays_) relays.push_back(relay.get());
+  return relays;
+}
+
 storage::Heartbeat ShardWorker::Describe() const {
   storage::Heartbeat heartbeat;
   heartbeat.kind = storage::Heartbeat::Kind::kWorker;

@@ -39,6 +39,11 @@ class ShardWorker {
   // Does not wait, so that several shards can stop side by side.
   void RequestStop();
 
+  // Its parts, for those who watch it; null if it does not do that. They live as long as this.
+  const Expirer* expirer() const { return expirer_.get(); }
+  const Retirer* retirer() const { return retirer_.get(); }
+  std::vector<const SinkRelay*> relays() const;
+
   // What it does, for its heartbeat. From any thread.
   storage::Heartbeat Describe() const;
 

@@ -15,14 +15,15 @@ constexpr int kNodesToldPerRound = 32;
 }  // namespace
 
 LeaderRound::LeaderRound(storage::StockLedger* ledger, storage::Clock* clock, const BalancerOptions* options,
-                         SessionSource* sessions, Inbox* inbox)
+                         SessionSource* sessions, Inbox* inbox, BalancerCounts* counts)
     : announcer_(sessions),
+      repair_announcer_(sessions, OtherShards::kKept, &counts->announcements_repaired),
       nodes_(ledger, options->shard == storage::kHomeShard),
       sales_(clock),
-      repair_(ledger, &announcer_, clock, options, &sales_),
-      mover_(ledger, &announcer_, clock, &nodes_, &repair_, &sales_),
+      repair_(ledger, &repair_announcer_, clock, options, &sales_),
+      mover_(ledger, &announcer_, clock, &nodes_, &repair_, &sales_, counts),
       board_(options->demand_retry, options->shard),
-      context_{*ledger, *clock, *options, *inbox, announcer_, nodes_, repair_, mover_, board_},
+      context_{*ledger, *clock, *options, *inbox, announcer_, nodes_, repair_, mover_, board_, *counts},
       processes_(&context_),
       history_(&context_),
       newcomers_(&context_),
@@ -85,6 +86,7 @@ absl::Status LeaderRound::Run(Coordination& session) {
   status.Update(returned_.Run());
   if (!mover_.frozen()) status.Update(newcomers_.Run());
   status.Update(repair_.Step(session));
+  NoteNodes();
   return status;
 }
 
@@ -97,6 +99,14 @@ absl::Status LeaderRound::ReadFreeze() {
   was_frozen_ = settings.frozen;
   mover_.SetFrozen(settings.frozen);
   return absl::OkStatus();
+}
+
+void LeaderRound::NoteNodes() {
+  BalancerCounts& counts = context_.counts;
+  counts.nodes_live = static_cast<int64_t>(nodes_.live().size());
+  counts.nodes_registered = static_cast<int64_t>(nodes_.registered().size());
+  counts.nodes_receiving = static_cast<int64_t>(nodes_.receivers().size());
+  counts.skus_put_aside = static_cast<int64_t>(mover_.PutAside());
 }
 
 // Once for all shards: home's leader knows every incarnation.

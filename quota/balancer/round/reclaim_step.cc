@@ -1,5 +1,6 @@
 #include "quota/balancer/round/reclaim_step.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -47,6 +48,9 @@ absl::Status ReclaimStep::Run(Coordination& session) {
   // Ended incarnations need not be remembered.
   const auto ended = [&](const auto& entry) { return !context_.nodes.live().contains(entry.first); };
   std::erase_if(first_seen_unregistered_, ended);
+  context_.counts.nodes_gone = std::count_if(all_gone.begin(), all_gone.end(), [&](const Gone& gone) {
+    return context_.nodes.live().contains(gone.incarnation.id);
+  });
   context_.nodes.ForgetEnded();
   return status;
 }
@@ -131,6 +135,8 @@ absl::Status ReclaimStep::Reclaim(Coordination& session, const Gone& gone) {
   context_.nodes.NoteEnded(incarnation);
   RemoveIncarnationZnodes(session, incarnation);
   context_.mover.CountChanged(skus->size());
+  const Evidence evidence = gone.cause == Cause::kProcessEnded ? Evidence::kProbe : Evidence::kSession;
+  context_.counts.NoteReclaimed(evidence, skus->size(), units.value_or(0));
   return absl::OkStatus();
 }
 
@@ -153,7 +159,7 @@ absl::Status ReclaimStep::TakeBack(const Gone& gone, const std::string& why) {
   // Only once from a node that may live: it may take units from the pools meanwhile, and sell them.
   if (gone.cause == Cause::kProcessEnded && stripped_.contains(incarnation)) return absl::OkStatus();
   std::vector<std::string> left;
-  const absl::Status taken = context_.mover.TakeBack(incarnation, &left);
+  const absl::Status taken = context_.mover.TakeBack(incarnation, MoveReason::kReclaim, &left);
   if (taken.ok() && left.empty()) stripped_.insert(incarnation);
   return taken;
 }
