@@ -378,9 +378,9 @@ TEST_F(TranchectlClusterTest, PausesChangesAndResumes) {
   EXPECT_THAT(Table({"sku", "pause", "--all", "--reason", "maintenance"}),
               AllOf(HasSubstr("radio"), Not(HasSubstr("tv"))));
   const json all = Json({"sku", "pause", "--all", "--reason", "maintenance", "--yes"});
-  EXPECT_EQ(all["sku_ids"], json({"radio"})) << "the others are paused already";
+  EXPECT_EQ(all["sku_ids"], json::array({"radio"})) << "the others are paused already";
   EXPECT_EQ(all["failed"], json::array());
-  EXPECT_EQ(Json({"sku", "resume", "--all", "--reason", "maintenance", "--yes"})["sku_ids"], json({"radio"}));
+  EXPECT_EQ(Json({"sku", "resume", "--all", "--reason", "maintenance", "--yes"})["sku_ids"], json::array({"radio"}));
   EXPECT_EQ(Run({"sku", "resume", "tv", "--all", "--yes"}), 1);
   EXPECT_EQ(Run({"sku", "pause", "--yes"}), 1);
   EXPECT_EQ(Run({"sku", "resume", "tv", "--yes"}), 0) << err_;
