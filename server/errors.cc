@@ -145,6 +145,10 @@ Wording WordingOf(const quota::Refused& refused) {
       const std::string time = absl::FormatTime(absl::RFC3339_full, refused.opens_at, absl::UTCTimeZone());
       return {absl::StrCat("The sale of this SKU opens at ", time, "."), {{"opens_at", time}}};
     }
+    case Refusal::kSalePaused:
+      return {refused.pause_reason.empty() ? "The sale of this SKU is paused."
+                                           : absl::StrCat("The sale of this SKU is paused: ", refused.pause_reason),
+              {{"pause_reason", refused.pause_reason}}};
     case Refusal::kQuantityAboveUserLimit:
       return {absl::StrCat("One buyer may have at most ", refused.per_user_limit, " of this SKU."),
               {{"per_user_limit", absl::StrCat(refused.per_user_limit)}}};
@@ -166,6 +170,7 @@ bool IsAboutItsSku(Refusal refusal) {
     case Refusal::kUserLimitReached:
     case Refusal::kSaleNotOpen:
     case Refusal::kSaleClosed:
+    case Refusal::kSalePaused:
     case Refusal::kInsufficientUnits:
     case Refusal::kSoldOut:
     case Refusal::kExhaustedHere:
@@ -359,8 +364,9 @@ std::string SerializedRpcStatus(const absl::Status& error) {
 
 std::string ReasonName(const absl::Status& error) {
   if (error.ok()) return "";
+  const google::rpc::Status rpc = ToRpcStatus(error);
   google::rpc::ErrorInfo info;
-  for (const auto& detail : ToRpcStatus(error).details()) {
+  for (const auto& detail : rpc.details()) {
     if (detail.UnpackTo(&info)) return info.reason();
   }
   return "";

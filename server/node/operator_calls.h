@@ -9,6 +9,7 @@
 #include "quota/coordination/announcer.h"
 #include "quota/coordination/quota_mover.h"
 #include "server/handlers/audit_handler.h"
+#include "server/handlers/cluster_handler.h"
 #include "server/handlers/coordination_handler.h"
 #include "server/handlers/node_handler.h"
 #include "server/handlers/outbox_handler.h"
@@ -16,6 +17,7 @@
 #include "server/handlers/preview_handler.h"
 #include "server/handlers/quota_handler.h"
 #include "server/handlers/shard_handler.h"
+#include "server/handlers/sku_change_handler.h"
 #include "server/handlers/sku_handler.h"
 #include "server/handlers/status_handler.h"
 #include "server/handlers/stock_handler.h"
@@ -50,6 +52,7 @@ class OperatorCalls {
   quota::Announcer announcer_;
   quota::QuotaMover mover_;
   SkuHandler skus_;
+  SkuChangeHandler sku_changes_;
   StockHandler stock_;
   QuotaHandler quota_;
   NodeHandler nodes_;
@@ -60,6 +63,7 @@ class OperatorCalls {
   PaymentHandler payments_;
   PreviewHandler previews_;
   ShardHandler shards_;
+  ClusterHandler cluster_;
   std::unique_ptr<storage::BoundedExecutor> looks_;  // for questions of the next two
   StatusHandler status_;
   TrafficHandler traffic_;
