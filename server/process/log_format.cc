@@ -4,9 +4,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cmath>
-#include <type_traits>
-#include <variant>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
@@ -85,21 +82,7 @@ std::string Quoted(absl::string_view text, size_t most) { return absl::StrCat("\
 std::string TimeText(absl::Time time) { return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", time, absl::UTCTimeZone()); }
 
 std::string JsonValue(const LogValue& value) {
-  return std::visit(
-      [](const auto& of_type) -> std::string {
-        using Type = std::decay_t<decltype(of_type)>;
-        if constexpr (std::is_same_v<Type, std::string>) {
-          return Quoted(CutLogValue(of_type), 2 * kMaxLogValueBytes);
-        } else if constexpr (std::is_same_v<Type, bool>) {
-          return of_type ? "true" : "false";
-        } else if constexpr (std::is_same_v<Type, double>) {
-          // JSON has no infinity.
-          return std::isfinite(of_type) ? absl::StrCat(of_type) : "null";
-        } else {
-          return absl::StrCat(of_type);
-        }
-      },
-      value);
+  return value.is_word() ? Quoted(CutLogValue(value.text()), 2 * kMaxLogValueBytes) : value.text();
 }
 
 std::string JsonEvent(const LoggedEvent& event) {

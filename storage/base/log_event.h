@@ -7,12 +7,11 @@
 // line or look like another field.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -23,7 +22,25 @@
 
 namespace tranche {
 
-using LogValue = std::variant<bool, int64_t, double, std::string>;
+// What a field holds, as text.
+class LogValue {
+ public:
+  LogValue(bool value) : text_(value ? "true" : "false") {}  // NOLINT(google-explicit-constructor)
+  LogValue(int value) : text_(absl::StrCat(value)) {}        // NOLINT(google-explicit-constructor)
+  LogValue(int64_t value) : text_(absl::StrCat(value)) {}    // NOLINT(google-explicit-constructor)
+  LogValue(double value)
+      : text_(absl::StrCat(value)), is_word_(!std::isfinite(value)) {}      // NOLINT(google-explicit-constructor)
+  LogValue(std::string value) : text_(std::move(value)), is_word_(true) {}  // NOLINT(google-explicit-constructor)
+  LogValue(const char* value) : text_(value), is_word_(true) {}             // NOLINT(google-explicit-constructor)
+
+  const std::string& text() const { return text_; }
+  // Otherwise a literal of JSON: a number, true or false.
+  bool is_word() const { return is_word_; }
+
+ private:
+  std::string text_;
+  bool is_word_ = false;
+};
 
 struct LogField {
   const char* key;
@@ -55,14 +72,7 @@ inline std::string LogWord(absl::string_view value) {
 }
 
 inline std::string LogValueText(const LogValue& value) {
-  return std::visit(
-      [](const auto& of_type) -> std::string {
-        using Type = std::decay_t<decltype(of_type)>;
-        if constexpr (std::is_same_v<Type, bool>) return of_type ? "true" : "false";
-        if constexpr (std::is_same_v<Type, std::string>) return LogWord(of_type);
-        if constexpr (!std::is_same_v<Type, bool> && !std::is_same_v<Type, std::string>) return absl::StrCat(of_type);
-      },
-      value);
+  return value.is_word() ? LogWord(value.text()) : value.text();
 }
 
 inline std::string LogEventText(const LoggedEvent& event) {
