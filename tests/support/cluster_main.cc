@@ -33,8 +33,14 @@ sigset_t BlockStopSignals() {
   return stop;
 }
 
-json Process(ServerProcess& process) {
-  return {{"name", process.name()}, {"pid", process.process().pid()}, {"log_file", process.log_file().string()}};
+json Process(const MiniCluster& cluster, const Options& options, ServerProcess& process) {
+  json state = {{"name", process.name()}, {"pid", process.process().pid()}, {"log_file", process.log_file().string()}};
+  if (options.cluster.metrics) {
+    const absl::StatusOr<std::string> address = cluster.MetricsAddress(process);
+    CHECK(address.ok()) << address.status().message();
+    state["metrics"] = *address;
+  }
+  return state;
 }
 
 json State(MiniCluster& cluster, const Options& options) {
@@ -51,12 +57,16 @@ json State(MiniCluster& cluster, const Options& options) {
         {"log_file", cluster.zookeeper().log_file()}}},
   };
   for (int i = 0; i < cluster.nodes(); ++i) {
-    json node = Process(cluster.node(i));
+    json node = Process(cluster, options, cluster.node(i));
     node["endpoint"] = cluster.endpoint(i);
     state["nodes"].push_back(node);
   }
-  for (int i = 0; i < cluster.balancers(); ++i) state["balancers"].push_back(Process(cluster.balancer(i)));
-  for (int i = 0; i < cluster.workers(); ++i) state["workers"].push_back(Process(cluster.worker(i)));
+  for (int i = 0; i < cluster.balancers(); ++i) {
+    state["balancers"].push_back(Process(cluster, options, cluster.balancer(i)));
+  }
+  for (int i = 0; i < cluster.workers(); ++i) {
+    state["workers"].push_back(Process(cluster, options, cluster.worker(i)));
+  }
   return state;
 }
 
@@ -103,6 +113,10 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, 16))
       ->capture_default_str();
   app.add_option("--workers", options.cluster.workers, "Workers")->check(CLI::Range(0, 16))->capture_default_str();
+  app.add_flag("--metrics", options.cluster.metrics, "Every process serves its metrics on a free port");
+  app.add_option("--worker-arg", options.cluster.worker_args, "One more argument of every worker; repeatable")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--dir", options.dir, "Folder for data and logs")->required()->check(CLI::ExistingDirectory);
   app.add_option("--state", options.state_file, "JSON file to write when everything is up")->required();
   CLI11_PARSE(app, argc, argv);
