@@ -21,6 +21,8 @@ constexpr char kDetailsUrl[] = "tranche/details";
 // The payload that holds the retry delay in milliseconds, as decimal digits: avoids parsing the details.
 constexpr char kRetryDelayUrl[] = "tranche/retry-delay-ms";
 
+constexpr char kReasonPrefix[] = "ERROR_REASON_";
+
 constexpr absl::string_view kLedgerIsDown = "The ledger does not answer; nothing changed.";
 constexpr absl::string_view kLedgerIsBusy =
     "The ledger answers, but what this needs is locked or used up there; nothing changed. The node's log says more.";
@@ -66,7 +68,7 @@ google::rpc::Status RpcStatus(absl::StatusCode code, v1::ErrorReason reason, abs
   status.set_message(std::string(message));
   google::rpc::ErrorInfo info;
   info.set_domain(kErrorDomain);
-  info.set_reason(std::string(absl::StripPrefix(v1::ErrorReason_Name(reason), "ERROR_REASON_")));
+  info.set_reason(ReasonName(reason));
   for (const auto& [key, value] : metadata) (*info.mutable_metadata())[key] = value;
   status.add_details()->PackFrom(info);
   if (code == absl::StatusCode::kUnavailable) {
@@ -143,6 +145,10 @@ Wording WordingOf(const quota::Refused& refused) {
       const std::string time = absl::FormatTime(absl::RFC3339_full, refused.opens_at, absl::UTCTimeZone());
       return {absl::StrCat("The sale of this SKU opens at ", time, "."), {{"opens_at", time}}};
     }
+    case Refusal::kSalePaused:
+      return {refused.pause_reason.empty() ? "The sale of this SKU is paused."
+                                           : absl::StrCat("The sale of this SKU is paused: ", refused.pause_reason),
+              {{"pause_reason", refused.pause_reason}}};
     case Refusal::kQuantityAboveUserLimit:
       return {absl::StrCat("One buyer may have at most ", refused.per_user_limit, " of this SKU."),
               {{"per_user_limit", absl::StrCat(refused.per_user_limit)}}};
@@ -164,6 +170,7 @@ bool IsAboutItsSku(Refusal refusal) {
     case Refusal::kUserLimitReached:
     case Refusal::kSaleNotOpen:
     case Refusal::kSaleClosed:
+    case Refusal::kSalePaused:
     case Refusal::kInsufficientUnits:
     case Refusal::kSoldOut:
     case Refusal::kExhaustedHere:
@@ -323,6 +330,18 @@ absl::Status CoordinationError(const absl::Status& status) {
   return MakeError(v1::ERROR_REASON_COORDINATION_UNAVAILABLE, "The coordination service does not answer.");
 }
 
+std::string ReasonName(v1::ErrorReason reason) {
+  return std::string(absl::StripPrefix(v1::ErrorReason_Name(reason), kReasonPrefix));
+}
+
+v1::ErrorReason ReasonOfError(const absl::Status& error) {
+  const google::rpc::Status rpc = ToRpcStatus(error);
+  google::rpc::ErrorInfo info;
+  v1::ErrorReason reason = v1::ERROR_REASON_INTERNAL;
+  if (rpc.details(0).UnpackTo(&info)) v1::ErrorReason_Parse(absl::StrCat(kReasonPrefix, info.reason()), &reason);
+  return reason;
+}
+
 google::rpc::Status ToRpcStatus(const absl::Status& error) {
   google::rpc::Status rpc;
   if (!rpc.ParseFromString(SerializedDetails(error)) || rpc.details_size() == 0) {
@@ -345,8 +364,9 @@ std::string SerializedRpcStatus(const absl::Status& error) {
 
 std::string ReasonName(const absl::Status& error) {
   if (error.ok()) return "";
+  const google::rpc::Status rpc = ToRpcStatus(error);
   google::rpc::ErrorInfo info;
-  for (const auto& detail : ToRpcStatus(error).details()) {
+  for (const auto& detail : rpc.details()) {
     if (detail.UnpackTo(&info)) return info.reason();
   }
   return "";

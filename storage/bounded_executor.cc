@@ -23,6 +23,11 @@ bool BoundedExecutor::TryRun(absl::AnyInvocable<void()>& task) {
   return true;
 }
 
+size_t BoundedExecutor::queued() const {
+  absl::MutexLock lock(&mutex_);
+  return queue_.size();
+}
+
 void BoundedExecutor::Work() {
   while (true) {
     Task task;

@@ -24,6 +24,7 @@ class BoundedExecutor : public Executor {
 
   // False when the queue is full.
   bool TryRun(absl::AnyInvocable<void()>& task) override;
+  size_t queued() const override;
 
  private:
   // With the trace of the call that it was handed over for.
@@ -35,7 +36,7 @@ class BoundedExecutor : public Executor {
   void Work();
 
   const size_t max_queue_;
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   std::deque<Task> queue_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;

@@ -13,6 +13,7 @@ enum class Mutation {
   kNoHolderCheck,         // a commit takes units that belong to another incarnation
   kReclaimLeavesLive,     // a reclaimed incarnation can be given units
   kNoReplay,              // the same reservation id is inserted again
+  kSellsWhilePaused,      // a commit does not check whether the sale is paused
   kNoUserLimit,           // units that a buyer already has do not count
   kMoveLosesUnits,        // a deposit takes one unit more from the pool than it hands out
   kNoExpectedVersion,     // a move does not check whether the quota has changed meanwhile

@@ -15,11 +15,14 @@ void AddSkuCommands(CLI::App& app, Session& session);
 void AddStockCommands(CLI::App& app, Session& session);
 void AddQuotaCommands(CLI::App& app, Session& session);
 void AddNodeCommands(CLI::App& app, Session& session);
+void AddClusterCommands(CLI::App& app, Session& session);
 void AddAuditCommand(CLI::App& app, Session& session);
 void AddOutboxCommands(CLI::App& app, Session& session);
 void AddShardCommands(CLI::App& app, Session& session);
 // To the noun "sku".
 void AddSkuMoveCommand(CLI::App* sku, Session& session);
+void AddSkuPauseCommands(CLI::App* sku, Session& session);
+void AddSkuUpdateCommands(CLI::App* sku, Session& session);
 void AddStatusCommand(CLI::App& app, Session& session);
 void AddTopCommand(CLI::App& app, Session& session);
 void AddVerifyCommand(CLI::App& app, Session& session);

@@ -119,7 +119,12 @@ std::string NextStepForOperation(const absl::Status& status) {
     case Reason::kInsufficientUnits:
       return NextStepForUnits(status);
     case Reason::kSaleClosed:
-      return "its sale is over for good: sell more as another SKU";
+      return "`tranchectl sku reopen` undoes a close, `tranchectl sku update --closes-at` sets a later end of the "
+             "window";
+    case Reason::kSalePaused:
+      return "`tranchectl sku resume` goes on with the sale";
+    case Reason::kTermsChanged:
+      return "preview again, without --yes and --expect-version";
     default:
       return "";
   }

@@ -22,6 +22,7 @@ constexpr char kFooter[] =
     "  tranchectl stock add tv 500            shows what would change\n"
     "  tranchectl stock add tv 500 --yes      does it\n"
     "  tranchectl quota move tv --from node-1 --to node-2 100\n"
+    "  tranchectl sku pause tv --reason 'wrong price' --yes   stops the sale; sku resume goes on\n"
     "  tranchectl node drain node-3 --yes     takes it out of the sale; undrain takes it back in\n"
     "  tranchectl reservation list --user alice\n"
     "  tranchectl audit --sku tv              who changed what\n"
@@ -100,6 +101,7 @@ int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err
   AddStockCommands(app, session);
   AddQuotaCommands(app, session);
   AddNodeCommands(app, session);
+  AddClusterCommands(app, session);
   AddAuditCommand(app, session);
   AddOutboxCommands(app, session);
   AddShardCommands(app, session);

@@ -1,4 +1,5 @@
-// tranchectl sku create|list|show|close; sku move is in shard_commands.cc
+// tranchectl sku create|list|show|close; pause and resume are in sku_pause_commands.cc, update and reopen in
+// sku_update_commands.cc, move in shard_commands.cc
 
 #include <memory>
 
@@ -27,6 +28,8 @@ struct SkuFlags {
   int slots_per_slice = 1;
   std::string shard;
   bool no_presplit = false;
+  bool paused = false;
+  std::string pause_reason;
 };
 
 absl::Status SetTime(const char* flag, const std::string& text,
@@ -49,6 +52,8 @@ absl::StatusOr<tranche::v1::Sku> ToSku(const SkuFlags& flags) {
   sku.set_slots_per_slice(flags.slots_per_slice);
   sku.set_on_demand(flags.no_presplit);
   sku.set_shard(flags.shard);
+  sku.set_paused(flags.paused);
+  sku.set_pause_reason(flags.pause_reason);
   ASSIGN_OR_RETURN(const int64_t price, OfFlag("--price", ParsePriceMinor(flags.price, flags.currency)));
   sku.set_price_minor(price);
   ASSIGN_OR_RETURN(const int64_t hold_s, OfFlag("--hold", ParseWholeSeconds(flags.hold)));
@@ -111,7 +116,12 @@ void Close(Session& session, const std::string& sku_id, bool yes) {
   if (!response.ok()) return session.FailRemotely(response.status());
   PrintSkuChange(session, before->sku(), response->sku(), {.preview = !yes});
   if (!yes && before->sku().state() != tranche::v1::SKU_STATE_CLOSED) {
-    session.err() << "This is for good: a closed SKU cannot be opened again. Reservations stay.\n";
+    session.err()
+        << "Buyers are told that the sale is over. Reservations stay and can be paid; `tranchectl sku reopen " << sku_id
+        << "` sells again.\n"
+        << "Final is what happens meanwhile: late payments are refunded, and retention removes old paid "
+           "reservations,\n"
+        << "which then do not count towards a buyer's limit. To stop for a while, use `tranchectl sku pause`.\n";
   }
 }
 
@@ -141,13 +151,16 @@ void AddCreateSku(CLI::App* sku, Session& session) {
   command->add_flag("--no-presplit", flags->no_presplit,
                     "Keep the units in the pool until a node has buyers for them, instead of splitting them over all "
                     "nodes before the sale; for the long tail");
+  command->add_flag("--paused", flags->paused, "Do not sell it yet: `tranchectl sku resume` begins the sale");
+  command->add_option("--reason", flags->pause_reason, "With --paused: what buyers are told, at most 200 characters");
   command->footer(
       "Examples:\n"
       "  tranchectl sku create tv --stock 1000 --price 499.00 --currency EUR --hold 15m \\\n"
       "    --opens-at 2026-11-27T09:00:00Z\n"
       "  tranchectl sku create flat --stock 40 --price 120 --currency CHF --hold 24h --max-extensions 1 --max-hold "
       "48h\n"
-      "  tranchectl sku create spare-part-4711 --stock 12 --price 8.50 --no-presplit");
+      "  tranchectl sku create spare-part-4711 --stock 12 --price 8.50 --no-presplit\n"
+      "  tranchectl sku create tv --stock 1000 --price 499.00 --paused --reason 'starts soon'");
   command->callback([&session, flags] { CreateSku(session, *flags); });
 }
 
@@ -163,7 +176,7 @@ void AddSkuCommands(CLI::App& app, Session& session) {
   list->footer(
       "STATE: OPEN (on sale), SOLD_OUT (no unit is unsold; holds may lapse), NOT_YET and ENDED (outside of its "
       "window),\n"
-      "CLOSED (for good).\n"
+      "PAUSED (until sku resume), CLOSED (until sku reopen).\n"
       "Examples:\n"
       "  tranchectl sku list\n"
       "  tranchectl sku list -o wide    also windows, limits and titles");
@@ -175,17 +188,19 @@ void AddSkuCommands(CLI::App& app, Session& session) {
   show->footer("Example:\n  tranchectl sku show tv");
   show->callback([&session, show_id] { Show(session, *show_id); });
 
+  AddSkuPauseCommands(sku, session);
+  AddSkuUpdateCommands(sku, session);
   AddSkuMoveCommand(sku, session);
 
   auto close_id = std::make_shared<std::string>();
   auto yes = std::make_shared<bool>(false);
-  CLI::App* close = sku->add_subcommand("close", "End the sale of a SKU for good; reservations stay");
+  CLI::App* close = sku->add_subcommand("close", "End the sale of a SKU; reservations stay");
   AddSkuArgument(close, *close_id);
   AddYesFlag(close, *yes);
   close->footer(
       "Examples:\n"
       "  tranchectl sku close tv          shows what would change\n"
-      "  tranchectl sku close tv --yes    for good: it cannot be opened again");
+      "  tranchectl sku close tv --yes    ends the sale; `sku pause` stops it for a while");
   close->callback([&session, close_id, yes] { Close(session, *close_id, *yes); });
 }
 

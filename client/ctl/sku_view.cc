@@ -1,5 +1,7 @@
 #include "client/ctl/sku_view.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "client/ctl/change_view.h"
 #include "client/ctl/parse.h"
@@ -19,9 +21,15 @@ std::string State(const tranche::v1::Sku& sku) {
       return "SOLD_OUT";
     case tranche::v1::SKU_STATE_ENDED:
       return "ENDED";
+    case tranche::v1::SKU_STATE_PAUSED:
+      return "PAUSED";
     default:
       return "?";
   }
+}
+
+std::string TimeOrDash(bool present, const google::protobuf::Timestamp& time) {
+  return present ? FormatTime(time) : "-";
 }
 
 // How its units are divided.
@@ -35,6 +43,25 @@ std::string Extensions(const tranche::v1::Sku& sku) {
   return absl::StrCat(sku.max_extensions(), most.empty() ? "" : ", to ", most);
 }
 
+// Also of one that is closed or over, which its state does not show.
+std::string PauseOf(const tranche::v1::Sku& sku) {
+  if (!sku.paused()) return "no";
+  return sku.pause_reason().empty() ? "yes, without a reason" : absl::StrCat("yes: ", sku.pause_reason());
+}
+
+// What the terms are, as text for people.
+std::vector<std::pair<std::string, std::string>> Terms(const tranche::v1::Sku& sku) {
+  return {{"state", State(sku)},
+          {"paused", PauseOf(sku)},
+          {"title", sku.title()},
+          {"price", FormatPrice(sku.price_minor(), sku.currency())},
+          {"per user", absl::StrCat(sku.per_user_limit())},
+          {"hold", FormatHold(absl::Seconds(sku.hold().seconds()))},
+          {"extensions", Extensions(sku)},
+          {"opens", TimeOrDash(sku.has_open_time(), sku.open_time())},
+          {"closes", TimeOrDash(sku.has_close_time(), sku.close_time())},
+          {"quota", QuotaMode(sku)}};
+}
 // "50", or "50 (7 overdue)": holds that should have expired. "" if they were not counted.
 std::string PendingWithOverdue(const tranche::v1::Sku& sku) {
   if (!sku.has_pending()) return "";
@@ -47,10 +74,6 @@ std::string Confirmed(const tranche::v1::Sku& sku) { return sku.has_confirmed() 
 bool IsChanged(const tranche::v1::Sku& before, const tranche::v1::Sku& after) {
   return before.state() != after.state() || before.stock() != after.stock() ||
          before.quota_frozen() != after.quota_frozen();
-}
-
-std::string TimeOrDash(bool present, const google::protobuf::Timestamp& time) {
-  return present ? FormatTime(time) : "-";
 }
 
 }  // namespace
@@ -83,6 +106,7 @@ void PrintSku(Session& session, const tranche::v1::Sku& sku) {
   table.AddRow({"sku", sku.sku_id()});
   table.AddRow({"title", sku.title()});
   table.AddRow({"state", State(sku)});
+  if (sku.paused()) table.AddRow({"paused", PauseOf(sku)});
   table.AddRow({"stock", absl::StrCat(sku.stock())});
   table.AddRow({"reserved", absl::StrCat(sku.reserved())});
   if (sku.has_pending()) {
@@ -99,6 +123,7 @@ void PrintSku(Session& session, const tranche::v1::Sku& sku) {
   table.AddRow({"opens", TimeOrDash(sku.has_open_time(), sku.open_time())});
   table.AddRow({"closes", TimeOrDash(sku.has_close_time(), sku.close_time())});
   table.AddRow({"shard", sku.shard()});
+  table.AddRow({"terms version", absl::StrCat(sku.terms_version())});
   session.Print(table);
 }
 
@@ -116,6 +141,26 @@ void PrintSkuChange(Session& session, const tranche::v1::Sku& before, const tran
   if (!notes.preview) return;
   if (IsChanged(before, after)) return SayHowToApply(session, notes.more_flags);
   SayNothingWouldChange(session);
+}
+
+void PrintSkuTermsChange(Session& session, const tranche::v1::Sku& before, const tranche::v1::Sku& after,
+                         const SkuChangeNotes& notes) {
+  const auto old_terms = Terms(before), new_terms = Terms(after);
+  const bool changed = old_terms != new_terms;
+  if (session.json()) {
+    PrintChangeJson(session, before, after, notes.preview, notes.more);
+  } else {
+    Table table({"FIELD", "VALUE"});
+    table.AddRow({"sku", after.sku_id()});
+    for (size_t i = 0; i < old_terms.size(); ++i) {
+      if (old_terms[i] != new_terms[i]) {
+        table.AddRow({new_terms[i].first, Arrow(old_terms[i].second, new_terms[i].second)});
+      }
+    }
+    session.Print(table);
+  }
+  if (!notes.preview) return;
+  changed ? SayHowToApply(session, notes.more_flags) : SayNothingWouldChange(session);
 }
 
 }  // namespace tranche::ctl

@@ -22,5 +22,8 @@ struct SkuChangeNotes {
 // What a change would do or has done: `before` and `after`, and for a preview, how to apply it (on stderr).
 void PrintSkuChange(Session& session, const tranche::v1::Sku& before, const tranche::v1::Sku& after,
                     const SkuChangeNotes& notes);
+// The same for a change of the terms: what is different, field by field.
+void PrintSkuTermsChange(Session& session, const tranche::v1::Sku& before, const tranche::v1::Sku& after,
+                         const SkuChangeNotes& notes);
 
 }  // namespace tranche::ctl

@@ -13,6 +13,12 @@ int64_t MicrosOrZero(absl::Time time) {
   return absl::ToUnixMicros(time);
 }
 
+// A closed SKU is announced as such, paused or not: a node tells buyers the more lasting reason.
+SkuAnnouncement::State AnnouncedStateOf(const storage::Sku& sku) {
+  if (sku.closed) return SkuAnnouncement::STATE_CLOSED;
+  return sku.paused ? SkuAnnouncement::STATE_PAUSED : SkuAnnouncement::STATE_OPEN;
+}
+
 }  // namespace
 
 // Servers of earlier versions announce only whether anything is unsold.
@@ -24,7 +30,8 @@ int64_t AtMost(const SkuAnnouncement& announcement) {
 SkuAnnouncement ToAnnouncement(const storage::Sku& sku) {
   SkuAnnouncement announcement;
   announcement.set_sku_id(sku.sku_id);
-  announcement.set_state(sku.closed ? SkuAnnouncement::STATE_CLOSED : SkuAnnouncement::STATE_OPEN);
+  announcement.set_state(AnnouncedStateOf(sku));
+  if (announcement.state() == SkuAnnouncement::STATE_PAUSED) announcement.set_pause_reason(sku.pause_reason);
   announcement.set_per_user_limit(sku.per_user_limit);
   announcement.set_opens_at_us(MicrosOrZero(sku.opens_at));
   announcement.set_closes_at_us(MicrosOrZero(sku.closes_at));
@@ -42,6 +49,8 @@ SkuTerms TermsOf(const SkuAnnouncement& announcement) {
   if (announcement.opens_at_us() != 0) terms.opens_at = absl::FromUnixMicros(announcement.opens_at_us());
   if (announcement.closes_at_us() != 0) terms.closes_at = absl::FromUnixMicros(announcement.closes_at_us());
   terms.closed = announcement.state() == SkuAnnouncement::STATE_CLOSED;
+  terms.paused = announcement.state() == SkuAnnouncement::STATE_PAUSED;
+  terms.pause_reason = announcement.pause_reason();
   terms.at_most = AtMost(announcement);
   terms.holds_may_lapse = announcement.holds_may_lapse();
   if (!announcement.shard().empty()) terms.shard = announcement.shard();
@@ -55,7 +64,7 @@ bool SameTerms(const SkuAnnouncement& a, const SkuAnnouncement& b) {
   const bool scarce = at_most != SkuTerms::kPlenty;
   return at_most == AtMost(b) && (!scarce || a.holds_may_lapse() == b.holds_may_lapse()) && a.state() == b.state() &&
          a.per_user_limit() == b.per_user_limit() && a.opens_at_us() == b.opens_at_us() &&
-         a.closes_at_us() == b.closes_at_us() && a.shard() == b.shard();
+         a.closes_at_us() == b.closes_at_us() && a.shard() == b.shard() && a.pause_reason() == b.pause_reason();
 }
 
 bool Supersedes(const SkuAnnouncement& fresh, const SkuAnnouncement& present, bool always) {

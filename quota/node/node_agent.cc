@@ -135,16 +135,25 @@ void NodeAgent::NotePoolNews(PoolNews news) {
 }
 
 void NodeAgent::OnChanged(const std::string& path) {
-  Wake([&](Work& work) { work.changed.insert(path); });
+  const absl::Time now = clock_->Now();
+  Wake([&](Work& work) {
+    if (work.changed.empty()) work.changed_at = now;
+    work.changed.insert(path);
+  });
 }
 
 void NodeAgent::OnConnected() {
+  connected_ = true;
   Wake([](Work& work) { work.everything = !storage::Mutated(storage::Mutation::kNoReread); });
 }
 
-void NodeAgent::OnDisconnected() { LOG(WARNING) << "ZooKeeper does not answer: selling goes on with the units held"; }
+void NodeAgent::OnDisconnected() {
+  connected_ = false;
+  LOG(WARNING) << "ZooKeeper does not answer: selling goes on with the units held";
+}
 
 void NodeAgent::OnSessionExpired() {
+  connected_ = false;
   Wake([](Work& work) { work.expired = true; });
 }
 
@@ -208,8 +217,9 @@ void NodeAgent::RunOnce() {
   if (const absl::Status synced = Sync(work); !synced.ok()) {
     VLOG(1) << "sync: " << synced;
     last_full_sync_ = absl::InfinitePast();
-  } else if (work.everything || work.resync) {
-    last_full_sync_ = now;
+  } else {
+    if (work.everything || work.resync) last_full_sync_ = now;
+    if (!work.changed.empty()) applying_s_.Observe(std::max(absl::ZeroDuration(), clock_->Now() - work.changed_at));
   }
   AnnouncePoolNews(work);
   if (drain_.requested()) drain_.ReturnUnits(incarnation_.load()).IgnoreError();

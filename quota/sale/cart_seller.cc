@@ -283,9 +283,11 @@ CartSale CartSeller::AnswerOf(const Cart& cart, absl::StatusOr<storage::CartResu
     if (line.outcome == CommitOutcome::kCreated || line.outcome == CommitOutcome::kReplayed) continue;
     const std::string& sku_id = cart.lines[i].sku_id;
     const SkuTerms& terms = cart.wants.at(sku_id).terms;
-    CartRefused refused{
-        Refused{.refusal = RefusalOf(line), .opens_at = terms.opens_at, .per_user_limit = terms.per_user_limit},
-        sku_id};
+    CartRefused refused{Refused{.refusal = RefusalOf(line),
+                                .opens_at = terms.opens_at,
+                                .per_user_limit = terms.per_user_limit,
+                                .pause_reason = line.pause_reason},
+                        sku_id};
     if (RefusalOf(line) == Refusal::kReservationIdReused) refused.reservation_id = cart.lines[i].reservation_id;
     return refused;
   }

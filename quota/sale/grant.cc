@@ -44,6 +44,7 @@ void Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<Co
 
 std::optional<Refused> RefuseByTerms(const SkuTerms& terms, int64_t quantity, absl::Time now) {
   if (terms.closed || now >= terms.closes_at) return Refused{.refusal = Refusal::kSaleClosed};
+  if (terms.paused) return Refused{.refusal = Refusal::kSalePaused, .pause_reason = terms.pause_reason};
   if (now < terms.opens_at) return Refused{.refusal = Refusal::kSaleNotOpen, .opens_at = terms.opens_at};
   if (quantity > terms.per_user_limit) {
     return Refused{.refusal = Refusal::kQuantityAboveUserLimit, .per_user_limit = terms.per_user_limit};

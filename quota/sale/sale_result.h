@@ -27,6 +27,7 @@ struct Refused {
   int64_t available = 0;                       // kInsufficientUnits: unsold units, anywhere
   absl::Time opens_at = absl::InfinitePast();  // kSaleNotOpen
   int32_t per_user_limit = 0;                  // kQuantityAboveUserLimit, kUserLimitReached
+  std::string pause_reason = {};               // kSalePaused
 
   friend bool operator==(const Refused&, const Refused&) = default;
 };

@@ -18,6 +18,8 @@ struct SkuTerms {
   absl::Time opens_at = absl::InfinitePast();
   absl::Time closes_at = absl::InfiniteFuture();
   bool closed = false;
+  bool paused = false;
+  std::string pause_reason = {};  // for buyers
   // No more units than this were unsold anywhere when the terms were read. Exact if it is less than a buyer may ask
   // for.
   int64_t at_most = kPlenty;
@@ -40,6 +42,8 @@ inline SkuTerms TermsOf(const storage::Sku& sku) {
                   .opens_at = sku.opens_at,
                   .closes_at = sku.closes_at,
                   .closed = sku.closed,
+                  .paused = sku.paused,
+                  .pause_reason = sku.pause_reason,
                   .at_most = storage::IsScarce(sku) ? sku.unsold : SkuTerms::kPlenty,
                   .holds_may_lapse = sku.holds_may_lapse,
                   .shard = sku.shard};

@@ -9,6 +9,7 @@ import sys
 
 import cluster
 from benchmark_cluster import cpu_ms, load, memory_mib, open_sale, run, running_cluster
+from benchmark_metrics import metrics
 from benchmark_verify import verify
 from options import Parser, at_least_one
 
@@ -95,6 +96,14 @@ def quota(options):
         return json.loads(report.read_text())
 
 
+def pause(options):
+    with running_cluster(nodes=8) as (endpoints, _, folder):
+        open_sale(endpoints[0], "tv", 1_000_000)
+        report = folder / "pause.json"
+        run("pause_reach", "--endpoints", ",".join(endpoints), "--sku", "tv", "--rounds", 200, "--summary", report)
+        return json.loads(report.read_text())
+
+
 def quota_plane(options):
     folder = cluster.make_scratch_folder("benchmark")
     try:
@@ -172,6 +181,7 @@ FIGURES = {
     "scarce": scarce,
     "durable": durable,
     "quota": quota,
+    "pause": pause,
     "quota-plane": quota_plane,
     "memory": memory,
     "refusal": refusal,
@@ -181,6 +191,7 @@ FIGURES = {
     "expiry": reservation_figure("expiry"),
     "old-rows": reservation_figure("old-rows", "rows"),
     "verify": verify,
+    "metrics": metrics,
 }
 
 

@@ -32,10 +32,10 @@ ROOMS = {
         "(root)": (),  # errors, times
         "process": (),
         "metrics": ("process",),
-        "rpc": ("(root)", "process"),
+        "rpc": ("(root)", "process", "metrics"),
         "handlers": ("(root)", "process", "rpc"),
         "services": ("(root)", "rpc", "handlers"),
-        "node": ("(root)", "process", "rpc", "handlers", "services"),
+        "node": ("(root)", "process", "metrics", "rpc", "handlers", "services"),
         "worker": ("(root)", "process", "metrics"),
         "balancer": ("process", "metrics"),
         "(main)": ("process", "metrics", "node", "balancer", "worker"),

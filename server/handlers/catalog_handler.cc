@@ -36,6 +36,7 @@ v1::CatalogSku ToCatalogSku(const storage::Sku& sku, absl::Time now) {
   *message.mutable_hold() = ToDuration(sku.hold);
   // Both enums have the same states.
   message.set_state(static_cast<v1::SaleState>(StateOf(sku, now)));
+  if (message.state() == v1::SALE_STATE_PAUSED) message.set_pause_reason(sku.pause_reason);
   message.set_availability(AvailabilityOf(sku, now));
   return message;
 }

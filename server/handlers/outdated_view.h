@@ -14,6 +14,8 @@ namespace tranche::server {
 // balancers and nodes move units, too, and that is not in the audit log. If the log does not answer, the error has
 // fewer details.
 absl::Status QuotaVersionChanged(storage::AuditLedger& ledger, const std::string& sku_id, int64_t quota_version);
+// TERMS_CHANGED, with who changed the terms last.
+absl::Status TermsChanged(storage::AuditLedger& ledger, const std::string& sku_id, int64_t terms_version);
 // STOCK_CHANGED, with who changed the stock last: only people do. Without the log, it has fewer details.
 absl::Status StockChanged(storage::AuditLedger& ledger, const std::string& sku_id, int64_t stock);
 

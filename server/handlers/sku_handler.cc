@@ -69,6 +69,7 @@ absl::StatusOr<v1::CloseSkuResponse> SkuHandler::Close(const v1::CloseSkuRequest
   } else if (!sku->closed) {
     sku->closed = true;
     ++sku->quota_version;
+    ++sku->terms_version;
   }
   v1::CloseSkuResponse response;
   *response.mutable_sku() = ToMessage(*sku, clock_->Now());

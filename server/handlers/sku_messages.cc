@@ -1,6 +1,8 @@
 #include "server/handlers/sku_messages.h"
 
+#include <algorithm>
 #include <string>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "server/errors.h"
@@ -19,59 +21,75 @@ constexpr int32_t kMaxSlots = 64;
 constexpr absl::Duration kMaxHold = absl::Hours(7 * 24);
 constexpr absl::Duration kMaxHoldInAll = absl::Hours(30 * 24);
 constexpr int32_t kMaxExtensions = 100;
+// Before the names of the fields of CreateSkuRequest.
+constexpr char kOfSku[] = "sku.";
 
-absl::Status CheckNumbers(const storage::Sku& sku) {
+// Fields are named as in the message: with `of` before them.
+absl::Status CheckNumbers(const storage::Sku& sku, const std::string& of) {
   if (sku.price_minor < 0 || sku.price_minor > kMaxPriceMinor) {
-    return InvalidField("sku.price_minor", absl::StrCat("must be 0 to ", kMaxPriceMinor));
+    return InvalidField(of + "price_minor", absl::StrCat("must be 0 to ", kMaxPriceMinor));
   }
   if (sku.stock < 0 || sku.stock > kMaxStock)
-    return InvalidField("sku.stock", absl::StrCat("must be 0 to ", kMaxStock));
+    return InvalidField(of + "stock", absl::StrCat("must be 0 to ", kMaxStock));
   if (sku.per_user_limit < 1 || sku.per_user_limit > kMaxPerUser) {
-    return InvalidField("sku.per_user_limit", absl::StrCat("must be 1 to ", kMaxPerUser, ", or absent for 1"));
+    return InvalidField(of + "per_user_limit", absl::StrCat("must be 1 to ", kMaxPerUser, ", or absent for 1"));
   }
   if (sku.slots_per_slice < 1 || sku.slots_per_slice > kMaxSlots) {
-    return InvalidField("sku.slots_per_slice", absl::StrCat("must be 1 to ", kMaxSlots, ", or absent for 1"));
+    return InvalidField(of + "slots_per_slice", absl::StrCat("must be 1 to ", kMaxSlots, ", or absent for 1"));
   }
   if (sku.max_extensions < 0 || sku.max_extensions > kMaxExtensions) {
-    return InvalidField("sku.max_extensions", absl::StrCat("must be 0 to ", kMaxExtensions, ", or absent for 3"));
+    return InvalidField(of + "max_extensions", absl::StrCat("must be 0 to ", kMaxExtensions, ", or absent for 3"));
   }
   return absl::OkStatus();
 }
 
-absl::Status ReadWindow(const v1::Sku& message, absl::Time now, storage::Sku* sku) {
+absl::Status CheckTitle(const std::string& title, const std::string& of) {
+  if (title.size() <= kMaxTitleBytes && IsPlainUtf8(title)) return absl::OkStatus();
+  return InvalidField(of + "title",
+                      absl::StrCat("must be at most ", kMaxTitleBytes, " bytes without control characters"));
+}
+
+// These read what the messages for creating and for changing a SKU have in common. What is absent stays as it is.
+template <typename Message>
+absl::Status ReadWindow(const Message& message, const std::string& of, absl::Time now, storage::Sku* sku) {
   if (message.has_open_time()) {
     const auto opens_at = FromTimestamp(message.open_time());
-    if (!opens_at.has_value()) return InvalidField("sku.open_time", "is not a valid timestamp");
+    if (!opens_at.has_value()) return InvalidField(of + "open_time", "is not a valid timestamp");
     sku->opens_at = *opens_at;
   }
   if (message.has_close_time()) {
     const auto closes_at = FromTimestamp(message.close_time());
-    if (!closes_at.has_value()) return InvalidField("sku.close_time", "is not a valid timestamp");
-    if (*closes_at <= now) return InvalidField("sku.close_time", "must be in the future: the sale would be over");
+    if (!closes_at.has_value()) return InvalidField(of + "close_time", "is not a valid timestamp");
+    if (*closes_at <= now) return InvalidField(of + "close_time", "must be in the future: the sale would be over");
     sku->closes_at = *closes_at;
   }
-  if (sku->opens_at >= sku->closes_at) return InvalidField("sku.close_time", "must be after open_time");
+  if (sku->opens_at >= sku->closes_at) return InvalidField(of + "close_time", "must be after open_time");
   return absl::OkStatus();
 }
 
-absl::Status ReadHold(const v1::Sku& message, storage::Sku* sku) {
+template <typename Message>
+absl::Status ReadHold(const Message& message, const std::string& of, storage::Sku* sku) {
   if (message.has_hold()) {
     const auto hold = FromDuration(message.hold());
     // The ledger keeps whole seconds.
     if (!hold.has_value() || *hold < absl::Seconds(1) || *hold > kMaxHold || message.hold().nanos() != 0) {
-      return InvalidField("sku.hold", "must be 1 s to 7 days in whole seconds, or absent for 15 minutes");
+      return InvalidField(of + "hold", "must be 1 s to 7 days in whole seconds, or absent for 15 minutes");
     }
     sku->hold = *hold;
   }
   if (message.has_max_hold()) {
     const auto max_hold = FromDuration(message.max_hold());
-    if (!max_hold.has_value() || *max_hold < sku->hold || *max_hold > kMaxHoldInAll ||
-        message.max_hold().nanos() != 0) {
-      return InvalidField("sku.max_hold", "must be the hold to 30 days in whole seconds, or absent");
+    if (!max_hold.has_value() || message.max_hold().nanos() != 0) {
+      return InvalidField(of + "max_hold", "must be the hold to 30 days in whole seconds, or absent");
     }
     sku->max_hold = *max_hold;
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckMaxHold(const storage::Sku& sku, const std::string& of) {
+  if (sku.max_hold >= sku.hold && sku.max_hold <= kMaxHoldInAll) return absl::OkStatus();
+  return InvalidField(of + "max_hold", "must be the hold to 30 days in whole seconds, or absent");
 }
 
 }  // namespace
@@ -79,6 +97,7 @@ absl::Status ReadHold(const v1::Sku& message, storage::Sku* sku) {
 v1::SkuState StateOf(const storage::Sku& sku, absl::Time now) {
   if (sku.closed) return v1::SKU_STATE_CLOSED;
   if (now >= sku.closes_at) return v1::SKU_STATE_ENDED;
+  if (sku.paused) return v1::SKU_STATE_PAUSED;
   if (now < sku.opens_at) return v1::SKU_STATE_NOT_YET;
   return sku.unsold == 0 ? v1::SKU_STATE_SOLD_OUT : v1::SKU_STATE_OPEN;
 }
@@ -105,15 +124,15 @@ v1::Sku ToMessage(const storage::Sku& sku, absl::Time now) {
   message.set_on_demand(!sku.presplit);
   message.set_quota_frozen(sku.quota_frozen);
   message.set_shard(sku.shard);
+  message.set_paused(sku.paused);
+  message.set_pause_reason(sku.pause_reason);
+  message.set_terms_version(sku.terms_version);
   return message;
 }
 
 absl::StatusOr<storage::Sku> FromMessage(const v1::Sku& message, absl::Time now) {
   RETURN_IF_ERROR(CheckSkuId(message.sku_id(), "sku.sku_id"));
-  if (message.title().size() > kMaxTitleBytes || !IsPlainUtf8(message.title())) {
-    return InvalidField("sku.title",
-                        absl::StrCat("must be at most ", kMaxTitleBytes, " bytes without control characters"));
-  }
+  RETURN_IF_ERROR(CheckTitle(message.title(), kOfSku));
   if (!IsKnownCurrency(message.currency())) {
     return InvalidField("sku.currency", "must be a code of ISO 4217, such as EUR");
   }
@@ -129,10 +148,53 @@ absl::StatusOr<storage::Sku> FromMessage(const v1::Sku& message, absl::Time now)
   sku.presplit = !message.on_demand();
   if (!message.shard().empty()) sku.shard = message.shard();
   if (message.has_max_extensions()) sku.max_extensions = message.max_extensions();
-  RETURN_IF_ERROR(CheckNumbers(sku));
-  RETURN_IF_ERROR(ReadHold(message, &sku));
-  RETURN_IF_ERROR(ReadWindow(message, now, &sku));
+  sku.paused = message.paused();
+  sku.pause_reason = message.pause_reason();
+  RETURN_IF_ERROR(CheckPauseReason(sku.paused, sku.pause_reason, "sku.pause_reason"));
+  RETURN_IF_ERROR(CheckNumbers(sku, kOfSku));
+  RETURN_IF_ERROR(ReadHold(message, kOfSku, &sku));
+  if (message.has_max_hold()) RETURN_IF_ERROR(CheckMaxHold(sku, kOfSku));
+  RETURN_IF_ERROR(ReadWindow(message, kOfSku, now, &sku));
   return sku;
+}
+
+absl::Status CheckPauseReason(bool paused, absl::string_view reason, absl::string_view field) {
+  if (!paused && !reason.empty()) return InvalidField(field, "must be empty: the sale is not paused");
+  const auto characters =
+      std::count_if(reason.begin(), reason.end(), [](unsigned char c) { return (c & 0xc0) != 0x80; });
+  if (characters <= storage::kMaxPauseReason && IsPlainUtf8(reason)) return absl::OkStatus();
+  return InvalidField(
+      field, absl::StrCat("must be at most ", storage::kMaxPauseReason, " characters without control characters"));
+}
+
+absl::StatusOr<storage::Sku> Updated(storage::Sku sku, const v1::UpdateSkuRequest& request, absl::Time now) {
+  if (request.has_open_time() && request.clear_open_time()) {
+    return InvalidField("clear_open_time", "must be false if there is an open_time");
+  }
+  if (request.has_close_time() && request.clear_close_time()) {
+    return InvalidField("clear_close_time", "must be false if there is a close_time");
+  }
+  if (request.has_title()) sku.title = request.title();
+  if (request.has_price_minor()) sku.price_minor = request.price_minor();
+  if (request.has_per_user_limit()) sku.per_user_limit = request.per_user_limit();
+  if (request.has_max_extensions()) sku.max_extensions = request.max_extensions();
+  if (request.has_on_demand()) sku.presplit = !request.on_demand();
+  if (request.clear_open_time()) sku.opens_at = absl::InfinitePast();
+  if (request.clear_close_time()) sku.closes_at = absl::InfiniteFuture();
+  RETURN_IF_ERROR(CheckTitle(sku.title, ""));
+  RETURN_IF_ERROR(CheckNumbers(sku, ""));
+  RETURN_IF_ERROR(ReadHold(request, "", &sku));
+  if (sku.max_hold != absl::ZeroDuration()) RETURN_IF_ERROR(CheckMaxHold(sku, ""));
+  RETURN_IF_ERROR(ReadWindow(request, "", now, &sku));
+  return sku;
+}
+
+bool HaveSameTerms(const storage::Sku& a, const storage::Sku& b) {
+  const auto terms = [](const storage::Sku& sku) {
+    return std::tie(sku.title, sku.price_minor, sku.per_user_limit, sku.hold, sku.max_extensions, sku.max_hold,
+                    sku.opens_at, sku.closes_at, sku.presplit);
+  };
+  return terms(a) == terms(b);
 }
 
 }  // namespace tranche::server

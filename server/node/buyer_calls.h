@@ -20,6 +20,7 @@
 #include "server/process/periodic_task.h"
 #include "server/rpc/access_log.h"
 #include "server/rpc/answer_budget.h"
+#include "server/rpc/call_metrics.h"
 #include "server/rpc/open_calls.h"
 #include "server/services/reservation_service.h"
 
@@ -28,12 +29,16 @@ namespace tranche::server {
 // Thread-safe, except for ending. Outlived by its dependencies.
 class BuyerCalls {
  public:
-  // `access_log`: null for none.
+  // `metrics` may be null: then calls are not counted by method; so may `access_log`: then they have no lines.
   BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger, NodeSale* sale,
-             AccessLog* access_log);
+             CallMetrics* metrics, AccessLog* access_log);
 
   std::vector<grpc::Service*> services() { return {service_.service(), catalog_service_.get()}; }
   OpenCalls& open_calls() { return open_calls_; }
+  ReservationServiceImpl& streams() { return service_; }
+  const OutcomeCounts& claims() const { return reservations_.outcomes(); }
+  const OutcomeCounts& carts() const { return carts_.outcomes(); }
+  const ChangeHandler& changes() const { return changes_; }
 
   // Until this is called, claims and carts are answered as if this node had no units, so callers go elsewhere.
   void StartServing();

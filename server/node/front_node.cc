@@ -14,6 +14,7 @@
 #include "quota/node/node_host.h"
 #include "server/node/buyer_calls.h"
 #include "server/node/node_ledger.h"
+#include "server/node/node_metrics.h"
 #include "server/node/node_sale.h"
 #include "server/node/operator_calls.h"
 #include "server/process/backends.h"
@@ -76,13 +77,15 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         connector_(ToZookeeperOptions(options.backends)),
         sale_(options, &slices_, ledger_.books()),
         access_log_(MakeAccessLog(options)),
-        buyer_calls_(options, &slices_, &ledger_, &sale_, access_log_.get()),
-        operator_calls_(options, &ledger_, this, access_log_.get()) {}
+        call_metrics_(options.metrics.listen.empty() ? nullptr : std::make_unique<CallMetrics>(storage::Clock::Real())),
+        buyer_calls_(options, &slices_, &ledger_, &sale_, call_metrics_.get(), access_log_.get()),
+        operator_calls_(options, &ledger_, this, call_metrics_.get(), access_log_.get()) {}
 
   ~Parts() override {
     NoteStopping();
     ledger_.GiveUpAfter(absl::ZeroDuration());
     if (grpc_.server != nullptr) EndCalls(absl::ZeroDuration());
+    metrics_.reset();
     std::unique_ptr<quota::NodeAgent> agent;
     {
       absl::MutexLock lock(&mutex_);
@@ -94,6 +97,8 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   }
 
   absl::Status Start(const ServerOptions& options) {
+    // First, so that a supervisor hears that the process lives while it waits for others.
+    if (!options.metrics.listen.empty()) RETURN_IF_ERROR(StartMetrics(options.metrics));
     RETURN_IF_ERROR(ledger_.Start(options.backends));
     RETURN_IF_ERROR(StartCalls(options));
     RETURN_IF_ERROR(StartAgent(options));
@@ -143,6 +148,18 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   }
 
  private:
+  absl::Status StartMetrics(const MetricsOptions& options) {
+    ASSIGN_OR_RETURN(metrics_, NodeMetrics::Start(options, {.slices = &slices_,
+                                                            .ledger = &ledger_,
+                                                            .sale = &sale_,
+                                                            .buyer_calls = &buyer_calls_,
+                                                            .operator_calls = &operator_calls_,
+                                                            .calls = call_metrics_.get(),
+                                                            .agent = [this] { return Agent(); },
+                                                            .health = [this] { return Health(); }}));
+    return absl::OkStatus();
+  }
+
   absl::Status StartCalls(const ServerOptions& options) {
     std::vector<grpc::Service*> services = buyer_calls_.services();
     if (options.admin) services.push_back(operator_calls_.service());
@@ -193,8 +210,21 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   void UpdateHealth() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (grpc_.server == nullptr) return;
     // Operators are answered all the time; a drained node is undrained by one of them.
-    grpc_.SetServing(/*buyers=*/serving_ && !draining_ && !stopping_ && !overdue_ && !not_reachable_,
-                     /*operators=*/!stopping_);
+    grpc_.SetServing(/*buyers=*/WhyNotServing().empty(), /*operators=*/!stopping_);
+  }
+
+  // "" while buyers are served.
+  std::string WhyNotServing() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (stopping_) return "this node ends";
+    if (not_reachable_) return "nobody can connect to this node any more";
+    if (draining_) return "this node is drained";
+    if (!serving_) return "this node has not begun to serve";
+    return overdue_ ? "calls are overdue" : "";
+  }
+
+  NodeHealth Health() {
+    absl::MutexLock lock(&mutex_);
+    return {.why_not_serving = WhyNotServing(), .draining = draining_ || stopping_};
   }
 
   void CheckCalls() {
@@ -242,6 +272,8 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     ledger_.RefuseWaiting();
     grpc_.server->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
     grpc_.server.reset();
+    // It looks at what ends from here on.
+    metrics_.reset();
     // Nobody waits any more, so nothing below uses the executors.
     sale_.StopTasks();
     buyer_calls_.StopThreads();
@@ -259,7 +291,8 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   NodeLedger ledger_;
   quota::ZookeeperConnector connector_;
   NodeSale sale_;
-  const std::unique_ptr<AccessLog> access_log_;  // null: off
+  const std::unique_ptr<AccessLog> access_log_;      // null: off
+  const std::unique_ptr<CallMetrics> call_metrics_;  // null if nobody is shown them
   BuyerCalls buyer_calls_;
   OperatorCalls operator_calls_;
 
@@ -278,6 +311,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   // Last: they use the others.
   std::unique_ptr<PeriodicTask> check_calls_task_;
   std::unique_ptr<PeriodicTask> probe_task_;
+  std::unique_ptr<NodeMetrics> metrics_;
 };
 
 FrontNode::FrontNode(const ServerOptions& options, EndRequested end_requested)

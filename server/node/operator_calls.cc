@@ -30,6 +30,17 @@ AuditHandler::Logs LogsOf(NodeLedger* ledger) {
   };
 }
 
+ClusterHandler::Shards SettingsOf(NodeLedger* ledger) {
+  return [ledger] {
+    std::vector<ClusterHandler::ShardOfCluster> shards;
+    const storage::ShardList all = ledger->shards().All();
+    // A single one is asked in any case.
+    for (const auto& shard : all)
+      shards.push_back({shard->name, all.size() == 1 || shard->Answers() ? shard->stock : nullptr});
+    return shards;
+  };
+}
+
 CountHoldsAt HoldsOf(NodeLedger* ledger) {
   return [ledger](const std::string& shard,
                   absl::Span<const std::string> sku_ids) -> absl::StatusOr<std::vector<storage::SkuHolds>> {
@@ -48,10 +59,11 @@ storage::PoolOptions MovePool(const ServerOptions& options, const std::string& d
 }  // namespace
 
 OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
-                             AccessLog* access_log)
+                             CallMetrics* metrics, AccessLog* access_log)
     : announcer_(sessions),
       mover_(&ledger->stock(), &announcer_),
       skus_(&ledger->stock(), &announcer_, storage::Clock::Real(), HoldsOf(ledger)),
+      sku_changes_(&ledger->stock(), &announcer_, storage::Clock::Real()),
       stock_(&ledger->stock(), &announcer_, storage::Clock::Real()),
       quota_(&ledger->stock(), &mover_, sessions, storage::Clock::Real()),
       nodes_(&ledger->stock(), sessions, storage::Clock::Real()),
@@ -64,6 +76,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                 storage::Clock::Real()),
       shards_(&ledger->shards(), &announcer_, storage::Clock::Real(),
               [options](const std::string& dsn) { return MovePool(options, dsn); }),
+      cluster_(SettingsOf(ledger)),
       looks_(std::make_unique<storage::BoundedExecutor>(kLookThreads, kLookThreads)),
       status_(&ledger->shards(), sessions, looks_.get(), storage::Clock::Real()),
       traffic_(&ledger->stock(), sessions, looks_.get(), storage::Clock::Real()),
@@ -73,6 +86,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
       move_executor_(std::make_unique<storage::BoundedExecutor>(1, 1)),
       status_executor_(std::make_unique<storage::BoundedExecutor>(kStatusThreads, kStatusQueue)),
       service_(MakeAdminService({.sku = &skus_,
+                                 .sku_change = &sku_changes_,
                                  .stock = &stock_,
                                  .quota = &quota_,
                                  .node = &nodes_,
@@ -83,9 +97,11 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                                  .payment = &payments_,
                                  .preview = &previews_,
                                  .shard = &shards_,
+                                 .cluster = &cluster_,
                                  .status = &status_,
                                  .traffic = &traffic_},
                                 {.clock = storage::Clock::Real(),
+                                 .metrics = metrics,
                                  .answers = &answers_,
                                  .exports = &exports_,
                                  .access_log = access_log,

@@ -3,11 +3,13 @@
 
 #include <grpcpp/impl/service_type.h>
 
+#include <cstddef>
 #include <memory>
 
 #include "quota/coordination/announcer.h"
 #include "quota/coordination/quota_mover.h"
 #include "server/handlers/audit_handler.h"
+#include "server/handlers/cluster_handler.h"
 #include "server/handlers/coordination_handler.h"
 #include "server/handlers/node_handler.h"
 #include "server/handlers/outbox_handler.h"
@@ -15,6 +17,7 @@
 #include "server/handlers/preview_handler.h"
 #include "server/handlers/quota_handler.h"
 #include "server/handlers/shard_handler.h"
+#include "server/handlers/sku_change_handler.h"
 #include "server/handlers/sku_handler.h"
 #include "server/handlers/status_handler.h"
 #include "server/handlers/stock_handler.h"
@@ -24,6 +27,7 @@
 #include "server/process/options.h"
 #include "server/rpc/access_log.h"
 #include "server/rpc/answer_budget.h"
+#include "server/rpc/call_metrics.h"
 #include "storage/bounded_executor.h"
 
 namespace tranche::server {
@@ -31,11 +35,15 @@ namespace tranche::server {
 // Thread-safe, except for ending. Outlived by its dependencies.
 class OperatorCalls {
  public:
-  // `access_log`: null for none.
-  OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
+  // `metrics` may be null: then calls are not counted by method; so may `access_log`: then they have no lines.
+  OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions, CallMetrics* metrics,
                 AccessLog* access_log);
 
   grpc::Service* service() { return service_.get(); }
+
+  // Calls that wait for a thread. Not after StopThreads.
+  size_t queued() const { return executor_->queued(); }
+  size_t queued_moves() const { return move_executor_->queued(); }
 
   // Ends the threads; what is queued still runs. Call it when no call is under way any more.
   void StopThreads();
@@ -44,6 +52,7 @@ class OperatorCalls {
   quota::Announcer announcer_;
   quota::QuotaMover mover_;
   SkuHandler skus_;
+  SkuChangeHandler sku_changes_;
   StockHandler stock_;
   QuotaHandler quota_;
   NodeHandler nodes_;
@@ -54,6 +63,7 @@ class OperatorCalls {
   PaymentHandler payments_;
   PreviewHandler previews_;
   ShardHandler shards_;
+  ClusterHandler cluster_;
   std::unique_ptr<storage::BoundedExecutor> looks_;  // for questions of the next two
   StatusHandler status_;
   TrafficHandler traffic_;

@@ -220,6 +220,17 @@ void AddBackends(Parser& parser, BackendOptions* options) {
   AddPatience(parser, options);
 }
 
+void AddMetrics(Parser& parser, MetricsOptions* options) {
+  parser.Group("Metrics");
+  parser
+      .Add("metrics-listen", &options->listen, "HOST:PORT",
+           "Where to serve /metrics, /livez and /readyz over HTTP, to everybody who can connect; port 0 takes a free "
+           "one "
+           "[default: nowhere]")
+      ->check(CheckAddress, "");
+  parser.Add("metrics-port-file", &options->port_file, "FILE", "Write the port of --metrics-listen into this file");
+}
+
 void AddListening(Parser& parser, ServerOptions* options) {
   parser.Group("Listening");
   parser.Add("listen", &options->listen, "HOST:PORT", "Where to serve gRPC; port 0 takes a free one")
@@ -369,6 +380,9 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
   AddStreams(parser, options);
   AddLimits(parser, options);
   AddLog(parser, options);
+  AddMetrics(parser, &options->metrics);
+  parser.AddNumber("metrics-skus", &options->metrics.skus, 0, 1000, "N",
+                   "SKUs with series of their own: those with the most traffic; the others are summed as \"other\"");
   return parser.Parse(argc, argv, out, err);
 }
 
@@ -388,6 +402,7 @@ std::optional<int> ParseBalancerOptions(int argc, const char* const* argv, Balan
                    "Keep a TCP connection to each front node's --advertise address while leading, so that a dead "
                    "process's units go to others at once; off: when its ZooKeeper session ends");
   AddLogFormat(parser, &options->log_format);
+  AddMetrics(parser, &options->metrics);
   return parser.Parse(argc, argv, out, err);
 }
 
@@ -410,6 +425,7 @@ std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerP
   AddSinks(parser, options, &sinks, &secret_files);
   AddRetention(parser, options);
   AddLogFormat(parser, &options->log_format);
+  AddMetrics(parser, &options->metrics);
   parser.Footer(kWorkerFooter);
   if (const std::optional<int> done = parser.Parse(argc, argv, out, err)) return done;
   absl::StatusOr<std::vector<SinkSpec>> specs = ParseSinks(sinks, secret_files);

@@ -9,6 +9,7 @@
 
 #include "absl/time/time.h"
 #include "server/process/log_format.h"
+#include "server/process/metrics_options.h"
 #include "server/process/sink_spec.h"
 
 namespace tranche::server {
@@ -31,6 +32,7 @@ struct ServerOptions {
   LogFormat log_format = LogFormat::kText;
   AccessLogMode access_log = AccessLogMode::kOff;
   int access_log_sample = 1;  // one of so many
+  MetricsOptions metrics;
 
   std::string listen = "127.0.0.1:7400";
   std::string advertise;  // "": from listen, with the host name for a wildcard
@@ -74,6 +76,7 @@ struct BalancerProcessOptions {
 
   BackendOptions backends;
   LogFormat log_format = LogFormat::kText;
+  MetricsOptions metrics;
   std::string name;  // "": host name and process id
   bool probe_nodes = true;
 };
@@ -81,6 +84,7 @@ struct BalancerProcessOptions {
 struct WorkerProcessOptions {
   BackendOptions backends;  // no ZooKeeper
   LogFormat log_format = LogFormat::kText;
+  MetricsOptions metrics;
   std::string name;  // "": host name and process id
 
   bool expire = true;

@@ -82,18 +82,17 @@ std::function<void()> CallContext::Canceller() const {
 
 grpc::Status CallContext::Conclude(const absl::Status& outcome, const absl::Status& told) const {
   grpc::Status answer = grpc::Status::OK;
-  if (!outcome.ok()) {
+  if (absl::IsCancelled(outcome)) {
+    // No error of ours has this code.
+    answer = grpc::Status::CANCELLED;
+  } else if (!outcome.ok()) {
     AddPushback(outcome, context_);
     answer = ToGrpcStatus(outcome);
     LogFault(outcome, answer);
   }
+  meter_.End(answer.error_code());
   if (access_log_ != nullptr) LogAccess(answer.error_code(), outcome.ok() ? told : outcome);
   return answer;
-}
-
-grpc::Status CallContext::End(const grpc::Status& status) const {
-  if (access_log_ != nullptr) LogAccess(status.error_code(), absl::OkStatus());
-  return status;
 }
 
 // The cause is logged where it occurred. Logged at a bounded rate: writing a flood of lines would delay other answers.

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "server/rpc/access_log.h"
+#include "server/rpc/call_metrics.h"
 #include "server/rpc/call_policy.h"
 #include "storage/base/log_trace.h"
 
@@ -22,9 +23,9 @@ class CallContext {
  public:
   // `context` lives until the call is finished, `policy` longer.
   // `access_log` lives longer, too; null: calls have no lines.
-  CallContext(grpc::CallbackServerContext* context, const CallPolicy* policy, absl::Time deadline,
-              AccessLog* access_log = nullptr)
-      : context_(context), policy_(policy), deadline_(deadline), access_log_(access_log) {
+  CallContext(grpc::CallbackServerContext* context, const CallPolicy* policy, absl::Time deadline, CallMeter meter,
+              AccessLog* access_log)
+      : context_(context), policy_(policy), deadline_(deadline), meter_(meter), access_log_(access_log) {
     if (access_log_ != nullptr) began_at_ = access_log_->Now();
   }
 
@@ -50,12 +51,14 @@ class CallContext {
   // What the call is about, for the access log. `id` lives until the call is finished.
   void SetReservation(const std::string* id) { reservation_id_ = id; }
 
-  // The status to finish the call with. Adds "grpc-retry-pushback-ms" for gRPC clients that retry by themselves, and
-  // logs the caller if the error is internal or the outcome unknown. Call it once, right before Finish. `told`: a
-  // refusal that an OK answer carries, for the access log.
+  // The status to finish the call with: OK, an error of errors.h, or kCancelled for a caller who is gone or takes
+  // nothing. Adds "grpc-retry-pushback-ms" for gRPC clients that retry by themselves, counts the answer, and logs the
+  // caller if the error is internal or the outcome unknown. Call it once, right before Finish. `told`: a refusal that
+  // an OK answer carries, for the access log.
   grpc::Status Conclude(const absl::Status& outcome, const absl::Status& told = absl::OkStatus()) const;
-  // For streams that end with a status of gRPC's own: `status`, which the access log hears of. Instead of Conclude.
-  grpc::Status End(const grpc::Status& status) const;
+
+  // For the counts of a stream's messages.
+  const CallMeter& meter() const { return meter_; }
 
   // Before the reactor has sent anything.
   void AddInitialMetadata(const std::string& key, const std::string& value) const {
@@ -82,6 +85,7 @@ class CallContext {
   grpc::CallbackServerContext* context_;
   const CallPolicy* policy_;
   absl::Time deadline_;
+  CallMeter meter_;
   AccessLog* access_log_;
   absl::Time began_at_ = absl::InfinitePast();  // only for the access log
   const std::string* reservation_id_ = nullptr;

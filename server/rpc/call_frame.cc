@@ -14,8 +14,10 @@ absl::StatusOr<absl::Time> CallFrame::Admit(const grpc::CallbackServerContext& c
   return deadline;
 }
 
-CallContext CallFrame::ContextOfStream(grpc::CallbackServerContext* context, const CallPolicy& policy) const {
-  return CallContext(context, &policy, DeadlineOf(*context).value_or(absl::InfiniteFuture()), access_log);
+CallContext CallFrame::ContextOfStream(grpc::CallbackServerContext* context, const CallPolicy& policy,
+                                       MethodMetrics* metrics) const {
+  return CallContext(context, &policy, DeadlineOf(*context).value_or(absl::InfiniteFuture()), CallMeter(metrics),
+                     access_log);
 }
 
 storage::Executor* CallFrame::ExecutorFor(const CallPolicy& policy) const {

@@ -26,6 +26,7 @@
 #include "absl/time/time.h"
 #include "google/protobuf/descriptor.h"
 #include "server/rpc/call_frame.h"
+#include "server/rpc/call_metrics.h"
 #include "server/rpc/call_policy.h"
 #include "server/rpc/malformed_request.h"
 #include "server/rpc/reply.h"
@@ -46,8 +47,8 @@ struct CallEntry {
   MethodShape shape;
   bool blocks;        // then it must not run inline
   bool large_answer;  // is counted while its caller does not take it (AnswerBudget)
-  // What gRPC runs for each call. The frame outlives it.
-  std::function<std::unique_ptr<grpc::internal::MethodHandler>(const CallFrame& frame)> bind;
+  // What gRPC runs for each call. The frame outlives it, and so do the metrics, which may be null.
+  std::function<std::unique_ptr<grpc::internal::MethodHandler>(const CallFrame& frame, MethodMetrics* metrics)> bind;
 };
 
 // The kinds of handlers. All are called by many threads at once. They may use the context and the request until the
@@ -79,11 +80,12 @@ concept NamesReservation = requires(const Request& request) {
 template <typename Request, typename Response, typename ReplyOfCall, typename Serve>
 CallEntry UnaryCall(CallPolicy policy, bool blocks, Serve serve) {
   using Wire = typename ReplyOfCall::Wire;
-  const auto bind = [policy, serve](const CallFrame& frame) {
-    return RefuseMalformed(std::make_unique<grpc::internal::CallbackUnaryHandler<Request, Wire>>(
-        [policy, serve, &frame](grpc::CallbackServerContext* context, const Request* request, Wire* wire) {
+  const auto bind = [policy, serve](const CallFrame& frame, MethodMetrics* metrics) {
+    auto serving = std::make_unique<grpc::internal::CallbackUnaryHandler<Request, Wire>>(
+        [policy, serve, &frame, metrics](grpc::CallbackServerContext* context, const Request* request, Wire* wire) {
+          const CallMeter meter(metrics);
           const absl::StatusOr<absl::Time> deadline = frame.Admit(*context);
-          CallContext call(context, &policy, deadline.value_or(absl::InfinitePast()), frame.access_log);
+          CallContext call(context, &policy, deadline.value_or(absl::InfinitePast()), meter, frame.access_log);
           if constexpr (NamesReservation<Request>) call.SetReservation(&request->reservation_id());
           // Null for callers who send no trace.
           const ScopedTrace trace(call.trace());
@@ -95,7 +97,8 @@ CallEntry UnaryCall(CallPolicy policy, bool blocks, Serve serve) {
             reply.Finish(may_begin);
           }
           return reply.reactor();
-        }));
+        });
+    return RefuseMalformed(std::move(serving), metrics);
   };
   constexpr bool kLargeAnswer = std::is_base_of_v<LargeReplyBase, ReplyOfCall>;
   return {policy, {Request::descriptor(), Response::descriptor()}, blocks, kLargeAnswer, bind};
@@ -168,11 +171,12 @@ CallEntry BlockingCall(CallPolicy policy, Handler* handler,
 
 template <typename Request, typename Response>
 CallEntry ServerStreamCall(CallPolicy policy, ServerStreamHandler<Request, Response> handler) {
-  const auto bind = [policy, handler](const CallFrame& frame) {
-    return RefuseMalformed(std::make_unique<grpc::internal::CallbackServerStreamingHandler<Request, Response>>(
-        [policy, handler, &frame](grpc::CallbackServerContext* context, const Request* request) {
-          return handler(frame.ContextOfStream(context, policy), frame, *request);
-        }));
+  const auto bind = [policy, handler](const CallFrame& frame, MethodMetrics* metrics) {
+    auto serving = std::make_unique<grpc::internal::CallbackServerStreamingHandler<Request, Response>>(
+        [policy, handler, &frame, metrics](grpc::CallbackServerContext* context, const Request* request) {
+          return handler(frame.ContextOfStream(context, policy, metrics), frame, *request);
+        });
+    return RefuseMalformed(std::move(serving), metrics);
   };
   return {policy,
           {Request::descriptor(), Response::descriptor(), /*client_streaming=*/false, /*server_streaming=*/true},
@@ -183,10 +187,10 @@ CallEntry ServerStreamCall(CallPolicy policy, ServerStreamHandler<Request, Respo
 
 template <typename Request, typename Response>
 CallEntry BidiStreamCall(CallPolicy policy, BidiStreamHandler handler) {
-  const auto bind = [policy, handler](const CallFrame& frame) {
+  const auto bind = [policy, handler](const CallFrame& frame, MethodMetrics* metrics) {
     return std::make_unique<grpc::internal::CallbackBidiHandler<grpc::ByteBuffer, grpc::ByteBuffer>>(
-        [policy, handler, &frame](grpc::CallbackServerContext* context) {
-          return handler(frame.ContextOfStream(context, policy), frame);
+        [policy, handler, &frame, metrics](grpc::CallbackServerContext* context) {
+          return handler(frame.ContextOfStream(context, policy, metrics), frame);
         });
   };
   return {policy,

@@ -33,6 +33,9 @@ std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
       BlockingCall({"ListSkus", kObserver, kAdmin, kYes}, to.sku, &SkuHandler::List),
       BlockingCall({"GetSku", kObserver, kAdmin, kYes}, to.sku, &SkuHandler::Get),
       BlockingCall({"CloseSku", kOperator, kAdmin, kYes}, to.sku, &SkuHandler::Close),
+      BlockingCall({"ReopenSku", kOperator, kAdmin, kYes}, to.sku_change, &SkuChangeHandler::Reopen),
+      BlockingCall({"SetSkuPaused", kOperator, kAdmin, kYes}, to.sku_change, &SkuChangeHandler::SetPaused),
+      BlockingCall({"UpdateSku", kOperator, kAdmin, kYes}, to.sku_change, &SkuChangeHandler::Update),
 
       BlockingCall({"AddStock", kOperator, kAdmin, kNo}, to.stock, &StockHandler::Add),
       BlockingCall({"ReduceStock", kOperator, kAdmin, kNo}, to.stock, &StockHandler::Reduce),
@@ -42,6 +45,9 @@ std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
       BlockingCall({"MoveQuota", kOperator, kAdmin, kNo}, to.quota, &QuotaHandler::Move),
       BlockingCall({"RebalanceQuota", kOperator, kAdmin, kYes}, to.quota, &QuotaHandler::Rebalance),
       BlockingCall({"SetQuotaFrozen", kOperator, kAdmin, kYes}, to.quota, &QuotaHandler::SetFrozen),
+
+      BlockingCall({"SetClusterFrozen", kOperator, kAdmin, kYes}, to.cluster, &ClusterHandler::SetFrozen),
+      BlockingCall({"GetClusterSettings", kObserver, kAdmin, kYes}, to.cluster, &ClusterHandler::Get),
 
       BlockingCall({"ListNodes", kObserver, kAdmin, kYes}, to.node, &NodeHandler::List),
       BlockingCall({"DrainNode", kOperator, kAdmin, kYes}, to.node, &NodeHandler::Drain),

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "server/handlers/audit_handler.h"
+#include "server/handlers/cluster_handler.h"
 #include "server/handlers/coordination_handler.h"
 #include "server/handlers/node_handler.h"
 #include "server/handlers/outbox_handler.h"
@@ -14,6 +15,7 @@
 #include "server/handlers/preview_handler.h"
 #include "server/handlers/quota_handler.h"
 #include "server/handlers/shard_handler.h"
+#include "server/handlers/sku_change_handler.h"
 #include "server/handlers/sku_handler.h"
 #include "server/handlers/status_handler.h"
 #include "server/handlers/stock_handler.h"
@@ -25,6 +27,7 @@ namespace tranche::server {
 
 struct AdminHandlers {
   SkuHandler* sku = nullptr;
+  SkuChangeHandler* sku_change = nullptr;
   StockHandler* stock = nullptr;
   QuotaHandler* quota = nullptr;
   NodeHandler* node = nullptr;
@@ -35,6 +38,7 @@ struct AdminHandlers {
   PaymentHandler* payment = nullptr;
   PreviewHandler* preview = nullptr;
   ShardHandler* shard = nullptr;
+  ClusterHandler* cluster = nullptr;
   StatusHandler* status = nullptr;
   TrafficHandler* traffic = nullptr;
 };

@@ -14,7 +14,11 @@
 namespace tranche::storage {
 namespace {
 
-bool IsOpen(const Sku& sku, absl::Time now) { return !sku.closed && sku.opens_at <= now && now < sku.closes_at; }
+bool IsPaused(const Sku& sku) { return sku.paused && !Mutated(Mutation::kSellsWhilePaused); }
+
+bool IsOpen(const Sku& sku, absl::Time now) {
+  return !sku.closed && !IsPaused(sku) && sku.opens_at <= now && now < sku.closes_at;
+}
 
 // Positions of the claims, smaller quantities first.
 std::vector<size_t> CommitOrder(absl::Span<const ReservationClaim> claims) {
@@ -192,6 +196,11 @@ CommitResult FakeLedger::Classify(const ReservationClaim& claim, IncarnationId i
   const Sku& sku = state->second.sku;
   const absl::Time now = DatabaseNow();
   if (sku.closed || now >= sku.closes_at) return RefusedClaim(Refusal::kSaleClosed);
+  if (IsPaused(sku)) {
+    CommitResult paused = RefusedClaim(Refusal::kSalePaused);
+    paused.pause_reason = sku.pause_reason;
+    return paused;
+  }
   if (now < sku.opens_at) return RefusedClaim(Refusal::kSaleNotOpen);
   if (claim.quantity < 1 || claim.quantity > sku.per_user_limit) return RefusedClaim(Refusal::kQuantityAboveUserLimit);
   if (LiveUnits(claim.sku_id, claim.user_id) + claim.quantity > sku.per_user_limit) {

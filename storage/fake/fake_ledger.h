@@ -45,6 +45,10 @@ class FakeLedger : public ReservationLedger,
   absl::StatusOr<Sku> GetSku(const std::string& sku_id) override;
   absl::StatusOr<std::vector<Sku>> ListSkus(const std::string& after, int limit) override;
   absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const std::string& actor) override;
+  absl::StatusOr<Sku> ReopenSku(const std::string& sku_id, const std::string& actor) override;
+  absl::StatusOr<Sku> SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
+                                   const std::string& actor) override;
+  absl::StatusOr<Sku> UpdateSku(const Sku& sku, const std::string& actor) override;
   absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
                                const std::string& actor) override;
   absl::StatusOr<ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
@@ -69,6 +73,8 @@ class FakeLedger : public ReservationLedger,
   absl::StatusOr<VerifyReport> VerifyPage(const VerifyPosition& after, int max_skus) override;
   absl::StatusOr<LedgerMark> Mark(const std::optional<LedgerMark>& earlier) override;
   absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const std::string& actor) override;
+  absl::Status SetClusterFrozen(bool frozen, const std::string& actor) override;
+  absl::StatusOr<ClusterSettings> ReadClusterSettings() override;
 
   using LifecycleLedger::CancelReservations;
   using LifecycleLedger::CommitCart;
@@ -143,7 +149,8 @@ class FakeLedger : public ReservationLedger,
     std::map<int, Slot> slots;  // by slot number; 0 is the pool
     // The slots of each slice, ascending by number: a SKU may have a thousand slices, and a call looks at few of them.
     std::map<IncarnationId, std::vector<Slot*>> slices;
-    int64_t pending = 0;  // number of reservations that wait for their payment
+    int32_t highest_limit = 0;  // per buyer, that it ever had: verification must not blame buyers of before
+    int64_t pending = 0;        // number of reservations that wait for their payment
 
     SkuState() = default;
     SkuState(const SkuState& other);
@@ -244,6 +251,10 @@ class FakeLedger : public ReservationLedger,
   bool IsLive(IncarnationId incarnation) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<SkuState*> Find(const std::string& sku_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static Sku Read(const SkuState& state);
+  // The CHECK constraints of the table sku.
+  static absl::Status CheckSku(const Sku& sku);
+  // Raises both versions, and keeps what depends on the terms.
+  void NoteNewTerms(SkuState& state) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static HeldSlice SumOf(IncarnationId holder, absl::Span<Slot* const> slots);
   static QuotaSnapshot Quota(const SkuState& state);
   // Keeps `pooled_` exact. Call it after every change of a pool, or of anything else that it depends on.
@@ -296,6 +307,7 @@ class FakeLedger : public ReservationLedger,
   std::set<std::string> returned_ ABSL_GUARDED_BY(mutex_);  // not acknowledged yet
   std::map<IncarnationId, std::set<std::string>> held_skus_ ABSL_GUARDED_BY(mutex_);
   std::vector<AuditEntry> audit_ ABSL_GUARDED_BY(mutex_);  // by id, from 1
+  ClusterSettings settings_ ABSL_GUARDED_BY(mutex_);
   std::map<Uuid, StoredBeat> beats_ ABSL_GUARDED_BY(mutex_);
 
   int fail_next_ ABSL_GUARDED_BY(mutex_) = 0;

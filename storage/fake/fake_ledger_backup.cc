@@ -23,12 +23,17 @@ struct FakeLedger::Backup {
   std::set<std::string> returned;
   std::map<IncarnationId, std::set<std::string>> held_skus;
   std::vector<AuditEntry> audit;
+  ClusterSettings settings;
   FakeOutbox::Backup outbox;
 };
 
 // The slices of the copy are made of its own slots.
 FakeLedger::SkuState::SkuState(const SkuState& other)
-    : sku(other.sku), slots(other.slots), slices(other.slices), pending(other.pending) {
+    : sku(other.sku),
+      slots(other.slots),
+      slices(other.slices),
+      highest_limit(other.highest_limit),
+      pending(other.pending) {
   for (auto& [holder, of_holder] : slices) {
     for (Slot*& slot : of_holder) slot = &slots.at(slot->number);
   }
@@ -53,6 +58,7 @@ std::shared_ptr<const FakeLedger::Backup> FakeLedger::Save() const {
                 .returned = returned_,
                 .held_skus = held_skus_,
                 .audit = audit_,
+                .settings = settings_,
                 .outbox = {}};
   if (outbox_ != nullptr) backup.outbox = outbox_->Save();
   return std::make_shared<const Backup>(std::move(backup));
@@ -79,6 +85,7 @@ void FakeLedger::Restore(const Backup& backup, Line line) {
   returned_ = backup.returned;
   held_skus_ = backup.held_skus;
   audit_ = backup.audit;
+  settings_ = backup.settings;
   if (outbox_ != nullptr) outbox_->Restore(backup.outbox);
 }
 

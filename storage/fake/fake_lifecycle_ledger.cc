@@ -366,7 +366,7 @@ std::optional<Uuid> FakeLedger::RebookedAs(const Uuid& reservation_id) const {
 bool FakeLedger::MayRebook(const Reservation& old) const {
   const SkuState& state = skus_.at(old.sku_id);
   const int64_t live_units = Mutated(Mutation::kLateForgetsLimit) ? 0 : LiveUnits(old.sku_id, old.user_id);
-  if (state.sku.closed || live_units + old.quantity > state.sku.per_user_limit) return false;
+  if (state.sku.closed || state.sku.paused || live_units + old.quantity > state.sku.per_user_limit) return false;
   // Those that retention has removed may have been this buyer's.
   const bool confirmed_ones_retired = std::any_of(retired_.begin(), retired_.end(), [&](const auto& entry) {
     return entry.first.first == old.sku_id && entry.second.live_units > 0;

@@ -2,9 +2,10 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "storage/base/status_macros.h"
 #include "storage/fake/fake_ledger.h"
@@ -14,38 +15,6 @@ namespace {
 
 constexpr int64_t kMaxStock = 1'000'000'000;
 constexpr size_t kMaxViolations = 1000;
-
-bool ValidSkuId(const std::string& id) {
-  return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](unsigned char c) {
-    return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
-  });
-}
-
-bool ValidCurrency(const std::string& currency) {
-  return currency.size() == 3 && std::all_of(currency.begin(), currency.end(), absl::ascii_isupper);
-}
-
-bool Between(int64_t value, int64_t low, int64_t high) { return low <= value && value <= high; }
-
-// The CHECK constraints of the table sku.
-absl::Status CheckSku(const Sku& sku) {
-  const auto invalid = [&sku](const char* what) {
-    return absl::InvalidArgumentError(absl::StrCat("SKU ", sku.sku_id, ": invalid ", what));
-  };
-  if (!ValidSkuId(sku.sku_id)) return invalid("id");
-  if (sku.title.size() > 256) return invalid("title");
-  if (!Between(sku.price_minor, 0, 1'000'000'000'000)) return invalid("price");
-  if (!ValidCurrency(sku.currency)) return invalid("currency");
-  if (!Between(sku.stock, 0, kMaxStock)) return invalid("stock");
-  if (!Between(sku.per_user_limit, 1, 1000)) return invalid("per-user limit");
-  if (!Between(absl::ToInt64Seconds(sku.hold), 1, 604800)) return invalid("hold");
-  if (!Between(sku.max_extensions, 0, 100)) return invalid("number of extensions");
-  const int64_t max_hold_s = absl::ToInt64Seconds(sku.max_hold);
-  if (max_hold_s != 0 && !Between(max_hold_s, absl::ToInt64Seconds(sku.hold), 2592000)) return invalid("longest hold");
-  if (!Between(sku.slots_per_slice, 1, 64)) return invalid("number of slots per slice");
-  if (sku.opens_at >= sku.closes_at) return invalid("sale window");
-  return absl::OkStatus();
-}
 
 absl::Status CheckUnits(int64_t units) {
   return units >= 1 ? absl::OkStatus() : absl::InvalidArgumentError("units must be at least 1");
@@ -86,6 +55,9 @@ absl::StatusOr<Sku> FakeLedger::CreateSku(const Sku& sku, const std::string& act
   state.sku.hold = absl::Seconds(absl::ToInt64Seconds(sku.hold));
   state.sku.max_hold = absl::Seconds(absl::ToInt64Seconds(sku.max_hold));
   state.sku.closed = false;
+  if (!sku.paused) state.sku.pause_reason.clear();
+  state.sku.terms_version = 1;
+  state.highest_limit = sku.per_user_limit;
   state.sku.quota_frozen = false;
   state.sku.unsold = 0;
   state.sku.quota_version = 1;
@@ -93,8 +65,8 @@ absl::StatusOr<Sku> FakeLedger::CreateSku(const Sku& sku, const std::string& act
   state.slots[0].Move(sku.stock, 1);
   ListIfPooled(state);
   Audit(actor, "create_sku", sku.sku_id, kPool, "{}",
-        absl::StrCat("{\"stock\": ", sku.stock, ", \"presplit\": ", BoolText(sku.presplit),
-                     ", \"price_minor\": ", sku.price_minor, "}"));
+        absl::StrCat("{\"stock\": ", sku.stock, sku.paused ? ", \"paused\": true" : "",
+                     ", \"presplit\": ", BoolText(sku.presplit), ", \"price_minor\": ", sku.price_minor, "}"));
   return Read(state);
 }
 
@@ -122,8 +94,7 @@ absl::StatusOr<Sku> FakeLedger::CloseSku(const std::string& sku_id, const std::s
   Sku& sku = state->sku;
   if (!sku.closed) {
     sku.closed = true;
-    ++sku.quota_version;
-    ListIfPooled(*state);
+    NoteNewTerms(*state);
     Audit(actor, "close_sku", sku_id, kPool, "{\"state\": \"OPEN\"}", "{\"state\": \"CLOSED\"}");
   }
   return Read(*state);
@@ -258,7 +229,7 @@ void FakeLedger::VerifySku(const SkuState& state, const SoldUnits& sold, VerifyR
     violated("pool_waiting", absl::StrCat("the pool has ", state.pool().remaining));
   }
   for (const auto& [user, units] : sold.live_by_user) {
-    if (units > sku.per_user_limit) violated("user_limit", absl::StrCat("user ", user, " has ", units));
+    if (units > state.highest_limit) violated("user_limit", absl::StrCat("user ", user, " has ", units));
   }
 }
 

@@ -32,6 +32,18 @@ class ForwardingStockLedger : public StockLedger {
     return Forward(LedgerCall::ChangeSku("CloseSku"),
                    [&](SkuLedger& target) { return target.CloseSku(sku_id, actor); });
   }
+  absl::StatusOr<Sku> ReopenSku(const std::string& sku_id, const std::string& actor) override {
+    return Forward(LedgerCall::ChangeSku("ReopenSku"),
+                   [&](SkuLedger& target) { return target.ReopenSku(sku_id, actor); });
+  }
+  absl::StatusOr<Sku> SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
+                                   const std::string& actor) override {
+    return Forward(LedgerCall::ChangeSku("SetSkuPaused"),
+                   [&](SkuLedger& target) { return target.SetSkuPaused(sku_id, paused, reason, actor); });
+  }
+  absl::StatusOr<Sku> UpdateSku(const Sku& sku, const std::string& actor) override {
+    return Forward(LedgerCall::ChangeSku("UpdateSku"), [&](SkuLedger& target) { return target.UpdateSku(sku, actor); });
+  }
   absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
                                const std::string& actor) override {
     return Forward(LedgerCall::ChangeSku("AddStock"),
@@ -115,6 +127,15 @@ class ForwardingStockLedger : public StockLedger {
   absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const std::string& actor) override {
     return Forward(LedgerCall::ChangeStock("BeginHistory"),
                    [&](HistoryLedger& target) { return target.BeginHistory(above, actor); });
+  }
+
+  absl::Status SetClusterFrozen(bool frozen, const std::string& actor) override {
+    return Forward(LedgerCall::ChangeStock("SetClusterFrozen"),
+                   [&](SettingsLedger& target) { return target.SetClusterFrozen(frozen, actor); });
+  }
+  absl::StatusOr<ClusterSettings> ReadClusterSettings() override {
+    return Forward(LedgerCall::Read("ReadClusterSettings"),
+                   [](SettingsLedger& target) { return target.ReadClusterSettings(); });
   }
 
  private:

@@ -78,6 +78,8 @@ struct CommitResult {
   int64_t slice_version = 0;
   // For kRefused. kSkuMoving: the SKU is on its way to another shard, or gone there, and nothing was decided.
   Refusal refusal = Refusal::kNone;
+  // For kSalePaused: what buyers are told about it.
+  std::string pause_reason = {};
 };
 
 inline CommitResult RefusedClaim(Refusal refusal) {

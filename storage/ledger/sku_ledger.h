@@ -30,6 +30,9 @@ struct Sku {
   absl::Time opens_at = absl::InfinitePast();
   absl::Time closes_at = absl::InfiniteFuture();
   bool closed = false;
+  // Nothing is sold of it until it is resumed; `pause_reason` is told to buyers, "" for none. CreateSku may begin so.
+  bool paused = false;
+  std::string pause_reason = {};
   int32_t slots_per_slice = 1;
   // Split over all live nodes before anybody asks. Otherwise the units wait in the pool until a node's first request
   // makes demand: for a long tail of SKUs, which would otherwise need a slot row and a znode per node and SKU.
@@ -41,8 +44,13 @@ struct Sku {
   // Read from the slots and, for `holds_may_lapse`, the reservations; ignored by CreateSku.
   int64_t unsold = 0;
   int64_t quota_version = 0;
+  // Grows with every change of its terms: update, pause, resume, close, reopen.
+  int64_t terms_version = 0;
   bool holds_may_lapse = false;
 };
+
+// The most characters of a pause's reason.
+inline constexpr int kMaxPauseReason = 200;
 
 // Fewer unsold units than this are scarce: a claim may ask for more than there are, so their number is announced. The
 // bound keeps a SKU with a high limit from changing its version with every returned unit (return_units.sql has it,
@@ -64,7 +72,18 @@ class SkuLedger {
   virtual absl::StatusOr<Sku> GetSku(const std::string& sku_id) = 0;
   // Ascending by id, those after `after` ("" = from the start), at most `limit`.
   virtual absl::StatusOr<std::vector<Sku>> ListSkus(const std::string& after, int limit) = 0;
+  // Ends the sale until it is reopened. Slices stay as they are. Repeating it changes and audits nothing; so it is with
+  // the next two.
   virtual absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const std::string& actor) = 0;
+  virtual absl::StatusOr<Sku> ReopenSku(const std::string& sku_id, const std::string& actor) = 0;
+  // Pauses or resumes the sale. Once a pause has returned, no claim is booked, not even one that was under way; what
+  // was reserved goes on, and units move on. `reason` as in Sku; it is ignored when resuming.
+  virtual absl::StatusOr<Sku> SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
+                                           const std::string& actor) = 0;
+  // Gives the SKU the title, price, limit, hold, extensions, window and presplit of `sku`, for claims that are booked
+  // from then on. kAborted if its terms have another version than sku.terms_version, and are not these already: so it
+  // can be repeated. Other fields are ignored.
+  virtual absl::StatusOr<Sku> UpdateSku(const Sku& sku, const std::string& actor) = 0;
   // Adds units to the pool. With `expected_stock`, kAborted when the SKU's stock differs. Only operators change the
   // stock, so this detects a concurrent change, and makes a call whose answer was lost safe to repeat.
   virtual absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,

@@ -6,6 +6,7 @@
 #include "storage/ledger/history_ledger.h"
 #include "storage/ledger/incarnation_ledger.h"
 #include "storage/ledger/quota_ledger.h"
+#include "storage/ledger/settings_ledger.h"
 #include "storage/ledger/sku_ledger.h"
 
 namespace tranche::storage {
@@ -14,6 +15,7 @@ class StockLedger : public SkuLedger,
                     public QuotaLedger,
                     public IncarnationLedger,
                     public AuditLedger,
-                    public HistoryLedger {};
+                    public HistoryLedger,
+                    public SettingsLedger {};
 
 }  // namespace tranche::storage

@@ -6,6 +6,7 @@
 // machine says which came first.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -31,6 +32,7 @@ struct PendingChange {
   // See GroupCommit.
   bool in_doubt = false;
   bool slow = false;
+  absl::Time queued_at = absl::InfinitePast();
 };
 
 // How changes are batched and sent: see GroupCommit.
@@ -40,6 +42,8 @@ class ChangeWork {
   using Result = ChangeResult;
   static constexpr const char* kRequests = "changes of reservations";
   static constexpr int kQueues = 3;
+  // Of the queues.
+  static constexpr std::array<const char*, kQueues> kKinds = {"confirm", "cancel", "extend"};
 
   explicit ChangeWork(LifecycleLedger* ledger) : ledger_(ledger) {}
 
@@ -74,6 +78,9 @@ class ChangePipeline {
   void Stop() { group_.Stop(); }
 
   PipelineStats Stats() const { return group_.Stats(); }
+  // By kind, in the order of ChangeWork::kKinds.
+  std::array<int64_t, ChangeWork::kQueues> Waiting() const { return group_.Waiting(); }
+  const CommitMetrics& metrics(size_t kind) const { return group_.metrics(kind); }
 
  private:
   friend class ChangeLane;

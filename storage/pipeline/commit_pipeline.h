@@ -30,6 +30,7 @@ struct PendingCommit {
   // See GroupCommit.
   bool in_doubt = false;
   bool slow = false;
+  absl::Time queued_at = absl::InfinitePast();
 };
 
 // How claims are batched and sent: see GroupCommit.
@@ -72,6 +73,7 @@ class CommitPipeline {
   void Stop() { group_.Stop(); }
 
   PipelineStats Stats() const { return group_.Stats(); }
+  const CommitMetrics& metrics() const { return group_.metrics(0); }
 
  private:
   friend class CommitLane;

@@ -111,6 +111,7 @@ LaneNext GroupCommitLane<Work>::Commit() {
   absl::StatusOr<Results> results = work_.Send(batch_, ModeOfTry());
   const absl::Time now = group_->clock_->Now();
   report_.template Note<Work>(batch_, now - began_at, results.status(), now);
+  group_->MetricsOf(batch_.front()).NoteTry(batch_.size(), now - began_at, results.status());
   if (results.ok()) {
     group_->LedgerAnswers();
     max_batch_ = std::min(max_batch_ + max_batch_ / 8 + 1, static_cast<size_t>(group_->options_.max_batch));

@@ -1,6 +1,7 @@
 #include "storage/postgres/commit_row.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "absl/strings/string_view.h"
@@ -36,6 +37,7 @@ class ClaimColumns {
         outcome_(ColumnOf(rows, "outcome")),
         state_(ColumnOf(rows, "state")),
         slice_version_(ColumnOf(rows, "slice_version")),
+        cancel_reason_(ColumnOf(rows, "cancel_reason")),
         reservation_(ReservationColumns(rows)) {}
 
   size_t IndexOf(const pqxx::row& row) const { return row[index_].as<size_t>() - 1; }
@@ -44,6 +46,7 @@ class ClaimColumns {
   CommitResult Read(const pqxx::row& row, const ReservationClaim& claim) const {
     CommitResult result = CommitOf(TextOf(row[outcome_]));
     if (result.outcome == CommitOutcome::kShort) result.slice_version = row[slice_version_].as<int64_t>();
+    if (result.refusal == Refusal::kSalePaused) result.pause_reason = row[cancel_reason_].as<std::string>("");
     const bool exists = result.outcome == CommitOutcome::kCreated || result.outcome == CommitOutcome::kReplayed;
     // Such a line would have been created, but its cart was not committed.
     if (!exists || row[state_].is_null()) return result;
@@ -57,7 +60,7 @@ class ClaimColumns {
   }
 
  private:
-  const ColumnIndex index_, outcome_, state_, slice_version_;
+  const ColumnIndex index_, outcome_, state_, slice_version_, cancel_reason_;
   const Columns<Reservation> reservation_;
 };
 

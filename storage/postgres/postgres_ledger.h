@@ -39,6 +39,10 @@ class PostgresStockLedger : public StockLedger {
   absl::StatusOr<Sku> GetSku(const std::string& sku_id) override;
   absl::StatusOr<std::vector<Sku>> ListSkus(const std::string& after, int limit) override;
   absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const std::string& actor) override;
+  absl::StatusOr<Sku> ReopenSku(const std::string& sku_id, const std::string& actor) override;
+  absl::StatusOr<Sku> SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
+                                   const std::string& actor) override;
+  absl::StatusOr<Sku> UpdateSku(const Sku& sku, const std::string& actor) override;
   absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
                                const std::string& actor) override;
   absl::StatusOr<ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
@@ -63,6 +67,8 @@ class PostgresStockLedger : public StockLedger {
   absl::StatusOr<VerifyReport> VerifyPage(const VerifyPosition& after, int max_skus) override;
   absl::StatusOr<LedgerMark> Mark(const std::optional<LedgerMark>& earlier) override;
   absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const std::string& actor) override;
+  absl::Status SetClusterFrozen(bool frozen, const std::string& actor) override;
+  absl::StatusOr<ClusterSettings> ReadClusterSettings() override;
 
  private:
   absl::StatusOr<VerifyReport> ReadVerified(const std::string& sku_id, const std::string& after, int max_skus);

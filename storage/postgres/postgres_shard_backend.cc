@@ -80,4 +80,17 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const Postgre
   executor = executor_.get();
 }
 
+std::vector<ConnectionCounts> PostgresShardBackend::Connections() const {
+  std::vector<ConnectionCounts> counts;
+  const auto add = [&counts](const char* name, const ConnectionPool& pool) {
+    const PoolUse now = pool.use();
+    counts.push_back({.pool = name, .used = now.in_use, .idle = now.open - now.in_use, .limit = now.limit});
+  };
+  add("commit", commit_pool_);
+  add("change", change_pool_);
+  add("call", call_pool_);
+  add("verify", verify_pool_);
+  return counts;
+}
+
 }  // namespace tranche::storage

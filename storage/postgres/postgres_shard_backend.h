@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "storage/bounded_executor.h"
 #include "storage/pipeline/cart_pipeline.h"
@@ -46,6 +47,7 @@ class PostgresShardBackend : public ShardBackend {
   void GiveUpLedger() override {
     for (ConnectionPool* pool : {&commit_pool_, &call_pool_, &change_pool_, &verify_pool_}) pool->GiveUp();
   }
+  std::vector<ConnectionCounts> Connections() const override;
   void StopExecutor() override { executor_.reset(); }
   void StopPipelines() override {
     claims_.reset();

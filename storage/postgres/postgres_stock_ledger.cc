@@ -19,6 +19,12 @@ std::optional<int64_t> FiniteMicros(absl::Time time) {
   return absl::ToUnixMicros(time);
 }
 
+// nullopt: none.
+std::optional<int64_t> WholeSeconds(absl::Duration duration) {
+  const int64_t seconds = absl::ToInt64Seconds(duration);
+  return seconds == 0 ? std::nullopt : std::make_optional(seconds);
+}
+
 AuditEntry ToAuditEntry(const pqxx::row& row) {
   return AuditEntry{.id = row.at(0).as<int64_t>(),
                     .at = TimeOf(row.at(1)),
@@ -40,12 +46,12 @@ Sku PostgresStockLedger::AtShard(Sku sku) const {
 absl::StatusOr<Sku> PostgresStockLedger::CreateSku(const Sku& sku, const std::string& actor) {
   const NullableNumber opens(FiniteMicros(sku.opens_at));
   const NullableNumber closes(FiniteMicros(sku.closes_at));
-  const int64_t max_hold_s = absl::ToInt64Seconds(sku.max_hold);
-  const NullableNumber max_hold(max_hold_s == 0 ? std::nullopt : std::make_optional(max_hold_s));
-  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kNever, "create_sku", sku.sku_id, sku.title, sku.price_minor,
-                                         sku.currency, sku.stock, sku.per_user_limit, absl::ToInt64Seconds(sku.hold),
-                                         opens.parameter(), closes.parameter(), sku.slots_per_slice, actor,
-                                         sku.presplit, sku.max_extensions, max_hold.parameter()));
+  const NullableNumber max_hold(WholeSeconds(sku.max_hold));
+  ASSIGN_OR_RETURN(const auto rows,
+                   Call(*pool_, Repeat::kNever, "create_sku", sku.sku_id, sku.title, sku.price_minor, sku.currency,
+                        sku.stock, sku.per_user_limit, absl::ToInt64Seconds(sku.hold), opens.parameter(),
+                        closes.parameter(), sku.slots_per_slice, actor, sku.presplit, sku.max_extensions,
+                        max_hold.parameter(), sku.paused, sku.pause_reason));
   ASSIGN_OR_RETURN(const bool created, ReadValue<bool>(Repeat::kNever, rows));
   if (!created) return absl::AlreadyExistsError(absl::StrCat("SKU ", sku.sku_id, " exists"));
   return GetSku(sku.sku_id);
@@ -73,6 +79,35 @@ absl::StatusOr<Sku> PostgresStockLedger::CloseSku(const std::string& sku_id, con
   ASSIGN_OR_RETURN(const bool known, ReadValue<bool>(Repeat::kIfAnswerLost, rows));
   if (!known) return NoSuchSku(sku_id);
   return GetSku(sku_id);
+}
+
+absl::StatusOr<Sku> PostgresStockLedger::ReopenSku(const std::string& sku_id, const std::string& actor) {
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "reopen_sku", sku_id, actor));
+  ASSIGN_OR_RETURN(const bool known, ReadValue<bool>(Repeat::kIfAnswerLost, rows));
+  if (!known) return NoSuchSku(sku_id);
+  return GetSku(sku_id);
+}
+
+absl::StatusOr<Sku> PostgresStockLedger::SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
+                                                      const std::string& actor) {
+  ASSIGN_OR_RETURN(const auto rows,
+                   Call(*pool_, Repeat::kIfAnswerLost, "set_sku_paused", sku_id, paused, reason, actor));
+  ASSIGN_OR_RETURN(const bool known, ReadValue<bool>(Repeat::kIfAnswerLost, rows));
+  if (!known) return NoSuchSku(sku_id);
+  return GetSku(sku_id);
+}
+
+absl::StatusOr<Sku> PostgresStockLedger::UpdateSku(const Sku& sku, const std::string& actor) {
+  const NullableNumber opens(FiniteMicros(sku.opens_at));
+  const NullableNumber closes(FiniteMicros(sku.closes_at));
+  const NullableNumber max_hold(WholeSeconds(sku.max_hold));
+  ASSIGN_OR_RETURN(const auto rows,
+                   Call(*pool_, Repeat::kIfAnswerLost, "update_sku", sku.sku_id, sku.terms_version, sku.title,
+                        sku.price_minor, sku.per_user_limit, absl::ToInt64Seconds(sku.hold), sku.max_extensions,
+                        max_hold.parameter(), opens.parameter(), closes.parameter(), sku.presplit, actor));
+  ASSIGN_OR_RETURN(const bool known, ReadValue<bool>(Repeat::kIfAnswerLost, rows));
+  if (!known) return NoSuchSku(sku.sku_id);
+  return GetSku(sku.sku_id);
 }
 
 absl::StatusOr<Sku> PostgresStockLedger::AddStock(const std::string& sku_id, int64_t units,
@@ -147,6 +182,20 @@ absl::StatusOr<LedgerMark> PostgresStockLedger::Mark(const std::optional<LedgerM
 absl::StatusOr<IncarnationId> PostgresStockLedger::BeginHistory(IncarnationId above, const std::string& actor) {
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "begin_history", above, actor));
   return ReadValue<int64_t>(Repeat::kIfAnswerLost, rows);
+}
+
+absl::Status PostgresStockLedger::SetClusterFrozen(bool frozen, const std::string& actor) {
+  return Call(*pool_, Repeat::kIfAnswerLost, "set_cluster_frozen", frozen, actor).status();
+}
+
+absl::StatusOr<ClusterSettings> PostgresStockLedger::ReadClusterSettings() {
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "read_cluster_settings"));
+  return ReadAnswer(Repeat::kRead, [&] {
+    const pqxx::row row = rows.at(0);
+    ClusterSettings settings{.frozen = row.at(0).as<bool>(), .changed_by = row.at(2).as<std::string>("")};
+    if (!row.at(1).is_null()) settings.changed_at = TimeOf(row.at(1));
+    return settings;
+  });
 }
 
 absl::StatusOr<VerifyReport> PostgresStockLedger::Verify(const std::string& sku_id) {

@@ -23,6 +23,9 @@ constexpr Column<Sku> kSkuTable[] = {
     {"quota_frozen", [](const pqxx::field& field, Sku* to) { to->quota_frozen = field.as<bool>(); }},
     {"unsold", [](const pqxx::field& field, Sku* to) { to->unsold = field.as<int64_t>(); }},
     {"quota_version", [](const pqxx::field& field, Sku* to) { to->quota_version = field.as<int64_t>(); }},
+    {"paused", [](const pqxx::field& field, Sku* to) { to->paused = field.as<bool>(); }},
+    {"pause_reason", [](const pqxx::field& field, Sku* to) { to->pause_reason = field.c_str(); }},
+    {"terms_version", [](const pqxx::field& field, Sku* to) { to->terms_version = field.as<int64_t>(); }},
     {"holds_may_lapse", [](const pqxx::field& field, Sku* to) { to->holds_may_lapse = field.as<bool>(); }},
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -22,6 +23,14 @@
 
 namespace tranche::storage {
 
+// What one of a shard's pools of connections has now.
+struct ConnectionCounts {
+  std::string pool;  // what it is for, in a word
+  int used = 0;      // lent, or being set up
+  int idle = 0;
+  int limit = 0;  // it may have so many
+};
+
 // Thread-safe. Everything it points to lives as long as it does.
 struct ShardBackend {
   virtual ~ShardBackend() = default;
@@ -34,6 +43,9 @@ struct ShardBackend {
   // ended by StopPipelines: an answer on a lane may hold the last reference to its shard, and a lane cannot end itself.
   virtual void StopExecutor() {}
   virtual void StopPipelines() {}
+
+  // Of each of its pools, if it has any.
+  virtual std::vector<ConnectionCounts> Connections() const { return {}; }
 
   // Does its ledger answer, as far as the commit pipeline knows?
   bool Answers() const { return claims->Stats().ledger_answers; }

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "tests/support/mini_cluster.h"
 
@@ -114,9 +115,11 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--workers", options.cluster.workers, "Workers")->check(CLI::Range(0, 16))->capture_default_str();
   app.add_flag("--metrics", options.cluster.metrics, "Every process serves its metrics on a free port");
-  app.add_option("--worker-arg", options.cluster.worker_args, "One more argument of every worker; repeatable")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  const auto add_arguments = [&app](const char* flag, std::vector<std::string>* arguments, const char* help) {
+    app.add_option(flag, *arguments, help)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  };
+  add_arguments("--node-arg", &options.cluster.node_args, "One more argument of every front node; repeatable");
+  add_arguments("--worker-arg", &options.cluster.worker_args, "One more argument of every worker; repeatable");
   app.add_option("--dir", options.dir, "Folder for data and logs")->required()->check(CLI::ExistingDirectory);
   app.add_option("--state", options.state_file, "JSON file to write when everything is up")->required();
   CLI11_PARSE(app, argc, argv);

@@ -53,6 +53,8 @@ enum class Reason {
   kHoldTooLong = 51,
   kExtensionOutOfOrder = 52,
   kShardState = 53,
+  kSalePaused = 54,
+  kTermsChanged = 55,
 
   kSoldOut = 60,
   kTooManyWatches = 61,

@@ -67,7 +67,7 @@ absl::Status DemandStep::Meet(const std::vector<std::string>& sku_ids) {
     if (now.sku.unsold == 0 || now.sku.closed) return {};
     AddUnheard(now, demand, unheard);
     AddDeaf(now, demand, ahead);
-    if (now.sku.quota_frozen) return {};
+    if (now.sku.quota_frozen || context_.mover.frozen()) return {};
     return PlanForDemand(now.quota, context_.nodes.receivers(), demand, /*pool_feeds=*/!now.sku.presplit,
                          context_.options.demand);
   };

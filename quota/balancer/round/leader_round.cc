@@ -1,5 +1,6 @@
 #include "quota/balancer/round/leader_round.h"
 
+#include "glog/logging.h"
 #include "quota/coordination/ledger_mark.h"
 #include "storage/base/log_event.h"
 #include "storage/base/status_macros.h"
@@ -75,17 +76,29 @@ absl::Status LeaderRound::Run(Coordination& session) {
   absl::Status status = history_.Run(session);
   if (history_.beginning() || IsAnotherLedgersTree(status)) return status;
   AnnounceToNewNodes();
+  status.Update(ReadFreeze());
   sales_.Tick();
   status.Update(newcomers_.TakeOver());
   status.Update(reclaim_.Run(session));
-  status.Update(evacuation_.Run());
+  if (!mover_.frozen()) status.Update(evacuation_.Run());
   status.Update(demand_.Run());
-  status.Update(pools_.Run());
+  if (!mover_.frozen()) status.Update(pools_.Run());
   status.Update(returned_.Run());
-  status.Update(newcomers_.Run());
+  if (!mover_.frozen()) status.Update(newcomers_.Run());
   status.Update(repair_.Step(session));
   NoteNodes();
   return status;
+}
+
+absl::Status LeaderRound::ReadFreeze() {
+  ASSIGN_OR_RETURN(const storage::ClusterSettings settings, context_.ledger.ReadClusterSettings());
+  if (settings.frozen != was_frozen_) {
+    LOG(INFO) << (settings.frozen ? "frozen" : "thawed") << " by " << settings.changed_by
+              << (settings.frozen ? ": no units are moved but those of dead nodes" : ": units are moved again");
+  }
+  was_frozen_ = settings.frozen;
+  mover_.SetFrozen(settings.frozen);
+  return absl::OkStatus();
 }
 
 void LeaderRound::NoteNodes() {

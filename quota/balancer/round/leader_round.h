@@ -59,6 +59,8 @@ class LeaderRound {
  private:
   std::set<storage::IncarnationId> NodesThatReceiveNothing() const;
   void AnnounceToNewNodes();
+  // Has an operator frozen the cluster? If the ledger does not say, as it last was; before it has ever said, yes.
+  absl::Status ReadFreeze();
   void TellOfNewNode(storage::IncarnationId id) const;
   void NoteNodes();
 
@@ -79,6 +81,7 @@ class LeaderRound {
   DemandStep demand_;
   PoolStep pools_;
   ReturnedStep returned_;
+  bool was_frozen_ = false;  // when the ledger last said
 };
 
 }  // namespace tranche::quota

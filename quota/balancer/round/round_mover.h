@@ -43,6 +43,9 @@ class RoundMover {
         mover_(ledger, announcer, clock) {}
 
   void BeginRound();
+  // While the cluster is frozen, only what dead nodes hold is moved. Each step decides by it what is left to do.
+  void SetFrozen(bool frozen) { frozen_ = frozen; }
+  bool frozen() const { return frozen_; }
   // Counts slices that were changed in another way.
   void CountChanged(size_t slices) { slices_changed_ += slices; }
   // SKUs that were found locked, and have not been moved since.
@@ -82,6 +85,7 @@ class RoundMover {
   SkuObserver& observer_;  // hears of what is read
   BalancerCounts& counts_;
   QuotaMover mover_;
+  bool frozen_ = true;  // until the ledger has said
   size_t slices_changed_ = 0;
   int waited_in_vain_ = 0;                   // in this round
   std::map<std::string, absl::Time> aside_;  // SKUs that were found locked; until when they are not tried

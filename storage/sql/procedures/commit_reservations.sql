@@ -11,6 +11,7 @@
 --
 -- Returns one row per claim with its position `idx` (from 1) and its outcome:
 --   CREATED REPLAYED CONFLICT USER_LIMIT_REACHED NOT_HELD SHORT BUSY SKU_NOT_FOUND QUANTITY_ABOVE_LIMIT NOT_OPEN CLOSED
+--   PAUSED (with what buyers are told about it as `cancel_reason`)
 --   MOVING (the SKU is on its way to another shard, or gone there: nothing was decided)
 -- and, for CREATED and REPLAYED, the reservation's own columns (those about its later life only for REPLAYED); for
 -- SHORT the version of the slice that was too short. Rows come in no order.
@@ -20,7 +21,10 @@
 --   conservation  what is inserted is what is subtracted, in this transaction, from slots locked before the insert
 --   once per id   the primary key; a claim that meets another transaction's row inserts nothing and is classified by
 --                 the last statement, whose snapshot is newer than that row
---   per buyer     the unique index for limit 1; above 1 an advisory lock per (sku, buyer), taken in one order
+--   per buyer     the unique index for a limit that was always 1; otherwise an advisory lock per (sku, buyer), taken in
+--                 one order
+--   one price     what changes a SKU's terms, or pauses it, locks every slot before it commits: with a slot locked, we read
+--                 the same terms each time
 --   moving SKUs   a move locks every slot before it says that the SKU is leaving, and we read where it is afterwards
 --
 -- Smaller quantities of a batch go first. Only then do running sums say exactly which claims fit, because everything
@@ -102,7 +106,7 @@ BEGIN
   PERFORM pg_advisory_xact_lock(b.key)
   FROM (SELECT DISTINCT hashtextextended(c.user_id, hashtextextended(c.sku_id, 0)) AS key
         FROM unnest(p_skus, p_users) AS c (sku_id, user_id)
-        JOIN sku s ON s.sku_id = c.sku_id AND s.per_user_limit > 1
+        JOIN sku s ON s.sku_id = c.sku_id AND coalesce(s.highest_limit, s.per_user_limit) > 1
         WHERE c.sku_id = ANY (v_slot_skus)
         ORDER BY key) AS b;
 
@@ -118,10 +122,10 @@ BEGIN
       FROM unnest(p_ids, p_skus, p_users, p_quantities, p_references) WITH ORDINALITY
              AS c (id, sku_id, user_id, quantity, reference, idx)
       JOIN sku s ON s.sku_id = c.sku_id AND s.state = 'OPEN' AND s.opens_at <= now() AND now() < s.closes_at
-        AND s.whereabouts = 'HERE'
+        AND s.whereabouts = 'HERE' AND NOT s.paused
       LEFT JOIN LATERAL (SELECT sum(r.quantity) AS units, array_agg(r.ordinal) AS ordinals
                          FROM reservation r
-                         WHERE (s.per_user_limit > 1 OR NOT v_first_pass)
+                         WHERE (coalesce(s.highest_limit, s.per_user_limit) > 1 OR NOT v_first_pass)
                            AND r.sku_id = c.sku_id AND r.user_id = c.user_id
                            AND r.state IN ('PENDING', 'CONFIRMED')) AS live ON true
       WHERE c.quantity BETWEEN 1 AND s.per_user_limit
@@ -174,7 +178,7 @@ BEGIN
   END LOOP;
 
   -- 5. Give each claim its outcome, by a snapshot that sees every row that was in the way.
-  -- A SKU's price, currency and hold never change, so inserted rows need not be read again.
+  -- The SKU's terms are those of the insert, since we have its slots, so inserted rows need not be read again.
   RETURN QUERY
   SELECT c.idx::integer, 'CREATED', 'PENDING', s.price_minor * c.quantity, s.currency, p_incarnation,
          v_now_us, v_now_us + s.hold_seconds * 1000000::bigint, NULL::bigint, NULL::bigint, NULL::text, NULL::text,
@@ -200,6 +204,7 @@ BEGIN
            WHEN s.sku_id IS NULL THEN 'SKU_NOT_FOUND'
            WHEN s.whereabouts = 'LEAVING' THEN 'MOVING'
            WHEN s.state <> 'OPEN' OR now() >= s.closes_at THEN 'CLOSED'
+           WHEN s.paused THEN 'PAUSED'
            WHEN now() < s.opens_at THEN 'NOT_OPEN'
            WHEN c.quantity NOT BETWEEN 1 AND s.per_user_limit THEN 'QUANTITY_ABOVE_LIMIT'
            WHEN live.units + c.quantity > s.per_user_limit THEN 'USER_LIMIT_REACHED'
@@ -210,7 +215,9 @@ BEGIN
          END,
          r.state, r.amount_minor, r.currency, r.incarnation_id, r.created_us, r.expires_us,
          (SELECT max(sl.version) FROM stock_slot sl WHERE sl.holder = p_incarnation AND sl.sku_id = c.sku_id),
-         r.finished_us, r.payment_reference, r.cancel_reason, r.extensions, r.revision, r.rebooked_from
+         r.finished_us, r.payment_reference,
+         CASE WHEN r.reservation_id IS NULL THEN s.pause_reason ELSE r.cancel_reason END, r.extensions, r.revision,
+         r.rebooked_from
   FROM unnest(p_ids, p_skus, p_users, p_quantities, p_references) WITH ORDINALITY
          AS c (id, sku_id, user_id, quantity, reference, idx)
   LEFT JOIN unnest(v_created) AS done (id) ON done.id = c.id

@@ -12,7 +12,8 @@
 -- A hold whose time is over is not extended, even if it is not expired yet: otherwise the expirer's pace would decide.
 --
 -- Locks like confirm_reservations, and closes no cycle for the same reasons: pins, then the reservations in (sku, user,
--- id) order. The SKU's bounds never change, so they are read without a lock.
+-- id) order. The SKU's bounds are read without a lock: whoever changes them does not
+-- wait for us.
 CREATE OR REPLACE FUNCTION tranche.extend_reservations(p_ids uuid[], p_numbers integer[], p_seconds bigint[],
                                                        p_wait boolean DEFAULT true)
 RETURNS SETOF tranche.change_answer

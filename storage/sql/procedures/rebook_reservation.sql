@@ -1,6 +1,6 @@
 -- Books units again for a lapsed reservation that was paid late: a new reservation, confirmed at once. Returns its id,
--- or NULL if that is impossible: the SKU is closed, too few units are unsold, or the buyer's limit is reached, or cannot be
--- judged: retention has removed confirmed reservations of the SKU, which may have been this buyer's.
+-- or NULL if that is impossible: the SKU is closed or paused, too few units are unsold, or the buyer's limit is reached, or
+-- cannot be judged: retention has removed confirmed reservations of the SKU, which may have been this buyer's.
 --
 -- For confirm_late, which has locked the SKU's row and explains why the locks here close no cycle.
 CREATE OR REPLACE FUNCTION tranche.rebook_reservation(p_old tranche.reservation, p_sku tranche.sku, p_reference text)
@@ -15,7 +15,7 @@ DECLARE
   v_slots integer[];
   v_now   timestamptz;
 BEGIN
-  IF p_sku.state <> 'OPEN' THEN
+  IF p_sku.state <> 'OPEN' OR p_sku.paused THEN
     RETURN NULL;
   END IF;
   -- Before any lock: a buyer whose limit is used up should block no sale. Checked again below.
@@ -30,7 +30,7 @@ BEGIN
     RETURN NULL;
   END IF;
 
-  IF p_sku.per_user_limit > 1 THEN
+  IF coalesce(p_sku.highest_limit, p_sku.per_user_limit) > 1 THEN
     PERFORM pg_advisory_xact_lock(hashtextextended(p_old.user_id, hashtextextended(p_sku.sku_id, 0)));
   END IF;
   v_now := clock_timestamp();

@@ -39,7 +39,9 @@ BEGIN
   WITH elsewhere AS (
     SELECT s.sku_id FROM sku s WHERE s.whereabouts IN ('GONE', 'ARRIVING')
   ), skus AS (
-    SELECT s.* FROM sku s WHERE s.sku_id BETWEEN v_first AND v_last AND s.whereabouts IN ('HERE', 'LEAVING')
+    -- What buyers have from before the limit was lowered, they keep.
+    SELECT s.*, coalesce(s.highest_limit, s.per_user_limit) AS buyer_limit
+    FROM sku s WHERE s.sku_id BETWEEN v_first AND v_last AND s.whereabouts IN ('HERE', 'LEAVING')
   ), slots AS (
     SELECT sl.* FROM stock_slot sl
     WHERE sl.sku_id BETWEEN v_first AND v_last AND sl.sku_id NOT IN (SELECT e.sku_id FROM elsewhere e)
@@ -111,13 +113,13 @@ BEGIN
     UNION ALL
     -- One pass for all rules about buyers.
     SELECT x.rule, b.sku_id, x.detail
-    FROM (SELECT r.sku_id, r.user_id, s.per_user_limit, sum(r.quantity) AS units, count(*) AS live,
+    FROM (SELECT r.sku_id, r.user_id, s.buyer_limit AS per_user_limit, sum(r.quantity) AS units, count(*) AS live,
                  count(DISTINCT r.ordinal) AS ordinals, max(r.ordinal) AS ordinal,
                  (array_agg(r.reservation_id ORDER BY r.ordinal))[1:20] AS ids
           FROM reservations r JOIN skus s ON s.sku_id = r.sku_id
           WHERE r.state IN ('PENDING', 'CONFIRMED')
-          GROUP BY r.sku_id, r.user_id, s.per_user_limit
-          HAVING sum(r.quantity) > s.per_user_limit OR max(r.ordinal) > s.per_user_limit
+          GROUP BY r.sku_id, r.user_id, s.buyer_limit
+          HAVING sum(r.quantity) > s.buyer_limit OR max(r.ordinal) > s.buyer_limit
               OR count(DISTINCT r.ordinal) < count(*)) AS b
     CROSS JOIN LATERAL (
       VALUES ('user_limit', b.units > b.per_user_limit,

@@ -14,6 +14,7 @@ REVOKE EXECUTE ON FUNCTION tranche.await_pool(text), tranche.await_standby(),
   tranche.pin_skus(text[], boolean), tranche.pool_ended_slots(text, bigint),
   tranche.rebook_reservation(tranche.reservation, tranche.sku, text),
   tranche.request_refund(uuid, text, text, bigint, text), tranche.return_units(text[], bigint[]),
-  tranche.sku_totals(text), tranche.take_units(text, bigint, integer[]), tranche.wake_outbox(uuid[], text[]),
+  tranche.sku_terms(tranche.sku), tranche.sku_totals(text), tranche.take_units(text, bigint, integer[]),
+  tranche.wake_outbox(uuid[], text[]),
   tranche.write_outbox(text, tranche.reservation[], timestamptz, jsonb)
   FROM tranche_app;

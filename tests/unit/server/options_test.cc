@@ -99,6 +99,26 @@ TEST_F(OptionsTest, TheLogFormatIsReadFromTheEnvironment) {
   EXPECT_EQ(options_.log_format, LogFormat::kJson);
 }
 
+TEST_F(OptionsTest, MetricsAreOffUnlessTheyHaveAnAddress) {
+  ASSERT_EQ(Parse({}), std::nullopt);
+  EXPECT_EQ(options_.metrics.listen, "");
+  EXPECT_EQ(options_.metrics.skus, 50);
+  SetEnvironment("TRANCHE_METRICS_LISTEN", "[::1]:9100");
+  ASSERT_EQ(Parse({"--metrics-skus", "7", "--metrics-port-file", "/run/port"}), std::nullopt);
+  EXPECT_EQ(options_.metrics.listen, "[::1]:9100");
+  EXPECT_EQ(options_.metrics.port_file, "/run/port");
+  EXPECT_EQ(options_.metrics.skus, 7);
+  EXPECT_THAT(Complaint({"--metrics-listen", "9100"}), HasSubstr("HOST:PORT"));
+
+  const char* const arguments[] = {"program", "--postgres", "host=db", "--zookeeper", "zk:2181"};
+  BalancerProcessOptions balancer;
+  EXPECT_EQ(ParseBalancerOptions(5, arguments, &balancer, out_, err_), std::nullopt) << err_.str();
+  EXPECT_EQ(balancer.metrics.listen, "[::1]:9100");
+  WorkerProcessOptions worker;
+  EXPECT_EQ(ParseWorkerOptions(3, arguments, &worker, out_, err_), std::nullopt) << err_.str();
+  EXPECT_EQ(worker.metrics.listen, "[::1]:9100");
+}
+
 TEST_F(OptionsTest, NumbersAreDecimal) {
   ASSERT_EQ(Parse({"--max-batch", "0100"}), std::nullopt) << err_.str();
   EXPECT_EQ(options_.max_batch, 100);

@@ -3,6 +3,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -167,6 +168,42 @@ TEST(CommitPipelineTest, BatchesAreBoundedAndDoNotMixIncarnationsOrRepeatIds) {
   answers.Wait(7);
   EXPECT_EQ(ledger.sizes(), (std::vector<size_t>{1, 3, 1, 1, 1}));
   EXPECT_EQ(ledger.incarnations(), (std::vector<IncarnationId>{1, 1, 1, 1, 2}));
+}
+
+int64_t CountOf(const Histogram& histogram) {
+  const HistogramValues values = histogram.values();
+  return std::accumulate(values.counts.begin(), values.counts.end(), int64_t{0});
+}
+
+TEST(CommitPipelineTest, CountsWaitsAndEachTry) {
+  ScriptedLedger ledger;
+  Answers answers;
+  FakeClock clock{absl::FromUnixSeconds(1000)};
+  PipelineOptions options = OneLane();
+  options.lanes = 0;
+  CommitPipeline pipeline(&ledger, &clock, options);
+  CommitLane lane(&pipeline);
+  for (const uint8_t id : {1, 2}) pipeline.Submit(1, ClaimOf(id), absl::InfiniteFuture(), answers.Expect());
+  clock.AdvanceBy(absl::Milliseconds(300));
+  for (const absl::Status& failure :
+       {RetryTransactionError("deadlock"), UnknownCommitError("lost"), absl::OkStatus()}) {
+    ledger.Then([&clock, failure](IncarnationId, LockMode, absl::Span<const ReservationClaim> claims) -> CommitResults {
+      clock.AdvanceBy(absl::Milliseconds(20));
+      if (!failure.ok()) return failure;
+      return AllCreated(claims);
+    });
+    lane.Step();
+  }
+  EXPECT_EQ(answers.Wait(2).size(), 2U);
+  const CommitMetrics& metrics = pipeline.metrics();
+  EXPECT_EQ(CountOf(metrics.queueing_s), 2) << "a request waits once";
+  EXPECT_NEAR(metrics.queueing_s.values().sum, 0.6, 1e-9);
+  EXPECT_EQ(CountOf(metrics.batch_size), 3);
+  EXPECT_EQ(metrics.batch_size.values().sum, 6);
+  EXPECT_NEAR(metrics.try_s.values().sum, 0.06, 1e-9);
+  EXPECT_EQ(metrics.committed.value(), 1);
+  EXPECT_EQ(metrics.unknown.value(), 1);
+  EXPECT_EQ(metrics.failed.value(), 1);
 }
 
 TEST(CommitPipelineTest, AFullQueueRefusesAtOnce) {

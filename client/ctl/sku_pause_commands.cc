@@ -1,0 +1,191 @@
+// tranchectl sku pause|resume, of one SKU or of all
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "client/ctl/change_view.h"
+#include "client/ctl/commands.h"
+#include "client/ctl/sku_view.h"
+#include "storage/base/status_macros.h"
+
+namespace tranche::ctl {
+namespace {
+
+using tranche::v1::AdminService;
+using tranche::v1::SetSkuPausedRequest;
+
+// A node serves admin calls on a few threads and lets some more wait.
+constexpr size_t kCallsInFlight = 8;
+// How often a long run says how far it is, in SKUs.
+constexpr size_t kSkusPerLine = 500;
+constexpr size_t kFailuresShown = 20;
+
+struct PauseFlags {
+  std::string sku_id;
+  bool all = false;
+  bool paused = false;
+  std::string reason;
+  bool yes = false;
+
+  const char* done() const { return paused ? "paused" : "resumed"; }
+};
+
+SetSkuPausedRequest RequestFor(const PauseFlags& flags, const std::string& sku_id) {
+  SetSkuPausedRequest request;
+  request.set_sku_id(sku_id);
+  request.set_paused(flags.paused);
+  if (flags.paused) request.set_reason(flags.reason);
+  request.set_preview(!flags.yes);
+  return request;
+}
+
+void PauseOne(Session& session, const PauseFlags& flags) {
+  if (!flags.paused && !flags.reason.empty()) return session.FailLocally("--reason goes with --all here");
+  const auto response = session.Admin(&AdminService::Stub::SetSkuPaused, RequestFor(flags, flags.sku_id));
+  if (!response.ok()) return session.FailRemotely(response.status());
+  PrintSkuTermsChange(session, response->before(), response->sku(), {.preview = !flags.yes});
+}
+
+// Is there anything to do? What is closed or over sells nothing anyway, but may be paused from before.
+bool IsMeant(const tranche::v1::Sku& sku, const PauseFlags& flags) {
+  if (!flags.paused) return sku.paused() && (flags.reason.empty() || sku.pause_reason() == flags.reason);
+  return !sku.paused() && sku.state() != tranche::v1::SKU_STATE_CLOSED && sku.state() != tranche::v1::SKU_STATE_ENDED;
+}
+
+absl::StatusOr<std::vector<std::string>> SkusMeant(Session& session, const PauseFlags& flags) {
+  std::vector<std::string> meant;
+  tranche::v1::ListSkusRequest request;
+  request.set_page_size(1000);
+  do {
+    ASSIGN_OR_RETURN(const auto page, session.Admin(&AdminService::Stub::ListSkus, request));
+    for (const tranche::v1::Sku& sku : page.skus()) {
+      if (IsMeant(sku, flags)) meant.push_back(sku.sku_id());
+    }
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return meant;
+}
+
+// Calls for several SKUs at a time, each on a session of its own.
+class PauseRun {
+ public:
+  struct Failure {
+    std::string sku_id;
+    std::string error;
+  };
+
+  PauseRun(Session& session, const PauseFlags& flags, const std::vector<std::string>& sku_ids)
+      : session_(session), flags_(flags), sku_ids_(sku_ids) {}
+
+  // By SKU: those that were not changed.
+  std::vector<Failure> Run() {
+    std::vector<std::thread> threads;
+    const size_t count = std::min(kCallsInFlight, sku_ids_.size());
+    for (size_t i = 0; i < count; ++i) threads.emplace_back([this] { Work(); });
+    for (std::thread& thread : threads) thread.join();
+    std::sort(failures_.begin(), failures_.end(), [](const auto& a, const auto& b) { return a.sku_id < b.sku_id; });
+    return std::move(failures_);
+  }
+
+ private:
+  void Work() {
+    std::ostringstream unused;
+    Session own(unused, unused);
+    own.endpoints = session_.endpoints;
+    own.timeout = session_.timeout;
+    for (size_t i = next_++; i < sku_ids_.size(); i = next_++) {
+      const auto response = own.Admin(&AdminService::Stub::SetSkuPaused, RequestFor(flags_, sku_ids_[i]));
+      absl::MutexLock lock(&mutex_);
+      if (!response.ok()) failures_.push_back({sku_ids_[i], DescribeError(response.status())});
+      if (++done_ % kSkusPerLine == 0) session_.err() << done_ << " of " << sku_ids_.size() << "\n" << std::flush;
+    }
+  }
+
+  Session& session_;
+  const PauseFlags& flags_;
+  const std::vector<std::string>& sku_ids_;
+  std::atomic<size_t> next_{0};
+  absl::Mutex mutex_;
+  size_t done_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<Failure> failures_ ABSL_GUARDED_BY(mutex_);
+};
+
+void PrintAll(Session& session, const PauseFlags& flags, const std::vector<std::string>& sku_ids,
+              const std::vector<PauseRun::Failure>& failures) {
+  const size_t changed = sku_ids.size() - failures.size();
+  if (session.json()) {
+    nlohmann::ordered_json failed = nlohmann::ordered_json::array();
+    for (const auto& failure : failures) failed.push_back({{"sku_id", failure.sku_id}, {"error", failure.error}});
+    const nlohmann::ordered_json all = {
+        {"preview", !flags.yes}, {"paused", flags.paused}, {"sku_ids", sku_ids}, {"failed", failed}};
+    session.out() << all.dump(1) << "\n";
+  } else {
+    Table table({"SKU"});
+    for (const std::string& sku_id : sku_ids) table.AddRow({sku_id});
+    session.Print(table);
+  }
+  if (!flags.yes) {
+    if (sku_ids.empty()) return SayNothingWouldChange(session);
+    session.err() << sku_ids.size() << " SKUs would be " << flags.done() << ". ";
+    return SayHowToApply(session);
+  }
+  session.err() << changed << " SKUs are " << flags.done() << "\n";
+  for (size_t i = 0; i < std::min(failures.size(), kFailuresShown); ++i) {
+    session.err() << "not " << flags.done() << ": " << failures[i].sku_id << ": " << failures[i].error << "\n";
+  }
+  if (failures.empty()) return;
+  session.err() << failures.size() << " SKUs are not " << flags.done() << ": run it again, it goes on with those\n";
+  session.exit_code = kExitRemote;
+}
+
+void PauseAll(Session& session, const PauseFlags& flags) {
+  const absl::StatusOr<std::vector<std::string>> sku_ids = SkusMeant(session, flags);
+  if (!sku_ids.ok()) return session.FailRemotely(sku_ids.status());
+  std::vector<PauseRun::Failure> failures;
+  if (flags.yes) failures = PauseRun(session, flags, *sku_ids).Run();
+  PrintAll(session, flags, *sku_ids, failures);
+}
+
+void AddPauseCommand(CLI::App* sku, Session& session, bool paused, const char* description, const char* reason,
+                     const char* footer) {
+  auto flags = std::make_shared<PauseFlags>();
+  flags->paused = paused;
+  CLI::App* command = sku->add_subcommand(paused ? "pause" : "resume", description);
+  CLI::Option* argument = AddSkuArgument(command, flags->sku_id)->required(false);
+  CLI::Option* all = command->add_flag("--all", flags->all, "Every SKU that this concerns, instead of one");
+  all->excludes(argument);
+  command->add_option("--reason", flags->reason, reason);
+  AddYesFlag(command, flags->yes);
+  command->footer(footer);
+  command->callback([&session, flags] {
+    if (flags->all == !flags->sku_id.empty()) return session.FailLocally("name a SKU, or --all");
+    flags->all ? PauseAll(session, *flags) : PauseOne(session, *flags);
+  });
+}
+
+}  // namespace
+
+void AddSkuPauseCommands(CLI::App* sku, Session& session) {
+  AddPauseCommand(sku, session, /*paused=*/true, "Stop the sale of a SKU until it is resumed; payments go on",
+                  "What buyers are told, at most 200 characters",
+                  "When it returns, nothing more is sold. Units stay with the nodes, and still move.\n"
+                  "--all passes over SKUs that are closed, over or paused already. Repeating it is harmless.\n"
+                  "Examples:\n"
+                  "  tranchectl sku pause tv --reason 'the price is wrong, we are back soon' --yes\n"
+                  "  tranchectl sku pause --all --reason maintenance --yes");
+  AddPauseCommand(sku, session, /*paused=*/false, "Go on with the sale of a paused SKU",
+                  "With --all: only SKUs that were paused for this reason",
+                  "--all also resumes what was created with --paused: --reason leaves out what has another one.\n"
+                  "Examples:\n"
+                  "  tranchectl sku resume tv --yes\n"
+                  "  tranchectl sku resume --all --reason maintenance --yes");
+}
+
+}  // namespace tranche::ctl

@@ -1,0 +1,112 @@
+#include "server/handlers/sku_change_handler.h"
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "server/errors.h"
+#include "server/handlers/field_checks.h"
+#include "server/handlers/outdated_view.h"
+#include "server/handlers/sku_handler.h"
+#include "server/handlers/sku_messages.h"
+#include "storage/base/status_macros.h"
+
+namespace tranche::server {
+namespace {
+
+using storage::Sku;
+
+// A change of the terms that meets another one is planned anew, so often.
+constexpr int kTriesToUpdate = 5;
+
+// As the ledger does it with every change of the terms.
+void RaiseVersions(Sku& sku) {
+  ++sku.quota_version;
+  ++sku.terms_version;
+}
+
+absl::Status WindowIsOver(const Sku& sku) {
+  const std::string ended = absl::FormatTime(absl::RFC3339_full, sku.closes_at, absl::UTCTimeZone());
+  return MakeError(v1::ERROR_REASON_SALE_CLOSED,
+                   absl::StrCat("The window of this sale ended at ", ended,
+                                ": set another close_time (tranchectl sku update) before it is reopened."),
+                   {{"sku_id", sku.sku_id}});
+}
+
+}  // namespace
+
+template <typename Response>
+Response SkuChangeHandler::Answer(const Sku& before, const Sku& after) const {
+  Response response;
+  const absl::Time now = clock_->Now();
+  *response.mutable_before() = ToMessage(before, now);
+  *response.mutable_sku() = ToMessage(after, now);
+  return response;
+}
+
+absl::StatusOr<v1::SetSkuPausedResponse> SkuChangeHandler::SetPaused(const v1::SetSkuPausedRequest& request,
+                                                                     const std::string& actor) {
+  RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
+  RETURN_IF_ERROR(CheckPauseReason(request.paused(), request.reason(), "reason"));
+  const absl::StatusOr<Sku> before = ledger_->GetSku(request.sku_id());
+  if (!before.ok()) return LedgerError(before.status(), request.sku_id(), Repeatable::kYes);
+  absl::StatusOr<Sku> after = *before;
+  if (request.preview()) {
+    after->paused = request.paused();
+    after->pause_reason = request.reason();
+    const bool changes = after->paused != before->paused || after->pause_reason != before->pause_reason;
+    if (changes) RaiseVersions(*after);
+  } else {
+    after = ledger_->SetSkuPaused(request.sku_id(), request.paused(), request.reason(), actor);
+    if (!after.ok()) return LedgerError(after.status(), request.sku_id(), Repeatable::kYes);
+    AnnounceSku(*announcer_, *after);
+    LOG(INFO) << "the sale of " << request.sku_id() << (request.paused() ? " is paused by " : " is resumed by ")
+              << actor;
+  }
+  return Answer<v1::SetSkuPausedResponse>(*before, *after);
+}
+
+// Reads, changes, and writes against the version that was read. If another change came in between, it starts over,
+// unless the caller insists on a version.
+absl::StatusOr<v1::UpdateSkuResponse> SkuChangeHandler::Update(const v1::UpdateSkuRequest& request,
+                                                               const std::string& actor) {
+  RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
+  int64_t version = 0;
+  for (int attempt = 0; attempt < kTriesToUpdate; ++attempt) {
+    const absl::StatusOr<Sku> before = ledger_->GetSku(request.sku_id());
+    if (!before.ok()) return LedgerError(before.status(), request.sku_id(), Repeatable::kYes);
+    ASSIGN_OR_RETURN(const Sku wanted, Updated(*before, request, clock_->Now()));
+    if (HaveSameTerms(*before, wanted)) return Answer<v1::UpdateSkuResponse>(*before, *before);
+    version = before->terms_version;
+    if (request.has_expected_terms_version() && request.expected_terms_version() != version) break;
+    absl::StatusOr<Sku> after = wanted;
+    if (request.preview()) {
+      RaiseVersions(*after);
+    } else {
+      after = ledger_->UpdateSku(wanted, actor);
+      if (absl::IsAborted(after.status())) continue;
+      if (!after.ok()) return LedgerError(after.status(), request.sku_id(), Repeatable::kYes);
+      AnnounceSku(*announcer_, *after);
+    }
+    return Answer<v1::UpdateSkuResponse>(*before, *after);
+  }
+  return TermsChanged(*ledger_, request.sku_id(), version);
+}
+
+absl::StatusOr<v1::ReopenSkuResponse> SkuChangeHandler::Reopen(const v1::ReopenSkuRequest& request,
+                                                               const std::string& actor) {
+  RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
+  const absl::StatusOr<Sku> before = ledger_->GetSku(request.sku_id());
+  if (!before.ok()) return LedgerError(before.status(), request.sku_id(), Repeatable::kYes);
+  if (before->closed && clock_->Now() >= before->closes_at) return WindowIsOver(*before);
+  absl::StatusOr<Sku> after = *before;
+  if (!request.preview()) {
+    after = ledger_->ReopenSku(request.sku_id(), actor);
+    if (!after.ok()) return LedgerError(after.status(), request.sku_id(), Repeatable::kYes);
+    AnnounceSku(*announcer_, *after);
+  } else if (after->closed) {
+    after->closed = false;
+    RaiseVersions(*after);
+  }
+  return Answer<v1::ReopenSkuResponse>(*before, *after);
+}
+
+}  // namespace tranche::server

@@ -1,0 +1,35 @@
+// Admin calls that stop a SKU's sale for a while, change its terms, and reopen it. Blocking: not on gRPC's threads.
+// Thread-safe.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "quota/coordination/announcer.h"
+#include "storage/clock.h"
+#include "storage/ledger/stock_ledger.h"
+#include "tranche/v1/admin_service.pb.h"
+
+namespace tranche::server {
+
+class SkuChangeHandler {
+ public:
+  // `clock` decides what state a SKU is in.
+  SkuChangeHandler(storage::StockLedger* ledger, quota::Announcer* announcer, storage::Clock* clock)
+      : ledger_(ledger), announcer_(announcer), clock_(clock) {}
+
+  absl::StatusOr<v1::SetSkuPausedResponse> SetPaused(const v1::SetSkuPausedRequest& request, const std::string& actor);
+  absl::StatusOr<v1::UpdateSkuResponse> Update(const v1::UpdateSkuRequest& request, const std::string& actor);
+  absl::StatusOr<v1::ReopenSkuResponse> Reopen(const v1::ReopenSkuRequest& request, const std::string& actor);
+
+ private:
+  // The SKU before and after a change.
+  template <typename Response>
+  Response Answer(const storage::Sku& before, const storage::Sku& after) const;
+
+  storage::StockLedger* const ledger_;
+  quota::Announcer* const announcer_;
+  storage::Clock* const clock_;
+};
+
+}  // namespace tranche::server

@@ -1,0 +1,33 @@
+// What holds for all SKUs of one shard, as an operator has set it.
+//
+// Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace tranche::storage {
+
+struct ClusterSettings {
+  // The leading balancer moves no units of its own.
+  bool frozen = false;
+  // When and by whom `frozen` was last changed; nullopt and "" if never.
+  std::optional<absl::Time> changed_at = {};
+  std::string changed_by = {};
+};
+
+class SettingsLedger {
+ public:
+  virtual ~SettingsLedger() = default;
+
+  // Repeating it changes and audits nothing.
+  virtual absl::Status SetClusterFrozen(bool frozen, const std::string& actor) = 0;
+  // Cheap: the leading balancer asks in every round.
+  virtual absl::StatusOr<ClusterSettings> ReadClusterSettings() = 0;
+};
+
+}  // namespace tranche::storage
