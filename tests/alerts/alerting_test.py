@@ -86,7 +86,8 @@ class Watched(unittest.TestCase):
 
     @classmethod
     def await_all_up(cls):
-        cls.prometheus.await_true("all processes are scraped", lambda: cls.prometheus.query("sum(up)")[0][1] == NODES + 2)
+        cls.prometheus.await_true("all processes are scraped",
+                                  lambda: sum(up for _, up in cls.prometheus.query("up")) == NODES + 2)
 
     def sell_out(self, sku, stock, per_s):
         """A sale to three times as many buyers as there are units. Meanwhile one node is drained and taken back, and
@@ -127,12 +128,18 @@ class Watched(unittest.TestCase):
         """It fires within a minute, nothing else does, and it clears when the fault is mended."""
         before = self.ever_fired()
         strike()
-        took_s = self.prometheus.await_true(f"{alert} fires", lambda: alert in self.prometheus.firing(), PAGE_WITHIN_S)
+        took_s = self.await_alerts(f"{alert} fires", lambda: alert in self.prometheus.firing(), PAGE_WITHIN_S)
         mend()
-        cleared_s = self.prometheus.await_true(f"{alert} clears", lambda: not self.prometheus.firing(), CLEAR_WITHIN_S)
+        cleared_s = self.await_alerts(f"{alert} clears", lambda: not self.prometheus.firing(), CLEAR_WITHIN_S)
         print(f"{alert}: fired after {took_s:.0f} s, cleared {cleared_s:.0f} s after the end", flush=True)
         self.await_all_up()
         self.assertEqual(self.ever_fired() - before, {alert})
+
+    def await_alerts(self, what, condition, within_s):
+        try:
+            return self.prometheus.await_true(what, condition, within_s)
+        except cluster.ClusterError as error:
+            raise cluster.ClusterError(f"{error}; alerts: {self.prometheus.alerts()}") from None
 
     def ever_fired(self):
         return self.prometheus.ever_fired(time.monotonic() - self.begun + 1)
@@ -185,7 +192,7 @@ class Long(Watched):
 
     def refuse_a_message(self):
         self.shop.status = 503
-        for reservation in sorted(sale_check.read_ids(self.reservations("tv")))[:3]:
+        for reservation in sorted(sale_check.read_ids(self.reservations("lamp")))[:3]:
             tranchectl.ctl(self.state, "reservation", "cancel", reservation, "--yes")
 
     def take_messages(self):
