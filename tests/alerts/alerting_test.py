@@ -28,6 +28,8 @@ from processes import Processes  # noqa: E402
 from prometheus import Prometheus  # noqa: E402
 
 PAGE_WITHIN_S = 60
+TICKET_WITHIN_S = 90
+OVERDUE_WITHIN_S = 60 + PAGE_WITHIN_S  # holds that are a minute late
 CLEAR_WITHIN_S = 90
 SHOWN_WITHIN_S = 60  # a worker reads the ledger's state every 10 s
 QUIET_S = 100  # as long as the longest "for" of an alert that a sale could fire
@@ -92,8 +94,7 @@ class Watched(unittest.TestCase):
     def sell_out(self, sku, stock, per_s):
         """A sale to three times as many buyers as there are units. Meanwhile one node is drained and taken back, and
         another is restarted."""
-        tranchectl.create_sku(self.state, sku, stock, 1000, "EUR")
-        tranchectl.wait_until_announced(self.state, [sku])
+        self.create_sku(sku, stock, hold="2h")
         load = self.start_load(sku, 3 * stock, per_s, self.reservations(sku))
         tranchectl.ctl(self.state, "node", "drain", "node-2", "--wait", "--yes")
         tranchectl.ctl(self.state, "node", "undrain", "node-2", "--yes")
@@ -106,6 +107,11 @@ class Watched(unittest.TestCase):
         (row,) = [line for line in tranchectl.ctl(self.state, "sku", "list").splitlines() if line.startswith(f"{sku} ")]
         self.assertIn("SOLD_OUT", row)
         self.assertGreater(self.outcome("SOLD_OUT"), 0)
+
+    def create_sku(self, sku, stock, hold):
+        tranchectl.ctl(self.state, "sku", "create", sku, "--stock", stock, "--price", "10.00", "--currency", "EUR",
+                       "--hold", hold)
+        tranchectl.wait_until_announced(self.state, [sku])
 
     def reservations(self, sku):
         """The file of their ids."""
@@ -124,16 +130,16 @@ class Watched(unittest.TestCase):
         """As the last scrape saw it."""
         return sum(value for _, value in self.prometheus.query(f'tranche_claims_total{{outcome="{word}"}}'))
 
-    def expect(self, alert, strike, mend):
-        """It fires within a minute, nothing else does, and it clears when the fault is mended."""
+    def expect(self, alert, strike, mend, within_s=PAGE_WITHIN_S, others=frozenset()):
+        """It fires in time, nothing else does but perhaps `others`, and it clears when the fault is mended."""
         before = self.ever_fired()
         strike()
-        took_s = self.await_alerts(f"{alert} fires", lambda: alert in self.prometheus.firing(), PAGE_WITHIN_S)
+        took_s = self.await_alerts(f"{alert} fires", lambda: alert in self.prometheus.firing(), within_s)
         mend()
         cleared_s = self.await_alerts(f"{alert} clears", lambda: not self.prometheus.firing(), CLEAR_WITHIN_S)
         print(f"{alert}: fired after {took_s:.0f} s, cleared {cleared_s:.0f} s after the end", flush=True)
         self.await_all_up()
-        self.assertEqual(self.ever_fired() - before, {alert})
+        self.assertEqual(self.ever_fired() - before - others, {alert})
 
     def await_alerts(self, what, condition, within_s):
         try:
@@ -179,21 +185,55 @@ class Long(Watched):
             self.sell_out(sku, stock=3000, per_s=500)
         self.prometheus.await_evaluations(QUIET_S)
         self.assertEqual(self.ever_fired(), set())
+        self.to_cancel = sale_check.read_ids(self.reservations("lamp"))
 
         self.expect_no_worker()
         self.expect("TrancheNoLeader", lambda: self.processes.stop("balancer-1"), lambda: self.processes.start("balancer-1"))
         self.expect("TrancheNodeGone", lambda: self.processes.stop("node-1", signal.SIGKILL),
                     lambda: self.processes.start("node-1"))
         self.expect("TrancheLedgerDown", lambda: self.run_sql("close_ledger.sql"), lambda: self.run_sql("open_ledger.sql"))
-        self.expect("TrancheOutboxStuck", self.refuse_a_message, self.take_messages)
+        self.expect("TrancheUnitsStranded", self.kill_a_node_whose_sku_is_locked, self.unlock_and_start_it,
+                    others={"TrancheNodeGone"})
+        self.expect("TrancheHoldsOverdue", self.leave_holds, self.restart_worker, OVERDUE_WITHIN_S)
+        self.expect("TrancheOutboxStuck", lambda: self.refuse_messages(503), self.take_messages)
+        self.restart_worker("--give-up-attempts", "1", "--give-up-hours", "0")
+        self.expect("TrancheOutboxDead", lambda: self.refuse_messages(422), self.deliver_dead_messages, TICKET_WITHIN_S)
 
     def run_sql(self, name):
         ledger_query.query(self.state, HERE / name)
 
-    def refuse_a_message(self):
-        self.shop.status = 503
-        for reservation in sorted(sale_check.read_ids(self.reservations("lamp")))[:3]:
-            tranchectl.ctl(self.state, "reservation", "cancel", reservation, "--yes")
+    def restart_worker(self, *more):
+        self.processes.stop("worker-1")
+        self.processes.start("worker-1", *more)
+
+    def kill_a_node_whose_sku_is_locked(self):
+        self.create_sku("radio", 30, hold="2h")
+        self.lock = subprocess.Popen(
+            ["psql", "-X", "-q", "-d", self.state["postgres"]["superuser"], "-f", HERE / "lock_sku.sql", "-f", "-"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=cluster.terminate_with_parent)
+        self.addCleanup(self.lock.communicate)
+        self.assertEqual(self.lock.stdout.readline(), "locked\n")
+        self.processes.stop("node-2", signal.SIGKILL)
+
+    def unlock_and_start_it(self):
+        self.lock.communicate()
+        self.processes.start("node-2")
+
+    def leave_holds(self):
+        """Of a second, while no worker expires them."""
+        self.restart_worker("--expire", "off")
+        self.create_sku("vase", 10, hold="1s")
+        self.start_load("vase", 5, 5, self.reservations("vase")).wait(tranchectl.CALL_TIMEOUT_S)
+
+    def refuse_messages(self, status):
+        """Of three cancellations."""
+        self.shop.status = status
+        for _ in range(3):
+            tranchectl.ctl(self.state, "reservation", "cancel", self.to_cancel.pop(), "--yes")
+
+    def deliver_dead_messages(self):
+        self.take_messages()
+        tranchectl.ctl(self.state, "outbox", "retry", "--sink", "default", "--yes")
 
     def take_messages(self):
         self.shop.status = 200

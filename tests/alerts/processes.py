@@ -38,9 +38,10 @@ class Processes:
                 raise cluster.ClusterError(f"{name} does not end within {END_WITHIN_S} s")
             time.sleep(0.02)
 
-    def start(self, name):
+    def start(self, name, *more):
+        """`more`: flags besides those of before."""
         with open(self._known[name]["log_file"], "ab") as log:
-            process = subprocess.Popen(self._commands[name], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            process = subprocess.Popen([*self._commands[name], *more], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                        preexec_fn=cluster.terminate_with_parent)
         self._started.setdefault(name, []).append(process)
         self._pids[name] = process.pid
