@@ -54,9 +54,10 @@ def expressions():
 
 def problems():
     made = dict(files())
-    found = [f"docs/dashboards/{path.name} is not up to date: run scripts/lib/dashboards.py" for path, text in made.items()
-             if not path.exists() or path.read_text() != text]
-    found += [f"docs/dashboards/{path.name} is not in the list" for path in sorted(FOLDER.glob("*.json")) if path not in made]
+    found = [f"docs/dashboards/{path.name} is not up to date: run scripts/lib/dashboards.py"
+             for path, text in made.items() if not path.exists() or path.read_text() != text]
+    found += [f"docs/dashboards/{path.name} is not in the list"
+              for path in sorted(FOLDER.glob("*.json")) if path not in made]
     known = alert_rules.known_metrics()
     found += [f"{expression}: no such metric: {metric}" for expression in expressions()
               for metric in sorted(alert_rules.metrics_of(expression))

@@ -1,5 +1,5 @@
-"""The alert rules in a real Prometheus that watches real processes: ordinary sales fire nothing, and each fault fires its alert
-within a minute, which clears when the fault is mended.
+"""The alert rules in a real Prometheus that watches real processes: ordinary sales fire nothing, and each fault fires its
+alert in time, which clears when the fault is mended.
 
     alerting_test.py BIN_DIR Short|Long
 """
@@ -118,8 +118,8 @@ class Watched(unittest.TestCase):
         return self.folder / f"{sku}.ids"
 
     def start_load(self, sku, requests, per_s, reservations):
-        command = [cluster.BIN / "tranche-load", "--endpoints", ",".join(node["endpoint"] for node in self.state["nodes"]),
-                   "--sku", sku, "--requests", requests, "--rate", per_s, "--acknowledged", reservations]
+        endpoints = ",".join(node["endpoint"] for node in self.state["nodes"])
+        command = [cluster.BIN / "tranche-load", "--endpoints", endpoints, "--sku", sku, "--requests", requests, "--rate", per_s, "--acknowledged", reservations]
         process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                    preexec_fn=cluster.terminate_with_parent)
         self.addCleanup(process.wait)
@@ -151,7 +151,8 @@ class Watched(unittest.TestCase):
         return self.prometheus.ever_fired(time.monotonic() - self.begun + 1)
 
     def expect_no_worker(self):
-        self.expect("TrancheNoWorker", lambda: self.processes.stop("worker-1"), lambda: self.processes.start("worker-1"))
+        self.expect("TrancheNoWorker", lambda: self.processes.stop("worker-1"),
+                    lambda: self.processes.start("worker-1"))
 
 
 class Short(Watched):
@@ -188,10 +189,12 @@ class Long(Watched):
         self.to_cancel = sale_check.read_ids(self.reservations("lamp"))
 
         self.expect_no_worker()
-        self.expect("TrancheNoLeader", lambda: self.processes.stop("balancer-1"), lambda: self.processes.start("balancer-1"))
+        self.expect("TrancheNoLeader", lambda: self.processes.stop("balancer-1"),
+                    lambda: self.processes.start("balancer-1"))
         self.expect("TrancheNodeGone", lambda: self.processes.stop("node-1", signal.SIGKILL),
                     lambda: self.processes.start("node-1"))
-        self.expect("TrancheLedgerDown", lambda: self.run_sql("close_ledger.sql"), lambda: self.run_sql("open_ledger.sql"))
+        self.expect("TrancheLedgerDown", lambda: self.run_sql("close_ledger.sql"),
+                    lambda: self.run_sql("open_ledger.sql"))
         self.expect("TrancheUnitsStranded", self.kill_a_node_whose_sku_is_locked, self.unlock_and_start_it,
                     others={"TrancheNodeGone"})
         self.expect("TrancheHoldsOverdue", self.leave_holds, self.restart_worker, OVERDUE_WITHIN_S)

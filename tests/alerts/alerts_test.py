@@ -1,5 +1,5 @@
-"""The rules of docs/alerts: promtool reads them, and runs them on a healthy cluster, on each fault and on an ordinary sale. And
-what belongs together is there: pages, dashboards, and the metrics that docs/metrics.md lists.
+"""The rules of docs/alerts: promtool reads them, and runs them on a healthy cluster, on each fault and on an ordinary sale.
+And what belongs together is there: pages, dashboards, and the metrics that docs/metrics.md lists.
 
     alerts_test.py
 """

@@ -1,5 +1,5 @@
-"""A sale with everything that is ordinary: an opening, a sell-out, a drain, restarts, an upgrade, a short outage. No alert may
-fire on what it shows."""
+"""A sale with everything that is ordinary: an opening, a sell-out, a drain, restarts, an upgrade, a pause, a short outage.
+No alert may fire on what it shows."""
 
 from alert_cases import BALANCER, NODES, WORKER, healthy, outcome, queueing, series
 from series import cut
