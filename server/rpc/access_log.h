@@ -1,5 +1,5 @@
-// A line in the log for calls that have ended, for those who ask for it (--access-log): of so many calls, up to a bound,
-// and not of requests that cannot be read. A stream or a watch has one line, at its end.
+// A line in the log for calls that have ended, for those who ask for it (--access-log): of so many calls, up to a
+// bound, and not of requests that cannot be read. A stream or a watch has one line, at its end.
 //
 // A line has the method, the code, the reason, the time it took, the caller's address, the reservation if the request
 // names a single one, and the caller's trace. Not the user id: that is personal data, and logs are kept and read by
