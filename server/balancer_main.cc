@@ -98,6 +98,7 @@ int main(int argc, char** argv) {
   LOG(INFO) << "balancer " << balancer_options.name << " runs";
   stop.Graceful();
   stop.Wait();
+  metrics.NoteStopping();
   others.reset();
   home.Stop();
   return 0;

@@ -9,11 +9,14 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "glog/logging.h"
 #include "server/metrics/ledger_health_metrics.h"
 #include "server/metrics/metrics_door.h"
 #include "server/metrics/pool_metrics.h"
+#include "server/metrics/shard_parts.h"
 #include "server/process/backends.h"
+#include "server/process/delayed_task.h"
 #include "server/process/dsn.h"
 #include "server/process/heartbeat_sender.h"
 #include "server/process/host.h"
@@ -78,15 +81,31 @@ struct Shared {
   server::WorkerMetrics* metrics;
   server::PoolMetrics* pools;
   server::LedgerHealthMetrics* health;  // null: nobody looks at it
+  // Those of all shards, for the end of the process.
+  server::ShardParts<server::ShardWorker*>* workers;
+  server::ShardParts<storage::ConnectionPool*>* used_pools;
 };
 
 // What working for one shard needs.
 struct ServedShard {
-  explicit ServedShard(const storage::PoolOptions& options)
-      : pool(options), upkeep(&pool), outbox(&pool), health(&pool) {}
+  ServedShard(const storage::PoolOptions& options, server::ShardParts<storage::ConnectionPool*>* used_pools)
+      : pool(options), upkeep(&pool), outbox(&pool), health(&pool), pool_used(used_pools, &pool) {}
+  // Lets the steps that have begun end. What is read for the metrics nobody wants any more.
+  ~ServedShard() {
+    pool_shown.reset();
+    worker_shown.reset();
+    worker_runs.reset();
+    heartbeats.reset();
+    worker.reset();
+    pool.GiveUp();
+    reader.reset();
+  }
+  ServedShard(const ServedShard&) = delete;
+  ServedShard& operator=(const ServedShard&) = delete;
 
   void Begin(const std::string& shard, const Shared& shared) {
     worker.emplace(&upkeep, &outbox, shared.sinks, storage::Clock::Real(), shared.options);
+    worker_runs.emplace(shared.workers, &*worker);
     heartbeats.emplace(&health, shared.process, [this] { return worker->Describe(); });
     if (shared.health != nullptr) reader = shared.health->Read(shard, &health);
     worker_shown = shared.metrics->Join({.shard = shard,
@@ -101,13 +120,27 @@ struct ServedShard {
   storage::PostgresUpkeepLedger upkeep;
   storage::PostgresOutboxLedger outbox;
   storage::PostgresHealthLedger health;
-  // Last, in this order: they use the others.
+  const server::ShardParts<storage::ConnectionPool*>::Membership pool_used;
   std::optional<server::ShardWorker> worker;
+  std::optional<server::ShardParts<server::ShardWorker*>::Membership> worker_runs;
   std::optional<server::HeartbeatSender> heartbeats;
   std::unique_ptr<server::LedgerHealthMetrics::Reader> reader;
   std::unique_ptr<server::WorkerMetrics::Membership> worker_shown;
   std::unique_ptr<server::PoolMetrics::Membership> pool_shown;
 };
+
+// How long a healthy step may take once the process is to end: a delivery, and a statement that tells its result.
+absl::Duration LongestStep(const server::WorkerProcessOptions& options, const storage::PoolOptions& pool) {
+  const absl::Duration delivery =
+      options.sinks.empty() ? absl::ZeroDuration() : absl::Milliseconds(options.sink_timeout_ms);
+  return delivery + pool.statement_timeout + absl::Seconds(1);
+}
+
+void GiveUp(const server::ShardParts<storage::ConnectionPool*>& pools) {
+  // Before logging, which may block on a log that nobody reads.
+  pools.ForEach([](storage::ConnectionPool* pool) { pool->GiveUp(); });
+  LOG(WARNING) << "what was still under way at PostgreSQL is given up";
+}
 
 absl::Status CheckHome(ServedShard& home, storage::ShardLedger& shards, const server::BackendOptions& backends,
                        const storage::ConnectionNeeds& needs) {
@@ -147,13 +180,17 @@ int main(int argc, char** argv) {
     door = *std::move(started);
   }
 
+  server::ShardParts<server::ShardWorker*> workers;
+  server::ShardParts<storage::ConnectionPool*> used_pools;
   const Shared shared{.sinks = sinks,
                       .options = ToWorkerOptions(options),
                       .process = {name, server::RandomInstance()},
                       .metrics = &metrics,
                       .pools = &pools,
-                      .health = door == nullptr ? nullptr : &health};
-  std::optional<ServedShard> home(pool);
+                      .health = door == nullptr ? nullptr : &health,
+                      .workers = &workers,
+                      .used_pools = &used_pools};
+  std::optional<ServedShard> home(std::in_place, pool, &used_pools);
   storage::PostgresShardLedger shards(&home->pool);
   const storage::ConnectionNeeds needs{.most = connections, .least = 1};
   if (absl::Status checked = CheckHome(*home, shards, options.backends, needs); !checked.ok()) return Fail(checked);
@@ -165,7 +202,7 @@ int main(int argc, char** argv) {
     if (!check.Check(shard).ok()) return std::shared_ptr<ServedShard>();
     storage::PoolOptions other = pool;
     other.dsn = shard.dsn;
-    auto unit = std::make_shared<ServedShard>(other);
+    auto unit = std::make_shared<ServedShard>(other, &used_pools);
     unit->Begin(shard.name, shared);
     return unit;
   });
@@ -174,7 +211,10 @@ int main(int argc, char** argv) {
             << " sink(s)";
   stop.Graceful();
   stop.Wait();
-  home->worker->RequestStop();
+  metrics.NoteStopping();
+  // All shards side by side. One whose ledger hangs must not delay the end for long.
+  workers.ForEach([](server::ShardWorker* worker) { worker->RequestStop(); });
+  const server::DelayedTask give_up(LongestStep(options, pool), [&used_pools] { GiveUp(used_pools); });
   others.reset();
   home.reset();
   LOG(INFO) << "stopped";

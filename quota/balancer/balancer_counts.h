@@ -58,7 +58,7 @@ struct BalancerCounts {
 
   std::array<Counter, kEvidences> incarnations_reclaimed;
   Counter slices_reclaimed;
-  Counter units_reclaimed;  // of those that did not end with a new history, by a look right before
+  Counter units_reclaimed;  // of those that did not end with a new history, by a look right before the first try
   Counter histories;        // new ones, begun by this balancer
 
   // As of the leader's last round.

@@ -70,7 +70,12 @@ std::vector<SaleEvent> SaleEvents::See(const SaleSight& sight, absl::Time now) {
   auto sku = skus_.find(sight.sku_id);
   if (sku == skus_.end()) {
     // One whose sale is over has nothing more to tell, and there may be very many.
-    if (IsOver(sight.state) || full()) return events;
+    if (IsOver(sight.state)) return events;
+    if (full()) {
+      ++passed_over_;
+      passed_over_in_ = pass_;
+      return events;
+    }
     sku = Learn(sight);
   }
   sku->second.seen = sight;
@@ -81,7 +86,9 @@ std::vector<SaleEvent> SaleEvents::See(const SaleSight& sight, absl::Time now) {
 
 SaleEvents::Skus::iterator SaleEvents::Learn(const SaleSight& sight) {
   const auto sku = skus_.try_emplace(sight.sku_id).first;
-  if (!learning_) return sku;
+  // Room may have come for one that was passed over before.
+  const bool may_be_old = passed_over_ > 0 && pass_ <= passed_over_in_ + 1;
+  if (!learning_ && !may_be_old) return sku;
   Known& known = sku->second;
   known.told = sight.state;
   known.told_held = sight.held;
@@ -94,11 +101,7 @@ std::vector<SaleEvent> SaleEvents::Tick(absl::Time now) {
   for (size_t i = 0; i < kMostPerTick && !due_.empty() && due_.begin()->first <= now; ++i) {
     const auto sku = skus_.find(due_.begin()->second);
     SaleSight& seen = sku->second.seen;
-    if (now >= seen.closes_at) {
-      seen.state = SaleState::kEnded;
-    } else {
-      seen.state = seen.unsold > 0 ? SaleState::kOnSale : SaleState::kSoldOut;
-    }
+    seen.state = seen.unsold > 0 ? SaleState::kOnSale : SaleState::kSoldOut;
     Follow(sku, now, events);
   }
   return events;
@@ -144,7 +147,7 @@ void SaleEvents::Tell(const char* name, Known& known, absl::Time now, std::vecto
 
 void SaleEvents::SetDue(Skus::iterator sku) {
   Known& known = sku->second;
-  const absl::Time due = known.seen.state == SaleState::kNotYet ? known.seen.opens_at : known.seen.closes_at;
+  const absl::Time due = known.seen.state == SaleState::kNotYet ? known.seen.opens_at : absl::InfiniteFuture();
   if (due == known.due) return;
   if (known.due != absl::InfiniteFuture()) due_.erase({known.due, sku->first});
   known.due = due;

@@ -52,7 +52,7 @@ class SaleEvents {
   // Bounds the work of one Tick.
   static constexpr size_t kMostPerTick = 200;
 
-  // SKUs beyond `most_skus` are passed over.
+  // SKUs beyond `most_skus` are passed over. When one of them is known later, it is learned silently.
   explicit SaleEvents(size_t most_skus = kMostSkus) : most_skus_(most_skus) {}
 
   // Begin and end of a look at all SKUs; between them others may be seen, too. Those that were not seen have gone.
@@ -61,7 +61,8 @@ class SaleEvents {
 
   // Looks come in the order in which they were taken.
   std::vector<SaleEvent> See(const SaleSight& sight, absl::Time now);
-  // Openings and ends whose time has come, by what was seen last.
+  // Openings whose time has come, by what was seen last. An end is told by the next look: an operator may have put it
+  // off since the last one, and an end that is told cannot be taken back.
   std::vector<SaleEvent> Tick(absl::Time now);
 
   // Learns silently again.
@@ -69,6 +70,9 @@ class SaleEvents {
 
   size_t size() const { return skus_.size(); }
   bool full() const { return skus_.size() >= most_skus_; }
+  size_t most_skus() const { return most_skus_; }
+  // How many looks were passed over.
+  uint64_t passed_over() const { return passed_over_; }
 
  private:
   struct Known {
@@ -95,6 +99,8 @@ class SaleEvents {
   bool learning_ = true;
   bool in_pass_ = false;
   uint64_t pass_ = 1;
+  uint64_t passed_over_ = 0;
+  uint64_t passed_over_in_ = 0;  // the pass of the last one
 };
 
 }  // namespace tranche::quota

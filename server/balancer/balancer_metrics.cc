@@ -125,6 +125,7 @@ void BalancerMetrics::Collect(MetricSet* metrics) {
 }
 
 absl::Status BalancerMetrics::Ready() const {
+  if (stopping_) return absl::UnavailableError("this process ends");
   absl::Status ready = absl::UnavailableError("the balancer is starting");
   parts_.ForEach([&](const BalancerPart& part) {
     if (part.shard != storage::kHomeShard) return;

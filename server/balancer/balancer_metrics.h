@@ -1,6 +1,7 @@
 // What /metrics and /readyz say of a balancer process.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -35,9 +36,12 @@ class BalancerMetrics : public MetricSource {
   // OK: home's balancer has its session with ZooKeeper, and its rounds succeed, whether it leads or stands by. Other
   // shards may be down: that delays only their own SKUs.
   absl::Status Ready() const;
+  // From now on it is not ready: the process ends.
+  void NoteStopping() { stopping_ = true; }
 
  private:
   const storage::Clock* const clock_;
+  std::atomic<bool> stopping_ = false;
   ShardParts<BalancerPart> parts_;
 };
 

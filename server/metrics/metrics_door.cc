@@ -2,16 +2,23 @@
 
 #include <civetweb.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <prometheus/text_serializer.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "glog/logging.h"
+#include "server/process/file_descriptor.h"
 #include "server/process/port_file.h"
 #include "server/process/socket_address.h"
 #include "storage/base/address.h"
@@ -20,14 +27,19 @@
 namespace tranche::server {
 namespace {
 
-// Prometheus, a probe of the supervisor, and two whom somebody keeps waiting.
-constexpr char kDoorThreads[] = "4";
+// Prometheus, a probe of the supervisor, and some whom somebody keeps waiting.
+constexpr char kDoorThreads[] = "16";
 // Connections that wait for a thread.
 constexpr char kDoorQueue[] = "16";
 // Of a request's line and headers.
 constexpr char kMostRequestBytes[] = "4096";
 constexpr char kMetricsType[] = "text/plain; version=0.0.4; charset=utf-8";
 constexpr char kPlainType[] = "text/plain; charset=utf-8";
+
+// An answer is sent in pieces of so many bytes.
+constexpr size_t kPieceBytes = 4096;
+// While the door closes.
+constexpr absl::Duration kWakeEvery = absl::Milliseconds(20);
 
 constexpr int kOk = 200;
 constexpr int kNotFound = 404;
@@ -47,28 +59,54 @@ absl::string_view ReasonPhrase(int status) {
   }
 }
 
-// As civetweb takes it: it knows numbers only. Of a name's addresses, the first of IPv4 if there is one. The wildcard
-// of IPv6 is for IPv4, too, as it is for gRPC.
-absl::StatusOr<std::string> PortSpec(const std::string& listen) {
+// Of a name's addresses, the first of IPv4 if there is one.
+absl::StatusOr<SocketAddress> FindAddress(const std::string& listen) {
   const std::optional<Address> address = ParseAddress(listen);
   if (!address.has_value()) return absl::InvalidArgumentError("it is not HOST:PORT");
   ASSIGN_OR_RETURN(const std::vector<SocketAddress> resolved, Resolve(*address, Lookup::kNames));
   const auto ipv4 = std::find_if(resolved.begin(), resolved.end(),
                                  [](const SocketAddress& one) { return one.address.ss_family == AF_INET; });
-  const SocketAddress& first = ipv4 == resolved.end() ? resolved.front() : *ipv4;
+  return ipv4 == resolved.end() ? resolved.front() : *ipv4;
+}
+
+// As civetweb takes it: it knows numbers only. The wildcard of IPv6 is for IPv4, too, as it is for gRPC.
+absl::StatusOr<std::string> PortSpec(const SocketAddress& at) {
   std::array<char, NI_MAXHOST> host{};
-  const int error = getnameinfo(first.get(), first.length, host.data(), host.size(), nullptr, 0, NI_NUMERICHOST);
+  std::array<char, NI_MAXSERV> port{};
+  const int error = getnameinfo(at.get(), at.length, host.data(), host.size(), port.data(), port.size(),
+                                NI_NUMERICHOST | NI_NUMERICSERV);
   if (error != 0) return absl::UnavailableError(gai_strerror(error));
   const absl::string_view number = host.data();
-  if (number == "::") return absl::StrCat("+", address->port);
-  const bool is_ipv6 = first.address.ss_family == AF_INET6;
-  return is_ipv6 ? absl::StrCat("[", number, "]:", address->port) : absl::StrCat(number, ":", address->port);
+  if (number == "::") return absl::StrCat("+", port.data());
+  const bool is_ipv6 = at.address.ss_family == AF_INET6;
+  return is_ipv6 ? absl::StrCat("[", number, "]:", port.data()) : absl::StrCat(number, ":", port.data());
+}
+
+void SetPort(int port, SocketAddress* address) {
+  if (address->address.ss_family == AF_INET6) {
+    reinterpret_cast<sockaddr_in6*>(&address->address)->sin6_port = htons(static_cast<uint16_t>(port));
+  } else {
+    reinterpret_cast<sockaddr_in*>(&address->address)->sin_port = htons(static_cast<uint16_t>(port));
+  }
 }
 
 absl::Status CannotListen(const std::string& listen, absl::string_view why) {
   return absl::UnavailableError(absl::StrCat("cannot serve metrics at ", listen, " (", why,
                                              "): stop what uses this port, or choose another address with "
                                              "--metrics-listen"));
+}
+
+absl::Status NoIpv6(const std::string& listen) {
+  return absl::InvalidArgumentError(absl::StrCat("cannot serve metrics at ", listen,
+                                                 ": this build serves metrics over IPv4 only: give --metrics-listen an "
+                                                 "IPv4 address, such as 0.0.0.0:PORT"));
+}
+
+// Connects, and is gone: who waits for connections there wakes up. Does not wait.
+void Knock(const SocketAddress& at) {
+  const FileDescriptor socket(
+      ::socket(at.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, /*protocol=*/0));
+  if (socket.open()) (void)connect(socket.number(), at.get(), at.length);
 }
 
 // civetweb's own words; the caller of Start tells what matters.
@@ -82,7 +120,13 @@ void Send(mg_connection* connection, int status, absl::string_view type, const s
       "HTTP/1.1 ", status, " ", ReasonPhrase(status), "\r\nContent-Type: ", type, "\r\nContent-Length: ", body.size(),
       status == kNotAllowed ? "\r\nAllow: GET, HEAD" : "", "\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n");
   if (with_body) answer += body;
-  mg_write(connection, answer.data(), answer.size());
+  // civetweb bounds only the time of each piece: a caller who takes little by little would keep the thread for long.
+  const absl::Time give_up = absl::Now() + kMetricsAnswerTimeout;
+  for (absl::string_view left = answer; !left.empty() && absl::Now() < give_up;) {
+    const int sent = mg_write(connection, left.data(), std::min(left.size(), kPieceBytes));
+    if (sent <= 0) return;
+    left.remove_prefix(static_cast<size_t>(sent));
+  }
 }
 
 }  // namespace
@@ -93,8 +137,19 @@ MetricsDoor::MetricsDoor(std::vector<MetricSource*> sources, Ready ready)
         return std::move(sources);
       }()) {}
 
+// The thread that waits for connections would notice its end only after two seconds. A knock that comes too early is
+// taken for a caller, so there are several.
 MetricsDoor::~MetricsDoor() {
-  if (server_ != nullptr) mg_stop(server_);
+  if (server_ == nullptr) return;
+  absl::Notification stopped;
+  std::thread stop([&] {
+    mg_stop(server_);
+    stopped.Notify();
+  });
+  do {
+    Knock(address_);
+  } while (!stopped.WaitForNotificationWithTimeout(kWakeEvery));
+  stop.join();
 }
 
 absl::StatusOr<std::unique_ptr<MetricsDoor>> MetricsDoor::Start(const MetricsOptions& options,
@@ -109,7 +164,10 @@ absl::StatusOr<std::unique_ptr<MetricsDoor>> MetricsDoor::Start(const MetricsOpt
 }
 
 absl::Status MetricsDoor::Listen(const MetricsOptions& options) {
-  const absl::StatusOr<std::string> spec = PortSpec(options.listen);
+  const absl::StatusOr<SocketAddress> address = FindAddress(options.listen);
+  if (!address.ok()) return CannotListen(options.listen, address.status().message());
+  if (address->address.ss_family == AF_INET6 && mg_check_feature(MG_FEATURES_IPV6) == 0) return NoIpv6(options.listen);
+  const absl::StatusOr<std::string> spec = PortSpec(*address);
   if (!spec.ok()) return CannotListen(options.listen, spec.status().message());
   const std::string timeout = absl::StrCat(absl::ToInt64Milliseconds(kMetricsTimeout));
   // No document root, so no files and no scripts; one request for each connection.
@@ -140,10 +198,14 @@ absl::Status MetricsDoor::Listen(const MetricsOptions& options) {
   mg_server_port served{};
   if (mg_get_server_ports(server_, 1, &served) != 1) return CannotListen(options.listen, "it has no port");
   port_ = served.port;
+  address_ = *address;
+  SetPort(port_, &address_);
   return absl::OkStatus();
 }
 
 int MetricsDoor::Answer(mg_connection* connection) {
+  // Otherwise civetweb reads the rest of the request's body afterwards, for as long as the caller sends some of it.
+  mg_disable_connection_keep_alive(connection);
   const mg_request_info* request = mg_get_request_info(connection);
   const absl::string_view method = request->request_method;
   const bool head = method == "HEAD";

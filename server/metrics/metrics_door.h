@@ -4,8 +4,9 @@
 //   /livez    200 while the process answers at all
 //   /readyz   200, or 503 and why the process should get no work now
 //
-// GET and HEAD only; everybody who can connect may ask. Each connection serves one request. The threads are few, so a
-// caller who says nothing, or takes nothing, loses the connection after kMetricsTimeout.
+// GET and HEAD only; everybody who can connect may ask. Each connection serves one request, whose body is not read. The
+// threads are few, so a caller who says nothing, or takes nothing, loses the connection after kMetricsTimeout, and one
+// who has not taken the whole answer after kMetricsAnswerTimeout.
 #pragma once
 
 #include <functional>
@@ -21,6 +22,7 @@
 #include "server/metrics/metric_set.h"
 #include "server/metrics/process_metrics.h"
 #include "server/process/metrics_options.h"
+#include "server/process/socket_address.h"
 
 struct mg_connection;
 struct mg_context;
@@ -28,6 +30,7 @@ struct mg_context;
 namespace tranche::server {
 
 inline constexpr absl::Duration kMetricsTimeout = absl::Seconds(2);
+inline constexpr absl::Duration kMetricsAnswerTimeout = absl::Seconds(10);
 
 // Thread-safe.
 class MetricsDoor {
@@ -40,7 +43,8 @@ class MetricsDoor {
   // operators.
   static absl::StatusOr<std::unique_ptr<MetricsDoor>> Start(const MetricsOptions& options,
                                                             std::vector<MetricSource*> sources, Ready ready);
-  // Waits for the answers that are being made.
+  // Waits for the answers that are being made. Callers who say nothing may delay it by kMetricsTimeout or a little
+  // more.
   ~MetricsDoor();
   MetricsDoor(const MetricsDoor&) = delete;
   MetricsDoor& operator=(const MetricsDoor&) = delete;
@@ -62,6 +66,7 @@ class MetricsDoor {
   const std::vector<MetricSource*> sources_ ABSL_GUARDED_BY(scraping_);
   mg_context* server_ = nullptr;
   int port_ = 0;
+  SocketAddress address_{};  // where it listens
 };
 
 }  // namespace tranche::server

@@ -1,4 +1,5 @@
-// The parts of a process that work for one shard each: they come and go with the shards while scrapes read them.
+// The parts of a process that work for one shard each: they come and go with the shards while others, such as
+// scrapes, read them.
 #pragma once
 
 #include <list>
@@ -14,7 +15,7 @@ namespace tranche::server {
 template <typename Part>
 class ShardParts {
  public:
-  // The part is read as long as this lives. Its end waits for a scrape that reads the parts just now.
+  // The part is read as long as this lives. Its end waits for who reads the parts just now.
   class Membership {
    public:
     // `parts` outlives it.

@@ -39,6 +39,7 @@ void NodeMetrics::Collect(MetricSet* metrics) {
   AddCalls(metrics);
   AddExecutorQueue("admin", "", parts_.operator_calls->queued(), metrics);
   AddExecutorQueue("move", "", parts_.operator_calls->queued_moves(), metrics);
+  AddExecutorQueue("status", "", parts_.operator_calls->queued_status(), metrics);
 }
 
 void NodeMetrics::AddAgent(const quota::NodeAgent& agent, MetricSet* metrics) const {

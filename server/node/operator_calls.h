@@ -44,6 +44,7 @@ class OperatorCalls {
   // Calls that wait for a thread. Not after StopThreads.
   size_t queued() const { return executor_->queued(); }
   size_t queued_moves() const { return move_executor_->queued(); }
+  size_t queued_status() const { return status_executor_->queued(); }
 
   // Ends the threads; what is queued still runs. Call it when no call is under way any more.
   void StopThreads();

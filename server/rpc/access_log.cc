@@ -1,5 +1,7 @@
 #include "server/rpc/access_log.h"
 
+#include <poll.h>
+
 #include <utility>
 
 #include "storage/base/log_event.h"
@@ -9,6 +11,12 @@ namespace {
 
 bool IsFault(grpc::StatusCode code) {
   return code == grpc::StatusCode::INTERNAL || code == grpc::StatusCode::UNKNOWN || code == grpc::StatusCode::DATA_LOSS;
+}
+
+// Can something be written there now without waiting? What is broken does not keep anybody waiting either.
+bool WouldTake(int file) {
+  pollfd log{.fd = file, .events = POLLOUT, .revents = 0};
+  return poll(&log, 1, /*timeout=*/0) != 0;
 }
 
 }  // namespace
@@ -24,6 +32,7 @@ bool AccessLog::Takes(grpc::StatusCode code) {
 
 bool AccessLog::HasRoom() {
   const int64_t second = absl::ToUnixSeconds(clock_->Now());
+  const bool takes = WouldTake(log_);
   int64_t to_tell = 0;
   bool room = false;
   {
@@ -31,11 +40,12 @@ bool AccessLog::HasRoom() {
     if (second != second_) {
       second_ = second;
       lines_ = 0;
-      to_tell = std::exchange(left_out_, 0);
+      may_tell_ = true;
     }
-    room = lines_ < kMostLinesPerS;
+    room = takes && lines_ < kMostLinesPerS;
     if (room) {
       ++lines_;
+      if (std::exchange(may_tell_, false)) to_tell = std::exchange(left_out_, 0);
     } else {
       ++left_out_;
     }

@@ -74,6 +74,7 @@ void WorkerMetrics::Collect(MetricSet* metrics) {
 }
 
 absl::Status WorkerMetrics::Ready() const {
+  if (stopping_) return absl::UnavailableError("this process ends");
   absl::Status ready = absl::UnavailableError("the worker is starting");
   parts_.ForEach([&](const WorkerPart& part) {
     if (part.shard != storage::kHomeShard) return;

@@ -1,6 +1,7 @@
 // What /metrics and /readyz say of a worker process.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -43,9 +44,12 @@ class WorkerMetrics : public MetricSource {
   // OK: holds expire at home, or, if this worker expires none, home's database has served it when it was last used.
   // Other shards may be down: that delays only their own SKUs. A sink that is down is no trouble of the worker's.
   absl::Status Ready() const;
+  // From now on it is not ready: the process ends.
+  void NoteStopping() { stopping_ = true; }
 
  private:
   const storage::Clock* const clock_;
+  std::atomic<bool> stopping_ = false;
   ShardParts<WorkerPart> parts_;
 };
 

@@ -18,12 +18,16 @@ bool CartFoundLocked(const absl::StatusOr<CartResult>& result) {
 }
 
 absl::StatusOr<CartResult> CommitCart(LifecycleLedger& ledger, Clock& clock, IncarnationId incarnation, LockMode mode,
-                                      absl::Span<const ReservationClaim> lines, absl::Time deadline, bool* in_doubt) {
+                                      absl::Span<const ReservationClaim> lines, absl::Time deadline, bool* in_doubt,
+                                      CommitMetrics* metrics) {
   // It may run on the thread of another cart.
   const ScopedTrace trace(lines.empty() ? nullptr : lines.front().trace);
   int deadlocks = 0;
-  for (int tries = 0; tries < kMaxTries && clock.Now() < deadline;) {
+  for (int tries = 0; tries < kMaxTries;) {
+    const absl::Time begun_at = clock.Now();
+    if (begun_at >= deadline) break;
     absl::StatusOr<CartResult> result = ledger.CommitCart(incarnation, mode, lines);
+    metrics->NoteTry(lines.size(), clock.Now() - begun_at, result.status());
     if (CartFoundLocked(result)) return result;
     if (IsRetryTransaction(result.status()) && ++deadlocks < kMaxCartDeadlocks) continue;
     if (result.ok()) *in_doubt = false;

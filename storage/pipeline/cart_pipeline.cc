@@ -145,11 +145,8 @@ void CartPipeline::Send(const Carts& carts) {
 }
 
 CartPipeline::Result CartPipeline::Try(Cart& cart, LockMode mode) {
-  const absl::Time begun_at = clock_.Now();
-  metrics_.NoteTaken(begun_at, &cart.queued_at);
-  Result result = CommitCart(ledger_, clock_, cart.incarnation, mode, cart.lines, cart.deadline, &cart.in_doubt);
-  metrics_.NoteTry(cart.lines.size(), clock_.Now() - begun_at, result.status());
-  return result;
+  metrics_.NoteTaken(clock_.Now(), &cart.queued_at);
+  return CommitCart(ledger_, clock_, cart.incarnation, mode, cart.lines, cart.deadline, &cart.in_doubt, &metrics_);
 }
 
 void CartPipeline::Commit(const CartPtr& cart) {

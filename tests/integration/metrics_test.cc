@@ -152,6 +152,9 @@ TEST_F(MetricsTest, CountsWhatWasDone) {
   EXPECT_EQ(samples.at("tranche_slice_allotted{sku=\"tv\"}"), 5);
   EXPECT_EQ(samples.at("tranche_skus"), 1);
   EXPECT_EQ(samples.at("tranche_open_streams"), 0);
+  for (const char* executor : {"late_payment", "list", "admin", "move", "status"}) {
+    EXPECT_EQ(samples.at(absl::StrCat("tranche_executor_queue{executor=\"", executor, "\",shard=\"\"}")), 0);
+  }
   EXPECT_GT(samples.at("tranche_connections_limit{shard=\"home\",pool=\"commit\"}"), 0);
 }
 

@@ -198,5 +198,16 @@ TEST_F(UpkeepMetricsTest, NobodyIsReadyWithoutTheLedgerAndAllAreAfterwards) {
   for (const int port : {balancer_, worker_}) AwaitStatus(port, "/readyz", 200);
 }
 
+TEST_F(UpkeepMetricsTest, AWorkerEndsAlthoughItsLedgerHangs) {
+  Start();
+  AwaitStatus(worker_, "/readyz", 200);
+  ASSERT_TRUE(cluster_->postgres().Suspend().ok());
+  // It gives up after the longest statement, the longest delivery and a second.
+  const absl::StatusOr<int> ended = cluster_->worker(0).Terminate(absl::Seconds(25));
+  EXPECT_TRUE(cluster_->postgres().Resume().ok());
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(*ended, 0);
+}
+
 }  // namespace
 }  // namespace tranche::testing

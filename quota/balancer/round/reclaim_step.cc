@@ -48,6 +48,7 @@ absl::Status ReclaimStep::Run(Coordination& session) {
   // Ended incarnations need not be remembered.
   const auto ended = [&](const auto& entry) { return !context_.nodes.live().contains(entry.first); };
   std::erase_if(first_seen_unregistered_, ended);
+  std::erase_if(held_, ended);
   context_.counts.nodes_gone = std::count_if(all_gone.begin(), all_gone.end(), [&](const Gone& gone) {
     return context_.nodes.live().contains(gone.incarnation.id);
   });
@@ -61,6 +62,7 @@ void ReclaimStep::ForgetWhoIsBack(const std::vector<Gone>& gone) {
   for (const Gone& one : gone) ids.insert(one.incarnation.id);
   std::erase_if(try_again_, [&](const auto& entry) { return !ids.contains(entry.first); });
   std::erase_if(stripped_, [&](IncarnationId id) { return !ids.contains(id); });
+  std::erase_if(held_, [&](const auto& entry) { return !ids.contains(entry.first); });
 }
 
 std::vector<ReclaimStep::Gone> ReclaimStep::FindGone() {
@@ -140,9 +142,15 @@ absl::Status ReclaimStep::Reclaim(Coordination& session, const Gone& gone) {
   return absl::OkStatus();
 }
 
-// What goes back to the pools, by a look right before: one that is not dead may sell some of it meanwhile. A death is
-// rare, so that it may cost a read; without an answer the event has no number.
-std::optional<int64_t> ReclaimStep::UnitsOf(IncarnationId incarnation) const {
+// What it held when we first tried to end it: one that is not dead may sell some of it meanwhile. A death is rare, so
+// that it may cost a read, but not one for each try; without an answer the event has no number.
+std::optional<int64_t> ReclaimStep::UnitsOf(IncarnationId incarnation) {
+  const auto [held, first] = held_.try_emplace(incarnation);
+  if (first) held->second = ReadUnits(incarnation);
+  return held->second;
+}
+
+std::optional<int64_t> ReclaimStep::ReadUnits(IncarnationId incarnation) const {
   const auto slices = context_.ledger.ListSlices(incarnation);
   if (!slices.ok()) return std::nullopt;
   int64_t units = 0;

@@ -28,6 +28,7 @@ class ReclaimStep {
     first_seen_unregistered_.clear();
     try_again_.clear();
     stripped_.clear();
+    held_.clear();
   }
 
  private:
@@ -43,7 +44,8 @@ class ReclaimStep {
   void TellNobodyIsRegistered(size_t live) const;
   bool IsUnregistered(const storage::Incarnation& incarnation);
   absl::Status Reclaim(Coordination& session, const Gone& gone);
-  std::optional<int64_t> UnitsOf(storage::IncarnationId incarnation) const;
+  std::optional<int64_t> UnitsOf(storage::IncarnationId incarnation);
+  std::optional<int64_t> ReadUnits(storage::IncarnationId incarnation) const;
   // It cannot be ended yet, and `why` says so: takes back what is neither locked nor frozen.
   absl::Status TakeBack(const Gone& gone, const std::string& why);
 
@@ -52,6 +54,7 @@ class ReclaimStep {
   absl::Time nobody_dead_before_ = absl::InfinitePast();
   std::map<storage::IncarnationId, absl::Time> try_again_;  // those that could not be ended yet: when to try again
   std::set<storage::IncarnationId> stripped_;               // of those, who was left only what is frozen
+  std::map<storage::IncarnationId, std::optional<int64_t>> held_;  // the units of those that we have tried to end
 };
 
 }  // namespace tranche::quota

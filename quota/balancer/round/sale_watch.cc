@@ -7,14 +7,24 @@
 #include "storage/base/log_event.h"
 
 namespace tranche::quota {
+namespace {
+
+constexpr absl::Duration kTellOfTooManyEvery = absl::Hours(1);
+
+}  // namespace
 
 void SaleWatch::OnSku(const storage::Sku& sku) {
   const absl::Time now = clock_.Now();
+  const uint64_t passed_over = events_.passed_over();
   Log(events_.See(SightOf(sku, now), now));
-  if (events_.full()) {
-    LOG_EVERY_T(WARNING, 3600) << "more than " << SaleEvents::kMostSkus
-                               << " SKUs are not over: the events of further ones are not logged";
-  }
+  if (events_.passed_over() > passed_over) TellOfTooMany(now);
+}
+
+void SaleWatch::TellOfTooMany(absl::Time now) {
+  if (now >= told_at_ && now < told_at_ + kTellOfTooManyEvery) return;
+  told_at_ = now;
+  LOG(WARNING) << "more than " << events_.most_skus()
+               << " SKUs are not over: the events of further ones are not logged";
 }
 
 void SaleWatch::Log(const std::vector<SaleEvent>& events) {

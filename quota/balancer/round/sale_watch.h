@@ -4,6 +4,10 @@
 // reads because a node is dry or because units move: so a SKU that sells out while buyers ask for more is seen at once.
 #pragma once
 
+#include <cstddef>
+#include <vector>
+
+#include "absl/time/time.h"
 #include "quota/balancer/sale_events.h"
 #include "quota/coordination/announcement_repair.h"
 #include "storage/clock.h"
@@ -14,23 +18,26 @@ namespace tranche::quota {
 // Used by one thread.
 class SaleWatch : public SkuObserver {
  public:
-  // The clock outlives it.
-  explicit SaleWatch(storage::Clock* clock) : clock_(*clock) {}
+  // The clock outlives it. The events of SKUs beyond `most_skus` are not logged; that is told once an hour.
+  explicit SaleWatch(storage::Clock* clock, size_t most_skus = SaleEvents::kMostSkus)
+      : clock_(*clock), events_(most_skus) {}
 
   void OnPassBegins() override { events_.BeginPass(); }
   void OnSku(const storage::Sku& sku) override;
   void OnPassEnds() override { events_.EndPass(); }
 
-  // In every round: sales open and end by the clock.
+  // In every round: sales open by the clock.
   void Tick() { Log(events_.Tick(clock_.Now())); }
   // A leader that begins knows nothing, and tells nothing of what it finds.
   void Forget() { events_.Forget(); }
 
  private:
   static void Log(const std::vector<SaleEvent>& events);
+  void TellOfTooMany(absl::Time now);
 
   storage::Clock& clock_;
   SaleEvents events_;
+  absl::Time told_at_ = absl::InfinitePast();  // that there are too many
 };
 
 }  // namespace tranche::quota

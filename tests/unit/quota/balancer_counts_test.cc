@@ -123,6 +123,11 @@ TEST_F(BalancerCountsTest, AGoneNodeThatCannotBeEndedAndItsLockedSku) {
   EXPECT_EQ(Moves(MoveReason::kReclaim), 1) << "of the SKU that is not locked";
   EXPECT_EQ(Units(MoveReason::kReclaim), 5);
   EXPECT_EQ(Reclaimed(Evidence::kSession), 0);
+  const int reads = ledger_.slice_reads;
+  clock_.AdvanceBy(absl::Seconds(1));
+  Round();
+  EXPECT_EQ(Reclaimed(Evidence::kSession), 0);
+  EXPECT_EQ(ledger_.slice_reads, reads + 1) << "to take back what is not locked, and not for the log";
   ledger_.locked.clear();
   for (int i = 0; i < 4; ++i) {
     clock_.AdvanceBy(absl::Seconds(1));
@@ -131,6 +136,7 @@ TEST_F(BalancerCountsTest, AGoneNodeThatCannotBeEndedAndItsLockedSku) {
   EXPECT_EQ(counts().nodes_gone, 0);
   EXPECT_EQ(counts().skus_put_aside, 0);
   EXPECT_EQ(Reclaimed(Evidence::kSession), 1);
+  EXPECT_EQ(counts().units_reclaimed.value(), 10) << "what it held at the first try";
 }
 
 TEST_F(BalancerCountsTest, AnnouncementsThatTheRepairWrites) {

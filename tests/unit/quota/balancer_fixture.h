@@ -72,7 +72,14 @@ class BusyLedger : public storage::FakeLedger {
     return FakeLedger::ReclaimIncarnation(incarnation);
   }
 
+  absl::StatusOr<std::vector<std::pair<std::string, storage::HeldSlice>>> ListSlices(
+      storage::IncarnationId incarnation) override {
+    ++slice_reads;
+    return FakeLedger::ListSlices(incarnation);
+  }
+
   std::set<std::string> locked;
+  int slice_reads = 0;
   int waited_in_vain = 0;
   std::string busy_before;      // these ids
   std::string line_of_another;  // if not empty, it is that one

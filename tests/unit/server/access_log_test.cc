@@ -1,8 +1,13 @@
 #include "server/rpc/access_log.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <array>
+
+#include "server/process/file_descriptor.h"
 #include "tests/support/logged_lines.h"
 
 namespace tranche::server {
@@ -42,6 +47,27 @@ TEST(AccessLogTest, AFloodIsBoundedAndWhatIsLeftOutIsTold) {
   clock.AdvanceBy(absl::Seconds(1));
   EXPECT_EQ(Taken(log, StatusCode::OK, 2), 2);
   EXPECT_THAT(lines.lines(), ::testing::ElementsAre("event access_log.dropped lines=505"));
+}
+
+TEST(AccessLogTest, ALogThatNobodyReadsGetsNoLines) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC), 0);
+  const FileDescriptor reader(ends[0]);
+  const FileDescriptor writer(ends[1]);
+  std::array<char, 4096> page{};
+  while (write(writer.number(), page.data(), page.size()) > 0) {
+  }
+  storage::FakeClock clock;
+  AccessLog log(AccessLogMode::kAll, 1, &clock, writer.number());
+  const testing::LoggedLines lines;
+  EXPECT_EQ(Taken(log, StatusCode::OK, 10), 0);
+  clock.AdvanceBy(absl::Seconds(1));
+  EXPECT_EQ(Taken(log, StatusCode::INTERNAL, 5), 0);
+  EXPECT_TRUE(lines.lines().empty()) << "what is left out cannot be told either";
+  while (read(reader.number(), page.data(), page.size()) > 0) {
+  }
+  EXPECT_EQ(Taken(log, StatusCode::OK, 3), 3);
+  EXPECT_THAT(lines.lines(), ::testing::ElementsAre("event access_log.dropped lines=15"));
 }
 
 }  // namespace

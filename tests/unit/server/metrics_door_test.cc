@@ -1,17 +1,21 @@
 // On real sockets: what callers of the door get, and what some of them cannot do to the others.
 #include "server/metrics/metrics_door.h"
 
+#include <civetweb.h>
 #include <gmock/gmock.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "tests/support/http_get.h"
 
@@ -27,9 +31,10 @@ using testing::TcpClient;
 class ManyGauges : public MetricSource {
  public:
   void Collect(MetricSet* metrics) override {
-    for (int i = 0; i < count; ++i) metrics->AddGauge("test_gauge", "For this test.", i, {{"i", absl::StrCat(i)}});
+    for (int i = 0; i < count; ++i) metrics->AddGauge("test_gauge", "For this test.", i, {{"i", absl::StrCat(i, pad)}});
   }
   int count = 1;
+  std::string pad;
 };
 
 class MetricsDoorTest : public ::testing::Test {
@@ -123,6 +128,7 @@ TEST_F(MetricsDoorTest, APortFileThatCannotBeWrittenIsNamed) {
 }
 
 TEST_F(MetricsDoorTest, ListensAtIpv6) {
+  if (mg_check_feature(MG_FEATURES_IPV6) == 0) GTEST_SKIP() << "this civetweb has no IPv6";
   if (!Open("[::1]:0").ok()) GTEST_SKIP() << "this machine has no IPv6";
   EXPECT_EQ(Ask("/livez", "GET", "::1").status, 200);
   ASSERT_TRUE(Open("[::]:0").ok());
@@ -130,10 +136,44 @@ TEST_F(MetricsDoorTest, ListensAtIpv6) {
   EXPECT_EQ(Ask("/livez", "GET", "127.0.0.1").status, 200) << "the wildcard is for both";
 }
 
+TEST_F(MetricsDoorTest, ABuildWithoutIpv6SaysSo) {
+  if (mg_check_feature(MG_FEATURES_IPV6) != 0) GTEST_SKIP() << "this civetweb has IPv6";
+  for (const char* listen : {"[::1]:0", "[::]:0"}) {
+    const absl::Status opened = Open(listen);
+    ASSERT_FALSE(opened.ok()) << listen;
+    const std::string message(opened.message());
+    EXPECT_THAT(message, HasSubstr(listen));
+    EXPECT_THAT(message, HasSubstr("IPv4 only"));
+    EXPECT_THAT(message, HasSubstr("--metrics-listen"));
+    EXPECT_THAT(message, Not(HasSubstr("uses this port")));
+  }
+}
+
+TEST_F(MetricsDoorTest, WhoSendsALongBodyDelaysNobody) {
+  ASSERT_TRUE(Open().ok());
+  // More than there are threads.
+  std::vector<std::unique_ptr<TcpClient>> wordy;
+  for (int i = 0; i < 20; ++i) {
+    wordy.push_back(std::make_unique<TcpClient>(door_->port()));
+    ASSERT_TRUE(wordy.back()->Send("GET /livez HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000000\r\n\r\n"));
+  }
+  absl::Notification answered;
+  std::thread bodies([&] {
+    while (!answered.WaitForNotificationWithTimeout(absl::Milliseconds(100))) {
+      for (const auto& client : wordy) client->Send("x");
+    }
+  });
+  const absl::Time begun = absl::Now();
+  EXPECT_EQ(Ask("/livez").status, 200);
+  EXPECT_LT(absl::Now() - begun, kMetricsTimeout);
+  answered.Notify();
+  bodies.join();
+}
+
 TEST_F(MetricsDoorTest, WhoSaysNothingLosesTheConnectionAndDelaysOthersOnlyUntilThen) {
   ASSERT_TRUE(Open().ok());
   std::vector<std::unique_ptr<TcpClient>> silent;
-  for (int i = 0; i < 8; ++i) {
+  for (int i = 0; i < 32; ++i) {
     silent.push_back(std::make_unique<TcpClient>(door_->port()));
     ASSERT_GE(silent.back()->number(), 0);
     if (i % 2 == 1) silent.back()->Send("GET /metrics HTTP/1.1\r\nHo");
@@ -158,6 +198,29 @@ TEST_F(MetricsDoorTest, WhoTakesNothingDelaysNobody) {
   EXPECT_EQ(page.headers.at("content-length"), absl::StrCat(page.body.size()));
 }
 
+TEST_F(MetricsDoorTest, WhoTakesTheAnswerSlowlyLosesIt) {
+  source_.count = 100'000;
+  source_.pad = std::string(300, 'x');  // together far more than the sockets between the two take
+  ASSERT_TRUE(Open().ok());
+  const size_t whole = Ask("/metrics").body.size();
+  TcpClient slow(door_->port());
+  ASSERT_TRUE(slow.Send("GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n"));
+  // Fast enough for the bound of each piece, and too slow for that of all.
+  std::vector<char> piece(100'000);
+  size_t taken = 0;
+  const absl::Time until = absl::Now() + kMetricsAnswerTimeout + 2 * kMetricsTimeout;
+  while (absl::Now() < until) {
+    const ssize_t got = recv(slow.number(), piece.data(), piece.size(), 0);
+    if (got <= 0) break;
+    taken += static_cast<size_t>(got);
+    absl::SleepFor(absl::Milliseconds(100));  // the pace of this caller
+  }
+  ASSERT_LT(taken, whole) << "it took all in time: the answer is too small for this test";
+  // Now it would take the rest.
+  const absl::StatusOr<std::string> rest = slow.ReadAll();
+  EXPECT_LT(taken + rest.value_or("").size(), whole);
+}
+
 TEST_F(MetricsDoorTest, ARequestThatIsTooLargeIsRefused) {
   ASSERT_TRUE(Open().ok());
   const absl::StatusOr<HttpReply> reply = HttpGet(door_->port(), absl::StrCat("/livez?", std::string(10'000, 'x')));
@@ -172,6 +235,19 @@ TEST_F(MetricsDoorTest, EndsWhileSomebodyIsConnected) {
   ASSERT_GE(silent.number(), 0);
   door_.reset();
   EXPECT_FALSE(HttpGet(port, "/livez").ok());
+}
+
+TEST_F(MetricsDoorTest, EndsAtOnceWhileNobodyIsConnected) {
+  absl::Duration longest;
+  // Without a knock one takes up to two seconds, and none of several in a row ends early by chance.
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(Open().ok());
+    EXPECT_EQ(Ask("/livez").status, 200);
+    const absl::Time begun = absl::Now();
+    door_.reset();
+    longest = std::max(longest, absl::Now() - begun);
+  }
+  EXPECT_LT(longest, absl::Seconds(1));
 }
 
 }  // namespace

@@ -126,6 +126,23 @@ TEST_F(CartPipelineTest, OfEachSkuTwoAreUnderWayAndTheNextFollow) {
   EXPECT_EQ(pipeline_.waiting(), 0u);
 }
 
+TEST_F(CartPipelineTest, EachTryOfACartIsCounted) {
+  ledger_.lost = 1;
+  const int cart = Buy({"a", "b"});
+  executor_.RunAll();
+  EXPECT_TRUE(Sold(cart));
+  const CommitMetrics& metrics = pipeline_.metrics();
+  EXPECT_EQ(metrics.unknown.value(), 1);
+  EXPECT_EQ(metrics.committed.value(), 1);
+  EXPECT_EQ(metrics.failed.value(), 0);
+  EXPECT_EQ(metrics.batch_size.values().sum, 2 + 2);
+  // Too late to be tried.
+  clock_.AdvanceBy(absl::Seconds(1));
+  Buy({"c"}, absl::ZeroDuration());
+  executor_.RunAll();
+  EXPECT_EQ(metrics.failed.value(), 0);
+}
+
 // Carts of one SKU each that keep coming take no place that an earlier one needs.
 TEST_F(CartPipelineTest, ACartOfSeveralSkusGetsItsTurn) {
   executor_.room = 100;

@@ -55,6 +55,14 @@ TEST_F(BalancerMetricsTest, ReadyWhileRoundsAtHomeSucceedAndZooKeeperAnswers) {
   EXPECT_FALSE(metrics_.Ready().ok());
 }
 
+TEST_F(BalancerMetricsTest, OneThatEndsIsNotReady) {
+  Join();
+  Round();
+  EXPECT_TRUE(metrics_.Ready().ok()) << metrics_.Ready();
+  metrics_.NoteStopping();
+  EXPECT_THAT(WhyNotReady(), HasSubstr("this process ends"));
+}
+
 TEST_F(BalancerMetricsTest, AnotherShardMakesNobodyReady) {
   Join("hot");
   Round();

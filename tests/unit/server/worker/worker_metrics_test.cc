@@ -114,6 +114,14 @@ TEST_F(WorkerMetricsTest, WhoExpiresNothingNeedsHomesDatabase) {
   EXPECT_THAT(MetricValues(metrics_).Names(), Not(Contains(StartsWith("tranche_expiry"))));
 }
 
+TEST_F(WorkerMetricsTest, OneThatEndsIsNotReady) {
+  Join(&expirer_);
+  expirer_.Step();
+  EXPECT_TRUE(metrics_.Ready().ok()) << metrics_.Ready();
+  metrics_.NoteStopping();
+  EXPECT_THAT(WhyNotReady(), HasSubstr("this process ends"));
+}
+
 TEST_F(WorkerMetricsTest, AnotherShardMakesNobodyReady) {
   Join(&expirer_, "hot");
   expirer_.Step();
