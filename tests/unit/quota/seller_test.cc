@@ -316,6 +316,26 @@ TEST_F(SellerTest, APausedSaleIsRefusedFromMemoryAndByTheLedger) {
   EXPECT_TRUE(IsSold(Sell(ClaimOf("b"))));
 }
 
+TEST_F(SellerTest, NumbersThatContradictTheLedgerAreNotTold) {
+  Move(3);
+  storage::Sku terms = *ledger_.GetSku("tv");
+  terms.per_user_limit = 2;
+  terms = *ledger_.UpdateSku(terms, "test");
+  Announce();
+  terms.per_user_limit = 1;
+  terms = *ledger_.UpdateSku(terms, "test");
+  const SaleResult too_many = Sell(ClaimOf("a", 2));
+  EXPECT_EQ(RefusalOf(too_many), Refusal::kQuantityAboveUserLimit);
+  EXPECT_EQ(std::get<Refused>(too_many).per_user_limit, 0) << "not the earlier limit, which allows it";
+  terms.opens_at = clock_.Now() + absl::Hours(1);
+  terms = *ledger_.UpdateSku(terms, "test");
+  const SaleResult early = Sell(ClaimOf("a"));
+  EXPECT_EQ(RefusalOf(early), Refusal::kSaleNotOpen);
+  EXPECT_EQ(std::get<Refused>(early).opens_at, absl::InfinitePast());
+  Announce();
+  EXPECT_EQ(std::get<Refused>(Sell(ClaimOf("a"))).opens_at, terms.opens_at);
+}
+
 TEST_F(SellerTest, ANodeWithoutTheAnnouncementLearnsOfAPauseFromTheLedger) {
   ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "a break", "test").ok());
   const SaleResult result = Sell(ClaimOf("a"));
