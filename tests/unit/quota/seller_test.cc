@@ -299,7 +299,7 @@ TEST_F(SellerTest, APausedSaleIsRefusedFromMemoryAndByTheLedger) {
   Announce();
   const ReservationClaim first = ClaimOf("a");
   EXPECT_TRUE(IsSold(Sell(first)));
-  ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "a break", "test").ok());
+  ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "a break", std::nullopt, "test").ok());
   const SaleResult not_heard_yet = Sell(ClaimOf("b"));
   EXPECT_EQ(RefusalOf(not_heard_yet), Refusal::kSalePaused);
   EXPECT_EQ(std::get<Refused>(not_heard_yet).pause_reason, "a break") << "as the ledger says";
@@ -311,7 +311,7 @@ TEST_F(SellerTest, APausedSaleIsRefusedFromMemoryAndByTheLedger) {
   EXPECT_EQ(std::get<Refused>(heard).pause_reason, "a break");
   EXPECT_EQ(ledger_.commit_calls(), calls);
   EXPECT_TRUE(IsSold(Sell(first, /*may_exist=*/true))) << "who has a reservation hears of it";
-  ASSERT_TRUE(ledger_.SetSkuPaused("tv", false, "", "test").ok());
+  ASSERT_TRUE(ledger_.SetSkuPaused("tv", false, "", std::nullopt, "test").ok());
   Announce();
   EXPECT_TRUE(IsSold(Sell(ClaimOf("b"))));
 }
@@ -337,7 +337,7 @@ TEST_F(SellerTest, NumbersThatContradictTheLedgerAreNotTold) {
 }
 
 TEST_F(SellerTest, ANodeWithoutTheAnnouncementLearnsOfAPauseFromTheLedger) {
-  ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "a break", "test").ok());
+  ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "a break", std::nullopt, "test").ok());
   const SaleResult result = Sell(ClaimOf("a"));
   EXPECT_EQ(RefusalOf(result), Refusal::kSalePaused);
   EXPECT_EQ(std::get<Refused>(result).pause_reason, "a break");
