@@ -254,6 +254,9 @@ TEST_F(StatusHandlerTest, ReservedUnitsDivide) {
   tv = skus.List({})->skus(0);
   EXPECT_EQ(tv.pending(), 3);
   EXPECT_EQ(tv.overdue(), 3);
+  v1::ListSkusRequest quick;
+  quick.set_without_holds(true);
+  EXPECT_FALSE(skus.List(quick)->skus(0).has_pending());
   ASSERT_TRUE(ledger_.ExpireDue(10).ok());
   tv = skus.Get(request)->sku();
   EXPECT_TRUE(tv.has_pending());
