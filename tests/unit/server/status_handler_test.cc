@@ -195,6 +195,12 @@ TEST_F(StatusHandlerTest, APoolIsStuckWhenNobodyTouchesItBetweenTwoLooks) {
   EXPECT_THAT(Codes(Status()), Not(Contains("POOL_STUCK"))) << "all units are in the pool, since just now";
   clock_.AdvanceBy(absl::Seconds(10));
   EXPECT_THAT(Codes(Status()), Contains("POOL_STUCK"));
+  ASSERT_TRUE(ledger_.SetClusterFrozen(true, "alice").ok());
+  EXPECT_THAT(Codes(Status()), Not(Contains("POOL_STUCK")));
+  EXPECT_THAT(Codes(Status()), Contains("CLUSTER_FROZEN"));
+  EXPECT_EQ(Status().shards(0).ledger().frozen_by(), "alice");
+  EXPECT_TRUE(Status().shards(0).ledger().has_freeze_time());
+  ASSERT_TRUE(ledger_.SetClusterFrozen(false, "alice").ok());
   ASSERT_TRUE(ledger_.MoveUnits("tv", {{a_, 1}}, std::nullopt, "test").ok());
   EXPECT_THAT(Codes(Status()), Not(Contains("POOL_STUCK")));
 }
