@@ -49,7 +49,8 @@ SELECT is(tranche.create_sku('later', 't', 1, 'EUR', 5, 1, 60, 4000000000000000,
                              p_pause_reason => 'soon'), true);
 SELECT results_eq($$ SELECT paused, pause_reason FROM tranche.list_skus('', 9, 'later') $$, $$ VALUES (true, 'soon') $$);
 SELECT results_eq($$ SELECT after FROM tranche.audit_log WHERE sku_id = 'later' $$,
-                  $$ VALUES ('{"stock": 5, "paused": true, "presplit": true, "price_minor": 1, "pause_reason": "soon"}'::jsonb) $$);
+                  $$ VALUES ('{"stock": 5, "paused": true, "presplit": true, "price_minor": 1,
+                               "pause_reason": "soon"}'::jsonb) $$);
 SELECT holder('later', 5) AS node \gset
 SELECT is(outcome(:node, 20, 'later', 'u1'), 'PAUSED');
 SELECT is(tranche.close_sku('later', 'alice'), true);
