@@ -142,6 +142,7 @@ Wording WordingOf(const quota::Refused& refused) {
       return {absl::StrCat("Only ", refused.available, refused.available == 1 ? " unit is" : " units are", " left."),
               {{"available", absl::StrCat(refused.available)}, {"holds_may_lapse", YesOrNo(refused.holds_may_lapse)}}};
     case Refusal::kSaleNotOpen: {
+      if (refused.opens_at == absl::InfinitePast()) return {"The sale of this SKU is not open yet."};
       const std::string time = absl::FormatTime(absl::RFC3339_full, refused.opens_at, absl::UTCTimeZone());
       return {absl::StrCat("The sale of this SKU opens at ", time, "."), {{"opens_at", time}}};
     }
@@ -150,9 +151,11 @@ Wording WordingOf(const quota::Refused& refused) {
                                            : absl::StrCat("The sale of this SKU is paused: ", refused.pause_reason),
               {{"pause_reason", refused.pause_reason}}};
     case Refusal::kQuantityAboveUserLimit:
+      if (refused.per_user_limit == 0) return {"This is more than one buyer may have of this SKU."};
       return {absl::StrCat("One buyer may have at most ", refused.per_user_limit, " of this SKU."),
               {{"per_user_limit", absl::StrCat(refused.per_user_limit)}}};
     case Refusal::kUserLimitReached:
+      if (refused.per_user_limit == 0) return {"This buyer's reservations of this SKU leave no room."};
       return {absl::StrCat("This buyer's reservations leave no room: at most ", refused.per_user_limit,
                            " of this SKU per buyer."),
               {{"per_user_limit", absl::StrCat(refused.per_user_limit)}}};

@@ -164,7 +164,8 @@ using tranche::v1::Problem;
 // What keeps holds from expiring, the root first.
 constexpr const char* kNoExpiry[] = {"NO_WORKER", "NO_EXPIRY"};
 // What keeps units from moving.
-constexpr const char* kNoMoves[] = {"NO_BALANCER", "NO_LEADER", "LEADER_STUCK", "ZOOKEEPER_SILENT", "NO_NODE"};
+constexpr const char* kNoMoves[] = {"NO_BALANCER",      "NO_LEADER", "LEADER_STUCK",
+                                    "ZOOKEEPER_SILENT", "NO_NODE",   "CLUSTER_FROZEN"};
 
 const Problem* FindProblem(const GetStatusResponse& state, const std::string& code) {
   const auto found = absl::c_find_if(state.problems(), [&](const Problem& problem) { return problem.code() == code; });

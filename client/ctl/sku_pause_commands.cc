@@ -14,6 +14,7 @@
 #include "client/ctl/commands.h"
 #include "client/ctl/sku_view.h"
 #include "storage/base/status_macros.h"
+#include "tranche/error.h"
 
 namespace tranche::ctl {
 namespace {
@@ -26,15 +27,24 @@ constexpr size_t kCallsInFlight = 8;
 // How often a long run says how far it is, in SKUs.
 constexpr size_t kSkusPerLine = 500;
 constexpr size_t kFailuresShown = 20;
+// How often a SKU is tried whose terms others keep changing.
+constexpr int kTriesForOne = 5;
 
 struct PauseFlags {
   std::string sku_id;
   bool all = false;
   bool paused = false;
   std::string reason;
+  bool reason_given = false;  // It may be empty.
   bool yes = false;
 
   const char* done() const { return paused ? "paused" : "resumed"; }
+};
+
+// A SKU, as it was when we decided to change it.
+struct SkuMeant {
+  std::string sku_id;
+  int64_t terms_version = 0;
 };
 
 SetSkuPausedRequest RequestFor(const PauseFlags& flags, const std::string& sku_id) {
@@ -47,7 +57,7 @@ SetSkuPausedRequest RequestFor(const PauseFlags& flags, const std::string& sku_i
 }
 
 void PauseOne(Session& session, const PauseFlags& flags) {
-  if (!flags.paused && !flags.reason.empty()) return session.FailLocally("--reason goes with --all here");
+  if (!flags.paused && flags.reason_given) return session.FailLocally("--reason goes with --all here");
   const auto response = session.Admin(&AdminService::Stub::SetSkuPaused, RequestFor(flags, flags.sku_id));
   if (!response.ok()) return session.FailRemotely(response.status());
   PrintSkuTermsChange(session, response->before(), response->sku(), {.preview = !flags.yes});
@@ -55,21 +65,15 @@ void PauseOne(Session& session, const PauseFlags& flags) {
 
 // Is there anything to do? What is closed or over sells nothing anyway, but may be paused from before.
 bool IsMeant(const tranche::v1::Sku& sku, const PauseFlags& flags) {
-  if (!flags.paused) return sku.paused() && (flags.reason.empty() || sku.pause_reason() == flags.reason);
+  if (!flags.paused) return sku.paused() && (!flags.reason_given || sku.pause_reason() == flags.reason);
   return !sku.paused() && sku.state() != tranche::v1::SKU_STATE_CLOSED && sku.state() != tranche::v1::SKU_STATE_ENDED;
 }
 
-absl::StatusOr<std::vector<std::string>> SkusMeant(Session& session, const PauseFlags& flags) {
-  std::vector<std::string> meant;
-  tranche::v1::ListSkusRequest request;
-  request.set_page_size(1000);
-  do {
-    ASSIGN_OR_RETURN(const auto page, session.Admin(&AdminService::Stub::ListSkus, request));
-    for (const tranche::v1::Sku& sku : page.skus()) {
-      if (IsMeant(sku, flags)) meant.push_back(sku.sku_id());
-    }
-    request.set_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
+std::vector<SkuMeant> SkusMeant(const tranche::v1::ListSkusResponse& page, const PauseFlags& flags) {
+  std::vector<SkuMeant> meant;
+  for (const tranche::v1::Sku& sku : page.skus()) {
+    if (IsMeant(sku, flags)) meant.push_back({sku.sku_id(), sku.terms_version()});
+  }
   return meant;
 }
 
@@ -81,37 +85,57 @@ class PauseRun {
     std::string error;
   };
 
-  PauseRun(Session& session, const PauseFlags& flags, const std::vector<std::string>& sku_ids)
-      : session_(session), flags_(flags), sku_ids_(sku_ids) {}
+  PauseRun(Session& session, const PauseFlags& flags) : session_(session), flags_(flags) {}
+
+  // Returns when all of them are changed, or have failed.
+  void Change(const std::vector<SkuMeant>& skus) {
+    std::atomic<size_t> next{0};
+    std::vector<std::thread> threads;
+    const size_t count = std::min(kCallsInFlight, skus.size());
+    for (size_t i = 0; i < count; ++i) threads.emplace_back([&] { Work(skus, next); });
+    for (std::thread& thread : threads) thread.join();
+  }
 
   // By SKU: those that were not changed.
-  std::vector<Failure> Run() {
-    std::vector<std::thread> threads;
-    const size_t count = std::min(kCallsInFlight, sku_ids_.size());
-    for (size_t i = 0; i < count; ++i) threads.emplace_back([this] { Work(); });
-    for (std::thread& thread : threads) thread.join();
+  std::vector<Failure> TakeFailures() {
+    absl::MutexLock lock(&mutex_);
     std::sort(failures_.begin(), failures_.end(), [](const auto& a, const auto& b) { return a.sku_id < b.sku_id; });
     return std::move(failures_);
   }
 
  private:
-  void Work() {
+  void Work(const std::vector<SkuMeant>& skus, std::atomic<size_t>& next) {
     std::ostringstream unused;
     Session own(unused, unused);
     own.endpoints = session_.endpoints;
     own.timeout = session_.timeout;
-    for (size_t i = next_++; i < sku_ids_.size(); i = next_++) {
-      const auto response = own.Admin(&AdminService::Stub::SetSkuPaused, RequestFor(flags_, sku_ids_[i]));
+    for (size_t i = next++; i < skus.size(); i = next++) {
+      const absl::Status changed = ChangeOne(own, skus[i]);
       absl::MutexLock lock(&mutex_);
-      if (!response.ok()) failures_.push_back({sku_ids_[i], DescribeError(response.status())});
-      if (++done_ % kSkusPerLine == 0) session_.err() << done_ << " of " << sku_ids_.size() << "\n" << std::flush;
+      if (!changed.ok()) failures_.push_back({skus[i].sku_id, DescribeError(changed)});
+      if (++done_ % kSkusPerLine == 0) session_.err() << done_ << " SKUs so far\n" << std::flush;
+    }
+  }
+
+  // If its terms have changed meanwhile, it may not be meant any more: another operator may have paused it.
+  absl::Status ChangeOne(Session& own, const SkuMeant& meant) const {
+    SetSkuPausedRequest request = RequestFor(flags_, meant.sku_id);
+    request.set_expected_terms_version(meant.terms_version);
+    for (int attempt = 1;; ++attempt) {
+      const auto changed = own.Admin(&AdminService::Stub::SetSkuPaused, request);
+      if (changed.ok() || ReasonOf(changed.status()) != Reason::kTermsChanged || attempt == kTriesForOne) {
+        return changed.status();
+      }
+      tranche::v1::GetSkuRequest get;
+      get.set_sku_id(meant.sku_id);
+      ASSIGN_OR_RETURN(const auto now, own.Admin(&AdminService::Stub::GetSku, get));
+      if (!IsMeant(now.sku(), flags_)) return changed.status();
+      request.set_expected_terms_version(now.sku().terms_version());
     }
   }
 
   Session& session_;
   const PauseFlags& flags_;
-  const std::vector<std::string>& sku_ids_;
-  std::atomic<size_t> next_{0};
   absl::Mutex mutex_;
   size_t done_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<Failure> failures_ ABSL_GUARDED_BY(mutex_);
@@ -145,12 +169,28 @@ void PrintAll(Session& session, const PauseFlags& flags, const std::vector<std::
   session.exit_code = kExitRemote;
 }
 
+// Page by page, so that the first are paused while others are not even listed.
 void PauseAll(Session& session, const PauseFlags& flags) {
-  const absl::StatusOr<std::vector<std::string>> sku_ids = SkusMeant(session, flags);
-  if (!sku_ids.ok()) return session.FailRemotely(sku_ids.status());
-  std::vector<PauseRun::Failure> failures;
-  if (flags.yes) failures = PauseRun(session, flags, *sku_ids).Run();
-  PrintAll(session, flags, *sku_ids, failures);
+  std::vector<std::string> sku_ids;
+  PauseRun run(session, flags);
+  tranche::v1::ListSkusRequest request;
+  request.set_page_size(1000);
+  request.set_without_holds(true);
+  absl::Status listed;
+  do {
+    const auto page = session.Admin(&AdminService::Stub::ListSkus, request);
+    listed = page.status();
+    if (!page.ok()) break;
+    const std::vector<SkuMeant> meant = SkusMeant(*page, flags);
+    for (const SkuMeant& sku : meant) sku_ids.push_back(sku.sku_id);
+    if (flags.yes) run.Change(meant);
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  if (!listed.ok() && sku_ids.empty()) return session.FailRemotely(listed);
+  PrintAll(session, flags, sku_ids, run.TakeFailures());
+  if (listed.ok()) return;
+  session.err() << "not all SKUs were listed: run it again, it goes on with the others\n";
+  session.FailRemotely(listed);
 }
 
 void AddPauseCommand(CLI::App* sku, Session& session, bool paused, const char* description, const char* reason,
@@ -161,10 +201,11 @@ void AddPauseCommand(CLI::App* sku, Session& session, bool paused, const char* d
   CLI::Option* argument = AddSkuArgument(command, flags->sku_id)->required(false);
   CLI::Option* all = command->add_flag("--all", flags->all, "Every SKU that this concerns, instead of one");
   all->excludes(argument);
-  command->add_option("--reason", flags->reason, reason);
+  CLI::Option* given = command->add_option("--reason", flags->reason, reason);
   AddYesFlag(command, flags->yes);
   command->footer(footer);
-  command->callback([&session, flags] {
+  command->callback([&session, flags, given] {
+    flags->reason_given = given->count() > 0;
     if (flags->all == !flags->sku_id.empty()) return session.FailLocally("name a SKU, or --all");
     flags->all ? PauseAll(session, *flags) : PauseOne(session, *flags);
   });
@@ -180,12 +221,13 @@ void AddSkuPauseCommands(CLI::App* sku, Session& session) {
                   "Examples:\n"
                   "  tranchectl sku pause tv --reason 'the price is wrong, we are back soon' --yes\n"
                   "  tranchectl sku pause --all --reason maintenance --yes");
-  AddPauseCommand(sku, session, /*paused=*/false, "Go on with the sale of a paused SKU",
-                  "With --all: only SKUs that were paused for this reason",
-                  "--all also resumes what was created with --paused: --reason leaves out what has another one.\n"
-                  "Examples:\n"
-                  "  tranchectl sku resume tv --yes\n"
-                  "  tranchectl sku resume --all --reason maintenance --yes");
+  AddPauseCommand(
+      sku, session, /*paused=*/false, "Go on with the sale of a paused SKU",
+      "With --all: only SKUs that were paused for this reason; '' for none",
+      "--all also resumes what was created with --paused: --reason leaves out what has another one, or none.\n"
+      "Examples:\n"
+      "  tranchectl sku resume tv --yes\n"
+      "  tranchectl sku resume --all --reason maintenance --yes");
 }
 
 }  // namespace tranche::ctl

@@ -149,15 +149,16 @@ std::string VerdictOf(const GetStatusResponse& status) {
         });
     return absl::StrCat("NOT HEALTHY: ", critical, " critical, ", status.problems_size() - critical, " to watch");
   }
-  int64_t workers = 0, balancers = 0, open = 0;
+  int64_t workers = 0, balancers = 0, open = 0, paused = 0;
   for (const ShardStatus& shard : status.shards()) {
     workers += std::count_if(shard.workers().begin(), shard.workers().end(), Alive);
     balancers += std::count_if(shard.balancers().begin(), shard.balancers().end(), Alive);
     open += shard.ledger().open_skus();
+    paused += shard.ledger().paused_skus();
   }
   return absl::StrCat("healthy: ", HowMany(status.nodes_size(), "node"), ", ", HowMany(balancers, "balancer"), ", ",
                       HowMany(workers, "worker"), ", ", HowMany(status.shards_size(), "shard"), ", ",
-                      HowMany(open, "SKU"), " on sale");
+                      HowMany(open, "SKU"), " on sale", paused > 0 ? absl::StrCat(", ", paused, " paused") : "");
 }
 
 void PrintStatus(Session& session, const GetStatusResponse& status, StatusForm form) {

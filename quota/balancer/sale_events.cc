@@ -7,13 +7,18 @@ namespace {
 
 bool IsOver(SaleState state) { return state == SaleState::kClosed || state == SaleState::kEnded; }
 
+bool HasBegun(SaleState state) { return state == SaleState::kOnSale || state == SaleState::kSoldOut; }
+
 // What it is called that a sale goes from one state to another; nullptr: that is no event.
-const char* EventName(SaleState from, SaleState to) {
+const char* EventName(SaleState from, bool opened, SaleState to) {
   switch (to) {
     case SaleState::kNotYet:
       return nullptr;
+    case SaleState::kPaused:
+      return HasBegun(from) ? "sale.paused" : nullptr;
     case SaleState::kOnSale:
-      return from == SaleState::kSoldOut ? "sale.on_sale_again" : "sale.opened";
+      if (from == SaleState::kSoldOut) return "sale.on_sale_again";
+      return from == SaleState::kPaused && opened ? "sale.resumed" : "sale.opened";
     case SaleState::kSoldOut:
       return "sale.sold_out";
     case SaleState::kClosed:
@@ -37,6 +42,8 @@ SaleSight SightOf(const storage::Sku& sku, absl::Time now) {
     sight.state = SaleState::kClosed;
   } else if (now >= sku.closes_at) {
     sight.state = SaleState::kEnded;
+  } else if (sku.paused) {
+    sight.state = SaleState::kPaused;
   } else if (now >= sku.opens_at) {
     sight.state = sku.unsold > 0 ? SaleState::kOnSale : SaleState::kSoldOut;
   }
@@ -76,7 +83,7 @@ std::vector<SaleEvent> SaleEvents::See(const SaleSight& sight, absl::Time now) {
       passed_over_in_ = pass_;
       return events;
     }
-    sku = Learn(sight);
+    sku = Learn(sight, now);
   }
   sku->second.seen = sight;
   sku->second.pass = pass_;
@@ -84,7 +91,7 @@ std::vector<SaleEvent> SaleEvents::See(const SaleSight& sight, absl::Time now) {
   return events;
 }
 
-SaleEvents::Skus::iterator SaleEvents::Learn(const SaleSight& sight) {
+SaleEvents::Skus::iterator SaleEvents::Learn(const SaleSight& sight, absl::Time now) {
   const auto sku = skus_.try_emplace(sight.sku_id).first;
   // Room may have come for one that was passed over before.
   const bool may_be_old = passed_over_ > 0 && pass_ <= passed_over_in_ + 1;
@@ -92,7 +99,9 @@ SaleEvents::Skus::iterator SaleEvents::Learn(const SaleSight& sight) {
   Known& known = sku->second;
   known.told = sight.state;
   known.told_held = sight.held;
-  if (sight.state != SaleState::kNotYet) known.opened_at = sight.opens_at;
+  // Of one that is paused, it is not known whether it was before its window began, too.
+  known.opened = sight.opens_at <= now;
+  if (known.opened) known.opened_at = sight.opens_at;
   return sku;
 }
 
@@ -112,14 +121,15 @@ void SaleEvents::Follow(Skus::iterator sku, absl::Time now, std::vector<SaleEven
   Known& known = sku->second;
   const SaleState state = known.seen.state;
   if (IsNews(known, now)) {
-    // It opened and was sold out between two looks.
-    if (known.told == SaleState::kNotYet && state == SaleState::kSoldOut) {
-      Tell(EventName(known.told, SaleState::kOnSale), known, now, events);
+    // It opened, or was resumed, and was sold out between two looks.
+    if (!HasBegun(known.told) && state == SaleState::kSoldOut) {
+      Tell(EventName(known.told, known.opened, SaleState::kOnSale), known, now, events);
       known.told = SaleState::kOnSale;
     }
-    const bool repeats = known.told == SaleState::kSoldOut && !IsOver(state);
-    if (repeats) known.quiet_until = now + kQuiet;
-    if (const char* const name = EventName(known.told, state); name != nullptr) Tell(name, known, now, events);
+    if (Repeats(known)) known.quiet_until = now + kQuiet;
+    const char* const name = EventName(known.told, known.opened, state);
+    if (name != nullptr) Tell(name, known, now, events);
+    if (state == SaleState::kNotYet) known.opened = false;
     known.told = state;
     known.told_held = known.seen.held;
   }
@@ -131,15 +141,19 @@ bool SaleEvents::IsNews(const Known& known, absl::Time now) const {
   const SaleState state = known.seen.state;
   const bool all_paid = state == SaleState::kSoldOut && known.told_held && !known.seen.held;
   if (state == known.told && !all_paid) return false;
-  // A unit that comes back and is sold again is news only now and then.
-  const bool repeats = known.told == SaleState::kSoldOut && !IsOver(state);
-  return !repeats || now >= known.quiet_until || now < known.quiet_until - kQuiet;
+  return !Repeats(known) || now >= known.quiet_until || now < known.quiet_until - kQuiet;
 }
+
+// A unit that comes back and is sold again is news only now and then.
+bool SaleEvents::Repeats(const Known& known) { return known.told == SaleState::kSoldOut && HasBegun(known.seen.state); }
 
 void SaleEvents::Tell(const char* name, Known& known, absl::Time now, std::vector<SaleEvent>& events) {
   const SaleSight& seen = known.seen;
-  const bool opens = known.told == SaleState::kNotYet && !IsOver(seen.state);
-  if (opens) known.opened_at = seen.opens_at == absl::InfinitePast() ? now : seen.opens_at;
+  const bool opens = !known.opened && HasBegun(seen.state);
+  // A pause may have kept it from opening when its window began.
+  const bool late = known.told == SaleState::kPaused || seen.opens_at == absl::InfinitePast();
+  if (opens) known.opened_at = late ? now : seen.opens_at;
+  known.opened |= opens;
   SaleEvent event{.name = name, .sku_id = seen.sku_id, .units = seen.stock, .unsold = seen.unsold, .held = seen.held};
   if (!opens && known.opened_at != absl::InfinitePast()) event.since_opened = now - known.opened_at;
   events.push_back(std::move(event));

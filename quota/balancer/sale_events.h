@@ -1,5 +1,5 @@
 // Turns what a leader sees of the SKUs, one look after the other, into the events of their sales: opened, sold out, on
-// sale again, closed, ended.
+// sale again, paused, resumed, closed, ended.
 //
 // Pure logic. A new leader learns silently: what it sees of a SKU for the first time, before it has seen all of them
 // once, is no news. After that a SKU that it has not seen is a new one.
@@ -19,7 +19,7 @@
 
 namespace tranche::quota {
 
-enum class SaleState { kNotYet, kOnSale, kSoldOut, kClosed, kEnded };
+enum class SaleState { kNotYet, kPaused, kOnSale, kSoldOut, kClosed, kEnded };
 
 // One look at a SKU.
 struct SaleSight {
@@ -79,6 +79,7 @@ class SaleEvents {
     SaleSight seen;
     SaleState told = SaleState::kNotYet;
     bool told_held = false;
+    bool opened = false;                          // Was it ever on sale?
     absl::Time opened_at = absl::InfinitePast();  // InfinitePast: not known
     absl::Time quiet_until = absl::InfinitePast();
     absl::Time due = absl::InfiniteFuture();  // its place in due_
@@ -86,10 +87,11 @@ class SaleEvents {
   };
   using Skus = std::map<std::string, Known>;
 
-  Skus::iterator Learn(const SaleSight& sight);
+  Skus::iterator Learn(const SaleSight& sight, absl::Time now);
   void Follow(Skus::iterator sku, absl::Time now, std::vector<SaleEvent>& events);
   bool IsNews(const Known& known, absl::Time now) const;
   void Tell(const char* name, Known& known, absl::Time now, std::vector<SaleEvent>& events);
+  static bool Repeats(const Known& known);
   void SetDue(Skus::iterator sku);
   void Drop(Skus::iterator sku);
 

@@ -262,7 +262,7 @@ void CartSeller::Decided(const CartPtr& cart, absl::StatusOr<storage::CartResult
   SettleAll(*cart, result);
   // As in Seller::Commit: not after an error.
   const bool gave_back = result.ok() && !IsNew(*result);
-  cart->done(AnswerOf(*cart, std::move(result)));
+  cart->done(AnswerOf(*cart, std::move(result), clock_->Now()));
   for (const auto& [sku_id, want] : cart->wants) {
     if (gave_back && want.slice->counter().free() > 0) room_->Serve(sku_id);
   }
@@ -270,7 +270,7 @@ void CartSeller::Decided(const CartPtr& cart, absl::StatusOr<storage::CartResult
   --unanswered_;
 }
 
-CartSale CartSeller::AnswerOf(const Cart& cart, absl::StatusOr<storage::CartResult> result) {
+CartSale CartSeller::AnswerOf(const Cart& cart, absl::StatusOr<storage::CartResult> result, absl::Time now) {
   if (!result.ok()) return RefusedAs(RefusalOf(result.status()));
   if (result->committed) {
     CartSold sold;
@@ -282,12 +282,8 @@ CartSale CartSeller::AnswerOf(const Cart& cart, absl::StatusOr<storage::CartResu
     const CommitResult& line = result->lines[i];
     if (line.outcome == CommitOutcome::kCreated || line.outcome == CommitOutcome::kReplayed) continue;
     const std::string& sku_id = cart.lines[i].sku_id;
-    const SkuTerms& terms = cart.wants.at(sku_id).terms;
-    CartRefused refused{Refused{.refusal = RefusalOf(line),
-                                .opens_at = terms.opens_at,
-                                .per_user_limit = terms.per_user_limit,
-                                .pause_reason = line.pause_reason},
-                        sku_id};
+    const Want& want = cart.wants.at(sku_id);
+    CartRefused refused{RefusedByLedger(line, &want.terms, want.units, now), sku_id};
     if (RefusalOf(line) == Refusal::kReservationIdReused) refused.reservation_id = cart.lines[i].reservation_id;
     return refused;
   }

@@ -107,7 +107,7 @@ class CartSeller {
 
   void Commit(const CartPtr& cart);
   void Decided(const CartPtr& cart, absl::StatusOr<storage::CartResult> result);
-  static CartSale AnswerOf(const Cart& cart, absl::StatusOr<storage::CartResult> result);
+  static CartSale AnswerOf(const Cart& cart, absl::StatusOr<storage::CartResult> result, absl::Time now);
   void SettleAll(Cart& cart, const absl::StatusOr<storage::CartResult>& result);
 
   void Refuse(const CartPtr& cart, CartRefused refused);

@@ -97,4 +97,13 @@ Refusal RefusalOf(const CommitResult& result) {
   LOG(FATAL) << "outcome " << static_cast<int>(result.outcome) << " is no refusal";
 }
 
+Refused RefusedByLedger(const CommitResult& result, const SkuTerms* terms, int64_t quantity, absl::Time now) {
+  Refused refused{.refusal = RefusalOf(result), .pause_reason = result.pause_reason};
+  if (terms == nullptr) return refused;
+  const bool too_many = refused.refusal == Refusal::kQuantityAboveUserLimit;
+  if (terms->opens_at > now) refused.opens_at = terms->opens_at;
+  if (!too_many || quantity > terms->per_user_limit) refused.per_user_limit = terms->per_user_limit;
+  return refused;
+}
+
 }  // namespace tranche::quota

@@ -42,5 +42,8 @@ bool IsFinal(const Refused& refused);
 Refusal RefusalOf(const absl::Status& status);
 // The refusal for a result other than kCreated, kReplayed and kBusy.
 Refusal RefusalOf(const storage::CommitResult& result);
+// The same with what the caller should know. The ledger gives no numbers; those of the node's `terms` (nullptr: none)
+// may be older than its answer, so what contradicts it is left out.
+Refused RefusedByLedger(const storage::CommitResult& result, const SkuTerms* terms, int64_t quantity, absl::Time now);
 
 }  // namespace tranche::quota

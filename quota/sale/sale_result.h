@@ -25,8 +25,8 @@ struct Refused {
   Refusal refusal = Refusal::kInternal;
   bool holds_may_lapse = false;                // kSoldOut, kInsufficientUnits
   int64_t available = 0;                       // kInsufficientUnits: unsold units, anywhere
-  absl::Time opens_at = absl::InfinitePast();  // kSaleNotOpen
-  int32_t per_user_limit = 0;                  // kQuantityAboveUserLimit, kUserLimitReached
+  absl::Time opens_at = absl::InfinitePast();  // kSaleNotOpen; InfinitePast: not known
+  int32_t per_user_limit = 0;                  // kQuantityAboveUserLimit, kUserLimitReached; 0: not known
   std::string pause_reason = {};               // kSalePaused
 
   friend bool operator==(const Refused&, const Refused&) = default;

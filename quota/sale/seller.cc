@@ -175,12 +175,8 @@ void Seller::Commit(Grant grant, SaleRequest request) {
         if (result->outcome == CommitOutcome::kCreated || result->outcome == CommitOutcome::kReplayed) {
           done(Sold{std::move(result->reservation), result->outcome == CommitOutcome::kReplayed});
         } else {
-          Refused refused{.refusal = RefusalOf(*result), .pause_reason = std::move(result->pause_reason)};
-          if (const auto terms = grant.slice->terms(); terms != nullptr) {
-            refused.per_user_limit = terms->per_user_limit;
-            refused.opens_at = terms->opens_at;
-          }
-          done(refused);
+          const auto terms = grant.slice->terms();
+          done(RefusedByLedger(*result, terms.get(), grant.units, clock_->Now()));
         }
         if (gave_back && grant.slice->counter().free() > 0) room_->Serve(grant.slice->sku_id());
       });

@@ -29,9 +29,14 @@ v1::ShardSettings ToSettingsMessage(const ShardOfCluster& shard, const SettingsO
   return message;
 }
 
-SettingsOr SetAndRead(const ShardOfCluster& shard, bool frozen, const std::string& actor) {
+SettingsOr SetFreeze(const ShardOfCluster& shard, const storage::ClusterSettings& before, bool frozen,
+                     const std::string& actor) {
   RETURN_IF_ERROR(shard.ledger->SetClusterFrozen(frozen, actor));
-  return shard.ledger->ReadClusterSettings();
+  SettingsOr after = shard.ledger->ReadClusterSettings();
+  if (after.ok()) return after;
+  // It is set, even if it cannot be read back.
+  if (before.frozen == frozen) return before;
+  return storage::ClusterSettings{.frozen = frozen, .changed_by = actor};
 }
 
 }  // namespace
@@ -45,7 +50,7 @@ absl::StatusOr<v1::SetClusterFrozenResponse> ClusterHandler::SetFrozen(const v1:
     const SettingsOr before = ReadOf(shard);
     SettingsOr after = before;
     if (before.ok() && request.preview()) after->frozen = request.frozen();
-    if (before.ok() && !request.preview()) after = SetAndRead(shard, request.frozen(), actor);
+    if (before.ok() && !request.preview()) after = SetFreeze(shard, *before, request.frozen(), actor);
     any |= after.ok();
     error.Update(after.status());
     *response.add_before() = ToSettingsMessage(shard, before);

@@ -1,5 +1,7 @@
 #include "server/handlers/sku_change_handler.h"
 
+#include <optional>
+
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "server/errors.h"
@@ -23,6 +25,10 @@ void RaiseVersions(Sku& sku) {
   ++sku.terms_version;
 }
 
+bool IsExpected(const Sku& sku, const std::optional<int64_t>& terms_version) {
+  return sku.terms_version == terms_version.value_or(sku.terms_version);
+}
+
 absl::Status WindowIsOver(const Sku& sku) {
   const std::string ended = absl::FormatTime(absl::RFC3339_full, sku.closes_at, absl::UTCTimeZone());
   return MakeError(v1::ERROR_REASON_SALE_CLOSED,
@@ -42,24 +48,35 @@ Response SkuChangeHandler::Answer(const Sku& before, const Sku& after) const {
   return response;
 }
 
+// Read now: another change may have come after the one that was in the way.
+absl::Status SkuChangeHandler::TermsAreOthers(const std::string& sku_id) const {
+  const absl::StatusOr<Sku> sku = ledger_->GetSku(sku_id);
+  if (!sku.ok()) return LedgerError(sku.status(), sku_id, Repeatable::kYes);
+  return TermsChanged(*ledger_, sku_id, sku->terms_version);
+}
+
 absl::StatusOr<v1::SetSkuPausedResponse> SkuChangeHandler::SetPaused(const v1::SetSkuPausedRequest& request,
                                                                      const std::string& actor) {
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   RETURN_IF_ERROR(CheckPauseReason(request.paused(), request.reason(), "reason"));
   const absl::StatusOr<Sku> before = ledger_->GetSku(request.sku_id());
   if (!before.ok()) return LedgerError(before.status(), request.sku_id(), Repeatable::kYes);
+  std::optional<int64_t> expected;
+  if (request.has_expected_terms_version()) expected = request.expected_terms_version();
   absl::StatusOr<Sku> after = *before;
   if (request.preview()) {
     after->paused = request.paused();
     after->pause_reason = request.reason();
     const bool changes = after->paused != before->paused || after->pause_reason != before->pause_reason;
+    if (changes && !IsExpected(*before, expected)) return TermsAreOthers(request.sku_id());
     if (changes) RaiseVersions(*after);
   } else {
-    after = ledger_->SetSkuPaused(request.sku_id(), request.paused(), request.reason(), actor);
+    after = ledger_->SetSkuPaused(request.sku_id(), request.paused(), request.reason(), expected, actor);
+    if (absl::IsAborted(after.status())) return TermsAreOthers(request.sku_id());
     if (!after.ok()) return LedgerError(after.status(), request.sku_id(), Repeatable::kYes);
     AnnounceSku(*announcer_, *after);
-    LOG(INFO) << "the sale of " << request.sku_id() << (request.paused() ? " is paused by " : " is resumed by ")
-              << actor;
+    LOG_IF(INFO, after->terms_version != before->terms_version)
+        << "the sale of " << request.sku_id() << (request.paused() ? " is paused by " : " is resumed by ") << actor;
   }
   return Answer<v1::SetSkuPausedResponse>(*before, *after);
 }
@@ -69,14 +86,14 @@ absl::StatusOr<v1::SetSkuPausedResponse> SkuChangeHandler::SetPaused(const v1::S
 absl::StatusOr<v1::UpdateSkuResponse> SkuChangeHandler::Update(const v1::UpdateSkuRequest& request,
                                                                const std::string& actor) {
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
-  int64_t version = 0;
+  std::optional<int64_t> expected;
+  if (request.has_expected_terms_version()) expected = request.expected_terms_version();
   for (int attempt = 0; attempt < kTriesToUpdate; ++attempt) {
     const absl::StatusOr<Sku> before = ledger_->GetSku(request.sku_id());
     if (!before.ok()) return LedgerError(before.status(), request.sku_id(), Repeatable::kYes);
     ASSIGN_OR_RETURN(const Sku wanted, Updated(*before, request, clock_->Now()));
     if (HaveSameTerms(*before, wanted)) return Answer<v1::UpdateSkuResponse>(*before, *before);
-    version = before->terms_version;
-    if (request.has_expected_terms_version() && request.expected_terms_version() != version) break;
+    if (!IsExpected(*before, expected)) break;
     absl::StatusOr<Sku> after = wanted;
     if (request.preview()) {
       RaiseVersions(*after);
@@ -88,7 +105,7 @@ absl::StatusOr<v1::UpdateSkuResponse> SkuChangeHandler::Update(const v1::UpdateS
     }
     return Answer<v1::UpdateSkuResponse>(*before, *after);
   }
-  return TermsChanged(*ledger_, request.sku_id(), version);
+  return TermsAreOthers(request.sku_id());
 }
 
 absl::StatusOr<v1::ReopenSkuResponse> SkuChangeHandler::Reopen(const v1::ReopenSkuRequest& request,

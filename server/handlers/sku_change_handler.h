@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "quota/coordination/announcer.h"
 #include "storage/clock.h"
@@ -26,6 +27,8 @@ class SkuChangeHandler {
   // The SKU before and after a change.
   template <typename Response>
   Response Answer(const storage::Sku& before, const storage::Sku& after) const;
+  // TERMS_CHANGED.
+  absl::Status TermsAreOthers(const std::string& sku_id) const;
 
   storage::StockLedger* const ledger_;
   quota::Announcer* const announcer_;

@@ -42,7 +42,7 @@ absl::StatusOr<v1::ListSkusResponse> SkuHandler::List(const v1::ListSkusRequest&
     }
     *response.add_skus() = ToMessage(sku, clock_->Now());
   }
-  if (count_holds_) {
+  if (count_holds_ && !request.without_holds()) {
     AddHolds(count_holds_,
              std::vector<v1::Sku*>(response.mutable_skus()->pointer_begin(), response.mutable_skus()->pointer_end()));
   }

@@ -24,6 +24,14 @@ constexpr int32_t kMaxExtensions = 100;
 // Before the names of the fields of CreateSkuRequest.
 constexpr char kOfSku[] = "sku.";
 
+// What may be done instead of giving a field: of a new SKU, it then has its default; of a change, it stays as it is.
+std::string OrAbsent(const std::string& of, const char* for_default) {
+  return of.empty() ? ", or absent to leave it as it is" : absl::StrCat(", or absent", for_default);
+}
+
+// The ledger keeps microseconds. What it would cut off must not look like a change when the call is repeated.
+absl::Time InMicros(absl::Time time) { return absl::FromUnixMicros(absl::ToUnixMicros(time)); }
+
 // Fields are named as in the message: with `of` before them.
 absl::Status CheckNumbers(const storage::Sku& sku, const std::string& of) {
   if (sku.price_minor < 0 || sku.price_minor > kMaxPriceMinor) {
@@ -32,13 +40,13 @@ absl::Status CheckNumbers(const storage::Sku& sku, const std::string& of) {
   if (sku.stock < 0 || sku.stock > kMaxStock)
     return InvalidField(of + "stock", absl::StrCat("must be 0 to ", kMaxStock));
   if (sku.per_user_limit < 1 || sku.per_user_limit > kMaxPerUser) {
-    return InvalidField(of + "per_user_limit", absl::StrCat("must be 1 to ", kMaxPerUser, ", or absent for 1"));
+    return InvalidField(of + "per_user_limit", absl::StrCat("must be 1 to ", kMaxPerUser, OrAbsent(of, " for 1")));
   }
   if (sku.slots_per_slice < 1 || sku.slots_per_slice > kMaxSlots) {
     return InvalidField(of + "slots_per_slice", absl::StrCat("must be 1 to ", kMaxSlots, ", or absent for 1"));
   }
   if (sku.max_extensions < 0 || sku.max_extensions > kMaxExtensions) {
-    return InvalidField(of + "max_extensions", absl::StrCat("must be 0 to ", kMaxExtensions, ", or absent for 3"));
+    return InvalidField(of + "max_extensions", absl::StrCat("must be 0 to ", kMaxExtensions, OrAbsent(of, " for 3")));
   }
   return absl::OkStatus();
 }
@@ -55,16 +63,21 @@ absl::Status ReadWindow(const Message& message, const std::string& of, absl::Tim
   if (message.has_open_time()) {
     const auto opens_at = FromTimestamp(message.open_time());
     if (!opens_at.has_value()) return InvalidField(of + "open_time", "is not a valid timestamp");
-    sku->opens_at = *opens_at;
+    sku->opens_at = InMicros(*opens_at);
   }
   if (message.has_close_time()) {
     const auto closes_at = FromTimestamp(message.close_time());
     if (!closes_at.has_value()) return InvalidField(of + "close_time", "is not a valid timestamp");
     if (*closes_at <= now) return InvalidField(of + "close_time", "must be in the future: the sale would be over");
-    sku->closes_at = *closes_at;
+    sku->closes_at = InMicros(*closes_at);
   }
   if (sku->opens_at >= sku->closes_at) return InvalidField(of + "close_time", "must be after open_time");
   return absl::OkStatus();
+}
+
+absl::Status InvalidMaxHold(const std::string& of) {
+  return InvalidField(of + "max_hold",
+                      absl::StrCat("must be the hold to 30 days in whole seconds", OrAbsent(of, " for none")));
 }
 
 template <typename Message>
@@ -73,14 +86,15 @@ absl::Status ReadHold(const Message& message, const std::string& of, storage::Sk
     const auto hold = FromDuration(message.hold());
     // The ledger keeps whole seconds.
     if (!hold.has_value() || *hold < absl::Seconds(1) || *hold > kMaxHold || message.hold().nanos() != 0) {
-      return InvalidField(of + "hold", "must be 1 s to 7 days in whole seconds, or absent for 15 minutes");
+      return InvalidField(of + "hold",
+                          absl::StrCat("must be 1 s to 7 days in whole seconds", OrAbsent(of, " for 15 minutes")));
     }
     sku->hold = *hold;
   }
   if (message.has_max_hold()) {
     const auto max_hold = FromDuration(message.max_hold());
     if (!max_hold.has_value() || message.max_hold().nanos() != 0) {
-      return InvalidField(of + "max_hold", "must be the hold to 30 days in whole seconds, or absent");
+      return InvalidMaxHold(of);
     }
     sku->max_hold = *max_hold;
   }
@@ -89,7 +103,7 @@ absl::Status ReadHold(const Message& message, const std::string& of, storage::Sk
 
 absl::Status CheckMaxHold(const storage::Sku& sku, const std::string& of) {
   if (sku.max_hold >= sku.hold && sku.max_hold <= kMaxHoldInAll) return absl::OkStatus();
-  return InvalidField(of + "max_hold", "must be the hold to 30 days in whole seconds, or absent");
+  return InvalidMaxHold(of);
 }
 
 }  // namespace

@@ -44,6 +44,10 @@ v1::LedgerStatus ToMessage(const storage::LedgerHealth& health) {
   message.set_skus(health.skus);
   message.set_open_skus(health.open_skus);
   message.set_sold_out_skus(health.sold_out_skus);
+  message.set_paused_skus(health.paused_skus);
+  message.set_frozen(health.frozen);
+  if (health.frozen_at.has_value()) *message.mutable_freeze_time() = ToTimestamp(*health.frozen_at);
+  message.set_frozen_by(health.frozen_by);
   return message;
 }
 

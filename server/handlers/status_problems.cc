@@ -96,6 +96,9 @@ class Finder {
     LookAtBalancers(shard);
     LookAtHolds(shard);
     for (const v1::OutboxSink& sink : shard.sinks()) LookAtSink(shard, sink);
+    LookAtFreeze(shard);
+    // While it is frozen, pools wait as they should.
+    if (shard.ledger().frozen()) return;
     for (const v1::WaitingPool& pool : shard.pools()) LookAtPool(pool);
   }
 
@@ -263,6 +266,16 @@ class Finder {
         absl::StrCat(Plural(sink.pending(), "message waits", "messages wait"), " for sink ", sink.name(), " on shard ",
                      shard.name(), ", the oldest", SinceText(since), "."),
         "look at the receiver, and at the log of the worker that delivers to it", since);
+  }
+
+  void LookAtFreeze(const v1::ShardStatus& shard) {
+    const v1::LedgerStatus& ledger = shard.ledger();
+    if (!ledger.frozen()) return;
+    const Since since = ledger.has_freeze_time() ? Since(TimeIn(ledger.freeze_time())) : Since(std::nullopt);
+    Add("CLUSTER_FROZEN", kWarning, shard.name(),
+        absl::StrCat("Shard ", shard.name(), " is frozen by ", ledger.frozen_by(), SinceText(since),
+                     ": its balancers move no units."),
+        "`tranchectl cluster thaw` when they should move again", since);
   }
 
   void LookAtPool(const v1::WaitingPool& pool) {

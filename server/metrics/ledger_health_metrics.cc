@@ -32,6 +32,13 @@ void AddWaiting(const MetricLabels& shard, const storage::LedgerHealth& health, 
                     static_cast<double>(health.stranded_units), shard);
 }
 
+void AddOperatorsWishes(const MetricLabels& shard, const storage::LedgerHealth& health, MetricSet* metrics) {
+  metrics->AddGauge("tranche_cluster_frozen", "1 if balancers move no units, by cluster freeze", health.frozen ? 1 : 0,
+                    shard);
+  metrics->AddGauge("tranche_skus_paused", "SKUs in their sale window that are paused, of the first 1000",
+                    static_cast<double>(health.paused_skus), shard);
+}
+
 void AddDatabase(const MetricLabels& shard, const storage::LedgerHealth& health, MetricSet* metrics) {
   if (health.connections_limit > 0) {
     metrics->AddGauge("tranche_postgres_connections", "Connections in use, of the limit that leaves the fewest",
@@ -89,6 +96,7 @@ void LedgerHealthMetrics::Collect(MetricSet* metrics) {
     metrics->AddGauge("tranche_ledger_health_read_age_seconds", "Age of what the other metrics of this table tell",
                       absl::ToDoubleSeconds(since_read), label);
     AddWaiting(label, seen.health, metrics);
+    AddOperatorsWishes(label, seen.health, metrics);
     AddOutbox(shard, seen.health.sinks, metrics);
     AddDatabase(label, seen.health, metrics);
     for (const auto kind : {storage::Heartbeat::Kind::kBalancer, storage::Heartbeat::Kind::kWorker}) {

@@ -99,8 +99,17 @@ absl::StatusOr<LedgerHealth> FakeLedger::Health() {
     ++health.skus;
     const Sku sku = Read(state);
     if (sku.closed || now < sku.opens_at || now >= sku.closes_at) continue;
+    if (sku.paused) {
+      ++health.paused_skus;
+      continue;
+    }
     ++health.open_skus;
     if (sku.unsold == 0) ++health.sold_out_skus;
+  }
+  if (settings_.frozen) {
+    health.frozen = true;
+    health.frozen_at = settings_.changed_at;
+    health.frozen_by = settings_.changed_by;
   }
   for (const std::string& sku_id : pooled_) {
     if (health.pools.size() == kMostPoolsTold) break;

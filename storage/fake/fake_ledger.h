@@ -47,7 +47,7 @@ class FakeLedger : public ReservationLedger,
   absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const std::string& actor) override;
   absl::StatusOr<Sku> ReopenSku(const std::string& sku_id, const std::string& actor) override;
   absl::StatusOr<Sku> SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
-                                   const std::string& actor) override;
+                                   std::optional<int64_t> expected_terms_version, const std::string& actor) override;
   absl::StatusOr<Sku> UpdateSku(const Sku& sku, const std::string& actor) override;
   absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
                                const std::string& actor) override;

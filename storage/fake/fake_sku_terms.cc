@@ -42,6 +42,10 @@ std::string PauseJson(const Sku& sku) {
                       "}");
 }
 
+absl::Status OtherTerms(const std::string& sku_id) {
+  return absl::AbortedError(absl::StrCat("the terms of ", sku_id, " have another version"));
+}
+
 // What UpdateSku changes: `sku`, with the rest of `present`.
 Sku WithTermsOf(const Sku& sku, Sku present) {
   present.title = sku.title;
@@ -128,7 +132,7 @@ absl::StatusOr<Sku> FakeLedger::ReopenSku(const std::string& sku_id, const std::
 }
 
 absl::StatusOr<Sku> FakeLedger::SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
-                                             const std::string& actor) {
+                                             std::optional<int64_t> expected_terms_version, const std::string& actor) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   ASSIGN_OR_RETURN(const auto state, Find(sku_id));
@@ -136,6 +140,7 @@ absl::StatusOr<Sku> FakeLedger::SetSkuPaused(const std::string& sku_id, bool pau
   const std::string told = paused ? reason : "";
   if (!ValidPauseReason(told)) return absl::InvalidArgumentError("too long a reason");
   if (sku.paused != paused || sku.pause_reason != told) {
+    if (sku.terms_version != expected_terms_version.value_or(sku.terms_version)) return OtherTerms(sku_id);
     std::string before = PauseJson(sku);
     sku.paused = paused;
     sku.pause_reason = told;
@@ -152,9 +157,7 @@ absl::StatusOr<Sku> FakeLedger::UpdateSku(const Sku& sku, const std::string& act
   const Sku after = WithTermsOf(sku, state->sku);
   const TermsDifference difference = Compare(state->sku, after);
   if (difference.empty()) return Read(*state);
-  if (state->sku.terms_version != sku.terms_version) {
-    return absl::AbortedError(absl::StrCat("the terms of ", sku.sku_id, " have another version"));
-  }
+  if (state->sku.terms_version != sku.terms_version) return OtherTerms(sku.sku_id);
   RETURN_IF_ERROR(CheckSku(after));
   state->sku = after;
   state->highest_limit = std::max(state->highest_limit, sku.per_user_limit);

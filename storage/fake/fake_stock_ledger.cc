@@ -27,6 +27,13 @@ absl::Status CheckExpected(const Sku& sku, std::optional<int64_t> expected_stock
 
 std::string StockJson(int64_t stock) { return absl::StrCat("{\"stock\": ", stock, "}"); }
 
+// Of a SKU that begins paused, the last member of its JSON.
+std::string PauseReasonOf(const Sku& sku) {
+  if (!sku.paused) return "";
+  const std::string text = sku.pause_reason.empty() ? "null" : absl::StrCat("\"", sku.pause_reason, "\"");
+  return absl::StrCat(", \"pause_reason\": ", text);
+}
+
 const char* BoolText(bool value) { return value ? "true" : "false"; }
 
 }  // namespace
@@ -65,8 +72,8 @@ absl::StatusOr<Sku> FakeLedger::CreateSku(const Sku& sku, const std::string& act
   state.slots[0].Move(sku.stock, 1);
   ListIfPooled(state);
   Audit(actor, "create_sku", sku.sku_id, kPool, "{}",
-        absl::StrCat("{\"stock\": ", sku.stock, sku.paused ? ", \"paused\": true" : "",
-                     ", \"presplit\": ", BoolText(sku.presplit), ", \"price_minor\": ", sku.price_minor, "}"));
+        absl::StrCat("{\"stock\": ", sku.stock, sku.paused ? ", \"paused\": true" : "", ", \"presplit\": ",
+                     BoolText(sku.presplit), ", \"price_minor\": ", sku.price_minor, PauseReasonOf(sku), "}"));
   return Read(state);
 }
 

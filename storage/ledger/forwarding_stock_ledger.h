@@ -37,9 +37,10 @@ class ForwardingStockLedger : public StockLedger {
                    [&](SkuLedger& target) { return target.ReopenSku(sku_id, actor); });
   }
   absl::StatusOr<Sku> SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
-                                   const std::string& actor) override {
-    return Forward(LedgerCall::ChangeSku("SetSkuPaused"),
-                   [&](SkuLedger& target) { return target.SetSkuPaused(sku_id, paused, reason, actor); });
+                                   std::optional<int64_t> expected_terms_version, const std::string& actor) override {
+    return Forward(LedgerCall::ChangeSku("SetSkuPaused"), [&](SkuLedger& target) {
+      return target.SetSkuPaused(sku_id, paused, reason, expected_terms_version, actor);
+    });
   }
   absl::StatusOr<Sku> UpdateSku(const Sku& sku, const std::string& actor) override {
     return Forward(LedgerCall::ChangeSku("UpdateSku"), [&](SkuLedger& target) { return target.UpdateSku(sku, actor); });

@@ -84,10 +84,17 @@ struct LedgerHealth {
   // That incarnations hold which have ended: nobody sells them.
   int64_t stranded_units = 0;
 
-  // Of the first 1000 SKUs: how many there are, are in their sale window, and of those are without an unsold unit.
+  // Of the first 1000 SKUs: how many there are, are on sale, and of those are without an unsold unit.
   int64_t skus = 0;
   int64_t open_skus = 0;
   int64_t sold_out_skus = 0;
+  // Of the same: in their sale window, not closed, and paused. They are not among the open ones.
+  int64_t paused_skus = 0;
+
+  // SettingsLedger's, while it is frozen: since when and by whom.
+  bool frozen = false;
+  std::optional<absl::Time> frozen_at = std::nullopt;
+  std::string frozen_by = {};
 
   std::vector<OutboxDepth> sinks = {};
   std::vector<WaitingPool> pools = {};  // at most kMostPoolsTold

@@ -77,9 +77,10 @@ class SkuLedger {
   virtual absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const std::string& actor) = 0;
   virtual absl::StatusOr<Sku> ReopenSku(const std::string& sku_id, const std::string& actor) = 0;
   // Pauses or resumes the sale. Once a pause has returned, no claim is booked, not even one that was under way; what
-  // was reserved goes on, and units move on. `reason` as in Sku; it is ignored when resuming.
+  // was reserved goes on, and units move on. `reason` as in Sku; it is ignored when resuming. With
+  // `expected_terms_version`, kAborted when the terms have another version and something would change.
   virtual absl::StatusOr<Sku> SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
-                                           const std::string& actor) = 0;
+                                           std::optional<int64_t> expected_terms_version, const std::string& actor) = 0;
   // Gives the SKU the title, price, limit, hold, extensions, window and presplit of `sku`, for claims that are booked
   // from then on. kAborted if its terms have another version than sku.terms_version, and are not these already: so it
   // can be repeated. Other fields are ignored.

@@ -58,6 +58,10 @@ constexpr Column<LedgerHealth> kHealthTable[] = {
     {"skus", [](const pqxx::field& field, LedgerHealth* to) { to->skus = field.as<int64_t>(); }},
     {"open_skus", [](const pqxx::field& field, LedgerHealth* to) { to->open_skus = field.as<int64_t>(); }},
     {"sold_out_skus", [](const pqxx::field& field, LedgerHealth* to) { to->sold_out_skus = field.as<int64_t>(); }},
+    {"paused_skus", [](const pqxx::field& field, LedgerHealth* to) { to->paused_skus = field.as<int64_t>(); }},
+    {"frozen", [](const pqxx::field& field, LedgerHealth* to) { to->frozen = field.as<bool>(); }},
+    {"frozen_us", [](const pqxx::field& field, LedgerHealth* to) { to->frozen_at = TimeOf(field); }},
+    {"frozen_by", [](const pqxx::field& field, LedgerHealth* to) { to->frozen_by = field.c_str(); }},
 };
 
 constexpr Column<OutboxDepth> kDepthTable[] = {

@@ -89,9 +89,11 @@ absl::StatusOr<Sku> PostgresStockLedger::ReopenSku(const std::string& sku_id, co
 }
 
 absl::StatusOr<Sku> PostgresStockLedger::SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
+                                                      std::optional<int64_t> expected_terms_version,
                                                       const std::string& actor) {
-  ASSIGN_OR_RETURN(const auto rows,
-                   Call(*pool_, Repeat::kIfAnswerLost, "set_sku_paused", sku_id, paused, reason, actor));
+  const NullableNumber expected(expected_terms_version);
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "set_sku_paused", sku_id, paused, reason, actor,
+                                         expected.parameter()));
   ASSIGN_OR_RETURN(const bool known, ReadValue<bool>(Repeat::kIfAnswerLost, rows));
   if (!known) return NoSuchSku(sku_id);
   return GetSku(sku_id);

@@ -13,12 +13,12 @@ class ChangingSaleContract : public LifecycleContractTest {
   using enum Refusal;
 
   Sku Pause(const std::string& sku_id, const std::string& reason = "a break") {
-    const auto sku = stock().SetSkuPaused(sku_id, true, reason, "test");
+    const auto sku = stock().SetSkuPaused(sku_id, true, reason, std::nullopt, "test");
     EXPECT_TRUE(sku.ok()) << sku.status();
     return sku.value_or(Sku{});
   }
   Sku Resume(const std::string& sku_id) {
-    const auto sku = stock().SetSkuPaused(sku_id, false, "", "test");
+    const auto sku = stock().SetSkuPaused(sku_id, false, "", std::nullopt, "test");
     EXPECT_TRUE(sku.ok()) << sku.status();
     return sku.value_or(Sku{});
   }
@@ -67,8 +67,14 @@ TEST_P(ChangingSaleContract, APausedSaleSellsNothingAndSaysWhy) {
   EXPECT_EQ(resumed.terms_version, 4);
   EXPECT_EQ(Outcome(node, Claim("tv", "bob")), CommitOutcome::kCreated);
   EXPECT_THAT(Actions("tv"), ElementsAre("resume_sku", "pause_sku", "pause_sku", "move_units", "create_sku"));
-  EXPECT_TRUE(absl::IsNotFound(stock().SetSkuPaused("none", true, "", "test").status()));
-  EXPECT_EQ(stock().SetSkuPaused("tv", true, std::string(201, 'x'), "test").status().code(),
+  const int64_t version = stock().GetSku("tv")->terms_version;
+  Pause("tv", "another break");
+  EXPECT_TRUE(absl::IsAborted(stock().SetSkuPaused("tv", false, "", version, "test").status())) << "that is another's";
+  EXPECT_TRUE(stock().GetSku("tv")->paused);
+  EXPECT_TRUE(stock().SetSkuPaused("tv", true, "another break", version, "test").ok()) << "it is so already";
+  EXPECT_FALSE(stock().SetSkuPaused("tv", false, "", version + 1, "test")->paused);
+  EXPECT_TRUE(absl::IsNotFound(stock().SetSkuPaused("none", true, "", std::nullopt, "test").status()));
+  EXPECT_EQ(stock().SetSkuPaused("tv", true, std::string(201, 'x'), std::nullopt, "test").status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 

@@ -208,6 +208,27 @@ TEST_P(HealthLedgerContract, CountsSkusOnSaleAndSoldOut) {
   EXPECT_EQ(found.skus, 3);
   EXPECT_EQ(found.open_skus, 2);
   EXPECT_EQ(found.sold_out_skus, 1);
+  EXPECT_EQ(found.paused_skus, 0);
+  for (const char* sku : {"radio", "closed"}) {
+    ASSERT_TRUE(stock().SetSkuPaused(sku, true, "", std::nullopt, "test").ok());
+  }
+  const LedgerHealth paused = Health();
+  EXPECT_EQ(paused.open_skus, 1);
+  EXPECT_EQ(paused.sold_out_skus, 0);
+  EXPECT_EQ(paused.paused_skus, 1) << "a closed one is closed";
+}
+
+TEST_P(HealthLedgerContract, SaysWhoHasFrozenTheClusterAndWhen) {
+  EXPECT_FALSE(Health().frozen);
+  ASSERT_TRUE(stock().SetClusterFrozen(true, "alice").ok());
+  const LedgerHealth frozen = Health();
+  EXPECT_TRUE(frozen.frozen);
+  EXPECT_EQ(frozen.frozen_by, "alice");
+  EXPECT_EQ(frozen.frozen_at, stock().ReadClusterSettings()->changed_at);
+  ASSERT_TRUE(stock().SetClusterFrozen(false, "bob").ok());
+  EXPECT_FALSE(Health().frozen);
+  EXPECT_EQ(Health().frozen_at, std::nullopt);
+  EXPECT_EQ(Health().frozen_by, "");
 }
 
 TEST_P(HealthLedgerContract, IncarnationsThatDoNotServeAreToldWhileTheyMatter) {

@@ -351,7 +351,7 @@ class RandomHistory {
   void ChangeTerms() {
     const std::string& sku_id = AnySku();
     const bool pause = Pick(4) == 0;
-    const auto paused = stock_->SetSkuPaused(sku_id, pause, pause ? "a break" : "", "test");
+    const auto paused = stock_->SetSkuPaused(sku_id, pause, pause ? "a break" : "", std::nullopt, "test");
     ASSERT_TRUE(paused.ok()) << paused.status();
     Sku sku = *paused;
     sku.price_minor = 1 + Pick(500);
@@ -449,7 +449,7 @@ void ChangeTermsOf(const std::vector<StockLedger*>& ledgers, std::mt19937& rando
   const int32_t limit = 1 + pick(4);
   const absl::Duration hold = absl::Minutes(10 + pick(2));
   for (StockLedger* ledger : ledgers) {
-    ASSERT_TRUE(ledger->SetSkuPaused("tv", pause, pause ? "a break" : "", "test").ok());
+    ASSERT_TRUE(ledger->SetSkuPaused("tv", pause, pause ? "a break" : "", std::nullopt, "test").ok());
     Sku sku = *ledger->GetSku("tv");
     sku.price_minor = price;
     sku.per_user_limit = limit;

@@ -253,7 +253,7 @@ std::vector<NamedCall> OtherChanges() {
       {"Mark", [](Ledgers& l) { return l.stock.Mark({}).status(); }},
       {"MarkAfter", [](Ledgers& l) { return l.stock.Mark(LedgerMark{.line = "l", .count = 1}).status(); }},
       {"ReopenSku", [](Ledgers& l) { return l.stock.ReopenSku("tv", "test").status(); }},
-      {"SetSkuPaused", [](Ledgers& l) { return l.stock.SetSkuPaused("tv", true, "", "test").status(); }},
+      {"SetSkuPaused", [](Ledgers& l) { return l.stock.SetSkuPaused("tv", true, "", std::nullopt, "test").status(); }},
       {"UpdateSku", [](Ledgers& l) { return l.stock.UpdateSku(Sku{}, "test").status(); }},
       {"BeginHistory", [](Ledgers& l) { return l.stock.BeginHistory(1, "test").status(); }},
       {"ClaimMessages",

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
@@ -136,6 +137,10 @@ TEST_F(ChangingSaleTest, WhoWaitsForUnitsIsToldOfThePause) {
   ASSERT_TRUE(Buy(0, "tv").ok());
   absl::Status told;
   std::thread waiting([&] { told = Buy(0, "tv").status(); });
+  // A failed assertion must not leave it running.
+  const absl::Cleanup join = [&] {
+    if (waiting.joinable()) waiting.join();
+  };
   const absl::Time end = absl::Now() + kPatience;
   const auto waits = [&] {
     for (const v1::Slice& slice : QuotaOf("tv").slices()) {
@@ -143,7 +148,9 @@ TEST_F(ChangingSaleTest, WhoWaitsForUnitsIsToldOfThePause) {
     }
     return false;
   };
-  while (!waits() && absl::Now() < end) absl::SleepFor(absl::Milliseconds(20));
+  bool seen = waits();
+  for (; !seen && absl::Now() < end; seen = waits()) absl::SleepFor(absl::Milliseconds(20));
+  ASSERT_TRUE(seen) << "nobody waits";
   SetPaused("tv", true, "a break");
   waiting.join();
   EXPECT_EQ(ReasonOf(told), Reason::kSalePaused) << told;

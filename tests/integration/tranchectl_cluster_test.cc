@@ -381,6 +381,10 @@ TEST_F(TranchectlClusterTest, PausesChangesAndResumes) {
   EXPECT_EQ(all["sku_ids"], json::array({"radio"})) << "the others are paused already";
   EXPECT_EQ(all["failed"], json::array());
   EXPECT_EQ(Json({"sku", "resume", "--all", "--reason", "maintenance", "--yes"})["sku_ids"], json::array({"radio"}));
+  EXPECT_EQ(Run({"sku", "pause", "radio", "--yes"}), 0) << err_;
+  EXPECT_EQ(Json({"sku", "resume", "--all", "--reason", "", "--yes"})["sku_ids"], json::array({"radio"}))
+      << "an empty reason is that of pauses without one";
+  EXPECT_EQ(Json({"sku", "show", "tv"})["paused"], true);
   EXPECT_EQ(Run({"sku", "resume", "tv", "--all", "--yes"}), 1);
   EXPECT_EQ(Run({"sku", "pause", "--yes"}), 1);
   EXPECT_EQ(Run({"sku", "resume", "tv", "--yes"}), 0) << err_;

@@ -183,7 +183,7 @@ void Operators::Drain(Console& console) {
 
 void Operators::PauseOrResume(Console& console, const std::string& sku_id) {
   const bool pause = !paused_.contains(sku_id);
-  const auto changed = console.ledger().SetSkuPaused(sku_id, pause, pause ? "a break" : "", kName);
+  const auto changed = console.ledger().SetSkuPaused(sku_id, pause, pause ? "a break" : "", std::nullopt, kName);
   if (!changed.ok()) return;
   pause ? (void)paused_.insert(sku_id) : (void)paused_.erase(sku_id);
   console.process().Note(pause ? "pauses" : "resumes");
@@ -221,7 +221,7 @@ bool Operators::SettleOnce() {
     if (absl::IsNotFound(set)) CreateSku(sku);
     done &= set.ok();
     // Announced each time: the announcement of an earlier try may be lost.
-    const auto resumed = console.ledger().SetSkuPaused(sku.sku_id, false, "", kName);
+    const auto resumed = console.ledger().SetSkuPaused(sku.sku_id, false, "", std::nullopt, kName);
     if (resumed.ok()) console.Announce(*resumed);
     done &= resumed.ok();
   }

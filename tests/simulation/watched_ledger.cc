@@ -38,8 +38,9 @@ absl::StatusOr<Sku> WatchedLedger::ReopenSku(const std::string& sku_id, const st
 }
 
 absl::StatusOr<Sku> WatchedLedger::SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
+                                                std::optional<int64_t> expected_terms_version,
                                                 const std::string& actor) {
-  auto sku = ledger().SetSkuPaused(sku_id, paused, reason, actor);
+  auto sku = ledger().SetSkuPaused(sku_id, paused, reason, expected_terms_version, actor);
   if (sku.ok()) process_->world().checker.OnStock(process_->actor(), *sku, 0);
   return sku;
 }

@@ -39,6 +39,17 @@ SELECT results_eq($$ SELECT skus, open_skus, sold_out_skus FROM tranche.ledger_h
 SELECT tranche.reduce_stock('radio', 2, 'test');
 SELECT is(sold_out_skus, 1::bigint) FROM tranche.ledger_health(10);
 
+SELECT tranche.set_sku_paused('tv', true, '', 'test');
+SELECT results_eq($$ SELECT skus, open_skus, sold_out_skus, paused_skus FROM tranche.ledger_health(10) $$,
+                  $$ VALUES (3::bigint, 1::bigint, 1::bigint, 1::bigint) $$);
+SELECT tranche.set_sku_paused('tv', false, '', 'test');
+SELECT results_eq($$ SELECT frozen, frozen_us, frozen_by FROM tranche.ledger_health(10) $$,
+                  $$ VALUES (false, NULL::bigint, NULL::text) $$);
+SELECT tranche.set_cluster_frozen(true, 'alice');
+SELECT results_eq($$ SELECT frozen, frozen_us, frozen_by FROM tranche.ledger_health(10) $$,
+                  $$ SELECT true, c.changed_us, 'alice' FROM tranche.read_cluster_settings() AS c $$);
+SELECT tranche.set_cluster_frozen(false, 'alice');
+
 -- Refunds.
 INSERT INTO tranche.late_payment (reservation_id, payment_reference, sku_id, amount_minor, currency, outcome, received_at, refunded_at)
 VALUES (uid(1), 'p1', 'tv', 1, 'EUR', 'PAID_UNFULFILLED', now() - interval '1 hour', NULL),

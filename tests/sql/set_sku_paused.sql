@@ -33,6 +33,13 @@ SELECT results_eq($$ SELECT actor, action, before, after FROM tranche.audit_log 
                              '{"paused": true, "pause_reason": null}'),
                             ('dave', 'resume_sku', '{"paused": true, "pause_reason": null}',
                              '{"paused": false, "pause_reason": null}') $$);
+-- Who has seen other terms undoes nothing.
+SELECT is(tranche.set_sku_paused('tv', true, 'another break', 'erin', 4), true);
+SELECT throws_ok($$ SELECT tranche.set_sku_paused('tv', false, '', 'frank', 4) $$, 'TR001');
+SELECT is(tranche.set_sku_paused('tv', true, 'another break', 'erin', 4), true, 'a repeat is harmless');
+SELECT results_eq($$ SELECT paused, pause_reason, terms_version FROM tranche.list_skus('', 9) $$,
+                  $$ VALUES (true, 'another break', 5::bigint) $$);
+SELECT is(tranche.set_sku_paused('tv', false, '', 'frank', 5), true);
 SELECT is(tranche.set_sku_paused('none', true, '', 'alice'), false, 'no such SKU');
 SELECT lives_ok($$ SELECT tranche.set_sku_paused('tv', true, repeat('ä', 200), 'alice') $$);
 SELECT throws_ok($$ SELECT tranche.set_sku_paused('tv', true, repeat('a', 201), 'alice') $$, '23514');
@@ -42,7 +49,8 @@ SELECT is(tranche.create_sku('later', 't', 1, 'EUR', 5, 1, 60, 4000000000000000,
                              p_pause_reason => 'soon'), true);
 SELECT results_eq($$ SELECT paused, pause_reason FROM tranche.list_skus('', 9, 'later') $$, $$ VALUES (true, 'soon') $$);
 SELECT results_eq($$ SELECT after FROM tranche.audit_log WHERE sku_id = 'later' $$,
-                  $$ VALUES ('{"stock": 5, "paused": true, "presplit": true, "price_minor": 1}'::jsonb) $$);
+                  $$ VALUES ('{"stock": 5, "paused": true, "presplit": true, "price_minor": 1,
+                               "pause_reason": "soon"}'::jsonb) $$);
 SELECT holder('later', 5) AS node \gset
 SELECT is(outcome(:node, 20, 'later', 'u1'), 'PAUSED');
 SELECT is(tranche.close_sku('later', 'alice'), true);

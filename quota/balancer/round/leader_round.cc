@@ -43,6 +43,8 @@ void LeaderRound::ForgetAll() {
   pools_.Forget();
   returned_.Forget();
   sales_.Forget();
+  // Somebody may have frozen the cluster while others led.
+  mover_.SetFrozen(true);
   repair_.Soon();
 }
 

@@ -59,7 +59,8 @@ class LeaderRound {
  private:
   std::set<storage::IncarnationId> NodesThatReceiveNothing() const;
   void AnnounceToNewNodes();
-  // Has an operator frozen the cluster? If the ledger does not say, as it last was; before it has ever said, yes.
+  // Has an operator frozen the cluster? If the ledger does not say, as it last was; before it has said so since we
+  // began to lead, yes.
   absl::Status ReadFreeze();
   void TellOfNewNode(storage::IncarnationId id) const;
   void NoteNodes();

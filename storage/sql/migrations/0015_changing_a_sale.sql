@@ -49,5 +49,6 @@ WHERE s.whereabouts IN ('HERE', 'LEAVING');
 DROP FUNCTION IF EXISTS tranche.read_quotas(text[]);
 DROP FUNCTION IF EXISTS tranche.move_units_batch(text[], bigint[], integer[], bigint[], bigint[], text);
 DROP FUNCTION IF EXISTS tranche.take_from_pool(text, bigint, bigint);
+DROP FUNCTION IF EXISTS tranche.ledger_health(integer);
 DROP FUNCTION IF EXISTS tranche.create_sku(text, text, bigint, text, bigint, integer, integer, bigint, bigint, integer, text,
                                            boolean, integer, integer);

@@ -27,7 +27,9 @@ BEGIN
   INSERT INTO audit_log (actor, action, sku_id, before, after)
   VALUES (p_actor, 'create_sku', p_sku_id, '{}',
           jsonb_build_object('stock', p_stock, 'price_minor', p_price_minor, 'presplit', p_presplit)
-            || CASE WHEN p_paused THEN jsonb_build_object('paused', true) ELSE '{}'::jsonb END);
+            || CASE WHEN p_paused
+                    THEN jsonb_build_object('paused', true, 'pause_reason', nullif(p_pause_reason, ''))
+                    ELSE '{}'::jsonb END);
   RETURN true;
 END
 $$;

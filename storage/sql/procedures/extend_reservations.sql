@@ -12,8 +12,9 @@
 -- A hold whose time is over is not extended, even if it is not expired yet: otherwise the expirer's pace would decide.
 --
 -- Locks like confirm_reservations, and closes no cycle for the same reasons: pins, then the reservations in (sku, user,
--- id) order. The SKU's bounds are read without a lock: whoever changes them does not
--- wait for us.
+-- id) order. The SKU's bounds are read without a lock: whoever changes them does not wait for us. If they are widened
+-- between the change and its outcome, an extension that would fit now is still told as too long: nothing was changed, and
+-- who repeats it gets it.
 CREATE OR REPLACE FUNCTION tranche.extend_reservations(p_ids uuid[], p_numbers integer[], p_seconds bigint[],
                                                        p_wait boolean DEFAULT true)
 RETURNS SETOF tranche.change_answer

@@ -4,12 +4,14 @@
 -- standbys: how many receivers of the write-ahead log are connected; sync_standbys: how many of them a commit waits
 -- for, NULL if the schema's owner may not see that (pg_read_all_stats). connections_limit is of the limit that leaves
 -- the fewest, 0 if nothing is limited. Ages are 0 where nothing waits. Of the first 1000 SKUs by id: how many there are,
--- are in their sale window, and are there without an unsold unit.
+-- are on sale, are on sale without an unsold unit, and would be on sale if they were not paused. frozen_us and frozen_by are
+-- NULL unless the cluster is frozen here.
 CREATE OR REPLACE FUNCTION tranche.ledger_health(p_most integer)
 RETURNS TABLE (read_only boolean, database_bytes bigint, connections_used integer, connections_limit integer,
                sync_required boolean, standbys bigint, sync_standbys bigint,
                overdue bigint, oldest_overdue_us bigint, refunds bigint, oldest_refund_us bigint, stranded_units bigint,
-               skus bigint, open_skus bigint, sold_out_skus bigint)
+               skus bigint, open_skus bigint, sold_out_skus bigint, paused_skus bigint,
+               frozen boolean, frozen_us bigint, frozen_by text)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET enable_seqscan = off
@@ -31,9 +33,11 @@ AS $$
   ), sale AS (
     SELECT count(*) AS skus, count(*) FILTER (WHERE x.on_sale) AS open,
            count(*) FILTER (WHERE x.on_sale AND NOT EXISTS (SELECT FROM stock_slot sl
-                                                            WHERE sl.sku_id = x.sku_id AND sl.remaining > 0)) AS sold_out
-    FROM (SELECT s.sku_id, s.state = 'OPEN' AND s.opens_at <= m.now AND m.now < s.closes_at AS on_sale
-          FROM moment m, sku s WHERE s.whereabouts = 'HERE' ORDER BY s.sku_id LIMIT 1000) AS x
+                                                            WHERE sl.sku_id = x.sku_id AND sl.remaining > 0)) AS sold_out,
+           count(*) FILTER (WHERE x.in_window AND x.paused) AS paused
+    FROM (SELECT y.*, y.in_window AND NOT y.paused AS on_sale
+          FROM (SELECT s.sku_id, s.paused, s.state = 'OPEN' AND s.opens_at <= m.now AND m.now < s.closes_at AS in_window
+                FROM moment m, sku s WHERE s.whereabouts = 'HERE' ORDER BY s.sku_id LIMIT 1000) AS y) AS x
   )
   SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
          CASE WHEN has_database_privilege(current_database(), 'CONNECT') THEN pg_database_size(current_database()) ELSE 0 END,
@@ -43,11 +47,14 @@ AS $$
          d.holds, coalesce((date_part('epoch', m.now - d.oldest) * 1000000)::bigint, 0),
          f.payments, coalesce((date_part('epoch', m.now - f.oldest) * 1000000)::bigint, 0),
          (SELECT coalesce(sum(e.units), 0)::bigint FROM ended_holders(p_most) AS e),
-         s.skus, s.open, s.sold_out
+         s.skus, s.open, s.sold_out, s.paused,
+         coalesce(z.frozen, false), CASE WHEN z.frozen THEN (extract(epoch FROM z.changed_at) * 1000000)::bigint END,
+         CASE WHEN z.frozen THEN z.changed_by END
   FROM moment m
   CROSS JOIN replication r
   CROSS JOIN due d
   CROSS JOIN refund f
   CROSS JOIN sale s
+  LEFT JOIN cluster_setting z ON true
   LEFT JOIN (SELECT l.used, l.bound FROM connection_limits() AS l ORDER BY l.bound - l.used LIMIT 1) AS c ON true
 $$;

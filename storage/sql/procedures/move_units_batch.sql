@@ -9,7 +9,7 @@
 --   commit_reservations  locks no SKU row and no incarnation; slots in (sku, slot) order, all of them before it waits for
 --                        anything else. So a commit that holds what a batch wants waits for slots above it, or for other
 --                        commits that have all their slots.
---   add_stock, reduce_stock, close_sku, set_quota_frozen, set_sku_paused, update_sku
+--   add_stock, reduce_stock, close_sku, reopen_sku, set_quota_frozen, set_sku_paused, update_sku
 --                        lock one SKU's row and then its slots: this order, cut to one SKU.
 --   cancel_reservations, confirm_late
 --                        lock SKUs' rows, ascending, before any slot, and before rows of SKUs only pins, which nobody waits

@@ -17,6 +17,9 @@ BEGIN
   END IF;
   UPDATE sku SET state = 'OPEN', quota_version = quota_version + 1, terms_version = terms_version + 1
   WHERE sku_id = p_sku_id;
+  -- A sale whose first statement saw the SKU closed must find it so when it says why: if it saw it open by then, it would say
+  -- that units are missing, and its node would believe that its counter is too high.
+  PERFORM FROM stock_slot WHERE sku_id = p_sku_id ORDER BY slot_no FOR UPDATE;
   INSERT INTO audit_log (actor, action, sku_id, before, after)
   VALUES (p_actor, 'reopen_sku', p_sku_id, jsonb_build_object('state', v_before.state),
           jsonb_build_object('state', 'OPEN'));

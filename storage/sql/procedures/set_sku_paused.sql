@@ -1,7 +1,9 @@
 -- Pauses the sale of a SKU, or resumes it: when a pause has committed, no claim is booked any more, not even one that is under
 -- way. p_reason is told to buyers; '' for none. Slots stay as they are, and units move on. Repeating it changes and audits
--- nothing. False if there is no such SKU; error TR004 while it moves to another shard.
-CREATE OR REPLACE FUNCTION tranche.set_sku_paused(p_sku_id text, p_paused boolean, p_reason text, p_actor text)
+-- nothing. False if there is no such SKU; error TR001 if p_expected_terms_version is given, is not that of the terms, and
+-- something would change; TR004 while it moves to another shard.
+CREATE OR REPLACE FUNCTION tranche.set_sku_paused(p_sku_id text, p_paused boolean, p_reason text, p_actor text,
+                                                  p_expected_terms_version bigint DEFAULT NULL)
 RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -16,6 +18,10 @@ BEGIN
   END IF;
   IF v_before.paused = p_paused AND v_before.pause_reason IS NOT DISTINCT FROM v_reason THEN
     RETURN true;
+  END IF;
+  IF v_before.terms_version <> p_expected_terms_version THEN
+    RAISE EXCEPTION 'the terms of % have version %, not %', p_sku_id, v_before.terms_version, p_expected_terms_version
+      USING ERRCODE = 'TR001';
   END IF;
   UPDATE sku
   SET paused = p_paused, pause_reason = v_reason, quota_version = quota_version + 1, terms_version = terms_version + 1

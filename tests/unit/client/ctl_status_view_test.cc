@@ -52,6 +52,12 @@ std::string Printed(const tranche::v1::GetStatusResponse& status) {
   return out.str();
 }
 
+TEST(StatusViewTest, TellsOfPausedSkus) {
+  tranche::v1::GetStatusResponse status = UsualState();
+  status.mutable_shards(0)->mutable_ledger()->set_paused_skus(3);
+  EXPECT_THAT(Printed(status), HasSubstr("2 SKUs on sale, 3 paused\n"));
+}
+
 TEST(StatusViewTest, TellsWhoRuns) {
   const std::string shown = Printed(UsualState());
   EXPECT_THAT(shown, ::testing::StartsWith("healthy: 1 node, 1 balancer, 1 worker, 1 shard, 2 SKUs on sale\n"));

@@ -63,5 +63,30 @@ TEST_F(BalancerFreezeTest, UntilTheLedgerHasSaidThatNothingIsFrozenNothingMoves)
   EXPECT_EQ(Left(a.id), 10);
 }
 
+TEST_F(BalancerFreezeTest, ALeaderThatLeadsAgainWaitsForTheLedgersWord) {
+  CreateSku(10);
+  const Node a = AddNode();
+  Rounds();
+  ASSERT_EQ(Left(a.id), 10);
+  ledger_.FailNext(1);
+  clock_.AdvanceBy(options_.refresh_interval);
+  EXPECT_FALSE(balancer_.RunOnce().ok());
+  ledger_.FailNext(1);
+  clock_.AdvanceBy(options_.resign_after);
+  EXPECT_FALSE(balancer_.RunOnce().ok());
+  ASSERT_FALSE(balancer_.leading());
+
+  SetFrozen(true);
+  ASSERT_TRUE(ledger_.AddStock("tv", 5, std::nullopt, "test").ok());
+  ledger_.settings_fail = true;
+  for (int round = 0; round < 5; ++round) EXPECT_FALSE(balancer_.RunOnce().ok());
+  EXPECT_TRUE(balancer_.leading());
+  EXPECT_EQ((Units{Left(a.id), Left(kPool)}), (Units{10, 5})) << "that nothing was frozen then does not count";
+  ledger_.settings_fail = false;
+  SetFrozen(false);
+  Rounds();
+  EXPECT_EQ(Left(kPool), 0);
+}
+
 }  // namespace
 }  // namespace tranche::quota

@@ -192,6 +192,18 @@ TEST_F(CartSellerTest, LinesOfOneSkuCountTogetherAgainstStockAndLimit) {
   EXPECT_EQ(Free("tv"), 1);
 }
 
+TEST_F(CartSellerTest, ALimitThatContradictsTheLedgerIsNotTold) {
+  Hold("tv", 4);
+  storage::Sku terms = *ledger_.GetSku("tv");
+  terms.per_user_limit = 1;
+  ASSERT_TRUE(ledger_.UpdateSku(terms, "test").ok());
+  const CartRefused above = Refused(Sell({Line("tv", 2)}));
+  EXPECT_EQ(above.refused.refusal, Refusal::kQuantityAboveUserLimit);
+  EXPECT_EQ(above.refused.per_user_limit, 0) << "the node has not heard of the new one";
+  Announce("tv");
+  EXPECT_EQ(Refused(Sell({Line("tv", 2)})).refused.per_user_limit, 1);
+}
+
 TEST_F(CartSellerTest, WhatTheLedgerRefusesIsGivenBackOfEverySku) {
   Hold("tv", 5);
   Hold("cable", 5);

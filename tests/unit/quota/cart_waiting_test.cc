@@ -350,7 +350,7 @@ TEST_F(CartWaitingTest, APauseOfWhatItWaitsForIsToldAtOnce) {
   HoldDrySlices();
   const CartAnswer waiting = Ask("a", {Line("cable", 1), Line("tv", 1)});
   EXPECT_FALSE(waiting->has_value());
-  ASSERT_TRUE(ledger_.SetSkuPaused("cable", true, "a break", "test").ok());
+  ASSERT_TRUE(ledger_.SetSkuPaused("cable", true, "a break", std::nullopt, "test").ok());
   Announce("cable");
   EXPECT_EQ(RefusedAs(waiting).refused.refusal, Refusal::kSalePaused);
   EXPECT_EQ(RefusedAs(waiting).refused.pause_reason, "a break");

@@ -190,6 +190,61 @@ TEST_F(SaleEventsTest, OneThatWasPassedOverIsNoNewOne) {
   EXPECT_THAT(see("third"), ElementsAre("sale.opened third 5/10")) << "for a while nothing was passed over";
 }
 
+TEST_F(SaleEventsTest, APauseAndItsEndAreTold) {
+  Pass({Tv(5)});
+  sku_.paused = true;
+  EXPECT_THAT(See(Tv(5)), ElementsAre("sale.paused tv 5/10"));
+  EXPECT_THAT(See(Tv(4)), IsEmpty());
+  sku_.paused = false;
+  EXPECT_THAT(See(Tv(4)), ElementsAre("sale.resumed tv 4/10"));
+  EXPECT_THAT(See(Tv(0)), ElementsAre("sale.sold_out tv 0/10"));
+  sku_.paused = true;
+  EXPECT_THAT(See(Tv(0)), ElementsAre("sale.paused tv 0/10")) << "at once, also of one that is sold out";
+  sku_.paused = false;
+  EXPECT_THAT(See(Tv(0)), ElementsAre("sale.resumed tv 0/10", "sale.sold_out tv 0/10"));
+  sku_.paused = true;
+  sku_.closed = true;
+  EXPECT_THAT(See(Tv(0)), ElementsAre("sale.closed tv 0/10"));
+}
+
+TEST_F(SaleEventsTest, WhatIsPausedOpensWhenItIsResumedInItsWindow) {
+  Pass({});
+  sku_.paused = true;
+  sku_.opens_at = kStart + absl::Seconds(5);
+  sku_.closes_at = kStart + absl::Minutes(10);
+  EXPECT_THAT(See(Tv(10)), IsEmpty());
+  now_ += absl::Seconds(5);
+  EXPECT_THAT(Tick(), IsEmpty()) << "nothing of it is sold";
+  EXPECT_THAT(See(Tv(10)), IsEmpty());
+  now_ += absl::Seconds(5);
+  sku_.paused = false;
+  EXPECT_THAT(See(Tv(10)), ElementsAre("sale.opened tv 10/10"));
+  now_ += absl::Seconds(2);
+  sku_.paused = true;
+  EXPECT_THAT(See(Tv(3)), ElementsAre("sale.paused tv 3/10 2s"));
+  now_ = sku_.closes_at;
+  EXPECT_THAT(Tick(), IsEmpty());
+  EXPECT_THAT(See(Tv(3)), ElementsAre("sale.ended tv 3/10 590s"));
+}
+
+TEST_F(SaleEventsTest, OneThatIsPausedBeforeItOpensHasNoEventOfIt) {
+  sku_.opens_at = kStart + absl::Seconds(5);
+  Pass({Tv(10)});
+  sku_.paused = true;
+  EXPECT_THAT(See(Tv(10)), IsEmpty());
+  sku_.paused = false;
+  EXPECT_THAT(See(Tv(10)), IsEmpty());
+  now_ += absl::Seconds(5);
+  EXPECT_THAT(Tick(), ElementsAre("sale.opened tv 10/10"));
+}
+
+TEST_F(SaleEventsTest, ANewLeaderTellsThatWhatWasPausedIsResumed) {
+  sku_.paused = true;
+  EXPECT_THAT(Pass({Tv(5)}), IsEmpty());
+  sku_.paused = false;
+  EXPECT_THAT(See(Tv(5)), ElementsAre("sale.resumed tv 5/10"));
+}
+
 TEST_F(SaleEventsTest, WhatAPassDoesNotSeeIsForgottenAndCostsNoMemory) {
   sku_.closes_at = kStart + absl::Seconds(30);
   Pass({Tv(5)});

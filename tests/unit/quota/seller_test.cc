@@ -299,7 +299,7 @@ TEST_F(SellerTest, APausedSaleIsRefusedFromMemoryAndByTheLedger) {
   Announce();
   const ReservationClaim first = ClaimOf("a");
   EXPECT_TRUE(IsSold(Sell(first)));
-  ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "a break", "test").ok());
+  ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "a break", std::nullopt, "test").ok());
   const SaleResult not_heard_yet = Sell(ClaimOf("b"));
   EXPECT_EQ(RefusalOf(not_heard_yet), Refusal::kSalePaused);
   EXPECT_EQ(std::get<Refused>(not_heard_yet).pause_reason, "a break") << "as the ledger says";
@@ -311,13 +311,33 @@ TEST_F(SellerTest, APausedSaleIsRefusedFromMemoryAndByTheLedger) {
   EXPECT_EQ(std::get<Refused>(heard).pause_reason, "a break");
   EXPECT_EQ(ledger_.commit_calls(), calls);
   EXPECT_TRUE(IsSold(Sell(first, /*may_exist=*/true))) << "who has a reservation hears of it";
-  ASSERT_TRUE(ledger_.SetSkuPaused("tv", false, "", "test").ok());
+  ASSERT_TRUE(ledger_.SetSkuPaused("tv", false, "", std::nullopt, "test").ok());
   Announce();
   EXPECT_TRUE(IsSold(Sell(ClaimOf("b"))));
 }
 
+TEST_F(SellerTest, NumbersThatContradictTheLedgerAreNotTold) {
+  Move(3);
+  storage::Sku terms = *ledger_.GetSku("tv");
+  terms.per_user_limit = 2;
+  terms = *ledger_.UpdateSku(terms, "test");
+  Announce();
+  terms.per_user_limit = 1;
+  terms = *ledger_.UpdateSku(terms, "test");
+  const SaleResult too_many = Sell(ClaimOf("a", 2));
+  EXPECT_EQ(RefusalOf(too_many), Refusal::kQuantityAboveUserLimit);
+  EXPECT_EQ(std::get<Refused>(too_many).per_user_limit, 0) << "not the earlier limit, which allows it";
+  terms.opens_at = clock_.Now() + absl::Hours(1);
+  terms = *ledger_.UpdateSku(terms, "test");
+  const SaleResult early = Sell(ClaimOf("a"));
+  EXPECT_EQ(RefusalOf(early), Refusal::kSaleNotOpen);
+  EXPECT_EQ(std::get<Refused>(early).opens_at, absl::InfinitePast());
+  Announce();
+  EXPECT_EQ(std::get<Refused>(Sell(ClaimOf("a"))).opens_at, terms.opens_at);
+}
+
 TEST_F(SellerTest, ANodeWithoutTheAnnouncementLearnsOfAPauseFromTheLedger) {
-  ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "a break", "test").ok());
+  ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "a break", std::nullopt, "test").ok());
   const SaleResult result = Sell(ClaimOf("a"));
   EXPECT_EQ(RefusalOf(result), Refusal::kSalePaused);
   EXPECT_EQ(std::get<Refused>(result).pause_reason, "a break");

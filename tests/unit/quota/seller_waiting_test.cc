@@ -218,7 +218,7 @@ TEST_F(SellerWaitingTest, APauseIsToldAtOnce) {
   HoldADrySlice();
   const Answer waiting = Ask("a");
   EXPECT_FALSE(waiting->has_value());
-  ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "a break", "test").ok());
+  ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "a break", std::nullopt, "test").ok());
   Announce();
   EXPECT_EQ(RefusalOf(waiting), Refusal::kSalePaused);
   EXPECT_EQ(std::get<Refused>(**waiting).pause_reason, "a break");

@@ -168,7 +168,7 @@ TEST_F(CatalogHandlerTest, AWindowOpensAtItsTimeAlsoInTheCache) {
 TEST_F(CatalogHandlerTest, APausedSaleSaysWhy) {
   Create("tv");
   EXPECT_EQ(Get("tv")->sku().pause_reason(), "");
-  ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "a break", "test").ok());
+  ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "a break", std::nullopt, "test").ok());
   clock_.AdvanceBy(absl::Seconds(1));
   EXPECT_EQ(Get("tv")->sku().state(), v1::SALE_STATE_PAUSED);
   EXPECT_EQ(Get("tv")->sku().pause_reason(), "a break");

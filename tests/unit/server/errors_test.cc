@@ -99,6 +99,17 @@ TEST(ErrorsTest, NotOpenTellsTheTimeOfTheSkuAskedFor) {
   EXPECT_EQ(RefusalError({.refusal = Refusal::kSaleNotOpen, .opens_at = noon}), first);
 }
 
+TEST(ErrorsTest, WhatIsNotKnownIsNotTold) {
+  const absl::Status early = RefusalError({.refusal = Refusal::kSaleNotOpen}, "tv");
+  EXPECT_EQ(early.message(), "The sale of this SKU is not open yet.");
+  EXPECT_EQ(MetadataOf(early, "opens_at"), "");
+  for (const Refusal refusal : {Refusal::kQuantityAboveUserLimit, Refusal::kUserLimitReached}) {
+    const absl::Status error = RefusalError({.refusal = refusal}, "tv");
+    EXPECT_EQ(MetadataOf(error, "per_user_limit"), "");
+    EXPECT_FALSE(absl::StrContains(error.message(), "0")) << error;
+  }
+}
+
 TEST(ErrorsTest, APauseSaysWhy) {
   const absl::Status error =
       RefusalError({.refusal = Refusal::kSalePaused, .pause_reason = "ein Fehler im Preis, ä"}, "tv");

@@ -38,6 +38,10 @@ TEST(LedgerHealthMetricsTest, TellWhatWasReadLastAndHowOldItIs) {
   worker.name = "w";
   worker.version = "1";
   ASSERT_TRUE(ledger.Beat(worker).ok());
+  ASSERT_TRUE(ledger.SetClusterFrozen(true, "test").ok());
+  storage::Sku tv{.sku_id = "tv", .title = "", .price_minor = 1, .currency = "EUR", .stock = 1};
+  tv.paused = true;
+  ASSERT_TRUE(ledger.CreateSku(tv, "test").ok());
   clock.AdvanceBy(absl::Seconds(4));
   metrics.Look("hot", ledger);
   clock.AdvanceBy(absl::Seconds(3));
@@ -47,6 +51,8 @@ TEST(LedgerHealthMetricsTest, TellWhatWasReadLastAndHowOldItIs) {
   EXPECT_FALSE(values.contains("tranche_heartbeat_age_seconds{kind=balancer,shard=hot}"));
   EXPECT_EQ(values["tranche_outbox_messages{shard=hot,sink=default,state=dead}"], 0);
   EXPECT_TRUE(values.contains("tranche_holds_overdue{shard=hot}"));
+  EXPECT_EQ(values["tranche_cluster_frozen{shard=hot}"], 1);
+  EXPECT_EQ(values["tranche_skus_paused{shard=hot}"], 1);
 
   ledger.FailNext(1);
   metrics.Look("hot", ledger);

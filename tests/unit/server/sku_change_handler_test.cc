@@ -1,6 +1,11 @@
 // Pausing, changing and reopening a SKU, and freezing the cluster, as operators ask for it.
 #include "server/handlers/sku_change_handler.h"
 
+#include <functional>
+#include <optional>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "server/handlers/sku_messages.h"
 #include "server/proto_time.h"
 #include "tests/unit/server/admin_fixture.h"
@@ -57,6 +62,25 @@ TEST_F(SkuChangeHandlerTest, APausePreviewsAndIsAnnounced) {
   EXPECT_EQ(Announced().state(), internal::v1::SkuAnnouncement::STATE_OPEN);
 }
 
+TEST_F(SkuChangeHandlerTest, WhoHasSeenOtherTermsUndoesNoPause) {
+  ASSERT_TRUE(change_.SetPaused(PauseRequest(true, "maintenance"), kActor).ok());
+  v1::SetSkuPausedRequest resume = PauseRequest(false);
+  resume.set_expected_terms_version(ledger_.GetSku("tv")->terms_version);
+  ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "wrong price", std::nullopt, "bob").ok());
+  const auto refused = change_.SetPaused(resume, kActor);
+  EXPECT_EQ(ReasonOf(refused.status()), "TERMS_CHANGED");
+  EXPECT_EQ(MetadataOf(refused.status(), "terms_version"), "3");
+  EXPECT_EQ(MetadataOf(refused.status(), "changed_by"), "bob");
+  EXPECT_EQ(ledger_.GetSku("tv")->pause_reason, "wrong price");
+  resume.set_preview(true);
+  EXPECT_EQ(ReasonOf(change_.SetPaused(resume, kActor).status()), "TERMS_CHANGED");
+  resume.set_preview(false);
+  resume.set_expected_terms_version(3);
+  ASSERT_TRUE(change_.SetPaused(resume, kActor).ok());
+  EXPECT_FALSE(ledger_.GetSku("tv")->paused);
+  EXPECT_TRUE(change_.SetPaused(resume, kActor).ok()) << "it is so already";
+}
+
 TEST_F(SkuChangeHandlerTest, AReasonIsShortPlainTextOfAPause) {
   EXPECT_EQ(MetadataOf(change_.SetPaused(PauseRequest(false, "why"), kActor).status(), "field"), "reason");
   EXPECT_EQ(MetadataOf(change_.SetPaused(PauseRequest(true, "two\nlines"), kActor).status(), "field"), "reason");
@@ -104,6 +128,35 @@ TEST_F(SkuChangeHandlerTest, WhatIsAbsentStaysAsItIs) {
   EXPECT_EQ(ledger_.GetSku("tv")->closes_at, absl::InfiniteFuture());
 }
 
+TEST_F(SkuChangeHandlerTest, ATimeThatTheLedgerCannotKeepIsCutBeforeItIsCompared) {
+  v1::UpdateSkuRequest request;
+  request.set_sku_id("tv");
+  *request.mutable_open_time() = ToTimestamp(clock_.Now() + absl::Hours(1) + absl::Nanoseconds(123'456'789));
+  *request.mutable_close_time() = ToTimestamp(clock_.Now() + absl::Hours(2) + absl::Nanoseconds(123'456'789));
+  ASSERT_TRUE(change_.Update(request, kActor).ok());
+  const storage::Sku after = *ledger_.GetSku("tv");
+  EXPECT_EQ(after.opens_at, absl::FromUnixMicros(absl::ToUnixMicros(after.opens_at)));
+  EXPECT_EQ(after.closes_at, absl::FromUnixMicros(absl::ToUnixMicros(after.closes_at)));
+  v1::CreateSkuRequest create;
+  *create.mutable_sku() = Tv();
+  create.mutable_sku()->set_sku_id("other");
+  *create.mutable_sku()->mutable_open_time() = request.open_time();
+  ASSERT_TRUE(sku_.Create(create, kActor).ok());
+  EXPECT_EQ(ledger_.GetSku("other")->opens_at, after.opens_at);
+}
+
+TEST_F(SkuChangeHandlerTest, WhatMayBeAbsentThenStaysAsItIs) {
+  v1::UpdateSkuRequest request = PriceRequest(1);
+  request.mutable_hold()->set_nanos(1);
+  const absl::Status refused = change_.Update(request, kActor).status();
+  EXPECT_TRUE(absl::StrContains(refused.message(), "or absent to leave it as it is")) << refused;
+  v1::CreateSkuRequest create;
+  *create.mutable_sku() = Tv();
+  create.mutable_sku()->mutable_hold()->set_nanos(1);
+  const absl::Status not_created = sku_.Create(create, kActor).status();
+  EXPECT_TRUE(absl::StrContains(not_created.message(), "or absent for 15 minutes")) << not_created;
+}
+
 TEST_F(SkuChangeHandlerTest, TheFieldAtFaultIsNamed) {
   EXPECT_EQ(FieldOf(PriceRequest(-1)), "price_minor");
   v1::UpdateSkuRequest request = PriceRequest(1);
@@ -126,7 +179,7 @@ TEST_F(SkuChangeHandlerTest, TheFieldAtFaultIsNamed) {
 TEST_F(SkuChangeHandlerTest, AChangeThatWasBasedOnOtherTermsIsRefused) {
   v1::UpdateSkuRequest request = PriceRequest(500);
   request.set_expected_terms_version(1);
-  ledger_.before_next_change = [this] { ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "", "bob").ok()); };
+  ledger_.before_next_change = [this] { ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "", std::nullopt, "bob").ok()); };
   const auto refused = change_.Update(request, kActor);
   EXPECT_EQ(ReasonOf(refused.status()), "TERMS_CHANGED");
   EXPECT_EQ(MetadataOf(refused.status(), "terms_version"), "2");
@@ -150,6 +203,20 @@ TEST_F(SkuChangeHandlerTest, WithoutAnExpectationItIsMadeOverAnotherChange) {
   EXPECT_EQ(updated->sku().title(), "Another title");
   EXPECT_EQ(updated->sku().price_minor(), 500);
   EXPECT_EQ(updated->sku().terms_version(), 3);
+}
+
+TEST_F(SkuChangeHandlerTest, AfterManyLostRacesTheVersionIsThatOfNow) {
+  int64_t price = 100;
+  const std::function<void()> meddle = [&] {
+    storage::Sku sku = *ledger_.GetSku("tv");
+    sku.price_minor = ++price;
+    ASSERT_TRUE(ledger_.FakeLedger::UpdateSku(sku, "bob").ok());
+    ledger_.before_next_change = meddle;
+  };
+  ledger_.before_next_change = meddle;
+  const auto refused = change_.Update(PriceRequest(500), kActor);
+  EXPECT_EQ(ReasonOf(refused.status()), "TERMS_CHANGED");
+  EXPECT_EQ(MetadataOf(refused.status(), "terms_version"), absl::StrCat(ledger_.GetSku("tv")->terms_version));
 }
 
 TEST_F(SkuChangeHandlerTest, AClosedSaleIsReopenedWithinItsWindow) {
@@ -209,6 +276,32 @@ TEST_F(SkuChangeHandlerTest, AClusterIsFrozenShardByShard) {
   EXPECT_TRUE(cluster.Get({})->shards(0).frozen());
   shards = {{"west", nullptr}};
   EXPECT_EQ(ReasonOf(cluster.SetFrozen(request, kActor).status()), "LEDGER_UNAVAILABLE");
+}
+
+// Answers so many reads of its settings.
+class ForgetfulLedger : public storage::FakeLedger {
+ public:
+  ForgetfulLedger(storage::Clock* clock, int reads) : FakeLedger(clock), reads_left_(reads) {}
+  absl::StatusOr<storage::ClusterSettings> ReadClusterSettings() override {
+    if (reads_left_-- <= 0) return absl::UnavailableError("not now");
+    return FakeLedger::ReadClusterSettings();
+  }
+
+ private:
+  int reads_left_;
+};
+
+TEST_F(SkuChangeHandlerTest, AFreezeThatCannotBeReadBackIsNotDenied) {
+  ForgetfulLedger ledger(&clock_, /*reads=*/1);
+  ClusterHandler cluster([&] { return std::vector<ClusterHandler::ShardOfCluster>{{"home", &ledger}}; });
+  v1::SetClusterFrozenRequest request;
+  request.set_frozen(true);
+  const auto frozen = cluster.SetFrozen(request, kActor);
+  ASSERT_TRUE(frozen.ok()) << frozen.status();
+  EXPECT_TRUE(frozen->shards(0).answers());
+  EXPECT_TRUE(frozen->shards(0).frozen());
+  EXPECT_EQ(frozen->shards(0).changed_by(), kActor);
+  EXPECT_TRUE(ledger.FakeLedger::ReadClusterSettings()->frozen);
 }
 
 }  // namespace

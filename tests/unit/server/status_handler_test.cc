@@ -195,6 +195,12 @@ TEST_F(StatusHandlerTest, APoolIsStuckWhenNobodyTouchesItBetweenTwoLooks) {
   EXPECT_THAT(Codes(Status()), Not(Contains("POOL_STUCK"))) << "all units are in the pool, since just now";
   clock_.AdvanceBy(absl::Seconds(10));
   EXPECT_THAT(Codes(Status()), Contains("POOL_STUCK"));
+  ASSERT_TRUE(ledger_.SetClusterFrozen(true, "alice").ok());
+  EXPECT_THAT(Codes(Status()), Not(Contains("POOL_STUCK")));
+  EXPECT_THAT(Codes(Status()), Contains("CLUSTER_FROZEN"));
+  EXPECT_EQ(Status().shards(0).ledger().frozen_by(), "alice");
+  EXPECT_TRUE(Status().shards(0).ledger().has_freeze_time());
+  ASSERT_TRUE(ledger_.SetClusterFrozen(false, "alice").ok());
   ASSERT_TRUE(ledger_.MoveUnits("tv", {{a_, 1}}, std::nullopt, "test").ok());
   EXPECT_THAT(Codes(Status()), Not(Contains("POOL_STUCK")));
 }
@@ -254,6 +260,9 @@ TEST_F(StatusHandlerTest, ReservedUnitsDivide) {
   tv = skus.List({})->skus(0);
   EXPECT_EQ(tv.pending(), 3);
   EXPECT_EQ(tv.overdue(), 3);
+  v1::ListSkusRequest quick;
+  quick.set_without_holds(true);
+  EXPECT_FALSE(skus.List(quick)->skus(0).has_pending());
   ASSERT_TRUE(ledger_.ExpireDue(10).ok());
   tv = skus.Get(request)->sku();
   EXPECT_TRUE(tv.has_pending());

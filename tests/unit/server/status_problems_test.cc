@@ -264,6 +264,20 @@ TEST_F(StatusProblemsTest, APoolThatNobodyTouches) {
   EXPECT_THAT(Expect("POOL_STUCK", "tv", kWarning).text(), HasSubstr("30 units of tv"));
 }
 
+TEST_F(StatusProblemsTest, WhileItIsFrozenPoolsWaitAsTheyShould) {
+  v1::WaitingPool* pool = home_->add_pools();
+  pool->set_sku_id("tv");
+  pool->set_units(30);
+  *pool->mutable_untouched_for() = ToDuration(kPoolStuckAfter);
+  ledger_->set_frozen(true);
+  ledger_->set_frozen_by("alice");
+  *ledger_->mutable_freeze_time() = ToTimestamp(kNow - absl::Minutes(1));
+  const v1::Problem problem = Expect("CLUSTER_FROZEN", "home", kWarning);
+  EXPECT_THAT(problem.text(), AllOf(HasSubstr("by alice since "), HasSubstr("move no units")));
+  EXPECT_THAT(problem.next_step(), HasSubstr("tranchectl cluster thaw"));
+  EXPECT_THAT(Codes(), ElementsAre("CLUSTER_FROZEN"));
+}
+
 TEST_F(StatusProblemsTest, NoNodeServes) {
   node_->set_draining(true);
   EXPECT_THAT(Expect("NO_NODE", "", kCritical).next_step(), HasSubstr("undrain"));
