@@ -93,6 +93,8 @@ void Checker::OnSkuCreated(const storage::Sku& sku) {
   books.number = static_cast<int64_t>(books_.size()) - 1;
   books.stock = sku.stock;
   books.per_user_limit = sku.per_user_limit;
+  books.paused = sku.paused;
+  books.price_minor = sku.price_minor;
   books.quota.sku_id = sku.sku_id;
   // Created again: there were none until now, and nodes may know the earlier one.
   for (int32_t quantity = 1; lost_skus_.contains(sku.sku_id) && quantity <= sku.per_user_limit; ++quantity) {
@@ -156,6 +158,9 @@ void Checker::CheckCreated(SkuBooks& books, const storage::ReservationClaim& cla
   int64_t& units = books.units_by_user[claim.user_id];
   units += claim.quantity;
   if (units > books.per_user_limit) violated("user limit", absl::StrCat("the buyer has ", units));
+  if (books.paused) violated("paused", "sold while the sale is paused");
+  const int64_t amount = result.reservation.amount_minor;
+  if (amount != books.price_minor * claim.quantity) violated("price", absl::StrCat("sold for ", amount));
 }
 
 void Checker::CheckSpent(const SkuBooks& books, const QuotaSnapshot& before, IncarnationId incarnation, int64_t units) {
@@ -241,6 +246,8 @@ void Checker::OnStock(ActorId actor, const storage::Sku& sku, int64_t units) {
   trace_->Add(scheduler_->Now(), actor, "stock: sku, change", books.number, units);
   books.stock += units;
   books.frozen = sku.quota_frozen;
+  books.paused = sku.paused;
+  books.price_minor = sku.price_minor;
   Update(books);
 }
 
@@ -283,6 +290,7 @@ void Checker::OnRebooked(ActorId actor, const storage::Reservation& rebooked) {
   if (units > books.per_user_limit) {
     Violated("user limit", absl::StrCat(rebooked.reservation_id.ToString(), ": the buyer has ", units));
   }
+  if (books.paused) Violated("paused", absl::StrCat(rebooked.reservation_id.ToString(), ": booked again while paused"));
   Update(books);
   trace_->Add(scheduler_->Now(), actor, "rebooked: sku, units, version", books.number, rebooked.quantity,
               books.quota.quota_version);
@@ -434,6 +442,7 @@ void Checker::CheckRefused(const storage::ReservationClaim& claim, const Tries& 
     case Refusal::kExhaustedHere:
     case Refusal::kSaleNotOpen:
     case Refusal::kSaleClosed:
+    case Refusal::kSalePaused:
     case Refusal::kUserLimitReached:
     case Refusal::kQuantityAboveUserLimit:
       // Without may_exist it is allowed: the clock of the node may be behind, or a later answer may have overtaken this
@@ -521,7 +530,8 @@ bool Checker::AnyHeldByOthersThan(const std::set<IncarnationId>& incarnations) c
 
 bool Checker::HasRoomFor(const storage::Reservation& lapsed) const {
   const auto books = books_.find(lapsed.sku_id);
-  if (books == books_.end() || Total(books->second.quota) < lapsed.quantity) return false;
+  if (books == books_.end() || books->second.paused) return false;
+  if (Total(books->second.quota) < lapsed.quantity) return false;
   const auto units = books->second.units_by_user.find(lapsed.user_id);
   const int64_t has = units == books->second.units_by_user.end() ? 0 : units->second;
   return has + lapsed.quantity <= books->second.per_user_limit;

@@ -57,7 +57,7 @@ class Checker {
                absl::Span<const absl::StatusOr<storage::SkuQuota>> results);
   // A cart reached the ledger and was not committed: none of its lines may be.
   void OnCartRefused(absl::Span<const storage::ReservationClaim> lines);
-  // Stock changed by `units`, or the SKU was closed, frozen or thawed.
+  // Stock changed by `units`, or the SKU's state or terms did.
   void OnStock(ActorId actor, const storage::Sku& sku, int64_t units);
   // The units of these reservations have come back; they are cancelled or expired.
   void OnReturned(ActorId actor, absl::Span<const storage::Reservation> lapsed);
@@ -135,6 +135,8 @@ class Checker {
     int64_t reserved = 0;
     int32_t per_user_limit = 0;
     bool frozen = false;
+    bool paused = false;
+    int64_t price_minor = 0;
     // By quantity: when fewer units were last unsold.
     std::map<int64_t, Shortage> shortages;
     std::map<std::string, int64_t> units_by_user;

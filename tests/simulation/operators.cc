@@ -108,9 +108,11 @@ void Operators::CreateSku(const storage::Sku& sku) {
 
 void Operators::Operate(Console& console) {
   const std::string sku_id = random_.Pick(world_->scenario.skus).sku_id;
-  const auto choice = random_.Below(9);
+  const auto choice = world_->scenario.only_terms_change ? random_.Between(9, 11) : random_.Below(12);
   if (choice < 2) return ChangeStock(console, sku_id);
   if (choice == 2) return Drain(console);
+  if (choice == 9) return ChangePrice(console, sku_id);
+  if (choice > 9) return PauseOrResume(console, sku_id);
   if (choice == 3) {
     const bool freeze = !frozen_.contains(sku_id);
     if (!console.ledger().SetQuotaFrozen(sku_id, freeze, kName).ok()) return;
@@ -179,6 +181,23 @@ void Operators::Drain(Console& console) {
   console.SetDraining(node->incarnation(), drain);
 }
 
+void Operators::PauseOrResume(Console& console, const std::string& sku_id) {
+  const bool pause = !paused_.contains(sku_id);
+  const auto changed = console.ledger().SetSkuPaused(sku_id, pause, pause ? "a break" : "", kName);
+  if (!changed.ok()) return;
+  pause ? (void)paused_.insert(sku_id) : (void)paused_.erase(sku_id);
+  console.process().Note(pause ? "pauses" : "resumes");
+  console.Announce(*changed);
+}
+
+void Operators::ChangePrice(Console& console, const std::string& sku_id) {
+  auto sku = console.ledger().GetSku(sku_id);
+  if (!sku.ok()) return;
+  sku->price_minor = random_.Between(1, 500);
+  const auto updated = console.ledger().UpdateSku(*sku, kName);
+  if (updated.ok()) console.Announce(*updated);
+}
+
 void Operators::Settle() {
   // Some quotas stay frozen: their units may stay where they are.
   for (const storage::Sku& sku : world_->scenario.skus) {
@@ -201,6 +220,10 @@ bool Operators::SettleOnce() {
     // The ledger was restored to a time before it was created.
     if (absl::IsNotFound(set)) CreateSku(sku);
     done &= set.ok();
+    // Announced each time: the announcement of an earlier try may be lost.
+    const auto resumed = console.ledger().SetSkuPaused(sku.sku_id, false, "", kName);
+    if (resumed.ok()) console.Announce(*resumed);
+    done &= resumed.ok();
   }
   const auto live = console.ledger().ListLiveIncarnations();
   if (!live.ok()) return false;

@@ -29,7 +29,7 @@ class Operators {
   // makes sure that every node serves.
   void Run();
 
-  // All quotas except a few are thawed and no node is drained.
+  // All quotas except a few are thawed, no sale is paused and no node is drained.
   bool settled() const { return settled_; }
 
  private:
@@ -42,6 +42,8 @@ class Operators {
                                              const std::vector<storage::IncarnationId>& live);
   void ChangeStock(Console& console, const std::string& sku_id);
   void Drain(Console& console);
+  void PauseOrResume(Console& console, const std::string& sku_id);
+  void ChangePrice(Console& console, const std::string& sku_id);
   void Settle();
   bool SettleOnce();
 
@@ -50,6 +52,7 @@ class Operators {
   const ActorId actor_;
   Random random_;
   std::set<std::string> frozen_;
+  std::set<std::string> paused_;
   bool settled_ = false;
 };
 

@@ -38,6 +38,8 @@ const std::vector<Kind>& Kinds() {
        true},
       // No balancer runs: nodes take from the pools by themselves.
       {"unbalanced", 2, {}, false},
+      // Sales are paused and resumed all the time, and prices change.
+      {"pauses", 2, {}, false},
       // Nothing else fails: then all units must be sellable again soon.
       {"restores", 3, {Fault::kLedgerRestored, Fault::kLedgerPromoted}, false},
       {"everything",
@@ -133,6 +135,11 @@ void LeaveOutWhatNeedsABalancer(Scenario* scenario) {
   scenario->one_buyer_node_at_the_end = false;
 }
 
+void ChangeTermsOften(Random& random, Scenario* scenario) {
+  scenario->only_terms_change = true;
+  scenario->between_operations = absl::Milliseconds(random.Between(50, 500));
+}
+
 }  // namespace
 
 std::vector<std::string> ScenarioNames() {
@@ -165,6 +172,7 @@ Scenario ScenarioFor(Random& random, absl::string_view name, absl::Time start) {
   scenario.faulty_phase = absl::Seconds(random.Between(3, 20));
   scenario.one_buyer_node_at_the_end = random.Chance(0.4);
   if (scenario.name == "unbalanced") LeaveOutWhatNeedsABalancer(&scenario);
+  if (scenario.name == "pauses") ChangeTermsOften(random, &scenario);
   return scenario;
 }
 

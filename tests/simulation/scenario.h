@@ -64,6 +64,8 @@ struct Scenario {
   absl::Duration between_faults;
   // Operators change quota and stock, freeze, drain; on average this often. Infinite: never.
   absl::Duration between_operations;
+  // Operators do nothing else than pause and resume sales and change prices.
+  bool only_terms_change = false;
 };
 
 // The names that ScenarioFor knows.

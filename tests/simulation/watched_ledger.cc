@@ -31,6 +31,25 @@ absl::StatusOr<Sku> WatchedLedger::CloseSku(const std::string& sku_id, const std
   return closed;
 }
 
+absl::StatusOr<Sku> WatchedLedger::ReopenSku(const std::string& sku_id, const std::string& actor) {
+  auto reopened = ledger().ReopenSku(sku_id, actor);
+  if (reopened.ok()) process_->world().checker.OnStock(process_->actor(), *reopened, 0);
+  return reopened;
+}
+
+absl::StatusOr<Sku> WatchedLedger::SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
+                                                const std::string& actor) {
+  auto sku = ledger().SetSkuPaused(sku_id, paused, reason, actor);
+  if (sku.ok()) process_->world().checker.OnStock(process_->actor(), *sku, 0);
+  return sku;
+}
+
+absl::StatusOr<Sku> WatchedLedger::UpdateSku(const Sku& sku, const std::string& actor) {
+  auto updated = ledger().UpdateSku(sku, actor);
+  if (updated.ok()) process_->world().checker.OnStock(process_->actor(), *updated, 0);
+  return updated;
+}
+
 absl::StatusOr<Sku> WatchedLedger::AddStock(const std::string& sku_id, int64_t units,
                                             std::optional<int64_t> expected_stock, const std::string& actor) {
   auto added = ledger().AddStock(sku_id, units, expected_stock, actor);

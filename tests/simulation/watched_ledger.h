@@ -33,6 +33,10 @@ class WatchedLedger : public storage::ForwardingReservationLedger<WatchedLedger>
 
   absl::StatusOr<storage::Sku> CreateSku(const storage::Sku& sku, const std::string& actor) override;
   absl::StatusOr<storage::Sku> CloseSku(const std::string& sku_id, const std::string& actor) override;
+  absl::StatusOr<storage::Sku> ReopenSku(const std::string& sku_id, const std::string& actor) override;
+  absl::StatusOr<storage::Sku> SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
+                                            const std::string& actor) override;
+  absl::StatusOr<storage::Sku> UpdateSku(const storage::Sku& sku, const std::string& actor) override;
   absl::StatusOr<storage::Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
                                         const std::string& actor) override;
   absl::StatusOr<storage::ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
