@@ -310,6 +310,9 @@ class RandomHistory {
       case 11:
         TakeSomething();
         break;
+      case 12:
+        ChangeTerms();
+        break;
       default:
         CommitSomething();
     }
@@ -343,6 +346,20 @@ class RandomHistory {
     EXPECT_EQ(take->sku.unsold, Unsold(*before));
     EXPECT_EQ(before->slices[0].remaining - after->slices[0].remaining, take->taken);
     EXPECT_TRUE(take->taken == 0 || take->taken >= request.wanted);
+  }
+
+  void ChangeTerms() {
+    const std::string& sku_id = AnySku();
+    const bool pause = Pick(4) == 0;
+    const auto paused = stock_->SetSkuPaused(sku_id, pause, pause ? "a break" : "", "test");
+    ASSERT_TRUE(paused.ok()) << paused.status();
+    Sku sku = *paused;
+    sku.price_minor = 1 + Pick(500);
+    sku.per_user_limit = 1 + Pick(5);
+    const auto updated = stock_->UpdateSku(sku, "test");
+    ASSERT_TRUE(updated.ok()) << updated.status();
+    EXPECT_EQ(updated->per_user_limit, sku.per_user_limit);
+    EXPECT_EQ(updated->unsold, sku.unsold) << "no unit moves";
   }
 
   void MoveMany() {
@@ -452,6 +469,21 @@ TEST_P(LedgerRaceContract, BothLedgersGiveTheSameAnswers) {
                   fake->stock().ReduceStock("tv", units, std::nullopt, "test")->units_taken);
       }
       EXPECT_EQ(*stock().ListPooledSkus("", 9), *fake->stock().ListPooledSkus("", 9));
+    }
+    if (pick(4) == 0) {
+      const bool pause = pick(3) == 0;
+      const int64_t price = 1 + pick(3);
+      const int32_t limit = 1 + pick(4);
+      const absl::Duration hold = absl::Minutes(10 + pick(2));
+      for (StockLedger* ledger : {&stock(), &fake->stock()}) {
+        ASSERT_TRUE(ledger->SetSkuPaused("tv", pause, pause ? "a break" : "", "test").ok());
+        Sku sku = *ledger->GetSku("tv");
+        sku.price_minor = price;
+        sku.per_user_limit = limit;
+        sku.hold = hold;
+        sku.title = pause ? "later" : "now";
+        ASSERT_TRUE(ledger->UpdateSku(sku, "test").ok());
+      }
     }
     std::vector<ReservationClaim> batch;
     for (int i = 0; i < 6; ++i) batch.push_back(Claim("tv", absl::StrCat("u", pick(30)), 1 + pick(4)));

@@ -158,7 +158,7 @@ TEST_P(StockLedgerContract, SaysThatHoldsMayLapse) {
   EXPECT_EQ(stock().GetSku("tv")->unsold, 9);
 }
 
-TEST_P(StockLedgerContract, ClosingIsForGoodAndOnce) {
+TEST_P(StockLedgerContract, ClosingHappensOnce) {
   Create(SkuOf("tv", 10));
   const Sku closed = *stock().CloseSku("tv", "test");
   EXPECT_TRUE(closed.closed);
