@@ -26,6 +26,8 @@ absl::StatusOr<ReservationClaim> CheckLine(const v1::CartLine& line, const std::
   return ReservationClaim{id, line.sku_id(), user_id, line.quantity()};
 }
 
+}  // namespace
+
 absl::StatusOr<std::vector<ReservationClaim>> CheckCart(const v1::CreateReservationsRequest& request) {
   if (request.ByteSizeLong() > kMaxCartBytes) {
     return FieldError(v1::ERROR_REASON_MESSAGE_TOO_LARGE, "request",
@@ -49,8 +51,6 @@ absl::StatusOr<std::vector<ReservationClaim>> CheckCart(const v1::CreateReservat
   }
   return claims;
 }
-
-}  // namespace
 
 void CartHandler::Create(const v1::CreateReservationsRequest& request, absl::Time deadline, Done done) {
   absl::StatusOr<std::vector<ReservationClaim>> claims = CheckCart(request);

@@ -29,7 +29,7 @@ v1::ShardSettings ToSettingsMessage(const ShardOfCluster& shard, const SettingsO
   return message;
 }
 
-SettingsOr SetAndRead(const ShardOfCluster& shard, bool frozen, const std::string& actor) {
+SettingsOr SetAndRead(const ShardOfCluster& shard, bool frozen, const storage::Actor& actor) {
   RETURN_IF_ERROR(shard.ledger->SetClusterFrozen(frozen, actor));
   return shard.ledger->ReadClusterSettings();
 }
@@ -37,7 +37,7 @@ SettingsOr SetAndRead(const ShardOfCluster& shard, bool frozen, const std::strin
 }  // namespace
 
 absl::StatusOr<v1::SetClusterFrozenResponse> ClusterHandler::SetFrozen(const v1::SetClusterFrozenRequest& request,
-                                                                       const std::string& actor) {
+                                                                       const storage::Actor& actor) {
   v1::SetClusterFrozenResponse response;
   absl::Status error;
   bool any = false;

@@ -43,7 +43,7 @@ Response SkuChangeHandler::Answer(const Sku& before, const Sku& after) const {
 }
 
 absl::StatusOr<v1::SetSkuPausedResponse> SkuChangeHandler::SetPaused(const v1::SetSkuPausedRequest& request,
-                                                                     const std::string& actor) {
+                                                                     const storage::Actor& actor) {
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   RETURN_IF_ERROR(CheckPauseReason(request.paused(), request.reason(), "reason"));
   const absl::StatusOr<Sku> before = ledger_->GetSku(request.sku_id());
@@ -67,7 +67,7 @@ absl::StatusOr<v1::SetSkuPausedResponse> SkuChangeHandler::SetPaused(const v1::S
 // Reads, changes, and writes against the version that was read. If another change came in between, it starts over,
 // unless the caller insists on a version.
 absl::StatusOr<v1::UpdateSkuResponse> SkuChangeHandler::Update(const v1::UpdateSkuRequest& request,
-                                                               const std::string& actor) {
+                                                               const storage::Actor& actor) {
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   int64_t version = 0;
   for (int attempt = 0; attempt < kTriesToUpdate; ++attempt) {
@@ -92,7 +92,7 @@ absl::StatusOr<v1::UpdateSkuResponse> SkuChangeHandler::Update(const v1::UpdateS
 }
 
 absl::StatusOr<v1::ReopenSkuResponse> SkuChangeHandler::Reopen(const v1::ReopenSkuRequest& request,
-                                                               const std::string& actor) {
+                                                               const storage::Actor& actor) {
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   const absl::StatusOr<Sku> before = ledger_->GetSku(request.sku_id());
   if (!before.ok()) return LedgerError(before.status(), request.sku_id(), Repeatable::kYes);

@@ -17,10 +17,10 @@ class SkuHandler {
   SkuHandler(storage::SkuLedger* ledger, quota::Announcer* announcer, storage::Clock* clock)
       : ledger_(ledger), announcer_(announcer), clock_(clock) {}
 
-  absl::StatusOr<v1::CreateSkuResponse> Create(const v1::CreateSkuRequest& request, const std::string& actor);
+  absl::StatusOr<v1::CreateSkuResponse> Create(const v1::CreateSkuRequest& request, const storage::Actor& actor);
   absl::StatusOr<v1::ListSkusResponse> List(const v1::ListSkusRequest& request);
   absl::StatusOr<v1::GetSkuResponse> Get(const v1::GetSkuRequest& request);
-  absl::StatusOr<v1::CloseSkuResponse> Close(const v1::CloseSkuRequest& request, const std::string& actor);
+  absl::StatusOr<v1::CloseSkuResponse> Close(const v1::CloseSkuRequest& request, const storage::Actor& actor);
 
  private:
   storage::SkuLedger* const ledger_;

@@ -31,6 +31,8 @@ class BuyerCalls {
 
   std::vector<grpc::Service*> services() { return {service_.service(), catalog_service_.get()}; }
   OpenCalls& open_calls() { return open_calls_; }
+  // For operators' changes of reservations, which are the same ones.
+  ReservationHandlers handlers() { return {&reservations_, &carts_, &changes_, &lists_, &watch_hub_}; }
 
   // Until this is called, claims and carts are answered as if this node had no units, so callers go elsewhere.
   void StartServing();

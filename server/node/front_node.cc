@@ -69,7 +69,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         connector_(ToZookeeperOptions(options.backends)),
         sale_(options, &slices_, ledger_.books()),
         buyer_calls_(options, &slices_, &ledger_, &sale_),
-        operator_calls_(options, &ledger_, this) {}
+        operator_calls_(options, &ledger_, this, buyer_calls_.handlers(), &slices_) {}
 
   ~Parts() override {
     NoteStopping();

@@ -25,6 +25,13 @@ AuditHandler::Logs LogsOf(NodeLedger* ledger) {
   };
 }
 
+AuditedChangeHandler::LogOf LogOfSku(NodeLedger* ledger, const quota::SliceTable* slices) {
+  return [ledger, slices](const std::string& sku_id) -> storage::AuditLedger* {
+    const std::shared_ptr<storage::ShardBackend> shard = ledger->shards().Find(slices->ShardOf(sku_id));
+    return shard == nullptr ? ledger->shards().home().stock : shard->stock;
+  };
+}
+
 ClusterHandler::Shards SettingsOf(NodeLedger* ledger) {
   return [ledger] {
     std::vector<ClusterHandler::ShardOfCluster> shards;
@@ -44,7 +51,8 @@ storage::PoolOptions MovePool(const ServerOptions& options, const std::string& d
 
 }  // namespace
 
-OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions)
+OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
+                             const ReservationHandlers& reservations, const quota::SliceTable* slices)
     : announcer_(sessions),
       mover_(&ledger->stock(), &announcer_),
       skus_(&ledger->stock(), &announcer_, storage::Clock::Real()),
@@ -62,6 +70,8 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
       shards_(&ledger->shards(), &announcer_, storage::Clock::Real(),
               [options](const std::string& dsn) { return MovePool(options, dsn); }),
       cluster_(SettingsOf(ledger)),
+      reservations_(reservations.reservation, reservations.cart, reservations.change, LogOfSku(ledger, slices),
+                    storage::Clock::Real()),
       answers_(AnswerLimitsOf(options), storage::Clock::Real()),
       exports_(AnswerLimitsOf(options), storage::Clock::Real()),
       executor_(std::make_unique<storage::BoundedExecutor>(kAdminThreads, kAdminQueue)),
@@ -78,7 +88,8 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                                  .payment = &payments_,
                                  .preview = &previews_,
                                  .shard = &shards_,
-                                 .cluster = &cluster_},
+                                 .cluster = &cluster_,
+                                 .reservations = &reservations_},
                                 {.clock = storage::Clock::Real(),
                                  .answers = &answers_,
                                  .exports = &exports_,

@@ -7,7 +7,9 @@
 
 #include "quota/coordination/announcer.h"
 #include "quota/coordination/quota_mover.h"
+#include "quota/slices/slice_table.h"
 #include "server/handlers/audit_handler.h"
+#include "server/handlers/audited_change_handler.h"
 #include "server/handlers/cluster_handler.h"
 #include "server/handlers/coordination_handler.h"
 #include "server/handlers/node_handler.h"
@@ -23,6 +25,7 @@
 #include "server/node/node_ledger.h"
 #include "server/process/options.h"
 #include "server/rpc/answer_budget.h"
+#include "server/services/reservation_service.h"
 #include "storage/bounded_executor.h"
 
 namespace tranche::server {
@@ -30,7 +33,9 @@ namespace tranche::server {
 // Thread-safe, except for ending. Outlived by its dependencies.
 class OperatorCalls {
  public:
-  OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions);
+  // `reservations` are the handlers of buyers' calls, `slices` tell which shard a SKU is believed to be on.
+  OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
+                const ReservationHandlers& reservations, const quota::SliceTable* slices);
 
   grpc::Service* service() { return service_.get(); }
 
@@ -53,6 +58,7 @@ class OperatorCalls {
   PreviewHandler previews_;
   ShardHandler shards_;
   ClusterHandler cluster_;
+  AuditedChangeHandler reservations_;
   AnswerBudget answers_;
   AnswerBudget exports_;
   std::unique_ptr<storage::BoundedExecutor> executor_;

@@ -3,7 +3,9 @@
 #include <grpc/grpc.h>
 
 #include <memory>
+#include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/string_view.h"
 #include "glog/logging.h"
 #include "server/plain_utf8.h"
@@ -15,8 +17,16 @@ namespace {
 
 // Metadata may hold more than printable ASCII only under a key that ends in -bin.
 constexpr const char* kActorKeys[] = {"tranche-actor-bin", "tranche-actor"};
+constexpr const char* kReasonKeys[] = {"tranche-reason-bin", "tranche-reason"};
 constexpr char kTraceKey[] = "traceparent";
 constexpr size_t kMaxActorBytes = 128;
+constexpr size_t kMaxReasonBytes = 4 * storage::kMaxReasonChars;
+
+// Of UTF-8: bytes that do not continue a character.
+int CountChars(absl::string_view text) {
+  return static_cast<int>(
+      absl::c_count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
 
 }  // namespace
 
@@ -25,14 +35,21 @@ const grpc::string_ref* CallContext::Metadata(const char* key) const {
   return found == context_->client_metadata().end() ? nullptr : &found->second;
 }
 
-std::string CallContext::actor() const {
-  for (const char* const key : kActorKeys) {
+std::string CallContext::PlainText(const char* const (&keys)[2], size_t max_bytes) const {
+  for (const char* const key : keys) {
     const grpc::string_ref* const given = Metadata(key);
     if (given == nullptr) continue;
-    std::string actor(given->data(), given->size());
-    if (!actor.empty() && actor.size() <= kMaxActorBytes && IsPlainUtf8(actor)) return actor;
+    std::string text(given->data(), given->size());
+    if (!text.empty() && text.size() <= max_bytes && IsPlainUtf8(text)) return text;
   }
-  return peer();
+  return "";
+}
+
+storage::Actor CallContext::actor() const {
+  std::string name = PlainText(kActorKeys, kMaxActorBytes);
+  std::string reason = PlainText(kReasonKeys, kMaxReasonBytes);
+  if (CountChars(reason) > storage::kMaxReasonChars) reason.clear();
+  return {name.empty() ? peer() : std::move(name), std::move(reason)};
 }
 
 std::string CallContext::trace_id() const {

@@ -18,6 +18,10 @@ ShardWorker::ShardWorker(storage::UpkeepLedger* upkeep, storage::OutboxLedger* o
     retirer_ = std::make_unique<Retirer>(upkeep, clock, RealRandom(), options.retirer);
     loops_.push_back(std::make_unique<Loop>([this] { return retirer_->Step(); }));
   }
+  if (options.retire_audit) {
+    audit_retirer_ = std::make_unique<AuditRetirer>(upkeep, clock, RealRandom(), options.audit_retirer);
+    loops_.push_back(std::make_unique<Loop>([this] { return audit_retirer_->Step(); }));
+  }
   for (Sink* sink : sinks) {
     relays_.push_back(std::make_unique<SinkRelay>(outbox, sink, clock, RealRandom(), options.relay));
     SinkRelay* relay = relays_.back().get();
@@ -32,6 +36,6 @@ void ShardWorker::RequestStop() {
   for (const auto& loop : loops_) loop->RequestStop();
 }
 
-int ShardWorker::ConnectionsFor(int sinks) { return 2 + sinks * kRelayThreads; }
+int ShardWorker::ConnectionsFor(int sinks) { return 3 + sinks * kRelayThreads; }
 
 }  // namespace tranche::server

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "server/worker/audit_retirer.h"
 #include "server/worker/expirer.h"
 #include "server/worker/loop.h"
 #include "server/worker/retirer.h"
@@ -20,6 +21,8 @@ struct ShardWorkerOptions {
   ExpirerOptions expirer;
   bool retire = true;
   RetirerOptions retirer;
+  bool retire_audit = true;
+  AuditRetirerOptions audit_retirer;
   RelayOptions relay;
 };
 
@@ -43,6 +46,7 @@ class ShardWorker {
  private:
   std::unique_ptr<Expirer> expirer_;
   std::unique_ptr<Retirer> retirer_;
+  std::unique_ptr<AuditRetirer> audit_retirer_;
   std::vector<std::unique_ptr<SinkRelay>> relays_;
   std::vector<std::unique_ptr<Loop>> loops_;  // last: they use the others
 };

@@ -72,7 +72,8 @@ absl::Status DemandStep::Meet(const std::vector<std::string>& sku_ids) {
                          context_.options.demand);
   });
   status.Update(context_.announcer.Announce(scarce, unheard, nullptr, &ahead));
-  if (!ahead.empty()) status.Update(Overrule(context_.ledger, context_.announcer, ahead, kDemandActor));
+  if (!ahead.empty())
+    status.Update(Overrule(context_.ledger, context_.announcer, ahead, storage::Actor::Process(kDemandActor)));
   return status;
 }
 

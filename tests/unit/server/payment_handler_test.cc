@@ -50,13 +50,13 @@ class FakePayments : public storage::PaymentLedger {
     return found;
   }
   absl::StatusOr<storage::AppliedPayment> ApplyPayment(const storage::Payment& payment,
-                                                       const std::string& actor) override {
+                                                       const storage::Actor& actor) override {
     calls.push_back(absl::StrCat(actor, ": ", payment.payment_reference, " ", payment.amount_minor, payment.currency));
     if (payment.payment_reference == "down") return absl::UnavailableError("down");
     return storage::AppliedPayment{storage::AppliedPayment::Outcome::kRebooked, true, Id(9)};
   }
   absl::StatusOr<std::vector<storage::RefundMark>> MarkRefunded(absl::Span<const std::pair<Uuid, std::string>> payments,
-                                                                const std::string& actor) override {
+                                                                const storage::Actor& actor) override {
     calls.push_back(absl::StrCat(actor, ": refunded ", payments[0].second));
     return std::vector<storage::RefundMark>{storage::RefundMark::kRebooked};
   }
