@@ -100,6 +100,7 @@ class PauseRun {
     Session own(unused, unused);
     own.endpoints = session_.endpoints;
     own.timeout = session_.timeout;
+    own.reason = session_.reason;
     for (size_t i = next_++; i < sku_ids_.size(); i = next_++) {
       const auto response = own.Admin(&AdminService::Stub::SetSkuPaused, RequestFor(flags_, sku_ids_[i]));
       absl::MutexLock lock(&mutex_);
@@ -166,6 +167,7 @@ void AddPauseCommand(CLI::App* sku, Session& session, bool paused, const char* d
   command->footer(footer);
   command->callback([&session, flags] {
     if (flags->all == !flags->sku_id.empty()) return session.FailLocally("name a SKU, or --all");
+    if (flags->paused) session.GiveReason(flags->reason);
     flags->all ? PauseAll(session, *flags) : PauseOne(session, *flags);
   });
 }
