@@ -58,10 +58,10 @@ class MeddledLedger : public storage::FakeLedger {
     return FakeLedger::SetDraining(incarnation, draining, actor);
   }
 
-  absl::StatusOr<std::vector<storage::AuditEntry>> ListAudit(const std::string& sku_id, int64_t before,
+  absl::StatusOr<std::vector<storage::AuditEntry>> ListAudit(const storage::AuditFilter& filter, int64_t before,
                                                              int limit) override {
     if (audit_fails) return absl::UnavailableError("no audit log now");
-    return FakeLedger::ListAudit(sku_id, before, limit);
+    return FakeLedger::ListAudit(filter, before, limit);
   }
 
   std::function<void()> before_next_change;
