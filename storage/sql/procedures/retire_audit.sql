@@ -4,6 +4,7 @@ CREATE OR REPLACE FUNCTION tranche.retire_audit(p_age_seconds bigint, p_limit in
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
+SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
   v_before  timestamptz := clock_timestamp() - make_interval(secs => p_age_seconds);
