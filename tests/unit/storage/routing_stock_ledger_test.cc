@@ -47,14 +47,14 @@ class ListedShards : public ShardLedger {
   absl::StatusOr<ShardIdentity> Identity() override { return ShardIdentity{}; }
   absl::StatusOr<absl::Time> ReadClock() override { return absl::UnixEpoch(); }
   absl::StatusOr<std::vector<Shard>> ListShards() override { return shards; }
-  absl::StatusOr<bool> AddShard(const std::string&, const std::string&, const std::string&) override { return false; }
+  absl::StatusOr<bool> AddShard(const std::string&, const std::string&, const Actor&) override { return false; }
   absl::Status ReserveSku(const std::string& sku_id, const std::string&) override {
     if (taken) return absl::AlreadyExistsError("taken");
     reserved.insert(sku_id);
     return absl::OkStatus();
   }
   absl::StatusOr<bool> Adopt(const std::string&, const std::string&, const std::vector<std::string>&,
-                             const std::string&) override {
+                             const Actor&) override {
     return false;
   }
   absl::StatusOr<bool> RegisterIncarnationAs(const Incarnation&) override { return true; }
