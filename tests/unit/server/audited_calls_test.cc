@@ -110,6 +110,96 @@ class AuditedCallsTest : public AdminHandlersTest {
     return call(request).status();
   }
 
+  using Call = std::pair<std::string, std::function<absl::Status()>>;
+
+  // Each call, made so that it changes something, in an order in which it can: of units, and of the rest.
+  std::vector<Call> CallsAboutUnits(const storage::Actor& actor) {
+    return {
+        {"CreateSku",
+         [=, this] {
+           v1::CreateSkuRequest request;
+           *request.mutable_sku() = Tv();
+           request.mutable_sku()->set_sku_id("radio");
+           return sku_.Create(request, actor).status();
+         }},
+        {"AddStock",
+         [=, this] {
+           return Do<v1::AddStockRequest>([&](auto& r) { return stock_.Add(r, actor); },
+                                          [](auto& r) { r.set_units(5); });
+         }},
+        {"ReduceStock",
+         [=, this] {
+           return Do<v1::ReduceStockRequest>([&](auto& r) { return stock_.Reduce(r, actor); },
+                                             [](auto& r) { r.set_units(5); });
+         }},
+        {"MoveQuota",
+         [=, this] {
+           return Do<v1::MoveQuotaRequest>([&](auto& r) { return quota_.Move(r, actor); },
+                                           [](auto& r) {
+                                             r.set_from("pool");
+                                             r.set_to("b");
+                                             r.set_units(1);
+                                           });
+         }},
+        {"SetQuota",
+         [=, this] {
+           return Do<v1::SetQuotaRequest>([&](auto& r) { return quota_.Set(r, actor); },
+                                          [](auto& r) {
+                                            r.set_node("a");
+                                            r.set_remaining(20);
+                                          });
+         }},
+        {"RebalanceQuota",
+         [=, this] {
+           return Do<v1::RebalanceQuotaRequest>([&](auto& r) { return quota_.Rebalance(r, actor); }, [](auto&) {});
+         }},
+        {"SetQuotaFrozen",
+         [=, this] {
+           return Do<v1::SetQuotaFrozenRequest>([&](auto& r) { return quota_.SetFrozen(r, actor); },
+                                                [](auto& r) { r.set_frozen(true); });
+         }},
+    };
+  }
+  std::vector<Call> OtherCalls(const storage::Actor& actor) {
+    return {
+        {"SetClusterFrozen",
+         [=, this] {
+           return Do<v1::SetClusterFrozenRequest>([&](auto& r) { return cluster_.SetFrozen(r, actor); },
+                                                  [](auto& r) { r.set_frozen(true); });
+         }},
+        {"SetSkuPaused",
+         [=, this] {
+           return Do<v1::SetSkuPausedRequest>([&](auto& r) { return sku_change_.SetPaused(r, actor); },
+                                              [](auto& r) { r.set_paused(true); });
+         }},
+        {"UpdateSku",
+         [=, this] {
+           return Do<v1::UpdateSkuRequest>([&](auto& r) { return sku_change_.Update(r, actor); },
+                                           [](auto& r) { r.set_title("Another"); });
+         }},
+        {"CloseSku",
+         [=, this] { return Do<v1::CloseSkuRequest>([&](auto& r) { return sku_.Close(r, actor); }, [](auto&) {}); }},
+        {"ReopenSku",
+         [=, this] {
+           return Do<v1::ReopenSkuRequest>([&](auto& r) { return sku_change_.Reopen(r, actor); }, [](auto&) {});
+         }},
+        {"DrainNode",
+         [=, this] {
+           return Do<v1::DrainNodeRequest>([&](auto& r) { return node_.Drain(r, actor); },
+                                           [](auto& r) { r.set_node("b"); });
+         }},
+        {"UndrainNode",
+         [=, this] {
+           return Do<v1::UndrainNodeRequest>([&](auto& r) { return node_.Undrain(r, actor); },
+                                             [](auto& r) { r.set_node("b"); });
+         }},
+        {"RebuildCoordination",
+         [=, this] { return coordination_.Rebuild(v1::RebuildCoordinationRequest(), actor).status(); }},
+        {"ChangeReservation",
+         [=, this] { return reservations_.Change(Cancellation(), actor, absl::InfiniteFuture()).status(); }},
+    };
+  }
+
   Books books_{&ledger_};
   quota::SliceTable slices_;
   quota::CartSale sale_ = quota::CartSold{};
@@ -122,86 +212,10 @@ class AuditedCallsTest : public AdminHandlersTest {
   ClusterHandler cluster_{[this] { return std::vector<ClusterHandler::ShardOfCluster>{{"home", &ledger_}}; }};
 };
 
-// Each call, made so that it changes something, in an order in which it can.
 TEST_F(AuditedCallsTest, EveryChangeOfAnOperatorIsInTheLog) {
   const storage::Actor actor("alice", "a test");
-  using Call = std::pair<std::string, std::function<absl::Status()>>;
-  const std::vector<Call> calls = {
-      {"CreateSku",
-       [&] {
-         v1::CreateSkuRequest request;
-         *request.mutable_sku() = Tv();
-         request.mutable_sku()->set_sku_id("radio");
-         return sku_.Create(request, actor).status();
-       }},
-      {"AddStock",
-       [&] {
-         return Do<v1::AddStockRequest>([&](auto& r) { return stock_.Add(r, actor); }, [](auto& r) { r.set_units(5); });
-       }},
-      {"ReduceStock",
-       [&] {
-         return Do<v1::ReduceStockRequest>([&](auto& r) { return stock_.Reduce(r, actor); },
-                                           [](auto& r) { r.set_units(5); });
-       }},
-      {"MoveQuota",
-       [&] {
-         return Do<v1::MoveQuotaRequest>([&](auto& r) { return quota_.Move(r, actor); },
-                                         [](auto& r) {
-                                           r.set_from("pool");
-                                           r.set_to("b");
-                                           r.set_units(1);
-                                         });
-       }},
-      {"SetQuota",
-       [&] {
-         return Do<v1::SetQuotaRequest>([&](auto& r) { return quota_.Set(r, actor); },
-                                        [](auto& r) {
-                                          r.set_node("a");
-                                          r.set_remaining(20);
-                                        });
-       }},
-      {"RebalanceQuota",
-       [&] {
-         return Do<v1::RebalanceQuotaRequest>([&](auto& r) { return quota_.Rebalance(r, actor); }, [](auto&) {});
-       }},
-      {"SetQuotaFrozen",
-       [&] {
-         return Do<v1::SetQuotaFrozenRequest>([&](auto& r) { return quota_.SetFrozen(r, actor); },
-                                              [](auto& r) { r.set_frozen(true); });
-       }},
-      {"SetClusterFrozen",
-       [&] {
-         return Do<v1::SetClusterFrozenRequest>([&](auto& r) { return cluster_.SetFrozen(r, actor); },
-                                                [](auto& r) { r.set_frozen(true); });
-       }},
-      {"SetSkuPaused",
-       [&] {
-         return Do<v1::SetSkuPausedRequest>([&](auto& r) { return sku_change_.SetPaused(r, actor); },
-                                            [](auto& r) { r.set_paused(true); });
-       }},
-      {"UpdateSku",
-       [&] {
-         return Do<v1::UpdateSkuRequest>([&](auto& r) { return sku_change_.Update(r, actor); },
-                                         [](auto& r) { r.set_title("Another"); });
-       }},
-      {"CloseSku",
-       [&] { return Do<v1::CloseSkuRequest>([&](auto& r) { return sku_.Close(r, actor); }, [](auto&) {}); }},
-      {"ReopenSku",
-       [&] { return Do<v1::ReopenSkuRequest>([&](auto& r) { return sku_change_.Reopen(r, actor); }, [](auto&) {}); }},
-      {"DrainNode",
-       [&] {
-         return Do<v1::DrainNodeRequest>([&](auto& r) { return node_.Drain(r, actor); },
-                                         [](auto& r) { r.set_node("b"); });
-       }},
-      {"UndrainNode",
-       [&] {
-         return Do<v1::UndrainNodeRequest>([&](auto& r) { return node_.Undrain(r, actor); },
-                                           [](auto& r) { r.set_node("b"); });
-       }},
-      {"RebuildCoordination", [&] { return coordination_.Rebuild(v1::RebuildCoordinationRequest(), actor).status(); }},
-      {"ChangeReservation",
-       [&] { return reservations_.Change(Cancellation(), actor, absl::InfiniteFuture()).status(); }},
-  };
+  std::vector<Call> calls = CallsAboutUnits(actor);
+  for (Call& call : OtherCalls(actor)) calls.push_back(std::move(call));
   std::map<std::string, int> made;
   for (const auto& [method, call] : calls) {
     const size_t before = Log().size();
