@@ -23,6 +23,10 @@ struct StockFlags {
 void WarnOfUnitsThatDoNotSell(Session& session, const tranche::v1::Sku& sku) {
   const bool over = sku.state() == tranche::v1::SKU_STATE_CLOSED || sku.state() == tranche::v1::SKU_STATE_ENDED;
   if (over) session.err() << "warning: its sale is over: the units will not be sold\n";
+  if (!over && sku.paused()) {
+    session.err() << "warning: its sale is paused: the units are sold after `tranchectl sku resume " << sku.sku_id()
+                  << "`\n";
+  }
   if (!over && sku.quota_frozen()) {
     session.err() << "warning: its quota is frozen: the units stay in the pool until `tranchectl quota thaw "
                   << sku.sku_id() << "` or quota move\n";

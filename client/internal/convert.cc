@@ -46,6 +46,8 @@ const char* SaleStateName(SaleState state) {
       return "SOLD_OUT";
     case SaleState::kEnded:
       return "ENDED";
+    case SaleState::kPaused:
+      return "PAUSED";
     case SaleState::kUnspecified:
       break;
   }
@@ -90,6 +92,7 @@ Sku ToSku(const tranche::v1::CatalogSku& message, const google::protobuf::Durati
   sku.per_user_limit = message.per_user_limit();
   sku.hold = ToDuration(message.hold());
   sku.state = static_cast<SaleState>(message.state());
+  sku.pause_reason = message.pause_reason();
   sku.availability = static_cast<Availability>(message.availability());
   sku.age = ToDuration(age);
   return sku;

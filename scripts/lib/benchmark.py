@@ -95,6 +95,14 @@ def quota(options):
         return json.loads(report.read_text())
 
 
+def pause(options):
+    with running_cluster(nodes=8) as (endpoints, _, folder):
+        open_sale(endpoints[0], "tv", 1_000_000)
+        report = folder / "pause.json"
+        run("pause_reach", "--endpoints", ",".join(endpoints), "--sku", "tv", "--rounds", 200, "--summary", report)
+        return json.loads(report.read_text())
+
+
 def quota_plane(options):
     folder = cluster.make_scratch_folder("benchmark")
     try:
@@ -172,6 +180,7 @@ FIGURES = {
     "scarce": scarce,
     "durable": durable,
     "quota": quota,
+    "pause": pause,
     "quota-plane": quota_plane,
     "memory": memory,
     "refusal": refusal,

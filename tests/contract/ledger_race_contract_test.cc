@@ -441,6 +441,24 @@ TEST_P(LedgerRaceContract, RandomHistoriesConserveAtEveryStep) {
   }
 }
 
+// The same change of a SKU's terms at both.
+void ChangeTermsOf(const std::vector<StockLedger*>& ledgers, std::mt19937& random) {
+  const auto pick = [&random](int below) { return static_cast<int>(random() % static_cast<uint32_t>(below)); };
+  const bool pause = pick(3) == 0;
+  const int64_t price = 1 + pick(3);
+  const int32_t limit = 1 + pick(4);
+  const absl::Duration hold = absl::Minutes(10 + pick(2));
+  for (StockLedger* ledger : ledgers) {
+    ASSERT_TRUE(ledger->SetSkuPaused("tv", pause, pause ? "a break" : "", "test").ok());
+    Sku sku = *ledger->GetSku("tv");
+    sku.price_minor = price;
+    sku.per_user_limit = limit;
+    sku.hold = hold;
+    sku.title = pause ? "later" : "now";
+    ASSERT_TRUE(ledger->UpdateSku(sku, "test").ok());
+  }
+}
+
 TEST_P(LedgerRaceContract, BothLedgersGiveTheSameAnswers) {
   // The fake runs beside the ledger under test: the same history must give the same outcomes and quota at each step.
   const char* const given = std::getenv("TRANCHE_TEST_SEED");
@@ -470,21 +488,7 @@ TEST_P(LedgerRaceContract, BothLedgersGiveTheSameAnswers) {
       }
       EXPECT_EQ(*stock().ListPooledSkus("", 9), *fake->stock().ListPooledSkus("", 9));
     }
-    if (pick(4) == 0) {
-      const bool pause = pick(3) == 0;
-      const int64_t price = 1 + pick(3);
-      const int32_t limit = 1 + pick(4);
-      const absl::Duration hold = absl::Minutes(10 + pick(2));
-      for (StockLedger* ledger : {&stock(), &fake->stock()}) {
-        ASSERT_TRUE(ledger->SetSkuPaused("tv", pause, pause ? "a break" : "", "test").ok());
-        Sku sku = *ledger->GetSku("tv");
-        sku.price_minor = price;
-        sku.per_user_limit = limit;
-        sku.hold = hold;
-        sku.title = pause ? "later" : "now";
-        ASSERT_TRUE(ledger->UpdateSku(sku, "test").ok());
-      }
-    }
+    if (pick(4) == 0) ChangeTermsOf({&stock(), &fake->stock()}, random);
     std::vector<ReservationClaim> batch;
     for (int i = 0; i < 6; ++i) batch.push_back(Claim("tv", absl::StrCat("u", pick(30)), 1 + pick(4)));
     const IncarnationId node = nodes[static_cast<size_t>(pick(3))];

@@ -138,10 +138,12 @@ TEST_F(TranchectlClusterTest, SkusAndStock) {
 
   EXPECT_THAT(Table({"sku", "show", "tv"}), ContainsRegex("state +SOLD_OUT"));
   EXPECT_THAT(Table({"sku", "close", "tv"}), HasSubstr("SOLD_OUT -> CLOSED"));
-  EXPECT_THAT(err_, HasSubstr("cannot be opened again"));
+  EXPECT_THAT(err_, AllOf(HasSubstr("tranchectl sku reopen tv"), HasSubstr("late payments are refunded")));
   EXPECT_THAT(Table({"sku", "close", "tv", "--yes"}), HasSubstr("SOLD_OUT -> CLOSED"));
   Table({"sku", "close", "tv"});
   EXPECT_THAT(err_, HasSubstr("nothing would change"));
+  EXPECT_THAT(Table({"sku", "reopen", "tv"}), HasSubstr("CLOSED -> SOLD_OUT"));
+  EXPECT_EQ(Json({"sku", "reopen", "tv", "--yes"})["after"]["state"], "SKU_STATE_SOLD_OUT");
   EXPECT_EQ(Run({"sku", "create", "late", "--stock", "1", "--price", "1", "--closes-at", "2020-01-01T00:00:00Z"}), 1);
   EXPECT_THAT(err_, HasSubstr("in the future"));
   EXPECT_EQ(Run({"sku", "create", "odd", "--stock", "1", "--price", "1", "--currency", "EUX"}), 1);
@@ -355,6 +357,57 @@ TEST_F(TranchectlClusterTest, AReservationFromTheFirstToTheLast) {
   EXPECT_EQ(Run({"reservation", "list", "--sku", "nope"}), 2);
   EXPECT_THAT(err_, HasSubstr("SKU_NOT_FOUND"));
   CheckLedger();
+}
+
+TEST_F(TranchectlClusterTest, PausesChangesAndResumes) {
+  EXPECT_EQ(Json({"sku", "create", "soon", "--stock", "5", "--price", "1.00", "--paused", "--reason",
+                  "starts soon"})["state"],
+            "SKU_STATE_PAUSED");
+  OpenSale("tv", 10);
+  OpenSale("radio", 10);
+  EXPECT_THAT(Table({"sku", "pause", "tv", "--reason", "a break"}),
+              AllOf(HasSubstr("OPEN -> PAUSED"), HasSubstr("no -> yes: a break")));
+  EXPECT_THAT(err_, HasSubstr("Run again with --yes"));
+  EXPECT_EQ(Json({"sku", "show", "tv"})["paused"], false) << "a preview changes nothing";
+  EXPECT_EQ(Json({"sku", "pause", "tv", "--reason", "a break", "--yes"})["after"]["pause_reason"], "a break");
+  Table({"sku", "pause", "tv", "--reason", "a break"});
+  EXPECT_THAT(err_, HasSubstr("nothing would change"));
+  EXPECT_EQ(Run({"reservation", "create", "--user", "alice", "tv"}), 2);
+  EXPECT_THAT(err_, AllOf(HasSubstr("SALE_PAUSED"), HasSubstr("a break"), HasSubstr("sku resume")));
+
+  EXPECT_THAT(Table({"sku", "pause", "--all", "--reason", "maintenance"}),
+              AllOf(HasSubstr("radio"), Not(HasSubstr("tv"))));
+  const json all = Json({"sku", "pause", "--all", "--reason", "maintenance", "--yes"});
+  EXPECT_EQ(all["sku_ids"], json::array({"radio"})) << "the others are paused already";
+  EXPECT_EQ(all["failed"], json::array());
+  EXPECT_EQ(Json({"sku", "resume", "--all", "--reason", "maintenance", "--yes"})["sku_ids"], json::array({"radio"}));
+  EXPECT_EQ(Run({"sku", "resume", "tv", "--all", "--yes"}), 1);
+  EXPECT_EQ(Run({"sku", "pause", "--yes"}), 1);
+  EXPECT_EQ(Run({"sku", "resume", "tv", "--yes"}), 0) << err_;
+
+  EXPECT_THAT(Table({"sku", "update", "tv", "--price", "20.00", "--hold", "5m"}),
+              AllOf(HasSubstr("499.00 EUR -> 20.00 EUR"), HasSubstr("15m -> 5m")));
+  EXPECT_THAT(err_, HasSubstr("--yes --expect-version 3"));
+  const json updated = Json({"sku", "update", "tv", "--price", "20.00", "--yes", "--expect-version", "3"});
+  EXPECT_EQ(updated["after"]["price_minor"], "2000");
+  EXPECT_EQ(updated["after"]["terms_version"], "4");
+  EXPECT_EQ(Run({"sku", "update", "tv", "--price", "21.00", "--yes", "--expect-version", "3"}), 2);
+  EXPECT_THAT(err_, HasSubstr("TERMS_CHANGED"));
+  EXPECT_EQ(Run({"sku", "update", "tv", "--price", "1.234", "--yes"}), 1);
+  Table({"sku", "update", "tv"});
+  EXPECT_THAT(err_, HasSubstr("nothing would change"));
+  CheckLedger();
+}
+
+TEST_F(TranchectlClusterTest, FreezesTheCluster) {
+  EXPECT_THAT(Table({"cluster", "freeze"}), HasSubstr("MOVES UNITS -> FROZEN"));
+  EXPECT_THAT(Table({"cluster", "show"}), HasSubstr("MOVES UNITS")) << "a preview changes nothing";
+  EXPECT_EQ(Json({"cluster", "freeze", "--yes"})["after"][0]["frozen"], true);
+  EXPECT_THAT(Table({"cluster", "show"}), AllOf(HasSubstr("FROZEN"), HasSubstr("@")));
+  Table({"cluster", "freeze"});
+  EXPECT_THAT(err_, HasSubstr("nothing would change"));
+  EXPECT_EQ(Run({"cluster", "thaw", "--yes"}), 0) << err_;
+  EXPECT_EQ(Json({"cluster", "show"})["shards"][0]["frozen"], false);
 }
 
 }  // namespace

@@ -14,10 +14,11 @@ namespace tranche {
 enum class SaleState {
   kUnspecified = 0,
   kOpen = 1,     // units are unsold
-  kClosed = 2,   // for good
+  kClosed = 2,   // by an operator
   kNotYet = 3,   // before open_time
   kSoldOut = 4,  // each unit is sold, or held and not paid yet
   kEnded = 5,    // after close_time
+  kPaused = 6,   // by an operator, for a while: see Sku::pause_reason
 };
 // "OPEN", "CLOSED", ...
 TRANCHE_EXPORT const char* SaleStateName(SaleState state);
@@ -43,6 +44,7 @@ struct Sku {
   int32_t per_user_limit = 0;  // in live reservations
   absl::Duration hold;         // how long a reservation holds its units until it is paid
   SaleState state = SaleState::kUnspecified;
+  std::string pause_reason;  // with kPaused: why, for buyers; may be empty
   Availability availability = Availability::kUnspecified;
   // How old this is: up to about a second, and more, up to a minute, only while the ledger does not answer.
   absl::Duration age;

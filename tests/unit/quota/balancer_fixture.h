@@ -37,6 +37,11 @@ class BusyLedger : public storage::FakeLedger {
     return FakeLedger::AckReturnedSkus(quiet);
   }
 
+  absl::StatusOr<storage::ClusterSettings> ReadClusterSettings() override {
+    if (settings_fail) return absl::UnavailableError("not now");
+    return FakeLedger::ReadClusterSettings();
+  }
+
   absl::StatusOr<storage::LedgerMark> Mark(const std::optional<storage::LedgerMark>& earlier) override {
     if (marks_left == 0) return absl::UnavailableError("no more marks");
     --marks_left;
@@ -74,6 +79,7 @@ class BusyLedger : public storage::FakeLedger {
   std::string line_of_another;  // if not empty, it is that one
   int marks_left = 1000000;
   int histories_to_fail = 0;
+  bool settings_fail = false;
 
  private:
   absl::Status Waited() {

@@ -346,6 +346,17 @@ TEST_F(CartWaitingTest, TheEndOfTheSaleIsToldWhoWaits) {
   EXPECT_EQ(RefusedAs(closed).refused.refusal, Refusal::kSaleClosed);
 }
 
+TEST_F(CartWaitingTest, APauseOfWhatItWaitsForIsToldAtOnce) {
+  HoldDrySlices();
+  const CartAnswer waiting = Ask("a", {Line("cable", 1), Line("tv", 1)});
+  EXPECT_FALSE(waiting->has_value());
+  ASSERT_TRUE(ledger_.SetSkuPaused("cable", true, "a break", "test").ok());
+  Announce("cable");
+  EXPECT_EQ(RefusedAs(waiting).refused.refusal, Refusal::kSalePaused);
+  EXPECT_EQ(RefusedAs(waiting).refused.pause_reason, "a break");
+  EXPECT_EQ(RefusedAs(waiting).sku_id, "cable");
+}
+
 TEST_F(CartWaitingTest, OnlySoManyWaitCartsAndClaimsTogether) {
   HoldDrySlices();
   const CartAnswer a = Ask("a", {Line("cable", 1), Line("tv", 1)});

@@ -294,6 +294,35 @@ TEST_F(SellerTest, ARetryIsLookedUpBeforeItIsRefusedFromMemory) {
   EXPECT_EQ(RefusalOf(Sell(conflict, /*may_exist=*/true)), Refusal::kReservationIdReused);
 }
 
+TEST_F(SellerTest, APausedSaleIsRefusedFromMemoryAndByTheLedger) {
+  Move(2);
+  Announce();
+  const ReservationClaim first = ClaimOf("a");
+  EXPECT_TRUE(IsSold(Sell(first)));
+  ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "a break", "test").ok());
+  const SaleResult not_heard_yet = Sell(ClaimOf("b"));
+  EXPECT_EQ(RefusalOf(not_heard_yet), Refusal::kSalePaused);
+  EXPECT_EQ(std::get<Refused>(not_heard_yet).pause_reason, "a break") << "as the ledger says";
+  EXPECT_EQ(Free(), 1) << "its unit is given back";
+  Announce();
+  const int calls = ledger_.commit_calls();
+  const SaleResult heard = Sell(ClaimOf("b"));
+  EXPECT_EQ(RefusalOf(heard), Refusal::kSalePaused);
+  EXPECT_EQ(std::get<Refused>(heard).pause_reason, "a break");
+  EXPECT_EQ(ledger_.commit_calls(), calls);
+  EXPECT_TRUE(IsSold(Sell(first, /*may_exist=*/true))) << "who has a reservation hears of it";
+  ASSERT_TRUE(ledger_.SetSkuPaused("tv", false, "", "test").ok());
+  Announce();
+  EXPECT_TRUE(IsSold(Sell(ClaimOf("b"))));
+}
+
+TEST_F(SellerTest, ANodeWithoutTheAnnouncementLearnsOfAPauseFromTheLedger) {
+  ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "a break", "test").ok());
+  const SaleResult result = Sell(ClaimOf("a"));
+  EXPECT_EQ(RefusalOf(result), Refusal::kSalePaused);
+  EXPECT_EQ(std::get<Refused>(result).pause_reason, "a break");
+}
+
 TEST_F(SellerTest, ALostAnswerIsFoundAgainAndStrandsNothing) {
   Move(2);
   Announce();

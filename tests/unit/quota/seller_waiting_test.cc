@@ -214,6 +214,17 @@ TEST_F(SellerWaitingTest, TheEndOfTheSaleIsToldAtOnce) {
   EXPECT_EQ(RefusalOf(closed), Refusal::kSaleClosed);
 }
 
+TEST_F(SellerWaitingTest, APauseIsToldAtOnce) {
+  HoldADrySlice();
+  const Answer waiting = Ask("a");
+  EXPECT_FALSE(waiting->has_value());
+  ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "a break", "test").ok());
+  Announce();
+  EXPECT_EQ(RefusalOf(waiting), Refusal::kSalePaused);
+  EXPECT_EQ(std::get<Refused>(**waiting).pause_reason, "a break");
+  EXPECT_EQ(RefusalOf(Ask("b")), Refusal::kSalePaused) << "nobody waits any more";
+}
+
 // Field: two were wanted, one was left: the caller was sent from node to node for as long as they liked.
 TEST_F(SellerWaitingTest, TooFewUnitsAnywhereAreToldAtOnce) {
   HoldADrySlice();

@@ -31,6 +31,19 @@ TEST(SkuAnnouncementTest, TermsSurviveTheirAnnouncement) {
   EXPECT_TRUE(terms.holds_may_lapse);
 }
 
+TEST(SkuAnnouncementTest, APauseSurvivesItsAnnouncement) {
+  Sku sku = SkuOf(7, 10);
+  EXPECT_FALSE(TermsOf(ToAnnouncement(sku)).paused);
+  sku.paused = true;
+  sku.pause_reason = "a break";
+  const SkuTerms terms = TermsOf(ToAnnouncement(sku));
+  EXPECT_TRUE(terms.paused);
+  EXPECT_EQ(terms.pause_reason, "a break");
+  EXPECT_FALSE(terms.closed);
+  sku.closed = true;
+  EXPECT_TRUE(TermsOf(ToAnnouncement(sku)).closed) << "the more lasting reason";
+}
+
 TEST(SupersedesTest, AnOlderOneNeverReplacesANewerOne) {
   EXPECT_FALSE(Supersedes(At(4, 0), At(5, 10), false));
   EXPECT_FALSE(Supersedes(At(4, 10), At(5, 0), true));
@@ -106,6 +119,12 @@ TEST(SupersedesTest, WhatChangesNothingForANodeIsNotWritten) {
   Sku closed = SkuOf(6, 10);
   closed.closed = true;
   EXPECT_TRUE(Supersedes(ToAnnouncement(closed), At(5, 10), false));
+  Sku paused = SkuOf(6, 10), for_another_reason = paused;
+  paused.paused = for_another_reason.paused = true;
+  for_another_reason.pause_reason = "a break";
+  EXPECT_TRUE(Supersedes(ToAnnouncement(paused), At(5, 10), false));
+  EXPECT_TRUE(Supersedes(ToAnnouncement(for_another_reason), ToAnnouncement(paused), false)) << "buyers are told";
+  EXPECT_FALSE(Supersedes(ToAnnouncement(paused), ToAnnouncement(paused), true));
   Sku lapsing = SkuOf(5, 0);
   lapsing.holds_may_lapse = true;
   EXPECT_TRUE(Supersedes(ToAnnouncement(lapsing), At(5, 0), false)) << "it decides what a refused buyer is told";

@@ -16,9 +16,11 @@
 #include "quota/coordination/quota_mover.h"
 #include "quota/fake/fake_coordination.h"
 #include "server/handlers/audit_handler.h"
+#include "server/handlers/cluster_handler.h"
 #include "server/handlers/coordination_handler.h"
 #include "server/handlers/node_handler.h"
 #include "server/handlers/quota_handler.h"
+#include "server/handlers/sku_change_handler.h"
 #include "server/handlers/sku_handler.h"
 #include "server/handlers/stock_handler.h"
 #include "server/handlers/verify_handler.h"
@@ -51,6 +53,10 @@ class MeddledLedger : public storage::FakeLedger {
                                                     const storage::Actor& actor) override {
     Meddle();
     return FakeLedger::ReduceStock(sku_id, units, expected_stock, actor);
+  }
+  absl::StatusOr<storage::Sku> UpdateSku(const storage::Sku& sku, const storage::Actor& actor) override {
+    Meddle();
+    return FakeLedger::UpdateSku(sku, actor);
   }
   absl::StatusOr<storage::Incarnation> SetDraining(storage::IncarnationId incarnation, bool draining,
                                                    const storage::Actor& actor) override {
@@ -189,6 +195,7 @@ class AdminHandlersTest : public ::testing::Test {
   quota::Announcer announcer_{&sessions_};
   quota::QuotaMover mover_{&ledger_, &announcer_};
   SkuHandler sku_{&ledger_, &announcer_, &clock_};
+  SkuChangeHandler change_{&ledger_, &announcer_, &clock_};
   StockHandler stock_{&ledger_, &announcer_, &clock_};
   QuotaHandler quota_{&ledger_, &mover_, &sessions_, &clock_};
   NodeHandler node_{&ledger_, &sessions_, &clock_};

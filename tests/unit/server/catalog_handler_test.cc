@@ -165,6 +165,20 @@ TEST_F(CatalogHandlerTest, AWindowOpensAtItsTimeAlsoInTheCache) {
   EXPECT_EQ(reads_, 1);
 }
 
+TEST_F(CatalogHandlerTest, APausedSaleSaysWhy) {
+  Create("tv");
+  EXPECT_EQ(Get("tv")->sku().pause_reason(), "");
+  ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "a break", "test").ok());
+  clock_.AdvanceBy(absl::Seconds(1));
+  EXPECT_EQ(Get("tv")->sku().state(), v1::SALE_STATE_PAUSED);
+  EXPECT_EQ(Get("tv")->sku().pause_reason(), "a break");
+  EXPECT_EQ(Get("tv")->sku().availability(), v1::AVAILABILITY_PLENTY) << "there are units";
+  ASSERT_TRUE(ledger_.CloseSku("tv", "test").ok());
+  clock_.AdvanceBy(absl::Seconds(1));
+  EXPECT_EQ(Get("tv")->sku().state(), v1::SALE_STATE_CLOSED);
+  EXPECT_EQ(Get("tv")->sku().pause_reason(), "");
+}
+
 TEST_F(CatalogHandlerTest, AnUnknownSkuIsReadOnceASecondAndAMalformedIdNever) {
   for (int i = 0; i < 10; ++i) {
     const auto found = Get("boat");

@@ -55,6 +55,7 @@ INSTANTIATE_TEST_SUITE_P(
         ExpectedRefusal{Refusal::kSkuNotFound, absl::StatusCode::kNotFound, "SKU_NOT_FOUND"},
         ExpectedRefusal{Refusal::kSaleNotOpen, absl::StatusCode::kFailedPrecondition, "SALE_NOT_OPEN"},
         ExpectedRefusal{Refusal::kSaleClosed, absl::StatusCode::kFailedPrecondition, "SALE_CLOSED"},
+        ExpectedRefusal{Refusal::kSalePaused, absl::StatusCode::kFailedPrecondition, "SALE_PAUSED"},
         ExpectedRefusal{Refusal::kQuantityAboveUserLimit, absl::StatusCode::kFailedPrecondition,
                         "QUANTITY_ABOVE_USER_LIMIT"},
         ExpectedRefusal{Refusal::kUserLimitReached, absl::StatusCode::kFailedPrecondition, "USER_LIMIT_REACHED"},
@@ -98,11 +99,20 @@ TEST(ErrorsTest, NotOpenTellsTheTimeOfTheSkuAskedFor) {
   EXPECT_EQ(RefusalError({.refusal = Refusal::kSaleNotOpen, .opens_at = noon}), first);
 }
 
+TEST(ErrorsTest, APauseSaysWhy) {
+  const absl::Status error =
+      RefusalError({.refusal = Refusal::kSalePaused, .pause_reason = "ein Fehler im Preis, ä"}, "tv");
+  EXPECT_EQ(error.message(), "The sale of this SKU is paused: ein Fehler im Preis, ä");
+  EXPECT_EQ(MetadataOf(error, "pause_reason"), "ein Fehler im Preis, ä");
+  const absl::Status other = RefusalError({.refusal = Refusal::kSalePaused}, "tv");
+  EXPECT_EQ(other.message(), "The sale of this SKU is paused.") << "what was built for another reason is not given";
+}
+
 TEST(ErrorsTest, ARefusalAboutASkuNamesIt) {
   for (const Refusal refusal :
        {Refusal::kSoldOut, Refusal::kInsufficientUnits, Refusal::kSkuNotFound, Refusal::kSaleNotOpen,
-        Refusal::kSaleClosed, Refusal::kUserLimitReached, Refusal::kQuantityAboveUserLimit, Refusal::kExhaustedHere,
-        Refusal::kSkuMoving, Refusal::kCartSpansShards}) {
+        Refusal::kSaleClosed, Refusal::kSalePaused, Refusal::kUserLimitReached, Refusal::kQuantityAboveUserLimit,
+        Refusal::kExhaustedHere, Refusal::kSkuMoving, Refusal::kCartSpansShards}) {
     EXPECT_EQ(MetadataOf(RefusalError({.refusal = refusal}, "tv"), "sku_id"), "tv");
     EXPECT_EQ(MetadataOf(RefusalError({.refusal = refusal}), "sku_id"), "");
   }

@@ -1,0 +1,215 @@
+// Pausing, changing and reopening a SKU, and freezing the cluster, as operators ask for it.
+#include "server/handlers/sku_change_handler.h"
+
+#include "server/handlers/sku_messages.h"
+#include "server/proto_time.h"
+#include "tests/unit/server/admin_fixture.h"
+
+namespace tranche::server {
+namespace {
+
+class SkuChangeHandlerTest : public AdminHandlersTest {
+ protected:
+  static v1::SetSkuPausedRequest PauseRequest(bool paused, const std::string& reason = "") {
+    v1::SetSkuPausedRequest request;
+    request.set_sku_id("tv");
+    request.set_paused(paused);
+    request.set_reason(reason);
+    return request;
+  }
+  static v1::UpdateSkuRequest PriceRequest(int64_t price) {
+    v1::UpdateSkuRequest request;
+    request.set_sku_id("tv");
+    request.set_price_minor(price);
+    return request;
+  }
+  internal::v1::SkuAnnouncement Announced() {
+    internal::v1::SkuAnnouncement announcement;
+    const auto znode = sessions_.session->Get(quota::SkuPath("tv"), quota::Watch::kNo);
+    EXPECT_TRUE(znode.ok() && announcement.ParseFromString(znode->data));
+    return announcement;
+  }
+  std::string FieldOf(const v1::UpdateSkuRequest& request) {
+    const auto updated = change_.Update(request, kActor);
+    EXPECT_EQ(updated.status().code(), absl::StatusCode::kInvalidArgument);
+    return MetadataOf(updated.status(), "field");
+  }
+};
+
+TEST_F(SkuChangeHandlerTest, APausePreviewsAndIsAnnounced) {
+  v1::SetSkuPausedRequest request = PauseRequest(true, "a break");
+  request.set_preview(true);
+  const auto preview = change_.SetPaused(request, kActor);
+  ASSERT_TRUE(preview.ok()) << preview.status();
+  EXPECT_EQ(preview->before().state(), v1::SKU_STATE_OPEN);
+  EXPECT_FALSE(ledger_.GetSku("tv")->paused);
+  request.set_preview(false);
+  const auto paused = change_.SetPaused(request, kActor);
+  ASSERT_TRUE(paused.ok()) << paused.status();
+  EXPECT_EQ(paused->sku().DebugString(), preview->sku().DebugString());
+  EXPECT_EQ(paused->sku().state(), v1::SKU_STATE_PAUSED);
+  EXPECT_EQ(paused->sku().pause_reason(), "a break");
+  EXPECT_EQ(Announced().state(), internal::v1::SkuAnnouncement::STATE_PAUSED);
+  EXPECT_EQ(Announced().pause_reason(), "a break");
+  const auto resumed = change_.SetPaused(PauseRequest(false), kActor);
+  ASSERT_TRUE(resumed.ok()) << resumed.status();
+  EXPECT_EQ(resumed->sku().state(), v1::SKU_STATE_OPEN);
+  EXPECT_EQ(Announced().state(), internal::v1::SkuAnnouncement::STATE_OPEN);
+}
+
+TEST_F(SkuChangeHandlerTest, AReasonIsShortPlainTextOfAPause) {
+  EXPECT_EQ(MetadataOf(change_.SetPaused(PauseRequest(false, "why"), kActor).status(), "field"), "reason");
+  EXPECT_EQ(MetadataOf(change_.SetPaused(PauseRequest(true, "two\nlines"), kActor).status(), "field"), "reason");
+  EXPECT_EQ(MetadataOf(change_.SetPaused(PauseRequest(true, std::string(201, 'x')), kActor).status(), "field"),
+            "reason");
+  std::string umlauts;
+  for (int i = 0; i < 200; ++i) umlauts += "ä";
+  EXPECT_TRUE(change_.SetPaused(PauseRequest(true, umlauts), kActor).ok()) << "characters, not bytes";
+  v1::CreateSkuRequest create;
+  *create.mutable_sku() = Tv();
+  create.mutable_sku()->set_sku_id("other");
+  create.mutable_sku()->set_pause_reason("soon");
+  EXPECT_EQ(MetadataOf(sku_.Create(create, kActor).status(), "field"), "sku.pause_reason");
+  create.mutable_sku()->set_paused(true);
+  const auto created = sku_.Create(create, kActor);
+  ASSERT_TRUE(created.ok()) << created.status();
+  EXPECT_EQ(created->sku().state(), v1::SKU_STATE_PAUSED);
+}
+
+TEST_F(SkuChangeHandlerTest, WhatIsAbsentStaysAsItIs) {
+  const auto before = ledger_.GetSku("tv");
+  v1::UpdateSkuRequest request = PriceRequest(500);
+  request.mutable_hold()->set_seconds(60);
+  *request.mutable_close_time() = ToTimestamp(clock_.Now() + absl::Hours(1));
+  request.set_preview(true);
+  const auto preview = change_.Update(request, kActor);
+  ASSERT_TRUE(preview.ok()) << preview.status();
+  EXPECT_EQ(ledger_.GetSku("tv")->terms_version, 1);
+  request.set_preview(false);
+  const auto updated = change_.Update(request, kActor);
+  ASSERT_TRUE(updated.ok()) << updated.status();
+  EXPECT_EQ(updated->sku().DebugString(), preview->sku().DebugString());
+  EXPECT_EQ(updated->sku().terms_version(), 2);
+  EXPECT_EQ(updated->before().price_minor(), 19900);
+  const storage::Sku after = *ledger_.GetSku("tv");
+  EXPECT_EQ(after.price_minor, 500);
+  EXPECT_EQ(after.hold, absl::Minutes(1));
+  EXPECT_EQ(after.title, before->title);
+  EXPECT_EQ(after.per_user_limit, before->per_user_limit);
+  EXPECT_EQ(Announced().version(), after.quota_version);
+  v1::UpdateSkuRequest clear;
+  clear.set_sku_id("tv");
+  clear.set_clear_close_time(true);
+  ASSERT_TRUE(change_.Update(clear, kActor).ok());
+  EXPECT_EQ(ledger_.GetSku("tv")->closes_at, absl::InfiniteFuture());
+}
+
+TEST_F(SkuChangeHandlerTest, TheFieldAtFaultIsNamed) {
+  EXPECT_EQ(FieldOf(PriceRequest(-1)), "price_minor");
+  v1::UpdateSkuRequest request = PriceRequest(1);
+  request.set_per_user_limit(0);
+  EXPECT_EQ(FieldOf(request), "per_user_limit");
+  request = PriceRequest(1);
+  request.mutable_max_hold()->set_seconds(60);
+  EXPECT_EQ(FieldOf(request), "max_hold") << "shorter than the hold";
+  request = PriceRequest(1);
+  *request.mutable_close_time() = ToTimestamp(clock_.Now());
+  EXPECT_EQ(FieldOf(request), "close_time") << "a close or a pause ends it now";
+  request.set_clear_close_time(true);
+  EXPECT_EQ(FieldOf(request), "clear_close_time");
+  request = PriceRequest(1);
+  request.set_title("two\nlines");
+  EXPECT_EQ(FieldOf(request), "title");
+  EXPECT_EQ(ledger_.GetSku("tv")->price_minor, 19900);
+}
+
+TEST_F(SkuChangeHandlerTest, AChangeThatWasBasedOnOtherTermsIsRefused) {
+  v1::UpdateSkuRequest request = PriceRequest(500);
+  request.set_expected_terms_version(1);
+  ledger_.before_next_change = [this] { ASSERT_TRUE(ledger_.SetSkuPaused("tv", true, "", "bob").ok()); };
+  const auto refused = change_.Update(request, kActor);
+  EXPECT_EQ(ReasonOf(refused.status()), "TERMS_CHANGED");
+  EXPECT_EQ(MetadataOf(refused.status(), "terms_version"), "2");
+  EXPECT_EQ(MetadataOf(refused.status(), "changed_by"), "bob");
+  EXPECT_EQ(ledger_.GetSku("tv")->price_minor, 19900);
+  request.set_preview(true);
+  EXPECT_EQ(ReasonOf(change_.Update(request, kActor).status()), "TERMS_CHANGED");
+  request = PriceRequest(19900);
+  request.set_expected_terms_version(1);
+  EXPECT_TRUE(change_.Update(request, kActor).ok()) << "it is so already";
+}
+
+TEST_F(SkuChangeHandlerTest, WithoutAnExpectationItIsMadeOverAnotherChange) {
+  ledger_.before_next_change = [this] {
+    storage::Sku sku = *ledger_.GetSku("tv");
+    sku.title = "Another title";
+    ASSERT_TRUE(ledger_.FakeLedger::UpdateSku(sku, "bob").ok());
+  };
+  const auto updated = change_.Update(PriceRequest(500), kActor);
+  ASSERT_TRUE(updated.ok()) << updated.status();
+  EXPECT_EQ(updated->sku().title(), "Another title");
+  EXPECT_EQ(updated->sku().price_minor(), 500);
+  EXPECT_EQ(updated->sku().terms_version(), 3);
+}
+
+TEST_F(SkuChangeHandlerTest, AClosedSaleIsReopenedWithinItsWindow) {
+  v1::UpdateSkuRequest update;
+  update.set_sku_id("tv");
+  *update.mutable_close_time() = ToTimestamp(clock_.Now() + absl::Hours(1));
+  ASSERT_TRUE(change_.Update(update, kActor).ok());
+  v1::CloseSkuRequest close;
+  close.set_sku_id("tv");
+  ASSERT_TRUE(sku_.Close(close, kActor).ok());
+  v1::ReopenSkuRequest request;
+  request.set_sku_id("tv");
+  request.set_preview(true);
+  const auto preview = change_.Reopen(request, kActor);
+  ASSERT_TRUE(preview.ok()) << preview.status();
+  EXPECT_EQ(preview->sku().state(), v1::SKU_STATE_OPEN);
+  EXPECT_TRUE(ledger_.GetSku("tv")->closed);
+  clock_.AdvanceBy(absl::Hours(1));
+  request.set_preview(false);
+  EXPECT_EQ(ReasonOf(change_.Reopen(request, kActor).status()), "SALE_CLOSED") << "it would be over";
+  *update.mutable_close_time() = ToTimestamp(clock_.Now() + absl::Hours(1));
+  ASSERT_TRUE(change_.Update(update, kActor).ok());
+  const auto reopened = change_.Reopen(request, kActor);
+  ASSERT_TRUE(reopened.ok()) << reopened.status();
+  EXPECT_EQ(reopened->before().state(), v1::SKU_STATE_CLOSED);
+  EXPECT_EQ(reopened->sku().state(), v1::SKU_STATE_OPEN);
+  EXPECT_EQ(Announced().state(), internal::v1::SkuAnnouncement::STATE_OPEN);
+}
+
+TEST_F(SkuChangeHandlerTest, OfThoseThatAreUnknownNothingIsChanged) {
+  v1::UpdateSkuRequest update = PriceRequest(1);
+  update.set_sku_id("none");
+  EXPECT_EQ(ReasonOf(change_.Update(update, kActor).status()), "SKU_NOT_FOUND");
+  v1::SetSkuPausedRequest pause = PauseRequest(true);
+  pause.set_sku_id("none");
+  EXPECT_EQ(ReasonOf(change_.SetPaused(pause, kActor).status()), "SKU_NOT_FOUND");
+}
+
+TEST_F(SkuChangeHandlerTest, AClusterIsFrozenShardByShard) {
+  storage::FakeLedger east(&clock_);
+  std::vector<ClusterHandler::ShardOfCluster> shards = {{"home", &ledger_}, {"east", &east}, {"west", nullptr}};
+  ClusterHandler cluster([&] { return shards; });
+  v1::SetClusterFrozenRequest request;
+  request.set_frozen(true);
+  request.set_preview(true);
+  ASSERT_TRUE(cluster.SetFrozen(request, kActor).ok());
+  EXPECT_FALSE(ledger_.ReadClusterSettings()->frozen);
+  request.set_preview(false);
+  const auto frozen = cluster.SetFrozen(request, kActor);
+  ASSERT_TRUE(frozen.ok()) << frozen.status();
+  ASSERT_EQ(frozen->shards_size(), 3);
+  EXPECT_FALSE(frozen->before(1).frozen());
+  EXPECT_TRUE(frozen->shards(1).frozen());
+  EXPECT_EQ(frozen->shards(1).changed_by(), kActor);
+  EXPECT_FALSE(frozen->shards(2).answers()) << "and the others are changed nevertheless";
+  EXPECT_TRUE(east.ReadClusterSettings()->frozen);
+  EXPECT_TRUE(cluster.Get({})->shards(0).frozen());
+  shards = {{"west", nullptr}};
+  EXPECT_EQ(ReasonOf(cluster.SetFrozen(request, kActor).status()), "LEDGER_UNAVAILABLE");
+}
+
+}  // namespace
+}  // namespace tranche::server
