@@ -21,6 +21,8 @@ constexpr char kDetailsUrl[] = "tranche/details";
 // The payload that holds the retry delay in milliseconds, as decimal digits: avoids parsing the details.
 constexpr char kRetryDelayUrl[] = "tranche/retry-delay-ms";
 
+constexpr char kReasonPrefix[] = "ERROR_REASON_";
+
 constexpr absl::string_view kLedgerIsDown = "The ledger does not answer; nothing changed.";
 constexpr absl::string_view kLedgerIsBusy =
     "The ledger answers, but what this needs is locked or used up there; nothing changed. The node's log says more.";
@@ -66,7 +68,7 @@ google::rpc::Status RpcStatus(absl::StatusCode code, v1::ErrorReason reason, abs
   status.set_message(std::string(message));
   google::rpc::ErrorInfo info;
   info.set_domain(kErrorDomain);
-  info.set_reason(std::string(absl::StripPrefix(v1::ErrorReason_Name(reason), "ERROR_REASON_")));
+  info.set_reason(ReasonName(reason));
   for (const auto& [key, value] : metadata) (*info.mutable_metadata())[key] = value;
   status.add_details()->PackFrom(info);
   if (code == absl::StatusCode::kUnavailable) {
@@ -328,6 +330,18 @@ absl::Status CoordinationError(const absl::Status& status) {
   return MakeError(v1::ERROR_REASON_COORDINATION_UNAVAILABLE, "The coordination service does not answer.");
 }
 
+std::string ReasonName(v1::ErrorReason reason) {
+  return std::string(absl::StripPrefix(v1::ErrorReason_Name(reason), kReasonPrefix));
+}
+
+v1::ErrorReason ReasonOfError(const absl::Status& error) {
+  const google::rpc::Status rpc = ToRpcStatus(error);
+  google::rpc::ErrorInfo info;
+  v1::ErrorReason reason = v1::ERROR_REASON_INTERNAL;
+  if (rpc.details(0).UnpackTo(&info)) v1::ErrorReason_Parse(absl::StrCat(kReasonPrefix, info.reason()), &reason);
+  return reason;
+}
+
 google::rpc::Status ToRpcStatus(const absl::Status& error) {
   google::rpc::Status rpc;
   if (!rpc.ParseFromString(SerializedDetails(error)) || rpc.details_size() == 0) {
@@ -346,6 +360,16 @@ std::string SerializedDetails(const absl::Status& error) {
 std::string SerializedRpcStatus(const absl::Status& error) {
   std::string details = SerializedDetails(error);
   return details.empty() ? ToRpcStatus(error).SerializeAsString() : details;
+}
+
+std::string ReasonName(const absl::Status& error) {
+  if (error.ok()) return "";
+  const google::rpc::Status rpc = ToRpcStatus(error);
+  google::rpc::ErrorInfo info;
+  for (const auto& detail : rpc.details()) {
+    if (detail.UnpackTo(&info)) return info.reason();
+  }
+  return "";
 }
 
 absl::Duration RetryDelay(const absl::Status& error) {

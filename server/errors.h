@@ -50,6 +50,11 @@ absl::Status ShardNotFound(const std::string& shard);
 // An error of the coordination service.
 absl::Status CoordinationError(const absl::Status& status);
 
+// As ErrorInfo and operators see it, such as "SOLD_OUT".
+std::string ReasonName(v1::ErrorReason reason);
+// The reason that an error tells; INTERNAL if it has none of ours. Reads the details.
+v1::ErrorReason ReasonOfError(const absl::Status& error);
+
 // The google.rpc.Status of an error. An error without our details becomes INTERNAL.
 google::rpc::Status ToRpcStatus(const absl::Status& error);
 
@@ -57,6 +62,9 @@ google::rpc::Status ToRpcStatus(const absl::Status& error);
 std::string SerializedDetails(const absl::Status& error);
 // ToRpcStatus, serialized.
 std::string SerializedRpcStatus(const absl::Status& error);
+
+// The reason as it is on the wire, such as SOLD_OUT; "" if the error has none.
+std::string ReasonName(const absl::Status& error);
 
 // How long the caller should wait before it tries again; zero if it should not.
 absl::Duration RetryDelay(const absl::Status& error);

@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
   using namespace tranche::server;
   ServerOptions options;
   if (const std::optional<int> done = ParseServerOptions(argc, argv, &options, std::cout, std::cerr)) return *done;
-  SetUpProcess("tranched");
+  SetUpProcess("tranched", options.log_format);
   StopRequest stop;
   FrontNode node(options, [&stop](const std::string& reason, int exit_status) { stop.Request(reason, exit_status); });
   if (absl::Status started = node.Start(); !started.ok()) return Fail(started);

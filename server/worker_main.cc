@@ -11,8 +11,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "server/metrics/ledger_health_metrics.h"
+#include "server/metrics/metrics_door.h"
+#include "server/metrics/pool_metrics.h"
 #include "server/process/backends.h"
 #include "server/process/dsn.h"
+#include "server/process/heartbeat_sender.h"
 #include "server/process/host.h"
 #include "server/process/options.h"
 #include "server/process/process_setup.h"
@@ -22,7 +26,10 @@
 #include "server/shard_units.h"
 #include "server/worker/make_sinks.h"
 #include "server/worker/shard_worker.h"
+#include "server/worker/worker_metrics.h"
+#include "storage/base/log_identity.h"
 #include "storage/clock.h"
+#include "storage/postgres/postgres_health_ledger.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"
 #include "storage/postgres/postgres_shard_ledger.h"
@@ -66,15 +73,52 @@ void TellOfOtherSinks(storage::OutboxLedger& ledger, const std::vector<server::S
   }
 }
 
-// What working for a shard besides home needs.
-struct OtherShard {
-  explicit OtherShard(const storage::PoolOptions& options) : pool(options), upkeep(&pool), outbox(&pool) {}
+// What all shards that a process works for share; outlives them.
+struct Shared {
+  std::vector<server::Sink*> sinks;
+  server::ShardWorkerOptions options;
+  server::HeartbeatSender::Process process;
+  server::WorkerMetrics* metrics;
+  server::PoolMetrics* pools;
+  server::LedgerHealthMetrics* health;  // null: nobody looks at it
+};
+
+// What working for one shard needs.
+struct ServedShard {
+  explicit ServedShard(const storage::PoolOptions& options)
+      : pool(options), upkeep(&pool), outbox(&pool), health(&pool) {}
+
+  void Begin(const std::string& shard, const Shared& shared) {
+    worker.emplace(&upkeep, &outbox, shared.sinks, storage::Clock::Real(), shared.options);
+    heartbeats.emplace(&health, shared.process, [this] { return worker->Describe(); });
+    if (shared.health != nullptr) reader = shared.health->Read(shard, &health);
+    worker_shown = shared.metrics->Join({.shard = shard,
+                                         .expirer = worker->expirer(),
+                                         .retirer = worker->retirer(),
+                                         .relays = worker->relays(),
+                                         .ledger_up = [this] { return pool.reached(); }});
+    pool_shown = shared.pools->Join({.shard = shard, .pool = &pool});
+  }
 
   storage::ConnectionPool pool;
   storage::PostgresUpkeepLedger upkeep;
   storage::PostgresOutboxLedger outbox;
-  std::optional<server::ShardWorker> worker;  // last: it uses the others
+  storage::PostgresHealthLedger health;
+  // Last, in this order: they use the others.
+  std::optional<server::ShardWorker> worker;
+  std::optional<server::HeartbeatSender> heartbeats;
+  std::unique_ptr<server::LedgerHealthMetrics::Reader> reader;
+  std::unique_ptr<server::WorkerMetrics::Membership> worker_shown;
+  std::unique_ptr<server::PoolMetrics::Membership> pool_shown;
 };
+
+absl::Status CheckHome(ServedShard& home, storage::ShardLedger& shards, const server::BackendOptions& backends,
+                       const storage::ConnectionNeeds& needs) {
+  storage::PostgresStockLedger stock(&home.pool);
+  if (absl::Status answers = server::WaitForLedger(stock, backends); !answers.ok()) return answers;
+  if (absl::Status is_home = server::RequireHome(shards, backends); !is_home.ok()) return is_home;
+  return server::CheckConnections(backends, needs);
+}
 
 }  // namespace
 
@@ -83,7 +127,9 @@ int main(int argc, char** argv) {
   if (const std::optional<int> done = server::ParseWorkerOptions(argc, argv, &options, std::cout, std::cerr)) {
     return *done;
   }
-  server::SetUpProcess("tranche-worker");
+  server::SetUpProcess("tranche-worker", options.log_format);
+  const std::string name = options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name;
+  SetLogNode(name);
   server::StopRequest stop;
 
   absl::StatusOr<std::vector<std::unique_ptr<server::Sink>>> owned = server::MakeSinks(options, storage::Clock::Real());
@@ -92,36 +138,48 @@ int main(int argc, char** argv) {
   for (const auto& sink : *owned) sinks.push_back(sink.get());
 
   const int connections = server::ShardWorker::ConnectionsFor(static_cast<int>(sinks.size()));
-  storage::ConnectionPool pool(server::ToPoolOptions(options.backends, "tranche-worker", connections));
-  storage::PostgresStockLedger stock(&pool);
-  storage::PostgresUpkeepLedger upkeep(&pool);
-  storage::PostgresOutboxLedger outbox(&pool);
-  if (absl::Status answers = server::WaitForLedger(stock, options.backends); !answers.ok()) return Fail(answers);
-  storage::PostgresShardLedger shards(&pool);
-  if (absl::Status home = server::RequireHome(shards, options.backends); !home.ok()) return Fail(home);
-  const storage::ConnectionNeeds needs{.most = connections, .least = 1};
-  if (absl::Status checked = server::CheckConnections(options.backends, needs); !checked.ok()) return Fail(checked);
-  TellOfOtherSinks(outbox, sinks);
+  const storage::PoolOptions pool = server::ToPoolOptions(options.backends, "tranche-worker", connections);
+  server::WorkerMetrics metrics(storage::Clock::Real());
+  server::PoolMetrics pools("worker");
+  server::LedgerHealthMetrics health(storage::Clock::Real());
+  std::unique_ptr<server::MetricsDoor> door;
+  if (!options.metrics.listen.empty()) {
+    auto started =
+        server::MetricsDoor::Start(options.metrics, {&metrics, &pools, &health}, [&] { return metrics.Ready(); });
+    if (!started.ok()) return Fail(started.status());
+    door = *std::move(started);
+  }
 
-  std::optional<server::ShardWorker> worker(std::in_place, &upkeep, &outbox, sinks, storage::Clock::Real(),
-                                            ToWorkerOptions(options));
-  server::ShardCheck check(server::ToPoolOptions(options.backends, "tranche-worker", connections), needs);
+  const Shared shared{.sinks = sinks,
+                      .options = ToWorkerOptions(options),
+                      .process = {name, server::RandomInstance()},
+                      .metrics = &metrics,
+                      .pools = &pools,
+                      .health = door == nullptr ? nullptr : &health};
+  std::optional<ServedShard> home(pool);
+  storage::PostgresShardLedger shards(&home->pool);
+  const storage::ConnectionNeeds needs{.most = connections, .least = 1};
+  if (absl::Status checked = CheckHome(*home, shards, options.backends, needs); !checked.ok()) return Fail(checked);
+  TellOfOtherSinks(home->outbox, sinks);
+
+  home->Begin(storage::kHomeShard, shared);
+  server::ShardCheck check(pool, needs);
   std::optional<server::ShardUnits> others(std::in_place, &shards, [&](const storage::Shard& shard) {
-    if (!check.Check(shard).ok()) return std::shared_ptr<OtherShard>();
-    storage::PoolOptions other = server::ToPoolOptions(options.backends, "tranche-worker", connections);
+    if (!check.Check(shard).ok()) return std::shared_ptr<ServedShard>();
+    storage::PoolOptions other = pool;
     other.dsn = shard.dsn;
-    auto unit = std::make_shared<OtherShard>(other);
-    unit->worker.emplace(&unit->upkeep, &unit->outbox, sinks, storage::Clock::Real(), ToWorkerOptions(options));
+    auto unit = std::make_shared<ServedShard>(other);
+    unit->Begin(shard.name, shared);
     return unit;
   });
-  LOG(INFO) << "worker " << (options.name.empty() ? absl::StrCat(server::HostName(), ":", getpid()) : options.name)
-            << " runs, PostgreSQL at " << server::DescribeDsn(options.backends.postgres).value_or("(unreadable)")
-            << ", " << sinks.size() << " sink(s)";
+  LOG(INFO) << "worker " << name << " runs, PostgreSQL at "
+            << server::DescribeDsn(options.backends.postgres).value_or("(unreadable)") << ", " << sinks.size()
+            << " sink(s)";
   stop.Graceful();
   stop.Wait();
-  worker->RequestStop();
+  home->worker->RequestStop();
   others.reset();
-  worker.reset();
+  home.reset();
   LOG(INFO) << "stopped";
   return 0;
 }

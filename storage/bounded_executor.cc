@@ -19,13 +19,18 @@ BoundedExecutor::~BoundedExecutor() {
 bool BoundedExecutor::TryRun(absl::AnyInvocable<void()>& task) {
   absl::MutexLock lock(&mutex_);
   if (stopping_ || queue_.size() >= max_queue_) return false;
-  queue_.push_back(std::move(task));
+  queue_.push_back({std::move(task), CurrentTrace()});
   return true;
+}
+
+size_t BoundedExecutor::queued() const {
+  absl::MutexLock lock(&mutex_);
+  return queue_.size();
 }
 
 void BoundedExecutor::Work() {
   while (true) {
-    absl::AnyInvocable<void()> task;
+    Task task;
     {
       absl::MutexLock lock(&mutex_);
       const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || !queue_.empty(); };
@@ -34,7 +39,8 @@ void BoundedExecutor::Work() {
       task = std::move(queue_.front());
       queue_.pop_front();
     }
-    task();
+    const ScopedTrace trace(std::move(task.trace));
+    task.run();
   }
 }
 

@@ -1,6 +1,7 @@
 // Runs calls that block. An interface, so that the simulation can run them without threads.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <utility>
 
@@ -17,6 +18,9 @@ class Executor {
   // Runs the task later, on a thread that may block. False when there is no room: then the task does not run and is
   // unchanged.
   virtual bool TryRun(absl::AnyInvocable<void()>& task) = 0;
+
+  // How many tasks wait for a thread.
+  virtual size_t queued() const { return 0; }
 };
 
 // Runs `call` on the executor and passes its result, an absl::StatusOr, to `done`. When there is no room, `call` does

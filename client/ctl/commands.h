@@ -23,6 +23,8 @@ void AddShardCommands(CLI::App& app, Session& session);
 void AddSkuMoveCommand(CLI::App* sku, Session& session);
 void AddSkuPauseCommands(CLI::App* sku, Session& session);
 void AddSkuUpdateCommands(CLI::App* sku, Session& session);
+void AddStatusCommand(CLI::App& app, Session& session);
+void AddTopCommand(CLI::App& app, Session& session);
 void AddVerifyCommand(CLI::App& app, Session& session);
 void AddReconcileCommand(CLI::App& app, Session& session);
 void AddZkCommands(CLI::App& app, Session& session);

@@ -1,7 +1,9 @@
 #include "client/ctl/hints.h"
 
+#include <algorithm>
 #include <cstdint>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/ctl/field_arguments.h"
@@ -156,7 +158,77 @@ std::string NextStepForOutage(const absl::Status& status, bool changed_nothing) 
   }
 }
 
+using tranche::v1::GetStatusResponse;
+using tranche::v1::Problem;
+
+// What keeps holds from expiring, the root first.
+constexpr const char* kNoExpiry[] = {"NO_WORKER", "NO_EXPIRY"};
+// What keeps units from moving.
+constexpr const char* kNoMoves[] = {"NO_BALANCER", "NO_LEADER", "LEADER_STUCK", "ZOOKEEPER_SILENT", "NO_NODE"};
+
+const Problem* FindProblem(const GetStatusResponse& state, const std::string& code) {
+  const auto found = absl::c_find_if(state.problems(), [&](const Problem& problem) { return problem.code() == code; });
+  return found == state.problems().end() ? nullptr : &*found;
+}
+
+Cause CauseFrom(const Problem& problem) { return {problem.text(), problem.next_step()}; }
+
+// Holds that should have expired, and why they have not.
+std::optional<Cause> CauseOfSoldOut(const GetStatusResponse& state) {
+  const Problem* overdue = FindProblem(state, "HOLDS_OVERDUE");
+  if (overdue == nullptr) return std::nullopt;
+  for (const char* code : kNoExpiry) {
+    const Problem* root = FindProblem(state, code);
+    if (root != nullptr) return Cause{absl::StrCat(overdue->text(), " ", root->text()), root->next_step()};
+  }
+  return CauseFrom(*overdue);
+}
+
+std::optional<Cause> CauseOfNoMoves(const GetStatusResponse& state) {
+  for (const char* code : kNoMoves) {
+    if (const Problem* problem = FindProblem(state, code); problem != nullptr) return CauseFrom(*problem);
+  }
+  return std::nullopt;
+}
+
+int64_t UnsoldOf(const tranche::v1::Quota& quota) {
+  int64_t unsold = 0;
+  for (const tranche::v1::Slice& slice : quota.slices()) unsold += slice.remaining();
+  return unsold;
+}
+
 }  // namespace
+
+bool MayHaveACause(const absl::Status& status) {
+  const Reason reason = ReasonOf(status);
+  return reason == Reason::kSoldOut || reason == Reason::kExhaustedHere;
+}
+
+std::optional<Cause> CauseOf(const absl::Status& status, const GetStatusResponse& state) {
+  return ReasonOf(status) == Reason::kSoldOut ? CauseOfSoldOut(state) : CauseOfNoMoves(state);
+}
+
+bool LooksStuck(const tranche::v1::Quota& quota) {
+  if (UnsoldOf(quota) == 0) return true;
+  return absl::c_any_of(quota.slices(), [&](const tranche::v1::Slice& slice) {
+    const bool pool = slice.incarnation() == 0;
+    if (pool) return slice.remaining() > 0 && !quota.quota_frozen() && !quota.on_demand();
+    return slice.announced_version() < slice.version();
+  });
+}
+
+std::vector<Cause> CausesOf(const tranche::v1::Quota& quota, const GetStatusResponse& state) {
+  std::vector<Cause> causes;
+  if (const auto no_moves = CauseOfNoMoves(state); no_moves.has_value()) causes.push_back(*no_moves);
+  if (UnsoldOf(quota) == 0) {
+    if (const auto holds = CauseOfSoldOut(state); holds.has_value()) causes.push_back(*holds);
+  }
+  if (!causes.empty()) return causes;
+  for (const Problem& problem : state.problems()) {
+    if (problem.code() == "POOL_STUCK" && problem.subject() == quota.sku_id()) causes.push_back(CauseFrom(problem));
+  }
+  return causes;
+}
 
 std::string NextStepFor(const absl::Status& status, bool changed_nothing) {
   const Reason reason = ReasonOf(status);

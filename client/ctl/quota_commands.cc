@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/ctl/commands.h"
+#include "client/ctl/hints.h"
 #include "client/ctl/live_view.h"
 #include "client/ctl/parse.h"
 #include "client/ctl/quota_view.h"
@@ -35,6 +36,12 @@ void ShowOnce(Session& session, const std::string& sku_id) {
   const auto quota = Look(session, sku_id);
   if (!quota.ok()) return session.FailRemotely(quota.status());
   PrintQuota(session, *quota);
+  if (!LooksStuck(*quota)) return;
+  const auto state = session.AskForStatus();
+  if (!state.has_value()) return;
+  for (const Cause& cause : CausesOf(*quota, *state)) {
+    session.err() << "note: " << cause.text << "\nnext: " << cause.next_step << "\n";
+  }
 }
 
 void Watch(Session& session, const std::string& sku_id, const std::string& interval_text) {

@@ -28,13 +28,16 @@ constexpr char kFooter[] =
     "  tranchectl stock reduce tv 5 --yes --reason 'damaged in the warehouse'\n"
     "  tranchectl audit --sku tv              who changed what, and why\n"
     "  tranchectl outbox list                 messages that were given up; outbox retry, outbox discard\n"
+    "  tranchectl status                      what runs, what does not, what waits\n"
+    "  tranchectl top                         the SKUs with the most traffic, live\n"
     "  tranchectl verify && echo all well\n"
     "  tranchectl reconcile --statement psp.csv --report differences.csv\n"
     "\n"
     "What changes something shows it first and does it with --yes; every change is in the audit log.\n"
     "JSON output follows protobuf's mapping: 64-bit numbers are strings, so that no reader rounds them.\n"
     "Exit status: 0 done; 1 wrong usage, or the output cannot be written; 2 the cluster refused, did not\n"
-    "answer, verify found a broken rule, or reconcile a difference; 3 verify could not tell.";
+    "answer, verify found a broken rule, or reconcile a difference; 3 verify could not tell,\n"
+    "or status found that something is wrong.";
 
 // A command's help also shows the flags that every command has.
 class HelpWithGlobalFlags : public CLI::Formatter {
@@ -108,6 +111,8 @@ int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err
   AddAuditCommand(app, session);
   AddOutboxCommands(app, session);
   AddShardCommands(app, session);
+  AddStatusCommand(app, session);
+  AddTopCommand(app, session);
   AddVerifyCommand(app, session);
   AddReconcileCommand(app, session);
   AddZkCommands(app, session);

@@ -16,7 +16,8 @@
 namespace tranche::ctl {
 namespace {
 
-constexpr absl::Duration kWatchPause = absl::Seconds(1);  // before a watch that broke off is begun again
+constexpr absl::Duration kHintPatience = absl::Seconds(2);  // a hint is not worth a longer wait
+constexpr absl::Duration kWatchPause = absl::Seconds(1);    // before a watch that broke off is begun again
 
 }  // namespace
 
@@ -69,10 +70,26 @@ void Session::FailRemotely(const absl::Status& status) {
     for (const std::string& error : nodes_->other_errors()) err_ << "also: " << error << "\n";
   }
   const bool changed_nothing = last_call_ != CallKind::kChange || nodes_ == nullptr || !nodes_->reached();
-  const std::string hint = NextStepFor(status, changed_nothing);
+  std::optional<Cause> cause;
+  if (MayHaveACause(status)) {
+    if (const auto state = AskForStatus(); state.has_value()) cause = CauseOf(status, *state);
+  }
+  if (cause.has_value()) err_ << "cause: " << cause->text << "\n";
+  const std::string hint = cause.has_value() ? cause->next_step : NextStepFor(status, changed_nothing);
   if (!hint.empty()) err_ << "next: " << hint << "\n";
   // What the cluster takes for wrong usage is wrong usage.
   exit_code = absl::IsInvalidArgument(status) ? kExitLocal : kExitRemote;
+}
+
+std::optional<tranche::v1::GetStatusResponse> Session::AskForStatus() {
+  const tranche::v1::GetStatusRequest request;
+  tranche::v1::GetStatusResponse response;
+  const absl::Status asked =
+      CallFor(CallKind::kQuickRead, kHintPatience, [&](const auto& channel, grpc::ClientContext* context) {
+        return tranche::v1::AdminService::Stub(channel).GetStatus(context, request, &response);
+      });
+  if (!asked.ok()) return std::nullopt;
+  return response;
 }
 
 absl::StatusOr<Failover*> Session::Nodes() {

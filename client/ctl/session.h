@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -21,9 +22,10 @@
 namespace tranche::ctl {
 
 inline constexpr int kExitOk = 0;
-inline constexpr int kExitLocal = 1;    // wrong usage, or a file or an output that cannot be written
-inline constexpr int kExitRemote = 2;   // the cluster refused, did not answer or is not healthy
-inline constexpr int kExitUnknown = 3;  // of `verify`, where 2 says that a rule is broken: it could not be told
+inline constexpr int kExitLocal = 1;      // wrong usage, or a file or an output that cannot be written
+inline constexpr int kExitRemote = 2;     // the cluster refused, did not answer or is not healthy
+inline constexpr int kExitUnhealthy = 3;  // of `status`: something is wrong
+inline constexpr int kExitUnknown = 3;    // of `verify`, where 2 says that a rule is broken: it could not be told
 
 // Of a call, unless it is known to take longer.
 inline constexpr absl::Duration kUsualTimeout = absl::Seconds(10);
@@ -79,6 +81,9 @@ class Session {
   // Prints reason, message and next step of the last call. What the cluster calls an invalid argument is a mistake of
   // the user's too.
   void FailRemotely(const absl::Status& status);
+
+  // What the cluster says about itself, for a hint; nullopt if it does not say it within a moment.
+  std::optional<tranche::v1::GetStatusResponse> AskForStatus();
 
   // Calls `method` at the first endpoint that answers; failover.h says when another one is asked. `default_timeout`
   // holds unless --timeout is given; a read that has more than the usual one is left its time.

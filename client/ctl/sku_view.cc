@@ -62,6 +62,13 @@ std::vector<std::pair<std::string, std::string>> Terms(const tranche::v1::Sku& s
           {"closes", TimeOrDash(sku.has_close_time(), sku.close_time())},
           {"quota", QuotaMode(sku)}};
 }
+// "50", or "50 (7 overdue)": holds that should have expired. "" if they were not counted.
+std::string PendingWithOverdue(const tranche::v1::Sku& sku) {
+  if (!sku.has_pending()) return "";
+  return absl::StrCat(sku.pending(), sku.overdue() > 0 ? absl::StrCat(" (", sku.overdue(), " overdue)") : "");
+}
+
+std::string Confirmed(const tranche::v1::Sku& sku) { return sku.has_confirmed() ? absl::StrCat(sku.confirmed()) : ""; }
 
 // By an operator: sales go on meanwhile.
 bool IsChanged(const tranche::v1::Sku& before, const tranche::v1::Sku& after) {
@@ -73,19 +80,20 @@ bool IsChanged(const tranche::v1::Sku& before, const tranche::v1::Sku& after) {
 
 void PrintSkus(Session& session, const std::vector<tranche::v1::Sku>& skus) {
   if (!session.wide()) {
-    Table table({"SKU", "STATE", "STOCK", "RESERVED", "UNSOLD", "PRICE", "SHARD"});
+    Table table({"SKU", "STATE", "STOCK", "PENDING", "CONFIRMED", "UNSOLD", "PRICE", "SHARD"});
     for (const tranche::v1::Sku& sku : skus) {
-      table.AddRow({sku.sku_id(), State(sku), absl::StrCat(sku.stock()), absl::StrCat(sku.reserved()),
+      table.AddRow({sku.sku_id(), State(sku), absl::StrCat(sku.stock()), PendingWithOverdue(sku), Confirmed(sku),
                     absl::StrCat(sku.unsold()), FormatPrice(sku.price_minor(), sku.currency()), sku.shard()});
     }
     return session.Print(table);
   }
-  Table table({"SKU", "STATE", "STOCK", "RESERVED", "UNSOLD", "QUOTA", "PRICE", "PER USER", "HOLD", "EXTENSIONS",
-               "OPENS", "CLOSES", "SHARD", "TITLE"});
+  Table table({"SKU", "STATE", "STOCK", "RESERVED", "PENDING", "CONFIRMED", "UNSOLD", "QUOTA", "PRICE", "PER USER",
+               "HOLD", "EXTENSIONS", "OPENS", "CLOSES", "SHARD", "TITLE"});
   for (const tranche::v1::Sku& sku : skus) {
     table.AddRow({sku.sku_id(), State(sku), absl::StrCat(sku.stock()), absl::StrCat(sku.reserved()),
-                  absl::StrCat(sku.unsold()), QuotaMode(sku), FormatPrice(sku.price_minor(), sku.currency()),
-                  absl::StrCat(sku.per_user_limit()), FormatHold(absl::Seconds(sku.hold().seconds())), Extensions(sku),
+                  PendingWithOverdue(sku), Confirmed(sku), absl::StrCat(sku.unsold()), QuotaMode(sku),
+                  FormatPrice(sku.price_minor(), sku.currency()), absl::StrCat(sku.per_user_limit()),
+                  FormatHold(absl::Seconds(sku.hold().seconds())), Extensions(sku),
                   TimeOrDash(sku.has_open_time(), sku.open_time()), TimeOrDash(sku.has_close_time(), sku.close_time()),
                   sku.shard(), sku.title()});
   }
@@ -101,6 +109,11 @@ void PrintSku(Session& session, const tranche::v1::Sku& sku) {
   if (sku.paused()) table.AddRow({"paused", PauseOf(sku)});
   table.AddRow({"stock", absl::StrCat(sku.stock())});
   table.AddRow({"reserved", absl::StrCat(sku.reserved())});
+  if (sku.has_pending()) {
+    table.AddRow({"  pending", absl::StrCat(sku.pending())});
+    table.AddRow({"  overdue", absl::StrCat(sku.overdue())});
+    table.AddRow({"  confirmed", absl::StrCat(sku.confirmed())});
+  }
   table.AddRow({"unsold", absl::StrCat(sku.unsold())});
   table.AddRow({"quota", QuotaMode(sku)});
   table.AddRow({"price", FormatPrice(sku.price_minor(), sku.currency())});

@@ -12,6 +12,9 @@
 namespace tranche::internal {
 namespace {
 
+// The stream whose callbacks run on this thread.
+thread_local const NodeStream* delivering = nullptr;
+
 // Time for the node's own "deadline passed" to arrive before the stream is given up.
 constexpr absl::Duration kOverdueGrace = absl::Milliseconds(200);
 
@@ -86,13 +89,21 @@ NodeStream::Sending NodeStream::Send(std::unique_ptr<StreamRequest>& request, ab
     item.set_sequence(++last_sequence_);
     queue_.Push(std::move(item));
     unanswered_.emplace(last_sequence_, std::move(request));
-    if (writing_) return Sending::kTaken;
+  }
+  if (delivering != this) WriteQueued();
+  return Sending::kTaken;
+}
+
+void NodeStream::WriteQueued() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (ending_ || writing_) return;
     writing_ = NextWrite();
+    if (!writing_) return;
     AddHold();
   }
   StartWrite(&write_);
   RemoveHold();
-  return Sending::kTaken;
 }
 
 bool NodeStream::NextWrite() {
@@ -146,6 +157,13 @@ std::unique_ptr<StreamRequest> NodeStream::Take(uint64_t sequence) {
 }
 
 void NodeStream::Deliver(const tranche::v1::StreamReservationsResponse& answers) {
+  const NodeStream* const outer = std::exchange(delivering, this);
+  TellOwner(answers);
+  delivering = outer;
+  WriteQueued();
+}
+
+void NodeStream::TellOwner(const tranche::v1::StreamReservationsResponse& answers) {
   std::vector<Done> done;
   std::vector<Requests> refused(static_cast<size_t>(answers.refusals_size()));
   {
@@ -173,7 +191,8 @@ void NodeStream::FinishSending() {
     absl::MutexLock lock(&mutex_);
     if (ending_ || finish_sending_) return;
     finish_sending_ = true;
-    if (writing_) return;
+    // The end of the last write closes.
+    if (writing_ || !queue_.empty()) return;
     AddHold();
   }
   StartWritesDone();

@@ -47,7 +47,8 @@ class NodeStream final : public StreamReactor, public std::enable_shared_from_th
     kNotHere,  // too large for a message to this node, or of a kind that it has not said to take
     kEnding,   // another stream may take it
   };
-  // Unless it is taken, `request` is unchanged.
+  // Unless it is taken, `request` is unchanged. What a callback of this stream sends is written when all callbacks of
+  // its message have run: answers come in frames, and so what they lead to goes out in frames, too.
   Sending Send(std::unique_ptr<StreamRequest>& request, absl::Time now);
   // Sends what is queued and then closes the sending side; the node ends the stream after its last answer.
   void FinishSending();
@@ -66,10 +67,13 @@ class NodeStream final : public StreamReactor, public std::enable_shared_from_th
 
   // Takes the next message to write into write_; false when there is none.
   bool NextWrite() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Writes what is queued, unless a write is in progress, whose end does so.
+  void WriteQueued() ABSL_LOCKS_EXCLUDED(mutex_);
   // Null if nobody waits for an answer of this sequence.
   std::unique_ptr<StreamRequest> Take(uint64_t sequence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Tells the owner what is in a message.
+  // Tells the owner what is in a message, and writes what it sends for that.
   void Deliver(const tranche::v1::StreamReservationsResponse& answers) ABSL_LOCKS_EXCLUDED(mutex_);
+  void TellOwner(const tranche::v1::StreamReservationsResponse& answers) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const int node_;
   Owner* const owner_;

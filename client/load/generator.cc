@@ -39,7 +39,8 @@ bool Generator::TakeNext(int64_t* number) {
   return options_.requests == 0 || *number < options_.requests;
 }
 
-// Each answer sends the next request on its own thread, without a detour over one of ours.
+// Each answer sends the next request on its own thread, without a detour over one of ours, and on its own stream, where
+// what the answers of a frame lead to goes out in a frame again.
 void Generator::RunClosedLoop() {
   for (int i = 0; i < options_.in_flight; ++i) {
     int64_t number = 0;
@@ -48,7 +49,7 @@ void Generator::RunClosedLoop() {
       absl::MutexLock lock(&mutex_);
       ++in_flight_;
     }
-    Send(number, absl::Now());
+    Send(number, FirstStreamOf(number), absl::Now());
   }
 }
 
@@ -66,33 +67,30 @@ void Generator::RunOpenLoop() {
       ++in_flight_;
     }
     // From the intended arrival: a slow system must not slow the clock that measures it.
-    Send(number, arrival);
+    Send(number, FirstStreamOf(number), arrival);
   }
 }
 
-void Generator::Send(int64_t number, absl::Time intended_start) {
+void Generator::Send(int64_t number, size_t stream, absl::Time intended_start) {
   const int sku = static_cast<int>(number % static_cast<int64_t>(options_.skus.size()));
   CreateReservation request{.sku = options_.skus[sku],
                             .user = absl::StrCat(options_.user_prefix, "-", number),
                             .quantity = options_.quantity,
                             .reservation_id = MakeUuidV7()};
-  Client::Callback record = [this, sku, request, intended_start](absl::StatusOr<Reservation> answer) {
+  Client::Callback record = [this, sku, stream, request, intended_start](absl::StatusOr<Reservation> answer) {
     const int64_t latency_us = absl::ToInt64Microseconds(absl::Now() - intended_start);
     outcomes_.Record(sku, request, answer, static_cast<uint64_t>(std::max<int64_t>(0, latency_us)));
     if (changer_ != nullptr && answer.ok()) changer_->Offer(*std::move(answer));
-    OnAnswer();
+    OnAnswer(stream);
   };
-  if (!streams_.empty()) {
-    ReservationStream& stream = *streams_[static_cast<size_t>(number) % streams_.size()];
-    if (stream.TryCreate(request, record)) return;
-  }
+  if (!streams_.empty() && streams_[stream]->TryCreate(request, record)) return;
   client_.CreateAsync(std::move(request), std::move(record));
 }
 
-void Generator::OnAnswer() {
+void Generator::OnAnswer(size_t stream) {
   int64_t number = 0;
   if (options_.rate_per_second <= 0 && TakeNext(&number)) {
-    Send(number, absl::Now());
+    Send(number, stream, absl::Now());
     return;
   }
   absl::MutexLock lock(&mutex_);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -36,8 +37,13 @@ class Generator {
   void RunOpenLoop();
   // Takes the number of the next request; false when there is none.
   bool TakeNext(int64_t* number);
-  void Send(int64_t number, absl::Time intended_start);
-  void OnAnswer();
+  // Spreads requests over the streams.
+  size_t FirstStreamOf(int64_t number) const {
+    return streams_.empty() ? 0 : static_cast<size_t>(number) % streams_.size();
+  }
+  // `stream`: the index of the one to send on, if there are any.
+  void Send(int64_t number, size_t stream, absl::Time intended_start);
+  void OnAnswer(size_t stream);
   // Waits until fewer than `limit` requests are in flight.
   void AwaitFewerThan(int64_t limit);
 

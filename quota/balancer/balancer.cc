@@ -1,5 +1,6 @@
 #include "quota/balancer/balancer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -16,7 +17,7 @@ Balancer::Balancer(CoordinationConnector* connector, storage::StockLedger* ledge
     : clock_(clock),
       options_(std::move(options)),
       leadership_(connector, this, ledger, clock, &options_),
-      round_(std::make_unique<LeaderRound>(ledger, clock, &options_, &leadership_, &inbox_)) {}
+      round_(std::make_unique<LeaderRound>(ledger, clock, &options_, &leadership_, &inbox_, &counts_)) {}
 
 Balancer::~Balancer() { Stop(); }
 
@@ -47,12 +48,17 @@ void Balancer::OnChanged(const std::string& path) {
 }
 
 void Balancer::OnConnected() {
+  zookeeper_up_ = true;
   inbox_.Note([](News& news) { news.everything = true; });
 }
 
-void Balancer::OnDisconnected() { LOG(WARNING) << "ZooKeeper does not answer: no units are moved until it does"; }
+void Balancer::OnDisconnected() {
+  zookeeper_up_ = false;
+  LOG(WARNING) << "ZooKeeper does not answer: no units are moved until it does";
+}
 
 void Balancer::OnSessionExpired() {
+  zookeeper_up_ = false;
   leadership_.NoteExpired();
   inbox_.Again();
 }
@@ -66,11 +72,25 @@ absl::Status Balancer::Connect() {
 void Balancer::Run() {
   while (inbox_.Await(options_.poll_interval)) {
     const absl::Status status = RunOnce();
+    pulse_.NoteRound(status.ok(), leading(), clock_->Now());
     LOG_IF_EVERY_N(WARNING, !status.ok(), 50) << "balancing is held up: " << status.message();
   }
 }
 
 absl::Status Balancer::RunOnce() {
+  const absl::Status status = Round();
+  const RoundOutcome done = leading() ? RoundOutcome::kLed : RoundOutcome::kStoodBy;
+  counts_.rounds[static_cast<size_t>(status.ok() ? done : RoundOutcome::kFailed)].Add();
+  if (status.ok()) counts_.round_succeeded_at.Set(clock_->Now());
+  return status;
+}
+
+std::optional<NodeProbeStats> Balancer::ProbeStats() const {
+  if (options_.probe == nullptr) return std::nullopt;
+  return options_.probe->Stats();
+}
+
+absl::Status Balancer::Round() {
   // It may have ended in whatever way.
   if (!leading()) round_->StopProbing();
   if (!leadership_.connected()) {
@@ -91,6 +111,7 @@ absl::Status Balancer::RunOnce() {
   }
   const absl::Time began_at = clock_->Now();
   const absl::Status led = Lead(*session);
+  counts_.round_time.Observe(std::max(clock_->Now() - began_at, absl::ZeroDuration()));
   if (IsAnotherLedgersTree(led)) {
     leadership_.LeaveTree(*session, led);
     return led;

@@ -9,15 +9,20 @@
 // This class decides when to run a round; who leads is in leadership.h, what a leader does in round/.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "quota/balancer/balancer_counts.h"
 #include "quota/balancer/balancer_options.h"
+#include "quota/balancer/balancer_pulse.h"
 #include "quota/balancer/inbox.h"
 #include "quota/balancer/leadership.h"
+#include "quota/balancer/node_probe.h"
 #include "quota/coordination/coordination.h"
 #include "storage/clock.h"
 #include "storage/ledger/stock_ledger.h"
@@ -46,7 +51,16 @@ class Balancer : public CoordinationObserver {
   bool HasWork() const { return inbox_.HasWork(); }
 
   bool leading() const { return leadership_.leading(); }
+  // As of the thread's last round. From any thread.
+  BalancerPulse::State pulse() const { return pulse_.Read(); }
   std::shared_ptr<Coordination> Session() { return leadership_.Session(); }
+
+  // For those who watch it, from any thread. None of these waits for ZooKeeper or the ledger.
+  const BalancerCounts& counts() const { return counts_; }
+  // Is it connected, with a session that has not expired?
+  bool zookeeper_up() const { return zookeeper_up_; }
+  // Nothing without a probe.
+  std::optional<NodeProbeStats> ProbeStats() const;
 
   void OnChanged(const std::string& path) override;
   void OnConnected() override;
@@ -55,6 +69,7 @@ class Balancer : public CoordinationObserver {
 
  private:
   void Run();
+  absl::Status Round();
   absl::Status CheckLeadership(Coordination& session);
   absl::Status Lead(Coordination& session);
   absl::Status RestoreTree(Coordination& session);
@@ -63,6 +78,9 @@ class Balancer : public CoordinationObserver {
   const BalancerOptions options_;
   Inbox inbox_;
   Leadership leadership_;
+  BalancerPulse pulse_;
+  BalancerCounts counts_;
+  std::atomic<bool> zookeeper_up_ = false;
 
   // Only on the thread that runs the rounds.
   News pending_{.everything = true};  // heard, but not looked at successfully yet

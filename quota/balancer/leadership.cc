@@ -7,6 +7,7 @@
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/incarnation_znodes.h"
 #include "quota/coordination/ledger_mark.h"
+#include "storage/base/log_event.h"
 #include "storage/base/status_macros.h"
 #include "storage/ledger/ledger_error.h"
 
@@ -38,12 +39,14 @@ void Leadership::NoteExpired() {
 
 void Leadership::Close() {
   std::shared_ptr<Coordination> session;
+  bool led = false;
   {
     absl::MutexLock lock(&mutex_);
     session = std::move(session_);
     session_.reset();
-    leading_ = false;
+    led = std::exchange(leading_, false);
   }
+  if (led) TellResigned("the process stops");
   // Closing the session (here, outside of the lock) removes the leader's ephemeral node.
 }
 
@@ -54,13 +57,15 @@ bool Leadership::connected() const {
 
 absl::Status Leadership::Connect() {
   std::shared_ptr<Coordination> old;
+  bool led = false;
   {
     absl::MutexLock lock(&mutex_);
     old = std::move(session_);
     session_.reset();
-    leading_ = false;
+    led = std::exchange(leading_, false);
     expired_ = false;
   }
+  if (led) TellResigned("its ZooKeeper session has ended");
   old.reset();
   ASSIGN_OR_RETURN(auto session, connector_->Connect(observer_));
   absl::MutexLock lock(&mutex_);
@@ -90,7 +95,9 @@ absl::StatusOr<bool> Leadership::Stand(Coordination& session) {
     absl::MutexLock lock(&mutex_);
     before = std::exchange(leading_, leader);
   }
+  if (before && !leader) TellResigned("another one leads");
   if (before || !leader) return false;
+  TellLeads();
   LOG(INFO) << options_.name << " leads, shard " << options_.shard;
   ledger_failing_since_ = absl::InfiniteFuture();
   return true;
@@ -158,20 +165,30 @@ void Leadership::MindTheLedger(Coordination& session) {
   // Another balancer may reach it. We stand again when we do.
   LOG(WARNING) << options_.name << " does not reach the ledger and gives up leadership";
   abstaining_ = true;
-  Resign(session);
+  Resign(session, "it does not reach the ledger");
 }
 
 void Leadership::LeaveTree(Coordination& session, const absl::Status& why) {
   TellAnotherLedger(why);
-  Resign(session);
+  Resign(session, "the tree is of another ledger");
 }
 
-void Leadership::Resign(Coordination& session) {
+void Leadership::TellLeads() const {
+  LogEvent("balancer.leads", {{"balancer", options_.name}, {"shard", options_.shard}});
+}
+
+void Leadership::TellResigned(const char* why) const {
+  LogEvent("balancer.resigned", {{"balancer", options_.name}, {"shard", options_.shard}, {"reason", why}});
+}
+
+void Leadership::Resign(Coordination& session, const char* why) {
   ledger_failing_since_ = absl::InfiniteFuture();
+  bool led = false;
   {
     absl::MutexLock lock(&mutex_);
-    leading_ = false;
+    led = std::exchange(leading_, false);
   }
+  if (led) TellResigned(why);
   session.Delete(LeaderPath(options_.shard), kAnyVersion).IgnoreError();
 }
 

@@ -62,7 +62,10 @@ class Leadership : public SessionSource {
   void DropLeadership(Coordination& session);
   absl::StatusOr<bool> Campaign(Coordination& session);
   absl::StatusOr<bool> RemoveFalseLeader(Coordination& session);
-  void Resign(Coordination& session);
+  void Resign(Coordination& session, const char* why);
+  // Logs what it changes. `why`: we do not lead any more.
+  void TellLeads() const;
+  void TellResigned(const char* why) const;
 
   CoordinationConnector* const connector_;
   CoordinationObserver* const observer_;

@@ -27,6 +27,7 @@ void AnnouncementRepair::Begin() {
   after_sku_.clear();
   after_incarnation_ = storage::kPool;
   if (copies_ != nullptr) copies_->BeginPass();
+  if (observer_ != nullptr) observer_->OnPassBegins();
 }
 
 absl::Status AnnouncementRepair::Step(Coordination& session) {
@@ -50,6 +51,7 @@ absl::Status AnnouncementRepair::StepSkus() {
   absl::Status status = announcer_->AnnounceSkus(page, &ahead, &elsewhere);
   std::sort(elsewhere.begin(), elsewhere.end(),
             [](const auto& a, const auto& b) { return a.sku.sku_id < b.sku.sku_id; });
+  Tell(page, elsewhere);
   if (elsewhere.size() > kMostJudged) {
     // The next step looks at the rest of the page.
     elsewhere.erase(elsewhere.begin() + kMostJudged, elsewhere.end());
@@ -58,10 +60,22 @@ absl::Status AnnouncementRepair::StepSkus() {
   // What was open in an earlier pass is judged anew, if it could be read where it is announced.
   if (status.ok()) open_.erase(open_.upper_bound(after_sku_), done.empty() ? open_.end() : open_.upper_bound(done));
   after_sku_ = done;
-  if (done.empty()) phase_ = Phase::kSlices;
+  if (done.empty()) {
+    phase_ = Phase::kSlices;
+    if (observer_ != nullptr) observer_->OnPassEnds();
+  }
   status = Overruled(*announcer_, status, ahead);
   status.Update(JudgeCopies(elsewhere));
   return status;
+}
+
+void AnnouncementRepair::Tell(const std::vector<storage::Sku>& page, const std::vector<AnnouncedElsewhere>& elsewhere) {
+  if (observer_ == nullptr) return;
+  for (const storage::Sku& sku : page) {
+    const bool ours = std::none_of(elsewhere.begin(), elsewhere.end(),
+                                   [&](const AnnouncedElsewhere& other) { return other.sku.sku_id == sku.sku_id; });
+    if (ours) observer_->OnSku(sku);
+  }
 }
 
 absl::Status AnnouncementRepair::JudgeCopies(const std::vector<AnnouncedElsewhere>& elsewhere) {

@@ -18,14 +18,25 @@
 
 namespace tranche::quota {
 
+// Hears what the repair reads anyway, on its thread. Does not block.
+class SkuObserver {
+ public:
+  virtual ~SkuObserver() = default;
+  // Between these two, OnSku is called at least once for each SKU that was there all the time.
+  virtual void OnPassBegins() = 0;
+  virtual void OnPassEnds() = 0;
+  // As it was read. Not for a copy of which it is open whether it counts.
+  virtual void OnSku(const storage::Sku& sku) = 0;
+};
+
 // Used by one thread.
 class AnnouncementRepair {
  public:
   // Dependencies outlive it. `of_home`: the ledger knows of every incarnation whether it is live and whether it drains.
-  // `copies` knows the other shards; null: there are none, so every copy counts.
+  // `copies` knows the other shards; null: there are none, so every copy counts. `observer` may be null.
   AnnouncementRepair(storage::StockLedger* ledger, Announcer* announcer, bool of_home = true,
-                     storage::CopyCheck* copies = nullptr)
-      : ledger_(ledger), announcer_(announcer), copies_(copies), of_home_(of_home) {}
+                     storage::CopyCheck* copies = nullptr, SkuObserver* observer = nullptr)
+      : ledger_(ledger), announcer_(announcer), copies_(copies), observer_(observer), of_home_(of_home) {}
 
   // Begins a pass at the start.
   void Begin();
@@ -43,6 +54,7 @@ class AnnouncementRepair {
 
   absl::Status Overruled(Announcer& announcer, const absl::Status& announced, const std::vector<AheadOfLedger>& ahead);
   absl::Status StepSkus();
+  void Tell(const std::vector<storage::Sku>& page, const std::vector<AnnouncedElsewhere>& elsewhere);
   absl::Status JudgeCopies(const std::vector<AnnouncedElsewhere>& elsewhere);
   absl::Status StepSlices();
   absl::Status RepairIncarnations(Coordination& session);
@@ -50,6 +62,7 @@ class AnnouncementRepair {
   storage::StockLedger* const ledger_;
   Announcer* const announcer_;
   storage::CopyCheck* const copies_;
+  SkuObserver* const observer_;
   const bool of_home_;
   Phase phase_ = Phase::kIdle;
   std::string after_sku_;

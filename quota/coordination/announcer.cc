@@ -42,6 +42,7 @@ struct Findings {
   std::vector<AheadOfLedger>* ahead;
   std::vector<AnnouncedElsewhere> elsewhere;
   std::set<std::string> kept;  // the SKUs of `elsewhere`
+  int64_t written = 0;
 };
 
 enum class Fate { kDone, kAgain, kMakeParent };
@@ -111,6 +112,7 @@ absl::Status Round(Coordination& session, std::vector<Target>* targets, Findings
   const std::vector<absl::Status> written = session.Apply(ops);
   for (size_t i = 0; i < written.size(); ++i) {
     const Target& target = (*targets)[positions[i]];
+    if (written[i].ok()) ++findings.written;
     const Fate fate = FateOf(written[i], target);
     if (fate == Fate::kDone) continue;
     if (fate == Fate::kMakeParent) MakeParent(session, target.parent);
@@ -211,6 +213,7 @@ absl::Status Announcer::Announce(absl::Span<const SkuToAnnounce> skus, absl::Spa
   const absl::Status announced = AnnounceTargets(*sessions_, targets, failed, findings);
   if (failed != nullptr) failed->insert(findings.kept.begin(), findings.kept.end());
   if (elsewhere != nullptr) *elsewhere = std::move(findings.elsewhere);
+  if (written_ != nullptr) written_->Add(findings.written);
   return announced;
 }
 

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "quota/coordination/coordination.h"
+#include "storage/base/counter.h"
 #include "storage/ledger/incarnation_id.h"
 #include "storage/ledger/quota_ledger.h"
 #include "storage/ledger/sku_ledger.h"
@@ -65,8 +66,9 @@ enum class OtherShards { kKept, kReplaced };
 // Thread-safe.
 class Announcer {
  public:
-  explicit Announcer(SessionSource* sessions, OtherShards other_shards = OtherShards::kKept)
-      : sessions_(sessions), other_shards_(other_shards) {}
+  // `written`, if given, counts the announcements that were written; it outlives this and what Replacing makes of it.
+  explicit Announcer(SessionSource* sessions, OtherShards other_shards = OtherShards::kKept, Counter* written = nullptr)
+      : sessions_(sessions), other_shards_(other_shards), written_(written) {}
 
   // Announces those of the SKUs whose terms changed and those of the slices whose announcement is missing or older, the
   // SKUs first: a node cannot sell a slice whose terms it does not find. A slice of an incarnation that has ended is
@@ -89,11 +91,12 @@ class Announcer {
   absl::Status AnnounceAll(absl::Span<const storage::SkuQuota> quotas, std::set<std::string>* failed = nullptr);
 
   // The same, but such announcements are replaced.
-  Announcer Replacing() const { return Announcer(sessions_, OtherShards::kReplaced); }
+  Announcer Replacing() const { return Announcer(sessions_, OtherShards::kReplaced, written_); }
 
  private:
   SessionSource* const sessions_;
   const OtherShards other_shards_;
+  Counter* const written_;
 };
 
 }  // namespace tranche::quota

@@ -36,6 +36,7 @@ bool TakesFromPool(const QuotaMove& move) {
 absl::StatusOr<QuotaMover::Moved> QuotaMover::MoveBatch(absl::Span<const QuotaMove> moves,
                                                         const storage::Actor& actor) {
   ASSIGN_OR_RETURN(std::vector<absl::StatusOr<SkuQuota>> moved, ledger_->MoveUnitsBatch(moves, actor));
+  const absl::Time committed_at = clock_->Now();
   std::vector<SkuToAnnounce> skus;
   std::vector<SliceToAnnounce> slices;
   for (size_t i = 0; i < moves.size(); ++i) {
@@ -48,7 +49,9 @@ absl::StatusOr<QuotaMover::Moved> QuotaMover::MoveBatch(absl::Span<const QuotaMo
   const absl::Status announced = announcer_->Announce(skus, slices, nullptr, nullptr, &elsewhere);
   LOG_IF(WARNING, !announced.ok()) << "quota of " << skus.size() << " SKUs moved but not announced, left to the "
                                    << "balancer's repair: " << announced.message();
-  return Moved{std::move(moved), announced, !elsewhere.empty()};
+  // Somebody may set the clock meanwhile.
+  const absl::Duration announcing = std::max(clock_->Now() - committed_at, absl::ZeroDuration());
+  return Moved{std::move(moved), announced, announcing, !elsewhere.empty()};
 }
 
 absl::StatusOr<storage::QuotaSnapshot> QuotaMover::Move(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,

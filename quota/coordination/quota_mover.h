@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "quota/coordination/announcer.h"
+#include "storage/clock.h"
 #include "storage/ledger/quota_ledger.h"
 
 namespace tranche::quota {
@@ -18,12 +20,15 @@ inline constexpr char kAutomatic[] = "";
 // Thread-safe. Outlived by its dependencies.
 class QuotaMover {
  public:
-  QuotaMover(storage::QuotaLedger* ledger, Announcer* announcer) : ledger_(ledger), announcer_(announcer) {}
+  // `clock` only measures.
+  QuotaMover(storage::QuotaLedger* ledger, Announcer* announcer, storage::Clock* clock = storage::Clock::Real())
+      : ledger_(ledger), announcer_(announcer), clock_(clock) {}
 
   struct Moved {
     std::vector<absl::StatusOr<storage::SkuQuota>> skus;  // in the order of the moves
     absl::Status announced;
-    bool elsewhere = false;  // some were not announced, since they are announced as being at another shard
+    absl::Duration announcing;  // since the commit
+    bool elsewhere = false;     // some were not announced, since they are announced as being at another shard
   };
   // One ledger transaction, then the announcements of every slice that it changed and of the SKUs whose terms changed.
   // The ledger's errors are returned; a failed announcement is only reported, since the balancer repairs it. At most
@@ -37,6 +42,7 @@ class QuotaMover {
  private:
   storage::QuotaLedger* const ledger_;
   Announcer* const announcer_;
+  storage::Clock* const clock_;
 };
 
 }  // namespace tranche::quota

@@ -62,7 +62,7 @@ void DemandReporter::Written(const DemandReport& report, absl::Time now) {
 }
 
 void DemandReporter::Reset() {
-  traffic_.clear();
+  SetTraffic({});
   measured_at_ = absl::InfinitePast();
   sequence_ = 0;
   Repeat();
@@ -74,15 +74,22 @@ void DemandReporter::Repeat() {
   content_written_.clear();
 }
 
+void DemandReporter::SetTraffic(TrafficBySku traffic) {
+  auto fresh = std::make_shared<const TrafficBySku>(std::move(traffic));
+  absl::MutexLock lock(&mutex_);
+  traffic_.swap(fresh);
+}
+
 void DemandReporter::Measure(absl::Time now) {
   // The first interval starts now.
   const bool first = measured_at_ == absl::InfinitePast();
   const double seconds = first ? 1 : absl::ToDoubleSeconds(now - measured_at_);
   measured_at_ = now;
-  absl::flat_hash_map<std::string, Traffic> fresh;
+  const std::shared_ptr<const TrafficBySku> before = this->traffic();
+  TrafficBySku fresh;
   for (const auto& [sku_id, slice] : slices_->All()) {
-    Traffic traffic;
-    if (const auto known = traffic_.find(sku_id); known != traffic_.end()) traffic = known->second;
+    SkuTraffic traffic;
+    if (const auto known = before->find(sku_id); known != before->end()) traffic = known->second;
     const int64_t granted = slice->granted() + slice->in_flight();
     const int64_t denied = slice->denied();
     const int64_t refused = slice->refused();
@@ -103,10 +110,11 @@ void DemandReporter::Measure(absl::Time now) {
     }
     fresh.emplace(sku_id, traffic);
   }
-  traffic_ = std::move(fresh);
+  SetTraffic(std::move(fresh));
 }
 
 DemandReport DemandReporter::Compose(bool ledger_answers) const {
+  const std::shared_ptr<const TrafficBySku> known = traffic();
   std::vector<DemandReport::SkuDemand> demands;
   for (const auto& [sku_id, slice] : slices_->All()) {
     const auto terms = slice->terms();
@@ -117,7 +125,7 @@ DemandReport DemandReporter::Compose(bool ledger_answers) const {
     if (on_sale && slice->wanted() <= terms->at_most && !slice->pool_pacing().asking()) {
       demand.set_wanted(slice->wanted());
     }
-    if (const auto traffic = traffic_.find(sku_id); traffic != traffic_.end()) {
+    if (const auto traffic = known->find(sku_id); traffic != known->end()) {
       demand.set_grants_per_s(traffic->second.grants_per_s);
       if (on_sale) demand.set_denials_per_s(traffic->second.denials_per_s);
       demand.set_refused_per_s(traffic->second.refused_per_s);

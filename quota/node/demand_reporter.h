@@ -3,11 +3,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "quota/slices/slice_table.h"
 #include "tranche/internal/v1/coordination.pb.h"
@@ -23,7 +26,19 @@ struct DemandReporterOptions {
   absl::Duration forget_after = absl::Seconds(30);
 };
 
-// No I/O. Used by one thread.
+// What is known about one SKU's traffic.
+struct SkuTraffic {
+  int64_t granted = 0;  // as last counted
+  int64_t denied = 0;
+  int64_t refused = 0;
+  double grants_per_s = 0;  // units, smoothed
+  double denials_per_s = 0;
+  double refused_per_s = 0;
+  absl::Time last_request = absl::InfinitePast();
+};
+using TrafficBySku = absl::flat_hash_map<std::string, SkuTraffic>;
+
+// No I/O. Used by one thread, except for traffic().
 class DemandReporter {
  public:
   // How many requests wait for units of a SKU.
@@ -43,25 +58,22 @@ class DemandReporter {
   // The written report was lost: the next report is due at once.
   void Repeat();
 
- private:
-  // What is known about one SKU's traffic.
-  struct Traffic {
-    int64_t granted = 0;  // as last counted
-    int64_t denied = 0;
-    int64_t refused = 0;
-    double grants_per_s = 0;  // smoothed
-    double denials_per_s = 0;
-    double refused_per_s = 0;
-    absl::Time last_request = absl::InfinitePast();
-  };
+  // As measured last. Any thread may ask.
+  std::shared_ptr<const TrafficBySku> traffic() const {
+    absl::MutexLock lock(&mutex_);
+    return traffic_;
+  }
 
+ private:
+  void SetTraffic(TrafficBySku traffic);
   void Measure(absl::Time now);
   internal::v1::DemandReport Compose(bool ledger_answers) const;
 
   SliceTable* const slices_;
   const WaitingCount waiting_;
   const DemandReporterOptions options_;
-  absl::flat_hash_map<std::string, Traffic> traffic_;
+  mutable absl::Mutex mutex_;
+  std::shared_ptr<const TrafficBySku> traffic_ ABSL_GUARDED_BY(mutex_) = std::make_shared<const TrafficBySku>();
   absl::Time measured_at_ = absl::InfinitePast();
   absl::Time written_at_ = absl::InfinitePast();
   std::string urgent_written_;

@@ -10,6 +10,8 @@
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/incarnation_znodes.h"
 #include "quota/coordination/ledger_mark.h"
+#include "storage/base/log_event.h"
+#include "storage/base/log_identity.h"
 #include "storage/base/status_macros.h"
 #include "storage/mutation.h"
 #include "tranche/internal/v1/coordination.pb.h"
@@ -94,7 +96,13 @@ absl::Status NodeAgent::Release() {
   if (thread_.joinable()) thread_.join();
   const IncarnationId incarnation = incarnation_.load();
   slices_->Begin(kPool);
-  const absl::Status reclaimed = ledger_->ReclaimIncarnation(incarnation).status();
+  const auto skus = ledger_->ReclaimIncarnation(incarnation);
+  const absl::Status reclaimed = skus.status();
+  LogEvent("node.ended", {{"node", options_.node_name},
+                          {"incarnation", incarnation},
+                          {"reason", "the process stops"},
+                          {"skus_returned", skus.ok() ? static_cast<int64_t>(skus->size()) : int64_t{0}},
+                          {"returned", skus.ok()}});
   const std::shared_ptr<Coordination> session = Session();
   if (session == nullptr) return reclaimed;
   RemoveIncarnationZnodes(*session, incarnation);
@@ -127,16 +135,25 @@ void NodeAgent::NotePoolNews(PoolNews news) {
 }
 
 void NodeAgent::OnChanged(const std::string& path) {
-  Wake([&](Work& work) { work.changed.insert(path); });
+  const absl::Time now = clock_->Now();
+  Wake([&](Work& work) {
+    if (work.changed.empty()) work.changed_at = now;
+    work.changed.insert(path);
+  });
 }
 
 void NodeAgent::OnConnected() {
+  connected_ = true;
   Wake([](Work& work) { work.everything = !storage::Mutated(storage::Mutation::kNoReread); });
 }
 
-void NodeAgent::OnDisconnected() { LOG(WARNING) << "ZooKeeper does not answer: selling goes on with the units held"; }
+void NodeAgent::OnDisconnected() {
+  connected_ = false;
+  LOG(WARNING) << "ZooKeeper does not answer: selling goes on with the units held";
+}
 
 void NodeAgent::OnSessionExpired() {
+  connected_ = false;
   Wake([](Work& work) { work.expired = true; });
 }
 
@@ -178,6 +195,10 @@ void NodeAgent::RunOnce() {
     LOG(WARNING) << "incarnation " << incarnation_.load()
                  << " is over: " << (work.expired ? "the ZooKeeper session expired" : "it was reclaimed")
                  << "; beginning a new one";
+    LogEvent("node.ended", {{"node", options_.node_name},
+                            {"incarnation", incarnation_.load()},
+                            {"reason", work.expired ? "the ZooKeeper session expired" : "it was reclaimed"}});
+    SetLogIncarnation(0);
     EndIncarnation();
   }
   if (!begun_) {
@@ -196,8 +217,9 @@ void NodeAgent::RunOnce() {
   if (const absl::Status synced = Sync(work); !synced.ok()) {
     VLOG(1) << "sync: " << synced;
     last_full_sync_ = absl::InfinitePast();
-  } else if (work.everything || work.resync) {
-    last_full_sync_ = now;
+  } else {
+    if (work.everything || work.resync) last_full_sync_ = now;
+    if (!work.changed.empty()) applying_s_.Observe(std::max(absl::ZeroDuration(), clock_->Now() - work.changed_at));
   }
   AnnouncePoolNews(work);
   if (drain_.requested()) drain_.ReturnUnits(incarnation_.load()).IgnoreError();
@@ -262,7 +284,8 @@ absl::Status NodeAgent::BeginIncarnation() {
   reporter_.Reset();
   begun_ = true;
   last_full_sync_ = absl::InfinitePast();
-  LOG(INFO) << "node " << options_.node_name << " at " << options_.address << " is incarnation " << incarnation;
+  SetLogIncarnation(incarnation);
+  LogEvent("node.began", {{"node", options_.node_name}, {"incarnation", incarnation}, {"address", options_.address}});
   Wake([](Work& work) { work.everything = true; });
   return absl::OkStatus();
 }

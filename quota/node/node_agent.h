@@ -26,6 +26,7 @@
 #include "quota/node/node_host.h"
 #include "quota/node/slice_reader.h"
 #include "quota/slices/slice_table.h"
+#include "storage/base/histogram.h"
 #include "storage/clock.h"
 #include "storage/ledger/stock_ledger.h"
 
@@ -70,6 +71,14 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
 
   storage::IncarnationId incarnation() const { return incarnation_.load(std::memory_order_acquire); }
 
+  const std::string& name() const { return options_.node_name; }
+  // For metrics; any thread may ask. What buyers ask for, by SKU, as measured last.
+  std::shared_ptr<const TrafficBySku> traffic() const { return reporter_.traffic(); }
+  // Does ZooKeeper answer on the present session?
+  bool connected() const { return connected_.load(std::memory_order_relaxed); }
+  // From the first event of a turn until what has changed is applied.
+  const Histogram& applying_s() const { return applying_s_; }
+
   // SessionSource: for announcing from admin calls.
   std::shared_ptr<Coordination> Session() override;
 
@@ -86,6 +95,7 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
     bool everything = false;                        // re-read all
     bool resync = false;                            // re-read a part, in turn
     std::set<std::string> changed;                  // otherwise only these paths
+    absl::Time changed_at = absl::InfinitePast();   // when the first of them was heard of
     std::map<std::string, PoolNews> pool_news;      // by SKU, to be announced
   };
 
@@ -117,6 +127,8 @@ class NodeAgent : public CoordinationObserver, public SessionSource {
   Announcer announcer_;
 
   std::atomic<storage::IncarnationId> incarnation_{storage::kPool};
+  std::atomic<bool> connected_{false};
+  Histogram applying_s_{LatencyBounds()};
 
   mutable absl::Mutex mutex_;
   std::shared_ptr<Coordination> session_ ABSL_GUARDED_BY(mutex_);

@@ -7,6 +7,7 @@
 #include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
 #include "quota/coordination/quota_mover.h"
+#include "storage/base/log_event.h"
 #include "storage/base/status_macros.h"
 #include "tranche/internal/v1/coordination.pb.h"
 
@@ -56,7 +57,7 @@ void NodeDrain::Heed(IncarnationId incarnation, bool requested, bool exit) {
 void NodeDrain::Follow(bool requested, bool exit) {
   exit_wanted_ = requested && exit;
   if (requested == this->requested()) return;
-  LOG(INFO) << "an operator asks this node to " << (requested ? "drain" : "serve again");
+  LogEvent(requested ? "node.draining" : "node.serves_again", {{"reason", "an operator asks for it"}});
   state_ = requested ? State::kWaitingForIdle : State::kServing;
   since_ = clock_->Now();
   host_->SetDraining(requested);
@@ -71,14 +72,20 @@ std::string NodeDrain::Request() const {
 
 absl::Status NodeDrain::ReturnUnits(IncarnationId incarnation) {
   if (waiting() && !host_->Idle() && clock_->Now() - since_ < patience_) return absl::OkStatus();
-  RETURN_IF_ERROR(MoveAllToPool(incarnation));
-  LOG_IF(INFO, waiting()) << "drained: all units are handed back";
+  Returned returned;
+  RETURN_IF_ERROR(MoveAllToPool(incarnation, &returned));
+  if (waiting()) {
+    LogEvent("node.drained", {{"incarnation", incarnation},
+                              {"units", returned.units},
+                              {"skus", returned.skus},
+                              {"seconds", absl::ToDoubleSeconds(clock_->Now() - since_)}});
+  }
   state_ = State::kReturned;
   if (exit_wanted_) host_->ExitAfterDrain();
   return absl::OkStatus();
 }
 
-absl::Status NodeDrain::MoveAllToPool(IncarnationId incarnation) {
+absl::Status NodeDrain::MoveAllToPool(IncarnationId incarnation, Returned* returned) {
   ASSIGN_OR_RETURN(const auto slices, ledger_->ListSlices(incarnation));
   std::vector<storage::QuotaMove> moves;
   QuotaMover mover(ledger_, announcer_);
@@ -89,6 +96,8 @@ absl::Status NodeDrain::MoveAllToPool(IncarnationId incarnation) {
   };
   for (const auto& [sku_id, slice] : slices) {
     if (slice.remaining == 0) continue;
+    ++returned->skus;
+    returned->units += slice.remaining;
     moves.push_back({sku_id, {storage::QuotaDelta{incarnation, -slice.remaining}}, std::nullopt});
     if (moves.size() == static_cast<size_t>(storage::kMaxQuotaBatch)) flush();
   }

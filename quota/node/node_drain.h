@@ -45,7 +45,12 @@ class NodeDrain {
 
   void Heed(storage::IncarnationId incarnation, bool requested, bool exit);
   void Follow(bool requested, bool exit);
-  absl::Status MoveAllToPool(storage::IncarnationId incarnation);
+  struct Returned {
+    int64_t skus = 0;
+    int64_t units = 0;
+  };
+  // Adds what was moved to `*returned`, as the ledger had it right before.
+  absl::Status MoveAllToPool(storage::IncarnationId incarnation, Returned* returned);
 
   storage::StockLedger* const ledger_;
   Announcer* const announcer_;

@@ -47,6 +47,8 @@ void PoolTaker::Send(Question question, const std::string& shard) {
 
 void PoolTaker::Answered(const Question& question, absl::StatusOr<storage::PoolTake> answer) {
   if (!answer.ok()) return Failed(question, answer.status());
+  (answer->taken > 0 ? counts_.taken : counts_.none).Add();
+  counts_.units.Add(answer->taken);
   Slice& slice = *question.slice;
   if (answer->ended) {
     slice.pool_pacing().EndInVain(question.reason, question.units, clock_->Now());
@@ -71,6 +73,7 @@ void PoolTaker::Answered(const Question& question, absl::StatusOr<storage::PoolT
 }
 
 void PoolTaker::Failed(const Question& question, const absl::Status& error) {
+  counts_.failed.Add();
   const absl::Duration pause = storage::FoundLocked(error) ? kLockedPause : absl::ZeroDuration();
   question.slice->pool_pacing().EndInVain(question.reason, question.units, clock_->Now(), pause);
   // Units may have been taken without an answer: then the balancer sees that we lack what we hold, and announces it.

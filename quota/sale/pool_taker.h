@@ -15,10 +15,19 @@
 #include "absl/time/time.h"
 #include "quota/slices/pool_pacing.h"
 #include "quota/slices/slice_table.h"
+#include "storage/base/counter.h"
 #include "storage/books.h"
 #include "storage/clock.h"
 
 namespace tranche::quota {
+
+// How its questions ended.
+struct PoolTakeCounts {
+  Counter taken;   // some units came
+  Counter none;    // the pool had none, or the incarnation has ended
+  Counter failed;  // no answer
+  Counter units;
+};
 
 // Thread-safe. Outlived by its dependencies, and outlives the books' callbacks.
 class PoolTaker {
@@ -36,6 +45,8 @@ class PoolTaker {
 
   // While not accepting, the node wants no units.
   void SetAccepting(bool accepting) { accepting_.store(accepting, std::memory_order_relaxed); }
+
+  const PoolTakeCounts& counts() const { return counts_; }
 
   // How long a SKU that another transaction has locked is not asked for.
   static constexpr absl::Duration kLockedPause = absl::Seconds(1);
@@ -58,6 +69,7 @@ class PoolTaker {
   storage::Books* const books_;
   storage::Clock* const clock_;
   std::atomic<bool> accepting_{true};
+  PoolTakeCounts counts_;
 };
 
 }  // namespace tranche::quota

@@ -119,8 +119,9 @@ class WaitingRoom {
   // Closed: who waits is sent away, and so is who comes.
   void SetOpen(bool open);
 
-  // How many requests wait for units of the SKU.
+  // How many requests wait for units of the SKU; and of any.
   size_t waiting(const std::string& sku_id) const;
+  size_t waiting() const { return size_.load(std::memory_order_relaxed); }
 
  private:
   // By when they came to the room, whichever line they were in first.

@@ -43,6 +43,11 @@ class SliceCounter {
     return true;
   }
 
+  // As last announced.
+  int64_t allotted() const {
+    absl::MutexLock lock(&mutex_);
+    return allotted_;
+  }
   // May be negative, see Apply.
   int64_t free() const { return free_.load(std::memory_order_relaxed); }
   // The version of the last announcement applied; 0 before the first.
@@ -51,7 +56,7 @@ class SliceCounter {
  private:
   std::atomic<int64_t> free_{0};
   std::atomic<int64_t> version_{0};
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   int64_t allotted_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -9,6 +9,7 @@ import sys
 
 import cluster
 from benchmark_cluster import cpu_ms, load, memory_mib, open_sale, run, running_cluster
+from benchmark_metrics import metrics
 from benchmark_verify import verify
 from options import Parser, at_least_one
 
@@ -190,6 +191,7 @@ FIGURES = {
     "expiry": reservation_figure("expiry"),
     "old-rows": reservation_figure("old-rows", "rows"),
     "verify": verify,
+    "metrics": metrics,
 }
 
 

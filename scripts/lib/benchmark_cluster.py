@@ -11,10 +11,10 @@ import cluster
 
 
 @contextlib.contextmanager
-def running_cluster(nodes, balancers=1):
-    """A cluster for one figure: its endpoints, its state and a folder for files."""
+def running_cluster(nodes, balancers=1, node_args=()):
+    """A cluster for one figure: its endpoints, its state and a folder for files. `node_args`: more flags of its nodes."""
     folder = cluster.make_scratch_folder("benchmark")
-    process, state = cluster.start(folder, folder / "state.json", nodes, balancers, keep=False)
+    process, state = cluster.start(folder, folder / "state.json", nodes, balancers, keep=False, node_args=node_args)
     try:
         yield [node["endpoint"] for node in state["nodes"]], state, folder
     finally:

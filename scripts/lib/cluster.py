@@ -77,7 +77,7 @@ def _wait_until_ready(process, state_file, log_file, progress):
     return state
 
 
-def start(folder, state_file, nodes, balancers, keep, progress=lambda seconds: None, workers=1):
+def start(folder, state_file, nodes, balancers, keep, progress=lambda seconds: None, workers=1, node_args=()):
     """Starts a cluster whose files go into `folder` and returns its process and its state when it is ready.
 
     The cluster ends with this process unless `keep`.
@@ -86,6 +86,7 @@ def start(folder, state_file, nodes, balancers, keep, progress=lambda seconds: N
     command = [BIN / "tranche-cluster", "--nodes", nodes, "--balancers", balancers]
     if workers != 1:  # the default; a build from before there were any (a benchmark's baseline) does not know the flag
         command += ["--workers", workers]
+    command += [f"--node-arg={argument}" for argument in node_args]  # in one word: it begins with dashes itself
     with open(log_file, "wb") as log:
         process = subprocess.Popen(
             [str(part) for part in command + ["--dir", folder, "--state", state_file]],

@@ -31,12 +31,14 @@ ROOMS = {
     "server": {
         "(root)": (),  # errors, times
         "process": (),
-        "rpc": ("(root)", "process"),
+        "metrics": ("process",),
+        "rpc": ("(root)", "process", "metrics"),
         "handlers": ("(root)", "process", "rpc"),
         "services": ("(root)", "rpc", "handlers"),
-        "node": ("(root)", "process", "rpc", "handlers", "services"),
-        "worker": ("(root)", "process"),
-        "(main)": ("process", "node", "worker"),
+        "node": ("(root)", "process", "metrics", "rpc", "handlers", "services"),
+        "worker": ("(root)", "process", "metrics"),
+        "balancer": ("process", "metrics"),
+        "(main)": ("process", "metrics", "node", "balancer", "worker"),
     },
     "client": {
         "include": (),
@@ -59,7 +61,14 @@ OWN_ROOM = (
 # Only code that puts a program together may include these; all other code has an interface.
 BEHIND_AN_INTERFACE = {
     # The handlers' calls about shards connect to a database that is no shard of theirs yet.
-    ("storage", "postgres"): (("server", "(main)"), ("server", "process"), ("server", "node"), ("server", "handlers")),
+    ("storage", "postgres"): (
+        ("server", "(main)"),
+        ("server", "process"),
+        ("server", "node"),
+        ("server", "handlers"),
+        ("server", "balancer"),
+        ("server", "metrics"),  # the pools' use
+    ),
     ("quota", "zookeeper"): (("server", "(main)"), ("server", "process")),
 }
 

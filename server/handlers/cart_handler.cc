@@ -8,6 +8,7 @@
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
+#include "storage/base/log_trace.h"
 #include "storage/base/status_macros.h"
 #include "storage/ledger/lifecycle_ledger.h"
 
@@ -23,7 +24,9 @@ absl::StatusOr<ReservationClaim> CheckLine(const v1::CartLine& line, const std::
   if (line.quantity() < 1) {
     return FieldError(v1::ERROR_REASON_QUANTITY_INVALID, field + ".quantity", "must be at least 1");
   }
-  return ReservationClaim{id, line.sku_id(), user_id, line.quantity()};
+  ReservationClaim claim{id, line.sku_id(), user_id, line.quantity()};
+  claim.trace = CurrentTrace();
+  return claim;
 }
 
 }  // namespace
@@ -54,18 +57,24 @@ absl::StatusOr<std::vector<ReservationClaim>> CheckCart(const v1::CreateReservat
 
 void CartHandler::Create(const v1::CreateReservationsRequest& request, absl::Time deadline, Done done) {
   absl::StatusOr<std::vector<ReservationClaim>> claims = CheckCart(request);
-  if (!claims.ok()) return done(claims.status());
+  if (!claims.ok()) {
+    outcomes_.Refused(claims.status());
+    return done(claims.status());
+  }
   if (!serving_.load(std::memory_order_acquire)) {
+    outcomes_.Refused(storage::Refusal::kExhaustedHere);
     return done(RefusalError({.refusal = storage::Refusal::kExhaustedHere}));
   }
   sell_(*std::move(claims), deadline, request.may_exist(),
         [this, done = std::move(done)](quota::CartSale sale) mutable {
           if (const auto* refused = std::get_if<quota::CartRefused>(&sale)) {
+            outcomes_.Refused(refused->refused.refusal);
             absl::Status error = RefusalError(refused->refused, refused->sku_id);
             if (refused->reservation_id.has_value()) error = WithReservationId(error, *refused->reservation_id);
             return done(std::move(error));
           }
           const auto& sold = std::get<quota::CartSold>(sale);
+          outcomes_.Done(sold.replayed ? kReplayed : kCreated);
           v1::CreateReservationsResponse response;
           for (const storage::Reservation& reservation : sold.reservations) {
             Fill(reservation, clock_->Now(), response.add_reservations());

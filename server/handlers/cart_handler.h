@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "quota/sale/sale_result.h"
+#include "server/handlers/outcome_counts.h"
 #include "storage/clock.h"
 #include "tranche/v1/reservation_service.pb.h"
 
@@ -40,10 +41,16 @@ class CartHandler {
   // Until this is called, every cart is answered as if this node had no units, so callers go elsewhere.
   void StartServing() { serving_.store(true, std::memory_order_release); }
 
+  // Of every Create.
+  const OutcomeCounts& outcomes() const { return outcomes_; }
+
  private:
+  enum Outcome : size_t { kCreated, kReplayed };
+
   const Sell sell_;
   storage::Clock* const clock_;
   std::atomic<bool> serving_{false};
+  OutcomeCounts outcomes_{{"created", "replayed"}};
 };
 
 }  // namespace tranche::server

@@ -23,8 +23,27 @@ absl::Status ChangeHandler::Admit() const {
   return RefusalError({.refusal = Refusal::kDraining});
 }
 
+ChangeHandler::Outcome ChangeHandler::OutcomeOf(const v1::ConfirmReservationResponse& response) {
+  if (response.replayed()) return kReplayed;
+  if (response.outcome() == v1::CONFIRM_OUTCOME_REBOOKED) return kRebooked;
+  return response.outcome() == v1::CONFIRM_OUTCOME_PAID_UNFULFILLED ? kPaidUnfulfilled : kDone;
+}
+
+template <typename Response>
+ChangeHandler::Done<Response> ChangeHandler::Counting(OutcomeCounts* outcomes, Done<Response> done) {
+  return [outcomes, done = std::move(done)](absl::StatusOr<Response> answer) mutable {
+    if (answer.ok()) {
+      outcomes->Done(OutcomeOf(*answer));
+    } else {
+      outcomes->Refused(answer.status());
+    }
+    done(std::move(answer));
+  };
+}
+
 void ChangeHandler::Confirm(const v1::ConfirmReservationRequest& request, absl::Time deadline,
                             Done<v1::ConfirmReservationResponse> done) {
+  done = Counting(&confirmed_, std::move(done));
   const absl::StatusOr<storage::Payment> payment = ToChange(request);
   if (!payment.ok()) return done(payment.status());
   if (absl::Status admitted = Admit(); !admitted.ok()) return done(admitted);
@@ -87,6 +106,7 @@ absl::StatusOr<v1::ConfirmReservationResponse> ChangeHandler::Confirmed(const st
 
 void ChangeHandler::Cancel(const v1::CancelReservationRequest& request, absl::Time deadline,
                            Done<v1::CancelReservationResponse> done) {
+  done = Counting(&cancelled_, std::move(done));
   const absl::StatusOr<storage::Cancellation> cancellation = ToChange(request);
   if (!cancellation.ok()) return done(cancellation.status());
   if (absl::Status admitted = Admit(); !admitted.ok()) return done(admitted);
@@ -98,6 +118,7 @@ void ChangeHandler::Cancel(const v1::CancelReservationRequest& request, absl::Ti
 
 void ChangeHandler::Extend(const v1::ExtendReservationRequest& request, absl::Time deadline,
                            Done<v1::ExtendReservationResponse> done) {
+  done = Counting(&extended_, std::move(done));
   const absl::StatusOr<storage::Extension> extension = ToChange(request);
   if (!extension.ok()) return done(extension.status());
   if (absl::Status admitted = Admit(); !admitted.ok()) return done(admitted);

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "quota/slices/slice_table.h"
+#include "server/handlers/outcome_counts.h"
 #include "storage/books.h"
 #include "storage/clock.h"
 #include "storage/ledger/lifecycle_ledger.h"
@@ -36,10 +37,27 @@ class ChangeHandler {
   void Extend(const v1::ExtendReservationRequest& request, absl::Time deadline,
               Done<v1::ExtendReservationResponse> done);
 
+  // Of every call of each.
+  const OutcomeCounts& confirmed() const { return confirmed_; }
+  const OutcomeCounts& cancelled() const { return cancelled_; }
+  const OutcomeCounts& extended() const { return extended_; }
+
   // While not accepting, every call is answered with DRAINING: another node can serve it.
   void SetAccepting(bool accepting) { accepting_.store(accepting, std::memory_order_relaxed); }
 
  private:
+  // The numbers of the words of the outcomes below; kRebooked and kPaidUnfulfilled only of confirmations.
+  enum Outcome : size_t { kDone, kReplayed, kRebooked, kPaidUnfulfilled };
+
+  static Outcome OutcomeOf(const v1::ConfirmReservationResponse& response);
+  template <typename Response>
+  static Outcome OutcomeOf(const Response& response) {
+    return response.replayed() ? kReplayed : kDone;
+  }
+  // Counts the answer, then passes it on.
+  template <typename Response>
+  static Done<Response> Counting(OutcomeCounts* outcomes, Done<Response> done);
+
   absl::Status Admit() const;
   void Apply(const std::string& sku_id, storage::Change change, absl::Time deadline, storage::ChangeDone done);
   void ConfirmLate(storage::Payment payment, absl::Time deadline, const std::string& sku_id,
@@ -53,6 +71,9 @@ class ChangeHandler {
   const quota::SliceTable* const slices_;
   storage::Clock* const clock_;
   std::atomic<bool> accepting_{true};
+  OutcomeCounts confirmed_{{"confirmed", "replayed", "rebooked", "paid_unfulfilled"}};
+  OutcomeCounts cancelled_{{"cancelled", "replayed"}};
+  OutcomeCounts extended_{{"extended", "replayed"}};
 };
 
 }  // namespace tranche::server

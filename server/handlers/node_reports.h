@@ -1,10 +1,12 @@
-// What the nodes last reported about one SKU.
+// What the nodes last reported, all of it or about one SKU.
 #pragma once
 
 #include <map>
 #include <optional>
 #include <string>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "quota/coordination/coordination.h"
@@ -23,7 +25,12 @@ struct NodeReportOf {
 
 using NodeReports = std::map<storage::IncarnationId, NodeReportOf>;
 
-// The nodes that have a report. Reads a few at a time: a report may be as large as a znode can be.
+// Calls back with each node's report. Reads a few at a time: a report may be as large as a znode can be.
+absl::Status ForEachReport(
+    quota::Coordination& session,
+    absl::FunctionRef<void(storage::IncarnationId incarnation, const internal::v1::DemandReport& report)> take);
+
+// The nodes that have a report.
 absl::StatusOr<NodeReports> ReadNodeReports(quota::Coordination& session, const std::string& sku_id);
 
 }  // namespace tranche::server

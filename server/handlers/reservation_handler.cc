@@ -9,6 +9,7 @@
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
+#include "storage/base/log_trace.h"
 #include "storage/base/status_macros.h"
 
 namespace tranche::server {
@@ -26,8 +27,8 @@ absl::StatusOr<storage::ReservationClaim> CheckClaim(const v1::CreateReservation
   RETURN_IF_ERROR(CheckBuyer(request.user_id()));
   if (request.quantity() < 1) return FieldError(v1::ERROR_REASON_QUANTITY_INVALID, "quantity", "must be at least 1");
   RETURN_IF_ERROR(CheckOrderReference(request.order_reference()));
-  return storage::ReservationClaim{id, request.sku_id(), request.user_id(), request.quantity(),
-                                   request.order_reference()};
+  return storage::ReservationClaim{
+      id, request.sku_id(), request.user_id(), request.quantity(), request.order_reference(), CurrentTrace()};
 }
 
 }  // namespace
@@ -37,19 +38,26 @@ ReservationHandler::ReservationHandler(Sell sell, storage::Books* books, storage
 
 void ReservationHandler::Create(const v1::CreateReservationRequest& request, absl::Time deadline, CreateDone done) {
   absl::StatusOr<storage::ReservationClaim> claim = CheckClaim(request);
-  if (!claim.ok()) return done(claim.status());
+  if (!claim.ok()) {
+    outcomes_.Refused(claim.status());
+    return done(claim.status());
+  }
   if (!serving_.load(std::memory_order_acquire)) {
+    outcomes_.Refused(storage::Refusal::kExhaustedHere);
     return done(RefusalError({.refusal = storage::Refusal::kExhaustedHere}, request.sku_id()));
   }
   const Uuid id = claim->reservation_id;
   sell_(*std::move(claim), deadline, request.may_exist(),
-        [id, sku_id = request.sku_id(), done = std::move(done)](quota::SaleResult result) mutable {
+        [this, id, sku_id = request.sku_id(), done = std::move(done)](quota::SaleResult result) mutable {
           if (const auto* refused = std::get_if<quota::Refused>(&result)) {
+            outcomes_.Refused(refused->refusal);
             absl::Status error = RefusalError(*refused, sku_id);
             const bool reused = refused->refusal == storage::Refusal::kReservationIdReused;
             return done(reused ? WithReservationId(error, id) : std::move(error));
           }
-          done(std::get<quota::Sold>(std::move(result)));
+          auto sold = std::get<quota::Sold>(std::move(result));
+          outcomes_.Done(sold.replayed ? kReplayed : kCreated);
+          done(std::move(sold));
         });
 }
 

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "quota/sale/sale_result.h"
+#include "server/handlers/outcome_counts.h"
 #include "storage/books.h"
 #include "storage/clock.h"
 #include "storage/ledger/reservation_ledger.h"
@@ -39,14 +40,20 @@ class ReservationHandler {
   // Until this is called, every Create is answered as if this node had no units, so callers go elsewhere.
   void StartServing() { serving_.store(true, std::memory_order_release); }
 
+  // Of every Create.
+  const OutcomeCounts& outcomes() const { return outcomes_; }
+
   // A claim as a message, with the time that is left of its hold.
   void Fill(const storage::Reservation& reservation, v1::Reservation* message) const;
 
  private:
+  enum Outcome : size_t { kCreated, kReplayed };
+
   const Sell sell_;
   storage::Books* const books_;
   storage::Clock* const clock_;
   std::atomic<bool> serving_{false};
+  OutcomeCounts outcomes_{{"created", "replayed"}};
 };
 
 }  // namespace tranche::server

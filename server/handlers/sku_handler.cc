@@ -42,6 +42,10 @@ absl::StatusOr<v1::ListSkusResponse> SkuHandler::List(const v1::ListSkusRequest&
     }
     *response.add_skus() = ToMessage(sku, clock_->Now());
   }
+  if (count_holds_) {
+    AddHolds(count_holds_,
+             std::vector<v1::Sku*>(response.mutable_skus()->pointer_begin(), response.mutable_skus()->pointer_end()));
+  }
   return response;
 }
 
@@ -51,6 +55,7 @@ absl::StatusOr<v1::GetSkuResponse> SkuHandler::Get(const v1::GetSkuRequest& requ
   if (!sku.ok()) return LedgerError(sku.status(), request.sku_id(), Repeatable::kYes);
   v1::GetSkuResponse response;
   *response.mutable_sku() = ToMessage(*sku, clock_->Now());
+  if (count_holds_) AddHolds(count_holds_, {response.mutable_sku()});
   return response;
 }
 

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "quota/coordination/announcer.h"
+#include "server/handlers/reserved_units.h"
 #include "storage/clock.h"
 #include "storage/ledger/sku_ledger.h"
 #include "tranche/v1/admin_service.pb.h"
@@ -13,9 +15,10 @@ namespace tranche::server {
 
 class SkuHandler {
  public:
-  // `clock` decides what state a SKU is in.
-  SkuHandler(storage::SkuLedger* ledger, quota::Announcer* announcer, storage::Clock* clock)
-      : ledger_(ledger), announcer_(announcer), clock_(clock) {}
+  // `clock` decides what state a SKU is in. Without `count_holds`, it is not told how reserved units divide.
+  SkuHandler(storage::SkuLedger* ledger, quota::Announcer* announcer, storage::Clock* clock,
+             CountHoldsAt count_holds = nullptr)
+      : ledger_(ledger), announcer_(announcer), clock_(clock), count_holds_(std::move(count_holds)) {}
 
   absl::StatusOr<v1::CreateSkuResponse> Create(const v1::CreateSkuRequest& request, const storage::Actor& actor);
   absl::StatusOr<v1::ListSkusResponse> List(const v1::ListSkusRequest& request);
@@ -26,6 +29,7 @@ class SkuHandler {
   storage::SkuLedger* const ledger_;
   quota::Announcer* const announcer_;
   storage::Clock* const clock_;
+  const CountHoldsAt count_holds_;
 };
 
 // Announces the SKU as the ledger has it now. A failure is only logged: the balancer repairs it.

@@ -14,8 +14,7 @@ void MetricSet::AddGauge(absl::string_view name, absl::string_view help, double 
 
 void MetricSet::AddHistogram(absl::string_view name, absl::string_view help, const HistogramValues& values,
                              const MetricLabels& labels) {
-  prometheus::ClientMetric::Histogram& histogram =
-      Add(name, help, prometheus::MetricType::Histogram, labels).histogram;
+  prometheus::ClientMetric::Histogram& histogram = Add(name, help, prometheus::MetricType::Histogram, labels).histogram;
   std::uint64_t count = 0;
   for (size_t i = 0; i < values.bounds.size(); ++i) {
     count += static_cast<std::uint64_t>(values.counts[i]);

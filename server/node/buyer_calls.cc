@@ -21,9 +21,14 @@ CallDeadlines ToDeadlines(const ServerOptions& options) {
   return deadlines;
 }
 
-CallFrame FrameOf(const ServerOptions& options, OpenCalls* open_calls, AnswerBudget* answers) {
-  return {
-      .clock = storage::Clock::Real(), .deadlines = ToDeadlines(options), .open_calls = open_calls, .answers = answers};
+CallFrame FrameOf(const ServerOptions& options, OpenCalls* open_calls, CallMetrics* metrics, AnswerBudget* answers,
+                  AccessLog* access_log) {
+  return {.clock = storage::Clock::Real(),
+          .deadlines = ToDeadlines(options),
+          .open_calls = open_calls,
+          .metrics = metrics,
+          .answers = answers,
+          .access_log = access_log};
 }
 
 WatchHubOptions ToWatchOptions(const ServerOptions& options) {
@@ -49,7 +54,7 @@ ReservationStreamOptions ToStreamOptions(const ServerOptions& options) {
 }  // namespace
 
 BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger,
-                       NodeSale* sale)
+                       NodeSale* sale, CallMetrics* metrics, AccessLog* access_log)
     : reservations_(
           [sale](storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done) {
             sale->seller().Sell(std::move(claim), deadline, may_exist, std::move(done));
@@ -70,8 +75,8 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
                storage::Clock::Real()),
       open_calls_(storage::Clock::Real(), absl::Milliseconds(options.max_deadline_ms)),
       answers_(AnswerLimitsOf(options), storage::Clock::Real()),
-      service_(handlers(), FrameOf(options, &open_calls_, &answers_), ToStreamOptions(options)),
-      catalog_service_(MakeCatalogService(&catalog_, FrameOf(options, &open_calls_, &answers_))),
+      service_(handlers(), FrameOf(options, &open_calls_, metrics, &answers_, access_log), ToStreamOptions(options)),
+      catalog_service_(MakeCatalogService(&catalog_, FrameOf(options, &open_calls_, metrics, &answers_, access_log))),
       check_streams_task_(std::min(kCheckStreams, absl::Milliseconds(options.unread_timeout_ms) / 4),
                           [this] { service_.CheckStreams(); }) {}
 

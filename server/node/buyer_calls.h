@@ -18,7 +18,9 @@
 #include "server/node/node_sale.h"
 #include "server/process/options.h"
 #include "server/process/periodic_task.h"
+#include "server/rpc/access_log.h"
 #include "server/rpc/answer_budget.h"
+#include "server/rpc/call_metrics.h"
 #include "server/rpc/open_calls.h"
 #include "server/services/reservation_service.h"
 
@@ -27,12 +29,18 @@ namespace tranche::server {
 // Thread-safe, except for ending. Outlived by its dependencies.
 class BuyerCalls {
  public:
-  BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger, NodeSale* sale);
+  // `metrics` may be null: then calls are not counted by method; so may `access_log`: then they have no lines.
+  BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger, NodeSale* sale,
+             CallMetrics* metrics, AccessLog* access_log);
 
   std::vector<grpc::Service*> services() { return {service_.service(), catalog_service_.get()}; }
   OpenCalls& open_calls() { return open_calls_; }
   // For operators' changes of reservations, which are the same ones.
   ReservationHandlers handlers() { return {&reservations_, &carts_, &changes_, &lists_, &watch_hub_}; }
+  ReservationServiceImpl& streams() { return service_; }
+  const OutcomeCounts& claims() const { return reservations_.outcomes(); }
+  const OutcomeCounts& carts() const { return carts_.outcomes(); }
+  const ChangeHandler& changes() const { return changes_; }
 
   // Until this is called, claims and carts are answered as if this node had no units, so callers go elsewhere.
   void StartServing();

@@ -14,6 +14,7 @@
 #include "quota/node/node_host.h"
 #include "server/node/buyer_calls.h"
 #include "server/node/node_ledger.h"
+#include "server/node/node_metrics.h"
 #include "server/node/node_sale.h"
 #include "server/node/operator_calls.h"
 #include "server/process/backends.h"
@@ -23,8 +24,10 @@
 #include "server/process/listener_probe.h"
 #include "server/process/periodic_task.h"
 #include "server/process/stop_request.h"
+#include "server/rpc/access_log.h"
 #include "server/rpc/grpc_server.h"
 #include "storage/base/address.h"
+#include "storage/base/log_identity.h"
 #include "storage/base/status_macros.h"
 
 namespace tranche::server {
@@ -58,6 +61,11 @@ quota::NodeAgentOptions ToAgentOptions(const ServerOptions& options, int port) {
   return agent;
 }
 
+std::unique_ptr<AccessLog> MakeAccessLog(const ServerOptions& options) {
+  if (options.access_log == AccessLogMode::kOff) return nullptr;
+  return std::make_unique<AccessLog>(options.access_log, options.access_log_sample, storage::Clock::Real());
+}
+
 }  // namespace
 
 // In the order of their dependencies, so that they are destroyed in the opposite one.
@@ -68,13 +76,17 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         ledger_(options, [this](storage::IncarnationId id) { slices_.NoteIncarnationEnded(id); }),
         connector_(ToZookeeperOptions(options.backends)),
         sale_(options, &slices_, ledger_.books()),
-        buyer_calls_(options, &slices_, &ledger_, &sale_),
-        operator_calls_(options, &ledger_, this, buyer_calls_.handlers(), &slices_) {}
+        access_log_(MakeAccessLog(options)),
+        call_metrics_(options.metrics.listen.empty() ? nullptr : std::make_unique<CallMetrics>(storage::Clock::Real())),
+        buyer_calls_(options, &slices_, &ledger_, &sale_, call_metrics_.get(), access_log_.get()),
+        operator_calls_(options, &ledger_, this, buyer_calls_.handlers(), &slices_, call_metrics_.get(),
+                        access_log_.get()) {}
 
   ~Parts() override {
     NoteStopping();
     ledger_.GiveUpAfter(absl::ZeroDuration());
     if (grpc_.server != nullptr) EndCalls(absl::ZeroDuration());
+    metrics_.reset();
     std::unique_ptr<quota::NodeAgent> agent;
     {
       absl::MutexLock lock(&mutex_);
@@ -86,6 +98,8 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   }
 
   absl::Status Start(const ServerOptions& options) {
+    // First, so that a supervisor hears that the process lives while it waits for others.
+    if (!options.metrics.listen.empty()) RETURN_IF_ERROR(StartMetrics(options.metrics));
     RETURN_IF_ERROR(ledger_.Start(options.backends));
     RETURN_IF_ERROR(StartCalls(options));
     RETURN_IF_ERROR(StartAgent(options));
@@ -135,6 +149,18 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   }
 
  private:
+  absl::Status StartMetrics(const MetricsOptions& options) {
+    ASSIGN_OR_RETURN(metrics_, NodeMetrics::Start(options, {.slices = &slices_,
+                                                            .ledger = &ledger_,
+                                                            .sale = &sale_,
+                                                            .buyer_calls = &buyer_calls_,
+                                                            .operator_calls = &operator_calls_,
+                                                            .calls = call_metrics_.get(),
+                                                            .agent = [this] { return Agent(); },
+                                                            .health = [this] { return Health(); }}));
+    return absl::OkStatus();
+  }
+
   absl::Status StartCalls(const ServerOptions& options) {
     std::vector<grpc::Service*> services = buyer_calls_.services();
     if (options.admin) services.push_back(operator_calls_.service());
@@ -165,9 +191,11 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   }
 
   absl::Status StartAgent(const ServerOptions& options) {
+    const quota::NodeAgentOptions agent_options = ToAgentOptions(options, grpc_.port);
+    SetLogNode(agent_options.node_name);
     auto agent = std::make_unique<quota::NodeAgent>(
         &connector_, &ledger_.stock(), &slices_, this, storage::Clock::Real(),
-        [this](const std::string& sku_id) { return sale_.waiting(sku_id); }, ToAgentOptions(options, grpc_.port));
+        [this](const std::string& sku_id) { return sale_.waiting(sku_id); }, agent_options);
     if (absl::Status started = agent->Start(); !started.ok()) return ZookeeperStartError(started, options.backends);
     absl::MutexLock lock(&mutex_);
     agent_ = std::move(agent);
@@ -183,8 +211,21 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   void UpdateHealth() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (grpc_.server == nullptr) return;
     // Operators are answered all the time; a drained node is undrained by one of them.
-    grpc_.SetServing(/*buyers=*/serving_ && !draining_ && !stopping_ && !overdue_ && !not_reachable_,
-                     /*operators=*/!stopping_);
+    grpc_.SetServing(/*buyers=*/WhyNotServing().empty(), /*operators=*/!stopping_);
+  }
+
+  // "" while buyers are served.
+  std::string WhyNotServing() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (stopping_) return "this node ends";
+    if (not_reachable_) return "nobody can connect to this node any more";
+    if (draining_) return "this node is drained";
+    if (!serving_) return "this node has not begun to serve";
+    return overdue_ ? "calls are overdue" : "";
+  }
+
+  NodeHealth Health() {
+    absl::MutexLock lock(&mutex_);
+    return {.why_not_serving = WhyNotServing(), .draining = draining_ || stopping_};
   }
 
   void CheckCalls() {
@@ -232,6 +273,8 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     ledger_.RefuseWaiting();
     grpc_.server->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
     grpc_.server.reset();
+    // It looks at what ends from here on.
+    metrics_.reset();
     // Nobody waits any more, so nothing below uses the executors.
     sale_.StopTasks();
     buyer_calls_.StopThreads();
@@ -249,6 +292,8 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   NodeLedger ledger_;
   quota::ZookeeperConnector connector_;
   NodeSale sale_;
+  const std::unique_ptr<AccessLog> access_log_;      // null: off
+  const std::unique_ptr<CallMetrics> call_metrics_;  // null if nobody is shown them
   BuyerCalls buyer_calls_;
   OperatorCalls operator_calls_;
 
@@ -267,6 +312,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   // Last: they use the others.
   std::unique_ptr<PeriodicTask> check_calls_task_;
   std::unique_ptr<PeriodicTask> probe_task_;
+  std::unique_ptr<NodeMetrics> metrics_;
 };
 
 FrontNode::FrontNode(const ServerOptions& options, EndRequested end_requested)

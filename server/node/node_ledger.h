@@ -1,6 +1,7 @@
 // A front node's access to the ledger: its shards, the books over them, and the shutdown of calls that hang there.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
@@ -48,6 +49,10 @@ class NodeLedger {
   // The first `limit` SKUs after the id, for callers that must not block; see SkuLedger::ListSkus.
   void ListSkus(const std::string& after, int limit,
                 absl::AnyInvocable<void(absl::StatusOr<std::vector<storage::Sku>>)> done);
+
+  // Calls that wait for one of the threads that all shards share. Not after StopExecutors.
+  size_t queued_late_payments() const { return late_payment_executor_->queued(); }
+  size_t queued_lists() const { return list_executor_->queued(); }
 
   // Is no claim and no change waiting or under way?
   bool Idle() const;

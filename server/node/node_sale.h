@@ -1,6 +1,7 @@
 // The selling parts of a front node: the sellers, and where their requests wait.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -26,6 +27,10 @@ class NodeSale {
   quota::CartSeller& carts() { return carts_; }
   // How many requests wait for units of the SKU.
   int64_t waiting(const std::string& sku_id) const { return static_cast<int64_t>(room_.waiting(sku_id)); }
+
+  // How many requests wait for units of any SKU.
+  size_t waiting() const { return room_.waiting(); }
+  const quota::PoolTakeCounts& pool_takes() const { return pools_.counts(); }
 
   // While not accepting, claims and carts are refused with kDraining, and so are requests that wait for units.
   void SetAccepting(bool accepting);

@@ -14,6 +14,11 @@ namespace {
 // Admin calls are few and may be slow; they share only the database with sales.
 constexpr int kAdminThreads = 2;
 constexpr int kAdminQueue = 64;
+// Status calls do not wait behind others: those may all hang at a database. They ask in less than a second.
+constexpr int kStatusThreads = 2;
+constexpr int kStatusQueue = 16;
+// Questions to ZooKeeper for the status and for the traffic, and one to the ledger.
+constexpr int kLookThreads = 3;
 // Per shard, while a SKU moves.
 constexpr int kMoveConnections = 2;
 
@@ -43,6 +48,15 @@ ClusterHandler::Shards SettingsOf(NodeLedger* ledger) {
   };
 }
 
+CountHoldsAt HoldsOf(NodeLedger* ledger) {
+  return [ledger](const std::string& shard,
+                  absl::Span<const std::string> sku_ids) -> absl::StatusOr<std::vector<storage::SkuHolds>> {
+    const auto backend = ledger->shards().Find(shard);
+    if (backend == nullptr) return absl::NotFoundError("no such shard");
+    return backend->health->CountHolds(sku_ids);
+  };
+}
+
 storage::PoolOptions MovePool(const ServerOptions& options, const std::string& dsn) {
   storage::PoolOptions pool = ToPoolOptions(options.backends, "tranched-move", kMoveConnections);
   pool.dsn = dsn;
@@ -52,10 +66,11 @@ storage::PoolOptions MovePool(const ServerOptions& options, const std::string& d
 }  // namespace
 
 OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
-                             const ReservationHandlers& reservations, const quota::SliceTable* slices)
+                             const ReservationHandlers& reservations, const quota::SliceTable* slices,
+                             CallMetrics* metrics, AccessLog* access_log)
     : announcer_(sessions),
       mover_(&ledger->stock(), &announcer_),
-      skus_(&ledger->stock(), &announcer_, storage::Clock::Real()),
+      skus_(&ledger->stock(), &announcer_, storage::Clock::Real(), HoldsOf(ledger)),
       sku_changes_(&ledger->stock(), &announcer_, storage::Clock::Real()),
       stock_(&ledger->stock(), &announcer_, storage::Clock::Real()),
       quota_(&ledger->stock(), &mover_, sessions, storage::Clock::Real()),
@@ -72,10 +87,14 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
       cluster_(SettingsOf(ledger)),
       reservations_(reservations.reservation, reservations.cart, reservations.change, LogOfSku(ledger, slices),
                     storage::Clock::Real()),
+      looks_(std::make_unique<storage::BoundedExecutor>(kLookThreads, kLookThreads)),
+      status_(&ledger->shards(), sessions, looks_.get(), storage::Clock::Real()),
+      traffic_(&ledger->stock(), sessions, looks_.get(), storage::Clock::Real()),
       answers_(AnswerLimitsOf(options), storage::Clock::Real()),
       exports_(AnswerLimitsOf(options), storage::Clock::Real()),
       executor_(std::make_unique<storage::BoundedExecutor>(kAdminThreads, kAdminQueue)),
       move_executor_(std::make_unique<storage::BoundedExecutor>(1, 1)),
+      status_executor_(std::make_unique<storage::BoundedExecutor>(kStatusThreads, kStatusQueue)),
       service_(MakeAdminService({.sku = &skus_,
                                  .sku_change = &sku_changes_,
                                  .stock = &stock_,
@@ -89,14 +108,21 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                                  .preview = &previews_,
                                  .shard = &shards_,
                                  .cluster = &cluster_,
-                                 .reservations = &reservations_},
+                                 .reservations = &reservations_,
+                                 .status = &status_,
+                                 .traffic = &traffic_},
                                 {.clock = storage::Clock::Real(),
+                                 .metrics = metrics,
                                  .answers = &answers_,
                                  .exports = &exports_,
+                                 .access_log = access_log,
                                  .admin_executor = executor_.get(),
-                                 .move_executor = move_executor_.get()})) {}
+                                 .move_executor = move_executor_.get(),
+                                 .status_executor = status_executor_.get()})) {}
 
 void OperatorCalls::StopThreads() {
+  status_executor_.reset();
+  looks_.reset();
   move_executor_.reset();
   executor_.reset();
 }

@@ -3,6 +3,7 @@
 
 #include <grpcpp/impl/service_type.h>
 
+#include <cstddef>
 #include <memory>
 
 #include "quota/coordination/announcer.h"
@@ -20,11 +21,15 @@
 #include "server/handlers/shard_handler.h"
 #include "server/handlers/sku_change_handler.h"
 #include "server/handlers/sku_handler.h"
+#include "server/handlers/status_handler.h"
 #include "server/handlers/stock_handler.h"
+#include "server/handlers/traffic_handler.h"
 #include "server/handlers/verify_handler.h"
 #include "server/node/node_ledger.h"
 #include "server/process/options.h"
+#include "server/rpc/access_log.h"
 #include "server/rpc/answer_budget.h"
+#include "server/rpc/call_metrics.h"
 #include "server/services/reservation_service.h"
 #include "storage/bounded_executor.h"
 
@@ -33,11 +38,17 @@ namespace tranche::server {
 // Thread-safe, except for ending. Outlived by its dependencies.
 class OperatorCalls {
  public:
-  // `reservations` are the handlers of buyers' calls, `slices` tell which shard a SKU is believed to be on.
+  // `reservations` are the handlers of buyers' calls, `slices` tell which shard a SKU is believed to be on. `metrics`
+  // may be null: then calls are not counted by method; so may `access_log`: then they have no lines.
   OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
-                const ReservationHandlers& reservations, const quota::SliceTable* slices);
+                const ReservationHandlers& reservations, const quota::SliceTable* slices, CallMetrics* metrics,
+                AccessLog* access_log);
 
   grpc::Service* service() { return service_.get(); }
+
+  // Calls that wait for a thread. Not after StopThreads.
+  size_t queued() const { return executor_->queued(); }
+  size_t queued_moves() const { return move_executor_->queued(); }
 
   // Ends the threads; what is queued still runs. Call it when no call is under way any more.
   void StopThreads();
@@ -59,10 +70,14 @@ class OperatorCalls {
   ShardHandler shards_;
   ClusterHandler cluster_;
   AuditedChangeHandler reservations_;
+  std::unique_ptr<storage::BoundedExecutor> looks_;  // for questions of the next two
+  StatusHandler status_;
+  TrafficHandler traffic_;
   AnswerBudget answers_;
   AnswerBudget exports_;
   std::unique_ptr<storage::BoundedExecutor> executor_;
   std::unique_ptr<storage::BoundedExecutor> move_executor_;
+  std::unique_ptr<storage::BoundedExecutor> status_executor_;
   std::unique_ptr<grpc::Service> service_;
 };
 

@@ -2,11 +2,13 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <map>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "server/process/dsn.h"
 #include "storage/base/address.h"
@@ -97,6 +99,25 @@ class Parser {
     return option->default_str(*value ? "on" : "off");
   }
 
+  // One of the words.
+  template <typename T>
+  CLI::Option* AddChoice(const std::string& flag, T* value, const std::map<std::string, T>& words,
+                         const std::string& help) {
+    std::string type, at_first;
+    for (const auto& [word, meaning] : words) {
+      absl::StrAppend(&type, type.empty() ? "" : "|", word);
+      if (meaning == *value) at_first = word;
+    }
+    // CLI11 reads a value of an enumeration from its number.
+    const auto to_number = [words, type](std::string& text) {
+      const auto found = words.find(text);
+      if (found == words.end()) return absl::StrCat("must be ", absl::StrReplaceAll(type, {{"|", " or "}}));
+      text = absl::StrCat(static_cast<int>(found->second));
+      return std::string();
+    };
+    return Add(flag, value, type, help)->transform(CLI::Validator(to_number, "", ""))->default_str(at_first);
+  }
+
   // May be given several times; in the environment and in the file separated by spaces.
   CLI::Option* AddList(const std::string& flag, std::vector<std::string>* values, const std::string& type,
                        const std::string& help) {
@@ -169,6 +190,22 @@ void AddPatience(Parser& parser, BackendOptions* options) {
                    "How long to wait at start for the servers behind before giving up");
 }
 
+void AddLogFormat(Parser& parser, LogFormat* format) {
+  parser.Group("Log");
+  parser.AddChoice<LogFormat>("log-format", format, {{"json", LogFormat::kJson}, {"text", LogFormat::kText}},
+                              "How the lines on stderr look: for people, or one JSON object a line");
+}
+
+void AddLog(Parser& parser, ServerOptions* options) {
+  AddLogFormat(parser, &options->log_format);
+  parser.AddChoice<AccessLogMode>(
+      "access-log", &options->access_log,
+      {{"all", AccessLogMode::kAll}, {"errors", AccessLogMode::kErrors}, {"off", AccessLogMode::kOff}},
+      "Which calls have a line in the log: none, those that are not answered with OK, or all; at most 1,000 a second");
+  parser.AddNumber("access-log-sample", &options->access_log_sample, 1, 1000000, "N",
+                   "Of these, log one in N; internal errors always");
+}
+
 void AddBackends(Parser& parser, BackendOptions* options) {
   parser.Group("Servers behind");
   AddPostgres(parser, &options->postgres);
@@ -181,6 +218,17 @@ void AddBackends(Parser& parser, BackendOptions* options) {
   parser.AddNumber("zookeeper-session-timeout-ms", &options->zookeeper_session_timeout_ms, 500, 120000, "MS",
                    "How long this process may be silent before ZooKeeper declares it gone and its units go to others");
   AddPatience(parser, options);
+}
+
+void AddMetrics(Parser& parser, MetricsOptions* options) {
+  parser.Group("Metrics");
+  parser
+      .Add("metrics-listen", &options->listen, "HOST:PORT",
+           "Where to serve /metrics, /livez and /readyz over HTTP, to everybody who can connect; port 0 takes a free "
+           "one "
+           "[default: nowhere]")
+      ->check(CheckAddress, "");
+  parser.Add("metrics-port-file", &options->port_file, "FILE", "Write the port of --metrics-listen into this file");
 }
 
 void AddListening(Parser& parser, ServerOptions* options) {
@@ -333,6 +381,10 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
   AddSelling(parser, options);
   AddStreams(parser, options);
   AddLimits(parser, options);
+  AddLog(parser, options);
+  AddMetrics(parser, &options->metrics);
+  parser.AddNumber("metrics-skus", &options->metrics.skus, 0, 1000, "N",
+                   "SKUs with series of their own: those with the most traffic; the others are summed as \"other\"");
   return parser.Parse(argc, argv, out, err);
 }
 
@@ -351,6 +403,8 @@ std::optional<int> ParseBalancerOptions(int argc, const char* const* argv, Balan
   parser.AddSwitch("probe-nodes", &options->probe_nodes,
                    "Keep a TCP connection to each front node's --advertise address while leading, so that a dead "
                    "process's units go to others at once; off: when its ZooKeeper session ends");
+  AddLogFormat(parser, &options->log_format);
+  AddMetrics(parser, &options->metrics);
   return parser.Parse(argc, argv, out, err);
 }
 
@@ -372,6 +426,8 @@ std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerP
   std::vector<std::string> secret_files;
   AddSinks(parser, options, &sinks, &secret_files);
   AddRetention(parser, options);
+  AddLogFormat(parser, &options->log_format);
+  AddMetrics(parser, &options->metrics);
   parser.Footer(kWorkerFooter);
   if (const std::optional<int> done = parser.Parse(argc, argv, out, err)) return done;
   absl::StatusOr<std::vector<SinkSpec>> specs = ParseSinks(sinks, secret_files);

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "server/process/log_format.h"
+#include "server/process/metrics_options.h"
 #include "server/process/sink_spec.h"
 
 namespace tranche::server {
@@ -22,8 +24,15 @@ struct BackendOptions {
   int startup_timeout_ms = 15000;
 };
 
+// Which calls have a line in the log.
+enum class AccessLogMode { kOff, kErrors, kAll };
+
 struct ServerOptions {
   BackendOptions backends;
+  LogFormat log_format = LogFormat::kText;
+  AccessLogMode access_log = AccessLogMode::kOff;
+  int access_log_sample = 1;  // one of so many
+  MetricsOptions metrics;
 
   std::string listen = "127.0.0.1:7400";
   std::string advertise;  // "": from listen, with the host name for a wildcard
@@ -66,13 +75,17 @@ struct BalancerProcessOptions {
   BalancerProcessOptions() { backends.statement_timeout_ms = 3000; }
 
   BackendOptions backends;
+  LogFormat log_format = LogFormat::kText;
+  MetricsOptions metrics;
   std::string name;  // "": host name and process id
   bool probe_nodes = true;
 };
 
 struct WorkerProcessOptions {
   BackendOptions backends;  // no ZooKeeper
-  std::string name;         // "": host name and process id
+  LogFormat log_format = LogFormat::kText;
+  MetricsOptions metrics;
+  std::string name;  // "": host name and process id
 
   bool expire = true;
   int expire_batch = 100;

@@ -4,10 +4,12 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 
 namespace tranche::server {
 
-// Writes the port and a newline atomically: a reader never sees a part of the file.
-absl::Status WritePortFile(const std::string& path, int port);
+// Writes the port and a newline atomically: a reader never sees a part of the file. `flag` names the path's option, for
+// the error.
+absl::Status WritePortFile(const std::string& path, int port, absl::string_view flag = "--port-file");
 
 }  // namespace tranche::server

@@ -33,9 +33,9 @@ void LogFromProtobuf(google::protobuf::LogLevel level, const char* file, int lin
 
 }  // namespace
 
-void SetUpProcess(const char* program) {
-  FLAGS_logtostderr = true;
+void SetUpProcess(const char* program, LogFormat log_format) {
   google::InitGoogleLogging(program);
+  WriteLogToStderr(log_format, program);
   google::protobuf::SetLogHandler(LogFromProtobuf);
   RaiseDescriptorLimit();
   mallopt(M_TRIM_THRESHOLD, kKeptBytes);

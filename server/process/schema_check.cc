@@ -6,6 +6,8 @@
 
 namespace tranche::server {
 
+int OwnSchema() { return storage::SchemaVersion(); }
+
 absl::Status LacksSchema(const std::string& database) {
   return absl::FailedPreconditionError(
       absl::StrCat("the database at ", database, " lacks this version's schema: run tranche-migrate --postgres DSN"));
@@ -31,7 +33,7 @@ absl::Status RequireSchema(storage::ShardLedger& ledger, const std::string& dsn)
   const absl::StatusOr<storage::SchemaRange> schema = ledger.Schema();
   if (absl::IsFailedPrecondition(schema.status())) return LacksSchema(database);
   if (!schema.ok()) return schema.status();
-  return CheckSchema(*schema, storage::SchemaVersion(), database);
+  return CheckSchema(*schema, OwnSchema(), database);
 }
 
 }  // namespace tranche::server

@@ -9,6 +9,9 @@
 
 namespace tranche::server {
 
+// The schema that this build was made for.
+int OwnSchema();
+
 // kFailedPrecondition says which of the two is too old, and what to do. `own` is the version of the schema that the
 // servers were built with; `database` is how to name the database to an operator.
 absl::Status CheckSchema(const storage::SchemaRange& schema, int own, const std::string& database);

@@ -2,15 +2,20 @@
 
 #include <grpc/grpc.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/string_view.h"
 #include "glog/logging.h"
+#include "server/errors.h"
 #include "server/plain_utf8.h"
 #include "server/rpc/grpc_status.h"
 #include "server/rpc/trace_parent.h"
+#include "storage/base/log_event.h"
 
 namespace tranche::server {
 namespace {
@@ -19,13 +24,27 @@ namespace {
 constexpr const char* kActorKeys[] = {"tranche-actor-bin", "tranche-actor"};
 constexpr const char* kReasonKeys[] = {"tranche-reason-bin", "tranche-reason"};
 constexpr char kTraceKey[] = "traceparent";
+constexpr char kRequestKey[] = "x-request-id";
 constexpr size_t kMaxActorBytes = 128;
 constexpr size_t kMaxReasonBytes = 4 * storage::kMaxReasonChars;
+constexpr size_t kMaxRequestIdBytes = 128;
 
 // Of UTF-8: bytes that do not continue a character.
 int CountChars(absl::string_view text) {
   return static_cast<int>(
       absl::c_count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+bool IsRequestId(const grpc::string_ref& text) {
+  return !text.empty() && text.size() <= kMaxRequestIdBytes && std::all_of(text.begin(), text.end(), [](char c) {
+    return absl::ascii_isgraph(static_cast<unsigned char>(c));
+  });
+}
+
+// As in the API's tables: RESOURCE_EXHAUSTED.
+std::string CodeName(grpc::StatusCode code) {
+  // The codes of absl and gRPC are the same numbers.
+  return absl::StatusCodeToString(static_cast<absl::StatusCode>(code));
 }
 
 }  // namespace
@@ -57,6 +76,17 @@ std::string CallContext::trace_id() const {
   return given == nullptr ? "" : std::string(TraceIdOf({given->data(), given->size()}));
 }
 
+TraceTag CallContext::trace() const {
+  const grpc::string_ref* const given = Metadata(kTraceKey);
+  const grpc::string_ref* const request = Metadata(kRequestKey);
+  if (given == nullptr && request == nullptr) return nullptr;
+  LogTrace trace;
+  trace.trace_id = trace_id();
+  if (request != nullptr && IsRequestId(*request)) trace.request_id.assign(request->data(), request->size());
+  if (trace.trace_id.empty() && trace.request_id.empty()) return nullptr;
+  return std::make_shared<const LogTrace>(std::move(trace));
+}
+
 std::function<void()> CallContext::Canceller() const {
   // The context goes with the call, but what gRPC cancels has references.
   grpc_call* const call = context_->c_call();
@@ -66,19 +96,51 @@ std::function<void()> CallContext::Canceller() const {
   };
 }
 
-grpc::Status CallContext::Conclude(const absl::Status& outcome) const {
-  if (outcome.ok()) return grpc::Status::OK;
-  AddPushback(outcome, context_);
-  grpc::Status answer = ToGrpcStatus(outcome);
-  // The cause is logged where it occurred. Logged at a bounded rate: writing a flood of lines would delay other
-  // answers.
-  LOG_IF_EVERY_N(ERROR, answer.error_code() == grpc::StatusCode::INTERNAL, 100)
-      << policy_->method << " of " << actor() << " met an internal error (one in 100 is logged); trace '" << trace_id()
-      << "'";
-  // This code is only used for an unknown outcome of a call that must not be repeated.
-  LOG_IF(DFATAL, answer.error_code() == grpc::StatusCode::UNKNOWN && policy_->repeatable == Repeatable::kYes)
-      << policy_->method << " is not repeatable, whatever its table says";
+grpc::Status CallContext::Conclude(const absl::Status& outcome, const absl::Status& told) const {
+  grpc::Status answer = grpc::Status::OK;
+  if (absl::IsCancelled(outcome)) {
+    // No error of ours has this code.
+    answer = grpc::Status::CANCELLED;
+  } else if (!outcome.ok()) {
+    AddPushback(outcome, context_);
+    answer = ToGrpcStatus(outcome);
+    LogFault(outcome, answer);
+  }
+  meter_.End(answer.error_code());
+  if (access_log_ != nullptr) LogAccess(answer.error_code(), outcome.ok() ? told : outcome);
   return answer;
+}
+
+// The cause is logged where it occurred. Logged at a bounded rate: writing a flood of lines would delay other answers.
+void CallContext::LogFault(const absl::Status& outcome, const grpc::Status& answer) const {
+  const grpc::StatusCode code = answer.error_code();
+  // This code is only used for an unknown outcome of a call that must not be repeated.
+  LOG_IF(DFATAL, code == grpc::StatusCode::UNKNOWN && policy_->repeatable == Repeatable::kYes)
+      << policy_->method << " is not repeatable, whatever its table says";
+  const bool internal = code == grpc::StatusCode::INTERNAL;
+  // To read the reason costs, so it is read only where an outcome may be unknown and somebody looks for it.
+  if (!internal && code != grpc::StatusCode::UNAVAILABLE && code != grpc::StatusCode::UNKNOWN) return;
+  const TraceTag tag = trace();
+  const ScopedTrace scope(tag);
+  LOG_IF_EVERY_N(ERROR, internal, 100) << policy_->method << " of " << actor()
+                                       << " met an internal error (one in 100 is logged); trace '"
+                                       << (tag == nullptr ? "" : tag->trace_id) << "'";
+  // Only for callers who want to find the line again.
+  const bool unknown = !internal && tag != nullptr && ReasonName(outcome) == "COMMIT_UNKNOWN";
+  LOG_IF_EVERY_N(WARNING, unknown, 100) << policy_->method << " of " << actor()
+                                        << " ends with an unknown outcome (one in 100 is logged)";
+}
+
+void CallContext::LogAccess(grpc::StatusCode code, const absl::Status& why) const {
+  if (!access_log_->Takes(code)) return;
+  const ScopedTrace scope(trace());
+  std::vector<LogField> fields = {{"method", std::string(policy_->method)},
+                                  {"code", CodeName(code)},
+                                  {"ms", absl::ToDoubleMilliseconds(access_log_->Now() - began_at_)},
+                                  {"peer", peer()}};
+  if (!why.ok()) fields.push_back({"reason", ReasonName(why)});
+  if (reservation_id_ != nullptr && !reservation_id_->empty()) fields.push_back({"reservation", *reservation_id_});
+  LogEvent("call", std::move(fields));
 }
 
 }  // namespace tranche::server

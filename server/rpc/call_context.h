@@ -11,7 +11,10 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "server/rpc/access_log.h"
+#include "server/rpc/call_metrics.h"
 #include "server/rpc/call_policy.h"
+#include "storage/base/log_trace.h"
 #include "storage/ledger/actor.h"
 
 namespace tranche::server {
@@ -20,8 +23,12 @@ namespace tranche::server {
 class CallContext {
  public:
   // `context` lives until the call is finished, `policy` longer.
-  CallContext(grpc::CallbackServerContext* context, const CallPolicy* policy, absl::Time deadline)
-      : context_(context), policy_(policy), deadline_(deadline) {}
+  // `access_log` lives longer, too; null: calls have no lines.
+  CallContext(grpc::CallbackServerContext* context, const CallPolicy* policy, absl::Time deadline, CallMeter meter,
+              AccessLog* access_log)
+      : context_(context), policy_(policy), deadline_(deadline), meter_(meter), access_log_(access_log) {
+    if (access_log_ != nullptr) began_at_ = access_log_->Now();
+  }
 
   const CallPolicy& policy() const { return *policy_; }
   // absl::InfiniteFuture() when there is none.
@@ -39,10 +46,21 @@ class CallContext {
   std::string peer() const { return context_->peer(); }
   // The caller's trace id; "" if they sent none, or a malformed one.
   std::string trace_id() const;
+  // With the id of the header x-request-id, if that is 1 to 128 printable characters of ASCII without spaces. Null,
+  // without an allocation, if the caller sent neither.
+  TraceTag trace() const;
 
-  // The status to finish the call with. Adds "grpc-retry-pushback-ms" for gRPC clients that retry by themselves, and
-  // logs the caller if the error is internal. Call it once, right before Finish.
-  grpc::Status Conclude(const absl::Status& outcome) const;
+  // What the call is about, for the access log. `id` lives until the call is finished.
+  void SetReservation(const std::string* id) { reservation_id_ = id; }
+
+  // The status to finish the call with: OK, an error of errors.h, or kCancelled for a caller who is gone or takes
+  // nothing. Adds "grpc-retry-pushback-ms" for gRPC clients that retry by themselves, counts the answer, and logs the
+  // caller if the error is internal or the outcome unknown. Call it once, right before Finish. `told`: a refusal that
+  // an OK answer carries, for the access log.
+  grpc::Status Conclude(const absl::Status& outcome, const absl::Status& told = absl::OkStatus()) const;
+
+  // For the counts of a stream's messages.
+  const CallMeter& meter() const { return meter_; }
 
   // Before the reactor has sent anything.
   void AddInitialMetadata(const std::string& key, const std::string& value) const {
@@ -65,10 +83,16 @@ class CallContext {
   const grpc::string_ref* Metadata(const char* key) const;
   // The first of two keys with a text that fits; "" if there is none.
   std::string PlainText(const char* const (&keys)[2], size_t max_bytes) const;
+  void LogFault(const absl::Status& outcome, const grpc::Status& answer) const;
+  void LogAccess(grpc::StatusCode code, const absl::Status& why) const;
 
   grpc::CallbackServerContext* context_;
   const CallPolicy* policy_;
   absl::Time deadline_;
+  CallMeter meter_;
+  AccessLog* access_log_;
+  absl::Time began_at_ = absl::InfinitePast();  // only for the access log
+  const std::string* reservation_id_ = nullptr;
 };
 
 }  // namespace tranche::server

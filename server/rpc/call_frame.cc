@@ -14,8 +14,10 @@ absl::StatusOr<absl::Time> CallFrame::Admit(const grpc::CallbackServerContext& c
   return deadline;
 }
 
-CallContext CallFrame::ContextOfStream(grpc::CallbackServerContext* context, const CallPolicy& policy) const {
-  return CallContext(context, &policy, DeadlineOf(*context).value_or(absl::InfiniteFuture()));
+CallContext CallFrame::ContextOfStream(grpc::CallbackServerContext* context, const CallPolicy& policy,
+                                       MethodMetrics* metrics) const {
+  return CallContext(context, &policy, DeadlineOf(*context).value_or(absl::InfiniteFuture()), CallMeter(metrics),
+                     access_log);
 }
 
 storage::Executor* CallFrame::ExecutorFor(const CallPolicy& policy) const {
@@ -26,6 +28,8 @@ storage::Executor* CallFrame::ExecutorFor(const CallPolicy& policy) const {
       return admin_executor;
     case RunsOn::kMove:
       return move_executor;
+    case RunsOn::kStatus:
+      return status_executor;
   }
   return nullptr;
 }

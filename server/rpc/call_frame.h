@@ -1,6 +1,7 @@
 // The steps that every call of a service goes through, whatever it is about:
 //
-//   deadline -> counted as open -> the handler, where the table says -> counted as answered -> status, pushback
+//   counted -> deadline -> counted as open -> the handler, where the table says -> counted as answered -> status,
+//   pushback
 //
 // call_table.h puts the methods into it.
 #pragma once
@@ -12,9 +13,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/rpc/access_log.h"
 #include "server/rpc/answer_budget.h"
 #include "server/rpc/call_context.h"
 #include "server/rpc/call_deadline.h"
+#include "server/rpc/call_metrics.h"
 #include "server/rpc/open_calls.h"
 #include "storage/clock.h"
 #include "storage/executor.h"
@@ -28,18 +31,24 @@ struct CallFrame {
   std::optional<CallDeadlines> deadlines = std::nullopt;
   // Counts the methods that are to be counted; may be absent if there are none.
   OpenCalls* open_calls = nullptr;
+  // Counts every call, by method; may be absent.
+  CallMetrics* metrics = nullptr;
   // Counts what callers do not take of large answers to unary calls. Absent: those have no bound.
   AnswerBudget* answers = nullptr;
   // The same for exports, so that those that nobody reads stop only each other.
   AnswerBudget* exports = nullptr;
+  // Hears of the end of every call. Absent: calls have no lines in the log.
+  AccessLog* access_log = nullptr;
   // May be absent if no method runs on it.
   storage::Executor* admin_executor = nullptr;
   storage::Executor* move_executor = nullptr;
+  storage::Executor* status_executor = nullptr;
 
   // The deadline of a unary call. DEADLINE_REQUIRED, or DEADLINE_PASSED when it came too late.
   absl::StatusOr<absl::Time> Admit(const grpc::CallbackServerContext& context) const;
   // Streams may have no deadline, and do not check one when they begin.
-  CallContext ContextOfStream(grpc::CallbackServerContext* context, const CallPolicy& policy) const;
+  CallContext ContextOfStream(grpc::CallbackServerContext* context, const CallPolicy& policy,
+                              MethodMetrics* metrics) const;
 
   // Where a call of this policy runs; nullptr for inline.
   storage::Executor* ExecutorFor(const CallPolicy& policy) const;

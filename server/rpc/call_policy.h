@@ -24,6 +24,7 @@ enum class RunsOn : uint8_t {
   kInline,  // on gRPC's threads: it must not block
   kAdmin,   // on a few threads for calls that block
   kMove,    // on the one thread for moves of SKUs, which take long
+  kStatus,  // on two threads for calls that block for less than a second: they do not wait behind kAdmin
 };
 
 // Only the last argument has a default: a method without a role does not compile.

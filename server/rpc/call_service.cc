@@ -19,6 +19,11 @@ RpcMethod::RpcType TypeOf(const MethodShape& shape) {
   return shape.server_streaming ? RpcMethod::SERVER_STREAMING : RpcMethod::NORMAL_RPC;
 }
 
+CallType CallTypeOf(const MethodShape& shape) {
+  if (shape.client_streaming) return shape.server_streaming ? CallType::kBidiStream : CallType::kClientStream;
+  return shape.server_streaming ? CallType::kServerStream : CallType::kUnary;
+}
+
 bool Fits(const MethodShape& shape, const MethodDescriptor& method) {
   return shape.request == method.input_type() && shape.response == method.output_type() &&
          shape.client_streaming == method.client_streaming() && shape.server_streaming == method.server_streaming();
@@ -34,7 +39,11 @@ CallService::CallService(const ServiceDescriptor& service, const CallFrame& fram
     names_.push_back(absl::StrCat("/", service.full_name(), "/", entry.policy.method));
     // As generated code does: add the method first, then mark it as one of the callback API.
     AddMethod(new grpc::internal::RpcServiceMethod(names_.back().c_str(), TypeOf(entry.shape), nullptr));
-    MarkMethodCallback(static_cast<int>(names_.size()) - 1, entry.bind(frame_).release());
+    MethodMetrics* const metrics =
+        frame_.metrics == nullptr
+            ? nullptr
+            : frame_.metrics->Add(CallTypeOf(entry.shape), service.full_name(), entry.policy.method);
+    MarkMethodCallback(static_cast<int>(names_.size()) - 1, entry.bind(frame_, metrics).release());
   }
 }
 

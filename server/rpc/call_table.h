@@ -13,6 +13,7 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,9 +26,11 @@
 #include "absl/time/time.h"
 #include "google/protobuf/descriptor.h"
 #include "server/rpc/call_frame.h"
+#include "server/rpc/call_metrics.h"
 #include "server/rpc/call_policy.h"
 #include "server/rpc/malformed_request.h"
 #include "server/rpc/reply.h"
+#include "storage/base/log_trace.h"
 #include "storage/ledger/actor.h"
 
 namespace tranche::server {
@@ -45,8 +48,8 @@ struct CallEntry {
   MethodShape shape;
   bool blocks;        // then it must not run inline
   bool large_answer;  // is counted while its caller does not take it (AnswerBudget)
-  // What gRPC runs for each call. The frame outlives it.
-  std::function<std::unique_ptr<grpc::internal::MethodHandler>(const CallFrame& frame)> bind;
+  // What gRPC runs for each call. The frame outlives it, and so do the metrics, which may be null.
+  std::function<std::unique_ptr<grpc::internal::MethodHandler>(const CallFrame& frame, MethodMetrics* metrics)> bind;
 };
 
 // The kinds of handlers. All are called by many threads at once. They may use the context and the request until the
@@ -68,16 +71,25 @@ using ServerStreamHandler =
 using BidiStreamHandler =
     std::function<grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*(const CallContext&, const CallFrame&)>;
 
+template <typename Request>
+concept NamesReservation = requires(const Request& request) {
+  { request.reservation_id() } -> std::same_as<const std::string&>;
+};
+
 // `serve(frame, request, reply)` is called for each call that has time left, on gRPC's thread. It must not block. The
 // reply is a Reply or a LargeReply of Response.
 template <typename Request, typename Response, typename ReplyOfCall, typename Serve>
 CallEntry UnaryCall(CallPolicy policy, bool blocks, Serve serve) {
   using Wire = typename ReplyOfCall::Wire;
-  const auto bind = [policy, serve](const CallFrame& frame) {
-    return RefuseMalformed(std::make_unique<grpc::internal::CallbackUnaryHandler<Request, Wire>>(
-        [policy, serve, &frame](grpc::CallbackServerContext* context, const Request* request, Wire* wire) {
+  const auto bind = [policy, serve](const CallFrame& frame, MethodMetrics* metrics) {
+    auto serving = std::make_unique<grpc::internal::CallbackUnaryHandler<Request, Wire>>(
+        [policy, serve, &frame, metrics](grpc::CallbackServerContext* context, const Request* request, Wire* wire) {
+          const CallMeter meter(metrics);
           const absl::StatusOr<absl::Time> deadline = frame.Admit(*context);
-          const CallContext call(context, &policy, deadline.value_or(absl::InfinitePast()));
+          CallContext call(context, &policy, deadline.value_or(absl::InfinitePast()), meter, frame.access_log);
+          if constexpr (NamesReservation<Request>) call.SetReservation(&request->reservation_id());
+          // Null for callers who send no trace.
+          const ScopedTrace trace(call.trace());
           const ReplyOfCall reply(call, frame, wire);
           const absl::Status may_begin = deadline.ok() ? reply.MayBegin() : deadline.status();
           if (may_begin.ok()) {
@@ -86,7 +98,8 @@ CallEntry UnaryCall(CallPolicy policy, bool blocks, Serve serve) {
             reply.Finish(may_begin);
           }
           return reply.reactor();
-        }));
+        });
+    return RefuseMalformed(std::move(serving), metrics);
   };
   constexpr bool kLargeAnswer = std::is_base_of_v<LargeReplyBase, ReplyOfCall>;
   return {policy, {Request::descriptor(), Response::descriptor()}, blocks, kLargeAnswer, bind};
@@ -159,11 +172,12 @@ CallEntry BlockingCall(CallPolicy policy, Handler* handler,
 
 template <typename Request, typename Response>
 CallEntry ServerStreamCall(CallPolicy policy, ServerStreamHandler<Request, Response> handler) {
-  const auto bind = [policy, handler](const CallFrame& frame) {
-    return RefuseMalformed(std::make_unique<grpc::internal::CallbackServerStreamingHandler<Request, Response>>(
-        [policy, handler, &frame](grpc::CallbackServerContext* context, const Request* request) {
-          return handler(frame.ContextOfStream(context, policy), frame, *request);
-        }));
+  const auto bind = [policy, handler](const CallFrame& frame, MethodMetrics* metrics) {
+    auto serving = std::make_unique<grpc::internal::CallbackServerStreamingHandler<Request, Response>>(
+        [policy, handler, &frame, metrics](grpc::CallbackServerContext* context, const Request* request) {
+          return handler(frame.ContextOfStream(context, policy, metrics), frame, *request);
+        });
+    return RefuseMalformed(std::move(serving), metrics);
   };
   return {policy,
           {Request::descriptor(), Response::descriptor(), /*client_streaming=*/false, /*server_streaming=*/true},
@@ -174,10 +188,10 @@ CallEntry ServerStreamCall(CallPolicy policy, ServerStreamHandler<Request, Respo
 
 template <typename Request, typename Response>
 CallEntry BidiStreamCall(CallPolicy policy, BidiStreamHandler handler) {
-  const auto bind = [policy, handler](const CallFrame& frame) {
+  const auto bind = [policy, handler](const CallFrame& frame, MethodMetrics* metrics) {
     return std::make_unique<grpc::internal::CallbackBidiHandler<grpc::ByteBuffer, grpc::ByteBuffer>>(
-        [policy, handler, &frame](grpc::CallbackServerContext* context) {
-          return handler(frame.ContextOfStream(context, policy), frame);
+        [policy, handler, &frame, metrics](grpc::CallbackServerContext* context) {
+          return handler(frame.ContextOfStream(context, policy, metrics), frame);
         });
   };
   return {policy,

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "grpc/health/v1/health.pb.h"
+#include "server/grpc_log.h"
 
 namespace tranche::server {
 namespace {
@@ -31,9 +32,7 @@ std::atomic<bool> muted{false};
 
 void LogFromGrpc(gpr_log_func_args* args) {
   if (muted.load(std::memory_order_relaxed)) return;
-  const google::LogSeverity severity =
-      args->severity == GPR_LOG_SEVERITY_ERROR ? google::GLOG_ERROR : google::GLOG_INFO;
-  google::LogMessage(args->file, args->line, severity).stream() << "grpc: " << args->message;
+  LogGrpcLine(args);
 }
 
 void SetLimits(grpc::ServerBuilder& builder, const ServerOptions& options) {

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "google/protobuf/descriptor.h"
+#include "server/rpc/call_metrics.h"
 
 namespace tranche::server {
 
@@ -34,11 +35,13 @@ class RequestGate final : public grpc::internal::MethodHandler {
   const std::unique_ptr<grpc::internal::MethodHandler> refuse_;
 };
 
+// `metrics` may be null; otherwise they count the call.
 template <typename Request, typename Response>
 std::unique_ptr<RequestGate> RefuseMalformed(
-    std::unique_ptr<grpc::internal::CallbackUnaryHandler<Request, Response>> serve) {
+    std::unique_ptr<grpc::internal::CallbackUnaryHandler<Request, Response>> serve, MethodMetrics* metrics) {
   auto refuse = std::make_unique<grpc::internal::CallbackUnaryHandler<Request, Response>>(
-      [](grpc::CallbackServerContext* context, const Request*, Response*) {
+      [metrics](grpc::CallbackServerContext* context, const Request*, Response*) {
+        CallMeter(metrics).End(grpc::StatusCode::INVALID_ARGUMENT);
         grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
         reactor->Finish(MalformedRequest(*Request::descriptor()));
         return reactor;
@@ -56,9 +59,10 @@ class RefusedStream final : public grpc::ServerWriteReactor<Response> {
 
 template <typename Request, typename Response>
 std::unique_ptr<RequestGate> RefuseMalformed(
-    std::unique_ptr<grpc::internal::CallbackServerStreamingHandler<Request, Response>> serve) {
+    std::unique_ptr<grpc::internal::CallbackServerStreamingHandler<Request, Response>> serve, MethodMetrics* metrics) {
   auto refuse = std::make_unique<grpc::internal::CallbackServerStreamingHandler<Request, Response>>(
-      [](grpc::CallbackServerContext*, const Request*) {
+      [metrics](grpc::CallbackServerContext*, const Request*) {
+        CallMeter(metrics).End(grpc::StatusCode::INVALID_ARGUMENT);
         return new RefusedStream<Response>(MalformedRequest(*Request::descriptor()));
       });
   return std::make_unique<RequestGate>(std::move(serve), std::move(refuse));

@@ -8,9 +8,6 @@
 namespace tranche::server {
 namespace {
 
-constexpr std::array<const char*, kCallKinds> kNames = {"reservation", "cart", "confirm", "cancel",
-                                                        "extend",      "get",  "list"};
-
 // A call counts from its deadline's second on, so it is overdue when its deadline is more than one second ago.
 constexpr int64_t kGrace = 2;
 
@@ -67,10 +64,10 @@ bool OpenCalls::Check() {
     const int64_t overdue = kind.overdue.fetch_add(taken, std::memory_order_relaxed) + taken;
     if (taken > 0) {
       kind.noticed.fetch_add(taken, std::memory_order_relaxed);
-      LOG(ERROR) << taken << " " << kNames[i] << " calls are not answered a second after their deadline, " << overdue
-                 << " at the moment";
+      LOG(ERROR) << taken << " " << kCallKindNames[i] << " calls are not answered a second after their deadline, "
+                 << overdue << " at the moment";
     }
-    if (kind.told && overdue <= 0) LOG(INFO) << "no " << kNames[i] << " call is overdue any more";
+    if (kind.told && overdue <= 0) LOG(INFO) << "no " << kCallKindNames[i] << " call is overdue any more";
     kind.told = overdue > 0;
     if (static_cast<CallKind>(i) != CallKind::kList) buyers_wait = buyers_wait || overdue > 0;
   }

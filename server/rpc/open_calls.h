@@ -20,6 +20,9 @@ namespace tranche::server {
 
 enum class CallKind : uint8_t { kReservation, kCart, kConfirm, kCancel, kExtend, kGet, kList };
 inline constexpr size_t kCallKinds = 7;
+// In their order.
+inline constexpr std::array<const char*, kCallKinds> kCallKindNames = {"reservation", "cart", "confirm", "cancel",
+                                                                       "extend",      "get",  "list"};
 
 // A call that began. Only data: a call that is dropped without an answer stays counted, as its caller is left waiting.
 struct OpenCall {

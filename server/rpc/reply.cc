@@ -11,9 +11,9 @@ ReplyBase::ReplyBase(const CallContext& call, const CallFrame& frame, grpc::Serv
   open_call_ = open_calls_->Begin(*call.policy().counted_as, call.deadline());
 }
 
-void ReplyBase::Finish(const absl::Status& outcome) const {
+void ReplyBase::Finish(const absl::Status& outcome, const absl::Status& told) const {
   if (open_calls_ != nullptr) open_calls_->End(open_call_);
-  reactor_->Finish(call_.Conclude(outcome));
+  reactor_->Finish(call_.Conclude(outcome, told));
 }
 
 LargeReplyBase::LargeReplyBase(const CallContext& call, const CallFrame& frame, grpc::ByteBuffer* bytes)

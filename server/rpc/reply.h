@@ -26,7 +26,8 @@ class ReplyBase {
   ReplyBase(const CallContext& call, const CallFrame& frame, grpc::ServerUnaryReactor* reactor);
 
   // Finishes with the response as it was filled in, or with an error.
-  void Finish(const absl::Status& outcome) const;
+  // `told`: a refusal that an OK answer carries, for the access log.
+  void Finish(const absl::Status& outcome, const absl::Status& told = absl::OkStatus()) const;
 
   const CallContext& call() const { return call_; }
   grpc::ServerUnaryReactor* reactor() const { return reactor_; }

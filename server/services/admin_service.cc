@@ -82,6 +82,9 @@ std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
       ChangeReservationBy({"ChangeReservation", kOperator, kAdmin, kYes}, to.reservations),
       BlockingCall({"ApplyCorrections", kOperator, kAdmin, kYes}, to.payment, &PaymentHandler::Apply),
 
+      BlockingCall({"GetStatus", kObserver, kStatus, kYes}, to.status, &StatusHandler::Get),
+      BlockingCall({"ListTraffic", kObserver, kStatus, kYes}, to.traffic, &TrafficHandler::List),
+
       BlockingCall({"DumpCoordination", kObserver, kAdmin, kYes}, to.coordination, &CoordinationHandler::Dump),
       BlockingCall({"RebuildCoordination", kOperator, kAdmin, kYes}, to.coordination, &CoordinationHandler::Rebuild),
   };

@@ -18,7 +18,9 @@
 #include "server/handlers/shard_handler.h"
 #include "server/handlers/sku_change_handler.h"
 #include "server/handlers/sku_handler.h"
+#include "server/handlers/status_handler.h"
 #include "server/handlers/stock_handler.h"
+#include "server/handlers/traffic_handler.h"
 #include "server/handlers/verify_handler.h"
 #include "server/rpc/call_table.h"
 
@@ -39,6 +41,8 @@ struct AdminHandlers {
   ShardHandler* shard = nullptr;
   ClusterHandler* cluster = nullptr;
   AuditedChangeHandler* reservations = nullptr;
+  StatusHandler* status = nullptr;
+  TrafficHandler* traffic = nullptr;
 };
 
 std::vector<CallEntry> AdminCalls(const AdminHandlers& handlers);

@@ -11,7 +11,7 @@ ExportStream* ExportStream::Start(const CallContext& call, const CallFrame& fram
   auto* const stream = new ExportStream(call, frame.ExecutorFor(call.policy()), handler);
   const absl::Status begun = stream->Begin(frame.exports, request);
   stream->GoOn([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(stream->mutex_) {
-    if (!begun.ok()) stream->end_ = call.Conclude(begun);
+    if (!begun.ok()) stream->end_ = begun;
   });
   return stream;
 }
@@ -34,9 +34,9 @@ void ExportStream::Read() {
     reading_ = false;
     if (page.ok()) {
       next_page_ = *std::move(page);
-      if (cursor_.done) end_ = grpc::Status::OK;
+      if (cursor_.done) end_ = absl::OkStatus();
     } else {
-      end_ = call_.cancelled() ? grpc::Status::CANCELLED : call_.Conclude(page.status());
+      end_ = call_.cancelled() ? absl::CancelledError() : page.status();
     }
   });
 }
@@ -44,14 +44,14 @@ void ExportStream::Read() {
 void ExportStream::OnWriteDone(bool ok) {
   GoOn([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     writing_ = false;
-    if (ok) return;
+    if (ok) return call_.meter().Sent();
     next_page_.reset();
-    end_ = grpc::Status::CANCELLED;
+    end_ = absl::CancelledError();
   });
 }
 
 void ExportStream::GoOn(absl::FunctionRef<void()> note) {
-  std::optional<grpc::Status> end;
+  std::optional<absl::Status> end;
   {
     absl::MutexLock lock(&mutex_);
     note();
@@ -66,12 +66,12 @@ void ExportStream::GoOn(absl::FunctionRef<void()> note) {
     reading_ = !end.has_value();
   }
   // Not under the lock: the task may run at once, and both let gRPC delete this.
-  if (end.has_value()) return Finish(*end);
+  if (end.has_value()) return Finish(call_.Conclude(*end));
   absl::AnyInvocable<void()> task = [this] { Read(); };
   if (executor_->TryRun(task)) return;
   GoOn([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     reading_ = false;
-    end_ = call_.Conclude(ExecutorFull());
+    end_ = ExecutorFull();
   });
 }
 

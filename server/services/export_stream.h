@@ -61,7 +61,7 @@ class ExportStream final : public grpc::ServerWriteReactor<v1::ExportPaymentsRes
   PaymentHandler::ExportCursor cursor_;  // used by Read while `reading_`
   v1::ExportPaymentsResponse page_;      // used by gRPC while `writing_`
   std::optional<v1::ExportPaymentsResponse> next_page_ ABSL_GUARDED_BY(mutex_);
-  std::optional<grpc::Status> end_ ABSL_GUARDED_BY(mutex_);  // once the pages that were read are written
+  std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);  // once the pages that were read are written
 };
 
 }  // namespace tranche::server

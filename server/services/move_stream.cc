@@ -40,7 +40,11 @@ void MoveStream::OnWriteDone(bool ok) {
   absl::MutexLock lock(&mutex_);
   writing_ = false;
   outbox_.pop_front();
-  if (!ok) broken_ = true;
+  if (ok) {
+    call_.meter().Sent();
+  } else {
+    broken_ = true;
+  }
   WriteNext();
 }
 

@@ -20,7 +20,7 @@ CallEntry CreateCall(CallPolicy policy, ReservationHandler* handler) {
           if (!sold.ok()) {
             if (!in_response || !IsDecision(sold.status())) return reply.Finish(sold.status());
             *reply.response()->mutable_refusal() = ToRpcStatus(sold.status());
-            return reply.Finish(absl::OkStatus());
+            return reply.Finish(absl::OkStatus(), sold.status());
           }
           handler->Fill(sold->reservation, reply.response()->mutable_reservation());
           reply.response()->set_replayed(sold->replayed);

@@ -43,6 +43,7 @@ class ReservationServiceImpl final {
   // Looks at every stream (ReservationStream::Check), on the caller's thread.
   void CheckStreams() { streams_.CheckAll(clock_->Now()); }
 
+  int open_streams() { return streams_.budget().streams(); }
   // Of all streams: requests that are not answered, or whose answers are not taken, and one for each stream that reads.
   int64_t unread_answers() { return streams_.budget().answers(); }
 

@@ -73,6 +73,7 @@ void ReservationStream::Stop() {
 }
 
 void ReservationStream::OnReadDone(bool ok) {
+  if (ok) call_.meter().Received();
   const absl::Status readable = ok ? message_.Read(BytesOf(received_)) : absl::OkStatus();
   received_.Clear();
   {
@@ -91,6 +92,7 @@ void ReservationStream::OnReadDone(bool ok) {
 }
 
 void ReservationStream::Admit() {
+  const ScopedTrace trace(trace_);
   v1::StreamReservationsItem item;
   while (true) {
     const RequestMessage::Found found = message_.Next(&item);
@@ -174,6 +176,7 @@ void ReservationStream::OnWriteDone(bool ok) {
   {
     absl::MutexLock lock(&mutex_);
     writing_ = false;
+    if (ok) call_.meter().Sent();
     sent_.Clear();
     ++written_;
     Answered(writing_count_);
@@ -271,9 +274,9 @@ void ReservationStream::FinishIfOver() {
   if (!(half_closed_ || cancelled_ || stopping_ || unread_ || !malformed_.ok())) return;
   if (outstanding_ > 0 || writing_ || holding_ || admitting_) return;
   finished_ = true;
-  if (cancelled_ || unread_) return Finish(grpc::Status::CANCELLED);
+  if (cancelled_ || unread_) return Finish(call_.Conclude(absl::CancelledError()));
   if (!malformed_.ok()) return Finish(call_.Conclude(malformed_));
-  if (half_closed_) return Finish(grpc::Status::OK);
+  if (half_closed_) return Finish(call_.Conclude(absl::OkStatus()));
   Finish(call_.Conclude(RefusalError({storage::Refusal::kDraining})));
 }
 

@@ -78,7 +78,7 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
  private:
   ReservationStream(const CallContext& call, const CallFrame& frame, const StreamHandlers& handlers,
                     ReservationStreamSet* set, ReservationStreamOptions options)
-      : call_(call), frame_(frame), handlers_(handlers), set_(set), options_(options) {}
+      : call_(call), trace_(call.trace()), frame_(frame), handlers_(handlers), set_(set), options_(options) {}
 
   // Admits what is in hand while there is room. By the thread that has set admitting_.
   void Admit() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -102,6 +102,7 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
   void FinishIfOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const CallContext call_;  // valid until the call is finished
+  const TraceTag trace_;    // of all its requests
   const CallFrame& frame_;
   const StreamHandlers handlers_;
   ReservationStreamSet* const set_;

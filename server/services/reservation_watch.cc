@@ -35,7 +35,11 @@ void ReservationWatch::OnEnd(const absl::Status& status) {
 void ReservationWatch::OnWriteDone(bool ok) {
   absl::MutexLock lock(&mutex_);
   writing_ = false;
-  if (!ok) cancelled_ = true;
+  if (ok) {
+    call_.meter().Sent();
+  } else {
+    cancelled_ = true;
+  }
   WriteNext();
   FinishIfOver();
 }
@@ -65,7 +69,7 @@ void ReservationWatch::FinishIfOver() {
   if (finished_ || writing_) return;
   if (cancelled_) {
     finished_ = true;
-    return Finish(grpc::Status::CANCELLED);
+    return Finish(call_.Conclude(absl::CancelledError()));
   }
   if (!end_.has_value() || pending_.has_value()) return;
   finished_ = true;

@@ -44,6 +44,11 @@ class StreamBudget : public std::enable_shared_from_this<StreamBudget> {
   // For one more stream of `peer` (CallContext::peer), which names a connection; TOO_MANY_STREAMS if there is no room.
   absl::StatusOr<std::unique_ptr<StreamShare>> Open(const std::string& peer);
 
+  // How many are open.
+  int streams() const {
+    absl::MutexLock lock(&mutex_);
+    return streams_;
+  }
   // How many are taken, of all connections.
   int64_t answers() const { return answers_.load(std::memory_order_relaxed); }
 
@@ -61,7 +66,7 @@ class StreamBudget : public std::enable_shared_from_this<StreamBudget> {
 
   const StreamLimits limits_;
   std::atomic<int64_t> answers_{0};
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   int streams_ ABSL_GUARDED_BY(mutex_) = 0;
   Counts addresses_ ABSL_GUARDED_BY(mutex_);
   Counts connections_ ABSL_GUARDED_BY(mutex_);

@@ -28,6 +28,7 @@ Expirer::Expirer(storage::UpkeepLedger* ledger, storage::Clock* clock, RandomSou
 absl::Duration Expirer::Step() {
   const absl::Time began = clock_->Now();
   const absl::StatusOr<storage::ExpiredHolds> expired = ledger_->ExpireDue(options_.batch);
+  Count(expired);
   if (!expired.ok()) return trouble_.Failed(expired.status());
   trouble_.Answered();
   if (expired->waited_in_vain) NoteLocked(expired->locked, clock_->Now());
@@ -39,6 +40,22 @@ absl::Duration Expirer::Step() {
   const absl::Duration fair = absl::Seconds(1) * expired->expired / options_.holds_per_s;
   // Bounded, even if the clock is set meanwhile.
   return std::clamp(fair - (clock_->Now() - began), absl::ZeroDuration(), fair);
+}
+
+std::optional<absl::Time> Expirer::succeeded_at() const {
+  const absl::Time at = counts_.succeeded_at.Get();
+  if (at == absl::InfinitePast()) return std::nullopt;
+  return at;
+}
+
+void Expirer::Count(const absl::StatusOr<storage::ExpiredHolds>& expired) {
+  ExpiryOutcome outcome = ExpiryOutcome::kFailed;
+  if (expired.ok()) {
+    outcome = expired->waited_in_vain ? ExpiryOutcome::kLocked : ExpiryOutcome::kDone;
+    counts_.expired.Add(expired->expired);
+    counts_.succeeded_at.Set(clock_->Now());
+  }
+  counts_.rounds[static_cast<size_t>(outcome)].Add();
 }
 
 void Expirer::NoteLocked(const std::string& sku_id, absl::Time now) {

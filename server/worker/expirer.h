@@ -1,11 +1,15 @@
 // Expires unpaid holds whose time is over, so that their units can be sold to others.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/time/time.h"
 #include "server/worker/ledger_trouble.h"
 #include "server/worker/retry_policy.h"
+#include "server/worker/worker_counts.h"
 #include "storage/clock.h"
 #include "storage/ledger/upkeep_ledger.h"
 
@@ -30,16 +34,23 @@ class Expirer {
   // wait before the next. One thread at a time.
   absl::Duration Step();
 
+  // When a batch last succeeded; nullopt: never. From any thread.
+  std::optional<absl::Time> succeeded_at() const;
+
   // How often it was logged that a SKU stays locked.
   int told_locked() const { return told_locked_; }
+  // From any thread.
+  const ExpiryCounts& counts() const { return counts_; }
 
  private:
+  void Count(const absl::StatusOr<storage::ExpiredHolds>& expired);
   void NoteLocked(const std::string& sku_id, absl::Time now);
 
   storage::UpkeepLedger* const ledger_;
   storage::Clock* const clock_;
   const ExpirerOptions options_;
   LedgerTrouble trouble_;
+  ExpiryCounts counts_;
   // Since when one SKU or another has been waited for in vain, and when one was last.
   absl::Time locked_since_ = absl::InfinitePast();
   absl::Time locked_at_ = absl::InfinitePast();

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/grpc_log.h"
 #include "server/proto_time.h"
 
 namespace tranche::server {
@@ -18,6 +19,7 @@ constexpr int kMaxReconnectMs = 5000;
 constexpr int kMaxAnswerBytes = 1024 * 1024;
 
 std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
+  gpr_set_log_function(LogGrpcLine);
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectMs);

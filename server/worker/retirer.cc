@@ -21,6 +21,7 @@ absl::Duration Retirer::Step() {
   const absl::StatusOr<int64_t> taken = ledger_->RetireReservations(options_.age, options_.batch, options_.retired);
   if (!taken.ok()) return trouble_.Failed(taken.status());
   trouble_.Answered();
+  taken_.Add(*taken);
   return *taken < options_.batch ? options_.interval : options_.pause;
 }
 

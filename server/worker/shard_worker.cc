@@ -1,5 +1,8 @@
 #include "server/worker/shard_worker.h"
 
+#include <algorithm>
+#include <optional>
+
 namespace tranche::server {
 namespace {
 
@@ -9,7 +12,8 @@ constexpr int kRelayThreads = 2;
 }  // namespace
 
 ShardWorker::ShardWorker(storage::UpkeepLedger* upkeep, storage::OutboxLedger* outbox, const std::vector<Sink*>& sinks,
-                         storage::Clock* clock, const ShardWorkerOptions& options) {
+                         storage::Clock* clock, const ShardWorkerOptions& options)
+    : clock_(clock), options_(options) {
   if (options.expire) {
     expirer_ = std::make_unique<Expirer>(upkeep, clock, RealRandom(), options.expirer);
     loops_.push_back(std::make_unique<Loop>([this] { return expirer_->Step(); }));
@@ -23,6 +27,7 @@ ShardWorker::ShardWorker(storage::UpkeepLedger* upkeep, storage::OutboxLedger* o
     loops_.push_back(std::make_unique<Loop>([this] { return audit_retirer_->Step(); }));
   }
   for (Sink* sink : sinks) {
+    sink_names_.push_back(sink->name());
     relays_.push_back(std::make_unique<SinkRelay>(outbox, sink, clock, RealRandom(), options.relay));
     SinkRelay* relay = relays_.back().get();
     for (int i = 0; i < kRelayThreads; ++i) loops_.push_back(std::make_unique<Loop>([relay] { return relay->Step(); }));
@@ -36,6 +41,26 @@ void ShardWorker::RequestStop() {
   for (const auto& loop : loops_) loop->RequestStop();
 }
 
-int ShardWorker::ConnectionsFor(int sinks) { return 3 + sinks * kRelayThreads; }
+std::vector<const SinkRelay*> ShardWorker::relays() const {
+  std::vector<const SinkRelay*> relays;
+  for (const auto& relay : relays_) relays.push_back(relay.get());
+  return relays;
+}
+
+storage::Heartbeat ShardWorker::Describe() const {
+  storage::Heartbeat heartbeat;
+  heartbeat.kind = storage::Heartbeat::Kind::kWorker;
+  heartbeat.expires = options_.expire;
+  heartbeat.retires = options_.retire;
+  heartbeat.sinks = sink_names_;
+  if (expirer_ == nullptr) return heartbeat;
+  const std::optional<absl::Time> succeeded_at = expirer_->succeeded_at();
+  if (succeeded_at.has_value()) {
+    heartbeat.since_expiry = std::max(clock_->Now() - *succeeded_at, absl::ZeroDuration());
+  }
+  return heartbeat;
+}
+
+int ShardWorker::ConnectionsFor(int sinks) { return 5 + sinks * kRelayThreads; }
 
 }  // namespace tranche::server

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "server/worker/audit_retirer.h"
@@ -11,6 +12,7 @@
 #include "server/worker/sink.h"
 #include "server/worker/sink_relay.h"
 #include "storage/clock.h"
+#include "storage/ledger/health_ledger.h"
 #include "storage/ledger/outbox_ledger.h"
 #include "storage/ledger/upkeep_ledger.h"
 
@@ -40,10 +42,21 @@ class ShardWorker {
   // Does not wait, so that several shards can stop side by side.
   void RequestStop();
 
-  // The most connections to the ledger that it uses at once.
+  // Its parts, for those who watch it; null if it does not do that. They live as long as this.
+  const Expirer* expirer() const { return expirer_.get(); }
+  const Retirer* retirer() const { return retirer_.get(); }
+  std::vector<const SinkRelay*> relays() const;
+
+  // What it does, for its heartbeat. From any thread.
+  storage::Heartbeat Describe() const;
+
+  // The most connections to the ledger that it uses at once, with its heartbeat's and one for reads for the metrics.
   static int ConnectionsFor(int sinks);
 
  private:
+  storage::Clock* const clock_;
+  const ShardWorkerOptions options_;
+  std::vector<std::string> sink_names_;
   std::unique_ptr<Expirer> expirer_;
   std::unique_ptr<Retirer> retirer_;
   std::unique_ptr<AuditRetirer> audit_retirer_;

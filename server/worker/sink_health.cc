@@ -25,6 +25,11 @@ absl::Duration SinkHealth::PauseLeft(absl::Time now) const {
   return Left(tried_, now);
 }
 
+bool SinkHealth::down() const {
+  absl::MutexLock lock(&mutex_);
+  return down_;
+}
+
 absl::Duration SinkHealth::Left(const Lane& lane, absl::Time now) const {
   const absl::Duration left = lane.after - now;
   // A longer pause was never set: the clock was set back.

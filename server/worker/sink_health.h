@@ -53,6 +53,8 @@ class SinkHealth {
   // How long messages that were tried before must wait; zero if they need not.
   absl::Duration PauseLeft(absl::Time now) const;
   Change Report(const Permit& permit, const Outcomes& outcomes, absl::Time now, double random);
+  // Has it taken nothing for so long that it is only tried with single messages?
+  bool down() const;
 
  private:
   // Messages of one kind: how often in a row nothing was taken, and until when they wait.

@@ -67,7 +67,9 @@ absl::StatusOr<std::vector<storage::OutboxMessage>> SinkRelay::Claim(const SinkH
 
 std::vector<Delivery> SinkRelay::Deliver(absl::Span<const storage::OutboxMessage> messages, absl::Time claimed_at) {
   const absl::Time last_begin = claimed_at + options_.lease / 2;
+  const absl::Time began_at = clock_->Now();
   std::vector<Delivery> deliveries = sink_->Deliver(messages, [&] { return !stopping_ && clock_->Now() < last_begin; });
+  counts_.batch_time.Observe(std::max(clock_->Now() - began_at, absl::ZeroDuration()));
   CHECK_EQ(deliveries.size(), messages.size());
   return deliveries;
 }
@@ -84,6 +86,7 @@ SinkRelay::Settlement SinkRelay::Judge(absl::Span<const storage::OutboxMessage> 
     const storage::OutboxMessage& message = messages[i];
     const Delivery& delivery = deliveries[i];
     if (delivery.outcome == DeliveryOutcome::kNotTried) {
+      Count(RelayOutcome::kReturned);
       if (sink_failed == deliveries.end()) continue;
       // Otherwise it would wait until its lease ends, long after the sink is back.
       settlement.failed.push_back({.key = message.key,
@@ -92,6 +95,7 @@ SinkRelay::Settlement SinkRelay::Judge(absl::Span<const storage::OutboxMessage> 
       continue;
     }
     if (delivery.outcome == DeliveryOutcome::kDelivered) {
+      CountDelivered(message);
       settlement.delivered.push_back(message.key);
       continue;
     }
@@ -102,11 +106,18 @@ SinkRelay::Settlement SinkRelay::Judge(absl::Span<const storage::OutboxMessage> 
                    ShouldGiveUp(options_.give_up, message.attempts, clock_->Now() - message.created_at);
     failure.retry_after = std::max(Backoff(options_.retry, message.attempts, random_()),
                                    std::min(delivery.retry_after, options_.retry.most));
+    Count(failure.dead ? RelayOutcome::kDead : RelayOutcome::kRetried);
     LOG_IF(WARNING, failure.dead) << "sink " << sink_->name() << ": giving up message " << MessageId(message.key)
                                   << " after " << message.attempts << " attempts: " << failure.error;
     settlement.failed.push_back(std::move(failure));
   }
   return settlement;
+}
+
+void SinkRelay::CountDelivered(const storage::OutboxMessage& message) {
+  // The ledger's clock and this machine's may differ a little.
+  counts_.delay.Observe(std::max(clock_->Now() - message.created_at, absl::ZeroDuration()));
+  Count(RelayOutcome::kDelivered);
 }
 
 void SinkRelay::NoteHealth(const SinkHealth::Permit& permit, absl::Span<const storage::OutboxMessage> messages,
@@ -157,7 +168,11 @@ absl::Status SinkRelay::SettleKept() {
   }
   absl::Status status;
   for (Settlement& settlement : kept) {
-    if (clock_->Now() < settlement.useless_at) status.Update(Settle(std::move(settlement)));
+    if (clock_->Now() < settlement.useless_at) {
+      status.Update(Settle(std::move(settlement)));
+    } else {
+      counts_.results_lost.Add(static_cast<int64_t>(settlement.delivered.size() + settlement.failed.size()));
+    }
   }
   return status;
 }

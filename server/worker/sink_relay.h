@@ -20,6 +20,7 @@
 #include "server/worker/retry_policy.h"
 #include "server/worker/sink.h"
 #include "server/worker/sink_health.h"
+#include "server/worker/worker_counts.h"
 #include "storage/clock.h"
 #include "storage/ledger/outbox_ledger.h"
 
@@ -49,6 +50,11 @@ class SinkRelay {
   // Running steps finish and settle the deliveries that they have begun; they begin no further one.
   void RequestStop() { stopping_ = true; }
 
+  // For those who watch it. None of these waits for the sink or the ledger.
+  const std::string& sink() const { return sink_->name(); }
+  const RelayCounts& counts() const { return counts_; }
+  bool healthy() const { return !health_.down(); }
+
  private:
   // What to report to the ledger. Useless once the lease is over.
   struct Settlement {
@@ -62,6 +68,8 @@ class SinkRelay {
   std::vector<Delivery> Deliver(absl::Span<const storage::OutboxMessage> messages, absl::Time claimed_at);
   Settlement Judge(absl::Span<const storage::OutboxMessage> messages, absl::Span<const Delivery> deliveries,
                    absl::Time claimed_at);
+  void Count(RelayOutcome outcome) { counts_.messages[static_cast<size_t>(outcome)].Add(); }
+  void CountDelivered(const storage::OutboxMessage& message);
   void NoteHealth(const SinkHealth::Permit& permit, absl::Span<const storage::OutboxMessage> messages,
                   absl::Span<const Delivery> deliveries);
   // Reports to the ledger; what it does not take is kept for the next step.
@@ -75,6 +83,7 @@ class SinkRelay {
   const RelayOptions options_;
   LedgerTrouble trouble_;
   SinkHealth health_;
+  RelayCounts counts_;
   std::atomic<bool> registered_ = false;
   std::atomic<bool> stopping_ = false;
   absl::Mutex mutex_;

@@ -17,6 +17,7 @@
 #include "absl/synchronization/mutex.h"
 #include "storage/clock.h"
 #include "storage/fake/fake_outbox.h"
+#include "storage/ledger/health_ledger.h"
 #include "storage/ledger/lifecycle_ledger.h"
 #include "storage/ledger/reservation_ledger.h"
 #include "storage/ledger/stock_ledger.h"
@@ -25,7 +26,11 @@
 namespace tranche::storage {
 
 // Thread-safe: one mutex around every call.
-class FakeLedger : public ReservationLedger, public StockLedger, public LifecycleLedger, public UpkeepLedger {
+class FakeLedger : public ReservationLedger,
+                   public StockLedger,
+                   public LifecycleLedger,
+                   public UpkeepLedger,
+                   public HealthLedger {
  public:
   // `clock` is the database's: it opens and closes sales, dates reservations and ends holds. `outbox`, if given, gets
   // the messages about changes. Neither is owned.
@@ -95,6 +100,14 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   absl::StatusOr<int64_t> RetireReservations(absl::Duration age, int limit, Retired retired) override;
   absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit) override;
 
+  // Heartbeats are in no backup.
+  absl::Status Beat(const Heartbeat& heartbeat) override;
+  absl::Status EndBeat(Heartbeat::Kind kind, const Uuid& instance) override;
+  absl::StatusOr<std::vector<Heartbeat>> Heartbeats() override;
+  absl::StatusOr<LedgerHealth> Health() override;
+  absl::StatusOr<std::vector<GoneIncarnation>> GoneIncarnations(absl::Span<const IncarnationId> serving) override;
+  absl::StatusOr<std::vector<SkuHolds>> CountHolds(absl::Span<const std::string> sku_ids) override;
+
   // Faults. They apply to calls in the order in which these arrive.
 
   // The next `calls` calls of any method return kUnavailable and do nothing.
@@ -157,6 +170,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   // The decision on a late payment: it paid for another reservation, or is to be refunded.
   struct LateDecision {
     std::optional<Uuid> rebooked_as;
+    absl::Time received_at;
   };
   // Sums of the reservations that retention has removed.
   struct RetiredUnits {
@@ -166,6 +180,11 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   struct StoredIncarnation {
     Incarnation incarnation;
     bool reclaimed = false;
+    absl::Time reclaimed_at = absl::InfiniteFuture();
+  };
+  struct StoredBeat {
+    Heartbeat heartbeat;
+    absl::Time beat_at;
   };
   // The slots that one commit has locked, by SKU.
   using LockedSlots = std::map<std::string, std::vector<Slot*>>;
@@ -226,6 +245,10 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   // Adds one SKU's part to a page. False when the page is full: then `page->next` says where to continue.
   bool ListSku(const std::string& sku_id, const ReservationFilter& filter, const ReservationCursor& after, size_t limit,
                ReservationPage* page) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Pending reservations whose time is over, the longest overdue first.
+  std::vector<const Reservation*> OverdueHolds() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  int64_t UnitsHeldBy(IncarnationId incarnation) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   bool MayRetire(const Reservation& reservation, absl::Duration age) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   bool IsLive(IncarnationId incarnation) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -291,6 +314,7 @@ class FakeLedger : public ReservationLedger, public StockLedger, public Lifecycl
   std::vector<AuditEntry> audit_ ABSL_GUARDED_BY(mutex_);  // by id
   int64_t next_audit_ ABSL_GUARDED_BY(mutex_) = 1;
   ClusterSettings settings_ ABSL_GUARDED_BY(mutex_);
+  std::map<Uuid, StoredBeat> beats_ ABSL_GUARDED_BY(mutex_);
 
   int fail_next_ ABSL_GUARDED_BY(mutex_) = 0;
   enum class LostCommit { kNone, kPerformed, kNotPerformed };

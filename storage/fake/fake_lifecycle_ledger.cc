@@ -235,13 +235,13 @@ absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Payment& payment) {
   if (expired && !rebooked_as.has_value()) {
     result.rebooked = Rebook(payment);
     if (result.rebooked.has_value()) {
-      late_payments_[key] = {.rebooked_as = result.rebooked->reservation_id};
+      late_payments_[key] = {.rebooked_as = result.rebooked->reservation_id, .received_at = DatabaseNow()};
       result.outcome = ChangeOutcome::kRebooked;
       result.refusal = Refusal::kNone;
       return result;
     }
   }
-  late_payments_[key] = {};
+  late_payments_[key] = {.rebooked_as = std::nullopt, .received_at = DatabaseNow()};
   Reservation& row = FindStored(payment.reservation_id)->reservation;
   ++row.revision;
   // The reference of the payment to refund, not of the one that paid for the reservation.
@@ -322,6 +322,7 @@ ChangeResult FakeLedger::ConfirmRetired(const Payment& payment) {
   }
   const auto [decided, is_new] = late_payments_.try_emplace({payment.reservation_id, payment.payment_reference});
   if (!is_new) return ReplayLate(row, decided->second);
+  decided->second.received_at = DatabaseNow();
   ++row.revision;
   Reservation told = row;
   told.payment_reference = payment.payment_reference;

@@ -310,6 +310,7 @@ absl::StatusOr<std::vector<std::string>> FakeLedger::ReclaimIncarnation(Incarnat
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   if (const auto found = incarnations_.find(incarnation); found != incarnations_.end()) {
+    if (!found->second.reclaimed) found->second.reclaimed_at = DatabaseNow();
     found->second.reclaimed = !Mutated(Mutation::kReclaimLeavesLive);
   }
   const auto held = held_skus_.extract(incarnation);

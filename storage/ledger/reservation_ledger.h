@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "storage/base/log_trace.h"
 #include "storage/ledger/incarnation_id.h"
 #include "storage/ledger/refusal.h"
 #include "storage/uuid.h"
@@ -50,6 +51,7 @@ struct ReservationClaim {
   std::string user_id;
   int32_t quantity = 0;
   std::string order_reference = {};  // at most 128 bytes; a part of the payload like the others
+  TraceTag trace = {};               // of the call, for the log; no part of the payload
 };
 
 // Does the reservation match the claim? If not, its id was used before with another payload.

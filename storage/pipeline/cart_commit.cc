@@ -1,5 +1,6 @@
 #include "storage/pipeline/cart_commit.h"
 
+#include "storage/base/log_trace.h"
 #include "storage/ledger/ledger_error.h"
 
 namespace tranche::storage {
@@ -18,6 +19,8 @@ bool CartFoundLocked(const absl::StatusOr<CartResult>& result) {
 
 absl::StatusOr<CartResult> CommitCart(LifecycleLedger& ledger, Clock& clock, IncarnationId incarnation, LockMode mode,
                                       absl::Span<const ReservationClaim> lines, absl::Time deadline, bool* in_doubt) {
+  // It may run on the thread of another cart.
+  const ScopedTrace trace(lines.empty() ? nullptr : lines.front().trace);
   int deadlocks = 0;
   for (int tries = 0; tries < kMaxTries && clock.Now() < deadline;) {
     absl::StatusOr<CartResult> result = ledger.CommitCart(incarnation, mode, lines);

@@ -55,6 +55,7 @@ void CartPipeline::Submit(IncarnationId incarnation, std::vector<ReservationClai
                           Done done) {
   auto cart = std::make_shared<Cart>(Cart{incarnation, std::move(lines), deadline, std::move(done), {}, {}});
   cart->skus = SkusOf(cart->lines);
+  cart->queued_at = clock_.Now();
   absl::Status refusal;
   {
     absl::MutexLock lock(&mutex_);
@@ -144,7 +145,11 @@ void CartPipeline::Send(const Carts& carts) {
 }
 
 CartPipeline::Result CartPipeline::Try(Cart& cart, LockMode mode) {
-  return CommitCart(ledger_, clock_, cart.incarnation, mode, cart.lines, cart.deadline, &cart.in_doubt);
+  const absl::Time begun_at = clock_.Now();
+  metrics_.NoteTaken(begun_at, &cart.queued_at);
+  Result result = CommitCart(ledger_, clock_, cart.incarnation, mode, cart.lines, cart.deadline, &cart.in_doubt);
+  metrics_.NoteTry(cart.lines.size(), clock_.Now() - begun_at, result.status());
+  return result;
 }
 
 void CartPipeline::Commit(const CartPtr& cart) {
@@ -272,6 +277,11 @@ void CartPipeline::Stop() {
 size_t CartPipeline::waiting() const {
   absl::MutexLock lock(&mutex_);
   return queue_.size() + slow_.size();
+}
+
+size_t CartPipeline::slow() const {
+  absl::MutexLock lock(&mutex_);
+  return slow_.size();
 }
 
 }  // namespace tranche::storage

@@ -28,6 +28,7 @@
 #include "storage/clock.h"
 #include "storage/executor.h"
 #include "storage/ledger/lifecycle_ledger.h"
+#include "storage/pipeline/commit_metrics.h"
 
 namespace tranche::storage {
 
@@ -55,8 +56,11 @@ class CartPipeline {
   // harmless.
   void Stop();
 
-  // Carts that wait here, the slow ones included.
+  // Carts that wait here, and how many of them are slow.
   size_t waiting() const;
+  size_t slow() const;
+  // A cart is a batch of its own: its size is the number of its lines.
+  const CommitMetrics& metrics() const { return metrics_; }
 
  private:
   struct Cart {
@@ -67,7 +71,8 @@ class CartPipeline {
     std::vector<std::string> skus;       // of its lines, each once
     std::vector<std::string> slow_skus;  // of these, those that hold it up
     bool slow = false;
-    bool in_doubt = false;  // an earlier try may have been committed
+    bool in_doubt = false;                        // an earlier try may have been committed
+    absl::Time queued_at = absl::InfinitePast();  // see CommitMetrics
   };
   using CartPtr = std::shared_ptr<Cart>;
   using Carts = std::vector<CartPtr>;
@@ -99,6 +104,7 @@ class CartPipeline {
   LifecycleLedger& ledger_;
   Executor& executor_;
   Clock& clock_;
+  CommitMetrics metrics_;
 
   mutable absl::Mutex mutex_;
   std::deque<CartPtr> queue_ ABSL_GUARDED_BY(mutex_);

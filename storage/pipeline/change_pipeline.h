@@ -6,12 +6,14 @@
 // machine says which came first.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "storage/base/log_trace.h"
 #include "storage/clock.h"
 #include "storage/ledger/lifecycle_ledger.h"
 #include "storage/pipeline/group_commit_lane.h"
@@ -26,9 +28,11 @@ struct PendingChange {
   Change change;
   absl::Time deadline;
   ChangeDone done;
+  TraceTag trace = {};  // of the call
   // See GroupCommit.
   bool in_doubt = false;
   bool slow = false;
+  absl::Time queued_at = absl::InfinitePast();
 };
 
 // How changes are batched and sent: see GroupCommit.
@@ -38,6 +42,8 @@ class ChangeWork {
   using Result = ChangeResult;
   static constexpr const char* kRequests = "changes of reservations";
   static constexpr int kQueues = 3;
+  // Of the queues.
+  static constexpr std::array<const char*, kQueues> kKinds = {"confirm", "cancel", "extend"};
 
   explicit ChangeWork(LifecycleLedger* ledger) : ledger_(ledger) {}
 
@@ -46,6 +52,7 @@ class ChangeWork {
   // A change does not say which SKU it is about. So while one finds something locked, no change of its kind waits for
   // locks.
   static int KeyOf(const Item& item) { return QueueOf(item); }
+  static const TraceTag& TraceOf(const Item& item) { return item.trace; }
   static bool GoTogether(const Item& first, const Item& next) { return QueueOf(first) == QueueOf(next); }
   static bool MustGoAgain(const Result& result, Item*) { return result.outcome == ChangeOutcome::kBusy; }
   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);
@@ -61,7 +68,8 @@ class ChangePipeline {
   ChangePipeline(LifecycleLedger* ledger, Clock* clock, PipelineOptions options)
       : group_(ChangeWork(ledger), clock, options) {}
 
-  // Calls `done` exactly once: inline when refused, else on a lane's thread. It must not block.
+  // Calls `done` exactly once: inline when refused, else on a lane's thread. It must not block. The change belongs to
+  // the call that this thread works for (CurrentTrace).
   void Submit(Change change, absl::Time deadline, ChangeDone done);
 
   // Refuses new changes and waits until every accepted one is answered, or `timeout`. True if all were.
@@ -70,6 +78,9 @@ class ChangePipeline {
   void Stop() { group_.Stop(); }
 
   PipelineStats Stats() const { return group_.Stats(); }
+  // By kind, in the order of ChangeWork::kKinds.
+  std::array<int64_t, ChangeWork::kQueues> Waiting() const { return group_.Waiting(); }
+  const CommitMetrics& metrics(size_t kind) const { return group_.metrics(kind); }
 
  private:
   friend class ChangeLane;

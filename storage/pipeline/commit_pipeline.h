@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "storage/base/log_trace.h"
 #include "storage/clock.h"
 #include "storage/ledger/incarnation_id.h"
 #include "storage/ledger/reservation_ledger.h"
@@ -29,6 +30,7 @@ struct PendingCommit {
   // See GroupCommit.
   bool in_doubt = false;
   bool slow = false;
+  absl::Time queued_at = absl::InfinitePast();
 };
 
 // How claims are batched and sent: see GroupCommit.
@@ -44,6 +46,7 @@ class ClaimWork {
   static int QueueOf(const Item&) { return 0; }
   static const Uuid& IdOf(const Item& item) { return item.claim.reservation_id; }
   static const std::string& KeyOf(const Item& item) { return item.claim.sku_id; }
+  static const TraceTag& TraceOf(const Item& item) { return item.claim.trace; }
   static bool GoTogether(const Item& first, const Item& next) { return first.incarnation == next.incarnation; }
   static bool MustGoAgain(const Result& result, Item* item);
   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);
@@ -70,6 +73,7 @@ class CommitPipeline {
   void Stop() { group_.Stop(); }
 
   PipelineStats Stats() const { return group_.Stats(); }
+  const CommitMetrics& metrics() const { return group_.metrics(0); }
 
  private:
   friend class CommitLane;

@@ -20,12 +20,14 @@
 //   struct Item { absl::Time deadline; <callable with absl::StatusOr<Result>, exactly once> done;         // movable
 //                 bool in_doubt = false;   // an earlier try may have been committed
 //                 bool slow = false;       // see RequestQueues
+//                 absl::Time queued_at = absl::InfinitePast();   // see CommitMetrics
 //                 ... };
 //   using Result;
 //   static constexpr const char* kRequests;                        // what the items are, for the log
 //   static constexpr int kQueues;                                  // each batch is of one queue; they take turns
 //   static int QueueOf(const Item&);
 //   static const Uuid& IdOf(const Item&);
+//   static const TraceTag& TraceOf(const Item&);                   // of the call that it is from; null for none
 //   static <hashable> KeyOf(const Item&);                          // what is likely to be locked for all who have it
 //   static bool GoTogether(const Item& first, const Item& next);   // may be in one batch
 //   static bool MustGoAgain(const Result&, Item*);                 // locked: nothing was decided; may change the item
@@ -35,6 +37,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -51,6 +54,7 @@
 #include "storage/clock.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/ledger/reservation_ledger.h"
+#include "storage/pipeline/commit_metrics.h"
 #include "storage/pipeline/request_queues.h"
 
 namespace tranche::storage {
@@ -109,6 +113,9 @@ class GroupCommit {
   void Stop();
 
   PipelineStats Stats() const;
+  // How many requests wait in each queue, without the slow ones.
+  std::array<int64_t, Work::kQueues> Waiting() const;
+  const CommitMetrics& metrics(size_t queue) const { return metrics_.at(queue); }
 
  private:
   friend class GroupCommitLane<Work>;
@@ -125,6 +132,7 @@ class GroupCommit {
   // Nothing was decided about them. `locked`: by another transaction. Then those that cannot be tried again before
   // their deadlines are refused, while their callers still listen.
   void Requeue(Batch batch, bool locked);
+  CommitMetrics& MetricsOf(const Item& item) { return metrics_.at(static_cast<size_t>(Work::QueueOf(item))); }
   void LedgerAnswers();
   bool Answers() const;
   // `cause`: how it was noticed.
@@ -141,6 +149,7 @@ class GroupCommit {
   const Work work_;
   Clock* const clock_;
   const PipelineOptions options_;
+  std::array<CommitMetrics, Work::kQueues> metrics_;
 
   mutable absl::Mutex mutex_;
   RequestQueues<Work> queues_ ABSL_GUARDED_BY(mutex_);
@@ -185,6 +194,7 @@ void GroupCommit<Work>::Stop() {
 
 template <typename Work>
 void GroupCommit<Work>::Submit(Item item) {
+  item.queued_at = clock_->Now();
   absl::Status refusal;
   {
     absl::MutexLock lock(&mutex_);
@@ -223,13 +233,15 @@ void GroupCommit<Work>::PauseBeforeRetry() {
 template <typename Work>
 typename GroupCommit<Work>::Batch GroupCommit<Work>::TakeBatch(size_t max_batch, bool* slow) {
   typename RequestQueues<Work>::Taken taken;
+  const absl::Time now = clock_->Now();
   {
     absl::MutexLock lock(&mutex_);
     if (*slow) queues_.SlowTried();
-    taken = queues_.Take(clock_->Now(), max_batch);
+    taken = queues_.Take(now, max_batch);
     batches_ += taken.batch.empty() ? 0 : 1;
     requests_ += taken.batch.size();
   }
+  for (Item& item : taken.batch) MetricsOf(item).NoteTaken(now, &item.queued_at);
   RefuseLate(std::move(taken.expired));
   *slow = taken.slow;
   return std::move(taken.batch);
@@ -330,6 +342,14 @@ PipelineStats GroupCommit<Work>::Stats() const {
   const auto slow = static_cast<int64_t>(queues_.slow());
   return PipelineStats{
       static_cast<int64_t>(queues_.ready()) + slow, slow, unanswered_, batches_, requests_, ledger_answers_};
+}
+
+template <typename Work>
+std::array<int64_t, Work::kQueues> GroupCommit<Work>::Waiting() const {
+  absl::MutexLock lock(&mutex_);
+  std::array<int64_t, Work::kQueues> waiting{};
+  for (size_t queue = 0; queue < waiting.size(); ++queue) waiting[queue] = static_cast<int64_t>(queues_.ready(queue));
+  return waiting;
 }
 
 }  // namespace tranche::storage

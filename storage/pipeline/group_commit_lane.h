@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/ledger/reservation_ledger.h"
+#include "storage/pipeline/batch_report.h"
 #include "storage/pipeline/group_commit.h"
 
 namespace tranche::storage {
@@ -68,6 +69,7 @@ class GroupCommitLane {
   bool no_wait_ = false;         // it is sent without waiting for locks
   int transaction_retries_ = 0;  // of this batch
   size_t max_batch_;             // less than the option's while the server lacks something
+  BatchReport report_;
   bool ledger_is_down_ = false;  // no batch is taken until it answers again
 };
 
@@ -105,7 +107,11 @@ LaneNext GroupCommitLane<Work>::Step() {
 // Tries once to commit the batch. It is answered here, or kept for another try.
 template <typename Work>
 LaneNext GroupCommitLane<Work>::Commit() {
+  const absl::Time began_at = group_->clock_->Now();
   absl::StatusOr<Results> results = work_.Send(batch_, ModeOfTry());
+  const absl::Time now = group_->clock_->Now();
+  report_.template Note<Work>(batch_, now - began_at, results.status(), now);
+  group_->MetricsOf(batch_.front()).NoteTry(batch_.size(), now - began_at, results.status());
   if (results.ok()) {
     group_->LedgerAnswers();
     max_batch_ = std::min(max_batch_ + max_batch_ / 8 + 1, static_cast<size_t>(group_->options_.max_batch));

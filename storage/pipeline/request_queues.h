@@ -49,6 +49,9 @@ class RequestQueues {
     return ready;
   }
 
+  // In this queue.
+  size_t ready(size_t queue) const { return queues_.at(queue).size(); }
+
   // How many requests wait in the queue that the request belongs to, or compete with it for its bound.
   size_t AheadOf(const Item& item) const { return IsSlow(item) ? slow() : ready(); }
 

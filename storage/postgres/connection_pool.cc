@@ -49,6 +49,11 @@ bool LacksRoom(const PostgresError& refused) {
   return refused.meaning->kind == SqlStateKind::kConnection || refused.meaning->kind == SqlStateKind::kNeedsLess;
 }
 
+// Does a statement that failed so say that the server serves nobody?
+bool ServesNobody(SqlStateKind kind) {
+  return kind == SqlStateKind::kLost || kind == SqlStateKind::kServer || kind == SqlStateKind::kWrongServer;
+}
+
 // One round trip for all of them, which answers whether the session may only read: "on" or "off".
 std::string SessionSettings(const PoolOptions& options) {
   return absl::StrCat("SET statement_timeout = ", absl::ToInt64Milliseconds(options.statement_timeout),
@@ -118,6 +123,11 @@ bool ConnectionPool::Connected() {
   return open_ > 0;
 }
 
+PoolUse ConnectionPool::use() const {
+  absl::MutexLock lock(&mutex_);
+  return {.open = open_, .in_use = open_ - static_cast<int>(idle_.size()), .limit = options_.max_connections};
+}
+
 // Under the lock, which Return takes before a connection is closed, so the socket still belongs to this connection.
 void ConnectionPool::ShutOverdue(absl::Time now) {
   for (auto& [connection, due] : due_) {
@@ -135,6 +145,7 @@ ConnectionPool::Lease::~Lease() {
 absl::Status ConnectionPool::Lease::Failed(const std::exception& error) {
   PostgresError failure = TranslatePostgresError(error, /*sent=*/true, connection_->pq.LastError());
   fate_ = FateOf(failure.meaning->kind);
+  if (ServesNobody(failure.meaning->kind)) pool_->reached_ = false;
   pool_->trouble_.Note(failure);
   return pool_->Named(std::move(failure.status));
 }
@@ -168,6 +179,7 @@ absl::StatusOr<ConnectionPool::Lease> ConnectionPool::Acquire() {
     if (connection == nullptr) {
       // Others of this process work with theirs.
       const bool busy = lacks_room && (Connected() || OthersMayGive(failure));
+      if (!busy) reached_ = false;
       absl::MutexLock lock(&mutex_);
       --lent_;
       return Named(busy ? NoConnectionError(failure.status.message()) : std::move(failure.status));
@@ -283,6 +295,7 @@ void ConnectionPool::Return(std::unique_ptr<Connection> connection, ConnectionFa
   absl::MutexLock lock(&mutex_);
   --lent_;
   due_.erase(connection.get());
+  if (fate == ConnectionFate::kKept) reached_ = true;
   // The idle ones were probably opened to the same server, which is gone: make all callers connect anew.
   if (fate == ConnectionFate::kAllDropped) closed = std::exchange(idle_, {});
   if (fate == ConnectionFate::kKept && open_ > 1 && options_.share != nullptr && options_.share->Take()) {

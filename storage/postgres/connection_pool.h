@@ -15,6 +15,7 @@
 // connection.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <exception>
 #include <memory>
@@ -57,6 +58,12 @@ struct PoolOptions {
   bool for_changes = false;
   std::string shard = {};                       // named by every error; "" for home
   std::shared_ptr<ConnectionShare> share = {};  // with the other pools of this process and server; may be nullptr
+};
+
+struct PoolUse {
+  int open;    // connections that exist
+  int in_use;  // of those, lent or being set up
+  int limit;   // never more than that
 };
 
 // Thread-safe. Outlives the connections that it lends.
@@ -104,6 +111,11 @@ class ConnectionPool {
   // Whether it has a connection, or is setting one up.
   bool Connected();
 
+  // For those who watch it; neither waits for the server.
+  PoolUse use() const;
+  // Did the server serve whoever used it last? False before the first use.
+  bool reached() const { return reached_; }
+
   // For a process that ends and must not be blocked by a hung server: lends no more connections (kUnavailable) and
   // shuts the lent ones, so that callers who wait for the server see a broken connection. A caller who is just
   // connecting is not woken: connect_timeout ends that. Repeating it is harmless.
@@ -139,7 +151,8 @@ class ConnectionPool {
 
   const PoolOptions options_;
   TroubleLog trouble_;
-  absl::Mutex mutex_;
+  std::atomic<bool> reached_ = false;
+  mutable absl::Mutex mutex_;
   std::deque<Idle> idle_ ABSL_GUARDED_BY(mutex_);  // the one that was used last at the end
   int open_ ABSL_GUARDED_BY(mutex_) = 0;           // that exist: idle, lent, or being set up
   int lent_ ABSL_GUARDED_BY(mutex_) = 0;           // with those that are waited for

@@ -59,6 +59,7 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const Postgre
       outbox_ledger_(&call_pool_),
       payment_ledger_(&call_pool_),
       whereabouts_ledger_(&call_pool_),
+      health_ledger_(&call_pool_),
       claims_(std::make_unique<CommitPipeline>(&commit_ledger_, Clock::Real(), options.pipeline)),
       changes_(std::make_unique<ChangePipeline>(&change_ledger_, Clock::Real(), options.pipeline)),
       executor_(std::make_unique<BoundedExecutor>(options.blocking_threads, options.blocking_queue)) {
@@ -72,10 +73,24 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const Postgre
   outbox = &outbox_ledger_;
   payments = &payment_ledger_;
   whereabouts = &whereabouts_ledger_;
+  health = &health_ledger_;
   claims = claims_.get();
   changes = changes_.get();
   carts = carts_.get();
   executor = executor_.get();
+}
+
+std::vector<ConnectionCounts> PostgresShardBackend::Connections() const {
+  std::vector<ConnectionCounts> counts;
+  const auto add = [&counts](const char* name, const ConnectionPool& pool) {
+    const PoolUse now = pool.use();
+    counts.push_back({.pool = name, .used = now.in_use, .idle = now.open - now.in_use, .limit = now.limit});
+  };
+  add("commit", commit_pool_);
+  add("change", change_pool_);
+  add("call", call_pool_);
+  add("verify", verify_pool_);
+  return counts;
 }
 
 }  // namespace tranche::storage

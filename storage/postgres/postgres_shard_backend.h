@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "storage/bounded_executor.h"
 #include "storage/pipeline/cart_pipeline.h"
@@ -11,6 +12,7 @@
 #include "storage/postgres/connection_limits.h"
 #include "storage/postgres/connection_pool.h"
 #include "storage/postgres/connection_share.h"
+#include "storage/postgres/postgres_health_ledger.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"
@@ -45,6 +47,7 @@ class PostgresShardBackend : public ShardBackend {
   void GiveUpLedger() override {
     for (ConnectionPool* pool : {&commit_pool_, &call_pool_, &change_pool_, &verify_pool_}) pool->GiveUp();
   }
+  std::vector<ConnectionCounts> Connections() const override;
   void StopExecutor() override { executor_.reset(); }
   void StopPipelines() override {
     claims_.reset();
@@ -66,6 +69,7 @@ class PostgresShardBackend : public ShardBackend {
   PostgresOutboxLedger outbox_ledger_;
   PostgresPaymentLedger payment_ledger_;
   PostgresSkuMoveLedger whereabouts_ledger_;
+  PostgresHealthLedger health_ledger_;
   std::unique_ptr<CommitPipeline> claims_;
   std::unique_ptr<ChangePipeline> changes_;
   std::unique_ptr<CartPipeline> carts_;  // outlives the executor's tasks

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "storage/executor.h"
+#include "storage/ledger/health_ledger.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/ledger/lifecycle_ledger.h"
 #include "storage/ledger/outbox_ledger.h"
@@ -21,6 +23,14 @@
 
 namespace tranche::storage {
 
+// What one of a shard's pools of connections has now.
+struct ConnectionCounts {
+  std::string pool;  // what it is for, in a word
+  int used = 0;      // lent, or being set up
+  int idle = 0;
+  int limit = 0;  // it may have so many
+};
+
 // Thread-safe. Everything it points to lives as long as it does.
 struct ShardBackend {
   virtual ~ShardBackend() = default;
@@ -34,6 +44,9 @@ struct ShardBackend {
   virtual void StopExecutor() {}
   virtual void StopPipelines() {}
 
+  // Of each of its pools, if it has any.
+  virtual std::vector<ConnectionCounts> Connections() const { return {}; }
+
   // Does its ledger answer, as far as the commit pipeline knows?
   bool Answers() const { return claims->Stats().ledger_answers; }
 
@@ -46,6 +59,7 @@ struct ShardBackend {
   OutboxLedger* outbox = nullptr;
   PaymentLedger* payments = nullptr;
   WhereaboutsLedger* whereabouts = nullptr;
+  HealthLedger* health = nullptr;
   CommitPipeline* claims = nullptr;
   ChangePipeline* changes = nullptr;
   CartPipeline* carts = nullptr;

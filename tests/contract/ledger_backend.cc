@@ -7,6 +7,7 @@
 #include "storage/fake/fake_ledger.h"
 #include "storage/fake/fake_outbox.h"
 #include "storage/postgres/connection_pool.h"
+#include "storage/postgres/postgres_health_ledger.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
 #include "storage/postgres/postgres_outbox_ledger.h"
@@ -33,6 +34,7 @@ class FakeBackend : public LedgerBackend {
   LifecycleLedger& lifecycle() override { return ledger_; }
   UpkeepLedger& upkeep() override { return ledger_; }
   OutboxLedger& outbox() override { return outbox_; }
+  HealthLedger& health() override { return ledger_; }
   void LetPass(absl::Duration duration) override { clock_.AdvanceBy(duration); }
 
  private:
@@ -49,6 +51,7 @@ class PostgresBackend : public LedgerBackend {
   LifecycleLedger& lifecycle() override { return lifecycle_; }
   UpkeepLedger& upkeep() override { return upkeep_; }
   OutboxLedger& outbox() override { return outbox_; }
+  HealthLedger& health() override { return health_; }
 
   // The database's clock is the machine's, so this moves everything into the past instead.
   void LetPass(absl::Duration duration) override {
@@ -68,6 +71,11 @@ class PostgresBackend : public LedgerBackend {
         "closes_at = closes_at - $1 * interval '1 us'",
         us);
     transaction.exec_params("UPDATE tranche.audit_log SET at = at - $1 * interval '1 us'", us);
+    transaction.exec_params("UPDATE tranche.late_payment SET received_at = received_at - $1 * interval '1 us'", us);
+    transaction.exec_params(
+        "UPDATE tranche.heartbeat SET started_at = started_at - $1 * interval '1 us', "
+        "beat_at = beat_at - $1 * interval '1 us', ended_at = ended_at - $1 * interval '1 us'",
+        us);
     transaction.commit();
   }
 
@@ -85,6 +93,7 @@ class PostgresBackend : public LedgerBackend {
   PostgresLifecycleLedger lifecycle_{&pool_};
   PostgresUpkeepLedger upkeep_{&pool_};
   PostgresOutboxLedger outbox_{&pool_};
+  PostgresHealthLedger health_{&pool_};
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "storage/ledger/health_ledger.h"
 #include "storage/ledger/lifecycle_ledger.h"
 #include "storage/ledger/outbox_ledger.h"
 #include "storage/ledger/reservation_ledger.h"
@@ -22,8 +23,9 @@ class LedgerBackend {
   virtual LifecycleLedger& lifecycle() = 0;
   virtual UpkeepLedger& upkeep() = 0;
   virtual OutboxLedger& outbox() = 0;
+  virtual HealthLedger& health() = 0;
 
-  // Lets this much time pass for reservations and messages.
+  // Lets this much time pass for reservations, messages, late payments and heartbeats.
   virtual void LetPass(absl::Duration duration) = 0;
 
   static std::unique_ptr<LedgerBackend> Fake();

@@ -43,6 +43,7 @@ class LedgerContractTest : public ::testing::TestWithParam<LedgerKind> {
   LifecycleLedger& lifecycle() { return backend_->lifecycle(); }
   UpkeepLedger& upkeep() { return backend_->upkeep(); }
   OutboxLedger& outbox() { return backend_->outbox(); }
+  HealthLedger& health() { return backend_->health(); }
   void LetPass(absl::Duration duration) { backend_->LetPass(duration); }
 
   void ExpectConserved() {

@@ -41,6 +41,34 @@ TEST_F(PostgresOutageTest, StoppedServerIsUnavailableAndComesBack) {
   EXPECT_EQ(up->front().outcome, CommitOutcome::kCreated);
 }
 
+TEST_F(PostgresOutageTest, APoolSaysWhatItUsesAndWhetherItsServerServes) {
+  ConnectionPool pool({.dsn = postgres_.dsn(), .max_connections = 3});
+  const auto use = [&] { return std::vector<int>{pool.use().open, pool.use().in_use, pool.use().limit}; };
+  EXPECT_EQ(use(), (std::vector<int>{0, 0, 3}));
+  EXPECT_FALSE(pool.reached()) << "nobody has tried";
+  PostgresStockLedger ledger(&pool);
+  ASSERT_TRUE(ledger.GetSku("tv").ok());
+  EXPECT_EQ(use(), (std::vector<int>{1, 0, 3}));
+  EXPECT_TRUE(pool.reached());
+  {
+    auto first = pool.Acquire(), second = pool.Acquire();
+    ASSERT_TRUE(first.ok() && second.ok());
+    EXPECT_EQ(use(), (std::vector<int>{2, 2, 3}));
+  }
+  EXPECT_EQ(use(), (std::vector<int>{2, 0, 3}));
+  EXPECT_EQ(ledger.GetSku("no such").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(pool.reached()) << "it has answered";
+  ASSERT_TRUE(postgres_.Stop().ok());
+  EXPECT_FALSE(ledger.GetSku("tv").ok());
+  EXPECT_FALSE(ledger.GetSku("tv").ok());
+  EXPECT_FALSE(pool.reached());
+  EXPECT_EQ(use(), (std::vector<int>{0, 0, 3}));
+  ASSERT_TRUE(postgres_.Start().ok());
+  ReadWhenBack();
+  EXPECT_TRUE(ledger.GetSku("tv").ok());
+  EXPECT_TRUE(pool.reached());
+}
+
 TEST_F(PostgresOutageTest, KilledServerLosesNothingAcknowledged) {
   absl::Mutex mutex;
   absl::flat_hash_set<Uuid> acknowledged;

@@ -16,6 +16,7 @@
 #include "absl/time/clock.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/postgres/connection_pool.h"
+#include "storage/postgres/postgres_health_ledger.h"
 #include "storage/postgres/postgres_ledger.h"
 #include "storage/postgres/postgres_lifecycle_ledger.h"
 #include "tests/contract/postgres_outage_fixture.h"
@@ -282,6 +283,22 @@ TEST_F(StandbyTest, ACartWithALineOfAnotherIsAnsweredWhenTheStandbyHasThatLine) 
     EXPECT_FALSE(mixed->committed);
     EXPECT_EQ(mixed->lines.front().outcome, CommitOutcome::kReplayed);
   }
+}
+
+TEST_F(StandbyTest, HeartbeatsDoNotWaitAndTheHealthSaysThatOthersDo) {
+  CommitWithoutStandby();
+  PostgresHealthLedger health(waiting_pool_.get());
+  Heartbeat heartbeat;
+  heartbeat.name = "worker";
+  heartbeat.version = "1";
+  const absl::Status beaten = health.Beat(heartbeat);
+  EXPECT_TRUE(beaten.ok()) << beaten;
+  EXPECT_TRUE(health.EndBeat(heartbeat.kind, heartbeat.instance).ok());
+  const absl::StatusOr<LedgerHealth> found = health.Health();
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_TRUE(found->standby_required);
+  EXPECT_EQ(found->standbys, 0);
+  EXPECT_EQ(found->synchronous_standbys, 0);
 }
 
 }  // namespace

@@ -511,7 +511,7 @@ TEST_F(UnfitShardTest, AShardWithFewerConnectionsThanWantedIsServedAndNamed) {
   ASSERT_TRUE(cluster_->StartWorker().ok());
   AwaitLine(cluster_->worker(0), "serves shard s1 from now on");
   AwaitLine(cluster_->worker(0), "shard s1 (PostgreSQL at ");
-  EXPECT_GE(cluster_->worker(0).LogLinesWith("raise the CONNECTION LIMIT of the role tranche_node to 2"), 1);
+  EXPECT_GE(cluster_->worker(0).LogLinesWith("raise the CONNECTION LIMIT of the role tranche_node to 5"), 1);
 }
 
 }  // namespace

@@ -68,11 +68,38 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
 
   const std::string& address() const { return address_; }
   void RenameNode(int slice, const std::string& name) { quota_.mutable_slices(slice)->set_node_name(name); }
+  void SplitReserved(int64_t pending, int64_t overdue) {
+    tv_.set_pending(pending);
+    tv_.set_overdue(overdue);
+    tv_.set_confirmed(tv_.reserved() - pending);
+  }
   void SetSku(tranche::v1::SkuState state, bool frozen) {
     tv_.set_state(state);
     tv_.set_quota_frozen(frozen);
   }
 
+  grpc::Status GetStatus(grpc::ServerContext* context, const tranche::v1::GetStatusRequest* request,
+                         tranche::v1::GetStatusResponse* response) override {
+    ++status_looks;
+    *response = state;
+    if (status_looks >= problems_end_at_look) response->clear_problems();
+    return grpc::Status::OK;
+  }
+  grpc::Status ListTraffic(grpc::ServerContext* context, const tranche::v1::ListTrafficRequest* request,
+                           tranche::v1::ListTrafficResponse* response) override {
+    traffic_limit = request->limit();
+    response->add_skus()->set_sku_id("tv");
+    response->mutable_skus(0)->set_grants_per_s(12.34);
+    response->mutable_skus(0)->set_unsold(120);
+    return grpc::Status::OK;
+  }
+  void AddProblem(const std::string& code, const std::string& text) {
+    tranche::v1::Problem* problem = state.add_problems();
+    problem->set_code(code);
+    problem->set_severity(tranche::v1::PROBLEM_SEVERITY_CRITICAL);
+    problem->set_text(text);
+    problem->set_next_step("mend it");
+  }
   grpc::Status CreateSku(grpc::ServerContext* context, const tranche::v1::CreateSkuRequest* request,
                          tranche::v1::CreateSkuResponse* response) override {
     created = request->sku();
@@ -256,6 +283,10 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
   }
 
   tranche::v1::Sku created;
+  tranche::v1::GetStatusResponse state;
+  int status_looks = 0;
+  int problems_end_at_look = 1'000'000;
+  int traffic_limit = 0;
   std::string actor_seen;
   std::vector<tranche::v1::SetQuotaRequest> set_quota_requests;
   std::vector<tranche::v1::AddStockRequest> add_stock_requests;
@@ -284,6 +315,58 @@ class TranchectlTest : public ::testing::Test, protected testing::TranchectlRunn
 
   FakeAdmin admin_;
 };
+
+TEST_F(TranchectlTest, StatusExitsByWhatIsWrong) {
+  EXPECT_EQ(Ctl({"status"}), 0);
+  EXPECT_THAT(out_, ::testing::StartsWith("healthy"));
+  admin_.AddProblem("NO_WORKER", "No worker runs since 14:03:21.");
+  EXPECT_EQ(Ctl({"status"}), 3);
+  EXPECT_THAT(out_, AllOf(HasSubstr("NOT HEALTHY: 1 critical"), HasSubstr("CRITICAL NO_WORKER"),
+                          HasSubstr("since 14:03:21"), HasSubstr("next: mend it")));
+  EXPECT_EQ(Ctl({"status", "-o", "json"}), 3);
+  EXPECT_EQ(nlohmann::json::parse(out_)["problems"][0]["code"], "NO_WORKER");
+  EXPECT_EQ(RunCtlAt("127.0.0.1:1", {"status"}), 2);
+  EXPECT_THAT(err_, HasSubstr("tried: 127.0.0.1:1"));
+  EXPECT_EQ(Ctl({"status", "--watch", "--exit-when-healthy"}), 1);
+}
+
+TEST_F(TranchectlTest, StatusWaitsUntilItIsHealthy) {
+  admin_.AddProblem("NO_WORKER", "No worker runs.");
+  EXPECT_EQ(Ctl({"status", "--exit-when-healthy", "--interval", "10ms", "--timeout", "300ms"}), 3);
+  EXPECT_THAT(err_, HasSubstr("waiting: NOT HEALTHY"));
+  EXPECT_THAT(out_, HasSubstr("NO_WORKER"));
+  admin_.problems_end_at_look = admin_.status_looks + 4;
+  EXPECT_EQ(Ctl({"status", "--exit-when-healthy", "--interval", "10ms", "--timeout", "20s"}), 0);
+  EXPECT_THAT(out_, ::testing::StartsWith("healthy"));
+}
+
+TEST_F(TranchectlTest, TopShowsTraffic) {
+  ASSERT_EQ(Ctl({"top", "--once", "--limit", "5"}), 0) << err_;
+  EXPECT_EQ(admin_.traffic_limit, 5);
+  EXPECT_THAT(out_, ::testing::ContainsRegex("tv +12.3 +0.0 +0.0 +0 +0 +120 +0"));
+  ASSERT_EQ(Ctl({"top", "--once", "-o", "json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out_)["skus"][0]["sku_id"], "tv");
+  EXPECT_EQ(Ctl({"top", "--limit", "100"}), 1);
+}
+
+TEST_F(TranchectlTest, QuotaShowSaysWhyUnitsStay) {
+  ASSERT_EQ(Ctl({"quota", "show", "tv"}), 0);
+  EXPECT_EQ(err_, "") << "nothing is wrong that would explain it";
+  admin_.AddProblem("NO_BALANCER", "No balancer leads since 14:03:21.");
+  ASSERT_EQ(Ctl({"quota", "show", "tv"}), 0);
+  EXPECT_THAT(err_, AllOf(HasSubstr("note: No balancer leads since 14:03:21."), HasSubstr("next: mend it")));
+}
+
+TEST_F(TranchectlTest, ReservedUnitsDivide) {
+  ASSERT_EQ(Ctl({"sku", "show", "tv"}), 0);
+  EXPECT_THAT(out_, AllOf(::testing::ContainsRegex("reserved +880"), Not(HasSubstr("pending")))) << "not counted";
+  admin_.SplitReserved(/*pending=*/50, /*overdue=*/7);
+  ASSERT_EQ(Ctl({"sku", "show", "tv"}), 0);
+  EXPECT_THAT(out_, AllOf(::testing::ContainsRegex("pending +50"), ::testing::ContainsRegex("overdue +7"),
+                          ::testing::ContainsRegex("confirmed +830")));
+  ASSERT_EQ(Ctl({"sku", "list"}), 0);
+  EXPECT_THAT(out_, HasSubstr("50 (7 overdue)"));
+}
 
 TEST_F(TranchectlTest, CreatesASkuFromHumanInput) {
   ASSERT_EQ(

@@ -4,7 +4,7 @@ SELECT no_plan();
 
 SELECT has_table('tranche', t, 'table ' || t)
 FROM unnest(ARRAY['sku', 'incarnation', 'stock_slot', 'reservation', 'audit_log', 'late_payment', 'outbox', 'outbox_sink',
-                  'retired_units', 'reservation_archive', 'retire_cursor', 'ledger_mark']::name[]) AS t;
+                  'retired_units', 'reservation_archive', 'retire_cursor', 'ledger_mark', 'heartbeat']::name[]) AS t;
 
 -- The role of the servers.
 SELECT schema_privs_are('tranche', 'tranche_app', ARRAY['USAGE']);
@@ -25,7 +25,7 @@ SELECT results_eq($$
   WHERE p.pronamespace = 'tranche'::regnamespace AND NOT has_function_privilege('tranche_node', p.oid, 'EXECUTE')
   ORDER BY 1 $$,
   $$ VALUES ('await_pool' COLLATE "C"), ('await_standby'), ('begin_migration'), ('check_arriving'), ('check_procedures'),
-            ('confirm_retired'), ('due_holds'), ('give_up_copy'), ('known_reservation'),
+            ('confirm_retired'), ('due_holds'), ('ended_holders'), ('give_up_copy'), ('known_reservation'),
             ('ledger_line'), ('lock_reservations'), ('lock_sku'), ('lock_units'), ('next_sku_of_buyer'), ('pin_skus'), ('pool_ended_slots'),
             ('rebook_reservation'), ('record_migration'), ('refuse_older_migrator'), ('request_refund'), ('return_units'), ('schema_version'),
             ('sku_totals'), ('take_units'), ('wake_outbox'), ('write_outbox') $$,

@@ -103,6 +103,9 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, 16))
       ->capture_default_str();
   app.add_option("--workers", options.cluster.workers, "Workers")->check(CLI::Range(0, 16))->capture_default_str();
+  app.add_option("--node-arg", options.cluster.node_args, "One more argument of every front node; repeatable")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--dir", options.dir, "Folder for data and logs")->required()->check(CLI::ExistingDirectory);
   app.add_option("--state", options.state_file, "JSON file to write when everything is up")->required();
   CLI11_PARSE(app, argc, argv);

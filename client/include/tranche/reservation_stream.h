@@ -25,6 +25,8 @@ struct StreamOptions {
 // Requests that the stream's node cannot answer, and those outstanding when the stream breaks, continue as single calls
 // with the client's retries and failover and with the same reservation ids. The next Create then opens a stream to
 // another node. Thread-safe.
+//
+// What the callbacks of one answer send to their own stream goes out together, when all of them have run.
 class TRANCHE_EXPORT ReservationStream {
  public:
   using Callback = absl::AnyInvocable<void(absl::StatusOr<Reservation>)>;

@@ -60,7 +60,7 @@ absl::Status DemandStep::Meet(const std::vector<std::string>& sku_ids) {
   std::vector<SkuToAnnounce> scarce;
   std::vector<SliceToAnnounce> unheard;
   std::vector<AheadOfLedger> ahead;
-  absl::Status status = context_.mover.MoveUnitsOf(sku_ids, [&](const SkuQuota& now) -> std::vector<QuotaDelta> {
+  const auto plan = [&](const SkuQuota& now) -> std::vector<QuotaDelta> {
     const DemandByNode demand = context_.board.DemandOf(now.sku.sku_id);
     if (storage::IsScarce(now.sku) && context_.board.Wanted(now.sku.sku_id))
       scarce.push_back({now.sku, /*always=*/false});
@@ -70,7 +70,8 @@ absl::Status DemandStep::Meet(const std::vector<std::string>& sku_ids) {
     if (now.sku.quota_frozen || context_.mover.frozen()) return {};
     return PlanForDemand(now.quota, context_.nodes.receivers(), demand, /*pool_feeds=*/!now.sku.presplit,
                          context_.options.demand);
-  });
+  };
+  absl::Status status = context_.mover.MoveUnitsOf(sku_ids, MoveReason::kDemand, plan);
   status.Update(context_.announcer.Announce(scarce, unheard, nullptr, &ahead));
   if (!ahead.empty())
     status.Update(Overrule(context_.ledger, context_.announcer, ahead, storage::Actor::Process(kDemandActor)));

@@ -51,7 +51,7 @@ absl::Status EvacuationStep::Evacuate(IncarnationId incarnation) {
   context_.nodes.NoteUnable(incarnation);
   newcomers_.NoteEvacuated(incarnation);
   std::vector<std::string> left;
-  const absl::Status moved = context_.mover.TakeBack(incarnation, &left);
+  const absl::Status moved = context_.mover.TakeBack(incarnation, MoveReason::kEvacuation, &left);
   if (moved.ok() && left.empty()) evacuated_.insert(incarnation);
   return moved;
 }

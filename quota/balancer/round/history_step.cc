@@ -111,6 +111,7 @@ absl::Status HistoryStep::GoOn(Coordination& session) {
   }
   RETURN_IF_ERROR(Note(session, *seen_));
   LOG(WARNING) << "a new history has begun with incarnation " << *first_;
+  context_.counts.histories.Add();
   first_.reset();
   looked_at_ = context_.clock.Now();
   context_.repair.Soon();
@@ -145,6 +146,7 @@ absl::Status HistoryStep::EndIncarnations(Coordination& session, bool* done) {
     if (!skus.ok()) return skus.status();
     context_.nodes.NoteEnded(incarnation.id);
     context_.mover.CountChanged(skus->size() + 1);
+    context_.counts.NoteReclaimed(Evidence::kHistory, skus->size(), /*units=*/0);
     RemoveIncarnationZnodes(session, incarnation.id);
   }
   if (!*done) return absl::OkStatus();

@@ -2,7 +2,9 @@
 
 #include "glog/logging.h"
 #include "quota/coordination/ledger_mark.h"
+#include "storage/base/log_event.h"
 #include "storage/base/status_macros.h"
+#include "storage/ledger/shard_name.h"
 
 namespace tranche::quota {
 namespace {
@@ -13,13 +15,15 @@ constexpr int kNodesToldPerRound = 32;
 }  // namespace
 
 LeaderRound::LeaderRound(storage::StockLedger* ledger, storage::Clock* clock, const BalancerOptions* options,
-                         SessionSource* sessions, Inbox* inbox)
+                         SessionSource* sessions, Inbox* inbox, BalancerCounts* counts)
     : announcer_(sessions),
+      repair_announcer_(sessions, OtherShards::kKept, &counts->announcements_repaired),
       nodes_(ledger, options->shard == storage::kHomeShard),
-      repair_(ledger, &announcer_, clock, options),
-      mover_(ledger, &announcer_, clock, &nodes_, &repair_),
+      sales_(clock),
+      repair_(ledger, &repair_announcer_, clock, options, &sales_),
+      mover_(ledger, &announcer_, clock, &nodes_, &repair_, &sales_, counts),
       board_(options->demand_retry, options->shard),
-      context_{*ledger, *clock, *options, *inbox, announcer_, nodes_, repair_, mover_, board_},
+      context_{*ledger, *clock, *options, *inbox, announcer_, nodes_, repair_, mover_, board_, *counts},
       processes_(&context_),
       history_(&context_),
       newcomers_(&context_),
@@ -38,6 +42,7 @@ void LeaderRound::ForgetAll() {
   board_.Clear();
   pools_.Forget();
   returned_.Forget();
+  sales_.Forget();
   repair_.Soon();
 }
 
@@ -72,6 +77,7 @@ absl::Status LeaderRound::Run(Coordination& session) {
   if (history_.beginning() || IsAnotherLedgersTree(status)) return status;
   AnnounceToNewNodes();
   status.Update(ReadFreeze());
+  sales_.Tick();
   status.Update(newcomers_.TakeOver());
   status.Update(reclaim_.Run(session));
   if (!mover_.frozen()) status.Update(evacuation_.Run());
@@ -80,6 +86,7 @@ absl::Status LeaderRound::Run(Coordination& session) {
   status.Update(returned_.Run());
   if (!mover_.frozen()) status.Update(newcomers_.Run());
   status.Update(repair_.Step(session));
+  NoteNodes();
   return status;
 }
 
@@ -94,10 +101,27 @@ absl::Status LeaderRound::ReadFreeze() {
   return absl::OkStatus();
 }
 
+void LeaderRound::NoteNodes() {
+  BalancerCounts& counts = context_.counts;
+  counts.nodes_live = static_cast<int64_t>(nodes_.live().size());
+  counts.nodes_registered = static_cast<int64_t>(nodes_.registered().size());
+  counts.nodes_receiving = static_cast<int64_t>(nodes_.receivers().size());
+  counts.skus_put_aside = static_cast<int64_t>(mover_.PutAside());
+}
+
+// Once for all shards: home's leader knows every incarnation.
+void LeaderRound::TellOfNewNode(storage::IncarnationId id) const {
+  const auto node = nodes_.live().find(id);
+  if (context_.options.shard != storage::kHomeShard || node == nodes_.live().end()) return;
+  LogEvent("node.joined", {{"node", node->second.node_name}, {"incarnation", id}, {"address", node->second.address}});
+}
+
 // A node that registers soon hears what it holds: nothing, if it is new; all of its slices, if the tree was deleted.
 void LeaderRound::AnnounceToNewNodes() {
   for (int told = 0; told < kNodesToldPerRound && nodes_.HasNew(); ++told) {
-    repair_.AnnounceSlicesOf(nodes_.TakeNew());
+    const storage::IncarnationId id = nodes_.TakeNew();
+    TellOfNewNode(id);
+    repair_.AnnounceSlicesOf(id);
   }
   if (nodes_.HasNew()) context_.inbox.Again();
 }

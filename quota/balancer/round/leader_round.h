@@ -5,6 +5,7 @@
 #include <set>
 
 #include "absl/status/status.h"
+#include "quota/balancer/balancer_counts.h"
 #include "quota/balancer/balancer_options.h"
 #include "quota/balancer/demand_board.h"
 #include "quota/balancer/inbox.h"
@@ -20,6 +21,7 @@
 #include "quota/balancer/round/returned_step.h"
 #include "quota/balancer/round/round_context.h"
 #include "quota/balancer/round/round_mover.h"
+#include "quota/balancer/round/sale_watch.h"
 #include "quota/coordination/announcer.h"
 #include "quota/coordination/coordination.h"
 #include "storage/clock.h"
@@ -32,7 +34,7 @@ class LeaderRound {
  public:
   // Dependencies outlive it. A step that has more to do asks for another round at once through the inbox.
   LeaderRound(storage::StockLedger* ledger, storage::Clock* clock, const BalancerOptions* options,
-              SessionSource* sessions, Inbox* inbox);
+              SessionSource* sessions, Inbox* inbox, BalancerCounts* counts);
   LeaderRound(const LeaderRound&) = delete;
   LeaderRound& operator=(const LeaderRound&) = delete;
 
@@ -59,9 +61,13 @@ class LeaderRound {
   void AnnounceToNewNodes();
   // Has an operator frozen the cluster? If the ledger does not say, as it last was; before it has ever said, yes.
   absl::Status ReadFreeze();
+  void TellOfNewNode(storage::IncarnationId id) const;
+  void NoteNodes();
 
   Announcer announcer_;
+  Announcer repair_announcer_;  // counts by itself
   KnownNodes nodes_;
+  SaleWatch sales_;
   RepairSchedule repair_;
   RoundMover mover_;
   DemandBoard board_;

@@ -57,8 +57,9 @@ absl::Status NewcomerStep::Run() {
     last = sku.sku_id;
     if (!sku.closed && sku.presplit && !sku.quota_frozen && sku.unsold > 0) open.push_back(sku.sku_id);
   }
-  const absl::Status shared = context_.mover.MoveUnitsOf(
-      open, [&](const SkuQuota& quota) { return ShareWithNewcomers(quota.quota, receivers, pass_->newcomers); });
+  const absl::Status shared = context_.mover.MoveUnitsOf(open, MoveReason::kNewcomer, [&](const SkuQuota& quota) {
+    return ShareWithNewcomers(quota.quota, receivers, pass_->newcomers);
+  });
   if (!shared.ok()) return shared;
   const bool looked_at_all = page.empty() || last == page.back().sku_id;
   if (page.size() < static_cast<size_t>(kWelcomePage) && looked_at_all) {

@@ -10,17 +10,17 @@ namespace tranche::quota {
 
 absl::Status PoolStep::Run() {
   if (context_.nodes.receivers().empty()) return absl::OkStatus();
+  const auto plan = [&](const storage::SkuQuota& now) -> std::vector<storage::QuotaDelta> {
+    if (now.sku.closed || now.sku.quota_frozen || !now.sku.presplit) return {};
+    return SharePool(now.quota, context_.nodes.receivers());
+  };
   absl::Status status;
   size_t left = context_.mover.SkusToChange();
   while (left > 0) {
     const size_t limit = std::min<size_t>(left, storage::kMaxQuotaBatch);
     ASSIGN_OR_RETURN(const auto skus, context_.ledger.ListPooledSkus(after_sku_, static_cast<int>(limit)));
     left -= skus.size();
-    status.Update(
-        context_.mover.MoveUnitsOf(skus, [&](const storage::SkuQuota& now) -> std::vector<storage::QuotaDelta> {
-          if (now.sku.closed || now.sku.quota_frozen || !now.sku.presplit) return {};
-          return SharePool(now.quota, context_.nodes.receivers());
-        }));
+    status.Update(context_.mover.MoveUnitsOf(skus, MoveReason::kPool, plan));
     after_sku_ = skus.size() < limit ? "" : skus.back();
     if (after_sku_.empty()) return status;
   }

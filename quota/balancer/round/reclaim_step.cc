@@ -1,13 +1,17 @@
 #include "quota/balancer/round/reclaim_step.h"
 
+#include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "quota/coordination/incarnation_znodes.h"
+#include "storage/base/log_event.h"
 #include "storage/base/status_macros.h"
 #include "storage/ledger/ledger_error.h"
 #include "storage/ledger/shard_name.h"
@@ -44,6 +48,9 @@ absl::Status ReclaimStep::Run(Coordination& session) {
   // Ended incarnations need not be remembered.
   const auto ended = [&](const auto& entry) { return !context_.nodes.live().contains(entry.first); };
   std::erase_if(first_seen_unregistered_, ended);
+  context_.counts.nodes_gone = std::count_if(all_gone.begin(), all_gone.end(), [&](const Gone& gone) {
+    return context_.nodes.live().contains(gone.incarnation.id);
+  });
   context_.nodes.ForgetEnded();
   return status;
 }
@@ -102,6 +109,7 @@ absl::Status ReclaimStep::Reclaim(Coordination& session, const Gone& gone) {
                                          ", which is frozen: it is ended when its session has, or after a thaw"));
     }
   }
+  const std::optional<int64_t> units = UnitsOf(incarnation);
   const auto skus = context_.ledger.ReclaimIncarnation(incarnation);
   if (storage::FoundLocked(skus.status())) {
     return TakeBack(gone, "another transaction locks one of its SKUs: it is ended when that is over");
@@ -114,11 +122,32 @@ absl::Status ReclaimStep::Reclaim(Coordination& session, const Gone& gone) {
                << (shard == storage::kHomeShard ? "" : absl::StrCat(" from shard ", shard)) << ": "
                << (gone.cause == Cause::kProcessEnded ? "nothing listens there any more" : "it has no registration")
                << "; " << skus->size() << " slices back in the pool";
+  std::vector<LogField> fields = {
+      {"node", gone.incarnation.node_name},
+      {"incarnation", incarnation},
+      {"address", gone.incarnation.address},
+      {"shard", shard},
+      {"skus", static_cast<int64_t>(skus->size())},
+      {"evidence", gone.cause == Cause::kProcessEnded ? "process_ended" : "registration_gone"}};
+  if (units.has_value()) fields.push_back({"units", *units});
+  LogEvent("node.gone", std::move(fields));
   try_again_.erase(incarnation);
   context_.nodes.NoteEnded(incarnation);
   RemoveIncarnationZnodes(session, incarnation);
   context_.mover.CountChanged(skus->size());
+  const Evidence evidence = gone.cause == Cause::kProcessEnded ? Evidence::kProbe : Evidence::kSession;
+  context_.counts.NoteReclaimed(evidence, skus->size(), units.value_or(0));
   return absl::OkStatus();
+}
+
+// What goes back to the pools, by a look right before: one that is not dead may sell some of it meanwhile. A death is
+// rare, so that it may cost a read; without an answer the event has no number.
+std::optional<int64_t> ReclaimStep::UnitsOf(IncarnationId incarnation) const {
+  const auto slices = context_.ledger.ListSlices(incarnation);
+  if (!slices.ok()) return std::nullopt;
+  int64_t units = 0;
+  for (const auto& [sku_id, slice] : *slices) units += slice.remaining;
+  return units;
 }
 
 absl::Status ReclaimStep::TakeBack(const Gone& gone, const std::string& why) {
@@ -130,7 +159,7 @@ absl::Status ReclaimStep::TakeBack(const Gone& gone, const std::string& why) {
   // Only once from a node that may live: it may take units from the pools meanwhile, and sell them.
   if (gone.cause == Cause::kProcessEnded && stripped_.contains(incarnation)) return absl::OkStatus();
   std::vector<std::string> left;
-  const absl::Status taken = context_.mover.TakeBack(incarnation, &left);
+  const absl::Status taken = context_.mover.TakeBack(incarnation, MoveReason::kReclaim, &left);
   if (taken.ok() && left.empty()) stripped_.insert(incarnation);
   return taken;
 }

@@ -1,7 +1,9 @@
 // Takes back what dead incarnations held: it goes into the pools.
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -41,6 +43,7 @@ class ReclaimStep {
   void TellNobodyIsRegistered(size_t live) const;
   bool IsUnregistered(const storage::Incarnation& incarnation);
   absl::Status Reclaim(Coordination& session, const Gone& gone);
+  std::optional<int64_t> UnitsOf(storage::IncarnationId incarnation) const;
   // It cannot be ended yet, and `why` says so: takes back what is neither locked nor frozen.
   absl::Status TakeBack(const Gone& gone, const std::string& why);
 

@@ -5,10 +5,10 @@
 namespace tranche::quota {
 
 RepairSchedule::RepairSchedule(storage::StockLedger* ledger, Announcer* announcer, storage::Clock* clock,
-                               const BalancerOptions* options)
+                               const BalancerOptions* options, SkuObserver* observer)
     : clock_(clock),
       options_(*options),
-      repair_(ledger, announcer, options->shard == storage::kHomeShard, options->copies.get()) {}
+      repair_(ledger, announcer, options->shard == storage::kHomeShard, options->copies.get(), observer) {}
 
 absl::Status RepairSchedule::Step(Coordination& session) {
   if (storage::Mutated(storage::Mutation::kBalancerNeverRepairs)) return absl::OkStatus();

@@ -19,7 +19,7 @@ class RepairSchedule {
  public:
   // Dependencies outlive it.
   RepairSchedule(storage::StockLedger* ledger, Announcer* announcer, storage::Clock* clock,
-                 const BalancerOptions* options);
+                 const BalancerOptions* options, SkuObserver* observer);
 
   // The next pass is due at once.
   void Soon() { last_pass_ = absl::InfinitePast(); }

@@ -1,6 +1,7 @@
 // What the steps of a leader's round work with.
 #pragma once
 
+#include "quota/balancer/balancer_counts.h"
 #include "quota/balancer/balancer_options.h"
 #include "quota/balancer/demand_board.h"
 #include "quota/balancer/inbox.h"
@@ -24,6 +25,7 @@ struct RoundContext {
   RepairSchedule& repair;
   RoundMover& mover;
   DemandBoard& board;
+  BalancerCounts& counts;
 };
 
 }  // namespace tranche::quota

@@ -1,6 +1,8 @@
 #include "quota/balancer/round/round_mover.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <cstdlib>
 #include <iterator>
 #include <utility>
 
@@ -29,6 +31,13 @@ constexpr int kMostWaitsInVain = 4;
 // One that nobody wanted to move any more is forgotten.
 constexpr absl::Duration kForgetAfter = absl::Minutes(1);
 
+// That get another holder: another node, or the pool.
+int64_t UnitsOf(const QuotaMove& move) {
+  int64_t withdrawn = 0, deposited = 0;
+  for (const QuotaDelta& delta : move.deltas) (delta.units < 0 ? withdrawn : deposited) += std::abs(delta.units);
+  return std::max(withdrawn, deposited);
+}
+
 }  // namespace
 
 void RoundMover::BeginRound() {
@@ -50,7 +59,8 @@ size_t RoundMover::SkusPerRound(size_t slices) const {
   return std::clamp<size_t>(slices / std::max<size_t>(1, nodes_.receivers().size()), 1, kSkusPerRound);
 }
 
-absl::Status RoundMover::MoveUnitsOf(absl::Span<const std::string> sku_ids, Plan plan, std::vector<std::string>* left) {
+absl::Status RoundMover::MoveUnitsOf(absl::Span<const std::string> sku_ids, MoveReason reason, Plan plan,
+                                     std::vector<std::string>* left) {
   absl::Status status;
   std::vector<std::string> locked;
   for (size_t begin = 0; begin < sku_ids.size(); begin += kMaxQuotaBatch) {
@@ -58,10 +68,11 @@ absl::Status RoundMover::MoveUnitsOf(absl::Span<const std::string> sku_ids, Plan
     std::vector<QuotaMove> moves;
     for (const SkuQuota& now : quotas) {
       if (repair_.IsOpen(now.sku.sku_id)) continue;
+      observer_.OnSku(now.sku);
       std::vector<QuotaDelta> deltas = plan(now);
       if (!deltas.empty()) moves.push_back({now.sku.sku_id, std::move(deltas), now.quota.quota_version});
     }
-    status.Update(MoveOrPutAside(std::move(moves), locked));
+    status.Update(MoveOrPutAside(std::move(moves), reason, locked));
   }
   if (left != nullptr) *left = std::move(locked);
   return status;
@@ -88,10 +99,11 @@ absl::StatusOr<std::string> RoundMover::FindFrozen(storage::IncarnationId incarn
   return std::string();
 }
 
-absl::Status RoundMover::TakeBack(storage::IncarnationId incarnation, std::vector<std::string>* left) {
+absl::Status RoundMover::TakeBack(storage::IncarnationId incarnation, MoveReason reason,
+                                  std::vector<std::string>* left) {
   ASSIGN_OR_RETURN(const std::vector<std::string> held, SkusOf(incarnation));
   return MoveUnitsOf(
-      held,
+      held, reason,
       [incarnation](const SkuQuota& now) -> std::vector<QuotaDelta> {
         if (now.sku.quota_frozen) return {};
         for (const storage::HeldSlice& slice : now.quota.slices) {
@@ -102,29 +114,29 @@ absl::Status RoundMover::TakeBack(storage::IncarnationId incarnation, std::vecto
       left);
 }
 
-absl::Status RoundMover::MoveOrPutAside(Moves moves, std::vector<std::string>& left) {
+absl::Status RoundMover::MoveOrPutAside(Moves moves, MoveReason reason, std::vector<std::string>& left) {
   const auto by_itself = std::stable_partition(moves.begin(), moves.end(),
                                                [&](const auto& move) { return !aside_.contains(move.sku_id); });
   Moves alone(std::make_move_iterator(by_itself), std::make_move_iterator(moves.end()));
   moves.erase(by_itself, moves.end());
-  absl::Status status = Move(moves);
+  absl::Status status = Move(moves, reason);
   if (storage::FoundLocked(status)) {
     ++waited_in_vain_;
     status = absl::OkStatus();
     alone.insert(alone.end(), std::make_move_iterator(moves.begin()), std::make_move_iterator(moves.end()));
   }
-  for (const QuotaMove& move : alone) status.Update(MoveByItself(move, left));
+  for (const QuotaMove& move : alone) status.Update(MoveByItself(move, reason, left));
   return status;
 }
 
-absl::Status RoundMover::MoveByItself(const QuotaMove& move, std::vector<std::string>& left) {
+absl::Status RoundMover::MoveByItself(const QuotaMove& move, MoveReason reason, std::vector<std::string>& left) {
   const auto known = aside_.find(move.sku_id);
   const bool early = known != aside_.end() && clock_.Now() < known->second;
   if (early || waited_in_vain_ >= kMostWaitsInVain) {
     left.push_back(move.sku_id);
     return absl::OkStatus();
   }
-  const absl::Status status = Move({&move, 1});
+  const absl::Status status = Move({&move, 1}, reason);
   if (storage::FoundLocked(status)) {
     ++waited_in_vain_;
     left.push_back(move.sku_id);
@@ -141,7 +153,7 @@ absl::Status RoundMover::MoveByItself(const QuotaMove& move, std::vector<std::st
   return status;
 }
 
-absl::Status RoundMover::Move(absl::Span<const QuotaMove> moves) {
+absl::Status RoundMover::Move(absl::Span<const QuotaMove> moves, MoveReason reason) {
   if (moves.empty()) return absl::OkStatus();
   for (const QuotaMove& move : moves) slices_changed_ += move.deltas.size();
   const auto moved = mover_.MoveBatch(moves, kAutomatic);
@@ -150,6 +162,7 @@ absl::Status RoundMover::Move(absl::Span<const QuotaMove> moves) {
     if (storage::IsUnknownCommit(moved.status())) repair_.Soon();
     return moved.status();
   }
+  Count(moves, *moved, reason);
   absl::Status status;
   for (const auto& sku : moved->skus) {
     if (!sku.ok() && !absl::IsAborted(sku.status()) && !absl::IsNotFound(sku.status())) status.Update(sku.status());
@@ -158,6 +171,20 @@ absl::Status RoundMover::Move(absl::Span<const QuotaMove> moves) {
   if (!moved->announced.ok() || moved->elsewhere) repair_.Soon();
   status.Update(moved->announced);
   return status;
+}
+
+void RoundMover::Count(absl::Span<const QuotaMove> moves, const QuotaMover::Moved& moved, MoveReason reason) {
+  MoveCounts& counts = counts_.moved[static_cast<size_t>(reason)];
+  for (size_t i = 0; i < moves.size(); ++i) {
+    if (!moved.skus[i].ok()) continue;
+    counts.moves.Add();
+    counts.units.Add(UnitsOf(moves[i]));
+  }
+  if (moved.announced.ok()) {
+    counts_.announcement_time.Observe(moved.announcing);
+  } else {
+    counts_.announcements_failed.Add();
+  }
 }
 
 }  // namespace tranche::quota

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "quota/balancer/balancer_counts.h"
 #include "quota/balancer/round/known_nodes.h"
 #include "quota/balancer/round/repair_schedule.h"
 #include "quota/coordination/announcer.h"
@@ -32,8 +33,14 @@ class RoundMover {
 
   // Dependencies outlive it.
   RoundMover(storage::StockLedger* ledger, Announcer* announcer, storage::Clock* clock, const KnownNodes* nodes,
-             RepairSchedule* repair)
-      : ledger_(ledger), clock_(*clock), nodes_(*nodes), repair_(*repair), mover_(ledger, announcer) {}
+             RepairSchedule* repair, SkuObserver* observer, BalancerCounts* counts)
+      : ledger_(ledger),
+        clock_(*clock),
+        nodes_(*nodes),
+        repair_(*repair),
+        observer_(*observer),
+        counts_(*counts),
+        mover_(ledger, announcer, clock) {}
 
   void BeginRound();
   // While the cluster is frozen, only what dead nodes hold is moved. Each step decides by it what is left to do.
@@ -41,6 +48,8 @@ class RoundMover {
   bool frozen() const { return frozen_; }
   // Counts slices that were changed in another way.
   void CountChanged(size_t slices) { slices_changed_ += slices; }
+  // SKUs that were found locked, and have not been moved since.
+  size_t PutAside() const { return aside_.size(); }
   // Has the round changed as many slices as it may?
   bool Exhausted() const;
 
@@ -51,9 +60,10 @@ class RoundMover {
   // Reads the SKUs, plans each, and moves. A quota that changed between reading and moving is left for the next look,
   // and so is a SKU that is locked; of those, `left` gets the ids, if it is given. A SKU of which it is open whether
   // our copy counts is not planned.
-  absl::Status MoveUnitsOf(absl::Span<const std::string> sku_ids, Plan plan, std::vector<std::string>* left = nullptr);
+  absl::Status MoveUnitsOf(absl::Span<const std::string> sku_ids, MoveReason reason, Plan plan,
+                           std::vector<std::string>* left = nullptr);
   // Moves all that the incarnation holds into the pools, except of frozen SKUs.
-  absl::Status TakeBack(storage::IncarnationId incarnation, std::vector<std::string>* left);
+  absl::Status TakeBack(storage::IncarnationId incarnation, MoveReason reason, std::vector<std::string>* left);
   // A frozen SKU of which the incarnation holds units; "": there is none.
   absl::StatusOr<std::string> FindFrozen(storage::IncarnationId incarnation);
 
@@ -63,14 +73,17 @@ class RoundMover {
   // The SKUs of which the incarnation holds units.
   absl::StatusOr<std::vector<std::string>> SkusOf(storage::IncarnationId incarnation);
   // Takes one batch at most.
-  absl::Status MoveOrPutAside(Moves moves, std::vector<std::string>& left);
-  absl::Status MoveByItself(const storage::QuotaMove& move, std::vector<std::string>& left);
-  absl::Status Move(absl::Span<const storage::QuotaMove> moves);
+  absl::Status MoveOrPutAside(Moves moves, MoveReason reason, std::vector<std::string>& left);
+  absl::Status MoveByItself(const storage::QuotaMove& move, MoveReason reason, std::vector<std::string>& left);
+  absl::Status Move(absl::Span<const storage::QuotaMove> moves, MoveReason reason);
+  void Count(absl::Span<const storage::QuotaMove> moves, const QuotaMover::Moved& moved, MoveReason reason);
 
   storage::StockLedger* const ledger_;
   storage::Clock& clock_;
   const KnownNodes& nodes_;
   RepairSchedule& repair_;
+  SkuObserver& observer_;  // hears of what is read
+  BalancerCounts& counts_;
   QuotaMover mover_;
   bool frozen_ = true;  // until the ledger has said
   size_t slices_changed_ = 0;

@@ -7,7 +7,8 @@ REVOKE EXECUTE ON FUNCTION tranche.begin_migration(text[]), tranche.check_proced
   tranche.refuse_older_migrator(), tranche.schema_version() FROM tranche_app;
 REVOKE EXECUTE ON FUNCTION tranche.await_pool(text), tranche.await_standby(),
   tranche.check_arriving(text, uuid), tranche.confirm_retired(uuid, text, bigint, text),
-  tranche.due_holds(timestamptz, timestamptz, uuid, integer), tranche.give_up_copy(text, text, text),
+  tranche.due_holds(timestamptz, timestamptz, uuid, integer), tranche.ended_holders(integer),
+  tranche.give_up_copy(text, text, text),
   tranche.known_reservation(uuid), tranche.ledger_line(), tranche.lock_reservations(uuid[], boolean, boolean),
   tranche.lock_sku(text), tranche.lock_units(text, bigint), tranche.next_sku_of_buyer(text, text, boolean, integer),
   tranche.pin_skus(text[], boolean), tranche.pool_ended_slots(text, bigint),

@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "client/ctl/hints.h"
 #include "client/internal/status_translation.h"
@@ -71,6 +73,68 @@ TEST(HintsTest, NameTheArgumentInsteadOfTheField) {
   EXPECT_EQ(Hint("RESERVATION_ID_MALFORMED", {{"field", "reservation_id"}}), "correct ID");
   EXPECT_EQ(Hint("FIELD_INVALID", {{"field", "name"}}), "") << "the message says it";
   EXPECT_EQ(Hint("FIELD_INVALID"), "");
+}
+
+tranche::v1::GetStatusResponse StateWith(const std::vector<std::string>& codes) {
+  tranche::v1::GetStatusResponse state;
+  for (const std::string& code : codes) {
+    tranche::v1::Problem* problem = state.add_problems();
+    problem->set_code(code);
+    problem->set_text(code + " text.");
+    problem->set_next_step(code + " step");
+  }
+  return state;
+}
+
+std::optional<Cause> CauseOfReason(const std::string& reason, const std::vector<std::string>& codes) {
+  absl::Status status = absl::FailedPreconditionError("refused");
+  internal::SetReason(status, reason);
+  return CauseOf(status, StateWith(codes));
+}
+
+TEST(HintsTest, SoldOutMayBeHoldsThatNobodyExpires) {
+  EXPECT_FALSE(CauseOfReason("SOLD_OUT", {}).has_value());
+  EXPECT_FALSE(CauseOfReason("SOLD_OUT", {"NO_WORKER", "NO_BALANCER"}).has_value()) << "no hold is overdue";
+  const auto cause = CauseOfReason("SOLD_OUT", {"NO_WORKER", "HOLDS_OVERDUE"});
+  ASSERT_TRUE(cause.has_value());
+  EXPECT_EQ(cause->text, "HOLDS_OVERDUE text. NO_WORKER text.");
+  EXPECT_EQ(cause->next_step, "NO_WORKER step") << "the root";
+  EXPECT_EQ(CauseOfReason("SOLD_OUT", {"HOLDS_OVERDUE"})->next_step, "HOLDS_OVERDUE step");
+}
+
+TEST(HintsTest, ExhaustedHereMayBeThatNobodyMovesUnits) {
+  EXPECT_FALSE(CauseOfReason("EXHAUSTED_HERE", {"NO_WORKER"}).has_value());
+  EXPECT_EQ(CauseOfReason("EXHAUSTED_HERE", {"ZOOKEEPER_SILENT", "NO_BALANCER"})->text, "NO_BALANCER text.");
+  absl::Status other = absl::FailedPreconditionError("refused");
+  internal::SetReason(other, "SKU_NOT_FOUND");
+  EXPECT_FALSE(MayHaveACause(other));
+}
+
+TEST(HintsTest, AQuotaThatLooksStuck) {
+  tranche::v1::Quota quota;
+  quota.set_sku_id("tv");
+  tranche::v1::Slice* pool = quota.add_slices();
+  tranche::v1::Slice* node = quota.add_slices();
+  node->set_incarnation(3);
+  node->set_remaining(5);
+  node->set_version(2);
+  node->set_announced_version(2);
+  EXPECT_FALSE(LooksStuck(quota));
+  node->set_announced_version(1);
+  EXPECT_TRUE(LooksStuck(quota)) << "it has not heard of a move";
+  node->set_announced_version(2);
+  pool->set_remaining(1);
+  EXPECT_TRUE(LooksStuck(quota));
+  quota.set_on_demand(true);
+  EXPECT_FALSE(LooksStuck(quota)) << "they wait for a buyer";
+  EXPECT_TRUE(CausesOf(quota, StateWith({"NO_WORKER", "HOLDS_OVERDUE"})).empty()) << "units are there";
+  pool->set_remaining(0);
+  node->set_remaining(0);
+  EXPECT_TRUE(LooksStuck(quota)) << "nothing is left";
+  const auto causes = CausesOf(quota, StateWith({"NO_WORKER", "HOLDS_OVERDUE", "NO_LEADER"}));
+  ASSERT_EQ(causes.size(), 2U);
+  EXPECT_EQ(causes[0].next_step, "NO_LEADER step");
+  EXPECT_EQ(causes[1].next_step, "NO_WORKER step");
 }
 
 TEST(HintsTest, OfAReasonThatThisVersionDoesNotKnowAreEmpty) { EXPECT_EQ(Hint("FROM_THE_FUTURE"), ""); }

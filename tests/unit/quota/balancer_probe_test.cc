@@ -101,6 +101,7 @@ TEST_F(BalancerProbeTest, WhatADeadProcessHeldGoesToTheOthersAlthoughItIsStillRe
   EXPECT_FALSE(IsLive(dead.id));
   for (const std::string& path : {NodePath(dead.id), SlicesPath(dead.id)}) EXPECT_FALSE(Exists(path)) << path;
   ExpectAnnounced(alive);
+  EXPECT_EQ(probing_.counts().incarnations_reclaimed[static_cast<size_t>(Evidence::kProbe)].value(), 1);
   ASSERT_EQ(probe_->nodes().size(), 1u);
   EXPECT_EQ(probe_->nodes().front().incarnation, alive.id);
   // It lived, and begins anew.

@@ -115,6 +115,22 @@ TEST_F(DemandReporterTest, RatesFollowTheTrafficWithinAFewIntervals) {
   EXPECT_FALSE(Write().has_value()) << "nothing new";
 }
 
+TEST_F(DemandReporterTest, TellsTheTrafficAsMeasuredAlsoOfWhatIsSoldOut) {
+  const auto slice = Hold("tv", 0, 1);
+  EXPECT_TRUE(reporter_.traffic()->empty());
+  MustWrite();
+  slice->CountRefused(50);
+  EXPECT_EQ(reporter_.traffic()->at("tv").refused_per_s, 0) << "not measured yet";
+  IntervalPasses();
+  MustWrite();
+  const auto measured = reporter_.traffic();
+  EXPECT_DOUBLE_EQ(measured->at("tv").refused_per_s, 30);
+  EXPECT_EQ(measured->at("tv").grants_per_s, 0);
+  reporter_.Reset();
+  EXPECT_TRUE(reporter_.traffic()->empty());
+  EXPECT_EQ(measured->size(), 1u) << "who holds it keeps it";
+}
+
 TEST_F(DemandReporterTest, ALongPauseBetweenTurnsIsNoBurst) {
   const auto slice = Hold("tv", 1000, 1);
   MustWrite();

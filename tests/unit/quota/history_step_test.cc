@@ -92,6 +92,8 @@ TEST_F(HistoryStepTest, AnOlderLedgerEndsAllIncarnationsAndItsUnitsAreDistribute
   }
   EXPECT_EQ(Left(kPool), 10);
   EXPECT_EQ(Histories(), 1);
+  EXPECT_EQ(balancer_.counts().histories.value(), 1);
+  EXPECT_EQ(balancer_.counts().incarnations_reclaimed[static_cast<size_t>(Evidence::kHistory)].value(), 2);
   EXPECT_TRUE(GoesOn(Remembered(), *ledger_.Mark(std::nullopt)));
 
   const Node again = AddNode();

@@ -99,6 +99,21 @@ TEST_F(PoolTakerTest, AsksTheSkusShardForWhatIsLacking) {
   EXPECT_EQ(questions(), 1u) << "one at a time";
 }
 
+TEST_F(PoolTakerTest, CountsWhatItsQuestionsBring) {
+  Ask(2);
+  Answer(Take(10, 30));
+  slice_->counter().TryTake(10);
+  Ask(1);
+  Answer(Take(0, 0));
+  clock_.AdvanceBy(absl::Seconds(10));
+  Ask(1);
+  Answer(absl::UnavailableError("down"));
+  EXPECT_EQ(pools_.counts().taken.value(), 1);
+  EXPECT_EQ(pools_.counts().none.value(), 1);
+  EXPECT_EQ(pools_.counts().failed.value(), 1);
+  EXPECT_EQ(pools_.counts().units.value(), 10);
+}
+
 TEST_F(PoolTakerTest, AsksForNothingThatIsThere) {
   slice_->counter().Apply(2, 1);
   pools_.Ask(slice_, 2);

@@ -2,6 +2,7 @@
 #include "server/rpc/call_frame.h"
 
 #include <gmock/gmock.h>
+#include <prometheus/text_serializer.h>
 
 #include <memory>
 #include <optional>
@@ -13,7 +14,11 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "server/errors.h"
+#include "server/rpc/access_log.h"
 #include "server/rpc/call_service.h"
+#include "storage/base/log_trace.h"
+#include "tests/support/http_get.h"
+#include "tests/support/logged_lines.h"
 #include "tests/support/raw_call.h"
 #include "tests/unit/server/grpc_fixture.h"
 #include "tranche/v1/outbox_sink.grpc.pb.h"
@@ -80,12 +85,16 @@ class CallFrameTest : public ::testing::Test {
     return {.clock = &clock_,
             .deadlines = deadlines_,
             .open_calls = &open_calls_,
+            .metrics = metrics_.get(),
+            .access_log = access_log_,
             .admin_executor = &admin_executor_,
-            .move_executor = &move_executor_};
+            .move_executor = &move_executor_,
+            .status_executor = &status_executor_};
   }
 
   void Serve(const CallEntry& entry) {
     server_.reset();
+    if (count_calls_) metrics_ = std::make_unique<CallMetrics>(&clock_);
     const auto* service = DeliverRequest::descriptor()->file()->FindServiceByName("OutboxSinkService");
     service_ = std::make_unique<CallService>(*service, Frame(), std::vector<CallEntry>{entry});
     server_ = std::make_unique<LocalServer>(service_.get());
@@ -123,6 +132,20 @@ class CallFrameTest : public ::testing::Test {
     EXPECT_TRUE(Call(context.get()).ok());
     return seen_->actor;
   }
+  // A sample of grpc_server_<name>.
+  double Counted(const std::string& name, const std::string& more_labels = "") {
+    MetricSet metrics;
+    metrics_->Collect(&metrics);
+    const auto samples = tranche::testing::SamplesOf(prometheus::TextSerializer().Serialize(metrics.Take()));
+    const auto found = samples.find(
+        absl::StrCat("grpc_server_", name,
+                     "{grpc_type=\"unary\",grpc_service=\"tranche.v1.OutboxSinkService\",grpc_method=\"Deliver\"",
+                     more_labels, "}"));
+    return found == samples.end() ? -1 : found->second;
+  }
+  double Handled(const std::string& code) {
+    return Counted("handled_total", absl::StrCat(",grpc_code=\"", code, "\""));
+  }
   std::string TraceIdWhen(const std::string& header) {
     const auto context = Context();
     context->AddMetadata("traceparent", header);
@@ -135,7 +158,11 @@ class CallFrameTest : public ::testing::Test {
   OpenCalls open_calls_{&clock_, absl::Seconds(30)};
   HoldingExecutor admin_executor_;
   HoldingExecutor move_executor_;
+  HoldingExecutor status_executor_;
+  AccessLog* access_log_ = nullptr;
   std::optional<Seen> seen_;
+  bool count_calls_ = false;
+  std::unique_ptr<CallMetrics> metrics_;
   std::unique_ptr<CallService> service_;
   std::unique_ptr<LocalServer> server_;
   std::unique_ptr<v1::OutboxSinkService::Stub> stub_;
@@ -180,6 +207,50 @@ TEST_F(CallFrameTest, TheTraceIsTheCallersIfItIsWellFormed) {
   EXPECT_EQ(TraceIdWhen(std::string(kTrace) + "-" + std::string(1000, '0')), "");
   EXPECT_TRUE(Call(Context().get()).ok());
   EXPECT_EQ(seen_->trace_id, "");
+}
+
+TEST_F(CallFrameTest, WhileAHandlerRunsItsLinesCarryTheTraceAndTheRequestId) {
+  TraceTag seen;
+  Serve(InlineCall<DeliverRequest, DeliverResponse>(
+      Inline(), [&](const CallContext&, const DeliverRequest&, const Reply<DeliverResponse>& reply) {
+        seen = CurrentTrace();
+        reply(DeliverResponse());
+      }));
+  auto context = Context();
+  context->AddMetadata("traceparent", kTrace);
+  context->AddMetadata("x-request-id", "order-17");
+  EXPECT_TRUE(Call(context.get()).ok());
+  ASSERT_NE(seen, nullptr);
+  EXPECT_EQ(seen->trace_id, "0af7651916cd43dd8448eb211c80319c");
+  EXPECT_EQ(seen->request_id, "order-17");
+  EXPECT_TRUE(Call(Context().get()).ok());
+  EXPECT_EQ(seen, nullptr) << "neither header was sent";
+  for (const std::string& bad : {std::string(129, 'a'), std::string("with space"), std::string()}) {
+    context = Context();
+    context->AddMetadata("x-request-id", bad);
+    EXPECT_TRUE(Call(context.get()).ok());
+    EXPECT_EQ(seen, nullptr) << bad;
+  }
+}
+
+TEST_F(CallFrameTest, TheAccessLogHasALineForEachCallAndWhyItFailed) {
+  AccessLog access_log(AccessLogMode::kAll, 1, &clock_);
+  access_log_ = &access_log;
+  ServeNote();
+  const tranche::testing::LoggedLines log;
+  EXPECT_TRUE(Call(Context().get()).ok());
+  server_.reset();
+  ASSERT_EQ(log.lines().size(), 1u);
+  EXPECT_THAT(log.lines()[0], ::testing::StartsWith("event call method=Deliver code=OK ms=0 peer=ipv4:127.0.0.1:"));
+  Serve(InlineCall<DeliverRequest, DeliverResponse>(
+      Inline(), [](const CallContext&, const DeliverRequest&, const Reply<DeliverResponse>& reply) {
+        reply.Finish(RefusalError({.refusal = storage::Refusal::kDraining}));
+      }));
+  EXPECT_FALSE(Call(Context().get()).ok());
+  server_.reset();
+  ASSERT_EQ(log.lines().size(), 2u);
+  EXPECT_THAT(log.lines()[1], ::testing::HasSubstr(" code=UNAVAILABLE "));
+  EXPECT_THAT(log.lines()[1], ::testing::HasSubstr(" reason=DRAINING"));
 }
 
 TEST_F(CallFrameTest, ARequestThatCannotBeReadIsRefused) {
@@ -249,10 +320,13 @@ TEST_F(CallFrameTest, ACallThatComesTooLateIsNotBegun) {
 }
 
 TEST_F(CallFrameTest, WhatBlocksRunsOnTheExecutorOfItsTable) {
-  for (const RunsOn executor : {RunsOn::kAdmin, RunsOn::kMove}) {
+  for (const RunsOn executor : {RunsOn::kAdmin, RunsOn::kMove, RunsOn::kStatus}) {
     ServeBlocking(executor, DeliverResponse());
     std::thread caller([&] { EXPECT_TRUE(Call(Context().get()).ok()); });
-    (executor == RunsOn::kAdmin ? admin_executor_ : move_executor_).RunTask();
+    (executor == RunsOn::kAdmin  ? admin_executor_
+     : executor == RunsOn::kMove ? move_executor_
+                                 : status_executor_)
+        .RunTask();
     caller.join();
     EXPECT_TRUE(seen_.has_value());
   }
@@ -282,6 +356,49 @@ TEST_F(CallFrameTest, ACallWhoseDeadlinePassesInTheQueueIsNotBegun) {
   admin_executor_.RunTask();
   caller.join();
   EXPECT_FALSE(seen_.has_value()) << "the handler was asked";
+}
+
+TEST_F(CallFrameTest, EveryCallIsCountedHoweverItEnds) {
+  count_calls_ = true;
+  ServeNote();
+  EXPECT_EQ(Counted("started_total"), 0) << "it is there before the first call";
+  EXPECT_EQ(Handled("OK"), 0);
+  EXPECT_EQ(Counted("handling_seconds_count"), -1);
+  EXPECT_TRUE(Call(Context().get()).ok());
+  EXPECT_TRUE(Call(Context().get()).ok());
+  grpc::ClientContext without_deadline;
+  EXPECT_FALSE(Call(&without_deadline).ok());
+  EXPECT_FALSE(
+      tranche::testing::RawCall(server_->channel(), "/tranche.v1.OutboxSinkService/Deliver", "\x0a\x50\x41").ok());
+  EXPECT_EQ(Counted("started_total"), 4);
+  EXPECT_EQ(Handled("OK"), 2);
+  EXPECT_EQ(Handled("InvalidArgument"), 2);
+  EXPECT_EQ(Handled("Internal"), -1);
+  EXPECT_EQ(Counted("msg_received_total"), 4);
+  EXPECT_EQ(Counted("msg_sent_total"), 2);
+  EXPECT_EQ(Counted("handling_seconds_count"), 4);
+}
+
+TEST_F(CallFrameTest, ACallThatItsCallerCancelsIsCountedOnceItIsAnswered) {
+  count_calls_ = true;
+  absl::Notification asked;
+  std::optional<Reply<DeliverResponse>> reply;
+  Serve(InlineCall<DeliverRequest, DeliverResponse>(
+      Inline(), [&](const CallContext&, const DeliverRequest&, const Reply<DeliverResponse>& to_be_answered) {
+        reply.emplace(to_be_answered);
+        asked.Notify();
+      }));
+  const auto context = Context();
+  std::thread caller([&] { EXPECT_EQ(Call(context.get()).error_code(), grpc::StatusCode::CANCELLED); });
+  asked.WaitForNotification();
+  context->TryCancel();
+  caller.join();
+  EXPECT_EQ(Counted("started_total"), 1);
+  EXPECT_EQ(Handled("OK"), 0);
+  clock_.AdvanceBy(absl::Milliseconds(20));
+  (*reply)(DeliverResponse());
+  EXPECT_EQ(Handled("OK"), 1);
+  EXPECT_EQ(Counted("handling_seconds_sum"), 0.02);
 }
 
 TEST_F(CallFrameTest, ErrorsKeepTheirDetailsAndOthersBecomeInternal) {

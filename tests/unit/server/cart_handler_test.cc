@@ -1,6 +1,6 @@
 #include "server/handlers/cart_handler.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <optional>
 #include <string>
@@ -9,9 +9,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/unit/server/error_matchers.h"
+#include "tests/unit/server/happened.h"
 
 namespace tranche::server {
 namespace {
+
+using ::testing::ElementsAre;
+using ::testing::Pair;
 
 std::string LineId(int i) { return absl::StrCat("01890a5d-ac96-774b-bcce-b302000000", i % 10, i / 10); }
 
@@ -116,6 +120,17 @@ TEST_F(CartHandlerTest, RefusalsNameTheSku) {
   answer_ =
       quota::CartRefused{{.refusal = storage::Refusal::kReservationIdReused}, "", *storage::Uuid::Parse(LineId(1))};
   EXPECT_EQ(MetadataOf(Create(Cart()).status(), "reservation_id"), LineId(1));
+}
+
+TEST_F(CartHandlerTest, EveryCartIsCountedByItsOutcome) {
+  EXPECT_TRUE(Create(Cart()).ok());
+  answer_ = quota::CartSold{.reservations = {}, .replayed = true};
+  EXPECT_TRUE(Create(Cart()).ok());
+  answer_ = quota::CartRefused{{.refusal = storage::Refusal::kSoldOut}, "sku-1"};
+  EXPECT_FALSE(Create(Cart()).ok());
+  EXPECT_FALSE(Create(Cart(33)).ok());
+  EXPECT_THAT(Happened(handler_.outcomes()),
+              ElementsAre(Pair("FIELD_INVALID", 1), Pair("SOLD_OUT", 1), Pair("created", 1), Pair("replayed", 1)));
 }
 
 TEST_F(CartHandlerTest, ANodeThatIsNotReadySendsCallersElsewhere) {

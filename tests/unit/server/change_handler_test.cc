@@ -1,6 +1,6 @@
 #include "server/handlers/change_handler.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <optional>
 #include <string>
@@ -11,9 +11,13 @@
 #include "storage/ledger/ledger_error.h"
 #include "tests/support/stub_books.h"
 #include "tests/unit/server/error_matchers.h"
+#include "tests/unit/server/happened.h"
 
 namespace tranche::server {
 namespace {
+
+using ::testing::ElementsAre;
+using ::testing::Pair;
 
 using storage::ChangeOutcome;
 using storage::ChangeResult;
@@ -337,6 +341,30 @@ TEST_F(ChangeHandlerTest, Draining) {
   EXPECT_EQ(ReasonOf(Cancel(Cancellation()).status()), "DRAINING");
   handler_.SetAccepting(true);
   EXPECT_TRUE(Cancel(Cancellation()).ok());
+}
+
+TEST_F(ChangeHandlerTest, EveryChangeIsCountedByKindAndOutcome) {
+  answer_.outcome = ChangeOutcome::kDone;
+  EXPECT_TRUE(Confirm(Payment()).ok());
+  EXPECT_TRUE(Cancel(Cancellation()).ok());
+  EXPECT_TRUE(Extend(Extension()).ok());
+  answer_.outcome = ChangeOutcome::kReplayed;
+  EXPECT_TRUE(Cancel(Cancellation()).ok());
+  error_ = absl::UnavailableError("down");
+  EXPECT_FALSE(Extend(Extension()).ok());
+  error_ = absl::OkStatus();
+  // Late payments.
+  answer_ = {.outcome = ChangeOutcome::kRefused, .refusal = storage::Refusal::kReservationState};
+  for (const ChangeOutcome late : {ChangeOutcome::kRebooked, ChangeOutcome::kPaidUnfulfilled}) {
+    late_.outcome = late;
+    EXPECT_TRUE(Confirm(Payment()).ok());
+  }
+  handler_.SetAccepting(false);
+  EXPECT_FALSE(Confirm(Payment()).ok());
+  EXPECT_THAT(Happened(handler_.confirmed()),
+              ElementsAre(Pair("DRAINING", 1), Pair("confirmed", 1), Pair("paid_unfulfilled", 1), Pair("rebooked", 1)));
+  EXPECT_THAT(Happened(handler_.cancelled()), ElementsAre(Pair("cancelled", 1), Pair("replayed", 1)));
+  EXPECT_THAT(Happened(handler_.extended()), ElementsAre(Pair("LEDGER_UNAVAILABLE", 1), Pair("extended", 1)));
 }
 
 }  // namespace

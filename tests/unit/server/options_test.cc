@@ -77,6 +77,48 @@ TEST_F(OptionsTest, FlagsAreRead) {
   EXPECT_EQ(options_.backends.postgres, "host=db");
 }
 
+TEST_F(OptionsTest, WhatIsLoggedAndHow) {
+  ASSERT_EQ(Parse({}), std::nullopt);
+  EXPECT_EQ(options_.log_format, LogFormat::kText);
+  EXPECT_EQ(options_.access_log, AccessLogMode::kOff);
+  ASSERT_EQ(Parse({"--log-format", "json", "--access-log", "errors", "--access-log-sample", "20"}), std::nullopt)
+      << err_.str();
+  EXPECT_EQ(options_.log_format, LogFormat::kJson);
+  EXPECT_EQ(options_.access_log, AccessLogMode::kErrors);
+  EXPECT_EQ(options_.access_log_sample, 20);
+  EXPECT_THAT(Complaint({"--log-format", "xml"}), HasSubstr("must be json or text"));
+  EXPECT_THAT(Complaint({"--access-log", "1"}), HasSubstr("must be all or errors or off"));
+  EXPECT_FALSE(Complaint({"--access-log-sample", "0"}).empty());
+  EXPECT_EQ(Parse({"--help"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("TRANCHE_LOG_FORMAT"));
+}
+
+TEST_F(OptionsTest, TheLogFormatIsReadFromTheEnvironment) {
+  SetEnvironment("TRANCHE_LOG_FORMAT", "json");
+  ASSERT_EQ(Parse({}), std::nullopt) << err_.str();
+  EXPECT_EQ(options_.log_format, LogFormat::kJson);
+}
+
+TEST_F(OptionsTest, MetricsAreOffUnlessTheyHaveAnAddress) {
+  ASSERT_EQ(Parse({}), std::nullopt);
+  EXPECT_EQ(options_.metrics.listen, "");
+  EXPECT_EQ(options_.metrics.skus, 50);
+  SetEnvironment("TRANCHE_METRICS_LISTEN", "[::1]:9100");
+  ASSERT_EQ(Parse({"--metrics-skus", "7", "--metrics-port-file", "/run/port"}), std::nullopt);
+  EXPECT_EQ(options_.metrics.listen, "[::1]:9100");
+  EXPECT_EQ(options_.metrics.port_file, "/run/port");
+  EXPECT_EQ(options_.metrics.skus, 7);
+  EXPECT_THAT(Complaint({"--metrics-listen", "9100"}), HasSubstr("HOST:PORT"));
+
+  const char* const arguments[] = {"program", "--postgres", "host=db", "--zookeeper", "zk:2181"};
+  BalancerProcessOptions balancer;
+  EXPECT_EQ(ParseBalancerOptions(5, arguments, &balancer, out_, err_), std::nullopt) << err_.str();
+  EXPECT_EQ(balancer.metrics.listen, "[::1]:9100");
+  WorkerProcessOptions worker;
+  EXPECT_EQ(ParseWorkerOptions(3, arguments, &worker, out_, err_), std::nullopt) << err_.str();
+  EXPECT_EQ(worker.metrics.listen, "[::1]:9100");
+}
+
 TEST_F(OptionsTest, NumbersAreDecimal) {
   ASSERT_EQ(Parse({"--max-batch", "0100"}), std::nullopt) << err_.str();
   EXPECT_EQ(options_.max_batch, 100);

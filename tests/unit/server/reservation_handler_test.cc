@@ -1,6 +1,6 @@
 #include "server/handlers/reservation_handler.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <optional>
 #include <string>
@@ -11,9 +11,13 @@
 #include "storage/fake/fake_ledger.h"
 #include "tests/support/one_shard.h"
 #include "tests/unit/server/error_matchers.h"
+#include "tests/unit/server/happened.h"
 
 namespace tranche::server {
 namespace {
+
+using ::testing::ElementsAre;
+using ::testing::Pair;
 
 constexpr char kClaimId[] = "01890a5d-ac96-774b-bcce-b302099a8057";
 
@@ -183,6 +187,29 @@ TEST_F(ReservationHandlerTest, ANodeThatIsNotReadySendsCallersElsewhere) {
   starting.Create(GoodRequest(), clock_.Now() + absl::Seconds(1),
                   [&](absl::StatusOr<quota::Sold> sold) { error = sold.status(); });
   EXPECT_EQ(ReasonOf(error), "EXHAUSTED_HERE");
+}
+
+TEST_F(ReservationHandlerTest, EveryClaimIsCountedByItsOutcome) {
+  int told = 0;
+  handler_->outcomes().ForEach([&](const std::string& outcome, int64_t count) {
+    EXPECT_EQ(count, 0) << outcome;
+    told += outcome == "created" || outcome == "replayed" || outcome == "SOLD_OUT";
+  });
+  EXPECT_EQ(told, 3) << "known before they happen";
+  for (const bool replayed : {false, false, true}) {
+    answer_ = quota::Sold{.reservation = {}, .replayed = replayed};
+    EXPECT_TRUE(Create(GoodRequest(), clock_.Now() + absl::Seconds(2)).ok());
+  }
+  answer_ = quota::Refused{.refusal = storage::Refusal::kSoldOut};
+  EXPECT_FALSE(CreateError(GoodRequest()).ok());
+  answer_ = quota::Refused{.refusal = storage::Refusal::kInternal};
+  EXPECT_FALSE(CreateError(GoodRequest()).ok());
+  v1::CreateReservationRequest bad = GoodRequest();
+  bad.set_quantity(0);
+  EXPECT_FALSE(CreateError(bad).ok());
+  EXPECT_THAT(Happened(handler_->outcomes()),
+              ElementsAre(Pair("INTERNAL", 1), Pair("QUANTITY_INVALID", 1), Pair("SOLD_OUT", 1), Pair("created", 2),
+                          Pair("replayed", 1)));
 }
 
 TEST_F(ReservationHandlerTest, GetAnswersFromTheLedger) {

@@ -458,5 +458,53 @@ TEST_F(ReservationServiceTest, ASlowReaderMissesStatesInBetweenOnly) {
   EXPECT_LT(messages, kChanges / 2) << "what nobody reads was queued";
 }
 
+TEST_F(ReservationServiceTest, StreamsAndWatchesAreCountedHoweverTheyEnd) {
+  StartServer(/*max_outstanding=*/10);
+  const auto counted = [this](const std::string& name, const std::string& method, const std::string& code = "") {
+    MetricSet set;
+    metrics_.Collect(&set);
+    for (const auto& family : set.Take()) {
+      if (family.name != "grpc_server_" + name) continue;
+      for (const auto& metric : family.metric) {
+        if (metric.label[2].value != method) continue;
+        if (code.empty() || metric.label[3].value == code) return metric.counter.value;
+      }
+    }
+    return 0.0;
+  };
+  const auto context = Context();
+  const auto stream = stub_->StreamReservations(context.get());
+  v1::StreamReservationsResponse answer;
+  for (uint64_t sequence = 0; sequence < 3; ++sequence) {
+    v1::StreamReservationsRequest item = Item(sequence);
+    item.mutable_create()->set_sku_id("dry");
+    ASSERT_TRUE(stream->Write(item));
+    ASSERT_TRUE(stream->Read(&answer));
+  }
+  stream->WritesDone();
+  EXPECT_FALSE(stream->Read(&answer));
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(counted("handled_total", "StreamReservations", "OK"), 1);
+  EXPECT_EQ(counted("msg_received_total", "StreamReservations"), 3);
+  EXPECT_EQ(counted("msg_sent_total", "StreamReservations"), 3);
+
+  const auto cut_off = Context();
+  const auto other = stub_->StreamReservations(cut_off.get());
+  EXPECT_TRUE(AwaitThat([&] { return counted("started_total", "StreamReservations") == 2; }));
+  cut_off->TryCancel();
+  EXPECT_EQ(other->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_TRUE(AwaitThat([&] { return counted("handled_total", "StreamReservations", "Canceled") == 1; }));
+
+  rows_.Put(1, storage::ReservationState::kPending);
+  const auto leaving = Context();
+  const auto watch = stub_->WatchReservation(leaving.get(), WatchRequest());
+  v1::WatchReservationResponse watched;
+  ASSERT_TRUE(watch->Read(&watched));
+  leaving->TryCancel();
+  EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_TRUE(AwaitThat([&] { return counted("handled_total", "WatchReservation", "Canceled") == 1; }));
+  EXPECT_EQ(counted("msg_sent_total", "WatchReservation"), 1);
+}
+
 }  // namespace
 }  // namespace tranche::server

@@ -2,7 +2,10 @@
 
 #include <deque>
 #include <functional>
+#include <memory>
+#include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/synchronization/notification.h"
@@ -165,6 +168,42 @@ TEST(CommitPipelineTest, BatchesAreBoundedAndDoNotMixIncarnationsOrRepeatIds) {
   answers.Wait(7);
   EXPECT_EQ(ledger.sizes(), (std::vector<size_t>{1, 3, 1, 1, 1}));
   EXPECT_EQ(ledger.incarnations(), (std::vector<IncarnationId>{1, 1, 1, 1, 2}));
+}
+
+int64_t CountOf(const Histogram& histogram) {
+  const HistogramValues values = histogram.values();
+  return std::accumulate(values.counts.begin(), values.counts.end(), int64_t{0});
+}
+
+TEST(CommitPipelineTest, CountsWaitsAndEachTry) {
+  ScriptedLedger ledger;
+  Answers answers;
+  FakeClock clock{absl::FromUnixSeconds(1000)};
+  PipelineOptions options = OneLane();
+  options.lanes = 0;
+  CommitPipeline pipeline(&ledger, &clock, options);
+  CommitLane lane(&pipeline);
+  for (const uint8_t id : {1, 2}) pipeline.Submit(1, ClaimOf(id), absl::InfiniteFuture(), answers.Expect());
+  clock.AdvanceBy(absl::Milliseconds(300));
+  for (const absl::Status& failure :
+       {RetryTransactionError("deadlock"), UnknownCommitError("lost"), absl::OkStatus()}) {
+    ledger.Then([&clock, failure](IncarnationId, LockMode, absl::Span<const ReservationClaim> claims) -> CommitResults {
+      clock.AdvanceBy(absl::Milliseconds(20));
+      if (!failure.ok()) return failure;
+      return AllCreated(claims);
+    });
+    lane.Step();
+  }
+  EXPECT_EQ(answers.Wait(2).size(), 2U);
+  const CommitMetrics& metrics = pipeline.metrics();
+  EXPECT_EQ(CountOf(metrics.queueing_s), 2) << "a request waits once";
+  EXPECT_NEAR(metrics.queueing_s.values().sum, 0.6, 1e-9);
+  EXPECT_EQ(CountOf(metrics.batch_size), 3);
+  EXPECT_EQ(metrics.batch_size.values().sum, 6);
+  EXPECT_NEAR(metrics.try_s.values().sum, 0.06, 1e-9);
+  EXPECT_EQ(metrics.committed.value(), 1);
+  EXPECT_EQ(metrics.unknown.value(), 1);
+  EXPECT_EQ(metrics.failed.value(), 1);
 }
 
 TEST(CommitPipelineTest, AFullQueueRefusesAtOnce) {
@@ -465,6 +504,82 @@ TEST(CommitLaneTest, TheLogSaysWhyTheLedgerIsDown) {
   lane.Step();
   ASSERT_EQ(log.lines().size(), 1u);
   EXPECT_THAT(log.lines()[0], ::testing::HasSubstr("SQLSTATE 53100: disk full"));
+}
+
+ReservationClaim TracedClaim(uint8_t id, const std::string& trace_id, const std::string& request_id = "") {
+  ReservationClaim claim = ClaimOf(id);
+  claim.trace = std::make_shared<const LogTrace>(LogTrace{trace_id, request_id});
+  return claim;
+}
+
+// One lane that is run by hand, and what it logs.
+class TracedBatchTest : public ::testing::Test {
+ protected:
+  void Submit(ReservationClaim claim) {
+    pipeline_.Submit(1, std::move(claim), absl::InfiniteFuture(), answers_.Expect());
+  }
+  static PipelineOptions NoThreads() {
+    PipelineOptions options = OneLane();
+    options.lanes = 0;
+    return options;
+  }
+  std::vector<std::string> BatchLines() const {
+    std::vector<std::string> lines;
+    for (const std::string& line : log_.lines()) {
+      if (line.rfind("a batch of ", 0) == 0) lines.push_back(line);
+    }
+    return lines;
+  }
+
+  FakeClock clock_;
+  ScriptedLedger ledger_;
+  Answers answers_;
+  CommitPipeline pipeline_{&ledger_, &clock_, NoThreads()};
+  CommitLane lane_{&pipeline_};
+  const testing::LoggedLines log_;
+};
+
+TEST_F(TracedBatchTest, AFailedBatchNamesUpToThreeOfItsCalls) {
+  ledger_.Then([](auto, auto, auto) -> CommitResults { return absl::InternalError("no such column"); });
+  Submit(ClaimOf(1));
+  Submit(TracedClaim(2, "aa"));
+  Submit(TracedClaim(3, "aa"));
+  Submit(TracedClaim(4, "", "r 17"));
+  Submit(TracedClaim(5, "bb", "r-18"));
+  Submit(TracedClaim(6, "cc"));
+  lane_.Step();
+  EXPECT_THAT(BatchLines(),
+              ::testing::ElementsAre("a batch of 6 reservations was not committed at this try, after 0 (no such "
+                                     "column); calls in it: trace=aa, request=\"r 17\", trace=bb"));
+}
+
+TEST_F(TracedBatchTest, ASlowBatchIsToldWithOrWithoutTraces) {
+  ledger_.Then([this](auto, auto, absl::Span<const ReservationClaim> claims) -> CommitResults {
+    clock_.AdvanceBy(absl::Milliseconds(1500));
+    return AllCreated(claims);
+  });
+  Submit(ClaimOf(1));
+  lane_.Step();
+  EXPECT_THAT(BatchLines(), ::testing::ElementsAre("a batch of 1 reservations took 1.5s"));
+}
+
+TEST_F(TracedBatchTest, WhatIsWellIsNotTold) {
+  Submit(TracedClaim(1, "aa"));
+  lane_.Step();
+  ledger_.Then([](auto, auto, auto) -> CommitResults { return absl::InternalError("no such column"); });
+  Submit(ClaimOf(2));
+  lane_.Step();
+  EXPECT_THAT(BatchLines(), ::testing::IsEmpty()) << "nobody looks for a call without a trace";
+}
+
+TEST_F(TracedBatchTest, FailuresInARowAreToldOnceASecond) {
+  for (uint8_t id = 1; id <= 20; ++id) {
+    ledger_.Then([](auto, auto, auto) -> CommitResults { return absl::InternalError("no such column"); });
+    Submit(TracedClaim(id, "aa"));
+    lane_.Step();
+    clock_.AdvanceBy(absl::Milliseconds(100));
+  }
+  EXPECT_EQ(BatchLines().size(), 2u);
 }
 
 }  // namespace

@@ -74,6 +74,8 @@ class SinkRelayTest : public ::testing::Test {
     while (Depth().pending > 0 && clock_.Now() < end) clock_.AdvanceBy(relay_.Step());
   }
 
+  int64_t Counted(RelayOutcome outcome) { return relay_.counts().messages[static_cast<size_t>(outcome)].value(); }
+
   storage::FakeClock clock_;
   storage::FakeOutbox outbox_{&clock_};
   ScriptedSink sink_;
@@ -171,11 +173,13 @@ TEST_F(SinkRelayTest, ASinkThatIsDownForAnHourCostsFewAttemptsAndLosesNothing) {
   EXPECT_GT(sink_.seen.size(), 100u) << "but not so seldom that its return goes unnoticed";
   for (const size_t size : sink_.batches) EXPECT_EQ(size, 1u);
   EXPECT_EQ(Depth().pending, 3000);
+  EXPECT_FALSE(relay_.healthy());
   sink_.answer = [](const OutboxMessage&) { return Delivery{DeliveryOutcome::kDelivered, ""}; };
   Run(absl::Minutes(10));
   EXPECT_EQ(Depth().pending, 0);
   EXPECT_EQ(Depth().dead, 0);
   EXPECT_THAT(sink_.delivered, SizeIs(3000));
+  EXPECT_TRUE(relay_.healthy());
 }
 
 TEST_F(SinkRelayTest, WhatAFailingSinkWasNotTriedWithIsHandedBackAtOnce) {
@@ -191,6 +195,9 @@ TEST_F(SinkRelayTest, WhatAFailingSinkWasNotTriedWithIsHandedBackAtOnce) {
   relay_.Step();
   EXPECT_THAT(sink_.batches, ElementsAre(1, 4, 16));
   EXPECT_THAT(sink_.seen, SizeIs(6)) << "one of them fails, and the others are not tried";
+  EXPECT_EQ(Counted(RelayOutcome::kDelivered), 5);
+  EXPECT_EQ(Counted(RelayOutcome::kRetried), 1);
+  EXPECT_EQ(Counted(RelayOutcome::kReturned), 15);
   down = false;
   sink_.begins = 1000;
   Run(absl::Seconds(5));
@@ -279,6 +286,44 @@ TEST_F(SinkRelayTest, WhatTheLedgerCouldNotBeToldIsToldLater) {
   relay_.Step();
   EXPECT_EQ(Depth().pending, 0);
   EXPECT_THAT(sink_.seen, SizeIs(1)) << "and not delivered again";
+}
+
+TEST_F(SinkRelayTest, CountsWhatBecameOfMessagesAndHowLongItTook) {
+  for (int i = 1; i <= 3; ++i) Write(i, 2);
+  clock_.AdvanceBy(absl::Seconds(3));
+  sink_.answer = [&](const OutboxMessage& message) {
+    if (message.key.reservation_id == Id(2)) return Failure(DeliveryOutcome::kRefused);
+    if (message.key.reservation_id == Id(3)) return Failure(DeliveryOutcome::kRefusedForGood);
+    clock_.AdvanceBy(absl::Seconds(2));
+    return Delivery{DeliveryOutcome::kDelivered, ""};
+  };
+  relay_.Step();
+  relay_.Step();  // 1 and the rest
+  EXPECT_EQ(Counted(RelayOutcome::kDelivered), 1);
+  EXPECT_EQ(Counted(RelayOutcome::kRetried), 1);
+  EXPECT_EQ(Counted(RelayOutcome::kDead), 1);
+  EXPECT_EQ(Counted(RelayOutcome::kReturned), 0);
+  EXPECT_DOUBLE_EQ(relay_.counts().batch_time.values().sum, 2);
+  EXPECT_DOUBLE_EQ(relay_.counts().delay.values().sum, 5) << "since it was written";
+  EXPECT_EQ(relay_.counts().results_lost.value(), 0);
+}
+
+TEST_F(SinkRelayTest, CountsResultsThatTheLedgerWasNotToldInTime) {
+  Write(1, 2);
+  bool fail = true;
+  sink_.answer = [&](const OutboxMessage&) {
+    if (fail) outbox_.FailNext(2);
+    fail = false;
+    return Delivery{DeliveryOutcome::kDelivered, ""};
+  };
+  relay_.Step();
+  relay_.Step();
+  EXPECT_EQ(relay_.counts().results_lost.value(), 0) << "there is still time";
+  clock_.AdvanceBy(options_.lease);
+  relay_.Step();
+  EXPECT_EQ(relay_.counts().results_lost.value(), 1);
+  EXPECT_EQ(Counted(RelayOutcome::kDelivered), 2) << "so it was delivered again";
+  EXPECT_EQ(Depth().pending, 0);
 }
 
 TEST_F(SinkRelayTest, ALedgerOutageLosesNothing) {

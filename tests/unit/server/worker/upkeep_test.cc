@@ -81,6 +81,17 @@ TEST_F(UpkeepTest, TheExpirerSleepsUntilTheNextHoldLapsesButNotLongerThanThePoll
   EXPECT_THAT(ledger_.limits, ::testing::Each(1000));
 }
 
+TEST_F(UpkeepTest, TheExpirerKnowsWhenItLastSucceeded) {
+  EXPECT_FALSE(expirer_.succeeded_at().has_value());
+  After(absl::UnavailableError("down"));
+  EXPECT_FALSE(expirer_.succeeded_at().has_value());
+  After(ExpiredHolds{.until_next = absl::InfiniteDuration()});
+  const absl::Time succeeded_at = clock_.Now();
+  clock_.AdvanceBy(absl::Seconds(5));
+  After(absl::UnavailableError("down"));
+  EXPECT_EQ(expirer_.succeeded_at(), succeeded_at);
+}
+
 TEST_F(UpkeepTest, MoreThanABatchGoesOnAtTheBoundedRate) {
   EXPECT_EQ(After(MoreAfter(1000)), absl::Milliseconds(100));
   ledger_.takes = absl::Milliseconds(30);
@@ -112,6 +123,24 @@ TEST_F(UpkeepTest, ALockedSkuIsTriedAgainSoonAndToldOfOnceAMinuteIfItLasts) {
   clock_.AdvanceBy(absl::Minutes(5));
   After(locked);
   EXPECT_EQ(expirer_.told_locked(), 2) << "it was free meanwhile";
+}
+
+TEST_F(UpkeepTest, TheExpirerCountsHoldsAndRounds) {
+  const auto rounds = [&](ExpiryOutcome outcome) {
+    return expirer_.counts().rounds[static_cast<size_t>(outcome)].value();
+  };
+  EXPECT_EQ(expirer_.counts().succeeded_at.Get(), absl::InfinitePast());
+  After(MoreAfter(1000));
+  After(ExpiredHolds{.expired = 7, .until_next = absl::Hours(1), .locked = "tv", .waited_in_vain = true});
+  EXPECT_EQ(expirer_.counts().succeeded_at.Get(), clock_.Now());
+  const absl::Time succeeded_at = clock_.Now();
+  clock_.AdvanceBy(absl::Seconds(1));
+  After(absl::UnavailableError("gone"));
+  EXPECT_EQ(expirer_.counts().succeeded_at.Get(), succeeded_at);
+  EXPECT_EQ(expirer_.counts().expired.value(), 1007);
+  EXPECT_EQ(rounds(ExpiryOutcome::kDone), 1);
+  EXPECT_EQ(rounds(ExpiryOutcome::kLocked), 1);
+  EXPECT_EQ(rounds(ExpiryOutcome::kFailed), 1);
 }
 
 TEST_F(UpkeepTest, AnOutageIsWaitedForLongerEachTimeAndForgottenAfterwards) {
@@ -161,6 +190,7 @@ TEST_F(UpkeepTest, TheRetirerTakesBatchesWithPausesUntilThereIsNoMore) {
   EXPECT_EQ(retirer.Step(), absl::Seconds(30)) << "half of the first pause: nothing is in a hurry";
   EXPECT_EQ(retirer.Step(), absl::Milliseconds(300));
   EXPECT_EQ(retirer.Step(), absl::Minutes(2));
+  EXPECT_EQ(retirer.taken(), 500 + 500 + 499);
   EXPECT_THAT(ledger_.ages, ::testing::Each(absl::Hours(48)));
   EXPECT_THAT(ledger_.kinds, ::testing::Each(storage::Retired::kDrop));
 }

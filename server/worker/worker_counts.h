@@ -1,0 +1,50 @@
+// What the parts of a worker count of their work, for those who watch it. Thread-safe: written by the parts' own
+// threads, read by any.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <vector>
+
+#include "storage/base/counter.h"
+#include "storage/base/histogram.h"
+#include "storage/base/last_time.h"
+
+namespace tranche::server {
+
+enum class ExpiryOutcome {
+  kDone,    // nothing that was due is left behind, or only for the next batch
+  kLocked,  // a SKU whose holds are due was waited for in vain
+  kFailed,  // the ledger did not answer as it should
+};
+inline constexpr size_t kExpiryOutcomes = 3;
+
+struct ExpiryCounts {
+  Counter expired;  // holds
+  std::array<Counter, kExpiryOutcomes> rounds;
+  LastTime succeeded_at;  // a round, whether or not a SKU was locked
+};
+
+// What became of a message that was claimed.
+enum class RelayOutcome {
+  kDelivered,
+  kRetried,   // it failed, and is tried again later
+  kDead,      // it was given up
+  kReturned,  // its turn did not come: the sink failed before, or there was no time left
+};
+inline constexpr size_t kRelayOutcomes = 4;
+
+// For messages: from one that is delivered at once to one that is given up after a day.
+inline std::vector<double> DelayBounds() { return {0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400}; }
+
+// Of one sink.
+struct RelayCounts {
+  std::array<Counter, kRelayOutcomes> messages;
+  Histogram batch_time{LatencyBounds()};  // that the sink took for a batch
+  Histogram delay{DelayBounds()};         // of what was delivered, since the message was written
+  // Of messages whose result was not told the ledger before their lease ended: those that the sink has taken are
+  // delivered again.
+  Counter results_lost;
+};
+
+}  // namespace tranche::server

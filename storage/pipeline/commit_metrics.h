@@ -1,0 +1,39 @@
+// What a pipeline counts about its way to the ledger, for one kind of requests.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "storage/base/counter.h"
+#include "storage/base/histogram.h"
+#include "storage/ledger/ledger_error.h"
+
+namespace tranche::storage {
+
+// Thread-safe; takes no lock. A request that is sent several times waits once, and each of its tries is counted.
+struct CommitMetrics {
+  Histogram queueing_s{LatencyBounds()};  // from its arrival until a request is first sent
+  Histogram batch_size{SizeBounds()};     // requests in one try
+  Histogram try_s{LatencyBounds()};       // how long one takes at the ledger
+  Counter committed;                      // tries that the ledger has answered, whatever it said of each request
+  Counter unknown;                        // whose answer was lost
+  Counter failed;                         // that changed nothing
+
+  // The request is taken from its queue. `queued_at` is its arrival, and forgotten then.
+  void NoteTaken(absl::Time now, absl::Time* queued_at) {
+    if (*queued_at == absl::InfinitePast()) return;
+    // The clock may have been set meanwhile.
+    queueing_s.Observe(std::max(absl::ZeroDuration(), now - *queued_at));
+    *queued_at = absl::InfinitePast();
+  }
+
+  void NoteTry(size_t requests, absl::Duration took, const absl::Status& status) {
+    batch_size.Observe(static_cast<double>(requests));
+    try_s.Observe(std::max(absl::ZeroDuration(), took));
+    (status.ok() ? committed : IsUnknownCommit(status) ? unknown : failed).Add();
+  }
+};
+
+}  // namespace tranche::storage

@@ -1,0 +1,53 @@
+-- Is this database well, and does anything wait here that should not? Its cost is bounded: what is counted is found by
+-- an index, and counted up to p_most.
+--
+-- standbys: how many receivers of the write-ahead log are connected; sync_standbys: how many of them a commit waits
+-- for, NULL if the schema's owner may not see that (pg_read_all_stats). connections_limit is of the limit that leaves
+-- the fewest, 0 if nothing is limited. Ages are 0 where nothing waits. Of the first 1000 SKUs by id: how many there are,
+-- are in their sale window, and are there without an unsold unit.
+CREATE OR REPLACE FUNCTION tranche.ledger_health(p_most integer)
+RETURNS TABLE (read_only boolean, database_bytes bigint, connections_used integer, connections_limit integer,
+               sync_required boolean, standbys bigint, sync_standbys bigint,
+               overdue bigint, oldest_overdue_us bigint, refunds bigint, oldest_refund_us bigint, stranded_units bigint,
+               skus bigint, open_skus bigint, sold_out_skus bigint)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+SET enable_seqscan = off
+AS $$
+  WITH moment AS MATERIALIZED (
+    SELECT clock_timestamp() AS now
+  ), replication AS (
+    SELECT count(*) AS all_of_them, count(*) FILTER (WHERE r.sync_state IN ('sync', 'quorum')) AS synchronous,
+           coalesce(bool_and(r.state IS NOT NULL), true) AS visible
+    FROM pg_stat_replication r
+  ), due AS (
+    SELECT count(*) AS holds, min(d.expires_at) AS oldest
+    FROM moment m, due_holds(m.now, '-infinity', '00000000-0000-0000-0000-000000000000', p_most) AS d
+  ), refund AS (
+    SELECT count(*) AS payments, min(x.received_at) AS oldest
+    FROM (SELECT p.received_at FROM late_payment p
+          WHERE p.outcome = 'PAID_UNFULFILLED' AND p.refunded_at IS NULL
+          ORDER BY p.received_at LIMIT p_most) AS x
+  ), sale AS (
+    SELECT count(*) AS skus, count(*) FILTER (WHERE x.on_sale) AS open,
+           count(*) FILTER (WHERE x.on_sale AND NOT EXISTS (SELECT FROM stock_slot sl
+                                                            WHERE sl.sku_id = x.sku_id AND sl.remaining > 0)) AS sold_out
+    FROM (SELECT s.sku_id, s.state = 'OPEN' AND s.opens_at <= m.now AND m.now < s.closes_at AS on_sale
+          FROM moment m, sku s WHERE s.whereabouts = 'HERE' ORDER BY s.sku_id LIMIT 1000) AS x
+  )
+  SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
+         CASE WHEN has_database_privilege(current_database(), 'CONNECT') THEN pg_database_size(current_database()) ELSE 0 END,
+         coalesce(c.used, 0), coalesce(c.bound, 0),
+         current_setting('synchronous_standby_names') <> '', r.all_of_them,
+         CASE WHEN r.visible THEN r.synchronous END,
+         d.holds, coalesce((date_part('epoch', m.now - d.oldest) * 1000000)::bigint, 0),
+         f.payments, coalesce((date_part('epoch', m.now - f.oldest) * 1000000)::bigint, 0),
+         (SELECT coalesce(sum(e.units), 0)::bigint FROM ended_holders(p_most) AS e),
+         s.skus, s.open, s.sold_out
+  FROM moment m
+  CROSS JOIN replication r
+  CROSS JOIN due d
+  CROSS JOIN refund f
+  CROSS JOIN sale s
+  LEFT JOIN (SELECT l.used, l.bound FROM connection_limits() AS l ORDER BY l.bound - l.used LIMIT 1) AS c ON true
+$$;

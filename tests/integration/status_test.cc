@@ -1,0 +1,160 @@
+// `tranchectl status` on real servers: what is stopped is named within a minute, and the status clears by itself.
+#include <gmock/gmock.h>
+
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/integration/sale_fixture.h"
+#include "tests/support/tranchectl_runner.h"
+
+namespace tranche::testing {
+namespace {
+
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+
+constexpr absl::Duration kNamedWithin = absl::Seconds(60);
+
+class StatusTest : public SaleTest, protected TranchectlRunner {
+ protected:
+  void SetUp() override {
+    MiniClusterOptions options;
+    options.nodes = 2;
+    options.zookeeper_session_timeout = absl::Seconds(2);
+    StartCluster(options);
+    OpenSale("tv", 100, /*hold=*/absl::Minutes(15));
+    AwaitHealthy();
+  }
+
+  // The first node answers throughout. Whatever is down, the call is bounded, and no error.
+  json Status() {
+    const absl::Time begin = absl::Now();
+    const int exit_status = RunCtlAt(cluster_->endpoint(0), {"status", "-o", "json"});
+    EXPECT_LT(absl::Now() - begin, absl::Seconds(8)) << out_ << err_;
+    json status = json::parse(out_, nullptr, /*allow_exceptions=*/false);
+    EXPECT_TRUE(status.is_object()) << out_ << err_;
+    EXPECT_EQ(exit_status, !status["problems"].empty() ? 3 : 0);
+    return status;
+  }
+  // By code.
+  static std::map<std::string, json> ProblemsIn(const json& status) {
+    std::map<std::string, json> problems;
+    for (const json& problem : status["problems"]) problems[problem["code"]] = problem;
+    return problems;
+  }
+  std::string TextOf(const std::string& code) { return ProblemsIn(Status())[code].value("text", ""); }
+
+  void Await(const std::string& what, const std::function<bool(const json& status)>& is_so) {
+    const absl::Time give_up = absl::Now() + kNamedWithin;
+    while (!is_so(Status())) {
+      ASSERT_LT(absl::Now(), give_up) << "never: " << what << "; the last answer: " << out_ << err_;
+      std::this_thread::yield();
+    }
+  }
+  void AwaitNamed(const std::string& code) {
+    Await(code, [&](const json& status) { return ProblemsIn(status).contains(code); });
+  }
+  void AwaitCleared(const std::string& code) {
+    Await(absl::StrCat(code, " cleared"), [&](const json& status) { return !ProblemsIn(status).contains(code); });
+  }
+  void AwaitHealthy() {
+    ASSERT_EQ(
+        RunCtlAt(cluster_->endpoint(0), {"status", "--exit-when-healthy", "--interval", "100ms", "--timeout", "60s"}),
+        0)
+        << out_ << err_;
+  }
+};
+
+TEST_F(StatusTest, AWorkerThatDiesIsMissedUntilAnotherRuns) {
+  ASSERT_TRUE(cluster_->worker(0).Kill().ok());
+  AwaitNamed("NO_WORKER");
+  EXPECT_THAT(TextOf("NO_WORKER"), ContainsRegex("since [0-9:]+"));
+  ASSERT_TRUE(cluster_->StartWorker().ok());
+  AwaitHealthy();
+}
+
+TEST_F(StatusTest, ABalancerThatIsStoppedIsMissedUntilAnotherLeads) {
+  ASSERT_TRUE(cluster_->balancer(0).Terminate(absl::Seconds(20)).ok());
+  AwaitNamed("NO_BALANCER");
+  EXPECT_THAT(TextOf("NO_BALANCER"), ContainsRegex("none leads since [0-9:]+"));
+  ASSERT_TRUE(cluster_->StartBalancer().ok());
+  AwaitHealthy();
+}
+
+TEST_F(StatusTest, ANodeThatDiesIsNamedUntilItsUnitsAreBack) {
+  WaitUntilShared("tv", 100);
+  ASSERT_TRUE(cluster_->balancer(0).Kill().ok());
+  ASSERT_TRUE(cluster_->KillNode(1).ok());
+  AwaitNamed("NODE_GONE");
+  EXPECT_THAT(TextOf("NODE_GONE"), HasSubstr("50 units"));
+  AwaitNamed("NO_BALANCER");
+  ASSERT_TRUE(cluster_->StartBalancer().ok());
+  AwaitHealthy();
+  const json status = Status();
+  ASSERT_EQ(status["gone_nodes"].size(), 1U) << "it is still told for an hour";
+  EXPECT_EQ(status["gone_nodes"][0]["units"], "0");
+  EXPECT_TRUE(status["gone_nodes"][0].contains("end_time"));
+  EXPECT_EQ(status["nodes"].size(), 1U);
+}
+
+TEST_F(StatusTest, ZookeeperThatIsDownIsNamed) {
+  ASSERT_TRUE(cluster_->zookeeper().Stop().ok());
+  AwaitNamed("ZOOKEEPER_SILENT");
+  EXPECT_EQ(Status()["shards"][0]["answers"], true);
+  ASSERT_TRUE(cluster_->zookeeper().Start().ok());
+  AwaitHealthy();
+}
+
+TEST_F(StatusTest, PostgresThatIsDownOrHangsIsNamed) {
+  ASSERT_TRUE(cluster_->postgres().Stop().ok());
+  AwaitNamed("LEDGER_DOWN");
+  EXPECT_EQ(Status()["nodes"].size(), 2U) << "ZooKeeper knows them";
+  ASSERT_TRUE(cluster_->postgres().Start().ok());
+  AwaitHealthy();
+  ASSERT_TRUE(cluster_->postgres().Suspend().ok());
+  AwaitNamed("LEDGER_DOWN");
+  ASSERT_TRUE(cluster_->postgres().Resume().ok());
+  AwaitHealthy();
+}
+
+TEST_F(StatusTest, HoldsThatNobodyExpiresAreNamedWhereTheyHurt) {
+  OpenSale("cam", 1, /*hold=*/absl::Seconds(1));
+  ASSERT_TRUE(cluster_->worker(0).Kill().ok());
+  ASSERT_TRUE(client_->Create({.sku = "cam", .user = "alice"}).ok());
+  AwaitNamed("HOLDS_OVERDUE");
+  AwaitNamed("NO_WORKER");
+  const json cam = JsonAt(cluster_->endpoint(0), {"sku", "show", "cam"});
+  EXPECT_EQ(cam["pending"], "1");
+  EXPECT_EQ(cam["overdue"], "1");
+  EXPECT_EQ(cam["confirmed"], "0");
+  EXPECT_EQ(RunCtlAt(cluster_->endpoint(0), {"reservation", "create", "--user", "bob", "cam"}), 2);
+  EXPECT_THAT(err_, AllOf(HasSubstr("SOLD_OUT"), HasSubstr("cause: 1 unpaid hold"), HasSubstr("No worker runs"),
+                          HasSubstr("next: start tranche-worker")));
+  ASSERT_TRUE(cluster_->StartWorker().ok());
+  AwaitCleared("HOLDS_OVERDUE");
+  AwaitCleared("NO_WORKER");
+  EXPECT_EQ(JsonAt(cluster_->endpoint(0), {"sku", "show", "cam"})["pending"], "0");
+}
+
+TEST_F(StatusTest, TopShowsWhatIsBought) {
+  const absl::Time give_up = absl::Now() + kNamedWithin;
+  int buyers = 0;
+  json traffic;
+  do {
+    ASSERT_LT(absl::Now(), give_up) << "never reported: " << out_;
+    client_->Create({.sku = "tv", .user = absl::StrCat("u", ++buyers)}).status().IgnoreError();
+    traffic = JsonAt(cluster_->endpoint(0), {"top", "--once"});
+  } while (traffic["skus"].empty());
+  EXPECT_EQ(traffic["skus"][0]["sku_id"], "tv");
+  EXPECT_TRUE(traffic["skus"][0].contains("unsold"));
+}
+
+}  // namespace
+}  // namespace tranche::testing

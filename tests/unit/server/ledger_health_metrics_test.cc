@@ -1,0 +1,59 @@
+#include "server/metrics/ledger_health_metrics.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "storage/fake/fake_ledger.h"
+
+namespace tranche::server {
+namespace {
+
+// "name{label=value,...}" to value.
+std::map<std::string, double> Collected(LedgerHealthMetrics& metrics) {
+  MetricSet set;
+  metrics.Collect(&set);
+  std::map<std::string, double> values;
+  for (const prometheus::MetricFamily& family : set.Take()) {
+    for (const prometheus::ClientMetric& metric : family.metric) {
+      std::string labels;
+      for (const auto& label : metric.label)
+        absl::StrAppend(&labels, labels.empty() ? "" : ",", label.name, "=", label.value);
+      values[absl::StrCat(family.name, "{", labels, "}")] = metric.gauge.value;
+    }
+  }
+  return values;
+}
+
+TEST(LedgerHealthMetricsTest, TellWhatWasReadLastAndHowOldItIs) {
+  storage::FakeClock clock;
+  storage::FakeOutbox outbox(&clock);
+  storage::FakeLedger ledger(&clock, &outbox);
+  LedgerHealthMetrics metrics(&clock);
+  EXPECT_TRUE(Collected(metrics).empty()) << "nothing is known";
+
+  storage::Heartbeat worker;
+  worker.name = "w";
+  worker.version = "1";
+  ASSERT_TRUE(ledger.Beat(worker).ok());
+  clock.AdvanceBy(absl::Seconds(4));
+  metrics.Look("hot", ledger);
+  clock.AdvanceBy(absl::Seconds(3));
+  std::map<std::string, double> values = Collected(metrics);
+  EXPECT_EQ(values["tranche_ledger_health_read_age_seconds{shard=hot}"], 3);
+  EXPECT_EQ(values["tranche_heartbeat_age_seconds{kind=worker,shard=hot}"], 7);
+  EXPECT_FALSE(values.contains("tranche_heartbeat_age_seconds{kind=balancer,shard=hot}"));
+  EXPECT_EQ(values["tranche_outbox_messages{shard=hot,sink=default,state=dead}"], 0);
+  EXPECT_TRUE(values.contains("tranche_holds_overdue{shard=hot}"));
+
+  ledger.FailNext(1);
+  metrics.Look("hot", ledger);
+  EXPECT_EQ(Collected(metrics)["tranche_ledger_health_read_age_seconds{shard=hot}"], 3) << "it gets older";
+  metrics.Forget("hot");
+  EXPECT_TRUE(Collected(metrics).empty());
+}
+
+}  // namespace
+}  // namespace tranche::server

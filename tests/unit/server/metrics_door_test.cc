@@ -1,0 +1,178 @@
+// On real sockets: what callers of the door get, and what some of them cannot do to the others.
+#include "server/metrics/metrics_door.h"
+
+#include <gmock/gmock.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "tests/support/http_get.h"
+
+namespace tranche::server {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::HttpGet;
+using testing::HttpReply;
+using ::testing::Not;
+using testing::TcpClient;
+
+class ManyGauges : public MetricSource {
+ public:
+  void Collect(MetricSet* metrics) override {
+    for (int i = 0; i < count; ++i) metrics->AddGauge("test_gauge", "For this test.", i, {{"i", absl::StrCat(i)}});
+  }
+  int count = 1;
+};
+
+class MetricsDoorTest : public ::testing::Test {
+ protected:
+  ~MetricsDoorTest() override { std::filesystem::remove(port_file_); }
+
+  absl::Status Open(const std::string& listen = "127.0.0.1:0") {
+    auto door = MetricsDoor::Start({.listen = listen, .port_file = port_file_}, {&source_}, [this] { return ready_; });
+    if (door.ok()) door_ = *std::move(door);
+    return door.status();
+  }
+  HttpReply Ask(const std::string& path, const std::string& method = "GET", const std::string& host = "127.0.0.1") {
+    const absl::StatusOr<HttpReply> reply = HttpGet(door_->port(), path, method, host);
+    EXPECT_TRUE(reply.ok()) << method << " " << path << ": " << reply.status();
+    return reply.value_or(HttpReply{});
+  }
+
+  const std::string port_file_ =
+      std::filesystem::temp_directory_path() / absl::StrCat("tranche_metrics_door_test.", getpid());
+  ManyGauges source_;
+  absl::Status ready_;
+  std::unique_ptr<MetricsDoor> door_;
+};
+
+TEST_F(MetricsDoorTest, ShowsTheSourcesAndTheProcess) {
+  ASSERT_TRUE(Open().ok());
+  const HttpReply page = Ask("/metrics");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_THAT(page.headers.at("content-type"), HasSubstr("text/plain; version=0.0.4"));
+  EXPECT_EQ(page.headers.at("content-length"), absl::StrCat(page.body.size()));
+  EXPECT_THAT(page.body, HasSubstr("# TYPE test_gauge gauge\ntest_gauge{i=\"0\"} 0\n"));
+  EXPECT_THAT(page.body, HasSubstr("tranche_build_info{"));
+  EXPECT_EQ(Ask("/metrics?format=text").status, 200);
+}
+
+TEST_F(MetricsDoorTest, SaysWhetherTheProcessLivesAndIsReady) {
+  ASSERT_TRUE(Open().ok());
+  EXPECT_EQ(Ask("/livez").status, 200);
+  EXPECT_EQ(Ask("/readyz").status, 200);
+  ready_ = absl::UnavailableError("not today");
+  const HttpReply not_ready = Ask("/readyz");
+  EXPECT_EQ(not_ready.status, 503);
+  EXPECT_EQ(not_ready.body, "not today\n");
+  EXPECT_EQ(Ask("/livez").status, 200);
+}
+
+TEST_F(MetricsDoorTest, HeadHasNoBodyAndOtherMethodsAreNotAllowed) {
+  ASSERT_TRUE(Open().ok());
+  const HttpReply head = Ask("/readyz", "HEAD");
+  EXPECT_EQ(head.status, 200);
+  EXPECT_EQ(head.headers.at("content-length"), "3");
+  EXPECT_EQ(head.body, "");
+  for (const char* method : {"POST", "PUT", "DELETE", "OPTIONS"}) {
+    const HttpReply refused = Ask("/metrics", method);
+    EXPECT_EQ(refused.status, 405) << method;
+    EXPECT_EQ(refused.headers.at("allow"), "GET, HEAD") << method;
+    EXPECT_THAT(refused.body, Not(HasSubstr("test_gauge"))) << method;
+  }
+}
+
+TEST_F(MetricsDoorTest, NothingElseIsThere) {
+  ASSERT_TRUE(Open().ok());
+  for (const char* path : {"/", "/metrics/", "/metrics/x", "/livez2", "/etc/passwd", "/../../etc/passwd"}) {
+    EXPECT_EQ(Ask(path).status, 404) << path;
+  }
+}
+
+TEST_F(MetricsDoorTest, WritesItsPort) {
+  ASSERT_TRUE(Open().ok());
+  int port = 0;
+  std::ifstream(port_file_) >> port;
+  EXPECT_EQ(port, door_->port());
+}
+
+TEST_F(MetricsDoorTest, APortInUseIsOneLineThatNamesTheFlag) {
+  ASSERT_TRUE(Open().ok());
+  const std::string taken = absl::StrCat("127.0.0.1:", door_->port());
+  const auto second = MetricsDoor::Start({.listen = taken}, {}, [] { return absl::OkStatus(); });
+  ASSERT_FALSE(second.ok());
+  const std::string message(second.status().message());
+  EXPECT_THAT(message, HasSubstr(taken));
+  EXPECT_THAT(message, HasSubstr("--metrics-listen"));
+  EXPECT_THAT(message, Not(HasSubstr("\n")));
+}
+
+TEST_F(MetricsDoorTest, APortFileThatCannotBeWrittenIsNamed) {
+  const auto door = MetricsDoor::Start({.listen = "127.0.0.1:0", .port_file = "/nowhere/at/all"}, {},
+                                       [] { return absl::OkStatus(); });
+  ASSERT_FALSE(door.ok());
+  EXPECT_THAT(std::string(door.status().message()), HasSubstr("--metrics-port-file"));
+}
+
+TEST_F(MetricsDoorTest, ListensAtIpv6) {
+  if (!Open("[::1]:0").ok()) GTEST_SKIP() << "this machine has no IPv6";
+  EXPECT_EQ(Ask("/livez", "GET", "::1").status, 200);
+  ASSERT_TRUE(Open("[::]:0").ok());
+  EXPECT_EQ(Ask("/livez", "GET", "::1").status, 200);
+  EXPECT_EQ(Ask("/livez", "GET", "127.0.0.1").status, 200) << "the wildcard is for both";
+}
+
+TEST_F(MetricsDoorTest, WhoSaysNothingLosesTheConnectionAndDelaysOthersOnlyUntilThen) {
+  ASSERT_TRUE(Open().ok());
+  std::vector<std::unique_ptr<TcpClient>> silent;
+  for (int i = 0; i < 8; ++i) {
+    silent.push_back(std::make_unique<TcpClient>(door_->port()));
+    ASSERT_GE(silent.back()->number(), 0);
+    if (i % 2 == 1) silent.back()->Send("GET /metrics HTTP/1.1\r\nHo");
+  }
+  // More than there are threads: two turns of them may come first, and each may take two timeouts.
+  const absl::Time begun = absl::Now();
+  EXPECT_EQ(Ask("/metrics").status, 200);
+  EXPECT_LT(absl::Now() - begun, 6 * kMetricsTimeout);
+  for (const auto& client : silent) EXPECT_TRUE(client->ReadAll().ok()) << "its connection stays";
+}
+
+TEST_F(MetricsDoorTest, WhoTakesNothingDelaysNobody) {
+  source_.count = 200'000;  // more than the sockets between the two take
+  ASSERT_TRUE(Open().ok());
+  TcpClient idle(door_->port());
+  ASSERT_TRUE(idle.Send("GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n"));
+  // Its answer has begun.
+  char first = 0;
+  ASSERT_EQ(recv(idle.number(), &first, 1, 0), 1);
+  EXPECT_EQ(Ask("/livez").status, 200);
+  const HttpReply page = Ask("/metrics");
+  EXPECT_EQ(page.headers.at("content-length"), absl::StrCat(page.body.size()));
+}
+
+TEST_F(MetricsDoorTest, ARequestThatIsTooLargeIsRefused) {
+  ASSERT_TRUE(Open().ok());
+  const absl::StatusOr<HttpReply> reply = HttpGet(door_->port(), absl::StrCat("/livez?", std::string(10'000, 'x')));
+  EXPECT_TRUE(!reply.ok() || reply->status >= 400) << reply->status;
+  EXPECT_EQ(Ask("/livez").status, 200) << "the next one is served";
+}
+
+TEST_F(MetricsDoorTest, EndsWhileSomebodyIsConnected) {
+  ASSERT_TRUE(Open().ok());
+  const int port = door_->port();
+  TcpClient silent(port);
+  ASSERT_GE(silent.number(), 0);
+  door_.reset();
+  EXPECT_FALSE(HttpGet(port, "/livez").ok());
+}
+
+}  // namespace
+}  // namespace tranche::server

@@ -1,0 +1,284 @@
+// GetStatus and ListTraffic on fakes: what is gathered, and what happens when somebody is silent.
+#include "server/handlers/status_handler.h"
+
+#include <gmock/gmock.h>
+
+#include <deque>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/handlers/reserved_units.h"
+#include "server/handlers/traffic_handler.h"
+#include "tests/support/inline_executor.h"
+#include "tests/unit/server/admin_fixture.h"
+
+namespace tranche::server {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+// Keeps tasks, as if their calls hung, until they are released.
+class HangingExecutor : public storage::Executor {
+ public:
+  bool TryRun(absl::AnyInvocable<void()>& task) override {
+    if (!hangs) {
+      task();
+    } else {
+      kept.push_back(std::move(task));
+    }
+    return true;
+  }
+  void Release() {
+    hangs = false;
+    for (; !kept.empty(); kept.pop_front()) kept.front()();
+  }
+
+  bool hangs = false;
+  std::deque<absl::AnyInvocable<void()>> kept;
+};
+
+// One shard with only what the status needs.
+struct HealthBackend : storage::ShardBackend {
+  HealthBackend(storage::HealthLedger* ledger, storage::Executor* on) {
+    name = storage::kHomeShard;
+    health = ledger;
+    executor = on;
+  }
+};
+
+class StatusHandlerTest : public AdminHandlersTest {
+ protected:
+  v1::GetStatusResponse Status() {
+    const auto status = handler_.Get({});
+    EXPECT_TRUE(status.ok()) << status.status();
+    return status.value_or(v1::GetStatusResponse());
+  }
+  static std::vector<std::string> Codes(const v1::GetStatusResponse& status) {
+    std::vector<std::string> codes;
+    for (const v1::Problem& problem : status.problems()) codes.push_back(problem.code());
+    return codes;
+  }
+  void Beat(storage::Heartbeat::Kind kind) {
+    storage::Heartbeat heartbeat;
+    heartbeat.kind = kind;
+    heartbeat.instance =
+        *storage::Uuid::Parse(kind == storage::Heartbeat::Kind::kWorker ? "00000000-0000-4000-8000-000000000001"
+                                                                        : "00000000-0000-4000-8000-000000000002");
+    heartbeat.name = "one";
+    heartbeat.version = "1";
+    heartbeat.expires = true;
+    heartbeat.since_expiry = absl::ZeroDuration();
+    heartbeat.leads = true;
+    heartbeat.since_round = absl::ZeroDuration();
+    ASSERT_TRUE(ledger_.Beat(heartbeat).ok());
+  }
+  void BeatAll() {
+    Beat(storage::Heartbeat::Kind::kWorker);
+    Beat(storage::Heartbeat::Kind::kBalancer);
+  }
+  void Lead() {
+    ASSERT_TRUE(sessions_.session->Create(quota::LeaderPath(), "balancer-1", quota::CreateMode::kEphemeral).ok());
+  }
+
+  HangingExecutor shard_executor_;
+  HangingExecutor tree_executor_;
+  storage::ShardSet shards_{std::make_unique<HealthBackend>(&ledger_, &shard_executor_), {}, {}};
+  StatusHandler handler_{&shards_, &sessions_, &tree_executor_, &clock_, absl::Milliseconds(20)};
+  TrafficHandler traffic_{&ledger_, &sessions_, &tree_executor_, &clock_};
+};
+
+TEST_F(StatusHandlerTest, TellsWhoRuns) {
+  BeatAll();
+  Lead();
+  Report(a_, /*grants_per_s=*/5, /*denials_per_s=*/1);
+  clock_.AdvanceBy(absl::Seconds(3));
+  const v1::GetStatusResponse status = Status();
+  EXPECT_THAT(Codes(status), Not(Contains("NO_WORKER")));
+  EXPECT_THAT(Codes(status), Not(Contains("NO_LEADER")));
+  ASSERT_EQ(status.shards_size(), 1);
+  const v1::ShardStatus& home = status.shards(0);
+  EXPECT_TRUE(home.answers());
+  EXPECT_EQ(home.leader(), "balancer-1");
+  ASSERT_EQ(home.workers_size(), 1);
+  EXPECT_TRUE(home.workers(0).alive());
+  EXPECT_EQ(home.workers(0).age().seconds(), 3);
+  ASSERT_EQ(home.balancers_size(), 1);
+  EXPECT_EQ(home.ledger().skus(), 1);
+  EXPECT_EQ(home.ledger().open_skus(), 1);
+  ASSERT_EQ(status.nodes_size(), 2);
+  EXPECT_EQ(status.nodes(0).name(), "a");
+  EXPECT_EQ(status.nodes(0).report_age().seconds(), 3);
+  EXPECT_DOUBLE_EQ(status.nodes(0).grants_per_s(), 5);
+  EXPECT_FALSE(status.nodes(1).has_report_age());
+  ASSERT_EQ(status.busiest_size(), 1);
+  EXPECT_EQ(status.busiest(0).sku_id(), "tv");
+}
+
+TEST_F(StatusHandlerTest, AProcessThatIsSilentForLongIsMissed) {
+  BeatAll();
+  Lead();
+  clock_.AdvanceBy(absl::Seconds(20));
+  EXPECT_THAT(Codes(Status()), Contains("NO_WORKER"));
+  BeatAll();
+  EXPECT_THAT(Codes(Status()), Not(Contains("NO_WORKER"))) << "it clears by itself";
+}
+
+TEST_F(StatusHandlerTest, ASilentLedgerIsToldAndNoError) {
+  Lead();
+  ledger_.FailNext(1);
+  const v1::GetStatusResponse status = Status();
+  EXPECT_THAT(Codes(status), ElementsAre("LEDGER_DOWN"));
+  EXPECT_FALSE(status.shards(0).answers());
+  EXPECT_NE(status.shards(0).error(), "");
+  EXPECT_EQ(status.nodes_size(), 2) << "ZooKeeper answers";
+}
+
+TEST_F(StatusHandlerTest, ALedgerThatHangsIsAskedOnce) {
+  shard_executor_.hangs = true;
+  EXPECT_THAT(Codes(Status()), Contains("LEDGER_DOWN"));
+  EXPECT_THAT(Codes(Status()), Contains("LEDGER_DOWN"));
+  EXPECT_EQ(shard_executor_.kept.size(), 1U) << "the second call waits for the same answer";
+  shard_executor_.Release();
+  EXPECT_THAT(Codes(Status()), Not(Contains("LEDGER_DOWN")));
+}
+
+TEST_F(StatusHandlerTest, ASilentZookeeperIsToldSinceWhen) {
+  BeatAll();
+  Lead();
+  EXPECT_TRUE(Status().coordination().answers());
+  const absl::Time answered_at = clock_.Now();
+  clock_.AdvanceBy(absl::Seconds(7));
+  tree_executor_.hangs = true;
+  const v1::GetStatusResponse status = Status();
+  EXPECT_THAT(Codes(status), ElementsAre("ZOOKEEPER_SILENT"));
+  EXPECT_EQ(status.coordination().silent_since().seconds(), absl::ToUnixSeconds(answered_at));
+  EXPECT_TRUE(status.shards(0).answers());
+  tree_executor_.Release();
+  EXPECT_TRUE(Status().coordination().answers());
+
+  sessions_.session.reset();
+  EXPECT_THAT(Codes(Status()), Contains("ZOOKEEPER_SILENT"));
+}
+
+TEST_F(StatusHandlerTest, ANodeThatHasGoneIsToldUntilItsUnitsAreBack) {
+  BeatAll();
+  Lead();
+  ASSERT_TRUE(ledger_.MoveUnits("tv", {{b_, 40}}, std::nullopt, "test").ok());
+  ASSERT_TRUE(sessions_.session->Delete(quota::NodePath(b_), quota::kAnyVersion).ok());
+  clock_.AdvanceBy(absl::Minutes(1));
+  BeatAll();
+  v1::GetStatusResponse status = Status();
+  EXPECT_THAT(Codes(status), Contains("NODE_GONE"));
+  ASSERT_EQ(status.gone_nodes_size(), 1);
+  EXPECT_EQ(status.gone_nodes(0).name(), "b");
+  EXPECT_EQ(status.gone_nodes(0).units(), 40);
+  EXPECT_FALSE(status.gone_nodes(0).has_end_time());
+
+  ASSERT_TRUE(ledger_.ReclaimIncarnation(b_).ok());
+  status = Status();
+  EXPECT_THAT(Codes(status), Not(Contains("NODE_GONE")));
+  ASSERT_EQ(status.gone_nodes_size(), 1) << "still told for an hour";
+  EXPECT_TRUE(status.gone_nodes(0).has_end_time());
+  EXPECT_EQ(status.gone_nodes(0).units(), 0);
+  clock_.AdvanceBy(absl::Hours(1));
+  EXPECT_EQ(Status().gone_nodes_size(), 0);
+}
+
+TEST_F(StatusHandlerTest, APoolIsStuckWhenNobodyTouchesItBetweenTwoLooks) {
+  BeatAll();
+  Lead();
+  EXPECT_THAT(Codes(Status()), Not(Contains("POOL_STUCK"))) << "all units are in the pool, since just now";
+  clock_.AdvanceBy(absl::Seconds(10));
+  EXPECT_THAT(Codes(Status()), Contains("POOL_STUCK"));
+  ASSERT_TRUE(ledger_.MoveUnits("tv", {{a_, 1}}, std::nullopt, "test").ok());
+  EXPECT_THAT(Codes(Status()), Not(Contains("POOL_STUCK")));
+}
+
+TEST_F(StatusHandlerTest, TrafficIsSummedOverNodes) {
+  Report(a_, 5, 1);
+  clock_.AdvanceBy(absl::Seconds(2));
+  Report(b_, 2, 0.5);
+  const auto traffic = traffic_.List({});
+  ASSERT_TRUE(traffic.ok()) << traffic.status();
+  ASSERT_EQ(traffic->skus_size(), 1);
+  const v1::SkuTraffic& tv = traffic->skus(0);
+  EXPECT_DOUBLE_EQ(tv.grants_per_s(), 7);
+  EXPECT_DOUBLE_EQ(tv.denials_per_s(), 1.5);
+  EXPECT_DOUBLE_EQ(tv.refused_per_s(), 15);
+  EXPECT_EQ(tv.free(), 6);
+  EXPECT_EQ(tv.nodes(), 2);
+  EXPECT_EQ(tv.unsold(), 100);
+  EXPECT_EQ(traffic->oldest_report().seconds(), 2);
+}
+
+TEST_F(StatusHandlerTest, TheBusiestSkusComeFirst) {
+  internal::v1::DemandReport report;
+  for (const auto& [sku, rate] : std::vector<std::pair<std::string, double>>{{"b", 1}, {"a", 1}, {"c", 9}}) {
+    report.add_skus()->set_sku_id(sku);
+    report.mutable_skus()->rbegin()->set_refused_per_s(rate);
+  }
+  Write(quota::DemandPath(a_), report.SerializeAsString());
+  v1::ListTrafficRequest request;
+  request.set_limit(2);
+  const auto traffic = traffic_.List(request);
+  ASSERT_EQ(traffic->skus_size(), 2);
+  EXPECT_EQ(traffic->skus(0).sku_id(), "c");
+  EXPECT_EQ(traffic->skus(1).sku_id(), "a");
+  EXPECT_FALSE(traffic->skus(0).has_unsold()) << "the ledger does not know it";
+  request.set_limit(-1);
+  EXPECT_EQ(traffic_.List(request).status().code(), absl::StatusCode::kInvalidArgument);
+  sessions_.session.reset();
+  EXPECT_EQ(traffic_.List({}).status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(StatusHandlerTest, ReservedUnitsDivide) {
+  ASSERT_TRUE(ledger_.MoveUnits("tv", {{a_, 50}}, std::nullopt, "test").ok());
+  Sell(a_, 3);
+  SkuHandler skus(&ledger_, &announcer_, &clock_, [&](const std::string& shard, absl::Span<const std::string> ids) {
+    EXPECT_EQ(shard, "home");
+    return ledger_.CountHolds(ids);
+  });
+  v1::GetSkuRequest request;
+  request.set_sku_id("tv");
+  v1::Sku tv = skus.Get(request)->sku();
+  EXPECT_EQ(tv.reserved(), 3);
+  EXPECT_EQ(tv.pending(), 3);
+  EXPECT_EQ(tv.overdue(), 0);
+  EXPECT_EQ(tv.confirmed(), 0);
+  clock_.AdvanceBy(absl::Minutes(15));
+  tv = skus.List({})->skus(0);
+  EXPECT_EQ(tv.pending(), 3);
+  EXPECT_EQ(tv.overdue(), 3);
+  ASSERT_TRUE(ledger_.ExpireDue(10).ok());
+  tv = skus.Get(request)->sku();
+  EXPECT_TRUE(tv.has_pending());
+  EXPECT_EQ(tv.pending(), 0);
+  EXPECT_FALSE(sku_.Get(request)->sku().has_pending()) << "nobody counts";
+}
+
+TEST(ReservedUnitsTest, WhatCannotBeCountedIsNotTold) {
+  v1::Sku sku;
+  sku.set_sku_id("tv");
+  sku.set_reserved(5);
+  AddHolds([](const std::string&, absl::Span<const std::string>) { return absl::UnavailableError("down"); }, {&sku});
+  EXPECT_FALSE(sku.has_pending());
+  const auto counts = [](int64_t pending, bool more) {
+    return [=](const std::string&, absl::Span<const std::string>) {
+      return std::vector<storage::SkuHolds>{{.sku_id = "tv", .pending = pending, .more = more, .overdue = 9}};
+    };
+  };
+  AddHolds(counts(5, /*more=*/true), {&sku});
+  EXPECT_FALSE(sku.has_pending());
+  AddHolds(counts(7, /*more=*/false), {&sku});
+  EXPECT_EQ(sku.pending(), 5) << "two came after the SKU was read";
+  EXPECT_EQ(sku.confirmed(), 0);
+  EXPECT_EQ(sku.overdue(), 5);
+}
+
+}  // namespace
+}  // namespace tranche::server

@@ -1,0 +1,305 @@
+#include "server/handlers/status_problems.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "server/proto_time.h"
+
+namespace tranche::server {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+// A cluster in which nothing is wrong: each test breaks one thing.
+class StatusProblemsTest : public ::testing::Test {
+ protected:
+  StatusProblemsTest() {
+    *found_.mutable_time() = ToTimestamp(kNow);
+    found_.mutable_coordination()->set_answers(true);
+    home_ = found_.add_shards();
+    home_->set_name("home");
+    home_->set_answers(true);
+    home_->set_leader("balancer-1");
+    balancer_ = home_->add_balancers();
+    balancer_->set_name("balancer-1");
+    balancer_->set_leads(true);
+    *balancer_->mutable_leads_for() = ToDuration(absl::Hours(1));
+    *balancer_->mutable_since_led() = ToDuration(absl::ZeroDuration());
+    *balancer_->mutable_since_round() = ToDuration(absl::Seconds(1));
+    worker_ = home_->add_workers();
+    worker_->set_name("worker-1");
+    worker_->set_expires(true);
+    worker_->add_sinks("orders");
+    *worker_->mutable_since_expiry() = ToDuration(absl::Milliseconds(300));
+    for (v1::ProcessStatus* process : {balancer_, worker_}) {
+      process->set_alive(true);
+      *process->mutable_age() = ToDuration(absl::Seconds(2));
+      *process->mutable_start_time() = ToTimestamp(kNow - absl::Hours(1));
+    }
+    ledger_ = home_->mutable_ledger();
+    ledger_->set_connections_used(20);
+    ledger_->set_connections_limit(100);
+    sink_ = home_->add_sinks();
+    sink_->set_name("orders");
+    node_ = found_.add_nodes();
+    node_->set_name("node-1");
+    node_->set_address("h:7400");
+    *node_->mutable_report_age() = ToDuration(absl::Seconds(1));
+  }
+
+  static void LetDie(v1::ProcessStatus* process, absl::Duration ago) {
+    process->set_alive(false);
+    *process->mutable_age() = ToDuration(ago);
+  }
+
+  std::vector<std::string> Codes() const {
+    std::vector<std::string> codes;
+    for (const v1::Problem& problem : ProblemsOf(found_)) codes.push_back(problem.code());
+    return codes;
+  }
+  v1::Problem Only() const {
+    const std::vector<v1::Problem> problems = ProblemsOf(found_);
+    EXPECT_EQ(problems.size(), 1U) << ::testing::PrintToString(Codes());
+    return problems.size() == 1 ? problems.front() : v1::Problem();
+  }
+  // The only problem is this one, and it says what to do.
+  v1::Problem Expect(const std::string& code, const std::string& subject, v1::ProblemSeverity severity) const {
+    const v1::Problem problem = Only();
+    EXPECT_EQ(problem.code(), code);
+    EXPECT_EQ(problem.subject(), subject);
+    EXPECT_EQ(problem.severity(), severity);
+    EXPECT_NE(problem.next_step(), "");
+    return problem;
+  }
+
+  static constexpr auto kCritical = v1::PROBLEM_SEVERITY_CRITICAL;
+  static constexpr auto kWarning = v1::PROBLEM_SEVERITY_WARNING;
+  const absl::Time kNow = absl::FromUnixSeconds(1'795'788'000);  // 2026-11-27T14:00:00Z
+  v1::GetStatusResponse found_;
+  v1::ShardStatus* home_ = nullptr;
+  v1::ProcessStatus* balancer_ = nullptr;
+  v1::ProcessStatus* worker_ = nullptr;
+  v1::LedgerStatus* ledger_ = nullptr;
+  v1::OutboxSink* sink_ = nullptr;
+  v1::NodeStatus* node_ = nullptr;
+};
+
+TEST_F(StatusProblemsTest, NothingIsWrong) { EXPECT_THAT(Codes(), IsEmpty()); }
+
+TEST_F(StatusProblemsTest, ALedgerThatIsSilent) {
+  const std::string error = "connection refused";
+  home_->Clear();
+  home_->set_name("home");
+  home_->set_error(error);
+  EXPECT_THAT(Expect("LEDGER_DOWN", "home", kCritical).text(), HasSubstr(error));
+}
+
+TEST_F(StatusProblemsTest, ALedgerThatTakesNoChanges) {
+  ledger_->set_read_only(true);
+  Expect("LEDGER_READ_ONLY", "home", kCritical);
+}
+
+TEST_F(StatusProblemsTest, AStandbyThatCommitsWaitFor) {
+  ledger_->set_standby_required(true);
+  Expect("STANDBY_GONE", "home", kCritical);
+  ledger_->set_standbys(1);
+  EXPECT_THAT(Codes(), IsEmpty()) << "it is not known whether it is the one";
+  ledger_->set_synchronous_standbys(0);
+  Expect("STANDBY_GONE", "home", kCritical);
+  ledger_->set_synchronous_standbys(1);
+  EXPECT_THAT(Codes(), IsEmpty());
+  ledger_->set_standby_required(false);
+  ledger_->set_standbys(0);
+  ledger_->set_synchronous_standbys(0);
+  EXPECT_THAT(Codes(), IsEmpty()) << "nobody wants one";
+}
+
+TEST_F(StatusProblemsTest, FewConnections) {
+  ledger_->set_connections_used(95);
+  EXPECT_THAT(Codes(), IsEmpty());
+  ledger_->set_connections_used(96);
+  EXPECT_THAT(Expect("CONNECTIONS_FEW", "home", kWarning).text(), HasSubstr("4 of 100"));
+  ledger_->set_connections_limit(0);
+  EXPECT_THAT(Codes(), IsEmpty()) << "not limited";
+}
+
+TEST_F(StatusProblemsTest, ASilentZookeeperIsSaidOnce) {
+  found_.mutable_coordination()->set_answers(false);
+  found_.mutable_coordination()->set_error("no session");
+  *found_.mutable_coordination()->mutable_silent_since() = ToTimestamp(kNow - absl::Seconds(83));
+  found_.clear_nodes();
+  home_->clear_leader();
+  balancer_->set_leads(false);
+  const v1::Problem problem = Expect("ZOOKEEPER_SILENT", "", kCritical);
+  EXPECT_THAT(problem.text(), AllOf(HasSubstr("since 13:58:37"), HasSubstr("no session")));
+  EXPECT_EQ(problem.since_time().seconds(), absl::ToUnixSeconds(kNow - absl::Seconds(83)));
+}
+
+TEST_F(StatusProblemsTest, NoBalancerSinceTheLastOneLed) {
+  home_->clear_leader();
+  LetDie(balancer_, absl::Minutes(3));
+  EXPECT_THAT(Expect("NO_BALANCER", "home", kCritical).text(), HasSubstr("none leads since 13:57:00"));
+  found_.mutable_coordination()->set_answers(false);
+  EXPECT_THAT(Codes(), ElementsAre("ZOOKEEPER_SILENT", "NO_BALANCER")) << "two things are wrong then";
+  found_.mutable_coordination()->set_answers(true);
+  home_->clear_balancers();
+  EXPECT_THAT(Expect("NO_BALANCER", "home", kCritical).text(), Not(HasSubstr("since")));
+}
+
+TEST_F(StatusProblemsTest, ABalancerThatWasStoppedIsNoBalancer) {
+  home_->clear_leader();
+  LetDie(balancer_, absl::Seconds(3));
+  balancer_->set_ended(true);
+  balancer_->set_leads(false);
+  *balancer_->mutable_since_led() = ToDuration(absl::Seconds(4));
+  EXPECT_THAT(Expect("NO_BALANCER", "home", kCritical).text(), HasSubstr("since 13:59:56"));
+}
+
+TEST_F(StatusProblemsTest, AnOlderBalancerThatLeadsIsEnough) {
+  home_->clear_balancers();
+  EXPECT_THAT(Codes(), IsEmpty()) << "it sends no heartbeats";
+}
+
+TEST_F(StatusProblemsTest, BalancersOfWhichNoneLeads) {
+  home_->clear_leader();
+  balancer_->set_leads(false);
+  balancer_->clear_leads_for();
+  *balancer_->mutable_since_led() = ToDuration(absl::Minutes(5));
+  EXPECT_THAT(Expect("NO_LEADER", "home", kCritical).text(), HasSubstr("since 13:55:00"));
+  balancer_->clear_since_led();
+  EXPECT_THAT(Expect("NO_LEADER", "home", kCritical).text(), Not(HasSubstr("since")));
+}
+
+TEST_F(StatusProblemsTest, ALeaderWithoutRounds) {
+  *balancer_->mutable_since_round() = ToDuration(kNoRoundAfter);
+  EXPECT_THAT(Expect("LEADER_STUCK", "home", kCritical).text(), HasSubstr("balancer-1"));
+  balancer_->clear_since_round();
+  *balancer_->mutable_leads_for() = ToDuration(absl::Seconds(3));
+  EXPECT_THAT(Codes(), IsEmpty()) << "it has just begun";
+}
+
+TEST_F(StatusProblemsTest, NoWorker) {
+  LetDie(worker_, absl::Minutes(10));
+  sink_->set_pending(3);
+  *sink_->mutable_oldest_pending() = ToDuration(absl::Minutes(1));
+  EXPECT_THAT(Expect("NO_WORKER", "home", kCritical).text(), HasSubstr("since 13:50:00"));
+  home_->clear_workers();
+  EXPECT_THAT(Expect("NO_WORKER", "home", kCritical).text(), Not(HasSubstr("since")));
+}
+
+TEST_F(StatusProblemsTest, WorkersThatDoNotExpire) {
+  worker_->set_expires(false);
+  EXPECT_THAT(Expect("NO_EXPIRY", "home", kCritical).text(), HasSubstr("--expire off"));
+  v1::ProcessStatus* other = home_->add_workers();
+  *other = *worker_;
+  other->set_expires(true);
+  EXPECT_THAT(Codes(), IsEmpty()) << "one is enough";
+}
+
+TEST_F(StatusProblemsTest, WorkersThatTryInVainToExpire) {
+  *worker_->mutable_since_expiry() = ToDuration(absl::Minutes(2));
+  EXPECT_THAT(Expect("NO_EXPIRY", "home", kCritical).text(), HasSubstr("since 13:58:00"));
+  worker_->clear_since_expiry();
+  EXPECT_THAT(Expect("NO_EXPIRY", "home", kCritical).text(), HasSubstr("since 13:00:00")) << "since it began";
+  *worker_->mutable_start_time() = ToTimestamp(kNow - absl::Seconds(2));
+  EXPECT_THAT(Codes(), IsEmpty()) << "it has just begun";
+}
+
+TEST_F(StatusProblemsTest, OverdueHolds) {
+  ledger_->set_overdue_holds(50);
+  *ledger_->mutable_oldest_overdue() = ToDuration(kOverdueAfter - absl::Milliseconds(1));
+  EXPECT_THAT(Codes(), IsEmpty());
+  *ledger_->mutable_oldest_overdue() = ToDuration(absl::Seconds(75));
+  EXPECT_THAT(Expect("HOLDS_OVERDUE", "home", kCritical).text(),
+              AllOf(HasSubstr("50 unpaid holds"), HasSubstr("1m15s")));
+  ledger_->set_overdue_holds(10'000);
+  EXPECT_THAT(Only().text(), HasSubstr("10000 or more"));
+}
+
+TEST_F(StatusProblemsTest, MessagesThatNobodyTakes) {
+  sink_->set_pending(2775);
+  *sink_->mutable_oldest_pending() = ToDuration(kMessageOldAfter - absl::Seconds(1));
+  EXPECT_THAT(Codes(), IsEmpty());
+  *sink_->mutable_oldest_pending() = ToDuration(absl::Minutes(30));
+  EXPECT_THAT(Expect("OUTBOX_OLD", "home/orders", kWarning).text(), HasSubstr("since 13:30:00"));
+  worker_->clear_sinks();
+  EXPECT_THAT(Expect("SINK_WITHOUT_WORKER", "home/orders", kWarning).next_step(), HasSubstr("--sink orders="))
+      << "the cause";
+  sink_->set_pending(0);
+  EXPECT_THAT(Codes(), IsEmpty()) << "nothing waits";
+}
+
+TEST_F(StatusProblemsTest, DeadMessages) {
+  sink_->set_dead(1);
+  EXPECT_THAT(Expect("OUTBOX_DEAD", "home/orders", kWarning).next_step(), HasSubstr("outbox retry --sink orders"));
+}
+
+TEST_F(StatusProblemsTest, RefundsThatNobodyMakes) {
+  ledger_->set_refunds_waiting(2);
+  *ledger_->mutable_oldest_refund() = ToDuration(kRefundLateAfter - absl::Seconds(1));
+  EXPECT_THAT(Codes(), IsEmpty());
+  *ledger_->mutable_oldest_refund() = ToDuration(kRefundLateAfter);
+  EXPECT_THAT(Expect("REFUNDS_WAITING", "home", kWarning).text(), HasSubstr("since 2026-11-26 02:00:00"));
+}
+
+TEST_F(StatusProblemsTest, StrandedUnits) {
+  ledger_->set_stranded_units(1);
+  EXPECT_THAT(Expect("UNITS_STRANDED", "home", kWarning).text(), HasSubstr("1 unit "));
+}
+
+TEST_F(StatusProblemsTest, APoolThatNobodyTouches) {
+  v1::WaitingPool* pool = home_->add_pools();
+  pool->set_sku_id("tv");
+  pool->set_units(30);
+  *pool->mutable_untouched_for() = ToDuration(kPoolStuckAfter - absl::Seconds(1));
+  EXPECT_THAT(Codes(), IsEmpty());
+  *pool->mutable_untouched_for() = ToDuration(kPoolStuckAfter);
+  EXPECT_THAT(Expect("POOL_STUCK", "tv", kWarning).text(), HasSubstr("30 units of tv"));
+}
+
+TEST_F(StatusProblemsTest, NoNodeServes) {
+  node_->set_draining(true);
+  EXPECT_THAT(Expect("NO_NODE", "", kCritical).next_step(), HasSubstr("undrain"));
+  found_.clear_nodes();
+  EXPECT_THAT(Expect("NO_NODE", "", kCritical).next_step(), HasSubstr("tranched"));
+}
+
+TEST_F(StatusProblemsTest, ANodeThatDoesNotReachALedger) {
+  node_->set_cannot_commit(true);
+  EXPECT_THAT(Expect("NODE_CANNOT_COMMIT", "node-1", kCritical).text(), HasSubstr("of home"));
+  node_->set_cannot_commit(false);
+  node_->add_shards_out_of_reach("hot");
+  EXPECT_THAT(Expect("NODE_CANNOT_COMMIT", "node-1", kCritical).text(), HasSubstr("shard hot"));
+}
+
+TEST_F(StatusProblemsTest, ANodeThatHasGoneAndKeepsItsUnits) {
+  v1::GoneNode* gone = found_.add_gone_nodes();
+  gone->set_name("node-2");
+  gone->set_incarnation(7);
+  gone->set_units(120);
+  *gone->mutable_start_time() = ToTimestamp(kNow - kUnregisteredAfter + absl::Seconds(1));
+  EXPECT_THAT(Codes(), IsEmpty()) << "it may be about to register";
+  *gone->mutable_start_time() = ToTimestamp(kNow - absl::Hours(1));
+  EXPECT_THAT(Expect("NODE_GONE", "node-2", kCritical).text(),
+              AllOf(HasSubstr("incarnation 7"), HasSubstr("120 units")));
+  gone->set_units(0);
+  Expect("NODE_GONE", "node-2", kWarning);
+  *gone->mutable_end_time() = ToTimestamp(kNow - absl::Minutes(1));
+  EXPECT_THAT(Codes(), IsEmpty()) << "its units are elsewhere";
+}
+
+TEST_F(StatusProblemsTest, TheCriticalOnesComeFirst) {
+  sink_->set_dead(1);
+  node_->set_cannot_commit(true);
+  EXPECT_THAT(Codes(), ElementsAre("NODE_CANNOT_COMMIT", "OUTBOX_DEAD"));
+}
+
+}  // namespace
+}  // namespace tranche::server
