@@ -3,8 +3,7 @@
 // The entry is written before the change is made, with the outcome UNKNOWN, and completed afterwards:
 //   - The entry cannot be written: its error is returned, and the change must not be made.
 //   - The change is made, and the node or the ledger fails before the entry is complete: its outcome stays UNKNOWN.
-//   What
-//     was asked for is in it; what came of it is in the reservation, or in the tree.
+//     What was asked for is in it; what came of it is in the reservation, or in the tree.
 //   - The entry was written, and its answer is lost: nothing was changed, and its outcome stays UNKNOWN.
 // So there may be an entry without a change, and never a change without an entry.
 #pragma once

@@ -167,12 +167,11 @@ absl::StatusOr<v1::RebuildCoordinationResponse> CoordinationHandler::Rebuild(
   what.asked.Add("new_history", request.new_history());
   ASSIGN_OR_RETURN(AuditedAction audited, AuditedAction::Begin(ledger_, what));
   auto rebuilt = RebuildNow(request, session.get(), actor);
+  // After an error the outcome stays UNKNOWN: a part may have been restored, or the new history begun.
   if (rebuilt.ok()) {
     Members result;
     result.Add("skus_missing", rebuilt->skus().missing()).Add("slices_missing", rebuilt->slices().missing());
     audited.EndDone(std::move(result));
-  } else if (!request.new_history()) {
-    audited.EndFailed(rebuilt.status());  // of a new history, it may have been begun
   }
   return rebuilt;
 }

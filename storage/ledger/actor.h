@@ -1,6 +1,7 @@
 // Who makes a change, and why: what the ledger writes into its audit log.
 #pragma once
 
+#include <algorithm>
 #include <ostream>
 #include <string>
 #include <utility>
@@ -32,10 +33,12 @@ struct Actor {
   bool empty() const { return name.empty(); }
 
   // As the procedures take it (trigger audit_entry): NAME, or lines with NAME, REASON and "automatic". Servers of
-  // before pass only the name.
+  // before pass only the name. Lines that a name or a reason has itself are joined, so that neither passes for the
+  // next.
   std::string ForLedger() const {
-    if (automatic) return name + "\n" + reason + "\nautomatic";
-    return reason.empty() ? name : name + "\n" + reason;
+    if (empty()) return "";
+    if (automatic) return InOneLine(name) + "\n" + InOneLine(reason) + "\nautomatic";
+    return reason.empty() ? InOneLine(name) : InOneLine(name) + "\n" + InOneLine(reason);
   }
 
   // For logs: alice@laptop, because "the price was wrong".
@@ -43,6 +46,12 @@ struct Actor {
     out << actor.name;
     if (!actor.reason.empty()) out << ", because \"" << actor.reason << '"';
     return out;
+  }
+
+ private:
+  static std::string InOneLine(std::string text) {
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    return text;
   }
 };
 

@@ -48,6 +48,11 @@ SELECT results_eq($$ SELECT nodes FROM tranche.list_audit('b', 0, 100, 'carol@la
                   'the name of a node that has ended');
 SELECT is((SELECT nodes FROM tranche.list_audit('', 0, 1, '', 'drain_incarnation')), :node || ' node');
 
+-- What somebody else wrote there does not break the list.
+INSERT INTO tranche.audit_log (actor, action, before, after) VALUES ('nobody', 'nothing', '[1]', '"x"');
+SELECT results_eq($$ SELECT before, nodes FROM tranche.list_audit('', 0, 100, 'nobody') $$, $$ VALUES ('[1]', NULL) $$);
+DELETE FROM tranche.audit_log WHERE actor = 'nobody';
+
 -- Times. Ids follow them only nearly.
 UPDATE tranche.audit_log SET at = at - interval '2 days' WHERE action = 'create_sku';
 SELECT is((SELECT count(*) FROM tranche.list_audit('', 0, 100, p_until_us => (extract(epoch FROM now() - interval '1 day') * 1000000)::bigint)), 2::bigint);

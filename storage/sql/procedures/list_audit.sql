@@ -37,10 +37,13 @@ BEGIN
   RETURN QUERY
   SELECT a.audit_id, (extract(epoch FROM a.at) * 1000000)::bigint, a.actor, a.action, coalesce(a.sku_id, '')::text,
          coalesce(a.incarnation_id, 0::bigint), a.before::text, a.after::text, coalesce(a.reason, ''), a.automatic,
-         (SELECT string_agg(i.incarnation_id || ' ' || i.node_name, E'\n' ORDER BY i.incarnation_id)
+         (SELECT string_agg(i.incarnation_id || ' ' || translate(i.node_name, E'\n', ' '), E'\n' ORDER BY i.incarnation_id)
           FROM (SELECT a.incarnation_id AS id
                 UNION
-                SELECT k.key::bigint FROM jsonb_object_keys(a.before || a.after) AS k (key)
+                SELECT k.key::bigint
+                -- Two objects, unless somebody else has written them.
+                FROM jsonb_object_keys(CASE jsonb_typeof(a.before || a.after) WHEN 'object' THEN a.before || a.after
+                                       ELSE '{}' END) AS k (key)
                 WHERE k.key ~ '^[1-9][0-9]{0,17}$') AS n
           JOIN incarnation i ON i.incarnation_id = n.id)
   FROM audit_log a
