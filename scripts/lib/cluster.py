@@ -77,16 +77,21 @@ def _wait_until_ready(process, state_file, log_file, progress):
     return state
 
 
-def start(folder, state_file, nodes, balancers, keep, progress=lambda seconds: None, workers=1, node_args=()):
+def start(folder, state_file, nodes, balancers, keep, progress=lambda seconds: None, workers=1, metrics=False,
+          node_args=(), worker_args=()):
     """Starts a cluster whose files go into `folder` and returns its process and its state when it is ready.
 
-    The cluster ends with this process unless `keep`.
+    The cluster ends with this process unless `keep`. With `metrics`, the state tells where each process serves them.
+    `node_args`, `worker_args`: more flags of its front nodes and workers.
     """
     log_file = folder / "cluster.log"
     command = [BIN / "tranche-cluster", "--nodes", nodes, "--balancers", balancers]
     if workers != 1:  # the default; a build from before there were any (a benchmark's baseline) does not know the flag
         command += ["--workers", workers]
-    command += [f"--node-arg={argument}" for argument in node_args]  # in one word: it begins with dashes itself
+    command += ["--metrics"] if metrics else []  # likewise
+    # In one word: each begins with dashes itself.
+    command += [f"--node-arg={argument}" for argument in node_args]
+    command += [f"--worker-arg={argument}" for argument in worker_args]
     with open(log_file, "wb") as log:
         process = subprocess.Popen(
             [str(part) for part in command + ["--dir", folder, "--state", state_file]],

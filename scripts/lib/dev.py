@@ -54,7 +54,7 @@ def up(options):
           f"{options.workers} worker(s)", flush=True)
     try:
         process, state = cluster.start(folder, STATE_FILE, options.nodes, options.balancers, keep=True,
-                                       workers=options.workers)
+                                       workers=options.workers, metrics=True)
     except ClusterError:
         cluster.remove(folder)
         raise
@@ -96,7 +96,8 @@ def status():
     for process in cluster.servers(state):
         runs = cluster.alive(process["pid"])
         dead += not runs
-        print(f"{process['name']:<14} pid {process['pid']:<8} {'runs' if runs else 'ENDED':<6} {process['log_file']}")
+        print(f"{process['name']:<14} pid {process['pid']:<8} {'runs' if runs else 'ENDED':<6} "
+              f"metrics http://{process['metrics']}/metrics  {process['log_file']}")
     tell(state)
     return 1 if dead else 0
 

@@ -37,13 +37,15 @@ storage::PostgresShardOptions ShardOptions(const ServerOptions& options, const s
   return shard;
 }
 
-void CompareClock(const std::string& shard, storage::ShardLedger& ledger) {
+void CompareClock(const std::string& shard, storage::ShardLedger& ledger, ClockOffsets& offsets) {
   const storage::Clock& own = *storage::Clock::Real();
   const absl::Time before = own.Now();
   const absl::StatusOr<absl::Time> read = ledger.ReadClock();
   if (!read.ok()) return;  // others tell of that
-  const std::string warning = ClockWarning(shard, before, *read, own.Now());
+  const absl::Time after = own.Now();
+  const std::string warning = ClockWarning(shard, before, *read, after);
   LOG_IF(WARNING, !warning.empty()) << warning;
+  if (const auto ahead = ClockAhead(before, *read, after); ahead.has_value()) offsets.Note(shard, *ahead);
 }
 
 absl::Duration Until(absl::Time deadline) { return std::max(absl::ZeroDuration(), deadline - absl::Now()); }
@@ -114,7 +116,9 @@ void NodeLedger::CompareClocks() {
   if (now < compare_clocks_at_) return;
   compare_clocks_at_ = now + kCompareClocks;
   for (const auto& shard : shards_.All()) {
-    absl::AnyInvocable<void()> compare = [name = shard->name, ledger = shard->shards] { CompareClock(name, *ledger); };
+    absl::AnyInvocable<void()> compare = [this, name = shard->name, ledger = shard->shards] {
+      CompareClock(name, *ledger, clock_offsets_);
+    };
     shard->executor->TryRun(compare);  // if there is no room, the next time
   }
 }

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/node/clock_offsets.h"
 #include "server/process/delayed_task.h"
 #include "server/process/options.h"
 #include "server/process/periodic_task.h"
@@ -54,6 +55,8 @@ class NodeLedger {
   size_t queued_late_payments() const { return late_payment_executor_->queued(); }
   size_t queued_lists() const { return list_executor_->queued(); }
 
+  MetricSource* clock_offsets() { return &clock_offsets_; }
+
   // Is no claim and no change waiting or under way?
   bool Idle() const;
 
@@ -81,6 +84,7 @@ class NodeLedger {
   ShardCheck check_;                                     // after the start, only on the refreshing task's thread
   std::map<std::string, std::string> unfit_;             // shards that were given up, with their DSNs; likewise
   absl::Time compare_clocks_at_ = absl::InfinitePast();  // by SteadyNow; likewise
+  ClockOffsets clock_offsets_;                           // outlives the shards, whose threads write it
   storage::ShardSet shards_;
   // Outlives everything that may wait for a ledger.
   std::unique_ptr<DelayedTask> give_up_;

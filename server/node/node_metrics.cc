@@ -17,9 +17,10 @@ NodeMetrics::NodeMetrics(const MetricsOptions& options, NodeMetricsParts parts)
 absl::StatusOr<std::unique_ptr<NodeMetrics>> NodeMetrics::Start(const MetricsOptions& options, NodeMetricsParts parts) {
   std::unique_ptr<NodeMetrics> node(new NodeMetrics(options, std::move(parts)));
   NodeMetrics* const shown = node.get();
-  ASSIGN_OR_RETURN(node->door_,
-                   MetricsDoor::Start(options, {shown, &shown->sale_, &shown->ledger_, shown->parts_.calls},
-                                      [shown] { return shown->Ready(); }));
+  ASSIGN_OR_RETURN(node->door_, MetricsDoor::Start(options,
+                                                   {shown, &shown->sale_, &shown->ledger_,
+                                                    shown->parts_.ledger->clock_offsets(), shown->parts_.calls},
+                                                   [shown] { return shown->Ready(); }));
   return node;
 }
 

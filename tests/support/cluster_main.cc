@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "tests/support/mini_cluster.h"
 
@@ -33,8 +34,14 @@ sigset_t BlockStopSignals() {
   return stop;
 }
 
-json Process(ServerProcess& process) {
-  return {{"name", process.name()}, {"pid", process.process().pid()}, {"log_file", process.log_file().string()}};
+json Process(const MiniCluster& cluster, const Options& options, ServerProcess& process) {
+  json state = {{"name", process.name()}, {"pid", process.process().pid()}, {"log_file", process.log_file().string()}};
+  if (options.cluster.metrics) {
+    const absl::StatusOr<std::string> address = cluster.MetricsAddress(process);
+    CHECK(address.ok()) << address.status().message();
+    state["metrics"] = *address;
+  }
+  return state;
 }
 
 json State(MiniCluster& cluster, const Options& options) {
@@ -51,12 +58,16 @@ json State(MiniCluster& cluster, const Options& options) {
         {"log_file", cluster.zookeeper().log_file()}}},
   };
   for (int i = 0; i < cluster.nodes(); ++i) {
-    json node = Process(cluster.node(i));
+    json node = Process(cluster, options, cluster.node(i));
     node["endpoint"] = cluster.endpoint(i);
     state["nodes"].push_back(node);
   }
-  for (int i = 0; i < cluster.balancers(); ++i) state["balancers"].push_back(Process(cluster.balancer(i)));
-  for (int i = 0; i < cluster.workers(); ++i) state["workers"].push_back(Process(cluster.worker(i)));
+  for (int i = 0; i < cluster.balancers(); ++i) {
+    state["balancers"].push_back(Process(cluster, options, cluster.balancer(i)));
+  }
+  for (int i = 0; i < cluster.workers(); ++i) {
+    state["workers"].push_back(Process(cluster, options, cluster.worker(i)));
+  }
   return state;
 }
 
@@ -103,9 +114,12 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0, 16))
       ->capture_default_str();
   app.add_option("--workers", options.cluster.workers, "Workers")->check(CLI::Range(0, 16))->capture_default_str();
-  app.add_option("--node-arg", options.cluster.node_args, "One more argument of every front node; repeatable")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_flag("--metrics", options.cluster.metrics, "Every process serves its metrics on a free port");
+  const auto add_arguments = [&app](const char* flag, std::vector<std::string>* arguments, const char* help) {
+    app.add_option(flag, *arguments, help)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  };
+  add_arguments("--node-arg", &options.cluster.node_args, "One more argument of every front node; repeatable");
+  add_arguments("--worker-arg", &options.cluster.worker_args, "One more argument of every worker; repeatable");
   app.add_option("--dir", options.dir, "Folder for data and logs")->required()->check(CLI::ExistingDirectory);
   app.add_option("--state", options.state_file, "JSON file to write when everything is up")->required();
   CLI11_PARSE(app, argc, argv);

@@ -106,6 +106,7 @@ absl::StatusOr<int> MiniCluster::StartBalancer() {
   const std::string name = absl::StrCat("balancer-", number + 1);
   std::vector<std::string> args = CommonArgs();
   args.insert(args.end(), {"--name", name});
+  AddMetricsArgs(name, &args);
   args.insert(args.end(), options_.balancer_args.begin(), options_.balancer_args.end());
   auto process = ServerProcess::Start(name, "tranche-balancer", args, dir());
   if (!process.ok()) return process.status();
@@ -117,11 +118,18 @@ absl::StatusOr<int> MiniCluster::StartWorker() {
   const int number = workers();
   const std::string name = absl::StrCat("worker-", number + 1);
   std::vector<std::string> args = {"--postgres", app_dsn(), "--name", name};
+  AddMetricsArgs(name, &args);
   args.insert(args.end(), options_.worker_args.begin(), options_.worker_args.end());
   auto process = ServerProcess::Start(name, "tranche-worker", args, dir());
   if (!process.ok()) return process.status();
   workers_.push_back(*std::move(process));
   return number;
+}
+
+absl::StatusOr<std::string> MiniCluster::MetricsAddress(ServerProcess& process) const {
+  const absl::StatusOr<int> port = process.WaitForPort(MetricsPortFile(process.name()), kServerStartTimeout);
+  if (!port.ok()) return port.status();
+  return absl::StrCat("127.0.0.1:", *port);
 }
 
 absl::Status MiniCluster::Stop() {
@@ -198,6 +206,7 @@ absl::Status MiniCluster::LaunchNode() {
   node.port_file = dir() / (name + ".port");
   std::vector<std::string> args = CommonArgs();
   args.insert(args.end(), {"--node-name", name, "--listen", "127.0.0.1:0", "--port-file", node.port_file.string()});
+  AddMetricsArgs(name, &args);
   args.insert(args.end(), options_.node_args.begin(), options_.node_args.end());
   auto process = ServerProcess::Start(name, "tranched", args, dir());
   if (!process.ok()) return process.status();
@@ -211,6 +220,11 @@ absl::Status MiniCluster::WaitForNode(FrontNode& node) {
   if (!port.ok()) return port.status();
   node.endpoint = absl::StrCat("127.0.0.1:", *port);
   return absl::OkStatus();
+}
+
+void MiniCluster::AddMetricsArgs(const std::string& name, std::vector<std::string>* args) const {
+  if (!options_.metrics) return;
+  args->insert(args->end(), {"--metrics-listen", "127.0.0.1:0", "--metrics-port-file", MetricsPortFile(name).string()});
 }
 
 std::vector<std::string> MiniCluster::CommonArgs() const {

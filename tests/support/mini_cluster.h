@@ -29,6 +29,8 @@ struct MiniClusterOptions {
   std::vector<std::string> node_args;
   std::vector<std::string> balancer_args;
   std::vector<std::string> worker_args;
+  // Every process serves its metrics, on a free port.
+  bool metrics = false;
 };
 
 // Not thread-safe. Everything dies with the thread that called Start, and with this object.
@@ -75,6 +77,8 @@ class MiniCluster {
   // The role that the nodes use: it may only call the procedures.
   std::string app_dsn() const { return postgres_->node_dsn(); }
   const std::string& zookeeper_root() const { return zookeeper_root_; }
+  // Where a process of this name serves its metrics, host:port; waits until it does. Only if the options say so.
+  absl::StatusOr<std::string> MetricsAddress(ServerProcess& process) const;
   // The folder with <name>.log of every process that this class starts itself.
   const std::filesystem::path& dir() const { return scratch_.path(); }
 
@@ -96,6 +100,9 @@ class MiniCluster {
   absl::Status LaunchNode();
   absl::Status WaitForNode(FrontNode& node);
   std::vector<std::string> CommonArgs() const;
+  std::filesystem::path MetricsPortFile(const std::string& name) const { return dir() / (name + ".metrics_port"); }
+  // Of a process of this name: what it is asked to show.
+  void AddMetricsArgs(const std::string& name, std::vector<std::string>* args) const;
   FrontNode& Node(int node) { return nodes_.at(static_cast<size_t>(node)); }
   const FrontNode& Node(int node) const { return nodes_.at(static_cast<size_t>(node)); }
 

@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+
+#include "server/metrics/metric_set.h"
+#include "server/node/clock_offsets.h"
+
 namespace tranche::server {
 namespace {
 
@@ -36,6 +41,33 @@ TEST(ClockCheckTest, ASlowAnswerIsNoDifference) {
 
 TEST(ClockCheckTest, NothingIsSaidIfTheOwnClockWasSetBackMeanwhile) {
   EXPECT_EQ(Said(absl::Milliseconds(150), -absl::Hours(1)), "");
+}
+
+TEST(ClockCheckTest, TellsHowFarItIsAheadAtLeast) {
+  const auto ahead = [](absl::Duration database) {
+    return ClockAhead(kBefore, kBefore + database, kBefore + kRoundTrip);
+  };
+  EXPECT_EQ(ahead(-absl::Seconds(2)), absl::Seconds(2));
+  EXPECT_EQ(ahead(absl::Seconds(2) + kRoundTrip), -absl::Seconds(2));
+  EXPECT_EQ(ahead(kRoundTrip / 2), absl::ZeroDuration());
+  EXPECT_EQ(ClockAhead(kBefore, kBefore, kBefore - absl::Seconds(1)), std::nullopt);
+}
+
+TEST(ClockCheckTest, ShowsWhatWasComparedLast) {
+  ClockOffsets offsets;
+  MetricSet metrics;
+  offsets.Collect(&metrics);
+  EXPECT_TRUE(metrics.Take().empty());
+  offsets.Note("home", absl::Seconds(7));
+  offsets.Note("home", -absl::Milliseconds(1500));
+  offsets.Note("hot", absl::ZeroDuration());
+  offsets.Collect(&metrics);
+  const auto families = metrics.Take();
+  ASSERT_EQ(families.size(), 1u);
+  EXPECT_EQ(families[0].name, "tranche_clock_offset_seconds");
+  ASSERT_EQ(families[0].metric.size(), 2u);
+  EXPECT_EQ(families[0].metric[0].label[0].value, "home");
+  EXPECT_EQ(families[0].metric[0].gauge.value, -1.5);
 }
 
 }  // namespace

@@ -1,0 +1,116 @@
+"""What the dashboards show: the one list. A unit is one of Grafana's: s, bytes, reqps, short, ..."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    title: str
+    unit: str
+    series: tuple  # of (expression, legend)
+    from_zero: bool = True
+
+
+def one(title, unit, expression, legend, from_zero=True):
+    return Panel(title, unit, ((expression, legend),), from_zero)
+
+
+def rate(title, metric, labels, unit="reqps"):
+    """Per second, by these labels; what does not happen is not drawn."""
+    legend = " ".join(f"{{{{{label}}}}}" for label in labels)
+    return one(title, unit, f"sum by ({', '.join(labels)}) (rate({metric}[$__rate_interval])) > 0", legend)
+
+
+def latency(title, metric, labels):
+    by = ", ".join((*labels, "le"))
+    legend = " ".join(f"{{{{{label}}}}}" for label in labels)
+    return Panel(title, "s", tuple(
+        (f"histogram_quantile({quantile}, sum by ({by}) (rate({metric}_bucket[$__rate_interval])))",
+         f"{legend} p{quantile * 100:g}") for quantile in (0.5, 0.99)))
+
+
+def gauge(title, metric, labels, unit="short", of="sum"):
+    legend = " ".join(f"{{{{{label}}}}}" for label in labels)
+    return one(title, unit, f"{of} by ({', '.join(labels)}) ({metric})", legend)
+
+
+FRONT_NODES = (
+    rate("Claims by outcome", "tranche_claims_total", ("outcome",)),
+    rate("Carts by outcome", "tranche_carts_total", ("outcome",)),
+    rate("Payments, cancellations, extensions", "tranche_changes_total", ("change", "outcome")),
+    latency("Time of calls", "grpc_server_handling_seconds", ("grpc_method",)),
+    latency("Queueing before the ledger", "tranche_commit_queueing_seconds", ("shard", "kind")),
+    latency("Time of a transaction", "tranche_commit_seconds", ("shard", "kind")),
+    latency("Requests in one transaction", "tranche_commit_batch_size", ("shard", "kind")),
+    rate("Transactions by outcome", "tranche_commit_batches_total", ("shard", "kind", "outcome")),
+    Panel("Requests that wait", "short", (
+        ("sum by (shard, kind) (tranche_commit_waiting)", "{{shard}} {{kind}}"),
+        ("sum by (shard, pipeline) (tranche_commit_locked)", "{{shard}} {{pipeline}}, locked"),
+        ("sum(tranche_waiting_claims)", "for units"))),
+    gauge("Units sold per second, by SKU", "tranche_sku_grants_per_second", ("sku",)),
+    gauge("Units asked for in vain per second, by SKU", "tranche_sku_refusals_per_second", ("sku",)),
+    gauge("Units that the nodes may still sell, by SKU", "tranche_slice_free", ("sku",)),
+    rate("Looks into pools", "tranche_pool_takes_total", ("outcome",)),
+    Panel("Nodes", "short", (
+        ("sum(tranche_node_serving)", "serve"), ("sum(tranche_node_draining)", "drain"),
+        ('sum(up{job="tranched"})', "answer"))),
+    gauge("Calls that are overdue", "tranche_overdue_calls", ("kind",)),
+    latency("Applying announcements", "tranche_announcement_applying_seconds", ("instance",)),
+    gauge("Open streams", "tranche_open_streams", ("instance",)),
+    gauge("Calls that wait for a thread", "tranche_executor_queue", ("executor", "shard")),
+    gauge("Connections to PostgreSQL", "tranche_connections", ("shard", "pool", "state")),
+    one("Clock ahead of the database's", "s", "tranche_clock_offset_seconds", "{{instance}} {{shard}}", from_zero=False),
+    one("CPU", "short", 'rate(process_cpu_seconds_total{job="tranched"}[$__rate_interval])', "{{instance}}"),
+    one("Memory", "bytes", 'process_resident_memory_bytes{job="tranched"}', "{{instance}}"),
+)
+
+LEDGER_AND_BALANCER = (
+    gauge("Ledger answers", "tranche_ledger_up", ("job", "shard"), of="min"),
+    gauge("ZooKeeper answers", "tranche_zookeeper_up", ("job",), of="min"),
+    gauge("Balancers that lead", "tranche_balancer_leads", ("shard",)),
+    rate("Rounds by outcome", "tranche_balancer_rounds_total", ("shard", "outcome")),
+    latency("Time of a round", "tranche_balancer_round_seconds", ("shard",)),
+    gauge("Time since a round", "tranche_balancer_seconds_since_round", ("instance", "shard"), "s", of="max"),
+    rate("Units moved by reason", "tranche_units_moved_total", ("shard", "reason"), "short"),
+    rate("Moves by reason", "tranche_moves_total", ("shard", "reason")),
+    latency("From a move to its announcement", "tranche_announcement_seconds", ("shard",)),
+    Panel("Front nodes as the leader sees them", "short", (
+        ("max by (shard) (tranche_nodes_registered)", "{{shard}} registered"),
+        ("max by (shard) (tranche_nodes_receiving)", "{{shard}} may be given units"),
+        ("max by (shard) (tranche_nodes_gone)", "{{shard}} gone, not ended"))),
+    rate("Incarnations reclaimed", "tranche_incarnations_reclaimed_total", ("shard", "evidence"), "short"),
+    gauge("Units stranded", "tranche_units_stranded", ("shard",), of="max"),
+    Panel("PostgreSQL's connections", "short", (
+        ("max by (shard) (tranche_postgres_connections)", "{{shard}} in use"),
+        ("max by (shard) (tranche_postgres_connections_limit)", "{{shard}} limit"))),
+    gauge("Size of the database", "tranche_postgres_database_bytes", ("shard",), "bytes", of="max"),
+    Panel("Standbys", "short", (
+        ("max by (shard) (tranche_postgres_standbys)", "{{shard}} connected"),
+        ("max by (shard) (tranche_postgres_standby_required)", "{{shard}} required"),
+        ("max by (shard) (tranche_postgres_read_only)", "{{shard}} read-only"))),
+)
+
+WORKER_AND_OUTBOX = (
+    rate("Holds expired", "tranche_holds_expired_total", ("shard",), "short"),
+    gauge("Overdue holds", "tranche_holds_overdue", ("shard",), of="max"),
+    gauge("Oldest overdue hold", "tranche_holds_overdue_oldest_seconds", ("shard",), "s", of="max"),
+    rate("Looks for due holds by outcome", "tranche_expiry_rounds_total", ("shard", "outcome")),
+    gauge("Messages that wait", 'tranche_outbox_messages{state="pending"}', ("shard", "sink"), of="max"),
+    gauge("Oldest message", "tranche_outbox_oldest_seconds", ("shard", "sink"), "s", of="max"),
+    gauge("Messages given up", 'tranche_outbox_messages{state="dead"}', ("shard", "sink"), of="max"),
+    rate("Deliveries by outcome", "tranche_deliveries_total", ("sink", "outcome")),
+    latency("From a change to its delivery", "tranche_delivery_delay_seconds", ("sink",)),
+    latency("Time that a sink takes for a batch", "tranche_delivery_seconds", ("sink",)),
+    gauge("Sink takes messages", "tranche_sink_healthy", ("shard", "sink"), of="max"),
+    gauge("Time since a heartbeat", "tranche_heartbeat_age_seconds", ("kind", "shard"), "s", of="min"),
+    gauge("Refunds that wait", "tranche_refunds_waiting", ("shard",), of="max"),
+    rate("Reservations retired", "tranche_reservations_retired_total", ("shard", "kept"), "short"),
+    gauge("Age of what the worker has read", "tranche_ledger_health_read_age_seconds", ("shard",), "s", of="min"),
+)
+
+# (name of the file and id, title, panels)
+DASHBOARDS = (
+    ("tranche-front-nodes", "Tranche: front nodes", FRONT_NODES),
+    ("tranche-ledger-balancer", "Tranche: ledger and balancer", LEDGER_AND_BALANCER),
+    ("tranche-worker-outbox", "Tranche: worker and outbox", WORKER_AND_OUTBOX),
+)

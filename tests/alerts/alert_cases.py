@@ -1,0 +1,175 @@
+"""What a healthy cluster shows, and for each alert what it shows during a fault: promtool runs the rules on both."""
+
+import dataclasses
+
+from series import FAULT_S, GONE, HEALTHY_S, cut, during, steady
+
+NODES = ("node1", "node2", "node3")
+BALANCER, WORKER = "balancer1", "worker1"
+JOBS = {**dict.fromkeys(NODES, "tranched"), BALANCER: "tranche-balancer", WORKER: "tranche-worker"}
+LIMITS = ("0.5", "1", "2.5", "+Inf")  # of the histogram's buckets; those below say the same
+
+
+def series(name, instance, **labels):
+    words = {"job": JOBS[instance], "instance": instance} | labels
+    return f"{name}{{{','.join(f'{key}={chr(34)}{value}{chr(34)}' for key, value in words.items())}}}"
+
+
+def outcome(instance, word, metric="tranche_claims_total", **labels):
+    return series(metric, instance, outcome=word, **labels)
+
+
+def queueing(instance, limit):
+    return series("tranche_commit_queueing_seconds_bucket", instance, shard="home", kind="claim", le=limit)
+
+
+def of_node(node):
+    healthy = {
+        series("up", node): steady(1),
+        series("tranche_ledger_up", node, shard="home"): steady(1),
+        series("tranche_zookeeper_up", node): steady(1),
+        series("tranche_node_serving", node): steady(1),
+        series("tranche_clock_offset_seconds", node, shard="home"): steady(0.02),
+        outcome(node, "created"): steady(50),
+        outcome(node, "replayed"): steady(1),
+        outcome(node, "SOLD_OUT"): steady(5000),
+        outcome(node, "EXHAUSTED_HERE"): steady(20),
+        outcome(node, "LEDGER_UNAVAILABLE"): steady(0),
+        outcome(node, "created", "tranche_carts_total"): steady(5),
+        outcome(node, "OVERLOADED", "tranche_carts_total"): steady(0),
+        outcome(node, "confirmed", "tranche_changes_total", change="confirm"): steady(20),
+        outcome(node, "LEDGER_UNAVAILABLE", "tranche_changes_total", change="confirm"): steady(0),
+    }
+    return healthy | {queueing(node, limit): steady(50) for limit in LIMITS}
+
+
+def of_balancer(balancer=BALANCER):
+    return {
+        series("up", balancer): steady(1),
+        series("tranche_ledger_up", balancer, shard="home"): steady(1),
+        series("tranche_balancer_leads", balancer, shard="home"): steady(1),
+        series("tranche_balancer_seconds_since_round", balancer, shard="home"): steady(0.1),
+        series("tranche_nodes_gone", balancer, shard="home"): steady(0),
+    }
+
+
+def of_worker(worker=WORKER):
+    def of_sink(name, **labels):
+        return series(name, worker, shard="home", sink="orders", **labels)
+
+    return {
+        series("up", worker): steady(1),
+        series("tranche_ledger_up", worker, shard="home"): steady(1),
+        series("tranche_holds_overdue_oldest_seconds", worker, shard="home"): steady(0),
+        series("tranche_units_stranded", worker, shard="home"): steady(0),
+        series("tranche_ledger_health_read_age_seconds", worker, shard="home"): steady(5),
+        of_sink("tranche_outbox_messages", state="pending"): steady(40),
+        of_sink("tranche_outbox_messages", state="dead"): steady(0),
+        of_sink("tranche_outbox_oldest_seconds"): steady(1),
+        of_sink("tranche_sink_healthy"): steady(1),
+        series("tranche_postgres_connections", worker, shard="home"): steady(60),
+        series("tranche_postgres_connections_limit", worker, shard="home"): steady(97),
+        series("tranche_postgres_database_bytes", worker, shard="home"): steady(2e9),
+        series("tranche_postgres_read_only", worker, shard="home"): steady(0),
+        series("tranche_postgres_standby_required", worker, shard="home"): steady(1),
+        series("tranche_postgres_standbys", worker, shard="home"): steady(1),
+    }
+
+
+def healthy():
+    shown = of_balancer() | of_worker()
+    for node in NODES:
+        shown |= of_node(node)
+    return shown
+
+
+def of(instance):
+    return {BALANCER: of_balancer, WORKER: of_worker}[instance]() if instance not in NODES else of_node(instance)
+
+
+def gone(*instances):
+    """None of them answers during the fault."""
+    return {one: during(1, 0) if one.startswith("up{") else cut(timeline, HEALTHY_S, FAULT_S)
+            for instance in instances for one, timeline in of(instance).items()}
+
+
+def at_worker(name, fault, healthy_value=0, **labels):
+    return {series(name, WORKER, shard="home", **labels): during(healthy_value, fault)}
+
+
+def at_nodes(name, fault, healthy_value=1, **labels):
+    return {series(name, node, **labels): during(healthy_value, fault) for node in NODES}
+
+
+def at_each_node(make, healthy_rate, fault_rate):
+    return {make(node): during(healthy_rate, fault_rate) for node in NODES}
+
+
+@dataclasses.dataclass
+class Case:
+    """During the fault exactly these alerts fire, with these labels, `within_s` after it began; none before or after."""
+
+    alert: str
+    what: str
+    changes: dict
+    labels: dict
+    within_s: int = 30  # a page may take 60 s, of which a scrape and the worker's look at the ledger take up to 25
+    others: tuple = ()  # what the fault makes fire, too
+
+
+HOME = {"shard": "home"}
+SINK = HOME | {"sink": "orders"}
+
+CASES = [
+    Case("TrancheLedgerDown", "nodes are told by buyers",
+         at_nodes("tranche_ledger_up", 0, shard="home"), HOME),
+    Case("TrancheLedgerDown", "nobody buys",
+         at_worker("tranche_ledger_up", 0, 1)
+         | {series("tranche_ledger_up", BALANCER, shard="home"): during(1, 0)}, HOME),
+    Case("TrancheLedgerReadOnly", "", at_worker("tranche_postgres_read_only", 1), HOME),
+    Case("TrancheStandbyGone", "", at_worker("tranche_postgres_standbys", 0, 1), HOME),
+    Case("TrancheZookeeperDown", "", at_nodes("tranche_zookeeper_up", 0), {}),
+    Case("TrancheNoLeader", "a balancer runs and does not lead",
+         {series("tranche_balancer_leads", BALANCER, shard="home"): during(1, 0)}, HOME),
+    Case("TrancheNoLeader", "the only balancer is gone", gone(BALANCER), HOME,
+         others=(("TrancheProcessGone", 150, {"job": "tranche-balancer", "instance": BALANCER}),)),
+    Case("TrancheLeaderStuck", "",
+         {series("tranche_balancer_seconds_since_round", BALANCER, shard="home"): during(0.1, 31)}, HOME),
+    Case("TrancheNoWorker", "the only worker is gone", gone(WORKER), HOME,
+         others=(("TrancheProcessGone", 150, {"job": "tranche-worker", "instance": WORKER}),)),
+    Case("TrancheNoWorker", "the worker does not serve a shard that the balancer has",
+         {series("tranche_ledger_up", BALANCER, shard="hot"): during(GONE, 1),
+          series("tranche_balancer_leads", BALANCER, shard="hot"): during(GONE, 1)},
+         {"shard": "hot"}),
+    Case("TrancheNoNode", "no node serves", at_nodes("tranche_node_serving", 0), {}),
+    Case("TrancheNoNode", "all are gone", gone(*NODES), {}, 60,
+         others=tuple(("TrancheNodeGone", 60, {"job": "tranched", "instance": node}) for node in NODES)),
+    Case("TrancheUnitsStranded", "", at_worker("tranche_units_stranded", 12), HOME),
+    Case("TrancheUnitsStranded", "a frozen SKU's node is gone",
+         {series("tranche_nodes_gone", BALANCER, shard="home"): during(0, 1)}, HOME),
+    Case("TrancheHoldsOverdue", "", at_worker("tranche_holds_overdue_oldest_seconds", 61), HOME),
+    Case("TrancheOutboxStuck", "the receiver is down", at_worker("tranche_sink_healthy", 0, 1, sink="orders"), SINK),
+    Case("TrancheOutboxStuck", "no worker has the sink", at_worker("tranche_sink_healthy", GONE, 1, sink="orders"), SINK),
+    Case("TrancheOutboxOld", "", at_worker("tranche_outbox_oldest_seconds", 601, 1, sink="orders"), SINK, 60),
+    Case("TrancheOutboxDead", "", at_worker("tranche_outbox_messages", 3, sink="orders", state="dead"), SINK, 60),
+    # 5 % wait longer than 1 s, and none before.
+    Case("TrancheQueueingLong", "",
+         {queueing(node, limit): during(50, 47.5 if limit in ("0.5", "1") else 50)
+          for node in NODES for limit in LIMITS}, HOME | {"kind": "claim"}, 160),
+    Case("TrancheRefusalsUnusual", "of claims",
+         at_each_node(lambda node: outcome(node, "LEDGER_UNAVAILABLE"), 0, 5), {"kind": "claim"}, 160),
+    Case("TrancheRefusalsUnusual", "of carts",
+         at_each_node(lambda node: outcome(node, "OVERLOADED", "tranche_carts_total"), 0, 1), {"kind": "cart"}, 160),
+    Case("TrancheRefusalsUnusual", "of payments",
+         at_each_node(lambda node: outcome(node, "LEDGER_UNAVAILABLE", "tranche_changes_total", change="confirm"), 0, 5),
+         {"kind": "confirm"}, 160),
+    Case("TrancheNodeGone", "", gone("node2"), {"job": "tranched", "instance": "node2"}, 60),
+    Case("TrancheProcessGone", "a second worker is gone", {'up{job="tranche-worker",instance="worker2"}': during(1, 0)},
+         {"job": "tranche-worker", "instance": "worker2"}, 150),
+    Case("TranchePostgresConnections", "", at_worker("tranche_postgres_connections", 90, 60), HOME, 90),
+    Case("TranchePostgresDisk", "", at_worker("tranche_postgres_database_bytes", 41e9, 2e9), HOME, 90),
+    Case("TrancheClockOffset", "a node is behind",
+         {series("tranche_clock_offset_seconds", "node3", shard="home"): during(0.02, -2.5)},
+         HOME | {"instance": "node3"}, 60),
+    Case("TrancheHealthUnread", "", at_worker("tranche_ledger_health_read_age_seconds", 70, 5), HOME, 90),
+]

@@ -1,0 +1,1 @@
+ALTER ROLE tranche_node LOGIN;
