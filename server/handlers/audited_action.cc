@@ -2,25 +2,15 @@
 
 #include "glog/logging.h"
 #include "google/protobuf/util/json_util.h"
-#include "google/rpc/error_details.pb.h"
 #include "server/errors.h"
 #include "storage/base/status_macros.h"
 
 namespace tranche::server {
 namespace {
 
-std::string ReasonOfError(const absl::Status& error) {
-  const google::rpc::Status details = ToRpcStatus(error);
-  google::rpc::ErrorInfo info;
-  for (const google::protobuf::Any& detail : details.details()) {
-    if (detail.UnpackTo(&info)) return info.reason();
-  }
-  return std::string(absl::StatusCodeToString(error.code()));
-}
-
 // Everything else says that nothing was done.
-bool LeavesDoubt(const absl::Status& error, const std::string& reason) {
-  return reason == v1::ErrorReason_Name(v1::ERROR_REASON_COMMIT_UNKNOWN).substr(sizeof("ERROR_REASON_") - 1) ||
+bool LeavesDoubt(const absl::Status& error, v1::ErrorReason reason) {
+  return reason == v1::ERROR_REASON_COMMIT_UNKNOWN || reason == v1::ERROR_REASON_INTERNAL ||
          absl::IsDeadlineExceeded(error) || absl::IsUnknown(error) || absl::IsInternal(error) ||
          absl::IsCancelled(error);
 }
@@ -68,10 +58,10 @@ void AuditedAction::EndDone(Members result) {
 }
 
 void AuditedAction::EndFailed(const absl::Status& error) {
-  const std::string reason = ReasonOfError(error);
+  const v1::ErrorReason reason = ReasonOfError(error);
   if (LeavesDoubt(error, reason)) return;
   Members result;
-  result.Add("outcome", std::string("REFUSED")).Add("error", reason);
+  result.Add("outcome", std::string("REFUSED")).Add("error", ReasonName(reason));
   End(result);
 }
 
