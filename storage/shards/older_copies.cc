@@ -127,8 +127,9 @@ absl::StatusOr<CopyCheck::Verdict> OlderCopies::GiveUp(const std::string& sku_id
                                      << own.moves
                                      << "). What was sold and paid of the older one since the restore is lost: "
                                      << "docs/operations.md, \"An older copy came back\", says how to list it";
-  LOG_IF(WARNING, told_ == kMostTold) << "shard " << shard_
-                                      << " gave up older copies of other SKUs, too: tranchectl audit --automatic --action give_up_copy";
+  LOG_IF(WARNING, told_ == kMostTold)
+      << "shard " << shard_
+      << " gave up older copies of other SKUs, too: tranchectl audit --automatic --action give_up_copy";
   ++told_;
   return Verdict::kGivenUp;
 }
