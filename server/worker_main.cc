@@ -1,4 +1,5 @@
-// tranche-worker: expires unpaid holds, delivers the messages about changes, retires old reservations.
+// tranche-worker: expires unpaid holds, delivers the messages about changes, retires old reservations and
+// old entries of the audit log.
 #include <unistd.h>
 
 #include <algorithm>
@@ -57,6 +58,8 @@ server::ShardWorkerOptions ToWorkerOptions(const server::WorkerProcessOptions& o
   worker.retirer.age = absl::Hours(24) * options.retain_days;
   worker.retirer.retired = options.archive ? storage::Retired::kArchive : storage::Retired::kDrop;
   worker.retirer.batch = options.retire_batch;
+  worker.retire_audit = options.audit_retain_days > 0;
+  if (worker.retire_audit) worker.audit_retirer.age = absl::Hours(24) * options.audit_retain_days;
   worker.relay.health.max_batch = options.sink_batch;
   worker.relay.lease = absl::Milliseconds(options.sink_lease_ms);
   worker.relay.give_up = {options.give_up_attempts, absl::Hours(options.give_up_hours)};

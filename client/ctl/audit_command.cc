@@ -3,45 +3,83 @@
 #include <algorithm>
 #include <memory>
 
+#include "absl/time/clock.h"
 #include "client/ctl/audit_view.h"
 #include "client/ctl/commands.h"
+#include "client/ctl/parse.h"
 
 namespace tranche::ctl {
 namespace {
 
-void Audit(Session& session, const std::string& sku_id, int limit) {
-  constexpr int kLargestPage = 1000;
+struct AuditFlags {
+  std::string sku_id;
+  std::string actor;
+  std::string action;
+  std::string since;
+  std::string until;
+  bool automatic = false;
+  int limit = 50;
+};
+
+absl::Status SetWhen(absl::string_view flag, const std::string& text, google::protobuf::Timestamp* time) {
+  ASSIGN_OR_RETURN(const absl::Time when, OfFlag(flag, ParseWhen(text, absl::Now())));
+  const int64_t seconds = absl::ToUnixSeconds(when);
+  time->set_seconds(seconds);
+  time->set_nanos(static_cast<int32_t>((when - absl::FromUnixSeconds(seconds)) / absl::Nanoseconds(1)));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<tranche::v1::ListAuditRequest> AuditRequestFor(const AuditFlags& flags) {
   tranche::v1::ListAuditRequest request;
-  request.set_sku_id(sku_id);
+  request.set_sku_id(flags.sku_id);
+  request.set_actor(flags.actor);
+  request.set_action(flags.action);
+  request.set_automatic(flags.automatic);
+  if (!flags.since.empty()) RETURN_IF_ERROR(SetWhen("--since", flags.since, request.mutable_since()));
+  if (!flags.until.empty()) RETURN_IF_ERROR(SetWhen("--until", flags.until, request.mutable_until()));
+  return request;
+}
+
+void Audit(Session& session, const AuditFlags& flags) {
+  constexpr int kLargestPage = 1000;
+  auto request = AuditRequestFor(flags);
+  if (!request.ok()) return session.FailLocally(request.status().message());
   tranche::v1::ListAuditResponse all;
   do {
-    request.set_page_size(std::min(limit - all.entries_size(), kLargestPage));
-    const auto page = session.Admin(&tranche::v1::AdminService::Stub::ListAudit, request);
+    request->set_page_size(std::min(flags.limit - all.entries_size(), kLargestPage));
+    const auto page = session.Admin(&tranche::v1::AdminService::Stub::ListAudit, *request);
     if (!page.ok()) return session.FailRemotely(page.status());
     all.mutable_entries()->MergeFrom(page->entries());
-    request.set_page_token(page->next_page_token());
-  } while (!request.page_token().empty() && all.entries_size() < limit);
+    request->set_page_token(page->next_page_token());
+  } while (!request->page_token().empty() && all.entries_size() < flags.limit);
   PrintAudit(session, all);
 }
 
 }  // namespace
 
 void AddAuditCommand(CLI::App& app, Session& session) {
-  auto sku_id = std::make_shared<std::string>();
-  auto limit = std::make_shared<int>(50);
-  CLI::App* audit = app.add_subcommand("audit", "Who changed stock, quota or a node, when, from what to what");
-  TakesNameOf(NameKind::kSku, audit->add_option("--sku", *sku_id, "Only what concerns this SKU"));
-  audit->add_option("--limit", *limit, "How many entries, the newest first")
+  auto flags = std::make_shared<AuditFlags>();
+  CLI::App* audit = app.add_subcommand("audit", "Who changed what, when, why, from what to what");
+  TakesNameOf(NameKind::kSku, audit->add_option("--sku", flags->sku_id, "Only what concerns this SKU"));
+  audit->add_option("--actor", flags->actor, "Only what they did: alice, or alice@laptop for one machine");
+  audit->add_option("--action", flags->action, "Only this, as in the column ACTION: add_stock");
+  audit->add_option("--since", flags->since, "Not before: a time (RFC 3339), or how long ago, such as 2h");
+  audit->add_option("--until", flags->until, "Before: likewise");
+  audit->add_flag("--automatic", flags->automatic, "Also what processes did by themselves");
+  audit->add_option("--limit", flags->limit, "How many entries, the newest first")
       ->capture_default_str()
       ->check(CLI::Range(1, 100000));
   audit->footer(
-      "#17 is incarnation 17, as in `tranchectl node list`. Moves that no person asked for are not shown.\n"
-      "Without a person, \"reclaim\" took back what a node that has ended had left; \"balancer\" acted after\n"
-      "a restore, or on an announcement that the ledger had not made.\n"
+      "#17 is incarnation 17, as in `tranchectl node list`. Moves that no person asked for are in no log.\n"
+      "With --automatic also \"reclaim\", which took back what a node that has ended had left; \"balancer\",\n"
+      "which acted after a restore, or on an announcement that the ledger had not made; workers and nodes.\n"
+      "OUTCOME UNKNOWN: the node could not write down what came of it. Look at the reservation.\n"
       "Examples:\n"
       "  tranchectl audit --sku tv --limit 20\n"
-      "  tranchectl audit -o json | jq -r '.entries[] | select(.actor != \"reclaim\") | .action'");
-  audit->callback([&session, sku_id, limit] { Audit(session, *sku_id, *limit); });
+      "  tranchectl audit --actor alice --since 24h\n"
+      "  tranchectl audit --action cancel_reservation --since 2026-11-27T09:00:00Z -o json | jq -r "
+      "'.entries[].reason'");
+  audit->callback([&session, flags] { Audit(session, *flags); });
 }
 
 }  // namespace tranche::ctl

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
@@ -15,10 +16,13 @@ namespace {
 
 using nlohmann::json;
 
-std::string Key(const std::string& key) {
+std::string Key(const std::string& key, const NodeNames& names) {
   if (key == "0") return "pool";
+  int64_t incarnation = 0;
   const bool digits = std::all_of(key.begin(), key.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
-  return digits ? absl::StrCat("#", key) : key;
+  if (!digits || !absl::SimpleAtoi(key, &incarnation)) return key;
+  const auto name = names.find(incarnation);
+  return name == names.end() ? absl::StrCat("#", key) : absl::StrCat(name->second, " #", key);
 }
 
 std::string Value(const json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
@@ -36,27 +40,38 @@ std::string TimeInMillis(const google::protobuf::Timestamp& time) {
 
 }  // namespace
 
-std::string DescribeAuditChange(const std::string& before, const std::string& after) {
+std::string DescribeAuditChange(const std::string& before, const std::string& after, const NodeNames& names) {
   const json was = json::parse(before, nullptr, /*allow_exceptions=*/false);
   const json is = json::parse(after, nullptr, /*allow_exceptions=*/false);
   if (!was.is_object() || !is.is_object()) return Arrow(before, after);
   std::vector<std::string> changes;
   for (const auto& [key, value] : was.items()) {
     const std::string now = is.contains(key) ? Value(is[key]) : "none";
-    if (now != Value(value)) changes.push_back(absl::StrCat(Key(key), " ", Value(value), " -> ", now));
+    if (now != Value(value)) changes.push_back(absl::StrCat(Key(key, names), " ", Value(value), " -> ", now));
   }
   for (const auto& [key, value] : is.items()) {
-    if (!was.contains(key)) changes.push_back(absl::StrCat(Key(key), " ", Value(value)));
+    if (!was.contains(key)) changes.push_back(absl::StrCat(Key(key, names), " ", Value(value)));
   }
   return absl::StrJoin(changes, ", ");
 }
 
 void PrintAudit(Session& session, const tranche::v1::ListAuditResponse& audit) {
   if (session.json()) return session.PrintJson(audit);
-  Table table({"TIME", "ACTOR", "ACTION", "SKU", "NODE", "CHANGE"});
+  const bool reasons = std::any_of(audit.entries().begin(), audit.entries().end(),
+                                   [](const auto& entry) { return !entry.reason().empty(); });
+  std::vector<std::string> columns = {"TIME", "ACTOR", "ACTION", "SKU", "NODE", "CHANGE"};
+  if (reasons) columns.push_back("REASON");
+  Table table(columns);
   for (const tranche::v1::AuditEntry& entry : audit.entries()) {
-    table.AddRow({TimeInMillis(entry.time()), entry.actor(), entry.action(), entry.sku_id(), Node(entry),
-                  DescribeAuditChange(entry.before(), entry.after())});
+    const NodeNames names(entry.node_names().begin(), entry.node_names().end());
+    std::vector<std::string> row = {TimeInMillis(entry.time()),
+                                    entry.actor(),
+                                    entry.action(),
+                                    entry.sku_id(),
+                                    Node(entry),
+                                    DescribeAuditChange(entry.before(), entry.after(), names)};
+    if (reasons) row.push_back(entry.reason());
+    table.AddRow(std::move(row));
   }
   session.Print(table);
 }

@@ -37,9 +37,15 @@ std::string UserName() {
 }
 
 std::string Actor() {
-  char host[256] = "unknown";
-  gethostname(host, sizeof(host) - 1);
+  char host[256] = "";
+  if (gethostname(host, sizeof(host) - 1) != 0 || *host == '\0') return UserName();
   return absl::StrCat(UserName(), "@", host);
+}
+
+// gRPC aborts on a value that is not printable ASCII, unless its key says that it is binary.
+void AddText(grpc::ClientContext& context, const std::string& key, const std::string& text) {
+  const bool ascii = absl::c_all_of(text, [](char c) { return absl::ascii_isprint(static_cast<unsigned char>(c)); });
+  context.AddMetadata(ascii ? key : absl::StrCat(key, "-bin"), text);
 }
 
 // Another node may be asked after this answer.
@@ -73,16 +79,14 @@ absl::Status At(const std::string& address, const absl::Status& status) {
 
 }  // namespace
 
-std::unique_ptr<grpc::ClientContext> NewContext() {
+std::unique_ptr<grpc::ClientContext> NewContext(const std::string& reason) {
   auto context = std::make_unique<grpc::ClientContext>();
-  const std::string actor = Actor();
-  const bool ascii = absl::c_all_of(actor, [](char c) { return absl::ascii_isprint(static_cast<unsigned char>(c)); });
-  // gRPC aborts on a value of another key that is not printable ASCII.
-  context->AddMetadata(ascii ? "tranche-actor" : "tranche-actor-bin", actor);
+  AddText(*context, "tranche-actor", Actor());
+  if (!reason.empty()) AddText(*context, "tranche-reason", reason);
   return context;
 }
 
-Failover::Failover(const std::vector<std::string>& addresses) {
+Failover::Failover(const std::vector<std::string>& addresses, const std::string& reason) : reason_(reason) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
@@ -133,7 +137,7 @@ void Failover::Ask(CallKind kind, absl::Time patience_end, absl::Time end, Attem
     return;
   }
   const bool quick = kind == CallKind::kQuickRead;
-  const std::unique_ptr<grpc::ClientContext> context = NewContext();
+  const std::unique_ptr<grpc::ClientContext> context = NewContext(reason_);
   context->set_deadline(absl::ToChronoTime(quick ? patience_end : end));
   endpoint.status = internal::ToAbslStatus(attempt(endpoint.channel, context.get()));
   reached_ = reached_ || !internal::WasNotSent(endpoint.status);

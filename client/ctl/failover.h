@@ -19,8 +19,8 @@ enum class CallKind {
   kQuickRead,  // changes nothing: a node that is silent for a second is left for the next one
 };
 
-// A context with who acts in its metadata, for the audit log.
-std::unique_ptr<grpc::ClientContext> NewContext();
+// A context with who acts and why in its metadata, for the audit log. "": they gave no reason.
+std::unique_ptr<grpc::ClientContext> NewContext(const std::string& reason = "");
 
 // Who is asked, and for how long:
 //   - A node that takes no connection within a second is left for the next one. Nothing was sent to it.
@@ -32,8 +32,8 @@ class Failover {
  public:
   using Attempt = absl::FunctionRef<grpc::Status(const std::shared_ptr<grpc::Channel>&, grpc::ClientContext*)>;
 
-  // `addresses` are HOST:PORT, at least one. Connects when a call is made.
-  explicit Failover(const std::vector<std::string>& addresses);
+  // `addresses` are HOST:PORT, at least one. Connects when a call is made. `reason`: as for NewContext.
+  explicit Failover(const std::vector<std::string>& addresses, const std::string& reason = "");
 
   // The status of the first node that answers; when there is none, the error that says most. Begins with the node that
   // answered last time.
@@ -59,6 +59,7 @@ class Failover {
   void Ask(CallKind kind, absl::Time patience_end, absl::Time end, Attempt attempt, Endpoint& endpoint);
   absl::Status MostTelling();
 
+  const std::string reason_;
   std::vector<Endpoint> endpoints_;
   std::vector<std::string> other_errors_;
   bool reached_ = false;

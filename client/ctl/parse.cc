@@ -20,6 +20,21 @@ bool AllDigits(const std::string& text) {
   return std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
 }
 
+// Of the UTF-8 character that begins there, in bytes; 0 if none does, or a control character.
+size_t LengthOfCharAt(const std::string& text, size_t at) {
+  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const unsigned lead = byte(at);
+  if (lead < 0x80) return lead < 0x20 || lead == 0x7F ? 0 : 1;
+  const size_t length = lead >= 0xC2 && lead < 0xE0   ? 2
+                        : lead >= 0xE0 && lead < 0xF0 ? 3
+                        : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                      : 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(at + i) & 0xC0) != 0x80) return 0;
+  }
+  return lead == 0xC2 && byte(at + 1) < 0xA0 ? 0 : length;
+}
+
 }  // namespace
 
 absl::StatusOr<absl::Duration> ParseDuration(const std::string& text) {
@@ -47,6 +62,27 @@ absl::StatusOr<absl::Time> ParseTime(const std::string& text) {
     return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not a time such as 2026-11-27T09:00:00Z"));
   }
   return time;
+}
+
+absl::StatusOr<absl::Time> ParseWhen(const std::string& text, absl::Time now) {
+  if (const auto time = ParseTime(text); time.ok()) return time;
+  if (const auto ago = ParseDuration(text); ago.ok()) return now - *ago;
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", text, "\" is neither a time such as 2026-11-27T09:00:00Z, nor a duration such as 2h"));
+}
+
+absl::StatusOr<std::string> ParseReason(const std::string& text) {
+  constexpr int kMaxChars = 200;
+  int chars = 0;
+  for (size_t at = 0; at < text.size(); ++chars) {
+    const size_t length = LengthOfCharAt(text, at);
+    if (length == 0) return absl::InvalidArgumentError("the reason must be UTF-8 without control characters");
+    at += length;
+  }
+  if (chars > kMaxChars) {
+    return absl::InvalidArgumentError(absl::StrCat("the reason must be at most ", kMaxChars, " characters"));
+  }
+  return text;
 }
 
 absl::StatusOr<int64_t> ParsePriceMinor(const std::string& text, const std::string& currency) {

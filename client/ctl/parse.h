@@ -18,6 +18,10 @@ absl::StatusOr<absl::Duration> ParseDuration(const std::string& text);
 absl::StatusOr<int64_t> ParseWholeSeconds(const std::string& text);
 // RFC 3339, such as 2026-11-27T09:00:00Z.
 absl::StatusOr<absl::Time> ParseTime(const std::string& text);
+// A time, or how long ago it was: "2h".
+absl::StatusOr<absl::Time> ParseWhen(const std::string& text, absl::Time now);
+// Why a change is made: at most 200 characters of UTF-8 without control characters.
+absl::StatusOr<std::string> ParseReason(const std::string& text);
 // "19.99" in EUR is 1999; "500" in JPY is 500. No more decimals than the currency has.
 absl::StatusOr<int64_t> ParsePriceMinor(const std::string& text, const std::string& currency);
 

@@ -13,6 +13,8 @@
 namespace tranche::ctl {
 namespace {
 
+using tranche::v1::AdminService;
+using tranche::v1::ChangeReservationRequest;
 using tranche::v1::Reservation;
 using tranche::v1::ReservationService;
 
@@ -32,7 +34,7 @@ absl::StatusOr<Reservation> Find(Session& session, const std::string& reservatio
 // Asks what the change in the request would do, and shows that.
 void Preview(Session& session, const Reservation& before, const tranche::v1::PreviewReservationChangeRequest& request,
              const std::string& more_flags = "") {
-  const auto preview = session.Admin(&tranche::v1::AdminService::Stub::PreviewReservationChange, request);
+  const auto preview = session.Admin(&AdminService::Stub::PreviewReservationChange, request);
   if (!preview.ok()) return session.FailRemotely(preview.status());
   ReservationChangeNotes notes{.preview = true, .replayed = preview->replayed(), .more_flags = more_flags};
   if (request.has_confirm()) notes.outcome = NameOf(preview->outcome());
@@ -77,8 +79,11 @@ void Confirm(Session& session, const ConfirmFlags& flags) {
     *preview.mutable_confirm() = *request;
     return Preview(session, *before, preview);
   }
-  const auto done = session.Reservations(&ReservationService::Stub::ConfirmReservation, *request);
-  if (!done.ok()) return session.FailRemotely(done.status());
+  ChangeReservationRequest change;
+  *change.mutable_confirm() = *request;
+  const auto changed = session.Admin(&AdminService::Stub::ChangeReservation, change);
+  if (!changed.ok()) return session.FailRemotely(changed.status());
+  const tranche::v1::ConfirmReservationResponse* const done = &changed->confirm();
   ReservationChangeNotes notes;
   notes.outcome = NameOf(done->outcome());
   if (done->has_rebooked()) notes.rebooked = &done->rebooked();
@@ -125,9 +130,11 @@ void Cancel(Session& session, const CancelFlags& flags) {
     *preview.mutable_cancel() = request;
     return Preview(session, *before, preview);
   }
-  const auto done = session.Reservations(&ReservationService::Stub::CancelReservation, request);
-  if (!done.ok()) return session.FailRemotely(done.status());
-  PrintReservationChange(session, *before, done->reservation(), {});
+  ChangeReservationRequest change;
+  *change.mutable_cancel() = request;
+  const auto changed = session.Admin(&AdminService::Stub::ChangeReservation, change);
+  if (!changed.ok()) return session.FailRemotely(changed.status());
+  PrintReservationChange(session, *before, changed->cancel().reservation(), {});
 }
 
 void AddCancel(CLI::App* reservation, Session& session) {
@@ -139,7 +146,10 @@ void AddCancel(CLI::App* reservation, Session& session) {
   cancel->footer(
       "Example:\n"
       "  tranchectl reservation cancel 01890a5d-ac96-774b-bcce-b302099a8057 --reason \"buyer called\" --yes");
-  cancel->callback([&session, flags] { Cancel(session, *flags); });
+  cancel->callback([&session, flags] {
+    session.GiveReason(flags->reason);
+    Cancel(session, *flags);
+  });
 }
 
 struct ExtendFlags {
@@ -165,9 +175,11 @@ void Extend(Session& session, const ExtendFlags& flags) {
     *preview.mutable_extend() = request;
     return Preview(session, *before, preview, absl::StrCat("--extension ", extension));
   }
-  const auto done = session.Reservations(&ReservationService::Stub::ExtendReservation, request);
-  if (!done.ok()) return session.FailRemotely(done.status());
-  PrintReservationChange(session, *before, done->reservation(), {});
+  ChangeReservationRequest change;
+  *change.mutable_extend() = request;
+  const auto changed = session.Admin(&AdminService::Stub::ChangeReservation, change);
+  if (!changed.ok()) return session.FailRemotely(changed.status());
+  PrintReservationChange(session, *before, changed->extend().reservation(), {});
 }
 
 void AddExtend(CLI::App* reservation, Session& session) {

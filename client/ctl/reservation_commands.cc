@@ -67,7 +67,8 @@ struct ReservationFlags {
 };
 
 void CreateReservation(Session& session, const ReservationFlags& flags) {
-  tranche::v1::CreateReservationsRequest request;
+  tranche::v1::ChangeReservationRequest change;
+  tranche::v1::CreateReservationsRequest& request = *change.mutable_create();
   request.set_user_id(flags.user);
   request.set_order_reference(flags.order_reference);
   for (const std::string& text : flags.lines) {
@@ -78,10 +79,11 @@ void CreateReservation(Session& session, const ReservationFlags& flags) {
     line->set_sku_id(parsed->sku);
     line->set_quantity(parsed->quantity);
   }
-  const auto response = session.Reservations(&ReservationService::Stub::CreateReservations, request);
+  const auto response = session.Admin(&AdminService::Stub::ChangeReservation, change);
   if (!response.ok()) return session.FailRemotely(response.status());
-  if (session.json()) return session.PrintJson(*response);
-  PrintReservations(session, {response->reservations().begin(), response->reservations().end()});
+  const tranche::v1::CreateReservationsResponse& created = response->create();
+  if (session.json()) return session.PrintJson(created);
+  PrintReservations(session, {created.reservations().begin(), created.reservations().end()});
 }
 
 void AddCreateReservation(CLI::App* reservation, Session& session) {

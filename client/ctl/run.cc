@@ -25,7 +25,8 @@ constexpr char kFooter[] =
     "  tranchectl sku pause tv --reason 'wrong price' --yes   stops the sale; sku resume goes on\n"
     "  tranchectl node drain node-3 --yes     takes it out of the sale; undrain takes it back in\n"
     "  tranchectl reservation list --user alice\n"
-    "  tranchectl audit --sku tv              who changed what\n"
+    "  tranchectl stock reduce tv 5 --yes --reason 'damaged in the warehouse'\n"
+    "  tranchectl audit --sku tv              who changed what, and why\n"
     "  tranchectl outbox list                 messages that were given up; outbox retry, outbox discard\n"
     "  tranchectl status                      what runs, what does not, what waits\n"
     "  tranchectl top                         the SKUs with the most traffic, live\n"
@@ -77,6 +78,11 @@ void AddGlobalFlags(CLI::App& app, Session& session) {
              {"table", "wide", "json"})
       ->envname("TRANCHE_OUTPUT")
       ->capture_default_str();
+  app.add_option(
+         "--reason", session.reason,
+         "Why a change is made, for `tranchectl audit`: at most 200 characters. Commands with a --reason of their "
+         "own take this one before the command")
+      ->check([](const std::string& text) { return std::string(ParseReason(text).status().message()); });
   ReadConfigFile(app, "File with global flags, as TOML: endpoint = \"10.0.0.1:7400,10.0.0.2:7400\"");
 }
 

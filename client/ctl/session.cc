@@ -34,6 +34,10 @@ bool IsNameOfARead(absl::string_view request_name) {
   return false;
 }
 
+void Session::GiveReason(const std::string& text) {
+  if (reason.empty() && ParseReason(text).ok()) reason = text;
+}
+
 void Session::PrintJson(const google::protobuf::Message& message) { PrintJson(message, /*whitespace=*/true); }
 
 void Session::PrintJsonLine(const google::protobuf::Message& message) {
@@ -91,7 +95,7 @@ std::optional<tranche::v1::GetStatusResponse> Session::AskForStatus() {
 absl::StatusOr<Failover*> Session::Nodes() {
   if (nodes_ == nullptr) {
     ASSIGN_OR_RETURN(const std::vector<std::string> addresses, ParseEndpoints(endpoints));
-    nodes_ = std::make_unique<Failover>(addresses);
+    nodes_ = std::make_unique<Failover>(addresses, reason);
   }
   return nodes_.get();
 }

@@ -54,8 +54,14 @@ class Session {
   std::string endpoints = "127.0.0.1:7400";
   std::string timeout;
   std::string output = "table";
+  // Why the change is made, for the audit log; "" if they do not say.
+  std::string reason;
   // Set by the command that ran.
   int exit_code = kExitOk;
+
+  // For commands with a --reason of their own, which stands behind the command and means more: it is also why, if it
+  // fits and no other one was given.
+  void GiveReason(const std::string& text);
 
   bool json() const { return output == "json"; }
   // Every column, however wide the table gets. Otherwise it fits a terminal of 80 characters, or of 110 if it lists

@@ -161,7 +161,10 @@ void AddCreateSku(CLI::App* sku, Session& session) {
       "48h\n"
       "  tranchectl sku create spare-part-4711 --stock 12 --price 8.50 --no-presplit\n"
       "  tranchectl sku create tv --stock 1000 --price 499.00 --paused --reason 'starts soon'");
-  command->callback([&session, flags] { CreateSku(session, *flags); });
+  command->callback([&session, flags] {
+    session.GiveReason(flags->pause_reason);
+    CreateSku(session, *flags);
+  });
 }
 
 }  // namespace

@@ -109,6 +109,7 @@ class PauseRun {
     Session own(unused, unused);
     own.endpoints = session_.endpoints;
     own.timeout = session_.timeout;
+    own.reason = session_.reason;
     for (size_t i = next++; i < skus.size(); i = next++) {
       const absl::Status changed = ChangeOne(own, skus[i]);
       absl::MutexLock lock(&mutex_);
@@ -207,6 +208,7 @@ void AddPauseCommand(CLI::App* sku, Session& session, bool paused, const char* d
   command->callback([&session, flags, given] {
     flags->reason_given = given->count() > 0;
     if (flags->all == !flags->sku_id.empty()) return session.FailLocally("name a SKU, or --all");
+    if (flags->paused) session.GiveReason(flags->reason);
     flags->all ? PauseAll(session, *flags) : PauseOne(session, *flags);
   });
 }

@@ -103,7 +103,7 @@ absl::Status AnnouncementRepair::JudgeCopies(const std::vector<AnnouncedElsewher
 absl::Status AnnouncementRepair::Overruled(Announcer& announcer, const absl::Status& announced,
                                            const std::vector<AheadOfLedger>& ahead) {
   absl::Status status = announced;
-  if (!ahead.empty()) status.Update(Overrule(*ledger_, announcer, ahead, kRepairActor));
+  if (!ahead.empty()) status.Update(Overrule(*ledger_, announcer, ahead, storage::Actor::Process(kRepairActor)));
   return status;
 }
 

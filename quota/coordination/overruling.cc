@@ -27,7 +27,7 @@ bool ContradictsLedger(const AheadOfLedger& ahead, const SkuQuota& now) {
 
 class Overruling {
  public:
-  Overruling(storage::StockLedger& ledger, Announcer& announcer, const std::string& actor)
+  Overruling(storage::StockLedger& ledger, Announcer& announcer, const storage::Actor& actor)
       : ledger_(ledger), announcer_(announcer), actor_(actor) {}
 
   // At most kMaxQuotaBatch SKUs.
@@ -78,13 +78,13 @@ class Overruling {
 
   storage::StockLedger& ledger_;
   Announcer& announcer_;
-  const std::string& actor_;
+  const storage::Actor& actor_;
 };
 
 }  // namespace
 
 absl::Status Overrule(storage::StockLedger& ledger, Announcer& announcer, absl::Span<const AheadOfLedger> ahead,
-                      const std::string& actor) {
+                      const storage::Actor& actor) {
   if (storage::Mutated(storage::Mutation::kNothingOverruled)) return absl::OkStatus();
   std::multimap<std::string, AheadOfLedger> by_sku;
   for (const AheadOfLedger& one : ahead) by_sku.emplace(one.sku_id, one);

@@ -21,6 +21,6 @@ namespace tranche::quota {
 //
 // Returns the first error; what failed is found again by the next look. `actor` is written into the audit log.
 absl::Status Overrule(storage::StockLedger& ledger, Announcer& announcer, absl::Span<const AheadOfLedger> ahead,
-                      const std::string& actor);
+                      const storage::Actor& actor);
 
 }  // namespace tranche::quota

@@ -33,7 +33,8 @@ bool TakesFromPool(const QuotaMove& move) {
 
 }  // namespace
 
-absl::StatusOr<QuotaMover::Moved> QuotaMover::MoveBatch(absl::Span<const QuotaMove> moves, const std::string& actor) {
+absl::StatusOr<QuotaMover::Moved> QuotaMover::MoveBatch(absl::Span<const QuotaMove> moves,
+                                                        const storage::Actor& actor) {
   ASSIGN_OR_RETURN(std::vector<absl::StatusOr<SkuQuota>> moved, ledger_->MoveUnitsBatch(moves, actor));
   const absl::Time committed_at = clock_->Now();
   std::vector<SkuToAnnounce> skus;
@@ -55,7 +56,7 @@ absl::StatusOr<QuotaMover::Moved> QuotaMover::MoveBatch(absl::Span<const QuotaMo
 
 absl::StatusOr<storage::QuotaSnapshot> QuotaMover::Move(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,
                                                         std::optional<int64_t> expected_quota_version,
-                                                        const std::string& actor) {
+                                                        const storage::Actor& actor) {
   const QuotaMove move{sku_id, {deltas.begin(), deltas.end()}, expected_quota_version};
   ASSIGN_OR_RETURN(auto moved, MoveBatch({&move, 1}, actor));
   absl::StatusOr<SkuQuota>& after = moved.skus.front();

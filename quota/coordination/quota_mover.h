@@ -33,10 +33,11 @@ class QuotaMover {
   // One ledger transaction, then the announcements of every slice that it changed and of the SKUs whose terms changed.
   // The ledger's errors are returned; a failed announcement is only reported, since the balancer repairs it. At most
   // storage::kMaxQuotaBatch moves of distinct SKUs; each succeeds or fails by itself.
-  absl::StatusOr<Moved> MoveBatch(absl::Span<const storage::QuotaMove> moves, const std::string& actor);
+  absl::StatusOr<Moved> MoveBatch(absl::Span<const storage::QuotaMove> moves, const storage::Actor& actor);
   // The same for one SKU.
   absl::StatusOr<storage::QuotaSnapshot> Move(const std::string& sku_id, absl::Span<const storage::QuotaDelta> deltas,
-                                              std::optional<int64_t> expected_quota_version, const std::string& actor);
+                                              std::optional<int64_t> expected_quota_version,
+                                              const storage::Actor& actor);
 
  private:
   storage::QuotaLedger* const ledger_;

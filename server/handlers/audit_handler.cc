@@ -6,12 +6,13 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "server/errors.h"
 #include "server/handlers/field_checks.h"
+#include "server/plain_utf8.h"
 #include "server/proto_time.h"
 #include "storage/base/status_macros.h"
 
@@ -62,7 +63,36 @@ v1::AuditEntry EntryToMessage(const std::string& shard, const storage::AuditEntr
   message.set_before(entry.before);
   message.set_after(entry.after);
   message.set_shard(shard);
+  message.set_reason(entry.reason);
+  message.set_automatic(entry.automatic);
+  for (const auto& [incarnation, name] : entry.nodes) (*message.mutable_node_names())[incarnation] = name;
+  const auto node = entry.nodes.find(entry.incarnation);
+  if (node != entry.nodes.end()) message.set_node_name(node->second);
   return message;
+}
+
+constexpr size_t kLongestFilterBytes = 128;
+
+absl::Status CheckFilterText(const std::string& text, absl::string_view field) {
+  if (text.size() <= kLongestFilterBytes && IsPlainUtf8(text)) return absl::OkStatus();
+  return InvalidField(field,
+                      absl::StrCat("must be at most ", kLongestFilterBytes, " bytes without control characters"));
+}
+
+absl::StatusOr<storage::AuditFilter> ToFilter(const v1::ListAuditRequest& request) {
+  RETURN_IF_ERROR(CheckFilterText(request.actor(), "actor"));
+  RETURN_IF_ERROR(CheckFilterText(request.action(), "action"));
+  storage::AuditFilter filter{.sku_id = request.sku_id(),
+                              .actor = request.actor(),
+                              .action = request.action(),
+                              .automatic = request.automatic()};
+  const auto since = FromTimestamp(request.since());
+  const auto until = FromTimestamp(request.until());
+  if (!since.has_value()) return InvalidField("since", "must be a time of the years 1 to 9999");
+  if (!until.has_value()) return InvalidField("until", "must be a time of the years 1 to 9999");
+  if (request.has_since()) filter.since = *since;
+  if (request.has_until()) filter.until = *until;
+  return filter;
 }
 
 }  // namespace
@@ -81,11 +111,12 @@ absl::StatusOr<v1::ListAuditResponse> AuditHandler::List(const v1::ListAuditRequ
     if (!sku.ok()) return LedgerError(sku.status(), request.sku_id(), Repeatable::kYes);
   }
 
+  ASSIGN_OR_RETURN(const storage::AuditFilter filter, ToFilter(request));
   // One more than wanted shows whether there is a next page.
   std::vector<Log> logs;
   for (const auto& [shard, ledger] : logs_()) {
     const auto before = positions->find(shard);
-    auto entries = ledger->ListAudit(request.sku_id(), before == positions->end() ? 0 : before->second, page_size + 1);
+    auto entries = ledger->ListAudit(filter, before == positions->end() ? 0 : before->second, page_size + 1);
     if (!entries.ok()) return LedgerError(entries.status(), request.sku_id(), Repeatable::kYes);
     logs.push_back({shard, *std::move(entries)});
   }
@@ -99,20 +130,7 @@ absl::StatusOr<v1::ListAuditResponse> AuditHandler::List(const v1::ListAuditRequ
     *response.add_entries() = EntryToMessage(log->shard, entry);
     (*positions)[log->shard] = entry.id;
   }
-  AddNames(&response);
   return response;
-}
-
-// Names are a convenience: without them, the incarnations are shown.
-void AuditHandler::AddNames(v1::ListAuditResponse* response) {
-  const auto live = ledger_->ListLiveIncarnations();
-  if (!live.ok()) return;
-  absl::flat_hash_map<storage::IncarnationId, std::string> names;
-  for (const storage::Incarnation& incarnation : *live) names[incarnation.id] = incarnation.node_name;
-  for (v1::AuditEntry& entry : *response->mutable_entries()) {
-    const auto name = names.find(entry.incarnation());
-    if (name != names.end()) entry.set_node_name(name->second);
-  }
 }
 
 }  // namespace tranche::server

@@ -28,8 +28,6 @@ class AuditHandler {
   absl::StatusOr<v1::ListAuditResponse> List(const v1::ListAuditRequest& request);
 
  private:
-  void AddNames(v1::ListAuditResponse* response);
-
   storage::StockLedger* const ledger_;
   const Logs logs_;
 };

@@ -29,6 +29,8 @@ absl::StatusOr<ReservationClaim> CheckLine(const v1::CartLine& line, const std::
   return claim;
 }
 
+}  // namespace
+
 absl::StatusOr<std::vector<ReservationClaim>> CheckCart(const v1::CreateReservationsRequest& request) {
   if (request.ByteSizeLong() > kMaxCartBytes) {
     return FieldError(v1::ERROR_REASON_MESSAGE_TOO_LARGE, "request",
@@ -52,8 +54,6 @@ absl::StatusOr<std::vector<ReservationClaim>> CheckCart(const v1::CreateReservat
   }
   return claims;
 }
-
-}  // namespace
 
 void CartHandler::Create(const v1::CreateReservationsRequest& request, absl::Time deadline, Done done) {
   absl::StatusOr<std::vector<ReservationClaim>> claims = CheckCart(request);

@@ -21,6 +21,9 @@ namespace tranche::server {
 // A cart's serialized size may be at most this.
 inline constexpr size_t kMaxCartBytes = 16384;
 
+// The claims of a cart, or an error about the field that is wrong.
+absl::StatusOr<std::vector<storage::ReservationClaim>> CheckCart(const v1::CreateReservationsRequest& request);
+
 // Thread-safe. Outlived by its dependencies.
 class CartHandler {
  public:

@@ -30,19 +30,19 @@ v1::ShardSettings ToSettingsMessage(const ShardOfCluster& shard, const SettingsO
 }
 
 SettingsOr SetFreeze(const ShardOfCluster& shard, const storage::ClusterSettings& before, bool frozen,
-                     const std::string& actor) {
+                     const storage::Actor& actor) {
   RETURN_IF_ERROR(shard.ledger->SetClusterFrozen(frozen, actor));
   SettingsOr after = shard.ledger->ReadClusterSettings();
   if (after.ok()) return after;
   // It is set, even if it cannot be read back.
   if (before.frozen == frozen) return before;
-  return storage::ClusterSettings{.frozen = frozen, .changed_by = actor};
+  return storage::ClusterSettings{.frozen = frozen, .changed_by = actor.name};
 }
 
 }  // namespace
 
 absl::StatusOr<v1::SetClusterFrozenResponse> ClusterHandler::SetFrozen(const v1::SetClusterFrozenRequest& request,
-                                                                       const std::string& actor) {
+                                                                       const storage::Actor& actor) {
   v1::SetClusterFrozenResponse response;
   absl::Status error;
   bool any = false;

@@ -26,7 +26,7 @@ class ClusterHandler {
 
   // What no shard answers to is an error; what some answer to is not.
   absl::StatusOr<v1::SetClusterFrozenResponse> SetFrozen(const v1::SetClusterFrozenRequest& request,
-                                                         const std::string& actor);
+                                                         const storage::Actor& actor);
   absl::StatusOr<v1::GetClusterSettingsResponse> Get(const v1::GetClusterSettingsRequest& request);
 
  private:

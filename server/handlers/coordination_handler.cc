@@ -14,6 +14,7 @@
 #include "quota/coordination/ledger_mark.h"
 #include "quota/coordination/tree_rebuild.h"
 #include "server/errors.h"
+#include "server/handlers/audited_action.h"
 #include "server/handlers/field_checks.h"
 #include "server/handlers/node_directory.h"
 #include "storage/base/status_macros.h"
@@ -159,8 +160,24 @@ absl::StatusOr<v1::DumpCoordinationResponse> CoordinationHandler::Dump(const v1:
 }
 
 absl::StatusOr<v1::RebuildCoordinationResponse> CoordinationHandler::Rebuild(
-    const v1::RebuildCoordinationRequest& request, const std::string& actor) {
+    const v1::RebuildCoordinationRequest& request, const storage::Actor& actor) {
   ASSIGN_OR_RETURN(const auto session, RequireSession(*sessions_));
+  if (request.preview()) return RebuildNow(request, session.get(), actor);
+  AuditedAction::What what{.actor = actor, .action = "rebuild_coordination", .sku_id = "", .before = {}, .asked = {}};
+  what.asked.Add("new_history", request.new_history());
+  ASSIGN_OR_RETURN(AuditedAction audited, AuditedAction::Begin(ledger_, what));
+  auto rebuilt = RebuildNow(request, session.get(), actor);
+  // After an error the outcome stays UNKNOWN: a part may have been restored, or the new history begun.
+  if (rebuilt.ok()) {
+    Members result;
+    result.Add("skus_missing", rebuilt->skus().missing()).Add("slices_missing", rebuilt->slices().missing());
+    audited.EndDone(std::move(result));
+  }
+  return rebuilt;
+}
+
+absl::StatusOr<v1::RebuildCoordinationResponse> CoordinationHandler::RebuildNow(
+    const v1::RebuildCoordinationRequest& request, quota::Coordination* session, const storage::Actor& actor) {
   const bool new_history = request.new_history() && !request.preview();
   if (new_history) {
     const absl::Status asked = quota::RequestNewHistoryOfAnyLedger(*session);

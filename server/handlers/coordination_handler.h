@@ -21,9 +21,13 @@ class CoordinationHandler {
   absl::StatusOr<v1::DumpCoordinationResponse> Dump(const v1::DumpCoordinationRequest& request);
   // Takes as long as reading every SKU and its announcements does.
   absl::StatusOr<v1::RebuildCoordinationResponse> Rebuild(const v1::RebuildCoordinationRequest& request,
-                                                          const std::string& actor);
+                                                          const storage::Actor& actor);
 
  private:
+  // What Rebuild does, apart from its entry in the audit log.
+  absl::StatusOr<v1::RebuildCoordinationResponse> RebuildNow(const v1::RebuildCoordinationRequest& request,
+                                                             quota::Coordination* session, const storage::Actor& actor);
+
   quota::SessionSource* const sessions_;
   storage::StockLedger* const ledger_;
   storage::Clock* const clock_;

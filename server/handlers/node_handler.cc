@@ -54,7 +54,7 @@ absl::StatusOr<v1::ListNodesResponse> NodeHandler::List(const v1::ListNodesReque
 }
 
 absl::StatusOr<v1::DrainNodeResponse> NodeHandler::Drain(const v1::DrainNodeRequest& request,
-                                                         const std::string& actor) {
+                                                         const storage::Actor& actor) {
   absl::StatusOr<Change> change = SetDraining(request.node(), /*draining=*/true, request.preview(), actor,
                                               [&](quota::Coordination& session, storage::IncarnationId incarnation) {
                                                 return AskToDrain(session, incarnation, /*exit=*/!request.stay());
@@ -68,7 +68,7 @@ absl::StatusOr<v1::DrainNodeResponse> NodeHandler::Drain(const v1::DrainNodeRequ
 }
 
 absl::StatusOr<v1::UndrainNodeResponse> NodeHandler::Undrain(const v1::UndrainNodeRequest& request,
-                                                             const std::string& actor) {
+                                                             const storage::Actor& actor) {
   absl::StatusOr<Change> change = SetDraining(request.node(), /*draining=*/false, request.preview(), actor,
                                               [](quota::Coordination& session, storage::IncarnationId incarnation) {
                                                 const absl::Status deleted =
@@ -84,7 +84,7 @@ absl::StatusOr<v1::UndrainNodeResponse> NodeHandler::Undrain(const v1::UndrainNo
 
 template <typename Tell>
 absl::StatusOr<NodeHandler::Change> NodeHandler::SetDraining(const std::string& name, bool draining, bool preview,
-                                                             const std::string& actor, const Tell& tell) {
+                                                             const storage::Actor& actor, const Tell& tell) {
   ASSIGN_OR_RETURN(const auto nodes, RequireLiveNodes(*sessions_, *ledger_));
   ASSIGN_OR_RETURN(quota::LiveNode node, ResolveNode(nodes, name));
   Change change;

@@ -22,8 +22,8 @@ class NodeHandler {
   absl::StatusOr<v1::ListNodesResponse> List(const v1::ListNodesRequest& request);
   // Changes the ledger first, which is authoritative and audits the change, then the announcement that informs the
   // node.
-  absl::StatusOr<v1::DrainNodeResponse> Drain(const v1::DrainNodeRequest& request, const std::string& actor);
-  absl::StatusOr<v1::UndrainNodeResponse> Undrain(const v1::UndrainNodeRequest& request, const std::string& actor);
+  absl::StatusOr<v1::DrainNodeResponse> Drain(const v1::DrainNodeRequest& request, const storage::Actor& actor);
+  absl::StatusOr<v1::UndrainNodeResponse> Undrain(const v1::UndrainNodeRequest& request, const storage::Actor& actor);
 
  private:
   struct Change {
@@ -34,7 +34,7 @@ class NodeHandler {
 
   // `tell` changes the announcement.
   template <typename Tell>
-  absl::StatusOr<Change> SetDraining(const std::string& name, bool draining, bool preview, const std::string& actor,
+  absl::StatusOr<Change> SetDraining(const std::string& name, bool draining, bool preview, const storage::Actor& actor,
                                      const Tell& tell);
   absl::Status AskToDrain(quota::Coordination& session, storage::IncarnationId incarnation, bool exit);
   v1::Node ToMessage(const quota::LiveNode& node);

@@ -128,7 +128,7 @@ absl::StatusOr<v1::GetOutboxMessageResponse> OutboxHandler::GetMessage(const v1:
 }
 
 absl::StatusOr<v1::RetryOutboxMessagesResponse> OutboxHandler::Retry(const v1::RetryOutboxMessagesRequest& request,
-                                                                     const std::string& actor) {
+                                                                     const storage::Actor& actor) {
   if (request.has_key() && !request.sink().empty()) {
     return InvalidField("sink", "goes without a key");
   }
@@ -139,7 +139,7 @@ absl::StatusOr<v1::RetryOutboxMessagesResponse> OutboxHandler::Retry(const v1::R
   return response;
 }
 
-absl::StatusOr<int64_t> OutboxHandler::RetryAll(const std::string& sink, bool preview, const std::string& actor) {
+absl::StatusOr<int64_t> OutboxHandler::RetryAll(const std::string& sink, bool preview, const storage::Actor& actor) {
   if (!sink.empty()) {
     RETURN_IF_ERROR(CheckSinkExists(sink));
   }
@@ -155,7 +155,8 @@ absl::StatusOr<int64_t> OutboxHandler::RetryAll(const std::string& sink, bool pr
   return due;
 }
 
-absl::StatusOr<int64_t> OutboxHandler::RetryOne(const v1::OutboxKey& wanted, bool preview, const std::string& actor) {
+absl::StatusOr<int64_t> OutboxHandler::RetryOne(const v1::OutboxKey& wanted, bool preview,
+                                                const storage::Actor& actor) {
   ASSIGN_OR_RETURN(const storage::OutboxKey key, FromMessage(wanted));
   if (preview) {
     if (const auto message = Find(key); !message.ok()) return message.status();
@@ -168,7 +169,7 @@ absl::StatusOr<int64_t> OutboxHandler::RetryOne(const v1::OutboxKey& wanted, boo
 }
 
 absl::StatusOr<v1::DiscardOutboxMessageResponse> OutboxHandler::Discard(const v1::DiscardOutboxMessageRequest& request,
-                                                                        const std::string& actor) {
+                                                                        const storage::Actor& actor) {
   ASSIGN_OR_RETURN(const storage::OutboxKey key, FromMessage(request.key()));
   ASSIGN_OR_RETURN(const storage::OutboxMessage message, Find(key));
   if (!request.preview()) {
@@ -191,7 +192,7 @@ absl::StatusOr<v1::ListSinksResponse> OutboxHandler::ListSinks(const v1::ListSin
 }
 
 absl::StatusOr<v1::AddSinkResponse> OutboxHandler::AddSink(const v1::AddSinkRequest& request,
-                                                           const std::string& actor) {
+                                                           const storage::Actor& actor) {
   RETURN_IF_ERROR(CheckSinkName(request.name(), "name"));
   const auto sinks = ledger_->ListSinks();
   if (!sinks.ok()) return LedgerFailed(sinks.status());
@@ -204,7 +205,7 @@ absl::StatusOr<v1::AddSinkResponse> OutboxHandler::AddSink(const v1::AddSinkRequ
 }
 
 absl::StatusOr<v1::RemoveSinkResponse> OutboxHandler::RemoveSink(const v1::RemoveSinkRequest& request,
-                                                                 const std::string& actor) {
+                                                                 const storage::Actor& actor) {
   RETURN_IF_ERROR(CheckSinkName(request.name(), "name"));
   const auto sinks = ledger_->Depths();
   if (!sinks.ok()) return LedgerFailed(sinks.status());

@@ -17,17 +17,17 @@ class OutboxHandler {
   absl::StatusOr<v1::ListOutboxMessagesResponse> ListMessages(const v1::ListOutboxMessagesRequest& request);
   absl::StatusOr<v1::GetOutboxMessageResponse> GetMessage(const v1::GetOutboxMessageRequest& request);
   absl::StatusOr<v1::RetryOutboxMessagesResponse> Retry(const v1::RetryOutboxMessagesRequest& request,
-                                                        const std::string& actor);
+                                                        const storage::Actor& actor);
   absl::StatusOr<v1::DiscardOutboxMessageResponse> Discard(const v1::DiscardOutboxMessageRequest& request,
-                                                           const std::string& actor);
+                                                           const storage::Actor& actor);
 
   absl::StatusOr<v1::ListSinksResponse> ListSinks(const v1::ListSinksRequest& request);
-  absl::StatusOr<v1::AddSinkResponse> AddSink(const v1::AddSinkRequest& request, const std::string& actor);
-  absl::StatusOr<v1::RemoveSinkResponse> RemoveSink(const v1::RemoveSinkRequest& request, const std::string& actor);
+  absl::StatusOr<v1::AddSinkResponse> AddSink(const v1::AddSinkRequest& request, const storage::Actor& actor);
+  absl::StatusOr<v1::RemoveSinkResponse> RemoveSink(const v1::RemoveSinkRequest& request, const storage::Actor& actor);
 
  private:
-  absl::StatusOr<int64_t> RetryAll(const std::string& sink, bool preview, const std::string& actor);
-  absl::StatusOr<int64_t> RetryOne(const v1::OutboxKey& key, bool preview, const std::string& actor);
+  absl::StatusOr<int64_t> RetryAll(const std::string& sink, bool preview, const storage::Actor& actor);
+  absl::StatusOr<int64_t> RetryOne(const v1::OutboxKey& key, bool preview, const storage::Actor& actor);
   absl::StatusOr<storage::OutboxMessage> Find(const storage::OutboxKey& key);
   // SINK_NOT_FOUND when there is no such sink.
   absl::Status CheckSinkExists(const std::string& name);

@@ -35,7 +35,7 @@ bool ChangesStock(const storage::AuditEntry& entry) {
 
 std::optional<storage::AuditEntry> NewestEntry(storage::AuditLedger& ledger, const std::string& sku_id,
                                                absl::FunctionRef<bool(const storage::AuditEntry&)> matches) {
-  const auto entries = ledger.ListAudit(sku_id, /*before=*/0, kEntriesSearched);
+  const auto entries = ledger.ListAudit({.sku_id = sku_id, .automatic = false}, /*before=*/0, kEntriesSearched);
   if (!entries.ok()) return std::nullopt;
   for (const storage::AuditEntry& entry : *entries) {
     if (matches(entry)) return entry;

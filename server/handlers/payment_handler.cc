@@ -144,24 +144,23 @@ absl::StatusOr<v1::LookUpPaymentsResponse> PaymentHandler::LookUp(const v1::Look
 }
 
 absl::StatusOr<v1::ApplyCorrectionsResponse> PaymentHandler::Apply(const v1::ApplyCorrectionsRequest& request,
-                                                                   const std::string& actor) {
+                                                                   const storage::Actor& actor) {
   if (request.corrections().empty() || request.corrections_size() > kMaxCorrections) {
     return InvalidField("corrections", absl::StrCat("must be 1 to ", kMaxCorrections));
   }
   for (const v1::Correction& correction : request.corrections()) {
     RETURN_IF_ERROR(CheckCorrection(correction));
   }
-  const std::string auditor = absl::StrCat("reconcile by ", actor);
   v1::ApplyCorrectionsResponse response;
   for (const v1::Correction& correction : request.corrections()) {
-    ASSIGN_OR_RETURN(v1::ApplyCorrectionsResponse::Result result, ApplyOne(correction, auditor));
+    ASSIGN_OR_RETURN(v1::ApplyCorrectionsResponse::Result result, ApplyOne(correction, actor));
     *response.add_results() = std::move(result);
   }
   return response;
 }
 
 absl::StatusOr<v1::ApplyCorrectionsResponse::Result> PaymentHandler::ApplyOne(const v1::Correction& correction,
-                                                                              const std::string& actor) {
+                                                                              const storage::Actor& actor) {
   const Uuid id = *Uuid::Parse(correction.reservation_id());
   v1::ApplyCorrectionsResponse::Result result;
   if (correction.has_mark_refunded()) {

@@ -26,13 +26,13 @@ class PaymentHandler {
   absl::StatusOr<v1::ExportPaymentsResponse> ReadExport(ExportCursor* cursor) const;
 
   absl::StatusOr<v1::LookUpPaymentsResponse> LookUp(const v1::LookUpPaymentsRequest& request);
-  // The audit log records "reconcile by ACTOR" as the actor.
+  // Each with an entry in the audit log.
   absl::StatusOr<v1::ApplyCorrectionsResponse> Apply(const v1::ApplyCorrectionsRequest& request,
-                                                     const std::string& actor);
+                                                     const storage::Actor& actor);
 
  private:
   absl::StatusOr<v1::ApplyCorrectionsResponse::Result> ApplyOne(const v1::Correction& correction,
-                                                                const std::string& actor);
+                                                                const storage::Actor& actor);
 
   storage::PaymentLedger* const ledger_;
 };

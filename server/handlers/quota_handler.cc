@@ -88,7 +88,8 @@ absl::StatusOr<v1::GetQuotaResponse> QuotaHandler::Get(const v1::GetQuotaRequest
   return response;
 }
 
-absl::StatusOr<v1::SetQuotaResponse> QuotaHandler::Set(const v1::SetQuotaRequest& request, const std::string& actor) {
+absl::StatusOr<v1::SetQuotaResponse> QuotaHandler::Set(const v1::SetQuotaRequest& request,
+                                                       const storage::Actor& actor) {
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   if (request.remaining() < 0 || request.remaining() > kMaxStock) {
     return InvalidField("remaining", absl::StrCat("must be 0 to ", kMaxStock));
@@ -111,7 +112,7 @@ absl::StatusOr<v1::SetQuotaResponse> QuotaHandler::Set(const v1::SetQuotaRequest
 }
 
 absl::StatusOr<v1::MoveQuotaResponse> QuotaHandler::Move(const v1::MoveQuotaRequest& request,
-                                                         const std::string& actor) {
+                                                         const storage::Actor& actor) {
   RETURN_IF_ERROR(CheckMove(request));
   ASSIGN_OR_RETURN(const auto nodes, RequireLiveNodes(*sessions_, *ledger_));
   ASSIGN_OR_RETURN(const quota::LiveNode from, ResolveHolder(nodes, request.from(), "from"));
@@ -157,7 +158,7 @@ absl::StatusOr<v1::MoveQuotaResponse> QuotaHandler::Move(const v1::MoveQuotaRequ
 }
 
 absl::StatusOr<v1::RebalanceQuotaResponse> QuotaHandler::Rebalance(const v1::RebalanceQuotaRequest& request,
-                                                                   const std::string& actor) {
+                                                                   const storage::Actor& actor) {
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   RETURN_IF_ERROR(CheckExpectedField(request.expected_quota_version()));
   ASSIGN_OR_RETURN(const auto nodes, RequireLiveNodes(*sessions_, *ledger_));
@@ -184,7 +185,7 @@ absl::StatusOr<v1::RebalanceQuotaResponse> QuotaHandler::Rebalance(const v1::Reb
 }
 
 absl::StatusOr<v1::SetQuotaFrozenResponse> QuotaHandler::SetFrozen(const v1::SetQuotaFrozenRequest& request,
-                                                                   const std::string& actor) {
+                                                                   const storage::Actor& actor) {
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   const absl::StatusOr<storage::Sku> before = ledger_->GetSku(request.sku_id());
   if (!before.ok()) return LedgerError(before.status(), request.sku_id(), Repeatable::kYes);
@@ -207,7 +208,7 @@ absl::StatusOr<v1::SetQuotaFrozenResponse> QuotaHandler::SetFrozen(const v1::Set
 // Reads, plans, and moves against the version that was read. If another move came in between, it starts over, unless
 // the caller insists on a version.
 absl::StatusOr<QuotaHandler::Change> QuotaHandler::Execute(const std::string& sku_id, const Terms& terms,
-                                                           const std::string& actor, const Plan& plan) {
+                                                           const storage::Actor& actor, const Plan& plan) {
   for (int attempt = 1;; ++attempt) {
     ASSIGN_OR_RETURN(storage::SkuQuota read, Read(sku_id));
     const storage::QuotaSnapshot& before = read.quota;

@@ -24,12 +24,12 @@ class QuotaHandler {
 
   // Without coordination it answers from the ledger alone, without announced versions and reports.
   absl::StatusOr<v1::GetQuotaResponse> Get(const v1::GetQuotaRequest& request);
-  absl::StatusOr<v1::SetQuotaResponse> Set(const v1::SetQuotaRequest& request, const std::string& actor);
-  absl::StatusOr<v1::MoveQuotaResponse> Move(const v1::MoveQuotaRequest& request, const std::string& actor);
+  absl::StatusOr<v1::SetQuotaResponse> Set(const v1::SetQuotaRequest& request, const storage::Actor& actor);
+  absl::StatusOr<v1::MoveQuotaResponse> Move(const v1::MoveQuotaRequest& request, const storage::Actor& actor);
   absl::StatusOr<v1::RebalanceQuotaResponse> Rebalance(const v1::RebalanceQuotaRequest& request,
-                                                       const std::string& actor);
+                                                       const storage::Actor& actor);
   absl::StatusOr<v1::SetQuotaFrozenResponse> SetFrozen(const v1::SetQuotaFrozenRequest& request,
-                                                       const std::string& actor);
+                                                       const storage::Actor& actor);
 
  private:
   struct Change {
@@ -48,7 +48,7 @@ class QuotaHandler {
     Repeatable repeatable = Repeatable::kYes;
   };
 
-  absl::StatusOr<Change> Execute(const std::string& sku_id, const Terms& terms, const std::string& actor,
+  absl::StatusOr<Change> Execute(const std::string& sku_id, const Terms& terms, const storage::Actor& actor,
                                  const Plan& plan);
   absl::StatusOr<storage::SkuQuota> Read(const std::string& sku_id);
   v1::Quota Describe(const storage::Sku& sku, const storage::QuotaSnapshot& quota);

@@ -132,7 +132,7 @@ class MovingShards {
   std::vector<storage::SkuMove::Participant> participants_;
 };
 
-void LogMove(const v1::MoveSkuRequest& request, const std::string& actor, const absl::Status& done) {
+void LogMove(const v1::MoveSkuRequest& request, const storage::Actor& actor, const absl::Status& done) {
   const std::string move = absl::StrCat("SKU ", request.sku_id(), " to ", request.to());
   if (!done.ok()) {
     LOG(WARNING) << actor << (request.abort() ? " could not undo the move of " : " could not move ") << move << ": "
@@ -161,7 +161,8 @@ absl::StatusOr<v1::ListShardsResponse> ShardHandler::List(const v1::ListShardsRe
   return response;
 }
 
-absl::StatusOr<v1::AddShardResponse> ShardHandler::Add(const v1::AddShardRequest& request, const std::string& actor) {
+absl::StatusOr<v1::AddShardResponse> ShardHandler::Add(const v1::AddShardRequest& request,
+                                                       const storage::Actor& actor) {
   if (!storage::IsShardName(request.name())) {
     return InvalidField(
         "name", "must be 1 to 32 characters of a-z 0-9 _ -, the first one a letter or a digit, and not \"home\"");
@@ -235,7 +236,7 @@ absl::Status ShardHandler::PreviewMove(const v1::MoveSkuRequest& request, const 
   return absl::OkStatus();
 }
 
-absl::Status ShardHandler::Move(const v1::MoveSkuRequest& request, const std::string& actor, const Tell& tell) {
+absl::Status ShardHandler::Move(const v1::MoveSkuRequest& request, const storage::Actor& actor, const Tell& tell) {
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   if (request.preview()) RETURN_IF_ERROR(CheckOneHasIt(*shards_, request));
   if (absl::Status known = shards_->Refresh(); !known.ok()) LOG(WARNING) << "shards: " << known;

@@ -25,9 +25,9 @@ class ShardHandler {
       : shards_(shards), announcer_(announcer), clock_(clock), pool_of_(std::move(pool_of)) {}
 
   absl::StatusOr<v1::ListShardsResponse> List(const v1::ListShardsRequest& request);
-  absl::StatusOr<v1::AddShardResponse> Add(const v1::AddShardRequest& request, const std::string& actor);
+  absl::StatusOr<v1::AddShardResponse> Add(const v1::AddShardRequest& request, const storage::Actor& actor);
   // Takes as long as copying the SKU's reservations does; `tell` gets the progress.
-  absl::Status Move(const v1::MoveSkuRequest& request, const std::string& actor, const Tell& tell);
+  absl::Status Move(const v1::MoveSkuRequest& request, const storage::Actor& actor, const Tell& tell);
 
  private:
   absl::Status PreviewMove(const v1::MoveSkuRequest& request, const SkuPlaces& places, const Tell& tell);

@@ -56,7 +56,7 @@ absl::Status SkuChangeHandler::TermsAreOthers(const std::string& sku_id) const {
 }
 
 absl::StatusOr<v1::SetSkuPausedResponse> SkuChangeHandler::SetPaused(const v1::SetSkuPausedRequest& request,
-                                                                     const std::string& actor) {
+                                                                     const storage::Actor& actor) {
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   RETURN_IF_ERROR(CheckPauseReason(request.paused(), request.reason(), "reason"));
   const absl::StatusOr<Sku> before = ledger_->GetSku(request.sku_id());
@@ -84,7 +84,7 @@ absl::StatusOr<v1::SetSkuPausedResponse> SkuChangeHandler::SetPaused(const v1::S
 // Reads, changes, and writes against the version that was read. If another change came in between, it starts over,
 // unless the caller insists on a version.
 absl::StatusOr<v1::UpdateSkuResponse> SkuChangeHandler::Update(const v1::UpdateSkuRequest& request,
-                                                               const std::string& actor) {
+                                                               const storage::Actor& actor) {
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   std::optional<int64_t> expected;
   if (request.has_expected_terms_version()) expected = request.expected_terms_version();
@@ -109,7 +109,7 @@ absl::StatusOr<v1::UpdateSkuResponse> SkuChangeHandler::Update(const v1::UpdateS
 }
 
 absl::StatusOr<v1::ReopenSkuResponse> SkuChangeHandler::Reopen(const v1::ReopenSkuRequest& request,
-                                                               const std::string& actor) {
+                                                               const storage::Actor& actor) {
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   const absl::StatusOr<Sku> before = ledger_->GetSku(request.sku_id());
   if (!before.ok()) return LedgerError(before.status(), request.sku_id(), Repeatable::kYes);

@@ -19,9 +19,10 @@ class SkuChangeHandler {
   SkuChangeHandler(storage::StockLedger* ledger, quota::Announcer* announcer, storage::Clock* clock)
       : ledger_(ledger), announcer_(announcer), clock_(clock) {}
 
-  absl::StatusOr<v1::SetSkuPausedResponse> SetPaused(const v1::SetSkuPausedRequest& request, const std::string& actor);
-  absl::StatusOr<v1::UpdateSkuResponse> Update(const v1::UpdateSkuRequest& request, const std::string& actor);
-  absl::StatusOr<v1::ReopenSkuResponse> Reopen(const v1::ReopenSkuRequest& request, const std::string& actor);
+  absl::StatusOr<v1::SetSkuPausedResponse> SetPaused(const v1::SetSkuPausedRequest& request,
+                                                     const storage::Actor& actor);
+  absl::StatusOr<v1::UpdateSkuResponse> Update(const v1::UpdateSkuRequest& request, const storage::Actor& actor);
+  absl::StatusOr<v1::ReopenSkuResponse> Reopen(const v1::ReopenSkuRequest& request, const storage::Actor& actor);
 
  private:
   // The SKU before and after a change.

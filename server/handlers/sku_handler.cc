@@ -16,7 +16,7 @@ void AnnounceSku(quota::Announcer& announcer, const storage::Sku& sku) {
 }
 
 absl::StatusOr<v1::CreateSkuResponse> SkuHandler::Create(const v1::CreateSkuRequest& request,
-                                                         const std::string& actor) {
+                                                         const storage::Actor& actor) {
   ASSIGN_OR_RETURN(const storage::Sku wanted, FromMessage(request.sku(), clock_->Now()));
   const absl::StatusOr<storage::Sku> created = ledger_->CreateSku(wanted, actor);
   // Safe to repeat: if the SKU exists by then, it is refused.
@@ -59,7 +59,8 @@ absl::StatusOr<v1::GetSkuResponse> SkuHandler::Get(const v1::GetSkuRequest& requ
   return response;
 }
 
-absl::StatusOr<v1::CloseSkuResponse> SkuHandler::Close(const v1::CloseSkuRequest& request, const std::string& actor) {
+absl::StatusOr<v1::CloseSkuResponse> SkuHandler::Close(const v1::CloseSkuRequest& request,
+                                                       const storage::Actor& actor) {
   RETURN_IF_ERROR(CheckSkuId(request.sku_id()));
   absl::StatusOr<storage::Sku> sku =
       request.preview() ? ledger_->GetSku(request.sku_id()) : ledger_->CloseSku(request.sku_id(), actor);

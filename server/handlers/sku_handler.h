@@ -20,10 +20,10 @@ class SkuHandler {
              CountHoldsAt count_holds = nullptr)
       : ledger_(ledger), announcer_(announcer), clock_(clock), count_holds_(std::move(count_holds)) {}
 
-  absl::StatusOr<v1::CreateSkuResponse> Create(const v1::CreateSkuRequest& request, const std::string& actor);
+  absl::StatusOr<v1::CreateSkuResponse> Create(const v1::CreateSkuRequest& request, const storage::Actor& actor);
   absl::StatusOr<v1::ListSkusResponse> List(const v1::ListSkusRequest& request);
   absl::StatusOr<v1::GetSkuResponse> Get(const v1::GetSkuRequest& request);
-  absl::StatusOr<v1::CloseSkuResponse> Close(const v1::CloseSkuRequest& request, const std::string& actor);
+  absl::StatusOr<v1::CloseSkuResponse> Close(const v1::CloseSkuRequest& request, const storage::Actor& actor);
 
  private:
   storage::SkuLedger* const ledger_;

@@ -57,7 +57,8 @@ storage::Sku Before(storage::Sku after, int64_t units) {
 
 }  // namespace
 
-absl::StatusOr<v1::AddStockResponse> StockHandler::Add(const v1::AddStockRequest& request, const std::string& actor) {
+absl::StatusOr<v1::AddStockResponse> StockHandler::Add(const v1::AddStockRequest& request,
+                                                       const storage::Actor& actor) {
   RETURN_IF_ERROR(CheckRequest(request));
   absl::StatusOr<storage::Sku> sku = ledger_->GetSku(request.sku_id());
   if (!sku.ok()) return LedgerError(sku.status(), request.sku_id(), Repeatable::kYes);
@@ -83,7 +84,7 @@ absl::StatusOr<v1::AddStockResponse> StockHandler::Add(const v1::AddStockRequest
 }
 
 absl::StatusOr<v1::ReduceStockResponse> StockHandler::Reduce(const v1::ReduceStockRequest& request,
-                                                             const std::string& actor) {
+                                                             const storage::Actor& actor) {
   RETURN_IF_ERROR(CheckRequest(request));
   absl::StatusOr<storage::ReducedStock> reduced =
       request.preview() ? PreviewReduce(request)

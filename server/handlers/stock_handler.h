@@ -19,8 +19,8 @@ class StockHandler {
       : ledger_(ledger), announcer_(announcer), clock_(clock) {}
 
   // With expected_stock: STOCK_CHANGED, saying who changed it, if the stock is no longer the expected one.
-  absl::StatusOr<v1::AddStockResponse> Add(const v1::AddStockRequest& request, const std::string& actor);
-  absl::StatusOr<v1::ReduceStockResponse> Reduce(const v1::ReduceStockRequest& request, const std::string& actor);
+  absl::StatusOr<v1::AddStockResponse> Add(const v1::AddStockRequest& request, const storage::Actor& actor);
+  absl::StatusOr<v1::ReduceStockResponse> Reduce(const v1::ReduceStockRequest& request, const storage::Actor& actor);
 
  private:
   absl::StatusOr<storage::ReducedStock> PreviewReduce(const v1::ReduceStockRequest& request);

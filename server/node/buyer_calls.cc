@@ -75,8 +75,7 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
                storage::Clock::Real()),
       open_calls_(storage::Clock::Real(), absl::Milliseconds(options.max_deadline_ms)),
       answers_(AnswerLimitsOf(options), storage::Clock::Real()),
-      service_({&reservations_, &carts_, &changes_, &lists_, &watch_hub_},
-               FrameOf(options, &open_calls_, metrics, &answers_, access_log), ToStreamOptions(options)),
+      service_(handlers(), FrameOf(options, &open_calls_, metrics, &answers_, access_log), ToStreamOptions(options)),
       catalog_service_(MakeCatalogService(&catalog_, FrameOf(options, &open_calls_, metrics, &answers_, access_log))),
       check_streams_task_(std::min(kCheckStreams, absl::Milliseconds(options.unread_timeout_ms) / 4),
                           [this] { service_.CheckStreams(); }) {}

@@ -35,6 +35,8 @@ class BuyerCalls {
 
   std::vector<grpc::Service*> services() { return {service_.service(), catalog_service_.get()}; }
   OpenCalls& open_calls() { return open_calls_; }
+  // For operators' changes of reservations, which are the same ones.
+  ReservationHandlers handlers() { return {&reservations_, &carts_, &changes_, &lists_, &watch_hub_}; }
   ReservationServiceImpl& streams() { return service_; }
   const OutcomeCounts& claims() const { return reservations_.outcomes(); }
   const OutcomeCounts& carts() const { return carts_.outcomes(); }

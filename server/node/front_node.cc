@@ -79,7 +79,8 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         access_log_(MakeAccessLog(options)),
         call_metrics_(options.metrics.listen.empty() ? nullptr : std::make_unique<CallMetrics>(storage::Clock::Real())),
         buyer_calls_(options, &slices_, &ledger_, &sale_, call_metrics_.get(), access_log_.get()),
-        operator_calls_(options, &ledger_, this, call_metrics_.get(), access_log_.get()) {}
+        operator_calls_(options, &ledger_, this, buyer_calls_.handlers(), &slices_, call_metrics_.get(),
+                        access_log_.get()) {}
 
   ~Parts() override {
     NoteStopping();

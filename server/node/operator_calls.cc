@@ -30,6 +30,13 @@ AuditHandler::Logs LogsOf(NodeLedger* ledger) {
   };
 }
 
+AuditedChangeHandler::LogOf LogOfSku(NodeLedger* ledger, const quota::SliceTable* slices) {
+  return [ledger, slices](const std::string& sku_id) -> storage::AuditLedger* {
+    const std::shared_ptr<storage::ShardBackend> shard = ledger->shards().Find(slices->ShardOf(sku_id));
+    return shard == nullptr ? ledger->shards().home().stock : shard->stock;
+  };
+}
+
 ClusterHandler::Shards SettingsOf(NodeLedger* ledger) {
   return [ledger] {
     std::vector<ClusterHandler::ShardOfCluster> shards;
@@ -59,6 +66,7 @@ storage::PoolOptions MovePool(const ServerOptions& options, const std::string& d
 }  // namespace
 
 OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
+                             const ReservationHandlers& reservations, const quota::SliceTable* slices,
                              CallMetrics* metrics, AccessLog* access_log)
     : announcer_(sessions),
       mover_(&ledger->stock(), &announcer_),
@@ -77,6 +85,8 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
       shards_(&ledger->shards(), &announcer_, storage::Clock::Real(),
               [options](const std::string& dsn) { return MovePool(options, dsn); }),
       cluster_(SettingsOf(ledger)),
+      reservations_(reservations.reservation, reservations.cart, reservations.change, LogOfSku(ledger, slices),
+                    storage::Clock::Real()),
       looks_(std::make_unique<storage::BoundedExecutor>(kLookThreads, kLookThreads)),
       status_(&ledger->shards(), sessions, looks_.get(), storage::Clock::Real()),
       traffic_(&ledger->stock(), sessions, looks_.get(), storage::Clock::Real()),
@@ -98,6 +108,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                                  .preview = &previews_,
                                  .shard = &shards_,
                                  .cluster = &cluster_,
+                                 .reservations = &reservations_,
                                  .status = &status_,
                                  .traffic = &traffic_},
                                 {.clock = storage::Clock::Real(),

@@ -8,7 +8,9 @@
 
 #include "quota/coordination/announcer.h"
 #include "quota/coordination/quota_mover.h"
+#include "quota/slices/slice_table.h"
 #include "server/handlers/audit_handler.h"
+#include "server/handlers/audited_change_handler.h"
 #include "server/handlers/cluster_handler.h"
 #include "server/handlers/coordination_handler.h"
 #include "server/handlers/node_handler.h"
@@ -28,6 +30,7 @@
 #include "server/rpc/access_log.h"
 #include "server/rpc/answer_budget.h"
 #include "server/rpc/call_metrics.h"
+#include "server/services/reservation_service.h"
 #include "storage/bounded_executor.h"
 
 namespace tranche::server {
@@ -35,8 +38,10 @@ namespace tranche::server {
 // Thread-safe, except for ending. Outlived by its dependencies.
 class OperatorCalls {
  public:
-  // `metrics` may be null: then calls are not counted by method; so may `access_log`: then they have no lines.
-  OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions, CallMetrics* metrics,
+  // `reservations` are the handlers of buyers' calls, `slices` tell which shard a SKU is believed to be on. `metrics`
+  // may be null: then calls are not counted by method; so may `access_log`: then they have no lines.
+  OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
+                const ReservationHandlers& reservations, const quota::SliceTable* slices, CallMetrics* metrics,
                 AccessLog* access_log);
 
   grpc::Service* service() { return service_.get(); }
@@ -65,6 +70,7 @@ class OperatorCalls {
   PreviewHandler previews_;
   ShardHandler shards_;
   ClusterHandler cluster_;
+  AuditedChangeHandler reservations_;
   std::unique_ptr<storage::BoundedExecutor> looks_;  // for questions of the next two
   StatusHandler status_;
   TrafficHandler traffic_;

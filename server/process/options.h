@@ -103,6 +103,7 @@ struct WorkerProcessOptions {
   int retain_days = 30;
   bool archive = true;  // otherwise old reservations are dropped
   int retire_batch = 1000;
+  int audit_retain_days = 400;  // 0: for ever
 };
 
 struct MigrateOptions {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/string_view.h"
 #include "glog/logging.h"
@@ -21,10 +22,18 @@ namespace {
 
 // Metadata may hold more than printable ASCII only under a key that ends in -bin.
 constexpr const char* kActorKeys[] = {"tranche-actor-bin", "tranche-actor"};
+constexpr const char* kReasonKeys[] = {"tranche-reason-bin", "tranche-reason"};
 constexpr char kTraceKey[] = "traceparent";
 constexpr char kRequestKey[] = "x-request-id";
 constexpr size_t kMaxActorBytes = 128;
+constexpr size_t kMaxReasonBytes = 4 * storage::kMaxReasonChars;
 constexpr size_t kMaxRequestIdBytes = 128;
+
+// Of UTF-8: bytes that do not continue a character.
+int CountChars(absl::string_view text) {
+  return static_cast<int>(
+      absl::c_count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
 
 bool IsRequestId(const grpc::string_ref& text) {
   return !text.empty() && text.size() <= kMaxRequestIdBytes && std::all_of(text.begin(), text.end(), [](char c) {
@@ -45,14 +54,21 @@ const grpc::string_ref* CallContext::Metadata(const char* key) const {
   return found == context_->client_metadata().end() ? nullptr : &found->second;
 }
 
-std::string CallContext::actor() const {
-  for (const char* const key : kActorKeys) {
+std::string CallContext::PlainText(const char* const (&keys)[2], size_t max_bytes) const {
+  for (const char* const key : keys) {
     const grpc::string_ref* const given = Metadata(key);
     if (given == nullptr) continue;
-    std::string actor(given->data(), given->size());
-    if (!actor.empty() && actor.size() <= kMaxActorBytes && IsPlainUtf8(actor)) return actor;
+    std::string text(given->data(), given->size());
+    if (!text.empty() && text.size() <= max_bytes && IsPlainUtf8(text)) return text;
   }
-  return peer();
+  return "";
+}
+
+storage::Actor CallContext::actor() const {
+  std::string name = PlainText(kActorKeys, kMaxActorBytes);
+  std::string reason = PlainText(kReasonKeys, kMaxReasonBytes);
+  if (CountChars(reason) > storage::kMaxReasonChars) reason.clear();
+  return {name.empty() ? peer() : std::move(name), std::move(reason)};
 }
 
 std::string CallContext::trace_id() const {

@@ -15,6 +15,7 @@
 #include "server/rpc/call_metrics.h"
 #include "server/rpc/call_policy.h"
 #include "storage/base/log_trace.h"
+#include "storage/ledger/actor.h"
 
 namespace tranche::server {
 
@@ -36,10 +37,11 @@ class CallContext {
 
   // These parse what came with the call and allocate, so they are read only on demand: a sale does not need them.
 
-  // Who is asking, for the audit log: what callers call themselves ("tranche-actor-bin" or "tranche-actor", at most 128
-  // bytes of plain UTF-8),
-  // otherwise the address that they call from. Not authenticated.
-  std::string actor() const;
+  // Who is asking and why, for the audit log: what callers call themselves ("tranche-actor-bin" or "tranche-actor", at
+  // most 128 bytes of plain UTF-8), otherwise the address that they call from; and the reason that they give
+  // ("tranche-reason-bin" or "tranche-reason", at most 200 characters of plain UTF-8). Not authenticated. Nothing else
+  // says who acts: this is the one place.
+  storage::Actor actor() const;
   // As gRPC writes it, such as "ipv4:10.0.0.7:51234".
   std::string peer() const { return context_->peer(); }
   // The caller's trace id; "" if they sent none, or a malformed one.
@@ -79,6 +81,8 @@ class CallContext {
  private:
   // nullptr when the call came without it.
   const grpc::string_ref* Metadata(const char* key) const;
+  // The first of two keys with a text that fits; "" if there is none.
+  std::string PlainText(const char* const (&keys)[2], size_t max_bytes) const;
   void LogFault(const absl::Status& outcome, const grpc::Status& answer) const;
   void LogAccess(grpc::StatusCode code, const absl::Status& why) const;
 

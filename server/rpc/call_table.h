@@ -31,6 +31,7 @@
 #include "server/rpc/malformed_request.h"
 #include "server/rpc/reply.h"
 #include "storage/base/log_trace.h"
+#include "storage/ledger/actor.h"
 
 namespace tranche::server {
 
@@ -160,10 +161,10 @@ CallEntry BlockingCall(CallPolicy policy, Handler* handler,
       policy, [=](const CallContext&, const Request& request) { return (handler->*method)(request); });
 }
 
-// For one that also takes the caller's name.
+// For one that also takes who calls, and why.
 template <typename Handler, typename Request, typename Response>
 CallEntry BlockingCall(CallPolicy policy, Handler* handler,
-                       absl::StatusOr<Response> (Handler::*method)(const Request&, const std::string& actor)) {
+                       absl::StatusOr<Response> (Handler::*method)(const Request&, const storage::Actor& actor)) {
   return BlockingCall<Request, Response>(policy, [=](const CallContext& call, const Request& request) {
     return (handler->*method)(request, call.actor());
   });

@@ -22,6 +22,13 @@ ServerStreamHandler<v1::ExportPaymentsRequest, v1::ExportPaymentsResponse> Expor
   };
 }
 
+CallEntry ChangeReservationBy(CallPolicy policy, AuditedChangeHandler* handler) {
+  return BlockingCall<v1::ChangeReservationRequest, v1::ChangeReservationResponse>(
+      policy, [handler](const CallContext& call, const v1::ChangeReservationRequest& request) {
+        return handler->Change(request, call.actor(), call.deadline());
+      });
+}
+
 }  // namespace
 
 std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
@@ -72,6 +79,7 @@ std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
           {"ExportPayments", kObserver, kAdmin, kYes}, ExportBy(to.payment)),
       BlockingCall({"LookUpPayments", kObserver, kAdmin, kYes}, to.payment, &PaymentHandler::LookUp),
       BlockingCall({"PreviewReservationChange", kObserver, kAdmin, kYes}, to.preview, &PreviewHandler::Change),
+      ChangeReservationBy({"ChangeReservation", kOperator, kAdmin, kYes}, to.reservations),
       BlockingCall({"ApplyCorrections", kOperator, kAdmin, kYes}, to.payment, &PaymentHandler::Apply),
 
       BlockingCall({"GetStatus", kObserver, kStatus, kYes}, to.status, &StatusHandler::Get),

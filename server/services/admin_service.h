@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "server/handlers/audit_handler.h"
+#include "server/handlers/audited_change_handler.h"
 #include "server/handlers/cluster_handler.h"
 #include "server/handlers/coordination_handler.h"
 #include "server/handlers/node_handler.h"
@@ -39,6 +40,7 @@ struct AdminHandlers {
   PreviewHandler* preview = nullptr;
   ShardHandler* shard = nullptr;
   ClusterHandler* cluster = nullptr;
+  AuditedChangeHandler* reservations = nullptr;
   StatusHandler* status = nullptr;
   TrafficHandler* traffic = nullptr;
 };

@@ -22,6 +22,10 @@ ShardWorker::ShardWorker(storage::UpkeepLedger* upkeep, storage::OutboxLedger* o
     retirer_ = std::make_unique<Retirer>(upkeep, clock, RealRandom(), options.retirer);
     loops_.push_back(std::make_unique<Loop>([this] { return retirer_->Step(); }));
   }
+  if (options.retire_audit) {
+    audit_retirer_ = std::make_unique<AuditRetirer>(upkeep, clock, RealRandom(), options.audit_retirer);
+    loops_.push_back(std::make_unique<Loop>([this] { return audit_retirer_->Step(); }));
+  }
   for (Sink* sink : sinks) {
     sink_names_.push_back(sink->name());
     relays_.push_back(std::make_unique<SinkRelay>(outbox, sink, clock, RealRandom(), options.relay));
@@ -57,6 +61,6 @@ storage::Heartbeat ShardWorker::Describe() const {
   return heartbeat;
 }
 
-int ShardWorker::ConnectionsFor(int sinks) { return 4 + sinks * kRelayThreads; }
+int ShardWorker::ConnectionsFor(int sinks) { return 5 + sinks * kRelayThreads; }
 
 }  // namespace tranche::server

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "server/worker/audit_retirer.h"
 #include "server/worker/expirer.h"
 #include "server/worker/loop.h"
 #include "server/worker/retirer.h"
@@ -22,6 +23,8 @@ struct ShardWorkerOptions {
   ExpirerOptions expirer;
   bool retire = true;
   RetirerOptions retirer;
+  bool retire_audit = true;
+  AuditRetirerOptions audit_retirer;
   RelayOptions relay;
 };
 
@@ -56,6 +59,7 @@ class ShardWorker {
   std::vector<std::string> sink_names_;
   std::unique_ptr<Expirer> expirer_;
   std::unique_ptr<Retirer> retirer_;
+  std::unique_ptr<AuditRetirer> audit_retirer_;
   std::vector<std::unique_ptr<SinkRelay>> relays_;
   std::vector<std::unique_ptr<Loop>> loops_;  // last: they use the others
 };

@@ -28,7 +28,8 @@ SinkRelay::SinkRelay(storage::OutboxLedger* ledger, Sink* sink, storage::Clock* 
 
 absl::Duration SinkRelay::Step() {
   if (!registered_) {
-    if (const absl::Status added = ledger_->AddSink(sink_->name(), kActor); !added.ok()) return trouble_.Failed(added);
+    if (const absl::Status added = ledger_->AddSink(sink_->name(), storage::Actor::Process(kActor)); !added.ok())
+      return trouble_.Failed(added);
     registered_ = true;
   }
   if (const absl::Status settled = SettleKept(); !settled.ok()) return trouble_.Failed(settled);

@@ -41,23 +41,23 @@ class FakeLedger : public ReservationLedger,
   absl::StatusOr<Reservation> FindReservation(const Uuid& reservation_id) override;
   absl::StatusOr<std::vector<Reservation>> FindReplicated(absl::Span<const Uuid> reservation_ids) override;
 
-  absl::StatusOr<Sku> CreateSku(const Sku& sku, const std::string& actor) override;
+  absl::StatusOr<Sku> CreateSku(const Sku& sku, const Actor& actor) override;
   absl::StatusOr<Sku> GetSku(const std::string& sku_id) override;
   absl::StatusOr<std::vector<Sku>> ListSkus(const std::string& after, int limit) override;
-  absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const std::string& actor) override;
-  absl::StatusOr<Sku> ReopenSku(const std::string& sku_id, const std::string& actor) override;
+  absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const Actor& actor) override;
+  absl::StatusOr<Sku> ReopenSku(const std::string& sku_id, const Actor& actor) override;
   absl::StatusOr<Sku> SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
-                                   std::optional<int64_t> expected_terms_version, const std::string& actor) override;
-  absl::StatusOr<Sku> UpdateSku(const Sku& sku, const std::string& actor) override;
+                                   std::optional<int64_t> expected_terms_version, const Actor& actor) override;
+  absl::StatusOr<Sku> UpdateSku(const Sku& sku, const Actor& actor) override;
   absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
-                               const std::string& actor) override;
+                               const Actor& actor) override;
   absl::StatusOr<ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
-                                           std::optional<int64_t> expected_stock, const std::string& actor) override;
-  absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) override;
-  absl::StatusOr<Sku> RaiseVersion(const std::string& sku_id, int64_t above, const std::string& actor) override;
+                                           std::optional<int64_t> expected_stock, const Actor& actor) override;
+  absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const Actor& actor) override;
+  absl::StatusOr<Sku> RaiseVersion(const std::string& sku_id, int64_t above, const Actor& actor) override;
   absl::StatusOr<std::vector<SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) override;
   absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> MoveUnitsBatch(absl::Span<const QuotaMove> moves,
-                                                                       const std::string& actor) override;
+                                                                       const Actor& actor) override;
   absl::StatusOr<PoolTake> TakeFromPool(const PoolRequest& request) override;
   absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) override;
   absl::StatusOr<std::vector<std::string>> ListReturnedSkus(const std::string& after, int limit) override;
@@ -66,14 +66,16 @@ class FakeLedger : public ReservationLedger,
   absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
                                                     bool draining = false) override;
   absl::StatusOr<std::vector<Incarnation>> ListLiveIncarnations() override;
-  absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining, const std::string& actor) override;
+  absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining, const Actor& actor) override;
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) override;
-  absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
+  absl::StatusOr<std::vector<AuditEntry>> ListAudit(const AuditFilter& filter, int64_t before, int limit) override;
+  absl::StatusOr<int64_t> BeginAudit(const AuditNote& note) override;
+  absl::StatusOr<bool> EndAudit(int64_t id, const std::string& result) override;
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
   absl::StatusOr<VerifyReport> VerifyPage(const VerifyPosition& after, int max_skus) override;
   absl::StatusOr<LedgerMark> Mark(const std::optional<LedgerMark>& earlier) override;
-  absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const std::string& actor) override;
-  absl::Status SetClusterFrozen(bool frozen, const std::string& actor) override;
+  absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const Actor& actor) override;
+  absl::Status SetClusterFrozen(bool frozen, const Actor& actor) override;
   absl::StatusOr<ClusterSettings> ReadClusterSettings() override;
 
   using LifecycleLedger::CancelReservations;
@@ -96,6 +98,7 @@ class FakeLedger : public ReservationLedger,
 
   absl::StatusOr<ExpiredHolds> ExpireDue(int limit) override;
   absl::StatusOr<int64_t> RetireReservations(absl::Duration age, int limit, Retired retired) override;
+  absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit) override;
 
   // Heartbeats are in no backup.
   absl::Status Beat(const Heartbeat& heartbeat) override;
@@ -262,7 +265,7 @@ class FakeLedger : public ReservationLedger,
   static bool IsPooled(const SkuState& state);
 
   // The steps of move_units.
-  absl::StatusOr<SkuQuota> Move(const QuotaMove& move, const std::string& actor) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<SkuQuota> Move(const QuotaMove& move, const Actor& actor) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void Withdraw(SkuState& state, const QuotaDelta& delta);
   void AddSlots(SkuState& state, absl::Span<const QuotaDelta> deltas) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   static void Deposit(SkuState& state, const QuotaDelta& delta);
@@ -270,8 +273,10 @@ class FakeLedger : public ReservationLedger,
   static std::string Holdings(const SkuState& state, absl::Span<const QuotaDelta> deltas);
 
   // Values in the text form of jsonb, so that entries compare with the database's.
-  void Audit(const std::string& actor, const char* action, const std::string& sku_id, IncarnationId incarnation,
+  void Audit(const Actor& actor, const char* action, const std::string& sku_id, IncarnationId incarnation,
              std::string before, std::string after) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Gives it its id, and the names of the nodes in it.
+  int64_t AddEntry(AuditEntry entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   struct SoldUnits {
     int64_t reservations = 0;
     int64_t live_units = 0;
@@ -306,7 +311,8 @@ class FakeLedger : public ReservationLedger,
   std::set<std::string> pooled_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> returned_ ABSL_GUARDED_BY(mutex_);  // not acknowledged yet
   std::map<IncarnationId, std::set<std::string>> held_skus_ ABSL_GUARDED_BY(mutex_);
-  std::vector<AuditEntry> audit_ ABSL_GUARDED_BY(mutex_);  // by id, from 1
+  std::vector<AuditEntry> audit_ ABSL_GUARDED_BY(mutex_);  // by id
+  int64_t next_audit_ ABSL_GUARDED_BY(mutex_) = 1;
   ClusterSettings settings_ ABSL_GUARDED_BY(mutex_);
   std::map<Uuid, StoredBeat> beats_ ABSL_GUARDED_BY(mutex_);
 

@@ -157,7 +157,7 @@ absl::StatusOr<std::vector<std::string>> FakeOutbox::ListSinks() {
   return std::vector<std::string>(sinks_.begin(), sinks_.end());
 }
 
-absl::Status FakeOutbox::AddSink(const std::string& sink, const std::string& /*actor*/) {
+absl::Status FakeOutbox::AddSink(const std::string& sink, const Actor& /*actor*/) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   if (!ValidSink(sink)) return absl::InvalidArgumentError("malformed name of a sink");
@@ -165,7 +165,7 @@ absl::Status FakeOutbox::AddSink(const std::string& sink, const std::string& /*a
   return absl::OkStatus();
 }
 
-absl::Status FakeOutbox::RemoveSink(const std::string& sink, const std::string& /*actor*/) {
+absl::Status FakeOutbox::RemoveSink(const std::string& sink, const Actor& /*actor*/) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   if (sinks_.size() == 1 && sinks_.contains(sink)) return absl::InvalidArgumentError("the only sink");
@@ -202,7 +202,7 @@ void FakeOutbox::Revive(OutboxMessage& message) {
   message.next_attempt_at = DatabaseNow();
 }
 
-absl::StatusOr<int64_t> FakeOutbox::RetryDead(const std::string& sink, const std::string& /*actor*/) {
+absl::StatusOr<int64_t> FakeOutbox::RetryDead(const std::string& sink, const Actor& /*actor*/) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   int64_t retried = 0;
@@ -214,7 +214,7 @@ absl::StatusOr<int64_t> FakeOutbox::RetryDead(const std::string& sink, const std
   return retried;
 }
 
-absl::StatusOr<int64_t> FakeOutbox::RetryMessage(const OutboxKey& key, const std::string& /*actor*/) {
+absl::StatusOr<int64_t> FakeOutbox::RetryMessage(const OutboxKey& key, const Actor& /*actor*/) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   const auto found = messages_.find(KeyOf(key));
@@ -223,7 +223,7 @@ absl::StatusOr<int64_t> FakeOutbox::RetryMessage(const OutboxKey& key, const std
   return 1;
 }
 
-absl::StatusOr<int64_t> FakeOutbox::DiscardMessage(const OutboxKey& key, const std::string& /*actor*/) {
+absl::StatusOr<int64_t> FakeOutbox::DiscardMessage(const OutboxKey& key, const Actor& /*actor*/) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   return static_cast<int64_t>(messages_.erase(KeyOf(key)));

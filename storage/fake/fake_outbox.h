@@ -38,14 +38,14 @@ class FakeOutbox : public OutboxLedger {
   absl::Status MarkDelivered(absl::Span<const OutboxKey> keys) override;
   absl::Status MarkFailed(absl::Span<const OutboxFailure> failures) override;
   absl::StatusOr<std::vector<std::string>> ListSinks() override;
-  absl::Status AddSink(const std::string& sink, const std::string& actor) override;
-  absl::Status RemoveSink(const std::string& sink, const std::string& actor) override;
+  absl::Status AddSink(const std::string& sink, const Actor& actor) override;
+  absl::Status RemoveSink(const std::string& sink, const Actor& actor) override;
   absl::StatusOr<std::vector<OutboxMessage>> ListMessages(const std::string& sink, OutboxState state,
                                                           const OutboxKey& after, int limit) override;
   absl::StatusOr<OutboxMessage> GetMessage(const OutboxKey& key) override;
-  absl::StatusOr<int64_t> RetryDead(const std::string& sink, const std::string& actor) override;
-  absl::StatusOr<int64_t> RetryMessage(const OutboxKey& key, const std::string& actor) override;
-  absl::StatusOr<int64_t> DiscardMessage(const OutboxKey& key, const std::string& actor) override;
+  absl::StatusOr<int64_t> RetryDead(const std::string& sink, const Actor& actor) override;
+  absl::StatusOr<int64_t> RetryMessage(const OutboxKey& key, const Actor& actor) override;
+  absl::StatusOr<int64_t> DiscardMessage(const OutboxKey& key, const Actor& actor) override;
   absl::StatusOr<std::vector<OutboxDepth>> Depths() override;
 
   // All that is stored now, and the return to it.

@@ -144,7 +144,7 @@ std::string FakeLedger::Holdings(const SkuState& state, absl::Span<const QuotaDe
   return json;
 }
 
-absl::StatusOr<SkuQuota> FakeLedger::Move(const QuotaMove& move, const std::string& actor) {
+absl::StatusOr<SkuQuota> FakeLedger::Move(const QuotaMove& move, const Actor& actor) {
   ASSIGN_OR_RETURN(const auto found, Find(move.sku_id));
   SkuState& state = *found;
   const bool checked = move.expected_quota_version.has_value() && !Mutated(Mutation::kNoExpectedVersion);
@@ -169,7 +169,7 @@ absl::StatusOr<SkuQuota> FakeLedger::Move(const QuotaMove& move, const std::stri
 }
 
 absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> FakeLedger::MoveUnitsBatch(absl::Span<const QuotaMove> moves,
-                                                                                 const std::string& actor) {
+                                                                                 const Actor& actor) {
   CHECK_LE(moves.size(), static_cast<size_t>(kMaxQuotaBatch));
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
@@ -254,7 +254,7 @@ absl::StatusOr<IncarnationId> FakeLedger::RegisterIncarnation(const std::string&
   const IncarnationId id = next_incarnation_++;
   incarnations_[id].incarnation = Incarnation{id, node_name, address, DatabaseNow(), draining};
   if (draining) {
-    Audit(node_name, "register_incarnation", "", id, "{}", "{\"draining\": true}");
+    Audit(Actor::Process(node_name), "register_incarnation", "", id, "{}", "{\"draining\": true}");
   }
   return id;
 }
@@ -268,7 +268,7 @@ absl::StatusOr<LedgerMark> FakeLedger::Mark(const std::optional<LedgerMark>& ear
   return mark;
 }
 
-absl::StatusOr<IncarnationId> FakeLedger::BeginHistory(IncarnationId above, const std::string& actor) {
+absl::StatusOr<IncarnationId> FakeLedger::BeginHistory(IncarnationId above, const Actor& actor) {
   constexpr IncarnationId kUnheard = 1000;
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
@@ -292,8 +292,7 @@ absl::StatusOr<std::vector<Incarnation>> FakeLedger::ListLiveIncarnations() {
   return live;
 }
 
-absl::StatusOr<Incarnation> FakeLedger::SetDraining(IncarnationId incarnation, bool draining,
-                                                    const std::string& actor) {
+absl::StatusOr<Incarnation> FakeLedger::SetDraining(IncarnationId incarnation, bool draining, const Actor& actor) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   if (!IsLive(incarnation)) return absl::NotFoundError(absl::StrCat("no live incarnation ", incarnation));
@@ -325,7 +324,8 @@ absl::StatusOr<std::vector<std::string>> FakeLedger::ReclaimIncarnation(Incarnat
     state.pool().Move(SumOf(incarnation, slice.mapped()).remaining, state.sku.quota_version);
     for (const Slot* slot : slice.mapped()) state.slots.erase(slot->number);
     ListIfPooled(state);
-    Audit("reclaim", "reclaim_incarnation", sku_id, incarnation, std::move(before), Holdings(state, deltas));
+    Audit(Actor::Process("reclaim"), "reclaim_incarnation", sku_id, incarnation, std::move(before),
+          Holdings(state, deltas));
   }
   return std::vector<std::string>(held.mapped().begin(), held.mapped().end());
 }

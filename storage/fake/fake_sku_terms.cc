@@ -119,7 +119,7 @@ absl::Status FakeLedger::CheckSku(const Sku& sku) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Sku> FakeLedger::ReopenSku(const std::string& sku_id, const std::string& actor) {
+absl::StatusOr<Sku> FakeLedger::ReopenSku(const std::string& sku_id, const Actor& actor) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   ASSIGN_OR_RETURN(const auto state, Find(sku_id));
@@ -132,7 +132,7 @@ absl::StatusOr<Sku> FakeLedger::ReopenSku(const std::string& sku_id, const std::
 }
 
 absl::StatusOr<Sku> FakeLedger::SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
-                                             std::optional<int64_t> expected_terms_version, const std::string& actor) {
+                                             std::optional<int64_t> expected_terms_version, const Actor& actor) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   ASSIGN_OR_RETURN(const auto state, Find(sku_id));
@@ -150,7 +150,7 @@ absl::StatusOr<Sku> FakeLedger::SetSkuPaused(const std::string& sku_id, bool pau
   return Read(*state);
 }
 
-absl::StatusOr<Sku> FakeLedger::UpdateSku(const Sku& sku, const std::string& actor) {
+absl::StatusOr<Sku> FakeLedger::UpdateSku(const Sku& sku, const Actor& actor) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   ASSIGN_OR_RETURN(const auto state, Find(sku.sku_id));
@@ -172,11 +172,11 @@ void FakeLedger::NoteNewTerms(SkuState& state) {
   ListIfPooled(state);
 }
 
-absl::Status FakeLedger::SetClusterFrozen(bool frozen, const std::string& actor) {
+absl::Status FakeLedger::SetClusterFrozen(bool frozen, const Actor& actor) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   if (settings_.frozen == frozen) return absl::OkStatus();
-  settings_ = {.frozen = frozen, .changed_at = DatabaseNow(), .changed_by = actor};
+  settings_ = {.frozen = frozen, .changed_at = DatabaseNow(), .changed_by = actor.name};
   Audit(actor, frozen ? "freeze_cluster" : "thaw_cluster", "", kPool,
         absl::StrCat("{\"frozen\": ", TrueOrFalse(!frozen), "}"),
         absl::StrCat("{\"frozen\": ", TrueOrFalse(frozen), "}"));

@@ -51,7 +51,7 @@ Sku FakeLedger::Read(const SkuState& state) {
   return sku;
 }
 
-absl::StatusOr<Sku> FakeLedger::CreateSku(const Sku& sku, const std::string& actor) {
+absl::StatusOr<Sku> FakeLedger::CreateSku(const Sku& sku, const Actor& actor) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   RETURN_IF_ERROR(CheckSku(sku));
@@ -94,7 +94,7 @@ absl::StatusOr<std::vector<Sku>> FakeLedger::ListSkus(const std::string& after, 
   return skus;
 }
 
-absl::StatusOr<Sku> FakeLedger::CloseSku(const std::string& sku_id, const std::string& actor) {
+absl::StatusOr<Sku> FakeLedger::CloseSku(const std::string& sku_id, const Actor& actor) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   ASSIGN_OR_RETURN(const auto state, Find(sku_id));
@@ -108,7 +108,7 @@ absl::StatusOr<Sku> FakeLedger::CloseSku(const std::string& sku_id, const std::s
 }
 
 absl::StatusOr<Sku> FakeLedger::AddStock(const std::string& sku_id, int64_t units,
-                                         std::optional<int64_t> expected_stock, const std::string& actor) {
+                                         std::optional<int64_t> expected_stock, const Actor& actor) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   RETURN_IF_ERROR(CheckUnits(units));
@@ -125,7 +125,7 @@ absl::StatusOr<Sku> FakeLedger::AddStock(const std::string& sku_id, int64_t unit
 }
 
 absl::StatusOr<ReducedStock> FakeLedger::ReduceStock(const std::string& sku_id, int64_t units,
-                                                     std::optional<int64_t> expected_stock, const std::string& actor) {
+                                                     std::optional<int64_t> expected_stock, const Actor& actor) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   RETURN_IF_ERROR(CheckUnits(units));
@@ -157,7 +157,7 @@ int64_t FakeLedger::TakeUnits(SkuState& state, int64_t units) {
   return taken;
 }
 
-absl::StatusOr<Sku> FakeLedger::SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) {
+absl::StatusOr<Sku> FakeLedger::SetQuotaFrozen(const std::string& sku_id, bool frozen, const Actor& actor) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   ASSIGN_OR_RETURN(const auto state, Find(sku_id));
@@ -173,7 +173,7 @@ absl::StatusOr<Sku> FakeLedger::SetQuotaFrozen(const std::string& sku_id, bool f
   return Read(*state);
 }
 
-absl::StatusOr<Sku> FakeLedger::RaiseVersion(const std::string& sku_id, int64_t above, const std::string& actor) {
+absl::StatusOr<Sku> FakeLedger::RaiseVersion(const std::string& sku_id, int64_t above, const Actor& actor) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   ASSIGN_OR_RETURN(const auto state, Find(sku_id));
@@ -185,29 +185,6 @@ absl::StatusOr<Sku> FakeLedger::RaiseVersion(const std::string& sku_id, int64_t 
   Audit(actor, "raise_version", sku_id, kPool, absl::StrCat("{\"quota_version\": ", before, "}"),
         absl::StrCat("{\"quota_version\": ", version, "}"));
   return Read(*state);
-}
-
-void FakeLedger::Audit(const std::string& actor, const char* action, const std::string& sku_id,
-                       IncarnationId incarnation, std::string before, std::string after) {
-  audit_.push_back({.id = static_cast<int64_t>(audit_.size()) + 1,
-                    .at = DatabaseNow(),
-                    .actor = actor,
-                    .action = action,
-                    .sku_id = sku_id,
-                    .incarnation = incarnation,
-                    .before = std::move(before),
-                    .after = std::move(after)});
-}
-
-absl::StatusOr<std::vector<AuditEntry>> FakeLedger::ListAudit(const std::string& sku_id, int64_t before, int limit) {
-  absl::MutexLock lock(&mutex_);
-  RETURN_IF_ERROR(Enter());
-  std::vector<AuditEntry> entries;
-  for (auto entry = audit_.rbegin(); entry != audit_.rend() && static_cast<int>(entries.size()) < limit; ++entry) {
-    if (before > 0 && entry->id >= before) continue;
-    if (sku_id.empty() || entry->sku_id == sku_id) entries.push_back(*entry);
-  }
-  return entries;
 }
 
 void FakeLedger::VerifySku(const SkuState& state, const SoldUnits& sold, VerifyReport& report) const {

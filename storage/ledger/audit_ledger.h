@@ -4,18 +4,19 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "storage/ledger/actor.h"
 #include "storage/ledger/incarnation_id.h"
 
 namespace tranche::storage {
 
-// Who changed stock, quota or a node's part in the sale, when, from what to what. Moves that no person has asked for
-// have none.
+// Who changed what, when, why, from what to what. Moves that no person has asked for have none.
 struct AuditEntry {
   int64_t id = 0;
   absl::Time at;
@@ -25,6 +26,33 @@ struct AuditEntry {
   IncarnationId incarnation = kPool;  // kPool if it concerns no single node
   std::string before;                 // JSON
   std::string after;                  // JSON
+  std::string reason;                 // in the actor's words; "" if they gave none
+  bool automatic = false;             // no person has asked for it
+  // Of the incarnations that it is about, also of those that have ended. Members of `before` and `after` that are
+  // numbers are incarnations, too.
+  std::map<IncarnationId, std::string> nodes;
+};
+
+// Which entries are meant: those that match all that is given.
+struct AuditFilter {
+  std::string sku_id = {};
+  // Exactly or, without an @, also with any @host behind it.
+  std::string actor = {};
+  std::string action = {};
+  // From the one to before the other.
+  absl::Time since = absl::InfinitePast();
+  absl::Time until = absl::InfiniteFuture();
+  // Also what no person has asked for.
+  bool automatic = true;
+};
+
+// A change whose own transaction writes no entry.
+struct AuditNote {
+  Actor actor;
+  std::string action;
+  std::string sku_id;  // "" if it concerns no SKU
+  std::string before;  // a JSON object
+  std::string asked;   // a JSON object
 };
 
 struct LedgerViolation {
@@ -54,9 +82,17 @@ class AuditLedger {
  public:
   virtual ~AuditLedger() = default;
 
-  // The newest first: the SKU's entries ("" = of all) with an id below `before` (0 = from the newest), at most `limit`.
-  // Ids are per database, so ids of two shards have no order.
-  virtual absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) = 0;
+  // The newest first: the entries that match, with an id below `before` (0 = from the newest), at most `limit`. Ids are
+  // per database, so ids of two shards have no order.
+  virtual absl::StatusOr<std::vector<AuditEntry>> ListAudit(const AuditFilter& filter, int64_t before, int limit) = 0;
+
+  // Begins the entry about a change before it is made, so that no change is without its entry: `after` is what was
+  // asked for, with the outcome UNKNOWN until EndAudit. Returns its id. When the answer is lost, the entry may be
+  // there.
+  virtual absl::StatusOr<int64_t> BeginAudit(const AuditNote& note) = 0;
+  // Adds the members of `result`, a JSON object with an "outcome" other than UNKNOWN, to `after`. False: the entry has
+  // an outcome already, or there is none with this id.
+  virtual absl::StatusOr<bool> EndAudit(int64_t id, const std::string& result) = 0;
 
   // Recomputes the invariants of the SKU ("" = of all) from scratch, in one snapshot.
   virtual absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) = 0;

@@ -18,7 +18,7 @@ namespace tranche::storage {
 template <typename Derived>
 class ForwardingStockLedger : public StockLedger {
  public:
-  absl::StatusOr<Sku> CreateSku(const Sku& sku, const std::string& actor) override {
+  absl::StatusOr<Sku> CreateSku(const Sku& sku, const Actor& actor) override {
     return Forward(LedgerCall::ChangeStock("CreateSku"),
                    [&](SkuLedger& target) { return target.CreateSku(sku, actor); });
   }
@@ -28,39 +28,39 @@ class ForwardingStockLedger : public StockLedger {
   absl::StatusOr<std::vector<Sku>> ListSkus(const std::string& after, int limit) override {
     return Forward(LedgerCall::Read("ListSkus"), [&](SkuLedger& target) { return target.ListSkus(after, limit); });
   }
-  absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const std::string& actor) override {
+  absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const Actor& actor) override {
     return Forward(LedgerCall::ChangeSku("CloseSku"),
                    [&](SkuLedger& target) { return target.CloseSku(sku_id, actor); });
   }
-  absl::StatusOr<Sku> ReopenSku(const std::string& sku_id, const std::string& actor) override {
+  absl::StatusOr<Sku> ReopenSku(const std::string& sku_id, const Actor& actor) override {
     return Forward(LedgerCall::ChangeSku("ReopenSku"),
                    [&](SkuLedger& target) { return target.ReopenSku(sku_id, actor); });
   }
   absl::StatusOr<Sku> SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
-                                   std::optional<int64_t> expected_terms_version, const std::string& actor) override {
+                                   std::optional<int64_t> expected_terms_version, const Actor& actor) override {
     return Forward(LedgerCall::ChangeSku("SetSkuPaused"), [&](SkuLedger& target) {
       return target.SetSkuPaused(sku_id, paused, reason, expected_terms_version, actor);
     });
   }
-  absl::StatusOr<Sku> UpdateSku(const Sku& sku, const std::string& actor) override {
+  absl::StatusOr<Sku> UpdateSku(const Sku& sku, const Actor& actor) override {
     return Forward(LedgerCall::ChangeSku("UpdateSku"), [&](SkuLedger& target) { return target.UpdateSku(sku, actor); });
   }
   absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
-                               const std::string& actor) override {
+                               const Actor& actor) override {
     return Forward(LedgerCall::ChangeSku("AddStock"),
                    [&](SkuLedger& target) { return target.AddStock(sku_id, units, expected_stock, actor); });
   }
   absl::StatusOr<ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
-                                           std::optional<int64_t> expected_stock, const std::string& actor) override {
+                                           std::optional<int64_t> expected_stock, const Actor& actor) override {
     return Forward(LedgerCall::ChangeSku("ReduceStock"),
                    [&](SkuLedger& target) { return target.ReduceStock(sku_id, units, expected_stock, actor); });
   }
 
-  absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) override {
+  absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const Actor& actor) override {
     return Forward(LedgerCall::ChangeSku("SetQuotaFrozen"),
                    [&](QuotaLedger& target) { return target.SetQuotaFrozen(sku_id, frozen, actor); });
   }
-  absl::StatusOr<Sku> RaiseVersion(const std::string& sku_id, int64_t above, const std::string& actor) override {
+  absl::StatusOr<Sku> RaiseVersion(const std::string& sku_id, int64_t above, const Actor& actor) override {
     return Forward(LedgerCall::ChangeSku("RaiseVersion"),
                    [&](QuotaLedger& target) { return target.RaiseVersion(sku_id, above, actor); });
   }
@@ -68,7 +68,7 @@ class ForwardingStockLedger : public StockLedger {
     return Forward(LedgerCall::Read("ReadQuotas"), [&](QuotaLedger& target) { return target.ReadQuotas(sku_ids); });
   }
   absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> MoveUnitsBatch(absl::Span<const QuotaMove> moves,
-                                                                       const std::string& actor) override {
+                                                                       const Actor& actor) override {
     return Forward(LedgerCall::ChangeStock("MoveUnitsBatch"),
                    [&](QuotaLedger& target) { return target.MoveUnitsBatch(moves, actor); });
   }
@@ -101,7 +101,7 @@ class ForwardingStockLedger : public StockLedger {
     return Forward(LedgerCall::Read("ListLiveIncarnations"),
                    [&](IncarnationLedger& target) { return target.ListLiveIncarnations(); });
   }
-  absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining, const std::string& actor) override {
+  absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining, const Actor& actor) override {
     return Forward(LedgerCall::ChangeStock("SetDraining"),
                    [&](IncarnationLedger& target) { return target.SetDraining(incarnation, draining, actor); });
   }
@@ -110,9 +110,16 @@ class ForwardingStockLedger : public StockLedger {
                    [&](IncarnationLedger& target) { return target.ReclaimIncarnation(incarnation); });
   }
 
-  absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override {
+  absl::StatusOr<std::vector<AuditEntry>> ListAudit(const AuditFilter& filter, int64_t before, int limit) override {
     return Forward(LedgerCall::Read("ListAudit"),
-                   [&](AuditLedger& target) { return target.ListAudit(sku_id, before, limit); });
+                   [&](AuditLedger& target) { return target.ListAudit(filter, before, limit); });
+  }
+  absl::StatusOr<int64_t> BeginAudit(const AuditNote& note) override {
+    return Forward(LedgerCall::ChangeStock("BeginAudit"), [&](AuditLedger& target) { return target.BeginAudit(note); });
+  }
+  absl::StatusOr<bool> EndAudit(int64_t id, const std::string& result) override {
+    return Forward(LedgerCall::ChangeStock("EndAudit"),
+                   [&](AuditLedger& target) { return target.EndAudit(id, result); });
   }
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override {
     return Forward(LedgerCall::Read("Verify"), [&](AuditLedger& target) { return target.Verify(sku_id); });
@@ -125,12 +132,12 @@ class ForwardingStockLedger : public StockLedger {
   absl::StatusOr<LedgerMark> Mark(const std::optional<LedgerMark>& earlier) override {
     return Forward(LedgerCall::ChangeStock("Mark"), [&](HistoryLedger& target) { return target.Mark(earlier); });
   }
-  absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const std::string& actor) override {
+  absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const Actor& actor) override {
     return Forward(LedgerCall::ChangeStock("BeginHistory"),
                    [&](HistoryLedger& target) { return target.BeginHistory(above, actor); });
   }
 
-  absl::Status SetClusterFrozen(bool frozen, const std::string& actor) override {
+  absl::Status SetClusterFrozen(bool frozen, const Actor& actor) override {
     return Forward(LedgerCall::ChangeStock("SetClusterFrozen"),
                    [&](SettingsLedger& target) { return target.SetClusterFrozen(frozen, actor); });
   }

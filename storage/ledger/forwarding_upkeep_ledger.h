@@ -20,6 +20,10 @@ class ForwardingUpkeepLedger : public UpkeepLedger {
     return Forward(LedgerCall::ChangeReservations("RetireReservations"),
                    [&](UpkeepLedger& target) { return target.RetireReservations(age, limit, retired); });
   }
+  absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit) override {
+    return Forward(LedgerCall::ChangeStock("RetireAudit"),
+                   [&](UpkeepLedger& target) { return target.RetireAudit(age, limit); });
+  }
 
  private:
   template <typename Ask>

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "storage/ledger/actor.h"
 #include "storage/ledger/incarnation_id.h"
 #include "storage/uuid.h"
 
@@ -62,7 +63,7 @@ class HistoryLedger {
   // Begins a new history. Numbers new incarnations above `above` from now on, and returns the first number: lower ones
   // are of the earlier history. kInvalidArgument if `above` is higher than kMostBelievedIncarnation. Repeating it
   // leaves some numbers out.
-  virtual absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const std::string& actor) = 0;
+  virtual absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const Actor& actor) = 0;
 };
 
 }  // namespace tranche::storage

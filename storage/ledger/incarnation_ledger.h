@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "storage/ledger/actor.h"
 #include "storage/ledger/incarnation_id.h"
 
 namespace tranche::storage {
@@ -30,8 +31,7 @@ class IncarnationLedger {
                                                             bool draining = false) = 0;
   virtual absl::StatusOr<std::vector<Incarnation>> ListLiveIncarnations() = 0;
   // kNotFound when the incarnation is not live. Repeating it changes and audits nothing.
-  virtual absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining,
-                                                  const std::string& actor) = 0;
+  virtual absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining, const Actor& actor) = 0;
   // Moves everything the incarnation holds into the pool and ends it: no later commit of it succeeds. Returns the SKUs
   // whose quota changed. Repeating it is harmless.
   virtual absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) = 0;

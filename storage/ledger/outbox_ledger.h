@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "storage/ledger/actor.h"
 #include "storage/uuid.h"
 
 namespace tranche::storage {
@@ -70,10 +71,10 @@ class OutboxLedger {
 
   virtual absl::StatusOr<std::vector<std::string>> ListSinks() = 0;
   // Both are audited. An added sink gets a copy of every message from now on. Repeating it is harmless.
-  virtual absl::Status AddSink(const std::string& sink, const std::string& actor) = 0;
+  virtual absl::Status AddSink(const std::string& sink, const Actor& actor) = 0;
   // Also discards the messages that wait for it, however many: it may take long, and if it fails half-way it can be
   // repeated. kNotFound when there is no such sink, kInvalidArgument when it is the only one.
-  virtual absl::Status RemoveSink(const std::string& sink, const std::string& actor) = 0;
+  virtual absl::Status RemoveSink(const std::string& sink, const Actor& actor) = 0;
 
   // For operators. The sink's messages ("" for all) in this state, ascending by (reservation, revision, sink), those
   // after `after` (a key of zeros: from the start), at most `limit`.
@@ -81,9 +82,9 @@ class OutboxLedger {
                                                                   const OutboxKey& after, int limit) = 0;
   virtual absl::StatusOr<OutboxMessage> GetMessage(const OutboxKey& key) = 0;
   // Makes dead messages of the sink due again ("" for every sink), or one message; audited. Returns how many.
-  virtual absl::StatusOr<int64_t> RetryDead(const std::string& sink, const std::string& actor) = 0;
-  virtual absl::StatusOr<int64_t> RetryMessage(const OutboxKey& key, const std::string& actor) = 0;
-  virtual absl::StatusOr<int64_t> DiscardMessage(const OutboxKey& key, const std::string& actor) = 0;
+  virtual absl::StatusOr<int64_t> RetryDead(const std::string& sink, const Actor& actor) = 0;
+  virtual absl::StatusOr<int64_t> RetryMessage(const OutboxKey& key, const Actor& actor) = 0;
+  virtual absl::StatusOr<int64_t> DiscardMessage(const OutboxKey& key, const Actor& actor) = 0;
   // Per sink. Counts the messages, so it costs in proportion to their number.
   virtual absl::StatusOr<std::vector<OutboxDepth>> Depths() = 0;
 };

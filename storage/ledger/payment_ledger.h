@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "storage/ledger/actor.h"
 #include "storage/ledger/lifecycle_ledger.h"
 
 namespace tranche::storage {
@@ -86,11 +87,11 @@ class PaymentLedger {
   virtual absl::StatusOr<std::vector<PaymentEntry>> LookUpPayments(absl::Span<const Uuid> reservation_ids) = 0;
 
   // LifecycleLedger::ConfirmLate, with an audit row about the result. Safe to repeat.
-  virtual absl::StatusOr<AppliedPayment> ApplyPayment(const Payment& payment, const std::string& actor) = 0;
+  virtual absl::StatusOr<AppliedPayment> ApplyPayment(const Payment& payment, const Actor& actor) = 0;
   // Notes that late payments (reservation id and payment reference) were refunded, with an audit row each. Results are
   // in the order of `payments`; at most kMaxBatch. Safe to repeat.
   virtual absl::StatusOr<std::vector<RefundMark>> MarkRefunded(absl::Span<const std::pair<Uuid, std::string>> payments,
-                                                               const std::string& actor) = 0;
+                                                               const Actor& actor) = 0;
 };
 
 }  // namespace tranche::storage

@@ -14,7 +14,7 @@ absl::StatusOr<QuotaSnapshot> QuotaLedger::ReadQuota(const std::string& sku_id) 
 
 absl::StatusOr<QuotaSnapshot> QuotaLedger::MoveUnits(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,
                                                      std::optional<int64_t> expected_quota_version,
-                                                     const std::string& actor) {
+                                                     const Actor& actor) {
   const QuotaMove move{sku_id, {deltas.begin(), deltas.end()}, expected_quota_version};
   ASSIGN_OR_RETURN(auto moved, MoveUnitsBatch(absl::MakeConstSpan(&move, 1), actor));
   CHECK_EQ(moved.size(), 1u) << "one result per move";

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "storage/ledger/actor.h"
 #include "storage/ledger/incarnation_id.h"
 #include "storage/ledger/sku_ledger.h"
 
@@ -89,11 +90,11 @@ class QuotaLedger {
   // has asked for: they are not audited.
 
   // Freezes or thaws the SKU's quota. Repeating it changes and audits nothing.
-  virtual absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) = 0;
+  virtual absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const Actor& actor) = 0;
   // Makes the SKU's quota version, and that of all its slices, higher than `above` and than they are. Nothing moves.
   // For when a version was announced that this ledger has not reached: nodes obey the highest one. kInvalidArgument
   // unless MayRaise. Repeating it raises the version once more.
-  virtual absl::StatusOr<Sku> RaiseVersion(const std::string& sku_id, int64_t above, const std::string& actor) = 0;
+  virtual absl::StatusOr<Sku> RaiseVersion(const std::string& sku_id, int64_t above, const Actor& actor) = 0;
 
   // Those of the SKUs that exist, ascending by id, all in one snapshot. At most kMaxQuotaBatch distinct ids.
   virtual absl::StatusOr<std::vector<SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) = 0;
@@ -102,7 +103,7 @@ class QuotaLedger {
   // as it is after its move. A deposit to an incarnation that is not live stays in the pool. At most kMaxQuotaBatch
   // moves of distinct SKUs.
   virtual absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> MoveUnitsBatch(absl::Span<const QuotaMove> moves,
-                                                                               const std::string& actor) = 0;
+                                                                               const Actor& actor) = 0;
   // Moves a lot from the pool to the slice: what is wanted, or the pool divided by twice the number of live
   // incarnations if that is more. Nothing if the pool has fewer units than are wanted, if the SKU is closed or frozen,
   // or if the incarnation drains or has ended. A pool with too few units is found so without a lock. kNotFound if there
@@ -111,7 +112,7 @@ class QuotaLedger {
   // ReadQuotas and MoveUnitsBatch for one SKU.
   absl::StatusOr<QuotaSnapshot> ReadQuota(const std::string& sku_id);
   absl::StatusOr<QuotaSnapshot> MoveUnits(const std::string& sku_id, absl::Span<const QuotaDelta> deltas,
-                                          std::optional<int64_t> expected_quota_version, const std::string& actor);
+                                          std::optional<int64_t> expected_quota_version, const Actor& actor);
   // SKUs whose units should be handed out: presplit, neither closed nor frozen, with units in the pool; ascending by
   // id, those after `after`, at most `limit`. Costs in proportion to what it returns, however many SKUs there are.
   virtual absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) = 0;

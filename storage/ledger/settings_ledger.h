@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "storage/ledger/actor.h"
 
 namespace tranche::storage {
 
@@ -25,7 +26,7 @@ class SettingsLedger {
   virtual ~SettingsLedger() = default;
 
   // Repeating it changes and audits nothing.
-  virtual absl::Status SetClusterFrozen(bool frozen, const std::string& actor) = 0;
+  virtual absl::Status SetClusterFrozen(bool frozen, const Actor& actor) = 0;
   // Cheap: the leading balancer asks in every round.
   virtual absl::StatusOr<ClusterSettings> ReadClusterSettings() = 0;
 };

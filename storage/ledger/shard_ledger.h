@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "storage/ledger/actor.h"
 #include "storage/ledger/incarnation_ledger.h"
 #include "storage/ledger/shard_name.h"
 
@@ -52,14 +53,14 @@ class ShardLedger {
   // Only at home. Ordered by name.
   virtual absl::StatusOr<std::vector<Shard>> ListShards() = 0;
   // Another DSN than before means that the shard has moved. False if nothing changed.
-  virtual absl::StatusOr<bool> AddShard(const std::string& name, const std::string& dsn, const std::string& actor) = 0;
+  virtual absl::StatusOr<bool> AddShard(const std::string& name, const std::string& dsn, const Actor& actor) = 0;
   // Notes that `shard` has a SKU with this id, or will soon. kAlreadyExists if another shard has one.
   virtual absl::Status ReserveSku(const std::string& sku_id, const std::string& shard) = 0;
 
   // Only at the shard. Makes an unused database the shard; false if it already was, kFailedPrecondition if it is
   // anything else.
   virtual absl::StatusOr<bool> Adopt(const std::string& name, const std::string& home_id,
-                                     const std::vector<std::string>& sinks, const std::string& actor) = 0;
+                                     const std::vector<std::string>& sinks, const Actor& actor) = 0;
   // Registers here an incarnation that home has numbered. False if it has ended here.
   virtual absl::StatusOr<bool> RegisterIncarnationAs(const Incarnation& incarnation) = 0;
 };

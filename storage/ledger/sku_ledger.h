@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "storage/ledger/actor.h"
 #include "storage/ledger/shard_name.h"
 
 namespace tranche::storage {
@@ -68,30 +69,30 @@ class SkuLedger {
   virtual ~SkuLedger() = default;
 
   // `actor` is written into the audit log with the state before and after.
-  virtual absl::StatusOr<Sku> CreateSku(const Sku& sku, const std::string& actor) = 0;
+  virtual absl::StatusOr<Sku> CreateSku(const Sku& sku, const Actor& actor) = 0;
   virtual absl::StatusOr<Sku> GetSku(const std::string& sku_id) = 0;
   // Ascending by id, those after `after` ("" = from the start), at most `limit`.
   virtual absl::StatusOr<std::vector<Sku>> ListSkus(const std::string& after, int limit) = 0;
   // Ends the sale until it is reopened. Slices stay as they are. Repeating it changes and audits nothing; so it is with
   // the next two.
-  virtual absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const std::string& actor) = 0;
-  virtual absl::StatusOr<Sku> ReopenSku(const std::string& sku_id, const std::string& actor) = 0;
+  virtual absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const Actor& actor) = 0;
+  virtual absl::StatusOr<Sku> ReopenSku(const std::string& sku_id, const Actor& actor) = 0;
   // Pauses or resumes the sale. Once a pause has returned, no claim is booked, not even one that was under way; what
   // was reserved goes on, and units move on. `reason` as in Sku; it is ignored when resuming. With
   // `expected_terms_version`, kAborted when the terms have another version and something would change.
   virtual absl::StatusOr<Sku> SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
-                                           std::optional<int64_t> expected_terms_version, const std::string& actor) = 0;
+                                           std::optional<int64_t> expected_terms_version, const Actor& actor) = 0;
   // Gives the SKU the title, price, limit, hold, extensions, window and presplit of `sku`, for claims that are booked
   // from then on. kAborted if its terms have another version than sku.terms_version, and are not these already: so it
   // can be repeated. Other fields are ignored.
-  virtual absl::StatusOr<Sku> UpdateSku(const Sku& sku, const std::string& actor) = 0;
+  virtual absl::StatusOr<Sku> UpdateSku(const Sku& sku, const Actor& actor) = 0;
   // Adds units to the pool. With `expected_stock`, kAborted when the SKU's stock differs. Only operators change the
   // stock, so this detects a concurrent change, and makes a call whose answer was lost safe to repeat.
   virtual absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
-                                       const std::string& actor) = 0;
+                                       const Actor& actor) = 0;
   // Removes up to `units` unsold units: from the pool, then from the slices with the most. `expected_stock` as above.
   virtual absl::StatusOr<ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
-                                                   std::optional<int64_t> expected_stock, const std::string& actor) = 0;
+                                                   std::optional<int64_t> expected_stock, const Actor& actor) = 0;
 };
 
 }  // namespace tranche::storage

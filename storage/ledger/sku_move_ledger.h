@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "storage/ledger/actor.h"
 #include "storage/ledger/whereabouts_ledger.h"
 
 namespace tranche::storage {
@@ -50,24 +51,23 @@ class SkuMoveLedger : public WhereaboutsLedger {
   virtual absl::StatusOr<std::string> Snapshot() = 0;
   // kUnavailable when transactions that are under way do not end within two seconds.
   virtual absl::Status BeginLeave(const std::string& sku_id, const std::string& token, const std::string& target,
-                                  const std::string& actor) = 0;
+                                  const Actor& actor) = 0;
   // Of reservations, those that changed since (from a snapshot), or all (""). Other parts can only be read of a leaving
   // SKU.
   virtual absl::StatusOr<SkuPage> ExportPage(const std::string& sku_id, SkuPart part, const std::string& since,
                                              const PageCursor& after, int limit) = 0;
   virtual absl::StatusOr<ExportedSku> ExportSku(const std::string& sku_id, const std::string& token) = 0;
   // Sells again here. Call it only after CancelArrival. False if that attempt is over.
-  virtual absl::StatusOr<bool> CancelLeave(const std::string& sku_id, const std::string& token,
-                                           const std::string& actor) = 0;
+  virtual absl::StatusOr<bool> CancelLeave(const std::string& sku_id, const std::string& token, const Actor& actor) = 0;
   // Marks it as gone to the target. Call it only after FinishArrival.
   virtual absl::Status FinishLeave(const std::string& sku_id, const std::string& target, const std::string& token,
-                                   const std::string& actor) = 0;
+                                   const Actor& actor) = 0;
   // For a shard that may have been restored to before a move: `shard` has the SKU after `moves` moves. If fewer have
   // brought it to the copy here, the copy sells nothing from now on, and waits to be purged. False if not: the copy
   // here is the newer one, or there is none, or it is leaving for `shard`. A repetition is false, too.
   // kFailedPrecondition if home knows no such shard.
   virtual absl::StatusOr<bool> GiveUpOlderCopy(const std::string& sku_id, const std::string& shard, int64_t moves,
-                                               const std::string& actor) = 0;
+                                               const Actor& actor) = 0;
 
   // Steps of the shard where it arrives.
   virtual absl::Status BeginArrival(const std::string& sku_row, const std::string& source,
@@ -75,7 +75,7 @@ class SkuMoveLedger : public WhereaboutsLedger {
   virtual absl::Status ImportPage(const std::string& sku_id, const std::string& token, SkuPart part,
                                   const std::string& rows) = 0;
   // This is the decision.
-  virtual absl::Status FinishArrival(const ExportedSku& sku, const std::string& token, const std::string& actor) = 0;
+  virtual absl::Status FinishArrival(const ExportedSku& sku, const std::string& token, const Actor& actor) = 0;
   // Makes further steps of that mover fail. False if the SKU is here: then the decision was made.
   virtual absl::StatusOr<bool> CancelArrival(const std::string& sku_id) = 0;
 

@@ -38,6 +38,10 @@ class UpkeepLedger {
   // ago, and equally old confirmed ones of SKUs whose sale is over. `age` is at least kLeastRetention, because a
   // reservation id is an idempotency key only while its row exists. Returns how many.
   virtual absl::StatusOr<int64_t> RetireReservations(absl::Duration age, int limit, Retired retired) = 0;
+
+  // Deletes up to `limit` entries of the audit log that are older than `age`, at least kLeastRetention. Returns how
+  // many.
+  virtual absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit) = 0;
 };
 
 inline constexpr absl::Duration kLeastRetention = absl::Hours(24);

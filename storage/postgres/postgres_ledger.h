@@ -35,23 +35,23 @@ class PostgresStockLedger : public StockLedger {
   PostgresStockLedger(ConnectionPool* pool, ConnectionPool* verify_pool, std::string shard)
       : pool_(pool), verify_pool_(verify_pool), shard_(std::move(shard)) {}
 
-  absl::StatusOr<Sku> CreateSku(const Sku& sku, const std::string& actor) override;
+  absl::StatusOr<Sku> CreateSku(const Sku& sku, const Actor& actor) override;
   absl::StatusOr<Sku> GetSku(const std::string& sku_id) override;
   absl::StatusOr<std::vector<Sku>> ListSkus(const std::string& after, int limit) override;
-  absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const std::string& actor) override;
-  absl::StatusOr<Sku> ReopenSku(const std::string& sku_id, const std::string& actor) override;
+  absl::StatusOr<Sku> CloseSku(const std::string& sku_id, const Actor& actor) override;
+  absl::StatusOr<Sku> ReopenSku(const std::string& sku_id, const Actor& actor) override;
   absl::StatusOr<Sku> SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
-                                   std::optional<int64_t> expected_terms_version, const std::string& actor) override;
-  absl::StatusOr<Sku> UpdateSku(const Sku& sku, const std::string& actor) override;
+                                   std::optional<int64_t> expected_terms_version, const Actor& actor) override;
+  absl::StatusOr<Sku> UpdateSku(const Sku& sku, const Actor& actor) override;
   absl::StatusOr<Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
-                               const std::string& actor) override;
+                               const Actor& actor) override;
   absl::StatusOr<ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
-                                           std::optional<int64_t> expected_stock, const std::string& actor) override;
-  absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) override;
-  absl::StatusOr<Sku> RaiseVersion(const std::string& sku_id, int64_t above, const std::string& actor) override;
+                                           std::optional<int64_t> expected_stock, const Actor& actor) override;
+  absl::StatusOr<Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen, const Actor& actor) override;
+  absl::StatusOr<Sku> RaiseVersion(const std::string& sku_id, int64_t above, const Actor& actor) override;
   absl::StatusOr<std::vector<SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) override;
   absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> MoveUnitsBatch(absl::Span<const QuotaMove> moves,
-                                                                       const std::string& actor) override;
+                                                                       const Actor& actor) override;
   absl::StatusOr<PoolTake> TakeFromPool(const PoolRequest& request) override;
   absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) override;
   absl::StatusOr<std::vector<std::string>> ListReturnedSkus(const std::string& after, int limit) override;
@@ -60,14 +60,16 @@ class PostgresStockLedger : public StockLedger {
   absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
                                                     bool draining = false) override;
   absl::StatusOr<std::vector<Incarnation>> ListLiveIncarnations() override;
-  absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining, const std::string& actor) override;
+  absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining, const Actor& actor) override;
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) override;
-  absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
+  absl::StatusOr<std::vector<AuditEntry>> ListAudit(const AuditFilter& filter, int64_t before, int limit) override;
+  absl::StatusOr<int64_t> BeginAudit(const AuditNote& note) override;
+  absl::StatusOr<bool> EndAudit(int64_t id, const std::string& result) override;
   absl::StatusOr<VerifyReport> Verify(const std::string& sku_id) override;
   absl::StatusOr<VerifyReport> VerifyPage(const VerifyPosition& after, int max_skus) override;
   absl::StatusOr<LedgerMark> Mark(const std::optional<LedgerMark>& earlier) override;
-  absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const std::string& actor) override;
-  absl::Status SetClusterFrozen(bool frozen, const std::string& actor) override;
+  absl::StatusOr<IncarnationId> BeginHistory(IncarnationId above, const Actor& actor) override;
+  absl::Status SetClusterFrozen(bool frozen, const Actor& actor) override;
   absl::StatusOr<ClusterSettings> ReadClusterSettings() override;
 
  private:

@@ -112,15 +112,16 @@ absl::StatusOr<std::vector<std::string>> PostgresOutboxLedger::ListSinks() {
   return ReadTexts(Repeat::kRead, rows);
 }
 
-absl::Status PostgresOutboxLedger::AddSink(const std::string& sink, const std::string& actor) {
-  return Call(*pool_, Repeat::kIfAnswerLost, "add_outbox_sink", sink, actor).status();
+absl::Status PostgresOutboxLedger::AddSink(const std::string& sink, const Actor& actor) {
+  return Call(*pool_, Repeat::kIfAnswerLost, "add_outbox_sink", sink, actor.ForLedger()).status();
 }
 
-absl::Status PostgresOutboxLedger::RemoveSink(const std::string& sink, const std::string& actor) {
+absl::Status PostgresOutboxLedger::RemoveSink(const std::string& sink, const Actor& actor) {
   // Piece by piece: each call says whether there was anything to remove.
   bool removed = false;
   while (true) {
-    ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "remove_outbox_sink", sink, actor));
+    ASSIGN_OR_RETURN(const auto rows,
+                     Call(*pool_, Repeat::kIfAnswerLost, "remove_outbox_sink", sink, actor.ForLedger()));
     ASSIGN_OR_RETURN(const bool more, ReadValue<bool>(Repeat::kIfAnswerLost, rows));
     if (!more) break;
     removed = true;
@@ -143,18 +144,18 @@ absl::StatusOr<OutboxMessage> PostgresOutboxLedger::GetMessage(const OutboxKey& 
   return std::move(messages.front());
 }
 
-absl::StatusOr<int64_t> PostgresOutboxLedger::RetryDead(const std::string& sink, const std::string& actor) {
-  return ReadCount(Call(*pool_, Repeat::kNever, "retry_outbox", sink, actor));
+absl::StatusOr<int64_t> PostgresOutboxLedger::RetryDead(const std::string& sink, const Actor& actor) {
+  return ReadCount(Call(*pool_, Repeat::kNever, "retry_outbox", sink, actor.ForLedger()));
 }
 
-absl::StatusOr<int64_t> PostgresOutboxLedger::RetryMessage(const OutboxKey& key, const std::string& actor) {
+absl::StatusOr<int64_t> PostgresOutboxLedger::RetryMessage(const OutboxKey& key, const Actor& actor) {
   return ReadCount(Call(*pool_, Repeat::kNever, "retry_outbox_message", key.reservation_id.ToString(), key.revision,
-                        key.sink, actor));
+                        key.sink, actor.ForLedger()));
 }
 
-absl::StatusOr<int64_t> PostgresOutboxLedger::DiscardMessage(const OutboxKey& key, const std::string& actor) {
+absl::StatusOr<int64_t> PostgresOutboxLedger::DiscardMessage(const OutboxKey& key, const Actor& actor) {
   return ReadCount(Call(*pool_, Repeat::kNever, "discard_outbox_message", key.reservation_id.ToString(), key.revision,
-                        key.sink, actor));
+                        key.sink, actor.ForLedger()));
 }
 
 absl::StatusOr<std::vector<OutboxDepth>> PostgresOutboxLedger::Depths() {

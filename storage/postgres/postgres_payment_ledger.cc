@@ -113,15 +113,15 @@ absl::StatusOr<std::vector<PaymentEntry>> PostgresPaymentLedger::LookUpPayments(
   return ReadAnswer(Repeat::kRead, [&] { return ToPage(rows).entries; });
 }
 
-absl::StatusOr<AppliedPayment> PostgresPaymentLedger::ApplyPayment(const Payment& payment, const std::string& actor) {
+absl::StatusOr<AppliedPayment> PostgresPaymentLedger::ApplyPayment(const Payment& payment, const Actor& actor) {
   ASSIGN_OR_RETURN(const auto rows,
                    Call(*pool_, Repeat::kIfAnswerLost, "reconcile_payment", payment.reservation_id.ToString(),
-                        payment.payment_reference, payment.amount_minor, payment.currency, actor));
+                        payment.payment_reference, payment.amount_minor, payment.currency, actor.ForLedger()));
   return ReadAnswer(Repeat::kIfAnswerLost, [&] { return ToApplied(rows); });
 }
 
 absl::StatusOr<std::vector<RefundMark>> PostgresPaymentLedger::MarkRefunded(
-    absl::Span<const std::pair<Uuid, std::string>> payments, const std::string& actor) {
+    absl::Span<const std::pair<Uuid, std::string>> payments, const Actor& actor) {
   CHECK_LE(payments.size(), static_cast<size_t>(kMaxBatch));
   ArrayLiteral ids;
   ArrayLiteral references;
@@ -130,7 +130,7 @@ absl::StatusOr<std::vector<RefundMark>> PostgresPaymentLedger::MarkRefunded(
     references.AddText(reference);
   }
   ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "mark_refunded", std::move(ids).Finish(),
-                                         std::move(references).Finish(), actor));
+                                         std::move(references).Finish(), actor.ForLedger()));
   return ReadAnswer(Repeat::kIfAnswerLost, [&] {
     std::vector<RefundMark> marks(payments.size(), RefundMark::kNotFound);
     for (const pqxx::row& row : rows) marks.at(row.at(0).as<size_t>() - 1) = ParseMark(TextOf(row.at(1)));

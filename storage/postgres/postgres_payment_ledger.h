@@ -18,9 +18,9 @@ class PostgresPaymentLedger : public PaymentLedger {
   absl::StatusOr<PaymentPage> ExportPayments(const std::optional<Uuid>& after, absl::Time from, absl::Time to,
                                              int limit) override;
   absl::StatusOr<std::vector<PaymentEntry>> LookUpPayments(absl::Span<const Uuid> reservation_ids) override;
-  absl::StatusOr<AppliedPayment> ApplyPayment(const Payment& payment, const std::string& actor) override;
+  absl::StatusOr<AppliedPayment> ApplyPayment(const Payment& payment, const Actor& actor) override;
   absl::StatusOr<std::vector<RefundMark>> MarkRefunded(absl::Span<const std::pair<Uuid, std::string>> payments,
-                                                       const std::string& actor) override;
+                                                       const Actor& actor) override;
 
  private:
   ConnectionPool* const pool_;

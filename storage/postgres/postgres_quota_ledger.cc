@@ -146,12 +146,12 @@ absl::StatusOr<std::vector<SkuQuota>> PostgresStockLedger::ReadQuotas(absl::Span
 }
 
 absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> PostgresStockLedger::MoveUnitsBatch(
-    absl::Span<const QuotaMove> moves, const std::string& actor) {
+    absl::Span<const QuotaMove> moves, const Actor& actor) {
   CHECK_LE(moves.size(), static_cast<size_t>(kMaxQuotaBatch));
   const MoveLiterals literals = ToLiterals(moves);
   ASSIGN_OR_RETURN(const auto rows,
                    Call(*pool_, Repeat::kNever, "move_units_batch", literals.skus, literals.expected_versions,
-                        literals.delta_skus, literals.holders, literals.units, actor));
+                        literals.delta_skus, literals.holders, literals.units, actor.ForLedger()));
   return ReadAnswer(Repeat::kNever, [&] { return ToMoves(rows, moves, shard_); });
 }
 
@@ -217,8 +217,9 @@ absl::StatusOr<std::vector<Incarnation>> PostgresStockLedger::ListLiveIncarnatio
 }
 
 absl::StatusOr<Incarnation> PostgresStockLedger::SetDraining(IncarnationId incarnation, bool draining,
-                                                             const std::string& actor) {
-  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "set_draining", incarnation, draining, actor));
+                                                             const Actor& actor) {
+  ASSIGN_OR_RETURN(const auto rows,
+                   Call(*pool_, Repeat::kIfAnswerLost, "set_draining", incarnation, draining, actor.ForLedger()));
   if (rows.empty()) return absl::NotFoundError(absl::StrCat("no live incarnation ", incarnation));
   return ReadAnswer(Repeat::kIfAnswerLost, [&] { return ToIncarnation(rows.front()); });
 }

@@ -54,8 +54,8 @@ absl::StatusOr<std::vector<Shard>> PostgresShardLedger::ListShards() {
 }
 
 absl::StatusOr<bool> PostgresShardLedger::AddShard(const std::string& name, const std::string& dsn,
-                                                   const std::string& actor) {
-  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "add_shard", name, dsn, actor));
+                                                   const Actor& actor) {
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "add_shard", name, dsn, actor.ForLedger()));
   return ReadValue<bool>(Repeat::kIfAnswerLost, rows);
 }
 
@@ -67,11 +67,11 @@ absl::Status PostgresShardLedger::ReserveSku(const std::string& sku_id, const st
 }
 
 absl::StatusOr<bool> PostgresShardLedger::Adopt(const std::string& name, const std::string& home_id,
-                                                const std::vector<std::string>& sinks, const std::string& actor) {
+                                                const std::vector<std::string>& sinks, const Actor& actor) {
   ArrayLiteral names;
   for (const std::string& sink : sinks) names.AddText(sink);
-  ASSIGN_OR_RETURN(const auto rows,
-                   Call(*pool_, Repeat::kIfAnswerLost, "adopt_shard", name, home_id, std::move(names).Finish(), actor));
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "adopt_shard", name, home_id,
+                                         std::move(names).Finish(), actor.ForLedger()));
   return ReadValue<bool>(Repeat::kIfAnswerLost, rows);
 }
 

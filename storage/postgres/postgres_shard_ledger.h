@@ -18,10 +18,10 @@ class PostgresShardLedger : public ShardLedger {
   absl::StatusOr<ShardIdentity> Identity() override;
   absl::StatusOr<absl::Time> ReadClock() override;
   absl::StatusOr<std::vector<Shard>> ListShards() override;
-  absl::StatusOr<bool> AddShard(const std::string& name, const std::string& dsn, const std::string& actor) override;
+  absl::StatusOr<bool> AddShard(const std::string& name, const std::string& dsn, const Actor& actor) override;
   absl::Status ReserveSku(const std::string& sku_id, const std::string& shard) override;
   absl::StatusOr<bool> Adopt(const std::string& name, const std::string& home_id, const std::vector<std::string>& sinks,
-                             const std::string& actor) override;
+                             const Actor& actor) override;
   absl::StatusOr<bool> RegisterIncarnationAs(const Incarnation& incarnation) override;
 
  private:

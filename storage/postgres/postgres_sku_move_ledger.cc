@@ -71,8 +71,8 @@ absl::StatusOr<std::string> PostgresSkuMoveLedger::Snapshot() {
 }
 
 absl::Status PostgresSkuMoveLedger::BeginLeave(const std::string& sku_id, const std::string& token,
-                                               const std::string& target, const std::string& actor) {
-  return Call(*pool_, kRepeat, "begin_leave", sku_id, token, target, actor).status();
+                                               const std::string& target, const Actor& actor) {
+  return Call(*pool_, kRepeat, "begin_leave", sku_id, token, target, actor.ForLedger()).status();
 }
 
 absl::StatusOr<SkuPage> PostgresSkuMoveLedger::ExportPage(const std::string& sku_id, SkuPart part,
@@ -108,19 +108,20 @@ absl::StatusOr<ExportedSku> PostgresSkuMoveLedger::ExportSku(const std::string& 
 }
 
 absl::StatusOr<bool> PostgresSkuMoveLedger::CancelLeave(const std::string& sku_id, const std::string& token,
-                                                        const std::string& actor) {
-  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, kRepeat, "cancel_leave", sku_id, token, actor));
+                                                        const Actor& actor) {
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, kRepeat, "cancel_leave", sku_id, token, actor.ForLedger()));
   return ReadValue<bool>(kRepeat, rows);
 }
 
 absl::Status PostgresSkuMoveLedger::FinishLeave(const std::string& sku_id, const std::string& target,
-                                                const std::string& token, const std::string& actor) {
-  return Call(*pool_, kRepeat, "finish_leave", sku_id, target, token, actor).status();
+                                                const std::string& token, const Actor& actor) {
+  return Call(*pool_, kRepeat, "finish_leave", sku_id, target, token, actor.ForLedger()).status();
 }
 
 absl::StatusOr<bool> PostgresSkuMoveLedger::GiveUpOlderCopy(const std::string& sku_id, const std::string& shard,
-                                                            int64_t moves, const std::string& actor) {
-  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, kRepeat, "give_up_older_copy", sku_id, shard, moves, actor));
+                                                            int64_t moves, const Actor& actor) {
+  ASSIGN_OR_RETURN(const auto rows,
+                   Call(*pool_, kRepeat, "give_up_older_copy", sku_id, shard, moves, actor.ForLedger()));
   return ReadValue<bool>(kRepeat, rows);
 }
 
@@ -132,9 +133,9 @@ absl::Status PostgresSkuMoveLedger::BeginArrival(const std::string& sku_row, con
 }
 
 absl::Status PostgresSkuMoveLedger::FinishArrival(const ExportedSku& sku, const std::string& token,
-                                                  const std::string& actor) {
+                                                  const Actor& actor) {
   return Call(*pool_, Repeat::kNever, "finish_arrival", sku.sku_row, token, sku.slots, sku.incarnations,
-              sku.retired_units, sku.totals, actor)
+              sku.retired_units, sku.totals, actor.ForLedger())
       .status();
 }
 

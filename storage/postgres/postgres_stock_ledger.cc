@@ -25,17 +25,6 @@ std::optional<int64_t> WholeSeconds(absl::Duration duration) {
   return seconds == 0 ? std::nullopt : std::make_optional(seconds);
 }
 
-AuditEntry ToAuditEntry(const pqxx::row& row) {
-  return AuditEntry{.id = row.at(0).as<int64_t>(),
-                    .at = TimeOf(row.at(1)),
-                    .actor = row.at(2).as<std::string>(),
-                    .action = row.at(3).as<std::string>(),
-                    .sku_id = row.at(4).as<std::string>(""),
-                    .incarnation = row.at(5).as<int64_t>(),
-                    .before = row.at(6).as<std::string>(""),
-                    .after = row.at(7).as<std::string>("")};
-}
-
 }  // namespace
 
 Sku PostgresStockLedger::AtShard(Sku sku) const {
@@ -43,14 +32,14 @@ Sku PostgresStockLedger::AtShard(Sku sku) const {
   return sku;
 }
 
-absl::StatusOr<Sku> PostgresStockLedger::CreateSku(const Sku& sku, const std::string& actor) {
+absl::StatusOr<Sku> PostgresStockLedger::CreateSku(const Sku& sku, const Actor& actor) {
   const NullableNumber opens(FiniteMicros(sku.opens_at));
   const NullableNumber closes(FiniteMicros(sku.closes_at));
   const NullableNumber max_hold(WholeSeconds(sku.max_hold));
   ASSIGN_OR_RETURN(const auto rows,
                    Call(*pool_, Repeat::kNever, "create_sku", sku.sku_id, sku.title, sku.price_minor, sku.currency,
                         sku.stock, sku.per_user_limit, absl::ToInt64Seconds(sku.hold), opens.parameter(),
-                        closes.parameter(), sku.slots_per_slice, actor, sku.presplit, sku.max_extensions,
+                        closes.parameter(), sku.slots_per_slice, actor.ForLedger(), sku.presplit, sku.max_extensions,
                         max_hold.parameter(), sku.paused, sku.pause_reason));
   ASSIGN_OR_RETURN(const bool created, ReadValue<bool>(Repeat::kNever, rows));
   if (!created) return absl::AlreadyExistsError(absl::StrCat("SKU ", sku.sku_id, " exists"));
@@ -74,15 +63,15 @@ absl::StatusOr<std::vector<Sku>> PostgresStockLedger::ListSkus(const std::string
   });
 }
 
-absl::StatusOr<Sku> PostgresStockLedger::CloseSku(const std::string& sku_id, const std::string& actor) {
-  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "close_sku", sku_id, actor));
+absl::StatusOr<Sku> PostgresStockLedger::CloseSku(const std::string& sku_id, const Actor& actor) {
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "close_sku", sku_id, actor.ForLedger()));
   ASSIGN_OR_RETURN(const bool known, ReadValue<bool>(Repeat::kIfAnswerLost, rows));
   if (!known) return NoSuchSku(sku_id);
   return GetSku(sku_id);
 }
 
-absl::StatusOr<Sku> PostgresStockLedger::ReopenSku(const std::string& sku_id, const std::string& actor) {
-  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "reopen_sku", sku_id, actor));
+absl::StatusOr<Sku> PostgresStockLedger::ReopenSku(const std::string& sku_id, const Actor& actor) {
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "reopen_sku", sku_id, actor.ForLedger()));
   ASSIGN_OR_RETURN(const bool known, ReadValue<bool>(Repeat::kIfAnswerLost, rows));
   if (!known) return NoSuchSku(sku_id);
   return GetSku(sku_id);
@@ -90,33 +79,33 @@ absl::StatusOr<Sku> PostgresStockLedger::ReopenSku(const std::string& sku_id, co
 
 absl::StatusOr<Sku> PostgresStockLedger::SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
                                                       std::optional<int64_t> expected_terms_version,
-                                                      const std::string& actor) {
+                                                      const Actor& actor) {
   const NullableNumber expected(expected_terms_version);
-  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "set_sku_paused", sku_id, paused, reason, actor,
-                                         expected.parameter()));
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "set_sku_paused", sku_id, paused, reason,
+                                         actor.ForLedger(), expected.parameter()));
   ASSIGN_OR_RETURN(const bool known, ReadValue<bool>(Repeat::kIfAnswerLost, rows));
   if (!known) return NoSuchSku(sku_id);
   return GetSku(sku_id);
 }
 
-absl::StatusOr<Sku> PostgresStockLedger::UpdateSku(const Sku& sku, const std::string& actor) {
+absl::StatusOr<Sku> PostgresStockLedger::UpdateSku(const Sku& sku, const Actor& actor) {
   const NullableNumber opens(FiniteMicros(sku.opens_at));
   const NullableNumber closes(FiniteMicros(sku.closes_at));
   const NullableNumber max_hold(WholeSeconds(sku.max_hold));
   ASSIGN_OR_RETURN(const auto rows,
                    Call(*pool_, Repeat::kIfAnswerLost, "update_sku", sku.sku_id, sku.terms_version, sku.title,
                         sku.price_minor, sku.per_user_limit, absl::ToInt64Seconds(sku.hold), sku.max_extensions,
-                        max_hold.parameter(), opens.parameter(), closes.parameter(), sku.presplit, actor));
+                        max_hold.parameter(), opens.parameter(), closes.parameter(), sku.presplit, actor.ForLedger()));
   ASSIGN_OR_RETURN(const bool known, ReadValue<bool>(Repeat::kIfAnswerLost, rows));
   if (!known) return NoSuchSku(sku.sku_id);
   return GetSku(sku.sku_id);
 }
 
 absl::StatusOr<Sku> PostgresStockLedger::AddStock(const std::string& sku_id, int64_t units,
-                                                  std::optional<int64_t> expected_stock, const std::string& actor) {
+                                                  std::optional<int64_t> expected_stock, const Actor& actor) {
   const NullableNumber expected(expected_stock);
   ASSIGN_OR_RETURN(const auto rows,
-                   Call(*pool_, Repeat::kNever, "add_stock", sku_id, units, actor, expected.parameter()));
+                   Call(*pool_, Repeat::kNever, "add_stock", sku_id, units, actor.ForLedger(), expected.parameter()));
   ASSIGN_OR_RETURN(const bool known, ReadValue<bool>(Repeat::kNever, rows));
   if (!known) return NoSuchSku(sku_id);
   return ReadChanged(sku_id);
@@ -131,10 +120,10 @@ absl::StatusOr<Sku> PostgresStockLedger::ReadChanged(const std::string& sku_id) 
 
 absl::StatusOr<ReducedStock> PostgresStockLedger::ReduceStock(const std::string& sku_id, int64_t units,
                                                               std::optional<int64_t> expected_stock,
-                                                              const std::string& actor) {
+                                                              const Actor& actor) {
   const NullableNumber expected(expected_stock);
-  ASSIGN_OR_RETURN(const auto rows,
-                   Call(*pool_, Repeat::kNever, "reduce_stock", sku_id, units, actor, expected.parameter()));
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kNever, "reduce_stock", sku_id, units, actor.ForLedger(),
+                                         expected.parameter()));
   // NULL: there is no such SKU.
   ASSIGN_OR_RETURN(const auto reduced, ReadAnswer(Repeat::kNever, [&] {
                      const pqxx::field units = rows.at(0).at(0);
@@ -145,30 +134,20 @@ absl::StatusOr<ReducedStock> PostgresStockLedger::ReduceStock(const std::string&
   return ReducedStock{std::move(sku), *reduced};
 }
 
-absl::StatusOr<Sku> PostgresStockLedger::SetQuotaFrozen(const std::string& sku_id, bool frozen,
-                                                        const std::string& actor) {
-  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "set_quota_frozen", sku_id, frozen, actor));
+absl::StatusOr<Sku> PostgresStockLedger::SetQuotaFrozen(const std::string& sku_id, bool frozen, const Actor& actor) {
+  ASSIGN_OR_RETURN(const auto rows,
+                   Call(*pool_, Repeat::kIfAnswerLost, "set_quota_frozen", sku_id, frozen, actor.ForLedger()));
   ASSIGN_OR_RETURN(const bool known, ReadValue<bool>(Repeat::kIfAnswerLost, rows));
   if (!known) return NoSuchSku(sku_id);
   return GetSku(sku_id);
 }
 
-absl::StatusOr<Sku> PostgresStockLedger::RaiseVersion(const std::string& sku_id, int64_t above,
-                                                      const std::string& actor) {
-  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "raise_version", sku_id, above, actor));
+absl::StatusOr<Sku> PostgresStockLedger::RaiseVersion(const std::string& sku_id, int64_t above, const Actor& actor) {
+  ASSIGN_OR_RETURN(const auto rows,
+                   Call(*pool_, Repeat::kIfAnswerLost, "raise_version", sku_id, above, actor.ForLedger()));
   ASSIGN_OR_RETURN(const bool known, ReadValue<bool>(Repeat::kIfAnswerLost, rows));
   if (!known) return NoSuchSku(sku_id);
   return GetSku(sku_id);
-}
-
-absl::StatusOr<std::vector<AuditEntry>> PostgresStockLedger::ListAudit(const std::string& sku_id, int64_t before,
-                                                                       int limit) {
-  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kRead, "list_audit", sku_id, before, limit));
-  return ReadAnswer(Repeat::kRead, [&] {
-    std::vector<AuditEntry> entries;
-    for (const pqxx::row& row : rows) entries.push_back(ToAuditEntry(row));
-    return entries;
-  });
 }
 
 absl::StatusOr<LedgerMark> PostgresStockLedger::Mark(const std::optional<LedgerMark>& earlier) {
@@ -181,13 +160,13 @@ absl::StatusOr<LedgerMark> PostgresStockLedger::Mark(const std::optional<LedgerM
   });
 }
 
-absl::StatusOr<IncarnationId> PostgresStockLedger::BeginHistory(IncarnationId above, const std::string& actor) {
-  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "begin_history", above, actor));
+absl::StatusOr<IncarnationId> PostgresStockLedger::BeginHistory(IncarnationId above, const Actor& actor) {
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "begin_history", above, actor.ForLedger()));
   return ReadValue<int64_t>(Repeat::kIfAnswerLost, rows);
 }
 
-absl::Status PostgresStockLedger::SetClusterFrozen(bool frozen, const std::string& actor) {
-  return Call(*pool_, Repeat::kIfAnswerLost, "set_cluster_frozen", frozen, actor).status();
+absl::Status PostgresStockLedger::SetClusterFrozen(bool frozen, const Actor& actor) {
+  return Call(*pool_, Repeat::kIfAnswerLost, "set_cluster_frozen", frozen, actor.ForLedger()).status();
 }
 
 absl::StatusOr<ClusterSettings> PostgresStockLedger::ReadClusterSettings() {

@@ -117,7 +117,7 @@ bool OlderCopies::MayBeAtASilentOne(const SkuPlaces& others, const std::string& 
 
 absl::StatusOr<CopyCheck::Verdict> OlderCopies::GiveUp(const std::string& sku_id, const SkuWhereabouts& own,
                                                        const SkuPlace& newer) {
-  const auto given_up = ledger_.GiveUpOlderCopy(sku_id, newer.shard, newer.where.moves, kCopyActor);
+  const auto given_up = ledger_.GiveUpOlderCopy(sku_id, newer.shard, newer.where.moves, Actor::Process(kCopyActor));
   if (FoundLocked(given_up.status())) return Verdict::kOpen;
   if (!given_up.ok()) return given_up.status();
   if (!*given_up) return Verdict::kOpen;  // it moves, and the mover ends that
@@ -127,8 +127,9 @@ absl::StatusOr<CopyCheck::Verdict> OlderCopies::GiveUp(const std::string& sku_id
                                      << own.moves
                                      << "). What was sold and paid of the older one since the restore is lost: "
                                      << "docs/operations.md, \"An older copy came back\", says how to list it";
-  LOG_IF(WARNING, told_ == kMostTold) << "shard " << shard_
-                                      << " gave up older copies of other SKUs, too: tranchectl audit, give_up_copy";
+  LOG_IF(WARNING, told_ == kMostTold)
+      << "shard " << shard_
+      << " gave up older copies of other SKUs, too: tranchectl audit --automatic --action give_up_copy";
   ++told_;
   return Verdict::kGivenUp;
 }

@@ -28,7 +28,7 @@ absl::StatusOr<std::vector<std::string>> RoutingOutboxLedger::ListSinks() {
 }
 
 // Home last: once home lists it, it is done everywhere.
-absl::Status RoutingOutboxLedger::AddSink(const std::string& sink, const std::string& actor) {
+absl::Status RoutingOutboxLedger::AddSink(const std::string& sink, const Actor& actor) {
   const ShardList all = shards_->All();
   for (auto shard = all.rbegin(); shard != all.rend(); ++shard) {
     RETURN_IF_ERROR((*shard)->outbox->AddSink(sink, actor));
@@ -36,7 +36,7 @@ absl::Status RoutingOutboxLedger::AddSink(const std::string& sink, const std::st
   return absl::OkStatus();
 }
 
-absl::Status RoutingOutboxLedger::RemoveSink(const std::string& sink, const std::string& actor) {
+absl::Status RoutingOutboxLedger::RemoveSink(const std::string& sink, const Actor& actor) {
   const ShardList all = shards_->All();
   for (auto shard = all.rbegin(); shard != all.rend(); ++shard) {
     const absl::Status removed = (*shard)->outbox->RemoveSink(sink, actor);
@@ -74,15 +74,15 @@ absl::StatusOr<int64_t> RoutingOutboxLedger::Sum(const Ask& ask) {
   return sum;
 }
 
-absl::StatusOr<int64_t> RoutingOutboxLedger::RetryDead(const std::string& sink, const std::string& actor) {
+absl::StatusOr<int64_t> RoutingOutboxLedger::RetryDead(const std::string& sink, const Actor& actor) {
   return Sum([&](OutboxLedger& outbox) { return outbox.RetryDead(sink, actor); });
 }
 
-absl::StatusOr<int64_t> RoutingOutboxLedger::RetryMessage(const OutboxKey& key, const std::string& actor) {
+absl::StatusOr<int64_t> RoutingOutboxLedger::RetryMessage(const OutboxKey& key, const Actor& actor) {
   return Sum([&](OutboxLedger& outbox) { return outbox.RetryMessage(key, actor); });
 }
 
-absl::StatusOr<int64_t> RoutingOutboxLedger::DiscardMessage(const OutboxKey& key, const std::string& actor) {
+absl::StatusOr<int64_t> RoutingOutboxLedger::DiscardMessage(const OutboxKey& key, const Actor& actor) {
   return Sum([&](OutboxLedger& outbox) { return outbox.DiscardMessage(key, actor); });
 }
 

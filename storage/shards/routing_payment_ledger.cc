@@ -50,7 +50,7 @@ absl::StatusOr<std::vector<PaymentEntry>> RoutingPaymentLedger::LookUpPayments(a
   return all;
 }
 
-absl::StatusOr<AppliedPayment> RoutingPaymentLedger::ApplyPayment(const Payment& payment, const std::string& actor) {
+absl::StatusOr<AppliedPayment> RoutingPaymentLedger::ApplyPayment(const Payment& payment, const Actor& actor) {
   AppliedPayment moving;
   bool is_moving = false;
   auto applied = AskInTurn(*shards_, [&](ShardBackend& shard) -> absl::StatusOr<AppliedPayment> {
@@ -70,7 +70,7 @@ absl::StatusOr<AppliedPayment> RoutingPaymentLedger::ApplyPayment(const Payment&
 }
 
 absl::StatusOr<std::vector<RefundMark>> RoutingPaymentLedger::MarkRefunded(
-    absl::Span<const std::pair<Uuid, std::string>> payments, const std::string& actor) {
+    absl::Span<const std::pair<Uuid, std::string>> payments, const Actor& actor) {
   std::vector<RefundMark> marks;
   for (const auto& payment : payments) {
     const auto mark = AskInTurn(*shards_, [&](ShardBackend& shard) -> absl::StatusOr<RefundMark> {

@@ -21,9 +21,9 @@ class RoutingPaymentLedger : public PaymentLedger {
   absl::StatusOr<std::vector<PaymentEntry>> LookUpPayments(absl::Span<const Uuid> reservation_ids) override;
 
   // Asks shard after shard, until one has the reservation.
-  absl::StatusOr<AppliedPayment> ApplyPayment(const Payment& payment, const std::string& actor) override;
+  absl::StatusOr<AppliedPayment> ApplyPayment(const Payment& payment, const Actor& actor) override;
   absl::StatusOr<std::vector<RefundMark>> MarkRefunded(absl::Span<const std::pair<Uuid, std::string>> payments,
-                                                       const std::string& actor) override;
+                                                       const Actor& actor) override;
 
  private:
   ShardSet* const shards_;

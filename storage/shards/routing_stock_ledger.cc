@@ -151,7 +151,7 @@ absl::Status CompareOne(const ShardList& shards, const std::string& sku_id, Veri
 
 }  // namespace
 
-absl::StatusOr<Sku> RoutingStockLedger::CreateSku(const Sku& sku, const std::string& actor) {
+absl::StatusOr<Sku> RoutingStockLedger::CreateSku(const Sku& sku, const Actor& actor) {
   if (sku.shard == kHomeShard) {
     auto created = shards_->home().stock->CreateSku(sku, actor);
     if (!absl::IsAlreadyExists(created.status())) return created;
@@ -218,7 +218,7 @@ absl::StatusOr<std::vector<SkuQuota>> RoutingStockLedger::ReadQuotas(absl::Span<
 }
 
 absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> RoutingStockLedger::MoveUnitsBatch(
-    absl::Span<const QuotaMove> moves, const std::string& actor) {
+    absl::Span<const QuotaMove> moves, const Actor& actor) {
   const ShardList shards = shards_->All();
   if (shards.size() == 1) return shards.front()->stock->MoveUnitsBatch(moves, actor);
   MoveResults results(moves.size(), absl::NotFoundError("on no shard"));
@@ -233,7 +233,7 @@ absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> RoutingStockLedger::MoveUn
   return results;
 }
 
-void RoutingStockLedger::MoveAt(ShardBackend& shard, absl::Span<const QuotaMove> moves, const std::string& actor,
+void RoutingStockLedger::MoveAt(ShardBackend& shard, absl::Span<const QuotaMove> moves, const Actor& actor,
                                 std::vector<size_t>* left, MoveResults* results) {
   if (left->empty()) return;
   std::vector<QuotaMove> batch;
@@ -300,24 +300,24 @@ absl::StatusOr<std::vector<std::string>> RoutingStockLedger::ReclaimIncarnation(
   return reclaimed;
 }
 
-absl::StatusOr<std::vector<AuditEntry>> RoutingStockLedger::ListAudit(const std::string& sku_id, int64_t before,
+absl::StatusOr<std::vector<AuditEntry>> RoutingStockLedger::ListAudit(const AuditFilter& filter, int64_t before,
                                                                       int limit) {
   const ShardList shards = shards_->All();
-  if (shards.size() == 1) return shards.front()->stock->ListAudit(sku_id, before, limit);
+  if (shards.size() == 1) return shards.front()->stock->ListAudit(filter, before, limit);
   if (before != 0) return absl::InvalidArgumentError("ids of the audit log are one shard's");
   std::vector<AuditEntry> all;
   for (const auto& shard : shards) {
     const bool silent = IsSilent(*shard);
     // A question about one SKU depends on its shard alone.
-    if (silent && !sku_id.empty()) continue;
+    if (silent && !filter.sku_id.empty()) continue;
     if (silent) return SilentShard(*shard);
-    ASSIGN_OR_RETURN(const std::vector<AuditEntry> log, shard->stock->ListAudit(sku_id, 0, limit));
+    ASSIGN_OR_RETURN(const std::vector<AuditEntry> log, shard->stock->ListAudit(filter, 0, limit));
     // Each log stays in the order of its ids, which is only nearly the order of its times.
     std::vector<AuditEntry> merged;
     std::merge(all.begin(), all.end(), log.begin(), log.end(), std::back_inserter(merged),
                [](const AuditEntry& a, const AuditEntry& b) { return a.at > b.at; });
     all = std::move(merged);
-    if (!sku_id.empty() && shard->stock->GetSku(sku_id).ok()) break;
+    if (!filter.sku_id.empty() && shard->stock->GetSku(filter.sku_id).ok()) break;
   }
   if (all.size() > static_cast<size_t>(limit)) all.resize(static_cast<size_t>(limit));
   return all;

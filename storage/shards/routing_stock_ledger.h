@@ -29,14 +29,14 @@ class RoutingStockLedger : public ForwardingStockLedger<RoutingStockLedger> {
 
   // Created on the shard that the SKU names; the id is first reserved at home, so that it is unique over all shards. An
   // error of IsNoSuchShard when there is no shard with that name.
-  absl::StatusOr<Sku> CreateSku(const Sku& sku, const std::string& actor) override;
+  absl::StatusOr<Sku> CreateSku(const Sku& sku, const Actor& actor) override;
   // Lists are complete: kUnavailable when a shard does not answer.
   absl::StatusOr<std::vector<Sku>> ListSkus(const std::string& after, int limit) override;
   // One snapshot per shard. kUnavailable when a shard that does not answer may have one of them.
   absl::StatusOr<std::vector<SkuQuota>> ReadQuotas(absl::Span<const std::string> sku_ids) override;
   // One transaction per shard. SKUs that may be on a shard that does not answer are refused one by one: kUnavailable.
   absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> MoveUnitsBatch(absl::Span<const QuotaMove> moves,
-                                                                       const std::string& actor) override;
+                                                                       const Actor& actor) override;
   absl::StatusOr<std::vector<std::string>> ListPooledSkus(const std::string& after, int limit) override;
   absl::StatusOr<std::vector<std::string>> ListReturnedSkus(const std::string& after, int limit) override;
   absl::Status AckReturnedSkus(absl::Span<const std::pair<std::string, int64_t>> announced) override;
@@ -51,7 +51,7 @@ class RoutingStockLedger : public ForwardingStockLedger<RoutingStockLedger> {
 
   // Ordered by time. For one SKU, what the shards say that were asked until the one that has it. With several shards
   // only from the newest: kInvalidArgument with a `before`, because ids are per shard.
-  absl::StatusOr<std::vector<AuditEntry>> ListAudit(const std::string& sku_id, int64_t before, int limit) override;
+  absl::StatusOr<std::vector<AuditEntry>> ListAudit(const AuditFilter& filter, int64_t before, int limit) override;
   // One snapshot per shard. With several shards also whether each SKU is on exactly one (storage/shards/sku_places.h):
   // rules sku_on_several_shards and sku_on_no_shard. The latter is not looked for when it is about one SKU that no
   // shard has.
@@ -62,7 +62,7 @@ class RoutingStockLedger : public ForwardingStockLedger<RoutingStockLedger> {
   using MoveResults = std::vector<absl::StatusOr<SkuQuota>>;
 
   // Sends the remaining moves to the shard, and removes those that it decided.
-  static void MoveAt(ShardBackend& shard, absl::Span<const QuotaMove> moves, const std::string& actor,
+  static void MoveAt(ShardBackend& shard, absl::Span<const QuotaMove> moves, const Actor& actor,
                      std::vector<size_t>* left, MoveResults* results);
 
   ShardSet* const shards_;

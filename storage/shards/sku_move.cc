@@ -46,7 +46,8 @@ struct SkuMove::Found {
     SkuWhereabouts where;
   };
 
-  std::string sku_id, target_name, actor;
+  std::string sku_id, target_name;
+  Actor actor;
   At target;
   SkuPlaces seen;                   // of all that answered
   std::vector<At> others;           // likewise, but for the target
@@ -64,7 +65,7 @@ SkuMove::SkuMove(std::vector<Participant> shards, Clock* clock, SkuMoveOptions o
       watch_(std::move(watch)),
       announce_(std::move(announce)) {}
 
-absl::Status SkuMove::Run(const std::string& sku_id, const std::string& target, const std::string& actor) {
+absl::Status SkuMove::Run(const std::string& sku_id, const std::string& target, const Actor& actor) {
   ASSIGN_OR_RETURN(const auto found, Find(sku_id, target, actor));
   if (found.target.where.place == Place::kLeaving) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -87,7 +88,7 @@ absl::Status SkuMove::Run(const std::string& sku_id, const std::string& target, 
   return Complete(decided);
 }
 
-absl::Status SkuMove::Abort(const std::string& sku_id, const std::string& target, const std::string& actor) {
+absl::Status SkuMove::Abort(const std::string& sku_id, const std::string& target, const Actor& actor) {
   ASSIGN_OR_RETURN(const auto found, Find(sku_id, target, actor));
   const auto refuse = [&](absl::string_view why) { return absl::FailedPreconditionError(why); };
   if (found.decided()) return refuse(absl::StrCat("it is at ", target, " already: move it back instead"));
@@ -103,8 +104,7 @@ absl::Status SkuMove::Abort(const std::string& sku_id, const std::string& target
   return absl::OkStatus();
 }
 
-absl::StatusOr<SkuMove::Found> SkuMove::Find(const std::string& sku_id, const std::string& target,
-                                             const std::string& actor) {
+absl::StatusOr<SkuMove::Found> SkuMove::Find(const std::string& sku_id, const std::string& target, const Actor& actor) {
   Found found{.sku_id = sku_id,
               .target_name = target,
               .actor = actor,

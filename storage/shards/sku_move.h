@@ -58,14 +58,14 @@ class SkuMove {
   // kNotFound (no such SKU), kFailedPrecondition (it is on its way elsewhere; it changes too fast; another shard has a
   // copy of its own, see storage/shards/sku_places.h), kUnavailable (a
   // shard does not answer; if the move could not be undone, the message says that the SKU is paused). Run it again.
-  absl::Status Run(const std::string& sku_id, const std::string& target, const std::string& actor);
+  absl::Status Run(const std::string& sku_id, const std::string& target, const Actor& actor);
   // Undoes a move that is not decided. kFailedPrecondition if the SKU is at the target, or on several shards.
-  absl::Status Abort(const std::string& sku_id, const std::string& target, const std::string& actor);
+  absl::Status Abort(const std::string& sku_id, const std::string& target, const Actor& actor);
 
  private:
   struct Found;
 
-  absl::StatusOr<Found> Find(const std::string& sku_id, const std::string& target, const std::string& actor);
+  absl::StatusOr<Found> Find(const std::string& sku_id, const std::string& target, const Actor& actor);
   absl::Status CheckOneHasIt(const Found& found);
   static absl::Status Silent(const Found& found);
   absl::StatusOr<bool> Undo(const Found& found);

@@ -35,7 +35,7 @@ class ChangingSaleContract : public LifecycleContractTest {
   // Of the SKU, the newest first.
   std::vector<std::string> Actions(const std::string& sku_id) {
     std::vector<std::string> actions;
-    const auto entries = stock().ListAudit(sku_id, 0, 100);
+    const auto entries = stock().ListAudit({.sku_id = sku_id}, 0, 100);
     EXPECT_TRUE(entries.ok()) << entries.status();
     for (const AuditEntry& entry : *entries) actions.push_back(entry.action);
     return actions;

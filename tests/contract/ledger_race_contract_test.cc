@@ -513,8 +513,8 @@ TEST_P(LedgerRaceContract, BothLedgersGiveTheSameAnswers) {
       ASSERT_TRUE(fake->stock().AddStock("tv", 20, std::nullopt, "test").ok());
     }
   }
-  const std::vector<AuditEntry> expected = *fake->stock().ListAudit("", 0, 10'000);
-  const std::vector<AuditEntry> entries = *stock().ListAudit("", 0, 10'000);
+  const std::vector<AuditEntry> expected = *fake->stock().ListAudit({}, 0, 10'000);
+  const std::vector<AuditEntry> entries = *stock().ListAudit({}, 0, 10'000);
   ASSERT_EQ(entries.size(), expected.size());
   for (size_t i = 0; i < entries.size(); ++i) {
     EXPECT_EQ(entries[i].action, expected[i].action);

@@ -33,7 +33,7 @@ class QuotaLedgerContract : public LedgerContractTest {
   // "actor action sku incarnation before after" of each entry.
   std::vector<std::string> Audit(const std::string& sku_id = "", int64_t before = 0, int limit = 1000) {
     std::vector<std::string> lines;
-    const auto entries = stock().ListAudit(sku_id, before, limit);
+    const auto entries = stock().ListAudit({.sku_id = sku_id}, before, limit);
     EXPECT_TRUE(entries.ok()) << entries.status();
     if (!entries.ok()) return lines;
     for (const AuditEntry& entry : *entries) {
@@ -392,7 +392,7 @@ TEST_P(QuotaLedgerContract, AuditIsReadInPages) {
   std::vector<std::string> actors;
   int64_t before = 0;
   while (true) {
-    const auto page = stock().ListAudit("tv", before, 2);
+    const auto page = stock().ListAudit({.sku_id = "tv"}, before, 2);
     ASSERT_TRUE(page.ok()) << page.status();
     if (page->empty()) break;
     ASSERT_LE(page->size(), 2u);

@@ -85,7 +85,7 @@ class MortalMoveLedger : public SkuMoveLedger {
     return fate_->Do([&] { return real_->Snapshot(); });
   }
   absl::Status BeginLeave(const std::string& sku_id, const std::string& token, const std::string& target,
-                          const std::string& actor) override {
+                          const Actor& actor) override {
     return fate_->Do([&] { return real_->BeginLeave(sku_id, token, target, actor); });
   }
   absl::StatusOr<SkuPage> ExportPage(const std::string& sku_id, SkuPart part, const std::string& since,
@@ -95,16 +95,15 @@ class MortalMoveLedger : public SkuMoveLedger {
   absl::StatusOr<ExportedSku> ExportSku(const std::string& sku_id, const std::string& token) override {
     return fate_->Do([&] { return real_->ExportSku(sku_id, token); });
   }
-  absl::StatusOr<bool> CancelLeave(const std::string& sku_id, const std::string& token,
-                                   const std::string& actor) override {
+  absl::StatusOr<bool> CancelLeave(const std::string& sku_id, const std::string& token, const Actor& actor) override {
     return fate_->Do([&] { return real_->CancelLeave(sku_id, token, actor); });
   }
   absl::Status FinishLeave(const std::string& sku_id, const std::string& target, const std::string& token,
-                           const std::string& actor) override {
+                           const Actor& actor) override {
     return fate_->Do([&] { return real_->FinishLeave(sku_id, target, token, actor); });
   }
   absl::StatusOr<bool> GiveUpOlderCopy(const std::string& sku_id, const std::string& shard, int64_t moves,
-                                       const std::string& actor) override {
+                                       const Actor& actor) override {
     return real_->GiveUpOlderCopy(sku_id, shard, moves, actor);
   }
   absl::Status BeginArrival(const std::string& sku_row, const std::string& source, const std::string& token) override {
@@ -114,7 +113,7 @@ class MortalMoveLedger : public SkuMoveLedger {
                           const std::string& rows) override {
     return fate_->Do([&] { return real_->ImportPage(sku_id, token, part, rows); });
   }
-  absl::Status FinishArrival(const ExportedSku& sku, const std::string& token, const std::string& actor) override {
+  absl::Status FinishArrival(const ExportedSku& sku, const std::string& token, const Actor& actor) override {
     return fate_->Do([&] { return real_->FinishArrival(sku, token, actor); });
   }
   absl::StatusOr<bool> CancelArrival(const std::string& sku_id) override {

@@ -134,7 +134,7 @@ TEST_F(ReconcileTest, WhatDiffersIsFoundAndWhatIsSafeCorrected) {
   EXPECT_EQ(found["corrections"]["REFUND_REQUESTED"], "2") << err_;
   EXPECT_EQ(StateOf(ids[3]), "CONFIRMED");
   EXPECT_EQ(Query("SELECT count(*) FROM tranche.audit_log WHERE action = 'reconcile_payment' "
-                  "AND actor LIKE 'reconcile by %'"),
+                  "AND actor LIKE '%@%' AND NOT automatic"),
             "4");
 
   // The rest needs people, and the provider.

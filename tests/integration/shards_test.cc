@@ -363,7 +363,7 @@ TEST_F(ShardsTest, AnOlderCopyThatARestoreBroughtBackIsGivenUpByItself) {
   EXPECT_TRUE(shoppers.WaitForMore(50, kPatience)) << "it does not sell at s1";
   shoppers.Stop();
   EXPECT_EQ(Ctl({"verify"}), 0) << out_ << err_;
-  EXPECT_EQ(Ctl({"audit", "--sku", "tv"}), 0) << err_;
+  EXPECT_EQ(Ctl({"audit", "--automatic", "--sku", "tv"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("give_up_copy"));
   AwaitLine(cluster_->balancer(0), "shard home gave up its older copy of SKU tv");
   const auto read = client_->Get(held.reservation_id);
@@ -511,7 +511,7 @@ TEST_F(UnfitShardTest, AShardWithFewerConnectionsThanWantedIsServedAndNamed) {
   ASSERT_TRUE(cluster_->StartWorker().ok());
   AwaitLine(cluster_->worker(0), "serves shard s1 from now on");
   AwaitLine(cluster_->worker(0), "shard s1 (PostgreSQL at ");
-  EXPECT_GE(cluster_->worker(0).LogLinesWith("raise the CONNECTION LIMIT of the role tranche_node to 4"), 1);
+  EXPECT_GE(cluster_->worker(0).LogLinesWith("raise the CONNECTION LIMIT of the role tranche_node to 5"), 1);
 }
 
 }  // namespace

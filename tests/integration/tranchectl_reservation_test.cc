@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -36,6 +37,13 @@ class FakePreviews final : public tranche::v1::AdminService::Service {
     *response = answer;
     return error.empty() ? grpc::Status::OK : ToGrpc(ErrorDetails(grpc::StatusCode::FAILED_PRECONDITION, error));
   }
+  grpc::Status ChangeReservation(grpc::ServerContext* context, const tranche::v1::ChangeReservationRequest* request,
+                                 tranche::v1::ChangeReservationResponse* response) override {
+    const auto reason = context->client_metadata().find("tranche-reason");
+    reasons.push_back(
+        reason == context->client_metadata().end() ? "" : std::string(reason->second.data(), reason->second.size()));
+    return change(*request, response);
+  }
   grpc::Status LookUpPayments(grpc::ServerContext*, const tranche::v1::LookUpPaymentsRequest*,
                               tranche::v1::LookUpPaymentsResponse* response) override {
     *response = payments;
@@ -47,6 +55,9 @@ class FakePreviews final : public tranche::v1::AdminService::Service {
     return ToGrpc(ErrorDetails(grpc::StatusCode::NOT_FOUND, "SKU_NOT_FOUND"));
   }
 
+  std::function<grpc::Status(const tranche::v1::ChangeReservationRequest&, tranche::v1::ChangeReservationResponse*)>
+      change;
+  std::vector<std::string> reasons;
   std::vector<tranche::v1::PreviewReservationChangeRequest> asked;
   tranche::v1::PreviewReservationChangeResponse answer;
   std::string error;
@@ -68,6 +79,7 @@ class FakeReservations final : public tranche::v1::ReservationService::Service {
     one.mutable_remaining_hold()->set_seconds(600);
     one.set_extensions(1);
     one.set_revision(2);
+    previews.change = [this](const auto& request, auto* response) { return Change(request, response); };
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
@@ -133,6 +145,13 @@ class FakeReservations final : public tranche::v1::ReservationService::Service {
     *response->mutable_reservation() = one;
     response->mutable_reservation()->set_extensions(request->extension());
     return grpc::Status::OK;
+  }
+  grpc::Status Change(const tranche::v1::ChangeReservationRequest& request,
+                      tranche::v1::ChangeReservationResponse* response) {
+    if (request.has_create()) return CreateReservations(nullptr, &request.create(), response->mutable_create());
+    if (request.has_confirm()) return ConfirmReservation(nullptr, &request.confirm(), response->mutable_confirm());
+    if (request.has_cancel()) return CancelReservation(nullptr, &request.cancel(), response->mutable_cancel());
+    return ExtendReservation(nullptr, &request.extend(), response->mutable_extend());
   }
   // Five, two to a page.
   grpc::Status ListReservations(grpc::ServerContext*, const tranche::v1::ListReservationsRequest* request,
@@ -238,6 +257,21 @@ TEST_F(TranchectlReservationTest, CreateSendsACart) {
   EXPECT_EQ(Ctl({"create", "--user", "alice", "tv=0"}), 1);
   EXPECT_EQ(Ctl({"create", "tv"}), 1) << "for whom?";
   EXPECT_EQ(node_.created.size(), 2u);
+}
+
+TEST_F(TranchectlReservationTest, AChangeSaysWhy) {
+  ASSERT_EQ(
+      RunCtlAt(node_.address, {"reservation", "extend", kId, "--by", "5m", "--yes", "--reason", "asked by phone"}), 0)
+      << err_;
+  ASSERT_EQ(Ctl({"cancel", kId, "--reason", "buyer called", "--yes"}), 0) << err_;
+  ASSERT_EQ(RunCtlAt(node_.address, {"--reason", "fraud", "reservation", "cancel", kId, "--reason", "sorry", "--yes"}),
+            0)
+      << err_;
+  ASSERT_EQ(Ctl({"extend", kId, "--by", "5m", "--yes"}), 0) << err_;
+  EXPECT_THAT(node_.previews.reasons, ::testing::ElementsAre("asked by phone", "buyer called", "fraud", ""));
+  EXPECT_EQ(node_.cancelled.back().reason(), "sorry") << "what stays with the reservation";
+  EXPECT_EQ(Ctl({"extend", kId, "--by", "5m", "--yes", "--reason", std::string(201, 'x')}), 1);
+  EXPECT_THAT(err_, HasSubstr("200"));
 }
 
 TEST_F(TranchectlReservationTest, CreateTriesTheNextNodeWhenOneHasNoUnits) {

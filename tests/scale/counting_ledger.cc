@@ -5,7 +5,7 @@ namespace tranche::testing {
 using storage::SkuQuota;
 
 absl::StatusOr<std::vector<absl::StatusOr<SkuQuota>>> CountingLedger::MoveUnitsBatch(
-    absl::Span<const storage::QuotaMove> moves, const std::string& actor) {
+    absl::Span<const storage::QuotaMove> moves, const storage::Actor& actor) {
   auto moved = ForwardingStockLedger::MoveUnitsBatch(moves, actor);
   if (!moved.ok()) return moved;
   for (size_t i = 0; i < moves.size(); ++i) {

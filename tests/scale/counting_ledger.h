@@ -26,7 +26,7 @@ class CountingLedger : public storage::ForwardingStockLedger<CountingLedger> {
   }
 
   absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> MoveUnitsBatch(
-      absl::Span<const storage::QuotaMove> moves, const std::string& actor) override;
+      absl::Span<const storage::QuotaMove> moves, const storage::Actor& actor) override;
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(storage::IncarnationId incarnation) override;
 
  private:

@@ -19,19 +19,19 @@ absl::StatusOr<std::vector<storage::CommitResult>> WatchedLedger::CommitReservat
   return results;
 }
 
-absl::StatusOr<Sku> WatchedLedger::CreateSku(const Sku& sku, const std::string& actor) {
+absl::StatusOr<Sku> WatchedLedger::CreateSku(const Sku& sku, const storage::Actor& actor) {
   auto created = ledger().CreateSku(sku, actor);
   if (created.ok()) process_->world().checker.OnSkuCreated(*created);
   return created;
 }
 
-absl::StatusOr<Sku> WatchedLedger::CloseSku(const std::string& sku_id, const std::string& actor) {
+absl::StatusOr<Sku> WatchedLedger::CloseSku(const std::string& sku_id, const storage::Actor& actor) {
   auto closed = ledger().CloseSku(sku_id, actor);
   if (closed.ok()) process_->world().checker.OnStock(process_->actor(), *closed, 0);
   return closed;
 }
 
-absl::StatusOr<Sku> WatchedLedger::ReopenSku(const std::string& sku_id, const std::string& actor) {
+absl::StatusOr<Sku> WatchedLedger::ReopenSku(const std::string& sku_id, const storage::Actor& actor) {
   auto reopened = ledger().ReopenSku(sku_id, actor);
   if (reopened.ok()) process_->world().checker.OnStock(process_->actor(), *reopened, 0);
   return reopened;
@@ -39,20 +39,20 @@ absl::StatusOr<Sku> WatchedLedger::ReopenSku(const std::string& sku_id, const st
 
 absl::StatusOr<Sku> WatchedLedger::SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
                                                 std::optional<int64_t> expected_terms_version,
-                                                const std::string& actor) {
+                                                const storage::Actor& actor) {
   auto sku = ledger().SetSkuPaused(sku_id, paused, reason, expected_terms_version, actor);
   if (sku.ok()) process_->world().checker.OnStock(process_->actor(), *sku, 0);
   return sku;
 }
 
-absl::StatusOr<Sku> WatchedLedger::UpdateSku(const Sku& sku, const std::string& actor) {
+absl::StatusOr<Sku> WatchedLedger::UpdateSku(const Sku& sku, const storage::Actor& actor) {
   auto updated = ledger().UpdateSku(sku, actor);
   if (updated.ok()) process_->world().checker.OnStock(process_->actor(), *updated, 0);
   return updated;
 }
 
 absl::StatusOr<Sku> WatchedLedger::AddStock(const std::string& sku_id, int64_t units,
-                                            std::optional<int64_t> expected_stock, const std::string& actor) {
+                                            std::optional<int64_t> expected_stock, const storage::Actor& actor) {
   auto added = ledger().AddStock(sku_id, units, expected_stock, actor);
   if (added.ok()) process_->world().checker.OnStock(process_->actor(), *added, units);
   return added;
@@ -60,26 +60,26 @@ absl::StatusOr<Sku> WatchedLedger::AddStock(const std::string& sku_id, int64_t u
 
 absl::StatusOr<storage::ReducedStock> WatchedLedger::ReduceStock(const std::string& sku_id, int64_t units,
                                                                  std::optional<int64_t> expected_stock,
-                                                                 const std::string& actor) {
+                                                                 const storage::Actor& actor) {
   auto reduced = ledger().ReduceStock(sku_id, units, expected_stock, actor);
   if (reduced.ok()) process_->world().checker.OnStock(process_->actor(), reduced->sku, -reduced->units_taken);
   return reduced;
 }
 
-absl::StatusOr<Sku> WatchedLedger::SetQuotaFrozen(const std::string& sku_id, bool frozen, const std::string& actor) {
+absl::StatusOr<Sku> WatchedLedger::SetQuotaFrozen(const std::string& sku_id, bool frozen, const storage::Actor& actor) {
   auto sku = ledger().SetQuotaFrozen(sku_id, frozen, actor);
   if (sku.ok()) process_->world().checker.OnStock(process_->actor(), *sku, 0);
   return sku;
 }
 
-absl::StatusOr<Sku> WatchedLedger::RaiseVersion(const std::string& sku_id, int64_t above, const std::string& actor) {
+absl::StatusOr<Sku> WatchedLedger::RaiseVersion(const std::string& sku_id, int64_t above, const storage::Actor& actor) {
   auto sku = ledger().RaiseVersion(sku_id, above, actor);
   if (sku.ok()) process_->world().checker.OnStock(process_->actor(), *sku, 0);
   return sku;
 }
 
 absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> WatchedLedger::MoveUnitsBatch(
-    absl::Span<const storage::QuotaMove> moves, const std::string& actor) {
+    absl::Span<const storage::QuotaMove> moves, const storage::Actor& actor) {
   auto moved = ledger().MoveUnitsBatch(moves, actor);
   if (moved.ok()) process_->world().checker.OnMoved(process_->actor(), /*automatic=*/actor.empty(), moves, *moved);
   return moved;
@@ -104,7 +104,7 @@ absl::StatusOr<std::vector<std::string>> WatchedLedger::ReclaimIncarnation(Incar
   return skus;
 }
 
-absl::StatusOr<IncarnationId> WatchedLedger::BeginHistory(IncarnationId above, const std::string& actor) {
+absl::StatusOr<IncarnationId> WatchedLedger::BeginHistory(IncarnationId above, const storage::Actor& actor) {
   auto first = ledger().BeginHistory(above, actor);
   if (first.ok()) process_->world().checker.OnHistoryBegun(process_->actor(), *first);
   return first;

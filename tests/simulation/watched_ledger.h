@@ -31,29 +31,30 @@ class WatchedLedger : public storage::ForwardingReservationLedger<WatchedLedger>
       storage::IncarnationId incarnation, storage::LockMode mode,
       absl::Span<const storage::ReservationClaim> claims) override;
 
-  absl::StatusOr<storage::Sku> CreateSku(const storage::Sku& sku, const std::string& actor) override;
-  absl::StatusOr<storage::Sku> CloseSku(const std::string& sku_id, const std::string& actor) override;
-  absl::StatusOr<storage::Sku> ReopenSku(const std::string& sku_id, const std::string& actor) override;
+  absl::StatusOr<storage::Sku> CreateSku(const storage::Sku& sku, const storage::Actor& actor) override;
+  absl::StatusOr<storage::Sku> CloseSku(const std::string& sku_id, const storage::Actor& actor) override;
+  absl::StatusOr<storage::Sku> ReopenSku(const std::string& sku_id, const storage::Actor& actor) override;
   absl::StatusOr<storage::Sku> SetSkuPaused(const std::string& sku_id, bool paused, const std::string& reason,
                                             std::optional<int64_t> expected_terms_version,
-                                            const std::string& actor) override;
-  absl::StatusOr<storage::Sku> UpdateSku(const storage::Sku& sku, const std::string& actor) override;
+                                            const storage::Actor& actor) override;
+  absl::StatusOr<storage::Sku> UpdateSku(const storage::Sku& sku, const storage::Actor& actor) override;
   absl::StatusOr<storage::Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
-                                        const std::string& actor) override;
+                                        const storage::Actor& actor) override;
   absl::StatusOr<storage::ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
                                                     std::optional<int64_t> expected_stock,
-                                                    const std::string& actor) override;
+                                                    const storage::Actor& actor) override;
   absl::StatusOr<storage::Sku> SetQuotaFrozen(const std::string& sku_id, bool frozen,
-                                              const std::string& actor) override;
+                                              const storage::Actor& actor) override;
   absl::StatusOr<storage::Sku> RaiseVersion(const std::string& sku_id, int64_t above,
-                                            const std::string& actor) override;
+                                            const storage::Actor& actor) override;
   absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> MoveUnitsBatch(
-      absl::Span<const storage::QuotaMove> moves, const std::string& actor) override;
+      absl::Span<const storage::QuotaMove> moves, const storage::Actor& actor) override;
   absl::StatusOr<storage::PoolTake> TakeFromPool(const storage::PoolRequest& request) override;
   absl::StatusOr<storage::IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
                                                              bool draining) override;
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(storage::IncarnationId incarnation) override;
-  absl::StatusOr<storage::IncarnationId> BeginHistory(storage::IncarnationId above, const std::string& actor) override;
+  absl::StatusOr<storage::IncarnationId> BeginHistory(storage::IncarnationId above,
+                                                      const storage::Actor& actor) override;
 
   absl::StatusOr<std::vector<storage::ChangeResult>> ConfirmReservations(
       storage::LockMode mode, absl::Span<const storage::Payment> batch) override;

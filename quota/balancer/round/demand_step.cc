@@ -73,7 +73,8 @@ absl::Status DemandStep::Meet(const std::vector<std::string>& sku_ids) {
   };
   absl::Status status = context_.mover.MoveUnitsOf(sku_ids, MoveReason::kDemand, plan);
   status.Update(context_.announcer.Announce(scarce, unheard, nullptr, &ahead));
-  if (!ahead.empty()) status.Update(Overrule(context_.ledger, context_.announcer, ahead, kDemandActor));
+  if (!ahead.empty())
+    status.Update(Overrule(context_.ledger, context_.announcer, ahead, storage::Actor::Process(kDemandActor)));
   return status;
 }
 

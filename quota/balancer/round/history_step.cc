@@ -84,7 +84,7 @@ absl::Status HistoryStep::BreakOff(Coordination& session, const LedgerMark& mark
   for (const IncarnationId incarnation : mentioned) {
     if (incarnation <= storage::kMostBelievedIncarnation) highest_ = std::max(highest_, incarnation);
   }
-  ASSIGN_OR_RETURN(first_, context_.ledger.BeginHistory(highest_, kHistoryActor));
+  ASSIGN_OR_RETURN(first_, context_.ledger.BeginHistory(highest_, storage::Actor::Process(kHistoryActor)));
   // If the ledger forgets this history, too, its numbers are in the world nevertheless.
   highest_ = *first_;
   line_ = mark.line;

@@ -40,8 +40,8 @@ BEGIN
     WHERE sl.sku_id = p.sku_id AND sl.slot_no = 0
     RETURNING sl.sku_id, sl.remaining AS pool, p.units
   ), audited AS (
-    INSERT INTO audit_log (actor, action, sku_id, incarnation_id, before, after)
-    SELECT 'reclaim', 'reclaim_incarnation', p.sku_id, p_incarnation,
+    INSERT INTO audit_log (actor, action, automatic, sku_id, incarnation_id, before, after)
+    SELECT 'reclaim', 'reclaim_incarnation', true, p.sku_id, p_incarnation,
            jsonb_build_object('0', p.pool - p.units, p_incarnation::text, p.units), jsonb_build_object('0', p.pool)
     FROM pools p
   )

@@ -16,8 +16,8 @@ BEGIN
   INSERT INTO incarnation (node_name, address, draining) VALUES (p_node_name, p_address, p_draining)
   RETURNING incarnation_id INTO v_id;
   IF p_draining THEN
-    INSERT INTO audit_log (actor, action, incarnation_id, before, after)
-    VALUES (p_node_name, 'register_incarnation', v_id, '{}', jsonb_build_object('draining', true));
+    INSERT INTO audit_log (actor, action, automatic, incarnation_id, before, after)
+    VALUES (p_node_name, 'register_incarnation', true, v_id, '{}', jsonb_build_object('draining', true));
   END IF;
   RETURN v_id;
 END

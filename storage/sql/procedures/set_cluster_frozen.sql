@@ -5,7 +5,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 AS $$
 BEGIN
-  UPDATE cluster_setting SET frozen = p_frozen, changed_at = clock_timestamp(), changed_by = p_actor
+  UPDATE cluster_setting SET frozen = p_frozen, changed_at = clock_timestamp(), changed_by = split_part(p_actor, E'\n', 1)
   WHERE frozen <> p_frozen;
   IF FOUND THEN
     INSERT INTO audit_log (actor, action, before, after)

@@ -58,6 +58,26 @@ TEST(ParseEndpointsTest, SaysWhichOneIsWrong) {
   EXPECT_THAT(ParseEndpoints("http://a:7400").status().message(), HasSubstr("leave out http://"));
 }
 
+TEST(ParseWhenTest, IsATimeOrHowLongAgo) {
+  const absl::Time now = absl::FromUnixSeconds(10'000);
+  EXPECT_EQ(*ParseWhen("2h", now), now - absl::Hours(2));
+  EXPECT_EQ(*ParseWhen("1970-01-01T00:00:01Z", now), absl::FromUnixSeconds(1));
+  for (const char* text : {"", "yesterday", "-2h", "2"}) EXPECT_FALSE(ParseWhen(text, now).ok()) << text;
+}
+
+TEST(ParseReasonTest, IsOneLineOfTwoHundredCharacters) {
+  EXPECT_TRUE(ParseReason("the price was wrong").ok());
+  EXPECT_TRUE(ParseReason("").ok());
+  EXPECT_TRUE(ParseReason(std::string(200, 'x')).ok());
+  EXPECT_FALSE(ParseReason(std::string(201, 'x')).ok());
+  std::string umlauts;
+  for (int i = 0; i < 200; ++i) umlauts += "\xc3\xb6";
+  EXPECT_TRUE(ParseReason(umlauts).ok());
+  EXPECT_FALSE(ParseReason(umlauts + "x").ok());
+  for (const char* text : {"two\nlines", "\x7f", "\xff", "\xc3", "\xc2\x85", "\xe2\x82"})
+    EXPECT_FALSE(ParseReason(text).ok());
+}
+
 TEST(ParseTimeTest, NeedsAZone) {
   EXPECT_EQ(*ParseTime("1970-01-01T01:00:01+01:00"), absl::FromUnixSeconds(1));
   EXPECT_FALSE(ParseTime("2026-11-27").ok());

@@ -20,6 +20,7 @@ TEST(AuditViewTest, ShowsOnlyWhatChanged) {
   EXPECT_EQ(DescribeAuditChange(R"({"stock": 10})", R"({"stock": 7, "asked": 30})"), "stock 10 -> 7, asked 30");
   EXPECT_EQ(DescribeAuditChange(R"({"0": 60, "3": 40})", R"({"0": 50, "3": 40, "17": 10})"), "pool 60 -> 50, #17 10");
   EXPECT_EQ(DescribeAuditChange(R"({"3": 40})", "{}"), "#3 40 -> none");
+  EXPECT_EQ(DescribeAuditChange(R"({"3": 40})", R"({"3": 30, "4": 10})", {{3, "node-1"}}), "node-1 #3 40 -> 30, #4 10");
   EXPECT_EQ(DescribeAuditChange(R"({"state": "OPEN"})", R"({"state": "CLOSED"})"), "state OPEN -> CLOSED");
   EXPECT_EQ(DescribeAuditChange(R"({"draining": false})", R"({"draining": true})"), "draining false -> true");
   EXPECT_EQ(DescribeAuditChange("x", "y"), "x -> y") << "what is no JSON is shown as it is";

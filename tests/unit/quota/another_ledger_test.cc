@@ -48,7 +48,7 @@ class AnothersTreeBalancerTest : public BalancerTest {
     }
   }
   bool BegunHistory() {
-    const auto log = *ledger_.ListAudit("", 0, 1000);
+    const auto log = *ledger_.ListAudit({}, 0, 1000);
     return std::any_of(log.begin(), log.end(), [](const auto& entry) { return entry.action == "begin_history"; });
   }
   // Once round by round, as the rounds of a shard's balancer without a fixture.

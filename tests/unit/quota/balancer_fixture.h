@@ -50,7 +50,8 @@ class BusyLedger : public storage::FakeLedger {
     return mark;
   }
 
-  absl::StatusOr<storage::IncarnationId> BeginHistory(storage::IncarnationId above, const std::string& actor) override {
+  absl::StatusOr<storage::IncarnationId> BeginHistory(storage::IncarnationId above,
+                                                      const storage::Actor& actor) override {
     if (histories_to_fail == 0) return FakeLedger::BeginHistory(above, actor);
     --histories_to_fail;
     return absl::UnavailableError("not now");
@@ -58,7 +59,7 @@ class BusyLedger : public storage::FakeLedger {
 
   // While some SKUs are locked, whatever needs them does nothing.
   absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> MoveUnitsBatch(
-      absl::Span<const storage::QuotaMove> moves, const std::string& actor) override {
+      absl::Span<const storage::QuotaMove> moves, const storage::Actor& actor) override {
     for (const storage::QuotaMove& move : moves) {
       if (locked.contains(move.sku_id)) return Waited();
     }

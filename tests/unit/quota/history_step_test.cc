@@ -51,7 +51,7 @@ class HistoryStepTest : public BalancerTest {
   }
   int Histories() {
     int begun = 0;
-    const auto log = ledger_.ListAudit("", 0, 1000);
+    const auto log = ledger_.ListAudit({}, 0, 1000);
     for (const storage::AuditEntry& entry : *log) {
       begun += entry.action == "begin_history" ? 1 : 0;
     }

@@ -62,7 +62,8 @@ TEST_F(BegunNodeAgentTest, DrainingHandsTheUnitsBackWhenEveryGrantIsDecided) {
   EXPECT_EQ(Free(), 0) << "it hears of it as of any move";
   EXPECT_EQ(exits_, 0);
   ExpectOnlyLive(agent_.incarnation());
-  EXPECT_EQ(ledger_.ListAudit("tv", 0, 1)->front().actor, "test") << "nobody has asked for this move by itself";
+  EXPECT_EQ(ledger_.ListAudit({.sku_id = "tv"}, 0, 1)->front().actor, "test")
+      << "nobody has asked for this move by itself";
 
   // Units that were given to it by a balancer that did not know yet.
   Give(2);

@@ -39,35 +39,35 @@ class MeddledLedger : public storage::FakeLedger {
   using FakeLedger::FakeLedger;
 
   absl::StatusOr<std::vector<absl::StatusOr<storage::SkuQuota>>> MoveUnitsBatch(
-      absl::Span<const storage::QuotaMove> moves, const std::string& actor) override {
+      absl::Span<const storage::QuotaMove> moves, const storage::Actor& actor) override {
     Meddle();
     return FakeLedger::MoveUnitsBatch(moves, actor);
   }
   absl::StatusOr<storage::Sku> AddStock(const std::string& sku_id, int64_t units, std::optional<int64_t> expected_stock,
-                                        const std::string& actor) override {
+                                        const storage::Actor& actor) override {
     Meddle();
     return FakeLedger::AddStock(sku_id, units, expected_stock, actor);
   }
   absl::StatusOr<storage::ReducedStock> ReduceStock(const std::string& sku_id, int64_t units,
                                                     std::optional<int64_t> expected_stock,
-                                                    const std::string& actor) override {
+                                                    const storage::Actor& actor) override {
     Meddle();
     return FakeLedger::ReduceStock(sku_id, units, expected_stock, actor);
   }
-  absl::StatusOr<storage::Sku> UpdateSku(const storage::Sku& sku, const std::string& actor) override {
+  absl::StatusOr<storage::Sku> UpdateSku(const storage::Sku& sku, const storage::Actor& actor) override {
     Meddle();
     return FakeLedger::UpdateSku(sku, actor);
   }
   absl::StatusOr<storage::Incarnation> SetDraining(storage::IncarnationId incarnation, bool draining,
-                                                   const std::string& actor) override {
+                                                   const storage::Actor& actor) override {
     Meddle();
     return FakeLedger::SetDraining(incarnation, draining, actor);
   }
 
-  absl::StatusOr<std::vector<storage::AuditEntry>> ListAudit(const std::string& sku_id, int64_t before,
+  absl::StatusOr<std::vector<storage::AuditEntry>> ListAudit(const storage::AuditFilter& filter, int64_t before,
                                                              int limit) override {
     if (audit_fails) return absl::UnavailableError("no audit log now");
-    return FakeLedger::ListAudit(sku_id, before, limit);
+    return FakeLedger::ListAudit(filter, before, limit);
   }
 
   std::function<void()> before_next_change;

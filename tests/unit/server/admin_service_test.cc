@@ -38,11 +38,11 @@ class PagedPayments : public storage::PaymentLedger {
   absl::StatusOr<std::vector<storage::PaymentEntry>> LookUpPayments(absl::Span<const storage::Uuid>) override {
     return std::vector<storage::PaymentEntry>();
   }
-  absl::StatusOr<storage::AppliedPayment> ApplyPayment(const storage::Payment&, const std::string&) override {
+  absl::StatusOr<storage::AppliedPayment> ApplyPayment(const storage::Payment&, const storage::Actor&) override {
     return absl::UnimplementedError("");
   }
   absl::StatusOr<std::vector<storage::RefundMark>> MarkRefunded(absl::Span<const std::pair<storage::Uuid, std::string>>,
-                                                                const std::string&) override {
+                                                                const storage::Actor&) override {
     return absl::UnimplementedError("");
   }
 

@@ -68,6 +68,7 @@ class CallFrameTest : public ::testing::Test {
   // What a handler saw of its call.
   struct Seen {
     std::string actor;
+    std::string reason;
     std::string peer;
     std::string trace_id;
     absl::Time deadline;
@@ -103,7 +104,7 @@ class CallFrameTest : public ::testing::Test {
   void ServeNote() {
     Serve(InlineCall<DeliverRequest, DeliverResponse>(
         Inline(), [this](const CallContext& call, const DeliverRequest&, const Reply<DeliverResponse>& reply) {
-          seen_ = {call.actor(), call.peer(), call.trace_id(), call.deadline()};
+          seen_ = {call.actor().name, call.actor().reason, call.peer(), call.trace_id(), call.deadline()};
           reply(DeliverResponse());
         }));
   }
@@ -179,6 +180,25 @@ TEST_F(CallFrameTest, TheActorIsWhoCallersSayTheyAreElseWhereTheyAre) {
   }
   EXPECT_TRUE(Call(Context().get()).ok());
   EXPECT_EQ(seen_->actor, seen_->peer);
+}
+
+TEST_F(CallFrameTest, TheReasonIsWhatCallersSay) {
+  ServeNote();
+  const auto reason_when = [this](const std::string& key, const std::string& declared) {
+    const auto context = Context();
+    context->AddMetadata(key, declared);
+    EXPECT_TRUE(Call(context.get()).ok());
+    return seen_->reason;
+  };
+  EXPECT_EQ(reason_when("tranche-reason", "the price was wrong"), "the price was wrong");
+  EXPECT_EQ(reason_when("tranche-reason", std::string(200, 'x')), std::string(200, 'x'));
+  EXPECT_EQ(reason_when("tranche-reason", std::string(201, 'x')), "");
+  std::string umlauts;
+  for (int i = 0; i < 200; ++i) umlauts += "\xc3\xb6";
+  EXPECT_EQ(reason_when("tranche-reason-bin", umlauts), umlauts) << "characters are counted, not bytes";
+  EXPECT_EQ(reason_when("tranche-reason-bin", umlauts + "x"), "");
+  EXPECT_EQ(reason_when("tranche-reason-bin", "two\nlines"), "");
+  EXPECT_EQ(reason_when("tranche-actor", "alice"), "");
 }
 
 TEST_F(CallFrameTest, TheTraceIsTheCallersIfItIsWellFormed) {

@@ -76,12 +76,12 @@ TEST_F(NodeHandlerTest, DrainIsInTheLedgerAuditedAndTold) {
   EXPECT_TRUE(DrainingByLedger(b_));
   ASSERT_TRUE(Told(b_).has_value());
   EXPECT_FALSE(Told(b_)->exit());
-  const auto audit = *ledger_.ListAudit("", 0, 1);
+  const auto audit = *ledger_.ListAudit({}, 0, 1);
   EXPECT_EQ(audit[0].actor, "alice");
   EXPECT_EQ(audit[0].incarnation, b_);
 
   ASSERT_TRUE(node_.Drain(DrainRequest("b"), "bob").ok()) << "asking twice is harmless";
-  EXPECT_EQ((*ledger_.ListAudit("", 0, 1))[0].actor, "alice");
+  EXPECT_EQ((*ledger_.ListAudit({}, 0, 1))[0].actor, "alice");
 }
 
 TEST_F(NodeHandlerTest, CallersThatDoNotKnowStayHaveTheProcessEndAsEver) {

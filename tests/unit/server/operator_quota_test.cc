@@ -62,7 +62,7 @@ TEST_F(OperatorQuotaTest, MovesBetweenPoolAndNodes) {
   EXPECT_EQ(Remaining(Quota(), a_), 35);
   EXPECT_EQ(Remaining(Quota(), b_), 25);
   EXPECT_EQ(Remaining(Quota(), storage::kPool), 40);
-  EXPECT_EQ((*ledger_.ListAudit("tv", 0, 1))[0].actor, kActor);
+  EXPECT_EQ((*ledger_.ListAudit({.sku_id = "tv"}, 0, 1))[0].actor, kActor);
 }
 
 TEST_F(OperatorQuotaTest, AMoveIntoThePoolWarnsUnlessFrozen) {

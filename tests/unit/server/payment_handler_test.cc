@@ -50,14 +50,15 @@ class FakePayments : public storage::PaymentLedger {
     return found;
   }
   absl::StatusOr<storage::AppliedPayment> ApplyPayment(const storage::Payment& payment,
-                                                       const std::string& actor) override {
-    calls.push_back(absl::StrCat(actor, ": ", payment.payment_reference, " ", payment.amount_minor, payment.currency));
+                                                       const storage::Actor& actor) override {
+    calls.push_back(
+        absl::StrCat(actor.name, ": ", payment.payment_reference, " ", payment.amount_minor, payment.currency));
     if (payment.payment_reference == "down") return absl::UnavailableError("down");
     return storage::AppliedPayment{storage::AppliedPayment::Outcome::kRebooked, true, Id(9)};
   }
   absl::StatusOr<std::vector<storage::RefundMark>> MarkRefunded(absl::Span<const std::pair<Uuid, std::string>> payments,
-                                                                const std::string& actor) override {
-    calls.push_back(absl::StrCat(actor, ": refunded ", payments[0].second));
+                                                                const storage::Actor& actor) override {
+    calls.push_back(absl::StrCat(actor.name, ": refunded ", payments[0].second));
     return std::vector<storage::RefundMark>{storage::RefundMark::kRebooked};
   }
 
@@ -158,7 +159,7 @@ TEST_F(PaymentHandlerTest, AppliesInOrderAndSaysWho) {
 
   const auto response = handler_.Apply(request, "al");
   ASSERT_TRUE(response.ok()) << response.status();
-  EXPECT_THAT(ledger_.calls, ElementsAre("reconcile by al: p 5EUR", "reconcile by al: refunded q"));
+  EXPECT_THAT(ledger_.calls, ElementsAre("al: p 5EUR", "al: refunded q"));
   EXPECT_EQ(response->results(0).outcome(), v1::CORRECTION_OUTCOME_REBOOKED);
   EXPECT_TRUE(response->results(0).replayed());
   EXPECT_EQ(response->results(0).rebooked_as(), Id(9).ToString());

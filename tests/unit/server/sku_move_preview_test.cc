@@ -23,7 +23,7 @@ class AskedShard final : public storage::SkuMoveLedger {
   }
   absl::StatusOr<storage::PreparedLeave> PrepareLeave(const std::string&, const std::string&) override { return No(); }
   absl::StatusOr<std::string> Snapshot() override { return No(); }
-  absl::Status BeginLeave(const std::string&, const std::string&, const std::string&, const std::string&) override {
+  absl::Status BeginLeave(const std::string&, const std::string&, const std::string&, const storage::Actor&) override {
     return No();
   }
   absl::StatusOr<storage::SkuPage> ExportPage(const std::string&, storage::SkuPart, const std::string&,
@@ -31,18 +31,21 @@ class AskedShard final : public storage::SkuMoveLedger {
     return No();
   }
   absl::StatusOr<storage::ExportedSku> ExportSku(const std::string&, const std::string&) override { return No(); }
-  absl::StatusOr<bool> CancelLeave(const std::string&, const std::string&, const std::string&) override { return No(); }
-  absl::Status FinishLeave(const std::string&, const std::string&, const std::string&, const std::string&) override {
+  absl::StatusOr<bool> CancelLeave(const std::string&, const std::string&, const storage::Actor&) override {
     return No();
   }
-  absl::StatusOr<bool> GiveUpOlderCopy(const std::string&, const std::string&, int64_t, const std::string&) override {
+  absl::Status FinishLeave(const std::string&, const std::string&, const std::string&, const storage::Actor&) override {
+    return No();
+  }
+  absl::StatusOr<bool> GiveUpOlderCopy(const std::string&, const std::string&, int64_t,
+                                       const storage::Actor&) override {
     return No();
   }
   absl::Status BeginArrival(const std::string&, const std::string&, const std::string&) override { return No(); }
   absl::Status ImportPage(const std::string&, const std::string&, storage::SkuPart, const std::string&) override {
     return No();
   }
-  absl::Status FinishArrival(const storage::ExportedSku&, const std::string&, const std::string&) override {
+  absl::Status FinishArrival(const storage::ExportedSku&, const std::string&, const storage::Actor&) override {
     return No();
   }
   absl::StatusOr<bool> CancelArrival(const std::string&) override { return No(); }

@@ -40,7 +40,7 @@ class CopyLedger final : public SkuMoveLedger {
     return answer;
   }
   absl::StatusOr<bool> GiveUpOlderCopy(const std::string& sku_id, const std::string& shard, int64_t moves,
-                                       const std::string&) override {
+                                       const Actor&) override {
     if (!give_up.ok()) return give_up;
     SkuWhereabouts& here = known[sku_id];
     const bool leaves = here.place == Place::kLeaving && here.other_shard != shard;
@@ -53,20 +53,20 @@ class CopyLedger final : public SkuMoveLedger {
   absl::StatusOr<std::vector<ListedWhereabouts>> ListWhereabouts(const std::string&, int) override { return No(); }
   absl::StatusOr<PreparedLeave> PrepareLeave(const std::string&, const std::string&) override { return No(); }
   absl::StatusOr<std::string> Snapshot() override { return No(); }
-  absl::Status BeginLeave(const std::string&, const std::string&, const std::string&, const std::string&) override {
+  absl::Status BeginLeave(const std::string&, const std::string&, const std::string&, const Actor&) override {
     return No();
   }
   absl::StatusOr<SkuPage> ExportPage(const std::string&, SkuPart, const std::string&, const PageCursor&, int) override {
     return No();
   }
   absl::StatusOr<ExportedSku> ExportSku(const std::string&, const std::string&) override { return No(); }
-  absl::StatusOr<bool> CancelLeave(const std::string&, const std::string&, const std::string&) override { return No(); }
-  absl::Status FinishLeave(const std::string&, const std::string&, const std::string&, const std::string&) override {
+  absl::StatusOr<bool> CancelLeave(const std::string&, const std::string&, const Actor&) override { return No(); }
+  absl::Status FinishLeave(const std::string&, const std::string&, const std::string&, const Actor&) override {
     return No();
   }
   absl::Status BeginArrival(const std::string&, const std::string&, const std::string&) override { return No(); }
   absl::Status ImportPage(const std::string&, const std::string&, SkuPart, const std::string&) override { return No(); }
-  absl::Status FinishArrival(const ExportedSku&, const std::string&, const std::string&) override { return No(); }
+  absl::Status FinishArrival(const ExportedSku&, const std::string&, const Actor&) override { return No(); }
   absl::StatusOr<bool> CancelArrival(const std::string&) override { return No(); }
   absl::StatusOr<int64_t> Purge(const std::string&, int) override { return No(); }
   absl::Status NoteWhereabouts(const std::string&, const std::string&) override { return No(); }

@@ -47,14 +47,14 @@ class ListedShards : public ShardLedger {
   absl::StatusOr<ShardIdentity> Identity() override { return ShardIdentity{}; }
   absl::StatusOr<absl::Time> ReadClock() override { return absl::UnixEpoch(); }
   absl::StatusOr<std::vector<Shard>> ListShards() override { return shards; }
-  absl::StatusOr<bool> AddShard(const std::string&, const std::string&, const std::string&) override { return false; }
+  absl::StatusOr<bool> AddShard(const std::string&, const std::string&, const Actor&) override { return false; }
   absl::Status ReserveSku(const std::string& sku_id, const std::string&) override {
     if (taken) return absl::AlreadyExistsError("taken");
     reserved.insert(sku_id);
     return absl::OkStatus();
   }
   absl::StatusOr<bool> Adopt(const std::string&, const std::string&, const std::vector<std::string>&,
-                             const std::string&) override {
+                             const Actor&) override {
     return false;
   }
   absl::StatusOr<bool> RegisterIncarnationAs(const Incarnation&) override { return true; }
@@ -319,18 +319,18 @@ TEST_F(RoutingStockLedgerTest, TellsTheNewestChangesOfAllShards) {
   EXPECT_TRUE(ledger_.AddStock("a", 1, std::nullopt, "alice").ok());
   clock_.AdvanceBy(absl::Seconds(1));
   EXPECT_TRUE(ledger_.CloseSku("b", "bob").ok());
-  const auto entries = ledger_.ListAudit("", 0, 3);
+  const auto entries = ledger_.ListAudit({}, 0, 3);
   ASSERT_TRUE(entries.ok()) << entries.status();
   std::vector<std::string> actors;
   for (const AuditEntry& entry : *entries) actors.push_back(entry.actor);
   EXPECT_THAT(actors, ElementsAre("bob", "alice", "test"));
   EXPECT_EQ(entries->back().sku_id, "a");
   // Entries of one SKU, wherever it is.
-  const auto of_one = ledger_.ListAudit("a", 0, 1);
+  const auto of_one = ledger_.ListAudit({.sku_id = "a"}, 0, 1);
   ASSERT_EQ(of_one->size(), 1u);
   EXPECT_EQ(of_one->front().actor, "alice");
   // Ids are one shard's.
-  EXPECT_TRUE(absl::IsInvalidArgument(ledger_.ListAudit("", 3, 10).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(ledger_.ListAudit({}, 3, 10).status()));
 }
 
 TEST_F(RoutingStockLedgerTest, ASilentShardLeavesNoListComplete) {
@@ -341,8 +341,8 @@ TEST_F(RoutingStockLedgerTest, ASilentShardLeavesNoListComplete) {
   EXPECT_TRUE(absl::IsUnavailable(ledger_.ListPooledSkus("", 10).status()));
   EXPECT_TRUE(absl::IsUnavailable(ledger_.ListReturnedSkus("", 10).status()));
   EXPECT_TRUE(absl::IsUnavailable(ledger_.AckReturnedSkus({{"tv", 1}})));
-  EXPECT_TRUE(absl::IsUnavailable(ledger_.ListAudit("", 0, 10).status()));
-  EXPECT_EQ(ledger_.ListAudit("tv", 0, 10)->size(), 1u) << "its own shard answers";
+  EXPECT_TRUE(absl::IsUnavailable(ledger_.ListAudit({}, 0, 10).status()));
+  EXPECT_EQ(ledger_.ListAudit({.sku_id = "tv"}, 0, 10)->size(), 1u) << "its own shard answers";
   EXPECT_TRUE(absl::IsUnavailable(ledger_.Verify("").status()));
   EXPECT_TRUE(absl::IsUnavailable(ledger_.ReadQuotas({"tv", "radio"}).status())) << "perhaps it has the radio";
   EXPECT_TRUE(absl::IsUnavailable(ledger_.GetSku("radio").status()));

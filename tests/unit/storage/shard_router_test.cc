@@ -140,10 +140,10 @@ class ShardRouterTest : public ::testing::Test {
       if (!*east_known_) return std::vector<Shard>{};
       return std::vector<Shard>{{.name = "east", .dsn = "", .added_at = {}}};
     }
-    absl::StatusOr<bool> AddShard(const std::string&, const std::string&, const std::string&) override { return false; }
+    absl::StatusOr<bool> AddShard(const std::string&, const std::string&, const Actor&) override { return false; }
     absl::Status ReserveSku(const std::string&, const std::string&) override { return absl::OkStatus(); }
     absl::StatusOr<bool> Adopt(const std::string&, const std::string&, const std::vector<std::string>&,
-                               const std::string&) override {
+                               const Actor&) override {
       return false;
     }
     absl::StatusOr<bool> RegisterIncarnationAs(const Incarnation&) override { return true; }

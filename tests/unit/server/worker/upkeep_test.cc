@@ -4,6 +4,7 @@
 
 #include <deque>
 
+#include "server/worker/audit_retirer.h"
 #include "server/worker/expirer.h"
 #include "server/worker/retirer.h"
 
@@ -26,6 +27,13 @@ class ScriptedUpkeep : public storage::UpkeepLedger {
   absl::StatusOr<int64_t> RetireReservations(absl::Duration age, int limit, storage::Retired retired) override {
     ages.push_back(age);
     kinds.push_back(retired);
+    auto answer = taken.front();
+    taken.pop_front();
+    return answer;
+  }
+  absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit) override {
+    ages.push_back(age);
+    limits.push_back(limit);
     auto answer = taken.front();
     taken.pop_front();
     return answer;
@@ -156,6 +164,18 @@ TEST_F(UpkeepTest, AnOutageIsToldAgainEachMinuteAndWhenItChanges) {
   trouble.Answered();
   trouble.Failed(absl::PermissionDeniedError("no GRANT"));
   EXPECT_EQ(trouble.told(), 5);
+}
+
+TEST_F(UpkeepTest, TheAuditLogIsRetiredInBatches) {
+  AuditRetirer retirer(
+      &ledger_, &clock_, NoJitter,
+      {.age = absl::Hours(48), .batch = 500, .pause = absl::Milliseconds(300), .interval = absl::Minutes(2)});
+  ledger_.taken = {500, absl::UnavailableError("gone"), 499};
+  EXPECT_EQ(retirer.Step(), absl::Milliseconds(300));
+  EXPECT_EQ(retirer.Step(), absl::Seconds(30));
+  EXPECT_EQ(retirer.Step(), absl::Minutes(2));
+  EXPECT_EQ(ledger_.ages.back(), absl::Hours(48));
+  EXPECT_EQ(ledger_.limits.back(), 500);
 }
 
 TEST_F(UpkeepTest, TheRetirerTakesBatchesWithPausesUntilThereIsNoMore) {

@@ -1,0 +1,13 @@
+-- Adds what came of the change whose entry begin_audit began, with an `outcome` other than UNKNOWN. An entry that has one stays as
+-- it is: false.
+CREATE OR REPLACE FUNCTION tranche.end_audit(p_audit_id bigint, p_after jsonb)
+RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = tranche, pg_temp
+AS $$
+BEGIN
+  UPDATE audit_log SET after = after || p_after
+  WHERE audit_id = p_audit_id AND after ->> 'outcome' = 'UNKNOWN';
+  RETURN FOUND;
+END
+$$;
