@@ -330,6 +330,12 @@ TEST_F(StatusHandlerTest, ReservedUnitsDivide) {
   EXPECT_FALSE(sku_.Get(request)->sku().has_pending()) << "nobody counts";
 }
 
+TEST(ReservedUnitsTest, OneLookReadsFewHolds) {
+  EXPECT_EQ(storage::MostHoldsOfEach(1), 20'000);
+  EXPECT_EQ(storage::MostHoldsOfEach(20), 1'000);
+  EXPECT_EQ(storage::MostHoldsOfEach(1'000), 200);
+}
+
 TEST(ReservedUnitsTest, WhatCannotBeCountedIsNotTold) {
   v1::Sku sku;
   sku.set_sku_id("tv");
