@@ -2,7 +2,7 @@
 -- 'FIRST 2 (a, b)', 'ANY 2 (a, b)' and '2 (a, b)', and 1 for a list of names alone.
 CREATE OR REPLACE FUNCTION tranche.awaited_standbys(p_names text)
 RETURNS integer
-LANGUAGE sql IMMUTABLE
+LANGUAGE sql IMMUTABLE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 AS $$
   SELECT CASE WHEN btrim(p_names, E' \t\r\n') = '' THEN 0
