@@ -139,8 +139,8 @@ TEST_F(StatusTest, HoldsThatNobodyExpiresAreNamedWhereTheyHurt) {
   EXPECT_EQ(cam["overdue"], "1");
   EXPECT_EQ(cam["confirmed"], "0");
   EXPECT_EQ(RunCtlAt(cluster_->endpoint(0), {"reservation", "create", "--user", "bob", "cam"}), 2);
-  EXPECT_THAT(err_, AllOf(HasSubstr("SOLD_OUT"), HasSubstr("cause: 1 unpaid hold"), HasSubstr("No worker of shard home"),
-                          HasSubstr("next: start tranche-worker")));
+  EXPECT_THAT(err_, AllOf(HasSubstr("SOLD_OUT"), HasSubstr("cause: 1 unpaid hold"),
+                          HasSubstr("No worker of shard home"), HasSubstr("next: start tranche-worker")));
   ASSERT_TRUE(cluster_->StartWorker().ok());
   AwaitCleared("HOLDS_OVERDUE");
   AwaitCleared("NO_WORKER");

@@ -28,7 +28,7 @@ SELECT results_eq($$
             ('confirm_retired'), ('due_holds'), ('ended_holders'), ('give_up_copy'), ('known_reservation'),
             ('ledger_line'), ('lock_reservations'), ('lock_sku'), ('lock_units'), ('next_sku_of_buyer'), ('pin_skus'), ('pool_ended_slots'),
             ('rebook_reservation'), ('record_migration'), ('refuse_older_migrator'), ('request_refund'), ('return_units'), ('schema_version'),
-            ('sku_totals'), ('take_units'), ('wake_outbox'), ('write_outbox') $$,
+            ('sku_terms'), ('sku_totals'), ('take_units'), ('wake_outbox'), ('write_outbox') $$,
   'the servers'' role may call every procedure but the migrator''s, the owner''s and the parts of others');
 SELECT is_empty($$
   SELECT p.proname FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
