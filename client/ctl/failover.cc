@@ -51,7 +51,11 @@ void AddText(grpc::ClientContext& context, const std::string& key, const std::st
 // Another node may be asked after this answer.
 bool PassesOn(CallKind kind, const absl::Status& status) {
   const Reason reason = ReasonOf(status);
-  if (kind != CallKind::kChange) return absl::IsUnavailable(status) || reason == Reason::kOverloaded;
+  if (kind != CallKind::kChange) {
+    // A node from before this version does not know a new read.
+    const bool unknown_read = absl::IsUnimplemented(status) && ReasonNameOf(status).empty();
+    return absl::IsUnavailable(status) || unknown_read || reason == Reason::kOverloaded;
+  }
   return internal::WasNotSent(status) ||
          (absl::IsUnavailable(status) && (reason == Reason::kDraining || reason == Reason::kExhaustedHere));
 }

@@ -25,7 +25,7 @@ std::unique_ptr<grpc::ClientContext> NewContext(const std::string& reason = "");
 // Who is asked, and for how long:
 //   - A node that takes no connection within a second is left for the next one. Nothing was sent to it.
 //   - So is one that does not answer a quick read within a second, and one that cannot serve: it drains, or for a read,
-//     its ledger is silent or the connection broke.
+//     its ledger is silent, the connection broke, or it is of a version that does not know the read.
 //   - When all have been asked in vain, those that were silent are asked once more, for as long as there is time.
 // Not thread-safe.
 class Failover {

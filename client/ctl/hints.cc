@@ -13,6 +13,7 @@
 namespace tranche::ctl {
 namespace {
 
+constexpr char kHomeShard[] = "home";
 constexpr char kLookBeforeYouRepeat[] =
     "whether it was done is not known: look (sku show, quota show, reservation get --after-lost-answer) before you "
     "repeat it";
@@ -164,30 +165,38 @@ using tranche::v1::Problem;
 // What keeps holds from expiring, the root first.
 constexpr const char* kNoExpiry[] = {"NO_WORKER", "NO_EXPIRY"};
 // What keeps units from moving.
-constexpr const char* kNoMoves[] = {"NO_BALANCER",      "NO_LEADER", "LEADER_STUCK",
-                                    "ZOOKEEPER_SILENT", "NO_NODE",   "CLUSTER_FROZEN"};
+constexpr const char* kNoMoves[] = {"NO_BALANCER", "NO_LEADER", "LEADER_STUCK",  "ZOOKEEPER_SILENT",
+                                    "TREE_GONE",   "NO_NODE",   "CLUSTER_FROZEN"};
 
-const Problem* FindProblem(const GetStatusResponse& state, const std::string& code) {
-  const auto found = absl::c_find_if(state.problems(), [&](const Problem& problem) { return problem.code() == code; });
+// Of the cluster, or of the shard that has the SKU: what is wrong elsewhere does not harm it.
+bool Concerns(const Problem& problem, const tranche::v1::Sku& sku) {
+  return problem.subject().empty() || problem.subject() == (sku.shard().empty() ? kHomeShard : sku.shard());
+}
+
+const Problem* FindProblem(const GetStatusResponse& state, const tranche::v1::Sku& sku, const std::string& code) {
+  const auto found = absl::c_find_if(
+      state.problems(), [&](const Problem& problem) { return problem.code() == code && Concerns(problem, sku); });
   return found == state.problems().end() ? nullptr : &*found;
 }
 
 Cause CauseFrom(const Problem& problem) { return {problem.text(), problem.next_step()}; }
 
 // Holds that should have expired, and why they have not.
-std::optional<Cause> CauseOfSoldOut(const GetStatusResponse& state) {
-  const Problem* overdue = FindProblem(state, "HOLDS_OVERDUE");
+std::optional<Cause> CauseOfSoldOut(const tranche::v1::Sku& sku, const GetStatusResponse& state) {
+  // The holds may be another SKU's. When they are too many to count, it is not known.
+  if (sku.has_overdue() && sku.overdue() == 0) return std::nullopt;
+  const Problem* overdue = FindProblem(state, sku, "HOLDS_OVERDUE");
   if (overdue == nullptr) return std::nullopt;
   for (const char* code : kNoExpiry) {
-    const Problem* root = FindProblem(state, code);
+    const Problem* root = FindProblem(state, sku, code);
     if (root != nullptr) return Cause{absl::StrCat(overdue->text(), " ", root->text()), root->next_step()};
   }
   return CauseFrom(*overdue);
 }
 
-std::optional<Cause> CauseOfNoMoves(const GetStatusResponse& state) {
+std::optional<Cause> CauseOfNoMoves(const tranche::v1::Sku& sku, const GetStatusResponse& state) {
   for (const char* code : kNoMoves) {
-    if (const Problem* problem = FindProblem(state, code); problem != nullptr) return CauseFrom(*problem);
+    if (const Problem* problem = FindProblem(state, sku, code); problem != nullptr) return CauseFrom(*problem);
   }
   return std::nullopt;
 }
@@ -205,8 +214,8 @@ bool MayHaveACause(const absl::Status& status) {
   return reason == Reason::kSoldOut || reason == Reason::kExhaustedHere;
 }
 
-std::optional<Cause> CauseOf(const absl::Status& status, const GetStatusResponse& state) {
-  return ReasonOf(status) == Reason::kSoldOut ? CauseOfSoldOut(state) : CauseOfNoMoves(state);
+std::optional<Cause> CauseOf(const absl::Status& status, const tranche::v1::Sku& sku, const GetStatusResponse& state) {
+  return ReasonOf(status) == Reason::kSoldOut ? CauseOfSoldOut(sku, state) : CauseOfNoMoves(sku, state);
 }
 
 bool LooksStuck(const tranche::v1::Quota& quota) {
@@ -218,11 +227,12 @@ bool LooksStuck(const tranche::v1::Quota& quota) {
   });
 }
 
-std::vector<Cause> CausesOf(const tranche::v1::Quota& quota, const GetStatusResponse& state) {
+std::vector<Cause> CausesOf(const tranche::v1::Quota& quota, const tranche::v1::Sku& sku,
+                            const GetStatusResponse& state) {
   std::vector<Cause> causes;
-  if (const auto no_moves = CauseOfNoMoves(state); no_moves.has_value()) causes.push_back(*no_moves);
+  if (const auto no_moves = CauseOfNoMoves(sku, state); no_moves.has_value()) causes.push_back(*no_moves);
   if (UnsoldOf(quota) == 0) {
-    if (const auto holds = CauseOfSoldOut(state); holds.has_value()) causes.push_back(*holds);
+    if (const auto holds = CauseOfSoldOut(sku, state); holds.has_value()) causes.push_back(*holds);
   }
   if (!causes.empty()) return causes;
   for (const Problem& problem : state.problems()) {

@@ -21,13 +21,15 @@ struct Cause {
 
 // Whether CauseOf can say more about such an error: that no unit is there, or none here.
 bool MayHaveACause(const absl::Status& status);
-// nullopt if nothing is wrong that would explain it.
-std::optional<Cause> CauseOf(const absl::Status& status, const tranche::v1::GetStatusResponse& state);
+// nullopt if nothing is wrong that would explain it: with this SKU, at its shard, or in the whole cluster.
+std::optional<Cause> CauseOf(const absl::Status& status, const tranche::v1::Sku& sku,
+                             const tranche::v1::GetStatusResponse& state);
 
 // Whether the quota looks as if somebody did not do their work: units that wait in the pool, nodes that have not heard
 // of a move, or nothing left to sell.
 bool LooksStuck(const tranche::v1::Quota& quota);
-// What explains it, the most important first.
-std::vector<Cause> CausesOf(const tranche::v1::Quota& quota, const tranche::v1::GetStatusResponse& state);
+// What explains it, the most important first. `sku` is the quota's.
+std::vector<Cause> CausesOf(const tranche::v1::Quota& quota, const tranche::v1::Sku& sku,
+                            const tranche::v1::GetStatusResponse& state);
 
 }  // namespace tranche::ctl

@@ -37,9 +37,11 @@ void ShowOnce(Session& session, const std::string& sku_id) {
   if (!quota.ok()) return session.FailRemotely(quota.status());
   PrintQuota(session, *quota);
   if (!LooksStuck(*quota)) return;
+  const auto sku = session.AskForSku(sku_id);
+  if (!sku.has_value()) return;
   const auto state = session.AskForStatus();
   if (!state.has_value()) return;
-  for (const Cause& cause : CausesOf(*quota, *state)) {
+  for (const Cause& cause : CausesOf(*quota, *sku, *state)) {
     session.err() << "note: " << cause.text << "\nnext: " << cause.next_step << "\n";
   }
 }

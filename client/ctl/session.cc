@@ -70,15 +70,33 @@ void Session::FailRemotely(const absl::Status& status) {
     for (const std::string& error : nodes_->other_errors()) err_ << "also: " << error << "\n";
   }
   const bool changed_nothing = last_call_ != CallKind::kChange || nodes_ == nullptr || !nodes_->reached();
-  std::optional<Cause> cause;
-  if (MayHaveACause(status)) {
-    if (const auto state = AskForStatus(); state.has_value()) cause = CauseOf(status, *state);
-  }
+  const std::optional<Cause> cause = AskForCause(status);
   if (cause.has_value()) err_ << "cause: " << cause->text << "\n";
   const std::string hint = cause.has_value() ? cause->next_step : NextStepFor(status, changed_nothing);
   if (!hint.empty()) err_ << "next: " << hint << "\n";
   // What the cluster takes for wrong usage is wrong usage.
   exit_code = absl::IsInvalidArgument(status) ? kExitLocal : kExitRemote;
+}
+
+std::optional<Cause> Session::AskForCause(const absl::Status& status) {
+  if (!MayHaveACause(status)) return std::nullopt;
+  const auto sku = AskForSku(ErrorMetadata(status, "sku_id").value_or(""));
+  if (!sku.has_value()) return std::nullopt;
+  const auto state = AskForStatus();
+  return state.has_value() ? CauseOf(status, *sku, *state) : std::nullopt;
+}
+
+std::optional<tranche::v1::Sku> Session::AskForSku(const std::string& sku_id) {
+  if (sku_id.empty()) return std::nullopt;
+  tranche::v1::GetSkuRequest request;
+  request.set_sku_id(sku_id);
+  tranche::v1::GetSkuResponse response;
+  const absl::Status asked =
+      CallFor(CallKind::kQuickRead, kHintPatience, [&](const auto& channel, grpc::ClientContext* context) {
+        return tranche::v1::AdminService::Stub(channel).GetSku(context, request, &response);
+      });
+  if (!asked.ok()) return std::nullopt;
+  return response.sku();
 }
 
 std::optional<tranche::v1::GetStatusResponse> Session::AskForStatus() {

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "client/ctl/failover.h"
+#include "client/ctl/hints.h"
 #include "client/ctl/screen.h"
 #include "client/ctl/table.h"
 #include "storage/base/status_macros.h"
@@ -82,8 +83,9 @@ class Session {
   // the user's too.
   void FailRemotely(const absl::Status& status);
 
-  // What the cluster says about itself, for a hint; nullopt if it does not say it within a moment.
+  // What the cluster says about itself, or about a SKU, for a hint; nullopt if it does not say it within a moment.
   std::optional<tranche::v1::GetStatusResponse> AskForStatus();
+  std::optional<tranche::v1::Sku> AskForSku(const std::string& sku_id);
 
   // Calls `method` at the first endpoint that answers; failover.h says when another one is asked. `default_timeout`
   // holds unless --timeout is given; a read that has more than the usual one is left its time.
@@ -112,6 +114,7 @@ class Session {
 
  private:
   void PrintJson(const google::protobuf::Message& message, bool whitespace);
+  std::optional<Cause> AskForCause(const absl::Status& status);
   // The same one for all calls of a command.
   absl::StatusOr<Failover*> Nodes();
   // --timeout, if it is given.

@@ -1,5 +1,6 @@
 // tranchectl status
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,25 +17,29 @@ namespace {
 
 using tranche::v1::GetStatusResponse;
 
+constexpr absl::Duration kLeastPatience = absl::Seconds(1);
+
 struct StatusFlags {
   bool watch = false;
   bool exit_when_healthy = false;
   std::string interval = "1s";
 };
 
-absl::StatusOr<GetStatusResponse> AskCluster(Session& session) {
-  return session.Admin(&tranche::v1::AdminService::Stub::GetStatus, tranche::v1::GetStatusRequest());
+absl::StatusOr<GetStatusResponse> AskCluster(Session& session, absl::Duration limit = kUsualTimeout) {
+  return session.Admin(&tranche::v1::AdminService::Stub::GetStatus, tranche::v1::GetStatusRequest(), limit);
 }
+
+void TellWhoWasTried(Session& session) { session.err() << "tried: " << session.endpoints << "\n"; }
 
 // No node said anything.
 void FailToAsk(Session& session, const absl::Status& error) {
   session.FailRemotely(error);
-  session.err() << "tried: " << session.endpoints << "\n";
+  TellWhoWasTried(session);
 }
 
 void PrintAndJudge(Session& session, const GetStatusResponse& status, StatusForm form) {
   PrintStatus(session, status, form);
-  session.exit_code = status.problems().empty() ? kExitOk : kExitUnhealthy;
+  session.exit_code = Healthy(status) ? kExitOk : kExitUnhealthy;
 }
 
 void ShowStatus(Session& session) {
@@ -45,7 +50,7 @@ void ShowStatus(Session& session) {
 
 // Until there is no problem, or the time is over; then it ends with the last answer.
 void AwaitHealthy(Session& session, absl::Duration interval) {
-  // --timeout is of the whole wait, and not of one call.
+  // --timeout is of the whole wait; each call has what is left of it, and a second to be answered at all.
   const std::string limit_text = std::exchange(session.timeout, "");
   absl::Duration limit = absl::InfiniteDuration();
   if (!limit_text.empty()) {
@@ -56,10 +61,9 @@ void AwaitHealthy(Session& session, absl::Duration interval) {
   const absl::Time end = absl::Now() + limit;
   std::string told;
   while (true) {
-    const auto status = AskCluster(session);
+    const auto status = AskCluster(session, std::clamp(end - absl::Now(), kLeastPatience, kUsualTimeout));
     const bool over = absl::Now() + interval >= end;
-    if (status.ok() && (status->problems().empty() || over))
-      return PrintAndJudge(session, *status, StatusForm::kIndented);
+    if (status.ok() && (Healthy(*status) || over)) return PrintAndJudge(session, *status, StatusForm::kIndented);
     if (!status.ok() && (over || !MayPass(status.status()))) return FailToAsk(session, status.status());
     std::string now = status.ok() ? VerdictOf(*status) : DescribeError(status.status());
     if (now != told) session.err() << "waiting: " << now << std::endl;
@@ -73,9 +77,14 @@ void RunStatus(Session& session, const StatusFlags& flags) {
   if (!interval.ok()) return session.FailLocally(interval.status().message());
   if (flags.exit_when_healthy) return AwaitHealthy(session, *interval);
   if (!flags.watch) return ShowStatus(session);
+  bool seen = false;
   WatchLive<GetStatusResponse>(
       session, *interval, [&] { return AskCluster(session); },
-      [&](const GetStatusResponse& status) { PrintAndJudge(session, status, StatusForm::kOneLine); });
+      [&](const GetStatusResponse& status) {
+        seen = true;
+        PrintAndJudge(session, status, StatusForm::kOneLine);
+      });
+  if (!seen) TellWhoWasTried(session);
 }
 
 }  // namespace

@@ -32,7 +32,8 @@ std::string HowMany(int64_t count, const char* what) { return absl::StrCat(count
 bool Alive(const ProcessStatus& process) { return process.alive(); }
 
 std::string LedgerText(const ShardStatus& shard) {
-  if (!shard.answers()) return "DOWN";
+  if (!shard.unfit().empty()) return "UNFIT";
+  if (!shard.answers()) return shard.slow() ? "SLOW" : "DOWN";
   return shard.ledger().read_only() ? "READ ONLY" : "ok";
 }
 
@@ -40,7 +41,10 @@ std::string StandbyText(const ShardStatus& shard) {
   const tranche::v1::LedgerStatus& ledger = shard.ledger();
   if (!shard.answers()) return "";
   const int64_t connected = ledger.has_synchronous_standbys() ? ledger.synchronous_standbys() : ledger.standbys();
-  if (ledger.standby_required()) return connected > 0 ? absl::StrCat(connected, " sync") : "GONE";
+  const int64_t needed = std::max<int64_t>(ledger.standbys_needed(), ledger.standby_required() ? 1 : 0);
+  if (needed > 0 && connected == 0) return "GONE";
+  if (connected < needed) return absl::StrCat(connected, " OF ", needed);
+  if (needed > 0) return absl::StrCat(connected, " sync");
   return ledger.standbys() > 0 ? absl::StrCat(ledger.standbys(), " async") : "none";
 }
 
@@ -103,6 +107,7 @@ void PrintNodeStates(Session& session, const GetStatusResponse& status) {
                   PerSecond(node.refused_per_s())});
   }
   session.Print(table);
+  if (!status.gone_nodes_known()) session.out() << "\nWhich nodes have gone is not known, or not all of it.\n";
   if (status.gone_nodes().empty()) return;
   Table gone({"GONE NODE", "INCARNATION", "ENDED", "STILL HOLDS"});
   for (const tranche::v1::GoneNode& node : status.gone_nodes()) {
@@ -129,11 +134,31 @@ void PrintSinkStates(Session& session, const GetStatusResponse& status) {
   session.Print(table);
 }
 
+const char* SeverityText(const tranche::v1::Problem& problem) {
+  switch (problem.severity()) {
+    case tranche::v1::PROBLEM_SEVERITY_NOTICE:
+      return "NOTICE";
+    case tranche::v1::PROBLEM_SEVERITY_CRITICAL:
+      return "CRITICAL";
+    default:
+      return "WARNING";
+  }
+}
+
+bool IsNotice(const tranche::v1::Problem& problem) {
+  return problem.severity() == tranche::v1::PROBLEM_SEVERITY_NOTICE;
+}
+
+const char* CoordinationText(const tranche::v1::CoordinationStatus& coordination) {
+  if (coordination.tree_gone()) return "TREE GONE";
+  if (!coordination.answers()) return "SILENT";
+  return coordination.reports_missing() ? "ok, but the nodes' reports came too late" : "ok";
+}
+
 void PrintProblems(Session& session, const GetStatusResponse& status) {
   for (const tranche::v1::Problem& problem : status.problems()) {
-    const bool critical = problem.severity() == tranche::v1::PROBLEM_SEVERITY_CRITICAL;
     session.out() << "\n"
-                  << (critical ? "CRITICAL " : "WARNING ") << problem.code()
+                  << SeverityText(problem) << " " << problem.code()
                   << (problem.subject().empty() ? "" : absl::StrCat(" ", problem.subject())) << "\n  " << problem.text()
                   << "\n  next: " << problem.next_step() << "\n";
   }
@@ -141,13 +166,19 @@ void PrintProblems(Session& session, const GetStatusResponse& status) {
 
 }  // namespace
 
+bool Healthy(const GetStatusResponse& status) {
+  return std::all_of(status.problems().begin(), status.problems().end(), IsNotice);
+}
+
 std::string VerdictOf(const GetStatusResponse& status) {
-  if (!status.problems().empty()) {
+  if (!Healthy(status)) {
     const auto critical =
         std::count_if(status.problems().begin(), status.problems().end(), [](const tranche::v1::Problem& problem) {
           return problem.severity() == tranche::v1::PROBLEM_SEVERITY_CRITICAL;
         });
-    return absl::StrCat("NOT HEALTHY: ", critical, " critical, ", status.problems_size() - critical, " to watch");
+    const auto notices = std::count_if(status.problems().begin(), status.problems().end(), IsNotice);
+    return absl::StrCat("NOT HEALTHY: ", critical, " critical, ", status.problems_size() - critical - notices,
+                        " to watch");
   }
   int64_t workers = 0, balancers = 0, open = 0, paused = 0;
   for (const ShardStatus& shard : status.shards()) {
@@ -167,7 +198,7 @@ void PrintStatus(Session& session, const GetStatusResponse& status, StatusForm f
   }
   session.out() << VerdictOf(status) << "\n\n";
   PrintShards(session, status);
-  session.out() << "\nZooKeeper: " << (status.coordination().answers() ? "ok" : "SILENT") << "\n\n";
+  session.out() << "\nZooKeeper: " << CoordinationText(status.coordination()) << "\n\n";
   PrintProcesses(session, status);
   session.out() << "\n";
   PrintNodeStates(session, status);

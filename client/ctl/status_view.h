@@ -8,6 +8,8 @@
 
 namespace tranche::ctl {
 
+// Nothing is wrong but what may be meant so.
+bool Healthy(const tranche::v1::GetStatusResponse& status);
 // One line: "healthy: ..." or "NOT HEALTHY: ...".
 std::string VerdictOf(const tranche::v1::GetStatusResponse& status);
 

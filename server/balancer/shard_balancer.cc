@@ -79,8 +79,9 @@ absl::Status ShardBalancer::Start() {
 }
 
 void ShardBalancer::Stop() {
-  heartbeats_.reset();
+  // First what matters: a heartbeat may hang at the ledger, and meanwhile nobody else would lead.
   balancer_.Stop();
+  heartbeats_.reset();
 }
 
 }  // namespace tranche::server

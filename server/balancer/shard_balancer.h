@@ -43,6 +43,10 @@ class ShardBalancer {
   // Connects to nothing yet. `options`: without what depends on the shard.
   ShardBalancer(const Shared& shared, const storage::Shard& shard, quota::BalancerOptions options);
 
+  ~ShardBalancer() { Stop(); }
+  ShardBalancer(const ShardBalancer&) = delete;
+  ShardBalancer& operator=(const ShardBalancer&) = delete;
+
   // Fails if ZooKeeper does not answer.
   absl::Status Start();
   void Stop();

@@ -22,12 +22,12 @@ class BoundedLook {
  public:
   class Question {
    public:
-    // kUnavailable if there is no answer by then, by the machine's clock.
+    // kDeadlineExceeded if there is no answer by then, by the machine's clock.
     absl::StatusOr<T> Await(absl::Time until) {
       absl::MutexLock lock(&mutex_);
       const auto answered = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return answer_.has_value(); };
       if (!mutex_.AwaitWithDeadline(absl::Condition(&answered), until)) {
-        return absl::UnavailableError("no answer in time");
+        return absl::DeadlineExceededError("no answer in time");
       }
       return *answer_;
     }

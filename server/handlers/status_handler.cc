@@ -29,7 +29,6 @@ absl::StatusOr<StatusHandler::Tree> StatusHandler::LookAtTree(quota::SessionSour
   if (session == nullptr) return absl::UnavailableError("this node has no session");
   Tree tree;
   ASSIGN_OR_RETURN(tree.nodes, quota::ListLiveNodes(*session));
-  ASSIGN_OR_RETURN(tree.traffic, ReadClusterTraffic(*session));
   std::vector<std::string> paths;
   for (const std::string& shard : shards) paths.push_back(quota::LeaderPath(shard));
   const auto leaders = session->GetMany(paths, quota::Watch::kNo);
@@ -42,6 +41,12 @@ absl::StatusOr<StatusHandler::Tree> StatusHandler::LookAtTree(quota::SessionSour
     tree.leaders[shards[i]] = !name.empty() && IsPlainUtf8(name) ? name : "(unnamed)";
   }
   return tree;
+}
+
+absl::StatusOr<ClusterTraffic> StatusHandler::LookAtTraffic(quota::SessionSource& sessions) {
+  const std::shared_ptr<quota::Coordination> session = sessions.Session();
+  if (session == nullptr) return absl::UnavailableError("this node has no session");
+  return ReadClusterTraffic(*session);
 }
 
 absl::StatusOr<StatusHandler::Books> StatusHandler::LookAtBooks(storage::HealthLedger& ledger) {
@@ -58,28 +63,49 @@ absl::StatusOr<v1::GetStatusResponse> StatusHandler::Get(const v1::GetStatusRequ
   for (const auto& shard : shards) names.push_back(shard->name);
 
   const auto tree_asked = tree_.Ask(*executor_, [sessions = sessions_, names] { return LookAtTree(*sessions, names); });
-  std::vector<std::shared_ptr<BoundedLook<Books>::Question>> asked;
-  for (const auto& shard : shards) {
-    asked.push_back(
-        LooksAt(shard->name)->books.Ask(*shard->executor, [ledger = shard->health] { return LookAtBooks(*ledger); }));
-  }
+  const auto traffic_asked = traffic_.Ask(*executor_, [sessions = sessions_] { return LookAtTraffic(*sessions); });
+  std::vector<ShardQuestions> asked = AskShards(shards);
   const absl::StatusOr<Tree> tree = tree_asked->Await(until);
-  std::vector<absl::StatusOr<Books>> books;
-  storage::ShardList answering;
-  for (size_t i = 0; i < shards.size(); ++i) {
-    books.push_back(asked[i]->Await(until));
-    if (books.back().ok()) answering.push_back(shards[i]);
-  }
+  // Before any shard is waited for, so that one that hangs hides nothing that the others know.
+  if (tree.ok()) AskForGoneNodes(shards, *tree, &asked);
+  const absl::StatusOr<ClusterTraffic> traffic = traffic_asked->Await(until);
 
   v1::GetStatusResponse response;
+  for (size_t i = 0; i < shards.size(); ++i) FillShard(*shards[i], asked[i], until, tree, response.add_shards());
   const absl::Time now = clock_->Now();
   *response.mutable_time() = ToTimestamp(now);
-  FillCoordination(tree, now, &response);
-  for (size_t i = 0; i < shards.size(); ++i) FillShard(names[i], books[i], tree, now, response.add_shards());
+  FillCoordination(tree, traffic, now, &response);
   // Without ZooKeeper it is not known who serves.
-  if (tree.ok()) FillGoneNodes(answering, *tree, until, &response);
+  if (tree.ok()) FillGoneNodes(shards, asked, until, &response);
   for (v1::Problem& problem : ProblemsOf(response)) *response.add_problems() = std::move(problem);
   return response;
+}
+
+std::vector<StatusHandler::ShardQuestions> StatusHandler::AskShards(const storage::ShardList& shards) {
+  std::vector<ShardQuestions> asked;
+  for (const auto& shard : shards) {
+    const std::shared_ptr<ShardLooks> looks = LooksAt(shard->name);
+    ShardQuestions& questions = asked.emplace_back();
+    questions.books =
+        looks->books.Ask(*shard->look_executor, [ledger = shard->health] { return LookAtBooks(*ledger); });
+    questions.ping = looks->ping.Ask(*shard->look_executor, [ledger = shard->health]() -> absl::StatusOr<Pong> {
+      RETURN_IF_ERROR(ledger->Ping());
+      return Pong();
+    });
+  }
+  return asked;
+}
+
+void StatusHandler::AskForGoneNodes(const storage::ShardList& shards, const Tree& tree,
+                                    std::vector<ShardQuestions>* asked) {
+  std::vector<storage::IncarnationId> serving;
+  for (const quota::LiveNode& node : tree.nodes) serving.push_back(node.incarnation);
+  for (size_t i = 0; i < shards.size(); ++i) {
+    (*asked)[i].gone =
+        LooksAt(shards[i]->name)->gone.Ask(*shards[i]->look_executor, [ledger = shards[i]->health, serving] {
+          return ledger->GoneIncarnations(serving);
+        });
+  }
 }
 
 std::shared_ptr<StatusHandler::ShardLooks> StatusHandler::LooksAt(const std::string& shard) {
@@ -89,70 +115,77 @@ std::shared_ptr<StatusHandler::ShardLooks> StatusHandler::LooksAt(const std::str
   return looks;
 }
 
-void StatusHandler::FillCoordination(const absl::StatusOr<Tree>& tree, absl::Time now,
-                                     v1::GetStatusResponse* response) {
+void StatusHandler::FillCoordination(const absl::StatusOr<Tree>& tree, const absl::StatusOr<ClusterTraffic>& traffic,
+                                     absl::Time now, v1::GetStatusResponse* response) {
   v1::CoordinationStatus* coordination = response->mutable_coordination();
-  coordination->set_answers(tree.ok());
+  // That something is not there is an answer, too.
+  const bool tree_gone = absl::IsNotFound(tree.status());
+  coordination->set_answers(tree.ok() || tree_gone);
+  coordination->set_tree_gone(tree_gone);
   {
     absl::MutexLock lock(&mutex_);
-    if (tree.ok()) {
+    if (coordination->answers()) {
       tree_answered_at_ = now;
     } else if (tree_answered_at_ > absl::InfinitePast()) {
-      *coordination->mutable_silent_since() = ToTimestamp(tree_answered_at_);
+      *coordination->mutable_last_answer_time() = ToTimestamp(tree_answered_at_);
     }
   }
   if (!tree.ok()) {
     coordination->set_error(ReasonText(tree.status()));
     return;
   }
+  coordination->set_reports_missing(!traffic.ok());
+  const ClusterTraffic none;
+  const ClusterTraffic& told = traffic.ok() ? *traffic : none;
   for (const quota::LiveNode& node : tree->nodes) {
     if (static_cast<size_t>(response->nodes_size()) == kMostNodesTold) break;
-    const auto report = tree->traffic.nodes.find(node.incarnation);
-    *response->add_nodes() = ToMessage(node, report == tree->traffic.nodes.end() ? nullptr : &report->second, now);
+    const auto report = told.nodes.find(node.incarnation);
+    *response->add_nodes() = ToMessage(node, report == told.nodes.end() ? nullptr : &report->second, now);
   }
-  for (v1::SkuTraffic& sku : BusiestSkus(tree->traffic, kBusiestTold)) *response->add_busiest() = std::move(sku);
+  for (v1::SkuTraffic& sku : BusiestSkus(told, kBusiestTold)) *response->add_busiest() = std::move(sku);
 }
 
-void StatusHandler::FillShard(const std::string& name, const absl::StatusOr<Books>& books,
-                              const absl::StatusOr<Tree>& tree, absl::Time now, v1::ShardStatus* message) {
-  message->set_name(name);
-  message->set_answers(books.ok());
+void StatusHandler::FillShard(const storage::ShardBackend& shard, const ShardQuestions& asked, absl::Time until,
+                              const absl::StatusOr<Tree>& tree, v1::ShardStatus* message) {
+  message->set_name(shard.name);
   if (tree.ok()) {
-    const auto leader = tree->leaders.find(name);
+    const auto leader = tree->leaders.find(shard.name);
     if (leader != tree->leaders.end()) message->set_leader(leader->second);
   }
-  if (!books.ok()) {
-    message->set_error(ReasonText(books.status()));
+  const absl::StatusOr<Books> books = asked.books->Await(until);
+  message->set_answers(books.ok());
+  if (books.ok()) return FillBooks(shard.name, *books, clock_->Now(), message);
+  message->set_error(ReasonText(books.status()));
+  if (const std::string unfit = shard.unfit(); !unfit.empty()) {
+    message->set_unfit(IsPlainUtf8(unfit) ? unfit : "(unreadable)");
     return;
   }
-  *message->mutable_ledger() = ToMessage(books->health);
-  for (const storage::Heartbeat& heartbeat : books->heartbeats) {
+  message->set_slow(absl::IsDeadlineExceeded(books.status()) && asked.ping->Await(until).ok());
+}
+
+void StatusHandler::FillBooks(const std::string& shard, const Books& books, absl::Time now, v1::ShardStatus* message) {
+  *message->mutable_ledger() = ToMessage(books.health);
+  for (const storage::Heartbeat& heartbeat : books.heartbeats) {
     const bool balancer = heartbeat.kind == storage::Heartbeat::Kind::kBalancer;
     *(balancer ? message->add_balancers() : message->add_workers()) = ToMessage(heartbeat);
   }
-  for (const storage::OutboxDepth& depth : books->health.sinks) *message->add_sinks() = ToMessage(depth);
-  const std::vector<absl::Duration> untouched = pools_.Untouched(name, books->health.pools, now);
+  for (const storage::OutboxDepth& depth : books.health.sinks) *message->add_sinks() = ToMessage(depth);
+  const std::vector<absl::Duration> untouched = pools_.Untouched(shard, books.health.pools, now);
   for (size_t i = 0; i < untouched.size(); ++i) {
     v1::WaitingPool* pool = message->add_pools();
-    pool->set_sku_id(books->health.pools[i].sku_id);
-    pool->set_units(books->health.pools[i].units);
+    pool->set_sku_id(books.health.pools[i].sku_id);
+    pool->set_units(books.health.pools[i].units);
     *pool->mutable_untouched_for() = ToDuration(untouched[i]);
   }
 }
 
-void StatusHandler::FillGoneNodes(const storage::ShardList& shards, const Tree& tree, absl::Time until,
-                                  v1::GetStatusResponse* response) {
-  std::vector<storage::IncarnationId> serving;
-  for (const quota::LiveNode& node : tree.nodes) serving.push_back(node.incarnation);
-  std::vector<std::shared_ptr<BoundedLook<Gone>::Question>> asked;
-  for (const auto& shard : shards) {
-    asked.push_back(LooksAt(shard->name)->gone.Ask(*shard->executor, [ledger = shard->health, serving] {
-      return ledger->GoneIncarnations(serving);
-    }));
-  }
+void StatusHandler::FillGoneNodes(const storage::ShardList& shards, const std::vector<ShardQuestions>& asked,
+                                  absl::Time until, v1::GetStatusResponse* response) {
   std::map<storage::IncarnationId, v1::GoneNode, std::greater<>> gone;
+  bool all_told = true;
   for (size_t i = 0; i < shards.size(); ++i) {
-    const absl::StatusOr<Gone> told = asked[i]->Await(until);
+    const absl::StatusOr<Gone> told = asked[i].gone->Await(until);
+    all_told = all_told && told.ok();
     if (!told.ok()) continue;
     const bool home = shards[i]->name == storage::kHomeShard;
     for (const storage::GoneIncarnation& incarnation : *told) {
@@ -166,6 +199,7 @@ void StatusHandler::FillGoneNodes(const storage::ShardList& shards, const Tree& 
     if (response->gone_nodes_size() == storage::kMostGoneTold) break;
     *response->add_gone_nodes() = std::move(node);
   }
+  response->set_gone_nodes_known(all_told);
 }
 
 }  // namespace tranche::server

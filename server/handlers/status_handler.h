@@ -23,7 +23,7 @@
 
 namespace tranche::server {
 
-// Asks the shards on their own threads and ZooKeeper on one of `executor`'s, side by side. What does not answer within
+// Asks the shards on their threads for looks and ZooKeeper on `executor`'s, side by side. What does not answer within
 // `patience` in all is told as silent.
 class StatusHandler {
  public:
@@ -39,10 +39,9 @@ class StatusHandler {
   absl::StatusOr<v1::GetStatusResponse> Get(const v1::GetStatusRequest& request);
 
  private:
-  // What one look at ZooKeeper found.
+  // What one look at ZooKeeper found. The nodes' reports are another: they are many, and may come too late.
   struct Tree {
     std::vector<quota::LiveNode> nodes;
-    ClusterTraffic traffic;
     std::map<std::string, std::string> leaders;  // names, by shard
   };
   // What one look at a shard found.
@@ -51,20 +50,34 @@ class StatusHandler {
     std::vector<storage::Heartbeat> heartbeats;
   };
   using Gone = std::vector<storage::GoneIncarnation>;
+  struct Pong {};
   struct ShardLooks {
     BoundedLook<Books> books;
     BoundedLook<Gone> gone;
+    BoundedLook<Pong> ping;
+  };
+  // What was asked of one shard, and waits for its answer.
+  struct ShardQuestions {
+    std::shared_ptr<BoundedLook<Books>::Question> books;
+    std::shared_ptr<BoundedLook<Gone>::Question> gone;  // null while it is not known who serves
+    std::shared_ptr<BoundedLook<Pong>::Question> ping;
   };
 
   static absl::StatusOr<Tree> LookAtTree(quota::SessionSource& sessions, const std::vector<std::string>& shards);
+  static absl::StatusOr<ClusterTraffic> LookAtTraffic(quota::SessionSource& sessions);
   static absl::StatusOr<Books> LookAtBooks(storage::HealthLedger& ledger);
 
   std::shared_ptr<ShardLooks> LooksAt(const std::string& shard);
-  void FillCoordination(const absl::StatusOr<Tree>& tree, absl::Time now, v1::GetStatusResponse* response);
-  void FillShard(const std::string& name, const absl::StatusOr<Books>& books, const absl::StatusOr<Tree>& tree,
-                 absl::Time now, v1::ShardStatus* message);
-  void FillGoneNodes(const storage::ShardList& shards, const Tree& tree, absl::Time until,
-                     v1::GetStatusResponse* response);
+  // Who has gone is asked later, when it is known who serves.
+  std::vector<ShardQuestions> AskShards(const storage::ShardList& shards);
+  void AskForGoneNodes(const storage::ShardList& shards, const Tree& tree, std::vector<ShardQuestions>* asked);
+  void FillCoordination(const absl::StatusOr<Tree>& tree, const absl::StatusOr<ClusterTraffic>& traffic, absl::Time now,
+                        v1::GetStatusResponse* response);
+  void FillShard(const storage::ShardBackend& shard, const ShardQuestions& asked, absl::Time until,
+                 const absl::StatusOr<Tree>& tree, v1::ShardStatus* message);
+  void FillBooks(const std::string& shard, const Books& books, absl::Time now, v1::ShardStatus* message);
+  static void FillGoneNodes(const storage::ShardList& shards, const std::vector<ShardQuestions>& asked,
+                            absl::Time until, v1::GetStatusResponse* response);
 
   storage::ShardSet* const shards_;
   quota::SessionSource* const sessions_;
@@ -73,6 +86,7 @@ class StatusHandler {
   const absl::Duration patience_;
   PoolWatch pools_;
   BoundedLook<Tree> tree_;
+  BoundedLook<ClusterTraffic> traffic_;
   absl::Mutex mutex_;
   std::map<std::string, std::shared_ptr<ShardLooks>> looks_ ABSL_GUARDED_BY(mutex_);
   absl::Time tree_answered_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();

@@ -14,14 +14,17 @@ v1::ProcessStatus ToMessage(const storage::Heartbeat& heartbeat) {
   message.set_version(heartbeat.version);
   *message.mutable_start_time() = ToTimestamp(heartbeat.started_at);
   *message.mutable_age() = ToDuration(heartbeat.age);
-  message.set_alive(!heartbeat.ended && heartbeat.age < kMissedAfter);
+  const bool alive = !heartbeat.ended && heartbeat.age < kMissedAfter;
+  message.set_alive(alive);
   message.set_ended(heartbeat.ended);
   message.set_expires(heartbeat.expires);
   message.set_retires(heartbeat.retires);
   message.mutable_sinks()->Assign(heartbeat.sinks.begin(), heartbeat.sinks.end());
-  message.set_leads(heartbeat.leads);
+  // Who is gone, leads no more; its last word is in `since_led`.
+  const bool leads = heartbeat.leads && alive;
+  message.set_leads(leads);
   if (heartbeat.since_expiry.has_value()) *message.mutable_since_expiry() = ToDuration(*heartbeat.since_expiry);
-  if (heartbeat.leads_for.has_value()) *message.mutable_leads_for() = ToDuration(*heartbeat.leads_for);
+  if (leads && heartbeat.leads_for.has_value()) *message.mutable_leads_for() = ToDuration(*heartbeat.leads_for);
   if (heartbeat.since_led.has_value()) *message.mutable_since_led() = ToDuration(*heartbeat.since_led);
   if (heartbeat.since_round.has_value()) *message.mutable_since_round() = ToDuration(*heartbeat.since_round);
   return message;
@@ -33,7 +36,8 @@ v1::LedgerStatus ToMessage(const storage::LedgerHealth& health) {
   message.set_database_bytes(health.database_bytes);
   message.set_connections_used(health.connections_used);
   message.set_connections_limit(health.connections_limit);
-  message.set_standby_required(health.standby_required);
+  message.set_standby_required(health.standbys_needed > 0);
+  message.set_standbys_needed(health.standbys_needed);
   message.set_standbys(health.standbys);
   if (health.synchronous_standbys.has_value()) message.set_synchronous_standbys(*health.synchronous_standbys);
   message.set_overdue_holds(health.overdue_holds);

@@ -14,6 +14,9 @@ namespace {
 
 constexpr auto kCritical = v1::PROBLEM_SEVERITY_CRITICAL;
 constexpr auto kWarning = v1::PROBLEM_SEVERITY_WARNING;
+constexpr auto kNotice = v1::PROBLEM_SEVERITY_NOTICE;
+// The sink that there is from the start, whether anybody delivers to it or not.
+constexpr char kFirstSink[] = "default";
 // Counts in the status stop here.
 constexpr int64_t kCountsStopAt = 10'000;
 
@@ -64,34 +67,48 @@ class Finder {
     if (since.has_value()) *problem.mutable_since_time() = ToTimestamp(*since);
   }
 
+  std::string TimeText(absl::Time time) const {
+    const char* format = now_ - time < absl::Hours(12) ? "%H:%M:%S" : "%Y-%m-%d %H:%M:%S";
+    return absl::FormatTime(format, time, absl::UTCTimeZone());
+  }
+  std::string AtText(absl::Time time) const { return absl::StrCat(" at ", TimeText(time)); }
   // " since 14:03:21"; "" if it is not known.
   std::string SinceText(const Since& since) const {
-    if (!since.has_value()) return "";
-    const char* format = now_ - *since < absl::Hours(12) ? "%H:%M:%S" : "%Y-%m-%d %H:%M:%S";
-    return absl::StrCat(" since ", absl::FormatTime(format, *since, absl::UTCTimeZone()));
+    return since.has_value() ? absl::StrCat(" since ", TimeText(*since)) : "";
+  }
+  // " was heard of since 14:03:21", after "No worker".
+  std::string HeardOfText(const Since& since) const {
+    return since.has_value() ? absl::StrCat(" was heard of", SinceText(since)) : " was heard of within a day";
   }
   absl::Time Ago(const google::protobuf::Duration& age) const { return now_ - DurationIn(age); }
 
   void LookAtCoordination() {
     const v1::CoordinationStatus& coordination = found_.coordination();
+    if (coordination.tree_gone()) {
+      return Add("TREE_GONE", kCritical, "",
+                 absl::StrCat("ZooKeeper answers, and Tranche's tree is not there or incomplete: ",
+                              coordination.error(), ". Nodes sell what they hold, and no units move between them."),
+                 "see whether somebody deleted it, or the chroot in --zookeeper is another one; a leading balancer "
+                 "restores the tree, and the nodes register again by themselves");
+    }
     if (coordination.answers()) return;
-    const Since since =
-        coordination.has_silent_since() ? Since(TimeIn(coordination.silent_since())) : Since(std::nullopt);
+    // Not since when it is silent: it was not asked in between.
+    const std::string last =
+        coordination.has_last_answer_time()
+            ? absl::StrCat(" It last answered a status", AtText(TimeIn(coordination.last_answer_time())), ".")
+            : "";
     Add("ZOOKEEPER_SILENT", kCritical, "",
-        absl::StrCat("ZooKeeper does not answer this node", SinceText(since), ": ", coordination.error(),
-                     ". Nodes sell what they hold, and no units move between them."),
-        "look at the ZooKeeper servers, and at the way to them from the nodes; nodes and balancers go on by themselves",
-        since);
+        absl::StrCat("ZooKeeper does not answer this node: ", coordination.error(), ".", last,
+                     " Nodes sell what they hold, and no units move between them."),
+        "look at the ZooKeeper servers, and at the way to them from the nodes; nodes and balancers go on by "
+        "themselves");
   }
 
   void LookAtShard(const v1::ShardStatus& shard) {
-    if (!shard.answers()) {
-      return Add("LEDGER_DOWN", kCritical, shard.name(),
-                 absl::StrCat("The database of shard ", shard.name(), " does not answer this node: ", shard.error(),
-                              ". Nothing on it is sold or paid."),
-                 "look at PostgreSQL there, and at its log; the processes go on by themselves when it answers");
-    }
+    if (!shard.answers()) return TellWhyItIsSilent(shard);
     LookAtDatabase(shard);
+    // Nothing is written there: neither heartbeats nor what those do that send them.
+    if (shard.ledger().read_only()) return;
     LookAtWorkers(shard);
     LookAtBalancers(shard);
     LookAtHolds(shard);
@@ -102,6 +119,27 @@ class Finder {
     for (const v1::WaitingPool& pool : shard.pools()) LookAtPool(pool);
   }
 
+  void TellWhyItIsSilent(const v1::ShardStatus& shard) {
+    if (!shard.unfit().empty()) {
+      return Add(
+          "SHARD_UNFIT", kCritical, shard.name(),
+          absl::StrCat("This node does not use the database of shard ", shard.name(), ": ", shard.unfit(),
+                       ". Nothing on it is sold or paid here."),
+          "mend what it says (run tranche-migrate there, or correct the shard's DSN at home); the node looks again "
+          "every second");
+    }
+    if (shard.slow()) {
+      return Add("LEDGER_SLOW", kWarning, shard.name(),
+                 absl::StrCat("The database of shard ", shard.name(),
+                              " answers, and did not tell its state in 0.8 s: ", "what waits there is not known."),
+                 "look at what runs there (pg_stat_activity), and at its disk");
+    }
+    Add("LEDGER_DOWN", kCritical, shard.name(),
+        absl::StrCat("The database of shard ", shard.name(), " does not answer this node: ", shard.error(),
+                     ". Nothing on it is sold or paid."),
+        "look at PostgreSQL there, and at its log; the processes go on by themselves when it answers");
+  }
+
   void LookAtDatabase(const v1::ShardStatus& shard) {
     const v1::LedgerStatus& ledger = shard.ledger();
     if (ledger.read_only()) {
@@ -110,15 +148,7 @@ class Finder {
                        "read-only. Nothing on it is sold or paid."),
           "promote it, or let --postgres name the server that takes changes (target_session_attrs=read-write)");
     }
-    const bool none_connected =
-        ledger.has_synchronous_standbys() ? ledger.synchronous_standbys() == 0 : ledger.standbys() == 0;
-    if (ledger.standby_required() && none_connected) {
-      Add("STANDBY_GONE", kCritical, shard.name(),
-          absl::StrCat("Commits on shard ", shard.name(), " wait for a standby, and none is connected. Nothing on it ",
-                       "is sold or paid."),
-          "start the standby; if you accept that a failover loses what is sold meanwhile, empty "
-          "synchronous_standby_names and reload the server");
-    }
+    LookAtStandbys(shard);
     const int left = ledger.connections_limit() - ledger.connections_used();
     if (ledger.connections_limit() > 0 && left * 100 < ledger.connections_limit() * kFewConnectionsPercent) {
       Add("CONNECTIONS_FEW", kWarning, shard.name(),
@@ -146,41 +176,68 @@ class Finder {
     }
   }
 
-  void LookAtWorkers(const v1::ShardStatus& shard) {
-    const auto is_alive = [](const v1::ProcessStatus& worker) { return worker.alive(); };
-    if (std::none_of(shard.workers().begin(), shard.workers().end(), is_alive)) {
-      // The latest heartbeat comes first.
-      const Since since = shard.workers().empty() ? Since(std::nullopt) : Since(Ago(shard.workers(0).age()));
-      return Add("NO_WORKER", kCritical, shard.name(),
-                 absl::StrCat("No worker runs for shard ", shard.name(), SinceText(since),
-                              ": holds do not expire and no messages are delivered."),
-                 "start tranche-worker, or let its supervisor start it", since);
-    }
-    const auto expires = [&](const v1::ProcessStatus& worker) { return worker.alive() && worker.expires(); };
-    if (std::none_of(shard.workers().begin(), shard.workers().end(), expires)) {
-      return Add("NO_EXPIRY", kCritical, shard.name(),
-                 absl::StrCat("No worker expires holds on shard ", shard.name(),
-                              ": those that run were started with --expire off."),
-                 "start a tranche-worker without --expire off");
-    }
+  void LookAtStandbys(const v1::ShardStatus& shard) {
+    const v1::LedgerStatus& ledger = shard.ledger();
+    const int64_t connected = ledger.has_synchronous_standbys() ? ledger.synchronous_standbys() : ledger.standbys();
+    const int64_t needed = ledger.standbys_needed();
+    if (connected >= needed) return;
+    const std::string wait = needed == 1 ? "wait for a standby, and none is connected"
+                                         : absl::StrCat("wait for standbys: each needs ", needed, ", ", connected,
+                                                        connected == 1 ? " is" : " are", " connected");
+    Add("STANDBY_GONE", kCritical, shard.name(),
+        absl::StrCat("Commits on shard ", shard.name(), " ", wait, ". Nothing on it is sold or paid."),
+        "start the standby; if you accept that a failover loses what is sold meanwhile, let synchronous_standby_names "
+        "ask for fewer, or empty it, and reload the server");
+  }
+
+  // It was heard of lately: it runs, or it has just ended, perhaps to start again.
+  static bool Recent(const v1::ProcessStatus& process) { return DurationIn(process.age()) < kMissedAfter; }
+  template <typename Processes>
+  static bool AnyRecent(const Processes& processes) {
+    return std::any_of(processes.begin(), processes.end(), Recent);
+  }
+  static bool RecentlyExpires(const v1::ProcessStatus& worker) { return Recent(worker) && worker.expires(); }
+
+  // Since when the workers that expire have not done so with success. nullopt: none expires.
+  std::optional<absl::Duration> SinceExpiry(const v1::ShardStatus& shard) const {
     std::optional<absl::Duration> latest;
     for (const v1::ProcessStatus& worker : shard.workers()) {
-      if (!expires(worker)) continue;
+      if (!RecentlyExpires(worker)) continue;
       // One that has just begun has its time, too.
       const absl::Duration since_start = now_ - TimeIn(worker.start_time());
       const absl::Duration since = worker.has_since_expiry() ? DurationIn(worker.since_expiry()) : since_start;
       latest = std::min(latest.value_or(since), since);
     }
-    if (*latest < kNoExpiryAfter) return;
-    const absl::Time since = now_ - *latest;
+    return latest;
+  }
+
+  void LookAtWorkers(const v1::ShardStatus& shard) {
+    if (!AnyRecent(shard.workers())) {
+      // The latest heartbeat comes first.
+      const Since since = shard.workers().empty() ? Since(std::nullopt) : Since(Ago(shard.workers(0).age()));
+      return Add(
+          "NO_WORKER", kCritical, shard.name(),
+          absl::StrCat("No worker of shard ", shard.name(), HeardOfText(since),
+                       ": holds do not expire and no messages are delivered."),
+          "start tranche-worker, or let its supervisor start it; one that runs says in its log why its heartbeat "
+          "is not written",
+          since);
+    }
+    const std::optional<absl::Duration> since_expiry = SinceExpiry(shard);
+    if (!since_expiry.has_value()) {
+      return Add("NO_EXPIRY", kCritical, shard.name(),
+                 absl::StrCat("No worker expires holds on shard ", shard.name(),
+                              ": those that run were started with --expire off."),
+                 "start a tranche-worker without --expire off");
+    }
+    if (*since_expiry < kNoExpiryAfter) return;
+    const absl::Time since = now_ - *since_expiry;
     Add("NO_EXPIRY", kCritical, shard.name(),
         absl::StrCat("No worker has expired holds on shard ", shard.name(), SinceText(since), ", although some try."),
         "look at the workers' logs, and for what locks the tables (pg_blocking_pids() in pg_stat_activity)", since);
   }
 
   void LookAtBalancers(const v1::ShardStatus& shard) {
-    const auto is_alive = [](const v1::ProcessStatus& balancer) { return balancer.alive(); };
-    const bool some_run = std::any_of(shard.balancers().begin(), shard.balancers().end(), is_alive);
     if (!shard.leader().empty()) return LookAtLeader(shard);
     // Of one that is gone, and led, its last heartbeat is the last that is known.
     const auto leads_on = [](const v1::ProcessStatus& balancer) {
@@ -193,29 +250,49 @@ class Finder {
       led = std::max(led.value_or(absl::InfinitePast()), until);
     }
     const char* effect = ": nodes take from the pools, and what dead or idle nodes hold stays with them.";
-    if (!some_run) {
+    if (!AnyRecent(shard.balancers())) {
       const Since gone = shard.balancers().empty() ? led : Since(Ago(shard.balancers(0).age()));
       const Since since = led.has_value() ? led : gone;
       return Add(
           "NO_BALANCER", kCritical, shard.name(),
-          absl::StrCat("No balancer runs for shard ", shard.name(), ", and none leads", SinceText(since), effect),
-          "start tranche-balancer, or let its supervisor start it", since);
+          absl::StrCat("No balancer of shard ", shard.name(), HeardOfText(gone), ", and none leads", SinceText(since),
+                       effect),
+          "start tranche-balancer, or let its supervisor start it; one that runs says in its log why its heartbeat is "
+          "not written",
+          since);
     }
     // Without ZooKeeper nobody can lead, and it is not known who does.
-    if (!found_.coordination().answers()) return;
+    if (!found_.coordination().answers() || found_.coordination().tree_gone()) return;
+    // After an orderly end another one leads soon, and at the first start it takes a moment, too.
+    if (now_ - led.value_or(FirstStart(shard)) < kMissedAfter) return;
     Add("NO_LEADER", kCritical, shard.name(),
         absl::StrCat("Balancers run for shard ", shard.name(), ", and none leads", SinceText(led), effect),
         "look at the balancers' logs: they reach neither ZooKeeper nor the ledger, or the tree is another ledger's",
         led);
   }
 
+  // Of the balancers that run.
+  static absl::Time FirstStart(const v1::ShardStatus& shard) {
+    absl::Time first = absl::InfiniteFuture();
+    for (const v1::ProcessStatus& balancer : shard.balancers()) {
+      if (Recent(balancer)) first = std::min(first, TimeIn(balancer.start_time()));
+    }
+    return first;
+  }
+
+  // How long it has not finished a round, not even one that it stood by in.
+  absl::Duration IdleFor(const v1::ProcessStatus& balancer) const {
+    if (balancer.has_since_round()) return DurationIn(balancer.since_round());
+    return balancer.has_leads_for() ? DurationIn(balancer.leads_for()) : now_ - TimeIn(balancer.start_time());
+  }
+
   void LookAtLeader(const v1::ShardStatus& shard) {
     for (const v1::ProcessStatus& balancer : shard.balancers()) {
-      if (!balancer.alive() || !balancer.leads()) continue;
-      const google::protobuf::Duration& idle =
-          balancer.has_since_round() ? balancer.since_round() : balancer.leads_for();
-      if (DurationIn(idle) < kNoRoundAfter) continue;
-      const absl::Time since = Ago(idle);
+      // One that hangs in its first round as leader does not say yet that it leads; ZooKeeper does.
+      if (!balancer.alive() || !(balancer.leads() || balancer.name() == shard.leader())) continue;
+      const absl::Duration idle = IdleFor(balancer);
+      if (idle < kNoRoundAfter) continue;
+      const absl::Time since = now_ - idle;
       Add("LEADER_STUCK", kCritical, shard.name(),
           absl::StrCat("Balancer ", balancer.name(), " leads shard ", shard.name(), " and has finished no round",
                        SinceText(since), ": units stay where they are."),
@@ -228,10 +305,42 @@ class Finder {
     const absl::Duration overdue = DurationIn(ledger.oldest_overdue());
     if (overdue < kOverdueAfter) return;
     const absl::Time since = now_ - overdue;
-    Add("HOLDS_OVERDUE", kCritical, shard.name(),
-        absl::StrCat(Plural(ledger.overdue_holds(), "unpaid hold", "unpaid holds"), " on shard ", shard.name(),
-                     " should have expired, the oldest ", Roughly(overdue), " ago: their units look sold."),
+    const std::string holds = absl::StrCat(Plural(ledger.overdue_holds(), "unpaid hold", "unpaid holds"), " on shard ",
+                                           shard.name(), " should have expired, the oldest ", Roughly(overdue), " ago");
+    const std::optional<absl::Duration> since_expiry = SinceExpiry(shard);
+    if (overdue < kLongOverdueAfter && since_expiry.has_value() && *since_expiry < kNoExpiryAfter) {
+      return Add("HOLDS_OVERDUE", kWarning, shard.name(),
+                 absl::StrCat("Expiry is behind: ", holds, ". Their units look sold."),
+                 "nothing after a burst: a worker works it off, at most --expire-per-s holds a second; look again in a "
+                 "minute",
+                 since);
+    }
+    Add("HOLDS_OVERDUE", kCritical, shard.name(), absl::StrCat(holds, ": their units look sold."),
         "see that a worker expires holds; if one does, its log names the SKU that is locked", since);
+  }
+
+  // By one of the workers for which `counts` holds.
+  template <typename Counts>
+  static bool IsServed(const v1::ShardStatus& shard, const v1::OutboxSink& sink, Counts counts) {
+    return std::any_of(shard.workers().begin(), shard.workers().end(), [&](const v1::ProcessStatus& worker) {
+      return counts(worker) &&
+             std::find(worker.sinks().begin(), worker.sinks().end(), sink.name()) != worker.sinks().end();
+    });
+  }
+
+  void LookAtUnservedSink(const v1::ShardStatus& shard, const v1::OutboxSink& sink, absl::Time since) {
+    // A deployment without messages may be meant so; heartbeats of the last day say whether anybody delivered.
+    const bool never_served = !IsServed(shard, sink, [](const v1::ProcessStatus&) { return true; });
+    const bool may_be_meant = sink.name() == kFirstSink && never_served;
+    const absl::Duration grace = may_be_meant ? kMessageOldAfter : kMissedAfter;
+    if (sink.pending() == 0 || DurationIn(sink.oldest_pending()) < grace) return;
+    Add("SINK_WITHOUT_WORKER", may_be_meant ? kNotice : kWarning, absl::StrCat(shard.name(), "/", sink.name()),
+        absl::StrCat(Plural(sink.pending(), "message waits", "messages wait"), " for sink ", sink.name(), " on shard ",
+                     shard.name(), SinceText(since), ", and no worker delivers to it."),
+        absl::StrCat("start a tranche-worker with --sink ", sink.name(), "=...; or, if nobody wants them, ",
+                     "`tranchectl outbox sink remove ", sink.name(),
+                     "` (add another sink first if it is the only one)"),
+        since);
   }
 
   void LookAtSink(const v1::ShardStatus& shard, const v1::OutboxSink& sink) {
@@ -243,24 +352,9 @@ class Finder {
           absl::StrCat("`tranchectl outbox list --sink ", sink.name(),
                        "` says why; mend the receiver, then `tranchectl ", "outbox retry --sink ", sink.name(), "`"));
     }
-    const bool somebody_runs = std::any_of(shard.workers().begin(), shard.workers().end(),
-                                           [](const v1::ProcessStatus& worker) { return worker.alive(); });
-    const bool served =
-        std::any_of(shard.workers().begin(), shard.workers().end(), [&](const v1::ProcessStatus& worker) {
-          return worker.alive() &&
-                 std::find(worker.sinks().begin(), worker.sinks().end(), sink.name()) != worker.sinks().end();
-        });
     const absl::Time since = Ago(sink.oldest_pending());
     // Without any worker, that is the problem.
-    if (sink.pending() > 0 && somebody_runs && !served) {
-      return Add("SINK_WITHOUT_WORKER", kWarning, subject,
-                 absl::StrCat(Plural(sink.pending(), "message waits", "messages wait"), " for sink ", sink.name(),
-                              " on shard ", shard.name(), SinceText(since), ", and no worker delivers to it."),
-                 absl::StrCat("start a tranche-worker with --sink ", sink.name(), "=...; or, if nobody wants them, ",
-                              "`tranchectl outbox sink remove ", sink.name(), "` (add another sink first if it is the ",
-                              "only one)"),
-                 since);
-    }
+    if (AnyRecent(shard.workers()) && !IsServed(shard, sink, Recent)) return LookAtUnservedSink(shard, sink, since);
     if (sink.pending() == 0 || DurationIn(sink.oldest_pending()) < kMessageOldAfter) return;
     Add("OUTBOX_OLD", kWarning, subject,
         absl::StrCat(Plural(sink.pending(), "message waits", "messages wait"), " for sink ", sink.name(), " on shard ",
@@ -289,7 +383,7 @@ class Finder {
   }
 
   void LookAtNodes() {
-    if (!found_.coordination().answers()) return;
+    if (!found_.coordination().answers() || found_.coordination().tree_gone()) return;
     const auto serves = [](const v1::NodeStatus& node) { return !node.draining(); };
     if (std::none_of(found_.nodes().begin(), found_.nodes().end(), serves)) {
       Add("NO_NODE", kCritical, "", "No node serves: nothing is sold.",
@@ -301,6 +395,13 @@ class Finder {
   }
 
   void LookAtNode(const v1::NodeStatus& node) {
+    if (node.has_report_age() && DurationIn(node.report_age()) >= kNodeSilentAfter) {
+      const absl::Time since = Ago(node.report_age());
+      Add("NODE_SILENT", kWarning, node.name(),
+          absl::StrCat("Node ", node.name(), " (", node.address(), ") is registered and has not reported",
+                       SinceText(since), ": what it sells and whether it reaches the databases is not known."),
+          "look at its log, and at its machine's clock (reports bear its time)", since);
+    }
     if (!node.cannot_commit() && node.shards_out_of_reach().empty()) return;
     const std::string where =
         node.cannot_commit() ? "home" : absl::StrCat("shard ", absl::StrJoin(node.shards_out_of_reach(), ", "));

@@ -52,7 +52,7 @@ void AddDatabase(const MetricLabels& shard, const storage::LedgerHealth& health,
   metrics->AddGauge("tranche_postgres_read_only", "1 if the database takes no changes", health.read_only ? 1 : 0,
                     shard);
   metrics->AddGauge("tranche_postgres_standby_required", "1 if commits wait for a standby",
-                    health.standby_required ? 1 : 0, shard);
+                    health.standbys_needed > 0 ? 1 : 0, shard);
   metrics->AddGauge("tranche_postgres_standbys", "Standbys that are connected",
                     static_cast<double>(health.synchronous_standbys.value_or(health.standbys)), shard);
 }

@@ -100,6 +100,7 @@ void NodeLedger::CheckShards() {
     const auto given_up = unfit_.find(shard.name);
     const bool is_given_up = given_up != unfit_.end() && given_up->second == shard.dsn;
     if (absl::IsFailedPrecondition(fits) && !is_given_up) {
+      backend->NoteUnfit(std::string(fits.message()));
       backend->GiveUpLedger();
       unfit_[shard.name] = shard.dsn;
     } else if (fits.ok() && given_up != unfit_.end()) {

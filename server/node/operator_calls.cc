@@ -17,8 +17,8 @@ constexpr int kAdminQueue = 64;
 // Status calls do not wait behind others: those may all hang at a database. They ask in less than a second.
 constexpr int kStatusThreads = 2;
 constexpr int kStatusQueue = 16;
-// Questions to ZooKeeper for the status and for the traffic, and one to the ledger.
-constexpr int kLookThreads = 3;
+// Two questions to ZooKeeper for the status, one for the traffic, and one to the ledger.
+constexpr int kLookThreads = 4;
 // Per shard, while a SKU moves.
 constexpr int kMoveConnections = 2;
 

@@ -34,8 +34,8 @@ HeartbeatSender::HeartbeatSender(storage::HealthLedger* ledger, Process process,
 
 HeartbeatSender::~HeartbeatSender() {
   task_.reset();
-  // A ledger that hangs must not delay the end of the process.
-  if (!arrived_) return;
+  // A ledger that hangs must not delay the end of the process: only one that has just answered is told.
+  if (storage::SteadyNow() - arrived_at_ > kInterval + kTick) return;
   const absl::Status ended = ledger_->EndBeat(kind_, process_.instance);
   LOG_IF(WARNING, !ended.ok()) << "the ledger was not told that this process ends: " << ended.message();
 }
@@ -50,8 +50,8 @@ void HeartbeatSender::Tick() {
   heartbeat.version = TRANCHE_VERSION;
   kind_ = heartbeat.kind;
   const absl::Status beaten = ledger_->Beat(heartbeat);
-  arrived_ = beaten.ok();
-  if (arrived_ || now < tell_again_at_) return;
+  arrived_at_ = beaten.ok() ? storage::SteadyNow() : absl::InfinitePast();
+  if (beaten.ok() || now < tell_again_at_) return;
   tell_again_at_ = now + kTellOfFailureEvery;
   LOG(WARNING) << "this process's heartbeat is not written, so `tranchectl status` will miss it: " << beaten.message();
 }

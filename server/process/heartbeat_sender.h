@@ -29,7 +29,7 @@ class HeartbeatSender {
 
   // `describe` says what the process does there; the sender adds who it is. Both outlive this.
   HeartbeatSender(storage::HealthLedger* ledger, Process process, std::function<storage::Heartbeat()> describe);
-  // Says that it has ended, if the ledger answered the last time.
+  // Says that it has ended, if the ledger answered the last beat, and lately. Waits for a beat that is under way.
   ~HeartbeatSender();
   HeartbeatSender(const HeartbeatSender&) = delete;
   HeartbeatSender& operator=(const HeartbeatSender&) = delete;
@@ -42,7 +42,7 @@ class HeartbeatSender {
   const std::function<storage::Heartbeat()> describe_;
   // Only on the task's thread, and after its end.
   storage::Heartbeat::Kind kind_ = storage::Heartbeat::Kind::kWorker;
-  bool arrived_ = false;
+  absl::Time arrived_at_ = absl::InfinitePast();  // the last beat, by SteadyNow; past: it failed
   absl::Time next_beat_ = absl::InfinitePast();
   absl::Time tell_again_at_ = absl::InfinitePast();
   // Last: it uses the others. Wakes often, so that the first beat comes soon and an end does not wait for long.

@@ -79,6 +79,11 @@ int64_t FakeLedger::UnitsHeldBy(IncarnationId incarnation) const {
   return units;
 }
 
+absl::Status FakeLedger::Ping() {
+  absl::MutexLock lock(&mutex_);
+  return Enter();
+}
+
 absl::StatusOr<LedgerHealth> FakeLedger::Health() {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());

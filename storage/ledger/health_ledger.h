@@ -69,8 +69,8 @@ struct LedgerHealth {
   int connections_used = 0;
   int connections_limit = 0;
 
-  // Does a commit wait for a standby?
-  bool standby_required = false;
+  // For how many standbys does a commit wait?
+  int standbys_needed = 0;
   int64_t standbys = 0;  // that are connected
   // Those that a commit waits for; nullopt: this schema's owner may not see it.
   std::optional<int64_t> synchronous_standbys = std::nullopt;
@@ -134,6 +134,8 @@ class HealthLedger {
   // Those of the last day, at most 100 of a kind, the latest beat first.
   virtual absl::StatusOr<std::vector<Heartbeat>> Heartbeats() = 0;
 
+  // Does it answer at all? Reads nothing that is stored.
+  virtual absl::Status Ping() = 0;
   virtual absl::StatusOr<LedgerHealth> Health() = 0;
   // Besides those that serve: those that have not ended, that ended within the last hour, and that have ended and hold
   // units nevertheless. The newest first, at most kMostGoneTold.
@@ -142,9 +144,9 @@ class HealthLedger {
   virtual absl::StatusOr<std::vector<SkuHolds>> CountHolds(absl::Span<const std::string> sku_ids) = 0;
 };
 
-// How many holds CountHolds counts of each of so many SKUs.
+// How many holds CountHolds counts of each of so many SKUs. They are read at each look at a SKU.
 inline int MostHoldsOfEach(size_t skus) {
-  constexpr size_t kInAll = 500'000, kAtLeast = 1'000;
+  constexpr size_t kInAll = 20'000, kAtLeast = 200;
   return static_cast<int>(std::max(kInAll / std::max<size_t>(skus, 1), kAtLeast));
 }
 

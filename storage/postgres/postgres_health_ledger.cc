@@ -1,6 +1,8 @@
 #include "storage/postgres/postgres_health_ledger.h"
 
 #include <algorithm>
+#include <exception>
+#include <pqxx/pqxx>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -46,7 +48,7 @@ constexpr Column<LedgerHealth> kHealthTable[] = {
     {"database_bytes", [](const pqxx::field& field, LedgerHealth* to) { to->database_bytes = field.as<int64_t>(); }},
     {"connections_used", [](const pqxx::field& field, LedgerHealth* to) { to->connections_used = field.as<int>(); }},
     {"connections_limit", [](const pqxx::field& field, LedgerHealth* to) { to->connections_limit = field.as<int>(); }},
-    {"sync_required", [](const pqxx::field& field, LedgerHealth* to) { to->standby_required = field.as<bool>(); }},
+    {"sync_needed", [](const pqxx::field& field, LedgerHealth* to) { to->standbys_needed = field.as<int>(); }},
     {"standbys", [](const pqxx::field& field, LedgerHealth* to) { to->standbys = field.as<int64_t>(); }},
     {"sync_standbys",
      [](const pqxx::field& field, LedgerHealth* to) { to->synchronous_standbys = field.as<int64_t>(); }},
@@ -173,6 +175,17 @@ absl::StatusOr<std::vector<Heartbeat>> PostgresHealthLedger::Heartbeats() {
                    ReadAll<Heartbeat>(Call(*pool_, Repeat::kRead, "list_heartbeats"), "instance", kHeartbeatTable));
   for (Heartbeat& heartbeat : heartbeats) Prolong(&heartbeat);
   return heartbeats;
+}
+
+absl::Status PostgresHealthLedger::Ping() {
+  ASSIGN_OR_RETURN(auto lease, pool_->Acquire());
+  try {
+    pqxx::nontransaction query(lease->pq);
+    query.exec1("SELECT 1");
+    return absl::OkStatus();
+  } catch (const std::exception& error) {
+    return lease.Failed(error);
+  }
 }
 
 absl::StatusOr<LedgerHealth> PostgresHealthLedger::Health() {

@@ -17,6 +17,7 @@ class PostgresHealthLedger : public HealthLedger {
   absl::Status Beat(const Heartbeat& heartbeat) override;
   absl::Status EndBeat(Heartbeat::Kind kind, const Uuid& instance) override;
   absl::StatusOr<std::vector<Heartbeat>> Heartbeats() override;
+  absl::Status Ping() override;
   absl::StatusOr<LedgerHealth> Health() override;
   absl::StatusOr<std::vector<GoneIncarnation>> GoneIncarnations(absl::Span<const IncarnationId> serving) override;
   absl::StatusOr<std::vector<SkuHolds>> CountHolds(absl::Span<const std::string> sku_ids) override;

@@ -6,9 +6,12 @@ namespace tranche::storage {
 namespace {
 
 // Connections of the call pool besides those of the blocking threads: 4 for late payments, 2 for lists, 2 for admin
-// calls, and those for a moving SKU, the node's agent, watches, and the refresh of shards. Enough for all at once, so
-// that slow lists take no connection from a cart.
-constexpr int kMoreConnections = 12;
+// calls, those for a moving SKU, the node's agent, watches, and the refresh of shards, and 3 for looks. Enough for all
+// at once, so that slow lists take no connection from a cart.
+constexpr int kMoreConnections = 15;
+// The state of the shard, the incarnations that have gone, and whether it answers at all: one question of each at a
+// time.
+constexpr int kLookThreads = 3;
 
 // A page of a verification may have a single SKU with millions of reservations, which are read in one snapshot.
 constexpr absl::Duration kVerifyTimeout = absl::Minutes(10);
@@ -62,7 +65,8 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const Postgre
       health_ledger_(&call_pool_),
       claims_(std::make_unique<CommitPipeline>(&commit_ledger_, Clock::Real(), options.pipeline)),
       changes_(std::make_unique<ChangePipeline>(&change_ledger_, Clock::Real(), options.pipeline)),
-      executor_(std::make_unique<BoundedExecutor>(options.blocking_threads, options.blocking_queue)) {
+      executor_(std::make_unique<BoundedExecutor>(options.blocking_threads, options.blocking_queue)),
+      look_executor_(std::make_unique<BoundedExecutor>(kLookThreads, kLookThreads)) {
   carts_ = std::make_unique<CartPipeline>(&lifecycle_ledger_, executor_.get(), Clock::Real());
   name = std::move(shard_name);
   dsn = options.pool.dsn;
@@ -78,6 +82,7 @@ PostgresShardBackend::PostgresShardBackend(std::string shard_name, const Postgre
   changes = changes_.get();
   carts = carts_.get();
   executor = executor_.get();
+  look_executor = look_executor_.get();
 }
 
 std::vector<ConnectionCounts> PostgresShardBackend::Connections() const {

@@ -48,7 +48,10 @@ class PostgresShardBackend : public ShardBackend {
     for (ConnectionPool* pool : {&commit_pool_, &call_pool_, &change_pool_, &verify_pool_}) pool->GiveUp();
   }
   std::vector<ConnectionCounts> Connections() const override;
-  void StopExecutor() override { executor_.reset(); }
+  void StopExecutor() override {
+    look_executor_.reset();
+    executor_.reset();
+  }
   void StopPipelines() override {
     claims_.reset();
     changes_.reset();
@@ -74,6 +77,7 @@ class PostgresShardBackend : public ShardBackend {
   std::unique_ptr<ChangePipeline> changes_;
   std::unique_ptr<CartPipeline> carts_;  // outlives the executor's tasks
   std::unique_ptr<BoundedExecutor> executor_;
+  std::unique_ptr<BoundedExecutor> look_executor_;
 };
 
 }  // namespace tranche::storage

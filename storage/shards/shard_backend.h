@@ -3,10 +3,13 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "storage/executor.h"
 #include "storage/ledger/health_ledger.h"
 #include "storage/ledger/ledger_error.h"
@@ -32,7 +35,8 @@ struct ConnectionCounts {
 };
 
 // Thread-safe. Everything it points to lives as long as it does.
-struct ShardBackend {
+class ShardBackend {
+ public:
   virtual ~ShardBackend() = default;
   // For shutdown, in this order. Refuses what waits in the pipelines, without waiting for what is in flight.
   virtual void RefuseWaiting() {}
@@ -43,6 +47,17 @@ struct ShardBackend {
   // ended by StopPipelines: an answer on a lane may hold the last reference to its shard, and a lane cannot end itself.
   virtual void StopExecutor() {}
   virtual void StopPipelines() {}
+
+  // Its database must not be used, for this reason: for those who look at the cluster's state.
+  void NoteUnfit(std::string why) {
+    absl::MutexLock lock(&unfit_mutex_);
+    unfit_ = std::move(why);
+  }
+  // Empty: it was not found to be unfit.
+  std::string unfit() const {
+    absl::MutexLock lock(&unfit_mutex_);
+    return unfit_;
+  }
 
   // Of each of its pools, if it has any.
   virtual std::vector<ConnectionCounts> Connections() const { return {}; }
@@ -64,6 +79,12 @@ struct ShardBackend {
   ChangePipeline* changes = nullptr;
   CartPipeline* carts = nullptr;
   Executor* executor = nullptr;
+  // For looks at its state: they wait behind no other call, and none waits behind them.
+  Executor* look_executor = nullptr;
+
+ private:
+  mutable absl::Mutex unfit_mutex_;
+  std::string unfit_ ABSL_GUARDED_BY(unfit_mutex_);
 };
 
 inline absl::Status SilentShard(const ShardBackend& shard) {

@@ -131,6 +131,7 @@ TEST_P(HealthLedgerContract, TheLatestBeatComesFirstAndOldOnesAreForgotten) {
 }
 
 TEST_P(HealthLedgerContract, AnEmptyLedgerIsWell) {
+  EXPECT_TRUE(health().Ping().ok());
   const LedgerHealth found = Health();
   EXPECT_FALSE(found.read_only);
   EXPECT_EQ(found.overdue_holds, 0);

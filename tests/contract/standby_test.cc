@@ -296,7 +296,7 @@ TEST_F(StandbyTest, HeartbeatsDoNotWaitAndTheHealthSaysThatOthersDo) {
   EXPECT_TRUE(health.EndBeat(heartbeat.kind, heartbeat.instance).ok());
   const absl::StatusOr<LedgerHealth> found = health.Health();
   ASSERT_TRUE(found.ok()) << found.status();
-  EXPECT_TRUE(found->standby_required);
+  EXPECT_EQ(found->standbys_needed, 1);
   EXPECT_EQ(found->standbys, 0);
   EXPECT_EQ(found->synchronous_standbys, 0);
 }

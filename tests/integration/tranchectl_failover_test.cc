@@ -144,6 +144,12 @@ TEST_F(TranchectlFailoverTest, AReadGoesOnToTheNextNodeWhenTheFirstCannotServe) 
   EXPECT_EQ(CtlAt({first_.address(), second_.address()}, {"sku", "show", "tv"}), 0) << err_;
 }
 
+TEST_F(TranchectlFailoverTest, ANodeThatDoesNotKnowAReadIsLeftForTheNext) {
+  first_.moods = {{grpc::StatusCode::UNIMPLEMENTED, ""}};
+  EXPECT_EQ(CtlAt({first_.address(), second_.address()}, {"sku", "show", "tv"}), 0) << err_;
+  EXPECT_EQ(second_.calls, 1);
+}
+
 TEST_F(TranchectlFailoverTest, AChangeIsNotSentTwice) {
   first_.moods = {MoodyNode::Silence()};
   EXPECT_EQ(CtlAt({first_.address(), second_.address()}, {"stock", "add", "tv", "5", "--yes", "--timeout", "6s"}), 2);

@@ -327,6 +327,8 @@ TEST_F(TranchectlTest, StatusExitsByWhatIsWrong) {
   EXPECT_EQ(nlohmann::json::parse(out_)["problems"][0]["code"], "NO_WORKER");
   EXPECT_EQ(RunCtlAt("127.0.0.1:1", {"status"}), 2);
   EXPECT_THAT(err_, HasSubstr("tried: 127.0.0.1:1"));
+  EXPECT_EQ(RunCtlAt("127.0.0.1:1", {"status", "--watch"}), 2);
+  EXPECT_THAT(err_, HasSubstr("tried: 127.0.0.1:1"));
   EXPECT_EQ(Ctl({"status", "--watch", "--exit-when-healthy"}), 1);
 }
 

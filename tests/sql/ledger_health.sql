@@ -5,7 +5,13 @@ SELECT no_plan();
 SELECT results_eq($$ SELECT read_only, overdue, oldest_overdue_us, refunds, stranded_units, skus, open_skus, sold_out_skus
                      FROM tranche.ledger_health(10) $$,
                   $$ VALUES (false, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint) $$, 'nothing is there');
-SELECT is(sync_required, false) FROM tranche.ledger_health(10);
+SELECT is(sync_needed, 0) FROM tranche.ledger_health(10);
+SELECT results_eq($$ SELECT names, tranche.awaited_standbys(names)
+                     FROM unnest(ARRAY['', ' ', 'a', '*', 'a, b', '"2 (x)"', '2 (a, b)', 'FIRST 2 (a, b, c)', 'first 1 (a)',
+                                       ' Any 3(a, b, c)']) WITH ORDINALITY AS n (names, place)
+                     ORDER BY place $$,
+                  $$ VALUES ('', 0), (' ', 0), ('a', 1), ('*', 1), ('a, b', 1), ('"2 (x)"', 1), ('2 (a, b)', 2),
+                            ('FIRST 2 (a, b, c)', 2), ('first 1 (a)', 1), (' Any 3(a, b, c)', 3) $$);
 SELECT results_eq($$ SELECT standbys, sync_standbys FROM tranche.ledger_health(10) $$, $$ VALUES (0::bigint, 0::bigint) $$);
 SELECT cmp_ok(connections_used, '>', 0) FROM tranche.ledger_health(10);
 SELECT cmp_ok(database_bytes, '>', 1000000::bigint) FROM tranche.ledger_health(10);

@@ -24,7 +24,7 @@ SELECT results_eq($$
   SELECT p.proname::text COLLATE "C" FROM pg_proc p
   WHERE p.pronamespace = 'tranche'::regnamespace AND NOT has_function_privilege('tranche_node', p.oid, 'EXECUTE')
   ORDER BY 1 $$,
-  $$ VALUES ('await_pool' COLLATE "C"), ('await_standby'), ('begin_migration'), ('check_arriving'), ('check_procedures'),
+  $$ VALUES ('await_pool' COLLATE "C"), ('await_standby'), ('awaited_standbys'), ('begin_migration'), ('check_arriving'), ('check_procedures'),
             ('confirm_retired'), ('due_holds'), ('ended_holders'), ('give_up_copy'), ('known_reservation'),
             ('ledger_line'), ('lock_reservations'), ('lock_sku'), ('lock_units'), ('next_sku_of_buyer'), ('pin_skus'), ('pool_ended_slots'),
             ('rebook_reservation'), ('record_migration'), ('refuse_older_migrator'), ('request_refund'), ('return_units'), ('schema_version'),

@@ -1,14 +1,14 @@
 -- Is this database well, and does anything wait here that should not? Its cost is bounded: what is counted is found by
 -- an index, and counted up to p_most.
 --
--- standbys: how many receivers of the write-ahead log are connected; sync_standbys: how many of them a commit waits
+-- sync_needed: for how many standbys a commit waits. standbys: how many receivers of the write-ahead log are connected; sync_standbys: how many of them a commit waits
 -- for, NULL if the schema's owner may not see that (pg_read_all_stats). connections_limit is of the limit that leaves
 -- the fewest, 0 if nothing is limited. Ages are 0 where nothing waits. Of the first 1000 SKUs by id: how many there are,
 -- are on sale, are on sale without an unsold unit, and would be on sale if they were not paused. frozen_us and frozen_by are
 -- NULL unless the cluster is frozen here.
 CREATE OR REPLACE FUNCTION tranche.ledger_health(p_most integer)
 RETURNS TABLE (read_only boolean, database_bytes bigint, connections_used integer, connections_limit integer,
-               sync_required boolean, standbys bigint, sync_standbys bigint,
+               sync_needed integer, standbys bigint, sync_standbys bigint,
                overdue bigint, oldest_overdue_us bigint, refunds bigint, oldest_refund_us bigint, stranded_units bigint,
                skus bigint, open_skus bigint, sold_out_skus bigint, paused_skus bigint,
                frozen boolean, frozen_us bigint, frozen_by text)
@@ -42,7 +42,7 @@ AS $$
   SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
          CASE WHEN has_database_privilege(current_database(), 'CONNECT') THEN pg_database_size(current_database()) ELSE 0 END,
          coalesce(c.used, 0), coalesce(c.bound, 0),
-         current_setting('synchronous_standby_names') <> '', r.all_of_them,
+         awaited_standbys(current_setting('synchronous_standby_names')), r.all_of_them,
          CASE WHEN r.visible THEN r.synchronous END,
          d.holds, coalesce((date_part('epoch', m.now - d.oldest) * 1000000)::bigint, 0),
          f.payments, coalesce((date_part('epoch', m.now - f.oldest) * 1000000)::bigint, 0),

@@ -5,7 +5,7 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA tranche TO tranche_app;
 REVOKE EXECUTE ON FUNCTION tranche.begin_migration(text[]), tranche.check_procedures(text[], text[]),
   tranche.record_migration(text, text, text),
   tranche.refuse_older_migrator(), tranche.schema_version() FROM tranche_app;
-REVOKE EXECUTE ON FUNCTION tranche.await_pool(text), tranche.await_standby(),
+REVOKE EXECUTE ON FUNCTION tranche.await_pool(text), tranche.await_standby(), tranche.awaited_standbys(text),
   tranche.check_arriving(text, uuid), tranche.confirm_retired(uuid, text, bigint, text),
   tranche.due_holds(timestamptz, timestamptz, uuid, integer), tranche.ended_holders(integer),
   tranche.give_up_copy(text, text, text),

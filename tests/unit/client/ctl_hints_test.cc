@@ -86,10 +86,46 @@ tranche::v1::GetStatusResponse StateWith(const std::vector<std::string>& codes) 
   return state;
 }
 
-std::optional<Cause> CauseOfReason(const std::string& reason, const std::vector<std::string>& codes) {
+tranche::v1::Sku Tv() {
+  tranche::v1::Sku sku;
+  sku.set_sku_id("tv");
+  sku.set_shard("hot");
+  sku.set_overdue(3);
+  return sku;
+}
+
+absl::Status RefusalFor(const std::string& reason) {
   absl::Status status = absl::FailedPreconditionError("refused");
   internal::SetReason(status, reason);
-  return CauseOf(status, StateWith(codes));
+  return status;
+}
+
+std::optional<Cause> CauseOfReason(const std::string& reason, const std::vector<std::string>& codes) {
+  return CauseOf(RefusalFor(reason), Tv(), StateWith(codes));
+}
+
+// The same problems, of that shard.
+tranche::v1::GetStatusResponse StateOf(const std::string& shard, const std::vector<std::string>& codes) {
+  tranche::v1::GetStatusResponse state = StateWith(codes);
+  for (tranche::v1::Problem& problem : *state.mutable_problems()) problem.set_subject(shard);
+  return state;
+}
+
+TEST(HintsTest, BlameNoOtherShardAndNoOtherSku) {
+  const absl::Status sold_out = RefusalFor("SOLD_OUT"), exhausted = RefusalFor("EXHAUSTED_HERE");
+  EXPECT_TRUE(CauseOf(sold_out, Tv(), StateOf("hot", {"HOLDS_OVERDUE"})).has_value());
+  EXPECT_FALSE(CauseOf(sold_out, Tv(), StateOf("home", {"HOLDS_OVERDUE"})).has_value());
+  EXPECT_TRUE(CauseOf(exhausted, Tv(), StateOf("hot", {"NO_LEADER"})).has_value());
+  EXPECT_FALSE(CauseOf(exhausted, Tv(), StateOf("home", {"NO_LEADER"})).has_value());
+  tranche::v1::Sku sku = Tv();
+  sku.set_overdue(0);
+  EXPECT_FALSE(CauseOf(sold_out, sku, StateOf("hot", {"HOLDS_OVERDUE"})).has_value()) << "another SKU's holds";
+  sku.clear_overdue();
+  EXPECT_TRUE(CauseOf(sold_out, sku, StateOf("hot", {"HOLDS_OVERDUE"})).has_value()) << "too many to count";
+  tranche::v1::Quota quota;
+  quota.set_sku_id("tv");
+  EXPECT_TRUE(CausesOf(quota, Tv(), StateOf("home", {"NO_LEADER", "HOLDS_OVERDUE"})).empty());
+  EXPECT_EQ(CausesOf(quota, Tv(), StateOf("hot", {"NO_LEADER", "HOLDS_OVERDUE"})).size(), 2U);
 }
 
 TEST(HintsTest, SoldOutMayBeHoldsThatNobodyExpires) {
@@ -127,11 +163,11 @@ TEST(HintsTest, AQuotaThatLooksStuck) {
   EXPECT_TRUE(LooksStuck(quota));
   quota.set_on_demand(true);
   EXPECT_FALSE(LooksStuck(quota)) << "they wait for a buyer";
-  EXPECT_TRUE(CausesOf(quota, StateWith({"NO_WORKER", "HOLDS_OVERDUE"})).empty()) << "units are there";
+  EXPECT_TRUE(CausesOf(quota, Tv(), StateWith({"NO_WORKER", "HOLDS_OVERDUE"})).empty()) << "units are there";
   pool->set_remaining(0);
   node->set_remaining(0);
   EXPECT_TRUE(LooksStuck(quota)) << "nothing is left";
-  const auto causes = CausesOf(quota, StateWith({"NO_WORKER", "HOLDS_OVERDUE", "NO_LEADER"}));
+  const auto causes = CausesOf(quota, Tv(), StateWith({"NO_WORKER", "HOLDS_OVERDUE", "NO_LEADER"}));
   ASSERT_EQ(causes.size(), 2U);
   EXPECT_EQ(causes[0].next_step, "NO_LEADER step");
   EXPECT_EQ(causes[1].next_step, "NO_WORKER step");

@@ -17,6 +17,7 @@ using ::testing::Not;
 tranche::v1::GetStatusResponse UsualState() {
   tranche::v1::GetStatusResponse status;
   status.mutable_coordination()->set_answers(true);
+  status.set_gone_nodes_known(true);
   tranche::v1::ShardStatus* home = status.add_shards();
   home->set_name("home");
   home->set_answers(true);
@@ -61,13 +62,41 @@ TEST(StatusViewTest, TellsOfPausedSkus) {
 TEST(StatusViewTest, TellsWhoRuns) {
   const std::string shown = Printed(UsualState());
   EXPECT_THAT(shown, ::testing::StartsWith("healthy: 1 node, 1 balancer, 1 worker, 1 shard, 2 SKUs on sale\n"));
-  EXPECT_THAT(shown, AllOf(ContainsRegex("home +ok +none +balancer-1 +0 +0 +31/97 +34 MiB"), HasSubstr("ZooKeeper: ok"),
-                           ContainsRegex("balancer +home +balancer-1 +0.0s ago +leads for 12m34s"),
-                           ContainsRegex("worker +home +worker-1 +0.0s ago +expires, last 0.2s; orders"),
-                           ContainsRegex("node-1 +12 +SERVING +1.0s +124.3 +0.0"),
-                           ContainsRegex("orders +home +0 +0 +-"), Not(HasSubstr("GONE"))));
+  EXPECT_THAT(shown,
+              AllOf(ContainsRegex("home +ok +none +balancer-1 +0 +0 +31/97 +34 MiB"), HasSubstr("ZooKeeper: ok"),
+                    ContainsRegex("balancer +home +balancer-1 +0.0s ago +leads for 12m34s"),
+                    ContainsRegex("worker +home +worker-1 +0.0s ago +expires, last 0.2s; orders"),
+                    ContainsRegex("node-1 +12 +SERVING +1.0s +124.3 +0.0"), ContainsRegex("orders +home +0 +0 +-"),
+                    Not(HasSubstr("GONE")), Not(HasSubstr("not known"))));
   std::istringstream lines(shown);
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80U) << line;
+}
+
+TEST(StatusViewTest, ANoticeLeavesItHealthy) {
+  tranche::v1::GetStatusResponse status = UsualState();
+  EXPECT_TRUE(Healthy(status));
+  tranche::v1::Problem* problem = status.add_problems();
+  problem->set_code("SINK_WITHOUT_WORKER");
+  problem->set_severity(tranche::v1::PROBLEM_SEVERITY_NOTICE);
+  EXPECT_TRUE(Healthy(status));
+  EXPECT_THAT(Printed(status), AllOf(::testing::StartsWith("healthy: "), HasSubstr("NOTICE SINK_WITHOUT_WORKER\n")));
+  status.add_problems()->set_severity(tranche::v1::PROBLEM_SEVERITY_WARNING);
+  EXPECT_FALSE(Healthy(status));
+  EXPECT_THAT(VerdictOf(status), HasSubstr("0 critical, 1 to watch"));
+}
+
+TEST(StatusViewTest, TellsSlowFromDownAndHowManyStandbysAreMissing) {
+  tranche::v1::GetStatusResponse status = UsualState();
+  status.set_gone_nodes_known(false);
+  status.mutable_coordination()->set_tree_gone(true);
+  status.mutable_shards(0)->mutable_ledger()->set_standbys_needed(2);
+  status.mutable_shards(0)->mutable_ledger()->set_synchronous_standbys(1);
+  for (const char* name : {"late", "old"}) status.add_shards()->set_name(name);
+  status.mutable_shards(1)->set_slow(true);
+  status.mutable_shards(2)->set_unfit("its schema is 0009");
+  EXPECT_THAT(Printed(status),
+              AllOf(ContainsRegex("home +ok +1 OF 2"), ContainsRegex("late +SLOW"), ContainsRegex("old +UNFIT"),
+                    HasSubstr("ZooKeeper: TREE GONE"), HasSubstr("gone is not known")));
 }
 
 TEST(StatusViewTest, TellsWhatIsGoneAndWhatToDo) {

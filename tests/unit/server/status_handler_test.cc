@@ -3,12 +3,14 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <deque>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "server/handlers/reserved_units.h"
+#include "server/handlers/status_problems.h"
 #include "server/handlers/traffic_handler.h"
 #include "tests/support/inline_executor.h"
 #include "tests/unit/server/admin_fixture.h"
@@ -26,9 +28,11 @@ using ::testing::Not;
 class HangingExecutor : public storage::Executor {
  public:
   bool TryRun(absl::AnyInvocable<void()>& task) override {
-    if (!hangs) {
+    if (skips > 0 || (!hangs && hangs_next == 0)) {
+      skips = std::max(skips - 1, 0);
       task();
     } else {
+      hangs_next = std::max(hangs_next - 1, 0);
       kept.push_back(std::move(task));
     }
     return true;
@@ -39,6 +43,8 @@ class HangingExecutor : public storage::Executor {
   }
 
   bool hangs = false;
+  int skips = 0;       // so many tasks run in any case
+  int hangs_next = 0;  // then only so many hang
   std::deque<absl::AnyInvocable<void()>> kept;
 };
 
@@ -47,7 +53,8 @@ struct HealthBackend : storage::ShardBackend {
   HealthBackend(storage::HealthLedger* ledger, storage::Executor* on) {
     name = storage::kHomeShard;
     health = ledger;
-    executor = on;
+    executor = nullptr;  // calls that buyers wait for may fill it
+    look_executor = on;
   }
 };
 
@@ -142,9 +149,68 @@ TEST_F(StatusHandlerTest, ALedgerThatHangsIsAskedOnce) {
   shard_executor_.hangs = true;
   EXPECT_THAT(Codes(Status()), Contains("LEDGER_DOWN"));
   EXPECT_THAT(Codes(Status()), Contains("LEDGER_DOWN"));
-  EXPECT_EQ(shard_executor_.kept.size(), 1U) << "the second call waits for the same answer";
+  EXPECT_EQ(shard_executor_.kept.size(), 3U) << "the second call waits for the same answers";
   shard_executor_.Release();
   EXPECT_THAT(Codes(Status()), Not(Contains("LEDGER_DOWN")));
+}
+
+TEST_F(StatusHandlerTest, ALedgerThatAnswersLateIsSlowAndHidesNoGoneNode) {
+  ASSERT_TRUE(sessions_.session->Delete(quota::NodePath(b_), quota::kAnyVersion).ok());
+  shard_executor_.hangs_next = 1;  // the question about the books, which comes first
+  const v1::GetStatusResponse status = Status();
+  EXPECT_THAT(Codes(status), AllOf(Contains("LEDGER_SLOW"), Not(Contains("LEDGER_DOWN"))));
+  EXPECT_TRUE(status.gone_nodes_known());
+  ASSERT_EQ(status.gone_nodes_size(), 1);
+  EXPECT_EQ(status.gone_nodes(0).name(), "b");
+  shard_executor_.Release();
+}
+
+TEST_F(StatusHandlerTest, GoneNodesAreNotKnownWhileALedgerHangs) {
+  shard_executor_.hangs = true;
+  EXPECT_FALSE(Status().gone_nodes_known());
+  shard_executor_.Release();
+  EXPECT_TRUE(Status().gone_nodes_known());
+}
+
+TEST_F(StatusHandlerTest, ALedgerThatWasGivenUpSaysWhy) {
+  shards_.home().NoteUnfit("its schema is 0009");
+  ledger_.FailNext(1);
+  const v1::GetStatusResponse status = Status();
+  EXPECT_THAT(Codes(status), AllOf(Contains("SHARD_UNFIT"), Not(Contains("LEDGER_DOWN"))));
+  EXPECT_EQ(status.shards(0).unfit(), "its schema is 0009");
+}
+
+TEST_F(StatusHandlerTest, ReportsThatComeTooLateHideNoNode) {
+  BeatAll();
+  Lead();
+  Report(a_, 5, 1);
+  tree_executor_.skips = 1;  // the tree is asked first
+  tree_executor_.hangs_next = 1;
+  const v1::GetStatusResponse status = Status();
+  EXPECT_TRUE(status.coordination().answers());
+  EXPECT_TRUE(status.coordination().reports_missing());
+  ASSERT_EQ(status.nodes_size(), 2);
+  EXPECT_FALSE(status.nodes(0).has_report_age());
+  EXPECT_EQ(status.busiest_size(), 0);
+  tree_executor_.Release();
+  EXPECT_TRUE(Status().nodes(0).has_report_age());
+}
+
+TEST_F(StatusHandlerTest, ATreeThatIsGoneIsNoSilence) {
+  for (const storage::IncarnationId id : {a_, b_}) {
+    ASSERT_TRUE(sessions_.session->Delete(quota::NodePath(id), quota::kAnyVersion).ok());
+  }
+  ASSERT_TRUE(sessions_.session->Delete(quota::kNodesPath, quota::kAnyVersion).ok());
+  const v1::GetStatusResponse status = Status();
+  EXPECT_THAT(Codes(status), AllOf(Contains("TREE_GONE"), Not(Contains("ZOOKEEPER_SILENT"))));
+  EXPECT_TRUE(status.coordination().answers());
+}
+
+TEST_F(StatusHandlerTest, ABalancerThatIsGoneDoesNotLead) {
+  BeatAll();
+  EXPECT_TRUE(Status().shards(0).balancers(0).leads());
+  clock_.AdvanceBy(kMissedAfter);
+  EXPECT_FALSE(Status().shards(0).balancers(0).leads());
 }
 
 TEST_F(StatusHandlerTest, ASilentZookeeperIsToldSinceWhen) {
@@ -156,7 +222,7 @@ TEST_F(StatusHandlerTest, ASilentZookeeperIsToldSinceWhen) {
   tree_executor_.hangs = true;
   const v1::GetStatusResponse status = Status();
   EXPECT_THAT(Codes(status), ElementsAre("ZOOKEEPER_SILENT"));
-  EXPECT_EQ(status.coordination().silent_since().seconds(), absl::ToUnixSeconds(answered_at));
+  EXPECT_EQ(status.coordination().last_answer_time().seconds(), absl::ToUnixSeconds(answered_at));
   EXPECT_TRUE(status.shards(0).answers());
   tree_executor_.Release();
   EXPECT_TRUE(Status().coordination().answers());
@@ -193,7 +259,10 @@ TEST_F(StatusHandlerTest, APoolIsStuckWhenNobodyTouchesItBetweenTwoLooks) {
   BeatAll();
   Lead();
   EXPECT_THAT(Codes(Status()), Not(Contains("POOL_STUCK"))) << "all units are in the pool, since just now";
-  clock_.AdvanceBy(absl::Seconds(10));
+  clock_.AdvanceBy(kPoolStuckAfter - absl::Seconds(1));
+  BeatAll();
+  EXPECT_THAT(Codes(Status()), Not(Contains("POOL_STUCK"))) << "a long first split";
+  clock_.AdvanceBy(absl::Seconds(1));
   EXPECT_THAT(Codes(Status()), Contains("POOL_STUCK"));
   ASSERT_TRUE(ledger_.SetClusterFrozen(true, "alice").ok());
   EXPECT_THAT(Codes(Status()), Not(Contains("POOL_STUCK")));
@@ -268,6 +337,12 @@ TEST_F(StatusHandlerTest, ReservedUnitsDivide) {
   EXPECT_TRUE(tv.has_pending());
   EXPECT_EQ(tv.pending(), 0);
   EXPECT_FALSE(sku_.Get(request)->sku().has_pending()) << "nobody counts";
+}
+
+TEST(ReservedUnitsTest, OneLookReadsFewHolds) {
+  EXPECT_EQ(storage::MostHoldsOfEach(1), 20'000);
+  EXPECT_EQ(storage::MostHoldsOfEach(20), 1'000);
+  EXPECT_EQ(storage::MostHoldsOfEach(1'000), 200);
 }
 
 TEST(ReservedUnitsTest, WhatCannotBeCountedIsNotTold) {

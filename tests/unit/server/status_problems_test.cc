@@ -80,6 +80,7 @@ class StatusProblemsTest : public ::testing::Test {
   }
 
   static constexpr auto kCritical = v1::PROBLEM_SEVERITY_CRITICAL;
+  static constexpr auto kNotice = v1::PROBLEM_SEVERITY_NOTICE;
   static constexpr auto kWarning = v1::PROBLEM_SEVERITY_WARNING;
   const absl::Time kNow = absl::FromUnixSeconds(1'795'788'000);  // 2026-11-27T14:00:00Z
   v1::GetStatusResponse found_;
@@ -101,13 +102,30 @@ TEST_F(StatusProblemsTest, ALedgerThatIsSilent) {
   EXPECT_THAT(Expect("LEDGER_DOWN", "home", kCritical).text(), HasSubstr(error));
 }
 
+TEST_F(StatusProblemsTest, ALedgerThatIsSlowIsNotDown) {
+  home_->set_answers(false);
+  home_->set_slow(true);
+  Expect("LEDGER_SLOW", "home", kWarning);
+}
+
+TEST_F(StatusProblemsTest, ALedgerThatDoesNotFitSaysWhy) {
+  home_->set_answers(false);
+  home_->set_error("given up");
+  home_->set_unfit("its schema is 0009");
+  EXPECT_THAT(Expect("SHARD_UNFIT", "home", kCritical).text(), HasSubstr("its schema is 0009"));
+}
+
 TEST_F(StatusProblemsTest, ALedgerThatTakesNoChanges) {
   ledger_->set_read_only(true);
   Expect("LEDGER_READ_ONLY", "home", kCritical);
+  LetDie(worker_, absl::Minutes(10));
+  LetDie(balancer_, absl::Minutes(10));
+  home_->clear_leader();
+  Expect("LEDGER_READ_ONLY", "home", kCritical);  // heartbeats cannot be written there
 }
 
 TEST_F(StatusProblemsTest, AStandbyThatCommitsWaitFor) {
-  ledger_->set_standby_required(true);
+  ledger_->set_standbys_needed(1);
   Expect("STANDBY_GONE", "home", kCritical);
   ledger_->set_standbys(1);
   EXPECT_THAT(Codes(), IsEmpty()) << "it is not known whether it is the one";
@@ -115,7 +133,11 @@ TEST_F(StatusProblemsTest, AStandbyThatCommitsWaitFor) {
   Expect("STANDBY_GONE", "home", kCritical);
   ledger_->set_synchronous_standbys(1);
   EXPECT_THAT(Codes(), IsEmpty());
-  ledger_->set_standby_required(false);
+  ledger_->set_standbys_needed(2);
+  EXPECT_THAT(Expect("STANDBY_GONE", "home", kCritical).text(), HasSubstr("needs 2, 1 is connected"));
+  ledger_->set_synchronous_standbys(2);
+  EXPECT_THAT(Codes(), IsEmpty());
+  ledger_->set_standbys_needed(0);
   ledger_->set_standbys(0);
   ledger_->set_synchronous_standbys(0);
   EXPECT_THAT(Codes(), IsEmpty()) << "nobody wants one";
@@ -133,13 +155,21 @@ TEST_F(StatusProblemsTest, FewConnections) {
 TEST_F(StatusProblemsTest, ASilentZookeeperIsSaidOnce) {
   found_.mutable_coordination()->set_answers(false);
   found_.mutable_coordination()->set_error("no session");
-  *found_.mutable_coordination()->mutable_silent_since() = ToTimestamp(kNow - absl::Seconds(83));
+  *found_.mutable_coordination()->mutable_last_answer_time() = ToTimestamp(kNow - absl::Seconds(83));
   found_.clear_nodes();
   home_->clear_leader();
   balancer_->set_leads(false);
   const v1::Problem problem = Expect("ZOOKEEPER_SILENT", "", kCritical);
-  EXPECT_THAT(problem.text(), AllOf(HasSubstr("since 13:58:37"), HasSubstr("no session")));
-  EXPECT_EQ(problem.since_time().seconds(), absl::ToUnixSeconds(kNow - absl::Seconds(83)));
+  EXPECT_THAT(problem.text(), AllOf(HasSubstr("last answered a status at 13:58:37"), HasSubstr("no session")));
+  EXPECT_FALSE(problem.has_since_time()) << "nobody asked in between";
+}
+
+TEST_F(StatusProblemsTest, ATreeThatIsGoneIsNoSilence) {
+  found_.mutable_coordination()->set_tree_gone(true);
+  found_.mutable_coordination()->set_error("/nodes");
+  found_.clear_nodes();
+  home_->clear_leader();
+  EXPECT_THAT(Expect("TREE_GONE", "", kCritical).text(), HasSubstr("ZooKeeper answers"));
 }
 
 TEST_F(StatusProblemsTest, NoBalancerSinceTheLastOneLed) {
@@ -153,13 +183,25 @@ TEST_F(StatusProblemsTest, NoBalancerSinceTheLastOneLed) {
   EXPECT_THAT(Expect("NO_BALANCER", "home", kCritical).text(), Not(HasSubstr("since")));
 }
 
-TEST_F(StatusProblemsTest, ABalancerThatWasStoppedIsNoBalancer) {
+TEST_F(StatusProblemsTest, ABalancerThatWasStoppedHasTimeToStartAgain) {
   home_->clear_leader();
-  LetDie(balancer_, absl::Seconds(3));
+  LetDie(balancer_, kMissedAfter - absl::Seconds(1));
   balancer_->set_ended(true);
   balancer_->set_leads(false);
-  *balancer_->mutable_since_led() = ToDuration(absl::Seconds(4));
-  EXPECT_THAT(Expect("NO_BALANCER", "home", kCritical).text(), HasSubstr("since 13:59:56"));
+  *balancer_->mutable_since_led() = ToDuration(kMissedAfter - absl::Seconds(1));
+  EXPECT_THAT(Codes(), IsEmpty());
+  LetDie(balancer_, absl::Seconds(23));
+  *balancer_->mutable_since_led() = ToDuration(absl::Seconds(24));
+  EXPECT_THAT(Expect("NO_BALANCER", "home", kCritical).text(), HasSubstr("none leads since 13:59:36"));
+}
+
+TEST_F(StatusProblemsTest, AFirstBalancerHasTimeToBeginToLead) {
+  home_->clear_leader();
+  balancer_->set_leads(false);
+  balancer_->clear_leads_for();
+  balancer_->clear_since_led();
+  *balancer_->mutable_start_time() = ToTimestamp(kNow - absl::Seconds(3));
+  EXPECT_THAT(Codes(), IsEmpty());
 }
 
 TEST_F(StatusProblemsTest, AnOlderBalancerThatLeadsIsEnough) {
@@ -185,11 +227,34 @@ TEST_F(StatusProblemsTest, ALeaderWithoutRounds) {
   EXPECT_THAT(Codes(), IsEmpty()) << "it has just begun";
 }
 
+TEST_F(StatusProblemsTest, ALeaderThatHangsInItsFirstRound) {
+  balancer_->set_leads(false);
+  balancer_->clear_leads_for();
+  balancer_->clear_since_led();
+  EXPECT_THAT(Codes(), IsEmpty()) << "it stood by a second ago, and does not say yet that it leads";
+  *balancer_->mutable_since_round() = ToDuration(absl::Seconds(40));
+  EXPECT_THAT(Expect("LEADER_STUCK", "home", kCritical).text(), HasSubstr("since 13:59:20"));
+  balancer_->clear_since_round();
+  EXPECT_THAT(Expect("LEADER_STUCK", "home", kCritical).text(), HasSubstr("since 13:00:00")) << "since it began";
+  home_->set_leader("balancer-2");
+  EXPECT_THAT(Codes(), IsEmpty()) << "another one leads";
+}
+
+TEST_F(StatusProblemsTest, AWorkerThatWasStoppedHasTimeToStartAgain) {
+  LetDie(worker_, kMissedAfter - absl::Seconds(1));
+  worker_->set_ended(true);
+  sink_->set_pending(1);
+  *sink_->mutable_oldest_pending() = ToDuration(kMissedAfter);
+  EXPECT_THAT(Codes(), IsEmpty());
+  LetDie(worker_, kMissedAfter);
+  Expect("NO_WORKER", "home", kCritical);
+}
+
 TEST_F(StatusProblemsTest, NoWorker) {
   LetDie(worker_, absl::Minutes(10));
   sink_->set_pending(3);
   *sink_->mutable_oldest_pending() = ToDuration(absl::Minutes(1));
-  EXPECT_THAT(Expect("NO_WORKER", "home", kCritical).text(), HasSubstr("since 13:50:00"));
+  EXPECT_THAT(Expect("NO_WORKER", "home", kCritical).text(), HasSubstr("heard of since 13:50:00"));
   home_->clear_workers();
   EXPECT_THAT(Expect("NO_WORKER", "home", kCritical).text(), Not(HasSubstr("since")));
 }
@@ -219,6 +284,12 @@ TEST_F(StatusProblemsTest, OverdueHolds) {
   *ledger_->mutable_oldest_overdue() = ToDuration(absl::Seconds(75));
   EXPECT_THAT(Expect("HOLDS_OVERDUE", "home", kCritical).text(),
               AllOf(HasSubstr("50 unpaid holds"), HasSubstr("1m15s")));
+  *ledger_->mutable_oldest_overdue() = ToDuration(kLongOverdueAfter - absl::Seconds(1));
+  EXPECT_THAT(Expect("HOLDS_OVERDUE", "home", kWarning).text(), HasSubstr("Expiry is behind")) << "a burst";
+  *worker_->mutable_since_expiry() = ToDuration(kNoExpiryAfter);
+  EXPECT_THAT(Codes(), ElementsAre("NO_EXPIRY", "HOLDS_OVERDUE"));
+  EXPECT_EQ(ProblemsOf(found_).back().severity(), kCritical);
+  *worker_->mutable_since_expiry() = ToDuration(absl::ZeroDuration());
   ledger_->set_overdue_holds(10'000);
   EXPECT_THAT(Only().text(), HasSubstr("10000 or more"));
 }
@@ -232,8 +303,26 @@ TEST_F(StatusProblemsTest, MessagesThatNobodyTakes) {
   worker_->clear_sinks();
   EXPECT_THAT(Expect("SINK_WITHOUT_WORKER", "home/orders", kWarning).next_step(), HasSubstr("--sink orders="))
       << "the cause";
+  *sink_->mutable_oldest_pending() = ToDuration(kMissedAfter - absl::Seconds(1));
+  EXPECT_THAT(Codes(), IsEmpty()) << "its worker may be about to start again";
   sink_->set_pending(0);
+  *sink_->mutable_oldest_pending() = ToDuration(absl::Minutes(30));
   EXPECT_THAT(Codes(), IsEmpty()) << "nothing waits";
+}
+
+TEST_F(StatusProblemsTest, TheFirstSinkMayBeMeantToHaveNoWorker) {
+  sink_->set_name("default");
+  sink_->set_pending(10);
+  *sink_->mutable_oldest_pending() = ToDuration(kMessageOldAfter - absl::Seconds(1));
+  EXPECT_THAT(Codes(), IsEmpty());
+  *sink_->mutable_oldest_pending() = ToDuration(kMessageOldAfter);
+  Expect("SINK_WITHOUT_WORKER", "home/default", kNotice);
+  v1::ProcessStatus* other = home_->add_workers();
+  *other = *worker_;
+  other->add_sinks("default");
+  EXPECT_THAT(Codes(), ElementsAre("OUTBOX_OLD"));
+  LetDie(other, absl::Hours(1));
+  Expect("SINK_WITHOUT_WORKER", "home/default", kWarning);
 }
 
 TEST_F(StatusProblemsTest, DeadMessages) {
@@ -276,6 +365,15 @@ TEST_F(StatusProblemsTest, WhileItIsFrozenPoolsWaitAsTheyShould) {
   EXPECT_THAT(problem.text(), AllOf(HasSubstr("by alice since "), HasSubstr("move no units")));
   EXPECT_THAT(problem.next_step(), HasSubstr("tranchectl cluster thaw"));
   EXPECT_THAT(Codes(), ElementsAre("CLUSTER_FROZEN"));
+}
+
+TEST_F(StatusProblemsTest, ANodeThatDoesNotReport) {
+  *node_->mutable_report_age() = ToDuration(kNodeSilentAfter - absl::Seconds(1));
+  EXPECT_THAT(Codes(), IsEmpty());
+  *node_->mutable_report_age() = ToDuration(kNodeSilentAfter);
+  EXPECT_THAT(Expect("NODE_SILENT", "node-1", kWarning).text(), HasSubstr("since 13:59:30"));
+  node_->clear_report_age();
+  EXPECT_THAT(Codes(), IsEmpty()) << "it may be about to, or its report came too late";
 }
 
 TEST_F(StatusProblemsTest, NoNodeServes) {
