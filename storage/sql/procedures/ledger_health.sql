@@ -1,11 +1,11 @@
 -- Is this database well, and does anything wait here that should not? Its cost is bounded: what is counted is found by
 -- an index, and counted up to p_most.
 --
--- sync_needed: for how many standbys a commit waits. standbys: how many receivers of the write-ahead log are connected; sync_standbys: how many of them a commit waits
--- for, NULL if the schema's owner may not see that (pg_read_all_stats). connections_limit is of the limit that leaves
--- the fewest, 0 if nothing is limited. Ages are 0 where nothing waits. Of the first 1000 SKUs by id: how many there are,
--- are on sale, are on sale without an unsold unit, and would be on sale if they were not paused. frozen_us and frozen_by are
--- NULL unless the cluster is frozen here.
+-- sync_needed: for how many standbys a commit waits. standbys: how many receivers of the write-ahead log are connected;
+-- sync_standbys: how many of them a commit waits for, NULL if the schema's owner may not see that (pg_read_all_stats).
+-- connections_limit is of the limit that leaves the fewest, 0 if nothing is limited. Ages are 0 where nothing waits. Of the
+-- first 1000 SKUs by id: how many there are, are on sale, are on sale without an unsold unit, and would be on sale if they
+-- were not paused. frozen_us and frozen_by are NULL unless the cluster is frozen here.
 CREATE OR REPLACE FUNCTION tranche.ledger_health(p_most integer)
 RETURNS TABLE (read_only boolean, database_bytes bigint, connections_used integer, connections_limit integer,
                sync_needed integer, standbys bigint, sync_standbys bigint,

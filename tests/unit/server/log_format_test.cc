@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -131,7 +132,9 @@ TEST(LogFormat, LongLinesAreCutAndSaySo) {
 
 TEST(LogFormat, ManyLongFieldsLeaveRoomForTheRest) {
   LoggedEvent event{"call", {}};
-  for (int i = 0; i < 100; ++i) event.fields.push_back({"key", std::string(10'000, '\x01')});
+  std::vector<std::string> keys;
+  for (int i = 0; i < 100; ++i) keys.push_back(absl::StrCat("key", i));
+  for (const std::string& key : keys) event.fields.push_back({key.c_str(), std::string(10'000, '\x01')});
   const LogTrace trace{.trace_id = std::string(10'000, '\x01'), .request_id = std::string(10'000, '\x01')};
   LogLine line = LineOf(std::string(10'000, '\x01'));
   const std::string node(10'000, '\x01');
