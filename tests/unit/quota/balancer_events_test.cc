@@ -82,7 +82,7 @@ TEST_F(BalancerEventsTest, ADeathNamesTheNodeItsUnitsAndTheEvidence) {
               AllOf(HasSubstr("node=node incarnation=" + std::to_string(dead.id)), HasSubstr("address=host:1"),
                     HasSubstr("evidence=registration_gone"), HasSubstr("units=" + std::to_string(held))));
   EXPECT_EQ(Left(alive.id), 10);
-  AddNode();
+  const Node late = AddNode();
   Rounds();
   EXPECT_EQ(Told("node.joined").size(), 1u) << "not those that were there when this leader began";
 }
