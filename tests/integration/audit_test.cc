@@ -56,7 +56,7 @@ TEST_F(AuditTest, EveryChangeIsFoundAgain) {
   WaitUntilShared("tv", 100);
   const std::string first = Reserve("tv");
   const std::string second = Reserve("tv");
-  const std::string node = cluster_->endpoint(1);
+  const std::string node = "node-2";
   const std::vector<std::pair<std::string, std::vector<std::string>>> changes = {
       {"extend_reservation", {"reservation", "extend", first, "--by", "1m"}},
       {"confirm_reservation", {"reservation", "confirm", first, "--payment", "p", "--amount", "499.00"}},
@@ -123,7 +123,7 @@ TEST_F(AuditTest, ANodeThatHasEndedKeepsItsName) {
   // The last one: commands go to the first.
   const v1::Quota quota = QuotaOf("tv");
   const auto slice = std::find_if(quota.slices().begin(), quota.slices().end(),
-                                  [this](const v1::Slice& one) { return one.node_name() == cluster_->endpoint(1); });
+                                  [](const v1::Slice& one) { return one.node_name() == "node-2"; });
   ASSERT_NE(slice, quota.slices().end()) << quota.DebugString();
   Do({"quota", "set", "tv", slice->node_name(), "10"});
   ASSERT_TRUE(cluster_->KillNode(1).ok());
