@@ -12,7 +12,6 @@ from page_commands import statements
 from page_lists import SQL_PLACEHOLDERS
 
 FOLDER = pathlib.Path(__file__).resolve().parent
-INDEX = "reservation_finished_buyer"
 PSQL = ["psql", "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
 # What psql prints if a statement has found nothing to show or to change.
 NOTHING = re.compile(r"((UPDATE|DELETE|INSERT 0) 0\n)?")
@@ -33,8 +32,8 @@ class Database:
         """Runs each of its statements; each must find something."""
         if "pg_blocking_pids" in block:
             return self._while_others_wait(block)
-        if INDEX in block:
-            return self._without_the_index(block)
+        if indexes := re.findall(r"CREATE INDEX CONCURRENTLY (\w+)", block):
+            return self._without_the_indexes(block, indexes)
         return self._run_all(block)
 
     def _run_all(self, block):
@@ -61,14 +60,15 @@ class Database:
     def _query(self, text):
         return self._shell.run(shlex.join([*PSQL, "-c", text]))
 
-    def _without_the_index(self, block):
-        """On a schema of before there was the index: the block makes the same one."""
-        definition = f"SELECT pg_get_indexdef('tranche.{INDEX}'::regclass)"
-        before = self._query(definition)
-        self._query(f"DROP INDEX tranche.{INDEX}")
+    def _without_the_indexes(self, block, names):
+        """On a schema of before there were the indexes: the block makes the same ones."""
+        definitions = [f"SELECT pg_get_indexdef('tranche.{name}'::regclass)" for name in names]
+        before = [self._query(definition) for definition in definitions]
+        for name in names:
+            self._query(f"DROP INDEX tranche.{name}")
         self._run_all(block)
-        if (after := self._query(definition)) != before:
-            raise page_shell.Failed(block, f"tranche-migrate makes another index: {before}", after)
+        if (after := [self._query(definition) for definition in definitions]) != before:
+            raise page_shell.Failed(block, f"tranche-migrate makes other indexes: {before}", "".join(after))
 
     def _while_others_wait(self, block):
         """While a session and a prepared transaction hold locks, for which others wait; the block lets them go on."""

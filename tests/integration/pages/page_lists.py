@@ -42,6 +42,7 @@ OTHER_BLOCKS = {
         "db:5432:*:tranche_owner:": "a file; the first start reads it",
         "host=db1,db2 ": "connection strings for several servers; startup_test uses such",
         "NOT HEALTHY: 2 critical": "what `tranchectl status` prints; ctl_status_view_test and status_test look at such",
+        "2026-11-29T11:20:00.123456Z WARNING ": "how a line of the log begins; log_format_test looks at such",
         "shard home gave up ": "a line of a log; shards_test looks for it",
     },
     "docs/reconciliation.md": {"reference,reservation_id,": "a file; the page's commands read it"},
