@@ -136,7 +136,8 @@ TEST(LogFormat, ManyLongFieldsLeaveRoomForTheRest) {
   for (int i = 0; i < 100; ++i) keys.push_back(absl::StrCat("key", i));
   for (const std::string& key : keys) event.fields.push_back({key.c_str(), std::string(10'000, '\x01')});
   const LogTrace trace{.trace_id = std::string(10'000, '\x01'), .request_id = std::string(10'000, '\x01')};
-  LogLine line = LineOf(std::string(10'000, '\x01'));
+  const std::string message(10'000, '\x01');
+  LogLine line = LineOf(message);
   const std::string node(10'000, '\x01');
   line.node = node;
   line.event = &event;
