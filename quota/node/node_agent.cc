@@ -97,20 +97,19 @@ absl::Status NodeAgent::Release() {
   const IncarnationId incarnation = incarnation_.load();
   slices_->Begin(kPool);
   const auto skus = ledger_->ReclaimIncarnation(incarnation);
-  const absl::Status reclaimed = skus.status();
   LogEvent("node.ended", {{"node", options_.node_name},
                           {"incarnation", incarnation},
                           {"reason", "the process stops"},
                           {"skus_returned", skus.ok() ? static_cast<int64_t>(skus->size()) : int64_t{0}},
                           {"returned", skus.ok()}});
   const std::shared_ptr<Coordination> session = Session();
-  if (session == nullptr) return reclaimed;
+  if (session == nullptr) return skus.status();
   RemoveIncarnationZnodes(*session, incarnation);
   {
     absl::MutexLock lock(&mutex_);
     session_.reset();
   }
-  return reclaimed;
+  return skus.status();
 }
 
 std::shared_ptr<Coordination> NodeAgent::Session() {
