@@ -296,8 +296,10 @@ CartSale CartSeller::AnswerOf(const Cart& cart, absl::StatusOr<storage::CartResu
 void CartSeller::SettleAll(Cart& cart, const absl::StatusOr<storage::CartResult>& result) {
   for (auto& [sku_id, want] : cart.wants) {
     if (!want.grant.has_value()) continue;
-    Settle(*want.grant, *slices_,
-           result.ok() ? absl::StatusOr<CommitResult>(VerdictFor(sku_id, cart.lines, *result)) : result.status());
+    const absl::StatusOr<CommitResult> verdict =
+        result.ok() ? absl::StatusOr<CommitResult>(VerdictFor(sku_id, cart.lines, *result)) : result.status();
+    Settle(*want.grant, *slices_, verdict);
+    if (IsShort(verdict)) room_->NoteShort(want.slice, verdict->slice_version, want.units);
     want.grant.reset();
   }
 }

@@ -17,6 +17,10 @@ bool TryGrant(const std::shared_ptr<Slice>& slice, int64_t units, Grant* grant) 
   return true;
 }
 
+bool IsShort(const absl::StatusOr<CommitResult>& result) {
+  return result.ok() && result->outcome == CommitOutcome::kShort;
+}
+
 void Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<CommitResult>& result) {
   Slice& slice = *grant.slice;
   slice.CountInFlight(-grant.units);
@@ -26,8 +30,7 @@ void Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<Co
   // Only one unit is known to be missing, and a counter that is too low would strand units for good; if more are
   // missing, the next refusal will tell. The version at the time of the grant decides: a later announcement is already
   // in the counter.
-  const bool one_never_was_there =
-      result.ok() && result->outcome == CommitOutcome::kShort && result->slice_version == grant.version;
+  const bool one_never_was_there = IsShort(result) && result->slice_version == grant.version;
   // Also after an unknown commit, and after a replay that may be our own lost try: if the units were spent, the count
   // is too high now, and the case above corrects it. A count that is too low would strand units.
   if (!storage::Mutated(storage::Mutation::kNoGiveBack)) {
@@ -36,8 +39,7 @@ void Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<Co
   if (storage::Mutated(storage::Mutation::kGiveBackTwice)) slice.counter().GiveBack(grant.units);
   // The ledger has not reached the version by which they were granted, so it was not the ledger that announced it.
   // Nobody else may see that announcement any more: only a report tells the balancer which version we go by.
-  const bool goes_by_a_false_one =
-      result.ok() && result->outcome == CommitOutcome::kShort && result->slice_version < grant.version;
+  const bool goes_by_a_false_one = IsShort(result) && result->slice_version < grant.version;
   if (goes_by_a_false_one && slice.MarkWanted(grant.units)) table.NoteExhausted();
   if (result.ok() && result->outcome == CommitOutcome::kNotHeld) table.NoteIncarnationEnded(slice.incarnation());
 }

@@ -30,6 +30,9 @@ bool TryGrant(const std::shared_ptr<Slice>& slice, int64_t units, Grant* grant);
 // Corrects the counter by what the ledger decided about the units.
 void Settle(const Grant& grant, const SliceTable& table, const absl::StatusOr<storage::CommitResult>& result);
 
+// The ledger had too few units in the slice.
+bool IsShort(const absl::StatusOr<storage::CommitResult>& result);
+
 // The refusal, if the terms alone forbid selling `quantity` units of the SKU.
 std::optional<Refused> RefuseByTerms(const SkuTerms& terms, int64_t quantity, absl::Time now);
 // The refusal for a slice with too few units for `quantity`. kExhaustedHere unless the terms say that no node has

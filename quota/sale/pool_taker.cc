@@ -11,17 +11,28 @@ namespace tranche::quota {
 
 using Reason = PoolPacing::Reason;
 
+namespace {
+
+// The counter is below zero while units in flight are withdrawn: those are not lacking for good.
+int64_t Lacking(const Slice& slice, int64_t wanted) { return wanted - std::max<int64_t>(0, slice.counter().free()); }
+
+}  // namespace
+
 bool PoolTaker::Ask(const std::shared_ptr<Slice>& slice, int64_t wanted) {
-  return Begin(slice, Reason::kWanted, wanted);
+  return Begin(slice, Reason::kWanted, Lacking(*slice, wanted));
 }
 
-void PoolTaker::Doubt(const std::shared_ptr<Slice>& slice, int64_t wanted) { Begin(slice, Reason::kDoubt, wanted); }
+void PoolTaker::Doubt(const std::shared_ptr<Slice>& slice, int64_t wanted) {
+  Begin(slice, Reason::kDoubt, Lacking(*slice, wanted));
+}
 
-bool PoolTaker::Begin(const std::shared_ptr<Slice>& slice, Reason reason, int64_t wanted) {
-  if (!accepting_.load(std::memory_order_relaxed) || storage::Mutated(storage::Mutation::kPoolNeverAsked)) return false;
-  // The counter is below zero while units in flight are withdrawn: those are not lacking for good.
-  const int64_t lacking = wanted - std::max<int64_t>(0, slice->counter().free());
-  if (lacking <= 0) return false;
+void PoolTaker::Overtaken(const std::shared_ptr<Slice>& slice, int64_t ledger_version, int64_t wanted) {
+  if (ledger_version > slice->counter().version()) Begin(slice, Reason::kWanted, wanted);
+}
+
+bool PoolTaker::Begin(const std::shared_ptr<Slice>& slice, Reason reason, int64_t lacking) {
+  if (lacking <= 0 || !accepting_.load(std::memory_order_relaxed)) return false;
+  if (storage::Mutated(storage::Mutation::kPoolNeverAsked)) return false;
   PoolPacing& pacing = slice->pool_pacing();
   const absl::Time now = clock_->Now();
   if (!pacing.TryBegin(reason, lacking, now)) return pacing.asking();

@@ -43,6 +43,11 @@ class PoolTaker {
   // may have lapsed, and nobody may be there to announce it.
   void Doubt(const std::shared_ptr<Slice>& slice, int64_t wanted);
 
+  // The ledger had too few units for a claim of so many, by a version of the slice that is not applied here. So units
+  // have left it that the counter still has. It may be that nobody is there to announce that: a slice that counts them
+  // is never dry, and would not ask for others. Asks the pool, whose answer says what the slice has.
+  void Overtaken(const std::shared_ptr<Slice>& slice, int64_t ledger_version, int64_t wanted);
+
   // While not accepting, the node wants no units.
   void SetAccepting(bool accepting) { accepting_.store(accepting, std::memory_order_relaxed); }
 
@@ -59,7 +64,7 @@ class PoolTaker {
     absl::Time asked_at;
   };
 
-  bool Begin(const std::shared_ptr<Slice>& slice, PoolPacing::Reason reason, int64_t wanted);
+  bool Begin(const std::shared_ptr<Slice>& slice, PoolPacing::Reason reason, int64_t lacking);
   void Send(Question question, const std::string& shard);
   void Answered(const Question& question, absl::StatusOr<storage::PoolTake> answer);
   void Failed(const Question& question, const absl::Status& error);

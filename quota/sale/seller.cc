@@ -168,6 +168,7 @@ void Seller::Commit(Grant grant, SaleRequest request) {
       terms == nullptr ? storage::kHomeShard : terms->shard, incarnation, std::move(request.claim), request.deadline,
       [this, grant = std::move(grant), done = std::move(request.done)](absl::StatusOr<CommitResult> result) mutable {
         Settle(grant, *slices_, result);
+        if (IsShort(result)) room_->NoteShort(grant.slice, result->slice_version, grant.units);
         if (!result.ok()) return done(Refused{.refusal = RefusalOf(result.status())});
         // Units that were given back may serve a waiting request. Not after an error: all waiting requests would be
         // refused one by one.

@@ -114,6 +114,10 @@ void WaitingRoom::NoteRefused(const std::shared_ptr<Slice>& slice, const SkuTerm
   if (slice->counter().version() > 0) pools_->Doubt(slice, units);
 }
 
+void WaitingRoom::NoteShort(const std::shared_ptr<Slice>& slice, int64_t ledger_version, int64_t units) {
+  if (pools_ != nullptr) pools_->Overtaken(slice, ledger_version, units);
+}
+
 std::vector<std::unique_ptr<Waiter>> WaitingRoom::TakeOverdue(absl::Time now) {
   std::vector<std::unique_ptr<Waiter>> overdue;
   absl::MutexLock lock(&mutex_);

@@ -112,6 +112,9 @@ class WaitingRoom {
   // A request for so many units was refused, since nobody has as many of the slice's SKU. See PoolTaker::Doubt.
   void NoteRefused(const std::shared_ptr<Slice>& slice, const SkuTerms& terms, int64_t units);
 
+  // The ledger had too few units for a claim of so many. See PoolTaker::Overtaken.
+  void NoteShort(const std::shared_ptr<Slice>& slice, int64_t ledger_version, int64_t units);
+
   // Answers requests that have waited long enough, and asks the pools again for the others. Call it every few
   // milliseconds; it costs nothing when none waits.
   void AnswerOverdue();

@@ -23,7 +23,8 @@ WORDS = {
     CHANGES: "every node makes changes",
     SOLD: "the last unit is sold",
 }
-# From when it counts. New stock that was delivered later than it should have been sellable counts from its delivery.
+# From when it counts. New stock that was delivered later counts from its delivery: after a strike, if it came later
+# than it should have been sellable; after an end, which leaves no margin, in any case.
 STRIKE, END, SUPPLY = "strike", "end", "last supply"
 
 
@@ -135,7 +136,8 @@ def _seen(one, limit, promised_s):
     if value is None or limit.since == SUPPLY:
         return value
     begins = one.healed_s if limit.since == END else 0.0
-    if limit.measure == POOL and one.delivered_s is not None and one.delivered_s > begins + promised_s:
+    late = begins if limit.since == END else begins + promised_s
+    if limit.measure == POOL and one.delivered_s is not None and one.delivered_s > late:
         begins = one.delivered_s
     return max(0.0, value - begins)
 

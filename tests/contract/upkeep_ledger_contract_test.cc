@@ -50,11 +50,14 @@ TEST_P(UpkeepLedgerContract, ExpiresHoldsFromASecondToAWeekWhenTheirTimeIsOver) 
   EXPECT_GT(holds.until_next, absl::Hours(24 * 7) - absl::Minutes(1));
   EXPECT_LE(holds.until_next, absl::Hours(24 * 7));
   const Reservation second = Hold(node, "second", "alice");
-  EXPECT_LE(Expire().until_next, absl::Seconds(1));
-
-  LetPass(absl::Seconds(1));
+  const ExpiredHolds at_once = Expire();
+  // On a busy machine the second may be over already.
+  if (at_once.expired == 0) {
+    EXPECT_LE(at_once.until_next, absl::Seconds(1));
+    LetPass(absl::Seconds(1));
+  }
   holds = Expire();
-  EXPECT_EQ(holds.expired, 1);
+  EXPECT_EQ(at_once.expired + holds.expired, 1);
   EXPECT_FALSE(holds.more);
   const Reservation lapsed = Read(second.reservation_id);
   EXPECT_EQ(lapsed.state, ReservationState::kExpired);

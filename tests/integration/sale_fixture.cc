@@ -15,7 +15,9 @@
 
 namespace tranche::testing {
 
-void SaleTest::StartCluster(const MiniClusterOptions& options) {
+void SaleTest::StartCluster(MiniClusterOptions options) {
+  // The machine does not lose its power in a test, and a slow disk would decide about times.
+  options.fsync = Fsync::kOff;
   auto cluster = MiniCluster::Start(options);
   ASSERT_TRUE(cluster.ok()) << cluster.status();
   cluster_ = *std::move(cluster);

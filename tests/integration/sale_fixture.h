@@ -17,7 +17,7 @@ namespace tranche::testing {
 class SaleTest : public ::testing::Test {
  protected:
   // Starts the cluster and a client that knows all its nodes.
-  void StartCluster(const MiniClusterOptions& options);
+  void StartCluster(MiniClusterOptions options);
   std::unique_ptr<Client> ClientOf(std::vector<std::string> endpoints);
 
   void CreateSku(const std::string& sku, int64_t stock, absl::Duration hold = absl::Minutes(15),

@@ -76,6 +76,7 @@ class OneFault(unittest.TestCase):
         self.assertEqual(missed("node-cut-clients", delivered_s=30.0, pool_s=33.0), {})
         self.assertEqual(missed("node-cut-clients", delivered_s=20.0, pool_s=33.0), {POOL: 13.0})
         self.assertEqual(missed("postgres-kill", delivered_s=1.0, pool_s=11.5), {POOL: 3.5})
+        self.assertEqual(missed("postgres-kill", delivered_s=9.0, pool_s=11.5), {})
 
     def test_the_last_unit_counts_from_the_last_supply(self):
         self.assertEqual(missed("leader-kill", empty_s=12.0), {})

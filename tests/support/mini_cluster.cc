@@ -157,7 +157,7 @@ absl::Status MiniCluster::Stop() {
 }
 
 absl::Status MiniCluster::StartServers() {
-  postgres_ = std::make_unique<MiniPostgres>();
+  postgres_ = std::make_unique<MiniPostgres>(options_.fsync);
   if (absl::Status started = postgres_->Start(); !started.ok()) return started;
   zookeeper_ = std::move(SpareZookeeper());
   if (zookeeper_ != nullptr) return absl::OkStatus();
@@ -172,7 +172,7 @@ absl::Status MiniCluster::AddShards() {
   storage::ConnectionPool home_pool(home_options);
   storage::PostgresShardLedger home(&home_pool);
   for (int i = 0; i < options_.shards; ++i) {
-    auto postgres = std::make_unique<MiniPostgres>();
+    auto postgres = std::make_unique<MiniPostgres>(options_.fsync);
     if (absl::Status started = postgres->Start(); !started.ok()) return started;
     shards_.push_back(std::move(postgres));
     if (absl::Status migrated = Migrate(*shards_.back()); !migrated.ok()) return migrated;

@@ -31,6 +31,7 @@ struct MiniClusterOptions {
   std::vector<std::string> worker_args;
   // Every process serves its metrics, on a free port.
   bool metrics = false;
+  Fsync fsync = Fsync::kOn;  // of the databases
 };
 
 // Not thread-safe. Everything dies with the thread that called Start, and with this object.

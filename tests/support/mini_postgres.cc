@@ -120,7 +120,7 @@ absl::Status EnsureRoles(const std::string& superuser_dsn) {
     $$)");
 }
 
-MiniPostgres::MiniPostgres() = default;
+MiniPostgres::MiniPostgres(Fsync fsync) : fsync_(fsync) {}
 
 MiniPostgres::~MiniPostgres() {
   // Not by ChildProcess alone: the server's own children would go on writing into the folder that is removed next.
@@ -141,7 +141,7 @@ absl::StatusOr<std::string> MiniPostgres::MakeData() {
   if (!made.ok()) return made;
   data_dir_ = *std::move(made);
   // What is copied again and again is to be small: one segment of write-ahead log, if it may not keep others to reuse.
-  if (absl::Status started = StartOnFreePort({"fsync=off", "min_wal_size=32MB"}); !started.ok()) return started;
+  if (absl::Status started = StartOnFreePort({"min_wal_size=32MB"}); !started.ok()) return started;
   if (absl::Status roles = EnsureRoles(Dsn("postgres")); !roles.ok()) return roles;
   const absl::Status created = ExecuteSql(Dsn("postgres"), "CREATE DATABASE tranche STRATEGY file_copy");
   if (!created.ok()) return created;
@@ -151,7 +151,7 @@ absl::StatusOr<std::string> MiniPostgres::MakeData() {
 }
 
 absl::Status MiniPostgres::CopyMadeData() {
-  static MiniPostgres maker;
+  static MiniPostgres maker(Fsync::kOff);
   static const absl::StatusOr<std::string> made = maker.MakeData();
   if (!made.ok()) return made.status();
   data_dir_ = (scratch_.path() / "data").string();
@@ -187,6 +187,7 @@ absl::Status MiniPostgres::StartOnPort(const std::vector<std::string>& settings)
       absl::StrCat("port=", port_),    "listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=256MB",
       "max_connections=200",           "max_wal_size=2GB",           "deadlock_timeout=100ms",   "jit=off",
       "log_line_prefix=%m [%p] %u@%d "};
+  if (fsync_ == Fsync::kOff) all.push_back("fsync=off");
   all.insert(all.end(), settings.begin(), settings.end());
   for (const std::string& setting : all) {
     args.push_back("-c");

@@ -114,6 +114,26 @@ TEST_F(PoolTakerTest, CountsWhatItsQuestionsBring) {
   EXPECT_EQ(pools_.counts().units.value(), 10);
 }
 
+// A late payment took units out of the slice, and no balancer runs that could announce it.
+TEST_F(PoolTakerTest, LearnsOfUnitsThatHaveLeftTheSlice) {
+  slice_->counter().Apply(3, 1);
+  pools_.Overtaken(slice_, /*ledger_version=*/2, 1);
+  ASSERT_EQ(questions(), 1u) << "though it seems to have units";
+  EXPECT_EQ(books_.questions[0].request.wanted, 1);
+  PoolTake take = Take(0, 0);
+  take.slice = {.holder = 7, .allotted = 0, .remaining = 0, .version = 2};
+  Answer(take);
+  EXPECT_EQ(slice_->counter().free(), 0);
+  EXPECT_EQ(changed_, 1);
+}
+
+TEST_F(PoolTakerTest, DoesNotAskAgainForWhatWasAnnouncedMeanwhile) {
+  slice_->counter().Apply(3, 2);
+  pools_.Overtaken(slice_, /*ledger_version=*/2, 1);
+  pools_.Overtaken(slice_, /*ledger_version=*/1, 1);
+  EXPECT_EQ(questions(), 0u);
+}
+
 TEST_F(PoolTakerTest, AsksForNothingThatIsThere) {
   slice_->counter().Apply(2, 1);
   pools_.Ask(slice_, 2);
