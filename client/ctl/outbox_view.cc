@@ -24,6 +24,13 @@ std::string NextAttempt(const tranche::v1::OutboxMessage& message) {
   return message.state() == tranche::v1::OUTBOX_STATE_DEAD ? "" : FormatTime(message.next_attempt_time());
 }
 
+// "" if there is none.
+std::string TraceId(const tranche::v1::OutboxMessage& message) {
+  constexpr size_t kTraceId = 3, kTraceIdLength = 32;  // within a traceparent
+  const std::string& traceparent = message.traceparent();
+  return traceparent.size() < kTraceId ? "" : traceparent.substr(kTraceId, kTraceIdLength);
+}
+
 }  // namespace
 
 void PrintOutbox(Session& session, const tranche::v1::ListOutboxMessagesResponse& messages) {
@@ -36,11 +43,12 @@ void PrintOutbox(Session& session, const tranche::v1::ListOutboxMessagesResponse
     }
     return session.Print(table);
   }
-  Table table({"MESSAGE", "SINK", "KIND", "SKU", "STATE", "CREATED", "ATTEMPTS", "NEXT ATTEMPT", "LAST ERROR"});
+  Table table(
+      {"MESSAGE", "SINK", "KIND", "SKU", "STATE", "CREATED", "ATTEMPTS", "NEXT ATTEMPT", "TRACE", "LAST ERROR"});
   for (const tranche::v1::OutboxMessage& message : messages.messages()) {
     table.AddRow({Id(message.key()), message.key().sink(), message.kind(), message.sku_id(), State(message),
                   FormatTime(message.create_time()), absl::StrCat(message.attempts()), NextAttempt(message),
-                  message.last_error().substr(0, kWideErrorBytes)});
+                  TraceId(message), message.last_error().substr(0, kWideErrorBytes)});
   }
   session.Print(table);
 }
@@ -56,6 +64,8 @@ void PrintOutboxMessage(Session& session, const tranche::v1::OutboxMessage& mess
   table.AddRow({"created", FormatTime(message.create_time())});
   table.AddRow({"attempts", absl::StrCat(message.attempts())});
   table.AddRow({"next attempt", NextAttempt(message)});
+  table.AddRow({"trace", TraceId(message)});
+  table.AddRow({"request", message.request_id()});
   table.AddRow({"last error", message.last_error()});
   table.AddRow({"payload", message.payload()});
   session.Print(table);

@@ -86,7 +86,7 @@ LEDGER_AND_BALANCER = (
     gauge("Size of the database", "tranche_postgres_database_bytes", ("shard",), "bytes", of="max"),
     Panel("Standbys", "short", (
         ("max by (shard) (tranche_postgres_standbys)", "{{shard}} connected"),
-        ("max by (shard) (tranche_postgres_standby_required)", "{{shard}} required"),
+        ("max by (shard) (tranche_postgres_standbys_needed)", "{{shard}} needed"),
         ("max by (shard) (tranche_postgres_read_only)", "{{shard}} read-only"))),
 )
 

@@ -8,6 +8,7 @@
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
 #include "server/proto_time.h"
+#include "storage/base/log_trace.h"
 #include "storage/base/status_macros.h"
 
 namespace tranche::server {
@@ -36,7 +37,7 @@ absl::StatusOr<storage::Payment> ToChange(const v1::ConfirmReservationRequest& r
   }
   if (request.amount_minor() < 0) return InvalidField("amount_minor", "must not be negative");
   if (!IsCurrency(request.currency())) return InvalidField("currency", "must be three capital letters, such as EUR");
-  return storage::Payment{id, reference, request.amount_minor(), request.currency()};
+  return storage::Payment{id, reference, request.amount_minor(), request.currency(), CurrentTrace()};
 }
 
 absl::StatusOr<storage::Cancellation> ToChange(const v1::CancelReservationRequest& request) {
@@ -45,7 +46,7 @@ absl::StatusOr<storage::Cancellation> ToChange(const v1::CancelReservationReques
     return InvalidField(
         "reason", absl::StrCat("must be at most ", kMaxReasonBytes, " bytes of UTF-8 without control characters"));
   }
-  return storage::Cancellation{id, request.reason()};
+  return storage::Cancellation{id, request.reason(), CurrentTrace()};
 }
 
 absl::StatusOr<storage::Extension> ToChange(const v1::ExtendReservationRequest& request) {
@@ -57,7 +58,7 @@ absl::StatusOr<storage::Extension> ToChange(const v1::ExtendReservationRequest& 
   if (!by.has_value() || *by < absl::Seconds(1) || *by > kMaxExtension || request.extend_by().nanos() != 0) {
     return InvalidField("extend_by", "must be 1 s to 30 days in whole seconds");
   }
-  return storage::Extension{id, request.extension(), *by};
+  return storage::Extension{id, request.extension(), *by, CurrentTrace()};
 }
 
 }  // namespace tranche::server

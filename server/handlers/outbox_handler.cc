@@ -58,6 +58,9 @@ v1::OutboxMessage MessageOf(const storage::OutboxMessage& from) {
   message.set_attempts(from.attempts);
   *message.mutable_next_attempt_time() = ToTimestamp(from.next_attempt_at);
   message.set_last_error(from.last_error);
+  if (from.trace == nullptr) return message;
+  message.set_traceparent(from.trace->traceparent);
+  message.set_request_id(from.trace->request_id);
   return message;
 }
 

@@ -8,6 +8,7 @@
 #include "server/handlers/field_checks.h"
 #include "server/handlers/reservation_messages.h"
 #include "server/proto_time.h"
+#include "storage/base/log_trace.h"
 #include "storage/base/status_macros.h"
 
 namespace tranche::server {
@@ -172,8 +173,8 @@ absl::StatusOr<v1::ApplyCorrectionsResponse::Result> PaymentHandler::ApplyOne(co
     return result;
   }
   const v1::Correction::ApplyPayment& payment = correction.apply_payment();
-  const auto applied =
-      ledger_->ApplyPayment({id, payment.payment_reference(), payment.amount_minor(), payment.currency()}, actor);
+  const auto applied = ledger_->ApplyPayment(
+      {id, payment.payment_reference(), payment.amount_minor(), payment.currency(), CurrentTrace()}, actor);
   if (!applied.ok()) return LedgerError(applied.status(), "", Repeatable::kYes);
   result.set_outcome(ToOutcome(applied->outcome));
   result.set_replayed(applied->replayed);

@@ -51,8 +51,8 @@ void AddDatabase(const MetricLabels& shard, const storage::LedgerHealth& health,
   }
   metrics->AddGauge("tranche_postgres_read_only", "1 if the database takes no changes", health.read_only ? 1 : 0,
                     shard);
-  metrics->AddGauge("tranche_postgres_standby_required", "1 if commits wait for a standby",
-                    health.standbys_needed > 0 ? 1 : 0, shard);
+  metrics->AddGauge("tranche_postgres_standbys_needed", "Standbys that a commit waits for", health.standbys_needed,
+                    shard);
   metrics->AddGauge("tranche_postgres_standbys", "Standbys that are connected",
                     static_cast<double>(health.synchronous_standbys.value_or(health.standbys)), shard);
 }

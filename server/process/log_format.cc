@@ -103,7 +103,7 @@ std::string JsonLine(const LogLine& line) {
   if (line.incarnation != 0) absl::StrAppend(&json, ",\"incarnation\":", line.incarnation);
   absl::StrAppend(&json, ",\"source\":", Quoted(absl::StrCat(line.file, ":", line.line), kMaxLogValueBytes));
   if (line.trace != nullptr) {
-    const auto& [trace_id, request_id] = *line.trace;
+    const std::string &trace_id = line.trace->trace_id, &request_id = line.trace->request_id;
     if (!trace_id.empty()) absl::StrAppend(&json, ",\"trace\":", Quoted(trace_id, kMaxLogValueBytes));
     if (!request_id.empty()) absl::StrAppend(&json, ",\"request\":", Quoted(request_id, 2 * kMaxLogValueBytes));
   }
@@ -119,7 +119,7 @@ std::string TextLine(const LogLine& line) {
   if (line.incarnation != 0) absl::StrAppend(&text, "/", line.incarnation);
   absl::StrAppend(&text, " ", CutLogValue(line.file), ":", line.line);
   if (line.trace != nullptr) {
-    const auto& [trace_id, request_id] = *line.trace;
+    const std::string &trace_id = line.trace->trace_id, &request_id = line.trace->request_id;
     if (!trace_id.empty()) absl::StrAppend(&text, " trace=", LogWord(trace_id));
     if (!request_id.empty()) absl::StrAppend(&text, " request=", LogWord(request_id));
   }

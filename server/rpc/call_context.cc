@@ -82,6 +82,7 @@ TraceTag CallContext::trace() const {
   if (given == nullptr && request == nullptr) return nullptr;
   LogTrace trace;
   trace.trace_id = trace_id();
+  if (!trace.trace_id.empty()) trace.traceparent.assign(given->data(), given->size());
   if (request != nullptr && IsRequestId(*request)) trace.request_id.assign(request->data(), request->size());
   if (trace.trace_id.empty() && trace.request_id.empty()) return nullptr;
   return std::make_shared<const LogTrace>(std::move(trace));

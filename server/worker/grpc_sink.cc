@@ -39,6 +39,9 @@ void AddMessage(const storage::OutboxMessage& message, v1::DeliverRequest* reque
   *added->mutable_create_time() = ToTimestamp(message.created_at);
   added->set_payload(message.payload);
   added->set_attempt(message.attempts);
+  if (message.trace == nullptr) return;
+  added->set_traceparent(message.trace->traceparent);
+  added->set_request_id(message.trace->request_id);
 }
 
 DeliveryOutcome ToOutcome(v1::DeliverResponse::Verdict verdict) {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "storage/base/log_trace.h"
 
 namespace tranche::server {
 namespace {
@@ -107,6 +108,7 @@ SinkRelay::Settlement SinkRelay::Judge(absl::Span<const storage::OutboxMessage> 
     failure.retry_after = std::max(Backoff(options_.retry, message.attempts, random_()),
                                    std::min(delivery.retry_after, options_.retry.most));
     Count(failure.dead ? RelayOutcome::kDead : RelayOutcome::kRetried);
+    const ScopedTrace trace(message.trace);
     LOG_IF(WARNING, failure.dead) << "sink " << sink_->name() << ": giving up message " << MessageId(message.key)
                                   << " after " << message.attempts << " attempts: " << failure.error;
     settlement.failed.push_back(std::move(failure));
@@ -123,19 +125,21 @@ void SinkRelay::CountDelivered(const storage::OutboxMessage& message) {
 void SinkRelay::NoteHealth(const SinkHealth::Permit& permit, absl::Span<const storage::OutboxMessage> messages,
                            absl::Span<const Delivery> deliveries) {
   SinkHealth::Outcomes outcomes;
-  const std::string* error = nullptr;
+  size_t failed = 0;
   for (size_t i = 0; i < deliveries.size(); ++i) {
     if (deliveries[i].outcome == DeliveryOutcome::kSinkFailed) {
       ++(messages[i].attempts > 1 ? outcomes.failed_again : outcomes.failed);
-      error = &deliveries[i].error;
+      failed = i;
     } else {
       ++(deliveries[i].outcome == DeliveryOutcome::kNotTried ? outcomes.not_tried : outcomes.answered);
     }
   }
   switch (health_.Report(permit, outcomes, clock_->Now(), random_())) {
-    case SinkHealth::Change::kDown:
-      LOG(WARNING) << "sink " << sink_->name() << " fails, trying one message at a time: " << *error;
+    case SinkHealth::Change::kDown: {
+      const ScopedTrace trace(messages[failed].trace);
+      LOG(WARNING) << "sink " << sink_->name() << " fails, trying one message at a time: " << deliveries[failed].error;
       break;
+    }
     case SinkHealth::Change::kUp:
       LOG(INFO) << "sink " << sink_->name() << " takes messages again";
       break;

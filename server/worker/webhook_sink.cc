@@ -168,9 +168,15 @@ std::vector<Delivery> WebhookSink::Deliver(absl::Span<const storage::OutboxMessa
 
 std::vector<std::string> WebhookSink::HeadersOf(const storage::OutboxMessage& message) const {
   const int64_t now = absl::ToUnixSeconds(clock_->Now());
-  return {"Content-Type: application/json", "Expect:",  // otherwise libcurl first asks whether a large body is welcome
-          absl::StrCat("Tranche-Message-Id: ", MessageId(message.key)), absl::StrCat("Tranche-Kind: ", message.kind),
-          absl::StrCat("Tranche-Signature: ", SignatureHeader(options_.secrets, now, message.payload))};
+  std::vector<std::string> headers = {
+      "Content-Type: application/json", "Expect:",  // otherwise libcurl first asks whether a large body is welcome
+      absl::StrCat("Tranche-Message-Id: ", MessageId(message.key)), absl::StrCat("Tranche-Kind: ", message.kind),
+      absl::StrCat("Tranche-Signature: ", SignatureHeader(options_.secrets, now, message.payload))};
+  if (message.trace == nullptr) return headers;
+  const LogTrace& trace = *message.trace;
+  if (!trace.traceparent.empty()) headers.push_back(absl::StrCat("traceparent: ", trace.traceparent));
+  if (!trace.request_id.empty()) headers.push_back(absl::StrCat("X-Request-Id: ", trace.request_id));
+  return headers;
 }
 
 }  // namespace tranche::server

@@ -3,6 +3,10 @@
 //   Tranche-Message-Id   <reservation id>/<revision>: the same for every delivery of the message
 //   Tranche-Kind         such as reservation.confirmed
 //   Tranche-Signature    see signature.h
+//   traceparent          of the call that made the change, as it came with it; only if it did
+//   X-Request-Id         the same
+//
+// The last two are not signed: they say nothing about the change.
 //
 // Redirects are not followed; certificates are verified. What an answer means:
 //

@@ -1,4 +1,4 @@
-// Which call a log line is about: the ids by which its caller finds the line again.
+// Which call a log line, or the message about a change, comes from: the ids by which its caller finds them again.
 //
 // A thread that works for a call says so with a ScopedTrace; every line that it logs meanwhile carries the ids, and
 // what it hands on to other threads can take them along with CurrentTrace.
@@ -12,7 +12,9 @@ namespace tranche {
 
 struct LogTrace {
   std::string trace_id;    // of the W3C header traceparent, 32 hex digits; "" for none
-  std::string request_id;  // of the header x-request-id, printable ASCII; "" for none
+  std::string request_id;  // of the header x-request-id, printable ASCII without spaces; "" for none
+  // The header itself, as it came: it names the caller's span, too. "" for none.
+  std::string traceparent = {};
 };
 
 // Null for a call that came with no such header: then it costs nothing to keep and to copy.

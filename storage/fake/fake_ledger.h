@@ -240,8 +240,8 @@ class FakeLedger : public ReservationLedger,
   void ReturnUnits(const std::map<std::string, int64_t>& units_by_sku) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes up to `units` units: from the pool, then from the fullest slots. Returns how many. Bumps the quota version.
   static int64_t TakeUnits(SkuState& state, int64_t units);
-  // Writes the message about the reservation's latest revision.
-  void Tell(const char* kind, const Reservation& reservation, const FakeOutbox::Extra& extra = {})
+  // Writes the message about the reservation's latest revision. `trace`: of the call that changed it, if one did.
+  void Tell(const char* kind, const Reservation& reservation, const TraceTag& trace = {})
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Adds one SKU's part to a page. False when the page is full: then `page->next` says where to continue.
   bool ListSku(const std::string& sku_id, const ReservationFilter& filter, const ReservationCursor& after, size_t limit,

@@ -47,15 +47,15 @@ FakeLedger::StoredReservation* FakeLedger::FindStored(const Uuid& reservation_id
   return found == reservations_.end() ? nullptr : &found->second;
 }
 
-void FakeLedger::Tell(const char* kind, const Reservation& reservation, const FakeOutbox::Extra& extra) {
+void FakeLedger::Tell(const char* kind, const Reservation& reservation, const TraceTag& trace) {
   if (outbox_ == nullptr) return;
   if (reservation.state == ReservationState::kCancelled && Mutated(Mutation::kMessageForgotten)) return;
-  FakeOutbox::Extra all = extra;
+  FakeOutbox::Extra all;
   if (!reservation.payment_reference.empty()) all.emplace_back("payment_reference", reservation.payment_reference);
   if (reservation.state == ReservationState::kCancelled) all.emplace_back("cancel_reason", reservation.cancel_reason);
   if (!reservation.order_reference.empty()) all.emplace_back("order_reference", reservation.order_reference);
   if (reservation.rebooked_from.has_value()) all.emplace_back("rebooked_from", reservation.rebooked_from->ToString());
-  outbox_->Write(kind, reservation, all);
+  outbox_->Write(kind, reservation, all, trace);
 }
 
 void FakeLedger::Finish(StoredReservation& stored, ReservationState state) {
@@ -113,7 +113,7 @@ ChangeResult FakeLedger::Confirm(const Payment& payment) {
   StoredReservation& stored = *FindStored(payment.reservation_id);
   stored.reservation.payment_reference = payment.payment_reference;
   Finish(stored, ReservationState::kConfirmed);
-  Tell("reservation.confirmed", stored.reservation);
+  Tell("reservation.confirmed", stored.reservation, payment.trace);
   result.reservation = stored.reservation;
   return result;
 }
@@ -147,7 +147,7 @@ ChangeResult FakeLedger::Cancel(const Cancellation& cancellation, std::map<std::
   row.cancel_reason = cancellation.reason;
   Finish(stored, ReservationState::kCancelled);
   (*returned)[row.sku_id] += Mutated(Mutation::kCancelReturnsTwice) ? 2 * row.quantity : row.quantity;
-  Tell("reservation.cancelled", row);
+  Tell("reservation.cancelled", row, cancellation.trace);
   result.reservation = row;
   return result;
 }
@@ -200,7 +200,7 @@ ChangeResult FakeLedger::Extend(const Extension& extension) {
   }
   row = result.reservation;
   ++row.revision;
-  Tell("reservation.extended", row);
+  Tell("reservation.extended", row, extension.trace);
   result.reservation = row;
   return result;
 }
@@ -247,7 +247,7 @@ absl::StatusOr<ChangeResult> FakeLedger::ConfirmLate(const Payment& payment) {
   // The reference of the payment to refund, not of the one that paid for the reservation.
   Reservation told = row;
   told.payment_reference = payment.payment_reference;
-  Tell("payment.refund_requested", told);
+  Tell("payment.refund_requested", told, payment.trace);
   if (expired) {
     return ChangeResult{.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = row, .rebooked = Known(rebooked_as)};
   }
@@ -326,7 +326,7 @@ ChangeResult FakeLedger::ConfirmRetired(const Payment& payment) {
   ++row.revision;
   Reservation told = row;
   told.payment_reference = payment.payment_reference;
-  Tell("payment.refund_requested", told);
+  Tell("payment.refund_requested", told, payment.trace);
   if (row.state == ReservationState::kExpired) {
     return {.outcome = ChangeOutcome::kPaidUnfulfilled, .reservation = row};
   }
@@ -395,7 +395,7 @@ std::optional<Reservation> FakeLedger::Rebook(const Payment& payment) {
   row.rebooked_from = old.reservation_id;
   row.payment_reference = payment.payment_reference;
   Finish(fresh, ReservationState::kConfirmed);
-  Tell("reservation.rebooked", row);
+  Tell("reservation.rebooked", row, payment.trace);
   return row;
 }
 

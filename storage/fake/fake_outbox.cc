@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "storage/base/status_macros.h"
+#include "storage/ledger/trace_text.h"
 
 namespace tranche::storage {
 namespace {
@@ -79,9 +80,11 @@ void FakeOutbox::FailNext(int calls) {
   fail_next_ = calls;
 }
 
-void FakeOutbox::Write(const std::string& kind, const Reservation& reservation, const Extra& extra) {
+void FakeOutbox::Write(const std::string& kind, const Reservation& reservation, const Extra& extra,
+                       const TraceTag& trace) {
   absl::MutexLock lock(&mutex_);
   const absl::Time now = DatabaseNow();
+  const TraceTag kept = TraceOfText(TraceText(trace));  // as in the database
   for (const std::string& sink : sinks_) {
     OutboxMessage message;
     message.key = {reservation.reservation_id, reservation.revision, sink};
@@ -90,6 +93,7 @@ void FakeOutbox::Write(const std::string& kind, const Reservation& reservation, 
     message.payload = Payload(kind, reservation, now, extra);
     message.created_at = now;
     message.next_attempt_at = now;
+    message.trace = kept;
     messages_[KeyOf(message.key)] = std::move(message);
   }
 }

@@ -28,8 +28,8 @@ class FakeOutbox : public OutboxLedger {
   // `clock` is the database's. Not owned.
   explicit FakeOutbox(Clock* clock) : clock_(clock) {}
 
-  // Writes the message about the reservation's current revision, for every sink.
-  void Write(const std::string& kind, const Reservation& reservation, const Extra& extra);
+  // Writes the message about the reservation's current revision, for every sink. `trace`: of the call that changed it.
+  void Write(const std::string& kind, const Reservation& reservation, const Extra& extra, const TraceTag& trace = {});
   // Is there a message about the reservation, dead or not?
   bool HasMessages(const Uuid& reservation_id);
 

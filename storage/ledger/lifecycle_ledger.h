@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "storage/base/log_trace.h"
 #include "storage/ledger/incarnation_id.h"
 #include "storage/ledger/reservation_ledger.h"
 
@@ -27,19 +28,24 @@ struct Payment {
   std::string payment_reference;  // 1 to 128 bytes
   int64_t amount_minor = 0;
   std::string currency;
+  // Of the call that asked for it, for the log and the message about the change; no part of the payload. A repeat may
+  // come with another one: the message keeps that of the call that made the change.
+  TraceTag trace = {};
 };
 
 // The buyer or the shop gives it up.
 struct Cancellation {
   Uuid reservation_id;
-  std::string reason;  // at most 256 bytes
+  std::string reason;   // at most 256 bytes
+  TraceTag trace = {};  // as of a payment
 };
 
 // Makes the hold last longer.
 struct Extension {
   Uuid reservation_id;
-  int32_t number = 0;  // which extension of the reservation this is, from 1
-  absl::Duration by;   // whole seconds, at least 1
+  int32_t number = 0;   // which extension of the reservation this is, from 1
+  absl::Duration by;    // whole seconds, at least 1
+  TraceTag trace = {};  // as of a payment
 };
 
 // The changes that can be requested for a pending reservation.
@@ -47,6 +53,10 @@ using Change = std::variant<Payment, Cancellation, Extension>;
 
 inline const Uuid& ReservationOf(const Change& change) {
   return std::visit([](const auto& one) -> const Uuid& { return one.reservation_id; }, change);
+}
+
+inline const TraceTag& TraceOf(const Change& change) {
+  return std::visit([](const auto& one) -> const TraceTag& { return one.trace; }, change);
 }
 
 enum class ChangeOutcome {

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "storage/base/log_trace.h"
 #include "storage/ledger/actor.h"
 #include "storage/uuid.h"
 
@@ -40,6 +41,8 @@ struct OutboxMessage {
   int32_t attempts = 0;  // that were begun
   absl::Time next_attempt_at;
   std::string last_error;
+  // Of the call that made the change; null if it came with none, or if no call did.
+  TraceTag trace = {};
 };
 
 // A delivery that failed.

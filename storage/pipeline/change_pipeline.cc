@@ -32,7 +32,7 @@ bool ChangeWork::LedgerAnswers() {
 }
 
 void ChangePipeline::Submit(Change change, absl::Time deadline, ChangeDone done) {
-  group_.Submit(PendingChange{std::move(change), deadline, std::move(done), CurrentTrace()});
+  group_.Submit(PendingChange{std::move(change), deadline, std::move(done)});
 }
 
 }  // namespace tranche::storage

@@ -13,7 +13,6 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "storage/base/log_trace.h"
 #include "storage/clock.h"
 #include "storage/ledger/lifecycle_ledger.h"
 #include "storage/pipeline/group_commit_lane.h"
@@ -28,7 +27,6 @@ struct PendingChange {
   Change change;
   absl::Time deadline;
   ChangeDone done;
-  TraceTag trace = {};  // of the call
   // See GroupCommit.
   bool in_doubt = false;
   bool slow = false;
@@ -52,7 +50,7 @@ class ChangeWork {
   // A change does not say which SKU it is about. So while one finds something locked, no change of its kind waits for
   // locks.
   static int KeyOf(const Item& item) { return QueueOf(item); }
-  static const TraceTag& TraceOf(const Item& item) { return item.trace; }
+  static const TraceTag& TraceOf(const Item& item) { return storage::TraceOf(item.change); }
   static bool GoTogether(const Item& first, const Item& next) { return QueueOf(first) == QueueOf(next); }
   static bool MustGoAgain(const Result& result, Item*) { return result.outcome == ChangeOutcome::kBusy; }
   absl::StatusOr<std::vector<Result>> Send(absl::Span<const Item> batch, LockMode mode);
@@ -68,8 +66,7 @@ class ChangePipeline {
   ChangePipeline(LifecycleLedger* ledger, Clock* clock, PipelineOptions options)
       : group_(ChangeWork(ledger), clock, options) {}
 
-  // Calls `done` exactly once: inline when refused, else on a lane's thread. It must not block. The change belongs to
-  // the call that this thread works for (CurrentTrace).
+  // Calls `done` exactly once: inline when refused, else on a lane's thread. It must not block.
   void Submit(Change change, absl::Time deadline, ChangeDone done);
 
   // Refuses new changes and waits until every accepted one is answered, or `timeout`. True if all were.

@@ -28,6 +28,9 @@ enum class Repeat {
 // A hung server blocks each try until its connection is given up: after this long no other try is begun.
 inline constexpr absl::Duration kBeginTriesFor = absl::Seconds(10);
 
+// An argument that is NULL where there is no text. A view: not longer than the text.
+inline const char* OrNull(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }
+
 // The setting lock_timeout for LockMode::kWaitBriefly.
 inline std::string BriefLockTimeout() { return absl::StrCat(absl::ToInt64Milliseconds(kBriefLockWait), "ms"); }
 

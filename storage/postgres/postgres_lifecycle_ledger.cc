@@ -1,11 +1,13 @@
 #include "storage/postgres/postgres_lifecycle_ledger.h"
 
+#include <algorithm>
 #include <string>
 #include <tuple>
 #include <utility>
 
 #include "glog/logging.h"
 #include "storage/base/status_macros.h"
+#include "storage/ledger/trace_text.h"
 #include "storage/postgres/answer.h"
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
@@ -67,21 +69,41 @@ ChangeResult ToLateResult(const pqxx::result& rows) {
   return result;
 }
 
-// Calls a procedure of changes of reservations, whose last parameter is p_wait.
+// Of the calls that the changes are from, in their order. Empty, which costs nothing, if none has one.
+template <typename Change>
+std::string TracesOf(absl::Span<const Change> batch) {
+  const auto has_one = [](const Change& change) { return change.trace != nullptr; };
+  if (std::none_of(batch.begin(), batch.end(), has_one)) return "";
+  ArrayLiteral traces;
+  for (const Change& change : batch) {
+    const std::string text = TraceText(change.trace);
+    if (text.empty()) {
+      traces.AddPlain("NULL");
+    } else {
+      traces.AddText(text);
+    }
+  }
+  return std::move(traces).Finish();
+}
+
+// Calls a procedure of changes of reservations, whose last parameters are p_wait and p_traces.
 template <typename... Args>
-absl::StatusOr<pqxx::result> CallChange(ConnectionPool& pool, LockMode mode, const char* procedure,
-                                        const Args&... args) {
-  if (mode != LockMode::kWaitBriefly) return CallOnce(pool, procedure, args..., mode == LockMode::kWait);
+absl::StatusOr<pqxx::result> CallChange(ConnectionPool& pool, LockMode mode, const std::string& traces,
+                                        const char* procedure, const Args&... args) {
+  if (mode != LockMode::kWaitBriefly) {
+    return CallOnce(pool, procedure, args..., mode == LockMode::kWait, OrNull(traces));
+  }
   constexpr int kPWait = sizeof...(args) + 1;
-  return CallOnceWaiting(pool, kPWait, procedure, args..., BriefLockTimeout());
+  return CallOnceWaiting(pool, kPWait, procedure, args..., BriefLockTimeout(), OrNull(traces));
 }
 
 // Calls a procedure of changes of reservations for one change, and takes it back.
 template <typename... Args>
 absl::StatusOr<ChangeResult> TryOneChange(ConnectionPool& pool, const char* procedure, const Args&... args) {
-  ASSIGN_OR_RETURN(const auto rows,
-                   // With p_wait, as changes are sent: a connection prepares each procedure once.
-                   RepeatCall(Repeat::kRead, [&] { return CallAndTakeBack(pool, procedure, args..., true); }));
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      // With p_wait and p_traces, as changes are sent: a connection prepares each procedure once.
+      RepeatCall(Repeat::kRead, [&] { return CallAndTakeBack(pool, procedure, args..., true, OrNull("")); }));
   return ReadAnswer(Repeat::kRead, [&] { return ToResults(rows, 1).front(); });
 }
 
@@ -142,8 +164,8 @@ absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ConfirmReserv
     currencies.AddText(payment.currency);
   }
   return ReadResults(
-      CallChange(*pool_, mode, "confirm_reservations", std::move(ids).Finish(), std::move(references).Finish(),
-                 std::move(amounts).Finish(), std::move(currencies).Finish()),
+      CallChange(*pool_, mode, TracesOf(batch), "confirm_reservations", std::move(ids).Finish(),
+                 std::move(references).Finish(), std::move(amounts).Finish(), std::move(currencies).Finish()),
       batch.size());
 }
 
@@ -155,9 +177,9 @@ absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::CancelReserva
     ids.AddPlain(cancellation.reservation_id.ToString());
     reasons.AddText(cancellation.reason);
   }
-  return ReadResults(
-      CallChange(*pool_, mode, "cancel_reservations", std::move(ids).Finish(), std::move(reasons).Finish()),
-      batch.size());
+  return ReadResults(CallChange(*pool_, mode, TracesOf(batch), "cancel_reservations", std::move(ids).Finish(),
+                                std::move(reasons).Finish()),
+                     batch.size());
 }
 
 absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ExtendReservations(
@@ -169,15 +191,15 @@ absl::StatusOr<std::vector<ChangeResult>> PostgresLifecycleLedger::ExtendReserva
     numbers.AddInt(extension.number);
     seconds.AddInt(absl::ToInt64Seconds(extension.by));
   }
-  return ReadResults(CallChange(*pool_, mode, "extend_reservations", std::move(ids).Finish(),
+  return ReadResults(CallChange(*pool_, mode, TracesOf(batch), "extend_reservations", std::move(ids).Finish(),
                                 std::move(numbers).Finish(), std::move(seconds).Finish()),
                      batch.size());
 }
 
 absl::StatusOr<ChangeResult> PostgresLifecycleLedger::ConfirmLate(const Payment& payment) {
-  ASSIGN_OR_RETURN(const auto rows,
-                   Call(*pool_, Repeat::kIfAnswerLost, "confirm_late", payment.reservation_id.ToString(),
-                        payment.payment_reference, payment.amount_minor, payment.currency));
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "confirm_late",
+                                         payment.reservation_id.ToString(), payment.payment_reference,
+                                         payment.amount_minor, payment.currency, OrNull(TraceText(payment.trace))));
   return ReadAnswer(Repeat::kIfAnswerLost, [&] { return ToLateResult(rows); });
 }
 
@@ -194,7 +216,8 @@ absl::StatusOr<ChangeResult> PostgresLifecycleLedger::Preview(const Payment& pay
   if (!late) return result;
   ASSIGN_OR_RETURN(const auto rows, RepeatCall(Repeat::kRead, [&] {
                      return CallAndTakeBack(*pool_, "confirm_late", payment.reservation_id.ToString(),
-                                            payment.payment_reference, payment.amount_minor, payment.currency);
+                                            payment.payment_reference, payment.amount_minor, payment.currency,
+                                            OrNull(""));
                    }));
   ASSIGN_OR_RETURN(result, ReadAnswer(Repeat::kRead, [&] { return ToLateResult(rows); }));
   // The id was taken back with the rest.

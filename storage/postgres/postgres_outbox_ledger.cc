@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "storage/base/status_macros.h"
+#include "storage/ledger/trace_text.h"
 #include "storage/postgres/answer.h"
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
@@ -35,6 +36,7 @@ constexpr Column<OutboxMessage> kMessageTable[] = {
     {"attempts", [](const pqxx::field& field, OutboxMessage* to) { to->attempts = field.as<int32_t>(); }},
     {"next_us", [](const pqxx::field& field, OutboxMessage* to) { to->next_attempt_at = TimeOf(field); }},
     {"last_error", [](const pqxx::field& field, OutboxMessage* to) { to->last_error = field.c_str(); }},
+    {"trace", [](const pqxx::field& field, OutboxMessage* to) { to->trace = TraceOfText(TextOf(field)); }},
 };
 
 absl::StatusOr<std::vector<OutboxMessage>> ReadMessages(Repeat repeat, const absl::StatusOr<pqxx::result>& rows) {

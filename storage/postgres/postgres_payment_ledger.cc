@@ -3,6 +3,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "glog/logging.h"
 #include "storage/base/status_macros.h"
+#include "storage/ledger/trace_text.h"
 #include "storage/postgres/answer.h"
 #include "storage/postgres/array_literal.h"
 #include "storage/postgres/call.h"
@@ -116,7 +117,8 @@ absl::StatusOr<std::vector<PaymentEntry>> PostgresPaymentLedger::LookUpPayments(
 absl::StatusOr<AppliedPayment> PostgresPaymentLedger::ApplyPayment(const Payment& payment, const Actor& actor) {
   ASSIGN_OR_RETURN(const auto rows,
                    Call(*pool_, Repeat::kIfAnswerLost, "reconcile_payment", payment.reservation_id.ToString(),
-                        payment.payment_reference, payment.amount_minor, payment.currency, actor.ForLedger()));
+                        payment.payment_reference, payment.amount_minor, payment.currency, actor.ForLedger(),
+                        OrNull(TraceText(payment.trace))));
   return ReadAnswer(Repeat::kIfAnswerLost, [&] { return ToApplied(rows); });
 }
 

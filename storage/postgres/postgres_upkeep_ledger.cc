@@ -12,8 +12,6 @@ namespace {
 // What was passed over is looked at again after so many others, even if those do not come to an end.
 constexpr int64_t kExpiredPerPass = 5000;
 
-const char* OrNull(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }
-
 }  // namespace
 
 // These are not repeated after a lost answer: the repeated call would only answer about other rows.

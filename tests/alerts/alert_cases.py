@@ -71,7 +71,7 @@ def of_worker(worker=WORKER):
         series("tranche_postgres_connections_limit", worker, shard="home"): steady(97),
         series("tranche_postgres_database_bytes", worker, shard="home"): steady(2e9),
         series("tranche_postgres_read_only", worker, shard="home"): steady(0),
-        series("tranche_postgres_standby_required", worker, shard="home"): steady(1),
+        series("tranche_postgres_standbys_needed", worker, shard="home"): steady(1),
         series("tranche_postgres_standbys", worker, shard="home"): steady(1),
     }
 
@@ -127,7 +127,9 @@ CASES = [
          at_worker("tranche_ledger_up", 0, 1)
          | {series("tranche_ledger_up", BALANCER, shard="home"): during(1, 0)}, HOME),
     Case("TrancheLedgerReadOnly", "", at_worker("tranche_postgres_read_only", 1), HOME),
-    Case("TrancheStandbyGone", "", at_worker("tranche_postgres_standbys", 0, 1), HOME),
+    Case("TrancheStandbyGone", "the only one is gone", at_worker("tranche_postgres_standbys", 0, 1), HOME),
+    Case("TrancheStandbyGone", "one of two that are needed is gone",
+         at_worker("tranche_postgres_standbys_needed", 2, 2) | at_worker("tranche_postgres_standbys", 1, 2), HOME),
     Case("TrancheZookeeperDown", "", at_nodes("tranche_zookeeper_up", 0), {}),
     Case("TrancheNoLeader", "a balancer runs and does not lead",
          {series("tranche_balancer_leads", BALANCER, shard="home"): during(1, 0)}, HOME),

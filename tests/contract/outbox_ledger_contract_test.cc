@@ -1,5 +1,8 @@
 // The outbox: messages about changes, handed to relays; on the fake and on PostgreSQL.
 #include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tests/contract/lifecycle_fixture.h"
@@ -14,6 +17,8 @@ using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
 constexpr absl::Duration kLease = absl::Seconds(30);
+constexpr char kTraceId[] = "0af7651916cd43dd8448eb211c80319c";
+constexpr char kTraceparent[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 class OutboxLedgerContract : public LifecycleContractTest {
  protected:
@@ -34,6 +39,19 @@ class OutboxLedgerContract : public LifecycleContractTest {
     Extend(hold, 2, absl::Seconds(1));
     Cancel(hold);
     return hold.reservation_id;
+  }
+  static TraceTag Trace(const std::string& request_id) {
+    return std::make_shared<const LogTrace>(
+        LogTrace{.trace_id = kTraceId, .request_id = request_id, .traceparent = kTraceparent});
+  }
+  // The request id that the message has from its call; "" if it has no trace.
+  std::string RequestOf(const Uuid& id, int32_t revision) {
+    const auto message = outbox().GetMessage({id, revision, "default"});
+    EXPECT_TRUE(message.ok()) << message.status();
+    if (!message.ok() || message->trace == nullptr) return "";
+    EXPECT_EQ(message->trace->traceparent, kTraceparent);
+    EXPECT_EQ(message->trace->trace_id, kTraceId);
+    return message->trace->request_id;
   }
   void Deliver(const OutboxMessage& message) { EXPECT_TRUE(outbox().MarkDelivered({message.key}).ok()); }
   void Fail(const OutboxMessage& message, absl::Duration retry_after, bool dead = false) {
@@ -63,6 +81,50 @@ TEST_P(OutboxLedgerContract, AMessageTellsTheWholeChange) {
                     HasSubstr("\"user_id\": \"a \\\"quoted\\\" buyer\""), HasSubstr("\"revision\": 2"),
                     HasSubstr("\"amount_minor\": 1999"), HasSubstr("\"state\": \"CONFIRMED\""),
                     HasSubstr("\"payment_reference\": \"pay-7\""), HasSubstr("\"occurred_at\": \"2")));
+}
+
+TEST_P(OutboxLedgerContract, AMessageHasTheTraceOfTheCallThatMadeTheChange) {
+  const Reservation alice = Hold(node_, "tv", "alice"), bob = Hold(node_, "tv", "bob"),
+                    carol = Hold(node_, "tv", "carol");
+  // In one batch, of which some have none.
+  Extend(std::vector<Extension>{{carol.reservation_id, 1, absl::Seconds(1)},
+                                {alice.reservation_id, 1, absl::Seconds(1), Trace("extend-alice")},
+                                {bob.reservation_id, 1, absl::Seconds(1), Trace("extend-bob")}});
+  Payment payment = PaymentOf(alice);
+  payment.trace = Trace("pay-alice");
+  Confirm(std::vector<Payment>{payment, PaymentOf(carol)});
+  payment.trace = Trace("pay-alice-again");
+  EXPECT_EQ(Confirm(payment).outcome, ChangeOutcome::kReplayed);
+  Cancel(std::vector<Cancellation>{{bob.reservation_id, "why", Trace("cancel-bob")}});
+  EXPECT_EQ(RequestOf(alice.reservation_id, 2), "extend-alice");
+  EXPECT_EQ(RequestOf(alice.reservation_id, 3), "pay-alice") << "of the call that made the change";
+  EXPECT_EQ(RequestOf(bob.reservation_id, 2), "extend-bob");
+  EXPECT_EQ(RequestOf(bob.reservation_id, 3), "cancel-bob");
+  EXPECT_EQ(RequestOf(carol.reservation_id, 2), "");
+  EXPECT_EQ(RequestOf(carol.reservation_id, 3), "");
+  // Relays get it, too.
+  std::vector<std::string> taken;
+  for (const OutboxMessage& message : Take()) {
+    if (message.trace != nullptr) taken.push_back(message.trace->request_id);
+  }
+  EXPECT_THAT(taken, UnorderedElementsAre("extend-alice", "extend-bob"));
+}
+
+TEST_P(OutboxLedgerContract, TheMessageAboutALatePaymentHasItsTraceAndAnExpiryHasNone) {
+  const Reservation rebooked = Expired(node_, "tv", "alice"), refunded = Expired(node_, "tv", "bob");
+  Payment payment = PaymentOf(rebooked);
+  payment.trace = Trace("late-alice");
+  const ChangeResult result = ConfirmLate(payment);
+  ASSERT_TRUE(result.rebooked.has_value());
+  EXPECT_EQ(RequestOf(rebooked.reservation_id, 2), "");
+  EXPECT_EQ(RequestOf(result.rebooked->reservation_id, result.rebooked->revision), "late-alice");
+  ASSERT_TRUE(stock().CloseSku("tv", "test").ok());
+  payment = PaymentOf(refunded);
+  payment.trace = Trace("late-bob");
+  EXPECT_EQ(ConfirmLate(payment).outcome, ChangeOutcome::kPaidUnfulfilled);
+  payment.trace = Trace("late-bob-again");
+  ConfirmLate(payment);
+  EXPECT_EQ(RequestOf(refunded.reservation_id, 3), "late-bob");
 }
 
 TEST_P(OutboxLedgerContract, AReservationsMessagesComeInOrderOneAtATime) {

@@ -51,13 +51,20 @@ class Shop {
     absl::MutexLock lock(&mutex_);
     return taken_;
   }
+  // By message id: the traceparent that it came with, a space, and the request id.
+  std::map<std::string, std::string> traces() {
+    absl::MutexLock lock(&mutex_);
+    return traces_;
+  }
 
  protected:
   bool FailsFor(const std::string& message_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return fails_for_.contains(message_id.substr(0, 36));
   }
-  void NoteTaken(const std::string& message_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  void NoteTaken(const std::string& message_id, const std::string& traceparent, const std::string& request_id)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     taken_.push_back(message_id);
+    traces_[message_id] = absl::StrCat(traceparent, " ", request_id);
     taken_at_.emplace(message_id, absl::Now());
   }
 
@@ -67,6 +74,7 @@ class Shop {
   std::vector<std::string> taken_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> fails_for_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, absl::Time> taken_at_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::string> traces_ ABSL_GUARDED_BY(mutex_);
 };
 
 class WebShop : public Shop {
@@ -111,6 +119,11 @@ class WebShop : public Shop {
            server::SignatureHeader({kSecret}, at, request.body) == header->second;
   }
 
+  static std::string Header(const HttpRequestSeen& request, const std::string& name) {
+    const auto found = request.headers.find(name);
+    return found == request.headers.end() ? "" : found->second;
+  }
+
   HttpAnswer Take(const HttpRequestSeen& request) {
     absl::MutexLock lock(&mutex_);
     const std::string id = request.headers.at("tranche-message-id");
@@ -120,7 +133,7 @@ class WebShop : public Shop {
     mutex_.Await(absl::Condition(&free));
     HttpAnswer answer;
     answer.status = FailsFor(id) ? 500 : status_;
-    if (answer.status == 200) NoteTaken(id);
+    if (answer.status == 200) NoteTaken(id, Header(request, "traceparent"), Header(request, "x-request-id"));
     return answer;
   }
 
@@ -159,7 +172,7 @@ class GrpcShop : public Shop, public v1::OutboxSinkService::Service {
       return {grpc::StatusCode::INTERNAL, "cannot take one of them"};
     }
     for (const auto& message : request->messages()) {
-      NoteTaken(message.message_id());
+      NoteTaken(message.message_id(), message.traceparent(), message.request_id());
       response->add_results()->set_verdict(v1::DeliverResponse::VERDICT_ACCEPTED);
     }
     return grpc::Status::OK;

@@ -18,6 +18,7 @@
 #include "server/worker/grpc_sink.h"
 #include "server/worker/signature.h"
 #include "server/worker/webhook_sink.h"
+#include "storage/base/log_trace.h"
 #include "tests/support/free_port.h"
 #include "tests/support/http_receiver.h"
 
@@ -61,6 +62,13 @@ std::vector<DeliveryOutcome> Outcomes(const std::vector<Delivery>& deliveries) {
 
 bool Always() { return true; }
 
+constexpr char kTraceparent[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+TraceTag Trace(const std::string& traceparent, const std::string& request_id) {
+  return std::make_shared<const LogTrace>(
+      LogTrace{.trace_id = "", .request_id = request_id, .traceparent = traceparent});
+}
+
 WebhookOptions To(const std::string& url) {
   WebhookOptions options;
   options.name = "shop";
@@ -99,6 +107,28 @@ TEST_F(WebhookTest, PostsTheMessageSigned) {
   EXPECT_EQ(seen.headers["tranche-kind"], "reservation.confirmed");
   EXPECT_EQ(seen.headers["tranche-signature"], SignatureHeader(Secrets(), 1700000123, seen.body));
   EXPECT_EQ(seen.headers.count("expect"), 0u);
+}
+
+TEST_F(WebhookTest, TheTraceOfTheCallGoesWithIt) {
+  absl::Mutex mutex;
+  std::map<std::string, std::map<std::string, std::string>> headers;  // by the body
+  HttpReceiver receiver([&](const HttpRequestSeen& request) {
+    absl::MutexLock lock(&mutex);
+    headers[request.body] = request.headers;
+    return HttpAnswer();
+  });
+  WebhookOptions options = To(receiver.url());
+  options.connections = 1;  // so that the next message could inherit a header
+  WebhookSink sink(options, storage::Clock::Real());
+  std::vector<OutboxMessage> messages = Messages(3);
+  messages[0].trace = Trace(kTraceparent, "r-17");
+  messages[1].trace = Trace("", "r-18");
+  EXPECT_THAT(Outcomes(sink.Deliver(messages, Always)), Each(DeliveryOutcome::kDelivered));
+  EXPECT_EQ(headers[messages[0].payload]["traceparent"], kTraceparent);
+  EXPECT_EQ(headers[messages[0].payload]["x-request-id"], "r-17");
+  EXPECT_EQ(headers[messages[1].payload].count("traceparent"), 0u);
+  EXPECT_EQ(headers[messages[1].payload]["x-request-id"], "r-18");
+  EXPECT_EQ(headers[messages[2].payload].count("traceparent") + headers[messages[2].payload].count("x-request-id"), 0u);
 }
 
 TEST_F(WebhookTest, ManyMessagesGoSideBySideOnFewConnectionsThatAreKept) {
@@ -299,6 +329,19 @@ TEST_F(GrpcSinkTest, DeliversInBatches) {
   EXPECT_EQ(first.create_time().seconds(), 1700000000);
   EXPECT_EQ(first.payload(), "{\"number\": 1}");
   EXPECT_EQ(first.attempt(), 1);
+}
+
+TEST_F(GrpcSinkTest, EachMessageHasTheTraceOfItsCall) {
+  std::vector<OutboxMessage> messages = Messages(3);
+  messages[0].trace = Trace(kTraceparent, "r-17");
+  messages[1].trace = Trace("", "r-18");
+  EXPECT_THAT(Outcomes(sink_->Deliver(messages, Always)), Each(DeliveryOutcome::kDelivered));
+  ASSERT_THAT(receiver_.requests, SizeIs(1));
+  std::vector<std::string> traces;
+  for (const auto& message : receiver_.requests[0].messages()) {
+    traces.push_back(absl::StrCat(message.traceparent(), " ", message.request_id()));
+  }
+  EXPECT_THAT(traces, ElementsAre(absl::StrCat(kTraceparent, " r-17"), " r-18", " "));
 }
 
 TEST_F(GrpcSinkTest, EachMessageHasItsVerdict) {

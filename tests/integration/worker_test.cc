@@ -1,9 +1,11 @@
 // tranche-worker as a process, on real servers: holds lapse, messages arrive, workers die.
 #include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
 #include <signal.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -24,6 +26,7 @@
 #include "tests/integration/shops.h"
 #include "tests/support/scratch_dir.h"
 #include "tests/support/tranchectl_runner.h"
+#include "tranche/v1/reservation_service.grpc.pb.h"
 
 namespace tranche::testing {
 namespace {
@@ -253,6 +256,46 @@ TEST_F(WorkerTest, ADatabaseThatRestartsIsWaitedFor) {
     return std::set<std::string>(taken.begin(), taken.end()) == written;
   });
   EXPECT_TRUE(cluster_->worker(0).Running());
+}
+
+// What the buyer's call came with, at a node, arrives at both kinds of sinks with the message about what it changed.
+TEST_F(WorkerTest, MessagesCarryTheTraceOfTheCall) {
+  constexpr char kTraceparent[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  GrpcShop books;
+  StartWorkers(1, {"--sink", "books=grpc:" + books.address()});
+  OpenSale("tv", 10);
+  AwaitTrue("both sinks get messages", [&] {
+    const auto sinks = outbox_->ListSinks();
+    return sinks.ok() && sinks->size() == 2;
+  });
+  const auto stub =
+      v1::ReservationService::NewStub(grpc::CreateChannel(cluster_->endpoint(0), grpc::InsecureChannelCredentials()));
+  const auto pay = [&](const std::string& traceparent, const std::string& request_id) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoSeconds(kPatience));
+    context.AddMetadata("traceparent", traceparent);
+    context.AddMetadata("x-request-id", request_id);
+    v1::ConfirmReservationRequest request;
+    request.set_reservation_id(Buy("tv", "buyer of " + request_id.substr(0, 10)).reservation_id);
+    request.set_payment_reference("paid");
+    request.set_amount_minor(49900);
+    request.set_currency("EUR");
+    v1::ConfirmReservationResponse response;
+    const grpc::Status status = stub->ConfirmReservation(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return absl::StrCat(request.reservation_id(), "/2");
+  };
+  const std::string traced = pay(kTraceparent, "order-17");
+  const std::string malformed = pay("00-0af7651916cd43dd8448eb211c80319c-01", "order-18");
+  const std::string oversized = pay(absl::StrCat(kTraceparent, "-", std::string(500, '0')), std::string(129, 'r'));
+  for (Shop* shop : {static_cast<Shop*>(&shop_), static_cast<Shop*>(&books)}) {
+    shop->AwaitTaken({traced, malformed, oversized});
+    std::map<std::string, std::string> traces = shop->traces();
+    EXPECT_EQ(traces[traced], absl::StrCat(kTraceparent, " order-17"));
+    EXPECT_EQ(traces[malformed], " order-18");
+    EXPECT_EQ(traces[oversized], " ");
+  }
+  EXPECT_THAT(shop_.unsigned_ones(), ::testing::IsEmpty());
 }
 
 TEST_F(WorkerTest, OperatorsListShowRetryAndDiscard) {

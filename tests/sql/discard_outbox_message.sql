@@ -15,9 +15,9 @@ SELECT is(left_over(), '1/2 PENDING 0, 1/3 PENDING 1');
 SELECT results_eq($$ SELECT actor, sku_id COLLATE "default", before - 'created_at' - 'next_attempt_at', after
                      FROM tranche.audit_log WHERE action = 'discard_outbox_message' ORDER BY audit_id $$,
                   $$ VALUES ('alice', 'tv', jsonb_build_object('reservation_id', uid(1), 'revision', 2, 'sink', 'default',
-                               'kind', 'reservation.confirmed', 'state', 'PENDING', 'attempts', 1, 'last_error', 'refused',
+                               'kind', 'reservation.confirmed', 'state', 'PENDING', 'attempts', 1, 'last_error', 'refused', 'trace', NULL,
                                'payload', '{"n": 1}'::jsonb), '{}'::jsonb),
                             ('bob', 'tv', jsonb_build_object('reservation_id', uid(2), 'revision', 2, 'sink', 'default',
-                               'kind', 'reservation.confirmed', 'state', 'DEAD', 'attempts', 1, 'last_error', 'refused',
+                               'kind', 'reservation.confirmed', 'state', 'DEAD', 'attempts', 1, 'last_error', 'refused', 'trace', NULL,
                                'payload', '{"n": 2}'::jsonb), '{}') $$);
 SELECT * FROM finish();

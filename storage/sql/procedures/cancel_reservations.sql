@@ -19,7 +19,8 @@
 -- their own slots, never a pool. They wait for our reservations only when they insert for the same buyer, with all
 -- their slots locked, and we never wait for those slots. confirm_reservations and extend_reservations lock only
 -- reservations, in our order.
-CREATE OR REPLACE FUNCTION tranche.cancel_reservations(p_ids uuid[], p_reasons text[], p_wait boolean DEFAULT true)
+CREATE OR REPLACE FUNCTION tranche.cancel_reservations(p_ids uuid[], p_reasons text[], p_wait boolean DEFAULT true,
+                                                       p_traces text[] DEFAULT NULL)
 RETURNS SETOF tranche.change_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -40,18 +41,20 @@ BEGIN
 
   -- Joined with each other, the two arrays are hashed.
   WITH reasons AS MATERIALIZED (
-    SELECT c.* FROM unnest(p_ids, p_reasons) AS c (id, reason) JOIN unnest(v_locked) AS l (id) ON l.id = c.id
+    SELECT c.* FROM unnest(p_ids, p_reasons, p_traces) AS c (id, reason, trace)
+    JOIN unnest(v_locked) AS l (id) ON l.id = c.id
   ), cancelled AS (
     UPDATE reservation r
     SET state = 'CANCELLED', cancel_reason = c.reason, finished_at = v_now, revision = r.revision + 1
     FROM reasons c
     WHERE r.reservation_id = c.id AND r.state = 'PENDING'
-    RETURNING r AS changed
+    RETURNING r AS changed, c.trace
   ), batch AS (
-    SELECT array_agg(c.changed) AS changed, array_agg((c.changed).reservation_id) AS ids FROM cancelled c
+    SELECT array_agg(c.changed) AS changed, array_agg((c.changed).reservation_id) AS ids, array_agg(c.trace) AS traces
+    FROM cancelled c
   )
   SELECT b.ids, b.changed INTO v_done, v_changed
-  FROM batch b, write_outbox('reservation.cancelled', b.changed, v_now);
+  FROM batch b, write_outbox('reservation.cancelled', b.changed, v_now, p_traces => b.traces);
   IF v_done IS NOT NULL THEN
     PERFORM return_units(array_agg(c.sku_id), array_agg(c.quantity::bigint)) FROM unnest(v_changed) AS c;
   END IF;

@@ -18,7 +18,7 @@
 CREATE OR REPLACE FUNCTION tranche.claim_outbox(p_sink text, p_limit integer, p_lease_ms bigint,
                                                 p_fresh boolean DEFAULT false)
 RETURNS TABLE (reservation_id uuid, revision integer, sink text, sku_id text, kind text, payload text, created_us bigint,
-               state text, attempts integer, next_us bigint, last_error text)
+               state text, attempts integer, next_us bigint, last_error text, trace text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_generic_plan
@@ -75,7 +75,7 @@ BEGIN
                         AND x.state = 'PENDING' OFFSET 0)
     RETURNING o.reservation_id, o.revision, o.sink::text, o.sku_id::text, o.kind, o.payload::text,
               (date_part('epoch', o.created_at) * 1000000)::bigint, o.state, o.attempts,
-              (date_part('epoch', o.next_attempt_at) * 1000000)::bigint, o.last_error;
+              (date_part('epoch', o.next_attempt_at) * 1000000)::bigint, o.last_error, o.trace;
     GET DIAGNOSTICS v_claimed = ROW_COUNT;
     v_left := v_left - v_claimed;
     EXIT WHEN v_claimed = coalesce(cardinality(v_ids), 0);

@@ -26,7 +26,8 @@
 -- quota, which would need the row that we have. A sale may wait for the buyer or for one of the buyer's reservations:
 -- for another sale, or for a change of reservations under way. These have their slots by then and want neither our row
 -- nor our slots.
-CREATE OR REPLACE FUNCTION tranche.confirm_late(p_id uuid, p_reference text, p_amount bigint, p_currency text)
+CREATE OR REPLACE FUNCTION tranche.confirm_late(p_id uuid, p_reference text, p_amount bigint, p_currency text,
+                                                p_trace text DEFAULT NULL)
 RETURNS SETOF tranche.late_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -52,7 +53,7 @@ BEGIN
   SELECT * INTO v_old FROM reservation r WHERE r.reservation_id = p_id;
   IF v_old.state IS NULL AND v_sku_id IS NOT NULL THEN
     IF v_sku.whereabouts = 'HERE' THEN
-      RETURN QUERY SELECT c.* FROM confirm_retired(p_id, p_reference, p_amount, p_currency) AS c;
+      RETURN QUERY SELECT c.* FROM confirm_retired(p_id, p_reference, p_amount, p_currency, p_trace) AS c;
     ELSE
       RETURN QUERY SELECT CASE WHEN v_sku.whereabouts = 'LEAVING' THEN 'MOVING' ELSE 'NOT_FOUND' END, false, r.*
                    FROM (SELECT) AS one LEFT JOIN reservation_fields r ON false;
@@ -65,7 +66,8 @@ BEGIN
   IF v_sku.whereabouts IS DISTINCT FROM 'HERE' OR v_old.state IS NULL OR v_old.state IN ('PENDING', 'CONFIRMED')
      OR v_old.amount_minor <> p_amount OR v_old.currency <> p_currency THEN
     SELECT c.outcome INTO v_outcome
-    FROM confirm_reservations(ARRAY[p_id], ARRAY[p_reference], ARRAY[p_amount], ARRAY[p_currency]) AS c;
+    FROM confirm_reservations(ARRAY[p_id], ARRAY[p_reference], ARRAY[p_amount], ARRAY[p_currency],
+                              p_traces => ARRAY[p_trace]) AS c;
     IF v_outcome <> 'STATE' THEN
       RETURN QUERY
       SELECT v_outcome, false, r.*
@@ -81,11 +83,11 @@ BEGIN
   IF NOT v_replayed THEN
     IF v_old.state = 'EXPIRED' AND NOT EXISTS (SELECT FROM late_payment l
                                                WHERE l.reservation_id = p_id AND l.outcome = 'REBOOKED') THEN
-      v_late.rebooked_as := rebook_reservation(v_old, v_sku, p_reference);
+      v_late.rebooked_as := rebook_reservation(v_old, v_sku, p_reference, p_trace);
     END IF;
     v_late.outcome := CASE WHEN v_late.rebooked_as IS NULL THEN 'PAID_UNFULFILLED' ELSE 'REBOOKED' END;
     IF v_late.rebooked_as IS NULL THEN
-      PERFORM request_refund(p_id, p_reference, v_old.sku_id, p_amount, p_currency);
+      PERFORM request_refund(p_id, p_reference, v_old.sku_id, p_amount, p_currency, p_trace);
     ELSE
       INSERT INTO late_payment (reservation_id, payment_reference, sku_id, amount_minor, currency, outcome, rebooked_as,
                                 received_at)

@@ -18,7 +18,8 @@
 -- reservations by then, in this order too. Sales (commit_reservations) wait for a reservation only in their inserts,
 -- which go in this order as well; expire_due skips what is locked.
 CREATE OR REPLACE FUNCTION tranche.confirm_reservations(p_ids uuid[], p_references text[], p_amounts bigint[],
-                                                        p_currencies text[], p_wait boolean DEFAULT true)
+                                                        p_currencies text[], p_wait boolean DEFAULT true,
+                                                        p_traces text[] DEFAULT NULL)
 RETURNS SETOF tranche.change_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -38,18 +39,20 @@ BEGIN
 
   -- Joined with each other, the two arrays are hashed.
   WITH payments AS MATERIALIZED (
-    SELECT c.* FROM unnest(p_ids, p_references, p_amounts, p_currencies) AS c (id, reference, amount, currency)
+    SELECT c.* FROM unnest(p_ids, p_references, p_amounts, p_currencies, p_traces) AS c (id, reference, amount, currency, trace)
     JOIN unnest(v_locked) AS l (id) ON l.id = c.id
   ), confirmed AS (
     UPDATE reservation r
     SET state = 'CONFIRMED', payment_reference = c.reference, finished_at = v_now, revision = r.revision + 1
     FROM payments c
     WHERE r.reservation_id = c.id AND r.state = 'PENDING' AND r.amount_minor = c.amount AND r.currency = c.currency
-    RETURNING r AS changed
+    RETURNING r AS changed, c.trace
   ), batch AS (
-    SELECT array_agg(c.changed) AS changed, array_agg((c.changed).reservation_id) AS ids FROM confirmed c
+    SELECT array_agg(c.changed) AS changed, array_agg((c.changed).reservation_id) AS ids, array_agg(c.trace) AS traces
+    FROM confirmed c
   )
-  SELECT b.ids INTO v_done FROM batch b, write_outbox('reservation.confirmed', b.changed, v_now);
+  SELECT b.ids INTO v_done
+  FROM batch b, write_outbox('reservation.confirmed', b.changed, v_now, p_traces => b.traces);
 
   RETURN QUERY
   SELECT c.idx::integer,

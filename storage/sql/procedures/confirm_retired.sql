@@ -9,7 +9,8 @@
 --   NOT_FOUND         nothing is known of it
 --
 -- Called by confirm_late, which has locked the SKU's row, if there is one, and found it HERE.
-CREATE OR REPLACE FUNCTION tranche.confirm_retired(p_id uuid, p_reference text, p_amount bigint, p_currency text)
+CREATE OR REPLACE FUNCTION tranche.confirm_retired(p_id uuid, p_reference text, p_amount bigint, p_currency text,
+                                                   p_trace text)
 RETURNS SETOF tranche.late_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -29,7 +30,7 @@ BEGIN
                     WHEN v_old.state <> 'EXPIRED' THEN 'STATE'
                     ELSE coalesce(v_late.outcome, 'PAID_UNFULFILLED') END;
   IF v_late.outcome IS NULL AND v_outcome IN ('PAID_UNFULFILLED', 'STATE') THEN
-    PERFORM request_refund(p_id, p_reference, v_old.sku_id, p_amount, p_currency);
+    PERFORM request_refund(p_id, p_reference, v_old.sku_id, p_amount, p_currency, p_trace);
   END IF;
   RETURN QUERY
   SELECT v_outcome, v_late.outcome IS NOT NULL, r.* FROM (SELECT) AS one LEFT JOIN known_reservation(p_id) AS r ON true

@@ -16,7 +16,7 @@
 -- between the change and its outcome, an extension that would fit now is still told as too long: nothing was changed, and
 -- who repeats it gets it.
 CREATE OR REPLACE FUNCTION tranche.extend_reservations(p_ids uuid[], p_numbers integer[], p_seconds bigint[],
-                                                       p_wait boolean DEFAULT true)
+                                                       p_wait boolean DEFAULT true, p_traces text[] DEFAULT NULL)
 RETURNS SETOF tranche.change_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -41,7 +41,7 @@ BEGIN
 
   -- Joined with each other, the two arrays are hashed.
   WITH wishes AS MATERIALIZED (
-    SELECT c.* FROM unnest(p_ids, p_numbers, p_seconds) AS c (id, number, seconds)
+    SELECT c.* FROM unnest(p_ids, p_numbers, p_seconds, p_traces) AS c (id, number, seconds, trace)
     JOIN unnest(v_locked) AS l (id) ON l.id = c.id
   ), extended AS (
     UPDATE reservation r
@@ -52,11 +52,13 @@ BEGIN
       AND c.number = r.extensions + 1 AND c.number <= s.max_extensions
       AND r.expires_at + make_interval(secs => least(c.seconds, c_seconds))
             <= r.created_at + make_interval(secs => coalesce(s.max_hold_seconds, s.hold_seconds * (1 + s.max_extensions)))
-    RETURNING r AS changed
+    RETURNING r AS changed, c.trace
   ), batch AS (
-    SELECT array_agg(c.changed) AS changed, array_agg((c.changed).reservation_id) AS ids FROM extended c
+    SELECT array_agg(c.changed) AS changed, array_agg((c.changed).reservation_id) AS ids, array_agg(c.trace) AS traces
+    FROM extended c
   )
-  SELECT b.ids INTO v_done FROM batch b, write_outbox('reservation.extended', b.changed, v_now);
+  SELECT b.ids INTO v_done
+  FROM batch b, write_outbox('reservation.extended', b.changed, v_now, p_traces => b.traces);
 
   RETURN QUERY
   SELECT c.idx::integer, o.outcome,

@@ -3,7 +3,8 @@
 -- cannot be judged: retention has removed confirmed reservations of the SKU, which may have been this buyer's.
 --
 -- For confirm_late, which has locked the SKU's row and explains why the locks here close no cycle.
-CREATE OR REPLACE FUNCTION tranche.rebook_reservation(p_old tranche.reservation, p_sku tranche.sku, p_reference text)
+CREATE OR REPLACE FUNCTION tranche.rebook_reservation(p_old tranche.reservation, p_sku tranche.sku, p_reference text,
+                                                      p_trace text)
 RETURNS uuid
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -62,7 +63,8 @@ BEGIN
   ), batch AS (
     SELECT array_agg(c.changed) AS changed FROM confirmed c
   )
-  SELECT (b.changed[1]).reservation_id INTO v_id FROM batch b, write_outbox('reservation.rebooked', b.changed, v_now);
+  SELECT (b.changed[1]).reservation_id INTO v_id
+  FROM batch b, write_outbox('reservation.rebooked', b.changed, v_now, p_traces => ARRAY[p_trace]);
   RETURN v_id;
 END
 $$;

@@ -8,7 +8,7 @@
 --   state, reference   the reservation's, as it is now
 --   rebooked_as        with REBOOKED: the new reservation
 CREATE OR REPLACE FUNCTION tranche.reconcile_payment(p_id uuid, p_reference text, p_amount bigint, p_currency text,
-                                                     p_actor text)
+                                                     p_actor text, p_trace text DEFAULT NULL)
 RETURNS TABLE (outcome text, replayed boolean, state text, reference text, rebooked_as uuid)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -23,7 +23,7 @@ BEGIN
          (max(c.reservation_id::text) FILTER (WHERE c.outcome IS NULL))::uuid,
          max(c.sku_id) FILTER (WHERE c.outcome IS NOT NULL)
   INTO outcome, replayed, state, reference, rebooked_as, v_sku
-  FROM confirm_late(p_id, p_reference, p_amount, p_currency) AS c;
+  FROM confirm_late(p_id, p_reference, p_amount, p_currency, p_trace) AS c;
   replayed := replayed OR outcome = 'REPLAYED';
   IF outcome <> 'REBOOKED' THEN
     rebooked_as := NULL;  -- what another payment has booked

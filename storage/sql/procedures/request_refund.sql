@@ -3,7 +3,7 @@
 --
 -- For other procedures, which have locked the SKU's row and have seen that the payment is not recorded yet.
 CREATE OR REPLACE FUNCTION tranche.request_refund(p_id uuid, p_reference text, p_sku_id text, p_amount bigint,
-                                                  p_currency text)
+                                                  p_currency text, p_trace text)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -31,6 +31,7 @@ BEGIN
     -- Retention has dropped it since we looked. Start again.
     RAISE EXCEPTION 'reservation % is gone', p_id USING ERRCODE = 'serialization_failure';
   END IF;
-  PERFORM write_outbox('payment.refund_requested', v_renamed, v_now, jsonb_build_object('payment_reference', p_reference));
+  PERFORM write_outbox('payment.refund_requested', v_renamed, v_now, jsonb_build_object('payment_reference', p_reference),
+                       ARRAY[p_trace]);
 END
 $$;

@@ -1,10 +1,11 @@
 -- Writes a message about each of the reservations, as they are after the change, for every sink: part of the
 -- transaction, and if necessary of the statement, that changed them. (id, revision) identifies the message, so a change
--- must have increased the revision. p_more: further or overriding members of the payload.
+-- must have increased the revision. p_more: further or overriding members of the payload. p_traces: of the calls that made the
+-- changes, in the order of p_rows; NULL where there is none, and instead of the array where there are none at all.
 --
 -- For other procedures; takes no lock that anybody waits for, since the caller has locked the reservations.
 CREATE OR REPLACE FUNCTION tranche.write_outbox(p_kind text, p_rows tranche.reservation[], p_occurred_at timestamptz,
-                                                p_more jsonb DEFAULT '{}')
+                                                p_more jsonb DEFAULT '{}', p_traces text[] DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
@@ -33,11 +34,12 @@ BEGIN
              'cancel_reason', r.cancel_reason,
              -- For a hold, or one that has just ended by this change.
              'expires_at', CASE WHEN r.state IN ('PENDING', 'EXPIRED') THEN to_char(r.expires_at, c_rfc3339) END,
-             'rebooked_from', r.rebooked_from)) || p_more AS payload
-    FROM unnest(p_rows) AS r
+             'rebooked_from', r.rebooked_from)) || p_more AS payload,
+           r.unnest AS trace
+    FROM unnest(p_rows, p_traces) AS r  -- the second one's column is called unnest
   )
-  INSERT INTO outbox (reservation_id, revision, sink, sku_id, kind, payload, created_at)
-  SELECT m.reservation_id, m.revision, s.name, m.sku_id, p_kind, m.payload, p_occurred_at
+  INSERT INTO outbox (reservation_id, revision, sink, sku_id, kind, payload, created_at, trace)
+  SELECT m.reservation_id, m.revision, s.name, m.sku_id, p_kind, m.payload, p_occurred_at, m.trace
   FROM messages m CROSS JOIN outbox_sink s;
 END
 $$;

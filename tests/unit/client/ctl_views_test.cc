@@ -113,11 +113,12 @@ TEST(WidthTest, AListOfMessagesFits110Characters) {
   message.set_kind("reservation.confirmed");
   message.set_sku_id("tv-55-oled");
   message.set_attempts(200);
+  message.set_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
   message.set_last_error("HTTP 422: the order A-1017 is not known here, and it was not known yesterday either");
   const auto list = [&](Session& session) { PrintOutbox(session, messages); };
   EXPECT_LE(Printed("table", list).second, 110u);
   EXPECT_NE(Printed("table", list).first.find("HTTP 422: the order A-1017"), std::string::npos);
-  for (const char* column : {"SKU", "STATE", "CREATED", "NEXT ATTEMPT"}) {
+  for (const char* column : {"SKU", "STATE", "CREATED", "NEXT ATTEMPT", " 0af7651916cd43dd8448eb211c80319c "}) {
     EXPECT_NE(Printed("wide", list).first.find(column), std::string::npos) << column;
   }
 }

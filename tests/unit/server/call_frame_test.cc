@@ -223,8 +223,16 @@ TEST_F(CallFrameTest, WhileAHandlerRunsItsLinesCarryTheTraceAndTheRequestId) {
   ASSERT_NE(seen, nullptr);
   EXPECT_EQ(seen->trace_id, "0af7651916cd43dd8448eb211c80319c");
   EXPECT_EQ(seen->request_id, "order-17");
+  EXPECT_EQ(seen->traceparent, kTrace) << "whole: messages about what the call changes have it";
   EXPECT_TRUE(Call(Context().get()).ok());
   EXPECT_EQ(seen, nullptr) << "neither header was sent";
+  context = Context();
+  context->AddMetadata("traceparent", std::string(kTrace) + "-more");
+  context->AddMetadata("x-request-id", "order-17");
+  EXPECT_TRUE(Call(context.get()).ok());
+  ASSERT_NE(seen, nullptr);
+  EXPECT_EQ(seen->traceparent, "") << "malformed";
+  EXPECT_EQ(seen->request_id, "order-17");
   for (const std::string& bad : {std::string(129, 'a'), std::string("with space"), std::string()}) {
     context = Context();
     context->AddMetadata("x-request-id", bad);

@@ -2,12 +2,14 @@
 
 #include <gmock/gmock.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "storage/base/log_trace.h"
 #include "storage/ledger/ledger_error.h"
 #include "tests/support/stub_books.h"
 #include "tests/unit/server/error_matchers.h"
@@ -154,6 +156,24 @@ TEST_F(ChangeHandlerTest, PassesGoodRequestsOn) {
   EXPECT_EQ(std::get<storage::Extension>(change_).number, 1);
   EXPECT_EQ(std::get<storage::Extension>(change_).by, absl::Minutes(10));
   EXPECT_EQ(late_calls_, 0);
+}
+
+// So that the message about the change has it, also when a payment turns out to be late on another thread.
+TEST_F(ChangeHandlerTest, EachChangeHasTheTraceOfItsCall) {
+  const auto trace = std::make_shared<const LogTrace>(LogTrace{.trace_id = "aa", .request_id = "r-17"});
+  answer_ = storage::RefusedChange(Refusal::kReservationState);
+  {
+    const ScopedTrace scope(trace);
+    Confirm(Payment()).IgnoreError();
+    EXPECT_EQ(storage::TraceOf(change_), trace);
+    EXPECT_EQ(late_payment_.trace, trace);
+    Cancel(Cancellation()).IgnoreError();
+    EXPECT_EQ(storage::TraceOf(change_), trace);
+    Extend(Extension()).IgnoreError();
+    EXPECT_EQ(storage::TraceOf(change_), trace);
+  }
+  Cancel(Cancellation()).IgnoreError();
+  EXPECT_EQ(storage::TraceOf(change_), nullptr);
 }
 
 TEST_F(ChangeHandlerTest, EveryBadFieldIsNamed) {

@@ -51,6 +51,7 @@ TEST(LedgerHealthMetricsTest, TellWhatWasReadLastAndHowOldItIs) {
   EXPECT_FALSE(values.contains("tranche_heartbeat_age_seconds{kind=balancer,shard=hot}"));
   EXPECT_EQ(values["tranche_outbox_messages{shard=hot,sink=default,state=dead}"], 0);
   EXPECT_TRUE(values.contains("tranche_holds_overdue{shard=hot}"));
+  EXPECT_TRUE(values.contains("tranche_postgres_standbys_needed{shard=hot}"));
   EXPECT_EQ(values["tranche_cluster_frozen{shard=hot}"], 1);
   EXPECT_EQ(values["tranche_skus_paused{shard=hot}"], 1);
 

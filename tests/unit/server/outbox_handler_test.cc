@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 
 #include "absl/strings/str_format.h"
+#include "storage/base/log_trace.h"
 #include "storage/fake/fake_outbox.h"
 #include "tests/unit/server/error_matchers.h"
 
@@ -57,6 +59,24 @@ class OutboxHandlerTest : public ::testing::Test {
   storage::FakeOutbox outbox_{&clock_};
   OutboxHandler handler_{&outbox_};
 };
+
+TEST_F(OutboxHandlerTest, AMessageTellsTheTraceOfItsCall) {
+  constexpr char kTraceparent[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  storage::Reservation row;
+  row.reservation_id = *storage::Uuid::Parse(Id(1));
+  row.revision = 2;
+  outbox_.Write(
+      "reservation.confirmed", row, {},
+      std::make_shared<const LogTrace>(LogTrace{.trace_id = "", .request_id = "r-17", .traceparent = kTraceparent}));
+  Write(2);
+  v1::ListOutboxMessagesRequest request;
+  request.set_state(v1::OUTBOX_STATE_PENDING);
+  const auto page = List(request);
+  ASSERT_EQ(page.messages_size(), 2);
+  EXPECT_EQ(page.messages(0).traceparent(), kTraceparent);
+  EXPECT_EQ(page.messages(0).request_id(), "r-17");
+  EXPECT_EQ(page.messages(1).traceparent() + page.messages(1).request_id(), "");
+}
 
 TEST_F(OutboxHandlerTest, ListsAPageAtATime) {
   for (int i = 1; i <= 5; ++i) Write(i);

@@ -5,11 +5,14 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "glog/logging.h"
+#include "storage/base/log_trace.h"
 #include "storage/fake/fake_outbox.h"
 
 namespace tranche::server {
@@ -55,12 +58,12 @@ class SinkRelayTest : public ::testing::Test {
     return *storage::Uuid::Parse(absl::StrFormat("00000000-0000-4000-8000-%012d", number));
   }
   static std::string Name(int reservation, int revision) { return MessageId({Id(reservation), revision, "default"}); }
-  void Write(int reservation, int revision) {
+  void Write(int reservation, int revision, const TraceTag& trace = {}) {
     storage::Reservation row;
     row.reservation_id = Id(reservation);
     row.sku_id = "tv";
     row.revision = revision;
-    outbox_.Write("reservation.extended", row, {});
+    outbox_.Write("reservation.extended", row, {}, trace);
   }
   OutboxMessage Message(int reservation, int revision) {
     const auto message = outbox_.GetMessage({Id(reservation), revision, "default"});
@@ -82,6 +85,26 @@ class SinkRelayTest : public ::testing::Test {
   RelayOptions options_;
   SinkRelay relay_{&outbox_, &sink_, &clock_, Half, options_};
 };
+
+// Whoever looks for a call by its id finds what became of the message about it.
+TEST_F(SinkRelayTest, ItsLinesAboutAMessageCarryTheTraceOfTheCall) {
+  class Traces : public google::LogSink {
+   public:
+    Traces() { google::AddLogSink(this); }
+    ~Traces() override { google::RemoveLogSink(this); }
+    void send(google::LogSeverity, const char*, const char*, int, const google::LogMessageTime&, const char*,
+              size_t) override {
+      ids.push_back(CurrentTrace() == nullptr ? "" : CurrentTrace()->request_id);
+    }
+    std::vector<std::string> ids;
+  };
+  Write(1, 2, std::make_shared<const LogTrace>(LogTrace{.trace_id = "", .request_id = "r-17"}));
+  sink_.answer = [](const OutboxMessage&) { return Delivery{DeliveryOutcome::kRefusedForGood, "because"}; };
+  const Traces traces;
+  Run();
+  EXPECT_THAT(traces.ids, ElementsAre("r-17"));
+  EXPECT_EQ(CurrentTrace(), nullptr);
+}
 
 Delivery Failure(DeliveryOutcome outcome) { return {outcome, "because"}; }
 
