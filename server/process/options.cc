@@ -14,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "quota/zookeeper/zookeeper_auth.h"
 #include "server/process/dsn.h"
+#include "server/process/shard_hosts.h"
 #include "storage/base/address.h"
 #include "storage/base/config_file.h"
 #include "storage/base/decimal_flags.h"
@@ -62,6 +63,10 @@ std::string CheckSecretFile(const std::string& path) { return std::string(ReadSe
 
 std::string CheckZookeeperAuthFile(const std::string& path) {
   return std::string(quota::ReadZookeeperAuth(path).status().message());
+}
+
+std::string CheckShardHosts(const std::string& text) {
+  return std::string(ShardHosts::Of(text, "").status().message());
 }
 
 // 1 to 128 printable characters.
@@ -263,6 +268,14 @@ void AddBackends(Parser& parser, BackendOptions* options) {
   AddPatience(parser, options);
 }
 
+void AddShardHosts(Parser& parser, ServerOptions* options) {
+  parser
+      .Add("shard-hosts", &options->shard_hosts, "HOST,...",
+           "Database hosts that an operator may add as shards (tranchectl shard add): names, addresses, *.SUFFIX for "
+           "all names that end so, or folders of Unix sockets [default: those of --postgres]")
+      ->check(CheckShardHosts, "");
+}
+
 void AddMetrics(Parser& parser, MetricsOptions* options) {
   parser.Group("Metrics");
   parser
@@ -420,6 +433,7 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
                 "signal, from a second later on, ends it at once.",
                 "max-batch = 256");
   AddBackends(parser, &options->backends);
+  AddShardHosts(parser, options);
   AddListening(parser, options);
   AddSelling(parser, options);
   AddStreams(parser, options);

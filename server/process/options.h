@@ -48,6 +48,8 @@ struct ServerOptions {
   int max_queue = 16384;
   int exhausted_wait_ms = 100;
   int max_waiting = 1000;
+  // Of databases that an operator may add as shards: HOST,HOST. "": those of --postgres.
+  std::string shard_hosts;
   int default_deadline_ms = 2000;  // 0: refuse calls without a deadline
   int max_deadline_ms = 30000;
   int blocking_threads = 4;

@@ -246,6 +246,12 @@ TEST_F(OptionsTest, TheIdentityForZookeeperIsUserAndPassword) {
   }
 }
 
+TEST_F(OptionsTest, ShardHostsAreAList) {
+  ASSERT_EQ(Parse({"--shard-hosts", "db1,*.db.internal,::1"}), std::nullopt) << err_.str();
+  EXPECT_EQ(options_.shard_hosts, "db1,*.db.internal,::1");
+  EXPECT_THAT(Complaint({"--shard-hosts", "db1:5432;db2"}), HasSubstr("--shard-hosts"));
+}
+
 // Of every program: its --help shows a line of a --config file, which must be one that it takes.
 TEST_F(OptionsTest, TheLineOfAConfigFileInTheHelpIsTaken) {
   const auto expect_taken = [&](const std::string& program, auto parse) {
