@@ -1,10 +1,13 @@
 // tranche-migrate: brings a database to this version's schema.
 #include <iostream>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "server/process/dsn.h"
 #include "server/process/ledger_advice.h"
 #include "server/process/options.h"
+#include "storage/postgres/dsn_password.h"
 #include "storage/postgres/migrator.h"
 
 int main(int argc, char** argv) {
@@ -14,9 +17,11 @@ int main(int argc, char** argv) {
     return *done;
   }
   const std::string server = server::DescribeDsn(options.postgres).value_or("(unreadable)");
+  const auto others =
+      options.replace_procedures ? storage::OtherProcedures::kReplace : storage::OtherProcedures::kRefuse;
+  const absl::StatusOr<std::string> dsn = storage::WithPasswordOf(options.postgres_password_file, options.postgres);
   const absl::StatusOr<std::vector<std::string>> applied =
-      storage::Migrate(options.postgres, options.replace_procedures ? storage::OtherProcedures::kReplace
-                                                                    : storage::OtherProcedures::kRefuse);
+      dsn.ok() ? storage::Migrate(*dsn, others) : absl::StatusOr<std::vector<std::string>>(dsn.status());
   if (!applied.ok()) {
     const std::string why(applied.status().message());
     std::cerr << "tranche-migrate: the database at " << server << " was not changed (" << why << ")"

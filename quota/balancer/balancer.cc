@@ -136,12 +136,23 @@ absl::Status Balancer::CheckLeadership(Coordination& session) {
   pending_.leader = false;
   if (*begins_to_lead) {
     round_->ForgetAll();
+    tree_protected_ = false;
     pending_.everything = true;
   }
   return absl::OkStatus();
 }
 
+// A tree from before sessions had an identity. If it cannot be protected, moving units is more important.
+void Balancer::ProtectTree(Coordination& session) {
+  const absl::StatusOr<int> count = session.ProtectTree();
+  tree_protected_ = count.ok();
+  LOG_IF_EVERY_N(WARNING, !count.ok(), 10)
+      << "znodes that are open to everybody could not be protected: " << count.status().message();
+  LOG_IF(INFO, count.value_or(0) > 0) << *count << " znodes were open to everybody, and are protected now";
+}
+
 absl::Status Balancer::Lead(Coordination& session) {
+  if (pending_.everything && !tree_protected_) ProtectTree(session);
   if (pending_.everything || pending_.nodes) {
     const absl::Status looked = round_->LookAround(session);
     if (absl::IsNotFound(looked)) return RestoreTree(session);

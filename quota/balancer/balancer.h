@@ -72,6 +72,7 @@ class Balancer : public CoordinationObserver {
   absl::Status Round();
   absl::Status CheckLeadership(Coordination& session);
   absl::Status Lead(Coordination& session);
+  void ProtectTree(Coordination& session);
   absl::Status RestoreTree(Coordination& session);
 
   storage::Clock* const clock_;
@@ -85,6 +86,7 @@ class Balancer : public CoordinationObserver {
   // Only on the thread that runs the rounds.
   News pending_{.everything = true};  // heard, but not looked at successfully yet
   absl::Time refreshed_at_ = absl::InfinitePast();
+  bool tree_protected_ = false;  // as far as it is to be, since this process leads
   const std::unique_ptr<LeaderRound> round_;
 
   std::thread thread_;

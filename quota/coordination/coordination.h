@@ -16,6 +16,7 @@
 //   kAborted             the node's version is not the expected one
 //   kFailedPrecondition  Delete of a node with children
 //   kUnavailable         connection lost: a write may or may not have happened
+//   kPermissionDenied    the node is somebody else's, who keeps it from this session
 //   kUnauthenticated     the session is over for good: destroy this object and Connect anew
 #pragma once
 
@@ -90,6 +91,11 @@ class Coordination {
 
   // Makes the root and the fixed first level again where they are missing, after somebody deleted the tree.
   virtual absl::Status EnsureFixedPaths() = 0;
+
+  // For an implementation with access control, once its sessions have an identity: protects what is still open to
+  // everybody, and returns how many nodes that was. The first time that takes as long as reading the tree; later it is
+  // one look.
+  virtual absl::StatusOr<int> ProtectTree() { return 0; }
 
   // To compare with Znode::ephemeral_owner.
   virtual int64_t SessionId() const = 0;

@@ -215,6 +215,10 @@ void NodeAgent::RunOnce() {
   }
   if (const absl::Status synced = Sync(work); !synced.ok()) {
     VLOG(1) << "sync: " << synced;
+    // An operator must mend this.
+    if (absl::IsPermissionDenied(synced)) {
+      LOG_EVERY_T(WARNING, 60) << "this node hears of no new units: " << synced.message();
+    }
     last_full_sync_ = absl::InfinitePast();
   } else {
     if (work.everything || work.resync) last_full_sync_ = now;

@@ -22,6 +22,8 @@ struct ZookeeperReply {
   int rc = 0;
   Znode node;                         // of a get
   std::vector<std::string> children;  // of a list
+  bool open = false;                  // of a look at its access rules: do they let everybody do something?
+  int child_count = 0;                // of the same
 };
 
 // Thread-safe; shared by the waiter and the pending calls.

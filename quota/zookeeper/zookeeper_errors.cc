@@ -44,6 +44,11 @@ absl::StatusCode Code(int rc) {
 
 absl::Status ZookeeperStatus(int rc, absl::string_view what) {
   if (rc == ZOK) return absl::OkStatus();
+  // The client's own words, "not authenticated", would send an operator to look for a lost session.
+  if (rc == ZNOAUTH) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("ZooKeeper: ", what, ": its access rules do not let this process (see --zookeeper-auth-file)"));
+  }
   return absl::Status(Code(rc), absl::StrCat("ZooKeeper: ", what, ": ", zerror(rc)));
 }
 

@@ -15,6 +15,8 @@
 #include "quota/coordination/coordination_check.h"
 #include "quota/coordination/coordination_paths.h"
 #include "quota/zookeeper/completions.h"
+#include "quota/zookeeper/tree_protection.h"
+#include "quota/zookeeper/zookeeper_auth.h"
 #include "quota/zookeeper/zookeeper_errors.h"
 #include "quota/zookeeper/zookeeper_log.h"
 #include "storage/base/status_macros.h"
@@ -27,11 +29,6 @@ constexpr size_t kMaxInFlight = 1000;
 
 // Whether this thread is inside an observer.
 thread_local bool in_observer = false;
-
-int SendCreate(zhandle_t* handle, const std::string& full_path, const std::string& data, int flags, const void* token) {
-  return zoo_acreate(handle, full_path.c_str(), data.data(), static_cast<int>(data.size()), &ZOO_OPEN_ACL_UNSAFE, flags,
-                     FinishString, token);
-}
 
 absl::string_view Name(WriteOp::Kind kind) {
   switch (kind) {
@@ -56,6 +53,7 @@ absl::StatusOr<Znode> ToZnode(ZookeeperReply& reply, const std::string& path) {
 ZookeeperSession::ZookeeperSession(const ZookeeperOptions& options, CoordinationObserver* observer)
     : root_(options.root == "/" ? "" : options.root),
       call_timeout_(std::min(options.call_timeout, options.session_timeout)),
+      access_(options.auth_file.empty() ? &ZOO_OPEN_ACL_UNSAFE : &ZOO_CREATOR_ALL_ACL),
       observer_(observer) {}
 
 ZookeeperSession::~ZookeeperSession() {
@@ -70,8 +68,13 @@ ZookeeperSession::~ZookeeperSession() {
 absl::StatusOr<std::unique_ptr<ZookeeperSession>> ZookeeperSession::Open(const ZookeeperOptions& options,
                                                                          CoordinationObserver* observer) {
   CHECK(!in_observer) << "an observer must not connect";
+  std::string auth;
+  if (!options.auth_file.empty()) {
+    ASSIGN_OR_RETURN(auth, ReadZookeeperAuth(options.auth_file));
+  }
   std::unique_ptr<ZookeeperSession> session(new ZookeeperSession(options, observer));
   RETURN_IF_ERROR(session->Start(options));
+  if (!auth.empty()) RETURN_IF_ERROR(session->Authenticate(auth));
   RETURN_IF_ERROR(session->CreateTree());
   return session;
 }
@@ -105,21 +108,45 @@ absl::Status ZookeeperSession::Start(const ZookeeperOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status ZookeeperSession::Authenticate(const std::string& auth) {
+  // The client puts the identity in front of everything that it has to send, and wakes its thread only for other
+  // requests. So one goes with it, that needs no rights.
+  const int rc =
+      Run(2,
+          [&](size_t i, const void* token) {
+            if (i == 1) return zoo_aexists(handle_, "/", 0, FinishStat, token);
+            return zoo_add_auth(handle_, "digest", auth.data(), static_cast<int>(auth.size()), FinishVoid, token);
+          })
+          .front()
+          .rc;
+  // The server closes the session, and the client may notice that first.
+  if (rc == ZAUTHFAILED || rc == ZINVALIDSTATE || rc == ZSESSIONEXPIRED) {
+    return absl::PermissionDeniedError(
+        "ZooKeeper refuses the identity of --zookeeper-auth-file: its scheme \"digest\" may be switched off there");
+  }
+  return ZookeeperStatus(rc, "authenticate");
+}
+
 absl::Status ZookeeperSession::CreateTree() {
   const std::vector<std::string> fixed(std::begin(kFixedPaths), std::end(kFixedPaths));
   // Normally everything exists, and then a thousand nodes that start together need not write.
   const std::vector<absl::StatusOr<Znode>> found = GetMany(fixed, Watch::kNo);
   if (std::all_of(found.begin(), found.end(), [](const auto& node) { return node.ok(); })) return absl::OkStatus();
 
+  // Below a root of somebody else's, creating would say that everything exists.
+  for (const absl::StatusOr<Znode>& node : found) {
+    if (absl::IsPermissionDenied(node.status())) return node.status();
+  }
+
   std::vector<std::string> full_paths;
   for (size_t end = root_.find('/', 1); !root_.empty(); end = root_.find('/', end + 1)) {
     full_paths.push_back(root_.substr(0, end));
     if (end == std::string::npos) break;
   }
-  for (const std::string& path : fixed) full_paths.push_back(FullPath(path));
+  for (std::string& path : FixedPaths()) full_paths.push_back(std::move(path));
   // All at once: a session's requests are carried out in the order in which they were sent.
   const std::vector<ZookeeperReply> replies = Run(full_paths.size(), [&](size_t i, const void* token) {
-    return SendCreate(handle_, full_paths[i], "", ZOO_PERSISTENT, token);
+    return SendCreate(full_paths[i], "", ZOO_PERSISTENT, token);
   });
   for (size_t i = 0; i < replies.size(); ++i) {
     if (replies[i].rc == ZOK || replies[i].rc == ZNODEEXISTS) continue;
@@ -205,6 +232,37 @@ std::string ZookeeperSession::FullPath(const std::string& path) const {
   return path == "/" && !root_.empty() ? root_ : root_ + path;
 }
 
+std::vector<std::string> ZookeeperSession::FixedPaths() const {
+  std::vector<std::string> paths;
+  for (const char* const path : kFixedPaths) paths.push_back(FullPath(path));
+  return paths;
+}
+
+int ZookeeperSession::SendCreate(const std::string& full_path, const std::string& data, int flags, const void* token) {
+  return zoo_acreate(handle_, full_path.c_str(), data.data(), static_cast<int>(data.size()), access_, flags,
+                     FinishString, token);
+}
+
+absl::StatusOr<int> ZookeeperSession::ProtectTree() {
+  if (access_ == &ZOO_OPEN_ACL_UNSAFE) return 0;
+  TreeAccessCalls calls;
+  calls.read_access = [this](const std::vector<std::string>& paths) {
+    return Run(paths.size(),
+               [&](size_t i, const void* token) { return zoo_aget_acl(handle_, paths[i].c_str(), FinishAcl, token); });
+  };
+  calls.protect = [this](const std::vector<std::string>& paths) {
+    return Run(paths.size(), [&](size_t i, const void* token) {
+      return zoo_aset_acl(handle_, paths[i].c_str(), kAnyVersion, access_, FinishVoid, token);
+    });
+  };
+  calls.list = [this](const std::vector<std::string>& paths) {
+    return Run(paths.size(), [&](size_t i, const void* token) {
+      return zoo_aget_children(handle_, paths[i].c_str(), 0, FinishStrings, token);
+    });
+  };
+  return ProtectAll(root_, FixedPaths(), calls);
+}
+
 std::vector<ZookeeperReply> ZookeeperSession::SendGets(absl::Span<const std::string> paths, bool watch) {
   return Run(paths.size(), [&](size_t i, const void* token) -> int {
     if (!CheckPath(paths[i]).ok()) return ZBADARGUMENTS;
@@ -271,7 +329,7 @@ absl::Status ZookeeperSession::Create(const std::string& path, const std::string
   RETURN_IF_ERROR(CheckWrite(path, data));
   const int flags = mode == CreateMode::kEphemeral ? ZOO_EPHEMERAL : ZOO_PERSISTENT;
   const std::vector<ZookeeperReply> replies =
-      Run(1, [&](size_t, const void* token) { return SendCreate(handle_, FullPath(path), data, flags, token); });
+      Run(1, [&](size_t, const void* token) { return SendCreate(FullPath(path), data, flags, token); });
   return ZookeeperStatus(replies.front().rc, absl::StrCat("create ", path));
 }
 
@@ -292,7 +350,7 @@ std::vector<absl::Status> ZookeeperSession::Apply(absl::Span<const WriteOp> ops)
     const std::string path = FullPath(op.path);
     switch (op.kind) {
       case WriteOp::Kind::kCreatePersistent:
-        return SendCreate(handle_, path, op.data, ZOO_PERSISTENT, token);
+        return SendCreate(path, op.data, ZOO_PERSISTENT, token);
       case WriteOp::Kind::kSet:
         return zoo_aset(handle_, path.c_str(), op.data.data(), static_cast<int>(op.data.size()), op.version, FinishStat,
                         token);

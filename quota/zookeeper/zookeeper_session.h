@@ -20,8 +20,9 @@
 #include "quota/zookeeper/reply_batch.h"
 #include "quota/zookeeper/zookeeper_coordination.h"
 
-// The client's handle, declared here to keep its header out of ours.
+// The client's handle and its access rules, declared here to keep its header out of ours.
 struct _zhandle;
+struct ACL_vector;
 
 namespace tranche::quota {
 
@@ -40,6 +41,7 @@ class ZookeeperSession : public Coordination {
   std::vector<absl::StatusOr<Znode>> GetMany(absl::Span<const std::string> paths, Watch watch) override;
   std::vector<absl::Status> Apply(absl::Span<const WriteOp> ops) override;
   absl::Status EnsureFixedPaths() override { return CreateTree(); }
+  absl::StatusOr<int> ProtectTree() override;
   int64_t SessionId() const override { return session_id_; }
 
   // With the id, this lets another client attach to the session.
@@ -51,6 +53,8 @@ class ZookeeperSession : public Coordination {
   ZookeeperSession(const ZookeeperOptions& options, CoordinationObserver* observer);
 
   absl::Status Start(const ZookeeperOptions& options);
+  // Before the first request. The client repeats it by itself after each reconnect.
+  absl::Status Authenticate(const std::string& auth);
   absl::Status CreateTree();
 
   // The client's global watcher.
@@ -64,14 +68,17 @@ class ZookeeperSession : public Coordination {
   using Send = absl::FunctionRef<int(size_t index, const void* token)>;
   std::vector<ZookeeperReply> Run(size_t count, Send send);
   int NotConnectedCode();
+  int SendCreate(const std::string& full_path, const std::string& data, int flags, const void* token);
   std::vector<ZookeeperReply> SendGets(absl::Span<const std::string> paths, bool watch);
   // Sets watches for the creation of those `paths` whose reply says that there is no such node.
   void WatchMissing(absl::Span<const std::string> paths, std::vector<ZookeeperReply>& replies);
 
+  std::vector<std::string> FixedPaths() const;  // in full
   std::string FullPath(const std::string& path) const;
 
   const std::string root_;  // empty for "/"
   const absl::Duration call_timeout_;
+  struct ACL_vector* const access_;  // of what this session creates; the client's constant
   CoordinationObserver* const observer_;
   PendingCalls pending_;
   struct _zhandle* handle_ = nullptr;

@@ -53,6 +53,15 @@ absl::Status CannotBeShard(const std::string& name, const absl::Status& status) 
   }
 }
 
+// May this connection string be given to every server?
+absl::Status CheckDatabase(const v1::AddShardRequest& request, const ShardHosts& hosts) {
+  absl::Status allowed = CheckSharedDsn(request.postgres());
+  if (allowed.ok()) allowed = hosts.Check(request.postgres());
+  if (allowed.ok()) return allowed;
+  const std::string why(allowed.message());
+  return absl::IsInvalidArgument(allowed) ? InvalidField("postgres", why) : ShardState(request.name(), why);
+}
+
 absl::Status MoveError(const v1::MoveSkuRequest& request, const absl::Status& status) {
   const std::string what = absl::StrCat("SKU ", request.sku_id(), ": ", std::string(status.message()));
   const auto shard_state = [&](absl::string_view message) {
@@ -167,9 +176,7 @@ absl::StatusOr<v1::AddShardResponse> ShardHandler::Add(const v1::AddShardRequest
     return InvalidField(
         "name", "must be 1 to 32 characters of a-z 0-9 _ -, the first one a letter or a digit, and not \"home\"");
   }
-  if (absl::Status dsn = CheckSharedDsn(request.postgres()); !dsn.ok()) {
-    return InvalidField("postgres", std::string(dsn.message()));
-  }
+  RETURN_IF_ERROR(CheckDatabase(request, hosts_));
   const auto home = shards_->home().shards->Identity();
   if (!home.ok()) return LedgerError(home.status(), "", Repeatable::kYes);
   const auto sinks = shards_->home().outbox->ListSinks();

@@ -3,11 +3,13 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "quota/coordination/announcer.h"
 #include "server/handlers/sku_move_preview.h"
+#include "server/process/shard_hosts.h"
 #include "storage/clock.h"
 #include "storage/postgres/connection_pool.h"
 #include "storage/shards/shard_set.h"
@@ -21,8 +23,10 @@ class ShardHandler {
   using PoolOf = std::function<storage::PoolOptions(const std::string& dsn)>;
   using Tell = std::function<void(const v1::MoveSkuResponse&)>;
 
-  ShardHandler(storage::ShardSet* shards, quota::Announcer* announcer, storage::Clock* clock, PoolOf pool_of)
-      : shards_(shards), announcer_(announcer), clock_(clock), pool_of_(std::move(pool_of)) {}
+  // `hosts`: of databases that may become shards.
+  ShardHandler(storage::ShardSet* shards, quota::Announcer* announcer, storage::Clock* clock, PoolOf pool_of,
+               ShardHosts hosts)
+      : shards_(shards), announcer_(announcer), clock_(clock), pool_of_(std::move(pool_of)), hosts_(std::move(hosts)) {}
 
   absl::StatusOr<v1::ListShardsResponse> List(const v1::ListShardsRequest& request);
   absl::StatusOr<v1::AddShardResponse> Add(const v1::AddShardRequest& request, const storage::Actor& actor);
@@ -36,6 +40,7 @@ class ShardHandler {
   quota::Announcer* const announcer_;
   storage::Clock* const clock_;
   const PoolOf pool_of_;
+  const ShardHosts hosts_;
 };
 
 }  // namespace tranche::server

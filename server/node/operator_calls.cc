@@ -4,8 +4,10 @@
 #include <utility>
 #include <vector>
 
+#include "glog/logging.h"
 #include "server/node/answer_limits.h"
 #include "server/process/backends.h"
+#include "server/process/shard_hosts.h"
 #include "server/services/admin_service.h"
 
 namespace tranche::server {
@@ -63,6 +65,13 @@ storage::PoolOptions MovePool(const ServerOptions& options, const std::string& d
   return pool;
 }
 
+// The options were checked when they were read.
+ShardHosts ShardHostsOf(const ServerOptions& options) {
+  absl::StatusOr<ShardHosts> hosts = ShardHosts::Of(options.shard_hosts, options.backends.postgres);
+  CHECK(hosts.ok()) << hosts.status();
+  return *std::move(hosts);
+}
+
 }  // namespace
 
 OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
@@ -82,8 +91,9 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
       payments_(&ledger->payments()),
       previews_([ledger](const storage::Change& change) { return ledger->router().Preview(change); },
                 storage::Clock::Real()),
-      shards_(&ledger->shards(), &announcer_, storage::Clock::Real(),
-              [options](const std::string& dsn) { return MovePool(options, dsn); }),
+      shards_(
+          &ledger->shards(), &announcer_, storage::Clock::Real(),
+          [options](const std::string& dsn) { return MovePool(options, dsn); }, ShardHostsOf(options)),
       cluster_(SettingsOf(ledger)),
       reservations_(reservations.reservation, reservations.cart, reservations.change, LogOfSku(ledger, slices),
                     storage::Clock::Real()),

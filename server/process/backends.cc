@@ -12,6 +12,7 @@
 #include "server/process/ledger_advice.h"
 #include "server/process/schema_check.h"
 #include "storage/base/status_macros.h"
+#include "storage/postgres/exposed_connection.h"
 #include "storage/postgres/sql_state.h"
 #include "storage/postgres/writable_server.h"
 
@@ -35,6 +36,7 @@ absl::Status LedgerWorks(storage::IncarnationLedger& ledger, const BackendOption
 storage::PoolOptions ToPoolOptions(const BackendOptions& options, const char* application_name, int max_connections) {
   storage::PoolOptions pool;
   pool.dsn = options.postgres;
+  pool.password_file = options.postgres_password_file;
   pool.max_connections = max_connections;
   pool.statement_timeout = absl::Milliseconds(options.statement_timeout_ms);
   pool.application_name = application_name;
@@ -45,6 +47,7 @@ quota::ZookeeperOptions ToZookeeperOptions(const BackendOptions& options) {
   quota::ZookeeperOptions zookeeper;
   zookeeper.servers = options.zookeeper;
   zookeeper.root = options.zookeeper_root;
+  zookeeper.auth_file = options.zookeeper_auth_file;
   zookeeper.session_timeout = absl::Milliseconds(options.zookeeper_session_timeout_ms);
   zookeeper.connect_timeout = absl::Milliseconds(options.startup_timeout_ms);
   return zookeeper;
@@ -106,12 +109,24 @@ absl::Status CheckConnections(storage::PoolOptions options, const std::string& n
   }
   const storage::ConnectionVerdict verdict = storage::Judge(*limits, needs);
   for (const std::string& warning : verdict.warnings) LOG(WARNING) << server << ": " << warning;
+  if (storage::IsExposed(pool).value_or(false)) {
+    LOG(WARNING) << server << ": the connection is not encrypted, so everybody on the way can read and change what "
+                 << "passes: add sslmode=verify-full and sslrootcert=FILE to its connection string";
+  }
   if (verdict.refusal.empty()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(server, ": ", verdict.refusal));
 }
 
 absl::Status ZookeeperStartError(const absl::Status& status, const BackendOptions& options) {
   if (quota::IsAnotherLedgersTree(status)) return status;  // says what to do
+  if (absl::IsPermissionDenied(status)) {
+    const std::string why = options.zookeeper_auth_file.empty()
+                                ? "give this process the --zookeeper-auth-file that the others have"
+                                : "its --zookeeper-auth-file must have the same line as that of the others";
+    return absl::PermissionDeniedError(absl::StrCat("ZooKeeper at ", options.zookeeper, " keeps ",
+                                                    options.zookeeper_root, " from this process (",
+                                                    std::string(status.message()), "): ", why));
+  }
   return absl::UnavailableError(absl::StrCat("ZooKeeper at ", options.zookeeper, " cannot be used (",
                                              std::string(status.message()),
                                              "): start it, or correct --zookeeper and --zookeeper-root"));

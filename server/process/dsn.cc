@@ -62,6 +62,17 @@ std::optional<std::string> DescribeDsn(const std::string& dsn) {
                       ValueOf(options.get(), "dbname", user.empty() ? "(default)" : user));
 }
 
+std::string SecretKeywordOf(const std::string& dsn) {
+  const Options options = Parse(dsn);
+  if (options == nullptr) return "";
+  for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
+    const std::string keyword = option->keyword;
+    if (keyword != "password" && keyword != "sslpassword") continue;
+    if (option->val != nullptr && *option->val != '\0') return keyword;
+  }
+  return "";
+}
+
 absl::Status CheckSharedDsn(const std::string& dsn) {
   constexpr size_t kLongest = 1024;
   const Options options = Parse(dsn);
@@ -71,16 +82,12 @@ absl::Status CheckSharedDsn(const std::string& dsn) {
         "characters "
         "of names as %XX");
   }
-  for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
-    const std::string keyword = option->keyword;
-    if (keyword != "password" && keyword != "sslpassword") continue;
-    if (option->val == nullptr || *option->val == '\0') continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("must not hold a ", keyword,
-                     ": it is kept in the ledger and used by every server. Give each server its own credentials: a "
-                     "password file (PGPASSFILE), a service file (PGSERVICEFILE) or a client certificate"));
-  }
-  return absl::OkStatus();
+  const std::string secret = SecretKeywordOf(dsn);
+  if (secret.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("must not hold a ", secret,
+                   ": it is kept in the ledger and used by every server. Give each server its own credentials: a "
+                   "password file (--postgres-password-file or PGPASSFILE) or a client certificate (PGSSLCERT)"));
 }
 
 }  // namespace tranche::server

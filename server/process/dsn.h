@@ -12,6 +12,10 @@ namespace tranche::server {
 // or takes a part of an unescaped password for one of these. Only these three are ever shown.
 std::optional<std::string> DescribeDsn(const std::string& dsn);
 
+// The keyword by which the string holds a secret: "password" or "sslpassword". "" if it holds none, or libpq cannot
+// read it.
+std::string SecretKeywordOf(const std::string& dsn);
+
 // OK for a connection string that may be stored where every server reads it: libpq can read it and it holds no
 // password.
 absl::Status CheckSharedDsn(const std::string& dsn);

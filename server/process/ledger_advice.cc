@@ -13,16 +13,17 @@ bool LacksPassword(absl::string_view refusal) {
          absl::StrContains(refusal, "password authentication failed");
 }
 
-// An error with a remedy begins with its SQLSTATE; a standby's is the remedy alone.
+// An error with a remedy begins with its SQLSTATE; a standby's is the remedy alone. That of a password's file names it.
 bool SaysWhatToDo(absl::string_view refusal) {
-  return absl::StrContains(refusal, "SQLSTATE ") ||
+  return absl::StrContains(refusal, "SQLSTATE ") || absl::StrContains(refusal, "--postgres-password-file: ") ||
          absl::StrContains(refusal, storage::ClassifySqlState("25006").remedy);
 }
 
 }  // namespace
 
 std::string PasswordAdvice(absl::string_view refusal) {
-  return LacksPassword(refusal) ? "put the password into ~/.pgpass or PGPASSWORD" : "";
+  return LacksPassword(refusal) ? "put the right password into the file of --postgres-password-file or into ~/.pgpass"
+                                : "";
 }
 
 std::string StartAdvice(absl::string_view refusal) {

@@ -2,7 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -10,11 +12,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "quota/zookeeper/zookeeper_auth.h"
 #include "server/process/dsn.h"
+#include "server/process/shard_hosts.h"
 #include "storage/base/address.h"
 #include "storage/base/config_file.h"
 #include "storage/base/decimal_flags.h"
 #include "storage/base/flag_variable.h"
+#include "storage/base/secret_file.h"
 
 #ifndef TRANCHE_VERSION
 #error "TRANCHE_VERSION comes from server/CMakeLists.txt"
@@ -52,6 +57,16 @@ std::string CheckDsn(const std::string& text) {
              : "must be a PostgreSQL connection string, such as "
                "postgresql://user@host:5432/database or \"host=... dbname=...\"; in the first "
                "form, write special characters of a password as %XX";
+}
+
+std::string CheckSecretFile(const std::string& path) { return std::string(ReadSecretLine(path).status().message()); }
+
+std::string CheckZookeeperAuthFile(const std::string& path) {
+  return std::string(quota::ReadZookeeperAuth(path).status().message());
+}
+
+std::string CheckShardHosts(const std::string& text) {
+  return std::string(ShardHosts::Of(text, "").status().message());
 }
 
 // 1 to 128 printable characters.
@@ -130,6 +145,11 @@ class Parser {
         ->delimiter(' ');
   }
 
+  // Looked at when all flags have their values: returns "", or what is wrong with them. `typed` are the arguments of
+  // the command line.
+  using Rule = std::function<std::string(const std::vector<std::string>& typed)>;
+  void AddRule(Rule rule) { rules_.push_back(std::move(rule)); }
+
   // The last lines of the help.
   void Footer(const std::string& text) { app_.footer(absl::StrCat(app_.get_footer(), "\n\n", text)); }
 
@@ -142,6 +162,9 @@ class Parser {
   std::optional<int> Parse(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
     try {
       app_.parse(argc, argv);
+      for (const Rule& rule : rules_) {
+        if (const std::string wrong = rule({argv + 1, argv + argc}); !wrong.empty()) return Refuse(wrong, err);
+      }
       return std::nullopt;
     } catch (const CLI::Success& request) {
       app_.exit(request, out, out);
@@ -172,15 +195,34 @@ class Parser {
   const std::string program_;
   CLI::App app_;
   std::string group_;
+  std::vector<Rule> rules_;
 };
 
-void AddPostgres(Parser& parser, std::string* dsn) {
+void AddPostgres(Parser& parser, std::string* dsn, std::string* password_file) {
+  CLI::Option* const flag =
+      parser
+          .Add("postgres", dsn, "DSN",
+               "PostgreSQL connection string or URI, such as postgresql://tranche@db:5432/tranche. On another machine "
+               "add sslmode=verify-full and sslrootcert=FILE. A password belongs into --postgres-password-file")
+          ->check(CheckDsn, "")
+          ->required();
   parser
-      .Add("postgres", dsn, "DSN",
-           "PostgreSQL connection string or URI, such as postgresql://tranche@db:5432/tranche. Keep a password out of "
-           "the process list: put it into the environment variable or ~/.pgpass")
-      ->check(CheckDsn, "")
-      ->required();
+      .Add("postgres-password-file", password_file, "FILE",
+           "File whose only line is the password for PostgreSQL, of every shard; only its owner may read it. It is "
+           "read for each new connection, so a password can be changed without a restart")
+      ->check(CheckSecretFile, "");
+  parser.AddRule([=](const std::vector<std::string>& typed) -> std::string {
+    const std::string secret = SecretKeywordOf(*dsn);
+    if (secret.empty()) return "";
+    if (WasTyped(*flag, typed)) {
+      return absl::StrCat("--postgres holds a ", secret,
+                          " on the command line, where every user of this machine can read it: put a password into "
+                          "the file of --postgres-password-file, or the whole string into TRANCHE_POSTGRES or the "
+                          "--config file");
+    }
+    if (secret != "password" || password_file->empty()) return "";
+    return "--postgres holds a password, and --postgres-password-file gives another: remove one of them";
+  });
 }
 
 void AddPatience(Parser& parser, BackendOptions* options) {
@@ -208,16 +250,30 @@ void AddLog(Parser& parser, ServerOptions* options) {
 
 void AddBackends(Parser& parser, BackendOptions* options) {
   parser.Group("Servers behind");
-  AddPostgres(parser, &options->postgres);
+  AddPostgres(parser, &options->postgres, &options->postgres_password_file);
   parser.Add("zookeeper", &options->zookeeper, "HOST:PORT,...", "ZooKeeper servers of one ensemble")
       ->check(CheckServers, "")
       ->required();
   parser.Add("zookeeper-root", &options->zookeeper_root, "PATH", "Where this installation's znodes are")
       ->check(CheckRoot, "");
+  parser
+      .Add("zookeeper-auth-file", &options->zookeeper_auth_file, "FILE",
+           "File whose only line is USER:PASSWORD, the same for all tranched and tranche-balancer; only its owner may "
+           "read it. Others can then neither read nor write what these processes keep in ZooKeeper "
+           "[default: everybody can]")
+      ->check(CheckZookeeperAuthFile, "");
   // kSessionsEndBy in quota/balancer/probe_verdicts.h is longer than the longest one.
   parser.AddNumber("zookeeper-session-timeout-ms", &options->zookeeper_session_timeout_ms, 500, 120000, "MS",
                    "How long this process may be silent before ZooKeeper declares it gone and its units go to others");
   AddPatience(parser, options);
+}
+
+void AddShardHosts(Parser& parser, ServerOptions* options) {
+  parser
+      .Add("shard-hosts", &options->shard_hosts, "HOST,...",
+           "Database hosts that an operator may add as shards (tranchectl shard add): names, addresses, *.SUFFIX for "
+           "all names that end so, or folders of Unix sockets [default: those of --postgres]")
+      ->check(CheckShardHosts, "");
 }
 
 void AddMetrics(Parser& parser, MetricsOptions* options) {
@@ -377,6 +433,7 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
                 "signal, from a second later on, ends it at once.",
                 "max-batch = 256");
   AddBackends(parser, &options->backends);
+  AddShardHosts(parser, options);
   AddListening(parser, options);
   AddSelling(parser, options);
   AddStreams(parser, options);
@@ -417,7 +474,7 @@ std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerP
                 "ends it at once.",
                 "expire-per-s = 5000");
   parser.Group("Servers behind");
-  AddPostgres(parser, &options->backends.postgres);
+  AddPostgres(parser, &options->backends.postgres, &options->backends.postgres_password_file);
   AddPatience(parser, &options->backends);
   parser.Add("name", &options->name, "NAME", "This process's name [default: host name and process id]")
       ->check(CheckName, "");
@@ -446,7 +503,7 @@ std::optional<int> ParseMigrateOptions(int argc, const char* const* argv, Migrat
                 "repeating it is harmless.",
                 "postgres = \"host=db dbname=tranche user=tranche_owner\"");
   parser.Group("Servers behind");
-  AddPostgres(parser, &options->postgres);
+  AddPostgres(parser, &options->postgres, &options->postgres_password_file);
   parser.Group("Schema");
   parser.AddSwitch("replace-procedures", &options->replace_procedures,
                    "Replace procedures that another build of the same schema version has made");

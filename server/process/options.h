@@ -17,8 +17,10 @@ namespace tranche::server {
 struct BackendOptions {
   // libpq's connection string or URI. May hold a password: never logged.
   std::string postgres;
-  std::string zookeeper;  // host:port,host:port
+  std::string postgres_password_file;  // of every shard; read for each connection. "": none
+  std::string zookeeper;               // host:port,host:port
   std::string zookeeper_root = "/tranche";
+  std::string zookeeper_auth_file;  // "": what is written to ZooKeeper is open to everybody
   int zookeeper_session_timeout_ms = 10000;
   int statement_timeout_ms = 10000;  // of one call to the ledger
   int startup_timeout_ms = 15000;
@@ -46,6 +48,8 @@ struct ServerOptions {
   int max_queue = 16384;
   int exhausted_wait_ms = 100;
   int max_waiting = 1000;
+  // Of databases that an operator may add as shards: HOST,HOST. "": those of --postgres.
+  std::string shard_hosts;
   int default_deadline_ms = 2000;  // 0: refuse calls without a deadline
   int max_deadline_ms = 30000;
   int blocking_threads = 4;
@@ -108,6 +112,7 @@ struct WorkerProcessOptions {
 
 struct MigrateOptions {
   std::string postgres;
+  std::string postgres_password_file;
   bool replace_procedures = false;
 };
 

@@ -24,8 +24,11 @@ inline std::string EnvironmentName(const std::string& flag) {
 inline bool WasTyped(const CLI::Option& option, const std::vector<std::string>& arguments) {
   const std::vector<std::string> names = absl::StrSplit(option.get_name(false, /*all_options=*/true), ',');
   return std::any_of(arguments.begin(), arguments.end(), [&](const std::string& argument) {
-    return std::any_of(names.begin(), names.end(),
-                       [&](const std::string& name) { return absl::StartsWith(argument, name); });
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+      // --postgres=DSN, but not --postgres-password-file; -eENDPOINT.
+      const bool is_long = absl::StartsWith(name, "--");
+      return argument == name || absl::StartsWith(argument, is_long ? absl::StrCat(name, "=") : name);
+    });
   });
 }
 

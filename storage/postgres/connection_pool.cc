@@ -10,6 +10,7 @@
 #include "glog/logging.h"
 #include "storage/clock.h"
 #include "storage/ledger/ledger_error.h"
+#include "storage/postgres/dsn_password.h"
 #include "storage/postgres/steady_now.h"
 
 namespace tranche::storage {
@@ -42,6 +43,14 @@ std::string WithParameters(const std::string& dsn, const PoolOptions& options) {
     absl::StrAppend(&full, separator, key, "=", value);
   }
   return full;
+}
+
+// With the password as it is now. Throws as if the server had refused: connections that exist may be good.
+std::string WholeDsn(const PoolOptions& options) {
+  absl::StatusOr<std::string> dsn = WithPasswordOf(options.password_file, WithParameters(options.dsn, options));
+  if (dsn.ok()) return *std::move(dsn);
+  const absl::string_view why = absl::IsResourceExhausted(dsn.status()) ? kNoDescriptor : kNoPassword;
+  throw pqxx::sql_error(std::string(dsn.status().message()), "", std::string(why).c_str());
 }
 
 // Has the server no room for one more connection? That says nothing about those that are open.
@@ -267,7 +276,7 @@ PostgresError ConnectionPool::Open(std::unique_ptr<Connection>* opened) {
   const auto failed = [](absl::Status status) { return PostgresError{std::move(status), "", &ClassifySqlState("")}; };
   std::unique_ptr<Connection> connection;
   try {
-    connection = std::make_unique<Connection>(WithParameters(options_.dsn, options_));
+    connection = std::make_unique<Connection>(WholeDsn(options_));
     // The statements below may hang like any other.
     if (absl::Status begun = BeginSetup(*connection); !begun.ok()) return failed(std::move(begun));
 // Deprecated, because its successor never reactivates; in this version it is the only way.

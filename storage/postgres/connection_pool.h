@@ -41,6 +41,9 @@ namespace tranche::storage {
 struct PoolOptions {
   // libpq's connection string or URI. May hold a password: never logged.
   std::string dsn;
+  // A file with the password for it, read for each connection that is opened, so that the password may be changed; "":
+  // none. Shards share it with home.
+  std::string password_file = {};
   int max_connections = 8;
   absl::Duration acquire_timeout = absl::Seconds(2);  // waiting for a free connection
   absl::Duration connect_timeout =

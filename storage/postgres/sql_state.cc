@@ -27,6 +27,8 @@ constexpr SqlState kTable[] = {
     {"TR004", Kind::kSkuMoving, Code::kUnavailable},
     {kNoDescriptor, Kind::kConnection, Code::kUnavailable, false,
      "this process has no file descriptor left: raise its limit (LimitNOFILE), or see who opens so many"},
+    {kNoPassword, Kind::kConnection, Code::kUnavailable, false,
+     "mend that file: it is read for each new connection, and those that exist go on"},
 
     // 08: lost, or never made, on the way; a pooler says so, too.
     {"08", Kind::kConnection, Code::kUnavailable, true, "look at the network, and at a pooler that lies between"},

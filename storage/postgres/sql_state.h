@@ -31,6 +31,8 @@ enum class ConnectionFate {
 
 // Ours, not the server's: the process could not open a socket.
 inline constexpr absl::string_view kNoDescriptor = "TR050";
+// The same: the file with its password cannot be used.
+inline constexpr absl::string_view kNoPassword = "TR051";
 
 struct SqlState {
   absl::string_view prefix;  // a whole SQLSTATE, or the beginning of several

@@ -8,6 +8,8 @@
 
 #include <array>
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -24,6 +26,7 @@
 #include "tests/contract/postgres_outage_fixture.h"
 #include "tests/support/claims.h"
 #include "tests/support/mini_pgbouncer.h"
+#include "tests/support/scratch_dir.h"
 
 namespace tranche::storage {
 namespace {
@@ -121,6 +124,35 @@ TEST_F(PostgresConnectionsTest, WhatAnotherPoolHasIsNoOutage) {
   ConnectionPool stranger(options);
   const absl::Status refused = stranger.Acquire().status();
   EXPECT_TRUE(absl::IsUnavailable(refused) && !LedgerIsUp(refused)) << refused;
+}
+
+// It may be about to be replaced. The server is well, and asks for no password here.
+TEST_F(PostgresConnectionsTest, WithoutItsPasswordFileAPoolGoesOnWithTheConnectionsThatItHas) {
+  const testing::ScratchDir scratch("password");
+  const std::filesystem::path file = scratch.path() / "password";
+  const auto write = [&] {
+    std::ofstream(file) << "secret\n";
+    std::filesystem::permissions(file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  };
+  write();
+  PoolOptions options;
+  options.dsn = postgres_.node_dsn();
+  options.password_file = file.string();
+  options.acquire_timeout = absl::Milliseconds(200);
+  ConnectionPool pool(options), without_any(options);
+  {
+    const auto lent = pool.Acquire();
+    ASSERT_TRUE(lent.ok()) << lent.status();
+    std::filesystem::remove(file);
+    const absl::Status second = pool.Acquire().status();
+    EXPECT_TRUE(IsNoConnection(second)) << second;
+    EXPECT_TRUE(absl::StrContains(second.message(), file.string())) << second;
+  }
+  EXPECT_TRUE(pool.Acquire().ok());
+  const absl::Status refused = without_any.Acquire().status();
+  EXPECT_TRUE(IsNotReached(refused)) << refused;
+  write();
+  EXPECT_TRUE(without_any.Acquire().ok());
 }
 
 // Nobody in this process could give one away, so there is nothing to wait for.

@@ -284,6 +284,9 @@ TEST_F(ShardsTest, AsOperatorsSeeThem) {
   EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", "host=127.0.0.1 password=secret"}), 1) << "wrong usage";
   EXPECT_THAT(err_, HasSubstr("PGPASSFILE"));
   EXPECT_THAT(err_, Not(HasSubstr("secret")));
+  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", "host=127.0.0.1 passfile=/etc/passwd"}), 1) << "wrong usage";
+  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", "host=db.example dbname=tranche user=u", "--yes"}), 2);
+  EXPECT_THAT(err_, AllOf(HasSubstr("SHARD_STATE"), HasSubstr("db.example"), HasSubstr("--shard-hosts")));
   EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", cluster_->shard(0).node_dsn()}), 2) << "it is s1";
   EXPECT_THAT(err_, AllOf(HasSubstr("SHARD_STATE"), Not(HasSubstr("--abort"))));
   EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", cluster_->app_dsn()}), 2) << "it is home";

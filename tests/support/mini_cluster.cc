@@ -3,6 +3,7 @@
 #include <glog/logging.h>
 #include <signal.h>
 
+#include <fstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -36,6 +37,22 @@ absl::Status WaitForEnd(ServerProcess& process) {
 std::unique_ptr<MiniZookeeper>& SpareZookeeper() {
   static std::unique_ptr<MiniZookeeper> spare;
   return spare;
+}
+
+// Needs what a connection string, SQL and a shell must quote.
+constexpr char kPostgresPassword[] = "it's a \\ s3cret of PostgreSQL";
+constexpr char kZookeeperAuth[] = "tranche:s3cret-of-zookeeper";
+
+absl::Status WriteSecret(const std::filesystem::path& path, const std::string& secret) {
+  // A reader finds the old one or the new one.
+  const std::filesystem::path made = path.string() + ".new";
+  std::ofstream file(made);
+  std::filesystem::permissions(made, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  file << secret << "\n";
+  file.close();
+  if (!file.good()) return absl::InternalError(absl::StrCat("cannot write ", made.string()));
+  std::filesystem::rename(made, path);
+  return absl::OkStatus();
 }
 
 std::string NewZookeeperRoot() {
@@ -117,7 +134,8 @@ absl::StatusOr<int> MiniCluster::StartBalancer() {
 absl::StatusOr<int> MiniCluster::StartWorker() {
   const int number = workers();
   const std::string name = absl::StrCat("worker-", number + 1);
-  std::vector<std::string> args = {"--postgres", app_dsn(), "--name", name};
+  std::vector<std::string> args = PostgresArgs();
+  args.insert(args.end(), {"--name", name});
   AddMetricsArgs(name, &args);
   args.insert(args.end(), options_.worker_args.begin(), options_.worker_args.end());
   auto process = ServerProcess::Start(name, "tranche-worker", args, dir());
@@ -159,10 +177,24 @@ absl::Status MiniCluster::Stop() {
 absl::Status MiniCluster::StartServers() {
   postgres_ = std::make_unique<MiniPostgres>(options_.fsync);
   if (absl::Status started = postgres_->Start(); !started.ok()) return started;
+  if (options_.locked_backends) {
+    if (absl::Status locked = LockBackends(); !locked.ok()) return locked;
+  }
   zookeeper_ = std::move(SpareZookeeper());
   if (zookeeper_ != nullptr) return absl::OkStatus();
   zookeeper_ = std::make_unique<MiniZookeeper>();
   return zookeeper_->Start();
+}
+
+absl::Status MiniCluster::LockBackends() {
+  if (absl::Status locked = postgres_->Lock(kPostgresPassword); !locked.ok()) return locked;
+  if (absl::Status written = WriteSecret(postgres_password_file(), kPostgresPassword); !written.ok()) return written;
+  return WriteSecret(zookeeper_auth_file(), kZookeeperAuth);
+}
+
+absl::Status MiniCluster::ChangePostgresPassword(const std::string& password) {
+  if (absl::Status changed = postgres_->SetNodePassword(password); !changed.ok()) return changed;
+  return WriteSecret(postgres_password_file(), password);
 }
 
 // Before the nodes: they know all shards from the start.
@@ -228,14 +260,19 @@ void MiniCluster::AddMetricsArgs(const std::string& name, std::vector<std::strin
 }
 
 std::vector<std::string> MiniCluster::CommonArgs() const {
-  return {"--postgres",
-          app_dsn(),
-          "--zookeeper",
-          zookeeper_->connect_string(),
-          "--zookeeper-root",
-          zookeeper_root_,
-          "--zookeeper-session-timeout-ms",
-          absl::StrCat(absl::ToInt64Milliseconds(options_.zookeeper_session_timeout))};
+  std::vector<std::string> args = PostgresArgs();
+  args.insert(args.end(), {"--zookeeper", zookeeper_->connect_string(), "--zookeeper-root", zookeeper_root_,
+                           "--zookeeper-session-timeout-ms",
+                           absl::StrCat(absl::ToInt64Milliseconds(options_.zookeeper_session_timeout))});
+  if (options_.locked_backends) args.insert(args.end(), {"--zookeeper-auth-file", zookeeper_auth_file().string()});
+  return args;
+}
+
+std::vector<std::string> MiniCluster::PostgresArgs() const {
+  std::vector<std::string> args = {"--postgres", app_dsn()};
+  if (options_.locked_backends)
+    args.insert(args.end(), {"--postgres-password-file", postgres_password_file().string()});
+  return args;
 }
 
 }  // namespace tranche::testing

@@ -32,6 +32,9 @@ struct MiniClusterOptions {
   // Every process serves its metrics, on a free port.
   bool metrics = false;
   Fsync fsync = Fsync::kOn;  // of the databases
+  // Home's PostgreSQL lets the processes in over TLS and with a password only, and ZooKeeper's znodes are theirs alone.
+  // The processes have what they need in files.
+  bool locked_backends = false;
 };
 
 // Not thread-safe. Everything dies with the thread that called Start, and with this object.
@@ -78,6 +81,11 @@ class MiniCluster {
   // The role that the nodes use: it may only call the procedures.
   std::string app_dsn() const { return postgres_->node_dsn(); }
   const std::string& zookeeper_root() const { return zookeeper_root_; }
+  // With locked backends: the files with the secrets.
+  std::filesystem::path postgres_password_file() const { return dir() / "postgres.password"; }
+  std::filesystem::path zookeeper_auth_file() const { return dir() / "zookeeper.auth"; }
+  // Gives the role another password, and the processes too.
+  absl::Status ChangePostgresPassword(const std::string& password);
   // Where a process of this name serves its metrics, host:port; waits until it does. Only if the options say so.
   absl::StatusOr<std::string> MetricsAddress(ServerProcess& process) const;
   // The folder with <name>.log of every process that this class starts itself.
@@ -101,6 +109,9 @@ class MiniCluster {
   absl::Status LaunchNode();
   absl::Status WaitForNode(FrontNode& node);
   std::vector<std::string> CommonArgs() const;
+  absl::Status LockBackends();
+  // What all of them need for PostgreSQL.
+  std::vector<std::string> PostgresArgs() const;
   std::filesystem::path MetricsPortFile(const std::string& name) const { return dir() / (name + ".metrics_port"); }
   // Of a process of this name: what it is asked to show.
   void AddMetricsArgs(const std::string& name, std::vector<std::string>* args) const;

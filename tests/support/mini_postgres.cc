@@ -13,6 +13,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "storage/postgres/migrator.h"
 #include "tests/support/free_port.h"
@@ -281,6 +282,46 @@ absl::Status MiniPostgres::CopyData(const std::string& from, const std::string& 
 absl::Status MiniPostgres::SaveData() { return CopyData(data_dir_, data_dir_ + ".saved"); }
 
 absl::Status MiniPostgres::RestoreData() { return CopyData(data_dir_ + ".saved", data_dir_); }
+
+std::string MiniPostgres::node_dsn() const {
+  const std::string dsn = Dsn("tranche", kNodeRole);
+  if (!locked_) return dsn;
+  // The server's certificate is its own authority.
+  return absl::StrCat(dsn, " sslmode=verify-full channel_binding=require sslrootcert=", data_dir_, "/server.crt");
+}
+
+absl::Status MiniPostgres::SetNodePassword(const std::string& password) {
+  return ExecuteSql(Dsn("postgres"), absl::StrCat("ALTER ROLE ", kNodeRole, " PASSWORD '",
+                                                  absl::StrReplaceAll(password, {{"'", "''"}}), "'"));
+}
+
+// The server itself makes the files, so that they belong to its user.
+absl::Status MiniPostgres::Lock(const std::string& password) {
+  if (absl::Status set = SetNodePassword(password); !set.ok()) return set;
+  const std::string make_certificate =
+      "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost "
+      "-addext subjectAltName=IP:127.0.0.1,DNS:localhost -keyout server.key -out server.crt 2>openssl.log && "
+      "chmod 600 server.key";
+  const std::string rules = absl::StrCat("host all ", kSuperuser, " 127.0.0.1/32 trust\nhostssl all ", kNodeRole,
+                                         " 127.0.0.1/32 scram-sha-256");
+  for (const std::string& statement :
+       {absl::StrCat("COPY (SELECT '') TO PROGRAM 'cat >/dev/null && cd ", data_dir_, " && ", make_certificate, "'"),
+        // A line break would be written as two characters.
+        absl::StrCat("COPY (SELECT unnest(string_to_array('", rules, "', E'\\n'))) TO '", data_dir_, "/pg_hba.conf'"),
+        std::string("ALTER SYSTEM SET ssl = on"), std::string("SELECT pg_reload_conf()")}) {
+    if (absl::Status done = ExecuteSql(Dsn("postgres"), statement); !done.ok()) return done;
+  }
+  locked_ = true;
+  // It reads its settings in its own time.
+  const std::string quoted = absl::StrReplaceAll(password, {{"\\", "\\\\"}, {"'", "\\'"}});
+  const absl::Time deadline = absl::Now() + kServerStartTimeout;
+  absl::Status serves;
+  do {
+    absl::SleepFor(absl::Milliseconds(10));
+    serves = ExecuteSql(absl::StrCat(node_dsn(), " password='", quoted, "'"), "SELECT 1");
+  } while (!serves.ok() && absl::Now() < deadline);
+  return serves;
+}
 
 absl::Status MiniPostgres::RestartPromoted() {
   if (absl::Status stopped = Stop(); !stopped.ok()) return stopped;

@@ -54,6 +54,12 @@ class MiniPostgres {
   absl::Status SaveData();
   absl::Status RestoreData();
 
+  // From now on the node's role gets in over TLS only, and with this password (SCRAM); node_dsn() then asks for the
+  // server's certificate and still holds no password. The superuser gets in as before. Only while the server runs.
+  absl::Status Lock(const std::string& password);
+  // Another one for the same role.
+  absl::Status SetNodePassword(const std::string& password);
+
   // Stops it, and starts it again as a standby that is then promoted: a failover, as far as the data shows it.
   absl::Status RestartPromoted();
 
@@ -62,7 +68,7 @@ class MiniPostgres {
 
   // The database "tranche": as its owner, and as the servers connect.
   std::string dsn() const { return Dsn("tranche"); }
-  std::string node_dsn() const { return Dsn("tranche", kNodeRole); }
+  std::string node_dsn() const;
 
   bool running() const { return process_ != nullptr; }
   // A libpq connection string.
@@ -83,6 +89,7 @@ class MiniPostgres {
   ScratchDir scratch_{"postgres"};
   std::string data_dir_;  // empty before the first Start
   int port_ = 0;          // chosen by the first Start
+  bool locked_ = false;
   std::unique_ptr<ChildProcess> process_;
 };
 

@@ -35,7 +35,13 @@ absl::StatusOr<std::unique_ptr<ServerProcess>> ServerProcess::Start(const std::s
                                                                     const std::filesystem::path& dir) {
   ChildProcessOptions options;
   options.args = {BinaryPath(binary).string()};
-  options.args.insert(options.args.end(), args.begin(), args.end());
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (args[i] == "--postgres" && i + 1 < args.size()) {
+      options.env["TRANCHE_POSTGRES"] = args[++i];
+    } else {
+      options.args.push_back(args[i]);
+    }
+  }
   options.log_file = dir / (name + ".log");
   absl::StatusOr<std::unique_ptr<ChildProcess>> process = ChildProcess::Start(options);
   if (!process.ok()) return process.status();

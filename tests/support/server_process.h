@@ -19,7 +19,8 @@ std::filesystem::path BinaryPath(const std::string& name);
 // Threads as for ChildProcess: start it from a thread that lives as long as the server is needed.
 class ServerProcess {
  public:
-  // Starts `binary` with `args`; its output goes to <dir>/<name>.log. Returns before the server serves.
+  // Starts `binary`, a server, with `args`; its output goes to <dir>/<name>.log. Returns before the server serves. The
+  // value of --postgres is passed in the environment: it may hold a password, which is refused on the command line.
   static absl::StatusOr<std::unique_ptr<ServerProcess>> Start(const std::string& name, const std::string& binary,
                                                               const std::vector<std::string>& args,
                                                               const std::filesystem::path& dir);

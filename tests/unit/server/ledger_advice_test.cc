@@ -29,8 +29,12 @@ TEST(LedgerAdviceTest, SaysWhereAPasswordBelongs) {
         "no connection, or it was lost: FATAL: password authentication failed for user \"u\"",
         "SQLSTATE 28P01: FATAL: password authentication failed for user \"u\"; correct the user or the password",
         "SQLSTATE 28P01: FATAL: Passwort-Authentifizierung f\u00fcr Benutzer \u00bbu\u00ab fehlgeschlagen"}) {
-    EXPECT_EQ(StartAdvice(refusal), ": put the password into ~/.pgpass or PGPASSWORD") << refusal;
-    EXPECT_EQ(PasswordAdvice(refusal), "put the password into ~/.pgpass or PGPASSWORD") << refusal;
+    EXPECT_EQ(StartAdvice(refusal),
+              ": put the right password into the file of --postgres-password-file or into ~/.pgpass")
+        << refusal;
+    EXPECT_EQ(PasswordAdvice(refusal),
+              "put the right password into the file of --postgres-password-file or into ~/.pgpass")
+        << refusal;
   }
   EXPECT_EQ(PasswordAdvice("SQLSTATE 28000: FATAL: no pg_hba.conf entry"), "");
 }

@@ -200,6 +200,58 @@ TEST_F(OptionsTest, ABadDsnIsNotRepeated) {
   EXPECT_THAT(line, Not(HasSubstr("hunter2")));
 }
 
+TEST_F(OptionsTest, APasswordIsNotForTheCommandLine) {
+  for (const std::string& dsn :
+       {std::string("host=db password=hunter2"), std::string("postgresql://tranche:hunter2@db/tranche"),
+        std::string("postgresql://db/tranche?sslpassword=hunter2")}) {
+    for (const std::vector<std::string>& arguments :
+         {std::vector<std::string>{"--postgres", dsn}, std::vector<std::string>{"--postgres=" + dsn}}) {
+      std::vector<std::string> all = {"--zookeeper", "zk:2181"};
+      all.insert(all.end(), arguments.begin(), arguments.end());
+      const std::string line = Complaint(all, /*with_servers=*/false);
+      EXPECT_THAT(line, HasSubstr("on the command line"));
+      EXPECT_THAT(line, HasSubstr("--postgres-password-file"));
+      EXPECT_THAT(line, Not(HasSubstr("hunter2")));
+    }
+    const std::string file = WriteFile(absl::StrCat("postgres = \"", dsn, "\"\n"));
+    EXPECT_EQ(Parse({"--config", file, "--zookeeper", "zk:2181"}, /*with_servers=*/false), std::nullopt) << err_.str();
+    EXPECT_EQ(options_.backends.postgres, dsn);
+  }
+}
+
+TEST_F(OptionsTest, APasswordComesFromOnePlace) {
+  const std::string file = WriteFile("hunter2\n");
+  std::filesystem::permissions(file, std::filesystem::perms::owner_read);
+  ASSERT_EQ(Parse({"--postgres-password-file", file}), std::nullopt) << err_.str();
+  EXPECT_EQ(options_.backends.postgres_password_file, file);
+  SetEnvironment("TRANCHE_POSTGRES", "host=db password=hunter2");
+  ASSERT_EQ(Parse({"--zookeeper", "zk:2181"}, /*with_servers=*/false), std::nullopt) << err_.str();
+  const std::string line =
+      Complaint({"--zookeeper", "zk:2181", "--postgres-password-file", file}, /*with_servers=*/false);
+  EXPECT_THAT(line, HasSubstr("remove one of them"));
+  EXPECT_THAT(Complaint({"--postgres-password-file", "/no/such/file"}), HasSubstr("--postgres-password-file"));
+}
+
+TEST_F(OptionsTest, TheIdentityForZookeeperIsUserAndPassword) {
+  const auto with = [this](const std::string& line) {
+    const std::string file = WriteFile(line);
+    std::filesystem::permissions(file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    return std::vector<std::string>{"--zookeeper-auth-file", file};
+  };
+  EXPECT_EQ(Parse(with("tranche:hunter2\n")), std::nullopt) << err_.str();
+  for (const char* const bad : {"hunter2\n", ":hunter2\n", "hunter2:\n", "a:hunter 2\n", "a:b\nhunter2\n", ""}) {
+    const std::string line = Complaint(with(bad));
+    EXPECT_THAT(line, HasSubstr("--zookeeper-auth-file")) << bad;
+    EXPECT_THAT(line, Not(HasSubstr("hunter"))) << bad;
+  }
+}
+
+TEST_F(OptionsTest, ShardHostsAreAList) {
+  ASSERT_EQ(Parse({"--shard-hosts", "db1,*.db.internal,::1"}), std::nullopt) << err_.str();
+  EXPECT_EQ(options_.shard_hosts, "db1,*.db.internal,::1");
+  EXPECT_THAT(Complaint({"--shard-hosts", "db1:5432;db2"}), HasSubstr("--shard-hosts"));
+}
+
 // Of every program: its --help shows a line of a --config file, which must be one that it takes.
 TEST_F(OptionsTest, TheLineOfAConfigFileInTheHelpIsTaken) {
   const auto expect_taken = [&](const std::string& program, auto parse) {

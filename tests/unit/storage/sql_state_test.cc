@@ -27,6 +27,7 @@ const std::vector<Expected> kExpected = {
     {"TR003", Kind::kRefusal, absl::StatusCode::kFailedPrecondition},
     {"TR004", Kind::kSkuMoving, absl::StatusCode::kUnavailable},
     {"TR050", Kind::kConnection, absl::StatusCode::kUnavailable},
+    {"TR051", Kind::kConnection, absl::StatusCode::kUnavailable},
     {"08006", Kind::kConnection, absl::StatusCode::kUnavailable, true},
     {"0A000", Kind::kOutdatedPlan, absl::StatusCode::kAborted},
     {"22P02", Kind::kRefusal, absl::StatusCode::kInvalidArgument},
