@@ -30,17 +30,16 @@ constexpr absl::string_view kHello(kPreface, sizeof(kPreface) - 1);
 absl::StatusOr<std::string> TlsHello() {
   const std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context(SSL_CTX_new(TLS_client_method()), &SSL_CTX_free);
   const std::unique_ptr<SSL, void (*)(SSL*)> client(context == nullptr ? nullptr : SSL_new(context.get()), &SSL_free);
-  BIO* const from_server = BIO_new(BIO_s_mem());
+  if (client == nullptr) return absl::ResourceExhaustedError("OpenSSL has no memory for a probe of the own port");
   BIO* const to_server = BIO_new(BIO_s_mem());
-  if (client == nullptr) return absl::InternalError("OpenSSL makes no client");
-  SSL_set_bio(client.get(), from_server, to_server);
+  SSL_set_bio(client.get(), BIO_new(BIO_s_mem()), to_server);
   constexpr unsigned char kH2[] = {2, 'h', '2'};
   SSL_set_alpn_protos(client.get(), kH2, sizeof(kH2));
   (void)SSL_connect(client.get());  // it wants the server's answer
   ERR_clear_error();
   char* hello = nullptr;
   const long size = BIO_get_mem_data(to_server, &hello);
-  if (size <= 0) return absl::InternalError("OpenSSL begins no handshake");
+  if (size <= 0) return absl::InternalError("OpenSSL begins no handshake for a probe of the own port");
   return std::string(hello, static_cast<size_t>(size));
 }
 
