@@ -31,6 +31,8 @@ struct MiniClusterOptions {
   std::vector<std::string> worker_args;
   // Every process serves its metrics, on a free port.
   bool metrics = false;
+  // Every node serves AdminService at a port of its own; otherwise at the one for buyers, so that tests need only that.
+  bool admin_ports = false;
 };
 
 // Not thread-safe. Everything dies with the thread that called Start, and with this object.
@@ -46,6 +48,8 @@ class MiniCluster {
   // host:port of the nodes that were not killed or stopped, in the order in which they were started.
   std::vector<std::string> endpoints() const;
   std::string endpoint(int node) const { return Node(node).endpoint; }
+  // Where the node serves AdminService.
+  std::string admin_endpoint(int node) const { return Node(node).admin_endpoint; }
   ServerProcess& node(int node) { return *Node(node).process; }
   int nodes() const { return static_cast<int>(nodes_.size()); }
 
@@ -90,7 +94,9 @@ class MiniCluster {
   struct FrontNode {
     std::unique_ptr<ServerProcess> process;
     std::filesystem::path port_file;
+    std::filesystem::path admin_port_file;
     std::string endpoint;  // empty: not serving (yet or any more)
+    std::string admin_endpoint;
   };
 
   explicit MiniCluster(const MiniClusterOptions& options);
