@@ -32,15 +32,6 @@ std::string PemOfCertificate(X509* certificate) {
   return PemOf([certificate](BIO* bio) { return PEM_write_bio_X509(bio, certificate); });
 }
 
-std::string SerialOf(X509* certificate) {
-  BIGNUM* const number = ASN1_INTEGER_to_BN(X509_get_serialNumber(certificate), nullptr);
-  char* const text = BN_bn2hex(number);
-  std::string hex = text;
-  OPENSSL_free(text);
-  BN_free(number);
-  return hex;
-}
-
 void SetRandomSerial(X509* certificate) {
   BIGNUM* const number = BN_new();
   CHECK_EQ(BN_rand(number, kSerialBits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY), 1);
@@ -108,6 +99,15 @@ IssuedCertificate TestAuthority::Issue(const CertificateRequest& request) const 
             return PEM_write_bio_PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
           }),
           .serial = SerialOf(made.get())};
+}
+
+std::string SerialOf(X509* certificate) {
+  BIGNUM* const number = ASN1_INTEGER_to_BN(X509_get_serialNumber(certificate), nullptr);
+  char* const text = BN_bn2hex(number);
+  std::string hex = text;
+  OPENSSL_free(text);
+  BN_free(number);
+  return hex;
 }
 
 void ReplaceFile(const std::filesystem::path& path, const std::string& contents) {

@@ -51,6 +51,9 @@ class TestAuthority {
   std::string certificate_pem_;
 };
 
+// In hex, as in IssuedCertificate.
+std::string SerialOf(X509* certificate);
+
 // Writes the file as those who renew certificates should: readers see the old one or the new one, whole.
 void ReplaceFile(const std::filesystem::path& path, const std::string& contents);
 
