@@ -22,7 +22,7 @@ int Fail(const absl::Status& status) {
 // The one for operators first: who has seen the other finds it.
 absl::Status WritePorts(const tranche::server::ServerOptions& options, const tranche::server::FrontNode& node) {
   using tranche::server::WritePortFile;
-  if (!options.admin_port_file.empty()) {
+  if (!options.admin_port_file.empty() && node.admin_port() != 0) {
     RETURN_IF_ERROR(WritePortFile(options.admin_port_file, node.admin_port(), "--admin-port-file"));
   }
   return options.port_file.empty() ? absl::OkStatus() : WritePortFile(options.port_file, node.port());

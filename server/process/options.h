@@ -43,7 +43,7 @@ struct ServerOptions {
   std::string access_file;  // who may call what; "": everybody everything
   bool admin = true;
   std::string admin_listen;     // HOST:PORT, or "same"; "": by default (admin_address.h)
-  std::string admin_port_file;  // "": none
+  std::string admin_port_file;  // "": none; not written with admin off
   bool reflection = true;
 
   int lanes = 2;

@@ -221,10 +221,11 @@ absl::Status MiniCluster::LaunchNode() {
 absl::Status MiniCluster::WaitForNode(FrontNode& node) {
   const absl::StatusOr<int> port = node.process->WaitForPort(node.port_file, kServerStartTimeout);
   if (!port.ok()) return port.status();
-  // It is written before the other one.
+  node.endpoint = absl::StrCat("127.0.0.1:", *port);
+  node.admin_endpoint = node.endpoint;
+  if (!options_.admin_ports) return absl::OkStatus();
   const absl::StatusOr<int> admin_port = node.process->WaitForPort(node.admin_port_file, kServerStartTimeout);
   if (!admin_port.ok()) return admin_port.status();
-  node.endpoint = absl::StrCat("127.0.0.1:", *port);
   node.admin_endpoint = absl::StrCat("127.0.0.1:", *admin_port);
   return absl::OkStatus();
 }
