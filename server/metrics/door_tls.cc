@@ -94,11 +94,13 @@ absl::StatusOr<std::unique_ptr<DoorTls>> DoorTls::Make(ServedCertificates* certi
 
 DoorTls::Session DoorTls::NewSession(int socket) {
   std::shared_ptr<SSL_CTX> context;
+  absl::Status refreshed;
   {
     absl::MutexLock lock(&mutex_);
-    if (absl::Status fresh = Refresh(); !fresh.ok()) LOG(ERROR) << "TLS: the metrics stay with those before: " << fresh;
+    refreshed = Refresh();
     context = context_;
   }
+  LOG_IF(ERROR, !refreshed.ok()) << "TLS: the metrics stay with the certificates before: " << refreshed.message();
   // A session keeps its context.
   Session session(SSL_new(context.get()));
   if (session != nullptr && SSL_set_fd(session.get(), socket) != 1) session.reset();

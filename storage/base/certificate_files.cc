@@ -210,13 +210,19 @@ CertificateFiles::CertificateFiles(CertificatePaths paths, CertificateWatch watc
     : paths_(std::move(paths)), watch_(std::move(watch)) {}
 
 std::shared_ptr<const Certificates> CertificateFiles::Current() {
-  absl::MutexLock lock(&mutex_);
-  const int64_t now = MonotonicNanos();
-  if (now >= next_look_ns_) {
-    next_look_ns_ = now + absl::ToInt64Nanoseconds(watch_.look_every);
-    Look();
+  std::shared_ptr<const Certificates> current;
+  News news;
+  {
+    absl::MutexLock lock(&mutex_);
+    const int64_t now = MonotonicNanos();
+    if (now >= next_look_ns_) {
+      next_look_ns_ = now + absl::ToInt64Nanoseconds(watch_.look_every);
+      news = Look();
+    }
+    current = current_;
   }
-  return current_;
+  if (!news.line.empty() && watch_.tell != nullptr) watch_.tell(news.fault, news.line);
+  return current;
 }
 
 CertificateFiles::Stamps CertificateFiles::StampsOf(const CertificatePaths& paths) {
@@ -224,35 +230,34 @@ CertificateFiles::Stamps CertificateFiles::StampsOf(const CertificatePaths& path
 }
 
 // A faulty set is read again at each look: it may have been caught half-written.
-void CertificateFiles::Look() {
+CertificateFiles::News CertificateFiles::Look() {
   Stamps stamps = StampsOf(paths_);
   if (stamps == stamps_) {
     fault_.clear();
-    return;
+    return {};
   }
   absl::StatusOr<Certificates> read = ReadCertificates(paths_);
   // Somebody is writing: the next look will find what they have written.
-  if (StampsOf(paths_) != stamps) return;
+  if (StampsOf(paths_) != stamps) return {};
   if (!read.ok()) return Keep(std::string(read.status().message()));
   stamps_ = std::move(stamps);
   fault_.clear();
-  Take(*std::move(read));
+  return Take(*std::move(read));
 }
 
-void CertificateFiles::Take(Certificates certificates) {
+CertificateFiles::News CertificateFiles::Take(Certificates certificates) {
   const bool same = certificates.certificate_pem == current_->certificate_pem &&
                     certificates.key_pem == current_->key_pem &&
                     certificates.authorities_pem == current_->authorities_pem;
-  if (same) return;
+  if (same) return {};
   current_ = std::make_shared<const Certificates>(std::move(certificates));
-  if (watch_.tell != nullptr) watch_.tell(/*fault=*/false, Describe(paths_, *current_));
+  return {.fault = false, .line = Describe(paths_, *current_)};
 }
 
-void CertificateFiles::Keep(const std::string& fault) {
-  if (fault == fault_) return;
+CertificateFiles::News CertificateFiles::Keep(const std::string& fault) {
+  if (fault == fault_) return {};
   fault_ = fault;
-  if (watch_.tell == nullptr) return;
-  watch_.tell(/*fault=*/true, absl::StrCat("TLS: the files that were read before stay in use: ", fault));
+  return {.fault = true, .line = absl::StrCat("TLS: the files that were read before stay in use: ", fault)};
 }
 
 }  // namespace tranche

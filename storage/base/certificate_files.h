@@ -40,7 +40,7 @@ absl::StatusOr<Certificates> ReadCertificates(const CertificatePaths& paths);
 
 struct CertificateWatch {
   // Told one line when another set is taken (not for the first), and when a faulty one is not; not for the same fault
-  // again. Called under a lock, from whichever thread calls Current(): it must not call back. Null: nothing is said.
+  // again. Called from whichever threads call Current(), without a lock: it may block. Null: nothing is said.
   // storage/base/certificate_log.h writes to the log.
   std::function<void(bool fault, const std::string& line)> tell = nullptr;
   // The files are looked at no more often than this.
@@ -66,9 +66,14 @@ class CertificateFiles {
   CertificateFiles(CertificatePaths paths, CertificateWatch watch);
   static Stamps StampsOf(const CertificatePaths& paths);
 
-  void Look() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Take(Certificates certificates) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Keep(const std::string& fault) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What is to be told; no line: nothing.
+  struct News {
+    bool fault = false;
+    std::string line = {};
+  };
+  News Look() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  News Take(Certificates certificates) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  News Keep(const std::string& fault) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const CertificatePaths paths_;
   const CertificateWatch watch_;
