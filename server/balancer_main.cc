@@ -20,6 +20,7 @@
 #include "server/process/node_probe.h"
 #include "server/process/options.h"
 #include "server/process/process_setup.h"
+#include "server/process/served_certificates.h"
 #include "server/process/shard_check.h"
 #include "server/process/shard_witnesses.h"
 #include "server/process/stop_request.h"
@@ -73,9 +74,12 @@ int main(int argc, char** argv) {
   }
   const storage::Shard home_shard{.name = storage::kHomeShard, .dsn = options.backends.postgres, .added_at = {}};
   server::ShardBalancer home(shared, home_shard, home_options);
+  const auto certificates = server::ServedCertificates::Open(options.tls);
+  if (!certificates.ok()) return Fail(certificates.status());
   std::unique_ptr<server::MetricsDoor> door;
   if (!options.metrics.listen.empty()) {
-    auto started = server::MetricsDoor::Start(options.metrics, {&metrics, &pools}, [&] { return metrics.Ready(); });
+    auto started = server::MetricsDoor::Start(
+        options.metrics, {&metrics, &pools}, [&] { return metrics.Ready(); }, certificates->get());
     if (!started.ok()) return Fail(started.status());
     door = *std::move(started);
   }

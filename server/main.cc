@@ -8,6 +8,7 @@
 #include "server/process/port_file.h"
 #include "server/process/process_setup.h"
 #include "server/process/stop_request.h"
+#include "storage/base/status_macros.h"
 
 namespace {
 
@@ -16,6 +17,15 @@ constexpr int kCannotStart = 2;
 int Fail(const absl::Status& status) {
   std::cerr << "tranched: " << std::string(status.message()) << std::endl;
   return kCannotStart;
+}
+
+// The one for operators first: who has seen the other finds it.
+absl::Status WritePorts(const tranche::server::ServerOptions& options, const tranche::server::FrontNode& node) {
+  using tranche::server::WritePortFile;
+  if (!options.admin_port_file.empty() && node.admin_port() != 0) {
+    RETURN_IF_ERROR(WritePortFile(options.admin_port_file, node.admin_port(), "--admin-port-file"));
+  }
+  return options.port_file.empty() ? absl::OkStatus() : WritePortFile(options.port_file, node.port());
 }
 
 }  // namespace
@@ -29,11 +39,9 @@ int main(int argc, char** argv) {
   FrontNode node(options, [&stop](const std::string& reason, int exit_status) { stop.Request(reason, exit_status); });
   if (absl::Status started = node.Start(); !started.ok()) return Fail(started);
   stop.Graceful();
-  if (!options.port_file.empty()) {
-    if (absl::Status written = WritePortFile(options.port_file, node.port()); !written.ok()) {
-      node.Drain();
-      return Fail(written);
-    }
+  if (absl::Status written = WritePorts(options, node); !written.ok()) {
+    node.Drain();
+    return Fail(written);
   }
   const int exit_status = stop.Wait();
   node.Drain();

@@ -23,6 +23,7 @@
 #include "server/process/host.h"
 #include "server/process/options.h"
 #include "server/process/process_setup.h"
+#include "server/process/served_certificates.h"
 #include "server/process/shard_check.h"
 #include "server/process/sink_spec.h"
 #include "server/process/stop_request.h"
@@ -175,10 +176,12 @@ int main(int argc, char** argv) {
   server::WorkerMetrics metrics(storage::Clock::Real());
   server::PoolMetrics pools("worker");
   server::LedgerHealthMetrics health(storage::Clock::Real());
+  const auto certificates = server::ServedCertificates::Open(options.tls);
+  if (!certificates.ok()) return Fail(certificates.status());
   std::unique_ptr<server::MetricsDoor> door;
   if (!options.metrics.listen.empty()) {
-    auto started =
-        server::MetricsDoor::Start(options.metrics, {&metrics, &pools, &health}, [&] { return metrics.Ready(); });
+    auto started = server::MetricsDoor::Start(
+        options.metrics, {&metrics, &pools, &health}, [&] { return metrics.Ready(); }, certificates->get());
     if (!started.ok()) return Fail(started.status());
     door = *std::move(started);
   }

@@ -28,7 +28,8 @@ std::string NextStepForTransport(const absl::Status& status, bool changed_nothin
         return "--timeout waits longer; --endpoint HOST:PORT,HOST:PORT asks another node when one is silent";
       return absl::StrCat(kLookBeforeYouRepeat, "; --timeout waits longer");
     case absl::StatusCode::kUnimplemented:
-      return "the node is of another version, or no Tranche node";
+      return "this may be the port for buyers (--admin-listen is by default the one after it), a node of another "
+             "version, or no Tranche node";
     default:
       return "";
   }

@@ -116,12 +116,12 @@ absl::StatusOr<std::vector<std::string>> ParseEndpoints(const std::string& text)
     if (!IsAddressWithPort(endpoint)) {
       const size_t scheme = endpoint.find("://");
       return absl::InvalidArgumentError(absl::StrCat(
-          "\"", endpoint, "\" is not HOST:PORT, such as 127.0.0.1:7400",
+          "\"", endpoint, "\" is not HOST:PORT, such as 127.0.0.1:7401",
           scheme == absl::string_view::npos ? "" : absl::StrCat("; leave out ", endpoint.substr(0, scheme + 3))));
     }
     endpoints.emplace_back(endpoint);
   }
-  if (endpoints.empty()) return absl::InvalidArgumentError("no HOST:PORT given, such as 127.0.0.1:7400");
+  if (endpoints.empty()) return absl::InvalidArgumentError("no HOST:PORT given, such as 127.0.0.1:7401");
   return endpoints;
 }
 

@@ -25,7 +25,7 @@ absl::StatusOr<std::string> ParseReason(const std::string& text);
 // "19.99" in EUR is 1999; "500" in JPY is 500. No more decimals than the currency has.
 absl::StatusOr<int64_t> ParsePriceMinor(const std::string& text, const std::string& currency);
 
-// "10.0.0.1:7400, 10.0.0.2:7400": at least one HOST:PORT.
+// "10.0.0.1:7401, 10.0.0.2:7401": at least one HOST:PORT.
 absl::StatusOr<std::vector<std::string>> ParseEndpoints(const std::string& text);
 
 // "node-1=3": a node's name or incarnation and its weight.

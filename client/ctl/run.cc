@@ -16,7 +16,7 @@ namespace {
 
 constexpr char kFooter[] =
     "Examples:\n"
-    "  export TRANCHE_ENDPOINT=127.0.0.1:7400\n"
+    "  export TRANCHE_ENDPOINT=127.0.0.1:7401\n"
     "  tranchectl sku create tv --stock 1000 --price 499.00 --currency EUR\n"
     "  tranchectl quota show tv --watch\n"
     "  tranchectl stock add tv 500            shows what would change\n"
@@ -65,8 +65,9 @@ class HelpWithGlobalFlags : public CLI::Formatter {
 void AddGlobalFlags(CLI::App& app, Session& session) {
   app.add_option(
          "--endpoint", session.endpoints,
-         "Front nodes as host:port, separated by commas; the first that answers is used, and one that is silent "
-         "for a second is left for the next")
+         "Where front nodes serve AdminService (their --admin-listen, by default the port after that for buyers), as "
+         "host:port, separated by commas; the first that answers is used, and one that is silent for a second is left "
+         "for the next")
       ->envname("TRANCHE_ENDPOINT")
       ->check([](const std::string& text) { return std::string(ParseEndpoints(text).status().message()); })
       ->capture_default_str();
@@ -83,7 +84,7 @@ void AddGlobalFlags(CLI::App& app, Session& session) {
          "Why a change is made, for `tranchectl audit`: at most 200 characters. Commands with a --reason of their "
          "own take this one before the command")
       ->check([](const std::string& text) { return std::string(ParseReason(text).status().message()); });
-  ReadConfigFile(app, "File with global flags, as TOML: endpoint = \"10.0.0.1:7400,10.0.0.2:7400\"");
+  ReadConfigFile(app, "File with global flags, as TOML: endpoint = \"10.0.0.1:7401,10.0.0.2:7401\"");
 }
 
 int ExitAfter(const CLI::ParseError& error, const CLI::App& app, const std::vector<std::string>& arguments,

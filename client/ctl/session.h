@@ -52,7 +52,7 @@ class Session {
   Session(std::ostream& out, std::ostream& err, const Screen& screen = {}) : screen_(screen), out_(out), err_(err) {}
 
   // Set by the flags, before the first call.
-  std::string endpoints = "127.0.0.1:7400";
+  std::string endpoints = "127.0.0.1:7401";
   std::string timeout;
   std::string output = "table";
   // Why the change is made, for the audit log; "" if they do not say.

@@ -179,7 +179,7 @@ int Main(int argc, char** argv) {
   CLI::App app("Buys from a Tranche cluster as fast as asked and reports what came back.", "tranche-load");
   app.footer(
       "Examples:\n"
-      "  tranche-load --endpoints 127.0.0.1:7400,127.0.0.1:7401 --sku tv --sku phone --requests 1000000\n"
+      "  tranche-load --endpoints 10.0.0.1:7400,10.0.0.2:7400 --sku tv --sku phone --requests 1000000\n"
       "  tranche-load --endpoints 127.0.0.1:7400 --sku tv --rate 5000 --duration 30s --summary run.json\n"
       "  tranche-load --endpoints 127.0.0.1:7400 --sku tv --rate 500 --duration 30s --change-rate 100\n\n"
       "Requests and changes of unknown outcome are sent again at the end, just as they were; not if a signal ended "

@@ -15,6 +15,8 @@ from cluster import BIN, ClusterError, log_tail
 ZOOKEEPERS = 3
 START_TIMEOUT_S = 120
 NODE_PORT = 7400
+# Each host is a node's own, so operators come from outside of it; nobody else is in this private network.
+EVERYBODY_MAY = '{"anonymous": ["admin", "service", "risk"], "principals": []}\n'
 ROOT_ZNODE = "/tranche"
 CLIENT = "client"
 POSTGRES = "postgres"
@@ -99,10 +101,13 @@ class Cluster:
                                                self.options.statement_timeout_ms))
         self.network.add("worker-1", 25)
         self.workers.append(self._worker("worker-1"))
+        access_file = self.folder / "access.json"
+        access_file.write_text(EVERYBODY_MAY)
         # A spare one beyond `start`: it joins when told to.
         for number in range(1, self.options.nodes + 2):
             self.network.add(f"node-{number}", 40 + number)
-            listen = ["--listen", f"{self.network.address(f'node-{number}')}:{NODE_PORT}"]
+            listen = ["--listen", f"{self.network.address(f'node-{number}')}:{NODE_PORT}", "--admin-listen", "same",
+                      "--access-file", access_file]
             self.nodes.append(self._server(f"node-{number}", "tranched", "--node-name",
                                            self.options.node_statement_timeout_ms, *listen))
 

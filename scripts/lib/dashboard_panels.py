@@ -60,6 +60,8 @@ FRONT_NODES = (
     gauge("Calls that wait for a thread", "tranche_executor_queue", ("executor", "shard")),
     gauge("Connections to PostgreSQL", "tranche_connections", ("shard", "pool", "state")),
     one("Clock ahead of the database's", "s", "tranche_clock_offset_seconds", "{{instance}} {{shard}}", from_zero=False),
+    one("Certificates expire in", "s", "min by (instance) (tranche_tls_certificate_expires_timestamp_seconds) - time()",
+        "{{instance}}"),
     one("CPU", "short", 'rate(process_cpu_seconds_total{job="tranched"}[$__rate_interval])', "{{instance}}"),
     one("Memory", "bytes", 'process_resident_memory_bytes{job="tranched"}', "{{instance}}"),
 )

@@ -54,7 +54,7 @@ def up(options):
           f"{options.workers} worker(s)", flush=True)
     try:
         process, state = cluster.start(folder, STATE_FILE, options.nodes, options.balancers, keep=True,
-                                       workers=options.workers, metrics=True)
+                                       workers=options.workers, metrics=True, admin_ports=True)
     except ClusterError:
         cluster.remove(folder)
         raise
@@ -103,10 +103,11 @@ def status():
 
 
 def tell(state):
-    ctl = f"{os.path.relpath(cluster.BIN / 'tranchectl')} --endpoint {state['nodes'][0]['endpoint']}"
+    ctl = f"{os.path.relpath(cluster.BIN / 'tranchectl')} --endpoint {state['nodes'][0]['admin']}"
     load = os.path.relpath(cluster.BIN / "tranche-load")
     endpoints = ",".join(node["endpoint"] for node in state["nodes"])
     print(f"\nfront nodes  {endpoints}")
+    print(f"operators    {cluster.admin_endpoints(state)}")
     print(f"postgres     {state['postgres']['superuser']}")
     print(f"servers as   {state['postgres']['app']}")
     print(f"zookeeper    {state['zookeeper']['address']}, root {state['zookeeper']['root']}")

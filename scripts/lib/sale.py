@@ -60,6 +60,7 @@ def start_cluster(options, folder):
         options.balancers,
         options.keep,
         lambda seconds: _progress(f"starting {what}: {seconds:.1f} s"),
+        admin_ports=True,
     )
     _done(f"started {what} in {time.monotonic() - started:.1f} s")
     return process, state
@@ -138,7 +139,7 @@ def sell(options, state, folder):
 
 def tell_kept(state, process):
     print(f"The cluster is still up:\n  endpoints  {','.join(node['endpoint'] for node in state['nodes'])}")
-    print(f"  tranchectl {cluster.BIN / 'tranchectl'} --endpoint {state['nodes'][0]['endpoint']} sku list")
+    print(f"  tranchectl {cluster.BIN / 'tranchectl'} --endpoint {state['nodes'][0]['admin']} sku list")
     print(f"  psql       psql '{state['postgres']['superuser']}'")
     print(f"  zookeeper  {state['zookeeper']['address']}, root {state['zookeeper']['root']}")
     print(f"  logs       {state['dir']}")

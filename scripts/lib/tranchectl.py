@@ -4,14 +4,14 @@ import json
 import subprocess
 import time
 
-from cluster import BIN, ClusterError
+from cluster import BIN, ClusterError, admin_endpoints
 
 ANNOUNCE_TIMEOUT_S = 60
 CALL_TIMEOUT_S = 300
 
 
 def _run(state, *args):
-    command = [BIN / "tranchectl", "--endpoint", ",".join(node["endpoint"] for node in state["nodes"]), *args]
+    command = [BIN / "tranchectl", "--endpoint", admin_endpoints(state), *args]
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=CALL_TIMEOUT_S)
 
 

@@ -1,24 +1,30 @@
 #include "server/metrics/metrics_door.h"
 
-#include <civetweb.h>
-#include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <prometheus/text_serializer.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <csignal>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <optional>
-#include <thread>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "glog/logging.h"
-#include "server/process/file_descriptor.h"
+#include "server/metrics/door_caller.h"
 #include "server/process/port_file.h"
 #include "server/process/socket_address.h"
 #include "storage/base/address.h"
@@ -28,20 +34,21 @@ namespace tranche::server {
 namespace {
 
 // Prometheus, a probe of the supervisor, and some whom somebody keeps waiting.
-constexpr char kDoorThreads[] = "16";
+constexpr int kDoorThreads = 16;
 // Connections that wait for a thread.
-constexpr char kDoorQueue[] = "16";
+constexpr int kDoorQueue = 64;
 // Of a request's line and headers.
-constexpr char kMostRequestBytes[] = "4096";
+constexpr size_t kMostRequestBytes = 4096;
 constexpr char kMetricsType[] = "text/plain; version=0.0.4; charset=utf-8";
 constexpr char kPlainType[] = "text/plain; charset=utf-8";
 
 // An answer is sent in pieces of so many bytes.
 constexpr size_t kPieceBytes = 4096;
-// While the door closes.
-constexpr absl::Duration kWakeEvery = absl::Milliseconds(20);
+// While this process may have no more descriptors.
+constexpr int kPauseMs = 100;
 
 constexpr int kOk = 200;
+constexpr int kBadRequest = 400;
 constexpr int kNotFound = 404;
 constexpr int kNotAllowed = 405;
 constexpr int kUnavailable = 503;
@@ -50,6 +57,8 @@ absl::string_view ReasonPhrase(int status) {
   switch (status) {
     case kOk:
       return "OK";
+    case kBadRequest:
+      return "Bad Request";
     case kNotFound:
       return "Not Found";
     case kNotAllowed:
@@ -69,157 +78,153 @@ absl::StatusOr<SocketAddress> FindAddress(const std::string& listen) {
   return ipv4 == resolved.end() ? resolved.front() : *ipv4;
 }
 
-// As civetweb takes it: it knows numbers only. The wildcard of IPv6 is for IPv4, too, as it is for gRPC.
-absl::StatusOr<std::string> PortSpec(const SocketAddress& at) {
-  std::array<char, NI_MAXHOST> host{};
-  std::array<char, NI_MAXSERV> port{};
-  const int error = getnameinfo(at.get(), at.length, host.data(), host.size(), port.data(), port.size(),
-                                NI_NUMERICHOST | NI_NUMERICSERV);
-  if (error != 0) return absl::UnavailableError(gai_strerror(error));
-  const absl::string_view number = host.data();
-  if (number == "::") return absl::StrCat("+", port.data());
-  const bool is_ipv6 = at.address.ss_family == AF_INET6;
-  return is_ipv6 ? absl::StrCat("[", number, "]:", port.data()) : absl::StrCat(number, ":", port.data());
-}
-
-void SetPort(int port, SocketAddress* address) {
-  if (address->address.ss_family == AF_INET6) {
-    reinterpret_cast<sockaddr_in6*>(&address->address)->sin6_port = htons(static_cast<uint16_t>(port));
-  } else {
-    reinterpret_cast<sockaddr_in*>(&address->address)->sin_port = htons(static_cast<uint16_t>(port));
-  }
-}
-
 absl::Status CannotListen(const std::string& listen, absl::string_view why) {
   return absl::UnavailableError(absl::StrCat("cannot serve metrics at ", listen, " (", why,
                                              "): stop what uses this port, or choose another address with "
                                              "--metrics-listen"));
 }
 
-absl::Status NoIpv6(const std::string& listen) {
-  return absl::InvalidArgumentError(absl::StrCat("cannot serve metrics at ", listen,
-                                                 ": this build serves metrics over IPv4 only: give --metrics-listen an "
-                                                 "IPv4 address, such as 0.0.0.0:PORT"));
+// Does not block. The wildcard of IPv6 is for IPv4, too, as it is for gRPC.
+absl::StatusOr<FileDescriptor> ListeningSocket(const SocketAddress& at) {
+  FileDescriptor made(socket(at.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, /*protocol=*/0));
+  const int on = 1, off = 0;
+  setsockopt(made.number(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  if (at.address.ss_family == AF_INET6) setsockopt(made.number(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+  if (!made.open() || bind(made.number(), at.get(), at.length) != 0 || listen(made.number(), kDoorQueue) != 0) {
+    return absl::UnavailableError(strerror(errno));
+  }
+  return made;
 }
 
-// Connects, and is gone: who waits for connections there wakes up. Does not wait.
-void Knock(const SocketAddress& at) {
-  const FileDescriptor socket(
-      ::socket(at.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, /*protocol=*/0));
-  if (socket.open()) (void)connect(socket.number(), at.get(), at.length);
+absl::StatusOr<int> PortOf(const FileDescriptor& socket) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof(address);
+  if (getsockname(socket.number(), reinterpret_cast<sockaddr*>(&address), &length) != 0) {
+    return absl::UnavailableError(strerror(errno));
+  }
+  return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(&address)->sin6_port
+                                             : reinterpret_cast<sockaddr_in*>(&address)->sin_port);
 }
 
-// civetweb's own words; the caller of Start tells what matters.
-int KeepSilent(const mg_connection*, const char* message) {
-  VLOG(1) << "metrics: " << message;
-  return 1;
+// The process's other threads take signals. And OpenSSL writes to connections that may be gone.
+void BlockSignals() {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
 }
 
-void Send(mg_connection* connection, int status, absl::string_view type, const std::string& body, bool with_body) {
+struct Request {
+  std::string method;
+  std::string path;  // without what follows a "?"
+};
+
+// Its line and headers; nullopt if it is not HTTP/1, too long or too late. A body is not read.
+std::optional<Request> ReadRequest(DoorCaller& caller, absl::Time deadline) {
+  std::string head;
+  std::array<char, kMostRequestBytes> piece{};
+  while (!absl::StrContains(head, "\r\n\r\n")) {
+    const size_t got = caller.Read(piece.data(), piece.size(), deadline);
+    if (got == 0 || head.size() + got > kMostRequestBytes) return std::nullopt;
+    head.append(piece.data(), got);
+  }
+  const std::vector<std::string> words = absl::StrSplit(head.substr(0, head.find("\r\n")), ' ');
+  if (words.size() != 3 || !absl::StartsWith(words[2], "HTTP/1.")) return std::nullopt;
+  return Request{words[0], words[1].substr(0, words[1].find('?'))};
+}
+
+void Send(DoorCaller& caller, int status, absl::string_view type, const std::string& body, bool with_body) {
   std::string answer = absl::StrCat(
       "HTTP/1.1 ", status, " ", ReasonPhrase(status), "\r\nContent-Type: ", type, "\r\nContent-Length: ", body.size(),
       status == kNotAllowed ? "\r\nAllow: GET, HEAD" : "", "\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n");
   if (with_body) answer += body;
-  // civetweb bounds only the time of each piece: a caller who takes little by little would keep the thread for long.
+  // Each piece in time, and all of them: a caller who takes little by little would keep the thread for long.
   const absl::Time give_up = absl::Now() + kMetricsAnswerTimeout;
-  for (absl::string_view left = answer; !left.empty() && absl::Now() < give_up;) {
-    const int sent = mg_write(connection, left.data(), std::min(left.size(), kPieceBytes));
-    if (sent <= 0) return;
-    left.remove_prefix(static_cast<size_t>(sent));
+  for (absl::string_view left = answer; !left.empty();) {
+    const absl::string_view piece = left.substr(0, kPieceBytes);
+    if (!caller.Write(piece, std::min(give_up, absl::Now() + kMetricsTimeout)) || absl::Now() >= give_up) return;
+    left.remove_prefix(piece.size());
   }
 }
 
 }  // namespace
 
-MetricsDoor::MetricsDoor(std::vector<MetricSource*> sources, Ready ready)
-    : ready_(std::move(ready)), sources_([&] {
+MetricsDoor::MetricsDoor(std::vector<MetricSource*> sources, Ready ready, ServedCertificates* certificates)
+    : ready_(std::move(ready)), process_(certificates), sources_([&] {
         sources.push_back(&process_);
         return std::move(sources);
       }()) {}
 
-// The thread that waits for connections would notice its end only after two seconds. A knock that comes too early is
-// taken for a caller, so there are several.
 MetricsDoor::~MetricsDoor() {
-  if (server_ == nullptr) return;
-  absl::Notification stopped;
-  std::thread stop([&] {
-    mg_stop(server_);
-    stopped.Notify();
-  });
-  do {
-    Knock(address_);
-  } while (!stopped.WaitForNotificationWithTimeout(kWakeEvery));
-  stop.join();
+  const uint64_t one = 1;
+  const bool told = closing_.open() && write(closing_.number(), &one, sizeof(one)) == sizeof(one);
+  CHECK(told || threads_.empty());
+  for (std::thread& thread : threads_) thread.join();
 }
 
 absl::StatusOr<std::unique_ptr<MetricsDoor>> MetricsDoor::Start(const MetricsOptions& options,
-                                                                std::vector<MetricSource*> sources, Ready ready) {
-  std::unique_ptr<MetricsDoor> door(new MetricsDoor(std::move(sources), std::move(ready)));
+                                                                std::vector<MetricSource*> sources, Ready ready,
+                                                                ServedCertificates* certificates) {
+  std::unique_ptr<MetricsDoor> door(new MetricsDoor(std::move(sources), std::move(ready), certificates));
+  if (certificates != nullptr) {
+    ASSIGN_OR_RETURN(door->tls_, DoorTls::Make(certificates));
+  }
   RETURN_IF_ERROR(door->Listen(options));
   if (!options.port_file.empty()) {
     RETURN_IF_ERROR(WritePortFile(options.port_file, door->port_, "--metrics-port-file"));
   }
-  LOG(INFO) << "metrics at port " << door->port_;
+  LOG(INFO) << "metrics at port " << door->port_ << (certificates == nullptr ? "" : ", with TLS");
   return door;
 }
 
 absl::Status MetricsDoor::Listen(const MetricsOptions& options) {
   const absl::StatusOr<SocketAddress> address = FindAddress(options.listen);
   if (!address.ok()) return CannotListen(options.listen, address.status().message());
-  if (address->address.ss_family == AF_INET6 && mg_check_feature(MG_FEATURES_IPV6) == 0) return NoIpv6(options.listen);
-  const absl::StatusOr<std::string> spec = PortSpec(*address);
-  if (!spec.ok()) return CannotListen(options.listen, spec.status().message());
-  const std::string timeout = absl::StrCat(absl::ToInt64Milliseconds(kMetricsTimeout));
-  // No document root, so no files and no scripts; one request for each connection.
-  const char* settings[] = {"listening_ports",
-                            spec->c_str(),
-                            "num_threads",
-                            kDoorThreads,
-                            "connection_queue",
-                            kDoorQueue,
-                            "max_request_size",
-                            kMostRequestBytes,
-                            "request_timeout_ms",
-                            timeout.c_str(),
-                            "enable_keep_alive",
-                            "no",
-                            "enable_directory_listing",
-                            "no",
-                            nullptr};
-  mg_callbacks callbacks{};
-  callbacks.begin_request = &MetricsDoor::Answer;
-  callbacks.log_message = &KeepSilent;
-  mg_init_data init{.callbacks = &callbacks, .user_data = this, .configuration_options = settings};
-  std::array<char, 256> why{};
-  mg_error_data error{.code = nullptr, .text = why.data(), .text_buffer_size = why.size()};
-  mg_init_library(0);
-  server_ = mg_start2(&init, &error);
-  if (server_ == nullptr) return CannotListen(options.listen, why.data());
-  mg_server_port served{};
-  if (mg_get_server_ports(server_, 1, &served) != 1) return CannotListen(options.listen, "it has no port");
-  port_ = served.port;
-  address_ = *address;
-  SetPort(port_, &address_);
+  absl::StatusOr<FileDescriptor> listening = ListeningSocket(*address);
+  if (!listening.ok()) return CannotListen(options.listen, listening.status().message());
+  listening_ = *std::move(listening);
+  closing_ = FileDescriptor(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!closing_.open()) return CannotListen(options.listen, strerror(errno));
+  const absl::StatusOr<int> port = PortOf(listening_);
+  if (!port.ok()) return CannotListen(options.listen, port.status().message());
+  port_ = *port;
+  for (int i = 0; i < kDoorThreads; ++i) threads_.emplace_back([this] { Run(); });
   return absl::OkStatus();
 }
 
-int MetricsDoor::Answer(mg_connection* connection) {
-  // Otherwise civetweb reads the rest of the request's body afterwards, for as long as the caller sends some of it.
-  mg_disable_connection_keep_alive(connection);
-  const mg_request_info* request = mg_get_request_info(connection);
-  const absl::string_view method = request->request_method;
-  const bool head = method == "HEAD";
-  std::string body;
-  int status = kNotAllowed;
-  if (head || method == "GET") {
-    auto* door = static_cast<MetricsDoor*>(request->user_data);
-    status = door->AnswerTo(request->local_uri, &body);
-  } else {
-    body = "GET and HEAD only\n";
+void MetricsDoor::Run() {
+  BlockSignals();
+  while (AwaitCaller()) {
+    FileDescriptor caller(accept4(listening_.number(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (caller.open()) {
+      Serve(std::move(caller));
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      // The caller stays in the queue: without a pause this would not rest.
+      pollfd closing{closing_.number(), POLLIN, 0};
+      (void)poll(&closing, 1, kPauseMs);
+    }
   }
-  const bool metrics = status == kOk && absl::string_view(request->local_uri) == "/metrics";
-  Send(connection, status, metrics ? kMetricsType : kPlainType, body, !head);
-  return status;
+}
+
+// False when the door closes. Several threads may wake for one caller; one gets it.
+bool MetricsDoor::AwaitCaller() {
+  pollfd waiting[] = {{listening_.number(), POLLIN, 0}, {closing_.number(), POLLIN, 0}};
+  (void)poll(waiting, 2, -1);
+  return waiting[1].revents == 0;
+}
+
+void MetricsDoor::Serve(FileDescriptor socket) {
+  DoorTls::Session session = tls_ == nullptr ? nullptr : tls_->NewSession(socket.number());
+  if (tls_ != nullptr && session == nullptr) return;
+  DoorCaller caller(std::move(socket), std::move(session), closing_.number());
+  const std::optional<Request> request = ReadRequest(caller, absl::Now() + kMetricsTimeout);
+  if (!request.has_value()) {
+    return Send(caller, kBadRequest, kPlainType, "no request of HTTP/1.1 with at most 4096 bytes of headers\n", true);
+  }
+  const bool head = request->method == "HEAD";
+  std::string body = "GET and HEAD only\n";
+  const int status = head || request->method == "GET" ? AnswerTo(request->path, &body) : kNotAllowed;
+  const bool metrics = status == kOk && request->path == "/metrics";
+  Send(caller, status, metrics ? kMetricsType : kPlainType, body, !head);
 }
 
 int MetricsDoor::AnswerTo(const std::string& path, std::string* body) {

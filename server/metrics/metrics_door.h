@@ -1,17 +1,18 @@
-// Where a process shows its metrics, and whether it lives and is ready, over HTTP/1.1.
+// Where a process shows its metrics, and whether it lives and is ready, over HTTP/1.1, in plain text or with TLS.
 //
 //   /metrics  Prometheus' text format
 //   /livez    200 while the process answers at all
 //   /readyz   200, or 503 and why the process should get no work now
 //
-// GET and HEAD only; everybody who can connect may ask. Each connection serves one request, whose body is not read. The
-// threads are few, so a caller who says nothing, or takes nothing, loses the connection after kMetricsTimeout, and one
-// who has not taken the whole answer after kMetricsAnswerTimeout.
+// GET and HEAD only; everybody who can connect may ask, with TLS everybody whose handshake succeeds. Each connection
+// serves one request, whose body is not read. The threads are few, so a caller who says nothing, or takes nothing,
+// loses the connection after kMetricsTimeout, and one who has not taken the whole answer after kMetricsAnswerTimeout.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -19,13 +20,12 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "server/metrics/door_tls.h"
 #include "server/metrics/metric_set.h"
 #include "server/metrics/process_metrics.h"
+#include "server/process/file_descriptor.h"
 #include "server/process/metrics_options.h"
-#include "server/process/socket_address.h"
-
-struct mg_connection;
-struct mg_context;
+#include "server/process/served_certificates.h"
 
 namespace tranche::server {
 
@@ -39,12 +39,12 @@ class MetricsDoor {
   using Ready = std::function<absl::Status()>;
 
   // Serves at options.listen, which is not empty, until the door is destroyed; writes the port file. `sources` live
-  // until then, and those of every process (process_metrics.h) are served, too. An error's message is one line for
-  // operators.
+  // until then, and so do `certificates`, unless they are null: plain text. The metrics of every process
+  // (process_metrics.h) are served, too. An error's message is one line for operators.
   static absl::StatusOr<std::unique_ptr<MetricsDoor>> Start(const MetricsOptions& options,
-                                                            std::vector<MetricSource*> sources, Ready ready);
-  // Waits for the answers that are being made. Callers who say nothing may delay it by kMetricsTimeout or a little
-  // more.
+                                                            std::vector<MetricSource*> sources, Ready ready,
+                                                            ServedCertificates* certificates = nullptr);
+  // Waits for the answers that are being made, not for their callers.
   ~MetricsDoor();
   MetricsDoor(const MetricsDoor&) = delete;
   MetricsDoor& operator=(const MetricsDoor&) = delete;
@@ -52,11 +52,14 @@ class MetricsDoor {
   int port() const { return port_; }
 
  private:
-  MetricsDoor(std::vector<MetricSource*> sources, Ready ready);
+  MetricsDoor(std::vector<MetricSource*> sources, Ready ready, ServedCertificates* certificates);
 
   absl::Status Listen(const MetricsOptions& options);
-  // What civetweb calls for each request; returns the HTTP status.
-  static int Answer(mg_connection* connection);
+  // On each thread: a caller at a time, until the door closes.
+  void Run();
+  bool AwaitCaller();
+  void Serve(FileDescriptor socket);
+  // Returns the HTTP status.
   int AnswerTo(const std::string& path, std::string* body);
   std::string Scrape();
 
@@ -64,9 +67,11 @@ class MetricsDoor {
   ProcessMetrics process_;
   absl::Mutex scraping_;
   const std::vector<MetricSource*> sources_ ABSL_GUARDED_BY(scraping_);
-  mg_context* server_ = nullptr;
+  std::unique_ptr<DoorTls> tls_;  // null: plain text
+  FileDescriptor listening_;
+  FileDescriptor closing_;  // an eventfd; can be read once the door closes
   int port_ = 0;
-  SocketAddress address_{};  // where it listens
+  std::vector<std::thread> threads_;  // they use the others
 };
 
 }  // namespace tranche::server

@@ -93,6 +93,12 @@ void ProcessMetrics::Collect(MetricSet* metrics) {
   }
   add("process_open_fds", "Files and connections that are open.", OpenDescriptors());
   add("process_max_fds", "How many may be open.", static_cast<double>(DescriptorLimit()));
+  if (certificates_ != nullptr) {
+    metrics->AddGauge("tranche_tls_certificate_expires_timestamp_seconds",
+                      "When the first certificate of the chain that this process serves with expires, in seconds since "
+                      "1970.",
+                      static_cast<double>(absl::ToUnixSeconds(certificates_->Current()->expires_at)));
+  }
   metrics->AddGauge("tranche_build_info", "1; the labels say which build this is, and for which schema.", 1,
                     {{"version", TRANCHE_VERSION}, {"schema", absl::StrCat(OwnSchema())}});
 }

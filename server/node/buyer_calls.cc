@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "server/node/answer_limits.h"
+#include "server/process/admin_address.h"
 #include "server/services/catalog_service.h"
 
 namespace tranche::server {
@@ -21,14 +22,18 @@ CallDeadlines ToDeadlines(const ServerOptions& options) {
   return deadlines;
 }
 
-CallFrame FrameOf(const ServerOptions& options, OpenCalls* open_calls, CallMetrics* metrics, AnswerBudget* answers,
-                  AccessLog* access_log) {
+// The answers are counted where they are given.
+CallFrame FrameOf(const ServerOptions& options, OpenCalls* open_calls, CallMetrics* metrics, AccessLog* access_log) {
   return {.clock = storage::Clock::Real(),
           .deadlines = ToDeadlines(options),
           .open_calls = open_calls,
           .metrics = metrics,
-          .answers = answers,
           .access_log = access_log};
+}
+
+bool HasOwnAdminAddress(const ServerOptions& options) {
+  const auto admin = FindAdminAddress(options);
+  return admin.ok() && admin->kind == AdminAddress::Kind::kByItself;
 }
 
 WatchHubOptions ToWatchOptions(const ServerOptions& options) {
@@ -74,11 +79,44 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
                },
                storage::Clock::Real()),
       open_calls_(storage::Clock::Real(), absl::Milliseconds(options.max_deadline_ms)),
-      answers_(AnswerLimitsOf(options), storage::Clock::Real()),
-      service_(handlers(), FrameOf(options, &open_calls_, metrics, &answers_, access_log), ToStreamOptions(options)),
-      catalog_service_(MakeCatalogService(&catalog_, FrameOf(options, &open_calls_, metrics, &answers_, access_log))),
+      served_(options, handlers(), &catalog_, FrameOf(options, &open_calls_, metrics, access_log)),
+      served_to_operators_(HasOwnAdminAddress(options)
+                               ? std::make_unique<Served>(options, handlers(), &catalog_,
+                                                          FrameOf(options, &open_calls_, metrics, access_log))
+                               : nullptr),
       check_streams_task_(std::min(kCheckStreams, absl::Milliseconds(options.unread_timeout_ms) / 4),
-                          [this] { service_.CheckStreams(); }) {}
+                          [this] { CheckStreams(); }) {}
+
+BuyerCalls::Served::Served(const ServerOptions& options, const ReservationHandlers& handlers, CatalogHandler* catalog,
+                           CallFrame frame)
+    : answers(AnswerLimitsOf(options), storage::Clock::Real()),
+      reservations(handlers, (frame.answers = &answers, frame), ToStreamOptions(options)),
+      catalog_service(MakeCatalogService(catalog, frame)) {}
+
+std::vector<grpc::Service*> BuyerCalls::services_for_operators() {
+  return served_to_operators_ == nullptr ? std::vector<grpc::Service*>() : served_to_operators_->services();
+}
+
+int BuyerCalls::open_streams() {
+  const int of_operators = served_to_operators_ == nullptr ? 0 : served_to_operators_->reservations.open_streams();
+  return served_.reservations.open_streams() + of_operators;
+}
+
+int64_t BuyerCalls::unread_answers() {
+  const int64_t of_operators =
+      served_to_operators_ == nullptr ? 0 : served_to_operators_->reservations.unread_answers();
+  return served_.reservations.unread_answers() + of_operators;
+}
+
+void BuyerCalls::StopStreams() {
+  served_.reservations.StopStreams();
+  if (served_to_operators_ != nullptr) served_to_operators_->reservations.StopStreams();
+}
+
+void BuyerCalls::CheckStreams() {
+  served_.reservations.CheckStreams();
+  if (served_to_operators_ != nullptr) served_to_operators_->reservations.CheckStreams();
+}
 
 void BuyerCalls::StartServing() {
   reservations_.StartServing();

@@ -3,6 +3,7 @@
 
 #include <grpcpp/impl/service_type.h>
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -33,11 +34,16 @@ class BuyerCalls {
   BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger, NodeSale* sale,
              CallMetrics* metrics, AccessLog* access_log);
 
-  std::vector<grpc::Service*> services() { return {service_.service(), catalog_service_.get()}; }
+  std::vector<grpc::Service*> services() { return served_.services(); }
+  // The same calls for those who connect where operators do, if that is an address of its own. Their streams and unread
+  // answers have the same limits, but are counted by themselves, so that buyers leave operators room.
+  std::vector<grpc::Service*> services_for_operators();
   OpenCalls& open_calls() { return open_calls_; }
   // For operators' changes of reservations, which are the same ones.
   ReservationHandlers handlers() { return {&reservations_, &carts_, &changes_, &lists_, &watch_hub_}; }
-  ReservationServiceImpl& streams() { return service_; }
+  // Of all streams.
+  int open_streams();
+  int64_t unread_answers();
   const OutcomeCounts& claims() const { return reservations_.outcomes(); }
   const OutcomeCounts& carts() const { return carts_.outcomes(); }
   const ChangeHandler& changes() const { return changes_; }
@@ -47,11 +53,23 @@ class BuyerCalls {
   // While not accepting, changes and watches are refused with DRAINING: another node can serve them.
   void SetAccepting(bool accepting);
   // Streams accept no more requests, and end when they have answered those they have.
-  void StopStreams() { service_.StopStreams(); }
+  void StopStreams();
   // Call it when no call is under way any more.
   void StopThreads() { watch_hub_.Stop(); }
 
  private:
+  // What one gRPC server serves: gRPC takes a service for one server only.
+  struct Served {
+    Served(const ServerOptions& options, const ReservationHandlers& handlers, CatalogHandler* catalog, CallFrame frame);
+    std::vector<grpc::Service*> services() { return {reservations.service(), catalog_service.get()}; }
+
+    AnswerBudget answers;
+    ReservationServiceImpl reservations;
+    std::unique_ptr<grpc::Service> catalog_service;
+  };
+
+  void CheckStreams();
+
   ReservationHandler reservations_;
   CartHandler carts_;
   ChangeHandler changes_;
@@ -59,10 +77,9 @@ class BuyerCalls {
   WatchHub watch_hub_;
   CatalogHandler catalog_;
   OpenCalls open_calls_;
-  AnswerBudget answers_;
-  ReservationServiceImpl service_;
-  std::unique_ptr<grpc::Service> catalog_service_;
-  PeriodicTask check_streams_task_;  // last: it uses the others
+  Served served_;
+  const std::unique_ptr<Served> served_to_operators_;  // null: they connect where buyers do
+  PeriodicTask check_streams_task_;                    // last: it uses the others
 };
 
 }  // namespace tranche::server

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -17,12 +18,14 @@
 #include "server/node/node_metrics.h"
 #include "server/node/node_sale.h"
 #include "server/node/operator_calls.h"
+#include "server/process/admin_address.h"
 #include "server/process/backends.h"
 #include "server/process/descriptor_limit.h"
 #include "server/process/dsn.h"
 #include "server/process/host.h"
 #include "server/process/listener_probe.h"
 #include "server/process/periodic_task.h"
+#include "server/process/served_certificates.h"
 #include "server/process/stop_request.h"
 #include "server/rpc/access_log.h"
 #include "server/rpc/grpc_server.h"
@@ -98,6 +101,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   }
 
   absl::Status Start(const ServerOptions& options) {
+    ASSIGN_OR_RETURN(certificates_, ServedCertificates::Open(options.tls));
     // First, so that a supervisor hears that the process lives while it waits for others.
     if (!options.metrics.listen.empty()) RETURN_IF_ERROR(StartMetrics(options.metrics));
     RETURN_IF_ERROR(ledger_.Start(options.backends));
@@ -128,6 +132,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   }
 
   int port() const { return grpc_.port; }
+  int admin_port() const { return grpc_.admin ? grpc_.port : admin_grpc_.port; }
 
   // NodeHost.
   void SetDraining(bool draining) override {
@@ -156,16 +161,20 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
                                                             .buyer_calls = &buyer_calls_,
                                                             .operator_calls = &operator_calls_,
                                                             .calls = call_metrics_.get(),
+                                                            .certificates = certificates_.get(),
                                                             .agent = [this] { return Agent(); },
                                                             .health = [this] { return Health(); }}));
     return absl::OkStatus();
   }
 
   absl::Status StartCalls(const ServerOptions& options) {
+    ASSIGN_OR_RETURN(const AdminAddress admin, FindAdminAddress(options));
+    const bool at_listen = admin.kind == AdminAddress::Kind::kAtListen;
     std::vector<grpc::Service*> services = buyer_calls_.services();
-    if (options.admin) services.push_back(operator_calls_.service());
-    ASSIGN_OR_RETURN(GrpcServer grpc, StartGrpcServer(options, services));
-    grpc_ = std::move(grpc);
+    if (at_listen) services.push_back(operator_calls_.service());
+    const GrpcListener to_buyers{.address = options.listen, .admin = at_listen, .certificates = certificates_.get()};
+    ASSIGN_OR_RETURN(grpc_, StartGrpcServer(options, to_buyers, services));
+    if (admin.kind == AdminAddress::Kind::kByItself) RETURN_IF_ERROR(StartAdminCalls(options, admin));
     {
       absl::MutexLock lock(&mutex_);
       UpdateHealth();
@@ -174,12 +183,25 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     return WatchListener(*ParseAddress(options.listen));
   }
 
+  // Operators also use the services for buyers: tranchectl shows and changes reservations with them.
+  absl::Status StartAdminCalls(const ServerOptions& options, const AdminAddress& admin) {
+    std::vector<grpc::Service*> services = buyer_calls_.services_for_operators();
+    services.push_back(operator_calls_.service());
+    const GrpcListener to_operators{
+        .address = admin.address, .flag = "--admin-listen", .admin = true, .certificates = certificates_.get()};
+    ASSIGN_OR_RETURN(admin_grpc_, StartGrpcServer(options, to_operators, services));
+    LOG(INFO) << "AdminService at " << ParseAddress(admin.address)->host << ":" << admin_grpc_.port
+              << (options.access_file.empty() ? ", for everybody on this machine: there is no --access-file" : "");
+    return absl::OkStatus();
+  }
+
   absl::Status WatchListener(Address listening) {
     LOG_IF(WARNING, DescriptorLimit() < kFewDescriptors)
         << "this process may have only " << DescriptorLimit()
         << " files and connections open; raise the hard limit (ulimit -Hn, LimitNOFILE=)";
     listening.port = grpc_.port;
-    absl::StatusOr<ListenerProbe> probe = ListenerProbe::Make(listening);
+    const auto protocol = certificates_ == nullptr ? ListenerProbe::Protocol::kHttp2 : ListenerProbe::Protocol::kTls;
+    absl::StatusOr<ListenerProbe> probe = ListenerProbe::Make(listening, protocol);
     if (probe.ok()) (void)probe->Ask(kProbeTimeout);
     if (!probe.ok() || !probe->has_answered()) {
       LOG(WARNING) << "this process cannot connect to its own port, and so cannot notice when nobody can";
@@ -209,9 +231,10 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
 
   // Not called after NoteStopping: the gRPC server exists until then, unless the start failed before.
   void UpdateHealth() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (grpc_.server == nullptr) return;
     // Operators are answered all the time; a drained node is undrained by one of them.
-    grpc_.SetServing(/*buyers=*/WhyNotServing().empty(), /*operators=*/!stopping_);
+    for (GrpcServer* const grpc : {&grpc_, &admin_grpc_}) {
+      if (grpc->server != nullptr) grpc->SetServing(/*buyers=*/WhyNotServing().empty(), /*operators=*/!stopping_);
+    }
   }
 
   // "" while buyers are served.
@@ -271,8 +294,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   void EndCalls(absl::Duration timeout) {
     SetAccepting(false);
     ledger_.RefuseWaiting();
-    grpc_.server->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout));
-    grpc_.server.reset();
+    ShutDownServers(timeout);
     // It looks at what ends from here on.
     metrics_.reset();
     // Nobody waits any more, so nothing below uses the executors.
@@ -282,12 +304,25 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     ledger_.StopExecutors();
   }
 
+  // Side by side: from now on neither takes calls.
+  void ShutDownServers(absl::Duration timeout) {
+    const auto deadline = std::chrono::system_clock::now() + absl::ToChronoMicroseconds(timeout);
+    std::thread admin([this, deadline] {
+      if (admin_grpc_.server != nullptr) admin_grpc_.server->Shutdown(deadline);
+    });
+    grpc_.server->Shutdown(deadline);
+    admin.join();
+    grpc_.server.reset();
+    admin_grpc_.server.reset();
+  }
+
   quota::NodeAgent* Agent() {
     absl::MutexLock lock(&mutex_);
     return agent_.get();
   }
 
   const EndRequested end_requested_;
+  std::unique_ptr<ServedCertificates> certificates_;  // null: plain text; set once, before anything is served
   quota::SliceTable slices_;
   NodeLedger ledger_;
   quota::ZookeeperConnector connector_;
@@ -307,6 +342,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   bool not_reachable_ ABSL_GUARDED_BY(mutex_) = false;
   int overdue_checks_ = 0;  // in a row; only in CheckCalls
   GrpcServer grpc_;
+  GrpcServer admin_grpc_;                 // without a server if operators connect where buyers do, or not at all
   std::unique_ptr<ListenerProbe> probe_;  // only in ProbeListener, once its task runs
   int silent_probes_ = 0;                 // in a row; only in ProbeListener
   // Last: they use the others.
@@ -351,5 +387,7 @@ void FrontNode::EndWithin(absl::Duration timeout) {
 }
 
 int FrontNode::port() const { return parts_->port(); }
+
+int FrontNode::admin_port() const { return parts_->admin_port(); }
 
 }  // namespace tranche::server

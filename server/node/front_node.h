@@ -34,6 +34,8 @@ class FrontNode {
 
   // The port that it listens on.
   int port() const;
+  // That of AdminService; 0 if it is off.
+  int admin_port() const;
 
  private:
   class Parts;

@@ -17,10 +17,11 @@ NodeMetrics::NodeMetrics(const MetricsOptions& options, NodeMetricsParts parts)
 absl::StatusOr<std::unique_ptr<NodeMetrics>> NodeMetrics::Start(const MetricsOptions& options, NodeMetricsParts parts) {
   std::unique_ptr<NodeMetrics> node(new NodeMetrics(options, std::move(parts)));
   NodeMetrics* const shown = node.get();
-  ASSIGN_OR_RETURN(node->door_, MetricsDoor::Start(options,
-                                                   {shown, &shown->sale_, &shown->ledger_,
-                                                    shown->parts_.ledger->clock_offsets(), shown->parts_.calls},
-                                                   [shown] { return shown->Ready(); }));
+  ASSIGN_OR_RETURN(
+      node->door_,
+      MetricsDoor::Start(
+          options, {shown, &shown->sale_, &shown->ledger_, shown->parts_.ledger->clock_offsets(), shown->parts_.calls},
+          [shown] { return shown->Ready(); }, shown->parts_.certificates));
   return node;
 }
 
@@ -57,11 +58,11 @@ void NodeMetrics::AddCalls(MetricSet* metrics) const {
     metrics->AddGauge("tranche_overdue_calls", "Calls that are not answered a second after their deadline.",
                       static_cast<double>(overdue.open[i]), {{"kind", kCallKindNames[i]}});
   }
-  ReservationServiceImpl& streams = parts_.buyer_calls->streams();
-  metrics->AddGauge("tranche_open_streams", "Streams of reservations that are open.", streams.open_streams());
+  metrics->AddGauge("tranche_open_streams", "Streams of reservations that are open.",
+                    parts_.buyer_calls->open_streams());
   metrics->AddGauge("tranche_stream_answers",
                     "Requests of streams that are not answered, or whose answers are not taken, by the room they take.",
-                    static_cast<double>(streams.unread_answers()));
+                    static_cast<double>(parts_.buyer_calls->unread_answers()));
 }
 
 }  // namespace tranche::server

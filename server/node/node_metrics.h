@@ -16,6 +16,7 @@
 #include "server/node/operator_calls.h"
 #include "server/node/sale_metrics.h"
 #include "server/process/metrics_options.h"
+#include "server/process/served_certificates.h"
 #include "server/rpc/call_metrics.h"
 
 namespace tranche::server {
@@ -33,6 +34,7 @@ struct NodeMetricsParts {
   BuyerCalls* buyer_calls = nullptr;
   const OperatorCalls* operator_calls = nullptr;
   CallMetrics* calls = nullptr;
+  ServedCertificates* certificates = nullptr;  // null: plain text
   SaleMetrics::AgentOf agent;
   std::function<NodeHealth()> health;  // called on any thread
 };

@@ -1,11 +1,15 @@
 #include "server/process/listener_probe.h"
 
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +25,23 @@ namespace {
 // How a client begins HTTP/2, with an empty SETTINGS frame. The server answers with its own.
 constexpr char kPreface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
 constexpr absl::string_view kHello(kPreface, sizeof(kPreface) - 1);
+
+// How a client begins TLS (its ClientHello), as OpenSSL writes it. The same each time: nothing is kept secret with it.
+absl::StatusOr<std::string> TlsHello() {
+  const std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context(SSL_CTX_new(TLS_client_method()), &SSL_CTX_free);
+  const std::unique_ptr<SSL, void (*)(SSL*)> client(context == nullptr ? nullptr : SSL_new(context.get()), &SSL_free);
+  if (client == nullptr) return absl::ResourceExhaustedError("OpenSSL has no memory for a probe of the own port");
+  BIO* const to_server = BIO_new(BIO_s_mem());
+  SSL_set_bio(client.get(), BIO_new(BIO_s_mem()), to_server);
+  constexpr unsigned char kH2[] = {2, 'h', '2'};
+  SSL_set_alpn_protos(client.get(), kH2, sizeof(kH2));
+  (void)SSL_connect(client.get());  // it wants the server's answer
+  ERR_clear_error();
+  char* hello = nullptr;
+  const long size = BIO_get_mem_data(to_server, &hello);
+  if (size <= 0) return absl::InternalError("OpenSSL begins no handshake for a probe of the own port");
+  return std::string(hello, static_cast<size_t>(size));
+}
 
 absl::Status Failure(absl::string_view what) {
   return absl::UnavailableError(absl::StrCat(what, ": ", strerror(errno)));
@@ -49,8 +70,8 @@ absl::Status Connect(int socket, const SocketAddress& to, absl::Time deadline) {
 }
 
 // A connection that the program took and then closed is an answer, too: it does so when it is short of memory.
-absl::Status Exchange(int socket, absl::Time deadline) {
-  if (send(socket, kHello.data(), kHello.size(), MSG_NOSIGNAL) < 0) {
+absl::Status Exchange(int socket, absl::string_view question, absl::Time deadline) {
+  if (send(socket, question.data(), question.size(), MSG_NOSIGNAL) < 0) {
     return errno == ECONNRESET || errno == EPIPE ? absl::OkStatus() : Failure("cannot send");
   }
   RETURN_IF_ERROR(Await(socket, POLLIN, deadline));
@@ -59,7 +80,7 @@ absl::Status Exchange(int socket, absl::Time deadline) {
   return absl::OkStatus();
 }
 
-absl::Status AskOnce(const SocketAddress& to, absl::Duration timeout) {
+absl::Status AskOnce(const SocketAddress& to, absl::string_view question, absl::Duration timeout) {
   const absl::Time deadline = absl::Now() + timeout;
   const FileDescriptor client(socket(to.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!client.open()) return Failure("cannot open a socket");
@@ -72,7 +93,7 @@ absl::Status AskOnce(const SocketAddress& to, absl::Duration timeout) {
   const linger at_once{1, 0};
   setsockopt(client.number(), SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
   RETURN_IF_ERROR(Connect(client.number(), to, deadline));
-  return Exchange(client.number(), deadline);
+  return Exchange(client.number(), question, deadline);
 }
 
 // A wildcard listens for both families, or for the one that the machine has.
@@ -83,7 +104,11 @@ std::vector<std::string> HostsToAsk(const std::string& listening) {
 
 }  // namespace
 
-absl::StatusOr<ListenerProbe> ListenerProbe::Make(const Address& listening) {
+absl::StatusOr<ListenerProbe> ListenerProbe::Make(const Address& listening, Protocol protocol) {
+  std::string question(kHello);
+  if (protocol == Protocol::kTls) {
+    ASSIGN_OR_RETURN(question, TlsHello());
+  }
   std::vector<Target> targets;
   for (const std::string& host : HostsToAsk(listening.host)) {
     ASSIGN_OR_RETURN(const auto addresses, Resolve({host, listening.port}, Lookup::kNames));
@@ -91,7 +116,7 @@ absl::StatusOr<ListenerProbe> ListenerProbe::Make(const Address& listening) {
       targets.push_back({absl::StrCat(host, " port ", listening.port), address, false});
     }
   }
-  return ListenerProbe(std::move(targets));
+  return ListenerProbe(std::move(question), std::move(targets));
 }
 
 bool ListenerProbe::has_answered() const {
@@ -101,7 +126,7 @@ bool ListenerProbe::has_answered() const {
 absl::Status ListenerProbe::Ask(absl::Duration timeout) {
   absl::Status failure;
   for (Target& target : targets_) {
-    const absl::Status answer = AskOnce(target.address, timeout);
+    const absl::Status answer = AskOnce(target.address, question_, timeout);
     target.has_answered |= answer.ok();
     if (!answer.ok() && target.has_answered) {
       failure.Update(absl::UnavailableError(absl::StrCat(target.name, ": ", answer.message())));

@@ -1,11 +1,16 @@
-// Asks a listening HTTP/2 server on this machine, over a connection of its own, whether it still takes connections.
+// Asks a listening gRPC server on this machine, over a connection of its own, whether it still takes connections.
 //
 // The kernel completes a connection as long as the socket listens, even if the program never accepts it. So only an
 // answer counts. gRPC 1.51 is such a program: when accept() fails once because the process has no descriptor left, its
 // listener never accepts again, though the port stays open (CVE-2023-4785).
+//
+// In plain text the question is the beginning of HTTP/2. A server with TLS would log that as a fault each time; it is
+// asked to begin TLS, answers, and the connection is closed in the midst of the handshake, which gRPC does not log. So
+// the probe needs no certificate and checks none.
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -19,9 +24,11 @@ namespace tranche::server {
 // What to ask. Not thread-safe.
 class ListenerProbe {
  public:
+  enum class Protocol { kHttp2, kTls };
+
   // `listening` as in --listen, with the port that was bound; a wildcard is asked at the loopback addresses. Resolves
   // the name, which may block.
-  static absl::StatusOr<ListenerProbe> Make(const Address& listening);
+  static absl::StatusOr<ListenerProbe> Make(const Address& listening, Protocol protocol = Protocol::kHttp2);
 
   // Asks each address once and waits at most `timeout` for each. An error says which one has failed and why; a want of
   // free descriptors is one, too. An address that has never answered does not fail: the machine may have no such
@@ -38,8 +45,10 @@ class ListenerProbe {
     bool has_answered;
   };
 
-  explicit ListenerProbe(std::vector<Target> targets) : targets_(std::move(targets)) {}
+  ListenerProbe(std::string question, std::vector<Target> targets)
+      : question_(std::move(question)), targets_(std::move(targets)) {}
 
+  std::string question_;
   std::vector<Target> targets_;
 };
 

@@ -1,6 +1,8 @@
 // Watches the processes of front nodes over plain TCP: a connection to each, over which nothing is sent and nothing is
 // read. When a process ends, its machine closes the connection, and refuses new ones.
 //
+// Nothing is said, so it is all the same whether the node speaks TLS, and gRPC logs no fault of a handshake.
+//
 // One thread and epoll. A connection that nothing happens to costs a descriptor and a keepalive probe every ten
 // seconds. gRPC closes one that does not begin HTTP/2 after 20 s (rpc/grpc_server.cc), so with 1,000 nodes about 50
 // connections a second are made again. quota/balancer/probe_verdicts.h says what proves a death.

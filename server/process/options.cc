@@ -13,6 +13,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "quota/zookeeper/zookeeper_auth.h"
+#include "server/process/admin_address.h"
 #include "server/process/dsn.h"
 #include "server/process/shard_hosts.h"
 #include "storage/base/address.h"
@@ -31,6 +32,8 @@ namespace {
 std::string CheckAddress(const std::string& text) {
   return ParseAddress(text).has_value() ? "" : "must be HOST:PORT, such as 127.0.0.1:7400 or [::]:7400";
 }
+
+std::string CheckAdminAddress(const std::string& text) { return text == "same" ? "" : CheckAddress(text); }
 
 std::string CheckAddressWithPort(const std::string& text) {
   return IsAddressWithPort(text) ? "" : "must be HOST:PORT with a port of 1 to 65535";
@@ -280,9 +283,8 @@ void AddMetrics(Parser& parser, MetricsOptions* options) {
   parser.Group("Metrics");
   parser
       .Add("metrics-listen", &options->listen, "HOST:PORT",
-           "Where to serve /metrics, /livez and /readyz over HTTP, to everybody who can connect; port 0 takes a free "
-           "one "
-           "[default: nowhere]")
+           "Where to serve /metrics, /livez and /readyz, over HTTP or (with --tls-certificate) HTTPS; port 0 takes a "
+           "free one [default: nowhere]")
       ->check(CheckAddress, "");
   parser.Add("metrics-port-file", &options->port_file, "FILE", "Write the port of --metrics-listen into this file");
 }
@@ -299,8 +301,37 @@ void AddListening(Parser& parser, ServerOptions* options) {
   parser.Add("node-name", &options->node_name, "NAME", "This node's name [default: host name and port]")
       ->check(CheckName, "");
   parser.Add("port-file", &options->port_file, "FILE", "Write the port into this file once the node serves");
-  parser.AddSwitch("admin", &options->admin, "Serve the admin API (tranchectl) on this port too");
+  parser.AddSwitch("admin", &options->admin, "Serve the admin API (tranchectl)");
+  parser
+      .Add("admin-listen", &options->admin_listen, "HOST:PORT|same",
+           "Where to serve it, with the API for buyers, which tranchectl uses as well; same: at --listen. Without "
+           "--access-file only at a loopback address [default: the port after that of --listen, at 127.0.0.1 without "
+           "--access-file, at the host of --listen with it]")
+      ->check(CheckAdminAddress, "");
+  parser.Add("admin-port-file", &options->admin_port_file, "FILE",
+             "Write the port of --admin-listen into this file once the node serves");
   parser.AddSwitch("reflection", &options->reflection, "Serve gRPC reflection");
+}
+
+// `doors`: what is served so.
+void AddTls(Parser& parser, TlsOptions* options, const std::string& doors) {
+  parser.Group("Security");
+  parser.Add("tls-certificate", &options->files.certificate, "FILE",
+             absl::StrCat("PEM file with this process's certificate and those between it and its authority. With it, ",
+                          doors, " TLS only. All files are read again when they change"));
+  parser.Add("tls-key", &options->files.key, "FILE", "PEM file with its private key, not encrypted");
+  parser.Add("tls-client-ca", &options->files.authorities, "FILE",
+             "PEM file with the authorities of callers' certificates. With it, callers are asked for one, and one that "
+             "they present must be good");
+  parser.AddSwitch("tls-require-client-certificate", &options->require_client_certificate,
+                   "Refuse callers who present none");
+}
+
+void AddAccess(Parser& parser, ServerOptions* options) {
+  AddTls(parser, &options->tls, "--listen, --admin-listen and --metrics-listen serve");
+  parser.Add("access-file", &options->access_file, "FILE",
+             "JSON file that says who may call what, by their certificates and tokens; read again when it changes "
+             "[default: everybody who can connect may call everything]");
 }
 
 void AddSelling(Parser& parser, ServerOptions* options) {
@@ -435,6 +466,7 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
   AddBackends(parser, &options->backends);
   AddShardHosts(parser, options);
   AddListening(parser, options);
+  AddAccess(parser, options);
   AddSelling(parser, options);
   AddStreams(parser, options);
   AddLimits(parser, options);
@@ -442,7 +474,10 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
   AddMetrics(parser, &options->metrics);
   parser.AddNumber("metrics-skus", &options->metrics.skus, 0, 1000, "N",
                    "SKUs with series of their own: those with the most traffic; the others are summed as \"other\"");
-  return parser.Parse(argc, argv, out, err);
+  if (const std::optional<int> done = parser.Parse(argc, argv, out, err)) return done;
+  if (const std::string wrong = CheckTls(options->tls); !wrong.empty()) return parser.Refuse(wrong, err);
+  if (const auto admin = FindAdminAddress(*options); !admin.ok()) return parser.Refuse(admin.status().message(), err);
+  return std::nullopt;
 }
 
 std::optional<int> ParseBalancerOptions(int argc, const char* const* argv, BalancerProcessOptions* options,
@@ -462,7 +497,10 @@ std::optional<int> ParseBalancerOptions(int argc, const char* const* argv, Balan
                    "process's units go to others at once; off: when its ZooKeeper session ends");
   AddLogFormat(parser, &options->log_format);
   AddMetrics(parser, &options->metrics);
-  return parser.Parse(argc, argv, out, err);
+  AddTls(parser, &options->tls, "--metrics-listen serves");
+  if (const std::optional<int> done = parser.Parse(argc, argv, out, err)) return done;
+  if (const std::string wrong = CheckTls(options->tls); !wrong.empty()) return parser.Refuse(wrong, err);
+  return std::nullopt;
 }
 
 std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerProcessOptions* options,
@@ -485,8 +523,10 @@ std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerP
   AddRetention(parser, options);
   AddLogFormat(parser, &options->log_format);
   AddMetrics(parser, &options->metrics);
+  AddTls(parser, &options->tls, "--metrics-listen serves");
   parser.Footer(kWorkerFooter);
   if (const std::optional<int> done = parser.Parse(argc, argv, out, err)) return done;
+  if (const std::string wrong = CheckTls(options->tls); !wrong.empty()) return parser.Refuse(wrong, err);
   absl::StatusOr<std::vector<SinkSpec>> specs = ParseSinks(sinks, secret_files);
   if (!specs.ok()) return parser.Refuse(specs.status().message(), err);
   options->sinks = *std::move(specs);

@@ -11,6 +11,7 @@
 #include "server/process/log_format.h"
 #include "server/process/metrics_options.h"
 #include "server/process/sink_spec.h"
+#include "server/process/tls_options.h"
 
 namespace tranche::server {
 
@@ -40,7 +41,11 @@ struct ServerOptions {
   std::string advertise;  // "": from listen, with the host name for a wildcard
   std::string node_name;  // "": host name and port
   std::string port_file;  // "": none
+  TlsOptions tls;
+  std::string access_file;  // who may call what; "": everybody everything
   bool admin = true;
+  std::string admin_listen;     // HOST:PORT, or "same"; "": by default (admin_address.h)
+  std::string admin_port_file;  // "": none; not written with admin off
   bool reflection = true;
 
   int lanes = 2;
@@ -81,6 +86,7 @@ struct BalancerProcessOptions {
   BackendOptions backends;
   LogFormat log_format = LogFormat::kText;
   MetricsOptions metrics;
+  TlsOptions tls;    // of the metrics
   std::string name;  // "": host name and process id
   bool probe_nodes = true;
 };
@@ -89,6 +95,7 @@ struct WorkerProcessOptions {
   BackendOptions backends;  // no ZooKeeper
   LogFormat log_format = LogFormat::kText;
   MetricsOptions metrics;
+  TlsOptions tls;    // of the metrics
   std::string name;  // "": host name and process id
 
   bool expire = true;

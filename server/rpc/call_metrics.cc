@@ -40,6 +40,10 @@ MethodMetrics::MethodMetrics(CallType type, absl::string_view service, absl::str
   static_assert(std::size(kCodeNames) == kCodes);
 }
 
+bool MethodMetrics::IsOf(absl::string_view service, absl::string_view method) const {
+  return labels_[1].second == service && labels_[2].second == method;
+}
+
 absl::Time MethodMetrics::Begin() {
   started_.Add();
   return clock_->Now();
@@ -80,6 +84,13 @@ void MethodMetrics::AddTo(MetricSet* metrics) const {
   if (started_.value() == 0) return;
   metrics->AddHistogram("grpc_server_handling_seconds", "Time from the beginning of a call to its answer.",
                         handling_.values(), labels_);
+}
+
+MethodMetrics* CallMetrics::Add(CallType type, absl::string_view service, absl::string_view method) {
+  for (MethodMetrics& known : methods_) {
+    if (known.IsOf(service, method)) return &known;
+  }
+  return &methods_.emplace_back(type, service, method, clock_);
 }
 
 void CallMetrics::Collect(MetricSet* metrics) {

@@ -36,6 +36,7 @@ class MethodMetrics {
   void Sent() { sent_.Add(); }
 
   void AddTo(MetricSet* metrics) const;
+  bool IsOf(absl::string_view service, absl::string_view method) const;
 
  private:
   static constexpr size_t kCodes = 17;
@@ -58,10 +59,9 @@ class CallMetrics final : public MetricSource {
  public:
   explicit CallMetrics(storage::Clock* clock) : clock_(clock) {}
 
-  // The method's counts, which live as long as this. Not beside Collect.
-  MethodMetrics* Add(CallType type, absl::string_view service, absl::string_view method) {
-    return &methods_.emplace_back(type, service, method, clock_);
-  }
+  // The method's counts, which live as long as this: the same ones if it is served at another port, too. Not beside
+  // Collect.
+  MethodMetrics* Add(CallType type, absl::string_view service, absl::string_view method);
 
   void Collect(MetricSet* metrics) override;
 

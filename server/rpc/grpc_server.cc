@@ -13,6 +13,7 @@
 #include "glog/logging.h"
 #include "grpc/health/v1/health.pb.h"
 #include "server/grpc_log.h"
+#include "server/rpc/server_credentials.h"
 
 namespace tranche::server {
 namespace {
@@ -68,7 +69,8 @@ void GrpcServer::SetServing(bool buyers, bool operators) {
   if (admin) health->SetServingStatus("tranche.v1.AdminService", operators);
 }
 
-absl::StatusOr<GrpcServer> StartGrpcServer(const ServerOptions& options, const std::vector<grpc::Service*>& services) {
+absl::StatusOr<GrpcServer> StartGrpcServer(const ServerOptions& options, const GrpcListener& listener,
+                                           const std::vector<grpc::Service*>& services) {
   gpr_set_log_function(LogFromGrpc);
   grpc::EnableDefaultHealthCheckService(true);
   if (options.reflection) {
@@ -79,17 +81,20 @@ absl::StatusOr<GrpcServer> StartGrpcServer(const ServerOptions& options, const s
 
   GrpcServer result;
   grpc::ServerBuilder builder;
-  builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &result.port);
+  const bool tls = listener.certificates != nullptr;
+  result.credentials = tls ? MakeServerCredentials(listener.certificates) : grpc::InsecureServerCredentials();
+  builder.AddListeningPort(listener.address, result.credentials, &result.port);
   SetLimits(builder, options);
   for (grpc::Service* service : services) builder.RegisterService(service);
   muted = true;
   result.server = builder.BuildAndStart();
   muted = false;
   if (result.server == nullptr || result.port == 0) {
-    return absl::UnavailableError(absl::StrCat("cannot listen at ", options.listen,
-                                               ": stop what uses this port, or choose another address with --listen"));
+    return absl::UnavailableError(absl::StrCat(
+        "cannot listen at ", listener.address, ": stop what uses this port, or choose another address with ",
+        listener.flag, tls ? "; if the port is free, OpenSSL refuses the key of --tls-key: is it too short?" : ""));
   }
-  result.admin = options.admin;
+  result.admin = listener.admin;
   result.SetServing(/*buyers=*/false, /*operators=*/false);
   return result;
 }

@@ -1,18 +1,22 @@
-// Builds the gRPC server: limits, keepalive, health, reflection, logging.
+// Builds the gRPC servers: limits, keepalive, TLS, health, reflection, logging.
 #pragma once
 
+#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/process/options.h"
+#include "server/process/served_certificates.h"
 
 namespace tranche::server {
 
 struct GrpcServer {
-  std::unique_ptr<grpc::Server> server;
+  std::shared_ptr<grpc::ServerCredentials> credentials;  // asked at each handshake, so it outlives the server
+  std::unique_ptr<grpc::Server> server;                  // null: there is none
   int port = 0;
   bool admin = false;  // AdminService is one of its services
 
@@ -20,8 +24,16 @@ struct GrpcServer {
   void SetServing(bool buyers, bool operators);
 };
 
-// Serves `services` (which outlive the server) at options.listen; their health starts as not serving. Sends gRPC's own
-// log to ours.
-absl::StatusOr<GrpcServer> StartGrpcServer(const ServerOptions& options, const std::vector<grpc::Service*>& services);
+struct GrpcListener {
+  std::string address;                         // HOST:PORT
+  const char* flag = "--listen";               // that named it, for errors
+  bool admin = false;                          // AdminService is one of the services
+  ServedCertificates* certificates = nullptr;  // null: plain text; outlives the server
+};
+
+// Serves `services` (which outlive the server) there; their health starts as not serving. Each server has the limits of
+// `options` for itself. Sends gRPC's own log to ours.
+absl::StatusOr<GrpcServer> StartGrpcServer(const ServerOptions& options, const GrpcListener& listener,
+                                           const std::vector<grpc::Service*>& services);
 
 }  // namespace tranche::server

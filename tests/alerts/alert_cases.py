@@ -7,6 +7,7 @@ from series import FAULT_S, GONE, HEALTHY_S, cut, during, steady
 NODES = ("node1", "node2", "node3")
 BALANCER, WORKER = "balancer1", "worker1"
 JOBS = {**dict.fromkeys(NODES, "tranched"), BALANCER: "tranche-balancer", WORKER: "tranche-worker"}
+DAY_S = 86400
 LIMITS = ("0.5", "1", "2.5", "+Inf")  # of the histogram's buckets; those below say the same
 
 
@@ -30,6 +31,7 @@ def of_node(node):
         series("tranche_zookeeper_up", node): steady(1),
         series("tranche_node_serving", node): steady(1),
         series("tranche_clock_offset_seconds", node, shard="home"): steady(0.02),
+        series("tranche_tls_certificate_expires_timestamp_seconds", node): steady(90 * DAY_S),
         outcome(node, "created"): steady(50),
         outcome(node, "replayed"): steady(1),
         outcome(node, "SOLD_OUT"): steady(5000),
@@ -173,5 +175,8 @@ CASES = [
     Case("TrancheClockOffset", "a node is behind",
          {series("tranche_clock_offset_seconds", "node3", shard="home"): during(0.02, -2.5)},
          HOME | {"instance": "node3"}, 60),
+    Case("TrancheCertificateExpires", "nobody has renewed a node's",
+         {series("tranche_tls_certificate_expires_timestamp_seconds", "node3"): during(90 * DAY_S, 13 * DAY_S)},
+         {"job": "tranched", "instance": "node3"}, 90),
     Case("TrancheHealthUnread", "", at_worker("tranche_ledger_health_read_age_seconds", 70, 5), HOME, 90),
 ]

@@ -4,7 +4,7 @@
 // does. Its figures are the times from the start of the call until the last node has first refused with SALE_PAUSED,
 // and until the last node has first sold again.
 //
-//   pause_reach --endpoints 127.0.0.1:7400,127.0.0.1:7401 --sku tv --rounds 200      (tv must have units for all of it)
+//   pause_reach --endpoints 10.0.0.1:7400,10.0.0.2:7400 --sku tv --rounds 200      (tv must have units for all of it)
 #include <grpcpp/grpcpp.h>
 
 #include <CLI/CLI.hpp>

@@ -5,7 +5,7 @@
 // round's figure is the time from the start of the call to the last node's first success: ledger transaction,
 // announcement, watch, read, and the reservation's own commit are all in it.
 //
-//   quota_push --endpoints 127.0.0.1:7400,127.0.0.1:7401 --sku push --rounds 200
+//   quota_push --endpoints 10.0.0.1:7400,10.0.0.2:7400 --sku push --rounds 200
 #include <grpcpp/grpcpp.h>
 #include <unistd.h>
 

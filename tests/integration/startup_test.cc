@@ -55,6 +55,26 @@ TEST(StartupTest, AWrongFlagIsNamed) {
   EXPECT_TRUE(absl::StrContains(ended.output, "lanes")) << ended.output;
 }
 
+TEST(StartupTest, AdminServiceIsNotServedToEverybody) {
+  const Ended ended = RunToEnd("tranched", {"--listen", "127.0.0.1:0", "--admin-listen", "0.0.0.0:0", "--zookeeper",
+                                            "127.0.0.1:1", "--postgres", "host=127.0.0.1 dbname=tranche"});
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_TRUE(absl::StrContains(ended.output, "AdminService would be open to everybody")) << ended.output;
+  EXPECT_EQ(Lines(ended.output), 1) << ended.output;
+}
+
+TEST(StartupTest, AFileOfTlsThatIsMissingIsNamed) {
+  const int port = PickFreePort();
+  for (const std::string binary : {"tranched", "tranche-balancer", "tranche-worker"}) {
+    std::vector<std::string> args = StartArgs(binary, absl::StrCat("host=127.0.0.1 port=", port, " dbname=tranche"));
+    args.insert(args.end(), {"--tls-certificate", "/nowhere/node.crt", "--tls-key", "/nowhere/node.key"});
+    const Ended ended = RunToEnd(binary, args);
+    EXPECT_EQ(ended.status, 2) << binary;
+    EXPECT_TRUE(absl::StrContains(ended.output, "cannot read /nowhere/node.crt")) << ended.output;
+    EXPECT_LE(Lines(ended.output), 2) << ended.output;
+  }
+}
+
 TEST(StartupTest, AnUnreachablePostgresIsNamedWithoutItsPassword) {
   const int port = PickFreePort();
   const Ended ended =

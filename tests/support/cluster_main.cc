@@ -60,6 +60,7 @@ json State(MiniCluster& cluster, const Options& options) {
   for (int i = 0; i < cluster.nodes(); ++i) {
     json node = Process(cluster, options, cluster.node(i));
     node["endpoint"] = cluster.endpoint(i);
+    node["admin"] = cluster.admin_endpoint(i);
     state["nodes"].push_back(node);
   }
   for (int i = 0; i < cluster.balancers(); ++i) {
@@ -115,6 +116,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--workers", options.cluster.workers, "Workers")->check(CLI::Range(0, 16))->capture_default_str();
   app.add_flag("--metrics", options.cluster.metrics, "Every process serves its metrics on a free port");
+  app.add_flag("--admin-ports", options.cluster.admin_ports,
+               "Every front node serves AdminService at a port of its own, and not at the one for buyers");
   const auto add_arguments = [&app](const char* flag, std::vector<std::string>* arguments, const char* help) {
     app.add_option(flag, *arguments, help)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   };

@@ -35,6 +35,8 @@ struct MiniClusterOptions {
   // Home's PostgreSQL lets the processes in over TLS and with a password only, and ZooKeeper's znodes are theirs alone.
   // The processes have what they need in files.
   bool locked_backends = false;
+  // Every node serves AdminService at a port of its own; otherwise at the one for buyers, so that tests need only that.
+  bool admin_ports = false;
 };
 
 // Not thread-safe. Everything dies with the thread that called Start, and with this object.
@@ -50,6 +52,8 @@ class MiniCluster {
   // host:port of the nodes that were not killed or stopped, in the order in which they were started.
   std::vector<std::string> endpoints() const;
   std::string endpoint(int node) const { return Node(node).endpoint; }
+  // Where the node serves AdminService.
+  std::string admin_endpoint(int node) const { return Node(node).admin_endpoint; }
   ServerProcess& node(int node) { return *Node(node).process; }
   int nodes() const { return static_cast<int>(nodes_.size()); }
 
@@ -99,7 +103,9 @@ class MiniCluster {
   struct FrontNode {
     std::unique_ptr<ServerProcess> process;
     std::filesystem::path port_file;
+    std::filesystem::path admin_port_file;
     std::string endpoint;  // empty: not serving (yet or any more)
+    std::string admin_endpoint;
   };
 
   explicit MiniCluster(const MiniClusterOptions& options);

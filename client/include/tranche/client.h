@@ -1,7 +1,7 @@
 // The client of Tranche: reserves units of limited stock.
 //
 //   tranche::ClientOptions options;
-//   options.endpoints = {"127.0.0.1:7400", "127.0.0.1:7401"};
+//   options.endpoints = {"10.0.0.1:7400", "10.0.0.2:7400"};
 //   auto client = tranche::Client::Open(options);
 //   if (!client.ok()) return client.status();
 //   auto reservation = (*client)->Create({.sku = "tv", .user = "alice"});

@@ -22,6 +22,18 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def two_free_ports():
+    """The first of two in a row."""
+    while True:
+        port = free_port()
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port + 1))
+                return port
+            except (OSError, OverflowError):
+                continue
+
+
 def await_port(port, process, log_file):
     deadline = time.monotonic() + START_TIMEOUT_S
     while True:

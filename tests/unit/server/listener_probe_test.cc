@@ -2,15 +2,19 @@
 #include "server/process/listener_probe.h"
 
 #include <arpa/inet.h>
+#include <grpc/support/log.h>
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
+
+#include "tests/support/test_certificates.h"
 
 namespace tranche::server {
 namespace {
@@ -46,36 +50,75 @@ class ListeningSocket {
   int port_ = 0;
 };
 
-ListenerProbe ProbeOf(const std::string& host, int port) {
-  absl::StatusOr<ListenerProbe> probe = ListenerProbe::Make({host, port});
+ListenerProbe ProbeOf(const std::string& host, int port,
+                      ListenerProbe::Protocol protocol = ListenerProbe::Protocol::kHttp2) {
+  absl::StatusOr<ListenerProbe> probe = ListenerProbe::Make({host, port}, protocol);
   EXPECT_TRUE(probe.ok()) << probe.status();
   return *std::move(probe);
 }
 
-TEST(ListenerProbeTest, AGrpcServerAnswersAtEveryKindOfAddress) {
-  for (const std::string host : {"127.0.0.1", "0.0.0.0", "localhost"}) {
-    grpc::AsyncGenericService service;
+class ListeningGrpc {
+ public:
+  ListeningGrpc(const std::string& host, const std::shared_ptr<grpc::ServerCredentials>& credentials) {
     grpc::ServerBuilder builder;
-    int port = 0;
-    builder.AddListeningPort(host + ":0", grpc::InsecureServerCredentials(), &port);
-    builder.RegisterAsyncGenericService(&service);
-    const auto queue = builder.AddCompletionQueue();
-    const auto server = builder.BuildAndStart();
+    builder.AddListeningPort(host + ":0", credentials, &port_);
+    builder.RegisterAsyncGenericService(&service_);
+    queue_ = builder.AddCompletionQueue();
+    server_ = builder.BuildAndStart();
     // The queue's poller is what accepts.
-    std::thread poller([&queue] {
+    poller_ = std::thread([this] {
       void* tag = nullptr;
       bool ok = false;
-      while (queue->Next(&tag, &ok)) {
+      while (queue_->Next(&tag, &ok)) {
       }
     });
-    ListenerProbe probe = ProbeOf(host, port);
+  }
+  ~ListeningGrpc() {
+    server_->Shutdown();
+    queue_->Shutdown();
+    poller_.join();
+  }
+
+  int port() const { return port_; }
+
+ private:
+  grpc::AsyncGenericService service_;
+  int port_ = 0;
+  std::unique_ptr<grpc::ServerCompletionQueue> queue_;
+  std::unique_ptr<grpc::Server> server_;
+  std::thread poller_;
+};
+
+TEST(ListenerProbeTest, AGrpcServerAnswersAtEveryKindOfAddress) {
+  for (const std::string host : {"127.0.0.1", "0.0.0.0", "localhost"}) {
+    auto server = std::make_unique<ListeningGrpc>(host, grpc::InsecureServerCredentials());
+    ListenerProbe probe = ProbeOf(host, server->port());
     for (int i = 0; i < 3; ++i) EXPECT_TRUE(probe.Ask(kLongWait).ok()) << host;
     EXPECT_TRUE(probe.has_answered()) << host;
-    server->Shutdown();
-    queue->Shutdown();
-    poller.join();
+    server.reset();
     EXPECT_FALSE(probe.Ask(kShortWait).ok()) << host << " is closed";
   }
+}
+
+std::atomic<int> grpc_lines{0};
+
+// As ours does, so that a line of gRPC for each probe would be seen. It also asks for certificates, which the probe has
+// not.
+TEST(ListenerProbeTest, AGrpcServerWithTlsAnswersAndLogsNothing) {
+  const testing::TestAuthority authority;
+  const testing::IssuedCertificate own = authority.Issue();
+  grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  options.pem_root_certs = authority.certificate_pem();
+  options.pem_key_cert_pairs = {{own.key_pem, own.certificate_pem}};
+  auto server = std::make_unique<ListeningGrpc>("127.0.0.1", grpc::SslServerCredentials(options));
+  gpr_set_log_function([](gpr_log_func_args*) { ++grpc_lines; });
+  ListenerProbe probe = ProbeOf("127.0.0.1", server->port(), ListenerProbe::Protocol::kTls);
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(probe.Ask(kLongWait).ok()) << i;
+  EXPECT_TRUE(probe.has_answered());
+  server.reset();
+  gpr_set_log_function(nullptr);
+  EXPECT_EQ(grpc_lines, 0);
+  EXPECT_FALSE(probe.Ask(kShortWait).ok()) << "it is closed";
 }
 
 // As gRPC's listener when it has met EMFILE once: the kernel goes on completing connections.

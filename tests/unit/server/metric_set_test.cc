@@ -107,7 +107,7 @@ TEST(SkuMetricsTest, NoneMayBeShownByItself) {
 }
 
 std::map<std::string, double> OfThisProcess() {
-  ProcessMetrics source;
+  ProcessMetrics source(/*certificates=*/nullptr);
   MetricSet metrics;
   source.Collect(&metrics);
   return SamplesIn(metrics);

@@ -15,6 +15,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/process/admin_address.h"
 #include "server/process/dsn.h"
 #include "storage/base/address.h"
 
@@ -117,6 +118,72 @@ TEST_F(OptionsTest, MetricsAreOffUnlessTheyHaveAnAddress) {
   WorkerProcessOptions worker;
   EXPECT_EQ(ParseWorkerOptions(3, arguments, &worker, out_, err_), std::nullopt) << err_.str();
   EXPECT_EQ(worker.metrics.listen, "[::1]:9100");
+}
+
+TEST_F(OptionsTest, TlsNeedsACertificateWithItsKey) {
+  ASSERT_EQ(Parse({}), std::nullopt);
+  EXPECT_FALSE(options_.tls.enabled());
+  ASSERT_EQ(Parse({"--tls-certificate", "c", "--tls-key", "k", "--tls-client-ca", "a",
+                   "--tls-require-client-certificate", "on"}),
+            std::nullopt)
+      << err_.str();
+  EXPECT_TRUE(options_.tls.enabled());
+  EXPECT_EQ(options_.tls.files.authorities, "a");
+  EXPECT_TRUE(options_.tls.require_client_certificate);
+}
+
+TEST_F(OptionsTest, TlsThatDoesNotFitTogetherIsRefused) {
+  EXPECT_THAT(Complaint({"--tls-certificate", "c"}), HasSubstr("give both or neither"));
+  EXPECT_THAT(Complaint({"--tls-key", "k"}), HasSubstr("give both or neither"));
+  EXPECT_THAT(Complaint({"--tls-client-ca", "a"}), HasSubstr("--tls-client-ca is of no use"));
+  EXPECT_THAT(Complaint({"--tls-certificate", "c", "--tls-key", "k", "--tls-require-client-certificate", "on"}),
+              HasSubstr("needs --tls-client-ca"));
+  SetEnvironment("TRANCHE_TLS_KEY", "k");
+  const char* const arguments[] = {"program", "--postgres", "host=db", "--zookeeper", "zk:2181"};
+  BalancerProcessOptions balancer;
+  EXPECT_EQ(ParseBalancerOptions(5, arguments, &balancer, out_, err_), 1);
+  WorkerProcessOptions worker;
+  EXPECT_EQ(ParseWorkerOptions(3, arguments, &worker, out_, err_), 1);
+}
+
+// HOST:PORT, "same" or "off"; or the complaint.
+std::string WhereOperatorsGo(const ServerOptions& options) {
+  const auto admin = FindAdminAddress(options);
+  if (!admin.ok()) return std::string(admin.status().message());
+  if (admin->kind == AdminAddress::Kind::kNone) return "off";
+  return admin->kind == AdminAddress::Kind::kAtListen ? "same" : admin->address;
+}
+
+TEST_F(OptionsTest, OperatorsGoToTheNextPortOfThisMachine) {
+  ASSERT_EQ(Parse({}), std::nullopt);
+  EXPECT_EQ(WhereOperatorsGo(options_), "127.0.0.1:7401");
+  ASSERT_EQ(Parse({"--listen", "0.0.0.0:9000"}), std::nullopt) << err_.str();
+  EXPECT_EQ(WhereOperatorsGo(options_), "127.0.0.1:9001");
+  ASSERT_EQ(Parse({"--listen", "[::]:0", "--access-file", "f"}), std::nullopt) << err_.str();
+  EXPECT_EQ(WhereOperatorsGo(options_), "[::]:0");
+  EXPECT_THAT(Complaint({"--listen", "127.0.0.1:65535"}), HasSubstr("give --admin-listen"));
+}
+
+TEST_F(OptionsTest, OperatorsGoWhereTheyAreTold) {
+  ASSERT_EQ(Parse({"--admin-listen", "same"}), std::nullopt) << err_.str();
+  EXPECT_EQ(WhereOperatorsGo(options_), "same");
+  ASSERT_EQ(Parse({"--admin-listen", "localhost:1"}), std::nullopt) << err_.str();
+  EXPECT_EQ(WhereOperatorsGo(options_), "localhost:1");
+  ASSERT_EQ(Parse({"--admin", "off", "--listen", "0.0.0.0:7400"}), std::nullopt) << err_.str();
+  EXPECT_EQ(WhereOperatorsGo(options_), "off");
+  EXPECT_THAT(Complaint({"--admin-listen", "here"}), HasSubstr("HOST:PORT"));
+}
+
+TEST_F(OptionsTest, AdminServiceIsNotOpenToEverybody) {
+  for (const char* address : {"0.0.0.0:7401", "10.0.0.1:7401", "[::]:7401", "admin.internal:7401", "128.0.0.1:1"}) {
+    options_ = {};
+    EXPECT_THAT(Complaint({"--admin-listen", address}), HasSubstr("would be open to everybody")) << address;
+    EXPECT_EQ(Parse({"--admin-listen", address, "--access-file", "f"}), std::nullopt) << err_.str();
+  }
+  options_ = {};
+  const std::string at_listen = Complaint({"--listen", "0.0.0.0:7400", "--admin-listen", "same"});
+  EXPECT_THAT(at_listen, HasSubstr("0.0.0.0:7400"));
+  EXPECT_THAT(at_listen, HasSubstr("--admin off"));
 }
 
 TEST_F(OptionsTest, NumbersAreDecimal) {

@@ -1,0 +1,19 @@
+// TLS for gRPC's listeners, with certificates that change while the server runs.
+#pragma once
+
+#include <grpcpp/security/server_credentials.h>
+
+#include <memory>
+
+#include "server/process/served_certificates.h"
+
+namespace tranche::server {
+
+// For one listener of one server: each handshake takes the newest certificates, and connections that stand stay as they
+// are. Only HTTP/2 is agreed on (ALPN), and TLS 1.2 at least. Callers are asked for a certificate as `certificates`
+// say. `certificates` outlive the server.
+//
+// gRPC's file watcher (TlsServerCredentials) is not used: it takes a certificate and a key that do not belong together.
+std::shared_ptr<grpc::ServerCredentials> MakeServerCredentials(ServedCertificates* certificates);
+
+}  // namespace tranche::server
