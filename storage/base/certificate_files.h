@@ -1,0 +1,82 @@
+// A certificate with its key and the authorities that one trusts, read from PEM files and read again when they change.
+//
+// Whoever renews certificates writes two or three files, one after the other, while others read them. So a set counts
+// only if no file changed while it was read, all parse, and the key is that of the certificate. Until then the last
+// whole set stays in use.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+
+namespace tranche {
+
+struct CertificatePaths {
+  std::string certificate = {};  // chain, the own one first; "": none
+  std::string key = {};          // of the first certificate, not encrypted; "" only if `certificate` is
+  std::string authorities = {};  // trusted; "": none
+};
+
+// The contents; key_pem is secret.
+struct Certificates {
+  std::string certificate_pem = {}, key_pem = {}, authorities_pem = {};
+  absl::Time expires_at = absl::InfiniteFuture();  // the first of the own chain to expire
+};
+
+// Larger files are refused.
+inline constexpr size_t kMostCertificateFileBytes = 1024 * 1024;
+
+// Reads and checks them: all can be parsed, and the key is that of the first certificate. Certificates that have
+// expired are no error: others judge that. The error names the file and what to do, never its contents.
+absl::StatusOr<Certificates> ReadCertificates(const CertificatePaths& paths);
+
+struct CertificateWatch {
+  // Told one line when another set is taken (not for the first), and when a faulty one is not; not for the same fault
+  // again. Called under a lock, from whichever thread calls Current(): it must not call back. Null: nothing is said.
+  // storage/base/certificate_log.h writes to the log.
+  std::function<void(bool fault, const std::string& line)> tell = nullptr;
+  // The files are looked at no more often than this.
+  absl::Duration look_every = absl::Seconds(1);
+};
+
+// Thread-safe.
+class CertificateFiles {
+ public:
+  // An error is that of ReadCertificates.
+  static absl::StatusOr<std::unique_ptr<CertificateFiles>> Open(CertificatePaths paths, CertificateWatch watch = {});
+
+  // The newest that were whole; never null. Looks at the files now and then, and reads them if inode, size or time has
+  // changed; a half-written or faulty set keeps the old one. Another pointer than the last time is another set.
+  std::shared_ptr<const Certificates> Current();
+
+  const CertificatePaths& paths() const { return paths_; }
+
+ private:
+  // Of the three files, what tells whether they are still the same.
+  using Stamps = std::vector<std::string>;
+
+  CertificateFiles(CertificatePaths paths, CertificateWatch watch);
+  static Stamps StampsOf(const CertificatePaths& paths);
+
+  void Look() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Take(Certificates certificates) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Keep(const std::string& fault) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const CertificatePaths paths_;
+  const CertificateWatch watch_;
+  absl::Mutex mutex_;
+  std::shared_ptr<const Certificates> current_ ABSL_GUARDED_BY(mutex_);
+  Stamps stamps_ ABSL_GUARDED_BY(mutex_);             // of current_
+  int64_t next_look_ns_ ABSL_GUARDED_BY(mutex_) = 0;  // by the monotonic clock
+  std::string fault_ ABSL_GUARDED_BY(mutex_);         // told last; "": none since current_ was found whole
+};
+
+}  // namespace tranche
