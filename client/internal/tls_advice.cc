@@ -42,7 +42,10 @@ TlsTrouble TlsTroubleIn(absl::string_view message) {
   if (absl::StrContains(message, "SSL routines::") && absl::StrContains(message, " alert ")) {
     return TlsTrouble::kClientNotTrusted;
   }
-  return absl::StrContains(message, "Socket closed") ? TlsTrouble::kClosedAtOnce : TlsTrouble::kNone;
+  for (const char* closed : {"Socket closed", "Connection reset by peer", "Broken pipe"}) {
+    if (absl::StrContains(message, closed)) return TlsTrouble::kClosedAtOnce;
+  }
+  return TlsTrouble::kNone;
 }
 
 absl::Status WithTlsAdvice(const absl::Status& status) {
