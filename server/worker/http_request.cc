@@ -48,7 +48,10 @@ HttpRequest::HttpRequest(const std::string& url, absl::Duration timeout, absl::D
 }
 
 void HttpRequest::UseCertificates(const CertificatePaths& paths) {
+  if (paths.authorities.empty() && paths.certificate.empty()) return;
   CURL* curl = handle_.get();
+  // A session that is resumed goes on with the certificates that it began with.
+  curl_easy_setopt(curl, CURLOPT_SSL_SESSIONID_CACHE, 0L);
   if (!paths.authorities.empty()) {
     curl_easy_setopt(curl, CURLOPT_CAINFO, paths.authorities.c_str());
     curl_easy_setopt(curl, CURLOPT_CAPATH, nullptr);  // otherwise those of this machine would be trusted, too

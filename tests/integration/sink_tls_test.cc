@@ -1,4 +1,4 @@
-// The gRPC sink over TLS: who calls the receiver, and what happens when certificates and tokens are renewed.
+// Sinks over TLS: who calls the receiver, and what happens when certificates and tokens are renewed.
 
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
@@ -9,6 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/worker/grpc_sink.h"
+#include "server/worker/webhook_sink.h"
+#include "tests/integration/https_receiver.h"
 #include "tests/integration/tls_door.h"
 
 namespace tranche::server {
@@ -71,7 +73,16 @@ class SinkTlsTest : public ::testing::Test {
     return std::make_unique<GrpcSink>(std::move(options));
   }
 
-  static Delivery DeliverOne(GrpcSink& sink) {
+  WebhookOptions WebhookTo(const std::string& url) const {
+    WebhookOptions options;
+    options.name = "shop";
+    options.url = url;
+    options.secrets = {"a-secret-of-this-test"};
+    options.certificates = {.certificate = files_.certificate(), .key = files_.key(), .authorities = files_.ca()};
+    return options;
+  }
+
+  static Delivery DeliverOne(Sink& sink) {
     storage::OutboxMessage message;
     message.key = {*storage::Uuid::Parse("00000000-0000-4000-8000-000000000001"), 2, "shop"};
     message.payload = "{}";
@@ -113,6 +124,39 @@ TEST_F(SinkTlsTest, AReceiverThatIsNotTrustedGetsNothing) {
   EXPECT_EQ(delivery.outcome, DeliveryOutcome::kSinkFailed);
   EXPECT_THAT(delivery.error, HasSubstr("certificate verify failed"));
   EXPECT_EQ(receiver.callers.calls(), 0);
+}
+
+TEST_F(SinkTlsTest, AWebhookTrustsItsAuthorityAndShowsItsCertificate) {
+  HttpsReceiver receiver(ForNode(authority_), authority_.certificate_pem());
+  WebhookSink sink(WebhookTo(receiver.url()), storage::Clock::Real());
+  const Delivery delivery = DeliverOne(sink);
+  EXPECT_EQ(delivery.outcome, DeliveryOutcome::kDelivered) << delivery.error;
+  EXPECT_EQ(receiver.last_caller(), "worker");
+
+  WebhookOptions machine = WebhookTo(receiver.url());
+  machine.certificates.authorities = "";
+  WebhookSink distrustful(machine, storage::Clock::Real());
+  EXPECT_EQ(DeliverOne(distrustful).outcome, DeliveryOutcome::kSinkFailed) << "the machine does not know the authority";
+  WebhookOptions nobody = WebhookTo(receiver.url());
+  nobody.certificates.certificate = nobody.certificates.key = "";
+  WebhookSink anonymous(nobody, storage::Clock::Real());
+  EXPECT_EQ(DeliverOne(anonymous).outcome, DeliveryOutcome::kSinkFailed) << "the receiver asks for a certificate";
+  EXPECT_EQ(receiver.answered(), 1);
+}
+
+TEST_F(SinkTlsTest, AWebhookTakesANewAuthorityAndANewCertificate) {
+  const TestAuthority next("the next authority");
+  const std::string both = authority_.certificate_pem() + next.certificate_pem();
+  HttpsReceiver receiver(ForNode(authority_), both);
+  WebhookSink sink(WebhookTo(receiver.url()), storage::Clock::Real());
+  EXPECT_EQ(DeliverOne(sink).outcome, DeliveryOutcome::kDelivered);
+
+  receiver.Show(ForNode(next));
+  EXPECT_EQ(DeliverOne(sink).outcome, DeliveryOutcome::kSinkFailed);
+  files_.Trust(both);
+  files_.Show(ForClient(next, "renewed-worker"));
+  EXPECT_TRUE(Eventually([&] { return DeliverOne(sink).outcome == DeliveryOutcome::kDelivered; }));
+  EXPECT_EQ(receiver.last_caller(), "renewed-worker");
 }
 
 }  // namespace
