@@ -1,8 +1,10 @@
 // The real Stub: gRPC's callback API over one or more channels to one node.
 //
 // When certificates have changed, Renew() makes new channels for the calls that begin from then on. Calls and streams
-// that are under way keep theirs. The old channels stay with the stub until nobody uses them: the last owner of a
-// channel must not be a thread of gRPC, which would wait for itself, and a call's context may end on one.
+// that are under way keep theirs. Old channels stay with the stub until nobody uses them and a call has begun on a new
+// one: with the last channel that has served a call, gRPC 1.51 ends the threads of all callbacks, waits for them, and
+// holds a lock meanwhile that new channels need. So that must happen neither on one of these threads, where a call's
+// context may end, nor while one of them begins the first call on a new channel.
 #pragma once
 
 #include <atomic>
