@@ -1,61 +1,16 @@
 #include "storage/base/token_file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <system_error>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "storage/base/status_macros.h"
+#include "storage/base/secret_file.h"
 
 namespace tranche {
 namespace {
-
-absl::Status TokenUnreadable(const std::string& path, int error) {
-  return absl::InvalidArgumentError(absl::StrCat("cannot read ", path, " (",
-                                                 std::error_code(error, std::generic_category()).message(),
-                                                 "): give a file with a token that this user may read"));
-}
-
-absl::Status CheckTokenFile(const std::string& path, int descriptor) {
-  struct stat info {};
-  if (fstat(descriptor, &info) != 0) return TokenUnreadable(path, errno);
-  if (!S_ISREG(info.st_mode))
-    return absl::InvalidArgumentError(absl::StrCat(path, " is not a file: give one with a token"));
-  if ((info.st_mode & S_IRWXO) != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(path, " is open to every user of this machine: chmod 600 ", path));
-  }
-  return absl::OkStatus();
-}
-
-// At most a byte more than a token may have with an end of line, which shows that it has too many.
-absl::StatusOr<std::string> ReadTokenFile(const std::string& path) {
-  // Without waiting for a writer, if it is a pipe.
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) return TokenUnreadable(path, errno);
-  const auto closed = absl::MakeCleanup([descriptor] { close(descriptor); });
-  RETURN_IF_ERROR(CheckTokenFile(path, descriptor));
-  std::string contents(kMostTokenBytes + 3, '\0');
-  size_t size = 0;
-  while (size < contents.size()) {
-    const ssize_t got = read(descriptor, contents.data() + size, contents.size() - size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return TokenUnreadable(path, errno);
-    if (got == 0) break;
-    size += static_cast<size_t>(got);
-  }
-  contents.resize(size);
-  return contents;
-}
 
 int64_t TokenClockNanos() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
@@ -65,21 +20,20 @@ int64_t TokenClockNanos() {
 }  // namespace
 
 absl::StatusOr<std::string> ReadToken(const std::string& path) {
-  ASSIGN_OR_RETURN(const std::string contents, ReadTokenFile(path));
-  const absl::string_view token = absl::StripAsciiWhitespace(contents);
-  if (token.empty()) return absl::InvalidArgumentError(absl::StrCat(path, " is empty: write the token into it"));
-  const bool printable = std::all_of(token.begin(), token.end(),
-                                     [](char c) { return absl::ascii_isgraph(static_cast<unsigned char>(c)); });
-  if (!printable || token.size() > kMostTokenBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(path, " holds no token: write one line of at most ", kMostTokenBytes,
-                                                   " printable ASCII characters without spaces into it"));
-  }
-  return std::string(token);
+  absl::StatusOr<std::string> token = ReadSecretLine(path);
+  // Whatever is wrong with a file of ours must not look like an answer of a node's, such as PERMISSION_DENIED.
+  if (!token.ok()) return absl::InvalidArgumentError(token.status().message());
+  const bool printable =
+      std::all_of(token->begin(), token->end(), [](unsigned char c) { return absl::ascii_isgraph(c); });
+  if (printable) return token;
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, " must be one line of printable ASCII characters without spaces: the token and nothing else"));
 }
 
 absl::StatusOr<std::unique_ptr<TokenFile>> TokenFile::Open(std::string path, CertificateWatch watch) {
-  ASSIGN_OR_RETURN(std::string token, ReadToken(path));
-  return std::unique_ptr<TokenFile>(new TokenFile(std::move(path), std::move(watch), std::move(token)));
+  absl::StatusOr<std::string> token = ReadToken(path);
+  if (!token.ok()) return token.status();
+  return std::unique_ptr<TokenFile>(new TokenFile(std::move(path), std::move(watch), *std::move(token)));
 }
 
 TokenFile::TokenFile(std::string path, CertificateWatch watch, std::string token)

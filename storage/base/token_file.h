@@ -1,7 +1,6 @@
 // The bearer token that a caller shows, read from a file, and again when the file changes.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -13,10 +12,8 @@
 
 namespace tranche {
 
-inline constexpr size_t kMostTokenBytes = 4096;
-
-// One line of printable ASCII without spaces, at most kMostTokenBytes, in a file that not every user of the machine may
-// open. The error names the file and what to do, never its contents.
+// The only line of a file as in secret_file.h; printable ASCII without spaces. INVALID_ARGUMENT names the file and what
+// to do, never its contents.
 absl::StatusOr<std::string> ReadToken(const std::string& path);
 
 // Thread-safe.

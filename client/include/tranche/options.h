@@ -51,9 +51,9 @@ struct ClientOptions {
   int channels_per_endpoint = 1;
   // nullopt: plaintext.
   std::optional<TlsOptions> tls;
-  // Holds a token that every call carries ("authorization: Bearer TOKEN"): one line of at most 4096 printable ASCII
-  // characters, in a file that not every user of the machine may open. Looked at once a second, too. "": none. It goes
-  // only over TLS, or to this machine itself.
+  // Holds a token that every call carries ("authorization: Bearer TOKEN"): one line of printable ASCII, in a file of at
+  // most 4096 bytes that other users of the machine may not read. Looked at once a second, too. "": none. It goes only
+  // over TLS, or to this machine itself.
   std::string token_file;
 };
 

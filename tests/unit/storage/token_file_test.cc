@@ -12,6 +12,7 @@
 namespace tranche {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -41,28 +42,26 @@ class TokenFileTest : public ::testing::Test {
 TEST_F(TokenFileTest, IsOneLine) {
   Write("abc.DEF-123=\r\n");
   EXPECT_EQ(ReadToken(path()).value_or(""), "abc.DEF-123=");
-  Write(std::string(kMostTokenBytes, 'x') + "\n");
-  EXPECT_EQ(ReadToken(path()).value_or("").size(), kMostTokenBytes);
+  Write(std::string(4095, 'x') + "\n");
+  EXPECT_EQ(ReadToken(path()).value_or("").size(), 4095u);
 }
 
 TEST_F(TokenFileTest, WhatIsNoTokenIsNotShown) {
   EXPECT_THAT(Fault(""), HasSubstr("is empty"));
   for (const std::string& secret : {std::string("secret one"), std::string("secret\none"), std::string("secr\x01t"),
-                                    std::string("s\xc3\xa9"
-                                                "cret"),
-                                    "secret" + std::string(kMostTokenBytes, 'x')}) {
+                                    std::string("secr\xc3\xa9t"), "secret" + std::string(4096, 'x')}) {
     const std::string fault = Fault(secret);
-    EXPECT_THAT(fault, HasSubstr("one line"));
+    EXPECT_THAT(fault, AnyOf(HasSubstr("one line"), HasSubstr("larger than")));
     EXPECT_THAT(fault, Not(HasSubstr("secr")));
   }
 }
 
-TEST_F(TokenFileTest, AFileThatEverybodyMayReadIsRefused) {
+TEST_F(TokenFileTest, AFileThatOthersMayReadIsRefused) {
   Write("token");
   std::filesystem::permissions(path(), std::filesystem::perms::others_read, std::filesystem::perm_options::add);
   EXPECT_THAT(std::string(ReadToken(path()).status().message()), HasSubstr("chmod 600"));
   EXPECT_THAT(std::string(ReadToken(folder_).status().message()), HasSubstr("not a file"));
-  EXPECT_THAT(std::string(ReadToken(folder_ / "none").status().message()), HasSubstr("cannot read"));
+  EXPECT_THAT(std::string(ReadToken(folder_ / "none").status().message()), HasSubstr("cannot open"));
 }
 
 TEST_F(TokenFileTest, ANewTokenIsTakenAndAFaultyOneIsToldOnce) {
@@ -78,7 +77,7 @@ TEST_F(TokenFileTest, ANewTokenIsTakenAndAFaultyOneIsToldOnce) {
   std::filesystem::remove(path());
   EXPECT_EQ(*(*file)->Current(), "second");
   EXPECT_EQ(*(*file)->Current(), "second");
-  EXPECT_THAT(faults, ElementsAre(HasSubstr("cannot read")));
+  EXPECT_THAT(faults, ElementsAre(HasSubstr("cannot open")));
   EXPECT_THAT(news, ElementsAre(Not(HasSubstr("second"))));
   Write("third");
   EXPECT_EQ(*(*file)->Current(), "third");
