@@ -28,7 +28,8 @@ absl::StatusOr<Answer> Await(Start start) {
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Open(const ClientOptions& options) {
   RETURN_IF_ERROR(Validate(options));
-  return std::make_unique<Client>(internal::MakeGrpcConnection(options));
+  ASSIGN_OR_RETURN(std::shared_ptr<internal::Connection> connection, internal::MakeGrpcConnection(options));
+  return std::make_unique<Client>(std::move(connection));
 }
 
 Client::Client(std::shared_ptr<internal::Connection> connection) : connection_(std::move(connection)) {}

@@ -50,6 +50,10 @@ complete -c tranchectl -f -a '(__tranchectl_candidates)'
 complete -c tranchectl -l statement -r -F
 complete -c tranchectl -l report -r -F
 complete -c tranchectl -l config -r -F
+complete -c tranchectl -l tls-ca -r -F
+complete -c tranchectl -l tls-certificate -r -F
+complete -c tranchectl -l tls-key -r -F
+complete -c tranchectl -l token-file -r -F
 )";
 
 // Somebody waits at the keyboard: one page of names, and not for long. Nothing is said about errors.

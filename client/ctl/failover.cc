@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
@@ -83,22 +84,33 @@ absl::Status At(const std::string& address, const absl::Status& status) {
 
 }  // namespace
 
-std::unique_ptr<grpc::ClientContext> NewContext(const std::string& reason) {
-  auto context = std::make_unique<grpc::ClientContext>();
-  AddText(*context, "tranche-actor", Actor());
-  if (!reason.empty()) AddText(*context, "tranche-reason", reason);
-  return context;
+Failover::Failover(const std::vector<std::string>& addresses, const std::string& reason,
+                   std::unique_ptr<internal::ChannelSecurity> security)
+    : reason_(reason), security_(std::move(security)) {
+  for (const std::string& address : addresses) endpoints_.push_back({address, nullptr, {}});
+  Connect();
 }
 
-Failover::Failover(const std::vector<std::string>& addresses, const std::string& reason) : reason_(reason) {
+void Failover::Connect() {
+  std::shared_ptr<grpc::ChannelCredentials> credentials = security_->Credentials();
+  if (credentials == credentials_) return;
+  credentials_ = std::move(credentials);
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectBackoffMs);
-  for (const std::string& address : addresses) {
-    endpoints_.push_back(
-        {address, grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments), {}});
+  security_->AddTo(arguments);
+  for (Endpoint& endpoint : endpoints_) {
+    endpoint.channel = grpc::CreateCustomChannel(endpoint.address, credentials_, arguments);
   }
+}
+
+std::unique_ptr<grpc::ClientContext> Failover::NewContext() const {
+  auto context = std::make_unique<grpc::ClientContext>();
+  AddText(*context, "tranche-actor", Actor());
+  if (!reason_.empty()) AddText(*context, "tranche-reason", reason_);
+  security_->Authorize(*context);
+  return context;
 }
 
 std::vector<std::shared_ptr<grpc::Channel>> Failover::channels() const {
@@ -108,6 +120,7 @@ std::vector<std::shared_ptr<grpc::Channel>> Failover::channels() const {
 }
 
 absl::Status Failover::Call(CallKind kind, absl::Duration limit, Attempt attempt) {
+  Connect();
   const absl::Time end = absl::Now() + limit;
   // Short of time, each still gets its turn.
   const absl::Duration patience = std::min(kPatience, limit / static_cast<int64_t>(endpoints_.size()));
@@ -141,7 +154,7 @@ void Failover::Ask(CallKind kind, absl::Time patience_end, absl::Time end, Attem
     return;
   }
   const bool quick = kind == CallKind::kQuickRead;
-  const std::unique_ptr<grpc::ClientContext> context = NewContext(reason_);
+  const std::unique_ptr<grpc::ClientContext> context = NewContext();
   context->set_deadline(absl::ToChronoTime(quick ? patience_end : end));
   endpoint.status = internal::ToAbslStatus(attempt(endpoint.channel, context.get()));
   reached_ = reached_ || !internal::WasNotSent(endpoint.status);

@@ -10,6 +10,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "client/internal/channel_security.h"
 
 namespace tranche::ctl {
 
@@ -18,9 +19,6 @@ enum class CallKind {
   kLongRead,   // changes nothing, and takes its time
   kQuickRead,  // changes nothing: a node that is silent for a second is left for the next one
 };
-
-// A context with who acts and why in its metadata, for the audit log. "": they gave no reason.
-std::unique_ptr<grpc::ClientContext> NewContext(const std::string& reason = "");
 
 // Who is asked, and for how long:
 //   - A node that takes no connection within a second is left for the next one. Nothing was sent to it.
@@ -32,8 +30,10 @@ class Failover {
  public:
   using Attempt = absl::FunctionRef<grpc::Status(const std::shared_ptr<grpc::Channel>&, grpc::ClientContext*)>;
 
-  // `addresses` are HOST:PORT, at least one. Connects when a call is made. `reason`: as for NewContext.
-  explicit Failover(const std::vector<std::string>& addresses, const std::string& reason = "");
+  // `addresses` are HOST:PORT, at least one. Connects when a call is made. `reason`: why, for the audit log; "": they
+  // gave none.
+  Failover(const std::vector<std::string>& addresses, const std::string& reason,
+           std::unique_ptr<internal::ChannelSecurity> security);
 
   // The status of the first node that answers; when there is none, the error that says most. Begins with the node that
   // answered last time.
@@ -46,6 +46,8 @@ class Failover {
   bool reached() const { return reached_; }
 
   std::vector<std::shared_ptr<grpc::Channel>> channels() const;
+  // For a call on one of them: with who acts and why in its metadata, and with the token, if there is one.
+  std::unique_ptr<grpc::ClientContext> NewContext() const;
 
  private:
   struct Endpoint {
@@ -56,10 +58,14 @@ class Failover {
     bool silent = true;
   };
 
+  // Makes the channels, anew if certificates have changed.
+  void Connect();
   void Ask(CallKind kind, absl::Time patience_end, absl::Time end, Attempt attempt, Endpoint& endpoint);
   absl::Status MostTelling();
 
   const std::string reason_;
+  const std::unique_ptr<internal::ChannelSecurity> security_;
+  std::shared_ptr<grpc::ChannelCredentials> credentials_;  // of the channels
   std::vector<Endpoint> endpoints_;
   std::vector<std::string> other_errors_;
   bool reached_ = false;

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/ctl/field_arguments.h"
 #include "client/ctl/parse.h"
+#include "client/internal/tls_advice.h"
 #include "tranche/error.h"
 
 namespace tranche::ctl {
@@ -18,10 +19,46 @@ constexpr char kLookBeforeYouRepeat[] =
     "whether it was done is not known: look (sku show, quota show, reservation get --after-lost-answer) before you "
     "repeat it";
 
+// There was no connection.
+std::string NextStepForHandshake(const absl::Status& status) {
+  switch (internal::TlsTroubleIn(status.message())) {
+    case internal::TlsTrouble::kNodeNotTrusted:
+      return "check that --tls-ca is of the authority of the node's certificate, and that this has not expired; "
+             "`openssl s_client -connect HOST:PORT -CAfile FILE` says which it is";
+    case internal::TlsTrouble::kOtherName:
+      return "use a name of the node's certificate with --endpoint, or with --tls-server-name; "
+             "`openssl s_client -connect HOST:PORT` shows the certificate";
+    case internal::TlsTrouble::kNodeSpeaksPlaintext:
+      return "the node does not speak TLS there: leave out --tls-ca, or use its port for TLS with --endpoint";
+    case internal::TlsTrouble::kClientNotTrusted:
+      return "check that --tls-certificate has not expired, and is of an authority of the nodes' --tls-client-ca";
+    case internal::TlsTrouble::kClosedAtOnce:
+      return "if it goes on, the node expects TLS (--tls-ca), or a certificate of an authority of its --tls-client-ca "
+             "that has not expired (--tls-certificate)";
+    case internal::TlsTrouble::kNone:
+      return "";
+  }
+  return "";
+}
+
+// Who calls is not known, or may not do that.
+std::string NextStepForIdentity(const absl::Status& status) {
+  if (absl::IsUnauthenticated(status)) {
+    return "say who you are with --token-file, or with --tls-certificate and --tls-key, as the nodes' --access-file "
+           "knows you";
+  }
+  if (absl::IsPermissionDenied(status)) {
+    return "the node knows you, but your roles do not allow it: ask who keeps the nodes' --access-file for one that "
+           "does";
+  }
+  return "";
+}
+
 std::string NextStepForTransport(const absl::Status& status, bool changed_nothing) {
   switch (status.code()) {
     case absl::StatusCode::kUnavailable:
       if (!changed_nothing) return kLookBeforeYouRepeat;
+      if (const std::string step = NextStepForHandshake(status); !step.empty()) return step;
       return "is a front node running there? Set --endpoint or TRANCHE_ENDPOINT to host:port of one";
     case absl::StatusCode::kDeadlineExceeded:
       if (changed_nothing)
@@ -243,6 +280,7 @@ std::vector<Cause> CausesOf(const tranche::v1::Quota& quota, const tranche::v1::
 }
 
 std::string NextStepFor(const absl::Status& status, bool changed_nothing) {
+  if (const std::string step = NextStepForIdentity(status); !step.empty()) return step;
   const Reason reason = ReasonOf(status);
   if (ReasonNameOf(status).empty()) return NextStepForTransport(status, changed_nothing);
   if (const std::string argument = ArgumentOf(Known(status, "field")); !argument.empty()) {

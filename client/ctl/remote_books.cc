@@ -73,9 +73,9 @@ absl::Status ToEntry(const v1::PaymentEntry& message, LedgerEntry* entry) {
 
 class RemoteStream : public reconcile::EntryStream {
  public:
-  RemoteStream(std::vector<std::shared_ptr<grpc::Channel>> channels, v1::ExportPaymentsRequest request,
-               std::shared_ptr<bool> failed)
-      : channels_(std::move(channels)), request_(std::move(request)), failed_(std::move(failed)) {}
+  RemoteStream(Session* session, std::vector<std::shared_ptr<grpc::Channel>> channels,
+               v1::ExportPaymentsRequest request, std::shared_ptr<bool> failed)
+      : session_(session), channels_(std::move(channels)), request_(std::move(request)), failed_(std::move(failed)) {}
 
   ~RemoteStream() override {
     if (context_ != nullptr) context_->TryCancel();
@@ -117,10 +117,11 @@ class RemoteStream : public reconcile::EntryStream {
   }
 
   void Begin() {
-    context_ = NewContext();
+    context_ = session_->NewContext();
     reader_ = v1::AdminService::Stub(channels_[at_]).ExportPayments(context_.get(), request_);
   }
 
+  Session* const session_;
   const std::vector<std::shared_ptr<grpc::Channel>> channels_;
   v1::ExportPaymentsRequest request_;
   const std::shared_ptr<bool> failed_;
@@ -142,7 +143,7 @@ absl::StatusOr<std::vector<std::unique_ptr<reconcile::EntryStream>>> RemoteBooks
   *request.mutable_to_time() = FromMicros(window.to_us);
   // The front node reads all shards.
   std::vector<std::unique_ptr<reconcile::EntryStream>> streams;
-  streams.push_back(std::make_unique<RemoteStream>(std::move(channels), std::move(request), failed_));
+  streams.push_back(std::make_unique<RemoteStream>(session_, std::move(channels), std::move(request), failed_));
   return streams;
 }
 

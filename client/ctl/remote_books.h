@@ -9,7 +9,7 @@
 
 namespace tranche::ctl {
 
-// Not thread-safe. `session` outlives it.
+// Not thread-safe. `session` outlives it and its streams.
 class RemoteBooks : public reconcile::PaymentBooks {
  public:
   explicit RemoteBooks(Session* session) : session_(session) {}

@@ -32,6 +32,7 @@ constexpr char kFooter[] =
     "  tranchectl top                         the SKUs with the most traffic, live\n"
     "  tranchectl verify && echo all well\n"
     "  tranchectl reconcile --statement psp.csv --report differences.csv\n"
+    "  tranchectl --tls-ca /etc/tranche/ca.pem --token-file ~/.tranche-token status   over TLS, as somebody\n"
     "\n"
     "What changes something shows it first and does it with --yes; every change is in the audit log.\n"
     "JSON output follows protobuf's mapping: 64-bit numbers are strings, so that no reader rounds them.\n"
@@ -84,6 +85,7 @@ void AddGlobalFlags(CLI::App& app, Session& session) {
          "Why a change is made, for `tranchectl audit`: at most 200 characters. Commands with a --reason of their "
          "own take this one before the command")
       ->check([](const std::string& text) { return std::string(ParseReason(text).status().message()); });
+  AddSecurityFlags(app, session.security);
   ReadConfigFile(app, "File with global flags, as TOML: endpoint = \"10.0.0.1:7401,10.0.0.2:7401\"");
 }
 

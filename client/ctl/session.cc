@@ -113,7 +113,10 @@ std::optional<tranche::v1::GetStatusResponse> Session::AskForStatus() {
 absl::StatusOr<Failover*> Session::Nodes() {
   if (nodes_ == nullptr) {
     ASSIGN_OR_RETURN(const std::vector<std::string> addresses, ParseEndpoints(endpoints));
-    nodes_ = std::make_unique<Failover>(addresses, reason);
+    RETURN_IF_ERROR(CheckSecurityFlags(security, addresses));
+    ASSIGN_OR_RETURN(std::unique_ptr<internal::ChannelSecurity> channels,
+                     internal::ChannelSecurity::Open(TlsOf(security), security.token_file));
+    nodes_ = std::make_unique<Failover>(addresses, reason, std::move(channels));
   }
   return nodes_.get();
 }
@@ -122,6 +125,8 @@ absl::StatusOr<std::vector<std::shared_ptr<grpc::Channel>>> Session::Channels() 
   ASSIGN_OR_RETURN(const Failover* const nodes, Nodes());
   return nodes->channels();
 }
+
+std::unique_ptr<grpc::ClientContext> Session::NewContext() const { return nodes_->NewContext(); }
 
 absl::StatusOr<absl::Duration> Session::LimitOf(absl::Duration default_timeout) const {
   if (timeout.empty()) return default_timeout;

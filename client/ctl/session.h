@@ -16,6 +16,7 @@
 #include "client/ctl/hints.h"
 #include "client/ctl/screen.h"
 #include "client/ctl/table.h"
+#include "client/flags/security_flags.h"
 #include "storage/base/status_macros.h"
 #include "tranche/v1/admin_service.grpc.pb.h"
 #include "tranche/v1/reservation_service.grpc.pb.h"
@@ -53,6 +54,7 @@ class Session {
 
   // Set by the flags, before the first call.
   std::string endpoints = "127.0.0.1:7401";
+  SecurityFlags security;
   std::string timeout;
   std::string output = "table";
   // Why the change is made, for the audit log; "" if they do not say.
@@ -108,6 +110,8 @@ class Session {
                      absl::FunctionRef<bool(const tranche::v1::WatchReservationResponse&)> show);
   // For objects that outlive one call: a channel to each endpoint, which connects when it is first used.
   absl::StatusOr<std::vector<std::shared_ptr<grpc::Channel>>> Channels();
+  // For a call on one of Channels(), which came first.
+  std::unique_ptr<grpc::ClientContext> NewContext() const;
   // Calls back with each message of the move. Without --timeout there is no limit.
   absl::Status Move(const tranche::v1::MoveSkuRequest& request,
                     absl::FunctionRef<void(const tranche::v1::MoveSkuResponse&)> show);

@@ -108,6 +108,7 @@ class PauseRun {
     std::ostringstream unused;
     Session own(unused, unused);
     own.endpoints = session_.endpoints;
+    own.security = session_.security;
     own.timeout = session_.timeout;
     own.reason = session_.reason;
     for (size_t i = next++; i < skus.size(); i = next++) {

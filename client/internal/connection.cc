@@ -3,15 +3,22 @@
 #include <utility>
 
 #include "client/internal/cart_call.h"
+#include "client/internal/channel_security.h"
 #include "client/internal/convert.h"
 #include "client/internal/create_call.h"
 #include "client/internal/get_call.h"
 #include "client/internal/grpc_stub.h"
 #include "client/internal/repeatable_call.h"
 #include "client/internal/timer_thread.h"
+#include "storage/base/status_macros.h"
 #include "tranche/uuid.h"
 
 namespace tranche::internal {
+namespace {
+
+constexpr absl::Duration kRegularly = absl::Seconds(1);
+
+}  // namespace
 
 Connection::Connection(const ClientOptions& options, std::vector<std::shared_ptr<Stub>> stubs,
                        std::shared_ptr<Scheduler> scheduler)
@@ -119,12 +126,34 @@ void Connection::ListSkus(tranche::ListSkus query, CallbackOf<SkuPage> callback)
       ->Start();
 }
 
-std::shared_ptr<Connection> MakeGrpcConnection(const ClientOptions& options) {
-  std::vector<std::shared_ptr<Stub>> stubs;
+void Connection::RunRegularly(std::function<void()> task) {
+  environment_.scheduler->RunAt(environment_.scheduler->Now() + kRegularly, [this, task = std::move(task)] {
+    // Once it is set, the scheduler runs at once what it is given.
+    if (environment_.closing) return;
+    task();
+    RunRegularly(task);
+  });
+}
+
+absl::StatusOr<std::shared_ptr<Connection>> MakeGrpcConnection(const ClientOptions& options) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<ChannelSecurity> security,
+                   ChannelSecurity::Open(options.tls, options.token_file));
+  std::vector<std::shared_ptr<GrpcStub>> grpc_stubs;
   for (const std::string& endpoint : options.endpoints) {
-    stubs.push_back(std::make_shared<GrpcStub>(endpoint, options.channels_per_endpoint));
+    grpc_stubs.push_back(std::make_shared<GrpcStub>(endpoint, options.channels_per_endpoint, security));
   }
-  return std::make_shared<Connection>(options, std::move(stubs), std::make_shared<TimerThread>());
+  const auto connection =
+      std::make_shared<Connection>(options, std::vector<std::shared_ptr<Stub>>(grpc_stubs.begin(), grpc_stubs.end()),
+                                   std::make_shared<TimerThread>());
+  if (security->renews()) {
+    // The connection has the stubs, and ends the task before they end: pointers, so that the task does not keep them.
+    std::vector<GrpcStub*> renewed;
+    for (const auto& stub : grpc_stubs) renewed.push_back(stub.get());
+    connection->RunRegularly([renewed] {
+      for (GrpcStub* stub : renewed) stub->Renew();
+    });
+  }
+  return connection;
 }
 
 }  // namespace tranche::internal

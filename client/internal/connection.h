@@ -1,6 +1,7 @@
 // Turns the client's calls into attempts at nodes. All retries and failover are behind this interface.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -46,6 +47,9 @@ class Connection {
   void GetSku(std::string sku_id, CallbackOf<Sku> callback);
   void ListSkus(tranche::ListSkus query, CallbackOf<SkuPage> callback);
 
+  // Until the connection ends, about once a second, on the scheduler's thread. `task` must not block.
+  void RunRegularly(std::function<void()> task);
+
   CallEnvironment& environment() { return environment_; }
 
  private:
@@ -54,7 +58,7 @@ class Connection {
   CallEnvironment environment_;
 };
 
-// Over gRPC, with the real clock.
-std::shared_ptr<Connection> MakeGrpcConnection(const ClientOptions& options);
+// Over gRPC, with the real clock. INVALID_ARGUMENT if a file of the options cannot be used.
+absl::StatusOr<std::shared_ptr<Connection>> MakeGrpcConnection(const ClientOptions& options);
 
 }  // namespace tranche::internal

@@ -4,8 +4,11 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include <utility>
+
 #include "absl/time/clock.h"
 #include "client/internal/status_translation.h"
+#include "client/internal/tls_advice.h"
 
 namespace tranche::internal {
 namespace {
@@ -34,112 +37,155 @@ grpc::ChannelArguments ArgumentsOfChannel(int index) {
   return arguments;
 }
 
-void Begin(Stub::Context& context, absl::Time deadline) {
-  context.emplace();
-  context->set_deadline(absl::ToChronoTime(deadline));
-}
-
 // Also translates the status, so that no grpc::Status gets further than this file.
 auto Reporting(AttemptObserver* observer) {
-  return [observer](const grpc::Status& status) { observer->OnAttemptDone(ToAbslStatus(status)); };
+  return [observer](const grpc::Status& status) { observer->OnAttemptDone(WithTlsAdvice(ToAbslStatus(status))); };
 }
 
 }  // namespace
 
-GrpcStub::GrpcStub(const std::string& endpoint, int channels) {
-  for (int i = 0; i < channels; ++i) {
-    const std::shared_ptr<grpc::Channel> channel =
-        grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(), ArgumentsOfChannel(i));
-    channels_.push_back(
-        {tranche::v1::ReservationService::NewStub(channel), tranche::v1::CatalogService::NewStub(channel)});
+GrpcStub::GrpcStub(std::string endpoint, int channels, std::shared_ptr<ChannelSecurity> security)
+    : endpoint_(std::move(endpoint)),
+      channels_(channels),
+      security_(std::move(security)),
+      first_(MakeChannels()),
+      newest_(first_) {}
+
+std::shared_ptr<GrpcStub::ChannelSet> GrpcStub::MakeChannels() {
+  auto made = std::make_shared<ChannelSet>();
+  made->credentials = security_->Credentials();
+  for (int i = 0; i < channels_; ++i) {
+    grpc::ChannelArguments arguments = ArgumentsOfChannel(i);
+    security_->AddTo(arguments);
+    std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(endpoint_, made->credentials, arguments);
+    made->channels.push_back(
+        {channel, tranche::v1::ReservationService::NewStub(channel), tranche::v1::CatalogService::NewStub(channel)});
   }
+  return made;
 }
 
-const GrpcStub::Services& GrpcStub::NextChannel() {
-  if (channels_.size() == 1) return channels_[0];
-  return channels_[next_.fetch_add(1, std::memory_order_relaxed) % channels_.size()];
+const GrpcStub::Services& GrpcStub::ChannelSet::Next() {
+  if (channels.size() == 1) return channels[0];
+  return channels[next.fetch_add(1, std::memory_order_relaxed) % channels.size()];
+}
+
+GrpcStub::Lease GrpcStub::NextChannel() {
+  if (!security_->renews()) return {nullptr, &first_->Next()};
+  std::shared_ptr<ChannelSet> newest = newest_.load();
+  const Services* const services = &newest->Next();
+  return {std::move(newest), services};
+}
+
+void GrpcStub::Renew() {
+  const std::shared_ptr<ChannelSet> newest = newest_.load();
+  if (newest->used) DropUnusedChannels();
+  if (security_->Credentials() == newest->credentials) return;
+  newest_.store(MakeChannels());
+  replaced_.push_back(newest);
+}
+
+void GrpcStub::DropUnusedChannels() {
+  std::erase_if(replaced_, [this](const std::shared_ptr<ChannelSet>& set) {
+    // `first_` is a reference of ours, too.
+    if (set.use_count() > (set == first_ ? 2 : 1)) return false;
+    for (const Services& services : set->channels) replaced_channels_.push_back(services.channel);
+    set->channels.clear();  // the services refer to the channels
+    return true;
+  });
+  std::erase_if(replaced_channels_, [](const auto& channel) { return channel.use_count() == 1; });
+}
+
+void GrpcStub::Prepare(Context& context) const {
+  context.emplace();
+  if (security_->has_token()) security_->Authorize(*context);
+}
+
+void GrpcStub::Prepare(Context& context, absl::Time deadline) const {
+  Prepare(context);
+  context->set_deadline(absl::ToChronoTime(deadline));
 }
 
 void GrpcStub::CreateReservation(Context& context, absl::Time deadline,
                                  const tranche::v1::CreateReservationRequest& request,
                                  tranche::v1::CreateReservationResponse* response, AttemptObserver* observer) {
-  Begin(context, deadline);
-  Next()->CreateReservation(&*context, &request, response, [observer, response](const grpc::Status& status) {
-    const bool refused = status.ok() && response->refusal().code() != 0;
-    observer->OnAttemptDone(refused ? ToAbslStatus(response->refusal()) : ToAbslStatus(status));
-  });
+  Prepare(context, deadline);
+  NextChannel().reservations()->CreateReservation(
+      &*context, &request, response, [observer, response](const grpc::Status& status) {
+        const bool refused = status.ok() && response->refusal().code() != 0;
+        observer->OnAttemptDone(refused ? ToAbslStatus(response->refusal()) : WithTlsAdvice(ToAbslStatus(status)));
+      });
 }
 
 void GrpcStub::GetReservation(Context& context, absl::Time deadline, const tranche::v1::GetReservationRequest& request,
                               tranche::v1::GetReservationResponse* response, AttemptObserver* observer) {
-  Begin(context, deadline);
-  Next()->GetReservation(&*context, &request, response, Reporting(observer));
+  Prepare(context, deadline);
+  NextChannel().reservations()->GetReservation(&*context, &request, response, Reporting(observer));
 }
 
 void GrpcStub::CreateReservations(Context& context, absl::Time deadline,
                                   const tranche::v1::CreateReservationsRequest& request,
                                   tranche::v1::CreateReservationsResponse* response, AttemptObserver* observer) {
-  Begin(context, deadline);
-  Next()->CreateReservations(&*context, &request, response, Reporting(observer));
+  Prepare(context, deadline);
+  NextChannel().reservations()->CreateReservations(&*context, &request, response, Reporting(observer));
 }
 
 void GrpcStub::ConfirmReservation(Context& context, absl::Time deadline,
                                   const tranche::v1::ConfirmReservationRequest& request,
                                   tranche::v1::ConfirmReservationResponse* response, AttemptObserver* observer) {
-  Begin(context, deadline);
-  Next()->ConfirmReservation(&*context, &request, response, Reporting(observer));
+  Prepare(context, deadline);
+  NextChannel().reservations()->ConfirmReservation(&*context, &request, response, Reporting(observer));
 }
 
 void GrpcStub::CancelReservation(Context& context, absl::Time deadline,
                                  const tranche::v1::CancelReservationRequest& request,
                                  tranche::v1::CancelReservationResponse* response, AttemptObserver* observer) {
-  Begin(context, deadline);
-  Next()->CancelReservation(&*context, &request, response, Reporting(observer));
+  Prepare(context, deadline);
+  NextChannel().reservations()->CancelReservation(&*context, &request, response, Reporting(observer));
 }
 
 void GrpcStub::ExtendReservation(Context& context, absl::Time deadline,
                                  const tranche::v1::ExtendReservationRequest& request,
                                  tranche::v1::ExtendReservationResponse* response, AttemptObserver* observer) {
-  Begin(context, deadline);
-  Next()->ExtendReservation(&*context, &request, response, Reporting(observer));
+  Prepare(context, deadline);
+  NextChannel().reservations()->ExtendReservation(&*context, &request, response, Reporting(observer));
 }
 
 void GrpcStub::ListReservations(Context& context, absl::Time deadline,
                                 const tranche::v1::ListReservationsRequest& request,
                                 tranche::v1::ListReservationsResponse* response, AttemptObserver* observer) {
-  Begin(context, deadline);
-  Next()->ListReservations(&*context, &request, response, Reporting(observer));
+  Prepare(context, deadline);
+  NextChannel().reservations()->ListReservations(&*context, &request, response, Reporting(observer));
 }
 
 void GrpcStub::BatchGetReservations(Context& context, absl::Time deadline,
                                     const tranche::v1::BatchGetReservationsRequest& request,
                                     tranche::v1::BatchGetReservationsResponse* response, AttemptObserver* observer) {
-  Begin(context, deadline);
-  Next()->BatchGetReservations(&*context, &request, response, Reporting(observer));
+  Prepare(context, deadline);
+  NextChannel().reservations()->BatchGetReservations(&*context, &request, response, Reporting(observer));
 }
 
 void GrpcStub::GetSku(Context& context, absl::Time deadline, const tranche::v1::CatalogServiceGetSkuRequest& request,
                       tranche::v1::CatalogServiceGetSkuResponse* response, AttemptObserver* observer) {
-  Begin(context, deadline);
-  NextChannel().catalog->async()->GetSku(&*context, &request, response, Reporting(observer));
+  Prepare(context, deadline);
+  NextChannel().catalog()->GetSku(&*context, &request, response, Reporting(observer));
 }
 
 void GrpcStub::ListSkus(Context& context, absl::Time deadline,
                         const tranche::v1::CatalogServiceListSkusRequest& request,
                         tranche::v1::CatalogServiceListSkusResponse* response, AttemptObserver* observer) {
-  Begin(context, deadline);
-  NextChannel().catalog->async()->ListSkus(&*context, &request, response, Reporting(observer));
+  Prepare(context, deadline);
+  NextChannel().catalog()->ListSkus(&*context, &request, response, Reporting(observer));
 }
 
 void GrpcStub::WatchReservation(Context& context, const tranche::v1::WatchReservationRequest& request,
                                 WatchReactor* reactor) {
-  context.emplace();
-  Next()->WatchReservation(&*context, &request, reactor);
+  Prepare(context);
+  NextChannel().reservations()->WatchReservation(&*context, &request, reactor);
 }
 
 void GrpcStub::StreamReservations(Context& context, StreamReactor* reactor) {
-  context.emplace();
-  Next()->StreamReservations(&*context, reactor);
+  Prepare(context);
+  NextChannel().reservations()->StreamReservations(&*context, reactor);
 }
 
 }  // namespace tranche::internal

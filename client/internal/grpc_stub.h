@@ -1,4 +1,10 @@
 // The real Stub: gRPC's callback API over one or more channels to one node.
+//
+// When certificates have changed, Renew() makes new channels for the calls that begin from then on. Calls and streams
+// that are under way keep theirs. Old channels stay with the stub until nobody uses them and a call has begun on a new
+// one: with the last channel that has served a call, gRPC 1.51 ends the threads of all callbacks, waits for them, and
+// holds a lock meanwhile that new channels need. So that must happen neither on one of these threads, where a call's
+// context may end, nor while one of them begins the first call on a new channel.
 #pragma once
 
 #include <atomic>
@@ -6,13 +12,18 @@
 #include <string>
 #include <vector>
 
+#include "client/internal/channel_security.h"
 #include "client/internal/stub.h"
 
 namespace tranche::internal {
 
 class GrpcStub : public Stub {
  public:
-  GrpcStub(const std::string& endpoint, int channels);
+  GrpcStub(std::string endpoint, int channels, std::shared_ptr<ChannelSecurity> security);
+
+  // Makes new channels if certificates have changed, and drops old ones that are not used any more. One thread at a
+  // time, none of gRPC's.
+  void Renew();
 
   void CreateReservation(Context& context, absl::Time deadline, const tranche::v1::CreateReservationRequest& request,
                          tranche::v1::CreateReservationResponse* response, AttemptObserver* observer) override;
@@ -40,17 +51,50 @@ class GrpcStub : public Stub {
   void StreamReservations(Context& context, StreamReactor* reactor) override;
 
  private:
-  // Those of one channel.
+  // One channel and what calls it.
   struct Services {
+    std::shared_ptr<grpc::Channel> channel;
     std::unique_ptr<tranche::v1::ReservationService::Stub> reservations;
     std::unique_ptr<tranche::v1::CatalogService::Stub> catalog;
   };
+  // Those that were made with the same credentials.
+  struct ChannelSet {
+    const Services& Next();
 
-  const Services& NextChannel();
-  tranche::v1::ReservationService::Stub::async_interface* Next() { return NextChannel().reservations->async(); }
+    std::shared_ptr<grpc::ChannelCredentials> credentials;
+    std::vector<Services> channels;
+    std::atomic<uint32_t> next{0};
+    std::atomic<bool> used{false};  // a call has begun
+  };
+  // A channel, kept while a call is begun on it; the call's context keeps it from then on.
+  struct Lease {
+    ~Lease() {
+      if (keeper != nullptr && !keeper->used.load(std::memory_order_relaxed)) keeper->used = true;
+    }
+    tranche::v1::ReservationService::Stub::async_interface* reservations() const {
+      return services->reservations->async();
+    }
+    tranche::v1::CatalogService::Stub::async_interface* catalog() const { return services->catalog->async(); }
 
-  std::vector<Services> channels_;
-  std::atomic<uint32_t> next_{0};
+    std::shared_ptr<ChannelSet> keeper;  // null: the channels stay as long as the stub
+    const Services* services;
+  };
+
+  std::shared_ptr<ChannelSet> MakeChannels();
+  Lease NextChannel();
+  void Prepare(Context& context) const;
+  void Prepare(Context& context, absl::Time deadline) const;
+  void DropUnusedChannels();
+
+  const std::string endpoint_;
+  const int channels_;
+  const std::shared_ptr<ChannelSecurity> security_;
+  // Without renewal, these are the only ones: taking the next one costs no reference.
+  const std::shared_ptr<ChannelSet> first_;
+  std::atomic<std::shared_ptr<ChannelSet>> newest_;
+  // Of Renew() alone.
+  std::vector<std::shared_ptr<ChannelSet>> replaced_;              // calls may be about to begin on them
+  std::vector<std::shared_ptr<grpc::Channel>> replaced_channels_;  // calls may be under way on them
 };
 
 }  // namespace tranche::internal

@@ -7,6 +7,7 @@
 #include "client/internal/attempt_verdict.h"
 #include "client/internal/convert.h"
 #include "client/internal/status_translation.h"
+#include "client/internal/tls_advice.h"
 #include "tranche/error.h"
 
 namespace tranche::internal {
@@ -32,7 +33,7 @@ class WatchStream final : public WatchReactor {
   }
   void OnDone(const grpc::Status& status) override {
     const std::unique_ptr<WatchStream> self(this);
-    session_->OnStreamEnded(ToAbslStatus(status), [this] {
+    session_->OnStreamEnded(WithTlsAdvice(ToAbslStatus(status)), [this] {
       // The context holds its channel. The channel's last owner must not be a thread of gRPC: the client may be
       // destroyed once the session has no stream.
       context_.reset();

@@ -32,6 +32,8 @@ absl::StatusOr<std::unique_ptr<Changer>> Changer::Open(const LoadOptions& option
     client_options.request_timeout = options.change_timeout;
     client_options.attempt_timeout = options.change_timeout;
     client_options.retry.max_attempts = 1;
+    client_options.tls = options.tls;
+    client_options.token_file = options.token_file;
     ASSIGN_OR_RETURN(std::unique_ptr<Client> client, Client::Open(client_options));
     nodes.push_back({endpoint, std::move(client)});
   }

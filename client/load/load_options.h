@@ -2,15 +2,19 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "tranche/options.h"
 
 namespace tranche::load {
 
 struct LoadOptions {
   std::vector<std::string> endpoints;
+  std::optional<TlsOptions> tls;
+  std::string token_file;
   std::vector<std::string> skus;
   int64_t requests = 0;  // 0: until `duration` is over
   absl::Duration duration = absl::InfiniteDuration();

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
+#include "client/flags/security_flags.h"
 #include "client/load/changer.h"
 #include "client/load/generator.h"
 #include "client/load/load_options.h"
@@ -47,6 +48,7 @@ int Fail(absl::string_view message) {
 
 struct Flags {
   std::string endpoints;
+  SecurityFlags security;
   std::string duration;
   int64_t timeout_ms = 2000;
   int64_t change_timeout_ms = 1000;
@@ -74,6 +76,7 @@ void AddFlags(CLI::App& app, LoadOptions& options, Flags& flags) {
   app.add_option("--endpoints,--endpoint", flags.endpoints, "Front nodes as host:port, separated by commas")
       ->required()
       ->envname("TRANCHE_ENDPOINT");
+  AddSecurityFlags(app, flags.security);
   app.add_option("--sku", options.skus, "SKU to buy; repeat it to spread the requests evenly over several")->required();
   app.add_option("--requests", options.requests, "Requests in total; 0: until --duration is over")
       ->check(CLI::Range(int64_t{0}, kMostRequests));
@@ -116,6 +119,9 @@ absl::Status Complete(const CLI::App& app, const Flags& flags, LoadOptions& opti
   for (const absl::string_view endpoint : absl::StrSplit(flags.endpoints, ',', absl::SkipWhitespace())) {
     options.endpoints.emplace_back(absl::StripAsciiWhitespace(endpoint));
   }
+  RETURN_IF_ERROR(CheckSecurityFlags(flags.security, options.endpoints));
+  options.tls = TlsOf(flags.security);
+  options.token_file = flags.security.token_file;
   if (!flags.duration.empty() &&
       (!absl::ParseDuration(flags.duration, &options.duration) || options.duration <= absl::ZeroDuration())) {
     return absl::InvalidArgumentError(absl::StrCat("--duration: \"", flags.duration, "\" is not a time such as 30s"));
@@ -144,6 +150,25 @@ absl::StatusOr<std::unique_ptr<Changer>> OpenChanger(const LoadOptions& options)
   return changer;
 }
 
+// When every request failed in the same way: the address is wrong or no node is there, or the nodes serve us nothing.
+int ReportInVain(const Outcomes& outcomes) {
+  const SkuTotals totals = outcomes.Totals();
+  const auto all_were = [&](const char* name) {
+    const auto found = totals.refused.find(name);
+    return found != totals.refused.end() && found->second == totals.attempts;
+  };
+  if (all_were("UNAVAILABLE")) {
+    Fail(absl::StrCat("no front node answered; check --endpoints: ", outcomes.first_error()));
+  } else if (all_were("UNAUTHENTICATED")) {
+    Fail("the nodes do not know who calls: give --token-file, or --tls-certificate and --tls-key");
+  } else if (all_were("PERMISSION_DENIED")) {
+    Fail("the nodes do not let this caller reserve: its token or certificate needs a role in their --access-file");
+  } else {
+    return 0;
+  }
+  return 2;
+}
+
 // Files that could not be written are an error, which is reported after everything else.
 int Report(const LoadOptions& options, Outcomes& outcomes, Changer* changer, absl::Duration wall, bool interrupted) {
   std::cout << SummaryTable(options, outcomes, wall, changer);
@@ -163,14 +188,7 @@ int Report(const LoadOptions& options, Outcomes& outcomes, Changer* changer, abs
       !WriteFile(options.summary_file, SummaryJson(options, outcomes, wall, interrupted, changer))) {
     return Fail(absl::StrCat("cannot write ", options.summary_file));
   }
-  // No front node answered anything: the address is wrong, or no node is there.
-  const SkuTotals totals = outcomes.Totals();
-  const auto unavailable = totals.refused.find("UNAVAILABLE");
-  if (unavailable != totals.refused.end() && unavailable->second == totals.attempts) {
-    Fail("no front node answered; check --endpoints");
-    return 2;
-  }
-  return 0;
+  return ReportInVain(outcomes);
 }
 
 int Main(int argc, char** argv) {
@@ -184,7 +202,9 @@ int Main(int argc, char** argv) {
       "  tranche-load --endpoints 127.0.0.1:7400 --sku tv --rate 500 --duration 30s --change-rate 100\n\n"
       "Requests and changes of unknown outcome are sent again at the end, just as they were; not if a signal ended "
       "the\n"
-      "run. Exit status: 0 done, 1 wrong usage or a file that cannot be written, 2 no front node answered.");
+      "run. Exit status: 0 done, 1 wrong usage or a file that cannot be written or used, 2 no front node answered, or "
+      "none\n"
+      "let this caller in.");
   LoadOptions options;
   Flags flags;
   app.set_version_flag("--version", "tranche-load " TRANCHE_VERSION);
@@ -201,6 +221,8 @@ int Main(int argc, char** argv) {
   client_options.endpoints = options.endpoints;
   client_options.request_timeout = options.timeout;
   client_options.channels_per_endpoint = options.channels_per_endpoint;
+  client_options.tls = options.tls;
+  client_options.token_file = options.token_file;
   absl::StatusOr<std::unique_ptr<Client>> client = Client::Open(client_options);
   if (!client.ok()) return Fail(client.status().message());
   Outcomes outcomes(options.skus.size());

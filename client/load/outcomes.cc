@@ -59,10 +59,22 @@ bool Outcomes::Count(Sku& sku, const absl::StatusOr<Reservation>& answer) {
     sku.unknown.fetch_add(1, std::memory_order_relaxed);
     return false;
   }
+  KeepFirst(answer.status());
   const int outcome = OutcomeOf(answer.status());
   if (outcome == static_cast<int>(Reason::kSoldOut)) sold_out_.fetch_add(1, std::memory_order_relaxed);
   sku.refused[outcome].fetch_add(1, std::memory_order_relaxed);
   return true;
+}
+
+void Outcomes::KeepFirst(const absl::Status& error) {
+  if (any_error_.load(std::memory_order_relaxed) || !ReasonNameOf(error).empty() || any_error_.exchange(true)) return;
+  absl::MutexLock lock(&mutex_);
+  first_error_ = std::string(error.message());
+}
+
+std::string Outcomes::first_error() const {
+  absl::MutexLock lock(&mutex_);
+  return first_error_;
 }
 
 int Outcomes::OutcomeOf(const absl::Status& refused) {

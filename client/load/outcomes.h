@@ -72,6 +72,9 @@ class Outcomes {
   uint64_t acknowledged() const { return acknowledged_count_.load(std::memory_order_relaxed); }
   uint64_t sold_out() const { return sold_out_.load(std::memory_order_relaxed); }
 
+  // What the first error said that does not come from a front node; "" if there was none.
+  std::string first_error() const;
+
   const Histogram& latency_all() const { return latency_all_; }
   const Histogram& latency_created() const { return latency_created_; }
 
@@ -93,6 +96,7 @@ class Outcomes {
   // False: the outcome is unknown.
   bool Count(Sku& sku, const absl::StatusOr<Reservation>& answer);
   void Log(const CreateReservation& request, const absl::StatusOr<Reservation>& answer, absl::Duration latency);
+  void KeepFirst(const absl::Status& error);
   static int OutcomeOf(const absl::Status& refused);
   static std::string RefusalName(int outcome);
 
@@ -102,11 +106,13 @@ class Outcomes {
   std::atomic<uint64_t> done_{0};
   std::atomic<uint64_t> acknowledged_count_{0};
   std::atomic<uint64_t> sold_out_{0};
+  std::atomic<bool> any_error_{false};  // first_error_ is set, or about to be
   AnswerLog answers_;
 
   mutable absl::Mutex mutex_;
   std::ofstream acknowledged_ ABSL_GUARDED_BY(mutex_);
   std::vector<UnknownRequest> unknown_ ABSL_GUARDED_BY(mutex_);
+  std::string first_error_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tranche::load

@@ -45,8 +45,9 @@ ROOMS = {
         "internal": ("include",),
         "(root)": ("include", "internal"),
         "reconcile": (),
-        "ctl": ("include", "internal", "reconcile"),
-        "load": ("include",),
+        "flags": ("include",),  # what the tools share
+        "ctl": ("include", "internal", "reconcile", "flags"),
+        "load": ("include", "flags"),
         "example": ("include",),
     },
 }

@@ -407,13 +407,17 @@ constexpr char kWorkerFooter[] =
     "A webhook gets a POST for each message, with the headers Tranche-Message-Id, Tranche-Kind and\n"
     "Tranche-Signature: t=SECONDS,v1=HEX, where HEX is the HMAC-SHA256 of \"SECONDS.BODY\". 2xx means delivered. The "
     "secret file has one secret a line (openssl rand -hex 32); with several, each makes a v1, so that the receiver can "
-    "change over. A grpc sink implements tranche.v1.OutboxSinkService.\n\n"
+    "change over. A grpc sink implements tranche.v1.OutboxSinkService; grpcs is the same over TLS.\n"
+    "TLS: a sink's certificate must be of an authority of --sink-ca, or of this machine's. --sink-certificate and "
+    "--sink-key show who calls, and so does --sink-token-file to a gRPC sink (authorization: Bearer). Files may be "
+    "renewed while the worker runs.\n\n"
     "Examples:\n"
     "  tranche-worker --postgres postgresql://tranche@db/tranche\n"
     "  tranche-worker --postgres postgresql://tranche@db/tranche \\\n"
     "    --sink default=webhook:https://shop.example/hooks/tranche --sink-secret-file default=/etc/tranche/hook.key "
     "\\\n"
-    "    --sink books=grpc:ledger.example:9000";
+    "    --sink books=grpcs:ledger.example:9000 --sink-ca books=/etc/tranche/books-ca.pem \\\n"
+    "    --sink-token-file books=/etc/tranche/books.token";
 
 void AddExpiry(Parser& parser, WorkerProcessOptions* options) {
   parser.Group("Expiry of unpaid holds");
@@ -423,13 +427,26 @@ void AddExpiry(Parser& parser, WorkerProcessOptions* options) {
                    "Most holds that this process expires in a second, so that a sale beside it stays fast");
 }
 
-void AddSinks(Parser& parser, WorkerProcessOptions* options, std::vector<std::string>* sinks,
-              std::vector<std::string>* secret_files) {
-  parser.Group("Messages about changes");
-  parser.AddList("sink", sinks, "NAME=KIND:TARGET",
-                 "A sink to deliver to: NAME=webhook:URL or NAME=grpc:HOST:PORT; repeatable");
-  parser.AddList("sink-secret-file", secret_files, "NAME=FILE",
+void AddSinkFiles(Parser& parser, SinkFlags* flags) {
+  parser.AddList("sink-secret-file", &flags->secret_files, "NAME=FILE",
                  "Secrets that a webhook's messages are signed with; not readable by others; repeatable");
+  parser.AddList(
+      "sink-ca", &flags->authorities, "NAME=FILE",
+      "PEM file of the authorities that may vouch for a sink's certificate (grpcs: and https://), instead of "
+      "those that this machine trusts; repeatable");
+  parser.AddList("sink-certificate", &flags->certificates, "NAME=FILE",
+                 "PEM file with the certificate to show to a sink, and its chain; with --sink-key; repeatable");
+  parser.AddList("sink-key", &flags->keys, "NAME=FILE", "PEM file with the key of --sink-certificate; repeatable");
+  parser.AddList("sink-token-file", &flags->token_files, "NAME=FILE",
+                 "Token that says to a gRPC sink who calls; one line, not readable by others; repeatable");
+}
+
+void AddSinks(Parser& parser, WorkerProcessOptions* options, SinkFlags* flags) {
+  parser.Group("Messages about changes");
+  parser.AddList("sink", &flags->sinks, "NAME=KIND:TARGET",
+                 "A sink to deliver to: NAME=webhook:URL, NAME=grpc:HOST:PORT or, over TLS, NAME=grpcs:HOST:PORT; "
+                 "repeatable");
+  AddSinkFiles(parser, flags);
   parser.AddNumber("sink-timeout-ms", &options->sink_timeout_ms, 100, 60000, "MS", "Longest time for one delivery");
   parser.AddNumber("sink-connections", &options->sink_connections, 1, 256, "N",
                    "Most requests to a webhook at once, for each of two threads");
@@ -517,9 +534,8 @@ std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerP
   parser.Add("name", &options->name, "NAME", "This process's name [default: host name and process id]")
       ->check(CheckName, "");
   AddExpiry(parser, options);
-  std::vector<std::string> sinks;
-  std::vector<std::string> secret_files;
-  AddSinks(parser, options, &sinks, &secret_files);
+  SinkFlags sinks;
+  AddSinks(parser, options, &sinks);
   AddRetention(parser, options);
   AddLogFormat(parser, &options->log_format);
   AddMetrics(parser, &options->metrics);
@@ -527,7 +543,7 @@ std::optional<int> ParseWorkerOptions(int argc, const char* const* argv, WorkerP
   parser.Footer(kWorkerFooter);
   if (const std::optional<int> done = parser.Parse(argc, argv, out, err)) return done;
   if (const std::string wrong = CheckTls(options->tls); !wrong.empty()) return parser.Refuse(wrong, err);
-  absl::StatusOr<std::vector<SinkSpec>> specs = ParseSinks(sinks, secret_files);
+  absl::StatusOr<std::vector<SinkSpec>> specs = ParseSinks(sinks);
   if (!specs.ok()) return parser.Refuse(specs.status().message(), err);
   options->sinks = *std::move(specs);
   if (options->sink_lease_ms < 2 * options->sink_timeout_ms) {

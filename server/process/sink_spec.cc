@@ -7,6 +7,8 @@
 #include "absl/strings/strip.h"
 #include "server/process/sink_name.h"
 #include "storage/base/address.h"
+#include "storage/base/loopback.h"
+#include "storage/base/status_macros.h"
 
 namespace tranche::server {
 namespace {
@@ -14,7 +16,7 @@ namespace {
 absl::StatusOr<SinkSpec> ParseSink(absl::string_view text) {
   const size_t equals = text.find('=');
   if (equals == absl::string_view::npos) {
-    return absl::InvalidArgumentError("must be NAME=webhook:URL or NAME=grpc:HOST:PORT");
+    return absl::InvalidArgumentError("must be NAME=webhook:URL, NAME=grpc:HOST:PORT or NAME=grpcs:HOST:PORT");
   }
   SinkSpec spec;
   spec.name = std::string(text.substr(0, equals));
@@ -27,11 +29,13 @@ absl::StatusOr<SinkSpec> ParseSink(absl::string_view text) {
       return absl::InvalidArgumentError("must have a URL that begins with https:// or http://");
     }
     spec.kind = SinkSpec::Kind::kWebhook;
-  } else if (absl::ConsumePrefix(&target, "grpc:")) {
+  } else if (absl::StartsWith(target, "grpc:") || absl::StartsWith(target, "grpcs:")) {
+    spec.tls = absl::StartsWith(target, "grpcs:");
+    target.remove_prefix(target.find(':') + 1);
     if (!IsAddressWithPort(target)) return absl::InvalidArgumentError("must have a HOST:PORT");
     spec.kind = SinkSpec::Kind::kGrpc;
   } else {
-    return absl::InvalidArgumentError("must be of the kind webhook: or grpc:");
+    return absl::InvalidArgumentError("must be of the kind webhook:, grpc: or grpcs:");
   }
   spec.target = std::string(target);
   return spec;
@@ -42,10 +46,52 @@ SinkSpec* Find(std::vector<SinkSpec>& specs, absl::string_view name) {
   return found == specs.end() ? nullptr : &*found;
 }
 
-}  // namespace
+bool UsesTls(const SinkSpec& spec) { return spec.tls || absl::StartsWith(spec.target, "https://"); }
 
-absl::StatusOr<std::vector<SinkSpec>> ParseSinks(const std::vector<std::string>& sinks,
-                                                 const std::vector<std::string>& secret_files) {
+// Which sinks a flag is for.
+using IsFor = bool (*)(const SinkSpec&);
+bool IsWebhook(const SinkSpec& spec) { return spec.kind == SinkSpec::Kind::kWebhook; }
+bool IsGrpc(const SinkSpec& spec) { return spec.kind == SinkSpec::Kind::kGrpc; }
+
+// Puts each NAME=FILE of `flag` where `place_in` says.
+template <typename PlaceIn>
+absl::Status AddFiles(const std::string& flag, const std::vector<std::string>& texts, const char* kind, IsFor is_for,
+                      std::vector<SinkSpec>& specs, PlaceIn place_in) {
+  for (const std::string& text : texts) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals + 1 == text.size()) {
+      return absl::InvalidArgumentError(absl::StrCat(flag, " must be NAME=FILE"));
+    }
+    SinkSpec* spec = Find(specs, text.substr(0, equals));
+    if (spec == nullptr || !is_for(*spec)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(flag, " ", text.substr(0, equals), " names no ", kind, " given with --sink"));
+    }
+    place_in(*spec) = text.substr(equals + 1);
+  }
+  return absl::OkStatus();
+}
+
+// Files that do not go together, or not with their sink.
+absl::Status CheckFiles(const SinkSpec& spec) {
+  if (spec.kind == SinkSpec::Kind::kWebhook && spec.secret_file.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("--sink ", spec.name, " needs --sink-secret-file ", spec.name,
+                                                   "=FILE, with the secret that its messages are signed with"));
+  }
+  if (spec.certificates.certificate.empty() != spec.certificates.key.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("--sink ", spec.name, " needs both --sink-certificate ", spec.name,
+                                                   "=FILE and --sink-key ", spec.name, "=FILE, or neither"));
+  }
+  if (!spec.token_file.empty() && !spec.tls && FirstBeyondLoopback({spec.target}).has_value()) {
+    return absl::InvalidArgumentError(absl::StrCat("--sink-token-file ", spec.name,
+                                                   ": in plaintext, everybody between "
+                                                   "here and ",
+                                                   spec.target, " could read the token; use grpcs:"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<SinkSpec>> ParseEach(const std::vector<std::string>& sinks) {
   std::vector<SinkSpec> specs;
   for (const std::string& text : sinks) {
     absl::StatusOr<SinkSpec> spec = ParseSink(text);
@@ -57,24 +103,25 @@ absl::StatusOr<std::vector<SinkSpec>> ParseSinks(const std::vector<std::string>&
     }
     specs.push_back(*std::move(spec));
   }
-  for (const std::string& text : secret_files) {
-    const size_t equals = text.find('=');
-    if (equals == std::string::npos || equals + 1 == text.size()) {
-      return absl::InvalidArgumentError("--sink-secret-file must be NAME=FILE");
-    }
-    SinkSpec* spec = Find(specs, text.substr(0, equals));
-    if (spec == nullptr || spec->kind != SinkSpec::Kind::kWebhook) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--sink-secret-file ", text.substr(0, equals), " names no webhook given with --sink"));
-    }
-    spec->secret_file = text.substr(equals + 1);
-  }
-  for (const SinkSpec& spec : specs) {
-    if (spec.kind == SinkSpec::Kind::kWebhook && spec.secret_file.empty()) {
-      return absl::InvalidArgumentError(absl::StrCat("--sink ", spec.name, " needs --sink-secret-file ", spec.name,
-                                                     "=FILE, with the secret that its messages are signed with"));
-    }
-  }
+  return specs;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<SinkSpec>> ParseSinks(const SinkFlags& flags) {
+  ASSIGN_OR_RETURN(std::vector<SinkSpec> specs, ParseEach(flags.sinks));
+  RETURN_IF_ERROR(AddFiles("--sink-secret-file", flags.secret_files, "webhook", &IsWebhook, specs,
+                           [](SinkSpec& spec) -> std::string& { return spec.secret_file; }));
+  constexpr char kWithTls[] = "sink with TLS (grpcs: or https://)";
+  RETURN_IF_ERROR(AddFiles("--sink-ca", flags.authorities, kWithTls, &UsesTls, specs,
+                           [](SinkSpec& spec) -> std::string& { return spec.certificates.authorities; }));
+  RETURN_IF_ERROR(AddFiles("--sink-certificate", flags.certificates, kWithTls, &UsesTls, specs,
+                           [](SinkSpec& spec) -> std::string& { return spec.certificates.certificate; }));
+  RETURN_IF_ERROR(AddFiles("--sink-key", flags.keys, kWithTls, &UsesTls, specs,
+                           [](SinkSpec& spec) -> std::string& { return spec.certificates.key; }));
+  RETURN_IF_ERROR(AddFiles("--sink-token-file", flags.token_files, "gRPC sink", &IsGrpc, specs,
+                           [](SinkSpec& spec) -> std::string& { return spec.token_file; }));
+  for (const SinkSpec& spec : specs) RETURN_IF_ERROR(CheckFiles(spec));
   return specs;
 }
 

@@ -5,21 +5,33 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "storage/base/certificate_files.h"
 
 namespace tranche::server {
 
 struct SinkSpec {
   enum class Kind { kWebhook, kGrpc };
-  std::string name;
+  std::string name = {};
   Kind kind = Kind::kWebhook;
-  std::string target;       // a URL, or host:port
-  std::string secret_file;  // of a webhook
+  std::string target = {};       // a URL, or host:port
+  bool tls = false;              // of gRPC; a webhook's URL says it
+  std::string secret_file = {};  // of a webhook
+  CertificatePaths certificates = {};
+  std::string token_file = {};  // of gRPC
 };
 
-// `sinks` are NAME=webhook:URL or NAME=grpc:HOST:PORT; `secret_files` are NAME=FILE, one for each webhook. An error's
-// message says which of them is wrong and what it must be.
-absl::StatusOr<std::vector<SinkSpec>> ParseSinks(const std::vector<std::string>& sinks,
-                                                 const std::vector<std::string>& secret_files);
+// As they are given. Those of files are NAME=FILE.
+struct SinkFlags {
+  std::vector<std::string> sinks = {};  // NAME=webhook:URL, NAME=grpc:HOST:PORT or NAME=grpcs:HOST:PORT
+  std::vector<std::string> secret_files = {};
+  std::vector<std::string> authorities = {};
+  std::vector<std::string> certificates = {};
+  std::vector<std::string> keys = {};
+  std::vector<std::string> token_files = {};
+};
+
+// An error's message says which of them is wrong and what it must be. Reads no file.
+absl::StatusOr<std::vector<SinkSpec>> ParseSinks(const SinkFlags& flags);
 
 // For the log: what to do about a sink that is registered, but not one of this worker's. The only one cannot be
 // removed.

@@ -18,7 +18,20 @@ constexpr int kFirstReconnectMs = 200;
 constexpr int kMaxReconnectMs = 5000;
 constexpr int kMaxAnswerBytes = 1024 * 1024;
 
-std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
+// `certificates`: null with TLS: those of this machine.
+std::shared_ptr<grpc::ChannelCredentials> CredentialsFor(bool tls, const Certificates* certificates) {
+  if (!tls) return grpc::InsecureChannelCredentials();
+  grpc::SslCredentialsOptions options;
+  if (certificates != nullptr) {
+    options.pem_root_certs = certificates->authorities_pem;
+    options.pem_private_key = certificates->key_pem;
+    options.pem_cert_chain = certificates->certificate_pem;
+  }
+  return grpc::SslCredentials(options);
+}
+
+std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address,
+                                         const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
   gpr_set_log_function(LogGrpcLine);
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
@@ -26,7 +39,7 @@ std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectMs);
   arguments.SetMaxReceiveMessageSize(kMaxAnswerBytes);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(address, credentials, arguments);
 }
 
 void AddMessage(const storage::OutboxMessage& message, v1::DeliverRequest* request) {
@@ -72,10 +85,19 @@ Delivery DeliveryOf(const grpc::Status& status, const v1::DeliverResponse& respo
   return delivery;
 }
 
-// Whether the receiver as a whole could not be asked, whatever the messages are.
+// Whether the receiver as a whole could not be asked, or does not let us in, whatever the messages are.
 bool IsAway(grpc::StatusCode code) {
-  return code == grpc::StatusCode::UNAVAILABLE || code == grpc::StatusCode::DEADLINE_EXCEEDED ||
-         code == grpc::StatusCode::CANCELLED || code == grpc::StatusCode::RESOURCE_EXHAUSTED;
+  switch (code) {
+    case grpc::StatusCode::UNAVAILABLE:
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+    case grpc::StatusCode::CANCELLED:
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+    case grpc::StatusCode::UNAUTHENTICATED:
+    case grpc::StatusCode::PERMISSION_DENIED:
+      return true;
+    default:
+      return false;
+  }
 }
 
 // About the receiver, when it fails: it failed before, too (as in SinkHealth).
@@ -83,8 +105,19 @@ bool SaysLittle(const storage::OutboxMessage& message) { return message.attempts
 
 }  // namespace
 
-GrpcSink::GrpcSink(GrpcSinkOptions options)
-    : options_(std::move(options)), stub_(v1::OutboxSinkService::NewStub(ChannelTo(options_.address))) {}
+GrpcSink::GrpcSink(GrpcSinkOptions options) : options_(std::move(options)) {}
+
+std::shared_ptr<GrpcSink::Stub> GrpcSink::CurrentStub() {
+  absl::MutexLock lock(&mutex_);
+  std::shared_ptr<const Certificates> current;
+  if (options_.certificates != nullptr) current = options_.certificates->Current();
+  if (stub_ == nullptr || current != certificates_) {
+    certificates_ = std::move(current);
+    stub_ =
+        v1::OutboxSinkService::NewStub(ChannelTo(options_.address, CredentialsFor(options_.tls, certificates_.get())));
+  }
+  return stub_;
+}
 
 std::vector<Delivery> GrpcSink::Deliver(absl::Span<const storage::OutboxMessage> batch,
                                         absl::FunctionRef<bool()> may_begin) {
@@ -129,7 +162,10 @@ grpc::Status GrpcSink::Call(absl::Span<const storage::OutboxMessage> messages, a
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(options_.timeout));
   v1::DeliverResponse response;
-  const grpc::Status status = stub_->Deliver(&context, request, &response);
+  if (options_.token != nullptr) {
+    context.AddMetadata("authorization", absl::StrCat("Bearer ", *options_.token->Current()));
+  }
+  const grpc::Status status = CurrentStub()->Deliver(&context, request, &response);
   for (size_t i = 0; i < messages.size(); ++i) deliveries[i] = DeliveryOf(status, response, static_cast<int>(i));
   return status;
 }

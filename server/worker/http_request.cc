@@ -15,6 +15,8 @@ constexpr size_t kKeptBytes = 200;
 constexpr size_t kReadBytes = 64 * 1024;
 // Below it, more is to come: "100 Continue".
 constexpr long kFirstFinalStatus = 200;
+// libcurl would use a file of authorities for a day before it reads it again.
+constexpr long kAuthoritiesCachedS = 1;
 
 CURL* NewHandle() {
   static absl::once_flag once;
@@ -43,6 +45,23 @@ HttpRequest::HttpRequest(const std::string& url, absl::Duration timeout, absl::D
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &HttpRequest::TakeBody);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, this);
   curl_easy_setopt(curl, CURLOPT_PRIVATE, this);
+}
+
+void HttpRequest::UseCertificates(const CertificatePaths& paths) {
+  if (paths.authorities.empty() && paths.certificate.empty()) return;
+  CURL* curl = handle_.get();
+  // A session that is resumed goes on with the certificates that it began with.
+  curl_easy_setopt(curl, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+  if (!paths.authorities.empty()) {
+    curl_easy_setopt(curl, CURLOPT_CAINFO, paths.authorities.c_str());
+    curl_easy_setopt(curl, CURLOPT_CAPATH, nullptr);  // otherwise those of this machine would be trusted, too
+#if LIBCURL_VERSION_NUM >= 0x075700
+    curl_easy_setopt(curl, CURLOPT_CA_CACHE_TIMEOUT, kAuthoritiesCachedS);
+#endif
+  }
+  if (paths.certificate.empty()) return;
+  curl_easy_setopt(curl, CURLOPT_SSLCERT, paths.certificate.c_str());
+  curl_easy_setopt(curl, CURLOPT_SSLKEY, paths.key.c_str());
 }
 
 void HttpRequest::PreparePost(const std::string& body, const std::vector<std::string>& headers) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "storage/base/certificate_files.h"
 
 namespace tranche::server {
 
@@ -17,6 +18,9 @@ class HttpRequest {
   HttpRequest(const std::string& url, absl::Duration timeout, absl::Duration connect_timeout);
   HttpRequest(const HttpRequest&) = delete;
   HttpRequest& operator=(const HttpRequest&) = delete;
+
+  // For https. The files are read again for each new connection.
+  void UseCertificates(const CertificatePaths& paths);
 
   // Makes it a POST of the body, which must outlive the transfer. Headers are "Name: value".
   void PreparePost(const std::string& body, const std::vector<std::string>& headers);

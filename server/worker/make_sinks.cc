@@ -6,10 +6,18 @@
 #include "server/worker/grpc_sink.h"
 #include "server/worker/signature.h"
 #include "server/worker/webhook_sink.h"
+#include "storage/base/certificate_files.h"
+#include "storage/base/certificate_log.h"
 #include "storage/base/status_macros.h"
+#include "storage/base/token_file.h"
 
 namespace tranche::server {
 namespace {
+
+// The file is at fault.
+absl::Status About(const SinkSpec& spec, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat("--sink ", spec.name, ": ", status.message()));
+}
 
 absl::StatusOr<std::unique_ptr<Sink>> MakeWebhook(const SinkSpec& spec, const WorkerProcessOptions& options,
                                                   storage::Clock* clock) {
@@ -18,13 +26,37 @@ absl::StatusOr<std::unique_ptr<Sink>> MakeWebhook(const SinkSpec& spec, const Wo
     return absl::Status(secrets.status().code(),
                         absl::StrCat("--sink-secret-file ", spec.name, ": ", secrets.status().message()));
   }
+  // libcurl reads them again for each connection; now it is only said whether they can be used.
+  if (const auto read = ReadCertificates(spec.certificates); !read.ok()) return About(spec, read.status());
   WebhookOptions webhook;
   webhook.name = spec.name;
   webhook.url = spec.target;
   webhook.secrets = *std::move(secrets);
+  webhook.certificates = spec.certificates;
   webhook.timeout = absl::Milliseconds(options.sink_timeout_ms);
   webhook.connections = options.sink_connections;
   return std::make_unique<WebhookSink>(std::move(webhook), clock);
+}
+
+bool NamesFiles(const CertificatePaths& paths) { return !paths.authorities.empty() || !paths.certificate.empty(); }
+
+absl::StatusOr<std::unique_ptr<Sink>> MakeGrpc(const SinkSpec& spec, const WorkerProcessOptions& options) {
+  GrpcSinkOptions grpc;
+  grpc.name = spec.name;
+  grpc.address = spec.target;
+  grpc.timeout = absl::Milliseconds(options.sink_timeout_ms);
+  grpc.tls = spec.tls;
+  if (NamesFiles(spec.certificates)) {
+    auto files = CertificateFiles::Open(spec.certificates, LoggedCertificates());
+    if (!files.ok()) return About(spec, files.status());
+    grpc.certificates = *std::move(files);
+  }
+  if (!spec.token_file.empty()) {
+    auto token = TokenFile::Open(spec.token_file, LoggedCertificates());
+    if (!token.ok()) return About(spec, token.status());
+    grpc.token = *std::move(token);
+  }
+  return std::make_unique<GrpcSink>(std::move(grpc));
 }
 
 }  // namespace
@@ -33,16 +65,9 @@ absl::StatusOr<std::vector<std::unique_ptr<Sink>>> MakeSinks(const WorkerProcess
                                                              storage::Clock* clock) {
   std::vector<std::unique_ptr<Sink>> sinks;
   for (const SinkSpec& spec : options.sinks) {
-    if (spec.kind == SinkSpec::Kind::kGrpc) {
-      GrpcSinkOptions grpc;
-      grpc.name = spec.name;
-      grpc.address = spec.target;
-      grpc.timeout = absl::Milliseconds(options.sink_timeout_ms);
-      sinks.push_back(std::make_unique<GrpcSink>(std::move(grpc)));
-      continue;
-    }
-    ASSIGN_OR_RETURN(std::unique_ptr<Sink> webhook, MakeWebhook(spec, options, clock));
-    sinks.push_back(std::move(webhook));
+    const bool is_grpc = spec.kind == SinkSpec::Kind::kGrpc;
+    ASSIGN_OR_RETURN(std::unique_ptr<Sink> sink, is_grpc ? MakeGrpc(spec, options) : MakeWebhook(spec, options, clock));
+    sinks.push_back(std::move(sink));
   }
   return sinks;
 }

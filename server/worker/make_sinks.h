@@ -11,7 +11,7 @@
 
 namespace tranche::server {
 
-// Reads the secret files. An error's message is for operators and reveals no secret.
+// Reads the files of secrets, certificates and tokens. An error's message is for operators and reveals no secret.
 absl::StatusOr<std::vector<std::unique_ptr<Sink>>> MakeSinks(const WorkerProcessOptions& options,
                                                              storage::Clock* clock);
 

@@ -74,6 +74,7 @@ class WebhookSink::Transfers {
     curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(options.connections));
     for (int i = 0; i < options.connections; ++i) {
       requests_.push_back(std::make_unique<HttpRequest>(options.url, options.timeout, options.connect_timeout));
+      requests_.back()->UseCertificates(options.certificates);
       free_.push_back(requests_.back().get());
     }
   }

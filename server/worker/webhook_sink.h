@@ -26,6 +26,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/worker/sink.h"
+#include "storage/base/certificate_files.h"
 #include "storage/clock.h"
 
 namespace tranche::server {
@@ -37,6 +38,8 @@ struct WebhookOptions {
   absl::Duration timeout = absl::Seconds(10);  // of a whole request
   absl::Duration connect_timeout = absl::Seconds(3);
   int connections = 16;  // that one Deliver uses at most
+  // For https; read again for each new connection. Without authorities, those of this machine.
+  CertificatePaths certificates;
 };
 
 class WebhookSink : public Sink {

@@ -128,6 +128,55 @@ class WhenAnswersToNodeAreLost(WhenAnswersAreLost):
     program = NODE
 
 
+def write_certificates(folder):
+    """An authority, and what it vouches for: a node and a shop."""
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca", "-days", "1")
+    for name, dns in (("node", "tranche.internal"), ("shop", "shop.internal")):
+        (folder / "names").write_text(f"subjectAltName=DNS:{dns}\n")
+        openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                "-days", "1", "-extfile", "names", "-out", f"{name}.pem")
+
+
+class OverTls(unittest.TestCase):
+    def test_the_pages_connect_shows_certificate_and_token(self):
+        folder = FOLDER / "secured"
+        folder.mkdir()
+        write_certificates(folder)
+        (folder / "shop.token").write_text("a-token\n")
+        (connect,) = blocks(PAGE, ("py",))
+        begin = "\ntry:\n    reservation = "
+        program = (FOLDER / "reserve.py").read_text()
+        self.assertIn(begin, program)
+        connect = connect.replace("/etc/tranche/", f"{folder}/")
+        (FOLDER / "reserve_secured.py").write_text(program.replace(begin, f"\n{connect}{begin}"))
+
+        callers = []
+
+        class Noting(Scripted):
+            def CreateReservation(self, request, context):  # noqa: N802 (gRPC's name)
+                callers.append((context.auth_context()["x509_common_name"],
+                                dict(context.invocation_metadata())["authorization"]))
+                return super().CreateReservation(request, context)
+
+        server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=1))
+        rpc.add_ReservationServiceServicer_to_server(Noting(["OK"]), server)
+        own = ((folder / "node.key").read_bytes(), (folder / "node.pem").read_bytes())
+        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials(
+            [own], (folder / "ca.pem").read_bytes(), require_client_auth=True))
+        server.start()
+        self.addCleanup(server.stop, None)
+        # Nobody listens at port 1.
+        nodes = f"127.0.0.1:{port},127.0.0.1:1"
+        done = reserve(PYTHON.replace("reserve.py", "reserve_secured.py"), nodes, "tv", "alice")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(callers, [([b"shop"], "Bearer a-token")])
+
+
 class AgainstRealNodes(unittest.TestCase):
     @classmethod
     def setUpClass(cls):

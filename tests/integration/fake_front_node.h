@@ -68,11 +68,13 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
   using StreamHandler = std::function<void(
       grpc::ServerReaderWriter<tranche::v1::StreamReservationsResponse, tranche::v1::StreamReservationsRequest>*)>;
 
-  explicit FakeFrontNode(StreamHandler on_stream = {}, google::rpc::Status refusal = {})
+  explicit FakeFrontNode(
+      StreamHandler on_stream = {}, google::rpc::Status refusal = {},
+      const std::shared_ptr<grpc::ServerCredentials>& credentials = grpc::InsecureServerCredentials())
       : refusal_(std::move(refusal)), on_stream_(std::move(on_stream)) {
     grpc::ServerBuilder builder;
     int port = 0;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.AddListeningPort("127.0.0.1:0", credentials, &port);
     builder.RegisterService(this);
     server_ = builder.BuildAndStart();
     address_ = absl::StrCat("127.0.0.1:", port);
@@ -88,6 +90,8 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
   int largest_frame() const { return largest_frame_; }
   int watches() const { return watches_; }
 
+  // Told of every claim, stream and watch: who calls. Set it before the first.
+  std::function<void(const grpc::ServerContext&)> on_caller;
   // Like a node from before refusals came in responses. Set it before the first call.
   bool knows_statuses_only = false;
   // The most items and bytes of a frame, and the kinds of items, as the node says it; without items it says nothing,
@@ -108,6 +112,7 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
   grpc::Status CreateReservation(grpc::ServerContext* context, const tranche::v1::CreateReservationRequest* request,
                                  tranche::v1::CreateReservationResponse* response) override {
     ++unary_calls_;
+    if (on_caller) on_caller(*context);
     if (on_create) on_create(*request);
     if (refusal_.code() != 0) {
       if (!request->refusal_in_response() || knows_statuses_only) return ToGrpc(refusal_);
@@ -139,6 +144,7 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
   grpc::Status WatchReservation(grpc::ServerContext* context, const tranche::v1::WatchReservationRequest* request,
                                 grpc::ServerWriter<tranche::v1::WatchReservationResponse>* writer) override {
     ++watches_;
+    if (on_caller) on_caller(*context);
     return on_watch ? on_watch(context, writer) : grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "");
   }
 
@@ -146,6 +152,7 @@ class FakeFrontNode final : public tranche::v1::ReservationService::Service {
                                   grpc::ServerReaderWriter<tranche::v1::StreamReservationsResponse,
                                                            tranche::v1::StreamReservationsRequest>* stream) override {
     ++streams_;
+    if (on_caller) on_caller(*context);
     if (!frame_items.empty() && (!on_stream_ || handler_takes_frames)) {
       context->AddInitialMetadata("tranche-frame-items", frame_items);
       context->AddInitialMetadata("tranche-frame-bytes", frame_bytes);

@@ -358,15 +358,16 @@ TEST_F(GrpcSinkTest, EachMessageHasItsVerdict) {
 
 TEST_F(GrpcSinkTest, ACallThatFailsIsTheSinksFailureAndTheRestIsNotTried) {
   using enum DeliveryOutcome;
-  for (const auto code : {grpc::StatusCode::UNAVAILABLE, grpc::StatusCode::DEADLINE_EXCEEDED,
-                          grpc::StatusCode::CANCELLED, grpc::StatusCode::RESOURCE_EXHAUSTED}) {
+  for (const auto code :
+       {grpc::StatusCode::UNAVAILABLE, grpc::StatusCode::DEADLINE_EXCEEDED, grpc::StatusCode::CANCELLED,
+        grpc::StatusCode::RESOURCE_EXHAUSTED, grpc::StatusCode::UNAUTHENTICATED, grpc::StatusCode::PERMISSION_DENIED}) {
     receiver_.status_of = [=](const auto&) { return grpc::Status(code, "not now"); };
     const auto deliveries = sink_->Deliver(Messages(6), Always);
     EXPECT_THAT(Outcomes(deliveries),
                 ElementsAre(kSinkFailed, kSinkFailed, kSinkFailed, kSinkFailed, kNotTried, kNotTried));
     EXPECT_EQ(deliveries[0].error, absl::StrCat("gRPC status ", static_cast<int>(code), ": not now"));
   }
-  EXPECT_THAT(Calls(), ElementsAre(4, 4, 4, 4));
+  EXPECT_THAT(Calls(), ElementsAre(4, 4, 4, 4, 4, 4));
   server_->Shutdown();
   EXPECT_EQ(sink_->Deliver(Messages(1), Always).front().outcome, kSinkFailed);
 }

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "tests/integration/fake_front_node.h"
+#include "tests/integration/tls_door.h"
 #include "tests/support/scratch_dir.h"
 #include "tests/support/server_process.h"
 
@@ -141,6 +142,45 @@ TEST(TrancheLoadTest, TheFirstSignalEndsARunThatResolvesUnknownOutcomes) {
   std::ostringstream lines;
   lines << std::ifstream(unknown).rdbuf();
   EXPECT_THAT(lines.str(), ::testing::EndsWith(" tv\n")) << "what was given up must be named";
+}
+
+TEST(TrancheLoadTest, BuysOverTlsAsSomebody) {
+  const testing::TestAuthority authority("the authority");
+  const ClientFiles files;
+  files.Trust(authority.certificate_pem());
+  files.Show(ForClient(authority, "load"));
+  files.Say("a-token");
+  Callers callers;
+  FakeFrontNode node({}, {}, TlsDoor(ForNode(authority), authority.certificate_pem()));
+  node.on_caller = [&](const grpc::ServerContext& context) { callers.Note(context); };
+
+  const LoadRun run =
+      RunLoadAt(node.address(), {"--requests", "10", "--tls-ca", files.ca(), "--tls-certificate", files.certificate(),
+                                 "--tls-key", files.key(), "--token-file", files.token(), "--change-rate", "100"});
+  EXPECT_EQ(run.exit_status, 0) << run.printed;
+  EXPECT_EQ(callers.last_name(), "load");
+  EXPECT_EQ(callers.last_authorization(), "Bearer a-token");
+
+  const LoadRun nobody = RunLoadAt(node.address(), {"--requests", "1", "--tls-ca", files.ca()});
+  EXPECT_EQ(nobody.exit_status, 2) << nobody.printed;
+  EXPECT_THAT(nobody.printed, HasSubstr("client's certificate"));
+  const LoadRun open = RunLoadAt("192.0.2.1:7400", {"--requests", "1", "--token-file", files.token()});
+  EXPECT_EQ(open.exit_status, 1) << open.printed;
+  EXPECT_THAT(open.printed, HasSubstr("in plaintext"));
+}
+
+TEST(TrancheLoadTest, SaysWhatACallerLacks) {
+  google::rpc::Status refusal;
+  refusal.set_code(grpc::StatusCode::UNAUTHENTICATED);
+  FakeFrontNode strict({}, refusal);
+  const LoadRun unknown = RunLoadAt(strict.address(), {"--requests", "1"});
+  EXPECT_EQ(unknown.exit_status, 2) << unknown.printed;
+  EXPECT_THAT(unknown.printed, HasSubstr("--token-file"));
+  refusal.set_code(grpc::StatusCode::PERMISSION_DENIED);
+  FakeFrontNode stricter({}, refusal);
+  const LoadRun denied = RunLoadAt(stricter.address(), {"--requests", "1"});
+  EXPECT_EQ(denied.exit_status, 2) << denied.printed;
+  EXPECT_THAT(denied.printed, HasSubstr("needs a role"));
 }
 
 }  // namespace

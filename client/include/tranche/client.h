@@ -43,7 +43,8 @@ class TRANCHE_EXPORT Client {
   using SkuCallback = absl::AnyInvocable<void(absl::StatusOr<Sku>)>;
   using SkuPageCallback = absl::AnyInvocable<void(absl::StatusOr<SkuPage>)>;
 
-  // INVALID_ARGUMENT for bad options. Does not wait for any node: an unreachable one is noticed at the first call.
+  // INVALID_ARGUMENT for bad options, and for files of theirs that cannot be used. Does not wait for any node: an
+  // unreachable one is noticed at the first call.
   static absl::StatusOr<std::unique_ptr<Client>> Open(const ClientOptions& options);
 
   // For tests.

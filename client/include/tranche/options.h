@@ -1,6 +1,7 @@
 // How a Client behaves. The defaults suit a backend in the same data centre.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,19 @@ struct RetryPolicy {
   double budget_refill = 0.2;
 };
 
+// TLS to the front nodes. The files are PEM. They are read when the client is opened, and looked at once a second: when
+// they have changed, later calls use new connections, and what is under way keeps the old ones. A set that is
+// half-written or faulty is not taken.
+struct TlsOptions {
+  // The authorities that may vouch for a node; "": those of the system, as they were when the process began.
+  std::string ca_file;
+  // The chain and the key that the client shows to nodes that ask for a certificate; "" both: none.
+  std::string certificate_file;
+  std::string key_file;
+  // The name that a node's certificate must have; "": the endpoint's host.
+  std::string server_name;
+};
+
 struct ClientOptions {
   // "host:port" of 1 to 64 front nodes. Calls use them in turn.
   std::vector<std::string> endpoints;
@@ -35,9 +49,15 @@ struct ClientOptions {
   bool failover = true;
   // Connections per node; more than one only helps callers with thousands of requests in flight.
   int channels_per_endpoint = 1;
+  // nullopt: plaintext.
+  std::optional<TlsOptions> tls;
+  // Holds a token that every call carries ("authorization: Bearer TOKEN"): one line of printable ASCII, in a file of at
+  // most 4096 bytes that other users of the machine may not read. Looked at once a second, too. "": none. It goes only
+  // over TLS, or to this machine itself.
+  std::string token_file;
 };
 
-// INVALID_ARGUMENT that names the first option that is out of range.
+// INVALID_ARGUMENT that names the first option that is out of range. Reads no file.
 TRANCHE_EXPORT absl::Status Validate(const ClientOptions& options);
 
 }  // namespace tranche

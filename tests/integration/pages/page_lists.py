@@ -27,6 +27,7 @@ OTHER_BLOCKS = {
     "client/README.md": {
         '#include "tranche/client.h"': "client_install_test builds client/example, which has the same calls",
         "find_package(tranche REQUIRED)": "client_install_test builds client/example with it",
+        "options.tls = ": "client_tls_test opens clients in this way",
         "auto cart = ": "a piece of C++",
         "auto sku = ": "a piece of C++",
     },
@@ -34,6 +35,7 @@ OTHER_BLOCKS = {
     "docs/clients.md": {
         "mkdir -p gen\nprotoc -I proto --python_out=": "clients_page_test runs it",
         "import random": "clients_page_test runs it",
+        "def connect(nodes):": "clients_page_test runs it",
         "const fs = ": "clients_page_test runs it",
         "mkdir -p gen\nprotoc -I proto --go_out=": "needs Go; the page says that it is not tested",
         "import (": "needs Go; the page says that it is not tested",

@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "client/internal/attempt_verdict.h"
 #include "client/internal/status_translation.h"
+#include "client/internal/tls_advice.h"
 #include "google/rpc/error_details.pb.h"
 #include "tests/unit/client/scripted_stub.h"
 #include "tranche/error.h"
@@ -141,6 +142,71 @@ TEST(OptionsTest, NamesTheOptionOutOfRange) {
   EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.attempt_timeout = {}; }), "attempt_timeout"));
   EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.retry.max_attempts = 0; }), "max_attempts"));
   EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.channels_per_endpoint = 0; }), "channels"));
+}
+
+TEST(OptionsTest, TlsAndTokensHaveTheirRules) {
+  const auto message = [](auto change) {
+    ClientOptions options;
+    options.endpoints = {"localhost:1", "[::1]:1", "127.0.0.2:1"};
+    options.token_file = "/etc/token";
+    change(options);
+    return std::string(Validate(options).message());
+  };
+  EXPECT_EQ(message([](ClientOptions&) {}), "") << "this machine itself";
+  for (const char* endpoint : {"shop:1", "10.0.0.1:1", "[::2]:1", "localhost.example:1"}) {
+    const std::string refused = message([&](ClientOptions& o) { o.endpoints.emplace_back(endpoint); });
+    EXPECT_TRUE(absl::StrContains(refused, "token_file")) << endpoint;
+    EXPECT_TRUE(absl::StrContains(refused, endpoint)) << refused;
+    EXPECT_EQ(message([&](ClientOptions& o) {
+                o.endpoints.emplace_back(endpoint);
+                o.tls.emplace();
+              }),
+              "");
+  }
+  EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.tls.emplace().key_file = "/key"; }), "key_file"));
+  EXPECT_TRUE(
+      absl::StrContains(message([](ClientOptions& o) { o.tls.emplace().certificate_file = "/own"; }), "key_file"));
+  for (const char* name : {"node:7400", "a b", "https://node"}) {
+    EXPECT_TRUE(
+        absl::StrContains(message([&](ClientOptions& o) { o.tls.emplace().server_name = name; }), "server_name"))
+        << name;
+  }
+  EXPECT_EQ(message([](ClientOptions& o) { o.tls.emplace().server_name = "node.internal"; }), "");
+}
+
+// As gRPC 1.51 says it.
+TEST(TlsAdviceTest, KnowsGrpcsWordsForAFailedHandshake) {
+  using internal::TlsTrouble;
+  const std::string start = "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:7400: ";
+  EXPECT_EQ(
+      internal::TlsTroubleIn(start + "Ssl handshake failed: SSL_ERROR_SSL: error:0A000086:SSL routines::certificate "
+                                     "verify failed"),
+      TlsTrouble::kNodeNotTrusted);
+  EXPECT_EQ(internal::TlsTroubleIn(start + "Peer name shop is not in peer certificate"), TlsTrouble::kOtherName);
+  EXPECT_EQ(internal::TlsTroubleIn(start + "Ssl handshake failed: SSL_ERROR_SSL: error:0A00010B:SSL routines::wrong "
+                                           "version number"),
+            TlsTrouble::kNodeSpeaksPlaintext);
+  EXPECT_EQ(internal::TlsTroubleIn(start + "Ssl handshake failed: SSL_ERROR_SSL: error:0A00045C:SSL routines::tlsv13 "
+                                           "alert certificate required"),
+            TlsTrouble::kClientNotTrusted);
+  EXPECT_EQ(internal::TlsTroubleIn(start + "Socket closed"), TlsTrouble::kClosedAtOnce);
+  EXPECT_EQ(internal::TlsTroubleIn(start + "Connection refused"), TlsTrouble::kNone);
+  EXPECT_EQ(internal::TlsTroubleIn("Socket closed"), TlsTrouble::kNone) << "in the middle of a call";
+
+  const absl::Status advised = internal::WithTlsAdvice(absl::UnavailableError(start + "Socket closed"));
+  EXPECT_TRUE(internal::WasNotSent(advised)) << "what it is stays what it is";
+  EXPECT_TRUE(absl::StrContains(advised.message(), "expects TLS"));
+  EXPECT_EQ(internal::WithTlsAdvice(absl::UnavailableError("gone")).message(), "gone");
+}
+
+// Not one of the other nodes is asked.
+TEST(AttemptVerdict, WhoIsNotKnownOrNotAllowedGetsNoSecondTry) {
+  for (const absl::Status& status : {absl::UnauthenticatedError("who?"), absl::PermissionDeniedError("no role")}) {
+    const internal::AttemptVerdict verdict = internal::Judge(status);
+    EXPECT_EQ(verdict.next, internal::AttemptVerdict::Next::kDone) << status;
+    EXPECT_FALSE(verdict.outcome_unknown) << status;
+    EXPECT_TRUE(internal::IsRefusal(status)) << status;
+  }
 }
 
 TEST(AttemptVerdict, ANameThatDoesNotResolveWasAskedNothing) {

@@ -173,6 +173,15 @@ TEST(HintsTest, AQuotaThatLooksStuck) {
   EXPECT_EQ(causes[1].next_step, "NO_WORKER step");
 }
 
+TEST(HintsTest, WhoIsNotKnownOrNotAllowedLearnsWhatToGiveOrAskFor) {
+  EXPECT_THAT(NextStepFor(absl::UnauthenticatedError("who?"), /*changed_nothing=*/true),
+              AllOf(HasSubstr("--token-file"), HasSubstr("--tls-certificate")));
+  absl::Status denied = absl::PermissionDeniedError("no role");
+  EXPECT_THAT(NextStepFor(denied, /*changed_nothing=*/false), HasSubstr("--access-file"));
+  internal::SetReason(denied, "FROM_THE_FUTURE");
+  EXPECT_THAT(NextStepFor(denied, /*changed_nothing=*/false), HasSubstr("--access-file"));
+}
+
 TEST(HintsTest, OfAReasonThatThisVersionDoesNotKnowAreEmpty) { EXPECT_EQ(Hint("FROM_THE_FUTURE"), ""); }
 
 }  // namespace

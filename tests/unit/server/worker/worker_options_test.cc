@@ -68,7 +68,7 @@ TEST_F(WorkerOptionsTest, SinksComeFromTheEnvironmentToo) {
 TEST_F(WorkerOptionsTest, WhatIsWrongWithASinkIsSaidInALine) {
   EXPECT_THAT(Complaint({"--sink", "books"}), HasSubstr("NAME=webhook:URL"));
   EXPECT_THAT(Complaint({"--sink", "Books=grpc:h:1"}), HasSubstr("name of 1 to 32"));
-  EXPECT_THAT(Complaint({"--sink", "books=smtp:h:1"}), HasSubstr("webhook: or grpc:"));
+  EXPECT_THAT(Complaint({"--sink", "books=smtp:h:1"}), HasSubstr("webhook:, grpc: or grpcs:"));
   EXPECT_THAT(Complaint({"--sink", "books=grpc:h"}), HasSubstr("HOST:PORT"));
   EXPECT_THAT(Complaint({"--sink", "books=webhook:ftp://h"}), HasSubstr("https://"));
   EXPECT_THAT(Complaint({"--sink", "a=grpc:h:1", "--sink", "a=grpc:h:2"}), HasSubstr("twice"));
@@ -77,6 +77,59 @@ TEST_F(WorkerOptionsTest, WhatIsWrongWithASinkIsSaidInALine) {
   EXPECT_THAT(Complaint({"--sink", "a=webhook:ftp://u:secret@h"}), Not(HasSubstr("secret@")));
   EXPECT_THAT(Complaint({"--sink-timeout-ms", "5000", "--sink-lease-ms", "9999"}), HasSubstr("at least twice"));
   EXPECT_THAT(Complaint({"--retain-days", "0"}), HasSubstr("retain-days"));
+}
+
+TEST_F(WorkerOptionsTest, SinksOverTlsHaveTheirFiles) {
+  ASSERT_EQ(Parse({"--sink",
+                   "books=grpcs:books.example:9000",
+                   "--sink-ca",
+                   "books=/ca.pem",
+                   "--sink-certificate",
+                   "books=/own.pem",
+                   "--sink-key",
+                   "books=/own.key",
+                   "--sink-token-file",
+                   "books=/token",
+                   "--sink",
+                   "hook=webhook:https://shop.example",
+                   "--sink-secret-file",
+                   "hook=/secret",
+                   "--sink-ca",
+                   "hook=/hook-ca.pem",
+                   "--sink",
+                   "near=grpc:127.0.0.1:9000",
+                   "--sink-token-file",
+                   "near=/near-token"}),
+            std::nullopt)
+      << err_.str();
+  ASSERT_THAT(options_.sinks, SizeIs(3));
+  const SinkSpec& books = options_.sinks[0];
+  EXPECT_EQ(books.kind, SinkSpec::Kind::kGrpc);
+  EXPECT_TRUE(books.tls);
+  EXPECT_EQ(books.target, "books.example:9000");
+  EXPECT_EQ(books.certificates.authorities, "/ca.pem");
+  EXPECT_EQ(books.certificates.certificate, "/own.pem");
+  EXPECT_EQ(books.certificates.key, "/own.key");
+  EXPECT_EQ(books.token_file, "/token");
+  EXPECT_EQ(options_.sinks[1].certificates.authorities, "/hook-ca.pem");
+  EXPECT_FALSE(options_.sinks[2].tls);
+  EXPECT_EQ(options_.sinks[2].token_file, "/near-token");
+}
+
+TEST_F(WorkerOptionsTest, FilesThatDoNotFitTheirSinkAreRefused) {
+  const std::string far = "a=grpc:books.example:9000";
+  EXPECT_THAT(Complaint({"--sink", far, "--sink-ca", "a=/ca.pem"}), HasSubstr("--sink-ca a names no sink with TLS"));
+  EXPECT_THAT(Complaint({"--sink", far, "--sink-token-file", "a=/token"}), HasSubstr("use grpcs:"));
+  EXPECT_THAT(Complaint({"--sink", "a=grpcs:h:1", "--sink-key", "a=/key"}), HasSubstr("--sink-certificate a=FILE"));
+  EXPECT_THAT(Complaint({"--sink", "a=grpcs:h:1", "--sink-ca", "b=/ca.pem"}), HasSubstr("names no sink"));
+  EXPECT_THAT(Complaint({"--sink", "a=grpcs:h:1", "--sink-ca", "/ca.pem"}), HasSubstr("NAME=FILE"));
+  const std::vector<std::string> hook = {"--sink", "a=webhook:http://h", "--sink-secret-file", "a=/secret"};
+  std::vector<std::string> plaintext = hook;
+  plaintext.insert(plaintext.end(), {"--sink-ca", "a=/ca.pem"});
+  EXPECT_THAT(Complaint(plaintext), HasSubstr("names no sink with TLS"));
+  std::vector<std::string> token = hook;
+  token.insert(token.end(), {"--sink-token-file", "a=/token"});
+  EXPECT_THAT(Complaint(token), HasSubstr("names no gRPC sink"));
 }
 
 TEST_F(WorkerOptionsTest, TheOnlySinkIsNotAdvisedToBeRemoved) {

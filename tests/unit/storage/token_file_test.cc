@@ -1,0 +1,96 @@
+#include "storage/base/token_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+namespace tranche {
+namespace {
+
+using ::testing::AnyOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class TokenFileTest : public ::testing::Test {
+ protected:
+  TokenFileTest() {
+    std::string folder = ::testing::TempDir() + "token-file-XXXXXX";
+    EXPECT_NE(mkdtemp(folder.data()), nullptr);
+    folder_ = folder;
+  }
+  ~TokenFileTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string path() const { return folder_ / "token"; }
+  void Write(const std::string& contents) const {
+    std::ofstream(path(), std::ios::trunc) << contents;
+    std::filesystem::permissions(path(), std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  }
+  std::string Fault(const std::string& contents) const {
+    Write(contents);
+    return std::string(ReadToken(path()).status().message());
+  }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(TokenFileTest, IsOneLine) {
+  Write("abc.DEF-123=\r\n");
+  EXPECT_EQ(ReadToken(path()).value_or(""), "abc.DEF-123=");
+  Write(std::string(4095, 'x') + "\n");
+  EXPECT_EQ(ReadToken(path()).value_or("").size(), 4095u);
+}
+
+TEST_F(TokenFileTest, WhatIsNoTokenIsNotShown) {
+  EXPECT_THAT(Fault(""), HasSubstr("is empty"));
+  for (const std::string& secret : {std::string("secret one"), std::string("secret\none"), std::string("secr\x01t"),
+                                    std::string("secr\xc3\xa9t"), "secret" + std::string(4096, 'x')}) {
+    const std::string fault = Fault(secret);
+    EXPECT_THAT(fault, AnyOf(HasSubstr("one line"), HasSubstr("larger than")));
+    EXPECT_THAT(fault, Not(HasSubstr("secr")));
+  }
+}
+
+TEST_F(TokenFileTest, AFileThatOthersMayReadIsRefused) {
+  Write("token");
+  std::filesystem::permissions(path(), std::filesystem::perms::others_read, std::filesystem::perm_options::add);
+  EXPECT_THAT(std::string(ReadToken(path()).status().message()), HasSubstr("chmod 600"));
+  EXPECT_THAT(std::string(ReadToken(folder_).status().message()), HasSubstr("not a file"));
+  EXPECT_THAT(std::string(ReadToken(folder_ / "none").status().message()), HasSubstr("cannot open"));
+}
+
+TEST_F(TokenFileTest, ANewTokenIsTakenAndAFaultyOneIsToldOnce) {
+  Write("first");
+  std::vector<std::string> faults, news;
+  const auto file = TokenFile::Open(
+      path(), {.tell = [&](bool fault, const std::string& line) { (fault ? faults : news).push_back(line); },
+               .look_every = absl::ZeroDuration()});
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(*(*file)->Current(), "first");
+  Write("second");
+  EXPECT_EQ(*(*file)->Current(), "second");
+  std::filesystem::remove(path());
+  EXPECT_EQ(*(*file)->Current(), "second");
+  EXPECT_EQ(*(*file)->Current(), "second");
+  EXPECT_THAT(faults, ElementsAre(HasSubstr("cannot open")));
+  EXPECT_THAT(news, ElementsAre(Not(HasSubstr("second"))));
+  Write("third");
+  EXPECT_EQ(*(*file)->Current(), "third");
+}
+
+TEST_F(TokenFileTest, IsLookedAtNowAndThen) {
+  Write("first");
+  const auto file = TokenFile::Open(path(), {.look_every = absl::Hours(1)});
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(*(*file)->Current(), "first") << "looks";
+  Write("second");
+  EXPECT_EQ(*(*file)->Current(), "first");
+}
+
+}  // namespace
+}  // namespace tranche
