@@ -11,7 +11,8 @@
 namespace tranche::server {
 namespace {
 
-// How soon a stream that stopped reading for want of room, and has nothing to write, notices that there is room again.
+// How soon a stream that stopped reading for want of room, and has nothing to write, notices that there is room again;
+// and streams and watches that the access file has changed.
 constexpr absl::Duration kCheckStreams = absl::Milliseconds(100);
 
 CallDeadlines ToDeadlines(const ServerOptions& options) {
@@ -22,13 +23,14 @@ CallDeadlines ToDeadlines(const ServerOptions& options) {
 }
 
 CallFrame FrameOf(const ServerOptions& options, OpenCalls* open_calls, CallMetrics* metrics, AnswerBudget* answers,
-                  AccessLog* access_log) {
+                  AccessLog* access_log, AccessControl* access) {
   return {.clock = storage::Clock::Real(),
           .deadlines = ToDeadlines(options),
           .open_calls = open_calls,
           .metrics = metrics,
           .answers = answers,
-          .access_log = access_log};
+          .access_log = access_log,
+          .access = access};
 }
 
 WatchHubOptions ToWatchOptions(const ServerOptions& options) {
@@ -54,8 +56,9 @@ ReservationStreamOptions ToStreamOptions(const ServerOptions& options) {
 }  // namespace
 
 BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger,
-                       NodeSale* sale, CallMetrics* metrics, AccessLog* access_log)
-    : reservations_(
+                       NodeSale* sale, CallMetrics* metrics, AccessLog* access_log, AccessControl* access)
+    : access_(access),
+      reservations_(
           [sale](storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done) {
             sale->seller().Sell(std::move(claim), deadline, may_exist, std::move(done));
           },
@@ -75,10 +78,19 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
                storage::Clock::Real()),
       open_calls_(storage::Clock::Real(), absl::Milliseconds(options.max_deadline_ms)),
       answers_(AnswerLimitsOf(options), storage::Clock::Real()),
-      service_(handlers(), FrameOf(options, &open_calls_, metrics, &answers_, access_log), ToStreamOptions(options)),
-      catalog_service_(MakeCatalogService(&catalog_, FrameOf(options, &open_calls_, metrics, &answers_, access_log))),
+      service_(handlers(), FrameOf(options, &open_calls_, metrics, &answers_, access_log, access),
+               ToStreamOptions(options)),
+      catalog_service_(
+          MakeCatalogService(&catalog_, FrameOf(options, &open_calls_, metrics, &answers_, access_log, access))),
       check_streams_task_(std::min(kCheckStreams, absl::Milliseconds(options.unread_timeout_ms) / 4),
-                          [this] { service_.CheckStreams(); }) {}
+                          [this] { CheckStreams(); }) {}
+
+void BuyerCalls::CheckStreams() {
+  service_.CheckStreams();
+  if (access_ == nullptr || access_->generation() == checked_generation_) return;
+  checked_generation_ = access_->generation();
+  watch_hub_.Recheck();
+}
 
 void BuyerCalls::StartServing() {
   reservations_.StartServing();

@@ -67,7 +67,7 @@ storage::PoolOptions MovePool(const ServerOptions& options, const std::string& d
 
 OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
                              const ReservationHandlers& reservations, const quota::SliceTable* slices,
-                             CallMetrics* metrics, AccessLog* access_log)
+                             CallMetrics* metrics, AccessLog* access_log, AccessControl* access)
     : announcer_(sessions),
       mover_(&ledger->stock(), &announcer_),
       skus_(&ledger->stock(), &announcer_, storage::Clock::Real(), HoldsOf(ledger)),
@@ -116,6 +116,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                                  .answers = &answers_,
                                  .exports = &exports_,
                                  .access_log = access_log,
+                                 .access = access,
                                  .admin_executor = executor_.get(),
                                  .move_executor = move_executor_.get(),
                                  .status_executor = status_executor_.get()})) {}

@@ -11,6 +11,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "server/process/dsn.h"
+#include "server/process/host.h"
 #include "storage/base/address.h"
 #include "storage/base/config_file.h"
 #include "storage/base/decimal_flags.h"
@@ -247,6 +248,20 @@ void AddListening(Parser& parser, ServerOptions* options) {
   parser.AddSwitch("reflection", &options->reflection, "Serve gRPC reflection");
 }
 
+void AddAccess(Parser& parser, ServerOptions* options) {
+  parser.Group("Security");
+  parser.Add("access-file", &options->access_file, "FILE",
+             "JSON file that says who may call what, by their certificates and tokens; read again when it changes "
+             "[default: everybody who can connect may call everything]");
+}
+
+// "", or what is wrong: whoever reads a token on its way can use it.
+std::string CheckAccess(const ServerOptions& options) {
+  if (options.access_file.empty() || IsLoopback(ParseAddress(options.listen)->host)) return "";
+  return absl::StrCat("with --access-file, tokens would go to ", options.listen,
+                      " as plain text: give --tls-certificate and --tls-key, or a loopback address to --listen");
+}
+
 void AddSelling(Parser& parser, ServerOptions* options) {
   parser.Group("Selling");
   parser.AddNumber("lanes", &options->lanes, 1, 64, "N", "Database connections that commit batches side by side");
@@ -378,6 +393,7 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
                 "max-batch = 256");
   AddBackends(parser, &options->backends);
   AddListening(parser, options);
+  AddAccess(parser, options);
   AddSelling(parser, options);
   AddStreams(parser, options);
   AddLimits(parser, options);
@@ -385,7 +401,9 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
   AddMetrics(parser, &options->metrics);
   parser.AddNumber("metrics-skus", &options->metrics.skus, 0, 1000, "N",
                    "SKUs with series of their own: those with the most traffic; the others are summed as \"other\"");
-  return parser.Parse(argc, argv, out, err);
+  if (const std::optional<int> done = parser.Parse(argc, argv, out, err)) return done;
+  if (const std::string wrong = CheckAccess(*options); !wrong.empty()) return parser.Refuse(wrong, err);
+  return std::nullopt;
 }
 
 std::optional<int> ParseBalancerOptions(int argc, const char* const* argv, BalancerProcessOptions* options,

@@ -35,9 +35,10 @@ struct ServerOptions {
   MetricsOptions metrics;
 
   std::string listen = "127.0.0.1:7400";
-  std::string advertise;  // "": from listen, with the host name for a wildcard
-  std::string node_name;  // "": host name and port
-  std::string port_file;  // "": none
+  std::string advertise;    // "": from listen, with the host name for a wildcard
+  std::string node_name;    // "": host name and port
+  std::string port_file;    // "": none
+  std::string access_file;  // who may call what; "": everybody everything
   bool admin = true;
   bool reflection = true;
 

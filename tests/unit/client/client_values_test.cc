@@ -43,6 +43,8 @@ TEST(ReasonTest, EveryReasonOfTheApiHasItsCounterpart) {
   }
   EXPECT_EQ(static_cast<int>(Reason::kSoldOut), tranche::v1::ERROR_REASON_SOLD_OUT);
   EXPECT_EQ(static_cast<int>(Reason::kDeadlinePassed), tranche::v1::ERROR_REASON_DEADLINE_PASSED);
+  EXPECT_EQ(static_cast<int>(Reason::kCallerUnknown), tranche::v1::ERROR_REASON_CALLER_UNKNOWN);
+  EXPECT_EQ(static_cast<int>(Reason::kRoleMissing), tranche::v1::ERROR_REASON_ROLE_MISSING);
 }
 
 TEST(ReasonTest, ForeignAndNewReasonsAreUnspecified) {
