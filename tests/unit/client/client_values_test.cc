@@ -145,6 +145,15 @@ TEST(OptionsTest, NamesTheOptionOutOfRange) {
   EXPECT_TRUE(absl::StrContains(message([](ClientOptions& o) { o.channels_per_endpoint = 0; }), "channels"));
 }
 
+TEST(AttemptVerdict, WhoIsNotLetInDoesNotAskAgain) {
+  for (const auto& [code, reason] : {std::pair{absl::StatusCode::kUnauthenticated, "CALLER_UNKNOWN"},
+                                     std::pair{absl::StatusCode::kPermissionDenied, "ROLE_MISSING"}}) {
+    const absl::Status denied = internal::NodeError(code, reason);
+    EXPECT_EQ(internal::Judge(denied).next, internal::AttemptVerdict::Next::kDone) << reason;
+    EXPECT_TRUE(internal::IsRefusal(denied)) << reason;
+  }
+}
+
 TEST(AttemptVerdict, ANameThatDoesNotResolveWasAskedNothing) {
   for (const char* words : {"failed to connect to all addresses", "DNS resolution failed for shop:7400: not found"}) {
     EXPECT_FALSE(internal::Judge(absl::UnavailableError(words)).outcome_unknown) << words;
