@@ -21,10 +21,10 @@ namespace tranche::server {
 struct Denial {
   const char* method;  // as in the .proto, without the service; static
   Permission permission;
-  bool known = false;  // the caller is a principal, whose role does not do
-  std::string caller;  // the principal's name, or the address that the call came from
-  std::string actor;   // the caller and the person whom they name (CallContext::actor)
-  std::string reason;  // in the actor's words; "" if they gave none
+  bool known = false;       // the caller is a principal, whose role does not do
+  std::string caller = {};  // the principal's name, or the address that the call came from
+  std::string actor = {};   // the caller and the person whom they name (CallContext::actor)
+  std::string reason = {};  // in the actor's words; "" if they gave none
 };
 
 // Thread-safe.

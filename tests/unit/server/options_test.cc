@@ -119,6 +119,18 @@ TEST_F(OptionsTest, MetricsAreOffUnlessTheyHaveAnAddress) {
   EXPECT_EQ(worker.metrics.listen, "[::1]:9100");
 }
 
+TEST_F(OptionsTest, TokensDoNotTravelAsPlainText) {
+  ASSERT_EQ(Parse({}), std::nullopt);
+  EXPECT_EQ(options_.access_file, "") << "everybody may call everything";
+  for (const char* here : {"127.0.0.1:7400", "[::1]:7400", "localhost:0"}) {
+    ASSERT_EQ(Parse({"--access-file", "/etc/access.json", "--listen", here}), std::nullopt) << err_.str();
+    EXPECT_EQ(options_.access_file, "/etc/access.json");
+  }
+  for (const char* open : {"0.0.0.0:7400", "[::]:7400", "10.0.0.1:7400", "node1:7400"}) {
+    EXPECT_THAT(Complaint({"--access-file", "/etc/access.json", "--listen", open}), HasSubstr("--tls-certificate"));
+  }
+}
+
 TEST_F(OptionsTest, NumbersAreDecimal) {
   ASSERT_EQ(Parse({"--max-batch", "0100"}), std::nullopt) << err_.str();
   EXPECT_EQ(options_.max_batch, 100);
