@@ -83,11 +83,11 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
                     ReservationStreamSet* set, ReservationStreamOptions options)
       : call_(call),
         trace_(call.trace()),
-        access_(call),
         frame_(frame),
         handlers_(handlers),
         set_(set),
-        options_(options) {}
+        options_(options),
+        access_(call) {}
 
   // Admits what is in hand while there is room. By the thread that has set admitting_.
   void Admit() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -114,7 +114,6 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
 
   const CallContext call_;  // valid until the call is finished
   const TraceTag trace_;    // of all its requests
-  StandingAccess access_ ABSL_GUARDED_BY(mutex_);
   const CallFrame& frame_;
   const StreamHandlers handlers_;
   ReservationStreamSet* const set_;
@@ -128,6 +127,7 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
   grpc::ByteBuffer sent_;
 
   absl::Mutex mutex_;
+  StandingAccess access_ ABSL_GUARDED_BY(mutex_);
   // Has taken room for each outstanding request, and reserved_. Absent if the stream was refused.
   std::unique_ptr<StreamShare> share_ ABSL_GUARDED_BY(mutex_);
   AnswerQueue answers_ ABSL_GUARDED_BY(mutex_);

@@ -3,7 +3,6 @@
 #include <openssl/crypto.h>
 
 #include <algorithm>
-#include <cstring>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -122,7 +121,7 @@ absl::StatusOr<Roles> RolesOf(const json& object, const char* member, absl::stri
 
 bool IsPrincipalName(absl::string_view name) {
   return !name.empty() && name.size() <= kMaxPrincipalNameBytes && absl::c_all_of(name, [](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || std::strchr("._:/@-", c) != nullptr;
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || absl::StrContains("._:/@-", absl::string_view(&c, 1));
   });
 }
 
@@ -133,7 +132,8 @@ bool IsGraphic(absl::string_view text, size_t max_bytes) {
 
 bool IsDnsName(absl::string_view name) {
   return IsGraphic(name, kMaxDnsBytes) && absl::c_all_of(name, [](char c) {
-           return absl::ascii_isalnum(static_cast<unsigned char>(c)) || std::strchr(".-_*", c) != nullptr;
+           return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+                  absl::StrContains(".-_*", absl::string_view(&c, 1));
          });
 }
 

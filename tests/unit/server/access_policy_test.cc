@@ -45,7 +45,8 @@ TEST(AccessPolicyTest, FindsPrincipalsByCertificateAndByToken) {
   const auto policy = Parse(absl::StrCat(R"({ // who may call
     'anonymous': ['storefront'],
     'principals': [
-      { 'name': 'shop-web', 'roles': ['storefront'], 'certificates': ['URI:spiffe://shop/web', 'DNS:Web.shop.internal'] },
+      { 'name': 'shop-web', 'roles': ['storefront'],
+        'certificates': ['URI:spiffe://shop/web', 'DNS:Web.shop.internal'] },
       /* a person */
       { 'name': 'ada', 'roles': ['operator', 'risk'], 'certificates': ['EMAIL:ada@shop.example'],
         'tokens_sha256': [')",
@@ -94,6 +95,7 @@ TEST(AccessPolicyTest, FaultsNameTheirPlace) {
 
   EXPECT_THAT(FaultOfSecond("'roles': []"), HasSubstr("principals[1].name"));
   EXPECT_THAT(FaultOfSecond("'name': 'a b', 'roles': []"), HasSubstr("principals[1].name"));
+  EXPECT_THAT(FaultOfSecond("'name': 'a\\u0000', 'roles': []"), HasSubstr("principals[1].name"));
   EXPECT_THAT(FaultOfSecond("'name': 'b'"), AllOf(HasSubstr("principals[1] (b)"), HasSubstr("roles")));
   EXPECT_THAT(FaultOfSecond("'name': 'b', 'roles': ['viewer', 'viewer']"), HasSubstr("(b).roles[1]"));
   EXPECT_THAT(FaultOfSecond("'name': 'b', 'roles': 'viewer'"), HasSubstr("list of texts"));

@@ -32,7 +32,7 @@ using ::testing::Not;
 using v1::DeliverRequest;
 using v1::DeliverResponse;
 
-constexpr char kDeliver[] = "/tranche.v1.OutboxSinkService/Deliver";
+constexpr char kDeliverPath[] = "/tranche.v1.OutboxSinkService/Deliver";
 
 // Each token is "token of NAME".
 std::string PrincipalJson(const std::string& name, const std::string& role) {
@@ -164,7 +164,7 @@ TEST_F(CallAccessTest, AnonymousHasTheRolesOfTheFile) {
 TEST_F(CallAccessTest, WhoMayNotIsNotToldWhatIsWrongWithTheRequest) {
   Allow();
   ASSERT_TRUE(file_.Open().ok());
-  const grpc::Status answer = tranche::testing::RawCall(server_->channel(), kDeliver, "\xff\xff\xff");
+  const grpc::Status answer = tranche::testing::RawCall(server_->channel(), kDeliverPath, "\xff\xff\xff");
   EXPECT_EQ(ReasonOnWire(answer), "CALLER_UNKNOWN");
 }
 

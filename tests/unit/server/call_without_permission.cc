@@ -1,4 +1,5 @@
-// Not part of any program: ctest compiles it with and without WITH_PERMISSION. A method's permission cannot be forgotten.
+// Not part of any program: ctest compiles it with and without WITH_PERMISSION. A method's permission cannot be
+// forgotten.
 #include "server/rpc/call_policy.h"
 
 namespace tranche::server {
