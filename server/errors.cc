@@ -43,6 +43,8 @@ absl::StatusCode CodeOf(v1::ErrorReason reason) {
   if (number >= 60 && number <= 79) return absl::StatusCode::kResourceExhausted;
   if (number >= 80 && number <= 89) return absl::StatusCode::kUnavailable;
   if (number >= 90 && number <= 99) return absl::StatusCode::kDeadlineExceeded;
+  if (number >= 110 && number <= 119) return absl::StatusCode::kUnauthenticated;
+  if (number >= 120 && number <= 129) return absl::StatusCode::kPermissionDenied;
   return absl::StatusCode::kInternal;
 }
 

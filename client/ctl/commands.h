@@ -28,6 +28,7 @@ void AddTopCommand(CLI::App& app, Session& session);
 void AddVerifyCommand(CLI::App& app, Session& session);
 void AddReconcileCommand(CLI::App& app, Session& session);
 void AddZkCommands(CLI::App& app, Session& session);
+void AddAccessCommands(CLI::App& app, Session& session);
 void AddReservationCommands(CLI::App& app, Session& session);
 // To the noun "reservation".
 void AddReservationChangeCommands(CLI::App* reservation, Session& session);

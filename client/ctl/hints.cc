@@ -197,6 +197,19 @@ std::string NextStepForOutage(const absl::Status& status, bool changed_nothing) 
   }
 }
 
+// The caller is not known, or may not.
+std::string NextStepForAccess(const absl::Status& status) {
+  switch (ReasonOf(status)) {
+    case Reason::kCallerUnknown:
+      return "show who you are, with --token-file or --tls-certificate; `tranchectl access check` shows whom an access "
+             "file knows";
+    case Reason::kRoleMissing:
+      return absl::StrCat("ask whoever keeps the nodes' access file for one of the roles ", Known(status, "roles"));
+    default:
+      return "";
+  }
+}
+
 using tranche::v1::GetStatusResponse;
 using tranche::v1::Problem;
 
@@ -287,7 +300,7 @@ std::string NextStepFor(const absl::Status& status, bool changed_nothing) {
     return absl::StrCat("correct ", argument);
   }
   for (const std::string& step : {NextStepForMissing(reason), NextStepForChange(status), NextStepForOperation(status),
-                                  NextStepForOutage(status, changed_nothing)}) {
+                                  NextStepForOutage(status, changed_nothing), NextStepForAccess(status)}) {
     if (!step.empty()) return step;
   }
   return "";

@@ -31,6 +31,7 @@ constexpr char kFooter[] =
     "  tranchectl status                      what runs, what does not, what waits\n"
     "  tranchectl top                         the SKUs with the most traffic, live\n"
     "  tranchectl verify && echo all well\n"
+    "  tranchectl access check access.json    who may call what; token new makes a token\n"
     "  tranchectl reconcile --statement psp.csv --report differences.csv\n"
     "  tranchectl --tls-ca /etc/tranche/ca.pem --token-file ~/.tranche-token status   over TLS, as somebody\n"
     "\n"
@@ -120,6 +121,7 @@ int Run(std::vector<std::string> arguments, std::ostream& out, std::ostream& err
   AddReconcileCommand(app, session);
   AddZkCommands(app, session);
   AddReservationCommands(app, session);
+  AddAccessCommands(app, session);
   AddCompletionCommand(app, session);
   app.footer(kFooter);  // after the commands, which would show it too
   ReadNumbersAsDecimal(app);

@@ -83,6 +83,18 @@ void WatchHub::SetAccepting(bool accepting) {
   Tell(std::move(news));
 }
 
+void WatchHub::Recheck() {
+  std::vector<std::shared_ptr<ReservationWatcher>> watchers;
+  {
+    absl::MutexLock lock(&mutex_);
+    watchers.reserve(count_);
+    for (const auto& [_, watched] : watched_) {
+      for (const Watch& watch : watched.watches) watchers.push_back(watch.watcher);
+    }
+  }
+  for (const auto& watcher : watchers) watcher->OnRecheck();
+}
+
 size_t WatchHub::watches() const {
   absl::MutexLock lock(&mutex_);
   return count_;

@@ -55,6 +55,8 @@ class ReservationWatcher {
   virtual void OnReservation(const storage::Reservation& reservation) = 0;
   // OK after a final state; otherwise why the watch ends.
   virtual void OnEnd(const absl::Status& status) = 0;
+  // Who may watch has changed: it may want to end (WatchHub::Recheck).
+  virtual void OnRecheck() {}
 };
 
 // Thread-safe.
@@ -85,6 +87,9 @@ class WatchHub {
 
   // False: ends every watch, and refuses every later one, with DRAINING.
   void SetAccepting(bool accepting);
+
+  // Calls OnRecheck of all watchers, on this thread.
+  void Recheck();
 
   // Looks at all watched reservations once.
   void Poll();

@@ -12,7 +12,8 @@
 namespace tranche::server {
 namespace {
 
-// How soon a stream that stopped reading for want of room, and has nothing to write, notices that there is room again.
+// How soon a stream that stopped reading for want of room, and has nothing to write, notices that there is room again;
+// and streams and watches that the access file has changed.
 constexpr absl::Duration kCheckStreams = absl::Milliseconds(100);
 
 CallDeadlines ToDeadlines(const ServerOptions& options) {
@@ -23,12 +24,14 @@ CallDeadlines ToDeadlines(const ServerOptions& options) {
 }
 
 // The answers are counted where they are given.
-CallFrame FrameOf(const ServerOptions& options, OpenCalls* open_calls, CallMetrics* metrics, AccessLog* access_log) {
+CallFrame FrameOf(const ServerOptions& options, OpenCalls* open_calls, CallMetrics* metrics, AccessLog* access_log,
+                  AccessControl* access) {
   return {.clock = storage::Clock::Real(),
           .deadlines = ToDeadlines(options),
           .open_calls = open_calls,
           .metrics = metrics,
-          .access_log = access_log};
+          .access_log = access_log,
+          .access = access};
 }
 
 bool HasOwnAdminAddress(const ServerOptions& options) {
@@ -59,8 +62,9 @@ ReservationStreamOptions ToStreamOptions(const ServerOptions& options) {
 }  // namespace
 
 BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger,
-                       NodeSale* sale, CallMetrics* metrics, AccessLog* access_log)
-    : reservations_(
+                       NodeSale* sale, CallMetrics* metrics, AccessLog* access_log, AccessControl* access)
+    : access_(access),
+      reservations_(
           [sale](storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done) {
             sale->seller().Sell(std::move(claim), deadline, may_exist, std::move(done));
           },
@@ -79,10 +83,10 @@ BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* sl
                },
                storage::Clock::Real()),
       open_calls_(storage::Clock::Real(), absl::Milliseconds(options.max_deadline_ms)),
-      served_(options, handlers(), &catalog_, FrameOf(options, &open_calls_, metrics, access_log)),
+      served_(options, handlers(), &catalog_, FrameOf(options, &open_calls_, metrics, access_log, access)),
       served_to_operators_(HasOwnAdminAddress(options)
                                ? std::make_unique<Served>(options, handlers(), &catalog_,
-                                                          FrameOf(options, &open_calls_, metrics, access_log))
+                                                          FrameOf(options, &open_calls_, metrics, access_log, access))
                                : nullptr),
       check_streams_task_(std::min(kCheckStreams, absl::Milliseconds(options.unread_timeout_ms) / 4),
                           [this] { CheckStreams(); }) {}
@@ -116,6 +120,9 @@ void BuyerCalls::StopStreams() {
 void BuyerCalls::CheckStreams() {
   served_.reservations.CheckStreams();
   if (served_to_operators_ != nullptr) served_to_operators_->reservations.CheckStreams();
+  if (access_ == nullptr || access_->generation() == checked_generation_) return;
+  checked_generation_ = access_->generation();
+  watch_hub_.Recheck();
 }
 
 void BuyerCalls::StartServing() {

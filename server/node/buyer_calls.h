@@ -9,6 +9,7 @@
 
 #include "absl/time/time.h"
 #include "quota/slices/slice_table.h"
+#include "server/access/access_control.h"
 #include "server/handlers/cart_handler.h"
 #include "server/handlers/catalog_handler.h"
 #include "server/handlers/change_handler.h"
@@ -30,9 +31,10 @@ namespace tranche::server {
 // Thread-safe, except for ending. Outlived by its dependencies.
 class BuyerCalls {
  public:
-  // `metrics` may be null: then calls are not counted by method; so may `access_log`: then they have no lines.
+  // `metrics` may be null: then calls are not counted by method; so may `access_log`: then they have no lines; and so
+  // may `access`: then everybody may make every call.
   BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger, NodeSale* sale,
-             CallMetrics* metrics, AccessLog* access_log);
+             CallMetrics* metrics, AccessLog* access_log, AccessControl* access);
 
   std::vector<grpc::Service*> services() { return served_.services(); }
   // The same calls for those who connect where operators do, if that is an address of its own. Their streams and unread
@@ -68,8 +70,11 @@ class BuyerCalls {
     std::unique_ptr<grpc::Service> catalog_service;
   };
 
+  // Of streams and watches: what has room again goes on, and what may not go on ends.
   void CheckStreams();
 
+  AccessControl* const access_;
+  uint64_t checked_generation_ = 0;  // of the access file, when the watches were checked last
   ReservationHandler reservations_;
   CartHandler carts_;
   ChangeHandler changes_;

@@ -14,6 +14,7 @@
 #include "quota/node/node_agent.h"
 #include "quota/node/node_host.h"
 #include "server/node/buyer_calls.h"
+#include "server/node/node_access.h"
 #include "server/node/node_ledger.h"
 #include "server/node/node_metrics.h"
 #include "server/node/node_sale.h"
@@ -80,10 +81,12 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         connector_(ToZookeeperOptions(options.backends)),
         sale_(options, &slices_, ledger_.books()),
         access_log_(MakeAccessLog(options)),
+        access_(options.access_file.empty() ? nullptr
+                                            : std::make_unique<NodeAccess>(options.access_file, &ledger_.stock())),
         call_metrics_(options.metrics.listen.empty() ? nullptr : std::make_unique<CallMetrics>(storage::Clock::Real())),
-        buyer_calls_(options, &slices_, &ledger_, &sale_, call_metrics_.get(), access_log_.get()),
+        buyer_calls_(options, &slices_, &ledger_, &sale_, call_metrics_.get(), access_log_.get(), control()),
         operator_calls_(options, &ledger_, this, buyer_calls_.handlers(), &slices_, call_metrics_.get(),
-                        access_log_.get()) {}
+                        access_log_.get(), control()) {}
 
   ~Parts() override {
     NoteStopping();
@@ -102,7 +105,9 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
 
   absl::Status Start(const ServerOptions& options) {
     ASSIGN_OR_RETURN(certificates_, ServedCertificates::Open(options.tls));
-    // First, so that a supervisor hears that the process lives while it waits for others.
+    // What is wrong there is told at once.
+    if (access_ != nullptr) RETURN_IF_ERROR(access_->Start());
+    // Before the others, so that a supervisor hears that the process lives while it waits for others.
     if (!options.metrics.listen.empty()) RETURN_IF_ERROR(StartMetrics(options.metrics));
     RETURN_IF_ERROR(ledger_.Start(options.backends));
     RETURN_IF_ERROR(StartCalls(options));
@@ -162,6 +167,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
                                                             .operator_calls = &operator_calls_,
                                                             .calls = call_metrics_.get(),
                                                             .certificates = certificates_.get(),
+                                                            .access = access_.get(),
                                                             .agent = [this] { return Agent(); },
                                                             .health = [this] { return Health(); }}));
     return absl::OkStatus();
@@ -301,6 +307,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     sale_.StopTasks();
     buyer_calls_.StopThreads();
     operator_calls_.StopThreads();
+    if (access_ != nullptr) access_->StopThreads();
     ledger_.StopExecutors();
   }
 
@@ -316,6 +323,8 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
     admin_grpc_.server.reset();
   }
 
+  AccessControl* control() { return access_ == nullptr ? nullptr : access_->control(); }
+
   quota::NodeAgent* Agent() {
     absl::MutexLock lock(&mutex_);
     return agent_.get();
@@ -328,6 +337,7 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   quota::ZookeeperConnector connector_;
   NodeSale sale_;
   const std::unique_ptr<AccessLog> access_log_;      // null: off
+  const std::unique_ptr<NodeAccess> access_;         // null: everybody may call everything
   const std::unique_ptr<CallMetrics> call_metrics_;  // null if nobody is shown them
   BuyerCalls buyer_calls_;
   OperatorCalls operator_calls_;

@@ -38,6 +38,7 @@ void NodeMetrics::Collect(MetricSet* metrics) {
                     health.draining ? 1 : 0);
   if (const quota::NodeAgent* const agent = parts_.agent(); agent != nullptr) AddAgent(*agent, metrics);
   AddCalls(metrics);
+  if (parts_.access != nullptr) parts_.access->Collect(metrics);
   AddExecutorQueue("admin", "", parts_.operator_calls->queued(), metrics);
   AddExecutorQueue("move", "", parts_.operator_calls->queued_moves(), metrics);
   AddExecutorQueue("status", "", parts_.operator_calls->queued_status(), metrics);

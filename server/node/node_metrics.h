@@ -11,6 +11,7 @@
 #include "server/metrics/metrics_door.h"
 #include "server/node/buyer_calls.h"
 #include "server/node/ledger_metrics.h"
+#include "server/node/node_access.h"
 #include "server/node/node_ledger.h"
 #include "server/node/node_sale.h"
 #include "server/node/operator_calls.h"
@@ -35,6 +36,7 @@ struct NodeMetricsParts {
   const OperatorCalls* operator_calls = nullptr;
   CallMetrics* calls = nullptr;
   ServedCertificates* certificates = nullptr;  // null: plain text
+  NodeAccess* access = nullptr;  // null without an access file
   SaleMetrics::AgentOf agent;
   std::function<NodeHealth()> health;  // called on any thread
 };

@@ -76,7 +76,7 @@ ShardHosts ShardHostsOf(const ServerOptions& options) {
 
 OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
                              const ReservationHandlers& reservations, const quota::SliceTable* slices,
-                             CallMetrics* metrics, AccessLog* access_log)
+                             CallMetrics* metrics, AccessLog* access_log, AccessControl* access)
     : announcer_(sessions),
       mover_(&ledger->stock(), &announcer_),
       skus_(&ledger->stock(), &announcer_, storage::Clock::Real(), HoldsOf(ledger)),
@@ -126,6 +126,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                                  .answers = &answers_,
                                  .exports = &exports_,
                                  .access_log = access_log,
+                                 .access = access,
                                  .admin_executor = executor_.get(),
                                  .move_executor = move_executor_.get(),
                                  .status_executor = status_executor_.get()})) {}

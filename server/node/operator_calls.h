@@ -9,6 +9,7 @@
 #include "quota/coordination/announcer.h"
 #include "quota/coordination/quota_mover.h"
 #include "quota/slices/slice_table.h"
+#include "server/access/access_control.h"
 #include "server/handlers/audit_handler.h"
 #include "server/handlers/audited_change_handler.h"
 #include "server/handlers/cluster_handler.h"
@@ -39,10 +40,11 @@ namespace tranche::server {
 class OperatorCalls {
  public:
   // `reservations` are the handlers of buyers' calls, `slices` tell which shard a SKU is believed to be on. `metrics`
-  // may be null: then calls are not counted by method; so may `access_log`: then they have no lines.
+  // may be null: then calls are not counted by method; so may `access_log`: then they have no lines; and so may
+  // `access`: then everybody may make every call.
   OperatorCalls(const ServerOptions& options, NodeLedger* ledger, quota::SessionSource* sessions,
                 const ReservationHandlers& reservations, const quota::SliceTable* slices, CallMetrics* metrics,
-                AccessLog* access_log);
+                AccessLog* access_log, AccessControl* access);
 
   grpc::Service* service() { return service_.get(); }
 

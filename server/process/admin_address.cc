@@ -3,8 +3,8 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "server/process/host.h"
 #include "storage/base/address.h"
+#include "storage/base/loopback.h"
 #include "storage/base/status_macros.h"
 
 namespace tranche::server {
@@ -25,7 +25,7 @@ absl::StatusOr<std::string> DefaultAddress(const ServerOptions& options, const A
 }
 
 absl::Status CheckOpenness(const ServerOptions& options, const Address& address) {
-  if (!options.access_file.empty() || IsLoopback(address.host)) return absl::OkStatus();
+  if (!options.access_file.empty() || IsLoopbackHost(address.host)) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("AdminService would be open to everybody who reaches ", address.ToString(),
                    ": give --access-file, --admin-listen 127.0.0.1:PORT, or --admin off"));

@@ -10,9 +10,6 @@ namespace tranche::server {
 // Whether it means every address of the machine.
 bool IsWildcard(absl::string_view host);
 
-// Whether only this machine can reach it. Names other than "localhost" are not looked up, and so are not.
-bool IsLoopback(absl::string_view host);
-
 // This machine's name; "localhost" if it has none.
 std::string HostName();
 

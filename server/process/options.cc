@@ -19,6 +19,7 @@
 #include "storage/base/address.h"
 #include "storage/base/config_file.h"
 #include "storage/base/decimal_flags.h"
+#include "storage/base/loopback.h"
 #include "storage/base/flag_variable.h"
 #include "storage/base/secret_file.h"
 
@@ -334,6 +335,18 @@ void AddAccess(Parser& parser, ServerOptions* options) {
              "[default: everybody who can connect may call everything]");
 }
 
+
+// "", or what is wrong: whoever reads a token on its way can use it.
+std::string CheckAccess(const ServerOptions& options, const AdminAddress& admin) {
+  if (options.access_file.empty() || options.tls.enabled()) return "";
+  for (const std::string& listen : {options.listen, admin.address}) {
+    if (listen.empty() || IsLoopbackHost(ParseAddress(listen)->host)) continue;
+    return absl::StrCat("with --access-file, tokens would go to ", listen,
+                        " as plain text: give --tls-certificate and --tls-key, or listen at loopback addresses only");
+  }
+  return "";
+}
+
 void AddSelling(Parser& parser, ServerOptions* options) {
   parser.Group("Selling");
   parser.AddNumber("lanes", &options->lanes, 1, 64, "N", "Database connections that commit batches side by side");
@@ -493,7 +506,9 @@ std::optional<int> ParseServerOptions(int argc, const char* const* argv, ServerO
                    "SKUs with series of their own: those with the most traffic; the others are summed as \"other\"");
   if (const std::optional<int> done = parser.Parse(argc, argv, out, err)) return done;
   if (const std::string wrong = CheckTls(options->tls); !wrong.empty()) return parser.Refuse(wrong, err);
-  if (const auto admin = FindAdminAddress(*options); !admin.ok()) return parser.Refuse(admin.status().message(), err);
+  const auto admin = FindAdminAddress(*options);
+  if (!admin.ok()) return parser.Refuse(admin.status().message(), err);
+  if (const std::string wrong = CheckAccess(*options, *admin); !wrong.empty()) return parser.Refuse(wrong, err);
   return std::nullopt;
 }
 

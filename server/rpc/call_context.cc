@@ -9,11 +9,14 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "glog/logging.h"
 #include "server/errors.h"
 #include "server/plain_utf8.h"
+#include "server/rpc/caller_credentials.h"
 #include "server/rpc/grpc_status.h"
+#include "server/rpc/peer_address.h"
 #include "server/rpc/trace_parent.h"
 #include "storage/base/log_event.h"
 
@@ -41,6 +44,15 @@ bool IsRequestId(const grpc::string_ref& text) {
   });
 }
 
+// Not in the middle of a character.
+std::string CutText(std::string text) {
+  if (text.size() <= kMaxActorBytes) return text;
+  size_t end = kMaxActorBytes;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  text.resize(end);
+  return text;
+}
+
 // As in the API's tables: RESOURCE_EXHAUSTED.
 std::string CodeName(grpc::StatusCode code) {
   // The codes of absl and gRPC are the same numbers.
@@ -64,11 +76,33 @@ std::string CallContext::PlainText(const char* const (&keys)[2], size_t max_byte
   return "";
 }
 
+std::string CallContext::DeclaredActor() const { return PlainText(kActorKeys, kMaxActorBytes); }
+
 storage::Actor CallContext::actor() const {
-  std::string name = PlainText(kActorKeys, kMaxActorBytes);
+  std::string name = DeclaredActor();
   std::string reason = PlainText(kReasonKeys, kMaxReasonBytes);
   if (CountChars(reason) > storage::kMaxReasonChars) reason.clear();
-  return {name.empty() ? peer() : std::move(name), std::move(reason)};
+  if (caller_ == nullptr) return {name.empty() ? peer() : std::move(name), std::move(reason)};
+  return {name.empty() ? caller_->name : CutText(absl::StrCat(caller_->name, " as ", name)), std::move(reason)};
+}
+
+absl::Status CallContext::AskAccess(AccessControl* access) {
+  AccessControl::Verdict verdict = access->Judge(CredentialsOf(*context_), policy_->permission, policy_->method);
+  access_ = access;
+  access_generation_ = verdict.generation;
+  caller_ = std::move(verdict.caller);
+  if (!verdict.allowed.ok()) NoteDenial();
+  return std::move(verdict.allowed);
+}
+
+void CallContext::NoteDenial() const {
+  storage::Actor who = actor();
+  access_->denials().Note({.method = policy_->method,
+                           .permission = policy_->permission,
+                           .known = caller_ != nullptr,
+                           .caller = caller_ == nullptr ? AddressOfPeer(peer()) : caller_->name,
+                           .actor = std::move(who.name),
+                           .reason = std::move(who.reason)});
 }
 
 std::string CallContext::trace_id() const {
@@ -139,6 +173,7 @@ void CallContext::LogAccess(grpc::StatusCode code, const absl::Status& why) cons
                                   {"code", CodeName(code)},
                                   {"ms", absl::ToDoubleMilliseconds(access_log_->Now() - began_at_)},
                                   {"peer", peer()}};
+  if (caller_ != nullptr) fields.push_back({"caller", caller_->name});
   if (!why.ok()) fields.push_back({"reason", ReasonName(why)});
   if (reservation_id_ != nullptr && !reservation_id_->empty()) fields.push_back({"reservation", *reservation_id_});
   LogEvent("call", std::move(fields));

@@ -6,11 +6,14 @@
 #include <grpcpp/support/server_callback.h>
 #include <grpcpp/support/status.h>
 
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "server/access/access_control.h"
 #include "server/rpc/access_log.h"
 #include "server/rpc/call_metrics.h"
 #include "server/rpc/call_policy.h"
@@ -30,6 +33,10 @@ class CallContext {
     if (access_log_ != nullptr) began_at_ = access_log_->Now();
   }
 
+  // Asks who calls, and whether they may: CALLER_UNKNOWN or ROLE_MISSING if not, which is counted and told. Null:
+  // everybody may. `access` lives until the call is finished. Before this, nobody is known to call.
+  absl::Status Authorize(AccessControl* access) { return access == nullptr ? absl::OkStatus() : AskAccess(access); }
+
   const CallPolicy& policy() const { return *policy_; }
   // absl::InfiniteFuture() when there is none.
   absl::Time deadline() const { return deadline_; }
@@ -37,10 +44,14 @@ class CallContext {
 
   // These parse what came with the call and allocate, so they are read only on demand: a sale does not need them.
 
-  // Who is asking and why, for the audit log: what callers call themselves ("tranche-actor-bin" or "tranche-actor", at
-  // most 128 bytes of plain UTF-8), otherwise the address that they call from; and the reason that they give
-  // ("tranche-reason-bin" or "tranche-reason", at most 200 characters of plain UTF-8). Not authenticated. Nothing else
-  // says who acts: this is the one place.
+  // Who is asking and why, for the audit log. Nothing else says who acts: this is the one place.
+  //
+  // If the node has an access file: the principal, such as "till-3", and if the caller names a person, too,
+  // "till-3 as alice@laptop", cut after 128 bytes. Only the first word is authenticated. "anonymous" is who has shown
+  // no credentials. Without an access file: what callers call themselves, otherwise the address that they call from.
+  //
+  // The caller names themselves in "tranche-actor-bin" or "tranche-actor" (at most 128 bytes of plain UTF-8), and their
+  // reason in "tranche-reason-bin" or "tranche-reason" (at most 200 characters of plain UTF-8).
   storage::Actor actor() const;
   // As gRPC writes it, such as "ipv4:10.0.0.7:51234".
   std::string peer() const { return context_->peer(); }
@@ -58,6 +69,11 @@ class CallContext {
   // caller if the error is internal or the outcome unknown. Call it once, right before Finish. `told`: a refusal that
   // an OK answer carries, for the access log.
   grpc::Status Conclude(const absl::Status& outcome, const absl::Status& told = absl::OkStatus()) const;
+
+  // Null: everybody may.
+  AccessControl* access() const { return access_; }
+  // Of the policy by which this call was allowed.
+  uint64_t access_generation() const { return access_generation_; }
 
   // For the counts of a stream's messages.
   const CallMeter& meter() const { return meter_; }
@@ -83,6 +99,10 @@ class CallContext {
   const grpc::string_ref* Metadata(const char* key) const;
   // The first of two keys with a text that fits; "" if there is none.
   std::string PlainText(const char* const (&keys)[2], size_t max_bytes) const;
+  // Who called themselves so; "" if they did not.
+  std::string DeclaredActor() const;
+  absl::Status AskAccess(AccessControl* access);
+  void NoteDenial() const;
   void LogFault(const absl::Status& outcome, const grpc::Status& answer) const;
   void LogAccess(grpc::StatusCode code, const absl::Status& why) const;
 
@@ -93,6 +113,27 @@ class CallContext {
   AccessLog* access_log_;
   absl::Time began_at_ = absl::InfinitePast();  // only for the access log
   const std::string* reservation_id_ = nullptr;
+  AccessControl* access_ = nullptr;
+  uint64_t access_generation_ = 0;
+  std::shared_ptr<const Principal> caller_;  // null without an access file
+};
+
+// For a call that lasts: whether its caller still may, after the access file has changed. One thread at a time.
+class StandingAccess {
+ public:
+  explicit StandingAccess(const CallContext& call) : generation_(call.access_generation()) {}
+
+  // OK, or the error to end the call with. One load while the file stays the same. `call` is not finished.
+  absl::Status Check(const CallContext& call) {
+    if (call.access() == nullptr || call.access()->generation() == generation_) return absl::OkStatus();
+    CallContext again = call;
+    const absl::Status allowed = again.Authorize(call.access());
+    generation_ = again.access_generation();
+    return allowed;
+  }
+
+ private:
+  uint64_t generation_;
 };
 
 }  // namespace tranche::server

@@ -2,6 +2,7 @@
 
 #include "server/errors.h"
 #include "server/rpc/grpc_status.h"
+#include "server/rpc/malformed_request.h"
 
 namespace tranche::server {
 
@@ -18,6 +19,16 @@ CallContext CallFrame::ContextOfStream(grpc::CallbackServerContext* context, con
                                        MethodMetrics* metrics) const {
   return CallContext(context, &policy, DeadlineOf(*context).value_or(absl::InfiniteFuture()), CallMeter(metrics),
                      access_log);
+}
+
+grpc::Status CallFrame::RefuseUnreadable(grpc::CallbackServerContext* context, const CallPolicy& policy,
+                                         MethodMetrics* metrics, const google::protobuf::Descriptor& type) const {
+  const CallMeter meter(metrics);
+  CallContext call(context, &policy, absl::InfinitePast(), CallMeter(), nullptr);
+  const absl::Status allowed = call.Authorize(access);
+  grpc::Status answer = allowed.ok() ? MalformedRequest(type) : ToGrpcStatus(allowed);
+  meter.End(answer.error_code());
+  return answer;
 }
 
 storage::Executor* CallFrame::ExecutorFor(const CallPolicy& policy) const {

@@ -1,18 +1,21 @@
 // The steps that every call of a service goes through, whatever it is about:
 //
-//   counted -> deadline -> counted as open -> the handler, where the table says -> counted as answered -> status,
-//   pushback
+//   counted -> who calls, and may they -> deadline -> counted as open -> the handler, where the table says -> counted
+//   as answered -> status, pushback
 //
 // call_table.h puts the methods into it.
 #pragma once
 
 #include <grpcpp/server_context.h>
+#include <grpcpp/support/status.h>
 
 #include <optional>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "google/protobuf/descriptor.h"
+#include "server/access/access_control.h"
 #include "server/rpc/access_log.h"
 #include "server/rpc/answer_budget.h"
 #include "server/rpc/call_context.h"
@@ -39,6 +42,8 @@ struct CallFrame {
   AnswerBudget* exports = nullptr;
   // Hears of the end of every call. Absent: calls have no lines in the log.
   AccessLog* access_log = nullptr;
+  // Says who may call which method. Absent: everybody may call all.
+  AccessControl* access = nullptr;
   // May be absent if no method runs on it.
   storage::Executor* admin_executor = nullptr;
   storage::Executor* move_executor = nullptr;
@@ -49,6 +54,10 @@ struct CallFrame {
   // Streams may have no deadline, and do not check one when they begin.
   CallContext ContextOfStream(grpc::CallbackServerContext* context, const CallPolicy& policy,
                               MethodMetrics* metrics) const;
+
+  // The answer to a call whose request cannot be read as `type`. Counts the call. Who may not make it hears only that.
+  grpc::Status RefuseUnreadable(grpc::CallbackServerContext* context, const CallPolicy& policy, MethodMetrics* metrics,
+                                const google::protobuf::Descriptor& type) const;
 
   // Where a call of this policy runs; nullptr for inline.
   storage::Executor* ExecutorFor(const CallPolicy& policy) const;

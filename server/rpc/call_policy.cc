@@ -5,7 +5,8 @@
 namespace tranche::server {
 
 bool OnlyReads(const CallPolicy& policy) {
-  return policy.role == Role::kObserver || policy.counted_as == CallKind::kGet || policy.counted_as == CallKind::kList;
+  return policy.permission == Permission::kObserve || policy.counted_as == CallKind::kGet ||
+         policy.counted_as == CallKind::kList;
 }
 
 }  // namespace tranche::server

@@ -71,10 +71,25 @@ using ServerStreamHandler =
 using BidiStreamHandler =
     std::function<grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*(const CallContext&, const CallFrame&)>;
 
+// Ends with `status`, and deletes itself.
+class RefusedBidiStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+ public:
+  explicit RefusedBidiStream(const grpc::Status& status) { Finish(status); }
+  void OnDone() override { delete this; }
+};
+
 template <typename Request>
 concept NamesReservation = requires(const Request& request) {
   { request.reservation_id() } -> std::same_as<const std::string&>;
 };
+
+// The answer to requests that cannot be read. The frame outlives it.
+template <typename Request>
+Refuse RefusalOf(CallPolicy policy, const CallFrame& frame, MethodMetrics* metrics) {
+  return [policy, &frame, metrics](grpc::CallbackServerContext* context) {
+    return frame.RefuseUnreadable(context, policy, metrics, *Request::descriptor());
+  };
+}
 
 // `serve(frame, request, reply)` is called for each call that has time left, on gRPC's thread. It must not block. The
 // reply is a Reply or a LargeReply of Response.
@@ -90,8 +105,10 @@ CallEntry UnaryCall(CallPolicy policy, bool blocks, Serve serve) {
           if constexpr (NamesReservation<Request>) call.SetReservation(&request->reservation_id());
           // Null for callers who send no trace.
           const ScopedTrace trace(call.trace());
+          absl::Status may_begin = call.Authorize(frame.access);
           const ReplyOfCall reply(call, frame, wire);
-          const absl::Status may_begin = deadline.ok() ? reply.MayBegin() : deadline.status();
+          may_begin.Update(deadline.status());
+          if (may_begin.ok()) may_begin = reply.MayBegin();
           if (may_begin.ok()) {
             serve(frame, *request, reply);
           } else {
@@ -99,7 +116,7 @@ CallEntry UnaryCall(CallPolicy policy, bool blocks, Serve serve) {
           }
           return reply.reactor();
         });
-    return RefuseMalformed(std::move(serving), metrics);
+    return RefuseMalformed(std::move(serving), RefusalOf<Request>(policy, frame, metrics));
   };
   constexpr bool kLargeAnswer = std::is_base_of_v<LargeReplyBase, ReplyOfCall>;
   return {policy, {Request::descriptor(), Response::descriptor()}, blocks, kLargeAnswer, bind};
@@ -174,10 +191,14 @@ template <typename Request, typename Response>
 CallEntry ServerStreamCall(CallPolicy policy, ServerStreamHandler<Request, Response> handler) {
   const auto bind = [policy, handler](const CallFrame& frame, MethodMetrics* metrics) {
     auto serving = std::make_unique<grpc::internal::CallbackServerStreamingHandler<Request, Response>>(
-        [policy, handler, &frame, metrics](grpc::CallbackServerContext* context, const Request* request) {
-          return handler(frame.ContextOfStream(context, policy, metrics), frame, *request);
+        [policy, handler, &frame, metrics](grpc::CallbackServerContext* context,
+                                           const Request* request) -> grpc::ServerWriteReactor<Response>* {
+          CallContext call = frame.ContextOfStream(context, policy, metrics);
+          const absl::Status allowed = call.Authorize(frame.access);
+          if (!allowed.ok()) return new RefusedStream<Response>(call.Conclude(allowed));
+          return handler(call, frame, *request);
         });
-    return RefuseMalformed(std::move(serving), metrics);
+    return RefuseMalformed(std::move(serving), RefusalOf<Request>(policy, frame, metrics));
   };
   return {policy,
           {Request::descriptor(), Response::descriptor(), /*client_streaming=*/false, /*server_streaming=*/true},
@@ -190,8 +211,12 @@ template <typename Request, typename Response>
 CallEntry BidiStreamCall(CallPolicy policy, BidiStreamHandler handler) {
   const auto bind = [policy, handler](const CallFrame& frame, MethodMetrics* metrics) {
     return std::make_unique<grpc::internal::CallbackBidiHandler<grpc::ByteBuffer, grpc::ByteBuffer>>(
-        [policy, handler, &frame, metrics](grpc::CallbackServerContext* context) {
-          return handler(frame.ContextOfStream(context, policy, metrics), frame);
+        [policy, handler, &frame, metrics](
+            grpc::CallbackServerContext* context) -> grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* {
+          CallContext call = frame.ContextOfStream(context, policy, metrics);
+          const absl::Status allowed = call.Authorize(frame.access);
+          if (!allowed.ok()) return new RefusedBidiStream(call.Conclude(allowed));
+          return handler(call, frame);
         });
   };
   return {policy,

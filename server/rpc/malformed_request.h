@@ -6,12 +6,12 @@
 #include <grpcpp/impl/rpc_service_method.h>
 #include <grpcpp/support/server_callback.h>
 
+#include <functional>
 #include <memory>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "google/protobuf/descriptor.h"
-#include "server/rpc/call_metrics.h"
 
 namespace tranche::server {
 
@@ -35,15 +35,16 @@ class RequestGate final : public grpc::internal::MethodHandler {
   const std::unique_ptr<grpc::internal::MethodHandler> refuse_;
 };
 
-// `metrics` may be null; otherwise they count the call.
+// What the caller of such a request is told.
+using Refuse = std::function<grpc::Status(grpc::CallbackServerContext*)>;
+
 template <typename Request, typename Response>
 std::unique_ptr<RequestGate> RefuseMalformed(
-    std::unique_ptr<grpc::internal::CallbackUnaryHandler<Request, Response>> serve, MethodMetrics* metrics) {
+    std::unique_ptr<grpc::internal::CallbackUnaryHandler<Request, Response>> serve, Refuse refusal) {
   auto refuse = std::make_unique<grpc::internal::CallbackUnaryHandler<Request, Response>>(
-      [metrics](grpc::CallbackServerContext* context, const Request*, Response*) {
-        CallMeter(metrics).End(grpc::StatusCode::INVALID_ARGUMENT);
+      [refusal = std::move(refusal)](grpc::CallbackServerContext* context, const Request*, Response*) {
         grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-        reactor->Finish(MalformedRequest(*Request::descriptor()));
+        reactor->Finish(refusal(context));
         return reactor;
       });
   return std::make_unique<RequestGate>(std::move(serve), std::move(refuse));
@@ -59,11 +60,10 @@ class RefusedStream final : public grpc::ServerWriteReactor<Response> {
 
 template <typename Request, typename Response>
 std::unique_ptr<RequestGate> RefuseMalformed(
-    std::unique_ptr<grpc::internal::CallbackServerStreamingHandler<Request, Response>> serve, MethodMetrics* metrics) {
+    std::unique_ptr<grpc::internal::CallbackServerStreamingHandler<Request, Response>> serve, Refuse refusal) {
   auto refuse = std::make_unique<grpc::internal::CallbackServerStreamingHandler<Request, Response>>(
-      [metrics](grpc::CallbackServerContext*, const Request*) {
-        CallMeter(metrics).End(grpc::StatusCode::INVALID_ARGUMENT);
-        return new RefusedStream<Response>(MalformedRequest(*Request::descriptor()));
+      [refusal = std::move(refusal)](grpc::CallbackServerContext* context, const Request*) {
+        return new RefusedStream<Response>(refusal(context));
       });
   return std::make_unique<RequestGate>(std::move(serve), std::move(refuse));
 }

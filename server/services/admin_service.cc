@@ -32,61 +32,62 @@ CallEntry ChangeReservationBy(CallPolicy policy, AuditedChangeHandler* handler) 
 }  // namespace
 
 std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
-  using enum Role;
+  using enum Permission;
   using enum RunsOn;
   using enum Repeatable;
   return {
-      BlockingCall({"CreateSku", kOperator, kAdmin, kYes}, to.sku, &SkuHandler::Create),
-      BlockingCall({"ListSkus", kObserver, kAdmin, kYes}, to.sku, &SkuHandler::List),
-      BlockingCall({"GetSku", kObserver, kAdmin, kYes}, to.sku, &SkuHandler::Get),
-      BlockingCall({"CloseSku", kOperator, kAdmin, kYes}, to.sku, &SkuHandler::Close),
-      BlockingCall({"ReopenSku", kOperator, kAdmin, kYes}, to.sku_change, &SkuChangeHandler::Reopen),
-      BlockingCall({"SetSkuPaused", kOperator, kAdmin, kYes}, to.sku_change, &SkuChangeHandler::SetPaused),
-      BlockingCall({"UpdateSku", kOperator, kAdmin, kYes}, to.sku_change, &SkuChangeHandler::Update),
+      BlockingCall({"CreateSku", kOperate, kAdmin, kYes}, to.sku, &SkuHandler::Create),
+      BlockingCall({"ListSkus", kObserve, kAdmin, kYes}, to.sku, &SkuHandler::List),
+      BlockingCall({"GetSku", kObserve, kAdmin, kYes}, to.sku, &SkuHandler::Get),
+      BlockingCall({"CloseSku", kOperate, kAdmin, kYes}, to.sku, &SkuHandler::Close),
+      BlockingCall({"ReopenSku", kOperate, kAdmin, kYes}, to.sku_change, &SkuChangeHandler::Reopen),
+      BlockingCall({"SetSkuPaused", kOperate, kAdmin, kYes}, to.sku_change, &SkuChangeHandler::SetPaused),
+      BlockingCall({"UpdateSku", kOperate, kAdmin, kYes}, to.sku_change, &SkuChangeHandler::Update),
 
-      BlockingCall({"AddStock", kOperator, kAdmin, kNo}, to.stock, &StockHandler::Add),
-      BlockingCall({"ReduceStock", kOperator, kAdmin, kNo}, to.stock, &StockHandler::Reduce),
+      BlockingCall({"AddStock", kOperate, kAdmin, kNo}, to.stock, &StockHandler::Add),
+      BlockingCall({"ReduceStock", kOperate, kAdmin, kNo}, to.stock, &StockHandler::Reduce),
 
-      BlockingCall({"GetQuota", kObserver, kAdmin, kYes}, to.quota, &QuotaHandler::Get),
-      BlockingCall({"SetQuota", kOperator, kAdmin, kYes}, to.quota, &QuotaHandler::Set),
-      BlockingCall({"MoveQuota", kOperator, kAdmin, kNo}, to.quota, &QuotaHandler::Move),
-      BlockingCall({"RebalanceQuota", kOperator, kAdmin, kYes}, to.quota, &QuotaHandler::Rebalance),
-      BlockingCall({"SetQuotaFrozen", kOperator, kAdmin, kYes}, to.quota, &QuotaHandler::SetFrozen),
+      BlockingCall({"GetQuota", kObserve, kAdmin, kYes}, to.quota, &QuotaHandler::Get),
+      BlockingCall({"SetQuota", kOperate, kAdmin, kYes}, to.quota, &QuotaHandler::Set),
+      BlockingCall({"MoveQuota", kOperate, kAdmin, kNo}, to.quota, &QuotaHandler::Move),
+      BlockingCall({"RebalanceQuota", kOperate, kAdmin, kYes}, to.quota, &QuotaHandler::Rebalance),
+      BlockingCall({"SetQuotaFrozen", kOperate, kAdmin, kYes}, to.quota, &QuotaHandler::SetFrozen),
 
-      BlockingCall({"SetClusterFrozen", kOperator, kAdmin, kYes}, to.cluster, &ClusterHandler::SetFrozen),
-      BlockingCall({"GetClusterSettings", kObserver, kAdmin, kYes}, to.cluster, &ClusterHandler::Get),
+      BlockingCall({"SetClusterFrozen", kOperate, kAdmin, kYes}, to.cluster, &ClusterHandler::SetFrozen),
+      BlockingCall({"GetClusterSettings", kObserve, kAdmin, kYes}, to.cluster, &ClusterHandler::Get),
 
-      BlockingCall({"ListNodes", kObserver, kAdmin, kYes}, to.node, &NodeHandler::List),
-      BlockingCall({"DrainNode", kOperator, kAdmin, kYes}, to.node, &NodeHandler::Drain),
-      BlockingCall({"UndrainNode", kOperator, kAdmin, kYes}, to.node, &NodeHandler::Undrain),
+      BlockingCall({"ListNodes", kObserve, kAdmin, kYes}, to.node, &NodeHandler::List),
+      BlockingCall({"DrainNode", kOperate, kAdmin, kYes}, to.node, &NodeHandler::Drain),
+      BlockingCall({"UndrainNode", kOperate, kAdmin, kYes}, to.node, &NodeHandler::Undrain),
 
-      BlockingCall({"ListAudit", kObserver, kAdmin, kYes}, to.audit, &AuditHandler::List),
-      BlockingCall({"VerifyLedger", kObserver, kAdmin, kYes}, to.verify, &VerifyHandler::Verify),
+      BlockingCall({"ListAudit", kObserve, kAdmin, kYes}, to.audit, &AuditHandler::List),
+      BlockingCall({"VerifyLedger", kObserve, kAdmin, kYes}, to.verify, &VerifyHandler::Verify),
 
-      BlockingCall({"ListOutboxMessages", kObserver, kAdmin, kYes}, to.outbox, &OutboxHandler::ListMessages),
-      BlockingCall({"GetOutboxMessage", kObserver, kAdmin, kYes}, to.outbox, &OutboxHandler::GetMessage),
-      BlockingCall({"RetryOutboxMessages", kOperator, kAdmin, kYes}, to.outbox, &OutboxHandler::Retry),
-      BlockingCall({"DiscardOutboxMessage", kOperator, kAdmin, kYes}, to.outbox, &OutboxHandler::Discard),
-      BlockingCall({"ListSinks", kObserver, kAdmin, kYes}, to.outbox, &OutboxHandler::ListSinks),
-      BlockingCall({"AddSink", kOperator, kAdmin, kYes}, to.outbox, &OutboxHandler::AddSink),
-      BlockingCall({"RemoveSink", kOperator, kAdmin, kYes}, to.outbox, &OutboxHandler::RemoveSink),
+      BlockingCall({"ListOutboxMessages", kObserve, kAdmin, kYes}, to.outbox, &OutboxHandler::ListMessages),
+      BlockingCall({"GetOutboxMessage", kObserve, kAdmin, kYes}, to.outbox, &OutboxHandler::GetMessage),
+      BlockingCall({"RetryOutboxMessages", kOperate, kAdmin, kYes}, to.outbox, &OutboxHandler::Retry),
+      BlockingCall({"DiscardOutboxMessage", kAdminister, kAdmin, kYes}, to.outbox, &OutboxHandler::Discard),
+      BlockingCall({"ListSinks", kObserve, kAdmin, kYes}, to.outbox, &OutboxHandler::ListSinks),
+      BlockingCall({"AddSink", kAdminister, kAdmin, kYes}, to.outbox, &OutboxHandler::AddSink),
+      BlockingCall({"RemoveSink", kAdminister, kAdmin, kYes}, to.outbox, &OutboxHandler::RemoveSink),
 
-      BlockingCall({"ListShards", kObserver, kAdmin, kYes}, to.shard, &ShardHandler::List),
-      BlockingCall({"AddShard", kOperator, kAdmin, kYes}, to.shard, &ShardHandler::Add),
-      ServerStreamCall<v1::MoveSkuRequest, v1::MoveSkuResponse>({"MoveSku", kOperator, kMove, kYes}, MoveBy(to.shard)),
+      BlockingCall({"ListShards", kObserve, kAdmin, kYes}, to.shard, &ShardHandler::List),
+      BlockingCall({"AddShard", kAdminister, kAdmin, kYes}, to.shard, &ShardHandler::Add),
+      ServerStreamCall<v1::MoveSkuRequest, v1::MoveSkuResponse>({"MoveSku", kAdminister, kMove, kYes},
+                                                                MoveBy(to.shard)),
 
       ServerStreamCall<v1::ExportPaymentsRequest, v1::ExportPaymentsResponse>(
-          {"ExportPayments", kObserver, kAdmin, kYes}, ExportBy(to.payment)),
-      BlockingCall({"LookUpPayments", kObserver, kAdmin, kYes}, to.payment, &PaymentHandler::LookUp),
-      BlockingCall({"PreviewReservationChange", kObserver, kAdmin, kYes}, to.preview, &PreviewHandler::Change),
-      ChangeReservationBy({"ChangeReservation", kOperator, kAdmin, kYes}, to.reservations),
-      BlockingCall({"ApplyCorrections", kOperator, kAdmin, kYes}, to.payment, &PaymentHandler::Apply),
+          {"ExportPayments", kObserve, kAdmin, kYes}, ExportBy(to.payment)),
+      BlockingCall({"LookUpPayments", kObserve, kAdmin, kYes}, to.payment, &PaymentHandler::LookUp),
+      BlockingCall({"PreviewReservationChange", kObserve, kAdmin, kYes}, to.preview, &PreviewHandler::Change),
+      ChangeReservationBy({"ChangeReservation", kOperate, kAdmin, kYes}, to.reservations),
+      BlockingCall({"ApplyCorrections", kOperate, kAdmin, kYes}, to.payment, &PaymentHandler::Apply),
 
-      BlockingCall({"GetStatus", kObserver, kStatus, kYes}, to.status, &StatusHandler::Get),
-      BlockingCall({"ListTraffic", kObserver, kStatus, kYes}, to.traffic, &TrafficHandler::List),
+      BlockingCall({"GetStatus", kObserve, kStatus, kYes}, to.status, &StatusHandler::Get),
+      BlockingCall({"ListTraffic", kObserve, kStatus, kYes}, to.traffic, &TrafficHandler::List),
 
-      BlockingCall({"DumpCoordination", kObserver, kAdmin, kYes}, to.coordination, &CoordinationHandler::Dump),
-      BlockingCall({"RebuildCoordination", kOperator, kAdmin, kYes}, to.coordination, &CoordinationHandler::Rebuild),
+      BlockingCall({"DumpCoordination", kObserve, kAdmin, kYes}, to.coordination, &CoordinationHandler::Dump),
+      BlockingCall({"RebuildCoordination", kAdminister, kAdmin, kYes}, to.coordination, &CoordinationHandler::Rebuild),
   };
 }
 

@@ -5,14 +5,14 @@
 namespace tranche::server {
 
 std::vector<CallEntry> CatalogCalls(CatalogHandler* handler) {
-  using enum Role;
+  using enum Permission;
   using enum RunsOn;
   using enum Repeatable;
   using enum CallKind;
   return {
       // Counted as a list: a page view that hangs is no reason to send buyers away.
-      InlineCall({"GetSku", kBuyer, kInline, kYes, kList}, handler, &CatalogHandler::Get),
-      LargeInlineCall({"ListSkus", kBuyer, kInline, kYes, kList}, handler, &CatalogHandler::List),
+      InlineCall({"GetSku", kBrowse, kInline, kYes, kList}, handler, &CatalogHandler::Get),
+      LargeInlineCall({"ListSkus", kBrowse, kInline, kYes, kList}, handler, &CatalogHandler::List),
   };
 }
 

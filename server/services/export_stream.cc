@@ -29,7 +29,11 @@ absl::Status ExportStream::Begin(AnswerBudget* exports, const v1::ExportPayments
 
 void ExportStream::Read() {
   absl::StatusOr<v1::ExportPaymentsResponse> page;
-  if (!call_.cancelled()) page = handler_->ReadExport(&cursor_);
+  if (const absl::Status allowed = access_.Check(call_); !allowed.ok()) {
+    page = allowed;
+  } else if (!call_.cancelled()) {
+    page = handler_->ReadExport(&cursor_);
+  }
   GoOn([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     reading_ = false;
     if (page.ok()) {

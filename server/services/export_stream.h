@@ -40,17 +40,18 @@ class ExportStream final : public grpc::ServerWriteReactor<v1::ExportPaymentsRes
 
  private:
   ExportStream(const CallContext& call, storage::Executor* executor, PaymentHandler* handler)
-      : call_(call), executor_(executor), handler_(handler) {}
+      : call_(call), access_(call), executor_(executor), handler_(handler) {}
 
   // What is wrong with the request, or OVERLOADED.
   absl::Status Begin(AnswerBudget* answers, const v1::ExportPaymentsRequest& request);
-  // On the executor.
+  // On the executor. The caller must still be allowed to, for each page.
   void Read();
   // Notes what has happened, then starts what can start, or finishes. All under one lock: what is noted may be the last
   // thing, and another thread may then delete this.
   void GoOn(absl::FunctionRef<void()> note);
 
   const CallContext call_;
+  StandingAccess access_;  // of Read
   storage::Executor* const executor_;
   PaymentHandler* const handler_;
   std::unique_ptr<AnswerShare> share_;  // absent if the call was refused, or nothing is counted

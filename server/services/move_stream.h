@@ -1,5 +1,5 @@
 // The answers of MoveSku: the move runs on an executor's thread, and a stream reports its progress. If the caller goes
-// away, the move still goes on.
+// away, or loses the role for it, a move that has begun still goes on.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>

@@ -60,23 +60,23 @@ CallEntry StreamCall(CallPolicy policy, const StreamHandlers& handlers, Reservat
 
 std::vector<CallEntry> ReservationCalls(const ReservationHandlers& to, ReservationStreamSet* streams,
                                         ReservationStreamOptions stream_options) {
-  using enum Role;
+  using enum Permission;
   using enum RunsOn;
   using enum Repeatable;
   using enum CallKind;
   // A change names its reservation by an id that the caller chose, so repeating it changes nothing.
   return {
-      CreateCall({"CreateReservation", kBuyer, kInline, kYes, kReservation}, to.reservation),
-      InlineCall({"CreateReservations", kBuyer, kInline, kYes, kCart}, to.cart, &CartHandler::Create),
-      InlineCall({"ConfirmReservation", kShop, kInline, kYes, kConfirm}, to.change, &ChangeHandler::Confirm),
-      InlineCall({"CancelReservation", kBuyer, kInline, kYes, kCancel}, to.change, &ChangeHandler::Cancel),
-      InlineCall({"ExtendReservation", kBuyer, kInline, kYes, kExtend}, to.change, &ChangeHandler::Extend),
-      GetCall({"GetReservation", kBuyer, kInline, kYes, kGet}, to.reservation),
-      LargeInlineCall({"BatchGetReservations", kBuyer, kInline, kYes, kGet}, to.list, &ListHandler::BatchGet),
-      LargeInlineCall({"ListReservations", kShop, kInline, kYes, kList}, to.list, &ListHandler::List),
+      CreateCall({"CreateReservation", kClaim, kInline, kYes, kReservation}, to.reservation),
+      InlineCall({"CreateReservations", kClaim, kInline, kYes, kCart}, to.cart, &CartHandler::Create),
+      InlineCall({"ConfirmReservation", kPay, kInline, kYes, kConfirm}, to.change, &ChangeHandler::Confirm),
+      InlineCall({"CancelReservation", kGiveBack, kInline, kYes, kCancel}, to.change, &ChangeHandler::Cancel),
+      InlineCall({"ExtendReservation", kClaim, kInline, kYes, kExtend}, to.change, &ChangeHandler::Extend),
+      GetCall({"GetReservation", kRead, kInline, kYes, kGet}, to.reservation),
+      LargeInlineCall({"BatchGetReservations", kRead, kInline, kYes, kGet}, to.list, &ListHandler::BatchGet),
+      LargeInlineCall({"ListReservations", kReadAll, kInline, kYes, kList}, to.list, &ListHandler::List),
       // Not counted: a watch has no deadline, and a stream's requests are counted one by one.
-      WatchCall({"WatchReservation", kBuyer, kInline, kYes}, to.watch),
-      StreamCall({"StreamReservations", kShop, kInline, kYes}, {to.reservation, to.cart, to.change}, streams,
+      WatchCall({"WatchReservation", kRead, kInline, kYes}, to.watch),
+      StreamCall({"StreamReservations", kPay, kInline, kYes}, {to.reservation, to.cart, to.change}, streams,
                  stream_options),
   };
 }

@@ -80,8 +80,9 @@ void ReservationStream::OnReadDone(bool ok) {
     absl::MutexLock lock(&mutex_);
     reading_ = false;
     half_closed_ = half_closed_ || !ok;
-    malformed_.Update(readable);
-    holding_ = ok && readable.ok();
+    refused_.Update(readable);
+    CheckAccess();
+    holding_ = ok && refused_.ok();
     if (message_.is_frame()) answers_.UseFrames();
     if (!BeginToAdmit()) {
       if (!holding_) LetGoOfMessage();
@@ -100,9 +101,9 @@ void ReservationStream::Admit() {
     {
       absl::MutexLock lock(&mutex_);
       if (found == RequestMessage::Found::kMalformed) {
-        malformed_.Update(UnreadableRequest(*v1::StreamReservationsRequest::descriptor()));
+        refused_.Update(UnreadableRequest(*v1::StreamReservationsRequest::descriptor()));
       }
-      holding_ = !Unheard() && malformed_.ok() && found != RequestMessage::Found::kNone;
+      holding_ = !Unheard() && refused_.ok() && found != RequestMessage::Found::kNone;
       if (!holding_) return EndAdmitting();
       if (!TakeRoom(room)) {
         message_.StepBack();
@@ -125,7 +126,7 @@ void ReservationStream::Admit() {
 bool ReservationStream::BeginToAdmit() {
   if (!holding_ || admitting_) return false;
   // If there is no room, the next Check or the next answer that is taken tries again.
-  if (!HasRoom() && !Unheard()) return false;
+  if (!HasRoom() && !Unheard() && refused_.ok()) return false;
   admitting_ = true;
   return true;
 }
@@ -208,6 +209,7 @@ void ReservationStream::Check(absl::Time now) {
   {
     absl::MutexLock lock(&mutex_);
     if (finished_) return;
+    CheckAccess();
     // Other streams may have made room.
     ReadNext();
     admit = BeginToAdmit();
@@ -221,6 +223,7 @@ void ReservationStream::Check(absl::Time now) {
       // Lets go of the message that is in hand.
       admit = admit || BeginToAdmit();
     }
+    if (!admit && !cancel) return FinishIfOver();
   }
   if (admit) Admit();
   if (!cancel) return;
@@ -228,6 +231,10 @@ void ReservationStream::Check(absl::Time now) {
   absl::MutexLock lock(&mutex_);
   cancelling_ = false;
   FinishIfOver();
+}
+
+void ReservationStream::CheckAccess() {
+  if (!finished_) refused_.Update(access_.Check(call_));
 }
 
 bool ReservationStream::TakesNothing(absl::Time now) {
@@ -240,7 +247,7 @@ bool ReservationStream::TakesNothing(absl::Time now) {
 }
 
 void ReservationStream::ReadNext() {
-  if (reading_ || holding_ || half_closed_ || stopping_ || Unheard() || !malformed_.ok()) return;
+  if (reading_ || holding_ || half_closed_ || stopping_ || Unheard() || !refused_.ok()) return;
   // If there is no room, the next Check or the next answer that is taken tries again.
   if (outstanding_ >= options_.max_outstanding || !share_->TryTake(1 - reserved_, SpareFor(1))) return;
   reserved_ = 1;
@@ -271,11 +278,11 @@ void ReservationStream::Answered(const AnswerCount& count) {
 
 void ReservationStream::FinishIfOver() {
   if (finished_ || cancelling_) return;
-  if (!(half_closed_ || cancelled_ || stopping_ || unread_ || !malformed_.ok())) return;
+  if (!(half_closed_ || cancelled_ || stopping_ || unread_ || !refused_.ok())) return;
   if (outstanding_ > 0 || writing_ || holding_ || admitting_) return;
   finished_ = true;
   if (cancelled_ || unread_) return Finish(call_.Conclude(absl::CancelledError()));
-  if (!malformed_.ok()) return Finish(call_.Conclude(malformed_));
+  if (!refused_.ok()) return Finish(call_.Conclude(refused_));
   if (half_closed_) return Finish(call_.Conclude(absl::OkStatus()));
   Finish(call_.Conclude(RefusalError({storage::Refusal::kDraining})));
 }

@@ -13,6 +13,9 @@
 // The requests of a frame are admitted one by one by the same rule: what there is no room for waits in the frame, as
 // bytes, and the next message is read when the last of them is admitted.
 //
+// When the access file has changed and the caller may not go on, it takes no more, answers what it has admitted, and
+// ends with the reason. It looks at each message, and several times a second.
+//
 // If its caller takes no answer meanwhile for unread_timeout, the call is cancelled from this side, which also frees
 // what gRPC keeps. It cannot be finished with a reason: gRPC allows no finish while a write is pending, and this write
 // stays pending until the caller reads.
@@ -66,8 +69,8 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
   // Reads no more; ends with DRAINING once every request that was read is answered.
   void Stop();
 
-  // Goes on if there is room again, and cancels the call if its caller does not read. To be called several times within
-  // unread_timeout, by one thread.
+  // Goes on if there is room again, ends it if its caller may not go on, and cancels the call if they do not read. To
+  // be called several times within unread_timeout, by one thread.
   void Check(absl::Time now);
 
   void OnReadDone(bool ok) override;
@@ -78,7 +81,13 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
  private:
   ReservationStream(const CallContext& call, const CallFrame& frame, const StreamHandlers& handlers,
                     ReservationStreamSet* set, ReservationStreamOptions options)
-      : call_(call), trace_(call.trace()), frame_(frame), handlers_(handlers), set_(set), options_(options) {}
+      : call_(call),
+        trace_(call.trace()),
+        frame_(frame),
+        handlers_(handlers),
+        set_(set),
+        options_(options),
+        access_(call) {}
 
   // Admits what is in hand while there is room. By the thread that has set admitting_.
   void Admit() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -94,6 +103,8 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
 
   // Whether the caller has taken nothing of what waits for them for unread_timeout.
   bool TakesNothing(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // By what the access file says now. Not once it is finished.
+  void CheckAccess() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Nobody hears what is answered from now on.
   bool Unheard() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return cancelled_ || unread_ || finished_; }
   void ReadNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -116,6 +127,7 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
   grpc::ByteBuffer sent_;
 
   absl::Mutex mutex_;
+  StandingAccess access_ ABSL_GUARDED_BY(mutex_);
   // Has taken room for each outstanding request, and reserved_. Absent if the stream was refused.
   std::unique_ptr<StreamShare> share_ ABSL_GUARDED_BY(mutex_);
   AnswerQueue answers_ ABSL_GUARDED_BY(mutex_);
@@ -132,8 +144,9 @@ class ReservationStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
   bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;  // the caller sends no more
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;    // the caller is gone
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  bool unread_ ABSL_GUARDED_BY(mutex_) = false;     // the caller takes no answers
-  absl::Status malformed_ ABSL_GUARDED_BY(mutex_);  // not OK: what the caller is told about a message of theirs
+  bool unread_ ABSL_GUARDED_BY(mutex_) = false;  // the caller takes no answers
+  // Not OK: why no more is taken. A message of the caller's is wrong, or they may not go on.
+  absl::Status refused_ ABSL_GUARDED_BY(mutex_);
   // Check is cancelling the call, which must not be finished meanwhile: its context would vanish.
   bool cancelling_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;

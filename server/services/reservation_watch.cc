@@ -15,7 +15,8 @@ ReservationWatch* ReservationWatch::Start(const CallContext& call, const CallFra
   // gRPC keeps writes and a finish until it has the reactor.
   ReservationWatch* const reactor = watch.get();
   const absl::Status begun = id.ok() ? hub->Add(*id, std::move(watch), AddressOfPeer(call.peer())) : id.status();
-  if (!begun.ok()) reactor->OnEnd(begun);
+  // What the access file says may have changed before the hub knew the watch.
+  begun.ok() ? reactor->OnRecheck() : reactor->OnEnd(begun);
   return reactor;
 }
 
@@ -29,6 +30,16 @@ void ReservationWatch::OnReservation(const storage::Reservation& reservation) {
 void ReservationWatch::OnEnd(const absl::Status& status) {
   absl::MutexLock lock(&mutex_);
   if (!end_.has_value()) end_ = status;
+  FinishIfOver();
+}
+
+void ReservationWatch::OnRecheck() {
+  absl::MutexLock lock(&mutex_);
+  if (finished_ || cancelled_ || end_.has_value()) return;
+  const absl::Status allowed = access_.Check(call_);
+  if (allowed.ok()) return;
+  pending_.reset();
+  end_ = allowed;
   FinishIfOver();
 }
 

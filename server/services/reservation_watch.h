@@ -29,6 +29,8 @@ class ReservationWatch final : public grpc::ServerWriteReactor<v1::WatchReservat
 
   void OnReservation(const storage::Reservation& reservation) override;
   void OnEnd(const absl::Status& status) override;
+  // Ends if its caller may not watch any more.
+  void OnRecheck() override;
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -36,7 +38,7 @@ class ReservationWatch final : public grpc::ServerWriteReactor<v1::WatchReservat
 
  private:
   ReservationWatch(const CallContext& call, WatchHub* hub, storage::Clock* clock, storage::Uuid id)
-      : call_(call), hub_(hub), clock_(clock), id_(id) {}
+      : call_(call), hub_(hub), clock_(clock), id_(id), access_(call) {}
 
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FinishIfOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -50,6 +52,7 @@ class ReservationWatch final : public grpc::ServerWriteReactor<v1::WatchReservat
   v1::WatchReservationResponse response_;  // used by the write in progress
 
   absl::Mutex mutex_;
+  StandingAccess access_ ABSL_GUARDED_BY(mutex_);
   std::optional<storage::Reservation> pending_ ABSL_GUARDED_BY(mutex_);
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;

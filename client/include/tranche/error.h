@@ -71,6 +71,9 @@ enum class Reason {
   kDeadlinePassed = 90,
 
   kInternal = 100,
+
+  kCallerUnknown = 110,
+  kRoleMissing = 120,
 };
 
 // kUnspecified for OK, for errors of other origin and for reasons newer than this library.

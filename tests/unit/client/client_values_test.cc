@@ -44,6 +44,8 @@ TEST(ReasonTest, EveryReasonOfTheApiHasItsCounterpart) {
   }
   EXPECT_EQ(static_cast<int>(Reason::kSoldOut), tranche::v1::ERROR_REASON_SOLD_OUT);
   EXPECT_EQ(static_cast<int>(Reason::kDeadlinePassed), tranche::v1::ERROR_REASON_DEADLINE_PASSED);
+  EXPECT_EQ(static_cast<int>(Reason::kCallerUnknown), tranche::v1::ERROR_REASON_CALLER_UNKNOWN);
+  EXPECT_EQ(static_cast<int>(Reason::kRoleMissing), tranche::v1::ERROR_REASON_ROLE_MISSING);
 }
 
 TEST(ReasonTest, ForeignAndNewReasonsAreUnspecified) {
@@ -206,6 +208,15 @@ TEST(AttemptVerdict, WhoIsNotKnownOrNotAllowedGetsNoSecondTry) {
     EXPECT_EQ(verdict.next, internal::AttemptVerdict::Next::kDone) << status;
     EXPECT_FALSE(verdict.outcome_unknown) << status;
     EXPECT_TRUE(internal::IsRefusal(status)) << status;
+  }
+}
+
+TEST(AttemptVerdict, WhoIsNotLetInDoesNotAskAgain) {
+  for (const auto& [code, reason] : {std::pair{absl::StatusCode::kUnauthenticated, "CALLER_UNKNOWN"},
+                                     std::pair{absl::StatusCode::kPermissionDenied, "ROLE_MISSING"}}) {
+    const absl::Status denied = internal::NodeError(code, reason);
+    EXPECT_EQ(internal::Judge(denied).next, internal::AttemptVerdict::Next::kDone) << reason;
+    EXPECT_TRUE(internal::IsRefusal(denied)) << reason;
   }
 }
 

@@ -50,6 +50,11 @@ TEST(HintsTest, ClaimNothingThatMayBeFalse) {
   EXPECT_EQ(Hint("COMMIT_UNKNOWN"), "try again") << "a read";
 }
 
+TEST(HintsTest, SayHowToBeLetIn) {
+  EXPECT_THAT(Hint("CALLER_UNKNOWN", {{"method", "AddStock"}, {"roles", "operator,admin"}}), HasSubstr("--token-file"));
+  EXPECT_THAT(Hint("ROLE_MISSING", {{"method", "AddStock"}, {"roles", "operator,admin"}}), HasSubstr("operator,admin"));
+}
+
 TEST(HintsTest, AfterALostAnswerNameTheLookThatWaitsForTheStandby) {
   absl::Status unknown = absl::UnavailableError("lost");
   EXPECT_THAT(NextStepFor(unknown, /*changed_nothing=*/false), HasSubstr("reservation get --after-lost-answer"));

@@ -227,7 +227,7 @@ TEST_F(AuditedCallsTest, EveryChangeOfAnOperatorIsInTheLog) {
     ++made[method];
   }
   for (const CallEntry& entry : AdminCalls({})) {
-    if (entry.policy.role == Role::kObserver) continue;
+    if (entry.policy.permission == Permission::kObserve) continue;
     const std::string method = entry.policy.method;
     EXPECT_TRUE(made.contains(method) || kAuditedByProcedure.contains(method))
         << method << " changes something: call it here, or name the procedure that writes its entry";

@@ -75,10 +75,10 @@ class CallFrameTest : public ::testing::Test {
   };
 
   static constexpr CallPolicy Inline(std::optional<CallKind> counted_as = std::nullopt) {
-    return CallPolicy("Deliver", Role::kShop, RunsOn::kInline, Repeatable::kYes, counted_as);
+    return CallPolicy("Deliver", Permission::kPay, RunsOn::kInline, Repeatable::kYes, counted_as);
   }
   static constexpr CallPolicy On(RunsOn executor) {
-    return CallPolicy("Deliver", Role::kShop, executor, Repeatable::kYes);
+    return CallPolicy("Deliver", Permission::kPay, executor, Repeatable::kYes);
   }
 
   CallFrame Frame() {

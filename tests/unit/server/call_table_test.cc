@@ -36,7 +36,7 @@ TEST(CallTable, FaultsAreNamed) {
   EXPECT_THAT(FaultsOf({}, sink), ElementsAre("Deliver is missing"));
 
   const auto entry = [&](const char* method, RunsOn runs_on) {
-    return BlockingCall(CallPolicy(method, Role::kShop, runs_on, Repeatable::kYes), other);
+    return BlockingCall(CallPolicy(method, Permission::kPay, runs_on, Repeatable::kYes), other);
   };
   EXPECT_THAT(FaultsOf({entry("Deliver", RunsOn::kAdmin)}, sink), ElementsAre("Deliver has other messages"));
   EXPECT_THAT(FaultsOf({entry("GetSku", RunsOn::kAdmin)}, sink),
@@ -63,7 +63,7 @@ TEST(CallTable, ObserversOnlyLook) {
     for (const char* verb : {"Get", "List", "LookUp", "Verify", "Export", "Dump", "Preview"}) {
       looks = looks || absl::StartsWith(method, verb);
     }
-    EXPECT_EQ(entry.policy.role, looks ? Role::kObserver : Role::kOperator) << method;
+    EXPECT_EQ(entry.policy.permission == Permission::kObserve, looks) << method;
   }
 }
 

@@ -34,11 +34,11 @@ constexpr int64_t kPlenty = 100 * kMib;
 class LargeAnswerTest : public ::testing::Test {
  protected:
   // Operators' calls change something.
-  void Serve(Role role, int64_t connection_bytes) {
+  void Serve(Permission permission, int64_t connection_bytes) {
     answers_ = std::make_unique<AnswerBudget>(
         AnswerLimits{.node_bytes = kPlenty, .address_bytes = kPlenty, .connection_bytes = connection_bytes}, &clock_);
     const CallEntry entry = BlockingCall<DeliverRequest, DeliverResponse>(
-        CallPolicy("Deliver", role, RunsOn::kAdmin, Repeatable::kYes),
+        CallPolicy("Deliver", permission, RunsOn::kAdmin, Repeatable::kYes),
         [this](const CallContext&, const DeliverRequest&) -> absl::StatusOr<DeliverResponse> {
           ++begun_;
           DeliverResponse response;
@@ -80,7 +80,7 @@ class LargeAnswerTest : public ::testing::Test {
 };
 
 TEST_F(LargeAnswerTest, WhoReadsNothingIsRefusedMoreAndNobodyElseIs) {
-  Serve(Role::kObserver, 3 * kMib + kMib / 2);
+  Serve(Permission::kObserve, 3 * kMib + kMib / 2);
   std::vector<std::unique_ptr<UnreadCall>> unread;
   for (int i = 0; i < 3; ++i) unread.push_back(Ask());
   EXPECT_GE(answers_->bytes(), 3 * kMib);
@@ -102,7 +102,7 @@ TEST_F(LargeAnswerTest, WhoReadsNothingIsRefusedMoreAndNobodyElseIs) {
 }
 
 TEST_F(LargeAnswerTest, SmallAnswersAreNotCounted) {
-  Serve(Role::kObserver, kMib);
+  Serve(Permission::kObserve, kMib);
   text_bytes_ = kSmallAnswerBytes - 10;
   const auto call = Ask();
   EXPECT_EQ(answers_->bytes(), 0);
@@ -112,7 +112,7 @@ TEST_F(LargeAnswerTest, SmallAnswersAreNotCounted) {
 }
 
 TEST_F(LargeAnswerTest, WhatWaitsTooLongIsCancelledWhenItIsInTheWay) {
-  Serve(Role::kObserver, 2 * kMib + kMib / 2);
+  Serve(Permission::kObserve, 2 * kMib + kMib / 2);
   const auto first = Ask();
   const auto second = Ask();
   clock_.AdvanceBy(absl::Seconds(9));
@@ -127,7 +127,7 @@ TEST_F(LargeAnswerTest, WhatWaitsTooLongIsCancelledWhenItIsInTheWay) {
 }
 
 TEST_F(LargeAnswerTest, TheAnswerOfAChangeIsAlwaysSent) {
-  Serve(Role::kOperator, kMib + kMib / 2);
+  Serve(Permission::kOperate, kMib + kMib / 2);
   const auto first = Ask();
   const auto second = Ask();
   EXPECT_EQ(begun_, 2);
@@ -139,7 +139,7 @@ TEST_F(LargeAnswerTest, TheAnswerOfAChangeIsAlwaysSent) {
 }
 
 TEST_F(LargeAnswerTest, ACallerWhoGoesAwayGivesEverythingBack) {
-  Serve(Role::kObserver, kPlenty);
+  Serve(Permission::kObserve, kPlenty);
   auto cancelled = Ask();
   auto cut_off = Ask();
   EXPECT_GE(answers_->bytes(), 2 * kMib);

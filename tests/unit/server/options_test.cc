@@ -159,7 +159,7 @@ TEST_F(OptionsTest, OperatorsGoToTheNextPortOfThisMachine) {
   EXPECT_EQ(WhereOperatorsGo(options_), "127.0.0.1:7401");
   ASSERT_EQ(Parse({"--listen", "0.0.0.0:9000"}), std::nullopt) << err_.str();
   EXPECT_EQ(WhereOperatorsGo(options_), "127.0.0.1:9001");
-  ASSERT_EQ(Parse({"--listen", "[::]:0", "--access-file", "f"}), std::nullopt) << err_.str();
+  ASSERT_EQ(Parse({"--listen", "[::]:0", "--access-file", "f", "--tls-certificate", "c", "--tls-key", "k"}), std::nullopt) << err_.str();
   EXPECT_EQ(WhereOperatorsGo(options_), "[::]:0");
   EXPECT_THAT(Complaint({"--listen", "127.0.0.1:65535"}), HasSubstr("give --admin-listen"));
 }
@@ -178,12 +178,28 @@ TEST_F(OptionsTest, AdminServiceIsNotOpenToEverybody) {
   for (const char* address : {"0.0.0.0:7401", "10.0.0.1:7401", "[::]:7401", "admin.internal:7401", "128.0.0.1:1"}) {
     options_ = {};
     EXPECT_THAT(Complaint({"--admin-listen", address}), HasSubstr("would be open to everybody")) << address;
-    EXPECT_EQ(Parse({"--admin-listen", address, "--access-file", "f"}), std::nullopt) << err_.str();
+    EXPECT_EQ(Parse({"--admin-listen", address, "--access-file", "f", "--tls-certificate", "c", "--tls-key", "k"}),
+              std::nullopt)
+        << err_.str();
+    options_ = {};
+    EXPECT_THAT(Complaint({"--admin-listen", address, "--access-file", "f"}), HasSubstr("as plain text"));
   }
   options_ = {};
   const std::string at_listen = Complaint({"--listen", "0.0.0.0:7400", "--admin-listen", "same"});
   EXPECT_THAT(at_listen, HasSubstr("0.0.0.0:7400"));
   EXPECT_THAT(at_listen, HasSubstr("--admin off"));
+}
+
+TEST_F(OptionsTest, TokensDoNotTravelAsPlainText) {
+  ASSERT_EQ(Parse({}), std::nullopt);
+  EXPECT_EQ(options_.access_file, "") << "everybody may call everything";
+  for (const char* here : {"127.0.0.1:7400", "[::1]:7400", "localhost:0"}) {
+    ASSERT_EQ(Parse({"--access-file", "/etc/access.json", "--listen", here}), std::nullopt) << err_.str();
+    EXPECT_EQ(options_.access_file, "/etc/access.json");
+  }
+  for (const char* open : {"0.0.0.0:7400", "[::]:7400", "10.0.0.1:7400", "node1:7400"}) {
+    EXPECT_THAT(Complaint({"--access-file", "/etc/access.json", "--listen", open}), HasSubstr("--tls-certificate"));
+  }
 }
 
 TEST_F(OptionsTest, NumbersAreDecimal) {

@@ -154,8 +154,11 @@ class ReservationServiceTest : public ::testing::Test {
     cart_handler_.StartServing();
     service_ = std::make_unique<ReservationServiceImpl>(
         ReservationHandlers{&handler_, &cart_handler_, &change_handler_, &list_handler_, &watch_hub_},
-        CallFrame{
-            .clock = storage::Clock::Real(), .deadlines = CallDeadlines{}, .open_calls = &calls_, .metrics = &metrics_},
+        CallFrame{.clock = storage::Clock::Real(),
+                  .deadlines = CallDeadlines{},
+                  .open_calls = &calls_,
+                  .metrics = &metrics_,
+                  .access = access_},
         stream_options);
     check_streams_ = std::make_unique<PeriodicTask>(absl::Milliseconds(10), [this] { service_->CheckStreams(); });
     server_ = std::make_unique<LocalServer>(service_->service());
@@ -218,6 +221,7 @@ class ReservationServiceTest : public ::testing::Test {
                       {.max_watches = 2, .poll_interval = absl::Milliseconds(1)}};
   OpenCalls calls_{&clock_, absl::Seconds(30)};
   CallMetrics metrics_{storage::Clock::Real()};
+  AccessControl* access_ = nullptr;  // everybody may call everything
   std::unique_ptr<ReservationServiceImpl> service_;
   std::unique_ptr<PeriodicTask> check_streams_;
   std::unique_ptr<LocalServer> server_;

@@ -41,7 +41,9 @@ class Ear : public ReservationWatcher {
     end = status;
     ended.Notify();
   }
+  void OnRecheck() override { ++rechecked; }
   std::vector<int32_t> revisions;
+  int rechecked = 0;
   std::optional<Reservation> last;
   std::optional<absl::Status> end;
   absl::Notification ended;
@@ -129,6 +131,20 @@ TEST_F(WatchHubTest, SaysTheStateAgainWhenNothingHasChangedForLong) {
 }
 
 // Whoever stops it destroys the ledger next.
+TEST_F(WatchHubTest, ARecheckReachesEveryWatcherOnce) {
+  Put(1, 1);
+  const auto told = Watch(1);
+  hub_.Poll();
+  const auto fresh = Watch(1);
+  const auto other = Watch(2);
+  hub_.Recheck();
+  for (const auto& ear : {told, fresh, other}) EXPECT_EQ(ear->rechecked, 1);
+  hub_.Remove(WatchedId(1), told.get());
+  hub_.Recheck();
+  EXPECT_EQ(told->rechecked, 1);
+  EXPECT_EQ(fresh->rechecked, 2);
+}
+
 TEST_F(WatchHubTest, AfterStopNothingMoreIsRead) {
   for (int number = 0; number < 2 * static_cast<int>(storage::kMaxBatch); ++number) Watch(number);
   during_read_ = [this] { hub_.Stop(); };

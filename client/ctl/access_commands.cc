@@ -1,0 +1,146 @@
+// tranchectl token new, access check: what nodes' access files need. Neither asks a node.
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/ctl/commands.h"
+#include "storage/base/access_policy.h"
+#include "storage/base/access_token.h"
+#include "storage/base/status_macros.h"
+
+namespace tranche::ctl {
+namespace {
+
+using nlohmann::ordered_json;
+
+absl::Status CannotWrite(const std::string& path, int error) {
+  if (error == EEXIST) {
+    return absl::AlreadyExistsError(absl::StrCat(path, " is there already: choose another file, or remove it"));
+  }
+  return absl::UnavailableError(absl::StrCat("cannot write ", path, ": ", std::strerror(error)));
+}
+
+// A file that only its owner can read, and that was not there. Nothing is left of it if it cannot be written.
+absl::Status WriteNewSecret(const std::string& path, const std::string& text) {
+  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  if (file < 0) return CannotWrite(path, errno);
+  int error = 0;
+  const ssize_t written = write(file, text.data(), text.size());
+  if (written != static_cast<ssize_t>(text.size())) error = written < 0 ? errno : ENOSPC;
+  if (close(file) != 0 && error == 0) error = errno;
+  if (error == 0) return absl::OkStatus();
+  unlink(path.c_str());
+  return CannotWrite(path, error);
+}
+
+void NewTokenCommand(Session& session, const std::string& path) {
+  const std::string token = NewToken();
+  const std::string hash = HexOf(DigestOfToken(token));
+  if (!path.empty()) {
+    const absl::Status written = WriteNewSecret(path, absl::StrCat(token, "\n"));
+    if (!written.ok()) return session.FailLocally(written.message());
+  }
+  if (session.json()) {
+    ordered_json json;
+    if (path.empty()) json["token"] = token;
+    json["sha256"] = hash;
+    session.out() << json.dump(2) << "\n";
+    return;
+  }
+  if (path.empty()) session.out() << "token:  " << token << "\n";
+  session.out() << "sha256: " << hash << "\n";
+  if (path.empty()) session.err() << "The token is shown only now. ";
+  session.err() << "Put the sha256 into tokens_sha256 of a principal of the access file.\n";
+}
+
+absl::StatusOr<std::string> ReadAccessFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kMaxAccessFileBytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.is_open() || file.bad()) return absl::NotFoundError("cannot be read");
+  text.resize(static_cast<size_t>(file.gcount()));
+  return text;
+}
+
+absl::StatusOr<std::shared_ptr<const AccessPolicy>> ReadAccessPolicy(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string text, ReadAccessFile(path));
+  return AccessPolicy::Parse(text);
+}
+
+void PrintPolicyJson(Session& session, const AccessPolicy& policy) {
+  const auto roles = [](Roles all) {
+    ordered_json names = ordered_json::array();
+    for (const RoleWord& word : kRoleWords) {
+      if (all.Has(word.role)) names.push_back(word.name);
+    }
+    return names;
+  };
+  ordered_json json = {{"anonymous", roles(policy.anonymous()->roles)}, {"principals", ordered_json::array()}};
+  for (const auto& principal : policy.principals()) {
+    json["principals"].push_back({{"name", principal->name},
+                                  {"roles", roles(principal->roles)},
+                                  {"certificates", principal->certificates},
+                                  {"tokens", principal->tokens}});
+  }
+  session.out() << json.dump(2) << "\n";
+}
+
+void CheckAccessFile(Session& session, const std::string& path) {
+  const auto policy = ReadAccessPolicy(path);
+  if (!policy.ok()) return session.FailLocally(absl::StrCat(path, ": ", std::string(policy.status().message())));
+  if (session.json()) return PrintPolicyJson(session, **policy);
+  Table table({"PRINCIPAL", "ROLES", "CERTIFICATES", "TOKENS"});
+  const auto names_of = [&](const Principal& principal) -> std::string {
+    if (principal.certificates.empty()) return "-";
+    return session.wide() ? absl::StrJoin(principal.certificates, " ") : absl::StrCat(principal.certificates.size());
+  };
+  for (const auto& principal : (*policy)->principals()) {
+    const std::string roles = principal->roles.Join();
+    table.AddRow({principal->name, roles.empty() ? "none" : roles, names_of(*principal),
+                  principal->tokens == 0 ? "-" : absl::StrCat(principal->tokens)});
+  }
+  const std::string anonymous = (*policy)->anonymous()->roles.Join();
+  table.AddRow({"(no credentials)", anonymous.empty() ? "none" : anonymous, "-", "-"});
+  session.Print(table);
+}
+
+std::string RolesForHelp() {
+  std::string text = "Roles:\n";
+  for (const RoleWord& word : kRoleWords) absl::StrAppend(&text, "  ", word.name, ": ", word.means, "\n");
+  return text;
+}
+
+}  // namespace
+
+void AddAccessCommands(CLI::App& app, Session& session) {
+  CLI::App* token = app.add_subcommand("token", "Tokens that callers show to nodes with an access file");
+  token->require_subcommand(1);
+  token->footer("Example:\n  tranchectl token new --out till-3.token");
+  CLI::App* make = token->add_subcommand("new", "Make a random token, and the hash of it that the access file holds");
+  auto out = std::make_shared<std::string>();
+  make->add_option("--out", *out, "Write the token into this new file, which only you can read, instead of showing it");
+  make->footer(
+      "No node is asked: a token counts once its hash is in the access file. It cannot be shown again.\n"
+      "Example:\n  tranchectl token new --out till-3.token");
+  make->callback([&session, out] { NewTokenCommand(session, *out); });
+
+  CLI::App* access = app.add_subcommand("access", "The file that says who may call what (tranched --access-file)");
+  access->require_subcommand(1);
+  access->footer("Example:\n  tranchectl access check access.json");
+  CLI::App* check = access->add_subcommand("check", "Read an access file as a node would, and show who has which role");
+  auto file = std::make_shared<std::string>();
+  check->add_option("FILE", *file, "The file")->required();
+  check->footer(absl::StrCat(RolesForHelp(), "Example:\n  tranchectl access check access.json"));
+  check->callback([&session, file] { CheckAccessFile(session, *file); });
+}
+
+}  // namespace tranche::ctl

@@ -1,0 +1,60 @@
+// What becomes of calls that their callers may not make: counted by method and reason, told in the log, and, if a
+// principal wanted to change something, written into the audit log. Callers can cause any number of them, so lines and
+// entries are bounded.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "server/access/once_per.h"
+#include "server/access/permission.h"
+#include "storage/clock.h"
+
+namespace tranche::server {
+
+struct Denial {
+  const char* method;  // as in the .proto, without the service; static
+  Permission permission;
+  bool known = false;       // the caller is a principal, whose role does not do
+  std::string caller = {};  // the principal's name, or the address that the call came from
+  std::string actor = {};   // the caller and the person whom they name (CallContext::actor)
+  std::string reason = {};  // in the actor's words; "" if they gave none
+};
+
+// Thread-safe.
+class Denials {
+ public:
+  // One line in the log for each caller, and one audit entry for each principal and method, in this time.
+  static constexpr absl::Duration kInterval = absl::Minutes(1);
+  // More callers, or more principals with methods, of the last minute have none.
+  static constexpr size_t kMaxKinds = 1000;
+
+  // Queues an entry for the audit log, without waiting. False: it cannot be queued.
+  using Audit = std::function<bool(const Denial&)>;
+  // By method and by whether the caller was known.
+  using Counts = std::map<std::pair<std::string, bool>, int64_t>;
+
+  // Without `audit` there are no entries. `clock` outlives this.
+  Denials(Audit audit, storage::Clock* clock)
+      : audit_(std::move(audit)), lines_(kInterval, kMaxKinds, clock), entries_(kInterval, kMaxKinds, clock) {}
+
+  // Does not block.
+  void Note(const Denial& denial);
+
+  Counts counts() const;
+
+ private:
+  const Audit audit_;
+  OncePer lines_;
+  OncePer entries_;
+  mutable absl::Mutex mutex_;
+  Counts counts_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace tranche::server
