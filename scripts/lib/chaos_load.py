@@ -9,7 +9,7 @@ import chaos_cluster
 from chaos_answers import AnswersTail
 from chaos_changes import ChangesTail
 from chaos_process import Process, on_host
-from cluster import BIN, ClusterError, log_tail
+from cluster import BIN, ClusterError, environment, log_tail
 
 STOP_TIMEOUT_S = 180
 CALL_TIMEOUT_S = 120
@@ -38,10 +38,10 @@ class Operator:
 
     def run(self, *args):
         nodes = self._cluster.able_nodes() or self._cluster.nodes
-        endpoints = ",".join(f"{self._cluster.network.address(node.host)}:{chaos_cluster.NODE_PORT}" for node in nodes)
-        command = [BIN / "tranchectl", "--endpoint", endpoints, *args]
+        endpoints = ",".join(self._cluster.admin_address_of(node) for node in nodes)
+        command = [BIN / "tranchectl", "--endpoint", endpoints, *self._cluster.doors.client_flags("operator"), *args]
         line = on_host(self._cluster.network, chaos_cluster.CLIENT, command)
-        return subprocess.run(line, capture_output=True, text=True, timeout=CALL_TIMEOUT_S)
+        return subprocess.run(line, capture_output=True, text=True, env=environment(), timeout=CALL_TIMEOUT_S)
 
     def do(self, *args):
         done = self.run(*args)
@@ -68,6 +68,7 @@ class Buyers:
         for sku in skus:
             command += ["--sku", sku]
         command += ["--answers", self.answers_file, "--summary", self.summary_file]
+        command += cluster.doors.client_flags("service")
         self._process = Process(cluster.network, chaos_cluster.CLIENT, "tranche-load", command,
                                 cluster.folder / "load.log")
         self._process.start()
@@ -105,6 +106,7 @@ class Payers:
         command += ["--requests", 0, "--duration", "100h", "--rate", PAYERS_PER_CHANGE * changes, "--no-progress"]
         command += ["--timeout-ms", TIMEOUT_MS, "--answers", self.answers_file, "--change-rate", changes]
         command += ["--change-timeout-ms", CHANGE_TIMEOUT_MS, "--change-answers", self.changes_file]
+        command += cluster.doors.client_flags("service")
         self._process = Process(cluster.network, chaos_cluster.CLIENT, "tranche-load", command,
                                 cluster.folder / "payers.log")
         self._process.start()

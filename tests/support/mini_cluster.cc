@@ -157,7 +157,7 @@ absl::Status MiniCluster::Stop() {
 }
 
 absl::Status MiniCluster::StartServers() {
-  postgres_ = std::make_unique<MiniPostgres>();
+  postgres_ = std::make_unique<MiniPostgres>(options_.postgres_security);
   if (absl::Status started = postgres_->Start(); !started.ok()) return started;
   zookeeper_ = std::move(SpareZookeeper());
   if (zookeeper_ != nullptr) return absl::OkStatus();
@@ -172,7 +172,7 @@ absl::Status MiniCluster::AddShards() {
   storage::ConnectionPool home_pool(home_options);
   storage::PostgresShardLedger home(&home_pool);
   for (int i = 0; i < options_.shards; ++i) {
-    auto postgres = std::make_unique<MiniPostgres>();
+    auto postgres = std::make_unique<MiniPostgres>(options_.postgres_security);
     if (absl::Status started = postgres->Start(); !started.ok()) return started;
     shards_.push_back(std::move(postgres));
     if (absl::Status migrated = Migrate(*shards_.back()); !migrated.ok()) return migrated;
@@ -204,8 +204,11 @@ absl::Status MiniCluster::LaunchNode() {
   const std::string name = absl::StrCat("node-", nodes() + 1);
   FrontNode node;
   node.port_file = dir() / (name + ".port");
+  node.admin_port_file = dir() / (name + ".admin_port");
   std::vector<std::string> args = CommonArgs();
   args.insert(args.end(), {"--node-name", name, "--listen", "127.0.0.1:0", "--port-file", node.port_file.string()});
+  args.insert(args.end(), {"--admin-listen", options_.admin_door ? "127.0.0.1:0" : "same"});
+  if (options_.admin_door) args.insert(args.end(), {"--admin-port-file", node.admin_port_file.string()});
   AddMetricsArgs(name, &args);
   args.insert(args.end(), options_.node_args.begin(), options_.node_args.end());
   auto process = ServerProcess::Start(name, "tranched", args, dir());
@@ -219,6 +222,11 @@ absl::Status MiniCluster::WaitForNode(FrontNode& node) {
   const absl::StatusOr<int> port = node.process->WaitForPort(node.port_file, kServerStartTimeout);
   if (!port.ok()) return port.status();
   node.endpoint = absl::StrCat("127.0.0.1:", *port);
+  node.admin_endpoint = node.endpoint;
+  if (!options_.admin_door) return absl::OkStatus();
+  const absl::StatusOr<int> admin_port = node.process->WaitForPort(node.admin_port_file, kServerStartTimeout);
+  if (!admin_port.ok()) return admin_port.status();
+  node.admin_endpoint = absl::StrCat("127.0.0.1:", *admin_port);
   return absl::OkStatus();
 }
 

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,10 @@ struct MiniClusterOptions {
   std::vector<std::string> worker_args;
   // Every process serves its metrics, on a free port.
   bool metrics = false;
+  // How PostgreSQL is secured, if it is; what the processes need for that is among their flags above.
+  std::optional<PostgresSecurity> postgres_security = std::nullopt;
+  // Operators have a door of their own, on a free port. Otherwise they share the buyers'.
+  bool admin_door = false;
 };
 
 // Not thread-safe. Everything dies with the thread that called Start, and with this object.
@@ -46,6 +51,8 @@ class MiniCluster {
   // host:port of the nodes that were not killed or stopped, in the order in which they were started.
   std::vector<std::string> endpoints() const;
   std::string endpoint(int node) const { return Node(node).endpoint; }
+  // Where operators call the node, host:port.
+  std::string admin_endpoint(int node) const { return Node(node).admin_endpoint; }
   ServerProcess& node(int node) { return *Node(node).process; }
   int nodes() const { return static_cast<int>(nodes_.size()); }
 
@@ -90,7 +97,9 @@ class MiniCluster {
   struct FrontNode {
     std::unique_ptr<ServerProcess> process;
     std::filesystem::path port_file;
+    std::filesystem::path admin_port_file;
     std::string endpoint;  // empty: not serving (yet or any more)
+    std::string admin_endpoint;
   };
 
   explicit MiniCluster(const MiniClusterOptions& options);

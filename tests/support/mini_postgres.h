@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,16 +13,26 @@
 
 namespace tranche::testing {
 
+// Files of a server that is reached over the network by TLS and with a password only. All PEM, but for the password.
+struct PostgresSecurity {
+  std::string certificate_file;
+  std::string key_file;       // for the user that the server runs as, and nobody else
+  std::string ca_file;        // whom those who connect trust
+  std::string password_file;  // one line: MiniPostgres::kNodeRole's
+};
+
 // One server from the distribution's package, on a free port of 127.0.0.1, with its data in a scratch folder. Durable
-// as in production: fsync and synchronous_commit are on. It trusts every connection. It dies with the thread that
-// started it, at the latest. Not thread-safe. The first one of a process takes two seconds longer to start.
+// as in production: fsync and synchronous_commit are on. It trusts every connection, unless it is secured: then
+// kNodeRole needs TLS and its password, and kSuperuser comes through a socket file in a folder that only the server's
+// user and root may enter. It dies with the thread that started it, at the latest. Not thread-safe. The first one of a
+// process takes two seconds longer to start.
 class MiniPostgres {
  public:
   // A role that may log in and has the rights of the application role tranche_app: it may call the procedures.
   static constexpr char kNodeRole[] = "tranche_node";
   static constexpr char kSuperuser[] = "postgres";
 
-  MiniPostgres();
+  explicit MiniPostgres(std::optional<PostgresSecurity> security = std::nullopt);
   // Stops the server at once and deletes its data.
   ~MiniPostgres();
   MiniPostgres(const MiniPostgres&) = delete;
@@ -72,11 +83,15 @@ class MiniPostgres {
   absl::Status StartOnFreePort(const std::vector<std::string>& settings);
   absl::Status StartOnPort(const std::vector<std::string>& settings);
   absl::Status WaitUntilServing();
+  absl::Status RequireTlsAndPassword();
+  absl::Status SetNodePassword();
   absl::Status CopyData(const std::string& from, const std::string& to);
 
+  const std::optional<PostgresSecurity> security_;
   ScratchDir scratch_{"postgres"};
-  std::string data_dir_;  // empty before the first Start
-  int port_ = 0;          // chosen by the first Start
+  std::string socket_dir_;  // empty: there is no socket file
+  std::string data_dir_;    // empty before the first Start
+  int port_ = 0;            // chosen by the first Start
   std::unique_ptr<ChildProcess> process_;
 };
 
