@@ -172,7 +172,8 @@ class Cluster:
         (data / "pg_hba.conf").write_text(self.doors.postgres_access)
         settings = {"listen_addresses": self.network.address(POSTGRES), "unix_socket_directories": sockets,
                     "shared_buffers": "128MB", "max_connections": 300, "max_wal_size": "2GB",
-                    "deadlock_timeout": "100ms", "jit": "off", "log_line_prefix": "%m [%p] %u@%d "} | self.doors.postgres_settings
+                    "deadlock_timeout": "100ms", "jit": "off", "log_line_prefix": "%m [%p] %u@%d "}
+        settings |= self.doors.postgres_settings
         command = [programs / "postgres", "-D", data]
         for key, value in settings.items():
             command += ["-c", f"{key}={value}"]

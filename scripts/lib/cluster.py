@@ -98,8 +98,8 @@ def start(folder, state_file, nodes, balancers, keep, progress=lambda seconds: N
     """Starts a cluster whose files go into `folder` and returns its process and its state when it is ready.
 
     The cluster ends with this process unless `keep`. With `metrics`, the state tells where each process serves them.
-    `node_args`, `worker_args`: more flags of its front nodes and workers. `secured`: a security.Security, whose folder is
-    in `folder`; every connection is protected then.
+    `node_args`, `worker_args`: more flags of its front nodes and workers. `secured`: a security.Security; connections are
+    protected then, and everybody needs a role.
     """
     log_file = folder / "cluster.log"
     command = [BIN / "tranche-cluster", "--nodes", nodes, "--balancers", balancers]

@@ -56,8 +56,9 @@ def up(options):
     state = running_state()
     if state:
         if bool(state.get("secure")) != options.secure:
-            raise ClusterError(f"the cluster is up already, {'with' if state.get('secure') else 'without'} --secure. Its "
-                               "PostgreSQL and its znodes are made for that: run scripts/dev down first, which removes its data")
+            how = "with" if state.get("secure") else "without"
+            raise ClusterError(f"the cluster is up already, {how} --secure, and its PostgreSQL and its znodes are made "
+                               "for that: run scripts/dev down first, which removes its data")
         print("the cluster is up already")
         tell(state)
         return 0
@@ -152,7 +153,8 @@ def tell_secured():
     print(f"  {ctl} sku create lamp --stock 100 --price 19.90 --currency EUR")
     print(f"  {ctl} quota show lamp")
     print(f'  (eval "$(scripts/dev env service)"; {load} --sku lamp --requests 1000 --progress)')
-    print(f"  {ctl} verify\n  scripts/dev rotate                   # new certificates, while everything runs\n  scripts/dev down")
+    print(f"  {ctl} verify")
+    print("  scripts/dev rotate                   # new certificates, while everything runs\n  scripts/dev down")
 
 
 def exports(state, principal, by_token=False):

@@ -1,7 +1,7 @@
 """The certificates, the access file and the secrets of a secured private cluster, and the flags that name them.
 
-This is the one place that knows how a secured cluster is started and called. tranche-cluster (tests/support/cluster_main.cc) knows
-the names of PostgreSQL's files and ca.pem.
+This is the one place that knows how a secured cluster is started and called. tranche-cluster
+(tests/support/cluster_main.cc) knows the names of PostgreSQL's files and ca.pem.
 """
 
 import hashlib
@@ -75,7 +75,8 @@ class Security:
     def renew(self, authority):
         """New certificates and keys for everybody, also while the processes run."""
         if authority.certificate.read_bytes() != self.ca.read_bytes():
-            raise ClusterError("the authority was renewed since the cluster was started: scripts/dev down, then up --secure")
+            raise ClusterError("the authority is another one than when the cluster was started: scripts/dev down, then "
+                               "scripts/dev up --secure")
         names = alternative_names((self.folder / "hosts").read_text().split())
         authority.issue(self.certificate("server"), self.key("server"), names, ["serverAuth"])
         authority.issue(self.certificate("postgres"), self.key("postgres"), names, ["serverAuth"], _give_to_postgres)
@@ -104,7 +105,8 @@ class Security:
     # The servers
 
     def _door_flags(self):
-        return ["--tls-certificate", self.certificate("server"), "--tls-key", self.key("server"), "--tls-client-ca", self.ca]
+        return ["--tls-certificate", self.certificate("server"), "--tls-key", self.key("server"),
+                "--tls-client-ca", self.ca]
 
     def _backend_flags(self):
         return ["--postgres-password-file", self.postgres_password_file]
