@@ -16,8 +16,6 @@ from cluster import BIN, ClusterError, log_tail
 ZOOKEEPERS = 3
 START_TIMEOUT_S = 120
 NODE_PORT = 7400
-# The nodes' default: the next one.
-ADMIN_PORT = 7401
 ROOT_ZNODE = "/tranche"
 CLIENT = "client"
 POSTGRES = "postgres"
@@ -84,9 +82,6 @@ class Cluster:
     def address_of(self, node):
         return f"{self.network.address(node.host)}:{NODE_PORT}"
 
-    def admin_address_of(self, node):
-        return f"{self.network.address(node.host)}:{ADMIN_PORT}"
-
     def able_nodes(self):
         return [node for node in self.nodes if node.running() and node not in self.unable]
 
@@ -108,7 +103,7 @@ class Cluster:
         for number in nodes:
             self.network.add(f"node-{number}", 40 + number)
         hosts = [self.network.address(host) for host in (POSTGRES, *(f"node-{number}" for number in nodes))]
-        self.doors = SecuredDoors(self.folder, hosts) if self.options.secure else OpenDoors(self.folder)
+        self.doors = SecuredDoors(self.folder, hosts) if self.options.secure else OpenDoors()
         for number in range(1, self.options.balancers + 1):
             self.balancers.append(self._server(f"balancer-{number}", "tranche-balancer", "--name",
                                                self.options.statement_timeout_ms, *self.doors.balancer_flags()))

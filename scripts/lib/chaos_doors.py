@@ -1,28 +1,23 @@
 """Who may do what in the cluster under test: everybody everything, or (--secure) only who shows a certificate."""
 
-import json
-
 import authority
 import security
 from chaos_zookeeper import Session, connect
 
-EVERYBODY = {"anonymous": list(security.ROLES), "principals": []}
 NETWORK = "10.77.0.0/16"
+# The nodes' default: the one after theirs.
+ADMIN_PORT = 7401
 
 
 class OpenDoors:
-    """The access file is there so that operators are served at an address that others reach, too."""
+    """Operators are served by each node on its own host only."""
 
     postgres_settings = {}
     dsn_options = ""
     postgres_access = f"local all all trust\nhost all all {NETWORK} trust\n"
 
-    def __init__(self, folder):
-        self._access_file = folder / "access.json"
-        self._access_file.write_text(json.dumps(EVERYBODY) + "\n")
-
     def node_flags(self):
-        return ["--access-file", self._access_file]
+        return []
 
     def balancer_flags(self):
         return []
@@ -32,6 +27,10 @@ class OpenDoors:
 
     def client_flags(self, principal):
         return []
+
+    def desks(self, network, nodes, client):
+        """(host, endpoints): where operators work, one after the other if they cannot connect."""
+        return [(node.host, f"127.0.0.1:{ADMIN_PORT}") for node in nodes]
 
     def postgres_password(self):
         return None
@@ -62,6 +61,9 @@ class SecuredDoors:
 
     def client_flags(self, principal):
         return self._secured.client_flags(principal)
+
+    def desks(self, network, nodes, client):
+        return [(client, ",".join(f"{network.address(node.host)}:{ADMIN_PORT}" for node in nodes))]
 
     def postgres_password(self):
         return self._secured.postgres_password_file.read_text().strip()

@@ -181,7 +181,7 @@ absl::Status MiniPostgres::Start() {
     if (absl::Status required = RequireTlsAndPassword(); !required.ok()) return required;
   }
   if (absl::Status started = StartOnFreePort({}); !started.ok()) return started;
-  if (absl::Status set = SetNodePassword(); !set.ok()) return set;
+  if (absl::Status set = TakePasswordFromFile(); !set.ok()) return set;
   // All copies would be taken for one ledger.
   return ExecuteSql(dsn(), "UPDATE tranche.shard_identity SET ledger_id = gen_random_uuid()");
 }
@@ -195,7 +195,7 @@ absl::Status MiniPostgres::RequireTlsAndPassword() {
 }
 
 // The server is sent only what it stores, so that no log of statements can show the password.
-absl::Status MiniPostgres::SetNodePassword() {
+absl::Status MiniPostgres::TakePasswordFromFile() {
   if (!security_) return absl::OkStatus();
   const std::string password(absl::StripAsciiWhitespace(FileContents(security_->password_file)));
   if (password.empty()) return absl::NotFoundError(absl::StrCat("no password in ", security_->password_file));

@@ -84,7 +84,7 @@ class MiniPostgres {
   absl::Status StartOnPort(const std::vector<std::string>& settings);
   absl::Status WaitUntilServing();
   absl::Status RequireTlsAndPassword();
-  absl::Status SetNodePassword();
+  absl::Status TakePasswordFromFile();
   absl::Status CopyData(const std::string& from, const std::string& to);
 
   const std::optional<PostgresSecurity> security_;
