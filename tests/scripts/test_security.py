@@ -1,12 +1,14 @@
 """The certificates and secrets of secured private clusters, and whether a server shows a new certificate."""
 
 import contextlib
+import hashlib
 import json
 import pathlib
 import socket
 import ssl
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -18,6 +20,9 @@ import authority
 import cluster
 import rotation
 import security
+
+sys.path.insert(0, str(cluster.ROOT / "tests" / "integration" / "pages"))
+from page_commands import blocks  # noqa: E402
 
 
 class Files(unittest.TestCase):
@@ -79,6 +84,24 @@ class Files(unittest.TestCase):
         self.assertNotEqual(renewed.certificate.read_bytes(), first)
         with self.assertRaisesRegex(cluster.ClusterError, "another one than when the cluster was started"):
             self.secured.renew(renewed)
+
+
+class ThePage(unittest.TestCase):
+    """The commands of docs/security.md, as they are pasted."""
+
+    def test_its_certificates_are_good_and_its_hash_is_that_of_the_token(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder, printed = pathlib.Path(name), ""
+            for block in blocks("docs/security.md"):
+                printed = subprocess.run(["bash", "-e", "-c", block], cwd=folder, capture_output=True, text=True, check=True,
+                                         timeout=60).stdout
+            for certificate, purpose in (("node1.pem", "sslserver"), ("alice.pem", "sslclient")):
+                authority.openssl("verify", "-CAfile", folder / "ca.pem", "-purpose", purpose, folder / certificate)
+            token = (folder / "shop-web.token").read_text().strip()
+            self.assertEqual(len(bytes.fromhex(token)), 32)
+            self.assertEqual(printed.split()[0], hashlib.sha256(token.encode()).hexdigest())
+            for secret in ("ca.key", "node1.key", "alice.key", "shop-web.token"):
+                self.assertEqual(stat.S_IMODE((folder / secret).stat().st_mode), 0o600, secret)
 
 
 class Shown(unittest.TestCase):

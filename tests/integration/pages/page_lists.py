@@ -7,7 +7,7 @@ from page_commands import commands
 
 README, OPERATIONS = "README.md", "docs/operations.md"
 # Run on the cluster of README.md's tour, in this order.
-ON_THE_TOURS_CLUSTER = ("docs/quota.md", "docs/reservations.md", "docs/reconciliation.md")
+ON_THE_TOURS_CLUSTER = ("docs/operations/sale-night.md", "docs/quota.md", "docs/reservations.md", "docs/reconciliation.md")
 # The pages of which pages_test runs each command in a block of `sh`, unless NOT_RUN has it. SQL is run of all pages.
 RUN_BY_COMMAND = (README, OPERATIONS, *ON_THE_TOURS_CLUSTER)
 
@@ -45,8 +45,16 @@ OTHER_BLOCKS = {
         "2026-11-29T11:20:00.123456Z WARNING ": "how a line of the log begins; log_format_test looks at such",
         "shard home gave up ": "a line of a log; shards_test looks for it",
     },
+    "docs/operations/hardening.md": {
+        "useradd ": "changes the machine",
+        "[Unit]": "a file; the page says that it was not tried",
+    },
     "docs/reconciliation.md": {"reference,reservation_id,": "a file; the page's commands read it"},
     "docs/reservations.md": {'{"kind": ': "messages; the tests of SQL and outbox_ledger_contract_test look at such"},
+    "docs/security.md": {
+        "umask 077\nopenssl req ": "scripts_test runs it",
+        "(umask 077; openssl rand ": "scripts_test runs it",
+    },
     "proto/README.md": {"build/tools/node_modules/.bin/buf build ": "replaces a file of the repository"},
     "server/README.md": {"BlockingCall(": "a piece of C++"},
     "tests/README.md": {"ctest --test-dir ": "runs this test"},
@@ -58,7 +66,7 @@ HIDDEN_COMMAND = r"(?m)^\$? *(tranche[\w-]* |scripts/|psql |createdb |ctest )"
 # What a command must print, by how it begins.
 PRINTS = {
     "tranche-load --endpoints $TRANCHE_ENDPOINT --sku tv --requests 5000": r"^tv +5000 +1000 (?s:.*)SOLD_OUT +4000$",
-    "tranche-load --endpoints $TRANCHE_ENDPOINT --sku tv --requests 3 ": r"^tv +3 +3 ",
+    "tranche-load --endpoints node1:7400 --sku tv --requests 3 ": r"^tv +3 +3 ",
     "tranchectl node list": r"\bSERVING\b",
     "tranchectl verify": r"^ok\b",
     "tranchectl shard list": r"\bhome\b",

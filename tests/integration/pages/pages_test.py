@@ -107,7 +107,8 @@ class TheFirstStart(PageTest):
         self.servers = page_servers.Servers(self.folder)
         self.addCleanup(self.servers.end)
         self.servers.start()
-        self.node = f"127.0.0.1:{page_servers.free_port()}"
+        port = page_servers.free_port(and_next=True)
+        self.node, self.operators = f"127.0.0.1:{port}", f"127.0.0.1:{port + 1}"
         postgres = f"127.0.0.1:{self.servers.postgres_port}"
         # The page's hosts and paths, and what stands for them here.
         self.here = {
@@ -116,6 +117,7 @@ class TheFirstStart(PageTest):
             "zk1:2181,zk2:2181,zk3:2181": f"127.0.0.1:{self.servers.zookeeper_port}",
             "0.0.0.0:7400": self.node,
             "node1:7400": self.node,
+            "127.0.0.1:7401": self.operators,
             "/etc/tranche": str(self.files / "etc"),
             "build/release": str(BIN.parent),
             "/usr/local": str(self.folder / "usr"),
@@ -135,7 +137,7 @@ class TheFirstStart(PageTest):
 
     def await_cluster(self, shell, background):
         """Until there is a node, and a balancer leads; the page's reader types more slowly."""
-        deadline, ctl = time.monotonic() + READY_TIMEOUT_S, f"tranchectl --endpoint {self.node}"
+        deadline, ctl = time.monotonic() + READY_TIMEOUT_S, f"tranchectl --endpoint {self.operators}"
         while True:
             background.check()
             try:
