@@ -94,18 +94,20 @@ def _secure_flags(secured, metrics):
 
 
 def start(folder, state_file, nodes, balancers, keep, progress=lambda seconds: None, workers=1, metrics=False,
-          node_args=(), worker_args=(), secured=None):
+          node_args=(), worker_args=(), admin_ports=False, secured=None):
     """Starts a cluster whose files go into `folder` and returns its process and its state when it is ready.
 
     The cluster ends with this process unless `keep`. With `metrics`, the state tells where each process serves them.
-    `node_args`, `worker_args`: more flags of its front nodes and workers. `secured`: a security.Security; connections are
-    protected then, and everybody needs a role.
+    `node_args`, `worker_args`: more flags of its front nodes and workers. `admin_ports`: operators have ports of their
+    own; otherwise buyers' are for them, too. `secured`: a security.Security; connections are protected then, and
+    everybody needs a role.
     """
     log_file = folder / "cluster.log"
     command = [BIN / "tranche-cluster", "--nodes", nodes, "--balancers", balancers]
     if workers != 1:  # the default; a build from before there were any (a benchmark's baseline) does not know the flag
         command += ["--workers", workers]
     command += ["--metrics"] if metrics else []  # likewise
+    command += ["--admin-ports"] if admin_ports else []  # likewise
     command += _secure_flags(secured, metrics) if secured else []
     command += [f"--node-arg={argument}" for argument in node_args]
     command += [f"--worker-arg={argument}" for argument in worker_args]
@@ -144,6 +146,11 @@ def stop(pid, process=None):
 def servers(state):
     """Our own processes of a running cluster."""
     return state.get("balancers", []) + state.get("workers", []) + state["nodes"]
+
+
+def admin_endpoints(state):
+    """Where operators reach the front nodes; a build from before they had ports of their own tells only one address."""
+    return ",".join(node.get("admin", node["endpoint"]) for node in state["nodes"])
 
 
 def save_logs(state, folder):

@@ -72,7 +72,7 @@ def up(options):
         if options.secure:
             secured = security.Security(folder / "security").make(authority.Authority(AUTHORITY))
         process, state = cluster.start(folder, STATE_FILE, options.nodes, options.balancers, keep=True,
-                                       workers=options.workers, metrics=True, secured=secured)
+                                       workers=options.workers, metrics=True, admin_ports=True, secured=secured)
     except ClusterError:
         cluster.remove(folder)
         raise
@@ -122,10 +122,9 @@ def status():
 
 def tell(state):
     secured = security.of_state(state)
-    buyers, operators = security.endpoints(state, "service"), security.endpoints(state)
+    buyers = security.endpoints(state, "service")
     print(f"\nfront nodes  {buyers}")
-    if operators != buyers:
-        print(f"operators    {operators}")
+    print(f"operators    {cluster.admin_endpoints(state)}")
     print(f"postgres     {state['postgres']['superuser']}")
     print(f"servers as   {state['postgres']['app']}")
     print(f"zookeeper    {state['zookeeper']['address']}, root {state['zookeeper']['root']}")
@@ -137,7 +136,7 @@ def tell(state):
 
 
 def tell_plain(state, endpoints):
-    ctl = f"{os.path.relpath(cluster.BIN / 'tranchectl')} --endpoint {state['nodes'][0]['endpoint']}"
+    ctl = f"{os.path.relpath(cluster.BIN / 'tranchectl')} --endpoint {state['nodes'][0]['admin']}"
     load = os.path.relpath(cluster.BIN / "tranche-load")
     print("\nTo try:")
     print(f"  {ctl} sku create lamp --stock 100 --price 19.90 --currency EUR")

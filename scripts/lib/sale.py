@@ -66,6 +66,7 @@ def start_cluster(options, folder):
         options.balancers,
         options.keep,
         lambda seconds: _progress(f"starting {what}: {seconds:.1f} s"),
+        admin_ports=True,
         secured=secured,
     )
     _done(f"started {what} in {time.monotonic() - started:.1f} s")

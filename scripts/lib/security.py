@@ -12,7 +12,7 @@ import secrets
 import shutil
 import socket
 
-from cluster import ClusterError
+from cluster import ClusterError, admin_endpoints
 
 # Whoever calls: one principal for each role, of the same name.
 ROLES = ("storefront", "service", "risk", "viewer", "operator", "admin")
@@ -159,8 +159,9 @@ def of_state(state):
 
 def endpoints(state, principal="operator"):
     """HOST:PORT,HOST:PORT of the nodes' doors for this principal."""
-    door = "endpoint" if principal in AT_BUYERS_DOOR else "admin"
-    return ",".join(node.get(door, node["endpoint"]) for node in state["nodes"])
+    if principal in AT_BUYERS_DOOR:
+        return ",".join(node["endpoint"] for node in state["nodes"])
+    return admin_endpoints(state)
 
 
 def client_flags(state, principal="operator", by_token=False):

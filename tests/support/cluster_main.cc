@@ -35,7 +35,6 @@ void Secure(Options* options) {
       .ca_file = dir / "ca.pem",
       .password_file = dir / "postgres.password",
   };
-  options->cluster.admin_door = true;
 }
 
 // Both are blocked in every thread, so that they only arrive at sigwait. Children unblock them.
@@ -131,6 +130,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--workers", options.cluster.workers, "Workers")->check(CLI::Range(0, 16))->capture_default_str();
   app.add_flag("--metrics", options.cluster.metrics, "Every process serves its metrics on a free port");
+  app.add_flag("--admin-ports", options.cluster.admin_ports,
+               "Every front node serves AdminService at a port of its own, and not at the one for buyers");
   const auto add_arguments = [&app](const char* flag, std::vector<std::string>* arguments, const char* help) {
     app.add_option(flag, *arguments, help)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   };
@@ -140,7 +141,7 @@ int main(int argc, char** argv) {
   app.add_option(
          "--secure", options.secure_dir,
          "Folder with certificates and secrets, as scripts/lib/security.py makes it: PostgreSQL asks for TLS and "
-         "a password, and operators have a door of their own")
+         "a password. What the processes need of it comes by --node-arg and its like")
       ->check(CLI::ExistingDirectory);
   app.add_option("--dir", options.dir, "Folder for data and logs")->required()->check(CLI::ExistingDirectory);
   app.add_option("--state", options.state_file, "JSON file to write when everything is up")->required();

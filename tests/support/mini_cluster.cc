@@ -206,9 +206,9 @@ absl::Status MiniCluster::LaunchNode() {
   node.port_file = dir() / (name + ".port");
   node.admin_port_file = dir() / (name + ".admin_port");
   std::vector<std::string> args = CommonArgs();
-  args.insert(args.end(), {"--node-name", name, "--listen", "127.0.0.1:0", "--port-file", node.port_file.string()});
-  args.insert(args.end(), {"--admin-listen", options_.admin_door ? "127.0.0.1:0" : "same"});
-  if (options_.admin_door) args.insert(args.end(), {"--admin-port-file", node.admin_port_file.string()});
+  args.insert(args.end(),
+              {"--node-name", name, "--listen", "127.0.0.1:0", "--port-file", node.port_file.string(), "--admin-listen",
+               options_.admin_ports ? "127.0.0.1:0" : "same", "--admin-port-file", node.admin_port_file.string()});
   AddMetricsArgs(name, &args);
   args.insert(args.end(), options_.node_args.begin(), options_.node_args.end());
   auto process = ServerProcess::Start(name, "tranched", args, dir());
@@ -221,11 +221,10 @@ absl::Status MiniCluster::LaunchNode() {
 absl::Status MiniCluster::WaitForNode(FrontNode& node) {
   const absl::StatusOr<int> port = node.process->WaitForPort(node.port_file, kServerStartTimeout);
   if (!port.ok()) return port.status();
-  node.endpoint = absl::StrCat("127.0.0.1:", *port);
-  node.admin_endpoint = node.endpoint;
-  if (!options_.admin_door) return absl::OkStatus();
+  // It is written before the other one.
   const absl::StatusOr<int> admin_port = node.process->WaitForPort(node.admin_port_file, kServerStartTimeout);
   if (!admin_port.ok()) return admin_port.status();
+  node.endpoint = absl::StrCat("127.0.0.1:", *port);
   node.admin_endpoint = absl::StrCat("127.0.0.1:", *admin_port);
   return absl::OkStatus();
 }

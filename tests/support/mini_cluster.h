@@ -32,10 +32,10 @@ struct MiniClusterOptions {
   std::vector<std::string> worker_args;
   // Every process serves its metrics, on a free port.
   bool metrics = false;
+  // Every node serves AdminService at a port of its own; otherwise at the one for buyers, so that tests need only that.
+  bool admin_ports = false;
   // How PostgreSQL is secured, if it is; what the processes need for that is among their flags above.
   std::optional<PostgresSecurity> postgres_security = std::nullopt;
-  // Operators have a door of their own, on a free port. Otherwise they share the buyers'.
-  bool admin_door = false;
 };
 
 // Not thread-safe. Everything dies with the thread that called Start, and with this object.
@@ -51,7 +51,7 @@ class MiniCluster {
   // host:port of the nodes that were not killed or stopped, in the order in which they were started.
   std::vector<std::string> endpoints() const;
   std::string endpoint(int node) const { return Node(node).endpoint; }
-  // Where operators call the node, host:port.
+  // Where the node serves AdminService.
   std::string admin_endpoint(int node) const { return Node(node).admin_endpoint; }
   ServerProcess& node(int node) { return *Node(node).process; }
   int nodes() const { return static_cast<int>(nodes_.size()); }

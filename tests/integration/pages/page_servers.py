@@ -16,17 +16,21 @@ START_TIMEOUT_S = 60
 ACCESS = "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
 
 
-def free_port(and_next=False):
-    """`and_next`: the one after it is free, too."""
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def two_free_ports():
+    """The first of two in a row."""
     while True:
-        with socket.socket() as probe, socket.socket() as other:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
+        with socket.socket() as probe:
             try:
-                if and_next:
-                    other.bind(("127.0.0.1", port + 1))
+                probe.bind(("127.0.0.1", port + 1))
                 return port
-            except (OSError, OverflowError):  # taken, or there is none
+            except (OSError, OverflowError):
                 continue
 
 

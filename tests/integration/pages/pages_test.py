@@ -107,7 +107,7 @@ class TheFirstStart(PageTest):
         self.servers = page_servers.Servers(self.folder)
         self.addCleanup(self.servers.end)
         self.servers.start()
-        port = page_servers.free_port(and_next=True)
+        port = page_servers.two_free_ports()
         self.node, self.operators = f"127.0.0.1:{port}", f"127.0.0.1:{port + 1}"
         postgres = f"127.0.0.1:{self.servers.postgres_port}"
         # The page's hosts and paths, and what stands for them here.

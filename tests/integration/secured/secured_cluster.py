@@ -68,7 +68,7 @@ class Cluster:
         unittest.addModuleCleanup(receiver.stop)
         sink = ["--sink", f"shop=webhook:{receiver.url}", "--sink-secret-file", f"shop={secret_file}"]
         process, self.state = cluster.start(self.folder, self.folder / "state.json", 2, 1, keep=False, metrics=True,
-                                            secured=self.secured, worker_args=sink)
+                                            admin_ports=True, secured=self.secured, worker_args=sink)
         unittest.addModuleCleanup(cluster.stop, process.pid, process)
 
     def keep(self, *texts):
