@@ -26,6 +26,8 @@ struct MiniClusterOptions {
   int shards = 0;
   // How soon a dead process's ephemeral znodes vanish.
   absl::Duration zookeeper_session_timeout = absl::Seconds(4);
+  // How PostgreSQL is secured, if it is; what the processes need for that is among their flags.
+  std::optional<PostgresSecurity> postgres_security = std::nullopt;
   // More flags for every node, every balancer and every worker.
   std::vector<std::string> node_args;
   std::vector<std::string> balancer_args;
@@ -34,8 +36,6 @@ struct MiniClusterOptions {
   bool metrics = false;
   // Every node serves AdminService at a port of its own; otherwise at the one for buyers, so that tests need only that.
   bool admin_ports = false;
-  // How PostgreSQL is secured, if it is; what the processes need for that is among their flags above.
-  std::optional<PostgresSecurity> postgres_security = std::nullopt;
 };
 
 // Not thread-safe. Everything dies with the thread that called Start, and with this object.
