@@ -89,9 +89,10 @@ class MiniPostgres {
 
   const std::optional<PostgresSecurity> security_;
   ScratchDir scratch_{"postgres"};
-  std::string socket_dir_;  // empty: there is no socket file
-  std::string data_dir_;    // empty before the first Start
-  int port_ = 0;            // chosen by the first Start
+  // Empty: there is no socket file.
+  std::string socket_dir_;
+  std::string data_dir_;  // empty before the first Start
+  int port_ = 0;          // chosen by the first Start
   std::unique_ptr<ChildProcess> process_;
 };
 
