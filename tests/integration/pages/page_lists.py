@@ -51,8 +51,11 @@ OTHER_BLOCKS = {
     },
     "docs/reconciliation.md": {"reference,reservation_id,": "a file; the page's commands read it"},
     "docs/reservations.md": {'{"kind": ': "messages; the tests of SQL and outbox_ledger_contract_test look at such"},
-    "docs/security.md": {"umask 077\nopenssl req ": "scripts_test runs it"},
     "proto/README.md": {"build/tools/node_modules/.bin/buf build ": "replaces a file of the repository"},
+    "docs/security.md": {
+        "umask 077\nopenssl req ": "scripts_test runs it",
+        "{\n  // Roles of callers": "an access file; roles_test reads it",
+    },
     "server/README.md": {"BlockingCall(": "a piece of C++"},
     "tests/README.md": {"ctest --test-dir ": "runs this test"},
     "tests/simulation/README.md": {"scripts/simulate ": "simulation_test runs what it runs"},
