@@ -55,6 +55,7 @@ def parse_options(argv):
     parser.add_argument("--node-statement-timeout-ms", type=at_least_one, default=5000)
     parser.add_argument("--faults", type=fault_names, default=list(FAULTS))
     parser.add_argument("--once", action="store_true")
+    parser.add_argument("--secure", action="store_true")
     parser.add_argument("--keep-logs", type=pathlib.Path)
     parser.add_argument("--report", type=pathlib.Path)
     parser.add_argument("--parse-only", action="store_true")
@@ -154,6 +155,7 @@ def judge(options, servers, watch, rounds, load, verify):
     violations += chaos_check.check_sold_out(stale) + chaos_check.check_verify(verify)
     return {
         "seed": options.seed,
+        "secure": options.secure,
         "nodes": options.nodes,
         "balancers": options.balancers,
         "rate": options.rate,
@@ -183,7 +185,7 @@ def run(options, folder):
     try:
         servers.start()
         say(f"{options.nodes} front nodes, {options.balancers} balancers, 3 ZooKeeper servers, PostgreSQL: up after "
-            f"{time.monotonic() - started:.1f} s")
+            f"{time.monotonic() - started:.1f} s{', secured' if options.secure else ''}")
         watch = UnitsWatch(servers.ledger, SKUS, folder / "units.log")
         rounds, load, verify = run_rounds(options, servers, watch)
         result = judge(options, servers, watch, rounds, load, verify)

@@ -7,6 +7,7 @@ import time
 
 import chaos_backup
 import chaos_zookeeper
+from chaos_doors import OpenDoors, SecuredDoors
 from chaos_ledger import Ledger, LedgerError
 from chaos_network import Network
 from chaos_process import Process
@@ -15,8 +16,6 @@ from cluster import BIN, ClusterError, log_tail
 ZOOKEEPERS = 3
 START_TIMEOUT_S = 120
 NODE_PORT = 7400
-# Each host is a node's own, so operators come from outside of it; nobody else is in this private network.
-EVERYBODY_MAY = '{"anonymous": ["admin", "service", "risk"], "principals": []}\n'
 ROOT_ZNODE = "/tranche"
 CLIENT = "client"
 POSTGRES = "postgres"
@@ -48,6 +47,7 @@ class Cluster:
         self.network = Network()
         self.zookeepers, self.nodes, self.balancers, self.workers = [], [], [], []
         self.postgres = None
+        self.doors = None
         self.ledger = Ledger(folder)
         # Processes that a fault has ended, or has cut off from what they need.
         self.unable = set()
@@ -97,19 +97,22 @@ class Cluster:
             self.network.add(f"zookeeper-{number}", 10 + number)
         for number in range(1, self.options.balancers + 1):
             self.network.add(f"balancer-{number}", 30 + number)
-            self.balancers.append(self._server(f"balancer-{number}", "tranche-balancer", "--name",
-                                               self.options.statement_timeout_ms))
         self.network.add("worker-1", 25)
-        self.workers.append(self._worker("worker-1"))
-        access_file = self.folder / "access.json"
-        access_file.write_text(EVERYBODY_MAY)
         # A spare one beyond `start`: it joins when told to.
-        for number in range(1, self.options.nodes + 2):
+        nodes = range(1, self.options.nodes + 2)
+        for number in nodes:
             self.network.add(f"node-{number}", 40 + number)
-            listen = ["--listen", f"{self.network.address(f'node-{number}')}:{NODE_PORT}", "--admin-listen", "same",
-                      "--access-file", access_file]
+        hosts = [self.network.address(host) for host in (POSTGRES, *(f"node-{number}" for number in nodes))]
+        self.doors = SecuredDoors(self.folder, hosts) if self.options.secure else OpenDoors()
+        for number in range(1, self.options.balancers + 1):
+            self.balancers.append(self._server(f"balancer-{number}", "tranche-balancer", "--name",
+                                               self.options.statement_timeout_ms, *self.doors.balancer_flags()))
+        self.workers.append(self._worker("worker-1"))
+        for number in nodes:
+            listen = ["--listen", f"{self.network.address(f'node-{number}')}:{NODE_PORT}"]
             self.nodes.append(self._server(f"node-{number}", "tranched", "--node-name",
-                                           self.options.node_statement_timeout_ms, *listen))
+                                           self.options.node_statement_timeout_ms, *listen,
+                                           *self.doors.node_flags()))
 
     def _server(self, name, binary, name_flag, statement_timeout_ms, *args):
         zookeepers = ",".join(f"{self.network.address(f'zookeeper-{n}')}:{chaos_zookeeper.PORT}"
@@ -121,11 +124,12 @@ class Cluster:
 
     def _worker(self, name):
         command = [BIN / "tranche-worker", "--name", name, "--postgres", self.dsn("tranche_node")]
-        command += ["--statement-timeout-ms", self.options.statement_timeout_ms]
+        command += ["--statement-timeout-ms", self.options.statement_timeout_ms, *self.doors.worker_flags()]
         return Process(self.network, name, name, command, self.folder / f"{name}.log")
 
     def dsn(self, user):
-        return f"host={self.network.address(POSTGRES)} user={user} dbname=tranche connect_timeout=2"
+        return f"host={self.network.address(POSTGRES)} user={user} dbname=tranche connect_timeout=2" \
+            f"{self.doors.dsn_options}"
 
     def _start_zookeepers(self):
         servers = {n: self.network.address(f"zookeeper-{n}") for n in range(1, ZOOKEEPERS + 1)}
@@ -156,14 +160,15 @@ class Cluster:
         for folder in (data, sockets):
             folder.mkdir()
             shutil.chown(folder, "postgres", "postgres")
+            folder.chmod(0o700)  # whoever may use the socket file is let in as anybody
         log = self.folder / "postgres.log"
         self._once(POSTGRES, [programs / "initdb", "--no-sync", "--no-instructions", "-A", "trust", "-U", "postgres",
                               "-E", "UTF8", "--locale=C.UTF-8", "-D", data], user="postgres")
-        with open(data / "pg_hba.conf", "a") as access:
-            access.write("host all all 10.77.0.0/16 trust\n")
+        (data / "pg_hba.conf").write_text(self.doors.postgres_access)
         settings = {"listen_addresses": self.network.address(POSTGRES), "unix_socket_directories": sockets,
                     "shared_buffers": "128MB", "max_connections": 300, "max_wal_size": "2GB",
                     "deadlock_timeout": "100ms", "jit": "off", "log_line_prefix": "%m [%p] %u@%d "}
+        settings |= self.doors.postgres_settings
         command = [programs / "postgres", "-D", data]
         for key, value in settings.items():
             command += ["-c", f"{key}={value}"]
@@ -171,7 +176,9 @@ class Cluster:
         self.postgres.start()
         self.await_postgres()
         self.ledger.execute_file("chaos_roles.sql", database="postgres")
-        self._once(POSTGRES, [BIN / "tranche-migrate", "--postgres", self.dsn("postgres")])
+        if password := self.doors.postgres_password():
+            self.ledger.execute(f"ALTER ROLE tranche_node PASSWORD '{password}'", database="postgres")
+        self._once(POSTGRES, [BIN / "tranche-migrate", "--postgres", f"host={sockets} user=postgres dbname=tranche"])
 
     def _once(self, host, command, user=None):
         """Runs a command to its end; its name says which log it wrote."""
@@ -260,7 +267,7 @@ class Cluster:
         """A ZooKeeper session with any serving server."""
         for server in self.zookeepers:
             try:
-                return chaos_zookeeper.Session(self.network, CLIENT, server.host)
+                return self.doors.zookeeper_session(self.network, CLIENT, server.host)
             except chaos_zookeeper.ZookeeperError:
                 continue
         raise ClusterError("no ZooKeeper server answers")

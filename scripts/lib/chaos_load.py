@@ -9,10 +9,12 @@ import chaos_cluster
 from chaos_answers import AnswersTail
 from chaos_changes import ChangesTail
 from chaos_process import Process, on_host
-from cluster import BIN, ClusterError, log_tail
+from cluster import BIN, ClusterError, environment, log_tail
 
 STOP_TIMEOUT_S = 180
 CALL_TIMEOUT_S = 120
+# What gRPC says of a node that takes no connection.
+NOT_CONNECTED = "failed to connect"
 # How long the stock must last at the offered rate: below the first, the warehouse adds more, up to the second.
 LOW_S, FULL_S = 1.0, 2.5
 # How much is delivered to see whether units leave the pool, in seconds of demand.
@@ -31,17 +33,21 @@ CHANGE_TIMEOUT_MS = 1000
 
 
 class Operator:
-    """tranchectl, on the callers' host."""
+    """tranchectl, on the callers' host if the nodes let operators in there."""
 
     def __init__(self, cluster):
         self._cluster = cluster
 
     def run(self, *args):
+        network, doors = self._cluster.network, self._cluster.doors
         nodes = self._cluster.able_nodes() or self._cluster.nodes
-        endpoints = ",".join(f"{self._cluster.network.address(node.host)}:{chaos_cluster.NODE_PORT}" for node in nodes)
-        command = [BIN / "tranchectl", "--endpoint", endpoints, *args]
-        line = on_host(self._cluster.network, chaos_cluster.CLIENT, command)
-        return subprocess.run(line, capture_output=True, text=True, timeout=CALL_TIMEOUT_S)
+        for host, endpoints in doors.desks(network, nodes, chaos_cluster.CLIENT):
+            command = [BIN / "tranchectl", "--endpoint", endpoints, *doors.client_flags("operator"), *args]
+            done = subprocess.run(on_host(network, host, command), capture_output=True, text=True, env=environment(),
+                                  timeout=CALL_TIMEOUT_S)
+            if done.returncode == 0 or NOT_CONNECTED not in done.stderr:
+                break
+        return done
 
     def do(self, *args):
         done = self.run(*args)
@@ -68,6 +74,7 @@ class Buyers:
         for sku in skus:
             command += ["--sku", sku]
         command += ["--answers", self.answers_file, "--summary", self.summary_file]
+        command += cluster.doors.client_flags("service")
         self._process = Process(cluster.network, chaos_cluster.CLIENT, "tranche-load", command,
                                 cluster.folder / "load.log")
         self._process.start()
@@ -105,6 +112,7 @@ class Payers:
         command += ["--requests", 0, "--duration", "100h", "--rate", PAYERS_PER_CHANGE * changes, "--no-progress"]
         command += ["--timeout-ms", TIMEOUT_MS, "--answers", self.answers_file, "--change-rate", changes]
         command += ["--change-timeout-ms", CHANGE_TIMEOUT_MS, "--change-answers", self.changes_file]
+        command += cluster.doors.client_flags("service")
         self._process = Process(cluster.network, chaos_cluster.CLIENT, "tranche-load", command,
                                 cluster.folder / "payers.log")
         self._process.start()

@@ -6,7 +6,8 @@ import struct
 
 PORT = 2181
 TIMEOUT_S = 2
-DELETE, GET_DATA, GET_CHILDREN, MULTI, CLOSE = 2, 4, 8, 14, -11
+DELETE, GET_DATA, GET_CHILDREN, MULTI, AUTH, CLOSE = 2, 4, 8, 14, 100, -11
+AUTH_XID = -4
 NO_NODE = -101
 ANY_VERSION = -1
 # The tree changes with every move of units.
@@ -20,7 +21,7 @@ class ZookeeperError(Exception):
 def mode_of(network, from_host, server):
     """"leader", "follower", or None when the server does not serve."""
     try:
-        with _connect(network, from_host, server) as connection:
+        with connect(network, from_host, server) as connection:
             connection.sendall(b"srvr")
             answer = b""
             while part := connection.recv(4096):
@@ -33,20 +34,23 @@ def mode_of(network, from_host, server):
     return None
 
 
-def _connect(network, from_host, server):
+def connect(network, from_host, server):
     with network.inside(from_host):
         return socket.create_connection((network.address(server), PORT), timeout=TIMEOUT_S)
 
 
 class Session:
-    """A short session with the one server given. A context manager."""
+    """A short session with one server. A context manager. `auth`: USER:PASSWORD, if the tree belongs to it."""
 
-    def __init__(self, network, from_host, server):
+    def __init__(self, server, open_socket, auth=None):
+        """`open_socket` connects to it; `server` is its name, for errors."""
         self._xid = 0
         try:
-            self._socket = _connect(network, from_host, server)
+            self._socket = open_socket()
             self._send(struct.pack(">iqiqi16s?", 0, 0, 10_000, 0, 16, bytes(16), False))
             self._receive()
+            if auth:
+                self._authenticate(auth)
         except OSError as error:
             raise ZookeeperError(f"{server}: {error}") from None
 
@@ -79,6 +83,10 @@ class Session:
             offset += 4 + length
         return names
 
+    def dump(self, path):
+        """{path: data} of the znode and all below it."""
+        return {found: self.get(found) for found in self._tree(path)}
+
     def delete_tree(self, path):
         """Deletes the znode and all below it at one stroke, and returns how many there were."""
         for _ in range(DELETE_TRIES):
@@ -101,6 +109,11 @@ class Session:
         error, reply = self._call(MULTI, operations + struct.pack(">i?i", -1, True, -1))
         _check(error, "multi")
         return struct.unpack_from(">i", reply)[0] == DELETE
+
+    def _authenticate(self, auth):
+        self._send(struct.pack(">iii", AUTH_XID, AUTH, 0) + _string("digest") + _string(auth))
+        xid, _, error = struct.unpack_from(">iqi", self._receive())
+        _check(error if xid == AUTH_XID else xid, "auth")
 
     def _call(self, operation, body):
         self._xid += 1

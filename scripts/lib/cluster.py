@@ -15,6 +15,8 @@ BIN = pathlib.Path(os.environ.get("TRANCHE_BIN", ROOT / "build" / "release" / "b
 START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 60
 PR_SET_PDEATHSIG = 1
+# What a shell has to call another cluster (scripts/dev env); a server would take the certificate for its own.
+CALLERS_VARIABLES = ("TRANCHE_ENDPOINT", "TRANCHE_TLS_", "TRANCHE_TOKEN_FILE")
 
 
 class ClusterError(Exception):
@@ -23,6 +25,11 @@ class ClusterError(Exception):
 
 def terminate_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def environment():
+    """This process's, without what it has to call some other cluster."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(CALLERS_VARIABLES)}
 
 
 def make_scratch_folder(name):
@@ -77,13 +84,23 @@ def _wait_until_ready(process, state_file, log_file, progress):
     return state
 
 
+def _secure_flags(secured, metrics):
+    """Of tranche-cluster. In one word: what it passes on begins with dashes itself."""
+    flags = ["--secure", secured.folder]
+    for process, args in (("node", secured.node_flags()), ("balancer", secured.balancer_flags(metrics)),
+                          ("worker", secured.worker_flags(metrics))):
+        flags += [f"--{process}-arg={argument}" for argument in args]
+    return flags
+
+
 def start(folder, state_file, nodes, balancers, keep, progress=lambda seconds: None, workers=1, metrics=False,
-          node_args=(), worker_args=(), admin_ports=False):
+          node_args=(), worker_args=(), admin_ports=False, secured=None):
     """Starts a cluster whose files go into `folder` and returns its process and its state when it is ready.
 
     The cluster ends with this process unless `keep`. With `metrics`, the state tells where each process serves them.
     `node_args`, `worker_args`: more flags of its front nodes and workers. `admin_ports`: operators have ports of their
-    own; otherwise buyers' are for them, too.
+    own; otherwise buyers' are for them, too. `secured`: a security.Security; connections are protected then, and
+    everybody needs a role.
     """
     log_file = folder / "cluster.log"
     command = [BIN / "tranche-cluster", "--nodes", nodes, "--balancers", balancers]
@@ -91,12 +108,13 @@ def start(folder, state_file, nodes, balancers, keep, progress=lambda seconds: N
         command += ["--workers", workers]
     command += ["--metrics"] if metrics else []  # likewise
     command += ["--admin-ports"] if admin_ports else []  # likewise
-    # In one word: each begins with dashes itself.
+    command += _secure_flags(secured, metrics) if secured else []
     command += [f"--node-arg={argument}" for argument in node_args]
     command += [f"--worker-arg={argument}" for argument in worker_args]
     with open(log_file, "wb") as log:
         process = subprocess.Popen(
             [str(part) for part in command + ["--dir", folder, "--state", state_file]],
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -2,16 +2,22 @@
 
 import os
 import pathlib
+import shlex
 import signal
 import sys
 
+import authority
 import cluster
+import rotation
+import security
 import tranchectl
 from cluster import ClusterError
 from options import Parser, at_least_one, sku_and_stock
 
 # The file that records the one background cluster.
 STATE_FILE = cluster.ROOT / ".scratch" / "dev" / "state.json"
+# Stays when a cluster goes, so that whoever trusts it trusts the next one.
+AUTHORITY = STATE_FILE.parent / "authority"
 DEMO_PRICE_MINOR = 1000
 DEMO_CURRENCY = "EUR"
 
@@ -24,9 +30,14 @@ def parse_options(argv):
     up.add_argument("--balancers", type=at_least_one, default=1)
     up.add_argument("--workers", type=at_least_one, default=1)
     up.add_argument("--sku", type=sku_and_stock, action="append", dest="skus", default=[])
+    up.add_argument("--secure", action="store_true")
     up.add_argument("--parse-only", action="store_true")
     commands.add_parser("down")
     commands.add_parser("status")
+    commands.add_parser("rotate")
+    env = commands.add_parser("env")
+    env.add_argument("principal", nargs="?", choices=security.ROLES, default="operator")
+    env.add_argument("--token", action="store_true")
     logs = commands.add_parser("logs")
     logs.add_argument("-f", "--follow", action="store_true")
     logs.add_argument("processes", nargs="*")
@@ -44,6 +55,10 @@ def up(options):
         return 0
     state = running_state()
     if state:
+        if bool(state.get("secure")) != options.secure:
+            how = "with" if state.get("secure") else "without"
+            raise ClusterError(f"the cluster is up already, {how} --secure, and its PostgreSQL and its znodes are made "
+                               "for that: run scripts/dev down first, which removes its data")
         print("the cluster is up already")
         tell(state)
         return 0
@@ -53,8 +68,11 @@ def up(options):
     print(f"starting PostgreSQL, ZooKeeper, {options.nodes} front nodes, {options.balancers} balancer(s), "
           f"{options.workers} worker(s)", flush=True)
     try:
+        secured = None
+        if options.secure:
+            secured = security.Security(folder / "security").make(authority.Authority(AUTHORITY))
         process, state = cluster.start(folder, STATE_FILE, options.nodes, options.balancers, keep=True,
-                                       workers=options.workers, metrics=True, admin_ports=True)
+                                       workers=options.workers, metrics=True, admin_ports=True, secured=secured)
     except ClusterError:
         cluster.remove(folder)
         raise
@@ -92,30 +110,79 @@ def status():
     if not state:
         print("the cluster is not up; start it with scripts/dev up")
         return 1
-    dead = 0
+    dead, scheme = 0, "https" if state.get("secure") else "http"
     for process in cluster.servers(state):
         runs = cluster.alive(process["pid"])
         dead += not runs
         print(f"{process['name']:<14} pid {process['pid']:<8} {'runs' if runs else 'ENDED':<6} "
-              f"metrics http://{process['metrics']}/metrics  {process['log_file']}")
+              f"metrics {scheme}://{process['metrics']}/metrics  {process['log_file']}")
     tell(state)
     return 1 if dead else 0
 
 
 def tell(state):
-    ctl = f"{os.path.relpath(cluster.BIN / 'tranchectl')} --endpoint {state['nodes'][0]['admin']}"
-    load = os.path.relpath(cluster.BIN / "tranche-load")
-    endpoints = ",".join(node["endpoint"] for node in state["nodes"])
-    print(f"\nfront nodes  {endpoints}")
+    secured = security.of_state(state)
+    buyers = security.endpoints(state, "service")
+    print(f"\nfront nodes  {buyers}")
     print(f"operators    {cluster.admin_endpoints(state)}")
     print(f"postgres     {state['postgres']['superuser']}")
     print(f"servers as   {state['postgres']['app']}")
     print(f"zookeeper    {state['zookeeper']['address']}, root {state['zookeeper']['root']}")
+    if secured:
+        print(f"secured      certificates, passwords and tokens in {secured.folder}")
+        tell_secured()
+    else:
+        tell_plain(state, buyers)
+
+
+def tell_plain(state, endpoints):
+    ctl = f"{os.path.relpath(cluster.BIN / 'tranchectl')} --endpoint {state['nodes'][0]['admin']}"
+    load = os.path.relpath(cluster.BIN / "tranche-load")
     print("\nTo try:")
     print(f"  {ctl} sku create lamp --stock 100 --price 19.90 --currency EUR")
     print(f"  {ctl} quota show lamp")
     print(f"  {load} --endpoints {endpoints} --sku lamp --requests 1000 --progress")
     print(f"  {ctl} sku list\n  {ctl} verify\n  scripts/dev down")
+
+
+def tell_secured():
+    ctl, load = (os.path.relpath(cluster.BIN / program) for program in ("tranchectl", "tranche-load"))
+    print("\nTo try:")
+    print('  eval "$(scripts/dev env operator)"   # also: storefront, service, risk, viewer, admin')
+    print(f"  {ctl} sku create lamp --stock 100 --price 19.90 --currency EUR")
+    print(f"  {ctl} quota show lamp")
+    print(f'  (eval "$(scripts/dev env service)"; {load} --sku lamp --requests 1000 --progress)')
+    print(f"  {ctl} verify")
+    print("  scripts/dev rotate                   # new certificates, while everything runs\n  scripts/dev down")
+
+
+def exports(state, principal, by_token=False):
+    """Lines for a shell, after which tranchectl and tranche-load call the cluster as this principal."""
+    secured = security.of_state(state)
+    settings = {"endpoint": security.endpoints(state, principal)}
+    settings |= secured.client_settings(principal, by_token) if secured else {}
+    names = ("endpoint", "tls_ca", "tls_certificate", "tls_key", "token_file")
+    return [f"export TRANCHE_{name.upper()}={shlex.quote(str(settings[name]))}" if name in settings
+            else f"unset TRANCHE_{name.upper()}" for name in names]
+
+
+def env(options):
+    state = running_state()
+    if not state:
+        raise ClusterError("the cluster is not up; start it with scripts/dev up")
+    if options.token and not state.get("secure"):
+        raise ClusterError("the cluster is not secured, so it has no tokens; see scripts/dev up --secure")
+    print("\n".join(exports(state, options.principal, options.token)))
+    return 0
+
+
+def rotate():
+    state = running_state()
+    if not state:
+        raise ClusterError("the cluster is not up; start it with scripts/dev up --secure")
+    doors = rotation.rotate(state, authority.Authority(AUTHORITY))
+    print(f"new certificates for the servers and all principals; shown by {', '.join(doors)}")
+    return 0
 
 
 def logs(options):
@@ -142,7 +209,9 @@ def main(argv):
             return up(options)
         if options.command == "logs":
             return logs(options)
-        return {"down": down, "status": status}[options.command]()
+        if options.command == "env":
+            return env(options)
+        return {"down": down, "status": status, "rotate": rotate}[options.command]()
     except ClusterError as error:
         print(f"scripts/dev: {error}", file=sys.stderr)
         return 1

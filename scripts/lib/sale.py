@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 
+import authority
 import cluster
 import sale_check
 import sale_report
+import security
 import tranchectl
 from cluster import ClusterError
 from options import Parser, at_least_one, sku_and_stock
@@ -29,6 +31,7 @@ def parse_options(argv):
     parser.add_argument("--in-flight", type=at_least_one, default=512)
     parser.add_argument("--streams", type=int, default=8, choices=range(65), metavar="N")
     parser.add_argument("--summary", type=pathlib.Path)
+    parser.add_argument("--secure", action="store_true")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--parse-only", action="store_true")
     options = parser.parse_args(argv)
@@ -53,6 +56,9 @@ def _done(message):
 def start_cluster(options, folder):
     what = f"PostgreSQL, ZooKeeper, {options.nodes} front nodes, {options.balancers} balancer(s)"
     started = time.monotonic()
+    secured = None
+    if options.secure:
+        secured = security.Security(folder / "security").make(authority.Authority(folder / "authority"))
     process, state = cluster.start(
         folder,
         folder / "state.json",
@@ -61,6 +67,7 @@ def start_cluster(options, folder):
         options.keep,
         lambda seconds: _progress(f"starting {what}: {seconds:.1f} s"),
         admin_ports=True,
+        secured=secured,
     )
     _done(f"started {what} in {time.monotonic() - started:.1f} s")
     return process, state
@@ -77,7 +84,8 @@ def open_sale(options, state):
 
 def run_load(options, state, folder):
     """Lets the load generator buy and returns its summary."""
-    command = [cluster.BIN / "tranche-load", "--endpoints", ",".join(node["endpoint"] for node in state["nodes"])]
+    command = [cluster.BIN / "tranche-load", "--endpoints", security.endpoints(state, "service")]
+    command += security.client_flags(state, "service")
     for name, _ in options.skus:
         command += ["--sku", name]
     command += ["--requests", options.requests, "--in-flight", options.in_flight, "--streams", options.streams]
@@ -85,6 +93,7 @@ def run_load(options, state, folder):
         command += [f"--{output}", folder / f"load-{output}"]
     done = subprocess.run(
         [str(part) for part in command],
+        env=cluster.environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         preexec_fn=cluster.terminate_with_parent,
@@ -139,7 +148,8 @@ def sell(options, state, folder):
 
 def tell_kept(state, process):
     print(f"The cluster is still up:\n  endpoints  {','.join(node['endpoint'] for node in state['nodes'])}")
-    print(f"  tranchectl {cluster.BIN / 'tranchectl'} --endpoint {state['nodes'][0]['admin']} sku list")
+    ctl = [cluster.BIN / "tranchectl", "--endpoint", security.endpoints(state), *security.client_flags(state)]
+    print(f"  tranchectl {' '.join(map(str, ctl))} sku list")
     print(f"  psql       psql '{state['postgres']['superuser']}'")
     print(f"  zookeeper  {state['zookeeper']['address']}, root {state['zookeeper']['root']}")
     print(f"  logs       {state['dir']}")

@@ -4,15 +4,19 @@ import json
 import subprocess
 import time
 
-from cluster import BIN, ClusterError, admin_endpoints
+import security
+from cluster import BIN, ClusterError, environment
 
 ANNOUNCE_TIMEOUT_S = 60
 CALL_TIMEOUT_S = 300
 
 
-def _run(state, *args):
-    command = [BIN / "tranchectl", "--endpoint", admin_endpoints(state), *args]
-    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=CALL_TIMEOUT_S)
+def run(state, *args, principal="operator", by_token=False):
+    """Runs tranchectl as this principal of a secured cluster, and returns how it ended."""
+    command = [BIN / "tranchectl", "--endpoint", security.endpoints(state, principal),
+               *security.client_flags(state, principal, by_token), *args]
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment(),
+                          timeout=CALL_TIMEOUT_S)
 
 
 def _failed(done):
@@ -22,7 +26,7 @@ def _failed(done):
 
 def ctl(state, *args):
     """Runs tranchectl against the cluster and returns what it prints."""
-    done = _run(state, *args)
+    done = run(state, *args)
     if done.returncode != 0:
         raise _failed(done)
     return done.stdout
@@ -30,7 +34,7 @@ def ctl(state, *args):
 
 def verify(state):
     """What `tranchectl verify` found, broken rules included."""
-    done = _run(state, "verify", "-o", "json")
+    done = run(state, "verify", "-o", "json")
     try:
         return json.loads(done.stdout)
     except json.JSONDecodeError:

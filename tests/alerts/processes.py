@@ -20,12 +20,19 @@ def _command(process):
     return words
 
 
+def _variables(process):
+    """Flags that it was given as variables: a connection string that may hold a password is no argument."""
+    words = pathlib.Path(f"/proc/{process['pid']}/environ").read_bytes().decode().split("\0")
+    return dict(word.split("=", 1) for word in words if word.startswith("TRANCHE_"))
+
+
 class Processes:
     """Of the cluster with this state. Those that it has started end with it, or by stop_all()."""
 
     def __init__(self, state):
         self._known = {process["name"]: process for process in cluster.servers(state)}
         self._commands = {name: _command(process) for name, process in self._known.items()}
+        self._environments = {name: {**os.environ, **_variables(process)} for name, process in self._known.items()}
         self._pids = {name: process["pid"] for name, process in self._known.items()}
         self._started = {}
 
@@ -42,6 +49,7 @@ class Processes:
         """`more`: flags besides those of before."""
         with open(self._known[name]["log_file"], "ab") as log:
             process = subprocess.Popen([*self._commands[name], *more], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                       env=self._environments[name],
                                        preexec_fn=cluster.terminate_with_parent)
         self._started.setdefault(name, []).append(process)
         self._pids[name] = process.pid

@@ -29,7 +29,7 @@ std::vector<std::string> TestFiles() {
 class SqlTest : public ::testing::TestWithParam<std::string> {
  protected:
   static void SetUpTestSuite() {
-    postgres_ = new MiniPostgres(Fsync::kOff);
+    postgres_ = new MiniPostgres({.fsync = Fsync::kOff});
     ASSERT_TRUE(postgres_->Start().ok());
     for (const char* extension : {"pgtap", "plpgsql_check", "dblink"}) {
       const absl::Status made = ExecuteSql(postgres_->dsn(), absl::StrCat("CREATE EXTENSION ", extension));
@@ -50,7 +50,7 @@ MiniPostgres* SqlTest::postgres_ = nullptr;
 INSTANTIATE_TEST_SUITE_P(Files, SqlTest, ::testing::ValuesIn(TestFiles()), [](const auto& info) { return info.param; });
 
 TEST(MigrateTest, AfterAMigrationAllProceduresAreThere) {
-  MiniPostgres postgres(Fsync::kOff);
+  MiniPostgres postgres({.fsync = Fsync::kOff});
   ASSERT_TRUE(postgres.Start().ok());
   EXPECT_THAT(*storage::Migrate(postgres.dsn()), ::testing::IsEmpty());
   // As if the migration were new, and had dropped a procedure whose text is unchanged.

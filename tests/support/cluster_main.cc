@@ -22,7 +22,20 @@ struct Options {
   MiniClusterOptions cluster;
   std::string dir;
   std::string state_file;
+  std::string secure_dir;  // empty: not secured
 };
+
+// The files as scripts/lib/security.py names them. What the processes need of them comes by --node-arg and its like.
+void Secure(Options* options) {
+  if (options->secure_dir.empty()) return;
+  const std::filesystem::path dir = options->secure_dir;
+  options->cluster.postgres_security = PostgresSecurity{
+      .certificate_file = dir / "postgres.pem",
+      .key_file = dir / "postgres.key",
+      .ca_file = dir / "ca.pem",
+      .password_file = dir / "postgres.password",
+  };
+}
 
 // Both are blocked in every thread, so that they only arrive at sigwait. Children unblock them.
 sigset_t BlockStopSignals() {
@@ -48,6 +61,7 @@ json State(MiniCluster& cluster, const Options& options) {
   json state = {
       {"pid", getpid()},
       {"dir", options.dir},
+      {"secure", options.secure_dir},
       {"postgres",
        {{"superuser", cluster.postgres().dsn()},
         {"app", cluster.app_dsn()},
@@ -122,9 +136,16 @@ int main(int argc, char** argv) {
     app.add_option(flag, *arguments, help)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   };
   add_arguments("--node-arg", &options.cluster.node_args, "One more argument of every front node; repeatable");
+  add_arguments("--balancer-arg", &options.cluster.balancer_args, "One more argument of every balancer; repeatable");
   add_arguments("--worker-arg", &options.cluster.worker_args, "One more argument of every worker; repeatable");
+  app.add_option(
+         "--secure", options.secure_dir,
+         "Folder with certificates and secrets, as scripts/lib/security.py makes it: PostgreSQL asks for TLS and "
+         "a password. What the processes need of it comes by --node-arg and its like")
+      ->check(CLI::ExistingDirectory);
   app.add_option("--dir", options.dir, "Folder for data and logs")->required()->check(CLI::ExistingDirectory);
   app.add_option("--state", options.state_file, "JSON file to write when everything is up")->required();
   CLI11_PARSE(app, argc, argv);
+  tranche::testing::Secure(&options);
   return tranche::testing::Run(options);
 }

@@ -174,8 +174,12 @@ absl::Status MiniCluster::Stop() {
   return result;
 }
 
+MiniPostgresOptions MiniCluster::PostgresOptions() const {
+  return {.fsync = options_.fsync, .security = options_.postgres_security};
+}
+
 absl::Status MiniCluster::StartServers() {
-  postgres_ = std::make_unique<MiniPostgres>(options_.fsync);
+  postgres_ = std::make_unique<MiniPostgres>(PostgresOptions());
   if (absl::Status started = postgres_->Start(); !started.ok()) return started;
   if (options_.locked_backends) {
     if (absl::Status locked = LockBackends(); !locked.ok()) return locked;
@@ -204,7 +208,7 @@ absl::Status MiniCluster::AddShards() {
   storage::ConnectionPool home_pool(home_options);
   storage::PostgresShardLedger home(&home_pool);
   for (int i = 0; i < options_.shards; ++i) {
-    auto postgres = std::make_unique<MiniPostgres>(options_.fsync);
+    auto postgres = std::make_unique<MiniPostgres>(PostgresOptions());
     if (absl::Status started = postgres->Start(); !started.ok()) return started;
     shards_.push_back(std::move(postgres));
     if (absl::Status migrated = Migrate(*shards_.back()); !migrated.ok()) return migrated;

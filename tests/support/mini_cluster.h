@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,8 @@ struct MiniClusterOptions {
   int shards = 0;
   // How soon a dead process's ephemeral znodes vanish.
   absl::Duration zookeeper_session_timeout = absl::Seconds(4);
+  // How PostgreSQL is secured, if it is; what the processes need for that is among their flags.
+  std::optional<PostgresSecurity> postgres_security = std::nullopt;
   // More flags for every node, every balancer and every worker.
   std::vector<std::string> node_args;
   std::vector<std::string> balancer_args;
@@ -109,6 +112,7 @@ class MiniCluster {
   };
 
   explicit MiniCluster(const MiniClusterOptions& options);
+  MiniPostgresOptions PostgresOptions() const;
   absl::Status StartServers();
   absl::Status Migrate(const MiniPostgres& postgres);
   absl::Status AddShards();

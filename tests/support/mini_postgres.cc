@@ -9,8 +9,10 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -24,6 +26,10 @@ namespace {
 constexpr absl::Duration kInitTimeout = absl::Seconds(60);
 // The server refuses to run as root; this user comes with the package.
 constexpr char kSystemUser[] = "postgres";
+// The folder of the socket file lets in only this user and root. "hostssl" alone: no address has a line without TLS.
+constexpr char kSecuredAccess[] =
+    "local all postgres trust\n"
+    "hostssl all all 127.0.0.1/32 scram-sha-256\n";
 
 // Where Debian keeps the newest version's server programs.
 std::filesystem::path ProgramDir() {
@@ -121,7 +127,12 @@ absl::Status EnsureRoles(const std::string& superuser_dsn) {
     $$)");
 }
 
-MiniPostgres::MiniPostgres(Fsync fsync) : fsync_(fsync) {}
+MiniPostgres::MiniPostgres(MiniPostgresOptions options) : options_(std::move(options)) {
+  if (!options_.security) return;
+  const std::filesystem::path sockets = scratch_.MakeSubdir("sockets", kSystemUser);
+  std::filesystem::permissions(sockets, std::filesystem::perms::owner_all);
+  socket_dir_ = sockets.string();
+}
 
 MiniPostgres::~MiniPostgres() {
   // Not by ChildProcess alone: the server's own children would go on writing into the folder that is removed next.
@@ -129,7 +140,11 @@ MiniPostgres::~MiniPostgres() {
 }
 
 std::string MiniPostgres::Dsn(const std::string& database, const std::string& user) const {
-  return absl::StrCat("host=127.0.0.1 port=", port_, " user=", user, " dbname=", database, " connect_timeout=5");
+  const bool by_socket = options_.security && user == kSuperuser;
+  std::string dsn = absl::StrCat("host=", by_socket ? socket_dir_ : "127.0.0.1", " port=", port_, " user=", user,
+                                 " dbname=", database, " connect_timeout=5");
+  if (options_.security && !by_socket) absl::StrAppend(&dsn, " sslmode=verify-full sslrootcert=", options_.security->ca_file);
+  return dsn;
 }
 
 absl::Status MiniPostgres::CreateDatabase(const std::string& name) {
@@ -152,7 +167,7 @@ absl::StatusOr<std::string> MiniPostgres::MakeData() {
 }
 
 absl::Status MiniPostgres::CopyMadeData() {
-  static MiniPostgres maker(Fsync::kOff);
+  static MiniPostgres maker({.fsync = Fsync::kOff});
   static const absl::StatusOr<std::string> made = maker.MakeData();
   if (!made.ok()) return made.status();
   data_dir_ = (scratch_.path() / "data").string();
@@ -164,10 +179,33 @@ absl::Status MiniPostgres::Start() {
   if (port_ != 0) return StartOnPort({});
   if (data_dir_.empty()) {
     if (absl::Status copied = CopyMadeData(); !copied.ok()) return copied;
+    if (absl::Status required = RequireTlsAndPassword(); !required.ok()) return required;
   }
   if (absl::Status started = StartOnFreePort({}); !started.ok()) return started;
+  if (absl::Status set = TakePasswordFromFile(); !set.ok()) return set;
   // All copies would be taken for one ledger.
   return ExecuteSql(dsn(), "UPDATE tranche.shard_identity SET ledger_id = gen_random_uuid()");
+}
+
+absl::Status MiniPostgres::RequireTlsAndPassword() {
+  if (!options_.security) return absl::OkStatus();
+  std::ofstream access(std::filesystem::path(data_dir_) / "pg_hba.conf", std::ios::trunc);  // keeps its owner
+  access << kSecuredAccess;
+  access.close();
+  return access.good() ? absl::OkStatus() : absl::InternalError("cannot write pg_hba.conf");
+}
+
+// The server is sent only what it stores, so that no log of statements can show the password.
+absl::Status MiniPostgres::TakePasswordFromFile() {
+  if (!options_.security) return absl::OkStatus();
+  const std::string password(absl::StripAsciiWhitespace(FileContents(options_.security->password_file)));
+  if (password.empty()) return absl::NotFoundError(absl::StrCat("no password in ", options_.security->password_file));
+  const std::unique_ptr<PGconn, decltype(&PQfinish)> connection(PQconnectdb(Dsn("postgres").c_str()), &PQfinish);
+  if (PQstatus(connection.get()) != CONNECTION_OK) return absl::UnavailableError(PQerrorMessage(connection.get()));
+  const std::unique_ptr<char, decltype(&PQfreemem)> verifier(
+      PQencryptPasswordConn(connection.get(), password.c_str(), kNodeRole, "scram-sha-256"), &PQfreemem);
+  if (verifier == nullptr) return absl::InternalError(PQerrorMessage(connection.get()));
+  return ExecuteSql(Dsn("postgres"), absl::StrCat("ALTER ROLE ", kNodeRole, " PASSWORD '", verifier.get(), "'"));
 }
 
 // A free port may be taken by another process before the server binds it.
@@ -184,11 +222,20 @@ absl::Status MiniPostgres::StartOnFreePort(const std::vector<std::string>& setti
 
 absl::Status MiniPostgres::StartOnPort(const std::vector<std::string>& settings) {
   std::vector<std::string> args = {(ProgramDir() / "postgres").string(), "-D", data_dir_};
-  std::vector<std::string> all = {
-      absl::StrCat("port=", port_),    "listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=256MB",
-      "max_connections=200",           "max_wal_size=2GB",           "deadlock_timeout=100ms",   "jit=off",
-      "log_line_prefix=%m [%p] %u@%d "};
-  if (fsync_ == Fsync::kOff) all.push_back("fsync=off");
+  std::vector<std::string> all = {absl::StrCat("port=", port_),
+                                  "listen_addresses=127.0.0.1",
+                                  absl::StrCat("unix_socket_directories=", socket_dir_),
+                                  "shared_buffers=256MB",
+                                  "max_connections=200",
+                                  "max_wal_size=2GB",
+                                  "deadlock_timeout=100ms",
+                                  "jit=off",
+                                  "log_line_prefix=%m [%p] %u@%d "};
+  if (options_.fsync == Fsync::kOff) all.push_back("fsync=off");
+  if (options_.security) {
+    all.insert(all.end(), {"ssl=on", absl::StrCat("ssl_cert_file=", options_.security->certificate_file),
+                           absl::StrCat("ssl_key_file=", options_.security->key_file), "ssl_min_protocol_version=TLSv1.2"});
+  }
   all.insert(all.end(), settings.begin(), settings.end());
   for (const std::string& setting : all) {
     args.push_back("-c");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,17 +17,31 @@ namespace tranche::testing {
 // written. Tests that make many databases, or commit much, take a fraction of the time without.
 enum class Fsync { kOn, kOff };
 
-// One server from the distribution's package, on a free port of 127.0.0.1, with its data in a scratch folder. It trusts
-// every connection. It dies with the thread that started it, at the latest. Not thread-safe. The first one of a process
-// takes two seconds longer to start.
+// Files of a server that is reached over the network by TLS and with a password only. All PEM, but for the password.
+struct PostgresSecurity {
+  std::string certificate_file;
+  std::string key_file;       // for the user that the server runs as, and nobody else
+  std::string ca_file;        // whom those who connect trust
+  std::string password_file;  // one line: MiniPostgres::kNodeRole's
+};
+
+struct MiniPostgresOptions {
+  Fsync fsync = Fsync::kOn;  // durable as in production
+  std::optional<PostgresSecurity> security = std::nullopt;
+};
+
+// One server from the distribution's package, on a free port of 127.0.0.1, with its data in a scratch folder. It
+// trusts every connection, unless it is secured: then
+// kNodeRole needs TLS and its password, and kSuperuser comes through a socket file in a folder that only the server's
+// user and root may enter. It dies with the thread that started it, at the latest. Not thread-safe. The first one of a
+// process takes two seconds longer to start.
 class MiniPostgres {
  public:
   // A role that may log in and has the rights of the application role tranche_app: it may call the procedures.
   static constexpr char kNodeRole[] = "tranche_node";
   static constexpr char kSuperuser[] = "postgres";
 
-  // On, and durable as in production, unless told otherwise.
-  explicit MiniPostgres(Fsync fsync = Fsync::kOn);
+  explicit MiniPostgres(MiniPostgresOptions options = {});
   // Stops the server at once and deletes its data.
   ~MiniPostgres();
   MiniPostgres(const MiniPostgres&) = delete;
@@ -83,10 +98,14 @@ class MiniPostgres {
   absl::Status StartOnFreePort(const std::vector<std::string>& settings);
   absl::Status StartOnPort(const std::vector<std::string>& settings);
   absl::Status WaitUntilServing();
+  absl::Status RequireTlsAndPassword();
+  absl::Status TakePasswordFromFile();
   absl::Status CopyData(const std::string& from, const std::string& to);
 
-  const Fsync fsync_;
+  const MiniPostgresOptions options_;
   ScratchDir scratch_{"postgres"};
+  // Empty: there is no socket file.
+  std::string socket_dir_;
   std::string data_dir_;  // empty before the first Start
   int port_ = 0;          // chosen by the first Start
   bool locked_ = false;

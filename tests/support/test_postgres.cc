@@ -58,7 +58,7 @@ const std::string& SharedPostgres() {
       CHECK(roles.ok()) << "cannot use TRANCHE_TEST_POSTGRES: " << roles;
       return std::string(given);
     }
-    static MiniPostgres server(Fsync::kOff);
+    static MiniPostgres server({.fsync = Fsync::kOff});
     const absl::Status started = server.Start();
     CHECK(started.ok()) << started;
     return server.Dsn("postgres");

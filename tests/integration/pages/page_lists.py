@@ -7,7 +7,7 @@ from page_commands import commands
 
 README, OPERATIONS = "README.md", "docs/operations.md"
 # Run on the cluster of README.md's tour, in this order.
-ON_THE_TOURS_CLUSTER = ("docs/quota.md", "docs/reservations.md", "docs/reconciliation.md")
+ON_THE_TOURS_CLUSTER = ("docs/operations/sale-night.md", "docs/quota.md", "docs/reservations.md", "docs/reconciliation.md")
 # The pages of which pages_test runs each command in a block of `sh`, unless NOT_RUN has it. SQL is run of all pages.
 RUN_BY_COMMAND = (README, OPERATIONS, *ON_THE_TOURS_CLUSTER)
 
@@ -27,7 +27,6 @@ OTHER_BLOCKS = {
     "client/README.md": {
         '#include "tranche/client.h"': "client_install_test builds client/example, which has the same calls",
         "find_package(tranche REQUIRED)": "client_install_test builds client/example with it",
-        "options.tls = ": "client_tls_test opens clients in this way",
         "auto cart = ": "a piece of C++",
         "auto sku = ": "a piece of C++",
     },
@@ -35,7 +34,6 @@ OTHER_BLOCKS = {
     "docs/clients.md": {
         "mkdir -p gen\nprotoc -I proto --python_out=": "clients_page_test runs it",
         "import random": "clients_page_test runs it",
-        "def connect(nodes):": "clients_page_test runs it",
         "const fs = ": "clients_page_test runs it",
         "mkdir -p gen\nprotoc -I proto --go_out=": "needs Go; the page says that it is not tested",
         "import (": "needs Go; the page says that it is not tested",
@@ -47,10 +45,17 @@ OTHER_BLOCKS = {
         "2026-11-29T11:20:00.123456Z WARNING ": "how a line of the log begins; log_format_test looks at such",
         "shard home gave up ": "a line of a log; shards_test looks for it",
     },
+    "docs/operations/hardening.md": {
+        "useradd ": "changes the machine",
+        "[Unit]": "a file; the page says that it was not tried",
+    },
     "docs/reconciliation.md": {"reference,reservation_id,": "a file; the page's commands read it"},
     "docs/reservations.md": {'{"kind": ': "messages; the tests of SQL and outbox_ledger_contract_test look at such"},
     "proto/README.md": {"build/tools/node_modules/.bin/buf build ": "replaces a file of the repository"},
-    "docs/security.md": {"{\n  // Roles of callers": "an access file; roles_test reads it"},
+    "docs/security.md": {
+        "umask 077\nopenssl req ": "scripts_test runs it",
+        "{\n  // Roles of callers": "an access file; roles_test reads it",
+    },
     "server/README.md": {"BlockingCall(": "a piece of C++"},
     "tests/README.md": {"ctest --test-dir ": "runs this test"},
     "tests/simulation/README.md": {"scripts/simulate ": "simulation_test runs what it runs"},
