@@ -84,6 +84,17 @@ void AddOutcome(const v1::ConfirmReservationResponse& response, Members& result)
 template <typename Response>
 void AddOutcome(const Response&, Members&) {}
 
+// The caller is told of an error, but the ledger has recorded their payment and asks for its refund.
+bool WasRecorded(const absl::Status& error) { return MetadataOfError(error, "refund_requested") == "true"; }
+
+Members RecordedResult(const absl::Status& error) {
+  Members result;
+  result.Add("outcome", std::string("PAID_UNFULFILLED"))
+      .Add("error", ReasonName(error))
+      .Add("state", MetadataOfError(error, "state"));
+  return result;
+}
+
 }  // namespace
 
 absl::StatusOr<v1::ChangeReservationResponse> AuditedChangeHandler::Change(const v1::ChangeReservationRequest& request,
@@ -139,7 +150,11 @@ absl::StatusOr<Response> AuditedChangeHandler::ChangeOne(const Request& request,
   (changes_->*method)(request, deadline, answer.Callback());
   absl::StatusOr<Response> response = answer.Wait();
   if (!response.ok()) {
-    audited.EndFailed(response.status());
+    if (WasRecorded(response.status())) {
+      audited.EndDone(RecordedResult(response.status()));
+    } else {
+      audited.EndFailed(response.status());
+    }
     return response.status();
   }
   Members result = ResultOf(*response);

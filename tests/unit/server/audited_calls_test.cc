@@ -87,6 +87,14 @@ class AuditedCallsTest : public AdminHandlersTest {
     request.mutable_cancel()->set_reason("buyer called");
     return request;
   }
+  v1::ChangeReservationRequest Confirmation(const std::string& reference) {
+    v1::ChangeReservationRequest request;
+    request.mutable_confirm()->set_reservation_id(kTvId);
+    request.mutable_confirm()->set_payment_reference(reference);
+    request.mutable_confirm()->set_amount_minor(19900);
+    request.mutable_confirm()->set_currency("EUR");
+    return request;
+  }
   v1::ChangeReservationRequest Cart(std::vector<std::string> sku_ids) {
     v1::ChangeReservationRequest request;
     request.mutable_create()->set_user_id("alice");
@@ -271,6 +279,20 @@ TEST_F(AuditedCallsTest, WhatIsRefusedSaysWhy) {
   const size_t before = Log().size();
   EXPECT_EQ(ReasonOf(Change(v1::ChangeReservationRequest()).status()), "FIELD_INVALID");
   EXPECT_EQ(Log().size(), before) << "what cannot be meant is no action";
+}
+
+// The caller is told of an error, but money has come in and goes back.
+TEST_F(AuditedCallsTest, APaymentThatIsToBeRefundedIsNotCalledRefused) {
+  ASSERT_TRUE(Change(Cancellation()).ok());
+  const absl::Status late = Change(Confirmation("p-1")).status();
+  ASSERT_EQ(ReasonOf(late), "RESERVATION_STATE");
+  ASSERT_EQ(MetadataOf(late, "refund_requested"), "true");
+  const storage::AuditEntry entry = Newest();
+  EXPECT_EQ(entry.action, "confirm_reservation");
+  EXPECT_THAT(entry.after, HasSubstr(R"("outcome":"PAID_UNFULFILLED")"));
+  EXPECT_THAT(entry.after, HasSubstr(R"("error":"RESERVATION_STATE")"));
+  EXPECT_THAT(entry.after, HasSubstr(R"("state":"CANCELLED")"));
+  EXPECT_THAT(entry.after, HasSubstr(R"("payment_reference":"p-1")"));
 }
 
 TEST_F(AuditedCallsTest, WhatNobodyKnowsStaysUnknown) {
