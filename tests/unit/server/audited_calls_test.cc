@@ -392,6 +392,47 @@ TEST(MembersTest, NumbersKeepTheirDigits) {
   EXPECT_EQ(Members().Add("n", -kExact - 1).ToJson(), R"({"n":"-9007199254740993"})");
 }
 
+// Otherwise nobody could look into the log while something is wrong.
+TEST_F(AuditedCallsTest, ASilentShardIsNamedAndHoldsUpNoList) {
+  MeddledLedger broken(&clock_);
+  broken.audit_fails = true;
+  AuditHandler audit(&ledger_, [&] {
+    return std::vector<std::pair<std::string, storage::AuditLedger*>>{
+        {"home", &ledger_}, {"s1", nullptr}, {"s2", &broken}};
+  });
+  const auto page = audit.List(v1::ListAuditRequest());
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_GT(page->entries_size(), 0);
+  EXPECT_THAT(page->silent_shards(), ElementsAre("s1", "s2"));
+  v1::ListAuditRequest of_tv;
+  of_tv.set_sku_id("tv");
+  EXPECT_TRUE(audit.List(of_tv).ok());
+  ledger_.audit_fails = true;
+  EXPECT_EQ(ReasonOf(audit.List(v1::ListAuditRequest()).status()), "LEDGER_UNAVAILABLE");
+}
+
+TEST_F(AuditedCallsTest, APageHasAboutAMebibyteAtMost) {
+  constexpr int kEntries = 25;
+  const std::string large = absl::StrCat(R"({"payload": ")", std::string(100'000, 'x'), R"("})");
+  for (int i = 0; i < kEntries; ++i) {
+    ASSERT_TRUE(ledger_.BeginAudit({.actor = "bob", .action = "x", .sku_id = "", .before = large, .asked = "{}"}).ok());
+  }
+  v1::ListAuditRequest request;
+  request.set_action("x");
+  request.set_page_size(1000);
+  int entries = 0, pages = 0;
+  do {
+    const auto page = audit_.List(request);
+    ASSERT_TRUE(page.ok()) << page.status();
+    EXPECT_LT(page->ByteSizeLong(), 1'300'000u);
+    entries += page->entries_size();
+    ++pages;
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_EQ(entries, kEntries);
+  EXPECT_GE(pages, 3);
+}
+
 TEST_F(AuditedCallsTest, ListsAreOfPeopleUnlessAskedForAll) {
   ASSERT_TRUE(ledger_.RaiseVersion("tv", 100, storage::Actor::Process("balancer")).ok());
   v1::ListAuditRequest request;
