@@ -14,6 +14,7 @@
 #include "server/errors.h"
 #include "server/plain_utf8.h"
 #include "server/rpc/grpc_status.h"
+#include "server/rpc/peer_address.h"
 #include "server/rpc/trace_parent.h"
 #include "storage/base/log_event.h"
 
@@ -66,9 +67,11 @@ std::string CallContext::PlainText(const char* const (&keys)[2], size_t max_byte
 
 storage::Actor CallContext::actor() const {
   std::string name = PlainText(kActorKeys, kMaxActorBytes);
+  // People compare names by eye.
+  if (!IsVisibleUtf8(name)) name.clear();
   std::string reason = PlainText(kReasonKeys, kMaxReasonBytes);
-  if (CountChars(reason) > storage::kMaxReasonChars) reason.clear();
-  return {name.empty() ? peer() : std::move(name), std::move(reason)};
+  if (CountChars(reason) > storage::kMaxReasonChars || HasDirectionMarks(reason)) reason.clear();
+  return {name.empty() ? AddressOfPeer(peer()) : std::move(name), std::move(reason)};
 }
 
 std::string CallContext::trace_id() const {

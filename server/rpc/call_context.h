@@ -38,9 +38,9 @@ class CallContext {
   // These parse what came with the call and allocate, so they are read only on demand: a sale does not need them.
 
   // Who is asking and why, for the audit log: what callers call themselves ("tranche-actor-bin" or "tranche-actor", at
-  // most 128 bytes of plain UTF-8), otherwise the address that they call from; and the reason that they give
-  // ("tranche-reason-bin" or "tranche-reason", at most 200 characters of plain UTF-8). Not authenticated. Nothing else
-  // says who acts: this is the one place.
+  // most 128 bytes of visible UTF-8), otherwise the address that they call from, without the port; and the reason that
+  // they give ("tranche-reason-bin" or "tranche-reason", at most 200 characters of plain UTF-8 without marks of
+  // direction). Not authenticated. Nothing else says who acts: this is the one place.
   storage::Actor actor() const;
   // As gRPC writes it, such as "ipv4:10.0.0.7:51234".
   std::string peer() const { return context_->peer(); }
