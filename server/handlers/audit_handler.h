@@ -1,4 +1,5 @@
-// The admin call that lists who changed what. A shard that does not answer is named, and holds up nobody. Blocking: not on gRPC's threads. Thread-safe.
+// The admin call that lists who changed what. A shard that does not answer is named, and holds up nobody. Blocking: not
+// on gRPC's threads. Thread-safe.
 #pragma once
 
 #include <functional>

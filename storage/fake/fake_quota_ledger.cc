@@ -38,8 +38,8 @@ absl::StatusOr<std::vector<size_t>> MoveOrder(absl::Span<const QuotaMove> moves)
 // As jsonb is printed.
 std::string DrainJson(bool draining, const std::optional<bool>& exit) {
   const auto text = [](bool value) { return value ? "true" : "false"; };
-  return absl::StrCat("{", exit.has_value() ? absl::StrCat("\"exit\": ", text(*exit), ", ") : "", "\"draining\": ",
-                      text(draining), "}");
+  return absl::StrCat("{", exit.has_value() ? absl::StrCat("\"exit\": ", text(*exit), ", ") : "",
+                      "\"draining\": ", text(draining), "}");
 }
 
 }  // namespace

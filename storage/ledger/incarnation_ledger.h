@@ -26,7 +26,7 @@ struct Incarnation {
 // What a node that drains is told besides: whether its process is to end when it has handed back its units. That is not
 // kept here; the audit log has it.
 struct DrainTelling {
-  std::optional<bool> exit = {};      // nullopt: nothing is told
+  std::optional<bool> exit = {};       // nullopt: nothing is told
   std::optional<bool> told_exit = {};  // what it was told before; nullopt: nothing
 };
 

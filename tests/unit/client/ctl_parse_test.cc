@@ -75,8 +75,8 @@ TEST(ParseReasonTest, IsOneLineOfTwoHundredCharacters) {
   for (int i = 0; i < 200; ++i) umlauts += "\xc3\xb6";
   EXPECT_TRUE(ParseReason(umlauts).ok());
   EXPECT_FALSE(ParseReason(umlauts + "x").ok());
-  for (const char* text : {"two\nlines", "\x7f", "\xff", "\xc3", "\xc2\x85", "\xe2\x82", "\xd8\x9c", "a\xe2\x80\xae",
-                           "\xe2\x81\xa6"})
+  for (const char* text :
+       {"two\nlines", "\x7f", "\xff", "\xc3", "\xc2\x85", "\xe2\x82", "\xd8\x9c", "a\xe2\x80\xae", "\xe2\x81\xa6"})
     EXPECT_FALSE(ParseReason(text).ok());
 }
 
