@@ -74,6 +74,35 @@ v1::AuditEntry EntryToMessage(const std::string& shard, const storage::AuditEntr
   return message;
 }
 
+struct Found {
+  std::vector<Log> logs;
+  std::vector<std::string> silent;  // shards that do not answer
+  absl::Status error;               // also when none answers
+};
+
+Found Ask(const std::vector<std::pair<std::string, storage::AuditLedger*>>& ledgers, const storage::AuditFilter& filter,
+          const Positions& positions, int limit) {
+  Found found;
+  absl::Status silence = absl::UnavailableError("the shard does not answer");
+  for (const auto& [shard, ledger] : ledgers) {
+    const auto before = positions.find(shard);
+    absl::StatusOr<std::vector<storage::AuditEntry>> entries = silence;
+    if (ledger != nullptr) entries = ledger->ListAudit(filter, before == positions.end() ? 0 : before->second, limit);
+    if (entries.ok()) {
+      found.logs.push_back({shard, *std::move(entries)});
+      continue;
+    }
+    if (!absl::IsUnavailable(entries.status())) {
+      found.error = entries.status();
+      return found;
+    }
+    silence = entries.status();
+    found.silent.push_back(shard);
+  }
+  if (found.logs.empty()) found.error = silence;
+  return found;
+}
+
 // As many entries as the page takes. Takes them off the logs, and moves the positions.
 v1::ListAuditResponse MakePage(std::vector<Log>& logs, int page_size, Positions& positions) {
   v1::ListAuditResponse page;
@@ -133,27 +162,11 @@ absl::StatusOr<v1::ListAuditResponse> AuditHandler::List(const v1::ListAuditRequ
   }
 
   ASSIGN_OR_RETURN(const storage::AuditFilter filter, ToFilter(request));
-  std::vector<Log> logs;
-  std::vector<std::string> silent;
-  absl::Status silence;
-  for (const auto& [shard, ledger] : logs_()) {
-    const auto before = positions->find(shard);
-    absl::StatusOr<std::vector<storage::AuditEntry>> entries = absl::UnavailableError("it does not answer");
-    if (ledger != nullptr) {
-      // One more than wanted shows whether there is a next page.
-      entries = ledger->ListAudit(filter, before == positions->end() ? 0 : before->second, page_size + 1);
-    }
-    if (absl::IsUnavailable(entries.status())) {
-      silence = entries.status();
-      silent.push_back(shard);
-      continue;
-    }
-    if (!entries.ok()) return LedgerError(entries.status(), request.sku_id(), Repeatable::kYes);
-    logs.push_back({shard, *std::move(entries)});
-  }
-  if (logs.empty()) return LedgerError(silence, request.sku_id(), Repeatable::kYes);
-  v1::ListAuditResponse response = MakePage(logs, page_size, *positions);
-  for (std::string& shard : silent) response.add_silent_shards(std::move(shard));
+  // One more than wanted shows whether there is a next page.
+  Found found = Ask(logs_(), filter, *positions, page_size + 1);
+  if (!found.error.ok()) return LedgerError(found.error, request.sku_id(), Repeatable::kYes);
+  v1::ListAuditResponse response = MakePage(found.logs, page_size, *positions);
+  for (std::string& shard : found.silent) response.add_silent_shards(std::move(shard));
   return response;
 }
 

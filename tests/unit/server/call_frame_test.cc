@@ -179,7 +179,10 @@ TEST_F(CallFrameTest, TheActorIsWhoCallersSayTheyAreElseWhereTheyAre) {
     EXPECT_EQ(ActorWhen(declared), "ipv4:127.0.0.1") << declared;
   }
   // U+200B, U+202E: it would look like alice.
-  for (const char* name : {"alice\xe2\x80\x8b", "\xe2\x80\xaeecila", "\xc2\xa0"}) {
+  for (const char* name : {"alice\xe2\x80\x8b",
+                           "\xe2\x80\xae"
+                           "ecila",
+                           "\xc2\xa0"}) {
     EXPECT_EQ(ActorWhen(name, "tranche-actor-bin"), "ipv4:127.0.0.1") << name;
   }
   EXPECT_TRUE(Call(Context().get()).ok());
