@@ -347,6 +347,13 @@ v1::ErrorReason ReasonOfError(const absl::Status& error) {
   return reason;
 }
 
+std::string MetadataOfError(const absl::Status& error, const std::string& key) {
+  google::rpc::ErrorInfo info;
+  if (!ToRpcStatus(error).details(0).UnpackTo(&info)) return "";
+  const auto value = info.metadata().find(key);
+  return value == info.metadata().end() ? "" : value->second;
+}
+
 google::rpc::Status ToRpcStatus(const absl::Status& error) {
   google::rpc::Status rpc;
   if (!rpc.ParseFromString(SerializedDetails(error)) || rpc.details_size() == 0) {

@@ -55,6 +55,9 @@ std::string ReasonName(v1::ErrorReason reason);
 // The reason that an error tells; INTERNAL if it has none of ours. Reads the details.
 v1::ErrorReason ReasonOfError(const absl::Status& error);
 
+// A variable of an error's message; "" if it does not have that one. Reads the details.
+std::string MetadataOfError(const absl::Status& error, const std::string& key);
+
 // The google.rpc.Status of an error. An error without our details becomes INTERNAL.
 google::rpc::Status ToRpcStatus(const absl::Status& error);
 

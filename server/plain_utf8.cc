@@ -54,6 +54,12 @@ constexpr Range kInvisible[] = {
     {0x200B, 0x200F}, {0x2028, 0x202E}, {0x2060, 0x206F}, {0x2800, 0x2800},   {0x3164, 0x3164},   {0xFE00, 0xFE0F},
     {0xFEFF, 0xFEFF}, {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFFB}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF},
 };
+constexpr Range kDirectionMarks[] = {
+    {0x061C, 0x061C},
+    {0x200E, 0x200F},
+    {0x202A, 0x202E},
+    {0x2066, 0x2069},
+};
 constexpr Range kSpaces[] = {
     {0x0020, 0x0020}, {0x00A0, 0x00A0}, {0x1680, 0x1680}, {0x2000, 0x200A},
     {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000},
@@ -83,6 +89,15 @@ bool IsVisibleUtf8(absl::string_view text) {
     any = any || !IsIn(kSpaces, code_point);
   }
   return any;
+}
+
+bool HasDirectionMarks(absl::string_view text) {
+  while (!text.empty()) {
+    const uint32_t code_point = TakePlain(&text);
+    if (code_point == 0) return false;
+    if (IsIn(kDirectionMarks, code_point)) return true;
+  }
+  return false;
 }
 
 }  // namespace tranche::server

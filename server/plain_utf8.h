@@ -13,4 +13,8 @@ bool IsPlainUtf8(absl::string_view text);
 // of lines. Spaces are allowed, but not alone.
 bool IsVisibleUtf8(absl::string_view text);
 
+// Whether plain UTF-8 has characters that change the direction in which what follows is shown: a line of a table would
+// say something else than it holds.
+bool HasDirectionMarks(absl::string_view text);
+
 }  // namespace tranche::server

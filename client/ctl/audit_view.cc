@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -27,6 +28,25 @@ std::string Key(const std::string& key, const NodeNames& names) {
 
 std::string Value(const json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
 
+// What the entry is about, if it has one of these. They come first.
+constexpr const char* kNames[] = {
+    "shard", "sink", "reservation_id", "reservation_ids", "revision", "payment_reference", "user_id"};
+
+bool IsName(const std::string& key) { return std::find(std::begin(kNames), std::end(kNames), key) != std::end(kNames); }
+
+// What both have, or only one of them.
+std::vector<std::string> NamesIn(const json& was, const json& is) {
+  std::vector<std::string> names;
+  for (const char* const name : kNames) {
+    const json& side = is.contains(name) ? is : was;
+    if (!side.contains(name)) continue;
+    const bool differ = was.contains(name) && is.contains(name) && was[name] != is[name];
+    names.push_back(differ ? absl::StrCat(name, " ", Value(was[name]), " -> ", Value(is[name]))
+                           : absl::StrCat(name, " ", Value(side[name])));
+  }
+  return names;
+}
+
 std::string Node(const tranche::v1::AuditEntry& entry) {
   if (entry.incarnation() == 0) return "";
   return entry.node_name().empty() ? absl::StrCat("#", entry.incarnation())
@@ -44,13 +64,20 @@ std::string DescribeAuditChange(const std::string& before, const std::string& af
   const json was = json::parse(before, nullptr, /*allow_exceptions=*/false);
   const json is = json::parse(after, nullptr, /*allow_exceptions=*/false);
   if (!was.is_object() || !is.is_object()) return Arrow(before, after);
-  std::vector<std::string> changes;
+  // What came of it may be unknown, or nothing: then it does not say what became of the members of before.
+  const bool told_apart = is.contains("outcome");
+  std::vector<std::string> changes = NamesIn(was, is);
   for (const auto& [key, value] : was.items()) {
+    if (IsName(key)) continue;
+    if (told_apart && !is.contains(key)) {
+      changes.push_back(absl::StrCat(Key(key, names), " ", Value(value)));
+      continue;
+    }
     const std::string now = is.contains(key) ? Value(is[key]) : "none";
     if (now != Value(value)) changes.push_back(absl::StrCat(Key(key, names), " ", Value(value), " -> ", now));
   }
   for (const auto& [key, value] : is.items()) {
-    if (!was.contains(key)) changes.push_back(absl::StrCat(Key(key, names), " ", Value(value)));
+    if (!was.contains(key) && !IsName(key)) changes.push_back(absl::StrCat(Key(key, names), " ", Value(value)));
   }
   return absl::StrJoin(changes, ", ");
 }

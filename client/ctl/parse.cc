@@ -35,6 +35,15 @@ size_t LengthOfCharAt(const std::string& text, size_t at) {
   return lead == 0xC2 && byte(at + 1) < 0xA0 ? 0 : length;
 }
 
+// Of UTF-8: U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069. Nodes leave out a reason that has one.
+bool IsDirectionMark(absl::string_view character) {
+  if (character == "\xd8\x9c") return true;
+  if (character.size() != 3 || character[0] != '\xe2') return false;
+  const auto last = static_cast<unsigned char>(character[2]);
+  if (character[1] == '\x81') return last >= 0xA6 && last <= 0xA9;
+  return character[1] == '\x80' && (last == 0x8E || last == 0x8F || (last >= 0xAA && last <= 0xAE));
+}
+
 }  // namespace
 
 absl::StatusOr<absl::Duration> ParseDuration(const std::string& text) {
@@ -76,7 +85,9 @@ absl::StatusOr<std::string> ParseReason(const std::string& text) {
   int chars = 0;
   for (size_t at = 0; at < text.size(); ++chars) {
     const size_t length = LengthOfCharAt(text, at);
-    if (length == 0) return absl::InvalidArgumentError("the reason must be UTF-8 without control characters");
+    if (length == 0 || IsDirectionMark(absl::string_view(text).substr(at, length))) {
+      return absl::InvalidArgumentError("the reason must be UTF-8 without control characters or marks of direction");
+    }
     at += length;
   }
   if (chars > kMaxChars) {

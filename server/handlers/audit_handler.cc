@@ -35,6 +35,9 @@ std::optional<Positions> Decode(const std::string& text) {
   return positions;
 }
 
+// Entries have what a discarded message had, say.
+constexpr size_t kLargestPageBytes = 1024 * 1024;
+
 struct Log {
   std::string shard;
   std::vector<storage::AuditEntry> entries;
@@ -69,6 +72,53 @@ v1::AuditEntry EntryToMessage(const std::string& shard, const storage::AuditEntr
   const auto node = entry.nodes.find(entry.incarnation);
   if (node != entry.nodes.end()) message.set_node_name(node->second);
   return message;
+}
+
+struct Found {
+  std::vector<Log> logs;
+  std::vector<std::string> silent;  // shards that do not answer
+  absl::Status error;               // also when none answers
+};
+
+Found Ask(const std::vector<std::pair<std::string, storage::AuditLedger*>>& ledgers, const storage::AuditFilter& filter,
+          const Positions& positions, int limit) {
+  Found found;
+  absl::Status silence = absl::UnavailableError("the shard does not answer");
+  for (const auto& [shard, ledger] : ledgers) {
+    const auto before = positions.find(shard);
+    absl::StatusOr<std::vector<storage::AuditEntry>> entries = silence;
+    if (ledger != nullptr) entries = ledger->ListAudit(filter, before == positions.end() ? 0 : before->second, limit);
+    if (entries.ok()) {
+      found.logs.push_back({shard, *std::move(entries)});
+      continue;
+    }
+    if (!absl::IsUnavailable(entries.status())) {
+      found.error = entries.status();
+      return found;
+    }
+    silence = entries.status();
+    found.silent.push_back(shard);
+  }
+  if (found.logs.empty()) found.error = silence;
+  return found;
+}
+
+// As many entries as the page takes. Takes them off the logs, and moves the positions.
+v1::ListAuditResponse MakePage(std::vector<Log>& logs, int page_size, Positions& positions) {
+  v1::ListAuditResponse page;
+  size_t bytes = 0;
+  while (Log* const log = Newest(logs)) {
+    if (page.entries_size() == page_size || bytes > kLargestPageBytes) {
+      page.set_next_page_token(EncodePageToken(Encode(positions)));
+      break;
+    }
+    const storage::AuditEntry& entry = log->entries[log->next++];
+    v1::AuditEntry* const added = page.add_entries();
+    *added = EntryToMessage(log->shard, entry);
+    bytes += added->ByteSizeLong();
+    positions[log->shard] = entry.id;
+  }
+  return page;
 }
 
 constexpr size_t kLongestFilterBytes = 128;
@@ -113,23 +163,10 @@ absl::StatusOr<v1::ListAuditResponse> AuditHandler::List(const v1::ListAuditRequ
 
   ASSIGN_OR_RETURN(const storage::AuditFilter filter, ToFilter(request));
   // One more than wanted shows whether there is a next page.
-  std::vector<Log> logs;
-  for (const auto& [shard, ledger] : logs_()) {
-    const auto before = positions->find(shard);
-    auto entries = ledger->ListAudit(filter, before == positions->end() ? 0 : before->second, page_size + 1);
-    if (!entries.ok()) return LedgerError(entries.status(), request.sku_id(), Repeatable::kYes);
-    logs.push_back({shard, *std::move(entries)});
-  }
-  v1::ListAuditResponse response;
-  while (Log* const log = Newest(logs)) {
-    if (response.entries_size() == page_size) {
-      response.set_next_page_token(EncodePageToken(Encode(*positions)));
-      break;
-    }
-    const storage::AuditEntry& entry = log->entries[log->next++];
-    *response.add_entries() = EntryToMessage(log->shard, entry);
-    (*positions)[log->shard] = entry.id;
-  }
+  Found found = Ask(logs_(), filter, *positions, page_size + 1);
+  if (!found.error.ok()) return LedgerError(found.error, request.sku_id(), Repeatable::kYes);
+  v1::ListAuditResponse response = MakePage(found.logs, page_size, *positions);
+  for (std::string& shard : found.silent) response.add_silent_shards(std::move(shard));
   return response;
 }
 

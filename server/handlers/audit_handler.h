@@ -1,4 +1,5 @@
-// The admin call that lists who changed what. Blocking: not on gRPC's threads. Thread-safe.
+// The admin call that lists who changed what. A shard that does not answer is named, and holds up nobody. Blocking: not
+// on gRPC's threads. Thread-safe.
 #pragma once
 
 #include <functional>
@@ -14,7 +15,7 @@ namespace tranche::server {
 
 class AuditHandler {
  public:
-  // The logs to merge: each shard's name and its ledger.
+  // The logs to merge: each shard's name and its ledger, or null if the shard is known not to answer.
   using Logs = std::function<std::vector<std::pair<std::string, storage::AuditLedger*>>()>;
 
   // `ledger` covers the SKUs of all shards.

@@ -1,5 +1,6 @@
 #include "server/handlers/audited_action.h"
 
+#include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "google/protobuf/util/json_util.h"
 #include "server/errors.h"
@@ -8,8 +9,12 @@
 namespace tranche::server {
 namespace {
 
+// The largest number up to which a double has every integer.
+constexpr int64_t kLargestExact = int64_t{1} << 53;
+
 // Everything else says that nothing was done.
 bool LeavesDoubt(const absl::Status& error, v1::ErrorReason reason) {
+  if (reason == v1::ERROR_REASON_DEADLINE_PASSED) return false;  // before the ledger was asked
   return reason == v1::ERROR_REASON_COMMIT_UNKNOWN || reason == v1::ERROR_REASON_INTERNAL ||
          absl::IsDeadlineExceeded(error) || absl::IsUnknown(error) || absl::IsInternal(error) ||
          absl::IsCancelled(error);
@@ -23,12 +28,19 @@ Members& Members::Add(const std::string& name, const std::string& text) {
 }
 
 Members& Members::Add(const std::string& name, int64_t number) {
+  if (number > kLargestExact || number < -kLargestExact) return Add(name, absl::StrCat(number));
   (*members_.mutable_fields())[name].set_number_value(static_cast<double>(number));
   return *this;
 }
 
 Members& Members::Add(const std::string& name, bool value) {
   (*members_.mutable_fields())[name].set_bool_value(value);
+  return *this;
+}
+
+Members& Members::Add(const std::string& name, const std::vector<std::string>& texts) {
+  google::protobuf::ListValue* const list = (*members_.mutable_fields())[name].mutable_list_value();
+  for (const std::string& text : texts) list->add_values()->set_string_value(text);
   return *this;
 }
 
@@ -58,10 +70,12 @@ void AuditedAction::EndDone(Members result) {
 }
 
 void AuditedAction::EndFailed(const absl::Status& error) {
-  const v1::ErrorReason reason = ReasonOfError(error);
-  if (LeavesDoubt(error, reason)) return;
+  if (!LeavesDoubt(error, ReasonOfError(error))) EndRefused(error);
+}
+
+void AuditedAction::EndRefused(const absl::Status& why) {
   Members result;
-  result.Add("outcome", std::string("REFUSED")).Add("error", ReasonName(reason));
+  result.Add("outcome", std::string("REFUSED")).Add("error", ReasonName(ReasonOfError(why)));
   End(result);
 }
 

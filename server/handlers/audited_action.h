@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -22,8 +23,10 @@ namespace tranche::server {
 class Members {
  public:
   Members& Add(const std::string& name, const std::string& text);
+  // As text if readers of JSON, which have doubles, could not tell it from its neighbours: beyond 2^53.
   Members& Add(const std::string& name, int64_t number);
   Members& Add(const std::string& name, bool value);
+  Members& Add(const std::string& name, const std::vector<std::string>& texts);
   // Takes over the members of the other one; its values hold where both have one.
   void Merge(const Members& other) { members_.MergeFrom(other.members_); }
   std::string ToJson() const;
@@ -48,6 +51,8 @@ class AuditedAction {
   void EndDone(Members result);
   // It was refused, or failed. If that leaves open whether it was done, the outcome stays UNKNOWN.
   void EndFailed(const absl::Status& error);
+  // It was not even begun, because of this error of something else.
+  void EndRefused(const absl::Status& why);
 
  private:
   AuditedAction(storage::AuditLedger* log, int64_t id) : log_(log), id_(id) {}

@@ -10,6 +10,7 @@
 #include "server/errors.h"
 #include "server/handlers/change_checks.h"
 #include "server/handlers/reservation_messages.h"
+#include "server/proto_time.h"
 #include "storage/base/status_macros.h"
 
 namespace tranche::server {
@@ -46,6 +47,22 @@ std::string NameOfState(v1::ReservationState state) {
   return std::string(absl::StripPrefix(v1::ReservationState_Name(state), "RESERVATION_STATE_"));
 }
 
+std::string TimeText(absl::Time time) { return absl::FormatTime("%Y-%m-%dT%H:%M:%E*SZ", time, absl::UTCTimeZone()); }
+
+// Retention may take the reservation, so the entry tells whose it was, and of what.
+Members Before(const std::string& id, const storage::Reservation& found) {
+  Members before;
+  before.Add("reservation_id", id);
+  if (found.reservation_id.is_nil()) return before;
+  before.Add("user_id", found.user_id)
+      .Add("units", int64_t{found.quantity})
+      .Add("amount_minor", found.amount_minor)
+      .Add("currency", found.currency)
+      .Add("state", StateName(found.state))
+      .Add("expires_at", TimeText(found.expires_at));
+  return before;
+}
+
 Members Asked(const v1::ConfirmReservationRequest& request) {
   Members asked;
   asked.Add("payment_reference", request.payment_reference())
@@ -71,7 +88,10 @@ template <typename Response>
 Members ResultOf(const Response& response) {
   Members result;
   if (response.replayed()) result.Add("replayed", true);
-  if (response.has_reservation()) result.Add("state", NameOfState(response.reservation().state()));
+  if (!response.has_reservation()) return result;
+  result.Add("state", NameOfState(response.reservation().state()));
+  const auto expires_at = FromTimestamp(response.reservation().expire_time());
+  if (expires_at.has_value()) result.Add("expires_at", TimeText(*expires_at));
   return result;
 }
 
@@ -83,6 +103,17 @@ void AddOutcome(const v1::ConfirmReservationResponse& response, Members& result)
 
 template <typename Response>
 void AddOutcome(const Response&, Members&) {}
+
+// The caller is told of an error, but the ledger has recorded their payment and asks for its refund.
+bool WasRecorded(const absl::Status& error) { return MetadataOfError(error, "refund_requested") == "true"; }
+
+Members RecordedResult(const absl::Status& error) {
+  Members result;
+  result.Add("outcome", std::string("PAID_UNFULFILLED"))
+      .Add("error", ReasonName(error))
+      .Add("state", MetadataOfError(error, "state"));
+  return result;
+}
 
 }  // namespace
 
@@ -125,21 +156,22 @@ absl::StatusOr<Response> AuditedChangeHandler::ChangeOne(const Request& request,
   ASSIGN_OR_RETURN(const storage::Reservation found, Find(request.reservation_id()));
   AuditedAction::What what{.actor = actor,
                            .action = action,
-                           .sku_id = found.reservation_id.is_nil() ? "" : found.sku_id,
-                           .before = {},
+                           // One that retention has archived is not found.
+                           .sku_id = found.reservation_id.is_nil() ? request.sku_id() : found.sku_id,
+                           .before = Before(request.reservation_id(), found),
                            .asked = Asked(request)};
-  what.before.Add("reservation_id", request.reservation_id());
   what.asked.Add("reservation_id", request.reservation_id());
-  if (!found.reservation_id.is_nil()) {
-    what.before.Add("state", StateName(found.state));
-  }
   ASSIGN_OR_RETURN(AuditedAction audited, AuditedAction::Begin(log_of_(what.sku_id), what));
 
   Awaited<Response> answer;
   (changes_->*method)(request, deadline, answer.Callback());
   absl::StatusOr<Response> response = answer.Wait();
   if (!response.ok()) {
-    audited.EndFailed(response.status());
+    if (WasRecorded(response.status())) {
+      audited.EndDone(RecordedResult(response.status()));
+    } else {
+      audited.EndFailed(response.status());
+    }
     return response.status();
   }
   Members result = ResultOf(*response);
@@ -173,11 +205,10 @@ absl::StatusOr<std::vector<AuditedAction>> AuditedChangeHandler::BeginCart(const
   for (const auto& [sku_id, part] : parts) {
     AuditedAction::What what{
         .actor = actor, .action = "create_reservation", .sku_id = sku_id, .before = {}, .asked = {}};
-    what.asked.Add("user_id", request.user_id()).Add("units", part.units).Add("reservation_id", part.ids.front());
-    if (part.ids.size() > 1) what.asked.Add("reservations", static_cast<int64_t>(part.ids.size()));
+    what.asked.Add("user_id", request.user_id()).Add("units", part.units).Add("reservation_ids", part.ids);
     absl::StatusOr<AuditedAction> audited = AuditedAction::Begin(log_of_(sku_id), what);
     if (!audited.ok()) {
-      for (AuditedAction& other : begun) other.EndFailed(audited.status());
+      for (AuditedAction& other : begun) other.EndRefused(audited.status());
       return audited.status();
     }
     begun.push_back(*audited);

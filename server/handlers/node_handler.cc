@@ -55,9 +55,10 @@ absl::StatusOr<v1::ListNodesResponse> NodeHandler::List(const v1::ListNodesReque
 
 absl::StatusOr<v1::DrainNodeResponse> NodeHandler::Drain(const v1::DrainNodeRequest& request,
                                                          const storage::Actor& actor) {
-  absl::StatusOr<Change> change = SetDraining(request.node(), /*draining=*/true, request.preview(), actor,
+  const bool exit = !request.stay();
+  absl::StatusOr<Change> change = SetDraining(request.node(), exit, request.preview(), actor,
                                               [&](quota::Coordination& session, storage::IncarnationId incarnation) {
-                                                return AskToDrain(session, incarnation, /*exit=*/!request.stay());
+                                                return AskToDrain(session, incarnation, exit);
                                               });
   if (!change.ok()) return change.status();
   v1::DrainNodeResponse response;
@@ -69,7 +70,7 @@ absl::StatusOr<v1::DrainNodeResponse> NodeHandler::Drain(const v1::DrainNodeRequ
 
 absl::StatusOr<v1::UndrainNodeResponse> NodeHandler::Undrain(const v1::UndrainNodeRequest& request,
                                                              const storage::Actor& actor) {
-  absl::StatusOr<Change> change = SetDraining(request.node(), /*draining=*/false, request.preview(), actor,
+  absl::StatusOr<Change> change = SetDraining(request.node(), /*exit=*/std::nullopt, request.preview(), actor,
                                               [](quota::Coordination& session, storage::IncarnationId incarnation) {
                                                 const absl::Status deleted =
                                                     session.Delete(quota::DrainPath(incarnation), quota::kAnyVersion);
@@ -83,8 +84,10 @@ absl::StatusOr<v1::UndrainNodeResponse> NodeHandler::Undrain(const v1::UndrainNo
 }
 
 template <typename Tell>
-absl::StatusOr<NodeHandler::Change> NodeHandler::SetDraining(const std::string& name, bool draining, bool preview,
-                                                             const storage::Actor& actor, const Tell& tell) {
+absl::StatusOr<NodeHandler::Change> NodeHandler::SetDraining(const std::string& name, std::optional<bool> exit,
+                                                             bool preview, const storage::Actor& actor,
+                                                             const Tell& tell) {
+  const bool draining = exit.has_value();
   ASSIGN_OR_RETURN(const auto nodes, RequireLiveNodes(*sessions_, *ledger_));
   ASSIGN_OR_RETURN(quota::LiveNode node, ResolveNode(nodes, name));
   Change change;
@@ -96,7 +99,9 @@ absl::StatusOr<NodeHandler::Change> NodeHandler::SetDraining(const std::string& 
     }
   }
   if (!preview) {
-    const auto set = ledger_->SetDraining(node.incarnation, draining, actor);
+    storage::DrainTelling telling;
+    if (draining) telling = {.exit = exit, .told_exit = ToldToExit(node.incarnation)};
+    const auto set = ledger_->SetDraining(node.incarnation, draining, actor, telling);
     if (absl::IsNotFound(set.status())) return NodeNotFound(name);  // it has ended since it was listed
     if (!set.ok()) return LedgerError(set.status(), "", Repeatable::kYes);
     const std::shared_ptr<quota::Coordination> session = sessions_->Session();
@@ -109,6 +114,15 @@ absl::StatusOr<NodeHandler::Change> NodeHandler::SetDraining(const std::string& 
   node.draining = draining;
   change.after = ToMessage(node);
   return change;
+}
+
+std::optional<bool> NodeHandler::ToldToExit(storage::IncarnationId incarnation) {
+  const std::shared_ptr<quota::Coordination> session = sessions_->Session();
+  if (session == nullptr) return std::nullopt;
+  const absl::StatusOr<quota::Znode> znode = session->Get(quota::DrainPath(incarnation), quota::Watch::kNo);
+  internal::v1::DrainRequest told;
+  if (!znode.ok() || !told.ParseFromString(znode->data)) return std::nullopt;
+  return told.exit();
 }
 
 // The last request counts, whatever was requested before.

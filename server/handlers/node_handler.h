@@ -32,10 +32,13 @@ class NodeHandler {
     std::vector<std::string> warnings;
   };
 
-  // `tell` changes the announcement.
+  // `exit`: whether its process is to end when it has drained; nullopt: it is to serve again. `tell` changes the
+  // announcement.
   template <typename Tell>
-  absl::StatusOr<Change> SetDraining(const std::string& name, bool draining, bool preview, const storage::Actor& actor,
-                                     const Tell& tell);
+  absl::StatusOr<Change> SetDraining(const std::string& name, std::optional<bool> exit, bool preview,
+                                     const storage::Actor& actor, const Tell& tell);
+  // What a node that drains was told last; nullopt: nothing, or it is not known.
+  std::optional<bool> ToldToExit(storage::IncarnationId incarnation);
   absl::Status AskToDrain(quota::Coordination& session, storage::IncarnationId incarnation, bool exit);
   v1::Node ToMessage(const quota::LiveNode& node);
   // The units that it holds, of all SKUs; nullopt if the ledger does not say.

@@ -27,7 +27,10 @@ constexpr int kMoveConnections = 2;
 AuditHandler::Logs LogsOf(NodeLedger* ledger) {
   return [ledger] {
     std::vector<std::pair<std::string, storage::AuditLedger*>> logs;
-    for (const auto& shard : ledger->shards().All()) logs.emplace_back(shard->name, shard->stock);
+    const storage::ShardList all = ledger->shards().All();
+    // A single one is asked in any case.
+    for (const auto& shard : all)
+      logs.emplace_back(shard->name, all.size() == 1 || shard->Answers() ? shard->stock : nullptr);
     return logs;
   };
 }

@@ -480,8 +480,10 @@ void AddRetention(Parser& parser, WorkerProcessOptions* options) {
                    "their ids answer repeated requests");
   parser.AddSwitch("archive", &options->archive, "Keep what is retired in the table reservation_archive; off: drop it");
   parser.AddNumber("retire-batch", &options->retire_batch, 1, 10000, "N", "Most reservations in one transaction");
-  parser.AddNumber("audit-retain-days", &options->audit_retain_days, 0, 36500, "DAYS",
-                   "How long the audit log keeps its entries; 0: for ever. Works with --retire off, too");
+  parser.AddNumber(
+      "audit-retain-days", &options->audit_retain_days, 0, 36500, "DAYS",
+      "How long the audit log keeps its entries; 0: for ever. If workers differ, the shortest wins. Works with "
+      "--retire off, too");
 }
 
 }  // namespace

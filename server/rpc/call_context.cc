@@ -76,13 +76,17 @@ std::string CallContext::PlainText(const char* const (&keys)[2], size_t max_byte
   return "";
 }
 
-std::string CallContext::DeclaredActor() const { return PlainText(kActorKeys, kMaxActorBytes); }
+// People compare names by eye.
+std::string CallContext::DeclaredActor() const {
+  std::string name = PlainText(kActorKeys, kMaxActorBytes);
+  return IsVisibleUtf8(name) ? name : "";
+}
 
 storage::Actor CallContext::actor() const {
   std::string name = DeclaredActor();
   std::string reason = PlainText(kReasonKeys, kMaxReasonBytes);
-  if (CountChars(reason) > storage::kMaxReasonChars) reason.clear();
-  if (caller_ == nullptr) return {name.empty() ? peer() : std::move(name), std::move(reason)};
+  if (CountChars(reason) > storage::kMaxReasonChars || HasDirectionMarks(reason)) reason.clear();
+  if (caller_ == nullptr) return {name.empty() ? AddressOfPeer(peer()) : std::move(name), std::move(reason)};
   return {name.empty() ? caller_->name : CutText(absl::StrCat(caller_->name, " as ", name)), std::move(reason)};
 }
 

@@ -48,10 +48,11 @@ class CallContext {
   //
   // If the node has an access file: the principal, such as "till-3", and if the caller names a person, too,
   // "till-3 as alice@laptop", cut after 128 bytes. Only the first word is authenticated. "anonymous" is who has shown
-  // no credentials. Without an access file: what callers call themselves, otherwise the address that they call from.
+  // no credentials. Without an access file: what callers call themselves, otherwise the address that they call from,
+  // without the port.
   //
-  // The caller names themselves in "tranche-actor-bin" or "tranche-actor" (at most 128 bytes of plain UTF-8), and their
-  // reason in "tranche-reason-bin" or "tranche-reason" (at most 200 characters of plain UTF-8).
+  // The caller names themselves in "tranche-actor-bin" or "tranche-actor" (at most 128 bytes of visible UTF-8), and their
+  // reason in "tranche-reason-bin" or "tranche-reason" (at most 200 characters of plain UTF-8 without marks of direction).
   storage::Actor actor() const;
   // As gRPC writes it, such as "ipv4:10.0.0.7:51234".
   std::string peer() const { return context_->peer(); }

@@ -27,6 +27,7 @@ class AuditRetirer {
 
  private:
   storage::UpkeepLedger* const ledger_;
+  storage::Clock* const clock_;
   const AuditRetirerOptions options_;
   LedgerTrouble trouble_;
 };

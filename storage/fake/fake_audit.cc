@@ -88,6 +88,7 @@ absl::StatusOr<std::vector<AuditEntry>> FakeLedger::ListAudit(const AuditFilter&
 absl::StatusOr<int64_t> FakeLedger::BeginAudit(const AuditNote& note) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
+  if (note.actor.automatic) return absl::InvalidArgumentError("only people have entries of this kind");
   return AddEntry({.at = DatabaseNow(),
                    .actor = note.actor.name,
                    .action = note.action,
@@ -113,12 +114,13 @@ absl::StatusOr<bool> FakeLedger::EndAudit(int64_t id, const std::string& result)
   return false;
 }
 
-absl::StatusOr<int64_t> FakeLedger::RetireAudit(absl::Duration age, int limit) {
+absl::StatusOr<int64_t> FakeLedger::RetireAudit(absl::Duration age, int limit, absl::Time now) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   if (age < kLeastRetention) return absl::InvalidArgumentError("the audit log is kept for a day");
   int64_t retired = 0;
-  while (retired < limit && !audit_.empty() && audit_.front().at < DatabaseNow() - age) {
+  const absl::Time before = std::min(DatabaseNow(), now) - age;
+  while (retired < limit && !audit_.empty() && audit_.front().at < before) {
     audit_.erase(audit_.begin());
     ++retired;
   }

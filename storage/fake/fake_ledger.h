@@ -66,7 +66,8 @@ class FakeLedger : public ReservationLedger,
   absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
                                                     bool draining = false) override;
   absl::StatusOr<std::vector<Incarnation>> ListLiveIncarnations() override;
-  absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining, const Actor& actor) override;
+  absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining, const Actor& actor,
+                                          const DrainTelling& telling = {}) override;
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) override;
   absl::StatusOr<std::vector<AuditEntry>> ListAudit(const AuditFilter& filter, int64_t before, int limit) override;
   absl::StatusOr<int64_t> BeginAudit(const AuditNote& note) override;
@@ -98,7 +99,7 @@ class FakeLedger : public ReservationLedger,
 
   absl::StatusOr<ExpiredHolds> ExpireDue(int limit) override;
   absl::StatusOr<int64_t> RetireReservations(absl::Duration age, int limit, Retired retired) override;
-  absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit) override;
+  absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit, absl::Time now) override;
 
   // Heartbeats are in no backup.
   absl::Status Beat(const Heartbeat& heartbeat) override;

@@ -1,5 +1,6 @@
 // FakeLedger's part for quota and incarnations.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -32,6 +33,13 @@ absl::StatusOr<std::vector<size_t>> MoveOrder(absl::Span<const QuotaMove> moves)
                                            [moves](size_t a, size_t b) { return moves[a].sku_id == moves[b].sku_id; });
   if (repeated != order.end()) return absl::InvalidArgumentError("SKUs of a batch must be distinct");
   return order;
+}
+
+// As jsonb is printed.
+std::string DrainJson(bool draining, const std::optional<bool>& exit) {
+  const auto text = [](bool value) { return value ? "true" : "false"; };
+  return absl::StrCat("{", exit.has_value() ? absl::StrCat("\"exit\": ", text(*exit), ", ") : "",
+                      "\"draining\": ", text(draining), "}");
 }
 
 }  // namespace
@@ -292,16 +300,16 @@ absl::StatusOr<std::vector<Incarnation>> FakeLedger::ListLiveIncarnations() {
   return live;
 }
 
-absl::StatusOr<Incarnation> FakeLedger::SetDraining(IncarnationId incarnation, bool draining, const Actor& actor) {
+absl::StatusOr<Incarnation> FakeLedger::SetDraining(IncarnationId incarnation, bool draining, const Actor& actor,
+                                                    const DrainTelling& telling) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Enter());
   if (!IsLive(incarnation)) return absl::NotFoundError(absl::StrCat("no live incarnation ", incarnation));
   Incarnation& stored = incarnations_.at(incarnation).incarnation;
-  if (stored.draining != draining) {
-    stored.draining = draining;
+  if (stored.draining != draining || telling.exit != telling.told_exit) {
     Audit(actor, draining ? "drain_incarnation" : "undrain_incarnation", "", incarnation,
-          draining ? "{\"draining\": false}" : "{\"draining\": true}",
-          draining ? "{\"draining\": true}" : "{\"draining\": false}");
+          DrainJson(stored.draining, telling.told_exit), DrainJson(draining, telling.exit));
+    stored.draining = draining;
   }
   return stored;
 }

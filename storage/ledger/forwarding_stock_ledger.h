@@ -101,9 +101,11 @@ class ForwardingStockLedger : public StockLedger {
     return Forward(LedgerCall::Read("ListLiveIncarnations"),
                    [&](IncarnationLedger& target) { return target.ListLiveIncarnations(); });
   }
-  absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining, const Actor& actor) override {
-    return Forward(LedgerCall::ChangeStock("SetDraining"),
-                   [&](IncarnationLedger& target) { return target.SetDraining(incarnation, draining, actor); });
+  absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining, const Actor& actor,
+                                          const DrainTelling& telling = {}) override {
+    return Forward(LedgerCall::ChangeStock("SetDraining"), [&](IncarnationLedger& target) {
+      return target.SetDraining(incarnation, draining, actor, telling);
+    });
   }
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) override {
     return Forward(LedgerCall::ChangeStock("ReclaimIncarnation"),

@@ -20,9 +20,9 @@ class ForwardingUpkeepLedger : public UpkeepLedger {
     return Forward(LedgerCall::ChangeReservations("RetireReservations"),
                    [&](UpkeepLedger& target) { return target.RetireReservations(age, limit, retired); });
   }
-  absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit) override {
+  absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit, absl::Time now) override {
     return Forward(LedgerCall::ChangeStock("RetireAudit"),
-                   [&](UpkeepLedger& target) { return target.RetireAudit(age, limit); });
+                   [&](UpkeepLedger& target) { return target.RetireAudit(age, limit, now); });
   }
 
  private:

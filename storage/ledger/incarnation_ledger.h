@@ -3,6 +3,7 @@
 // Threads, blocking and errors are those of every ledger: storage/ledger/README.md.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,13 @@ struct Incarnation {
   bool draining = false;
 };
 
+// What a node that drains is told besides: whether its process is to end when it has handed back its units. That is not
+// kept here; the audit log has it.
+struct DrainTelling {
+  std::optional<bool> exit = {};       // nullopt: nothing is told
+  std::optional<bool> told_exit = {};  // what it was told before; nullopt: nothing
+};
+
 class IncarnationLedger {
  public:
   virtual ~IncarnationLedger() = default;
@@ -30,8 +38,10 @@ class IncarnationLedger {
   virtual absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
                                                             bool draining = false) = 0;
   virtual absl::StatusOr<std::vector<Incarnation>> ListLiveIncarnations() = 0;
-  // kNotFound when the incarnation is not live. Repeating it changes and audits nothing.
-  virtual absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining, const Actor& actor) = 0;
+  // kNotFound when the incarnation is not live. Repeating it changes and audits nothing, unless the node is told
+  // something else than before.
+  virtual absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining, const Actor& actor,
+                                                  const DrainTelling& telling = {}) = 0;
   // Moves everything the incarnation holds into the pool and ends it: no later commit of it succeeds. Returns the SKUs
   // whose quota changed. Repeating it is harmless.
   virtual absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) = 0;

@@ -39,9 +39,10 @@ class UpkeepLedger {
   // reservation id is an idempotency key only while its row exists. Returns how many.
   virtual absl::StatusOr<int64_t> RetireReservations(absl::Duration age, int limit, Retired retired) = 0;
 
-  // Deletes up to `limit` entries of the audit log that are older than `age`, at least kLeastRetention. Returns how
+  // Deletes up to `limit` entries of the audit log that are older than `age`, at least kLeastRetention: by the
+  // database's clock and by `now`, the caller's, so that a clock that is ahead deletes nothing too soon. Returns how
   // many.
-  virtual absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit) = 0;
+  virtual absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit, absl::Time now) = 0;
 };
 
 inline constexpr absl::Duration kLeastRetention = absl::Hours(24);

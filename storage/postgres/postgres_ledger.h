@@ -60,7 +60,8 @@ class PostgresStockLedger : public StockLedger {
   absl::StatusOr<IncarnationId> RegisterIncarnation(const std::string& node_name, const std::string& address,
                                                     bool draining = false) override;
   absl::StatusOr<std::vector<Incarnation>> ListLiveIncarnations() override;
-  absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining, const Actor& actor) override;
+  absl::StatusOr<Incarnation> SetDraining(IncarnationId incarnation, bool draining, const Actor& actor,
+                                          const DrainTelling& telling = {}) override;
   absl::StatusOr<std::vector<std::string>> ReclaimIncarnation(IncarnationId incarnation) override;
   absl::StatusOr<std::vector<AuditEntry>> ListAudit(const AuditFilter& filter, int64_t before, int limit) override;
   absl::StatusOr<int64_t> BeginAudit(const AuditNote& note) override;

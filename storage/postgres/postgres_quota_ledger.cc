@@ -1,4 +1,6 @@
 // PostgresStockLedger's part for quota and incarnations; postgres_stock_ledger.cc has the rest.
+#include <optional>
+
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -15,6 +17,12 @@
 
 namespace tranche::storage {
 namespace {
+
+// As a parameter.
+const char* BoolOrNull(const std::optional<bool>& value) {
+  if (!value.has_value()) return nullptr;
+  return *value ? "true" : "false";
+}
 
 // A bigint[] without NULLs: "{1,2}".
 std::vector<int64_t> ToNumbers(const pqxx::field& field) {
@@ -217,9 +225,9 @@ absl::StatusOr<std::vector<Incarnation>> PostgresStockLedger::ListLiveIncarnatio
 }
 
 absl::StatusOr<Incarnation> PostgresStockLedger::SetDraining(IncarnationId incarnation, bool draining,
-                                                             const Actor& actor) {
-  ASSIGN_OR_RETURN(const auto rows,
-                   Call(*pool_, Repeat::kIfAnswerLost, "set_draining", incarnation, draining, actor.ForLedger()));
+                                                             const Actor& actor, const DrainTelling& telling) {
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kIfAnswerLost, "set_draining", incarnation, draining,
+                                         actor.ForLedger(), BoolOrNull(telling.exit), BoolOrNull(telling.told_exit)));
   if (rows.empty()) return absl::NotFoundError(absl::StrCat("no live incarnation ", incarnation));
   return ReadAnswer(Repeat::kIfAnswerLost, [&] { return ToIncarnation(rows.front()); });
 }

@@ -61,8 +61,9 @@ absl::StatusOr<int64_t> PostgresUpkeepLedger::RetireReservations(absl::Duration 
   return ReadValue<int64_t>(Repeat::kNever, rows);
 }
 
-absl::StatusOr<int64_t> PostgresUpkeepLedger::RetireAudit(absl::Duration age, int limit) {
-  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kNever, "retire_audit", absl::ToInt64Seconds(age), limit));
+absl::StatusOr<int64_t> PostgresUpkeepLedger::RetireAudit(absl::Duration age, int limit, absl::Time now) {
+  ASSIGN_OR_RETURN(const auto rows, Call(*pool_, Repeat::kNever, "retire_audit", absl::ToInt64Seconds(age), limit,
+                                         absl::ToUnixMicros(now)));
   return ReadValue<int64_t>(Repeat::kNever, rows);
 }
 

@@ -17,7 +17,7 @@ class PostgresUpkeepLedger : public UpkeepLedger {
 
   absl::StatusOr<ExpiredHolds> ExpireDue(int limit) override;
   absl::StatusOr<int64_t> RetireReservations(absl::Duration age, int limit, Retired retired) override;
-  absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit) override;
+  absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit, absl::Time now) override;
 
  private:
   // A pass goes through everything that is due, call after call, as long as something is passed over because it is

@@ -123,17 +123,37 @@ TEST_P(AuditContract, AnEntryIsThereBeforeItsOutcome) {
   EXPECT_EQ(List({}).size(), 1u);
 }
 
+TEST_P(AuditContract, NobodyHidesAnEntryAmongThoseOfProcesses) {
+  const AuditNote note{.actor = Actor::Process("mallory"),
+                       .action = "cancel_reservation",
+                       .sku_id = "tv",
+                       .before = "{}",
+                       .asked = "{}"};
+  EXPECT_FALSE(stock().BeginAudit(note).ok());
+  EXPECT_THAT(List({}), IsEmpty());
+}
+
+// A clock may be years ahead for a moment.
+TEST_P(AuditContract, AClockThatIsAheadRetiresNothing) {
+  Create(SkuOf("tv", 10));
+  LetPass(absl::Hours(50));
+  EXPECT_EQ(*upkeep().RetireAudit(absl::Hours(49), 10, absl::Now() - absl::Hours(100)), 0);
+  EXPECT_EQ(*upkeep().RetireAudit(absl::Hours(49), 10, absl::Now() + absl::Hours(1000)), 1);
+}
+
 TEST_P(AuditContract, OldEntriesAreRetiredInBatches) {
   Create(SkuOf("tv", 10));
   for (int i = 0; i < 3; ++i) AddStock("tv", "alice");
   LetPass(absl::Hours(50));
   AddStock("tv", "bob");
-  EXPECT_EQ(*upkeep().RetireAudit(absl::Hours(51), 10), 0);
-  EXPECT_EQ(*upkeep().RetireAudit(absl::Hours(49), 3), 3);
+  // The database's clock is the earlier one then.
+  const absl::Time later = absl::Now() + absl::Hours(1000);
+  EXPECT_EQ(*upkeep().RetireAudit(absl::Hours(51), 10, later), 0);
+  EXPECT_EQ(*upkeep().RetireAudit(absl::Hours(49), 3, later), 3);
   EXPECT_THAT(Actions({}), ElementsAre("add_stock", "add_stock"));
-  EXPECT_EQ(*upkeep().RetireAudit(absl::Hours(49), 3), 1);
+  EXPECT_EQ(*upkeep().RetireAudit(absl::Hours(49), 3, later), 1);
   EXPECT_EQ(List({})[0].actor, "bob");
-  EXPECT_FALSE(upkeep().RetireAudit(absl::Hours(23), 3).ok()) << "nobody loses the day by mistake";
+  EXPECT_FALSE(upkeep().RetireAudit(absl::Hours(23), 3, later).ok()) << "nobody loses the day by mistake";
 }
 
 }  // namespace

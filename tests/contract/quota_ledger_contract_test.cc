@@ -340,6 +340,19 @@ TEST_P(QuotaLedgerContract, DrainingIsNotedAndAudited) {
   EXPECT_EQ(stock().SetDraining(node, true, "alice").status().code(), absl::StatusCode::kNotFound);
 }
 
+TEST_P(QuotaLedgerContract, WhatADrainingNodeIsToldIsAudited) {
+  const IncarnationId node = Register("front-1");
+  ASSERT_TRUE(stock().SetDraining(node, true, "alice", {.exit = false}).ok());
+  ASSERT_TRUE(stock().SetDraining(node, true, "bob", {.exit = false, .told_exit = false}).ok());
+  ASSERT_TRUE(stock().SetDraining(node, true, "carol", {.exit = true, .told_exit = false}).ok());
+  EXPECT_THAT(Audit(),
+              ElementsAre(absl::StrCat("carol drain_incarnation  ", node, " {\"exit\": false, \"draining\": true} ",
+                                       "{\"exit\": true, \"draining\": true}"),
+                          absl::StrCat("alice drain_incarnation  ", node, " {\"draining\": false} ",
+                                       "{\"exit\": false, \"draining\": true}")));
+  EXPECT_FALSE(stock().SetDraining(node + 1000, true, "dave", {.exit = true}).ok());
+}
+
 TEST_P(QuotaLedgerContract, DrainingSurvivesARestart) {
   const IncarnationId node = *stock().RegisterIncarnation("front-1", "a:1", /*draining=*/true);
   EXPECT_TRUE(stock().ListLiveIncarnations()->front().draining);

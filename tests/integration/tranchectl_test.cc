@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client/ctl/field_arguments.h"
@@ -269,7 +270,12 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
   }
   grpc::Status ListAudit(grpc::ServerContext* context, const tranche::v1::ListAuditRequest* request,
                          tranche::v1::ListAuditResponse* response) override {
-    // Endless: page after page.
+    int page = 0;  // the token of page 1 is "1"
+    if (!request->page_token().empty() && !absl::SimpleAtoi(request->page_token(), &page)) {
+      return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "no such page");
+    }
+    if (++page > audit_pages) return grpc::Status::OK;
+    if (page == audit_silent_page) response->add_silent_shards("s1");
     for (int i = 0; i < std::min(request->page_size(), 3); ++i) {
       tranche::v1::AuditEntry* entry = response->add_entries();
       entry->set_actor("alice");
@@ -278,9 +284,11 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
       entry->set_before(R"({"stock": 1000})");
       entry->set_after(R"({"stock": 1500})");
     }
-    response->set_next_page_token("more");
+    if (page < audit_pages) response->set_next_page_token(absl::StrCat(page));
     return grpc::Status::OK;
   }
+  int audit_pages = 1'000'000;
+  int audit_silent_page = -1;
 
   tranche::v1::Sku created;
   tranche::v1::GetStatusResponse state;
@@ -652,8 +660,47 @@ TEST_F(TranchectlTest, APathThatDoesNotExistIsNotJustEmpty) {
 TEST_F(TranchectlTest, AuditStopsAtItsLimit) {
   ASSERT_EQ(Ctl({"audit", "--sku", "tv", "--limit", "7", "-o", "json"}), 0);
   EXPECT_EQ(nlohmann::json::parse(out_)["entries"].size(), 7u);
+  EXPECT_EQ(nlohmann::json::parse(out_)["next_page_token"], "3");
+  EXPECT_THAT(err_, AllOf(HasSubstr("There are more"), HasSubstr("--page-token 3")));
   ASSERT_EQ(Ctl({"audit", "--sku", "tv", "--limit", "1"}), 0);
   EXPECT_THAT(out_, HasSubstr("stock 1000 -> 1500"));
+}
+
+TEST_F(TranchectlTest, AuditGoesOnWhereItEnded) {
+  admin_.audit_pages = 4;
+  ASSERT_EQ(Ctl({"audit", "--page-token", "2", "-o", "json"}), 0) << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["entries"].size(), 6u);
+  EXPECT_EQ(err_, "");
+}
+
+TEST_F(TranchectlTest, AnAuditExportHasEveryEntryOrSaysSo) {
+  admin_.audit_pages = 5;
+  ASSERT_EQ(Ctl({"audit", "--all", "-o", "json"}), 0) << err_;
+  const std::vector<std::string> lines = absl::StrSplit(out_, '\n', absl::SkipEmpty());
+  ASSERT_EQ(lines.size(), 15u);
+  for (const std::string& line : lines) EXPECT_EQ(nlohmann::json::parse(line)["action"], "add_stock");
+  EXPECT_EQ(err_, "");
+
+  admin_.audit_silent_page = 3;
+  EXPECT_EQ(Ctl({"audit", "--all", "-o", "json"}), 2);
+  EXPECT_EQ(std::count(out_.begin(), out_.end(), '\n'), 6);
+  EXPECT_THAT(err_, AllOf(HasSubstr("NOT COMPLETE: 6 entries"), HasSubstr("s1"), HasSubstr("--page-token 2")));
+
+  EXPECT_EQ(Ctl({"audit", "--all"}), 1);
+  EXPECT_THAT(err_, HasSubstr("-o json"));
+  EXPECT_EQ(Ctl({"audit", "--all", "--limit", "5", "-o", "json"}), 1);
+}
+
+TEST_F(TranchectlTest, AuditSaysWhatItDoesNotShow) {
+  admin_.audit_silent_page = 1;
+  ASSERT_EQ(Ctl({"audit", "--limit", "3"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("add_stock"));
+  EXPECT_THAT(err_, HasSubstr("warning: the shard s1 does not answer"));
+  admin_.audit_pages = 0;
+  ASSERT_EQ(Ctl({"audit", "--action", "reclaim_incarnation"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("--automatic"));
+  ASSERT_EQ(Ctl({"audit", "--action", "reclaim_incarnation", "--automatic"}), 0) << err_;
+  EXPECT_EQ(err_, "");
 }
 
 TEST_F(TranchectlTest, AMistypedCommandIsMetWithASuggestion) {

@@ -12,6 +12,14 @@ SELECT is(tranche.end_audit(:id, '{"outcome": "REFUSED"}'), false, 'an outcome s
 SELECT is((SELECT after ->> 'outcome' FROM tranche.audit_log), 'DONE');
 SELECT is(tranche.end_audit(:id + 1, '{"outcome": "DONE"}'), false);
 
+-- What was asked for stays, whatever is said to have come of it.
+SELECT tranche.begin_audit('mallory', 'confirm_reservation', 'tv', '{}', '{"amount_minor": 500}') AS id \gset
+SELECT is(tranche.end_audit(:id, '{"outcome": "DONE", "amount_minor": 1, "state": "CONFIRMED"}'), true);
+SELECT is((SELECT after FROM tranche.audit_log WHERE audit_id = :id),
+          '{"outcome": "DONE", "amount_minor": 500, "state": "CONFIRMED"}'::jsonb);
+SELECT throws_ok($$ SELECT tranche.begin_audit(E'mallory\n\nautomatic', 'confirm_reservation', 'tv', '{}', '{}') $$, '22023', NULL,
+                 'nobody hides among the processes');
+
 -- No other entry can be changed.
 SELECT sku('tv', 5);
 SELECT is(tranche.end_audit((SELECT max(audit_id) FROM tranche.audit_log), '{"outcome": "DONE"}'), false);

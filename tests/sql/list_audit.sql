@@ -69,9 +69,17 @@ SELECT cmp_ok(rows_read('audit_log', $$ SELECT * FROM tranche.list_audit('a', 10
 SELECT cmp_ok(rows_read('audit_log', $$ SELECT * FROM tranche.list_audit('', 0, 10, 'carol', p_automatic => false) $$), '<=', 20::bigint);
 SELECT cmp_ok(rows_read('audit_log', $$ SELECT * FROM tranche.list_audit('', 0, 10, '', 'drain_incarnation') $$), '<=', 20::bigint);
 INSERT INTO tranche.audit_log (actor, action, automatic, before, after)
-SELECT 'balancer', 'raise_version', true, '{}', '{}' FROM generate_series(1, 3000) AS i;
+SELECT 'balancer', 'raise_version', true, '{}', '{}' FROM generate_series(1, 30000) AS i;
 ANALYZE tranche.audit_log;
 SELECT cmp_ok(rows_read('audit_log', $$ SELECT * FROM tranche.list_audit('', 0, 5, p_automatic => false) $$), '<=', 15::bigint);
+-- Of people there is nothing of this, or little: what else they did is not read to find that out.
+SELECT cmp_ok(rows_read('audit_log', $$ SELECT * FROM tranche.list_audit('', 0, 10, '', 'raise_version', p_automatic => false) $$), '<=', 10::bigint);
+SELECT cmp_ok(rows_read('audit_log', $$ SELECT * FROM tranche.list_audit('', 0, 10, 'balancer', p_automatic => false) $$), '<=', 10::bigint);
+-- Nor to come to a later page.
+SELECT cmp_ok(rows_read('audit_log', $$ SELECT * FROM tranche.list_audit('', 10000, 10, 'test', p_automatic => false) $$), '<=', 20::bigint);
+SELECT cmp_ok(rows_read('audit_log', $$ SELECT * FROM tranche.list_audit('', 10000, 10, '', 'move_units', p_automatic => false) $$), '<=', 20::bigint);
+SELECT cmp_ok(rows_read('audit_log', $$ SELECT * FROM tranche.list_audit('', 10000, 10, '', 'move_units') $$), '<=', 20::bigint);
+SELECT is((SELECT array_agg(audit_id) FROM tranche.list_audit('', 500, 3, 'test', 'move_units')), '{499,498,497}', 'in order');
 -- What is older than the newest 5000: these are not read to get there.
 INSERT INTO tranche.audit_log (at, actor, action, before, after)
 SELECT now() + interval '9 days' + i * interval '1 second', 'test', 'move_units', '{}', '{}' FROM generate_series(1, 5000) AS i;

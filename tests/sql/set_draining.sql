@@ -17,7 +17,18 @@ SELECT results_eq($$ SELECT actor, action, sku_id, incarnation_id, before, after
                                     '{"draining": true}'::jsonb),
                                    ('carol', 'undrain_incarnation', NULL, %1$s, '{"draining": true}',
                                     '{"draining": false}') $$, :node));
-SELECT is_empty($$ SELECT * FROM tranche.set_draining(999, true, 'alice') $$, 'unknown');
+-- Whether its process is to end then: also of a node that drains already.
+SELECT tranche.set_draining(:node, true, 'dave', false, NULL), tranche.set_draining(:node, true, 'dave', false, false),
+       tranche.set_draining(:node, true, 'erin', true, false), tranche.set_draining(:node, true, 'erin', true, true),
+       tranche.set_draining(:node, false, 'dave');
+SELECT results_eq($$ SELECT actor, action, before, after FROM tranche.audit_log
+                     WHERE actor IN ('dave', 'erin') ORDER BY audit_id $$,
+                  $$ VALUES ('dave', 'drain_incarnation', '{"draining": false}'::jsonb, '{"draining": true, "exit": false}'::jsonb),
+                            ('erin', 'drain_incarnation', '{"draining": true, "exit": false}', '{"draining": true, "exit": true}'),
+                            ('dave', 'undrain_incarnation', '{"draining": true}', '{"draining": false}') $$);
+SELECT is_empty($$ SELECT * FROM tranche.set_draining(999, true, 'frank') $$, 'unknown');
+SELECT is_empty($$ SELECT * FROM tranche.set_draining(999, true, 'frank', true, false) $$, 'unknown');
+SELECT is_empty($$ SELECT FROM tranche.audit_log WHERE actor = 'frank' $$);
 SELECT tranche.reclaim_incarnation(:node);
 SELECT is_empty(format($$ SELECT * FROM tranche.set_draining(%s, true, 'alice') $$, :node), 'ended');
 

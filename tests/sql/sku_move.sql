@@ -121,6 +121,14 @@ SELECT is((SELECT count(*) FROM tranche.stock_slot WHERE sku_id = 'tv'), 1::bigi
 SELECT is(waiting('tv'), true);
 SELECT conserved();
 
+-- Also while it is only being copied, an abort is somebody's decision.
+SELECT lives_ok(format($$ SELECT * FROM tranche.prepare_leave('tv', %L) $$, token(6)));
+SELECT is(tranche.cancel_leave('tv', token(6), 'bob'), true);
+SELECT results_eq($$ SELECT actor, before, after FROM tranche.audit_log WHERE action = 'abort_move_sku' ORDER BY audit_id $$,
+                  $$ VALUES ('alice', '{"whereabouts": "LEAVING", "to": "s1", "moving": true}'::jsonb,
+                             '{"whereabouts": "HERE", "moving": false}'::jsonb),
+                            ('bob', '{"whereabouts": "HERE", "moving": true}', '{"whereabouts": "HERE", "moving": false}') $$);
+
 -- The advisory lock: changes that are under way are waited for.
 SELECT open_session('s'), open_session('t');
 SELECT pid('t') AS t_pid \gset

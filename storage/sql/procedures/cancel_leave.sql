@@ -22,11 +22,12 @@ BEGIN
   IF v_sku.whereabouts = 'LEAVING' THEN
     -- Incarnations that ended meanwhile left their units here, because nothing of the SKU could change.
     PERFORM pool_ended_slots(p_sku_id, v_sku.quota_version + 1);
-    INSERT INTO audit_log (actor, action, sku_id, before, after)
-    VALUES (p_actor, 'abort_move_sku', p_sku_id,
-            jsonb_build_object('whereabouts', 'LEAVING', 'to', v_sku.other_shard),
-            jsonb_build_object('whereabouts', 'HERE'));
   END IF;
+  -- While it is only being copied, it is still HERE, and where it was to go is not noted.
+  INSERT INTO audit_log (actor, action, sku_id, before, after)
+  VALUES (p_actor, 'abort_move_sku', p_sku_id,
+          jsonb_strip_nulls(jsonb_build_object('whereabouts', v_sku.whereabouts, 'to', v_sku.other_shard, 'moving', true)),
+          jsonb_build_object('whereabouts', 'HERE', 'moving', false));
   RETURN true;
 END
 $$;

@@ -8,7 +8,8 @@
 -- each, or NULL.
 --
 -- It is planned for the arguments of each call: what is not asked for is not in the plan, and each of the indexes has the order of
--- the answer.
+-- the answer. Actors and actions are asked for as a range, and are in the order: were they equal to a constant, the planner would walk
+-- all entries of people, from the newest, and expect to meet the ones asked for soon. Of an action that only processes do it meets none.
 CREATE OR REPLACE FUNCTION tranche.list_audit(
   p_sku_id text, p_before bigint, p_limit integer, p_actor text DEFAULT '', p_action text DEFAULT '',
   p_since_us bigint DEFAULT NULL, p_until_us bigint DEFAULT NULL, p_automatic boolean DEFAULT true
@@ -49,12 +50,15 @@ BEGIN
   FROM audit_log a
   WHERE a.audit_id < v_before AND a.audit_id >= v_from
     AND (p_sku_id = '' OR a.sku_id = p_sku_id)
-    AND (p_actor = '' OR split_part(a.actor, '@', 1) = split_part(p_actor, '@', 1))
+    AND (p_actor = '' OR (split_part(a.actor, '@', 1), a.audit_id) < (split_part(p_actor, '@', 1), v_before)
+                         AND (split_part(a.actor, '@', 1), a.audit_id) >= (split_part(p_actor, '@', 1), v_from))
     AND (strpos(p_actor, '@') = 0 OR a.actor = p_actor)
-    AND (p_action = '' OR a.action = p_action)
+    AND (p_action = '' OR (a.action, a.audit_id) < (p_action, v_before) AND (a.action, a.audit_id) >= (p_action, v_from))
     AND (p_automatic OR NOT a.automatic)
     AND (v_since IS NULL OR a.at >= v_since) AND (v_until IS NULL OR a.at < v_until)
-  ORDER BY a.audit_id DESC
+  ORDER BY CASE WHEN p_actor <> '' THEN split_part(a.actor, '@', 1) END DESC,
+           CASE WHEN p_actor = '' AND p_action <> '' THEN a.action END DESC,
+           a.audit_id DESC
   LIMIT p_limit;
 END
 $$;

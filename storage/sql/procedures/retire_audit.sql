@@ -1,13 +1,17 @@
 -- Deletes up to p_limit entries of the audit log that are older than p_age_seconds, the oldest first. Returns how many. Those that
 -- another worker deletes at the same moment are passed over.
-CREATE OR REPLACE FUNCTION tranche.retire_audit(p_age_seconds bigint, p_limit integer)
+--
+-- p_now_us is the worker's clock; workers of before pass none. The earlier of the two clocks counts: if one is ahead, for a moment or for
+-- good, nothing is deleted too soon.
+CREATE OR REPLACE FUNCTION tranche.retire_audit(p_age_seconds bigint, p_limit integer, p_now_us bigint DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp
 SET plan_cache_mode = force_custom_plan
 AS $$
 DECLARE
-  v_before  timestamptz := clock_timestamp() - make_interval(secs => p_age_seconds);
+  v_before  timestamptz := least(clock_timestamp(), 'epoch'::timestamptz + p_now_us * interval '1 microsecond')
+                           - make_interval(secs => p_age_seconds);
   v_retired bigint;
 BEGIN
   IF p_age_seconds IS NULL OR p_age_seconds < 86400 THEN

@@ -8,6 +8,7 @@ AS $$
 DECLARE
   v_before outbox%ROWTYPE;
   v_after  outbox%ROWTYPE;
+  v_key    constant jsonb := jsonb_build_object('reservation_id', p_id, 'revision', p_revision, 'sink', p_sink);
 BEGIN
   SELECT * INTO v_before FROM outbox o
   WHERE o.reservation_id = p_id AND o.revision = p_revision AND o.sink = p_sink FOR UPDATE;
@@ -20,9 +21,11 @@ BEGIN
   WHERE o.reservation_id = p_id AND o.revision = p_revision AND o.sink = p_sink
   RETURNING * INTO v_after;
   INSERT INTO audit_log (actor, action, sku_id, before, after)
-  SELECT p_actor, 'retry_outbox_message', v_before.sku_id, to_jsonb(v_before) - 'payload' - 'sku_id',
-         jsonb_build_object('state', v_after.state, 'attempts', v_after.attempts,
-                            'next_attempt_at', v_after.next_attempt_at);
+  SELECT p_actor, 'retry_outbox_message', v_before.sku_id,
+         v_key || jsonb_build_object('state', v_before.state, 'attempts', v_before.attempts,
+                                     'next_attempt_at', v_before.next_attempt_at),
+         v_key || jsonb_build_object('state', v_after.state, 'attempts', v_after.attempts,
+                                     'next_attempt_at', v_after.next_attempt_at);
   RETURN 1::bigint;
 END
 $$;

@@ -68,13 +68,15 @@ TEST(ParseWhenTest, IsATimeOrHowLongAgo) {
 TEST(ParseReasonTest, IsOneLineOfTwoHundredCharacters) {
   EXPECT_TRUE(ParseReason("the price was wrong").ok());
   EXPECT_TRUE(ParseReason("").ok());
+  EXPECT_TRUE(ParseReason("\xe2\x98\x8e\xef\xb8\x8f call \xe2\x81\xa5").ok());
   EXPECT_TRUE(ParseReason(std::string(200, 'x')).ok());
   EXPECT_FALSE(ParseReason(std::string(201, 'x')).ok());
   std::string umlauts;
   for (int i = 0; i < 200; ++i) umlauts += "\xc3\xb6";
   EXPECT_TRUE(ParseReason(umlauts).ok());
   EXPECT_FALSE(ParseReason(umlauts + "x").ok());
-  for (const char* text : {"two\nlines", "\x7f", "\xff", "\xc3", "\xc2\x85", "\xe2\x82"})
+  for (const char* text :
+       {"two\nlines", "\x7f", "\xff", "\xc3", "\xc2\x85", "\xe2\x82", "\xd8\x9c", "a\xe2\x80\xae", "\xe2\x81\xa6"})
     EXPECT_FALSE(ParseReason(text).ok());
 }
 

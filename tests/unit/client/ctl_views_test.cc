@@ -27,6 +27,31 @@ TEST(AuditViewTest, ShowsOnlyWhatChanged) {
   EXPECT_EQ(DescribeAuditChange("{}", "{}"), "");
 }
 
+TEST(AuditViewTest, SaysFirstWhatItIsAbout) {
+  EXPECT_EQ(DescribeAuditChange(R"({"reservation_id": "0189", "state": "PENDING"})",
+                                R"({"cancel_reason": "x", "outcome": "DONE", "reservation_id": "0189",
+                                    "state": "CANCELLED"})"),
+            "reservation_id 0189, state PENDING -> CANCELLED, cancel_reason x, outcome DONE");
+  EXPECT_EQ(DescribeAuditChange(R"({"state": "DEAD", "reservation_id": "0189", "revision": 2, "sink": "erp"})",
+                                R"({"state": "PENDING", "reservation_id": "0189", "revision": 2, "sink": "erp"})"),
+            "sink erp, reservation_id 0189, revision 2, state DEAD -> PENDING");
+  EXPECT_EQ(DescribeAuditChange(R"({"refunded": false, "payment_reference": "p", "reservation_id": "0189"})",
+                                R"({"refunded": true, "payment_reference": "p", "reservation_id": "0189"})"),
+            "reservation_id 0189, payment_reference p, refunded false -> true");
+  EXPECT_EQ(DescribeAuditChange(R"({"sink": "erp", "dead": 3})", R"({"sink": "erp", "dead": 0})"),
+            "sink erp, dead 3 -> 0");
+  EXPECT_EQ(DescribeAuditChange(R"({"shard": "hot", "dsn": "a"})", R"({"shard": "hot", "dsn": "b"})"),
+            "shard hot, dsn a -> b");
+  EXPECT_EQ(DescribeAuditChange(R"({"sink": "erp"})", "{}"), "sink erp") << "the action says that it is gone";
+  EXPECT_EQ(DescribeAuditChange(R"({"sink": "erp"})", R"({"sink": "crm"})"), "sink erp -> crm");
+}
+
+TEST(AuditViewTest, WhatAnOutcomeDoesNotTellIsNotCalledGone) {
+  EXPECT_EQ(DescribeAuditChange(R"({"reservation_id": "0189", "state": "PENDING"})",
+                                R"({"reservation_id": "0189", "outcome": "UNKNOWN"})"),
+            "reservation_id 0189, state PENDING, outcome UNKNOWN");
+}
+
 TEST(DisplayWidthTest, WideCharactersTakeTwoColumnsAndMarksNone) {
   EXPECT_EQ(DisplayWidth(""), 0u);
   EXPECT_EQ(DisplayWidth("Fernseher"), 9u);

@@ -59,9 +59,10 @@ class MeddledLedger : public storage::FakeLedger {
     return FakeLedger::UpdateSku(sku, actor);
   }
   absl::StatusOr<storage::Incarnation> SetDraining(storage::IncarnationId incarnation, bool draining,
-                                                   const storage::Actor& actor) override {
+                                                   const storage::Actor& actor,
+                                                   const storage::DrainTelling& telling = {}) override {
     Meddle();
-    return FakeLedger::SetDraining(incarnation, draining, actor);
+    return FakeLedger::SetDraining(incarnation, draining, actor, telling);
   }
 
   absl::StatusOr<std::vector<storage::AuditEntry>> ListAudit(const storage::AuditFilter& filter, int64_t before,

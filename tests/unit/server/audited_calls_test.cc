@@ -87,6 +87,21 @@ class AuditedCallsTest : public AdminHandlersTest {
     request.mutable_cancel()->set_reason("buyer called");
     return request;
   }
+  v1::ChangeReservationRequest Confirmation(const std::string& reference) {
+    v1::ChangeReservationRequest request;
+    request.mutable_confirm()->set_reservation_id(kTvId);
+    request.mutable_confirm()->set_payment_reference(reference);
+    request.mutable_confirm()->set_amount_minor(19900);
+    request.mutable_confirm()->set_currency("EUR");
+    return request;
+  }
+  v1::ChangeReservationRequest ExtensionBy(int64_t seconds) {
+    v1::ChangeReservationRequest request;
+    request.mutable_extend()->set_reservation_id(kTvId);
+    request.mutable_extend()->mutable_extend_by()->set_seconds(seconds);
+    request.mutable_extend()->set_extension(1);
+    return request;
+  }
   v1::ChangeReservationRequest Cart(std::vector<std::string> sku_ids) {
     v1::ChangeReservationRequest request;
     request.mutable_create()->set_user_id("alice");
@@ -253,24 +268,65 @@ TEST_F(AuditedCallsTest, AChangeHasBeforeAndAfter) {
   EXPECT_EQ(entry.sku_id, "tv");
   EXPECT_EQ(entry.reason, "asked by phone");
   EXPECT_THAT(entry.before, HasSubstr(R"("state":"PENDING")"));
+  for (const char* member : {R"("user_id":"u1")", R"("units":1)", R"("amount_minor":19900)", R"("currency":"EUR")"}) {
+    EXPECT_THAT(entry.before, HasSubstr(member)) << "the reservation may be gone when somebody asks";
+  }
   EXPECT_THAT(entry.after, HasSubstr(R"("state":"CANCELLED")"));
   EXPECT_THAT(entry.after, HasSubstr(R"("outcome":"DONE")"));
   EXPECT_THAT(entry.after, HasSubstr(R"("cancel_reason":"buyer called")"));
 }
 
+TEST_F(AuditedCallsTest, AnExtensionTellsTheNewEnd) {
+  const auto end = [](const std::string& json) {
+    const size_t at = json.find("\"expires_at\"");
+    return at == std::string::npos ? "none" : json.substr(at, json.find_first_of(",}", at) - at);
+  };
+  ASSERT_TRUE(Change(ExtensionBy(60)).ok());
+  EXPECT_THAT(end(Newest().before), HasSubstr("T"));
+  EXPECT_THAT(end(Newest().after), HasSubstr("T"));
+  EXPECT_NE(end(Newest().before), end(Newest().after));
+}
+
+// As when retention has archived it.
+TEST_F(AuditedCallsTest, AnUnknownReservationKeepsTheSkuThatTheCallerNames) {
+  v1::ChangeReservationRequest request = Cancellation();
+  request.mutable_cancel()->set_reservation_id("00000000-0000-4000-8000-000000000777");
+  request.mutable_cancel()->set_sku_id("tv");
+  EXPECT_EQ(ReasonOf(Change(request).status()), "RESERVATION_NOT_FOUND");
+  EXPECT_EQ(Newest().sku_id, "tv");
+  EXPECT_THAT(Newest().before, HasSubstr("000000000777"));
+}
+
+TEST_F(AuditedCallsTest, ADeadlineThatPassedBeforeIsARefusal) {
+  books_.error = absl::DeadlineExceededError("the deadline passed before it was sent");
+  EXPECT_EQ(ReasonOf(Change(Cancellation()).status()), "DEADLINE_PASSED");
+  EXPECT_THAT(Newest().after, HasSubstr(R"("outcome":"REFUSED")"));
+  EXPECT_THAT(Newest().after, HasSubstr(R"("error":"DEADLINE_PASSED")"));
+}
+
 TEST_F(AuditedCallsTest, WhatIsRefusedSaysWhy) {
   ASSERT_TRUE(Change(Cancellation()).ok());
-  v1::ChangeReservationRequest extension;
-  extension.mutable_extend()->set_reservation_id(kTvId);
-  extension.mutable_extend()->mutable_extend_by()->set_seconds(60);
-  extension.mutable_extend()->set_extension(1);
-  EXPECT_EQ(ReasonOf(Change(extension).status()), "RESERVATION_STATE");
+  EXPECT_EQ(ReasonOf(Change(ExtensionBy(60)).status()), "RESERVATION_STATE");
   EXPECT_THAT(Newest().after, HasSubstr(R"("outcome":"REFUSED")"));
   EXPECT_THAT(Newest().after, HasSubstr(R"("error":"RESERVATION_STATE")"));
 
   const size_t before = Log().size();
   EXPECT_EQ(ReasonOf(Change(v1::ChangeReservationRequest()).status()), "FIELD_INVALID");
   EXPECT_EQ(Log().size(), before) << "what cannot be meant is no action";
+}
+
+// The caller is told of an error, but money has come in and goes back.
+TEST_F(AuditedCallsTest, APaymentThatIsToBeRefundedIsNotCalledRefused) {
+  ASSERT_TRUE(Change(Cancellation()).ok());
+  const absl::Status late = Change(Confirmation("p-1")).status();
+  ASSERT_EQ(ReasonOf(late), "RESERVATION_STATE");
+  ASSERT_EQ(MetadataOf(late, "refund_requested"), "true");
+  const storage::AuditEntry entry = Newest();
+  EXPECT_EQ(entry.action, "confirm_reservation");
+  EXPECT_THAT(entry.after, HasSubstr(R"("outcome":"PAID_UNFULFILLED")"));
+  EXPECT_THAT(entry.after, HasSubstr(R"("error":"RESERVATION_STATE")"));
+  EXPECT_THAT(entry.after, HasSubstr(R"("state":"CANCELLED")"));
+  EXPECT_THAT(entry.after, HasSubstr(R"("payment_reference":"p-1")"));
 }
 
 TEST_F(AuditedCallsTest, WhatNobodyKnowsStaysUnknown) {
@@ -296,6 +352,8 @@ TEST_F(AuditedCallsTest, ACartHasAnEntryForEachSku) {
   const auto log = Log();
   EXPECT_EQ(log[0].sku_id, "tv");
   EXPECT_THAT(log[0].after, HasSubstr(R"("units":4)"));
+  EXPECT_THAT(log[0].after, HasSubstr(R"("reservation_ids":["00000000-0000-4000-8000-000000000901",)"
+                                      R"("00000000-0000-4000-8000-000000000903"])"));
   EXPECT_THAT(log[0].after, HasSubstr(R"("outcome":"DONE")"));
   EXPECT_EQ(log[1].sku_id, "cable");
   EXPECT_THAT(log[1].after, HasSubstr(R"("units":2)"));
@@ -304,6 +362,75 @@ TEST_F(AuditedCallsTest, ACartHasAnEntryForEachSku) {
   sale_ = quota::CartRefused{.refused = {.refusal = storage::Refusal::kSoldOut}, .sku_id = "tv"};
   EXPECT_EQ(ReasonOf(Change(Cart({"tv"})).status()), "SOLD_OUT");
   EXPECT_THAT(Newest().after, HasSubstr(R"("error":"SOLD_OUT")"));
+}
+
+// The second entry may be there or not; of the cart nothing was done.
+TEST_F(AuditedCallsTest, ACartWhoseEntriesCannotAllBeWrittenIsRefused) {
+  class Breaking : public MeddledLedger {
+   public:
+    using MeddledLedger::MeddledLedger;
+    absl::StatusOr<int64_t> BeginAudit(const storage::AuditNote&) override {
+      return storage::UnknownCommitError("lost");
+    }
+  } breaking(&clock_);
+  AuditedChangeHandler handler(
+      &reads_, &carts_, &changes_,
+      [&](const std::string& sku_id) -> storage::AuditLedger* {
+        if (sku_id == "tv") return &breaking;
+        return &ledger_;
+      },
+      &clock_);
+  EXPECT_FALSE(handler.Change(Cart({"cable", "tv"}), "alice", absl::InfiniteFuture()).ok());
+  EXPECT_EQ(Newest().sku_id, "cable");
+  EXPECT_THAT(Newest().after, HasSubstr(R"("outcome":"REFUSED")"));
+}
+
+TEST(MembersTest, NumbersKeepTheirDigits) {
+  constexpr int64_t kExact = int64_t{1} << 53;
+  EXPECT_EQ(Members().Add("n", kExact).ToJson(), R"({"n":9007199254740992})");
+  EXPECT_EQ(Members().Add("n", kExact + 1).ToJson(), R"({"n":"9007199254740993"})");
+  EXPECT_EQ(Members().Add("n", -kExact - 1).ToJson(), R"({"n":"-9007199254740993"})");
+}
+
+// Otherwise nobody could look into the log while something is wrong.
+TEST_F(AuditedCallsTest, ASilentShardIsNamedAndHoldsUpNoList) {
+  MeddledLedger broken(&clock_);
+  broken.audit_fails = true;
+  AuditHandler audit(&ledger_, [&] {
+    return std::vector<std::pair<std::string, storage::AuditLedger*>>{
+        {"home", &ledger_}, {"s1", nullptr}, {"s2", &broken}};
+  });
+  const auto page = audit.List(v1::ListAuditRequest());
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_GT(page->entries_size(), 0);
+  EXPECT_THAT(page->silent_shards(), ElementsAre("s1", "s2"));
+  v1::ListAuditRequest of_tv;
+  of_tv.set_sku_id("tv");
+  EXPECT_TRUE(audit.List(of_tv).ok());
+  ledger_.audit_fails = true;
+  EXPECT_EQ(ReasonOf(audit.List(v1::ListAuditRequest()).status()), "LEDGER_UNAVAILABLE");
+}
+
+TEST_F(AuditedCallsTest, APageHasAboutAMebibyteAtMost) {
+  constexpr int kEntries = 25;
+  const std::string large = absl::StrCat(R"({"payload": ")", std::string(100'000, 'x'), R"("})");
+  for (int i = 0; i < kEntries; ++i) {
+    ASSERT_TRUE(ledger_.BeginAudit({.actor = "bob", .action = "x", .sku_id = "", .before = large, .asked = "{}"}).ok());
+  }
+  v1::ListAuditRequest request;
+  request.set_action("x");
+  request.set_page_size(1000);
+  int entries = 0, pages = 0;
+  do {
+    const auto page = audit_.List(request);
+    ASSERT_TRUE(page.ok()) << page.status();
+    EXPECT_LT(page->ByteSizeLong(), 1'300'000u);
+    entries += page->entries_size();
+    ++pages;
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_EQ(entries, kEntries);
+  EXPECT_GE(pages, 3);
 }
 
 TEST_F(AuditedCallsTest, ListsAreOfPeopleUnlessAskedForAll) {

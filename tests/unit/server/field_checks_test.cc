@@ -46,6 +46,16 @@ TEST(FieldChecksTest, BuyersLookDifferent) {
   EXPECT_FALSE(IsVisibleUtf8("alice\x07"));
 }
 
+TEST(HasDirectionMarksTest, FindsThem) {
+  for (const char* mark :
+       {"\xd8\x9c", "\xe2\x80\x8e", "\xe2\x80\x8f", "\xe2\x80\xaa", "\xe2\x80\xae", "\xe2\x81\xa6", "\xe2\x81\xa9"}) {
+    EXPECT_TRUE(HasDirectionMarks(absl::StrCat("a", mark)));
+  }
+  for (const char* text : {"", "plain", "J\xc3\xbcrgen", "\xe2\x80\x8d", "\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d"}) {
+    EXPECT_FALSE(HasDirectionMarks(text)) << text;
+  }
+}
+
 TEST(FieldChecksTest, MalformedUtf8IsRefused) {
   EXPECT_FALSE(IsPlainUtf8("\x80"));              // a continuation byte alone
   EXPECT_FALSE(IsPlainUtf8("\xc3"));              // cut off

@@ -93,6 +93,27 @@ TEST_F(NodeHandlerTest, CallersThatDoNotKnowStayHaveTheProcessEndAsEver) {
   EXPECT_FALSE(Told(b_)->exit()) << "the last request counts";
 }
 
+// It ends the process: somebody's decision, also when the node drains already.
+TEST_F(NodeHandlerTest, WhetherTheProcessEndsIsAudited) {
+  const auto newest = [this] { return (*ledger_.ListAudit({}, 0, 1))[0]; };
+  ASSERT_TRUE(node_.Drain(DrainRequest("b"), "alice").ok());
+  EXPECT_EQ(newest().before, R"({"draining": false})");
+  EXPECT_EQ(newest().after, R"({"exit": false, "draining": true})");
+
+  ASSERT_TRUE(node_.Drain(DrainRequest("b", /*preview=*/false, /*stay=*/false), "bob").ok());
+  EXPECT_EQ(newest().actor, "bob");
+  EXPECT_EQ(newest().action, "drain_incarnation");
+  EXPECT_EQ(newest().incarnation, b_);
+  EXPECT_EQ(newest().before, R"({"exit": false, "draining": true})");
+  EXPECT_EQ(newest().after, R"({"exit": true, "draining": true})");
+
+  ASSERT_TRUE(node_.Drain(DrainRequest("b", /*preview=*/false, /*stay=*/false), "carol").ok());
+  EXPECT_EQ(newest().actor, "bob") << "nothing has changed";
+  ASSERT_TRUE(node_.Undrain(UndrainRequest("b"), "dave").ok());
+  EXPECT_EQ(newest().before, R"({"draining": true})");
+  EXPECT_EQ(newest().after, R"({"draining": false})");
+}
+
 TEST_F(NodeHandlerTest, UndrainTakesItBackInBothPlaces) {
   ASSERT_TRUE(node_.Drain(DrainRequest("b"), kActor).ok());
   const auto preview = node_.Undrain(UndrainRequest("b", /*preview=*/true), kActor);

@@ -31,7 +31,8 @@ class ScriptedUpkeep : public storage::UpkeepLedger {
     taken.pop_front();
     return answer;
   }
-  absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit) override {
+  absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit, absl::Time now) override {
+    EXPECT_EQ(now, clock_->Now()) << "the worker's own";
     ages.push_back(age);
     limits.push_back(limit);
     auto answer = taken.front();

@@ -28,7 +28,7 @@ class ToldUpkeep : public storage::UpkeepLedger {
   absl::StatusOr<int64_t> RetireReservations(absl::Duration age, int limit, storage::Retired retired) override {
     return old;
   }
-  absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit) override { return 0; }
+  absl::StatusOr<int64_t> RetireAudit(absl::Duration age, int limit, absl::Time now) override { return 0; }
 
   absl::StatusOr<storage::ExpiredHolds> holds = storage::ExpiredHolds{.expired = 3, .until_next = absl::Hours(1)};
   absl::StatusOr<int64_t> old = 4;
