@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/ctl/change_view.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/hints.h"
 #include "client/ctl/live_view.h"
@@ -59,8 +60,8 @@ void PrintChange(Session& session, const Response& response, bool preview) {
   nlohmann::ordered_json more = nlohmann::ordered_json::object();
   if constexpr (requires { response.units_moved(); }) more["units_moved"] = absl::StrCat(response.units_moved());
   if constexpr (requires { response.warnings(); }) {
-    more["warnings"] = std::vector<std::string>(response.warnings().begin(), response.warnings().end());
-    for (const std::string& warning : response.warnings()) session.err() << "warning: " << warning << "\n";
+    more["warnings"] = WarningsJson(response);
+    PrintWarnings(session, response);
   }
   PrintQuotaChange(session, response.before(), response.after(), preview, more);
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "client/ctl/audit_view.h"
+#include "client/ctl/change_view.h"
 #include "client/ctl/display_width.h"
 #include "client/ctl/outbox_view.h"
 #include "client/ctl/parse.h"
@@ -25,6 +26,18 @@ TEST(AuditViewTest, ShowsOnlyWhatChanged) {
   EXPECT_EQ(DescribeAuditChange(R"({"draining": false})", R"({"draining": true})"), "draining false -> true");
   EXPECT_EQ(DescribeAuditChange("x", "y"), "x -> y") << "what is no JSON is shown as it is";
   EXPECT_EQ(DescribeAuditChange("{}", "{}"), "");
+}
+
+TEST(ChangeViewTest, WarningsAreOnStderrAndInTheJson) {
+  std::ostringstream out, err;
+  Session session(out, err);
+  tranche::v1::SetSkuPausedResponse response;
+  EXPECT_EQ(WarningsJson(response).dump(), "[]");
+  response.add_warnings("the nodes are not told");
+  PrintWarnings(session, response);
+  EXPECT_EQ(err.str(), "warning: the nodes are not told\n");
+  EXPECT_EQ(out.str(), "");
+  EXPECT_EQ(WarningsJson(response).dump(), R"(["the nodes are not told"])");
 }
 
 TEST(DisplayWidthTest, WideCharactersTakeTwoColumnsAndMarksNone) {
