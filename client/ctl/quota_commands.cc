@@ -120,7 +120,8 @@ void AddShow(CLI::App* quota, Session& session) {
   show->footer(
       "REMAINING is the ledger's (with -o wide also ALLOTTED and SPENT); FREE and the rates, in units, are the node's "
       "own,\n"
-      "as of its last REPORT. DENIALS/S: refused while units were unsold elsewhere; the balancer moves some there.\n"
+      "as of its last REPORT. DENIALS/S: not at hand while units may be unsold elsewhere; the balancer moves some "
+      "there.\n"
       "REFUSED/S: refused because no node has them; more stock would sell. LAGS marks a node that has not been told of "
       "the\n"
       "last change of its units yet.\n"
