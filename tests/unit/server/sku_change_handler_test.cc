@@ -191,6 +191,20 @@ TEST_F(SkuChangeHandlerTest, WhatMayBeAbsentThenStaysAsItIs) {
   EXPECT_TRUE(absl::StrContains(not_created.message(), "or absent for 15 minutes")) << not_created;
 }
 
+TEST_F(SkuChangeHandlerTest, AHoldAboveTheBoundThatIsThereSaysToSendBoth) {
+  v1::UpdateSkuRequest request = PriceRequest(1);
+  request.mutable_hold()->set_seconds(60);
+  request.mutable_max_hold()->set_seconds(120);
+  ASSERT_TRUE(change_.Update(request, kActor).ok());
+  request.mutable_hold()->set_seconds(300);
+  request.clear_max_hold();
+  const absl::Status refused = change_.Update(request, kActor).status();
+  EXPECT_EQ(MetadataOf(refused, "field"), "max_hold");
+  EXPECT_TRUE(absl::StrContains(refused.message(), "send both")) << refused;
+  request.mutable_max_hold()->set_seconds(600);
+  EXPECT_TRUE(change_.Update(request, kActor).ok());
+}
+
 TEST_F(SkuChangeHandlerTest, TheFieldAtFaultIsNamed) {
   EXPECT_EQ(FieldOf(PriceRequest(-1)), "price_minor");
   v1::UpdateSkuRequest request = PriceRequest(1);
