@@ -238,8 +238,9 @@ void AddPauseCommand(CLI::App* sku, Session& session, bool paused, const char* d
 
 void AddSkuPauseCommands(CLI::App* sku, Session& session) {
   AddPauseCommand(sku, session, /*paused=*/true, "Stop the sale of a SKU until it is resumed; payments go on",
-                  "What buyers are told, at most 200 characters",
+                  "What buyers are told, at most 200 characters of plain text",
                   "When it returns, nothing more is sold. Units stay with the nodes, and still move.\n"
+                  "What is reserved can be paid. A payment that comes after its hold has expired is refunded.\n"
                   "--all passes over SKUs that are closed, over or paused already. Repeating it is harmless.\n"
                   "Examples:\n"
                   "  tranchectl sku pause tv --reason 'the price is wrong, we are back soon' --yes\n"
@@ -248,8 +249,10 @@ void AddSkuPauseCommands(CLI::App* sku, Session& session) {
       sku, session, /*paused=*/false, "Go on with the sale of a paused SKU",
       "With --all: only SKUs that were paused for this reason; '' for none",
       "--all also resumes what was created with --paused: --reason leaves out what has another one, or none.\n"
+      "A reason for the audit log stands before the command.\n"
       "Examples:\n"
       "  tranchectl sku resume tv --yes\n"
+      "  tranchectl --reason 'the price is right now' sku resume tv --yes\n"
       "  tranchectl sku resume --all --reason maintenance --yes");
 }
 

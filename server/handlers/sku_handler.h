@@ -38,8 +38,8 @@ class SkuHandler {
   const CountHoldsAt count_holds_;
 };
 
-// Announces the SKU as the ledger has it now. A failure is logged, and the balancer repairs it. It is no error, since the
-// change is made; false then, for WarnIfNotAnnounced.
+// Announces the SKU as the ledger has it now. A failure is logged, and the balancer repairs it. It is no error, since
+// the change is made; false then, for WarnIfNotAnnounced.
 bool AnnounceSku(quota::Announcer& announcer, const storage::Sku& sku);
 
 // Adds to an answer what an operator should know of a change that the nodes are not told of.

@@ -85,12 +85,13 @@ class Finder {
   void LookAtCoordination() {
     const v1::CoordinationStatus& coordination = found_.coordination();
     if (coordination.tree_gone()) {
-      return Add("TREE_GONE", kCritical, "",
-                 absl::StrCat("ZooKeeper answers, and Tranche's tree is not there or incomplete: ",
-                              coordination.error(), ". Nodes sell what they hold and take from the pools; what dead or idle nodes hold stays with "
-                              "them."),
-                 "see whether somebody deleted it, or the chroot in --zookeeper is another one; a leading balancer "
-                 "restores the tree, and the nodes register again by themselves");
+      return Add(
+          "TREE_GONE", kCritical, "",
+          absl::StrCat("ZooKeeper answers, and Tranche's tree is not there or incomplete: ", coordination.error(),
+                       ". Nodes sell what they hold and take from the pools; what dead or idle nodes hold stays with "
+                       "them."),
+          "see whether somebody deleted it, or the chroot in --zookeeper is another one; a leading balancer "
+          "restores the tree, and the nodes register again by themselves");
     }
     if (coordination.answers()) return;
     // Not since when it is silent: it was not asked in between.
@@ -402,8 +403,8 @@ class Finder {
   void LookAtNode(const v1::NodeStatus& node) {
     if (!node.unhealthy().empty()) {
       Add("NODE_NOT_SERVING", kWarning, node.name(),
-          absl::StrCat("Node ", node.name(), " (", node.address(), ") tells callers to go elsewhere (NOT_SERVING): ",
-                       node.unhealthy(), "."),
+          absl::StrCat("Node ", node.name(), " (", node.address(),
+                       ") tells callers to go elsewhere (NOT_SERVING): ", node.unhealthy(), "."),
           "look at its log; if calls are overdue while its databases answer, restart it");
     }
     if (node.has_report_age() && DurationIn(node.report_age()) >= kNodeSilentAfter) {
