@@ -122,6 +122,8 @@ void AddAuditCommand(CLI::App& app, Session& session) {
   TakesNameOf(NameKind::kSku, audit->add_option("--sku", flags->sku_id, "Only what concerns this SKU"));
   audit->add_option("--actor", flags->actor, "Only what they did: alice, or alice@laptop for one machine");
   audit->add_option("--action", flags->action, "Only this, as in the column ACTION: add_stock");
+  // Every other list has this verb.
+  audit->add_subcommand("list", "The same")->group("");
   audit->add_option("--since", flags->since, "Not before: a time (RFC 3339), or how long ago, such as 2h");
   audit->add_option("--until", flags->until, "Before: likewise");
   audit->add_flag("--automatic", flags->automatic, "Also what processes did by themselves");
@@ -136,6 +138,13 @@ void AddAuditCommand(CLI::App& app, Session& session) {
       "#17 is incarnation 17, as in `tranchectl node list`. Moves that no person asked for are in no log.\n"
       "With --automatic also \"reclaim\", which took back what a node that has ended had left; \"balancer\",\n"
       "which acted after a restore, or on an announcement that the ledger had not made; workers and nodes.\n"
+      "Actions of SKUs: create_sku, update_sku, pause_sku, resume_sku, close_sku, reopen_sku, add_stock,\n"
+      "reduce_stock, move_units (every change of quota), freeze_quota, thaw_quota, begin_move_sku, move_sku,\n"
+      "abort_move_sku; of nodes and shards: drain_incarnation, undrain_incarnation, freeze_cluster, thaw_cluster,\n"
+      "add_shard, adopt_shard, rebuild_coordination; of reservations: create_reservation, confirm_reservation,\n"
+      "cancel_reservation, extend_reservation, reconcile_payment, mark_refunded; of messages: retry_outbox,\n"
+      "retry_outbox_message, discard_outbox_message, add_outbox_sink, remove_outbox_sink; of processes:\n"
+      "reclaim_incarnation, begin_history, give_up_copy, raise_version, register_incarnation.\n"
       "OUTCOME UNKNOWN: the node could not write down what came of it. Look at the reservation.\n"
       "With --since or --until, an entry is left out if the database's clock was an hour wrong, or more, when it\n"
       "was written, or others were written near it. Without them, nothing is.\n"

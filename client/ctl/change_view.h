@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "client/ctl/session.h"
 
@@ -20,6 +21,18 @@ void PrintChangeJson(Session& session, nlohmann::ordered_json before, nlohmann::
                      const nlohmann::ordered_json& more = nlohmann::ordered_json::object());
 void PrintChangeJson(Session& session, const google::protobuf::Message& before, const google::protobuf::Message& after,
                      bool preview, const nlohmann::ordered_json& more = nlohmann::ordered_json::object());
+
+// What the operator should know, on stderr.
+template <typename Response>
+void PrintWarnings(Session& session, const Response& response) {
+  for (const std::string& warning : response.warnings()) session.err() << "warning: " << warning << "\n";
+}
+
+// As a member of a change's JSON.
+template <typename Response>
+nlohmann::ordered_json WarningsJson(const Response& response) {
+  return std::vector<std::string>(response.warnings().begin(), response.warnings().end());
+}
 
 // On stderr; `more_flags` is put after --yes.
 void SayHowToApply(Session& session, const std::string& more_flags = "");

@@ -85,7 +85,7 @@ void PrintNodeChange(Session& session, const Response& response, bool preview) {
   if (session.json()) {
     nlohmann::ordered_json more = nlohmann::ordered_json::object();
     if constexpr (requires { response.warnings(); }) {
-      more["warnings"] = std::vector<std::string>(response.warnings().begin(), response.warnings().end());
+      more["warnings"] = WarningsJson(response);
     }
     PrintChangeJson(session, NodeJson(before), NodeJson(after), preview, more);
   } else {
@@ -155,7 +155,7 @@ void Drain(Session& session, const DrainFlags& flags) {
   request.set_preview(!flags.yes);
   const auto response = session.Admin(&AdminService::Stub::DrainNode, request);
   if (!response.ok()) return session.FailRemotely(response.status());
-  for (const std::string& warning : response->warnings()) session.err() << "warning: " << warning << "\n";
+  PrintWarnings(session, *response);
   PrintNodeChange(session, *response, !flags.yes);
   if (!flags.yes && !response->before().draining()) return SayHowToApply(session);
   if (!flags.yes) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/ctl/change_view.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/hints.h"
 #include "client/ctl/live_view.h"
@@ -59,8 +60,8 @@ void PrintChange(Session& session, const Response& response, bool preview) {
   nlohmann::ordered_json more = nlohmann::ordered_json::object();
   if constexpr (requires { response.units_moved(); }) more["units_moved"] = absl::StrCat(response.units_moved());
   if constexpr (requires { response.warnings(); }) {
-    more["warnings"] = std::vector<std::string>(response.warnings().begin(), response.warnings().end());
-    for (const std::string& warning : response.warnings()) session.err() << "warning: " << warning << "\n";
+    more["warnings"] = WarningsJson(response);
+    PrintWarnings(session, response);
   }
   PrintQuotaChange(session, response.before(), response.after(), preview, more);
 }
@@ -119,7 +120,8 @@ void AddShow(CLI::App* quota, Session& session) {
   show->footer(
       "REMAINING is the ledger's (with -o wide also ALLOTTED and SPENT); FREE and the rates, in units, are the node's "
       "own,\n"
-      "as of its last REPORT. DENIALS/S: refused while units were unsold elsewhere; the balancer moves some there.\n"
+      "as of its last REPORT. DENIALS/S: not at hand while units may be unsold elsewhere; the balancer moves some "
+      "there.\n"
       "REFUSED/S: refused because no node has them; more stock would sell. LAGS marks a node that has not been told of "
       "the\n"
       "last change of its units yet.\n"

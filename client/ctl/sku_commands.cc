@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "client/ctl/change_view.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/parse.h"
 #include "client/ctl/sku_view.h"
@@ -75,6 +76,7 @@ void CreateSku(Session& session, const SkuFlags& flags) {
   *request.mutable_sku() = *sku;
   const auto response = session.Admin(&AdminService::Stub::CreateSku, request);
   if (!response.ok()) return session.FailRemotely(response.status());
+  PrintWarnings(session, *response);
   PrintSku(session, response->sku());
 }
 
@@ -114,7 +116,9 @@ void Close(Session& session, const std::string& sku_id, bool yes) {
   request.set_preview(!yes);
   const auto response = session.Admin(&AdminService::Stub::CloseSku, request);
   if (!response.ok()) return session.FailRemotely(response.status());
-  PrintSkuChange(session, before->sku(), response->sku(), {.preview = !yes});
+  PrintWarnings(session, *response);
+  PrintSkuChange(session, before->sku(), response->sku(),
+                 {.preview = !yes, .more = {{"warnings", WarningsJson(*response)}}});
   if (!yes && before->sku().state() != tranche::v1::SKU_STATE_CLOSED) {
     session.err()
         << "Buyers are told that the sale is over. Reservations stay and can be paid; `tranchectl sku reopen " << sku_id

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <set>
 #include <sstream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -57,10 +59,17 @@ SetSkuPausedRequest RequestFor(const PauseFlags& flags, const std::string& sku_i
 }
 
 void PauseOne(Session& session, const PauseFlags& flags) {
-  if (!flags.paused && flags.reason_given) return session.FailLocally("--reason goes with --all here");
+  if (!flags.paused && flags.reason_given) {
+    return session.FailLocally(
+        absl::StrCat("--reason goes with --all here: it says which pauses are meant. For the audit log: tranchectl "
+                     "--reason TEXT sku resume ",
+                     flags.sku_id));
+  }
   const auto response = session.Admin(&AdminService::Stub::SetSkuPaused, RequestFor(flags, flags.sku_id));
   if (!response.ok()) return session.FailRemotely(response.status());
-  PrintSkuTermsChange(session, response->before(), response->sku(), {.preview = !flags.yes});
+  PrintWarnings(session, *response);
+  PrintSkuTermsChange(session, response->before(), response->sku(),
+                      {.preview = !flags.yes, .more = {{"warnings", WarningsJson(*response)}}});
 }
 
 // Is there anything to do? What is closed or over sells nothing anyway, but may be paused from before.
@@ -103,6 +112,12 @@ class PauseRun {
     return std::move(failures_);
   }
 
+  // Each once, however many SKUs it is about.
+  std::set<std::string> TakeWarnings() {
+    absl::MutexLock lock(&mutex_);
+    return std::move(warnings_);
+  }
+
  private:
   void Work(const std::vector<SkuMeant>& skus, std::atomic<size_t>& next) {
     std::ostringstream unused;
@@ -112,21 +127,25 @@ class PauseRun {
     own.timeout = session_.timeout;
     own.reason = session_.reason;
     for (size_t i = next++; i < skus.size(); i = next++) {
-      const absl::Status changed = ChangeOne(own, skus[i]);
+      const auto changed = ChangeOne(own, skus[i]);
       absl::MutexLock lock(&mutex_);
-      if (!changed.ok()) failures_.push_back({skus[i].sku_id, DescribeError(changed)});
+      if (!changed.ok()) {
+        failures_.push_back({skus[i].sku_id, DescribeError(changed.status())});
+      } else {
+        warnings_.insert(changed->warnings().begin(), changed->warnings().end());
+      }
       if (++done_ % kSkusPerLine == 0) session_.err() << done_ << " SKUs so far\n" << std::flush;
     }
   }
 
   // If its terms have changed meanwhile, it may not be meant any more: another operator may have paused it.
-  absl::Status ChangeOne(Session& own, const SkuMeant& meant) const {
+  absl::StatusOr<tranche::v1::SetSkuPausedResponse> ChangeOne(Session& own, const SkuMeant& meant) const {
     SetSkuPausedRequest request = RequestFor(flags_, meant.sku_id);
     request.set_expected_terms_version(meant.terms_version);
     for (int attempt = 1;; ++attempt) {
       const auto changed = own.Admin(&AdminService::Stub::SetSkuPaused, request);
       if (changed.ok() || ReasonOf(changed.status()) != Reason::kTermsChanged || attempt == kTriesForOne) {
-        return changed.status();
+        return changed;
       }
       tranche::v1::GetSkuRequest get;
       get.set_sku_id(meant.sku_id);
@@ -140,6 +159,7 @@ class PauseRun {
   const PauseFlags& flags_;
   absl::Mutex mutex_;
   size_t done_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::set<std::string> warnings_ ABSL_GUARDED_BY(mutex_);
   std::vector<Failure> failures_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -189,6 +209,7 @@ void PauseAll(Session& session, const PauseFlags& flags) {
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());
   if (!listed.ok() && sku_ids.empty()) return session.FailRemotely(listed);
+  for (const std::string& warning : run.TakeWarnings()) session.err() << "warning: " << warning << "\n";
   PrintAll(session, flags, sku_ids, run.TakeFailures());
   if (listed.ok()) return;
   session.err() << "not all SKUs were listed: run it again, it goes on with the others\n";
@@ -218,8 +239,9 @@ void AddPauseCommand(CLI::App* sku, Session& session, bool paused, const char* d
 
 void AddSkuPauseCommands(CLI::App* sku, Session& session) {
   AddPauseCommand(sku, session, /*paused=*/true, "Stop the sale of a SKU until it is resumed; payments go on",
-                  "What buyers are told, at most 200 characters",
+                  "What buyers are told, at most 200 characters of plain text",
                   "When it returns, nothing more is sold. Units stay with the nodes, and still move.\n"
+                  "What is reserved can be paid. A payment that comes after its hold has expired is refunded.\n"
                   "--all passes over SKUs that are closed, over or paused already. Repeating it is harmless.\n"
                   "Examples:\n"
                   "  tranchectl sku pause tv --reason 'the price is wrong, we are back soon' --yes\n"
@@ -228,8 +250,10 @@ void AddSkuPauseCommands(CLI::App* sku, Session& session) {
       sku, session, /*paused=*/false, "Go on with the sale of a paused SKU",
       "With --all: only SKUs that were paused for this reason; '' for none",
       "--all also resumes what was created with --paused: --reason leaves out what has another one, or none.\n"
+      "A reason for the audit log stands before the command.\n"
       "Examples:\n"
       "  tranchectl sku resume tv --yes\n"
+      "  tranchectl --reason 'the price is right now' sku resume tv --yes\n"
       "  tranchectl sku resume --all --reason maintenance --yes");
 }
 

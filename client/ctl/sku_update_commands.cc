@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "client/ctl/change_view.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/parse.h"
 #include "client/ctl/sku_view.h"
@@ -85,7 +86,10 @@ absl::StatusOr<UpdateSkuRequest> ToRequest(const UpdateFlags& flags, const std::
 
 void PrintUpdate(Session& session, const UpdateFlags& flags, const tranche::v1::UpdateSkuResponse& response) {
   const std::string expectation = absl::StrCat("--expect-version ", response.before().terms_version());
-  PrintSkuTermsChange(session, response.before(), response.sku(), {.preview = !flags.yes, .more_flags = expectation});
+  PrintWarnings(session, response);
+  PrintSkuTermsChange(
+      session, response.before(), response.sku(),
+      {.preview = !flags.yes, .more_flags = expectation, .more = {{"warnings", WarningsJson(response)}}});
   const bool other_price = response.before().price_minor() != response.sku().price_minor();
   if (other_price) session.err() << "The price is that of later reservations: earlier ones keep their amount.\n";
 }
@@ -117,7 +121,13 @@ void Reopen(Session& session, const std::string& sku_id, bool yes) {
   request.set_preview(!yes);
   const auto response = session.Admin(&AdminService::Stub::ReopenSku, request);
   if (!response.ok()) return session.FailRemotely(response.status());
-  PrintSkuTermsChange(session, response->before(), response->sku(), {.preview = !yes});
+  PrintWarnings(session, *response);
+  PrintSkuTermsChange(session, response->before(), response->sku(),
+                      {.preview = !yes, .more = {{"warnings", WarningsJson(*response)}}});
+  const bool over = response->sku().state() == tranche::v1::SKU_STATE_ENDED;
+  if (over) {
+    session.err() << "Its window is over: `tranchectl sku update " << sku_id << " --closes-at TIME` makes it longer.\n";
+  }
   if (response->sku().paused()) session.err() << "It is paused: `tranchectl sku resume " << sku_id << "` sells it.\n";
 }
 

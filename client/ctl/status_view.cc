@@ -96,11 +96,12 @@ void PrintProcesses(Session& session, const GetStatusResponse& status) {
 std::string NodeState(const tranche::v1::NodeStatus& node) {
   if (node.cannot_commit()) return "NO LEDGER";
   if (!node.shards_out_of_reach().empty()) return absl::StrCat("NO ", absl::StrJoin(node.shards_out_of_reach(), ", "));
+  if (!node.unhealthy().empty()) return "NOT SERVING";
   return node.draining() ? "DRAINING" : "SERVING";
 }
 
 void PrintNodeStates(Session& session, const GetStatusResponse& status) {
-  Table table({"NODE", "INCARNATION", "STATE", "REPORT", "GRANTS/S", "REFUSED/S"});
+  Table table({"NODE", "INCARNATION", "STATE", "REPORT", "GRANTS/S", "IN VAIN/S"});
   for (const tranche::v1::NodeStatus& node : status.nodes()) {
     table.AddRow({node.name(), absl::StrCat(node.incarnation()), NodeState(node),
                   node.has_report_age() ? AgeText(node.report_age()) : "", PerSecond(node.grants_per_s()),

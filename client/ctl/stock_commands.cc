@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "client/ctl/change_view.h"
 #include "client/ctl/commands.h"
 #include "client/ctl/sku_view.h"
 
@@ -45,6 +46,8 @@ void PrintChange(Session& session, const StockFlags& flags, const Response& resp
   } else {
     WarnOfUnitsThatDoNotSell(session, response.sku());
   }
+  PrintWarnings(session, response);
+  more["warnings"] = WarningsJson(response);
   const std::string expectation = absl::StrCat("--expect-stock ", response.before().stock());
   PrintSkuChange(session, response.before(), response.sku(), {!flags.yes, expectation, more});
 }

@@ -54,9 +54,9 @@ void AddTopCommand(CLI::App& app, Session& session) {
   top->add_flag("--once", flags->once, "Look once");
   top->add_option("--interval", flags->interval, "Time between two looks")->capture_default_str();
   top->footer(
-      "Units per second, by the nodes' reports of the last seconds. DENIALS/S: refused while units are unsold "
-      "elsewhere.\n"
-      "REFUSED/S: refused because none is left; that much more could be sold.\n"
+      "Units per second, by the nodes' reports of the last seconds. DENIALS/S: not at hand at a node while units\n"
+      "may be unsold elsewhere; the requests wait, and are granted or refused. REFUSED/S: refused because none is\n"
+      "left; that much more could be sold. What the terms refuse (paused, not open, closed, limits) is in neither.\n"
       "Examples:\n"
       "  tranchectl top\n"
       "  tranchectl top --once -o json");

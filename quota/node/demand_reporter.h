@@ -48,9 +48,10 @@ class DemandReporter {
       : slices_(slices), waiting_(std::move(waiting)), options_(options) {}
 
   // The report that is due now, or none.
-  // `silent_shards`: the shards besides home whose ledgers do not answer.
+  // `silent_shards`: the shards besides home whose ledgers do not answer. `unhealthy`: as NodeHost::WhyUnhealthy.
   std::optional<internal::v1::DemandReport> Due(absl::Time now, bool ledger_answers,
-                                                const std::vector<std::string>& silent_shards = {});
+                                                const std::vector<std::string>& silent_shards = {},
+                                                const std::string& unhealthy = "");
   // The report was written. Until this is called, it stays due.
   void Written(const internal::v1::DemandReport& report, absl::Time now);
   // A new incarnation: starts over, and the first report is due at once.

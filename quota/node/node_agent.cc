@@ -414,7 +414,8 @@ void NodeAgent::AnnouncePoolNews(const Work& work) {
 absl::Status NodeAgent::ReportDemand() {
   if (storage::Mutated(storage::Mutation::kDemandNotReported)) return absl::OkStatus();
   const absl::Time now = clock_->Now();
-  const std::optional<DemandReport> report = reporter_.Due(now, host_->LedgerAnswers(), host_->SilentShards());
+  const std::optional<DemandReport> report =
+      reporter_.Due(now, host_->LedgerAnswers(), host_->SilentShards(), host_->WhyUnhealthy());
   if (!report.has_value()) return absl::OkStatus();
   const std::shared_ptr<Coordination> session = Session();
   if (session == nullptr) return absl::UnauthenticatedError("no session with ZooKeeper");

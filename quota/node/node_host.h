@@ -21,6 +21,8 @@ class NodeHost {
   virtual bool LedgerAnswers() = 0;
   // Which shards besides home does it not reach?
   virtual std::vector<std::string> SilentShards() { return {}; }
+  // Why is its health NOT_SERVING although it neither drains nor ends? "" while it serves. For people.
+  virtual std::string WhyUnhealthy() { return {}; }
 };
 
 }  // namespace tranche::quota

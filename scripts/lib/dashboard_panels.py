@@ -90,6 +90,8 @@ LEDGER_AND_BALANCER = (
         ("max by (shard) (tranche_postgres_standbys)", "{{shard}} connected"),
         ("max by (shard) (tranche_postgres_standbys_needed)", "{{shard}} needed"),
         ("max by (shard) (tranche_postgres_read_only)", "{{shard}} read-only"))),
+    gauge("SKUs paused in their window", "tranche_skus_paused", ("shard",), of="max"),
+    gauge("Balancers frozen by an operator", "tranche_cluster_frozen", ("shard",), of="max"),
 )
 
 WORKER_AND_OUTBOX = (

@@ -36,7 +36,7 @@ std::optional<Positions> Decode(const std::string& text) {
 }
 
 // Entries have what a discarded message had, say.
-constexpr size_t kLargestPageBytes = 1024 * 1024;
+constexpr size_t kLargestAuditPageBytes = 1024 * 1024;
 
 struct Log {
   std::string shard;
@@ -108,7 +108,7 @@ v1::ListAuditResponse MakePage(std::vector<Log>& logs, int page_size, Positions&
   v1::ListAuditResponse page;
   size_t bytes = 0;
   while (Log* const log = Newest(logs)) {
-    if (page.entries_size() == page_size || bytes > kLargestPageBytes) {
+    if (page.entries_size() == page_size || bytes > kLargestAuditPageBytes) {
       page.set_next_page_token(EncodePageToken(Encode(positions)));
       break;
     }

@@ -40,11 +40,12 @@ absl::Status WindowIsOver(const Sku& sku) {
 }  // namespace
 
 template <typename Response>
-Response SkuChangeHandler::Answer(const Sku& before, const Sku& after) const {
+Response SkuChangeHandler::Answer(const Sku& before, const Sku& after, bool announced) const {
   Response response;
   const absl::Time now = clock_->Now();
   *response.mutable_before() = ToMessage(before, now);
   *response.mutable_sku() = ToMessage(after, now);
+  WarnIfNotAnnounced(announced, response);
   return response;
 }
 
@@ -64,6 +65,7 @@ absl::StatusOr<v1::SetSkuPausedResponse> SkuChangeHandler::SetPaused(const v1::S
   std::optional<int64_t> expected;
   if (request.has_expected_terms_version()) expected = request.expected_terms_version();
   absl::StatusOr<Sku> after = *before;
+  bool announced = true;
   if (request.preview()) {
     after->paused = request.paused();
     after->pause_reason = request.reason();
@@ -74,11 +76,11 @@ absl::StatusOr<v1::SetSkuPausedResponse> SkuChangeHandler::SetPaused(const v1::S
     after = ledger_->SetSkuPaused(request.sku_id(), request.paused(), request.reason(), expected, actor);
     if (absl::IsAborted(after.status())) return TermsAreOthers(request.sku_id());
     if (!after.ok()) return LedgerError(after.status(), request.sku_id(), Repeatable::kYes);
-    AnnounceSku(*announcer_, *after);
+    announced = AnnounceSku(*announcer_, *after);
     LOG_IF(INFO, after->terms_version != before->terms_version)
         << "the sale of " << request.sku_id() << (request.paused() ? " is paused by " : " is resumed by ") << actor;
   }
-  return Answer<v1::SetSkuPausedResponse>(*before, *after);
+  return Answer<v1::SetSkuPausedResponse>(*before, *after, announced);
 }
 
 // Reads, changes, and writes against the version that was read. If another change came in between, it starts over,
@@ -95,15 +97,16 @@ absl::StatusOr<v1::UpdateSkuResponse> SkuChangeHandler::Update(const v1::UpdateS
     if (HaveSameTerms(*before, wanted)) return Answer<v1::UpdateSkuResponse>(*before, *before);
     if (!IsExpected(*before, expected)) break;
     absl::StatusOr<Sku> after = wanted;
+    bool announced = true;
     if (request.preview()) {
       RaiseVersions(*after);
     } else {
       after = ledger_->UpdateSku(wanted, actor);
       if (absl::IsAborted(after.status())) continue;
       if (!after.ok()) return LedgerError(after.status(), request.sku_id(), Repeatable::kYes);
-      AnnounceSku(*announcer_, *after);
+      announced = AnnounceSku(*announcer_, *after);
     }
-    return Answer<v1::UpdateSkuResponse>(*before, *after);
+    return Answer<v1::UpdateSkuResponse>(*before, *after, announced);
   }
   return TermsAreOthers(request.sku_id());
 }
@@ -115,15 +118,16 @@ absl::StatusOr<v1::ReopenSkuResponse> SkuChangeHandler::Reopen(const v1::ReopenS
   if (!before.ok()) return LedgerError(before.status(), request.sku_id(), Repeatable::kYes);
   if (before->closed && clock_->Now() >= before->closes_at) return WindowIsOver(*before);
   absl::StatusOr<Sku> after = *before;
+  bool announced = true;
   if (!request.preview()) {
     after = ledger_->ReopenSku(request.sku_id(), actor);
     if (!after.ok()) return LedgerError(after.status(), request.sku_id(), Repeatable::kYes);
-    AnnounceSku(*announcer_, *after);
+    announced = AnnounceSku(*announcer_, *after);
   } else if (after->closed) {
     after->closed = false;
     RaiseVersions(*after);
   }
-  return Answer<v1::ReopenSkuResponse>(*before, *after);
+  return Answer<v1::ReopenSkuResponse>(*before, *after, announced);
 }
 
 }  // namespace tranche::server

@@ -25,9 +25,9 @@ class SkuChangeHandler {
   absl::StatusOr<v1::ReopenSkuResponse> Reopen(const v1::ReopenSkuRequest& request, const storage::Actor& actor);
 
  private:
-  // The SKU before and after a change.
+  // The SKU before and after a change, with a warning if the nodes were to be told of it and were not.
   template <typename Response>
-  Response Answer(const storage::Sku& before, const storage::Sku& after) const;
+  Response Answer(const storage::Sku& before, const storage::Sku& after, bool announced = true) const;
   // TERMS_CHANGED.
   absl::Status TermsAreOthers(const std::string& sku_id) const;
 

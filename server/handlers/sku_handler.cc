@@ -10,9 +10,10 @@
 #include "storage/base/status_macros.h"
 
 namespace tranche::server {
-void AnnounceSku(quota::Announcer& announcer, const storage::Sku& sku) {
+bool AnnounceSku(quota::Announcer& announcer, const storage::Sku& sku) {
   const absl::Status announced = announcer.Announce({{sku, /*always=*/true}}, {});
   if (!announced.ok()) LOG(WARNING) << "SKU " << sku.sku_id << " is changed but not yet announced: " << announced;
+  return announced.ok();
 }
 
 absl::StatusOr<v1::CreateSkuResponse> SkuHandler::Create(const v1::CreateSkuRequest& request,
@@ -21,8 +22,8 @@ absl::StatusOr<v1::CreateSkuResponse> SkuHandler::Create(const v1::CreateSkuRequ
   const absl::StatusOr<storage::Sku> created = ledger_->CreateSku(wanted, actor);
   // Safe to repeat: if the SKU exists by then, it is refused.
   if (!created.ok()) return LedgerError(created.status(), wanted.sku_id, Repeatable::kYes);
-  AnnounceSku(*announcer_, *created);
   v1::CreateSkuResponse response;
+  WarnIfNotAnnounced(AnnounceSku(*announcer_, *created), response);
   *response.mutable_sku() = ToMessage(*created, clock_->Now());
   return response;
 }
@@ -65,14 +66,14 @@ absl::StatusOr<v1::CloseSkuResponse> SkuHandler::Close(const v1::CloseSkuRequest
   absl::StatusOr<storage::Sku> sku =
       request.preview() ? ledger_->GetSku(request.sku_id()) : ledger_->CloseSku(request.sku_id(), actor);
   if (!sku.ok()) return LedgerError(sku.status(), request.sku_id(), Repeatable::kYes);
+  v1::CloseSkuResponse response;
   if (!request.preview()) {
-    AnnounceSku(*announcer_, *sku);
+    WarnIfNotAnnounced(AnnounceSku(*announcer_, *sku), response);
   } else if (!sku->closed) {
     sku->closed = true;
     ++sku->quota_version;
     ++sku->terms_version;
   }
-  v1::CloseSkuResponse response;
   *response.mutable_sku() = ToMessage(*sku, clock_->Now());
   return response;
 }

@@ -13,6 +13,12 @@
 
 namespace tranche::server {
 
+// The warning in answers to changes that could not be announced.
+inline constexpr char kNotAnnounced[] =
+    "The change is made, but ZooKeeper does not take the news of it: nodes go by what they have heard before, until it "
+    "answers and a balancer tells them. A pause and a close hold at once all the same; after a resume, a reopen or an "
+    "earlier opening, nodes may still refuse.";
+
 class SkuHandler {
  public:
   // `clock` decides what state a SKU is in. Without `count_holds`, it is not told how reserved units divide.
@@ -32,7 +38,14 @@ class SkuHandler {
   const CountHoldsAt count_holds_;
 };
 
-// Announces the SKU as the ledger has it now. A failure is only logged: the balancer repairs it.
-void AnnounceSku(quota::Announcer& announcer, const storage::Sku& sku);
+// Announces the SKU as the ledger has it now. A failure is logged, and the balancer repairs it. It is no error, since
+// the change is made; false then, for WarnIfNotAnnounced.
+bool AnnounceSku(quota::Announcer& announcer, const storage::Sku& sku);
+
+// Adds to an answer what an operator should know of a change that the nodes are not told of.
+template <typename Response>
+void WarnIfNotAnnounced(bool announced, Response& response) {
+  if (!announced) response.add_warnings(kNotAnnounced);
+}
 
 }  // namespace tranche::server

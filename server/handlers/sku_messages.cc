@@ -198,7 +198,11 @@ absl::StatusOr<storage::Sku> Updated(storage::Sku sku, const v1::UpdateSkuReques
   RETURN_IF_ERROR(CheckTitle(sku.title, ""));
   RETURN_IF_ERROR(CheckNumbers(sku, ""));
   RETURN_IF_ERROR(ReadHold(request, "", &sku));
-  if (sku.max_hold != absl::ZeroDuration()) RETURN_IF_ERROR(CheckMaxHold(sku, ""));
+  const bool is_bounded = sku.max_hold != absl::ZeroDuration();
+  if (is_bounded && !request.has_max_hold() && sku.hold > sku.max_hold) {
+    return InvalidField("max_hold", "is shorter than the new hold: send both (tranchectl: --hold and --max-hold)");
+  }
+  if (is_bounded) RETURN_IF_ERROR(CheckMaxHold(sku, ""));
   RETURN_IF_ERROR(ReadWindow(request, "", now, &sku));
   return sku;
 }

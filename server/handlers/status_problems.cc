@@ -85,11 +85,13 @@ class Finder {
   void LookAtCoordination() {
     const v1::CoordinationStatus& coordination = found_.coordination();
     if (coordination.tree_gone()) {
-      return Add("TREE_GONE", kCritical, "",
-                 absl::StrCat("ZooKeeper answers, and Tranche's tree is not there or incomplete: ",
-                              coordination.error(), ". Nodes sell what they hold, and no units move between them."),
-                 "see whether somebody deleted it, or the chroot in --zookeeper is another one; a leading balancer "
-                 "restores the tree, and the nodes register again by themselves");
+      return Add(
+          "TREE_GONE", kCritical, "",
+          absl::StrCat("ZooKeeper answers, and Tranche's tree is not there or incomplete: ", coordination.error(),
+                       ". Nodes sell what they hold and take from the pools; what dead or idle nodes hold stays with "
+                       "them."),
+          "see whether somebody deleted it, or the chroot in --zookeeper is another one; a leading balancer "
+          "restores the tree, and the nodes register again by themselves");
     }
     if (coordination.answers()) return;
     // Not since when it is silent: it was not asked in between.
@@ -99,7 +101,8 @@ class Finder {
             : "";
     Add("ZOOKEEPER_SILENT", kCritical, "",
         absl::StrCat("ZooKeeper does not answer this node: ", coordination.error(), ".", last,
-                     " Nodes sell what they hold, and no units move between them."),
+                     " Nodes sell what they hold and take from the pools; what dead or idle nodes hold stays with "
+                     "them. Changes of SKUs are made, and nodes hear of them when it is back."),
         "look at the ZooKeeper servers, and at the way to them from the nodes; nodes and balancers go on by "
         "themselves");
   }
@@ -249,7 +252,8 @@ class Finder {
       const absl::Time until = now_ - std::max(DurationIn(balancer.since_led()), leads_on(balancer));
       led = std::max(led.value_or(absl::InfinitePast()), until);
     }
-    const char* effect = ": nodes take from the pools, and what dead or idle nodes hold stays with them.";
+    const char* effect =
+        ": nodes sell what they hold and take from the pools; what dead or idle nodes hold stays with them.";
     if (!AnyRecent(shard.balancers())) {
       const Since gone = shard.balancers().empty() ? led : Since(Ago(shard.balancers(0).age()));
       const Since since = led.has_value() ? led : gone;
@@ -295,7 +299,9 @@ class Finder {
       const absl::Time since = now_ - idle;
       Add("LEADER_STUCK", kCritical, shard.name(),
           absl::StrCat("Balancer ", balancer.name(), " leads shard ", shard.name(), " and has finished no round",
-                       SinceText(since), ": units stay where they are."),
+                       SinceText(since),
+                       ": nodes sell what they hold and take from the pools; what dead or idle nodes hold stays with "
+                       "them."),
           "look at its log; if nothing there explains it, restart it: another one leads at once", since);
     }
   }
@@ -368,7 +374,7 @@ class Finder {
     const Since since = ledger.has_freeze_time() ? Since(TimeIn(ledger.freeze_time())) : Since(std::nullopt);
     Add("CLUSTER_FROZEN", kWarning, shard.name(),
         absl::StrCat("Shard ", shard.name(), " is frozen by ", ledger.frozen_by(), SinceText(since),
-                     ": its balancers move no units."),
+                     ": its balancers move no units. Nodes still take from the pools."),
         "`tranchectl cluster thaw` when they should move again", since);
   }
 
@@ -384,17 +390,23 @@ class Finder {
 
   void LookAtNodes() {
     if (!found_.coordination().answers() || found_.coordination().tree_gone()) return;
-    const auto serves = [](const v1::NodeStatus& node) { return !node.draining(); };
+    const auto serves = [](const v1::NodeStatus& node) { return !node.draining() && node.unhealthy().empty(); };
     if (std::none_of(found_.nodes().begin(), found_.nodes().end(), serves)) {
       Add("NO_NODE", kCritical, "", "No node serves: nothing is sold.",
           found_.nodes().empty() ? "start tranched, or let its supervisor start it"
-                                 : "`tranchectl node undrain` lets a node serve again; or start another");
+                                 : "`tranchectl node undrain` lets a drained node serve again; or start another");
     }
     for (const v1::NodeStatus& node : found_.nodes()) LookAtNode(node);
     for (const v1::GoneNode& node : found_.gone_nodes()) LookAtGoneNode(node);
   }
 
   void LookAtNode(const v1::NodeStatus& node) {
+    if (!node.unhealthy().empty()) {
+      Add("NODE_NOT_SERVING", kWarning, node.name(),
+          absl::StrCat("Node ", node.name(), " (", node.address(),
+                       ") tells callers to go elsewhere (NOT_SERVING): ", node.unhealthy(), "."),
+          "look at its log; if calls are overdue while its databases answer, restart it");
+    }
     if (node.has_report_age() && DurationIn(node.report_age()) >= kNodeSilentAfter) {
       const absl::Time since = Ago(node.report_age());
       Add("NODE_SILENT", kWarning, node.name(),

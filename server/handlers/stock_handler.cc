@@ -69,14 +69,14 @@ absl::StatusOr<v1::AddStockResponse> StockHandler::Add(const v1::AddStockRequest
   if (sku->stock + request.units() > kMaxStock) {
     return InvalidField("units", absl::StrCat("would bring the stock above ", kMaxStock));
   }
+  v1::AddStockResponse response;
   if (request.preview()) {
     sku = WithMoreUnits(*std::move(sku), request.units());
   } else {
     sku = ledger_->AddStock(request.sku_id(), request.units(), ExpectedStock(request), actor);
     if (!sku.ok()) return Refusal(sku.status(), request.sku_id(), request.has_expected_stock());
-    AnnounceSku(*announcer_, *sku);
+    WarnIfNotAnnounced(AnnounceSku(*announcer_, *sku), response);
   }
-  v1::AddStockResponse response;
   const absl::Time now = clock_->Now();
   *response.mutable_sku() = ToMessage(*sku, now);
   *response.mutable_before() = ToMessage(Before(*std::move(sku), request.units()), now);
@@ -92,11 +92,11 @@ absl::StatusOr<v1::ReduceStockResponse> StockHandler::Reduce(const v1::ReduceSto
   if (!reduced.ok()) {
     return Refusal(reduced.status(), request.sku_id(), request.preview() || request.has_expected_stock());
   }
+  v1::ReduceStockResponse response;
   if (!request.preview()) {
     AnnounceSlices(request.sku_id());
-    AnnounceSku(*announcer_, reduced->sku);
+    WarnIfNotAnnounced(AnnounceSku(*announcer_, reduced->sku), response);
   }
-  v1::ReduceStockResponse response;
   const absl::Time now = clock_->Now();
   *response.mutable_sku() = ToMessage(reduced->sku, now);
   response.set_units_taken(reduced->units_taken);

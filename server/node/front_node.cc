@@ -151,6 +151,10 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   void ExitAfterDrain() override { end_requested_("an operator has drained this node and wants it to end", 0); }
   bool LedgerAnswers() override { return ledger_.shards().home().Answers(); }
   std::vector<std::string> SilentShards() override { return ledger_.shards().Silent(); }
+  std::string WhyUnhealthy() override {
+    absl::MutexLock lock(&mutex_);
+    return WhyNotHealthy();
+  }
 
   // SessionSource: for admin calls, which may come before the agent exists.
   std::shared_ptr<quota::Coordination> Session() override {
@@ -246,9 +250,15 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
   // "" while buyers are served.
   std::string WhyNotServing() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (stopping_) return "this node ends";
-    if (not_reachable_) return "nobody can connect to this node any more";
+    if (not_reachable_) return WhyNotHealthy();
     if (draining_) return "this node is drained";
     if (!serving_) return "this node has not begun to serve";
+    return WhyNotHealthy();
+  }
+
+  // Of that, what is wrong with the node: nobody has asked for it.
+  std::string WhyNotHealthy() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (not_reachable_) return "nobody can connect to this node any more";
     return overdue_ ? "calls are overdue" : "";
   }
 

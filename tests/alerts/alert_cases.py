@@ -154,6 +154,12 @@ CASES = [
     Case("TrancheHoldsOverdue", "", at_worker("tranche_holds_overdue_oldest_seconds", 61), HOME),
     Case("TrancheOutboxStuck", "the receiver is down", at_worker("tranche_sink_healthy", 0, 1, sink="orders"), SINK),
     Case("TrancheOutboxStuck", "no worker has the sink", at_worker("tranche_sink_healthy", GONE, 1, sink="orders"), SINK),
+    Case("TrancheOutboxStuck", "a worker had the first sink, and none has it now",
+         at_worker("tranche_outbox_messages", 5, sink="default", state="pending")
+         | at_worker("tranche_sink_healthy", GONE, 1, sink="default"), HOME | {"sink": "default"}),
+    Case("TrancheOutboxOld", "no worker has ever had the first sink",
+         at_worker("tranche_outbox_messages", 5, sink="default", state="pending")
+         | at_worker("tranche_outbox_oldest_seconds", 601, 1, sink="default"), HOME | {"sink": "default"}, 60),
     Case("TrancheOutboxOld", "", at_worker("tranche_outbox_oldest_seconds", 601, 1, sink="orders"), SINK, 60),
     Case("TrancheOutboxDead", "", at_worker("tranche_outbox_messages", 3, sink="orders", state="dead"), SINK, 60),
     # 5 % wait longer than 1 s, and none before.

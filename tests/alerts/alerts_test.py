@@ -59,6 +59,18 @@ ORDINARY_SALE = {"name": "an ordinary sale", "series": normal_sale.shown(), "que
 ]}
 
 
+# Longer than the fault of a case.
+FROZEN_AT_S, FROZEN_S = 300, 3900
+FREEZE_FIRES = 'ALERTS{alertname="TrancheClusterFrozen",alertstate="firing"}'
+FREEZE = {
+    "name": "a freeze that is forgotten",
+    "series": {'tranche_cluster_frozen{instance="worker1",job="tranche-worker",shard="home"}':
+               [(0, FROZEN_AT_S), (1, FROZEN_S), (0, 300)]},
+    "queries": [query(FROZEN_AT_S + 3500, FREEZE_FIRES),
+                query(FROZEN_AT_S + 3700, FREEZE_FIRES, [sample("TrancheClusterFrozen", {"shard": "home"})]),
+                query(FROZEN_AT_S + FROZEN_S + 60, FREEZE_FIRES)]}
+
+
 def whole(test):
     """As promtool reads it."""
     return {
@@ -84,11 +96,16 @@ class Rules(unittest.TestCase):
             self.assertEqual(status, 0, output)
 
     def test_each_alert_fires_in_a_fault_and_clears(self):
-        self.assertEqual({case.alert for case in CASES}, set(SEVERITIES), "each alert needs a case")
+        self.assertEqual({case.alert for case in CASES} | {"TrancheClusterFrozen"}, set(SEVERITIES),
+                         "each alert needs a case")
         for case in CASES:
             with self.subTest(alert=case.alert, what=case.what):
                 status, output = self.run_tests(of_case(case))
                 self.assertEqual(status, 0, output)
+
+    def test_a_freeze_becomes_a_ticket_after_an_hour(self):
+        status, output = self.run_tests(FREEZE)
+        self.assertEqual(status, 0, output)
 
     def test_no_alert_fires_in_an_ordinary_sale(self):
         status, output = self.run_tests(ORDINARY_SALE)

@@ -37,6 +37,8 @@ def prepare():
     for language, file in (("python", "reserve.py"), ("js", "reserve.js")):
         (program,) = blocks(PAGE, (language,))
         (FOLDER / file).write_text(program)
+    (operate,) = blocks(PAGE, ("python3",))
+    (FOLDER / "operate.py").write_text(operate)
     (FOLDER / "proto").symlink_to(ROOT / "proto")
     for_python, _for_go = blocks(PAGE)
     *stubs, python = commands(for_python)
@@ -201,6 +203,19 @@ class AgainstRealNodes(unittest.TestCase):
             second = reserve(program, self.nodes, sku, "bob")
             self.assertEqual(second.returncode, 1)
             self.assertRegex(second.stderr, r"^SOLD_OUT:? .*holds_may_lapse")
+
+    def test_an_operators_program_pauses_a_sale_and_says_who_and_why(self):
+        self.sell("phone", 1)
+        node = self.state["nodes"][0]
+        # Where operators connect, if that is another port than buyers'.
+        operators = node.get("admin", node["endpoint"])
+        done = subprocess.run([sys.executable, "operate.py", operators, "phone"], cwd=FOLDER, text=True, timeout=60,
+                              capture_output=True, check=False, env={**ENVIRONMENT, "PYTHONPATH": "gen"})
+        self.assertEqual((done.returncode, done.stdout), (0, "SKU_STATE_PAUSED\n"), done.stderr)
+        (entry,) = json.loads(tranchectl.ctl(self.state, "audit", "--action", "pause_sku", "-o", "json"))["entries"]
+        self.assertEqual((entry["actor"], entry["reason"]), ("pricing-bot", "wrong price"))
+        refused = reserve(PYTHON, self.nodes, "phone", "alice")
+        self.assertRegex(refused.stderr, r"^SALE_PAUSED: .*'pause_reason': 'We are back soon.'")
 
     def start(self, *command):
         log = open(FOLDER / f"{pathlib.Path(command[0]).name}.log", "w+b")

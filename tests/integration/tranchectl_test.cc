@@ -128,6 +128,20 @@ class FakeAdmin final : public tranche::v1::AdminService::Service {
                         tranche::v1::CloseSkuResponse* response) override {
     return ToGrpc(ErrorDetails(grpc::StatusCode::INVALID_ARGUMENT, "FIELD_INVALID"));
   }
+  grpc::Status SetSkuPaused(grpc::ServerContext* context, const tranche::v1::SetSkuPausedRequest* request,
+                            tranche::v1::SetSkuPausedResponse* response) override {
+    *response->mutable_before() = tv_;
+    *response->mutable_sku() = tv_;
+    response->mutable_sku()->set_paused(request->paused());
+    response->add_warnings("the nodes are not told");
+    return grpc::Status::OK;
+  }
+  grpc::Status ReopenSku(grpc::ServerContext* context, const tranche::v1::ReopenSkuRequest* request,
+                         tranche::v1::ReopenSkuResponse* response) override {
+    *response->mutable_before() = tv_;
+    *response->mutable_sku() = tv_;
+    return grpc::Status::OK;
+  }
   grpc::Status AddStock(grpc::ServerContext* context, const tranche::v1::AddStockRequest* request,
                         tranche::v1::AddStockResponse* response) override {
     add_stock_requests.push_back(*request);
@@ -812,6 +826,40 @@ TEST_F(TranchectlTest, WrongUsageReturnsOne) {
     EXPECT_EQ(out_, "");
     EXPECT_NE(err_, "");
   }
+}
+
+TEST_F(TranchectlTest, AuditMayBeCalledAList) {
+  ASSERT_EQ(Ctl({"audit", "list", "--sku", "tv", "--limit", "7", "-o", "json"}), 0) << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["entries"].size(), 7u);
+  ASSERT_EQ(Ctl({"audit", "--limit", "1", "list"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("stock 1000 -> 1500"));
+  EXPECT_EQ(Ctl({"audit", "tv"}), 1);
+}
+
+TEST_F(TranchectlTest, AReasonForTheLogOfAResumeStandsBeforeTheCommand) {
+  EXPECT_EQ(Ctl({"sku", "resume", "tv", "--yes", "--reason", "mended"}), 1);
+  EXPECT_THAT(err_, HasSubstr("tranchectl --reason TEXT sku resume tv"));
+  EXPECT_EQ(Ctl({"--reason", "mended", "sku", "resume", "tv", "--yes"}), 0) << err_;
+}
+
+TEST_F(TranchectlTest, WarningsOfAChangeOfTermsAreShown) {
+  ASSERT_EQ(Ctl({"sku", "pause", "tv", "--yes"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("warning: the nodes are not told"));
+  ASSERT_EQ(Ctl({"sku", "pause", "tv", "--yes", "-o", "json"}), 0) << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["warnings"][0], "the nodes are not told");
+  ASSERT_EQ(Ctl({"sku", "pause", "--all", "--yes"}), 0) << err_;
+  const size_t first = err_.find("the nodes are not told");
+  ASSERT_NE(first, std::string::npos);
+  EXPECT_EQ(err_.find("the nodes are not told", first + 1), std::string::npos) << "once for both SKUs";
+}
+
+TEST_F(TranchectlTest, AReopenOfAWindowThatIsOverSaysWhatMakesItLonger) {
+  admin_.SetSku(tranche::v1::SKU_STATE_ENDED, false);
+  ASSERT_EQ(Ctl({"sku", "reopen", "tv", "--yes"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("tranchectl sku update tv --closes-at"));
+  admin_.SetSku(tranche::v1::SKU_STATE_OPEN, false);
+  ASSERT_EQ(Ctl({"sku", "reopen", "tv", "--yes"}), 0) << err_;
+  EXPECT_THAT(err_, ::testing::Not(HasSubstr("--closes-at")));
 }
 
 TEST_F(TranchectlTest, NumbersAreDecimal) {

@@ -33,6 +33,14 @@ class Reasons(unittest.TestCase):
         for name, number in refusals.items():
             self.assertEqual(of_proto().get(name), number, name)
 
+    def test_the_page_for_callers_says_what_to_do_about_each(self):
+        table = (ROOT / "docs/clients.md").read_text().split("## What to do about an error")[1].split("\n## ")[0]
+        rows = " ".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE))
+        invalid_argument = range(12)  # one row for all of them but CART_SPANS_SHARDS; it goes by the code
+        missing = [name for name, number in of_proto().items()
+                   if number not in invalid_argument and f"`{name}`" not in rows]
+        self.assertEqual(missing, [])
+
     def test_every_refusal_has_its_words(self):
         text = (ROOT / "storage/ledger/refusal.h").read_text()
         words = re.findall(r'\{Refusal::k(\w+), "(\w+)", "\w*"\}', text)

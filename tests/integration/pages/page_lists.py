@@ -35,6 +35,8 @@ OTHER_BLOCKS = {
         "mkdir -p gen\nprotoc -I proto --python_out=": "clients_page_test runs it",
         "import random": "clients_page_test runs it",
         "const fs = ": "clients_page_test runs it",
+        "import sys\nimport grpc\nfrom tranche.v1 import admin": "clients_page_test runs it",
+        "// The service config as a Map.": "needs Java; the page says that it is not tested",
         "mkdir -p gen\nprotoc -I proto --go_out=": "needs Go; the page says that it is not tested",
         "import (": "needs Go; the page says that it is not tested",
     },

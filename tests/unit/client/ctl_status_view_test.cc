@@ -72,6 +72,12 @@ TEST(StatusViewTest, TellsWhoRuns) {
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80U) << line;
 }
 
+TEST(StatusViewTest, TellsOfANodeThatSendsCallersElsewhere) {
+  tranche::v1::GetStatusResponse status = UsualState();
+  status.mutable_nodes(0)->set_unhealthy("calls are overdue");
+  EXPECT_THAT(Printed(status), AllOf(ContainsRegex("node-1 +12 +NOT SERVING"), HasSubstr("IN VAIN/S")));
+}
+
 TEST(StatusViewTest, ANoticeLeavesItHealthy) {
   tranche::v1::GetStatusResponse status = UsualState();
   EXPECT_TRUE(Healthy(status));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "client/ctl/audit_view.h"
+#include "client/ctl/change_view.h"
 #include "client/ctl/display_width.h"
 #include "client/ctl/outbox_view.h"
 #include "client/ctl/parse.h"
@@ -146,6 +147,18 @@ TEST(WidthTest, AListOfMessagesFits110Characters) {
   for (const char* column : {"SKU", "STATE", "CREATED", "NEXT ATTEMPT", " 0af7651916cd43dd8448eb211c80319c "}) {
     EXPECT_NE(Printed("wide", list).first.find(column), std::string::npos) << column;
   }
+}
+
+TEST(ChangeViewTest, WarningsAreOnStderrAndInTheJson) {
+  std::ostringstream out, err;
+  Session session(out, err);
+  tranche::v1::SetSkuPausedResponse response;
+  EXPECT_EQ(WarningsJson(response).dump(), "[]");
+  response.add_warnings("the nodes are not told");
+  PrintWarnings(session, response);
+  EXPECT_EQ(err.str(), "warning: the nodes are not told\n");
+  EXPECT_EQ(out.str(), "");
+  EXPECT_EQ(WarningsJson(response).dump(), R"(["the nodes are not told"])");
 }
 
 TEST(SuggestTest, FindsWhatWasMeant) {

@@ -83,12 +83,14 @@ class NodeAgentTest : public ::testing::Test, public NodeHost {
   bool Idle() override { return idle_; }
   void ExitAfterDrain() override { ++exits_; }
   bool LedgerAnswers() override { return ledger_answers_; }
+  std::string WhyUnhealthy() override { return unhealthy_; }
 
   bool draining_ = false;
   int drain_calls_ = 0;
   bool idle_ = true;
   int exits_ = 0;
   bool ledger_answers_ = true;
+  std::string unhealthy_;
 
   storage::FakeClock clock_;
   storage::FakeLedger ledger_{&clock_};

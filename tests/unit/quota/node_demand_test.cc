@@ -54,6 +54,17 @@ TEST_F(BegunNodeAgentTest, ANodeThatCannotCommitSaysSo) {
   EXPECT_FALSE(Demand()->cannot_commit());
 }
 
+TEST_F(BegunNodeAgentTest, ANodeThatSendsCallersElsewhereSaysWhy) {
+  unhealthy_ = "calls are overdue";
+  clock_.AdvanceBy(options_.demand.interval);
+  Turns();
+  EXPECT_EQ(Demand()->unhealthy(), "calls are overdue");
+  unhealthy_.clear();
+  clock_.AdvanceBy(options_.demand.interval);
+  Turns();
+  EXPECT_EQ(Demand()->unhealthy(), "");
+}
+
 TEST_F(BegunNodeAgentTest, AnIdleNodeGivesASignOfLife) {
   const int64_t sequence = Demand()->sequence();
   clock_.AdvanceBy(options_.demand.heartbeat - absl::Milliseconds(1));

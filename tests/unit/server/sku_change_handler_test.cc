@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -60,6 +61,39 @@ TEST_F(SkuChangeHandlerTest, APausePreviewsAndIsAnnounced) {
   ASSERT_TRUE(resumed.ok()) << resumed.status();
   EXPECT_EQ(resumed->sku().state(), v1::SKU_STATE_OPEN);
   EXPECT_EQ(Announced().state(), internal::v1::SkuAnnouncement::STATE_OPEN);
+}
+
+TEST_F(SkuChangeHandlerTest, AChangeThatZookeeperDoesNotHearOfIsMadeWithAWarning) {
+  const auto session = std::exchange(sessions_.session, nullptr);
+  v1::SetSkuPausedRequest pause = PauseRequest(true);
+  pause.set_preview(true);
+  EXPECT_EQ(change_.SetPaused(pause, kActor)->warnings_size(), 0) << "nothing is announced";
+  const auto paused = change_.SetPaused(PauseRequest(true), kActor);
+  ASSERT_TRUE(paused.ok()) << paused.status();
+  EXPECT_TRUE(ledger_.GetSku("tv")->paused);
+  ASSERT_EQ(paused->warnings_size(), 1);
+  EXPECT_EQ(paused->warnings(0), kNotAnnounced);
+  EXPECT_EQ(change_.Update(PriceRequest(500), kActor)->warnings_size(), 1);
+  v1::CloseSkuRequest close;
+  close.set_sku_id("tv");
+  EXPECT_EQ(sku_.Close(close, kActor)->warnings_size(), 1);
+  v1::ReopenSkuRequest reopen;
+  reopen.set_sku_id("tv");
+  EXPECT_EQ(change_.Reopen(reopen, kActor)->warnings_size(), 1);
+  v1::AddStockRequest add;
+  add.set_sku_id("tv");
+  add.set_units(5);
+  EXPECT_EQ(stock_.Add(add, kActor)->warnings_size(), 1);
+  v1::ReduceStockRequest reduce;
+  reduce.set_sku_id("tv");
+  reduce.set_units(5);
+  EXPECT_EQ(stock_.Reduce(reduce, kActor)->warnings_size(), 1);
+  v1::CreateSkuRequest create;
+  *create.mutable_sku() = Tv();
+  create.mutable_sku()->set_sku_id("radio");
+  EXPECT_EQ(sku_.Create(create, kActor)->warnings_size(), 1);
+  sessions_.session = session;
+  EXPECT_EQ(change_.SetPaused(PauseRequest(false), kActor)->warnings_size(), 0);
 }
 
 TEST_F(SkuChangeHandlerTest, WhoHasSeenOtherTermsUndoesNoPause) {
@@ -155,6 +189,20 @@ TEST_F(SkuChangeHandlerTest, WhatMayBeAbsentThenStaysAsItIs) {
   create.mutable_sku()->mutable_hold()->set_nanos(1);
   const absl::Status not_created = sku_.Create(create, kActor).status();
   EXPECT_TRUE(absl::StrContains(not_created.message(), "or absent for 15 minutes")) << not_created;
+}
+
+TEST_F(SkuChangeHandlerTest, AHoldAboveTheBoundThatIsThereSaysToSendBoth) {
+  v1::UpdateSkuRequest request = PriceRequest(1);
+  request.mutable_hold()->set_seconds(60);
+  request.mutable_max_hold()->set_seconds(120);
+  ASSERT_TRUE(change_.Update(request, kActor).ok());
+  request.mutable_hold()->set_seconds(300);
+  request.clear_max_hold();
+  const absl::Status refused = change_.Update(request, kActor).status();
+  EXPECT_EQ(MetadataOf(refused, "field"), "max_hold");
+  EXPECT_TRUE(absl::StrContains(refused.message(), "send both")) << refused;
+  request.mutable_max_hold()->set_seconds(600);
+  EXPECT_TRUE(change_.Update(request, kActor).ok());
 }
 
 TEST_F(SkuChangeHandlerTest, TheFieldAtFaultIsNamed) {

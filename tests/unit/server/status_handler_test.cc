@@ -274,6 +274,16 @@ TEST_F(StatusHandlerTest, APoolIsStuckWhenNobodyTouchesItBetweenTwoLooks) {
   EXPECT_THAT(Codes(Status()), Not(Contains("POOL_STUCK")));
 }
 
+TEST_F(StatusHandlerTest, ANodeTellsThatItsHealthIsNotServing) {
+  internal::v1::DemandReport report;
+  report.set_unhealthy("calls are overdue");
+  Write(quota::DemandPath(a_), report.SerializeAsString());
+  const auto status = Status();
+  EXPECT_EQ(status.nodes(0).unhealthy(), "calls are overdue");
+  EXPECT_EQ(status.nodes(1).unhealthy(), "");
+  EXPECT_THAT(Codes(status), Contains("NODE_NOT_SERVING"));
+}
+
 TEST_F(StatusHandlerTest, TrafficIsSummedOverNodes) {
   Report(a_, 5, 1);
   clock_.AdvanceBy(absl::Seconds(2));

@@ -383,6 +383,13 @@ TEST_F(StatusProblemsTest, NoNodeServes) {
   EXPECT_THAT(Expect("NO_NODE", "", kCritical).next_step(), HasSubstr("tranched"));
 }
 
+TEST_F(StatusProblemsTest, ANodeWhoseHealthSaysNotServing) {
+  node_->set_unhealthy("calls are overdue");
+  EXPECT_THAT(Codes(), ElementsAre("NO_NODE", "NODE_NOT_SERVING"));
+  found_.add_nodes()->set_name("node-2");
+  EXPECT_THAT(Expect("NODE_NOT_SERVING", "node-1", kWarning).text(), HasSubstr("calls are overdue"));
+}
+
 TEST_F(StatusProblemsTest, ANodeThatDoesNotReachALedger) {
   node_->set_cannot_commit(true);
   EXPECT_THAT(Expect("NODE_CANNOT_COMMIT", "node-1", kCritical).text(), HasSubstr("of home"));
