@@ -140,7 +140,7 @@ void AddAuditCommand(CLI::App& app, Session& session) {
       "which acted after a restore, or on an announcement that the ledger had not made; workers and nodes.\n"
       "Actions of SKUs: create_sku, update_sku, pause_sku, resume_sku, close_sku, reopen_sku, add_stock,\n"
       "reduce_stock, move_units (every change of quota), freeze_quota, thaw_quota, begin_move_sku, move_sku,\n"
-      "abort_move_sku; of nodes and shards: drain_incarnation, undrain_incarnation, freeze_cluster, thaw_cluster,\n"
+      "abort_move_sku; of callers who may not: denied_call; of nodes and shards: drain_incarnation, undrain_incarnation, freeze_cluster, thaw_cluster,\n"
       "add_shard, adopt_shard, rebuild_coordination; of reservations: create_reservation, confirm_reservation,\n"
       "cancel_reservation, extend_reservation, reconcile_payment, mark_refunded; of messages: retry_outbox,\n"
       "retry_outbox_message, discard_outbox_message, add_outbox_sink, remove_outbox_sink; of processes:\n"

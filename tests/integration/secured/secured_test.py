@@ -116,7 +116,7 @@ class Calls(unittest.TestCase):
         for words in (("stock", "add", "lamp", 1, "--yes"), ("sku", "pause", "lamp", "--reason", "no", "--yes")):
             done = SHARED.ctl("viewer", *words)
             self.assertNotEqual(done.returncode, 0)
-            self.assertIn("PERMISSION_DENIED", done.stdout + done.stderr)
+            self.assertIn("ROLE_MISSING", done.stdout + done.stderr)
         self.assertEqual(SHARED.ctl("operator", "stock", "add", "lamp", 1, "--yes", by_token=True).returncode, 0)
 
     def test_who_is_not_known_is_not_served(self):
