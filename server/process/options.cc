@@ -274,9 +274,9 @@ void AddBackends(Parser& parser, BackendOptions* options) {
 
 void AddShardHosts(Parser& parser, ServerOptions* options) {
   parser
-      .Add("shard-hosts", &options->shard_hosts, "HOST,...",
+      .Add("shard-hosts", &options->shard_hosts, "HOST[:PORT],...",
            "Database hosts that an operator may add as shards (tranchectl shard add): names, addresses, *.SUFFIX for "
-           "all names that end so, or folders of Unix sockets [default: those of --postgres]")
+           "all names that end so, or folders of Unix sockets; without a port, at 5432 [default: those of --postgres]")
       ->check(CheckShardHosts, "");
 }
 
