@@ -68,6 +68,8 @@ class FakeSession : public Coordination {
 
   absl::Status EnsureFixedPaths() override { return zookeeper_->EnsureFixedPaths(id_); }
 
+  absl::StatusOr<TreeProtection> ProtectTree() override { return zookeeper_->ProtectPart(); }
+
   int64_t SessionId() const override { return id_; }
 
  private:
@@ -281,6 +283,22 @@ void FakeZookeeper::SetConnected(int64_t session_id, bool connected) {
   } else {
     Queue(session_id, EventKind::kConnected);
   }
+}
+
+void FakeZookeeper::SetOpenParts(int parts) {
+  absl::MutexLock lock(&mutex_);
+  open_parts_ = parts;
+}
+
+int FakeZookeeper::open_parts() {
+  absl::MutexLock lock(&mutex_);
+  return open_parts_;
+}
+
+TreeProtection FakeZookeeper::ProtectPart() {
+  absl::MutexLock lock(&mutex_);
+  if (open_parts_ > 0) --open_parts_;
+  return {.znodes = 0, .done = open_parts_ == 0};
 }
 
 absl::StatusOr<int64_t> FakeZookeeper::AddSession(CoordinationObserver* observer) {

@@ -15,7 +15,6 @@
 #include "quota/coordination/coordination_check.h"
 #include "quota/coordination/coordination_paths.h"
 #include "quota/zookeeper/completions.h"
-#include "quota/zookeeper/tree_protection.h"
 #include "quota/zookeeper/zookeeper_auth.h"
 #include "quota/zookeeper/zookeeper_errors.h"
 #include "quota/zookeeper/zookeeper_log.h"
@@ -243,8 +242,7 @@ int ZookeeperSession::SendCreate(const std::string& full_path, const std::string
                      FinishString, token);
 }
 
-absl::StatusOr<int> ZookeeperSession::ProtectTree() {
-  if (access_ == &ZOO_OPEN_ACL_UNSAFE) return 0;
+TreeAccessCalls ZookeeperSession::AccessCalls() {
   TreeAccessCalls calls;
   calls.read_access = [this](const std::vector<std::string>& paths) {
     return Run(paths.size(),
@@ -260,7 +258,15 @@ absl::StatusOr<int> ZookeeperSession::ProtectTree() {
       return zoo_aget_children(handle_, paths[i].c_str(), 0, FinishStrings, token);
     });
   };
-  return ProtectAll(root_, FixedPaths(), calls);
+  return calls;
+}
+
+absl::StatusOr<TreeProtection> ZookeeperSession::ProtectTree() {
+  if (access_ == &ZOO_OPEN_ACL_UNSAFE) return TreeProtection();
+  if (walk_ == nullptr) walk_ = std::make_unique<TreeWalk>(root_, FixedPaths(), AccessCalls());
+  absl::StatusOr<TreeProtection> part = walk_->Step();
+  if (!part.ok() || part->done) walk_ = nullptr;
+  return part;
 }
 
 std::vector<ZookeeperReply> ZookeeperSession::SendGets(absl::Span<const std::string> paths, bool watch) {
