@@ -285,6 +285,11 @@ void FakeZookeeper::SetConnected(int64_t session_id, bool connected) {
   }
 }
 
+void FakeZookeeper::KeepFromAll(const std::string& path) {
+  absl::MutexLock lock(&mutex_);
+  nodes_.at(path).kept_from_all = true;
+}
+
 void FakeZookeeper::SetOpenParts(int parts) {
   absl::MutexLock lock(&mutex_);
   open_parts_ = parts;
@@ -376,6 +381,7 @@ absl::StatusOr<Znode> FakeZookeeper::Get(int64_t session_id, const std::string& 
   const Tree& tree = TreeOf(sessions_.at(session_id));
   const auto found = tree.find(path);
   if (found == tree.end()) return NoNode(path);
+  if (found->second.kept_from_all) return absl::PermissionDeniedError(absl::StrCat("get ", path));
   return found->second.znode;
 }
 

@@ -69,6 +69,9 @@ class FakeZookeeper {
   // Down: every session is cut off and Connect fails. Up: every session reconnects. Nothing is forgotten.
   void SetDown(bool down);
 
+  // From now on the node's data is somebody else's, whom no session is.
+  void KeepFromAll(const std::string& path);
+
   // The tree is open to everybody, and each ProtectTree protects one part of so many. Access itself is not imitated.
   void SetOpenParts(int parts);
   int open_parts();
@@ -92,6 +95,7 @@ class FakeZookeeper {
   struct Node {
     Znode znode;
     std::set<std::string> children;  // names
+    bool kept_from_all = false;
     // When its data and its children last changed, by the number of the change.
     int64_t changed_at = 0;
     int64_t children_changed_at = 0;

@@ -74,6 +74,20 @@ TEST_F(BalancerFaultTest, AnOpenTreeIsProtectedBesideTheWork) {
   EXPECT_EQ(zookeeper_.open_parts(), 0);
 }
 
+TEST_F(BalancerFaultTest, ANodeThatIsKeptFromTheBalancerStopsNoOther) {
+  CreateSku(10);
+  const Node a = AddNode(), b = AddNode();
+  Rounds();
+  const int64_t held = Left(b.id);
+  zookeeper_.KeepFromAll(NodePath(b.id));
+  ASSERT_TRUE(ledger_.AddStock("tv", 6, std::nullopt, "test").ok());
+  clock_.AdvanceBy(options_.refresh_interval);
+  Rounds();
+  EXPECT_EQ(Left(b.id), held);
+  EXPECT_EQ(Left(a.id) + held, 16);
+  EXPECT_TRUE(IsLive(b.id)) << "it may well be a node";
+}
+
 TEST_F(BalancerFaultTest, TheTreeIsProtectedByHomesBalancer) {
   BalancerOptions options;
   options.shard = "s1";
