@@ -142,14 +142,23 @@ absl::Status ZookeeperSession::CreateTree() {
     full_paths.push_back(root_.substr(0, end));
     if (end == std::string::npos) break;
   }
-  for (std::string& path : FixedPaths()) full_paths.push_back(std::move(path));
+  const size_t above = full_paths.size();
+  for (size_t i = 0; i < fixed.size(); ++i) {
+    if (!found[i].ok()) full_paths.push_back(FullPath(fixed[i]));
+  }
   // All at once: a session's requests are carried out in the order in which they were sent.
   const std::vector<ZookeeperReply> replies = Run(full_paths.size(), [&](size_t i, const void* token) {
     return SendCreate(full_paths[i], "", ZOO_PERSISTENT, token);
   });
+  absl::Status denied;
   for (size_t i = 0; i < replies.size(); ++i) {
-    if (replies[i].rc == ZOK || replies[i].rc == ZNODEEXISTS) continue;
-    return ZookeeperStatus(replies[i].rc, absl::StrCat("create ", full_paths[i]));
+    const int rc = replies[i].rc;
+    if (rc == ZOK || rc == ZNODEEXISTS) continue;
+    if (rc == ZNONODE && !denied.ok()) return denied;
+    const absl::Status failed = ZookeeperStatus(rc, absl::StrCat("create ", full_paths[i]));
+    if (rc != ZNOAUTH || i >= above) return failed;
+    // Where nobody may create anything, ZooKeeper does not say that it exists. The first level shows whether it does.
+    denied = failed;
   }
   return absl::OkStatus();
 }

@@ -110,6 +110,18 @@ TEST_F(ZookeeperAuthTest, NoSessionBeginsInATreeThatIsAnothers) {
   }
 }
 
+TEST_F(ZookeeperAuthTest, TheTreeMayBeInAFolderInWhichNothingCanBeCreated) {
+  { const auto open = Connect(Root() + "/tree", ""); }
+  const auto administrator = Connect(Root(), AuthFile("administrator:one"));
+  EXPECT_GT(ProtectTree(*administrator), 0);
+  ASSERT_TRUE(Look(Root() + "/tree/drain").ok());
+  ASSERT_TRUE(stranger_->Delete(Root() + "/tree/drain", kAnyVersion).ok());
+  const auto session = Connect(Root() + "/tree", AuthFile("tranche:one"));
+  EXPECT_TRUE(session->Get("/drain", Watch::kNo).ok());
+  const absl::Status refused = TryConnect(Root() + "/other", AuthFile("tranche:one")).status();
+  EXPECT_TRUE(absl::IsPermissionDenied(refused)) << refused;
+}
+
 TEST_F(ZookeeperAuthTest, AnOlderTreeIsProtected) {
   const auto old = Connect(Root(), "");
   ASSERT_TRUE(old->Create("/nodes/7", "", CreateMode::kEphemeral).ok());
