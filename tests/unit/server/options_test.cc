@@ -424,6 +424,18 @@ TEST(DsnTest, TellsServerAndDatabaseAndNothingElse) {
   EXPECT_EQ(DescribeDsn("host=db password='hunter2"), std::nullopt);
 }
 
+TEST(DsnTest, WarnsOfAServerThatNothingProvesToBeTheRightOne) {
+  for (const char* dsn : {"host=db dbname=shop", "host=db sslmode=require", "host=/run/pg,db", "postgresql://u@10.0.0.1/x",
+                          "host=localhost hostaddr=10.0.0.1", "host=db channel_binding=prefer"}) {
+    EXPECT_THAT(ServerTrustWarning(dsn), HasSubstr("sslmode=verify-full")) << dsn;
+  }
+  for (const char* dsn : {"dbname=shop", "host=/run/postgresql", "host=127.0.0.1", "host=::1", "postgresql://[::1]/x",
+                          "host=localhost", "host=db hostaddr=127.0.0.1", "host=db sslmode=verify-full",
+                          "host=db sslmode=verify-ca", "host=db channel_binding=require", "host=db password='"}) {
+    EXPECT_EQ(ServerTrustWarning(dsn), "") << dsn;
+  }
+}
+
 TEST(AddressTest, ReadsHostAndPort) {
   EXPECT_EQ(ParseAddress("127.0.0.1:0")->port, 0);
   EXPECT_EQ(ParseAddress("[::1]:7400")->host, "[::1]");
