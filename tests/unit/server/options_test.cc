@@ -297,9 +297,21 @@ TEST_F(OptionsTest, APasswordIsNotForTheCommandLine) {
       EXPECT_THAT(line, Not(HasSubstr("hunter2")));
     }
     const std::string file = WriteFile(absl::StrCat("postgres = \"", dsn, "\"\n"));
+    std::filesystem::permissions(file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
     EXPECT_EQ(Parse({"--config", file, "--zookeeper", "zk:2181"}, /*with_servers=*/false), std::nullopt) << err_.str();
     EXPECT_EQ(options_.backends.postgres, dsn);
   }
+}
+
+TEST_F(OptionsTest, AConfigFileWithAPasswordIsForItsOwner) {
+  const std::string file = WriteFile("postgres = \"host=db password=hunter2\"\n");
+  std::filesystem::permissions(file, std::filesystem::perms(0644));
+  const std::vector<std::string> arguments = {"--config", file, "--zookeeper", "zk:2181"};
+  EXPECT_THAT(Complaint(arguments, /*with_servers=*/false), HasSubstr(absl::StrCat("chmod 600 ", file)));
+  SetEnvironment("TRANCHE_CONFIG", file);
+  EXPECT_THAT(Complaint({"--zookeeper", "zk:2181"}, /*with_servers=*/false), HasSubstr("chmod 600"));
+  SetEnvironment("TRANCHE_POSTGRES", "host=db password=other");
+  EXPECT_EQ(Parse(arguments, /*with_servers=*/false), std::nullopt) << "it does not come from there: " << err_.str();
 }
 
 TEST_F(OptionsTest, APasswordComesFromOnePlace) {
