@@ -142,8 +142,8 @@ absl::Status Balancer::CheckLeadership(Coordination& session) {
   return absl::OkStatus();
 }
 
-// A part of a tree from before sessions had an identity, which can take a minute in all: moving units is more important,
-// also if it cannot be protected. Home's shard does so for all.
+// A part of a tree from before sessions had an identity, which can take a minute in all: moving units is more
+// important, also if it cannot be protected. Home's shard does so for all.
 void Balancer::ProtectTree(Coordination& session) {
   const absl::StatusOr<TreeProtection> part = session.ProtectTree();
   if (!part.ok()) {

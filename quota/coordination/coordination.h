@@ -98,8 +98,8 @@ class Coordination {
   virtual absl::Status EnsureFixedPaths() = 0;
 
   // For an implementation with access control, once its sessions have an identity: protects a part of what is still
-  // open to everybody, for about 0.1 s, and goes on at the next call. If the tree is protected, this is one look. After a
-  // failure it begins anew. Call it from one thread at a time.
+  // open to everybody, for about 0.1 s, and goes on at the next call. If the tree is protected, this is one look. After
+  // a failure it begins anew. Call it from one thread at a time.
   virtual absl::StatusOr<TreeProtection> ProtectTree() { return TreeProtection(); }
 
   // To compare with Znode::ephemeral_owner.

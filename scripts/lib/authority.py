@@ -79,7 +79,8 @@ class Authority:
         self.certificate, self._key = self.folder / "ca.pem", self.folder / "ca.key"
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._locked():
-            if not (self._key.exists() and self.certificate.exists() and valid_for(self.certificate, RENEW_CA_BEFORE_S)):
+            made = self._key.exists() and self.certificate.exists()
+            if not (made and valid_for(self.certificate, RENEW_CA_BEFORE_S)):
                 self._make()
 
     @contextlib.contextmanager

@@ -46,7 +46,7 @@ def alternative_names(hosts):
 
 
 def write_secret(path, text):
-    """Never readable for others, not even for a moment, whatever is at `path`; a reader sees the old file or the new one."""
+    """Never readable for others, not even for a moment. A reader sees the old file or the new one."""
     new = f"{path}.{secrets.token_hex(8)}"
     with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SECRET_MODE), "w") as file:
         file.write(text + "\n")

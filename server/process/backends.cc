@@ -54,7 +54,8 @@ quota::ZookeeperOptions ToZookeeperOptions(const BackendOptions& options) {
 
 void WarnIfAnyServerIsTrusted(const std::string& name, const std::string& dsn) {
   const std::string why = ServerTrustWarning(dsn);
-  LOG_IF(WARNING, !why.empty()) << name << " (PostgreSQL at " << DescribeDsn(dsn).value_or("(unreadable)") << "): " << why;
+  LOG_IF(WARNING, !why.empty()) << name << " (PostgreSQL at " << DescribeDsn(dsn).value_or("(unreadable)")
+                                << "): " << why;
 }
 
 absl::Status WaitForLedger(storage::IncarnationLedger& ledger, const BackendOptions& options) {

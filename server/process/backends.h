@@ -20,8 +20,8 @@ quota::ZookeeperOptions ToZookeeperOptions(const BackendOptions& options);
 // Call it before the first connection.
 void WarnIfAnyServerIsTrusted(const std::string& name, const std::string& dsn);
 
-// Returns once the ledger answers and takes changes; warns before. Fails when it does not within the startup timeout, or needs the
-// operator's help; the message is for operators and holds no password.
+// Returns once the ledger answers and takes changes; warns before. Fails when it does not within the startup timeout,
+// or needs the operator's help; the message is for operators and holds no password.
 absl::Status WaitForLedger(storage::IncarnationLedger& ledger, const BackendOptions& options);
 
 // Fails when the database's schema and this version do not fit together, or when it is a shard and not home.

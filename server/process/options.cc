@@ -22,8 +22,8 @@
 #include "storage/base/address.h"
 #include "storage/base/config_file.h"
 #include "storage/base/decimal_flags.h"
-#include "storage/base/loopback.h"
 #include "storage/base/flag_variable.h"
+#include "storage/base/loopback.h"
 #include "storage/base/secret_file.h"
 
 #ifndef TRANCHE_VERSION
@@ -352,7 +352,6 @@ void AddAccess(Parser& parser, ServerOptions* options) {
              "JSON file that says who may call what, by their certificates and tokens; read again when it changes "
              "[default: everybody who can connect may call everything]");
 }
-
 
 // "", or what is wrong: whoever reads a token on its way can use it.
 std::string CheckAccess(const ServerOptions& options, const AdminAddress& admin) {

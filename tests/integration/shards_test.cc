@@ -322,7 +322,8 @@ TEST_F(ShardsTest, ADatabaseWhoseSchemaDoesNotFitBecomesNoShard) {
     CREATE OR REPLACE FUNCTION tranche.schema_range() RETURNS TABLE (version integer, oldest_server integer)
     LANGUAGE sql STABLE AS 'SELECT 1001, 1000')")
                   .ok());
-  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", AsAdded(postgres.Dsn("newer", MiniPostgres::kNodeRole)), "--yes"}), 2);
+  EXPECT_EQ(Ctl({"shard", "add", "s2", "--postgres", AsAdded(postgres.Dsn("newer", MiniPostgres::kNodeRole)), "--yes"}),
+            2);
   EXPECT_THAT(err_, HasSubstr("SHARD_STATE"));
   EXPECT_THAT(err_, HasSubstr("this version is too old for the database"));
 }

@@ -56,8 +56,9 @@ class Migrations(unittest.TestCase):
             for name, arguments in DROPPED.findall(without_comments(path.read_text())):
                 successor = PROCEDURES / f"{name}.sql"
                 if successor.exists():
-                    self.assertLessEqual(needed_arguments(name, successor.read_text()), count(arguments),
-                                         f"{path.name} drops {name}, which then cannot be called as before: DEFAULT NULL")
+                    needed = needed_arguments(name, successor.read_text())
+                    self.assertLessEqual(needed, count(arguments),
+                                         f"after {path.name}, {name} cannot be called as before: give it a DEFAULT")
 
 
 if __name__ == "__main__":

@@ -159,7 +159,9 @@ TEST_F(OptionsTest, OperatorsGoToTheNextPortOfThisMachine) {
   EXPECT_EQ(WhereOperatorsGo(options_), "127.0.0.1:7401");
   ASSERT_EQ(Parse({"--listen", "0.0.0.0:9000"}), std::nullopt) << err_.str();
   EXPECT_EQ(WhereOperatorsGo(options_), "127.0.0.1:9001");
-  ASSERT_EQ(Parse({"--listen", "[::]:0", "--access-file", "f", "--tls-certificate", "c", "--tls-key", "k"}), std::nullopt) << err_.str();
+  ASSERT_EQ(Parse({"--listen", "[::]:0", "--access-file", "f", "--tls-certificate", "c", "--tls-key", "k"}),
+            std::nullopt)
+      << err_.str();
   EXPECT_EQ(WhereOperatorsGo(options_), "[::]:0");
   EXPECT_THAT(Complaint({"--listen", "127.0.0.1:65535"}), HasSubstr("give --admin-listen"));
 }
@@ -437,8 +439,9 @@ TEST(DsnTest, TellsServerAndDatabaseAndNothingElse) {
 }
 
 TEST(DsnTest, WarnsOfAServerThatNothingProvesToBeTheRightOne) {
-  for (const char* dsn : {"host=db dbname=shop", "host=db sslmode=require", "host=/run/pg,db", "postgresql://u@10.0.0.1/x",
-                          "host=localhost hostaddr=10.0.0.1", "host=db channel_binding=prefer"}) {
+  for (const char* dsn :
+       {"host=db dbname=shop", "host=db sslmode=require", "host=/run/pg,db", "postgresql://u@10.0.0.1/x",
+        "host=localhost hostaddr=10.0.0.1", "host=db channel_binding=prefer"}) {
     EXPECT_THAT(ServerTrustWarning(dsn), HasSubstr("sslmode=verify-full")) << dsn;
   }
   for (const char* dsn : {"dbname=shop", "host=/run/postgresql", "host=127.0.0.1", "host=::1", "postgresql://[::1]/x",

@@ -16,9 +16,9 @@ TEST(DsnKeywordsTest, TheStringsOwnKeywordStaysOrIsReplaced) {
 }
 
 TEST(DsnKeywordsTest, ATextWithinAValueIsNoKeyword) {
-  EXPECT_EQ(*WithKeywords("host=db application_name='x connect_timeout=9'", {{"connect_timeout", "2"}},
-                          OwnKeyword::kStays),
-            "application_name='x connect_timeout=9' connect_timeout='2' host='db'");
+  EXPECT_EQ(
+      *WithKeywords("host=db application_name='x connect_timeout=9'", {{"connect_timeout", "2"}}, OwnKeyword::kStays),
+      "application_name='x connect_timeout=9' connect_timeout='2' host='db'");
   EXPECT_EQ(*WithKeywords("postgresql://db/connect_timeout%3D9", {{"connect_timeout", "2"}}, OwnKeyword::kStays),
             "connect_timeout='2' dbname='connect_timeout=9' host='db'");
 }
