@@ -17,6 +17,9 @@ int main(int argc, char** argv) {
     return *done;
   }
   const std::string server = server::DescribeDsn(options.postgres).value_or("(unreadable)");
+  if (const std::string why = server::ServerTrustWarning(options.postgres); !why.empty()) {
+    std::cerr << "tranche-migrate: " << server << ": " << why << std::endl;
+  }
   const auto others =
       options.replace_procedures ? storage::OtherProcedures::kReplace : storage::OtherProcedures::kRefuse;
   const absl::StatusOr<std::string> dsn = storage::WithPasswordOf(options.postgres_password_file, options.postgres);

@@ -136,23 +136,36 @@ absl::Status Balancer::CheckLeadership(Coordination& session) {
   pending_.leader = false;
   if (*begins_to_lead) {
     round_->ForgetAll();
-    tree_protected_ = false;
+    protection_ = Protection::kDue;
     pending_.everything = true;
   }
   return absl::OkStatus();
 }
 
-// A tree from before sessions had an identity. If it cannot be protected, moving units is more important.
+// A part of a tree from before sessions had an identity, which can take a minute in all: moving units is more
+// important, also if it cannot be protected. Home's shard does so for all.
 void Balancer::ProtectTree(Coordination& session) {
-  const absl::StatusOr<int> count = session.ProtectTree();
-  tree_protected_ = count.ok();
-  LOG_IF_EVERY_N(WARNING, !count.ok(), 10)
-      << "znodes that are open to everybody could not be protected: " << count.status().message();
-  LOG_IF(INFO, count.value_or(0) > 0) << *count << " znodes were open to everybody, and are protected now";
+  const absl::StatusOr<TreeProtection> part = session.ProtectTree();
+  if (!part.ok()) {
+    protection_ = Protection::kDue;
+    LOG_EVERY_N(WARNING, 10) << "znodes that are open to everybody could not be protected: " << part.status().message();
+    return;
+  }
+  protection_ = part->done ? Protection::kDone : Protection::kBegun;
+  LOG_IF(INFO, part->done && part->znodes > 0)
+      << part->znodes << " znodes were open to everybody, and are protected now";
 }
 
 absl::Status Balancer::Lead(Coordination& session) {
-  if (pending_.everything && !tree_protected_) ProtectTree(session);
+  const bool looks_anew = pending_.everything;
+  const absl::Status balanced = Balance(session);
+  // One that failed is begun anew with the next look at everything.
+  const bool due = protection_ == Protection::kBegun || (protection_ == Protection::kDue && looks_anew);
+  if (due && options_.shard == storage::kHomeShard) ProtectTree(session);
+  return balanced;
+}
+
+absl::Status Balancer::Balance(Coordination& session) {
   if (pending_.everything || pending_.nodes) {
     const absl::Status looked = round_->LookAround(session);
     if (absl::IsNotFound(looked)) return RestoreTree(session);
@@ -175,6 +188,8 @@ absl::Status Balancer::Lead(Coordination& session) {
 absl::Status Balancer::RestoreTree(Coordination& session) {
   LOG(WARNING) << "the coordination tree has gone; restoring it";
   round_->TreeHasGone();
+  // It may be made again by somebody who has no identity.
+  protection_ = Protection::kDue;
   inbox_.Note([](News& news) { news.everything = true; });
   return session.EnsureFixedPaths();
 }

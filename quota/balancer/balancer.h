@@ -68,10 +68,13 @@ class Balancer : public CoordinationObserver {
   void OnSessionExpired() override;
 
  private:
+  enum class Protection { kDue, kBegun, kDone };
+
   void Run();
   absl::Status Round();
   absl::Status CheckLeadership(Coordination& session);
   absl::Status Lead(Coordination& session);
+  absl::Status Balance(Coordination& session);
   void ProtectTree(Coordination& session);
   absl::Status RestoreTree(Coordination& session);
 
@@ -86,7 +89,8 @@ class Balancer : public CoordinationObserver {
   // Only on the thread that runs the rounds.
   News pending_{.everything = true};  // heard, but not looked at successfully yet
   absl::Time refreshed_at_ = absl::InfinitePast();
-  bool tree_protected_ = false;  // as far as it is to be, since this process leads
+  // Since this process leads; not at other shards than home.
+  Protection protection_ = Protection::kDue;
   const std::unique_ptr<LeaderRound> round_;
 
   std::thread thread_;

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "glog/logging.h"
 #include "quota/balancer/operator_plans.h"
 #include "quota/coordination/coordination_paths.h"
 #include "storage/base/status_macros.h"
@@ -37,6 +38,9 @@ absl::Status DemandBoard::Read(Coordination& session, bool everything, const std
   absl::Status status;
   for (size_t i = 0; i < to_read.size(); ++i) {
     if (absl::IsNotFound(read[i].status())) {
+      Forget(to_read[i]);
+    } else if (absl::IsPermissionDenied(read[i].status())) {
+      LOG_EVERY_T(WARNING, 60) << paths[i] << " is kept from this process: the demand of that node is not known";
       Forget(to_read[i]);
     } else if (!read[i].ok()) {
       status = read[i].status();

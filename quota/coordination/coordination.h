@@ -60,6 +60,11 @@ struct WriteOp {
   int32_t version = kAnyVersion;  // not for kCreatePersistent
 };
 
+struct TreeProtection {
+  int znodes = 0;    // that were open, so far
+  bool done = true;  // nothing is left
+};
+
 class CoordinationObserver {
  public:
   virtual ~CoordinationObserver() = default;
@@ -92,10 +97,10 @@ class Coordination {
   // Makes the root and the fixed first level again where they are missing, after somebody deleted the tree.
   virtual absl::Status EnsureFixedPaths() = 0;
 
-  // For an implementation with access control, once its sessions have an identity: protects what is still open to
-  // everybody, and returns how many nodes that was. The first time that takes as long as reading the tree; later it is
-  // one look.
-  virtual absl::StatusOr<int> ProtectTree() { return 0; }
+  // For an implementation with access control, once its sessions have an identity: protects a part of what is still
+  // open to everybody, for about 0.1 s, and goes on at the next call. If the tree is protected, this is one look. After
+  // a failure it begins anew. Call it from one thread at a time.
+  virtual absl::StatusOr<TreeProtection> ProtectTree() { return TreeProtection(); }
 
   // To compare with Znode::ephemeral_owner.
   virtual int64_t SessionId() const = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/container/flat_hash_set.h"
+#include "glog/logging.h"
 #include "quota/coordination/coordination_paths.h"
 #include "storage/base/status_macros.h"
 #include "tranche/internal/v1/coordination.pb.h"
@@ -26,6 +27,16 @@ absl::StatusOr<std::vector<LiveNode>> ListLiveNodes(Coordination& session, Watch
   std::vector<LiveNode> nodes;
   for (size_t i = 0; i < registrations.size(); ++i) {
     if (absl::IsNotFound(registrations[i].status())) continue;  // it has left meanwhile
+    // One of these must not stop the work for all others.
+    if (absl::IsPermissionDenied(registrations[i].status())) {
+      LOG_EVERY_T(WARNING, 60) << paths[i] << " is kept from this process: that node is given no units. Nodes and "
+                               << "balancers need the same --zookeeper-auth-file";
+      LiveNode& hidden = nodes.emplace_back();
+      hidden.incarnation = incarnations[i];
+      hidden.asked_to_drain = draining.contains(incarnations[i]);
+      hidden.unreadable = true;
+      continue;
+    }
     if (!registrations[i].ok()) return registrations[i].status();
     // A node's registration vanishes with its session. One that cannot vanish would keep a dead node's units for ever.
     if (!registrations[i]->owned_by_session()) continue;

@@ -20,6 +20,9 @@ struct LiveNode {
   bool asked_to_drain = false;
   // It still answers what it has accepted, and is given no more units. Left false by ListLiveNodes.
   bool draining = false;
+  // Its registration is somebody else's, who keeps it from this session. It has no name, and is given no units; but
+  // since it may be a node, it does not count as dead.
+  bool unreadable = false;
 };
 
 // Ascending by incarnation. With Watch::kYes the caller hears of nodes that come, go, or are asked to drain.

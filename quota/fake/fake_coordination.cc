@@ -68,6 +68,8 @@ class FakeSession : public Coordination {
 
   absl::Status EnsureFixedPaths() override { return zookeeper_->EnsureFixedPaths(id_); }
 
+  absl::StatusOr<TreeProtection> ProtectTree() override { return zookeeper_->ProtectPart(); }
+
   int64_t SessionId() const override { return id_; }
 
  private:
@@ -283,6 +285,27 @@ void FakeZookeeper::SetConnected(int64_t session_id, bool connected) {
   }
 }
 
+void FakeZookeeper::KeepFromAll(const std::string& path) {
+  absl::MutexLock lock(&mutex_);
+  nodes_.at(path).kept_from_all = true;
+}
+
+void FakeZookeeper::SetOpenParts(int parts) {
+  absl::MutexLock lock(&mutex_);
+  open_parts_ = parts;
+}
+
+int FakeZookeeper::open_parts() {
+  absl::MutexLock lock(&mutex_);
+  return open_parts_;
+}
+
+TreeProtection FakeZookeeper::ProtectPart() {
+  absl::MutexLock lock(&mutex_);
+  if (open_parts_ > 0) --open_parts_;
+  return {.znodes = 0, .done = open_parts_ == 0};
+}
+
 absl::StatusOr<int64_t> FakeZookeeper::AddSession(CoordinationObserver* observer) {
   CHECK(delivering_on_this_thread != this) << "an observer must not connect";
   absl::MutexLock lock(&mutex_);
@@ -358,6 +381,7 @@ absl::StatusOr<Znode> FakeZookeeper::Get(int64_t session_id, const std::string& 
   const Tree& tree = TreeOf(sessions_.at(session_id));
   const auto found = tree.find(path);
   if (found == tree.end()) return NoNode(path);
+  if (found->second.kept_from_all) return absl::PermissionDeniedError(absl::StrCat("get ", path));
   return found->second.znode;
 }
 

@@ -69,6 +69,13 @@ class FakeZookeeper {
   // Down: every session is cut off and Connect fails. Up: every session reconnects. Nothing is forgotten.
   void SetDown(bool down);
 
+  // From now on the node's data is somebody else's, whom no session is.
+  void KeepFromAll(const std::string& path);
+
+  // The tree is open to everybody, and each ProtectTree protects one part of so many. Access itself is not imitated.
+  void SetOpenParts(int parts);
+  int open_parts();
+
   // The next `count` events of watches, of whatever session, are lost.
   void DropNextWatchEvents(int count);
 
@@ -88,6 +95,7 @@ class FakeZookeeper {
   struct Node {
     Znode znode;
     std::set<std::string> children;  // names
+    bool kept_from_all = false;
     // When its data and its children last changed, by the number of the change.
     int64_t changed_at = 0;
     int64_t children_changed_at = 0;
@@ -107,6 +115,7 @@ class FakeZookeeper {
   absl::StatusOr<int64_t> AddSession(CoordinationObserver* observer);
   void RemoveSession(int64_t session_id);
   absl::Status EnsureFixedPaths(int64_t session_id);
+  TreeProtection ProtectPart();
 
   absl::StatusOr<Znode> Get(int64_t session_id, const std::string& path, Watch watch);
   absl::StatusOr<std::vector<std::string>> List(int64_t session_id, const std::string& path, Watch watch);
@@ -146,6 +155,7 @@ class FakeZookeeper {
   bool delivering_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t delivering_to_ ABSL_GUARDED_BY(mutex_) = 0;
   bool down_ ABSL_GUARDED_BY(mutex_) = false;
+  int open_parts_ ABSL_GUARDED_BY(mutex_) = 0;
   int watch_events_to_drop_ ABSL_GUARDED_BY(mutex_) = 0;
   std::optional<UnknownOutcome> next_write_outcome_ ABSL_GUARDED_BY(mutex_);
 };

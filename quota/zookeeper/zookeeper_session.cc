@@ -15,7 +15,6 @@
 #include "quota/coordination/coordination_check.h"
 #include "quota/coordination/coordination_paths.h"
 #include "quota/zookeeper/completions.h"
-#include "quota/zookeeper/tree_protection.h"
 #include "quota/zookeeper/zookeeper_auth.h"
 #include "quota/zookeeper/zookeeper_errors.h"
 #include "quota/zookeeper/zookeeper_log.h"
@@ -143,14 +142,23 @@ absl::Status ZookeeperSession::CreateTree() {
     full_paths.push_back(root_.substr(0, end));
     if (end == std::string::npos) break;
   }
-  for (std::string& path : FixedPaths()) full_paths.push_back(std::move(path));
+  const size_t above = full_paths.size();
+  for (size_t i = 0; i < fixed.size(); ++i) {
+    if (!found[i].ok()) full_paths.push_back(FullPath(fixed[i]));
+  }
   // All at once: a session's requests are carried out in the order in which they were sent.
   const std::vector<ZookeeperReply> replies = Run(full_paths.size(), [&](size_t i, const void* token) {
     return SendCreate(full_paths[i], "", ZOO_PERSISTENT, token);
   });
+  absl::Status denied;
   for (size_t i = 0; i < replies.size(); ++i) {
-    if (replies[i].rc == ZOK || replies[i].rc == ZNODEEXISTS) continue;
-    return ZookeeperStatus(replies[i].rc, absl::StrCat("create ", full_paths[i]));
+    const int rc = replies[i].rc;
+    if (rc == ZOK || rc == ZNODEEXISTS) continue;
+    if (rc == ZNONODE && !denied.ok()) return denied;
+    const absl::Status failed = ZookeeperStatus(rc, absl::StrCat("create ", full_paths[i]));
+    if (rc != ZNOAUTH || i >= above) return failed;
+    // Where nobody may create anything, ZooKeeper does not say that it exists. The first level shows whether it does.
+    denied = failed;
   }
   return absl::OkStatus();
 }
@@ -243,8 +251,7 @@ int ZookeeperSession::SendCreate(const std::string& full_path, const std::string
                      FinishString, token);
 }
 
-absl::StatusOr<int> ZookeeperSession::ProtectTree() {
-  if (access_ == &ZOO_OPEN_ACL_UNSAFE) return 0;
+TreeAccessCalls ZookeeperSession::AccessCalls() {
   TreeAccessCalls calls;
   calls.read_access = [this](const std::vector<std::string>& paths) {
     return Run(paths.size(),
@@ -260,7 +267,15 @@ absl::StatusOr<int> ZookeeperSession::ProtectTree() {
       return zoo_aget_children(handle_, paths[i].c_str(), 0, FinishStrings, token);
     });
   };
-  return ProtectAll(root_, FixedPaths(), calls);
+  return calls;
+}
+
+absl::StatusOr<TreeProtection> ZookeeperSession::ProtectTree() {
+  if (access_ == &ZOO_OPEN_ACL_UNSAFE) return TreeProtection();
+  if (walk_ == nullptr) walk_ = std::make_unique<TreeWalk>(root_, FixedPaths(), AccessCalls());
+  absl::StatusOr<TreeProtection> part = walk_->Step();
+  if (!part.ok() || part->done) walk_ = nullptr;
+  return part;
 }
 
 std::vector<ZookeeperReply> ZookeeperSession::SendGets(absl::Span<const std::string> paths, bool watch) {

@@ -18,6 +18,7 @@
 #include "absl/synchronization/mutex.h"
 #include "quota/coordination/coordination.h"
 #include "quota/zookeeper/reply_batch.h"
+#include "quota/zookeeper/tree_protection.h"
 #include "quota/zookeeper/zookeeper_coordination.h"
 
 // The client's handle and its access rules, declared here to keep its header out of ours.
@@ -41,7 +42,7 @@ class ZookeeperSession : public Coordination {
   std::vector<absl::StatusOr<Znode>> GetMany(absl::Span<const std::string> paths, Watch watch) override;
   std::vector<absl::Status> Apply(absl::Span<const WriteOp> ops) override;
   absl::Status EnsureFixedPaths() override { return CreateTree(); }
-  absl::StatusOr<int> ProtectTree() override;
+  absl::StatusOr<TreeProtection> ProtectTree() override;
   int64_t SessionId() const override { return session_id_; }
 
   // With the id, this lets another client attach to the session.
@@ -73,6 +74,7 @@ class ZookeeperSession : public Coordination {
   // Sets watches for the creation of those `paths` whose reply says that there is no such node.
   void WatchMissing(absl::Span<const std::string> paths, std::vector<ZookeeperReply>& replies);
 
+  TreeAccessCalls AccessCalls();
   std::vector<std::string> FixedPaths() const;  // in full
   std::string FullPath(const std::string& path) const;
 
@@ -84,6 +86,7 @@ class ZookeeperSession : public Coordination {
   struct _zhandle* handle_ = nullptr;
   int64_t session_id_ = 0;
   std::string password_;
+  std::unique_ptr<TreeWalk> walk_;  // of the thread that calls ProtectTree; null: none has begun
 
   absl::Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kConnecting;

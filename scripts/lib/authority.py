@@ -1,5 +1,7 @@
 """A certificate authority for private clusters: the command openssl, keys on the curve P-256."""
 
+import contextlib
+import fcntl
 import os
 import pathlib
 import secrets
@@ -75,11 +77,23 @@ class Authority:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.certificate, self._key = self.folder / "ca.pem", self.folder / "ca.key"
-        if not (self._key.exists() and self.certificate.exists() and valid_for(self.certificate, RENEW_CA_BEFORE_S)):
-            self._make()
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._locked():
+            made = self._key.exists() and self.certificate.exists()
+            if not (made and valid_for(self.certificate, RENEW_CA_BEFORE_S)):
+                self._make()
+
+    @contextlib.contextmanager
+    def _locked(self):
+        """Several clusters may have one authority, and start at the same time."""
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def _make(self):
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.folder) as scratch:
             key, certificate, config = (pathlib.Path(scratch) / name for name in ("key", "certificate", "config"))
             config.write_text(CA_CONFIG)
@@ -98,9 +112,10 @@ class Authority:
             config.write_text(CERTIFICATE_CONFIG.format(names=", ".join(names), usage=", ".join(usage)))
             make_key(new_key)
             openssl("req", "-new", "-key", new_key, "-config", config, "-out", request)
-            openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self._key, "-set_serial",
-                    f"0x{secrets.token_hex(16)}", "-days", CERTIFICATE_DAYS, "-extfile", config,
-                    "-extensions", "extensions", "-out", signed)
+            with self._locked():
+                openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self._key, "-set_serial",
+                        f"0x{secrets.token_hex(16)}", "-days", CERTIFICATE_DAYS, "-extfile", config,
+                        "-extensions", "extensions", "-out", signed)
             signed.chmod(0o644)
             for new, path in ((signed, certificate), (new_key, key)):
                 give(new)

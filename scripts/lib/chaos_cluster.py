@@ -177,7 +177,7 @@ class Cluster:
         self.await_postgres()
         self.ledger.execute_file("chaos_roles.sql", database="postgres")
         if password := self.doors.postgres_password():
-            self.ledger.execute(f"ALTER ROLE tranche_node PASSWORD '{password}'", database="postgres")
+            self.ledger.set_password("tranche_node", password)
         self._once(POSTGRES, [BIN / "tranche-migrate", "--postgres", f"host={sockets} user=postgres dbname=tranche"])
 
     def _once(self, host, command, user=None):

@@ -22,7 +22,8 @@ def _libpq():
         ("PQconnectdb", pointer, text), ("PQfinish", None, pointer), ("PQstatus", number, pointer),
         ("PQerrorMessage", text, pointer), ("PQexec", pointer, pointer, text), ("PQclear", None, pointer),
         ("PQresultStatus", number, pointer), ("PQntuples", number, pointer), ("PQnfields", number, pointer),
-        ("PQgetvalue", text, pointer, number, number),
+        ("PQgetvalue", text, pointer, number, number), ("PQencryptPasswordConn", pointer, pointer, text, text, text),
+        ("PQfreemem", None, pointer),
     ):
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
@@ -57,6 +58,16 @@ class Connection:
         finally:
             self._pq.PQclear(result)
 
+    def set_password(self, role, password):
+        """As psql's \\password does: the server, and so its log, gets what SCRAM needs, not the password."""
+        verifier = self._pq.PQencryptPasswordConn(self._connection, password.encode(), role.encode(), b"scram-sha-256")
+        if not verifier:
+            raise LedgerError(self._pq.PQerrorMessage(self._connection).decode(errors="replace").strip())
+        try:
+            self.query(f"ALTER ROLE {role} PASSWORD '{ctypes.string_at(verifier).decode()}'")
+        finally:
+            self._pq.PQfreemem(verifier)
+
 
 class Ledger:
     """Opens a connection for each query: for rare queries, from any thread."""
@@ -73,6 +84,10 @@ class Ledger:
             return connection.query(sql)
         finally:
             connection.close()
+
+    def set_password(self, role, password):
+        with contextlib.closing(self.connect("postgres")) as connection:
+            connection.set_password(role, password)
 
     def execute_file(self, name, database="tranche"):
         """Executes each statement of the file by itself, like psql: some cannot share a transaction with others."""

@@ -5,6 +5,7 @@ This is the one place that knows how a secured cluster is started and called. tr
 """
 
 import hashlib
+import ipaddress
 import json
 import os
 import pathlib
@@ -28,18 +29,28 @@ def identity(principal):
     return f"URI:{TRUST_DOMAIN}/{principal}"
 
 
+def is_address(host):
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def alternative_names(hosts):
     """Of this machine and these hosts, for openssl's subjectAltName."""
     names = ["DNS:localhost", f"DNS:{socket.gethostname()}", "IP:127.0.0.1"]
     for host in hosts:
-        names.append(f"IP:{host}" if host.replace(".", "").isdigit() else f"DNS:{host}")
+        names.append(f"IP:{host}" if is_address(host) else f"DNS:{host}")
     return list(dict.fromkeys(names))
 
 
 def write_secret(path, text):
-    """Never readable for others, not even for a moment."""
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, SECRET_MODE), "w") as file:
+    """Never readable for others, not even for a moment. A reader sees the old file or the new one."""
+    new = f"{path}.{secrets.token_hex(8)}"
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SECRET_MODE), "w") as file:
         file.write(text + "\n")
+    os.replace(new, path)
 
 
 def _give_to_postgres(path):
@@ -70,6 +81,8 @@ class Security:
         for principal in WITH_TOKEN:
             write_secret(self.token_file(principal), secrets.token_hex(32))
         self.access_file.write_text(json.dumps(self._access(), indent=2) + "\n")
+        # Whatever the umask is: servers refuse one that everybody may write.
+        self.access_file.chmod(0o644)
         return self
 
     def renew(self, authority):

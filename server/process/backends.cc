@@ -12,7 +12,6 @@
 #include "server/process/ledger_advice.h"
 #include "server/process/schema_check.h"
 #include "storage/base/status_macros.h"
-#include "storage/postgres/exposed_connection.h"
 #include "storage/postgres/sql_state.h"
 #include "storage/postgres/writable_server.h"
 
@@ -53,7 +52,14 @@ quota::ZookeeperOptions ToZookeeperOptions(const BackendOptions& options) {
   return zookeeper;
 }
 
+void WarnIfAnyServerIsTrusted(const std::string& name, const std::string& dsn) {
+  const std::string why = ServerTrustWarning(dsn);
+  LOG_IF(WARNING, !why.empty()) << name << " (PostgreSQL at " << DescribeDsn(dsn).value_or("(unreadable)")
+                                << "): " << why;
+}
+
 absl::Status WaitForLedger(storage::IncarnationLedger& ledger, const BackendOptions& options) {
+  WarnIfAnyServerIsTrusted("home", options.postgres);
   const std::string server = DescribeDsn(options.postgres).value_or("(unreadable)");
   const absl::Time give_up = absl::Now() + absl::Milliseconds(options.startup_timeout_ms);
   while (true) {
@@ -109,10 +115,6 @@ absl::Status CheckConnections(storage::PoolOptions options, const std::string& n
   }
   const storage::ConnectionVerdict verdict = storage::Judge(*limits, needs);
   for (const std::string& warning : verdict.warnings) LOG(WARNING) << server << ": " << warning;
-  if (storage::IsExposed(pool).value_or(false)) {
-    LOG(WARNING) << server << ": the connection is not encrypted, so everybody on the way can read and change what "
-                 << "passes: add sslmode=verify-full and sslrootcert=FILE to its connection string";
-  }
   if (verdict.refusal.empty()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(server, ": ", verdict.refusal));
 }

@@ -16,8 +16,12 @@ namespace tranche::server {
 storage::PoolOptions ToPoolOptions(const BackendOptions& options, const char* application_name, int max_connections);
 quota::ZookeeperOptions ToZookeeperOptions(const BackendOptions& options);
 
-// Returns once the ledger answers and takes changes. Fails when it does not within the startup timeout, or needs the
-// operator's help; the message is for operators and holds no password.
+// Says in the log if the connection string of `name` lets a server in the place of the right one be told the password.
+// Call it before the first connection.
+void WarnIfAnyServerIsTrusted(const std::string& name, const std::string& dsn);
+
+// Returns once the ledger answers and takes changes; warns before. Fails when it does not within the startup timeout,
+// or needs the operator's help; the message is for operators and holds no password.
 absl::Status WaitForLedger(storage::IncarnationLedger& ledger, const BackendOptions& options);
 
 // Fails when the database's schema and this version do not fit together, or when it is a shard and not home.

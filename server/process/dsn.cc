@@ -2,11 +2,15 @@
 
 #include <libpq-fe.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "storage/base/loopback.h"
 
 namespace tranche::server {
 namespace {
@@ -40,6 +44,15 @@ bool SplitsPassword(const PQconninfoOption* options) {
   return false;
 }
 
+// Are all these hosts, of which none is the default, this machine or sockets on it?
+bool IsLocal(const std::string& hosts) {
+  const std::vector<std::string> each = absl::StrSplit(hosts, ',');
+  return std::all_of(each.begin(), each.end(), [](const std::string& host) {
+    return host.empty() || host.front() == '/' || host.front() == '@' || IsLoopbackHost(host) ||
+           IsLoopbackHost(absl::StrCat("[", host, "]"));
+  });
+}
+
 // Null if libpq cannot read it, or misreads a password.
 Options Parse(const std::string& dsn) {
   // A text with neither keyword nor URI would be taken as empty.
@@ -71,6 +84,17 @@ std::string SecretKeywordOf(const std::string& dsn) {
     if (option->val != nullptr && *option->val != '\0') return keyword;
   }
   return "";
+}
+
+std::string ServerTrustWarning(const std::string& dsn) {
+  const Options options = Parse(dsn);
+  if (options == nullptr || IsLocal(ValueOf(options.get(), "hostaddr", ValueOf(options.get(), "host", "")))) return "";
+  const std::string sslmode = ValueOf(options.get(), "sslmode", "");
+  if (sslmode == "verify-full" || sslmode == "verify-ca") return "";
+  // It proves that the server knows the password; one that asks for it in clear text is not told.
+  if (ValueOf(options.get(), "channel_binding", "") == "require") return "";
+  return "nothing proves that the right server answers: one in its place is told the password, and can read and change "
+         "all that passes. Add sslmode=verify-full and sslrootcert=FILE to the connection string";
 }
 
 absl::Status CheckSharedDsn(const std::string& dsn) {

@@ -16,6 +16,11 @@ std::optional<std::string> DescribeDsn(const std::string& dsn);
 // read it.
 std::string SecretKeywordOf(const std::string& dsn);
 
+// What is wrong, and what to do, if the string, with libpq's environment, names a server on another machine and lets
+// whoever answers there be told the password; otherwise, or if libpq cannot read it, "". Judged by the string, since
+// after the first connection it is too late.
+std::string ServerTrustWarning(const std::string& dsn);
+
 // OK for a connection string that may be stored where every server reads it: libpq can read it and it holds no
 // password.
 absl::Status CheckSharedDsn(const std::string& dsn);

@@ -1,7 +1,10 @@
 #include "server/process/options.h"
 
+#include <sys/stat.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <utility>
@@ -19,8 +22,8 @@
 #include "storage/base/address.h"
 #include "storage/base/config_file.h"
 #include "storage/base/decimal_flags.h"
-#include "storage/base/loopback.h"
 #include "storage/base/flag_variable.h"
+#include "storage/base/loopback.h"
 #include "storage/base/secret_file.h"
 
 #ifndef TRANCHE_VERSION
@@ -154,6 +157,12 @@ class Parser {
   using Rule = std::function<std::string(const std::vector<std::string>& typed)>;
   void AddRule(Rule rule) { rules_.push_back(std::move(rule)); }
 
+  // The file of --config that was read; "": none.
+  std::string ConfigFile() const {
+    const auto files = app_.get_config_ptr()->as<std::vector<std::string>>();
+    return files.empty() ? "" : files.front();
+  }
+
   // The last lines of the help.
   void Footer(const std::string& text) { app_.footer(absl::StrCat(app_.get_footer(), "\n\n", text)); }
 
@@ -215,7 +224,7 @@ void AddPostgres(Parser& parser, std::string* dsn, std::string* password_file) {
            "File whose only line is the password for PostgreSQL, of every shard; only its owner may read it. It is "
            "read for each new connection, so a password can be changed without a restart")
       ->check(CheckSecretFile, "");
-  parser.AddRule([=](const std::vector<std::string>& typed) -> std::string {
+  parser.AddRule([=, &parser](const std::vector<std::string>& typed) -> std::string {
     const std::string secret = SecretKeywordOf(*dsn);
     if (secret.empty()) return "";
     if (WasTyped(*flag, typed)) {
@@ -223,6 +232,15 @@ void AddPostgres(Parser& parser, std::string* dsn, std::string* password_file) {
                           " on the command line, where every user of this machine can read it: put a password into "
                           "the file of --postgres-password-file, or the whole string into TRANCHE_POSTGRES or the "
                           "--config file");
+    }
+    // The environment wins over the file.
+    const char* const variable = std::getenv(EnvironmentName("postgres").c_str());
+    const std::string file = variable == nullptr || *variable == '\0' ? parser.ConfigFile() : "";
+    struct stat info;
+    if (!file.empty() && stat(file.c_str(), &info) == 0 && IsOpenToOthers(info)) {
+      return absl::StrCat(file, ", the --config file, holds a ", secret,
+                          " and can be read by other users of this machine: chmod 600 ", file,
+                          " (640 if root owns it and its group may read it)");
     }
     if (secret != "password" || password_file->empty()) return "";
     return "--postgres holds a password, and --postgres-password-file gives another: remove one of them";
@@ -274,9 +292,9 @@ void AddBackends(Parser& parser, BackendOptions* options) {
 
 void AddShardHosts(Parser& parser, ServerOptions* options) {
   parser
-      .Add("shard-hosts", &options->shard_hosts, "HOST,...",
+      .Add("shard-hosts", &options->shard_hosts, "HOST[:PORT],...",
            "Database hosts that an operator may add as shards (tranchectl shard add): names, addresses, *.SUFFIX for "
-           "all names that end so, or folders of Unix sockets [default: those of --postgres]")
+           "all names that end so, or folders of Unix sockets; without a port, at 5432 [default: those of --postgres]")
       ->check(CheckShardHosts, "");
 }
 
@@ -334,7 +352,6 @@ void AddAccess(Parser& parser, ServerOptions* options) {
              "JSON file that says who may call what, by their certificates and tokens; read again when it changes "
              "[default: everybody who can connect may call everything]");
 }
-
 
 // "", or what is wrong: whoever reads a token on its way can use it.
 std::string CheckAccess(const ServerOptions& options, const AdminAddress& admin) {

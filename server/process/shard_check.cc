@@ -31,7 +31,10 @@ ShardCheck::ShardCheck(storage::PoolOptions pool, storage::ConnectionNeeds needs
 
 absl::Status ShardCheck::Check(const storage::Shard& shard) {
   Seen& seen = seen_[shard.name];
-  if (seen.dsn != shard.dsn) seen = {.dsn = shard.dsn};
+  if (seen.dsn != shard.dsn) {
+    seen = {.dsn = shard.dsn};
+    WarnIfAnyServerIsTrusted(absl::StrCat("shard ", shard.name), shard.dsn);
+  }
   if (seen.fits) return absl::OkStatus();
   absl::Status status = Ask(shard);
   seen.fits = status.ok();

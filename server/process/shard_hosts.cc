@@ -6,11 +6,14 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <iterator>
 #include <memory>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -20,8 +23,9 @@
 namespace tranche::server {
 namespace {
 
-// Neither secret, nor a file with secrets, nor another way to name a server, nor a setting of the session. A
-// certificate of the client's own and a service are for each server's environment.
+// Neither secret, nor a file with secrets, nor another way to name a server, nor a setting of the session, nor how soon
+// a server notices that the connection is dead. A certificate of the client's own and a service are for each server's
+// environment.
 constexpr absl::string_view kKeywords[] = {"host",
                                            "hostaddr",
                                            "port",
@@ -35,18 +39,18 @@ constexpr absl::string_view kKeywords[] = {"host",
                                            "require_auth",
                                            "channel_binding",
                                            "gssencmode",
-                                           "connect_timeout",
                                            "target_session_attrs",
-                                           "keepalives",
-                                           "keepalives_idle",
-                                           "keepalives_interval",
-                                           "keepalives_count",
-                                           "tcp_user_timeout",
                                            "load_balance_hosts",
                                            "application_name"};
 
 // Of a string that names no host: libpq takes PGHOST or the socket of this machine.
 constexpr absl::string_view kDefaultHost = "(default)";
+constexpr char kDefaultPort[] = "5432";
+
+// Their values in libpq 15, the weakest first, and what a string means that has none.
+constexpr absl::string_view kSslModes[] = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"};
+constexpr absl::string_view kChannelBindings[] = {"disable", "prefer", "require"};
+constexpr char kDefaultTrust[] = "prefer";
 
 bool IsAddress(const std::string& host) {
   in6_addr address;
@@ -72,14 +76,56 @@ std::string NormalHost(absl::string_view host) {
   return text;
 }
 
-bool IsListable(absl::string_view host) {
-  if (host.empty()) return false;
-  if (host.front() == '/') return true;
-  absl::string_view rest = host;
-  if (absl::ConsumePrefix(&rest, "*.") && rest.empty()) return false;
-  return std::all_of(rest.begin(), rest.end(), [](char c) {
+// Can this be the name or the address of a host, or a pattern of names? libpq takes more: @name is a socket.
+bool IsHostText(absl::string_view host) {
+  return !host.empty() && std::all_of(host.begin(), host.end(), [](char c) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) || absl::StrContains(".-_:[]%", absl::string_view(&c, 1));
   });
+}
+
+bool IsListable(absl::string_view host) {
+  if (absl::StartsWith(host, "/")) return true;
+  absl::ConsumePrefix(&host, "*.");
+  return IsHostText(host);
+}
+
+// The one spelling of a port by which ports are compared; libpq reads 05432, too.
+std::string NormalPort(absl::string_view port) {
+  if (port.empty()) return kDefaultPort;
+  int number;
+  return absl::SimpleAtoi(port, &number) ? absl::StrCat(number) : std::string(port);
+}
+
+// Divides HOST:PORT, [IPV6]:PORT or a host alone. The port is then "".
+std::pair<absl::string_view, absl::string_view> DivideListed(absl::string_view listed) {
+  const size_t colon = listed.rfind(':');
+  if (colon == listed.npos || listed.front() == '/') return {listed, ""};
+  const bool alone = listed.front() == '[' ? listed[colon - 1] != ']' : listed.find(':') != colon;
+  if (alone) return {listed, ""};
+  // A port that is missing behind its colon is none.
+  const absl::string_view port = listed.substr(colon + 1);
+  return {listed.substr(0, colon), port.empty() ? "?" : port};
+}
+
+bool IsPort(absl::string_view port) {
+  int number;
+  return port.empty() || (absl::SimpleAtoi(port, &number) && number >= 1 && number <= 65535);
+}
+
+// Compares values of a keyword. One that libpq does not know is the weakest.
+template <size_t kSize>
+bool IsWeaker(absl::string_view value, absl::string_view than, const absl::string_view (&values)[kSize]) {
+  const auto rank = [&](absl::string_view of) {
+    const auto found = std::find(std::begin(values), std::end(values), of);
+    return found == std::end(values) ? -1 : found - std::begin(values);
+  };
+  return rank(value) < rank(than);
+}
+
+absl::Status Untrusting(absl::string_view keyword, absl::string_view homes) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("must have at least ", keyword, "=", homes,
+                   ", as --postgres has: who answers there would otherwise be told the password of all servers"));
 }
 
 // What a connection string says; null if libpq cannot read it.
@@ -88,52 +134,88 @@ Conninfo ReadConninfo(const std::string& dsn) {
   return Conninfo(PQconninfoParse(dsn.c_str(), nullptr), &PQconninfoFree);
 }
 
-absl::string_view GivenValue(const PQconninfoOption* options, absl::string_view keyword) {
+std::string GivenValue(const PQconninfoOption* options, absl::string_view keyword) {
   for (const PQconninfoOption* option = options; option->keyword != nullptr; ++option) {
     if (option->keyword == keyword && option->val != nullptr) return option->val;
   }
   return "";
 }
 
-// Where libpq may connect to, and the names that it compares with the server's certificate.
-std::vector<std::string> HostsOf(const PQconninfoOption* options) {
-  const absl::string_view host = GivenValue(options, "host"), address = GivenValue(options, "hostaddr");
-  std::vector<std::string> hosts;
-  // With an address the name may be missing.
-  if (!host.empty() || address.empty()) {
-    for (const absl::string_view one : absl::StrSplit(host, ',')) hosts.push_back(NormalHost(one));
-  }
-  if (!address.empty()) {
-    for (const absl::string_view one : absl::StrSplit(address, ',')) hosts.push_back(NormalHost(one));
-  }
-  return hosts;
+// The same, or what libpq takes if the string does not say.
+std::string ValueOr(const PQconninfoOption* options, absl::string_view keyword, const char* variable,
+                    const char* fallback) {
+  std::string given = GivenValue(options, keyword);
+  if (!given.empty()) return given;
+  const char* const environment = std::getenv(variable);
+  return environment == nullptr || *environment == '\0' ? fallback : environment;
+}
+
+std::string SslModeOf(const PQconninfoOption* options) {
+  return ValueOr(options, "sslmode", "PGSSLMODE", kDefaultTrust);
+}
+
+std::string ChannelBindingOf(const PQconninfoOption* options) {
+  return ValueOr(options, "channel_binding", "PGCHANNELBINDING", kDefaultTrust);
 }
 
 }  // namespace
 
+// Where libpq may connect to, and the names that it compares with the server's certificate.
+std::vector<ShardHosts::Place> ShardHosts::PlacesOf(const std::string& host, const std::string& address,
+                                                    const std::string& port) {
+  const std::vector<std::string> ports = absl::StrSplit(port, ',');
+  std::vector<Place> places;
+  const auto add = [&](const std::string& hosts) {
+    size_t number = 0;
+    for (const absl::string_view one : absl::StrSplit(hosts, ',')) {
+      // One port is for all hosts. libpq refuses another number of them.
+      const std::string& own = ports.size() == 1 ? ports[0] : number < ports.size() ? ports[number] : "";
+      places.push_back({NormalHost(one), NormalPort(own)});
+      ++number;
+    }
+  };
+  // With an address the name may be missing.
+  if (!host.empty() || address.empty()) add(host);
+  if (!address.empty()) add(address);
+  return places;
+}
+
 absl::StatusOr<ShardHosts> ShardHosts::Of(const std::string& listed, const std::string& home_dsn) {
+  const Conninfo home = ReadConninfo(home_dsn);
+  if (home == nullptr) return absl::InvalidArgumentError("libpq cannot read home's connection string");
   ShardHosts hosts;
+  hosts.sslmode_ = SslModeOf(home.get());
+  hosts.channel_binding_ = ChannelBindingOf(home.get());
   if (listed.empty()) {
-    const Conninfo home = ReadConninfo(home_dsn);
-    if (home == nullptr) return absl::InvalidArgumentError("libpq cannot read home's connection string");
-    hosts.hosts_ = HostsOf(home.get());
+    hosts.places_ = PlacesOf(GivenValue(home.get(), "host"), GivenValue(home.get(), "hostaddr"),
+                             ValueOr(home.get(), "port", "PGPORT", kDefaultPort));
     return hosts;
   }
-  for (const absl::string_view host : absl::StrSplit(listed, ',')) {
-    if (!IsListable(host)) {
+  for (const absl::string_view one : absl::StrSplit(listed, ',')) {
+    const auto [host, port] = DivideListed(one);
+    if (!IsListable(host) || !IsPort(port)) {
       return absl::InvalidArgumentError(
-          "must be HOST,HOST without ports, such as db1.internal,10.0.0.7,*.db.internal or /var/run/postgresql");
+          "must be HOST[:PORT],... such as db1.internal,10.0.0.7:6432,[2001:db8::7]:6432,*.db.internal or "
+          "/var/run/postgresql");
     }
-    hosts.hosts_.push_back(NormalHost(host));
+    hosts.places_.push_back({NormalHost(host), host.front() == '/' ? "" : NormalPort(port)});
   }
   return hosts;
 }
 
-bool ShardHosts::Allows(const std::string& host) const {
-  return std::any_of(hosts_.begin(), hosts_.end(), [&](const std::string& allowed) {
-    if (!absl::StartsWith(allowed, "*.")) return host == allowed;
-    const absl::string_view suffix = absl::string_view(allowed).substr(1);
-    return host.size() > suffix.size() && host.front() != '/' && !IsAddress(host) && absl::EndsWith(host, suffix);
+bool ShardHosts::Allows(const Place& place) const {
+  const std::string& host = place.host;
+  return std::any_of(places_.begin(), places_.end(), [&](const Place& allowed) {
+    if (!allowed.port.empty() && place.port != allowed.port) return false;
+    if (!absl::StartsWith(allowed.host, "*.")) return host == allowed.host;
+    const absl::string_view suffix = absl::string_view(allowed.host).substr(1);
+    return host.size() > suffix.size() && IsHostText(host) && !IsAddress(host) && absl::EndsWith(host, suffix);
+  });
+}
+
+std::string ShardHosts::Allowed() const {
+  return absl::StrJoin(places_, ", ", [](std::string* out, const Place& place) {
+    absl::StrAppend(out, place.host, place.port.empty() ? "" : ":", place.port);
   });
 }
 
@@ -149,16 +231,25 @@ absl::Status ShardHosts::Check(const std::string& dsn) const {
         absl::StrJoin(kKeywords, ", "),
         "; the rest belongs into the environment of each server (PGSSLCERT and so on)"));
   }
-  for (const std::string& host : HostsOf(options.get())) {
-    if (Allows(host)) continue;
-    if (host == kDefaultHost) {
+  if (IsWeaker(SslModeOf(options.get()), sslmode_, kSslModes)) return Untrusting("sslmode", sslmode_);
+  if (IsWeaker(ChannelBindingOf(options.get()), channel_binding_, kChannelBindings)) {
+    return Untrusting("channel_binding", channel_binding_);
+  }
+  return CheckPlaces(PlacesOf(GivenValue(options.get(), "host"), GivenValue(options.get(), "hostaddr"),
+                              ValueOr(options.get(), "port", "PGPORT", kDefaultPort)));
+}
+
+absl::Status ShardHosts::CheckPlaces(const std::vector<Place>& places) const {
+  for (const Place& place : places) {
+    if (Allows(place)) continue;
+    if (place.host == kDefaultHost) {
       return absl::InvalidArgumentError("must name its host: every server would take another default");
     }
-    return absl::FailedPreconditionError(
-        absl::StrCat("The host ", host,
-                     " is none that this node may be told to log in to: start every tranched with a "
-                     "--shard-hosts that has it. Allowed are ",
-                     absl::StrJoin(hosts_, ", "), "."));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "The host ", place.host, " at port ", place.port,
+        " is none that this node lets an operator add: start the tranched that you ask with a --shard-hosts that has "
+        "it. Allowed are ",
+        Allowed(), "."));
   }
   return absl::OkStatus();
 }

@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "storage/clock.h"
 #include "storage/ledger/ledger_error.h"
+#include "storage/postgres/dsn_keywords.h"
 #include "storage/postgres/dsn_password.h"
 #include "storage/postgres/steady_now.h"
 
@@ -24,7 +24,7 @@ constexpr absl::Duration kShareInterval = absl::Milliseconds(50);
 constexpr char kTooManyConnections[] = "53300";
 constexpr char kReadOnlyTransaction[] = "25006";
 
-// libpq takes either a URI, whose parameters follow "?", or "key=value key=value".
+// With what the operator has left open. A string that libpq cannot read is left to it.
 std::string WithParameters(const std::string& dsn, const PoolOptions& options) {
   const std::vector<std::pair<std::string, std::string>> parameters = {
       {"connect_timeout", absl::StrCat(std::max<int64_t>(2, absl::ToInt64Seconds(options.connect_timeout)))},
@@ -34,15 +34,7 @@ std::string WithParameters(const std::string& dsn, const PoolOptions& options) {
       {"keepalives_interval", "2"},
       {"keepalives_count", "3"},
   };
-  const bool uri = absl::StartsWith(dsn, "postgresql://") || absl::StartsWith(dsn, "postgres://");
-  std::string full = dsn;
-  for (const auto& [key, value] : parameters) {
-    // The operator's own parameters take precedence.
-    if (absl::StrContains(dsn, absl::StrCat(key, "="))) continue;
-    const char* separator = !uri ? " " : absl::StrContains(full, "?") ? "&" : "?";
-    absl::StrAppend(&full, separator, key, "=", value);
-  }
-  return full;
+  return WithKeywords(dsn, parameters, OwnKeyword::kStays).value_or(dsn);
 }
 
 // With the password as it is now. Throws as if the server had refused: connections that exist may be good.

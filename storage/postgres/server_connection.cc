@@ -53,12 +53,6 @@ ServerConnectionPolicy::handle ServerConnectionPolicy::do_disconnect(handle pres
   return pqxx::connect_direct::do_disconnect(present);
 }
 
-bool ServerConnectionPolicy::Exposed() const {
-  if (connected_ == nullptr || PQsslInUse(connected_) != 0 || PQgssEncInUse(connected_) != 0) return false;
-  const absl::string_view address = PQhostaddr(connected_);  // "" for a Unix-domain socket
-  return !address.empty() && !absl::StartsWith(address, "127.") && address != "::1";
-}
-
 void ServerConnectionPolicy::Receive(void* self, const PGresult* notice) {
   // The SQLSTATE does not tell: this warning shares 01000 with others. The source file does.
   if (FieldOf(notice, PG_DIAG_SOURCE_FILE) == "syncrep.c") {

@@ -21,7 +21,6 @@ class ServerConnectionPolicy : public pqxx::connect_direct {
 
   bool TakeNotReplicated() { return std::exchange(not_replicated_, false); }
   std::string LastError() const { return connected_ == nullptr ? "" : PQerrorMessage(connected_); }
-  bool Exposed() const;
 
  private:
   // A PQnoticeReceiver. `self` is the policy.
@@ -46,9 +45,6 @@ class ServerConnection : public pqxx::connection_base {
   // What libpq says of the last call: how the connection was lost, where libpqxx names a step that it could no longer
   // do. "" if there is nothing.
   std::string LastError() const { return policy_.LastError(); }
-
-  // Whether others can read what passes here: the server is on another machine, and nothing is encrypted.
-  bool Exposed() const { return policy_.Exposed(); }
 
  private:
   ServerConnectionPolicy policy_;

@@ -59,6 +59,19 @@ class ZookeeperAuthTest : public ::testing::Test {
     return stranger_->Get(path, Watch::kNo).status();
   }
 
+  // All parts. How many znodes were open.
+  static int ProtectTree(Coordination& session) {
+    absl::StatusOr<TreeProtection> part;
+    do {
+      part = session.ProtectTree();
+      if (!part.ok()) {
+        ADD_FAILURE() << part.status();
+        return -1;
+      }
+    } while (!part->done);
+    return part->znodes;
+  }
+
   static std::unique_ptr<MiniZookeeper> server_;
   const testing::ScratchDir scratch_{"zookeeper_auth"};
   int files_ = 0;
@@ -80,7 +93,7 @@ TEST_F(ZookeeperAuthTest, WhatASessionCreatesIsProtected) {
   EXPECT_TRUE(absl::IsPermissionDenied(stranger_->Set(Root() + "/ledger/home", "", kAnyVersion)));
   EXPECT_TRUE(absl::IsPermissionDenied(stranger_->Create(Root() + "/nodes/2", "", CreateMode::kPersistent)));
   EXPECT_TRUE(absl::IsPermissionDenied(stranger_->Delete(Root() + "/skus/00", kAnyVersion)));
-  EXPECT_EQ(*session->ProtectTree(), 0);
+  EXPECT_EQ(ProtectTree(*session), 0);
 
   const auto colleague = Connect(Root(), AuthFile("tranche:one"));
   EXPECT_EQ(colleague->Get("/nodes/1", Watch::kNo)->data, "ephemeral");
@@ -97,20 +110,30 @@ TEST_F(ZookeeperAuthTest, NoSessionBeginsInATreeThatIsAnothers) {
   }
 }
 
+TEST_F(ZookeeperAuthTest, TheTreeMayBeInAFolderInWhichNothingCanBeCreated) {
+  { const auto open = Connect(Root() + "/tree", ""); }
+  const auto administrator = Connect(Root(), AuthFile("administrator:one"));
+  EXPECT_GT(ProtectTree(*administrator), 0);
+  ASSERT_TRUE(Look(Root() + "/tree/drain").ok());
+  ASSERT_TRUE(stranger_->Delete(Root() + "/tree/drain", kAnyVersion).ok());
+  const auto session = Connect(Root() + "/tree", AuthFile("tranche:one"));
+  EXPECT_TRUE(session->Get("/drain", Watch::kNo).ok());
+  const absl::Status refused = TryConnect(Root() + "/other", AuthFile("tranche:one")).status();
+  EXPECT_TRUE(absl::IsPermissionDenied(refused)) << refused;
+}
+
 TEST_F(ZookeeperAuthTest, AnOlderTreeIsProtected) {
   const auto old = Connect(Root(), "");
   ASSERT_TRUE(old->Create("/nodes/7", "", CreateMode::kEphemeral).ok());
   ASSERT_TRUE(old->Create("/slices/7", "", CreateMode::kPersistent).ok());
   ASSERT_TRUE(old->Create("/slices/7/tv", "units", CreateMode::kPersistent).ok());
   ASSERT_TRUE(Look(Root() + "/slices/7/tv").ok());
-  EXPECT_EQ(*old->ProtectTree(), 0) << "it has no identity";
+  EXPECT_EQ(ProtectTree(*old), 0) << "it has no identity";
 
   const auto session = Connect(Root(), AuthFile("tranche:one"));
   ASSERT_TRUE(session->Create("/skus/00", "", CreateMode::kPersistent).ok());
-  const auto count = session->ProtectTree();
-  ASSERT_TRUE(count.ok()) << count.status();
-  EXPECT_EQ(*count, 1 + 7 + 3) << "the root, the first level and what is below";
-  EXPECT_EQ(*session->ProtectTree(), 0);
+  EXPECT_EQ(ProtectTree(*session), 1 + 7 + 3) << "the root, the first level and what is below";
+  EXPECT_EQ(ProtectTree(*session), 0);
   for (const char* const path : {"", "/slices", "/slices/7", "/slices/7/tv", "/nodes/7", "/skus/00"}) {
     EXPECT_TRUE(absl::IsPermissionDenied(Look(Root() + path))) << path;
   }

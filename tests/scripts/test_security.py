@@ -1,7 +1,9 @@
 """The certificates and secrets of secured private clusters, and whether a server shows a new certificate."""
 
 import contextlib
+import fcntl
 import json
+import os
 import pathlib
 import socket
 import ssl
@@ -73,6 +75,43 @@ class Files(unittest.TestCase):
     def test_who_has_no_token_cannot_use_one(self):
         with self.assertRaisesRegex(cluster.ClusterError, "viewer has a certificate and no token"):
             self.secured.client_flags("viewer", by_token=True)
+
+    def test_a_secret_replaces_what_is_there(self):
+        other, secret = self.folder / "other", self.folder / "secret"
+        other.write_text("kept")
+        secret.symlink_to(other)
+        security.write_secret(secret, "hunter2")
+        self.assertEqual((other.read_text(), secret.read_text()), ("kept", "hunter2\n"))
+        secret.chmod(0o644)
+        security.write_secret(secret, "hunter3")
+        self.assertEqual((secret.read_text(), stat.S_IMODE(secret.stat().st_mode)), ("hunter3\n", 0o600))
+
+    def test_nobody_else_may_write_the_access_file_whatever_the_umask(self):
+        before = os.umask(0)
+        try:
+            made = security.Security(self.folder / "open-umask").make(self.authority)
+        finally:
+            os.umask(before)
+        self.assertEqual(stat.S_IMODE(made.access_file.stat().st_mode), 0o644)
+
+    def test_addresses_of_both_kinds_are_no_names(self):
+        names = security.alternative_names(["2001:db8::7", "10.0.0.7", "10.shop"])
+        self.assertEqual(names[-3:], ["IP:2001:db8::7", "IP:10.0.0.7", "DNS:10.shop"])
+
+    def test_one_process_at_a_time_makes_an_authority(self):
+        folder = self.folder / "shared"
+
+        def make_key(path, really=authority.make_key):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                with self.assertRaises(BlockingIOError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            finally:
+                os.close(descriptor)
+            really(path)
+
+        with mock.patch.object(authority, "make_key", make_key):
+            authority.Authority(folder)
 
     def test_an_authority_stays_until_it_is_about_to_expire(self):
         folder = self.folder / "another"

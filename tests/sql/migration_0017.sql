@@ -17,5 +17,12 @@ SELECT lives_ok(:'migration');
 SELECT lives_ok(:'claim');
 SELECT results_eq($$ SELECT reservation_id, trace FROM tranche.claim_outbox('default', 10, 1000) $$, $$ VALUES (uid(1), NULL) $$);
 SELECT is(confirm('{}'), NULL, 'called as before');
+-- A call that waited for a row while this was migrated goes on with the body that it had, and its calls of before.
+SELECT lives_ok(format('EXPLAIN SELECT tranche.%s', call), call) FROM (VALUES
+  ('request_refund(uid(1), ''ref'', ''tv'', 1, ''EUR'')'),
+  ('rebook_reservation(NULL::tranche.reservation, NULL::tranche.sku, ''ref'')'),
+  ('confirm_retired(uid(1), ''ref'', 1, ''EUR'')'),
+  ('confirm_late(uid(1), ''ref'', 1, ''EUR'')'),
+  ('write_outbox(''kind'', NULL::tranche.reservation[], now())')) AS before (call);
 SELECT is_empty($$ SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'tranche'::regnamespace GROUP BY 1 HAVING count(*) > 1 $$);
 SELECT * FROM finish();

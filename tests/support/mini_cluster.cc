@@ -246,12 +246,21 @@ absl::Status MiniCluster::LaunchNode() {
               {"--node-name", name, "--listen", "127.0.0.1:0", "--port-file", node.port_file.string(), "--admin-listen",
                options_.admin_ports ? "127.0.0.1:0" : "same", "--admin-port-file", node.admin_port_file.string()});
   AddMetricsArgs(name, &args);
+  AddShardHostsArgs(&args);
   args.insert(args.end(), options_.node_args.begin(), options_.node_args.end());
   auto process = ServerProcess::Start(name, "tranched", args, dir());
   if (!process.ok()) return process.status();
   node.process = *std::move(process);
   nodes_.push_back(std::move(node));
   return absl::OkStatus();
+}
+
+// By default it would be home's port only.
+void MiniCluster::AddShardHostsArgs(std::vector<std::string>* args) const {
+  if (shards_.empty()) return;
+  std::string hosts = absl::StrCat("127.0.0.1:", postgres_->port());
+  for (const auto& shard : shards_) absl::StrAppend(&hosts, ",127.0.0.1:", shard->port());
+  args->insert(args->end(), {"--shard-hosts", hosts});
 }
 
 absl::Status MiniCluster::WaitForNode(FrontNode& node) {

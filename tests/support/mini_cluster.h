@@ -125,6 +125,7 @@ class MiniCluster {
   std::filesystem::path MetricsPortFile(const std::string& name) const { return dir() / (name + ".metrics_port"); }
   // Of a process of this name: what it is asked to show.
   void AddMetricsArgs(const std::string& name, std::vector<std::string>* args) const;
+  void AddShardHostsArgs(std::vector<std::string>* args) const;
   FrontNode& Node(int node) { return nodes_.at(static_cast<size_t>(node)); }
   const FrontNode& Node(int node) const { return nodes_.at(static_cast<size_t>(node)); }
 

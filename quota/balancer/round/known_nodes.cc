@@ -29,7 +29,7 @@ absl::Status KnownNodes::LookAround(Coordination& session, const std::set<Incarn
   for (const LiveNode& node : nodes) {
     // A node that the ledger has ended can be given nothing, even if it is still registered.
     const bool receives = !draining.contains(node.incarnation) && live_.contains(node.incarnation);
-    if (receives && !unable.contains(node.incarnation)) receivers_.push_back(node.incarnation);
+    if (receives && !node.unreadable && !unable.contains(node.incarnation)) receivers_.push_back(node.incarnation);
   }
   return absl::OkStatus();
 }

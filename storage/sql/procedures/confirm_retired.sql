@@ -10,7 +10,7 @@
 --
 -- Called by confirm_late, which has locked the SKU's row, if there is one, and found it HERE.
 CREATE OR REPLACE FUNCTION tranche.confirm_retired(p_id uuid, p_reference text, p_amount bigint, p_currency text,
-                                                   p_trace text)
+                                                   p_trace text DEFAULT NULL)
 RETURNS SETOF tranche.late_answer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp

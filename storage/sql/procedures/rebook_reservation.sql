@@ -4,7 +4,7 @@
 --
 -- For confirm_late, which has locked the SKU's row and explains why the locks here close no cycle.
 CREATE OR REPLACE FUNCTION tranche.rebook_reservation(p_old tranche.reservation, p_sku tranche.sku, p_reference text,
-                                                      p_trace text)
+                                                      p_trace text DEFAULT NULL)
 RETURNS uuid
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp

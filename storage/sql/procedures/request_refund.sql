@@ -3,7 +3,7 @@
 --
 -- For other procedures, which have locked the SKU's row and have seen that the payment is not recorded yet.
 CREATE OR REPLACE FUNCTION tranche.request_refund(p_id uuid, p_reference text, p_sku_id text, p_amount bigint,
-                                                  p_currency text, p_trace text)
+                                                  p_currency text, p_trace text DEFAULT NULL)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = tranche, pg_temp

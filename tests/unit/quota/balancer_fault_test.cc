@@ -53,6 +53,52 @@ TEST_F(BalancerFaultTest, OldAndMissingAnnouncementsAreRepaired) {
   EXPECT_EQ(QuotaVersion(), version);
 }
 
+TEST_F(BalancerFaultTest, AnOpenTreeIsProtectedBesideTheWork) {
+  zookeeper_.SetOpenParts(3);
+  CreateSku(10);
+  const Node a = AddNode();
+  ASSERT_TRUE(balancer_.RunOnce().ok());
+  EXPECT_EQ(zookeeper_.open_parts(), 2) << "a part in each round";
+  EXPECT_EQ(Left(a.id), 10);
+  CutOffLedger();
+  balancer_.RunOnce().IgnoreError();
+  EXPECT_EQ(zookeeper_.open_parts(), 1);
+  ConnectLedger();
+  ASSERT_TRUE(balancer_.RunOnce().ok());
+  EXPECT_EQ(zookeeper_.open_parts(), 0);
+
+  // Somebody deletes the tree, and makes it again, open to everybody.
+  operator_.DeleteTree();
+  zookeeper_.SetOpenParts(1);
+  Rounds();
+  EXPECT_EQ(zookeeper_.open_parts(), 0);
+}
+
+TEST_F(BalancerFaultTest, ANodeThatIsKeptFromTheBalancerStopsNoOther) {
+  CreateSku(10);
+  const Node a = AddNode(), b = AddNode();
+  Rounds();
+  const int64_t held = Left(b.id);
+  zookeeper_.KeepFromAll(NodePath(b.id));
+  ASSERT_TRUE(ledger_.AddStock("tv", 6, std::nullopt, "test").ok());
+  clock_.AdvanceBy(options_.refresh_interval);
+  Rounds();
+  EXPECT_EQ(Left(b.id), held);
+  EXPECT_EQ(Left(a.id) + held, 16);
+  EXPECT_TRUE(IsLive(b.id)) << "it may well be a node";
+}
+
+TEST_F(BalancerFaultTest, TheTreeIsProtectedByHomesBalancer) {
+  BalancerOptions options;
+  options.shard = "s1";
+  Balancer other(&connector_, &ledger_, &clock_, options);
+  ASSERT_TRUE(other.Connect().ok());
+  zookeeper_.SetOpenParts(1);
+  ASSERT_TRUE(other.RunOnce().ok());
+  EXPECT_TRUE(other.leading());
+  EXPECT_EQ(zookeeper_.open_parts(), 1);
+}
+
 TEST_F(BalancerFaultTest, AMoveWhoseAnnouncementWasLostIsRepaired) {
   CreateSku(10);
   const Node a = AddNode();

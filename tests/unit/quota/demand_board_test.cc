@@ -103,6 +103,17 @@ TEST_F(DemandBoardTest, ReadsWhatChangedAndHearsOfTheNextChange) {
   EXPECT_TRUE(board_.Wanted("tv")) << "a newcomer is read in any case";
 }
 
+TEST_F(DemandBoardTest, AReportThatIsKeptFromTheBalancerIsNone) {
+  Report(1, {Sku("tv", 1, 0)});
+  Report(2, {Sku("tv", 1, 0)});
+  ReadAll();
+  zookeeper_.KeepFromAll(DemandPath(1));
+  Report(2, {Sku("radio", 1, 0)});
+  ReadAll();
+  EXPECT_FALSE(board_.Wanted("tv")) << "what it has reported before is too old";
+  EXPECT_TRUE(board_.Wanted("radio"));
+}
+
 TEST_F(DemandBoardTest, WhatIsNewIsDueOnceAndAgainWhileItIsWanted) {
   Report(1, {Sku("tv", 1, 0)});
   ReadAll();

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -84,6 +85,17 @@ class FakeTree {
   int calls_ = 0;
 };
 
+// A whole walk: how many znodes were open.
+absl::StatusOr<int> ProtectAll(const std::string& root, const std::vector<std::string>& first_level,
+                               TreeAccessCalls calls) {
+  TreeWalk walk(root, first_level, std::move(calls));
+  while (true) {
+    const absl::StatusOr<TreeProtection> part = walk.Step();
+    if (!part.ok()) return part.status();
+    if (part->done) return part->znodes;
+  }
+}
+
 std::vector<std::string> FirstLevel() { return {"/t/nodes", "/t/skus"}; }
 
 FakeTree OpenTree() {
@@ -114,19 +126,47 @@ TEST(TreeProtectionTest, AProtectedZnodeMayHaveOpenOnesBelow) {
 TEST(TreeProtectionTest, ManyChildrenAreProtectedInParts) {
   FakeTree tree = OpenTree();
   for (int i = 0; i < 1500; ++i) tree.Add(absl::StrCat("/t/skus/", i));
-  EXPECT_EQ(*ProtectAll("/t", FirstLevel(), tree.Calls()), 1506);
+  TreeWalk walk("/t", FirstLevel(), tree.Calls());
+  int znodes = 0;
+  for (bool done = false; !done;) {
+    const auto part = walk.Step();
+    ASSERT_TRUE(part.ok()) << part.status();
+    EXPECT_LE(part->znodes - znodes, 200);
+    znodes = part->znodes;
+    done = part->done;
+  }
+  EXPECT_EQ(znodes, 1506);
+  EXPECT_FALSE(tree.AnyOpen());
+}
+
+TEST(TreeProtectionTest, FindsWhatOthersHaveMadeInTheFirstLevelMeanwhile) {
+  FakeTree tree = OpenTree();
+  TreeWalk walk("/t", FirstLevel(), tree.Calls());
+  while (tree.IsOpen("/t/skus/00/tv")) ASSERT_TRUE(walk.Step().ok());
+  ASSERT_TRUE(tree.IsOpen("/t/skus")) << "it comes after what is below it";
+  tree.Add("/t/skus/01");
+  tree.Add("/t/skus/01/radio");
+  for (bool done = false; !done;) {
+    const auto part = walk.Step();
+    ASSERT_TRUE(part.ok()) << part.status();
+    done = part->done;
+  }
   EXPECT_FALSE(tree.AnyOpen());
 }
 
 // Wherever it stops: the next walk does the rest.
 TEST(TreeProtectionTest, AnInterruptedWalkIsBegunAgain) {
-  FakeTree whole = OpenTree();
-  ASSERT_TRUE(ProtectAll("/t", FirstLevel(), whole.Calls()).ok());
-  for (int fail_from = 1; fail_from <= whole.calls(); ++fail_from) {
-    FakeTree tree = OpenTree();
-    EXPECT_FALSE(ProtectAll("/t", FirstLevel(), tree.Calls(fail_from)).ok()) << fail_from;
-    EXPECT_TRUE(ProtectAll("/t", FirstLevel(), tree.Calls()).ok());
-    EXPECT_FALSE(tree.AnyOpen()) << fail_from;
+  for (const FakeZnode root : {FakeZnode{}, FakeZnode{.open = false, .foreign = true}}) {
+    FakeTree whole = OpenTree();
+    whole.Add("/t", root);
+    ASSERT_TRUE(ProtectAll("/t", FirstLevel(), whole.Calls()).ok());
+    for (int fail_from = 1; fail_from <= whole.calls(); ++fail_from) {
+      FakeTree tree = OpenTree();
+      tree.Add("/t", root);
+      EXPECT_FALSE(ProtectAll("/t", FirstLevel(), tree.Calls(fail_from)).ok()) << fail_from;
+      EXPECT_TRUE(ProtectAll("/t", FirstLevel(), tree.Calls()).ok());
+      EXPECT_FALSE(tree.AnyOpen()) << fail_from << (root.foreign ? " below a root of an administrator's" : "");
+    }
   }
 }
 

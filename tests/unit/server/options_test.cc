@@ -159,7 +159,9 @@ TEST_F(OptionsTest, OperatorsGoToTheNextPortOfThisMachine) {
   EXPECT_EQ(WhereOperatorsGo(options_), "127.0.0.1:7401");
   ASSERT_EQ(Parse({"--listen", "0.0.0.0:9000"}), std::nullopt) << err_.str();
   EXPECT_EQ(WhereOperatorsGo(options_), "127.0.0.1:9001");
-  ASSERT_EQ(Parse({"--listen", "[::]:0", "--access-file", "f", "--tls-certificate", "c", "--tls-key", "k"}), std::nullopt) << err_.str();
+  ASSERT_EQ(Parse({"--listen", "[::]:0", "--access-file", "f", "--tls-certificate", "c", "--tls-key", "k"}),
+            std::nullopt)
+      << err_.str();
   EXPECT_EQ(WhereOperatorsGo(options_), "[::]:0");
   EXPECT_THAT(Complaint({"--listen", "127.0.0.1:65535"}), HasSubstr("give --admin-listen"));
 }
@@ -297,9 +299,21 @@ TEST_F(OptionsTest, APasswordIsNotForTheCommandLine) {
       EXPECT_THAT(line, Not(HasSubstr("hunter2")));
     }
     const std::string file = WriteFile(absl::StrCat("postgres = \"", dsn, "\"\n"));
+    std::filesystem::permissions(file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
     EXPECT_EQ(Parse({"--config", file, "--zookeeper", "zk:2181"}, /*with_servers=*/false), std::nullopt) << err_.str();
     EXPECT_EQ(options_.backends.postgres, dsn);
   }
+}
+
+TEST_F(OptionsTest, AConfigFileWithAPasswordIsForItsOwner) {
+  const std::string file = WriteFile("postgres = \"host=db password=hunter2\"\n");
+  std::filesystem::permissions(file, std::filesystem::perms(0644));
+  const std::vector<std::string> arguments = {"--config", file, "--zookeeper", "zk:2181"};
+  EXPECT_THAT(Complaint(arguments, /*with_servers=*/false), HasSubstr(absl::StrCat("chmod 600 ", file)));
+  SetEnvironment("TRANCHE_CONFIG", file);
+  EXPECT_THAT(Complaint({"--zookeeper", "zk:2181"}, /*with_servers=*/false), HasSubstr("chmod 600"));
+  SetEnvironment("TRANCHE_POSTGRES", "host=db password=other");
+  EXPECT_EQ(Parse(arguments, /*with_servers=*/false), std::nullopt) << "it does not come from there: " << err_.str();
 }
 
 TEST_F(OptionsTest, APasswordComesFromOnePlace) {
@@ -422,6 +436,19 @@ TEST(DsnTest, TellsServerAndDatabaseAndNothingElse) {
   }
   EXPECT_EQ(DescribeDsn("hunter2"), std::nullopt);
   EXPECT_EQ(DescribeDsn("host=db password='hunter2"), std::nullopt);
+}
+
+TEST(DsnTest, WarnsOfAServerThatNothingProvesToBeTheRightOne) {
+  for (const char* dsn :
+       {"host=db dbname=shop", "host=db sslmode=require", "host=/run/pg,db", "postgresql://u@10.0.0.1/x",
+        "host=localhost hostaddr=10.0.0.1", "host=db channel_binding=prefer"}) {
+    EXPECT_THAT(ServerTrustWarning(dsn), HasSubstr("sslmode=verify-full")) << dsn;
+  }
+  for (const char* dsn : {"dbname=shop", "host=/run/postgresql", "host=127.0.0.1", "host=::1", "postgresql://[::1]/x",
+                          "host=localhost", "host=db hostaddr=127.0.0.1", "host=db sslmode=verify-full",
+                          "host=db sslmode=verify-ca", "host=db channel_binding=require", "host=db password='"}) {
+    EXPECT_EQ(ServerTrustWarning(dsn), "") << dsn;
+  }
 }
 
 TEST(AddressTest, ReadsHostAndPort) {
