@@ -86,6 +86,7 @@ TEST(AccessPolicyTest, FaultsNameTheirPlace) {
   EXPECT_EQ(FaultOf("{'principals': []}"), "none");
   EXPECT_THAT(FaultOf("{\n  'principals': [\n}"), HasSubstr("line 3, column 1"));
   EXPECT_THAT(FaultOf(""), HasSubstr("no JSON"));
+  EXPECT_THAT(FaultOf("{'principals': [],\n 'x': 1e999}"), AllOf(HasSubstr("line 2"), HasSubstr("no JSON")));
   EXPECT_THAT(FaultOf("[]"), HasSubstr("must be an object"));
   EXPECT_THAT(FaultOf("{}"), HasSubstr("principals"));
   EXPECT_THAT(FaultOf("{'principals': [], 'roles': []}"), AllOf(HasSubstr("roles"), HasSubstr("unknown member")));
@@ -133,6 +134,10 @@ TEST(AccessPolicyTest, IsBounded) {
   }
   EXPECT_THAT(FaultOf(many + "]}"), HasSubstr("10,000"));
   EXPECT_THAT(FaultOf(std::string(kMaxAccessFileBytes, '[')), HasSubstr("no JSON"));
+  // Takes minutes if each object costs a look at all before it.
+  std::string empty = "{'principals': [";
+  while (empty.size() < kMaxAccessFileBytes - 10) empty += "{},";
+  EXPECT_THAT(FaultOf(empty + "{}]}"), HasSubstr("10,000"));
 }
 
 TEST(AccessTokenTest, TokensAreLongAndDifferent) {
