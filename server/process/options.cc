@@ -19,8 +19,8 @@
 #include "storage/base/address.h"
 #include "storage/base/config_file.h"
 #include "storage/base/decimal_flags.h"
-#include "storage/base/loopback.h"
 #include "storage/base/flag_variable.h"
+#include "storage/base/loopback.h"
 #include "storage/base/secret_file.h"
 
 #ifndef TRANCHE_VERSION
@@ -335,7 +335,6 @@ void AddAccess(Parser& parser, ServerOptions* options) {
              "[default: everybody who can connect may call everything]");
 }
 
-
 // "", or what is wrong: whoever reads a token on its way can use it.
 std::string CheckAccess(const ServerOptions& options, const AdminAddress& admin) {
   if (options.access_file.empty() || options.tls.enabled()) return "";
@@ -405,7 +404,8 @@ void AddLimits(Parser& parser, ServerOptions* options) {
   parser.AddNumber("grpc-memory-mib", &options->grpc_memory_mib, 16, 65536, "MIB",
                    "Memory that gRPC may use for its buffers");
   parser.AddNumber("max-connection-age-ms", &options->max_connection_age_ms, 0, 86400000, "MS",
-                   "Ask clients to reconnect after this long, to spread them over new nodes; 0: never");
+                   "Ask clients to reconnect after this long, to find new nodes and show their certificates anew; "
+                   "what they have open --max-deadline-ms later is cut, streams too; 0: never");
   parser.AddNumber("max-connection-idle-ms", &options->max_connection_idle_ms, 0, 86400000, "MS",
                    "Close connections without a call for this long; 0: never");
   parser.AddNumber("drain-timeout-ms", &options->drain_timeout_ms, 0, 600000, "MS",
