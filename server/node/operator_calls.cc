@@ -19,6 +19,10 @@ constexpr int kAdminQueue = 64;
 // Status calls do not wait behind others: those may all hang at a database. They ask in less than a second.
 constexpr int kStatusThreads = 2;
 constexpr int kStatusQueue = 16;
+// Verifications, logs and exports take minutes, and whoever may only look can ask for many: nobody who pauses a sale
+// waits behind them.
+constexpr int kLongReadThreads = 2;
+constexpr int kLongReadQueue = 64;
 // Two questions to ZooKeeper for the status, one for the traffic, and one to the ledger.
 constexpr int kLookThreads = 4;
 // Per shard, while a SKU moves.
@@ -105,6 +109,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
       executor_(std::make_unique<storage::BoundedExecutor>(kAdminThreads, kAdminQueue)),
       move_executor_(std::make_unique<storage::BoundedExecutor>(1, 1)),
       status_executor_(std::make_unique<storage::BoundedExecutor>(kStatusThreads, kStatusQueue)),
+      long_read_executor_(std::make_unique<storage::BoundedExecutor>(kLongReadThreads, kLongReadQueue)),
       service_(MakeAdminService({.sku = &skus_,
                                  .sku_change = &sku_changes_,
                                  .stock = &stock_,
@@ -129,9 +134,11 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                                  .access = access,
                                  .admin_executor = executor_.get(),
                                  .move_executor = move_executor_.get(),
-                                 .status_executor = status_executor_.get()})) {}
+                                 .status_executor = status_executor_.get(),
+                                 .long_read_executor = long_read_executor_.get()})) {}
 
 void OperatorCalls::StopThreads() {
+  long_read_executor_.reset();
   status_executor_.reset();
   looks_.reset();
   move_executor_.reset();

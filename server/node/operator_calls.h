@@ -52,6 +52,7 @@ class OperatorCalls {
   size_t queued() const { return executor_->queued(); }
   size_t queued_moves() const { return move_executor_->queued(); }
   size_t queued_status() const { return status_executor_->queued(); }
+  size_t queued_long_reads() const { return long_read_executor_->queued(); }
 
   // Ends the threads; what is queued still runs. Call it when no call is under way any more.
   void StopThreads();
@@ -81,6 +82,7 @@ class OperatorCalls {
   std::unique_ptr<storage::BoundedExecutor> executor_;
   std::unique_ptr<storage::BoundedExecutor> move_executor_;
   std::unique_ptr<storage::BoundedExecutor> status_executor_;
+  std::unique_ptr<storage::BoundedExecutor> long_read_executor_;
   std::unique_ptr<grpc::Service> service_;
 };
 

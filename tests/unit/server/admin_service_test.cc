@@ -83,13 +83,15 @@ class AdminServiceTest : public ::testing::Test {
   PaymentHandler payment_{&payments_};
   tranche::testing::InlineExecutor executor_;
   tranche::testing::InlineExecutor move_executor_;
+  tranche::testing::InlineExecutor long_read_executor_;
   AnswerBudget answers_{AnswerLimits{}, &clock_}, exports_{AnswerLimits{}, &clock_};
-  std::unique_ptr<grpc::Service> service_ =
-      MakeAdminService({.sku = &sku_, .audit = &audit_, .payment = &payment_}, {.clock = &clock_,
-                                                                                .answers = &answers_,
-                                                                                .exports = &exports_,
-                                                                                .admin_executor = &executor_,
-                                                                                .move_executor = &move_executor_});
+  std::unique_ptr<grpc::Service> service_ = MakeAdminService({.sku = &sku_, .audit = &audit_, .payment = &payment_},
+                                                             {.clock = &clock_,
+                                                              .answers = &answers_,
+                                                              .exports = &exports_,
+                                                              .admin_executor = &executor_,
+                                                              .move_executor = &move_executor_,
+                                                              .long_read_executor = &long_read_executor_});
   LocalServer server_{service_.get()};
   std::unique_ptr<v1::AdminService::Stub> stub_ = v1::AdminService::NewStub(server_.channel());
 };
@@ -126,7 +128,7 @@ TEST_F(AdminServiceTest, AnExportEndsWithWhatIsWrong) {
   payments_.down = true;
   EXPECT_EQ(ExportEnd(&messages), "LEDGER_UNAVAILABLE, wait");
   EXPECT_EQ(messages, 0);
-  executor_.full = true;
+  long_read_executor_.full = true;
   EXPECT_EQ(ExportEnd(&messages), "OVERLOADED, wait");
   EXPECT_EQ(messages, 0);
 }
