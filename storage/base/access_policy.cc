@@ -285,7 +285,7 @@ AccessPolicy::PrincipalPtr AccessPolicy::FindCertificate(absl::Span<const Subjec
 }
 
 AccessPolicy::PrincipalPtr AccessPolicy::FindToken(absl::string_view token) const {
-  if (token.empty() || token.size() > kMaxTokenBytes) return nullptr;
+  if (!HasTokenForm(token)) return nullptr;
   const TokenDigest digest = DigestOfToken(token);
   const auto found = tokens_.find(digest);
   if (found == tokens_.end() || CRYPTO_memcmp(found->first.data(), digest.data(), digest.size()) != 0) return nullptr;

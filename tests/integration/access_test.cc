@@ -36,7 +36,12 @@ using ::testing::HasSubstr;
 
 constexpr absl::Duration kPatience = absl::Seconds(60);
 
-std::string TokenOf(const std::string& name) { return absl::StrCat("trt_the-token-of-", name); }
+// Has the form of one.
+std::string TokenOf(const std::string& name) {
+  std::string token = absl::StrCat("trt_the-token-of-", name);
+  token.resize(NewToken().size(), '.');
+  return token;
+}
 
 std::string ReasonOfStatus(const grpc::Status& status) {
   google::rpc::Status details;
