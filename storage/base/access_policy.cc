@@ -43,9 +43,9 @@ std::string LineAndColumn(absl::string_view text, size_t byte) {
   return absl::StrCat("line ", absl::c_count(before, '\n') + 1, ", column ", column);
 }
 
-// Looks at a text before it becomes a tree. It must be JSON, and name no member of an object twice: the library takes the
-// last of two, and says nothing. (A callback of the tree's own parser sees both, too, but each object then costs a look
-// at all before it in its list.)
+// Looks at a text before it becomes a tree. It must be JSON, and name no member of an object twice: the library takes
+// the last of two, and says nothing. (A callback of the tree's own parser sees both, too, but each object then costs a
+// look at all before it in its list.)
 class JsonCheck final : public nlohmann::json_sax<json> {
  public:
   explicit JsonCheck(absl::string_view text) : text_(text) {}
@@ -94,7 +94,8 @@ class JsonCheck final : public nlohmann::json_sax<json> {
 
 absl::StatusOr<json> ParseJson(absl::string_view text) {
   RETURN_IF_ERROR(JsonCheck(text).Run());
-  json root = json::parse(text.begin(), text.end(), /*cb=*/nullptr, /*allow_exceptions=*/false, /*ignore_comments=*/true);
+  json root =
+      json::parse(text.begin(), text.end(), /*cb=*/nullptr, /*allow_exceptions=*/false, /*ignore_comments=*/true);
   if (root.is_discarded()) return Fault("file", "is no JSON");
   return root;
 }

@@ -12,16 +12,20 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "server/access/access_control.h"
 #include "server/rpc/call_service.h"
+#include "server/services/admin_service.h"
+#include "storage/executor.h"
 #include "tests/support/logged_lines.h"
 #include "tests/support/raw_call.h"
 #include "tests/support/scratch_dir.h"
 #include "tests/unit/server/grpc_fixture.h"
+#include "tranche/v1/admin_service.grpc.pb.h"
 #include "tranche/v1/outbox_sink.grpc.pb.h"
 
 namespace tranche::server {
@@ -43,6 +47,17 @@ std::string PrincipalJson(const std::string& name, const std::string& role) {
                       HexOf(DigestOfToken(TokenOf(name))), R"("]})");
 }
 
+// Runs a task at once, after what happens while it waits.
+class WaitingExecutor : public storage::Executor {
+ public:
+  bool TryRun(absl::AnyInvocable<void()>& task) override {
+    meanwhile();
+    task();
+    return true;
+  }
+  std::function<void()> meanwhile;
+};
+
 class CallAccessTest : public ::testing::Test {
  protected:
   void SetUp() override { Serve(); }
@@ -54,8 +69,6 @@ class CallAccessTest : public ::testing::Test {
         << PrincipalJson("eye", "viewer") << "]}";
   }
   void Serve(bool with_file = true) {
-    server_.reset();
-    const CallFrame frame{.clock = storage::Clock::Real(), .access = with_file ? &control_ : nullptr};
     const auto entry = InlineCall<DeliverRequest, DeliverResponse>(
         CallPolicy("Deliver", Permission::kOperate, RunsOn::kInline, Repeatable::kYes),
         [this](const CallContext& call, const DeliverRequest&, const Reply<DeliverResponse>& reply) {
@@ -67,6 +80,12 @@ class CallAccessTest : public ::testing::Test {
           }
           reply(DeliverResponse());
         });
+    Serve(entry, with_file);
+  }
+  void Serve(const CallEntry& entry, bool with_file) {
+    server_.reset();
+    const CallFrame frame{
+        .clock = storage::Clock::Real(), .access = with_file ? &control_ : nullptr, .admin_executor = &executor_};
     const auto* service = DeliverRequest::descriptor()->file()->FindServiceByName("OutboxSinkService");
     service_ = std::make_unique<CallService>(*service, frame, std::vector<CallEntry>{entry});
     server_ = std::make_unique<LocalServer>(service_.get());
@@ -98,6 +117,7 @@ class CallAccessTest : public ::testing::Test {
   AccessFile file_{path_};
   Denials denials_{nullptr, storage::Clock::Real()};
   AccessControl control_{&file_, &denials_};
+  WaitingExecutor executor_;
   std::function<void()> reload_;
   absl::Status still_allowed_;
   std::optional<std::string> actor_;
@@ -150,8 +170,7 @@ TEST_F(CallAccessTest, ATokenSaysWhoCalls) {
     EXPECT_THAT(status_.error_message(), Not(HasSubstr("nobody"))) << "an answer repeats no credential";
   }
   EXPECT_EQ(Call({}), "CALLER_UNKNOWN");
-  EXPECT_EQ(Call({{"authorization", Bearer("ops")}, {"authorization", Bearer("eye")}}),
-            "CALLER_UNKNOWN")
+  EXPECT_EQ(Call({{"authorization", Bearer("ops")}, {"authorization", Bearer("eye")}}), "CALLER_UNKNOWN")
       << "two are none";
   EXPECT_EQ(denials_.counts(), (Denials::Counts{{{"Deliver", false}, 7}, {{"Deliver", true}, 1}}));
 }
@@ -197,6 +216,43 @@ TEST_F(CallAccessTest, ACallThatLastsIsCheckedAgain) {
   EXPECT_TRUE(absl::IsUnauthenticated(still_allowed_)) << still_allowed_;
   reload_ = nullptr;
   EXPECT_EQ(CallWith(Bearer("ops")), "CALLER_UNKNOWN");
+}
+
+TEST_F(CallAccessTest, WhatWaitsForAThreadIsNotBegunForACallerWhoMayNotAnyMore) {
+  Allow();
+  ASSERT_TRUE(file_.Open().ok());
+  Serve(BlockingCall<DeliverRequest, DeliverResponse>(
+            CallPolicy("Deliver", Permission::kOperate, RunsOn::kAdmin, Repeatable::kYes),
+            [this](const CallContext& call, const DeliverRequest&) {
+              actor_ = call.actor().name;
+              return DeliverResponse();
+            }),
+        /*with_file=*/true);
+  executor_.meanwhile = [] {};
+  EXPECT_EQ(CallWith(Bearer("ops")), "OK");
+  executor_.meanwhile = [this] {
+    std::ofstream(path_, std::ios::trunc) << R"({"principals": []})";
+    file_.Look();
+  };
+  EXPECT_EQ(CallWith(Bearer("ops")), "CALLER_UNKNOWN");
+}
+
+TEST_F(CallAccessTest, SoItIsWithAMove) {
+  Allow(R"("admin")");
+  ASSERT_TRUE(file_.Open().ok());
+  executor_.meanwhile = [this] {
+    Allow();
+    file_.Look();
+  };
+  const auto admin =
+      MakeAdminService({}, {.clock = storage::Clock::Real(), .access = &control_, .move_executor = &executor_});
+  const LocalServer server(admin.get());
+  const auto stub = v1::AdminService::NewStub(server.channel());
+  grpc::ClientContext context;
+  const auto reader = stub->MoveSku(&context, v1::MoveSkuRequest());
+  v1::MoveSkuResponse response;
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(ReasonOnWire(reader->Finish()), "CALLER_UNKNOWN");
 }
 
 }  // namespace
