@@ -70,6 +70,7 @@ class Security:
         for principal in WITH_TOKEN:
             write_secret(self.token_file(principal), f"trt_{secrets.token_urlsafe(32)}")  # as `tranchectl token new`
         self.access_file.write_text(json.dumps(self._access(), indent=2) + "\n")
+        self.access_file.chmod(0o644)
         return self
 
     def renew(self, authority):

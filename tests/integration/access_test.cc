@@ -96,6 +96,7 @@ class AccessTest : public SaleTest {
     // Replaced at once, as operators should.
     const std::filesystem::path next = scratch_.path() / "next.json";
     std::ofstream(next) << "{ // for a test\n\"principals\": [" << principals << "]}";
+    std::filesystem::permissions(next, std::filesystem::perms(0644));  // whatever the umask
     std::filesystem::rename(next, path_);
   }
 

@@ -67,6 +67,7 @@ class CallAccessTest : public ::testing::Test {
     std::ofstream(path_, std::ios::trunc)
         << R"({"anonymous": [)" << anonymous << R"(], "principals": [)" << PrincipalJson("ops", "operator") << ","
         << PrincipalJson("eye", "viewer") << "]}";
+    std::filesystem::permissions(path_, std::filesystem::perms(0644));  // whatever the umask
   }
   void Serve(bool with_file = true) {
     const auto entry = InlineCall<DeliverRequest, DeliverResponse>(

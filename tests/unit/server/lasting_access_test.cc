@@ -30,6 +30,7 @@ class LastingAccessTest : public ReservationServiceTest {
   // What callers without credentials may.
   void Allow(const std::string& roles) {
     std::ofstream(path_, std::ios::trunc) << "{\"anonymous\": [" << roles << "], \"principals\": []}";
+    std::filesystem::permissions(path_, std::filesystem::perms(0644));  // whatever the umask
   }
   void Revoke() {
     Allow("");

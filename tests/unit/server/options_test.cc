@@ -159,7 +159,9 @@ TEST_F(OptionsTest, OperatorsGoToTheNextPortOfThisMachine) {
   EXPECT_EQ(WhereOperatorsGo(options_), "127.0.0.1:7401");
   ASSERT_EQ(Parse({"--listen", "0.0.0.0:9000"}), std::nullopt) << err_.str();
   EXPECT_EQ(WhereOperatorsGo(options_), "127.0.0.1:9001");
-  ASSERT_EQ(Parse({"--listen", "[::]:0", "--access-file", "f", "--tls-certificate", "c", "--tls-key", "k"}), std::nullopt) << err_.str();
+  ASSERT_EQ(Parse({"--listen", "[::]:0", "--access-file", "f", "--tls-certificate", "c", "--tls-key", "k"}),
+            std::nullopt)
+      << err_.str();
   EXPECT_EQ(WhereOperatorsGo(options_), "[::]:0");
   EXPECT_THAT(Complaint({"--listen", "127.0.0.1:65535"}), HasSubstr("give --admin-listen"));
 }
@@ -188,6 +190,18 @@ TEST_F(OptionsTest, AdminServiceIsNotOpenToEverybody) {
   const std::string at_listen = Complaint({"--listen", "0.0.0.0:7400", "--admin-listen", "same"});
   EXPECT_THAT(at_listen, HasSubstr("0.0.0.0:7400"));
   EXPECT_THAT(at_listen, HasSubstr("--admin off"));
+}
+
+TEST_F(OptionsTest, OthersReachANodeByEitherAddress) {
+  ASSERT_EQ(Parse({}), std::nullopt);
+  EXPECT_FALSE(IsReachedByOthers(options_));
+  options_.access_file = "f";
+  options_.admin_listen = "10.0.0.1:7401";
+  EXPECT_TRUE(IsReachedByOthers(options_));
+  options_.admin = false;
+  EXPECT_FALSE(IsReachedByOthers(options_));
+  options_.listen = "0.0.0.0:7400";
+  EXPECT_TRUE(IsReachedByOthers(options_));
 }
 
 TEST_F(OptionsTest, TokensDoNotTravelAsPlainText) {
