@@ -44,12 +44,12 @@ class CallContext {
 
   // These parse what came with the call and allocate, so they are read only on demand: a sale does not need them.
 
-  // Who is asking and why, for the audit log. Nothing else says who acts: this is the one place.
+  // Who is asking and why, for the audit log. Nothing else says who acts: this is the one place. Who is refused because
+  // nobody knows them is "unknown as alice@laptop"; without an access file, a name with " as " in it does not count.
   //
   // If the node has an access file: the principal, such as "till-3", and if the caller names a person, too,
   // "till-3 as alice@laptop", cut after 128 bytes. Only the first word is authenticated. "anonymous" is who has shown
-  // no credentials; "unknown as alice@laptop" is somebody who is refused. Without an access file: what callers call
-  // themselves, otherwise, and if that has " as " in it, the address that they call from.
+  // no credentials. Without an access file: what callers call themselves, otherwise the address that they call from.
   //
   // The caller names themselves in "tranche-actor-bin" or "tranche-actor" (at most 128 bytes of plain UTF-8), and their
   // reason in "tranche-reason-bin" or "tranche-reason" (at most 200 characters of plain UTF-8).
