@@ -1,5 +1,6 @@
 #include "server/node/operator_calls.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +26,8 @@ constexpr int kLongReadThreads = 2;
 constexpr int kLongReadQueue = 64;
 // Two questions to ZooKeeper for the status, one for the traffic, and one to the ledger.
 constexpr int kLookThreads = 4;
+// For callers who may not go on.
+constexpr absl::Duration kCheckExports = absl::Seconds(1);
 // Per shard, while a SKU moves.
 constexpr int kMoveConnections = 2;
 
@@ -125,7 +128,8 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                                  .cluster = &cluster_,
                                  .reservations = &reservations_,
                                  .status = &status_,
-                                 .traffic = &traffic_},
+                                 .traffic = &traffic_,
+                                 .open_exports = access == nullptr ? nullptr : &open_exports_},
                                 {.clock = storage::Clock::Real(),
                                  .metrics = metrics,
                                  .answers = &answers_,
@@ -135,9 +139,16 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                                  .admin_executor = executor_.get(),
                                  .move_executor = move_executor_.get(),
                                  .status_executor = status_executor_.get(),
-                                 .long_read_executor = long_read_executor_.get()})) {}
+                                 .long_read_executor = long_read_executor_.get()})) {
+  if (access == nullptr) return;
+  const absl::Duration unread_timeout = absl::Milliseconds(options.unread_timeout_ms);
+  check_exports_task_ = std::make_unique<PeriodicTask>(std::min(kCheckExports, unread_timeout / 4), [=, this] {
+    open_exports_.CheckAll(storage::Clock::Real()->Now() - unread_timeout);
+  });
+}
 
 void OperatorCalls::StopThreads() {
+  check_exports_task_.reset();
   long_read_executor_.reset();
   status_executor_.reset();
   looks_.reset();

@@ -1,7 +1,6 @@
 #include "server/services/admin_service.h"
 
 #include "server/rpc/call_service.h"
-#include "server/services/export_stream.h"
 #include "server/services/move_stream.h"
 
 namespace tranche::server {
@@ -16,9 +15,10 @@ ServerStreamHandler<v1::MoveSkuRequest, v1::MoveSkuResponse> MoveBy(ShardHandler
   };
 }
 
-ServerStreamHandler<v1::ExportPaymentsRequest, v1::ExportPaymentsResponse> ExportBy(PaymentHandler* handler) {
-  return [handler](const CallContext& call, const CallFrame& frame, const v1::ExportPaymentsRequest& request) {
-    return ExportStream::Start(call, frame, handler, request);
+ServerStreamHandler<v1::ExportPaymentsRequest, v1::ExportPaymentsResponse> ExportBy(PaymentHandler* handler,
+                                                                                    OpenExports* open) {
+  return [handler, open](const CallContext& call, const CallFrame& frame, const v1::ExportPaymentsRequest& request) {
+    return ExportStream::Start(call, frame, handler, open, request);
   };
 }
 
@@ -77,7 +77,7 @@ std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
                                                                 MoveBy(to.shard)),
 
       ServerStreamCall<v1::ExportPaymentsRequest, v1::ExportPaymentsResponse>(
-          {"ExportPayments", kObserve, kLongRead, kYes}, ExportBy(to.payment)),
+          {"ExportPayments", kObserve, kLongRead, kYes}, ExportBy(to.payment, to.open_exports)),
       BlockingCall({"LookUpPayments", kObserve, kLongRead, kYes}, to.payment, &PaymentHandler::LookUp),
       BlockingCall({"PreviewReservationChange", kObserve, kAdmin, kYes}, to.preview, &PreviewHandler::Change),
       ChangeReservationBy({"ChangeReservation", kOperate, kAdmin, kYes}, to.reservations),
