@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/ctl/commands.h"
+#include "storage/base/access_file_trust.h"
 #include "storage/base/access_policy.h"
 #include "storage/base/access_token.h"
 #include "storage/base/status_macros.h"
@@ -94,9 +95,18 @@ void PrintPolicyJson(Session& session, const AccessPolicy& policy) {
   session.out() << json.dump(2) << "\n";
 }
 
+// The node may be another machine's, or another user's, so this is no error.
+void WarnOfOthersWhoMayWrite(Session& session, const std::string& path) {
+  struct stat info = {};
+  if (stat(path.c_str(), &info) != 0) return;
+  const std::string fault = WhyOthersMayWrite(info);
+  if (!fault.empty()) session.err() << "A node of yours would refuse this file where it is now: " << fault << ".\n";
+}
+
 void CheckAccessFile(Session& session, const std::string& path) {
   const auto policy = ReadAccessPolicy(path);
   if (!policy.ok()) return session.FailLocally(absl::StrCat(path, ": ", std::string(policy.status().message())));
+  WarnOfOthersWhoMayWrite(session, path);
   if (session.json()) return PrintPolicyJson(session, **policy);
   Table table({"PRINCIPAL", "ROLES", "CERTIFICATES", "TOKENS"});
   const auto names_of = [&](const Principal& principal) -> std::string {

@@ -79,7 +79,7 @@ class Security:
         write_secret(self.postgres_password_file, secrets.token_urlsafe(24))
         write_secret(self.zookeeper_auth_file, f"tranche:{secrets.token_urlsafe(24)}")
         for principal in WITH_TOKEN:
-            write_secret(self.token_file(principal), secrets.token_hex(32))
+            write_secret(self.token_file(principal), f"trt_{secrets.token_urlsafe(32)}")  # as `tranchectl token new`
         self.access_file.write_text(json.dumps(self._access(), indent=2) + "\n")
         # Whatever the umask is: servers refuse one that everybody may write.
         self.access_file.chmod(0o644)

@@ -17,6 +17,7 @@ namespace tranche::server {
 
 // What a caller shows. The views are into the call.
 struct CallerCredentials {
+  // Neither counts if there is an authorization.
   bool certificate = false;        // one that was verified
   std::vector<SubjectName> names;  // of that
   // The header as it came; "" if there are several.

@@ -9,7 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "glog/logging.h"
+#include "storage/base/access_file_trust.h"
 #include "storage/base/log_event.h"
+#include "storage/base/role.h"
 #include "storage/base/status_macros.h"
 
 namespace tranche::server {
@@ -31,11 +33,17 @@ bool SameFile(const struct stat& a, const struct stat& b) {
 
 absl::Status CheckAccessFile(const struct stat& info, const std::string& path) {
   if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path, ": must be a file"));
-  if ((info.st_mode & S_IWOTH) != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": everybody may write it, and so give themselves any role; take that away with chmod o-w"));
+  const std::string fault = WhyOthersMayWrite(info);
+  return fault.empty() ? absl::OkStatus() : absl::InvalidArgumentError(absl::StrCat(path, ": ", fault));
+}
+
+// Those by which strangers could do more than sell: pay, see everybody's reservations, or run the sale.
+Roles DangerousForStrangers(const AccessPolicy& policy) {
+  Roles dangerous;
+  for (const Role role : {Role::kService, Role::kOperator, Role::kAdmin}) {
+    if (policy.anonymous()->roles.Has(role)) dangerous.Add(role);
   }
-  return absl::OkStatus();
+  return dangerous;
 }
 
 // At most one byte more than it may have.
@@ -55,7 +63,10 @@ absl::StatusOr<std::string> ReadAtMostALittleMore(int descriptor, const std::str
 
 }  // namespace
 
-AccessFile::AccessFile(std::string path) : path_(std::move(path)) { Use(std::make_shared<const AccessPolicy>()); }
+AccessFile::AccessFile(std::string path, bool reached_by_others)
+    : path_(std::move(path)), reached_by_others_(reached_by_others) {
+  Use(std::make_shared<const AccessPolicy>());
+}
 
 absl::Status AccessFile::Open() { return Load(); }
 
@@ -115,7 +126,15 @@ absl::Status AccessFile::Load() {
   if (!policy.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(path_, ": ", std::string(policy.status().message())));
   }
+  const Roles of_strangers = DangerousForStrangers(**policy);
+  if (!of_strangers.empty() && reached_by_others_) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path_, ": anonymous: everybody who reaches this node would have the roles ", of_strangers.Join(),
+                     "; give them to principals, or listen at loopback addresses only"));
+  }
   if (contents.text == text_) return absl::OkStatus();
+  LOG_IF(WARNING, !of_strangers.empty()) << "everybody on this machine has the roles " << of_strangers.Join()
+                                         << ": the access file gives them to callers without credentials";
   text_ = std::move(contents.text);
   LogEvent("access.loaded", {{"file", path_}, {"principals", static_cast<int64_t>((*policy)->principals().size())}});
   Use(*std::move(policy));

@@ -28,8 +28,9 @@ class AccessFile {
     std::shared_ptr<const AccessPolicy> policy;
   };
 
-  // Knows nobody until it was opened.
-  explicit AccessFile(std::string path);
+  // Knows nobody until it was opened. If other machines reach what it protects, one that gives callers without
+  // credentials the roles service, operator or admin is faulty; otherwise that is logged each time it is loaded.
+  explicit AccessFile(std::string path, bool reached_by_others = false);
   AccessFile(const AccessFile&) = delete;
   AccessFile& operator=(const AccessFile&) = delete;
 
@@ -59,6 +60,7 @@ class AccessFile {
   bool MayHaveChanged() const;
 
   const std::string path_;
+  const bool reached_by_others_;
   // Of the thread that looks.
   struct stat seen_ = {};  // when it was read last
   bool young_ = true;      // it had just been written then: a later write may show the same times

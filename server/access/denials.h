@@ -1,6 +1,6 @@
 // What becomes of calls that their callers may not make: counted by method and reason, told in the log, and, if a
-// principal wanted to change something, written into the audit log. Callers can cause any number of them, so lines and
-// entries are bounded.
+// principal wanted to change something, or to read everybody's reservations, written into the audit log. Callers can
+// cause any number of them, so lines and entries are bounded.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +30,11 @@ struct Denial {
 // Thread-safe.
 class Denials {
  public:
-  // One line in the log for each caller, and one audit entry for each principal and method, in this time.
+  // One line in the log for each address of unknown callers (an IPv6 network of 64 bits counts as one), and a line
+  // and an audit entry for each principal and method, in this time.
   static constexpr absl::Duration kInterval = absl::Minutes(1);
-  // More callers, or more principals with methods, of the last minute have none.
+  // More addresses of the last minute have none, nor have more principals with methods: strangers take nothing of what
+  // is for principals.
   static constexpr size_t kMaxKinds = 1000;
 
   // Queues an entry for the audit log, without waiting. False: it cannot be queued.
@@ -42,7 +44,10 @@ class Denials {
 
   // Without `audit` there are no entries. `clock` outlives this.
   Denials(Audit audit, storage::Clock* clock)
-      : audit_(std::move(audit)), lines_(kInterval, kMaxKinds, clock), entries_(kInterval, kMaxKinds, clock) {}
+      : audit_(std::move(audit)),
+        address_lines_(kInterval, kMaxKinds, clock),
+        principal_lines_(kInterval, kMaxKinds, clock),
+        entries_(kInterval, kMaxKinds, clock) {}
 
   // Does not block.
   void Note(const Denial& denial);
@@ -51,7 +56,8 @@ class Denials {
 
  private:
   const Audit audit_;
-  OncePer lines_;
+  OncePer address_lines_;
+  OncePer principal_lines_;
   OncePer entries_;
   mutable absl::Mutex mutex_;
   Counts counts_ ABSL_GUARDED_BY(mutex_);

@@ -40,6 +40,12 @@ class OncePer {
     return left_out;
   }
 
+  // As if this kind had not been there yet.
+  void Forget(const std::string& kind) {
+    absl::MutexLock lock(&mutex_);
+    kinds_.erase(kind);
+  }
+
  private:
   struct Kind {
     absl::Time taken_at;

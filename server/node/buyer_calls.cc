@@ -64,6 +64,7 @@ ReservationStreamOptions ToStreamOptions(const ServerOptions& options) {
 BuyerCalls::BuyerCalls(const ServerOptions& options, const quota::SliceTable* slices, NodeLedger* ledger,
                        NodeSale* sale, CallMetrics* metrics, AccessLog* access_log, AccessControl* access)
     : access_(access),
+      unread_timeout_(absl::Milliseconds(options.unread_timeout_ms)),
       reservations_(
           [sale](storage::ReservationClaim claim, absl::Time deadline, bool may_exist, quota::SaleDone done) {
             sale->seller().Sell(std::move(claim), deadline, may_exist, std::move(done));
@@ -120,8 +121,17 @@ void BuyerCalls::StopStreams() {
 void BuyerCalls::CheckStreams() {
   served_.reservations.CheckStreams();
   if (served_to_operators_ != nullptr) served_to_operators_->reservations.CheckStreams();
-  if (access_ == nullptr || access_->generation() == checked_generation_) return;
-  checked_generation_ = access_->generation();
+  if (access_ == nullptr) return;
+  const absl::Time now = storage::Clock::Real()->Now();
+  if (access_->generation() != checked_generation_) {
+    checked_generation_ = access_->generation();
+    // Then those that have not ended are cut off.
+    check_again_at_ = now + unread_timeout_;
+  } else if (now >= check_again_at_) {
+    check_again_at_ = absl::InfiniteFuture();
+  } else {
+    return;
+  }
   watch_hub_.Recheck();
 }
 

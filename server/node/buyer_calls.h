@@ -74,7 +74,9 @@ class BuyerCalls {
   void CheckStreams();
 
   AccessControl* const access_;
+  const absl::Duration unread_timeout_;
   uint64_t checked_generation_ = 0;  // of the access file, when the watches were checked last
+  absl::Time check_again_at_ = absl::InfiniteFuture();
   ReservationHandler reservations_;
   CartHandler carts_;
   ChangeHandler changes_;

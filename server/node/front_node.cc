@@ -81,8 +81,9 @@ class FrontNode::Parts : public quota::SessionSource, public quota::NodeHost {
         connector_(ToZookeeperOptions(options.backends)),
         sale_(options, &slices_, ledger_.books()),
         access_log_(MakeAccessLog(options)),
-        access_(options.access_file.empty() ? nullptr
-                                            : std::make_unique<NodeAccess>(options.access_file, &ledger_.stock())),
+        access_(options.access_file.empty()
+                    ? nullptr
+                    : std::make_unique<NodeAccess>(options.access_file, IsReachedByOthers(options), &ledger_.stock())),
         call_metrics_(options.metrics.listen.empty() ? nullptr : std::make_unique<CallMetrics>(storage::Clock::Real())),
         buyer_calls_(options, &slices_, &ledger_, &sale_, call_metrics_.get(), access_log_.get(), control()),
         operator_calls_(options, &ledger_, this, buyer_calls_.handlers(), &slices_, call_metrics_.get(),

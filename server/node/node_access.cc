@@ -16,9 +16,9 @@ constexpr int kMaxQueuedEntries = 64;
 
 }  // namespace
 
-NodeAccess::NodeAccess(const std::string& file, storage::AuditLedger* log)
+NodeAccess::NodeAccess(const std::string& file, bool reached_by_others, storage::AuditLedger* log)
     : log_(log),
-      file_(file),
+      file_(file, reached_by_others),
       denials_([this](const Denial& denial) { return Audit(denial); }, storage::Clock::Real()),
       control_(&file_, &denials_),
       executor_(std::make_unique<storage::BoundedExecutor>(1, kMaxQueuedEntries)) {}
@@ -54,7 +54,7 @@ void NodeAccess::Collect(MetricSet* metrics) const {
                         {{"method", method_and_known.first}, {"reason", ReasonName(reason)}});
   }
   metrics->AddCounter("tranche_denied_calls_not_audited_total",
-                      "Denied changes that should be in the audit log, and are not.",
+                      "Denied calls that should be in the audit log, and are not.",
                       static_cast<double>(dropped_entries_.load(std::memory_order_relaxed)));
   metrics->AddGauge("tranche_access_file_faulty", "1 while the access file is not used as it is now.",
                     file_.faulty() ? 1 : 0);

@@ -42,6 +42,7 @@ void NodeMetrics::Collect(MetricSet* metrics) {
   AddExecutorQueue("admin", "", parts_.operator_calls->queued(), metrics);
   AddExecutorQueue("move", "", parts_.operator_calls->queued_moves(), metrics);
   AddExecutorQueue("status", "", parts_.operator_calls->queued_status(), metrics);
+  AddExecutorQueue("long_read", "", parts_.operator_calls->queued_long_reads(), metrics);
 }
 
 void NodeMetrics::AddAgent(const quota::NodeAgent& agent, MetricSet* metrics) const {

@@ -1,5 +1,6 @@
 #include "server/node/operator_calls.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,8 +20,14 @@ constexpr int kAdminQueue = 64;
 // Status calls do not wait behind others: those may all hang at a database. They ask in less than a second.
 constexpr int kStatusThreads = 2;
 constexpr int kStatusQueue = 16;
+// Verifications, logs and exports take minutes, and whoever may only look can ask for many: nobody who pauses a sale
+// waits behind them.
+constexpr int kLongReadThreads = 2;
+constexpr int kLongReadQueue = 64;
 // Two questions to ZooKeeper for the status, one for the traffic, and one to the ledger.
 constexpr int kLookThreads = 4;
+// For callers who may not go on.
+constexpr absl::Duration kCheckExports = absl::Seconds(1);
 // Per shard, while a SKU moves.
 constexpr int kMoveConnections = 2;
 
@@ -108,6 +115,7 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
       executor_(std::make_unique<storage::BoundedExecutor>(kAdminThreads, kAdminQueue)),
       move_executor_(std::make_unique<storage::BoundedExecutor>(1, 1)),
       status_executor_(std::make_unique<storage::BoundedExecutor>(kStatusThreads, kStatusQueue)),
+      long_read_executor_(std::make_unique<storage::BoundedExecutor>(kLongReadThreads, kLongReadQueue)),
       service_(MakeAdminService({.sku = &skus_,
                                  .sku_change = &sku_changes_,
                                  .stock = &stock_,
@@ -123,7 +131,8 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                                  .cluster = &cluster_,
                                  .reservations = &reservations_,
                                  .status = &status_,
-                                 .traffic = &traffic_},
+                                 .traffic = &traffic_,
+                                 .open_exports = access == nullptr ? nullptr : &open_exports_},
                                 {.clock = storage::Clock::Real(),
                                  .metrics = metrics,
                                  .answers = &answers_,
@@ -132,9 +141,18 @@ OperatorCalls::OperatorCalls(const ServerOptions& options, NodeLedger* ledger, q
                                  .access = access,
                                  .admin_executor = executor_.get(),
                                  .move_executor = move_executor_.get(),
-                                 .status_executor = status_executor_.get()})) {}
+                                 .status_executor = status_executor_.get(),
+                                 .long_read_executor = long_read_executor_.get()})) {
+  if (access == nullptr) return;
+  const absl::Duration unread_timeout = absl::Milliseconds(options.unread_timeout_ms);
+  check_exports_task_ = std::make_unique<PeriodicTask>(std::min(kCheckExports, unread_timeout / 4), [=, this] {
+    open_exports_.CheckAll(storage::Clock::Real()->Now() - unread_timeout);
+  });
+}
 
 void OperatorCalls::StopThreads() {
+  check_exports_task_.reset();
+  long_read_executor_.reset();
   status_executor_.reset();
   looks_.reset();
   move_executor_.reset();

@@ -28,9 +28,11 @@
 #include "server/handlers/verify_handler.h"
 #include "server/node/node_ledger.h"
 #include "server/process/options.h"
+#include "server/process/periodic_task.h"
 #include "server/rpc/access_log.h"
 #include "server/rpc/answer_budget.h"
 #include "server/rpc/call_metrics.h"
+#include "server/services/export_stream.h"
 #include "server/services/reservation_service.h"
 #include "storage/bounded_executor.h"
 
@@ -52,6 +54,7 @@ class OperatorCalls {
   size_t queued() const { return executor_->queued(); }
   size_t queued_moves() const { return move_executor_->queued(); }
   size_t queued_status() const { return status_executor_->queued(); }
+  size_t queued_long_reads() const { return long_read_executor_->queued(); }
 
   // Ends the threads; what is queued still runs. Call it when no call is under way any more.
   void StopThreads();
@@ -78,10 +81,13 @@ class OperatorCalls {
   TrafficHandler traffic_;
   AnswerBudget answers_;
   AnswerBudget exports_;
+  OpenExports open_exports_;
   std::unique_ptr<storage::BoundedExecutor> executor_;
   std::unique_ptr<storage::BoundedExecutor> move_executor_;
   std::unique_ptr<storage::BoundedExecutor> status_executor_;
+  std::unique_ptr<storage::BoundedExecutor> long_read_executor_;
   std::unique_ptr<grpc::Service> service_;
+  std::unique_ptr<PeriodicTask> check_exports_task_;  // last: it uses the others. Null if everybody may make every call
 };
 
 }  // namespace tranche::server

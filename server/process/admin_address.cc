@@ -51,4 +51,10 @@ absl::StatusOr<AdminAddress> FindAdminAddress(const ServerOptions& options) {
   return AdminAddress{AdminAddress::Kind::kByItself, text};
 }
 
+bool IsReachedByOthers(const ServerOptions& options) {
+  const absl::StatusOr<AdminAddress> admin = FindAdminAddress(options);
+  const bool by_itself = admin.ok() && admin->kind == AdminAddress::Kind::kByItself;
+  return FirstBeyondLoopback({options.listen, by_itself ? admin->address : options.listen}).has_value();
+}
+
 }  // namespace tranche::server

@@ -22,4 +22,7 @@ struct AdminAddress {
 // error says so in one line, and what to do.
 absl::StatusOr<AdminAddress> FindAdminAddress(const ServerOptions& options);
 
+// Whether other machines may reach a call of this node: --listen or AdminService is not at loopback.
+bool IsReachedByOthers(const ServerOptions& options);
+
 }  // namespace tranche::server

@@ -422,7 +422,8 @@ void AddLimits(Parser& parser, ServerOptions* options) {
   parser.AddNumber("grpc-memory-mib", &options->grpc_memory_mib, 16, 65536, "MIB",
                    "Memory that gRPC may use for its buffers");
   parser.AddNumber("max-connection-age-ms", &options->max_connection_age_ms, 0, 86400000, "MS",
-                   "Ask clients to reconnect after this long, to spread them over new nodes; 0: never");
+                   "Ask clients to reconnect after this long, to find new nodes and show their certificates anew; "
+                   "what they have open --max-deadline-ms later is cut, streams too; 0: never");
   parser.AddNumber("max-connection-idle-ms", &options->max_connection_idle_ms, 0, 86400000, "MS",
                    "Close connections without a call for this long; 0: never");
   parser.AddNumber("drain-timeout-ms", &options->drain_timeout_ms, 0, 600000, "MS",

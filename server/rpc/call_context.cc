@@ -9,6 +9,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "glog/logging.h"
@@ -53,6 +54,13 @@ std::string CutText(std::string text) {
   return text;
 }
 
+// What somebody calls themselves for whom no principal stands: it must not look as if one did.
+std::string Unvouched(std::string name, bool with_principals) {
+  constexpr char kAs[] = " as ";
+  if (with_principals && !name.empty()) return CutText(absl::StrCat("unknown", kAs, name));
+  return absl::StrContains(name, kAs) ? "" : name;
+}
+
 // As in the API's tables: RESOURCE_EXHAUSTED.
 std::string CodeName(grpc::StatusCode code) {
   // The codes of absl and gRPC are the same numbers.
@@ -84,6 +92,7 @@ std::string CallContext::DeclaredActor() const {
 
 storage::Actor CallContext::actor() const {
   std::string name = DeclaredActor();
+  if (caller_ == nullptr) name = Unvouched(std::move(name), access_ != nullptr);
   std::string reason = PlainText(kReasonKeys, kMaxReasonBytes);
   if (CountChars(reason) > storage::kMaxReasonChars || HasDirectionMarks(reason)) reason.clear();
   if (caller_ == nullptr) return {name.empty() ? AddressOfPeer(peer()) : std::move(name), std::move(reason)};

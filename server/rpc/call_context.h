@@ -44,15 +44,17 @@ class CallContext {
 
   // These parse what came with the call and allocate, so they are read only on demand: a sale does not need them.
 
-  // Who is asking and why, for the audit log. Nothing else says who acts: this is the one place.
+  // Who is asking and why, for the audit log. Nothing else says who acts: this is the one place. Who is refused because
+  // nobody knows them is "unknown as alice@laptop"; without an access file, a name with " as " in it does not count.
   //
   // If the node has an access file: the principal, such as "till-3", and if the caller names a person, too,
   // "till-3 as alice@laptop", cut after 128 bytes. Only the first word is authenticated. "anonymous" is who has shown
   // no credentials. Without an access file: what callers call themselves, otherwise the address that they call from,
   // without the port.
   //
-  // The caller names themselves in "tranche-actor-bin" or "tranche-actor" (at most 128 bytes of visible UTF-8), and their
-  // reason in "tranche-reason-bin" or "tranche-reason" (at most 200 characters of plain UTF-8 without marks of direction).
+  // The caller names themselves in "tranche-actor-bin" or "tranche-actor" (at most 128 bytes of visible UTF-8), and
+  // their reason in "tranche-reason-bin" or "tranche-reason" (at most 200 characters of plain UTF-8 without marks of
+  // direction).
   storage::Actor actor() const;
   // As gRPC writes it, such as "ipv4:10.0.0.7:51234".
   std::string peer() const { return context_->peer(); }

@@ -41,6 +41,8 @@ storage::Executor* CallFrame::ExecutorFor(const CallPolicy& policy) const {
       return move_executor;
     case RunsOn::kStatus:
       return status_executor;
+    case RunsOn::kLongRead:
+      return long_read_executor;
   }
   return nullptr;
 }

@@ -48,6 +48,7 @@ struct CallFrame {
   storage::Executor* admin_executor = nullptr;
   storage::Executor* move_executor = nullptr;
   storage::Executor* status_executor = nullptr;
+  storage::Executor* long_read_executor = nullptr;
 
   // The deadline of a unary call. DEADLINE_REQUIRED, or DEADLINE_PASSED when it came too late.
   absl::StatusOr<absl::Time> Admit(const grpc::CallbackServerContext& context) const;

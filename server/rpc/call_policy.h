@@ -13,10 +13,11 @@ enum class CallKind : uint8_t;  // open_calls.h
 
 // Where a method's handler runs.
 enum class RunsOn : uint8_t {
-  kInline,  // on gRPC's threads: it must not block
-  kAdmin,   // on a few threads for calls that block
-  kMove,    // on the one thread for moves of SKUs, which take long
-  kStatus,  // on two threads for calls that block for less than a second: they do not wait behind kAdmin
+  kInline,    // on gRPC's threads: it must not block
+  kAdmin,     // on a few threads for calls that block
+  kMove,      // on the one thread for moves of SKUs, which take long
+  kStatus,    // on two threads for calls that block for less than a second: they do not wait behind kAdmin
+  kLongRead,  // on two threads for reads that may take minutes: what changes something does not wait behind them
 };
 
 // Only the last argument has a default: a method without a permission does not compile.

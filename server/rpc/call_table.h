@@ -58,7 +58,7 @@ struct CallEntry {
 // Does not block. Answers by calling `reply`, or a copy of it, inline or later.
 template <typename Request, typename Response>
 using InlineHandler = std::function<void(const CallContext&, const Request&, const Reply<Response>& reply)>;
-// Runs on one of the frame's executors, and only if there is time left.
+// Runs on one of the frame's executors, and only if there is time left and the caller still may.
 template <typename Request, typename Response>
 using BlockingHandler = std::function<absl::StatusOr<Response>(const CallContext&, const Request&)>;
 // These return a reactor that ends with CallContext::Conclude. They must not block; blocking work goes to the frame's
@@ -161,8 +161,11 @@ CallEntry BlockingCall(CallPolicy policy, BlockingHandler<Request, Response> han
       policy, /*blocks=*/true,
       [policy, handler = std::move(handler)](const CallFrame& frame, const Request& request,
                                              const LargeReply<Response>& reply) {
-        // The request lives until the call is finished, the handler as long as the service.
-        absl::AnyInvocable<void()> task = [reply, &request, &handler, &frame] {
+        // The request lives until the call is finished, the handler as long as the service. While the task waited, its
+        // caller may have lost the role for it.
+        absl::AnyInvocable<void()> task = [reply, access = StandingAccess(reply.call()), &request, &handler,
+                                           &frame]() mutable {
+          if (const absl::Status allowed = access.Check(reply.call()); !allowed.ok()) return reply.Finish(allowed);
           if (frame.clock->Now() >= reply.call().deadline()) return reply.Finish(DeadlinePassed());
           reply(handler(reply.call(), request));
         };

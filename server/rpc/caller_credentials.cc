@@ -19,6 +19,8 @@ CallerCredentials CredentialsOf(const grpc::CallbackServerContext& context) {
   if (first != last) {
     // Which of several counts is nobody's guess.
     credentials.authorization = std::next(first) == last ? TextOfRef(first->second) : absl::string_view();
+    // It decides alone.
+    return credentials;
   }
   // The context keeps it.
   const grpc::AuthContext* const peer = context.auth_context().get();

@@ -1,7 +1,6 @@
 #include "server/services/admin_service.h"
 
 #include "server/rpc/call_service.h"
-#include "server/services/export_stream.h"
 #include "server/services/move_stream.h"
 
 namespace tranche::server {
@@ -16,9 +15,10 @@ ServerStreamHandler<v1::MoveSkuRequest, v1::MoveSkuResponse> MoveBy(ShardHandler
   };
 }
 
-ServerStreamHandler<v1::ExportPaymentsRequest, v1::ExportPaymentsResponse> ExportBy(PaymentHandler* handler) {
-  return [handler](const CallContext& call, const CallFrame& frame, const v1::ExportPaymentsRequest& request) {
-    return ExportStream::Start(call, frame, handler, request);
+ServerStreamHandler<v1::ExportPaymentsRequest, v1::ExportPaymentsResponse> ExportBy(PaymentHandler* handler,
+                                                                                    OpenExports* open) {
+  return [handler, open](const CallContext& call, const CallFrame& frame, const v1::ExportPaymentsRequest& request) {
+    return ExportStream::Start(call, frame, handler, open, request);
   };
 }
 
@@ -60,14 +60,14 @@ std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
       BlockingCall({"DrainNode", kOperate, kAdmin, kYes}, to.node, &NodeHandler::Drain),
       BlockingCall({"UndrainNode", kOperate, kAdmin, kYes}, to.node, &NodeHandler::Undrain),
 
-      BlockingCall({"ListAudit", kObserve, kAdmin, kYes}, to.audit, &AuditHandler::List),
-      BlockingCall({"VerifyLedger", kObserve, kAdmin, kYes}, to.verify, &VerifyHandler::Verify),
+      BlockingCall({"ListAudit", kObserve, kLongRead, kYes}, to.audit, &AuditHandler::List),
+      BlockingCall({"VerifyLedger", kObserve, kLongRead, kYes}, to.verify, &VerifyHandler::Verify),
 
-      BlockingCall({"ListOutboxMessages", kObserve, kAdmin, kYes}, to.outbox, &OutboxHandler::ListMessages),
+      BlockingCall({"ListOutboxMessages", kObserve, kLongRead, kYes}, to.outbox, &OutboxHandler::ListMessages),
       BlockingCall({"GetOutboxMessage", kObserve, kAdmin, kYes}, to.outbox, &OutboxHandler::GetMessage),
       BlockingCall({"RetryOutboxMessages", kOperate, kAdmin, kYes}, to.outbox, &OutboxHandler::Retry),
       BlockingCall({"DiscardOutboxMessage", kAdminister, kAdmin, kYes}, to.outbox, &OutboxHandler::Discard),
-      BlockingCall({"ListSinks", kObserve, kAdmin, kYes}, to.outbox, &OutboxHandler::ListSinks),
+      BlockingCall({"ListSinks", kObserve, kLongRead, kYes}, to.outbox, &OutboxHandler::ListSinks),
       BlockingCall({"AddSink", kAdminister, kAdmin, kYes}, to.outbox, &OutboxHandler::AddSink),
       BlockingCall({"RemoveSink", kAdminister, kAdmin, kYes}, to.outbox, &OutboxHandler::RemoveSink),
 
@@ -77,8 +77,8 @@ std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
                                                                 MoveBy(to.shard)),
 
       ServerStreamCall<v1::ExportPaymentsRequest, v1::ExportPaymentsResponse>(
-          {"ExportPayments", kObserve, kAdmin, kYes}, ExportBy(to.payment)),
-      BlockingCall({"LookUpPayments", kObserve, kAdmin, kYes}, to.payment, &PaymentHandler::LookUp),
+          {"ExportPayments", kObserve, kLongRead, kYes}, ExportBy(to.payment, to.open_exports)),
+      BlockingCall({"LookUpPayments", kObserve, kLongRead, kYes}, to.payment, &PaymentHandler::LookUp),
       BlockingCall({"PreviewReservationChange", kObserve, kAdmin, kYes}, to.preview, &PreviewHandler::Change),
       ChangeReservationBy({"ChangeReservation", kOperate, kAdmin, kYes}, to.reservations),
       BlockingCall({"ApplyCorrections", kOperate, kAdmin, kYes}, to.payment, &PaymentHandler::Apply),
@@ -86,7 +86,7 @@ std::vector<CallEntry> AdminCalls(const AdminHandlers& to) {
       BlockingCall({"GetStatus", kObserve, kStatus, kYes}, to.status, &StatusHandler::Get),
       BlockingCall({"ListTraffic", kObserve, kStatus, kYes}, to.traffic, &TrafficHandler::List),
 
-      BlockingCall({"DumpCoordination", kObserve, kAdmin, kYes}, to.coordination, &CoordinationHandler::Dump),
+      BlockingCall({"DumpCoordination", kObserve, kLongRead, kYes}, to.coordination, &CoordinationHandler::Dump),
       BlockingCall({"RebuildCoordination", kAdminister, kAdmin, kYes}, to.coordination, &CoordinationHandler::Rebuild),
   };
 }

@@ -23,6 +23,7 @@
 #include "server/handlers/traffic_handler.h"
 #include "server/handlers/verify_handler.h"
 #include "server/rpc/call_table.h"
+#include "server/services/export_stream.h"
 
 namespace tranche::server {
 
@@ -43,6 +44,8 @@ struct AdminHandlers {
   AuditedChangeHandler* reservations = nullptr;
   StatusHandler* status = nullptr;
   TrafficHandler* traffic = nullptr;
+  // The exports that are open are added; may be absent.
+  OpenExports* open_exports = nullptr;
 };
 
 std::vector<CallEntry> AdminCalls(const AdminHandlers& handlers);

@@ -9,7 +9,8 @@ namespace tranche::server {
 MoveStream* MoveStream::Start(const CallContext& call, const CallFrame& frame, Move move) {
   auto* const stream = new MoveStream(call);
   absl::AnyInvocable<void()> task = [stream, move = std::move(move)]() mutable {
-    const absl::Status status = move([stream](const v1::MoveSkuResponse& response) { stream->Add(response); });
+    absl::Status status = stream->MayBegin();
+    if (status.ok()) status = move([stream](const v1::MoveSkuResponse& response) { stream->Add(response); });
     stream->End(status);
     stream->Release();
   };
@@ -18,6 +19,11 @@ MoveStream* MoveStream::Start(const CallContext& call, const CallFrame& frame, M
     stream->Release();
   }
   return stream;
+}
+
+absl::Status MoveStream::MayBegin() {
+  if (call_.cancelled()) return absl::CancelledError();
+  return access_.Check(call_);
 }
 
 void MoveStream::Add(const v1::MoveSkuResponse& response) {

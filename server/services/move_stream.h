@@ -1,5 +1,5 @@
 // The answers of MoveSku: the move runs on an executor's thread, and a stream reports its progress. If the caller goes
-// away, or loses the role for it, a move that has begun still goes on.
+// away, or loses the role for it, a move that has begun still goes on; one that waits for its turn is not begun.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>
@@ -29,13 +29,16 @@ class MoveStream final : public grpc::ServerWriteReactor<v1::MoveSkuResponse> {
   void OnDone() override;
 
  private:
-  explicit MoveStream(const CallContext& call) : call_(call) {}
+  explicit MoveStream(const CallContext& call) : call_(call), access_(call) {}
+  // By the move's thread, before anything is sent.
+  absl::Status MayBegin();
   void Add(const v1::MoveSkuResponse& response);
   void End(const absl::Status& status);
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Release();
 
   const CallContext call_;  // valid until the call is finished
+  StandingAccess access_;   // of MayBegin
   absl::Mutex mutex_;
   std::deque<v1::MoveSkuResponse> outbox_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;

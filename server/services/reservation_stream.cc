@@ -215,7 +215,7 @@ void ReservationStream::Check(absl::Time now) {
     admit = BeginToAdmit();
     // There is no room for a single claim, and perhaps not for a cart either.
     const bool at_limit = outstanding_ >= options_.max_outstanding || share_->Exhausted(1 + SpareFor(1));
-    if (!unread_ && !cancelled_ && TakesNothing(now) && at_limit) {
+    if (!unread_ && !cancelled_ && TakesNothing(now) && (at_limit || !refused_.ok())) {
       LOG_EVERY_T(WARNING, 60) << "a stream of " << call_.peer()
                                << " is ended, because its caller takes no answers (at most one line a minute)";
       unread_ = cancelling_ = cancel = true;

@@ -16,9 +16,9 @@
 // When the access file has changed and the caller may not go on, it takes no more, answers what it has admitted, and
 // ends with the reason. It looks at each message, and several times a second.
 //
-// If its caller takes no answer meanwhile for unread_timeout, the call is cancelled from this side, which also frees
-// what gRPC keeps. It cannot be finished with a reason: gRPC allows no finish while a write is pending, and this write
-// stays pending until the caller reads.
+// If it admits no more, for one of these reasons, and its caller takes no answer for unread_timeout, the call is
+// cancelled from this side, which also frees what gRPC keeps. It cannot be finished with a reason: gRPC allows no
+// finish while a write is pending, and this write stays pending until the caller reads.
 #pragma once
 
 #include <grpcpp/support/byte_buffer.h>

@@ -34,12 +34,23 @@ void ReservationWatch::OnEnd(const absl::Status& status) {
 }
 
 void ReservationWatch::OnRecheck() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (finished_ || cancelled_) return;
+    if (!revoked_) {
+      if (end_.has_value()) return;
+      const absl::Status allowed = access_.Check(call_);
+      if (allowed.ok()) return;
+      revoked_ = true;
+      pending_.reset();
+      end_ = allowed;
+      return FinishIfOver();
+    }
+    cancelling_ = true;
+  }
+  call_.TryCancel();
   absl::MutexLock lock(&mutex_);
-  if (finished_ || cancelled_ || end_.has_value()) return;
-  const absl::Status allowed = access_.Check(call_);
-  if (allowed.ok()) return;
-  pending_.reset();
-  end_ = allowed;
+  cancelling_ = false;
   FinishIfOver();
 }
 
@@ -77,7 +88,7 @@ void ReservationWatch::WriteNext() {
 }
 
 void ReservationWatch::FinishIfOver() {
-  if (finished_ || writing_) return;
+  if (finished_ || writing_ || cancelling_) return;
   if (cancelled_) {
     finished_ = true;
     return Finish(call_.Conclude(absl::CancelledError()));

@@ -29,7 +29,8 @@ class ReservationWatch final : public grpc::ServerWriteReactor<v1::WatchReservat
 
   void OnReservation(const storage::Reservation& reservation) override;
   void OnEnd(const absl::Status& status) override;
-  // Ends if its caller may not watch any more.
+  // Ends if its caller may not watch any more. The next time, the call is cancelled if it has not ended yet: its caller
+  // does not take the message that is being written.
   void OnRecheck() override;
 
   void OnWriteDone(bool ok) override;
@@ -56,6 +57,9 @@ class ReservationWatch final : public grpc::ServerWriteReactor<v1::WatchReservat
   std::optional<storage::Reservation> pending_ ABSL_GUARDED_BY(mutex_);
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool revoked_ ABSL_GUARDED_BY(mutex_) = false;  // OnRecheck has ended it
+  // OnRecheck is cancelling the call, which must not be finished meanwhile: its context would vanish.
+  bool cancelling_ ABSL_GUARDED_BY(mutex_) = false;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;  // the caller is gone
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };

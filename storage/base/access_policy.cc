@@ -43,36 +43,60 @@ std::string LineAndColumn(absl::string_view text, size_t byte) {
   return absl::StrCat("line ", absl::c_count(before, '\n') + 1, ", column ", column);
 }
 
-// The library takes the last of two members of one name, and says nothing.
-class MemberWatch {
+// Looks at a text before it becomes a tree. It must be JSON, and name no member of an object twice: the library takes
+// the last of two, and says nothing. (A callback of the tree's own parser sees both, too, but each object then costs a
+// look at all before it in its list.)
+class JsonCheck final : public nlohmann::json_sax<json> {
  public:
-  json::parser_callback_t Callback() {
-    return [this](int, json::parse_event_t event, const json& parsed) {
-      if (event == json::parse_event_t::object_start) open_.emplace_back();
-      if (event == json::parse_event_t::object_end) open_.pop_back();
-      if (event == json::parse_event_t::key && !open_.back().insert(parsed.get<std::string>()).second) {
-        twice_ = parsed.get<std::string>();
-      }
-      return true;
-    };
+  explicit JsonCheck(absl::string_view text) : text_(text) {}
+
+  absl::Status Run() {
+    if (!json::sax_parse(text_.begin(), text_.end(), this, json::input_format_t::json, /*strict=*/true,
+                         /*ignore_comments=*/true)) {
+      fault_.Update(Fault("file", "is no JSON"));
+    }
+    return fault_;
   }
-  const std::optional<std::string>& twice() const { return twice_; }
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_array(std::size_t) override { return true; }
+  bool end_array() override { return true; }
+  bool start_object(std::size_t) override {
+    open_.emplace_back();
+    return true;
+  }
+  bool end_object() override {
+    open_.pop_back();
+    return true;
+  }
+  bool key(string_t& name) override {
+    if (open_.back().insert(name).second) return true;
+    fault_ = Fault(Quoted(name), "is there twice in one object");
+    return false;
+  }
+  // Also of a number that is too large. Its own text may repeat a piece of the file.
+  bool parse_error(std::size_t byte, const std::string&, const nlohmann::detail::exception&) override {
+    fault_ = Fault(LineAndColumn(text_, byte), "is no JSON");
+    return false;
+  }
 
  private:
+  const absl::string_view text_;
   std::vector<std::set<std::string>> open_;
-  std::optional<std::string> twice_;
+  absl::Status fault_;
 };
 
 absl::StatusOr<json> ParseJson(absl::string_view text) {
-  MemberWatch watch;
-  json root;
-  try {
-    root = json::parse(text.begin(), text.end(), watch.Callback(), /*allow_exceptions=*/true, /*ignore_comments=*/true);
-  } catch (const json::parse_error& error) {
-    // Its own text may repeat a piece of the file.
-    return Fault(LineAndColumn(text, error.byte), "is no JSON");
-  }
-  if (watch.twice().has_value()) return Fault(Quoted(*watch.twice()), "is there twice in one object");
+  RETURN_IF_ERROR(JsonCheck(text).Run());
+  json root =
+      json::parse(text.begin(), text.end(), /*cb=*/nullptr, /*allow_exceptions=*/false, /*ignore_comments=*/true);
+  if (root.is_discarded()) return Fault("file", "is no JSON");
   return root;
 }
 
@@ -262,7 +286,7 @@ AccessPolicy::PrincipalPtr AccessPolicy::FindCertificate(absl::Span<const Subjec
 }
 
 AccessPolicy::PrincipalPtr AccessPolicy::FindToken(absl::string_view token) const {
-  if (token.empty() || token.size() > kMaxTokenBytes) return nullptr;
+  if (!HasTokenForm(token)) return nullptr;
   const TokenDigest digest = DigestOfToken(token);
   const auto found = tokens_.find(digest);
   if (found == tokens_.end() || CRYPTO_memcmp(found->first.data(), digest.data(), digest.size()) != 0) return nullptr;

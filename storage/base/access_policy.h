@@ -52,7 +52,7 @@ class AccessPolicy {
   // The principal of the first name that is one's; null if none is. The names match exactly, DNS names in any case.
   // Names with wildcards are only themselves.
   PrincipalPtr FindCertificate(absl::Span<const SubjectName> names) const;
-  // Null if nobody has this token.
+  // Null if nobody has this token, or if it has not the form of one.
   //
   // Looks the token's digest up in a hash table, and then compares it in constant time. What the look-up's time tells
   // is about the digest, and nobody can choose a token by its digest; and whoever knows a digest whole, as readers of

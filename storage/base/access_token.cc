@@ -5,6 +5,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "glog/logging.h"
 
 namespace tranche {
@@ -12,6 +13,7 @@ namespace {
 
 constexpr char kTokenPrefix[] = "trt_";
 constexpr size_t kTokenRandomBytes = 32;
+constexpr size_t kTokenRandomChars = 43;  // of base64, without padding
 
 absl::string_view AsText(const unsigned char* bytes, size_t size) {
   return {reinterpret_cast<const char*>(bytes), size};
@@ -23,6 +25,10 @@ std::string NewToken() {
   std::array<unsigned char, kTokenRandomBytes> random;
   CHECK_EQ(RAND_priv_bytes(random.data(), static_cast<int>(random.size())), 1) << "this machine gives no randomness";
   return absl::StrCat(kTokenPrefix, absl::WebSafeBase64Escape(AsText(random.data(), random.size())));
+}
+
+bool HasTokenForm(absl::string_view token) {
+  return absl::ConsumePrefix(&token, kTokenPrefix) && token.size() == kTokenRandomChars;
 }
 
 TokenDigest DigestOfToken(absl::string_view token) {

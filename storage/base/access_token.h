@@ -8,15 +8,16 @@
 
 namespace tranche {
 
-// No token has more bytes.
-inline constexpr size_t kMaxTokenBytes = 256;
-
 // SHA-256.
 using TokenDigest = std::array<unsigned char, 32>;
 
 // A new token: "trt_" and 43 letters, digits, "-" and "_" (base64url without padding). From OpenSSL's generator for
 // private values. Thread-safe. The prefix lets scanners find tokens that were committed or logged by mistake.
 std::string NewToken();
+
+// Whether NewToken may have made it, by its beginning and its length. Otherwise it is no token: the hash of a word that
+// somebody has thought of can be found by trying.
+bool HasTokenForm(absl::string_view token);
 
 // Thread-safe. A plain hash is enough for a token, unlike for a password: nobody can try 2^256 of them.
 TokenDigest DigestOfToken(absl::string_view token);

@@ -6,9 +6,9 @@ namespace tranche::storage {
 namespace {
 
 // Connections of the call pool besides those of the blocking threads: 4 for late payments, 2 for lists, 2 for admin
-// calls, those for a moving SKU, the node's agent, watches, and the refresh of shards, and 3 for looks. Enough for all
-// at once, so that slow lists take no connection from a cart.
-constexpr int kMoreConnections = 15;
+// calls and 2 for their long reads, those for a moving SKU, the node's agent, watches, and the refresh of shards, and 3
+// for looks. Enough for all at once, so that slow lists take no connection from a cart.
+constexpr int kMoreConnections = 17;
 // The state of the shard, the incarnations that have gone, and whether it answers at all: one question of each at a
 // time.
 constexpr int kLookThreads = 3;

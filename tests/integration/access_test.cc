@@ -36,7 +36,12 @@ using ::testing::HasSubstr;
 
 constexpr absl::Duration kPatience = absl::Seconds(60);
 
-std::string TokenOf(const std::string& name) { return absl::StrCat("trt_the-token-of-", name); }
+// Has the form of one.
+std::string TokenOf(const std::string& name) {
+  std::string token = absl::StrCat("trt_the-token-of-", name);
+  token.resize(NewToken().size(), '.');
+  return token;
+}
 
 std::string ReasonOfStatus(const grpc::Status& status) {
   google::rpc::Status details;
@@ -91,6 +96,7 @@ class AccessTest : public SaleTest {
     // Replaced at once, as operators should.
     const std::filesystem::path next = scratch_.path() / "next.json";
     std::ofstream(next) << "{ // for a test\n\"principals\": [" << principals << "]}";
+    std::filesystem::permissions(next, std::filesystem::perms(0644));  // whatever the umask
     std::filesystem::rename(next, path_);
   }
 

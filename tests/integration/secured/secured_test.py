@@ -124,7 +124,8 @@ class Calls(unittest.TestCase):
         with channel() as nobody:
             create = reservations_rpc.ReservationServiceStub(nobody).CreateReservation
             self.assert_refused(UNAUTHENTICATED, create, claim("desk", "a"))
-            self.assert_refused(UNAUTHENTICATED, create, claim("desk", "a"), metadata=bearer(secrets.token_hex(32)))
+            nobodys = f"trt_{secrets.token_urlsafe(32)}"
+            self.assert_refused(UNAUTHENTICATED, create, claim("desk", "a"), metadata=bearer(nobodys))
             create(claim("desk", "a"), metadata=bearer(SHARED.token_of("storefront")), timeout=CALL_TIMEOUT_S)
 
     def test_everybody_does_only_what_is_theirs(self):

@@ -26,6 +26,7 @@ class CtlAccessTest : public ::testing::Test, protected TranchectlRunner {
   std::string Write(const std::string& text) {
     const std::string path = scratch_.path() / "access.json";
     std::ofstream(path, std::ios::trunc) << text;
+    chmod(path.c_str(), 0644);  // whatever the umask
     return path;
   }
   const ScratchDir scratch_{"ctl-access"};
@@ -72,6 +73,11 @@ TEST_F(CtlAccessTest, AnAccessFileIsReadAsByANode) {
   const json read = json::parse(out_, nullptr, /*allow_exceptions=*/false);
   EXPECT_EQ(read["principals"][0]["roles"], json::array({"storefront", "risk"}));
   EXPECT_EQ(read["principals"][0]["tokens"], 1);
+
+  EXPECT_EQ(err_, "");
+  chmod(good.c_str(), 0664);
+  EXPECT_EQ(RunCtl({"access", "check", good}), 0);
+  EXPECT_THAT(err_, HasSubstr("chmod go-w"));
 
   EXPECT_EQ(RunCtl({"access", "check", Write(R"({"principals": [{"name": "a", "roles": ["root"]}]})")}), 1);
   EXPECT_THAT(err_, AllOf(HasSubstr("access.json"), HasSubstr("principals[0] (a).roles[0]")));

@@ -2,23 +2,31 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <thread>
 
+#include "storage/base/access_file_trust.h"
 #include "tests/support/logged_lines.h"
 #include "tests/support/scratch_dir.h"
 
 namespace tranche::server {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 class AccessFileTest : public ::testing::Test {
  protected:
-  void Write(const std::string& text) { std::ofstream(path_, std::ios::trunc) << text; }
+  void Write(const std::string& text) {
+    std::ofstream(path_, std::ios::trunc) << text;
+    // Whatever the umask.
+    std::filesystem::permissions(path_, std::filesystem::perms(0644));
+  }
   void WriteAnonymous(const std::string& role) { Write("{\"anonymous\": [\"" + role + "\"], \"principals\": []}"); }
   bool AnonymousHas(Role role) { return file_.Current().policy->anonymous()->roles.Has(role); }
 
@@ -86,14 +94,41 @@ TEST_F(AccessFileTest, AFaultyOneChangesNothingAndIsLoggedOnce) {
   EXPECT_THAT(log.lines().back(), HasSubstr("can be read again"));
 }
 
-TEST_F(AccessFileTest, WhatEverybodyMayWriteIsNotTrusted) {
+TEST_F(AccessFileTest, WhatOthersMayWriteIsNotTrusted) {
   WriteAnonymous("viewer");
-  std::filesystem::permissions(path_, std::filesystem::perms::others_write, std::filesystem::perm_options::add);
-  EXPECT_THAT(std::string(file_.Open().message()), HasSubstr("chmod o-w"));
-  std::filesystem::permissions(path_, std::filesystem::perms::others_write, std::filesystem::perm_options::remove);
+  for (const auto others : {std::filesystem::perms::others_write, std::filesystem::perms::group_write}) {
+    std::filesystem::permissions(path_, others, std::filesystem::perm_options::add);
+    EXPECT_THAT(std::string(file_.Open().message()), HasSubstr("chmod go-w"));
+    std::filesystem::permissions(path_, others, std::filesystem::perm_options::remove);
+  }
   EXPECT_TRUE(file_.Open().ok());
+  struct stat info = {};
+  ASSERT_EQ(stat(path_.c_str(), &info), 0);
+  info.st_uid = geteuid() + 1;
+  EXPECT_THAT(WhyOthersMayWrite(info), HasSubstr("chown it to root"));
+  info.st_uid = 0;
+  EXPECT_EQ(WhyOthersMayWrite(info), "");
   AccessFile folder{scratch_.path()};
   EXPECT_FALSE(folder.Open().ok());
+}
+
+TEST_F(AccessFileTest, StrangersDoNotRunASaleThatOthersReach) {
+  AccessFile reached{path_, /*reached_by_others=*/true};
+  for (const char* role : {"service", "operator", "admin"}) {
+    WriteAnonymous(role);
+    EXPECT_THAT(std::string(reached.Open().message()), AllOf(HasSubstr("anonymous"), HasSubstr(role)));
+    EXPECT_TRUE(reached.Current().policy->anonymous()->roles.empty());
+    const tranche::testing::LoggedLines log;
+    ASSERT_TRUE(file_.Open().ok());
+    ASSERT_FALSE(log.lines().empty());
+    EXPECT_THAT(log.lines()[0], AllOf(HasSubstr("everybody on this machine"), HasSubstr(role)));
+  }
+  WriteAnonymous("storefront");
+  ASSERT_TRUE(reached.Open().ok());
+  WriteAnonymous("admin");
+  reached.Look();
+  EXPECT_TRUE(reached.faulty());
+  EXPECT_FALSE(reached.Current().policy->anonymous()->roles.Has(Role::kAdmin)) << "the one before still holds";
 }
 
 TEST_F(AccessFileTest, TwoFilesOfOneThreadAreNotMixedUp) {

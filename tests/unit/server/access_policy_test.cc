@@ -68,6 +68,16 @@ TEST(AccessPolicyTest, FindsPrincipalsByCertificateAndByToken) {
   EXPECT_EQ(who.anonymous()->roles, Roles{Role::kStorefront});
 }
 
+TEST(AccessPolicyTest, OnlyWhatHasTheFormOfATokenIsOne) {
+  for (const std::string& text : {std::string("test"), std::string("trt_test"), absl::StrCat(kToken, "b"),
+                                  absl::StrCat("TRT_", std::string(43, 'a'))}) {
+    const auto policy = Parse(absl::StrCat("{'principals': [{'name': 'a', 'roles': [], 'tokens_sha256': ['",
+                                           HexOf(DigestOfToken(text)), "']}]}"));
+    ASSERT_TRUE(policy.ok()) << policy.status();
+    EXPECT_EQ(NameOf((*policy)->FindToken(text)), "nobody") << text;
+  }
+}
+
 TEST(AccessPolicyTest, TheFirstNameThatIsKnownDecides) {
   const auto policy = Parse(
       "{'principals': [{'name': 'a', 'roles': [], 'certificates': ['DNS:a.b']}, "
@@ -86,6 +96,7 @@ TEST(AccessPolicyTest, FaultsNameTheirPlace) {
   EXPECT_EQ(FaultOf("{'principals': []}"), "none");
   EXPECT_THAT(FaultOf("{\n  'principals': [\n}"), HasSubstr("line 3, column 1"));
   EXPECT_THAT(FaultOf(""), HasSubstr("no JSON"));
+  EXPECT_THAT(FaultOf("{'principals': [],\n 'x': 1e999}"), AllOf(HasSubstr("line 2"), HasSubstr("no JSON")));
   EXPECT_THAT(FaultOf("[]"), HasSubstr("must be an object"));
   EXPECT_THAT(FaultOf("{}"), HasSubstr("principals"));
   EXPECT_THAT(FaultOf("{'principals': [], 'roles': []}"), AllOf(HasSubstr("roles"), HasSubstr("unknown member")));
@@ -133,6 +144,10 @@ TEST(AccessPolicyTest, IsBounded) {
   }
   EXPECT_THAT(FaultOf(many + "]}"), HasSubstr("10,000"));
   EXPECT_THAT(FaultOf(std::string(kMaxAccessFileBytes, '[')), HasSubstr("no JSON"));
+  // Takes minutes if each object costs a look at all before it.
+  std::string empty = "{'principals': [";
+  while (empty.size() < kMaxAccessFileBytes - 10) empty += "{},";
+  EXPECT_THAT(FaultOf(empty + "{}]}"), HasSubstr("10,000"));
 }
 
 TEST(AccessTokenTest, TokensAreLongAndDifferent) {
@@ -141,6 +156,7 @@ TEST(AccessTokenTest, TokensAreLongAndDifferent) {
   EXPECT_EQ(tokens.size(), 100u);
   EXPECT_TRUE(absl::StartsWith(*tokens.begin(), "trt_"));
   EXPECT_EQ(tokens.begin()->size(), 4u + 43u);
+  for (const std::string& token : tokens) EXPECT_TRUE(HasTokenForm(token));
   EXPECT_EQ(HexOf(DigestOfToken("abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
       << "FIPS 180-2";
 }

@@ -4,17 +4,22 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "server/access/access_control.h"
 #include "server/proto_time.h"
 #include "server/services/export_stream.h"
 #include "storage/bounded_executor.h"
 #include "storage/fake/fake_ledger.h"
 #include "tests/support/inline_executor.h"
+#include "tests/support/scratch_dir.h"
 #include "tests/unit/server/grpc_fixture.h"
 #include "tranche/v1/admin_service.grpc.pb.h"
 
@@ -31,7 +36,11 @@ class PagedPayments : public storage::PaymentLedger {
     const uint8_t number = after.has_value() ? after->bytes[15] + 1 : 1;
     storage::Uuid id;
     id.bytes[15] = number;
-    if (number != 2) page.entries.emplace_back().reservation_id = id;
+    if (number != 2) {
+      storage::PaymentEntry& entry = page.entries.emplace_back();
+      entry.reservation_id = id;
+      entry.payment_reference = reference;
+    }
     if (number < 3) page.next = id;
     return page;
   }
@@ -47,6 +56,7 @@ class PagedPayments : public storage::PaymentLedger {
   }
 
   bool down = false;
+  std::string reference;  // of each entry
 };
 
 class NoSession : public quota::SessionSource {
@@ -83,13 +93,15 @@ class AdminServiceTest : public ::testing::Test {
   PaymentHandler payment_{&payments_};
   tranche::testing::InlineExecutor executor_;
   tranche::testing::InlineExecutor move_executor_;
+  tranche::testing::InlineExecutor long_read_executor_;
   AnswerBudget answers_{AnswerLimits{}, &clock_}, exports_{AnswerLimits{}, &clock_};
-  std::unique_ptr<grpc::Service> service_ =
-      MakeAdminService({.sku = &sku_, .audit = &audit_, .payment = &payment_}, {.clock = &clock_,
-                                                                                .answers = &answers_,
-                                                                                .exports = &exports_,
-                                                                                .admin_executor = &executor_,
-                                                                                .move_executor = &move_executor_});
+  std::unique_ptr<grpc::Service> service_ = MakeAdminService({.sku = &sku_, .audit = &audit_, .payment = &payment_},
+                                                             {.clock = &clock_,
+                                                              .answers = &answers_,
+                                                              .exports = &exports_,
+                                                              .admin_executor = &executor_,
+                                                              .move_executor = &move_executor_,
+                                                              .long_read_executor = &long_read_executor_});
   LocalServer server_{service_.get()};
   std::unique_ptr<v1::AdminService::Stub> stub_ = v1::AdminService::NewStub(server_.channel());
 };
@@ -126,7 +138,7 @@ TEST_F(AdminServiceTest, AnExportEndsWithWhatIsWrong) {
   payments_.down = true;
   EXPECT_EQ(ExportEnd(&messages), "LEDGER_UNAVAILABLE, wait");
   EXPECT_EQ(messages, 0);
-  executor_.full = true;
+  long_read_executor_.full = true;
   EXPECT_EQ(ExportEnd(&messages), "OVERLOADED, wait");
   EXPECT_EQ(messages, 0);
 }
@@ -142,6 +154,51 @@ TEST_F(AdminServiceTest, AnExportIsRefusedWhereTooMuchIsUnread) {
   EXPECT_EQ(answers_.bytes(), 0) << "other calls have room";
   exports.pop_back();
   EXPECT_EQ(ExportEnd(&messages), "OK") << "what is there is enough";
+}
+
+TEST_F(AdminServiceTest, AnExportWhoseCallerMayNotGoOnAndDoesNotReadIsCutOff) {
+  const tranche::testing::ScratchDir scratch("export-access");
+  const std::string path = scratch.path() / "access.json";
+  const auto allow = [&](const char* roles) {
+    std::ofstream(path, std::ios::trunc) << "{\"anonymous\": [" << roles << "], \"principals\": []}";
+    std::filesystem::permissions(path, std::filesystem::perms(0644));  // whatever the umask
+  };
+  allow("\"viewer\"");
+  AccessFile file(path);
+  ASSERT_TRUE(file.Open().ok());
+  Denials denials(nullptr, storage::Clock::Real());
+  AccessControl control(&file, &denials);
+  OpenExports open;
+  const auto service = MakeAdminService(
+      {.payment = &payment_, .open_exports = &open},
+      {.clock = &clock_, .exports = &exports_, .access = &control, .long_read_executor = &long_read_executor_});
+  const LocalServer server(service.get());
+  const auto stub = v1::AdminService::NewStub(server.channel());
+
+  payments_.reference = std::string(1 << 20, 'r');  // more than a connection's buffers take
+  v1::ExportPaymentsRequest request;
+  *request.mutable_from_time() = ToTimestamp(absl::FromUnixSeconds(1));
+  *request.mutable_to_time() = ToTimestamp(absl::FromUnixSeconds(2));
+  grpc::ClientContext context;
+  const auto reader = stub->ExportPayments(&context, request);
+  reader->WaitForInitialMetadata();
+  const auto ends = [&](absl::Duration within) {
+    const absl::Time give_up = absl::Now() + within;
+    while (exports_.bytes() > 0 && absl::Now() < give_up) {
+      clock_.AdvanceBy(absl::Seconds(10));
+      open.CheckAll(clock_.Now() - absl::Seconds(10));
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+    return exports_.bytes() == 0;
+  };
+  EXPECT_FALSE(ends(absl::Milliseconds(50))) << "who may go on need not hurry";
+  allow("");
+  file.Look();
+  EXPECT_TRUE(ends(absl::Seconds(60)));
+  v1::ExportPaymentsResponse response;
+  while (reader->Read(&response)) {
+  }
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
 TEST_F(AdminServiceTest, OneMoveAtATime) {

@@ -12,15 +12,20 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "server/access/access_control.h"
 #include "server/rpc/call_service.h"
+#include "server/services/admin_service.h"
+#include "storage/executor.h"
+#include "tests/support/logged_lines.h"
 #include "tests/support/raw_call.h"
 #include "tests/support/scratch_dir.h"
 #include "tests/unit/server/grpc_fixture.h"
+#include "tranche/v1/admin_service.grpc.pb.h"
 #include "tranche/v1/outbox_sink.grpc.pb.h"
 
 namespace tranche::server {
@@ -34,11 +39,24 @@ using v1::DeliverResponse;
 
 constexpr char kDeliverPath[] = "/tranche.v1.OutboxSinkService/Deliver";
 
-// Each token is "token of NAME".
+std::string TokenOf(const std::string& name) { return absl::StrCat("trt_", name, std::string(43 - name.size(), '.')); }
+std::string Bearer(const std::string& name) { return absl::StrCat("Bearer ", TokenOf(name)); }
+
 std::string PrincipalJson(const std::string& name, const std::string& role) {
   return absl::StrCat(R"({"name": ")", name, R"(", "roles": [")", role, R"("], "tokens_sha256": [")",
-                      HexOf(DigestOfToken(absl::StrCat("token of ", name))), R"("]})");
+                      HexOf(DigestOfToken(TokenOf(name))), R"("]})");
 }
+
+// Runs a task at once, after what happens while it waits.
+class WaitingExecutor : public storage::Executor {
+ public:
+  bool TryRun(absl::AnyInvocable<void()>& task) override {
+    meanwhile();
+    task();
+    return true;
+  }
+  std::function<void()> meanwhile;
+};
 
 class CallAccessTest : public ::testing::Test {
  protected:
@@ -49,10 +67,9 @@ class CallAccessTest : public ::testing::Test {
     std::ofstream(path_, std::ios::trunc)
         << R"({"anonymous": [)" << anonymous << R"(], "principals": [)" << PrincipalJson("ops", "operator") << ","
         << PrincipalJson("eye", "viewer") << "]}";
+    std::filesystem::permissions(path_, std::filesystem::perms(0644));  // whatever the umask
   }
   void Serve(bool with_file = true) {
-    server_.reset();
-    const CallFrame frame{.clock = storage::Clock::Real(), .access = with_file ? &control_ : nullptr};
     const auto entry = InlineCall<DeliverRequest, DeliverResponse>(
         CallPolicy("Deliver", Permission::kOperate, RunsOn::kInline, Repeatable::kYes),
         [this](const CallContext& call, const DeliverRequest&, const Reply<DeliverResponse>& reply) {
@@ -64,6 +81,12 @@ class CallAccessTest : public ::testing::Test {
           }
           reply(DeliverResponse());
         });
+    Serve(entry, with_file);
+  }
+  void Serve(const CallEntry& entry, bool with_file) {
+    server_.reset();
+    const CallFrame frame{
+        .clock = storage::Clock::Real(), .access = with_file ? &control_ : nullptr, .admin_executor = &executor_};
     const auto* service = DeliverRequest::descriptor()->file()->FindServiceByName("OutboxSinkService");
     service_ = std::make_unique<CallService>(*service, frame, std::vector<CallEntry>{entry});
     server_ = std::make_unique<LocalServer>(service_.get());
@@ -95,6 +118,7 @@ class CallAccessTest : public ::testing::Test {
   AccessFile file_{path_};
   Denials denials_{nullptr, storage::Clock::Real()};
   AccessControl control_{&file_, &denials_};
+  WaitingExecutor executor_;
   std::function<void()> reload_;
   absl::Status still_allowed_;
   std::optional<std::string> actor_;
@@ -108,6 +132,19 @@ TEST_F(CallAccessTest, WithoutAFileEverybodyMay) {
   Serve(/*with_file=*/false);
   EXPECT_EQ(CallWith("Bearer anything"), "OK");
   EXPECT_THAT(*actor_, HasSubstr("127.0.0.1"));
+  EXPECT_EQ(Call({{"tranche-actor", "alice@laptop"}}), "OK");
+  EXPECT_EQ(*actor_, "alice@laptop");
+  EXPECT_EQ(Call({{"tranche-actor", "ops as alice@laptop"}}), "OK");
+  EXPECT_THAT(*actor_, HasSubstr("127.0.0.1")) << "no node vouches for ops";
+}
+
+TEST_F(CallAccessTest, WhatUnknownCallersCallThemselvesIsMarked) {
+  Allow();
+  ASSERT_TRUE(file_.Open().ok());
+  const tranche::testing::LoggedLines log;
+  EXPECT_EQ(Call({{"tranche-actor", "ops"}}), "CALLER_UNKNOWN");
+  ASSERT_EQ(log.lines().size(), 1u);
+  EXPECT_THAT(log.lines()[0], HasSubstr("unknown as ops"));
 }
 
 TEST_F(CallAccessTest, BeforeTheFileIsReadNobodyMay) { EXPECT_EQ(Call({}), "CALLER_UNKNOWN"); }
@@ -115,25 +152,26 @@ TEST_F(CallAccessTest, BeforeTheFileIsReadNobodyMay) { EXPECT_EQ(Call({}), "CALL
 TEST_F(CallAccessTest, ATokenSaysWhoCalls) {
   Allow();
   ASSERT_TRUE(file_.Open().ok());
-  EXPECT_EQ(CallWith("Bearer token of ops"), "OK");
+  EXPECT_EQ(CallWith(Bearer("ops")), "OK");
   EXPECT_EQ(*actor_, "ops");
-  EXPECT_EQ(CallWith("bearer  token of ops"), "OK") << "schemes have no case";
+  EXPECT_EQ(CallWith(absl::StrCat("bearer  ", TokenOf("ops"))), "OK") << "schemes have no case";
 
-  EXPECT_EQ(CallWith("Bearer token of eye"), "ROLE_MISSING");
+  EXPECT_EQ(CallWith(Bearer("eye")), "ROLE_MISSING");
   EXPECT_EQ(status_.error_code(), StatusCode::PERMISSION_DENIED);
   EXPECT_THAT(status_.error_message(), HasSubstr("eye may not call Deliver"));
   const std::map<std::string, std::string> missing = {
       {"method", "Deliver"}, {"roles", "operator,admin"}, {"principal", "eye"}};
   EXPECT_EQ(Metadata(), missing);
 
-  for (const char* other : {"Bearer token of nobody", "Bearer", "Bearer ", "Basic dG9rZW4gb2Ygb3Bz", "token of ops"}) {
+  const std::vector<std::string> others = {Bearer("nobody"), "Bearer", "Bearer ", "Basic dG9rZW4gb2Ygb3Bz",
+                                           TokenOf("ops")};
+  for (const std::string& other : others) {
     EXPECT_EQ(CallWith(other), "CALLER_UNKNOWN") << other;
     EXPECT_EQ(status_.error_code(), StatusCode::UNAUTHENTICATED);
     EXPECT_THAT(status_.error_message(), Not(HasSubstr("nobody"))) << "an answer repeats no credential";
   }
   EXPECT_EQ(Call({}), "CALLER_UNKNOWN");
-  EXPECT_EQ(Call({{"authorization", "Bearer token of ops"}, {"authorization", "Bearer token of eye"}}),
-            "CALLER_UNKNOWN")
+  EXPECT_EQ(Call({{"authorization", Bearer("ops")}, {"authorization", Bearer("eye")}}), "CALLER_UNKNOWN")
       << "two are none";
   EXPECT_EQ(denials_.counts(), (Denials::Counts{{{"Deliver", false}, 7}, {{"Deliver", true}, 1}}));
 }
@@ -142,7 +180,7 @@ TEST_F(CallAccessTest, OnlyThePrincipalIsVouchedFor) {
   Allow();
   ASSERT_TRUE(file_.Open().ok());
   const auto actor_when = [this](const std::string& declared) {
-    EXPECT_EQ(Call({{"authorization", "Bearer token of ops"}, {"tranche-actor-bin", declared}}), "OK");
+    EXPECT_EQ(Call({{"authorization", Bearer("ops")}, {"tranche-actor-bin", declared}}), "OK");
     return actor_.value_or("");
   };
   EXPECT_EQ(actor_when("alice@laptop"), "ops as alice@laptop");
@@ -158,7 +196,7 @@ TEST_F(CallAccessTest, AnonymousHasTheRolesOfTheFile) {
   ASSERT_TRUE(file_.Open().ok());
   EXPECT_EQ(Call({{"tranche-actor", "ops"}}), "OK");
   EXPECT_EQ(*actor_, "anonymous as ops");
-  EXPECT_EQ(CallWith("Bearer token of nobody"), "CALLER_UNKNOWN") << "who shows a credential means it";
+  EXPECT_EQ(CallWith(Bearer("nobody")), "CALLER_UNKNOWN") << "who shows a credential means it";
 }
 
 TEST_F(CallAccessTest, WhoMayNotIsNotToldWhatIsWrongWithTheRequest) {
@@ -175,10 +213,47 @@ TEST_F(CallAccessTest, ACallThatLastsIsCheckedAgain) {
     std::ofstream(path_, std::ios::trunc) << R"({"principals": []})";
     file_.Look();
   };
-  EXPECT_EQ(CallWith("Bearer token of ops"), "OK");
+  EXPECT_EQ(CallWith(Bearer("ops")), "OK");
   EXPECT_TRUE(absl::IsUnauthenticated(still_allowed_)) << still_allowed_;
   reload_ = nullptr;
-  EXPECT_EQ(CallWith("Bearer token of ops"), "CALLER_UNKNOWN");
+  EXPECT_EQ(CallWith(Bearer("ops")), "CALLER_UNKNOWN");
+}
+
+TEST_F(CallAccessTest, WhatWaitsForAThreadIsNotBegunForACallerWhoMayNotAnyMore) {
+  Allow();
+  ASSERT_TRUE(file_.Open().ok());
+  Serve(BlockingCall<DeliverRequest, DeliverResponse>(
+            CallPolicy("Deliver", Permission::kOperate, RunsOn::kAdmin, Repeatable::kYes),
+            [this](const CallContext& call, const DeliverRequest&) {
+              actor_ = call.actor().name;
+              return DeliverResponse();
+            }),
+        /*with_file=*/true);
+  executor_.meanwhile = [] {};
+  EXPECT_EQ(CallWith(Bearer("ops")), "OK");
+  executor_.meanwhile = [this] {
+    std::ofstream(path_, std::ios::trunc) << R"({"principals": []})";
+    file_.Look();
+  };
+  EXPECT_EQ(CallWith(Bearer("ops")), "CALLER_UNKNOWN");
+}
+
+TEST_F(CallAccessTest, SoItIsWithAMove) {
+  Allow(R"("admin")");
+  ASSERT_TRUE(file_.Open().ok());
+  executor_.meanwhile = [this] {
+    Allow();
+    file_.Look();
+  };
+  const auto admin =
+      MakeAdminService({}, {.clock = storage::Clock::Real(), .access = &control_, .move_executor = &executor_});
+  const LocalServer server(admin.get());
+  const auto stub = v1::AdminService::NewStub(server.channel());
+  grpc::ClientContext context;
+  const auto reader = stub->MoveSku(&context, v1::MoveSkuRequest());
+  v1::MoveSkuResponse response;
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(ReasonOnWire(reader->Finish()), "CALLER_UNKNOWN");
 }
 
 }  // namespace

@@ -89,7 +89,8 @@ class CallFrameTest : public ::testing::Test {
             .access_log = access_log_,
             .admin_executor = &admin_executor_,
             .move_executor = &move_executor_,
-            .status_executor = &status_executor_};
+            .status_executor = &status_executor_,
+            .long_read_executor = &long_read_executor_};
   }
 
   void Serve(const CallEntry& entry) {
@@ -159,6 +160,7 @@ class CallFrameTest : public ::testing::Test {
   HoldingExecutor admin_executor_;
   HoldingExecutor move_executor_;
   HoldingExecutor status_executor_;
+  HoldingExecutor long_read_executor_;
   AccessLog* access_log_ = nullptr;
   std::optional<Seen> seen_;
   bool count_calls_ = false;
@@ -338,13 +340,14 @@ TEST_F(CallFrameTest, ACallThatComesTooLateIsNotBegun) {
 }
 
 TEST_F(CallFrameTest, WhatBlocksRunsOnTheExecutorOfItsTable) {
-  for (const RunsOn executor : {RunsOn::kAdmin, RunsOn::kMove, RunsOn::kStatus}) {
-    ServeBlocking(executor, DeliverResponse());
+  const std::pair<RunsOn, HoldingExecutor*> executors[] = {{RunsOn::kAdmin, &admin_executor_},
+                                                           {RunsOn::kMove, &move_executor_},
+                                                           {RunsOn::kStatus, &status_executor_},
+                                                           {RunsOn::kLongRead, &long_read_executor_}};
+  for (const auto& [runs_on, executor] : executors) {
+    ServeBlocking(runs_on, DeliverResponse());
     std::thread caller([&] { EXPECT_TRUE(Call(Context().get()).ok()); });
-    (executor == RunsOn::kAdmin  ? admin_executor_
-     : executor == RunsOn::kMove ? move_executor_
-                                 : status_executor_)
-        .RunTask();
+    executor->RunTask();
     caller.join();
     EXPECT_TRUE(seen_.has_value());
   }

@@ -67,6 +67,19 @@ TEST(CallTable, ObserversOnlyLook) {
   }
 }
 
+// Whoever may only look must not keep an operator from pausing a sale: these may take minutes.
+TEST(CallTable, LongReadsTakeNoThreadOfChanges) {
+  for (const CallEntry& entry : AdminCalls({})) {
+    const std::string method = entry.policy.method;
+    bool may_be_long = false;
+    for (const char* name : {"ListAudit", "VerifyLedger", "ListOutboxMessages", "ListSinks", "ExportPayments",
+                             "LookUpPayments", "DumpCoordination"}) {
+      may_be_long = may_be_long || method == name;
+    }
+    EXPECT_EQ(entry.policy.runs_on == RunsOn::kLongRead, may_be_long) << method;
+  }
+}
+
 std::vector<CallEntry> AllCalls() {
   std::vector<CallEntry> entries = AdminCalls({});
   for (CallEntry& entry : ReservationCalls({}, nullptr, {})) entries.push_back(std::move(entry));

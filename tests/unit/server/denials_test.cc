@@ -31,7 +31,9 @@ class DenialsTest : public ::testing::Test {
  protected:
   storage::FakeClock clock_;
   std::vector<std::string> audited_;
+  bool full_ = false;  // the queue of entries
   Denials denials_{[this](const Denial& denial) {
+                     if (full_) return false;
                      audited_.push_back(absl::StrCat(denial.caller, " ", denial.method));
                      return true;
                    },
@@ -44,41 +46,73 @@ TEST_F(DenialsTest, EachIsCountedByMethodAndReason) {
   EXPECT_EQ(denials_.counts(), (Denials::Counts{{{"AddStock", false}, 1}, {{"AddStock", true}, 3}}));
 }
 
-TEST_F(DenialsTest, ACallerHasALineAMinute) {
+TEST_F(DenialsTest, APrincipalHasALineAMinuteForEachMethod) {
   const tranche::testing::LoggedLines log;
-  for (int i = 0; i < 5; ++i) denials_.Note(OfPrincipal("till", i % 2 == 0 ? "AddStock" : "CloseSku"));
+  for (int i = 0; i < 5; ++i) denials_.Note(OfPrincipal("till", "AddStock"));
+  denials_.Note(OfPrincipal("till", "CloseSku"));
   denials_.Note(OfPrincipal("desk", "AddStock"));
-  ASSERT_EQ(log.lines().size(), 2u);
+  ASSERT_EQ(log.lines().size(), 3u);
   EXPECT_THAT(log.lines()[0], AllOf(HasSubstr("call.denied caller=till"), HasSubstr("method=AddStock"),
                                     HasSubstr("reason=ROLE_MISSING"), HasSubstr("roles=operator,admin")));
   clock_.AdvanceBy(Denials::kInterval);
   denials_.Note(OfPrincipal("till", "AddStock"));
-  ASSERT_EQ(log.lines().size(), 3u);
-  EXPECT_THAT(log.lines()[2], HasSubstr("more_before=4"));
+  ASSERT_EQ(log.lines().size(), 4u);
+  EXPECT_THAT(log.lines()[1], HasSubstr("method=CloseSku"));
+  EXPECT_THAT(log.lines()[3], HasSubstr("more_before=4"));
 }
 
-TEST_F(DenialsTest, OnlyChangesByPrincipalsAreAuditedOnceAMinuteAndMethod) {
+TEST_F(DenialsTest, AnUnknownCallerHasALineAMinuteAndANetworkIsOne) {
+  const tranche::testing::LoggedLines log;
+  for (const char* method : {"AddStock", "CloseSku"}) {
+    for (const char* address : {"ipv6:%5B2001:db8::7%5D", "ipv6:%5B2001:db8:0:0:ffff::8%5D", "ipv6:[2001:db8::9]"}) {
+      denials_.Note({.method = method, .permission = Permission::kOperate, .caller = address});
+    }
+  }
+  ASSERT_EQ(log.lines().size(), 1u);
+  EXPECT_THAT(log.lines()[0], HasSubstr("2001:db8::7"));
+  denials_.Note({.method = "AddStock", .permission = Permission::kOperate, .caller = "ipv6:%5B2001:db8:0:1::7%5D"});
+  denials_.Note({.method = "AddStock", .permission = Permission::kOperate, .caller = "ipv4:10.0.0.7"});
+  denials_.Note({.method = "AddStock", .permission = Permission::kOperate, .caller = "ipv4:10.0.0.8"});
+  EXPECT_EQ(log.lines().size(), 4u);
+}
+
+TEST_F(DenialsTest, WhatPrincipalsMayNotDoIsAuditedOnceAMinuteAndMethod) {
   for (int i = 0; i < 3; ++i) denials_.Note(OfPrincipal("till", "AddStock"));
   denials_.Note(OfPrincipal("till", "AddShard", Permission::kAdminister));
   denials_.Note(OfPrincipal("till", "ListNodes", Permission::kObserve));
+  denials_.Note(OfPrincipal("till", "CreateReservation", Permission::kClaim));
   denials_.Note(OfPrincipal("till", "ConfirmReservation", Permission::kPay));
+  denials_.Note(OfPrincipal("till", "CancelReservation", Permission::kGiveBack));
+  denials_.Note(OfPrincipal("till", "ListReservations", Permission::kReadAll));
   denials_.Note({.method = "AddStock", .permission = Permission::kOperate, .caller = "ipv4:10.0.0.7"});
-  EXPECT_THAT(audited_, ElementsAre("till AddStock", "till AddShard"));
+  EXPECT_THAT(audited_, ElementsAre("till AddStock", "till AddShard", "till ConfirmReservation",
+                                    "till CancelReservation", "till ListReservations"));
   clock_.AdvanceBy(Denials::kInterval);
   denials_.Note(OfPrincipal("till", "AddStock"));
-  EXPECT_EQ(audited_.size(), 3u);
+  EXPECT_EQ(audited_.size(), 6u);
+}
+
+TEST_F(DenialsTest, AnEntryThatCannotBeQueuedIsTriedAgainAtTheNextDenial) {
+  full_ = true;
+  denials_.Note(OfPrincipal("till", "AddStock"));
+  full_ = false;
+  for (int i = 0; i < 2; ++i) denials_.Note(OfPrincipal("till", "AddStock"));
+  EXPECT_THAT(audited_, ElementsAre("till AddStock"));
 }
 
 TEST_F(DenialsTest, AFloodOfCallersHasABound) {
   const tranche::testing::LoggedLines log;
   for (size_t i = 0; i < 2 * Denials::kMaxKinds; ++i) {
-    denials_.Note(
-        {.method = "AddStock", .permission = Permission::kOperate, .caller = absl::StrCat("ipv6:[::", i, "]")});
+    denials_.Note({.method = "AddStock",
+                   .permission = Permission::kOperate,
+                   .caller = absl::StrCat("ipv4:10.0.", i / 256, ".", i % 256)});
   }
   EXPECT_EQ(log.lines().size(), Denials::kMaxKinds);
-  clock_.AdvanceBy(Denials::kInterval);
   denials_.Note(OfPrincipal("till", "AddStock"));
-  EXPECT_EQ(log.lines().size(), Denials::kMaxKinds + 1) << "those of a minute ago have made room";
+  EXPECT_EQ(log.lines().size(), Denials::kMaxKinds + 1) << "strangers hide no principal";
+  clock_.AdvanceBy(Denials::kInterval);
+  denials_.Note({.method = "AddStock", .permission = Permission::kOperate, .caller = "ipv4:10.9.9.9"});
+  EXPECT_EQ(log.lines().size(), Denials::kMaxKinds + 2) << "those of a minute ago have made room";
 }
 
 TEST_F(DenialsTest, TheEntrySaysWhatWasDenied) {

@@ -30,6 +30,7 @@ class LastingAccessTest : public ReservationServiceTest {
   // What callers without credentials may.
   void Allow(const std::string& roles) {
     std::ofstream(path_, std::ios::trunc) << "{\"anonymous\": [" << roles << "], \"principals\": []}";
+    std::filesystem::permissions(path_, std::filesystem::perms(0644));  // whatever the umask
   }
   void Revoke() {
     Allow("");
@@ -109,6 +110,46 @@ TEST_F(LastingAccessTest, AWatchEndsAtTheNextRecheck) {
   EXPECT_FALSE(watch->Read(&response));
   EXPECT_EQ(ReasonOnWire(watch->Finish()), "CALLER_UNKNOWN");
   EXPECT_TRUE(AwaitThat([&] { return watch_hub_.watches() == 0; }));
+}
+
+TEST_F(LastingAccessTest, AWatchWhoseCallerDoesNotReadIsCutOffAtTheNextRecheckButOne) {
+  StartServer(8);
+  rows_.Put(1, storage::ReservationState::kPending);
+  auto context = Context();
+  auto watch = stub_->WatchReservation(context.get(), WatchRequest());
+  v1::WatchReservationResponse response;
+  ASSERT_TRUE(watch->Read(&response));
+  // More than the connection's buffers take.
+  for (int revision = 2; revision < 200; ++revision) {
+    rows_.Put(revision, storage::ReservationState::kPending);
+    ASSERT_TRUE(rows_.AwaitSeen());
+  }
+  Revoke();
+  watch_hub_.Recheck();
+  EXPECT_EQ(watch_hub_.watches(), 1u) << "it may still read";
+  watch_hub_.Recheck();
+  EXPECT_TRUE(AwaitThat([&] { return watch_hub_.watches() == 0; }));
+  while (watch->Read(&response)) {
+  }
+  EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+// It is far from its bounds, so nothing else would end it.
+TEST_F(LastingAccessTest, AStreamWhoseCallerDoesNotReadIsCutOff) {
+  StartServer({.max_outstanding = 100000, .unread_timeout = absl::Milliseconds(50)});
+  auto context = Context();
+  auto stream = stub_->StreamReservations(context.get());
+  v1::StreamReservationsRequest item = Item(1);
+  item.mutable_create()->set_sku_id("dry");
+  // More answers than the connection's buffers take.
+  for (int sent = 0; sent < 3000; ++sent) ASSERT_TRUE(stream->Write(item));
+  ASSERT_TRUE(AwaitThat([&] { return service_->unread_answers() > 1; }));
+  Revoke();
+  EXPECT_TRUE(AwaitThat([&] { return service_->unread_answers() == 0; })) << "they are dropped";
+  v1::StreamReservationsResponse response;
+  while (stream->Read(&response)) {
+  }
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
 TEST_F(LastingAccessTest, WhoMayStillGoOnNoticesNothing) {

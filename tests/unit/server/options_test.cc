@@ -192,6 +192,18 @@ TEST_F(OptionsTest, AdminServiceIsNotOpenToEverybody) {
   EXPECT_THAT(at_listen, HasSubstr("--admin off"));
 }
 
+TEST_F(OptionsTest, OthersReachANodeByEitherAddress) {
+  ASSERT_EQ(Parse({}), std::nullopt);
+  EXPECT_FALSE(IsReachedByOthers(options_));
+  options_.access_file = "f";
+  options_.admin_listen = "10.0.0.1:7401";
+  EXPECT_TRUE(IsReachedByOthers(options_));
+  options_.admin = false;
+  EXPECT_FALSE(IsReachedByOthers(options_));
+  options_.listen = "0.0.0.0:7400";
+  EXPECT_TRUE(IsReachedByOthers(options_));
+}
+
 TEST_F(OptionsTest, TokensDoNotTravelAsPlainText) {
   ASSERT_EQ(Parse({}), std::nullopt);
   EXPECT_EQ(options_.access_file, "") << "everybody may call everything";

@@ -1,5 +1,6 @@
 // Which role may call which method: all methods of all services, against tables that are written by hand. Whoever
 // changes what a role may do, or adds a method, says it three times: in the code, here, and in docs/security.md.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -12,6 +13,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "server/access/permission.h"
 #include "server/services/admin_service.h"
@@ -21,6 +23,8 @@
 
 namespace tranche::server {
 namespace {
+
+using ::testing::HasSubstr;
 
 // A letter for each role that may, in the order of kRoleWords: storefront, Service, risk, viewer, operator, admin.
 constexpr char kLetters[] = "sSrvoa";
@@ -127,7 +131,12 @@ TEST(RolesTest, ThePagesExampleCanBeRead) {
   const std::string text{std::istreambuf_iterator<char>(page), {}};
   const std::vector<std::string> parts = absl::StrSplit(text, "```json\n");
   ASSERT_EQ(parts.size(), 2u);
-  const auto policy = AccessPolicy::Parse(parts[1].substr(0, parts[1].find("```")));
+  const std::string example = parts[1].substr(0, parts[1].find("```\n"));
+  constexpr char kInsteadOfAHash[] = "the sha256 that `tranchectl token new` prints";
+  EXPECT_THAT(std::string(AccessPolicy::Parse(example).status().message()), HasSubstr("tokens_sha256[0]"))
+      << "a hash that everybody can read is nobody's";
+  const auto policy =
+      AccessPolicy::Parse(absl::StrReplaceAll(example, {{kInsteadOfAHash, HexOf(DigestOfToken(NewToken()))}}));
   EXPECT_TRUE(policy.ok()) << policy.status();
 }
 
