@@ -120,7 +120,8 @@ void AddAuditCommand(CLI::App& app, Session& session) {
   auto flags = std::make_shared<AuditFlags>();
   CLI::App* audit = app.add_subcommand("audit", "Who changed what, when, why, from what to what");
   TakesNameOf(NameKind::kSku, audit->add_option("--sku", flags->sku_id, "Only what concerns this SKU"));
-  audit->add_option("--actor", flags->actor, "Only what they did: alice, or alice@laptop for one machine");
+  audit->add_option("--actor", flags->actor,
+                    "Only what they did, whomever they acted for: alice, or alice@laptop for one machine");
   audit->add_option("--action", flags->action, "Only this, as in the column ACTION: add_stock");
   // Every other list has this verb.
   audit->add_subcommand("list", "The same")->group("");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -27,8 +28,11 @@ bool Matches(const AuditEntry& entry, const AuditFilter& filter) {
   const auto person = [](const std::string& actor) { return actor.substr(0, actor.find('@')); };
   if (!filter.sku_id.empty() && entry.sku_id != filter.sku_id) return false;
   if (!filter.action.empty() && entry.action != filter.action) return false;
-  if (!filter.actor.empty() && person(entry.actor) != person(filter.actor)) return false;
-  if (filter.actor.find('@') != std::string::npos && entry.actor != filter.actor) return false;
+  const bool with_host = filter.actor.find('@') != std::string::npos;
+  const bool did_it = entry.actor == filter.actor ||
+                      absl::StartsWith(entry.actor, absl::StrCat(filter.actor, " as ")) ||
+                      (!with_host && person(entry.actor) == filter.actor);
+  if (!filter.actor.empty() && !did_it) return false;
   if (entry.automatic && !filter.automatic) return false;
   return filter.since <= entry.at && entry.at < filter.until;
 }

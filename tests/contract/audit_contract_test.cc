@@ -54,6 +54,10 @@ TEST_P(AuditContract, FiltersGoTogether) {
   EXPECT_THAT(Actions({.actor = "alice@laptop"}), ElementsAre("close_sku", "add_stock"));
   EXPECT_THAT(Actions({.actor = "ali"}), IsEmpty());
   EXPECT_THAT(Actions({.actor = "alice@"}), IsEmpty());
+  AddStock("tv", "ada as alice@laptop");
+  EXPECT_THAT(Actions({.actor = "ada"}), ElementsAre("add_stock")) << "whomever they acted for";
+  EXPECT_THAT(Actions({.actor = "ada as alice"}), ElementsAre("add_stock"));
+  EXPECT_THAT(Actions({.actor = "ada@laptop"}), IsEmpty());
   EXPECT_THAT(Actions({.action = "close_sku"}), ElementsAre("close_sku"));
   EXPECT_THAT(Actions({.sku_id = "radio", .actor = "alice", .action = "add_stock"}), ElementsAre("add_stock"));
   EXPECT_THAT(Actions({.sku_id = "radio", .action = "close_sku"}), IsEmpty());

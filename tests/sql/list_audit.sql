@@ -42,6 +42,16 @@ SELECT results_eq($$ SELECT action FROM tranche.list_audit('b', 0, 100, p_automa
 SELECT results_eq($$ SELECT action FROM tranche.list_audit('', 0, 100, 'carol') $$, $$ VALUES ('move_units'), ('add_stock') $$, 'at any host');
 SELECT results_eq($$ SELECT action FROM tranche.list_audit('', 0, 100, 'carol@desk') $$, $$ VALUES ('add_stock') $$, 'at one');
 SELECT is_empty($$ SELECT action FROM tranche.list_audit('', 0, 100, 'car') $$);
+INSERT INTO tranche.audit_log (actor, action, before, after) VALUES
+  ('ada', 'one', '{}', '{}'), ('ada as alice@laptop', 'two', '{}', '{}'), ('ada as dan', 'three', '{}', '{}'),
+  ('ada@shop.example as dan', 'four', '{}', '{}'), ('adam', 'other', '{}', '{}'), ('dan as ada', 'other', '{}', '{}');
+SELECT results_eq($$ SELECT action FROM tranche.list_audit('', 0, 100, 'ada') $$, $$ VALUES ('four'), ('three'), ('two'), ('one') $$,
+                  'whomever they acted for');
+SELECT results_eq($$ SELECT action FROM tranche.list_audit('', 0, 100, 'ada as alice') $$, $$ VALUES ('two') $$, 'for one person');
+SELECT results_eq($$ SELECT action FROM tranche.list_audit('', 0, 100, 'ada as alice@laptop') $$, $$ VALUES ('two') $$);
+SELECT is_empty($$ SELECT action FROM tranche.list_audit('', 0, 100, 'ada as alice@desk') $$);
+SELECT results_eq($$ SELECT action FROM tranche.list_audit('', 0, 100, 'ada@shop.example') $$, $$ VALUES ('four') $$, 'names may have an @');
+DELETE FROM tranche.audit_log WHERE action IN ('one', 'two', 'three', 'four', 'other');
 SELECT results_eq($$ SELECT sku_id FROM tranche.list_audit('', 0, 100, '', 'add_stock') $$, $$ VALUES ('b'), ('a') $$, 'one action');
 SELECT results_eq($$ SELECT actor FROM tranche.list_audit('a', 0, 100, 'alice', 'add_stock') $$, $$ VALUES ('alice') $$, 'all together');
 SELECT results_eq($$ SELECT nodes FROM tranche.list_audit('b', 0, 100, 'carol@laptop') $$, format($$ VALUES ('%s node-2') $$, :other),

@@ -16,7 +16,7 @@ SELECT lives_ok(:'migration');
 SELECT lives_ok(:'list');
 SELECT results_eq($$ SELECT actor FROM tranche.list_audit('', 0, 100, p_automatic => false) $$, $$ VALUES ('alice') $$, 'of people');
 SELECT is((SELECT count(*) FROM tranche.list_audit('', 0, 100)), 5::bigint);
-SELECT is((SELECT count(*) FROM pg_indexes WHERE schemaname = 'tranche' AND tablename = 'audit_log'), 6::bigint);
+SELECT is((SELECT count(*) FROM pg_indexes WHERE schemaname = 'tranche' AND tablename = 'audit_log'), 7::bigint);
 
 -- Servers of before pass a name alone; others a name that has no lines of its own.
 INSERT INTO tranche.audit_log (actor, action, before, after) VALUES

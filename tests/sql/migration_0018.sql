@@ -14,7 +14,7 @@ SELECT results_eq('EXECUTE retire(86400, 10)', 'VALUES (7::bigint)');
 SELECT lives_ok(:'migration');
 SELECT lives_ok(:'draining');
 SELECT lives_ok(:'retire');
-SELECT is((SELECT count(*) FROM pg_indexes WHERE schemaname = 'tranche' AND tablename = 'audit_log'), 8::bigint);
+SELECT is((SELECT count(*) FROM pg_indexes WHERE schemaname = 'tranche' AND tablename = 'audit_log'), 9::bigint);
 SELECT results_eq('EXECUTE retire(86400, 10)', 'VALUES (0::bigint)', 'what a worker of before has prepared goes on');
 SELECT is_empty($$ SELECT * FROM tranche.set_draining(999, true, 'alice') $$);
 SELECT * FROM finish();

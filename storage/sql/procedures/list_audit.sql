@@ -1,6 +1,7 @@
 -- The audit log, the newest first: entries with an id below p_before (0: from the newest), as far as they match:
 --   p_sku_id, p_action       exactly; '' is all
---   p_actor                  exactly or, without an @, also with any @host behind it; '' is all
+--   p_actor                  exactly, or with " as " and whom they acted for behind it, or, without an @, also with any @host behind
+--                            it; '' is all
 --   p_since_us, p_until_us   from the one to before the other; NULL is no bound
 --   p_automatic              also what no person has asked for
 --
@@ -27,6 +28,7 @@ DECLARE
   v_since  timestamptz := 'epoch'::timestamptz + p_since_us * interval '1 microsecond';
   v_until  timestamptz := 'epoch'::timestamptz + p_until_us * interval '1 microsecond';
   v_from   bigint := 0::bigint;
+  v_who    text := split_part(split_part(p_actor, ' as ', 1), '@', 1);
   v_before bigint := CASE WHEN p_before > 0 THEN p_before ELSE 9223372036854775807 END;
 BEGIN
   IF v_since IS NOT NULL THEN
@@ -50,13 +52,14 @@ BEGIN
   FROM audit_log a
   WHERE a.audit_id < v_before AND a.audit_id >= v_from
     AND (p_sku_id = '' OR a.sku_id = p_sku_id)
-    AND (p_actor = '' OR (split_part(a.actor, '@', 1), a.audit_id) < (split_part(p_actor, '@', 1), v_before)
-                         AND (split_part(a.actor, '@', 1), a.audit_id) >= (split_part(p_actor, '@', 1), v_from))
-    AND (strpos(p_actor, '@') = 0 OR a.actor = p_actor)
+    AND (p_actor = '' OR (split_part(split_part(a.actor, ' as ', 1), '@', 1), a.audit_id) < (v_who, v_before)
+                         AND (split_part(split_part(a.actor, ' as ', 1), '@', 1), a.audit_id) >= (v_who, v_from))
+    AND (p_actor = '' OR a.actor = p_actor OR starts_with(a.actor, p_actor || ' as ')
+         OR strpos(p_actor, '@') = 0 AND split_part(a.actor, '@', 1) = p_actor)
     AND (p_action = '' OR (a.action, a.audit_id) < (p_action, v_before) AND (a.action, a.audit_id) >= (p_action, v_from))
     AND (p_automatic OR NOT a.automatic)
     AND (v_since IS NULL OR a.at >= v_since) AND (v_until IS NULL OR a.at < v_until)
-  ORDER BY CASE WHEN p_actor <> '' THEN split_part(a.actor, '@', 1) END DESC,
+  ORDER BY CASE WHEN p_actor <> '' THEN split_part(split_part(a.actor, ' as ', 1), '@', 1) END DESC,
            CASE WHEN p_actor = '' AND p_action <> '' THEN a.action END DESC,
            a.audit_id DESC
   LIMIT p_limit;
