@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/algorithm/container.h"
@@ -60,7 +61,7 @@ class ServedTlsTest : public ::testing::Test {
  protected:
   enum class Callers { kNotAsked, kAsked, kRequired };
 
-  void Start(Callers callers) {
+  void Start(Callers callers, absl::Duration sessions_last = kSessionsLast) {
     Write(first_);
     testing::ReplaceFile(Path("ca"), authority_.certificate_pem());
     const std::string authorities = callers == Callers::kNotAsked ? "" : Path("ca");
@@ -68,7 +69,7 @@ class ServedTlsTest : public ::testing::Test {
                                                   .require_client_certificate = callers == Callers::kRequired});
     ASSERT_TRUE(certificates.ok()) << certificates.status();
     certificates_ = *std::move(certificates);
-    credentials_ = MakeServerCredentials(certificates_.get());
+    credentials_ = MakeServerCredentials(certificates_.get(), sessions_last);
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", credentials_, &grpc_port_);
     builder.RegisterService(&service_);
@@ -86,12 +87,21 @@ class ServedTlsTest : public ::testing::Test {
     testing::ReplaceFile(Path("key"), own.key_pem);
   }
 
-  absl::StatusOr<TlsAnswer> CallGrpc(const IssuedCertificate& own = {}) {
+  absl::StatusOr<TlsAnswer> CallGrpc(const IssuedCertificate& own = {}, std::shared_ptr<SSL_SESSION> resume = nullptr) {
     return testing::CallTls(grpc_port_, {.authority_pem = authority_.certificate_pem(),
                                          .own = own,
                                          .alpn = "h2",
                                          .send = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-                                         .read_all = false});
+                                         .read_all = false,
+                                         .resume = std::move(resume)});
+  }
+  // Whether a caller gets in with the session of a connection before, without showing a certificate.
+  bool Resumes() {
+    const auto first = CallGrpc(authority_.Issue());
+    EXPECT_TRUE(first.ok()) << first.status();
+    if (!first.ok()) return false;
+    const auto second = CallGrpc({}, first->session);
+    return second.ok() && second->resumed;
   }
   absl::StatusOr<TlsAnswer> CallDoor(const IssuedCertificate& own = {}) {
     return testing::CallTls(door_->port(), {.authority_pem = authority_.certificate_pem(),
@@ -147,6 +157,16 @@ TEST_F(ServedTlsTest, WhoIsRequiredToMustPresentAGoodOne) {
   EXPECT_TRUE(Serve(authority_.Issue()));
   EXPECT_TRUE(Refuse());
   EXPECT_TRUE(Refuse(TestAuthority("Other").Issue()));
+}
+
+TEST_F(ServedTlsTest, ASessionIsResumedForAMoment) {
+  Start(Callers::kRequired);
+  EXPECT_TRUE(Resumes());
+}
+
+TEST_F(ServedTlsTest, AfterThatACertificateIsShownAgain) {
+  Start(Callers::kRequired, /*sessions_last=*/absl::ZeroDuration());
+  EXPECT_FALSE(Resumes());
 }
 
 TEST_F(ServedTlsTest, OnlyHttp2IsSpokenAtThePortOfGrpc) {
