@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
+#include "storage/base/secret_file.h"
 #include "storage/base/status_macros.h"
 
 namespace tranche {
@@ -71,11 +72,16 @@ class OpenFile {
   const int number_;
 };
 
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
+enum class Secrecy { kPublic, kSecret };
+
+absl::StatusOr<std::string> ReadFile(const std::string& path, Secrecy secrecy = Secrecy::kPublic) {
   const OpenFile file(path);
   struct stat status {};
   if (file.number() < 0 || fstat(file.number(), &status) != 0) return CannotRead(path, ErrnoText(errno));
   if (!S_ISREG(status.st_mode)) return CannotRead(path, "it is not a file");
+  if (secrecy == Secrecy::kSecret && IsOpenToOthers(status)) {
+    return absl::InvalidArgumentError(OpenToOthersFault(path));
+  }
   std::string contents;
   char piece[16 * 1024];
   while (contents.size() <= kMostCertificateFileBytes) {
@@ -149,7 +155,7 @@ absl::Status CheckPaths(const CertificatePaths& paths) {
 
 absl::Status ReadOwn(const CertificatePaths& paths, Certificates* into) {
   ASSIGN_OR_RETURN(into->certificate_pem, ReadFile(paths.certificate));
-  ASSIGN_OR_RETURN(into->key_pem, ReadFile(paths.key));
+  ASSIGN_OR_RETURN(into->key_pem, ReadFile(paths.key, Secrecy::kSecret));
   ASSIGN_OR_RETURN(const std::vector<Certificate> chain, ParseCertificates(paths.certificate, into->certificate_pem));
   ASSIGN_OR_RETURN(const Key key, ParseKey(paths.key, into->key_pem));
   if (!IsKeyOf(key, chain.front())) {

@@ -21,7 +21,8 @@ namespace tranche {
 
 struct CertificatePaths {
   std::string certificate = {};  // chain, the own one first; "": none
-  std::string key = {};          // of the first certificate, not encrypted; "" only if `certificate` is
+  // Of the first certificate, not encrypted; "" only if `certificate` is. Nobody else may read it (secret_file.h).
+  std::string key = {};
   std::string authorities = {};  // trusted; "": none
 };
 

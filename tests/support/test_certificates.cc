@@ -117,6 +117,7 @@ void ReplaceFile(const std::filesystem::path& path, const std::string& contents)
     file << contents;
     CHECK(file.flush()) << beside;
   }
+  std::filesystem::permissions(beside, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
   std::filesystem::rename(beside, path);
 }
 

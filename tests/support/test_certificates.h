@@ -54,7 +54,8 @@ class TestAuthority {
 // In hex, as in IssuedCertificate.
 std::string SerialOf(X509* certificate);
 
-// Writes the file as those who renew certificates should: readers see the old one or the new one, whole.
+// Writes the file as those who renew certificates should: readers see the old one or the new one, whole. Only its
+// owner may read it.
 void ReplaceFile(const std::filesystem::path& path, const std::string& contents);
 
 }  // namespace tranche::testing

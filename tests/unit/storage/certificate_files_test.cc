@@ -111,6 +111,14 @@ TEST_F(CertificateFilesTest, FaultsNameTheFileAndNotItsContents) {
   EXPECT_THAT(FaultOf(paths_), names(paths_.certificate));
 }
 
+TEST_F(CertificateFilesTest, AKeyThatOthersMayReadIsRefused) {
+  std::filesystem::permissions(paths_.certificate, std::filesystem::perms::others_read,
+                               std::filesystem::perm_options::add);
+  EXPECT_TRUE(ReadCertificates(paths_).ok()) << "everybody may read a certificate";
+  std::filesystem::permissions(paths_.key, std::filesystem::perms::others_read, std::filesystem::perm_options::add);
+  EXPECT_THAT(FaultOf(paths_), HasSubstr("chmod 600 " + paths_.key));
+}
+
 TEST_F(CertificateFilesTest, TakesANewSetAndSaysSoOnce) {
   const auto files = Open();
   const auto first = files->Current();
