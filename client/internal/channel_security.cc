@@ -56,7 +56,7 @@ ChannelSecurity::ChannelSecurity(const std::optional<TlsOptions>& tls, std::uniq
 std::shared_ptr<grpc::ChannelCredentials> ChannelSecurity::Credentials() {
   absl::MutexLock lock(&mutex_);
   if (files_ == nullptr) return credentials_;
-  const std::shared_ptr<const Certificates> current = files_->Current();
+  const std::shared_ptr<const Certificates> current = files_->Refresh();
   if (current != certificates_) {
     certificates_ = current;
     credentials_ = SslCredentialsFrom(*current);

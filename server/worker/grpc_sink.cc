@@ -113,7 +113,7 @@ GrpcSink::GrpcSink(GrpcSinkOptions options) : options_(std::move(options)) {}
 std::shared_ptr<GrpcSink::Stub> GrpcSink::CurrentStub() {
   absl::MutexLock lock(&mutex_);
   std::shared_ptr<const Certificates> current;
-  if (options_.certificates != nullptr) current = options_.certificates->Current();
+  if (options_.certificates != nullptr) current = options_.certificates->Refresh();
   if (stub_ == nullptr || current != certificates_) {
     certificates_ = std::move(current);
     stub_ =

@@ -206,29 +206,33 @@ absl::StatusOr<std::unique_ptr<CertificateFiles>> CertificateFiles::Open(Certifi
   Stamps stamps = StampsOf(paths);
   ASSIGN_OR_RETURN(Certificates first, ReadCertificates(paths));
   std::unique_ptr<CertificateFiles> files(new CertificateFiles(std::move(paths), std::move(watch)));
+  absl::MutexLock looking(&files->looking_);
+  files->stamps_ = std::move(stamps);
   absl::MutexLock lock(&files->mutex_);
   files->current_ = std::make_shared<const Certificates>(std::move(first));
-  files->stamps_ = std::move(stamps);
   return files;
 }
 
 CertificateFiles::CertificateFiles(CertificatePaths paths, CertificateWatch watch)
     : paths_(std::move(paths)), watch_(std::move(watch)) {}
 
-std::shared_ptr<const Certificates> CertificateFiles::Current() {
-  std::shared_ptr<const Certificates> current;
+std::shared_ptr<const Certificates> CertificateFiles::Current() const {
+  absl::MutexLock lock(&mutex_);
+  return current_;
+}
+
+std::shared_ptr<const Certificates> CertificateFiles::Refresh() {
   News news;
   {
-    absl::MutexLock lock(&mutex_);
+    absl::MutexLock looking(&looking_);
     const int64_t now = MonotonicNanos();
     if (now >= next_look_ns_) {
       next_look_ns_ = now + absl::ToInt64Nanoseconds(watch_.look_every);
       news = Look();
     }
-    current = current_;
   }
   if (!news.line.empty() && watch_.tell != nullptr) watch_.tell(news.fault, news.line);
-  return current;
+  return Current();
 }
 
 CertificateFiles::Stamps CertificateFiles::StampsOf(const CertificatePaths& paths) {
@@ -252,12 +256,16 @@ CertificateFiles::News CertificateFiles::Look() {
 }
 
 CertificateFiles::News CertificateFiles::Take(Certificates certificates) {
-  const bool same = certificates.certificate_pem == current_->certificate_pem &&
-                    certificates.key_pem == current_->key_pem &&
-                    certificates.authorities_pem == current_->authorities_pem;
+  const std::shared_ptr<const Certificates> old = Current();
+  const bool same = certificates.certificate_pem == old->certificate_pem && certificates.key_pem == old->key_pem &&
+                    certificates.authorities_pem == old->authorities_pem;
   if (same) return {};
-  current_ = std::make_shared<const Certificates>(std::move(certificates));
-  return {.fault = false, .line = Describe(paths_, *current_)};
+  const auto taken = std::make_shared<const Certificates>(std::move(certificates));
+  {
+    absl::MutexLock lock(&mutex_);
+    current_ = taken;
+  }
+  return {.fault = false, .line = Describe(paths_, *taken)};
 }
 
 CertificateFiles::News CertificateFiles::Keep(const std::string& fault) {

@@ -41,7 +41,7 @@ absl::StatusOr<Certificates> ReadCertificates(const CertificatePaths& paths);
 
 struct CertificateWatch {
   // Told one line when another set is taken (not for the first), and when a faulty one is not; not for the same fault
-  // again. Called from whichever threads call Current(), without a lock: it may block. Null: nothing is said.
+  // again. Called from whichever threads call Refresh(), without a lock: it may block. Null: nothing is said.
   // storage/base/certificate_log.h writes to the log.
   std::function<void(bool fault, const std::string& line)> tell = nullptr;
   // The files are looked at no more often than this.
@@ -54,9 +54,11 @@ class CertificateFiles {
   // An error is that of ReadCertificates.
   static absl::StatusOr<std::unique_ptr<CertificateFiles>> Open(CertificatePaths paths, CertificateWatch watch = {});
 
-  // The newest that were whole; never null. Looks at the files now and then, and reads them if inode, size or time has
-  // changed; a half-written or faulty set keeps the old one. Another pointer than the last time is another set.
-  std::shared_ptr<const Certificates> Current();
+  // The newest that were found whole; never null. Another pointer than the last time is another set. Touches no file.
+  std::shared_ptr<const Certificates> Current() const;
+  // The same, but looks at the files now and then, and reads them if inode, size or time has changed; a half-written or
+  // faulty set keeps the old one. May block for as long as the disk does.
+  std::shared_ptr<const Certificates> Refresh();
 
   const CertificatePaths& paths() const { return paths_; }
 
@@ -72,17 +74,18 @@ class CertificateFiles {
     bool fault = false;
     std::string line = {};
   };
-  News Look() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  News Take(Certificates certificates) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  News Keep(const std::string& fault) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  News Look() ABSL_EXCLUSIVE_LOCKS_REQUIRED(looking_);
+  News Take(Certificates certificates) ABSL_EXCLUSIVE_LOCKS_REQUIRED(looking_);
+  News Keep(const std::string& fault) ABSL_EXCLUSIVE_LOCKS_REQUIRED(looking_);
 
   const CertificatePaths paths_;
   const CertificateWatch watch_;
-  absl::Mutex mutex_;
+  absl::Mutex looking_;                                 // held while files are read
+  Stamps stamps_ ABSL_GUARDED_BY(looking_);             // of current_
+  int64_t next_look_ns_ ABSL_GUARDED_BY(looking_) = 0;  // by the monotonic clock
+  std::string fault_ ABSL_GUARDED_BY(looking_);         // told last; "": none since current_ was found whole
+  mutable absl::Mutex mutex_;                           // held for a moment
   std::shared_ptr<const Certificates> current_ ABSL_GUARDED_BY(mutex_);
-  Stamps stamps_ ABSL_GUARDED_BY(mutex_);             // of current_
-  int64_t next_look_ns_ ABSL_GUARDED_BY(mutex_) = 0;  // by the monotonic clock
-  std::string fault_ ABSL_GUARDED_BY(mutex_);         // told last; "": none since current_ was found whole
 };
 
 }  // namespace tranche
