@@ -12,11 +12,11 @@
 namespace tranche::testing {
 
 struct TlsCall {
-  std::string authority_pem;   // the server's certificate must be of it, and of 127.0.0.1
-  IssuedCertificate own = {};  // shown if the server asks; empty: none
-  std::string alpn = "";       // such as "h2"; "": none
-  std::string send = "";       // once the handshake is done
-  bool read_all = true;        // until the server closes; otherwise only what comes first
+  std::string authority_pem;                      // the server's certificate must be of it, and of 127.0.0.1
+  IssuedCertificate own = {};                     // shown if the server asks; empty: none
+  std::string alpn = "";                          // such as "h2"; "": none
+  std::string send = "";                          // once the handshake is done
+  bool read_all = true;                           // until the server closes; otherwise only what comes first
   std::shared_ptr<SSL_SESSION> resume = nullptr;  // of an answer before; the server may not agree
 };
 
