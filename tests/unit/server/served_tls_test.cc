@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "glog/logging.h"
+#include "server/grpc_log.h"
 #include "server/metrics/metrics_door.h"
 #include "server/process/served_certificates.h"
 #include "server/rpc/server_credentials.h"
@@ -217,6 +218,20 @@ TEST_F(ServedTlsTest, PlainTextIsNotAnswered) {
   Start(Callers::kNotAsked);
   EXPECT_FALSE(testing::HttpGet(door_->port(), "/livez").ok());
   EXPECT_TRUE(Serve()) << "others are";
+}
+
+TEST(GrpcLogTest, OfOnePlaceOneFaultAMinuteIsLogged) {
+  const CountedLines log;
+  const auto say = [](int line, gpr_log_severity severity, const char* message) {
+    gpr_log_func_args args{"some_place_of_grpc.cc", line, severity, message};
+    for (int i = 0; i < 20; ++i) LogGrpcLine(&args);
+  };
+  say(1, GPR_LOG_SEVERITY_ERROR, "a bad record");
+  EXPECT_EQ(log.lines_with("grpc: a bad record"), 1);
+  say(2, GPR_LOG_SEVERITY_ERROR, "no handshake");
+  EXPECT_EQ(log.lines_with("grpc: no handshake"), 1);
+  say(3, GPR_LOG_SEVERITY_INFO, "somebody asked for it");
+  EXPECT_EQ(log.lines_with("grpc: somebody asked for it"), 20);
 }
 
 TEST(ServedCertificatesTest, TlsIsOffWithoutACertificate) {
