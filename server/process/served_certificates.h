@@ -19,6 +19,8 @@ class ServedCertificates {
 
   // The newest that were whole; never null. Cheap: a thread of its own looks at the files, once a second.
   std::shared_ptr<const Certificates> Current() { return files_->Current(); }
+  // The files cannot be used as they are now; Current() is older.
+  bool faulty() const { return files_->faulty(); }
   // Callers are asked for a certificate, which is verified.
   bool asks_callers() const { return !files_->paths().authorities.empty(); }
   // Callers without one are refused.

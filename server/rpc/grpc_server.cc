@@ -80,8 +80,8 @@ absl::StatusOr<GrpcServer> StartGrpcServer(const ServerOptions& options, const G
 
   GrpcServer result;
   grpc::ServerBuilder builder;
-  const bool tls = listener.certificates != nullptr;
-  result.credentials = tls ? MakeServerCredentials(listener.certificates) : grpc::InsecureServerCredentials();
+  result.credentials = listener.certificates == nullptr ? grpc::InsecureServerCredentials()
+                                                        : MakeServerCredentials(listener.certificates);
   builder.AddListeningPort(listener.address, result.credentials, &result.port);
   SetLimits(builder, options);
   for (grpc::Service* service : services) builder.RegisterService(service);
@@ -89,9 +89,9 @@ absl::StatusOr<GrpcServer> StartGrpcServer(const ServerOptions& options, const G
   result.server = builder.BuildAndStart();
   muted = false;
   if (result.server == nullptr || result.port == 0) {
-    return absl::UnavailableError(absl::StrCat(
-        "cannot listen at ", listener.address, ": stop what uses this port, or choose another address with ",
-        listener.flag, tls ? "; if the port is free, OpenSSL refuses the key of --tls-key: is it too short?" : ""));
+    return absl::UnavailableError(absl::StrCat("cannot listen at ", listener.address,
+                                               ": stop what uses this port, or choose another address with ",
+                                               listener.flag));
   }
   result.admin = listener.admin;
   result.SetServing(/*buyers=*/false, /*operators=*/false);

@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -129,6 +130,25 @@ bool IsKeyOf(const Key& key, const Certificate& certificate) {
   return X509_check_private_key(certificate.get(), key.get()) == 1;
 }
 
+absl::Status Refused(const std::string& path) {
+  const char* const why = ERR_reason_error_string(ERR_peek_last_error());
+  return absl::InvalidArgumentError(absl::StrCat("OpenSSL refuses ", path, " (", why == nullptr ? "no reason" : why,
+                                                 "): give one that is strong enough for its security level"));
+}
+
+// What parses may still be too weak for OpenSSL. Then no connection would use it.
+absl::Status CheckUse(const CertificatePaths& paths, const std::vector<Certificate>& chain, const Key& key) {
+  const ClearedErrors cleared;
+  const std::unique_ptr<SSL_CTX, Free<SSL_CTX_free>> context(SSL_CTX_new(TLS_method()));
+  if (context == nullptr) return absl::ResourceExhaustedError("OpenSSL has no memory");
+  for (size_t i = 0; i < chain.size(); ++i) {
+    const bool used = i == 0 ? SSL_CTX_use_certificate(context.get(), chain[i].get()) == 1
+                             : SSL_CTX_add1_chain_cert(context.get(), chain[i].get()) == 1;
+    if (!used) return Refused(paths.certificate);
+  }
+  return SSL_CTX_use_PrivateKey(context.get(), key.get()) == 1 ? absl::OkStatus() : Refused(paths.key);
+}
+
 absl::Time ExpiryOf(const Certificate& certificate) {
   tm when{};
   // What cannot be read has expired, as far as anybody can tell.
@@ -162,6 +182,7 @@ absl::Status ReadOwn(const CertificatePaths& paths, Certificates* into) {
     return absl::InvalidArgumentError(absl::StrCat(paths.key, " is not the key of the first certificate in ",
                                                    paths.certificate, ": give the two that belong together"));
   }
+  RETURN_IF_ERROR(CheckUse(paths, chain, key));
   for (const Certificate& certificate : chain) into->expires_at = std::min(into->expires_at, ExpiryOf(certificate));
   return absl::OkStatus();
 }
@@ -221,6 +242,11 @@ std::shared_ptr<const Certificates> CertificateFiles::Current() const {
   return current_;
 }
 
+bool CertificateFiles::faulty() const {
+  absl::MutexLock lock(&mutex_);
+  return faulty_;
+}
+
 std::shared_ptr<const Certificates> CertificateFiles::Refresh() {
   News news;
   {
@@ -243,7 +269,7 @@ CertificateFiles::Stamps CertificateFiles::StampsOf(const CertificatePaths& path
 CertificateFiles::News CertificateFiles::Look() {
   Stamps stamps = StampsOf(paths_);
   if (stamps == stamps_) {
-    fault_.clear();
+    NoteFault("");
     return {};
   }
   absl::StatusOr<Certificates> read = ReadCertificates(paths_);
@@ -251,8 +277,14 @@ CertificateFiles::News CertificateFiles::Look() {
   if (StampsOf(paths_) != stamps) return {};
   if (!read.ok()) return Keep(std::string(read.status().message()));
   stamps_ = std::move(stamps);
-  fault_.clear();
+  NoteFault("");
   return Take(*std::move(read));
+}
+
+void CertificateFiles::NoteFault(const std::string& fault) {
+  fault_ = fault;
+  absl::MutexLock lock(&mutex_);
+  faulty_ = !fault.empty();
 }
 
 CertificateFiles::News CertificateFiles::Take(Certificates certificates) {
@@ -270,7 +302,7 @@ CertificateFiles::News CertificateFiles::Take(Certificates certificates) {
 
 CertificateFiles::News CertificateFiles::Keep(const std::string& fault) {
   if (fault == fault_) return {};
-  fault_ = fault;
+  NoteFault(fault);
   return {.fault = true, .line = absl::StrCat("TLS: the files that were read before stay in use: ", fault)};
 }
 

@@ -1,8 +1,8 @@
 // A certificate with its key and the authorities that one trusts, read from PEM files and read again when they change.
 //
 // Whoever renews certificates writes two or three files, one after the other, while others read them. So a set counts
-// only if no file changed while it was read, all parse, and the key is that of the certificate. Until then the last
-// whole set stays in use.
+// only if no file changed while it was read, all parse, the key is that of the certificate, and OpenSSL takes both.
+// Until then the last whole set stays in use.
 #pragma once
 
 #include <cstddef>
@@ -35,8 +35,9 @@ struct Certificates {
 // Larger files are refused.
 inline constexpr size_t kMostCertificateFileBytes = 1024 * 1024;
 
-// Reads and checks them: all can be parsed, and the key is that of the first certificate. Certificates that have
-// expired are no error: others judge that. The error names the file and what to do, never its contents.
+// Reads and checks them: all can be parsed, the key is that of the first certificate, and both are strong enough
+// for OpenSSL. Certificates that have expired are no error: others judge that. The error names the file and what to do,
+// never its contents.
 absl::StatusOr<Certificates> ReadCertificates(const CertificatePaths& paths);
 
 struct CertificateWatch {
@@ -60,6 +61,9 @@ class CertificateFiles {
   // faulty set keeps the old one. May block for as long as the disk does.
   std::shared_ptr<const Certificates> Refresh();
 
+  // The files could not be used when they were looked at last, so an older set is in use. Touches no file.
+  bool faulty() const;
+
   const CertificatePaths& paths() const { return paths_; }
 
  private:
@@ -75,6 +79,7 @@ class CertificateFiles {
     std::string line = {};
   };
   News Look() ABSL_EXCLUSIVE_LOCKS_REQUIRED(looking_);
+  void NoteFault(const std::string& fault) ABSL_EXCLUSIVE_LOCKS_REQUIRED(looking_);
   News Take(Certificates certificates) ABSL_EXCLUSIVE_LOCKS_REQUIRED(looking_);
   News Keep(const std::string& fault) ABSL_EXCLUSIVE_LOCKS_REQUIRED(looking_);
 
@@ -86,6 +91,7 @@ class CertificateFiles {
   std::string fault_ ABSL_GUARDED_BY(looking_);         // told last; "": none since current_ was found whole
   mutable absl::Mutex mutex_;                           // held for a moment
   std::shared_ptr<const Certificates> current_ ABSL_GUARDED_BY(mutex_);
+  bool faulty_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace tranche

@@ -143,6 +143,7 @@ TEST_F(ServedTlsTest, WithoutAnAuthorityNobodyIsAskedForACertificate) {
   ASSERT_TRUE(page.ok()) << page.status();
   EXPECT_EQ(page->server_serial, first_.serial);
   EXPECT_THAT(page->bytes, HasSubstr("\ntranche_tls_certificate_expires_timestamp_seconds "));
+  EXPECT_THAT(page->bytes, HasSubstr("\ntranche_tls_files_faulty 0\n"));
 }
 
 TEST_F(ServedTlsTest, WhoIsAskedMayPresentNoneButNoBadOne) {

@@ -119,6 +119,19 @@ TEST_F(CertificateFilesTest, AKeyThatOthersMayReadIsRefused) {
   EXPECT_THAT(FaultOf(paths_), HasSubstr("chmod 600 " + paths_.key));
 }
 
+TEST_F(CertificateFilesTest, WhatOpenSslDoesNotTakeKeepsTheOldOne) {
+  const auto files = Open();
+  const auto old = files->Current();
+  EXPECT_FALSE(files->faulty());
+  Write(authority_.Issue({.weak = true}));
+  EXPECT_EQ(files->Refresh(), old);
+  EXPECT_TRUE(files->faulty());
+  EXPECT_THAT(faults_, ElementsAre(HasSubstr("OpenSSL refuses " + paths_.certificate)));
+  Write(authority_.Issue());
+  EXPECT_NE(files->Refresh(), old);
+  EXPECT_FALSE(files->faulty());
+}
+
 TEST_F(CertificateFilesTest, TakesANewSetAndSaysSoOnce) {
   const auto files = Open();
   const auto first = files->Refresh();
